@@ -1,0 +1,37 @@
+package discovery
+
+import (
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// listenGroup binds to the group's own address. A wildcard bind, which is what package net makes of it, would
+// take the unicast packets that are meant for the system's own responder.
+func listenGroup(network string, group *net.UDPAddr) (net.PacketConn, error) {
+	family, addr := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Port: group.Port, Addr: [4]byte(group.IP.To4())})
+	if network == "udp6" {
+		family, addr = unix.AF_INET6, &unix.SockaddrInet6{Port: group.Port, Addr: [16]byte(group.IP.To16())}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	f := os.NewFile(uintptr(fd), network)
+	defer f.Close() // FilePacketConn works on a duplicate
+	for _, option := range []int{unix.SO_REUSEADDR, unix.SO_REUSEPORT} {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, 1); err != nil {
+			return nil, os.NewSyscallError("setsockopt", err)
+		}
+	}
+	if family == unix.AF_INET6 {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+			return nil, os.NewSyscallError("setsockopt", err)
+		}
+	}
+	if err := unix.Bind(fd, addr); err != nil {
+		return nil, os.NewSyscallError("bind", err)
+	}
+	return net.FilePacketConn(f)
+}

@@ -1,0 +1,10 @@
+//go:build !linux
+
+package discovery
+
+import "net"
+
+// listenGroup binds to the wildcard address with a reusable port: package net does that for a multicast address.
+func listenGroup(network string, group *net.UDPAddr) (net.PacketConn, error) {
+	return net.ListenUDP(network, group)
+}

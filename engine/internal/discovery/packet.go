@@ -1,0 +1,207 @@
+package discovery
+
+import (
+	"encoding/base64"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/wire"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// sighting is what one packet says of one peer.
+type sighting struct {
+	id    identity.PeerID
+	name  string
+	addrs []netip.AddrPort
+	ttl   time.Duration // 0 is a goodbye
+}
+
+// maxRecords bounds the work that one packet can cause.
+const maxRecords = 256
+
+// parse reads the peers of a service out of an mDNS response that arrived on link. Records that are malformed or
+// point off the link are left out; the packet's other records still count. dnsmessage reads record by record, so
+// that one bad record does not hide the rest, as the library's parser would have it.
+func parse(data []byte, service string, link iface) []sighting {
+	var p dnsmessage.Parser
+	h, err := p.Start(data)
+	if err != nil || !h.Response {
+		return nil
+	}
+	if p.SkipAllQuestions() != nil {
+		return nil
+	}
+	r := records{suffix: "." + serviceName(service) + ".local.", peers: map[string]*record{}, hosts: map[string][]netip.Addr{}, link: link}
+	for _, section := range []struct {
+		next func() (dnsmessage.ResourceHeader, error)
+		skip func() error
+	}{
+		{p.AnswerHeader, p.SkipAnswer},
+		{p.AuthorityHeader, p.SkipAuthority},
+		{p.AdditionalHeader, p.SkipAdditional},
+	} {
+		for {
+			h, err := section.next()
+			if err == dnsmessage.ErrSectionDone {
+				break
+			}
+			if r.count++; err != nil || r.count > maxRecords {
+				return r.sightings()
+			}
+			if !r.take(&p, h) && section.skip() != nil {
+				return r.sightings()
+			}
+		}
+	}
+	return r.sightings()
+}
+
+type record struct {
+	host string
+	port uint16
+	txt  map[string]string
+	ttl  uint32
+}
+
+type records struct {
+	suffix string
+	peers  map[string]*record // by instance
+	hosts  map[string][]netip.Addr
+	link   iface
+	count  int
+}
+
+// instance cuts the instance out of an owner name; empty if it is not one of ours.
+func (r *records) instance(name string) string {
+	name = strings.ToLower(name)
+	inst, ok := strings.CutSuffix(name, r.suffix)
+	if !ok || len(inst) != identity.InstanceChars {
+		return ""
+	}
+	return inst
+}
+
+func (r *records) peer(inst string, ttl uint32) *record {
+	p := r.peers[inst]
+	if p == nil {
+		p = &record{ttl: ttl}
+		r.peers[inst] = p
+	}
+	p.ttl = min(p.ttl, ttl)
+	return p
+}
+
+// take consumes the body of a record if it is of use; false leaves it to be skipped.
+func (r *records) take(p *dnsmessage.Parser, h dnsmessage.ResourceHeader) bool {
+	owner := h.Name.String()
+	switch h.Type {
+	case dnsmessage.TypePTR:
+		if !strings.EqualFold("."+owner, r.suffix) {
+			return false
+		}
+		body, err := p.PTRResource()
+		if err != nil {
+			return false
+		}
+		if inst := r.instance(body.PTR.String()); inst != "" {
+			r.peer(inst, h.TTL)
+		}
+		return true
+	case dnsmessage.TypeSRV:
+		inst := r.instance(owner)
+		if inst == "" {
+			return false
+		}
+		body, err := p.SRVResource()
+		if err != nil {
+			return false
+		}
+		peer := r.peer(inst, h.TTL)
+		peer.port, peer.host = body.Port, strings.ToLower(body.Target.String())
+		return true
+	case dnsmessage.TypeTXT:
+		inst := r.instance(owner)
+		if inst == "" {
+			return false
+		}
+		body, err := p.TXTResource()
+		if err != nil {
+			return false
+		}
+		peer := r.peer(inst, h.TTL)
+		peer.txt = map[string]string{}
+		for _, s := range body.TXT {
+			k, v, _ := strings.Cut(s, "=")
+			if _, twice := peer.txt[k]; !twice { // RFC 6763 section 6.4: the first one counts
+				peer.txt[k] = v
+			}
+		}
+		return true
+	case dnsmessage.TypeA:
+		body, err := p.AResource()
+		if err != nil {
+			return false
+		}
+		r.host(owner, netip.AddrFrom4(body.A))
+		return true
+	case dnsmessage.TypeAAAA:
+		body, err := p.AAAAResource()
+		if err != nil {
+			return false
+		}
+		r.host(owner, netip.AddrFrom16(body.AAAA))
+		return true
+	}
+	return false
+}
+
+func (r *records) host(name string, a netip.Addr) {
+	if !r.link.onLink(a) || a.IsLoopback() != r.link.loopback() {
+		return
+	}
+	if a.Is6() && a.IsLinkLocalUnicast() {
+		a = a.WithZone(r.link.Name)
+	}
+	name = strings.ToLower(name)
+	r.hosts[name] = append(r.hosts[name], a)
+}
+
+func (r *records) sightings() []sighting {
+	var out []sighting
+	for inst, p := range r.peers {
+		s := sighting{ttl: min(recordTTL, max(10*time.Second, time.Duration(p.ttl)*time.Second))}
+		if p.ttl == 0 {
+			s.ttl = 0
+		}
+		if p.txt != nil {
+			id, err := identity.ParsePeerID(p.txt["id"])
+			if err != nil || id.Instance() != inst || p.txt["v"] != "1" {
+				continue
+			}
+			s.id = id
+			if name, err := base64.RawURLEncoding.DecodeString(p.txt["n"]); err == nil && utf8.Valid(name) {
+				s.name = wire.CleanName(string(name))
+			}
+		} else if s.ttl != 0 {
+			continue // no ID: a bare pointer tells nothing; its peer answers the next query in full
+		}
+		if p.port >= 1024 {
+			for _, a := range r.hosts[p.host] {
+				s.addrs = append(s.addrs, netip.AddrPortFrom(a, p.port))
+			}
+		}
+		if s.ttl != 0 && len(s.addrs) == 0 {
+			continue
+		}
+		if s.id.IsZero() { // a goodbye with the pointer alone
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}

@@ -1,0 +1,95 @@
+package discovery
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"multipeer/engine/internal/identity"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// maxKnownAnswers keeps a query in one packet.
+const maxKnownAnswers = 40
+
+// querier times the queries.
+type querier struct {
+	next *time.Timer
+	step int
+}
+
+// restart begins the schedule anew, after a short random wait (RFC 6762 section 5.2).
+func (q *querier) restart(after time.Duration) {
+	q.step = 0
+	q.next.Reset(after + rand.N(20*time.Millisecond))
+}
+
+func (q *querier) advance() {
+	q.step++
+	if q.step < len(querySchedule) {
+		q.next.Reset(querySchedule[q.step])
+		return
+	}
+	q.next.Reset(queryInterval*3/4 + rand.N(queryInterval/2))
+}
+
+// query sends the next query of the schedule on every interface.
+func (m *MDNS) query(l *listener, q *querier) {
+	step := q.step
+	q.advance()
+	m.mu.Lock()
+	if !m.self.Browse {
+		m.mu.Unlock()
+		return
+	}
+	known := m.table.fresh(time.Now())
+	if step > 0 && m.self.Advertise {
+		// The first query lacks our own pointer: our own responder answers it and so introduces us to everybody
+		// within milliseconds, long before the library's first announcement.
+		known[m.self.ID] = recordTTL
+	}
+	ifs, service := m.ifs, m.self.Service
+	m.mu.Unlock()
+	data, err := buildQuery(service, known)
+	if err != nil {
+		m.cfg.Log.Error("building query", "err", err)
+		return
+	}
+	for _, f := range ifs {
+		// Both families at the start; later IPv6 only where there is nothing else.
+		l.send(data, f, step < 3 || !f.hasIPv4())
+	}
+}
+
+func buildQuery(service string, known map[identity.PeerID]time.Duration) ([]byte, error) {
+	name, err := dnsmessage.NewName(serviceName(service) + ".local.")
+	if err != nil {
+		return nil, err
+	}
+	b := dnsmessage.NewBuilder(nil, dnsmessage.Header{})
+	b.EnableCompression()
+	if err := b.StartQuestions(); err != nil {
+		return nil, err
+	}
+	if err := b.Question(dnsmessage.Question{Name: name, Type: dnsmessage.TypePTR, Class: dnsmessage.ClassINET}); err != nil {
+		return nil, err
+	}
+	if err := b.StartAnswers(); err != nil {
+		return nil, err
+	}
+	n := 0
+	for id, left := range known { // a map's order is random, so that over time everybody is in
+		if n++; n > maxKnownAnswers {
+			break
+		}
+		target, err := dnsmessage.NewName(id.Instance() + "." + serviceName(service) + ".local.")
+		if err != nil {
+			return nil, err
+		}
+		h := dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: uint32(left / time.Second)}
+		if err := b.PTRResource(h, dnsmessage.PTRResource{PTR: target}); err != nil {
+			return nil, err
+		}
+	}
+	return b.Finish()
+}

@@ -1,0 +1,95 @@
+package discovery
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/libp2p/zeroconf/v2"
+)
+
+// registrar keeps one responder of libp2p/zeroconf on each interface, so that each link is told its own addresses
+// only. It never calls zeroconf.Register, which would claim the system's host name.
+type registrar struct {
+	log     *slog.Logger
+	servers map[int]registration
+}
+
+type registration struct {
+	server *zeroconf.Server
+	on     iface
+	self   Announcement
+}
+
+func serviceName(service string) string { return "_" + service + "._udp" }
+
+// text is the TXT record: schema, full ID, name. The name is base64url, since the library takes backslashes for
+// escapes.
+func text(self Announcement) []string {
+	return []string{"v=1", "id=" + self.ID.String(), "n=" + base64.RawURLEncoding.EncodeToString([]byte(self.Name))}
+}
+
+// reconcile starts and stops responders until there is one for each of ifs that tells self as it is. An interface
+// that was replaced, or a changed name, gets a new responder: the library reads addresses once and its SetText is
+// a data race. The goodbye and the new announcement lie closer together than the receivers' grace.
+func (r *registrar) reconcile(self Announcement, ifs []iface) error {
+	if r.servers == nil {
+		r.servers = map[int]registration{}
+	}
+	want := map[int]iface{}
+	if self.Advertise {
+		for _, f := range ifs {
+			want[f.Index] = f
+		}
+	}
+	var stop []*zeroconf.Server
+	for index, reg := range r.servers {
+		if f, ok := want[index]; !ok || !f.equal(reg.on) || reg.self != self {
+			stop = append(stop, reg.server)
+			delete(r.servers, index)
+		}
+	}
+	shutdown(stop)
+	var failed error
+	for index, f := range want {
+		if _, ok := r.servers[index]; ok {
+			continue
+		}
+		var ips []string // none means: the live addresses of the interface that the answer leaves by
+		if f.loopback() || runtime.GOOS == "windows" {
+			ips = f.addresses()
+		}
+		s, err := zeroconf.RegisterProxy(self.ID.Instance(), serviceName(self.Service), "local", self.Port,
+			self.ID.Instance(), ips, text(self), []net.Interface{f.Interface}, zeroconf.TTL(uint32(recordTTL/time.Second)))
+		if err != nil {
+			r.log.Warn("advertising", "interface", f.Name, "err", err)
+			failed = errors.Join(failed, fmt.Errorf("advertising on %s: %w; another program may hold UDP port 5353 for itself", f.Name, err))
+			continue
+		}
+		r.servers[index] = registration{s, f, self}
+	}
+	return failed
+}
+
+func (r *registrar) close() {
+	var all []*zeroconf.Server
+	for _, reg := range r.servers {
+		all = append(all, reg.server)
+	}
+	r.servers = nil
+	shutdown(all)
+}
+
+// shutdown says goodbye on all interfaces at once.
+func shutdown(servers []*zeroconf.Server) {
+	var wg sync.WaitGroup
+	for _, s := range servers {
+		wg.Go(s.Shutdown)
+	}
+	wg.Wait()
+}

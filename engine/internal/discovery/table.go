@@ -1,0 +1,145 @@
+package discovery
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"multipeer/engine/internal/identity"
+)
+
+// Caps on what forged announcements can make us keep, and the times around a goodbye.
+const (
+	maxEntries   = 256
+	maxPerSource = 16
+	maxAddrs     = 8
+	// A goodbye counts after grace, so that a re-registration does not flicker. Answers that were under way when
+	// it was sent are ignored for stale.
+	grace = 1500 * time.Millisecond
+	stale = 100 * time.Millisecond
+	// tombstone is how long a forgotten peer's packets are ignored.
+	tombstone = 2 * time.Second
+)
+
+type entry struct {
+	name    string
+	addrs   map[netip.AddrPort]time.Time // last seen
+	source  netip.Addr                   // who first told of it
+	expires time.Time
+	bye     time.Time // when a goodbye came
+}
+
+// table is the cache of sightings.
+type table struct {
+	entries map[identity.PeerID]*entry
+	graves  map[identity.PeerID]time.Time // ignored until
+}
+
+func newTable() *table {
+	return &table{entries: map[identity.PeerID]*entry{}, graves: map[identity.PeerID]time.Time{}}
+}
+
+// see takes a sighting; true with the hint to report if it is new or differs from what was known.
+func (t *table) see(s sighting, from netip.Addr, now time.Time) (Hint, bool) {
+	if now.Before(t.graves[s.id]) {
+		return Hint{}, false
+	}
+	e := t.entries[s.id]
+	if s.ttl == 0 {
+		if e != nil && e.bye.IsZero() {
+			e.bye = now
+		}
+		return Hint{}, false
+	}
+	if e == nil {
+		if len(t.entries) >= maxEntries || t.fromSource(from) >= maxPerSource {
+			return Hint{}, false
+		}
+		e = &entry{source: from, addrs: map[netip.AddrPort]time.Time{}}
+		t.entries[s.id] = e
+	}
+	if !e.bye.IsZero() && now.Sub(e.bye) < stale {
+		return Hint{}, false
+	}
+	changed := len(e.addrs) == 0 || !e.bye.IsZero()
+	e.bye = time.Time{}
+	e.expires = now.Add(s.ttl)
+	if s.name != "" && s.name != e.name {
+		e.name, changed = s.name, true
+	}
+	for _, a := range s.addrs {
+		if _, known := e.addrs[a]; !known {
+			// Another port means a restart: the old addresses are those of a dead socket.
+			for old := range e.addrs {
+				if old.Port() != a.Port() {
+					delete(e.addrs, old)
+				}
+			}
+			changed = true
+		}
+		e.addrs[a] = now
+	}
+	e.trim()
+	return Hint{ID: s.id, Name: e.name, Addrs: e.sorted(), How: "mDNS"}, changed
+}
+
+func (t *table) fromSource(a netip.Addr) int {
+	n := 0
+	for _, e := range t.entries {
+		if e.source == a {
+			n++
+		}
+	}
+	return n
+}
+
+// trim drops the addresses heard of longest ago.
+func (e *entry) trim() {
+	for len(e.addrs) > maxAddrs {
+		oldest := slices.MinFunc(slices.Collect(maps.Keys(e.addrs)), func(a, b netip.AddrPort) int { return e.addrs[a].Compare(e.addrs[b]) })
+		delete(e.addrs, oldest)
+	}
+}
+
+// sorted lists the addresses in the order to dial them: the freshest first, of equals IPv4 first.
+func (e *entry) sorted() []netip.AddrPort {
+	return slices.SortedFunc(maps.Keys(e.addrs), func(a, b netip.AddrPort) int {
+		return cmp.Or(
+			e.addrs[b].Truncate(time.Second).Compare(e.addrs[a].Truncate(time.Second)),
+			a.Addr().BitLen()-b.Addr().BitLen(),
+			a.Compare(b))
+	})
+}
+
+// sweep removes what has expired or said goodbye and returns it.
+func (t *table) sweep(now time.Time) []identity.PeerID {
+	var lost []identity.PeerID
+	for id, e := range t.entries {
+		if now.After(e.expires) || !e.bye.IsZero() && now.Sub(e.bye) >= grace {
+			delete(t.entries, id)
+			lost = append(lost, id)
+		}
+	}
+	maps.DeleteFunc(t.graves, func(_ identity.PeerID, until time.Time) bool { return now.After(until) })
+	return lost
+}
+
+func (t *table) forget(id identity.PeerID, now time.Time) {
+	delete(t.entries, id)
+	if len(t.graves) < maxEntries {
+		t.graves[id] = now.Add(tombstone)
+	}
+}
+
+// fresh lists entries with more than half of their life left, for known answers (RFC 6762 section 7.1).
+func (t *table) fresh(now time.Time) map[identity.PeerID]time.Duration {
+	out := map[identity.PeerID]time.Duration{}
+	for id, e := range t.entries {
+		if left := e.expires.Sub(now); left > recordTTL/2 && e.bye.IsZero() {
+			out[id] = left
+		}
+	}
+	return out
+}

@@ -1,0 +1,208 @@
+package identity
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	"go.etcd.io/bbolt"
+)
+
+const (
+	lockFile  = "lock"
+	stateFile = "state.db"
+	// maxPeers bounds the trust store.
+	maxPeers = 10_000
+)
+
+var (
+	bucketPeers    = []byte("peers")
+	bucketSettings = []byte("settings")
+)
+
+// Trust is what the user has decided about a key. Only a user's act raises it.
+type Trust string
+
+// The levels of trust.
+const (
+	Unknown  Trust = ""         // never accepted
+	Seen     Trust = "seen"     // accepted once; its key is pinned
+	Verified Trust = "verified" // the user has compared its ID or code
+	Blocked  Trust = "blocked"  // refused without asking
+)
+
+// Record is what is kept of one peer.
+type Record struct {
+	Trust Trust     `json:"trust,omitempty"`
+	Name  string    `json:"name,omitempty"` // the name it last used
+	Last  time.Time `json:"last"`           // when it was last connected
+}
+
+// Profile is an identity with its state, held by one process at a time. Its methods may be called concurrently.
+// A profile without a folder keeps everything in memory.
+type Profile struct {
+	*Identity
+	lock *flock.Flock
+	db   *bbolt.DB
+
+	mu    sync.Mutex
+	peers map[PeerID]Record
+	name  string
+}
+
+// Ephemeral is a profile in memory: a new identity that is forgotten at the end.
+func Ephemeral() (*Profile, error) {
+	id, err := New()
+	if err != nil {
+		return nil, err
+	}
+	return &Profile{Identity: id, peers: map[PeerID]Record{}}, nil
+}
+
+// Open opens the profile in dir, making it on the first start. Only one process can hold it: a second one waits
+// a moment for an ending one and then gets ErrInUse. The caller closes it.
+func Open(ctx context.Context, dir string) (*Profile, error) {
+	if err := makeDir(dir); err != nil {
+		return nil, err
+	}
+	p := &Profile{lock: flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600)), peers: map[PeerID]Record{}}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if ok, err := p.lock.TryLockContext(ctx, 50*time.Millisecond); !ok {
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return nil, fmt.Errorf("locking profile: %w", err)
+		}
+		return nil, fmt.Errorf("%w: another Multipeer runs with %s; end it or choose another profile folder", ErrInUse, dir)
+	}
+	if err := p.load(dir); err != nil {
+		_ = p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Profile) load(dir string) (err error) {
+	statePath := filepath.Join(dir, stateFile)
+	_, statErr := os.Lstat(statePath)
+	if p.Identity, err = load(dir, errors.Is(statErr, os.ErrNotExist)); err != nil {
+		return err
+	}
+	p.db, err = bbolt.Open(statePath, 0o600, &bbolt.Options{Timeout: time.Second})
+	if err != nil {
+		return fmt.Errorf("opening %s: %w; nobody is trusted until it is restored or removed", statePath, err)
+	}
+	return p.db.Update(func(tx *bbolt.Tx) error {
+		peers, err := tx.CreateBucketIfNotExists(bucketPeers)
+		if err != nil {
+			return err
+		}
+		settings, err := tx.CreateBucketIfNotExists(bucketSettings)
+		if err != nil {
+			return err
+		}
+		p.name = string(settings.Get([]byte("name")))
+		return peers.ForEach(func(k, v []byte) error {
+			var id PeerID
+			var r Record
+			if len(k) != len(id) || json.Unmarshal(v, &r) != nil {
+				return fmt.Errorf("reading %s: a record is damaged; nobody is trusted until it is restored or removed", statePath)
+			}
+			copy(id[:], k)
+			p.peers[id] = r
+			return nil
+		})
+	})
+}
+
+// Close gives the profile up. It is idempotent.
+func (p *Profile) Close() error {
+	var err error
+	if p.db != nil {
+		err = p.db.Close()
+	}
+	if p.lock != nil {
+		err = errors.Join(err, p.lock.Unlock())
+	}
+	return err
+}
+
+// Peer returns what is kept of id; the zero Record for a stranger.
+func (p *Profile) Peer(id PeerID) Record {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.peers[id]
+}
+
+// Peers returns a copy of all records.
+func (p *Profile) Peers() map[PeerID]Record {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := make(map[PeerID]Record, len(p.peers))
+	for id, r := range p.peers {
+		out[id] = r
+	}
+	return out
+}
+
+// Update changes the record of id and keeps it, durable when Update returns. A zero record is forgotten.
+func (p *Profile) Update(id PeerID, change func(*Record)) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.peers[id]
+	old := r
+	change(&r)
+	if r == old {
+		return nil
+	}
+	if _, known := p.peers[id]; !known && len(p.peers) >= maxPeers {
+		return fmt.Errorf("keeping peer: %d are kept already; forget some", maxPeers)
+	}
+	if p.db != nil {
+		err := p.db.Update(func(tx *bbolt.Tx) error {
+			if r == (Record{}) {
+				return tx.Bucket(bucketPeers).Delete(id[:])
+			}
+			v, err := json.Marshal(r)
+			if err != nil {
+				return err
+			}
+			return tx.Bucket(bucketPeers).Put(id[:], v)
+		})
+		if err != nil {
+			return fmt.Errorf("keeping peer: %w", err)
+		}
+	}
+	if r == (Record{}) {
+		delete(p.peers, id)
+	} else {
+		p.peers[id] = r
+	}
+	return nil
+}
+
+// Name is the display name that the user chose; empty if none.
+func (p *Profile) Name() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.name
+}
+
+// SetName keeps the display name, durable when it returns.
+func (p *Profile) SetName(name string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.db != nil && name != p.name {
+		err := p.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketSettings).Put([]byte("name"), []byte(name)) })
+		if err != nil {
+			return fmt.Errorf("keeping name: %w", err)
+		}
+	}
+	p.name = name
+	return nil
+}

@@ -1,0 +1,272 @@
+// Package transport owns the UDP socket and every QUIC conn on it: who may
+// speak (TLS 1.3 with both certificates, checked on each handshake), when a
+// conn is up (after Hello and HelloAck), how long silence may last, and how
+// the end of a conn is told.
+//
+// Two kinds of conn share the socket, told apart by ALPN before a byte of
+// data: a session conn carries control, messages and datagrams; a lane carries
+// the bytes of one transfer, so that bulk never delays a message.
+package transport
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/wire"
+
+	"github.com/quic-go/quic-go"
+)
+
+// DefaultPort is the UDP port that an engine tries first, so that firewall rules and typed addresses can name it.
+// It lies below the range from which systems hand out ports.
+const DefaultPort = 17717
+
+// Time limits. Silent death is seen after Idle, and given up after one more DialTimeout: 11 s, 13.5 s at the worst.
+const (
+	KeepAlive    = 2500 * time.Millisecond
+	Idle         = 8 * time.Second
+	DialTimeout  = 3 * time.Second
+	HelloTimeout = 5 * time.Second
+	writeTimeout = 15 * time.Second
+)
+
+// Kind is what a conn is for.
+type Kind string
+
+// The two kinds are the two ALPN names.
+const (
+	Session Kind = "multipeer/1"
+	Lane    Kind = "multipeer-lane/1"
+)
+
+// Config says how an endpoint is opened.
+type Config struct {
+	Identity *identity.Identity
+	// Conn is the socket to use instead of an own one. Close leaves it open.
+	Conn net.PacketConn
+	// Port is the UDP port; 0 tries DefaultPort and falls back to any free one.
+	Port int
+	// Refuse tells the keys that may not connect. It may be called concurrently.
+	Refuse func(identity.PeerID) bool
+	Log    *slog.Logger
+}
+
+// Endpoint is one UDP socket that listens and dials. Its methods may be called concurrently.
+type Endpoint struct {
+	cfg      Config
+	socket   net.PacketConn
+	own      bool
+	tr       *quic.Transport
+	listener *quic.Listener
+}
+
+// Listen opens the endpoint. The caller closes it.
+func Listen(cfg Config) (*Endpoint, error) {
+	e := &Endpoint{cfg: cfg, socket: cfg.Conn}
+	if e.socket == nil {
+		c, err := openSocket(cfg.Port, cfg.Log)
+		if err != nil {
+			return nil, err
+		}
+		e.socket, e.own = c, true
+	}
+	e.tr = &quic.Transport{Conn: e.socket, StatelessResetKey: resetKey(cfg.Identity)}
+	l, err := e.tr.Listen(e.tlsConfig(identity.PeerID{}, Session, Lane), quicConfig())
+	if err != nil {
+		if e.own {
+			_ = e.socket.Close()
+		}
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	e.listener = l
+	return e, nil
+}
+
+func openSocket(port int, log *slog.Logger) (net.PacketConn, error) {
+	want := port
+	if want == 0 {
+		want = DefaultPort
+	}
+	c, err := net.ListenUDP("udp", &net.UDPAddr{Port: want})
+	if err == nil {
+		return c, nil
+	}
+	if port != 0 {
+		return nil, fmt.Errorf("opening UDP port %d: %w; choose another port, or 0 for any", port, err)
+	}
+	log.Info("default port is taken, using another", "port", DefaultPort)
+	if c, err = net.ListenUDP("udp", nil); err != nil {
+		return nil, fmt.Errorf("opening a UDP port: %w", err)
+	}
+	return c, nil
+}
+
+// resetKey follows from the identity, so that an engine restarted after a crash can tell its peers at once that the
+// old conns are gone (RFC 9000 section 10.3).
+func resetKey(id *identity.Identity) *quic.StatelessResetKey {
+	seed := id.Cert.PrivateKey.(ed25519.PrivateKey).Seed()
+	b, err := hkdf.Key(sha256.New, seed, nil, "multipeer stateless reset", 32)
+	if err != nil {
+		panic(err) // 32 bytes of SHA-256 are always to be had
+	}
+	k := quic.StatelessResetKey(b)
+	return &k
+}
+
+func quicConfig() *quic.Config {
+	return &quic.Config{
+		HandshakeIdleTimeout:  DialTimeout,
+		MaxIdleTimeout:        Idle,
+		KeepAlivePeriod:       KeepAlive,
+		MaxIncomingStreams:    16,
+		MaxIncomingUniStreams: -1,
+		EnableDatagrams:       true,
+	}
+}
+
+// tlsConfig pins instead of verifying a chain: want is the only key accepted, the zero ID accepts any.
+func (e *Endpoint) tlsConfig(want identity.PeerID, kinds ...Kind) *tls.Config {
+	c := &tls.Config{
+		Certificates:           []tls.Certificate{e.cfg.Identity.Cert},
+		MinVersion:             tls.VersionTLS13,
+		ClientAuth:             tls.RequireAnyClientCert,
+		InsecureSkipVerify:     true, // the pin in VerifyConnection replaces the chain
+		SessionTicketsDisabled: true, // a resumed handshake could outlive a changed decision
+		VerifyConnection: func(s tls.ConnectionState) error {
+			id, err := peerOf(s)
+			switch {
+			case err != nil:
+				return err
+			case id == e.cfg.Identity.ID:
+				return errors.New("own key")
+			case !want.IsZero() && id != want:
+				return wire.ErrIdentity
+			case e.cfg.Refuse != nil && e.cfg.Refuse(id):
+				return wire.ErrBlocked
+			}
+			return nil
+		},
+	}
+	for _, k := range kinds {
+		c.NextProtos = append(c.NextProtos, string(k))
+	}
+	return c
+}
+
+func peerOf(s tls.ConnectionState) (identity.PeerID, error) {
+	if n := len(s.PeerCertificates); n != 1 {
+		return identity.PeerID{}, fmt.Errorf("%d certificates, want 1", n)
+	}
+	_, id, err := identity.ParseCert(s.PeerCertificates[0].Raw)
+	return id, err
+}
+
+// Port is the UDP port of the socket.
+func (e *Endpoint) Port() int {
+	if a, ok := e.socket.LocalAddr().(*net.UDPAddr); ok {
+		return a.Port
+	}
+	return 0
+}
+
+// Accept waits for the next conn. It is not up yet: AwaitHello comes next.
+func (e *Endpoint) Accept(ctx context.Context) (*Conn, error) {
+	q, err := e.listener.Accept(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(q, false)
+}
+
+// Dial opens one conn to addr. With a want it must have that key. The other side may still refuse ours: the conn
+// is up only after Greet.
+func (e *Endpoint) Dial(ctx context.Context, addr netip.AddrPort, want identity.PeerID, kind Kind) (*Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, DialTimeout)
+	defer cancel()
+	q, err := e.tr.Dial(ctx, net.UDPAddrFromAddrPort(addr), e.tlsConfig(want, kind), quicConfig())
+	if err != nil {
+		return nil, fmt.Errorf("dialling %s: %w", addr, dialError(err))
+	}
+	return newConn(q, true)
+}
+
+// dialError brings back the error of our own VerifyConnection, which QUIC carries as a TLS alert.
+func dialError(err error) error {
+	for _, own := range []error{wire.ErrIdentity, wire.ErrBlocked} {
+		var te *quic.TransportError
+		if errors.As(err, &te) && !te.Remote && te.ErrorMessage == "tls: "+own.Error() || errors.Is(err, own) {
+			return own
+		}
+	}
+	var idle *quic.HandshakeTimeoutError
+	var silent *quic.IdleTimeoutError
+	if errors.As(err, &idle) || errors.As(err, &silent) || errors.Is(err, context.DeadlineExceeded) {
+		return wire.ErrTimeout
+	}
+	return err
+}
+
+// DialAny dials all addresses, a tenth of a second apart, and keeps the first that answers.
+func (e *Endpoint) DialAny(ctx context.Context, addrs []netip.AddrPort, want identity.PeerID, kind Kind) (*Conn, error) {
+	if len(addrs) == 0 {
+		return nil, errors.New("dialling: no address known")
+	}
+	ctx, cancel := context.WithTimeout(ctx, DialTimeout)
+	defer cancel()
+	type result struct {
+		c   *Conn
+		err error
+	}
+	results := make(chan result, len(addrs))
+	for i, a := range addrs {
+		go func() {
+			select {
+			case <-time.After(time.Duration(i) * 100 * time.Millisecond):
+			case <-ctx.Done():
+				results <- result{err: ctx.Err()}
+				return
+			}
+			c, err := e.Dial(ctx, a, want, kind)
+			results <- result{c, err}
+		}()
+	}
+	var won *Conn
+	var failed error
+	for range addrs {
+		switch r := <-results; {
+		case r.err != nil:
+			if failed == nil || errors.Is(failed, context.Canceled) {
+				failed = r.err
+			}
+		case won == nil:
+			won = r.c
+			cancel() // the slower attempts end before the other side has to judge them
+		default:
+			r.c.Close(wire.Duplicate)
+		}
+	}
+	if won == nil {
+		return nil, failed
+	}
+	return won, nil
+}
+
+// Close ends every conn and gives the socket up.
+func (e *Endpoint) Close() error {
+	err := e.listener.Close()
+	err = errors.Join(err, e.tr.Close())
+	if e.own {
+		err = errors.Join(err, e.socket.Close())
+	}
+	return err
+}

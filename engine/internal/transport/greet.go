@@ -1,0 +1,96 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"multipeer/engine/internal/wire"
+)
+
+// Greet is the dialler's half of the greeting: it opens the control stream, sends hello and waits for the other
+// side's. The conn is up when it returns; on an error it is closed.
+func (c *Conn) Greet(ctx context.Context, hello wire.Hello, wait time.Duration) (*Stream, wire.Hello, error) {
+	s, theirs, err := c.greet(ctx, hello, wait)
+	if err != nil {
+		if closed := c.Err(); closed != nil {
+			err = closed
+		}
+		c.Close(wire.CodeOf(err))
+		return nil, wire.Hello{}, fmt.Errorf("greeting: %w", err)
+	}
+	return s, theirs, nil
+}
+
+func (c *Conn) greet(ctx context.Context, hello wire.Hello, wait time.Duration) (*Stream, wire.Hello, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	// A stream's reads know no ctx: ending the conn ends them.
+	defer context.AfterFunc(ctx, func() { c.Close(wire.Timeout) })()
+	s, err := c.OpenStream(ctx)
+	if err != nil {
+		return nil, wire.Hello{}, err
+	}
+	if err := s.WriteMessage(hello); err != nil {
+		return nil, wire.Hello{}, err
+	}
+	m, err := s.ReadMessage(wire.MaxHello)
+	if err != nil {
+		return nil, wire.Hello{}, err
+	}
+	ack, ok := m.(wire.HelloAck)
+	if !ok {
+		return nil, wire.Hello{}, wire.ErrProtocol
+	}
+	return s, wire.Hello(ack), c.checkHello(wire.Hello(ack))
+}
+
+// AwaitHello is the first half for the side that accepted: it takes the control stream and the dialler's hello.
+// Nothing is up yet; Acknowledge or Close comes next. On an error the conn is closed.
+func (c *Conn) AwaitHello(ctx context.Context) (*Stream, wire.Hello, error) {
+	s, hello, err := c.awaitHello(ctx)
+	if err != nil {
+		c.Close(wire.CodeOf(err))
+		return nil, wire.Hello{}, fmt.Errorf("greeting: %w", err)
+	}
+	return s, hello, nil
+}
+
+func (c *Conn) awaitHello(ctx context.Context) (*Stream, wire.Hello, error) {
+	ctx, cancel := context.WithTimeout(ctx, HelloTimeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { c.Close(wire.Timeout) })()
+	s, err := c.AcceptStream(ctx)
+	if err != nil {
+		return nil, wire.Hello{}, err
+	}
+	m, err := s.ReadMessage(wire.MaxHello)
+	if err != nil {
+		return nil, wire.Hello{}, err
+	}
+	hello, ok := m.(wire.Hello)
+	if !ok {
+		return nil, wire.Hello{}, wire.ErrProtocol
+	}
+	return s, hello, c.checkHello(hello)
+}
+
+// Acknowledge is the second half: it sends our hello, and with it the conn is up.
+func (c *Conn) Acknowledge(s *Stream, hello wire.Hello) error {
+	if err := s.WriteMessage(wire.HelloAck(hello)); err != nil {
+		c.Close(wire.CodeOf(err))
+		return fmt.Errorf("greeting: %w", err)
+	}
+	return nil
+}
+
+// checkHello compares what the peer claims with the key that it has proven.
+func (c *Conn) checkHello(h wire.Hello) error {
+	if h.ID != c.Peer.String() {
+		return wire.ErrIdentity
+	}
+	if h.Version != wire.Version1 {
+		return wire.ErrVersion
+	}
+	return nil
+}

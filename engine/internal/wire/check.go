@@ -1,0 +1,105 @@
+package wire
+
+import (
+	"encoding/hex"
+	"strings"
+	"unicode/utf8"
+)
+
+func checkID(id string) error {
+	if len(id) != 32 {
+		return malformed("an id is 32 hex digits")
+	}
+	if _, err := hex.DecodeString(id); err != nil || id != strings.ToLower(id) {
+		return malformed("an id is 32 hex digits")
+	}
+	return nil
+}
+
+func checkTotals(files, folders, size int64) error {
+	if files < 0 || folders < 0 || size < 0 {
+		return malformed("negative totals")
+	}
+	return nil
+}
+
+func (m Hello) check() error {
+	if m.Version < 1 {
+		return malformed("hello without version")
+	}
+	if n := len(m.ID); n == 0 || n > 128 {
+		return malformed("hello: id of %d bytes", n)
+	}
+	if n := len(m.Boot); n < 8 || n > 32 {
+		return malformed("hello: boot of %d bytes", n)
+	}
+	return checkPeerName(m.Name)
+}
+
+// checkPeerName only bounds a name: what is ugly is cleaned for the screen (CleanName) and never costs the conn.
+func checkPeerName(s string) error {
+	if len(s) > 4*MaxName || !utf8.ValidString(s) {
+		return malformed("name of %d bytes", len(s))
+	}
+	return nil
+}
+
+func (m HelloAck) check() error     { return Hello(m).check() }
+func (m Invite) check() error       { return checkID(m.ID) }
+func (m InviteAnswer) check() error { return checkID(m.ID) }
+func (m InviteCancel) check() error { return checkID(m.ID) }
+func (m Leave) check() error        { return nil }
+func (m Info) check() error         { return checkPeerName(m.Name) }
+func (m Ping) check() error         { return nil }
+func (m Pong) check() error         { return nil }
+func (m TextAck) check() error      { return checkCount(m.N) }
+func (m OfferAnswer) check() error  { return checkID(m.ID) }
+func (m OfferCancel) check() error  { return checkID(m.ID) }
+func (m LaneAck) check() error      { return nil }
+func (m Echo) check() error         { return nil }
+
+func checkCount(n uint64) error {
+	if n == 0 {
+		return malformed("messages count from 1")
+	}
+	return nil
+}
+
+func (m Text) check() error {
+	if len(m.Body) == 0 {
+		return malformed("message without body")
+	}
+	if len(m.Body) > MaxMessage {
+		return malformed("message of %d bytes", len(m.Body))
+	}
+	return checkCount(m.N)
+}
+
+func (m Offer) check() error {
+	if err := checkID(m.ID); err != nil {
+		return err
+	}
+	if len(m.Names) == 0 || len(m.Names) > MaxOfferNames || m.Items < int64(len(m.Names)) {
+		return malformed("offer: %d names of %d", len(m.Names), m.Items)
+	}
+	for _, name := range m.Names {
+		if len(name) == 0 || len(name) > 1024 {
+			return malformed("offer: name of %d bytes", len(name))
+		}
+	}
+	return checkTotals(m.Files, m.Folders, m.Bytes)
+}
+
+func (m OfferUpdate) check() error {
+	if err := checkID(m.ID); err != nil {
+		return err
+	}
+	return checkTotals(m.Files, m.Folders, m.Bytes)
+}
+
+func (m Lane) check() error {
+	if len(m.Token) != 64 {
+		return malformed("a token is 64 hex digits")
+	}
+	return checkID(m.ID)
+}

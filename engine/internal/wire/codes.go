@@ -1,0 +1,129 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code says why a conn was closed or a request was not granted. The number
+// travels in QUIC's application error code (RFC 9000 section 20.2), the name
+// in JSON. Numbers and names are never reused.
+type Code uint64
+
+// The codes. PROTOCOL.md lists them from this table.
+const (
+	Bye          Code = 0
+	Internal     Code = 1
+	Protocol     Code = 2
+	Version      Code = 3
+	Identity     Code = 4
+	Duplicate    Code = 5
+	Superseded   Code = 6
+	Blocked      Code = 7
+	Busy         Code = 8
+	Declined     Code = 9
+	Cancelled    Code = 10
+	Timeout      Code = 11
+	TooLarge     Code = 12
+	NotConnected Code = 13
+	Unavailable  Code = 14
+	UnknownOffer Code = 15
+	Failed       Code = 16
+)
+
+// One error for each code that a caller may branch on; the same value on the side that refuses and, carried by
+// its code, on the side that is refused.
+var (
+	ErrInternal     = errors.New("the other side had an internal error")
+	ErrProtocol     = errors.New("the protocol was violated")
+	ErrVersion      = errors.New("no common protocol version")
+	ErrIdentity     = errors.New("the device has another key than the one expected")
+	ErrDuplicate    = errors.New("there is a conn already")
+	ErrSuperseded   = errors.New("a newer conn took over")
+	ErrBlocked      = errors.New("blocked")
+	ErrBusy         = errors.New("too much at once")
+	ErrDeclined     = errors.New("declined")
+	ErrCancelled    = errors.New("cancelled")
+	ErrTimeout      = errors.New("no answer in time")
+	ErrNotConnected = errors.New("not connected")
+	ErrUnavailable  = errors.New("nobody there takes it")
+	ErrUnknownOffer = errors.New("no such offer")
+	ErrFailed       = errors.New("failed on the other side")
+	// ErrBye is a clean goodbye. It is no failure, but it ends what was under way.
+	ErrBye = errors.New("the other side has left")
+)
+
+var codes = [...]struct {
+	code Code
+	name string
+	err  error
+}{
+	{Bye, "bye", ErrBye},
+	{Internal, "internal", ErrInternal},
+	{Protocol, "protocol", ErrProtocol},
+	{Version, "version", ErrVersion},
+	{Identity, "identity", ErrIdentity},
+	{Duplicate, "duplicate", ErrDuplicate},
+	{Superseded, "superseded", ErrSuperseded},
+	{Blocked, "blocked", ErrBlocked},
+	{Busy, "busy", ErrBusy},
+	{Declined, "declined", ErrDeclined},
+	{Cancelled, "cancelled", ErrCancelled},
+	{Timeout, "timeout", ErrTimeout},
+	{TooLarge, "too-large", ErrTooLarge},
+	{NotConnected, "not-connected", ErrNotConnected},
+	{Unavailable, "unavailable", ErrUnavailable},
+	{UnknownOffer, "unknown-offer", ErrUnknownOffer},
+	{Failed, "failed", ErrFailed},
+}
+
+// Codes lists every code in order of its number.
+func Codes() []Code {
+	out := make([]Code, len(codes))
+	for i, c := range codes {
+		out[i] = c.code
+	}
+	return out
+}
+
+// Err is the error of c; a code that this version does not know is ErrFailed with its number.
+func (c Code) Err() error {
+	if c < Code(len(codes)) {
+		return codes[c].err
+	}
+	return fmt.Errorf("%w (code %d)", ErrFailed, uint64(c))
+}
+
+func (c Code) String() string {
+	if c < Code(len(codes)) {
+		return codes[c].name
+	}
+	return fmt.Sprintf("code-%d", uint64(c))
+}
+
+// MarshalText writes the name.
+func (c Code) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads a name; one that this version does not know becomes Failed.
+func (c *Code) UnmarshalText(b []byte) error {
+	*c = Failed
+	for _, k := range codes {
+		if k.name == string(b) {
+			*c = k.code
+		}
+	}
+	return nil
+}
+
+// CodeOf finds the code for err: the one whose error err wraps, or Failed.
+func CodeOf(err error) Code {
+	for _, k := range codes {
+		if errors.Is(err, k.err) {
+			return k.code
+		}
+	}
+	if errors.Is(err, ErrMalformed) {
+		return Protocol
+	}
+	return Failed
+}

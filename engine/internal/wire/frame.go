@@ -1,0 +1,92 @@
+// Package wire is the JSON half of the Multipeer protocol: frames, messages,
+// limits and error codes. PROTOCOL.md beside the engine is its prose.
+//
+// A frame is a four-byte big-endian length and one JSON object. Bytes pass
+// three gates before anybody above this package sees them: the length is
+// compared with a limit before memory is taken for it, the text is checked
+// strictly (see [Check]), and the object is decoded into exactly one of the
+// message types and range-checked. What fails a gate is an error that ends
+// that conn; it is never repaired.
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Limits of the control stream, in bytes of JSON.
+const (
+	MaxHello   = 8 << 10  // a frame before the peer is greeted
+	MaxControl = 64 << 10 // any frame but a message
+	MaxMessage = 1 << 20  // the body of an application's message
+	// MaxFrame is the largest frame on a greeted conn: a full message and its envelope.
+	MaxFrame  = MaxMessage + 1<<10
+	headerLen = 4
+)
+
+// ErrTooLarge tells that a frame or message is over its limit. Nothing of it was read or sent.
+var ErrTooLarge = errors.New("too large")
+
+// ReadFrame reads one frame of at most limit bytes from r. A clean end between
+// two frames is io.EOF, an end inside one io.ErrUnexpectedEOF.
+func ReadFrame(r io.Reader, limit int) ([]byte, error) {
+	var head [headerLen]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if n == 0 || uint64(n) > uint64(limit) {
+		return nil, fmt.Errorf("reading frame: %d bytes, limit %d: %w", n, limit, ErrTooLarge)
+	}
+	// The buffer grows with what arrives: a peer that announces a megabyte and sends nothing costs nothing.
+	var body bytes.Buffer
+	if _, err := io.CopyN(&body, r, int64(n)); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	return body.Bytes(), nil
+}
+
+// Frame encodes m with its type and length, ready for one Write.
+func Frame(m Message) ([]byte, error) {
+	body, err := Encode(m)
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > MaxFrame {
+		return nil, fmt.Errorf("writing %s: %d bytes, limit %d: %w", m.kind(), len(body), MaxFrame, ErrTooLarge)
+	}
+	out := make([]byte, headerLen, headerLen+len(body))
+	binary.BigEndian.PutUint32(out, uint32(len(body)))
+	return append(out, body...), nil
+}
+
+// Encode returns the JSON object of m, its type first.
+func Encode(m Message) ([]byte, error) {
+	fields, err := marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encoding %s: %w", m.kind(), err)
+	}
+	head := `{"type":"` + m.kind() + `"`
+	if len(fields) > len(`{}`) {
+		head += ","
+	}
+	return append([]byte(head), fields[1:]...), nil
+}
+
+// marshal is json.Marshal without the escaping meant for HTML.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimRight(b.Bytes(), "\n"), nil
+}

@@ -1,0 +1,220 @@
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Version is the protocol's version. A peer that does not speak it is told so with the code Version.
+const Version1 = 1
+
+// Message is one JSON object of the control stream. The set is closed.
+type Message interface {
+	kind() string
+	check() error
+}
+
+// Hello opens a conn: the dialler's first frame on the control stream.
+type Hello struct {
+	Version int    `json:"v"`
+	ID      string `json:"id"`   // the sender's peer ID; must be the one of its key
+	Name    string `json:"name"` // display name, for people only
+	Boot    string `json:"boot"` // 8 to 32 characters, new at each start of the engine
+	// Session tells that the sender counts the two as connected already, from an earlier conn of this run.
+	// Where both say so, no invitation is needed.
+	Session bool `json:"session,omitempty"`
+}
+
+// HelloAck answers Hello. With it the conn is up.
+type HelloAck Hello
+
+// Invite asks for a session.
+type Invite struct {
+	ID      string          `json:"id"`
+	Context json.RawMessage `json:"context,omitempty"` // any JSON value of the inviting program, untrusted
+}
+
+// InviteAnswer accepts or declines an invitation. Context is the answering program's own.
+type InviteAnswer struct {
+	ID      string          `json:"id"`
+	Accept  bool            `json:"accept"`
+	Code    Code            `json:"code,omitempty"`
+	Context json.RawMessage `json:"context,omitempty"`
+}
+
+// InviteCancel withdraws an invitation.
+type InviteCancel struct {
+	ID string `json:"id"`
+}
+
+// Leave ends the session and keeps the conn: the peers still see each other.
+type Leave struct {
+	Code Code `json:"code,omitempty"`
+}
+
+// Info tells a new display name.
+type Info struct {
+	Name string `json:"name"`
+}
+
+// Ping is answered at once by a Pong with the same number.
+type Ping struct {
+	N uint64 `json:"n"`
+}
+
+// Pong answers Ping.
+type Pong Ping
+
+// Text carries one message of the program: any JSON value. N counts up from 1 on each conn.
+type Text struct {
+	N    uint64          `json:"n"`
+	Body json.RawMessage `json:"body"`
+}
+
+// TextAck tells what became of message N: taken by the program, or why not.
+type TextAck struct {
+	N    uint64 `json:"n"`
+	Code Code   `json:"code,omitempty"` // Bye (absent) means taken
+}
+
+// Offer proposes files. Sizes and counts are what is known so far; Counting says that a walk is still under way.
+type Offer struct {
+	ID       string   `json:"id"`
+	Names    []string `json:"names"` // top-level names, at most MaxOfferNames of them
+	Items    int64    `json:"items"` // how many top-level names there are in all
+	Files    int64    `json:"files"`
+	Folders  int64    `json:"folders"`
+	Bytes    int64    `json:"bytes"`
+	Counting bool     `json:"counting,omitempty"`
+}
+
+// MaxOfferNames is how many top-level names an offer shows.
+const MaxOfferNames = 20
+
+// OfferUpdate brings newer totals while the sender still walks.
+type OfferUpdate struct {
+	ID       string `json:"id"`
+	Files    int64  `json:"files"`
+	Folders  int64  `json:"folders"`
+	Bytes    int64  `json:"bytes"`
+	Counting bool   `json:"counting,omitempty"`
+}
+
+// OfferAnswer accepts or declines an offer.
+type OfferAnswer struct {
+	ID     string `json:"id"`
+	Accept bool   `json:"accept"`
+	Code   Code   `json:"code,omitempty"`
+}
+
+// OfferCancel withdraws an offer or ends its transfer, from either side.
+type OfferCancel struct {
+	ID   string `json:"id"`
+	Code Code   `json:"code,omitempty"`
+}
+
+// Lane opens a lane: the first frame on the stream of a dedicated conn. Token binds it to the session: the first
+// conn's TLS exporter (RFC 8446 section 7.5) with LaneLabel and the transfer's ID as context, in hex.
+type Lane struct {
+	ID    string `json:"id"`
+	Token string `json:"token"`
+}
+
+// LaneAck answers Lane; the bytes of the transfer follow.
+type LaneAck struct {
+	Code Code `json:"code,omitempty"` // Bye (absent) means go
+}
+
+// LaneLabel is the exporter label of Lane.Token.
+const LaneLabel = "EXPORTER-multipeer-lane"
+
+// Echo opens a stream whose bytes are sent back as they come, to measure round trips.
+type Echo struct{}
+
+func (Hello) kind() string        { return "hello" }
+func (HelloAck) kind() string     { return "hello_ack" }
+func (Invite) kind() string       { return "invite" }
+func (InviteAnswer) kind() string { return "invite_answer" }
+func (InviteCancel) kind() string { return "invite_cancel" }
+func (Leave) kind() string        { return "leave" }
+func (Info) kind() string         { return "info" }
+func (Ping) kind() string         { return "ping" }
+func (Pong) kind() string         { return "pong" }
+func (Text) kind() string         { return "message" }
+func (TextAck) kind() string      { return "message_ack" }
+func (Offer) kind() string        { return "offer" }
+func (OfferUpdate) kind() string  { return "offer_update" }
+func (OfferAnswer) kind() string  { return "offer_answer" }
+func (OfferCancel) kind() string  { return "offer_cancel" }
+func (Lane) kind() string         { return "lane" }
+func (LaneAck) kind() string      { return "lane_ack" }
+func (Echo) kind() string         { return "echo" }
+
+var decoders = map[string]func([]byte) (Message, error){
+	"hello":         as[Hello],
+	"hello_ack":     as[HelloAck],
+	"invite":        as[Invite],
+	"invite_answer": as[InviteAnswer],
+	"invite_cancel": as[InviteCancel],
+	"leave":         as[Leave],
+	"info":          as[Info],
+	"ping":          as[Ping],
+	"pong":          as[Pong],
+	"message":       as[Text],
+	"message_ack":   as[TextAck],
+	"offer":         as[Offer],
+	"offer_update":  as[OfferUpdate],
+	"offer_answer":  as[OfferAnswer],
+	"offer_cancel":  as[OfferCancel],
+	"lane":          as[Lane],
+	"lane_ack":      as[LaneAck],
+	"echo":          as[Echo],
+}
+
+// Types lists the names of all message types.
+func Types() []string {
+	out := make([]string, 0, len(decoders))
+	for name := range decoders {
+		out = append(out, name)
+	}
+	return out
+}
+
+func as[M Message](raw []byte) (Message, error) {
+	var m M
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return nil, malformed("%s: %v", m.kind(), err)
+	}
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Decode checks raw strictly and returns the message in it, or nil without an error for a type that this version
+// does not know: a newer peer may send those, and they are skipped.
+func Decode(raw []byte) (Message, error) {
+	if err := Check(raw); err != nil {
+		return nil, err
+	}
+	if raw[0] != '{' {
+		return nil, malformed("not an object")
+	}
+	// A map, since a struct would match "Type" too; Check has refused two keys that differ in case only.
+	var head map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return nil, malformed("%v", err)
+	}
+	var name string
+	if err := json.Unmarshal(head["type"], &name); err != nil || name == "" {
+		return nil, malformed("no type")
+	}
+	decode, ok := decoders[name]
+	if !ok {
+		return nil, nil
+	}
+	if name != "message" && len(raw) > MaxControl {
+		return nil, fmt.Errorf("%s: %d bytes, limit %d: %w", name, len(raw), MaxControl, ErrTooLarge)
+	}
+	return decode(raw)
+}

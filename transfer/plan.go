@@ -1,0 +1,72 @@
+package transfer
+
+import (
+	"fmt"
+	"hash/maphash"
+	"path"
+
+	"golang.org/x/text/cases"
+)
+
+// plan turns the paths that a sender names into the paths that the receiver uses. It is the only way from one to
+// the other. Folders are kept by name, files as 64-bit hashes, so that a million entries fit in little memory; the
+// seed is secret, so a sender cannot make two of them meet.
+type plan struct {
+	seed    maphash.Seed
+	fold    cases.Caser         // has state, so each plan has its own
+	folders map[string]string   // the sender's path of a folder -> ours; "" is the top
+	listed  map[uint64]struct{} // the sender's paths of all entries
+	taken   map[uint64]struct{} // collision keys of our paths
+	top     []string            // our top-level names in order
+}
+
+func newPlan() *plan {
+	return &plan{
+		seed:    maphash.MakeSeed(),
+		fold:    cases.Fold(),
+		folders: map[string]string{"": ""},
+		listed:  map[uint64]struct{}{},
+		taken:   map[uint64]struct{}{},
+	}
+}
+
+// add checks an entry and returns the path to save it under, relative and with slashes. It differs from the
+// sender's where that is not portable or taken.
+func (p *plan) add(raw string, folder bool) (string, error) {
+	if len(p.listed) >= MaxEntries {
+		return "", ErrTooMany
+	}
+	if _, err := splitPath(raw); err != nil {
+		return "", err
+	}
+	id := maphash.String(p.seed, raw)
+	if _, twice := p.listed[id]; twice {
+		return "", fmt.Errorf("%w: %q is listed twice", ErrBadName, raw)
+	}
+	dir, base := path.Split(raw)
+	parent, ok := p.folders[path.Clean("/" + dir)[1:]]
+	if !ok { // also a file that is used as a folder
+		return "", fmt.Errorf("%w: %q comes before its folder", ErrBadName, raw)
+	}
+	name := portable(base, dir == "")
+	for n := 1; n <= maxNumber; n++ {
+		saved := path.Join(parent, numbered(name, n))
+		key := maphash.String(p.seed, collisionKey(p.fold, saved))
+		if _, taken := p.taken[key]; taken {
+			continue
+		}
+		// What the rewriting made must pass the same check as what came in.
+		if _, err := splitPath(saved); err != nil {
+			return "", err
+		}
+		p.listed[id], p.taken[key] = struct{}{}, struct{}{}
+		if folder {
+			p.folders[raw] = saved
+		}
+		if dir == "" {
+			p.top = append(p.top, saved)
+		}
+		return saved, nil
+	}
+	return "", fmt.Errorf("%w: %q exists too often", ErrBadName, raw)
+}

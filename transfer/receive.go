@@ -1,0 +1,425 @@
+package transfer
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ReceiveOptions say where and how to receive.
+type ReceiveOptions struct {
+	Dir string // the folder to publish in; it must exist
+	// Expect is how many bytes the offer announced; a disk without room for them refuses at the start. 0 is unknown.
+	Expect int64
+	// KeepExec lets files that are executable at the sender be executable by their owner here.
+	KeepExec bool
+	// Told is called from one goroutine, at most ten times a second. It may be nil.
+	Told func(Progress)
+}
+
+// progressInterval is how often progress is told, here and to the sender.
+const progressInterval = 100 * time.Millisecond
+
+// Receive takes what Send sends and returns when it is durable under its final names and the receipt is written.
+// On any error nothing is left under a final name, the staging folder is gone, and the sender is told the reason.
+func Receive(ctx context.Context, p Pipe, opts ReceiveOptions) (Result, error) {
+	start := time.Now()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, p.Interrupt)()
+
+	r := &receiver{ctx: ctx, pipe: p, opts: opts, plan: newPlan(), syncing: make(chan struct{}, syncers)}
+	err := r.run()
+	r.syncs.Wait()
+	if r.stage != nil {
+		r.stage.remove()
+	}
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+			if errors.Is(cause, context.Canceled) {
+				err = ErrCancelled
+			}
+			return r.result, err
+		}
+		r.abort(err)
+		return r.result, err
+	}
+	r.result.Duration = time.Since(start)
+	return r.result, nil
+}
+
+// syncers is how many finished files are made durable at once: file systems put concurrent fsyncs into one
+// journal commit.
+const syncers = 16
+
+type receiver struct {
+	ctx   context.Context
+	pipe  Pipe
+	opts  ReceiveOptions
+	plan  *plan
+	stage *stage
+
+	writing sync.Mutex // one record at a time into the pipe
+
+	file   *os.File // under way
+	now    entry
+	saved  string
+	got    int64
+	sum    hash.Hash
+	got256 digest
+	tops   []topEntry
+	result Result
+
+	bytes, files atomic.Int64 // verified
+	phase        atomic.Int64
+
+	syncing chan struct{}
+	syncs   sync.WaitGroup
+	failed  atomic.Pointer[error] // of a syncer
+}
+
+// topEntry is something to publish.
+type topEntry struct {
+	saved  string
+	folder bool
+}
+
+type op struct {
+	kind byte
+	body []byte
+	err  error
+}
+
+func (r *receiver) run() error {
+	var err error
+	if r.stage, err = openStage(r.opts.Dir, r.opts.Expect); err != nil {
+		return classify(err)
+	}
+	ops, stop := r.read()
+	defer stop()
+	done := r.report()
+	defer done()
+	for {
+		var o op
+		select {
+		case o = <-ops:
+		case <-r.ctx.Done():
+			return r.ctx.Err()
+		}
+		if o.err != nil {
+			return fmt.Errorf("receiving: %w", o.err)
+		}
+		end, err := r.take(o)
+		if err == nil {
+			err = r.syncError()
+		}
+		if err != nil {
+			r.closeFile()
+			return classify(err)
+		}
+		if !end {
+			continue
+		}
+		if err := r.finish(); err != nil {
+			return classify(err)
+		}
+		done() // no progress after the receipt
+		t := r.result.Totals
+		return r.write(recReceipt, counts(t.Files, t.Folders, t.Bytes))
+	}
+}
+
+// read parses records on its own goroutine, ahead of the disk.
+func (r *receiver) read() (ops <-chan op, stop func()) {
+	out := make(chan op, ahead)
+	quit := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		in := newRecordReader(r.pipe)
+		for {
+			kind, body, err := in.next(func(n int) []byte { return buffers.get(n) })
+			if kind != recChunk {
+				body = append([]byte(nil), body...)
+			}
+			select {
+			case out <- op{kind, body, err}:
+			case <-quit:
+				return
+			}
+			if err != nil || kind == recEnd || kind == recAbort {
+				return
+			}
+		}
+	})
+	return out, sync.OnceFunc(func() {
+		close(quit)
+		// A read that is still waiting ends with the pipe: abort drains it, or its owner interrupts it.
+		go wg.Wait()
+	})
+}
+
+// bufferPool recycles the buffers of chunks.
+type bufferPool struct{ p sync.Pool }
+
+var buffers bufferPool
+
+func (b *bufferPool) get(n int) []byte {
+	if n <= maxChunk {
+		if v, _ := b.p.Get().(*[]byte); v != nil {
+			return (*v)[:n]
+		}
+	}
+	return make([]byte, n, maxChunk)
+}
+
+func (b *bufferPool) put(s []byte) {
+	if cap(s) >= maxChunk {
+		s = s[:maxChunk]
+		b.p.Put(&s)
+	}
+}
+
+// take processes one record; true at the end of the manifest.
+func (r *receiver) take(o op) (end bool, err error) {
+	if r.file == nil && (o.kind == recChunk || o.kind == recFileEnd || o.kind == recDropped) ||
+		r.file != nil && (o.kind == recEntry || o.kind == recEnd) {
+		return false, fmt.Errorf("%w: record %q out of order", ErrProtocol, o.kind)
+	}
+	switch o.kind {
+	case recEntry:
+		return false, r.begin(o.body)
+	case recChunk:
+		err := r.chunk(o.body)
+		buffers.put(o.body)
+		return false, err
+	case recFileEnd:
+		return false, r.endFile(o.body)
+	case recDropped, recSkipped:
+		return false, r.leftOut(o)
+	case recEnd:
+		t, err := decodeTotals(o.body)
+		if err == nil && t != r.result.Totals {
+			err = fmt.Errorf("%w: %+v announced, %+v arrived", ErrProtocol, t, r.result.Totals)
+		}
+		return true, err
+	case recAbort:
+		return false, abortError(o.body)
+	}
+	return false, fmt.Errorf("%w: unknown record %q", ErrProtocol, o.kind)
+}
+
+func (r *receiver) begin(body []byte) error {
+	e, err := decodeEntry(body)
+	if err != nil {
+		return err
+	}
+	saved, err := r.plan.add(e.path, e.folder)
+	if err != nil {
+		return err
+	}
+	if saved != e.path {
+		r.result.note(Note{Path: e.path, Saved: saved})
+		if err := r.write(recNote, encodeNote(e.path, saved)); err != nil {
+			return err
+		}
+	}
+	if !containsSlash(saved) {
+		r.tops = append(r.tops, topEntry{saved, e.folder})
+	}
+	if e.folder {
+		if err := r.stage.mkdir(saved, e.modTime); err != nil {
+			return err
+		}
+		r.result.Folders++
+		return nil
+	}
+	f, err := r.stage.create(saved)
+	if err != nil {
+		return err
+	}
+	r.file, r.now, r.saved, r.got, r.sum = f, e, saved, 0, sha256.New()
+	return nil
+}
+
+func (r *receiver) chunk(body []byte) error {
+	if len(body) <= sha256.Size {
+		return fmt.Errorf("%w: empty chunk", ErrProtocol)
+	}
+	want, data := body[:sha256.Size], body[sha256.Size:]
+	if int64(len(data)) > r.now.size-r.got {
+		return fmt.Errorf("%w: more bytes than announced", ErrProtocol)
+	}
+	r.got256 = sha256.Sum256(data)
+	if string(want) != string(r.got256[:]) {
+		return ErrDigest
+	}
+	if _, err := r.file.Write(data); err != nil {
+		return err
+	}
+	r.sum.Write(want)
+	r.got += int64(len(data))
+	r.bytes.Add(int64(len(data)))
+	return nil
+}
+
+func (r *receiver) endFile(body []byte) error {
+	if r.got != r.now.size {
+		return fmt.Errorf("%w: %d of %d bytes", ErrProtocol, r.got, r.now.size)
+	}
+	if string(body) != string(r.sum.Sum(nil)) {
+		return ErrDigest
+	}
+	f, e, saved := r.file, r.now, r.saved
+	r.file = nil
+	r.result.Files++
+	r.result.Bytes += e.size
+	r.syncing <- struct{}{}
+	r.syncs.Go(func() {
+		defer func() { <-r.syncing }()
+		if err := r.stage.seal(f, saved, e, r.opts.KeepExec); err != nil {
+			r.failed.CompareAndSwap(nil, &err)
+			return
+		}
+		r.files.Add(1)
+	})
+	return nil
+}
+
+func (r *receiver) syncError() error {
+	if err := r.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// leftOut notes what the sender could not send, and removes what had arrived of it.
+func (r *receiver) leftOut(o op) error {
+	if len(o.body) < 2 {
+		return badRecord(o.kind)
+	}
+	if o.kind == recDropped {
+		r.closeFile()
+		r.bytes.Add(-r.got)
+		if err := r.stage.discard(r.saved); err != nil {
+			return err
+		}
+		if n := len(r.tops); n > 0 && r.tops[n-1].saved == r.saved {
+			r.tops = r.tops[:n-1]
+		}
+	}
+	r.result.note(Note{Path: string(o.body[1:]), Err: reasonErr(o.body[0])})
+	return nil
+}
+
+func (r *receiver) closeFile() {
+	if r.file != nil {
+		_ = r.file.Close()
+		r.file = nil
+	}
+}
+
+// finish makes all durable and publishes it. From here on a cancellation comes too late.
+func (r *receiver) finish() error {
+	r.phase.Store(int64(Finishing))
+	r.syncs.Wait()
+	if err := r.syncError(); err != nil {
+		return err
+	}
+	if len(r.tops) == 0 {
+		return errNothing(r.result.Notes)
+	}
+	if err := r.stage.syncFolders(); err != nil {
+		return err
+	}
+	if err := r.ctx.Err(); err != nil {
+		return err
+	}
+	for _, t := range r.tops {
+		name, err := r.stage.publish(t)
+		if err != nil {
+			return fmt.Errorf("publishing %q: %w", t.saved, err)
+		}
+		r.result.Saved = append(r.result.Saved, name)
+		if name != t.saved {
+			r.result.note(Note{Path: t.saved, Saved: name})
+			if err := r.write(recNote, encodeNote(t.saved, name)); err != nil {
+				return err
+			}
+		}
+	}
+	return r.stage.syncInbox()
+}
+
+// errNothing says why not one entry arrived.
+func errNothing(notes []Note) error {
+	for _, n := range notes {
+		if n.Err != nil {
+			return n.Err
+		}
+	}
+	return fmt.Errorf("%w: an empty manifest", ErrProtocol)
+}
+
+func (r *receiver) write(kind byte, body []byte) error {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	if _, err := r.pipe.Write(putRecord(nil, kind, body)); err != nil {
+		return fmt.Errorf("answering: %w", err)
+	}
+	return nil
+}
+
+// report tells the progress ten times a second, if it changed, until the returned function is called.
+func (r *receiver) report() (done func()) {
+	quit := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(progressInterval)
+		defer tick.Stop()
+		var last Progress
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+			}
+			now := Progress{Bytes: r.bytes.Load(), Files: r.files.Load(), Phase: Phase(r.phase.Load())}
+			if now == last {
+				continue
+			}
+			last = now
+			if r.opts.Told != nil {
+				r.opts.Told(now)
+			}
+			if r.write(recProgress, counts(now.Bytes, now.Files, int64(now.Phase))) != nil {
+				return
+			}
+		}
+	})
+	return sync.OnceFunc(func() { close(quit); wg.Wait() })
+}
+
+// abort tells the sender why, and reads on until it has stopped: closing at once could take the reason with it.
+func (r *receiver) abort(err error) {
+	defer time.AfterFunc(2*time.Second, r.pipe.Interrupt).Stop()
+	if r.write(recAbort, []byte{reasonOf(err)}) == nil {
+		_, _ = io.Copy(io.Discard, r.pipe)
+	}
+}
+
+func containsSlash(s string) bool {
+	for i := range len(s) {
+		if s[i] == '/' {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,12 @@
+//go:build !linux && !darwin
+
+package transfer
+
+import (
+	"errors"
+	"os"
+)
+
+func diskSpace(*os.File) (free, total uint64, err error) {
+	return 0, 0, errors.ErrUnsupported
+}
