@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"io"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,19 +41,18 @@ func Receive(ctx context.Context, p Pipe, opts ReceiveOptions) (Result, error) {
 	if r.stage != nil {
 		r.stage.remove()
 	}
-	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-			if errors.Is(cause, context.Canceled) {
-				err = ErrCancelled
-			}
-			return r.result, err
-		}
+	cause := context.Cause(ctx)
+	switch {
+	case err != nil && errors.Is(cause, context.Canceled):
+		err = ErrCancelled
+	case err != nil && cause != nil:
+		err = cause
+	case err != nil:
 		r.abort(err)
-		return r.result, err
 	}
+	r.reading.Wait()
 	r.result.Duration = time.Since(start)
-	return r.result, nil
+	return r.result, err
 }
 
 // syncers is how many finished files are made durable at once: file systems put concurrent fsyncs into one
@@ -67,6 +66,7 @@ type receiver struct {
 	plan  *plan
 	stage *stage
 
+	reading sync.WaitGroup
 	writing sync.Mutex // one record at a time into the pipe
 
 	file   *os.File // under way
@@ -137,33 +137,28 @@ func (r *receiver) run() error {
 	}
 }
 
-// read parses records on its own goroutine, ahead of the disk.
+// read parses records on its own goroutine, ahead of the disk. After stop it reads on without keeping anything, so
+// that the sender is not stuck in a write when the reason comes, until the pipe ends.
 func (r *receiver) read() (ops <-chan op, stop func()) {
 	out := make(chan op, ahead)
 	quit := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
+	r.reading.Go(func() {
 		in := newRecordReader(r.pipe)
 		for {
-			kind, body, err := in.next(func(n int) []byte { return buffers.get(n) })
+			kind, body, err := in.next(buffers.get)
 			if kind != recChunk {
 				body = append([]byte(nil), body...)
 			}
 			select {
 			case out <- op{kind, body, err}:
 			case <-quit:
-				return
 			}
 			if err != nil || kind == recEnd || kind == recAbort {
 				return
 			}
 		}
 	})
-	return out, sync.OnceFunc(func() {
-		close(quit)
-		// A read that is still waiting ends with the pipe: abort drains it, or its owner interrupts it.
-		go wg.Wait()
-	})
+	return out, sync.OnceFunc(func() { close(quit) })
 }
 
 // bufferPool recycles the buffers of chunks.
@@ -231,7 +226,7 @@ func (r *receiver) begin(body []byte) error {
 			return err
 		}
 	}
-	if !containsSlash(saved) {
+	if !strings.Contains(saved, "/") {
 		r.tops = append(r.tops, topEntry{saved, e.folder})
 	}
 	if e.folder {
@@ -407,19 +402,12 @@ func (r *receiver) report() (done func()) {
 	return sync.OnceFunc(func() { close(quit); wg.Wait() })
 }
 
-// abort tells the sender why, and reads on until it has stopped: closing at once could take the reason with it.
+// abort tells the sender why, and gives it a moment to stop: closing at once could take the reason with it.
 func (r *receiver) abort(err error) {
-	defer time.AfterFunc(2*time.Second, r.pipe.Interrupt).Stop()
-	if r.write(recAbort, []byte{reasonOf(err)}) == nil {
-		_, _ = io.Copy(io.Discard, r.pipe)
+	timer := time.AfterFunc(2*time.Second, r.pipe.Interrupt)
+	defer timer.Stop()
+	if r.write(recAbort, []byte{reasonOf(err)}) != nil {
+		r.pipe.Interrupt()
 	}
-}
-
-func containsSlash(s string) bool {
-	for i := range len(s) {
-		if s[i] == '/' {
-			return true
-		}
-	}
-	return false
+	r.reading.Wait()
 }

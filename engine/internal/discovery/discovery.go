@@ -100,8 +100,8 @@ func (m *MDNS) poke() {
 	}
 }
 
-// Forget drops what is known of id, because nobody answers there. It is found again by a packet that is sent two
-// seconds from now or later.
+// Forget drops what is known of id, because nobody answers there. It is found again by a packet that comes a second
+// from now or later.
 func (m *MDNS) Forget(id identity.PeerID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

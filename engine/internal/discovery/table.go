@@ -20,7 +20,7 @@ const (
 	grace = 1500 * time.Millisecond
 	stale = 100 * time.Millisecond
 	// tombstone is how long a forgotten peer's packets are ignored.
-	tombstone = 2 * time.Second
+	tombstone = time.Second
 )
 
 type entry struct {

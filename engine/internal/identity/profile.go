@@ -51,9 +51,10 @@ type Profile struct {
 	lock *flock.Flock
 	db   *bbolt.DB
 
-	mu    sync.Mutex
-	peers map[PeerID]Record
-	name  string
+	writing sync.Mutex // one change at a time; held while the disk is slow, mu is not
+	mu      sync.Mutex
+	peers   map[PeerID]Record
+	name    string
 }
 
 // Ephemeral is a profile in memory: a new identity that is forgotten at the end.
@@ -152,38 +153,47 @@ func (p *Profile) Peers() map[PeerID]Record {
 
 // Update changes the record of id and keeps it, durable when Update returns. A zero record is forgotten.
 func (p *Profile) Update(id PeerID, change func(*Record)) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	r := p.peers[id]
-	old := r
+	old, known := p.peers[id]
+	count := len(p.peers)
+	p.mu.Unlock()
+	r := old
 	change(&r)
 	if r == old {
 		return nil
 	}
-	if _, known := p.peers[id]; !known && len(p.peers) >= maxPeers {
+	if !known && count >= maxPeers {
 		return fmt.Errorf("keeping peer: %d are kept already; forget some", maxPeers)
 	}
-	if p.db != nil {
-		err := p.db.Update(func(tx *bbolt.Tx) error {
-			if r == (Record{}) {
-				return tx.Bucket(bucketPeers).Delete(id[:])
-			}
-			v, err := json.Marshal(r)
-			if err != nil {
-				return err
-			}
-			return tx.Bucket(bucketPeers).Put(id[:], v)
-		})
-		if err != nil {
-			return fmt.Errorf("keeping peer: %w", err)
-		}
+	if err := p.put(id, r); err != nil {
+		return fmt.Errorf("keeping peer: %w", err)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if r == (Record{}) {
 		delete(p.peers, id)
 	} else {
 		p.peers[id] = r
 	}
 	return nil
+}
+
+func (p *Profile) put(id PeerID, r Record) error {
+	if p.db == nil {
+		return nil
+	}
+	return p.db.Update(func(tx *bbolt.Tx) error {
+		if r == (Record{}) {
+			return tx.Bucket(bucketPeers).Delete(id[:])
+		}
+		v, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		return tx.Bucket(bucketPeers).Put(id[:], v)
+	})
 }
 
 // Name is the display name that the user chose; empty if none.
@@ -195,14 +205,16 @@ func (p *Profile) Name() string {
 
 // SetName keeps the display name, durable when it returns.
 func (p *Profile) SetName(name string) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.db != nil && name != p.name {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	if p.db != nil && name != p.Name() {
 		err := p.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketSettings).Put([]byte("name"), []byte(name)) })
 		if err != nil {
 			return fmt.Errorf("keeping name: %w", err)
 		}
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.name = name
 	return nil
 }

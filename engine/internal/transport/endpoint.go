@@ -31,10 +31,11 @@ import (
 // It lies below the range from which systems hand out ports.
 const DefaultPort = 17717
 
-// Time limits. Silent death is seen after Idle, and given up after one more DialTimeout: 11 s, 13.5 s at the worst.
+// Time limits. Silent death is seen after Idle, and given up after one more DialTimeout: 10.5 s, 13 s at the worst, when
+// the last keep-alive went out just before.
 const (
 	KeepAlive    = 2500 * time.Millisecond
-	Idle         = 8 * time.Second
+	Idle         = 7500 * time.Millisecond
 	DialTimeout  = 3 * time.Second
 	HelloTimeout = 5 * time.Second
 	writeTimeout = 15 * time.Second

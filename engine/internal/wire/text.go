@@ -118,6 +118,11 @@ func CleanName(s string) string {
 	return strings.TrimSpace(b.String())
 }
 
+// CleanLine makes text of a peer fit for one line: what breaks text becomes a visible escape, nothing is cut.
+func CleanLine(s string) string {
+	return strings.NewReplacer("\n", "‹U+000A›", "\t", "‹U+0009›").Replace(CleanText(s))
+}
+
 // CleanText is CleanName for running text: line breaks and tabs stay, nothing is cut.
 func CleanText(s string) string {
 	var b strings.Builder

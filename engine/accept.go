@@ -1,0 +1,147 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+)
+
+// maxGreeting bounds the conns that have a proven key but have not said hello.
+const maxGreeting = 64
+
+// acceptConns takes conns until ctx ends.
+func (e *Engine) acceptConns(ctx context.Context) {
+	slots := make(chan struct{}, maxGreeting)
+	for {
+		conn, err := e.endpoint.Accept(ctx)
+		if ctx.Err() != nil {
+			if err == nil {
+				conn.Close(wire.Bye)
+			}
+			return
+		}
+		if err != nil {
+			e.log.Warn("accepting", "err", err)
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		select {
+		case slots <- struct{}{}:
+		default:
+			conn.Close(wire.Busy)
+			continue
+		}
+		e.wg.Go(func() {
+			defer func() { <-slots }()
+			e.greet(ctx, conn)
+		})
+	}
+}
+
+// greet is the first talk with a conn that somebody dialled.
+func (e *Engine) greet(ctx context.Context, conn *transport.Conn) {
+	if conn.Kind == transport.Lane {
+		e.acceptLane(ctx, conn)
+		return
+	}
+	control, hello, err := conn.AwaitHello(ctx)
+	if err != nil {
+		e.log.Debug("greeting", "peer", conn.Peer.Short(), "err", err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, transport.HelloTimeout)
+	defer cancel()
+	for probed := false; ; {
+		settled, wait := e.settle(conn, control, hello, probed)
+		if settled {
+			return
+		}
+		if wait == nil { // there is a conn; is it alive?
+			e.mu.Lock()
+			p := e.peers[conn.Peer]
+			var l *link
+			if p != nil {
+				l = p.link
+			}
+			e.mu.Unlock()
+			if l != nil && l.alive(ctx, time.Second) {
+				conn.Close(wire.Duplicate)
+				return
+			}
+			probed = true
+			continue
+		}
+		e.log.Debug("dials crossed, waiting for ours", "peer", conn.Peer.Short())
+		select {
+		case <-wait:
+		case <-conn.Done():
+			return
+		case <-ctx.Done():
+			conn.Close(wire.Timeout)
+			return
+		}
+	}
+}
+
+// settle decides what becomes of a conn whose dialler has said hello, so that of two that cross exactly one
+// remains, on both sides the same: the one that the lower ID dialled.
+//
+// Only the lower ID has to decide. While its own dial is under way it lets the other's hello wait (wait is
+// closed when that dial ends): if its dial succeeds the other is a duplicate, if it fails the other is the only
+// way. It never dials while it has a conn or answers one. The higher ID takes what the lower one dials, always.
+//
+// A hello over a conn that is up already comes from a peer that has lost it or was restarted. A restart shows in
+// the boot nonce; otherwise the conn is probed first, since the hello may have crossed with our own dial: then
+// settle returns no wait.
+func (e *Engine) settle(conn *transport.Conn, control *transport.Stream, hello wire.Hello, probed bool) (settled bool, wait <-chan struct{}) {
+	e.mu.Lock()
+	p := e.peer(conn.Peer)
+	if p == nil {
+		e.mu.Unlock()
+		conn.Close(wire.Busy)
+		return true, nil
+	}
+	if lower := e.self.ID.Less(p.id); lower {
+		if p.dialling != nil {
+			wait = p.dialled
+			e.mu.Unlock()
+			return false, wait
+		}
+		if p.link != nil && p.link.boot == hello.Boot && !probed {
+			e.mu.Unlock()
+			return false, nil
+		}
+	}
+	if p.dialling != nil {
+		p.dialling()
+	}
+	p.accepting++
+	ours := e.hello(p)
+	e.mu.Unlock()
+
+	err := conn.Acknowledge(control, ours)
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p.accepting--
+	if err == nil {
+		e.adopt(p, conn, control, hello, ours.Session)
+	} else if p.link == nil && !p.hint && len(p.extra) == 0 && e.peers[p.id] == p {
+		delete(e.peers, p.id) // never shown
+	}
+	return true, nil
+}
+
+func ambiguous(who string, found []Peer) error {
+	text := ""
+	for _, p := range found {
+		text += fmt.Sprintf("\n  %s  %s", p.Name, p.ID)
+	}
+	return fmt.Errorf("%q: %w: several peers are called so; use the ID:%s", who, ErrInvalid, text)
+}

@@ -1,0 +1,138 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+)
+
+// ParseAddress reads HOST:PORT as a person types it: the port may be left out, an IPv6 address needs no brackets
+// then. Names are resolved later, by Dial.
+func ParseAddress(s string) (host string, port uint16, err error) {
+	s = strings.TrimSpace(s)
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return a.String(), DefaultPort, nil
+	}
+	host, text, err := net.SplitHostPort(s)
+	if err != nil {
+		host, text = s, strconv.Itoa(DefaultPort)
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@:") && net.ParseIP(host) == nil && !strings.Contains(host, "%") {
+		return "", 0, fmt.Errorf("address %q: %w: write HOST:PORT, such as 192.168.1.20:%d", s, ErrInvalid, DefaultPort)
+	}
+	return host, uint16(n), nil
+}
+
+// Dial connects to a peer by its address (HOST, HOST:PORT, IP) where it cannot be found, and returns who it is.
+// It waits for the conn, not for a session: Invite comes next, unless a policy invites. The peer stays dialled
+// until it is lost. Errors are ErrInvalid, ErrTimeout, ErrBlocked, or the system's.
+func (e *Engine) Dial(ctx context.Context, address string) (PeerID, error) {
+	host, port, err := ParseAddress(address)
+	if err != nil {
+		return PeerID{}, err
+	}
+	endpoint := e.open()
+	if endpoint == nil {
+		return PeerID{}, ErrClosed
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*transport.DialTimeout+transport.HelloTimeout)
+	defer cancel()
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return PeerID{}, fmt.Errorf("resolving %s: %w", host, err)
+	}
+	var addrs []netip.AddrPort
+	for _, ip := range ips {
+		addrs = append(addrs, netip.AddrPortFrom(ip.Unmap(), port))
+	}
+	// The first conn only tells who is there. The one that counts is dialled as any other, with that key expected.
+	conn, err := endpoint.DialAny(ctx, addrs, PeerID{}, transport.Session)
+	if err != nil {
+		return PeerID{}, err
+	}
+	id, at := conn.Peer, conn.RemoteAddr()
+	conn.Close(wire.Duplicate)
+
+	watch, stop := context.WithCancel(ctx)
+	defer stop()
+	events := e.Watch(watch)
+	e.mu.Lock()
+	p := e.peer(id)
+	if p == nil {
+		e.mu.Unlock()
+		return id, ErrBusy
+	}
+	if !slices.Contains(p.all(), at) {
+		p.extra = append(p.extra, at)
+	}
+	if p.how == "" {
+		p.how = "address"
+	}
+	p.failures = 0
+	e.chase(p)
+	e.mu.Unlock()
+	for range events {
+		if p, ok := e.Peer(id); !ok || p.Confirmed {
+			return id, nil
+		} else if p.Err != nil {
+			return id, p.Err
+		}
+	}
+	if err := context.Cause(ctx); !errors.Is(err, context.DeadlineExceeded) && err != nil {
+		return id, err
+	}
+	return id, ErrTimeout
+}
+
+func (e *Engine) open() *transport.Endpoint {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ctx == nil || e.ctx.Err() != nil {
+		return nil
+	}
+	return e.endpoint
+}
+
+// keepDialling serves one entry of Config.Dial until ctx ends.
+func (e *Engine) keepDialling(ctx context.Context, address string) {
+	for failures := 0; ; {
+		id, err := e.Dial(ctx, address)
+		if errors.Is(err, ErrInvalid) {
+			(*sink)(e).Problem(err)
+			return
+		}
+		failures++
+		if err == nil {
+			failures = 0
+			e.waitGone(ctx, id)
+		} else {
+			e.log.Info("dialling by address", "address", address, "err", err)
+		}
+		select {
+		case <-time.After(min(5*time.Second, backoff(failures))):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// waitGone returns when id is no peer any more.
+func (e *Engine) waitGone(ctx context.Context, id PeerID) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	for range e.Watch(ctx) {
+		if _, ok := e.Peer(id); !ok {
+			return
+		}
+	}
+}

@@ -1,0 +1,384 @@
+// Package engine finds the devices near you and talks to them: the open
+// successor of Apple's MultipeerConnectivity.
+//
+// Two engines on one network find each other with no server, prove their keys
+// to each other over QUIC, and, once an invitation was accepted, exchange
+// messages and files. The desktop window, the headless program and any other
+// program are readers of the same engine:
+//
+//	e, err := engine.New(engine.Config{Name: "Kitchen"})
+//	...
+//	go e.Run(ctx)
+//	for ev := range e.Watch(ctx) {
+//		switch ev := ev.(type) {
+//		case engine.InvitationReceived:
+//			ev.Invitation.Accept()
+//		case engine.PeerAdded:
+//			e.Send(ctx, "hello", ev.Peer.ID)
+//		case engine.MessageReceived:
+//			fmt.Println(ev.Message.From, ev.Message.Body)
+//		case engine.OfferReceived:
+//			ev.Offer.Accept(engine.AcceptOptions{Dir: "inbox"})
+//		}
+//	}
+//
+// # What it is like to call
+//
+// [Engine.Run] blocks until its context ends; every goroutine of the engine
+// has ended when it returns. Commands are methods that may be called from any
+// goroutine; those that take a context block, at the longest until it ends.
+// News come through [Engine.Watch]: a [Snapshot] first, then each change, on
+// the goroutine that ranges over it. A slow reader never blocks the engine:
+// of a peer or a transfer it gets the newest state. A program with a window
+// hands them to its main thread itself.
+//
+// # What is promised
+//
+// A message is delivered when the other program has it, and files are when
+// every byte is verified and durable under its final name on the other disk;
+// everything else comes back as an error. Nothing a peer sends moves before
+// somebody accepted it. What peers write (names, messages, file names) is
+// cleaned of what breaks a line or turns its direction, and is still theirs:
+// show it as text.
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+
+	"multipeer/engine/internal/discovery"
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+)
+
+// DefaultService is the service type of the Multipeer programs.
+const DefaultService = "multipeer"
+
+// DefaultPort is the UDP port that an engine tries first.
+const DefaultPort = transport.DefaultPort
+
+// Audience is a set of peers, for policies.
+type Audience int
+
+// The audiences. The zero value is Nobody.
+const (
+	Nobody   Audience = iota
+	Verified          // peers whose key the user has verified
+	Known             // those, and peers that were accepted before
+	Everyone
+)
+
+// Config says what an engine is. The zero value of every field is usable.
+type Config struct {
+	// Name is the display name, 1 to 63 bytes of UTF-8. Empty means the name kept in the profile, or else the kind
+	// of this device with the start of its ID.
+	Name string
+	// Service is the service type: only engines of the same type find each other. 1 to 15 of a-z, 0-9 and -.
+	// Empty means DefaultService.
+	Service string
+	// Profile is the folder with the identity and what was decided about peers; it is made on the first start and
+	// can be held by one engine at a time. Empty means a new identity that is forgotten at the end.
+	Profile string
+	// Port is the UDP port. 0 means DefaultPort, or any free one if that is taken.
+	Port int
+	// Dial lists addresses (HOST:PORT) of peers to connect to where multicast does not reach. They are tried until
+	// Run ends. No port means DefaultPort.
+	Dial []string
+	// Interfaces names the network interfaces to find peers on. Empty means all that can do multicast, or loopback
+	// if there is none.
+	Interfaces []string
+	// Hidden starts without advertising, Blind without browsing; see SetAdvertising and SetBrowsing.
+	Hidden, Blind bool
+	// Invite says whom the engine invites by itself when it finds them. Nobody leaves it to Engine.Invite.
+	Invite Audience
+	// Accept says whose invitations the engine accepts by itself. Others become an InvitationReceived.
+	Accept Audience
+	// Context is any JSON value that goes with invitations and their answers, for the other program to read while
+	// connected (initial data in the Pythonista module). nil means none. At most 16 KiB.
+	Context any
+	// Discovery replaces multicast DNS. nil means multicast DNS.
+	Discovery Discovery
+	// PacketConn replaces the UDP socket. Run does not close it.
+	PacketConn net.PacketConn
+	// Log gets what happens, for developers. nil means none.
+	Log *slog.Logger
+}
+
+// Engine is one peer. Make it with New; several may live in one process.
+type Engine struct {
+	cfg     Config
+	log     *slog.Logger
+	profile *identity.Profile
+	context []byte // encoded Config.Context
+	boot    string
+	dials   chan struct{} // one for each dial under way
+
+	mu        sync.Mutex
+	running   bool
+	closed    bool
+	ended     chan struct{} // closed when Run has ended or Close was called before
+	self      Self
+	problem   error
+	peers     map[PeerID]*peer
+	resume    map[PeerID]bool // connected until one of the two leaves: no new invitation after a lost conn
+	transfers map[TransferID]*transferState
+	watchers  map[*watcher]struct{}
+	endpoint  *transport.Endpoint
+	finder    Discovery
+
+	// ctx and wg exist while Run does: all that the engine starts hangs on them.
+	ctx context.Context
+	wg  sync.WaitGroup
+}
+
+// maxDials is how many peers are dialled at once. More at a time make each slower and look like failures.
+const maxDials = 4
+
+// New checks cfg and opens the profile. Nothing goes to the network before Run. The errors are ErrInvalid, ErrInUse,
+// ErrPermissions and ErrCorrupt, each with what to do about it. An engine that is never run wants Close.
+func New(cfg Config) (*Engine, error) {
+	if cfg.Service == "" {
+		cfg.Service = DefaultService
+	}
+	if err := ValidateServiceType(cfg.Service); err != nil {
+		return nil, err
+	}
+	if cfg.Name != "" {
+		if err := ValidateName(cfg.Name); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Port < 0 || cfg.Port > 65535 {
+		return nil, fmt.Errorf("port %d: %w: 0 to 65535", cfg.Port, ErrInvalid)
+	}
+	initial, err := encodeContext(cfg.Context)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	profile, err := openProfile(cfg.Profile)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		cfg: cfg, log: cfg.Log, profile: profile, context: initial, boot: rand.Text()[:16],
+		dials: make(chan struct{}, maxDials), ended: make(chan struct{}),
+		peers: map[PeerID]*peer{}, resume: map[PeerID]bool{}, transfers: map[TransferID]*transferState{}, watchers: map[*watcher]struct{}{},
+		finder: cfg.Discovery,
+	}
+	e.self = Self{ID: profile.ID, Name: e.startName(), Service: cfg.Service, Advertising: !cfg.Hidden, Browsing: !cfg.Blind}
+	if e.finder == nil {
+		e.finder = discovery.New(discovery.Config{Interfaces: cfg.Interfaces, Log: cfg.Log})
+	}
+	return e, nil
+}
+
+func openProfile(dir string) (*identity.Profile, error) {
+	if dir == "" {
+		return identity.Ephemeral()
+	}
+	return identity.Open(context.Background(), dir) // bounded by a second of its own
+}
+
+func (e *Engine) startName() string {
+	if e.cfg.Name != "" {
+		return e.cfg.Name
+	}
+	if kept := e.profile.Name(); ValidateName(kept) == nil {
+		return kept
+	}
+	// The kind of device and no more: a host name often holds its owner's.
+	kind := map[string]string{"darwin": "Mac", "windows": "Windows PC", "linux": "Linux PC", "ios": "iPhone", "android": "Android"}[runtime.GOOS]
+	if kind == "" {
+		kind = "Device"
+	}
+	return kind + " " + e.profile.ID.Short()[:4]
+}
+
+// Run opens the socket, advertises, browses, and serves until ctx ends; then it says goodbye and returns nil. When
+// it returns every goroutine of the engine has ended and the profile is released. It can be called once. It starts
+// without a network too, and goes on when one appears.
+func (e *Engine) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	e.mu.Lock()
+	if e.running || e.closed {
+		e.mu.Unlock()
+		return errors.New("an engine runs once")
+	}
+	e.running, e.ctx = true, ctx
+	e.mu.Unlock()
+	defer e.end()
+
+	endpoint, err := transport.Listen(transport.Config{
+		Identity: e.profile.Identity, Conn: e.cfg.PacketConn, Port: e.cfg.Port, Log: e.log,
+		Refuse: func(id PeerID) bool { return e.profile.Peer(id).Trust == identity.Blocked },
+	})
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.endpoint = endpoint
+	e.self.Port, e.self.Running = endpoint.Port(), true
+	announcement := e.announcement()
+	e.publish(SelfChanged{e.self})
+	e.mu.Unlock()
+
+	var finding sync.WaitGroup
+	finding.Go(func() {
+		if err := e.finder.Run(ctx, announcement, (*sink)(e)); err != nil && ctx.Err() == nil {
+			(*sink)(e).Problem(err)
+		}
+	})
+	e.wg.Go(func() { e.acceptConns(ctx) })
+	for _, address := range e.cfg.Dial {
+		e.wg.Go(func() { e.keepDialling(ctx, address) })
+	}
+	<-ctx.Done()
+	e.sayGoodbye()
+	err = endpoint.Close()
+	finding.Wait()
+	e.wg.Wait()
+	if e.cfg.PacketConn != nil {
+		err = nil // the socket is its owner's
+	}
+	return err
+}
+
+// sayGoodbye closes every conn with Bye, which tells the peers at once.
+func (e *Engine) sayGoodbye() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, p := range e.peers {
+		if p.link != nil {
+			p.link.conn.Close(wire.Bye)
+		}
+	}
+}
+
+func (e *Engine) end() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return
+	}
+	e.closed = true
+	e.self.Running = false
+	for w := range e.watchers {
+		w.close()
+	}
+	close(e.ended)
+	if err := e.profile.Close(); err != nil {
+		e.log.Error("closing profile", "err", err)
+	}
+}
+
+// Close releases the profile of an engine that was never run. It is idempotent; a running engine ends with the
+// context of Run.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	running := e.running
+	e.mu.Unlock()
+	if !running {
+		e.end()
+	}
+	return nil
+}
+
+// start runs f on a goroutine that Run waits for; false if the engine is ending. Call with e.mu held.
+func (e *Engine) start(f func(ctx context.Context)) bool {
+	if e.ctx == nil || e.ctx.Err() != nil {
+		return false
+	}
+	ctx := e.ctx
+	e.wg.Go(func() { f(ctx) })
+	return true
+}
+
+// announcement is what discovery tells about us. Call with e.mu held.
+func (e *Engine) announcement() Announcement {
+	return Announcement{
+		ID: e.self.ID, Name: e.self.Name, Service: e.self.Service, Port: e.self.Port,
+		Advertise: e.self.Advertising, Browse: e.self.Browsing,
+	}
+}
+
+// Self describes this engine.
+func (e *Engine) Self() Self {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.self
+}
+
+// SetName changes the display name, in the profile and for all who see us. The error is ErrInvalid, or that of
+// the profile's disk.
+func (e *Engine) SetName(name string) error {
+	if err := ValidateName(name); err != nil {
+		return err
+	}
+	if err := e.profile.SetName(name); err != nil {
+		return err
+	}
+	e.update(func(s *Self) { s.Name = name })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, p := range e.peers {
+		if p.link != nil {
+			p.link.send(wire.Info{Name: name})
+		}
+	}
+	return nil
+}
+
+// SetAdvertising lets others find us or not. Sessions stay.
+func (e *Engine) SetAdvertising(on bool) { e.update(func(s *Self) { s.Advertising = on }) }
+
+// SetBrowsing looks for others or not. Sessions stay.
+func (e *Engine) SetBrowsing(on bool) { e.update(func(s *Self) { s.Browsing = on }) }
+
+func (e *Engine) update(change func(*Self)) {
+	e.mu.Lock()
+	old := e.self
+	change(&e.self)
+	changed, a := old != e.self, e.announcement()
+	if changed {
+		e.publish(SelfChanged{e.self})
+	}
+	ready := e.endpoint != nil
+	e.mu.Unlock()
+	if changed && ready {
+		e.finder.Update(a)
+	}
+}
+
+// Addresses lists this machine's addresses with the engine's port, for another device to type. Empty before Run.
+func (e *Engine) Addresses() []netip.AddrPort {
+	port := e.Self().Port
+	addrs, err := net.InterfaceAddrs()
+	if err != nil || port == 0 {
+		return nil
+	}
+	var out []netip.AddrPort
+	for _, a := range addrs {
+		p, err := netip.ParsePrefix(a.String())
+		if err != nil || p.Addr().IsLoopback() || p.Addr().IsLinkLocalUnicast() {
+			continue
+		}
+		out = append(out, netip.AddrPortFrom(p.Addr(), uint16(port)))
+	}
+	return out
+}
+
+// now is the engine's clock; under testing/synctest it is the bubble's.
+func now() time.Time { return time.Now() }

@@ -1,0 +1,220 @@
+// Package enginetest runs several engines on a simulated network, for tests of
+// the engine, the window and other programs. Inside a testing/synctest bubble
+// a minute of protocol passes in an instant, and every run is the same.
+package enginetest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"multipeer/engine"
+
+	"github.com/quic-go/quic-go/testutils/simnet"
+)
+
+// Net is a simulated network with a discovery of its own. Its methods may be called concurrently.
+type Net struct {
+	t       testing.TB
+	latency time.Duration
+
+	mu     sync.Mutex
+	nodes  map[netip.AddrPort]simnet.PacketReceiver
+	closed []func()
+	ether  map[*finder]bool
+	drop   func(from, to netip.AddrPort) bool
+	count  int
+}
+
+// New makes a network whose packets take latency one way. It is torn down by the test's cleanup.
+func New(t testing.TB, latency time.Duration) *Net {
+	n := &Net{t: t, latency: latency, nodes: map[netip.AddrPort]simnet.PacketReceiver{}, ether: map[*finder]bool{}}
+	t.Cleanup(n.close)
+	return n
+}
+
+func (n *Net) close() {
+	n.mu.Lock()
+	closed := n.closed
+	n.closed = nil
+	n.mu.Unlock()
+	for i := len(closed) - 1; i >= 0; i-- {
+		closed[i]()
+	}
+}
+
+// Drop installs a function that loses packets; nil loses none.
+func (n *Net) Drop(lose func(from, to netip.AddrPort) bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.drop = lose
+}
+
+// Node is an engine that runs on the network.
+type Node struct {
+	*engine.Engine
+	Addr netip.AddrPort
+	stop context.CancelFunc
+	done chan error
+}
+
+// Start runs an engine with cfg on the network until the test ends or Stop is called.
+func (n *Net) Start(cfg engine.Config) *Node {
+	n.t.Helper()
+	n.mu.Lock()
+	n.count++
+	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(n.count >> 8), byte(n.count)}), engine.DefaultPort)
+	n.mu.Unlock()
+	if cfg.Name == "" {
+		cfg.Name = fmt.Sprintf("peer %d", addr.Addr().As4()[3])
+	}
+	conn, closeConn := n.socket(addr)
+	cfg.PacketConn = conn
+	if cfg.Discovery == nil {
+		cfg.Discovery = &finder{net: n, addr: addr}
+	}
+	e, err := engine.New(cfg)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	node := &Node{Engine: e, Addr: addr, stop: cancel, done: make(chan error, 1)}
+	go func() {
+		err := e.Run(ctx)
+		closeConn()
+		node.done <- err
+		close(node.done)
+	}()
+	n.mu.Lock()
+	n.closed = append(n.closed, func() {
+		if err := node.Stop(); err != nil {
+			n.t.Errorf("Run: %v", err)
+		}
+	})
+	n.mu.Unlock()
+	return node
+}
+
+// Stop ends the engine and waits for it. It is idempotent.
+func (n *Node) Stop() error {
+	n.stop()
+	return <-n.done
+}
+
+func (n *Net) socket(addr netip.AddrPort) (net.PacketConn, func()) {
+	link := &simnet.SimulatedLink{
+		UplinkSettings: simnet.LinkSettings{MTU: 1500}, DownlinkSettings: simnet.LinkSettings{MTU: 1500},
+		Latency: n.latency, UploadPacket: n,
+	}
+	conn := simnet.NewBlockingSimConn(net.UDPAddrFromAddrPort(addr), link)
+	link.Start()
+	n.AddNode(conn.LocalAddr(), link)
+	return conn, func() {
+		n.mu.Lock()
+		delete(n.nodes, addr)
+		n.mu.Unlock()
+		_ = conn.Close()
+		_ = link.Close()
+	}
+}
+
+// SendPacket is simnet.Router's.
+func (n *Net) SendPacket(p simnet.Packet) error {
+	from, to := p.From.(*net.UDPAddr).AddrPort(), p.To.(*net.UDPAddr).AddrPort()
+	n.mu.Lock()
+	node, lose := n.nodes[to], n.drop
+	n.mu.Unlock()
+	if node != nil && (lose == nil || !lose(from, to)) {
+		node.RecvPacket(p)
+	}
+	return nil // like UDP: nobody there is no error
+}
+
+// AddNode is simnet.Router's.
+func (n *Net) AddNode(addr net.Addr, r simnet.PacketReceiver) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.nodes[addr.(*net.UDPAddr).AddrPort()] = r
+}
+
+// finder is discovery on the network: who browses is told at once of who advertises.
+type finder struct {
+	net  *Net
+	addr netip.AddrPort
+
+	mu   sync.Mutex
+	self engine.Announcement
+	to   engine.Sink
+}
+
+func (f *finder) announcement() (engine.Announcement, engine.Sink) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.self, f.to
+}
+
+func (f *finder) hint() engine.Hint {
+	self, _ := f.announcement()
+	return engine.Hint{ID: self.ID, Name: self.Name, Addrs: []netip.AddrPort{f.addr}, How: "simulation"}
+}
+
+// Run is engine.Discovery's.
+func (f *finder) Run(ctx context.Context, self engine.Announcement, to engine.Sink) error {
+	f.mu.Lock()
+	f.self, f.to = self, to
+	f.mu.Unlock()
+	f.net.mu.Lock()
+	f.net.ether[f] = true
+	f.net.mu.Unlock()
+	f.tell(true)
+	<-ctx.Done()
+	f.net.mu.Lock()
+	delete(f.net.ether, f)
+	f.net.mu.Unlock()
+	f.tell(false)
+	return nil
+}
+
+// Update is engine.Discovery's.
+func (f *finder) Update(self engine.Announcement) {
+	f.mu.Lock()
+	f.self = self
+	f.mu.Unlock()
+	f.tell(true)
+}
+
+// Forget is engine.Discovery's; this discovery keeps nothing.
+func (f *finder) Forget(engine.PeerID) {}
+
+// tell introduces f and the others of its service to each other.
+func (f *finder) tell(here bool) {
+	f.net.mu.Lock()
+	var others []*finder
+	for o := range f.net.ether {
+		if o != f {
+			others = append(others, o)
+		}
+	}
+	f.net.mu.Unlock()
+	self, to := f.announcement()
+	for _, o := range others {
+		other, sink := o.announcement()
+		if other.Service != self.Service {
+			continue
+		}
+		if other.Browse {
+			if here && self.Advertise {
+				sink.Found(f.hint())
+			} else {
+				sink.Lost(self.ID)
+			}
+		}
+		if here && self.Browse && other.Advertise {
+			to.Found(o.hint())
+		}
+	}
+}

@@ -1,0 +1,303 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/wire"
+)
+
+const (
+	// InviteTimeout is how long an invitation waits for its answer if its context has no deadline (as Apple's).
+	InviteTimeout = 30 * time.Second
+	maxContext    = 16 << 10
+)
+
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// encodeContext checks Config.Context once, so that no invitation fails on it later.
+func encodeContext(v any) (json.RawMessage, error) {
+	if v == nil {
+		return nil, nil
+	}
+	b, err := encode(v)
+	if err != nil {
+		return nil, fmt.Errorf("context: %w", err)
+	}
+	if len(b) > maxContext {
+		return nil, fmt.Errorf("context of %d bytes: %w: at most %d", len(b), ErrTooLarge, maxContext)
+	}
+	return b, nil
+}
+
+// asking is an invitation of ours.
+type asking struct {
+	id      string
+	answers []chan error // of those who wait
+}
+
+func (a *asking) finish(err error) {
+	for _, c := range a.answers {
+		c <- err
+	}
+}
+
+// Invite asks a peer for a session and waits for the answer: nil when connected, ErrDeclined, ErrTimeout after
+// InviteTimeout, ErrNoPeer, ErrCancelled. A peer that is found but not reached yet is waited for. When ctx ends the
+// invitation is withdrawn. If the peer has invited us meanwhile, that is taken as its yes.
+func (e *Engine) Invite(ctx context.Context, id PeerID) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, InviteTimeout, ErrTimeout)
+	defer cancel()
+	p, _, err := e.waitLink(ctx, id)
+	if err != nil {
+		return err
+	}
+	answer := make(chan error, 1)
+	e.mu.Lock()
+	if p.state == Connected {
+		e.mu.Unlock()
+		return nil
+	}
+	if p.link == nil {
+		e.mu.Unlock()
+		return ErrNotConnected
+	}
+	if inv := p.invitation; inv != nil {
+		e.mu.Unlock()
+		return inv.Accept()
+	}
+	e.ask(p, answer)
+	e.mu.Unlock()
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if a := p.asked; a != nil {
+		p.asked, p.state = nil, Found
+		a.finish(ErrCancelled)
+		if p.link != nil {
+			p.link.send(wire.InviteCancel{ID: a.id})
+		}
+		e.changed(p)
+	}
+	return context.Cause(ctx)
+}
+
+// ask sends an invitation, or joins the one under way. Call with Engine.mu held and p.link set.
+func (e *Engine) ask(p *peer, answer chan error) {
+	if p.asked == nil {
+		p.asked = &asking{id: newID()}
+		p.state = Connecting
+		p.link.send(wire.Invite{ID: p.asked.id, Context: e.context})
+		e.changed(p)
+	}
+	if answer != nil {
+		p.asked.answers = append(p.asked.answers, answer)
+	}
+}
+
+// Invitation is a peer's request for a session. Accept or Decline it once; the first answer counts. It closes when
+// the peer withdraws it or is lost.
+type Invitation struct {
+	ID      string
+	Peer    Peer            // as it was when it asked
+	Context json.RawMessage // of its program; untrusted
+
+	e    *Engine
+	peer *peer
+}
+
+// Accept starts the session. ErrAnswered if it is too late.
+func (i *Invitation) Accept() error { return i.answer(true) }
+
+// Decline tells the peer no. ErrAnswered if it is too late.
+func (i *Invitation) Decline() error { return i.answer(false) }
+
+func (i *Invitation) answer(yes bool) error {
+	e := i.e
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := i.peer
+	if p.invitation != i || p.link == nil {
+		return ErrAnswered
+	}
+	p.invitation = nil
+	e.publish(InvitationClosed{i})
+	if !yes {
+		p.link.send(wire.InviteAnswer{ID: i.ID, Code: wire.Declined})
+		return nil
+	}
+	e.acceptInvite(p, i.ID, i.Context)
+	return nil
+}
+
+// acceptInvite answers yes. Call with Engine.mu held.
+func (e *Engine) acceptInvite(p *peer, id string, context json.RawMessage) {
+	p.link.send(wire.InviteAnswer{ID: id, Accept: true, Context: e.context})
+	p.context = context
+	e.settleAsking(p, nil)
+	e.connect(p)
+}
+
+// settleAsking ends our own invitation. Call with Engine.mu held.
+func (e *Engine) settleAsking(p *peer, err error) {
+	if a := p.asked; a != nil {
+		p.asked = nil
+		if p.state == Connecting {
+			p.state = Found
+		}
+		a.finish(err)
+	}
+}
+
+func (e *Engine) takeInvite(p *peer, l *link, m wire.Invite) {
+	if len(m.Context) > maxContext {
+		l.send(wire.InviteAnswer{ID: m.ID, Code: wire.TooLarge})
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case p.link != l:
+	case p.invitation != nil:
+		l.send(wire.InviteAnswer{ID: m.ID, Code: wire.Busy}) // one at a time
+	case p.state == Connected, p.asked != nil, e.admits(e.cfg.Accept, p.id):
+		// Both want it, or the policy does.
+		e.acceptInvite(p, m.ID, m.Context)
+	default:
+		inv := &Invitation{ID: m.ID, Peer: e.view(p), Context: m.Context, e: e, peer: p}
+		if !e.publish(InvitationReceived{inv}) {
+			l.send(wire.InviteAnswer{ID: m.ID, Code: wire.Unavailable}) // nobody there to answer it
+			return
+		}
+		p.invitation = inv
+	}
+}
+
+func (e *Engine) takeInviteAnswer(p *peer, l *link, m wire.InviteAnswer) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p.link != l || p.asked == nil || p.asked.id != m.ID {
+		if p.link == l && m.Accept && p.state == Connected && len(p.context) == 0 && len(m.Context) <= maxContext {
+			p.context = m.Context // invitations that crossed: each side's answer brings its context
+		}
+		return
+	}
+	if !m.Accept {
+		err := ErrDeclined
+		if m.Code != wire.Bye {
+			err = m.Code.Err()
+		}
+		e.settleAsking(p, err)
+		e.changed(p)
+		return
+	}
+	if len(m.Context) <= maxContext {
+		p.context = m.Context
+	}
+	if inv := p.invitation; inv != nil {
+		p.invitation = nil
+		e.publish(InvitationClosed{inv})
+	}
+	e.settleAsking(p, nil)
+	e.connect(p)
+}
+
+func (e *Engine) takeInviteCancel(p *peer, m wire.InviteCancel) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if inv := p.invitation; inv != nil && inv.ID == m.ID {
+		p.invitation = nil
+		e.publish(InvitationClosed{inv})
+	}
+}
+
+// dropInvitations ends what was asked on a conn that is gone. Call with Engine.mu held.
+func (e *Engine) dropInvitations(p *peer, err error) {
+	e.settleAsking(p, err)
+	if inv := p.invitation; inv != nil {
+		p.invitation = nil
+		e.publish(InvitationClosed{inv})
+	}
+}
+
+// Disconnect ends the session with a peer; both still see each other. It is idempotent.
+func (e *Engine) Disconnect(id PeerID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.resume, id)
+	p := e.peers[id]
+	if p == nil {
+		return
+	}
+	if p.state == Connected {
+		if p.link != nil {
+			p.link.send(wire.Leave{})
+		}
+		e.disconnect(p, ErrCancelled)
+	}
+}
+
+func (e *Engine) takeLeave(p *peer, l *link, m wire.Leave) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p.link != l {
+		return
+	}
+	delete(e.resume, p.id)
+	e.disconnect(p, m.Code.Err())
+}
+
+// SetTrust keeps what the user decides about a key, found or not, durable when it returns. Blocking ends the conn
+// at once; TrustUnknown forgets the peer. Only call it for a user's act: TrustVerified says that somebody compared
+// the whole ID.
+func (e *Engine) SetTrust(id PeerID, t Trust) error {
+	switch t {
+	case TrustUnknown, TrustSeen, TrustVerified, TrustBlocked:
+	default:
+		return fmt.Errorf("trust %q: %w", t, ErrInvalid)
+	}
+	if id == e.profile.ID || id.IsZero() {
+		return fmt.Errorf("trust: %w: that is this device", ErrInvalid)
+	}
+	err := e.profile.Update(id, func(r *identity.Record) {
+		if r.Trust = t; t == TrustUnknown {
+			*r = identity.Record{}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p := e.peers[id]; p != nil {
+		if t == TrustBlocked {
+			delete(e.resume, id)
+			if p.link != nil {
+				p.link.conn.Close(wire.Blocked)
+			}
+		}
+		p.failures = 0
+		p.poke()
+		e.changed(p)
+	}
+	return nil
+}
+
+// isOver tells the errors that say that waiting is over and nothing more.
+func isOver(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

@@ -1,0 +1,180 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"multipeer/engine/internal/discovery"
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/wire"
+	"multipeer/transfer"
+)
+
+// PeerID names a peer: SHA-256 of its public key (SPKI). Its String form has check characters; Short is for people.
+type PeerID = identity.PeerID
+
+// ParsePeerID reads the text form of an ID; hyphens, spaces and case do not matter.
+func ParsePeerID(s string) (PeerID, error) { return identity.ParsePeerID(s) }
+
+// Trust is what the user has decided about a peer's key. Only a user's act raises it.
+type Trust = identity.Trust
+
+// The levels of trust.
+const (
+	TrustUnknown  = identity.Unknown  // never accepted
+	TrustSeen     = identity.Seen     // accepted once; the key is pinned
+	TrustVerified = identity.Verified // the user has compared the ID
+	TrustBlocked  = identity.Blocked  // refused without asking
+)
+
+// Discovery finds peers. The engine has multicast DNS built in; a program may bring its own, as with
+// nearbyConnectionData of MCSession. Implementations must accept calls from any goroutine.
+type Discovery interface {
+	// Run announces self and reports to the sink until ctx ends; then it says goodbye and returns.
+	Run(ctx context.Context, self Announcement, to Sink) error
+	// Update replaces what is announced. It may be called before Run.
+	Update(self Announcement)
+	// Forget drops what is known of a peer, because nobody answers there.
+	Forget(id PeerID)
+}
+
+// The types of a Discovery.
+type (
+	Announcement = discovery.Announcement
+	Hint         = discovery.Hint
+	Sink         = discovery.Sink
+)
+
+// Self describes an engine.
+type Self struct {
+	ID          PeerID
+	Name        string
+	Service     string
+	Port        int // UDP; 0 before Run has opened it
+	Running     bool
+	Advertising bool
+	Browsing    bool
+}
+
+// State is how near a peer is (MCSessionState, and found before it).
+type State int
+
+// The states.
+const (
+	Found      State = iota // seen on the network, or reached, without a session
+	Connecting              // an invitation of ours waits for its answer
+	Connected               // a session is up
+)
+
+func (s State) String() string {
+	switch s {
+	case Found:
+		return "found"
+	case Connecting:
+		return "connecting"
+	case Connected:
+		return "connected"
+	}
+	return fmt.Sprintf("State(%d)", int(s))
+}
+
+// Peer is another device as it is now.
+type Peer struct {
+	ID    PeerID
+	Name  string // its display name, fit to be shown; several peers may have the same
+	State State
+	Trust Trust
+	// Confirmed tells that its key was proven on a live conn. Without it, ID and Name are what the network says.
+	Confirmed bool
+	Addrs     []netip.AddrPort // where it can be dialled, the best first
+	Addr      netip.AddrPort   // where the live conn goes; zero without one
+	RTT       time.Duration    // round-trip time of the live conn
+	How       string           // how it was found: "mDNS", "address", "incoming"
+	Context   json.RawMessage  // what its program sent with the invitation or the answer; untrusted
+	Err       error            // why it cannot be reached at the moment; nil if it can or was not tried yet
+}
+
+// Message is one message that arrived.
+type Message struct {
+	From PeerID
+	Name string // the sender's display name
+	Body json.RawMessage
+	At   time.Time // when it arrived, by our clock
+}
+
+// Result is what became of a message for one recipient: Err is nil when the other program has it.
+type Result struct {
+	Peer PeerID
+	Err  error
+}
+
+// TransferID names an offer and its transfer, the same on both sides.
+type TransferID string
+
+// TransferState is how far a transfer is.
+type TransferState int
+
+// The states of a transfer. The last four are final.
+const (
+	Offered   TransferState = iota // waits for the receiver's answer
+	Moving                         // bytes flow
+	Finishing                      // all bytes are there; they are being made durable
+	Delivered                      // verified and durable under the final name; the receipt is in
+	Declined
+	Cancelled
+	Failed
+)
+
+func (s TransferState) String() string {
+	names := [...]string{"offered", "moving", "finishing", "delivered", "declined", "cancelled", "failed"}
+	if int(s) < len(names) {
+		return names[s]
+	}
+	return fmt.Sprintf("TransferState(%d)", int(s))
+}
+
+// Final tells a state that does not change any more.
+func (s TransferState) Final() bool { return s >= Delivered }
+
+// Transfer is an offer or a transfer as it is now.
+type Transfer struct {
+	ID       TransferID
+	Peer     PeerID
+	PeerName string
+	Incoming bool
+	State    TransferState
+	Names    []string // top-level names, fit to be shown; at most 20
+	Items    int64    // how many top-level names there are
+	Files    int64
+	Folders  int64
+	Bytes    int64
+	Counting bool // the sender still walks; the totals grow
+
+	Done      int64 // bytes that the receiver has verified
+	DoneFiles int64
+	Rate      float64       // bytes per second, smoothed
+	Left      time.Duration // estimated; 0 is unknown
+	Started   time.Time     // when it was accepted
+	Ended     time.Time
+
+	Dir     string   // incoming: the folder it was accepted into
+	Saved   []string // incoming: full paths of what was published
+	Notes   []Note   // entries that were renamed or left out, the first 1000
+	Renamed int64
+	LeftOut int64
+	Err     error // why it ended, unless it was delivered
+}
+
+// Note tells what became of an entry that did not arrive under its own name.
+type Note = transfer.Note
+
+// ValidateName checks a display name: 1 to 63 bytes of UTF-8 (MCPeerID), something visible, no control or bidi
+// characters. The error wraps ErrInvalid and names the rule.
+func ValidateName(name string) error { return wire.ValidateName(name) }
+
+// ValidateServiceType checks a service type: 1 to 15 of a-z, 0-9 and -, a letter, no hyphen at an edge or doubled
+// (RFC 6335 section 5.1). The error wraps ErrInvalid and names the rule.
+func ValidateServiceType(s string) error { return wire.ValidateServiceType(s) }

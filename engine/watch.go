@@ -1,0 +1,215 @@
+package engine
+
+import (
+	"context"
+	"iter"
+	"sync"
+)
+
+// Event is one piece of news. The set is closed; switch over the types.
+type Event interface{ event() }
+
+type (
+	// Snapshot is the whole state: the first event of each Watch, and again if a reader fell too far behind.
+	Snapshot struct {
+		Self        Self
+		Peers       []Peer
+		Invitations []*Invitation
+		Offers      []*Offer
+		Transfers   []Transfer
+		Problem     error
+	}
+	// SelfChanged tells a new name, port or mode.
+	SelfChanged struct{ Self Self }
+	// PeerChanged tells a peer that was found or is different now (foundPeer).
+	PeerChanged struct{ Peer Peer }
+	// PeerLost tells a peer that is gone (lostPeer).
+	PeerLost struct{ Peer Peer }
+	// PeerAdded tells that a session is up: once on both sides, whoever dialled or invited (peer_added).
+	PeerAdded struct{ Peer Peer }
+	// PeerRemoved tells that the session has ended: once for each PeerAdded (peer_removed). Err says why.
+	PeerRemoved struct {
+		Peer Peer
+		Err  error
+	}
+	// MessageReceived brings a message.
+	MessageReceived struct{ Message Message }
+	// InvitationReceived asks for a session; nothing comes of it before Accept.
+	InvitationReceived struct{ Invitation *Invitation }
+	// InvitationClosed tells an invitation that was answered, withdrawn or has expired.
+	InvitationClosed struct{ Invitation *Invitation }
+	// OfferReceived asks to take files; nothing is stored before Accept.
+	OfferReceived struct{ Offer *Offer }
+	// TransferChanged tells the newest state of an offer or a transfer, at most ten times a second each.
+	TransferChanged struct{ Transfer Transfer }
+	// Problem tells what keeps peers from being found; nil when it is over.
+	Problem struct{ Err error }
+)
+
+func (Snapshot) event()           {}
+func (SelfChanged) event()        {}
+func (PeerChanged) event()        {}
+func (PeerLost) event()           {}
+func (PeerAdded) event()          {}
+func (PeerRemoved) event()        {}
+func (MessageReceived) event()    {}
+func (InvitationReceived) event() {}
+func (InvitationClosed) event()   {}
+func (OfferReceived) event()      {}
+func (TransferChanged) event()    {}
+func (Problem) event()            {}
+
+// stateKey is what an event replaces: of two with the same key in a queue only the newer one is of use.
+func stateKey(ev Event) any {
+	switch ev := ev.(type) {
+	case SelfChanged:
+		return "self"
+	case Problem:
+		return "problem"
+	case PeerChanged:
+		return ev.Peer.ID
+	case TransferChanged:
+		return ev.Transfer.ID
+	}
+	return nil
+}
+
+// maxQueue is how many events wait for a slow reader. Beyond it, messages are refused so that their senders know,
+// and everything else is replaced by a new Snapshot.
+const maxQueue = 4096
+
+// watcher is the queue of one reader.
+type watcher struct {
+	mu     sync.Mutex
+	queue  []Event
+	state  map[any]int // stateKey -> place in queue
+	wake   chan struct{}
+	behind bool
+	closed bool
+}
+
+// put queues ev; false if there is no room for it.
+func (w *watcher) put(ev Event) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return false
+	}
+	key := stateKey(ev)
+	if at, ok := w.state[key]; ok && key != nil {
+		w.queue[at] = ev
+		return true
+	}
+	if len(w.queue) >= maxQueue {
+		if _, ok := ev.(MessageReceived); !ok {
+			w.behind = true
+		}
+		return false
+	}
+	if key != nil {
+		w.state[key] = len(w.queue)
+	}
+	w.queue = append(w.queue, ev)
+	w.poke()
+	return true
+}
+
+func (w *watcher) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *watcher) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	w.poke()
+}
+
+// take empties the queue. behind tells that state was left out, ended that nothing will follow.
+func (w *watcher) take() (events []Event, behind, ended bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	events, w.queue = w.queue, nil
+	behind, w.behind = w.behind, false
+	clear(w.state)
+	return events, behind, w.closed
+}
+
+// Watch returns the news as a sequence: a Snapshot first, then each change from the moment of the call. It is read
+// by one range loop, which ends when ctx or the engine does. It may be called before Run and any number of times.
+func (e *Engine) Watch(ctx context.Context) iter.Seq[Event] {
+	w := &watcher{state: map[any]int{}, wake: make(chan struct{}, 1)}
+	e.mu.Lock()
+	w.put(e.snapshot())
+	if e.closed {
+		w.closed = true
+	} else {
+		e.watchers[w] = struct{}{}
+	}
+	e.mu.Unlock()
+	forget := func() {
+		w.close()
+		e.mu.Lock()
+		delete(e.watchers, w)
+		e.mu.Unlock()
+	}
+	stop := context.AfterFunc(ctx, forget)
+	return func(yield func(Event) bool) {
+		defer forget()
+		defer stop()
+		for {
+			events, behind, ended := w.take()
+			if behind {
+				e.mu.Lock()
+				events = append(events, e.snapshot())
+				e.mu.Unlock()
+			}
+			for _, ev := range events {
+				if ctx.Err() != nil || !yield(ev) {
+					return
+				}
+			}
+			if len(events) > 0 {
+				continue
+			}
+			if ended {
+				return
+			}
+			select {
+			case <-w.wake:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// publish queues ev for every reader. Call with e.mu held: events then come in the order of what happened. It
+// tells whether anybody takes it.
+func (e *Engine) publish(ev Event) bool {
+	taken := false
+	for w := range e.watchers {
+		taken = w.put(ev) || taken
+	}
+	return taken
+}
+
+// snapshot collects the whole state. Call with e.mu held.
+func (e *Engine) snapshot() Snapshot {
+	s := Snapshot{Self: e.self, Problem: e.problem, Peers: e.views()}
+	for _, p := range e.peers {
+		if p.invitation != nil {
+			s.Invitations = append(s.Invitations, p.invitation)
+		}
+	}
+	for _, t := range e.ordered() {
+		s.Transfers = append(s.Transfers, t.view)
+		if t.offer != nil && t.view.State == Offered {
+			s.Offers = append(s.Offers, t.offer)
+		}
+	}
+	return s
+}

@@ -1,0 +1,299 @@
+package transfer
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+// hostileNames are names that have hurt other programs, and relatives of them.
+func hostileNames() []string {
+	names := []string{
+		"..", ".", "/", "//", "../x", "a/../../x", "../../etc/passwd", "/etc/passwd", "/x", "a/../x", "a//b", "a/", "./a", "a/.", "a/..",
+		"..\\x", "..\\..\\x", "\\x", "\\\\server\\share\\x", "a\\b", "C:", "C:/x", "C:\\x", "c:x", "z:", "Z:/..", "a\x00b", "\x00", "x\x00.txt",
+		"CON", "con", "PRN", "AUX", "NUL", "nul.txt", "COM1", "com1.txt", "COM9.tar.gz", "LPT1", "lpt9.x", "COM¹", "LPT³.txt", "CONIN$", "CONOUT$", "aux .txt",
+		"a:b", "x:ads", "file.txt:Zone.Identifier", "file.txt::$DATA", "a<b", "a>b", "a\"b", "a|b", "a?b", "a*b",
+		"dot.", "dots...", "space ", "spaces   ", " lead", "dot. ", ". x", ".. ", "... ",
+		"a\nb", "a\rb", "a\tb", "a\x1b[31mred", "\x07bell", "a\x7fb", "a\u0085b", "a\u2028b", "a\u2029b",
+		"invoice\u202Egpj.exe", "\u202Aa", "a\u2066b", "a\u2069", "\u200Ea", "a\u200Fb", "a\u061Cb", "a\u200Bb", "\uFEFFa", "a\u00ADb", "a\u034Fb",
+		"\u3164", "\u115F", "\u2800", "a\u200Db", "\U000E0041", "\uFFFD", "\uE000",
+		"\xff", "a\xffb", "\xc0\xae\xc0\xae", "\xed\xa0\x80", "caf\xe9.txt",
+		strings.Repeat("n", 300), strings.Repeat("日", 100), strings.Repeat("n", 300) + ".txt", strings.Repeat("d/", 40) + "x", strings.Repeat("a/", 600) + "x",
+		"-rf", "~", "~root", "$HOME", "$(touch x)", "`id`", "%2e%2e%2fx", "%00", "a;b", "a&b", "'", "!",
+		".bashrc", ".ssh", ".git", ".envrc", ".htaccess", PartialDir, "._x",
+		"desktop.ini", "autorun.inf", "x.desktop", "x.lnk", "x.url", "X.LIBRARY-MS", "x.scf", "x.search-ms", "x.theme", "x.terminal", "x.command", "x.webloc",
+		"victim.txt", "VICTIM.TXT", "victim.txt.", "victim.txt ", "victim.tx\u200Bt", "dir", "dir/x", "link/x", "link",
+	}
+	return names
+}
+
+// send plays a sender that says what it likes.
+func hostileSend(p *testPipe, records ...[]byte) {
+	go func() {
+		for _, r := range records {
+			if _, err := p.Write(r); err != nil {
+				return
+			}
+		}
+		if c, ok := p.Writer.(io.Closer); ok {
+			_ = c.Close()
+		}
+	}()
+	go func() {
+		b := make([]byte, 4096)
+		for {
+			if _, err := p.Read(b); err != nil {
+				return
+			}
+		}
+	}()
+}
+
+func fileRecords(path, content string) []byte {
+	d := sha256.Sum256([]byte(content))
+	whole := sha256.Sum256(d[:])
+	b := putRecord(nil, recEntry, entry{path: path, size: int64(len(content)), modTime: time.Now()}.encode())
+	b = putRecord(b, recChunk, d[:], []byte(content))
+	return putRecord(b, recFileEnd, whole[:])
+}
+
+func endRecord(files, folders, size int64) []byte {
+	return putRecord(nil, recEnd, counts(files, folders, size))
+}
+
+func TestHostileNames(t *testing.T) {
+	names := hostileNames()
+	if len(names) < 100 {
+		t.Fatalf("%d names", len(names))
+	}
+	refused, rewritten, plain := 0, 0, 0
+	for _, name := range names {
+		home := t.TempDir()
+		inbox := filepath.Join(home, "inbox")
+		write(t, filepath.Join(home, "outside/secret"), "secret")
+		write(t, filepath.Join(home, "x"), "outside")
+		write(t, filepath.Join(inbox, "victim.txt"), "victim")
+		write(t, filepath.Join(inbox, "dir/x"), "victim")
+		if err := os.Symlink("../outside", filepath.Join(inbox, "link")); err != nil {
+			t.Fatal(err)
+		}
+		before := tree(t, home)
+
+		a, b := newPipe()
+		hostileSend(a, fileRecords(name, "payload"), endRecord(1, 0, 7))
+		got, err := Receive(t.Context(), b, ReceiveOptions{Dir: inbox})
+		a.Interrupt()
+
+		after := tree(t, home)
+		for p, v := range before {
+			if after[p] != v && p != "inbox" {
+				t.Errorf("%q changed %s", name, p)
+			}
+		}
+		if err != nil {
+			refused++
+			if !errors.Is(err, ErrBadName) {
+				t.Errorf("%q: no clear reason: %v", name, err)
+			}
+			delete(before, "inbox")
+			delete(after, "inbox")
+			if !maps.Equal(before, after) {
+				t.Errorf("%q was refused and left something", name)
+			}
+			continue
+		}
+		if len(got.Saved) != 1 || len(after) != len(before)+1 {
+			t.Errorf("%q: saved %q, %d entries more", name, got.Saved, len(after)-len(before))
+			continue
+		}
+		saved := got.Saved[0]
+		if b, err := os.ReadFile(filepath.Join(inbox, saved)); err != nil || string(b) != "payload" {
+			t.Errorf("%q: saved as %q: %q, %v", name, saved, b, err)
+		}
+		if strings.ContainsAny(saved, "/\\:<>\"|?*\x00") || !utf8.ValidString(saved) || len(saved) > 255 ||
+			strings.HasPrefix(saved, ".") || strings.HasSuffix(saved, ".") || strings.HasSuffix(saved, " ") || reserved(saved) {
+			t.Errorf("%q: saved as %q", name, saved)
+		}
+		if saved == name {
+			plain++
+		} else if rewritten++; len(got.Notes) == 0 {
+			t.Errorf("%q: nobody was told that it is %q", name, saved)
+		}
+	}
+	t.Logf("%d names: %d refused, %d rewritten and told, %d saved as they are", len(names), refused, rewritten, plain)
+}
+
+func TestTwinsInOneOffer(t *testing.T) {
+	dst := t.TempDir()
+	a, b := newPipe()
+	names := []string{"Name.txt", "NAME.TXT", "name.txt", "\u00e9", "e\u0301", "straße", "STRASSE", "x ", "x.", "x_"}
+	var records [][]byte
+	for _, n := range names {
+		records = append(records, fileRecords(n, n))
+	}
+	hostileSend(a, append(records, endRecord(int64(len(names)), 0, int64(len(strings.Join(names, "")))))...)
+	got, err := Receive(t.Context(), b, ReceiveOptions{Dir: dst})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for i, s := range got.Saved {
+		key := collisionKey(newPlan().fold, s)
+		if seen[key] {
+			t.Errorf("%q stands twice", s)
+		}
+		seen[key] = true
+		if b, _ := os.ReadFile(filepath.Join(dst, s)); string(b) != names[i] {
+			t.Errorf("%q holds %q, want %q", s, b, names[i])
+		}
+	}
+	if len(seen) != len(names) {
+		t.Errorf("%d of %d files", len(seen), len(names))
+	}
+}
+
+func TestLyingSenders(t *testing.T) {
+	good := slices.Clip(fileRecords("a", "payload"))
+	d := sha256.Sum256([]byte("payload"))
+	begin := func(size int64) []byte {
+		return putRecord(nil, recEntry, entry{path: "a", size: size}.encode())
+	}
+	chunk := putRecord(nil, recChunk, d[:], []byte("payload"))
+	cases := map[string]struct {
+		stream []byte
+		want   error
+	}{
+		"more bytes than announced":  {bytes.Join([][]byte{begin(3), chunk}, nil), ErrProtocol},
+		"fewer bytes than announced": {bytes.Join([][]byte{begin(9), chunk, putRecord(nil, recFileEnd, d[:])}, nil), ErrProtocol},
+		"wrong digest of a chunk":    {append(begin(7), putRecord(nil, recChunk, make([]byte, 32), []byte("payload"))...), ErrDigest},
+		"wrong digest of the file":   {bytes.Join([][]byte{begin(7), chunk, putRecord(nil, recFileEnd, make([]byte, 32))}, nil), ErrDigest},
+		"totals that do not add up":  {append(good, endRecord(2, 0, 7)...), ErrProtocol},
+		"end inside a file":          {append(begin(7), endRecord(1, 0, 7)...), ErrProtocol},
+		"chunk before a file":        {chunk, ErrProtocol},
+		"file end before a file":     {putRecord(nil, recFileEnd, d[:]), ErrProtocol},
+		"the same entry twice":       {append(good, good...), ErrBadName},
+		"file used as a folder":      {append(good, fileRecords("a/b", "payload")...), ErrBadName},
+		"no folder announced":        {fileRecords("no/such", "payload"), ErrBadName},
+		"folder with a size":         {putRecord(nil, recEntry, []byte{kindFolder, 0, 5, 0, 'a'}), ErrProtocol},
+		"kind that is none":          {putRecord(nil, recEntry, []byte{9, 0, 5, 0, 'a'}), ErrProtocol},
+		"negative size":              {putRecord(nil, recEntry, []byte{0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 'a'}), ErrProtocol},
+		"chunk over the limit":       {[]byte{recChunk, 0xff, 0xff, 0xff, 0x7f}, ErrProtocol},
+		"record over the limit":      {[]byte{recEntry, 0xff, 0xff, 0x7f}, ErrProtocol},
+		"unknown record":             {putRecord(nil, 'q', []byte("?")), ErrProtocol},
+		"receipt from the sender":    {putRecord(nil, recReceipt, counts(1, 0, 7)), ErrProtocol},
+		"nothing at all":             {endRecord(0, 0, 0), ErrProtocol},
+		"gives up":                   {append(good, putRecord(nil, recAbort, []byte{1})...), ErrCancelled},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			dst := t.TempDir()
+			a, b := newPipe()
+			hostileSend(a, c.stream)
+			_, err := Receive(t.Context(), b, ReceiveOptions{Dir: dst})
+			if !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if left := tree(t, dst); len(left) != 0 {
+				t.Errorf("left %v", left)
+			}
+		})
+	}
+}
+
+func TestReceiptMustFit(t *testing.T) {
+	src := filepath.Join(t.TempDir(), "a")
+	write(t, src, "payload")
+	a, b := newPipe()
+	go func() {
+		_, _ = b.Write(putRecord(nil, recReceipt, counts(1, 0, 6)))
+		buf := make([]byte, 4096)
+		for {
+			if _, err := b.Read(buf); err != nil {
+				return
+			}
+		}
+	}()
+	if _, err := Send(t.Context(), a, []string{src}, nil); !errors.Is(err, ErrProtocol) {
+		t.Errorf("a receipt for other bytes was believed: %v", err)
+	}
+}
+
+// safe tells whether a saved path is one that plan may return.
+func safe(p string) error {
+	parts, err := splitPath(p)
+	if err != nil {
+		return err
+	}
+	for i, s := range parts {
+		switch {
+		case !utf8.ValidString(s), len(s) > 255, strings.ContainsAny(s, "\\:<>\"|?*"), reserved(s),
+			strings.HasSuffix(s, "."), strings.HasSuffix(s, " "), i == 0 && s[0] == '.':
+			return fmt.Errorf("component %q", s)
+		}
+		for _, r := range s {
+			if !allowed(r) && r != 0x200C && r != 0x200D {
+				return fmt.Errorf("character %U", r)
+			}
+		}
+	}
+	return nil
+}
+
+func FuzzSafePath(f *testing.F) {
+	for _, n := range hostileNames() {
+		f.Add(n, "sub/"+n)
+	}
+	f.Fuzz(func(t *testing.T, one, two string) {
+		p := newPlan()
+		saved := map[string]bool{}
+		for i, raw := range []string{one, two} {
+			s, err := p.add(raw, i == 0)
+			if err != nil {
+				continue
+			}
+			if err := safe(s); err != nil {
+				t.Errorf("%q became %q: %v", raw, s, err)
+			}
+			if key := collisionKey(p.fold, s); saved[key] {
+				t.Errorf("%q stands twice", s)
+			} else {
+				saved[key] = true
+			}
+		}
+	})
+}
+
+func FuzzReceive(f *testing.F) {
+	f.Add(append(fileRecords("a", "payload"), endRecord(1, 0, 7)...))
+	f.Add(putRecord(nil, recEntry, entry{path: "d", folder: true}.encode()))
+	f.Add([]byte{recChunk, 0xff, 0xff, 0x7f})
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		home := t.TempDir()
+		inbox := filepath.Join(home, "inbox")
+		if err := os.Mkdir(inbox, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var answers bytes.Buffer
+		_, err := Receive(t.Context(), &testPipe{bytes.NewReader(stream), &answers, func() {}}, ReceiveOptions{Dir: inbox})
+		left := tree(t, home)
+		delete(left, "inbox")
+		if err != nil && len(left) != 0 {
+			t.Errorf("failed with %v and left %v", err, left)
+		}
+		for p := range left {
+			if !strings.HasPrefix(p, "inbox/") {
+				t.Errorf("%q is outside", p)
+			}
+		}
+	})
+}
