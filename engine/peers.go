@@ -267,8 +267,8 @@ func (e *Engine) dialLoop(ctx context.Context, p *peer) {
 		switch {
 		case idle:
 			next = time.Time{}
-		case p.failures == 0 && (p.suspect || !p.hint || e.self.ID.Less(p.id)):
-			next = now()
+		case p.failures == 0 && (p.suspect || !p.hint || !e.self.Advertising || e.self.ID.Less(p.id)):
+			next = now() // a suspect is dialled by both, and nobody else may know of us
 		case p.failures == 0 && next.IsZero():
 			next = now().Add(higherWaits)
 		}

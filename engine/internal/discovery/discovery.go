@@ -190,7 +190,7 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 func (m *MDNS) receive(p packet, sink Sink) {
 	m.mu.Lock()
 	i := slices.IndexFunc(m.ifs, func(f iface) bool { return f.Index == p.ifIndex })
-	if i < 0 || !m.self.Browse || !m.ifs[i].onLink(p.from) {
+	if i < 0 || !m.self.Browse || !m.ifs[i].sends(p.from) {
 		m.mu.Unlock()
 		return
 	}

@@ -10,9 +10,12 @@ import (
 // listenGroup binds to the group's own address. A wildcard bind, which is what package net makes of it, would
 // take the unicast packets that are meant for the system's own responder.
 func listenGroup(network string, group *net.UDPAddr) (net.PacketConn, error) {
-	family, addr := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Port: group.Port, Addr: [4]byte(group.IP.To4())})
-	if network == "udp6" {
-		family, addr = unix.AF_INET6, &unix.SockaddrInet6{Port: group.Port, Addr: [16]byte(group.IP.To16())}
+	var family int
+	var addr unix.Sockaddr
+	if four := group.IP.To4(); four != nil {
+		family, addr = unix.AF_INET, &unix.SockaddrInet4{Port: group.Port, Addr: [4]byte(four)}
+	} else {
+		family, addr = unix.AF_INET6, &unix.SockaddrInet6{Port: group.Port, Addr: [16]byte(group.IP)}
 	}
 	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)
 	if err != nil {

@@ -27,7 +27,7 @@ func ValidateName(s string) error {
 	}
 	visible := false
 	for _, r := range s {
-		if breaksText(r) {
+		if BreaksText(r) {
 			return fmt.Errorf("name: %w: character %U is not allowed", ErrInvalid, r)
 		}
 		visible = visible || !invisible(r)
@@ -67,9 +67,9 @@ func ValidateServiceType(s string) error {
 	return nil
 }
 
-// breaksText tells the characters that no text from a peer may put on a screen as they are: controls, line
+// BreaksText tells the characters that no text from a peer may put on a screen as they are: controls, line
 // separators, private and unassigned code points, and the ones that turn the reading direction.
-func breaksText(r rune) bool {
+func BreaksText(r rune) bool {
 	switch {
 	case unicode.IsControl(r), r == utf8.RuneError:
 		return true
@@ -98,7 +98,7 @@ func CleanName(s string) string {
 			break
 		}
 		switch {
-		case breaksText(r):
+		case BreaksText(r):
 			fmt.Fprintf(&b, "‹%U›", r)
 			shown, marks = shown+1, 0
 		case unicode.In(r, unicode.Mn, unicode.Me):
@@ -127,7 +127,7 @@ func CleanLine(s string) string {
 func CleanText(s string) string {
 	var b strings.Builder
 	for _, r := range s {
-		if breaksText(r) && r != '\n' && r != '\t' {
+		if BreaksText(r) && r != '\n' && r != '\t' {
 			fmt.Fprintf(&b, "‹%U›", r)
 			continue
 		}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"multipeer/engine"
+
+	"golang.org/x/term"
+)
+
+// printer writes results to standard output and everything else to standard error. With json, standard output
+// holds one object a line and nothing else. Lines that are printed while something is being typed or a bar is
+// drawn keep it whole.
+type printer struct {
+	mu     sync.Mutex
+	out    io.Writer
+	err    io.Writer
+	json   bool
+	tty    bool   // standard error is a terminal
+	prompt string // what stands on the last line
+}
+
+func newPrinter(out, err io.Writer) *printer {
+	p := &printer{out: out, err: err}
+	if f, ok := err.(*os.File); ok {
+		p.tty = term.IsTerminal(int(f.Fd()))
+	}
+	return p
+}
+
+// object prints v as one line of JSON, in JSON mode only. Characters that would act on a terminal are escaped: in
+// JSON they can stand in strings alone, where \u is allowed.
+func (p *printer) object(v any) {
+	if !p.json {
+		return
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // our own types
+	}
+	var s strings.Builder
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		switch {
+		case !engine.Unsafe(r):
+			s.Write(b[:n])
+		case r > 0xFFFF:
+			hi, lo := (r-0x10000)>>10+0xD800, (r-0x10000)&0x3FF+0xDC00
+			fmt.Fprintf(&s, `\u%04x\u%04x`, hi, lo)
+		default:
+			fmt.Fprintf(&s, `\u%04x`, r)
+		}
+		b = b[n:]
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintln(p.out, s.String())
+}
+
+// line prints a result for people; not in JSON mode.
+func (p *printer) line(format string, a ...any) {
+	if !p.json {
+		p.write(p.out, fmt.Sprintf(format, a...))
+	}
+}
+
+// note prints what is no result to standard error; not in JSON mode.
+func (p *printer) note(format string, a ...any) {
+	if !p.json {
+		p.write(p.err, fmt.Sprintf(format, a...))
+	}
+}
+
+func (p *printer) write(w io.Writer, s string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.prompt != "" && p.tty {
+		fmt.Fprint(p.err, "\r\x1b[K")
+	}
+	fmt.Fprintln(w, s)
+	if p.prompt != "" && p.tty {
+		fmt.Fprint(p.err, p.prompt)
+	}
+}
+
+// ask shows a prompt at the start of the last line until the next call; empty removes it.
+func (p *printer) ask(prompt string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.prompt = prompt
+	if !p.json && prompt != "" {
+		if p.tty {
+			fmt.Fprint(p.err, "\r\x1b[K"+prompt)
+		} else {
+			fmt.Fprintln(p.err, prompt)
+		}
+	}
+}
+
+// failure prints the error that ends the program.
+func (p *printer) failure(e *exitError) {
+	p.object(struct {
+		Type  string `json:"type"`
+		Error string `json:"error"`
+		Exit  int    `json:"exit"`
+	}{"error", e.Error(), e.code})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.prompt != "" && p.tty {
+		fmt.Fprintln(p.err)
+	}
+	fmt.Fprintln(p.err, "multipeer-cli: "+engine.CleanText(e.Error()))
+}
+
+// size writes bytes for people, in steps of 1000 as disks and networks are sold.
+func size(n int64) string {
+	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}
+	f, i := float64(n), 0
+	for f >= 999.5 && i < len(units)-1 {
+		f, i = f/1000, i+1
+	}
+	if i == 0 || f >= 99.5 {
+		return fmt.Sprintf("%.0f %s", f, units[i])
+	}
+	return fmt.Sprintf("%.1f %s", f, units[i])
+}
+
+func rate(bytesPerSecond float64) string { return size(int64(bytesPerSecond)) + "/s" }
+
+// what describes a transfer's content in a few words.
+func what(t engine.Transfer) string {
+	name := strings.Join(t.Names[:min(len(t.Names), 3)], ", ")
+	if t.Items > 3 {
+		name += fmt.Sprintf(" and %d more", t.Items-3)
+	}
+	total := size(t.Bytes)
+	if t.Files != 1 || t.Folders > 0 {
+		total = fmt.Sprintf("%d files, %s", t.Files, total)
+	}
+	if t.Counting {
+		total += " and counting"
+	}
+	return fmt.Sprintf("%s (%s)", name, total)
+}
+
+// peerObject is a peer in JSON.
+type peerObject struct {
+	Type    string   `json:"type"`
+	ID      string   `json:"id"`
+	Name    string   `json:"name"`
+	State   string   `json:"state"`
+	Trust   string   `json:"trust"`
+	Addrs   []string `json:"addresses"`
+	How     string   `json:"how"`
+	Problem string   `json:"problem,omitempty"`
+	RTT     float64  `json:"rtt_ms,omitempty"`
+}
+
+func peerJSON(kind string, p engine.Peer) peerObject {
+	o := peerObject{Type: kind, ID: p.ID.String(), Name: p.Name, State: p.State.String(), Trust: string(p.Trust), How: p.How, Addrs: []string{}}
+	if o.Trust == "" {
+		o.Trust = "unknown"
+	}
+	for _, a := range p.Addrs {
+		o.Addrs = append(o.Addrs, a.String())
+	}
+	if p.Err != nil {
+		o.Problem = p.Err.Error()
+	}
+	o.RTT = float64(p.RTT.Microseconds()) / 1000
+	return o
+}
+
+// transferObject is a transfer in JSON.
+type transferObject struct {
+	Type     string   `json:"type"`
+	ID       string   `json:"id"`
+	Peer     string   `json:"peer"`
+	Name     string   `json:"name"`
+	Incoming bool     `json:"incoming"`
+	State    string   `json:"state"`
+	Names    []string `json:"names"`
+	Files    int64    `json:"files"`
+	Folders  int64    `json:"folders"`
+	Bytes    int64    `json:"bytes"`
+	Done     int64    `json:"done"`
+	Rate     float64  `json:"bytes_per_second"`
+	Seconds  float64  `json:"seconds,omitempty"`
+	Saved    []string `json:"saved,omitempty"`
+	Renamed  int64    `json:"renamed,omitempty"`
+	LeftOut  int64    `json:"left_out,omitempty"`
+	Error    string   `json:"error,omitempty"`
+}
+
+func transferJSON(t engine.Transfer) transferObject {
+	o := transferObject{
+		Type: "transfer", ID: string(t.ID), Peer: t.Peer.String(), Name: t.PeerName, Incoming: t.Incoming, State: t.State.String(),
+		Names: t.Names, Files: t.Files, Folders: t.Folders, Bytes: t.Bytes, Done: t.Done, Rate: t.Rate, Saved: t.Saved,
+		Renamed: t.Renamed, LeftOut: t.LeftOut,
+	}
+	if t.State.Final() && !t.Started.IsZero() {
+		o.Seconds = t.Ended.Sub(t.Started).Round(time.Millisecond).Seconds()
+	}
+	if t.Err != nil {
+		o.Error = t.Err.Error()
+	}
+	return o
+}

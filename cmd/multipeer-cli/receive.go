@@ -1,0 +1,320 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"multipeer/engine"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) receiveCommand() *cobra.Command {
+	var into, accept string
+	var once, exec bool
+	c := &cobra.Command{
+		Use:   "receive",
+		Short: "Stay and receive files and messages",
+		Long: `receive stays until it is interrupted and takes what others offer: after asking on the terminal (ask),
+from verified peers without asking and from nobody else (verified), or from everyone (all).
+Nothing in the folder is ever overwritten.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg := engine.Config{}
+			switch accept {
+			case "ask":
+				cfg.Accept = engine.Known
+			case "verified":
+				cfg.Accept = engine.Verified
+			case "all":
+				cfg.Accept = engine.Everyone
+			default:
+				return exit(exitUsage, fmt.Errorf("--accept %q: ask, verified or all", accept))
+			}
+			dir, err := filepath.Abs(into)
+			if err == nil {
+				err = os.MkdirAll(dir, 0o755)
+			}
+			if err != nil {
+				return exit(exitFailed, fmt.Errorf("--into: %w", err))
+			}
+			return p.with(cmd.Context(), cfg, func(ctx context.Context, e *engine.Engine) error {
+				r := &receiver{program: p, e: e, accept: accept, once: once, opts: engine.AcceptOptions{Dir: dir, KeepExec: exec}, bars: map[engine.TransferID]*progress{}}
+				return r.run(ctx)
+			})
+		},
+	}
+	c.Flags().StringVar(&into, "into", ".", "folder to receive into; made if it is missing")
+	c.Flags().StringVar(&accept, "accept", "ask", "ask, verified or all")
+	c.Flags().BoolVar(&once, "once", false, "end after one finished transfer")
+	c.Flags().BoolVar(&exec, "keep-executable", false, "let files that are executable there be executable here")
+	return c
+}
+
+// receiver takes offers by policy, or by asking one question after the other.
+type receiver struct {
+	*program
+	e      *engine.Engine
+	accept string
+	once   bool
+	opts   engine.AcceptOptions
+
+	questions []question
+	lines     <-chan string
+	bars      map[engine.TransferID]*progress
+}
+
+// question waits for a yes or no.
+type question struct {
+	text    string
+	id      string // of the invitation or offer
+	accept  func() error
+	decline func() error
+}
+
+func (r *receiver) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	self := r.e.Self()
+	r.out.note("receiving into %s as %q, ID %s", r.opts.Dir, self.Name, self.ID)
+	events := make(chan engine.Event)
+	go func() {
+		defer close(events)
+		for ev := range r.e.Watch(ctx) {
+			select {
+			case events <- ev:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	if r.accept == "ask" {
+		r.lines = readLines(ctx, r.in)
+	}
+	for {
+		select {
+		case ev, ok := <-events:
+			if !ok {
+				return nil
+			}
+			if done, err := r.take(ev); done {
+				return err
+			}
+		case line, ok := <-r.answers():
+			if !ok {
+				r.lines = nil
+				r.accept = "verified" // nobody can answer any more
+				r.out.note("nobody can be asked (standard input has ended); declining")
+				for len(r.questions) > 0 {
+					r.reply(false)
+				}
+				continue
+			}
+			switch strings.ToLower(strings.TrimSpace(line)) {
+			case "y", "yes":
+				r.reply(true)
+			case "n", "no":
+				r.reply(false)
+			default:
+				r.askNext()
+			}
+		}
+	}
+}
+
+// answers is where lines are read from while a question is open; nil otherwise.
+func (r *receiver) answers() <-chan string {
+	if len(r.questions) == 0 {
+		return nil
+	}
+	return r.lines
+}
+
+// readLines reads on a goroutine of its own, which a terminal may keep waiting beyond the end of the program.
+func readLines(ctx context.Context, in interface{ Read([]byte) (int, error) }) <-chan string {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		s := bufio.NewScanner(in)
+		s.Buffer(nil, engine.MaxMessage)
+		for s.Scan() {
+			select {
+			case lines <- s.Text():
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return lines
+}
+
+func (r *receiver) put(q question) {
+	r.questions = append(r.questions, q)
+	if len(r.questions) == 1 {
+		r.askNext()
+	}
+}
+
+func (r *receiver) askNext() {
+	if len(r.questions) == 0 {
+		r.out.ask("")
+		return
+	}
+	r.out.ask(r.questions[0].text + " [y/n] ")
+}
+
+func (r *receiver) reply(yes bool) {
+	q := r.questions[0]
+	r.questions = r.questions[1:]
+	r.out.ask("")
+	do := q.decline
+	if yes {
+		do = q.accept
+	}
+	if err := do(); err != nil {
+		r.out.note("%v", err)
+	}
+	r.askNext()
+}
+
+// drop removes a question that has no one to answer it to any more.
+func (r *receiver) drop(id string) {
+	for i, q := range r.questions {
+		if q.id == id {
+			r.questions = append(r.questions[:i], r.questions[i+1:]...)
+			if i == 0 {
+				r.askNext()
+			}
+			return
+		}
+	}
+}
+
+// take handles one event; done ends the program.
+func (r *receiver) take(ev engine.Event) (done bool, err error) {
+	switch ev := ev.(type) {
+	case engine.Snapshot:
+		for _, i := range ev.Invitations {
+			r.invitation(i)
+		}
+		for _, o := range ev.Offers {
+			r.offer(o)
+		}
+	case engine.InvitationReceived:
+		r.invitation(ev.Invitation)
+	case engine.InvitationClosed:
+		r.drop(ev.Invitation.ID)
+	case engine.OfferReceived:
+		r.offer(ev.Offer)
+	case engine.PeerAdded:
+		r.out.object(peerJSON("connected", ev.Peer))
+		r.out.note("connected to %s", describe(ev.Peer))
+	case engine.PeerRemoved:
+		r.out.object(peerJSON("disconnected", ev.Peer))
+		r.out.note("disconnected from %s", describe(ev.Peer))
+	case engine.MessageReceived:
+		printMessage(r.out, ev.Message)
+	case engine.Problem:
+		printProblem(r.out, ev.Err)
+	case engine.TransferChanged:
+		return r.transfer(ev.Transfer)
+	}
+	return false, nil
+}
+
+func (r *receiver) invitation(i *engine.Invitation) {
+	if r.accept != "ask" {
+		_ = i.Decline() // whom the policy admits was accepted by the engine
+		return
+	}
+	r.put(question{fmt.Sprintf("Connect with %s?", describe(i.Peer)), i.ID, i.Accept, i.Decline})
+}
+
+func (r *receiver) offer(o *engine.Offer) {
+	t := o.Transfer
+	r.out.object(transferJSON(t))
+	accept := func() error { return o.Accept(r.opts) }
+	peer, _ := r.e.Peer(t.Peer)
+	var err error
+	switch {
+	case r.accept == "all", r.accept == "verified" && peer.Trust == engine.TrustVerified:
+		r.out.note("taking %s from %s", what(t), describe(peer))
+		err = accept()
+	case r.accept == "verified":
+		r.out.note("declined %s from %s, which is not verified", what(t), describe(peer))
+		err = o.Decline()
+	default:
+		r.put(question{fmt.Sprintf("Take %s from %s?", what(t), describe(peer)), string(t.ID), accept, o.Decline})
+	}
+	if err != nil {
+		r.out.note("%v", err)
+	}
+}
+
+func (r *receiver) transfer(t engine.Transfer) (done bool, err error) {
+	if !t.Incoming {
+		return false, nil
+	}
+	if t.State != engine.Offered {
+		r.drop(string(t.ID))
+	}
+	bar := r.bars[t.ID]
+	switch {
+	case bar == nil && !t.State.Final() && t.State != engine.Offered:
+		bar = &progress{out: r.out}
+		r.bars[t.ID] = bar
+	case bar == nil && t.State.Final():
+		bar = &progress{out: r.out}
+	}
+	if !t.State.Final() {
+		if bar != nil {
+			bar.show(t)
+		}
+		return false, nil
+	}
+	delete(r.bars, t.ID)
+	err = bar.end(t)
+	if r.once && t.State != engine.Declined {
+		return true, err
+	}
+	if err != nil {
+		r.out.note("%v", err)
+	}
+	return false, nil
+}
+
+// messageText finds the words in a message: a text field, a plain string, or else the JSON itself.
+func messageText(body json.RawMessage) string {
+	var object struct {
+		Text *string `json:"text"`
+	}
+	if json.Unmarshal(body, &object) == nil && object.Text != nil {
+		return engine.CleanText(*object.Text)
+	}
+	var s string
+	if json.Unmarshal(body, &s) == nil {
+		return engine.CleanText(s)
+	}
+	return engine.CleanText(string(body))
+}
+
+func printMessage(out *printer, m engine.Message) {
+	out.object(struct {
+		Type string          `json:"type"`
+		From string          `json:"from"`
+		Name string          `json:"name"`
+		Body json.RawMessage `json:"body"`
+	}{"message", m.From.String(), m.Name, m.Body})
+	out.line("%s: %s", m.Name, messageText(m.Body))
+}
+
+func printProblem(out *printer, err error) {
+	if err != nil {
+		out.note("finding peers: %v", err)
+	}
+}

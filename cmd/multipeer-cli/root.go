@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"multipeer/engine"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	exitDone     = 0
+	exitFailed   = 1
+	exitUsage    = 2
+	exitNotFound = 3
+	exitDeclined = 4
+)
+
+// exitError is an error with the exit code it stands for.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func exit(code int, err error) error { return &exitError{code, err} }
+
+// program is one invocation.
+type program struct {
+	in      io.Reader
+	out     *printer
+	profile string
+	name    string
+	service string
+	peers   []string
+	ifaces  []string
+	port    int
+	verbose bool
+}
+
+// run executes one command line and returns its exit code.
+func run(ctx context.Context, args []string, in io.Reader, stdout, stderr io.Writer) int {
+	p := &program{in: in, out: newPrinter(stdout, stderr)}
+	root := p.command()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	var e *exitError
+	if !errors.As(err, &e) {
+		// What does not come from a command comes from reading the command line.
+		e = &exitError{exitUsage, fmt.Errorf("%w\nRun 'multipeer-cli --help' for the commands", err)}
+	}
+	p.out.failure(e)
+	return e.code
+}
+
+func (p *program) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "multipeer-cli",
+		Short: "Messages and files between devices on the same network: no server, no account",
+		Long: `multipeer-cli finds the devices nearby that run Multipeer and talks to them, with no server
+and no account. The window and this program are the same engine.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 peer not found, 4 declined or cancelled by the other side.`,
+		SilenceUsage: true, SilenceErrors: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&p.profile, "profile", "", "folder with this peer's identity; made on first use (default: "+defaultProfileText+")")
+	f.StringVar(&p.name, "name", "", "name that others see, kept in the profile")
+	f.StringVar(&p.service, "service", engine.DefaultService, "service type: only peers of the same type find each other")
+	f.StringArrayVar(&p.peers, "peer", nil, "connect to HOST:PORT, where peers cannot be found by multicast (repeatable)")
+	f.StringSliceVar(&p.ifaces, "interface", nil, "find peers on these network interfaces only")
+	f.IntVar(&p.port, "port", 0, fmt.Sprintf("UDP port; 0 is %d, or any free one if that is taken", engine.DefaultPort))
+	f.BoolVar(&p.out.json, "json", false, "one JSON object a line on standard output, and nothing else there")
+	f.BoolVar(&p.verbose, "verbose", false, "log what happens to standard error")
+	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.chatCommand(), p.pingCommand(), p.trustCommand())
+	return root
+}
+
+const defaultProfileText = "multipeer in the system's folder for settings"
+
+func (p *program) profileDir() (string, error) {
+	if p.profile != "" {
+		return p.profile, nil
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the folder for settings: %w; give --profile DIR", err)
+	}
+	return filepath.Join(dir, "multipeer"), nil
+}
+
+// open makes the engine; the caller runs or closes it.
+func (p *program) open(cfg engine.Config) (*engine.Engine, error) {
+	dir, err := p.profileDir()
+	if err != nil {
+		return nil, exit(exitFailed, err)
+	}
+	cfg.Profile, cfg.Name, cfg.Service, cfg.Dial, cfg.Interfaces, cfg.Port = dir, p.name, p.service, p.peers, p.ifaces, p.port
+	for _, address := range p.peers {
+		if _, _, err := engine.ParseAddress(address); err != nil {
+			return nil, exit(exitUsage, err)
+		}
+	}
+	if p.verbose {
+		cfg.Log = slog.New(slog.NewTextHandler(p.out.err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	e, err := engine.New(cfg)
+	switch {
+	case errors.Is(err, engine.ErrInvalid):
+		return nil, exit(exitUsage, err)
+	case err != nil:
+		return nil, exit(exitFailed, err)
+	}
+	if p.name != "" {
+		if err := e.SetName(p.name); err != nil {
+			_ = e.Close()
+			return nil, exit(exitFailed, err)
+		}
+	}
+	return e, nil
+}
+
+// with runs an engine around f. The engine's own failure ends f.
+func (p *program) with(ctx context.Context, cfg engine.Config, f func(context.Context, *engine.Engine) error) error {
+	e, err := p.open(cfg)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	ended := make(chan error, 1)
+	go func() {
+		err := e.Run(ctx)
+		if err != nil {
+			cancel(exit(exitFailed, err))
+		}
+		ended <- err
+	}()
+	err = f(ctx, e)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	cancel(nil)
+	if runErr := <-ended; err == nil && runErr != nil {
+		err = exit(exitFailed, runErr)
+	}
+	return err
+}
+
+// find waits until the peer that a person means is around.
+func (p *program) find(ctx context.Context, e *engine.Engine, who string, wait time.Duration) (engine.Peer, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	if isAddress(who) {
+		return p.dial(ctx, e, who)
+	}
+	notFound := fmt.Errorf("no peer %q was found within %v; see 'multipeer-cli peers', or connect with --to HOST:PORT", engine.CleanLine(who), wait)
+	for range e.Watch(ctx) {
+		peer, err := e.FindPeer(who)
+		if err == nil {
+			return peer, nil
+		}
+		if !errors.Is(err, engine.ErrNoPeer) {
+			return engine.Peer{}, exit(exitUsage, err)
+		}
+	}
+	return engine.Peer{}, exit(exitNotFound, notFound)
+}
+
+func (p *program) dial(ctx context.Context, e *engine.Engine, address string) (engine.Peer, error) {
+	if _, _, err := engine.ParseAddress(address); err != nil {
+		return engine.Peer{}, exit(exitUsage, err)
+	}
+	for {
+		id, err := e.Dial(ctx, address)
+		if err == nil {
+			if peer, ok := e.Peer(id); ok {
+				return peer, nil
+			}
+		}
+		select {
+		case <-time.After(300 * time.Millisecond):
+		case <-ctx.Done():
+			if err == nil || errors.Is(err, context.DeadlineExceeded) {
+				err = engine.ErrTimeout
+			}
+			return engine.Peer{}, exit(exitNotFound, fmt.Errorf("nobody answers at %s: %w; is Multipeer running there, and does its firewall let UDP through?", engine.CleanLine(address), err))
+		}
+	}
+}
+
+// failed gives an error of the engine its exit code.
+func failed(err error) error {
+	var e *exitError
+	switch {
+	case err == nil || errors.As(err, &e):
+		return err
+	case errors.Is(err, engine.ErrNoPeer):
+		return exit(exitNotFound, err)
+	case errors.Is(err, engine.ErrDeclined), errors.Is(err, engine.ErrCancelled):
+		return exit(exitDeclined, err)
+	case errors.Is(err, engine.ErrInvalid):
+		return exit(exitUsage, err)
+	}
+	return exit(exitFailed, err)
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"multipeer/engine"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) idCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "id", Short: "Print this peer's ID and name", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			e, err := p.open(engine.Config{})
+			if err != nil {
+				return err
+			}
+			defer e.Close()
+			self := e.Self()
+			p.out.object(struct {
+				Type string `json:"type"`
+				ID   string `json:"id"`
+				Name string `json:"name"`
+			}{"self", self.ID.String(), self.Name})
+			p.out.line("%s  %s", self.ID, self.Name)
+			return nil
+		},
+	}
+}
+
+func (p *program) peersCommand() *cobra.Command {
+	var lookFor time.Duration
+	c := &cobra.Command{
+		Use: "peers", Short: "List who is around", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.with(cmd.Context(), engine.Config{Hidden: true}, func(ctx context.Context, e *engine.Engine) error {
+				select {
+				case <-time.After(lookFor):
+				case <-ctx.Done():
+				}
+				peers := e.Peers()
+				for _, peer := range peers {
+					p.out.object(peerJSON("peer", peer))
+					var addrs []string
+					for _, a := range peer.Addrs {
+						addrs = append(addrs, a.String())
+					}
+					state := peer.State.String()
+					if peer.Confirmed {
+						state = "reached"
+					}
+					if peer.Err != nil {
+						state = "unreachable: " + peer.Err.Error()
+					}
+					p.out.line("%s  %s  %s  by %s  %s%s", peer.Name, peer.ID, strings.Join(addrs, " "), peer.How, state, trustText(peer.Trust))
+				}
+				if len(peers) == 0 {
+					p.out.note("nobody found within %v; is Multipeer running on the other device, on the same network?", lookFor)
+				}
+				return nil
+			})
+		},
+	}
+	c.Flags().DurationVar(&lookFor, "for", 3*time.Second, "how long to look")
+	return c
+}
+
+func trustText(t engine.Trust) string {
+	if t == engine.TrustUnknown {
+		return ""
+	}
+	return ", " + string(t)
+}
+
+func (p *program) trustCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "trust ID LEVEL",
+		Short: "Decide about a peer's key: verified, seen, blocked or unknown",
+		Long: `trust keeps what you decide about a peer. ID is the whole ID, as 'multipeer-cli id' prints it on the
+other device: to mark a peer verified, compare it or have it sent over a way that you trust.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := engine.ParsePeerID(args[0])
+			if err != nil {
+				return exit(exitUsage, err)
+			}
+			level := engine.Trust(args[1])
+			if args[1] == "unknown" {
+				level = engine.TrustUnknown
+			}
+			e, err := p.open(engine.Config{})
+			if err != nil {
+				return err
+			}
+			defer e.Close()
+			if err := e.SetTrust(id, level); err != nil {
+				return failed(err)
+			}
+			p.out.object(struct {
+				Type  string `json:"type"`
+				ID    string `json:"id"`
+				Trust string `json:"trust"`
+			}{"trust", id.String(), args[1]})
+			p.out.line("%s is %s now", id, args[1])
+			return nil
+		},
+	}
+}
+
+// isAddress tells HOST:PORT and IP addresses from names and IDs.
+func isAddress(s string) bool {
+	host, _, err := engine.ParseAddress(s)
+	if err != nil {
+		return false
+	}
+	colon := strings.Contains(s, ":")
+	return colon || strings.Count(host, ".") == 3 && strings.Trim(host, "0123456789.") == ""
+}
+
+func describe(p engine.Peer) string { return fmt.Sprintf("%s (%s)", p.Name, p.ID.Short()) }
