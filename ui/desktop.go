@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -24,7 +25,10 @@ type system struct{ app fyne.App }
 // Open hands a file URL of our own making to the system; a peer's text never gets here.
 func (s system) Open(path string) error {
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
-	return s.app.OpenURL(&u)
+	if err := s.app.OpenURL(&u); err != nil {
+		return fmt.Errorf("no program to show it was found (%w); it is at %s", err, path)
+	}
+	return nil
 }
 
 // mayOpen tells whether a received file gets an Open button: not the types that are programs.

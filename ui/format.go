@@ -79,7 +79,7 @@ func status(t engine.Transfer) string {
 	switch t.State {
 	case engine.Offered:
 		if t.Incoming {
-			return content(t)
+			return content(t) + " · goes to your downloads"
 		}
 		return content(t) + " · waiting for " + t.PeerName + " to accept"
 	case engine.Moving:

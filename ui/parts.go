@@ -159,6 +159,14 @@ func (a *avatar) set(id engine.PeerID, name string, state fyne.ThemeColorName) {
 	a.Refresh()
 }
 
+// standOn tells what is behind the avatar, which the ring round its dot shows.
+func (a *avatar) standOn(c fyne.ThemeColorName) {
+	if a.on != c {
+		a.on = c
+		a.Refresh()
+	}
+}
+
 func (a *avatar) CreateRenderer() fyne.WidgetRenderer {
 	r := &avatarRenderer{a}
 	r.paint()

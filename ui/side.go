@@ -89,7 +89,7 @@ func newSide(u *UI) *side {
 	s.shownAs = newBesideRight(4, column(1, s.name, s.id), pencil)
 	me := inset(newBeside(11, s.face, container.NewStack(s.shownAs, s.edit)), 12, 12, 16, 8)
 
-	s.everyone = newPeerRow(func() { u.chooseEveryone() })
+	s.everyone = newPeerRow(func() { u.choose(u.talk(engine.PeerID{})) })
 	s.everyone.face.Hide()
 	group := container.New(fixed(fyne.NewSquareSize(34)), newPanel(colorTile, "", 17), inset(widget.NewIcon(iconEveryone), 7, 7, 7, 7))
 	s.everyone.name.full, s.everyone.status.full = "Everyone", "Nobody connected"
@@ -100,13 +100,13 @@ func newSide(u *UI) *side {
 	hint := widget.NewLabel("Nobody yet. Devices with Multipeer on this network appear here by themselves.")
 	hint.Wrapping, hint.Importance = fyne.TextWrapWord, widget.LowImportance
 	hint.SizeName = theme.SizeNameCaptionText
-	s.nobody = inset(hint, 0, 0, 2, 2)
+	s.nobody = inset(hint, 0, 0, 10, 10)
 	s.scroll = container.NewVScroll(inset(s.list, 0, 8, 8, 8))
 
 	s.address = widget.NewEntry()
 	s.address.SetPlaceHolder("Connect by address")
 	s.address.OnSubmitted = s.dial
-	connect := iconButton(iconSend, func() { s.dial(s.address.Text) })
+	connect := iconButton(iconGo, func() { s.dial(s.address.Text) })
 	bottom := inset(container.NewBorder(nil, nil, nil, connect, s.address), 8, 14, 12, 8)
 
 	top := column(0, me, inset(s.everyone, 0, 0, 8, 8), inset(heading, 14, 6, 18, 8))
@@ -233,6 +233,10 @@ func (s *side) refresh() {
 		r.status.set(state)
 		t := u.talks[id]
 		r.choose(t != nil && t == u.current)
+		r.face.standOn(colorSidebar)
+		if r.selected {
+			r.face.standOn(theme.ColorNameSelection)
+		}
 		if t != nil {
 			r.badge.set(t.unread)
 		}

@@ -43,12 +43,6 @@ func (u *UI) talk(id engine.PeerID) *talk {
 	return t
 }
 
-func (u *UI) chooseEveryone() {
-	if u.w != nil {
-		u.choose(u.talk(engine.PeerID{}))
-	}
-}
-
 // choose shows a conversation; nil shows what to do when there is none.
 func (u *UI) choose(t *talk) {
 	if u.current != nil {

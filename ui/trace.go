@@ -25,7 +25,14 @@ func (u *UI) traceLayout() {
 			return
 		}
 		p, k := fyne.CurrentApp().Driver().AbsolutePositionForObject(o), u.w.Canvas().Scale()
-		fmt.Fprintf(u.o.Trace, "AT %s %.0f %.0f %.0f %.0f\n", name, p.X*k, p.Y*k, o.Size().Width*k, o.Size().Height*k)
+		if p.IsZero() {
+			return // not laid out yet
+		}
+		where := fmt.Sprintf("%.0f %.0f %.0f %.0f", p.X*k, p.Y*k, o.Size().Width*k, o.Size().Height*k)
+		if u.traced[name] != where {
+			u.traced[name] = where
+			fmt.Fprintf(u.o.Trace, "AT %s %s\n", name, where)
+		}
 	}
 	at("address", u.side.address)
 	at("everyone", u.side.everyone)

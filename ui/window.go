@@ -62,6 +62,7 @@ type UI struct {
 	empty    *emptyState
 	toast    *toast
 	dialog   dialog.Dialog
+	traced   map[string]string // what the last AT line of each widget said
 }
 
 // New makes the window. Start brings it to life.
@@ -69,7 +70,7 @@ func New(o Options) *UI {
 	u := &UI{
 		o: o, e: o.Engine, self: o.Engine.Self(),
 		peers: map[engine.PeerID]engine.Peer{}, talks: map[engine.PeerID]*talk{}, cards: map[engine.TransferID]*transferCard{},
-		sources: map[engine.TransferID][]string{}, offers: map[engine.TransferID]*engine.Offer{}, invites: map[string]*invitationCard{},
+		sources: map[engine.TransferID][]string{}, offers: map[engine.TransferID]*engine.Offer{}, invites: map[string]*invitationCard{}, traced: map[string]string{},
 	}
 	u.w = o.App.NewWindow("Multipeer")
 	u.w.SetIcon(fyne.NewStaticResource("app.png", icons.App))
@@ -95,6 +96,9 @@ func (u *UI) Start(ctx context.Context) {
 	u.bind = newBinding(ctx, u.o.Do)
 	u.bind.pump(u.e.Watch(u.bind.ctx), u.apply)
 	u.bind.every(time.Second, u.toast.age)
+	if u.o.Trace != nil {
+		u.bind.every(200*time.Millisecond, u.traceLayout) // the layout follows the events
+	}
 }
 
 // Close ends what Start began and waits for it.
@@ -119,7 +123,6 @@ func (u *UI) build() {
 	compose := inset(container.NewBorder(nil, nil, row(4, u.attach), row(0, u.send), inset(u.entry, 0, 0, 6, 8)), 8, 14, 14, 14)
 	talk := container.NewBorder(column(0, u.header.box, widget.NewSeparator()), compose, nil, nil, u.timeline)
 	u.page = container.NewStack(u.empty.box, talk)
-	u.side.everyone.Tapped(nil)
 	u.choose(nil)
 	main := container.NewBorder(u.toast.box, nil, nil, nil, u.page)
 	u.w.SetContent(container.New(sidebar(272), u.side.box, container.NewStack(newPanel(theme.ColorNameBackground, "", 0), main)))
@@ -265,6 +268,7 @@ func (u *UI) showEmpty() {
 	s.title.set(title)
 	for i, l := range s.lines {
 		l.set(text[i])
+		l.Hidden = text[i] == ""
 	}
 	address := "This device"
 	if a := u.e.Addresses(); len(a) > 0 {

@@ -37,9 +37,9 @@ func (f iface) onLink(a netip.Addr) bool {
 	return slices.ContainsFunc(f.prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// sends tells whether a packet from a can have come over this link. Linux gives multicast on the loopback interface
-// no source address, since 127.0.0.1 does not reach as far as a multicast group may.
-func (f iface) sends(a netip.Addr) bool { return f.onLink(a) || f.loopback() && a.IsUnspecified() }
+// sends tells whether a packet from a can have come over this link. What comes over the loopback interface is from
+// this machine, whatever its address: Linux uses that of another interface there, or none.
+func (f iface) sends(a netip.Addr) bool { return f.loopback() || f.onLink(a) }
 
 // addresses are the interface's own, as text for the registrar.
 func (f iface) addresses() []string {
