@@ -86,6 +86,16 @@ func (u *UI) take(ev engine.Event) (resized bool) {
 	return resized
 }
 
+// asked tells whether a peer's request to connect is on screen.
+func (u *UI) asked(id engine.PeerID) bool {
+	for _, c := range u.invites {
+		if c.peer == id {
+			return true
+		}
+	}
+	return false
+}
+
 // invited shows a request to connect as a card.
 func (u *UI) invited(i *engine.Invitation) {
 	if u.invites[i.ID] != nil {

@@ -166,6 +166,7 @@ func (c *transferCard) layoutFor(t engine.Transfer) {
 // invitationCard asks whether to connect.
 type invitationCard struct {
 	card
+	peer    engine.PeerID
 	title   *line
 	text    *line
 	accept  *widget.Button
@@ -175,6 +176,7 @@ type invitationCard struct {
 
 func newInvitationCard(p engine.Peer, accept, decline func()) *invitationCard {
 	c := &invitationCard{
+		peer:  p.ID,
 		title: newLine(p.Name+" wants to connect", sizeBody, "foreground", true),
 		text:  caption("Then you can send each other messages. Its ID starts with " + p.ID.Short() + "."),
 	}

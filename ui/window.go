@@ -47,8 +47,8 @@ type UI struct {
 	cards    map[engine.TransferID]*transferCard
 	sources  map[engine.TransferID][]string // paths of what we offered, for Send again
 	offers   map[engine.TransferID]*engine.Offer
-	invites  map[string]*invitationCard
-	waiting  []string // dropped while nobody was chosen
+	invites  map[string]*invitationCard // open ones
+	waiting  []string                   // dropped while nobody was chosen
 	problem  error
 	finished bool
 
@@ -187,7 +187,7 @@ func (u *UI) showHeader() {
 	u.entry.SetPlaceHolder("Message " + name + ", or drop files")
 	h.button.Importance = widget.MediumImportance
 	switch {
-	case !here || p.Trust == engine.TrustBlocked:
+	case !here || p.Trust == engine.TrustBlocked || u.asked(t.id):
 		h.button.Hide()
 	case p.State == engine.Connected:
 		h.button.Show()
