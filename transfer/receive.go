@@ -161,26 +161,8 @@ func (r *receiver) read() (ops <-chan op, stop func()) {
 	return out, sync.OnceFunc(func() { close(quit) })
 }
 
-// bufferPool recycles the buffers of chunks.
-type bufferPool struct{ p sync.Pool }
-
-var buffers bufferPool
-
-func (b *bufferPool) get(n int) []byte {
-	if n <= maxChunk {
-		if v, _ := b.p.Get().(*[]byte); v != nil {
-			return (*v)[:n]
-		}
-	}
-	return make([]byte, n, maxChunk)
-}
-
-func (b *bufferPool) put(s []byte) {
-	if cap(s) >= maxChunk {
-		s = s[:maxChunk]
-		b.p.Put(&s)
-	}
-}
+// buffers recycles those of received chunks.
+var buffers = bufferPool{size: maxChunk}
 
 // take processes one record; true at the end of the manifest.
 func (r *receiver) take(o op) (end bool, err error) {

@@ -30,7 +30,6 @@ func Send(ctx context.Context, p Pipe, paths []string, told func(Progress)) (Res
 	defer context.AfterFunc(ctx, p.Interrupt)()
 
 	s := &sender{ctx: ctx, batches: make(chan []byte, ahead), told: told}
-	s.pool.New = func() any { return make([]byte, 0, batchSize+maxChunk+64) }
 	var wg sync.WaitGroup
 	wg.Go(func() { // reads and hashes
 		defer close(s.batches)
@@ -45,7 +44,7 @@ func Send(ctx context.Context, p Pipe, paths []string, told func(Progress)) (Res
 					s.writeFailed(ctx, cancel, err)
 				}
 			}
-			s.pool.Put(b[:0]) //nolint:staticcheck // a slice header is small beside its buffer
+			batches.put(b)
 		}
 	})
 	result, err := s.answers(p)
@@ -63,10 +62,12 @@ func Send(ctx context.Context, p Pipe, paths []string, told func(Progress)) (Res
 	return result, nil
 }
 
+// batches recycles the buffers of a sender: a batch, and the chunk that overfills it.
+var batches = bufferPool{size: batchSize + maxChunk + 64}
+
 type sender struct {
 	ctx     context.Context
 	batches chan []byte
-	pool    sync.Pool
 	batch   []byte
 	told    func(Progress)
 
@@ -86,7 +87,7 @@ func (s *sender) writeFailed(ctx context.Context, cancel context.CancelCauseFunc
 
 func (s *sender) put(kind byte, body ...[]byte) error {
 	if s.batch == nil {
-		s.batch = s.pool.Get().([]byte)
+		s.batch = batches.get(0)
 	}
 	s.batch = putRecord(s.batch, kind, body...)
 	if len(s.batch) >= batchSize {
@@ -188,7 +189,7 @@ var errShort = errors.New("shorter than it was")
 // chunk reads n bytes straight into the batch, behind the room for their digest.
 func (s *sender) chunk(f *os.File, n int, sum hash.Hash) error {
 	if s.batch == nil {
-		s.batch = s.pool.Get().([]byte)
+		s.batch = batches.get(0)
 	}
 	mark := len(s.batch)
 	head := binary.AppendUvarint(append(s.batch, recChunk), uint64(sha256.Size+n))

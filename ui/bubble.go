@@ -14,7 +14,6 @@ type bubble struct {
 	widget.BaseWidget
 	out     bool
 	back    *canvas.Rectangle
-	text    *canvas.Text // measures
 	lines   []*canvas.Text
 	who     *line // the sender, where several speak
 	stamp   *line

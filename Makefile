@@ -1,0 +1,49 @@
+# Everything here works on a fresh machine with Go, git and make: what else is needed is installed, if it is missing.
+
+.PHONY: help run test check demo cli bench pictures fuzz clean
+
+help:
+	@echo "make run       open the window (without a display: the same engine in the terminal)"
+	@echo "make demo      two peers on this machine find each other, chat, and send a folder"
+	@echo "make test      all tests"
+	@echo "make check     formatting, vet for Linux, Windows and macOS, staticcheck"
+	@echo "make cli       build/multipeer-cli, one static binary"
+	@echo "make bench     transfer speed beside the ceilings of this machine"
+	@echo "make fuzz      each fuzz target for a minute (FUZZTIME=1m)"
+	@echo "make pictures  the screenshots of the README"
+
+run:
+	@sh scripts/deps.sh go
+	@sh scripts/run.sh
+
+test:
+	@sh scripts/deps.sh go build test
+	@sh scripts/test.sh
+
+check:
+	@sh scripts/deps.sh go build
+	@sh scripts/check.sh
+
+demo:
+	@sh scripts/deps.sh go
+	@CGO_ENABLED=0 go run ./internal/demo
+
+cli:
+	@sh scripts/deps.sh go
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o build/multipeer-cli ./cmd/multipeer-cli
+
+bench:
+	@sh scripts/deps.sh go
+	@CGO_ENABLED=0 go run ./bench
+
+FUZZTIME ?= 1m
+fuzz:
+	@sh scripts/deps.sh go
+	@sh scripts/fuzz.sh $(FUZZTIME)
+
+pictures:
+	@sh scripts/deps.sh go build test
+	@sh scripts/pictures.sh
+
+clean:
+	rm -rf build

@@ -1,0 +1,234 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// blocks reads the fenced blocks of PROTOCOL.md with an info string.
+func blocks(t testing.TB, info string) []string {
+	t.Helper()
+	b, err := os.ReadFile("../../PROTOCOL.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, m := range regexp.MustCompile("(?ms)^```"+info+"\n(.*?)^```").FindAllSubmatch(b, -1) {
+		out = append(out, strings.Split(strings.TrimSpace(string(m[1])), "\n")...)
+	}
+	return out
+}
+
+func TestExamplesOfTheProtocol(t *testing.T) {
+	seen := map[string]bool{}
+	for _, line := range blocks(t, "json") {
+		m, err := Decode([]byte(line))
+		if err != nil || m == nil {
+			t.Errorf("%s: %v, %v", line, m, err)
+			continue
+		}
+		seen[m.kind()] = true
+		again, err := Encode(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got any
+		_ = json.Unmarshal([]byte(line), &want)
+		_ = json.Unmarshal(again, &got)
+		if !reflect.DeepEqual(want, got) {
+			t.Errorf("%s became %s", line, again)
+		}
+	}
+	for _, kind := range Types() {
+		if !seen[kind] {
+			t.Errorf("PROTOCOL.md has no example of %q", kind)
+		}
+	}
+	for _, line := range blocks(t, "json refused") {
+		if m, err := Decode([]byte(line)); err == nil {
+			t.Errorf("%s was taken as %v", line, m)
+		}
+	}
+	for _, line := range blocks(t, "json skipped") {
+		if m, err := Decode([]byte(line)); m != nil || err != nil {
+			t.Errorf("%s: %v, %v", line, m, err)
+		}
+	}
+}
+
+func TestCodesOfTheProtocol(t *testing.T) {
+	b, err := os.ReadFile("../../PROTOCOL.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table []string
+	for _, m := range regexp.MustCompile(`(?m)^\| (\d+) \| ([a-z-]+) \|$`).FindAllSubmatch(b, -1) {
+		table = append(table, string(m[1])+" "+string(m[2]))
+	}
+	var ours []string
+	for _, c := range Codes() {
+		ours = append(ours, fmt.Sprintf("%d %s", uint64(c), c))
+		text, _ := c.MarshalText()
+		var back Code
+		if err := back.UnmarshalText(text); err != nil || back != c {
+			t.Errorf("%v reads back as %v", c, back)
+		}
+		if CodeOf(fmt.Errorf("wrapped: %w", c.Err())) != c {
+			t.Errorf("the error of %v has code %v", c, CodeOf(c.Err()))
+		}
+	}
+	if !slices.Equal(table, ours) {
+		t.Errorf("PROTOCOL.md says %q, the code %q", table, ours)
+	}
+	if !errors.Is(Code(999).Err(), ErrFailed) {
+		t.Error("an unknown code is no failure")
+	}
+}
+
+func TestStrictPass(t *testing.T) {
+	for _, bad := range []string{
+		"{\"a\":\"\xff\"}", `{"a":1,"a":1}`, `{"a":{"b":1,"B":2}}`, `{"a":"\udc00"}`, `{"a":"\ud800\u0041"}`, `{"a":1} x`, `{"a":1`, `{"a"}`, ``,
+		strings.Repeat("[", 40) + strings.Repeat("]", 40), "[" + strings.Repeat("1,", 200_001) + "1]",
+	} {
+		if err := Check([]byte(bad)); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%.60q: %v", bad, err)
+		}
+	}
+	for _, good := range []string{`{"a":"\ud83d\ude00"}`, `{"a":"\\ud800"}`, `null`, `[{"a":1},{"a":2}]`, `1e3`, `"é"`} {
+		if err := Check([]byte(good)); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+}
+
+func TestFrameLimits(t *testing.T) {
+	frame, err := Frame(Ping{N: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := ReadFrame(bytes.NewReader(frame), MaxControl)
+	if err != nil || string(body) != `{"type":"ping","n":1}` {
+		t.Fatalf("%s, %v", body, err)
+	}
+	if _, err := ReadFrame(bytes.NewReader(frame), len(body)-1); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("over the limit: %v", err)
+	}
+	if _, err := ReadFrame(strings.NewReader("\xff\xff\xff\xff"), MaxFrame); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("four gigabytes announced: %v", err)
+	}
+	if _, err := ReadFrame(strings.NewReader("\x00\x00\x00\x00"), MaxFrame); err == nil {
+		t.Error("an empty frame was taken")
+	}
+	if _, err := ReadFrame(bytes.NewReader(frame[:len(frame)-1]), MaxFrame); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("cut inside: %v", err)
+	}
+	if _, err := ReadFrame(strings.NewReader(""), MaxFrame); err != io.EOF {
+		t.Errorf("cut between: %v", err)
+	}
+	if _, err := Frame(Text{N: 1, Body: json.RawMessage(`"` + strings.Repeat("x", MaxFrame) + `"`)}); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("too large to send: %v", err)
+	}
+	long := `{"type":"info","name":"` + strings.Repeat("x", MaxControl) + `"}`
+	if _, err := Decode([]byte(long)); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("a control message of 64 KiB: %v", err)
+	}
+}
+
+// The vectors are those of MCPeerID and of the Pythonista module, and what ours refuses beyond them.
+func TestNames(t *testing.T) {
+	emoji := "👩‍👩‍👧‍👦"
+	for _, good := range []string{"Peer", strings.Repeat("a", 63), strings.Repeat("é", 31), strings.Repeat("日", 21), strings.Repeat(emoji, 2), "Zoë", "Zoe\u0308", "  Anna "} {
+		if err := ValidateName(good); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"", strings.Repeat("a", 64), strings.Repeat("é", 32), strings.Repeat("日", 22), strings.Repeat(emoji, 3), "   ", "\u200b", "Bob\nSmith", "Bob\u202egpj", "\xff"} {
+		if err := ValidateName(bad); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	for _, good := range []string{"dev-srv", "chat-demo", "lightcycle", "speedtest", "a", "3d", "a1-b2", "abcdefghijklmno"} {
+		if err := ValidateServiceType(good); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"", "abcdefghijklmnop", "Chat", "chat_demo", "my chat", "café", "１a", "chat\n", "_chat._udp", "123", "-chat", "chat-", "-", "my--chat", "my.chat", "."} {
+		if err := ValidateServiceType(bad); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+func TestPeerTextIsMadeHarmless(t *testing.T) {
+	for in, want := range map[string]string{
+		"Anna":                             "Anna",
+		"":                                 "unnamed",
+		"\u3164":                           "unnamed",
+		"Bob\u202egpj":                     "Bob‹U+202E›gpj",
+		"a\x1b[31mb\x07":                   "a‹U+001B›[31mb‹U+0007›",
+		"line\nbreak":                      "line‹U+000A›break",
+		"Z" + strings.Repeat("\u0301", 50): "Z\u0301\u0301\u0301",
+		strings.Repeat("x", 60):            strings.Repeat("x", 40) + "…",
+		"👩‍👩‍👧":                            "👩‍👩‍👧",
+	} {
+		if got := CleanName(in); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
+	if got := CleanText("a\nb\tc\x1b"); got != "a\nb\tc‹U+001B›" {
+		t.Errorf("text became %q", got)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, info := range []string{"json", "json refused", "json skipped"} {
+		for _, line := range blocks(f, info) {
+			f.Add([]byte(line))
+		}
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		m, err := Decode(raw)
+		if err != nil || m == nil {
+			return
+		}
+		again, err := Encode(m)
+		if err != nil {
+			t.Fatalf("%s was taken and cannot be written: %v", raw, err)
+		}
+		if back, err := Decode(again); err != nil || !reflect.DeepEqual(back, m) {
+			t.Errorf("%s became %s: %v", raw, again, err)
+		}
+	})
+}
+
+func FuzzReadFrame(f *testing.F) {
+	frame, _ := Frame(Ping{N: 1})
+	f.Add(frame)
+	f.Add([]byte("\x00\x10\x00\x00"))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		b, err := ReadFrame(bytes.NewReader(stream), MaxHello)
+		if err == nil && (len(b) == 0 || len(b) > MaxHello || len(b) > len(stream)-4) {
+			t.Errorf("%d bytes of a stream of %d", len(b), len(stream))
+		}
+	})
+}
+
+func FuzzCleanName(f *testing.F) {
+	f.Add("Bob\u202egpj")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, r := range CleanName(s) {
+			if BreaksText(r) {
+				t.Errorf("%q keeps %U", s, r)
+			}
+		}
+	})
+}

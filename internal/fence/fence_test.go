@@ -1,0 +1,251 @@
+// Package fence keeps the arrows between the rooms falling one way.
+package fence
+
+import (
+	"bytes"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "multipeer"
+
+// walls says what each room may import beyond the standard library, and why. A room is a folder with all below it;
+// the longest name that fits counts. "multipeer/x" is that package alone, "multipeer/x/..." all below it.
+var walls = []struct {
+	room   string
+	may    []string
+	reason string
+}{
+	{".", []string{"multipeer/ui", "multipeer/engine", "fyne.io/fyne/v2", "fyne.io/fyne/v2/app"}, "main ties the window to an engine and knows nothing else"},
+	{"ui", []string{"multipeer/engine", "multipeer/icons", "fyne.io/fyne/v2/..."}, "the window shows values and calls methods: no network, no protocol, no disk format"},
+	{"icons", nil, "pictures"},
+	{"engine", []string{"multipeer/engine/internal/...", "multipeer/transfer"}, "the engine is used headless: it knows no screen"},
+	{"engine/enginetest", []string{"multipeer/engine", "github.com/quic-go/quic-go/testutils/simnet"}, "tests of other programs use the public face only"},
+	{"engine/internal/wire", nil, "frames and messages need the standard library alone"},
+	{"engine/internal/identity", []string{"github.com/gofrs/flock", "go.etcd.io/bbolt"}, "keys and what was decided about them; the lock and the store are kept libraries"},
+	{"engine/internal/discovery", []string{"multipeer/engine/internal/identity", "multipeer/engine/internal/wire", "github.com/libp2p/zeroconf/v2", "golang.org/x/net/...", "golang.org/x/sys/unix"}, "hints about where to dial; it opens no conn"},
+	{"engine/internal/transport", []string{"multipeer/engine/internal/identity", "multipeer/engine/internal/wire", "github.com/quic-go/quic-go"}, "conns with proven keys; it knows no peer list and no files"},
+	{"transfer", []string{"golang.org/x/text/cases", "golang.org/x/text/unicode/norm", "golang.org/x/sys/unix"}, "files to bytes and back: no peer, no network. x/text tells colliding names, x/sys opens without following links and asks for free space"},
+	{"cmd", []string{"multipeer/engine", "github.com/spf13/cobra", "github.com/schollz/progressbar/v3", "golang.org/x/term"}, "the terminal is a reader of the same engine"},
+	{"bench", []string{"multipeer/engine"}, "measures what programs see"},
+	{"internal/demo", nil, "drives the terminal program as a person would"},
+	{"internal/fence", nil, "reads source"},
+	{"internal/netlab", nil, "network namespaces for tests"},
+	{"internal/window", []string{"multipeer/internal/netlab"}, "drives the real window"},
+}
+
+// testsMay is what any test may import too.
+var testsMay = []string{"multipeer/engine/enginetest", "fyne.io/fyne/v2/...", "github.com/rogpeppe/go-internal/testscript", "multipeer/internal/netlab"}
+
+type source struct {
+	path string // slash-separated, from the module's root
+	file *ast.File
+	text []byte
+}
+
+func sources(t *testing.T) []source {
+	t.Helper()
+	root := "../.."
+	var out []source
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && d.Name() != ".." || d.Name() == "testdata" || d.Name() == "build") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(p, ".go") || d.Name() == "fyne_metadata_init.go" { // the packager writes that one
+			return nil
+		}
+		text, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), p, text, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(root, p)
+		out = append(out, source{filepath.ToSlash(rel), f, text})
+		return nil
+	})
+	if err != nil || len(out) < 50 {
+		t.Fatalf("%d files: %v", len(out), err)
+	}
+	return out
+}
+
+func allowed(pkg string, may []string) bool {
+	return slices.ContainsFunc(may, func(m string) bool {
+		if below, ok := strings.CutSuffix(m, "/..."); ok {
+			return pkg == below || strings.HasPrefix(pkg, below+"/")
+		}
+		return pkg == m
+	})
+}
+
+func TestArrows(t *testing.T) {
+	for _, s := range sources(t) {
+		best := -1
+		for i, w := range walls {
+			if (w.room == "." && !strings.Contains(s.path, "/") || strings.HasPrefix(s.path, w.room+"/")) && (best < 0 || len(w.room) > len(walls[best].room)) {
+				best = i
+			}
+		}
+		if best < 0 {
+			t.Errorf("%s stands in no room: add it to the table with a reason", s.path)
+			continue
+		}
+		w := walls[best]
+		for _, imp := range s.file.Imports {
+			pkg := strings.Trim(imp.Path.Value, `"`)
+			first, _, _ := strings.Cut(pkg, "/")
+			if first != module && !strings.Contains(first, ".") { // the standard library
+				continue
+			}
+			if allowed(pkg, w.may) || strings.HasSuffix(s.path, "_test.go") && (allowed(pkg, testsMay) || strings.HasPrefix(pkg, module+"/"+path.Dir(s.path))) {
+				continue
+			}
+			t.Errorf("%s imports %s, but %s: %s", s.path, pkg, w.room, w.reason)
+		}
+	}
+}
+
+// bans are calls that are dangerous wherever they stand, but for the files named.
+var bans = []struct {
+	call   *regexp.Regexp
+	except []string
+	reason string
+}{
+	{regexp.MustCompile(`\.DoAndWait\(`), nil, "locks up for ever when called on the main thread"},
+	{regexp.MustCompile(`\.(SendNotification|ScheduleNotification)\(`), nil, "on Windows it runs the text as a script: a peer's file name could be code"},
+	{regexp.MustCompile(`fyne\.Do\b`), []string{"main.go"}, "the one crossing to the main thread is ui/bind.go, and main.go hands it over"},
+	{regexp.MustCompile(`NewRichTextFromMarkdown|ParseMarkdown|NewHyperlink`), nil, "a peer's text could fetch pictures or open links"},
+	{regexp.MustCompile(`\.Symlink\(`), nil, "a received link could lead anywhere"},
+}
+
+func TestBans(t *testing.T) {
+	for _, s := range sources(t) {
+		if strings.HasSuffix(s.path, "_test.go") {
+			continue
+		}
+		for _, b := range bans {
+			if b.call.Match(s.text) && !slices.Contains(b.except, s.path) && !onlyInComments(s, b.call) {
+				t.Errorf("%s: %s: %s", s.path, b.call, b.reason)
+			}
+		}
+	}
+}
+
+func onlyInComments(s source, call *regexp.Regexp) bool {
+	text := bytes.Clone(s.text)
+	for _, g := range s.file.Comments {
+		for i := g.Pos() - s.file.FileStart; i < g.End()-s.file.FileStart && int(i) < len(text); i++ {
+			text[i] = ' '
+		}
+	}
+	return !call.Match(text)
+}
+
+// TestGoroutinesOfTheWindow keeps them in the one file that waits for them.
+func TestGoroutinesOfTheWindow(t *testing.T) {
+	for _, s := range sources(t) {
+		if !strings.HasPrefix(s.path, "ui/") || strings.HasSuffix(s.path, "_test.go") || s.path == "ui/bind.go" {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				t.Errorf("%s starts a goroutine; use background in ui/bind.go", s.path)
+			case *ast.CallExpr:
+				if sel, ok := n.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Go" {
+					t.Errorf("%s starts a goroutine; use background in ui/bind.go", s.path)
+				}
+			}
+			return true
+		})
+	}
+}
+
+// TestOneWriter keeps all writing into a receiver's folder in one file.
+func TestOneWriter(t *testing.T) {
+	for _, s := range sources(t) {
+		if !strings.HasPrefix(s.path, "transfer/") || strings.HasSuffix(s.path, "_test.go") || s.path == "transfer/stage.go" {
+			continue
+		}
+		for _, call := range []string{"os.OpenRoot", "os.Create", "os.Mkdir", "os.WriteFile", "os.Rename", "os.Remove", "os.Link"} {
+			if bytes.Contains(s.text, []byte(call)) {
+				t.Errorf("%s calls %s; only stage.go writes", s.path, call)
+			}
+		}
+	}
+}
+
+// minimum versions and what each mends.
+var minimum = map[string]string{
+	"github.com/quic-go/quic-go":    "v0.65.0", // the limits that are set; several panics before
+	"golang.org/x/text":             "v0.39.0", // norm may loop for ever on invalid UTF-8 (GO-2026-5970)
+	"golang.org/x/net":              "v0.56.0", // dnsmessage panics (GO-2026-5942)
+	"golang.org/x/image":            "v0.45.0", // decoders
+	"github.com/miekg/dns":          "v1.1.73", // zeroconf asks for one of 2021
+	"fyne.io/fyne/v2":               "v2.8.1",
+	"github.com/libp2p/zeroconf/v2": "v2.2.0",
+}
+
+func TestMinimumVersions(t *testing.T) {
+	out, err := exec.Command("go", "list", "-m", "-json", "all").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	dec := json.NewDecoder(bytes.NewReader(out))
+	for dec.More() {
+		var m struct{ Path, Version string }
+		if err := dec.Decode(&m); err != nil {
+			t.Fatal(err)
+		}
+		found[m.Path] = m.Version
+	}
+	for mod, least := range minimum {
+		if have := found[mod]; older(have, least) {
+			t.Errorf("%s %s, at least %s is needed", mod, have, least)
+		}
+	}
+}
+
+func older(have, least string) bool {
+	number := regexp.MustCompile(`\d+`)
+	a, b := number.FindAllString(have, 3), number.FindAllString(least, 3)
+	if len(a) < 3 {
+		return true
+	}
+	for i := range 3 {
+		if a[i] != b[i] {
+			return len(a[i]) < len(b[i]) || len(a[i]) == len(b[i]) && a[i] < b[i]
+		}
+	}
+	return false
+}
+
+// TestMainIsSmall: what the window needs lives in ui.
+func TestMainIsSmall(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.path == "main.go" && bytes.Count(s.text, []byte("\n")) > 80 {
+			t.Error("main.go has more than 80 lines")
+		}
+		if s.path != "main.go" && bytes.Contains(s.text, []byte(`"fyne.io/fyne/v2/app"`)) && !strings.HasPrefix(s.path, "internal/fence/") {
+			t.Errorf("%s imports fyne/app, which needs a C compiler", s.path)
+		}
+	}
+}

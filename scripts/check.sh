@@ -1,0 +1,22 @@
+#!/bin/sh
+# check.sh - what a reviewer would not want to see: formatting, vet on every system, staticcheck, a stale go.mod.
+set -eu
+tags=migrated_fynedo
+pure="./bench/... ./cmd/... ./engine/... ./icons/... ./internal/... ./transfer/... ./ui/..."
+echo "== gofumpt"
+bad=$(go run mvdan.cc/gofumpt@v0.12.0 -l .)
+[ -z "$bad" ] || { echo "not formatted by gofumpt:"; echo "$bad"; exit 1; }
+echo "== vet"
+go vet -tags $tags .
+for os in linux windows darwin; do
+	# shellcheck disable=SC2086 # a list of packages
+	GOOS=$os CGO_ENABLED=0 go vet -tags ci,$tags $pure
+	for arch in amd64 arm64; do
+		GOOS=$os GOARCH=$arch CGO_ENABLED=0 go build -o /dev/null ./cmd/multipeer-cli
+	done
+done
+echo "== staticcheck"
+go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags $tags ./...
+echo "== modules"
+go mod tidy -diff
+go mod verify

@@ -1,0 +1,21 @@
+#!/bin/sh
+# test.sh - every test, with the race detector. Network namespaces need root; without it a user namespace serves.
+set -eu
+tags=migrated_fynedo
+export MULTIPEER_FULL=1 # what cannot run fails instead of being skipped
+echo "== build without cgo, everything but the window's main"
+CGO_ENABLED=0 go build -tags $tags ./bench/... ./cmd/... ./engine/... ./icons/... ./internal/... ./transfer/... ./ui/...
+echo "== tests"
+go test -race -tags $tags -timeout 15m ./bench/... ./cmd/... ./engine/... ./icons/... ./internal/demo/... ./internal/fence/... ./transfer/... ./ui/...
+if [ "$(uname -s)" != Linux ]; then
+	echo "== real networks and the real window are tested on Linux only"
+	exit 0
+fi
+echo "== real window"
+go test -tags $tags -timeout 15m ./internal/window/...
+echo "== real networks"
+if [ "$(id -u)" = 0 ]; then
+	go test -tags $tags -timeout 15m ./internal/netlab/...
+else
+	unshare -Urnm --fork sh -c "mount -t tmpfs none /run && ip link set lo up && go test -tags $tags -timeout 15m ./internal/netlab/..."
+fi
