@@ -21,7 +21,7 @@ func size(n int64) string {
 	switch {
 	case n == 1:
 		return "1 byte"
-	case i == 0 || f >= 99.5:
+	case i == 0 || f >= 99.95:
 		return fmt.Sprintf("%.0f %s", f, units[i])
 	}
 	return fmt.Sprintf("%.1f %s", f, units[i])

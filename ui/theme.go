@@ -35,9 +35,9 @@ var palette = map[fyne.ThemeColorName][2]uint32{
 	theme.ColorNameInputBorder:         {0xDFE2E9, 0x353943},
 	theme.ColorNameOverlayBackground:   {0xFFFFFF, 0x22252C},
 	theme.ColorNameMenuBackground:      {0xFFFFFF, 0x262A32},
-	theme.ColorNameSelection:           {0xCFDDFF, 0x2C3E6B},
-	theme.ColorNameDisabled:            {0x636976, 0x9299A7}, // LowImportance text: the default can hardly be read
-	theme.ColorNamePlaceHolder:         {0x636976, 0x9299A7},
+	theme.ColorNameSelection:           {0xDEE8FF, 0x24345C},
+	theme.ColorNameDisabled:            {0x5F6572, 0x9BA2B0}, // LowImportance text: the default can hardly be read
+	theme.ColorNamePlaceHolder:         {0x5F6572, 0x9BA2B0},
 	theme.ColorNameScrollBar:           {0xB4BAC6, 0x4A4F5B},
 	theme.ColorNameError:               {0xB3261E, 0xFF8A80},
 	colorSidebar:                       {0xF4F5F8, 0x1C1E24},
@@ -46,7 +46,7 @@ var palette = map[fyne.ThemeColorName][2]uint32{
 	colorBubbleIn:                      {0xEFF1F5, 0x282B33},
 	colorBubbleOut:                     {0x2F62EA, 0x2F55B5},
 	colorOnBubble:                      {0xFFFFFF, 0xF5F8FF},
-	colorSubtle:                        {0x636976, 0x9299A7},
+	colorSubtle:                        {0x5F6572, 0x9BA2B0},
 	colorTrack:                         {0xE2E6EE, 0x353943},
 	colorTile:                          {0xE9EEFB, 0x29334D},
 	colorGood:                          {0x1B7A45, 0x5CCB8D},

@@ -31,12 +31,14 @@ type timeline struct {
 	items   []item
 	limit   int
 	earlier *widget.Button
+	pinned  bool // to the newest row
 }
 
 func newTimeline() *timeline {
 	t := &timeline{stack: &stack{}, limit: shown}
 	t.rows = container.New(t.stack)
 	t.scroll = container.NewVScroll(t.rows)
+	t.scroll.OnScrolled = func(fyne.Position) { t.pinned = t.atEnd() }
 	t.earlier = widget.NewButton("Show earlier", func() {
 		t.limit += shown
 		t.rebuild()
@@ -50,7 +52,15 @@ func newTimeline() *timeline {
 func (t *timeline) show(items []item) {
 	t.items, t.limit = items, shown
 	t.rebuild()
+	t.toEnd()
+}
+
+// toEnd scrolls to the newest row, and stays there when the size changes. The rows take their new size first, since
+// the scroll measures by that.
+func (t *timeline) toEnd() {
+	t.rows.Resize(t.rows.MinSize().Max(t.scroll.Size()))
 	t.scroll.ScrollToBottom()
+	t.pinned = true
 }
 
 func (t *timeline) rebuild() {
@@ -69,10 +79,10 @@ func (t *timeline) rebuild() {
 // grew shows a row that was added to items. Who reads older rows stays there, unless the row is their own.
 func (t *timeline) grew(items []item, own bool) {
 	t.items = items
-	follow := own || t.atEnd()
+	follow := own || t.pinned || t.atEnd()
 	t.rebuild()
 	if follow {
-		t.scroll.ScrollToBottom()
+		t.toEnd()
 	}
 }
 
@@ -82,10 +92,10 @@ func (t *timeline) atEnd() bool {
 
 // remeasure lays the rows out anew after one has changed its height.
 func (t *timeline) remeasure() {
-	follow := t.atEnd()
+	follow := t.pinned || t.atEnd()
 	t.rows.Refresh()
 	if follow {
-		t.scroll.ScrollToBottom()
+		t.toEnd()
 	}
 }
 
@@ -98,11 +108,11 @@ type measured struct{ t *timeline }
 
 func (m measured) MinSize(o []fyne.CanvasObject) fyne.Size { return fyne.NewSize(200, 80) }
 func (m measured) Layout(o []fyne.CanvasObject, s fyne.Size) {
-	follow := m.t.atEnd()
+	follow := m.t.pinned || m.t.atEnd()
 	m.t.stack.width = s.Width
 	o[0].Resize(s)
 	if follow {
-		m.t.scroll.ScrollToBottom()
+		m.t.toEnd()
 	}
 }
 

@@ -126,7 +126,7 @@ func size(n int64) string {
 	for f >= 999.5 && i < len(units)-1 {
 		f, i = f/1000, i+1
 	}
-	if i == 0 || f >= 99.5 {
+	if i == 0 || f >= 99.95 {
 		return fmt.Sprintf("%.0f %s", f, units[i])
 	}
 	return fmt.Sprintf("%.1f %s", f, units[i])

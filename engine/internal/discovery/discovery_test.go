@@ -1,0 +1,300 @@
+package discovery
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"multipeer/engine/internal/identity"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+func newID(t testing.TB) identity.PeerID {
+	t.Helper()
+	id, err := identity.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id.ID
+}
+
+func testLink() iface {
+	return iface{Interface: net.Interface{Index: 7, Name: "eth7", Flags: net.FlagUp | net.FlagMulticast}, prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}
+}
+
+// answer builds a response as the responder sends it.
+func answer(t testing.TB, id identity.PeerID, instance string, port uint16, ttl uint32, addrs ...string) []byte {
+	t.Helper()
+	name := func(s string) dnsmessage.Name { return dnsmessage.MustNewName(s) }
+	service, inst, host := "_multipeer._udp.local.", instance+"._multipeer._udp.local.", instance+".local."
+	b := dnsmessage.NewBuilder(nil, dnsmessage.Header{Response: true})
+	b.EnableCompression()
+	_ = b.StartAnswers()
+	h := func(n string) dnsmessage.ResourceHeader {
+		return dnsmessage.ResourceHeader{Name: name(n), Class: dnsmessage.ClassINET, TTL: ttl}
+	}
+	_ = b.PTRResource(h(service), dnsmessage.PTRResource{PTR: name(inst)})
+	_ = b.SRVResource(h(inst), dnsmessage.SRVResource{Port: port, Target: name(host)})
+	_ = b.TXTResource(h(inst), dnsmessage.TXTResource{TXT: text(Announcement{ID: id, Name: "Anna"})})
+	for _, a := range addrs {
+		_ = b.AResource(h(host), dnsmessage.AResource{A: netip.MustParseAddr(a).As4()})
+	}
+	raw, err := b.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func TestParse(t *testing.T) {
+	id, other := newID(t), newID(t)
+	good := answer(t, id, id.Instance(), 17717, 120, "192.0.2.9")
+	got := parse(good, "multipeer", testLink())
+	if len(got) != 1 || got[0].id != id || got[0].name != "Anna" || got[0].ttl != 120*time.Second ||
+		len(got[0].addrs) != 1 || got[0].addrs[0].String() != "192.0.2.9:17717" {
+		t.Fatalf("%+v", got)
+	}
+	for name, raw := range map[string][]byte{
+		"another service's":    nil,
+		"ID of another":        answer(t, other, id.Instance(), 17717, 120, "192.0.2.9"),
+		"address off the link": answer(t, id, id.Instance(), 17717, 120, "198.51.100.1"),
+		"loopback address":     answer(t, id, id.Instance(), 17717, 120, "127.0.0.1"),
+		"low port":             answer(t, id, id.Instance(), 53, 120, "192.0.2.9"),
+		"no address":           answer(t, id, id.Instance(), 17717, 120),
+		"cut":                  good[:len(good)/2],
+		"a query":              append([]byte{0, 0, 0, 0}, good[4:]...),
+	} {
+		if raw == nil {
+			if s := parse(good, "chat", testLink()); len(s) != 0 {
+				t.Errorf("%s: %+v", name, s)
+			}
+			continue
+		}
+		if s := parse(raw, "multipeer", testLink()); len(s) != 0 {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+	if s := parse(answer(t, id, id.Instance(), 17717, 0), "multipeer", testLink()); len(s) != 1 || s[0].ttl != 0 {
+		t.Errorf("goodbye: %+v", s)
+	}
+	if s := parse(answer(t, id, id.Instance(), 17717, 1<<31, "192.0.2.9"), "multipeer", testLink()); s[0].ttl != recordTTL {
+		t.Errorf("a life of 68 years: %v", s[0].ttl)
+	}
+}
+
+func TestQueryCarriesKnownAnswers(t *testing.T) {
+	known := map[identity.PeerID]time.Duration{}
+	for range 100 {
+		known[newID(t)] = time.Minute
+	}
+	raw, err := buildQuery("multipeer", known)
+	if err != nil || len(raw) > 1400 {
+		t.Fatalf("%d bytes, %v", len(raw), err)
+	}
+	var p dnsmessage.Parser
+	h, err := p.Start(raw)
+	if err != nil || h.Response || h.ID != 0 {
+		t.Fatalf("%+v %v", h, err)
+	}
+	_ = p.SkipAllQuestions()
+	answers, err := p.AllAnswers()
+	if err != nil || len(answers) != maxKnownAnswers {
+		t.Errorf("%d known answers, %v", len(answers), err)
+	}
+}
+
+func sight(id identity.PeerID, addr string) sighting {
+	return sighting{id: id, name: "x", ttl: recordTTL, addrs: []netip.AddrPort{netip.MustParseAddrPort(addr)}}
+}
+
+func TestTable(t *testing.T) {
+	tb, id, at := newTable(), newID(t), time.Unix(1e9, 0)
+	from := netip.MustParseAddr("192.0.2.9")
+	if h, news := tb.see(sight(id, "192.0.2.9:2000"), from, at); !news || len(h.Addrs) != 1 {
+		t.Fatal("the first sighting is news")
+	}
+	if _, news := tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(time.Minute)); news {
+		t.Error("the same again is none")
+	}
+	if h, news := tb.see(sight(id, "192.0.2.10:2000"), from, at.Add(time.Minute)); !news || len(h.Addrs) != 2 {
+		t.Errorf("another address: %+v", h)
+	}
+	if h, news := tb.see(sight(id, "192.0.2.9:3000"), from, at.Add(time.Minute)); !news || len(h.Addrs) != 1 {
+		t.Errorf("another port means a restart: %+v", h)
+	}
+	if lost := tb.sweep(at.Add(2 * time.Minute)); len(lost) != 0 {
+		t.Error("lost before its time")
+	}
+	if lost := tb.sweep(at.Add(3*time.Minute + time.Second)); len(lost) != 1 {
+		t.Error("not lost after its time")
+	}
+
+	// A goodbye counts after the grace; a new announcement within it undoes it, an answer under way does not.
+	at = at.Add(time.Hour)
+	tb.see(sight(id, "192.0.2.9:2000"), from, at)
+	bye := sighting{id: id}
+	tb.see(bye, from, at)
+	tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(stale/2))
+	if lost := tb.sweep(at.Add(grace)); len(lost) != 1 {
+		t.Error("an answer that was under way revived a peer that has gone")
+	}
+	tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(time.Minute))
+	tb.see(bye, from, at.Add(time.Minute))
+	if _, news := tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(time.Minute+grace/2)); !news {
+		t.Error("a re-registration is news")
+	}
+	if lost := tb.sweep(at.Add(2 * time.Minute)); len(lost) != 0 {
+		t.Error("a re-registration was taken for a goodbye")
+	}
+
+	tb.forget(id, at)
+	if _, news := tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(tombstone/2)); news {
+		t.Error("a forgotten peer came back from an old packet")
+	}
+	if _, news := tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(tombstone)); !news {
+		t.Error("a forgotten peer cannot come back")
+	}
+}
+
+func TestForgedFloodIsCapped(t *testing.T) {
+	tb, at := newTable(), time.Unix(1e9, 0)
+	live := newID(t)
+	liveFrom := netip.MustParseAddr("192.0.2.9")
+	tb.see(sight(live, "192.0.2.9:2000"), liveFrom, at)
+	for i := range 20_000 {
+		var id identity.PeerID
+		copy(id[:], fmt.Sprintf("%032d", i))
+		from := netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})
+		tb.see(sight(id, "192.0.2.9:2000"), from, at)
+	}
+	if len(tb.entries) > maxEntries {
+		t.Errorf("%d entries", len(tb.entries))
+	}
+	if tb.entries[live] == nil {
+		t.Error("a live peer was pushed out")
+	}
+	tb = newTable()
+	for i := range 1000 {
+		var id identity.PeerID
+		copy(id[:], fmt.Sprintf("%032d", i))
+		tb.see(sight(id, "192.0.2.9:2000"), liveFrom, at)
+	}
+	if len(tb.entries) > maxPerSource {
+		t.Errorf("%d entries from one source", len(tb.entries))
+	}
+}
+
+// collect is a sink that keeps what it is told.
+type collect struct {
+	mu    sync.Mutex
+	found map[identity.PeerID]Hint
+	lost  map[identity.PeerID]bool
+	news  chan struct{}
+}
+
+func newCollect() *collect {
+	return &collect{found: map[identity.PeerID]Hint{}, lost: map[identity.PeerID]bool{}, news: make(chan struct{}, 1000)}
+}
+
+func (c *collect) Found(h Hint) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.found[h.ID] = h
+	c.news <- struct{}{}
+}
+
+func (c *collect) Lost(id identity.PeerID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lost[id] = true
+	c.news <- struct{}{}
+}
+func (c *collect) NetworkChanged() {}
+func (c *collect) Problem(error)   {}
+
+func (c *collect) until(t *testing.T, limit time.Duration, ok func() bool) time.Duration {
+	t.Helper()
+	began, timeout := time.Now(), time.After(limit)
+	for {
+		c.mu.Lock()
+		done := ok()
+		c.mu.Unlock()
+		if done {
+			return time.Since(began)
+		}
+		select {
+		case <-c.news:
+		case <-timeout:
+			t.Fatalf("nothing within %v", limit)
+		}
+	}
+}
+
+// TestLoopback runs two of them for real, on the loopback interface alone.
+func TestLoopback(t *testing.T) {
+	var lo string
+	all, _ := net.Interfaces()
+	for _, i := range all {
+		if i.Flags&net.FlagLoopback != 0 && i.Flags&net.FlagUp != 0 {
+			lo = i.Name
+		}
+	}
+	if lo == "" {
+		t.Skip("no loopback interface is up")
+	}
+	cfg := Config{Interfaces: []string{lo}, Log: slog.New(slog.DiscardHandler)}
+	service := fmt.Sprintf("t%d", time.Now().UnixNano()%1e9)
+	a, b := New(cfg), New(cfg)
+	selfA := Announcement{ID: newID(t), Name: "Zoë's \\ \"Mac\".local", Service: service, Port: 20001, Advertise: true, Browse: true}
+	selfB := Announcement{ID: newID(t), Name: "Ben", Service: service, Port: 20002, Advertise: true, Browse: true}
+	sinkA, sinkB := newCollect(), newCollect()
+	ctx, cancel := context.WithCancel(t.Context())
+	ctxB, cancelB := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { _ = a.Run(ctx, selfA, sinkA) })
+	time.Sleep(50 * time.Millisecond)
+	wg.Go(func() { _ = b.Run(ctxB, selfB, sinkB) })
+	took := sinkA.until(t, 3*time.Second, func() bool { return sinkA.found[selfB.ID].Name == "Ben" })
+	took2 := sinkB.until(t, 3*time.Second, func() bool { return sinkB.found[selfA.ID].Name == selfA.Name })
+	t.Logf("found after %v and %v", took.Round(time.Millisecond), took2.Round(time.Millisecond))
+	if _, self := sinkA.found[selfA.ID]; self {
+		t.Error("found itself")
+	}
+	selfB.Name = "Benjamin"
+	b.Update(selfB)
+	took = sinkA.until(t, 5*time.Second, func() bool { return sinkA.found[selfB.ID].Name == "Benjamin" })
+	t.Logf("renamed after %v", took.Round(time.Millisecond))
+	if sinkA.lost[selfB.ID] {
+		t.Error("a rename looked like a goodbye")
+	}
+	cancelB()
+	took = sinkA.until(t, 5*time.Second, func() bool { return sinkA.lost[selfB.ID] })
+	t.Logf("goodbye after %v", took.Round(time.Millisecond))
+}
+
+func FuzzParse(f *testing.F) {
+	id := newID(f)
+	f.Add(answer(f, id, id.Instance(), 17717, 120, "192.0.2.9"))
+	f.Add(answer(f, id, id.Instance(), 17717, 0))
+	link := testLink()
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		for _, s := range parse(raw, "multipeer", link) {
+			if s.id.IsZero() || s.ttl > recordTTL {
+				t.Errorf("%+v", s)
+			}
+			for _, a := range s.addrs {
+				if !link.onLink(a.Addr()) || a.Port() < 1024 {
+					t.Errorf("address %v", a)
+				}
+			}
+		}
+	})
+}
