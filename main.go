@@ -22,6 +22,7 @@ import (
 func main() {
 	profile := flag.String("profile", "", "folder with this peer's identity (default: multipeer in the system's folder for settings)")
 	name := flag.String("name", "", "name that others see")
+	service := flag.String("service", engine.DefaultService, "service type: only peers of the same type find each other")
 	peers := flag.String("peer", "", "connect to HOST:PORT[,HOST:PORT...] where peers cannot be found by multicast")
 	ifaces := flag.String("interface", "", "find peers on these network interfaces only (comma separated)")
 	into := flag.String("into", ui.Downloads(), "folder for received files")
@@ -30,7 +31,7 @@ func main() {
 
 	a := app.NewWithID("io.github.multipeer.Multipeer") // not SetMetadata: packages set name, icon and version themselves
 	a.Settings().SetTheme(ui.Theme{})
-	e, err := newEngine(*profile, *name, list(*peers), list(*ifaces))
+	e, err := newEngine(*profile, engine.Config{Name: *name, Service: *service, Dial: list(*peers), Interfaces: list(*ifaces)})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "multipeer:", err)
 		ui.ShowFailure(a, err)
@@ -54,7 +55,7 @@ func main() {
 	}
 }
 
-func newEngine(profile, name string, peers, ifaces []string) (*engine.Engine, error) {
+func newEngine(profile string, cfg engine.Config) (*engine.Engine, error) {
 	if profile == "" {
 		dir, err := os.UserConfigDir()
 		if err != nil {
@@ -62,10 +63,8 @@ func newEngine(profile, name string, peers, ifaces []string) (*engine.Engine, er
 		}
 		profile = filepath.Join(dir, "multipeer")
 	}
-	return engine.New(engine.Config{
-		Profile: profile, Name: name, Dial: peers, Interfaces: ifaces,
-		Invite: engine.Known, Accept: engine.Known, // the first contact is asked for, once
-	})
+	cfg.Profile, cfg.Invite, cfg.Accept = profile, engine.Known, engine.Known // the first contact is asked for, once
+	return engine.New(cfg)
 }
 
 func list(s string) []string {

@@ -140,6 +140,9 @@ func what(t engine.Transfer) string {
 	if t.Items > 3 {
 		name += fmt.Sprintf(" and %d more", t.Items-3)
 	}
+	if t.Counting && t.Files == 0 {
+		return name // nothing is known of its size yet
+	}
 	total := size(t.Bytes)
 	if t.Files != 1 || t.Folders > 0 {
 		total = fmt.Sprintf("%d files, %s", t.Files, total)

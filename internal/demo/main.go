@@ -55,7 +55,7 @@ type line struct {
 }
 
 func (p *peer) command(ctx context.Context, args ...string) *exec.Cmd {
-	c := exec.CommandContext(ctx, p.cli, append([]string{"--json", "--interface", loopback(), "--profile", p.profile, "--name", p.name}, args...)...)
+	c := exec.CommandContext(ctx, p.cli, append([]string{"--json", "--interface", loopback(), "--service", fmt.Sprintf("demo%d", os.Getpid()), "--profile", p.profile, "--name", p.name}, args...)...)
 	c.Stderr = os.Stderr
 	return c
 }

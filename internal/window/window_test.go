@@ -110,7 +110,7 @@ func (w *window) lines() string {
 func (d *desk) start(name string) *window {
 	d.t.Helper()
 	w := &window{d: d, home: filepath.Join(d.dir, name)}
-	w.cmd = exec.Command(d.bin, "-profile", filepath.Join(w.home, "profile"), "-name", name, "-interface", "lo")
+	w.cmd = exec.Command(d.bin, "-profile", filepath.Join(w.home, "profile"), "-name", name, "-interface", "lo", "-service", fmt.Sprintf("w%d", os.Getpid()))
 	w.cmd.Env, w.cmd.Dir = d.env(w.home), d.dir
 	w.cmd.Stdout, w.cmd.Stderr = w, w
 	if err := w.cmd.Start(); err != nil {
