@@ -186,7 +186,10 @@ func (s *sink) Lost(id PeerID) {
 	}
 }
 
-// NetworkChanged tries every path anew: conns that do not answer within a second are closed and dialled again.
+// probeTimeout is how long a conn may take to answer after the network has changed.
+const probeTimeout = 700 * time.Millisecond
+
+// NetworkChanged tries every path anew: conns that do not answer are closed and dialled again.
 func (s *sink) NetworkChanged() {
 	e := (*Engine)(s)
 	e.log.Info("the network changed")
@@ -197,7 +200,7 @@ func (s *sink) NetworkChanged() {
 		p.poke()
 		if l := p.link; l != nil {
 			e.start(func(ctx context.Context) {
-				if !l.alive(ctx, time.Second) {
+				if !l.alive(ctx, probeTimeout) {
 					l.conn.Close(wire.Timeout)
 				}
 			})

@@ -4,5 +4,5 @@ set -eu
 command -v import >/dev/null 2>&1 || { echo "This needs ImageMagick: apt-get install imagemagick" >&2; exit 1; }
 out=$(mktemp -d)
 MULTIPEER_PICTURES=$out go test -count=1 -tags migrated_fynedo ./internal/window/
-cp "$out/conversation-light.png" "$out/conversation-dark.png" "$out/second-offer-light.png" docs/
+cp "$out/conversation-light.png" "$out/conversation-dark.png" docs/
 rm -rf "$out"

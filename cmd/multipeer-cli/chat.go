@@ -90,8 +90,15 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 // say sends a line and tells of everyone who did not get it.
 func (p *program) say(ctx context.Context, e *engine.Engine, line string, only []engine.PeerID) {
 	results, err := e.Send(ctx, map[string]string{"text": line}, only...)
+	type sent struct {
+		Type      string `json:"type"`
+		To        string `json:"to,omitempty"`
+		Delivered bool   `json:"delivered"`
+		Error     string `json:"error,omitempty"`
+	}
 	if err != nil {
 		p.out.note("not sent: %v", err)
+		p.out.object(sent{"sent", "", false, err.Error()})
 	}
 	for _, r := range results {
 		if r.Err != nil {
@@ -101,12 +108,7 @@ func (p *program) say(ctx context.Context, e *engine.Engine, line string, only [
 			}
 			p.out.note("not delivered to %s: %v", name, r.Err)
 		}
-		p.out.object(struct {
-			Type      string `json:"type"`
-			To        string `json:"to"`
-			Delivered bool   `json:"delivered"`
-			Error     string `json:"error,omitempty"`
-		}{"sent", r.Peer.String(), r.Err == nil, errorText(r.Err)})
+		p.out.object(sent{"sent", r.Peer.String(), r.Err == nil, errorText(r.Err)})
 	}
 }
 

@@ -41,6 +41,7 @@ var walls = []struct {
 	{"bench", []string{"multipeer/engine"}, "measures what programs see"},
 	{"internal/demo", nil, "drives the terminal program as a person would"},
 	{"internal/fence", nil, "reads source"},
+	{"internal/readme", nil, "reads the README"},
 	{"internal/netlab", nil, "network namespaces for tests"},
 	{"internal/window", []string{"multipeer/internal/netlab"}, "drives the real window"},
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -44,6 +45,7 @@ func TestMain(m *testing.M) {
 type running struct {
 	t     *testing.T
 	cmd   *exec.Cmd
+	in    io.Writer // stays open: a chat ends with its input
 	lines chan map[string]any
 	err   strings.Builder
 }
@@ -52,9 +54,11 @@ func start(t *testing.T, h *netlab.Host, args ...string) *running {
 	t.Helper()
 	r := &running{t: t, cmd: h.Command(t.Context(), append([]string{cli, "--json"}, args...)...), lines: make(chan map[string]any, 10000)}
 	r.cmd.Stderr = &r.err
-	if _, err := r.cmd.StdinPipe(); err != nil { // stays open: a chat ends with its input
+	in, err := r.cmd.StdinPipe()
+	if err != nil {
 		t.Fatal(err)
 	}
+	r.in = in
 	out, err := r.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -96,6 +100,24 @@ func (r *running) wait(kind string, limit time.Duration) map[string]any {
 			}
 		case <-timeout:
 			r.t.Fatalf("no %q in %v: %s", kind, limit, r.err.String())
+		}
+	}
+}
+
+// sent tells whether the next message that is reported was delivered.
+func (r *running) sent(limit time.Duration) bool {
+	timeout := time.After(limit)
+	for {
+		select {
+		case v, ok := <-r.lines:
+			if !ok {
+				r.t.Fatalf("ended: %s", r.err.String())
+			}
+			if v["type"] == "sent" {
+				return v["delivered"] == true
+			}
+		case <-timeout:
+			return false
 		}
 	}
 }
@@ -304,6 +326,39 @@ func TestNetworkChange(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	t.Logf("reached under its new address %v after the change", time.Since(began).Round(time.Millisecond))
+}
+
+// TestSessionSurvivesAnotherAddress moves each side of a session to another address, and then takes its interface
+// away and back.
+func TestSessionSurvivesAnotherAddress(t *testing.T) {
+	lan := netlab.New(t, 2)
+	a := start(t, lan.Host(1), "--profile", profile(t), "--name", "Ann", "chat")
+	b := start(t, lan.Host(2), "--profile", profile(t), "--name", "Bob", "chat")
+	a.wait("connected", 5*time.Second)
+	b.wait("connected", 5*time.Second)
+	for i, change := range []struct {
+		name string
+		do   func()
+	}{
+		{"address of one", func() { lan.Host(2).Readdress("10.77.0.98") }},
+		{"address of the other", func() { lan.Host(1).Readdress("10.77.0.97") }},
+		{"link down and up", func() { lan.Host(2).Flap() }},
+	} {
+		change.do()
+		began := time.Now()
+		for {
+			text := fmt.Sprintf("message %d at %v", i, time.Since(began))
+			fmt.Fprintln(a.in, text)
+			if time.Since(began) > 15*time.Second {
+				t.Fatalf("%s: no message gets through", change.name)
+			}
+			if got := a.sent(2 * time.Second); got {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		t.Logf("%s: a message was delivered %v after it", change.name, time.Since(began).Round(time.Millisecond))
+	}
 }
 
 func TestFirewalledReceiverStillReceives(t *testing.T) {

@@ -119,6 +119,12 @@ func (h *Host) Unplug() { h.lan.sh("ip -n %s link set %s down", h.lan.bridge(), 
 // Plug puts the cable back.
 func (h *Host) Plug() { h.lan.sh("ip -n %s link set %s up", h.lan.bridge(), h.port) }
 
+// Flap takes the host's interface down and up again, which drops its routes.
+func (h *Host) Flap() {
+	h.lan.sh("ip -n %s link set eth0 down", h.ns)
+	h.lan.sh("ip -n %s link set eth0 up", h.ns)
+}
+
 // Readdress replaces the host's IPv4 address.
 func (h *Host) Readdress(addr string) {
 	h.lan.sh("ip -n %s addr del %s/24 dev eth0", h.ns, h.Addr)
