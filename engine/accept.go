@@ -131,7 +131,7 @@ func (e *Engine) settle(conn *transport.Conn, control *transport.Stream, hello w
 	defer e.mu.Unlock()
 	p.accepting--
 	if err == nil {
-		e.adopt(p, conn, control, hello, ours.Session)
+		e.adopt(p, conn, control, hello, ours)
 	} else if p.link == nil && !p.hint && len(p.extra) == 0 && e.peers[p.id] == p {
 		delete(e.peers, p.id) // never shown
 	}

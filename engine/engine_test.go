@@ -549,3 +549,21 @@ func TestRunEndsTwice(t *testing.T) {
 		}
 	})
 }
+
+// TestRenameAtAnyMoment: a name that changes while the greeting is under way arrives too.
+func TestRenameAtAnyMoment(t *testing.T) {
+	for i := range 40 {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, b := net.Start(engine.Config{Name: "old"}), net.Start(engine.Config{})
+			time.Sleep(time.Duration(i) * 250 * time.Microsecond)
+			if err := a.SetName("new"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Second)
+			if p, _ := b.Peer(a.Self().ID); p.Name != "new" {
+				t.Errorf("renamed after %d: seen as %q", i, p.Name)
+			}
+		})
+	}
+}

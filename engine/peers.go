@@ -342,7 +342,7 @@ func (e *Engine) dialPeer(ctx context.Context, p *peer) int {
 	close(p.dialled)
 	switch {
 	case err == nil:
-		e.adopt(p, conn, control, theirs, hello.Session)
+		e.adopt(p, conn, control, theirs, hello)
 	case errors.Is(err, context.Canceled), errors.Is(err, wire.ErrDuplicate), errors.Is(err, wire.ErrSuperseded), p.link != nil:
 		// Their conn to us came first.
 	default:
@@ -363,8 +363,8 @@ func (e *Engine) hello(p *peer) wire.Hello {
 	return wire.Hello{Version: wire.Version1, ID: e.self.ID.String(), Name: e.self.Name, Boot: e.boot, Session: e.resume[p.id]}
 }
 
-// adopt takes a greeted conn as the one to p. ours tells what our hello said about the session. Call with Engine.mu held.
-func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream, theirs wire.Hello, ours bool) {
+// adopt takes a greeted conn as the one to p; ours is what our hello said. Call with Engine.mu held.
+func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream, theirs, ours wire.Hello) {
 	if old := p.link; old != nil {
 		p.link = nil
 		old.conn.Close(wire.Superseded)
@@ -383,10 +383,13 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 	if a := conn.RemoteAddr(); a.IsValid() && !slices.Contains(p.all(), a) {
 		p.extra = append([]netip.AddrPort{a}, p.extra[:min(len(p.extra), 3)]...)
 	}
+	if ours.Name != e.self.Name { // renamed while the greeting was under way
+		l.send(wire.Info{Name: e.self.Name})
+	}
 	p.poke()
 	e.log.Info("conn up", "peer", p.id.Short(), "name", p.name, "addr", conn.RemoteAddr(), "dialled", conn.Dialled)
 	switch {
-	case ours && theirs.Session:
+	case ours.Session && theirs.Session:
 		if p.state != Connected {
 			e.connect(p)
 			return

@@ -61,6 +61,7 @@ type transferCard struct {
 	who     *line
 	title   *line
 	status  *line
+	failure *widget.Label // the reason in full, on as many lines as it takes
 	icon    *widget.Icon
 	bar     *thinBar
 	barBox  *fyne.Container
@@ -68,6 +69,7 @@ type transferCard struct {
 	accept  *widget.Button
 	buttons *fyne.Container
 	more    *fyne.Container
+	failed  *fyne.Container
 	actions transferActions
 	state   engine.TransferState
 	files   bool // shows the icon of a file
@@ -81,6 +83,9 @@ func newTransferCard(t engine.Transfer, who string, actions transferActions) *tr
 	if who != "" {
 		c.who.full = who
 	}
+	c.title.tail = 10
+	c.failure = widget.NewLabel("")
+	c.failure.Wrapping, c.failure.Importance, c.failure.SizeName = fyne.TextWrapWord, widget.DangerImportance, theme.SizeNameCaptionText
 	c.stop = iconButton(theme.CancelIcon(), func() { c.actions.cancel() })
 	c.barBox = inset(c.bar, 5, 1, 0, 0)
 	c.buttons = row(8)
@@ -92,24 +97,29 @@ func newTransferCard(t engine.Transfer, who string, actions transferActions) *tr
 	text.Add(c.title)
 	text.Add(c.status)
 	text.Add(c.barBox)
+	c.failed = inset(c.failure, -4, -8, 46, -8)
 	head := newBesideRight(8, newBeside(12, newTile(c.icon), text), c.stop)
-	c.init(c, !t.Incoming, column(0, head, c.more))
+	c.init(c, !t.Incoming, column(0, head, c.failed, c.more))
 	c.set(t)
 	return c
+}
+
+// heightFor wraps the reason for the width first.
+func (c *transferCard) heightFor(width float32) float32 {
+	if c.failed.Visible() {
+		c.failure.Resize(fyne.NewSize(min(cardWidth, width)-28-38, 1))
+	}
+	return c.card.heightFor(width)
 }
 
 // set shows t as it is now; true if the height changed.
 func (c *transferCard) set(t engine.Transfer) bool {
 	c.title.set(title(t))
 	c.status.set(status(t))
-	color := colorSubtle
-	switch t.State {
-	case engine.Failed:
-		color = colorBad
-	case engine.Delivered:
-		color = colorGood
+	c.status.setColor(colorSubtle)
+	if t.State == engine.Delivered {
+		c.status.setColor(colorGood)
 	}
-	c.status.setColor(color)
 	if file := t.Folders == 0 && t.Items == 1; file != c.files {
 		c.files = file
 		if c.icon.SetResource(iconFolder); file {
@@ -137,6 +147,10 @@ func (c *transferCard) layoutFor(t engine.Transfer) {
 		}
 	}
 	moving := t.State == engine.Moving || t.State == engine.Finishing
+	if t.State == engine.Failed {
+		c.failure.SetText(reason(t.Err, t.PeerName, t.Incoming))
+	}
+	shown(c.failed, t.State == engine.Failed)
 	shown(c.barBox, moving)
 	shown(c.stop, moving || t.State == engine.Offered && !t.Incoming)
 	c.buttons.RemoveAll()

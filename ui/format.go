@@ -113,7 +113,7 @@ func status(t engine.Transfer) string {
 	case engine.Cancelled:
 		return "Cancelled · nothing was kept"
 	}
-	return reason(t.Err, t.PeerName, t.Incoming)
+	return fmt.Sprintf("%s of %s", size(t.Done), content(t)) // the reason stands below
 }
 
 // reason turns an error into a sentence. here tells that this device is the one that received.

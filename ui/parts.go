@@ -56,6 +56,8 @@ type line struct {
 	text  *canvas.Text
 	// fits makes the line as wide as its text at the least; otherwise it shrinks.
 	fits bool
+	// tail is how many characters at the end stay when the line is cut: the extension of a file's name.
+	tail int
 }
 
 func newLine(text string, size float32, color fyne.ThemeColorName, bold bool) *line {
@@ -103,16 +105,17 @@ func (r *lineRenderer) Layout(s fyne.Size) {
 	t.Text = r.l.full
 	if w := r.l.width(); w > s.Width && s.Width > 0 {
 		runes := []rune(r.l.full)
+		end := "…" + string(runes[len(runes)-min(r.l.tail, len(runes)/2):])
 		lo, hi := 0, len(runes)
-		for lo < hi { // the longest start that fits with its ellipsis
+		for lo < hi { // the longest start that fits with the ellipsis and what follows
 			mid := (lo + hi + 1) / 2
-			if fyne.MeasureText(string(runes[:mid])+"…", t.TextSize, t.TextStyle).Width <= s.Width {
+			if fyne.MeasureText(string(runes[:mid])+end, t.TextSize, t.TextStyle).Width <= s.Width {
 				lo = mid
 			} else {
 				hi = mid - 1
 			}
 		}
-		t.Text = strings.TrimSpace(string(runes[:lo])) + "…"
+		t.Text = strings.TrimSpace(string(runes[:lo])) + end
 	}
 	t.Resize(s)
 	t.Refresh()

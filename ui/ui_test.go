@@ -392,7 +392,7 @@ func TestProgramsGetNoOpenButton(t *testing.T) {
 func TestCards(t *testing.T) {
 	a := newTestApp(t)
 	base := engine.Transfer{ID: "x", PeerName: "Ben's laptop", Names: []string{"a rather long name of a file that does not fit into one line of the card.mp4"}, Items: 1, Files: 1, Bytes: 1 << 30, Done: 1 << 28, Rate: 9e7, Left: 9 * time.Second}
-	col := column(8)
+	var items []item
 	for _, in := range []bool{true, false} {
 		for state := engine.Offered; state <= engine.Failed; state++ {
 			tr := base
@@ -418,12 +418,14 @@ func TestCards(t *testing.T) {
 			if moving := state == engine.Moving || state == engine.Finishing; c.barBox.Visible() != moving {
 				t.Errorf("incoming %v, %v: bar %v", in, state, c.barBox.Visible())
 			}
-			col.Add(c)
+			items = append(items, c)
 		}
 	}
 	w := a.NewWindow("")
-	w.SetContent(col)
-	w.Resize(fyne.NewSize(600, 1200))
+	tl := newTimeline()
+	w.SetContent(tl)
+	w.Resize(fyne.NewSize(640, 1400))
+	tl.show(items)
 	dir := os.Getenv("MULTIPEER_PICTURES")
 	picture := w.Canvas().Capture()
 	if picture.Bounds().Dx() < 400 {
