@@ -3,18 +3,59 @@ package engine
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"sync"
 	"time"
 
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
 )
 
-// maxGreeting bounds the conns that have a proven key but have not said hello.
-const maxGreeting = 64
+// Bounds on the conns that have a proven key and have not said yet what they want, in all, for one key and for one
+// address: a device that opens many and says nothing keeps nobody else out.
+const (
+	maxGreeting        = 64
+	maxGreetingPerKey  = 3
+	maxGreetingPerAddr = 16
+)
 
-// acceptConns takes conns until ctx ends.
+// porch counts those conns.
+type porch struct {
+	mu    sync.Mutex
+	all   int
+	keys  map[PeerID]int
+	addrs map[netip.Addr]int
+}
+
+// enter takes a place for conn; leave gives it back. It is nil if there is none.
+func (p *porch) enter(conn *transport.Conn) (leave func()) {
+	key, addr := conn.Peer, conn.RemoteAddr().Addr()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all >= maxGreeting || p.keys[key] >= maxGreetingPerKey || p.addrs[addr] >= maxGreetingPerAddr {
+		return nil
+	}
+	p.all++
+	p.keys[key]++
+	p.addrs[addr]++
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.all--
+		if p.keys[key]--; p.keys[key] == 0 {
+			delete(p.keys, key)
+		}
+		if p.addrs[addr]--; p.addrs[addr] == 0 {
+			delete(p.addrs, addr)
+		}
+	}
+}
+
+func newPorch() *porch { return &porch{keys: map[PeerID]int{}, addrs: map[netip.Addr]int{}} }
+
+// acceptConns takes conns until ctx ends. Lanes have a porch of their own.
 func (e *Engine) acceptConns(ctx context.Context) {
-	slots := make(chan struct{}, maxGreeting)
+	porches := map[transport.Kind]*porch{transport.Session: newPorch(), transport.Lane: newPorch()}
 	for {
 		conn, err := e.endpoint.Accept(ctx)
 		if ctx.Err() != nil {
@@ -31,14 +72,13 @@ func (e *Engine) acceptConns(ctx context.Context) {
 			}
 			continue
 		}
-		select {
-		case slots <- struct{}{}:
-		default:
+		leave := porches[conn.Kind].enter(conn)
+		if leave == nil {
 			conn.Close(wire.Busy)
 			continue
 		}
 		e.wg.Go(func() {
-			defer func() { <-slots }()
+			defer leave()
 			e.greet(ctx, conn)
 		})
 	}
@@ -132,8 +172,8 @@ func (e *Engine) settle(conn *transport.Conn, control *transport.Stream, hello w
 	p.accepting--
 	if err == nil {
 		e.adopt(p, conn, control, hello, ours)
-	} else if p.link == nil && !p.hint && len(p.extra) == 0 && e.peers[p.id] == p {
-		delete(e.peers, p.id) // never shown
+	} else {
+		e.tidy(p)
 	}
 	return true, nil
 }

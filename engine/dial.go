@@ -65,7 +65,7 @@ func (e *Engine) Dial(ctx context.Context, address string) (PeerID, error) {
 
 	watch, stop := context.WithCancel(ctx)
 	defer stop()
-	events := e.Watch(watch)
+	events := e.follow(watch)
 	e.mu.Lock()
 	p := e.peer(id)
 	if p == nil {
@@ -78,13 +78,17 @@ func (e *Engine) Dial(ctx context.Context, address string) (PeerID, error) {
 	if p.how == "" {
 		p.how = "address"
 	}
-	p.failures = 0
+	p.failures, p.err, p.retry = 0, nil, true
 	e.chase(p)
 	e.mu.Unlock()
 	for range events {
-		if p, ok := e.Peer(id); !ok || p.Confirmed {
+		p, ok := e.Peer(id)
+		switch {
+		case !ok:
+			return id, ErrLost
+		case p.Confirmed:
 			return id, nil
-		} else if p.Err != nil {
+		case p.Err != nil:
 			return id, p.Err
 		}
 	}
@@ -130,7 +134,7 @@ func (e *Engine) keepDialling(ctx context.Context, address string) {
 func (e *Engine) waitGone(ctx context.Context, id PeerID) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	for range e.Watch(ctx) {
+	for range e.follow(ctx) {
 		if _, ok := e.Peer(id); !ok {
 			return
 		}

@@ -122,6 +122,8 @@ type Engine struct {
 	boot    string
 	dials   chan struct{} // one for each dial under way
 
+	announcing sync.Mutex // one change of what discovery tells at a time
+
 	mu        sync.Mutex
 	running   bool
 	closed    bool
@@ -296,12 +298,16 @@ func (e *Engine) Close() error {
 	return nil
 }
 
-// start runs f on a goroutine that Run waits for; false if the engine is ending. Call with e.mu held.
-func (e *Engine) start(f func(ctx context.Context)) bool {
+// start runs f on a goroutine that Run waits for, after the preparations; false if the engine is ending. Call with
+// e.mu held.
+func (e *Engine) start(f func(ctx context.Context), prepare ...func(ctx context.Context)) bool {
 	if e.ctx == nil || e.ctx.Err() != nil {
 		return false
 	}
 	ctx := e.ctx
+	for _, p := range prepare {
+		p(ctx)
+	}
 	e.wg.Go(func() { f(ctx) })
 	return true
 }
@@ -348,6 +354,8 @@ func (e *Engine) SetAdvertising(on bool) { e.update(func(s *Self) { s.Advertisin
 func (e *Engine) SetBrowsing(on bool) { e.update(func(s *Self) { s.Browsing = on }) }
 
 func (e *Engine) update(change func(*Self)) {
+	e.announcing.Lock()
+	defer e.announcing.Unlock()
 	e.mu.Lock()
 	old := e.self
 	change(&e.self)

@@ -62,4 +62,6 @@ var (
 	ErrChanged    = transfer.ErrChanged
 	ErrUnreadable = transfer.ErrUnreadable
 	ErrSpecial    = transfer.ErrSpecial
+	ErrTooMuch    = transfer.ErrTooMuch
+	ErrStalled    = transfer.ErrStalled
 )

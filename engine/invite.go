@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -283,21 +282,22 @@ func (e *Engine) SetTrust(id PeerID, t Trust) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if t == TrustBlocked || t == TrustUnknown {
+		delete(e.resume, id)
+	}
 	if p := e.peers[id]; p != nil {
-		if t == TrustBlocked {
-			delete(e.resume, id)
-			if p.link != nil {
-				p.link.conn.Close(wire.Blocked)
-			}
+		if t == TrustBlocked && p.link != nil {
+			p.link.conn.Close(wire.Blocked)
 		}
-		p.failures = 0
+		if t == TrustUnknown && p.state == Connected {
+			if p.link != nil {
+				p.link.send(wire.Leave{})
+			}
+			e.disconnect(p, ErrCancelled)
+		}
+		p.failures, p.retry = 0, true
 		p.poke()
 		e.changed(p)
 	}
 	return nil
-}
-
-// isOver tells the errors that say that waiting is over and nothing more.
-func isOver(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

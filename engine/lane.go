@@ -125,12 +125,19 @@ func (e *Engine) expected(conn *transport.Conn, hello wire.Lane) *transferState 
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	t := e.transfers[TransferID(hello.ID)]
-	if t == nil || t.view.Peer != conn.Peer || t.view.State != Moving || t.link.conn.Dialled {
+	if t == nil || t.view.Peer != conn.Peer || t.link.conn.Dialled {
+		return nil
+	}
+	overtakes := !t.view.Incoming && t.view.State == Offered // the answer is still on its way, and this says as much
+	if t.view.State != Moving && !overtakes {
 		return nil
 	}
 	token, err := t.link.conn.Token(hello.ID)
 	if err != nil || subtle.ConstantTimeCompare([]byte(token), []byte(hello.Token)) != 1 {
 		return nil
+	}
+	if overtakes {
+		e.accepted(t)
 	}
 	return t
 }

@@ -135,7 +135,7 @@ func (e *Engine) readControl(p *peer, l *link) (err error) {
 		}
 	}()
 	for {
-		m, err := l.control.ReadMessage(wire.MaxFrame)
+		m, err := l.control.ReadMessageWithin(func() int { return e.frameLimit(p) })
 		if err != nil {
 			return err
 		}
@@ -143,6 +143,16 @@ func (e *Engine) readControl(p *peer, l *link) (err error) {
 			return err
 		}
 	}
+}
+
+// frameLimit is how large a frame p may send: messages are for connected peers.
+func (e *Engine) frameLimit(p *peer) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p.state == Connected {
+		return wire.MaxFrame
+	}
+	return wire.MaxControl
 }
 
 // panicked is set by tests: there a recovered panic is a failure.
@@ -215,13 +225,14 @@ func (l *link) dropPing(n uint64) {
 	delete(l.pongs, n)
 }
 
-// alive asks the peer for a sign of life.
+// alive asks the peer for a sign of life; anything that arrives is one, for the answer may queue behind messages.
 func (l *link) alive(ctx context.Context, within time.Duration) bool {
 	n, c, err := l.newPing()
 	if err != nil {
 		return false
 	}
 	defer l.dropPing(n)
+	before := l.conn.Received()
 	l.send(wire.Ping{N: n})
 	timer := time.NewTimer(within)
 	defer timer.Stop()
@@ -229,6 +240,7 @@ func (l *link) alive(ctx context.Context, within time.Duration) bool {
 	case _, ok := <-c:
 		return ok
 	case <-timer.C:
+		return l.conn.Received() > before
 	case <-l.conn.Done():
 	case <-ctx.Done():
 	}
@@ -328,7 +340,7 @@ func (e *Engine) waitLink(ctx context.Context, id PeerID) (*peer, *link, error) 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var last error
-	for range e.Watch(ctx) {
+	for range e.follow(ctx) {
 		p, l, err := e.linkTo(id)
 		if err == nil || errors.Is(err, ErrNoPeer) {
 			return p, l, err

@@ -135,7 +135,7 @@ func (e *Engine) takeMessage(p *peer, l *link, m wire.Text) error {
 	switch {
 	case p.state != Connected:
 		ack.Code = wire.NotConnected
-	case len(e.watchers) == 0:
+	case !e.watched():
 		ack.Code = wire.Unavailable
 	case !e.publish(MessageReceived{Message{From: p.id, Name: p.name, Body: m.Body, At: now()}}):
 		ack.Code = wire.Busy

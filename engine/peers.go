@@ -16,8 +16,11 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// maxPeers bounds how many peers are kept; discovery has a lower bound of its own.
-const maxPeers = 1024
+// Bounds on how many peers are kept; discovery has one of its own, 256.
+const (
+	maxPeers     = 1024
+	maxStrangers = 256
+)
 
 // peer is what the engine knows of one key. All fields are guarded by Engine.mu.
 type peer struct {
@@ -35,6 +38,7 @@ type peer struct {
 	chased    bool               // a goroutine looks after dialling
 	wake      chan struct{}      // something changed for it
 	failures  int
+	retry     bool // there is news: dial now, whatever the backoff says
 	err       error
 	suspect   bool // its conn died; the next failed dial means that it is lost
 
@@ -77,14 +81,29 @@ func (p *peer) poke() {
 	}
 }
 
-// peer finds the record of id or makes one; nil if there are too many. Call with Engine.mu held.
+// peer finds the record of id or makes one; nil if there are too many. Keys are free, so strangers whom nobody has
+// found or accepted may fill only a part of the table. Call with Engine.mu held.
 func (e *Engine) peer(id PeerID) *peer {
 	p := e.peers[id]
+	if p == nil && e.profile.Peer(id).Trust == identity.Unknown && e.strangers() >= maxStrangers {
+		return nil
+	}
 	if p == nil && len(e.peers) < maxPeers {
 		p = &peer{id: id, wake: make(chan struct{}, 1), name: e.profile.Peer(id).Name}
 		e.peers[id] = p
 	}
 	return p
+}
+
+// strangers counts the peers that came by themselves and were never accepted.
+func (e *Engine) strangers() int {
+	n := 0
+	for _, p := range e.peers {
+		if !p.hint && p.state != Connected && e.profile.Peer(p.id).Trust == identity.Unknown {
+			n++
+		}
+	}
+	return n
 }
 
 // changed publishes p as it is now. Call with Engine.mu held.
@@ -158,7 +177,7 @@ func (s *sink) Found(h Hint) {
 		return
 	}
 	if !p.hint || !slices.Equal(p.addrs, h.Addrs) {
-		p.failures = 0 // new addresses are worth a try at once
+		p.failures, p.retry = 0, true // new addresses are worth a try at once
 	}
 	p.hint, p.addrs = true, h.Addrs
 	if p.link == nil && h.Name != "" {
@@ -181,12 +200,11 @@ func (s *sink) Lost(id PeerID) {
 		return
 	}
 	p.hint, p.addrs = false, nil
-	if p.link == nil && !p.suspect && len(p.extra) == 0 {
-		e.remove(p)
-	}
+	e.tidy(p)
 }
 
 // probeTimeout is how long a conn may take to answer after the network has changed.
+// A path with long round trips gets three of them.
 const probeTimeout = 700 * time.Millisecond
 
 // NetworkChanged tries every path anew: conns that do not answer are closed and dialled again.
@@ -196,11 +214,11 @@ func (s *sink) NetworkChanged() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, p := range e.peers {
-		p.failures = 0
+		p.failures, p.retry = 0, true
 		p.poke()
 		if l := p.link; l != nil {
 			e.start(func(ctx context.Context) {
-				if !l.alive(ctx, probeTimeout) {
+				if !l.alive(ctx, max(probeTimeout, 3*l.conn.RTT())) {
 					l.conn.Close(wire.Timeout)
 				}
 			})
@@ -230,6 +248,21 @@ func (e *Engine) remove(p *peer) {
 	v := e.view(p)
 	e.publish(PeerLost{v})
 	e.log.Info("lost", "peer", p.id.Short(), "name", p.name)
+}
+
+// maxFailures is how often a peer that discovery does not see is dialled in vain.
+const maxFailures = 3
+
+// tidy removes p if nothing keeps it: no conn, nothing under way, no hint, and no address that is worth a try. Call
+// with Engine.mu held.
+func (e *Engine) tidy(p *peer) {
+	if p.link != nil || p.hint || p.suspect || p.dialling != nil || p.accepting > 0 {
+		return
+	}
+	blocked := e.profile.Peer(p.id).Trust == identity.Blocked
+	if len(p.extra) == 0 || p.failures >= maxFailures || blocked {
+		e.remove(p)
+	}
 }
 
 // lose is remove for a peer that was proven gone: what discovery still believes is forgotten too.
@@ -266,14 +299,19 @@ func (e *Engine) dialLoop(ctx context.Context, p *peer) {
 			e.mu.Unlock()
 			return
 		}
+		if p.link == nil && p.failures > 0 && next.IsZero() && !p.retry {
+			next = now().Add(backoff(p.failures))
+		}
 		idle := p.link != nil || len(addrs) == 0 || e.profile.Peer(p.id).Trust == identity.Blocked
-		switch {
-		case idle:
-			next = time.Time{}
-		case p.failures == 0 && (p.suspect || !p.hint || !e.self.Advertising || e.self.ID.Less(p.id)):
-			next = now() // a suspect is dialled by both, and nobody else may know of us
-		case p.failures == 0 && next.IsZero():
-			next = now().Add(higherWaits)
+		if idle || p.retry {
+			next, p.retry = time.Time{}, false
+		}
+		if !idle && next.IsZero() {
+			next = now()
+			// A suspect is dialled by both, and who does not advertise is known to nobody else.
+			if !p.suspect && p.hint && e.self.Advertising && !e.self.ID.Less(p.id) {
+				next = next.Add(higherWaits)
+			}
 		}
 		wait := time.Until(next)
 		e.mu.Unlock()
@@ -345,6 +383,8 @@ func (e *Engine) dialPeer(ctx context.Context, p *peer) int {
 		e.adopt(p, conn, control, theirs, hello)
 	case errors.Is(err, context.Canceled), errors.Is(err, wire.ErrDuplicate), errors.Is(err, wire.ErrSuperseded), p.link != nil:
 		// Their conn to us came first.
+	case errors.Is(err, wire.ErrBusy):
+		p.failures++ // it is there, and has too much to do
 	default:
 		p.failures++
 		p.err = err
@@ -355,6 +395,7 @@ func (e *Engine) dialPeer(ctx context.Context, p *peer) int {
 			e.changed(p)
 		}
 	}
+	e.tidy(p)
 	return p.failures
 }
 
@@ -365,7 +406,15 @@ func (e *Engine) hello(p *peer) wire.Hello {
 
 // adopt takes a greeted conn as the one to p; ours is what our hello said. Call with Engine.mu held.
 func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream, theirs, ours wire.Hello) {
+	if e.profile.Peer(p.id).Trust == identity.Blocked { // decided since the handshake
+		conn.Close(wire.Blocked)
+		e.tidy(p)
+		return
+	}
 	if old := p.link; old != nil {
+		// What was asked over the old conn has no answer on the new one. Running transfers have their own.
+		e.dropInvitations(p, ErrLost)
+		e.dropOffers(old)
 		p.link = nil
 		old.conn.Close(wire.Superseded)
 	}
@@ -389,6 +438,8 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 	p.poke()
 	e.log.Info("conn up", "peer", p.id.Short(), "name", p.name, "addr", conn.RemoteAddr(), "dialled", conn.Dialled)
 	switch {
+	case ours.Session && !e.resume[p.id]: // left since our hello
+		l.send(wire.Leave{})
 	case ours.Session && theirs.Session:
 		if p.state != Connected {
 			e.connect(p)
@@ -414,18 +465,20 @@ func (e *Engine) linkDown(p *peer, l *link, err error) {
 	e.disconnect(p, err)
 	e.dropInvitations(p, err)
 	e.dropTransfers(p.id, err)
+	p.retry = true
 	switch {
 	case errors.Is(err, wire.ErrBye):
 		delete(e.resume, p.id)
 		e.lose(p)
 		return
 	case errors.Is(err, wire.ErrBlocked), errors.Is(err, wire.ErrProtocol), errors.Is(err, wire.ErrVersion), errors.Is(err, wire.ErrIdentity):
-		p.err, p.failures = err, max(4, p.failures+1) // it will not be better in a second
+		p.err, p.failures, p.retry = err, max(4, p.failures+1), false // it will not be better in a second
 	default:
 		p.suspect = true
 	}
 	e.changed(p)
 	e.chase(p)
+	e.tidy(p)
 }
 
 // connect begins the session. Call with Engine.mu held.
@@ -437,12 +490,13 @@ func (e *Engine) connect(p *peer) {
 	if len(e.resume) < maxPeers {
 		e.resume[p.id] = true
 	}
+	name := p.name
 	e.start(func(context.Context) { // the disk may be slow, and nothing here waits for it
 		err := e.profile.Update(p.id, func(r *identity.Record) {
 			if r.Trust == identity.Unknown {
 				r.Trust = identity.Seen
 			}
-			r.Name, r.Last = p.name, now().UTC().Truncate(time.Second)
+			r.Name, r.Last = name, now().UTC().Truncate(time.Second)
 		})
 		if err != nil {
 			e.log.Error("keeping peer", "err", err)

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"math"
 	"slices"
-	"sync"
 	"time"
 
 	"multipeer/engine/internal/transport"
@@ -15,19 +13,10 @@ import (
 	"multipeer/transfer"
 )
 
-// Limits on what waits and moves.
 const (
-	offersPerPeer = 10
-	offersInAll   = 50
 	// keptTransfers is how many finished transfers are remembered.
 	keptTransfers = 500
-	// OfferTimeout is how long an offer waits for its answer.
-	OfferTimeout = 10 * time.Minute
-	// countWait is how long an offer is held back for the totals of a folder.
-	countWait    = 300 * time.Millisecond
-	updateEvery  = 500 * time.Millisecond
-	laneTimeout  = 10 * time.Second
-	finalWait    = 3 * time.Second
+	// rateInterval is the shortest time over which a rate is measured.
 	rateInterval = time.Second
 )
 
@@ -35,13 +24,16 @@ const (
 type transferState struct {
 	view   Transfer
 	order  int64
-	offer  *Offer // incoming, until it is answered
-	cancel context.CancelCauseFunc
-	answer chan error // outgoing: nil is yes
-	lane   chan lane  // where the lane arrives, if the other side dials it
-	link   *link      // the conn that negotiated it
-	done   chan struct{}
+	names  []string // top-level names as they are on the wire
+	link   *link    // the conn that negotiated it
+	offer  *Offer   // incoming, until it is answered
+	ctx    context.Context
+	cancel context.CancelCauseFunc // set while a goroutine looks after it
+	answer chan error              // outgoing: nil is yes
+	lane   chan lane               // where the lane arrives, if the other side dials it
+	done   chan struct{}           // closed when it is final
 
+	proposed  bool      // the offer is out: updates may follow
 	mark      time.Time // the rate is measured from here
 	markBytes int64
 }
@@ -51,126 +43,34 @@ type lane struct {
 	stream *transport.Stream
 }
 
-// Offer is a peer's proposal of files. Accept or Decline it once; the first answer counts.
-type Offer struct {
-	Transfer Transfer // as it was when it came
-
-	e *Engine
-	t *transferState
-	l *link
-}
-
-// AcceptOptions say where an offer goes.
-type AcceptOptions struct {
-	// Dir is the folder that receives; it is made if it is missing.
-	Dir string
-	// KeepExec lets files that are executable there be executable here, for their owner.
-	KeepExec bool
-}
-
-// Accept takes the files into a folder. The transfer then runs by itself; Watch and Wait tell how it goes. Nothing
-// in the folder is ever overwritten. Errors are ErrAnswered, and what keeps the folder from being used.
-func (o *Offer) Accept(opts AcceptOptions) error {
-	dir, err := filepath.Abs(opts.Dir)
-	if err != nil || opts.Dir == "" {
-		return fmt.Errorf("folder %q: %w: name a folder to receive into", opts.Dir, ErrInvalid)
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("folder %s: %w", dir, err)
-	}
-	opts.Dir = dir
-	e := o.e
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	t := o.t
-	if t.offer != o || t.view.State != Offered {
-		return ErrAnswered
-	}
-	t.offer = nil
-	// From here on, and only so, there is somewhere for data with this ID from this peer to go.
-	t.view.State, t.view.Started, t.view.Dir = Moving, now(), dir
-	t.mark = t.view.Started
-	t.lane = make(chan lane, 1)
-	e.publish(TransferChanged{t.view})
-	o.l.send(wire.OfferAnswer{ID: string(t.view.ID), Accept: true})
-	if !e.start(func(ctx context.Context) { e.receive(ctx, t, opts) }) {
-		return ErrClosed
-	}
-	return nil
-}
-
-// Decline tells the peer no. ErrAnswered if it is too late.
-func (o *Offer) Decline() error {
-	e := o.e
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if o.t.offer != o || o.t.view.State != Offered {
-		return ErrAnswered
-	}
-	o.l.send(wire.OfferAnswer{ID: string(o.t.view.ID), Code: wire.Declined})
-	e.finish(o.t, ErrDeclined)
-	return nil
-}
-
-// Offer offers files and folders to a peer and returns the offer's state at once; nothing moves before the peer
-// accepts. A session is not needed, only that the peer is reached: its first acceptance may be that of an offer.
-// Wait waits for the end, Cancel withdraws. Errors tell what cannot be read or reached.
-func (e *Engine) Offer(ctx context.Context, to PeerID, paths ...string) (Transfer, error) {
-	summary, err := transfer.Check(paths)
-	if err != nil {
-		return Transfer{}, fmt.Errorf("offer: %w", err)
-	}
-	_, l, err := e.waitLink(ctx, to)
-	if err != nil {
-		return Transfer{}, err
-	}
-	paths = slices.Clone(paths)
-	for i := range paths { // the program may change its working directory
-		if paths[i], err = filepath.Abs(paths[i]); err != nil {
-			return Transfer{}, fmt.Errorf("offer: %w", err)
-		}
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	t := e.newTransfer(l, TransferID(newID()), false)
-	t.view.Names, t.view.Items = clean(summary.Names[:min(len(summary.Names), wire.MaxOfferNames)]), int64(len(summary.Names))
-	t.view.Files, t.view.Folders, t.view.Bytes = summary.Files, summary.Folders, summary.Bytes
-	t.view.Counting = summary.Folders > 0
-	t.answer, t.lane = make(chan error, 1), make(chan lane, 1)
-	e.transfers[t.view.ID] = t
-	if !e.start(func(ctx context.Context) { e.send(ctx, t, summary.Names, paths) }) {
-		delete(e.transfers, t.view.ID)
-		return Transfer{}, ErrClosed
-	}
-	e.publish(TransferChanged{t.view})
-	return t.view, nil
-}
-
-func clean(names []string) []string {
-	out := make([]string, len(names))
-	for i, n := range names {
-		out[i] = wire.CleanLine(n)
-	}
-	return out
-}
-
 // newTransfer makes a record. Call with Engine.mu held.
 func (e *Engine) newTransfer(l *link, id TransferID, incoming bool) *transferState {
 	e.trim()
 	return &transferState{
 		view:  Transfer{ID: id, Peer: l.peer.id, PeerName: l.peer.name, Incoming: incoming},
-		order: int64(len(e.transfers)) + now().UnixNano(), link: l, done: make(chan struct{}),
+		order: int64(len(e.transfers)) + now().UnixNano(), link: l,
+		answer: make(chan error, 1), lane: make(chan lane, 1), done: make(chan struct{}),
 	}
+}
+
+// launch runs f for t on a goroutine of the engine, with a context that stop ends; false if the engine is ending.
+// Call with Engine.mu held: whoever cancels from then on is heard.
+func (e *Engine) launch(t *transferState, f func(ctx context.Context)) bool {
+	return e.start(func(context.Context) {
+		defer t.cancel(nil)
+		f(t.ctx)
+	}, func(ctx context.Context) { t.ctx, t.cancel = context.WithCancelCause(ctx) })
 }
 
 // trim forgets the oldest finished transfers.
 func (e *Engine) trim() {
+	if len(e.transfers) < keptTransfers {
+		return
+	}
 	for _, t := range e.ordered() {
-		if len(e.transfers) < keptTransfers {
-			return
-		}
 		if t.view.State.Final() {
 			delete(e.transfers, t.view.ID)
+			return
 		}
 	}
 }
@@ -183,6 +83,14 @@ func (e *Engine) ordered() []*transferState {
 	}
 	slices.SortFunc(out, func(a, b *transferState) int { return int(a.order - b.order) })
 	return out
+}
+
+// transferOf finds a transfer by its ID, but only for the peer that it is with. Call with Engine.mu held.
+func (e *Engine) transferOf(p *peer, id string) *transferState {
+	if t := e.transfers[TransferID(id)]; t != nil && t.view.Peer == p.id {
+		return t
+	}
+	return nil
 }
 
 // Transfers lists offers and transfers, running and finished, in the order they came.
@@ -218,12 +126,15 @@ func (e *Engine) Wait(ctx context.Context, id TransferID) (Transfer, error) {
 	return t.view, nil
 }
 
-// Cancel withdraws an offer or ends a transfer, on both sides; nothing of it stays. It is idempotent.
+// Cancel withdraws an offer or ends a transfer, on both sides; nothing of it stays. It is idempotent. What is
+// being published under its final name already is delivered all the same.
 func (e *Engine) Cancel(id TransferID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if t := e.transfers[id]; t != nil && !t.view.State.Final() {
-		t.link.send(wire.OfferCancel{ID: string(id), Code: wire.Cancelled})
+		if t.view.Incoming || t.proposed {
+			t.link.send(wire.OfferCancel{ID: string(id), Code: wire.Cancelled})
+		}
 		e.stop(t, ErrCancelled)
 	}
 }
@@ -272,6 +183,16 @@ func (e *Engine) dropTransfers(id PeerID, err error) {
 	}
 }
 
+// dropOffers ends the offers that wait for an answer on a conn that another one replaces: the other side may have
+// forgotten them. What moves has a lane of its own and goes on. Call with Engine.mu held.
+func (e *Engine) dropOffers(l *link) {
+	for _, t := range e.transfers {
+		if t.link == l && t.view.State == Offered {
+			e.stop(t, fmt.Errorf("the connection was made anew: %w", ErrLost))
+		}
+	}
+}
+
 // track returns a function that takes progress into the view.
 func (e *Engine) track(t *transferState) func(transfer.Progress) {
 	return func(p transfer.Progress) {
@@ -301,152 +222,19 @@ func (e *Engine) track(t *transferState) func(transfer.Progress) {
 	}
 }
 
-// send is the life of an outgoing transfer.
-func (e *Engine) send(ctx context.Context, t *transferState, names, paths []string) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	e.mu.Lock()
-	t.cancel = cancel
-	e.mu.Unlock()
-	var counting sync.WaitGroup
-	defer counting.Wait()
-	defer cancel(nil)
-
-	result, err := func() (transfer.Result, error) {
-		e.propose(ctx, t, names, paths, &counting)
-		if err := e.waitAnswer(ctx, t); err != nil {
-			return transfer.Result{}, err
-		}
-		ln, err := e.openLane(ctx, t)
-		if err != nil {
-			return transfer.Result{}, err
-		}
-		defer ln.conn.Close(wire.Bye)
-		return transfer.Send(ctx, pipe{ln.stream}, paths, e.track(t))
-	}()
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		err = endedBy(cause)
-	}
-	e.conclude(t, result, err)
-}
-
-// endedBy turns the end of the engine's own context into words.
-func endedBy(cause error) error {
-	if isOver(cause) {
-		return fmt.Errorf("%w: the program ended", ErrCancelled)
-	}
-	return cause
-}
-
-// propose sends the offer: at once for files, a moment later for folders so that their size can be told.
-func (e *Engine) propose(ctx context.Context, t *transferState, names, paths []string, counting *sync.WaitGroup) {
-	if e.isCounting(t) {
-		counted := make(chan struct{})
-		counting.Go(func() {
-			defer close(counted)
-			e.count(ctx, t, paths)
-		})
-		timer := time.NewTimer(countWait)
-		defer timer.Stop()
-		select {
-		case <-counted:
-		case <-timer.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	v := t.view
-	shown := names[:min(len(names), wire.MaxOfferNames)]
-	t.link.send(wire.Offer{
-		ID: string(v.ID), Names: slices.Clone(shown), Items: v.Items,
-		Files: v.Files, Folders: v.Folders, Bytes: v.Bytes, Counting: v.Counting,
-	})
-	t.mark = now() // from here on count may send updates
-}
-
-func (e *Engine) isCounting(t *transferState) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return t.view.Counting
-}
-
-// count walks the source and keeps both sides up to date about the totals.
-func (e *Engine) count(ctx context.Context, t *transferState, paths []string) {
-	var last time.Time
-	tell := func(totals transfer.Totals, counting bool) {
+// allowance returns what an accepted offer may bring: what it said, and a little more for a source that has grown
+// since. While the sender still counts, which the person who accepted could see, only the disk is the limit.
+func (e *Engine) allowance(t *transferState) func() transfer.Totals {
+	return func() transfer.Totals {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		v := &t.view
-		if v.State.Final() || ctx.Err() != nil {
-			return
+		v := t.view
+		if v.Counting {
+			return transfer.Totals{Files: math.MaxInt64, Folders: math.MaxInt64, Bytes: math.MaxInt64}
 		}
-		v.Files, v.Folders, v.Bytes, v.Counting = totals.Files, totals.Folders, totals.Bytes, counting
-		if proposed := !t.mark.IsZero(); proposed && (!counting || now().Sub(last) >= updateEvery) {
-			last = now()
-			t.link.send(wire.OfferUpdate{ID: string(v.ID), Files: v.Files, Folders: v.Folders, Bytes: v.Bytes, Counting: counting})
-		}
-		e.publish(TransferChanged{*v})
+		more := func(n, least int64) int64 { return n + max(n/16, least) }
+		return transfer.Totals{Files: more(v.Files, 100), Folders: more(v.Folders, 100), Bytes: more(min(v.Bytes, math.MaxInt64/2), 64<<20)}
 	}
-	s, err := transfer.Count(ctx, paths, func(totals transfer.Totals) { tell(totals, true) })
-	if err != nil {
-		e.log.Debug("counting", "err", err) // sending will tell what is wrong
-	}
-	tell(s.Totals, false)
-}
-
-func (e *Engine) waitAnswer(ctx context.Context, t *transferState) error {
-	timer := time.NewTimer(OfferTimeout)
-	defer timer.Stop()
-	select {
-	case err := <-t.answer:
-		return err
-	case <-timer.C:
-		t.link.send(wire.OfferCancel{ID: string(t.view.ID), Code: wire.Timeout})
-		return ErrTimeout
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// receive is the life of an accepted offer.
-func (e *Engine) receive(ctx context.Context, t *transferState, opts AcceptOptions) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	e.mu.Lock()
-	t.cancel = cancel
-	expect := t.view.Bytes
-	e.mu.Unlock()
-
-	result, err := func() (transfer.Result, error) {
-		ln, err := e.openLane(ctx, t)
-		if err != nil {
-			return transfer.Result{}, err
-		}
-		defer ln.conn.Close(wire.Bye)
-		result, err := transfer.Receive(ctx, pipe{ln.stream}, transfer.ReceiveOptions{
-			Dir: opts.Dir, Expect: expect, KeepExec: opts.KeepExec, Told: e.track(t),
-		})
-		if err == nil { // the receipt is on its way; the sender closes when it has it
-			_ = ln.stream.CloseWrite()
-			timer := time.NewTimer(finalWait)
-			defer timer.Stop()
-			select {
-			case <-ln.conn.Done():
-			case <-timer.C:
-			}
-		}
-		return result, err
-	}()
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		err = endedBy(cause)
-	} else if err != nil {
-		e.mu.Lock()
-		t.link.send(wire.OfferCancel{ID: string(t.view.ID), Code: wire.CodeOf(err)})
-		e.mu.Unlock()
-	}
-	e.conclude(t, result, err)
 }
 
 // conclude puts the result into the view and makes the transfer final.
@@ -458,106 +246,10 @@ func (e *Engine) conclude(t *transferState, r transfer.Result, err error) {
 		v.Notes = append(v.Notes, Note{Path: wire.CleanLine(n.Path), Saved: wire.CleanLine(n.Saved), Err: n.Err})
 	}
 	v.Renamed, v.LeftOut = r.Renamed, r.LeftOut
+	v.Saved = inDir(v.Dir, r.Saved)
 	if err == nil {
 		v.Files, v.Folders, v.Bytes = r.Files, r.Folders, r.Bytes
 		v.Done, v.DoneFiles = r.Bytes, r.Files
-		for _, name := range r.Saved {
-			v.Saved = append(v.Saved, filepath.Join(v.Dir, name))
-		}
 	}
 	e.finish(t, err)
-}
-
-func (e *Engine) takeOffer(p *peer, l *link, m wire.Offer) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	refuse := func(c wire.Code) { l.send(wire.OfferAnswer{ID: m.ID, Code: c}) }
-	if p.link != l {
-		return
-	}
-	if _, twice := e.transfers[TransferID(m.ID)]; twice {
-		refuse(wire.Protocol)
-		return
-	}
-	mine, all := 0, 0
-	for _, t := range e.transfers {
-		if t.view.Incoming && t.view.State == Offered {
-			all++
-			if t.view.Peer == p.id {
-				mine++
-			}
-		}
-	}
-	if mine >= offersPerPeer || all >= offersInAll {
-		refuse(wire.Busy)
-		return
-	}
-	t := e.newTransfer(l, TransferID(m.ID), true)
-	t.view.Names, t.view.Items = clean(m.Names), m.Items
-	t.view.Files, t.view.Folders, t.view.Bytes, t.view.Counting = m.Files, m.Folders, m.Bytes, m.Counting
-	t.offer = &Offer{Transfer: t.view, e: e, t: t, l: l}
-	if !e.publish(OfferReceived{t.offer}) {
-		refuse(wire.Unavailable) // nobody there to answer it
-		return
-	}
-	e.transfers[t.view.ID] = t
-	e.publish(TransferChanged{t.view})
-}
-
-func (e *Engine) takeOfferUpdate(p *peer, m wire.OfferUpdate) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	t := e.transferOf(p, m.ID)
-	if t == nil || !t.view.Incoming || t.view.State.Final() {
-		return
-	}
-	v := &t.view
-	v.Files, v.Folders, v.Bytes, v.Counting = m.Files, m.Folders, m.Bytes, m.Counting
-	e.publish(TransferChanged{*v})
-}
-
-func (e *Engine) takeOfferAnswer(p *peer, m wire.OfferAnswer) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	t := e.transferOf(p, m.ID)
-	if t == nil || t.view.Incoming || t.view.State != Offered {
-		return
-	}
-	var answer error
-	if m.Accept {
-		t.view.State, t.view.Started = Moving, now()
-		t.mark = t.view.Started
-		e.publish(TransferChanged{t.view})
-	} else if answer = m.Code.Err(); m.Code == wire.Bye {
-		answer = ErrDeclined
-	}
-	select {
-	case t.answer <- answer:
-	default: // answered before
-	}
-}
-
-func (e *Engine) takeOfferCancel(p *peer, m wire.OfferCancel) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	t := e.transferOf(p, m.ID)
-	if t == nil {
-		return
-	}
-	err := m.Code.Err()
-	if m.Code == wire.Bye {
-		err = ErrCancelled
-	}
-	if m.Code == wire.Failed {
-		return // its reason comes over the lane, and the lane's end if it does not
-	}
-	e.stop(t, err)
-}
-
-// transferOf finds a transfer by its ID, but only for the peer that it is with. Call with Engine.mu held.
-func (e *Engine) transferOf(p *peer, id string) *transferState {
-	if t := e.transfers[TransferID(id)]; t != nil && t.view.Peer == p.id {
-		return t
-	}
-	return nil
 }

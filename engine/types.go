@@ -35,9 +35,9 @@ const (
 type Discovery interface {
 	// Run announces self and reports to the sink until ctx ends; then it says goodbye and returns.
 	Run(ctx context.Context, self Announcement, to Sink) error
-	// Update replaces what is announced. It may be called before Run.
+	// Update replaces what is announced. If it is called before Run it is newer than what Run is given.
 	Update(self Announcement)
-	// Forget drops what is known of a peer, because nobody answers there.
+	// Forget drops what is known of a peer, because nobody answers there. It must not call the sink.
 	Forget(id PeerID)
 }
 

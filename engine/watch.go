@@ -76,11 +76,18 @@ func stateKey(ev Event) any {
 
 // maxQueue is how many events wait for a slow reader. Beyond it, messages are refused so that their senders know,
 // and everything else is replaced by a new Snapshot.
-const maxQueue = 4096
+const (
+	maxQueue = 4096
+	// maxQueued is how many bytes of messages wait.
+	maxQueued = 32 << 20
+)
 
 // watcher is the queue of one reader.
 type watcher struct {
+	quiet bool // of the engine itself: takes no messages, offers and invitations
+
 	mu     sync.Mutex
+	bytes  int // of messages in queue
 	queue  []Event
 	state  map[any]int // stateKey -> place in queue
 	wake   chan struct{}
@@ -94,6 +101,20 @@ func (w *watcher) put(ev Event) bool {
 	defer w.mu.Unlock()
 	if w.closed {
 		return false
+	}
+	cost := 0
+	switch ev := ev.(type) {
+	case MessageReceived:
+		cost = len(ev.Message.Body)
+		if w.quiet || w.bytes+cost > maxQueued {
+			return false
+		}
+	case OfferReceived, InvitationReceived:
+		if w.quiet {
+			return false
+		}
+	case PeerLost:
+		delete(w.state, ev.Peer.ID) // what follows is another appearance, not a newer state of this one
 	}
 	key := stateKey(ev)
 	if at, ok := w.state[key]; ok && key != nil {
@@ -110,6 +131,7 @@ func (w *watcher) put(ev Event) bool {
 		w.state[key] = len(w.queue)
 	}
 	w.queue = append(w.queue, ev)
+	w.bytes += cost
 	w.poke()
 	return true
 }
@@ -132,7 +154,7 @@ func (w *watcher) close() {
 func (w *watcher) take() (events []Event, behind, ended bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	events, w.queue = w.queue, nil
+	events, w.queue, w.bytes = w.queue, nil, 0
 	behind, w.behind = w.behind, false
 	clear(w.state)
 	return events, behind, w.closed
@@ -141,7 +163,14 @@ func (w *watcher) take() (events []Event, behind, ended bool) {
 // Watch returns the news as a sequence: a Snapshot first, then each change from the moment of the call. It is read
 // by one range loop, which ends when ctx or the engine does. It may be called before Run and any number of times.
 func (e *Engine) Watch(ctx context.Context) iter.Seq[Event] {
-	w := &watcher{state: map[any]int{}, wake: make(chan struct{}, 1)}
+	return e.watch(ctx, false)
+}
+
+// follow is Watch for the engine's own waiting: nobody reads messages, offers and invitations there.
+func (e *Engine) follow(ctx context.Context) iter.Seq[Event] { return e.watch(ctx, true) }
+
+func (e *Engine) watch(ctx context.Context, quiet bool) iter.Seq[Event] {
+	w := &watcher{quiet: quiet, state: map[any]int{}, wake: make(chan struct{}, 1)}
 	e.mu.Lock()
 	w.put(e.snapshot())
 	if e.closed {
@@ -195,6 +224,16 @@ func (e *Engine) publish(ev Event) bool {
 		taken = w.put(ev) || taken
 	}
 	return taken
+}
+
+// watched tells whether a program reads. Call with e.mu held.
+func (e *Engine) watched() bool {
+	for w := range e.watchers {
+		if !w.quiet {
+			return true
+		}
+	}
+	return false
 }
 
 // snapshot collects the whole state. Call with e.mu held.

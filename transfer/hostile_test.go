@@ -297,3 +297,36 @@ func FuzzReceive(f *testing.F) {
 		}
 	})
 }
+
+// TestNotMoreThanWasOffered: what a person accepted is what may come.
+func TestNotMoreThanWasOffered(t *testing.T) {
+	limit := func() Totals { return Totals{Files: 1, Folders: 1, Bytes: 7} }
+	file := func(name, content string) []byte { return slices.Clip(fileRecords(name, content)) }
+	folder := func(name string) []byte {
+		return putRecord(nil, recEntry, entry{path: name, folder: true}.encode())
+	}
+	for name, c := range map[string]struct {
+		stream []byte
+		want   error
+	}{
+		"as offered":    {bytes.Join([][]byte{folder("d"), file("d/a", "payload"), endRecord(1, 1, 7)}, nil), nil},
+		"a byte more":   {bytes.Join([][]byte{folder("d"), file("d/a", "payload+")}, nil), ErrTooMuch},
+		"a file more":   {bytes.Join([][]byte{folder("d"), file("d/a", "p"), file("d/b", "p")}, nil), ErrTooMuch},
+		"a folder more": {bytes.Join([][]byte{folder("d"), folder("d/e")}, nil), ErrTooMuch},
+		"another name":  {file("other", "p"), ErrTooMuch},
+		"2^62 bytes":    {bytes.Join([][]byte{folder("d"), putRecord(nil, recEntry, entry{path: "d/a", size: 1 << 62}.encode())}, nil), ErrTooMuch},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dst := t.TempDir()
+			a, b := newPipe()
+			hostileSend(a, c.stream)
+			_, err := Receive(t.Context(), b, ReceiveOptions{Dir: dst, Limit: limit, Names: []string{"d"}})
+			if !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if left := tree(t, dst); err != nil && len(left) != 0 {
+				t.Errorf("left %v", left)
+			}
+		})
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,24 +19,40 @@ type ReceiveOptions struct {
 	Dir string // the folder to publish in; it must exist
 	// Expect is how many bytes the offer announced; a disk without room for them refuses at the start. 0 is unknown.
 	Expect int64
+	// Names are the top-level names that were offered; nil admits any.
+	Names []string
+	// Limit says how much may come at the most. It is asked for each entry, from one goroutine; nil is no limit.
+	Limit func() Totals
 	// KeepExec lets files that are executable at the sender be executable by their owner here.
 	KeepExec bool
 	// Told is called from one goroutine, at most ten times a second. It may be nil.
 	Told func(Progress)
 }
 
-// progressInterval is how often progress is told, here and to the sender.
-const progressInterval = 100 * time.Millisecond
+const (
+	// progressInterval is how often progress is told, here and to the sender.
+	progressInterval = 100 * time.Millisecond
+	// heartbeat is how often it is told even if there is none.
+	heartbeat = 5 * time.Second
+	// stallTimeout is how long the other side may show no progress.
+	stallTimeout = time.Minute
+	// abortTimeout is how long a reason may take to reach a sender.
+	abortTimeout = 2 * time.Second
+	// spaceEvery is after how many bytes the disk is asked again whether it has room.
+	spaceEvery = 256 << 20
+)
 
 // Receive takes what Send sends and returns when it is durable under its final names and the receipt is written.
-// On any error nothing is left under a final name, the staging folder is gone, and the sender is told the reason.
+// On an error nothing is left under a final name, the staging folder is gone, and the sender is told the reason.
+// The one exception is a disk that fails between publishing two top-level entries: Saved then lists what was. Once
+// publishing has begun it is neither cancelled nor undone by a broken pipe: what is delivered stays delivered.
 func Receive(ctx context.Context, p Pipe, opts ReceiveOptions) (Result, error) {
 	start := time.Now()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, p.Interrupt)()
 
-	r := &receiver{ctx: ctx, pipe: p, opts: opts, plan: newPlan(), syncing: make(chan struct{}, syncers)}
+	r := &receiver{ctx: ctx, cancel: cancel, pipe: p, opts: opts, plan: newPlan(), syncing: make(chan struct{}, syncers)}
 	err := r.run()
 	r.syncs.Wait()
 	if r.stage != nil {
@@ -60,11 +77,12 @@ func Receive(ctx context.Context, p Pipe, opts ReceiveOptions) (Result, error) {
 const syncers = 16
 
 type receiver struct {
-	ctx   context.Context
-	pipe  Pipe
-	opts  ReceiveOptions
-	plan  *plan
-	stage *stage
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	pipe   Pipe
+	opts   ReceiveOptions
+	plan   *plan
+	stage  *stage
 
 	reading sync.WaitGroup
 	writing sync.Mutex // one record at a time into the pipe
@@ -75,8 +93,10 @@ type receiver struct {
 	got    int64
 	sum    hash.Hash
 	got256 digest
-	tops   []topEntry
-	result Result
+	// unasked counts the bytes since the disk was last asked for room.
+	unasked int64
+	tops    []topEntry
+	result  Result
 
 	bytes, files atomic.Int64 // verified
 	phase        atomic.Int64
@@ -99,12 +119,12 @@ type op struct {
 }
 
 func (r *receiver) run() error {
+	ops, stop := r.read() // first, so that a reason not to begin finds its way out
+	defer stop()
 	var err error
 	if r.stage, err = openStage(r.opts.Dir, r.opts.Expect); err != nil {
 		return classify(err)
 	}
-	ops, stop := r.read()
-	defer stop()
 	done := r.report()
 	defer done()
 	for {
@@ -133,7 +153,9 @@ func (r *receiver) run() error {
 		}
 		done() // no progress after the receipt
 		t := r.result.Totals
-		return r.write(recReceipt, counts(t.Files, t.Folders, t.Bytes))
+		// If the sender is gone it does not learn that all of it is here, but here it is.
+		_ = r.write(recReceipt, counts(t.Files, t.Folders, t.Bytes))
+		return nil
 	}
 }
 
@@ -198,6 +220,9 @@ func (r *receiver) begin(body []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := r.admit(e); err != nil {
+		return err
+	}
 	saved, err := r.plan.add(e.path, e.folder)
 	if err != nil {
 		return err
@@ -226,6 +251,21 @@ func (r *receiver) begin(body []byte) error {
 	return nil
 }
 
+// admit holds an entry against what was offered and accepted.
+func (r *receiver) admit(e entry) error {
+	if r.opts.Names != nil && !strings.Contains(e.path, "/") && !slices.Contains(r.opts.Names, e.path) {
+		return fmt.Errorf("%w: %q", ErrTooMuch, e.path)
+	}
+	if r.opts.Limit == nil {
+		return nil
+	}
+	most := r.opts.Limit()
+	if e.folder && r.result.Folders >= most.Folders || !e.folder && (r.result.Files >= most.Files || e.size > most.Bytes-r.result.Bytes) {
+		return ErrTooMuch
+	}
+	return nil
+}
+
 func (r *receiver) chunk(body []byte) error {
 	if len(body) <= sha256.Size {
 		return fmt.Errorf("%w: empty chunk", ErrProtocol)
@@ -244,6 +284,10 @@ func (r *receiver) chunk(body []byte) error {
 	r.sum.Write(want)
 	r.got += int64(len(data))
 	r.bytes.Add(int64(len(data)))
+	if r.unasked += int64(len(data)); r.unasked >= spaceEvery {
+		r.unasked = 0
+		return r.stage.room()
+	}
 	return nil
 }
 
@@ -327,9 +371,7 @@ func (r *receiver) finish() error {
 		r.result.Saved = append(r.result.Saved, name)
 		if name != t.saved {
 			r.result.note(Note{Path: t.saved, Saved: name})
-			if err := r.write(recNote, encodeNote(t.saved, name)); err != nil {
-				return err
-			}
+			_ = r.write(recNote, encodeNote(t.saved, name)) // too late to turn back
 		}
 	}
 	return r.stage.syncInbox()
@@ -354,7 +396,8 @@ func (r *receiver) write(kind byte, body []byte) error {
 	return nil
 }
 
-// report tells the progress ten times a second, if it changed, until the returned function is called.
+// report tells the progress ten times a second, if it changed, until the returned function is called. It also ends a
+// transfer in which nothing moves any more.
 func (r *receiver) report() (done func()) {
 	quit := make(chan struct{})
 	var wg sync.WaitGroup
@@ -362,6 +405,8 @@ func (r *receiver) report() (done func()) {
 		tick := time.NewTicker(progressInterval)
 		defer tick.Stop()
 		var last Progress
+		var told time.Time
+		moved := time.Now()
 		for {
 			select {
 			case <-quit:
@@ -369,10 +414,17 @@ func (r *receiver) report() (done func()) {
 			case <-tick.C:
 			}
 			now := Progress{Bytes: r.bytes.Load(), Files: r.files.Load(), Phase: Phase(r.phase.Load())}
-			if now == last {
+			if now != last || now.Phase == Finishing {
+				moved = time.Now()
+			}
+			if time.Since(moved) > stallTimeout {
+				r.cancel(ErrStalled)
+				return
+			}
+			if now == last && time.Since(told) < heartbeat {
 				continue
 			}
-			last = now
+			last, told = now, time.Now()
 			if r.opts.Told != nil {
 				r.opts.Told(now)
 			}
@@ -381,12 +433,17 @@ func (r *receiver) report() (done func()) {
 			}
 		}
 	})
-	return sync.OnceFunc(func() { close(quit); wg.Wait() })
+	return sync.OnceFunc(func() {
+		close(quit)
+		// A sender that does not read keeps the last report waiting.
+		defer time.AfterFunc(abortTimeout, r.pipe.Interrupt).Stop()
+		wg.Wait()
+	})
 }
 
 // abort tells the sender why, and gives it a moment to stop: closing at once could take the reason with it.
 func (r *receiver) abort(err error) {
-	timer := time.AfterFunc(2*time.Second, r.pipe.Interrupt)
+	timer := time.AfterFunc(abortTimeout, r.pipe.Interrupt)
 	defer timer.Stop()
 	if r.write(recAbort, []byte{reasonOf(err)}) != nil {
 		r.pipe.Interrupt()

@@ -47,7 +47,10 @@ func Send(ctx context.Context, p Pipe, paths []string, told func(Progress)) (Res
 			batches.put(b)
 		}
 	})
+	// The receiver reports every few seconds: silence means that it has stopped.
+	s.stall = time.AfterFunc(stallTimeout, func() { cancel(ErrStalled) })
 	result, err := s.answers(p)
+	s.stall.Stop()
 	if err != nil {
 		cancel(err)
 	}
@@ -70,6 +73,7 @@ type sender struct {
 	batches chan []byte
 	batch   []byte
 	told    func(Progress)
+	stall   *time.Timer
 
 	mu   sync.Mutex
 	sent Result // what was put into the pipe, and what was left out here
@@ -230,6 +234,7 @@ func (s *sender) answers(p Pipe) (Result, error) {
 			}
 			return saved, fmt.Errorf("waiting for the receipt: %w", err)
 		}
+		s.stall.Reset(stallTimeout)
 		switch kind {
 		case recProgress:
 			d := decoder{b: body}

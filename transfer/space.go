@@ -21,8 +21,8 @@ func checkSpace(root *os.Root, expect int64) error {
 		return nil //nolint:nilerr // writing will tell
 	}
 	reserve := min(total/20, maxReserve)
-	if expect > 0 && uint64(expect)+reserve > free {
-		return fmt.Errorf("%w: %d bytes are offered, %d are free and %d of them stay in reserve", ErrDiskFull, expect, free, reserve)
+	if uint64(max(expect, 0))+reserve > free {
+		return fmt.Errorf("%w: %d bytes are to come, %d are free and %d of them stay in reserve", ErrDiskFull, expect, free, reserve)
 	}
 	return nil
 }

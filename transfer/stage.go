@@ -70,6 +70,9 @@ func (s *stage) open(expect int64) error {
 	return err
 }
 
+// room tells whether the disk still has its reserve.
+func (s *stage) room() error { return checkSpace(s.inbox, 0) }
+
 // removeOrphans deletes what crashed transfers left, a week later, and nothing outside the hidden folder.
 func (s *stage) removeOrphans() {
 	d, err := s.inbox.Open(PartialDir)

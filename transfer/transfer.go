@@ -54,6 +54,8 @@ var (
 	ErrSpecial    = errors.New("a link, device or pipe, which is not sent")
 	ErrTooLong    = errors.New("the path is too long or too deep")
 	ErrTooMany    = errors.New("too many entries")
+	ErrTooMuch    = errors.New("more came than was offered")
+	ErrStalled    = errors.New("the other side stopped sending or reading")
 	ErrFailed     = errors.New("the transfer failed")
 )
 
@@ -71,6 +73,8 @@ var reasons = [...]error{
 	9:  ErrSpecial,
 	10: ErrTooLong,
 	11: ErrTooMany,
+	12: ErrTooMuch,
+	13: ErrStalled,
 }
 
 func reasonOf(err error) byte {

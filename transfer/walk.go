@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -25,28 +26,47 @@ const dirBatch = 1024
 // walk visits paths and all that is below them, folders before their content, and yields each; an error from yield
 // ends it. The source is only ever read. Links given as a path are followed, links inside are left out.
 func walk(ctx context.Context, paths []string, yield func(item) error) error {
+	tops, err := topLevels(paths)
+	if err != nil {
+		return err
+	}
+	for _, t := range tops {
+		if err := visit(ctx, t.local, t.name, t.info, yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// top is one of the paths that are sent.
+type top struct {
+	local, name string
+	info        fs.FileInfo
+}
+
+// topLevels resolves paths. Two sources may have one name: the later one is numbered.
+func topLevels(paths []string) ([]top, error) {
+	var out []top
 	taken := map[string]bool{}
 	for _, p := range paths {
 		local, name, err := topLevel(p)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		info, err := os.Stat(local)
 		if err != nil {
-			return fmt.Errorf("reading %s: %w", p, classifySource(err))
+			return nil, fmt.Errorf("reading %s: %w", p, classifySource(err))
 		}
-		for n := 1; ; n++ { // two sources may have one name
+		for n := 1; ; n++ {
 			if unique := numbered(name, n); !taken[unique] {
 				name = unique
 				break
 			}
 		}
 		taken[name] = true
-		if err := visit(ctx, local, name, info, yield); err != nil {
-			return err
-		}
+		out = append(out, top{local, name, info})
 	}
-	return nil
+	return out, nil
 }
 
 // topLevel finds the absolute path and the name to send it under.
@@ -122,8 +142,11 @@ func visit(ctx context.Context, local, rel string, info fs.FileInfo, yield func(
 				return err
 			}
 		}
-		if err != nil { // io.EOF, or what could be read of a failing folder
+		if errors.Is(err, io.EOF) {
 			return nil
+		}
+		if err != nil { // the rest of the folder cannot be listed; what was seen of it is sent
+			return yield(item{local: local, entry: entry{path: rel}, err: fmt.Errorf("%w: %w", ErrUnreadable, err)})
 		}
 	}
 }
@@ -148,24 +171,21 @@ func Check(paths []string) (Summary, error) {
 	if len(paths) == 0 {
 		return s, errors.New("nothing to send")
 	}
-	for _, p := range paths {
-		local, name, err := topLevel(p)
-		if err != nil {
-			return s, err
-		}
-		info, err := os.Stat(local)
+	tops, err := topLevels(paths)
+	if err != nil {
+		return s, err
+	}
+	for i, t := range tops {
 		switch {
-		case err != nil:
-			return s, fmt.Errorf("reading %s: %w", p, classifySource(err))
-		case info.IsDir():
+		case t.info.IsDir():
 			s.Folders++
-		case info.Mode().IsRegular():
+		case t.info.Mode().IsRegular():
 			s.Files++
-			s.Bytes += info.Size()
+			s.Bytes += t.info.Size()
 		default:
-			return s, fmt.Errorf("reading %s: %w", p, ErrSpecial)
+			return s, fmt.Errorf("reading %s: %w", paths[i], ErrSpecial)
 		}
-		s.Names = append(s.Names, name)
+		s.Names = append(s.Names, t.name)
 	}
 	return s, nil
 }

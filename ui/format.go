@@ -139,6 +139,10 @@ func reason(err error, peer string, here bool) string {
 		return "Failed: the file cannot be read. Check its permissions."
 	case errors.Is(err, engine.ErrSpecial):
 		return "Failed: links and devices are not sent."
+	case errors.Is(err, engine.ErrTooMuch):
+		return "Stopped: more came than was offered. Nothing was kept."
+	case errors.Is(err, engine.ErrStalled):
+		return "Failed: nothing moved for a minute. Check the network on both sides, then send again."
 	case errors.Is(err, engine.ErrDeclined):
 		return peer + " declined."
 	case errors.Is(err, engine.ErrBye):

@@ -346,7 +346,7 @@ func luminance(n fyne.ThemeColorName, v fyne.ThemeVariant) float64 {
 // TestEveryErrorNamesCauseAndRemedy: no Go error reaches the screen bare.
 func TestEveryErrorNamesCauseAndRemedy(t *testing.T) {
 	for _, err := range []error{
-		engine.ErrDiskFull, engine.ErrDenied, engine.ErrBadName, engine.ErrDigest, engine.ErrChanged, engine.ErrUnreadable, engine.ErrSpecial,
+		engine.ErrDiskFull, engine.ErrDenied, engine.ErrBadName, engine.ErrDigest, engine.ErrChanged, engine.ErrUnreadable, engine.ErrSpecial, engine.ErrTooMuch, engine.ErrStalled,
 		engine.ErrDeclined, engine.ErrBye, engine.ErrBlocked, engine.ErrBusy, engine.ErrTooLarge, engine.ErrNobody, engine.ErrNoPeer,
 		engine.ErrUnavailable, engine.ErrTimeout, engine.ErrLost, engine.ErrNotConnected,
 	} {

@@ -65,10 +65,7 @@ type Node struct {
 // Start runs an engine with cfg on the network until the test ends or Stop is called.
 func (n *Net) Start(cfg engine.Config) *Node {
 	n.t.Helper()
-	n.mu.Lock()
-	n.count++
-	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(n.count >> 8), byte(n.count)}), engine.DefaultPort)
-	n.mu.Unlock()
+	addr := n.next()
 	if cfg.Name == "" {
 		cfg.Name = fmt.Sprintf("peer %d", addr.Addr().As4()[3])
 	}
@@ -98,6 +95,17 @@ func (n *Net) Start(cfg engine.Config) *Node {
 	n.mu.Unlock()
 	return node
 }
+
+// next is an address that nobody has.
+func (n *Net) next() netip.AddrPort {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.count++
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(n.count >> 8), byte(n.count)}), engine.DefaultPort)
+}
+
+// Socket is a place on the network for a peer that is no engine. The caller calls closeIt at the end.
+func (n *Net) Socket() (conn net.PacketConn, closeIt func()) { return n.socket(n.next()) }
 
 // Stop ends the engine and waits for it. It is idempotent.
 func (n *Node) Stop() error {
@@ -165,7 +173,9 @@ func (f *finder) hint() engine.Hint {
 // Run is engine.Discovery's.
 func (f *finder) Run(ctx context.Context, self engine.Announcement, to engine.Sink) error {
 	f.mu.Lock()
-	f.self, f.to = self, to
+	if f.to = to; f.self.ID.IsZero() { // an Update that came first is newer
+		f.self = self
+	}
 	f.mu.Unlock()
 	f.net.mu.Lock()
 	f.net.ether[f] = true

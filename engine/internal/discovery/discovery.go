@@ -112,7 +112,9 @@ func (m *MDNS) Forget(id identity.PeerID) {
 // one appears.
 func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 	m.mu.Lock()
-	m.self = self
+	if m.self.ID.IsZero() { // an Update that came first is newer
+		m.self = self
+	}
 	m.mu.Unlock()
 
 	var wg sync.WaitGroup

@@ -86,6 +86,9 @@ func (c *Conn) RemoteAddr() netip.AddrPort {
 // RTT is the smoothed round-trip time (RFC 9002 section 5.3).
 func (c *Conn) RTT() time.Duration { return c.q.ConnectionStats().SmoothedRTT }
 
+// Received counts the bytes that have come from the peer.
+func (c *Conn) Received() uint64 { return c.q.ConnectionStats().BytesReceived }
+
 // Token binds a lane to this session conn: see wire.Lane.
 func (c *Conn) Token(id string) (string, error) {
 	s := c.q.ConnectionState().TLS
@@ -174,8 +177,13 @@ func (s *Stream) WriteFrame(frame []byte) error {
 
 // ReadMessage reads the next message whose type this version knows.
 func (s *Stream) ReadMessage(limit int) (wire.Message, error) {
+	return s.ReadMessageWithin(func() int { return limit })
+}
+
+// ReadMessageWithin is ReadMessage with a limit that may change.
+func (s *Stream) ReadMessageWithin(limit func() int) (wire.Message, error) {
 	for {
-		raw, err := wire.ReadFrame(s, limit)
+		raw, err := wire.ReadFrameWithin(s, limit)
 		if err != nil {
 			return nil, err
 		}

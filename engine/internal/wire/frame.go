@@ -34,11 +34,17 @@ var ErrTooLarge = errors.New("too large")
 // ReadFrame reads one frame of at most limit bytes from r. A clean end between
 // two frames is io.EOF, an end inside one io.ErrUnexpectedEOF.
 func ReadFrame(r io.Reader, limit int) ([]byte, error) {
+	return ReadFrameWithin(r, func() int { return limit })
+}
+
+// ReadFrameWithin is ReadFrame with a limit that is asked for when the frame's length is known, since it may have
+// changed while nothing came.
+func ReadFrameWithin(r io.Reader, limitNow func() int) ([]byte, error) {
 	var head [headerLen]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, err
 	}
-	n := binary.BigEndian.Uint32(head[:])
+	n, limit := binary.BigEndian.Uint32(head[:]), limitNow()
 	if n == 0 || uint64(n) > uint64(limit) {
 		return nil, fmt.Errorf("reading frame: %d bytes, limit %d: %w", n, limit, ErrTooLarge)
 	}
