@@ -36,7 +36,7 @@ var walls = []struct {
 	{"engine/internal/identity", []string{"github.com/gofrs/flock", "go.etcd.io/bbolt"}, "keys and what was decided about them; the lock and the store are kept libraries"},
 	{"engine/internal/discovery", []string{"multipeer/engine/internal/identity", "multipeer/engine/internal/wire", "github.com/libp2p/zeroconf/v2", "golang.org/x/net/...", "golang.org/x/sys/unix"}, "hints about where to dial; it opens no conn"},
 	{"engine/internal/transport", []string{"multipeer/engine/internal/identity", "multipeer/engine/internal/wire", "github.com/quic-go/quic-go"}, "conns with proven keys; it knows no peer list and no files"},
-	{"transfer", []string{"golang.org/x/text/cases", "golang.org/x/text/unicode/norm", "golang.org/x/sys/unix"}, "files to bytes and back: no peer, no network. x/text tells colliding names, x/sys opens without following links and asks for free space"},
+	{"transfer", []string{"golang.org/x/text/cases", "golang.org/x/text/unicode/norm", "golang.org/x/sys/unix", "golang.org/x/sys/windows"}, "files to bytes and back: no peer, no network. x/text tells colliding names, x/sys opens without following links and asks for free space"},
 	{"cmd", []string{"multipeer/engine", "github.com/spf13/cobra", "github.com/schollz/progressbar/v3", "golang.org/x/term"}, "the terminal is a reader of the same engine"},
 	{"bench", []string{"multipeer/engine"}, "measures what programs see"},
 	{"internal/demo", nil, "drives the terminal program as a person would"},

@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+)
+
+// chase makes sure that a goroutine dials p whenever it has no conn. Call with Engine.mu held.
+func (e *Engine) chase(p *peer) {
+	p.poke()
+	if !p.chased {
+		p.chased = e.start(func(ctx context.Context) { e.dialLoop(ctx, p) })
+	}
+}
+
+// Backoff between dials that fail.
+const (
+	backoffFirst = 500 * time.Millisecond
+	backoffMost  = 30 * time.Second
+	// The lower ID dials; the higher one waits this long and then tries too, for it may be the only one that can.
+	higherWaits = time.Second
+)
+
+// dialLoop dials p as long as it is around and has no conn.
+func (e *Engine) dialLoop(ctx context.Context, p *peer) {
+	var next time.Time // when to dial; zero while that is open
+	for {
+		e.mu.Lock()
+		if e.peers[p.id] != p {
+			p.chased = false
+			e.mu.Unlock()
+			return
+		}
+		idle := p.link != nil || len(p.all()) == 0 || e.profile.Peer(p.id).Trust == identity.Blocked
+		switch {
+		case idle:
+			next = time.Time{}
+		case p.retry || next.IsZero():
+			next = e.due(p)
+		}
+		p.retry = false
+		e.mu.Unlock()
+
+		var timer <-chan time.Time // never, while idle
+		if !idle {
+			timer = time.After(time.Until(next))
+		}
+		select {
+		case <-timer:
+		case <-p.wake:
+			continue
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case e.dials <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		failures := e.dialPeer(ctx, p)
+		<-e.dials
+		next = now().Add(backoff(failures))
+	}
+}
+
+// due is when to dial p for the first time after something has changed: at once as a rule. Call with Engine.mu held.
+func (e *Engine) due(p *peer) time.Time {
+	switch {
+	case p.failures > 0: // it has refused us for a reason that will last a while
+		return now().Add(backoff(p.failures))
+	case !p.suspect && p.hint && e.self.Advertising && !e.self.ID.Less(p.id):
+		// The lower ID's turn. But a suspect is dialled by both, and who does not advertise is found by nobody else.
+		return now().Add(higherWaits)
+	}
+	return now()
+}
+
+func backoff(failures int) time.Duration {
+	if failures == 0 {
+		return higherWaits
+	}
+	d := min(backoffMost, backoffFirst<<min(failures-1, 10))
+	return d*4/5 + rand.N(d*2/5)
+}
+
+// dialPeer makes one attempt and returns how many have failed in a row.
+func (e *Engine) dialPeer(ctx context.Context, p *peer) int {
+	ctx, cancel := context.WithTimeout(ctx, transport.DialTimeout+transport.HelloTimeout)
+	defer cancel()
+	e.mu.Lock()
+	if p.link != nil || p.accepting > 0 || p.dialling != nil || e.peers[p.id] != p {
+		defer e.mu.Unlock()
+		return p.failures
+	}
+	p.dialling, p.dialled = cancel, make(chan struct{})
+	addrs, hello := p.all(), e.hello(p)
+	e.mu.Unlock()
+
+	conn, err := e.endpoint.DialAny(ctx, addrs, p.id, transport.Session)
+	var control *transport.Stream
+	var theirs wire.Hello
+	if err == nil {
+		control, theirs, err = conn.Greet(ctx, hello, transport.HelloTimeout)
+	}
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p.dialling = nil
+	close(p.dialled)
+	switch {
+	case err == nil:
+		e.adopt(p, conn, control, theirs, hello)
+	case errors.Is(err, context.Canceled), errors.Is(err, wire.ErrDuplicate), errors.Is(err, wire.ErrSuperseded), p.link != nil:
+		// Their conn to us came first.
+	case errors.Is(err, wire.ErrBusy):
+		p.failures++ // it is there, and has too much to do
+	default:
+		p.failures++
+		p.err = err
+		e.log.Debug("dialling", "peer", p.id.Short(), "addrs", addrs, "err", err)
+		if p.suspect && p.link == nil {
+			e.lose(p)
+		} else if p.failures == 2 { // one failure may be a moment's; the second is told
+			e.changed(p)
+		}
+	}
+	e.tidy(p)
+	return p.failures
+}
+
+// hello is our greeting for p. Call with Engine.mu held.
+func (e *Engine) hello(p *peer) wire.Hello {
+	return wire.Hello{Version: wire.Version1, ID: e.self.ID.String(), Name: e.self.Name, Boot: e.boot, Session: e.resume[p.id]}
+}

@@ -1,0 +1,16 @@
+package transfer
+
+import (
+	"os"
+
+	"golang.org/x/sys/windows"
+)
+
+func diskSpace(d *os.File) (free, total uint64, err error) {
+	name, err := windows.UTF16PtrFromString(d.Name())
+	if err != nil {
+		return 0, 0, err
+	}
+	err = windows.GetDiskFreeSpaceEx(name, &free, &total, nil)
+	return free, total, err
+}
