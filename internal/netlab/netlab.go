@@ -19,6 +19,12 @@ import (
 // Required tells that a lab that cannot be built fails the test instead of skipping it. make test sets it.
 func Required() bool { return os.Getenv("MULTIPEER_FULL") != "" }
 
+// Programs enter a namespace by nsenter, since 'ip netns exec' wants to change mounts, which a chroot does not let it.
+const (
+	netnsDir = "/run/netns/"
+	inside   = "nsenter --net=" + netnsDir + "%s "
+)
+
 // Missing fails or skips a test that cannot run here.
 func Missing(t testing.TB, format string, a ...any) {
 	t.Helper()
@@ -58,16 +64,16 @@ func New(t testing.TB, n int) *LAN {
 	l := &LAN{t: t, prefix: fmt.Sprintf("mp%d-%d", os.Getpid(), count.Add(1))}
 	t.Cleanup(l.remove)
 	l.sh("ip netns add %s", l.bridge())
-	l.sh("ip -n %s link add br0 type bridge mcast_snooping 0 forward_delay 0", l.bridge())
-	l.sh("ip -n %s link set br0 up", l.bridge())
+	l.sh(inside+"ip link add br0 type bridge mcast_snooping 0 forward_delay 0", l.bridge())
+	l.sh(inside+"ip link set br0 up", l.bridge())
 	for i := 1; i <= n; i++ {
 		h := l.Lonely()
 		h.port, h.Addr = fmt.Sprintf("p%d", i), fmt.Sprintf("10.77.0.%d", i)
-		l.sh("ip netns exec %s sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0", h.ns)
-		l.sh("ip -n %s link add %s type veth peer name eth0 netns %s", l.bridge(), h.port, h.ns)
-		l.sh("ip -n %s link set %s master br0 up", l.bridge(), h.port)
-		l.sh("ip -n %s addr add %s/24 dev eth0", h.ns, h.Addr)
-		l.sh("ip -n %s link set eth0 up", h.ns)
+		l.sh(inside+"sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0", h.ns)
+		l.sh(inside+"ip link add %s type veth peer name eth0 netns %s", l.bridge(), h.port, h.ns)
+		l.sh(inside+"ip link set %s master br0 up", l.bridge(), h.port)
+		l.sh(inside+"ip addr add %s/24 dev eth0", h.ns, h.Addr)
+		l.sh(inside+"ip link set eth0 up", h.ns)
 	}
 	return l
 }
@@ -104,31 +110,31 @@ func (l *LAN) Lonely() *Host {
 	h := &Host{lan: l, ns: fmt.Sprintf("%s-%d", l.prefix, len(l.hosts)+1)}
 	l.sh("ip netns add %s", h.ns)
 	l.hosts = append(l.hosts, h)
-	l.sh("ip -n %s link set lo up", h.ns)
+	l.sh(inside+"ip link set lo up", h.ns)
 	return h
 }
 
 // Command prepares a program that runs on the host.
 func (h *Host) Command(ctx context.Context, args ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", h.ns}, args...)...)
+	return exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + netnsDir + h.ns}, args...)...)
 }
 
 // Unplug pulls the host's cable, Plug puts it back.
-func (h *Host) Unplug() { h.lan.sh("ip -n %s link set %s down", h.lan.bridge(), h.port) }
+func (h *Host) Unplug() { h.lan.sh(inside+"ip link set %s down", h.lan.bridge(), h.port) }
 
 // Plug puts the cable back.
-func (h *Host) Plug() { h.lan.sh("ip -n %s link set %s up", h.lan.bridge(), h.port) }
+func (h *Host) Plug() { h.lan.sh(inside+"ip link set %s up", h.lan.bridge(), h.port) }
 
 // Flap takes the host's interface down and up again, which drops its routes.
 func (h *Host) Flap() {
-	h.lan.sh("ip -n %s link set eth0 down", h.ns)
-	h.lan.sh("ip -n %s link set eth0 up", h.ns)
+	h.lan.sh(inside+"ip link set eth0 down", h.ns)
+	h.lan.sh(inside+"ip link set eth0 up", h.ns)
 }
 
 // Readdress replaces the host's IPv4 address.
 func (h *Host) Readdress(addr string) {
-	h.lan.sh("ip -n %s addr del %s/24 dev eth0", h.ns, h.Addr)
-	h.lan.sh("ip -n %s addr add %s/24 dev eth0", h.ns, addr)
+	h.lan.sh(inside+"ip addr del %s/24 dev eth0", h.ns, h.Addr)
+	h.lan.sh(inside+"ip addr add %s/24 dev eth0", h.ns, addr)
 	h.Addr = addr
 }
 
