@@ -32,7 +32,7 @@ apt_install() {
 		sudo="sudo"
 	fi
 	echo "Installing:$missing"
-	$sudo apt-get update -qq
+	$sudo apt-get update -qq || echo "(some package lists could not be read; going on)" >&2
 	# shellcheck disable=SC2086 # one word a package
 	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
 }
