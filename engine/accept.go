@@ -141,7 +141,7 @@ func (e *Engine) greet(ctx context.Context, conn *transport.Conn) {
 // settle returns no wait.
 func (e *Engine) settle(conn *transport.Conn, control *transport.Stream, hello wire.Hello, probed bool) (settled bool, wait <-chan struct{}) {
 	e.mu.Lock()
-	p := e.peer(conn.Peer)
+	p := e.caller(conn.Peer)
 	if p == nil {
 		e.mu.Unlock()
 		conn.Close(wire.Busy)

@@ -80,13 +80,9 @@ func (p *peer) poke() {
 	}
 }
 
-// peer finds the record of id or makes one; nil if there are too many. Keys are free, so strangers whom nobody has
-// found or accepted may fill only a part of the table. Call with Engine.mu held.
+// peer finds the record of id or makes one; nil if there are too many. Call with Engine.mu held.
 func (e *Engine) peer(id PeerID) *peer {
 	p := e.peers[id]
-	if p == nil && e.profile.Peer(id).Trust == identity.Unknown && e.strangers() >= maxStrangers {
-		return nil
-	}
 	if p == nil && len(e.peers) < maxPeers {
 		p = &peer{id: id, wake: make(chan struct{}, 1), name: e.profile.Peer(id).Name}
 		e.peers[id] = p
@@ -94,7 +90,16 @@ func (e *Engine) peer(id PeerID) *peer {
 	return p
 }
 
-// strangers counts the peers that came by themselves and were never accepted.
+// caller is peer for who dials us. Keys are free, so strangers whom nobody has found or accepted may fill only a part
+// of the table. Call with Engine.mu held.
+func (e *Engine) caller(id PeerID) *peer {
+	if e.peers[id] == nil && e.profile.Peer(id).Trust == identity.Unknown && e.strangers() >= maxStrangers {
+		return nil
+	}
+	return e.peer(id)
+}
+
+// strangers counts the peers that came by themselves and were never accepted. Call with Engine.mu held.
 func (e *Engine) strangers() int {
 	n := 0
 	for _, p := range e.peers {

@@ -340,3 +340,23 @@ func TestFailureBeforeTheFirstByteIsTold(t *testing.T) {
 		}
 	})
 }
+
+// TestStrangersHideNobody: a part of the table is for who dials us unasked; who is found has the rest.
+func TestStrangersHideNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := enginetest.New(t, latency)
+		a := n.Start(open("a"))
+		refused := 0
+		for range 260 {
+			m := newRaw(t, n)
+			if _, err := m.greet(t, m.dial(t, a)); err != nil {
+				refused++
+			}
+		}
+		if refused == 0 {
+			t.Error("strangers fill the table without end")
+		}
+		b := n.Start(engine.Config{Name: "b", Accept: engine.Everyone})
+		meet(t, a, b)
+	})
+}

@@ -140,7 +140,7 @@ func (u *UI) transfer(t engine.Transfer) bool {
 	if talk.name == "" {
 		talk.name = t.PeerName
 	}
-	c := newTransferCard(t, "", u.actions(t))
+	c := newTransferCard(t, u.actions(t))
 	u.cards[t.ID] = c
 	u.add(talk, c, !t.Incoming)
 	u.traceTransfer(t)

@@ -58,7 +58,6 @@ type transferActions struct {
 // transferCard shows an offer and then its transfer, from the question to the receipt.
 type transferCard struct {
 	card
-	who     *line
 	title   *line
 	status  *line
 	failure *widget.Label // the reason in full, on as many lines as it takes
@@ -75,13 +74,10 @@ type transferCard struct {
 	files   bool // shows the icon of a file
 }
 
-func newTransferCard(t engine.Transfer, who string, actions transferActions) *transferCard {
+func newTransferCard(t engine.Transfer, actions transferActions) *transferCard {
 	c := &transferCard{
-		who: newLine("", sizeCaption, colorSubtle, false), title: newLine("", sizeBody, "foreground", true), status: caption(""),
+		title: newLine("", sizeBody, "foreground", true), status: caption(""),
 		icon: widget.NewIcon(iconFile), bar: newThinBar(), actions: actions, state: -1, files: true,
-	}
-	if who != "" {
-		c.who.full = who
 	}
 	c.title.tail = 10
 	c.failure = widget.NewLabel("")
@@ -90,13 +86,7 @@ func newTransferCard(t engine.Transfer, who string, actions transferActions) *tr
 	c.barBox = inset(c.bar, 5, 1, 0, 0)
 	c.buttons = row(8)
 	c.more = inset(c.buttons, 10, 0, 0, 0)
-	text := column(2)
-	if who != "" {
-		text.Add(c.who)
-	}
-	text.Add(c.title)
-	text.Add(c.status)
-	text.Add(c.barBox)
+	text := column(2, c.title, c.status, c.barBox)
 	c.failed = inset(c.failure, -4, -8, 46, -8)
 	head := newBesideRight(8, newBeside(12, newTile(c.icon), text), c.stop)
 	c.init(c, !t.Incoming, column(0, head, c.failed, c.more))

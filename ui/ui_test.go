@@ -403,7 +403,7 @@ func TestCards(t *testing.T) {
 			if state == engine.Failed {
 				tr.Err = engine.ErrDiskFull
 			}
-			c := newTransferCard(tr, "", transferActions{})
+			c := newTransferCard(tr, transferActions{})
 			labels := []string{}
 			for _, o := range c.buttons.Objects {
 				labels = append(labels, o.(*widget.Button).Text)
