@@ -63,9 +63,8 @@ func (e *Engine) dialLoop(ctx context.Context, p *peer) {
 		case <-ctx.Done():
 			return
 		}
-		failures := e.dialPeer(ctx, p)
+		next = now().Add(e.dialPeer(ctx, p))
 		<-e.dials
-		next = now().Add(backoff(failures))
 	}
 }
 
@@ -89,15 +88,23 @@ func backoff(failures int) time.Duration {
 	return d*4/5 + rand.N(d*2/5)
 }
 
-// dialPeer makes one attempt and returns how many have failed in a row.
-func (e *Engine) dialPeer(ctx context.Context, p *peer) int {
-	ctx, cancel := context.WithTimeout(ctx, transport.DialTimeout+transport.HelloTimeout)
-	defer cancel()
+// redial is how long one attempt to bring a session back may take, for QUIC sends its first packets ever more seldom:
+// several short attempts find the moment when the path is back, where a long one would sleep through it.
+const redial = time.Second
+
+// dialPeer makes one attempt and returns how long to wait before the next one.
+func (e *Engine) dialPeer(ctx context.Context, p *peer) time.Duration {
 	e.mu.Lock()
 	if p.link != nil || p.accepting > 0 || p.dialling != nil || e.peers[p.id] != p {
 		defer e.mu.Unlock()
-		return p.failures
+		return backoff(p.failures)
 	}
+	limit := transport.DialTimeout + transport.HelloTimeout
+	if p.session != nil {
+		limit = redial
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	p.dialling, p.dialled = cancel, make(chan struct{})
 	addrs, hello := p.all(), e.hello(p)
 	e.mu.Unlock()
@@ -123,18 +130,24 @@ func (e *Engine) dialPeer(ctx context.Context, p *peer) int {
 	default:
 		p.failures++
 		p.err = err
+		if p.hint && (p.failures == 1 || p.failures == 4) {
+			e.finder.Recheck(p.id)
+		}
 		e.log.Debug("dialling", "peer", p.id.Short(), "addrs", addrs, "err", err)
-		if p.suspect && p.link == nil {
+		if p.suspect && p.link == nil && p.session == nil {
 			e.lose(p)
 		} else if p.failures == 2 { // one failure may be a moment's; the second is told
 			e.changed(p)
 		}
 	}
 	e.tidy(p)
-	return p.failures
+	if p.session != nil && p.link == nil {
+		return redial / 10
+	}
+	return backoff(p.failures)
 }
 
 // hello is our greeting for p. Call with Engine.mu held.
 func (e *Engine) hello(p *peer) wire.Hello {
-	return wire.Hello{Version: wire.Version1, ID: e.self.ID.String(), Name: e.self.Name, Boot: e.boot, Session: e.resume[p.id]}
+	return wire.Hello{Version: wire.Version1, ID: e.self.ID.String(), Name: e.self.Name, Boot: e.boot, Session: e.resume[p.id] != nil, Info: e.self.Info}
 }

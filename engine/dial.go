@@ -33,11 +33,75 @@ func ParseAddress(s string) (host string, port uint16, err error) {
 	return host, uint16(n), nil
 }
 
-// Dial connects to a peer by its address (HOST, HOST:PORT, IP) where it cannot be found, and returns who it is.
-// It waits for the conn, not for a session: Invite comes next, unless a policy invites. The peer stays dialled
-// until it is lost. Errors are ErrInvalid, ErrTimeout, ErrBlocked, or the system's.
-func (e *Engine) Dial(ctx context.Context, address string) (PeerID, error) {
-	host, port, err := ParseAddress(address)
+// maxTicket is how many addresses of a ticket are tried.
+const maxTicket = 16
+
+// Ticket is what another device needs to reach this one where neither can be found: the ID and the addresses, to be
+// shown, scanned, or sent by the program's own discovery (MCSession nearbyConnectionData). Dial takes it. Empty before
+// Run has opened the port.
+func (e *Engine) Ticket() string {
+	var addrs []string
+	for _, a := range e.Addresses() {
+		addrs = append(addrs, a.String())
+	}
+	if len(addrs) == 0 {
+		return ""
+	}
+	return e.Self().ID.String() + "@" + strings.Join(addrs[:min(len(addrs), maxTicket)], ",")
+}
+
+// parseTarget reads an address or a ticket. The ID is zero for an address.
+func parseTarget(s string) (PeerID, []string, error) {
+	id, list, ok := strings.Cut(s, "@")
+	if !ok {
+		_, _, err := ParseAddress(s)
+		return PeerID{}, []string{s}, err
+	}
+	want, err := ParsePeerID(strings.TrimSpace(id))
+	if err != nil {
+		return PeerID{}, nil, fmt.Errorf("ticket: %w: %w", ErrInvalid, err)
+	}
+	addresses := strings.Split(list, ",")
+	if len(addresses) > maxTicket {
+		return PeerID{}, nil, fmt.Errorf("ticket: %w: %d addresses, at most %d", ErrInvalid, len(addresses), maxTicket)
+	}
+	for _, a := range addresses {
+		if _, _, err := ParseAddress(a); err != nil {
+			return PeerID{}, nil, fmt.Errorf("ticket: %w", err)
+		}
+	}
+	return want, addresses, nil
+}
+
+// resolve finds the IP addresses of targets; the error is that of the last name that failed, if none was found.
+func resolve(ctx context.Context, targets []string) ([]netip.AddrPort, error) {
+	var addrs []netip.AddrPort
+	var failed error
+	for _, t := range targets {
+		host, port, err := ParseAddress(t)
+		if err != nil {
+			return nil, err
+		}
+		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if err != nil {
+			failed = fmt.Errorf("resolving %s: %w", host, err)
+		}
+		for _, ip := range ips {
+			addrs = append(addrs, netip.AddrPortFrom(ip.Unmap(), port))
+		}
+	}
+	if len(addrs) == 0 {
+		return nil, failed
+	}
+	return addrs, nil
+}
+
+// Dial connects to a peer by its address (HOST, HOST:PORT, IP) or its Ticket where it cannot be found, and returns who
+// it is; with a ticket it must be the ticket's key. It waits for the conn, not for a session: Invite comes next, unless
+// a policy invites. The peer stays dialled until it is lost (MCSession connectPeer; ending ctx is cancelConnectPeer).
+// Errors are ErrInvalid, ErrTimeout, ErrIdentity, ErrBlocked, ErrRefused, or the system's.
+func (e *Engine) Dial(ctx context.Context, target string) (PeerID, error) {
+	want, targets, err := parseTarget(target)
 	if err != nil {
 		return PeerID{}, err
 	}
@@ -47,18 +111,14 @@ func (e *Engine) Dial(ctx context.Context, address string) (PeerID, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*transport.DialTimeout+transport.HelloTimeout)
 	defer cancel()
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return PeerID{}, fmt.Errorf("resolving %s: %w", host, err)
-	}
-	var addrs []netip.AddrPort
-	for _, ip := range ips {
-		addrs = append(addrs, netip.AddrPortFrom(ip.Unmap(), port))
-	}
-	// The first conn only tells who is there. The one that counts is dialled as any other, with that key expected.
-	conn, err := endpoint.DialAny(ctx, addrs, PeerID{}, transport.Session)
+	addrs, err := resolve(ctx, targets)
 	if err != nil {
 		return PeerID{}, err
+	}
+	// The first conn only tells who is there. The one that counts is dialled as any other, with that key expected.
+	conn, err := endpoint.DialAny(ctx, addrs, want, transport.Session)
+	if err != nil {
+		return want, err
 	}
 	id, at := conn.Peer, conn.RemoteAddr()
 	conn.Close(wire.Duplicate)

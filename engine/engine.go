@@ -45,9 +45,11 @@ package engine
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"runtime"
@@ -105,6 +107,18 @@ type Config struct {
 	// Context is any JSON value that goes with invitations and their answers, for the other program to read while
 	// connected (initial data in the Pythonista module). nil means none. At most 16 KiB.
 	Context any
+	// Info is the discovery info that others see before they connect; see ValidateInfo and SetInfo. About 400 bytes
+	// are advised: more makes for large packets.
+	Info map[string]string
+	// Admit, if set, is asked about each invitation before Accept counts. It gets the peer and its context, runs on the
+	// peer's own goroutine, and should answer at once.
+	Admit func(from Peer, context json.RawMessage) Decision
+	// Verify, if set, has the last word on who may connect (session:didReceiveCertificate:fromPeer). It gets the peer's
+	// ID and its certificate in DER, in each handshake, before anything else is exchanged; it may be called
+	// concurrently. With an error there is no conn: this side gets the error, the other ErrRefused.
+	Verify func(id PeerID, certificate []byte) error
+	// MaxPeers is how many sessions there may be at once; others get ErrBusy. 0 means no limit.
+	MaxPeers int
 	// Discovery replaces multicast DNS. nil means multicast DNS.
 	Discovery Discovery
 	// PacketConn replaces the UDP socket. Run does not close it.
@@ -131,7 +145,8 @@ type Engine struct {
 	self      Self
 	problem   error
 	peers     map[PeerID]*peer
-	resume    map[PeerID]bool // connected until one of the two leaves: no new invitation after a lost conn
+	resume    map[PeerID]*session // kept until one of the two leaves: no new invitation after a lost conn
+	kicked    map[PeerID]bool     // disconnected by the program: no policy brings them back
 	transfers map[TransferID]*transferState
 	watchers  map[*watcher]struct{}
 	endpoint  *transport.Endpoint
@@ -143,7 +158,17 @@ type Engine struct {
 }
 
 // maxDials is how many peers are dialled at once. More at a time make each slower and look like failures.
-const maxDials = 4
+const maxDials = 8
+
+// Decision is what Config.Admit says of an invitation.
+type Decision int
+
+// The decisions.
+const (
+	Ask Decision = iota // leave it to Config.Accept, and then to InvitationReceived
+	Yes
+	No
+)
 
 // New checks cfg and opens the profile. Nothing goes to the network before Run. The errors are ErrInvalid, ErrInUse,
 // ErrPermissions and ErrCorrupt, each with what to do about it. An engine that is never run wants Close.
@@ -162,6 +187,12 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Port < 0 || cfg.Port > 65535 {
 		return nil, fmt.Errorf("port %d: %w: 0 to 65535", cfg.Port, ErrInvalid)
 	}
+	if err := ValidateInfo(cfg.Info); err != nil {
+		return nil, err
+	}
+	if cfg.MaxPeers < 0 {
+		return nil, fmt.Errorf("MaxPeers %d: %w: 0 or more", cfg.MaxPeers, ErrInvalid)
+	}
 	initial, err := encodeContext(cfg.Context)
 	if err != nil {
 		return nil, err
@@ -176,10 +207,13 @@ func New(cfg Config) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, log: cfg.Log, profile: profile, context: initial, boot: rand.Text()[:16],
 		dials: make(chan struct{}, maxDials), ended: make(chan struct{}),
-		peers: map[PeerID]*peer{}, resume: map[PeerID]bool{}, transfers: map[TransferID]*transferState{}, watchers: map[*watcher]struct{}{},
+		peers: map[PeerID]*peer{}, resume: map[PeerID]*session{}, kicked: map[PeerID]bool{}, transfers: map[TransferID]*transferState{}, watchers: map[*watcher]struct{}{},
 		finder: cfg.Discovery,
 	}
-	e.self = Self{ID: profile.ID, Name: e.startName(), Service: cfg.Service, Advertising: !cfg.Hidden, Browsing: !cfg.Blind}
+	e.self = Self{ID: profile.ID, Name: e.startName(), Service: cfg.Service, Advertising: !cfg.Hidden, Browsing: !cfg.Blind, Info: maps.Clone(cfg.Info)}
+	if n := infoSize(cfg.Info); n > advisedInfo {
+		e.log.Warn("discovery info is large; packets may be lost", "bytes", n, "advised", advisedInfo)
+	}
 	if e.finder == nil {
 		e.finder = discovery.New(discovery.Config{Interfaces: cfg.Interfaces, Log: cfg.Log})
 	}
@@ -225,7 +259,7 @@ func (e *Engine) Run(ctx context.Context) error {
 
 	endpoint, err := transport.Listen(transport.Config{
 		Identity: e.profile.Identity, Conn: e.cfg.PacketConn, Port: e.cfg.Port, Log: e.log,
-		Refuse: func(id PeerID) bool { return e.profile.Peer(id).Trust == identity.Blocked },
+		Check: e.check,
 	})
 	if err != nil {
 		return err
@@ -234,7 +268,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.endpoint = endpoint
 	e.self.Port, e.self.Running = endpoint.Port(), true
 	announcement := e.announcement()
-	e.publish(SelfChanged{e.self})
+	e.publish(SelfChanged{e.selfView()})
 	e.mu.Unlock()
 
 	var finding sync.WaitGroup
@@ -258,6 +292,20 @@ func (e *Engine) Run(ctx context.Context) error {
 	return err
 }
 
+// check has a peer's key in a handshake.
+func (e *Engine) check(id PeerID, certificate []byte) error {
+	if e.profile.Peer(id).Trust == identity.Blocked {
+		return wire.ErrBlocked
+	}
+	if e.cfg.Verify != nil {
+		if err := e.cfg.Verify(id, certificate); err != nil {
+			e.log.Info("refused by Config.Verify", "peer", id.Short(), "err", err)
+			return fmt.Errorf("%w: %w", ErrIdentity, err)
+		}
+	}
+	return nil
+}
+
 // sayGoodbye closes every conn with Bye, which tells the peers at once.
 func (e *Engine) sayGoodbye() {
 	e.mu.Lock()
@@ -277,6 +325,11 @@ func (e *Engine) end() {
 	}
 	e.closed = true
 	e.self.Running = false
+	for _, p := range e.peers {
+		if p.session != nil {
+			p.session.end(ErrClosed)
+		}
+	}
 	for w := range e.watchers {
 		w.close()
 	}
@@ -312,11 +365,14 @@ func (e *Engine) start(f func(ctx context.Context), prepare ...func(ctx context.
 	return true
 }
 
+// info is what peers with a conn are told. Call with e.mu held.
+func (e *Engine) info() wire.Info { return wire.Info{Name: e.self.Name, Info: e.self.Info} }
+
 // announcement is what discovery tells about us. Call with e.mu held.
 func (e *Engine) announcement() Announcement {
 	return Announcement{
 		ID: e.self.ID, Name: e.self.Name, Service: e.self.Service, Port: e.self.Port,
-		Advertise: e.self.Advertising, Browse: e.self.Browsing,
+		Advertise: e.self.Advertising, Browse: e.self.Browsing, Info: e.self.Info,
 	}
 }
 
@@ -324,7 +380,14 @@ func (e *Engine) announcement() Announcement {
 func (e *Engine) Self() Self {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.self
+	return e.selfView()
+}
+
+// selfView is a copy. Call with e.mu held.
+func (e *Engine) selfView() Self {
+	s := e.self
+	s.Info = maps.Clone(s.Info)
+	return s
 }
 
 // SetName changes the display name, in the profile and for all who see us. The error is ErrInvalid, or that of
@@ -337,15 +400,32 @@ func (e *Engine) SetName(name string) error {
 		return err
 	}
 	e.update(func(s *Self) { s.Name = name })
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, p := range e.peers {
-		if p.link != nil {
-			p.link.send(wire.Info{Name: name})
-		}
-	}
 	return nil
 }
+
+// advisedInfo is how much discovery info Apple advises, in bytes.
+const advisedInfo = 400
+
+func infoSize(info map[string]string) int {
+	n := 0
+	for k, v := range info {
+		n += len(k) + len(v) + 2
+	}
+	return n
+}
+
+// SetInfo changes the discovery info for all who see us, connected or not. The error is ErrInvalid.
+func (e *Engine) SetInfo(info map[string]string) error {
+	if err := ValidateInfo(info); err != nil {
+		return err
+	}
+	info = maps.Clone(info)
+	e.update(func(s *Self) { s.Info = info })
+	return nil
+}
+
+// SetLooking is SetAdvertising and SetBrowsing in one (start_looking_for_peers, stop_looking_for_peers).
+func (e *Engine) SetLooking(on bool) { e.update(func(s *Self) { s.Advertising, s.Browsing = on, on }) }
 
 // SetAdvertising lets others find us or not. Sessions stay.
 func (e *Engine) SetAdvertising(on bool) { e.update(func(s *Self) { s.Advertising = on }) }
@@ -359,9 +439,16 @@ func (e *Engine) update(change func(*Self)) {
 	e.mu.Lock()
 	old := e.self
 	change(&e.self)
-	changed, a := old != e.self, e.announcement()
+	changed, a := !old.equal(e.self), e.announcement()
 	if changed {
-		e.publish(SelfChanged{e.self})
+		e.publish(SelfChanged{e.selfView()})
+	}
+	if old.Name != e.self.Name || !maps.Equal(old.Info, e.self.Info) {
+		for _, p := range e.peers {
+			if p.link != nil {
+				p.link.send(e.info())
+			}
+		}
 	}
 	ready := e.endpoint != nil
 	e.mu.Unlock()

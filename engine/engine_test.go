@@ -264,9 +264,13 @@ func TestSessionComesBackByItself(t *testing.T) {
 		nextA(is[engine.PeerAdded])
 		net.Drop(func(from, to netip.AddrPort) bool { return true })
 		nextA(is[engine.PeerRemoved])
-		time.Sleep(time.Second) // a suspect is still dialled
+		nextB(is[engine.PeerRemoved])
+		time.Sleep(time.Minute)
 		net.Drop(nil)
+		b.SetAdvertising(false) // and on again: the network tells of it anew
+		b.SetAdvertising(true)
 		nextA(is[engine.PeerAdded]) // without a second invitation
+		nextB(is[engine.PeerAdded])
 	})
 }
 

@@ -36,6 +36,10 @@ var (
 	ErrBlocked = wire.ErrBlocked
 	// ErrIdentity is a device with another key than the one expected.
 	ErrIdentity = wire.ErrIdentity
+	// ErrVersion is a peer without a protocol version in common (MCErrorUnsupported).
+	ErrVersion = wire.ErrVersion
+	// ErrRefused is a peer that does not let our key in: it has blocked us, or its program has said no.
+	ErrRefused = transport.ErrRefused
 	// ErrBye is a peer that has left on its own.
 	ErrBye = wire.ErrBye
 	// ErrLost is a peer that fell silent.

@@ -27,8 +27,13 @@ func (s *sink) Found(h Hint) {
 		p.failures, p.retry = 0, true // new addresses are worth a try at once
 	}
 	p.hint, p.addrs = true, h.Addrs
-	if p.link == nil && h.Name != "" {
-		p.name = wire.CleanName(h.Name)
+	if p.link == nil {
+		if h.Name != "" {
+			p.name = wire.CleanName(h.Name)
+		}
+		if ValidateInfo(h.Info) == nil {
+			p.info = h.Info
+		}
 	}
 	if p.how == "" {
 		p.how = h.How

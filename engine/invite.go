@@ -15,7 +15,8 @@ import (
 const (
 	// InviteTimeout is how long an invitation waits for its answer if its context has no deadline (as Apple's).
 	InviteTimeout = 30 * time.Second
-	maxContext    = 16 << 10
+	// MaxContext is the largest context of an invitation or its answer, in bytes of JSON.
+	MaxContext = 16 << 10
 )
 
 func newID() string {
@@ -24,17 +25,14 @@ func newID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// encodeContext checks Config.Context once, so that no invitation fails on it later.
+// encodeContext checks a context where it is given, so that no invitation fails on it later.
 func encodeContext(v any) (json.RawMessage, error) {
 	if v == nil {
 		return nil, nil
 	}
-	b, err := encode(v)
+	b, err := encode(v, MaxContext)
 	if err != nil {
 		return nil, fmt.Errorf("context: %w", err)
-	}
-	if len(b) > maxContext {
-		return nil, fmt.Errorf("context of %d bytes: %w: at most %d", len(b), ErrTooLarge, maxContext)
 	}
 	return b, nil
 }
@@ -51,10 +49,24 @@ func (a *asking) finish(err error) {
 	}
 }
 
-// Invite asks a peer for a session and waits for the answer: nil when connected, ErrDeclined, ErrTimeout after
-// InviteTimeout, ErrNoPeer, ErrCancelled. A peer that is found but not reached yet is waited for. When ctx ends the
-// invitation is withdrawn. If the peer has invited us meanwhile, that is taken as its yes.
+// Invite asks a peer for a session, with Config.Context, and waits for the answer: nil when connected, ErrDeclined,
+// ErrTimeout after InviteTimeout, ErrNoPeer, ErrCancelled, ErrBusy with MaxPeers connected, here or there. A peer that
+// is found but not reached yet is waited for. When ctx ends the invitation is withdrawn. If the peer has invited us
+// meanwhile, that is taken as its yes (MCNearbyServiceBrowser invitePeer).
 func (e *Engine) Invite(ctx context.Context, id PeerID) error {
+	return e.invite(ctx, id, e.context)
+}
+
+// InviteWith is Invite with a context of its own: any JSON value of at most MaxContext bytes, or nil for none.
+func (e *Engine) InviteWith(ctx context.Context, id PeerID, context any) error {
+	encoded, err := encodeContext(context)
+	if err != nil {
+		return err
+	}
+	return e.invite(ctx, id, encoded)
+}
+
+func (e *Engine) invite(ctx context.Context, id PeerID, with json.RawMessage) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, InviteTimeout, ErrTimeout)
 	defer cancel()
 	p, _, err := e.waitLink(ctx, id)
@@ -63,7 +75,8 @@ func (e *Engine) Invite(ctx context.Context, id PeerID) error {
 	}
 	answer := make(chan error, 1)
 	e.mu.Lock()
-	if p.state == Connected {
+	delete(e.kicked, id)
+	if p.session != nil {
 		e.mu.Unlock()
 		return nil
 	}
@@ -73,9 +86,13 @@ func (e *Engine) Invite(ctx context.Context, id PeerID) error {
 	}
 	if inv := p.invitation; inv != nil {
 		e.mu.Unlock()
-		return inv.Accept()
+		return inv.answer(true, with)
 	}
-	e.ask(p, answer)
+	if e.full() {
+		e.mu.Unlock()
+		return fmt.Errorf("%w: MaxPeers (%d) are connected", ErrBusy, e.cfg.MaxPeers)
+	}
+	e.ask(p, with, answer)
 	e.mu.Unlock()
 	select {
 	case err := <-answer:
@@ -84,23 +101,32 @@ func (e *Engine) Invite(ctx context.Context, id PeerID) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	select {
+	case err := <-answer: // it came in the same moment
+		return err
+	default:
+	}
+	e.withdraw(p)
+	return ended(ctx)
+}
+
+// withdraw ends our invitation to p. Call with Engine.mu held.
+func (e *Engine) withdraw(p *peer) {
 	if a := p.asked; a != nil {
-		p.asked, p.state = nil, Found
-		a.finish(ErrCancelled)
 		if p.link != nil {
 			p.link.send(wire.InviteCancel{ID: a.id})
 		}
+		e.settleAsking(p, ErrCancelled)
 		e.changed(p)
 	}
-	return context.Cause(ctx)
 }
 
 // ask sends an invitation, or joins the one under way. Call with Engine.mu held and p.link set.
-func (e *Engine) ask(p *peer, answer chan error) {
+func (e *Engine) ask(p *peer, with json.RawMessage, answer chan error) {
 	if p.asked == nil {
 		p.asked = &asking{id: newID()}
 		p.state = Connecting
-		p.link.send(wire.Invite{ID: p.asked.id, Context: e.context})
+		p.link.send(wire.Invite{ID: p.asked.id, Context: with})
 		e.changed(p)
 	}
 	if answer != nil {
@@ -119,13 +145,23 @@ type Invitation struct {
 	peer *peer
 }
 
-// Accept starts the session. ErrAnswered if it is too late.
-func (i *Invitation) Accept() error { return i.answer(true) }
+// Accept starts the session; the other program gets Config.Context. ErrAnswered if it is too late, ErrBusy with
+// MaxPeers connected.
+func (i *Invitation) Accept() error { return i.answer(true, i.e.context) }
+
+// AcceptWith is Accept with a context of its own: any JSON value of at most MaxContext bytes, or nil for none.
+func (i *Invitation) AcceptWith(context any) error {
+	encoded, err := encodeContext(context)
+	if err != nil {
+		return err
+	}
+	return i.answer(true, encoded)
+}
 
 // Decline tells the peer no. ErrAnswered if it is too late.
-func (i *Invitation) Decline() error { return i.answer(false) }
+func (i *Invitation) Decline() error { return i.answer(false, nil) }
 
-func (i *Invitation) answer(yes bool) error {
+func (i *Invitation) answer(yes bool, with json.RawMessage) error {
 	e := i.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -133,22 +169,25 @@ func (i *Invitation) answer(yes bool) error {
 	if p.invitation != i || p.link == nil {
 		return ErrAnswered
 	}
+	if yes && e.full() {
+		return fmt.Errorf("%w: MaxPeers (%d) are connected", ErrBusy, e.cfg.MaxPeers)
+	}
 	p.invitation = nil
 	e.publish(InvitationClosed{i})
 	if !yes {
 		p.link.send(wire.InviteAnswer{ID: i.ID, Code: wire.Declined})
 		return nil
 	}
-	e.acceptInvite(p, i.ID, i.Context)
+	delete(e.kicked, p.id)
+	e.acceptInvite(p, i.ID, i.Context, with)
 	return nil
 }
 
 // acceptInvite answers yes. Call with Engine.mu held.
-func (e *Engine) acceptInvite(p *peer, id string, context json.RawMessage) {
-	p.link.send(wire.InviteAnswer{ID: id, Accept: true, Context: e.context})
-	p.context = context
+func (e *Engine) acceptInvite(p *peer, id string, theirs, ours json.RawMessage) {
+	p.link.send(wire.InviteAnswer{ID: id, Accept: true, Context: ours})
 	e.settleAsking(p, nil)
-	e.connect(p)
+	e.connect(p, theirs)
 }
 
 // settleAsking ends our own invitation. Call with Engine.mu held.
@@ -162,20 +201,39 @@ func (e *Engine) settleAsking(p *peer, err error) {
 	}
 }
 
+// admit has Config.Admit decide about an invitation, without a lock.
+func (e *Engine) admit(p *peer, m wire.Invite) Decision {
+	if e.cfg.Admit == nil {
+		return Ask
+	}
+	e.mu.Lock()
+	from, wanted := e.view(p), p.session != nil || p.asked != nil
+	e.mu.Unlock()
+	if wanted {
+		return Ask
+	}
+	return e.cfg.Admit(from, m.Context)
+}
+
 func (e *Engine) takeInvite(p *peer, l *link, m wire.Invite) {
-	if len(m.Context) > maxContext {
+	if len(m.Context) > MaxContext {
 		l.send(wire.InviteAnswer{ID: m.ID, Code: wire.TooLarge})
 		return
 	}
+	decision := e.admit(p, m)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
 	case p.link != l:
 	case p.invitation != nil:
 		l.send(wire.InviteAnswer{ID: m.ID, Code: wire.Busy}) // one at a time
-	case p.state == Connected, p.asked != nil, e.admits(e.cfg.Accept, p.id):
+	case p.session == nil && e.full():
+		l.send(wire.InviteAnswer{ID: m.ID, Code: wire.Busy})
+	case p.session != nil, p.asked != nil, decision == Yes, decision == Ask && e.admits(e.cfg.Accept, p.id):
 		// Both want it, or the policy does.
-		e.acceptInvite(p, m.ID, m.Context)
+		e.acceptInvite(p, m.ID, m.Context, e.context)
+	case decision == No:
+		l.send(wire.InviteAnswer{ID: m.ID, Code: wire.Declined})
 	default:
 		inv := &Invitation{ID: m.ID, Peer: e.view(p), Context: m.Context, e: e, peer: p}
 		if !e.publish(InvitationReceived{inv}) {
@@ -190,10 +248,7 @@ func (e *Engine) takeInviteAnswer(p *peer, l *link, m wire.InviteAnswer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if p.link != l || p.asked == nil || p.asked.id != m.ID {
-		if p.link == l && m.Accept && p.state == Connected && len(p.context) == 0 && len(m.Context) <= maxContext {
-			p.context = m.Context // invitations that crossed: each side's answer brings its context
-		}
-		return
+		return // withdrawn, or settled by an invitation that crossed it
 	}
 	if !m.Accept {
 		err := ErrDeclined
@@ -204,15 +259,15 @@ func (e *Engine) takeInviteAnswer(p *peer, l *link, m wire.InviteAnswer) {
 		e.changed(p)
 		return
 	}
-	if len(m.Context) <= maxContext {
-		p.context = m.Context
+	if len(m.Context) > MaxContext {
+		m.Context = nil
 	}
 	if inv := p.invitation; inv != nil {
 		p.invitation = nil
 		e.publish(InvitationClosed{inv})
 	}
 	e.settleAsking(p, nil)
-	e.connect(p)
+	e.connect(p, m.Context)
 }
 
 func (e *Engine) takeInviteCancel(p *peer, m wire.InviteCancel) {
@@ -233,16 +288,38 @@ func (e *Engine) dropInvitations(p *peer, err error) {
 	}
 }
 
-// Disconnect ends the session with a peer; both still see each other. It is idempotent.
+// Disconnect ends the session with a peer, or withdraws the invitation to it (cancelConnectPeer); both still see each
+// other. It is a kick: from then on no policy of this engine (Config.Invite, Config.Accept) brings the peer back, but
+// Invite and Invitation.Accept do. To refuse its conns too, SetTrust it TrustBlocked. It is idempotent.
 func (e *Engine) Disconnect(id PeerID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if len(e.kicked) < maxPeers {
+		e.kicked[id] = true
+	}
+	e.leave(id)
+}
+
+// Leave ends all sessions; found peers stay found, and policies may bring sessions back (disconnect in the Pythonista
+// module, MCSession disconnect). It is idempotent.
+func (e *Engine) Leave() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id := range e.peers {
+		e.leave(id)
+	}
+	clear(e.resume)
+}
+
+// leave ends the session with one peer. Call with Engine.mu held.
+func (e *Engine) leave(id PeerID) {
 	delete(e.resume, id)
 	p := e.peers[id]
 	if p == nil {
 		return
 	}
-	if p.state == Connected {
+	e.withdraw(p)
+	if p.session != nil {
 		if p.link != nil {
 			p.link.send(wire.Leave{})
 		}
@@ -289,11 +366,8 @@ func (e *Engine) SetTrust(id PeerID, t Trust) error {
 		if t == TrustBlocked && p.link != nil {
 			p.link.conn.Close(wire.Blocked)
 		}
-		if t == TrustUnknown && p.state == Connected {
-			if p.link != nil {
-				p.link.send(wire.Leave{})
-			}
-			e.disconnect(p, ErrCancelled)
+		if t == TrustUnknown {
+			e.leave(id)
 		}
 		p.failures, p.retry = 0, true
 		p.poke()

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -13,15 +12,8 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-const (
-	// maxOut is how many frames wait to be written. Only a peer that does not read lets them pile up.
-	maxOut = 1024
-	// window is how many messages may be under way to one peer without their answer.
-	window = 32
-	// maxEchoes bounds the echo streams of one peer, echoChunk what each holds.
-	maxEchoes = 4
-	echoChunk = 4 << 10
-)
+// maxOut is how many frames wait to be written. Only a peer that does not read lets them pile up.
+const maxOut = 1024
 
 // link is a greeted conn with its control stream, and what waits for answers on it.
 type link struct {
@@ -30,21 +22,22 @@ type link struct {
 	control *transport.Stream
 	boot    string // of the peer's engine
 
-	out  chan []byte
-	sent chan struct{} // one for each message under way
+	out      chan []byte   // frames for the control stream
+	unsure   chan []byte   // datagrams
+	incoming chan struct{} // one for each open stream of the other side
 
 	mu      sync.Mutex
 	ended   error
 	counter uint64
-	acks    map[uint64]chan error     // messages
 	pongs   map[uint64]chan time.Time // pings
+	streams map[*Stream]struct{}      // of the program, open
 }
 
 func newLink(p *peer, conn *transport.Conn, control *transport.Stream, boot string) *link {
 	return &link{
 		peer: p, conn: conn, control: control, boot: boot,
-		out: make(chan []byte, maxOut), sent: make(chan struct{}, window),
-		acks: map[uint64]chan error{}, pongs: map[uint64]chan time.Time{},
+		out: make(chan []byte, maxOut), unsure: make(chan []byte, maxUnsure), incoming: make(chan struct{}, MaxStreams),
+		pongs: map[uint64]chan time.Time{}, streams: map[*Stream]struct{}{},
 	}
 }
 
@@ -74,13 +67,9 @@ func (l *link) fail(err error) {
 		return
 	}
 	l.ended = err
-	for _, c := range l.acks {
-		c <- err
-	}
 	for _, c := range l.pongs {
 		close(c)
 	}
-	clear(l.acks)
 	clear(l.pongs)
 }
 
@@ -89,8 +78,9 @@ func (e *Engine) runLink(ctx context.Context, p *peer, l *link) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { l.write(ctx) })
-	wg.Go(func() { l.datagrams(ctx) })
-	wg.Go(func() { e.streams(ctx, l) })
+	wg.Go(func() { l.writeDatagrams(ctx) })
+	wg.Go(func() { e.readDatagrams(ctx, p, l) })
+	wg.Go(func() { e.acceptStreams(ctx, p, l) })
 	err := e.readControl(p, l)
 	code := wire.CodeOf(err)
 	if ctx.Err() != nil {
@@ -149,7 +139,7 @@ func (e *Engine) readControl(p *peer, l *link) (err error) {
 func (e *Engine) frameLimit(p *peer) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if p.state == Connected {
+	if p.session != nil {
 		return wire.MaxFrame
 	}
 	return wire.MaxControl
@@ -168,7 +158,12 @@ func (e *Engine) handle(p *peer, l *link, m wire.Message) error {
 	case wire.Text:
 		return e.takeMessage(p, l, m)
 	case wire.TextAck:
-		l.ack(m)
+		e.mu.Lock()
+		s := p.session
+		e.mu.Unlock()
+		if s != nil {
+			s.answered(m.N, m.Code)
+		}
 	case wire.Offer:
 		e.takeOffer(p, l, m)
 	case wire.OfferUpdate:
@@ -188,7 +183,7 @@ func (e *Engine) handle(p *peer, l *link, m wire.Message) error {
 	case wire.Info:
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		p.name = wire.CleanName(m.Name)
+		p.name, p.info = wire.CleanName(m.Name), m.Info
 		e.changed(p)
 	default: // a second hello, or what belongs on a lane
 		return wire.ErrProtocol
@@ -247,78 +242,6 @@ func (l *link) alive(ctx context.Context, within time.Duration) bool {
 	return false
 }
 
-// The first byte of a datagram says what it is.
-const (
-	datagramPing = 1
-	datagramPong = 2
-)
-
-func (l *link) datagrams(ctx context.Context) {
-	for {
-		b, err := l.conn.ReceiveDatagram(ctx)
-		if err != nil {
-			return
-		}
-		if len(b) != 9 {
-			continue // a newer version's
-		}
-		switch b[0] {
-		case datagramPing:
-			b[0] = datagramPong
-			_ = l.conn.SendDatagram(b) // unreliable
-		case datagramPong:
-			l.pong(binary.BigEndian.Uint64(b[1:]))
-		}
-	}
-}
-
-// streams serves the streams that the peer opens: echoes.
-func (e *Engine) streams(ctx context.Context, l *link) {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	slots := make(chan struct{}, maxEchoes)
-	for {
-		s, err := l.conn.AcceptStream(ctx)
-		if err != nil {
-			return
-		}
-		select {
-		case slots <- struct{}{}:
-			wg.Go(func() {
-				defer func() { <-slots }()
-				echo(s)
-			})
-		default:
-			s.Reset(wire.Busy)
-		}
-	}
-}
-
-func echo(s *transport.Stream) {
-	s.SetReadDeadline(now().Add(transport.HelloTimeout))
-	m, err := s.ReadMessage(wire.MaxHello)
-	if _, ok := m.(wire.Echo); err != nil || !ok {
-		s.Reset(wire.Protocol)
-		return
-	}
-	b := make([]byte, echoChunk)
-	for {
-		s.SetDeadline(now().Add(time.Minute))
-		n, err := s.Read(b)
-		if n > 0 {
-			if _, err := s.Write(b[:n]); err != nil {
-				s.Reset(wire.Cancelled)
-				return
-			}
-		}
-		if err != nil {
-			_ = s.CloseWrite()
-			s.Reset(wire.CodeOf(err))
-			return
-		}
-	}
-}
-
 // linkTo finds the live conn of a peer.
 func (e *Engine) linkTo(id PeerID) (*peer, *link, error) {
 	e.mu.Lock()
@@ -336,19 +259,22 @@ func (e *Engine) linkTo(id PeerID) (*peer, *link, error) {
 }
 
 // waitLink is linkTo that waits, until ctx ends, for a peer that is found to be reached.
-func (e *Engine) waitLink(ctx context.Context, id PeerID) (*peer, *link, error) {
+func (e *Engine) waitLink(ctx context.Context, id PeerID) (p *peer, l *link, err error) {
+	err = ErrClosed
+	e.until(ctx, func() bool {
+		p, l, err = e.linkTo(id)
+		return err == nil || errors.Is(err, ErrNoPeer)
+	})
+	return p, l, err
+}
+
+// until calls try at once and after each change, until it is true, ctx ends or the engine does.
+func (e *Engine) until(ctx context.Context, try func() bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var last error
 	for range e.follow(ctx) {
-		p, l, err := e.linkTo(id)
-		if err == nil || errors.Is(err, ErrNoPeer) {
-			return p, l, err
+		if try() {
+			return
 		}
-		last = err
 	}
-	if last == nil {
-		last = ErrClosed
-	}
-	return nil, nil, last
 }

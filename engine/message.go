@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -14,50 +15,163 @@ import (
 // MaxMessage is the largest message, in bytes of JSON.
 const MaxMessage = wire.MaxMessage
 
-// sendTimeout bounds a Send whose context has no deadline.
-const sendTimeout = 30 * time.Second
+// SendTimeout bounds the wait for a message's answer where the context has no earlier deadline.
+const SendTimeout = 30 * time.Second
 
 // Send sends v, any value that encoding/json can encode to at most MaxMessage bytes, to the peers named, or to all
-// that are connected if none is. It waits until each has answered, 30 s at the longest, and returns one Result for
-// each: without an error the other program has the message. Messages of one sender arrive in order. The error is
-// for what keeps the whole from being sent: ErrTooLarge, ErrNobody, or a value that is no JSON.
+// that are connected if none is (MCSession sendData, mode reliable). It waits until each has answered, SendTimeout at
+// the longest, and returns one Result for each, in the order of to: without an error the other program has the
+// message. While MaxPending messages to a peer are pending it waits for room; that peer alone is waited for.
+//
+// Messages of one sender arrive in order and once, also when the conn between the two breaks and is made anew. An
+// ErrTimeout or ErrLost leaves open whether the message arrived. The error of Send itself is for what keeps the whole
+// from being sent: ErrTooLarge, ErrInvalid, ErrNobody, or a value that is no JSON.
 func (e *Engine) Send(ctx context.Context, v any, to ...PeerID) ([]Result, error) {
-	body, err := encode(v)
+	d, err := e.dispatch(ctx, v, to, true)
 	if err != nil {
 		return nil, err
 	}
-	if len(to) == 0 {
-		for _, p := range e.Peers() {
-			if p.State == Connected {
-				to = append(to, p.ID)
-			}
-		}
-		if len(to) == 0 {
-			return nil, ErrNobody
-		}
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, sendTimeout, ErrTimeout)
-	defer cancel()
-	results := make([]Result, len(to))
-	var wg sync.WaitGroup
-	for i, id := range to {
-		wg.Go(func() { results[i] = Result{id, e.sendTo(ctx, id, body)} })
-	}
-	wg.Wait()
-	return results, nil
+	return d.Results(), nil
 }
 
-// encode is json.Marshal with the limit, and without the escaping meant for HTML.
-func encode(v any) (json.RawMessage, error) {
+// Post is Send that does not wait: it queues the message, in the order of the calls, and returns what tells its end.
+// A peer to whom MaxPending messages are pending gets none; its Result is ErrBusy. The context bounds the delivery,
+// not the call.
+func (e *Engine) Post(ctx context.Context, v any, to ...PeerID) (*Delivery, error) {
+	return e.dispatch(ctx, v, to, false)
+}
+
+// Delivery is one message on its way. Its methods may be called concurrently.
+type Delivery struct {
+	done chan struct{}
+
+	mu      sync.Mutex
+	left    int
+	results []Result
+	release func()
+}
+
+// Done is closed when every recipient's Result is known; the engine sees to it that this happens.
+func (d *Delivery) Done() <-chan struct{} { return d.done }
+
+// Results waits for Done and returns a Result for each recipient.
+func (d *Delivery) Results() []Result {
+	<-d.done
+	return d.results
+}
+
+// settle keeps the result of recipient i.
+func (d *Delivery) settle(i int, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.results[i].Err = err
+	if d.left--; d.left == 0 {
+		close(d.done)
+		d.release()
+	}
+}
+
+func (e *Engine) dispatch(ctx context.Context, v any, to []PeerID, wait bool) (*Delivery, error) {
+	body, err := encode(v, MaxMessage)
+	if err != nil {
+		return nil, err
+	}
+	if to, err = e.recipients(to); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, SendTimeout, ErrTimeout)
+	d := &Delivery{done: make(chan struct{}), left: len(to), results: make([]Result, len(to)), release: cancel}
+	for i, id := range to {
+		d.results[i].Peer = id
+	}
+	for i, id := range to {
+		told := func(err error) { d.settle(i, err) }
+		s, err := e.sessionWith(id)
+		if err != nil {
+			told(err)
+			continue
+		}
+		select {
+		case s.room <- struct{}{}:
+			s.post(ctx, body, told)
+			continue
+		default:
+		}
+		if !wait {
+			told(fmt.Errorf("%w: %d messages wait for it", ErrBusy, MaxPending))
+			continue
+		}
+		go func() { // Send waits for it
+			select {
+			case s.room <- struct{}{}:
+				s.post(ctx, body, told)
+			case <-ctx.Done():
+				told(ended(ctx))
+			case <-e.ended:
+				told(ErrClosed)
+			}
+		}()
+	}
+	return d, nil
+}
+
+// ended is why ctx ended, in the engine's words.
+func ended(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if errors.Is(cause, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", ErrTimeout, cause)
+	}
+	if errors.Is(cause, context.Canceled) {
+		return fmt.Errorf("%w: %w", ErrCancelled, cause)
+	}
+	return cause
+}
+
+// recipients is to, or everybody who is connected.
+func (e *Engine) recipients(to []PeerID) ([]PeerID, error) {
+	if len(to) > 0 {
+		return to, nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, p := range e.peers {
+		if p.session != nil {
+			to = append(to, id)
+		}
+	}
+	if len(to) == 0 {
+		return nil, ErrNobody
+	}
+	return to, nil
+}
+
+// sessionWith finds the session with a peer.
+func (e *Engine) sessionWith(id PeerID) (*session, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := e.peers[id]
+	switch {
+	case p == nil:
+		return nil, ErrNoPeer
+	case p.session != nil:
+		return p.session, nil
+	case p.link == nil && p.err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrNotConnected, p.err)
+	}
+	return nil, ErrNotConnected
+}
+
+// encode is json.Marshal with a limit, and without the escaping meant for HTML.
+func encode(v any, limit int) (json.RawMessage, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		return nil, fmt.Errorf("encoding message: %w", err)
+		return nil, fmt.Errorf("encoding message: %w: %w", ErrInvalid, err)
 	}
 	body := bytes.TrimRight(b.Bytes(), "\n")
-	if len(body) > MaxMessage {
-		return nil, fmt.Errorf("message of %d bytes: %w: at most %d; send a file instead", len(body), ErrTooLarge, MaxMessage)
+	if len(body) > limit {
+		return nil, fmt.Errorf("message of %d bytes: %w: at most %d", len(body), ErrTooLarge, limit)
 	}
 	if err := wire.Check(body); err != nil { // a json.Marshaler or RawMessage can hold what the other side refuses
 		return nil, fmt.Errorf("message: %w: %w", ErrInvalid, err)
@@ -65,82 +179,27 @@ func encode(v any) (json.RawMessage, error) {
 	return body, nil
 }
 
-func (e *Engine) sendTo(ctx context.Context, id PeerID, body json.RawMessage) error {
-	p, l, err := e.linkTo(id)
-	if err != nil {
-		return err
-	}
-	e.mu.Lock()
-	connected := p.state == Connected
-	e.mu.Unlock()
-	if !connected {
-		return ErrNotConnected
-	}
-	select {
-	case l.sent <- struct{}{}:
-		defer func() { <-l.sent }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-l.conn.Done():
-		return l.conn.Err()
-	}
-	answer, err := l.post(body)
-	if err != nil {
-		return err
-	}
-	select {
-	case err := <-answer:
-		return err
-	case <-ctx.Done():
-		// It is on its way and may still arrive; the caller is told that nobody confirmed it.
-		return context.Cause(ctx)
-	}
-}
-
-// post numbers a message and queues it, under one lock: so messages go out in the order of their numbers.
-func (l *link) post(body json.RawMessage) (<-chan error, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ended != nil {
-		return nil, l.ended
-	}
-	l.counter++
-	frame, err := wire.Frame(wire.Text{N: l.counter, Body: body})
-	if err != nil {
-		return nil, err
-	}
-	c := make(chan error, 1)
-	l.acks[l.counter] = c
-	l.queue(frame)
-	return c, nil
-}
-
-func (l *link) ack(m wire.TextAck) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if c := l.acks[m.N]; c != nil {
-		delete(l.acks, m.N)
-		if m.Code == wire.Bye {
-			c <- nil
-		} else {
-			c <- m.Code.Err()
-		}
-	}
-}
-
-// takeMessage hands a message to the program. The sender is who the conn's key says; the time is ours.
+// takeMessage hands a message to the program, once. The sender is who the conn's key says; the time is ours.
 func (e *Engine) takeMessage(p *peer, l *link, m wire.Text) error {
 	e.mu.Lock()
-	ack := wire.TextAck{N: m.N}
-	switch {
-	case p.state != Connected:
-		ack.Code = wire.NotConnected
-	case !e.watched():
-		ack.Code = wire.Unavailable
-	case !e.publish(MessageReceived{Message{From: p.id, Name: p.name, Body: m.Body, At: now()}}):
-		ack.Code = wire.Busy
+	defer e.mu.Unlock()
+	if p.link != l { // it will come again over the newer conn
+		return nil
 	}
-	e.mu.Unlock()
+	ack := wire.TextAck{N: m.N}
+	if s := p.session; s == nil {
+		ack.Code = wire.NotConnected
+	} else if code, twice := s.repeated(m.N); twice {
+		ack.Code = code
+	} else {
+		switch {
+		case !e.watched():
+			ack.Code = wire.Unavailable
+		case !e.publish(MessageReceived{Message{From: p.id, Name: p.name, Body: m.Body, At: now()}}):
+			ack.Code = wire.Busy
+		}
+		s.took(m.N, ack.Code)
+	}
 	l.send(ack)
 	return nil
 }

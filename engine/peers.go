@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ const (
 type peer struct {
 	id    PeerID
 	name  string
+	info  map[string]string
 	how   string
 	hint  bool             // discovery sees it now
 	addrs []netip.AddrPort // from discovery
@@ -42,7 +44,8 @@ type peer struct {
 	suspect   bool // its conn died; the next failed dial means that it is lost
 
 	state      State
-	context    json.RawMessage
+	session    *session    // while Connected or Reconnecting
+	away       int         // counts the breaks of the session's conn
 	asked      *asking     // our invitation, waiting for an answer
 	invitation *Invitation // theirs, waiting for ours
 }
@@ -51,7 +54,10 @@ type peer struct {
 func (e *Engine) view(p *peer) Peer {
 	v := Peer{
 		ID: p.id, Name: p.name, State: p.state, Trust: e.profile.Peer(p.id).Trust, How: p.how,
-		Addrs: slices.Clone(p.all()), Context: p.context, Err: p.err,
+		Addrs: slices.Clone(p.all()), Info: p.info, Err: p.err,
+	}
+	if p.session != nil {
+		v.Context = p.session.context
 	}
 	if v.Name == "" {
 		v.Name = "unnamed"
@@ -103,7 +109,7 @@ func (e *Engine) caller(id PeerID) *peer {
 func (e *Engine) strangers() int {
 	n := 0
 	for _, p := range e.peers {
-		if !p.hint && p.state != Connected && e.profile.Peer(p.id).Trust == identity.Unknown {
+		if !p.hint && p.session == nil && e.profile.Peer(p.id).Trust == identity.Unknown {
 			n++
 		}
 	}
@@ -170,6 +176,7 @@ func (e *Engine) remove(p *peer) {
 	if e.peers[p.id] != p {
 		return
 	}
+	e.disconnect(p, ErrLost)
 	delete(e.peers, p.id)
 	p.poke()
 	v := e.view(p)
@@ -183,7 +190,7 @@ const maxFailures = 3
 // tidy removes p if nothing keeps it: no conn, nothing under way, no hint, and no address that is worth a try. Call
 // with Engine.mu held.
 func (e *Engine) tidy(p *peer) {
-	if p.link != nil || p.hint || p.suspect || p.dialling != nil || p.accepting > 0 {
+	if p.link != nil || p.session != nil || p.hint || p.suspect || p.dialling != nil || p.accepting > 0 {
 		return
 	}
 	blocked := e.profile.Peer(p.id).Trust == identity.Blocked
@@ -220,33 +227,51 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 		return
 	}
 	p.link, p.failures, p.err, p.suspect = l, 0, nil, false
-	p.name = wire.CleanName(theirs.Name)
+	p.name, p.info = wire.CleanName(theirs.Name), theirs.Info
 	if p.how == "" {
 		p.how = "incoming"
 	}
 	if a := conn.RemoteAddr(); a.IsValid() && !slices.Contains(p.all(), a) {
 		p.extra = append([]netip.AddrPort{a}, p.extra[:min(len(p.extra), 3)]...)
 	}
-	if ours.Name != e.self.Name { // renamed while the greeting was under way
-		l.send(wire.Info{Name: e.self.Name})
+	if ours.Name != e.self.Name || !maps.Equal(ours.Info, e.self.Info) { // changed while the greeting was under way
+		l.send(e.info())
 	}
 	p.poke()
 	e.log.Info("conn up", "peer", p.id.Short(), "name", p.name, "addr", conn.RemoteAddr(), "dialled", conn.Dialled)
 	switch {
-	case ours.Session && !e.resume[p.id]: // left since our hello
+	case ours.Session && e.resume[p.id] == nil: // left since our hello
 		l.send(wire.Leave{})
-	case ours.Session && theirs.Session:
-		if p.state != Connected {
-			e.connect(p)
-			return
-		}
-	case p.state == Connected: // the other side has forgotten
+	case !ours.Session || !theirs.Session: // one side has forgotten, so both do
+		delete(e.resume, p.id)
 		e.disconnect(p, ErrLost)
+	case p.session == nil:
+		e.connect(p, nil)
+		return
+	default:
+		p.state = Connected
+		p.session.attach(l)
 	}
-	if p.state == Found && e.admits(e.cfg.Invite, p.id) {
-		e.ask(p, nil)
-	}
+	e.askByPolicy(p)
 	e.changed(p)
+}
+
+// askByPolicy invites p if Config.Invite says so. Call with Engine.mu held.
+func (e *Engine) askByPolicy(p *peer) {
+	if p.link != nil && p.state == Found && e.admits(e.cfg.Invite, p.id) && !e.full() {
+		e.ask(p, e.context, nil)
+	}
+}
+
+// full tells that there are as many sessions as Config.MaxPeers allows. Call with Engine.mu held.
+func (e *Engine) full() bool {
+	n := 0
+	for _, p := range e.peers {
+		if p.session != nil {
+			n++
+		}
+	}
+	return e.cfg.MaxPeers > 0 && n >= e.cfg.MaxPeers
 }
 
 // linkDown takes the end of l. Call with Engine.mu held.
@@ -257,34 +282,75 @@ func (e *Engine) linkDown(p *peer, l *link, err error) {
 	}
 	p.link = nil
 	e.log.Info("conn down", "peer", p.id.Short(), "err", err)
-	e.disconnect(p, err)
 	e.dropInvitations(p, err)
 	e.dropTransfers(p.id, err)
 	p.retry = true
 	switch {
 	case errors.Is(err, wire.ErrBye):
 		delete(e.resume, p.id)
+		e.disconnect(p, err)
 		e.lose(p)
 		return
 	case errors.Is(err, wire.ErrBlocked), errors.Is(err, wire.ErrProtocol), errors.Is(err, wire.ErrVersion), errors.Is(err, wire.ErrIdentity):
 		p.err, p.failures, p.retry = err, max(4, p.failures+1), false // it will not be better in a second
+		e.disconnect(p, err)
 	default:
 		p.suspect = true
+		e.awaitReturn(p, err)
 	}
 	e.changed(p)
 	e.chase(p)
 	e.tidy(p)
 }
 
-// connect begins the session. Call with Engine.mu held.
-func (e *Engine) connect(p *peer) {
-	if p.state == Connected {
+// grace is how long a session lives without a conn. It is what one dial may take.
+const grace = transport.DialTimeout
+
+// awaitReturn keeps the session of p, whose conn has broken for err, for the grace. Call with Engine.mu held.
+func (e *Engine) awaitReturn(p *peer, err error) {
+	if p.session == nil {
 		return
 	}
-	p.state = Connected
-	if len(e.resume) < maxPeers {
-		e.resume[p.id] = true
+	p.state = Reconnecting
+	p.session.detach()
+	p.away++
+	away := p.away
+	waits := e.start(func(ctx context.Context) {
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if p.away != away || p.state != Reconnecting {
+			return
+		}
+		e.disconnect(p, err)
+		if p.suspect && p.failures > 0 && e.peers[p.id] == p { // dialled in vain meanwhile
+			e.lose(p)
+		}
+	})
+	if !waits {
+		e.disconnect(p, err)
 	}
+}
+
+// connect begins the session, or goes on with one whose conn was gone for longer than the grace. theirs is the other
+// program's context. Call with Engine.mu held and p.link set.
+func (e *Engine) connect(p *peer, theirs json.RawMessage) {
+	if p.session != nil {
+		return
+	}
+	s := e.resume[p.id]
+	if s == nil {
+		s = newSession()
+		s.context = theirs
+		e.keep(p.id, s)
+	}
+	p.session, p.state = s, Connected
+	s.attach(p.link)
 	name := p.name
 	e.start(func(context.Context) { // the disk may be slow, and nothing here waits for it
 		err := e.profile.Update(p.id, func(r *identity.Record) {
@@ -301,18 +367,47 @@ func (e *Engine) connect(p *peer) {
 	e.changed(p)
 }
 
-// disconnect ends the session, not the conn. Call with Engine.mu held.
-func (e *Engine) disconnect(p *peer, err error) {
-	if p.state != Connected {
-		return
+// keep puts s where it outlives the record of its peer. Call with Engine.mu held.
+func (e *Engine) keep(id PeerID, s *session) {
+	if len(e.resume) >= maxPeers { // the sessions that are up are fewer
+		for old := range e.resume {
+			if p := e.peers[old]; p == nil || p.session == nil {
+				delete(e.resume, old)
+				break
+			}
+		}
 	}
-	p.state, p.context = Found, nil
-	e.publish(PeerRemoved{e.view(p), err})
-	e.changed(p)
+	e.resume[id] = s
 }
 
-// admits tells whether a policy includes id. Call with Engine.mu held or not.
+// disconnect ends the session, not the conn. Call with Engine.mu held.
+func (e *Engine) disconnect(p *peer, err error) {
+	if p.session == nil {
+		return
+	}
+	p.session.end(err)
+	if p.link != nil {
+		p.link.resetStreams()
+	}
+	p.state = Found
+	gone := e.view(p)
+	p.session = nil
+	e.publish(PeerRemoved{gone, err})
+	e.changed(p)
+	if e.cfg.MaxPeers > 0 { // there is room for another one
+		for _, other := range e.peers {
+			if other != p {
+				e.askByPolicy(other)
+			}
+		}
+	}
+}
+
+// admits tells whether a policy includes id. Call with Engine.mu held.
 func (e *Engine) admits(a Audience, id PeerID) bool {
+	if e.kicked[id] {
+		return false
+	}
 	switch e.profile.Peer(id).Trust {
 	case identity.Blocked:
 		return false

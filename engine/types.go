@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
+	"reflect"
 	"time"
 
 	"multipeer/engine/internal/discovery"
@@ -39,6 +41,9 @@ type Discovery interface {
 	Update(self Announcement)
 	// Forget drops what is known of a peer, because nobody answers there. It must not call the sink.
 	Forget(id PeerID)
+	// Recheck asks anew whether a peer that does not answer is still there. If nothing is heard of it, Sink.Lost
+	// follows within seconds (RFC 6762 section 10.4). It must not call the sink before it returns.
+	Recheck(id PeerID)
 }
 
 // The types of a Discovery.
@@ -57,6 +62,13 @@ type Self struct {
 	Running     bool
 	Advertising bool
 	Browsing    bool
+	Info        map[string]string // discovery info; a copy
+}
+
+func (s Self) equal(o Self) bool {
+	same := maps.Equal(s.Info, o.Info)
+	s.Info, o.Info = nil, nil
+	return same && reflect.DeepEqual(s, o)
 }
 
 // State is how near a peer is (MCSessionState, and found before it).
@@ -64,9 +76,10 @@ type State int
 
 // The states.
 const (
-	Found      State = iota // seen on the network, or reached, without a session
-	Connecting              // an invitation of ours waits for its answer
-	Connected               // a session is up
+	Found        State = iota // seen on the network, or reached, without a session
+	Connecting                // an invitation of ours waits for its answer
+	Connected                 // a session is up
+	Reconnecting              // a session is up whose conn has broken: messages wait, for at most 3 s
 )
 
 func (s State) String() string {
@@ -77,6 +90,8 @@ func (s State) String() string {
 		return "connecting"
 	case Connected:
 		return "connected"
+	case Reconnecting:
+		return "reconnecting"
 	}
 	return fmt.Sprintf("State(%d)", int(s))
 }
@@ -93,9 +108,16 @@ type Peer struct {
 	Addr      netip.AddrPort   // where the live conn goes; zero without one
 	RTT       time.Duration    // round-trip time of the live conn
 	How       string           // how it was found: "mDNS", "address", "incoming"
-	Context   json.RawMessage  // what its program sent with the invitation or the answer; untrusted
-	Err       error            // why it cannot be reached at the moment; nil if it can or was not tried yet
+	// Context is what its program sent with the invitation or its answer (initial data in the Pythonista module); nil
+	// without a session, or if it sent none. Untrusted.
+	Context json.RawMessage
+	// Info is its discovery info, valid by ValidateInfo. Untrusted; not to be changed.
+	Info map[string]string
+	Err  error // why it cannot be reached at the moment; nil if it can or was not tried yet
 }
+
+// HasSession tells that a session is up, be its conn there or just broken.
+func (p Peer) HasSession() bool { return p.State == Connected || p.State == Reconnecting }
 
 // Message is one message that arrived.
 type Message struct {
@@ -103,9 +125,12 @@ type Message struct {
 	Name string // the sender's display name
 	Body json.RawMessage
 	At   time.Time // when it arrived, by our clock
+	// Unreliable tells that it came by SendDatagram: others of its kind may have been lost or overtaken.
+	Unreliable bool
 }
 
-// Result is what became of a message for one recipient: Err is nil when the other program has it.
+// Result is what became of a message for one recipient. After Send and Post, Err is nil when the other program has it;
+// after SendDatagram, when it was handed to the network.
 type Result struct {
 	Peer PeerID
 	Err  error
@@ -178,3 +203,8 @@ func ValidateName(name string) error { return wire.ValidateName(name) }
 // ValidateServiceType checks a service type: 1 to 15 of a-z, 0-9 and -, a letter, no hyphen at an edge or doubled
 // (RFC 6335 section 5.1). The error wraps ErrInvalid and names the rule.
 func ValidateServiceType(s string) error { return wire.ValidateServiceType(s) }
+
+// ValidateInfo checks discovery info: each key=value at most 255 bytes, printable ASCII keys without = that differ in
+// more than case and do not begin with an underscore, values of UTF-8, 1,000 bytes in all
+// (MCNearbyServiceAdvertiser; RFC 6763 section 6). The error wraps ErrInvalid and names the rule.
+func ValidateInfo(info map[string]string) error { return wire.ValidateInfo(info) }

@@ -25,7 +25,8 @@ type (
 	PeerChanged struct{ Peer Peer }
 	// PeerLost tells a peer that is gone (lostPeer).
 	PeerLost struct{ Peer Peer }
-	// PeerAdded tells that a session is up: once on both sides, whoever dialled or invited (peer_added).
+	// PeerAdded tells that a session is up: once on both sides, whoever dialled or invited, when the other program's
+	// context is known (peer_added). A conn that breaks and comes back within 3 s is the same session.
 	PeerAdded struct{ Peer Peer }
 	// PeerRemoved tells that the session has ended: once for each PeerAdded (peer_removed). Err says why.
 	PeerRemoved struct {
@@ -34,6 +35,8 @@ type (
 	}
 	// MessageReceived brings a message.
 	MessageReceived struct{ Message Message }
+	// StreamReceived brings a stream that the other program has opened. Who takes it closes it.
+	StreamReceived struct{ Stream *Stream }
 	// InvitationReceived asks for a session; nothing comes of it before Accept.
 	InvitationReceived struct{ Invitation *Invitation }
 	// InvitationClosed tells an invitation that was answered, withdrawn or has expired.
@@ -53,6 +56,7 @@ func (PeerLost) event()           {}
 func (PeerAdded) event()          {}
 func (PeerRemoved) event()        {}
 func (MessageReceived) event()    {}
+func (StreamReceived) event()     {}
 func (InvitationReceived) event() {}
 func (InvitationClosed) event()   {}
 func (OfferReceived) event()      {}
@@ -109,7 +113,7 @@ func (w *watcher) put(ev Event) bool {
 		if w.quiet || w.bytes+cost > maxQueued {
 			return false
 		}
-	case OfferReceived, InvitationReceived:
+	case OfferReceived, InvitationReceived, StreamReceived:
 		if w.quiet {
 			return false
 		}
@@ -238,7 +242,7 @@ func (e *Engine) watched() bool {
 
 // snapshot collects the whole state. Call with e.mu held.
 func (e *Engine) snapshot() Snapshot {
-	s := Snapshot{Self: e.self, Problem: e.problem, Peers: e.views()}
+	s := Snapshot{Self: e.selfView(), Problem: e.problem, Peers: e.views()}
 	for _, p := range e.peers {
 		if p.invitation != nil {
 			s.Invitations = append(s.Invitations, p.invitation)

@@ -194,6 +194,8 @@ func peerStatus(p engine.Peer) string {
 		return "Connected"
 	case p.State == engine.Connecting:
 		return "Waiting for an answer"
+	case p.State == engine.Reconnecting:
+		return "Reconnecting…"
 	case p.Err != nil:
 		return "Cannot be reached"
 	case p.Confirmed:

@@ -186,7 +186,7 @@ func (s *side) refresh() {
 	var all []shownPeer
 	connected := int64(0)
 	for _, p := range u.peers {
-		if p.State == engine.Connected {
+		if p.HasSession() {
 			connected++
 		}
 		all = append(all, shownPeer{p, true})
@@ -198,7 +198,7 @@ func (s *side) refresh() {
 	}
 	rank := func(s shownPeer) int {
 		switch {
-		case s.p.State == engine.Connected:
+		case s.p.HasSession():
 			return 0
 		case s.here:
 			return 1

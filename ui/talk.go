@@ -119,11 +119,11 @@ func (u *UI) deliver(t *talk, text string) {
 		}, func(results []engine.Result, err error) { done(u.tally(sent, results, err)) })
 		return
 	}
-	if p, ok := u.peers[t.id]; ok && p.State != engine.Connected {
+	if p, ok := u.peers[t.id]; ok && !p.HasSession() {
 		b.setStamp("Waiting for "+p.Name+" to accept…", false)
 	}
 	background(u.bind, func(ctx context.Context) (struct{}, error) {
-		if p, ok := u.e.Peer(t.id); ok && p.State != engine.Connected {
+		if p, ok := u.e.Peer(t.id); ok && !p.HasSession() {
 			if err := u.e.Invite(ctx, t.id); err != nil {
 				return struct{}{}, err
 			}
@@ -237,7 +237,7 @@ func (u *UI) offer(t *talk, paths []string) {
 	if t.everyone() {
 		to = nil
 		for id, p := range u.peers {
-			if p.State == engine.Connected {
+			if p.HasSession() {
 				to = append(to, id)
 			}
 		}

@@ -162,7 +162,7 @@ func (u *UI) showHeader() {
 		h.name.set("Everyone")
 		n := int64(0)
 		for _, p := range u.peers {
-			if p.State == engine.Connected {
+			if p.HasSession() {
 				n++
 			}
 		}
@@ -189,7 +189,7 @@ func (u *UI) showHeader() {
 	switch {
 	case !here || p.Trust == engine.TrustBlocked || u.asked(t.id):
 		h.button.Hide()
-	case p.State == engine.Connected:
+	case p.HasSession():
 		h.button.Show()
 		h.button.SetText("Disconnect")
 		h.action = func() { u.e.Disconnect(t.id) }
@@ -211,7 +211,7 @@ func (u *UI) describe(p engine.Peer, here bool) string {
 	if !here {
 		return "Not nearby"
 	}
-	if p.Err != nil && p.State != engine.Connected {
+	if p.Err != nil && !p.HasSession() {
 		return reason(p.Err, p.Name, false)
 	}
 	s := peerStatus(p)

@@ -123,7 +123,7 @@ func (p *program) chatEvent(ev engine.Event, only []engine.PeerID) (gone bool, e
 	switch ev := ev.(type) {
 	case engine.Snapshot:
 		for _, peer := range ev.Peers {
-			if peer.State == engine.Connected {
+			if peer.HasSession() {
 				p.out.note("%s is here", describe(peer))
 			}
 		}

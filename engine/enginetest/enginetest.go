@@ -6,6 +6,7 @@ package enginetest
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -27,12 +28,21 @@ type Net struct {
 	closed []func()
 	ether  map[*finder]bool
 	drop   func(from, to netip.AddrPort) bool
+	loss   float64
+	dice   *rand.Rand
+	cut    map[netip.AddrPort]bool
+	rate   int64                        // bits per second towards each node; 0 is no limit
+	queue  int                          // bytes that wait for it
+	until  map[netip.AddrPort]time.Time // when the line to a node is free
 	count  int
 }
 
 // New makes a network whose packets take latency one way. It is torn down by the test's cleanup.
 func New(t testing.TB, latency time.Duration) *Net {
-	n := &Net{t: t, latency: latency, nodes: map[netip.AddrPort]simnet.PacketReceiver{}, ether: map[*finder]bool{}}
+	n := &Net{
+		t: t, latency: latency, nodes: map[netip.AddrPort]simnet.PacketReceiver{}, ether: map[*finder]bool{},
+		dice: rand.New(rand.NewPCG(1, 2)), cut: map[netip.AddrPort]bool{}, until: map[netip.AddrPort]time.Time{},
+	}
 	t.Cleanup(n.close)
 	return n
 }
@@ -54,10 +64,33 @@ func (n *Net) Drop(lose func(from, to netip.AddrPort) bool) {
 	n.drop = lose
 }
 
+// Lose loses a part of all packets, 0 to 1, by dice that fall the same in every run.
+func (n *Net) Lose(part float64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.loss = part
+}
+
+// Limit gives each node a line of so many bits per second, before which so many bytes wait; the rest is lost.
+func (n *Net) Limit(bitsPerSecond int64, queue int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.rate, n.queue = bitsPerSecond, queue
+}
+
+// Cut takes an address off the network, or puts it back.
+func (n *Net) Cut(addr netip.AddrPort, off bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cut[addr] = off
+}
+
 // Node is an engine that runs on the network.
 type Node struct {
 	*engine.Engine
 	Addr netip.AddrPort
+	net  *Net
+	find *finder // unless the test brought its own
 	stop context.CancelFunc
 	done chan error
 }
@@ -65,21 +98,30 @@ type Node struct {
 // Start runs an engine with cfg on the network until the test ends or Stop is called.
 func (n *Net) Start(cfg engine.Config) *Node {
 	n.t.Helper()
-	addr := n.next()
+	return n.StartAt(n.next(), cfg)
+}
+
+// StartAt is Start at an address that had another engine before, such as one that was killed.
+func (n *Net) StartAt(addr netip.AddrPort, cfg engine.Config) *Node {
+	n.t.Helper()
+	n.Cut(addr, false)
 	if cfg.Name == "" {
 		cfg.Name = fmt.Sprintf("peer %d", addr.Addr().As4()[3])
 	}
 	conn, closeConn := n.socket(addr)
 	cfg.PacketConn = conn
+	var find *finder
 	if cfg.Discovery == nil {
-		cfg.Discovery = &finder{net: n, addr: addr}
+		find = &finder{net: n, addr: addr}
+		cfg.Discovery = find
 	}
 	e, err := engine.New(cfg)
 	if err != nil {
+		closeConn()
 		n.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	node := &Node{Engine: e, Addr: addr, stop: cancel, done: make(chan error, 1)}
+	node := &Node{Engine: e, Addr: addr, net: n, find: find, stop: cancel, done: make(chan error, 1)}
 	go func() {
 		err := e.Run(ctx)
 		closeConn()
@@ -113,6 +155,15 @@ func (n *Node) Stop() error {
 	return <-n.done
 }
 
+// Kill ends the engine as a crash would: nothing leaves it any more, nobody is told.
+func (n *Node) Kill() error {
+	n.net.Cut(n.Addr, true)
+	if n.find != nil {
+		n.find.silence()
+	}
+	return n.Stop()
+}
+
 func (n *Net) socket(addr netip.AddrPort) (net.PacketConn, func()) {
 	link := &simnet.SimulatedLink{
 		UplinkSettings: simnet.LinkSettings{MTU: 1500}, DownlinkSettings: simnet.LinkSettings{MTU: 1500},
@@ -135,11 +186,38 @@ func (n *Net) SendPacket(p simnet.Packet) error {
 	from, to := p.From.(*net.UDPAddr).AddrPort(), p.To.(*net.UDPAddr).AddrPort()
 	n.mu.Lock()
 	node, lose := n.nodes[to], n.drop
+	lost := n.cut[from] || n.cut[to] || n.loss > 0 && n.dice.Float64() < n.loss
+	var wait time.Duration
+	if !lost && n.rate > 0 {
+		wait, lost = n.wait(to, len(p.Data))
+	}
 	n.mu.Unlock()
-	if node != nil && (lose == nil || !lose(from, to)) {
+	switch {
+	case node == nil || lost || lose != nil && lose(from, to): // like UDP: nobody there is no error
+	case wait > 0:
+		time.AfterFunc(wait, func() { node.RecvPacket(p) })
+	default:
 		node.RecvPacket(p)
 	}
-	return nil // like UDP: nobody there is no error
+	return nil
+}
+
+// overhead is what Ethernet, IPv4 and UDP add to a packet on the wire, the gap between frames included.
+const overhead = 66
+
+// wait is how long a packet takes to be on the line to a node, behind those before it. Call with n.mu held.
+func (n *Net) wait(to netip.AddrPort, size int) (d time.Duration, lost bool) {
+	now := time.Now()
+	free := n.until[to]
+	if free.Before(now) {
+		free = now
+	}
+	if waiting := int64(free.Sub(now)) * n.rate / 8 / int64(time.Second); waiting+int64(size) > int64(n.queue) {
+		return 0, true
+	}
+	free = free.Add(time.Duration(int64(size+overhead) * 8 * int64(time.Second) / n.rate))
+	n.until[to] = free
+	return free.Sub(now), false
 }
 
 // AddNode is simnet.Router's.
@@ -154,9 +232,20 @@ type finder struct {
 	net  *Net
 	addr netip.AddrPort
 
-	mu   sync.Mutex
-	self engine.Announcement
-	to   engine.Sink
+	mu     sync.Mutex
+	self   engine.Announcement
+	to     engine.Sink
+	silent bool
+}
+
+// silence takes f off the network without a goodbye.
+func (f *finder) silence() {
+	f.mu.Lock()
+	f.silent = true
+	f.mu.Unlock()
+	f.net.mu.Lock()
+	delete(f.net.ether, f)
+	f.net.mu.Unlock()
 }
 
 func (f *finder) announcement() (engine.Announcement, engine.Sink) {
@@ -167,7 +256,7 @@ func (f *finder) announcement() (engine.Announcement, engine.Sink) {
 
 func (f *finder) hint() engine.Hint {
 	self, _ := f.announcement()
-	return engine.Hint{ID: self.ID, Name: self.Name, Addrs: []netip.AddrPort{f.addr}, How: "simulation"}
+	return engine.Hint{ID: self.ID, Name: self.Name, Info: self.Info, Addrs: []netip.AddrPort{f.addr}, How: "simulation"}
 }
 
 // Run is engine.Discovery's.
@@ -200,6 +289,26 @@ func (f *finder) Update(self engine.Announcement) {
 // Forget is engine.Discovery's; this discovery keeps nothing.
 func (f *finder) Forget(engine.PeerID) {}
 
+// Recheck is engine.Discovery's: it takes a second to see that a peer has vanished.
+func (f *finder) Recheck(id engine.PeerID) {
+	time.AfterFunc(time.Second, func() {
+		f.net.mu.Lock()
+		var others []*finder
+		for o := range f.net.ether {
+			others = append(others, o)
+		}
+		f.net.mu.Unlock()
+		for _, o := range others {
+			if self, _ := o.announcement(); self.ID == id && self.Advertise {
+				return
+			}
+		}
+		if _, to := f.announcement(); to != nil {
+			to.Lost(id)
+		}
+	})
+}
+
 // tell introduces f and the others of its service to each other.
 func (f *finder) tell(here bool) {
 	f.net.mu.Lock()
@@ -211,6 +320,12 @@ func (f *finder) tell(here bool) {
 	}
 	f.net.mu.Unlock()
 	self, to := f.announcement()
+	f.mu.Lock()
+	silent := f.silent
+	f.mu.Unlock()
+	if silent {
+		return
+	}
 	for _, o := range others {
 		other, sink := o.announcement()
 		if other.Service != self.Service {

@@ -13,6 +13,7 @@ package discovery
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -29,14 +30,23 @@ type Announcement struct {
 	Port      int    // UDP port of the endpoint
 	Advertise bool   // let others find us
 	Browse    bool   // find others
+	// Info is the program's discovery info, valid by wire.ValidateInfo. It must not be changed any more.
+	Info map[string]string
+}
+
+// Equal tells whether both say the same.
+func (a Announcement) Equal(b Announcement) bool {
+	return a.ID == b.ID && a.Name == b.Name && a.Service == b.Service && a.Port == b.Port &&
+		a.Advertise == b.Advertise && a.Browse == b.Browse && maps.Equal(a.Info, b.Info)
 }
 
 // Hint is one peer as the network describes it. Nothing in it is proven.
 type Hint struct {
 	ID    identity.PeerID
 	Name  string
-	Addrs []netip.AddrPort // IPv4 first
-	How   string           // how it was found, for people: "mDNS"
+	Info  map[string]string // not to be changed
+	Addrs []netip.AddrPort  // IPv4 first
+	How   string            // how it was found, for people: "mDNS"
 }
 
 // Sink takes what a Discovery sees. Its methods are called from the discovery's goroutines and may block shortly.
@@ -106,6 +116,14 @@ func (m *MDNS) Forget(id identity.PeerID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.table.forget(id, time.Now())
+}
+
+// Recheck asks anew for a peer that does not answer, and drops it if nothing is heard (RFC 6762 section 10.4).
+func (m *MDNS) Recheck(id identity.PeerID) {
+	m.mu.Lock()
+	m.table.doubt(id, time.Now())
+	m.mu.Unlock()
+	m.poke()
 }
 
 // Run announces and browses until ctx ends, then says goodbye. It starts without a network too and goes on when

@@ -113,6 +113,23 @@ func sight(id identity.PeerID, addr string) sighting {
 	return sighting{id: id, name: "x", ttl: recordTTL, addrs: []netip.AddrPort{netip.MustParseAddrPort(addr)}}
 }
 
+// TestDoubt: a peer that does not answer is dropped unless it is heard of again.
+func TestDoubt(t *testing.T) {
+	tb, gone, there, at := newTable(), newID(t), newID(t), time.Unix(1e9, 0)
+	from := netip.MustParseAddr("192.0.2.9")
+	for _, id := range []identity.PeerID{gone, there} {
+		tb.see(sight(id, "192.0.2.9:2000"), from, at)
+		tb.doubt(id, at)
+	}
+	if known := tb.fresh(at); len(known) != 0 {
+		t.Errorf("a query that asks for them gives them as known: %v", known)
+	}
+	tb.see(sight(there, "192.0.2.9:2000"), from, at.Add(time.Second))
+	if lost := tb.sweep(at.Add(doubtful + time.Millisecond)); len(lost) != 1 || lost[0] != gone {
+		t.Errorf("lost %v", lost)
+	}
+}
+
 func TestTable(t *testing.T) {
 	tb, id, at := newTable(), newID(t), time.Unix(1e9, 0)
 	from := netip.MustParseAddr("192.0.2.9")

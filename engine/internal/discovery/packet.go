@@ -1,7 +1,6 @@
 package discovery
 
 import (
-	"encoding/base64"
 	"net/netip"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 type sighting struct {
 	id    identity.PeerID
 	name  string
+	info  map[string]string
 	addrs []netip.AddrPort
 	ttl   time.Duration // 0 is a goodbye
 }
@@ -171,6 +171,23 @@ func (r *records) host(name string, a netip.Addr) {
 	r.hosts[name] = append(r.hosts[name], a)
 }
 
+// info is the program's part of a TXT record; none if it breaks the rules.
+func info(txt map[string]string) map[string]string {
+	var out map[string]string
+	for k, v := range txt {
+		if k != "" && k[0] != '_' {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[k] = v
+		}
+	}
+	if wire.ValidateInfo(out) != nil {
+		return nil
+	}
+	return out
+}
+
 func (r *records) sightings() []sighting {
 	var out []sighting
 	for inst, p := range r.peers {
@@ -179,14 +196,15 @@ func (r *records) sightings() []sighting {
 			s.ttl = 0
 		}
 		if p.txt != nil {
-			id, err := identity.ParsePeerID(p.txt["id"])
-			if err != nil || id.Instance() != inst || p.txt["v"] != "1" {
+			id, err := identity.ParsePeerID(p.txt["_id"])
+			if err != nil || id.Instance() != inst || p.txt["_v"] != "1" {
 				continue
 			}
 			s.id = id
-			if name, err := base64.RawURLEncoding.DecodeString(p.txt["n"]); err == nil && utf8.Valid(name) {
-				s.name = wire.CleanName(string(name))
+			if name := p.txt["_n"]; name != "" && utf8.ValidString(name) {
+				s.name = wire.CleanName(name)
 			}
+			s.info = info(p.txt)
 		} else if s.ttl != 0 {
 			continue // no ID: a bare pointer tells nothing; its peer answers the next query in full
 		}

@@ -1,12 +1,14 @@
 package discovery
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,10 +30,26 @@ type registration struct {
 
 func serviceName(service string) string { return "_" + service + "._udp" }
 
-// text is the TXT record: schema, full ID, name. The name is base64url, since the library takes backslashes for
-// escapes.
+// text is the TXT record: schema, full ID, name, and the program's discovery info. Keys with an underscore are ours.
 func text(self Announcement) []string {
-	return []string{"v=1", "id=" + self.ID.String(), "n=" + base64.RawURLEncoding.EncodeToString([]byte(self.Name))}
+	out := []string{"_v=1", "_id=" + self.ID.String(), "_n=" + escape(self.Name)}
+	for _, k := range slices.Sorted(maps.Keys(self.Info)) {
+		out = append(out, escape(k+"="+self.Info[k]))
+	}
+	return out
+}
+
+// escape writes s as the library wants a string: it takes backslashes for escapes (RFC 1035 section 5.1).
+func escape(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c > 0x7e || c == '\\' || c == '"' {
+			fmt.Fprintf(&b, "\\%03d", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // reconcile starts and stops responders until there is one for each of ifs that tells self as it is. An interface
@@ -49,7 +67,7 @@ func (r *registrar) reconcile(self Announcement, ifs []iface) error {
 	}
 	var stop []*zeroconf.Server
 	for index, reg := range r.servers {
-		if f, ok := want[index]; !ok || !f.equal(reg.on) || reg.self != self {
+		if f, ok := want[index]; !ok || !f.equal(reg.on) || !reg.self.Equal(self) {
 			stop = append(stop, reg.server)
 			delete(r.servers, index)
 		}

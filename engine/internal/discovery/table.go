@@ -21,10 +21,13 @@ const (
 	stale = 100 * time.Millisecond
 	// tombstone is how long a forgotten peer's packets are ignored.
 	tombstone = time.Second
+	// doubtful is how long a peer in doubt has to be heard of: three queries go out meanwhile.
+	doubtful = 3 * time.Second
 )
 
 type entry struct {
 	name    string
+	info    map[string]string
 	addrs   map[netip.AddrPort]time.Time // last seen
 	source  netip.Addr                   // who first told of it
 	expires time.Time
@@ -69,6 +72,9 @@ func (t *table) see(s sighting, from netip.Addr, now time.Time) (Hint, bool) {
 	if s.name != "" && s.name != e.name {
 		e.name, changed = s.name, true
 	}
+	if !maps.Equal(s.info, e.info) {
+		e.info, changed = s.info, true
+	}
 	for _, a := range s.addrs {
 		if _, known := e.addrs[a]; !known {
 			// Another port means a restart: the old addresses are those of a dead socket.
@@ -82,7 +88,7 @@ func (t *table) see(s sighting, from netip.Addr, now time.Time) (Hint, bool) {
 		e.addrs[a] = now
 	}
 	e.trim()
-	return Hint{ID: s.id, Name: e.name, Addrs: e.sorted(), How: "mDNS"}, changed
+	return Hint{ID: s.id, Name: e.name, Info: e.info, Addrs: e.sorted(), How: "mDNS"}, changed
 }
 
 func (t *table) fromSource(a netip.Addr) int {
@@ -130,6 +136,13 @@ func (t *table) forget(id identity.PeerID, now time.Time) {
 	delete(t.entries, id)
 	if len(t.graves) < maxEntries {
 		t.graves[id] = now.Add(tombstone)
+	}
+}
+
+// doubt gives an entry a short time to be heard of again.
+func (t *table) doubt(id identity.PeerID, now time.Time) {
+	if e := t.entries[id]; e != nil && e.expires.After(now.Add(doubtful)) {
+		e.expires = now.Add(doubtful)
 	}
 }
 

@@ -19,6 +19,19 @@ import (
 // ErrLost tells that the peer fell silent: crashed, asleep, or the network is gone.
 var ErrLost = errors.New("connection lost")
 
+// ErrRefused tells that the other side does not let our key in.
+var ErrRefused = errors.New("the other side refuses this device's key")
+
+// ResetError tells that the other program gave a stream up, and its reason.
+type ResetError struct{ Code uint16 }
+
+func (e *ResetError) Error() string {
+	return fmt.Sprintf("stream reset by the other side, code %d", e.Code)
+}
+
+// resetBase is where the codes of programs begin; below are the engine's own.
+const resetBase = 1 << 16
+
 // Conn is one QUIC conn whose two keys are proven. Its methods may be called concurrently.
 type Conn struct {
 	q       *quic.Conn
@@ -62,11 +75,17 @@ func Cause(err error) error {
 	}
 	var st *quic.StreamError
 	if errors.As(err, &st) {
+		if st.ErrorCode >= resetBase && st.ErrorCode < 2*resetBase {
+			return &ResetError{uint16(st.ErrorCode - resetBase)}
+		}
 		return wire.Code(st.ErrorCode).Err()
 	}
 	var idle *quic.IdleTimeoutError
 	var reset *quic.StatelessResetError
 	var te *quic.TransportError
+	if errors.As(err, &te) && te.Remote && te.ErrorCode.IsCryptoError() {
+		return fmt.Errorf("%w: %v", ErrRefused, err)
+	}
 	if errors.As(err, &idle) || errors.As(err, &reset) || errors.As(err, &te) {
 		return fmt.Errorf("%w: %v", ErrLost, err)
 	}
@@ -88,6 +107,33 @@ func (c *Conn) RTT() time.Duration { return c.q.ConnectionStats().SmoothedRTT }
 
 // Received counts the bytes that have come from the peer.
 func (c *Conn) Received() uint64 { return c.q.ConnectionStats().BytesReceived }
+
+// Stats is what is known of the way to the peer, all since the conn began.
+type Stats struct {
+	RTT, MinRTT, Jitter              time.Duration // smoothed, least, mean deviation (RFC 9002 section 5)
+	BytesSent, BytesReceived         uint64        // of QUIC, without UDP and IP
+	PacketsSent, PacketsLost         uint64        // lost are those of ours
+	PacketsReceived, CongestionBytes uint64
+}
+
+// Stats reads them.
+func (c *Conn) Stats() Stats {
+	s := c.q.ConnectionStats()
+	return Stats{
+		s.SmoothedRTT, s.MinRTT, s.MeanDeviation, s.BytesSent, s.BytesReceived,
+		s.PacketsSent, s.PacketsLost, s.PacketsReceived, s.CongestionWindow,
+	}
+}
+
+// LocalAddr is our end, as far as the socket tells: the address is unspecified on a conn that we dialled.
+func (c *Conn) LocalAddr() netip.AddrPort {
+	a, ok := c.q.LocalAddr().(*net.UDPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := a.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
 
 // Token binds a lane to this session conn: see wire.Lane.
 func (c *Conn) Token(id string) (string, error) {
@@ -152,11 +198,23 @@ func (s *Stream) Reset(code wire.Code) {
 	s.s.CancelWrite(quic.StreamErrorCode(code))
 }
 
+// ResetProgram is Reset with a code of the program.
+func (s *Stream) ResetProgram(code uint16) {
+	s.s.CancelRead(resetBase + quic.StreamErrorCode(code))
+	s.s.CancelWrite(resetBase + quic.StreamErrorCode(code))
+}
+
+// StopReading tells the other side that nothing more is read; what it writes fails there.
+func (s *Stream) StopReading(code wire.Code) { s.s.CancelRead(quic.StreamErrorCode(code)) }
+
 // SetDeadline bounds both directions; the zero time lifts the bound.
 func (s *Stream) SetDeadline(t time.Time) { _ = s.s.SetDeadline(t) }
 
 // SetReadDeadline bounds reading.
 func (s *Stream) SetReadDeadline(t time.Time) { _ = s.s.SetReadDeadline(t) }
+
+// SetWriteDeadline bounds writing.
+func (s *Stream) SetWriteDeadline(t time.Time) { _ = s.s.SetWriteDeadline(t) }
 
 // WriteMessage writes one frame, within 15 s.
 func (s *Stream) WriteMessage(m wire.Message) error {

@@ -57,9 +57,9 @@ type Config struct {
 	Conn net.PacketConn
 	// Port is the UDP port; 0 tries DefaultPort and falls back to any free one.
 	Port int
-	// Refuse tells the keys that may not connect. It may be called concurrently.
-	Refuse func(identity.PeerID) bool
-	Log    *slog.Logger
+	// Check tells why a key may not connect; nil lets it in. It runs in each handshake and may be called concurrently.
+	Check func(id identity.PeerID, certificate []byte) error
+	Log   *slog.Logger
 }
 
 // Endpoint is one UDP socket that listens and dials. Its methods may be called concurrently.
@@ -82,7 +82,7 @@ func Listen(cfg Config) (*Endpoint, error) {
 		e.socket, e.own = c, true
 	}
 	e.tr = &quic.Transport{Conn: e.socket, StatelessResetKey: resetKey(cfg.Identity)}
-	l, err := e.tr.Listen(e.tlsConfig(identity.PeerID{}, Session, Lane), quicConfig())
+	l, err := e.tr.Listen(e.tlsConfig(identity.PeerID{}, nil, Session, Lane), quicConfig())
 	if err != nil {
 		if e.own {
 			_ = e.socket.Close()
@@ -124,19 +124,32 @@ func resetKey(id *identity.Identity) *quic.StatelessResetKey {
 	return &k
 }
 
+// Streams and their windows. A stream whose reader has stopped holds at most streamWindow bytes of the conn's window,
+// which has room for all of them: so it blocks its own writer and nobody else, least of all the control stream.
+const (
+	// MaxStreams is how many streams of the other side may be open: the control stream, and those of the programs.
+	MaxStreams   = 40
+	streamWindow = 1 << 20
+	connWindow   = MaxStreams * streamWindow
+)
+
 func quicConfig() *quic.Config {
 	return &quic.Config{
-		HandshakeIdleTimeout:  DialTimeout,
-		MaxIdleTimeout:        Idle,
-		KeepAlivePeriod:       KeepAlive,
-		MaxIncomingStreams:    16,
-		MaxIncomingUniStreams: -1,
-		EnableDatagrams:       true,
+		HandshakeIdleTimeout:           DialTimeout,
+		MaxIdleTimeout:                 Idle,
+		KeepAlivePeriod:                KeepAlive,
+		MaxIncomingStreams:             MaxStreams,
+		MaxIncomingUniStreams:          -1,
+		MaxStreamReceiveWindow:         streamWindow,
+		InitialConnectionReceiveWindow: connWindow,
+		MaxConnectionReceiveWindow:     connWindow,
+		EnableDatagrams:                true,
 	}
 }
 
-// tlsConfig pins instead of verifying a chain: want is the only key accepted, the zero ID accepts any.
-func (e *Endpoint) tlsConfig(want identity.PeerID, kinds ...Kind) *tls.Config {
+// tlsConfig pins instead of verifying a chain: want is the only key accepted, the zero ID accepts any. Our reason to
+// refuse the other side is told to refused, since QUIC carries only an alert.
+func (e *Endpoint) tlsConfig(want identity.PeerID, refused func(error), kinds ...Kind) *tls.Config {
 	c := &tls.Config{
 		Certificates:           []tls.Certificate{e.cfg.Identity.Cert},
 		MinVersion:             tls.VersionTLS13,
@@ -144,24 +157,32 @@ func (e *Endpoint) tlsConfig(want identity.PeerID, kinds ...Kind) *tls.Config {
 		InsecureSkipVerify:     true, // the pin in VerifyConnection replaces the chain
 		SessionTicketsDisabled: true, // a resumed handshake could outlive a changed decision
 		VerifyConnection: func(s tls.ConnectionState) error {
-			id, err := peerOf(s)
-			switch {
-			case err != nil:
-				return err
-			case id == e.cfg.Identity.ID:
-				return errors.New("own key")
-			case !want.IsZero() && id != want:
-				return wire.ErrIdentity
-			case e.cfg.Refuse != nil && e.cfg.Refuse(id):
-				return wire.ErrBlocked
+			err := e.verify(s, want)
+			if err != nil && refused != nil {
+				refused(err)
 			}
-			return nil
+			return err
 		},
 	}
 	for _, k := range kinds {
 		c.NextProtos = append(c.NextProtos, string(k))
 	}
 	return c
+}
+
+func (e *Endpoint) verify(s tls.ConnectionState, want identity.PeerID) error {
+	id, err := peerOf(s)
+	switch {
+	case err != nil:
+		return err
+	case id == e.cfg.Identity.ID:
+		return errors.New("own key")
+	case !want.IsZero() && id != want:
+		return wire.ErrIdentity
+	case e.cfg.Check != nil:
+		return e.cfg.Check(id, s.PeerCertificates[0].Raw)
+	}
+	return nil
 }
 
 func peerOf(s tls.ConnectionState) (identity.PeerID, error) {
@@ -194,27 +215,32 @@ func (e *Endpoint) Accept(ctx context.Context) (*Conn, error) {
 func (e *Endpoint) Dial(ctx context.Context, addr netip.AddrPort, want identity.PeerID, kind Kind) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, DialTimeout)
 	defer cancel()
-	q, err := e.tr.Dial(ctx, net.UDPAddrFromAddrPort(addr), e.tlsConfig(want, kind), quicConfig())
+	refused := make(chan error, 1)
+	tell := func(err error) {
+		select {
+		case refused <- err:
+		default:
+		}
+	}
+	q, err := e.tr.Dial(ctx, net.UDPAddrFromAddrPort(addr), e.tlsConfig(want, tell, kind), quicConfig())
 	if err != nil {
-		return nil, fmt.Errorf("dialling %s: %w", addr, dialError(err))
+		select {
+		case err = <-refused:
+		default:
+			err = dialError(err)
+		}
+		return nil, fmt.Errorf("dialling %s: %w", addr, err)
 	}
 	return newConn(q, true)
 }
 
-// dialError brings back the error of our own VerifyConnection, which QUIC carries as a TLS alert.
 func dialError(err error) error {
-	for _, own := range []error{wire.ErrIdentity, wire.ErrBlocked} {
-		var te *quic.TransportError
-		if errors.As(err, &te) && !te.Remote && te.ErrorMessage == "tls: "+own.Error() || errors.Is(err, own) {
-			return own
-		}
-	}
 	var idle *quic.HandshakeTimeoutError
 	var silent *quic.IdleTimeoutError
 	if errors.As(err, &idle) || errors.As(err, &silent) || errors.Is(err, context.DeadlineExceeded) {
 		return wire.ErrTimeout
 	}
-	return err
+	return Cause(err)
 }
 
 // DialAny dials all addresses, a tenth of a second apart, and keeps the first that answers.

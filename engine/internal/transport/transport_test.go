@@ -31,7 +31,13 @@ func listen(t *testing.T, refuse func(identity.PeerID) bool) *end {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := Listen(Config{Identity: id, Conn: c, Refuse: refuse, Log: slog.New(slog.DiscardHandler)})
+	check := func(id identity.PeerID, _ []byte) error {
+		if refuse != nil && refuse(id) {
+			return wire.ErrBlocked
+		}
+		return nil
+	}
+	e, err := Listen(Config{Identity: id, Conn: c, Check: check, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

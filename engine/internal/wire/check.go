@@ -33,6 +33,9 @@ func (m Hello) check() error {
 	if n := len(m.Boot); n < 8 || n > 32 {
 		return malformed("hello: boot of %d bytes", n)
 	}
+	if err := ValidateInfo(m.Info); err != nil {
+		return malformed("%v", err)
+	}
 	return checkPeerName(m.Name)
 }
 
@@ -49,7 +52,6 @@ func (m Invite) check() error       { return checkID(m.ID) }
 func (m InviteAnswer) check() error { return checkID(m.ID) }
 func (m InviteCancel) check() error { return checkID(m.ID) }
 func (m Leave) check() error        { return nil }
-func (m Info) check() error         { return checkPeerName(m.Name) }
 func (m Ping) check() error         { return nil }
 func (m Pong) check() error         { return nil }
 func (m TextAck) check() error      { return checkCount(m.N) }
@@ -57,6 +59,20 @@ func (m OfferAnswer) check() error  { return checkID(m.ID) }
 func (m OfferCancel) check() error  { return checkID(m.ID) }
 func (m LaneAck) check() error      { return nil }
 func (m Echo) check() error         { return nil }
+
+func (m Info) check() error {
+	if err := ValidateInfo(m.Info); err != nil {
+		return malformed("%v", err)
+	}
+	return checkPeerName(m.Name)
+}
+
+func (m StreamOpen) check() error {
+	if err := ValidateStreamName(m.Name); err != nil {
+		return malformed("%v", err)
+	}
+	return nil
+}
 
 func checkCount(n uint64) error {
 	if n == 0 {

@@ -23,6 +23,8 @@ type Hello struct {
 	// Session tells that the sender counts the two as connected already, from an earlier conn of this run.
 	// Where both say so, no invitation is needed.
 	Session bool `json:"session,omitempty"`
+	// Info is the sender's discovery info; see ValidateInfo.
+	Info map[string]string `json:"info,omitempty"`
 }
 
 // HelloAck answers Hello. With it the conn is up.
@@ -52,9 +54,10 @@ type Leave struct {
 	Code Code `json:"code,omitempty"`
 }
 
-// Info tells a new display name.
+// Info tells a new display name or new discovery info; both stand in it.
 type Info struct {
-	Name string `json:"name"`
+	Name string            `json:"name"`
+	Info map[string]string `json:"info,omitempty"`
 }
 
 // Ping is answered at once by a Pong with the same number.
@@ -65,7 +68,8 @@ type Ping struct {
 // Pong answers Ping.
 type Pong Ping
 
-// Text carries one message of the program: any JSON value. N counts up from 1 on each conn.
+// Text carries one message of the program: any JSON value. N counts up from 1 in each session, over all its conns;
+// a number that came before is a message sent again because its answer was lost.
 type Text struct {
 	N    uint64          `json:"n"`
 	Body json.RawMessage `json:"body"`
@@ -128,6 +132,11 @@ type LaneAck struct {
 // LaneLabel is the exporter label of Lane.Token.
 const LaneLabel = "EXPORTER-multipeer-lane"
 
+// StreamOpen opens a stream of the program; its bytes follow in both directions.
+type StreamOpen struct {
+	Name string `json:"name"`
+}
+
 // Echo opens a stream whose bytes are sent back as they come, to measure round trips.
 type Echo struct{}
 
@@ -149,6 +158,7 @@ func (OfferCancel) kind() string  { return "offer_cancel" }
 func (Lane) kind() string         { return "lane" }
 func (LaneAck) kind() string      { return "lane_ack" }
 func (Echo) kind() string         { return "echo" }
+func (StreamOpen) kind() string   { return "stream" }
 
 var decoders = map[string]func([]byte) (Message, error){
 	"hello":         as[Hello],
@@ -168,6 +178,7 @@ var decoders = map[string]func([]byte) (Message, error){
 	"offer_cancel":  as[OfferCancel],
 	"lane":          as[Lane],
 	"lane_ack":      as[LaneAck],
+	"stream":        as[StreamOpen],
 	"echo":          as[Echo],
 }
 

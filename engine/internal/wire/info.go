@@ -1,0 +1,67 @@
+package wire
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of discovery info, in bytes.
+const (
+	MaxPair = 255  // one key=value, as a TXT string holds (RFC 6763 section 6.1)
+	MaxInfo = 1000 // all of them, each with its "=" and the length byte that it has in the TXT record
+)
+
+// MaxStreamName is the longest name of a stream in bytes of UTF-8.
+const MaxStreamName = 63
+
+// ValidateInfo checks discovery info by the rules of MCNearbyServiceAdvertiser and RFC 6763 section 6: each key=value
+// at most MaxPair bytes; keys of printable ASCII without "=", one character at least, different in more than case;
+// and by ours: no key with a leading underscore, values of UTF-8, MaxInfo bytes in all.
+func ValidateInfo(info map[string]string) error {
+	bad := func(format string, a ...any) error {
+		return fmt.Errorf("discovery info: %w: %s", ErrInvalid, fmt.Sprintf(format, a...))
+	}
+	total, seen := 0, map[string]bool{}
+	for k, v := range info {
+		switch {
+		case k == "":
+			return bad("an empty key")
+		case k[0] == '_':
+			return bad("key %q: a leading underscore is the engine's own", k)
+		case !utf8.ValidString(v):
+			return bad("key %q: the value is not UTF-8", k)
+		case len(k)+1+len(v) > MaxPair:
+			return bad("key %q: %d bytes with its value, at most %d", k, len(k)+1+len(v), MaxPair)
+		case seen[strings.ToLower(k)]:
+			return bad("key %q stands twice, but for its case", k)
+		}
+		for i := range len(k) {
+			if k[i] < 0x20 || k[i] > 0x7e || k[i] == '=' {
+				return bad("key %q: printable ASCII without =", k)
+			}
+		}
+		seen[strings.ToLower(k)] = true
+		total += len(k) + len(v) + 2
+	}
+	if total > MaxInfo {
+		return bad("%d bytes in all, at most %d", total, MaxInfo)
+	}
+	return nil
+}
+
+// ValidateStreamName checks the name of a stream: 1 to 63 bytes of UTF-8 without control and bidi characters.
+func ValidateStreamName(s string) error {
+	switch {
+	case len(s) < 1 || len(s) > MaxStreamName:
+		return fmt.Errorf("stream name: %w: %d bytes, 1 to %d", ErrInvalid, len(s), MaxStreamName)
+	case !utf8.ValidString(s):
+		return fmt.Errorf("stream name: %w: not UTF-8", ErrInvalid)
+	}
+	for _, r := range s {
+		if BreaksText(r) {
+			return fmt.Errorf("stream name: %w: character %U is not allowed", ErrInvalid, r)
+		}
+	}
+	return nil
+}
