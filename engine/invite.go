@@ -88,7 +88,7 @@ func (e *Engine) invite(ctx context.Context, id PeerID, with json.RawMessage) er
 		e.mu.Unlock()
 		return inv.answer(true, with)
 	}
-	if e.full() {
+	if e.full(p) {
 		e.mu.Unlock()
 		return fmt.Errorf("%w: MaxPeers (%d) are connected", ErrBusy, e.cfg.MaxPeers)
 	}
@@ -169,7 +169,7 @@ func (i *Invitation) answer(yes bool, with json.RawMessage) error {
 	if p.invitation != i || p.link == nil {
 		return ErrAnswered
 	}
-	if yes && e.full() {
+	if yes && e.full(p) {
 		return fmt.Errorf("%w: MaxPeers (%d) are connected", ErrBusy, e.cfg.MaxPeers)
 	}
 	p.invitation = nil
@@ -227,7 +227,7 @@ func (e *Engine) takeInvite(p *peer, l *link, m wire.Invite) {
 	case p.link != l:
 	case p.invitation != nil:
 		l.send(wire.InviteAnswer{ID: m.ID, Code: wire.Busy}) // one at a time
-	case p.session == nil && e.full():
+	case p.session == nil && e.full(p):
 		l.send(wire.InviteAnswer{ID: m.ID, Code: wire.Busy})
 	case p.session != nil, p.asked != nil, decision == Yes, decision == Ask && e.admits(e.cfg.Accept, p.id):
 		// Both want it, or the policy does.

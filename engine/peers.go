@@ -258,16 +258,17 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 
 // askByPolicy invites p if Config.Invite says so. Call with Engine.mu held.
 func (e *Engine) askByPolicy(p *peer) {
-	if p.link != nil && p.state == Found && e.admits(e.cfg.Invite, p.id) && !e.full() {
+	if p.link != nil && p.state == Found && e.admits(e.cfg.Invite, p.id) && !e.full(p) {
 		e.ask(p, e.context, nil)
 	}
 }
 
-// full tells that there are as many sessions as Config.MaxPeers allows. Call with Engine.mu held.
-func (e *Engine) full() bool {
+// full tells that there are as many other sessions and invitations of ours as Config.MaxPeers allows. Call with
+// Engine.mu held.
+func (e *Engine) full(but *peer) bool {
 	n := 0
 	for _, p := range e.peers {
-		if p.session != nil {
+		if p != but && (p.session != nil || p.asked != nil) {
 			n++
 		}
 	}

@@ -1,0 +1,97 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+)
+
+func contextWithTimeout(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
+	t.Helper()
+	return context.WithTimeout(t.Context(), d)
+}
+
+// TestHandler tells the news in the style of the Pythonista module, and ends with its context.
+func TestHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		cfg := open("a")
+		cfg.Context = "initial"
+		a, b := net.Start(cfg), net.Start(open("b"))
+		var mu sync.Mutex
+		var news []string
+		tell := func(format string, args ...any) {
+			mu.Lock()
+			defer mu.Unlock()
+			news = append(news, fmt.Sprintf(format, args...))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			b.Handle(ctx, engine.Handler{
+				PeerAdded:   func(p engine.Peer) { tell("added %s %s", p.Name, p.Context) },
+				PeerRemoved: func(p engine.Peer, err error) { tell("removed %s: %v", p.Name, err) },
+				Receive:     func(m engine.Message) { tell("%s says %s, unreliable %v", m.Name, m.Body, m.Unreliable) },
+				StreamReceive: func(s *engine.Stream) {
+					b, err := io.ReadAll(s)
+					tell("stream %s: %s %v", s.Name, b, err)
+				},
+				PeerLost: func(p engine.Peer) { tell("lost %s", p.Name) },
+			})
+		}()
+		time.Sleep(5 * time.Second)
+		if r, err := a.Send(t.Context(), "hi"); err != nil || r[0].Err != nil {
+			t.Fatal(r, err)
+		}
+		if _, err := a.SendDatagram("ho"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		s, err := a.OpenStream(t.Context(), b.Self().ID, "log")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = s.Write([]byte("bytes"))
+		_ = s.Close()
+		time.Sleep(time.Second)
+		_ = a.Stop()
+		time.Sleep(time.Second)
+		cancel()
+		<-done
+		want := []string{
+			`added a "initial"`, `a says "hi", unreliable false`, `a says "ho", unreliable true`,
+			`stream log: bytes <nil>`, `removed a: the other side has left`, `lost a`,
+		}
+		if !slices.Equal(news, want) {
+			t.Errorf("%q", news)
+		}
+	})
+}
+
+// TestSeveralEnginesInOneProcess of two services do not see each other's.
+func TestSeveralEnginesInOneProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		var all []*enginetest.Node
+		for i := range 6 {
+			cfg := open("")
+			cfg.Service = []string{"chat-demo", "speedtest"}[i%2]
+			all = append(all, net.Start(cfg))
+		}
+		time.Sleep(10 * time.Second)
+		for i, n := range all {
+			if connected(n) != 2 || len(n.Peers()) != 2 {
+				t.Errorf("engine %d: %d sessions, %d rows", i, connected(n), len(n.Peers()))
+			}
+		}
+	})
+}

@@ -1,0 +1,10 @@
+package transport
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain fails if any test leaves a goroutine.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -1,0 +1,11 @@
+package engine_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain fails if any test leaves a goroutine. Tests inside a synctest bubble fail by themselves if one of theirs
+// is still there when they return.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -1,0 +1,403 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+)
+
+// pair starts two connected engines; the functions give their next events.
+func pair(t *testing.T, net *enginetest.Net) (a, b *enginetest.Node, nextA, nextB func(func(engine.Event) bool) engine.Event) {
+	t.Helper()
+	a, b = net.Start(open("a")), net.Start(open("b"))
+	nextA, nextB = events(t, a), events(t, b)
+	nextA(is[engine.PeerAdded])
+	nextB(is[engine.PeerAdded])
+	return a, b, nextA, nextB
+}
+
+func received(t *testing.T, next func(func(engine.Event) bool) engine.Event) *engine.Stream {
+	t.Helper()
+	return next(is[engine.StreamReceived]).(engine.StreamReceived).Stream
+}
+
+// TestStream carries bytes both ways, ends each direction by itself, and needs no round trip to begin.
+func TestStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, 50*time.Millisecond)
+		a, b, _, nextB := pair(t, net)
+		began := time.Now()
+		s, err := a.OpenStream(t.Context(), b.Self().ID, "moves")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if _, err := s.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		r := received(t, nextB)
+		defer r.Close()
+		got := make([]byte, 5)
+		if _, err := io.ReadFull(r, got); err != nil || string(got) != "hello" || r.Name != "moves" || r.Peer != a.Self().ID {
+			t.Fatalf("%q from %v, named %q: %v", got, r.Peer, r.Name, err)
+		}
+		if took := time.Since(began); took > 60*time.Millisecond {
+			t.Errorf("the first bytes took %v over a path of 50ms", took)
+		}
+		if err := s.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := r.Read(got); n != 0 || err != io.EOF {
+			t.Errorf("after CloseWrite: %d, %v", n, err)
+		}
+		if _, err := r.Write([]byte("still here")); err != nil { // the other half is open
+			t.Fatal(err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if rest, err := io.ReadAll(s); err != nil || string(rest) != "still here" {
+			t.Errorf("%q, %v", rest, err)
+		}
+	})
+}
+
+// TestManyStreams opens as many as there may be, in both directions at once, and loses no byte of a short write.
+func TestManyStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		net.Lose(0.02)
+		a, b, nextA, nextB := pair(t, net)
+		data := make([]byte, 300_000)
+		_, _ = rand.Read(data)
+		want := sha256.Sum256(data)
+		var wg sync.WaitGroup
+		for _, way := range []struct {
+			from, to *enginetest.Node
+			next     func(func(engine.Event) bool) engine.Event
+		}{{a, b, nextB}, {b, a, nextA}} {
+			for i := range engine.MaxStreams {
+				s, err := way.from.OpenStream(t.Context(), way.to.Self().ID, fmt.Sprint(i))
+				if err != nil {
+					t.Fatal(err)
+				}
+				wg.Go(func() {
+					defer s.Close()
+					if n, err := s.Write(data); n != len(data) || err != nil {
+						t.Errorf("%d of %d bytes written: %v", n, len(data), err)
+					}
+				})
+			}
+			for range engine.MaxStreams {
+				r := received(t, way.next)
+				wg.Go(func() {
+					defer r.Close()
+					h := sha256.New()
+					if _, err := io.Copy(h, r); err != nil || !bytes.Equal(h.Sum(nil), want[:]) {
+						t.Errorf("stream %s arrived otherwise: %v", r.Name, err)
+					}
+				})
+			}
+		}
+		wg.Wait()
+	})
+}
+
+// TestOneStreamTooMany is refused with a reason, and there is room again when one is closed.
+func TestOneStreamTooMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, nextB := pair(t, net)
+		var mine, theirs []*engine.Stream
+		for range engine.MaxStreams {
+			s, err := a.OpenStream(t.Context(), b.Self().ID, "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			mine, theirs = append(mine, s), append(theirs, received(t, nextB))
+		}
+		extra, err := a.OpenStream(t.Context(), b.Self().ID, "x")
+		if err == nil {
+			_, err = extra.Read(make([]byte, 1))
+			_ = extra.Close()
+		}
+		if !errors.Is(err, engine.ErrBusy) {
+			t.Errorf("one more: %v", err)
+		}
+		_ = mine[0].Close()
+		_ = theirs[0].Close()
+		time.Sleep(time.Second)
+		s, err := a.OpenStream(t.Context(), b.Self().ID, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Write([]byte("y")); err != nil {
+			t.Error(err)
+		}
+		r := received(t, nextB)
+		for _, s := range append(append(mine, theirs...), s, r) {
+			_ = s.Close()
+		}
+	})
+}
+
+// TestStoppedReader: it blocks the writer of that stream, whose memory stays flat, and nobody else.
+func TestStoppedReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, nextB := pair(t, net)
+		var stopped []*engine.Stream
+		written := make([]atomic.Int64, engine.MaxStreams-1)
+		var wg sync.WaitGroup
+		for i := range written { // all but one of the streams that there may be
+			s, err := a.OpenStream(t.Context(), b.Self().ID, "stopped")
+			if err != nil {
+				t.Fatal(err)
+			}
+			stopped = append(stopped, received(t, nextB))
+			wg.Go(func() {
+				chunk := make([]byte, 64<<10)
+				for {
+					n, err := s.Write(chunk)
+					written[i].Add(int64(n))
+					if err != nil {
+						return
+					}
+				}
+			})
+		}
+		time.Sleep(10 * time.Second)
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		time.Sleep(time.Minute)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 8<<20 {
+			t.Errorf("the heap grew by %d bytes while nobody read", grown)
+		}
+		for i := range written {
+			if n := written[i].Load(); n > 4<<20 {
+				t.Errorf("stream %d took %d bytes that nobody reads", i, n)
+			}
+		}
+		// Messages, datagrams, pings and the last stream go on.
+		if r, err := a.Send(t.Context(), strings.Repeat("m", 500_000)); err != nil || r[0].Err != nil {
+			t.Error(r, err)
+		}
+		if r, err := a.SendDatagram("d"); err != nil || r[0].Err != nil {
+			t.Error(r, err)
+		}
+		s, err := a.OpenStream(t.Context(), b.Self().ID, "free")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		free := received(t, nextB)
+		defer free.Close()
+		wg.Go(func() {
+			_, _ = s.Write(make([]byte, 3<<20))
+			_ = s.CloseWrite()
+		})
+		if n, err := io.Copy(io.Discard, free); n != 3<<20 || err != nil {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+		for i, r := range stopped {
+			r.Reset(uint16(i))
+		}
+		wg.Wait()
+	})
+}
+
+// TestReset tells the code, and ends both directions at once.
+func TestReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, nextB := pair(t, net)
+		s, err := a.OpenStream(t.Context(), b.Self().ID, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		r := received(t, nextB)
+		defer r.Close()
+		r.Reset(4711)
+		time.Sleep(10 * time.Millisecond)
+		var reset *engine.ResetError
+		if _, err := s.Read(make([]byte, 1)); !errors.As(err, &reset) || reset.Code != 4711 {
+			t.Errorf("reading: %v", err)
+		}
+		reset = nil
+		if _, err := s.Write([]byte("x")); !errors.As(err, &reset) || reset.Code != 4711 {
+			t.Errorf("writing: %v", err)
+		}
+	})
+}
+
+// TestStreamEndsWithTheSession, however it ends.
+func TestStreamEndsWithTheSession(t *testing.T) {
+	for name, end := range map[string]func(a, b *enginetest.Node){
+		"disconnected here":  func(a, b *enginetest.Node) { a.Disconnect(b.Self().ID) },
+		"disconnected there": func(a, b *enginetest.Node) { b.Leave() },
+		"the other ended":    func(a, b *enginetest.Node) { go b.Stop() },
+		"killed":             func(a, b *enginetest.Node) { go b.Kill() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := enginetest.New(t, latency)
+				a, b, _, nextB := pair(t, net)
+				s, err := a.OpenStream(t.Context(), b.Self().ID, "x")
+				if err != nil {
+					t.Fatal(err)
+				}
+				received(t, nextB)
+				failed := make(chan error, 1)
+				go func() {
+					_, err := s.Read(make([]byte, 1))
+					failed <- err
+				}()
+				end(a, b)
+				select {
+				case err := <-failed:
+					if err == nil || err == io.EOF {
+						t.Errorf("read: %v", err)
+					}
+				case <-time.After(15 * time.Second):
+					t.Error("the reader still waits")
+				}
+				_ = s.Close()
+				if _, err := a.OpenStream(t.Context(), b.Self().ID, "x"); err == nil {
+					t.Error("a stream without a session")
+				}
+			})
+		})
+	}
+}
+
+// TestStreamNobodyTakes fails at the side that opened it.
+func TestStreamNobodyTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		events(t, a)(is[engine.PeerAdded])
+		s, err := a.OpenStream(t.Context(), b.Self().ID, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if _, err := s.Read(make([]byte, 1)); !errors.Is(err, engine.ErrUnavailable) {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// TestFrames have boundaries, and a limit.
+func TestFrames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, nextB := pair(t, net)
+		s, err := a.OpenStream(t.Context(), b.Self().ID, "frames")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := received(t, nextB)
+		defer r.Close()
+		want := []string{"one", "", strings.Repeat("long", 10_000), "four"}
+		for _, f := range want {
+			if err := s.WriteFrame([]byte(f)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.WriteFrame(make([]byte, 101)); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range want {
+			if got, err := r.ReadFrame(40_000); err != nil || string(got) != f {
+				t.Fatalf("%d bytes, want %d: %v", len(got), len(f), err)
+			}
+		}
+		if _, err := r.ReadFrame(100); !errors.Is(err, engine.ErrTooLarge) {
+			t.Errorf("over the limit: %v", err)
+		}
+		_ = s.Close()
+	})
+}
+
+// TestStreamDeadline ends a read in time and leaves the stream usable.
+func TestStreamDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, nextB := pair(t, net)
+		s, err := a.OpenStream(t.Context(), b.Self().ID, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		r := received(t, nextB)
+		defer r.Close()
+		s.SetReadDeadline(time.Now().Add(time.Second))
+		if _, err := s.Read(make([]byte, 1)); !isTimeout(err) {
+			t.Errorf("%v", err)
+		}
+		s.SetReadDeadline(time.Time{})
+		_, _ = r.Write([]byte("x"))
+		if _, err := s.Read(make([]byte, 1)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// TestStreamThatOvertakesTheAnswer: the packet with the answer to the invitation is lost, the stream's is not.
+func TestStreamThatOvertakesTheAnswer(t *testing.T) {
+	for i := range 40 {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, b := net.Start(engine.Config{Accept: engine.Everyone}), net.Start(engine.Config{})
+			nextA, nextB := events(t, a), events(t, b)
+			meet(t, b, a)
+			net.Lose(float64(i%20) / 40)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				if err := b.Invite(ctx, a.Self().ID); err != nil {
+					t.Error(err)
+				}
+			})
+			nextA(is[engine.PeerAdded])
+			s, err := a.OpenStream(ctx, b.Self().ID, "early")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if _, err := s.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			r := received(t, nextB)
+			defer r.Close()
+			if _, err := r.Read(make([]byte, 1)); err != nil {
+				t.Error(err)
+			}
+			wg.Wait()
+		})
+	}
+}
