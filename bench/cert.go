@@ -18,3 +18,14 @@ func certificate() (tls.Certificate, error) {
 	der, err := x509.CreateCertificate(rand.Reader, t, t, pub, key)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
+
+const bareProtocol = "bench"
+
+func serverTLS() (*tls.Config, error) {
+	cert, err := certificate()
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13, NextProtos: []string{bareProtocol}}, err
+}
+
+func clientTLS() *tls.Config {
+	return &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, NextProtos: []string{bareProtocol}}
+}

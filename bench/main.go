@@ -1,6 +1,7 @@
 // Command bench prints how fast transfers and messages are beside the ceilings
-// of this machine, all in one run over the loopback interface. Ratios count;
-// absolute figures are those of the machine and the moment.
+// of this machine, all in one run over the loopback interface, and what a mesh
+// of many peers costs. Ratios count; absolute figures are those of the machine
+// and the moment.
 package main
 
 import (
@@ -23,9 +24,14 @@ func main() {
 	size := flag.Int64("size", 512<<20, "bytes of the large file")
 	files := flag.Int("files", 10_000, "how many small files of 4 KiB")
 	runs := flag.Int("runs", 3, "runs of each; the median is printed")
+	mesh := flag.Int("mesh", 64, "peers of the mesh; 0 leaves it out")
 	dir := flag.String("dir", os.TempDir(), "where files are written")
 	flag.Parse()
-	if err := bench(*dir, *size, *files, *runs); err != nil {
+	err := bench(*dir, *size, *files, *runs)
+	if err == nil && *mesh > 0 {
+		err = measureMesh(*mesh)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -73,7 +79,7 @@ func bench(parent string, size int64, files, runs int) error {
 	fmt.Printf("  Multipeer, one lane   %7.0f MB/s   %.2f of cp, %.2f of TLS over TCP\n", rate(ours), rate(ours)/rate(cp), rate(ours)/rate(tcp))
 	fmt.Printf("%d files of 4 KiB\n", files)
 	fmt.Printf("  Multipeer             %7.0f files/s  %.1f MB/s\n", float64(files)/median(small), float64(files)*4096/1e6/median(small))
-	return p.latency(large)
+	return p.latency(large, runs)
 }
 
 func median(v []float64) float64 {
@@ -256,42 +262,4 @@ func (p *pair) send(path string) error {
 	}
 	go os.RemoveAll(inbox)
 	return t.Err
-}
-
-// latency measures round trips idle and while a file moves.
-func (p *pair) latency(large string) error {
-	measure := func(n int) (p50, p99 time.Duration, err error) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		pinger, err := p.a.NewPinger(ctx, p.b.Self().ID, engine.PingReliable)
-		if err != nil {
-			return 0, 0, err
-		}
-		defer pinger.Close()
-		var trips []time.Duration
-		for range n {
-			d, err := pinger.Ping(ctx)
-			if err != nil {
-				return 0, 0, err
-			}
-			trips = append(trips, d)
-		}
-		slices.Sort(trips)
-		return trips[n/2], trips[n*99/100], nil
-	}
-	idle50, idle99, err := measure(1000)
-	if err != nil {
-		return err
-	}
-	moved := make(chan error, 1)
-	go func() { moved <- p.send(large) }()
-	time.Sleep(200 * time.Millisecond)
-	busy50, busy99, err := measure(200)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("round trip of a message, p50 and p99\n")
-	fmt.Printf("  idle                  %v %v\n", idle50.Round(time.Microsecond), idle99.Round(time.Microsecond))
-	fmt.Printf("  while a file moves    %v %v\n", busy50.Round(time.Microsecond), busy99.Round(time.Microsecond))
-	return <-moved
 }

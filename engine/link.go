@@ -124,8 +124,9 @@ func (e *Engine) readControl(p *peer, l *link) (err error) {
 			err = wire.ErrInternal
 		}
 	}()
+	next := l.control.Messages(func() int { return e.frameLimit(p) })
 	for {
-		m, err := l.control.ReadMessageWithin(func() int { return e.frameLimit(p) })
+		m, err := next()
 		if err != nil {
 			return err
 		}

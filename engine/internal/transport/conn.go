@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bufio"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -235,13 +236,19 @@ func (s *Stream) WriteFrame(frame []byte) error {
 
 // ReadMessage reads the next message whose type this version knows.
 func (s *Stream) ReadMessage(limit int) (wire.Message, error) {
-	return s.ReadMessageWithin(func() int { return limit })
+	return readMessage(s, func() int { return limit })
 }
 
-// ReadMessageWithin is ReadMessage with a limit that may change.
-func (s *Stream) ReadMessageWithin(limit func() int) (wire.Message, error) {
+// Messages returns a function that reads the messages of a stream on which nothing else follows: the control stream.
+// It reads ahead. limit is asked for anew for each message.
+func (s *Stream) Messages(limit func() int) func() (wire.Message, error) {
+	ahead := bufio.NewReader(s)
+	return func() (wire.Message, error) { return readMessage(ahead, limit) }
+}
+
+func readMessage(r io.Reader, limit func() int) (wire.Message, error) {
 	for {
-		raw, err := wire.ReadFrameWithin(s, limit)
+		raw, err := wire.ReadFrameWithin(r, limit)
 		if err != nil {
 			return nil, err
 		}

@@ -125,11 +125,13 @@ func resetKey(id *identity.Identity) *quic.StatelessResetKey {
 }
 
 // Streams and their windows. A stream whose reader has stopped holds at most streamWindow bytes of the conn's window,
-// which has room for all of them: so it blocks its own writer and nobody else, least of all the control stream.
+// which has room for all of them: so it blocks its own writer and nobody else, least of all the control stream. The
+// window also bounds the queue that a file makes on a line: about 4 ms at 1 Gbit/s, where a window of 1 MiB fills
+// whatever queue a switch has.
 const (
 	// MaxStreams is how many streams of the other side may be open: the control stream, and those of the programs.
 	MaxStreams   = 40
-	streamWindow = 1 << 20
+	streamWindow = 512 << 10
 	connWindow   = MaxStreams * streamWindow
 )
 

@@ -48,15 +48,30 @@ func ReadFrameWithin(r io.Reader, limitNow func() int) ([]byte, error) {
 	if n == 0 || uint64(n) > uint64(limit) {
 		return nil, fmt.Errorf("reading frame: %d bytes, limit %d: %w", n, limit, ErrTooLarge)
 	}
+	if n <= smallFrame {
+		body := make([]byte, n)
+		if _, err := io.ReadFull(r, body); err != nil {
+			return nil, unexpected(err)
+		}
+		return body, nil
+	}
 	// The buffer grows with what arrives: a peer that announces a megabyte and sends nothing costs nothing.
 	var body bytes.Buffer
 	if _, err := io.CopyN(&body, r, int64(n)); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return nil, err
+		return nil, unexpected(err)
 	}
 	return body.Bytes(), nil
+}
+
+// smallFrame is what is taken from memory at once, in bytes.
+const smallFrame = 4 << 10
+
+// unexpected is err for an end inside a frame.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // Frame encodes m with its type and length, ready for one Write.

@@ -205,19 +205,15 @@ func as[M Message](raw []byte) (Message, error) {
 // Decode checks raw strictly and returns the message in it, or nil without an error for a type that this version
 // does not know: a newer peer may send those, and they are skipped.
 func Decode(raw []byte) (Message, error) {
-	if err := Check(raw); err != nil {
+	kind, err := scan(raw)
+	if err != nil {
 		return nil, err
 	}
 	if raw[0] != '{' {
 		return nil, malformed("not an object")
 	}
-	// A map, since a struct would match "Type" too; Check has refused two keys that differ in case only.
-	var head map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &head); err != nil {
-		return nil, malformed("%v", err)
-	}
-	var name string
-	if err := json.Unmarshal(head["type"], &name); err != nil || name == "" {
+	name, ok := plain(kind)
+	if !ok || name == "" {
 		return nil, malformed("no type")
 	}
 	decode, ok := decoders[name]

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -29,69 +29,178 @@ func malformed(format string, a ...any) error {
 // its case, since Go matches keys without case), text after the value, and
 // values nested deeper than 32 or longer than 200,000 tokens.
 func Check(raw []byte) error {
-	if !utf8.Valid(raw) {
-		return malformed("not UTF-8")
+	_, err := scan(raw)
+	return err
+}
+
+// scan is Check, and finds the value of the key "type" of the outermost object; nil if there is none.
+func scan(raw []byte) (kind []byte, err error) {
+	switch {
+	case !utf8.Valid(raw):
+		return nil, malformed("not UTF-8")
+	case hasLoneSurrogate(raw):
+		return nil, malformed("lone surrogate")
+	case !json.Valid(raw): // also for text after the value
+		var v any
+		return nil, malformed("%v", json.Unmarshal(raw, &v))
 	}
-	if hasLoneSurrogate(raw) {
-		return malformed("lone surrogate")
+	w := walker{raw: raw}
+	if err := w.value(0); err != nil {
+		return nil, err
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	tokens := 0
-	if err := checkValue(dec, 0, &tokens); err != nil {
+	return w.kind, nil
+}
+
+// walker goes through JSON whose grammar is known to be right.
+type walker struct {
+	raw    []byte
+	at     int
+	tokens int
+	kind   []byte
+}
+
+// next skips what separates tokens and counts the one that follows.
+func (w *walker) next() (byte, error) {
+	for w.at < len(w.raw) {
+		switch c := w.raw[w.at]; c {
+		case ' ', '\t', '\r', '\n', ',', ':':
+			w.at++
+		default:
+			if w.tokens++; w.tokens > maxTokens {
+				return 0, malformed("more than %d tokens", maxTokens)
+			}
+			return c, nil
+		}
+	}
+	return 0, malformed("unexpected end")
+}
+
+func (w *walker) value(depth int) error {
+	c, err := w.next()
+	if err != nil {
 		return err
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return malformed("text after the value")
+	switch c {
+	case '{', '[':
+		if depth++; depth > maxDepth {
+			return malformed("nested deeper than %d", maxDepth)
+		}
+		w.at++
+		if c == '{' {
+			return w.members(depth)
+		}
+		for {
+			switch c, err := w.next(); {
+			case err != nil:
+				return err
+			case c == ']':
+				w.at++
+				return nil
+			}
+			w.tokens-- // value counts it
+			if err := w.value(depth); err != nil {
+				return err
+			}
+		}
+	case '"':
+		w.text()
+	default: // a number, true, false or null
+		for w.at < len(w.raw) && strings.IndexByte(" \t\r\n,:]}", w.raw[w.at]) < 0 {
+			w.at++
+		}
 	}
 	return nil
 }
 
-func checkValue(dec *json.Decoder, depth int, tokens *int) error {
-	next := func() (json.Token, error) {
-		if *tokens++; *tokens > maxTokens {
-			return nil, malformed("more than %d tokens", maxTokens)
+// members goes through an object behind its brace.
+func (w *walker) members(depth int) error {
+	var keys keySet
+	for {
+		switch c, err := w.next(); {
+		case err != nil:
+			return err
+		case c == '}':
+			w.at++
+			return nil
 		}
-		t, err := dec.Token()
-		if err != nil {
-			return nil, malformed("%v", err)
+		key, ok := plain(w.text())
+		if !ok || !keys.add(key) {
+			return malformed("key %q twice", key)
 		}
-		return t, nil
-	}
-	t, err := next()
-	if err != nil {
-		return err
-	}
-	open, ok := t.(json.Delim)
-	if !ok {
-		return nil
-	}
-	if depth++; depth > maxDepth {
-		return malformed("nested deeper than %d", maxDepth)
-	}
-	keys := map[string]struct{}{}
-	for dec.More() {
-		if open == '{' {
-			k, err := next()
-			if err != nil {
-				return err
-			}
-			name, ok := k.(string)
-			if !ok {
-				return malformed("key is no string")
-			}
-			name = strings.ToLower(name)
-			if _, twice := keys[name]; twice {
-				return malformed("key %q twice", name)
-			}
-			keys[name] = struct{}{}
-		}
-		if err := checkValue(dec, depth, tokens); err != nil {
+		begin := w.at
+		if err := w.value(depth); err != nil {
 			return err
 		}
+		if depth == 1 && key == "type" {
+			w.kind = bytes.TrimLeft(w.raw[begin:w.at], " \t\r\n:")
+		}
 	}
-	_, err = next() // the closing bracket; json.Decoder pairs them
-	return err
+}
+
+// text passes a string and returns it with its quotes.
+func (w *walker) text() []byte {
+	begin := w.at
+	for w.at++; w.raw[w.at] != '"'; w.at++ {
+		if w.raw[w.at] == '\\' {
+			w.at++
+		}
+	}
+	w.at++
+	return w.raw[begin:w.at]
+}
+
+// plain is the text of a JSON string; false if raw is none.
+func plain(raw []byte) (string, bool) {
+	if len(raw) < 2 || raw[0] != '"' {
+		return "", false
+	}
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1]), true
+	}
+	var s string
+	err := json.Unmarshal(raw, &s)
+	return s, err == nil
+}
+
+// keySet holds the keys of one object. Few are compared one by one, which costs no memory.
+type keySet struct {
+	few  [8]string
+	n    int
+	many map[string]struct{}
+}
+
+// add is false if the key is there, be it in another case.
+func (s *keySet) add(key string) bool {
+	for _, k := range s.few[:s.n] {
+		if strings.EqualFold(k, key) {
+			return false
+		}
+	}
+	if s.n < len(s.few) {
+		s.few[s.n] = key
+		s.n++
+		return true
+	}
+	folded := fold(key)
+	if _, twice := s.many[folded]; twice {
+		return false
+	}
+	if s.many == nil {
+		s.many = map[string]struct{}{}
+	}
+	s.many[folded] = struct{}{}
+	return true
+}
+
+// fold gives two keys the same text that EqualFold, which encoding/json uses for keys, takes for equal.
+func fold(key string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return least
+	}, key)
 }
 
 // hasLoneSurrogate looks for \uD800 to \uDFFF that do not come as a pair; encoding/json turns them into U+FFFD.

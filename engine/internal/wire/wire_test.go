@@ -210,6 +210,66 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+// FuzzCheck holds the scanner to encoding/json: what it takes is JSON, with the same "type" and no key twice.
+func FuzzCheck(f *testing.F) {
+	for _, s := range []string{
+		`{"type":"x","a":{"type":"y"}}`, `{"\u0074ype":"x"}`, `{"type":"x","tYpe":"y"}`, `[1,{"a":[true,null,"\\\""]},-1.5e3]`, ` {"a" : 1 , "b":2}`,
+		`{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"I":1}`, `{"k":1,"K":2}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		kind, err := scan(raw)
+		if err != nil {
+			return
+		}
+		var v any
+		if err := json.Unmarshal(raw, &v); err != nil {
+			t.Fatalf("%q was taken: %v", raw, err)
+		}
+		if twice := twice(json.NewDecoder(bytes.NewReader(raw))); twice {
+			t.Fatalf("%q has a key twice", raw)
+		}
+		m, _ := v.(map[string]any)
+		want, has := m["type"]
+		var got any
+		if kind != nil {
+			if err := json.Unmarshal(kind, &got); err != nil {
+				t.Fatalf("%q: type is %q", raw, kind)
+			}
+		}
+		if has != (kind != nil) || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: type %v, want %v", raw, got, want)
+		}
+	})
+}
+
+// twice tells whether an object of the value has two keys that encoding/json takes for one.
+func twice(dec *json.Decoder) bool {
+	tok, err := dec.Token()
+	open, ok := tok.(json.Delim)
+	if err != nil || !ok {
+		return false
+	}
+	var keys []string
+	for dec.More() {
+		if open == '{' {
+			k, _ := dec.Token()
+			for _, old := range keys {
+				if strings.EqualFold(old, k.(string)) {
+					return true
+				}
+			}
+			keys = append(keys, k.(string))
+		}
+		if twice(dec) {
+			return true
+		}
+	}
+	_, _ = dec.Token()
+	return false
+}
+
 func FuzzReadFrame(f *testing.F) {
 	frame, _ := Frame(Ping{N: 1})
 	f.Add(frame)

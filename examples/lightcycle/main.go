@@ -1,0 +1,133 @@
+// Lightcycle is a game for 2 to 8 players in terminals on one network: every cycle leaves a trail behind it, who hits
+// a wall or a trail is out, and the last one wins. It is an example of a program on multipeer/engine, and the
+// low-latency one: many small ordered writes, ten times a second.
+//
+// Start it in two terminals, press space in both:
+//
+//	go run ./examples/lightcycle -name Left -interface lo
+//	go run ./examples/lightcycle -name Right -interface lo
+//
+// Robots need no terminal: -robot -players 3 plays one game among three and prints what happens.
+//
+// # What it shows of the engine
+//
+// Initial data. Config.Context is a player's colour and token; Peer.Context brings the others' before anything else is
+// known of them. It is whatever a peer has sent: readCard in protocol.go takes what is valid of it.
+//
+// A lobby. PeerAdded and PeerRemoved are who is there (game.go). Each player tells its own state, and nobody else's,
+// by Post: to all when it changes, and to each peer that is added. So who comes late knows who has committed, and
+// who leaves takes its state with it and holds nobody up.
+//
+// A start without a common clock. The lowest PeerID of the lobby leads. It alone decides that all have committed, and
+// sends a Start with the list of the riders; the others wait for that and compare no times. Engine.SetLooking(false)
+// then closes the lobby: sessions stay, and nobody new finds us. SetLooking(true) opens it again after the game.
+//
+// Framed streams. Every player opens a stream to the leader for its turns, and the leader one to every player for the
+// ticks (round.go). A stream has no boundaries, hence WriteFrame and ReadFrame. A stream does not outlive a conn that
+// breaks, but the session does, for 3 s: the first frame of a stream of turns says which tick is needed next.
+//
+// Hostile peers. What comes is checked for length, value and order (protocol.go, and Board.Check); who breaks a rule
+// is dropped by Engine.Disconnect. Positions need no check, for none are sent: all make the same moves on a board of
+// their own (board.go). Who takes no ticks is dropped too, and holds nobody up meanwhile.
+//
+// Leaving. A player whose session ends is out and its trail stays. Without its leader a game ends for all, and says so.
+//
+// Everything runs on one goroutine, to which the callbacks of Engine.Handle, the streams and the keys hand functions
+// over (Game.do); so the rules of the game need no lock.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"multipeer/engine"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "lightcycle:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("lightcycle", flag.ContinueOnError)
+	name := flags.String("name", "", "name that others see (default: the kind of this device)")
+	interfaces := flags.String("interface", "", "find players on these network interfaces only (comma separated)")
+	service := flags.String("service", "lightcycle", "service type: only players of the same type find each other")
+	robot := flags.Bool("robot", false, "play one game without a terminal, and print what happens")
+	players := flags.Int("players", MinRiders, "how many players a robot waits for")
+	seed := flags.Uint64("seed", 0, "seed of the robot's dice and of the colour (default: any)")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *players < MinRiders || *players > MaxRiders {
+		return fmt.Errorf("%d to %d can play, not %d", MinRiders, MaxRiders, *players)
+	}
+	if *seed == 0 {
+		*seed = rand.Uint64()
+	}
+	dice := rand.New(rand.NewPCG(*seed, 0))
+	opt := Options{Card: newCard(dice.IntN(len(colours))), Robot: *robot, Robots: *players, Dice: dice}
+	log.SetOutput(io.Discard) // the engine's multicast DNS library logs here, into our drawing
+	e, err := engine.New(config(*name, *service, split(*interfaces), opt.Card))
+	if err != nil {
+		return err
+	}
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var g *Game
+	if *robot {
+		opt.Say = func(line string) { fmt.Println(line) }
+		g = NewGame(e, opt)
+	} else {
+		screen, err := OpenScreen(os.Stdin, os.Stdout)
+		if err != nil {
+			return errors.Join(err, e.Close())
+		}
+		defer screen.Close()
+		opt.Show = screen.Show
+		g = NewGame(e, opt)
+		go screen.Keys(func(k Key) {
+			switch k {
+			case KeyLeft:
+				g.Turn(Left)
+			case KeyRight:
+				g.Turn(Right)
+			case KeyReady:
+				g.Commit()
+			case KeyQuit:
+				cancel()
+			}
+		})
+	}
+
+	// The engine gets a context of its own: it ends after the game, and says goodbye to all.
+	running, end := context.WithCancel(context.Background())
+	defer end()
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(running) }()
+	played := g.Play(ctx)
+	end()
+	return errors.Join(played, <-ended)
+}
+
+func split(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
+}

@@ -1,0 +1,33 @@
+package main
+
+import "math/rand/v2"
+
+// pilot is a robot's choice for one rider: it avoids what is just ahead, takes the side with more room, and now and
+// then turns for no reason, so that games end. It sees the board as it was a tick ago, as a person does.
+func pilot(b *Board, rider int, dice *rand.Rand) Turn {
+	r := b.Riders[rider]
+	if r.Out {
+		return Straight
+	}
+	left, right := room(b, r, Left), room(b, r, Right)
+	side := Left
+	if right > left || right == left && dice.IntN(2) == 0 {
+		side = Right
+	}
+	switch ahead := room(b, r, Straight); {
+	case ahead == 0:
+		return side
+	case dice.IntN(12) == 0 && max(left, right) > 2:
+		return side
+	}
+	return Straight
+}
+
+// room is how many free cells are in a line after a turn.
+func room(b *Board, r Rider, t Turn) int {
+	h, n := r.Heading.turned(t), 0
+	for at := r.At.next(h); b.Free(at); at = at.next(h) {
+		n++
+	}
+	return n
+}
