@@ -1,9 +1,12 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -94,4 +97,50 @@ func TestSeveralEnginesInOneProcess(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestLogs are structured: each peer's coming and going has its ID and the reason.
+func TestLogs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		var lines lockedBuffer
+		cfg := open("a")
+		cfg.Log = slog.New(slog.NewJSONHandler(&lines, nil))
+		a, b := net.Start(cfg), net.Start(open("b"))
+		events(t, a)(is[engine.PeerAdded])
+		_ = b.Stop()
+		time.Sleep(time.Second)
+		want := map[string]bool{"conn up": false, "conn down": false, "lost": false}
+		for _, line := range bytes.Split(bytes.TrimSpace(lines.bytes()), []byte("\n")) {
+			var entry struct{ Msg, Peer, Err string }
+			if err := json.Unmarshal(line, &entry); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			if entry.Peer == b.Self().ID.Short() {
+				want[entry.Msg] = true
+			}
+		}
+		for msg, there := range want {
+			if !there {
+				t.Errorf("no %q in\n%s", msg, lines.bytes())
+			}
+		}
+	})
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lockedBuffer) bytes() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Clone(l.b.Bytes())
 }

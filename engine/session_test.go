@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -363,5 +364,89 @@ func TestThirtyTwoPeers(t *testing.T) {
 			}
 		}
 		t.Logf("%d messages among %d peers, each once and in order", total, n)
+	})
+}
+
+// TestGonePeersAreForgotten: nothing of those who have left is kept, and who comes back begins anew.
+func TestGonePeersAreForgotten(t *testing.T) {
+	home := filepath.Join(t.TempDir(), "profile")
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a := net.Start(open("a"))
+		next := events(t, a)
+		before := runtime.NumGoroutine()
+		for round := range 20 {
+			cfg := open("guest")
+			cfg.Profile, cfg.Context = home, round
+			guest := net.Start(cfg)
+			p := next(is[engine.PeerAdded]).(engine.PeerAdded).Peer
+			if string(p.Context) != fmt.Sprint(round) {
+				t.Fatalf("round %d: context %s", round, p.Context)
+			}
+			s, err := a.OpenStream(t.Context(), p.ID, "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := guest.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			next(is[engine.PeerRemoved])
+			next(is[engine.PeerLost])
+			if _, err := s.Write([]byte("x")); err == nil {
+				t.Error("a dead stream takes bytes")
+			}
+			if p, ok := a.Peer(p.ID); ok {
+				t.Errorf("still there: %+v", p)
+			}
+			if r, err := a.Send(t.Context(), "x", p.ID); err != nil || !errors.Is(r[0].Err, engine.ErrNoPeer) {
+				t.Errorf("sending to it: %v %v", r, err)
+			}
+		}
+		time.Sleep(time.Minute)
+		if now := runtime.NumGoroutine(); now > before+2 {
+			t.Errorf("%d goroutines before, %d after", before, now)
+		}
+	})
+}
+
+// TestEndsInAnyOrder: every way to end may be called twice, before Run, and after it.
+func TestEndsInAnyOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		idle, err := engine.New(engine.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			idle.Leave()
+			idle.SetLooking(false)
+			if err := idle.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		net := enginetest.New(t, latency)
+		a, b, _, _ := pair(t, net)
+		for range 2 {
+			a.Leave()
+			a.SetLooking(false)
+			if err := a.Stop(); err != nil {
+				t.Error(err)
+			}
+			a.Disconnect(b.Self().ID)
+			if err := a.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := a.Send(t.Context(), 1); !errors.Is(err, engine.ErrNobody) {
+			t.Errorf("sending after the end: %v", err)
+		}
+		if _, err := a.OpenStream(t.Context(), b.Self().ID, "x"); err == nil {
+			t.Error("a stream after the end")
+		}
+		if err := a.Invite(t.Context(), b.Self().ID); err == nil {
+			t.Error("an invitation after the end")
+		}
+		if _, err := a.Dial(t.Context(), "10.0.0.2"); !errors.Is(err, engine.ErrClosed) {
+			t.Errorf("dialling after the end: %v", err)
+		}
 	})
 }

@@ -196,6 +196,14 @@ type Transfer struct {
 // Note tells what became of an entry that did not arrive under its own name.
 type Note = transfer.Note
 
+// Limits that the validating functions hold to, in bytes.
+const (
+	MaxName    = wire.MaxName    // of a display name
+	MaxService = wire.MaxService // of a service type
+	MaxPair    = wire.MaxPair    // of one key=value of discovery info
+	MaxInfo    = wire.MaxInfo    // of discovery info in all, with two bytes for each pair
+)
+
 // ValidateName checks a display name: 1 to 63 bytes of UTF-8 (MCPeerID), something visible, no control or bidi
 // characters. The error wraps ErrInvalid and names the rule.
 func ValidateName(name string) error { return wire.ValidateName(name) }

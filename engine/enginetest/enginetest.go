@@ -5,10 +5,12 @@ package enginetest
 
 import (
 	"context"
+	crand "crypto/rand"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -63,6 +65,9 @@ func (n *Net) Drop(lose func(from, to netip.AddrPort) bool) {
 	defer n.mu.Unlock()
 	n.drop = lose
 }
+
+// Service is a service type that no other test has, for tests of programs on the real network.
+func Service() string { return "t-" + strings.ToLower(crand.Text()[:12]) }
 
 // Lose loses a part of all packets, 0 to 1, by dice that fall the same in every run.
 func (n *Net) Lose(part float64) {

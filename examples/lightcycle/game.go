@@ -39,7 +39,8 @@ type Game struct {
 	me      player
 	players map[engine.PeerID]*player // all with a session; not me
 	round   *round                    // nil in the lobby
-	last    *round                    // to be shown until the next one
+	last    *round                    // the newest one, also after its end
+	linger  int                       // ticks for which it is still to be seen
 	wins    map[string]int            // by token
 	notice  string
 	over    bool // a robot has played its game
@@ -120,11 +121,12 @@ func (g *Game) Play(ctx context.Context) error {
 		case <-tick.C:
 			g.tick()
 		}
-		if g.opt.Robot && g.inLobby() >= g.opt.Robots {
+		if g.opt.Robot && !g.over && g.inLobby() >= g.opt.Robots {
 			g.commit()
 		}
 		g.startIfAllCommitted()
 	}
+	g.opt.Show(g.picture())
 	return g.failed
 }
 
@@ -373,8 +375,8 @@ func (g *Game) endRound() {
 	if g.round == nil {
 		return
 	}
-	g.round.cancel()
-	g.round = nil
+	g.round.end()
+	g.round, g.linger = nil, linger
 	g.over = g.opt.Robot
 	g.me.state = state{}
 	_ = g.e.SetInfo(map[string]string{"at": "lobby"})
@@ -418,7 +420,7 @@ type Picture struct {
 	Riders []entry
 	Me     int  // our rider
 	Live   bool // the round is played
-	Wait   time.Duration
+	Linger bool // it was, a moment ago
 }
 
 // Seat is one player in the lobby.
@@ -437,9 +439,7 @@ func (g *Game) picture() Picture {
 	}
 	if r := g.last; r != nil {
 		p.Board, p.Riders, p.Me = r.board.Clone(), r.start.Riders, r.me
-		if r.board.Tick == 0 && r.leads() {
-			p.Wait = time.Duration(r.wait) * tickTime
-		}
+		p.Linger = g.linger > 0
 	}
 	return p
 }

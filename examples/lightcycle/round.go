@@ -20,6 +20,8 @@ const (
 	silence = 150
 	// goodbye is how many ticks a leader waits for the others to have the last one.
 	goodbye = 30
+	// linger is how many ticks the result stays before the lobby is seen again.
+	linger = 40
 	// maxTurns is how many turns of a rider wait for their ticks; a person means no more than that.
 	maxTurns = 3
 	// flood is how many turns in one tick no keyboard makes, even after a pause of the network.
@@ -48,8 +50,10 @@ type round struct {
 	told    [][]byte      // every tick so far, for those whose stream has broken
 
 	// Of the others.
-	turns chan Turn
-	again chan struct{} // the stream of ticks has ended before the game
+	turns  chan Turn
+	ridden bool          // a stream of turns was opened before
+	again  chan struct{} // the stream of ticks has ended before the game
+	stream int           // counts the streams of both kinds; the newest one counts
 }
 
 func newRound(ctx context.Context, s *start, me int) *round {
@@ -76,6 +80,7 @@ func (r *round) left(g *Game, id engine.PeerID) {
 	case seat < 0:
 	case r.leads():
 		r.gone[seat], r.has[seat] = true, true
+		r.stopFeed(seat)
 	case seat == 0:
 		g.abort(r, "the leader, "+r.start.Riders[0].Name+", has left")
 	}
@@ -99,6 +104,7 @@ func (g *Game) tick() {
 	r := g.round
 	switch {
 	case r == nil:
+		g.linger = max(0, g.linger-1)
 	case !r.leads():
 		if r.wait++; r.wait > silence {
 			g.abort(r, "the leader, "+r.start.Riders[0].Name+", says nothing")
@@ -286,12 +292,23 @@ func (r *round) stopFeed(seat int) {
 	}
 }
 
+// end ends all streams of the round.
+func (r *round) end() {
+	r.cancel()
+	for i := range r.feeds {
+		r.stopFeed(i)
+	}
+}
+
 // takeBoard is a player's end of the leader's stream.
 func (g *Game) takeBoard(s *engine.Stream, game string) {
 	var r *round
+	stream := 0
 	g.call(func() {
 		if g.round != nil && !g.round.leads() && g.round.leader() == s.Peer && g.round.start.Game == game {
 			r = g.round
+			r.stream++
+			stream = r.stream
 		}
 	})
 	if r == nil {
@@ -302,13 +319,21 @@ func (g *Game) takeBoard(s *engine.Stream, game string) {
 		frame, err := s.ReadFrame(tickSize)
 		if err != nil {
 			g.judge(s.Peer, err)
-			select {
-			case r.again <- struct{}{}:
-			default:
-			}
+			g.do(func() { r.broke(stream) })
 			return
 		}
 		g.do(func() { g.follow(r, frame) })
+	}
+}
+
+// broke asks for new streams if the one that has ended was not replaced already.
+func (r *round) broke(stream int) {
+	if stream != r.stream {
+		return
+	}
+	select {
+	case r.again <- struct{}{}:
+	default:
 	}
 }
 
@@ -347,7 +372,17 @@ func (g *Game) ride(r *round) {
 
 func (g *Game) rideOnce(r *round) error {
 	next := 0
-	if !g.call(func() { next = r.board.Tick + 1 }) {
+	if !g.call(func() {
+		if next = r.board.Tick + 1; r.ridden {
+			g.say("again: the streams to the leader, from tick %d", next)
+		}
+		r.ridden = true
+		r.stream++
+		select {
+		case <-r.again: // of a stream before this one
+		default:
+		}
+	}) {
 		return nil
 	}
 	s, err := g.e.OpenStream(r.ctx, r.leader(), turnsPrefix+r.start.Game)

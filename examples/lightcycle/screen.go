@@ -137,7 +137,7 @@ func render(p Picture, width, height int) string {
 	switch {
 	case width < screenWidth || height < screenHeight:
 		lines = []string{fmt.Sprintf("The board needs %d x %d characters; this terminal has %d x %d.", screenWidth, screenHeight, width, height), p.Notice}
-	case p.Live:
+	case p.Live || p.Linger:
 		lines = append(boardLines(p.Board), ridersLine(p), roundLine(p))
 	default:
 		lines = lobbyLines(p, height)
@@ -229,10 +229,10 @@ func ridersLine(p Picture) string {
 
 func roundLine(p Picture) string {
 	switch {
+	case !p.Live || p.Board.Over():
+		return p.Notice
 	case p.Board.Tick == 0:
 		return "Get ready: you are " + colours[p.Riders[p.Me].Colour]
-	case p.Board.Over():
-		return p.Notice
 	case p.Board.Riders[p.Me].Out:
 		return "You are out. q: quit"
 	}

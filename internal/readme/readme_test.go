@@ -2,6 +2,10 @@
 package readme
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,5 +77,74 @@ func TestNothingIsPromisedThatIsNotThere(t *testing.T) {
 				t.Errorf("multipeer-cli %s has no %s", m[1], flag)
 			}
 		}
+	}
+}
+
+// TestParityNamesWhatIsThere: each row of the parity table names tests that exist, and each name of ours is exported by
+// the engine.
+func TestParityNamesWhatIsThere(t *testing.T) {
+	tests := map[string]map[string]bool{} // by folder
+	exported := map[string]bool{}
+	err := filepath.WalkDir("../..", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(p, ".go") {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), p, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		dir := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(p)), "../../")
+		ast.Inspect(f, func(n ast.Node) bool {
+			if fn, ok := n.(*ast.FuncDecl); ok && strings.HasSuffix(p, "_test.go") {
+				if tests[dir] == nil {
+					tests[dir] = map[string]bool{}
+				}
+				tests[dir][fn.Name.Name] = true
+			}
+			if id, ok := n.(*ast.Ident); ok && dir == "engine" && id.IsExported() {
+				exported[id.Name] = true
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	code := regexp.MustCompile("`([^`]+)`")
+	for _, line := range strings.Split(read(t, "docs/parity.md"), "\n") {
+		cells := strings.Split(line, "|")
+		if len(cells) < 5 || strings.Contains(line, "---") || strings.Contains(line, "| tests |") {
+			continue
+		}
+		rows++
+		named, ours := code.FindAllStringSubmatch(cells[len(cells)-2], -1), cells[2]
+		if len(cells) == 5 { // the table of what neither had: our names stand first
+			ours = cells[1]
+		}
+		if len(named) == 0 {
+			t.Errorf("no test in %q", line)
+		}
+		for _, m := range named {
+			if strings.HasPrefix(m[1], "make ") {
+				continue
+			}
+			dir, name, ok := strings.Cut(m[1], " ")
+			if !ok {
+				dir, name = "engine", m[1]
+			}
+			if !tests[dir][name] {
+				t.Errorf("%s has no %s", dir, name)
+			}
+		}
+		for _, m := range code.FindAllStringSubmatch(ours, -1) {
+			if name := regexp.MustCompile(`^[A-Z]\w*`).FindString(m[1]); name != "" && !exported[name] {
+				t.Errorf("%s is not in the engine: %s", name, line)
+			}
+		}
+	}
+	if rows < 40 {
+		t.Errorf("%d rows", rows)
 	}
 }

@@ -4,14 +4,18 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/wire"
 
+	"github.com/miekg/dns"
 	"golang.org/x/net/dns/dnsmessage"
 )
 
@@ -111,6 +115,46 @@ func TestQueryCarriesKnownAnswers(t *testing.T) {
 
 func sight(id identity.PeerID, addr string) sighting {
 	return sighting{id: id, name: "x", ttl: recordTTL, addrs: []netip.AddrPort{netip.MustParseAddrPort(addr)}}
+}
+
+// TestInfoTravels through the library's packer: whatever the rules allow arrives as it was.
+func TestInfoTravels(t *testing.T) {
+	id := newID(t)
+	big := strings.Repeat("\u00e9", 126)
+	want := map[string]string{"room": "kitchen", "empty": "", "odd": "a=b;\\ \"x\" \n\x00 \\065", "k": big, "A b!": "\U0001F600"}
+	if err := wire.ValidateInfo(want); err != nil {
+		t.Fatal(err)
+	}
+	name := "Anna's \\ \u65e5"
+	txt := &dns.TXT{
+		Hdr: dns.RR_Header{Name: id.Instance() + "._multipeer._udp.local.", Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: 120},
+		Txt: text(Announcement{ID: id, Name: name, Info: want}),
+	}
+	srv := &dns.SRV{Hdr: dns.RR_Header{Name: txt.Hdr.Name, Rrtype: dns.TypeSRV, Class: dns.ClassINET, Ttl: 120}, Port: 17717, Target: "host.local."}
+	a := &dns.A{Hdr: dns.RR_Header{Name: "host.local.", Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 120}, A: net.IPv4(192, 0, 2, 9)}
+	m := &dns.Msg{MsgHdr: dns.MsgHdr{Response: true}, Answer: []dns.RR{srv, txt, a}}
+	raw, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := parse(raw, "multipeer", testLink())
+	if len(got) != 1 || got[0].name != name || !maps.Equal(got[0].info, want) {
+		t.Errorf("%+v", got)
+	}
+	tb, at := newTable(), time.Unix(1e9, 0)
+	tb.see(got[0], netip.MustParseAddr("192.0.2.9"), at)
+	changed := got[0]
+	changed.info = map[string]string{"room": "garden"}
+	if h, news := tb.see(changed, netip.MustParseAddr("192.0.2.9"), at.Add(time.Second)); !news || h.Info["room"] != "garden" {
+		t.Errorf("changed info: %+v, %v", h, news)
+	}
+	txt.Txt = append(txt.Txt, "ROOM=twice") // what breaks the rules is not shown, and costs nobody the peer
+	if raw, err = m.Pack(); err != nil {
+		t.Fatal(err)
+	}
+	if got = parse(raw, "multipeer", testLink()); len(got) != 1 || got[0].info != nil {
+		t.Errorf("%+v", got)
+	}
 }
 
 // TestDoubt: a peer that does not answer is dropped unless it is heard of again.

@@ -11,6 +11,9 @@ import (
 // MaxName is the longest display name in bytes of UTF-8, as MCPeerID has it.
 const MaxName = 63
 
+// MaxService is the longest service type (RFC 6335 section 5.1).
+const MaxService = 15
+
 // ErrInvalid tells that a value from the program itself breaks a rule; the text names the rule.
 var ErrInvalid = errors.New("invalid")
 
@@ -42,7 +45,7 @@ func ValidateName(s string) error {
 // letter, no hyphen at an edge or next to another.
 func ValidateServiceType(s string) error {
 	bad := func(why string) error { return fmt.Errorf("service type %q: %w: %s", s, ErrInvalid, why) }
-	if len(s) < 1 || len(s) > 15 {
+	if len(s) < 1 || len(s) > MaxService {
 		return bad("1 to 15 characters")
 	}
 	letter := false

@@ -1,0 +1,352 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"multipeer/engine"
+)
+
+// nowhere is a discovery that finds nobody: the examples dial each other on this machine. A program leaves
+// Config.Discovery nil, for multicast DNS.
+type nowhere struct{}
+
+func (nowhere) Run(ctx context.Context, _ engine.Announcement, _ engine.Sink) error {
+	<-ctx.Done()
+	return nil
+}
+func (nowhere) Update(engine.Announcement) {}
+func (nowhere) Forget(engine.PeerID)       {}
+func (nowhere) Recheck(engine.PeerID)      {}
+
+// run starts two engines that reach each other; stop ends both.
+func run(anna, ben engine.Config) (a, b *engine.Engine, ctx context.Context, stop func()) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	var running sync.WaitGroup
+	start := func(name string, cfg engine.Config) (*engine.Engine, string) {
+		socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			panic(err)
+		}
+		cfg.Name, cfg.PacketConn, cfg.Discovery = name, socket, nowhere{}
+		e, err := engine.New(cfg)
+		if err != nil {
+			panic(err)
+		}
+		running.Go(func() {
+			defer socket.Close()
+			if err := e.Run(ctx); err != nil {
+				panic(err)
+			}
+		})
+		return e, socket.LocalAddr().String()
+	}
+	a, address := start("Anna", anna)
+	ben.Dial = append(ben.Dial, address)
+	b, _ = start("Ben", ben)
+	for _, way := range [][2]*engine.Engine{{a, b}, {b, a}} { // wait until both have reached the other
+		for range way[0].Watch(ctx) {
+			if p, _ := way[0].Peer(way[1].Self().ID); p.Confirmed {
+				break
+			}
+		}
+	}
+	return a, b, ctx, func() { cancel(); running.Wait() }
+}
+
+// everyone connects with all that are found and all that ask.
+var everyone = engine.Config{Invite: engine.Everyone, Accept: engine.Everyone}
+
+// connectedPeer waits until e has a session with somebody, and returns who it is.
+func connectedPeer(ctx context.Context, e *engine.Engine) engine.PeerID {
+	for range e.Watch(ctx) {
+		for _, p := range e.Peers() {
+			if p.HasSession() {
+				return p.ID
+			}
+		}
+	}
+	return engine.PeerID{}
+}
+
+// A program in the style of the Pythonista module: one function for each kind of news.
+func Example() {
+	anna, ben, ctx, stop := run(everyone, everyone)
+	defer stop()
+	go ben.Handle(ctx, engine.Handler{
+		PeerAdded: func(p engine.Peer) {
+			_, _ = ben.Send(ctx, map[string]string{"text": "hello"}, p.ID)
+		},
+	})
+	until, enough := context.WithCancel(ctx)
+	anna.Handle(until, engine.Handler{
+		PeerAdded: func(p engine.Peer) { fmt.Println(p.Name, "is here") },
+		Receive: func(m engine.Message) {
+			fmt.Println(m.Name, "says", string(m.Body))
+			enough()
+		},
+	})
+	// Output:
+	// Ben is here
+	// Ben says {"text":"hello"}
+}
+
+// Watch brings everything as typed events, a Snapshot first.
+func ExampleEngine_Watch() {
+	anna, ben, ctx, stop := run(engine.Config{}, engine.Config{})
+	defer stop()
+	go func() { _ = ben.Invite(ctx, anna.Self().ID) }()
+	for ev := range anna.Watch(ctx) {
+		switch ev := ev.(type) {
+		case engine.Snapshot:
+			for _, inv := range ev.Invitations {
+				_ = inv.Accept()
+			}
+		case engine.InvitationReceived:
+			fmt.Println(ev.Invitation.Peer.Name, "asks")
+			_ = ev.Invitation.Accept()
+		case engine.PeerAdded:
+			fmt.Println(ev.Peer.Name, "is connected")
+			return
+		}
+	}
+	// Output:
+	// Ben asks
+	// Ben is connected
+}
+
+// Each recipient has a result: nil when the other program has the message.
+func ExampleEngine_Send() {
+	anna, ben, ctx, stop := run(everyone, everyone)
+	defer stop()
+	go ben.Handle(ctx, engine.Handler{})
+	id := connectedPeer(ctx, anna)
+	results, err := anna.Send(ctx, "are you there?", id, anna.Self().ID)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("Ben:", results[0].Err)
+	fmt.Println("myself:", results[1].Err)
+	// Output:
+	// Ben: <nil>
+	// myself: no such peer nearby
+}
+
+// Post does not wait; the order of the calls is the order of arrival.
+func ExampleEngine_Post() {
+	anna, ben, ctx, stop := run(everyone, everyone)
+	defer stop()
+	read := make(chan struct{})
+	news := ben.Watch(ctx)
+	go func() {
+		defer close(read)
+		for ev := range news {
+			if m, ok := ev.(engine.MessageReceived); ok {
+				fmt.Println(string(m.Message.Body))
+				if string(m.Message.Body) == "3" {
+					return
+				}
+			}
+		}
+	}()
+	connectedPeer(ctx, anna)
+	var last *engine.Delivery
+	for i := range 4 {
+		last, _ = anna.Post(ctx, i)
+	}
+	fmt.Println("delivered:", last.Results()[0].Err == nil)
+	<-read
+	// Unordered output:
+	// 0
+	// 1
+	// 2
+	// 3
+	// delivered: true
+}
+
+// An unreliable message never waits, and one that is too large is refused with the limit.
+func ExampleEngine_SendDatagram() {
+	anna, _, ctx, stop := run(everyone, everyone)
+	defer stop()
+	connectedPeer(ctx, anna)
+	_, err := anna.SendDatagram(map[string]int{"x": 3, "y": 4})
+	fmt.Println(err)
+	_, err = anna.SendDatagram(make([]int, 1000))
+	fmt.Println(errors.Is(err, engine.ErrTooLarge), err)
+	// Output:
+	// <nil>
+	// true message of 2001 bytes: too large: at most 1100
+}
+
+// A stream carries bytes both ways. The side that opens it names it.
+func ExampleEngine_OpenStream() {
+	anna, ben, ctx, stop := run(everyone, everyone)
+	defer stop()
+	go ben.Handle(ctx, engine.Handler{StreamReceive: func(s *engine.Stream) {
+		question, _ := io.ReadAll(s) // until CloseWrite
+		fmt.Fprintf(s, "%s: %d bytes", s.Name, len(question))
+	}})
+	s, err := anna.OpenStream(ctx, connectedPeer(ctx, anna), "count me")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer s.Close()
+	_, _ = s.Write([]byte("twelve bytes"))
+	_ = s.CloseWrite()
+	answer, _ := io.ReadAll(s)
+	fmt.Println(string(answer))
+	// Output:
+	// count me: 12 bytes
+}
+
+// Both programs get the other's context with the session.
+func ExampleEngine_InviteWith() {
+	anna, ben, ctx, stop := run(engine.Config{}, engine.Config{Accept: engine.Everyone, Context: "a table for two"})
+	defer stop()
+	if err := anna.InviteWith(ctx, ben.Self().ID, map[string]int{"level": 3}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	p, _ := anna.Peer(ben.Self().ID)
+	fmt.Println("Anna reads", string(p.Context))
+	p, _ = ben.Peer(anna.Self().ID)
+	fmt.Println("Ben reads", string(p.Context))
+	// Output:
+	// Anna reads "a table for two"
+	// Ben reads {"level":3}
+}
+
+// Discovery info is seen before anybody connects, and may change.
+func ExampleEngine_SetInfo() {
+	anna, ben, ctx, stop := run(engine.Config{Info: map[string]string{"game": "open"}}, engine.Config{})
+	defer stop()
+	p, _ := ben.Peer(anna.Self().ID)
+	fmt.Println("game:", p.Info["game"])
+	_ = anna.SetInfo(map[string]string{"game": "running"})
+	for ev := range ben.Watch(ctx) {
+		if p, ok := ev.(engine.PeerChanged); ok && p.Peer.Info["game"] == "running" {
+			fmt.Println("game: running")
+			break
+		}
+	}
+	fmt.Println(anna.SetInfo(map[string]string{"a=b": ""}))
+	// Output:
+	// game: open
+	// game: running
+	// discovery info: invalid: key "a=b": printable ASCII without =
+}
+
+// Admit decides about invitations in the program's own way.
+func ExampleConfig_admit() {
+	door := engine.Config{Admit: func(from engine.Peer, context json.RawMessage) engine.Decision {
+		if string(context) == `"open sesame"` {
+			return engine.Yes
+		}
+		return engine.No
+	}}
+	anna, ben, ctx, stop := run(door, engine.Config{})
+	defer stop()
+	fmt.Println(ben.InviteWith(ctx, anna.Self().ID, "it is me"))
+	fmt.Println(ben.InviteWith(ctx, anna.Self().ID, "open sesame"))
+	// Output:
+	// declined
+	// <nil>
+}
+
+// Disconnect is a kick: the peer stays in sight and does not come back by a policy.
+func ExampleEngine_Disconnect() {
+	anna, _, ctx, stop := run(everyone, everyone)
+	defer stop()
+	id := connectedPeer(ctx, anna)
+	anna.Disconnect(id)
+	p, found := anna.Peer(id)
+	fmt.Println(found, p.State)
+	_, err := anna.Send(ctx, "anybody?")
+	fmt.Println(err)
+	// Output:
+	// true found
+	// nobody is connected
+}
+
+// Nothing moves before the other program accepts, and nil means that it is on its disk.
+func ExampleEngine_Offer() {
+	anna, ben, ctx, stop := run(everyone, everyone)
+	defer stop()
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	photo := filepath.Join(dir, "photo.jpg")
+	_ = os.WriteFile(photo, make([]byte, 100_000), 0o600)
+	news := ben.Watch(ctx)
+	go func() {
+		for ev := range news {
+			if o, ok := ev.(engine.OfferReceived); ok {
+				_ = o.Offer.Accept(engine.AcceptOptions{Dir: filepath.Join(dir, "inbox")})
+			}
+		}
+	}()
+	t, err := anna.Offer(ctx, ben.Self().ID, photo)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	t, err = anna.Wait(ctx, t.ID)
+	fmt.Println(t.State, t.Bytes, t.Err, err)
+	// Output:
+	// delivered 100000 <nil> <nil>
+}
+
+// Path tells over what a peer is reached.
+func ExampleEngine_Path() {
+	anna, ben, _, stop := run(everyone, everyone)
+	defer stop()
+	p, err := ben.Path(anna.Self().ID)
+	fmt.Println(p.Remote.Addr(), p.Dialled, p.Loss() < 0.5, err)
+	// Output:
+	// 127.0.0.1 true true <nil>
+}
+
+// A Pinger measures round trips; the other engine answers.
+func ExampleEngine_NewPinger() {
+	anna, ben, ctx, stop := run(engine.Config{}, engine.Config{})
+	defer stop()
+	for _, mode := range []engine.PingMode{engine.PingReliable, engine.PingUnreliable, engine.PingStream} {
+		p, err := anna.NewPinger(ctx, ben.Self().ID, mode)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		d, err := p.Ping(ctx)
+		fmt.Println(mode, d > 0, err)
+		p.Close()
+	}
+	// Output:
+	// reliable true <nil>
+	// unreliable true <nil>
+	// stream true <nil>
+}
+
+// Errors name the rule that was broken.
+func ExampleValidateServiceType() {
+	for _, s := range []string{"chat-demo", "Chat", "my.chat", "a--b"} {
+		fmt.Println(engine.ValidateServiceType(s))
+	}
+	// Output:
+	// <nil>
+	// service type "Chat": invalid: only a-z, 0-9 and hyphens
+	// service type "my.chat": invalid: only a-z, 0-9 and hyphens
+	// service type "a--b": invalid: no doubled hyphen
+}

@@ -1,0 +1,48 @@
+// Command chat talks with everybody near who runs it too: the Pythonista
+// module's minimal chat. It shows the four calls that most programs need: New,
+// Run, Handle and Send. Lines that are typed go to all; Ctrl-D ends.
+package main
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"runtime"
+
+	"multipeer/engine"
+)
+
+func main() {
+	cfg := engine.Config{Service: "chat", Invite: engine.Everyone, Accept: engine.Everyone, Context: runtime.GOOS}
+	flag.StringVar(&cfg.Name, "name", "", "your name; empty is a made-up one")
+	flag.StringVar(&cfg.Service, "service", cfg.Service, "only programs of the same service type meet")
+	flag.Func("interface", "network interface to use (default all)", func(s string) error { cfg.Interfaces = append(cfg.Interfaces, s); return nil })
+	flag.Parse()
+	e, err := engine.New(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	go func() {
+		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+			results, err := e.Send(ctx, in.Text())
+			for _, r := range append(results, engine.Result{Err: err}) {
+				if r.Err != nil {
+					fmt.Println("Not delivered:", r.Err)
+				}
+			}
+		}
+		stop()
+	}()
+	go e.Handle(ctx, engine.Handler{
+		PeerAdded:   func(p engine.Peer) { fmt.Println("Added:", p.Name, "on", engine.CleanLine(string(p.Context))) },
+		PeerRemoved: func(p engine.Peer, err error) { fmt.Println("Removed:", p.Name) },
+		Receive:     func(m engine.Message) { fmt.Printf("%s: %s\n", m.Name, engine.CleanLine(string(m.Body))) },
+	})
+	if err := e.Run(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
