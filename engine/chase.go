@@ -47,16 +47,18 @@ func (e *Engine) dialLoop(ctx context.Context, p *peer) {
 		p.retry = false
 		e.mu.Unlock()
 
-		var timer <-chan time.Time // never, while idle
-		if !idle {
-			timer = time.After(time.Until(next))
-		}
-		select {
-		case <-timer:
-		case <-p.wake:
-			continue
-		case <-ctx.Done():
-			return
+		if wait := time.Until(next); idle || wait > 0 {
+			var timer <-chan time.Time // never, while idle
+			if !idle {
+				timer = time.After(wait)
+			}
+			select {
+			case <-timer:
+			case <-p.wake:
+				continue
+			case <-ctx.Done():
+				return
+			}
 		}
 		select {
 		case e.dials <- struct{}{}:
@@ -99,21 +101,22 @@ func (e *Engine) dialPeer(ctx context.Context, p *peer) time.Duration {
 		defer e.mu.Unlock()
 		return backoff(p.failures)
 	}
-	limit := transport.DialTimeout + transport.HelloTimeout
+	knock, greet := transport.DialTimeout, transport.HelloTimeout
 	if p.session != nil {
-		limit = redial
+		knock = max(redial, 4*p.rtt)
+		greet = 2 * knock // the other side may have to find out first that the old conn is dead
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, knock+greet)
 	defer cancel()
 	p.dialling, p.dialled = cancel, make(chan struct{})
 	addrs, hello := p.all(), e.hello(p)
 	e.mu.Unlock()
 
-	conn, err := e.endpoint.DialAny(ctx, addrs, p.id, transport.Session)
+	conn, err := e.endpoint.DialAny(ctx, addrs, p.id, transport.Session, knock)
 	var control *transport.Stream
 	var theirs wire.Hello
 	if err == nil {
-		control, theirs, err = conn.Greet(ctx, hello, transport.HelloTimeout)
+		control, theirs, err = conn.Greet(ctx, hello, greet)
 	}
 
 	e.mu.Lock()

@@ -116,7 +116,7 @@ func (e *Engine) Dial(ctx context.Context, target string) (PeerID, error) {
 		return PeerID{}, err
 	}
 	// The first conn only tells who is there. The one that counts is dialled as any other, with that key expected.
-	conn, err := endpoint.DialAny(ctx, addrs, want, transport.Session)
+	conn, err := endpoint.DialAny(ctx, addrs, want, transport.Session, transport.DialTimeout)
 	if err != nil {
 		return want, err
 	}

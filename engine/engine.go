@@ -50,7 +50,7 @@ type Config struct {
 	Profile string
 	// Port is the UDP port. 0 means DefaultPort, or any free one if that is taken.
 	Port int
-	// Dial lists addresses (HOST:PORT) of peers to connect to where multicast does not reach. They are tried until
+	// Dial lists addresses (HOST:PORT) or tickets of peers to connect to where multicast does not reach. They are tried until
 	// Run ends. No port means DefaultPort.
 	Dial []string
 	// Interfaces names the network interfaces to find peers on. Empty means all that can do multicast, or loopback
@@ -58,7 +58,8 @@ type Config struct {
 	Interfaces []string
 	// Hidden starts without advertising, Blind without browsing; see SetAdvertising and SetBrowsing.
 	Hidden, Blind bool
-	// Invite says whom the engine invites by itself when it finds them. Nobody leaves it to Engine.Invite.
+	// Invite says whom the engine invites by itself when it finds them. Nobody leaves it to Engine.Invite. Such an
+	// invitation waits for its answer as long as the conn lives, unless Disconnect withdraws it.
 	Invite Audience
 	// Accept says whose invitations the engine accepts by itself. Others become an InvitationReceived.
 	Accept Audience
@@ -68,8 +69,9 @@ type Config struct {
 	// Info is the discovery info that others see before they connect; see ValidateInfo and SetInfo. About 400 bytes
 	// are advised: more makes for large packets.
 	Info map[string]string
-	// Admit, if set, is asked about each invitation before Accept counts. It gets the peer and its context, runs on the
-	// peer's own goroutine, and should answer at once.
+	// Admit, if set, is asked about each invitation before Accept counts; its Yes counts for a peer that was kicked,
+	// too. It gets the peer and its context, runs on the goroutine that reads what the peer sends, and must answer at
+	// once: a call to that peer from within would wait for itself.
 	Admit func(from Peer, context json.RawMessage) Decision
 	// Verify, if set, has the last word on who may connect (session:didReceiveCertificate:fromPeer). It gets the peer's
 	// ID and its certificate in DER, in each handshake, before anything else is exchanged; it may be called

@@ -52,6 +52,9 @@ func (s *sink) Lost(id PeerID) {
 		return
 	}
 	p.hint, p.addrs = false, nil
+	if p.link != nil {
+		p.reached(p.link.conn.RemoteAddr()) // or a conn that breaks could not be made anew
+	}
 	e.tidy(p)
 }
 

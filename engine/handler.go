@@ -28,21 +28,19 @@ type Handler struct {
 func (e *Engine) Handle(ctx context.Context, h Handler) {
 	var streams sync.WaitGroup
 	defer streams.Wait()
-	added := map[PeerID]Peer{}
+	seen := seen{added: map[PeerID]Peer{}, asked: map[string]bool{}}
 	for ev := range e.Watch(ctx) {
 		switch ev := ev.(type) {
 		case Snapshot:
-			h.snapshot(ev, added)
+			h.snapshot(ev, &seen)
 		case PeerChanged:
 			call(h.PeerFound, ev.Peer)
 		case PeerLost:
 			call(h.PeerLost, ev.Peer)
 		case PeerAdded:
-			added[ev.Peer.ID] = ev.Peer
-			call(h.PeerAdded, ev.Peer)
+			h.added(ev.Peer, &seen)
 		case PeerRemoved:
-			delete(added, ev.Peer.ID)
-			h.removed(ev.Peer, ev.Err)
+			h.removed(ev.Peer, ev.Err, &seen)
 		case MessageReceived:
 			call(h.Receive, ev.Message)
 		case StreamReceived:
@@ -52,10 +50,15 @@ func (e *Engine) Handle(ctx context.Context, h Handler) {
 				call(h.StreamReceive, ev.Stream)
 			})
 		case InvitationReceived:
-			h.invitation(ev.Invitation)
+			h.invitation(ev.Invitation, &seen)
+		case InvitationClosed:
+			delete(seen.asked, ev.Invitation.ID)
 		case OfferReceived:
-			h.offer(ev.Offer)
+			h.offer(ev.Offer, &seen)
 		case TransferChanged:
+			if ev.Transfer.State != Offered {
+				delete(seen.asked, string(ev.Transfer.ID))
+			}
 			call(h.Transfer, ev.Transfer)
 		case Problem:
 			call(h.Problem, ev.Err)
@@ -69,54 +72,79 @@ func call[T any](f func(T), v T) {
 	}
 }
 
-func (h *Handler) invitation(i *Invitation) {
-	if h.Invitation == nil {
-		_ = i.Decline() // ErrAnswered: it was withdrawn
-		return
-	}
-	h.Invitation(i)
+// seen is what a Handler was told, so that a Snapshot, which a slow program gets again, repeats nothing.
+type seen struct {
+	added map[PeerID]Peer
+	asked map[string]bool // invitations and offers
 }
 
-func (h *Handler) offer(o *Offer) {
-	if h.Offer == nil {
-		_ = o.Decline()
-		return
+func (h *Handler) added(p Peer, s *seen) {
+	if _, twice := s.added[p.ID]; !twice {
+		s.added[p.ID] = p
+		call(h.PeerAdded, p)
 	}
-	h.Offer(o)
 }
 
-func (h *Handler) removed(p Peer, err error) {
+func (h *Handler) removed(p Peer, err error, s *seen) {
+	if _, known := s.added[p.ID]; !known {
+		return
+	}
+	delete(s.added, p.ID)
 	if h.PeerRemoved != nil {
 		h.PeerRemoved(p, err)
 	}
 }
 
+func (h *Handler) invitation(i *Invitation, s *seen) {
+	switch {
+	case s.asked[i.ID]:
+	case h.Invitation == nil:
+		_ = i.Decline() // ErrAnswered: it was withdrawn
+	default:
+		s.asked[i.ID] = true
+		h.Invitation(i)
+	}
+}
+
+func (h *Handler) offer(o *Offer, s *seen) {
+	id := string(o.Transfer.ID)
+	switch {
+	case s.asked[id]:
+	case h.Offer == nil:
+		_ = o.Decline()
+	default:
+		s.asked[id] = true
+		h.Offer(o)
+	}
+}
+
 // snapshot tells what differs from what was told: at the beginning all of it, later what a slow program has missed.
-func (h *Handler) snapshot(s Snapshot, added map[PeerID]Peer) {
-	gone := maps.Clone(added)
-	for _, p := range s.Peers {
+func (h *Handler) snapshot(now Snapshot, s *seen) {
+	gone := maps.Clone(s.added)
+	for _, p := range now.Peers {
 		call(h.PeerFound, p)
-		if !p.HasSession() {
-			continue
+		if p.HasSession() {
+			h.added(p, s)
+			delete(gone, p.ID)
 		}
-		if _, known := added[p.ID]; !known {
-			added[p.ID] = p
-			call(h.PeerAdded, p)
-		}
-		delete(gone, p.ID)
 	}
-	for id, p := range gone {
-		delete(added, id)
-		h.removed(p, ErrLost)
+	for _, p := range gone {
+		h.removed(p, ErrLost, s)
 	}
-	for _, i := range s.Invitations {
-		h.invitation(i)
+	before := s.asked
+	s.asked = map[string]bool{} // what is not open any more is forgotten
+	for _, i := range now.Invitations {
+		s.asked[i.ID] = before[i.ID]
+		h.invitation(i, s)
 	}
-	for _, o := range s.Offers {
-		h.offer(o)
+	for _, o := range now.Offers {
+		s.asked[string(o.Transfer.ID)] = before[string(o.Transfer.ID)]
+		h.offer(o, s)
 	}
-	for _, t := range s.Transfers {
+	for _, t := range now.Transfers {
 		call(h.Transfer, t)
 	}
-	call(h.Problem, s.Problem)
+	if now.Problem != nil {
+		call(h.Problem, now.Problem)
+	}
 }

@@ -237,7 +237,7 @@ func (e *Engine) takeInvite(p *peer, l *link, m wire.Invite) {
 	default:
 		inv := &Invitation{ID: m.ID, Peer: e.view(p), Context: m.Context, e: e, peer: p}
 		if !e.publish(InvitationReceived{inv}) {
-			l.send(wire.InviteAnswer{ID: m.ID, Code: wire.Unavailable}) // nobody there to answer it
+			l.send(wire.InviteAnswer{ID: m.ID, Code: e.untaken()})
 			return
 		}
 		p.invitation = inv
@@ -247,6 +247,9 @@ func (e *Engine) takeInvite(p *peer, l *link, m wire.Invite) {
 func (e *Engine) takeInviteAnswer(p *peer, l *link, m wire.InviteAnswer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if p.link == l && m.Accept && p.asked == nil && p.session == nil { // it counts us as connected, and we have withdrawn
+		l.send(wire.Leave{Code: wire.Cancelled})
+	}
 	if p.link != l || p.asked == nil || p.asked.id != m.ID {
 		return // withdrawn, or settled by an invitation that crossed it
 	}

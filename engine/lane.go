@@ -40,7 +40,7 @@ func (e *Engine) dialLane(ctx context.Context, t *transferState) (lane, error) {
 	if err != nil {
 		return lane{}, fmt.Errorf("opening a lane: %w", err)
 	}
-	conn, err := e.endpoint.DialAny(ctx, []netip.AddrPort{t.link.conn.RemoteAddr()}, t.view.Peer, transport.Lane)
+	conn, err := e.endpoint.DialAny(ctx, []netip.AddrPort{t.link.conn.RemoteAddr()}, t.view.Peer, transport.Lane, transport.DialTimeout)
 	if err != nil {
 		return lane{}, fmt.Errorf("opening a lane: %w", err)
 	}

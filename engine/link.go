@@ -22,9 +22,10 @@ type link struct {
 	control *transport.Stream
 	boot    string // of the peer's engine
 
-	out      chan []byte   // frames for the control stream
-	unsure   chan []byte   // datagrams
-	incoming chan struct{} // one for each open stream of the other side
+	out    chan []byte // frames for the control stream
+	unsure chan []byte // datagrams
+	began  time.Time
+	joined bool // it has carried a session; guarded by Engine.mu
 
 	mu      sync.Mutex
 	ended   error
@@ -36,7 +37,7 @@ type link struct {
 func newLink(p *peer, conn *transport.Conn, control *transport.Stream, boot string) *link {
 	return &link{
 		peer: p, conn: conn, control: control, boot: boot,
-		out: make(chan []byte, maxOut), unsure: make(chan []byte, maxUnsure), incoming: make(chan struct{}, MaxStreams),
+		out: make(chan []byte, maxOut), unsure: make(chan []byte, maxUnsure), began: now(),
 		pongs: map[uint64]chan time.Time{}, streams: map[*Stream]struct{}{},
 	}
 }
@@ -140,7 +141,7 @@ func (e *Engine) readControl(p *peer, l *link) (err error) {
 func (e *Engine) frameLimit(p *peer) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if p.session != nil {
+	if p.link != nil && p.link.joined { // a large message may be under way when the session ends
 		return wire.MaxFrame
 	}
 	return wire.MaxControl
@@ -161,8 +162,9 @@ func (e *Engine) handle(p *peer, l *link, m wire.Message) error {
 	case wire.TextAck:
 		e.mu.Lock()
 		s := p.session
+		current := p.link == l
 		e.mu.Unlock()
-		if s != nil {
+		if s != nil && current {
 			s.answered(m.N, m.Code)
 		}
 	case wire.Offer:
@@ -184,8 +186,10 @@ func (e *Engine) handle(p *peer, l *link, m wire.Message) error {
 	case wire.Info:
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		p.name, p.info = wire.CleanName(m.Name), m.Info
-		e.changed(p)
+		if p.link == l {
+			p.name, p.info = wire.CleanName(m.Name), m.Info
+			e.changed(p)
+		}
 	default: // a second hello, or what belongs on a lane
 		return wire.ErrProtocol
 	}
@@ -266,6 +270,9 @@ func (e *Engine) waitLink(ctx context.Context, id PeerID) (p *peer, l *link, err
 		p, l, err = e.linkTo(id)
 		return err == nil || errors.Is(err, ErrNoPeer)
 	})
+	if errors.Is(err, ErrClosed) && ctx.Err() != nil {
+		err = ended(ctx)
+	}
 	return p, l, err
 }
 

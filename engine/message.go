@@ -24,7 +24,8 @@ const SendTimeout = 30 * time.Second
 // message. While MaxPending messages to a peer are pending it waits for room; that peer alone is waited for.
 //
 // Messages of one sender arrive in order and once, also when the conn between the two breaks and is made anew. An
-// ErrTimeout or ErrLost leaves open whether the message arrived. The error of Send itself is for what keeps the whole
+// error that ends the wait (ErrTimeout, ErrCancelled, ErrLost, ErrBye, ErrClosed) leaves open whether the message
+// arrived; one that is the other side's answer (ErrBusy, ErrUnavailable) does not. The error of Send itself is for what keeps the whole
 // from being sent: ErrTooLarge, ErrInvalid, ErrNobody, or a value that is no JSON.
 func (e *Engine) Send(ctx context.Context, v any, to ...PeerID) ([]Result, error) {
 	d, err := e.dispatch(ctx, v, to, true)
@@ -186,17 +187,16 @@ func (e *Engine) takeMessage(p *peer, l *link, m wire.Text) error {
 	if p.link != l { // it will come again over the newer conn
 		return nil
 	}
+	s := p.session
+	if s == nil { // our leave is on its way and ends the wait; an answer might be taken for one of the next session
+		return nil
+	}
 	ack := wire.TextAck{N: m.N}
-	if s := p.session; s == nil {
-		ack.Code = wire.NotConnected
-	} else if code, twice := s.repeated(m.N); twice {
+	if code, twice := s.repeated(m.N); twice {
 		ack.Code = code
 	} else {
-		switch {
-		case !e.watched():
-			ack.Code = wire.Unavailable
-		case !e.publish(MessageReceived{Message{From: p.id, Name: p.name, Body: m.Body, At: now()}}):
-			ack.Code = wire.Busy
+		if !e.publish(MessageReceived{Message{From: p.id, Name: p.name, Body: m.Body, At: now()}}) {
+			ack.Code = e.untaken()
 		}
 		s.took(m.N, ack.Code)
 	}

@@ -156,7 +156,7 @@ func (e *Engine) takeOffer(p *peer, l *link, m wire.Offer) {
 	v.Files, v.Folders, v.Bytes, v.Counting = m.Files, m.Folders, m.Bytes, m.Counting
 	t.offer = &Offer{Transfer: *v, e: e, t: t}
 	if !e.publish(OfferReceived{t.offer}) {
-		refuse(wire.Unavailable) // nobody there to answer it
+		refuse(e.untaken())
 		return
 	}
 	e.transfers[v.ID] = t

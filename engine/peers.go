@@ -44,10 +44,12 @@ type peer struct {
 	suspect   bool // its conn died; the next failed dial means that it is lost
 
 	state      State
-	session    *session    // while Connected or Reconnecting
-	away       int         // counts the breaks of the session's conn
-	asked      *asking     // our invitation, waiting for an answer
-	invitation *Invitation // theirs, waiting for ours
+	session    *session      // while Connected or Reconnecting
+	away       int           // counts the breaks of the session's conn
+	broken     time.Time     // when the last of its conns that was of use broke
+	rtt        time.Duration // of that conn
+	asked      *asking       // our invitation, waiting for an answer
+	invitation *Invitation   // theirs, waiting for ours
 }
 
 // view is the public value. Call with Engine.mu held.
@@ -77,6 +79,13 @@ func (p *peer) all() []netip.AddrPort {
 		}
 	}
 	return out
+}
+
+// reached keeps where a conn goes.
+func (p *peer) reached(a netip.AddrPort) {
+	if a.IsValid() && !slices.Contains(p.all(), a) {
+		p.extra = append([]netip.AddrPort{a}, p.extra[:min(len(p.extra), 3)]...)
+	}
 }
 
 func (p *peer) poke() {
@@ -190,7 +199,7 @@ const maxFailures = 3
 // tidy removes p if nothing keeps it: no conn, nothing under way, no hint, and no address that is worth a try. Call
 // with Engine.mu held.
 func (e *Engine) tidy(p *peer) {
-	if p.link != nil || p.session != nil || p.hint || p.suspect || p.dialling != nil || p.accepting > 0 {
+	if p.link != nil || p.session != nil || p.hint || p.suspect && len(p.all()) > 0 || p.dialling != nil || p.accepting > 0 {
 		return
 	}
 	blocked := e.profile.Peer(p.id).Trust == identity.Blocked
@@ -213,6 +222,9 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 		e.tidy(p)
 		return
 	}
+	if now := e.peers[p.id]; now != nil && now != p { // lost and found again while this conn was greeted
+		p = now
+	}
 	if old := p.link; old != nil {
 		// What was asked over the old conn has no answer on the new one. Running transfers have their own.
 		e.dropInvitations(p, ErrLost)
@@ -231,9 +243,7 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 	if p.how == "" {
 		p.how = "incoming"
 	}
-	if a := conn.RemoteAddr(); a.IsValid() && !slices.Contains(p.all(), a) {
-		p.extra = append([]netip.AddrPort{a}, p.extra[:min(len(p.extra), 3)]...)
-	}
+	p.reached(conn.RemoteAddr())
 	if ours.Name != e.self.Name || !maps.Equal(ours.Info, e.self.Info) { // changed while the greeting was under way
 		l.send(e.info())
 	}
@@ -245,11 +255,14 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 	case !ours.Session || !theirs.Session: // one side has forgotten, so both do
 		delete(e.resume, p.id)
 		e.disconnect(p, ErrLost)
+	case p.session == nil && e.full(p): // others have taken its place
+		delete(e.resume, p.id)
+		l.send(wire.Leave{Code: wire.Busy})
 	case p.session == nil:
 		e.connect(p, nil)
 		return
 	default:
-		p.state = Connected
+		p.state, l.joined = Connected, true
 		p.session.attach(l)
 	}
 	e.askByPolicy(p)
@@ -297,7 +310,7 @@ func (e *Engine) linkDown(p *peer, l *link, err error) {
 		e.disconnect(p, err)
 	default:
 		p.suspect = true
-		e.awaitReturn(p, err)
+		e.awaitReturn(p, l, err)
 	}
 	e.changed(p)
 	e.chase(p)
@@ -307,17 +320,22 @@ func (e *Engine) linkDown(p *peer, l *link, err error) {
 // grace is how long a session lives without a conn. It is what one dial may take.
 const grace = transport.DialTimeout
 
-// awaitReturn keeps the session of p, whose conn has broken for err, for the grace. Call with Engine.mu held.
-func (e *Engine) awaitReturn(p *peer, err error) {
+// awaitReturn keeps the session of p, whose conn l has broken for err, for the grace. A conn that lived for a moment
+// only has brought nothing back: the time since the one before counts. Call with Engine.mu held.
+func (e *Engine) awaitReturn(p *peer, l *link, err error) {
 	if p.session == nil {
 		return
 	}
-	p.state = Reconnecting
+	if p.broken.IsZero() || now().Sub(l.began) > grace {
+		p.broken = now()
+	}
+	p.state, p.rtt = Reconnecting, l.conn.RTT()
 	p.session.detach()
+	left := p.broken.Add(grace).Sub(now())
 	p.away++
 	away := p.away
 	waits := e.start(func(ctx context.Context) {
-		timer := time.NewTimer(grace)
+		timer := time.NewTimer(left)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
@@ -331,6 +349,8 @@ func (e *Engine) awaitReturn(p *peer, err error) {
 		e.disconnect(p, err)
 		if p.suspect && p.failures > 0 && e.peers[p.id] == p { // dialled in vain meanwhile
 			e.lose(p)
+		} else {
+			e.tidy(p)
 		}
 	})
 	if !waits {
@@ -350,7 +370,7 @@ func (e *Engine) connect(p *peer, theirs json.RawMessage) {
 		s.context = theirs
 		e.keep(p.id, s)
 	}
-	p.session, p.state = s, Connected
+	p.session, p.state, p.link.joined = s, Connected, true
 	s.attach(p.link)
 	name := p.name
 	e.start(func(context.Context) { // the disk may be slow, and nothing here waits for it

@@ -45,7 +45,7 @@ type outgoing struct {
 	frame []byte
 	over  *link       // what it was last written to; nil while it waits
 	stop  func() bool // ends the watch over the message's context
-	told  func(error) // takes the result, once; it must not block
+	told  func(error) // takes the result, once; it must not block. nil after that
 }
 
 func newSession() *session {
@@ -91,13 +91,25 @@ func (s *session) pump() {
 	}
 }
 
-// giveUp ends a message that has no answer yet.
+// giveUp ends the wait for a message that has no answer yet. One that is on its way keeps its place until the answer
+// comes or the conn breaks, or the window would be larger than it says.
 func (s *session) giveUp(o *outgoing, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := slices.Index(s.pending, o); i >= 0 {
+	i := slices.Index(s.pending, o)
+	switch {
+	case i < 0:
+	case s.link != nil && o.over == s.link:
+		o.tell(err)
+	default:
 		s.remove(i, err)
-		s.pump()
+	}
+}
+
+func (o *outgoing) tell(err error) {
+	if o.told != nil {
+		o.told(err)
+		o.told = nil
 	}
 }
 
@@ -122,7 +134,7 @@ func (s *session) remove(i int, err error) {
 	s.pending = slices.Delete(s.pending, i, i+1)
 	o.stop()
 	<-s.room
-	o.told(err)
+	o.tell(err)
 }
 
 // attach makes l the conn of the session, and sends again what has no answer yet.
@@ -130,6 +142,11 @@ func (s *session) attach(l *link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.link, s.ended = l, nil
+	for i := len(s.pending) - 1; i >= 0; i-- {
+		if s.pending[i].told == nil { // given up; not sent again
+			s.remove(i, nil)
+		}
+	}
 	s.pump()
 }
 

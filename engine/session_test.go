@@ -374,6 +374,7 @@ func TestGonePeersAreForgotten(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a := net.Start(open("a"))
 		next := events(t, a)
+		time.Sleep(time.Second) // until all that runs does
 		before := runtime.NumGoroutine()
 		for round := range 20 {
 			cfg := open("guest")

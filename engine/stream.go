@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"multipeer/engine/internal/transport"
@@ -15,10 +16,13 @@ import (
 )
 
 const (
-	// MaxStreams is how many streams of one peer's program may be open at once, in each direction of opening.
-	MaxStreams = 32
+	// MaxStreams is how many streams to one peer may be open at once, in each direction of opening; a few more at
+	// times. It leaves room for the engine's own.
+	MaxStreams = transport.MaxStreams - 8
 	// MaxStreamName is the longest name of a stream, in bytes of UTF-8.
 	MaxStreamName = wire.MaxStreamName
+	// maxUnopened bounds the streams of a peer without a session that have not said yet what they are.
+	maxUnopened = 8
 	// maxEchoes bounds the echo streams of one peer, echoChunk what each holds.
 	maxEchoes = 4
 	echoChunk = 4 << 10
@@ -29,22 +33,24 @@ type ResetError = transport.ResetError
 
 // Stream is a byte stream to one peer, in both directions, with flow control: a Write blocks while the other side
 // does not read, and nothing else does (MCSession startStream, but for the flow control). It ends with the session
-// or its conn, and then fails with ErrLost, ErrBye or the like; a stream does not outlive a conn that breaks. Read
-// and Write may be used concurrently with each other, all other methods with anything. Close it when it is done with.
+// or its conn, and then fails with ErrLost, ErrBye or the like; a stream does not outlive a conn that breaks. All
+// methods may be called concurrently; of two Writes one waits. Close it when it is done with: until both sides have,
+// it counts.
 type Stream struct {
 	Peer PeerID
 	Name string // by the side that opened it
 
-	s    *transport.Stream
-	l    *link
-	once sync.Once
-	done func()
+	s       *transport.Stream
+	l       *link
+	writing sync.Mutex
+	once    sync.Once
 }
 
 // OpenStream opens a stream to a connected peer; its program gets StreamReceived. There is no round trip: what is
-// written at once arrives with the opening. It waits, until ctx ends or a conn that has broken is back, while
-// MaxStreams are open. Errors are ErrInvalid, ErrNoPeer, ErrNotConnected, ErrTimeout. The other program may refuse it:
-// then reading and writing fail with ErrUnavailable or ErrBusy.
+// written at once arrives with the opening. It waits, SendTimeout at the longest, for one to be closed while MaxStreams
+// are open, and for a conn that has broken to be back. Errors are ErrInvalid, ErrNoPeer, ErrNotConnected, ErrTimeout. The other program may refuse it:
+// then reading and writing fail with ErrUnavailable or ErrBusy. Only an answer of the other program tells that it has
+// what was written.
 func (e *Engine) OpenStream(ctx context.Context, to PeerID, name string) (*Stream, error) {
 	if err := wire.ValidateStreamName(name); err != nil {
 		return nil, err
@@ -61,6 +67,9 @@ func (e *Engine) OpenStream(ctx context.Context, to PeerID, name string) (*Strea
 		return true
 	})
 	if err != nil {
+		if errors.Is(err, ErrClosed) && ctx.Err() != nil {
+			err = ended(ctx)
+		}
 		return nil, err
 	}
 	raw, err := l.conn.OpenStream(ctx)
@@ -113,9 +122,6 @@ func (s *Stream) end(how func()) {
 		s.l.mu.Lock()
 		delete(s.l.streams, s)
 		s.l.mu.Unlock()
-		if s.done != nil {
-			s.done()
-		}
 	})
 }
 
@@ -123,14 +129,28 @@ func (s *Stream) end(how func()) {
 func (s *Stream) Read(b []byte) (int, error) { return s.s.Read(b) }
 
 // Write writes all of b, or fails. It blocks while the other side does not read.
-func (s *Stream) Write(b []byte) (int, error) { return s.s.Write(b) }
+func (s *Stream) Write(b []byte) (int, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.s.Write(b)
+}
 
 // CloseWrite ends our direction; what was written still arrives, and the other side reads io.EOF after it.
-func (s *Stream) CloseWrite() error { return s.s.CloseWrite() }
+func (s *Stream) CloseWrite() error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.s.CloseWrite()
+}
 
-// Close ends both directions: what was written still arrives, what comes is not read any more. It is idempotent.
+// Close ends both directions: what was written still arrives, what comes is not read any more. A Write under way
+// cannot be ended so that what it has written counts: then Close is Reset with code 0. It is idempotent.
 func (s *Stream) Close() error {
 	s.end(func() {
+		if !s.writing.TryLock() {
+			s.s.ResetProgram(0)
+			return
+		}
+		defer s.writing.Unlock()
 		_ = s.s.CloseWrite()
 		s.s.StopReading(wire.Cancelled)
 	})
@@ -138,8 +158,11 @@ func (s *Stream) Close() error {
 }
 
 // Reset gives both directions up at once, what was written and has not arrived included; the other side gets a
-// *ResetError with the code. It is idempotent.
-func (s *Stream) Reset(code uint16) { s.end(func() { s.s.ResetProgram(code) }) }
+// *ResetError with the code. It is idempotent, and may follow Close.
+func (s *Stream) Reset(code uint16) {
+	s.end(func() {})
+	s.s.ResetProgram(code)
+}
 
 // abandon is the end of a stream whose program ends.
 func (s *Stream) abandon() { s.end(func() { s.s.Reset(wire.Bye) }) }
@@ -187,15 +210,22 @@ func (e *Engine) acceptStreams(ctx context.Context, p *peer, l *link) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	echoes := make(chan struct{}, maxEchoes)
+	var unopened atomic.Int32
 	for {
 		s, err := l.conn.AcceptStream(ctx)
 		if err != nil {
 			return
 		}
+		if unopened.Load() >= maxUnopened && !e.joined(p) {
+			s.Reset(wire.Busy)
+			continue
+		}
+		unopened.Add(1)
 		wg.Go(func() { // as many as QUIC lets the peer have open
 			s.SetReadDeadline(now().Add(transport.HelloTimeout))
 			m, err := s.ReadMessage(wire.MaxHello)
 			s.SetReadDeadline(time.Time{})
+			unopened.Add(-1)
 			if err != nil {
 				s.Reset(wire.CodeOf(err))
 				return
@@ -218,37 +248,37 @@ func (e *Engine) acceptStreams(ctx context.Context, p *peer, l *link) {
 	}
 }
 
+// joined tells whether p has a session.
+func (e *Engine) joined(p *peer) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return p.session != nil
+}
+
 // takeStream hands a stream to the program.
 func (e *Engine) takeStream(ctx context.Context, p *peer, l *link, raw *transport.Stream, name string) {
-	select {
-	case l.incoming <- struct{}{}:
-	default:
-		raw.Reset(wire.Busy)
-		return
-	}
-	s := &Stream{Peer: p.id, Name: name, s: raw, l: l, done: func() { <-l.incoming }}
+	s := &Stream{Peer: p.id, Name: name, s: raw, l: l}
 	refuse := func(code wire.Code) { s.end(func() { raw.Reset(code) }) }
 	// The answer to our invitation may be overtaken by a stream that follows it.
-	ctx, cancel := context.WithTimeout(ctx, transport.HelloTimeout)
-	defer cancel()
-	e.until(ctx, func() bool {
+	settled := func() bool {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		return p.session != nil || p.link != l || p.asked == nil
-	})
+	}
+	if !settled() {
+		ctx, cancel := context.WithTimeout(ctx, transport.HelloTimeout)
+		defer cancel()
+		e.until(ctx, settled)
+	}
 	if e.join(s) != nil {
 		refuse(wire.NotConnected)
 		return
 	}
 	e.mu.Lock()
-	taken, watched := e.publish(StreamReceived{s}), e.watched()
+	taken, why := e.publish(StreamReceived{s}), e.untaken()
 	e.mu.Unlock()
-	switch {
-	case taken:
-	case watched:
-		refuse(wire.Busy)
-	default:
-		refuse(wire.Unavailable)
+	if !taken {
+		refuse(why)
 	}
 }
 

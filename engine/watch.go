@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"sync"
+
+	"multipeer/engine/internal/wire"
 )
 
 // Event is one piece of news. The set is closed; switch over the types.
@@ -35,7 +37,7 @@ type (
 	}
 	// MessageReceived brings a message.
 	MessageReceived struct{ Message Message }
-	// StreamReceived brings a stream that the other program has opened. Who takes it closes it.
+	// StreamReceived brings a stream that the other program has opened. Who takes it closes it; of several readers, one.
 	StreamReceived struct{ Stream *Stream }
 	// InvitationReceived asks for a session; nothing comes of it before Accept.
 	InvitationReceived struct{ Invitation *Invitation }
@@ -79,12 +81,20 @@ func stateKey(ev Event) any {
 }
 
 // maxQueue is how many events wait for a slow reader. Beyond it, messages are refused so that their senders know,
-// and everything else is replaced by a new Snapshot.
+// and everything else is replaced by a new Snapshot. One peer may take up a part only, so that none keeps the others'
+// messages out, and fewer of what is lost without harm or costs a person's attention.
 const (
-	maxQueue = 4096
-	// maxQueued is how many bytes of messages wait.
-	maxQueued = 32 << 20
+	maxQueue            = 4096
+	maxQueuedOfOne      = 1024
+	maxQueuedUnreliable = 256
+	maxQueuedQuestions  = 16 // invitations
+	// maxQueued is how many bytes of messages and contexts wait.
+	maxQueued      = 32 << 20
+	maxQueuedBytes = 8 << 20 // of one peer
 )
+
+// share is what the events of one peer take up in a queue.
+type share struct{ events, unreliable, questions, bytes int }
 
 // watcher is the queue of one reader.
 type watcher struct {
@@ -92,6 +102,7 @@ type watcher struct {
 
 	mu     sync.Mutex
 	bytes  int // of messages in queue
+	shares map[PeerID]share
 	queue  []Event
 	state  map[any]int // stateKey -> place in queue
 	wake   chan struct{}
@@ -106,19 +117,20 @@ func (w *watcher) put(ev Event) bool {
 	if w.closed {
 		return false
 	}
-	cost := 0
-	switch ev := ev.(type) {
-	case MessageReceived:
-		cost = len(ev.Message.Body)
-		if w.quiet || w.bytes+cost > maxQueued {
+	if from, more, ok := part(ev); ok {
+		s := w.shares[from]
+		s = share{s.events + 1, s.unreliable + more.unreliable, s.questions + more.questions, s.bytes + more.bytes}
+		if w.quiet || w.bytes+more.bytes > maxQueued || s.events > maxQueuedOfOne || s.bytes > maxQueuedBytes ||
+			more.unreliable > 0 && s.unreliable > maxQueuedUnreliable || more.questions > 0 && s.questions > maxQueuedQuestions {
 			return false
 		}
-	case OfferReceived, InvitationReceived, StreamReceived:
-		if w.quiet {
-			return false
+		if len(w.queue) < maxQueue {
+			w.shares[from] = s
+			w.bytes += more.bytes
 		}
-	case PeerLost:
-		delete(w.state, ev.Peer.ID) // what follows is another appearance, not a newer state of this one
+	}
+	if lost, ok := ev.(PeerLost); ok {
+		delete(w.state, lost.Peer.ID) // what follows is another appearance, not a newer state of this one
 	}
 	key := stateKey(ev)
 	if at, ok := w.state[key]; ok && key != nil {
@@ -135,9 +147,27 @@ func (w *watcher) put(ev Event) bool {
 		w.state[key] = len(w.queue)
 	}
 	w.queue = append(w.queue, ev)
-	w.bytes += cost
 	w.poke()
 	return true
+}
+
+// part tells whose event ev is, and what it takes up, if a peer can cause any number of its kind.
+func part(ev Event) (PeerID, share, bool) {
+	switch ev := ev.(type) {
+	case MessageReceived:
+		s := share{bytes: len(ev.Message.Body)}
+		if ev.Message.Unreliable {
+			s.unreliable = 1
+		}
+		return ev.Message.From, s, true
+	case InvitationReceived:
+		return ev.Invitation.Peer.ID, share{questions: 1, bytes: len(ev.Invitation.Context)}, true
+	case OfferReceived:
+		return ev.Offer.Transfer.Peer, share{}, true
+	case StreamReceived:
+		return ev.Stream.Peer, share{}, true
+	}
+	return PeerID{}, share{}, false
 }
 
 func (w *watcher) poke() {
@@ -159,6 +189,7 @@ func (w *watcher) take() (events []Event, behind, ended bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	events, w.queue, w.bytes = w.queue, nil, 0
+	clear(w.shares)
 	behind, w.behind = w.behind, false
 	clear(w.state)
 	return events, behind, w.closed
@@ -174,7 +205,7 @@ func (e *Engine) Watch(ctx context.Context) iter.Seq[Event] {
 func (e *Engine) follow(ctx context.Context) iter.Seq[Event] { return e.watch(ctx, true) }
 
 func (e *Engine) watch(ctx context.Context, quiet bool) iter.Seq[Event] {
-	w := &watcher{quiet: quiet, state: map[any]int{}, wake: make(chan struct{}, 1)}
+	w := &watcher{quiet: quiet, state: map[any]int{}, shares: map[PeerID]share{}, wake: make(chan struct{}, 1)}
 	e.mu.Lock()
 	w.put(e.snapshot())
 	if e.closed {
@@ -187,7 +218,14 @@ func (e *Engine) watch(ctx context.Context, quiet bool) iter.Seq[Event] {
 		w.close()
 		e.mu.Lock()
 		delete(e.watchers, w)
+		orphans := !e.watched()
 		e.mu.Unlock()
+		left, _, _ := w.take()
+		for _, ev := range left {
+			if s, ok := ev.(StreamReceived); ok && orphans { // nobody will close it
+				s.Stream.abandon()
+			}
+		}
 	}
 	stop := context.AfterFunc(ctx, forget)
 	return func(yield func(Event) bool) {
@@ -238,6 +276,14 @@ func (e *Engine) watched() bool {
 		}
 	}
 	return false
+}
+
+// untaken is why publish has failed, for the other side. Call with e.mu held.
+func (e *Engine) untaken() wire.Code {
+	if e.watched() {
+		return wire.Busy
+	}
+	return wire.Unavailable
 }
 
 // snapshot collects the whole state. Call with e.mu held.

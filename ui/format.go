@@ -149,6 +149,12 @@ func reason(err error, peer string, here bool) string {
 		return "Failed: " + peer + " has left. Send again when it is back."
 	case errors.Is(err, engine.ErrBlocked):
 		return "This key is blocked, here or on " + peer + "."
+	case errors.Is(err, engine.ErrRefused):
+		return peer + " does not let this device in. Ask its owner whether it is blocked there."
+	case errors.Is(err, engine.ErrIdentity):
+		return "Another device answers in place of " + peer + ". Nothing was sent."
+	case errors.Is(err, engine.ErrVersion):
+		return peer + " runs another version of Multipeer. Update the older one."
 	case errors.Is(err, engine.ErrBusy):
 		return peer + " has too much waiting. Try again in a moment."
 	case errors.Is(err, engine.ErrTooLarge):

@@ -83,6 +83,7 @@ const (
 type MDNS struct {
 	cfg  Config
 	kick chan struct{}
+	ask  chan struct{} // a peer is in doubt
 
 	mu    sync.Mutex
 	self  Announcement
@@ -92,7 +93,7 @@ type MDNS struct {
 
 // New returns a stopped MDNS.
 func New(cfg Config) *MDNS {
-	return &MDNS{cfg: cfg, kick: make(chan struct{}, 1), table: newTable()}
+	return &MDNS{cfg: cfg, kick: make(chan struct{}, 1), ask: make(chan struct{}, 1), table: newTable()}
 }
 
 // Update changes what is announced and whether others are looked for.
@@ -123,7 +124,10 @@ func (m *MDNS) Recheck(id identity.PeerID) {
 	m.mu.Lock()
 	m.table.doubt(id, time.Now())
 	m.mu.Unlock()
-	m.poke()
+	select {
+	case m.ask <- struct{}{}:
+	default:
+	}
 }
 
 // Run announces and browses until ctx ends, then says goodbye. It starts without a network too and goes on when
@@ -155,6 +159,7 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 	sweep := time.NewTicker(250 * time.Millisecond)
 	defer sweep.Stop()
 	var settle <-chan time.Time
+	var asked time.Time // for a peer in doubt
 	problem := &problemReporter{sink: sink}
 
 	reconcile := func() (changed bool) {
@@ -183,6 +188,12 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 		case <-m.kick:
 			reconcile()
 			q.restart(0)
+		case <-m.ask:
+			// Doubts that come faster share their queries: forged peers could make us flood the network otherwise.
+			if time.Since(asked) >= doubtful {
+				asked = time.Now()
+				q.restart(0)
+			}
 		case <-changes:
 			if settle == nil {
 				settle = time.After(debounce)

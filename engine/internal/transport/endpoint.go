@@ -132,7 +132,8 @@ const (
 	// MaxStreams is how many streams of the other side may be open: the control stream, and those of the programs.
 	MaxStreams   = 40
 	streamWindow = 512 << 10
-	connWindow   = MaxStreams * streamWindow
+	firstWindow  = 64 << 10                      // until the reader has shown that it reads
+	connWindow   = 2 * MaxStreams * streamWindow // bytes come on the streams of either side
 )
 
 func quicConfig() *quic.Config {
@@ -142,6 +143,7 @@ func quicConfig() *quic.Config {
 		KeepAlivePeriod:                KeepAlive,
 		MaxIncomingStreams:             MaxStreams,
 		MaxIncomingUniStreams:          -1,
+		InitialStreamReceiveWindow:     firstWindow,
 		MaxStreamReceiveWindow:         streamWindow,
 		InitialConnectionReceiveWindow: connWindow,
 		MaxConnectionReceiveWindow:     connWindow,
@@ -245,12 +247,12 @@ func dialError(err error) error {
 	return Cause(err)
 }
 
-// DialAny dials all addresses, a tenth of a second apart, and keeps the first that answers.
-func (e *Endpoint) DialAny(ctx context.Context, addrs []netip.AddrPort, want identity.PeerID, kind Kind) (*Conn, error) {
+// DialAny dials all addresses, a tenth of a second apart, and keeps the first that answers within the time.
+func (e *Endpoint) DialAny(ctx context.Context, addrs []netip.AddrPort, want identity.PeerID, kind Kind, within time.Duration) (*Conn, error) {
 	if len(addrs) == 0 {
 		return nil, errors.New("dialling: no address known")
 	}
-	ctx, cancel := context.WithTimeout(ctx, DialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	type result struct {
 		c   *Conn

@@ -157,7 +157,7 @@ func TestFirstOfManyAddressesWins(t *testing.T) {
 	b.serve(t, b.hello())
 	dead := netip.MustParseAddrPort("127.0.0.1:9")
 	began := time.Now()
-	c, err := a.DialAny(t.Context(), []netip.AddrPort{dead, dead, b.addr}, b.id.ID, Session)
+	c, err := a.DialAny(t.Context(), []netip.AddrPort{dead, dead, b.addr}, b.id.ID, Session, DialTimeout)
 	if err != nil {
 		t.Fatal(err)
 	}

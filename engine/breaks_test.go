@@ -1,0 +1,469 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+	"multipeer/engine/internal/wire"
+)
+
+// untilBroken waits until a has noticed that its conn is gone.
+func untilBroken(a, b *enginetest.Node) {
+	for p, _ := a.Peer(b.Self().ID); p.State == engine.Connected; p, _ = a.Peer(b.Self().ID) {
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// TestReturnAtAnyMoment: the network comes back shortly before, in and after the moment when the session is given up.
+func TestReturnAtAnyMoment(t *testing.T) {
+	runs := 200
+	if testing.Short() {
+		runs = 40
+	}
+	for i := range runs {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, 30*time.Millisecond)
+			a, b := net.Start(open("a")), net.Start(open("b"))
+			la, lb := keepLedger(t, a), keepLedger(t, b)
+			events(t, a)(is[engine.PeerAdded])
+			collect(t, a)
+			collect(t, b)
+			time.Sleep(time.Second + time.Duration(i*37%2500)*time.Millisecond)
+			net.Drop(func(_, _ netip.AddrPort) bool { return true })
+			untilBroken(a, b)
+			time.Sleep(2*time.Second + time.Duration(i)*time.Second/time.Duration(runs)*3/2)
+			net.Drop(nil)
+			time.Sleep(30 * time.Second)
+			for _, n := range []*enginetest.Node{a, b} {
+				if connected(n) != 1 { // it was given up; the network tells of it anew
+					n.SetAdvertising(false)
+					n.SetAdvertising(true)
+				}
+			}
+			time.Sleep(time.Minute)
+			la.check(t, a)
+			lb.check(t, b)
+			for _, n := range []*enginetest.Node{a, b} {
+				if r, err := n.Send(t.Context(), 1); err != nil || r[0].Err != nil {
+					t.Fatalf("return %d: %v %v", i, r, err)
+				}
+			}
+		})
+	}
+}
+
+// TestReturnOverALongPath: greetings that take longer than an attempt may do not go round in circles.
+func TestReturnOverALongPath(t *testing.T) {
+	for _, rtt := range []time.Duration{200, 450, 600} {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, rtt*time.Millisecond/2)
+			a, b := net.Start(open("a")), net.Start(open("b"))
+			events(t, a)(is[engine.PeerAdded])
+			time.Sleep(3 * time.Second)
+			countA, countB := watchSessions(t, a), watchSessions(t, b)
+			net.Drop(func(_, _ netip.AddrPort) bool { return true })
+			untilBroken(a, b)
+			net.Drop(nil)
+			time.Sleep(30 * time.Second)
+			ca, cb := countA(), countB()
+			if connected(a) != 1 || connected(b) != 1 || ca[1] > 1 || cb[1] > 1 {
+				t.Errorf("rtt %d ms: %d and %d sessions, counts %v and %v", rtt, connected(a), connected(b), ca, cb)
+			}
+		})
+	}
+}
+
+// TestNoGhostWithoutAnnouncement: a peer that has stopped advertising and crashes is lost as any other.
+func TestNoGhostWithoutAnnouncement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, _ := pair(t, net)
+		b.SetAdvertising(false)
+		time.Sleep(time.Second)
+		_ = b.Kill()
+		time.Sleep(15 * time.Second)
+		if peers := a.Peers(); len(peers) > 0 {
+			t.Errorf("%+v", peers)
+		}
+	})
+}
+
+// TestReturnWithoutAnnouncement: a session in a closed lobby outlives a break too.
+func TestReturnWithoutAnnouncement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, _ := pair(t, net)
+		a.SetLooking(false)
+		b.SetLooking(false)
+		time.Sleep(time.Second)
+		count := watchSessions(t, a)
+		net.Cut(b.Addr, true)
+		time.Sleep(8 * time.Second)
+		net.Cut(b.Addr, false)
+		time.Sleep(20 * time.Second)
+		if c := count(); c != [2]int{1, 0} || connected(a) != 1 || connected(b) != 1 {
+			t.Errorf("added and removed %v times, %d and %d sessions", c, connected(a), connected(b))
+		}
+	})
+}
+
+// TestStoppedReadersInBothDirections: streams that either side has opened and that were read for a while fill their
+// windows, and messages go on.
+func TestStoppedReadersInBothDirections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, 20*time.Millisecond)
+		a, b, nextA, nextB := pair(t, net)
+		var wg sync.WaitGroup
+		var all []*engine.Stream
+		stopped := make(chan struct{})
+		fill := func(w, r *engine.Stream) {
+			all = append(all, w, r)
+			wg.Go(func() {
+				chunk := make([]byte, 64<<10)
+				for {
+					if _, err := w.Write(chunk); err != nil {
+						return
+					}
+				}
+			})
+			wg.Go(func() { _, _ = io.CopyN(io.Discard, r, 4<<20); <-stopped })
+		}
+		for range engine.MaxStreams {
+			s, err := a.OpenStream(t.Context(), b.Self().ID, "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			fill(s, received(t, nextB))
+		}
+		for range engine.MaxStreams {
+			s, err := b.OpenStream(t.Context(), a.Self().ID, "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = s.Write([]byte{1})
+			fill(received(t, nextA), s)
+		}
+		time.Sleep(10 * time.Second)
+		if r, err := a.Send(t.Context(), strings.Repeat("m", 1000)); err != nil || r[0].Err != nil {
+			t.Error(r, err)
+		}
+		close(stopped)
+		for _, s := range all {
+			s.Reset(1)
+		}
+		wg.Wait()
+	})
+}
+
+// TestStreamsInARow: of many short streams, opened faster than they are read, none is lost.
+func TestStreamsInARow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, 5*time.Millisecond)
+		a, b, _, _ := pair(t, net)
+		const n = 200
+		var mu sync.Mutex
+		got := 0
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			b.Handle(ctx, engine.Handler{StreamReceive: func(s *engine.Stream) {
+				if m, err := s.ReadFrame(1000); err == nil && string(m) == "abcd" {
+					mu.Lock()
+					got++
+					mu.Unlock()
+				}
+				time.Sleep(50 * time.Millisecond)
+			}})
+		}()
+		for range n {
+			s, err := a.OpenStream(t.Context(), b.Self().ID, "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(s.WriteFrame([]byte("abcd")), s.Close()); err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(30 * time.Second)
+		cancel()
+		<-done
+		if got != n {
+			t.Errorf("%d of %d arrived", got, n)
+		}
+	})
+}
+
+// TestStreamsOfAReaderThatHasEnded do not hold their places for ever.
+func TestStreamsOfAReaderThatHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		events(t, a)(is[engine.PeerAdded])
+		ctx, cancel := context.WithCancel(t.Context())
+		_ = b.Watch(ctx) // a reader that never reads
+		for range engine.MaxStreams {
+			s, err := a.OpenStream(t.Context(), b.Self().ID, "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+		}
+		time.Sleep(time.Second)
+		cancel()
+		time.Sleep(time.Second)
+		next := events(t, b)
+		s, err := a.OpenStream(t.Context(), b.Self().ID, "y")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		_ = received(t, next).Close()
+	})
+}
+
+// TestCloseOfABlockedWrite ends it, and the other side does not take what came for the whole.
+func TestCloseOfABlockedWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, nextB := pair(t, net)
+		s, err := a.OpenStream(t.Context(), b.Self().ID, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := received(t, nextB)
+		defer r.Close()
+		failed := make(chan error, 1)
+		go func() {
+			_, err := s.Write(make([]byte, 8<<20))
+			failed <- err
+		}()
+		time.Sleep(time.Second)
+		_ = s.Close()
+		select {
+		case err := <-failed:
+			if err == nil {
+				t.Error("a Write that was cut off counts as done")
+			}
+		case <-time.After(time.Minute):
+			t.Error("Write is still blocked")
+		}
+		var reset *engine.ResetError
+		if _, err := io.Copy(io.Discard, r); !errors.As(err, &reset) {
+			t.Errorf("the other side reads to %v", err)
+		}
+	})
+}
+
+// TestAnswerThatCrossesTheWithdrawal leaves no session on one side only.
+func TestAnswerThatCrossesTheWithdrawal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const latency = 20 * time.Millisecond
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{Accept: engine.Everyone})
+		meet(t, a, b)
+		time.Sleep(3 * time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), latency*3/2)
+		defer cancel()
+		if err := a.Invite(ctx, b.Self().ID); !errors.Is(err, engine.ErrTimeout) {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		if connected(a)+connected(b) != 0 {
+			t.Errorf("a has %d sessions, b %d", connected(a), connected(b))
+		}
+	})
+}
+
+// TestNoAnswerFromTheSessionBefore: what was under way when a session ended has nothing to say in the next one.
+func TestNoAnswerFromTheSessionBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, 50*time.Millisecond)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{Accept: engine.Everyone})
+		in := collect(t, a)
+		collect(t, b)
+		meet(t, a, b)
+		if err := a.Invite(t.Context(), b.Self().ID); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		sent := map[string]*engine.Delivery{}
+		stop := time.Now().Add(3 * time.Second)
+		again := make(chan error, 1)
+		for i := 0; time.Now().Before(stop); i++ {
+			if i == 9 {
+				go func() {
+					a.Leave()
+					again <- a.Invite(t.Context(), b.Self().ID)
+				}()
+			}
+			if d, err := b.Post(t.Context(), i, a.Self().ID); err == nil {
+				sent[fmt.Sprint(i)] = d
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		if err := <-again; err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		got := map[string]int{}
+		for _, s := range in.of(b.Self().ID) {
+			got[s]++
+		}
+		for s, d := range sent {
+			switch err := d.Results()[0].Err; {
+			case err == nil && got[s] != 1:
+				t.Errorf("message %s counts as delivered and arrived %d times", s, got[s])
+			case errors.Is(err, engine.ErrNotConnected) && got[s] > 0:
+				t.Errorf("message %s: %v, and it was delivered", s, err)
+			}
+		}
+	})
+}
+
+// TestLargeMessageWhenTheSessionEnds costs the session, not the conn.
+func TestLargeMessageWhenTheSessionEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, 20*time.Millisecond)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{Accept: engine.Everyone})
+		next := events(t, a)
+		events(t, b)
+		meet(t, a, b)
+		if err := a.Invite(t.Context(), b.Self().ID); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		for range 3 {
+			_, _ = b.Post(t.Context(), strings.Repeat("m", 500_000))
+		}
+		time.Sleep(30 * time.Millisecond)
+		a.Leave()
+		next(is[engine.PeerRemoved])
+		for range 200 {
+			if p, ok := a.Peer(b.Self().ID); !ok || !p.Confirmed {
+				t.Fatalf("the conn has gone: %v %+v", ok, p)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+}
+
+// TestGivenUpMessagesStayInTheWindow: a program that keeps giving up on a stalled path does not end its own conn.
+func TestGivenUpMessagesStayInTheWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, _ := pair(t, net)
+		collect(t, b)
+		net.Cut(b.Addr, true) // for less than what ends a conn
+		for began := time.Now(); time.Since(began) < 4*time.Second; time.Sleep(2 * time.Millisecond) {
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			d, err := a.Post(ctx, "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() { d.Results(); cancel() }()
+			if p, _ := a.Peer(b.Self().ID); !p.Confirmed {
+				t.Fatalf("after %v the conn is gone", time.Since(began))
+			}
+		}
+		net.Cut(b.Addr, false)
+		if r, err := a.Send(t.Context(), "y"); err != nil || r[0].Err != nil {
+			t.Error(r, err)
+		}
+	})
+}
+
+// TestMaxPeersHoldsForWhoComesBack.
+func TestMaxPeersHoldsForWhoComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a := net.Start(engine.Config{Accept: engine.Everyone, MaxPeers: 1})
+		b, c := net.Start(engine.Config{}), net.Start(engine.Config{})
+		meet(t, b, a)
+		if err := b.Invite(t.Context(), a.Self().ID); err != nil {
+			t.Fatal(err)
+		}
+		net.Cut(b.Addr, true)
+		time.Sleep(20 * time.Second)
+		if err := c.Invite(t.Context(), a.Self().ID); err != nil {
+			t.Fatal(err)
+		}
+		net.Cut(b.Addr, false)
+		b.SetAdvertising(false)
+		b.SetAdvertising(true)
+		time.Sleep(time.Minute)
+		if connected(a) != 1 || connected(b) != 0 || connected(c) != 1 {
+			t.Errorf("%d, %d and %d sessions", connected(a), connected(b), connected(c))
+		}
+	})
+}
+
+// TestOneKeepsNobodyElseOut: while a program is slow, neither a stranger's invitations nor a peer's datagrams cost
+// another peer its messages.
+func TestOneKeepsNobodyElseOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, friend, noisy := net.Start(open("a")), net.Start(open("friend")), net.Start(open("noisy"))
+		time.Sleep(5 * time.Second)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		_ = a.Watch(ctx) // busy with something
+		m := newRaw(t, net)
+		s, err := m.greet(t, m.dial(t, a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		big, _ := json.Marshal(string(make([]byte, 2000)))
+		for i := range 2100 {
+			id := fmt.Sprintf("%032x", i)
+			_ = s.WriteMessage(wire.Invite{ID: id, Context: big})
+			_ = s.WriteMessage(wire.InviteCancel{ID: id})
+		}
+		refused := 0
+		for range 6000 {
+			_, _ = noisy.SendDatagram(1, a.Self().ID)
+			time.Sleep(200 * time.Microsecond)
+		}
+		for range 3000 {
+			if r, _ := noisy.Send(t.Context(), 1, a.Self().ID); errors.Is(r[0].Err, engine.ErrBusy) {
+				refused++
+			}
+		}
+		if r, err := friend.Send(t.Context(), "hello", a.Self().ID); err != nil || r[0].Err != nil {
+			t.Errorf("a friend's message: %v %v", r, err)
+		}
+		if refused == 0 {
+			t.Error("nothing of the noisy one's was refused")
+		}
+	})
+}
+
+// TestEndedContext is told as such.
+func TestEndedContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, _ := pair(t, net)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := a.OpenStream(ctx, b.Self().ID, "x"); !errors.Is(err, engine.ErrCancelled) || !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if err := a.Invite(ctx, b.Self().ID); !errors.Is(err, engine.ErrCancelled) {
+			t.Error(err)
+		}
+		if r, err := a.Send(ctx, 1); err != nil || !errors.Is(r[0].Err, engine.ErrCancelled) {
+			t.Error(r, err)
+		}
+	})
+}
