@@ -64,7 +64,7 @@ type Config struct {
 	// Accept says whose invitations the engine accepts by itself. Others become an InvitationReceived.
 	Accept Audience
 	// Context is any JSON value that goes with invitations and their answers, for the other program to read while
-	// connected (initial data in the Pythonista module). nil means none. At most 16 KiB.
+	// connected (initial data in the Pythonista module); see SetContext. nil means none. At most MaxContext bytes.
 	Context any
 	// Info is the discovery info that others see before they connect; see ValidateInfo and SetInfo. About 400 bytes
 	// are advised: more makes for large packets.
@@ -77,13 +77,15 @@ type Config struct {
 	// ID and its certificate in DER, in each handshake, before anything else is exchanged; it may be called
 	// concurrently. With an error there is no conn: this side gets the error, the other ErrRefused.
 	Verify func(id PeerID, certificate []byte) error
-	// MaxPeers is how many sessions there may be at once; others get ErrBusy. 0 means no limit.
+	// MaxPeers is how many sessions there may be at once; others get ErrBusy. When one ends, Config.Invite applies again to
+	// those who are found. 0 means no limit.
 	MaxPeers int
 	// Discovery replaces multicast DNS. nil means multicast DNS.
 	Discovery Discovery
 	// PacketConn replaces the UDP socket. Run does not close it.
 	PacketConn net.PacketConn
-	// Log gets what happens, for developers. nil means none.
+	// Log gets what happens, for developers. nil means none. The library that answers multicast DNS knows only the
+	// standard logger of package log: a program that draws on a terminal gives that another output.
 	Log *slog.Logger
 }
 
@@ -92,7 +94,6 @@ type Engine struct {
 	cfg     Config
 	log     *slog.Logger
 	profile *identity.Profile
-	context []byte // encoded Config.Context
 	boot    string
 	dials   chan struct{} // one for each dial under way
 
@@ -103,6 +104,7 @@ type Engine struct {
 	closed    bool
 	ended     chan struct{} // closed when Run has ended or Close was called before
 	self      Self
+	context   json.RawMessage // what goes with invitations and answers
 	problem   error
 	peers     map[PeerID]*peer
 	resume    map[PeerID]*session // kept until one of the two leaves: no new invitation after a lost conn
@@ -382,6 +384,26 @@ func (e *Engine) SetInfo(info map[string]string) error {
 	info = maps.Clone(info)
 	e.update(func(s *Self) { s.Info = info })
 	return nil
+}
+
+// SetContext changes what goes with invitations and answers from now on; sessions that are up keep what they have. The
+// errors are those of New for Config.Context.
+func (e *Engine) SetContext(v any) error {
+	encoded, err := encodeContext(v)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.context = encoded
+	return nil
+}
+
+// initial is the context as it is now.
+func (e *Engine) initial() json.RawMessage {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.context
 }
 
 // SetLooking is SetAdvertising and SetBrowsing in one (start_looking_for_peers, stop_looking_for_peers).

@@ -49,12 +49,12 @@ func (a *asking) finish(err error) {
 	}
 }
 
-// Invite asks a peer for a session, with Config.Context, and waits for the answer: nil when connected, ErrDeclined,
+// Invite asks a peer for a session, with the context of Config or SetContext, and waits for the answer: nil when connected, ErrDeclined,
 // ErrTimeout after InviteTimeout, ErrNoPeer, ErrCancelled, ErrBusy with MaxPeers connected, here or there. A peer that
 // is found but not reached yet is waited for. When ctx ends the invitation is withdrawn. If the peer has invited us
 // meanwhile, that is taken as its yes (MCNearbyServiceBrowser invitePeer).
 func (e *Engine) Invite(ctx context.Context, id PeerID) error {
-	return e.invite(ctx, id, e.context)
+	return e.invite(ctx, id, e.initial())
 }
 
 // InviteWith is Invite with a context of its own: any JSON value of at most MaxContext bytes, or nil for none.
@@ -145,9 +145,9 @@ type Invitation struct {
 	peer *peer
 }
 
-// Accept starts the session; the other program gets Config.Context. ErrAnswered if it is too late, ErrBusy with
+// Accept starts the session; the other program gets the context of Config or SetContext. ErrAnswered if it is too late, ErrBusy with
 // MaxPeers connected.
-func (i *Invitation) Accept() error { return i.answer(true, i.e.context) }
+func (i *Invitation) Accept() error { return i.answer(true, i.e.initial()) }
 
 // AcceptWith is Accept with a context of its own: any JSON value of at most MaxContext bytes, or nil for none.
 func (i *Invitation) AcceptWith(context any) error {
@@ -293,7 +293,7 @@ func (e *Engine) dropInvitations(p *peer, err error) {
 
 // Disconnect ends the session with a peer, or withdraws the invitation to it (cancelConnectPeer); both still see each
 // other. It is a kick: from then on no policy of this engine (Config.Invite, Config.Accept) brings the peer back, but
-// Invite and Invitation.Accept do. To refuse its conns too, SetTrust it TrustBlocked. It is idempotent.
+// Invite and Invitation.Accept do. PeerRemoved follows, here with ErrCancelled, there with ErrBye. To refuse its conns too, SetTrust it TrustBlocked. It is idempotent.
 func (e *Engine) Disconnect(id PeerID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

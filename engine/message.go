@@ -15,7 +15,8 @@ import (
 // MaxMessage is the largest message, in bytes of JSON.
 const MaxMessage = wire.MaxMessage
 
-// SendTimeout bounds the wait for a message's answer where the context has no earlier deadline.
+// SendTimeout bounds the wait of Send and Post for a message's answer, and of OpenStream for room, where the context has
+// no earlier deadline.
 const SendTimeout = 30 * time.Second
 
 // Send sends v, any value that encoding/json can encode to at most MaxMessage bytes, to the peers named, or to all
@@ -37,7 +38,7 @@ func (e *Engine) Send(ctx context.Context, v any, to ...PeerID) ([]Result, error
 
 // Post is Send that does not wait: it queues the message, in the order of the calls, and returns what tells its end.
 // A peer to whom MaxPending messages are pending gets none; its Result is ErrBusy. The context bounds the delivery,
-// not the call.
+// not the call, and SendTimeout does too. A peer whose program does not read yet answers ErrUnavailable.
 func (e *Engine) Post(ctx context.Context, v any, to ...PeerID) (*Delivery, error) {
 	return e.dispatch(ctx, v, to, false)
 }

@@ -63,6 +63,7 @@ func TestContexts(t *testing.T) {
 			{"config a", "config b", `"config a"`, `"config b"`},
 			{map[string]int{"level": 3}, []int{1}, `{"level":3}`, `[1]`},
 			{nil, nil, ``, ``},
+			{"config a", nil, `"config a"`, ``},
 		} {
 			go func() {
 				inv := nextB(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
@@ -87,6 +88,18 @@ func TestContexts(t *testing.T) {
 			if p, _ := b.Peer(a.Self().ID); p.Context != nil {
 				t.Errorf("without a session b still has %s", p.Context)
 			}
+		}
+		for _, n := range []*enginetest.Node{a, b} {
+			if err := n.SetContext("chosen late by " + n.Self().Name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		go func() { _ = nextB(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation.Accept() }()
+		if err := a.Invite(t.Context(), b.Self().ID); err != nil {
+			t.Fatal(err)
+		}
+		if p := nextA(is[engine.PeerAdded]).(engine.PeerAdded).Peer; !strings.HasPrefix(string(p.Context), `"chosen late by`) {
+			t.Errorf("a has %s", p.Context)
 		}
 	})
 }

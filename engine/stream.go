@@ -142,7 +142,8 @@ func (s *Stream) CloseWrite() error {
 	return s.s.CloseWrite()
 }
 
-// Close ends both directions: what was written still arrives, what comes is not read any more. A Write under way
+// Close ends both directions: what was written still arrives, what comes is not read any more, and a Read under way
+// fails. A Write under way
 // cannot be ended so that what it has written counts: then Close is Reset with code 0. It is idempotent.
 func (s *Stream) Close() error {
 	s.end(func() {
@@ -158,7 +159,8 @@ func (s *Stream) Close() error {
 }
 
 // Reset gives both directions up at once, what was written and has not arrived included; the other side gets a
-// *ResetError with the code. It is idempotent, and may follow Close.
+// *ResetError with the code; all codes are the program's. Reads and Writes under way here fail. It is idempotent, and
+// may follow Close.
 func (s *Stream) Reset(code uint16) {
 	s.end(func() {})
 	s.s.ResetProgram(code)
@@ -168,7 +170,7 @@ func (s *Stream) Reset(code uint16) {
 func (s *Stream) abandon() { s.end(func() { s.s.Reset(wire.Bye) }) }
 
 // SetDeadline bounds both directions, SetReadDeadline and SetWriteDeadline one; the zero time lifts the bound. Past
-// it a call fails with os.ErrDeadlineExceeded.
+// it a call fails with os.ErrDeadlineExceeded; a frame that it cuts leaves the stream out of step.
 func (s *Stream) SetDeadline(t time.Time) { s.s.SetDeadline(t) }
 
 // SetReadDeadline bounds reading.

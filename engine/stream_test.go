@@ -275,6 +275,7 @@ func TestStreamEndsWithTheSession(t *testing.T) {
 					t.Error("the reader still waits")
 				}
 				_ = s.Close()
+				time.Sleep(time.Second) // the end of the stream may come before that of the session
 				if _, err := a.OpenStream(t.Context(), b.Self().ID, "x"); err == nil {
 					t.Error("a stream without a session")
 				}

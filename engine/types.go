@@ -15,7 +15,15 @@ import (
 	"multipeer/transfer"
 )
 
-// PeerID names a peer: SHA-256 of its public key (SPKI). Its String form has check characters; Short is for people.
+// PeerID names a peer: SHA-256 of its public key (SPKI). It can be compared and be a map's key; in JSON it is its text.
+// Its methods:
+//
+//	String() string          the whole text form, with check characters
+//	Short() string           the first eight characters, for people to tell equal names apart
+//	Compare(PeerID) int      an order that is the same on every device, such as for who leads
+//	Less(PeerID) bool        Compare below zero
+//	IsZero() bool            no peer
+//	HasPrefix(string) bool   whether the text form begins so, as a person types it
 type PeerID = identity.PeerID
 
 // ParsePeerID reads the text form of an ID; hyphens, spaces and case do not matter.
@@ -79,7 +87,9 @@ const (
 	Found        State = iota // seen on the network, or reached, without a session
 	Connecting                // an invitation of ours waits for its answer
 	Connected                 // a session is up
-	Reconnecting              // a session is up whose conn has broken: messages wait, for at most 3 s
+	// Reconnecting: a session is up whose conn has broken. Messages wait for at most 3 s. A break shows by itself only
+	// after 7.5 to 10 s of silence, or at once when an interface changes.
+	Reconnecting
 )
 
 func (s State) String() string {

@@ -28,7 +28,8 @@ type (
 	// PeerLost tells a peer that is gone (lostPeer).
 	PeerLost struct{ Peer Peer }
 	// PeerAdded tells that a session is up: once on both sides, whoever dialled or invited, when the other program's
-	// context is known (peer_added). A conn that breaks and comes back within 3 s is the same session.
+	// context is known (peer_added). A conn that breaks and is back 3 s after that was noticed (see Reconnecting) is the
+	// same session. It comes before any message or stream of the session, PeerRemoved after the last.
 	PeerAdded struct{ Peer Peer }
 	// PeerRemoved tells that the session has ended: once for each PeerAdded (peer_removed). Err says why.
 	PeerRemoved struct {

@@ -1,6 +1,7 @@
 // Package enginetest runs several engines on a simulated network, for tests of
 // the engine, the window and other programs. Inside a testing/synctest bubble
-// a minute of protocol passes in an instant, and every run is the same.
+// a minute of protocol passes in an instant. Keys are new in each run, and with
+// them the order of the IDs, unless Config.Profile keeps them.
 package enginetest
 
 import (

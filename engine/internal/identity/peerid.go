@@ -4,6 +4,7 @@
 package identity
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base32"
@@ -71,8 +72,11 @@ func (p PeerID) HasPrefix(s string) bool {
 	return s != "" && strings.HasPrefix(p.plain()+p.checkText(), s)
 }
 
-// Less orders IDs by their bytes: the lower one dials.
-func (p PeerID) Less(q PeerID) bool { return string(p[:]) < string(q[:]) }
+// Compare orders IDs by their bytes: below zero if p comes before q, as slices.SortFunc wants it.
+func (p PeerID) Compare(q PeerID) int { return bytes.Compare(p[:], q[:]) }
+
+// Less is Compare below zero: the lower one dials.
+func (p PeerID) Less(q PeerID) bool { return p.Compare(q) < 0 }
 
 // MarshalText is String.
 func (p PeerID) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
