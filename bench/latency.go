@@ -14,8 +14,10 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// trip makes one round trip.
+// trip makes one round trip; turn is how many of them follow each other.
 type trip func() error
+
+const turn = 20
 
 // latency prints round trips, idle and while a file moves, beside those of the bare network and of bare QUIC. The
 // ways take turns in each run, so that a machine that slows down slows all of them.
@@ -27,28 +29,29 @@ func (p *pair) latency(large string, runs int) error {
 		return err
 	}
 	defer closeAll()
-	measure := func(trips int, stop <-chan error) ([][]time.Duration, error) {
+	// The turns are short: this machine's pace changes from one moment to the next.
+	measure := func(turns int, stop <-chan error) ([][]time.Duration, error) {
 		out := make([][]time.Duration, len(ways))
-		for range runs {
+		for range turns {
 			for i, w := range ways {
-				for range trips {
+				for range turn {
 					began := time.Now()
 					if err := w.once(); err != nil {
 						return nil, fmt.Errorf("%s: %w", w.name, err)
 					}
 					out[i] = append(out[i], time.Since(began))
 				}
-				if stop != nil && len(stop) > 0 { // the file has arrived
+				if len(stop) > 0 { // the file has arrived
 					return out, nil
 				}
 			}
 		}
 		return out, nil
 	}
-	if _, err := measure(100, nil); err != nil { // warm-up
+	if _, err := measure(5, nil); err != nil { // warm-up
 		return err
 	}
-	idle, err := measure(1000, nil)
+	idle, err := measure(100*runs, nil)
 	if err != nil {
 		return err
 	}
@@ -57,7 +60,7 @@ func (p *pair) latency(large string, runs int) error {
 		moved := make(chan error, 1)
 		go func() { moved <- p.send(large) }()
 		time.Sleep(200 * time.Millisecond)
-		got, err := measure(100, moved)
+		got, err := measure(1000, moved)
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,6 @@ import (
 type inbox struct {
 	mu   sync.Mutex
 	from map[engine.PeerID][]json.RawMessage
-	wait func()
 }
 
 // collect reads n's messages until the test ends.

@@ -84,9 +84,9 @@ type State int
 
 // The states.
 const (
-	Found        State = iota // seen on the network, or reached, without a session
-	Connecting                // an invitation of ours waits for its answer
-	Connected                 // a session is up
+	Found      State = iota // seen on the network, or reached, without a session
+	Connecting              // an invitation of ours waits for its answer
+	Connected               // a session is up
 	// Reconnecting: a session is up whose conn has broken. Messages wait for at most 3 s. A break shows by itself only
 	// after 7.5 to 10 s of silence, or at once when an interface changes.
 	Reconnecting

@@ -76,20 +76,32 @@ func unexpected(err error) error {
 
 // Frame encodes m with its type and length, ready for one Write.
 func Frame(m Message) ([]byte, error) {
-	body, err := Encode(m)
-	if err != nil {
-		return nil, err
+	out := make([]byte, headerLen, smallOut)
+	if a, ok := m.(appender); ok {
+		out = a.appendJSON(out)
+	} else {
+		body, err := Encode(m)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, body...)
 	}
-	if len(body) > MaxFrame {
-		return nil, fmt.Errorf("writing %s: %d bytes, limit %d: %w", m.kind(), len(body), MaxFrame, ErrTooLarge)
+	n := len(out) - headerLen
+	if n > MaxFrame {
+		return nil, fmt.Errorf("writing %s: %d bytes, limit %d: %w", m.kind(), n, MaxFrame, ErrTooLarge)
 	}
-	out := make([]byte, headerLen, headerLen+len(body))
-	binary.BigEndian.PutUint32(out, uint32(len(body)))
-	return append(out, body...), nil
+	binary.BigEndian.PutUint32(out, uint32(n))
+	return out, nil
 }
+
+// smallOut is where a frame's memory begins; most need no more.
+const smallOut = 128
 
 // Encode returns the JSON object of m, its type first.
 func Encode(m Message) ([]byte, error) {
+	if a, ok := m.(appender); ok {
+		return a.appendJSON(nil), nil
+	}
 	fields, err := marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("encoding %s: %w", m.kind(), err)

@@ -205,14 +205,14 @@ func as[M Message](raw []byte) (Message, error) {
 // Decode checks raw strictly and returns the message in it, or nil without an error for a type that this version
 // does not know: a newer peer may send those, and they are skipped.
 func Decode(raw []byte) (Message, error) {
-	kind, err := scan(raw)
-	if err != nil {
+	var w walker
+	if err := w.scan(raw); err != nil {
 		return nil, err
 	}
 	if raw[0] != '{' {
 		return nil, malformed("not an object")
 	}
-	name, ok := plain(kind)
+	name, ok := plain(w.kind)
 	if !ok || name == "" {
 		return nil, malformed("no type")
 	}
@@ -222,6 +222,12 @@ func Decode(raw []byte) (Message, error) {
 	}
 	if name != "message" && len(raw) > MaxControl {
 		return nil, fmt.Errorf("%s: %d bytes, limit %d: %w", name, len(raw), MaxControl, ErrTooLarge)
+	}
+	if m, ok := w.hot(name); ok {
+		if err := m.check(); err != nil {
+			return nil, err
+		}
+		return m, nil
 	}
 	return decode(raw)
 }

@@ -29,26 +29,23 @@ func malformed(format string, a ...any) error {
 // its case, since Go matches keys without case), text after the value, and
 // values nested deeper than 32 or longer than 200,000 tokens.
 func Check(raw []byte) error {
-	_, err := scan(raw)
-	return err
+	var w walker
+	return w.scan(raw)
 }
 
-// scan is Check, and finds the value of the key "type" of the outermost object; nil if there is none.
-func scan(raw []byte) (kind []byte, err error) {
+// scan is Check, and keeps the members of the outermost object.
+func (w *walker) scan(raw []byte) error {
 	switch {
 	case !utf8.Valid(raw):
-		return nil, malformed("not UTF-8")
+		return malformed("not UTF-8")
 	case hasLoneSurrogate(raw):
-		return nil, malformed("lone surrogate")
+		return malformed("lone surrogate")
 	case !json.Valid(raw): // also for text after the value
 		var v any
-		return nil, malformed("%v", json.Unmarshal(raw, &v))
+		return malformed("%v", json.Unmarshal(raw, &v))
 	}
-	w := walker{raw: raw}
-	if err := w.value(0); err != nil {
-		return nil, err
-	}
-	return w.kind, nil
+	*w = walker{raw: raw}
+	return w.value(0)
 }
 
 // walker goes through JSON whose grammar is known to be right.
@@ -56,7 +53,17 @@ type walker struct {
 	raw    []byte
 	at     int
 	tokens int
-	kind   []byte
+
+	top      [4]member // of the outermost object, if it is one
+	used     int
+	overflow bool   // there are more
+	kind     []byte // the value of its key "type"
+}
+
+// member is a key and the value as it stands.
+type member struct {
+	key string
+	raw []byte
 }
 
 // next skips what separates tokens and counts the one that follows.
@@ -131,9 +138,19 @@ func (w *walker) members(depth int) error {
 		if err := w.value(depth); err != nil {
 			return err
 		}
-		if depth == 1 && key == "type" {
-			w.kind = bytes.TrimLeft(w.raw[begin:w.at], " \t\r\n:")
+		if depth > 1 || w.raw[0] != '{' {
+			continue
 		}
+		m := member{key, bytes.TrimLeft(w.raw[begin:w.at], " \t\r\n:")}
+		if key == "type" {
+			w.kind = m.raw
+		}
+		if w.used == len(w.top) {
+			w.overflow = true
+			continue
+		}
+		w.top[w.used] = m
+		w.used++
 	}
 }
 

@@ -197,6 +197,14 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		m, err := Decode(raw)
+		var w walker
+		if w.scan(raw) == nil {
+			if name, _ := plain(w.kind); decoders[name] != nil && raw[0] == '{' && len(raw) <= MaxControl {
+				if slow, slowErr := decoders[name](raw); !reflect.DeepEqual(slow, m) || (err == nil) != (slowErr == nil) {
+					t.Fatalf("%s: %v %v by hand, %v %v by encoding/json", raw, m, err, slow, slowErr)
+				}
+			}
+		}
 		if err != nil || m == nil {
 			return
 		}
@@ -204,8 +212,12 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%s was taken and cannot be written: %v", raw, err)
 		}
-		if back, err := Decode(again); err != nil || !reflect.DeepEqual(back, m) {
-			t.Errorf("%s became %s: %v", raw, again, err)
+		back, err := Decode(again)
+		if err != nil {
+			t.Fatalf("%s became %s: %v", raw, again, err)
+		}
+		if third, err := Encode(back); err != nil || !bytes.Equal(third, again) {
+			t.Errorf("%s became %s and then %s: %v", raw, again, third, err)
 		}
 	})
 }
@@ -219,10 +231,11 @@ func FuzzCheck(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		kind, err := scan(raw)
-		if err != nil {
+		var w walker
+		if w.scan(raw) != nil {
 			return
 		}
+		kind := w.kind
 		var v any
 		if err := json.Unmarshal(raw, &v); err != nil {
 			t.Fatalf("%q was taken: %v", raw, err)
