@@ -314,9 +314,80 @@ func ExampleEngine_Path() {
 	anna, ben, _, stop := run(everyone, everyone)
 	defer stop()
 	p, err := ben.Path(anna.Self().ID)
-	fmt.Println(p.Remote.Addr(), p.Dialled, p.Loss() < 0.5, err)
+	fmt.Println(p.Remote.Addr(), p.Interface != "", p.Dialled, p.Loss() < 0.5, err)
 	// Output:
-	// 127.0.0.1 true true <nil>
+	// 127.0.0.1 true true true <nil>
+}
+
+// A ticket is text that another device needs to reach this one: its key and its addresses.
+func ExampleEngine_Dial() {
+	anna, ben, ctx, stop := run(engine.Config{}, engine.Config{})
+	defer stop()
+	here := fmt.Sprintf("@127.0.0.1:%d", anna.Self().Port) // Ticket would name addresses of the network
+	id, err := ben.Dial(ctx, anna.Self().ID.String()+here)
+	fmt.Println(id == anna.Self().ID, err)
+	_, err = ben.Dial(ctx, ben.Self().ID.String()+here)
+	fmt.Println(errors.Is(err, engine.ErrIdentity)) // another key than the ticket's answers there
+	// Output:
+	// true <nil>
+	// true
+}
+
+// Verify has the last word on keys, before anything is exchanged.
+func ExampleConfig_verify() {
+	known := map[engine.PeerID]bool{}
+	var mu sync.Mutex
+	picky := everyone
+	picky.Verify = func(id engine.PeerID, certificate []byte) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if !known[id] {
+			return errors.New("not on the list")
+		}
+		return nil
+	}
+	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer socket.Close()
+	picky.PacketConn, picky.Discovery = socket, nowhere{}
+	door, err := engine.New(picky)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- door.Run(ctx) }()
+
+	_, ben, benCtx, stop := run(engine.Config{}, engine.Config{})
+	defer stop()
+	_, err = ben.Dial(benCtx, socket.LocalAddr().String())
+	fmt.Println(errors.Is(err, engine.ErrRefused))
+	mu.Lock()
+	known[ben.Self().ID] = true
+	mu.Unlock()
+	_, err = ben.Dial(benCtx, socket.LocalAddr().String())
+	fmt.Println(err)
+	cancel()
+	<-ended
+	// Output:
+	// true
+	// <nil>
+}
+
+// A closed lobby: sessions stay, and nobody new finds us.
+func ExampleEngine_SetLooking() {
+	anna, _, ctx, stop := run(everyone, everyone)
+	defer stop()
+	id := connectedPeer(ctx, anna)
+	anna.SetLooking(false)
+	p, _ := anna.Peer(id)
+	fmt.Println(p.State, anna.Self().Advertising, anna.Self().Browsing)
+	// Output:
+	// connected false false
 }
 
 // A Pinger measures round trips; the other engine answers.

@@ -123,7 +123,8 @@ func (p *program) chatEvent(ev engine.Event, only []engine.PeerID) (gone bool, e
 	switch ev := ev.(type) {
 	case engine.Snapshot:
 		for _, peer := range ev.Peers {
-			if peer.HasSession() {
+			if peer.HasSession() { // up before we watched
+				p.out.object(peerJSON("connected", peer))
 				p.out.note("%s is here", describe(peer))
 			}
 		}
