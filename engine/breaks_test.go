@@ -121,6 +121,10 @@ func TestReturnWithoutAnnouncement(t *testing.T) {
 // TestStoppedReadersInBothDirections: streams that either side has opened and that were read for a while fill their
 // windows, and messages go on.
 func TestStoppedReadersInBothDirections(t *testing.T) {
+	streams := engine.MaxStreams
+	if testing.Short() {
+		streams /= 4
+	}
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, 20*time.Millisecond)
 		a, b, nextA, nextB := pair(t, net)
@@ -139,14 +143,14 @@ func TestStoppedReadersInBothDirections(t *testing.T) {
 			})
 			wg.Go(func() { _, _ = io.CopyN(io.Discard, r, 1<<20); <-stopped })
 		}
-		for range engine.MaxStreams {
+		for range streams {
 			s, err := a.OpenStream(t.Context(), b.Self().ID, "x")
 			if err != nil {
 				t.Fatal(err)
 			}
 			fill(s, received(t, nextB))
 		}
-		for range engine.MaxStreams {
+		for range streams {
 			s, err := b.OpenStream(t.Context(), a.Self().ID, "x")
 			if err != nil {
 				t.Fatal(err)
@@ -384,7 +388,7 @@ func TestGivenUpMessagesStayInTheWindow(t *testing.T) {
 	})
 }
 
-// TestMaxPeersHoldsForWhoComesBack.
+// TestMaxPeersHoldsForWhoComesBack: a session that returns finds its place taken.
 func TestMaxPeersHoldsForWhoComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -464,6 +468,336 @@ func TestEndedContext(t *testing.T) {
 		}
 		if r, err := a.Send(ctx, 1); err != nil || !errors.Is(r[0].Err, engine.ErrCancelled) {
 			t.Error(r, err)
+		}
+	})
+}
+
+// TestInvitationWithdrawnAndRepeated while the yes to the first is under way: what was sent in between is told as not
+// delivered, and blocks nothing.
+func TestInvitationWithdrawnAndRepeated(t *testing.T) {
+	for _, broken := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			const latency = 20 * time.Millisecond
+			net := enginetest.New(t, latency)
+			b, a := net.Start(engine.Config{Name: "b"}), net.Start(engine.Config{Name: "a", Accept: engine.Everyone})
+			in := collect(t, b)
+			next := events(t, a)
+			meet(t, b, a)
+			meet(t, a, b)
+			time.Sleep(3 * time.Second)
+			first := make(chan *engine.Delivery, 1)
+			go func() {
+				next(is[engine.PeerAdded])
+				d, err := a.Post(context.Background(), "first", b.Self().ID)
+				if err != nil {
+					t.Error(err)
+				}
+				first <- d
+			}()
+			ctx, cancel := context.WithTimeout(t.Context(), latency*3/2)
+			defer cancel()
+			_ = b.Invite(ctx, a.Self().ID)
+			if err := b.Invite(t.Context(), a.Self().ID); err != nil {
+				t.Fatal(err)
+			}
+			d := <-first
+			time.Sleep(time.Second)
+			if broken {
+				net.Cut(b.Addr, true)
+				time.Sleep(9 * time.Second)
+				net.Cut(b.Addr, false)
+			}
+			for i := range 100 {
+				if r, err := a.Send(t.Context(), i, b.Self().ID); err != nil || r[0].Err != nil {
+					t.Fatalf("message %d: %v %v", i, r, err)
+				}
+			}
+			got := in.of(a.Self().ID)
+			if arrived := got[0] == `"first"`; arrived != (d.Results()[0].Err == nil) {
+				t.Errorf("the first one: %v, and arrived: %v", d.Results()[0].Err, arrived)
+			}
+		})
+	}
+}
+
+// TestDeepestMessage: what is taken here is taken there.
+func TestDeepestMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deep := func(n int) json.RawMessage { return json.RawMessage(strings.Repeat("[", n) + strings.Repeat("]", n)) }
+		if _, err := engine.New(engine.Config{Context: deep(32)}); !errors.Is(err, engine.ErrInvalid) {
+			t.Error(err)
+		}
+		net := enginetest.New(t, latency)
+		cfg := open("a")
+		cfg.Context = deep(31)
+		a, b := net.Start(cfg), net.Start(open("b"))
+		events(t, a)(is[engine.PeerAdded])
+		collect(t, b)
+		if r, err := a.Send(t.Context(), deep(31)); err != nil || r[0].Err != nil {
+			t.Error(r, err)
+		}
+		if _, err := a.Send(t.Context(), deep(32)); !errors.Is(err, engine.ErrInvalid) {
+			t.Error(err)
+		}
+		long := json.RawMessage("[" + strings.Repeat("0,", 199_980) + "0]")
+		if r, err := a.Send(t.Context(), long); err != nil || r[0].Err != nil {
+			t.Error(r, err)
+		}
+		if connected(a) != 1 {
+			t.Error("the session ended")
+		}
+	})
+}
+
+// TestFewPlacesAreFilled: engines that all want each other and have one place each find pairs, and a no or a silence
+// keeps nobody from the next one.
+func TestFewPlacesAreFilled(t *testing.T) {
+	for range 5 {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			var all []*enginetest.Node
+			for range 6 {
+				cfg := open("")
+				cfg.MaxPeers = 1
+				all = append(all, net.Start(cfg))
+			}
+			time.Sleep(2 * time.Minute)
+			for i, n := range all {
+				if connected(n) != 1 {
+					t.Errorf("engine %d: %d sessions", i, connected(n))
+				}
+			}
+		})
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			net.Start(engine.Config{Admit: func(engine.Peer, json.RawMessage) engine.Decision { return engine.No }})
+			silent := net.Start(engine.Config{})
+			events(t, silent)
+			cfg := open("small")
+			cfg.MaxPeers = 1
+			small := net.Start(cfg)
+			net.Start(engine.Config{Accept: engine.Everyone})
+			time.Sleep(2 * time.Minute)
+			if connected(small) != 1 {
+				t.Errorf("%d sessions, though one accepts everybody", connected(small))
+			}
+		})
+	}
+}
+
+// byHand is a discovery that tells what the test says.
+type byHand struct{ sink chan engine.Sink }
+
+func (d *byHand) Run(ctx context.Context, _ engine.Announcement, to engine.Sink) error {
+	d.sink <- to
+	<-ctx.Done()
+	return nil
+}
+func (*byHand) Update(engine.Announcement) {}
+func (*byHand) Forget(engine.PeerID)       {}
+func (*byHand) Recheck(engine.PeerID)      {}
+
+// pairByHand is two connected engines whose discovery the test holds.
+func pairByHand(t *testing.T, net *enginetest.Net) (a, b *enginetest.Node, sa, sb engine.Sink) {
+	t.Helper()
+	da, db := &byHand{make(chan engine.Sink, 1)}, &byHand{make(chan engine.Sink, 1)}
+	ca, cb := open("a"), open("b")
+	ca.Discovery, cb.Discovery = da, db
+	a, b = net.Start(ca), net.Start(cb)
+	sa, sb = <-da.sink, <-db.sink
+	sa.Found(engine.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
+	sb.Found(engine.Hint{ID: a.Self().ID, Addrs: []netip.AddrPort{a.Addr}, How: "test"})
+	time.Sleep(5 * time.Second)
+	if connected(a) != 1 || connected(b) != 1 {
+		t.Fatal("no session")
+	}
+	return a, b, sa, sb
+}
+
+// TestOldBreakDoesNotCount: the grace of a break begins with that break.
+func TestOldBreakDoesNotCount(t *testing.T) {
+	for range 3 {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, b, sa, sb := pairByHand(t, net)
+			cut := func(s engine.Sink, n, o *enginetest.Node) {
+				net.Drop(func(_, _ netip.AddrPort) bool { return true })
+				s.NetworkChanged()
+				untilBroken(n, o)
+			}
+			cut(sb, b, a)
+			net.Drop(nil)
+			time.Sleep(time.Minute)
+			count := watchSessions(t, b)
+			cut(sa, a, b) // b does not notice this one, but gets a newer conn
+			net.Drop(nil)
+			for p, _ := a.Peer(b.Self().ID); p.State != engine.Connected; p, _ = a.Peer(b.Self().ID) {
+				time.Sleep(5 * time.Millisecond)
+			}
+			time.Sleep(500 * time.Millisecond)
+			cut(sb, b, a)
+			time.Sleep(200 * time.Millisecond)
+			net.Drop(nil)
+			time.Sleep(10 * time.Second)
+			if c := count(); c != [2]int{1, 0} || connected(a) != 1 || connected(b) != 1 {
+				t.Errorf("counts %v, %d and %d sessions", c, connected(a), connected(b))
+			}
+		})
+	}
+}
+
+// TestReturnBeforeStrangers: a session that returns does not queue behind peers that only somebody's packets tell of.
+func TestReturnBeforeStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, sa, sb := pairByHand(t, net)
+		count := watchSessions(t, a)
+		for i := range 60 {
+			var id engine.PeerID
+			id[0], id[1] = byte(i), 7
+			h := engine.Hint{ID: id, Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:1")}, How: "test"}
+			sa.Found(h)
+			sb.Found(h)
+		}
+		time.Sleep(time.Minute)
+		net.Drop(func(_, _ netip.AddrPort) bool { return true })
+		sa.NetworkChanged()
+		sb.NetworkChanged()
+		time.Sleep(time.Second)
+		net.Drop(nil)
+		time.Sleep(20 * time.Second)
+		if c := count(); c != [2]int{1, 0} || connected(b) != 1 {
+			t.Errorf("counts %v, %d sessions of b", c, connected(b))
+		}
+	})
+}
+
+// TestStreamInUseWhenAnotherReaderEnds is left alone.
+func TestStreamInUseWhenAnotherReaderEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		events(t, a)(is[engine.PeerAdded])
+		lag, stop := context.WithCancel(context.Background())
+		_ = b.Watch(lag) // has the event too, and never reads it
+		taken := make(chan *engine.Stream, 1)
+		go func() {
+			for ev := range b.Watch(context.Background()) {
+				if ev, ok := ev.(engine.StreamReceived); ok {
+					taken <- ev.Stream
+					return
+				}
+			}
+		}()
+		time.Sleep(time.Second)
+		s, err := a.OpenStream(t.Context(), b.Self().ID, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		mine := <-taken
+		time.Sleep(time.Second)
+		stop()
+		time.Sleep(time.Second)
+		_, _ = mine.Write([]byte("hello"))
+		_ = mine.Close()
+		if got, err := io.ReadAll(s); string(got) != "hello" || err != nil {
+			t.Errorf("%q %v", got, err)
+		}
+	})
+}
+
+// TestStreamsOfAnUnreadBatch are given back when the reader ends in the middle.
+func TestStreamsOfAnUnreadBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		events(t, a)(is[engine.PeerAdded])
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			b.Handle(ctx, engine.Handler{Receive: func(m engine.Message) {
+				if string(m.Body) == "1" {
+					time.Sleep(5 * time.Second) // the rest comes meanwhile
+				} else {
+					cancel()
+				}
+			}, StreamReceive: func(s *engine.Stream) { t.Error("received") }})
+		}()
+		time.Sleep(time.Second)
+		for i := range 2 {
+			if r, err := a.Send(t.Context(), i+1); err != nil || r[0].Err != nil {
+				t.Fatal(r, err)
+			}
+		}
+		for range engine.MaxStreams {
+			s, err := a.OpenStream(t.Context(), b.Self().ID, "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = s.Close()
+		}
+		<-done
+		time.Sleep(time.Second)
+		for range engine.MaxStreams {
+			s, err := a.OpenStream(t.Context(), b.Self().ID, "y")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = s.Close()
+		}
+	})
+}
+
+// TestInviteWithdrawsItsOwnOnly: neither a policy's invitation nor another caller's ends with it.
+func TestInviteWithdrawsItsOwnOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{Invite: engine.Everyone}), net.Start(engine.Config{})
+		inv := events(t, b)(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+		second := make(chan error, 1)
+		go func() { second <- a.Invite(context.Background(), b.Self().ID) }()
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := a.Invite(ctx, b.Self().ID); !errors.Is(err, engine.ErrTimeout) {
+			t.Error(err)
+		}
+		if err := inv.Accept(); err != nil {
+			t.Error(err)
+		}
+		if err := <-second; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestVoidInvitationIsClosed: one that was withdrawn while it crossed the other side's.
+func TestVoidInvitationIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, 20*time.Millisecond)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		events(t, a)
+		nextB := events(t, b)
+		meet(t, a, b)
+		meet(t, b, a)
+		time.Sleep(3 * time.Second)
+		go func() { _ = a.Invite(context.Background(), b.Self().ID) }()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		_ = b.Invite(ctx, a.Self().ID)
+		inv := nextB(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+		time.Sleep(time.Second)
+		if connected(a) != connected(b) {
+			t.Errorf("%d and %d sessions", connected(a), connected(b))
+		}
+		if err := inv.Accept(); connected(b) == 0 && !errors.Is(err, engine.ErrAnswered) {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		if connected(a) != connected(b) {
+			t.Errorf("after the answer: %d and %d sessions", connected(a), connected(b))
 		}
 	})
 }

@@ -45,6 +45,7 @@ func (e *Engine) dialLoop(ctx context.Context, p *peer) {
 			next = e.due(p)
 		}
 		p.retry = false
+		returning := p.session != nil
 		e.mu.Unlock()
 
 		if wait := time.Until(next); idle || wait > 0 {
@@ -59,6 +60,10 @@ func (e *Engine) dialLoop(ctx context.Context, p *peer) {
 			case <-ctx.Done():
 				return
 			}
+		}
+		if returning { // its time is short: it does not queue behind those whom nobody has seen
+			next = now().Add(e.dialPeer(ctx, p))
+			continue
 		}
 		select {
 		case e.dials <- struct{}{}:
@@ -103,7 +108,7 @@ func (e *Engine) dialPeer(ctx context.Context, p *peer) time.Duration {
 	}
 	knock, greet := transport.DialTimeout, transport.HelloTimeout
 	if p.session != nil {
-		knock = max(redial, 4*p.rtt)
+		knock = min(max(redial, 4*p.rtt), transport.DialTimeout)
 		greet = 2 * knock // the other side may have to find out first that the old conn is dead
 	}
 	ctx, cancel := context.WithTimeout(ctx, knock+greet)

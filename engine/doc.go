@@ -22,7 +22,7 @@
 // goroutine of the engine has ended. Commands are methods; they may be called
 // from any goroutine, also from a [Handler] or between two events of
 // [Engine.Watch]. Those that take a context block, at the longest until it
-// ends, and each has a limit of its own besides. Several engines may live in
+// ends, and each but Offer and Wait has a limit of its own besides. Several engines may live in
 // one process; there is no global state.
 //
 // # News
@@ -32,7 +32,8 @@
 // function for each kind of news instead, in the style of the Pythonista
 // module. There may be any number of readers. A slow one never blocks the
 // engine: of a peer or a transfer it gets the newest state, and messages for
-// which there is no room are refused, so that their senders know. A program
+// which there is no room, with any of the readers, are refused, so that their
+// senders know. A program
 // with a window hands events to its main thread itself, in one place.
 //
 // # Peers
@@ -97,7 +98,7 @@
 //	context of an invitation          16384 bytes of JSON (MaxContext)
 //	message                           1048576 bytes of JSON (MaxMessage)
 //	unreliable message                1100 bytes of JSON (MaxDatagram)
-//	JSON from a peer                  32 levels, 200000 tokens
+//	JSON from a peer                  31 levels, 199984 tokens
 //	pending messages to one peer      256 (MaxPending)
 //	wait for a message's answer       30 s (SendTimeout)
 //	wait for an invitation's answer   30 s (InviteTimeout)

@@ -51,9 +51,13 @@ func (s *sink) Lost(id PeerID) {
 	if p == nil {
 		return
 	}
+	addrs := p.addrs
 	p.hint, p.addrs = false, nil
-	if p.link != nil {
-		p.reached(p.link.conn.RemoteAddr()) // or a conn that breaks could not be made anew
+	if p.link != nil { // or a conn that breaks could not be made anew
+		p.reached(p.link.conn.RemoteAddr())
+	} else if p.session != nil {
+		p.extra = append(addrs, p.extra...)
+		p.extra = p.extra[:min(len(p.extra), 8)]
 	}
 	e.tidy(p)
 }

@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"multipeer/engine/internal/identity"
@@ -40,6 +42,7 @@ func encodeContext(v any) (json.RawMessage, error) {
 // asking is an invitation of ours.
 type asking struct {
 	id      string
+	policy  bool         // Config.Invite wants it, whoever else waits
 	answers []chan error // of those who wait
 }
 
@@ -57,7 +60,8 @@ func (e *Engine) Invite(ctx context.Context, id PeerID) error {
 	return e.invite(ctx, id, e.initial())
 }
 
-// InviteWith is Invite with a context of its own: any JSON value of at most MaxContext bytes, or nil for none.
+// InviteWith is Invite with a context of its own: any JSON value of at most MaxContext bytes, or nil for none. If an
+// invitation is under way already it joins that, and this context does not go out.
 func (e *Engine) InviteWith(ctx context.Context, id PeerID, context any) error {
 	encoded, err := encodeContext(context)
 	if err != nil {
@@ -106,7 +110,12 @@ func (e *Engine) invite(ctx context.Context, id PeerID, with json.RawMessage) er
 		return err
 	default:
 	}
-	e.withdraw(p)
+	if a := p.asked; a != nil {
+		a.answers = slices.DeleteFunc(a.answers, func(c chan error) bool { return c == answer })
+		if len(a.answers) == 0 && !a.policy {
+			e.withdraw(p)
+		}
+	}
 	return ended(ctx)
 }
 
@@ -125,7 +134,7 @@ func (e *Engine) withdraw(p *peer) {
 func (e *Engine) ask(p *peer, with json.RawMessage, answer chan error) {
 	if p.asked == nil {
 		p.asked = &asking{id: newID()}
-		p.state = Connecting
+		p.state, p.link.joined = Connecting, true // their yes and a large message may be one packet apart
 		p.link.send(wire.Invite{ID: p.asked.id, Context: with})
 		e.changed(p)
 	}
@@ -185,6 +194,9 @@ func (i *Invitation) answer(yes bool, with json.RawMessage) error {
 
 // acceptInvite answers yes. Call with Engine.mu held.
 func (e *Engine) acceptInvite(p *peer, id string, theirs, ours json.RawMessage) {
+	if p.asked == nil && p.session == nil {
+		p.accepted = id
+	}
 	p.link.send(wire.InviteAnswer{ID: id, Accept: true, Context: ours})
 	e.settleAsking(p, nil)
 	e.connect(p, theirs)
@@ -198,6 +210,9 @@ func (e *Engine) settleAsking(p *peer, err error) {
 			p.state = Found
 		}
 		a.finish(err)
+		if err != nil {
+			e.askOthers()
+		}
 	}
 }
 
@@ -249,6 +264,10 @@ func (e *Engine) takeInviteAnswer(p *peer, l *link, m wire.InviteAnswer) {
 	defer e.mu.Unlock()
 	if p.link == l && m.Accept && p.asked == nil && p.session == nil { // it counts us as connected, and we have withdrawn
 		l.send(wire.Leave{Code: wire.Cancelled})
+		if inv := p.invitation; inv != nil { // older than that yes, hence void
+			p.invitation = nil
+			e.publish(InvitationClosed{inv})
+		}
 	}
 	if p.link != l || p.asked == nil || p.asked.id != m.ID {
 		return // withdrawn, or settled by an invitation that crossed it
@@ -258,6 +277,7 @@ func (e *Engine) takeInviteAnswer(p *peer, l *link, m wire.InviteAnswer) {
 		if m.Code != wire.Bye {
 			err = m.Code.Err()
 		}
+		p.declined = errors.Is(err, ErrDeclined)
 		e.settleAsking(p, err)
 		e.changed(p)
 		return
@@ -280,6 +300,10 @@ func (e *Engine) takeInviteCancel(p *peer, m wire.InviteCancel) {
 		p.invitation = nil
 		e.publish(InvitationClosed{inv})
 	}
+	if p.session != nil && p.accepted == m.ID { // it crossed our yes
+		delete(e.resume, p.id)
+		e.disconnect(p, ErrCancelled)
+	}
 }
 
 // dropInvitations ends what was asked on a conn that is gone. Call with Engine.mu held.
@@ -297,9 +321,7 @@ func (e *Engine) dropInvitations(p *peer, err error) {
 func (e *Engine) Disconnect(id PeerID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.kicked) < maxPeers {
-		e.kicked[id] = true
-	}
+	e.kicked[id] = true
 	e.leave(id)
 }
 

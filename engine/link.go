@@ -125,7 +125,7 @@ func (e *Engine) readControl(p *peer, l *link) (err error) {
 			err = wire.ErrInternal
 		}
 	}()
-	next := l.control.Messages(func() int { return e.frameLimit(p) })
+	next := l.control.Messages(func() int { return e.frameLimit(l) })
 	for {
 		m, err := next()
 		if err != nil {
@@ -137,11 +137,11 @@ func (e *Engine) readControl(p *peer, l *link) (err error) {
 	}
 }
 
-// frameLimit is how large a frame p may send: messages are for connected peers.
-func (e *Engine) frameLimit(p *peer) int {
+// frameLimit is how large a frame may be that comes over l: messages are for connected peers.
+func (e *Engine) frameLimit(l *link) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if p.link != nil && p.link.joined { // a large message may be under way when the session ends
+	if l.joined { // a large message may be under way when the session ends
 		return wire.MaxFrame
 	}
 	return wire.MaxControl

@@ -175,7 +175,7 @@ func encode(v any, limit int) (json.RawMessage, error) {
 	if len(body) > limit {
 		return nil, fmt.Errorf("message of %d bytes: %w: at most %d", len(body), ErrTooLarge, limit)
 	}
-	if err := wire.Check(body); err != nil { // a json.Marshaler or RawMessage can hold what the other side refuses
+	if err := wire.CheckInner(body); err != nil { // a json.Marshaler or RawMessage can hold what the other side refuses
 		return nil, fmt.Errorf("message: %w: %w", ErrInvalid, err)
 	}
 	return body, nil

@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -45,6 +47,8 @@ type peer struct {
 
 	state      State
 	session    *session      // while Connected or Reconnecting
+	accepted   string        // the ID of their invitation that the session rests on, if any
+	declined   bool          // it has said no to our policy, on this conn
 	away       int           // counts the breaks of the session's conn
 	broken     time.Time     // when the last of its conns that was of use broke
 	rtt        time.Duration // of that conn
@@ -199,10 +203,10 @@ const maxFailures = 3
 // tidy removes p if nothing keeps it: no conn, nothing under way, no hint, and no address that is worth a try. Call
 // with Engine.mu held.
 func (e *Engine) tidy(p *peer) {
-	if p.link != nil || p.session != nil || p.hint || p.suspect && len(p.all()) > 0 || p.dialling != nil || p.accepting > 0 {
+	blocked := e.profile.Peer(p.id).Trust == identity.Blocked
+	if p.link != nil || p.session != nil || p.hint || p.suspect && !blocked && len(p.all()) > 0 || p.dialling != nil || p.accepting > 0 {
 		return
 	}
-	blocked := e.profile.Peer(p.id).Trust == identity.Blocked
 	if len(p.extra) == 0 || p.failures >= maxFailures || blocked {
 		e.remove(p)
 	}
@@ -238,7 +242,8 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 		conn.Close(wire.Bye)
 		return
 	}
-	p.link, p.failures, p.err, p.suspect = l, 0, nil, false
+	p.link, p.failures, p.err, p.suspect, p.declined = l, 0, nil, false, false
+	l.joined = ours.Session && theirs.Session
 	p.name, p.info = wire.CleanName(theirs.Name), theirs.Info
 	if p.how == "" {
 		p.how = "incoming"
@@ -262,18 +267,59 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 		e.connect(p, nil)
 		return
 	default:
-		p.state, l.joined = Connected, true
+		p.state = Connected
 		p.session.attach(l)
 	}
 	e.askByPolicy(p)
 	e.changed(p)
 }
 
-// askByPolicy invites p if Config.Invite says so. Call with Engine.mu held.
+// askByPolicy invites p if Config.Invite says so. Where places are few an invitation does not hold one for ever. Call
+// with Engine.mu held.
 func (e *Engine) askByPolicy(p *peer) {
-	if p.link != nil && p.state == Found && e.admits(e.cfg.Invite, p.id) && !e.full(p) {
-		e.ask(p, e.context, nil)
+	if p.link == nil || p.state != Found || p.declined || !e.admits(e.cfg.Invite, p.id) || e.full(p) {
+		return
 	}
+	e.ask(p, e.context, nil)
+	p.asked.policy = true
+	if e.cfg.MaxPeers == 0 {
+		return
+	}
+	asked := p.asked
+	e.later(InviteTimeout, func() {
+		if p.asked == asked {
+			p.declined = true
+			e.withdraw(p)
+		}
+	})
+}
+
+// askOthers applies Config.Invite again when a place has become free, a moment later: engines that all want each other
+// would go round in circles otherwise. Call with Engine.mu held.
+func (e *Engine) askOthers() {
+	if e.cfg.MaxPeers == 0 || e.cfg.Invite == Nobody {
+		return
+	}
+	e.later(time.Second+rand.N(time.Second), func() {
+		for _, p := range e.peers {
+			e.askByPolicy(p)
+		}
+	})
+}
+
+// later runs f with Engine.mu held, unless the engine ends before. Call with Engine.mu held.
+func (e *Engine) later(d time.Duration, f func()) {
+	e.start(func(ctx context.Context) {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			f()
+		case <-ctx.Done():
+		}
+	})
 }
 
 // full tells that there are as many other sessions and invitations of ours as Config.MaxPeers allows. Call with
@@ -326,7 +372,7 @@ func (e *Engine) awaitReturn(p *peer, l *link, err error) {
 	if p.session == nil {
 		return
 	}
-	if p.broken.IsZero() || now().Sub(l.began) > grace {
+	if p.broken.IsZero() || now().Sub(l.began) > grace || l.began.Sub(p.broken) > grace {
 		p.broken = now()
 	}
 	p.state, p.rtt = Reconnecting, l.conn.RTT()
@@ -406,22 +452,25 @@ func (e *Engine) disconnect(p *peer, err error) {
 	if p.session == nil {
 		return
 	}
-	p.session.end(err)
+	p.session.end(unanswered(err))
 	if p.link != nil {
 		p.link.resetStreams()
 	}
-	p.state = Found
+	p.state, p.accepted = Found, ""
 	gone := e.view(p)
 	p.session = nil
 	e.publish(PeerRemoved{gone, err})
 	e.changed(p)
-	if e.cfg.MaxPeers > 0 { // there is room for another one
-		for _, other := range e.peers {
-			if other != p {
-				e.askByPolicy(other)
-			}
-		}
+	e.askOthers() // there is room for another one
+}
+
+// unanswered is err for messages whose fate it leaves open: as an answer to a message some errors say that it was not
+// taken.
+func unanswered(err error) error {
+	if errors.Is(err, ErrBusy) || errors.Is(err, ErrUnavailable) {
+		return fmt.Errorf("%w: %v", ErrLost, err)
 	}
+	return err
 }
 
 // admits tells whether a policy includes id. Call with Engine.mu held.

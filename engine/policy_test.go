@@ -297,7 +297,7 @@ func TestMaxPeers(t *testing.T) {
 				break
 			}
 		}
-		time.Sleep(time.Second)
+		time.Sleep(5 * time.Second)
 		if connected(small) != 2 {
 			t.Errorf("%d sessions after one has left", connected(small))
 		}

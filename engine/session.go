@@ -117,9 +117,13 @@ func (o *outgoing) tell(err error) {
 func (s *session) answered(n uint64, code wire.Code) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// Answers come in order: what went out before and has none was not taken.
+	for len(s.pending) > 0 && s.pending[0].n < n && s.pending[0].over == s.link {
+		s.remove(0, ErrNotConnected)
+	}
 	i := slices.IndexFunc(s.pending, func(o *outgoing) bool { return o.n == n })
 	if i < 0 {
-		return // given up
+		return
 	}
 	var err error
 	if code != wire.Bye {
@@ -180,6 +184,9 @@ func (s *session) repeated(n uint64) (wire.Code, bool) {
 
 // took keeps the answer to message n. Call with Engine.mu held.
 func (s *session) took(n uint64, code wire.Code) {
+	for left := max(s.taken, n-min(n, uint64(len(s.answers)))) + 1; left < n; left++ { // these never came
+		s.answers[left%uint64(len(s.answers))] = wire.Failed
+	}
 	s.taken = n
 	s.answers[n%uint64(len(s.answers))] = code
 }

@@ -316,7 +316,10 @@ func (l *ledger) check(t *testing.T, n *enginetest.Node) {
 
 // TestThirtyTwoPeers connects all to all over a network that loses every twentieth packet.
 func TestThirtyTwoPeers(t *testing.T) {
-	const n, each = 32, 4
+	n, each := 32, 4
+	if testing.Short() {
+		n = 12
+	}
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Lose(0.05)

@@ -43,7 +43,9 @@ type Stream struct {
 	s       *transport.Stream
 	l       *link
 	writing sync.Mutex
+	busy    atomic.Bool // a Write is under way
 	once    sync.Once
+	taken   atomic.Bool // a program has got it
 }
 
 // OpenStream opens a stream to a connected peer; its program gets StreamReceived. There is no round trip: what is
@@ -84,16 +86,16 @@ func (e *Engine) OpenStream(ctx context.Context, to PeerID, name string) (*Strea
 		return nil, fmt.Errorf("opening stream: %w", err)
 	}
 	s := &Stream{Peer: to, Name: name, s: raw, l: l}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if err := e.join(s); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// join makes s a stream of its session: it ends with it.
+// join makes s a stream of its session: it ends with it. Call with Engine.mu held.
 func (e *Engine) join(s *Stream) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if p := s.l.peer; p.session == nil || p.link != s.l {
 		s.end(func() { s.s.Reset(wire.NotConnected) })
 		return ErrNotConnected
@@ -132,6 +134,8 @@ func (s *Stream) Read(b []byte) (int, error) { return s.s.Read(b) }
 func (s *Stream) Write(b []byte) (int, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	s.busy.Store(true)
+	defer s.busy.Store(false)
 	return s.s.Write(b)
 }
 
@@ -147,10 +151,11 @@ func (s *Stream) CloseWrite() error {
 // cannot be ended so that what it has written counts: then Close is Reset with code 0. It is idempotent.
 func (s *Stream) Close() error {
 	s.end(func() {
-		if !s.writing.TryLock() {
+		if s.busy.Load() {
 			s.s.ResetProgram(0)
 			return
 		}
+		s.writing.Lock()
 		defer s.writing.Unlock()
 		_ = s.s.CloseWrite()
 		s.s.StopReading(wire.Cancelled)
@@ -272,15 +277,10 @@ func (e *Engine) takeStream(ctx context.Context, p *peer, l *link, raw *transpor
 		defer cancel()
 		e.until(ctx, settled)
 	}
-	if e.join(s) != nil {
-		refuse(wire.NotConnected)
-		return
-	}
 	e.mu.Lock()
-	taken, why := e.publish(StreamReceived{s}), e.untaken()
-	e.mu.Unlock()
-	if !taken {
-		refuse(why)
+	defer e.mu.Unlock()
+	if e.join(s) == nil && !e.publish(StreamReceived{s}) {
+		refuse(e.untaken())
 	}
 }
 

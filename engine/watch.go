@@ -123,6 +123,10 @@ func (w *watcher) put(ev Event) bool {
 		s = share{s.events + 1, s.unreliable + more.unreliable, s.questions + more.questions, s.bytes + more.bytes}
 		if w.quiet || w.bytes+more.bytes > maxQueued || s.events > maxQueuedOfOne || s.bytes > maxQueuedBytes ||
 			more.unreliable > 0 && s.unreliable > maxQueuedUnreliable || more.questions > 0 && s.questions > maxQueuedQuestions {
+			if _, ok := ev.(MessageReceived); !ok && !w.quiet { // another reader may take it
+				w.behind = true
+				w.poke()
+			}
 			return false
 		}
 		if len(w.queue) < maxQueue {
@@ -221,11 +225,8 @@ func (e *Engine) watch(ctx context.Context, quiet bool) iter.Seq[Event] {
 		delete(e.watchers, w)
 		orphans := !e.watched()
 		e.mu.Unlock()
-		left, _, _ := w.take()
-		for _, ev := range left {
-			if s, ok := ev.(StreamReceived); ok && orphans { // nobody will close it
-				s.Stream.abandon()
-			}
+		if left, _, _ := w.take(); orphans {
+			abandon(left)
 		}
 	}
 	stop := context.AfterFunc(ctx, forget)
@@ -239,8 +240,16 @@ func (e *Engine) watch(ctx context.Context, quiet bool) iter.Seq[Event] {
 				events = append(events, e.snapshot())
 				e.mu.Unlock()
 			}
-			for _, ev := range events {
-				if ctx.Err() != nil || !yield(ev) {
+			for i, ev := range events {
+				if ctx.Err() != nil {
+					e.leaveUnread(events[i:])
+					return
+				}
+				if s, ok := ev.(StreamReceived); ok {
+					s.Stream.taken.Store(true)
+				}
+				if !yield(ev) {
+					e.leaveUnread(events[i+1:])
 					return
 				}
 			}
@@ -256,6 +265,30 @@ func (e *Engine) watch(ctx context.Context, quiet bool) iter.Seq[Event] {
 				return
 			}
 		}
+	}
+}
+
+// abandon ends the streams among events that no reader has got: nobody will close them.
+func abandon(events []Event) {
+	for _, ev := range events {
+		if s, ok := ev.(StreamReceived); ok && !s.Stream.taken.Load() {
+			s.Stream.abandon()
+		}
+	}
+}
+
+// leaveUnread takes what a reader that ends has taken out of its queue and not read.
+func (e *Engine) leaveUnread(events []Event) {
+	e.mu.Lock()
+	readers := 0
+	for w := range e.watchers {
+		if !w.quiet {
+			readers++
+		}
+	}
+	e.mu.Unlock()
+	if readers <= 1 { // that reader itself
+		abandon(events)
 	}
 }
 

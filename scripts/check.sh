@@ -11,9 +11,9 @@ go vet -tags $tags .
 for os in linux windows darwin; do
 	# shellcheck disable=SC2086 # a list of packages
 	GOOS=$os CGO_ENABLED=0 go vet -tags ci,$tags $pure
-	for arch in amd64 arm64; do
-		GOOS=$os GOARCH=$arch CGO_ENABLED=0 go build -o /dev/null ./cmd/multipeer-cli
-	done
+done
+for target in linux/arm64 windows/amd64 darwin/arm64; do
+	GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go build -o /dev/null ./cmd/multipeer-cli
 done
 echo "== staticcheck"
 go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags $tags ./...

@@ -160,6 +160,7 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 	defer sweep.Stop()
 	var settle <-chan time.Time
 	var asked time.Time // for a peer in doubt
+	var askAgain <-chan time.Time
 	problem := &problemReporter{sink: sink}
 
 	reconcile := func() (changed bool) {
@@ -190,10 +191,15 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 			q.restart(0)
 		case <-m.ask:
 			// Doubts that come faster share their queries: forged peers could make us flood the network otherwise.
-			if time.Since(asked) >= doubtful {
+			if wait := doubtful - time.Since(asked); wait > 0 && askAgain == nil {
+				askAgain = time.After(wait)
+			} else if wait <= 0 {
 				asked = time.Now()
 				q.restart(0)
 			}
+		case <-askAgain:
+			askAgain, asked = nil, time.Now()
+			q.restart(0)
 		case <-changes:
 			if settle == nil {
 				settle = time.After(debounce)

@@ -169,7 +169,7 @@ func TestDoubt(t *testing.T) {
 		t.Errorf("a query that asks for them gives them as known: %v", known)
 	}
 	tb.see(sight(there, "192.0.2.9:2000"), from, at.Add(time.Second))
-	if lost := tb.sweep(at.Add(doubtful + time.Millisecond)); len(lost) != 1 || lost[0] != gone {
+	if lost := tb.sweep(at.Add(2*doubtful + time.Millisecond)); len(lost) != 1 || lost[0] != gone {
 		t.Errorf("lost %v", lost)
 	}
 }

@@ -21,7 +21,8 @@ const (
 	stale = 100 * time.Millisecond
 	// tombstone is how long a forgotten peer's packets are ignored.
 	tombstone = time.Second
-	// doubtful is how long a peer in doubt has to be heard of: three queries go out meanwhile.
+	// doubtful is how long it takes until queries for a peer in doubt have gone out, and again until it must have been
+	// heard of: three queries go out meanwhile.
 	doubtful = 3 * time.Second
 )
 
@@ -141,8 +142,8 @@ func (t *table) forget(id identity.PeerID, now time.Time) {
 
 // doubt gives an entry a short time to be heard of again.
 func (t *table) doubt(id identity.PeerID, now time.Time) {
-	if e := t.entries[id]; e != nil && e.expires.After(now.Add(doubtful)) {
-		e.expires = now.Add(doubtful)
+	if e := t.entries[id]; e != nil && e.expires.After(now.Add(2*doubtful)) {
+		e.expires = now.Add(2 * doubtful)
 	}
 }
 

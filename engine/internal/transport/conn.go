@@ -77,6 +77,9 @@ func Cause(err error) error {
 	var st *quic.StreamError
 	if errors.As(err, &st) {
 		if st.ErrorCode >= resetBase && st.ErrorCode < 2*resetBase {
+			if !st.Remote {
+				return fmt.Errorf("%w: the stream was reset here", wire.ErrCancelled)
+			}
 			return &ResetError{uint16(st.ErrorCode - resetBase)}
 		}
 		return wire.Code(st.ErrorCode).Err()

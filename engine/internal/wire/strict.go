@@ -33,6 +33,12 @@ func Check(raw []byte) error {
 	return w.scan(raw)
 }
 
+// CheckInner is Check for a value that travels inside a message, which counts too.
+func CheckInner(raw []byte) error {
+	w := walker{depth: 1, tokens: 16}
+	return w.scan(raw)
+}
+
 // scan is Check, and keeps the members of the outermost object.
 func (w *walker) scan(raw []byte) error {
 	switch {
@@ -44,8 +50,8 @@ func (w *walker) scan(raw []byte) error {
 		var v any
 		return malformed("%v", json.Unmarshal(raw, &v))
 	}
-	*w = walker{raw: raw}
-	return w.value(0)
+	w.raw = raw
+	return w.value(w.depth)
 }
 
 // walker goes through JSON whose grammar is known to be right.
@@ -53,6 +59,7 @@ type walker struct {
 	raw    []byte
 	at     int
 	tokens int
+	depth  int // at the beginning
 
 	top      [4]member // of the outermost object, if it is one
 	used     int
@@ -138,7 +145,7 @@ func (w *walker) members(depth int) error {
 		if err := w.value(depth); err != nil {
 			return err
 		}
-		if depth > 1 || w.raw[0] != '{' {
+		if depth > w.depth+1 || w.raw[0] != '{' {
 			continue
 		}
 		m := member{key, bytes.TrimLeft(w.raw[begin:w.at], " \t\r\n:")}
