@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/wire"
 )
 
@@ -313,90 +312,4 @@ func (e *Engine) dropInvitations(p *peer, err error) {
 		p.invitation = nil
 		e.publish(InvitationClosed{inv})
 	}
-}
-
-// Disconnect ends the session with a peer, or withdraws the invitation to it (cancelConnectPeer); both still see each
-// other. It is a kick: from then on no policy of this engine (Config.Invite, Config.Accept) brings the peer back, but
-// Invite and Invitation.Accept do. PeerRemoved follows, here with ErrCancelled, there with ErrBye. To refuse its conns too, SetTrust it TrustBlocked. It is idempotent.
-func (e *Engine) Disconnect(id PeerID) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.kicked[id] = true
-	e.leave(id)
-}
-
-// Leave ends all sessions; found peers stay found, and policies may bring sessions back (disconnect in the Pythonista
-// module, MCSession disconnect). It is idempotent.
-func (e *Engine) Leave() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for id := range e.peers {
-		e.leave(id)
-	}
-	clear(e.resume)
-}
-
-// leave ends the session with one peer. Call with Engine.mu held.
-func (e *Engine) leave(id PeerID) {
-	delete(e.resume, id)
-	p := e.peers[id]
-	if p == nil {
-		return
-	}
-	e.withdraw(p)
-	if p.session != nil {
-		if p.link != nil {
-			p.link.send(wire.Leave{})
-		}
-		e.disconnect(p, ErrCancelled)
-	}
-}
-
-func (e *Engine) takeLeave(p *peer, l *link, m wire.Leave) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if p.link != l {
-		return
-	}
-	delete(e.resume, p.id)
-	e.disconnect(p, m.Code.Err())
-}
-
-// SetTrust keeps what the user decides about a key, found or not, durable when it returns. Blocking ends the conn
-// at once; TrustUnknown forgets the peer. Only call it for a user's act: TrustVerified says that somebody compared
-// the whole ID.
-func (e *Engine) SetTrust(id PeerID, t Trust) error {
-	switch t {
-	case TrustUnknown, TrustSeen, TrustVerified, TrustBlocked:
-	default:
-		return fmt.Errorf("trust %q: %w", t, ErrInvalid)
-	}
-	if id == e.profile.ID || id.IsZero() {
-		return fmt.Errorf("trust: %w: that is this device", ErrInvalid)
-	}
-	err := e.profile.Update(id, func(r *identity.Record) {
-		if r.Trust = t; t == TrustUnknown {
-			*r = identity.Record{}
-		}
-	})
-	if err != nil {
-		return err
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if t == TrustBlocked || t == TrustUnknown {
-		delete(e.resume, id)
-	}
-	if p := e.peers[id]; p != nil {
-		if t == TrustBlocked && p.link != nil {
-			p.link.conn.Close(wire.Blocked)
-		}
-		if t == TrustUnknown {
-			e.leave(id)
-		}
-		p.failures, p.retry = 0, true
-		p.poke()
-		e.changed(p)
-	}
-	return nil
 }
