@@ -162,10 +162,9 @@ func (e *Engine) handle(p *peer, l *link, m wire.Message) error {
 	case wire.TextAck:
 		e.mu.Lock()
 		s := p.session
-		current := p.link == l
 		e.mu.Unlock()
-		if s != nil && current {
-			s.answered(m.N, m.Code)
+		if s != nil {
+			s.answered(l, m.N, m.Code)
 		}
 	case wire.Offer:
 		e.takeOffer(p, l, m)

@@ -113,12 +113,15 @@ func (o *outgoing) tell(err error) {
 	}
 }
 
-// answered takes the other side's answer to message n.
-func (s *session) answered(n uint64, code wire.Code) {
+// answered takes the other side's answer to message n, which came over l.
+func (s *session) answered(l *link, n uint64, code wire.Code) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.link != l {
+		return // the message went out again over a newer conn, and its answer comes there again
+	}
 	// Answers come in order: what went out before and has none was not taken.
-	for len(s.pending) > 0 && s.pending[0].n < n && s.pending[0].over == s.link {
+	for len(s.pending) > 0 && s.pending[0].n < n && s.pending[0].over == l {
 		s.remove(0, ErrNotConnected)
 	}
 	i := slices.IndexFunc(s.pending, func(o *outgoing) bool { return o.n == n })

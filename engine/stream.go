@@ -50,9 +50,9 @@ type Stream struct {
 
 // OpenStream opens a stream to a connected peer; its program gets StreamReceived. There is no round trip: what is
 // written at once arrives with the opening. It waits, SendTimeout at the longest, for one to be closed while MaxStreams
-// are open, and for a conn that has broken to be back. Errors are ErrInvalid, ErrNoPeer, ErrNotConnected, ErrTimeout. The other program may refuse it:
-// then reading and writing fail with ErrUnavailable or ErrBusy. Only an answer of the other program tells that it has
-// what was written.
+// are open, and for a conn that has broken to be back. Errors are ErrInvalid, ErrNoPeer, ErrNotConnected, ErrTimeout.
+// The other program may refuse it: then reading and writing fail with ErrUnavailable or ErrBusy. Only an answer of the
+// other program tells that it has what was written.
 func (e *Engine) OpenStream(ctx context.Context, to PeerID, name string) (*Stream, error) {
 	if err := wire.ValidateStreamName(name); err != nil {
 		return nil, err
@@ -147,8 +147,8 @@ func (s *Stream) CloseWrite() error {
 }
 
 // Close ends both directions: what was written still arrives, what comes is not read any more, and a Read under way
-// fails. A Write under way
-// cannot be ended so that what it has written counts: then Close is Reset with code 0. It is idempotent.
+// fails. A Write under way cannot be ended so that what it has written counts: then Close is Reset with code 0. It is
+// idempotent.
 func (s *Stream) Close() error {
 	s.end(func() {
 		if s.busy.Load() {
