@@ -14,11 +14,12 @@ if [ "$(uname -s)" != Linux ]; then
 	echo "== real networks and the real window are tested on Linux only"
 	exit 0
 fi
+# These build and run the programs, which the cache of test results knows nothing of.
 echo "== real window"
-go test -tags $tags -timeout 15m ./internal/window/...
+go test -count=1 -tags $tags -timeout 15m ./internal/window/...
 echo "== real networks"
 if [ "$(id -u)" = 0 ]; then
-	go test -tags $tags -timeout 15m ./internal/netlab/...
+	go test -count=1 -tags $tags -timeout 15m ./internal/netlab/...
 else
-	unshare -Urnm --fork sh -c "mount -t tmpfs none /run && ip link set lo up && go test -tags $tags -timeout 15m ./internal/netlab/..."
+	unshare -Urnm --fork sh -c "mount -t tmpfs none /run && ip link set lo up && go test -count=1 -tags $tags -timeout 15m ./internal/netlab/..."
 fi
