@@ -21,8 +21,8 @@ const (
 	stale = 100 * time.Millisecond
 	// tombstone is how long a forgotten peer's packets are ignored.
 	tombstone = time.Second
-	// doubtful is how long it takes until queries for a peer in doubt have gone out, and again until it must have been
-	// heard of: three queries go out meanwhile.
+	// doubtful is how far apart rounds of queries for peers in doubt lie at least. A peer in doubt has twice as long to
+	// be heard of, so that a whole round of three queries falls into its time.
 	doubtful = 3 * time.Second
 )
 

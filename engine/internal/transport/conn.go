@@ -114,10 +114,10 @@ func (c *Conn) Received() uint64 { return c.q.ConnectionStats().BytesReceived }
 
 // Stats is what is known of the way to the peer, all since the conn began.
 type Stats struct {
-	RTT, MinRTT, Jitter              time.Duration // smoothed, least, mean deviation (RFC 9002 section 5)
-	BytesSent, BytesReceived         uint64        // of QUIC, without UDP and IP
-	PacketsSent, PacketsLost         uint64        // lost are those of ours
-	PacketsReceived, CongestionBytes uint64
+	RTT, MinRTT, Jitter      time.Duration // smoothed, least, mean deviation (RFC 9002 section 5)
+	BytesSent, BytesReceived uint64        // of QUIC, without UDP and IP
+	PacketsSent, PacketsLost uint64        // lost are those of ours
+	PacketsReceived          uint64
 }
 
 // Stats reads them.
@@ -125,7 +125,7 @@ func (c *Conn) Stats() Stats {
 	s := c.q.ConnectionStats()
 	return Stats{
 		s.SmoothedRTT, s.MinRTT, s.MeanDeviation, s.BytesSent, s.BytesReceived,
-		s.PacketsSent, s.PacketsLost, s.PacketsReceived, s.CongestionWindow,
+		s.PacketsSent, s.PacketsLost, s.PacketsReceived,
 	}
 }
 
