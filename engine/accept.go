@@ -21,18 +21,18 @@ const (
 
 // porch counts those conns.
 type porch struct {
-	mu    sync.Mutex
-	all   int
-	keys  map[PeerID]int
-	addrs map[netip.Addr]int
+	mu     sync.Mutex
+	all    int
+	perKey int
+	keys   map[PeerID]int
+	addrs  map[netip.Addr]int
 }
 
 // enter takes a place for conn; leave gives it back. It is nil if there is none.
-func (p *porch) enter(conn *transport.Conn) (leave func()) {
-	key, addr := conn.Peer, conn.RemoteAddr().Addr()
+func (p *porch) enter(key PeerID, addr netip.Addr) (leave func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.all >= maxGreeting || p.keys[key] >= maxGreetingPerKey || p.addrs[addr] >= maxGreetingPerAddr {
+	if p.all >= maxGreeting || p.keys[key] >= p.perKey || p.addrs[addr] >= maxGreetingPerAddr {
 		return nil
 	}
 	p.all++
@@ -51,11 +51,13 @@ func (p *porch) enter(conn *transport.Conn) (leave func()) {
 	}
 }
 
-func newPorch() *porch { return &porch{keys: map[PeerID]int{}, addrs: map[netip.Addr]int{}} }
+func newPorch(perKey int) *porch {
+	return &porch{perKey: perKey, keys: map[PeerID]int{}, addrs: map[netip.Addr]int{}}
+}
 
 // acceptConns takes conns until ctx ends. Lanes have a porch of their own.
 func (e *Engine) acceptConns(ctx context.Context) {
-	porches := map[transport.Kind]*porch{transport.Session: newPorch(), transport.Lane: newPorch()}
+	porches := map[transport.Kind]*porch{transport.Session: newPorch(maxGreetingPerKey), transport.Lane: newPorch(maxLanesPerKey)}
 	for {
 		conn, err := e.endpoint.Accept(ctx)
 		if ctx.Err() != nil {
@@ -72,7 +74,7 @@ func (e *Engine) acceptConns(ctx context.Context) {
 			}
 			continue
 		}
-		leave := porches[conn.Kind].enter(conn)
+		leave := porches[conn.Kind].enter(conn.Peer, conn.RemoteAddr().Addr())
 		if leave == nil {
 			conn.Close(wire.Busy)
 			continue
@@ -87,7 +89,7 @@ func (e *Engine) acceptConns(ctx context.Context) {
 // greet is the first talk with a conn that somebody dialled.
 func (e *Engine) greet(ctx context.Context, conn *transport.Conn) {
 	if conn.Kind == transport.Lane {
-		e.acceptLane(ctx, conn)
+		e.acceptLaneConn(ctx, conn)
 		return
 	}
 	control, hello, err := conn.AwaitHello(ctx)

@@ -78,6 +78,11 @@ type Config struct {
 	// MaxPeers is how many sessions there may be at once; others get ErrBusy. When one ends, Config.Invite applies again to
 	// those who are found. 0 means no limit.
 	MaxPeers int
+	// NoTCP keeps files off TCP: then they go over QUIC alone, several times slower on a fast wire.
+	NoTCP bool
+	// MaxLanes is how many QUIC conns may carry one transfer, 1 to 8. 0 means 8. One more is added only while each adds
+	// speed.
+	MaxLanes int
 	// Discovery replaces multicast DNS. nil means multicast DNS.
 	Discovery Discovery
 	// PacketConn replaces the UDP socket. Run does not close it.

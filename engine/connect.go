@@ -26,12 +26,14 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 	if old := p.link; old != nil {
 		// What was asked over the old conn has no answer on the new one. Running transfers have their own.
 		e.dropInvitations(p, ErrLost)
-		e.dropOffers(old)
+		e.dropOffers(old, fmt.Errorf("the connection was made anew: %w", ErrLost))
 		p.link = nil
 		old.conn.Close(wire.Superseded)
 	}
 	e.peers[p.id] = p
 	l := newLink(p, conn, control, theirs.Boot)
+	l.udp, l.tcp = theirs.UDP, theirs.TCP
+	defer e.tellUntold(p.id)
 	if !e.start(func(ctx context.Context) { e.runLink(ctx, p, l) }) {
 		conn.Close(wire.Bye)
 		return
@@ -77,7 +79,7 @@ func (e *Engine) linkDown(p *peer, l *link, err error) {
 	p.link = nil
 	e.log.Info("conn down", "peer", p.id.Short(), "err", err)
 	e.dropInvitations(p, err)
-	e.dropTransfers(p.id, err)
+	e.dropOffers(l, fmt.Errorf("the connection ended: %w", err))
 	p.retry = true
 	switch {
 	case errors.Is(err, wire.ErrBye):
@@ -87,6 +89,7 @@ func (e *Engine) linkDown(p *peer, l *link, err error) {
 		return
 	case errors.Is(err, wire.ErrBlocked), errors.Is(err, wire.ErrProtocol), errors.Is(err, wire.ErrVersion), errors.Is(err, wire.ErrIdentity):
 		p.err, p.failures, p.retry = err, max(4, p.failures+1), false // it will not be better in a second
+		e.dropTransfers(p.id, err)
 		e.disconnect(p, err)
 	default:
 		p.suspect = true

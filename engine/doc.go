@@ -77,9 +77,21 @@
 //
 // [Engine.Offer] offers files and folders to a peer; nothing moves before its
 // program has accepted ([OfferReceived]). Each chunk is verified, nothing is
-// overwritten, and Delivered means that all is durable under its final name
-// on the other disk. File bytes have a conn of their own, so that they do not
-// delay messages.
+// overwritten unless [AcceptOptions].Existing says so, and Delivered means that
+// all is durable under its final name on the other disk. File bytes have conns
+// of their own, the lanes ([Transfer].Lanes), so that they do not delay
+// messages: TLS over TCP where it can be had, QUIC otherwise, and more of it
+// where packets are lost.
+//
+// An accepted transfer goes on by itself after a crash or restart of either
+// side, a lost network, another address or a full disk, and what has arrived is
+// not sent again; [TransferState] says what it waits for. [OfferOptions].Keep
+// makes that last as long as it takes, also for a peer that is not there yet;
+// without it a transfer whose peer is gone fails within 30 s, and
+// [Engine.Retry] goes on with it. [Engine.Pause], [Engine.Resume] and
+// [Engine.Cancel] are in effect on both sides at once. [Engine.OfferEach] sends
+// one source to several peers and reads it once. Of the transfers to one peer 4
+// move at once, in all 12; the others wait their turn, by priority.
 //
 // # What comes from peers
 //

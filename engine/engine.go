@@ -43,6 +43,10 @@ type Engine struct {
 	transfers map[TransferID]*transferState
 	watchers  map[*watcher]struct{}
 	endpoint  *transport.Endpoint
+	laneUDP   int // the ports where lanes are taken; 0 is none
+	laneTCP   int
+	turns     turns
+	saving    saving
 	finder    Discovery
 
 	// ctx and wg exist while Run does: all that the engine starts hangs on them.
@@ -76,6 +80,12 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.MaxPeers < 0 {
 		return nil, fmt.Errorf("MaxPeers %d: %w: 0 or more", cfg.MaxPeers, ErrInvalid)
 	}
+	if cfg.MaxLanes < 0 || cfg.MaxLanes > wire.MaxLanes {
+		return nil, fmt.Errorf("MaxLanes %d: %w: 0 to %d", cfg.MaxLanes, ErrInvalid, wire.MaxLanes)
+	}
+	if cfg.MaxLanes == 0 {
+		cfg.MaxLanes = wire.MaxLanes
+	}
 	initial, err := encodeContext(cfg.Context)
 	if err != nil {
 		return nil, err
@@ -97,6 +107,7 @@ func New(cfg Config) (*Engine, error) {
 	if n := infoSize(cfg.Info); n > advisedInfo {
 		e.log.Warn("discovery info is large; packets may be lost", "bytes", n, "advised", advisedInfo)
 	}
+	e.restore()
 	if e.finder == nil {
 		e.finder = discovery.New(discovery.Config{Interfaces: cfg.Interfaces, Log: cfg.Log})
 	}
@@ -147,7 +158,16 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var lanes *transport.Lanes
+	if e.cfg.PacketConn == nil {
+		if lanes, err = endpoint.ListenLanes(!e.cfg.NoTCP); err != nil {
+			return errors.Join(err, endpoint.Close())
+		}
+	}
 	e.mu.Lock()
+	if lanes != nil {
+		e.laneUDP, e.laneTCP = lanes.Ports()
+	}
 	e.endpoint = endpoint
 	e.self.Port, e.self.Running = endpoint.Port(), true
 	announcement := e.announcement()
@@ -161,14 +181,24 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	})
 	e.wg.Go(func() { e.acceptConns(ctx) })
+	if lanes != nil {
+		e.wg.Go(func() { e.acceptLanes(ctx, lanes) })
+	}
+	e.resumeTransfers()
 	for _, address := range e.cfg.Dial {
 		e.wg.Go(func() { e.keepDialling(ctx, address) })
 	}
 	<-ctx.Done()
 	e.sayGoodbye()
-	err = endpoint.Close()
+	if lanes != nil {
+		err = lanes.Close()
+	}
+	err = errors.Join(err, endpoint.Close())
 	finding.Wait()
 	e.wg.Wait()
+	if saveErr := e.saving.write(e.profile.KeepJob); saveErr != nil {
+		e.log.Error("keeping transfers", "err", saveErr)
+	}
 	if e.cfg.PacketConn != nil {
 		err = nil // the socket is its owner's
 	}

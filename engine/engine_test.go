@@ -420,6 +420,11 @@ func TestOfferDeclinedWithdrawnAndLost(t *testing.T) {
 				if err := o.Accept(engine.AcceptOptions{Dir: t.TempDir()}); name != "lost" && !errors.Is(err, engine.ErrAnswered) {
 					t.Errorf("a late yes: %v", err)
 				}
+				if name == "lost" { // the yes comes before anybody can know
+					if got, err := b.Wait(t.Context(), o.Transfer.ID); err != nil || got.State != engine.Failed || got.Err == nil {
+						t.Errorf("the receiver: %v: %v, %v", got.State, got.Err, err)
+					}
+				}
 			})
 		})
 	}

@@ -68,4 +68,6 @@ var (
 	ErrSpecial    = transfer.ErrSpecial
 	ErrTooMuch    = transfer.ErrTooMuch
 	ErrStalled    = transfer.ErrStalled
+	ErrGone       = transfer.ErrGone
+	ErrNoRoom     = transfer.ErrNoRoom // an ErrDiskFull before the first byte
 )

@@ -21,6 +21,8 @@ type link struct {
 	conn    *transport.Conn
 	control *transport.Stream
 	boot    string // of the peer's engine
+	udp     int    // the ports where it takes lanes; 0 is none
+	tcp     int
 
 	out    chan []byte // frames for the control stream
 	unsure chan []byte // datagrams
@@ -171,9 +173,15 @@ func (e *Engine) handle(p *peer, l *link, m wire.Message) error {
 	case wire.OfferUpdate:
 		e.takeOfferUpdate(p, m)
 	case wire.OfferAnswer:
-		e.takeOfferAnswer(p, m)
+		e.takeOfferAnswer(p, l, m)
 	case wire.OfferCancel:
 		e.takeOfferCancel(p, m)
+	case wire.OfferPause:
+		e.takePause(p, m.ID, true)
+	case wire.OfferResume:
+		e.takePause(p, m.ID, false)
+	case wire.Lanes:
+		e.takeLanes(p, m)
 	case wire.Invite:
 		e.takeInvite(p, l, m)
 	case wire.InviteAnswer:

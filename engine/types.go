@@ -154,17 +154,22 @@ type TransferState int
 
 // The states of a transfer. The last four are final.
 const (
-	Offered   TransferState = iota // waits for the receiver's answer
-	Moving                         // bytes flow
-	Finishing                      // all bytes are there; they are being made durable
-	Delivered                      // verified and durable under the final name; the receipt is in
+	Queued  TransferState = iota // waits for its turn, or for a peer that is not there; Err is why, if it was under way
+	Offered                      // waits for the receiver's answer
+	Moving                       // bytes flow
+	// Stalled: no byte was acknowledged for 5 s, or the connection is gone, or the receiver's disk is full; Err is why, as
+	// far as that is known. It goes on by itself.
+	Stalled
+	Paused    // held by either side
+	Finishing // all bytes are there; they are being made durable
+	Delivered // verified and durable under the final name; the receipt is in
 	Declined
 	Cancelled
 	Failed
 )
 
 func (s TransferState) String() string {
-	names := [...]string{"offered", "moving", "finishing", "delivered", "declined", "cancelled", "failed"}
+	names := [...]string{"queued", "offered", "moving", "stalled", "paused", "finishing", "delivered", "declined", "cancelled", "failed"}
 	if int(s) < len(names) {
 		return names[s]
 	}
@@ -181,12 +186,15 @@ type Transfer struct {
 	PeerName string
 	Incoming bool
 	State    TransferState
+	Paths    []string // outgoing: what is sent, absolute; not to be changed
 	Names    []string // top-level names, fit to be shown; at most 20
 	Items    int64    // how many top-level names there are
 	Files    int64
 	Folders  int64
 	Bytes    int64
 	Counting bool // the sender still walks; the totals grow
+	Priority int  // outgoing: of several that wait, the higher one goes first
+	Keep     bool // it waits for a peer that is gone, for as long as that takes, and across restarts
 
 	Done      int64 // bytes that the receiver has verified
 	DoneFiles int64
@@ -195,13 +203,37 @@ type Transfer struct {
 	Started   time.Time     // when it was accepted
 	Ended     time.Time
 
+	Lanes    []Lane // that carry it now, with what each has carried
+	Attempts int64  // how often it was begun, or gone on with
+
 	Dir     string   // incoming: the folder it was accepted into
 	Saved   []string // incoming: full paths of what was published
 	Notes   []Note   // entries that were renamed or left out, the first 1000
 	Renamed int64
 	LeftOut int64
-	Err     error // why it ended, unless it was delivered
+	// Unchanged counts files that the receiver had already; see AcceptOptions.Existing.
+	Unchanged int64
+	// Moved is how many bytes this side has put on lanes, in all attempts of this run.
+	Moved int64
+	Err   error // why it ended, or does not move
 }
+
+// Lane is one conn that carries a transfer.
+type Lane struct {
+	Proto string // "TCP" or "QUIC"
+	Addr  netip.AddrPort
+	Bytes int64 // in both directions, with encryption's own left out
+}
+
+// Existing says what becomes of an entry whose name is taken in the folder that receives.
+type Existing = transfer.Existing
+
+// The policies for names that are taken.
+const (
+	KeepBoth      = transfer.KeepBoth      // the newcomer is numbered
+	SkipIdentical = transfer.SkipIdentical // files that are there already are not sent; others are numbered
+	Replace       = transfer.Replace       // new files take the place of old ones, each when it is whole
+)
 
 // Note tells what became of an entry that did not arrive under its own name.
 type Note = transfer.Note

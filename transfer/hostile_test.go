@@ -2,7 +2,7 @@ package transfer
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -37,38 +37,80 @@ func hostileNames() []string {
 	return names
 }
 
-// send plays a sender that says what it likes.
+// send plays a sender that says what it likes: each of its writes is a block.
 func hostileSend(p *testPipe, records ...[]byte) {
+	answered := make(chan struct{})
 	go func() {
+		seq := uint64(0)
 		for _, r := range records {
-			if _, err := p.Write(r); err != nil {
-				return
+			for len(r) > 0 {
+				k := newBlock()
+				n := min(len(r), maxBlock)
+				if at := wholeRecords(r, n); at > 0 {
+					n = at
+				}
+				k.buf, r = append(k.buf, r[:n]...), r[n:]
+				k.seq = seq
+				seq++
+				k.seal()
+				if _, err := p.Write(k.buf); err != nil {
+					return
+				}
 			}
 		}
-		if c, ok := p.Writer.(io.Closer); ok {
-			_ = c.Close()
+		select { // the end of the lane must not overtake what was sent, nor our word that we have the receipt
+		case <-answered:
+		case <-time.After(50 * time.Millisecond):
 		}
+		_ = p.CloseWrite()
 	}()
 	go func() {
-		b := make([]byte, 4096)
+		in := newFrameReader(p)
 		for {
-			if _, err := p.Read(b); err != nil {
+			k, _, err := in.next()
+			if err != nil {
 				return
+			}
+			if k != nil {
+				_, _ = p.Write(binary.BigEndian.AppendUint64([]byte{frameTaken}, k.seq+1))
+				if k.body()[0] == recReceipt {
+					close(answered)
+				}
 			}
 		}
 	}()
 }
 
-func fileRecords(path, content string) []byte {
-	d := sha256.Sum256([]byte(content))
-	whole := sha256.Sum256(d[:])
-	b := putRecord(nil, recEntry, entry{path: path, size: int64(len(content)), modTime: time.Now()}.encode())
-	b = putRecord(b, recChunk, d[:], []byte(content))
-	return putRecord(b, recFileEnd, whole[:])
+// wholeRecords is how many bytes of r, at most n, are whole records.
+func wholeRecords(r []byte, n int) int {
+	in := records{r[:min(n, len(r))]}
+	at := 0
+	for {
+		_, _, ok, err := in.next()
+		if !ok || err != nil {
+			return at
+		}
+		at = min(n, len(r)) - len(in.b)
+	}
+}
+
+func chunkRecord(off int64, content string) []byte {
+	d := digestOf([]byte(content))
+	return putRecord(nil, recChunk, counts(off), d[:], []byte(content))
+}
+
+func fileRecords(path, content string) []byte { return fileRecordsAt(0, path, content) }
+
+// fileRecordsAt are those of the file with a number, in a tree where no two paths share a start.
+func fileRecordsAt(index int64, path, content string) []byte {
+	b := putRecord(nil, recEntry, entry{path: path, size: int64(len(content)), modTime: time.Now()}.encode(""))
+	b = putRecord(b, recData, counts(index, 0))
+	b = append(b, chunkRecord(0, content)...)
+	return putRecord(b, recFileEnd)
 }
 
 func endRecord(files, folders, size int64) []byte {
-	return putRecord(nil, recEnd, counts(files, folders, size))
+	return putRecord(nil, recEnd, counts(files, folders, 0, size))
 }
 
 func TestHostileNames(t *testing.T) {
@@ -91,7 +133,7 @@ func TestHostileNames(t *testing.T) {
 
 		a, b := newPipe()
 		hostileSend(a, fileRecords(name, "payload"), endRecord(1, 0, 7))
-		got, err := Receive(t.Context(), b, ReceiveOptions{Dir: inbox})
+		got, err := Receive(t.Context(), only(b), ReceiveOptions{Dir: inbox})
 		a.Interrupt()
 
 		after := tree(t, home)
@@ -138,11 +180,11 @@ func TestTwinsInOneOffer(t *testing.T) {
 	a, b := newPipe()
 	names := []string{"Name.txt", "NAME.TXT", "name.txt", "\u00e9", "e\u0301", "straße", "STRASSE", "x ", "x.", "x_"}
 	var records [][]byte
-	for _, n := range names {
-		records = append(records, fileRecords(n, n))
+	for i, n := range names {
+		records = append(records, fileRecordsAt(int64(i), n, n))
 	}
 	hostileSend(a, append(records, endRecord(int64(len(names)), 0, int64(len(strings.Join(names, "")))))...)
-	got, err := Receive(t.Context(), b, ReceiveOptions{Dir: dst})
+	got, err := Receive(t.Context(), only(b), ReceiveOptions{Dir: dst})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,47 +206,100 @@ func TestTwinsInOneOffer(t *testing.T) {
 
 func TestLyingSenders(t *testing.T) {
 	good := slices.Clip(fileRecords("a", "payload"))
-	d := sha256.Sum256([]byte("payload"))
 	begin := func(size int64) []byte {
-		return putRecord(nil, recEntry, entry{path: "a", size: size}.encode())
+		return putRecord(putRecord(nil, recEntry, entry{path: "a", size: size}.encode("")), recData, counts(0, 0))
 	}
-	chunk := putRecord(nil, recChunk, d[:], []byte("payload"))
+	end := putRecord(nil, recFileEnd)
+	join := func(b ...[]byte) []byte { return bytes.Join(b, nil) }
+	chunk := chunkRecord(0, "payload")
+	folder := func(size byte) []byte {
+		return putRecord(nil, recEntry, []byte{byte(kindFolder), 0, size, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 'a'})
+	}
 	cases := map[string]struct {
 		stream []byte
 		want   error
 	}{
-		"more bytes than announced":  {bytes.Join([][]byte{begin(3), chunk}, nil), ErrProtocol},
-		"fewer bytes than announced": {bytes.Join([][]byte{begin(9), chunk, putRecord(nil, recFileEnd, d[:])}, nil), ErrProtocol},
-		"wrong digest of a chunk":    {append(begin(7), putRecord(nil, recChunk, make([]byte, 32), []byte("payload"))...), ErrDigest},
-		"wrong digest of the file":   {bytes.Join([][]byte{begin(7), chunk, putRecord(nil, recFileEnd, make([]byte, 32))}, nil), ErrDigest},
-		"totals that do not add up":  {append(good, endRecord(2, 0, 7)...), ErrProtocol},
-		"end inside a file":          {append(begin(7), endRecord(1, 0, 7)...), ErrProtocol},
+		"more bytes than announced":  {join(begin(3), chunk), ErrProtocol},
+		"fewer bytes than announced": {join(begin(9), chunk, end), ErrProtocol},
+		"wrong digest of a chunk":    {join(begin(7), putRecord(nil, recChunk, counts(0), make([]byte, digestSize), []byte("payload"))), ErrDigest},
+		"a chunk for another place":  {join(begin(14), chunk, chunk), ErrProtocol},
+		"a chunk left out":           {join(begin(14), chunkRecord(7, "payload")), ErrProtocol},
+		"a hole over the end":        {join(begin(7), putRecord(nil, recHole, counts(8))), ErrProtocol},
+		"an old file that is none":   {join(begin(7), putRecord(nil, recKeep, counts(7))), ErrProtocol},
+		"the same as one not asked":  {join(begin(7), putRecord(nil, recSame, counts(0))), ErrProtocol},
+		"content twice":              {join(good, putRecord(nil, recData, counts(0, 0))), ErrProtocol},
+		"content from the middle":    {join(putRecord(nil, recEntry, entry{path: "a", size: 7}.encode("")), putRecord(nil, recData, counts(0, 3))), ErrProtocol},
+		"content of nothing":         {putRecord(nil, recData, counts(7, 0)), ErrProtocol},
+		"two files at once":          {join(begin(7), putRecord(nil, recEntry, entry{path: "b", size: 7}.encode("")), putRecord(nil, recData, counts(1, 0))), ErrProtocol},
+		"totals that do not add up":  {join(good, endRecord(2, 0, 7)), ErrProtocol},
+		"end inside a file":          {join(begin(7), endRecord(1, 0, 7)), ErrProtocol},
+		"end before a file":          {join(putRecord(nil, recEntry, entry{path: "a", size: 7}.encode("")), endRecord(1, 0, 7)), ErrProtocol},
+		"more after the end":         {join(good, endRecord(1, 0, 7), chunk), ErrProtocol},
 		"chunk before a file":        {chunk, ErrProtocol},
-		"file end before a file":     {putRecord(nil, recFileEnd, d[:]), ErrProtocol},
-		"the same entry twice":       {append(good, good...), ErrBadName},
-		"file used as a folder":      {append(good, fileRecords("a/b", "payload")...), ErrBadName},
+		"file end before a file":     {end, ErrProtocol},
+		"the same entry twice":       {join(good, good), ErrBadName},
+		"file used as a folder":      {join(good, fileRecordsAt(1, "a/b", "payload")), ErrBadName},
 		"no folder announced":        {fileRecords("no/such", "payload"), ErrBadName},
-		"folder with a size":         {putRecord(nil, recEntry, []byte{kindFolder, 0, 5, 0, 'a'}), ErrProtocol},
-		"kind that is none":          {putRecord(nil, recEntry, []byte{9, 0, 5, 0, 'a'}), ErrProtocol},
+		"folder with a size":         {folder(5), ErrProtocol},
+		"kind that is none":          {putRecord(nil, recEntry, []byte{9, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 'a'}), ErrProtocol},
 		"negative size":              {putRecord(nil, recEntry, []byte{0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 'a'}), ErrProtocol},
+		"more of a path than was":    {putRecord(nil, recEntry, []byte{0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 1, 'a'}), ErrProtocol},
+		"a link nobody wants":        {putRecord(nil, recEntry, entry{kind: kindLink, path: "a", target: "b"}.encode("")), ErrProtocol},
 		"chunk over the limit":       {[]byte{recChunk, 0xff, 0xff, 0xff, 0x7f}, ErrProtocol},
 		"record over the limit":      {[]byte{recEntry, 0xff, 0xff, 0x7f}, ErrProtocol},
 		"unknown record":             {putRecord(nil, 'q', []byte("?")), ErrProtocol},
-		"receipt from the sender":    {putRecord(nil, recReceipt, counts(1, 0, 7)), ErrProtocol},
+		"receipt from the sender":    {putRecord(nil, recReceipt, counts(0, 1, 0, 0, 7)), ErrProtocol},
 		"nothing at all":             {endRecord(0, 0, 0), ErrProtocol},
-		"gives up":                   {append(good, putRecord(nil, recAbort, []byte{1})...), ErrCancelled},
+		"gives up":                   {join(good, putRecord(nil, recAbort, []byte{1})), ErrCancelled},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			dst := t.TempDir()
 			a, b := newPipe()
 			hostileSend(a, c.stream)
-			_, err := Receive(t.Context(), b, ReceiveOptions{Dir: dst})
+			_, err := Receive(t.Context(), only(b), ReceiveOptions{Dir: dst, ID: "x"})
 			if !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
-			if left := tree(t, dst); len(left) != 0 {
-				t.Errorf("left %v", left)
+			left := tree(t, dst)
+			for p := range left { // what was verified may wait for another attempt, hidden
+				if !strings.HasPrefix(p, PartialDir) || drops(c.want) {
+					t.Errorf("left %v", p)
+				}
+			}
+		})
+	}
+}
+
+// TestLyingLanes: what stands around the records.
+func TestLyingLanes(t *testing.T) {
+	frame := func(seq uint64, n uint32, body string) []byte {
+		b := binary.BigEndian.AppendUint64([]byte{frameBlock}, seq)
+		return append(binary.BigEndian.AppendUint32(b, n), body...)
+	}
+	flood := func() []byte { // blocks that never get their turn
+		var b []byte
+		for i := range 200 {
+			b = append(b, frame(uint64(i+1), maxBlock, string(make([]byte, maxBlock)))...)
+		}
+		return b
+	}
+	for name, stream := range map[string][]byte{
+		"unknown frame":           {'q'},
+		"empty block":             frame(0, 0, ""),
+		"block over the limit":    frame(0, maxBlock+1, ""),
+		"more than the window":    flood(),
+		"taken what was not sent": binary.BigEndian.AppendUint64([]byte{frameTaken}, 1000),
+		"half a record":           frame(0, 3, "E\xf0a"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := newPipe()
+			go func() {
+				_, _ = a.Write(stream)
+				_, _ = io.Copy(io.Discard, a)
+			}()
+			if _, err := Receive(t.Context(), only(b), ReceiveOptions{Dir: t.TempDir()}); !errors.Is(err, ErrProtocol) {
+				t.Error(err)
 			}
 		})
 	}
@@ -215,15 +310,21 @@ func TestReceiptMustFit(t *testing.T) {
 	write(t, src, "payload")
 	a, b := newPipe()
 	go func() {
-		_, _ = b.Write(putRecord(nil, recReceipt, counts(1, 0, 6)))
-		buf := make([]byte, 4096)
-		for {
-			if _, err := b.Read(buf); err != nil {
-				return
-			}
+		var out packer
+		out.to = newBundle()
+		out.to.attach(b)
+		_ = out.put(recGo, []byte{0})
+		_ = out.flush()
+		k, err := out.to.recv()
+		if err == nil {
+			out.to.done(k)
 		}
+		_ = out.put(recReceipt, counts(0, 1, 0, 0, 6))
+		_ = out.flush()
+		_ = out.to.drain(time.Second)
+		out.to.fail(errEnded)
 	}()
-	if _, err := Send(t.Context(), a, []string{src}, nil); !errors.Is(err, ErrProtocol) {
+	if _, err := Send(t.Context(), only(a), SendOptions{Paths: []string{src}}); !errors.Is(err, ErrProtocol) {
 		t.Errorf("a receipt for other bytes was believed: %v", err)
 	}
 }
@@ -257,7 +358,7 @@ func FuzzSafePath(f *testing.F) {
 		p := newPlan()
 		saved := map[string]bool{}
 		for i, raw := range []string{one, two} {
-			s, err := p.add(raw, i == 0)
+			s, err := p.add(raw, i == 0, "")
 			if err != nil {
 				continue
 			}
@@ -275,7 +376,7 @@ func FuzzSafePath(f *testing.F) {
 
 func FuzzReceive(f *testing.F) {
 	f.Add(append(fileRecords("a", "payload"), endRecord(1, 0, 7)...))
-	f.Add(putRecord(nil, recEntry, entry{path: "d", folder: true}.encode()))
+	f.Add(putRecord(nil, recEntry, entry{path: "d", kind: kindFolder}.encode("")))
 	f.Add([]byte{recChunk, 0xff, 0xff, 0x7f})
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		home := t.TempDir()
@@ -283,12 +384,18 @@ func FuzzReceive(f *testing.F) {
 		if err := os.Mkdir(inbox, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		var answers bytes.Buffer
-		_, err := Receive(t.Context(), &testPipe{bytes.NewReader(stream), &answers, func() {}}, ReceiveOptions{Dir: inbox})
+		a, b := newPipe()
+		hostileSend(a, stream)
+		_, err := Receive(t.Context(), only(b), ReceiveOptions{Dir: inbox})
+		a.Interrupt()
 		left := tree(t, home)
 		delete(left, "inbox")
-		if err != nil && len(left) != 0 {
-			t.Errorf("failed with %v and left %v", err, left)
+		if err != nil {
+			for p := range left {
+				if !strings.HasPrefix(p, "inbox/"+PartialDir) {
+					t.Errorf("failed with %v and left %v", err, p)
+				}
+			}
 		}
 		for p := range left {
 			if !strings.HasPrefix(p, "inbox/") {
@@ -303,7 +410,7 @@ func TestNotMoreThanWasOffered(t *testing.T) {
 	limit := func() Totals { return Totals{Files: 1, Folders: 1, Bytes: 7} }
 	file := func(name, content string) []byte { return slices.Clip(fileRecords(name, content)) }
 	folder := func(name string) []byte {
-		return putRecord(nil, recEntry, entry{path: name, folder: true}.encode())
+		return putRecord(nil, recEntry, entry{path: name, kind: kindFolder}.encode(""))
 	}
 	for name, c := range map[string]struct {
 		stream []byte
@@ -311,16 +418,16 @@ func TestNotMoreThanWasOffered(t *testing.T) {
 	}{
 		"as offered":    {bytes.Join([][]byte{folder("d"), file("d/a", "payload"), endRecord(1, 1, 7)}, nil), nil},
 		"a byte more":   {bytes.Join([][]byte{folder("d"), file("d/a", "payload+")}, nil), ErrTooMuch},
-		"a file more":   {bytes.Join([][]byte{folder("d"), file("d/a", "p"), file("d/b", "p")}, nil), ErrTooMuch},
+		"a file more":   {bytes.Join([][]byte{folder("d"), file("d/a", "p"), slices.Clip(fileRecordsAt(1, "d/b", "p"))}, nil), ErrTooMuch},
 		"a folder more": {bytes.Join([][]byte{folder("d"), folder("d/e")}, nil), ErrTooMuch},
 		"another name":  {file("other", "p"), ErrTooMuch},
-		"2^62 bytes":    {bytes.Join([][]byte{folder("d"), putRecord(nil, recEntry, entry{path: "d/a", size: 1 << 62}.encode())}, nil), ErrTooMuch},
+		"2^62 bytes":    {bytes.Join([][]byte{folder("d"), putRecord(nil, recEntry, entry{path: "d/a", size: 1 << 62}.encode(""))}, nil), ErrTooMuch},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dst := t.TempDir()
 			a, b := newPipe()
 			hostileSend(a, c.stream)
-			_, err := Receive(t.Context(), b, ReceiveOptions{Dir: dst, Limit: limit, Names: []string{"d"}})
+			_, err := Receive(t.Context(), only(b), ReceiveOptions{Dir: dst, Limit: limit, Names: []string{"d"}})
 			if !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}

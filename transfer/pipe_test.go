@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -12,14 +13,16 @@ import (
 	"time"
 )
 
-// testPipe is one end of a pipe in memory.
+// testPipe is one end of a lane in memory.
 type testPipe struct {
 	io.Reader
 	io.Writer
-	interrupt func()
+	closeWrite func() error
+	interrupt  func()
 }
 
-func (p *testPipe) Interrupt() { p.interrupt() }
+func (p *testPipe) CloseWrite() error { return p.closeWrite() }
+func (p *testPipe) Interrupt()        { p.interrupt() }
 
 func newPipe() (a, b *testPipe) {
 	ar, bw := io.Pipe()
@@ -31,16 +34,52 @@ func newPipe() (a, b *testPipe) {
 		_ = aw.CloseWithError(broken)
 		_ = bw.CloseWithError(broken)
 	}
-	return &testPipe{ar, aw, stop}, &testPipe{br, bw, stop}
+	return &testPipe{ar, aw, aw.Close, stop}, &testPipe{br, bw, bw.Close, stop}
+}
+
+// tcpPipes is a lane over the loopback interface.
+func tcpPipes(t testing.TB) (a, b Pipe) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	got := make(chan net.Conn, 1)
+	go func() { c, _ := l.Accept(); got <- c }()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tcpPipe{c.(*net.TCPConn)}, tcpPipe{(<-got).(*net.TCPConn)}
+}
+
+type tcpPipe struct{ *net.TCPConn }
+
+func (p tcpPipe) Interrupt() { _ = p.Close() }
+
+// only is the channel of lanes that holds these and is then closed.
+func only(p ...Pipe) <-chan Pipe {
+	c := make(chan Pipe, len(p))
+	for _, x := range p {
+		c <- x
+	}
+	close(c)
+	return c
 }
 
 // run sends paths into dir and returns what both ends say.
 func run(t *testing.T, ctx context.Context, paths []string, opts ReceiveOptions) (sent, got Result, sendErr, recvErr error) {
 	t.Helper()
+	return runWith(t, ctx, SendOptions{Paths: paths, Links: true}, opts)
+}
+
+func runWith(t *testing.T, ctx context.Context, send SendOptions, opts ReceiveOptions) (sent, got Result, sendErr, recvErr error) {
+	t.Helper()
 	a, b := newPipe()
 	var wg sync.WaitGroup
-	wg.Go(func() { sent, sendErr = Send(ctx, a, paths, nil) })
-	wg.Go(func() { got, recvErr = Receive(ctx, b, opts) })
+	wg.Go(func() { sent, sendErr = Send(ctx, only(a), send) })
+	wg.Go(func() { got, recvErr = Receive(ctx, only(b), opts) })
 	done := make(chan struct{})
 	go func() { wg.Wait(); close(done) }()
 	select {
@@ -68,12 +107,17 @@ func tree(t *testing.T, dir string) map[string]string {
 			return err
 		}
 		content := "/"
-		if info.Mode().IsRegular() {
+		switch {
+		case info.Mode().IsRegular():
 			b, err := os.ReadFile(p)
 			if err != nil {
 				return err
 			}
 			content = string(b)
+		case info.Mode()&fs.ModeSymlink != 0:
+			target, _ := os.Readlink(p)
+			out[filepath.ToSlash(rel)] = "-> " + target
+			return nil
 		}
 		out[filepath.ToSlash(rel)] = info.ModTime().UTC().Format(time.RFC3339Nano) + " " + content
 		return nil

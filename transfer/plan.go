@@ -17,7 +17,6 @@ type plan struct {
 	folders map[string]string   // the sender's path of a folder -> ours; "" is the top
 	listed  map[uint64]struct{} // the sender's paths of all entries
 	taken   map[uint64]struct{} // collision keys of our paths
-	top     []string            // our top-level names in order
 }
 
 func newPlan() *plan {
@@ -30,9 +29,14 @@ func newPlan() *plan {
 	}
 }
 
+// hold takes a path that an earlier attempt has used, so that no other entry gets it.
+func (p *plan) hold(saved string) { p.taken[p.key(saved)] = struct{}{} }
+
+func (p *plan) key(saved string) uint64 { return maphash.String(p.seed, collisionKey(p.fold, saved)) }
+
 // add checks an entry and returns the path to save it under, relative and with slashes. It differs from the
-// sender's where that is not portable or taken.
-func (p *plan) add(raw string, folder bool) (string, error) {
+// sender's where that is not portable or taken. before is what an earlier attempt has used for it; empty is nothing.
+func (p *plan) add(raw string, folder bool, before string) (string, error) {
 	if len(p.listed) >= MaxEntries {
 		return "", ErrTooMany
 	}
@@ -48,10 +52,17 @@ func (p *plan) add(raw string, folder bool) (string, error) {
 	if !ok { // also a file that is used as a folder
 		return "", fmt.Errorf("%w: %q comes before its folder", ErrBadName, raw)
 	}
+	if before != "" && path.Dir("/" + before)[1:] == parent {
+		p.listed[id] = struct{}{}
+		if folder {
+			p.folders[raw] = before
+		}
+		return before, nil
+	}
 	name := portable(base, dir == "")
 	for n := 1; n <= maxNumber; n++ {
 		saved := path.Join(parent, numbered(name, n))
-		key := maphash.String(p.seed, collisionKey(p.fold, saved))
+		key := p.key(saved)
 		if _, taken := p.taken[key]; taken {
 			continue
 		}
@@ -62,9 +73,6 @@ func (p *plan) add(raw string, folder bool) (string, error) {
 		p.listed[id], p.taken[key] = struct{}{}, struct{}{}
 		if folder {
 			p.folders[raw] = saved
-		}
-		if dir == "" {
-			p.top = append(p.top, saved)
 		}
 		return saved, nil
 	}

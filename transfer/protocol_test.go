@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"os"
 	"path/filepath"
@@ -31,16 +32,24 @@ func TestExampleOfTheProtocol(t *testing.T) {
 	answers := make(chan []byte, 1)
 	go func() {
 		_, _ = a.Write(block("transfer"))
-		r := newRecordReader(a)
+		in := newFrameReader(a)
+		var last []byte
 		for {
-			kind, body, err := r.next(nil)
-			if err != nil || kind == recReceipt || kind == recAbort {
-				answers <- putRecord(nil, kind, body)
+			k, _, err := in.next()
+			if err != nil {
+				answers <- last
 				return
+			}
+			if k != nil {
+				last = append([]byte(nil), k.body()...)
+				_, _ = a.Write(binary.BigEndian.AppendUint64([]byte{frameTaken}, k.seq+1))
+			}
+			if k != nil && k.body()[0] == recReceipt {
+				_ = a.CloseWrite()
 			}
 		}
 	}()
-	got, err := Receive(t.Context(), b, ReceiveOptions{Dir: dst})
+	got, err := Receive(t.Context(), only(b), ReceiveOptions{Dir: dst})
 	if err != nil {
 		t.Fatal(err)
 	}

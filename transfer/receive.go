@@ -2,13 +2,8 @@ package transfer
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
-	"hash"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,16 +12,36 @@ import (
 // ReceiveOptions say where and how to receive.
 type ReceiveOptions struct {
 	Dir string // the folder to publish in; it must exist
+	// ID names the transfer, 1 to 64 of a-z and 0-9: a call with the ID of an earlier one goes on with what is here of
+	// it. Empty is a new one each time. One call at a time for an ID.
+	ID string
+	// Key binds what is here to who sends it: with another key it is not gone on with.
+	Key string
+	// Resume tells that an earlier call has begun it: if nothing is here any more that is ErrGone.
+	Resume bool
 	// Expect is how many bytes the offer announced; a disk without room for them refuses at the start. 0 is unknown.
 	Expect int64
+	// Reserve is how many bytes stay free on the disk: 0 for the larger of 1 GiB and a twentieth of it (but no more than
+	// a tenth), less than 0 for none.
+	Reserve int64
 	// Names are the top-level names that were offered; nil admits any.
 	Names []string
 	// Limit says how much may come at the most. It is asked for each entry, from one goroutine; nil is no limit.
 	Limit func() Totals
+	// Existing says what becomes of entries whose name is taken; Choose, if set, is asked for each such top-level name.
+	Existing Existing
+	Choose   func(name string) Existing
 	// KeepExec lets files that are executable at the sender be executable by their owner here.
 	KeepExec bool
+	// Links takes symbolic links that stay inside their folder; without it the sender leaves them out.
+	Links bool
+	// Known tells the IDs of transfers that are to go on some time: what is here of them stays, however old. It may be nil.
+	Known func(id string) bool
 	// Told is called from one goroutine, at most ten times a second. It may be nil.
 	Told func(Progress)
+
+	check func(op, name string) error // tests make the file system fail with it
+	boot  string                      // and pretend another run of the system
 }
 
 const (
@@ -34,355 +49,224 @@ const (
 	progressInterval = 100 * time.Millisecond
 	// heartbeat is how often it is told even if there is none.
 	heartbeat = 5 * time.Second
-	// stallTimeout is how long the other side may show no progress.
-	stallTimeout = time.Minute
-	// abortTimeout is how long a reason may take to reach a sender.
-	abortTimeout = 2 * time.Second
-	// spaceEvery is after how many bytes the disk is asked again whether it has room.
-	spaceEvery = 256 << 20
+	// commitEvery and commitBlocks are after how much the journal is written, at the most.
+	commitEvery  = 1 << 20
+	commitBlocks = 32
+	// maxCompared is how many files may have been compared whose turn has not come.
+	maxCompared = 64
+	// maxPathBytes bounds the paths of one transfer, which are kept in memory.
+	maxPathBytes = 128 << 20
+	// syncEvery and syncWait are after how many bytes, or how long, what has arrived is made durable on the way.
+	syncEvery = 8 << 20
+	syncWait  = 2 * time.Second
+	// spaceEvery is after how many bytes the disk is asked again whether it has room, roomWait how often while it has none.
+	spaceEvery = 16 << 20
+	roomWait   = 500 * time.Millisecond
 )
 
-// Receive takes what Send sends and returns when it is durable under its final names and the receipt is written.
-// On an error nothing is left under a final name, the staging folder is gone, and the sender is told the reason.
-// The one exception is a disk that fails between publishing two top-level entries: Saved then lists what was. Once
-// publishing has begun it is neither cancelled nor undone by a broken pipe: what is delivered stays delivered.
-func Receive(ctx context.Context, p Pipe, opts ReceiveOptions) (Result, error) {
+// Receive takes what Send sends and returns when it is durable under its final names and the receipt is written. When
+// it ends before, nothing is under a final name. What has arrived stays in the staging folder for a call with the
+// same ID, for a week, unless the transfer was cancelled by either side or the sender broke a rule; the sender is told
+// the reason. While the disk is full it waits. Once publishing has begun it is neither cancelled nor undone by broken
+// lanes: what is delivered stays delivered, and a later call with the same ID gives the receipt again.
+func Receive(ctx context.Context, lanes <-chan Pipe, opts ReceiveOptions) (Result, error) {
 	start := time.Now()
+	b := newBundle()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(ctx, p.Interrupt)()
+	defer context.AfterFunc(ctx, func() { b.fail(causeOf(ctx)) })()
+	b.attachAll(lanes)
 
-	r := &receiver{ctx: ctx, cancel: cancel, pipe: p, opts: opts, plan: newPlan(), syncing: make(chan struct{}, syncers)}
+	r := newReceiver(ctx, b, opts)
 	err := r.run()
-	r.syncs.Wait()
-	if r.stage != nil {
-		r.stage.remove()
+	if err != nil {
+		err = classify(err)
+		if b.alive() == nil {
+			r.give(err)
+		}
+		b.fail(err)
 	}
-	cause := context.Cause(ctx)
-	switch {
-	case err != nil && errors.Is(cause, context.Canceled):
-		err = ErrCancelled
-	case err != nil && cause != nil:
-		err = cause
-	case err != nil:
-		r.abort(err)
-	}
-	r.reading.Wait()
+	b.wait()
+	r.end(err)
+	r.result.Moved = b.sentBytes()
 	r.result.Duration = time.Since(start)
 	return r.result, err
 }
 
-// syncers is how many finished files are made durable at once: file systems put concurrent fsyncs into one
-// journal commit.
-const syncers = 16
+// Recover completes a transfer of which everything has arrived before the program ended, without its sender: true if
+// it is published now, by this call or before.
+func Recover(opts ReceiveOptions) (Result, bool, error) {
+	opts.Resume = true
+	b := newBundle()
+	defer b.wait()
+	defer b.fail(errEnded)
+	r := newReceiver(context.Background(), b, opts)
+	var err error
+	if r.stage, err = openStage(opts); err != nil {
+		return Result{}, false, err
+	}
+	defer r.stage.close()
+	if r.stage.past.ended == nil {
+		return Result{}, false, nil
+	}
+	err = r.again()
+	return r.result, err == nil, classify(err)
+}
+
+// drops tells an end after which nothing is kept: somebody wanted it so, or the sender cannot be trusted.
+func drops(err error) bool {
+	for _, e := range []error{ErrCancelled, ErrProtocol, ErrBadName, ErrTooMany, ErrTooMuch} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+func newReceiver(ctx context.Context, b *bundle, opts ReceiveOptions) *receiver {
+	return &receiver{
+		ctx: ctx, b: b, opts: opts, out: packer{to: b}, plan: newPlan(), pending: map[int64]*incoming{},
+		merging: map[string]Existing{}, synced: make(chan error, 1), compared: make(chan struct{}, maxCompared),
+	}
+}
 
 type receiver struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	pipe   Pipe
-	opts   ReceiveOptions
-	plan   *plan
-	stage  *stage
+	ctx   context.Context
+	b     *bundle
+	opts  ReceiveOptions
+	out   packer
+	plan  *plan
+	stage *stage
+	ask   bool
 
-	reading sync.WaitGroup
-	writing sync.Mutex // one record at a time into the pipe
-
-	file   *os.File // under way
-	now    entry
-	saved  string
-	got    int64
-	sum    hash.Hash
-	got256 digest
-	// unasked counts the bytes since the disk was last asked for room.
-	unasked int64
+	path    string // of the entry before
+	paths   int    // bytes of all
+	index   int64  // of the next file
+	seen    Totals // announced
+	pending map[int64]*incoming
+	cur     *incoming // whose content comes
 	tops    []topEntry
+	merging map[string]Existing // by top-level name: goes into what is there
+	parts   []part              // of those
+	links   []part
 	result  Result
+
+	blocks  []*block // processed, not in the journal yet
+	blocked int      // bytes of them
+
+	dirty     []string // files that were written and not synced
+	dirtyN    int64
+	syncing   bool
+	syncStart time.Time
+	syncTo    int64 // the journal's length when the sync under way began
+	durable   int64
+	lost      bool // a sync has failed: what came since the one before is unknown
+	synced    chan error
+
+	unasked     int64 // bytes since the disk was last asked for room
+	toCompare   chan *incoming
+	compared    chan struct{} // one for each file that was compared and whose turn has not come
+	comparisons sync.WaitGroup
+	same        []unchanged
+	reporting   func()
 
 	bytes, files atomic.Int64 // verified
 	phase        atomic.Int64
-
-	syncing chan struct{}
-	syncs   sync.WaitGroup
-	failed  atomic.Pointer[error] // of a syncer
 }
 
-// topEntry is something to publish.
+// incoming is a file that was announced and is not whole.
+type incoming struct {
+	entry
+	index int64
+	saved string
+	from  int64 // what is here of it
+	held  *held
+
+	part int // its place in parts and tops; -1 is none
+	top  int
+
+	compared chan struct{} // nil if there is nothing to compare with; closed when that is done
+	sums     want
+	old      *os.File
+	oldStamp uint64
+	slot     bool  // it has a place in receiver.compared
+	proven   int64 // the piece of the old file that was digested again, and one
+
+	f      *os.File
+	pos    int64
+	tail   *tail
+	marked int64 // of pos, what is in the journal
+}
+
+// unchanged is a file that was there already.
+type unchanged struct {
+	saved string
+	stamp uint64
+}
+
+// topEntry is something to publish at the top level.
 type topEntry struct {
-	saved  string
-	folder bool
+	saved     string
+	kind      kind
+	unchanged bool // it is there already
+	gone      bool // it was dropped
 }
 
-type op struct {
-	kind byte
-	body []byte
-	err  error
+// part is an entry below a top-level name that goes into what is there, or a link.
+type part struct {
+	entry
+	saved string
+	gone  bool // it was dropped, or is there already
 }
 
 func (r *receiver) run() error {
-	ops, stop := r.read() // first, so that a reason not to begin finds its way out
-	defer stop()
 	var err error
-	if r.stage, err = openStage(r.opts.Dir, r.opts.Expect); err != nil {
-		return classify(err)
-	}
-	done := r.report()
-	defer done()
-	for {
-		var o op
-		select {
-		case o = <-ops:
-		case <-r.ctx.Done():
-			return r.ctx.Err()
-		}
-		if o.err != nil {
-			return fmt.Errorf("receiving: %w", o.err)
-		}
-		end, err := r.take(o)
-		if err == nil {
-			err = r.syncError()
-		}
-		if err != nil {
-			r.closeFile()
-			return classify(err)
-		}
-		if !end {
-			continue
-		}
-		if err := r.finish(); err != nil {
-			return classify(err)
-		}
-		done() // no progress after the receipt
-		t := r.result.Totals
-		// If the sender is gone it does not learn that all of it is here, but here it is.
-		_ = r.write(recReceipt, counts(t.Files, t.Folders, t.Bytes))
-		return nil
-	}
-}
-
-// read parses records on its own goroutine, ahead of the disk. After stop it reads on without keeping anything, so
-// that the sender is not stuck in a write when the reason comes, until the pipe ends.
-func (r *receiver) read() (ops <-chan op, stop func()) {
-	out := make(chan op, ahead)
-	quit := make(chan struct{})
-	r.reading.Go(func() {
-		in := newRecordReader(r.pipe)
-		for {
-			kind, body, err := in.next(buffers.get)
-			if kind != recChunk {
-				body = append([]byte(nil), body...)
-			}
-			select {
-			case out <- op{kind, body, err}:
-			case <-quit:
-			}
-			if err != nil || kind == recEnd || kind == recAbort {
-				return
-			}
-		}
-	})
-	return out, sync.OnceFunc(func() { close(quit) })
-}
-
-// buffers recycles those of received chunks.
-var buffers = bufferPool{size: maxChunk}
-
-// take processes one record; true at the end of the manifest.
-func (r *receiver) take(o op) (end bool, err error) {
-	if r.file == nil && (o.kind == recChunk || o.kind == recFileEnd || o.kind == recDropped) ||
-		r.file != nil && (o.kind == recEntry || o.kind == recEnd) {
-		return false, fmt.Errorf("%w: record %q out of order", ErrProtocol, o.kind)
-	}
-	switch o.kind {
-	case recEntry:
-		return false, r.begin(o.body)
-	case recChunk:
-		err := r.chunk(o.body)
-		buffers.put(o.body)
-		return false, err
-	case recFileEnd:
-		return false, r.endFile(o.body)
-	case recDropped, recSkipped:
-		return false, r.leftOut(o)
-	case recEnd:
-		t, err := decodeTotals(o.body)
-		if err == nil && t != r.result.Totals {
-			err = fmt.Errorf("%w: %+v announced, %+v arrived", ErrProtocol, t, r.result.Totals)
-		}
-		return true, err
-	case recAbort:
-		return false, abortError(o.body)
-	}
-	return false, fmt.Errorf("%w: unknown record %q", ErrProtocol, o.kind)
-}
-
-func (r *receiver) begin(body []byte) error {
-	e, err := decodeEntry(body)
-	if err != nil {
+	if r.stage, err = openStage(r.opts); err != nil {
 		return err
 	}
-	if err := r.admit(e); err != nil {
-		return err
-	}
-	saved, err := r.plan.add(e.path, e.folder)
-	if err != nil {
-		return err
-	}
-	if saved != e.path {
-		r.result.note(Note{Path: e.path, Saved: saved})
-		if err := r.write(recNote, encodeNote(e.path, saved)); err != nil {
+	past := r.stage.past
+	if past != nil && past.ended != nil {
+		r.phase.Store(int64(Finishing))
+		if err := r.again(); err != nil {
 			return err
 		}
+		return r.receipt()
 	}
-	if !strings.Contains(saved, "/") {
-		r.tops = append(r.tops, topEntry{saved, e.folder})
-	}
-	if e.folder {
-		if err := r.stage.mkdir(saved, e.modTime); err != nil {
-			return err
+	r.ask = past != nil || r.opts.Existing != KeepBoth || r.opts.Choose != nil
+	if past != nil {
+		r.durable = past.durable
+		for _, h := range past.order {
+			r.plan.hold(h.saved)
+			if h.fresh && h.pos > 0 { // written by a program that died before it was durable
+				r.dirty = append(r.dirty, h.saved)
+				r.dirtyN += h.pos
+			}
 		}
-		r.result.Folders++
-		return nil
+		n, files := past.bytes()
+		r.bytes.Store(n)
+		r.files.Store(files)
 	}
-	f, err := r.stage.create(saved)
-	if err != nil {
+	flags := byte(0)
+	if r.ask {
+		flags |= goAsk
+	}
+	if r.opts.Links {
+		flags |= goLinks
+	}
+	if err := r.out.put(recGo, []byte{flags}); err != nil {
 		return err
 	}
-	r.file, r.now, r.saved, r.got, r.sum = f, e, saved, 0, sha256.New()
-	return nil
-}
-
-// admit holds an entry against what was offered and accepted.
-func (r *receiver) admit(e entry) error {
-	if r.opts.Names != nil && !strings.Contains(e.path, "/") && !slices.Contains(r.opts.Names, e.path) {
-		return fmt.Errorf("%w: %q", ErrTooMuch, e.path)
-	}
-	if r.opts.Limit == nil {
-		return nil
-	}
-	most := r.opts.Limit()
-	if e.folder && r.result.Folders >= most.Folders || !e.folder && (r.result.Files >= most.Files || e.size > most.Bytes-r.result.Bytes) {
-		return ErrTooMuch
-	}
-	return nil
-}
-
-func (r *receiver) chunk(body []byte) error {
-	if len(body) <= sha256.Size {
-		return fmt.Errorf("%w: empty chunk", ErrProtocol)
-	}
-	want, data := body[:sha256.Size], body[sha256.Size:]
-	if int64(len(data)) > r.now.size-r.got {
-		return fmt.Errorf("%w: more bytes than announced", ErrProtocol)
-	}
-	r.got256 = sha256.Sum256(data)
-	if string(want) != string(r.got256[:]) {
-		return ErrDigest
-	}
-	if _, err := r.file.Write(data); err != nil {
+	if err := r.out.flush(); err != nil {
 		return err
 	}
-	r.sum.Write(want)
-	r.got += int64(len(data))
-	r.bytes.Add(int64(len(data)))
-	if r.unasked += int64(len(data)); r.unasked >= spaceEvery {
-		r.unasked = 0
-		return r.stage.room()
-	}
-	return nil
-}
-
-func (r *receiver) endFile(body []byte) error {
-	if r.got != r.now.size {
-		return fmt.Errorf("%w: %d of %d bytes", ErrProtocol, r.got, r.now.size)
-	}
-	if string(body) != string(r.sum.Sum(nil)) {
-		return ErrDigest
-	}
-	f, e, saved := r.file, r.now, r.saved
-	r.file = nil
-	r.result.Files++
-	r.result.Bytes += e.size
-	r.syncing <- struct{}{}
-	r.syncs.Go(func() {
-		defer func() { <-r.syncing }()
-		if err := r.stage.seal(f, saved, e, r.opts.KeepExec); err != nil {
-			r.failed.CompareAndSwap(nil, &err)
-			return
-		}
-		r.files.Add(1)
-	})
-	return nil
-}
-
-func (r *receiver) syncError() error {
-	if err := r.failed.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
-
-// leftOut notes what the sender could not send, and removes what had arrived of it.
-func (r *receiver) leftOut(o op) error {
-	if len(o.body) < 2 {
-		return badRecord(o.kind)
-	}
-	if o.kind == recDropped {
-		r.closeFile()
-		r.bytes.Add(-r.got)
-		if err := r.stage.discard(r.saved); err != nil {
-			return err
-		}
-		if n := len(r.tops); n > 0 && r.tops[n-1].saved == r.saved {
-			r.tops = r.tops[:n-1]
-		}
-	}
-	r.result.note(Note{Path: string(o.body[1:]), Err: reasonErr(o.body[0])})
-	return nil
-}
-
-func (r *receiver) closeFile() {
-	if r.file != nil {
-		_ = r.file.Close()
-		r.file = nil
-	}
-}
-
-// finish makes all durable and publishes it. From here on a cancellation comes too late.
-func (r *receiver) finish() error {
-	r.phase.Store(int64(Finishing))
-	r.syncs.Wait()
-	if err := r.syncError(); err != nil {
+	r.reporting = r.report()
+	defer r.reporting()
+	if err := r.takeAll(); err != nil {
 		return err
 	}
-	if len(r.tops) == 0 {
-		return errNothing(r.result.Notes)
-	}
-	if err := r.stage.syncFolders(); err != nil {
+	if err := r.finish(); err != nil {
 		return err
 	}
-	if err := r.ctx.Err(); err != nil {
-		return err
-	}
-	for _, t := range r.tops {
-		name, err := r.stage.publish(t)
-		if err != nil {
-			return fmt.Errorf("publishing %q: %w", t.saved, err)
-		}
-		r.result.Saved = append(r.result.Saved, name)
-		if name != t.saved {
-			r.result.note(Note{Path: t.saved, Saved: name})
-			_ = r.write(recNote, encodeNote(t.saved, name)) // too late to turn back
-		}
-	}
-	return r.stage.syncInbox()
-}
-
-// errNothing says why not one entry arrived.
-func errNothing(notes []Note) error {
-	for _, n := range notes {
-		if n.Err != nil {
-			return n.Err
-		}
-	}
-	return fmt.Errorf("%w: an empty manifest", ErrProtocol)
+	r.reporting() // no progress after the receipt
+	return r.receipt()
 }

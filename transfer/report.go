@@ -1,24 +1,19 @@
 package transfer
 
 import (
-	"fmt"
 	"sync"
 	"time"
 )
 
-// What the receiver tells the sender: records, progress, and the reason when it gives up.
+// What the receiver tells the sender: progress, and the reason when it gives up.
 
-func (r *receiver) write(kind byte, body []byte) error {
-	r.writing.Lock()
-	defer r.writing.Unlock()
-	if _, err := r.pipe.Write(putRecord(nil, kind, body)); err != nil {
-		return fmt.Errorf("answering: %w", err)
-	}
-	return nil
-}
+// goAsk and goLinks are the flags of a go: be asked about each file, take links.
+const (
+	goAsk   = 1
+	goLinks = 2
+)
 
-// report tells the progress ten times a second, if it changed, until the returned function is called. It also ends a
-// transfer in which nothing moves any more.
+// report tells the progress ten times a second, if it changed, until the returned function is called.
 func (r *receiver) report() (done func()) {
 	quit := make(chan struct{})
 	var wg sync.WaitGroup
@@ -27,21 +22,15 @@ func (r *receiver) report() (done func()) {
 		defer tick.Stop()
 		var last Progress
 		var told time.Time
-		moved := time.Now()
 		for {
 			select {
 			case <-quit:
 				return
+			case <-r.b.quit:
+				return
 			case <-tick.C:
 			}
-			now := Progress{Bytes: r.bytes.Load(), Files: r.files.Load(), Phase: Phase(r.phase.Load())}
-			if now != last || now.Phase == Finishing {
-				moved = time.Now()
-			}
-			if time.Since(moved) > stallTimeout {
-				r.cancel(ErrStalled)
-				return
-			}
+			now := Progress{Bytes: max(0, r.bytes.Load()), Files: max(0, r.files.Load()), Phase: Phase(r.phase.Load())}
 			if now == last && time.Since(told) < heartbeat {
 				continue
 			}
@@ -49,25 +38,41 @@ func (r *receiver) report() (done func()) {
 			if r.opts.Told != nil {
 				r.opts.Told(now)
 			}
-			if r.write(recProgress, counts(now.Bytes, now.Files, int64(now.Phase))) != nil {
+			if r.out.put(recProgress, counts(now.Bytes, now.Files, int64(now.Phase))) != nil || r.out.flush() != nil {
 				return
 			}
 		}
 	})
 	return sync.OnceFunc(func() {
 		close(quit)
-		// A sender that does not read keeps the last report waiting.
-		defer time.AfterFunc(abortTimeout, r.pipe.Interrupt).Stop()
 		wg.Wait()
 	})
 }
 
-// abort tells the sender why, and gives it a moment to stop: closing at once could take the reason with it.
-func (r *receiver) abort(err error) {
-	timer := time.AfterFunc(abortTimeout, r.pipe.Interrupt)
-	defer timer.Stop()
-	if r.write(recAbort, []byte{reasonOf(err)}) != nil {
-		r.pipe.Interrupt()
+// give tells the sender why this ends, and waits a moment for it to have read that.
+func (r *receiver) give(err error) {
+	if r.reporting != nil {
+		r.reporting()
 	}
-	r.reading.Wait()
+	if r.out.put(recAbort, []byte{reasonOf(err)}) == nil && r.out.flush() == nil {
+		_ = r.b.drain(lastWord)
+	}
+}
+
+// receipt gives the receipt. If the sender is gone it does not learn that all of it is here, but here it is, and the
+// next call with the same ID tells it: what is left of the staging is the caller's to Discard, when the caller knows by
+// itself that all is delivered.
+func (r *receiver) receipt() error {
+	err := r.out.put(recReceipt, counts(r.result.Unchanged), r.result.Totals.encode())
+	if err == nil {
+		err = r.out.flush()
+	}
+	if err == nil {
+		_ = r.b.drain(2 * lastWord)
+	}
+	if r.opts.ID == "" {
+		r.stage.remove()
+	}
+	r.b.close()
+	return nil
 }

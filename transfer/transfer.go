@@ -1,14 +1,20 @@
-// Package transfer turns files and folders into a stream of bytes and back.
-// It knows no peer and no network: [Send] and [Receive] are the two ends of
-// one [Pipe].
+// Package transfer turns files and folders into bytes and back. It knows no
+// peer and no network: [Send] and [Receive] are the two ends, and the pipes
+// between them, the lanes, come from whoever calls.
 //
-// The sender walks the tree while it sends: folders come before what is in
-// them, each file is an entry, its chunks with their digests, and an end. The
-// receiver stages everything in a hidden folder on the same volume, verifies
-// each chunk before it counts, makes files and folders durable, and only then
-// publishes them under their final names, never over something that is there.
-// What the receiver answers last is the receipt: it means that every byte is
-// verified and durable under its final name.
+// Lanes may come and go. Blocks of records are numbered, whichever lane is
+// free takes the next one, and what a dying lane had goes over another
+// (bundle.go). The sender walks the tree while it sends: an entry for each
+// folder, file or link, and behind a file's entry its chunks with their
+// digests, taken while they are read. The receiver stages everything in a
+// hidden folder on the same volume, verifies each chunk before it counts, and
+// keeps a journal of it there (journal.go). A block counts as taken when it is
+// in the journal. So whatever breaks, the next call with the same ID goes on
+// where this one stopped: the receiver tells what it has, file by file.
+//
+// When all is there it is made durable and then published under its final
+// name, never over something that is there unless that was asked for. The
+// receipt means that every byte is verified and durable under its final name.
 //
 // Nothing that a sender says about names, sizes or counts is believed; see
 // names.go for the one place where a received name becomes a path.
@@ -17,23 +23,13 @@ package transfer
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"syscall"
 	"time"
 )
 
-// Pipe is a reliable byte stream between the two ends, such as a QUIC stream.
-type Pipe interface {
-	io.Reader
-	io.Writer
-	// Interrupt makes all pending and later calls fail. It may be called more than once and concurrently.
-	Interrupt()
-}
-
 // Limits on what one transfer may hold.
 const (
-	ChunkSize  = 1 << 20 // bytes of a file that are read, hashed and written as one
 	MaxEntries = 1_000_000
 	MaxPath    = 1024 // bytes of a relative path
 	MaxDepth   = 32   // components of a relative path
@@ -56,7 +52,12 @@ var (
 	ErrTooMany    = errors.New("too many entries")
 	ErrTooMuch    = errors.New("more came than was offered")
 	ErrStalled    = errors.New("the other side stopped sending or reading")
+	ErrGone       = errors.New("the folder that receives is gone or was replaced")
 	ErrFailed     = errors.New("the transfer failed")
+	// ErrNoRoom is an ErrDiskFull before the first byte: the whole would not fit.
+	ErrNoRoom = fmt.Errorf("%w: there is no room for all of it", ErrDiskFull)
+	// ErrInterrupted is an end that says nothing about the transfer: it goes on with the next call.
+	ErrInterrupted = errors.New("interrupted")
 )
 
 // reasons numbers the errors for the wire, in both directions. Numbers are never reused.
@@ -75,11 +76,13 @@ var reasons = [...]error{
 	11: ErrTooMany,
 	12: ErrTooMuch,
 	13: ErrStalled,
+	14: ErrGone,
+	15: ErrNoRoom,
 }
 
 func reasonOf(err error) byte {
-	for i, r := range reasons {
-		if i > 0 && errors.Is(err, r) {
+	for i := len(reasons) - 1; i > 0; i-- { // the later ones are the more exact
+		if errors.Is(err, reasons[i]) {
 			return byte(i)
 		}
 	}
@@ -114,19 +117,23 @@ func classify(err error) error {
 type Totals struct {
 	Files   int64
 	Folders int64
+	Links   int64
 	Bytes   int64
 }
 
 // Phase tells how far a transfer is.
 type Phase int
 
-// The phases. Finishing is the time between the last byte and the receipt.
+// The phases. Finishing is the time between the last byte and the receipt; Full is a receiver that waits for room on
+// its disk.
 const (
 	Moving Phase = iota
 	Finishing
+	Full
 )
 
-// Progress is a state under way. Bytes and Files count what the receiver has verified, on both ends.
+// Progress is a state under way. Bytes and Files count what the receiver has verified, on both ends; what was there
+// from an earlier attempt counts as soon as the receiver has found it.
 type Progress struct {
 	Phase Phase
 	Bytes int64
@@ -142,11 +149,15 @@ type Note struct {
 
 // Result is a finished transfer.
 type Result struct {
-	Totals            // what was delivered
-	Saved    []string // top-level names in the receiver's folder; the receiver's end only
-	Notes    []Note   // renamed and left-out entries, the first 1000
-	Renamed  int64
-	LeftOut  int64
+	Totals           // what is there now, however it came
+	Saved   []string // top-level names in the receiver's folder; the receiver's end only
+	Notes   []Note   // renamed and left-out entries, the first 1000
+	Renamed int64
+	LeftOut int64
+	// Unchanged counts the files that the receiver had already, byte for byte, by ReceiveOptions.Existing.
+	Unchanged int64
+	// Moved is how many bytes this end has put on the lanes, repetitions included; Sent and Received of one attempt.
+	Moved    int64
 	Duration time.Duration
 }
 

@@ -17,7 +17,7 @@ import (
 
 func TestTreeArrivesAsItWas(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "album")
-	big := make([]byte, 3*ChunkSize+17)
+	big := make([]byte, 30*ChunkSize+17)
 	r := rand.NewChaCha8([32]byte{1})
 	_, _ = r.Read(big)
 	write(t, filepath.Join(src, "big.bin"), string(big))
@@ -82,16 +82,16 @@ func TestNothingIsOverwritten(t *testing.T) {
 
 func TestCancelLeavesNothing(t *testing.T) {
 	src, dst := t.TempDir(), t.TempDir()
-	write(t, filepath.Join(src, "a"), strings.Repeat("x", 8*ChunkSize))
+	write(t, filepath.Join(src, "a"), strings.Repeat("x", 64*ChunkSize))
 	a, b := newPipe()
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancelCause(t.Context())
 	got := make(chan error, 1)
 	go func() {
-		_, err := Receive(ctx, b, ReceiveOptions{Dir: dst, Told: func(p Progress) { cancel() }})
+		_, err := Receive(ctx, only(b), ReceiveOptions{Dir: dst, Told: func(p Progress) { cancel(ErrCancelled) }})
 		got <- err
 	}()
-	slow := &testPipe{a.Reader, slowWriter{a}, a.interrupt}
-	if _, err := Send(t.Context(), slow, []string{filepath.Join(src, "a")}, nil); err == nil {
+	slow := &testPipe{a.Reader, slowWriter{a}, a.closeWrite, a.interrupt}
+	if _, err := Send(t.Context(), only(slow), SendOptions{Paths: []string{filepath.Join(src, "a")}}); err == nil {
 		t.Error("sender did not notice")
 	}
 	if err := <-got; !errors.Is(err, ErrCancelled) {
@@ -105,7 +105,7 @@ func TestCancelLeavesNothing(t *testing.T) {
 type slowWriter struct{ *testPipe }
 
 func (w slowWriter) Write(b []byte) (int, error) {
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(20 * time.Millisecond)
 	return w.testPipe.Write(b)
 }
 
@@ -156,22 +156,22 @@ func TestSourceThatChangesIsNeverMixed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			src, dst := filepath.Join(t.TempDir(), "src"), t.TempDir()
 			moving := filepath.Join(src, "a")
-			write(t, moving, strings.Repeat("x", 40*ChunkSize))
+			write(t, moving, strings.Repeat("x", 200*ChunkSize))
 			write(t, filepath.Join(src, "b"), "fine")
 			a, b := newPipe()
 			done := make(chan Result, 1)
 			go func() {
-				got, err := Receive(t.Context(), b, ReceiveOptions{Dir: dst})
+				got, err := Receive(t.Context(), only(b), ReceiveOptions{Dir: dst})
 				if err != nil {
 					t.Error(err)
 				}
 				done <- got
 			}()
-			sent, err := Send(t.Context(), &changing{a, 2 * ChunkSize, func() {
+			sent, err := Send(t.Context(), only(&changing{a, 2 * ChunkSize, func() {
 				if err := change(moving); err != nil {
 					t.Error(err)
 				}
-			}}, []string{src}, nil)
+			}}), SendOptions{Paths: []string{src}})
 			if err != nil {
 				t.Fatal(err)
 			}

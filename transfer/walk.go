@@ -17,6 +17,8 @@ import (
 type item struct {
 	entry
 	local string
+	index int64 // of the files that were announced
+	room  int64 // bytes that it takes on the disk
 	err   error
 }
 
@@ -24,14 +26,15 @@ type item struct {
 const dirBatch = 1024
 
 // walk visits paths and all that is below them, folders before their content, and yields each; an error from yield
-// ends it. The source is only ever read. Links given as a path are followed, links inside are left out.
-func walk(ctx context.Context, paths []string, yield func(item) error) error {
+// ends it. The source is only ever read. Links given as a path are followed; of those inside, links keeps the ones
+// that stay inside.
+func walk(ctx context.Context, paths []string, links bool, yield func(item) error) error {
 	tops, err := topLevels(paths)
 	if err != nil {
 		return err
 	}
 	for _, t := range tops {
-		if err := visit(ctx, t.local, t.name, t.info, yield); err != nil {
+		if err := visit(ctx, t.local, t.name, t.info, links, yield); err != nil {
 			return err
 		}
 	}
@@ -98,23 +101,29 @@ func sendable(name string) string {
 	}, name)
 }
 
-func visit(ctx context.Context, local, rel string, info fs.FileInfo, yield func(item) error) error {
+func visit(ctx context.Context, local, rel string, info fs.FileInfo, links bool, yield func(item) error) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	it := item{local: local, entry: entry{path: rel, folder: info.IsDir(), modTime: info.ModTime(), exec: info.Mode()&0o100 != 0}}
+	it := item{local: local, entry: entry{path: rel, modTime: info.ModTime(), stamp: stampOf(info)}}
 	switch {
 	case len(rel) > MaxPath || strings.Count(rel, "/")+1 > MaxDepth:
 		it.err = ErrTooLong
 	case info.Mode().IsRegular():
-		it.size = info.Size()
-	case !info.IsDir():
+		it.size, it.room, it.exec = info.Size(), roomOf(info), info.Mode()&0o100 != 0
+	case info.IsDir():
+		it.kind = kindFolder
+	case links && info.Mode()&fs.ModeSymlink != 0:
+		it.kind = kindLink
+		if it.target, it.err = readLink(local); it.err == nil && !staysInside(rel, it.target) {
+			it.err = ErrSpecial
+		}
+	default:
 		it.err = ErrSpecial
 	}
-	if it.err != nil || !it.folder {
+	if it.err != nil || !it.folder() {
 		return yield(it)
 	}
-	it.exec = false
 	dir, err := os.Open(local)
 	if err != nil {
 		it.err = classifySource(err)
@@ -136,7 +145,7 @@ func visit(ctx context.Context, local, rel string, info fs.FileInfo, yield func(
 			if err != nil {
 				err = yield(item{local: childLocal, entry: entry{path: childRel}, err: classifySource(err)})
 			} else {
-				err = visit(ctx, childLocal, childRel, info, yield)
+				err = visit(ctx, childLocal, childRel, info, links, yield)
 			}
 			if err != nil {
 				return err
@@ -151,6 +160,25 @@ func visit(ctx context.Context, local, rel string, info fs.FileInfo, yield func(
 	}
 }
 
+func readLink(local string) (string, error) {
+	target, err := os.Readlink(local)
+	if err != nil {
+		return "", classifySource(err)
+	}
+	return filepath.ToSlash(target), nil
+}
+
+// staysInside tells whether a link at rel that says target leads to something below the same top-level name. Both
+// have slashes.
+func staysInside(rel, target string) bool {
+	if target == "" || len(target) > MaxPath || path.IsAbs(target) || strings.ContainsAny(target, "\\\x00") || len(target) > 1 && target[1] == ':' {
+		return false
+	}
+	top, _, below := strings.Cut(rel, "/")
+	to := path.Join(path.Dir(rel), target)
+	return below && (to == top || strings.HasPrefix(to, top+"/"))
+}
+
 func classifySource(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("%w: %w", ErrUnreadable, err)
@@ -163,6 +191,7 @@ type Summary struct {
 	Totals
 	Names   []string // top-level names, in order
 	LeftOut int64    // links, devices, unreadable folders
+	Room    int64    // bytes that all takes on a disk that has holes too
 }
 
 // Check resolves the top level of paths only, in a moment: names and kinds, and the sizes of plain files.
@@ -182,6 +211,7 @@ func Check(paths []string) (Summary, error) {
 		case t.info.Mode().IsRegular():
 			s.Files++
 			s.Bytes += t.info.Size()
+			s.Room += roomOf(t.info)
 		default:
 			return s, fmt.Errorf("reading %s: %w", paths[i], ErrSpecial)
 		}
@@ -192,18 +222,21 @@ func Check(paths []string) (Summary, error) {
 
 // Count walks paths and adds them up, calling tell now and then with what there is so far. Memory stays flat: the
 // sender walks again when it sends.
-func Count(ctx context.Context, paths []string, tell func(Totals)) (Summary, error) {
+func Count(ctx context.Context, paths []string, links bool, tell func(Totals)) (Summary, error) {
 	var s Summary
 	seen := 0
-	err := walk(ctx, paths, func(it item) error {
+	err := walk(ctx, paths, links, func(it item) error {
 		switch {
 		case it.err != nil:
 			s.LeftOut++
-		case it.folder:
+		case it.folder():
 			s.Folders++
+		case it.kind == kindLink:
+			s.Links++
 		default:
 			s.Files++
 			s.Bytes += it.size
+			s.Room += it.room
 		}
 		if seen++; seen%1000 == 0 && tell != nil {
 			tell(s.Totals)

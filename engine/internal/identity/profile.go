@@ -1,10 +1,12 @@
 package identity
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -24,6 +26,7 @@ const (
 var (
 	bucketPeers    = []byte("peers")
 	bucketSettings = []byte("settings")
+	bucketJobs     = []byte("transfers")
 )
 
 // Trust is what the user has decided about a key. Only a user's act raises it.
@@ -54,6 +57,7 @@ type Profile struct {
 	writing sync.Mutex // one change at a time; held while the disk is slow, mu is not
 	mu      sync.Mutex
 	peers   map[PeerID]Record
+	jobs    map[string][]byte
 	name    string
 }
 
@@ -63,7 +67,7 @@ func Ephemeral() (*Profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Profile{Identity: id, peers: map[PeerID]Record{}}, nil
+	return &Profile{Identity: id, peers: map[PeerID]Record{}, jobs: map[string][]byte{}}, nil
 }
 
 // Open opens the profile in dir, making it on the first start. Only one process can hold it: a second one waits
@@ -72,7 +76,7 @@ func Open(ctx context.Context, dir string) (*Profile, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
-	p := &Profile{lock: flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600)), peers: map[PeerID]Record{}}
+	p := &Profile{lock: flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600)), peers: map[PeerID]Record{}, jobs: map[string][]byte{}}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if ok, err := p.lock.TryLockContext(ctx, 50*time.Millisecond); !ok {
@@ -108,6 +112,17 @@ func (p *Profile) load(dir string) (err error) {
 			return err
 		}
 		p.name = string(settings.Get([]byte("name")))
+		jobs, err := tx.CreateBucketIfNotExists(bucketJobs)
+		if err != nil {
+			return err
+		}
+		err = jobs.ForEach(func(k, v []byte) error {
+			p.jobs[string(k)] = bytes.Clone(v)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 		return peers.ForEach(func(k, v []byte) error {
 			var id PeerID
 			var r Record
@@ -217,4 +232,50 @@ func (p *Profile) SetName(name string) error {
 	defer p.mu.Unlock()
 	p.name = name
 	return nil
+}
+
+// maxJobs bounds the transfers that are kept.
+const maxJobs = 2000
+
+// KeepJob keeps what is to be known of a transfer after a restart, under its ID, durable when it returns. No record
+// removes it.
+func (p *Profile) KeepJob(id string, record []byte) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	p.mu.Lock()
+	old, known := p.jobs[id]
+	count := len(p.jobs)
+	p.mu.Unlock()
+	switch {
+	case record == nil && !known, record != nil && bytes.Equal(old, record):
+		return nil
+	case !known && count >= maxJobs:
+		return fmt.Errorf("keeping transfer: %d are kept already; end some", maxJobs)
+	}
+	if p.db != nil {
+		err := p.db.Update(func(tx *bbolt.Tx) error {
+			if record == nil {
+				return tx.Bucket(bucketJobs).Delete([]byte(id))
+			}
+			return tx.Bucket(bucketJobs).Put([]byte(id), record)
+		})
+		if err != nil {
+			return fmt.Errorf("keeping transfer: %w", err)
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if record == nil {
+		delete(p.jobs, id)
+	} else {
+		p.jobs[id] = bytes.Clone(record)
+	}
+	return nil
+}
+
+// Jobs returns a copy of the kept transfers by ID.
+func (p *Profile) Jobs() map[string][]byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.jobs)
 }

@@ -3,9 +3,10 @@
 // conn is up (after Hello and HelloAck), how long silence may last, and how
 // the end of a conn is told.
 //
-// Two kinds of conn share the socket, told apart by ALPN before a byte of
-// data: a session conn carries control, messages and datagrams; a lane carries
-// the bytes of one transfer, so that bulk never delays a message.
+// Two kinds of conn are told apart by ALPN before a byte of data: a session
+// conn carries control, messages and datagrams; a lane carries the bytes of one
+// transfer, so that bulk never delays a message. Lanes have sockets of their
+// own, and run over QUIC or over TLS and TCP (lane.go, lanes.go).
 package transport
 
 import (
@@ -217,25 +218,36 @@ func (e *Endpoint) Accept(ctx context.Context) (*Conn, error) {
 // Dial opens one conn to addr. With a want it must have that key. The other side may still refuse ours: the conn
 // is up only after Greet.
 func (e *Endpoint) Dial(ctx context.Context, addr netip.AddrPort, want identity.PeerID, kind Kind) (*Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, DialTimeout)
-	defer cancel()
-	refused := make(chan error, 1)
-	tell := func(err error) {
-		select {
-		case refused <- err:
-		default:
+	return e.dialFrom(e.tr)(ctx, addr, want, kind)
+}
+
+// dialFrom is Dial from another socket.
+func (e *Endpoint) dialFrom(tr *quic.Transport) func(context.Context, netip.AddrPort, identity.PeerID, Kind) (*Conn, error) {
+	return func(ctx context.Context, addr netip.AddrPort, want identity.PeerID, kind Kind) (*Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, DialTimeout)
+		defer cancel()
+		refused := make(chan error, 1)
+		tell := func(err error) {
+			select {
+			case refused <- err:
+			default:
+			}
 		}
-	}
-	q, err := e.tr.Dial(ctx, net.UDPAddrFromAddrPort(addr), e.tlsConfig(want, tell, kind), quicConfig())
-	if err != nil {
-		select {
-		case err = <-refused:
-		default:
-			err = dialError(err)
+		cfg := quicConfig()
+		if kind == Lane {
+			cfg = laneConfig()
 		}
-		return nil, fmt.Errorf("dialling %s: %w", addr, err)
+		q, err := tr.Dial(ctx, net.UDPAddrFromAddrPort(addr), e.tlsConfig(want, tell, kind), cfg)
+		if err != nil {
+			select {
+			case err = <-refused:
+			default:
+				err = dialError(err)
+			}
+			return nil, fmt.Errorf("dialling %s: %w", addr, err)
+		}
+		return newConn(q, true)
 	}
-	return newConn(q, true)
 }
 
 func dialError(err error) error {

@@ -33,6 +33,9 @@ func (m Hello) check() error {
 	if n := len(m.Boot); n < 8 || n > 32 {
 		return malformed("hello: boot of %d bytes", n)
 	}
+	if m.UDP < 0 || m.UDP > 65535 || m.TCP < 0 || m.TCP > 65535 {
+		return malformed("hello: ports %d and %d", m.UDP, m.TCP)
+	}
 	if err := ValidateInfo(m.Info); err != nil {
 		return malformed("%v", err)
 	}
@@ -55,7 +58,9 @@ func (m Leave) check() error        { return nil }
 func (m Ping) check() error         { return nil }
 func (m Pong) check() error         { return nil }
 func (m TextAck) check() error      { return checkCount(m.N) }
-func (m OfferAnswer) check() error  { return checkID(m.ID) }
+func (m OfferAnswer) check() error  { return checkAttempt(m.ID, m.Attempt) }
+func (m OfferPause) check() error   { return checkID(m.ID) }
+func (m OfferResume) check() error  { return checkID(m.ID) }
 func (m OfferCancel) check() error  { return checkID(m.ID) }
 func (m LaneAck) check() error      { return nil }
 func (m Echo) check() error         { return nil }
@@ -103,7 +108,27 @@ func (m Offer) check() error {
 			return malformed("offer: name of %d bytes", len(name))
 		}
 	}
+	if err := checkAttempt(m.ID, m.Attempt); err != nil {
+		return err
+	}
+	if m.Room < 0 {
+		return malformed("negative room")
+	}
 	return checkTotals(m.Files, m.Folders, m.Bytes)
+}
+
+func checkAttempt(id string, attempt int64) error {
+	if attempt < 1 {
+		return malformed("attempts count from 1")
+	}
+	return checkID(id)
+}
+
+func (m Lanes) check() error {
+	if m.QUIC < 0 || m.QUIC > MaxLanes {
+		return malformed("%d lanes", m.QUIC)
+	}
+	return checkAttempt(m.ID, m.Attempt)
 }
 
 func (m OfferUpdate) check() error {
@@ -117,5 +142,5 @@ func (m Lane) check() error {
 	if len(m.Token) != 64 {
 		return malformed("a token is 64 hex digits")
 	}
-	return checkID(m.ID)
+	return checkAttempt(m.ID, m.Attempt)
 }

@@ -29,6 +29,7 @@ const (
 	Unavailable  Code = 14
 	UnknownOffer Code = 15
 	Failed       Code = 16
+	Delivered    Code = 17
 )
 
 // One error for each code that a caller may branch on; the same value on the side that refuses and, carried by
@@ -49,6 +50,8 @@ var (
 	ErrUnavailable  = errors.New("nobody there takes it")
 	ErrUnknownOffer = errors.New("no such offer")
 	ErrFailed       = errors.New("failed on the other side")
+	// ErrDelivered tells that an offer was delivered before, and its receipt lost.
+	ErrDelivered = errors.New("delivered already")
 	// ErrBye is a clean goodbye. It is no failure, but it ends what was under way.
 	ErrBye = errors.New("the other side has left")
 )
@@ -75,6 +78,7 @@ var codes = [...]struct {
 	{Unavailable, "unavailable", ErrUnavailable},
 	{UnknownOffer, "unknown-offer", ErrUnknownOffer},
 	{Failed, "failed", ErrFailed},
+	{Delivered, "delivered", ErrDelivered},
 }
 
 // Codes lists every code in order of its number.

@@ -25,6 +25,9 @@ type Hello struct {
 	Session bool `json:"session,omitempty"`
 	// Info is the sender's discovery info; see ValidateInfo.
 	Info map[string]string `json:"info,omitempty"`
+	// UDP and TCP are the ports where the sender takes lanes; 0 is none but the port of this conn.
+	UDP int `json:"udp,omitempty"`
+	TCP int `json:"tcp,omitempty"`
 }
 
 // HelloAck answers Hello. With it the conn is up.
@@ -90,6 +93,12 @@ type Offer struct {
 	Folders  int64    `json:"folders"`
 	Bytes    int64    `json:"bytes"`
 	Counting bool     `json:"counting,omitempty"`
+	// Room is how many bytes all takes on a disk, where that is less than Bytes: files may have holes.
+	Room int64 `json:"room,omitempty"`
+	// Attempt counts up from 1 with each time that the offer goes out: the transfer goes on with it if it was accepted.
+	Attempt int64 `json:"attempt"`
+	// Keep tells that the sender waits for the receiver when it is gone, for as long as that takes.
+	Keep bool `json:"keep,omitempty"`
 }
 
 // MaxOfferNames is how many top-level names an offer shows.
@@ -106,9 +115,10 @@ type OfferUpdate struct {
 
 // OfferAnswer accepts or declines an offer.
 type OfferAnswer struct {
-	ID     string `json:"id"`
-	Accept bool   `json:"accept"`
-	Code   Code   `json:"code,omitempty"`
+	ID      string `json:"id"`
+	Accept  bool   `json:"accept"`
+	Code    Code   `json:"code,omitempty"`
+	Attempt int64  `json:"attempt"` // the one that is answered
 }
 
 // OfferCancel withdraws an offer or ends its transfer, from either side.
@@ -117,11 +127,31 @@ type OfferCancel struct {
 	Code Code   `json:"code,omitempty"`
 }
 
-// Lane opens a lane: the first frame on the stream of a dedicated conn. Token binds it to the session: the first
-// conn's TLS exporter (RFC 8446 section 7.5) with LaneLabel and the transfer's ID as context, in hex.
+// OfferPause holds an accepted transfer, from either side, until an OfferResume of either.
+type OfferPause struct {
+	ID string `json:"id"`
+}
+
+// OfferResume lets it go on.
+type OfferResume OfferPause
+
+// Lanes tells the side that dials the lanes of an attempt that it may, and how many over QUIC: the first one leaves that
+// to it.
+type Lanes struct {
+	ID      string `json:"id"`
+	Attempt int64  `json:"attempt"`
+	QUIC    int    `json:"quic"`
+}
+
+// MaxLanes is how many lanes over QUIC a transfer may have.
+const MaxLanes = 8
+
+// Lane opens a lane: its first frame. Token binds it to the session: the session conn's TLS exporter (RFC 8446 section
+// 7.5) with LaneLabel and the transfer's ID as context, in hex.
 type Lane struct {
-	ID    string `json:"id"`
-	Token string `json:"token"`
+	ID      string `json:"id"`
+	Attempt int64  `json:"attempt"`
+	Token   string `json:"token"`
 }
 
 // LaneAck answers Lane; the bytes of the transfer follow.
@@ -155,6 +185,9 @@ func (Offer) kind() string        { return "offer" }
 func (OfferUpdate) kind() string  { return "offer_update" }
 func (OfferAnswer) kind() string  { return "offer_answer" }
 func (OfferCancel) kind() string  { return "offer_cancel" }
+func (OfferPause) kind() string   { return "offer_pause" }
+func (OfferResume) kind() string  { return "offer_resume" }
+func (Lanes) kind() string        { return "lanes" }
 func (Lane) kind() string         { return "lane" }
 func (LaneAck) kind() string      { return "lane_ack" }
 func (Echo) kind() string         { return "echo" }
@@ -176,6 +209,9 @@ var decoders = map[string]func([]byte) (Message, error){
 	"offer_update":  as[OfferUpdate],
 	"offer_answer":  as[OfferAnswer],
 	"offer_cancel":  as[OfferCancel],
+	"offer_pause":   as[OfferPause],
+	"offer_resume":  as[OfferResume],
+	"lanes":         as[Lanes],
 	"lane":          as[Lane],
 	"lane_ack":      as[LaneAck],
 	"stream":        as[StreamOpen],

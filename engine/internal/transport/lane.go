@@ -1,0 +1,306 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/wire"
+)
+
+// Proto is what a lane runs over.
+type Proto string
+
+// The protocols of lanes. Both are encrypted by TLS 1.3 with both keys.
+const (
+	QUIC Proto = "QUIC"
+	TCP  Proto = "TCP"
+)
+
+// LaneConn is a conn that carries the bytes of a transfer, one stream in both directions: a QUIC conn or a TLS
+// connection. It is transfer's Pipe. The first frames on it are wire.Lane and wire.LaneAck.
+type LaneConn struct {
+	Peer    identity.PeerID // from the handshake
+	Proto   Proto
+	Dialled bool // by us
+
+	sent, received atomic.Int64
+	stream         stream
+	end            func()
+	once           sync.Once
+	remote         netip.AddrPort
+	socket         *net.TCPConn // of TCP
+	queue          int          // bytes that may be under way over TCP; guarded by whoever calls MindRate
+	stats          func() Stats // of QUIC
+}
+
+type stream interface {
+	Read([]byte) (int, error)
+	Write([]byte) (int, error)
+	CloseWrite() error
+	SetDeadline(time.Time)
+}
+
+// Read is io.Reader's.
+func (l *LaneConn) Read(b []byte) (int, error) {
+	n, err := l.stream.Read(b)
+	l.received.Add(int64(n))
+	return n, err
+}
+
+// Write is io.Writer's; it may be called beside Read, and not beside itself.
+func (l *LaneConn) Write(b []byte) (int, error) {
+	n, err := l.stream.Write(b)
+	l.sent.Add(int64(n))
+	return n, err
+}
+
+// CloseWrite ends our direction; what was written still arrives.
+func (l *LaneConn) CloseWrite() error { return l.stream.CloseWrite() }
+
+// Interrupt ends the lane at once, in both directions. It is idempotent.
+func (l *LaneConn) Interrupt() { l.once.Do(l.end) }
+
+// Bytes counts what went over it.
+func (l *LaneConn) Bytes() (sent, received int64) { return l.sent.Load(), l.received.Load() }
+
+// RemoteAddr is the other end.
+func (l *LaneConn) RemoteAddr() netip.AddrPort { return l.remote }
+
+// Line is what a lane's conn has seen of its line: packets sent, those of them that were lost, and the round-trip time.
+// Packets 0 is not known here.
+func (l *LaneConn) Line() (packets, lost uint64, rtt time.Duration) {
+	switch {
+	case l.stats != nil:
+		s := l.stats()
+		return s.PacketsSent, s.PacketsLost, s.RTT
+	case l.socket != nil:
+		return tcpLine(l.socket)
+	}
+	return 0, 0, 0
+}
+
+// What may be under way over TCP, in bytes. With as much as the system allows by itself a file fills whatever queue a
+// line has, and messages wait in it, or are lost with it.
+const (
+	firstQueue = 192 << 10
+	mostQueue  = 4 << 20
+)
+
+// MindRate lets more be under way where the way is so long that rate, in bytes per second, is limited by what is. It is
+// called from one goroutine.
+func (l *LaneConn) MindRate(rate float64) {
+	if l.socket == nil || l.queue >= mostQueue {
+		return
+	}
+	if away := leastRTT(l.socket).Seconds(); rate*away > 0.5*float64(l.queue) {
+		l.queue *= 2
+		limitQueue(l.socket, l.queue)
+	}
+}
+
+// MindLoss asks the system for another congestion control, since this one suffers from random loss. It does nothing
+// for QUIC, of which more conns are the remedy.
+func (l *LaneConn) MindLoss() {
+	if l.socket != nil {
+		preferBBR(l.socket)
+	}
+}
+
+// WriteMessage writes one frame, within 15 s; ReadMessage reads one, within the time that SetDeadline gives.
+func (l *LaneConn) WriteMessage(m wire.Message) error {
+	frame, err := wire.Frame(m)
+	if err != nil {
+		return err
+	}
+	_, err = l.Write(frame)
+	return err
+}
+
+// ReadMessage reads the next message whose type this version knows.
+func (l *LaneConn) ReadMessage() (wire.Message, error) {
+	return readMessage(l, func() int { return wire.MaxHello })
+}
+
+// SetDeadline bounds reading and writing; the zero time lifts the bound.
+func (l *LaneConn) SetDeadline(t time.Time) { l.stream.SetDeadline(t) }
+
+// quicLane is the lane over a QUIC conn of its own.
+func quicLane(c *Conn, s *Stream) *LaneConn {
+	return &LaneConn{Peer: c.Peer, Proto: QUIC, Dialled: c.Dialled, stream: s, remote: c.RemoteAddr(), stats: c.Stats, end: func() {
+		s.Reset(wire.Cancelled)
+		c.Close(wire.Bye)
+	}}
+}
+
+// tcpStream is TLS over TCP with large reads and writes of the system: TLS has records of 16 KiB.
+type tcpStream struct {
+	*tls.Conn
+	out *gathering
+}
+
+// Write writes all of b in one go.
+func (t *tcpStream) Write(b []byte) (int, error) {
+	t.out.hold()
+	n, err := t.Conn.Write(b)
+	if flushErr := t.out.release(); err == nil {
+		err = flushErr
+	}
+	return n, err
+}
+
+// SetDeadline bounds both directions.
+func (t *tcpStream) SetDeadline(at time.Time) { _ = t.Conn.SetDeadline(at) }
+
+// gathering collects what TLS writes while it is held.
+type gathering struct {
+	net.Conn
+	in *bufio.Reader
+
+	mu   sync.Mutex
+	held bool
+	buf  []byte
+}
+
+func (g *gathering) Read(b []byte) (int, error) { return g.in.Read(b) }
+
+func (g *gathering) Write(b []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.held {
+		return g.Conn.Write(b)
+	}
+	g.buf = append(g.buf, b...)
+	return len(b), nil
+}
+
+func (g *gathering) hold() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.held = true
+}
+
+func (g *gathering) release() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.held = false
+	if len(g.buf) == 0 {
+		return nil
+	}
+	_, err := g.Conn.Write(g.buf)
+	g.buf = g.buf[:0]
+	return err
+}
+
+// tcpLane shakes hands over a TCP connection; with an error it is closed.
+func (e *Endpoint) tcpLane(ctx context.Context, c net.Conn, want identity.PeerID, dialled bool) (*LaneConn, error) {
+	g := &gathering{Conn: c, in: bufio.NewReaderSize(c, 256<<10)}
+	var refusal error
+	cfg := e.tlsConfig(want, func(err error) { refusal = err }, Lane)
+	cfg.DynamicRecordSizingDisabled = true
+	t := tls.Server(g, cfg)
+	if dialled {
+		t = tls.Client(g, cfg)
+	}
+	_ = c.SetDeadline(time.Now().Add(DialTimeout))
+	err := t.HandshakeContext(ctx)
+	if err == nil && t.ConnectionState().NegotiatedProtocol != string(Lane) {
+		err = wire.ErrProtocol
+	}
+	var id identity.PeerID
+	if err == nil {
+		id, err = peerOf(t.ConnectionState())
+	}
+	if err != nil {
+		_ = c.Close()
+		if refusal != nil {
+			err = refusal
+		}
+		return nil, err
+	}
+	_ = c.SetDeadline(time.Time{})
+	socket, _ := c.(*net.TCPConn)
+	if socket != nil {
+		limitQueue(socket, firstQueue)
+	}
+	remote := netip.AddrPort{}
+	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		remote = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), uint16(a.Port))
+	}
+	return &LaneConn{Peer: id, Proto: TCP, Dialled: dialled, stream: &tcpStream{t, g}, remote: remote, socket: socket, queue: firstQueue, end: func() { _ = c.Close() }}, nil
+}
+
+// DialTCP opens a lane over TCP to addr, whose key must be want.
+func (e *Endpoint) DialTCP(ctx context.Context, addr netip.AddrPort, want identity.PeerID) (*LaneConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, DialTimeout)
+	defer cancel()
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", addr.String())
+	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = wire.ErrTimeout
+		}
+		return nil, fmt.Errorf("dialling a lane over TCP to %s: %w", addr, err)
+	}
+	l, err := e.tcpLane(ctx, c, want, true)
+	if err != nil {
+		return nil, fmt.Errorf("dialling a lane over TCP to %s: %w", addr, err)
+	}
+	return l, nil
+}
+
+// DialQUIC opens a lane over a QUIC conn, from a socket of its own where the endpoint owns its socket: the system
+// spreads sockets over cores, and a lane's queue holds up nothing else.
+func (e *Endpoint) DialQUIC(ctx context.Context, addr netip.AddrPort, want identity.PeerID) (*LaneConn, error) {
+	dial := e.dialFrom(e.tr)
+	var own *net.UDPConn
+	var tr *transportOf
+	if e.own {
+		var err error
+		if own, err = net.ListenUDP("udp", nil); err != nil {
+			return nil, fmt.Errorf("opening a UDP port for a lane: %w", err)
+		}
+		tr = e.laneTransport(own)
+		dial = e.dialFrom(tr.Transport)
+	}
+	giveUp := func() {
+		if own != nil {
+			_ = tr.Close()
+			_ = own.Close()
+		}
+	}
+	c, err := dial(ctx, addr, want, Lane)
+	if err != nil {
+		giveUp()
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, DialTimeout)
+	defer cancel()
+	s, err := c.OpenStream(ctx)
+	if err != nil {
+		c.Close(wire.CodeOf(err))
+		giveUp()
+		return nil, err
+	}
+	l := quicLane(c, s)
+	end := l.end
+	l.end = func() { end(); giveUp() }
+	return l, nil
+}
+
+// AcceptLane makes a lane of a conn that was accepted: its dialler opens the stream.
+func AcceptLane(ctx context.Context, c *Conn) (*LaneConn, error) {
+	s, err := c.AcceptStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return quicLane(c, s), nil
+}

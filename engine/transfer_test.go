@@ -1,0 +1,587 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+)
+
+// bytesIn makes a file of random bytes.
+func bytesIn(t *testing.T, size int) string {
+	t.Helper()
+	b := make([]byte, size)
+	_, _ = rand.NewChaCha8([32]byte{byte(size)}).Read(b)
+	p := filepath.Join(t.TempDir(), fmt.Sprintf("file%d", size))
+	if err := os.WriteFile(p, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// same tells whether a file has arrived as it was.
+func same(t *testing.T, a, b string) bool {
+	t.Helper()
+	x, err1 := os.ReadFile(a)
+	y, err2 := os.ReadFile(b)
+	return err1 == nil && err2 == nil && string(x) == string(y)
+}
+
+// acceptAll accepts every offer on n into dir until the test ends.
+func acceptAll(t *testing.T, n *enginetest.Node, opts engine.AcceptOptions) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	seq := n.Watch(ctx)
+	go func() {
+		defer close(done)
+		for ev := range seq {
+			var offers []*engine.Offer
+			switch ev := ev.(type) {
+			case engine.OfferReceived:
+				offers = []*engine.Offer{ev.Offer}
+			case engine.Snapshot:
+				offers = ev.Offers
+			}
+			for _, o := range offers {
+				if err := o.Accept(opts); err != nil && !errors.Is(err, engine.ErrAnswered) {
+					t.Error(err)
+				}
+			}
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+}
+
+// of returns a transfer as n has it.
+func of(t *testing.T, n *enginetest.Node, id engine.TransferID) engine.Transfer {
+	t.Helper()
+	for _, tr := range n.Transfers() {
+		if tr.ID == id {
+			return tr
+		}
+	}
+	return engine.Transfer{}
+}
+
+// until waits for a state of a transfer at n.
+func until(t *testing.T, n *enginetest.Node, id engine.TransferID, limit time.Duration, what string, is func(engine.Transfer) bool) time.Duration {
+	t.Helper()
+	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		tr := of(t, n, id)
+		if is(tr) {
+			return time.Since(began)
+		}
+		if time.Since(began) > limit {
+			t.Fatalf("no %s within %v: %v, %d of %d, %v", what, limit, tr.State, tr.Done, tr.Bytes, tr.Err)
+		}
+	}
+}
+
+func inState(states ...engine.TransferState) func(engine.Transfer) bool {
+	return func(tr engine.Transfer) bool {
+		for _, s := range states {
+			if tr.State == s {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func past(n int64) func(engine.Transfer) bool {
+	return func(tr engine.Transfer) bool { return tr.Done >= n }
+}
+
+const size = 12 << 20
+
+// TestPauseAndResume: either side holds a transfer and lets it go on; both see it at once.
+func TestPauseAndResume(t *testing.T) {
+	file := bytesIn(t, size)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		net.Limit(50_000_000, 256<<10)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
+		meet(t, a, b)
+		tr, err := a.Offer(t.Context(), b.Self().ID, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, pair := range [][2]*enginetest.Node{{a, a}, {b, b}, {a, b}, {b, a}} {
+			until(t, a, tr.ID, 5*time.Second, "movement", past(int64(i+1)*2<<20))
+			if err := pair[0].Pause(tr.ID); err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range []*enginetest.Node{a, b} {
+				if took := until(t, n, tr.ID, 500*time.Millisecond, "pause", inState(engine.Paused)); took > 500*time.Millisecond {
+					t.Errorf("paused after %v", took)
+				}
+			}
+			time.Sleep(100 * time.Millisecond)
+			before := of(t, b, tr.ID).Done
+			time.Sleep(time.Minute)
+			if now := of(t, b, tr.ID); now.Done != before || now.State != engine.Paused {
+				t.Errorf("%v, and %d bytes came while it was paused", now.State, now.Done-before)
+			}
+			if err := pair[1].Resume(tr.ID); err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range []*enginetest.Node{a, b} {
+				until(t, n, tr.ID, 500*time.Millisecond, "resumption", inState(engine.Moving, engine.Queued, engine.Finishing))
+			}
+		}
+		got, err := a.Wait(t.Context(), tr.ID)
+		if err != nil || got.State != engine.Delivered {
+			t.Fatal(got.State, got.Err, err)
+		}
+		if got.Moved > size+4*(8<<20) || got.Attempts != 5 {
+			t.Errorf("%d bytes moved in %d attempts", got.Moved, got.Attempts)
+		}
+		t.Logf("%d bytes of %d moved again over 4 pauses", got.Moved-size, size)
+	})
+	if !same(t, file, filepath.Join(dir, filepath.Base(file))) {
+		t.Error("it arrived damaged")
+	}
+}
+
+// TestPeerThatIsGone: what is said, and when, of a peer that vanishes in the middle.
+func TestPeerThatIsGone(t *testing.T) {
+	file := bytesIn(t, size)
+	for _, keep := range []bool{false, true} {
+		t.Run(fmt.Sprintf("keep %v", keep), func(t *testing.T) {
+			dir := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				net := enginetest.New(t, latency)
+				net.Limit(20_000_000, 256<<10)
+				a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+				acceptAll(t, b, engine.AcceptOptions{Dir: dir})
+				meet(t, a, b)
+				tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: keep}, file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				until(t, a, tr.ID, 10*time.Second, "movement", past(3<<20))
+				net.Cut(b.Addr, true)
+				began := time.Now()
+				for _, n := range []*enginetest.Node{a, b} {
+					until(t, n, tr.ID, 6*time.Second, "word that it has stalled", inState(engine.Stalled, engine.Failed))
+				}
+				t.Logf("stalled after %v", time.Since(began))
+				if !keep {
+					for _, n := range []*enginetest.Node{a, b} {
+						until(t, n, tr.ID, 30*time.Second-time.Since(began), "final error", inState(engine.Failed))
+						if got := of(t, n, tr.ID); got.Err == nil {
+							t.Error("failed without a reason")
+						}
+					}
+					t.Logf("failed after %v: %v", time.Since(began), of(t, a, tr.ID).Err)
+					net.Cut(b.Addr, false)
+					if _, err := a.Dial(t.Context(), b.Addr.String()); err != nil {
+						t.Fatal(err)
+					}
+					if err := a.Retry(tr.ID); err != nil {
+						t.Fatal(err)
+					}
+				} else {
+					time.Sleep(5 * time.Minute)
+					for _, n := range []*enginetest.Node{a, b} {
+						if got := of(t, n, tr.ID); got.State.Final() || got.Err == nil {
+							t.Errorf("%v, %v", got.State, got.Err)
+						}
+					}
+					net.Cut(b.Addr, false)
+				}
+				got, err := a.Wait(t.Context(), tr.ID)
+				if err != nil || got.State != engine.Delivered {
+					t.Fatal(got.State, got.Err, err)
+				}
+				if got.Moved > size+(9<<20) {
+					t.Errorf("%d bytes moved", got.Moved)
+				}
+			})
+			if !same(t, file, filepath.Join(dir, filepath.Base(file))) {
+				t.Error("it arrived damaged")
+			}
+		})
+	}
+}
+
+// TestTransferSurvivesCrashes kills and restarts either side, and both.
+func TestTransferSurvivesCrashes(t *testing.T) {
+	file := bytesIn(t, size)
+	dir, pa, pb := t.TempDir(), t.TempDir(), t.TempDir()
+	_ = os.Chmod(pa, 0o700)
+	_ = os.Chmod(pb, 0o700)
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		net.Limit(30_000_000, 256<<10)
+		ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
+		a, b := net.Start(ca), net.Start(cb)
+		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
+		meet(t, a, b)
+		tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent := int64(0)
+		for i := range 5 {
+			until(t, a, tr.ID, time.Minute, "movement", past(int64(i+1)*2<<20))
+			if i != 1 && i != 3 {
+				sent += of(t, a, tr.ID).Moved
+				if err := a.Kill(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if i != 0 && i != 4 {
+				if err := b.Kill(); err != nil {
+					t.Fatal(err)
+				}
+				b = net.Start(cb)
+			}
+			if i != 1 && i != 3 {
+				a = net.Start(ca)
+			}
+		}
+		got, err := a.Wait(t.Context(), tr.ID)
+		if err != nil || got.State != engine.Delivered {
+			t.Fatal(got.State, got.Err, err)
+		}
+		got, err = b.Wait(t.Context(), tr.ID)
+		if err != nil || got.State != engine.Delivered || len(got.Saved) != 1 {
+			t.Fatal(got.State, got.Saved, got.Err, err)
+		}
+		if sent += of(t, a, tr.ID).Moved; sent > size+5*(9<<20) {
+			t.Errorf("%d bytes were sent", sent)
+		}
+	})
+	if !same(t, file, filepath.Join(dir, filepath.Base(file))) {
+		t.Error("it arrived damaged")
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) != 0 {
+		t.Errorf("left %q", left)
+	}
+}
+
+// TestOutbox: files for a peer that is not there wait for it, also through a restart.
+func TestOutbox(t *testing.T) {
+	file := bytesIn(t, 100_000)
+	dir, pa, pb := t.TempDir(), t.TempDir(), t.TempDir()
+	_ = os.Chmod(pa, 0o700)
+	_ = os.Chmod(pb, 0o700)
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
+		b := net.Start(cb)
+		id := b.Self().ID
+		if err := b.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		a := net.Start(ca)
+		if _, err := a.Offer(t.Context(), id, file); !errors.Is(err, engine.ErrNoPeer) {
+			t.Errorf("an offer that is not kept: %v", err)
+		}
+		tr, err := a.OfferWith(t.Context(), id, engine.OfferOptions{Keep: true}, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got := of(t, a, tr.ID); got.State != engine.Queued || got.Err == nil {
+			t.Errorf("%v, %v", got.State, got.Err)
+		}
+		if err := a.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		a = net.Start(ca)
+		time.Sleep(time.Minute)
+		b = net.Start(cb)
+		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
+		began := time.Now()
+		if got, err := a.Wait(t.Context(), tr.ID); err != nil || got.State != engine.Delivered {
+			t.Fatal(got.State, got.Err, err)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("delivered %v after the peer came", took)
+		}
+		// Nothing of it comes again after another restart.
+		_ = a.Stop()
+		a = net.Start(ca)
+		time.Sleep(time.Minute)
+		if n := len(a.Transfers()); n != 0 {
+			t.Errorf("%d transfers are in the outbox", n)
+		}
+	})
+	if !same(t, file, filepath.Join(dir, filepath.Base(file))) {
+		t.Error("it arrived damaged")
+	}
+}
+
+// TestQueueGoesByPriority: more transfers than may move at once go in their order, and by their priority.
+func TestQueueGoesByPriority(t *testing.T) {
+	file := bytesIn(t, 2<<20)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		net.Limit(40_000_000, 256<<10)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
+		meet(t, a, b)
+		if err := a.SetTrust(b.Self().ID, engine.TrustVerified); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.SetTrust(a.Self().ID, engine.TrustVerified); err != nil {
+			t.Fatal(err)
+		}
+		var ids []engine.TransferID
+		for i := range 9 {
+			tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Priority: i / 8}, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, tr.ID)
+			time.Sleep(20 * time.Millisecond)
+		}
+		if err := a.SetPriority(ids[7], 5); err != nil {
+			t.Fatal(err)
+		}
+		moving := 0
+		for _, id := range ids {
+			if s := of(t, a, id).State; s == engine.Moving {
+				moving++
+			}
+		}
+		if moving > 4 {
+			t.Errorf("%d move at once", moving)
+		}
+		for _, id := range ids {
+			if got, err := a.Wait(t.Context(), id); err != nil || got.State != engine.Delivered {
+				t.Fatal(got.State, got.Err, err)
+			}
+		}
+		ended := func(i int) time.Time { return of(t, a, ids[i]).Ended }
+		for _, urgent := range []int{7, 8} { // four move side by side, and those may end in any order: 7, 8, 4 and 5
+			if !ended(urgent).Before(ended(6)) {
+				t.Errorf("6 ended before %d", urgent)
+			}
+		}
+	})
+}
+
+// TestManyAtOnce: eight send to one, which sends back to two of them, all at the same time.
+func TestManyAtOnce(t *testing.T) {
+	file := bytesIn(t, 1<<20)
+	dirs := map[int]string{}
+	for i := range 9 {
+		dirs[i] = t.TempDir()
+	}
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		net.Limit(100_000_000, 512<<10)
+		hub := net.Start(engine.Config{Name: "hub"})
+		acceptAll(t, hub, engine.AcceptOptions{Dir: dirs[8]})
+		var peers []*enginetest.Node
+		for i := range 8 {
+			n := net.Start(engine.Config{Name: fmt.Sprint(i)})
+			acceptAll(t, n, engine.AcceptOptions{Dir: dirs[i]})
+			peers = append(peers, n)
+		}
+		for _, n := range peers {
+			meet(t, n, hub)
+			meet(t, hub, n)
+		}
+		type sent struct {
+			n  *enginetest.Node
+			id engine.TransferID
+		}
+		var all []sent
+		for _, n := range peers {
+			tr, err := n.Offer(t.Context(), hub.Self().ID, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, sent{n, tr.ID})
+		}
+		for _, tr := range hub.OfferEach(t.Context(), []engine.PeerID{peers[0].Self().ID, peers[5].Self().ID}, engine.OfferOptions{}, file) {
+			if tr.Err != nil {
+				t.Fatal(tr.Err)
+			}
+			all = append(all, sent{hub, tr.ID})
+		}
+		for _, s := range all {
+			if got, err := s.n.Wait(t.Context(), s.id); err != nil || got.State != engine.Delivered {
+				t.Fatal(got.State, got.Err, err)
+			}
+		}
+	})
+	got := 0
+	for _, d := range dirs {
+		found, _ := filepath.Glob(filepath.Join(d, "file*"))
+		for _, f := range found {
+			if same(t, f, file) {
+				got++
+			}
+		}
+	}
+	if got != 10 {
+		t.Errorf("%d of 10 arrived", got)
+	}
+}
+
+// TestCancelCycles cancels a hundred transfers at random moments, from either side: both say so at once, nothing stays,
+// and the next one is not held up.
+func TestCancelCycles(t *testing.T) {
+	file := bytesIn(t, size)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		net.Limit(200_000_000, 256<<10)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
+		meet(t, a, b)
+		dice := rand.New(rand.NewPCG(1, 2))
+		for i := range 100 {
+			tr, err := a.Offer(t.Context(), b.Self().ID, file)
+			if err != nil {
+				t.Fatal(i, err)
+			}
+			time.Sleep(time.Duration(dice.IntN(400)) * time.Millisecond)
+			who, other := a, b
+			if i%2 == 1 {
+				who, other = b, a
+			}
+			if i%2 == 1 && of(t, b, tr.ID).ID == "" { // the offer is not there yet
+				who, other = a, b
+			}
+			who.Cancel(tr.ID)
+			for _, n := range []*enginetest.Node{who, other} {
+				if got := of(t, n, tr.ID); got.ID == "" { // cancelled before it was out
+					continue
+				}
+				until(t, n, tr.ID, 500*time.Millisecond, "end", func(tr engine.Transfer) bool { return tr.State.Final() })
+				if s := of(t, n, tr.ID).State; s != engine.Cancelled {
+					t.Errorf("cycle %d: %v", i, s)
+				}
+			}
+		}
+		time.Sleep(2 * time.Second)
+		if left, _ := os.ReadDir(dir); len(left) != 0 {
+			t.Errorf("%d entries are left", len(left))
+		}
+		tr, err := a.Offer(t.Context(), b.Self().ID, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := a.Wait(t.Context(), tr.ID); err != nil || got.State != engine.Delivered {
+			t.Fatal(got.State, got.Err, err)
+		}
+	})
+	if !same(t, file, filepath.Join(dir, filepath.Base(file))) {
+		t.Error("it arrived damaged")
+	}
+}
+
+// TestConflictsAreTold: what is there already is told before anybody accepts, and may be left out or replaced.
+func TestConflictsAreTold(t *testing.T) {
+	file := bytesIn(t, 300_000)
+	name := filepath.Base(file)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		next := events(t, b)
+		meet(t, a, b)
+		for i, step := range []struct {
+			opts      engine.AcceptOptions
+			saved     string
+			unchanged int64
+		}{
+			{engine.AcceptOptions{}, name, 0},
+			{engine.AcceptOptions{Existing: engine.SkipIdentical}, name, 1},
+			{engine.AcceptOptions{Choose: func(string) engine.Existing { return engine.Replace }}, name, 1},
+			{engine.AcceptOptions{}, name + " (2)", 0},
+		} {
+			tr, err := a.Offer(t.Context(), b.Self().ID, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer
+			if c := o.Conflicts(dir); (len(c) == 1 && c[0] == name) != (i > 0) {
+				t.Errorf("step %d: conflicts %q", i, c)
+			}
+			step.opts.Dir = dir
+			if err := o.Accept(step.opts); err != nil {
+				t.Fatal(err)
+			}
+			got, err := b.Wait(t.Context(), tr.ID)
+			if err != nil || got.State != engine.Delivered || len(got.Saved) != 1 || filepath.Base(got.Saved[0]) != step.saved || got.Unchanged != step.unchanged {
+				t.Errorf("step %d: %v, saved %q, %d unchanged, %v %v", i, got.State, got.Saved, got.Unchanged, got.Err, err)
+			}
+		}
+	})
+}
+
+// TestLanesAreShown: the details say what carries a transfer, and more lanes are used where packets are lost.
+func TestLanesAreAddedWherePacketsAreLost(t *testing.T) {
+	file := bytesIn(t, 40<<20)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, 2500*time.Microsecond)
+		net.Limit(300_000_000, 512<<10)
+		net.Lose(0.005)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
+		meet(t, a, b)
+		began := time.Now()
+		tr, err := a.Offer(t.Context(), b.Self().ID, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		most := 0
+		for !of(t, a, tr.ID).State.Final() {
+			most = max(most, len(of(t, a, tr.ID).Lanes))
+			time.Sleep(50 * time.Millisecond)
+		}
+		got := of(t, a, tr.ID)
+		if got.State != engine.Delivered || most < 4 {
+			t.Errorf("%v with %d lanes: %v", got.State, most, got.Err)
+		}
+		t.Logf("%.1f MB/s over up to %d lanes", float64(40<<20)/1e6/time.Since(began).Seconds(), most)
+	})
+}
+
+// TestBlockedInTheMiddle: whoever is blocked sends nothing more.
+func TestBlockedInTheMiddle(t *testing.T) {
+	file := bytesIn(t, size)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		net.Limit(30_000_000, 256<<10)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
+		meet(t, a, b)
+		tr, err := a.Offer(t.Context(), b.Self().ID, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		until(t, b, tr.ID, 10*time.Second, "movement", past(1<<20))
+		if err := b.SetTrust(a.Self().ID, engine.TrustBlocked); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []*enginetest.Node{a, b} {
+			until(t, n, tr.ID, 30*time.Second, "end", inState(engine.Failed))
+			if got := of(t, n, tr.ID); !strings.Contains(fmt.Sprint(got.Err), "block") {
+				t.Errorf("%v", got.Err)
+			}
+		}
+	})
+}

@@ -1,0 +1,166 @@
+package transfer
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+const (
+	// ChunkSize is how many bytes of a file are read, hashed and written as one, at the most.
+	ChunkSize = 128 << 10
+	// maxBlock is the body of the largest block: a full chunk with room for the records around it.
+	maxBlock  = ChunkSize + 8<<10
+	blockHead = 13 // type, number, length
+)
+
+// block is what lanes carry: a number of whole records, behind the frame's head.
+type block struct {
+	buf []byte // head and body
+	seq uint64
+
+	// Guarded by the bundle.
+	lane    *lane // that has it, or had it last
+	at      time.Time
+	hedges  int
+	writing int // lanes that are writing it now
+	taken   bool
+}
+
+var blocks = sync.Pool{New: func() any { return &block{buf: make([]byte, 0, blockHead+maxBlock)} }}
+
+func newBlock() *block {
+	k := blocks.Get().(*block)
+	*k = block{buf: k.buf[:blockHead]}
+	return k
+}
+
+func (k *block) body() []byte { return k.buf[blockHead:] }
+func (k *block) free() int    { return cap(k.buf) - len(k.buf) }
+
+// seal writes the head; the block does not change any more.
+func (k *block) seal() {
+	k.buf[0] = frameBlock
+	binary.BigEndian.PutUint64(k.buf[1:], k.seq)
+	binary.BigEndian.PutUint32(k.buf[9:], uint32(len(k.buf)-blockHead))
+}
+
+// release gives the memory back.
+func (k *block) release() { blocks.Put(k) }
+
+// tryRelease releases a block that was taken and that no lane writes any more. Call with the bundle's mu held.
+func (k *block) tryRelease() {
+	if k.taken && k.writing == 0 {
+		k.taken = false // once
+		k.release()
+	}
+}
+
+// frameReader reads frames from a pipe.
+type frameReader struct{ r *bufio.Reader }
+
+func newFrameReader(r io.Reader) *frameReader { return &frameReader{bufio.NewReaderSize(r, 4<<10)} }
+
+// next returns a block, or the number up to which ours were taken. io.EOF is an end between two frames.
+func (f *frameReader) next() (*block, uint64, error) {
+	kind, err := f.r.ReadByte()
+	if err != nil {
+		return nil, 0, err
+	}
+	var head [blockHead - 1]byte
+	switch kind {
+	case frameTaken:
+		if _, err := io.ReadFull(f.r, head[:takenLen-1]); err != nil {
+			return nil, 0, truncated(err)
+		}
+		return nil, binary.BigEndian.Uint64(head[:]), nil
+	case frameBlock:
+		if _, err := io.ReadFull(f.r, head[:]); err != nil {
+			return nil, 0, truncated(err)
+		}
+		n := binary.BigEndian.Uint32(head[8:])
+		if n == 0 || n > maxBlock {
+			return nil, 0, fmt.Errorf("%w: block of %d bytes", ErrProtocol, n)
+		}
+		k := newBlock()
+		k.seq = binary.BigEndian.Uint64(head[:])
+		k.buf = k.buf[:blockHead+n]
+		if _, err := io.ReadFull(f.r, k.body()); err != nil {
+			k.release()
+			return nil, 0, truncated(err)
+		}
+		return k, 0, nil
+	}
+	return nil, 0, fmt.Errorf("%w: frame %q", ErrProtocol, kind)
+}
+
+func truncated(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// packer collects records into blocks. Its methods may be called concurrently.
+type packer struct {
+	mu  sync.Mutex
+	to  *bundle
+	cur *block
+}
+
+// flushAt is when a block is full enough to go.
+const flushAt = maxBlock * 3 / 4
+
+func (p *packer) put(kind byte, body ...[]byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 16
+	for _, b := range body {
+		n += len(b)
+	}
+	k, err := p.with(n)
+	if err != nil {
+		return err
+	}
+	k.buf = putRecord(k.buf, kind, body...)
+	return p.full()
+}
+
+// with returns the block under way, with room for n bytes. Call with p.mu held.
+func (p *packer) with(n int) (*block, error) {
+	if p.cur != nil && p.cur.free() < n {
+		if err := p.flushLocked(); err != nil {
+			return nil, err
+		}
+	}
+	if p.cur == nil {
+		p.cur = newBlock()
+	}
+	return p.cur, nil
+}
+
+func (p *packer) full() error {
+	if len(p.cur.buf) < flushAt {
+		return nil
+	}
+	return p.flushLocked()
+}
+
+func (p *packer) flush() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.flushLocked()
+}
+
+func (p *packer) flushLocked() error {
+	if p.cur == nil || len(p.cur.buf) == blockHead {
+		return nil
+	}
+	k := p.cur
+	p.cur = nil
+	return p.to.send(k)
+}

@@ -1,0 +1,169 @@
+//go:build linux
+
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestPowerCut copies the disk that receives at random moments, as it would be after a power cut at that moment: what
+// was receipted is there and whole, nothing else is under a final name, and what was under way goes on.
+func TestPowerCut(t *testing.T) {
+	missing := t.Skipf
+	if os.Getenv("MULTIPEER_FULL") != "" {
+		missing = t.Fatalf
+	}
+	if os.Getuid() != 0 {
+		t.Skip("mounting needs root")
+	}
+	tested := 0
+	for _, fs := range []struct{ name, mkfs, options, again string }{
+		{"ext4", "mkfs.ext4 -q -F", "commit=300", "noatime"},
+		{"xfs", "mkfs.xfs -q -f", "noatime", "nouuid"},
+	} {
+		if _, err := exec.LookPath(strings.Fields(fs.mkfs)[0]); err != nil {
+			t.Logf("no %s here", fs.name)
+			continue
+		}
+		t.Run(fs.name, func(t *testing.T) { powerCuts(t, fs.mkfs, fs.options, fs.again) })
+		tested++
+	}
+	if tested == 0 {
+		missing("no file system to test with")
+	}
+}
+
+func command(t *testing.T, format string, a ...any) {
+	t.Helper()
+	args := strings.Fields(fmt.Sprintf(format, a...))
+	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v: %s", args, err, out)
+	}
+}
+
+func powerCuts(t *testing.T, mkfs, options, again string) {
+	points := 8
+	if n, err := strconv.Atoi(os.Getenv("MULTIPEER_POWER_CUTS")); err == nil {
+		points = n
+	}
+	work, err := os.MkdirTemp("/dev/shm", "power")
+	if err != nil {
+		t.Skip(err)
+	}
+	defer os.RemoveAll(work)
+	image, copied := filepath.Join(work, "image"), filepath.Join(work, "copy")
+	disk, after := filepath.Join(work, "disk"), filepath.Join(work, "after")
+	for _, d := range []string{disk, after} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	command(t, "truncate -s 400M %s", image)
+	command(t, "%s %s", mkfs, image)
+	command(t, "mount -o loop,%s %s %s", options, image, disk)
+	defer func() { _ = exec.Command("umount", "-l", disk).Run() }()
+
+	src := mixed(t, 3, 300)
+	want := tree(t, filepath.Dir(src))
+	var power sync.RWMutex // held to write while the disk is copied
+	check := func(string, string) error { power.RLock(); defer power.RUnlock(); return nil }
+	var mu sync.Mutex
+	delivered, current := []string{}, ""
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ctx.Err() == nil; i++ {
+			id := fmt.Sprintf("transfer%d", i)
+			mu.Lock()
+			current = id
+			mu.Unlock()
+			inbox := filepath.Join(disk, id)
+			_ = os.Mkdir(inbox, 0o755)
+			command(t, "sync -f %s", inbox) // the folder was there before
+			a, b := newPipe()
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				_, _ = Receive(ctx, only(b), ReceiveOptions{Dir: inbox, ID: id, Key: "k", Reserve: -1, check: check})
+			})
+			_, err := Send(ctx, only(a), SendOptions{Paths: []string{src}})
+			if err == nil {
+				mu.Lock()
+				delivered = append(delivered, id)
+				mu.Unlock()
+			} else if ctx.Err() == nil {
+				t.Error(err)
+			}
+			wg.Wait()
+			if i >= 6 { // room for the next ones
+				mu.Lock()
+				if old := fmt.Sprintf("transfer%d", i-6); len(delivered) > 0 && delivered[0] == old {
+					delivered = delivered[1:]
+					_ = os.RemoveAll(filepath.Join(disk, old))
+				}
+				mu.Unlock()
+			}
+		}
+	}()
+	dice := rand.New(rand.NewPCG(5, 6))
+	kept, resumed, saved := 0, 0, int64(0)
+	for point := range points {
+		time.Sleep(time.Duration(dice.IntN(500)) * time.Millisecond)
+		mu.Lock()
+		receipted, under := append([]string(nil), delivered...), current
+		power.Lock()
+		time.Sleep(30 * time.Millisecond) // what the system was doing ends
+		command(t, "cp --sparse=always %s %s", image, copied)
+		power.Unlock()
+		mu.Unlock()
+		command(t, "mount -o loop,%s %s %s", again, copied, after)
+		for _, id := range receipted {
+			if got := visible(t, filepath.Join(after, id)); !maps.Equal(got, want) {
+				t.Errorf("point %d: %s was receipted, and %d of %d entries are whole", point, id, len(got), len(want))
+			}
+			kept++
+		}
+		inbox := filepath.Join(after, under)
+		if _, err := os.Stat(inbox); err == nil {
+			if got := visible(t, inbox); len(got) != 0 && !maps.Equal(got, want) {
+				t.Errorf("point %d: under a final name and not whole: %d entries", point, len(got))
+			}
+			sent, got, sendErr, recvErr := attempt(t, SendOptions{Paths: []string{src}}, ReceiveOptions{Dir: inbox, ID: under, Key: "k", Reserve: -1, boot: fmt.Sprint("after ", point)}, 1<<40)
+			switch {
+			case sendErr != nil || recvErr != nil:
+				t.Errorf("point %d: it did not go on: %v, %v", point, sendErr, recvErr)
+			default:
+				found := visible(t, inbox)
+				delete(found, "src (2)") // it was delivered, and its receipt with it: this is another one
+				for p := range found {
+					if strings.HasPrefix(p, "src (2)/") {
+						delete(found, p)
+					}
+				}
+				if !maps.Equal(found, want) {
+					t.Errorf("point %d: it went on, and %d of %d entries are whole", point, len(found), len(want))
+				}
+				resumed++
+				saved += got.Bytes - sent.Moved
+			}
+		}
+		command(t, "umount %s", after)
+	}
+	cancel()
+	<-done
+	if kept == 0 || resumed == 0 {
+		t.Errorf("%d receipted transfers were looked at, %d went on", kept, resumed)
+	}
+	t.Logf("%d power cuts: %d receipted transfers were there and whole, %d went on, %.1f MB of which were not sent again", points, kept, resumed, float64(saved)/1e6)
+}

@@ -1,0 +1,29 @@
+package transfer
+
+import (
+	"io/fs"
+	"syscall"
+)
+
+// stampOf tells one state of a file from another: also a change that set the time of change back.
+func stampOf(info fs.FileInfo) uint64 {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return stamp(info)
+	}
+	return stamp(info, uint64(st.Dev), st.Ino, uint64(st.Ctim.Sec), uint64(st.Ctim.Nsec))
+}
+
+// isSparse tells a file that takes less room than it is long.
+func isSparse(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Blocks*512 < info.Size()
+}
+
+// roomOf is how many bytes a file takes on its disk, but no more than it is long.
+func roomOf(info fs.FileInfo) int64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return min(info.Size(), st.Blocks*512)
+	}
+	return info.Size()
+}
