@@ -199,6 +199,10 @@ type transferObject struct {
 	Saved    []string `json:"saved,omitempty"`
 	Renamed  int64    `json:"renamed,omitempty"`
 	LeftOut  int64    `json:"left_out,omitempty"`
+	Same     int64    `json:"unchanged,omitempty"`
+	Lanes    []string `json:"lanes,omitempty"`
+	Attempts int64    `json:"attempts,omitempty"`
+	Moved    int64    `json:"moved,omitempty"`
 	Error    string   `json:"error,omitempty"`
 }
 
@@ -206,7 +210,10 @@ func transferJSON(t engine.Transfer) transferObject {
 	o := transferObject{
 		Type: "transfer", ID: string(t.ID), Peer: t.Peer.String(), Name: t.PeerName, Incoming: t.Incoming, State: t.State.String(),
 		Names: t.Names, Files: t.Files, Folders: t.Folders, Bytes: t.Bytes, Done: t.Done, Rate: t.Rate, Saved: t.Saved,
-		Renamed: t.Renamed, LeftOut: t.LeftOut,
+		Renamed: t.Renamed, LeftOut: t.LeftOut, Same: t.Unchanged, Attempts: t.Attempts, Moved: t.Moved,
+	}
+	for _, l := range t.Lanes {
+		o.Lanes = append(o.Lanes, l.Proto)
 	}
 	if t.State.Final() && !t.Started.IsZero() {
 		o.Seconds = t.Ended.Sub(t.Started).Round(time.Millisecond).Seconds()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"multipeer/engine"
@@ -12,20 +13,23 @@ import (
 // progress shows one transfer: a bar on a terminal, a line every two seconds elsewhere, objects in JSON mode.
 type progress struct {
 	out  *printer
+	one  bool // it is the only one that is shown
 	bar  *progressbar.ProgressBar
 	last time.Time
+	said string
 }
 
 const progressEvery = 2 * time.Second
 
 func (p *progress) show(t engine.Transfer) {
-	if t.State != engine.Moving && t.State != engine.Finishing {
+	if t.State == engine.Offered {
 		return
 	}
 	p.out.object(transferJSON(t))
+	p.sayState(t)
 	switch {
-	case p.out.json:
-	case p.out.tty:
+	case p.out.json, t.State != engine.Moving && t.State != engine.Finishing:
+	case p.out.tty && p.one:
 		if p.bar == nil {
 			p.bar = progressbar.NewOptions64(max(t.Bytes, 1),
 				progressbar.OptionSetWriter(p.out.err), progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(30),
@@ -44,8 +48,35 @@ func (p *progress) show(t engine.Transfer) {
 	}
 }
 
+// sayState tells, once, what keeps a transfer from moving.
+func (p *progress) sayState(t engine.Transfer) {
+	say := ""
+	switch {
+	case t.State == engine.Paused:
+		say = "paused"
+	case t.State == engine.Stalled && t.Err != nil:
+		say = fmt.Sprintf("stalled: %v; it goes on by itself", t.Err)
+	case t.State == engine.Stalled:
+		say = "stalled: nothing is acknowledged; it goes on by itself"
+	case t.State == engine.Queued && t.Err != nil:
+		say = fmt.Sprintf("waiting for %s: %v", t.PeerName, t.Err)
+	case t.State == engine.Moving && p.said != "":
+		say = "going on"
+	}
+	if say == "" || say == p.said || say == "going on" && p.said == "" {
+		return
+	}
+	if p.said = say; say == "going on" {
+		p.said = ""
+	}
+	if p.bar != nil {
+		_ = p.bar.Clear()
+	}
+	p.out.note("%s", say)
+}
+
 func movingLine(t engine.Transfer) string {
-	s := fmt.Sprintf("%s of %s, %d of %d files, %s", size(t.Done), size(t.Bytes), t.DoneFiles, t.Files, rate(t.Rate))
+	s := fmt.Sprintf("%s of %s, %d of %d files, %s%s", size(t.Done), size(t.Bytes), t.DoneFiles, t.Files, rate(t.Rate), over(t.Lanes))
 	if t.State == engine.Finishing {
 		return s + ", making durable"
 	}
@@ -53,6 +84,27 @@ func movingLine(t engine.Transfer) string {
 		s += fmt.Sprintf(", %v left", t.Left.Round(time.Second))
 	}
 	return s
+}
+
+// over says what carries a transfer.
+func over(lanes []engine.Lane) string {
+	count := map[string]int{}
+	for _, l := range lanes {
+		count[l.Proto]++
+	}
+	var words []string
+	for _, proto := range []string{"TCP", "QUIC"} {
+		switch n := count[proto]; {
+		case n == 1:
+			words = append(words, proto)
+		case n > 1:
+			words = append(words, fmt.Sprintf("%d %s conns", n, proto))
+		}
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return " over " + strings.Join(words, " and ")
 }
 
 // end prints the outcome and returns the error for the exit code.

@@ -15,14 +15,15 @@ import (
 )
 
 func (p *program) receiveCommand() *cobra.Command {
-	var into, accept string
-	var once, exec bool
+	var into, accept, existing string
+	var once bool
+	opts := engine.AcceptOptions{}
 	c := &cobra.Command{
 		Use:   "receive",
 		Short: "Stay and receive files and messages",
 		Long: `receive stays until it is interrupted and takes what others offer: after asking on the terminal (ask),
 from verified peers without asking and from nobody else (verified), or from everyone (all).
-Nothing in the folder is ever overwritten.`,
+Nothing in the folder is overwritten but with --existing replace. What was interrupted goes on when its sender is back.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg := engine.Config{}
@@ -36,6 +37,15 @@ Nothing in the folder is ever overwritten.`,
 			default:
 				return exit(exitUsage, fmt.Errorf("--accept %q: ask, verified or all", accept))
 			}
+			switch existing {
+			case "keep":
+			case "skip":
+				opts.Existing = engine.SkipIdentical
+			case "replace":
+				opts.Existing = engine.Replace
+			default:
+				return exit(exitUsage, fmt.Errorf("--existing %q: keep, skip or replace", existing))
+			}
 			dir, err := filepath.Abs(into)
 			if err == nil {
 				err = os.MkdirAll(dir, 0o755)
@@ -44,7 +54,8 @@ Nothing in the folder is ever overwritten.`,
 				return exit(exitFailed, fmt.Errorf("--into: %w", err))
 			}
 			return p.with(cmd.Context(), cfg, func(ctx context.Context, e *engine.Engine) error {
-				r := &receiver{program: p, e: e, accept: accept, once: once, opts: engine.AcceptOptions{Dir: dir, KeepExec: exec}, bars: map[engine.TransferID]*progress{}}
+				opts.Dir = dir
+				r := &receiver{program: p, e: e, accept: accept, once: once, opts: opts, bars: map[engine.TransferID]*progress{}}
 				return r.run(ctx)
 			})
 		},
@@ -52,7 +63,10 @@ Nothing in the folder is ever overwritten.`,
 	c.Flags().StringVar(&into, "into", ".", "folder to receive into; made if it is missing")
 	c.Flags().StringVar(&accept, "accept", "ask", "ask, verified or all")
 	c.Flags().BoolVar(&once, "once", false, "end after one finished transfer")
-	c.Flags().BoolVar(&exec, "keep-executable", false, "let files that are executable there be executable here")
+	c.Flags().StringVar(&existing, "existing", "keep", "what becomes of a name that is taken: keep (number the newcomer), skip (leave out files that are the same), replace")
+	c.Flags().BoolVar(&opts.KeepExec, "keep-executable", false, "let files that are executable there be executable here")
+	c.Flags().BoolVar(&opts.Links, "links", false, "take symbolic links that stay inside their folder, if the sender sends them")
+	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, "bytes that stay free on the disk; 0 for the larger of 1 GiB and a twentieth of it, -1 for none")
 	return c
 }
 
@@ -205,6 +219,11 @@ func (r *receiver) take(ev engine.Event) (done bool, err error) {
 		for _, o := range ev.Offers {
 			r.offer(o)
 		}
+		for _, t := range ev.Transfers { // what an earlier run has left
+			if !t.State.Final() && t.State != engine.Offered {
+				_, _ = r.transfer(t)
+			}
+		}
 	case engine.InvitationReceived:
 		r.invitation(ev.Invitation)
 	case engine.InvitationClosed:
@@ -266,7 +285,7 @@ func (r *receiver) transfer(t engine.Transfer) (done bool, err error) {
 	bar := r.bars[t.ID]
 	switch {
 	case bar == nil && !t.State.Final() && t.State != engine.Offered:
-		bar = &progress{out: r.out}
+		bar = &progress{out: r.out, one: true}
 		r.bars[t.ID] = bar
 	case bar == nil && t.State.Final():
 		bar = &progress{out: r.out}

@@ -88,7 +88,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 peer not found, 4 declined or can
 	f.IntVar(&p.port, "port", 0, fmt.Sprintf("UDP port; 0 is %d, or any free one if that is taken", engine.DefaultPort))
 	f.BoolVar(&p.out.json, "json", false, "one JSON object a line on standard output, and nothing else there")
 	f.BoolVar(&p.verbose, "verbose", false, "log what happens to standard error")
-	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.chatCommand(), p.pingCommand(), p.trustCommand())
+	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.trustCommand())
 	return root
 }
 
@@ -142,10 +142,14 @@ func (p *program) with(ctx context.Context, cfg engine.Config, f func(context.Co
 	if err != nil {
 		return err
 	}
+	// f ends before the engine does, so that it can take leave.
+	running, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	ended := make(chan error, 1)
 	go func() {
-		err := e.Run(ctx)
+		err := e.Run(running)
 		if err != nil {
 			cancel(exit(exitFailed, err))
 		}
@@ -155,7 +159,7 @@ func (p *program) with(ctx context.Context, cfg engine.Config, f func(context.Co
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
-	cancel(nil)
+	end()
 	if runErr := <-ended; err == nil && runErr != nil {
 		err = exit(exitFailed, runErr)
 	}

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"multipeer/engine"
@@ -11,64 +14,178 @@ import (
 )
 
 func (p *program) sendCommand() *cobra.Command {
-	var to string
-	var wait time.Duration
+	var to []string
+	s := &sending{program: p, bars: map[engine.TransferID]*progress{}, awaySince: map[engine.TransferID]time.Time{}}
 	c := &cobra.Command{
 		Use:   "send --to PEER PATH...",
 		Short: "Send files and folders; ends when the other side has them on its disk",
 		Long: `send offers files and folders to a peer and waits for its answer and for the receipt: then every byte
 is verified and durable under its final name on the other disk.
 
-PEER is a name, an ID or a unique start of one, or HOST:PORT.`,
+PEER is a name, an ID or a unique start of one, or HOST:PORT; with several --to all get the same, and the files are read
+once. Whatever interrupts it (a lost network, a crash of either side, Ctrl-C), the same command goes on where it stopped.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			return p.with(cmd.Context(), engine.Config{Hidden: true}, func(ctx context.Context, e *engine.Engine) error {
-				return p.send(ctx, e, to, wait, paths)
+				s.e = e
+				return s.run(ctx, to, paths)
 			})
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "the peer: a name, an ID or its start, or HOST:PORT")
-	c.Flags().DurationVar(&wait, "wait", 10*time.Second, "how long to wait for the peer to appear")
+	c.Flags().StringArrayVar(&to, "to", nil, "the peer: a name, an ID or its start, or HOST:PORT (repeatable)")
+	c.Flags().DurationVar(&s.wait, "wait", 20*time.Second, "how long to wait for a peer to appear, or to come back")
+	c.Flags().BoolVar(&s.opts.Links, "links", false, "send symbolic links that stay inside their folder, if the receiver takes them")
 	_ = c.MarkFlagRequired("to")
 	return c
 }
 
-func (p *program) send(ctx context.Context, e *engine.Engine, to string, wait time.Duration, paths []string) error {
-	peer, err := p.find(ctx, e, to, wait)
-	if err != nil {
-		return err
-	}
-	reach, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	offered, err := e.Offer(reach, peer.ID, paths...)
-	if err != nil {
-		return failed(fmt.Errorf("sending to %s: %w", describe(peer), err))
-	}
-	p.out.note("offering %s to %s", what(offered), describe(peer))
-	bar := &progress{out: p.out}
-	for ev := range e.Watch(context.WithoutCancel(ctx)) {
-		t, ok := transferIn(ev, offered.ID)
-		if ok && t.State.Final() {
-			return bar.end(t)
-		}
-		if ok {
-			bar.show(t)
-		}
-	}
-	return exit(exitFailed, fmt.Errorf("sending to %s: interrupted; nothing of it is kept there", describe(peer)))
+// sending is one run of send.
+type sending struct {
+	*program
+	e    *engine.Engine
+	wait time.Duration
+	opts engine.OfferOptions
+
+	bars      map[engine.TransferID]*progress
+	awaySince map[engine.TransferID]time.Time
 }
 
-// transferIn finds a transfer in an event.
-func transferIn(ev engine.Event, id engine.TransferID) (engine.Transfer, bool) {
-	switch ev := ev.(type) {
-	case engine.TransferChanged:
-		return ev.Transfer, ev.Transfer.ID == id
-	case engine.Snapshot:
-		for _, t := range ev.Transfers {
-			if t.ID == id {
-				return t, true
+func (s *sending) run(ctx context.Context, to, paths []string) error {
+	s.opts.Keep = true
+	var ids []engine.PeerID
+	for _, who := range to {
+		peer, err := s.find(ctx, s.e, who, s.wait)
+		if err != nil {
+			return err
+		}
+		ids = append(ids, peer.ID)
+	}
+	open := map[engine.TransferID]bool{}
+	var fresh []engine.PeerID
+	for _, id := range ids {
+		if t, ok := s.interrupted(id, paths); ok {
+			s.out.note("going on with %s to %s", what(t), t.PeerName)
+			open[t.ID] = true
+			if err := s.e.Resume(t.ID); err != nil {
+				return failed(err)
 			}
+			continue
+		}
+		fresh = append(fresh, id)
+	}
+	var errs []error
+	for _, t := range s.e.OfferEach(ctx, fresh, s.opts, paths...) {
+		if t.Err != nil && t.ID == "" {
+			errs = append(errs, failed(fmt.Errorf("sending: %w", t.Err)))
+			continue
+		}
+		open[t.ID] = true
+		s.out.note("offering %s to %s", what(t), t.PeerName)
+	}
+	for id := range open {
+		s.bars[id] = &progress{out: s.out, one: len(open) == 1}
+	}
+	if err := s.follow(ctx, open); err != nil {
+		errs = append(errs, err)
+	}
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+// interrupted finds what an earlier run of the same command has left.
+func (s *sending) interrupted(to engine.PeerID, paths []string) (engine.Transfer, bool) {
+	want := make([]string, len(paths))
+	for i, p := range paths {
+		want[i], _ = filepath.Abs(p)
+	}
+	for _, t := range s.e.Transfers() {
+		if !t.Incoming && t.Peer == to && !t.State.Final() && slices.Equal(t.Paths, want) {
+			return t, true
 		}
 	}
 	return engine.Transfer{}, false
+}
+
+// follow shows the transfers until all have ended. One whose peer stays away is left in the outbox, held.
+func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) error {
+	var errs []error
+	end := func(id engine.TransferID, err error) {
+		delete(open, id)
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	hold := func(id engine.TransferID, why string) {
+		_ = s.e.Pause(id)
+		end(id, exit(exitFailed, fmt.Errorf("sending: %s; what has arrived is kept there, and the same command goes on with it", why)))
+	}
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	events := make(chan engine.Event)
+	go func() {
+		defer close(events)
+		for ev := range s.e.Watch(watching) {
+			select {
+			case events <- ev:
+			case <-watching.Done():
+				return
+			}
+		}
+	}()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for len(open) > 0 {
+		select {
+		case ev, ok := <-events:
+			if !ok {
+				return exit(exitFailed, errors.New("sending: the program ended"))
+			}
+			for _, t := range transfersIn(ev) {
+				if open[t.ID] {
+					s.show(t, end)
+				}
+			}
+		case <-tick.C:
+			for id, since := range s.awaySince {
+				if open[id] && time.Since(since) > s.wait {
+					hold(id, fmt.Sprintf("the peer is gone and did not come back within %v", s.wait))
+				}
+			}
+		case <-ctx.Done():
+			for id := range open {
+				hold(id, "interrupted")
+			}
+		}
+	}
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+func (s *sending) show(t engine.Transfer, end func(engine.TransferID, error)) {
+	if t.State.Final() {
+		end(t.ID, s.bars[t.ID].end(t))
+		return
+	}
+	s.bars[t.ID].show(t)
+	away := t.Err != nil && !errors.Is(t.Err, engine.ErrDiskFull) && (t.State == engine.Stalled || t.State == engine.Queued)
+	if since, known := s.awaySince[t.ID]; away && !known {
+		s.awaySince[t.ID] = time.Now()
+	} else if known && !away && !since.IsZero() {
+		delete(s.awaySince, t.ID)
+	}
+}
+
+// transfersIn lists the transfers that an event tells of.
+func transfersIn(ev engine.Event) []engine.Transfer {
+	switch ev := ev.(type) {
+	case engine.TransferChanged:
+		return []engine.Transfer{ev.Transfer}
+	case engine.Snapshot:
+		return ev.Transfers
+	}
+	return nil
 }
