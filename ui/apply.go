@@ -125,7 +125,7 @@ func (u *UI) invited(i *engine.Invitation) {
 
 // transfer shows a transfer in the conversation with its peer; true if its card has changed its height.
 func (u *UI) transfer(t engine.Transfer) bool {
-	if t.State.Final() || t.State == engine.Moving {
+	if t.State != engine.Offered {
 		delete(u.offers, t.ID)
 	}
 	if c := u.cards[t.ID]; c != nil {
@@ -183,6 +183,8 @@ func (u *UI) actions(t engine.Transfer) transferActions {
 			}
 		},
 		cancel: func() { call(func() error { u.e.Cancel(id); return nil }) },
+		pause:  func() { call(func() error { return u.e.Pause(id) }) },
+		resume: func() { call(func() error { return u.e.Resume(id) }) },
 		open: func() {
 			if s := saved(); len(s) > 0 {
 				call(open(s[0]))
@@ -193,6 +195,10 @@ func (u *UI) actions(t engine.Transfer) transferActions {
 				call(open(filepath.Dir(s[0])))
 			}
 		},
-		retry: func() { u.offer(u.talk(t.Peer), u.sources[id]) },
+		retry: func() {
+			if u.e.Retry(id) != nil { // it is not known any more
+				u.offer(u.talk(t.Peer), u.sources[id])
+			}
+		},
 	}
 }

@@ -52,7 +52,7 @@ func (l cardLayout) Layout(o []fyne.CanvasObject, s fyne.Size) {
 
 // transferActions are what a transfer card can ask for.
 type transferActions struct {
-	accept, decline, cancel, open, reveal, retry func()
+	accept, decline, cancel, pause, resume, open, reveal, retry func()
 }
 
 // transferCard shows an offer and then its transfer, from the question to the receipt.
@@ -65,6 +65,7 @@ type transferCard struct {
 	bar     *thinBar
 	barBox  *fyne.Container
 	stop    *widget.Button
+	hold    *widget.Button // pauses, or lets go on
 	accept  *widget.Button
 	buttons *fyne.Container
 	more    *fyne.Container
@@ -83,12 +84,19 @@ func newTransferCard(t engine.Transfer, actions transferActions) *transferCard {
 	c.failure = widget.NewLabel("")
 	c.failure.Wrapping, c.failure.Importance, c.failure.SizeName = fyne.TextWrapWord, widget.DangerImportance, theme.SizeNameCaptionText
 	c.stop = iconButton(theme.CancelIcon(), func() { c.actions.cancel() })
+	c.hold = iconButton(theme.MediaPauseIcon(), func() {
+		if c.state == engine.Paused {
+			c.actions.resume()
+		} else {
+			c.actions.pause()
+		}
+	})
 	c.barBox = inset(c.bar, 5, 1, 0, 0)
 	c.buttons = row(8)
 	c.more = inset(c.buttons, 10, 0, 0, 0)
 	text := column(2, c.title, c.status, c.barBox)
 	c.failed = inset(c.failure, -4, -8, 46, -8)
-	head := newBesideRight(8, newBeside(12, newTile(c.icon), text), c.stop)
+	head := newBesideRight(8, newBeside(12, newTile(c.icon), text), row(2, c.hold, c.stop))
 	c.init(c, !t.Incoming, column(0, head, c.failed, c.more))
 	c.set(t)
 	return c
@@ -119,12 +127,20 @@ func (c *transferCard) set(t engine.Transfer) bool {
 	if t.Bytes > 0 {
 		c.bar.set(float64(t.Done) / float64(t.Bytes))
 	}
+	c.troubled(t)
 	if t.State == c.state {
 		return false
 	}
 	c.state = t.State
 	c.layoutFor(t)
 	return true
+}
+
+// troubled colours the line of a transfer that does not move.
+func (c *transferCard) troubled(t engine.Transfer) {
+	if t.State == engine.Stalled || t.State == engine.Queued && t.Err != nil {
+		c.status.setColor(theme.ColorNameError)
+	}
 }
 
 // layoutFor chooses which parts a state shows.
@@ -136,13 +152,17 @@ func (c *transferCard) layoutFor(t engine.Transfer) {
 			o.Hide()
 		}
 	}
-	moving := t.State == engine.Moving || t.State == engine.Finishing
+	begun := !t.State.Final() && t.State != engine.Offered
 	if t.State == engine.Failed {
 		c.failure.SetText(reason(t.Err, t.PeerName, t.Incoming))
 	}
 	shown(c.failed, t.State == engine.Failed)
-	shown(c.barBox, moving)
-	shown(c.stop, moving || t.State == engine.Offered && !t.Incoming)
+	shown(c.barBox, begun && t.State != engine.Queued)
+	shown(c.stop, begun || t.State == engine.Offered && !t.Incoming)
+	shown(c.hold, begun && t.State != engine.Finishing)
+	if c.hold.SetIcon(theme.MediaPauseIcon()); t.State == engine.Paused {
+		c.hold.SetIcon(theme.MediaPlayIcon())
+	}
 	c.buttons.RemoveAll()
 	add := func(label string, importance widget.Importance, f func()) *widget.Button {
 		b := widget.NewButton(label, f)

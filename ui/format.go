@@ -77,13 +77,25 @@ func content(t engine.Transfer) string {
 // status is the line under a transfer's title.
 func status(t engine.Transfer) string {
 	switch t.State {
+	case engine.Queued:
+		switch {
+		case t.Err != nil:
+			return progressOf(t) + " · goes on when " + t.PeerName + " is back"
+		case t.Incoming:
+			return content(t) + " · waiting for " + t.PeerName + " to begin"
+		}
+		return content(t) + " · waits for its turn"
+	case engine.Stalled:
+		return progressOf(t) + " · " + stalled(t)
+	case engine.Paused:
+		return progressOf(t) + " · paused"
 	case engine.Offered:
 		if t.Incoming {
 			return content(t) + " · goes to your downloads"
 		}
 		return content(t) + " · waiting for " + t.PeerName + " to accept"
 	case engine.Moving:
-		s := fmt.Sprintf("%s of %s", size(t.Done), size(t.Bytes))
+		s := progressOf(t)
 		if t.Files > 1 {
 			s += fmt.Sprintf(" · %d of %d files", t.DoneFiles, t.Files)
 		}
@@ -116,6 +128,21 @@ func status(t engine.Transfer) string {
 	return fmt.Sprintf("%s of %s", size(t.Done), content(t)) // the reason stands below
 }
 
+func progressOf(t engine.Transfer) string { return size(t.Done) + " of " + size(t.Bytes) }
+
+// stalled says why nothing moves, and that it goes on by itself.
+func stalled(t engine.Transfer) string {
+	switch {
+	case errors.Is(t.Err, engine.ErrDiskFull) && t.Incoming:
+		return "this disk is full; goes on when there is room"
+	case errors.Is(t.Err, engine.ErrDiskFull):
+		return t.PeerName + "'s disk is full; goes on when there is room"
+	case t.Err != nil:
+		return "connection lost; goes on by itself"
+	}
+	return "nothing moves; goes on by itself"
+}
+
 // reason turns an error into a sentence. here tells that this device is the one that received.
 func reason(err error, peer string, here bool) string {
 	whose := peer + "'s"
@@ -125,6 +152,8 @@ func reason(err error, peer string, here bool) string {
 	switch {
 	case err == nil:
 		return ""
+	case errors.Is(err, engine.ErrNoRoom):
+		return "Failed: " + whose + " disk has no room for all of it. Free some space, then send again."
 	case errors.Is(err, engine.ErrDiskFull):
 		return "Failed: " + whose + " disk is full. Free some space, then send again."
 	case errors.Is(err, engine.ErrDenied):
@@ -141,6 +170,8 @@ func reason(err error, peer string, here bool) string {
 		return "Failed: links and devices are not sent."
 	case errors.Is(err, engine.ErrTooMuch):
 		return "Stopped: more came than was offered. Nothing was kept."
+	case errors.Is(err, engine.ErrGone):
+		return "Failed: " + whose + " folder is gone, or what had arrived in it. Send it again."
 	case errors.Is(err, engine.ErrStalled):
 		return "Failed: nothing moved for a minute. Check the network on both sides, then send again."
 	case errors.Is(err, engine.ErrDeclined):

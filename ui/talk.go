@@ -248,21 +248,19 @@ func (u *UI) offer(t *talk, paths []string) {
 			return
 		}
 	}
-	for _, id := range to {
-		name := u.peers[id].Name
-		background(u.bind, func(ctx context.Context) (engine.Transfer, error) {
-			ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-			defer cancel()
-			return u.e.Offer(ctx, id, paths...)
-		}, func(tr engine.Transfer, err error) {
-			if err != nil {
-				u.say(reason(err, name, false))
-				return
+	background(u.bind, func(ctx context.Context) ([]engine.Transfer, error) {
+		return u.e.OfferEach(ctx, to, engine.OfferOptions{Keep: true}, paths...), nil
+	}, func(offered []engine.Transfer, _ error) {
+		for _, tr := range offered {
+			name := u.peers[tr.Peer].Name
+			if tr.ID == "" {
+				u.say(reason(tr.Err, name, false))
+				continue
 			}
 			u.sources[tr.ID] = paths
 			u.trace("offered %q to %s", tr.Names, name)
-		})
-	}
+		}
+	})
 }
 
 // attachMenu lets the user choose files or a folder.

@@ -394,7 +394,7 @@ func TestCards(t *testing.T) {
 	base := engine.Transfer{ID: "x", PeerName: "Ben's laptop", Names: []string{"a rather long name of a file that does not fit into one line of the card.mp4"}, Items: 1, Files: 1, Bytes: 1 << 30, Done: 1 << 28, Rate: 9e7, Left: 9 * time.Second}
 	var items []item
 	for _, in := range []bool{true, false} {
-		for state := engine.Offered; state <= engine.Failed; state++ {
+		for state := engine.Queued; state <= engine.Failed; state++ {
 			tr := base
 			tr.Incoming, tr.State = in, state
 			if state == engine.Delivered && in {
@@ -415,8 +415,12 @@ func TestCards(t *testing.T) {
 			if !slices.Equal(labels, want) && len(labels)+len(want) > 0 {
 				t.Errorf("incoming %v, %v: buttons %q, want %q", in, state, labels, want)
 			}
-			if moving := state == engine.Moving || state == engine.Finishing; c.barBox.Visible() != moving {
+			begun := state >= engine.Moving && state <= engine.Finishing
+			if c.barBox.Visible() != begun {
 				t.Errorf("incoming %v, %v: bar %v", in, state, c.barBox.Visible())
+			}
+			if hold := begun && state != engine.Finishing || state == engine.Queued; c.hold.Visible() != hold {
+				t.Errorf("incoming %v, %v: pause %v", in, state, c.hold.Visible())
 			}
 			items = append(items, c)
 		}
