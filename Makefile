@@ -8,7 +8,7 @@ help:
 	@echo "make test      all tests"
 	@echo "make check     formatting, vet for Linux, Windows and macOS, staticcheck"
 	@echo "make cli       build/multipeer-cli, one static binary"
-	@echo "make bench     speed and round trips beside the ceilings of this machine"
+	@echo "make bench     speed and round trips beside the ceilings of this machine and beside rivals; writes docs/performance.md"
 	@echo "make fuzz      each fuzz target for a minute (FUZZTIME=1m)"
 	@echo "make pictures  the screenshots of the README"
 
@@ -33,8 +33,9 @@ cli:
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o build/multipeer-cli ./cmd/multipeer-cli
 
 bench:
-	@sh scripts/deps.sh go
-	@CGO_ENABLED=0 go run ./bench
+	@sh scripts/deps.sh go bench
+	@CGO_ENABLED=0 go build -o build/bench ./bench
+	@build/bench -report docs/performance.md
 	@echo "a simulated line of 1 Gbit/s, 1 ms and a queue of 512 KB"
 	@CGO_ENABLED=0 go test -count=1 -v -run TestLatencyWhileAFileMoves ./engine | sed -n "s/^ *latency_test.go:[0-9]*: /  /p"
 

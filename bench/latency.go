@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -18,6 +20,21 @@ import (
 type trip func() error
 
 const turn = 20
+
+// measureLatency meets two engines in this process and prints their round trips.
+func measureLatency(dir string, runs int, w *report) error {
+	large := filepath.Join(dir, "for-latency")
+	if err := writeRandom(large, 512<<20); err != nil {
+		return err
+	}
+	defer os.Remove(large)
+	p, err := newPair(dir)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	return p.latency(large, min(runs, 3))
+}
 
 // latency prints round trips, idle and while a file moves, beside those of the bare network and of bare QUIC. The
 // ways take turns in each run, so that a machine that slows down slows all of them.

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"multipeer/engine"
+)
+
+// measureBusy sends a file over a line of 1 Gbit/s that it fills, and messages beside it.
+func measureBusy(ctx context.Context, dir string, w *report) error {
+	at, err := layGigabit(ctx)
+	if errors.Is(err, errNoNamespaces) {
+		fmt.Printf("\nmessages beside a file on 1 Gbit/s: left out, %v\n", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer at.remove()
+	path := filepath.Join(dir, "for-pings")
+	const size = 1 << 30
+	if err := writeRandom(path, size); err != nil {
+		return err
+	}
+	c := contenders(at, job{name: "medium"})[0]
+	c.send = func(at *line, j job, _ string) []string {
+		return []string{self, "role", "mp-ping", at.to + ":" + port, j.path}
+	}
+	r, err := c.run(ctx, at, job{"file", "a file", path, 1, size}, filepath.Join(dir, "out"))
+	if err != nil {
+		return err
+	}
+	text := "Messages beside a file that fills a line of 1 Gbit/s, round trips: " + r.note + "."
+	fmt.Println("\n" + text)
+	w.notes = append(w.notes, text)
+	return nil
+}
+
+// pingOurs is the role that sends a file and counts round trips before and meanwhile.
+func pingOurs(to, path string) error {
+	e, stop, err := runEngine(engine.Config{Name: "sender"})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	id, err := e.Dial(ctx, to)
+	if err != nil {
+		return err
+	}
+	if err := e.Invite(ctx, id); err != nil {
+		return err
+	}
+	p, err := e.NewPinger(ctx, id, engine.PingReliable)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	trips := func(n int, until <-chan struct{}) (out []time.Duration, err error) {
+		for len(out) < n {
+			select {
+			case <-until:
+				return out, nil
+			case <-time.After(2 * time.Millisecond):
+			}
+			d, err := p.Ping(ctx)
+			if err != nil {
+				return out, err
+			}
+			out = append(out, d)
+		}
+		return out, nil
+	}
+	idle, err := trips(1000, nil)
+	if err != nil {
+		return err
+	}
+	t, err := e.Offer(ctx, id, path)
+	if err != nil {
+		return err
+	}
+	moved := make(chan struct{})
+	began := time.Now()
+	go func() {
+		defer close(moved)
+		t, err = e.Wait(ctx, t.ID)
+	}()
+	busy, pingErr := trips(1<<30, moved)
+	<-moved
+	if err = errors.Join(err, pingErr, t.Err); err != nil {
+		return err
+	}
+	fmt.Printf("idle p50 %v, p99 %v; while it moves at %.0f MB/s p50 %v, p99 %v (%d round trips)", at(idle, 0.5), at(idle, 0.99),
+		float64(t.Bytes)/1e6/time.Since(began).Seconds(), at(busy, 0.5), at(busy, 0.99), len(busy))
+	return stop()
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// contender is one way to move a job. Its receiver is started first and says READY, or is given a moment; the time
+// runs from the start of the sender to the end of whichever ends last.
+type contender struct {
+	name, kind string // kind: ours, ceiling, rival
+	send, recv func(at *line, j job, out string) []string
+	// stays tells a receiver that does not end by itself; it is stopped.
+	stays bool
+	// bytes, if set, is what the receiver tells instead of writing files.
+	silent bool
+}
+
+const port = "17800"
+
+var self, _ = os.Executable()
+
+// contenders are those that make sense for a job on a line and are installed.
+func contenders(at *line, j job) []contender {
+	ours := func(name string, more ...string) contender {
+		return contender{
+			name: name, kind: "ours",
+			recv: func(_ *line, _ job, out string) []string {
+				return append([]string{self, "role", "mp-recv", port, out}, more...)
+			},
+			send: func(at *line, j job, _ string) []string {
+				return append([]string{self, "role", "mp-send", at.to + ":" + port, j.path}, more...)
+			},
+		}
+	}
+	stream := func(name, proto string, more ...string) contender {
+		return contender{
+			name: name, kind: "ceiling",
+			recv: func(_ *line, _ job, out string) []string {
+				return append([]string{self, "role", "recv-" + proto, port, out}, more...)
+			},
+			send: func(at *line, j job, _ string) []string {
+				return append([]string{self, "role", "send-" + proto, at.to + ":" + port, j.path}, more...)
+			},
+		}
+	}
+	all := []contender{ours("Multipeer")}
+	if j.name == "file" {
+		all = append(all, ours("Multipeer, QUIC alone", "quic"), ours("Multipeer, one QUIC lane", "quic", "1"))
+	}
+	if at.name == "loopback" {
+		all = append(all, contender{name: "cp -r", kind: "ceiling", send: func(_ *line, j job, out string) []string { return []string{"cp", "-r", j.path, out} }})
+	}
+	if at.name == "wifi" { // the others would take minutes each
+		all = append(all, stream("TLS 1.3 over TCP, a stream of files", "tls"), stream("bare quic-go, 1 conn", "quic", "1"), stream("bare quic-go, 8 conns", "quic", "8"))
+		return append(all, wires(at)...)
+	}
+	all = append(all, stream("TCP, a stream of files", "tcp"), stream("TLS 1.3 over TCP, a stream of files", "tls"))
+	if j.name == "file" {
+		for _, n := range []string{"1", "2", "4"} {
+			all = append(all, stream("bare quic-go, "+n+" conns", "quic", n))
+		}
+		if at.name != "loopback" {
+			all = append(all, wires(at)...)
+		}
+	}
+	return append(all, rivals(at, j)...)
+}
+
+// run moves j once, and checks what arrived.
+func (c contender) run(ctx context.Context, at *line, j job, out string) (result, error) {
+	var r result
+	if err := os.RemoveAll(out); err != nil {
+		return r, err
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return r, err
+	}
+	defer os.RemoveAll(out)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	var recv *exec.Cmd
+	if c.recv != nil {
+		recv = at.command(ctx, true, c.recv(at, j, out))
+		if err := startReceiver(recv, recv.Args); err != nil {
+			return r, err
+		}
+		defer func() { _ = recv.Process.Kill() }()
+	}
+	send := at.command(ctx, false, c.send(at, j, out))
+	var errs strings.Builder
+	send.Stderr = &errs
+	var said strings.Builder
+	send.Stdout = &said
+	began := time.Now()
+	if err := send.Run(); err != nil {
+		return r, fmt.Errorf("%v: %w: %s", send.Args, err, errs.String())
+	}
+	if recv != nil {
+		if c.stays {
+			_ = recv.Process.Signal(syscall.SIGTERM)
+			_ = recv.Wait()
+		} else if err := recv.Wait(); err != nil {
+			return r, fmt.Errorf("%v: %w", recv.Args, err)
+		}
+	}
+	r.took = time.Since(began)
+	r.sendCPU, r.sendRSS = spent(send)
+	if recv != nil {
+		r.rcvCPU, r.rcvRSS = spent(recv)
+	}
+	r.note = strings.TrimSpace(said.String())
+	if !c.silent {
+		if err := check(out, j); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// startReceiver starts it and waits until it is ready: the bench's own say so, others get a moment.
+func startReceiver(c *exec.Cmd, args []string) error {
+	c.Stderr = os.Stderr
+	own := false
+	for _, a := range args {
+		own = own || a == "role"
+	}
+	if !own {
+		c.Stderr = nil
+		if err := c.Start(); err != nil {
+			return err
+		}
+		time.Sleep(300 * time.Millisecond)
+		return nil
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	in := bufio.NewReader(out)
+	if s, err := in.ReadString('\n'); err != nil || s != "READY\n" {
+		return errors.Join(fmt.Errorf("the receiver said %q", s), err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, in) }()
+	return nil
+}
+
+// check counts what arrived.
+func check(out string, j job) error {
+	files, bytes := 0, int64(0)
+	err := filepath.WalkDir(out, func(p string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			if d != nil && d.Name() == ".multipeer-partial" {
+				return filepath.SkipDir
+			}
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			files, bytes = files+1, bytes+info.Size()
+		}
+		return err
+	})
+	if err == nil && (files != j.files || bytes != j.bytes) {
+		err = fmt.Errorf("%d files with %s bytes arrived, %d with %d were sent", files, strconv.FormatInt(bytes, 10), j.files, j.bytes)
+	}
+	return err
+}

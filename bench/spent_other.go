@@ -1,0 +1,16 @@
+//go:build !unix
+
+package main
+
+import (
+	"os/exec"
+	"time"
+)
+
+// spent is what a process has used: processor time; memory is not told here.
+func spent(c *exec.Cmd) (cpu time.Duration, rss int64) {
+	if c.ProcessState == nil {
+		return 0, 0
+	}
+	return c.ProcessState.UserTime() + c.ProcessState.SystemTime(), 0
+}

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"multipeer/internal/linkemu"
+)
+
+// layWiFi is a line that loses packets at random, which loss-based congestion control takes for a full one.
+func layWiFi(ctx context.Context) (*line, error) {
+	l, err := layHosts("wifi")
+	if err != nil {
+		return nil, err
+	}
+	l.from, l.to = linkemu.AddrA, linkemu.AddrB
+	stop, err := linkemu.Start(ctx, l.a, l.b, linkemu.Line{Rate: 300_000_000, Delay: 2500 * time.Microsecond, Loss: 0.005, Queue: 512 << 10, Seed: 1})
+	if err != nil {
+		l.remove()
+		return nil, err
+	}
+	l.undo = append(l.undo, stop)
+	return l, nil
+}
