@@ -155,11 +155,16 @@ func digest(t *testing.T, root string) map[string]string {
 		}
 		sum := "folder"
 		if info.Mode().IsRegular() {
-			b, err := os.ReadFile(p)
+			f, err := os.Open(p)
 			if err != nil {
 				return err
 			}
-			sum = fmt.Sprintf("%x", sha256.Sum256(b))
+			defer f.Close()
+			h := sha256.New()
+			if _, err := io.Copy(h, f); err != nil {
+				return err
+			}
+			sum = fmt.Sprintf("%x", h.Sum(nil))
 		}
 		rel, _ := filepath.Rel(root, p)
 		out[rel] = sum + " " + info.ModTime().UTC().Format(time.RFC3339Nano)

@@ -8,6 +8,7 @@ package netlab
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -41,6 +42,7 @@ type LAN struct {
 	t      testing.TB
 	prefix string
 	hosts  []*Host
+	rate   int // megabits per second; 0 is no limit
 }
 
 // Host is a network namespace.
@@ -136,6 +138,44 @@ func (h *Host) Readdress(addr string) {
 	h.lan.sh(inside+"ip addr del %s/24 dev eth0", h.ns, h.Addr)
 	h.lan.sh(inside+"ip addr add %s/24 dev eth0", h.ns, addr)
 	h.Addr = addr
+}
+
+// Limit gives each host a line of so many megabits per second in each direction, before which 512 KiB wait. Packets of
+// the system are not larger than those of the wire then.
+func (l *LAN) Limit(megabits int) {
+	l.t.Helper()
+	if _, err := exec.LookPath("tc"); err != nil {
+		Missing(l.t, "no tc")
+	}
+	l.rate = megabits
+	for _, h := range l.hosts {
+		h.Shape()
+		l.sh(inside+"tc qdisc replace dev %s root tbf rate %dmbit burst 64kb limit 524288", l.bridge(), h.port, megabits)
+	}
+}
+
+// Shape limits what the host sends, again after its interface was taken down.
+func (h *Host) Shape() {
+	if h.lan.rate > 0 {
+		h.lan.sh(inside+"tc qdisc replace dev eth0 root tbf rate %dmbit burst 64kb limit 524288", h.ns, h.lan.rate)
+	}
+}
+
+// Sent counts the bytes that the host has put on its cable.
+func (h *Host) Sent() int64 {
+	out, err := h.Command(context.Background(), "ip", "-s", "-j", "link", "show", "eth0").Output()
+	if err != nil {
+		return 0
+	}
+	var links []struct {
+		Stats struct {
+			TX struct{ Bytes int64 } `json:"tx"`
+		} `json:"stats64"`
+	}
+	if json.Unmarshal(out, &links) != nil || len(links) == 0 {
+		return 0
+	}
+	return links[0].Stats.TX.Bytes
 }
 
 // Firewall loads rules of nftables on the host: the body of a chain on the hook (input, output).
