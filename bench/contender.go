@@ -106,15 +106,16 @@ func (c contender) run(ctx context.Context, at *line, j job, out string) (result
 	if err := send.Run(); err != nil {
 		return r, fmt.Errorf("%v: %w: %s", send.Args, err, errs.String())
 	}
-	if recv != nil {
-		if c.stays {
-			_ = recv.Process.Signal(syscall.SIGTERM)
-			_ = recv.Wait()
-		} else if err := recv.Wait(); err != nil {
+	if recv != nil && !c.stays {
+		if err := recv.Wait(); err != nil {
 			return r, fmt.Errorf("%v: %w", recv.Args, err)
 		}
 	}
 	r.took = time.Since(began)
+	if c.stays { // its sender ends when all is there
+		_ = recv.Process.Signal(syscall.SIGTERM)
+		_ = recv.Wait()
+	}
 	r.sendCPU, r.sendRSS = spent(send)
 	if recv != nil {
 		r.rcvCPU, r.rcvRSS = spent(recv)
