@@ -405,6 +405,33 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
+// FuzzDecoders: what a receiver says, and what a damaged disk may say of a journal.
+func FuzzDecoders(f *testing.F) {
+	var j journal
+	j.put(jourStart, []byte("k"))
+	j.put(jourBoot, []byte("b"))
+	j.put(jourEntry, encodeHeld(entry{path: "a/b", size: 9}, "a/b"))
+	j.put(jourAt, counts(5, 5), make([]byte, digestSize))
+	j.put(jourSynced, bigEndian(30))
+	j.put(jourEnd, counts(0, 1, 1, 0, 9))
+	f.Add(j.buf)
+	f.Add(want{from: 5, lastN: 5}.encode(1))
+	f.Add(want{piece: minPiece, pieces: make([]pieceDigest, 2)}.encode(1))
+	f.Add(encodeNote("a", "b"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, w, err := decodeWant(b); err == nil && (w.lastN > w.from || len(w.pieces) > maxPieces) {
+			t.Errorf("%+v", w)
+		}
+		_, _ = decodeNote(b)
+		_, _ = decodeTotals(b)
+		_, _ = decodeEntry(b, "before")
+		h, err := readJournal(bytes.NewReader(b), "k", "b")
+		if err == nil && h != nil && h.size > int64(len(b)) {
+			t.Errorf("%d bytes of %d count", h.size, len(b))
+		}
+	})
+}
+
 // TestNotMoreThanWasOffered: what a person accepted is what may come.
 func TestNotMoreThanWasOffered(t *testing.T) {
 	limit := func() Totals { return Totals{Files: 1, Folders: 1, Bytes: 7} }
