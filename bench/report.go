@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"image/color"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -97,8 +98,11 @@ func (w *report) write(path string) error {
 	fmt.Fprintf(&b, "# Performance\n\nWritten by `make bench` on %s, %s/%s, %d processors, %s; medians of %d runs, each a sender and a receiver, whole processes, files in memory (tmpfs).\n",
 		w.began.Format("2006-01-02"), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), w.settings.runs)
 	b.WriteString("Ratios count: absolute figures are those of the machine and the moment. \"Multipeer is faster by\" is that row's time divided by ours. What is not encrypted is said to be so; bare QUIC is quic-go as it comes.\n")
+	if cc, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control"); err == nil {
+		fmt.Fprintf(&b, "TCP here uses %s unless a row says otherwise.\n", strings.TrimSpace(string(cc)))
+	}
 	if len(w.tables) > 0 {
-		name := strings.TrimSuffix(path, filepath.Ext(path)) + ".svg"
+		name := strings.TrimSuffix(path, filepath.Ext(path)) + ".png"
 		if err := w.draw(name); err != nil {
 			return err
 		}
@@ -121,28 +125,49 @@ func (w *report) write(path string) error {
 	return os.WriteFile(path, []byte(b.String()), 0o644)
 }
 
-// draw plots the rates of the first job on each line.
+// draw plots, for the large file, each contender's rate as a part of the fastest one's on the same line.
 func (w *report) draw(path string) error {
-	const rowHeight = vg.Length(16)
 	var labels []string
-	var values plotter.Values
+	var ours, others plotter.Values
 	for i := len(w.tables) - 1; i >= 0; i-- {
 		t := w.tables[i]
+		if t.job.name != "file" || t.line == "cable" {
+			continue
+		}
+		best := 0.0
+		for _, r := range t.rows {
+			if r.kind != "wire" {
+				best = max(best, r.rate(t.job))
+			}
+		}
 		for k := len(t.rows) - 1; k >= 0; k-- {
-			if r := t.rows[k]; r.kind != "wire" && t.line != "cable" {
-				values = append(values, r.rate(t.job))
-				labels = append(labels, fmt.Sprintf("%s, %s: %s", t.line, t.job.name, r.name))
+			r := t.rows[k]
+			if r.kind == "wire" {
+				continue
+			}
+			part := 100 * r.rate(t.job) / best
+			labels = append(labels, fmt.Sprintf("%s: %s (%.0f MB/s)  ", t.line, r.name, r.rate(t.job)))
+			if r.kind == "ours" {
+				ours, others = append(ours, part), append(others, 0)
+			} else {
+				ours, others = append(ours, 0), append(others, part)
 			}
 		}
 	}
 	p := plot.New()
-	p.X.Label.Text = "MB/s"
-	bars, err := plotter.NewBarChart(values, rowHeight/2)
-	if err != nil {
-		return err
+	p.Title.Text = "One large file, in percent of the fastest on each line"
+	p.X.Min, p.X.Max = 0, 100
+	for _, bars := range []struct {
+		values plotter.Values
+		color  color.Color
+	}{{others, color.RGBA{0xb8, 0xbf, 0xcc, 0xff}}, {ours, color.RGBA{0x2f, 0x5d, 0xe3, 0xff}}} {
+		b, err := plotter.NewBarChart(bars.values, vg.Points(9))
+		if err != nil {
+			return err
+		}
+		b.Horizontal, b.Color, b.LineStyle.Width = true, bars.color, 0
+		p.Add(b)
 	}
-	bars.Horizontal = true
-	p.Add(bars)
 	p.NominalY(labels...)
-	return p.Save(22*vg.Centimeter, rowHeight*vg.Length(len(values)+4), path)
+	return p.Save(24*vg.Centimeter, vg.Points(16)*vg.Length(len(labels)+4), path)
 }
