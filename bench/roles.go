@@ -358,6 +358,7 @@ func sendOurs(to, path string, more []string) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	t, err := e.Offer(ctx, id, path)
 	if err != nil {
 		return err
@@ -393,7 +394,8 @@ func sendOurs(to, path string, more []string) error {
 			lanes = fmt.Sprint(count)[3:]
 		}
 		if now.State.Final() {
-			fmt.Printf("lanes %s, first progress told %v after the acceptance\n", lanes, first.Sub(accepted).Round(time.Millisecond))
+			fmt.Printf("lanes %s, first progress told %v after the acceptance, %v from the offer to the receipt\n", lanes,
+				first.Sub(accepted).Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 			return errors.Join(now.Err, stop())
 		}
 	}
