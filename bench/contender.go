@@ -22,7 +22,7 @@ type contender struct {
 	send, recv func(at *line, j job, out string) []string
 	// stays tells a receiver that does not end by itself; it is stopped.
 	stays bool
-	// bytes, if set, is what the receiver tells instead of writing files.
+	// silent tells a receiver that writes no files.
 	silent bool
 }
 

@@ -530,7 +530,7 @@ func TestConflictsAreTold(t *testing.T) {
 	})
 }
 
-// TestLanesAreShown: the details say what carries a transfer, and more lanes are used where packets are lost.
+// TestLanesAreAddedWherePacketsAreLost: and the details say what carries a transfer.
 func TestLanesAreAddedWherePacketsAreLost(t *testing.T) {
 	file := bytesIn(t, 40<<20)
 	dir := t.TempDir()

@@ -26,7 +26,7 @@ func (r *receiver) finish() error {
 		return err
 	}
 	for _, l := range r.links {
-		if err := r.stage.link(l.saved, l.target, l.modTime); err != nil {
+		if err := r.stage.link(l.saved, l.target); err != nil {
 			return err
 		}
 	}

@@ -28,7 +28,9 @@ type ReceiveOptions struct {
 	Names []string
 	// Limit says how much may come at the most. It is asked for each entry, from one goroutine; nil is no limit.
 	Limit func() Totals
-	// Existing says what becomes of entries whose name is taken; Choose, if set, is asked for each such top-level name.
+	// Existing says what becomes of entries whose name is taken; Choose, if set, is asked for each such top-level name. It
+	// runs on a goroutine of its own, since it may wait for a person: if Receive ends before it does, its answer counts for
+	// nothing.
 	Existing Existing
 	Choose   func(name string) Existing
 	// KeepExec lets files that are executable at the sender be executable by their owner here.

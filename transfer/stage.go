@@ -548,7 +548,7 @@ func (s *stage) openExisting(name string) (*os.File, error) {
 
 // link makes a symbolic link in the staging, whose target the caller has checked. It is called when no more file is
 // written there: nothing is ever written through a link.
-func (s *stage) link(name, target string, modTime time.Time) error {
+func (s *stage) link(name, target string) error {
 	if err := s.check("symlink", name); err != nil {
 		return err
 	}
@@ -566,7 +566,7 @@ func (s *stage) record(kind byte, body ...[]byte) error {
 
 func bigEndian(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
 
-// copyFrom copies n bytes of an existing file into a staged one, and returns the digest of each piece of them.
+// copyFrom copies n bytes of an existing file into a staged one.
 func (s *stage) copyFrom(from io.ReaderAt, to *os.File, off, n int64) error {
 	k := newBlock()
 	defer k.release()

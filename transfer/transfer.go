@@ -156,7 +156,7 @@ type Result struct {
 	LeftOut int64
 	// Unchanged counts the files that the receiver had already, byte for byte, by ReceiveOptions.Existing.
 	Unchanged int64
-	// Moved is how many bytes this end has put on the lanes, repetitions included; Sent and Received of one attempt.
+	// Moved is how many bytes this end has put on the lanes in this call, repetitions included.
 	Moved    int64
 	Duration time.Duration
 }

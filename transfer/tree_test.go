@@ -279,26 +279,49 @@ func TestSeveralReceiversReadOnce(t *testing.T) {
 	}
 }
 
-// TestManifestOfManyComesAtOnce: the first byte does not wait for the walk.
+// TestFirstByteComesAtOnce: content is in the first block, long before the walk is over.
 func TestFirstByteComesAtOnce(t *testing.T) {
-	src, dst := filepath.Join(t.TempDir(), "src"), t.TempDir()
-	for i := range 3000 {
-		write(t, filepath.Join(src, fmt.Sprintf("%02d/%d", i%50, i)), "x")
+	src := filepath.Join(t.TempDir(), "src")
+	const files = 3000
+	for i := range files {
+		write(t, filepath.Join(src, fmt.Sprintf("%02d/%d", i%50, i)), strings.Repeat("x", 4096))
 	}
-	first := make(chan time.Duration, 1)
-	began := time.Now()
-	told := func(p Progress) {
-		if p.Bytes > 0 {
-			select {
-			case first <- time.Since(began):
-			default:
-			}
+	a, p := newPipe()
+	done := make(chan error, 1)
+	go func() { _, err := Send(t.Context(), only(p), SendOptions{Paths: []string{src}}); done <- err }()
+	b := newBundle()
+	b.attach(a)
+	out := packer{to: b}
+	if err := errors.Join(out.put(recGo, []byte{0}), out.flush()); err != nil {
+		t.Fatal(err)
+	}
+	k, err := b.recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, content := 0, 0
+	in := records{k.body()}
+	for {
+		kind, _, ok, err := in.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			break
+		}
+		switch kind {
+		case recEntry:
+			entries++
+		case recChunk:
+			content++
 		}
 	}
-	a, b := newPipe()
-	var wg sync.WaitGroup
-	wg.Go(func() { _, _ = Send(t.Context(), only(a), SendOptions{Paths: []string{src}}) })
-	wg.Go(func() { _, _ = Receive(t.Context(), only(b), ReceiveOptions{Dir: dst, Told: told}) })
-	wg.Wait()
-	t.Logf("first progress after %v", <-first)
+	if content == 0 || entries > files/10 {
+		t.Errorf("the first block holds %d entries and the content of %d", entries, content)
+	}
+	b.fail(errEnded)
+	b.wait()
+	if err := <-done; err == nil {
+		t.Error("delivered to nobody")
+	}
 }
