@@ -90,6 +90,14 @@ func pingOurs(to, path string) error {
 		t, err = e.Wait(ctx, t.ID)
 	}()
 	busy, pingErr := trips(1<<30, moved)
+	if pingErr != nil {
+		// The receiver ends with the receipt, so the last round trip may find nobody.
+		select {
+		case <-moved:
+			pingErr = nil
+		case <-time.After(time.Second):
+		}
+	}
 	<-moved
 	if err = errors.Join(err, pingErr, t.Err); err != nil {
 		return err
