@@ -19,6 +19,18 @@ func (e *Engine) chase(p *peer) {
 	}
 }
 
+// mayShow tells whether p may learn of us by a dial: it is not blocked, and who is not to see us is dialled only if the
+// program wants that. Call with Engine.mu held.
+func (e *Engine) mayShow(p *peer) bool {
+	switch e.profile.Peer(p.id).Trust {
+	case identity.Blocked:
+		return false
+	case identity.Unknown:
+		return p.wanted || e.self.Visible == VisibleToAll || e.pairingOpen()
+	}
+	return true
+}
+
 // Backoff between dials that fail.
 const (
 	backoffFirst = 500 * time.Millisecond
@@ -37,7 +49,7 @@ func (e *Engine) dialLoop(ctx context.Context, p *peer) {
 			e.mu.Unlock()
 			return
 		}
-		idle := p.link != nil || len(p.all()) == 0 || e.profile.Peer(p.id).Trust == identity.Blocked
+		idle := p.link != nil || len(p.all()) == 0 || !e.mayShow(p)
 		switch {
 		case idle:
 			next = time.Time{}

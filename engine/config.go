@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net"
 
@@ -24,6 +25,32 @@ const (
 	Known             // those, and peers that were accepted before
 	Everyone
 )
+
+// Visibility says who may see an engine, and whose conns it answers. A peer that it dials itself may always be
+// connected.
+type Visibility int
+
+// The visibilities.
+const (
+	// VisibleToAll advertises the name, and lets strangers ask.
+	VisibleToAll Visibility = iota
+	// VisibleToKnown advertises the ID alone, which tells something only to who knows it, and answers nobody else.
+	VisibleToKnown
+	// VisibleToNobody does not advertise. Known peers are still answered: they may have the address.
+	VisibleToNobody
+)
+
+func (v Visibility) String() string {
+	switch v {
+	case VisibleToAll:
+		return "everyone"
+	case VisibleToKnown:
+		return "known"
+	case VisibleToNobody:
+		return "nobody"
+	}
+	return fmt.Sprintf("Visibility(%d)", int(v))
+}
 
 // Decision is what Config.Admit says of an invitation.
 type Decision int
@@ -54,6 +81,8 @@ type Config struct {
 	// Interfaces names the network interfaces to find peers on. Empty means all that can do multicast, or loopback
 	// if there is none.
 	Interfaces []string
+	// Visible says who may see this engine and connect to it. The zero value is everyone.
+	Visible Visibility
 	// Hidden starts without advertising, Blind without browsing; see SetAdvertising and SetBrowsing.
 	Hidden, Blind bool
 	// Invite says whom the engine invites by itself when it finds them. Nobody leaves it to Engine.Invite. Such an

@@ -26,6 +26,7 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 	if old := p.link; old != nil {
 		// What was asked over the old conn has no answer on the new one. Running transfers have their own.
 		e.dropInvitations(p, ErrLost)
+		e.dropPairing(p, ErrLost)
 		e.dropOffers(old, fmt.Errorf("the connection was made anew: %w", ErrLost))
 		p.link = nil
 		old.conn.Close(wire.Superseded)
@@ -79,6 +80,7 @@ func (e *Engine) linkDown(p *peer, l *link, err error) {
 	p.link = nil
 	e.log.Info("conn down", "peer", p.id.Short(), "err", err)
 	e.dropInvitations(p, err)
+	e.dropPairing(p, err)
 	e.dropOffers(l, fmt.Errorf("the connection ended: %w", err))
 	p.retry = true
 	switch {
@@ -155,6 +157,13 @@ func (e *Engine) connect(p *peer, theirs json.RawMessage) {
 	}
 	p.session, p.state, p.link.joined = s, Connected, true
 	s.attach(p.link)
+	e.acquaint(p)
+	e.publish(PeerAdded{e.view(p)})
+	e.changed(p)
+}
+
+// acquaint keeps that p was accepted: its key is pinned from now on. Call with Engine.mu held.
+func (e *Engine) acquaint(p *peer) {
 	name := p.name
 	e.start(func(context.Context) { // the disk may be slow, and nothing here waits for it
 		err := e.profile.Update(p.id, func(r *identity.Record) {
@@ -167,8 +176,6 @@ func (e *Engine) connect(p *peer, theirs json.RawMessage) {
 			e.log.Error("keeping peer", "err", err)
 		}
 	})
-	e.publish(PeerAdded{e.view(p)})
-	e.changed(p)
 }
 
 // keep puts s where it outlives the record of its peer. Call with Engine.mu held.

@@ -138,7 +138,7 @@ func (e *Engine) Dial(ctx context.Context, target string) (PeerID, error) {
 	if p.how == "" {
 		p.how = "address"
 	}
-	p.failures, p.err, p.retry = 0, nil, true
+	p.failures, p.err, p.retry, p.wanted = 0, nil, true, true
 	e.chase(p)
 	e.mu.Unlock()
 	for range events {

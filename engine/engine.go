@@ -47,6 +47,9 @@ type Engine struct {
 	laneTCP   int
 	turns     turns
 	saving    saving
+	pair      pairingState
+	timed     int        // counts the changes of visibility
+	lasting   Visibility // what it falls back to
 	finder    Discovery
 
 	// ctx and wg exist while Run does: all that the engine starts hangs on them.
@@ -103,7 +106,7 @@ func New(cfg Config) (*Engine, error) {
 		peers: map[PeerID]*peer{}, resume: map[PeerID]*session{}, kicked: map[PeerID]bool{}, transfers: map[TransferID]*transferState{}, watchers: map[*watcher]struct{}{},
 		finder: cfg.Discovery,
 	}
-	e.self = Self{ID: profile.ID, Name: e.startName(), Service: cfg.Service, Advertising: !cfg.Hidden, Browsing: !cfg.Blind, Info: maps.Clone(cfg.Info)}
+	e.self = Self{ID: profile.ID, Name: e.startName(), Service: cfg.Service, Advertising: !cfg.Hidden, Browsing: !cfg.Blind, Visible: cfg.Visible, Info: maps.Clone(cfg.Info)}
 	if n := infoSize(cfg.Info); n > advisedInfo {
 		e.log.Warn("discovery info is large; packets may be lost", "bytes", n, "advised", advisedInfo)
 	}
@@ -205,10 +208,15 @@ func (e *Engine) Run(ctx context.Context) error {
 	return err
 }
 
-// check has a peer's key in a handshake.
-func (e *Engine) check(id PeerID, certificate []byte) error {
-	if e.profile.Peer(id).Trust == identity.Blocked {
+// check has a peer's key in a handshake; dialled tells that we wanted it.
+func (e *Engine) check(id PeerID, certificate []byte, dialled bool) error {
+	switch e.profile.Peer(id).Trust {
+	case identity.Blocked: // guard: blocked-key
 		return wire.ErrBlocked
+	case identity.Unknown:
+		if !dialled && !e.answers(id) { // guard: hidden-from-strangers
+			return ErrRefused
+		}
 	}
 	if e.cfg.Verify != nil {
 		if err := e.cfg.Verify(id, certificate); err != nil {
@@ -285,7 +293,8 @@ func (e *Engine) info() wire.Info { return wire.Info{Name: e.self.Name, Info: e.
 func (e *Engine) announcement() Announcement {
 	return Announcement{
 		ID: e.self.ID, Name: e.self.Name, Service: e.self.Service, Port: e.self.Port,
-		Advertise: e.self.Advertising, Browse: e.self.Browsing, Info: e.self.Info,
+		Advertise: e.self.Advertising && e.self.Visible != VisibleToNobody, Browse: e.self.Browsing, Info: e.self.Info,
+		Known: e.self.Visible == VisibleToKnown,
 	}
 }
 

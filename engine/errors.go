@@ -38,6 +38,8 @@ var (
 	ErrIdentity = wire.ErrIdentity
 	// ErrVersion is a peer without a protocol version in common (MCErrorUnsupported).
 	ErrVersion = wire.ErrVersion
+	// ErrMismatch is a pairing whose codes did not match: a third device may be between the two.
+	ErrMismatch = wire.ErrMismatch
 	// ErrRefused is a peer that does not let our key in: it has blocked us, or its program has said no.
 	ErrRefused = transport.ErrRefused
 	// ErrBye is a peer that has left on its own.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/wire"
 )
 
@@ -17,6 +18,9 @@ func (s *sink) Found(h Hint) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if h.ID == e.self.ID || e.closed {
+		return
+	}
+	if h.Known && e.profile.Peer(h.ID).Trust == identity.Unknown { // it does not want to be seen by strangers
 		return
 	}
 	p := e.peer(h.ID)

@@ -20,6 +20,7 @@ type Handler struct {
 	Invitation    func(*Invitation)
 	Offer         func(*Offer)
 	Transfer      func(Transfer)
+	Pairing       func(Pairing)
 	Problem       func(error)
 }
 
@@ -56,6 +57,8 @@ func (e *Engine) Handle(ctx context.Context, h Handler) {
 			delete(seen.asked, ev.Invitation.ID)
 		case OfferReceived:
 			h.offer(ev.Offer, &seen)
+		case PairingChanged:
+			call(h.Pairing, ev.Pairing)
 		case TransferChanged:
 			if ev.Transfer.State != Offered {
 				delete(seen.asked, string(ev.Transfer.ID))

@@ -182,6 +182,10 @@ func (e *Engine) handle(p *peer, l *link, m wire.Message) error {
 		e.takePause(p, m.ID, false)
 	case wire.Lanes:
 		e.takeLanes(p, m)
+	case wire.PairStart, wire.PairNonce, wire.PairReveal, wire.PairConfirm, wire.PairLink, wire.PairCancel:
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.takePairing(p, l, m)
 	case wire.Invite:
 		e.takeInvite(p, l, m)
 	case wire.InviteAnswer:
@@ -270,8 +274,19 @@ func (e *Engine) linkTo(id PeerID) (*peer, *link, error) {
 	return p, p.link, nil
 }
 
+// want has a peer dialled that would not be by itself; see Engine.mayShow.
+func (e *Engine) want(id PeerID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p := e.peers[id]; p != nil && !p.wanted {
+		p.wanted, p.retry = true, true
+		e.chase(p)
+	}
+}
+
 // waitLink is linkTo that waits, until ctx ends, for a peer that is found to be reached.
 func (e *Engine) waitLink(ctx context.Context, id PeerID) (p *peer, l *link, err error) {
+	e.want(id)
 	err = ErrClosed
 	e.until(ctx, func() bool {
 		p, l, err = e.linkTo(id)

@@ -78,6 +78,9 @@ func (o *Offer) Accept(opts AcceptOptions) error {
 	t.lastMove = now()
 	e.setState(t, Queued, nil)
 	e.save(t)
+	if p := e.peers[t.view.Peer]; p != nil {
+		e.acquaint(p)
+	}
 	t.start <- attempt{t.link, t.attempt}
 	return nil
 }

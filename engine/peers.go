@@ -35,6 +35,7 @@ type peer struct {
 	wake      chan struct{}      // something changed for it
 	failures  int
 	retry     bool // there is news: dial now, whatever the backoff says
+	wanted    bool // the program has asked for it
 	err       error
 	suspect   bool // its conn died; the next failed dial means that it is lost
 
@@ -47,6 +48,7 @@ type peer struct {
 	rtt        time.Duration // of that conn
 	asked      *asking       // our invitation, waiting for an answer
 	invitation *Invitation   // theirs, waiting for ours
+	pairing    *pairing      // under way
 }
 
 // view is the public value. Call with Engine.mu held.

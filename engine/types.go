@@ -71,6 +71,10 @@ type Self struct {
 	Advertising bool
 	Browsing    bool
 	Info        map[string]string // discovery info; a copy
+	Visible     Visibility
+	VisibleTo   time.Time // when Visible falls back; zero is never
+	// PairingUntil is when the window for pairing closes; zero if it is closed.
+	PairingUntil time.Time
 }
 
 func (s Self) equal(o Self) bool {

@@ -19,6 +19,7 @@ type (
 		Invitations []*Invitation
 		Offers      []*Offer
 		Transfers   []Transfer
+		Pairings    []Pairing
 		Problem     error
 	}
 	// SelfChanged tells a new name, port or mode.
@@ -48,6 +49,8 @@ type (
 	OfferReceived struct{ Offer *Offer }
 	// TransferChanged tells the newest state of an offer or a transfer, at most ten times a second each.
 	TransferChanged struct{ Transfer Transfer }
+	// PairingChanged tells a pairing that a peer asks for, or that is further now.
+	PairingChanged struct{ Pairing Pairing }
 	// Problem tells what keeps peers from being found; nil when it is over.
 	Problem struct{ Err error }
 )
@@ -64,6 +67,7 @@ func (InvitationReceived) event() {}
 func (InvitationClosed) event()   {}
 func (OfferReceived) event()      {}
 func (TransferChanged) event()    {}
+func (PairingChanged) event()     {}
 func (Problem) event()            {}
 
 // stateKey is what an event replaces: of two with the same key in a queue only the newer one is of use.
@@ -322,7 +326,7 @@ func (e *Engine) untaken() wire.Code {
 
 // snapshot collects the whole state. Call with e.mu held.
 func (e *Engine) snapshot() Snapshot {
-	s := Snapshot{Self: e.selfView(), Problem: e.problem, Peers: e.views()}
+	s := Snapshot{Self: e.selfView(), Problem: e.problem, Peers: e.views(), Pairings: e.pairings()}
 	for _, p := range e.peers {
 		if p.invitation != nil {
 			s.Invitations = append(s.Invitations, p.invitation)

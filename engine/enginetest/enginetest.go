@@ -262,6 +262,9 @@ func (f *finder) announcement() (engine.Announcement, engine.Sink) {
 
 func (f *finder) hint() engine.Hint {
 	self, _ := f.announcement()
+	if self.Known {
+		return engine.Hint{ID: self.ID, Addrs: []netip.AddrPort{f.addr}, How: "simulation", Known: true}
+	}
 	return engine.Hint{ID: self.ID, Name: self.Name, Info: self.Info, Addrs: []netip.AddrPort{f.addr}, How: "simulation"}
 }
 

@@ -30,6 +30,8 @@ type Announcement struct {
 	Port      int    // UDP port of the endpoint
 	Advertise bool   // let others find us
 	Browse    bool   // find others
+	// Known advertises the ID alone, for those who know it: no name and no info.
+	Known bool
 	// Info is the program's discovery info, valid by wire.ValidateInfo. It must not be changed any more.
 	Info map[string]string
 }
@@ -37,7 +39,7 @@ type Announcement struct {
 // Equal tells whether both say the same.
 func (a Announcement) Equal(b Announcement) bool {
 	return a.ID == b.ID && a.Name == b.Name && a.Service == b.Service && a.Port == b.Port &&
-		a.Advertise == b.Advertise && a.Browse == b.Browse && maps.Equal(a.Info, b.Info)
+		a.Advertise == b.Advertise && a.Browse == b.Browse && a.Known == b.Known && maps.Equal(a.Info, b.Info)
 }
 
 // Hint is one peer as the network describes it. Nothing in it is proven.
@@ -47,6 +49,7 @@ type Hint struct {
 	Info  map[string]string // not to be changed
 	Addrs []netip.AddrPort  // IPv4 first
 	How   string            // how it was found, for people: "mDNS"
+	Known bool              // it wants to be seen only by those who know its ID
 }
 
 // Sink takes what a Discovery sees. Its methods are called from the discovery's goroutines and may block shortly.

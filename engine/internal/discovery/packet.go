@@ -17,6 +17,7 @@ type sighting struct {
 	id    identity.PeerID
 	name  string
 	info  map[string]string
+	known bool // not for strangers
 	addrs []netip.AddrPort
 	ttl   time.Duration // 0 is a goodbye
 }
@@ -204,7 +205,7 @@ func (r *records) sightings() []sighting {
 			if name := p.txt["_n"]; name != "" && utf8.ValidString(name) {
 				s.name = wire.CleanName(name)
 			}
-			s.info = info(p.txt)
+			s.info, s.known = info(p.txt), p.txt["_k"] == "1"
 		} else if s.ttl != 0 {
 			continue // no ID: a bare pointer tells nothing; its peer answers the next query in full
 		}

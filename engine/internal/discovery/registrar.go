@@ -32,6 +32,9 @@ func serviceName(service string) string { return "_" + service + "._udp" }
 
 // text is the TXT record: schema, full ID, name, and the program's discovery info. Keys with an underscore are ours.
 func text(self Announcement) []string {
+	if self.Known {
+		return []string{"_v=1", "_id=" + self.ID.String(), "_k=1"}
+	}
 	out := []string{"_v=1", "_id=" + self.ID.String(), "_n=" + escape(self.Name)}
 	for _, k := range slices.Sorted(maps.Keys(self.Info)) {
 		out = append(out, escape(k+"="+self.Info[k]))

@@ -29,6 +29,7 @@ const (
 type entry struct {
 	name    string
 	info    map[string]string
+	known   bool
 	addrs   map[netip.AddrPort]time.Time // last seen
 	source  netip.Addr                   // who first told of it
 	expires time.Time
@@ -76,6 +77,9 @@ func (t *table) see(s sighting, from netip.Addr, now time.Time) (Hint, bool) {
 	if !maps.Equal(s.info, e.info) {
 		e.info, changed = s.info, true
 	}
+	if s.known != e.known {
+		e.known, changed = s.known, true
+	}
 	for _, a := range s.addrs {
 		if _, known := e.addrs[a]; !known {
 			// Another port means a restart: the old addresses are those of a dead socket.
@@ -89,7 +93,7 @@ func (t *table) see(s sighting, from netip.Addr, now time.Time) (Hint, bool) {
 		e.addrs[a] = now
 	}
 	e.trim()
-	return Hint{ID: s.id, Name: e.name, Info: e.info, Addrs: e.sorted(), How: "mDNS"}, changed
+	return Hint{ID: s.id, Name: e.name, Info: e.info, Addrs: e.sorted(), How: "mDNS", Known: e.known}, changed
 }
 
 func (t *table) fromSource(a netip.Addr) int {

@@ -146,6 +146,12 @@ func (c *Conn) Token(id string) (string, error) {
 	return hex.EncodeToString(b), err
 }
 
+// Binding is what only the two ends of this conn can know (RFC 9266): see identity.Pairing.
+func (c *Conn) Binding() ([]byte, error) {
+	s := c.q.ConnectionState().TLS
+	return s.ExportKeyingMaterial(identity.BindingLabel, nil, identity.NonceSize)
+}
+
 // SendDatagram sends b unreliably: at once or not at all (RFC 9221).
 func (c *Conn) SendDatagram(b []byte) error { return c.q.SendDatagram(b) }
 

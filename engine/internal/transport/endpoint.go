@@ -59,7 +59,8 @@ type Config struct {
 	// Port is the UDP port; 0 tries DefaultPort and falls back to any free one.
 	Port int
 	// Check tells why a key may not connect; nil lets it in. It runs in each handshake and may be called concurrently.
-	Check func(id identity.PeerID, certificate []byte) error
+	// dialled tells a handshake that we began.
+	Check func(id identity.PeerID, certificate []byte, dialled bool) error
 	Log   *slog.Logger
 }
 
@@ -153,8 +154,9 @@ func quicConfig() *quic.Config {
 }
 
 // tlsConfig pins instead of verifying a chain: want is the only key accepted, the zero ID accepts any. Our reason to
-// refuse the other side is told to refused, since QUIC carries only an alert.
+// refuse the other side is told to refused, since QUIC carries only an alert; nil is for conns that others dial.
 func (e *Endpoint) tlsConfig(want identity.PeerID, refused func(error), kinds ...Kind) *tls.Config {
+	dialled := refused != nil
 	c := &tls.Config{
 		Certificates:           []tls.Certificate{e.cfg.Identity.Cert},
 		MinVersion:             tls.VersionTLS13,
@@ -162,7 +164,7 @@ func (e *Endpoint) tlsConfig(want identity.PeerID, refused func(error), kinds ..
 		InsecureSkipVerify:     true, // the pin in VerifyConnection replaces the chain
 		SessionTicketsDisabled: true, // a resumed handshake could outlive a changed decision
 		VerifyConnection: func(s tls.ConnectionState) error {
-			err := e.verify(s, want)
+			err := e.verify(s, want, dialled)
 			if err != nil && refused != nil {
 				refused(err)
 			}
@@ -175,17 +177,17 @@ func (e *Endpoint) tlsConfig(want identity.PeerID, refused func(error), kinds ..
 	return c
 }
 
-func (e *Endpoint) verify(s tls.ConnectionState, want identity.PeerID) error {
+func (e *Endpoint) verify(s tls.ConnectionState, want identity.PeerID, dialled bool) error {
 	id, err := peerOf(s)
 	switch {
 	case err != nil:
 		return err
-	case id == e.cfg.Identity.ID:
+	case id == e.cfg.Identity.ID: // guard: own-key
 		return errors.New("own key")
-	case !want.IsZero() && id != want:
+	case !want.IsZero() && id != want: // guard: pinned-key
 		return wire.ErrIdentity
 	case e.cfg.Check != nil:
-		return e.cfg.Check(id, s.PeerCertificates[0].Raw)
+		return e.cfg.Check(id, s.PeerCertificates[0].Raw, dialled)
 	}
 	return nil
 }

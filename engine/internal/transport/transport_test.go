@@ -31,7 +31,7 @@ func listen(t *testing.T, refuse func(identity.PeerID) bool) *end {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check := func(id identity.PeerID, _ []byte) error {
+	check := func(id identity.PeerID, _ []byte, _ bool) error {
 		if refuse != nil && refuse(id) {
 			return wire.ErrBlocked
 		}

@@ -65,6 +65,24 @@ func (m OfferCancel) check() error  { return checkID(m.ID) }
 func (m LaneAck) check() error      { return nil }
 func (m Echo) check() error         { return nil }
 
+func (m PairStart) check() error   { return checkPair(m.ID, m.Commit) }
+func (m PairNonce) check() error   { return checkPair(m.ID, m.Nonce) }
+func (m PairReveal) check() error  { return checkPair(m.ID, m.Nonce) }
+func (m PairConfirm) check() error { return checkPair(m.ID, m.Proof) }
+func (m PairLink) check() error    { return checkPair(m.ID, m.Proof) }
+func (m PairCancel) check() error  { return checkID(m.ID) }
+
+// checkPair wants 32 bytes exactly: see identity.NonceSize.
+func checkPair(id, value string) error {
+	if len(value) != 64 {
+		return malformed("pairing: %d hex digits, want 64", len(value))
+	}
+	if _, err := hex.DecodeString(value); err != nil || value != strings.ToLower(value) {
+		return malformed("pairing: 64 hex digits in lower case")
+	}
+	return checkID(id)
+}
+
 func (m Info) check() error {
 	if err := ValidateInfo(m.Info); err != nil {
 		return malformed("%v", err)

@@ -30,6 +30,7 @@ const (
 	UnknownOffer Code = 15
 	Failed       Code = 16
 	Delivered    Code = 17
+	Mismatch     Code = 18
 )
 
 // One error for each code that a caller may branch on; the same value on the side that refuses and, carried by
@@ -52,6 +53,8 @@ var (
 	ErrFailed       = errors.New("failed on the other side")
 	// ErrDelivered tells that an offer was delivered before, and its receipt lost.
 	ErrDelivered = errors.New("delivered already")
+	// ErrMismatch is a pairing whose codes a person has found to differ.
+	ErrMismatch = errors.New("the codes do not match")
 	// ErrBye is a clean goodbye. It is no failure, but it ends what was under way.
 	ErrBye = errors.New("the other side has left")
 )
@@ -79,6 +82,7 @@ var codes = [...]struct {
 	{UnknownOffer, "unknown-offer", ErrUnknownOffer},
 	{Failed, "failed", ErrFailed},
 	{Delivered, "delivered", ErrDelivered},
+	{Mismatch, "mismatch", ErrMismatch},
 }
 
 // Codes lists every code in order of its number.

@@ -162,6 +162,37 @@ type LaneAck struct {
 // LaneLabel is the exporter label of Lane.Token.
 const LaneLabel = "EXPORTER-multipeer-lane"
 
+// PairStart asks to compare codes, and holds the initiator's commitment; see identity.Pairing. All byte strings of
+// these messages are 32 bytes in hex. ID names the attempt.
+type PairStart struct {
+	ID     string `json:"id"`
+	Commit string `json:"commit"`
+}
+
+// PairNonce is the responder's nonce, sent when its person has picked the initiator.
+type PairNonce struct {
+	ID    string `json:"id"`
+	Nonce string `json:"nonce"`
+}
+
+// PairReveal is the nonce that the initiator has committed to.
+type PairReveal PairNonce
+
+// PairConfirm proves that the person of the sender has said yes. It answers PairLink too.
+type PairConfirm struct {
+	ID    string `json:"id"`
+	Proof string `json:"proof"`
+}
+
+// PairLink proves that the sender was given the link that the receiver shows.
+type PairLink PairConfirm
+
+// PairCancel ends an attempt, from either side.
+type PairCancel struct {
+	ID   string `json:"id"`
+	Code Code   `json:"code,omitempty"`
+}
+
 // StreamOpen opens a stream of the program; its bytes follow in both directions.
 type StreamOpen struct {
 	Name string `json:"name"`
@@ -190,6 +221,12 @@ func (OfferResume) kind() string  { return "offer_resume" }
 func (Lanes) kind() string        { return "lanes" }
 func (Lane) kind() string         { return "lane" }
 func (LaneAck) kind() string      { return "lane_ack" }
+func (PairStart) kind() string    { return "pair_start" }
+func (PairNonce) kind() string    { return "pair_nonce" }
+func (PairReveal) kind() string   { return "pair_reveal" }
+func (PairConfirm) kind() string  { return "pair_confirm" }
+func (PairLink) kind() string     { return "pair_link" }
+func (PairCancel) kind() string   { return "pair_cancel" }
 func (Echo) kind() string         { return "echo" }
 func (StreamOpen) kind() string   { return "stream" }
 
@@ -214,6 +251,12 @@ var decoders = map[string]func([]byte) (Message, error){
 	"lanes":         as[Lanes],
 	"lane":          as[Lane],
 	"lane_ack":      as[LaneAck],
+	"pair_start":    as[PairStart],
+	"pair_nonce":    as[PairNonce],
+	"pair_reveal":   as[PairReveal],
+	"pair_confirm":  as[PairConfirm],
+	"pair_link":     as[PairLink],
+	"pair_cancel":   as[PairCancel],
 	"stream":        as[StreamOpen],
 	"echo":          as[Echo],
 }

@@ -1,0 +1,389 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+)
+
+// stage waits until a node's pairing with a peer is at a stage, and returns it.
+func stage(t *testing.T, n *enginetest.Node, with engine.PeerID, s engine.PairingStage) engine.Pairing {
+	t.Helper()
+	for range 3000 {
+		for _, p := range n.Pairings() {
+			if p.Peer == with && p.Stage == s {
+				return p
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("the pairing is never %v: %+v", s, n.Pairings())
+	return engine.Pairing{}
+}
+
+// ended waits for the end of a pairing.
+func ended(next func(func(engine.Event) bool) engine.Event) engine.Pairing {
+	return next(func(ev engine.Event) bool {
+		p, ok := ev.(engine.PairingChanged)
+		return ok && p.Pairing.Stage.Final()
+	}).(engine.PairingChanged).Pairing
+}
+
+func trust(n, of *enginetest.Node) engine.Trust {
+	p, _ := n.Peer(of.Self().ID)
+	return p.Trust
+}
+
+func reach(t *testing.T, a, b *enginetest.Node) {
+	t.Helper()
+	for range 1000 {
+		if p, ok := a.Peer(b.Self().ID); ok && p.Confirmed {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("not reached")
+}
+
+// TestPairing: one asks, the other opens its window later and picks it; the code of one screen is among the three of
+// the other; each is verified only when both have said yes.
+func TestPairing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
+		reach(t, a, b)
+		reach(t, b, a)
+		nextA, nextB := events(t, a), events(t, b)
+		if err := a.Pair(t.Context(), b.Self().ID); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if len(b.Pairings()) != 0 {
+			t.Fatal("a closed window tells that somebody asks")
+		}
+		if until := b.OpenPairing(); time.Until(until) != engine.PairingWindow || b.Self().PairingUntil != until {
+			t.Error("the window is not open for its time")
+		}
+		asked := stage(t, b, a.Self().ID, engine.PairingAsked)
+		if asked.Name != "Anna" || asked.Code != "" || asked.Choices != nil {
+			t.Errorf("asked: %+v", asked)
+		}
+		if got := stage(t, a, b.Self().ID, engine.PairingWaiting); got.Code != "" {
+			t.Error("a code before the other side has picked us")
+		}
+		if err := b.Pair(t.Context(), a.Self().ID); err != nil {
+			t.Fatal(err)
+		}
+		shows, picks := stage(t, a, b.Self().ID, engine.PairingCompare), stage(t, b, a.Self().ID, engine.PairingCompare)
+		if len(shows.Code) != 7 || shows.Choices != nil || picks.Code != "" || len(picks.Choices) != 3 || !slices.Contains(picks.Choices, shows.Code) {
+			t.Fatalf("%+v and %+v", shows, picks)
+		}
+		if err := a.ConfirmPairing(b.Self().ID, ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if trust(a, b) != engine.TrustUnknown || trust(b, a) != engine.TrustUnknown {
+			t.Error("trusted before both have said yes")
+		}
+		if err := b.ConfirmPairing(a.Self().ID, shows.Code); err != nil {
+			t.Fatal(err)
+		}
+		if p := ended(nextA); p.Stage != engine.PairingDone {
+			t.Errorf("at the initiator: %+v", p)
+		}
+		if p := ended(nextB); p.Stage != engine.PairingDone {
+			t.Errorf("at the responder: %+v", p)
+		}
+		if trust(a, b) != engine.TrustVerified || trust(b, a) != engine.TrustVerified {
+			t.Error("not verified")
+		}
+	})
+}
+
+// TestPairingCrosses: both ask each other, at once or one after the other: no further picking is needed.
+func TestPairingCrosses(t *testing.T) {
+	for _, apart := range []time.Duration{0, latency / 2, 3 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
+			reach(t, a, b)
+			reach(t, b, a)
+			if err := a.Pair(t.Context(), b.Self().ID); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(apart)
+			if err := b.Pair(t.Context(), a.Self().ID); err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range [][2]*enginetest.Node{{a, b}, {b, a}} {
+				p := stage(t, x[0], x[1].Self().ID, engine.PairingCompare)
+				other := stage(t, x[1], x[0].Self().ID, engine.PairingCompare)
+				if p.Code != "" && !slices.Contains(other.Choices, p.Code) {
+					t.Errorf("%q is not among %q", p.Code, other.Choices)
+				}
+			}
+		})
+	}
+}
+
+// TestPairingFails: a wrong choice, a no, a lost conn, a timeout and a cancel all end it on both sides, leave no trust,
+// and count; after three the window is closed.
+func TestPairingFails(t *testing.T) {
+	cases := map[string]struct {
+		do   func(a, b *enginetest.Node, net *enginetest.Net)
+		here error
+	}{
+		"wrong choice": {func(a, b *enginetest.Node, _ *enginetest.Net) { _ = b.ConfirmPairing(a.Self().ID, "1") }, engine.ErrMismatch},
+		"no":           {func(a, b *enginetest.Node, _ *enginetest.Net) { _ = a.RejectPairing(b.Self().ID) }, engine.ErrMismatch},
+		"cancelled":    {func(a, b *enginetest.Node, _ *enginetest.Net) { b.CancelPairing(a.Self().ID) }, engine.ErrCancelled},
+		"nobody answers": {func(a, b *enginetest.Node, _ *enginetest.Net) {
+			for _, p := range a.Pairings() { // one says yes, whichever it is
+				if p.Code != "" {
+					_ = a.ConfirmPairing(b.Self().ID, "")
+				}
+			}
+			time.Sleep(engine.PairingTimeout)
+		}, engine.ErrTimeout},
+		"cut": {func(a, b *enginetest.Node, net *enginetest.Net) { net.Cut(a.Addr, true) }, engine.ErrLost},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := enginetest.New(t, latency)
+				a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
+				reach(t, a, b)
+				reach(t, b, a)
+				nextA, nextB := events(t, a), events(t, b)
+				compare(t, a, b)
+				c.do(a, b, net)
+				for who, next := range map[string]func(func(engine.Event) bool) engine.Event{"a": nextA, "b": nextB} {
+					if p := ended(next); p.Stage != engine.PairingFailed || !errors.Is(p.Err, c.here) {
+						t.Errorf("%s: %v, %v", who, p.Stage, p.Err)
+					}
+				}
+				if trust(a, b) != engine.TrustUnknown || trust(b, a) != engine.TrustUnknown {
+					t.Error("trusted")
+				}
+				if c.here == engine.ErrMismatch {
+					if err := a.Pair(t.Context(), b.Self().ID); !errors.Is(err, engine.ErrMismatch) {
+						t.Errorf("again at once: %v", err)
+					}
+					time.Sleep(10*time.Minute + time.Second)
+					if err := a.Pair(t.Context(), b.Self().ID); err != nil {
+						t.Errorf("after ten minutes: %v", err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// compare brings two as far as the codes.
+func compare(t *testing.T, a, b *enginetest.Node) {
+	t.Helper()
+	if err := a.Pair(t.Context(), b.Self().ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Pair(t.Context(), a.Self().ID); err != nil {
+		t.Fatal(err)
+	}
+	stage(t, a, b.Self().ID, engine.PairingCompare)
+	stage(t, b, a.Self().ID, engine.PairingCompare)
+}
+
+// TestPairingCounts: three failures close the window, whoever they are with, and one key has ten attempts a day.
+func TestPairingCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
+		reach(t, a, b)
+		reach(t, b, a)
+		b.OpenPairing()
+		for i := range engine.MaxPairingFailures {
+			if b.Self().PairingUntil.IsZero() {
+				t.Fatalf("closed after %d failures", i)
+			}
+			compare(t, a, b)
+			a.CancelPairing(b.Self().ID)
+			time.Sleep(time.Second)
+		}
+		if !b.Self().PairingUntil.IsZero() || !a.Self().PairingUntil.IsZero() {
+			t.Error("still open after three failures")
+		}
+		for range 10 - engine.MaxPairingFailures {
+			compare(t, a, b)
+			a.CancelPairing(b.Self().ID)
+			time.Sleep(time.Second)
+		}
+		if err := a.Pair(t.Context(), b.Self().ID); !errors.Is(err, engine.ErrBusy) {
+			t.Errorf("the eleventh attempt of a day: %v", err)
+		}
+		time.Sleep(24 * time.Hour)
+		compare(t, a, b)
+	})
+}
+
+// TestPairingOneAtATime: of those who ask five wait to be picked, and one code is compared at a time.
+func TestPairingOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		b := net.Start(engine.Config{Name: "Ben"})
+		b.OpenPairing()
+		var others []*enginetest.Node
+		for range 7 {
+			a := net.Start(engine.Config{})
+			others = append(others, a)
+			reach(t, a, b)
+			if err := a.Pair(t.Context(), b.Self().ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		if n := len(b.Pairings()); n != 5 {
+			t.Errorf("%d wait to be picked", n)
+		}
+		first, second := b.Pairings()[0].Peer, b.Pairings()[1].Peer
+		if err := b.Pair(t.Context(), first); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Pair(t.Context(), second); !errors.Is(err, engine.ErrBusy) {
+			t.Errorf("a second comparison: %v", err)
+		}
+		b.ClosePairing()
+		time.Sleep(time.Second)
+		if got := b.Pairings(); len(got) != 1 || got[0].Stage != engine.PairingCompare {
+			t.Errorf("after closing: %+v", got)
+		}
+		time.Sleep(engine.PairingWindow)
+		if got := b.Pairings(); len(got) != 0 {
+			t.Errorf("later: %+v", got)
+		}
+	})
+}
+
+// TestPairingLink: a link connects and verifies both in one step, once, within its time; and it is the link of one
+// device only.
+func TestPairingLink(t *testing.T) {
+	service := enginetest.Service()
+	start := func(name string) *engine.Engine {
+		e, err := engine.New(engine.Config{Name: name, Service: service, Hidden: true, Blind: true, Visible: engine.VisibleToNobody})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error)
+		go func() { done <- e.Run(ctx) }()
+		t.Cleanup(func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+		for range 500 {
+			if e.Self().Running {
+				return e
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Fatal("does not run")
+		return nil
+	}
+	a, b, c := start("Anna"), start("Ben"), start("Cleo")
+	link := a.PairingLink()
+	if link == "" {
+		t.Skip("no address but loopback")
+	}
+	parsed, err := engine.ParseLink(link)
+	if err != nil || parsed.ID != a.Self().ID || !parsed.Secret() || parsed.String() != link {
+		t.Fatalf("%q: %+v, %v", link, parsed, err)
+	}
+	wrong := link[:len(link)-4] + strings.Map(func(r rune) rune { return 'a' + 'z' - r }, "abyz")
+	if _, err := c.OpenLink(t.Context(), wrong); !errors.Is(err, engine.ErrDeclined) {
+		t.Errorf("a link with another secret: %v", err)
+	}
+	id, err := b.OpenLink(t.Context(), link)
+	if err != nil || id != a.Self().ID {
+		t.Fatal(id, err)
+	}
+	for range 200 {
+		p, _ := a.Peer(b.Self().ID)
+		q, _ := b.Peer(id)
+		if p.Trust == engine.TrustVerified && q.Trust == engine.TrustVerified {
+			if _, err := c.OpenLink(t.Context(), link); !errors.Is(err, engine.ErrDeclined) {
+				t.Errorf("used twice: %v", err)
+			}
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("not verified on both sides")
+}
+
+func TestParseLink(t *testing.T) {
+	for _, bad := range []string{
+		"", "multipeer:", "http://x/?at=1.2.3.4", "multipeer://aeaqcaiba/?at=1.2.3.4", "multipeer://x@aeaqcaiba-eaqcaibae-aqcaibaea-qcaibaeaq-caibaeaqc-aibaeaq73/?at=1.2.3.4",
+		"multipeer://aeaqcaiba-eaqcaibae-aqcaibaea-qcaibaeaq-caibaeaqc-aibaeaq73/", "multipeer://aeaqcaiba-eaqcaibae-aqcaibaea-qcaibaeaq-caibaeaqc-aibaeaq73/x?at=1.2.3.4",
+		"multipeer://aeaqcaiba-eaqcaibae-aqcaibaea-qcaibaeaq-caibaeaqc-aibaeaq73/?at=1.2.3.4&s=aa", "multipeer://aeaqcaiba-eaqcaibae-aqcaibaea-qcaibaeaq-caibaeaqc-aibaeaq73/?at=:x",
+		"multipeer://" + strings.Repeat("a", 5000),
+	} {
+		if l, err := engine.ParseLink(bad); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("%.60q is %+v, %v", bad, l, err)
+		}
+	}
+	if l, err := engine.ParseLink(" multipeer://aeaqcaiba-eaqcaibae-aqcaibaea-qcaibaeaq-caibaeaqc-aibaeaq73/?at=10.0.0.1%3A17717 "); err != nil || l.Secret() {
+		t.Errorf("%+v, %v", l, err)
+	}
+}
+
+// TestVisible: who is known sees one that shows itself to those, a stranger does not, nor does it get in by the address;
+// while the window for pairing is open it does.
+func TestVisible(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a := net.Start(engine.Config{Name: "Anna", Accept: engine.Everyone})
+		known := net.Start(engine.Config{Name: "Ben", Invite: engine.Everyone})
+		for connected(a) == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if err := a.SetVisible(engine.VisibleToKnown, 0); err != nil {
+			t.Fatal(err)
+		}
+		stranger := net.Start(engine.Config{Name: "Eve", Invite: engine.Everyone})
+		time.Sleep(5 * time.Second)
+		if _, ok := stranger.Peer(a.Self().ID); ok {
+			t.Error("a stranger sees it")
+		}
+		if _, err := stranger.Dial(t.Context(), a.Addr.String()); !errors.Is(err, engine.ErrRefused) {
+			t.Errorf("a stranger dials it: %v", err)
+		}
+		if connected(a) != 1 {
+			t.Error("the one that is known was lost")
+		}
+		_ = known.Stop()
+		again := net.Start(engine.Config{Name: "Ben again", Invite: engine.Everyone})
+		if err := a.SetVisible(engine.VisibleToAll, 10*time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		meet(t, again, a)
+		time.Sleep(11 * time.Minute)
+		if v := a.Self().Visible; v != engine.VisibleToKnown {
+			t.Errorf("after ten minutes it is visible to %v", v)
+		}
+		late := net.Start(engine.Config{Name: "Fred"})
+		time.Sleep(time.Second)
+		a.OpenPairing()
+		if _, err := late.Dial(t.Context(), a.Addr.String()); err != nil {
+			t.Errorf("while the window is open: %v", err)
+		}
+		if err := a.SetVisible(9, 0); !errors.Is(err, engine.ErrInvalid) {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/wire"
+)
+
+// SetVisible changes who may see this engine, for a while or, with d 0, until the next call; then it is what it was
+// before. Strangers that are connected without a session are left when it no longer includes them. Errors are
+// ErrInvalid, and ErrClosed for a while that begins before Run.
+func (e *Engine) SetVisible(v Visibility, d time.Duration) error {
+	if v < VisibleToAll || v > VisibleToNobody || d < 0 {
+		return fmt.Errorf("%v for %v: %w", v, d, ErrInvalid)
+	}
+	if d > 0 && !e.Self().Running {
+		return fmt.Errorf("visibility for a while: %w", ErrClosed)
+	}
+	e.update(func(s *Self) {
+		e.timed++
+		before := s.Visible
+		if !s.VisibleTo.IsZero() { // what was for a while is not what it falls back to
+			before = e.lasting
+		}
+		s.Visible, s.VisibleTo, e.lasting = v, time.Time{}, before
+		if d > 0 {
+			timed := e.timed
+			s.VisibleTo = now().Add(d)
+			e.later(d, func() {
+				if e.timed == timed {
+					e.start(func(context.Context) { _ = e.SetVisible(before, 0) })
+				}
+			})
+		}
+	})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.leaveStrangers()
+	for _, p := range e.peers { // more may be dialled now
+		p.retry = true
+		p.poke()
+	}
+	return nil
+}
+
+// answers tells whether a conn that id has dialled is taken: from strangers only while they may see us, while the user
+// has opened the window for pairing, or where there is a conn already.
+func (e *Engine) answers(id PeerID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := e.peers[id]
+	return e.self.Visible == VisibleToAll || e.pairingOpen() || p != nil && p.link != nil
+}
+
+// leaveStrangers closes the conns that strangers have dialled and that serve nothing. Call with Engine.mu held.
+func (e *Engine) leaveStrangers() {
+	if e.self.Visible == VisibleToAll || e.pairingOpen() {
+		return
+	}
+	busy := map[PeerID]bool{}
+	for _, t := range e.transfers {
+		busy[t.view.Peer] = busy[t.view.Peer] || !t.view.State.Final() && t.view.State != Offered
+	}
+	for _, p := range e.peers {
+		if p.link != nil && !p.link.conn.Dialled && p.session == nil && !busy[p.id] && e.profile.Peer(p.id).Trust == identity.Unknown {
+			p.link.conn.Close(wire.Bye)
+		}
+	}
+}
