@@ -183,10 +183,12 @@ func (i *Invitation) answer(yes bool, with json.RawMessage) error {
 	p.invitation = nil
 	e.publish(InvitationClosed{i})
 	if !yes {
+		e.offend(p.id)
 		p.link.send(wire.InviteAnswer{ID: i.ID, Code: wire.Declined})
 		return nil
 	}
 	delete(e.kicked, p.id)
+	p.offended = offended{}
 	e.acceptInvite(p, i.ID, i.Context, with)
 	return nil
 }
@@ -246,7 +248,7 @@ func (e *Engine) takeInvite(p *peer, l *link, m wire.Invite) {
 	case p.session != nil, p.asked != nil, decision == Yes, decision == Ask && e.admits(e.cfg.Accept, p.id):
 		// Both want it, or the policy does.
 		e.acceptInvite(p, m.ID, m.Context, e.context)
-	case decision == No:
+	case decision == No, e.tooOften(p): // guard: invited-often
 		l.send(wire.InviteAnswer{ID: m.ID, Code: wire.Declined})
 	default:
 		inv := &Invitation{ID: m.ID, Peer: e.view(p), Context: m.Context, e: e, peer: p}

@@ -70,6 +70,11 @@ func (e *Engine) SetTrust(id PeerID, t Trust) error {
 		if r.Trust = t; t == TrustUnknown {
 			*r = identity.Record{}
 		}
+		if t != TrustVerified {
+			r.Auto = identity.Auto{}
+		} else if p, ok := e.Peer(id); ok && r.Name == "" {
+			r.Name = p.Name // by which it will be told from others that take it
+		}
 	})
 	if err != nil {
 		return err

@@ -79,6 +79,7 @@ func (o *Offer) Accept(opts AcceptOptions) error {
 	e.setState(t, Queued, nil)
 	e.save(t)
 	if p := e.peers[t.view.Peer]; p != nil {
+		p.offended = offended{}
 		e.acquaint(p)
 	}
 	t.start <- attempt{t.link, t.attempt}
@@ -105,6 +106,7 @@ func (o *Offer) Decline() error {
 		return ErrAnswered
 	}
 	t.link.send(wire.OfferAnswer{ID: string(t.view.ID), Code: wire.Declined, Attempt: t.attempt})
+	e.offend(t.view.Peer)
 	e.finish(t, ErrDeclined)
 	return nil
 }
@@ -267,8 +269,12 @@ func (e *Engine) takeOffer(p *peer, l *link, m wire.Offer) {
 		}
 		delete(e.transfers, t.view.ID) // it was not accepted before; now it is asked for again
 	}
-	if !e.mayOffer(p) {
+	if !e.mayOffer(p) { // guard: offers-pending
 		refuse(wire.Busy)
+		return
+	}
+	if e.tooOften(p) { // guard: declined-often
+		refuse(wire.Declined)
 		return
 	}
 	t := e.newTransfer(TransferID(m.ID), p.id, p.name, true)
@@ -278,7 +284,7 @@ func (e *Engine) takeOffer(p *peer, l *link, m wire.Offer) {
 	v.Names, v.Items = clean(m.Names), m.Items
 	v.Files, v.Folders, v.Bytes, v.Counting, v.Keep = m.Files, m.Folders, m.Bytes, m.Counting, m.Keep
 	t.offer = &Offer{Transfer: *v, e: e, t: t}
-	if !e.publish(OfferReceived{t.offer}) {
+	if !e.takenByPolicy(t) && !e.publish(OfferReceived{t.offer}) {
 		refuse(e.untaken())
 		return
 	}
@@ -341,6 +347,9 @@ func (e *Engine) takeOfferUpdate(p *peer, m wire.OfferUpdate) {
 	v.Files, v.Folders, v.Bytes, v.Counting = m.Files, m.Folders, m.Bytes, m.Counting
 	if !m.Counting && t.accepted {
 		e.save(t)
+	}
+	if t.held && !m.Counting {
+		e.release(t)
 	}
 	e.tell(t)
 }

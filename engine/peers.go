@@ -49,13 +49,16 @@ type peer struct {
 	asked      *asking       // our invitation, waiting for an answer
 	invitation *Invitation   // theirs, waiting for ours
 	pairing    *pairing      // under way
+	offended   offended
 }
 
 // view is the public value. Call with Engine.mu held.
 func (e *Engine) view(p *peer) Peer {
+	known := e.profile.Peer(p.id)
 	v := Peer{
-		ID: p.id, Name: p.name, State: p.state, Trust: e.profile.Peer(p.id).Trust, How: p.how,
+		ID: p.id, Name: p.name, State: p.state, Trust: known.Trust, How: p.how,
 		Addrs: slices.Clone(p.all()), Info: p.info, Err: p.err,
+		LooksLike: e.profile.Impersonated(p.id, p.name), AutoAccept: AutoAccept{known.Auto.Bytes, known.Auto.Dir, known.Auto.Until},
 	}
 	if p.session != nil {
 		v.Context = p.session.context

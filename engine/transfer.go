@@ -41,6 +41,7 @@ type transferState struct {
 	attempt  int64 // of the newest offer
 	proposed bool  // the offer is out: updates may follow
 	accepted bool
+	held     bool // taken without asking, once its size is known
 	paused   bool
 	// cancelled tells that it was cancelled here, untold that the peer does not know of that, or of paused, yet.
 	cancelled bool

@@ -127,7 +127,12 @@ type Peer struct {
 	Context json.RawMessage
 	// Info is its discovery info, valid by ValidateInfo. Untrusted; not to be changed.
 	Info map[string]string
-	Err  error // why it cannot be reached at the moment; nil if it can or was not tried yet
+	// LooksLike is another peer, better known than this one, that has the same name or one that looks the same; zero if
+	// there is none. Warn: names prove nothing.
+	LooksLike PeerID
+	// AutoAccept is what is taken from it without asking.
+	AutoAccept AutoAccept
+	Err        error // why it cannot be reached at the moment; nil if it can or was not tried yet
 }
 
 // HasSession tells that a session is up, be its conn there or just broken.

@@ -40,11 +40,21 @@ const (
 	Blocked  Trust = "blocked"  // refused without asking
 )
 
+// Auto says what is taken from a peer without asking.
+type Auto struct {
+	Bytes int64     `json:"bytes"`          // a day; 0 takes nothing
+	Dir   string    `json:"dir"`            // the folder that receives
+	Until time.Time `json:"until,omitzero"` // zero is for good
+	Day   time.Time `json:"day,omitzero"`   // when the day began that Used is of
+	Used  int64     `json:"used,omitempty"`
+}
+
 // Record is what is kept of one peer.
 type Record struct {
 	Trust Trust     `json:"trust,omitempty"`
 	Name  string    `json:"name,omitempty"` // the name it last used
 	Last  time.Time `json:"last"`           // when it was last connected
+	Auto  Auto      `json:"auto,omitzero"`  // only of a verified peer
 }
 
 // Profile is an identity with its state, held by one process at a time. Its methods may be called concurrently.
@@ -57,6 +67,7 @@ type Profile struct {
 	writing sync.Mutex // one change at a time; held while the disk is slow, mu is not
 	mu      sync.Mutex
 	peers   map[PeerID]Record
+	names   map[string][]PeerID // by NameKey; nil until it is asked for
 	jobs    map[string][]byte
 	name    string
 }
@@ -187,6 +198,9 @@ func (p *Profile) Update(id PeerID, change func(*Record)) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if r.Name != old.Name || r.Trust != old.Trust {
+		p.names = nil
+	}
 	if r == (Record{}) {
 		delete(p.peers, id)
 	} else {

@@ -1,0 +1,39 @@
+package identity
+
+import (
+	"testing"
+	"unicode/utf8"
+)
+
+// TestNameKey: pairs that a person takes for the same name, and pairs that are not.
+func TestNameKey(t *testing.T) {
+	same := [][2]string{
+		{"Anna", "anna"}, {"Anna", " Anna "}, {"Anna", "An\u200bna"}, {"Anna", "Αnna"}, {"Anna", "Аnnа"}, {"Anna", "Ａｎｎａ"}, {"Anna", "Ann\u0430"}, {"Anna", "A\u00adnna"},
+		{"Ben's Mac", "Bens Mac"}, {"Ben's Mac", "Ben’s  Mac"}, {"Zoë", "Zoe\u0308"}, {"Zoë", "Zoe"}, {"Paul", "PauI"}, {"Paul", "Pau1"}, {"Paul", "Рaul"}, {"Tom", "Torn"}, {"Will", "VViII"},
+		{"Kitchen PC", "Kitchen-PC"}, {"Olga", "0lga"}, {"MacBook", "МасВоок"}, {"Straße", "strasse"}, {"ﬁona", "fiona"}, {"Anna\u2800", "Anna"}, {"Anna\u3164", "Anna"},
+	}
+	for _, p := range same {
+		if NameKey(p[0]) != NameKey(p[1]) {
+			t.Errorf("%q and %q look different: %q, %q", p[0], p[1], NameKey(p[0]), NameKey(p[1]))
+		}
+	}
+	for _, p := range [][2]string{{"Anna", "Anne"}, {"Anna", "Hanna"}, {"iPhone 14", "iPhone 12"}, {"王", "玉"}, {"Ben", "Bea"}, {"Анна", "Инна"}, {"a", "b"}, {"📱", "💻"}} {
+		if NameKey(p[0]) == NameKey(p[1]) {
+			t.Errorf("%q and %q look the same: %q", p[0], p[1], NameKey(p[0]))
+		}
+	}
+}
+
+func FuzzNameKey(f *testing.F) {
+	f.Add("Anna")
+	f.Add("\u202eannA\xff")
+	f.Fuzz(func(t *testing.T, s string) {
+		k := NameKey(s)
+		if !utf8.ValidString(k) {
+			t.Errorf("%q has the key %q", s, k)
+		}
+		if utf8.ValidString(s) && NameKey(s) != k {
+			t.Errorf("%q has two keys", s)
+		}
+	})
+}

@@ -1,0 +1,174 @@
+package engine_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+)
+
+// file makes a file of so many bytes and returns its path.
+func file(t *testing.T, name string, size int) string {
+	t.Helper()
+	p := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(p, make([]byte, size), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestAutoAccept: only a verified peer, up to its bytes a day, until its date, into its folder; all else is asked for.
+func TestAutoAccept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
+		reach(t, a, b)
+		reach(t, b, a)
+		id, into := a.Self().ID, t.TempDir()
+		next := events(t, b)
+		auto := engine.AutoAccept{Bytes: 10_000, Dir: into, Until: time.Now().Add(30 * time.Hour)}
+		if err := b.SetAutoAccept(id, auto); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("from a peer that is not verified: %v", err)
+		}
+		if err := b.SetTrust(id, engine.TrustVerified); err != nil {
+			t.Fatal(err)
+		}
+		for _, bad := range []engine.AutoAccept{{Bytes: -1, Dir: into}, {Bytes: 1}, {Bytes: 1, Dir: "x"}} {
+			if err := b.SetAutoAccept(id, bad); !errors.Is(err, engine.ErrInvalid) {
+				t.Errorf("%+v: %v", bad, err)
+			}
+		}
+		if err := b.SetAutoAccept(id, auto); err != nil {
+			t.Fatal(err)
+		}
+		if p, _ := b.Peer(id); p.AutoAccept != auto {
+			t.Errorf("kept %+v", p.AutoAccept)
+		}
+		send := func(path string) engine.Transfer {
+			tr, err := a.Offer(t.Context(), b.Self().ID, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return tr
+		}
+		taken := func(path string) {
+			t.Helper()
+			tr := send(path)
+			if tr, err := a.Wait(t.Context(), tr.ID); err != nil || tr.State != engine.Delivered {
+				t.Errorf("%s: %v, %v", path, tr.State, err)
+			}
+		}
+		asked := func(path string) {
+			t.Helper()
+			send(path)
+			o := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer
+			if o.Transfer.Names[0] != filepath.Base(path) {
+				t.Fatalf("asked about %v, want %s", o.Transfer.Names, path)
+			}
+			_ = o.Decline()
+		}
+		taken(file(t, "first", 6000))
+		asked(file(t, "too much for the day", 6000))
+		taken(filepath.Dir(file(t, "in a folder", 3000)))
+		asked(filepath.Dir(file(t, "too much in a folder", 3000)))
+		if _, err := os.Stat(filepath.Join(into, "first")); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(25 * time.Hour)
+		reach(t, a, b)
+		taken(file(t, "the next day", 6000))
+		time.Sleep(6 * time.Hour)
+		reach(t, a, b)
+		asked(file(t, "after the date", 100))
+		if err := b.SetAutoAccept(id, engine.AutoAccept{Bytes: 1000, Dir: into}); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.SetTrust(id, engine.TrustSeen); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.SetTrust(id, engine.TrustVerified); err != nil {
+			t.Fatal(err)
+		}
+		asked(file(t, "after the trust was taken back", 100))
+	})
+}
+
+// TestDeclinedOften: after three times no nobody is asked for ten minutes, unless a yes came.
+func TestDeclinedOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
+		reach(t, a, b)
+		reach(t, b, a)
+		var asked atomic.Int32
+		go b.Handle(t.Context(), engine.Handler{
+			Offer:      func(o *engine.Offer) { asked.Add(1); _ = o.Decline() },
+			Invitation: func(i *engine.Invitation) { asked.Add(1); _ = i.Decline() },
+		})
+		time.Sleep(time.Second)
+		for i := range 10 {
+			if i%2 == 0 {
+				tr, err := a.Offer(t.Context(), b.Self().ID, file(t, "f", 10))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if tr, _ = a.Wait(t.Context(), tr.ID); tr.State != engine.Declined {
+					t.Errorf("%d: %v, %v", i, tr.State, tr.Err)
+				}
+			} else if err := a.Invite(t.Context(), b.Self().ID); !errors.Is(err, engine.ErrDeclined) {
+				t.Errorf("%d: %v", i, err)
+			}
+		}
+		if asked.Load() != 3 {
+			t.Errorf("a person was asked %d times", asked.Load())
+		}
+		time.Sleep(11 * time.Minute)
+		if err := a.Invite(t.Context(), b.Self().ID); !errors.Is(err, engine.ErrDeclined) || asked.Load() != 4 {
+			t.Errorf("after ten minutes: %v, asked %d times", err, asked.Load())
+		}
+	})
+}
+
+// TestImpersonation: another key under the name of a peer that is better known is flagged, and no other.
+func TestImpersonation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		b := net.Start(engine.Config{Name: "Ben", Accept: engine.Everyone})
+		anna := net.Start(engine.Config{Name: "Anna Lind", Invite: engine.Everyone})
+		for connected(b) == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		like := func(n *enginetest.Node) engine.PeerID {
+			reach(t, b, n)
+			p, _ := b.Peer(n.Self().ID)
+			return p.LooksLike
+		}
+		eve := net.Start(engine.Config{Name: "Аnnа  Lind"}) // Cyrillic А and а, two spaces
+		other := net.Start(engine.Config{Name: "Anna Lund"})
+		if like(eve) != anna.Self().ID {
+			t.Error("the look-alike of a peer that was accepted is not flagged")
+		}
+		if !like(other).IsZero() || !like(anna).IsZero() {
+			t.Error("an honest one is flagged")
+		}
+		if err := b.SetTrust(eve.Self().ID, engine.TrustSeen); err != nil {
+			t.Fatal(err)
+		}
+		if !like(eve).IsZero() {
+			t.Error("flagged though as well known")
+		}
+		if err := b.SetTrust(anna.Self().ID, engine.TrustVerified); err != nil {
+			t.Fatal(err)
+		}
+		if like(eve) != anna.Self().ID || !like(anna).IsZero() {
+			t.Error("the one that is not verified is not flagged")
+		}
+	})
+}
