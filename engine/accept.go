@@ -32,7 +32,7 @@ type porch struct {
 func (p *porch) enter(key PeerID, addr netip.Addr) (leave func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.all >= maxGreeting || p.keys[key] >= p.perKey || p.addrs[addr] >= maxGreetingPerAddr {
+	if p.all >= maxGreeting || p.keys[key] >= p.perKey || p.addrs[addr] >= maxGreetingPerAddr { // guard: greeting
 		return nil
 	}
 	p.all++
@@ -145,6 +145,12 @@ func (e *Engine) settle(conn *transport.Conn, control *transport.Stream, hello w
 	e.mu.Lock()
 	p := e.caller(conn.Peer)
 	if p == nil {
+		e.mu.Unlock()
+		conn.Close(wire.Busy)
+		return true, nil
+	}
+	if e.crowded(p, conn.RemoteAddr().Addr().String()) { // guard: strangers-connected
+		e.tidy(p)
 		e.mu.Unlock()
 		conn.Close(wire.Busy)
 		return true, nil

@@ -84,10 +84,14 @@ func (l *link) writeDatagrams(ctx context.Context) {
 // readDatagrams serves what comes unreliably. What is malformed or of a newer version is dropped, as the network may
 // do with any of them.
 func (e *Engine) readDatagrams(ctx context.Context, p *peer, l *link) {
+	grams := newPace(strangerGrams, strangerGrams, gramRate, gramRate)
 	for {
 		b, err := l.conn.ReceiveDatagram(ctx)
 		if err != nil {
 			return
+		}
+		if !grams.of(e.joined(p)).Allow() { // guard: datagram-rate
+			continue
 		}
 		switch {
 		case len(b) == 9 && b[0] == datagramPing:

@@ -232,7 +232,7 @@ func (e *Engine) admit(p *peer, m wire.Invite) Decision {
 }
 
 func (e *Engine) takeInvite(p *peer, l *link, m wire.Invite) {
-	if len(m.Context) > MaxContext {
+	if len(m.Context) > MaxContext { // guard: context-size
 		l.send(wire.InviteAnswer{ID: m.ID, Code: wire.TooLarge})
 		return
 	}
@@ -241,7 +241,7 @@ func (e *Engine) takeInvite(p *peer, l *link, m wire.Invite) {
 	defer e.mu.Unlock()
 	switch {
 	case p.link != l:
-	case p.invitation != nil:
+	case p.invitation != nil: // guard: one-invitation
 		l.send(wire.InviteAnswer{ID: m.ID, Code: wire.Busy}) // one at a time
 	case p.session == nil && e.full(p):
 		l.send(wire.InviteAnswer{ID: m.ID, Code: wire.Busy})
@@ -251,6 +251,10 @@ func (e *Engine) takeInvite(p *peer, l *link, m wire.Invite) {
 	case decision == No, e.tooOften(p): // guard: invited-often
 		l.send(wire.InviteAnswer{ID: m.ID, Code: wire.Declined})
 	default:
+		if !e.mayPrompt(p) { // guard: prompts
+			l.send(wire.InviteAnswer{ID: m.ID, Code: wire.Busy})
+			return
+		}
 		inv := &Invitation{ID: m.ID, Peer: e.view(p), Context: m.Context, e: e, peer: p}
 		if !e.publish(InvitationReceived{inv}) {
 			l.send(wire.InviteAnswer{ID: m.ID, Code: e.untaken()})

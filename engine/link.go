@@ -128,9 +128,13 @@ func (e *Engine) readControl(p *peer, l *link) (err error) {
 		}
 	}()
 	next := l.control.Messages(func() int { return e.frameLimit(l) })
+	frames := newPace(strangerFrames, strangerBurst, frameRate, frameBurst)
 	for {
 		m, err := next()
 		if err != nil {
+			return err
+		}
+		if err := frames.wait(l.conn.Context(), e.joined(p)); err != nil {
 			return err
 		}
 		if err := e.handle(p, l, m); err != nil {

@@ -277,6 +277,10 @@ func (e *Engine) takeOffer(p *peer, l *link, m wire.Offer) {
 		refuse(wire.Declined)
 		return
 	}
+	if !e.mayPrompt(p) { // guard: offers-asked
+		refuse(wire.Busy)
+		return
+	}
 	t := e.newTransfer(TransferID(m.ID), p.id, p.name, true)
 	t.names, t.link, t.attempt, t.room = m.Names, l, m.Attempt, m.Room
 	v := &t.view

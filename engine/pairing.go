@@ -113,9 +113,9 @@ func (e *Engine) mayPair(p *peer) error {
 	}
 	switch t := e.pair.today[p.id]; {
 	case t == nil:
-	case now().Before(t.pause):
+	case now().Before(t.pause): // guard: pairing-mismatch
 		return fmt.Errorf("%w: codes did not match; try again in %v", ErrMismatch, t.pause.Sub(now()).Round(time.Minute))
-	case t.n >= maxPairingsADay && now().Sub(t.since) < 24*time.Hour:
+	case t.n >= maxPairingsADay && now().Sub(t.since) < 24*time.Hour: // guard: pairings-a-day
 		return fmt.Errorf("%w: %d pairings with this peer today", ErrBusy, maxPairingsADay)
 	}
 	return nil
@@ -309,7 +309,7 @@ func (e *Engine) failPairing(a *pairing, err error, code wire.Code) {
 // countFailure closes the window after too many. Call with Engine.mu held.
 func (e *Engine) countFailure() {
 	e.pair.failures++
-	if e.pair.failures >= MaxPairingFailures {
+	if e.pair.failures >= MaxPairingFailures { // guard: pairing-failures
 		e.closePairing(fmt.Errorf("%w: %d pairings have failed", ErrCancelled, MaxPairingFailures))
 	}
 }
@@ -353,7 +353,7 @@ func (e *Engine) takePairing(p *peer, l *link, m wire.Message) error {
 			return nil
 		}
 		nonce, _ := hex.DecodeString(m.Nonce)
-		if a.role != identity.Responder || a.view.Stage != PairingStarted || !a.sums.Opens(a.commit, nonce) {
+		if a.role != identity.Responder || a.view.Stage != PairingStarted || !a.sums.Opens(a.commit, nonce) { // guard: pairing-commitment
 			return e.foulPairing(a)
 		}
 		a.nonceI = nonce
@@ -377,7 +377,7 @@ func (e *Engine) takePairStart(p *peer, l *link, m wire.PairStart) error {
 	refuse := func(c wire.Code) { l.send(wire.PairCancel{ID: m.ID, Code: c}) }
 	commit, _ := hex.DecodeString(m.Commit)
 	a := p.pairing
-	if !e.pairingOpen() {
+	if !e.pairingOpen() { // guard: pairing-window
 		refuse(wire.Unavailable)
 		return nil
 	}
@@ -398,7 +398,7 @@ func (e *Engine) takePairStart(p *peer, l *link, m wire.PairStart) error {
 	default:
 		p.pairing, picked = nil, true
 	}
-	if err := e.mayPair(p); err != nil {
+	if err := e.mayPair(p); err != nil || !picked && !e.mayPrompt(p) { // guard: pairing-asked-often
 		refuse(wire.Busy)
 		return nil
 	}
@@ -408,7 +408,7 @@ func (e *Engine) takePairStart(p *peer, l *link, m wire.PairStart) error {
 			asking++
 		}
 	}
-	if asking >= maxPairingAsked && !picked {
+	if asking >= maxPairingAsked && !picked { // guard: pairing-asked
 		refuse(wire.Busy)
 		return nil
 	}
@@ -429,7 +429,7 @@ func (e *Engine) takePairStart(p *peer, l *link, m wire.PairStart) error {
 func (e *Engine) takePairConfirm(a *pairing, m wire.PairConfirm) error {
 	proof, _ := hex.DecodeString(m.Proof)
 	if a.secret != nil { // the answer to our link
-		if !a.sums.LinkProves(proof, a.secret, identity.Responder) {
+		if !a.sums.LinkProves(proof, a.secret, identity.Responder) { // guard: link-answer
 			return e.foulPairing(a)
 		}
 		e.finishPairing(a)
@@ -439,7 +439,7 @@ func (e *Engine) takePairConfirm(a *pairing, m wire.PairConfirm) error {
 	if a.role == identity.Initiator {
 		other = identity.Responder
 	}
-	if a.view.Stage != PairingCompare && a.view.Stage != PairingConfirmed || !a.sums.Confirms(proof, a.nonceI, a.nonceR, other, a.code) {
+	if a.view.Stage != PairingCompare && a.view.Stage != PairingConfirmed || !a.sums.Confirms(proof, a.nonceI, a.nonceR, other, a.code) { // guard: pairing-confirm
 		return e.foulPairing(a)
 	}
 	a.theirs = true
@@ -512,7 +512,7 @@ func (e *Engine) takePairLink(p *peer, l *link, m wire.PairLink) error {
 	}
 	a.counts = true
 	proof, _ := hex.DecodeString(m.Proof)
-	if !a.sums.LinkProves(proof, e.pair.secret, identity.Initiator) {
+	if !a.sums.LinkProves(proof, e.pair.secret, identity.Initiator) { // guard: link-proof
 		e.failPairing(a, fmt.Errorf("%w: the link of another window", ErrDeclined), wire.Declined)
 		return nil
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"multipeer/engine/internal/identity"
+
+	"golang.org/x/time/rate"
 )
 
 // Bounds on how many peers are kept; discovery has one of its own, 256.
@@ -50,6 +52,7 @@ type peer struct {
 	invitation *Invitation   // theirs, waiting for ours
 	pairing    *pairing      // under way
 	offended   offended
+	prompts    *rate.Limiter // questions that it causes
 }
 
 // view is the public value. Call with Engine.mu held.
@@ -100,7 +103,7 @@ func (p *peer) poke() {
 // peer finds the record of id or makes one; nil if there are too many. Call with Engine.mu held.
 func (e *Engine) peer(id PeerID) *peer {
 	p := e.peers[id]
-	if p == nil && len(e.peers) < maxPeers {
+	if p == nil && len(e.peers) < maxPeers { // at most maxPeers are kept
 		p = &peer{id: id, wake: make(chan struct{}, 1), name: e.profile.Peer(id).Name}
 		e.peers[id] = p
 	}
@@ -110,7 +113,7 @@ func (e *Engine) peer(id PeerID) *peer {
 // caller is peer for who dials us. Keys are free, so strangers whom nobody has found or accepted may fill only a part
 // of the table. Call with Engine.mu held.
 func (e *Engine) caller(id PeerID) *peer {
-	if e.peers[id] == nil && e.profile.Peer(id).Trust == identity.Unknown && e.strangers() >= maxStrangers {
+	if e.peers[id] == nil && e.profile.Peer(id).Trust == identity.Unknown && e.strangers() >= maxStrangers { // guard: strangers-kept
 		return nil
 	}
 	return e.peer(id)

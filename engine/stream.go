@@ -13,6 +13,8 @@ import (
 
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
+
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -218,12 +220,17 @@ func (e *Engine) acceptStreams(ctx context.Context, p *peer, l *link) {
 	defer wg.Wait()
 	echoes := make(chan struct{}, maxEchoes)
 	var unopened atomic.Int32
+	opens := newPace(strangerOpens, strangerOpens, openRate, openBurst)
+	echoed := rate.NewLimiter(echoRate, echoChunk)
 	for {
+		if opens.wait(ctx, e.joined(p)) != nil {
+			return
+		}
 		s, err := l.conn.AcceptStream(ctx)
 		if err != nil {
 			return
 		}
-		if unopened.Load() >= maxUnopened && !e.joined(p) {
+		if unopened.Load() >= maxUnopened && !e.joined(p) { // guard: streams-of-strangers
 			s.Reset(wire.Busy)
 			continue
 		}
@@ -241,7 +248,7 @@ func (e *Engine) acceptStreams(ctx context.Context, p *peer, l *link) {
 			case wire.Echo:
 				select {
 				case echoes <- struct{}{}:
-					echo(s)
+					echo(ctx, s, echoed)
 					<-echoes
 				default:
 					s.Reset(wire.Busy)
@@ -285,12 +292,13 @@ func (e *Engine) takeStream(ctx context.Context, p *peer, l *link, raw *transpor
 }
 
 // echo sends back what comes.
-func echo(s *transport.Stream) {
+func echo(ctx context.Context, s *transport.Stream, pace *rate.Limiter) {
 	b := make([]byte, echoChunk)
 	for {
 		s.SetDeadline(now().Add(time.Minute))
 		n, err := s.Read(b)
 		if n > 0 {
+			_ = pace.WaitN(ctx, n)
 			if _, err := s.Write(b[:n]); err != nil {
 				s.Reset(wire.Cancelled)
 				return

@@ -56,6 +56,9 @@ func (c *Conn) Close(code wire.Code) {
 	_ = c.q.CloseWithError(quic.ApplicationErrorCode(code), "")
 }
 
+// Context ends with the conn.
+func (c *Conn) Context() context.Context { return c.q.Context() }
+
 // Done is closed when the conn has ended; Err then says why.
 func (c *Conn) Done() <-chan struct{} { return c.q.Context().Done() }
 

@@ -71,11 +71,12 @@ type Endpoint struct {
 	own      bool
 	tr       *quic.Transport
 	listener *quic.Listener
+	gate     *gate // for who dials us, whatever the socket
 }
 
 // Listen opens the endpoint. The caller closes it.
 func Listen(cfg Config) (*Endpoint, error) {
-	e := &Endpoint{cfg: cfg, socket: cfg.Conn}
+	e := &Endpoint{cfg: cfg, socket: cfg.Conn, gate: newGate()}
 	if e.socket == nil {
 		c, err := openSocket(cfg.Port, cfg.Log)
 		if err != nil {
@@ -83,8 +84,8 @@ func Listen(cfg Config) (*Endpoint, error) {
 		}
 		e.socket, e.own = c, true
 	}
-	e.tr = &quic.Transport{Conn: e.socket, StatelessResetKey: resetKey(cfg.Identity)}
-	l, err := e.tr.Listen(e.tlsConfig(identity.PeerID{}, nil, Session, Lane), quicConfig())
+	e.tr = &quic.Transport{Conn: e.socket, StatelessResetKey: resetKey(cfg.Identity), VerifySourceAddress: e.gate.mustProve}
+	l, err := e.tr.Listen(e.tlsConfig(identity.PeerID{}, nil, Session, Lane), e.gate.guarded(quicConfig()))
 	if err != nil {
 		if e.own {
 			_ = e.socket.Close()

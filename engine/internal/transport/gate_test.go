@@ -1,0 +1,60 @@
+package transport
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func udp(s string) net.Addr { return net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(s), 1)) }
+
+// TestGate: one address gets its share and no more, a network of IPv6 counts as one, others are let in meanwhile, until
+// all together are too many; the table of addresses does not grow without end.
+func TestGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		enter := func(g *gate, from func(int) string, n int) (in int) {
+			for i := range n {
+				if g.enter(udp(from(i))) {
+					in++
+				}
+			}
+			return in
+		}
+		g := newGate()
+		one := func(int) string { return "192.168.1.9" }
+		if n := enter(g, one, 1000); n != handshakesAtOnce {
+			t.Errorf("one address begins %d handshakes at once", n)
+		}
+		time.Sleep(time.Second)
+		if n := enter(g, one, 1000); n != handshakesPerAddr {
+			t.Errorf("and %d a second later", n)
+		}
+		if n := enter(g, func(i int) string { return netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i)}).String() }, 200); n != handshakesAtOnce {
+			t.Errorf("a network of IPv6 begins %d", n)
+		}
+		g = newGate()
+		many := func(i int) string { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}).String() }
+		if n := enter(g, many, 2000); n != handshakesBurst {
+			t.Errorf("all together begin %d", n)
+		}
+		for range 10 {
+			time.Sleep(time.Second)
+			enter(g, many, 3000)
+		}
+		g = newGate()
+		enter(g, many, 3*maxGateAddrs)
+		if n := len(g.addrs); n > maxGateAddrs {
+			t.Errorf("%d addresses are counted", n)
+		}
+		for range proveBurst {
+			if g.mustProve(nil) {
+				t.Fatal("an address has to be proven though few dial")
+			}
+		}
+		if !g.mustProve(nil) {
+			t.Error("no address has to be proven though many dial")
+		}
+	})
+}

@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"context"
+
+	"multipeer/engine/internal/identity"
+
+	"golang.org/x/time/rate"
+)
+
+// How fast one peer may be, in a second and at once. What comes faster over a stream is read later, which costs the
+// peer its window and nobody else anything; datagrams that come faster are dropped. docs/security.md lists all limits.
+const (
+	strangerFrames = 50 // of the control stream, without a session
+	strangerBurst  = 200
+	frameRate      = 20_000
+	frameBurst     = 20_000
+	strangerGrams  = 20 // datagrams
+	gramRate       = 10_000
+	strangerOpens  = 20 // streams
+	openRate       = 2000
+	openBurst      = 200
+	echoRate       = 1 << 20 // bytes of echo streams
+	// promptRate and promptBurst are how often a stranger may cause a question to a person.
+	promptRate  = 0.5
+	promptBurst = 20
+)
+
+// Bounds on the conns of strangers that others have dialled and that have no session.
+const (
+	maxStrangerConns    = 128
+	maxStrangersPerAddr = 64
+)
+
+// pace bounds what a peer does over one conn, more tightly without a session.
+type pace struct {
+	stranger, friend *rate.Limiter
+}
+
+func newPace(strangers rate.Limit, strangersBurst int, friends rate.Limit, friendsBurst int) pace {
+	return pace{rate.NewLimiter(strangers, strangersBurst), rate.NewLimiter(friends, friendsBurst)}
+}
+
+func (p pace) of(joined bool) *rate.Limiter {
+	if joined {
+		return p.friend
+	}
+	return p.stranger
+}
+
+// wait holds a reader back until one more may be read.
+func (p pace) wait(ctx context.Context, joined bool) error {
+	if l := p.of(joined); !l.Allow() {
+		return l.Wait(ctx)
+	}
+	return nil
+}
+
+// mayPrompt tells whether p may cause one more question to a person. Call with Engine.mu held.
+func (e *Engine) mayPrompt(p *peer) bool {
+	if e.profile.Peer(p.id).Trust != identity.Unknown {
+		return true
+	}
+	if p.prompts == nil {
+		p.prompts = rate.NewLimiter(promptRate, promptBurst)
+	}
+	return p.prompts.Allow()
+}
+
+// crowded tells that strangers have as many conns as they may, in all or from the address of a newcomer. Call with
+// Engine.mu held.
+func (e *Engine) crowded(newcomer *peer, from string) bool {
+	if e.profile.Peer(newcomer.id).Trust != identity.Unknown || newcomer.session != nil {
+		return false
+	}
+	all, here := 0, 0
+	for _, p := range e.peers {
+		if p == newcomer || p.link == nil || p.session != nil || p.link.conn.Dialled || e.profile.Peer(p.id).Trust != identity.Unknown {
+			continue
+		}
+		all++
+		if p.link.conn.RemoteAddr().Addr().String() == from {
+			here++
+		}
+	}
+	return all >= maxStrangerConns || here >= maxStrangersPerAddr
+}
