@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -372,7 +373,7 @@ func (s *stage) discard(name string) error {
 // isGone tells that something is not there any more, or a file is where its folder was.
 func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) }
 
-// seal gives a finished file its length, time and mode, and closes it. It is not durable yet.
+// seal gives a finished file its length, time and mode, marks it as received, and closes it. It is not durable yet.
 func (s *stage) seal(f *os.File, name string, e entry, keepExec bool) error {
 	err := func() error {
 		if info, err := f.Stat(); err != nil {
@@ -387,6 +388,7 @@ func (s *stage) seal(f *os.File, name string, e entry, keepExec bool) error {
 				return err
 			}
 		}
+		mark(f, filepath.Join(s.dir, filepath.FromSlash(s.name), dataDir, filepath.FromSlash(name)))
 		dir, base, err := s.parent(name)
 		if err != nil {
 			return err
