@@ -40,6 +40,7 @@ var walls = []struct {
 	{"cmd", []string{"multipeer/engine", "github.com/spf13/cobra", "github.com/schollz/progressbar/v3", "golang.org/x/term"}, "the terminal is a reader of the same engine"},
 	{"bench", []string{"multipeer/engine", "multipeer/internal/linkemu", "github.com/quic-go/quic-go", "gonum.org/v1/plot/..."}, "measures what programs see, beside bare QUIC and others"},
 	{"examples", []string{"multipeer/engine", "golang.org/x/term"}, "what a program on the engine needs, and no more"},
+	{"internal/hostile", []string{"multipeer/engine", "github.com/quic-go/quic-go", "github.com/zeebo/xxh3", "golang.org/x/net/ipv4"}, "attacks an engine from outside, with nothing of its encoders"},
 	{"internal/demo", nil, "drives the terminal program as a person would"},
 	{"internal/fence", nil, "reads source"},
 	{"internal/readme", nil, "reads the README"},

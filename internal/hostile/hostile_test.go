@@ -1,0 +1,182 @@
+package hostile
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+)
+
+var only = flag.String("attack", "", "run the attacks whose state and name match this expression")
+
+// Limits on what one attack may cost the victim.
+const (
+	mostMemory  = 300 << 20
+	mostLatency = 100 * time.Millisecond
+	mostCPU     = 1.5 // cores, of the two that the tests count on; the rest is for others
+)
+
+// honest is a peer that talks to the victim all the time.
+type honest struct {
+	e    *engine.Engine
+	ping *engine.Pinger
+
+	mu    sync.Mutex
+	trips []time.Duration
+	err   error
+}
+
+func startHonest(t *testing.T, v *victim, service string) *honest {
+	t.Helper()
+	e, err := engine.New(engine.Config{Name: "friend in need", Service: service, Interfaces: []string{"lo"}, Hidden: true, Blind: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	h := &honest{e: e}
+	for range 100 {
+		if _, err = e.Dial(ctx, fmt.Sprintf("127.0.0.1:%d", v.port)); err == nil {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if err == nil {
+		err = e.Invite(ctx, v.id)
+	}
+	if err == nil {
+		h.ping, err = e.NewPinger(ctx, v.id, engine.PingReliable)
+	}
+	if err != nil {
+		t.Fatal("the honest peer is not let in: ", err)
+	}
+	t.Cleanup(h.ping.Close)
+	return h
+}
+
+// during measures round trips while f runs.
+func (h *honest) during(f func() error) (p99 time.Duration, err error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var trips []time.Duration
+	var pingErr error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			within, stop := context.WithTimeout(context.Background(), 5*time.Second)
+			d, err := h.ping.Ping(within)
+			stop()
+			if err != nil {
+				pingErr = fmt.Errorf("the honest peer: %w", err)
+				return
+			}
+			trips = append(trips, d)
+			time.Sleep(3 * time.Millisecond)
+		}
+	}()
+	err = f()
+	for range 100 { // some trips at least, also of what is over at once
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	<-done
+	slices.Sort(trips)
+	if len(trips) > 0 {
+		p99 = trips[min(len(trips)-1, len(trips)*99/100)]
+	}
+	if err == nil {
+		err = pingErr
+	}
+	return p99, err
+}
+
+// TestAttacks runs each attack on one engine, one after the other, and prints what became of it.
+func TestAttacks(t *testing.T) {
+	if len(attacks) < 60 {
+		t.Fatalf("%d attacks", len(attacks))
+	}
+	service = enginetest.Service()
+	v := startVictim(t, service)
+	kept := []byte("what the user had")
+	if err := os.WriteFile(filepath.Join(v.dir, "inbox", "victim.txt"), kept, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h := startHonest(t, v, service)
+	pattern := regexp.MustCompile(*only)
+	before, err := v.ask("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, worst, most, hottest := 0, time.Duration(0), int64(0), 0.0
+	for _, a := range attacks {
+		if !pattern.MatchString(a.state + ": " + a.name) {
+			continue
+		}
+		v.resetPeak()
+		began, used := time.Now(), v.cpu()
+		x := v.attacker("friend")
+		p99, err := h.during(func() error { return a.run(x) })
+		x.close()
+		took := time.Since(began)
+		cores, peak := (v.cpu()-used).Seconds()/took.Seconds(), v.peak()
+		switch {
+		case err != nil:
+		case p99 > mostLatency:
+			err = fmt.Errorf("messages of another peer take %v", p99)
+		case peak > mostMemory*raceFactor:
+			err = fmt.Errorf("%d MB of memory", peak>>20)
+		case cores > mostCPU:
+			err = fmt.Errorf("%.1f cores", cores)
+		default:
+			err = x.nothingStored()
+		}
+		answer := "yes"
+		if err != nil {
+			answer = "NO: " + err.Error()
+			t.Errorf("%s: %s: %v", a.state, a.name, err)
+		} else {
+			held++
+		}
+		worst, most, hottest = max(worst, p99), max(most, peak), max(hottest, cores)
+		t.Logf("| %s | %s | %s | %s | p99 %v, %d MB, %.2f cores |", a.state, a.name, a.want, answer, p99.Round(100*time.Microsecond), peak>>20, cores)
+		if _, err := v.ask(""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d attacks held; the slowest p99 of an honest peer %v, the most memory %d MB, the most processor %.2f cores", held, worst, most>>20, hottest)
+	if b, err := os.ReadFile(filepath.Join(v.dir, "inbox", "victim.txt")); err != nil || string(b) != string(kept) {
+		t.Errorf("the user's file was touched: %q, %v", b, err)
+	}
+	// What the attacks have left behind goes away: conns after their idle time, transfers when they are given up.
+	var after stats
+	for range 40 {
+		time.Sleep(500 * time.Millisecond)
+		if after, err = v.ask(""); err != nil {
+			t.Fatal(err)
+		}
+		if after.Goroutines <= before.Goroutines+10 && after.Descriptors <= before.Descriptors+5 && after.Sessions <= 1 {
+			break
+		}
+	}
+	t.Logf("goroutines %d before and %d after, descriptors %d and %d, peers %d", before.Goroutines, after.Goroutines, before.Descriptors, after.Descriptors, after.Peers)
+	if after.Goroutines > before.Goroutines+10 || after.Descriptors > before.Descriptors+5 {
+		t.Error("something was left behind")
+	}
+}

@@ -1,0 +1,6 @@
+//go:build race
+
+package hostile
+
+// raceFactor is how much more memory the race detector takes.
+const raceFactor = 4
