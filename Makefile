@@ -1,6 +1,6 @@
 # Everything here works on a fresh machine with Go, git and make: what else is needed is installed, if it is missing.
 
-.PHONY: help run test check demo cli bench pictures fuzz clean
+.PHONY: help run test check demo cli bench pictures fuzz guards clean
 
 help:
 	@echo "make run       open the window (without a display: the same engine in the terminal)"
@@ -10,6 +10,7 @@ help:
 	@echo "make cli       build/multipeer-cli, one static binary"
 	@echo "make bench     speed and round trips beside the ceilings of this machine and beside rivals; writes docs/performance.md"
 	@echo "make fuzz      each fuzz target for a minute (FUZZTIME=1m)"
+	@echo "make guards    takes each guard against hostile peers out of the code; its test has to fail"
 	@echo "make pictures  the screenshots of the README"
 
 run:
@@ -43,6 +44,10 @@ FUZZTIME ?= 1m
 fuzz:
 	@sh scripts/deps.sh go
 	@sh scripts/fuzz.sh $(FUZZTIME)
+
+guards:
+	@sh scripts/deps.sh go
+	@CGO_ENABLED=0 go run ./internal/guards
 
 pictures:
 	@sh scripts/deps.sh go build test

@@ -15,7 +15,7 @@ import (
 
 // adopt takes a greeted conn as the one to p; ours is what our hello said. Call with Engine.mu held.
 func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream, theirs, ours wire.Hello) {
-	if e.profile.Peer(p.id).Trust == identity.Blocked { // decided since the handshake
+	if e.profile.Peer(p.id).Trust == identity.Blocked {
 		conn.Close(wire.Blocked)
 		e.tidy(p)
 		return

@@ -210,13 +210,12 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // check has a peer's key in a handshake; dialled tells that we wanted it.
 func (e *Engine) check(id PeerID, certificate []byte, dialled bool) error {
-	switch e.profile.Peer(id).Trust {
-	case identity.Blocked: // guard: blocked-key
+	trust := e.profile.Peer(id).Trust
+	if trust == identity.Blocked { // guard: blocked-key
 		return wire.ErrBlocked
-	case identity.Unknown:
-		if !dialled && !e.answers(id) { // guard: hidden-from-strangers
-			return ErrRefused
-		}
+	}
+	if trust == identity.Unknown && !dialled && !e.answers(id) { // guard: hidden-from-strangers
+		return ErrRefused
 	}
 	if e.cfg.Verify != nil {
 		if err := e.cfg.Verify(id, certificate); err != nil {

@@ -402,14 +402,14 @@ func (e *Engine) expected(l *transport.LaneConn, hello wire.Lane) *run {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	t := e.transfers[TransferID(hello.ID)]
-	if t == nil || t.view.Peer != l.Peer || t.run == nil || t.run.n != hello.Attempt || t.view.State.Final() {
+	if t == nil || t.view.Peer != l.Peer || t.run == nil || t.run.n != hello.Attempt || t.view.State.Final() { // guard: lane-expected
 		return nil
 	}
 	r := t.run
 	token, err := r.l.conn.Token(hello.ID)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err != nil || subtle.ConstantTimeCompare([]byte(token), []byte(hello.Token)) != 1 || len(r.live) >= wire.MaxLanes+2 {
+	if err != nil || subtle.ConstantTimeCompare([]byte(token), []byte(hello.Token)) != 1 || len(r.live) >= wire.MaxLanes+2 { // guard: lane-token
 		return nil
 	}
 	return r

@@ -54,6 +54,9 @@ func (e *Engine) takeLeave(p *peer, l *link, m wire.Leave) {
 	e.disconnect(p, m.Code.Err())
 }
 
+// Trust is what is kept of a key, found or not.
+func (e *Engine) Trust(id PeerID) Trust { return e.profile.Peer(id).Trust }
+
 // SetTrust keeps what the user decides about a key, found or not, durable when it returns. Blocking ends the conn
 // at once; TrustUnknown forgets the peer. Only call it for a user's act: TrustVerified says that somebody compared
 // the whole ID.

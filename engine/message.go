@@ -189,11 +189,11 @@ func (e *Engine) takeMessage(p *peer, l *link, m wire.Text) error {
 		return nil
 	}
 	s := p.session
-	if s == nil { // our leave is on its way and ends the wait; an answer might be taken for one of the next session
+	if s == nil { // guard: message-session
 		return nil
 	}
 	ack := wire.TextAck{N: m.N}
-	if code, twice := s.repeated(m.N); twice {
+	if code, twice := s.repeated(m.N); twice { // guard: message-once
 		ack.Code = code
 	} else {
 		if !e.publish(MessageReceived{Message{From: p.id, Name: p.name, Body: m.Body, At: now()}}) {

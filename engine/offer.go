@@ -255,7 +255,7 @@ func (e *Engine) takeOffer(p *peer, l *link, m wire.Offer) {
 	}
 	if t := e.transfers[TransferID(m.ID)]; t != nil {
 		switch {
-		case t.view.Peer != p.id || !t.view.Incoming:
+		case t.view.Peer != p.id || !t.view.Incoming: // guard: offer-of-another
 			refuse(wire.Protocol)
 			return
 		case t.accepted && e.goOn(t, l, m):

@@ -429,7 +429,7 @@ func (e *Engine) takePairStart(p *peer, l *link, m wire.PairStart) error {
 func (e *Engine) takePairConfirm(a *pairing, m wire.PairConfirm) error {
 	proof, _ := hex.DecodeString(m.Proof)
 	if a.secret != nil { // the answer to our link
-		if !a.sums.LinkProves(proof, a.secret, identity.Responder) { // guard: link-answer
+		if !a.sums.LinkProves(proof, a.secret, identity.Responder) {
 			return e.foulPairing(a)
 		}
 		e.finishPairing(a)

@@ -113,7 +113,7 @@ func (e *Engine) peer(id PeerID) *peer {
 // caller is peer for who dials us. Keys are free, so strangers whom nobody has found or accepted may fill only a part
 // of the table. Call with Engine.mu held.
 func (e *Engine) caller(id PeerID) *peer {
-	if e.peers[id] == nil && e.profile.Peer(id).Trust == identity.Unknown && e.strangers() >= maxStrangers { // guard: strangers-kept
+	if e.peers[id] == nil && e.profile.Peer(id).Trust == identity.Unknown && e.strangers() >= maxStrangers {
 		return nil
 	}
 	return e.peer(id)

@@ -126,7 +126,7 @@ func (w *watcher) put(ev Event) bool {
 		s := w.shares[from]
 		s = share{s.events + 1, s.unreliable + more.unreliable, s.questions + more.questions, s.bytes + more.bytes}
 		if w.quiet || w.bytes+more.bytes > maxQueued || s.events > maxQueuedOfOne || s.bytes > maxQueuedBytes ||
-			more.unreliable > 0 && s.unreliable > maxQueuedUnreliable || more.questions > 0 && s.questions > maxQueuedQuestions {
+			more.unreliable > 0 && s.unreliable > maxQueuedUnreliable || more.questions > 0 && s.questions > maxQueuedQuestions { // guard: events-queued
 			if _, ok := ev.(MessageReceived); !ok && !w.quiet { // another reader may take it
 				w.behind = true
 				w.poke()

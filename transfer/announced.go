@@ -64,7 +64,7 @@ func (r *receiver) announced(body []byte) error {
 		r.result.Folders++
 		return r.stage.mkdir(saved, e.modTime)
 	case kindLink:
-		if !r.opts.Links || !staysInside(e.path, e.target) {
+		if !r.opts.Links || !staysInside(e.path, e.target) { // guard: link-inside
 			return fmt.Errorf("%w: a link to %q", ErrProtocol, e.target)
 		}
 		r.links = append(r.links, newPart(e, saved))
@@ -73,7 +73,7 @@ func (r *receiver) announced(body []byte) error {
 	}
 	in := &incoming{entry: e, index: r.index, saved: saved, held: h, part: part, top: top}
 	r.index++
-	if len(r.pending) > 2*announced {
+	if len(r.pending) > 2*announced { // guard: files-without-content
 		return fmt.Errorf("%w: too many files without content", ErrProtocol)
 	}
 	r.pending[in.index] = in
@@ -114,10 +114,10 @@ func (r *receiver) rename(from, to string) error {
 
 // admit holds an entry against what was offered and accepted.
 func (r *receiver) admit(e entry) error {
-	if r.opts.Names != nil && !strings.Contains(e.path, "/") && !slices.Contains(r.opts.Names, e.path) {
+	if r.opts.Names != nil && !strings.Contains(e.path, "/") && !slices.Contains(r.opts.Names, e.path) { // guard: offered-names
 		return fmt.Errorf("%w: %q", ErrTooMuch, e.path)
 	}
-	if r.paths += len(e.path); r.paths > maxPathBytes {
+	if r.paths += len(e.path); r.paths > maxPathBytes { // guard: path-bytes
 		return ErrTooMany
 	}
 	switch e.kind {
@@ -130,7 +130,7 @@ func (r *receiver) admit(e entry) error {
 	}
 	if r.opts.Limit != nil {
 		most := r.opts.Limit()
-		if r.seen.Folders > most.Folders || r.seen.Files+r.seen.Links > most.Files || e.size > most.Bytes-r.seen.Bytes {
+		if r.seen.Folders > most.Folders || r.seen.Files+r.seen.Links > most.Files || e.size > most.Bytes-r.seen.Bytes { // guard: offered-totals
 			return ErrTooMuch
 		}
 	}

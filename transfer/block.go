@@ -83,7 +83,7 @@ func (f *frameReader) next() (*block, uint64, error) {
 			return nil, 0, truncated(err)
 		}
 		n := binary.BigEndian.Uint32(head[8:])
-		if n == 0 || n > maxBlock {
+		if n == 0 || n > maxBlock { // guard: block-size
 			return nil, 0, fmt.Errorf("%w: block of %d bytes", ErrProtocol, n)
 		}
 		k := newBlock()

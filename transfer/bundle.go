@@ -326,7 +326,7 @@ func (b *bundle) arrived(l *lane, k *block, taken uint64) error {
 		b.work.Signal()
 		return nil
 	}
-	if b.earlyBytes+b.given+len(k.buf) > 2*sendWindow || k.seq >= b.want+2*sendBlocks || len(b.early)+b.givenN >= 2*sendBlocks {
+	if b.earlyBytes+b.given+len(k.buf) > 2*sendWindow || k.seq >= b.want+2*sendBlocks || len(b.early)+b.givenN >= 2*sendBlocks { // guard: blocks-ahead
 		k.release()
 		return fmt.Errorf("%w: more than the window", ErrProtocol)
 	}
@@ -340,7 +340,7 @@ func (b *bundle) arrived(l *lane, k *block, taken uint64) error {
 
 // acknowledged forgets the blocks below taken. Call with b.mu held.
 func (b *bundle) acknowledged(taken uint64) error {
-	if taken > b.next {
+	if taken > b.next { // guard: taken-ahead
 		return fmt.Errorf("%w: a block that was not sent is said to be taken", ErrProtocol)
 	}
 	n := 0

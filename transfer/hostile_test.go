@@ -34,7 +34,11 @@ func hostileNames() []string {
 		"desktop.ini", "autorun.inf", "x.desktop", "x.lnk", "x.url", "X.LIBRARY-MS", "x.scf", "x.search-ms", "x.theme", "x.terminal", "x.command", "x.webloc",
 		"victim.txt", "VICTIM.TXT", "victim.txt.", "victim.txt ", "victim.tx\u200Bt", "dir", "dir/x", "link/x", "link",
 	}
-	return names
+	for _, n := range slices.Clone(names) { // relatives: with an extension, a blank, another case, a joiner
+		names = append(names, n+".txt", " "+n, strings.ToUpper(n), n+"\u200D", n+". .")
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // send plays a sender that says what it likes: each of its writes is a block.
@@ -115,7 +119,7 @@ func endRecord(files, folders, size int64) []byte {
 
 func TestHostileNames(t *testing.T) {
 	names := hostileNames()
-	if len(names) < 100 {
+	if len(names) < 500 {
 		t.Fatalf("%d names", len(names))
 	}
 	refused, rewritten, plain := 0, 0, 0

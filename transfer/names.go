@@ -21,21 +21,21 @@ func splitPath(raw string) ([]string, error) {
 	switch {
 	case raw == "":
 		return bad("is empty")
-	case len(raw) > MaxPath:
+	case len(raw) > MaxPath: // guard: path-length
 		return nil, fmt.Errorf("%w: path of %d bytes", ErrBadName, len(raw))
-	case strings.ContainsAny(raw, "\x00\\"):
+	case strings.ContainsAny(raw, "\x00\\"): // guard: path-separators
 		return bad("holds a NUL or a backslash")
 	}
 	parts := strings.Split(raw, "/")
-	if len(parts) > MaxDepth {
+	if len(parts) > MaxDepth { // guard: path-depth
 		return bad("is too deep")
 	}
 	for _, p := range parts {
-		if p == "" || p == "." || p == ".." {
+		if p == "" || p == "." || p == ".." { // guard: path-climbs
 			return bad("is not a plain relative path")
 		}
 	}
-	if first := parts[0]; len(first) == 2 && first[1] == ':' {
+	if first := parts[0]; len(first) == 2 && first[1] == ':' { // guard: path-drive
 		return bad("starts with a drive")
 	}
 	return parts, nil
@@ -74,14 +74,14 @@ func portable(name string, top bool) string {
 	if trimmed := strings.TrimRight(s, ". "); len(trimmed) < len(s) {
 		s = trimmed + strings.Repeat("_", len(s)-len(trimmed))
 	}
-	if s[0] == ' ' || top && s[0] == '.' {
+	if s[0] == ' ' || top && s[0] == '.' { // guard: name-dot
 		s = "_" + s[1:]
 	}
-	if reserved(s) {
+	if reserved(s) { // guard: name-reserved
 		s = "_" + s
 	}
 	s = shorten(s, maxName)
-	if actsWhenListed(s) {
+	if actsWhenListed(s) { // guard: name-inert
 		s += InertSuffix
 	}
 	return s

@@ -37,19 +37,19 @@ func (p *plan) key(saved string) uint64 { return maphash.String(p.seed, collisio
 // add checks an entry and returns the path to save it under, relative and with slashes. It differs from the
 // sender's where that is not portable or taken. before is what an earlier attempt has used for it; empty is nothing.
 func (p *plan) add(raw string, folder bool, before string) (string, error) {
-	if len(p.listed) >= MaxEntries {
+	if len(p.listed) >= MaxEntries { // guard: entries
 		return "", ErrTooMany
 	}
 	if _, err := splitPath(raw); err != nil {
 		return "", err
 	}
 	id := maphash.String(p.seed, raw)
-	if _, twice := p.listed[id]; twice {
+	if _, twice := p.listed[id]; twice { // guard: entry-twice
 		return "", fmt.Errorf("%w: %q is listed twice", ErrBadName, raw)
 	}
 	dir, base := path.Split(raw)
 	parent, ok := p.folders[path.Clean("/" + dir)[1:]]
-	if !ok { // also a file that is used as a folder
+	if !ok { // guard: folder-announced
 		return "", fmt.Errorf("%w: %q comes before its folder", ErrBadName, raw)
 	}
 	if before != "" && path.Dir("/" + before)[1:] == parent {

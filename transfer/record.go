@@ -303,10 +303,10 @@ func (r *records) next() (kind byte, body []byte, ok bool, err error) {
 	}
 	kind = r.b[0]
 	n, used := binary.Uvarint(r.b[1:])
-	if used <= 0 || n > uint64(len(r.b)-1-used) {
+	if used <= 0 || n > uint64(len(r.b)-1-used) { // guard: record-length
 		return 0, nil, false, badRecord(kind)
 	}
-	if limit := uint64(maxSmall); kind != recChunk && n > limit || n > maxChunk {
+	if limit := uint64(maxSmall); kind != recChunk && n > limit || n > maxChunk { // guard: record-size
 		return 0, nil, false, fmt.Errorf("%w: record %q of %d bytes", ErrProtocol, kind, n)
 	}
 	body = r.b[1+used:][:n]

@@ -77,10 +77,10 @@ func (r *receiver) take(kind byte, body []byte) (end bool, err error) {
 		return false, nil
 	case recEnd:
 		t, err := decodeTotals(body)
-		if err == nil && (r.cur != nil || len(r.pending) > 0) {
+		if err == nil && (r.cur != nil || len(r.pending) > 0) { // guard: end-inside
 			err = fmt.Errorf("%w: an end inside a file", ErrProtocol)
 		}
-		if err == nil && t != r.result.Totals {
+		if err == nil && t != r.result.Totals { // guard: totals
 			err = fmt.Errorf("%w: %+v announced, %+v arrived", ErrProtocol, t, r.result.Totals)
 		}
 		return true, err
@@ -95,7 +95,7 @@ func (r *receiver) begin(body []byte) error {
 	d := decoder{b: body}
 	index, pos := d.count(), d.count()
 	in := r.pending[index]
-	if !d.end() || in == nil || r.cur != nil || pos != 0 && pos != in.from {
+	if !d.end() || in == nil || r.cur != nil || pos != 0 && pos != in.from { // guard: content-announced
 		return badRecord(recData)
 	}
 	in.settle()
@@ -129,11 +129,11 @@ func (r *receiver) chunk(body []byte) error {
 	switch {
 	case d.bad || in == nil || len(data) == 0:
 		return badRecord(recChunk)
-	case off != in.pos:
+	case off != in.pos: // guard: chunk-order
 		return fmt.Errorf("%w: a chunk for %d where %d is next", ErrProtocol, off, in.pos)
-	case int64(len(data)) > in.size-in.pos:
+	case int64(len(data)) > in.size-in.pos: // guard: chunk-size
 		return fmt.Errorf("%w: more bytes than announced", ErrProtocol)
-	case digestOf(data) != sum:
+	case digestOf(data) != sum: // guard: chunk-digest
 		return ErrDigest
 	}
 	if r.unasked += int64(len(data)); r.unasked >= spaceEvery {
@@ -197,7 +197,7 @@ func (r *receiver) endFile(body []byte) error {
 	if in == nil || len(body) != 0 {
 		return badRecord(recFileEnd)
 	}
-	if in.pos != in.size {
+	if in.pos != in.size { // guard: file-whole
 		return fmt.Errorf("%w: %d of %d bytes", ErrProtocol, in.pos, in.size)
 	}
 	if in.marked < 0 {

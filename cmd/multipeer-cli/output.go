@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -132,6 +134,22 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f %s", f, units[i])
 }
 
+// parseSize reads what size writes, and plain bytes.
+func parseSize(s string) (int64, error) {
+	text := strings.ToLower(strings.ReplaceAll(s, " ", ""))
+	factor := 1.0
+	for i, unit := range []string{"kb", "mb", "gb", "tb"} {
+		if rest, ok := strings.CutSuffix(text, unit); ok {
+			text, factor = rest, math.Pow(1000, float64(i+1))
+		}
+	}
+	n, err := strconv.ParseFloat(strings.TrimSuffix(text, "b"), 64)
+	if err != nil || n <= 0 || n*factor > 1e18 {
+		return 0, fmt.Errorf("size %q: write a number and B, kB, MB, GB or TB, such as 500MB", s)
+	}
+	return int64(n * factor), nil
+}
+
 func rate(bytesPerSecond float64) string { return size(int64(bytesPerSecond)) + "/s" }
 
 // what describes a transfer's content in a few words.
@@ -164,6 +182,7 @@ type peerObject struct {
 	How     string   `json:"how"`
 	Problem string   `json:"problem,omitempty"`
 	RTT     float64  `json:"rtt_ms,omitempty"`
+	Like    string   `json:"looks_like,omitempty"` // the ID of a peer that is better known and has this name
 }
 
 func peerJSON(kind string, p engine.Peer) peerObject {
@@ -173,6 +192,9 @@ func peerJSON(kind string, p engine.Peer) peerObject {
 	}
 	for _, a := range p.Addrs {
 		o.Addrs = append(o.Addrs, a.String())
+	}
+	if !p.LooksLike.IsZero() {
+		o.Like = p.LooksLike.String()
 	}
 	if p.Err != nil {
 		o.Problem = p.Err.Error()

@@ -46,12 +46,9 @@ Nothing in the folder is overwritten but with --existing replace. What was inter
 			default:
 				return exit(exitUsage, fmt.Errorf("--existing %q: keep, skip or replace", existing))
 			}
-			dir, err := filepath.Abs(into)
-			if err == nil {
-				err = os.MkdirAll(dir, 0o755)
-			}
+			dir, err := folder(into)
 			if err != nil {
-				return exit(exitFailed, fmt.Errorf("--into: %w", err))
+				return exit(exitFailed, err)
 			}
 			return p.with(cmd.Context(), cfg, func(ctx context.Context, e *engine.Engine) error {
 				opts.Dir = dir
@@ -68,6 +65,18 @@ Nothing in the folder is overwritten but with --existing replace. What was inter
 	c.Flags().BoolVar(&opts.Links, "links", false, "take symbolic links that stay inside their folder, if the sender sends them")
 	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, "bytes that stay free on the disk; 0 for the larger of 1 GiB and a twentieth of it, -1 for none")
 	return c
+}
+
+// folder makes a folder that receives, and returns its whole path.
+func folder(into string) (string, error) {
+	dir, err := filepath.Abs(into)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err != nil {
+		return "", fmt.Errorf("--into: %w", err)
+	}
+	return dir, nil
 }
 
 // receiver takes offers by policy, or by asking one question after the other.
@@ -246,11 +255,19 @@ func (r *receiver) take(ev engine.Event) (done bool, err error) {
 	return false, nil
 }
 
+// careful warns of a name that belongs to a peer that is better known.
+func (r *receiver) careful(p engine.Peer) {
+	if !p.LooksLike.IsZero() {
+		r.out.note("careful: %s is another device than the one of that name that you know (%s)", describe(p), p.LooksLike.Short())
+	}
+}
+
 func (r *receiver) invitation(i *engine.Invitation) {
 	if r.accept != "ask" {
 		_ = i.Decline() // whom the policy admits was accepted by the engine
 		return
 	}
+	r.careful(i.Peer)
 	r.put(question{fmt.Sprintf("Connect with %s?", describe(i.Peer)), i.ID, i.Accept, i.Decline})
 }
 
@@ -268,6 +285,7 @@ func (r *receiver) offer(o *engine.Offer) {
 		r.out.note("declined %s from %s, which is not verified", what(t), describe(peer))
 		err = o.Decline()
 	default:
+		r.careful(peer)
 		r.put(question{fmt.Sprintf("Take %s from %s?", what(t), describe(peer)), string(t.ID), accept, o.Decline})
 	}
 	if err != nil {

@@ -46,6 +46,7 @@ type program struct {
 	ifaces  []string
 	port    int
 	verbose bool
+	visible string
 }
 
 // run executes one command line and returns its exit code.
@@ -87,8 +88,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 peer not found, 4 declined or can
 	f.StringSliceVar(&p.ifaces, "interface", nil, "find peers on these network interfaces only")
 	f.IntVar(&p.port, "port", 0, fmt.Sprintf("UDP port; 0 is %d, or any free one if that is taken", engine.DefaultPort))
 	f.BoolVar(&p.out.json, "json", false, "one JSON object a line on standard output, and nothing else there")
+	f.StringVar(&p.visible, "visible", "everyone", "who may see this peer: everyone, known or nobody")
 	f.BoolVar(&p.verbose, "verbose", false, "log what happens to standard error")
-	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.trustCommand())
+	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand())
 	return root
 }
 
@@ -112,6 +114,15 @@ func (p *program) open(cfg engine.Config) (*engine.Engine, error) {
 		return nil, exit(exitFailed, err)
 	}
 	cfg.Profile, cfg.Name, cfg.Service, cfg.Dial, cfg.Interfaces, cfg.Port = dir, p.name, p.service, p.peers, p.ifaces, p.port
+	switch p.visible {
+	case "everyone":
+	case "known":
+		cfg.Visible = engine.VisibleToKnown
+	case "nobody":
+		cfg.Visible = engine.VisibleToNobody
+	default:
+		return nil, exit(exitUsage, fmt.Errorf("--visible %q: everyone, known or nobody", p.visible))
+	}
 	for _, address := range p.peers {
 		if _, _, err := engine.ParseAddress(address); err != nil {
 			return nil, exit(exitUsage, err)

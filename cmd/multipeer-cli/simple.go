@@ -56,7 +56,11 @@ func (p *program) peersCommand() *cobra.Command {
 					if peer.Err != nil {
 						state = "unreachable: " + peer.Err.Error()
 					}
-					p.out.line("%s  %s  %s  by %s  %s%s", peer.Name, peer.ID, strings.Join(addrs, " "), peer.How, state, trustText(peer.Trust))
+					like := ""
+					if !peer.LooksLike.IsZero() {
+						like = "  careful: the name of another device that you know, " + peer.LooksLike.Short()
+					}
+					p.out.line("%s  %s  %s  by %s  %s%s%s", peer.Name, peer.ID, strings.Join(addrs, " "), peer.How, state, trustText(peer.Trust), like)
 				}
 				if len(peers) == 0 {
 					p.out.note("nobody found within %v; is Multipeer running on the other device, on the same network?", lookFor)

@@ -64,6 +64,7 @@ type attacker struct {
 	tr   *quic.Transport
 	conn *quic.Conn
 	ctl  *quic.Stream
+	code string // of a pairing
 	open []func()
 }
 

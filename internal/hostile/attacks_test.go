@@ -823,6 +823,147 @@ var attacks = []attack{
 		}
 		return nil
 	}},
+	{session, "150 greeted conns of strangers that stay", "64 of one address", func(a *attacker) error {
+		var all []*attacker
+		defer func() {
+			for _, b := range all {
+				b.close()
+			}
+		}()
+		for range 150 {
+			b := a.v.attacker("stranger")
+			all = append(all, b)
+			_ = b.greet()
+		}
+		time.Sleep(500 * time.Millisecond)
+		open := 0
+		for _, b := range all {
+			if b.conn != nil && b.conn.Context().Err() == nil {
+				open++
+			}
+		}
+		if open > 64 {
+			return fmt.Errorf("%d are open", open)
+		}
+		return nil
+	}},
+	{session, "offers and withdrawals of a stranger in turn", "at most 22 questions", func(a *attacker) error {
+		a.name = "stranger"
+		return a.prompts(22, func() error {
+			if err := a.greet(); err != nil {
+				return err
+			}
+			for range 60 {
+				id := hexID()
+				if err := a.say(fmt.Sprintf(`{"type":"offer","id":%q,"names":["x"],"items":1,"files":1,"folders":0,"bytes":1,"attempt":1}`, id), fmt.Sprintf(`{"type":"offer_cancel","id":%q}`, id)); err != nil {
+					return err
+				}
+			}
+			return a.alive()
+		})
+	}},
+	{session, "pairing and withdrawals of a stranger in turn, while the window is open", "at most 22 questions", func(a *attacker) error {
+		if _, err := a.v.ask("pair"); err != nil {
+			return err
+		}
+		a.name = "stranger"
+		err := a.prompts(2*22, func() error { // each is told when it comes and when it ends
+			if err := a.greet(); err != nil {
+				return err
+			}
+			for range 60 {
+				id := hexID()
+				if err := a.say(fmt.Sprintf(`{"type":"pair_start","id":%q,"commit":%q}`, id, hexID()+hexID()), fmt.Sprintf(`{"type":"pair_cancel","id":%q}`, id)); err != nil {
+					return err
+				}
+			}
+			return a.alive()
+		})
+		_, closeErr := a.v.ask("close")
+		return errors.Join(err, closeErr)
+	}},
+	{session, "datagram pings of a stranger", "20 a second are answered", func(a *attacker) error {
+		a.name = "stranger"
+		if err := a.greet(); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), floodTime)
+		defer cancel()
+		answers := make(chan int, 1)
+		go func() {
+			n := 0
+			for {
+				if _, err := a.conn.ReceiveDatagram(ctx); err != nil {
+					answers <- n
+					return
+				}
+				n++
+			}
+		}()
+		for range 500 {
+			_ = a.conn.SendDatagram([]byte{1, 0, 0, 0, 0, 0, 0, 0, 1})
+			time.Sleep(time.Millisecond)
+		}
+		if n := <-answers; n > 80 {
+			return fmt.Errorf("%d of 500 were answered", n)
+		}
+		return nil
+	}},
+	{session, "20 streams of a stranger that say nothing", "8 wait, others are refused as busy", func(a *attacker) error {
+		a.name = "stranger"
+		if err := a.greet(); err != nil {
+			return err
+		}
+		refused := 0
+		var streams []*quic.Stream
+		for range 20 {
+			s, err := a.conn.OpenStream()
+			if err != nil {
+				return err
+			}
+			_, _ = s.Write([]byte{0})
+			streams = append(streams, s)
+		}
+		for _, s := range streams {
+			_ = s.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+			var reset *quic.StreamError
+			if _, err := s.Read(make([]byte, 1)); errors.As(err, &reset) && reset.ErrorCode == busy {
+				refused++
+			}
+		}
+		if refused < 8 {
+			return fmt.Errorf("%d of 20 were refused", refused)
+		}
+		return nil
+	}},
+	{session, "a pairing that reveals another nonce than it has committed to", "protocol; nobody is verified", func(a *attacker) error {
+		_, err := a.pairing(random(32))
+		if err != nil {
+			return err
+		}
+		return wants(a.conn, protocol)
+	}},
+	{session, "a pairing whose confirmation is forged", "protocol; nobody is verified", func(a *attacker) error {
+		id, err := a.pairing(nil)
+		if err != nil {
+			return err
+		}
+		if _, err := a.v.ask("yes " + a.code); err != nil { // the person on the other side is taken in
+			return err
+		}
+		if err := a.say(fmt.Sprintf(`{"type":"pair_confirm","id":%q,"proof":%q}`, id, hexID()+hexID())); err != nil {
+			return err
+		}
+		if err := wants(a.conn, protocol); err != nil {
+			return err
+		}
+		time.Sleep(200 * time.Millisecond)
+		s, err := a.v.ask("close")
+		if err == nil && len(s.Verified) > 0 {
+			err = fmt.Errorf("%v is verified", s.Verified)
+		}
+		return err
+	}},
 	{session, "a second conn with another key and the same claimed ID", "identity; the first stays", func(a *attacker) error {
 		if err := a.connect(); err != nil {
 			return err

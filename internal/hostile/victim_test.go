@@ -36,6 +36,7 @@ type stats struct {
 	Peers, Sessions, Goroutines, Descriptors         int
 	Names                                            []string // of the peers
 	Connected                                        []string // of those with a session
+	Verified                                         []string
 }
 
 // runVictim is an engine that says yes to peers that are called friend, leaves all others unanswered, and answers each
@@ -82,16 +83,30 @@ func runVictim(dir string) error {
 	fmt.Println(e.Self().Port, e.Self().ID)
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
-		if in.Text() == "pair" {
+		switch command, arg, _ := strings.Cut(in.Text(), " "); command {
+		case "pair": // the user opens the window,
 			e.OpenPairing()
+		case "close":
+			e.ClosePairing()
+		case "pick": // picks whoever asks,
+			for _, p := range e.Pairings() {
+				_ = e.Pair(ctx, p.Peer)
+			}
+		case "yes": // and says yes to a code
+			for _, p := range e.Pairings() {
+				_ = e.ConfirmPairing(p.Peer, arg)
+			}
 		}
 		peers := e.Peers()
 		out := stats{
 			s.invitations.Load(), s.offers.Load(), s.messages.Load(), s.streams.Load(), s.pairings.Load(),
-			len(peers), 0, runtime.NumGoroutine(), 0, nil, nil,
+			len(peers), 0, runtime.NumGoroutine(), 0, nil, nil, nil,
 		}
 		for _, p := range peers {
 			out.Names = append(out.Names, p.Name)
+			if p.Trust == engine.TrustVerified {
+				out.Verified = append(out.Verified, p.Name)
+			}
 			if p.HasSession() {
 				out.Sessions++
 				out.Connected = append(out.Connected, p.Name)

@@ -359,3 +359,27 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestPacketLimits: of a packet with very many records the first are read.
+func TestPacketLimits(t *testing.T) {
+	service := dnsmessage.MustNewName("_multipeer._udp.local.")
+	b := dnsmessage.NewBuilder(nil, dnsmessage.Header{Response: true})
+	_ = b.StartAnswers()
+	h := dnsmessage.ResourceHeader{Name: service, Class: dnsmessage.ClassINET, TTL: 120}
+	for range 4 * maxRecords {
+		_ = b.PTRResource(h, dnsmessage.PTRResource{PTR: service})
+	}
+	id := newID(t)
+	inst := dnsmessage.MustNewName(id.Instance() + "._multipeer._udp.local.")
+	host := dnsmessage.MustNewName("h.local.")
+	_ = b.SRVResource(dnsmessage.ResourceHeader{Name: inst, Class: dnsmessage.ClassINET, TTL: 120}, dnsmessage.SRVResource{Port: 17717, Target: host})
+	_ = b.TXTResource(dnsmessage.ResourceHeader{Name: inst, Class: dnsmessage.ClassINET, TTL: 120}, dnsmessage.TXTResource{TXT: text(Announcement{ID: id, Name: "Anna"})})
+	_ = b.AResource(dnsmessage.ResourceHeader{Name: host, Class: dnsmessage.ClassINET, TTL: 120}, dnsmessage.AResource{A: [4]byte{192, 0, 2, 9}})
+	raw, err := b.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := parse(raw, "multipeer", testLink()); len(s) != 0 {
+		t.Errorf("record %d was read: %+v", 4*maxRecords, s)
+	}
+}

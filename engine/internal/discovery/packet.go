@@ -51,7 +51,7 @@ func parse(data []byte, service string, link iface) []sighting {
 			if err == dnsmessage.ErrSectionDone {
 				break
 			}
-			if r.count++; err != nil || r.count > maxRecords {
+			if r.count++; err != nil || r.count > maxRecords { // guard: records-in-packet
 				return r.sightings()
 			}
 			if !r.take(&p, h) && section.skip() != nil {
@@ -162,7 +162,7 @@ func (r *records) take(p *dnsmessage.Parser, h dnsmessage.ResourceHeader) bool {
 }
 
 func (r *records) host(name string, a netip.Addr) {
-	if !r.link.onLink(a) || a.IsLoopback() != r.link.loopback() {
+	if !r.link.onLink(a) || a.IsLoopback() != r.link.loopback() { // guard: address-on-link
 		return
 	}
 	if a.Is6() && a.IsLinkLocalUnicast() {
@@ -198,7 +198,7 @@ func (r *records) sightings() []sighting {
 		}
 		if p.txt != nil {
 			id, err := identity.ParsePeerID(p.txt["_id"])
-			if err != nil || id.Instance() != inst || p.txt["_v"] != "1" {
+			if err != nil || id.Instance() != inst || p.txt["_v"] != "1" { // guard: announced-id
 				continue
 			}
 			s.id = id

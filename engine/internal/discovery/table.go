@@ -59,7 +59,7 @@ func (t *table) see(s sighting, from netip.Addr, now time.Time) (Hint, bool) {
 		return Hint{}, false
 	}
 	if e == nil {
-		if len(t.entries) >= maxEntries || t.fromSource(from) >= maxPerSource {
+		if len(t.entries) >= maxEntries || t.fromSource(from) >= maxPerSource { // guard: announced-peers
 			return Hint{}, false
 		}
 		e = &entry{source: from, addrs: map[netip.AddrPort]time.Time{}}
@@ -139,7 +139,7 @@ func (t *table) sweep(now time.Time) []identity.PeerID {
 
 func (t *table) forget(id identity.PeerID, now time.Time) {
 	delete(t.entries, id)
-	if len(t.graves) < maxEntries {
+	if len(t.graves) < maxEntries { // the others cost a dial more
 		t.graves[id] = now.Add(tombstone)
 	}
 }

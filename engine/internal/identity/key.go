@@ -81,14 +81,14 @@ func assemble(key ed25519.PrivateKey, der []byte) (*Identity, error) {
 
 // ParseCert accepts what a peer may present: one certificate of at most 2 KiB with an Ed25519 key.
 func ParseCert(der []byte) (*x509.Certificate, PeerID, error) {
-	if len(der) > maxCert {
+	if len(der) > maxCert { // guard: certificate-size
 		return nil, PeerID{}, fmt.Errorf("certificate of %d bytes, at most %d", len(der), maxCert)
 	}
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, PeerID{}, fmt.Errorf("parsing certificate: %w", err)
 	}
-	if c.PublicKeyAlgorithm != x509.Ed25519 {
+	if c.PublicKeyAlgorithm != x509.Ed25519 { // guard: certificate-key
 		return nil, PeerID{}, fmt.Errorf("certificate with a %v key, want Ed25519", c.PublicKeyAlgorithm)
 	}
 	return c, IDOf(c), nil

@@ -194,7 +194,7 @@ func (e *Endpoint) verify(s tls.ConnectionState, want identity.PeerID, dialled b
 }
 
 func peerOf(s tls.ConnectionState) (identity.PeerID, error) {
-	if n := len(s.PeerCertificates); n != 1 {
+	if n := len(s.PeerCertificates); n != 1 { // guard: one-certificate
 		return identity.PeerID{}, fmt.Errorf("%d certificates, want 1", n)
 	}
 	_, id, err := identity.ParseCert(s.PeerCertificates[0].Raw)

@@ -8,7 +8,9 @@ import (
 	"time"
 )
 
-func udp(s string) net.Addr { return net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(s), 1)) }
+func udp(s string) net.Addr {
+	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(s), 1))
+}
 
 // TestGate: one address gets its share and no more, a network of IPv6 counts as one, others are let in meanwhile, until
 // all together are too many; the table of addresses does not grow without end.

@@ -86,10 +86,10 @@ func (c *Conn) Acknowledge(s *Stream, hello wire.Hello) error {
 
 // checkHello compares what the peer claims with the key that it has proven.
 func (c *Conn) checkHello(h wire.Hello) error {
-	if h.ID != c.Peer.String() {
+	if h.ID != c.Peer.String() { // guard: claimed-id
 		return wire.ErrIdentity
 	}
-	if h.Version != wire.Version1 {
+	if h.Version != wire.Version1 { // guard: version
 		return wire.ErrVersion
 	}
 	return nil

@@ -140,7 +140,7 @@ func (l *Lanes) Serve(ctx context.Context, overQUIC func(*Conn), overTCP func(*L
 
 func (l *Lanes) enter(c net.Conn) (leave func()) {
 	a, ok := c.RemoteAddr().(*net.TCPAddr)
-	if !ok || !l.e.gate.enter(a) { // guard: handshakes-over-tcp
+	if !ok || !l.e.gate.enter(a) {
 		return nil
 	}
 	addr := a.AddrPort().Addr().Unmap()

@@ -17,7 +17,7 @@ func checkID(id string) error {
 }
 
 func checkTotals(files, folders, size int64) error {
-	if files < 0 || folders < 0 || size < 0 {
+	if files < 0 || folders < 0 || size < 0 { // guard: offer-totals
 		return malformed("negative totals")
 	}
 	return nil
@@ -44,7 +44,7 @@ func (m Hello) check() error {
 
 // checkPeerName only bounds a name: what is ugly is cleaned for the screen (CleanName) and never costs the conn.
 func checkPeerName(s string) error {
-	if len(s) > 4*MaxName || !utf8.ValidString(s) {
+	if len(s) > 4*MaxName || !utf8.ValidString(s) { // guard: peer-name
 		return malformed("name of %d bytes", len(s))
 	}
 	return nil
@@ -74,7 +74,7 @@ func (m PairCancel) check() error  { return checkID(m.ID) }
 
 // checkPair wants 32 bytes exactly: see identity.NonceSize.
 func checkPair(id, value string) error {
-	if len(value) != 64 {
+	if len(value) != 64 { // guard: pairing-length
 		return malformed("pairing: %d hex digits, want 64", len(value))
 	}
 	if _, err := hex.DecodeString(value); err != nil || value != strings.ToLower(value) {
@@ -118,7 +118,7 @@ func (m Offer) check() error {
 	if err := checkID(m.ID); err != nil {
 		return err
 	}
-	if len(m.Names) == 0 || len(m.Names) > MaxOfferNames || m.Items < int64(len(m.Names)) {
+	if len(m.Names) == 0 || len(m.Names) > MaxOfferNames || m.Items < int64(len(m.Names)) { // guard: offer-names
 		return malformed("offer: %d names of %d", len(m.Names), m.Items)
 	}
 	for _, name := range m.Names {

@@ -45,7 +45,7 @@ func ReadFrameWithin(r io.Reader, limitNow func() int) ([]byte, error) {
 		return nil, err
 	}
 	n, limit := binary.BigEndian.Uint32(head[:]), limitNow()
-	if n == 0 || uint64(n) > uint64(limit) {
+	if n == 0 || uint64(n) > uint64(limit) { // guard: frame-size
 		return nil, fmt.Errorf("reading frame: %d bytes, limit %d: %w", n, limit, ErrTooLarge)
 	}
 	if n <= smallFrame {

@@ -299,7 +299,7 @@ func Decode(raw []byte) (Message, error) {
 	if !ok {
 		return nil, nil
 	}
-	if name != "message" && len(raw) > MaxControl {
+	if name != "message" && len(raw) > MaxControl { // guard: control-size
 		return nil, fmt.Errorf("%s: %d bytes, limit %d: %w", name, len(raw), MaxControl, ErrTooLarge)
 	}
 	if m, ok := w.hot(name); ok {

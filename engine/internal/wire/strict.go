@@ -42,9 +42,9 @@ func CheckInner(raw []byte) error {
 // scan is Check, and keeps the members of the outermost object.
 func (w *walker) scan(raw []byte) error {
 	switch {
-	case !utf8.Valid(raw):
+	case !utf8.Valid(raw): // guard: json-utf8
 		return malformed("not UTF-8")
-	case hasLoneSurrogate(raw):
+	case hasLoneSurrogate(raw): // guard: json-surrogate
 		return malformed("lone surrogate")
 	case !json.Valid(raw): // also for text after the value
 		var v any
@@ -80,7 +80,7 @@ func (w *walker) next() (byte, error) {
 		case ' ', '\t', '\r', '\n', ',', ':':
 			w.at++
 		default:
-			if w.tokens++; w.tokens > maxTokens {
+			if w.tokens++; w.tokens > maxTokens { // guard: json-tokens
 				return 0, malformed("more than %d tokens", maxTokens)
 			}
 			return c, nil
@@ -96,7 +96,7 @@ func (w *walker) value(depth int) error {
 	}
 	switch c {
 	case '{', '[':
-		if depth++; depth > maxDepth {
+		if depth++; depth > maxDepth { // guard: json-depth
 			return malformed("nested deeper than %d", maxDepth)
 		}
 		w.at++
@@ -138,7 +138,7 @@ func (w *walker) members(depth int) error {
 			return nil
 		}
 		key, ok := plain(w.text())
-		if !ok || !keys.add(key) {
+		if !ok || !keys.add(key) { // guard: json-twice
 			return malformed("key %q twice", key)
 		}
 		begin := w.at
