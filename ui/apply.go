@@ -39,6 +39,9 @@ func (u *UI) take(ev engine.Event) (resized bool) {
 		for _, i := range ev.Invitations {
 			u.invited(i)
 		}
+		for _, p := range ev.Pairings {
+			resized = u.paired(p) || resized
+		}
 		for _, o := range ev.Offers {
 			u.offers[o.Transfer.ID] = o
 		}
@@ -78,6 +81,8 @@ func (u *UI) take(ev engine.Event) (resized bool) {
 			c.close("Answered or withdrawn.")
 			return true
 		}
+	case engine.PairingChanged:
+		return u.paired(ev.Pairing)
 	case engine.OfferReceived:
 		u.offers[ev.Offer.Transfer.ID] = ev.Offer
 	case engine.TransferChanged:

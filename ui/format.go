@@ -224,6 +224,14 @@ func firstUpper(s string) string {
 
 // peerStatus is the line under a peer's name.
 func peerStatus(p engine.Peer) string {
+	s := peerState(p)
+	if p.Trust == engine.TrustVerified {
+		s += " · verified"
+	}
+	return s
+}
+
+func peerState(p engine.Peer) string {
 	switch {
 	case p.Trust == engine.TrustBlocked:
 		return "Blocked"

@@ -224,6 +224,11 @@ func (s *side) refresh() {
 		name, state := sp.p.Name, "Not nearby"
 		if sp.here {
 			state = peerStatus(sp.p)
+			r.status.setColor(colorSubtle)
+			if w := u.warning(sp.p); w != "" {
+				state = w
+				r.status.setColor(colorBad)
+			}
 		}
 		if names[name] > 1 { // equal names are told apart by their keys
 			state += " · " + id.Short()

@@ -321,6 +321,8 @@ func TestContrast(t *testing.T) {
 		{colorGood, colorCard},
 		{colorBad, colorCard},
 		{colorBad, theme.ColorNameBackground},
+		{colorBad, colorSidebar},
+		{colorBad, theme.ColorNameSelection},
 	} {
 		for name, v := range map[string]fyne.ThemeVariant{"light": theme.VariantLight, "dark": theme.VariantDark} {
 			x, y := luminance(c.text, v), luminance(c.on, v)

@@ -48,6 +48,7 @@ type UI struct {
 	sources  map[engine.TransferID][]string // paths of what we offered, for Send again
 	offers   map[engine.TransferID]*engine.Offer
 	invites  map[string]*invitationCard // open ones
+	pairings map[engine.PeerID]*pairingCard
 	waiting  []string                   // dropped while nobody was chosen
 	problem  error
 	finished bool
@@ -70,7 +71,7 @@ func New(o Options) *UI {
 	u := &UI{
 		o: o, e: o.Engine, self: o.Engine.Self(),
 		peers: map[engine.PeerID]engine.Peer{}, talks: map[engine.PeerID]*talk{}, cards: map[engine.TransferID]*transferCard{},
-		sources: map[engine.TransferID][]string{}, offers: map[engine.TransferID]*engine.Offer{}, invites: map[string]*invitationCard{}, traced: map[string]string{},
+		sources: map[engine.TransferID][]string{}, offers: map[engine.TransferID]*engine.Offer{}, invites: map[string]*invitationCard{}, pairings: map[engine.PeerID]*pairingCard{}, traced: map[string]string{},
 	}
 	u.w = o.App.NewWindow("Multipeer")
 	u.w.SetIcon(fyne.NewStaticResource("app.png", icons.App))
@@ -137,6 +138,8 @@ type header struct {
 	status *line
 	button *widget.Button
 	action func()
+	verify *widget.Button
+	check  func()
 }
 
 func newHeader(u *UI) *header {
@@ -144,8 +147,9 @@ func newHeader(u *UI) *header {
 	h.face.on = theme.ColorNameBackground
 	h.group = container.New(fixed(fyne.NewSquareSize(38)), newPanel(colorTile, "", 19), inset(widget.NewIcon(iconEveryone), 8, 8, 8, 8))
 	h.button = widget.NewButton("", func() { h.action() })
+	h.verify = widget.NewButton("Verify", func() { h.check() })
 	left := newBeside(12, container.NewStack(h.face, h.group), column(1, h.name, h.status))
-	h.box = inset(newBesideRight(12, left, h.button), 12, 11, 20, 16)
+	h.box = inset(newBesideRight(12, left, row(8, h.verify, h.button)), 12, 11, 20, 16)
 	return h
 }
 
@@ -159,6 +163,7 @@ func (u *UI) showHeader() {
 		h.face.Hide()
 		h.group.Show()
 		h.button.Hide()
+		h.verify.Hide()
 		h.name.set("Everyone")
 		n := int64(0)
 		for _, p := range u.peers {
@@ -184,6 +189,14 @@ func (u *UI) showHeader() {
 	h.face.set(t.id, name, dotOf(p, here))
 	h.name.set(name)
 	h.status.set(u.describe(p, here))
+	h.status.setColor(colorSubtle)
+	if here && !p.LooksLike.IsZero() {
+		h.status.setColor(colorBad)
+	}
+	h.check = func() { u.verify(t.id) }
+	if h.verify.Hidden = !here || !p.Confirmed || p.Trust == engine.TrustVerified || p.Trust == engine.TrustBlocked || u.pairings[t.id] != nil; !h.verify.Hidden {
+		h.verify.Refresh()
+	}
 	u.entry.SetPlaceHolder("Message " + name + ", or drop files")
 	h.button.Importance = widget.MediumImportance
 	switch {
@@ -215,8 +228,8 @@ func (u *UI) describe(p engine.Peer, here bool) string {
 		return reason(p.Err, p.Name, false)
 	}
 	s := peerStatus(p)
-	if p.Trust == engine.TrustVerified {
-		s += " · verified"
+	if w := u.warning(p); w != "" {
+		s = w
 	}
 	s += " · ID " + p.ID.Short()
 	if p.Addr.IsValid() {

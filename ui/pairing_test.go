@@ -1,0 +1,127 @@
+package ui
+
+import (
+	"errors"
+	"image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
+	"fyne.io/fyne/v2/widget"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+)
+
+func labels(c *pairingCard) (out []string) {
+	for _, o := range c.buttons.Objects {
+		out = append(out, o.(*widget.Button).Text)
+	}
+	return out
+}
+
+func press(t *testing.T, c *pairingCard, label string) {
+	t.Helper()
+	for _, o := range c.buttons.Objects {
+		if b := o.(*widget.Button); b.Text == label {
+			test.Tap(b)
+			return
+		}
+	}
+	t.Fatalf("no button %q among %q", label, labels(c))
+}
+
+// TestVerify plays it in two windows: both press Verify, the code of one is picked out of three on the other, and both
+// show the mark.
+func TestVerify(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
+	ids := [2]engine.PeerID{anna.self.ID, ben.self.ID}
+	l.until(t, "both reached", func() bool {
+		return anna.peers[ids[1]].Confirmed && ben.peers[ids[0]].Confirmed
+	})
+	anna.choose(anna.talk(ids[1]))
+	ben.choose(ben.talk(ids[0]))
+	if anna.header.verify.Hidden {
+		t.Fatal("no button to verify")
+	}
+	test.Tap(anna.header.verify)
+	l.until(t, "waiting", func() bool { return anna.pairings[ids[1]] != nil })
+	test.Tap(ben.header.verify)
+	l.until(t, "the codes", func() bool {
+		x, y := anna.pairings[ids[1]], ben.pairings[ids[0]]
+		return x != nil && y != nil && x.stage == engine.PairingCompare && y.stage == engine.PairingCompare
+	})
+	shows, picks := anna.pairings[ids[1]], ben.pairings[ids[0]]
+	if shows.code.Hidden {
+		shows, picks = picks, shows
+	}
+	if len(labels(picks)) != 4 || !slices.Contains(labels(picks), shows.code.full) {
+		t.Fatalf("%q is not among %q", shows.code.full, labels(picks))
+	}
+	press(t, picks, shows.code.full)
+	press(t, shows, "It was picked there")
+	l.until(t, "verified", func() bool {
+		return anna.peers[ids[1]].Trust == engine.TrustVerified && ben.peers[ids[0]].Trust == engine.TrustVerified &&
+			shows.stage == engine.PairingDone && picks.stage == engine.PairingDone
+	})
+	if !anna.header.verify.Hidden || anna.side.rows[ids[1]].status.full != "Nearby · verified" {
+		t.Errorf("afterwards: %q", anna.side.rows[ids[1]].status.full)
+	}
+}
+
+// TestNameOfAnother: a device that has the name of one that is known is told from it.
+func TestNameOfAnother(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	ben, anna := newStation(t, a, l, net, "Ben"), newStation(t, a, l, net, "Anna")
+	id := anna.self.ID
+	l.until(t, "reached", func() bool { return ben.peers[id].Confirmed })
+	if err := ben.e.SetTrust(id, engine.TrustVerified); err != nil {
+		t.Fatal(err)
+	}
+	eve := newStation(t, a, l, net, "Аnna")
+	l.until(t, "the other one", func() bool { return ben.peers[eve.self.ID].Confirmed })
+	l.until(t, "the warning", func() bool {
+		return ben.side.rows[eve.self.ID] != nil && ben.side.rows[eve.self.ID].status.color == colorBad
+	})
+	if got := ben.side.rows[eve.self.ID].status.full; got != "Not the Anna that you know" {
+		t.Error(got)
+	}
+	if ben.side.rows[id].status.color == colorBad {
+		t.Error("the one that is known is warned of")
+	}
+}
+
+// TestPairingCards draws each stage; MULTIPEER_PICTURES keeps the picture for a look.
+func TestPairingCards(t *testing.T) {
+	a := newTestApp(t)
+	var items []item
+	for _, p := range []engine.Pairing{
+		{Stage: engine.PairingAsked}, {Stage: engine.PairingWaiting}, {Stage: engine.PairingCompare, Code: "541 152"},
+		{Stage: engine.PairingCompare, Choices: []string{"104 223", "541 152", "990 001"}}, {Stage: engine.PairingConfirmed}, {Stage: engine.PairingDone},
+		{Stage: engine.PairingFailed, Err: engine.ErrMismatch}, {Stage: engine.PairingFailed, Err: engine.ErrTimeout}, {Stage: engine.PairingFailed, Err: errors.New("x")},
+	} {
+		p.Name = "Ben's laptop"
+		items = append(items, newPairingCard(p, pairingActions{}))
+	}
+	w := a.NewWindow("")
+	tl := newTimeline()
+	w.SetContent(tl)
+	w.Resize(fyne.NewSize(640, 1250))
+	tl.show(items)
+	picture := w.Canvas().Capture()
+	if dir := os.Getenv("MULTIPEER_PICTURES"); dir != "" {
+		f, err := os.Create(filepath.Join(dir, "pairing.png"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := png.Encode(f, picture); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
