@@ -387,3 +387,23 @@ func TestVisible(t *testing.T) {
 		}
 	})
 }
+
+// FuzzParseLink: links come from anywhere.
+func FuzzParseLink(f *testing.F) {
+	const id = "aeaqcaiba-eaqcaibae-aqcaibaea-qcaibaeaq-caibaeaqc-aibaeaq73"
+	f.Add("multipeer://" + id + "/?at=10.0.0.1%3A17717&s=aaaaaaaaaaaaaaaaaaaaaaaaaa")
+	f.Add("multipeer://" + id + "/?at=[fe80::1%25eth0]:1,host")
+	f.Fuzz(func(t *testing.T, s string) {
+		l, err := engine.ParseLink(s)
+		if err != nil {
+			if !errors.Is(err, engine.ErrInvalid) {
+				t.Errorf("%q: %v", s, err)
+			}
+			return
+		}
+		again, err := engine.ParseLink(l.String())
+		if err != nil || again.ID != l.ID || again.Ticket != l.Ticket || again.Secret() != l.Secret() {
+			t.Errorf("%q is %+v, and that is %+v, %v", s, l, again, err)
+		}
+	})
+}

@@ -172,3 +172,18 @@ func TestImpersonation(t *testing.T) {
 		}
 	})
 }
+
+// TestBlockedInTheHandshake: a blocked key gets no conn, and is told nothing.
+func TestBlockedInTheHandshake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben", Hidden: true, Blind: true})
+		time.Sleep(time.Second)
+		if err := a.SetTrust(b.Self().ID, engine.TrustBlocked); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Dial(t.Context(), a.Addr.String()); !errors.Is(err, engine.ErrRefused) {
+			t.Errorf("%v, want the refusal of the handshake", err)
+		}
+	})
+}

@@ -77,7 +77,7 @@ func (r *receiver) take(kind byte, body []byte) (end bool, err error) {
 		return false, nil
 	case recEnd:
 		t, err := decodeTotals(body)
-		if err == nil && (r.cur != nil || len(r.pending) > 0) { // guard: end-inside
+		if err == nil && (r.cur != nil || len(r.pending) > 0) {
 			err = fmt.Errorf("%w: an end inside a file", ErrProtocol)
 		}
 		if err == nil && t != r.result.Totals { // guard: totals

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
@@ -183,7 +184,15 @@ func TestOnlyEd25519Certificates(t *testing.T) {
 	if _, _, err := ParseCert(der); err == nil {
 		t.Error("an ECDSA certificate was taken")
 	}
-	if _, _, err := ParseCert(make([]byte, maxCert+1)); err == nil {
+	_, own, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.DNSNames = []string{strings.Repeat("a", maxCert)} // right in all else
+	if der, err = x509.CreateCertificate(rand.Reader, c, c, own.Public(), own); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := ParseCert(der); err == nil {
 		t.Error("a large certificate was taken")
 	}
 	id, err := New()

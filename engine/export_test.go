@@ -1,0 +1,30 @@
+package engine
+
+// What tests from outside need to see or cut.
+
+// SetPairingSpace makes codes short until the returned function is called.
+func SetPairingSpace(n uint64) (restore func()) {
+	old := pairingSpace
+	pairingSpace = n
+	return func() { pairingSpace = old }
+}
+
+// PairingCode is the code of a pairing, whichever role this side has.
+func (e *Engine) PairingCode(id PeerID) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if a := e.pairingOf(id); a != nil && a.view.Stage == PairingCompare {
+		return a.code
+	}
+	return ""
+}
+
+// ForgetPairings ends the pairing with a peer as if it had never been.
+func (e *Engine) ForgetPairings(id PeerID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p := e.peers[id]; p != nil {
+		p.pairing, p.prompts = nil, nil
+	}
+	e.pair.today, e.pair.failures = nil, 0
+}
