@@ -1,18 +1,16 @@
+//go:build linux
+
 package hostile
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
-	"multipeer/engine"
 	"multipeer/engine/enginetest"
 )
 
@@ -24,88 +22,6 @@ const (
 	mostLatency = 100 * time.Millisecond
 	mostCPU     = 1.5 // cores, of the two that the tests count on; the rest is for others
 )
-
-// honest is a peer that talks to the victim all the time.
-type honest struct {
-	e    *engine.Engine
-	ping *engine.Pinger
-
-	mu    sync.Mutex
-	trips []time.Duration
-	err   error
-}
-
-func startHonest(t *testing.T, v *victim, service string) *honest {
-	t.Helper()
-	e, err := engine.New(engine.Config{Name: "friend in need", Service: service, Interfaces: []string{"lo"}, Hidden: true, Blind: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- e.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	h := &honest{e: e}
-	for range 100 {
-		if _, err = e.Dial(ctx, fmt.Sprintf("127.0.0.1:%d", v.port)); err == nil {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	if err == nil {
-		err = e.Invite(ctx, v.id)
-	}
-	if err == nil {
-		h.ping, err = e.NewPinger(ctx, v.id, engine.PingReliable)
-	}
-	if err != nil {
-		t.Fatal("the honest peer is not let in: ", err)
-	}
-	t.Cleanup(h.ping.Close)
-	return h
-}
-
-// during measures round trips while f runs.
-func (h *honest) during(f func() error) (p99 time.Duration, err error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	var trips []time.Duration
-	var pingErr error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for ctx.Err() == nil {
-			within, stop := context.WithTimeout(context.Background(), 5*time.Second)
-			d, err := h.ping.Ping(within)
-			stop()
-			if err != nil {
-				pingErr = fmt.Errorf("the honest peer: %w", err)
-				return
-			}
-			trips = append(trips, d)
-			time.Sleep(3 * time.Millisecond)
-		}
-	}()
-	err = f()
-	for range 100 { // some trips at least, also of what is over at once
-		time.Sleep(time.Millisecond)
-	}
-	cancel()
-	<-done
-	slices.Sort(trips)
-	if len(trips) > 0 {
-		p99 = trips[min(len(trips)-1, len(trips)*99/100)]
-	}
-	if err == nil {
-		err = pingErr
-	}
-	return p99, err
-}
 
 // TestAttacks runs each attack on one engine, one after the other, and prints what became of it.
 func TestAttacks(t *testing.T) {

@@ -1,11 +1,17 @@
+//go:build linux
+
 package hostile
 
 import (
+	"context"
+	"errors"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/miekg/dns"
 	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
 )
 
 // multicast forges mDNS packets on the loopback interface.
@@ -19,10 +25,18 @@ func newMulticast() (*multicast, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	// What does not come from port 5353 is ignored (RFC 6762 section 6), so it does, beside others that hold the port.
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		_ = c.Control(func(fd uintptr) {
+			err = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1), unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+		})
+		return err
+	}}
+	p, err := lc.ListenPacket(context.Background(), "udp4", "127.0.0.1:5353")
 	if err != nil {
 		return nil, err
 	}
+	c := p.(*net.UDPConn)
 	if err := ipv4.NewPacketConn(c).SetMulticastInterface(lo); err != nil {
 		_ = c.Close()
 		return nil, err

@@ -1,3 +1,5 @@
+//go:build linux
+
 package hostile
 
 import (
@@ -18,10 +20,17 @@ import (
 	"multipeer/engine"
 )
 
-// TestMain is the program under attack, too.
+// TestMain is the program under attack too, and the honest one.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("MULTIPEER_VICTIM"); dir != "" {
 		if err := runVictim(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	if at := os.Getenv("MULTIPEER_HONEST"); at != "" {
+		if err := runHonest(at, os.Getenv("MULTIPEER_VICTIM_ID"), os.Getenv("MULTIPEER_SERVICE")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -12,9 +12,16 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
+	"golang.org/x/time/rate"
 )
 
 const mdnsPort = 5353
+
+// How many packets are looked into, in a second and at once: a network of a thousand devices has fewer.
+const (
+	packetRate  = 1000
+	packetBurst = 2000
+)
 
 var (
 	group4 = &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: mdnsPort}
@@ -133,6 +140,7 @@ func (l *listener) read(ctx context.Context, take func(packet)) {
 
 func (l *listener) loop(ctx context.Context, take func(packet), read func([]byte) (int, int, net.Addr, error)) {
 	b := make([]byte, 9000) // the largest message of RFC 6762 section 17
+	pace := rate.NewLimiter(packetRate, packetBurst)
 	for {
 		n, index, src, err := read(b)
 		switch {
@@ -148,6 +156,9 @@ func (l *listener) loop(ctx context.Context, take func(packet), read func([]byte
 		}
 		from, ok := src.(*net.UDPAddr)
 		if !ok || from.Port != mdnsPort { // RFC 6762 section 6: responses come from port 5353
+			continue
+		}
+		if !pace.Allow() { // what is lost so is told again
 			continue
 		}
 		a, _ := netip.AddrFromSlice(from.IP)
