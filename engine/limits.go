@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/wire"
 
 	"golang.org/x/time/rate"
 )
@@ -15,6 +16,10 @@ const (
 	strangerBurst  = 200
 	frameRate      = 20_000
 	frameBurst     = 20_000
+	bodyRate       = 32 << 20 // bytes of messages; what is larger goes over streams and lanes
+	bodyBurst      = 8 << 20
+	infoRate       = 10 // new names and infos
+	infoBurst      = 50
 	strangerGrams  = 20 // datagrams
 	gramRate       = 10_000
 	strangerOpens  = 20 // streams
@@ -54,6 +59,34 @@ func (p pace) wait(ctx context.Context, joined bool) error {
 		return l.Wait(ctx)
 	}
 	return nil
+}
+
+// reading is how fast what one conn says is read.
+type reading struct {
+	frames       pace
+	bodies, info *rate.Limiter
+}
+
+func newReading() reading {
+	return reading{
+		newPace(strangerFrames, strangerBurst, frameRate, frameBurst),
+		rate.NewLimiter(bodyRate, bodyBurst), rate.NewLimiter(infoRate, infoBurst),
+	}
+}
+
+// wait holds the reader back until m may be handled.
+func (r reading) wait(ctx context.Context, joined bool, m wire.Message) error {
+	switch m := m.(type) {
+	case wire.Text:
+		if err := r.bodies.WaitN(ctx, len(m.Body)); err != nil {
+			return err
+		}
+	case wire.Info:
+		if err := r.info.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	return r.frames.wait(ctx, joined)
 }
 
 // mayPrompt tells whether p may cause one more question to a person. Call with Engine.mu held.

@@ -128,13 +128,13 @@ func (e *Engine) readControl(p *peer, l *link) (err error) {
 		}
 	}()
 	next := l.control.Messages(func() int { return e.frameLimit(l) })
-	frames := newPace(strangerFrames, strangerBurst, frameRate, frameBurst)
+	pace := newReading()
 	for {
 		m, err := next()
 		if err != nil {
 			return err
 		}
-		if err := frames.wait(l.conn.Context(), e.joined(p)); err != nil {
+		if err := pace.wait(l.conn.Context(), e.joined(p), m); err != nil {
 			return err
 		}
 		if err := e.handle(p, l, m); err != nil {
