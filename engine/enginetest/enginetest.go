@@ -5,6 +5,7 @@
 package enginetest
 
 import (
+	"bytes"
 	"context"
 	crand "crypto/rand"
 	"fmt"
@@ -32,6 +33,8 @@ type Net struct {
 	ether  map[*finder]bool
 	drop   func(from, to netip.AddrPort) bool
 	loss   float64
+	double float64
+	jitter time.Duration
 	dice   *rand.Rand
 	cut    map[netip.AddrPort]bool
 	rate   int64                        // bits per second towards each node; 0 is no limit
@@ -75,6 +78,14 @@ func (n *Net) Lose(part float64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.loss = part
+}
+
+// Scatter delays each packet by up to jitter, so that some overtake others, and doubles a part of them, 0 to 1, by the
+// same dice.
+func (n *Net) Scatter(jitter time.Duration, double float64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.jitter, n.double = jitter, double
 }
 
 // Limit gives each node a line of so many bits per second, before which so many bytes wait; the rest is lost.
@@ -197,7 +208,16 @@ func (n *Net) SendPacket(p simnet.Packet) error {
 	if !lost && n.rate > 0 {
 		wait, lost = n.wait(to, len(p.Data))
 	}
+	if !lost && n.jitter > 0 {
+		wait += time.Duration(n.dice.Int64N(int64(n.jitter)))
+	}
+	twice := !lost && node != nil && n.double > 0 && n.dice.Float64() < n.double
 	n.mu.Unlock()
+	if twice {
+		again := p
+		again.Data = bytes.Clone(p.Data)
+		time.AfterFunc(wait+time.Millisecond, func() { node.RecvPacket(again) })
+	}
 	switch {
 	case node == nil || lost || lose != nil && lose(from, to): // like UDP: nobody there is no error
 	case wait > 0:

@@ -41,6 +41,7 @@ var walls = []struct {
 	{"bench", []string{"multipeer/engine", "multipeer/internal/linkemu", "github.com/quic-go/quic-go", "gonum.org/v1/plot/..."}, "measures what programs see, beside bare QUIC and others"},
 	{"examples", []string{"multipeer/engine", "golang.org/x/term"}, "what a program on the engine needs, and no more"},
 	{"internal/hostile", []string{"multipeer/engine", "github.com/quic-go/quic-go", "github.com/zeebo/xxh3", "golang.org/x/net/ipv4", "golang.org/x/sys/unix"}, "attacks an engine from outside, with nothing of its encoders"},
+	{"internal/soak", []string{"multipeer/engine"}, "runs many engines for long"},
 	{"internal/demo", nil, "drives the terminal program as a person would"},
 	{"internal/fence", nil, "reads source"},
 	{"internal/guards", nil, "takes guards out of the source"},

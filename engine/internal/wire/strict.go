@@ -25,7 +25,7 @@ func malformed(format string, a ...any) error {
 }
 
 // Check refuses what encoding/json would silently repair or reinterpret:
-// invalid UTF-8, lone surrogates, a key that stands twice (or twice but for
+// invalid UTF-8, lone surrogates, numbers that no double holds, a key that stands twice (or twice but for
 // its case, since Go matches keys without case), text after the value, and
 // values nested deeper than 32 or longer than 200,000 tokens.
 func Check(raw []byte) error {
@@ -119,11 +119,25 @@ func (w *walker) value(depth int) error {
 	case '"':
 		w.text()
 	default: // a number, true, false or null
+		begin := w.at
 		for w.at < len(w.raw) && strings.IndexByte(" \t\r\n,:]}", w.raw[w.at]) < 0 {
 			w.at++
 		}
+		if tooLarge(w.raw[begin:w.at]) { // guard: json-number
+			return malformed("a number out of the range of a double")
+		}
 	}
 	return nil
+}
+
+// tooLarge tells a number that no double holds (RFC 8259 section 6): a program that decodes it would get an error, or
+// another number, by its language.
+func tooLarge(number []byte) bool {
+	if len(number) < 300 && bytes.IndexAny(number, "eE") < 0 {
+		return false
+	}
+	_, err := strconv.ParseFloat(string(number), 64)
+	return errors.Is(err, strconv.ErrRange)
 }
 
 // members goes through an object behind its brace.

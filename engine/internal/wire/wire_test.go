@@ -98,12 +98,13 @@ func TestStrictPass(t *testing.T) {
 	for _, bad := range []string{
 		"{\"a\":\"\xff\"}", `{"a":1,"a":1}`, `{"a":{"b":1,"B":2}}`, `{"a":"\udc00"}`, `{"a":"\ud800\u0041"}`, `{"a":1} x`, `{"a":1`, `{"a"}`, ``,
 		strings.Repeat("[", 40) + strings.Repeat("]", 40), "[" + strings.Repeat("1,", 200_001) + "1]",
+		`1e400`, `{"a":[-1e309]}`, "9" + strings.Repeat("0", 400),
 	} {
 		if err := Check([]byte(bad)); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%.60q: %v", bad, err)
 		}
 	}
-	for _, good := range []string{`{"a":"\ud83d\ude00"}`, `{"a":"\\ud800"}`, `null`, `[{"a":1},{"a":2}]`, `1e3`, `"é"`} {
+	for _, good := range []string{`{"a":"\ud83d\ude00"}`, `{"a":"\\ud800"}`, `null`, `[{"a":1},{"a":2}]`, `1e3`, `1e-400`, `1.7e308`, "1" + strings.Repeat("0", 300), `"é"`} {
 		if err := Check([]byte(good)); err != nil {
 			t.Errorf("%q: %v", good, err)
 		}
