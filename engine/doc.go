@@ -93,6 +93,18 @@
 // one source to several peers and reads it once. Of the transfers to one peer 4
 // move at once, in all 12; the others wait their turn, by priority.
 //
+// # Who it is
+//
+// A peer is its key. [Engine.Pair] has two people compare six digits: the user
+// of one device picks the other ([PairingChanged] with PairingAsked), one
+// screen shows a code, the other three, and [Engine.ConfirmPairing] on both
+// makes each a verified peer of the other. [Engine.PairingLink] and
+// [Engine.OpenLink] do it in one step. [Engine.SetTrust] is for IDs that came
+// another way. From verified peers files may be taken without asking
+// ([Engine.SetAutoAccept]). [Peer].LooksLike warns of a name that belongs to a
+// better known peer. [Config].Visible and [Engine.SetVisible] say who may see
+// this engine and connect to it.
+//
 // # What comes from peers
 //
 // Messages, contexts, names and discovery info are a stranger's words. The
