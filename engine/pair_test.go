@@ -236,10 +236,8 @@ func TestPairingOneAtATime(t *testing.T) {
 		net := enginetest.New(t, latency)
 		b := net.Start(engine.Config{Name: "Ben"})
 		b.OpenPairing()
-		var others []*enginetest.Node
 		for range 7 {
 			a := net.Start(engine.Config{})
-			others = append(others, a)
 			reach(t, a, b)
 			if err := a.Pair(t.Context(), b.Self().ID); err != nil {
 				t.Fatal(err)

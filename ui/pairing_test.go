@@ -101,9 +101,15 @@ func TestPairingCards(t *testing.T) {
 	a := newTestApp(t)
 	var items []item
 	for _, p := range []engine.Pairing{
-		{Stage: engine.PairingAsked}, {Stage: engine.PairingWaiting}, {Stage: engine.PairingCompare, Code: "541 152"},
-		{Stage: engine.PairingCompare, Choices: []string{"104 223", "541 152", "990 001"}}, {Stage: engine.PairingConfirmed}, {Stage: engine.PairingDone},
-		{Stage: engine.PairingFailed, Err: engine.ErrMismatch}, {Stage: engine.PairingFailed, Err: engine.ErrTimeout}, {Stage: engine.PairingFailed, Err: errors.New("x")},
+		{Stage: engine.PairingAsked},
+		{Stage: engine.PairingWaiting},
+		{Stage: engine.PairingCompare, Code: "541 152"},
+		{Stage: engine.PairingCompare, Choices: []string{"104 223", "541 152", "990 001"}},
+		{Stage: engine.PairingConfirmed},
+		{Stage: engine.PairingDone},
+		{Stage: engine.PairingFailed, Err: engine.ErrMismatch},
+		{Stage: engine.PairingFailed, Err: engine.ErrTimeout},
+		{Stage: engine.PairingFailed, Err: errors.New("x")},
 	} {
 		p.Name = "Ben's laptop"
 		items = append(items, newPairingCard(p, pairingActions{}))

@@ -49,7 +49,7 @@ type UI struct {
 	offers   map[engine.TransferID]*engine.Offer
 	invites  map[string]*invitationCard // open ones
 	pairings map[engine.PeerID]*pairingCard
-	waiting  []string                   // dropped while nobody was chosen
+	waiting  []string // dropped while nobody was chosen
 	problem  error
 	finished bool
 

@@ -8,9 +8,30 @@ import (
 // TestNameKey: pairs that a person takes for the same name, and pairs that are not.
 func TestNameKey(t *testing.T) {
 	same := [][2]string{
-		{"Anna", "anna"}, {"Anna", " Anna "}, {"Anna", "An\u200bna"}, {"Anna", "Αnna"}, {"Anna", "Аnnа"}, {"Anna", "Ａｎｎａ"}, {"Anna", "Ann\u0430"}, {"Anna", "A\u00adnna"},
-		{"Ben's Mac", "Bens Mac"}, {"Ben's Mac", "Ben’s  Mac"}, {"Zoë", "Zoe\u0308"}, {"Zoë", "Zoe"}, {"Paul", "PauI"}, {"Paul", "Pau1"}, {"Paul", "Рaul"}, {"Tom", "Torn"}, {"Will", "VViII"},
-		{"Kitchen PC", "Kitchen-PC"}, {"Olga", "0lga"}, {"MacBook", "МасВоок"}, {"Straße", "strasse"}, {"ﬁona", "fiona"}, {"Anna\u2800", "Anna"}, {"Anna\u3164", "Anna"},
+		{"Anna", "anna"},
+		{"Anna", " Anna "},
+		{"Anna", "An\u200bna"},
+		{"Anna", "Αnna"},
+		{"Anna", "Аnnа"},
+		{"Anna", "Ａｎｎａ"},
+		{"Anna", "Ann\u0430"},
+		{"Anna", "A\u00adnna"},
+		{"Ben's Mac", "Bens Mac"},
+		{"Ben's Mac", "Ben’s  Mac"},
+		{"Zoë", "Zoe\u0308"},
+		{"Zoë", "Zoe"},
+		{"Paul", "PauI"},
+		{"Paul", "Pau1"},
+		{"Paul", "Рaul"},
+		{"Tom", "Torn"},
+		{"Will", "VViII"},
+		{"Kitchen PC", "Kitchen-PC"},
+		{"Olga", "0lga"},
+		{"MacBook", "МасВоок"},
+		{"Straße", "strasse"},
+		{"ﬁona", "fiona"},
+		{"Anna\u2800", "Anna"},
+		{"Anna\u3164", "Anna"},
 	}
 	for _, p := range same {
 		if NameKey(p[0]) != NameKey(p[1]) {

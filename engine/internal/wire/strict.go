@@ -133,7 +133,7 @@ func (w *walker) value(depth int) error {
 // tooLarge tells a number that no double holds (RFC 8259 section 6): a program that decodes it would get an error, or
 // another number, by its language.
 func tooLarge(number []byte) bool {
-	if len(number) < 300 && bytes.IndexAny(number, "eE") < 0 {
+	if len(number) < 300 && !bytes.ContainsAny(number, "eE") {
 		return false
 	}
 	_, err := strconv.ParseFloat(string(number), 64)
