@@ -1,6 +1,6 @@
 module multipeer
 
-go 1.26.0
+go 1.26.6
 
 require (
 	fyne.io/fyne/v2 v2.8.1

@@ -55,7 +55,7 @@ func (p pace) of(joined bool) *rate.Limiter {
 
 // wait holds a reader back until one more may be read.
 func (p pace) wait(ctx context.Context, joined bool) error {
-	if l := p.of(joined); !l.Allow() {
+	if l := p.of(joined); !l.Allow() { // guard: frame-rate
 		return l.Wait(ctx)
 	}
 	return nil

@@ -21,7 +21,7 @@ func checkSpace(d *os.File, n, reserve int64) error {
 	if reserve != 0 {
 		keep = uint64(max(reserve, 0))
 	}
-	if uint64(max(n, 0))+keep > free {
+	if uint64(max(n, 0))+keep > free { // guard: disk-room
 		full := ErrDiskFull
 		if n > 0 {
 			full = ErrNoRoom

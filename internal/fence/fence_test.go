@@ -223,6 +223,14 @@ func TestMinimumVersions(t *testing.T) {
 		}
 		found[m.Path] = m.Version
 	}
+	// os.Root, TLS post-handshake messages and KeyUpdate, x509 and DNS were mended up to this one.
+	mod, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := regexp.MustCompile(`(?m)^go (\S+)$`).FindSubmatch(mod); m == nil || older(string(m[1]), "1.26.6") {
+		t.Errorf("go.mod asks for Go %s, at least 1.26.6 is needed", m)
+	}
 	for mod, least := range minimum {
 		if have := found[mod]; older(have, least) {
 			t.Errorf("%s %s, at least %s is needed", mod, have, least)

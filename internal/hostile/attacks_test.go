@@ -646,7 +646,34 @@ var attacks = []attack{
 	{session, "an offer of less than nothing", "protocol", foul((*attacker).connect, protocol, `{"type":"offer","id":"00112233445566778899aabbccddeeff","names":["x"],"items":1,"files":-1,"folders":0,"bytes":-1,"attempt":1}`)},
 	{session, "an offer with a name of 2,000 bytes", "protocol", foul((*attacker).connect, protocol, `{"type":"offer","id":"00112233445566778899aabbccddeeff","names":["`+strings.Repeat("x", 2000)+`"],"items":1,"files":1,"folders":0,"bytes":1,"attempt":1}`)},
 	{session, "a flood of pings", "read at its pace", flood((*attacker).connect, func(a *attacker, i int) error { return a.say(many(100, `{"type":"ping","n":1}`)...) })},
-	{session, "a flood of pings of a stranger", "50 a second are read", flood(okHello, func(a *attacker, i int) error { return a.say(many(100, `{"type":"ping","n":1}`)...) })},
+	{session, "a flood of pings of a stranger", "50 a second are read, 200 at once", func(a *attacker) error {
+		if err := a.greet(); err != nil {
+			return err
+		}
+		pongs := make(chan int)
+		go func() {
+			n := 0
+			for {
+				if _, err := readFrame(a.ctl, 300*time.Millisecond); err != nil {
+					pongs <- n
+					return
+				}
+				n++
+			}
+		}()
+		began := time.Now()
+		var err error
+		for time.Since(began) < floodTime && err == nil { // so many that their answers could be read
+			_ = a.ctl.SetWriteDeadline(time.Now().Add(floodTime))
+			err = write(a.ctl, many(10, `{"type":"ping","n":1}`)...)
+			time.Sleep(5 * time.Millisecond)
+		}
+		_ = a.conn.CloseWithError(0, "")
+		if n := <-pongs; n > 200+int(time.Since(began)/time.Second+1)*50 {
+			return fmt.Errorf("%d were answered", n)
+		}
+		return nil
+	}},
 	{session, "a flood of messages whose answers are not read", "the conn ends", flood((*attacker).connect, func(a *attacker, i int) error {
 		return a.say(fmt.Sprintf(`{"type":"message","n":%d,"body":"%s"}`, i+1, strings.Repeat("m", 1000)))
 	})},

@@ -383,3 +383,22 @@ func TestPacketLimits(t *testing.T) {
 		t.Errorf("record %d was read: %+v", 4*maxRecords, s)
 	}
 }
+
+// TestPacketsArePaced: of a flood so many packets are looked into, and none of another port.
+func TestPacketsArePaced(t *testing.T) {
+	sent, taken := 0, 0
+	read := func(b []byte) (int, int, net.Addr, error) {
+		if sent++; sent > 5*packetBurst {
+			return 0, 0, nil, net.ErrClosed
+		}
+		port := mdnsPort
+		if sent <= packetBurst/2 {
+			port = 40000
+		}
+		return 1, 1, &net.UDPAddr{IP: net.IPv4(192, 0, 2, 9), Port: port}, nil
+	}
+	(&listener{}).loop(t.Context(), func(packet) { taken++ }, read)
+	if taken < packetBurst || taken > packetBurst+packetRate {
+		t.Errorf("%d of %d packets were looked into", taken, 5*packetBurst)
+	}
+}

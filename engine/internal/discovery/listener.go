@@ -158,7 +158,7 @@ func (l *listener) loop(ctx context.Context, take func(packet), read func([]byte
 		if !ok || from.Port != mdnsPort { // RFC 6762 section 6: responses come from port 5353
 			continue
 		}
-		if !pace.Allow() { // what is lost so is told again
+		if !pace.Allow() { // guard: mdns-rate
 			continue
 		}
 		a, _ := netip.AddrFromSlice(from.IP)
