@@ -45,14 +45,14 @@ func newPairingCard(p engine.Pairing, actions pairingActions) *pairingCard {
 	face.on = colorCard
 	face.set(p.Peer, p.Name, "")
 	head := newBeside(12, face, column(0, c.title, container.NewStack(c.code)))
-	c.init(c, false, column(0, head, inset(c.text, -4, -6, -6, -6), c.more))
+	c.init(c, false, column(0, head, inset(c.text, -4, -6, -8, -8), c.more))
 	c.set(p)
 	return c
 }
 
 // heightFor wraps the text for the width first.
 func (c *pairingCard) heightFor(width float32) float32 {
-	c.text.Resize(fyne.NewSize(min(cardWidth, width)-28+12, 1))
+	c.text.Resize(fyne.NewSize(min(cardWidth, width)-28+16, 1))
 	return c.card.heightFor(width)
 }
 
@@ -85,7 +85,7 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 			c.title.set("The code is")
 			c.code.set(p.Code)
 			c.code.Show()
-			c.text.SetText("On " + p.Name + " this code is to be picked out of three. Look at its screen.")
+			c.text.SetText(p.Name + "'s screen shows three codes. Make sure that this one is picked there.")
 			add("It was picked there", widget.HighImportance, func() { c.actions.confirm("") })
 			add("It is not there", widget.MediumImportance, c.actions.reject)
 			break
@@ -145,7 +145,7 @@ func (u *UI) verify(id engine.PeerID) {
 
 // paired shows a pairing in the conversation with its peer; true if its card has changed its height.
 func (u *UI) paired(p engine.Pairing) bool {
-	u.trace("pairing %q %s", p.Name, p.Stage)
+	u.trace("pairing %q %s%s", p.Name, p.Stage, p.Code)
 	c := u.pairings[p.Peer]
 	if p.Stage.Final() {
 		delete(u.pairings, p.Peer)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
 )
@@ -46,11 +47,16 @@ func (u *UI) traceLayout() {
 	at("send", u.send)
 	at("timeline", u.timeline)
 	at("connect", u.header.button)
+	at("verify", u.header.verify)
 	for _, i := range u.current.items {
 		switch c := i.(type) {
 		case *transferCard:
 			if c.state == engine.Offered && c.accept != nil {
 				at("accept", c.accept)
+			}
+		case *pairingCard:
+			for _, o := range c.buttons.Objects {
+				at("pair:"+o.(*widget.Button).Text, o)
 			}
 		case *invitationCard:
 			if c.more.Visible() {

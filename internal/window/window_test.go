@@ -239,6 +239,24 @@ func dropArrives(t *testing.T, theme string) {
 	d.tool("xdotool", "key", "Return")
 	ben.saw(`Delivered "Not yet`)
 
+	// Both verify each other: the code of one screen is picked on the other.
+	anna.click("verify")
+	anna.saw(`EVT pairing "Ben" waiting`)
+	ben.click("verify")
+	anna.saw(`EVT pairing "Ben" compare`)
+	ben.saw(`EVT pairing "Anna" compare`)
+	shows, picks := anna, ben
+	code := regexp.MustCompile(`EVT pairing "\w+" compare(\d{3} \d{3})`)
+	if !code.MatchString(shows.lines()) {
+		shows, picks = ben, anna
+	}
+	shows.picture("code-" + theme)
+	picks.picture("codes-" + theme)
+	picks.click("pair:" + code.FindStringSubmatch(shows.lines())[1])
+	shows.click("pair:It was picked there")
+	anna.saw(`EVT pairing "Ben" done`)
+	ben.saw(`EVT pairing "Anna" done`)
+
 	// A folder with odd names, dropped on the conversation.
 	folder := filepath.Join(d.dir, "Sunday #1 äöü 100%")
 	for name, content := range map[string]string{"a+b%.txt": "plus and percent", "sub/日本.txt": "text"} {
