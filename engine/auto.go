@@ -51,7 +51,11 @@ func (e *Engine) SetAutoAccept(id PeerID, a AutoAccept) error {
 
 // autoFits tells whether the user lets an offer in without being asked. Call with Engine.mu held.
 func (e *Engine) autoFits(t *transferState) (identity.Auto, bool) {
-	r := e.profile.Peer(t.view.Peer)
+	return fitting(e.profile.Peer(t.view.Peer), t.view.Bytes)
+}
+
+// fitting tells whether so many bytes of a peer are taken without asking, and what of its day is used.
+func fitting(r identity.Record, bytes int64) (identity.Auto, bool) {
 	a := r.Auto
 	if r.Trust != identity.Verified || a.Bytes <= 0 || !a.Until.IsZero() && now().After(a.Until) { // guard: auto-until
 		return a, false
@@ -59,7 +63,7 @@ func (e *Engine) autoFits(t *transferState) (identity.Auto, bool) {
 	if now().Sub(a.Day) >= 24*time.Hour {
 		a.Day, a.Used = now().UTC().Truncate(time.Second), 0
 	}
-	return a, t.view.Bytes <= a.Bytes-a.Used
+	return a, bytes <= a.Bytes-a.Used
 }
 
 // takenByPolicy accepts an offer without asking, if the user has said so; one whose size is not known yet is held until
@@ -78,10 +82,18 @@ func (e *Engine) takenByPolicy(t *transferState) bool {
 		})
 		return true
 	}
-	a.Used += t.view.Bytes
-	offer := t.offer
+	offer, bytes := t.offer, t.view.Bytes
 	return e.start(func(context.Context) {
-		err := e.profile.Update(t.view.Peer, func(r *identity.Record) { r.Auto = a })
+		fits := false
+		err := e.profile.Update(offer.Transfer.Peer, func(r *identity.Record) { // others may have used it up meanwhile
+			if a, fits = fitting(*r, bytes); fits {
+				a.Used += bytes
+				r.Auto = a
+			}
+		})
+		if err == nil && !fits {
+			err = ErrDeclined
+		}
 		if err == nil {
 			err = offer.Accept(AcceptOptions{Dir: a.Dir})
 		}

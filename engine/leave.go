@@ -69,14 +69,15 @@ func (e *Engine) SetTrust(id PeerID, t Trust) error {
 	if id == e.profile.ID || id.IsZero() {
 		return fmt.Errorf("trust: %w: that is this device", ErrInvalid)
 	}
+	seen, _ := e.Peer(id) // not inside Update: a save may wait for that with Engine.mu held
 	err := e.profile.Update(id, func(r *identity.Record) {
 		if r.Trust = t; t == TrustUnknown {
 			*r = identity.Record{}
 		}
 		if t != TrustVerified {
 			r.Auto = identity.Auto{}
-		} else if p, ok := e.Peer(id); ok && r.Name == "" {
-			r.Name = p.Name // by which it will be told from others that take it
+		} else if r.Name == "" {
+			r.Name = seen.Name // by which it will be told from others that take it
 		}
 	})
 	if err != nil {

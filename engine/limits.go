@@ -94,6 +94,11 @@ func (e *Engine) mayPrompt(p *peer) bool {
 	if e.profile.Peer(p.id).Trust != identity.Unknown {
 		return true
 	}
+	return p.mayAsk()
+}
+
+// mayAsk is mayPrompt for what every peer is held to. Call with Engine.mu held.
+func (p *peer) mayAsk() bool {
 	if p.prompts == nil {
 		p.prompts = rate.NewLimiter(promptRate, promptBurst)
 	}

@@ -157,7 +157,7 @@ func (e *Engine) offer(ctx context.Context, to PeerID, opts OfferOptions, shared
 	if to == e.profile.ID || to.IsZero() {
 		return Transfer{}, fmt.Errorf("offer: %w: that is this device", ErrInvalid)
 	}
-	if !opts.Keep {
+	if e.want(to); !opts.Keep {
 		if _, _, err := e.waitLink(ctx, to); err != nil {
 			return Transfer{}, err
 		}

@@ -46,6 +46,7 @@ type pairing struct {
 	counts bool       // a code could be known: whatever ends it without both yes is a failure
 	theirs bool       // the other side's yes is in
 	secret []byte     // of a link that we were given
+	again  bool       // it is about to be asked for again
 	answer chan error // for who opens it
 }
 
@@ -91,6 +92,7 @@ func (e *Engine) closePairing(why error) {
 			e.failPairing(a, why, wire.Unavailable)
 		}
 	}
+	e.leaveStrangers()
 	e.self.PairingUntil = time.Time{}
 	e.publish(SelfChanged{e.selfView()})
 }
@@ -398,7 +400,7 @@ func (e *Engine) takePairStart(p *peer, l *link, m wire.PairStart) error {
 	default:
 		p.pairing, picked = nil, true
 	}
-	if err := e.mayPair(p); err != nil || !picked && !e.mayPrompt(p) { // guard: pairing-asked-often
+	if err := e.mayPair(p); err != nil || !picked && !p.mayAsk() { // guard: pairing-asked-often
 		refuse(wire.Busy)
 		return nil
 	}
@@ -458,7 +460,12 @@ func (e *Engine) takePairCancel(p *peer, m wire.PairCancel) {
 		return
 	}
 	if a.view.Stage == PairingWaiting && a.secret == nil && m.Code == wire.Unavailable {
+		if a.again {
+			return
+		}
+		a.again = true
 		e.later(pairingAgain, func() {
+			a.again = false
 			if p.pairing == a && a.view.Stage == PairingWaiting {
 				e.startPairing(a)
 			}
@@ -510,11 +517,11 @@ func (e *Engine) takePairLink(p *peer, l *link, m wire.PairLink) error {
 	if err != nil {
 		return refuse(wire.Internal)
 	}
-	a.counts = true
 	proof, _ := hex.DecodeString(m.Proof)
 	if !a.sums.LinkProves(proof, e.pair.secret, identity.Initiator) { // guard: link-proof
-		e.failPairing(a, fmt.Errorf("%w: the link of another window", ErrDeclined), wire.Declined)
-		return nil
+		// Not a failure that counts: nobody has asked for it, and 16 bytes are not guessed.
+		p.pairing = nil
+		return refuse(wire.Declined)
 	}
 	l.send(wire.PairConfirm{ID: m.ID, Proof: hex.EncodeToString(a.sums.LinkProof(e.pair.secret, identity.Responder))})
 	e.pair.secret = nil

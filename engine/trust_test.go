@@ -187,3 +187,34 @@ func TestBlockedInTheHandshake(t *testing.T) {
 		}
 	})
 }
+
+// TestAutoAcceptAtOnce: offers that come together do not take more than the day allows.
+func TestAutoAcceptAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
+		reach(t, a, b)
+		reach(t, b, a)
+		id, into := a.Self().ID, t.TempDir()
+		next := events(t, b)
+		if err := b.SetTrust(id, engine.TrustVerified); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.SetAutoAccept(id, engine.AutoAccept{Bytes: 10_000, Dir: into}); err != nil {
+			t.Fatal(err)
+		}
+		for range 4 {
+			if _, err := a.Offer(t.Context(), b.Self().ID, file(t, "f", 4000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			_ = next(is[engine.OfferReceived]).(engine.OfferReceived).Offer.Decline()
+		}
+		time.Sleep(5 * time.Second)
+		got, err := os.ReadDir(into)
+		if err != nil || len(got) < 2 || len(got) > 3 { // the hidden folder of partials may be there
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+}
