@@ -11,9 +11,21 @@ import (
 
 // AutoAccept says what is taken from a verified peer without asking. The zero value asks for everything.
 type AutoAccept struct {
-	Bytes int64     // in 24 hours; 0 takes nothing
+	// Bytes is how much in 24 hours; 0 takes nothing. Each offer counts for a sixteenth and 64 KiB more than its bytes, and
+	// each file and folder for 4 KiB.
+	Bytes int64
 	Dir   string    // the folder that receives, absolute
 	Until time.Time // zero is for good
+}
+
+// cost is what an offer takes of the day: its bytes, what its source may have grown by meanwhile, and what small files
+// and their names take on a disk.
+func cost(t Transfer) int64 {
+	const least, entry = 64 << 10, 4 << 10
+	if t.Bytes > 1<<60 || t.Files > 1<<40 || t.Folders > 1<<40 {
+		return 1 << 62
+	}
+	return t.Bytes + t.Bytes/16 + least + entry*(t.Files+t.Folders)
 }
 
 // countLimit is how long an offer whose size is still counted waits for it before a person is asked.
@@ -51,11 +63,20 @@ func (e *Engine) SetAutoAccept(id PeerID, a AutoAccept) error {
 
 // autoFits tells whether the user lets an offer in without being asked. Call with Engine.mu held.
 func (e *Engine) autoFits(t *transferState) (identity.Auto, bool) {
-	return fitting(e.profile.Peer(t.view.Peer), t.view.Bytes)
+	unfinished := 0
+	for _, other := range e.transfers {
+		if other.view.Peer == t.view.Peer && other.byPolicy && !other.view.State.Final() {
+			unfinished++
+		}
+	}
+	if unfinished >= offersPerPeer {
+		return identity.Auto{}, false
+	}
+	return fitting(e.profile.Peer(t.view.Peer), cost(t.view))
 }
 
-// fitting tells whether so many bytes of a peer are taken without asking, and what of its day is used.
-func fitting(r identity.Record, bytes int64) (identity.Auto, bool) {
+// fitting tells whether what costs so many bytes of a peer's day is taken without asking, and what of its day is used.
+func fitting(r identity.Record, cost int64) (identity.Auto, bool) {
 	a := r.Auto
 	if r.Trust != identity.Verified || a.Bytes <= 0 || !a.Until.IsZero() && now().After(a.Until) { // guard: auto-until
 		return a, false
@@ -63,7 +84,7 @@ func fitting(r identity.Record, bytes int64) (identity.Auto, bool) {
 	if now().Sub(a.Day) >= 24*time.Hour {
 		a.Day, a.Used = now().UTC().Truncate(time.Second), 0
 	}
-	return a, bytes <= a.Bytes-a.Used
+	return a, cost <= a.Bytes-a.Used
 }
 
 // takenByPolicy accepts an offer without asking, if the user has said so; one whose size is not known yet is held until
@@ -75,19 +96,28 @@ func (e *Engine) takenByPolicy(t *transferState) bool {
 	}
 	if t.view.Counting {
 		t.held = true
-		e.later(countLimit, func() {
-			if t.held {
-				e.askAfterAll(t)
+		return e.start(func(ctx context.Context) {
+			timer := time.NewTimer(countLimit)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+				e.mu.Lock()
+				defer e.mu.Unlock()
+				if t.held {
+					e.askAfterAll(t)
+				}
+			case <-t.done:
+			case <-ctx.Done():
 			}
 		})
-		return true
 	}
-	offer, bytes := t.offer, t.view.Bytes
+	offer, price := t.offer, cost(t.view)
+	t.byPolicy = true
 	return e.start(func(context.Context) {
 		fits := false
 		err := e.profile.Update(offer.Transfer.Peer, func(r *identity.Record) { // others may have used it up meanwhile
-			if a, fits = fitting(*r, bytes); fits {
-				a.Used += bytes
+			if a, fits = fitting(*r, price); fits {
+				a.Used += price
 				r.Auto = a
 			}
 		})
@@ -120,7 +150,7 @@ func (e *Engine) release(t *transferState) {
 
 // askAfterAll leaves an offer to a person after all. Call with Engine.mu held.
 func (e *Engine) askAfterAll(t *transferState) {
-	t.held = false
+	t.held, t.byPolicy = false, false
 	if t.offer != nil && t.view.State == Offered {
 		t.offer.Transfer = t.view
 		e.publish(OfferReceived{t.offer})
@@ -133,26 +163,24 @@ const (
 	declinePause = 10 * time.Minute
 )
 
-// offended counts what was declined of a peer.
-type offended struct {
-	n     int
-	since time.Time
-}
-
 // offend counts a no. Call with Engine.mu held.
 func (e *Engine) offend(id PeerID) {
-	p := e.peers[id]
-	if p == nil || e.profile.Peer(id).Trust == identity.Verified {
+	if e.profile.Peer(id).Trust == identity.Verified {
 		return
 	}
-	p.offended = offended{p.offended.n + 1, now()}
+	a := e.askerOf(id)
+	a.declined, a.since = a.declined+1, now()
 }
 
 // tooOften tells a peer that was declined several times lately: it is declined without asking for a while. A yes
 // forgets. Call with Engine.mu held.
 func (e *Engine) tooOften(p *peer) bool {
-	if now().Sub(p.offended.since) >= declinePause {
-		p.offended = offended{}
+	a := e.asks.peers[p.id]
+	if a == nil {
+		return false
 	}
-	return p.offended.n >= maxDeclined
+	if now().Sub(a.since) >= declinePause {
+		a.declined = 0
+	}
+	return a.declined >= maxDeclined
 }

@@ -48,6 +48,7 @@ type Engine struct {
 	turns     turns
 	saving    saving
 	pair      pairingState
+	asks      asks
 	timed     int        // counts the changes of visibility
 	lasting   Visibility // what it falls back to
 	finder    Discovery

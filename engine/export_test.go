@@ -24,7 +24,7 @@ func (e *Engine) ForgetPairings(id PeerID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if p := e.peers[id]; p != nil {
-		p.pairing, p.prompts = nil, nil
+		p.pairing = nil
 	}
-	e.pair.today, e.pair.failures = nil, 0
+	e.pair.today, e.pair.failures, e.asks = nil, 0, asks{}
 }

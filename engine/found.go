@@ -21,6 +21,7 @@ func (s *sink) Found(h Hint) {
 		return
 	}
 	if h.Known && e.profile.Peer(h.ID).Trust == identity.Unknown { // it does not want to be seen by strangers
+		e.forgetHint(h.ID)
 		return
 	}
 	p := e.peer(h.ID)
@@ -51,6 +52,11 @@ func (s *sink) Lost(id PeerID) {
 	e := (*Engine)(s)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.forgetHint(id)
+}
+
+// forgetHint drops what discovery has told of a peer. Call with Engine.mu held.
+func (e *Engine) forgetHint(id PeerID) {
 	p := e.peers[id]
 	if p == nil {
 		return

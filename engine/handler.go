@@ -148,6 +148,9 @@ func (h *Handler) snapshot(now Snapshot, s *seen) {
 	for _, t := range now.Transfers {
 		call(h.Transfer, t)
 	}
+	for _, p := range now.Pairings {
+		call(h.Pairing, p)
+	}
 	if now.Problem != nil {
 		call(h.Problem, now.Problem)
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/wire"
@@ -29,6 +30,9 @@ const (
 	// promptRate and promptBurst are how often a stranger may cause a question to a person.
 	promptRate  = 0.5
 	promptBurst = 20
+	// strangersPromptRate and strangersPromptBurst are for all of them together.
+	strangersPromptRate  = 2
+	strangersPromptBurst = 60
 )
 
 // Bounds on the conns of strangers that others have dialled and that have no session.
@@ -94,15 +98,59 @@ func (e *Engine) mayPrompt(p *peer) bool {
 	if e.profile.Peer(p.id).Trust != identity.Unknown {
 		return true
 	}
-	return p.mayAsk()
+	if e.asks.strangers == nil {
+		e.asks.strangers = rate.NewLimiter(strangersPromptRate, strangersPromptBurst)
+	}
+	return e.mayAsk(p.id) && e.asks.strangers.Allow()
 }
 
 // mayAsk is mayPrompt for what every peer is held to. Call with Engine.mu held.
-func (p *peer) mayAsk() bool {
-	if p.prompts == nil {
-		p.prompts = rate.NewLimiter(promptRate, promptBurst)
+func (e *Engine) mayAsk(id PeerID) bool {
+	a := e.askerOf(id)
+	if a.prompts == nil {
+		a.prompts = rate.NewLimiter(promptRate, promptBurst)
 	}
-	return p.prompts.Allow()
+	return a.prompts.Allow()
+}
+
+// asks is what peers have asked a person. It outlives their conns, or they would only have to come again. It is guarded
+// by Engine.mu.
+type asks struct {
+	peers     map[PeerID]*asker
+	strangers *rate.Limiter // all of them together: keys are free
+}
+
+// asker is what one peer has asked.
+type asker struct {
+	prompts  *rate.Limiter
+	declined int
+	since    time.Time // of the newest no
+}
+
+// maxAskers bounds those that are remembered.
+const maxAskers = 4096
+
+// askerOf finds the record of a peer. Call with Engine.mu held.
+func (e *Engine) askerOf(id PeerID) *asker {
+	if e.asks.peers == nil {
+		e.asks.peers = map[PeerID]*asker{}
+	}
+	a := e.asks.peers[id]
+	if a == nil {
+		for old, b := range e.asks.peers { // anyone: what all strangers cause is bounded too
+			if len(e.asks.peers) < maxAskers {
+				break
+			}
+			if b.declined == 0 || now().Sub(b.since) >= declinePause {
+				delete(e.asks.peers, old)
+			}
+		}
+		a = &asker{}
+		if len(e.asks.peers) < maxAskers {
+			e.asks.peers[id] = a
+		}
+	}
+	return a
 }
 
 // crowded tells that strangers have as many conns as they may, in all or from the address of a newcomer. Call with

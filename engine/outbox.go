@@ -36,6 +36,7 @@ type job struct {
 	Paths    []string            `json:"paths,omitempty"`
 	Opts     OfferOptions        `json:"opts"`
 	Accept   AcceptOptions       `json:"accept"`
+	ByPolicy bool                `json:"by_policy,omitempty"`
 	Chosen   map[string]Existing `json:"chosen,omitempty"`
 	Addrs    []netip.AddrPort    `json:"addrs,omitempty"`
 }
@@ -60,7 +61,7 @@ func (t *transferState) toKeep() []byte {
 	b, err := json.Marshal(job{
 		Peer: v.Peer, Name: v.PeerName, Incoming: v.Incoming, Names: t.names, Items: v.Items, Files: v.Files, Folders: v.Folders, Bytes: v.Bytes,
 		Counting: v.Counting, Keep: v.Keep, Started: v.Started, Order: t.order, Attempt: t.attempt, Accepted: t.accepted, Paused: t.paused, State: v.State, Ended: v.Ended, Why: why, Untold: t.untold,
-		Paths: t.paths, Opts: t.opts, Accept: t.accept, Chosen: t.chosen, Addrs: t.addrs,
+		Paths: t.paths, Opts: t.opts, Accept: t.accept, ByPolicy: t.byPolicy, Chosen: t.chosen, Addrs: t.addrs,
 	})
 	if err != nil {
 		panic(err) // our own types
@@ -108,6 +109,7 @@ func (e *Engine) restore() {
 		}
 		t := e.newTransfer(TransferID(id), j.Peer, j.Name, j.Incoming)
 		t.order, t.names, t.paths, t.opts, t.accept, t.chosen = j.Order, j.Names, j.Paths, j.Opts, j.Accept, j.Chosen
+		t.byPolicy = j.ByPolicy
 		t.attempt, t.accepted, t.paused, t.addrs = j.Attempt, j.Accepted, j.Paused, j.Addrs
 		v := &t.view
 		v.Names, v.Items, v.Files, v.Folders, v.Bytes, v.Counting = clean(j.Names), j.Items, j.Files, j.Folders, j.Bytes, j.Counting

@@ -68,7 +68,8 @@ type Pairing struct {
 }
 
 // OpenPairing lets other devices ask to be paired, for PairingWindow; only call it for a user's act. While it is open
-// strangers may connect whatever the visibility. It tells when it closes; Self.PairingUntil does too.
+// strangers may connect whatever the visibility. It tells when it closes, as Self.PairingUntil does; zero while the engine
+// does not run.
 func (e *Engine) OpenPairing() time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -2,7 +2,15 @@ package engine_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
 	"errors"
+	"fmt"
+	"math/big"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -235,6 +243,7 @@ func TestPairingOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		b := net.Start(engine.Config{Name: "Ben"})
+		time.Sleep(time.Second)
 		b.OpenPairing()
 		for range 7 {
 			a := net.Start(engine.Config{})
@@ -404,4 +413,47 @@ func FuzzParseLink(f *testing.F) {
 			t.Errorf("%q is %+v, and that is %+v, %v", s, l, again, err)
 		}
 	})
+}
+
+// TestVisibleOverTCP: a stranger gets no further over the port for lanes than over the other one.
+func TestVisibleOverTCP(t *testing.T) {
+	e, err := engine.New(engine.Config{Service: enginetest.Service(), Hidden: true, Blind: true, Visible: engine.VisibleToNobody})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- e.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	for !e.Self().Running {
+		time.Sleep(10 * time.Millisecond)
+	}
+	pub, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, pub, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", e.Self().Port), &tls.Config{
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, InsecureSkipVerify: true, NextProtos: []string{"multipeer-lane/1"},
+	})
+	if err != nil {
+		t.Skip("lanes are at another port: ", err)
+	}
+	defer c.Close()
+	frame := `{"type":"lane","id":"00112233445566778899aabbccddeeff","attempt":1,"token":"` + strings.Repeat("0", 64) + `"}`
+	_, _ = c.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...))
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	var alert *net.OpError
+	if n, err := c.Read(make([]byte, 100)); n > 0 || !errors.As(err, &alert) || alert.Op != "remote error" {
+		t.Errorf("%d bytes, %v; want the refusal of the handshake", n, err)
+	}
 }

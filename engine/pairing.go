@@ -56,7 +56,10 @@ var pairingSpace uint64 = identity.CodeSpace
 // openPairing opens the window anew. Call with Engine.mu held.
 func (e *Engine) openPairing() time.Time {
 	s := &e.pair
-	if s.until.IsZero() {
+	if e.ctx == nil || e.ctx.Err() != nil { // nothing would close it
+		return time.Time{}
+	}
+	if !e.pairingOpen() {
 		s.secret = random(identity.SecretSize)
 	}
 	s.until, s.failures = now().Add(PairingWindow), 0
@@ -131,9 +134,6 @@ func (e *Engine) triesOf(id PeerID) *tries {
 	}
 	t := s.today[id]
 	if t == nil || now().Sub(t.since) >= 24*time.Hour && now().After(t.pause) {
-		if len(s.today) >= maxPeers { // an attempt takes a person's yes: this many are never made in a day
-			clear(s.today)
-		}
 		t = &tries{since: now()}
 		s.today[id] = t
 	}
@@ -265,8 +265,8 @@ func (e *Engine) confirmPairing(a *pairing) error {
 // finishPairing keeps the trust that both have now. Call with Engine.mu held.
 func (e *Engine) finishPairing(a *pairing) {
 	a.p.pairing = nil
-	e.start(func(context.Context) { // the disk may be slow, and nothing here waits for it
-		err := e.SetTrust(a.p.id, TrustVerified)
+	started := e.start(func(context.Context) { // the disk may be slow, and nothing here waits for it
+		err := e.verified(a.p)
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		a.view.Code, a.view.Choices = "", nil
@@ -278,6 +278,31 @@ func (e *Engine) finishPairing(a *pairing) {
 		}
 		a.tell(err)
 	})
+	if !started {
+		a.tell(ErrClosed)
+	}
+}
+
+// verified keeps that p is, unless the user has blocked it meanwhile.
+func (e *Engine) verified(p *peer) error {
+	e.mu.Lock()
+	name := p.name
+	e.mu.Unlock()
+	var refused error
+	err := e.profile.Update(p.id, func(r *identity.Record) {
+		if refused = nil; r.Trust == identity.Blocked {
+			refused = ErrBlocked
+			return
+		}
+		r.Trust, r.Name = identity.Verified, name
+	})
+	if err != nil || refused != nil {
+		return errors.Join(err, refused)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.changed(p)
+	return nil
 }
 
 func (a *pairing) tell(err error) {
@@ -300,7 +325,7 @@ func (e *Engine) failPairing(a *pairing, err error, code wire.Code) {
 	e.stagePairing(a, PairingFailed)
 	a.tell(err)
 	e.log.Info("pairing failed", "peer", a.p.id.Short(), "err", err)
-	if errors.Is(err, ErrMismatch) {
+	if errors.Is(err, ErrMismatch) && a.counts {
 		e.triesOf(a.p.id).pause = now().Add(mismatchPause)
 	}
 	if a.counts {
@@ -339,7 +364,7 @@ func (e *Engine) takePairing(p *peer, l *link, m wire.Message) error {
 		if a.id != m.ID {
 			return nil
 		}
-		if a.role != identity.Initiator || a.view.Stage != PairingWaiting {
+		if a.role != identity.Initiator || a.view.Stage != PairingWaiting || a.secret != nil {
 			return e.foulPairing(a)
 		}
 		if err := e.mayPair(p); err != nil {
@@ -398,10 +423,10 @@ func (e *Engine) takePairStart(p *peer, l *link, m wire.PairStart) error {
 		e.startPairing(a)
 		return nil
 	default:
-		p.pairing, picked = nil, true
+		picked = true
 	}
-	if err := e.mayPair(p); err != nil || !picked && !p.mayAsk() { // guard: pairing-asked-often
-		refuse(wire.Busy)
+	if err := e.mayPair(p); err != nil || !picked && !e.mayAsk(p.id) { // guard: pairing-asked-often
+		refuse(wire.Busy) // a wish of our own stays, and is repeated
 		return nil
 	}
 	asking := 0

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"multipeer/engine/internal/identity"
-
-	"golang.org/x/time/rate"
 )
 
 // Bounds on how many peers are kept; discovery has one of its own, 256.
@@ -51,8 +49,6 @@ type peer struct {
 	asked      *asking       // our invitation, waiting for an answer
 	invitation *Invitation   // theirs, waiting for ours
 	pairing    *pairing      // under way
-	offended   offended
-	prompts    *rate.Limiter // questions that it causes
 }
 
 // view is the public value. Call with Engine.mu held.

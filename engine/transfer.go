@@ -42,6 +42,7 @@ type transferState struct {
 	proposed bool  // the offer is out: updates may follow
 	accepted bool
 	held     bool // taken without asking, once its size is known
+	byPolicy bool // taken without asking
 	paused   bool
 	// cancelled tells that it was cancelled here, untold that the peer does not know of that, or of paused, yet.
 	cancelled bool
@@ -412,6 +413,9 @@ func (e *Engine) allowance(t *transferState) func() transfer.Totals {
 		v := t.view
 		if v.Counting {
 			return transfer.Totals{Files: math.MaxInt64, Folders: math.MaxInt64, Bytes: math.MaxInt64}
+		}
+		if t.byPolicy { // nobody has looked at it: not more than what was charged for it
+			return transfer.Totals{Files: v.Files, Folders: v.Folders, Bytes: cost(v) - 4<<10*(v.Files+v.Folders)}
 		}
 		more := func(n, least int64) int64 { return n + max(n/16, least) }
 		return transfer.Totals{Files: more(v.Files, 100), Folders: more(v.Folders, 100), Bytes: more(min(v.Bytes, math.MaxInt64/2), 64<<20)}

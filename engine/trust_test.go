@@ -32,7 +32,7 @@ func TestAutoAccept(t *testing.T) {
 		reach(t, b, a)
 		id, into := a.Self().ID, t.TempDir()
 		next := events(t, b)
-		auto := engine.AutoAccept{Bytes: 10_000, Dir: into, Until: time.Now().Add(30 * time.Hour)}
+		auto := engine.AutoAccept{Bytes: 10_000_000, Dir: into, Until: time.Now().Add(30 * time.Hour)}
 		if err := b.SetAutoAccept(id, auto); !errors.Is(err, engine.ErrInvalid) {
 			t.Errorf("from a peer that is not verified: %v", err)
 		}
@@ -73,16 +73,16 @@ func TestAutoAccept(t *testing.T) {
 			}
 			_ = o.Decline()
 		}
-		taken(file(t, "first", 6000))
-		asked(file(t, "too much for the day", 6000))
-		taken(filepath.Dir(file(t, "in a folder", 3000)))
-		asked(filepath.Dir(file(t, "too much in a folder", 3000)))
+		taken(file(t, "first", 6_000_000))
+		asked(file(t, "too much for the day", 6_000_000))
+		taken(filepath.Dir(file(t, "in a folder", 3_000_000)))
+		asked(filepath.Dir(file(t, "too much in a folder", 3_000_000)))
 		if _, err := os.Stat(filepath.Join(into, "first")); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(25 * time.Hour)
 		reach(t, a, b)
-		taken(file(t, "the next day", 6000))
+		taken(file(t, "the next day", 6_000_000))
 		time.Sleep(6 * time.Hour)
 		reach(t, a, b)
 		asked(file(t, "after the date", 100))
@@ -200,11 +200,11 @@ func TestAutoAcceptAtOnce(t *testing.T) {
 		if err := b.SetTrust(id, engine.TrustVerified); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.SetAutoAccept(id, engine.AutoAccept{Bytes: 10_000, Dir: into}); err != nil {
+		if err := b.SetAutoAccept(id, engine.AutoAccept{Bytes: 10_000_000, Dir: into}); err != nil {
 			t.Fatal(err)
 		}
 		for range 4 {
-			if _, err := a.Offer(t.Context(), b.Self().ID, file(t, "f", 4000)); err != nil {
+			if _, err := a.Offer(t.Context(), b.Self().ID, file(t, "f", 4_000_000)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -215,6 +215,41 @@ func TestAutoAcceptAtOnce(t *testing.T) {
 		got, err := os.ReadDir(into)
 		if err != nil || len(got) < 2 || len(got) > 3 { // the hidden folder of partials may be there
 			t.Errorf("%v, %v", got, err)
+		}
+	})
+}
+
+// TestAskedAgainAfterComingBack: what was declined is not forgotten with the conn, and all strangers together have a
+// bound.
+func TestAskedAgainAfterComingBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		b := net.Start(engine.Config{Name: "Ben"})
+		var asked atomic.Int32
+		go b.Handle(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { asked.Add(1); _ = i.Decline() }})
+		cfg := engine.Config{Name: "Eve", Profile: filepath.Join(t.TempDir(), "profile")}
+		for range 4 {
+			eve := net.Start(cfg)
+			reach(t, eve, b)
+			for range 3 {
+				_ = eve.Invite(t.Context(), b.Self().ID)
+			}
+			if err := eve.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if n := asked.Load(); n != 3 {
+			t.Errorf("the same key has asked %d times", n)
+		}
+		for range 70 { // free keys
+			eve := net.Start(engine.Config{Name: "Eve"})
+			reach(t, eve, b)
+			_ = eve.Invite(t.Context(), b.Self().ID)
+			_ = eve.Stop()
+		}
+		if n := asked.Load(); n < 50 || n > 3+60+10 {
+			t.Errorf("free keys have asked %d times", n)
 		}
 	})
 }

@@ -38,6 +38,9 @@ func (e *Engine) SetVisible(v Visibility, d time.Duration) error {
 	})
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	for _, p := range e.peers {
+		p.wanted = p.wanted && p.asked != nil // what it was asked for is over
+	}
 	e.leaveStrangers()
 	for _, p := range e.peers { // more may be dialled now
 		p.retry = true
@@ -55,7 +58,7 @@ func (e *Engine) answers(id PeerID) bool {
 	return e.self.Visible == VisibleToAll || e.pairingOpen() || p != nil && p.link != nil
 }
 
-// leaveStrangers closes the conns that strangers have dialled and that serve nothing. Call with Engine.mu held.
+// leaveStrangers closes the conns to strangers that serve nothing and that the program has not asked for. Call with Engine.mu held.
 func (e *Engine) leaveStrangers() {
 	if e.self.Visible == VisibleToAll || e.pairingOpen() {
 		return
@@ -65,7 +68,7 @@ func (e *Engine) leaveStrangers() {
 		busy[t.view.Peer] = busy[t.view.Peer] || !t.view.State.Final() && t.view.State != Offered
 	}
 	for _, p := range e.peers {
-		if p.link != nil && !p.link.conn.Dialled && p.session == nil && !busy[p.id] && e.profile.Peer(p.id).Trust == identity.Unknown {
+		if p.link != nil && !p.wanted && p.pairing == nil && p.session == nil && !busy[p.id] && e.profile.Peer(p.id).Trust == identity.Unknown {
 			p.link.conn.Close(wire.Bye)
 		}
 	}

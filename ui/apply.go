@@ -39,6 +39,16 @@ func (u *UI) take(ev engine.Event) (resized bool) {
 		for _, i := range ev.Invitations {
 			u.invited(i)
 		}
+		open := map[engine.PeerID]bool{}
+		for _, p := range ev.Pairings {
+			open[p.Peer] = true
+		}
+		for id, c := range u.pairings {
+			if !open[id] { // it has ended while nobody looked
+				delete(u.pairings, id)
+				resized = c.set(engine.Pairing{Peer: id, Name: u.nameOf(u.talk(id)), Stage: engine.PairingFailed, Err: engine.ErrCancelled}) || resized
+			}
+		}
 		for _, p := range ev.Pairings {
 			resized = u.paired(p) || resized
 		}

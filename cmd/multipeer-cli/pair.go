@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,11 +73,7 @@ func (p *program) openLink(ctx context.Context, e *engine.Engine, link string) e
 	if _, err := engine.ParseLink(link); err != nil {
 		return exit(exitUsage, err)
 	}
-	for range e.Watch(ctx) { // until the port is open
-		if e.Self().Running {
-			break
-		}
-	}
+	awaitRunning(ctx, e)
 	id, err := e.OpenLink(ctx, link)
 	if err != nil {
 		return failed(err)
@@ -84,6 +81,15 @@ func (p *program) openLink(ctx context.Context, e *engine.Engine, link string) e
 	peer, _ := e.Peer(id)
 	p.verified(peer)
 	return nil
+}
+
+// awaitRunning waits until the port is open.
+func awaitRunning(ctx context.Context, e *engine.Engine) {
+	for range e.Watch(ctx) {
+		if e.Self().Running {
+			return
+		}
+	}
 }
 
 func (p *program) verified(peer engine.Peer) {
@@ -94,14 +100,14 @@ func (p *program) verified(peer engine.Peer) {
 // pairer is one run of pair.
 type pairer struct {
 	*program
-	e     *engine.Engine
-	lines <-chan string
-	asked map[engine.PeerID]bool // and not picked
+	e      *engine.Engine
+	lines  <-chan string
+	picked engine.PeerID    // zero while nobody is
+	asking []engine.Pairing // those who wait to be picked; the first one is asked about
+	codes  *engine.Pairing  // the codes are asked about
 }
 
-func newPairer(p *program, e *engine.Engine) *pairer {
-	return &pairer{program: p, e: e, asked: map[engine.PeerID]bool{}}
-}
+func newPairer(p *program, e *engine.Engine) *pairer { return &pairer{program: p, e: e} }
 
 // pairingObject is a pairing in JSON.
 type pairingObject struct {
@@ -125,6 +131,7 @@ func (r *pairer) tell(p engine.Pairing) {
 // ask is the side that begins.
 func (r *pairer) ask(ctx context.Context, id engine.PeerID) error {
 	news := r.e.Watch(ctx)
+	r.picked = id
 	if err := r.e.Pair(ctx, id); err != nil {
 		return failed(err)
 	}
@@ -134,6 +141,7 @@ func (r *pairer) ask(ctx context.Context, id engine.PeerID) error {
 // confirm is the side that waits.
 func (r *pairer) confirm(ctx context.Context, who string) error {
 	news := r.e.Watch(ctx)
+	awaitRunning(ctx, r.e)
 	until := r.e.OpenPairing()
 	r.out.note("waiting until %s for a device that asks to be paired", until.Format("15:04:05"))
 	return r.follow(ctx, news, func(p engine.Pairing) bool {
@@ -148,11 +156,7 @@ func (r *pairer) confirm(ctx context.Context, who string) error {
 // link shows a link until somebody has used it.
 func (r *pairer) link(ctx context.Context) error {
 	news := r.e.Watch(ctx)
-	for range r.e.Watch(ctx) {
-		if r.e.Self().Running {
-			break
-		}
-	}
+	awaitRunning(ctx, r.e)
 	link := r.e.PairingLink()
 	if link == "" {
 		return exit(exitFailed, errors.New("this machine has no address that another device could reach; connect it to a network"))
@@ -202,7 +206,8 @@ func drawQR(s string) (string, error) {
 	return strings.TrimRight(b.String(), "\n"), nil
 }
 
-// follow leads the person through the pairing that counts, to its end.
+// follow leads the person through the pairing that counts, to its end. One question is open at a time: about the codes,
+// or about who asks.
 func (r *pairer) follow(ctx context.Context, news func(func(engine.Event) bool), counts func(engine.Pairing) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -218,7 +223,6 @@ func (r *pairer) follow(ctx context.Context, news func(func(engine.Event) bool),
 		}
 	}()
 	r.lines = readLines(ctx, r.in)
-	var now *engine.Pairing // a question is open about it
 	for {
 		select {
 		case ev, ok := <-events:
@@ -228,82 +232,94 @@ func (r *pairer) follow(ctx context.Context, news func(func(engine.Event) bool),
 			switch ev := ev.(type) {
 			case engine.PairingChanged:
 				if p := ev.Pairing; counts(p) || p.Stage == engine.PairingDone {
-					q, done, err := r.take(ctx, p)
-					if done {
+					if done, err := r.take(ctx, p); done {
 						return err
-					}
-					if q || now != nil && now.Peer == p.Peer {
-						if now = nil; q {
-							now = &p
-						}
 					}
 				}
 			case engine.SelfChanged:
-				if ev.Self.PairingUntil.IsZero() && len(r.e.Pairings()) == 0 && now == nil {
+				if ev.Self.Running && ev.Self.PairingUntil.IsZero() && r.picked.IsZero() {
 					return exit(exitNotFound, errors.New("the two minutes are over, or pairing has failed too often; run this again when the other device is ready"))
 				}
 			}
 		case line, ok := <-r.lines:
 			if !ok {
-				r.lines = nil
-				if now != nil {
-					r.e.CancelPairing(now.Peer)
+				if r.lines = nil; r.codes != nil || len(r.asking) > 0 {
 					return exit(exitFailed, errors.New("nobody can be asked: standard input has ended"))
 				}
 				continue
 			}
-			if now != nil {
-				p := *now
-				now = nil
-				r.out.ask("")
-				if err := r.answer(ctx, p, strings.TrimSpace(line)); err != nil {
-					r.out.note("%v", err)
-				}
+			if err := r.answer(ctx, strings.TrimSpace(line)); err != nil {
+				r.out.note("%v", err)
 			}
 		case <-ctx.Done():
 			return failed(engine.ErrCancelled)
 		}
+		if r.lines == nil && (r.codes != nil || len(r.asking) > 0) {
+			return exit(exitFailed, errors.New("nobody can be asked: standard input has ended"))
+		}
 	}
 }
 
-// take tells a stage; question tells that a line of the person answers it.
-func (r *pairer) take(ctx context.Context, p engine.Pairing) (question, done bool, err error) {
+func called(p engine.Pairing) string { return fmt.Sprintf("%s (%s)", p.Name, p.Peer.Short()) }
+
+// take tells a stage; done ends the program.
+func (r *pairer) take(ctx context.Context, p engine.Pairing) (done bool, err error) {
 	r.tell(p)
-	peer, _ := r.e.Peer(p.Peer)
-	name := fmt.Sprintf("%s (%s)", p.Name, p.Peer.Short())
+	mine := p.Peer == r.picked
+	first := len(r.asking) == 0
+	r.asking = slices.DeleteFunc(r.asking, func(q engine.Pairing) bool { return q.Peer == p.Peer })
 	switch p.Stage {
 	case engine.PairingAsked:
-		if !peer.LooksLike.IsZero() {
-			r.out.note("careful: %s is another device than the %s that you know (%s)", name, p.Name, peer.LooksLike.Short())
+		r.asking = append(r.asking, p)
+		if first && r.picked.IsZero() {
+			r.askNext()
 		}
-		r.out.ask(fmt.Sprintf("Compare codes with %s? [y/n] ", name))
-		return true, false, nil
+		return false, nil
 	case engine.PairingWaiting:
-		r.out.note("waiting for %s: press Verify there, or run 'multipeer-cli pair confirm'", name)
+		r.out.note("waiting for %s: press Verify there, or run 'multipeer-cli pair confirm'", called(p))
 	case engine.PairingCompare:
-		if p.Code != "" {
+		if r.codes = &p; p.Code != "" {
 			r.out.line("%s", p.Code)
-			r.out.ask(fmt.Sprintf("This is the code. Type y when it was taken on %s, n if the codes differ: ", name))
+			r.out.ask(fmt.Sprintf("This is the code. Type y when it was taken on %s, n if the codes differ: ", called(p)))
 		} else {
-			r.out.ask(fmt.Sprintf("Type the six digits that %s shows, or n if it shows none: ", name))
+			r.out.ask(fmt.Sprintf("Type the six digits that %s shows, or n if it shows none: ", called(p)))
 		}
-		return true, false, nil
 	case engine.PairingConfirmed:
-		r.out.note("waiting for the yes of %s", name)
+		r.out.note("waiting for the yes of %s", called(p))
 	case engine.PairingDone:
 		r.settle(ctx, p.Peer)
+		peer, _ := r.e.Peer(p.Peer)
 		r.verified(peer)
-		return false, true, nil
+		return true, nil
 	case engine.PairingFailed:
+		if !mine {
+			if r.picked.IsZero() {
+				r.askNext()
+			}
+			return false, nil
+		}
 		r.out.ask("")
 		r.settle(ctx, p.Peer)
-		err := fmt.Errorf("pairing with %s: %w", name, p.Err)
+		err := fmt.Errorf("pairing with %s: %w", called(p), p.Err)
 		if errors.Is(p.Err, engine.ErrMismatch) {
 			err = fmt.Errorf("%w; another device may be between the two. Nobody is trusted; try again in ten minutes, on another network", err)
 		}
-		return false, true, failed(err)
+		return true, failed(err)
 	}
-	return false, false, nil
+	return false, nil
+}
+
+// askNext asks about the first of those who wait.
+func (r *pairer) askNext() {
+	if len(r.asking) == 0 {
+		r.out.ask("")
+		return
+	}
+	p := r.asking[0]
+	if peer, _ := r.e.Peer(p.Peer); !peer.LooksLike.IsZero() {
+		r.out.note("careful: %s is another device than the one of that name that you know (%s)", called(p), peer.LooksLike.Short())
+	}
+	r.out.ask(fmt.Sprintf("Compare codes with %s? [y/n] ", called(p)))
 }
 
 // settle makes sure that the other side has heard all, before the program ends and the conn with it.
@@ -316,21 +332,36 @@ func (r *pairer) settle(ctx context.Context, id engine.PeerID) {
 	}
 }
 
-// answer does what the person has said.
-func (r *pairer) answer(ctx context.Context, p engine.Pairing, line string) error {
+// answer does what the person has said to the question that is open.
+func (r *pairer) answer(ctx context.Context, line string) error {
 	yes := strings.EqualFold(line, "y") || strings.EqualFold(line, "yes")
-	switch {
-	case p.Stage == engine.PairingAsked && yes:
-		return r.e.Pair(ctx, p.Peer)
-	case p.Stage == engine.PairingAsked:
-		r.e.CancelPairing(p.Peer)
+	no := strings.EqualFold(line, "n") || strings.EqualFold(line, "no")
+	switch p := r.codes; {
+	case p != nil && line == "": // a slip of the finger is no answer
 		return nil
-	case p.Code != "" && yes:
-		return r.e.ConfirmPairing(p.Peer, "")
-	case p.Code != "", strings.EqualFold(line, "n"), strings.EqualFold(line, "no"):
-		return r.e.RejectPairing(p.Peer)
+	case p != nil:
+		r.codes = nil
+		r.out.ask("")
+		switch {
+		case no, p.Code != "" && !yes:
+			return r.e.RejectPairing(p.Peer)
+		case p.Code != "":
+			return r.e.ConfirmPairing(p.Peer, "")
+		}
+		return r.e.ConfirmPairing(p.Peer, line)
+	case len(r.asking) == 0 || !r.picked.IsZero():
+		return nil
+	case yes:
+		r.picked = r.asking[0].Peer
+		r.asking = nil
+		r.out.ask("")
+		return r.e.Pair(ctx, r.picked)
+	case no:
+		r.e.CancelPairing(r.asking[0].Peer) // its end asks about the next one
+		return nil
 	}
-	return r.e.ConfirmPairing(p.Peer, line)
+	r.askNext()
+	return nil
 }
 
 func (p *program) autoCommand() *cobra.Command {

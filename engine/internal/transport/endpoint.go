@@ -71,12 +71,13 @@ type Endpoint struct {
 	own      bool
 	tr       *quic.Transport
 	listener *quic.Listener
-	gate     *gate // for who dials us, whatever the socket
+	gate     *gate // for who dials us
+	laneGate *gate // and for lanes on sockets of their own
 }
 
 // Listen opens the endpoint. The caller closes it.
 func Listen(cfg Config) (*Endpoint, error) {
-	e := &Endpoint{cfg: cfg, socket: cfg.Conn, gate: newGate()}
+	e := &Endpoint{cfg: cfg, socket: cfg.Conn, gate: newGate(handshakesPerAddr, handshakesAtOnce), laneGate: newGate(lanesPerAddr, lanesAtOnce)}
 	if e.socket == nil {
 		c, err := openSocket(cfg.Port, cfg.Log)
 		if err != nil {
@@ -85,7 +86,7 @@ func Listen(cfg Config) (*Endpoint, error) {
 		e.socket, e.own = c, true
 	}
 	e.tr = &quic.Transport{Conn: e.socket, StatelessResetKey: resetKey(cfg.Identity), VerifySourceAddress: e.gate.mustProve}
-	l, err := e.tr.Listen(e.tlsConfig(identity.PeerID{}, nil, Session, Lane), e.gate.guarded(quicConfig()))
+	l, err := e.tr.Listen(e.tlsConfig(identity.PeerID{}, false, nil, Session, Lane), e.gate.guarded(quicConfig()))
 	if err != nil {
 		if e.own {
 			_ = e.socket.Close()
@@ -155,9 +156,8 @@ func quicConfig() *quic.Config {
 }
 
 // tlsConfig pins instead of verifying a chain: want is the only key accepted, the zero ID accepts any. Our reason to
-// refuse the other side is told to refused, since QUIC carries only an alert; nil is for conns that others dial.
-func (e *Endpoint) tlsConfig(want identity.PeerID, refused func(error), kinds ...Kind) *tls.Config {
-	dialled := refused != nil
+// refuse the other side is told to refused, since QUIC carries only an alert; nil tells nobody.
+func (e *Endpoint) tlsConfig(want identity.PeerID, dialled bool, refused func(error), kinds ...Kind) *tls.Config {
 	c := &tls.Config{
 		Certificates:           []tls.Certificate{e.cfg.Identity.Cert},
 		MinVersion:             tls.VersionTLS13,
@@ -240,7 +240,7 @@ func (e *Endpoint) dialFrom(tr *quic.Transport) func(context.Context, netip.Addr
 		if kind == Lane {
 			cfg = laneConfig()
 		}
-		q, err := tr.Dial(ctx, net.UDPAddrFromAddrPort(addr), e.tlsConfig(want, tell, kind), cfg)
+		q, err := tr.Dial(ctx, net.UDPAddrFromAddrPort(addr), e.tlsConfig(want, true, tell, kind), cfg)
 		if err != nil {
 			select {
 			case err = <-refused:

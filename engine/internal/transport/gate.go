@@ -17,6 +17,8 @@ import (
 const (
 	handshakesPerAddr = 32
 	handshakesAtOnce  = 128
+	lanesPerAddr      = 128 // each transfer has some
+	lanesAtOnce       = 512
 	handshakesInAll   = 256
 	handshakesBurst   = 512
 	proveAddr         = 10
@@ -29,14 +31,18 @@ var errGate = errors.New("too many handshakes")
 
 // gate bounds handshakes before they cost anything. Its methods may be called concurrently.
 type gate struct {
+	rate  rate.Limit
+	burst int
+
 	mu    sync.Mutex
 	all   *rate.Limiter
 	prove *rate.Limiter
 	addrs map[netip.Addr]*rate.Limiter
 }
 
-func newGate() *gate {
+func newGate(perAddr rate.Limit, atOnce int) *gate {
 	return &gate{
+		rate: perAddr, burst: atOnce,
 		all: rate.NewLimiter(handshakesInAll, handshakesBurst), prove: rate.NewLimiter(proveAddr, proveBurst),
 		addrs: map[netip.Addr]*rate.Limiter{},
 	}
@@ -55,7 +61,7 @@ func (g *gate) enter(from net.Addr) bool {
 		if len(g.addrs) >= maxGateAddrs { // those that have been quiet need not be remembered
 			now := time.Now()
 			for a, l := range g.addrs {
-				if l.TokensAt(now) >= handshakesAtOnce {
+				if l.TokensAt(now) >= float64(g.burst) {
 					delete(g.addrs, a)
 				}
 			}
@@ -63,7 +69,7 @@ func (g *gate) enter(from net.Addr) bool {
 		if len(g.addrs) >= maxGateAddrs { // guard: gate-table
 			return false
 		}
-		l = rate.NewLimiter(handshakesPerAddr, handshakesAtOnce)
+		l = rate.NewLimiter(g.rate, g.burst)
 		g.addrs[a] = l
 	}
 	if !l.Allow() { // guard: handshakes-per-address
@@ -87,7 +93,7 @@ func sourceOf(from net.Addr) (netip.Addr, bool) {
 		return a, false
 	}
 	a = a.Unmap().WithZone("")
-	if a.Is6() && !a.IsLinkLocalUnicast() && !a.IsLoopback() {
+	if a.Is6() && !a.IsLoopback() {
 		p, err := a.Prefix(64)
 		return p.Addr(), err == nil
 	}

@@ -24,7 +24,7 @@ func TestGate(t *testing.T) {
 			}
 			return in
 		}
-		g := newGate()
+		g := newGate(handshakesPerAddr, handshakesAtOnce)
 		one := func(int) string { return "192.168.1.9" }
 		if n := enter(g, one, 1000); n != handshakesAtOnce {
 			t.Errorf("one address begins %d handshakes at once", n)
@@ -36,7 +36,7 @@ func TestGate(t *testing.T) {
 		if n := enter(g, func(i int) string { return netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i)}).String() }, 200); n != handshakesAtOnce {
 			t.Errorf("a network of IPv6 begins %d", n)
 		}
-		g = newGate()
+		g = newGate(handshakesPerAddr, handshakesAtOnce)
 		many := func(i int) string { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}).String() }
 		if n := enter(g, many, 2000); n != handshakesBurst {
 			t.Errorf("all together begin %d", n)
@@ -45,7 +45,7 @@ func TestGate(t *testing.T) {
 			time.Sleep(time.Second)
 			enter(g, many, 3000)
 		}
-		g = newGate()
+		g = newGate(handshakesPerAddr, handshakesAtOnce)
 		enter(g, many, 3*maxGateAddrs)
 		if n := len(g.addrs); n > maxGateAddrs {
 			t.Errorf("%d addresses are counted", n)

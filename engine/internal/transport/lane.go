@@ -204,7 +204,7 @@ func (g *gathering) release() error {
 func (e *Endpoint) tcpLane(ctx context.Context, c net.Conn, want identity.PeerID, dialled bool) (*LaneConn, error) {
 	g := &gathering{Conn: c, in: bufio.NewReaderSize(c, 256<<10)}
 	var refusal error
-	cfg := e.tlsConfig(want, func(err error) { refusal = err }, Lane)
+	cfg := e.tlsConfig(want, dialled, func(err error) { refusal = err }, Lane)
 	cfg.DynamicRecordSizingDisabled = true
 	t := tls.Server(g, cfg)
 	if dialled {

@@ -18,7 +18,7 @@ import (
 type transportOf struct{ *quic.Transport }
 
 func (e *Endpoint) laneTransport(c *net.UDPConn) *transportOf {
-	return &transportOf{&quic.Transport{Conn: coalesce(c), StatelessResetKey: resetKey(e.cfg.Identity), VerifySourceAddress: e.gate.mustProve}}
+	return &transportOf{&quic.Transport{Conn: coalesce(c), StatelessResetKey: resetKey(e.cfg.Identity), VerifySourceAddress: e.laneGate.mustProve}}
 }
 
 // LaneWindow is how many bytes may be under way on a lane over QUIC. It is the session streams' window, for the same
@@ -66,7 +66,7 @@ func (e *Endpoint) ListenLanes(tcp bool) (*Lanes, error) {
 		}
 	}
 	l.tr = e.laneTransport(l.udp)
-	if l.quic, err = l.tr.Listen(e.tlsConfig(identity.PeerID{}, nil, Lane), e.gate.guarded(laneConfig())); err != nil {
+	if l.quic, err = l.tr.Listen(e.tlsConfig(identity.PeerID{}, false, nil, Lane), e.laneGate.guarded(laneConfig())); err != nil {
 		_ = l.udp.Close()
 		return nil, fmt.Errorf("listening for lanes: %w", err)
 	}
@@ -140,7 +140,7 @@ func (l *Lanes) Serve(ctx context.Context, overQUIC func(*Conn), overTCP func(*L
 
 func (l *Lanes) enter(c net.Conn) (leave func()) {
 	a, ok := c.RemoteAddr().(*net.TCPAddr)
-	if !ok || !l.e.gate.enter(a) {
+	if !ok || !l.e.laneGate.enter(a) {
 		return nil
 	}
 	addr := a.AddrPort().Addr().Unmap()
