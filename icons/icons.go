@@ -13,6 +13,8 @@ var (
 	Everyone []byte
 	//go:embed attach.svg
 	Attach []byte
+	//go:embed qr.svg
+	QR []byte
 	//go:embed edit.svg
 	Edit []byte
 	//go:embed radar.svg

@@ -18,6 +18,7 @@ var (
 	iconRadar    = &strokeIcon{"radar", icons.Radar, theme.ColorNamePrimary}
 	iconAttach   = &strokeIcon{"attach", icons.Attach, theme.ColorNameForeground}
 	iconEdit     = &strokeIcon{"edit", icons.Edit, colorSubtle}
+	iconQR       = &strokeIcon{"qr", icons.QR, colorSubtle}
 	iconGo       = &strokeIcon{"go", icons.Send, theme.ColorNameForeground}
 	iconSend     = &strokeIcon{"send", icons.Send, theme.ColorNameForegroundOnPrimary}
 )

@@ -153,6 +153,13 @@ func (u *UI) paired(p engine.Pairing) bool {
 	if c != nil {
 		return c.set(p)
 	}
+	if p.Stage == engine.PairingDone { // by a link
+		u.hideLink()
+		t := u.talk(p.Peer)
+		t.name = p.Name
+		u.add(t, newNotice(p.Name+" is verified"), false)
+		u.choose(t)
+	}
 	if p.Stage.Final() {
 		return false // what ended before it was shown
 	}

@@ -131,3 +131,40 @@ func TestPairingCards(t *testing.T) {
 		}
 	}
 }
+
+// TestLinkIsShown: the QR code holds the link and its quiet zone, and closing it makes the link void.
+func TestLinkIsShown(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	anna := newStation(t, a, l, net, "Anna")
+	l.until(t, "running", func() bool { return anna.self.Running })
+	picture, err := drawQR("multipeer://x/?at=1.2.3.4")
+	if err != nil || picture.Bounds().Dx() < 29 {
+		t.Fatal(picture.Bounds(), err)
+	}
+	for i := range 4 {
+		if r, _, _, _ := picture.At(i, i).RGBA(); r != 0xffff {
+			t.Error("no quiet zone")
+		}
+	}
+	anna.showLink()
+	if anna.link == nil {
+		t.Skip("no address but loopback")
+	}
+	l.until(t, "the window for pairing", func() bool { return !anna.self.PairingUntil.IsZero() })
+	if dir := os.Getenv("MULTIPEER_PICTURES"); dir != "" {
+		f, err := os.Create(filepath.Join(dir, "link.png"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := png.Encode(f, anna.w.Canvas().Capture()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	anna.hideLink()
+	l.until(t, "its end", func() bool { return anna.self.PairingUntil.IsZero() })
+	anna.side.dial("multipeer://nonsense")
+	if !anna.toast.box.Visible() {
+		t.Error("a bad link says nothing")
+	}
+}

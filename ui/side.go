@@ -86,7 +86,7 @@ func newSide(u *UI) *side {
 	s.edit = newNameEntry(s.rename, s.stopEditing)
 	s.edit.Hide()
 	pencil := iconButton(iconEdit, s.startEditing)
-	s.shownAs = newBesideRight(4, column(1, s.name, s.id), pencil)
+	s.shownAs = newBesideRight(4, column(1, s.name, s.id), row(0, iconButton(iconQR, u.showLink), pencil))
 	me := inset(newBeside(11, s.face, container.NewStack(s.shownAs, s.edit)), 12, 12, 16, 8)
 
 	s.everyone = newPeerRow(func() { u.choose(u.talk(engine.PeerID{})) })
@@ -104,7 +104,7 @@ func newSide(u *UI) *side {
 	s.scroll = container.NewVScroll(inset(s.list, 0, 8, 8, 8))
 
 	s.address = widget.NewEntry()
-	s.address.SetPlaceHolder("Connect by address")
+	s.address.SetPlaceHolder("Address or link")
 	s.address.OnSubmitted = s.dial
 	connect := iconButton(iconGo, func() { s.dial(s.address.Text) })
 	bottom := inset(container.NewBorder(nil, nil, nil, connect, s.address), 8, 14, 12, 8)
@@ -139,17 +139,33 @@ func (s *side) rename(name string) {
 	})
 }
 
-// dial connects to a typed address.
+// dial connects to a typed address or link.
 func (s *side) dial(address string) {
 	address = strings.TrimSpace(address)
 	if address == "" || s.dialling {
 		return
 	}
-	s.dialling = true
-	s.address.Disable()
-	background(s.u.bind, func(ctx context.Context) (engine.PeerID, error) { return s.u.e.Dial(ctx, address) }, func(id engine.PeerID, err error) {
-		s.dialling = false
+	if strings.HasPrefix(address, "multipeer:") {
+		s.u.openLink(address)
+		return
+	}
+	s.connectTo(address)
+}
+
+// busy keeps the field from being used while a dial is under way.
+func (s *side) busy(on bool) {
+	if s.dialling = on; on {
+		s.address.Disable()
+	} else {
 		s.address.Enable()
+	}
+}
+
+// connectTo dials an address or a ticket.
+func (s *side) connectTo(address string) {
+	s.busy(true)
+	background(s.u.bind, func(ctx context.Context) (engine.PeerID, error) { return s.u.e.Dial(ctx, address) }, func(id engine.PeerID, err error) {
+		s.busy(false)
 		if err != nil {
 			s.u.say(reason(err, address, false))
 			return
@@ -178,7 +194,7 @@ func (s *side) refresh() {
 	u := s.u
 	s.face.set(u.self.ID, u.self.Name, "")
 	s.name.set(u.self.Name)
-	s.id.set("This device · " + u.self.ID.Short())
+	s.id.set("You · " + u.self.ID.Short())
 	type shownPeer struct {
 		p    engine.Peer
 		here bool

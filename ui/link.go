@@ -1,0 +1,106 @@
+package ui
+
+import (
+	"context"
+	"image"
+	"image/color"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/dialog"
+	"fyne.io/fyne/v2/widget"
+
+	"github.com/boombuler/barcode/qr"
+
+	"multipeer/engine"
+)
+
+// qrSize is the side of a QR code on screen.
+const qrSize = 264
+
+// drawQR draws a link for a camera: black on white whatever the theme, with the quiet zone that scanners want.
+func drawQR(link string) (image.Image, error) {
+	code, err := qr.Encode(link, qr.L, qr.Auto)
+	if err != nil {
+		return nil, err
+	}
+	const quiet = 4
+	n := code.Bounds().Dx()
+	out := image.NewGray(image.Rect(0, 0, n+2*quiet, n+2*quiet))
+	for y := range n + 2*quiet {
+		for x := range n + 2*quiet {
+			out.SetGray(x, y, color.Gray{Y: 255})
+			if in := image.Pt(x-quiet, y-quiet); in.In(code.Bounds()) {
+				out.Set(x, y, code.At(in.X, in.Y))
+			}
+		}
+	}
+	return out, nil
+}
+
+// showLink shows a link and its QR code, with which another device connects and verifies both in one step. It is good
+// while it is shown.
+func (u *UI) showLink() {
+	link := u.e.PairingLink()
+	if link == "" {
+		u.say("This device has no address that another could reach. Join a network first.")
+		return
+	}
+	u.trace("link %q", link)
+	picture, err := drawQR(link)
+	if err != nil {
+		u.say(reason(err, "", true))
+		return
+	}
+	code := canvas.NewImageFromImage(picture)
+	code.FillMode, code.ScaleMode = canvas.ImageFillContain, canvas.ImageScalePixels
+	text := widget.NewLabel("Scan this with the other device, or open the link there, within two minutes. Both devices are verified then. Show it to nobody else.")
+	text.Wrapping = fyne.TextWrapWord
+	copied := widget.NewButton("Copy the link", nil)
+	copied.OnTapped = func() {
+		fyne.CurrentApp().Clipboard().SetContent(link)
+		copied.SetText("Copied")
+	}
+	body := column(8, container.NewCenter(container.New(fixed(fyne.NewSquareSize(qrSize)), code)), text, container.NewCenter(copied))
+	d := dialog.NewCustom("Pair another device", "Close", body, u.w)
+	u.dialog, u.link = d, d
+	d.SetOnClosed(func() {
+		u.dialog, u.link = nil, nil
+		u.e.ClosePairing()
+	})
+	d.Resize(fyne.NewSize(420, 460))
+	d.Show()
+}
+
+// hideLink ends the showing of a link that was used.
+func (u *UI) hideLink() {
+	if u.link != nil {
+		u.link.Hide()
+	}
+}
+
+// openLink connects to the device of a link and verifies it, after asking: links may come from anywhere.
+func (u *UI) openLink(text string) {
+	link, err := engine.ParseLink(text)
+	if err != nil {
+		u.say(reason(err, "", false))
+		return
+	}
+	if !link.Secret() {
+		u.side.connectTo(link.Ticket)
+		return
+	}
+	u.ask("Verify the device of this link?", "Only do this if you have the link from its screen.\nIts ID starts with "+link.ID.Short()+".", "Verify", func() {
+		u.side.busy(true)
+		background(u.bind, func(ctx context.Context) (engine.PeerID, error) { return u.e.OpenLink(ctx, text) }, func(id engine.PeerID, err error) {
+			u.side.busy(false)
+			if err != nil {
+				u.say(reason(err, "The device of the link", false))
+				return
+			}
+			u.side.address.SetText("")
+			u.choose(u.talk(id))
+		})
+	})
+}
