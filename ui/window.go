@@ -63,7 +63,7 @@ type UI struct {
 	empty    *emptyState
 	toast    *toast
 	dialog   dialog.Dialog
-	link     dialog.Dialog // while a link is shown
+	link     dialog.Dialog     // while a link is shown
 	traced   map[string]string // what the last AT line of each widget said
 }
 
