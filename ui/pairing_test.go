@@ -168,3 +168,41 @@ func TestLinkIsShown(t *testing.T) {
 		t.Error("a bad link says nothing")
 	}
 }
+
+// TestPeerMenu: what the menu of a peer offers follows from what it is, and does what it says.
+func TestPeerMenu(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
+	id := ben.self.ID
+	l.until(t, "reached", func() bool { return anna.peers[id].Confirmed })
+	offers := func(want ...string) map[string]func() {
+		t.Helper()
+		var got []string
+		do := map[string]func(){}
+		for _, i := range anna.peerActions(id) {
+			got = append(got, i.Label)
+			do[i.Label] = i.Action
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("the menu offers %q, want %q", got, want)
+		}
+		return do
+	}
+	offers("Connect", "Verify", "Block…")
+	if err := anna.e.SetTrust(id, engine.TrustVerified); err != nil {
+		t.Fatal(err)
+	}
+	l.until(t, "verified", func() bool { return anna.peers[id].Trust == engine.TrustVerified })
+	offers("Connect", "Take files without asking…", "Block…", "Forget…")
+	if err := anna.e.SetAutoAccept(id, engine.AutoAccept{Bytes: autoBytes, Dir: anna.inbox}); err != nil {
+		t.Fatal(err)
+	}
+	l.until(t, "auto", func() bool { return anna.peers[id].AutoAccept.Bytes > 0 })
+	offers("Connect", "Ask for each file again", "Block…", "Forget…")["Ask for each file again"]()
+	l.until(t, "asked again", func() bool { return anna.peers[id].AutoAccept.Bytes == 0 })
+	if err := anna.e.SetTrust(id, engine.TrustBlocked); err != nil {
+		t.Fatal(err)
+	}
+	offers("Unblock")["Unblock"]()
+	l.until(t, "unblocked", func() bool { return anna.e.Trust(id) == engine.TrustUnknown })
+}

@@ -275,11 +275,13 @@ type tapRow struct {
 	selected bool
 	hovered  bool
 	tapped   func()
+	menu     func(at fyne.Position) // of the second button; nil for none
 }
 
 var (
-	_ fyne.Tappable     = (*tapRow)(nil)
-	_ desktop.Hoverable = (*tapRow)(nil)
+	_ fyne.Tappable          = (*tapRow)(nil)
+	_ fyne.SecondaryTappable = (*tapRow)(nil)
+	_ desktop.Hoverable      = (*tapRow)(nil)
 )
 
 func newTapRow(content fyne.CanvasObject, tapped func()) *tapRow {
@@ -289,7 +291,13 @@ func newTapRow(content fyne.CanvasObject, tapped func()) *tapRow {
 	return r
 }
 
-func (r *tapRow) Tapped(*fyne.PointEvent)        { r.tapped() }
+func (r *tapRow) Tapped(*fyne.PointEvent) { r.tapped() }
+func (r *tapRow) TappedSecondary(e *fyne.PointEvent) {
+	if r.menu != nil {
+		r.menu(e.AbsolutePosition)
+	}
+}
+
 func (r *tapRow) MouseIn(*desktop.MouseEvent)    { r.hovered = true; r.Refresh() }
 func (r *tapRow) MouseMoved(*desktop.MouseEvent) {}
 func (r *tapRow) MouseOut()                      { r.hovered = false; r.Refresh() }

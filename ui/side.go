@@ -235,6 +235,7 @@ func (s *side) refresh() {
 		r := s.rows[id]
 		if r == nil {
 			r = newPeerRow(func() { u.choose(u.talk(id)) })
+			r.menu = func(at fyne.Position) { u.peerMenu(id, at) }
 			s.rows[id] = r
 		}
 		name, state := sp.p.Name, "Not nearby"
