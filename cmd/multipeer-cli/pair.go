@@ -78,7 +78,10 @@ func (p *program) openLink(ctx context.Context, e *engine.Engine, link string) e
 	if err != nil {
 		return failed(err)
 	}
-	peer, _ := e.Peer(id)
+	peer, here := e.Peer(id)
+	if !here {
+		peer = engine.Peer{ID: id, Name: id.Short(), Trust: engine.TrustVerified}
+	}
 	p.verified(peer)
 	return nil
 }
@@ -288,7 +291,10 @@ func (r *pairer) take(ctx context.Context, p engine.Pairing) (done bool, err err
 		r.out.note("waiting for the yes of %s", called(p))
 	case engine.PairingDone:
 		r.settle(ctx, p.Peer)
-		peer, _ := r.e.Peer(p.Peer)
+		peer, here := r.e.Peer(p.Peer)
+		if !here { // it has what it wanted, and left
+			peer = engine.Peer{ID: p.Peer, Name: p.Name, Trust: engine.TrustVerified}
+		}
 		r.verified(peer)
 		return true, nil
 	case engine.PairingFailed:

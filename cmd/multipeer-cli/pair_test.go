@@ -108,8 +108,11 @@ func TestPairByCode(t *testing.T) {
 	}
 	b.say(fmt.Sprint(shown["code"]))
 	a.say("y")
-	a.object("verified", "")
-	b.object("verified", "")
+	for s, want := range map[*shell]any{a: shown["id"], b: idA} {
+		if v := s.object("verified", ""); v["id"] != want || v["trust"] != "verified" {
+			t.Errorf("verified %v, want %v", v, want)
+		}
+	}
 	if code := <-a.code; code != exitDone {
 		t.Errorf("asking: exit code %d", code)
 	}
