@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -42,11 +43,11 @@ func hostileNames() []string {
 }
 
 // send plays a sender that says what it likes: each of its writes is a block.
-func hostileSend(p *testPipe, records ...[]byte) {
+func hostileSend(p *testPipe, blocks ...[]byte) {
 	answered := make(chan struct{})
 	go func() {
 		seq := uint64(0)
-		for _, r := range records {
+		for _, r := range blocks {
 			for len(r) > 0 {
 				k := newBlock()
 				n := min(len(r), maxBlock)
@@ -64,21 +65,27 @@ func hostileSend(p *testPipe, records ...[]byte) {
 		}
 		select { // the end of the lane must not overtake what was sent, nor our word that we have the receipt
 		case <-answered:
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(2 * time.Second): // it waits for more, and learns that nothing comes
 		}
 		_ = p.CloseWrite()
 	}()
 	go func() {
+		end := sync.OnceFunc(func() { close(answered) })
+		defer end() // whoever does not answer has ended the lane
 		in := newFrameReader(p)
 		for {
 			k, _, err := in.next()
 			if err != nil {
 				return
 			}
-			if k != nil {
-				_, _ = p.Write(binary.BigEndian.AppendUint64([]byte{frameTaken}, k.seq+1))
-				if k.body()[0] == recReceipt {
-					close(answered)
+			if k == nil {
+				continue
+			}
+			_, _ = p.Write(binary.BigEndian.AppendUint64([]byte{frameTaken}, k.seq+1))
+			said := records{k.body()}
+			for kind, _, ok, err := said.next(); ok && err == nil; kind, _, ok, err = said.next() {
+				if kind == recReceipt || kind == recAbort {
+					end()
 				}
 			}
 		}

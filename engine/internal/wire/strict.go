@@ -159,7 +159,7 @@ func (w *walker) members(depth int) error {
 		if err := w.value(depth); err != nil {
 			return err
 		}
-		if depth > w.depth+1 || w.raw[0] != '{' {
+		if depth > w.depth+1 {
 			continue
 		}
 		m := member{key, bytes.TrimLeft(w.raw[begin:w.at], " \t\r\n:")}
