@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,20 +28,20 @@ type Net struct {
 	t       testing.TB
 	latency time.Duration
 
-	mu     sync.Mutex
-	nodes  map[netip.AddrPort]simnet.PacketReceiver
-	closed []func()
-	ether  map[*finder]bool
-	drop   func(from, to netip.AddrPort) bool
-	loss   float64
-	double float64
-	jitter time.Duration
-	dice   *rand.Rand
-	cut    map[netip.AddrPort]bool
-	rate   int64                        // bits per second towards each node; 0 is no limit
-	queue  int                          // bytes that wait for it
-	until  map[netip.AddrPort]time.Time // when the line to a node is free
-	count  int
+	mu      sync.Mutex
+	nodes   map[netip.AddrPort]simnet.PacketReceiver
+	running []*Node
+	ether   map[*finder]bool
+	drop    func(from, to netip.AddrPort) bool
+	loss    float64
+	double  float64
+	jitter  time.Duration
+	dice    *rand.Rand
+	cut     map[netip.AddrPort]bool
+	rate    int64                        // bits per second towards each node; 0 is no limit
+	queue   int                          // bytes that wait for it
+	until   map[netip.AddrPort]time.Time // when the line to a node is free
+	count   int
 }
 
 // New makes a network whose packets take latency one way. It is torn down by the test's cleanup.
@@ -55,11 +56,12 @@ func New(t testing.TB, latency time.Duration) *Net {
 
 func (n *Net) close() {
 	n.mu.Lock()
-	closed := n.closed
-	n.closed = nil
+	running := slices.Clone(n.running)
 	n.mu.Unlock()
-	for i := len(closed) - 1; i >= 0; i-- {
-		closed[i]()
+	for _, node := range slices.Backward(running) {
+		if err := node.Stop(); err != nil {
+			n.t.Errorf("Run: %v", err)
+		}
 	}
 }
 
@@ -146,11 +148,7 @@ func (n *Net) StartAt(addr netip.AddrPort, cfg engine.Config) *Node {
 		close(node.done)
 	}()
 	n.mu.Lock()
-	n.closed = append(n.closed, func() {
-		if err := node.Stop(); err != nil {
-			n.t.Errorf("Run: %v", err)
-		}
-	})
+	n.running = append(n.running, node)
 	n.mu.Unlock()
 	return node
 }
@@ -169,7 +167,11 @@ func (n *Net) Socket() (conn net.PacketConn, closeIt func()) { return n.socket(n
 // Stop ends the engine and waits for it. It is idempotent.
 func (n *Node) Stop() error {
 	n.stop()
-	return <-n.done
+	err := <-n.done
+	n.net.mu.Lock()
+	defer n.net.mu.Unlock()
+	n.net.running = slices.DeleteFunc(n.net.running, func(o *Node) bool { return o == n }) // or it would be kept for ever
+	return err
 }
 
 // Kill ends the engine as a crash would: nothing leaves it any more, nobody is told.
