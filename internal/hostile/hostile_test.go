@@ -14,6 +14,8 @@ import (
 	"multipeer/engine/enginetest"
 )
 
+var strict = flag.Bool("strict", false, "hold the 100 ms with the race detector too, on a quiet machine")
+
 var only = flag.String("attack", "", "run the attacks whose state and name match this expression")
 
 // Limits on what one attack may cost the victim.
@@ -35,6 +37,10 @@ func TestAttacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := startHonest(t, v, service)
+	most99 := mostLatency
+	if raceFactor > 1 && !*strict { // it makes all of it several times as slow, and other work on the machine adds to that
+		most99 *= 3
+	}
 	pattern := regexp.MustCompile(*only)
 	before, err := v.ask("")
 	if err != nil {
@@ -54,7 +60,7 @@ func TestAttacks(t *testing.T) {
 		cores, peak := (v.cpu()-used).Seconds()/took.Seconds(), v.peak()
 		switch {
 		case err != nil:
-		case p99 > mostLatency:
+		case p99 > most99:
 			err = fmt.Errorf("messages of another peer take %v", p99)
 		case peak > mostMemory*raceFactor:
 			err = fmt.Errorf("%d MB of memory", peak>>20)
