@@ -38,6 +38,7 @@ type gate struct {
 	all   *rate.Limiter
 	prove *rate.Limiter
 	addrs map[netip.Addr]*rate.Limiter
+	swept time.Time
 }
 
 func newGate(perAddr rate.Limit, atOnce int) *gate {
@@ -58,8 +59,8 @@ func (g *gate) enter(from net.Addr) bool {
 	defer g.mu.Unlock()
 	l := g.addrs[a]
 	if l == nil {
-		if len(g.addrs) >= maxGateAddrs { // those that have been quiet need not be remembered
-			now := time.Now()
+		if now := time.Now(); len(g.addrs) >= maxGateAddrs && now.Sub(g.swept) >= time.Second { // those that have been quiet need not be remembered
+			g.swept = now
 			for a, l := range g.addrs {
 				if l.TokensAt(now) >= float64(g.burst) {
 					delete(g.addrs, a)
