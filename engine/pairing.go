@@ -59,13 +59,10 @@ func (e *Engine) openPairing() time.Time {
 	if e.ctx == nil || e.ctx.Err() != nil { // nothing would close it
 		return time.Time{}
 	}
-	if !e.pairingOpen() {
+	if !e.pairingOpen() || s.secret == nil { // a new window, or the link was used
 		s.secret = random(identity.SecretSize)
 	}
 	s.until, s.failures = now().Add(PairingWindow), 0
-	if s.secret == nil { // the link was used
-		s.secret = random(identity.SecretSize)
-	}
 	s.opened++
 	opened := s.opened
 	e.later(PairingWindow, func() {

@@ -58,7 +58,8 @@ func (e *Engine) answers(id PeerID) bool {
 	return e.self.Visible == VisibleToAll || e.pairingOpen() || p != nil && p.link != nil
 }
 
-// leaveStrangers closes the conns to strangers that serve nothing and that the program has not asked for. Call with Engine.mu held.
+// leaveStrangers closes the conns to strangers that serve nothing and that the program has not asked for. Call
+// with Engine.mu held.
 func (e *Engine) leaveStrangers() {
 	if e.self.Visible == VisibleToAll || e.pairingOpen() {
 		return
