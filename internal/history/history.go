@@ -1,0 +1,563 @@
+// Package history keeps conversations: rows in their order, by talk, in a bbolt
+// file or in memory alone. Rows of a talk have consecutive numbers, so that a
+// screen can show any place of a long conversation without reading the rest.
+//
+// Writing never waits for the disk: rows that are not committed yet are read
+// from memory, and one goroutine commits what has gathered. The exceptions are
+// Clear, ClearAll and Close.
+package history
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// Limits. What is above them goes from the oldest end: a peer must not fill the disk with words.
+const (
+	maxRows   = 200_000
+	maxBytes  = 128 << 20 // of the rows of one talk
+	maxMemory = 5_000     // rows of one talk without a file
+	// maxPending is how many rows wait for the disk before Append and Set wait with them.
+	maxPending = 20_000
+	// gather is how long the writer waits for more before it commits.
+	gather = 200 * time.Millisecond
+)
+
+// Kind says what a row is.
+type Kind uint8
+
+// The kinds.
+const (
+	Text     Kind = iota + 1 // a message
+	Transfer                 // an offer or a transfer
+	Notice                   // somebody came, went, was verified
+)
+
+// State is how far a message of our own is.
+type State uint8
+
+// The states. Queued and Sending become something else; Delivered and Failed stay.
+const (
+	None      State = iota // it came from the other side
+	Queued                 // waits for the peer to be there
+	Sending                // on its way
+	Delivered              // the other program has it
+	Failed                 // Note says why
+)
+
+// Row is one line of a conversation.
+type Row struct {
+	At    time.Time `json:"at"`
+	Kind  Kind      `json:"kind"`
+	Own   bool      `json:"own,omitempty"`
+	Who   string    `json:"who,omitempty"` // the sender, where several speak
+	Text  string    `json:"text,omitempty"`
+	State State     `json:"state,omitempty"`
+	Note  string    `json:"note,omitempty"` // whom it reached, or why it failed
+	File  *File     `json:"file,omitempty"` // of a Transfer
+}
+
+// File is a transfer as it was last seen.
+type File struct {
+	ID       string   `json:"id"`
+	Names    []string `json:"names,omitempty"`
+	Items    int64    `json:"items,omitempty"`
+	Files    int64    `json:"files,omitempty"`
+	Folders  int64    `json:"folders,omitempty"`
+	Bytes    int64    `json:"bytes,omitempty"`
+	State    int      `json:"state"`
+	Incoming bool     `json:"incoming,omitempty"`
+	Paths    []string `json:"paths,omitempty"` // what was sent, or where what was received is
+}
+
+// Talk is what is known of a conversation besides its rows.
+type Talk struct {
+	Name   string    `json:"name,omitempty"` // of the peer, when last seen
+	Last   time.Time `json:"last"`           // the newest row's time
+	Unread int       `json:"unread,omitempty"`
+	Draft  string    `json:"draft,omitempty"`
+	Bytes  int64     `json:"bytes,omitempty"` // of the rows
+	// Open are the numbers of own messages that are not delivered yet.
+	Open []uint64 `json:"open,omitempty"`
+}
+
+// Hit is a row that a search found.
+type Hit struct {
+	Talk string
+	Seq  uint64
+	Row  Row
+}
+
+var (
+	rowsBucket  = []byte("rows")
+	talksBucket = []byte("talks")
+)
+
+type key struct {
+	talk string
+	seq  uint64
+}
+
+// book is where a talk's rows begin and end.
+type book struct {
+	first, next uint64 // numbers of the oldest row, and of the one after the newest
+	talk        Talk
+}
+
+// Store holds the conversations of a profile. Its methods may be called concurrently.
+type Store struct {
+	db *bbolt.DB // nil keeps all in memory
+
+	mu       sync.Mutex
+	room     sync.Cond
+	books    map[string]*book
+	pending  map[key]Row
+	talks    map[string]bool // whose Talk has changed
+	flushing map[key]Row
+	problem  error
+	closed   bool
+
+	wake chan struct{}
+	done chan struct{}
+	disk sync.Mutex // held while something is committed
+}
+
+func newStore() *Store {
+	s := &Store{books: map[string]*book{}, pending: map[key]Row{}, talks: map[string]bool{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	s.room.L = &s.mu
+	return s
+}
+
+// Memory returns a store that forgets everything in the end, and the oldest rows before that.
+func Memory() *Store {
+	s := newStore()
+	close(s.done)
+	return s
+}
+
+// Open opens the store in a file; it is made if it is missing. One program can have it open at a time.
+func Open(path string) (*Store, error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 2 * time.Second})
+	if err != nil {
+		return nil, fmt.Errorf("history %s: %w", path, err)
+	}
+	s := newStore()
+	s.db = db
+	err = db.Update(func(tx *bbolt.Tx) error {
+		rows, err := tx.CreateBucketIfNotExists(rowsBucket)
+		if err != nil {
+			return err
+		}
+		talks, err := tx.CreateBucketIfNotExists(talksBucket)
+		if err != nil {
+			return err
+		}
+		return talks.ForEach(func(name, v []byte) error {
+			b := &book{first: 1, next: 1}
+			if err := json.Unmarshal(v, &b.talk); err != nil {
+				return err
+			}
+			if bucket := rows.Bucket(name); bucket != nil {
+				c := bucket.Cursor()
+				if k, _ := c.First(); k != nil {
+					last, _ := c.Last()
+					b.first, b.next = binary.BigEndian.Uint64(k), binary.BigEndian.Uint64(last)+1
+				}
+			}
+			s.books[string(name)] = b
+			return nil
+		})
+	})
+	if err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("history %s: %w", path, err)
+	}
+	go s.write()
+	return s, nil
+}
+
+// Close commits what waits and closes the file. It is idempotent.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.room.Broadcast()
+	s.mu.Unlock()
+	if s.db == nil {
+		return nil
+	}
+	close(s.wake)
+	<-s.done
+	err := s.commit()
+	return errors.Join(err, s.db.Close())
+}
+
+// Problem is why the history cannot be written at the moment; nil if it can. What waits is kept in memory and tried
+// again.
+func (s *Store) Problem() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.problem
+}
+
+// Kept tells whether rows outlive the program.
+func (s *Store) Kept() bool { return s.db != nil }
+
+func (s *Store) book(talk string) *book {
+	b := s.books[talk]
+	if b == nil {
+		b = &book{first: 1, next: 1}
+		s.books[talk] = b
+	}
+	return b
+}
+
+func (s *Store) changed() {
+	if s.db == nil || s.closed {
+		return
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// makeRoom waits until the disk has caught up, but not for a disk that fails. Call with mu held.
+func (s *Store) makeRoom() {
+	for s.db != nil && !s.closed && s.problem == nil && len(s.pending) >= maxPending {
+		s.room.Wait()
+	}
+	if len(s.pending) >= maxPending && s.problem != nil { // nobody can keep it: better the newest than none
+		for k := range s.pending {
+			delete(s.pending, k)
+			break
+		}
+	}
+}
+
+// Append adds a row at the end of a talk and returns its number.
+func (s *Store) Append(talk string, r Row) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.makeRoom()
+	b := s.book(talk)
+	seq := b.next
+	b.next++
+	b.talk.Last = r.At
+	b.talk.Bytes += weight(r)
+	s.pending[key{talk, seq}] = r
+	s.talks[talk] = true
+	s.trim(talk, b)
+	s.changed()
+	return seq
+}
+
+// Set replaces a row, unless it is gone already.
+func (s *Store) Set(talk string, seq uint64, r Row) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.makeRoom()
+	if b := s.book(talk); seq < b.first || seq >= b.next {
+		return
+	}
+	s.pending[key{talk, seq}] = r
+	s.changed()
+}
+
+// weight is about what a row takes on disk, in bytes.
+func weight(r Row) int64 { return int64(100 + len(r.Text) + len(r.Note) + len(r.Who)) }
+
+// trim lets the oldest rows of a talk go. Those on disk are deleted with the next commit. Call with mu held.
+func (s *Store) trim(talk string, b *book) {
+	limit := uint64(maxRows)
+	if s.db == nil {
+		limit = maxMemory
+	}
+	n := b.next - b.first
+	if n <= limit && b.talk.Bytes <= maxBytes {
+		return
+	}
+	to := b.first + max(1, n/20)
+	for seq := b.first; seq < to; seq++ {
+		delete(s.pending, key{talk, seq})
+	}
+	b.talk.Bytes -= b.talk.Bytes / int64(max(1, n)) * int64(to-b.first)
+	b.first = to
+}
+
+// Bounds tells the numbers of a talk's rows: from first up to, but without, next.
+func (s *Store) Bounds(talk string) (first, next uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.books[talk]
+	if b == nil {
+		return 1, 1
+	}
+	return b.first, b.next
+}
+
+// Rows reads up to n rows from number from on; there are fewer at the end of the talk.
+func (s *Store) Rows(talk string, from uint64, n int) []Row {
+	s.mu.Lock()
+	b := s.books[talk]
+	if b == nil {
+		s.mu.Unlock()
+		return nil
+	}
+	from = max(from, b.first)
+	to := min(from+uint64(max(0, n)), b.next)
+	if to <= from {
+		s.mu.Unlock()
+		return nil
+	}
+	out, missing := make([]Row, to-from), false
+	got := make([]bool, to-from)
+	for i := range out {
+		k := key{talk, from + uint64(i)}
+		r, ok := s.pending[k]
+		if !ok {
+			r, ok = s.flushing[k]
+		}
+		out[i], got[i] = r, ok
+		missing = missing || !ok
+	}
+	s.mu.Unlock()
+	if !missing || s.db == nil {
+		return out
+	}
+	_ = s.db.View(func(tx *bbolt.Tx) error {
+		bucket := tx.Bucket(rowsBucket).Bucket([]byte(talk))
+		if bucket == nil {
+			return nil
+		}
+		c := bucket.Cursor()
+		for k, v := c.Seek(number(from)); k != nil; k, v = c.Next() {
+			seq := binary.BigEndian.Uint64(k)
+			if seq >= to {
+				break
+			}
+			if i := seq - from; !got[i] {
+				_ = json.Unmarshal(v, &out[i]) // a damaged row shows as an empty one
+			}
+		}
+		return nil
+	})
+	return out
+}
+
+// Row reads one row.
+func (s *Store) Row(talk string, seq uint64) (Row, bool) {
+	first, next := s.Bounds(talk)
+	if seq < first || seq >= next {
+		return Row{}, false
+	}
+	rows := s.Rows(talk, seq, 1)
+	return rows[0], true
+}
+
+// Talks returns all conversations.
+func (s *Store) Talks() map[string]Talk {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make(map[string]Talk, len(s.books))
+	for id, b := range s.books {
+		t := b.talk
+		t.Open = slices.Clone(t.Open)
+		out[id] = t
+	}
+	return out
+}
+
+// Update changes what is known of a talk. Last and Bytes are kept by the store.
+func (s *Store) Update(talk string, change func(*Talk)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.book(talk)
+	last, size := b.talk.Last, b.talk.Bytes
+	change(&b.talk)
+	b.talk.Last, b.talk.Bytes = last, size
+	s.talks[talk] = true
+	s.changed()
+}
+
+// Clear forgets a talk with its rows, durably when it returns.
+func (s *Store) Clear(talk string) error {
+	s.disk.Lock()
+	defer s.disk.Unlock()
+	s.mu.Lock()
+	delete(s.books, talk)
+	delete(s.talks, talk)
+	maps.DeleteFunc(s.pending, func(k key, _ Row) bool { return k.talk == talk })
+	s.mu.Unlock()
+	if s.db == nil {
+		return nil
+	}
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		if err := tx.Bucket(talksBucket).Delete([]byte(talk)); err != nil {
+			return err
+		}
+		if err := tx.Bucket(rowsBucket).DeleteBucket([]byte(talk)); !errors.Is(err, bbolt.ErrBucketNotFound) {
+			return err
+		}
+		return nil
+	})
+}
+
+// ClearAll forgets everything, durably when it returns.
+func (s *Store) ClearAll() error {
+	var all error
+	for talk := range s.Talks() {
+		all = errors.Join(all, s.Clear(talk))
+	}
+	return all
+}
+
+// Search finds the newest rows with a text, in messages and names, whatever the case; at most limit of each talk. It
+// reads everything: call it where that may take a while.
+func (s *Store) Search(ctx context.Context, text string, limit int) []Hit {
+	text = strings.ToLower(strings.TrimSpace(text))
+	if text == "" {
+		return nil
+	}
+	var hits []Hit
+	for talk := range s.Talks() {
+		first, next := s.Bounds(talk)
+		found := 0
+		const page = 1000
+		for next > first && found < limit && ctx.Err() == nil {
+			from := max(first, next-min(page, next))
+			rows := s.Rows(talk, from, int(next-from))
+			for i := len(rows) - 1; i >= 0 && found < limit; i-- {
+				if rows[i].has(text) {
+					hits = append(hits, Hit{talk, from + uint64(i), rows[i]})
+					found++
+				}
+			}
+			next = from
+		}
+	}
+	slices.SortFunc(hits, func(a, b Hit) int { return cmp.Or(b.Row.At.Compare(a.Row.At), cmp.Compare(b.Seq, a.Seq)) })
+	return hits
+}
+
+func (r Row) has(lower string) bool {
+	if r.Kind == Text && strings.Contains(strings.ToLower(r.Text), lower) {
+		return true
+	}
+	return r.File != nil && slices.ContainsFunc(r.File.Names, func(n string) bool { return strings.Contains(strings.ToLower(n), lower) })
+}
+
+// write commits what gathers until Close.
+func (s *Store) write() {
+	defer close(s.done)
+	for range s.wake {
+		pause := time.NewTimer(gather)
+		for waiting := true; waiting; {
+			select {
+			case _, open := <-s.wake:
+				if !open {
+					pause.Stop()
+					return // Close commits the rest
+				}
+			case <-pause.C:
+				waiting = false
+			}
+		}
+		if s.commit() != nil {
+			time.AfterFunc(5*time.Second, func() { s.mu.Lock(); s.changed(); s.mu.Unlock() })
+		}
+	}
+}
+
+// commit brings what waits to the disk. What fails waits on.
+func (s *Store) commit() error {
+	s.disk.Lock()
+	defer s.disk.Unlock()
+	s.mu.Lock()
+	rows := s.pending
+	s.pending, s.flushing = map[key]Row{}, rows
+	type change struct {
+		talk  Talk
+		first uint64
+	}
+	talks := map[string]change{}
+	for id := range s.talks {
+		if b := s.books[id]; b != nil {
+			talks[id] = change{b.talk, b.first}
+		}
+	}
+	clear(s.talks)
+	s.mu.Unlock()
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		for k, r := range rows {
+			bucket, err := tx.Bucket(rowsBucket).CreateBucketIfNotExists([]byte(k.talk))
+			if err != nil {
+				return err
+			}
+			v, err := json.Marshal(r)
+			if err != nil {
+				return err
+			}
+			if err := bucket.Put(number(k.seq), v); err != nil {
+				return err
+			}
+		}
+		for id, c := range talks {
+			v, err := json.Marshal(c.talk)
+			if err != nil {
+				return err
+			}
+			if err := tx.Bucket(talksBucket).Put([]byte(id), v); err != nil {
+				return err
+			}
+			if bucket := tx.Bucket(rowsBucket).Bucket([]byte(id)); bucket != nil {
+				if err := dropBefore(bucket, c.first); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flushing = nil
+	if s.problem = err; err != nil {
+		for k, r := range rows {
+			if _, newer := s.pending[k]; !newer {
+				s.pending[k] = r
+			}
+		}
+		for id := range talks {
+			s.talks[id] = true
+		}
+	}
+	s.room.Broadcast()
+	return err
+}
+
+func dropBefore(bucket *bbolt.Bucket, first uint64) error {
+	c := bucket.Cursor()
+	for k, _ := c.First(); k != nil && bytes.Compare(k, number(first)) < 0; k, _ = c.First() {
+		if err := c.Delete(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }

@@ -1,0 +1,63 @@
+package instance
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestSecondStartHandsOver(t *testing.T) {
+	dir := t.TempDir()
+	if there, err := Hand(dir, Launch{}); there || err != nil {
+		t.Fatalf("nobody listens: %v, %v", there, err)
+	}
+	// A socket of a program that was killed is no obstacle.
+	dead, err := Listen(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.l.(*net.UnixListener).SetUnlinkOnClose(false)
+	_ = dead.Close()
+	if there, err := Hand(dir, Launch{}); there || err != nil {
+		t.Fatalf("a dead one listens: %v, %v", there, err)
+	}
+
+	l, err := Listen(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, socket)); err != nil || info.Mode().Perm()&0o077 != 0 {
+		t.Errorf("others may use the socket: %v, %v", info.Mode(), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	got, ended := make(chan Launch, 1), make(chan struct{})
+	go func() { defer close(ended); l.Run(ctx, func(l Launch) { got <- l }) }()
+	want := Launch{Paths: []string{"/a b/ü\n", "/c"}, Link: "multipeer:x"}
+	if there, err := Hand(dir, want); !there || err != nil {
+		t.Fatal(there, err)
+	}
+	if g := <-got; !slices.Equal(g.Paths, want.Paths) || g.Link != want.Link {
+		t.Errorf("got %+v", g)
+	}
+	if there, err := Hand(dir, Launch{Paths: []string{strings.Repeat("x", maxLaunch)}}); !there || err == nil {
+		t.Errorf("too much: %v, %v", there, err)
+	}
+	// Noise is dropped, and the next launch is heard.
+	if c, err := net.Dial("unix", filepath.Join(dir, socket)); err == nil {
+		_, _ = c.Write([]byte("GET / HTTP/1.1\n"))
+		_ = c.Close()
+	}
+	if there, err := Hand(dir, want); !there || err != nil {
+		t.Error(there, err)
+	}
+	<-got
+	cancel()
+	<-ended
+	if there, _ := Hand(dir, want); there {
+		t.Error("it listens after its end")
+	}
+}

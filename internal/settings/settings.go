@@ -1,0 +1,134 @@
+// Package settings keeps what a person has chosen for a window: one JSON file
+// in the profile, replaced as a whole, so that a power cut leaves the old one
+// or the new one.
+package settings
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// file is the name of the file in the profile.
+const file = "window.json"
+
+// The values of Appearance.
+const (
+	System   = "" // as the desktop says
+	Light    = "light"
+	Dark     = "dark"
+	Contrast = "contrast" // black, white and nothing between
+)
+
+// The values of Visible and Accept.
+const (
+	Everyone = ""
+	Known    = "known"
+	Nobody   = "nobody"
+	Verified = "verified"
+)
+
+// Settings are the choices. The zero value is what a new window has.
+type Settings struct {
+	Downloads  string   `json:"downloads,omitempty"`  // folder for what is received; empty is the system's
+	Language   string   `json:"language,omitempty"`   // BCP 47; empty is the system's
+	Appearance string   `json:"appearance,omitempty"` // System, Light, Dark or Contrast
+	TextSize   int      `json:"textSize,omitempty"`   // steps of 12.5 % from the normal one, -1 to 4
+	Still      bool     `json:"still,omitempty"`      // nothing moves that need not
+	NoHistory  bool     `json:"noHistory,omitempty"`  // conversations are forgotten when the program ends
+	Quiet      bool     `json:"quiet,omitempty"`      // no notifications
+	CloseQuits bool     `json:"closeQuits,omitempty"` // closing the window ends the program, tray or not
+	Colour     int      `json:"colour,omitempty"`     // of this device, from 1; 0 follows from its key
+	Visible    string   `json:"visible,omitempty"`    // who sees this device: Everyone, Known or Nobody
+	Accept     string   `json:"accept,omitempty"`     // who connects without a question: Known (the zero value), Verified or Nobody
+	Port       int      `json:"port,omitempty"`       // UDP; 0 is the default one
+	Interfaces []string `json:"interfaces,omitempty"` // empty is all
+	AutoBytes  int64    `json:"autoBytes,omitempty"`  // what "take files without asking" offers, bytes a day; 0 is a gigabyte
+	// Names are what this person calls others, by the text form of their ID.
+	Names  map[string]string `json:"names,omitempty"`
+	Width  float32           `json:"width,omitempty"` // of the window, in Fyne's units; 0 is the default
+	Height float32           `json:"height,omitempty"`
+
+	dir string
+}
+
+// Load reads the settings of a profile; a profile without any has the zero value. What is not understood in a value is
+// left at its zero value. An error comes with settings that can be used.
+func Load(profile string) (*Settings, error) {
+	s := &Settings{dir: profile}
+	b, err := os.ReadFile(filepath.Join(profile, file))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return s, nil
+	case err != nil:
+		return s, fmt.Errorf("settings: %w", err)
+	}
+	if err := json.Unmarshal(b, s); err != nil {
+		return &Settings{dir: profile}, fmt.Errorf("settings: %s is damaged and was not used: %w", filepath.Join(profile, file), err)
+	}
+	s.tidy()
+	return s, nil
+}
+
+// tidy brings values that a hand has written into their ranges.
+func (s *Settings) tidy() {
+	s.TextSize = min(4, max(-1, s.TextSize))
+	if !slices.Contains([]string{System, Light, Dark, Contrast}, s.Appearance) {
+		s.Appearance = System
+	}
+	if !slices.Contains([]string{Everyone, Known, Nobody}, s.Visible) {
+		s.Visible = Nobody // rather too little than too much
+	}
+	if !slices.Contains([]string{"", Known, Verified, Nobody}, s.Accept) {
+		s.Accept = Nobody
+	}
+	if s.Port < 0 || s.Port > 65535 {
+		s.Port = 0
+	}
+	s.Colour, s.AutoBytes = max(0, s.Colour), max(0, s.AutoBytes)
+	if s.Width < 320 || s.Height < 400 || s.Width > 8000 || s.Height > 8000 {
+		s.Width, s.Height = 0, 0
+	}
+}
+
+// Save makes the settings durable. Without a profile they live as long as the program.
+func (s *Settings) Save() error {
+	if s.dir == "" {
+		return nil
+	}
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("settings: %w", err)
+	}
+	f, err := os.CreateTemp(s.dir, file+".*")
+	if err != nil {
+		return fmt.Errorf("settings: %w", err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(append(b, '\n'))
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(s.dir, file))
+	}
+	if err != nil {
+		return fmt.Errorf("settings: %w", err)
+	}
+	return nil
+}
+
+// TextScale is the factor of the text size.
+func (s *Settings) TextScale() float32 { return 1 + 0.125*float32(s.TextSize) }
+
+// SetName keeps what this person calls a peer; an empty name goes back to the peer's own.
+func (s *Settings) SetName(id, name string) {
+	if s.Names == nil {
+		s.Names = map[string]string{}
+	}
+	if s.Names[id] = name; name == "" {
+		delete(s.Names, id)
+	}
+}

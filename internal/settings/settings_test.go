@@ -1,0 +1,54 @@
+package settings
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestSettingsComeBack(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Load(dir)
+	if err != nil || s.TextScale() != 1 || s.Appearance != System || s.Visible != Everyone {
+		t.Fatalf("a new profile: %+v, %v", s, err)
+	}
+	s.Language, s.TextSize, s.Interfaces = "fi", 2, []string{"eth0"}
+	s.SetName("X", "Mum's laptop")
+	s.SetName("Y", "gone")
+	s.SetName("Y", "")
+	if err := s.Save(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(dir)
+	if err != nil || got.Language != "fi" || got.TextScale() != 1.25 || got.Names["X"] != "Mum's laptop" || len(got.Names) != 1 || got.Interfaces[0] != "eth0" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 1 {
+		t.Errorf("files left: %q", left)
+	}
+}
+
+func TestDamagedSettingsAreToldAndNotUsed(t *testing.T) {
+	dir := t.TempDir()
+	for content, want := range map[string]bool{
+		`{"language":`: true, `[]`: true, ``: true,
+		`{"textSize":99,"appearance":"pink","port":-4,"width":1,"visible":"all","accept":"anyone"}`: false,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Load(dir)
+		if (err != nil) != want {
+			t.Errorf("%s: %v", content, err)
+		}
+		if s.TextSize > 4 || s.Appearance != System || s.Port != 0 || s.Width != 0 {
+			t.Errorf("%s: %+v", content, s)
+		}
+		if err == nil && (s.Visible != Nobody || s.Accept != Nobody) {
+			t.Errorf("an unknown audience became %q, %q", s.Visible, s.Accept)
+		}
+		if err := s.Save(); err != nil { // and they can be mended from the window
+			t.Error(err)
+		}
+	}
+}
