@@ -1,8 +1,11 @@
 package transfer
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // reserveOf is what stays free on a disk of that many bytes if nothing else was asked for: the larger of 1 GiB and a
@@ -29,4 +32,26 @@ func checkSpace(d *os.File, n, reserve int64) error {
 		return fmt.Errorf("%w: %d bytes are to come, %d are free and %d of them stay in reserve", full, n, free, keep)
 	}
 	return nil
+}
+
+// FreeSpace is how many bytes the disk of a folder has left for this user. A folder that is not there yet counts as the
+// nearest one above it. The error is that of the file system.
+func FreeSpace(dir string) (uint64, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return 0, err
+	}
+	for {
+		d, err := os.Open(dir)
+		if up := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && up != dir {
+			dir = up
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		free, _, err := diskSpace(d)
+		_ = d.Close()
+		return free, err
+	}
 }
