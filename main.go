@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -16,55 +17,58 @@ import (
 	"fyne.io/fyne/v2/app"
 
 	"multipeer/engine"
+	"multipeer/internal/instance"
+	"multipeer/internal/settings"
 	"multipeer/ui"
 )
 
 func main() {
-	profile := flag.String("profile", "", "folder with this peer's identity (default: multipeer in the system's folder for settings)")
+	dir, _ := os.UserConfigDir()
+	profile := flag.String("profile", filepath.Join(dir, "multipeer"), "folder with this peer's identity, settings and conversations")
 	name := flag.String("name", "", "name that others see")
 	service := flag.String("service", engine.DefaultService, "service type: only peers of the same type find each other")
 	peers := flag.String("peer", "", "connect to HOST:PORT[,HOST:PORT...] where peers cannot be found by multicast")
 	ifaces := flag.String("interface", "", "find peers on these network interfaces only (comma separated)")
-	into := flag.String("into", ui.Downloads(), "folder for received files")
-	flag.Parse()
+	into := flag.String("into", "", "folder for received files (default: that of the settings)")
+	hidden := flag.Bool("hidden", false, "start in the tray, where there is one")
+	flag.Parse() // what follows are files and folders to send, or a multipeer: link to open
 	log.SetOutput(io.Discard) // libp2p/zeroconf logs here; what matters of it comes back as errors
 
+	launch := ui.Launched(flag.Args())
+	if there, err := instance.Hand(*profile, launch); there {
+		exit(err) // the window that is open already has it now
+	}
+	chosen, trouble := settings.Load(*profile)
 	a := app.NewWithID("io.github.multipeer.Multipeer") // not SetMetadata: packages set name, icon and version themselves
-	a.Settings().SetTheme(ui.Theme{})
-	e, err := newEngine(*profile, engine.Config{Name: *name, Service: *service, Dial: list(*peers), Interfaces: list(*ifaces)})
+	trouble = errors.Join(trouble, ui.Dress(a, chosen))
+	cfg := engine.Config{Name: *name, Service: *service, Profile: *profile, Dial: list(*peers), Interfaces: list(*ifaces)}
+	e, err := engine.New(ui.Configure(cfg, chosen))
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "multipeer:", err)
 		ui.ShowFailure(a, err)
-		os.Exit(1)
+		exit(err)
 	}
-	var trace io.Writer
-	if os.Getenv("MULTIPEER_TRACE") != "" {
-		trace = os.Stdout
-	}
-	u := ui.New(ui.Options{App: a, Engine: e, Do: fyne.Do, Desktop: ui.NewDesktop(a), Downloads: *into, Trace: trace})
+	kept, err := ui.OpenHistory(*profile, chosen)
+	u := ui.New(ui.Options{App: a, Engine: e, Do: fyne.Do, Settings: chosen, History: kept, Downloads: *into, Version: a.Metadata().Version, Trace: ui.Tracing()})
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
 	u.Start(ctx)
-	u.Window().ShowAndRun() // returns on close, Quit, SIGINT and SIGTERM
+	others, deaf := instance.Listen(*profile)
+	if deaf == nil {
+		go others.Run(ctx, u.Launch)
+	}
+	u.Run(launch, *hidden, errors.Join(trouble, err, deaf)) // returns on close, Quit, SIGINT and SIGTERM
 	u.Close()
 	stop()
-	if err := <-ended; err != nil {
+	exit(errors.Join(<-ended, kept.Close()))
+}
+
+func exit(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "multipeer:", err)
 		os.Exit(1)
 	}
-}
-
-func newEngine(profile string, cfg engine.Config) (*engine.Engine, error) {
-	if profile == "" {
-		dir, err := os.UserConfigDir()
-		if err != nil {
-			return nil, err
-		}
-		profile = filepath.Join(dir, "multipeer")
-	}
-	cfg.Profile, cfg.Invite, cfg.Accept = profile, engine.Known, engine.Known // the first contact is asked for, once
-	return engine.New(cfg)
+	os.Exit(0)
 }
 
 func list(s string) []string {

@@ -1,10 +1,10 @@
 package ui
 
 import (
-	"context"
-	"path/filepath"
+	"errors"
 
 	"multipeer/engine"
+	"multipeer/internal/history"
 )
 
 // apply takes a batch of the engine's events, on the main thread.
@@ -12,56 +12,22 @@ func (u *UI) apply(batch []engine.Event) {
 	if u.finished {
 		return
 	}
-	resized := false
 	for _, ev := range batch {
-		resized = u.take(ev) || resized
+		u.take(ev)
 	}
-	u.side.refresh()
-	u.showHeader()
-	if u.current == nil {
-		u.showEmpty()
-	}
-	if resized {
-		u.timeline.remeasure()
-	}
-	u.traceLayout()
+	u.settle()
 }
 
-// take handles one event; true if a row that is shown has changed its height.
-func (u *UI) take(ev engine.Event) (resized bool) {
+// take handles one event.
+func (u *UI) take(ev engine.Event) {
 	switch ev := ev.(type) {
 	case engine.Snapshot:
-		u.self, u.problem = ev.Self, ev.Problem
-		clear(u.peers)
-		for _, p := range ev.Peers {
-			u.peers[p.ID] = p
-		}
-		for _, i := range ev.Invitations {
-			u.invited(i)
-		}
-		open := map[engine.PeerID]bool{}
-		for _, p := range ev.Pairings {
-			open[p.Peer] = true
-		}
-		for id, c := range u.pairings {
-			if !open[id] { // it has ended while nobody looked
-				delete(u.pairings, id)
-				resized = c.set(engine.Pairing{Peer: id, Name: u.nameOf(u.talk(id)), Stage: engine.PairingFailed, Err: engine.ErrCancelled}) || resized
-			}
-		}
-		for _, p := range ev.Pairings {
-			resized = u.paired(p) || resized
-		}
-		for _, o := range ev.Offers {
-			u.offers[o.Transfer.ID] = o
-		}
-		for _, t := range ev.Transfers {
-			resized = u.transfer(t) || resized
-		}
+		u.takeSnapshot(ev)
 	case engine.SelfChanged:
 		u.self = ev.Self
+		u.dirty.side = true
 	case engine.Problem:
-		if u.problem = ev.Err; ev.Err != nil && u.current != nil {
+		if u.problem = ev.Err; ev.Err != nil && u.page != pageEmpty {
 			u.say(problem(ev.Err))
 		}
 	case engine.PeerChanged:
@@ -70,150 +36,117 @@ func (u *UI) take(ev engine.Event) (resized bool) {
 		}
 		u.peers[ev.Peer.ID] = ev.Peer
 		if t := u.talks[ev.Peer.ID]; t != nil {
-			t.name = ev.Peer.Name
+			t.rename(ev.Peer.Name)
 		}
+		u.dirty.side = true
 	case engine.PeerLost:
 		delete(u.peers, ev.Peer.ID)
 		u.trace("lost %q", ev.Peer.Name)
+		u.dirty.side = true
 	case engine.PeerAdded:
-		u.add(u.talk(ev.Peer.ID), newNotice("Connected with "+ev.Peer.Name), false)
-		u.trace("connected %q", ev.Peer.Name)
+		u.came(ev.Peer)
 	case engine.PeerRemoved:
-		u.add(u.talk(ev.Peer.ID), newNotice("Disconnected"), false)
+		u.add(u.talk(ev.Peer.ID), history.Row{Kind: history.Notice, Text: departure(ev.Err)}, nil)
 		u.trace("disconnected %q", ev.Peer.Name)
 	case engine.MessageReceived:
 		u.receive(ev.Message)
 	case engine.InvitationReceived:
 		u.invited(ev.Invitation)
 	case engine.InvitationClosed:
-		if c := u.invites[ev.Invitation.ID]; c != nil {
-			delete(u.invites, ev.Invitation.ID)
-			c.close("Answered or withdrawn.")
-			return true
-		}
+		u.closeInvitation(ev.Invitation, tr("{{.Name}}'s request to connect was withdrawn", "Name", ev.Invitation.Peer.Name))
 	case engine.PairingChanged:
-		return u.paired(ev.Pairing)
+		u.paired(ev.Pairing)
 	case engine.OfferReceived:
-		u.offers[ev.Offer.Transfer.ID] = ev.Offer
+		u.offered(ev.Offer)
 	case engine.TransferChanged:
-		return u.transfer(ev.Transfer)
+		u.transfer(ev.Transfer)
 	}
-	return resized
 }
 
-// asked tells whether a peer's request to connect is on screen.
-func (u *UI) asked(id engine.PeerID) bool {
-	for _, c := range u.invites {
-		if c.peer == id {
-			return true
+func (u *UI) takeSnapshot(s engine.Snapshot) {
+	u.self, u.problem = s.Self, s.Problem
+	clear(u.peers)
+	for _, p := range s.Peers {
+		u.peers[p.ID] = p
+		if p.HasSession() {
+			u.sendOpen(u.talk(p.ID))
 		}
 	}
-	return false
+	for _, i := range s.Invitations {
+		u.invited(i)
+	}
+	open := map[engine.PeerID]bool{}
+	for _, p := range s.Pairings {
+		open[p.Peer] = true
+	}
+	for id, c := range u.pairings {
+		if !open[id] { // it has ended while nobody looked
+			delete(u.pairings, id)
+			u.setPairing(c, engine.Pairing{Peer: id, Name: u.nameOf(u.talk(id)), Stage: engine.PairingFailed, Err: engine.ErrCancelled})
+		}
+	}
+	for _, p := range s.Pairings {
+		u.paired(p)
+	}
+	for _, o := range s.Offers {
+		u.offered(o)
+	}
+	for _, t := range s.Transfers {
+		u.transfer(t)
+	}
+	u.dirty.side = true
 }
 
-// invited shows a request to connect as a card.
-func (u *UI) invited(i *engine.Invitation) {
-	if u.invites[i.ID] != nil {
-		return
+// came notes that a session is up, and sends what waited for it.
+func (u *UI) came(p engine.Peer) {
+	u.peers[p.ID] = p
+	t := u.talk(p.ID)
+	t.rename(p.Name)
+	u.add(t, history.Row{Kind: history.Notice, Text: tr("Connected with {{.Name}}", "Name", u.nameOf(t))}, nil)
+	u.trace("connected %q", p.Name)
+	u.sendOpen(t)
+	if all := u.talks[engine.PeerID{}]; all != nil {
+		u.sendOpen(all)
 	}
-	var c *invitationCard
-	answer := func(do func() error, text string) func() {
-		return func() {
-			delete(u.invites, i.ID) // the closing event must not replace the words
-			c.close(text)
-			u.timeline.remeasure()
-			if err := do(); err != nil {
-				u.say(i.Peer.Name + " has withdrawn the request.")
+}
+
+// departure says why a session has ended.
+func departure(err error) string {
+	switch {
+	case errors.Is(err, engine.ErrBye):
+		return tr("It has left")
+	case errors.Is(err, engine.ErrLost):
+		return tr("The connection was lost")
+	case errors.Is(err, engine.ErrBlocked):
+		return tr("Blocked")
+	}
+	return tr("Disconnected")
+}
+
+// offered keeps an offer until it is answered, and tells the cards of its peer.
+func (u *UI) offered(o *engine.Offer) {
+	u.offers[o.Transfer.ID] = o
+	for id, other := range u.offers {
+		if other.Transfer.Peer == o.Transfer.Peer {
+			for _, c := range u.cards[id] {
+				u.examine(c, other.Transfer)
 			}
 		}
 	}
-	c = newInvitationCard(i.Peer, answer(i.Accept, "You accepted."), answer(i.Decline, "You declined."))
-	u.invites[i.ID] = c
-	t := u.talk(i.Peer.ID)
-	t.name = i.Peer.Name
-	u.add(t, c, false)
-	u.trace("invitation from %q", i.Peer.Name)
-	if u.current == nil {
-		u.choose(t)
-	}
 }
 
-// transfer shows a transfer in the conversation with its peer; true if its card has changed its height.
-func (u *UI) transfer(t engine.Transfer) bool {
-	if t.State != engine.Offered {
-		delete(u.offers, t.ID)
-	}
-	if c := u.cards[t.ID]; c != nil {
-		before := c.state
-		changed := c.set(t)
-		if before != c.state {
-			u.traceTransfer(t)
+// findRows finds the rows of transfers that may still go on.
+func (u *UI) findRows() {
+	const newest = 4 * pageRows
+	for _, t := range u.talks {
+		from := t.first
+		if t.next > from+newest {
+			from = t.next - newest
 		}
-		return changed
-	}
-	talk := u.talk(t.Peer)
-	if talk.name == "" {
-		talk.name = t.PeerName
-	}
-	c := newTransferCard(t, u.actions(t))
-	u.cards[t.ID] = c
-	u.add(talk, c, !t.Incoming)
-	u.traceTransfer(t)
-	if u.current == nil && t.Incoming {
-		u.choose(talk)
-	}
-	return false
-}
-
-func (u *UI) traceTransfer(t engine.Transfer) {
-	u.trace("transfer %q %s incoming=%v", title(t), t.State, t.Incoming)
-}
-
-// actions are what the buttons of a card do.
-func (u *UI) actions(t engine.Transfer) transferActions {
-	id := t.ID
-	call := func(do func() error) {
-		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, do() }, func(_ struct{}, err error) {
-			u.say(reason(err, t.PeerName, true))
-		})
-	}
-	open := func(path string) func() error { return func() error { return u.o.Desktop.Open(path) } }
-	saved := func() []string {
-		for _, now := range u.e.Transfers() {
-			if now.ID == id {
-				return now.Saved
+		for i, r := range u.o.History.Rows(t.key, from, newest) {
+			if r.File != nil {
+				u.rows[engine.TransferID(r.File.ID)] = place{t, from + uint64(i)}
 			}
 		}
-		return nil
-	}
-	return transferActions{
-		accept: func() {
-			if o := u.offers[id]; o != nil {
-				call(func() error { return o.Accept(engine.AcceptOptions{Dir: u.o.Downloads}) })
-			}
-		},
-		decline: func() {
-			if o := u.offers[id]; o != nil {
-				call(o.Decline)
-			}
-		},
-		cancel: func() { call(func() error { u.e.Cancel(id); return nil }) },
-		pause:  func() { call(func() error { return u.e.Pause(id) }) },
-		resume: func() { call(func() error { return u.e.Resume(id) }) },
-		open: func() {
-			if s := saved(); len(s) > 0 {
-				call(open(s[0]))
-			}
-		},
-		reveal: func() {
-			if s := saved(); len(s) > 0 {
-				call(open(filepath.Dir(s[0])))
-			}
-		},
-		retry: func() {
-			if u.e.Retry(id) != nil { // it is not known any more
-				u.offer(u.talk(t.Peer), u.sources[id])
-			}
-		},
 	}
 }

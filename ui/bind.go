@@ -25,11 +25,12 @@ type binding struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	do     func(func()) // fyne.Do; in tests a queue that the test drains
+	after  func()       // on the main thread, after what came back has been taken
 	wg     sync.WaitGroup
 }
 
-func newBinding(ctx context.Context, do func(func())) *binding {
-	b := &binding{do: do}
+func newBinding(ctx context.Context, do func(func()), after func()) *binding {
+	b := &binding{do: do, after: after}
 	b.ctx, b.cancel = context.WithCancel(ctx)
 	return b
 }
@@ -110,10 +111,13 @@ func background[T any](b *binding, work func(context.Context) (T, error), done f
 	b.wg.Go(func() {
 		v, err := work(b.ctx)
 		if b.ctx.Err() == nil {
-			b.do(func() { done(v, err) })
+			b.do(func() { done(v, err); b.after() })
 		}
 	})
 }
+
+// run runs work, of which nothing comes back.
+func (b *binding) run(work func()) { b.wg.Go(work) }
 
 // every calls f on the main thread at an interval, for what changes with time alone.
 func (b *binding) every(interval time.Duration, f func()) {

@@ -3,113 +3,219 @@ package ui
 import (
 	"image/color"
 	"strings"
+	"unicode/utf8"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 )
 
-// bubble is one message with its time and what became of it.
-type bubble struct {
-	widget.BaseWidget
-	out     bool
-	back    *canvas.Rectangle
-	lines   []*canvas.Text
-	who     *line // the sender, where several speak
-	stamp   *line
-	full    string
-	wrapped float32 // the width that lines are wrapped for
-	widest  float32
-	lineH   float32
+// said is what a bubble shows.
+type said struct {
+	text  string
+	who   string // the sender, where several speak
+	stamp string // the time, and what became of it
+	out   bool   // said by this device
+	bad   bool   // it did not arrive
+	retry func() // of a bad one; nil for none
+	menu  func(at fyne.Position)
+	copy  func(text string)
 }
 
+// bubble is one message with its time and what became of it. Text between lines of ``` is code.
+type bubble struct {
+	widget.BaseWidget
+	said
+	back  *canvas.Rectangle
+	code  []codeBack
+	lines []bubbleLine
+	name  *line
+	foot  *line
+	again *linkText
+	all   *linkText // copies a text that is too long to be shown
+
+	width  float32 // that the lines are wrapped for
+	scale  float32
+	widest float32
+	height float32 // of the coloured part
+}
+
+// codeBack stands behind a code block.
+type codeBack struct {
+	rect   *canvas.Rectangle
+	top, h float32 // from the top of the coloured part
+}
+
+type bubbleLine struct {
+	text *canvas.Text
+	y    float32 // from the top of the coloured part
+	code bool
+}
+
+var _ fyne.Accessible = (*bubble)(nil)
+
 const (
-	bubblePadX = 13
-	bubblePadY = 8
+	bubblePadX   = 12
+	bubblePadY   = 8
+	bubbleWidest = 560
+	// What is longer is cut on screen, and can be copied whole: one message may have a megabyte.
+	bubbleRunes = 8000
+	bubbleLines = 120
 )
 
-func newBubble(text, who, stamp string, out bool) *bubble {
-	b := &bubble{out: out, full: text, back: canvas.NewRectangle(color.Transparent), stamp: newLine(stamp, sizeSmall, colorSubtle, false)}
-	b.back.CornerRadius = 15
-	if who != "" {
-		b.who = newLine(who, sizeCaption, colorSubtle, true)
+func newBubble(s said) *bubble {
+	b := &bubble{said: s, back: canvas.NewRectangle(color.Transparent), foot: newLine(s.stamp, sizeSmall, colorSubtle, false)}
+	b.back.CornerRadius = 14
+	if s.who != "" {
+		b.name = newLine(s.who, sizeCaption, colorSubtle, true)
 	}
-	b.stamp.fits = true
-	if out {
-		b.stamp.text.Alignment = fyne.TextAlignTrailing
-	}
-	b.lineH = fyne.MeasureText("Xg", sizeBody, fyne.TextStyle{}).Height
+	b.again = newLinkText(tr("Try again"), func() {
+		if b.retry != nil {
+			b.retry()
+		}
+	})
+	b.all = newLinkText(tr("Copy the whole message"), func() { b.copy(b.text) })
 	b.ExtendBaseWidget(b)
+	b.update(s.stamp, s.bad)
 	return b
 }
 
-// setStamp changes the words under the bubble; bad marks a message that did not arrive.
-func (b *bubble) setStamp(text string, bad bool) {
-	c := colorSubtle
+// update changes the words under the bubble; bad marks a message that did not arrive.
+func (b *bubble) update(stamp string, bad bool) {
+	b.stamp, b.bad = stamp, bad
+	b.foot.color = colorSubtle
 	if bad {
-		c = colorBad
+		b.foot.color = colorBad
 	}
-	b.stamp.setColor(c)
-	b.stamp.set(text)
+	b.foot.full = stamp
+	b.again.Hidden = !bad || b.retry == nil
 	b.Refresh()
 }
 
-// wrap breaks the text for a width. Words longer than a line are broken where it ends.
-func (b *bubble) wrap(width float32) {
-	if width == b.wrapped {
-		return
-	}
-	b.wrapped, b.lines, b.widest = width, nil, 0
-	measure := func(s string) float32 { return fyne.MeasureText(s, sizeBody, fyne.TextStyle{}).Width }
-	add := func(s string) {
-		t := canvas.NewText(s, b.textColor())
-		t.TextSize = sizeBody
-		b.lines = append(b.lines, t)
-		b.widest = max(b.widest, measure(s))
-	}
-	for paragraph := range strings.SplitSeq(strings.ReplaceAll(b.full, "\t", "    "), "\n") {
-		rest := strings.TrimRight(paragraph, " ")
-		for measure(rest) > width {
-			runes := []rune(rest)
-			lo, hi := 1, len(runes)
-			for lo < hi {
-				mid := (lo + hi + 1) / 2
-				if measure(string(runes[:mid])) <= width {
-					lo = mid
-				} else {
-					hi = mid - 1
-				}
-			}
-			cut := lo
-			for i := lo; i > 0; i-- {
-				if runes[i-1] == ' ' || runes[i-1] == '-' && i < lo {
-					cut = i
-					break
-				}
-			}
-			add(strings.TrimRight(string(runes[:cut]), " "))
-			rest = strings.TrimLeft(string(runes[cut:]), " ")
-		}
-		add(rest)
-	}
+// AccessibilityLabel reads the message with its state.
+func (b *bubble) AccessibilityLabel() string { return joined(b.who, b.text, b.stamp) }
+
+// AccessibilityRole is that of text.
+func (b *bubble) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleRoleText }
+
+// block is a part of a text.
+type block struct {
+	text string
+	code bool
 }
 
-func (b *bubble) maxText(width float32) float32 { return max(80, width*0.72-2*bubblePadX) }
+// blocks takes a text apart at its lines of ```.
+func blocks(text string) (out []block) {
+	var part []string
+	code := false
+	end := func() {
+		if len(part) > 0 {
+			out = append(out, block{strings.Join(part, "\n"), code})
+		}
+		part = nil
+	}
+	for l := range strings.SplitSeq(text, "\n") {
+		if strings.HasPrefix(strings.TrimSpace(l), "```") {
+			end()
+			code = !code
+			continue
+		}
+		part = append(part, l)
+	}
+	end()
+	if len(out) == 0 {
+		return []block{{text, false}}
+	}
+	return out
+}
+
+// wrap lays the text out for a width.
+func (b *bubble) wrap(width float32) {
+	scale := b.Theme().Size(sizeBody)
+	if width == b.width && scale == b.scale {
+		return
+	}
+	b.width, b.scale, b.lines, b.code, b.widest = width, scale, nil, nil, 0
+	text := b.text
+	b.all.Hidden = true
+	if utf8.RuneCountInString(text) > bubbleRunes {
+		text = string([]rune(text)[:bubbleRunes]) + "…"
+		b.all.Hidden = false
+	}
+	y := float32(bubblePadY)
+	for i, part := range blocks(text) {
+		size, style := scale, fyne.TextStyle{}
+		if part.code {
+			size, style = b.Theme().Size(sizeCode), fyne.TextStyle{Monospace: true}
+		}
+		if i > 0 || part.code {
+			y += gapTight
+		}
+		inner := width
+		if part.code {
+			inner -= 2 * gap
+		}
+		measure, h := measured(size, style), fyne.MeasureText("Xg", size, style).Height
+		top := y
+		if part.code {
+			y += gapTight
+		}
+		for _, l := range wrapText(part.text, inner, measure) {
+			if len(b.lines) >= bubbleLines {
+				b.all.Hidden = false
+				break
+			}
+			t := canvas.NewText(l, b.textColor())
+			t.TextSize, t.TextStyle = size, style
+			b.lines = append(b.lines, bubbleLine{t, y, part.code})
+			w := measure(l)
+			if part.code {
+				w += 2 * gap
+			}
+			b.widest = max(b.widest, w)
+			y += h
+		}
+		if part.code {
+			y += gapTight
+			r := canvas.NewRectangle(b.codeColor())
+			r.CornerRadius = 6
+			b.code = append(b.code, codeBack{r, top, y - top})
+			y += gapTight
+		}
+	}
+	if !b.all.Hidden {
+		y += b.all.MinSize().Height + gapTight
+		b.widest = max(b.widest, b.all.MinSize().Width)
+	}
+	b.height = y + bubblePadY
+}
+
+func (b *bubble) maxText(width float32) float32 {
+	return max(80, min(bubbleWidest, width*0.8)-2*bubblePadX)
+}
 
 func (b *bubble) heightFor(width float32) float32 {
 	b.wrap(b.maxText(width))
-	h := float32(len(b.lines))*b.lineH + 2*bubblePadY
-	if b.who != nil {
-		h += b.who.MinSize().Height + 2
+	h := b.height + b.foot.MinSize().Height + 2
+	if b.name != nil {
+		h += b.name.MinSize().Height + 2
 	}
-	return h + b.stamp.MinSize().Height + 2
+	return h
 }
 
 func (b *bubble) textColor() color.Color {
 	if b.out {
 		return tint(b, colorOnBubble)
 	}
-	return tint(b, "foreground")
+	return tint(b, theme.ColorNameForeground)
+}
+
+func (b *bubble) codeColor() color.Color {
+	if b.out {
+		return tint(b, colorCodeOut)
+	}
+	return tint(b, colorCode)
 }
 
 func (b *bubble) CreateRenderer() fyne.WidgetRenderer {
@@ -128,21 +234,50 @@ func (r *bubbleRenderer) Layout(s fyne.Size) {
 	if b.out {
 		x = s.Width - w
 	}
-	if b.who != nil {
-		b.who.Move(fyne.NewPos(bubblePadX, 0))
-		b.who.Resize(fyne.NewSize(s.Width-bubblePadX, b.who.MinSize().Height))
-		y += b.who.MinSize().Height + 2
+	if b.name != nil {
+		h := b.name.MinSize().Height
+		b.name.Move(fyne.NewPos(gapTight, 0))
+		b.name.Resize(fyne.NewSize(s.Width-gapTight, h))
+		y += h + 2
 	}
-	h := float32(len(b.lines))*b.lineH + 2*bubblePadY
 	b.back.Move(fyne.NewPos(x, y))
-	b.back.Resize(fyne.NewSize(w, h))
-	for i, t := range b.lines {
-		t.Move(fyne.NewPos(x+bubblePadX, y+bubblePadY+float32(i)*b.lineH))
-		t.Resize(fyne.NewSize(b.widest, b.lineH))
+	b.back.Resize(fyne.NewSize(w, b.height))
+	for _, l := range b.lines {
+		at := x + bubblePadX
+		if l.code {
+			at += gap
+		}
+		l.text.Move(fyne.NewPos(at, y+l.y))
+		l.text.Resize(fyne.NewSize(b.widest, l.text.MinSize().Height))
 	}
-	sh := b.stamp.MinSize().Height
-	b.stamp.Resize(fyne.NewSize(s.Width-2*4, sh))
-	b.stamp.Move(fyne.NewPos(4, y+h+2))
+	for _, c := range b.code {
+		c.rect.Resize(fyne.NewSize(b.widest, c.h))
+		c.rect.Move(fyne.NewPos(x+bubblePadX, y+c.top))
+	}
+	if !b.all.Hidden {
+		m := b.all.MinSize()
+		b.all.Resize(m)
+		b.all.Move(fyne.NewPos(x+bubblePadX, y+b.height-bubblePadY-m.Height))
+	}
+	r.layoutFoot(s.Width, y+b.height+2)
+}
+
+// layoutFoot puts the stamp below, with the way to try again at its end.
+func (r *bubbleRenderer) layoutFoot(width, y float32) {
+	b, h := r.b, r.b.foot.MinSize().Height
+	again := float32(0)
+	if !b.again.Hidden {
+		again = b.again.MinSize().Width + gap
+	}
+	w := min(width-again, fyne.MeasureText(b.foot.full, b.Theme().Size(b.foot.size), fyne.TextStyle{}).Width+1)
+	x := float32(gapTight)
+	if b.out {
+		x = width - w - again - gapTight
+	}
+	b.foot.Resize(fyne.NewSize(w, h))
+	b.foot.Move(fyne.NewPos(max(0, x), y))
+	b.again.Resize(b.again.MinSize())
+	b.again.Move(fyne.NewPos(max(0, x)+w+gap, y-1))
 }
 
 func (r *bubbleRenderer) MinSize() fyne.Size {
@@ -153,52 +288,59 @@ func (r *bubbleRenderer) paint() {
 	r.b.back.FillColor = tint(r.b, colorBubbleIn)
 	if r.b.out {
 		r.b.back.FillColor = tint(r.b, colorBubbleOut)
+		r.b.all.color = colorOnBubble
 	}
-	for _, t := range r.b.lines {
-		t.Color = r.b.textColor()
+	for _, l := range r.b.lines {
+		l.text.Color = r.b.textColor()
+	}
+	for _, c := range r.b.code {
+		c.rect.FillColor = r.b.codeColor()
 	}
 }
 
 func (r *bubbleRenderer) Refresh() {
-	r.paint()
 	r.Layout(r.b.Size())
-	r.b.stamp.Refresh()
+	r.paint()
+	r.b.foot.Refresh()
 	canvas.Refresh(r.b)
 }
 
 func (r *bubbleRenderer) Objects() []fyne.CanvasObject {
-	o := []fyne.CanvasObject{r.b.back, r.b.stamp}
-	if r.b.who != nil {
-		o = append(o, r.b.who)
+	o := []fyne.CanvasObject{r.b.back, r.b.foot, r.b.again}
+	if r.b.name != nil {
+		o = append(o, r.b.name)
 	}
-	for _, t := range r.b.lines {
-		o = append(o, t)
+	for _, c := range r.b.code {
+		o = append(o, c.rect)
 	}
-	return o
+	for _, l := range r.b.lines {
+		o = append(o, l.text)
+	}
+	return append(o, r.b.all)
 }
 func (r *bubbleRenderer) Destroy() {}
 
-// TappedSecondary offers to copy the text.
+// TappedSecondary offers what can be done with the text.
 func (b *bubble) TappedSecondary(at *fyne.PointEvent) {
-	c := fyne.CurrentApp().Driver().CanvasForObject(b)
-	menu := fyne.NewMenu("", fyne.NewMenuItem("Copy", func() { fyne.CurrentApp().Clipboard().SetContent(b.full) }))
-	widget.ShowPopUpMenuAtPosition(menu, c, at.AbsolutePosition)
+	if b.menu != nil {
+		b.menu(at.AbsolutePosition)
+	}
 }
 
-// notice is a quiet line in the middle: somebody came or went.
+// notice is a quiet line in the middle: somebody came or went, or a new day.
 type notice struct {
 	widget.BaseWidget
-	l *line
+	text *paragraph
 }
 
 func newNotice(text string) *notice {
-	n := &notice{l: newLine(text, sizeCaption, colorSubtle, false)}
-	n.l.text.Alignment = fyne.TextAlignCenter
+	n := &notice{text: hint(text)}
+	n.text.align = fyne.TextAlignCenter
 	n.ExtendBaseWidget(n)
 	return n
 }
 
-func (n *notice) heightFor(float32) float32 { return n.l.MinSize().Height + 8 }
+func (n *notice) heightFor(width float32) float32 { return n.text.heightFor(width) + 2*gapTight }
 func (n *notice) CreateRenderer() fyne.WidgetRenderer {
-	return widget.NewSimpleRenderer(inset(n.l, 4, 4, 0, 0))
+	return widget.NewSimpleRenderer(inset(n.text, gapTight, gapTight, 0, 0))
 }

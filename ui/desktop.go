@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -11,24 +13,57 @@ import (
 	"fyne.io/fyne/v2"
 )
 
-// Desktop is what the window asks of the system around it.
+// Desktop is what the window asks of the system around it. Its methods may block and are called in the background, but
+// for HasTray, Login and SetLogin.
 type Desktop interface {
 	// Open shows a file or a folder with the program that the user has for it.
 	Open(path string) error
+	// Reveal shows the folder that a file is in, with the file selected where the system can.
+	Reveal(path string) error
+	// OpenLink shows a page in the browser.
+	OpenLink(page *url.URL) error
+	// Pick lets the user choose files, or one folder. An empty choice is a cancelled one; errNoPicker says that the system
+	// has no dialog of its own.
+	Pick(ctx context.Context, folder bool) ([]string, error)
+	// Notify tells the user something, with words that are ours alone.
+	Notify(title, body string) error
+	// ClipboardPicture is the picture in the clipboard, as PNG.
+	ClipboardPicture(ctx context.Context) ([]byte, error)
+	// HasTray tells whether something draws tray icons.
+	HasTray() bool
+	// Login tells whether the program starts at login; an error says that it cannot be told here.
+	Login() (bool, error)
+	SetLogin(on bool) error
 }
 
-// NewDesktop is the real one.
-func NewDesktop(a fyne.App) Desktop { return system{a} }
+var (
+	errNoPicker  = errors.New("the system has no dialog for files")
+	errNoPicture = errors.New("there is no picture in the clipboard")
+)
 
-type system struct{ app fyne.App }
+// NewDesktop is the real one. clicked is called, on any goroutine, when the user clicks a notification.
+func NewDesktop(a fyne.App, clicked func()) Desktop { return &system{app: a, clicked: clicked} }
+
+type system struct {
+	app     fyne.App
+	clicked func()
+}
 
 // Open hands a file URL of our own making to the system; a peer's text never gets here.
-func (s system) Open(path string) error {
+func (s *system) Open(path string) error {
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
 	if err := s.app.OpenURL(&u); err != nil {
 		return fmt.Errorf("no program to show it was found (%w); it is at %s", err, path)
 	}
 	return nil
+}
+
+// OpenLink opens nothing but pages: other schemes start programs on some systems.
+func (s *system) OpenLink(page *url.URL) error {
+	if page.Scheme != "http" && page.Scheme != "https" {
+		return fmt.Errorf("%q is no page", page.Scheme)
+	}
+	return s.app.OpenURL(page)
 }
 
 // mayOpen tells whether a received file gets an Open button: not the types that are programs.
@@ -61,4 +96,16 @@ func Downloads() string {
 		}
 	}
 	return filepath.Join(home, "Downloads")
+}
+
+// program is this program's own file, for the entries that start it.
+func program() (string, error) {
+	p, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(p, filepath.Join(os.TempDir(), "go-build")) {
+		return "", errors.New("a program of go run is gone after its end")
+	}
+	return p, nil
 }

@@ -12,15 +12,27 @@ import (
 
 // Our own icons, drawn with one stroke width.
 var (
-	iconFile     = &strokeIcon{"file", icons.File, theme.ColorNamePrimary}
-	iconFolder   = &strokeIcon{"folder", icons.Folder, theme.ColorNamePrimary}
-	iconEveryone = &strokeIcon{"everyone", icons.Everyone, theme.ColorNamePrimary}
-	iconRadar    = &strokeIcon{"radar", icons.Radar, theme.ColorNamePrimary}
-	iconAttach   = &strokeIcon{"attach", icons.Attach, theme.ColorNameForeground}
-	iconEdit     = &strokeIcon{"edit", icons.Edit, colorSubtle}
-	iconQR       = &strokeIcon{"qr", icons.QR, colorSubtle}
-	iconGo       = &strokeIcon{"go", icons.Send, theme.ColorNameForeground}
-	iconSend     = &strokeIcon{"send", icons.Send, theme.ColorNameForegroundOnPrimary}
+	iconFile      = newIcon("file", theme.ColorNamePrimary)
+	iconFolder    = newIcon("folder", theme.ColorNamePrimary)
+	iconPicture   = newIcon("picture", theme.ColorNamePrimary)
+	iconEveryone  = newIcon("everyone", theme.ColorNamePrimary)
+	iconTransfers = newIcon("transfers", theme.ColorNamePrimary)
+	iconRadar     = newIcon("radar", theme.ColorNamePrimary)
+	iconVerified  = newIcon("verified", theme.ColorNamePrimary)
+	iconBlocked   = newIcon("block", colorBad)
+	iconWarning   = newIcon("warning", colorBad)
+	iconSearch    = newIcon("search", colorSubtle)
+	iconQR        = newIcon("qr", colorSubtle)
+	iconGear      = newIcon("gear", colorSubtle)
+	iconHelp      = newIcon("help", colorSubtle)
+	iconMore      = newIcon("more", theme.ColorNameForeground)
+	iconBack      = newIcon("back", theme.ColorNameForeground)
+	iconClose     = newIcon("close", theme.ColorNameForeground)
+	iconPause     = newIcon("pause", theme.ColorNameForeground)
+	iconPlay      = newIcon("play", theme.ColorNameForeground)
+	iconAttach    = newIcon("attach", theme.ColorNameForeground)
+	iconGo        = newIcon("send", theme.ColorNameForeground)
+	iconSend      = newIcon("send", theme.ColorNameForegroundOnPrimary)
 )
 
 // strokeIcon is an SVG whose black strokes take a colour of the theme that is in force when it is drawn. Fyne's own
@@ -29,6 +41,10 @@ type strokeIcon struct {
 	name  string
 	svg   []byte
 	color fyne.ThemeColorName
+}
+
+func newIcon(name string, color fyne.ThemeColorName) *strokeIcon {
+	return &strokeIcon{name, icons.SVG(name), color}
 }
 
 func (i *strokeIcon) hex() string {

@@ -44,7 +44,7 @@ func drawQR(link string) (image.Image, error) {
 func (u *UI) showLink() {
 	link := u.e.PairingLink()
 	if link == "" {
-		u.say("This device has no address that another could reach. Join a network first.")
+		u.say(tr("This device has no address that another could reach. Join a network first."))
 		return
 	}
 	u.trace("link %q", link)
@@ -55,21 +55,21 @@ func (u *UI) showLink() {
 	}
 	code := canvas.NewImageFromImage(picture)
 	code.FillMode, code.ScaleMode = canvas.ImageFillContain, canvas.ImageScalePixels
-	text := widget.NewLabel("Scan this with the other device, or open the link there, within two minutes. Both devices are verified then. Show it to nobody else.")
-	text.Wrapping = fyne.TextWrapWord
-	copied := widget.NewButton("Copy the link", nil)
+	text := hint(tr("Scan this with the other device, or open the link there, within two minutes. Both devices are verified then. Show it to nobody else."))
+	text.align = fyne.TextAlignCenter
+	copied := newButton(tr("Copy the link"), widget.MediumImportance, nil)
 	copied.OnTapped = func() {
-		fyne.CurrentApp().Clipboard().SetContent(link)
-		copied.SetText("Copied")
+		u.copyText(link)
+		copied.SetText(tr("Copied"))
 	}
-	body := column(8, container.NewCenter(container.New(fixed(fyne.NewSquareSize(qrSize)), code)), text, container.NewCenter(copied))
-	d := dialog.NewCustom("Pair another device", "Close", body, u.w)
+	body := newStacked(gap, container.NewCenter(container.New(fixed(fyne.NewSquareSize(qrSize)), code)), text, container.NewCenter(copied))
+	d := dialog.NewCustom(tr("Pair another device"), tr("Close"), body, u.w)
 	u.dialog, u.link = d, d
 	d.SetOnClosed(func() {
 		u.dialog, u.link = nil, nil
 		u.e.ClosePairing()
 	})
-	d.Resize(fyne.NewSize(420, 460))
+	d.Resize(fyne.NewSize(min(420, u.w.Canvas().Size().Width-2*edge), 460))
 	d.Show()
 }
 
@@ -91,12 +91,12 @@ func (u *UI) openLink(text string) {
 		u.side.connectTo(link.Ticket)
 		return
 	}
-	u.ask("Verify the device of this link?", "Only do this if you have the link from its screen.\nIts ID starts with "+link.ID.Short()+".", "Verify", func() {
+	u.ask(tr("Verify the device of this link?"), tr("Only do this if you have the link from its screen. Its ID starts with {{.ID}}.", "ID", link.ID.Short()), tr("Verify"), func() {
 		u.side.busy(true)
 		background(u.bind, func(ctx context.Context) (engine.PeerID, error) { return u.e.OpenLink(ctx, text) }, func(id engine.PeerID, err error) {
 			u.side.busy(false)
 			if err != nil {
-				u.say(reason(err, "The device of the link", false))
+				u.say(reason(err, tr("The device of the link"), false))
 				return
 			}
 			u.side.address.SetText("")

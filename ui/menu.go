@@ -2,76 +2,230 @@ package ui
 
 import (
 	"context"
+	"net/url"
+	"regexp"
+	"strings"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/internal/history"
 )
 
-// autoBytes is what the window lets a verified peer send in a day without asking; the terminal knows other sizes.
+// autoBytes is what a verified peer may send in a day without asking, where nothing else is set.
 const autoBytes = 1_000_000_000
 
-// peerMenu is what the second mouse button offers on a peer's row.
-func (u *UI) peerMenu(id engine.PeerID, at fyne.Position) {
-	items := u.peerActions(id)
+// showMenu opens a menu within the window.
+func (u *UI) showMenu(items []*fyne.MenuItem, at fyne.Position) {
 	if len(items) == 0 {
 		return
 	}
-	widget.ShowPopUpMenuAtPosition(fyne.NewMenu("", items...), u.w.Canvas(), at)
+	m := widget.NewPopUpMenu(fyne.NewMenu("", items...), u.w.Canvas())
+	size, room := m.MinSize(), u.w.Canvas().Size()
+	m.ShowAtPosition(fyne.NewPos(max(0, min(at.X, room.Width-size.Width-gapTight)), max(0, min(at.Y, room.Height-size.Height-gapTight))))
 }
 
-// peerActions are what can be done about a peer now.
-func (u *UI) peerActions(id engine.PeerID) (items []*fyne.MenuItem) {
+// talkActions are what can be done about a conversation and its peer now.
+func (u *UI) talkActions(t *talk) (items []*fyne.MenuItem) {
+	id, name := t.id, u.nameOf(t)
 	p, here := u.peers[id]
-	name := u.nameOf(u.talk(id))
-	trust := u.e.Trust(id)
-	add := func(label string, do func()) { items = append(items, fyne.NewMenuItem(label, do)) }
-	set := func(t engine.Trust) func() {
-		return func() {
-			background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.e.SetTrust(id, t) }, func(_ struct{}, err error) {
-				u.trace("trust %q %q", name, t)
-				u.say(reason(err, name, true))
-			})
+	add := func(label string, do func()) {
+		items = append(items, fyne.NewMenuItem(label, func() { do(); u.settle() }))
+	}
+	line := func() {
+		if len(items) > 0 {
+			items = append(items, fyne.NewMenuItemSeparator())
 		}
+	}
+	trust := engine.TrustUnknown
+	if !t.everyone() {
+		trust = u.e.Trust(id)
 	}
 	if trust == engine.TrustBlocked {
-		add("Unblock", set(engine.TrustUnknown))
+		add(tr("Unblock"), u.setTrust(id, engine.TrustUnknown))
+	} else {
+		add(tr("Message"), func() { u.choose(t) })
+		add(tr("Send files…"), func() { u.choose(t); u.attachPicked(false) })
+		add(tr("Send a folder…"), func() { u.choose(t); u.attachPicked(true) })
+		add(tr("Send the clipboard"), func() { u.choose(t); u.sendClipboard() })
+	}
+	if !t.everyone() && trust != engine.TrustBlocked {
+		line()
+		switch {
+		case !here:
+		case p.HasSession():
+			add(tr("Disconnect"), func() { u.e.Disconnect(id) })
+		case p.State == engine.Found:
+			add(tr("Connect"), func() { u.invite(id) })
+		}
+		if here && p.Confirmed && trust != engine.TrustVerified && u.pairings[id] == nil {
+			add(tr("Verify"), func() { u.choose(t); u.verify(id) })
+		}
+		if trust == engine.TrustVerified {
+			u.autoActions(t, p, here, add)
+		}
+	}
+	if !t.everyone() {
+		add(tr("Name it for me…"), func() { u.rename(t) })
+	}
+	if t.count() > 0 {
+		line()
+		add(tr("Clear the conversation…"), func() { u.clearTalk(t) })
+	}
+	if t.everyone() || trust == engine.TrustBlocked {
 		return items
 	}
-	switch {
-	case !here:
-	case p.HasSession():
-		add("Disconnect", func() { u.e.Disconnect(id) })
-	case p.State == engine.Found:
-		add("Connect", func() { u.invite(id) })
-	}
-	if here && p.Confirmed && trust != engine.TrustVerified && u.pairings[id] == nil {
-		add("Verify", func() { u.choose(u.talk(id)); u.verify(id) })
-	}
-	if trust == engine.TrustVerified {
-		auto := func(a engine.AutoAccept) {
-			background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.e.SetAutoAccept(id, a) }, func(_ struct{}, err error) {
-				u.say(reason(err, name, true))
-			})
-		}
-		if p.AutoAccept.Bytes > 0 {
-			add("Ask for each file again", func() { auto(engine.AutoAccept{}) })
-		} else if here {
-			add("Take files without asking…", func() {
-				u.ask("Take files of "+name+" without asking?", "Up to "+size(autoBytes)+" a day go to "+u.o.Downloads+".", "Take them", func() {
-					auto(engine.AutoAccept{Bytes: autoBytes, Dir: u.o.Downloads})
-				})
-			})
-		}
-	}
-	add("Block…", func() {
-		u.ask("Block "+name+"?", "It cannot connect or ask for anything any more, whatever it is called.", "Block", set(engine.TrustBlocked))
-	})
+	line()
+	add(tr("Block…"), func() { u.block(id) })
 	if trust != engine.TrustUnknown {
-		add("Forget…", func() {
-			u.ask("Forget "+name+"?", "It is a stranger from then on, and has to be accepted and verified again.", "Forget", set(engine.TrustUnknown))
+		add(tr("Forget…"), func() {
+			u.ask(tr("Forget {{.Name}}?", "Name", name), tr("It is a stranger from then on, and has to be accepted and verified again."), tr("Forget"), u.setTrust(id, engine.TrustUnknown))
 		})
 	}
 	return items
+}
+
+// autoActions let a verified peer send without asking, or no longer.
+func (u *UI) autoActions(t *talk, p engine.Peer, here bool, add func(string, func())) {
+	auto := func(a engine.AutoAccept) {
+		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.e.SetAutoAccept(t.id, a) }, func(_ struct{}, err error) {
+			u.trace("auto %d", a.Bytes)
+			u.say(reason(err, u.nameOf(t), true))
+		})
+	}
+	switch {
+	case p.AutoAccept.Bytes > 0:
+		add(tr("Ask for each file again"), func() { auto(engine.AutoAccept{}) })
+	case here:
+		add(tr("Take files without asking…"), func() {
+			n := u.autoBytes()
+			u.ask(tr("Take files of {{.Name}} without asking?", "Name", u.nameOf(t)), tr("Up to {{.Size}} a day go to {{.Folder}}.", "Size", size(n), "Folder", u.downloads()), tr("Take them"), func() {
+				auto(engine.AutoAccept{Bytes: n, Dir: u.downloads()})
+			})
+		})
+	}
+}
+
+func (u *UI) autoBytes() int64 {
+	if n := u.o.Settings.AutoBytes; n > 0 {
+		return n
+	}
+	return autoBytes
+}
+
+// setTrust returns what keeps a decision about a peer.
+func (u *UI) setTrust(id engine.PeerID, t engine.Trust) func() {
+	name := u.nameOf(u.talk(id))
+	return func() {
+		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.e.SetTrust(id, t) }, func(_ struct{}, err error) {
+			u.trace("trust %q %q", name, t)
+			u.say(reason(err, name, true))
+			u.dirty.side = true
+			if u.page == pageSettings {
+				u.prefs.people()
+			}
+		})
+	}
+}
+
+// block asks whether to block a peer.
+func (u *UI) block(id engine.PeerID) {
+	name := u.nameOf(u.talk(id))
+	u.ask(tr("Block {{.Name}}?", "Name", name), tr("It cannot connect or ask for anything any more, whatever it is called."), tr("Block"), u.setTrust(id, engine.TrustBlocked))
+}
+
+// rename lets this person call a peer something else.
+func (u *UI) rename(t *talk) {
+	entry := newField(u, t.name)
+	entry.SetText(u.o.Settings.Names[t.key])
+	var d *dialog.CustomDialog
+	keep := func() {
+		name := strings.TrimSpace(entry.Text)
+		if name != "" {
+			if err := engine.ValidateName(name); err != nil {
+				u.say(reason(err, "", true))
+				return
+			}
+		}
+		d.Hide()
+		u.o.Settings.SetName(t.key, name)
+		u.keepSettings()
+		u.trace("named %q", name)
+		u.dirty.side = true
+		u.settle()
+	}
+	entry.OnSubmitted = func(string) { keep() }
+	entry.escape = func() { d.Hide() }
+	text := hint(tr("Only you see this name. Leave it empty for the name that the device gives itself."))
+	d = dialog.NewCustomWithoutButtons(tr("What is this device called?"), newStacked(gap, text, entry), u.w)
+	d.SetButtons([]fyne.CanvasObject{newButton(tr("Cancel"), widget.MediumImportance, func() { d.Hide() }), newButton(tr("Keep"), widget.HighImportance, keep)})
+	u.open(d)
+	d.Resize(fyne.NewSize(min(400, u.w.Canvas().Size().Width-2*edgeWide), 0))
+	u.w.Canvas().Focus(entry)
+}
+
+// clearTalk asks whether to forget a conversation.
+func (u *UI) clearTalk(t *talk) {
+	u.ask(tr("Clear the conversation with {{.Name}}?", "Name", u.nameOf(t)), tr("Messages and the list of files are forgotten here. The files themselves stay, and so does what the other side has."), tr("Clear"), func() {
+		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.o.History.Clear(t.key) }, func(_ struct{}, err error) {
+			u.say(reason(err, "", true))
+			u.cleared(t)
+		})
+	})
+}
+
+// cleared drops what was shown of a conversation whose rows are gone.
+func (u *UI) cleared(t *talk) {
+	for id, at := range u.rows {
+		if at.t == t {
+			delete(u.rows, id)
+		}
+	}
+	t.open, t.unread = nil, 0
+	clear(t.live)
+	t.forget()
+	if t == u.current {
+		u.timeline.show(t)
+	}
+	u.trace("cleared %s", u.label(t))
+	u.dirty.side = true
+}
+
+// link matches what may be opened in a browser.
+var webLink = regexp.MustCompile(`https?://[^\s<>"'` + "`" + `]{1,1000}`)
+
+// messageMenu is what the second button offers on a message.
+func (u *UI) messageMenu(at place, pos fyne.Position) {
+	r := at.t.data(at.seq)
+	items := []*fyne.MenuItem{fyne.NewMenuItem(tr("Copy"), func() { u.copyText(r.Text) })}
+	for _, b := range blocks(r.Text) {
+		if b.code {
+			items = append(items, fyne.NewMenuItem(tr("Copy the code"), func() { u.copyText(b.text) }))
+		}
+	}
+	for _, l := range webLink.FindAllString(r.Text, 4) {
+		l = strings.TrimRight(l, ".,;:!?)")
+		target, err := url.Parse(l)
+		if err != nil || target.Host == "" {
+			continue
+		}
+		items = append(items,
+			fyne.NewMenuItem(tr("Copy the link to {{.Host}}", "Host", engine.CleanLine(target.Host)), func() { u.copyText(l) }),
+			fyne.NewMenuItem(tr("Open {{.Host}}…", "Host", engine.CleanLine(target.Host)), func() { u.openWeb(target) }))
+	}
+	if r.State == history.Failed {
+		items = append(items, fyne.NewMenuItem(tr("Try again"), func() { u.sendAgain(at) }))
+	}
+	u.showMenu(items, pos)
+}
+
+// openWeb opens a page that a peer has named, after asking: where it leads is not where it seems to.
+func (u *UI) openWeb(target *url.URL) {
+	u.ask(tr("Open {{.Host}} in the browser?", "Host", engine.CleanLine(target.Host)), cut(engine.CleanLine(target.String()), 0, func(s string) bool { return len(s) < 300 }), tr("Open"), func() {
+		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.o.Desktop.OpenLink(target) }, func(_ struct{}, err error) {
+			u.say(reason(err, "", true))
+		})
+	})
 }

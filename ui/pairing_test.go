@@ -2,10 +2,8 @@ package ui
 
 import (
 	"errors"
-	"image/png"
-	"os"
-	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,7 +67,7 @@ func TestVerify(t *testing.T) {
 		return anna.peers[ids[1]].Trust == engine.TrustVerified && ben.peers[ids[0]].Trust == engine.TrustVerified &&
 			shows.stage == engine.PairingDone && picks.stage == engine.PairingDone
 	})
-	if !anna.header.verify.Hidden || anna.side.rows[ids[1]].status.full != "Nearby · verified" {
+	if !anna.header.verify.Hidden || anna.side.rows[ids[1]].status.full != joined(kindName(anna.peers[ids[1]].Info["kind"]), "Nearby, known") || !anna.side.rows[ids[1]].mark.Visible() {
 		t.Errorf("afterwards: %q", anna.side.rows[ids[1]].status.full)
 	}
 }
@@ -112,24 +110,14 @@ func TestPairingCards(t *testing.T) {
 		{Stage: engine.PairingFailed, Err: errors.New("x")},
 	} {
 		p.Name = "Ben's laptop"
-		items = append(items, newPairingCard(p, pairingActions{}))
+		items = append(items, newPairingCard(p, rgb(avatarColors[1]), pairingActions{}))
 	}
 	w := a.NewWindow("")
 	tl := newTimeline()
 	w.SetContent(tl)
 	w.Resize(fyne.NewSize(640, 1250))
-	tl.show(items)
-	picture := w.Canvas().Capture()
-	if dir := os.Getenv("MULTIPEER_PICTURES"); dir != "" {
-		f, err := os.Create(filepath.Join(dir, "pairing.png"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if err := png.Encode(f, picture); err != nil {
-			t.Fatal(err)
-		}
-	}
+	tl.show(list(items))
+	keepPicture(t, "pairing", w.Canvas())
 }
 
 // TestLinkIsShown: the QR code holds the link and its quiet zone, and closing it makes the link void.
@@ -151,16 +139,7 @@ func TestLinkIsShown(t *testing.T) {
 		t.Skip("no address but loopback")
 	}
 	l.until(t, "the window for pairing", func() bool { return !anna.self.PairingUntil.IsZero() })
-	if dir := os.Getenv("MULTIPEER_PICTURES"); dir != "" {
-		f, err := os.Create(filepath.Join(dir, "link.png"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if err := png.Encode(f, anna.w.Canvas().Capture()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	keepPicture(t, "link", anna.w.Canvas())
 	anna.hideLink()
 	l.until(t, "its end", func() bool { return anna.self.PairingUntil.IsZero() })
 	anna.side.dial("multipeer://nonsense")
@@ -179,7 +158,10 @@ func TestPeerMenu(t *testing.T) {
 		t.Helper()
 		var got []string
 		do := map[string]func(){}
-		for _, i := range anna.peerActions(id) {
+		for _, i := range anna.talkActions(anna.talk(id)) {
+			if i.IsSeparator || strings.HasPrefix(i.Label, "Send") {
+				continue
+			}
 			got = append(got, i.Label)
 			do[i.Label] = i.Action
 		}
@@ -188,21 +170,21 @@ func TestPeerMenu(t *testing.T) {
 		}
 		return do
 	}
-	offers("Connect", "Verify", "Block…")
+	offers("Message", "Connect", "Verify", "Name it for me…", "Block…")
 	if err := anna.e.SetTrust(id, engine.TrustVerified); err != nil {
 		t.Fatal(err)
 	}
 	l.until(t, "verified", func() bool { return anna.peers[id].Trust == engine.TrustVerified })
-	offers("Connect", "Take files without asking…", "Block…", "Forget…")
+	offers("Message", "Connect", "Take files without asking…", "Name it for me…", "Block…", "Forget…")
 	if err := anna.e.SetAutoAccept(id, engine.AutoAccept{Bytes: autoBytes, Dir: anna.inbox}); err != nil {
 		t.Fatal(err)
 	}
 	l.until(t, "auto", func() bool { return anna.peers[id].AutoAccept.Bytes > 0 })
-	offers("Connect", "Ask for each file again", "Block…", "Forget…")["Ask for each file again"]()
+	offers("Message", "Connect", "Ask for each file again", "Name it for me…", "Block…", "Forget…")["Ask for each file again"]()
 	l.until(t, "asked again", func() bool { return anna.peers[id].AutoAccept.Bytes == 0 })
 	if err := anna.e.SetTrust(id, engine.TrustBlocked); err != nil {
 		t.Fatal(err)
 	}
-	offers("Unblock")["Unblock"]()
+	offers("Unblock", "Name it for me…")["Unblock"]()
 	l.until(t, "unblocked", func() bool { return anna.e.Trust(id) == engine.TrustUnknown })
 }

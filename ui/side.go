@@ -6,33 +6,40 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/internal/history"
 )
 
-// side is the left of the window: this device, everyone, who is nearby, and a field for an address.
+// side is the left of the window: this device, a search, everyone, the transfers, who is nearby, and a field for an
+// address.
 type side struct {
-	u        *UI
-	box      *fyne.Container
-	face     *avatar
-	name     *line
-	id       *line
-	edit     *nameEntry
-	shownAs  *fyne.Container
-	everyone *peerRow
-	list     *fyne.Container
-	scroll   *container.Scroll
-	rows     map[engine.PeerID]*peerRow
-	order    []engine.PeerID
-	nobody   *fyne.Container
-	address  *widget.Entry
-	dialling bool
+	u         *UI
+	box       *fyne.Container
+	face      *avatar
+	name      *line
+	id        *line
+	search    *field
+	everyone  *peerRow
+	transfers *peerRow
+	list      *fyne.Container
+	near      *line
+	hits      *fyne.Container // what a search found in conversations
+	hitsHead  *line
+	scroll    *container.Scroll
+	rows      map[engine.PeerID]*peerRow
+	order     []engine.PeerID
+	nobody    *paragraph
+	address   *field
+	dialling  bool
+	sought    string // what hits are for
+	searching int    // counts searches, of which the last one counts
 }
 
 // peerRow is one line of the list.
@@ -40,39 +47,59 @@ type peerRow struct {
 	*tapRow
 	face   *avatar
 	name   *line
+	mark   *fyne.Container
 	status *line
 	badge  *badge
 }
 
-func newPeerRow(tapped func()) *peerRow {
-	r := &peerRow{face: newAvatar(34), name: newLine("", sizeBody, theme.ColorNameForeground, true), status: caption(""), badge: newBadge()}
-	body := newBesideRight(8, newBeside(11, r.face, column(1, r.name, r.status)), r.badge)
-	r.tapRow = newTapRow(body, tapped)
+const faceSize = 36
+
+func newPeerRow(face fyne.CanvasObject, tapped func()) *peerRow {
+	r := &peerRow{name: newLine("", sizeBody, theme.ColorNameForeground, true), mark: newMark(), status: caption(""), badge: newBadge()}
+	r.mark.Hide()
+	if face == nil {
+		r.face = newAvatar(faceSize, colorSidebar)
+		face = r.face
+	}
+	r.tapRow = newTapRow(newBesideRight(gap, newBeside(gapWide, face, column(2, newNamed(r.name, r.mark), r.status)), r.badge), tapped)
+	r.label = func() string {
+		s := joined(r.name.full, r.status.full)
+		if r.badge.n > 0 {
+			s = joined(s, trn("{{.N}} unread", int64(r.badge.n)))
+		}
+		return s
+	}
 	return r
 }
 
 // badge counts what was not seen yet.
 type badge struct {
 	widget.BaseWidget
+	n    int
 	back *panel
 	text *line
 }
 
 func newBadge() *badge {
-	b := &badge{back: newPanel(theme.ColorNamePrimary, "", 9), text: newLine("", sizeSmall, theme.ColorNameForegroundOnPrimary, true)}
-	b.text.text.Alignment = fyne.TextAlignCenter
+	b := &badge{back: newPanel(theme.ColorNamePrimary, "", 9), text: centred(newLine("", sizeSmall, theme.ColorNameForegroundOnPrimary, true))}
+	b.text.fits = true
 	b.ExtendBaseWidget(b)
 	b.Hide()
 	return b
 }
 
 func (b *badge) set(n int) {
+	if n == b.n {
+		return
+	}
+	b.n = n
 	if n == 0 {
 		b.Hide()
 		return
 	}
 	b.text.set(fmt.Sprint(min(n, 99)))
 	b.Show()
+	b.Refresh()
 }
 
 func (b *badge) CreateRenderer() fyne.WidgetRenderer {
@@ -80,63 +107,49 @@ func (b *badge) CreateRenderer() fyne.WidgetRenderer {
 }
 
 func newSide(u *UI) *side {
-	s := &side{u: u, rows: map[engine.PeerID]*peerRow{}}
-	s.face = newAvatar(38)
-	s.name, s.id = newLine("", sizeBody+1, theme.ColorNameForeground, true), caption("")
-	s.edit = newNameEntry(s.rename, s.stopEditing)
-	s.edit.Hide()
-	pencil := iconButton(iconEdit, s.startEditing)
-	s.shownAs = newBesideRight(4, column(1, s.name, s.id), row(0, iconButton(iconQR, u.showLink), pencil))
-	me := inset(newBeside(11, s.face, container.NewStack(s.shownAs, s.edit)), 12, 12, 16, 8)
+	s := &side{u: u, rows: map[engine.PeerID]*peerRow{}, face: newAvatar(faceSize, colorSidebar)}
+	s.name, s.id = newLine("", sizeName, theme.ColorNameForeground, true), caption("")
+	buttons := row(0, iconButton(iconQR, tr("Pair another device"), u.showLink), iconButton(iconGear, tr("Settings"), u.showSettings))
+	me := inset(newBesideRight(gapTight, newBeside(gapWide, s.face, column(2, s.name, s.id)), buttons), gapWide, gap, edge, gap)
 
-	s.everyone = newPeerRow(func() { u.choose(u.talk(engine.PeerID{})) })
-	s.everyone.face.Hide()
-	group := container.New(fixed(fyne.NewSquareSize(34)), newPanel(colorTile, "", 17), inset(widget.NewIcon(iconEveryone), 7, 7, 7, 7))
-	s.everyone.name.full, s.everyone.status.full = "Everyone", "Nobody connected"
-	s.everyone.content = newBesideRight(8, newBeside(11, group, column(1, s.everyone.name, s.everyone.status)), s.everyone.badge)
+	s.search = newField(u, tr("Search"))
+	s.search.SetIcon(iconSearch)
+	s.search.OnChanged = func(string) { s.seek() }
+	s.search.escape = func() {
+		s.search.SetText("")
+		u.w.Canvas().Unfocus()
+	}
+	s.search.OnSubmitted = func(string) {
+		if len(s.order) > 0 {
+			u.choose(u.talk(s.order[0]))
+			u.settle()
+		}
+	}
 
-	heading := newLine("NEARBY", sizeSmall, colorSubtle, true)
-	s.list = column(1)
-	hint := widget.NewLabel("Nobody yet. Devices with Multipeer on this network appear here by themselves.")
-	hint.Wrapping, hint.Importance = fyne.TextWrapWord, widget.LowImportance
-	hint.SizeName = theme.SizeNameCaptionText
-	s.nobody = inset(hint, 0, 0, 10, 10)
-	s.scroll = container.NewVScroll(inset(s.list, 0, 8, 8, 8))
+	s.everyone = newPeerRow(newEmblem(widget.NewIcon(iconEveryone), faceSize, faceSize/2), func() { u.choose(u.talk(engine.PeerID{})); u.settle() })
+	s.everyone.name.full, s.everyone.status.full = tr("Everyone"), tr("Nobody connected")
+	s.transfers = newPeerRow(newEmblem(widget.NewIcon(iconTransfers), faceSize, faceSize/2), u.showTransfers)
+	s.transfers.name.full, s.transfers.status.full = tr("Transfers"), tr("None yet")
 
-	s.address = widget.NewEntry()
-	s.address.SetPlaceHolder("Address or link")
+	s.near, s.hitsHead = heading(tr("DEVICES")), heading(tr("IN CONVERSATIONS"))
+	s.list, s.hits = column(2), column(2)
+	s.nobody = hint(tr("Nobody yet. Devices with Multipeer on this network appear here by themselves."))
+	head := func(l *line) fyne.CanvasObject { return inset(l, gapWide, gapTight, gap, gap) }
+	list := newStackedInset(stacked{gap: 2, left: gap, right: gap, bottom: gap}, s.everyone, s.transfers, head(s.near), inset(s.list, 0, 0, 0, 0), s.nobodyBox(), head(s.hitsHead), s.hits)
+	s.scroll = container.NewVScroll(list)
+
+	s.address = newField(u, tr("Address or link"))
 	s.address.OnSubmitted = s.dial
-	connect := iconButton(iconGo, func() { s.dial(s.address.Text) })
-	bottom := inset(container.NewBorder(nil, nil, nil, connect, s.address), 8, 14, 12, 8)
+	connect := iconButton(iconGo, tr("Connect"), func() { s.dial(s.address.Text) })
+	bottom := inset(container.NewBorder(nil, nil, nil, connect, s.address), gap, gapWide, gapWide, gap)
 
-	top := column(0, me, inset(s.everyone, 0, 0, 8, 8), inset(heading, 14, 6, 18, 8))
-	s.box = container.NewStack(newPanel(colorSidebar, "", 0), container.NewBorder(top, bottom, nil, nil, container.NewStack(container.New(layout.NewVBoxLayout(), s.nobody), s.scroll)))
+	top := newStacked(0, me, inset(s.search, 0, gap, gapWide, gapWide))
+	s.box = container.NewStack(newPanel(colorSidebar, "", 0), container.NewBorder(top, bottom, nil, nil, s.scroll))
 	return s
 }
 
-func (s *side) startEditing() {
-	s.edit.SetText(s.u.self.Name)
-	s.shownAs.Hide()
-	s.edit.Show()
-	s.u.w.Canvas().Focus(s.edit)
-}
-
-func (s *side) stopEditing() {
-	s.edit.Hide()
-	s.shownAs.Show()
-}
-
-func (s *side) rename(name string) {
-	name = strings.TrimSpace(name)
-	if err := engine.ValidateName(name); err != nil {
-		s.u.say(reason(err, "", true))
-		return
-	}
-	s.stopEditing()
-	background(s.u.bind, func(context.Context) (struct{}, error) { return struct{}{}, s.u.e.SetName(name) }, func(_ struct{}, err error) {
-		s.u.trace("renamed %q", name)
-		s.u.say(reason(err, "", true))
-	})
+func (s *side) nobodyBox() fyne.CanvasObject {
+	return newStackedInset(stacked{left: gap, right: gap}, s.nobody)
 }
 
 // dial connects to a typed address or link.
@@ -189,79 +202,67 @@ func dotOf(p engine.Peer, here bool) fyne.ThemeColorName {
 	return ""
 }
 
-// refresh brings the list up to date: who is connected first, then who is near, then old conversations.
-func (s *side) refresh() {
+// listed is a peer, or an old conversation.
+type listed struct {
+	p    engine.Peer
+	here bool
+	name string
+	last time.Time
+}
+
+// listed is who is in the list: who is connected first, then who is near, then old conversations, each by use.
+func (s *side) listed() (all []listed, connected int64) {
 	u := s.u
-	s.face.set(u.self.ID, u.self.Name, "")
-	s.name.set(u.self.Name)
-	s.id.set("You · " + u.self.ID.Short())
-	type shownPeer struct {
-		p    engine.Peer
-		here bool
-	}
-	var all []shownPeer
-	connected := int64(0)
 	for _, p := range u.peers {
 		if p.HasSession() {
 			connected++
 		}
-		all = append(all, shownPeer{p, true})
+		l := listed{p: p, here: true, name: p.Name}
+		if t := u.talks[p.ID]; t != nil {
+			l.name, l.last = u.nameOf(t), t.last
+		}
+		all = append(all, l)
 	}
 	for id, t := range u.talks {
-		if _, here := u.peers[id]; !here && !t.everyone() && len(t.items) > 0 {
-			all = append(all, shownPeer{engine.Peer{ID: id, Name: t.name}, false})
+		if _, here := u.peers[id]; !here && !t.everyone() && t.count() > 0 {
+			all = append(all, listed{engine.Peer{ID: id, Name: t.name}, false, u.nameOf(t), t.last})
 		}
 	}
-	rank := func(s shownPeer) int {
+	if q := strings.ToLower(s.sought); q != "" {
+		all = slices.DeleteFunc(all, func(l listed) bool {
+			return !strings.Contains(strings.ToLower(l.name), q) && !l.p.ID.HasPrefix(s.sought)
+		})
+	}
+	rank := func(l listed) int {
 		switch {
-		case s.p.HasSession():
+		case l.p.HasSession():
 			return 0
-		case s.here:
+		case l.here:
 			return 1
 		}
 		return 2
 	}
-	slices.SortFunc(all, func(a, b shownPeer) int {
-		return cmp.Or(rank(a)-rank(b), strings.Compare(strings.ToLower(a.p.Name), strings.ToLower(b.p.Name)), strings.Compare(string(a.p.ID[:]), string(b.p.ID[:])))
+	slices.SortFunc(all, func(a, b listed) int {
+		return cmp.Or(rank(a)-rank(b), b.last.Compare(a.last), strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name)), a.p.ID.Compare(b.p.ID))
 	})
+	return all, connected
+}
+
+// refresh brings the list up to date.
+func (s *side) refresh() {
+	u := s.u
+	s.face.set(colorOf(u.self.ID, u.o.Settings.Colour), u.self.Name, "")
+	s.name.set(u.self.Name)
+	s.id.set(joined("ID "+u.self.ID.Short(), visibleTo(u.self)))
+	all, connected := s.listed()
 	names := map[string]int{}
-	for _, r := range all {
-		names[r.p.Name]++
+	for _, l := range all {
+		names[l.name]++
 	}
 	order := make([]engine.PeerID, 0, len(all))
-	for _, sp := range all {
-		id := sp.p.ID
-		order = append(order, id)
-		r := s.rows[id]
-		if r == nil {
-			r = newPeerRow(func() { u.choose(u.talk(id)) })
-			r.menu = func(at fyne.Position) { u.peerMenu(id, at) }
-			s.rows[id] = r
-		}
-		name, state := sp.p.Name, "Not nearby"
-		if sp.here {
-			state = peerStatus(sp.p)
-			r.status.setColor(colorSubtle)
-			if w := u.warning(sp.p); w != "" {
-				state = w
-				r.status.setColor(colorBad)
-			}
-		}
-		if names[name] > 1 { // equal names are told apart by their keys
-			state += " · " + id.Short()
-		}
-		r.face.set(id, name, dotOf(sp.p, sp.here))
-		r.name.set(name)
-		r.status.set(state)
-		t := u.talks[id]
-		r.choose(t != nil && t == u.current)
-		r.face.standOn(colorSidebar)
-		if r.selected {
-			r.face.standOn(theme.ColorNameSelection)
-		}
-		if t != nil {
-			r.badge.set(t.unread)
-		}
+	for _, l := range all {
+		order = append(order, l.p.ID)
+		s.refreshRow(l, names[l.name] > 1)
 	}
 	if !slices.Equal(order, s.order) {
 		s.order = order
@@ -275,31 +276,168 @@ func (s *side) refresh() {
 			}
 		}
 		s.list.Refresh()
+		s.scroll.Content.Refresh()
 		s.scroll.Refresh()
 	}
-	if s.nobody.Hidden = len(order) > 0; !s.nobody.Hidden {
-		s.nobody.Refresh()
+	show(s.everyone, s.sought == "")
+	show(s.transfers, s.sought == "")
+	show(s.nobody, len(order) == 0)
+	if s.nobody.set(tr("Nobody yet. Devices with Multipeer on this network appear here by themselves.")); s.sought != "" {
+		s.nobody.set(tr("No device with this name."))
 	}
+	show(s.hitsHead, len(s.hits.Objects) > 0)
 	if connected == 0 {
-		s.everyone.status.set("Nobody connected")
+		s.everyone.status.set(tr("Nobody connected"))
 	} else {
-		s.everyone.status.set(plural(connected, "device", "devices") + " connected")
+		s.everyone.status.set(trn("{{.N}} devices connected", connected))
 	}
 	room := u.talks[engine.PeerID{}]
-	s.everyone.choose(room != nil && room == u.current)
+	s.everyone.choose(room != nil && room == u.current && u.page == pageTalk)
 	if room != nil {
 		s.everyone.badge.set(room.unread)
+	}
+	s.transfers.choose(u.page == pageTransfers)
+	s.transfers.status.set(u.transfersLine())
+	s.transfers.badge.set(len(u.offers))
+}
+
+// refreshRow brings one row up to date; double tells that another has the same name.
+func (s *side) refreshRow(l listed, double bool) {
+	u, id := s.u, l.p.ID
+	r := s.rows[id]
+	if r == nil {
+		r = newPeerRow(nil, func() { u.choose(u.talk(id)); u.settle() })
+		r.menu = func(at fyne.Position) { u.showMenu(u.talkActions(u.talk(id)), at) }
+		s.rows[id] = r
+	}
+	trust := l.p.Trust
+	state, color := tr("Not nearby"), colorSubtle
+	if l.here {
+		state = joined(kindName(l.p.Info["kind"]), peerState(l.p))
+		if w := u.warning(l.p); w != "" {
+			state, color = w, colorBad
+		}
+	} else if trust = u.e.Trust(id); trust == engine.TrustBlocked {
+		state = tr("Blocked")
+	}
+	if double { // equal names are told apart by their keys
+		state = joined(id.Short(), state)
+	}
+	r.status.setColor(color)
+	r.face.set(u.colorOf(id), l.name, dotOf(l.p, l.here))
+	r.name.set(l.name)
+	marked := r.mark.Visible()
+	setMark(r.mark, l.p, trust)
+	if marked != r.mark.Visible() {
+		r.content.Refresh()
+	}
+	r.status.set(state)
+	t := u.talks[id]
+	r.choose(t != nil && t == u.current && u.page == pageTalk)
+	r.face.standOn(colorSidebar)
+	if r.selected {
+		r.face.standOn(theme.ColorNameSelection)
+	}
+	if t != nil {
+		r.badge.set(t.unread)
 	}
 }
 
 // rowAt finds the peer whose row is at a place in the window.
 func (s *side) rowAt(at fyne.Position) (engine.PeerID, bool) {
+	if !s.box.Visible() {
+		return engine.PeerID{}, false
+	}
 	d := fyne.CurrentApp().Driver()
+	in := func(o fyne.CanvasObject) bool {
+		p := d.AbsolutePositionForObject(o)
+		return at.X >= p.X && at.Y >= p.Y && at.X < p.X+o.Size().Width && at.Y < p.Y+o.Size().Height
+	}
+	if !in(s.scroll) {
+		return engine.PeerID{}, false
+	}
+	if s.everyone.Visible() && in(s.everyone) {
+		return engine.PeerID{}, true
+	}
 	for id, r := range s.rows {
-		p := d.AbsolutePositionForObject(r)
-		if at.X >= p.X && at.Y >= p.Y && at.X < p.X+r.Size().Width && at.Y < p.Y+r.Size().Height {
+		if in(r) {
 			return id, true
 		}
 	}
 	return engine.PeerID{}, false
+}
+
+// seek searches for what stands in the field: names at once, conversations in the background.
+func (s *side) seek() {
+	u := s.u
+	text := strings.TrimSpace(s.search.Text)
+	s.sought = text
+	s.searching++
+	n := s.searching
+	if len([]rune(text)) < 2 {
+		s.found(nil)
+	} else if u.bind != nil {
+		background(u.bind, func(ctx context.Context) ([]history.Hit, error) {
+			return u.o.History.Search(ctx, text, 20), nil
+		}, func(hits []history.Hit, _ error) {
+			if n == s.searching {
+				s.found(hits[:min(len(hits), 50)])
+			}
+		})
+	}
+	s.refresh()
+}
+
+// found lists rows of conversations; a tap shows one in its place.
+func (s *side) found(hits []history.Hit) {
+	u := s.u
+	s.hits.Objects = nil
+	for _, h := range hits {
+		var id engine.PeerID
+		if h.Talk != everyoneKey {
+			var err error
+			if id, err = engine.ParsePeerID(h.Talk); err != nil {
+				continue
+			}
+		}
+		text := h.Row.Text
+		if h.Row.File != nil {
+			text = strings.Join(h.Row.File.Names, ", ")
+		}
+		t := u.talk(id)
+		head := newLine(u.nameOf(t), sizeCaption, theme.ColorNameForeground, true)
+		when := caption(shortTime(h.Row.At))
+		when.fits = true
+		r := newTapRow(column(2, newBesideRight(gap, head, when), caption(snippet(text, s.sought))), func() {
+			u.choose(t)
+			u.timeline.goTo(int(h.Seq - t.first))
+			u.settle()
+		})
+		s.hits.Add(r)
+	}
+	show(s.hitsHead, len(hits) > 0)
+	s.hits.Refresh()
+	s.scroll.Content.Refresh()
+	s.scroll.Refresh()
+	u.trace("found %d", len(hits))
+}
+
+// snippet is the part of a text round what was sought, on one line.
+func snippet(text, sought string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	lower := []rune(strings.ToLower(text))
+	runes := []rune(text)
+	if len(lower) != len(runes) { // a case that changes the length
+		return string(runes[:min(len(runes), 60)])
+	}
+	at := strings.Index(string(lower), strings.ToLower(sought))
+	if at < 0 {
+		return string(runes[:min(len(runes), 60)])
+	}
+	from := max(0, len([]rune(string(lower)[:at]))-12)
+	s := string(runes[from:min(len(runes), from+60)])
+	if from > 0 {
+		s = "…" + s
+	}
+	return s
 }

@@ -1,312 +1,316 @@
 package ui
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"path/filepath"
-	"runtime"
-	"strings"
+	"slices"
 	"time"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/internal/history"
 )
 
-// talk is a conversation with one peer, or with everyone.
+// talk is a conversation with one peer, or with everyone. Its rows are in the history; what is here is what of them is
+// on screen, or was a moment ago.
 type talk struct {
 	id     engine.PeerID
-	name   string
-	items  []item
+	key    string // in the history
+	name   string // that the peer gave itself when it was last seen
 	unread int
 	draft  string
+	last   time.Time
+	open   []uint64 // own messages that are not delivered yet, in their order
+
+	u           *UI
+	first, next uint64 // the numbers of its rows, next is free
+	pages       map[uint64][]history.Row
+	live        map[uint64]item // cards that are more than their row; they stay
+	made, old   map[uint64]item // rows that were shown; two generations, of which the older one is dropped
 }
+
+// place is a row of a talk.
+type place struct {
+	t   *talk
+	seq uint64
+}
+
+const (
+	pageRows = 64
+	maxPages = 16
+	// generation is how many rows are made before the ones not shown meanwhile are let go.
+	generation = 200
+	// maxOpen is how many messages wait for one peer.
+	maxOpen = 500
+	// everyoneKey is the talk with all in the history; a peer's is the text form of its ID.
+	everyoneKey = "everyone"
+)
 
 func (t *talk) everyone() bool { return t.id.IsZero() }
 
-// words is the message of a chat. The terminal's chat writes the same; a program on the engine may send any JSON.
-type words struct {
-	Text     string `json:"text"`
-	Everyone bool   `json:"everyone,omitempty"` // said to all
-}
-
+// talk finds a conversation, or begins it.
 func (u *UI) talk(id engine.PeerID) *talk {
 	t := u.talks[id]
-	if t == nil {
-		t = &talk{id: id, name: u.peers[id].Name}
-		u.talks[id] = t
+	if t != nil {
+		return t
 	}
+	t = &talk{id: id, u: u, key: everyoneKey, name: u.peers[id].Name, live: map[uint64]item{}}
+	if !id.IsZero() {
+		t.key = id.String()
+	}
+	t.forget()
+	u.talks[id] = t
 	return t
 }
 
-// choose shows a conversation; nil shows what to do when there is none.
-func (u *UI) choose(t *talk) {
-	if u.current != nil {
-		u.current.draft = u.entry.Text
-	}
-	u.current = t
-	if t == nil {
-		u.page.Objects[0].Show()
-		u.page.Objects[1].Hide()
-		u.showEmpty()
-		return
-	}
-	u.page.Objects[0].Hide()
-	u.page.Objects[1].Show()
-	t.unread = 0
-	u.entry.SetText(t.draft)
-	u.showHeader()
-	u.timeline.show(t.items)
-	u.side.refresh()
-	u.page.Refresh()
-	u.w.Canvas().Focus(u.entry)
-	u.trace("chosen %s", u.label(t))
-	if len(u.waiting) > 0 {
-		paths := u.waiting
-		u.waiting = nil
-		u.offer(t, paths)
-	}
-}
-
-func (u *UI) label(t *talk) string {
-	if t.everyone() {
-		return "everyone"
-	}
-	return t.name
-}
-
-// add appends a row to a conversation.
-func (u *UI) add(t *talk, i item, own bool) {
-	t.items = append(t.items, i)
-	if len(t.items) > kept {
-		t.items = t.items[len(t.items)-kept:]
-	}
-	if t == u.current {
-		u.timeline.grew(t.items, own)
-	} else if _, quiet := i.(*notice); !quiet && !own {
-		t.unread++
-	}
-}
-
-func clock() string { return time.Now().Format("15:04") }
-
-// sendText sends what is in the field to the current conversation.
-func (u *UI) sendText() {
-	t, text := u.current, strings.TrimSpace(u.entry.Text)
-	if t == nil || text == "" {
-		return
-	}
-	u.entry.SetText("")
-	u.deliver(t, text)
-}
-
-func (u *UI) deliver(t *talk, text string) {
-	b := newBubble(text, "", "Sending…", true)
-	u.add(t, b, true)
-	u.trace("send %q to %s", text, u.label(t))
-	sent := clock()
-	done := func(stamp string, failed bool) {
-		b.setStamp(stamp, failed)
-		u.trace("%s %q", stamp, text)
-	}
-	if t.everyone() {
-		background(u.bind, func(ctx context.Context) ([]engine.Result, error) {
-			return u.e.Send(ctx, words{text, true})
-		}, func(results []engine.Result, err error) { done(u.tally(sent, results, err)) })
-		return
-	}
-	if p, ok := u.peers[t.id]; ok && !p.HasSession() {
-		b.setStamp("Waiting for "+p.Name+" to accept…", false)
-	}
-	background(u.bind, func(ctx context.Context) (struct{}, error) {
-		if p, ok := u.e.Peer(t.id); ok && !p.HasSession() {
-			if err := u.e.Invite(ctx, t.id); err != nil {
-				return struct{}{}, err
-			}
-		}
-		results, err := u.e.Send(ctx, words{Text: text}, t.id)
-		if err == nil {
-			err = results[0].Err
-		}
-		return struct{}{}, err
-	}, func(_ struct{}, err error) {
-		if err != nil {
-			done("Not delivered. "+reason(err, u.nameOf(t), false), true)
-			return
-		}
-		done(sent+" · Delivered", false)
-	})
-}
-
-// tally sums up the results of a message to all.
-func (u *UI) tally(sent string, results []engine.Result, err error) (string, bool) {
-	if err != nil {
-		return "Not delivered. " + reason(err, "Everyone", false), true
-	}
-	var missed []string
-	for _, r := range results {
-		if r.Err != nil {
-			missed = append(missed, u.peers[r.Peer].Name)
-		}
-	}
-	if len(missed) == 0 {
-		return fmt.Sprintf("%s · Delivered to %s", sent, plural(int64(len(results)), "device", "devices")), false
-	}
-	return fmt.Sprintf("%s · Delivered to %d of %d, not to %s", sent, len(results)-len(missed), len(results), strings.Join(missed, ", ")), true
-}
-
-func (u *UI) nameOf(t *talk) string {
-	if p, ok := u.peers[t.id]; ok {
-		return p.Name
-	}
-	return t.name
-}
-
-// invite asks the peer of a conversation to connect.
-func (u *UI) invite(id engine.PeerID) {
-	name := u.peers[id].Name
-	u.trace("invite %q", name)
-	background(u.bind, func(ctx context.Context) (struct{}, error) { return struct{}{}, u.e.Invite(ctx, id) }, func(_ struct{}, err error) {
-		if err != nil && !errors.Is(err, engine.ErrCancelled) {
-			u.say(reason(err, name, false))
-		}
-	})
-}
-
-// receive shows a message that came.
-func (u *UI) receive(m engine.Message) {
-	text, all := string(m.Body), false
-	var w words
-	var plain string
-	if json.Unmarshal(m.Body, &w) == nil && w.Text != "" {
-		text, all = w.Text, w.Everyone
-	} else if json.Unmarshal(m.Body, &plain) == nil {
-		text = plain
-	}
-	text = engine.CleanText(text)
-	t, who := u.talk(m.From), ""
-	if all {
-		t, who = u.talk(engine.PeerID{}), m.Name
-	}
-	u.add(t, newBubble(text, who, m.At.Format("15:04"), false), false)
-	u.trace("message %q from %s", text, m.Name)
-}
-
-// dropped takes files that were dropped on the window: for the conversation, or for the peer whose row they hit.
-func (u *UI) dropped(at fyne.Position, uris []fyne.URI) {
-	var paths []string
-	for _, uri := range uris {
-		if uri.Scheme() == "file" {
-			paths = append(paths, filepath.FromSlash(uri.Path()))
-		}
-	}
-	u.trace("drop at %.0f,%.0f %q", at.X, at.Y, paths)
-	if len(paths) == 0 {
-		u.say("Only files and folders can be dropped here.")
-		return
-	}
-	t := u.current
-	if id, ok := u.side.rowAt(at); ok && (t == nil || t.id != id) {
-		hit := u.talk(id)
-		if runtime.GOOS == "linux" { // X11 tells the place exactly, and Wayland none, which is no row
-			u.choose(hit)
-			u.offer(hit, paths)
-			return
-		}
-		u.ask("Send to "+u.nameOf(hit)+"?", plural(int64(len(paths)), "item", "items")+" dropped on its name", "Send", func() {
-			u.choose(hit)
-			u.offer(hit, paths)
-		})
-		return
-	}
-	if t == nil {
-		u.waiting = append(u.waiting, paths...)
-		u.showEmpty()
-		return
-	}
-	u.offer(t, paths)
-}
-
-// offer offers paths to the peer of a conversation, or to everyone who is connected.
-func (u *UI) offer(t *talk, paths []string) {
-	to := []engine.PeerID{t.id}
-	if t.everyone() {
-		to = nil
-		for id, p := range u.peers {
-			if p.HasSession() {
-				to = append(to, id)
-			}
-		}
-		if len(to) == 0 {
-			u.waiting = append(u.waiting, paths...)
-			u.say("Nobody is connected. Choose a device on the left, and the files go there.")
-			u.choose(nil)
-			return
-		}
-	}
-	background(u.bind, func(ctx context.Context) ([]engine.Transfer, error) {
-		return u.e.OfferEach(ctx, to, engine.OfferOptions{Keep: true}, paths...), nil
-	}, func(offered []engine.Transfer, _ error) {
-		for _, tr := range offered {
-			name := u.peers[tr.Peer].Name
-			if tr.ID == "" {
-				u.say(reason(tr.Err, name, false))
+// loadTalks brings back the conversations of the history.
+func (u *UI) loadTalks() {
+	for key, k := range u.o.History.Talks() {
+		var id engine.PeerID
+		if key != everyoneKey {
+			var err error
+			if id, err = engine.ParsePeerID(key); err != nil {
 				continue
 			}
-			u.sources[tr.ID] = paths
-			u.trace("offered %q to %s", tr.Names, name)
 		}
-	})
+		t := u.talk(id)
+		t.name, t.unread, t.draft, t.last, t.open = k.Name, k.Unread, k.Draft, k.Last, k.Open
+		for _, seq := range slices.Clone(t.open) {
+			r, ok := u.o.History.Row(t.key, seq)
+			switch {
+			case !ok:
+				t.close(seq)
+			case r.State == history.Sending:
+				u.setRow(place{t, seq}, func(r *history.Row) {
+					r.State, r.Note = history.Failed, tr("The program ended before it was known whether it arrived.")
+				})
+			}
+		}
+	}
 }
 
-// attachMenu lets the user choose files or a folder.
-func (u *UI) attachMenu() {
-	if u.current == nil {
+// forget drops what is on screen of a talk; the rows are read anew.
+func (t *talk) forget() {
+	t.first, t.next = t.u.o.History.Bounds(t.key)
+	t.pages, t.made, t.old = map[uint64][]history.Row{}, map[uint64]item{}, map[uint64]item{}
+}
+
+// count is rows'.
+func (t *talk) count() int { return int(t.next - t.first) }
+
+// row is rows'.
+func (t *talk) row(i int) item {
+	seq := t.first + uint64(i)
+	if it := t.live[seq]; it != nil {
+		return it
+	}
+	if it := t.made[seq]; it != nil {
+		return it
+	}
+	it := t.old[seq]
+	if it == nil {
+		r := t.data(seq)
+		it = t.dated(seq, r, t.u.newItem(t, seq, r))
+	}
+	if len(t.made) >= generation {
+		t.made, t.old = map[uint64]item{}, t.made
+	}
+	t.made[seq] = it
+	return it
+}
+
+// dated puts the day above the first row of each.
+func (t *talk) dated(seq uint64, r history.Row, it item) item {
+	day := func(at time.Time) string { return at.Local().Format(time.DateOnly) }
+	if seq > t.first && day(t.data(seq-1).At) == day(r.At) {
+		return it
+	}
+	d := &dayItem{line: newNotice(dayName(r.At)), item: it}
+	d.ExtendBaseWidget(d)
+	return d
+}
+
+// data reads a row, of which pages are kept.
+func (t *talk) data(seq uint64) history.Row {
+	n := seq / pageRows
+	p, ok := t.pages[n]
+	if !ok {
+		if len(t.pages) >= maxPages {
+			clear(t.pages)
+		}
+		from := max(t.first, n*pageRows)
+		p = make([]history.Row, pageRows)
+		for i, r := range t.u.o.History.Rows(t.key, from, int((n+1)*pageRows-from)) {
+			p[int(from-n*pageRows)+i] = r
+		}
+		t.pages[n] = p
+	}
+	return p[seq%pageRows]
+}
+
+// keep puts a row into the page that has it.
+func (t *talk) keep(seq uint64, r history.Row) {
+	if p := t.pages[seq/pageRows]; p != nil {
+		p[seq%pageRows] = r
+	}
+}
+
+// shown is the item of a row, if there is one.
+func (t *talk) shown(seq uint64) item {
+	it := t.live[seq]
+	if it == nil {
+		it = t.made[seq]
+	}
+	if it == nil {
+		it = t.old[seq]
+	}
+	if d, ok := it.(*dayItem); ok {
+		return d.item
+	}
+	return it
+}
+
+// drop lets the item of a row be made anew.
+func (t *talk) drop(seq uint64) {
+	delete(t.live, seq)
+	delete(t.made, seq)
+	delete(t.old, seq)
+}
+
+// rename takes the name that a peer gives itself.
+func (t *talk) rename(name string) {
+	if name != "" && name != t.name {
+		t.name = name
+		t.save()
+	}
+}
+
+// save keeps what is known besides the rows.
+func (t *talk) save() {
+	if t.count() == 0 && t.draft == "" {
 		return
 	}
-	t := u.current
-	took := func(uri fyne.URI) { u.offer(t, []string{filepath.FromSlash(uri.Path())}) }
-	file := fyne.NewMenuItem("File…", func() {
-		u.show(dialog.NewFileOpen(func(r fyne.URIReadCloser, err error) {
-			if r != nil {
-				uri := r.URI()
-				_ = r.Close()
-				took(uri)
-			}
-		}, u.w))
+	t.u.o.History.Update(t.key, func(k *history.Talk) {
+		k.Name, k.Unread, k.Draft, k.Open = t.name, t.unread, t.draft, slices.Clone(t.open)
 	})
-	folder := fyne.NewMenuItem("Folder…", func() {
-		u.show(dialog.NewFolderOpen(func(l fyne.ListableURI, err error) {
-			if l != nil {
-				took(l)
-			}
-		}, u.w))
-	})
-	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(u.attach)
-	menu := widget.NewPopUpMenu(fyne.NewMenu("", file, folder), u.w.Canvas())
-	menu.ShowAtPosition(at.SubtractXY(0, menu.MinSize().Height+4))
 }
 
-// show opens a dialog; Escape closes it.
-func (u *UI) show(d dialog.Dialog) {
-	u.dialog = d
-	d.SetOnClosed(func() { u.dialog = nil })
-	d.Resize(fyne.NewSize(760, 520))
-	d.Show()
+// close takes a message off those that are not delivered.
+func (t *talk) close(seq uint64) {
+	if i := slices.Index(t.open, seq); i >= 0 {
+		t.open = slices.Delete(t.open, i, i+1)
+		t.save()
+	}
 }
 
-// ask asks before something is done; the button says what.
-func (u *UI) ask(title, text, yes string, do func()) {
-	d := dialog.NewCustomConfirm(title, yes, "Cancel", widget.NewLabel(text), func(ok bool) {
-		if ok {
-			do()
+// add appends a row to a conversation; card is its item if that is more than the row.
+func (u *UI) add(t *talk, r history.Row, card item) place {
+	if r.At.IsZero() {
+		r.At = time.Now()
+	}
+	seq := u.o.History.Append(t.key, r)
+	first, _ := u.o.History.Bounds(t.key)
+	if first > t.first { // the oldest went
+		gone := int(first - t.first)
+		t.first, t.next = first, seq+1
+		if t == u.current {
+			u.timeline.shrank(gone)
 		}
-	}, u.w)
-	u.dialog = d
-	d.SetOnClosed(func() { u.dialog = nil })
-	d.Show()
+	}
+	t.next, t.last = seq+1, r.At
+	t.keep(seq, r)
+	if card != nil {
+		t.live[seq] = t.dated(seq, r, card)
+	}
+	switch {
+	case t == u.current:
+		u.dirty.grew = true
+		u.dirty.own = u.dirty.own || r.Own
+	case !r.Own && r.Kind != history.Notice || card != nil && !r.Own:
+		t.unread++
+	}
+	if t == u.current && u.away() && !r.Own && r.Kind != history.Notice {
+		t.unread++
+	}
+	t.save()
+	u.dirty.side = true
+	return place{t, seq}
+}
+
+// setRow changes a row, in the history and on screen.
+func (u *UI) setRow(at place, change func(*history.Row)) {
+	t := at.t
+	if at.seq < t.first || at.seq >= t.next {
+		return
+	}
+	r := t.data(at.seq)
+	change(&r)
+	u.o.History.Set(t.key, at.seq, r)
+	t.keep(at.seq, r)
+	if r.Kind == history.Text && r.Own && (r.State == history.Delivered || r.State == history.Failed) {
+		t.close(at.seq)
+	}
+	switch it := t.shown(at.seq).(type) {
+	case *bubble:
+		b := u.said(at, r)
+		it.retry = b.retry
+		it.update(b.stamp, b.bad)
+	case *notice:
+		it.text.set(r.Text)
+	}
+	u.dirty.resized = u.dirty.resized || t == u.current
+}
+
+// newItem makes what shows a row.
+func (u *UI) newItem(t *talk, seq uint64, r history.Row) item {
+	switch {
+	case r.Kind == history.Notice:
+		return newNotice(r.Text)
+	case r.Kind == history.Transfer && r.File != nil:
+		return u.newTransferItem(place{t, seq}, r)
+	}
+	return newBubble(u.said(place{t, seq}, r))
+}
+
+// said is what a row's bubble shows.
+func (u *UI) said(at place, r history.Row) said {
+	s := said{text: r.Text, who: r.Who, out: r.Own, stamp: r.At.Local().Format("15:04"), copy: u.copyText}
+	name := u.nameOf(at.t)
+	switch r.State {
+	case history.Queued:
+		s.stamp = tr("Goes to {{.Name}} when it is back", "Name", name)
+		if p, here := u.peers[at.t.id]; here && !p.HasSession() {
+			s.stamp = tr("Waiting for {{.Name}} to accept…", "Name", name)
+		}
+		if at.t.everyone() {
+			s.stamp = tr("Waits until somebody is connected")
+		}
+	case history.Sending:
+		s.stamp = tr("Sending…")
+	case history.Delivered:
+		s.stamp = joined(s.stamp, tr("Delivered"))
+		if r.Note != "" {
+			s.stamp = joined(r.At.Local().Format("15:04"), r.Note)
+		}
+	case history.Failed:
+		s.stamp, s.bad = tr("Not delivered. {{.Why}}", "Why", r.Note), true
+		s.retry = func() { u.sendAgain(at) }
+	}
+	s.menu = func(pos fyne.Position) { u.messageMenu(at, pos) }
+	return s
+}
+
+// dayItem is a row with the day above it.
+type dayItem struct {
+	widget.BaseWidget
+	line *notice
+	item item
+}
+
+func (d *dayItem) heightFor(width float32) float32 {
+	return d.line.heightFor(width) + itemGap + d.item.heightFor(width)
+}
+
+func (d *dayItem) CreateRenderer() fyne.WidgetRenderer {
+	return widget.NewSimpleRenderer(newStacked(itemGap, d.line, d.item))
 }

@@ -5,6 +5,8 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
+
+	"multipeer/internal/settings"
 )
 
 // Colour names of our own; widgets ask the theme for them as they ask for Fyne's.
@@ -15,12 +17,15 @@ const (
 	colorBubbleIn  fyne.ThemeColorName = "bubbleIn"
 	colorBubbleOut fyne.ThemeColorName = "bubbleOut"
 	colorOnBubble  fyne.ThemeColorName = "onBubble"
+	colorCode      fyne.ThemeColorName = "code"    // behind code in a bubble that came
+	colorCodeOut   fyne.ThemeColorName = "codeOut" // and in our own
 	colorSubtle    fyne.ThemeColorName = "subtle"
 	colorTrack     fyne.ThemeColorName = "track"
 	colorTile      fyne.ThemeColorName = "tile"
 	colorGood      fyne.ThemeColorName = "good"
 	colorBad       fyne.ThemeColorName = "bad"
 	colorBanner    fyne.ThemeColorName = "banner"
+	colorLink      fyne.ThemeColorName = "link" // text in the accent colour
 )
 
 // palette holds {light, dark}. What is absent falls through to Fyne's default.
@@ -36,9 +41,11 @@ var palette = map[fyne.ThemeColorName][2]uint32{
 	theme.ColorNameOverlayBackground:   {0xFFFFFF, 0x22252C},
 	theme.ColorNameMenuBackground:      {0xFFFFFF, 0x262A32},
 	theme.ColorNameSelection:           {0xDEE8FF, 0x24345C},
+	theme.ColorNameFocus:               {0xC9D8FF, 0x34487A},
 	theme.ColorNameDisabled:            {0x5F6572, 0x9BA2B0}, // LowImportance text: the default can hardly be read
 	theme.ColorNamePlaceHolder:         {0x5F6572, 0x9BA2B0},
 	theme.ColorNameScrollBar:           {0xB4BAC6, 0x4A4F5B},
+	theme.ColorNameScrollBarBackground: {0xFFFFFF, 0x16181D},
 	theme.ColorNameError:               {0xB3261E, 0xFF8A80},
 	colorSidebar:                       {0xF4F5F8, 0x1C1E24},
 	colorCard:                          {0xFFFFFF, 0x20232A},
@@ -46,12 +53,51 @@ var palette = map[fyne.ThemeColorName][2]uint32{
 	colorBubbleIn:                      {0xEFF1F5, 0x282B33},
 	colorBubbleOut:                     {0x2F62EA, 0x2F55B5},
 	colorOnBubble:                      {0xFFFFFF, 0xF5F8FF},
+	colorCode:                          {0xE1E5EC, 0x1D2026},
+	colorCodeOut:                       {0x2750C4, 0x25458F},
 	colorSubtle:                        {0x5F6572, 0x9BA2B0},
 	colorTrack:                         {0xE2E6EE, 0x353943},
 	colorTile:                          {0xE9EEFB, 0x29334D},
 	colorGood:                          {0x1B7A45, 0x5CCB8D},
 	colorBad:                           {0xB3261E, 0xFF8A80},
 	colorBanner:                        {0xFFF1D6, 0x3A3020},
+	colorLink:                          {0x2555D4, 0x8FB0FF},
+}
+
+// contrast takes the place of the palette for who needs the most of it.
+var contrast = map[fyne.ThemeColorName][2]uint32{
+	theme.ColorNameBackground:          {0xFFFFFF, 0x000000},
+	theme.ColorNameForeground:          {0x000000, 0xFFFFFF},
+	theme.ColorNamePrimary:             {0x0033A0, 0xFFD400},
+	theme.ColorNameForegroundOnPrimary: {0xFFFFFF, 0x000000},
+	theme.ColorNameButton:              {0xFFFFFF, 0x000000},
+	theme.ColorNameSeparator:           {0x000000, 0xFFFFFF},
+	theme.ColorNameInputBackground:     {0xFFFFFF, 0x000000},
+	theme.ColorNameInputBorder:         {0x000000, 0xFFFFFF},
+	theme.ColorNameOverlayBackground:   {0xFFFFFF, 0x000000},
+	theme.ColorNameMenuBackground:      {0xFFFFFF, 0x000000},
+	theme.ColorNameSelection:           {0xCFE0FF, 0x00337A},
+	theme.ColorNameFocus:               {0x9DBDFF, 0x0A4FB0},
+	theme.ColorNameDisabled:            {0x1F1F1F, 0xE6E6E6},
+	theme.ColorNamePlaceHolder:         {0x1F1F1F, 0xE6E6E6},
+	theme.ColorNameScrollBar:           {0x000000, 0xFFFFFF},
+	theme.ColorNameScrollBarBackground: {0xFFFFFF, 0x000000},
+	theme.ColorNameError:               {0x8C0009, 0xFF9E96},
+	colorSidebar:                       {0xFFFFFF, 0x000000},
+	colorCard:                          {0xFFFFFF, 0x000000},
+	colorBorder:                        {0x000000, 0xFFFFFF},
+	colorBubbleIn:                      {0xE8E8E8, 0x262626},
+	colorBubbleOut:                     {0x0033A0, 0x00337A},
+	colorOnBubble:                      {0xFFFFFF, 0xFFFFFF},
+	colorCode:                          {0xFFFFFF, 0x000000},
+	colorCodeOut:                       {0x001F63, 0x001C45},
+	colorSubtle:                        {0x1F1F1F, 0xE6E6E6},
+	colorTrack:                         {0xBDBDBD, 0x5C5C5C},
+	colorTile:                          {0xE8E8E8, 0x262626},
+	colorGood:                          {0x00501F, 0x7CFFB0},
+	colorBad:                           {0x8C0009, 0xFFB4AD},
+	colorBanner:                        {0xFFE9A8, 0x3D3000},
+	colorLink:                          {0x0033A0, 0xFFD400},
 }
 
 // overlay holds the colours that have to be seen through: {light, dark} with alpha.
@@ -65,33 +111,69 @@ func rgb(hex uint32) color.NRGBA {
 	return color.NRGBA{R: uint8(hex >> 16), G: uint8(hex >> 8), B: uint8(hex), A: 255}
 }
 
-// Theme is the look of Multipeer, light and dark. The zero value is ready to use.
-type Theme struct{}
+// Theme is the look of Multipeer. The zero value follows the system's light or dark.
+type Theme struct {
+	Appearance string  // as in settings.Settings
+	Scale      float32 // of all text; 0 is 1
+	Still      bool    // without what moves
+}
+
+// themeOf is the look that somebody has chosen.
+func themeOf(s *settings.Settings) Theme { return Theme{s.Appearance, s.TextScale(), s.Still} }
 
 // Color is fyne.Theme's.
-func (Theme) Color(n fyne.ThemeColorName, v fyne.ThemeVariant) color.Color {
+func (t Theme) Color(n fyne.ThemeColorName, v fyne.ThemeVariant) color.Color {
 	i := 0
-	if v == theme.VariantDark {
+	if v == theme.VariantDark && t.Appearance != settings.Light || t.Appearance == settings.Dark {
 		i = 1
+	}
+	if t.Still && n == theme.ColorNamePressed { // the ripple of a button
+		return color.Transparent
 	}
 	if c, ok := overlay[n]; ok {
 		return c[i]
 	}
+	if t.Appearance == settings.Contrast {
+		if c, ok := contrast[n]; ok {
+			return rgb(c[i])
+		}
+	}
 	if c, ok := palette[n]; ok {
 		return rgb(c[i])
 	}
-	return theme.DefaultTheme().Color(n, v)
+	return theme.DefaultTheme().Color(n, fyne.ThemeVariant(1-i)) // VariantDark is 0
+}
+
+// Sizes of text, by names of our own, so that they grow with the others.
+const (
+	sizeTitle   fyne.ThemeSizeName = "title"
+	sizeName    fyne.ThemeSizeName = "name"
+	sizeCaption fyne.ThemeSizeName = "caption"
+	sizeSmall   fyne.ThemeSizeName = "small"
+	sizeCode    fyne.ThemeSizeName = "code"
+	sizeDigits  fyne.ThemeSizeName = "digits"
+	sizeBody                       = theme.SizeNameText
+)
+
+// textSizes are for a scale of 1, in Fyne's units.
+var textSizes = map[fyne.ThemeSizeName]float32{
+	sizeBody: 13.5, sizeTitle: 17, sizeName: 14.5, sizeCaption: 12, sizeSmall: 11, sizeCode: 12.5, sizeDigits: 30,
+	theme.SizeNameCaptionText: 12, theme.SizeNameSubHeadingText: 17, theme.SizeNameHeadingText: 22, theme.SizeNameInlineIcon: 18,
 }
 
 // Size is fyne.Theme's.
-func (Theme) Size(n fyne.ThemeSizeName) float32 {
+func (t Theme) Size(n fyne.ThemeSizeName) float32 {
+	if s, ok := textSizes[n]; ok {
+		if t.Scale > 0 {
+			s *= t.Scale
+		}
+		return s
+	}
 	switch n {
-	case theme.SizeNameText:
-		return 13.5
 	case theme.SizeNameInputRadius, theme.SizeNameSelectionRadius, theme.SizeNameButtonRadius:
-		return 9
+		return 8
 	case theme.SizeNameDialogRadius, theme.SizeNameCardRadius:
-		return 14
+		return 12
 	case theme.SizeNameScrollBar:
 		return 8
 	case theme.SizeNameScrollBarSmall:
@@ -114,10 +196,11 @@ func tint(w themed, n fyne.ThemeColorName) color.Color {
 	return w.Theme().Color(n, fyne.CurrentApp().Settings().ThemeVariant())
 }
 
-// Sizes of text.
+// The grid: every distance is one of these.
 const (
-	sizeTitle   = 17
-	sizeBody    = 13.5
-	sizeCaption = 11.5
-	sizeSmall   = 10.5
+	gapTight = 4
+	gap      = 8
+	gapWide  = 12
+	edge     = 16
+	edgeWide = 24
 )

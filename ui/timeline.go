@@ -1,145 +1,323 @@
 package ui
 
 import (
+	"image/color"
+
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/driver/desktop"
+	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 )
 
 // item is a row of a timeline. Its height follows from the width that it gets.
-type item interface {
-	fyne.CanvasObject
-	heightFor(width float32) float32
+type item = flexible
+
+// rows are what a timeline shows: any number of them, made when they come into view.
+type rows interface {
+	count() int
+	// row makes row i. While it is in view it is asked for again and again, and has to be the same.
+	row(i int) item
 }
 
 const (
-	// shown is how many rows are on screen at first; earlier ones come on request. A list widget would paint hover
-	// and selection over the rows and needs seconds for their heights.
-	shown = 200
-	// kept is how many rows of a conversation stay in memory.
-	kept     = 5000
-	itemGap  = 6
-	itemEdge = 20
+	itemGap  = gap
+	itemEdge = edge
+	itemTop  = gapWide // before the first row and after the last
 )
 
-// timeline is the scrolling middle of a conversation.
+// timeline is a scrolling column of rows of any height. Only those in view exist: the place is a row and how far it is
+// scrolled past, so that neither the heights of the others nor their number matter.
 type timeline struct {
 	widget.BaseWidget
-	rows    *fyne.Container
-	stack   *stack
-	scroll  *container.Scroll
-	items   []item
-	limit   int
-	earlier *widget.Button
-	pinned  bool // to the newest row
+	src    rows
+	top    int     // the row at the upper edge
+	past   float32 // how much of it, with the gap below, is above that edge
+	pinned bool    // to the newest row
+	view   *fyne.Container
+	clip   *container.Clip
+	thumb  *scrollThumb
+	marked int // the row that a search has led to; -1 for none
+	mark   *panel
+	placed int // rows in view
 }
 
+var (
+	_ fyne.Scrollable = (*timeline)(nil)
+	_ fyne.Draggable  = (*timeline)(nil)
+)
+
 func newTimeline() *timeline {
-	t := &timeline{stack: &stack{}, limit: shown}
-	t.rows = container.New(t.stack)
-	t.scroll = container.NewVScroll(t.rows)
-	t.scroll.OnScrolled = func(fyne.Position) { t.pinned = t.atEnd() }
-	t.earlier = widget.NewButton("Show earlier", func() {
-		t.limit += shown
-		t.rebuild()
-	})
-	t.earlier.Importance = widget.LowImportance
+	t := &timeline{view: container.NewWithoutLayout(), pinned: true, marked: -1, mark: newPanel(theme.ColorNameSelection, "", 8)}
+	t.clip = container.NewClip(t.view)
+	t.thumb = newScrollThumb(t)
 	t.ExtendBaseWidget(t)
 	return t
 }
 
 // show replaces the rows and goes to the newest.
-func (t *timeline) show(items []item) {
-	t.items, t.limit = items, shown
-	t.rebuild()
-	t.toEnd()
+func (t *timeline) show(src rows) {
+	t.src, t.top, t.past, t.pinned, t.marked = src, 0, 0, true, -1
+	t.fill()
 }
 
-// toEnd scrolls to the newest row, and stays there when the size changes. The rows take their new size first, since
-// the scroll measures by that.
-func (t *timeline) toEnd() {
-	t.rows.Resize(t.rows.MinSize().Max(t.scroll.Size()))
-	t.scroll.ScrollToBottom()
-	t.pinned = true
+// grew tells that a row was added at the end. Who reads older rows stays there, unless the row is their own.
+func (t *timeline) grew(own bool) {
+	t.pinned = t.pinned || own
+	t.fill()
 }
 
-func (t *timeline) rebuild() {
-	from := max(0, len(t.items)-t.limit)
-	objects := make([]fyne.CanvasObject, 0, len(t.items)-from+1)
-	if from > 0 {
-		objects = append(objects, t.earlier)
+// shrank tells that n rows at the beginning are gone.
+func (t *timeline) shrank(n int) {
+	if t.top -= n; t.top < 0 {
+		t.top, t.past = 0, 0
 	}
-	for _, i := range t.items[from:] {
-		objects = append(objects, i)
-	}
-	t.rows.Objects = objects
-	t.rows.Refresh()
+	t.fill()
 }
 
-// grew shows a row that was added to items. Who reads older rows stays there, unless the row is their own.
-func (t *timeline) grew(items []item, own bool) {
-	t.items = items
-	follow := own || t.pinned || t.atEnd()
-	t.rebuild()
-	if follow {
-		t.toEnd()
-	}
-}
-
-func (t *timeline) atEnd() bool {
-	return t.scroll.Offset.Y >= t.rows.MinSize().Height-t.scroll.Size().Height-60
+// goTo shows a row near the upper edge, and marks it.
+func (t *timeline) goTo(i int) {
+	t.pinned, t.marked = false, i
+	t.top, t.past = max(0, i-1), 0
+	t.fill()
 }
 
 // remeasure lays the rows out anew after one has changed its height.
-func (t *timeline) remeasure() {
-	follow := t.pinned || t.atEnd()
-	t.rows.Refresh()
-	if follow {
-		t.toEnd()
+func (t *timeline) remeasure() { t.fill() }
+
+func (t *timeline) rowHeight(i int) float32 {
+	h := t.src.row(i).heightFor(t.inner()) + itemGap
+	if i == 0 {
+		h += itemTop
+	}
+	return h
+}
+
+func (t *timeline) inner() float32 { return max(40, t.Size().Width-2*itemEdge) }
+
+// settle brings the place into its bounds.
+func (t *timeline) settle(height float32) {
+	n := t.src.count()
+	t.top = min(max(0, t.top), max(0, n-1))
+	for t.past < 0 && t.top > 0 {
+		t.top--
+		t.past += t.rowHeight(t.top)
+	}
+	t.past = max(0, t.past)
+	for t.top < n-1 && t.past > 0 {
+		h := t.rowHeight(t.top)
+		if t.past < h {
+			break
+		}
+		t.past -= h
+		t.top++
+	}
+	if !t.pinned { // is there enough below?
+		y := itemTop - itemGap - t.past
+		for i := t.top; i < n && y < height; i++ {
+			y += t.rowHeight(i)
+		}
+		t.pinned = y <= height+1
+	}
+	if t.pinned {
+		y, i := height-itemTop+itemGap, n
+		for i > 0 && y > 0 {
+			i--
+			y -= t.rowHeight(i)
+		}
+		t.top, t.past = i, max(0, -y)
 	}
 }
 
-func (t *timeline) CreateRenderer() fyne.WidgetRenderer {
-	return widget.NewSimpleRenderer(container.New(measured{t}, t.scroll))
-}
-
-// measured tells the stack its width before the scroll asks for its height.
-type measured struct{ t *timeline }
-
-func (m measured) MinSize(o []fyne.CanvasObject) fyne.Size { return fyne.NewSize(200, 80) }
-func (m measured) Layout(o []fyne.CanvasObject, s fyne.Size) {
-	follow := m.t.pinned || m.t.atEnd()
-	m.t.stack.width = s.Width
-	o[0].Resize(s)
-	if follow {
-		m.t.toEnd()
+// fill places the rows that are in view.
+func (t *timeline) fill() {
+	size := t.Size()
+	if t.src == nil || size.Width < 1 || size.Height < 1 {
+		return
 	}
-}
-
-// stack is a column of items.
-type stack struct{ width float32 }
-
-func (l *stack) heightOf(o fyne.CanvasObject) float32 {
-	if i, ok := o.(item); ok {
-		return i.heightFor(l.width - 2*itemEdge)
+	t.settle(size.Height)
+	w := t.inner()
+	objects := make([]fyne.CanvasObject, 0, len(t.view.Objects))
+	y := -t.past
+	if t.top == 0 {
+		y += itemTop
 	}
-	return o.MinSize().Height
-}
-
-func (l *stack) MinSize(objects []fyne.CanvasObject) fyne.Size {
-	h := float32(2 * 12)
-	for _, o := range objects {
-		h += l.heightOf(o) + itemGap
-	}
-	return fyne.NewSize(120, h)
-}
-
-func (l *stack) Layout(objects []fyne.CanvasObject, s fyne.Size) {
-	y := float32(12)
-	for _, o := range objects {
-		h := l.heightOf(o)
-		o.Resize(fyne.NewSize(l.width-2*itemEdge, h))
-		o.Move(fyne.NewPos(itemEdge, y))
+	i := t.top
+	for ; i < t.src.count() && y < size.Height; i++ {
+		r := t.src.row(i)
+		h := r.heightFor(w)
+		if i == t.marked {
+			t.mark.Resize(fyne.NewSize(w+2*gap, h+gap))
+			t.mark.Move(fyne.NewPos(itemEdge-gap, y-gapTight))
+			objects = append(objects, t.mark)
+		}
+		if s := fyne.NewSize(w, h); r.Size() != s {
+			r.Resize(s)
+		}
+		r.Move(fyne.NewPos(itemEdge, y))
+		objects = append(objects, r)
 		y += h + itemGap
 	}
+	t.placed = i - t.top
+	t.view.Objects = objects
+	t.thumb.update()
+	canvas.Refresh(t)
 }
+
+// by scrolls: more than zero is towards the newest.
+func (t *timeline) by(units float32) {
+	if t.src == nil || units < 0 && t.top == 0 && t.past == 0 || units > 0 && t.pinned {
+		return
+	}
+	t.past += units
+	t.pinned = false
+	t.fill()
+}
+
+// toward goes to a part of the whole, 0 to 1.
+func (t *timeline) toward(part float32) {
+	n := max(1, t.src.count()-t.placed+1)
+	at := min(max(part, 0), 1) * float32(n)
+	t.top = int(at)
+	t.past = 0
+	if t.top < t.src.count() {
+		t.past = (at - float32(t.top)) * t.rowHeight(t.top)
+	}
+	t.pinned = part >= 1
+	t.fill()
+}
+
+// Scrolled is fyne.Scrollable's.
+func (t *timeline) Scrolled(e *fyne.ScrollEvent) { t.by(-e.Scrolled.DY) }
+
+// Dragged scrolls by touch.
+func (t *timeline) Dragged(e *fyne.DragEvent) {
+	if fyne.CurrentDevice().IsMobile() {
+		t.by(-e.Dragged.DY)
+	}
+}
+
+// DragEnd is fyne.Draggable's.
+func (t *timeline) DragEnd() {}
+
+// page scrolls by keyboard.
+func (t *timeline) page(k fyne.KeyName) bool {
+	switch k {
+	case fyne.KeyPageUp:
+		t.by(-t.Size().Height * 0.9)
+	case fyne.KeyPageDown:
+		t.by(t.Size().Height * 0.9)
+	default:
+		return false
+	}
+	return true
+}
+
+func (t *timeline) CreateRenderer() fyne.WidgetRenderer { return &timelineRenderer{t} }
+
+type timelineRenderer struct{ t *timeline }
+
+func (r *timelineRenderer) MinSize() fyne.Size { return fyne.NewSize(200, 80) }
+func (r *timelineRenderer) Layout(s fyne.Size) {
+	r.t.clip.Resize(s)
+	r.t.view.Resize(s)
+	r.t.fill()
+}
+
+func (r *timelineRenderer) Refresh() {
+	for _, o := range r.t.view.Objects {
+		o.Refresh()
+	}
+	r.t.fill()
+}
+
+func (r *timelineRenderer) Objects() []fyne.CanvasObject {
+	return []fyne.CanvasObject{r.t.clip, r.t.thumb}
+}
+func (r *timelineRenderer) Destroy() {}
+
+// scrollThumb shows how far a timeline is scrolled, and can be dragged.
+type scrollThumb struct {
+	widget.BaseWidget
+	t       *timeline
+	rect    *canvas.Rectangle
+	grabbed float32 // where the pointer is in it while it is dragged; less than 0 otherwise
+	hovered bool
+}
+
+var (
+	_ fyne.Draggable    = (*scrollThumb)(nil)
+	_ desktop.Hoverable = (*scrollThumb)(nil)
+)
+
+const (
+	thumbWidth = 12
+	thumbLeast = 32
+)
+
+func newScrollThumb(t *timeline) *scrollThumb {
+	s := &scrollThumb{t: t, rect: canvas.NewRectangle(color.Transparent), grabbed: -1}
+	s.rect.CornerRadius = 3
+	s.ExtendBaseWidget(s)
+	return s
+}
+
+// update places the thumb for where the timeline is.
+func (s *scrollThumb) update() {
+	t := s.t
+	n, view := t.src.count(), t.Size()
+	if n == 0 || t.placed >= n && t.past == 0 && t.pinned {
+		s.Hide()
+		return
+	}
+	h := min(view.Height, max(thumbLeast, view.Height*float32(t.placed)/float32(n)))
+	part := float32(1)
+	if !t.pinned {
+		part = min(1, (float32(t.top)+t.past/t.rowHeight(t.top))/float32(max(1, n-t.placed+1)))
+	}
+	s.Resize(fyne.NewSize(thumbWidth, h))
+	s.Move(fyne.NewPos(view.Width-thumbWidth, (view.Height-h)*part))
+	s.Show()
+}
+
+// Dragged is fyne.Draggable's.
+func (s *scrollThumb) Dragged(e *fyne.DragEvent) {
+	if room := s.t.Size().Height - s.Size().Height; room > 0 {
+		s.t.toward((s.Position().Y + e.Dragged.DY) / room)
+	}
+}
+
+// DragEnd is fyne.Draggable's.
+func (s *scrollThumb) DragEnd() {}
+
+// MouseIn is desktop.Hoverable's.
+func (s *scrollThumb) MouseIn(*desktop.MouseEvent) { s.hovered = true; s.Refresh() }
+
+// MouseMoved is desktop.Hoverable's.
+func (s *scrollThumb) MouseMoved(*desktop.MouseEvent) {}
+
+// MouseOut is desktop.Hoverable's.
+func (s *scrollThumb) MouseOut() { s.hovered = false; s.Refresh() }
+
+func (s *scrollThumb) CreateRenderer() fyne.WidgetRenderer { return &thumbRenderer{s} }
+
+type thumbRenderer struct{ s *scrollThumb }
+
+func (r *thumbRenderer) MinSize() fyne.Size { return fyne.NewSize(thumbWidth, thumbLeast) }
+func (r *thumbRenderer) Layout(s fyne.Size) {
+	w := float32(4)
+	if r.s.hovered {
+		w = 6
+	}
+	r.s.rect.FillColor = tint(r.s, theme.ColorNameScrollBar)
+	r.s.rect.Resize(fyne.NewSize(w, s.Height-2*gapTight))
+	r.s.rect.Move(fyne.NewPos(thumbWidth-w-3, gapTight))
+}
+
+func (r *thumbRenderer) Refresh() {
+	r.Layout(r.s.Size())
+	canvas.Refresh(r.s)
+}
+func (r *thumbRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObject{r.s.rect} }
+func (r *thumbRenderer) Destroy()                     {}

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/widget"
@@ -16,11 +17,13 @@ func (u *UI) trace(format string, a ...any) {
 	}
 }
 
-// traceLayout tells a test where it can click, in pixels of the window.
+// traceLayout tells a test where it can click, in pixels of the window. What is not on screen any more is told with
+// zeros.
 func (u *UI) traceLayout() {
-	if u.o.Trace == nil {
+	if u.o.Trace == nil || u.finished {
 		return
 	}
+	seen := map[string]bool{}
 	at := func(name string, o fyne.CanvasObject) {
 		if o == nil || !o.Visible() || o.Size().IsZero() {
 			return
@@ -29,39 +32,78 @@ func (u *UI) traceLayout() {
 		if p.IsZero() {
 			return // not laid out yet
 		}
+		seen[name] = true
 		where := fmt.Sprintf("%.0f %.0f %.0f %.0f", p.X*k, p.Y*k, o.Size().Width*k, o.Size().Height*k)
-		if u.traced[name] != where {
-			u.traced[name] = where
+		if u.traced["at "+name] != where {
+			u.traced["at "+name] = where
 			fmt.Fprintf(u.o.Trace, "AT %s %s\n", name, where)
 		}
 	}
-	at("address", u.side.address)
-	at("everyone", u.side.everyone)
-	for id, r := range u.side.rows {
-		at("row:"+u.peers[id].Name, r)
+	if u.side.box.Visible() {
+		at("address", u.side.address)
+		at("search", u.side.search)
+		at("everyone", u.side.everyone)
+		at("transfers", u.side.transfers)
+		for id, r := range u.side.rows {
+			at("row:"+u.peers[id].Name, r)
+		}
+		for i, o := range u.side.hits.Objects {
+			at(fmt.Sprint("hit:", i), o)
+		}
 	}
-	if u.current == nil {
-		return
+	if u.root.Objects[1].Visible() {
+		switch u.page {
+		case pageTalk:
+			u.traceTalk(at)
+		case pageTransfers:
+			at("back", u.moves.back)
+			at("pause-all", u.moves.hold)
+		case pageSettings:
+			at("back", u.prefs.back)
+			at("name", u.prefs.name)
+		}
 	}
+	for name := range u.traced {
+		if n, ok := strings.CutPrefix(name, "at "); ok && !seen[n] {
+			delete(u.traced, name)
+			fmt.Fprintf(u.o.Trace, "AT %s 0 0 0 0\n", n)
+		}
+	}
+}
+
+func (u *UI) traceTalk(at func(string, fyne.CanvasObject)) {
 	at("entry", u.entry)
 	at("send", u.send)
+	at("attach", u.attach)
 	at("timeline", u.timeline)
 	at("connect", u.header.button)
 	at("verify", u.header.verify)
-	for _, i := range u.current.items {
-		switch c := i.(type) {
+	at("more", u.header.more)
+	at("back", u.header.back)
+	for _, o := range u.timeline.view.Objects {
+		if d, ok := o.(*dayItem); ok {
+			o = d.item
+		}
+		switch c := o.(type) {
+		case *bubble:
+			if c.bad {
+				at("again", c.again)
+			}
 		case *transferCard:
 			if c.state == engine.Offered && c.accept != nil {
+				for _, b := range c.buttons.Objects {
+					at("offer:"+b.(*widget.Button).Text, b)
+				}
 				at("accept", c.accept)
 			}
+			at("hold", c.hold)
+			at("stop", c.stop)
 		case *pairingCard:
 			for _, o := range c.buttons.Objects {
 				at("pair:"+o.(*widget.Button).Text, o)
 			}
 		case *invitationCard:
-			if c.more.Visible() {
-				at("connect-accept", c.accept)
-			}
+			at("connect-accept", c.accept)
 		}
 	}
 }

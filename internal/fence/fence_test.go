@@ -27,8 +27,8 @@ var walls = []struct {
 	may    []string
 	reason string
 }{
-	{".", []string{"multipeer/ui", "multipeer/engine", "fyne.io/fyne/v2", "fyne.io/fyne/v2/app"}, "main ties the window to an engine and knows nothing else"},
-	{"ui", []string{"multipeer/engine", "multipeer/icons", "fyne.io/fyne/v2/...", "github.com/boombuler/barcode/qr"}, "the window shows values and calls methods: no network, no protocol, no disk format"},
+	{".", []string{"multipeer/ui", "multipeer/engine", "multipeer/internal/instance", "multipeer/internal/settings", "fyne.io/fyne/v2", "fyne.io/fyne/v2/app"}, "main ties the window to an engine and to what the profile keeps, and knows nothing else"},
+	{"ui", []string{"multipeer/engine", "multipeer/icons", "multipeer/internal/history", "multipeer/internal/instance", "multipeer/internal/settings", "fyne.io/fyne/v2/...", "github.com/boombuler/barcode/qr", "github.com/godbus/dbus/v5", "golang.org/x/image/...", "golang.org/x/sys/windows/registry"}, "the window shows values and calls methods: no network, no protocol, no disk format. x/image makes thumbnails, dbus and registry reach the desktop from ui/desktop_*.go"},
 	{"icons", nil, "pictures"},
 	{"engine", []string{"multipeer/engine/internal/...", "multipeer/transfer", "golang.org/x/time/rate"}, "the engine is used headless: it knows no screen"},
 	{"engine/enginetest", []string{"multipeer/engine", "github.com/quic-go/quic-go/testutils/simnet"}, "tests of other programs use the public face only"},
@@ -48,6 +48,9 @@ var walls = []struct {
 	{"internal/readme", nil, "reads the README"},
 	{"internal/netlab", nil, "network namespaces for tests"},
 	{"internal/linkemu", []string{"golang.org/x/sys/unix"}, "a line between network namespaces for tests and benchmarks"},
+	{"internal/history", []string{"go.etcd.io/bbolt"}, "conversations on disk; it knows neither engine nor window"},
+	{"internal/instance", nil, "a second start speaks to the first"},
+	{"internal/settings", nil, "what a person has chosen, as one file"},
 	{"internal/window", []string{"multipeer/internal/netlab"}, "drives the real window"},
 }
 

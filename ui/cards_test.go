@@ -1,0 +1,57 @@
+package ui
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/widget"
+
+	"multipeer/engine"
+)
+
+// TestCards draws each state of a card, light and dark; MULTIPEER_PICTURES keeps the pictures for a look.
+func TestCards(t *testing.T) {
+	a := newTestApp(t)
+	base := engine.Transfer{ID: "x", PeerName: "Ben's laptop", Names: []string{"a rather long name of a file that does not fit into one line of the card.mp4"}, Items: 1, Files: 1, Bytes: 1 << 30, Done: 1 << 28, Rate: 9e7, Left: 9 * time.Second}
+	var items []item
+	for _, in := range []bool{true, false} {
+		for state := engine.Queued; state <= engine.Failed; state++ {
+			tr := base
+			tr.Incoming, tr.State = in, state
+			if state == engine.Delivered && in {
+				tr.Saved = []string{"/x/a.mp4"}
+			}
+			if state == engine.Failed {
+				tr.Err = engine.ErrDiskFull
+			}
+			c := newTransferCard(tr, transferActions{})
+			labels := []string{}
+			for _, o := range c.buttons.Objects {
+				labels = append(labels, o.(*widget.Button).Text)
+			}
+			want := map[bool]map[engine.TransferState][]string{
+				true:  {engine.Offered: {"Accept", "Accept into…", "Decline", "Block…"}, engine.Delivered: {"Show in folder", "Open", "Copy path"}},
+				false: {engine.Declined: {"Send again"}, engine.Cancelled: {"Send again"}, engine.Failed: {"Send again"}},
+			}[in][state]
+			if !slices.Equal(labels, want) && len(labels)+len(want) > 0 {
+				t.Errorf("incoming %v, %v: buttons %q, want %q", in, state, labels, want)
+			}
+			begun := state >= engine.Moving && state <= engine.Finishing
+			if c.barBox.Visible() != begun {
+				t.Errorf("incoming %v, %v: bar %v", in, state, c.barBox.Visible())
+			}
+			if hold := begun && state != engine.Finishing || state == engine.Queued; c.hold.Visible() != hold {
+				t.Errorf("incoming %v, %v: pause %v", in, state, c.hold.Visible())
+			}
+			items = append(items, c)
+		}
+	}
+	w := a.NewWindow("")
+	tl := newTimeline()
+	w.SetContent(tl)
+	w.Resize(fyne.NewSize(640, 1400))
+	tl.show(list(items))
+	keepPicture(t, "cards", w.Canvas())
+}

@@ -1,0 +1,114 @@
+package ui
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// What macOS offers, by the tools that come with it: no C code, so that the window builds everywhere.
+
+// HasTray is always so: the menu bar.
+func (s *system) HasTray() bool { return true }
+
+// Notify passes the words as arguments, not as a part of the script.
+func (s *system) Notify(title, body string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) //nolint:forbidigo // a call with a bound of its own
+	defer cancel()
+	return exec.CommandContext(ctx, "osascript", "-e", "on run a\ndisplay notification (item 2 of a) with title (item 1 of a)\nend run", title, body).Run()
+}
+
+// Pick uses the system's own dialog.
+func (s *system) Pick(ctx context.Context, folder bool) ([]string, error) {
+	script := "set out to \"\"\nrepeat with f in (choose file with multiple selections allowed)\nset out to out & POSIX path of f & linefeed\nend repeat\nreturn out"
+	if folder {
+		script = "return POSIX path of (choose folder)"
+	}
+	out, err := exec.CommandContext(ctx, "osascript", "-e", script).Output()
+	var failed *exec.ExitError
+	switch {
+	case errors.As(err, &failed) && strings.Contains(string(failed.Stderr), "-128"): // cancelled
+		return nil, nil
+	case err != nil:
+		return nil, errNoPicker
+	}
+	return strings.FieldsFunc(string(out), func(r rune) bool { return r == '\n' }), nil
+}
+
+// Reveal selects the file in the Finder.
+func (s *system) Reveal(path string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) //nolint:forbidigo // a call with a bound of its own
+	defer cancel()
+	return exec.CommandContext(ctx, "open", "-R", path).Run()
+}
+
+// ClipboardPicture asks for the clipboard as PNG, which comes as hexadecimal.
+func (s *system) ClipboardPicture(ctx context.Context) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "multipeer")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "clipboard.png")
+	script := "on run a\nset d to the clipboard as «class PNGf»\nset f to open for access POSIX file (item 1 of a) with write permission\nwrite d to f\nclose access f\nend run"
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if exec.CommandContext(ctx, "osascript", "-e", script, path).Run() != nil {
+		return nil, errNoPicture
+	}
+	return os.ReadFile(path)
+}
+
+func launchAgent() (string, error) {
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, "Library", "LaunchAgents", "io.github.multipeer.Multipeer.plist"), err
+}
+
+// Login tells whether the launch agent is there.
+func (s *system) Login() (bool, error) {
+	path, err := launchAgent()
+	if err != nil {
+		return false, err
+	}
+	_, err = os.Stat(path)
+	return err == nil, nil
+}
+
+// SetLogin writes the launch agent (launchd.plist(5)), or takes it away.
+func (s *system) SetLogin(on bool) error {
+	path, err := launchAgent()
+	if err != nil {
+		return err
+	}
+	if !on {
+		if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	exe, err := program()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	var name strings.Builder
+	if err := xml.EscapeText(&name, []byte(exe)); err != nil {
+		return err
+	}
+	plist := `<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0"><dict>
+<key>Label</key><string>io.github.multipeer.Multipeer</string>
+<key>ProgramArguments</key><array><string>` + name.String() + `</string><string>-hidden</string></array>
+<key>RunAtLoad</key><true/>
+</dict></plist>
+`
+	return os.WriteFile(path, []byte(plist), 0o644)
+}

@@ -1,0 +1,128 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/windows/registry"
+)
+
+// What Windows offers, by PowerShell with constant scripts: what varies goes in by environment variables, never as a
+// part of a script.
+
+// HasTray is always so.
+func (s *system) HasTray() bool { return true }
+
+func powershell(ctx context.Context, script string, env ...string) ([]byte, error) {
+	c := exec.CommandContext(ctx, "powershell.exe", "-NoProfile", "-NonInteractive", "-STA", "-Command", script)
+	c.Env = append(os.Environ(), env...)
+	c.SysProcAttr = &syscall.SysProcAttr{HideWindow: true}
+	return c.Output()
+}
+
+const toastScript = `[Windows.UI.Notifications.ToastNotificationManager, Windows.UI.Notifications, ContentType = WindowsRuntime] > $null
+$x = [Windows.UI.Notifications.ToastNotificationManager]::GetTemplateContent([Windows.UI.Notifications.ToastTemplateType]::ToastText02)
+$t = $x.GetElementsByTagName('text')
+$t.Item(0).AppendChild($x.CreateTextNode($env:MULTIPEER_TITLE)) > $null
+$t.Item(1).AppendChild($x.CreateTextNode($env:MULTIPEER_BODY)) > $null
+[Windows.UI.Notifications.ToastNotificationManager]::CreateToastNotifier('Multipeer').Show([Windows.UI.Notifications.ToastNotification]::new($x))`
+
+// Notify shows a toast.
+func (s *system) Notify(title, body string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) //nolint:forbidigo // a call with a bound of its own
+	defer cancel()
+	_, err := powershell(ctx, toastScript, "MULTIPEER_TITLE="+title, "MULTIPEER_BODY="+body)
+	return err
+}
+
+const (
+	filesScript = `[Console]::OutputEncoding = [Text.Encoding]::UTF8
+Add-Type -AssemblyName System.Windows.Forms
+$d = New-Object System.Windows.Forms.OpenFileDialog
+$d.Multiselect = $true
+if ($d.ShowDialog() -eq 'OK') { $d.FileNames }`
+	folderScript = `[Console]::OutputEncoding = [Text.Encoding]::UTF8
+Add-Type -AssemblyName System.Windows.Forms
+$d = New-Object System.Windows.Forms.FolderBrowserDialog
+if ($d.ShowDialog() -eq 'OK') { $d.SelectedPath }`
+	pictureScript = `Add-Type -AssemblyName System.Windows.Forms
+$i = [System.Windows.Forms.Clipboard]::GetImage()
+if ($i -eq $null) { exit 3 }
+$i.Save($env:MULTIPEER_FILE, [System.Drawing.Imaging.ImageFormat]::Png)`
+)
+
+// Pick uses the system's own dialog.
+func (s *system) Pick(ctx context.Context, folder bool) ([]string, error) {
+	script := filesScript
+	if folder {
+		script = folderScript
+	}
+	out, err := powershell(ctx, script)
+	if err != nil {
+		return nil, errNoPicker
+	}
+	return strings.FieldsFunc(string(out), func(r rune) bool { return r == '\n' || r == '\r' }), nil
+}
+
+// Reveal selects the file in the Explorer, whose exit code says nothing.
+func (s *system) Reveal(path string) error {
+	c := exec.Command("explorer.exe")
+	c.SysProcAttr = &syscall.SysProcAttr{CmdLine: `explorer.exe /select,"` + filepath.FromSlash(path) + `"`} // no quote can be in a name
+	_ = c.Run()
+	return nil
+}
+
+// ClipboardPicture asks for the clipboard as PNG.
+func (s *system) ClipboardPicture(ctx context.Context) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "multipeer")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "clipboard.png")
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if _, err := powershell(ctx, pictureScript, "MULTIPEER_FILE="+path); err != nil {
+		return nil, errNoPicture
+	}
+	return os.ReadFile(path)
+}
+
+const runKey = `Software\Microsoft\Windows\CurrentVersion\Run`
+
+// Login tells whether the Run key has the program.
+func (s *system) Login() (bool, error) {
+	k, err := registry.OpenKey(registry.CURRENT_USER, runKey, registry.QUERY_VALUE)
+	if err != nil {
+		return false, err
+	}
+	defer k.Close()
+	_, _, err = k.GetStringValue("Multipeer")
+	return err == nil, nil
+}
+
+// SetLogin puts the program under the Run key, or takes it away.
+func (s *system) SetLogin(on bool) error {
+	k, err := registry.OpenKey(registry.CURRENT_USER, runKey, registry.SET_VALUE)
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	if !on {
+		if err := k.DeleteValue("Multipeer"); !errors.Is(err, registry.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	exe, err := program()
+	if err != nil {
+		return err
+	}
+	return k.SetStringValue("Multipeer", `"`+exe+`" -hidden`)
+}

@@ -1,0 +1,118 @@
+package ui
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+)
+
+// emptyState is the page while nobody is chosen: what to do, what is wrong, and how another device gets here.
+type emptyState struct {
+	u       *UI
+	box     *fyne.Container
+	col     *fyne.Container
+	title   *line
+	text    *paragraph
+	waiting *paragraph
+	drop    *linkText
+	card    *fyne.Container
+	code    *fyne.Container
+	address *line
+	ticket  string // that the QR code shows
+}
+
+const emptyQR = 148
+
+func newEmptyState(u *UI) *emptyState {
+	s := &emptyState{u: u, title: centred(newLine("", sizeTitle, theme.ColorNameForeground, true)), text: newParagraph("", sizeBody, colorSubtle), waiting: hint("")}
+	s.text.align, s.waiting.align = fyne.TextAlignCenter, fyne.TextAlignCenter
+	s.drop = newLinkText(tr("Do not send them"), func() {
+		u.waiting = nil
+		u.showEmpty()
+	})
+	s.code = container.New(fixed(fyne.NewSquareSize(emptyQR)))
+	s.address = centred(caption(""))
+	pair := newButton(tr("Pair another device"), widget.MediumImportance, u.showLink)
+	words := newStacked(gap,
+		newLine(tr("Not in the list?"), sizeBody, theme.ColorNameForeground, true),
+		hint(tr("Scan this code with the other device, or type its address below the list here.")),
+		s.addressLine(), newFlow(gap, pair))
+	s.card = container.NewStack(newPanel(colorCard, colorBorder, 12), inset(newBeside(edge, s.code, words), edge, edge, edge, edge))
+	s.col = newStacked(gap, container.NewCenter(newEmblem(widget.NewIcon(iconRadar), 80, 40)), s.title, s.text, s.waiting, container.NewCenter(s.drop), inset(s.card, edge, 0, 0, 0))
+	s.box = container.New(middle(460), s.col)
+	return s
+}
+
+// addressLine is this device's address, which a tap copies.
+func (s *emptyState) addressLine() fyne.CanvasObject {
+	s.address.text.Alignment = fyne.TextAlignLeading
+	return s.address
+}
+
+// middle puts its object into the middle, at most so wide, and as high as it needs to be.
+type middle float32
+
+func (l middle) MinSize(o []fyne.CanvasObject) fyne.Size { return fyne.NewSize(280, 240) }
+func (l middle) Layout(o []fyne.CanvasObject, s fyne.Size) {
+	w := min(float32(l), s.Width-2*edge)
+	h := heightOf(o[0], w)
+	o[0].Resize(fyne.NewSize(w, h))
+	o[0].Move(fyne.NewPos((s.Width-w)/2, max(edge, (s.Height-h)/2)))
+}
+
+func (u *UI) showEmpty() {
+	s := u.empty
+	title, text := tr("Looking for devices nearby"), tr("Open Multipeer on another device in the same network. It appears in the list by itself.")
+	list := ""
+	switch {
+	case len(u.waiting) > 0:
+		title = trn("{{.N}} items wait to be sent", int64(len(u.waiting)))
+		text = tr("Choose in the list who gets them. Nothing is sent before that, and before the other side accepts.")
+		var names []string
+		for _, p := range u.waiting[:min(len(u.waiting), 6)] {
+			names = append(names, filepath.Base(p))
+		}
+		if list = strings.Join(names, ", "); len(u.waiting) > 6 {
+			list += " " + trn("and {{.N}} more", int64(len(u.waiting)-6))
+		}
+	case u.problem != nil:
+		title, text = tr("Devices cannot be found"), problem(u.problem)+" "+tr("A device can still be reached by its address.")
+	case len(u.peers) > 0:
+		title, text = trn("{{.N}} devices nearby", int64(len(u.peers))), tr("Choose one in the list to talk, or drop files on its name.")
+	case u.self.Visible != 0:
+		text += " " + tr("This device is not visible to everyone at the moment; see the settings.")
+	}
+	address := tr("Listens on port {{.Port}}", "Port", fmt.Sprint(u.self.Port))
+	if a := u.e.Addresses(); len(a) > 0 {
+		address = a[0].String()
+	}
+	address = joined(address, "ID "+u.self.ID.Short())
+	s.title.set(title)
+	s.text.set(text)
+	s.waiting.set(list)
+	show(s.waiting, list != "")
+	show(s.drop, len(u.waiting) > 0)
+	s.address.set(address)
+	ticket := u.e.Ticket()
+	show(s.card, ticket != "" && len(u.waiting) == 0)
+	if ticket != s.ticket {
+		s.ticket = ticket
+		s.code.RemoveAll()
+		if picture, err := drawQR(ticket); err == nil && ticket != "" {
+			code := canvas.NewImageFromImage(picture)
+			code.FillMode, code.ScaleMode, code.CornerRadius = canvas.ImageFillContain, canvas.ImageScalePixels, 4
+			s.code.Add(code)
+		}
+	}
+	if said := title + text + list + address + ticket; said != u.traced["empty"] {
+		u.traced["empty"] = said
+		s.col.Refresh()
+		s.box.Refresh()
+	}
+}

@@ -1,0 +1,388 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/dialog"
+	"fyne.io/fyne/v2/widget"
+
+	"multipeer/engine"
+	"multipeer/internal/history"
+)
+
+// dropped takes files that were dropped on the window: for the conversation, or for the peer whose row they hit.
+func (u *UI) dropped(at fyne.Position, uris []fyne.URI) {
+	var paths []string
+	for _, uri := range uris {
+		if uri.Scheme() == "file" {
+			paths = append(paths, filepath.FromSlash(uri.Path()))
+		}
+	}
+	u.trace("drop at %.0f,%.0f %q", at.X, at.Y, paths)
+	defer u.settle()
+	if len(paths) == 0 {
+		u.say(tr("Only files and folders can be dropped here."))
+		return
+	}
+	t := u.current
+	if u.page != pageTalk {
+		t = nil
+	}
+	if id, ok := u.side.rowAt(at); ok && (t == nil || t.id != id) {
+		hit := u.talk(id)
+		if runtime.GOOS == "linux" { // X11 tells the place exactly, and Wayland none, which is no row
+			u.choose(hit)
+			u.offer(hit, paths)
+			return
+		}
+		u.ask(tr("Send to {{.Name}}?", "Name", u.nameOf(hit)), trn("{{.N}} items were dropped on its name.", int64(len(paths))), tr("Send"), func() {
+			u.choose(hit)
+			u.offer(hit, paths)
+		})
+		return
+	}
+	if t == nil {
+		u.wait(paths)
+		return
+	}
+	u.offer(t, paths)
+}
+
+// wait keeps paths until somebody is chosen to get them.
+func (u *UI) wait(paths []string) {
+	for _, p := range paths {
+		if !slices.Contains(u.waiting, p) {
+			u.waiting = append(u.waiting, p)
+		}
+	}
+	u.choose(nil)
+	u.shell.onPage = false // in a narrow window the list is what is needed now
+	u.arrange()
+	u.showEmpty()
+}
+
+// offer offers paths to the peer of a conversation, or to everyone who is connected.
+func (u *UI) offer(t *talk, paths []string) {
+	to := []engine.PeerID{t.id}
+	if t.everyone() {
+		to = nil
+		for id, p := range u.peers {
+			if p.HasSession() {
+				to = append(to, id)
+			}
+		}
+		if len(to) == 0 {
+			u.say(tr("Nobody is connected. Choose a device in the list, and the files go there."))
+			u.wait(paths)
+			return
+		}
+	}
+	background(u.bind, func(ctx context.Context) ([]engine.Transfer, error) {
+		return u.e.OfferEach(ctx, to, engine.OfferOptions{Keep: true}, paths...), nil
+	}, func(offered []engine.Transfer, _ error) {
+		for _, t := range offered {
+			name := u.nameOf(u.talk(t.Peer))
+			if t.ID == "" {
+				u.say(reason(t.Err, name, false))
+				continue
+			}
+			u.sources[t.ID] = paths
+			u.trace("offered %q to %s", t.Names, name)
+		}
+	})
+}
+
+// attachMenu lets the user choose files or a folder.
+func (u *UI) attachMenu() {
+	if u.current == nil {
+		return
+	}
+	menu := widget.NewPopUpMenu(fyne.NewMenu("",
+		fyne.NewMenuItem(tr("Files…"), func() { u.attachPicked(false) }),
+		fyne.NewMenuItem(tr("Folder…"), func() { u.attachPicked(true) }),
+		fyne.NewMenuItem(tr("Text from the clipboard"), u.sendClipboard),
+		fyne.NewMenuItem(tr("Picture from the clipboard"), u.sendPicture),
+	), u.w.Canvas())
+	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(u.attach)
+	menu.ShowAtPosition(at.SubtractXY(0, menu.MinSize().Height+gapTight))
+}
+
+func (u *UI) attachPicked(folder bool) {
+	if t := u.current; t != nil {
+		u.pick(folder, func(paths []string) { u.offer(t, paths) })
+	}
+}
+
+// pick lets the user choose files, or one folder: with the system's own dialog where there is one.
+func (u *UI) pick(folder bool, took func(paths []string)) {
+	background(u.bind, func(ctx context.Context) ([]string, error) {
+		return u.o.Desktop.Pick(ctx, folder)
+	}, func(paths []string, err error) {
+		switch {
+		case errors.Is(err, errNoPicker):
+			u.pickWithFyne(folder, took)
+		case err != nil:
+			u.say(reason(err, "", true))
+		case len(paths) > 0:
+			u.trace("picked %q", paths)
+			took(paths)
+		}
+	})
+}
+
+func (u *UI) pickWithFyne(folder bool, took func(paths []string)) {
+	path := func(uri fyne.URI) { took([]string{filepath.FromSlash(uri.Path())}) }
+	var d dialog.Dialog
+	if folder {
+		d = dialog.NewFolderOpen(func(l fyne.ListableURI, err error) {
+			if l != nil {
+				path(l)
+				u.settle()
+			}
+		}, u.w)
+	} else {
+		d = dialog.NewFileOpen(func(r fyne.URIReadCloser, err error) {
+			if r != nil {
+				uri := r.URI()
+				_ = r.Close()
+				path(uri)
+				u.settle()
+			}
+		}, u.w)
+	}
+	u.open(d)
+	d.Resize(u.w.Canvas().Size().Min(fyne.NewSize(760, 520)))
+}
+
+// transfer shows a transfer in the conversation with its peer.
+func (u *UI) transfer(t engine.Transfer) {
+	before, known := u.transfers[t.ID]
+	u.transfers[t.ID] = t
+	if !known {
+		u.order = append(u.order, t.ID)
+	}
+	u.dirty.transfers = true
+	if t.State != engine.Offered {
+		delete(u.offers, t.ID)
+	}
+	if at, ok := u.rows[t.ID]; ok {
+		if !known || before.State != t.State {
+			u.traceTransfer(t)
+			u.setRow(at, func(r *history.Row) { r.File = fileOf(t) })
+			u.dirty.side = true
+		}
+		u.showTransfer(t)
+		if known && before.State != t.State {
+			u.transferEnded(at.t, t)
+		}
+		return
+	}
+	if t.State.Final() && t.Ended.Before(u.started) { // of an earlier run, and in the history if that is kept
+		return
+	}
+	talk := u.talk(t.Peer)
+	talk.rename(t.PeerName)
+	at := u.add(talk, history.Row{Kind: history.Transfer, Own: !t.Incoming, File: fileOf(t)}, nil)
+	u.rows[t.ID] = at
+	u.traceTransfer(t)
+	if t.Incoming && t.State == engine.Offered {
+		u.attend(talk, noteOffer)
+	}
+}
+
+// transferEnded tells who does not look.
+func (u *UI) transferEnded(t *talk, now engine.Transfer) {
+	switch {
+	case now.State == engine.Delivered && now.Incoming:
+		u.notify(noteArrived)
+	case now.State == engine.Failed:
+		u.notify(noteFailed)
+	}
+}
+
+// showTransfer brings the cards of a transfer up to date.
+func (u *UI) showTransfer(t engine.Transfer) {
+	for _, c := range u.cards[t.ID] {
+		if c.set(t) {
+			u.dirty.resized = true
+			if t.State == engine.Delivered {
+				u.addPicture(c, t)
+			}
+		}
+	}
+}
+
+func (u *UI) traceTransfer(t engine.Transfer) {
+	u.trace("transfer %q %s incoming=%v", title(t), t.State, t.Incoming)
+}
+
+// newTransferItem makes the card of a row: of the transfer as it is, or, when the engine knows it no more, as it was.
+func (u *UI) newTransferItem(at place, r history.Row) item {
+	id := engine.TransferID(r.File.ID)
+	t, known := u.transfers[id]
+	if !known {
+		t = transferOf(r, at.t)
+		t.PeerName = u.nameOf(at.t)
+	}
+	return u.newCard(t)
+}
+
+// newCard makes a card that follows its transfer.
+func (u *UI) newCard(t engine.Transfer) *transferCard {
+	c := newTransferCard(t, u.actions(t))
+	kept := u.cards[t.ID]
+	if len(kept) >= 4 { // cards that scrolled out of view
+		kept = kept[1:]
+	}
+	u.cards[t.ID] = append(kept, c)
+	u.addPicture(c, t)
+	u.examine(c, t)
+	return c
+}
+
+// fileOf and transferOf carry a transfer into the history and back.
+func fileOf(t engine.Transfer) *history.File {
+	paths := t.Paths
+	if t.Incoming {
+		paths = t.Saved
+	}
+	return &history.File{
+		ID: string(t.ID), Names: t.Names, Items: t.Items, Files: t.Files, Folders: t.Folders, Bytes: t.Bytes,
+		State: int(t.State), Incoming: t.Incoming, Paths: paths[:min(len(paths), 20)],
+	}
+}
+
+func transferOf(r history.Row, t *talk) engine.Transfer {
+	f := r.File
+	out := engine.Transfer{
+		ID: engine.TransferID(f.ID), Peer: t.id, PeerName: t.name, Names: f.Names, Items: f.Items, Files: f.Files, Folders: f.Folders,
+		Bytes: f.Bytes, Done: f.Bytes, State: engine.TransferState(f.State), Incoming: f.Incoming,
+	}
+	if f.Incoming {
+		out.Saved = f.Paths
+	} else {
+		out.Paths = f.Paths
+	}
+	if !out.State.Final() { // it is not known any more, so it does not go on
+		out.State = engine.Cancelled
+	}
+	return out
+}
+
+// examine finds out what a person wants to know before accepting: the room on the disk, and names that are taken.
+func (u *UI) examine(c *transferCard, t engine.Transfer) {
+	o := u.offers[t.ID]
+	if o == nil || u.bind == nil {
+		return
+	}
+	dir := u.downloads()
+	type found struct {
+		free    string
+		clashes []string
+	}
+	background(u.bind, func(context.Context) (found, error) {
+		f := found{clashes: o.Conflicts(dir)}
+		if n, err := engine.FreeSpace(dir); err == nil {
+			f.free = tr("Goes to {{.Folder}}, where {{.Size}} are free", "Folder", filepath.Base(dir), "Size", size(int64(min(n, 1<<62))))
+			if int64(min(n, 1<<62)) < t.Bytes {
+				f.free = tr("Too large for {{.Folder}}: only {{.Size}} are free there", "Folder", filepath.Base(dir), "Size", size(int64(min(n, 1<<62))))
+			}
+		}
+		return f, nil
+	}, func(f found, _ error) {
+		if c.ask(f.free, f.clashes, u.offersOf(t.Peer)) {
+			u.dirty.resized = true
+		}
+	})
+}
+
+// offersOf counts the offers of a peer that wait for an answer.
+func (u *UI) offersOf(id engine.PeerID) (n int) {
+	for _, o := range u.offers {
+		if o.Transfer.Peer == id {
+			n++
+		}
+	}
+	return n
+}
+
+// accept takes an offer into a folder.
+func (u *UI) accept(id engine.TransferID, dir string, existing engine.Existing) {
+	o := u.offers[id]
+	if o == nil {
+		return
+	}
+	background(u.bind, func(context.Context) (struct{}, error) {
+		return struct{}{}, o.Accept(engine.AcceptOptions{Dir: dir, Existing: existing})
+	}, func(_ struct{}, err error) {
+		u.say(reason(err, o.Transfer.PeerName, true))
+	})
+}
+
+// actions are what the buttons of a card do.
+func (u *UI) actions(t engine.Transfer) transferActions {
+	id := t.ID
+	call := func(do func() error) {
+		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, do() }, func(_ struct{}, err error) {
+			u.say(reason(err, t.PeerName, true))
+		})
+	}
+	saved := func() []string {
+		if now, ok := u.transfers[id]; ok {
+			return now.Saved
+		}
+		return t.Saved
+	}
+	withSaved := func(do func(path string) error) func() {
+		return func() {
+			if s := saved(); len(s) > 0 {
+				call(func() error { return do(s[0]) })
+			}
+		}
+	}
+	return transferActions{
+		accept: func(e engine.Existing) { u.accept(id, u.downloads(), e) },
+		acceptInto: func(e engine.Existing) {
+			u.pick(true, func(paths []string) { u.accept(id, paths[0], e) })
+		},
+		acceptAll: func() {
+			for other, o := range u.offers {
+				if o.Transfer.Peer == t.Peer {
+					u.accept(other, u.downloads(), engine.KeepBoth)
+				}
+			}
+		},
+		decline: func() {
+			if o := u.offers[id]; o != nil {
+				call(o.Decline)
+			}
+		},
+		block:  func() { u.block(t.Peer) },
+		cancel: func() { call(func() error { u.e.Cancel(id); return nil }) },
+		pause:  func() { call(func() error { return u.e.Pause(id) }) },
+		resume: func() { call(func() error { return u.e.Resume(id) }) },
+		open:   withSaved(u.o.Desktop.Open),
+		reveal: withSaved(u.o.Desktop.Reveal),
+		copy: func() {
+			if s := saved(); len(s) > 0 {
+				u.copyText(s[0])
+			}
+		},
+		retry: func() {
+			if u.e.Retry(id) == nil {
+				return
+			}
+			paths := u.sources[id] // the engine knows it no more
+			if len(paths) == 0 {
+				paths = t.Paths
+			}
+			u.offer(u.talk(t.Peer), paths)
+			u.settle()
+		},
+	}
+}

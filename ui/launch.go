@@ -1,0 +1,111 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"fyne.io/fyne/v2"
+
+	"multipeer/engine"
+	"multipeer/internal/history"
+	"multipeer/internal/instance"
+	"multipeer/internal/settings"
+)
+
+// Launched reads what a program was started with: paths, which become absolute, and a link.
+func Launched(args []string) (l instance.Launch) {
+	for _, a := range args {
+		if strings.HasPrefix(a, "multipeer:") {
+			l.Link = a
+			continue
+		}
+		if p, err := filepath.Abs(a); err == nil {
+			l.Paths = append(l.Paths, p)
+		}
+	}
+	return l
+}
+
+// Dress gives the app the look and the language of the settings. An error leaves it usable, in English.
+func Dress(a fyne.App, s *settings.Settings) error {
+	a.Settings().SetTheme(themeOf(s))
+	return speak(s.Language)
+}
+
+// Configure adds to a configuration what the settings say; the first contact is asked for, once.
+func Configure(cfg engine.Config, s *settings.Settings) engine.Config {
+	if len(cfg.Interfaces) == 0 {
+		cfg.Interfaces = s.Interfaces
+	}
+	cfg.Port, cfg.Visible, cfg.Invite, cfg.Accept = s.Port, Visibility(s), Acceptance(s), Acceptance(s)
+	return cfg
+}
+
+// OpenHistory opens the conversations of a profile, or, with an error or if the settings say so, keeps them in memory.
+func OpenHistory(profile string, s *settings.Settings) (*history.Store, error) {
+	if s.NoHistory {
+		return history.Memory(), nil
+	}
+	h, err := history.Open(filepath.Join(profile, "history.db"))
+	if err != nil {
+		return history.Memory(), err
+	}
+	return h, nil
+}
+
+// Tracing is where a test wants to read what happens: standard output, if MULTIPEER_TRACE is set; nil otherwise.
+func Tracing() io.Writer {
+	if os.Getenv("MULTIPEER_TRACE") == "" {
+		return nil
+	}
+	return os.Stdout
+}
+
+// Launch takes what a start of the program has brought. It may be called on any goroutine, after Start.
+func (u *UI) Launch(l instance.Launch) {
+	u.o.Do(func() {
+		if !u.finished {
+			u.taken(l)
+		}
+	})
+}
+
+// taken brings the window to the front with what is to be sent.
+func (u *UI) taken(l instance.Launch) {
+	u.trace("launched with %q %q", l.Paths, l.Link)
+	u.raise()
+	if len(l.Paths) > 0 {
+		u.wait(l.Paths)
+	}
+	if l.Link != "" {
+		u.openLink(l.Link)
+	}
+	u.settle()
+}
+
+// Run shows the window and blocks until the program ends. trouble is what went wrong on the way here; hidden leaves the
+// window in the tray, if there is one.
+func (u *UI) Run(l instance.Launch, hidden bool, trouble error) {
+	life := u.o.App.Lifecycle()
+	life.SetOnEnteredForeground(func() { u.seen(true) })
+	life.SetOnExitedForeground(func() { u.seen(false) })
+	life.SetOnStarted(func() {
+		u.trace("started")
+		if trouble != nil {
+			u.say(reason(fmt.Errorf("%w", trouble), "", true))
+		}
+		if len(l.Paths) > 0 || l.Link != "" {
+			u.taken(l)
+		}
+		u.o.Do(func() { u.o.Do(func() { u.trace("shown") }) }) // by then a frame was drawn
+	})
+	if !hidden || u.tray == nil {
+		u.w.Show()
+	} else {
+		u.front = false
+	}
+	u.o.App.Run()
+}

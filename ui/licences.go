@@ -1,0 +1,8 @@
+package ui
+
+import _ "embed"
+
+// licences are those of Multipeer and of everything that is built into it; scripts/licences.sh collects them.
+//
+//go:embed licences.txt
+var licences string

@@ -1,0 +1,208 @@
+package ui
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+
+	"multipeer/engine"
+	"multipeer/internal/history"
+)
+
+// words is the message of a chat. The terminal's chat writes the same; a program on the engine may send any JSON.
+type words struct {
+	Text     string `json:"text"`
+	Everyone bool   `json:"everyone,omitempty"` // said to all
+}
+
+// sendText sends what is in the field to the current conversation.
+func (u *UI) sendText() {
+	t, text := u.current, strings.TrimSpace(u.entry.Text)
+	if t == nil || text == "" {
+		return
+	}
+	if len(text) > engine.MaxMessage-1000 {
+		u.say(reason(engine.ErrTooLarge, "", true))
+		return
+	}
+	if len(t.open) >= maxOpen {
+		u.say(tr("Too many messages wait for {{.Name}} already.", "Name", u.nameOf(t)))
+		return
+	}
+	u.entry.SetText("")
+	u.saveDraft()
+	u.deliver(t, text)
+	u.settle()
+}
+
+// deliver puts a message into a conversation and sends it as soon as the peer is connected: it waits for one that is
+// not there, and asks one that is to connect.
+func (u *UI) deliver(t *talk, text string) {
+	at := u.add(t, history.Row{Kind: history.Text, Own: true, Text: text, State: history.Queued}, nil)
+	t.open = append(t.open, at.seq)
+	t.save()
+	u.trace("send %q to %s", text, u.label(t))
+	u.sendOpen(t)
+}
+
+// sendAgain sends a message that failed once more.
+func (u *UI) sendAgain(at place) {
+	u.setRow(at, func(r *history.Row) { r.State, r.Note = history.Queued, "" })
+	at.t.open = append(at.t.open, at.seq)
+	slices.Sort(at.t.open)
+	at.t.save()
+	u.sendOpen(at.t)
+	u.settle()
+}
+
+// sendOpen sends what waits in a conversation, in its order.
+func (u *UI) sendOpen(t *talk) {
+	if len(t.open) == 0 || u.bind == nil {
+		return
+	}
+	if t.everyone() {
+		if !u.anyone() {
+			return
+		}
+	} else if p, here := u.peers[t.id]; !here || !p.HasSession() {
+		if here && p.Trust != engine.TrustBlocked {
+			u.inviteFor(t)
+		}
+		return
+	}
+	for _, seq := range slices.Clone(t.open) {
+		if t.data(seq).State == history.Queued {
+			u.post(place{t, seq})
+		}
+	}
+}
+
+// inviteFor asks a peer to connect because messages wait for it. If it does not, they fail with the reason.
+func (u *UI) inviteFor(t *talk) {
+	if u.inviting[t.id] {
+		return
+	}
+	u.inviting[t.id] = true
+	background(u.bind, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, u.e.Invite(ctx, t.id)
+	}, func(_ struct{}, err error) {
+		delete(u.inviting, t.id)
+		_, here := u.peers[t.id]
+		switch {
+		case err == nil: // PeerAdded comes, and sends
+		case !here, errors.Is(err, engine.ErrNoPeer), errors.Is(err, engine.ErrBye), errors.Is(err, engine.ErrLost):
+			for _, seq := range slices.Clone(t.open) { // it has left: they wait on
+				u.setRow(place{t, seq}, func(*history.Row) {})
+			}
+		default:
+			u.failOpen(t, reason(err, u.nameOf(t), false))
+		}
+	})
+}
+
+// failOpen gives up what waits in a conversation.
+func (u *UI) failOpen(t *talk, why string) {
+	for _, seq := range slices.Clone(t.open) {
+		at := place{t, seq}
+		if r := t.data(seq); r.State == history.Queued {
+			u.setRow(at, func(r *history.Row) { r.State, r.Note = history.Failed, why })
+			u.trace("Not delivered. %s %q", why, r.Text)
+		}
+	}
+}
+
+// post hands a message to the engine, which keeps the order, and follows what becomes of it.
+func (u *UI) post(at place) {
+	t, text := at.t, at.t.data(at.seq).Text
+	var to []engine.PeerID
+	if !t.everyone() {
+		to = []engine.PeerID{t.id}
+	}
+	d, err := u.e.Post(u.bind.ctx, words{text, t.everyone()}, to...)
+	if err != nil {
+		u.posted(at, nil, err)
+		return
+	}
+	u.setRow(at, func(r *history.Row) { r.State = history.Sending })
+	background(u.bind, func(context.Context) ([]engine.Result, error) { return d.Results(), nil }, func(results []engine.Result, _ error) {
+		u.posted(at, results, nil)
+	})
+}
+
+// posted notes what became of a message.
+func (u *UI) posted(at place, results []engine.Result, err error) {
+	t := at.t
+	if err == nil && !t.everyone() {
+		err = results[0].Err
+	}
+	var missed []string
+	for _, r := range results {
+		if r.Err != nil {
+			missed = append(missed, u.nameOf(u.talk(r.Peer)))
+		}
+	}
+	u.setRow(at, func(r *history.Row) {
+		n := int64(len(results) - len(missed))
+		switch {
+		case errors.Is(err, engine.ErrNotConnected), errors.Is(err, engine.ErrNoPeer), errors.Is(err, engine.ErrNobody):
+			r.State = history.Queued // it was not sent
+		case err != nil:
+			r.State, r.Note = history.Failed, reason(err, u.nameOf(t), false)
+		case t.everyone() && n == 0:
+			r.State, r.Note = history.Failed, tr("It reached nobody.")
+		default:
+			r.State, r.Note = history.Delivered, ""
+			if t.everyone() {
+				if r.Note = trn("Delivered to {{.N}} devices", n); len(missed) > 0 {
+					r.Note = tr("Delivered to {{.N}} of {{.All}}, not to {{.Names}}", "N", n, "All", len(results), "Names", strings.Join(missed, ", "))
+				}
+			}
+		}
+		u.trace("%s %q", u.said(at, *r).stamp, r.Text)
+	})
+}
+
+// anyone tells whether somebody is connected.
+func (u *UI) anyone() bool {
+	for _, p := range u.peers {
+		if p.HasSession() {
+			return true
+		}
+	}
+	return false
+}
+
+// receive shows a message that came.
+func (u *UI) receive(m engine.Message) {
+	text, all := string(m.Body), false
+	var w words
+	var plain string
+	if json.Unmarshal(m.Body, &w) == nil && w.Text != "" {
+		text, all = w.Text, w.Everyone
+	} else if json.Unmarshal(m.Body, &plain) == nil {
+		text = plain
+	}
+	text = engine.CleanText(text)
+	t, who := u.talk(m.From), ""
+	t.rename(m.Name)
+	if all {
+		who = u.nameOf(t)
+		t = u.talk(engine.PeerID{})
+	}
+	u.add(t, history.Row{Kind: history.Text, Who: who, Text: text, At: m.At}, nil)
+	u.trace("message %q from %s", text, m.Name)
+	u.attend(t, noteMessage)
+}
+
+// invite asks the peer of a conversation to connect.
+func (u *UI) invite(id engine.PeerID) {
+	name := u.nameOf(u.talk(id))
+	u.trace("invite %q", name)
+	background(u.bind, func(ctx context.Context) (struct{}, error) { return struct{}{}, u.e.Invite(ctx, id) }, func(_ struct{}, err error) {
+		if err != nil && !errors.Is(err, engine.ErrCancelled) {
+			u.say(reason(err, name, false))
+		}
+	})
+}

@@ -1,0 +1,170 @@
+package ui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/dialog"
+	"fyne.io/fyne/v2/driver/desktop"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"multipeer/engine"
+)
+
+// binding of a key to what it does.
+type keyBinding struct {
+	shortcut desktop.CustomShortcut
+	does     string // in the list of shortcuts; empty hides it there
+	do       func()
+}
+
+func (u *UI) keys() []keyBinding {
+	ctrl, alt := fyne.KeyModifierShortcutDefault, fyne.KeyModifierAlt
+	key := func(k fyne.KeyName, m fyne.KeyModifier, does string, do func()) keyBinding {
+		return keyBinding{desktop.CustomShortcut{KeyName: k, Modifier: m}, does, do}
+	}
+	out := []keyBinding{
+		key(fyne.KeyF, ctrl, tr("Search"), func() {
+			u.shell.onPage = u.shell.onPage && !u.shell.narrow
+			u.arrange()
+			u.w.Canvas().Focus(u.side.search)
+		}),
+		key(fyne.KeyO, ctrl, tr("Send files"), func() { u.attachPicked(false) }),
+		key(fyne.KeyO, ctrl|fyne.KeyModifierShift, tr("Send a folder"), func() { u.attachPicked(true) }),
+		key(fyne.KeyV, ctrl|fyne.KeyModifierShift, tr("Send the picture in the clipboard"), u.sendPicture),
+		key(fyne.KeyT, ctrl, tr("Transfers"), u.showTransfers),
+		key(fyne.KeyComma, ctrl, tr("Settings"), u.showSettings),
+		key(fyne.KeyL, ctrl, tr("Address or link"), func() { u.w.Canvas().Focus(u.side.address) }),
+		key(fyne.KeyDown, alt, tr("Next conversation"), func() { u.step(1) }),
+		key(fyne.KeyUp, alt, tr("Previous conversation"), func() { u.step(-1) }),
+		key(fyne.KeyW, ctrl, tr("Close the window"), u.closed),
+		key(fyne.KeyQ, ctrl, tr("Quit"), u.quit),
+		key(fyne.KeySlash, ctrl, "", u.showShortcuts),
+	}
+	for i := range 9 {
+		does := ""
+		if i == 0 {
+			does = tr("The device with this number in the list")
+		}
+		out = append(out, key(fyne.KeyName(fmt.Sprint(i+1)), ctrl, does, func() {
+			if i < len(u.side.order) {
+				u.choose(u.talk(u.side.order[i]))
+			}
+		}))
+	}
+	return out
+}
+
+func (u *UI) addShortcuts() {
+	c := u.w.Canvas()
+	for _, k := range u.keys() {
+		s := k.shortcut
+		c.AddShortcut(&s, func(fyne.Shortcut) { u.shortcut(&s) })
+	}
+	c.SetOnTypedKey(func(k *fyne.KeyEvent) {
+		switch {
+		case k.Name == fyne.KeyEscape && u.dialog != nil: // dialogs do not close by themselves
+			u.dialog.Hide()
+		case k.Name == fyne.KeyEscape && u.page != pageEmpty && u.shell.narrow:
+			u.back()
+		case k.Name == fyne.KeyF1:
+			u.showShortcuts()
+		case u.page == pageTalk:
+			u.timeline.page(k.Name)
+		case u.page == pageTransfers:
+			u.moves.list.page(k.Name)
+		}
+		u.settle()
+	})
+	c.SetOnTypedRune(func(r rune) {
+		if r == '?' {
+			u.showShortcuts()
+		}
+	})
+}
+
+// shortcut does what a key is bound to; false if it is bound to nothing.
+func (u *UI) shortcut(s fyne.Shortcut) bool {
+	c, ok := s.(*desktop.CustomShortcut)
+	if !ok || u.dialog != nil {
+		return false
+	}
+	for _, k := range u.keys() {
+		if k.shortcut == *c {
+			k.do()
+			u.settle()
+			return true
+		}
+	}
+	return false
+}
+
+// step goes to the next conversation in the list, or the one before.
+func (u *UI) step(by int) {
+	order := append([]engine.PeerID{{}}, u.side.order...)
+	at := 0
+	if u.current != nil {
+		at = slices.Index(order, u.current.id)
+	}
+	u.choose(u.talk(order[(at+by+len(order))%len(order)]))
+}
+
+// keyLabel writes a shortcut as it stands on the keys.
+func keyLabel(s desktop.CustomShortcut) string {
+	var parts []string
+	for _, m := range []struct {
+		mod  fyne.KeyModifier
+		name string
+	}{{fyne.KeyModifierControl, "Ctrl"}, {fyne.KeyModifierSuper, "⌘"}, {fyne.KeyModifierAlt, "Alt"}, {fyne.KeyModifierShift, "⇧"}} {
+		if s.Modifier&m.mod != 0 {
+			parts = append(parts, m.name)
+		}
+	}
+	name := map[fyne.KeyName]string{fyne.KeyUp: "↑", fyne.KeyDown: "↓", fyne.KeyComma: ",", "1": "1–9"}[s.KeyName]
+	if name == "" {
+		name = string(s.KeyName)
+	}
+	return strings.Join(append(parts, name), " + ")
+}
+
+// showShortcuts lists them.
+func (u *UI) showShortcuts() {
+	if u.dialog != nil {
+		return
+	}
+	list := newStacked(gap)
+	add := func(keys, does string) {
+		k := caption(keys)
+		k.fits = true
+		list.Add(newBesideRight(edge, newLine(does, sizeBody, theme.ColorNameForeground, false), k))
+	}
+	for _, k := range u.keys() {
+		if k.does != "" {
+			add(keyLabel(k.shortcut), k.does)
+		}
+	}
+	add("Enter", tr("Send the message"))
+	add("⇧ + Enter", tr("Break the line"))
+	add("Page ↑, Page ↓", tr("Scroll the conversation"))
+	add("Tab", tr("Go to the next control"))
+	add("Esc", tr("Close a dialog, leave a field"))
+	add("F1, ?", tr("This list"))
+	scroll := container.NewVScroll(inset(list, 0, 0, 0, gapWide))
+	scroll.SetMinSize(fyne.NewSize(min(420, u.w.Canvas().Size().Width-3*edgeWide), min(420, u.w.Canvas().Size().Height-160)))
+	u.open(dialog.NewCustom(tr("Shortcuts"), tr("Close"), scroll, u.w))
+	u.trace("shortcuts")
+}
+
+// showLicences shows under which terms the parts of the program are used.
+func (u *UI) showLicences() {
+	text := widget.NewLabel(licences)
+	text.Wrapping = fyne.TextWrapWord
+	text.TextStyle.Monospace, text.SizeName = true, theme.SizeNameCaptionText
+	scroll := container.NewVScroll(text)
+	scroll.SetMinSize(fyne.NewSize(min(600, u.w.Canvas().Size().Width-3*edgeWide), min(440, u.w.Canvas().Size().Height-160)))
+	u.open(dialog.NewCustom(tr("Licences"), tr("Close"), scroll, u.w))
+}

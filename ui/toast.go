@@ -1,0 +1,54 @@
+package ui
+
+import (
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/theme"
+)
+
+// toast is a line at the top that says what went wrong, for a while.
+type toast struct {
+	u     *UI
+	box   *fyne.Container
+	text  *paragraph
+	until time.Time
+}
+
+const toastTime = 12 * time.Second
+
+func newToast(u *UI) *toast {
+	t := &toast{u: u, text: newParagraph("", sizeBody, theme.ColorNameForeground)}
+	closeButton := iconButton(iconClose, tr("Close"), func() { t.hide() })
+	body := newStackedInset(stacked{top: gap, bottom: gap, left: edge, right: gap}, newBesideRight(gap, t.text, closeButton))
+	t.box = container.NewStack(newPanel(colorBanner, "", 0), body)
+	t.box.Hide()
+	return t
+}
+
+func (t *toast) show(text string) {
+	t.text.set(text)
+	t.until = time.Now().Add(toastTime)
+	t.box.Show()
+	t.u.root.Refresh()
+}
+
+func (t *toast) hide() {
+	t.box.Hide()
+	t.u.root.Refresh()
+}
+
+func (t *toast) age() {
+	if t.box.Visible() && time.Now().After(t.until) {
+		t.hide()
+	}
+}
+
+// say tells what went wrong; nothing for an empty text.
+func (u *UI) say(text string) {
+	if text != "" {
+		u.trace("toast %q", text)
+		u.toast.show(text)
+	}
+}

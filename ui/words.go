@@ -1,0 +1,80 @@
+package ui
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/lang"
+)
+
+// The words on screen are English in the code; translations holds every other language by them. Keys are constants: what
+// a peer wrote is only ever data, since a key that is missing is read as a template.
+
+//go:embed translations
+var translations embed.FS
+
+// language is one that the window speaks.
+type language struct{ tag, name string }
+
+// languages that the window speaks, as their speakers write them; English is the code's own.
+var languages = []language{{"en", "English"}, {"de", "Deutsch"}, {"fr", "Français"}, {"es", "Español"}, {"zh-Hans", "简体中文"}, {"fi", "Suomi"}}
+
+// speak loads the translations; tag chooses one, and empty follows the system.
+func speak(tag string) error {
+	if err := lang.AddTranslationsFS(translations, "translations"); err != nil {
+		return fmt.Errorf("translations: %w", err)
+	}
+	if tag == "" {
+		return nil
+	}
+	b, err := fs.ReadFile(translations, "translations/"+tag+".json")
+	if err != nil {
+		return fmt.Errorf("language %q: %w", tag, err)
+	}
+	// Fyne follows the system's locale alone: the chosen language takes its place.
+	return lang.AddTranslationsForLocale(b, systemLocale())
+}
+
+// systemLocale is the one that Fyne picks for the system.
+func systemLocale() fyne.Locale {
+	l := lang.SystemLocale()
+	if len(l) < 2 {
+		return "en"
+	}
+	return l
+}
+
+// tr translates a text; pairs are names and values for its template: tr("Message {{.Name}}", "Name", n).
+func tr(text string, pairs ...any) string {
+	if len(pairs) == 0 {
+		return lang.L(text)
+	}
+	return lang.L(text, fields(pairs))
+}
+
+// trn translates a text that counts; its template has N.
+func trn(text string, n int64, pairs ...any) string {
+	return lang.N(text, int(min(n, 1<<30)), fields(append(pairs, "N", n)))
+}
+
+func fields(pairs []any) map[string]any {
+	m := make(map[string]any, len(pairs)/2)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		m[pairs[i].(string)] = pairs[i+1]
+	}
+	return m
+}
+
+// joined puts the parts of a line together that are not empty.
+func joined(parts ...string) string {
+	var out []string
+	for _, p := range parts {
+		if p != "" {
+			out = append(out, p)
+		}
+	}
+	return strings.Join(out, " · ")
+}
