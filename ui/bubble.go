@@ -31,7 +31,7 @@ type bubble struct {
 	code  []codeBack
 	lines []bubbleLine
 	name  *line
-	foot  *line
+	foot  *paragraph
 	again *linkText
 	all   *linkText // copies a text that is too long to be shown
 
@@ -65,8 +65,11 @@ const (
 )
 
 func newBubble(s said) *bubble {
-	b := &bubble{said: s, back: canvas.NewRectangle(color.Transparent), foot: newLine(s.stamp, sizeSmall, colorSubtle, false)}
+	b := &bubble{said: s, back: canvas.NewRectangle(color.Transparent), foot: newParagraph("", sizeSmall, colorSubtle)}
 	b.back.CornerRadius = 14
+	if s.out {
+		b.foot.align = fyne.TextAlignTrailing
+	}
 	if s.who != "" {
 		b.name = newLine(s.who, sizeCaption, colorSubtle, true)
 	}
@@ -88,7 +91,7 @@ func (b *bubble) update(stamp string, bad bool) {
 	if bad {
 		b.foot.color = colorBad
 	}
-	b.foot.full = stamp
+	b.foot.set(stamp)
 	b.again.Hidden = !bad || b.retry == nil
 	b.Refresh()
 }
@@ -197,7 +200,7 @@ func (b *bubble) maxText(width float32) float32 {
 
 func (b *bubble) heightFor(width float32) float32 {
 	b.wrap(b.maxText(width))
-	h := b.height + b.foot.MinSize().Height + 2
+	h := b.height + b.footHeight(width) + 2
 	if b.name != nil {
 		h += b.name.MinSize().Height + 2
 	}
@@ -262,22 +265,23 @@ func (r *bubbleRenderer) Layout(s fyne.Size) {
 	r.layoutFoot(s.Width, y+b.height+2)
 }
 
+// footRoom is what the stamp has of a width, beside the way to try again.
+func (b *bubble) footRoom(width float32) float32 {
+	if !b.again.Hidden {
+		width -= b.again.MinSize().Width + gap
+	}
+	return width - 2*gapTight
+}
+
+func (b *bubble) footHeight(width float32) float32 { return b.foot.heightFor(b.footRoom(width)) }
+
 // layoutFoot puts the stamp below, with the way to try again at its end.
 func (r *bubbleRenderer) layoutFoot(width, y float32) {
-	b, h := r.b, r.b.foot.MinSize().Height
-	again := float32(0)
-	if !b.again.Hidden {
-		again = b.again.MinSize().Width + gap
-	}
-	w := min(width-again, fyne.MeasureText(b.foot.full, b.Theme().Size(b.foot.size), fyne.TextStyle{}).Width+1)
-	x := float32(gapTight)
-	if b.out {
-		x = width - w - again - gapTight
-	}
-	b.foot.Resize(fyne.NewSize(w, h))
-	b.foot.Move(fyne.NewPos(max(0, x), y))
+	b, room := r.b, r.b.footRoom(width)
+	b.foot.Resize(fyne.NewSize(room, b.footHeight(width)))
+	b.foot.Move(fyne.NewPos(gapTight, y))
 	b.again.Resize(b.again.MinSize())
-	b.again.Move(fyne.NewPos(max(0, x)+w+gap, y-1))
+	b.again.Move(fyne.NewPos(gapTight+room+gap, y-1))
 }
 
 func (r *bubbleRenderer) MinSize() fyne.Size {

@@ -6,12 +6,16 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-const cardWidth = 480
+const (
+	cardWidth = 480
+	cardWide  = 720
+)
 
 // card is the frame of everything in a timeline that is more than words.
 type card struct {
 	widget.BaseWidget
 	out  bool
+	wide bool            // in the middle, and wider, where no conversation has sides
 	body *fyne.Container // a column of stacked
 }
 
@@ -25,10 +29,16 @@ func (c *card) init(self fyne.Widget, out bool, body *fyne.Container) {
 	c.ExtendBaseWidget(self)
 }
 
-func (c *card) inner(width float32) float32 { return min(cardWidth, width) - 2*cardPadX }
+// outer is the width of the card where so much is there.
+func (c *card) outer(width float32) float32 {
+	if c.wide {
+		return min(cardWide, width)
+	}
+	return min(cardWidth, width)
+}
 
 func (c *card) heightFor(width float32) float32 {
-	return heightOf(c.body, c.inner(width)) + 2*cardPadY
+	return heightOf(c.body, c.outer(width)-2*cardPadX) + 2*cardPadY
 }
 
 func (c *card) CreateRenderer() fyne.WidgetRenderer {
@@ -44,8 +54,11 @@ func (l cardLayout) MinSize(o []fyne.CanvasObject) fyne.Size {
 }
 
 func (l cardLayout) Layout(o []fyne.CanvasObject, s fyne.Size) {
-	w, x := min(cardWidth, s.Width), float32(0)
-	if l.c.out {
+	w, x := l.c.outer(s.Width), float32(0)
+	switch {
+	case l.c.wide:
+		x = (s.Width - w) / 2
+	case l.c.out:
 		x = s.Width - w
 	}
 	o[0].Resize(fyne.NewSize(w, s.Height))

@@ -9,7 +9,6 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/dialog"
-	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
 	"multipeer/internal/history"
@@ -102,14 +101,13 @@ func (u *UI) attachMenu() {
 	if u.current == nil {
 		return
 	}
-	menu := widget.NewPopUpMenu(fyne.NewMenu("",
+	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(u.attach)
+	u.showMenu([]*fyne.MenuItem{
 		fyne.NewMenuItem(tr("Files…"), func() { u.attachPicked(false) }),
 		fyne.NewMenuItem(tr("Folder…"), func() { u.attachPicked(true) }),
 		fyne.NewMenuItem(tr("Text from the clipboard"), u.sendClipboard),
 		fyne.NewMenuItem(tr("Picture from the clipboard"), u.sendPicture),
-	), u.w.Canvas())
-	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(u.attach)
-	menu.ShowAtPosition(at.SubtractXY(0, menu.MinSize().Height+gapTight))
+	}, at) // there is no room below, so it opens above
 }
 
 func (u *UI) attachPicked(folder bool) {

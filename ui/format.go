@@ -26,6 +26,9 @@ func size(n int64) string {
 	return strings.Replace(fmt.Sprintf("%.1f %s", f, units[i]), ".", tr("decimal point"), 1)
 }
 
+// roundSize is size for a round number, without its zero.
+func roundSize(n int64) string { return strings.Replace(size(n), tr("decimal point")+"0 ", " ", 1) }
+
 // left writes a duration as people wait for it.
 func left(d time.Duration) string {
 	switch s := int64(d.Round(time.Second) / time.Second); {
@@ -92,13 +95,13 @@ func status(t engine.Transfer) string {
 	case engine.Queued:
 		switch {
 		case t.Err != nil:
-			return joined(progressOf(t), tr("goes on when {{.Name}} is back", name...))
+			return joined(tr("goes on when {{.Name}} is back", name...), progressOf(t))
 		case t.Incoming:
 			return joined(content(t), tr("waiting for {{.Name}} to begin", name...))
 		}
 		return joined(content(t), tr("waits for its turn"))
 	case engine.Stalled:
-		return joined(progressOf(t), stalled(t))
+		return joined(stalled(t), progressOf(t))
 	case engine.Paused:
 		return joined(progressOf(t), tr("paused"))
 	case engine.Offered:
@@ -108,14 +111,14 @@ func status(t engine.Transfer) string {
 		return joined(content(t), tr("waiting for {{.Name}} to accept", name...))
 	case engine.Moving:
 		s := progressOf(t)
-		if t.Files > 1 {
-			s = joined(s, tr("{{.N}} of {{.All}} files", "N", t.DoneFiles, "All", t.Files))
-		}
 		if t.Rate > 0 {
 			s = joined(s, size(int64(t.Rate))+"/s")
 		}
 		if t.Left > 0 {
 			s = joined(s, left(t.Left))
+		}
+		if t.Files > 1 {
+			s = joined(s, tr("{{.N}} of {{.All}} files", "N", t.DoneFiles, "All", t.Files))
 		}
 		return s
 	case engine.Finishing:

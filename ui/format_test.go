@@ -39,7 +39,7 @@ func TestWords(t *testing.T) {
 		}
 	}
 	tr := engine.Transfer{PeerName: "Ben", Names: []string{"a"}, Items: 3, Files: 2, Bytes: 2000, State: engine.Moving, Done: 1000, Rate: 500, Left: 2 * time.Second}
-	if got := title(tr) + " | " + status(tr); got != "a and 2 others | 1.0 kB of 2.0 kB · 0 of 2 files · 500 bytes/s · 2 s left" {
+	if got := title(tr) + " | " + status(tr); got != "a and 2 others | 1.0 kB of 2.0 kB · 500 bytes/s · 2 s left · 0 of 2 files" {
 		t.Error(got)
 	}
 }

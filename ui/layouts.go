@@ -213,13 +213,14 @@ func (l fixed) Layout(o []fyne.CanvasObject, _ fyne.Size) {
 	}
 }
 
-// atMost gives its object all the width up to a limit, at the left.
+// atMost gives its object all the width up to a limit, in the middle.
 type atMost float32
 
 func (l atMost) MinSize(o []fyne.CanvasObject) fyne.Size { return o[0].MinSize() }
 func (l atMost) Layout(o []fyne.CanvasObject, s fyne.Size) {
-	o[0].Resize(fyne.NewSize(min(float32(l), s.Width), s.Height))
-	o[0].Move(fyne.NewPos(0, 0))
+	w := min(float32(l), s.Width)
+	o[0].Resize(fyne.NewSize(w, s.Height))
+	o[0].Move(fyne.NewPos((s.Width-w)/2, 0))
 }
 
 // narrowest is the width below which the list and the conversation are two pages, as on a phone.

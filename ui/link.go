@@ -8,7 +8,6 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/widget"
 
 	"github.com/boombuler/barcode/qr"
@@ -62,15 +61,15 @@ func (u *UI) showLink() {
 		u.copyText(link)
 		copied.SetText(tr("Copied"))
 	}
-	body := newStacked(gap, container.NewCenter(container.New(fixed(fyne.NewSquareSize(qrSize)), code)), text, container.NewCenter(copied))
-	d := dialog.NewCustom(tr("Pair another device"), tr("Close"), body, u.w)
-	u.dialog, u.link = d, d
-	d.SetOnClosed(func() {
-		u.dialog, u.link = nil, nil
+	body := newStacked(gap, container.NewCenter(container.New(fixed(fyne.NewSquareSize(qrSize)), code)), text)
+	var m *modal
+	m = u.newModal(tr("Pair another device"), body, 420, copied, newButton(tr("Close"), widget.MediumImportance, func() { m.Hide() }))
+	m.closed = func() {
+		u.link = nil
 		u.e.ClosePairing()
-	})
-	d.Resize(fyne.NewSize(min(420, u.w.Canvas().Size().Width-2*edge), 460))
-	d.Show()
+	}
+	u.link = m
+	m.show()
 }
 
 // hideLink ends the showing of a link that was used.

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
@@ -23,6 +22,7 @@ func (u *UI) showMenu(items []*fyne.MenuItem, at fyne.Position) {
 		return
 	}
 	m := widget.NewPopUpMenu(fyne.NewMenu("", items...), u.w.Canvas())
+	u.menu, u.menuItems = m, items
 	size, room := m.MinSize(), u.w.Canvas().Size()
 	m.ShowAtPosition(fyne.NewPos(max(0, min(at.X, room.Width-size.Width-gapTight)), max(0, min(at.Y, room.Height-size.Height-gapTight))))
 }
@@ -140,7 +140,7 @@ func (u *UI) block(id engine.PeerID) {
 func (u *UI) rename(t *talk) {
 	entry := newField(u, t.name)
 	entry.SetText(u.o.Settings.Names[t.key])
-	var d *dialog.CustomDialog
+	var m *modal
 	keep := func() {
 		name := strings.TrimSpace(entry.Text)
 		if name != "" {
@@ -149,7 +149,7 @@ func (u *UI) rename(t *talk) {
 				return
 			}
 		}
-		d.Hide()
+		m.Hide()
 		u.o.Settings.SetName(t.key, name)
 		u.keepSettings()
 		u.trace("named %q", name)
@@ -157,12 +157,11 @@ func (u *UI) rename(t *talk) {
 		u.settle()
 	}
 	entry.OnSubmitted = func(string) { keep() }
-	entry.escape = func() { d.Hide() }
+	entry.escape = func() { m.Hide() }
 	text := hint(tr("Only you see this name. Leave it empty for the name that the device gives itself."))
-	d = dialog.NewCustomWithoutButtons(tr("What is this device called?"), newStacked(gap, text, entry), u.w)
-	d.SetButtons([]fyne.CanvasObject{newButton(tr("Cancel"), widget.MediumImportance, func() { d.Hide() }), newButton(tr("Keep"), widget.HighImportance, keep)})
-	u.open(d)
-	d.Resize(fyne.NewSize(min(400, u.w.Canvas().Size().Width-2*edgeWide), 0))
+	m = u.newModal(tr("What is this device called?"), newStacked(gap, text, entry), 420,
+		newButton(tr("Cancel"), widget.MediumImportance, func() { m.Hide() }), newButton(tr("Keep"), widget.HighImportance, keep))
+	m.show()
 	u.w.Canvas().Focus(entry)
 }
 

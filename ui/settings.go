@@ -198,7 +198,7 @@ func (p *settingsPage) receiving() fyne.CanvasObject {
 	sizes := []int64{100_000_000, 1_000_000_000, 10_000_000_000, 100_000_000_000}
 	var labels []string
 	for _, n := range sizes {
-		labels = append(labels, size(n))
+		labels = append(labels, roundSize(n))
 	}
 	return section(tr("Receiving"),
 		setting(tr("Folder for received files"), "", newBesideRight(gap, p.folder, row(gap, show, change))),

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
@@ -119,7 +117,7 @@ func keyLabel(s desktop.CustomShortcut) string {
 	for _, m := range []struct {
 		mod  fyne.KeyModifier
 		name string
-	}{{fyne.KeyModifierControl, "Ctrl"}, {fyne.KeyModifierSuper, "⌘"}, {fyne.KeyModifierAlt, "Alt"}, {fyne.KeyModifierShift, "⇧"}} {
+	}{{fyne.KeyModifierControl, "Ctrl"}, {fyne.KeyModifierSuper, "⌘"}, {fyne.KeyModifierAlt, "Alt"}, {fyne.KeyModifierShift, "Shift"}} {
 		if s.Modifier&m.mod != 0 {
 			parts = append(parts, m.name)
 		}
@@ -148,14 +146,12 @@ func (u *UI) showShortcuts() {
 		}
 	}
 	add("Enter", tr("Send the message"))
-	add("⇧ + Enter", tr("Break the line"))
+	add("Shift + Enter", tr("Break the line"))
 	add("Page ↑, Page ↓", tr("Scroll the conversation"))
 	add("Tab", tr("Go to the next control"))
 	add("Esc", tr("Close a dialog, leave a field"))
 	add("F1, ?", tr("This list"))
-	scroll := container.NewVScroll(inset(list, 0, 0, 0, gapWide))
-	scroll.SetMinSize(fyne.NewSize(min(420, u.w.Canvas().Size().Width-3*edgeWide), min(420, u.w.Canvas().Size().Height-160)))
-	u.open(dialog.NewCustom(tr("Shortcuts"), tr("Close"), scroll, u.w))
+	u.list(tr("Shortcuts"), inset(list, 0, 0, 0, gapWide), 460, 440)
 	u.trace("shortcuts")
 }
 
@@ -164,7 +160,5 @@ func (u *UI) showLicences() {
 	text := widget.NewLabel(licences)
 	text.Wrapping = fyne.TextWrapWord
 	text.TextStyle.Monospace, text.SizeName = true, theme.SizeNameCaptionText
-	scroll := container.NewVScroll(text)
-	scroll.SetMinSize(fyne.NewSize(min(600, u.w.Canvas().Size().Width-3*edgeWide), min(440, u.w.Canvas().Size().Height-160)))
-	u.open(dialog.NewCustom(tr("Licences"), tr("Close"), scroll, u.w))
+	u.list(tr("Licences"), text, 640, 480)
 }

@@ -102,6 +102,14 @@ func (b *badge) set(n int) {
 	b.Refresh()
 }
 
+// unread shows how much was not seen yet.
+func (r *peerRow) unread(n int) {
+	if before := r.badge.n; before != n {
+		r.badge.set(n)
+		r.content.Refresh() // the name gets the width that is left
+	}
+}
+
 func (b *badge) CreateRenderer() fyne.WidgetRenderer {
 	return widget.NewSimpleRenderer(container.NewStack(b.back, inset(b.text, 2, 2, 6, 6)))
 }
@@ -282,8 +290,13 @@ func (s *side) refresh() {
 	show(s.everyone, s.sought == "")
 	show(s.transfers, s.sought == "")
 	show(s.nobody, len(order) == 0)
-	if s.nobody.set(tr("Nobody yet. Devices with Multipeer on this network appear here by themselves.")); s.sought != "" {
+	switch {
+	case s.sought != "":
 		s.nobody.set(tr("No device with this name."))
+	case u.problem != nil:
+		s.nobody.set(problem(u.problem))
+	default:
+		s.nobody.set(tr("Nobody yet. Devices with Multipeer on this network appear here by themselves."))
 	}
 	show(s.hitsHead, len(s.hits.Objects) > 0)
 	if connected == 0 {
@@ -294,11 +307,11 @@ func (s *side) refresh() {
 	room := u.talks[engine.PeerID{}]
 	s.everyone.choose(room != nil && room == u.current && u.page == pageTalk)
 	if room != nil {
-		s.everyone.badge.set(room.unread)
+		s.everyone.unread(room.unread)
 	}
 	s.transfers.choose(u.page == pageTransfers)
 	s.transfers.status.set(u.transfersLine())
-	s.transfers.badge.set(len(u.offers))
+	s.transfers.unread(len(u.offers))
 }
 
 // refreshRow brings one row up to date; double tells that another has the same name.
@@ -339,7 +352,7 @@ func (s *side) refreshRow(l listed, double bool) {
 		r.face.standOn(theme.ColorNameSelection)
 	}
 	if t != nil {
-		r.badge.set(t.unread)
+		r.unread(t.unread)
 	}
 }
 

@@ -224,7 +224,7 @@ func (u *UI) add(t *talk, r history.Row, card item) place {
 	}
 	switch {
 	case t == u.current:
-		u.dirty.grew = true
+		u.dirty.grew++
 		u.dirty.own = u.dirty.own || r.Own
 	case !r.Own && r.Kind != history.Notice || card != nil && !r.Own:
 		t.unread++

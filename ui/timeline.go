@@ -40,7 +40,9 @@ type timeline struct {
 	thumb  *scrollThumb
 	marked int // the row that a search has led to; -1 for none
 	mark   *panel
-	placed int // rows in view
+	placed int            // rows in view
+	fresh  int            // rows that came while older ones were read
+	newest *widget.Button // goes to them
 }
 
 var (
@@ -52,19 +54,28 @@ func newTimeline() *timeline {
 	t := &timeline{view: container.NewWithoutLayout(), pinned: true, marked: -1, mark: newPanel(theme.ColorNameSelection, "", 8)}
 	t.clip = container.NewClip(t.view)
 	t.thumb = newScrollThumb(t)
+	t.newest = newButton("", widget.HighImportance, t.toEnd)
+	t.newest.Hide()
 	t.ExtendBaseWidget(t)
 	return t
 }
 
 // show replaces the rows and goes to the newest.
 func (t *timeline) show(src rows) {
-	t.src, t.top, t.past, t.pinned, t.marked = src, 0, 0, true, -1
+	t.src, t.top, t.past, t.pinned, t.marked, t.fresh = src, 0, 0, true, -1, 0
 	t.fill()
 }
 
-// grew tells that a row was added at the end. Who reads older rows stays there, unless the row is their own.
-func (t *timeline) grew(own bool) {
+// grew tells that n rows were added at the end. Who reads older rows stays there, unless one is their own.
+func (t *timeline) grew(n int, own bool) {
 	t.pinned = t.pinned || own
+	t.fresh += n
+	t.fill()
+}
+
+// toEnd goes to the newest row.
+func (t *timeline) toEnd() {
+	t.pinned = true
 	t.fill()
 }
 
@@ -162,7 +173,26 @@ func (t *timeline) fill() {
 	t.placed = i - t.top
 	t.view.Objects = objects
 	t.thumb.update()
+	t.offerNewest(size)
 	canvas.Refresh(t)
+}
+
+// offerNewest shows the way to the newest rows to who reads older ones.
+func (t *timeline) offerNewest(size fyne.Size) {
+	if t.pinned {
+		t.fresh = 0
+	}
+	if t.fresh == 0 {
+		show(t.newest, false)
+		return
+	}
+	if label := "↓ " + trn("{{.N}} new", int64(t.fresh)); t.newest.Text != label {
+		t.newest.SetText(label)
+	}
+	m := t.newest.MinSize()
+	t.newest.Resize(m)
+	t.newest.Move(fyne.NewPos((size.Width-m.Width)/2, size.Height-m.Height-gapWide))
+	show(t.newest, true)
 }
 
 // by scrolls: more than zero is towards the newest.
@@ -233,7 +263,7 @@ func (r *timelineRenderer) Refresh() {
 }
 
 func (r *timelineRenderer) Objects() []fyne.CanvasObject {
-	return []fyne.CanvasObject{r.t.clip, r.t.thumb}
+	return []fyne.CanvasObject{r.t.clip, r.t.thumb, r.t.newest}
 }
 func (r *timelineRenderer) Destroy() {}
 

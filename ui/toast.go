@@ -14,6 +14,7 @@ type toast struct {
 	box   *fyne.Container
 	text  *paragraph
 	until time.Time
+	body  *fyne.Container
 }
 
 const toastTime = 12 * time.Second
@@ -21,8 +22,8 @@ const toastTime = 12 * time.Second
 func newToast(u *UI) *toast {
 	t := &toast{u: u, text: newParagraph("", sizeBody, theme.ColorNameForeground)}
 	closeButton := iconButton(iconClose, tr("Close"), func() { t.hide() })
-	body := newStackedInset(stacked{top: gap, bottom: gap, left: edge, right: gap}, newBesideRight(gap, t.text, closeButton))
-	t.box = container.NewStack(newPanel(colorBanner, "", 0), body)
+	t.body = newStackedInset(stacked{top: gap, bottom: gap, left: edge, right: gap}, newBesideRight(gap, t.text, closeButton))
+	t.box = container.NewStack(newPanel(colorBanner, "", 0), t.body)
 	t.box.Hide()
 	return t
 }
@@ -30,6 +31,7 @@ func newToast(u *UI) *toast {
 func (t *toast) show(text string) {
 	t.text.set(text)
 	t.until = time.Now().Add(toastTime)
+	t.body.Layout.(*stacked).width = t.u.pageWidth() // or its height would be that of a narrower one
 	t.box.Show()
 	t.u.root.Refresh()
 }

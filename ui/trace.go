@@ -39,6 +39,16 @@ func (u *UI) traceLayout() {
 			fmt.Fprintf(u.o.Trace, "AT %s %s\n", name, where)
 		}
 	}
+	if m, ok := u.dialog.(*modal); ok {
+		for _, b := range m.buttons {
+			at("ask:"+b.(*widget.Button).Text, b)
+		}
+	}
+	if u.menu != nil && u.menu.Visible() {
+		for i, o := range u.menu.Items {
+			at("menu:"+u.menuItems[i].Label, o)
+		}
+	}
 	if u.side.box.Visible() {
 		at("address", u.side.address)
 		at("search", u.side.search)
@@ -76,6 +86,7 @@ func (u *UI) traceTalk(at func(string, fyne.CanvasObject)) {
 	at("send", u.send)
 	at("attach", u.attach)
 	at("timeline", u.timeline)
+	at("newest", u.timeline.newest)
 	at("connect", u.header.button)
 	at("verify", u.header.verify)
 	at("more", u.header.more)

@@ -19,6 +19,8 @@ type transfersPage struct {
 	back   *quietButton
 	totals *line
 	chart  *chart
+	head   *fyne.Container
+	graph  *fyne.Container
 	hold   *widget.Button
 	list   *timeline
 	none   *fyne.Container
@@ -31,12 +33,13 @@ func newTransfersPage(u *UI) *transfersPage {
 	p := &transfersPage{u: u, totals: caption(""), chart: newChart(), list: newTimeline(), made: map[engine.TransferID]*transferCard{}, moved: map[engine.TransferID]int64{}}
 	p.back = iconButton(iconBack, tr("Back"), u.back)
 	p.hold = newButton(tr("Pause all"), widget.MediumImportance, p.holdAll)
+	p.graph = container.NewCenter(container.New(fixed(fyne.NewSize(120, 32)), p.chart))
 	title := newLine(tr("Transfers"), sizeTitle, theme.ColorNameForeground, true)
-	head := inset(newBeside(gap, p.back, newBesideRight(gapWide, column(2, title, p.totals), row(gapWide, container.NewCenter(container.New(fixed(fyne.NewSize(120, 32)), p.chart)), p.hold))), gapWide, gapWide, edge, edge)
+	p.head = inset(newBeside(gap, p.back, newBesideRight(gapWide, column(2, title, p.totals), row(gapWide, p.graph, p.hold))), gapWide, gapWide, edge, edge)
 	text := hint(tr("No transfers yet. Drop files on a name in the list, or on a conversation."))
 	text.align = fyne.TextAlignCenter
 	p.none = container.New(middle(320), newStacked(gapWide, container.NewCenter(newEmblem(widget.NewIcon(iconTransfers), 64, 32)), text))
-	p.box = container.NewBorder(column(0, head, widget.NewSeparator()), nil, nil, nil, container.NewStack(p.none, p.list))
+	p.box = container.NewBorder(column(0, p.head, widget.NewSeparator()), nil, nil, nil, container.NewStack(p.none, p.list))
 	return p
 }
 
@@ -61,7 +64,7 @@ func (p *transfersPage) row(i int) item {
 	c := p.made[id]
 	if c == nil {
 		c = p.u.newCard(p.u.transfers[id])
-		c.out = false
+		c.wide = true
 		p.made[id] = c
 	}
 	return c
@@ -94,8 +97,11 @@ func (p *transfersPage) refresh() {
 		p.hold.SetText(label)
 	}
 	moving, _ := u.running()
-	show(p.hold, !u.shell.narrow && (moving || held))
-	show(p.chart, !u.shell.narrow)
+	if hold := !u.shell.narrow && (moving || held); hold != p.hold.Visible() || p.graph.Visible() == u.shell.narrow {
+		show(p.hold, hold)
+		show(p.graph, !u.shell.narrow)
+		p.head.Refresh()
+	}
 }
 
 // running tells whether something moves, and whether all that could is held.

@@ -78,30 +78,35 @@ type UI struct {
 	finished  bool
 	dirty     dirty
 
-	shell    *shell
-	root     *fyne.Container
-	side     *side
-	pages    [4]fyne.CanvasObject // by page
-	header   *header
-	timeline *timeline
-	entry    *field
-	send     *widget.Button
-	attach   *quietButton
-	empty    *emptyState
-	moves    *transfersPage
-	prefs    *settingsPage
-	toast    *toast
-	dialog   dialog.Dialog
-	link     dialog.Dialog // while a link is shown
-	tray     *tray
-	front    bool // the window has the user's eye
-	quiet    map[note]time.Time
-	pictures *pictures
-	traced   map[string]string // what the last AT line of each widget said
+	shell     *shell
+	root      *fyne.Container
+	side      *side
+	pages     [4]fyne.CanvasObject // by page
+	header    *header
+	timeline  *timeline
+	entry     *field
+	send      *widget.Button
+	attach    *quietButton
+	empty     *emptyState
+	moves     *transfersPage
+	prefs     *settingsPage
+	toast     *toast
+	dialog    hidden            // what is open over the window
+	link      hidden            // while a link is shown
+	menu      *widget.PopUpMenu // that was opened last, for traceLayout
+	menuItems []*fyne.MenuItem
+	tray      *tray
+	front     bool // the window has the user's eye
+	quiet     map[note]time.Time
+	pictures  *pictures
+	traced    map[string]string // what the last AT line of each widget said
 }
 
 // dirty is what has changed since settle.
-type dirty struct{ side, grew, own, resized, transfers bool }
+type dirty struct {
+	side, own, resized, transfers bool
+	grew                          int // rows that were added to the current conversation
+}
 
 // New makes the window. Start brings it to life.
 func New(o Options) *UI {
@@ -253,6 +258,9 @@ func (u *UI) back() {
 	u.choose(u.current)
 }
 
+// pageWidth is the width of the right side.
+func (u *UI) pageWidth() float32 { return u.root.Objects[1].Size().Width }
+
 // settle brings to the screen what has changed.
 func (u *UI) settle() {
 	if u.finished {
@@ -271,8 +279,8 @@ func (u *UI) settle() {
 		u.showEmpty()
 	case pageTalk:
 		u.showHeader()
-		if d.grew {
-			u.timeline.grew(d.own)
+		if d.grew > 0 {
+			u.timeline.grew(d.grew, d.own)
 		} else if d.resized {
 			u.timeline.remeasure()
 		}
@@ -364,20 +372,6 @@ func (u *UI) open(d dialog.Dialog) {
 	u.dialog = d
 	d.SetOnClosed(func() { u.dialog = nil })
 	d.Show()
-}
-
-// ask asks before something is done; the button says what.
-func (u *UI) ask(title, text, yes string, do func()) {
-	body := hint(text)
-	body.size, body.color = sizeBody, theme.ColorNameForeground
-	d := dialog.NewCustomConfirm(title, yes, tr("Cancel"), inset(body, 0, gap, 0, 0), func(ok bool) {
-		if ok {
-			do()
-			u.settle()
-		}
-	}, u.w)
-	u.open(d)
-	d.Resize(fyne.NewSize(min(400, u.w.Canvas().Size().Width-2*edgeWide), 0))
 }
 
 // copyText puts text into the clipboard.

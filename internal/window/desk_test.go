@@ -1,0 +1,278 @@
+//go:build linux
+
+package window
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"multipeer/internal/netlab"
+)
+
+// desk is an X server with nothing on it: no window manager, no bus.
+type desk struct {
+	t       *testing.T
+	bin     string
+	display string
+	theme   string
+	dir     string
+	bus     string // address of a session bus; empty for none
+}
+
+func newDesk(t *testing.T, theme string) *desk {
+	t.Helper()
+	for _, tool := range []string{"Xvfb", "xdotool", "python3", "gcc"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			netlab.Missing(t, "no %s", tool)
+		}
+	}
+	d := &desk{t: t, theme: theme, dir: t.TempDir()}
+	d.bin = filepath.Join(d.dir, "multipeer")
+	build := exec.Command("go", "build", "-tags", "migrated_fynedo", "-o", d.bin, "multipeer")
+	build.Env = append(os.Environ(), "CGO_ENABLED=1")
+	if out, err := build.CombinedOutput(); err != nil {
+		netlab.Missing(t, "building the window: %v: %s", err, out)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "1400x900x24", "-nolisten", "tcp")
+	x.ExtraFiles = []*os.File{w}
+	if err := x.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = x.Process.Kill(); _ = x.Wait() })
+	_ = w.Close()
+	number, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil {
+		t.Fatalf("Xvfb: %v", err)
+	}
+	d.display = ":" + strings.TrimSpace(number)
+	return d
+}
+
+func (d *desk) env(home string) []string {
+	run := filepath.Join(d.dir, "run")
+	_ = os.MkdirAll(filepath.Join(home, ".cache"), 0o755) // Fyne does not make it
+	_ = os.MkdirAll(run, 0o700)
+	env := []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_RUNTIME_DIR=" + run, "DISPLAY=" + d.display, "LIBGL_ALWAYS_SOFTWARE=1",
+		"FYNE_PLATFORM=x11", "FYNE_SCALE=1", "FYNE_THEME=" + d.theme, "MULTIPEER_TRACE=1", "LANG=C.UTF-8",
+	}
+	if d.bus == "" {
+		return append(env, "DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent") // or a bus is started that outlives the test
+	}
+	return append(env, "DBUS_SESSION_BUS_ADDRESS="+d.bus)
+}
+
+func (d *desk) tool(name string, args ...string) string {
+	d.t.Helper()
+	c := exec.Command(name, args...)
+	c.Env = append(os.Environ(), "DISPLAY="+d.display)
+	out, err := c.CombinedOutput()
+	if err != nil {
+		d.t.Fatalf("%s %q: %v: %s", name, args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// window is a running program.
+type window struct {
+	d    *desk
+	id   string
+	home string
+	cmd  *exec.Cmd
+
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+func (w *window) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.Write(b)
+}
+
+func (w *window) lines() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.String()
+}
+
+func (d *desk) start(name string, args ...string) *window {
+	d.t.Helper()
+	w := &window{d: d, home: filepath.Join(d.dir, name)}
+	w.open(args...)
+	return w
+}
+
+func (w *window) command(args ...string) *exec.Cmd {
+	name := filepath.Base(w.home)
+	cmd := exec.Command(w.d.bin, append([]string{"-profile", filepath.Join(w.home, "profile"), "-name", name, "-interface", "lo", "-service", fmt.Sprintf("w%d", os.Getpid())}, args...)...)
+	cmd.Env, cmd.Dir = w.d.env(w.home), w.d.dir
+	return cmd
+}
+
+// open starts the program with the window's profile, for the first time or anew.
+func (w *window) open(args ...string) {
+	d := w.d
+	d.t.Helper()
+	w.mu.Lock()
+	w.log.Reset()
+	w.mu.Unlock()
+	w.cmd = w.command(args...)
+	w.cmd.Stdout, w.cmd.Stderr = w, w
+	if err := w.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	cmd := w.cmd
+	d.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if d.t.Failed() {
+			d.t.Logf("%s said:\n%s", filepath.Base(w.home), w.lines())
+		}
+	})
+	w.saw("AT everyone ")
+	ids := strings.Fields(d.tool("xdotool", "search", "--onlyvisible", "--pid", strconv.Itoa(w.cmd.Process.Pid), "--name", "Multipeer"))
+	w.id = ids[len(ids)-1]
+	// Beside each other there is no room: each is in front when it is used.
+}
+
+// close ends the program as a system that shuts down does.
+func (w *window) close() {
+	w.d.t.Helper()
+	_ = w.cmd.Process.Signal(os.Interrupt)
+	if err := w.cmd.Wait(); err != nil {
+		w.d.t.Errorf("%s ended with %v", filepath.Base(w.home), err)
+	}
+	w.sound()
+}
+
+// sound looks for what should never be said.
+func (w *window) sound() {
+	w.d.t.Helper()
+	for _, bad := range []string{"Error in Fyne call thread", "panic", "Translation failure", "DATA RACE"} {
+		if strings.Contains(w.lines(), bad) {
+			w.d.t.Errorf("%s complained: %s", filepath.Base(w.home), bad)
+		}
+	}
+}
+
+// saw waits until the program has printed a line with the pattern.
+func (w *window) saw(pattern string) {
+	w.d.t.Helper()
+	re := regexp.MustCompile("(?m)" + pattern)
+	for range 600 {
+		if re.MatchString(w.lines()) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	w.d.t.Fatalf("%s did not say %q", filepath.Base(w.home), pattern)
+}
+
+// at finds the middle of a widget in the window.
+func (w *window) at(name string) (x, y int) {
+	w.d.t.Helper()
+	w.saw(`^AT ` + regexp.QuoteMeta(name) + ` [^0]`)
+	all := regexp.MustCompile(`(?m)^AT `+regexp.QuoteMeta(name)+` (\d+) (\d+) (\d+) (\d+)$`).FindAllStringSubmatch(w.lines(), -1)
+	last := all[len(all)-1]
+	n := func(i int) int { v, _ := strconv.Atoi(last[i]); return v }
+	return n(1) + n(3)/2, n(2) + n(4)/2
+}
+
+// settled is at, once the widget has stood still for half a second.
+func (w *window) settled(name string) (x, y int) {
+	w.d.t.Helper()
+	for {
+		x, y = w.at(name)
+		time.Sleep(500 * time.Millisecond)
+		if nx, ny := w.at(name); nx == x && ny == y {
+			return x, y
+		}
+	}
+}
+
+func (w *window) front() {
+	w.d.tool("xdotool", "windowraise", w.id)
+	w.d.tool("xdotool", "windowfocus", "--sync", w.id)
+}
+
+func (w *window) click(name string) {
+	w.d.t.Helper()
+	w.front()
+	x, y := w.settled(name)
+	w.d.tool("xdotool", "mousemove", "--window", w.id, strconv.Itoa(x), strconv.Itoa(y))
+	time.Sleep(150 * time.Millisecond)
+	w.d.tool("xdotool", "click", "1")
+	time.Sleep(200 * time.Millisecond)
+}
+
+func (w *window) typed(text string) {
+	w.d.tool("xdotool", "type", "--delay", "25", text)
+}
+
+func (w *window) drop(name string, paths ...string) {
+	w.d.t.Helper()
+	w.front()
+	x, y := w.settled(name)
+	args := append([]string{"testdata/xdnd_drop.py", "--window", w.id, "--at", fmt.Sprintf("%d,%d", x, y)}, paths...)
+	w.d.tool("/usr/bin/python3", args...)
+}
+
+// clickNow clicks where a widget was last seen, without a wait until it stands still.
+func (w *window) clickNow(name string) {
+	w.d.t.Helper()
+	w.front()
+	x, y := w.at(name)
+	w.d.tool("xdotool", "mousemove", "--window", w.id, strconv.Itoa(x), strconv.Itoa(y), "click", "1")
+}
+
+func (w *window) press(keys string) {
+	w.front()
+	w.d.tool("xdotool", "key", keys)
+}
+
+// gone tells that a widget is not on screen any more.
+func (w *window) gone(name string) {
+	w.d.t.Helper()
+	for range 300 {
+		all := regexp.MustCompile(`(?m)^AT `+regexp.QuoteMeta(name)+` (.*)$`).FindAllStringSubmatch(w.lines(), -1)
+		if len(all) == 0 || all[len(all)-1][1] == "0 0 0 0" {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	w.d.t.Fatalf("%s is still there", name)
+}
+
+// sizes are those of docs/screens.
+var sizes = [][2]int{{1280, 800}, {900, 600}, {420, 800}}
+
+// picture keeps what the window looks like at each size, for people: in the folder that MULTIPEER_PICTURES names.
+func (w *window) picture(name string) {
+	dir := os.Getenv("MULTIPEER_PICTURES")
+	if dir == "" {
+		return
+	}
+	w.front()
+	w.d.tool("xdotool", "mousemove", "1399", "899")
+	for i := len(sizes) - 1; i >= 0; i-- { // the last one is that in which the test goes on
+		s := sizes[i]
+		w.d.tool("xdotool", "windowsize", "--sync", w.id, strconv.Itoa(s[0]), strconv.Itoa(s[1]))
+		time.Sleep(600 * time.Millisecond)
+		w.d.tool("import", "-window", w.id, filepath.Join(dir, fmt.Sprintf("%s-%d-%s.png", name, s[0], w.d.theme)))
+	}
+}
