@@ -8,7 +8,7 @@
 set -eu
 
 build="gcc libc6-dev pkg-config libgl-dev libegl-dev libx11-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev libwayland-dev libxkbcommon-dev"
-test="xvfb libwayland-client0 libgl1-mesa-dri xdotool python3 python3-xlib fonts-dejavu-core iproute2 nftables procps util-linux mount e2fsprogs xfsprogs"
+test="xvfb libwayland-client0 libgl1-mesa-dri xdotool python3 python3-xlib dbus-daemon fonts-dejavu-core iproute2 nftables procps util-linux mount e2fsprogs xfsprogs"
 bench="iproute2 util-linux rsync netcat-openbsd iperf3 tar"
 
 check_go() {

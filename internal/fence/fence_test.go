@@ -55,7 +55,7 @@ var walls = []struct {
 }
 
 // testsMay is what any test may import too.
-var testsMay = []string{"multipeer/engine/enginetest", "fyne.io/fyne/v2/...", "github.com/rogpeppe/go-internal/testscript", "go.uber.org/goleak", "github.com/miekg/dns", "multipeer/internal/netlab"}
+var testsMay = []string{"multipeer/engine/enginetest", "fyne.io/fyne/v2/...", "github.com/rogpeppe/go-internal/testscript", "go.uber.org/goleak", "github.com/miekg/dns", "github.com/godbus/dbus/v5", "multipeer/internal/netlab", "multipeer/internal/settings", "multipeer/internal/history"}
 
 type source struct {
 	path string // slash-separated, from the module's root
