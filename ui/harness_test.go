@@ -16,6 +16,14 @@ import (
 	"multipeer/engine/enginetest"
 )
 
+// TestMain makes English the language of all tests, whatever the system's is.
+func TestMain(m *testing.M) {
+	if err := speak("en"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 // loop stands for the main thread: what is posted waits until the test runs it. fyne.Do will not do, since the test
 // driver runs the function at once, on the goroutine that called.
 type loop struct{ queue chan func() }
@@ -74,9 +82,6 @@ func newTestApp(t *testing.T) fyne.App {
 	t.Helper()
 	a := test.NewTempApp(t)
 	a.Settings().SetTheme(Theme{})
-	if err := speak("en"); err != nil {
-		t.Fatal(err)
-	}
 	return a
 }
 
