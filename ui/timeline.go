@@ -125,11 +125,11 @@ func (t *timeline) settle(height float32) {
 		t.top++
 	}
 	if !t.pinned { // is there enough below?
-		y := itemTop - itemGap - t.past
-		for i := t.top; i < n && y < height; i++ {
+		y, i := itemTop-itemGap-t.past, t.top
+		for ; i < n && y <= height; i++ {
 			y += t.rowHeight(i)
 		}
-		t.pinned = y <= height+1
+		t.pinned = i == n && y <= height+1
 	}
 	if t.pinned {
 		y, i := height-itemTop+itemGap, n

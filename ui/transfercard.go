@@ -30,8 +30,7 @@ type transferCard struct {
 	failure *paragraph // the reason in full, on as many lines as it takes
 	notes   *paragraph // what was renamed or left out
 	icon    *widget.Icon
-	picture *canvas.Image
-	frame   *fyne.Container
+	picture *pictureBox
 	bar     *thinBar
 	barBox  *fyne.Container
 	stop    *quietButton
@@ -64,10 +63,9 @@ func newTransferCard(t engine.Transfer, actions transferActions) *transferCard {
 	c.taken = newSegments([]string{tr("Keep both"), tr("Skip identical"), tr("Replace")}, 0, nil)
 	c.barBox = inset(c.bar, gapTight, 0, 0, 0)
 	c.buttons = newFlow(gap)
-	c.frame = container.NewStack()
-	c.frame.Hide()
+	c.picture = newPictureBox()
 	head := newBesideRight(gap, newBeside(gapWide, newEmblem(c.icon, 40, 10), column(2, c.title, c.status, c.barBox)), row(0, c.hold, c.stop))
-	c.init(c, !t.Incoming, newStacked(gap, head, c.frame, c.details, c.taken, c.failure, c.notes, c.buttons))
+	c.init(c, !t.Incoming, newStacked(gap, head, c.picture, c.details, c.taken, c.failure, c.notes, c.buttons))
 	c.set(t)
 	return c
 }
@@ -194,30 +192,50 @@ func (c *transferCard) rebuild() {
 
 // setPicture shows a thumbnail of what arrived or was sent.
 func (c *transferCard) setPicture(p *thumbnail) {
-	c.picture = canvas.NewImageFromImage(p.image)
-	c.picture.FillMode, c.picture.CornerRadius = canvas.ImageFillContain, 8
-	c.frame.Objects = []fyne.CanvasObject{newPictureBox(c.picture, p.size)}
-	c.frame.Show()
+	c.picture.set(p)
 	c.Refresh()
 }
 
-// pictureBox gives a picture the room that it has: never more than the card, nor more than the picture.
+// pictureBox shows a picture at the left, never wider than there is room nor larger than it is.
 type pictureBox struct {
 	widget.BaseWidget
 	image *canvas.Image
 	size  fyne.Size
 }
 
-func newPictureBox(image *canvas.Image, size fyne.Size) *pictureBox {
-	b := &pictureBox{image: image, size: size}
+func newPictureBox() *pictureBox {
+	b := &pictureBox{image: &canvas.Image{FillMode: canvas.ImageFillStretch, CornerRadius: 8}}
 	b.ExtendBaseWidget(b)
+	b.Hide()
 	return b
 }
 
-func (b *pictureBox) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRenderer(b.image) }
+func (b *pictureBox) set(p *thumbnail) {
+	b.image.Image, b.size = p.image, p.size
+	b.image.Refresh()
+	b.Show()
+}
 
-// MinSize is the picture's: cards have one width, and thumbnails are made for it.
-func (b *pictureBox) MinSize() fyne.Size { return fyne.NewSize(40, b.size.Height) }
+func (b *pictureBox) fitting(width float32) fyne.Size {
+	if b.size.Width <= width || b.size.Width == 0 {
+		return b.size
+	}
+	return fyne.NewSize(width, b.size.Height*width/b.size.Width)
+}
+
+func (b *pictureBox) heightFor(width float32) float32 { return b.fitting(width).Height }
+
+func (b *pictureBox) CreateRenderer() fyne.WidgetRenderer {
+	return widget.NewSimpleRenderer(container.New(pictureLayout{b}, b.image))
+}
+
+type pictureLayout struct{ b *pictureBox }
+
+func (l pictureLayout) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize(40, 20) }
+func (l pictureLayout) Layout(o []fyne.CanvasObject, s fyne.Size) {
+	o[0].Resize(l.b.fitting(s.Width))
+	o[0].Move(fyne.NewPos(0, 0))
+}
 
 // offerDetails says what is in an offer, where it would go, and whether there is room.
 func offerDetails(t engine.Transfer, free string, clashes []string) string {

@@ -1,12 +1,9 @@
 package ui
 
 import (
-	"encoding/xml"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +37,9 @@ var noon = time.Date(2026, 5, 17, 12, 0, 0, 0, time.Local)
 
 func newStage(t *testing.T, s *settings.Settings) *stage {
 	t.Helper()
+	if s == nil {
+		s = &settings.Settings{}
+	}
 	a := newTestApp(t)
 	a.Settings().SetTheme(themeOf(s))
 	e, err := engine.New(engine.Config{Name: "Anna's laptop"})
@@ -239,7 +239,3 @@ func (s *stage) compare(t *testing.T, name string) {
 	t.Helper()
 	test.AssertRendersToMarkup(t, filepath.Join("views", name+".xml"), s.w.Canvas())
 }
-
-var _ = xml.Name{}
-var _ = errors.New
-var _ = strings.Contains

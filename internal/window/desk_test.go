@@ -148,6 +148,7 @@ func (w *window) open(args ...string) {
 	ids := strings.Fields(d.tool("xdotool", "search", "--onlyvisible", "--pid", strconv.Itoa(w.cmd.Process.Pid), "--name", "Multipeer"))
 	w.id = ids[len(ids)-1]
 	// Beside each other there is no room: each is in front when it is used.
+	d.tool("xdotool", "windowmove", w.id, "0", "0")
 }
 
 // close ends the program as a system that shuts down does.
