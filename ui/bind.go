@@ -117,7 +117,7 @@ func background[T any](b *binding, work func(context.Context) (T, error), done f
 }
 
 // run runs work, of which nothing comes back.
-func (b *binding) run(work func()) { b.wg.Go(work) }
+func (b *binding) run(work func(context.Context)) { b.wg.Go(func() { work(b.ctx) }) }
 
 // every calls f on the main thread at an interval, for what changes with time alone.
 func (b *binding) every(interval time.Duration, f func()) {

@@ -26,7 +26,7 @@ type Desktop interface {
 	// has no dialog of its own.
 	Pick(ctx context.Context, folder bool) ([]string, error)
 	// Notify tells the user something, with words that are ours alone.
-	Notify(title, body string) error
+	Notify(ctx context.Context, title, body string) error
 	// ClipboardPicture is the picture in the clipboard, as PNG.
 	ClipboardPicture(ctx context.Context) ([]byte, error)
 	// HasTray tells whether something draws tray icons.

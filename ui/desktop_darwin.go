@@ -17,8 +17,8 @@ import (
 func (s *system) HasTray() bool { return true }
 
 // Notify passes the words as arguments, not as a part of the script.
-func (s *system) Notify(title, body string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) //nolint:forbidigo // a call with a bound of its own
+func (s *system) Notify(ctx context.Context, title, body string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	return exec.CommandContext(ctx, "osascript", "-e", "on run a\ndisplay notification (item 2 of a) with title (item 1 of a)\nend run", title, body).Run()
 }
@@ -42,7 +42,7 @@ func (s *system) Pick(ctx context.Context, folder bool) ([]string, error) {
 
 // Reveal selects the file in the Finder.
 func (s *system) Reveal(path string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) //nolint:forbidigo // a call with a bound of its own
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	return exec.CommandContext(ctx, "open", "-R", path).Run()
 }

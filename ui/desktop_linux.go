@@ -37,7 +37,7 @@ func (s *system) HasTray() bool {
 		return false
 	}
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), busTimeout) //nolint:forbidigo // a call with a bound of its own, before the window shows
+	ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
 	defer cancel()
 	var has bool
 	err = c.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, "org.kde.StatusNotifierWatcher").Store(&has)
@@ -45,13 +45,13 @@ func (s *system) HasTray() bool {
 }
 
 // Notify shows a notification (Desktop Notifications Specification 1.2). A click brings the window to the front.
-func (s *system) Notify(title, body string) error {
+func (s *system) Notify(ctx context.Context, title, body string) error {
 	c, err := sessionBus()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) //nolint:forbidigo // as long as it is on screen
+	ctx, cancel := context.WithTimeout(ctx, time.Minute) // as long as it may be on screen
 	defer cancel()
 	if err := c.AddMatchSignal(dbus.WithMatchInterface("org.freedesktop.Notifications")); err != nil {
 		return err
@@ -151,7 +151,7 @@ func pathsOf(uris []string) (paths []string, err error) {
 func (s *system) Reveal(path string) error {
 	if c, err := sessionBus(); err == nil {
 		defer c.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), busTimeout) //nolint:forbidigo // a call with a bound of its own
+		ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
 		defer cancel()
 		u := url.URL{Scheme: "file", Path: path}
 		if c.Object("org.freedesktop.FileManager1", "/org/freedesktop/FileManager1").CallWithContext(ctx, "org.freedesktop.FileManager1.ShowItems", 0, []string{u.String()}, "").Err == nil {

@@ -14,7 +14,7 @@ var errNotHere = errors.New("this system does not offer it")
 func (s *system) HasTray() bool { return false }
 
 // Notify does nothing: nobody has tried it on this system.
-func (s *system) Notify(_, _ string) error { return errNotHere }
+func (s *system) Notify(context.Context, string, string) error { return errNotHere }
 
 // Pick leaves it to Fyne's dialog.
 func (s *system) Pick(context.Context, bool) ([]string, error) { return nil, errNoPicker }

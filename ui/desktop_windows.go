@@ -34,8 +34,8 @@ $t.Item(1).AppendChild($x.CreateTextNode($env:MULTIPEER_BODY)) > $null
 [Windows.UI.Notifications.ToastNotificationManager]::CreateToastNotifier('Multipeer').Show([Windows.UI.Notifications.ToastNotification]::new($x))`
 
 // Notify shows a toast.
-func (s *system) Notify(title, body string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) //nolint:forbidigo // a call with a bound of its own
+func (s *system) Notify(ctx context.Context, title, body string) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	_, err := powershell(ctx, toastScript, "MULTIPEER_TITLE="+title, "MULTIPEER_BODY="+body)
 	return err

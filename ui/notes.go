@@ -1,6 +1,9 @@
 package ui
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // note is something that a person who does not look at the window is told of. The words are ours alone: what a peer
 // wrote would be markup on one system and a script on another.
@@ -53,7 +56,7 @@ func (u *UI) notify(n note) {
 	u.quiet[n] = time.Now()
 	u.trace("notify %d", n)
 	title, body := n.words()
-	u.bind.run(func() { _ = u.o.Desktop.Notify(title, body) })
+	u.bind.run(func(ctx context.Context) { _ = u.o.Desktop.Notify(ctx, title, body) })
 }
 
 // seen notes whether the user looks at the window.

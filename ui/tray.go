@@ -19,6 +19,8 @@ import (
 type tray struct {
 	u    *UI
 	app  desktop.App
+	menu *fyne.Menu
+	set  bool
 	said string // what its menu says
 	dot  bool
 }
@@ -32,7 +34,7 @@ func (u *UI) startTray() {
 	if !ok || !u.o.Desktop.HasTray() {
 		return
 	}
-	u.tray = &tray{u: u, app: app, dot: true}
+	u.tray = &tray{u: u, app: app, dot: true, menu: fyne.NewMenu("Multipeer")}
 	u.tray.update()
 	app.SetSystemTrayWindow(u.w)
 	u.trace("tray")
@@ -82,7 +84,13 @@ func (t *tray) update() {
 	items = append(items, quit)
 	if said.String() != t.said {
 		t.said = said.String()
-		t.app.SetSystemTrayMenu(fyne.NewMenu("Multipeer", items...))
+		t.menu.Items = items
+		if t.set {
+			t.menu.Refresh()
+		} else { // only once: the driver shows this very menu when the tray is ready, which may be later
+			t.set = true
+			t.app.SetSystemTrayMenu(t.menu)
+		}
 	}
 	if dot := waiting > 0; dot != t.dot {
 		t.dot = dot
