@@ -96,7 +96,7 @@ func (f *framed) CreateRenderer() fyne.WidgetRenderer {
 
 // setting is a row: what it is, a word about it, and its control. A wide control stands below.
 func setting(name, about string, control fyne.CanvasObject) *fyne.Container {
-	words := newStacked(2, newLine(name, sizeBody, theme.ColorNameForeground, false))
+	words := newStacked(2, newParagraph(name, sizeBody, theme.ColorNameForeground))
 	if about != "" {
 		words.Add(hint(about))
 	}
@@ -211,7 +211,7 @@ func (p *settingsPage) receiving() fyne.CanvasObject {
 
 func (p *settingsPage) talks() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
-	clearAll := newButton(tr("Clear all conversations…"), widget.MediumImportance, func() {
+	clearAll := newButton(tr("Clear…"), widget.MediumImportance, func() {
 		u.ask(tr("Clear all conversations?"), tr("Messages and the list of files are forgotten here. The files themselves stay, and so does what the other side has."), tr("Clear"), func() {
 			background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.o.History.ClearAll() }, func(_ struct{}, err error) {
 				u.say(reason(err, "", true))
@@ -227,7 +227,7 @@ func (p *settingsPage) talks() fyne.CanvasObject {
 			p.atNextStart()
 		}),
 		p.toggle(tr("Notifications"), tr("When the window is not in front. They name nobody and nothing."), !s.Quiet, func(on bool) { s.Quiet = !on }),
-		row(0, clearAll))
+		setting(tr("All conversations"), "", row(0, clearAll)))
 }
 
 func (p *settingsPage) looks() fyne.CanvasObject {
@@ -293,7 +293,7 @@ func (p *settingsPage) desk() fyne.CanvasObject {
 func (p *settingsPage) network() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
 	visible := []string{settings.Everyone, settings.Known, settings.Nobody}
-	for10 := newButton(tr("Visible to everyone for 10 minutes"), widget.MediumImportance, func() {
+	for10 := newButton(tr("Turn on"), widget.MediumImportance, func() {
 		background(u.bind, func(context.Context) (struct{}, error) {
 			return struct{}{}, u.e.SetVisible(engine.VisibleToAll, 10*time.Minute)
 		}, func(_ struct{}, err error) {
@@ -341,7 +341,7 @@ func (p *settingsPage) network() fyne.CanvasObject {
 			s.Visible = visible[i]
 			u.say(reason(u.e.SetVisible(Visibility(s), 0), "", true))
 		}),
-		row(0, for10),
+		setting(tr("Visible to everyone for 10 minutes"), "", row(0, for10)),
 		setting(tr("Port"), at, port),
 		setting(tr("Interfaces"), tr("Where devices are looked for."), on))
 }

@@ -41,7 +41,7 @@ func (u *UI) traceLayout() {
 	}
 	if m, ok := u.dialog.(*modal); ok {
 		for _, b := range m.buttons {
-			at("ask:"+b.(*widget.Button).Text, b)
+			at("ask:"+labelOf(b), b)
 		}
 	}
 	if u.menu != nil && u.menu.Visible() {
@@ -117,4 +117,12 @@ func (u *UI) traceTalk(at func(string, fyne.CanvasObject)) {
 			at("connect-accept", c.accept)
 		}
 	}
+}
+
+// labelOf is the text of a button; empty for what is none.
+func labelOf(o fyne.CanvasObject) string {
+	if b, ok := o.(*widget.Button); ok {
+		return b.Text
+	}
+	return ""
 }

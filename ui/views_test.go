@@ -37,18 +37,24 @@ var noon = time.Date(2026, 5, 17, 12, 0, 0, 0, time.Local)
 
 func newStage(t *testing.T, s *settings.Settings) *stage {
 	t.Helper()
-	if s == nil {
-		s = &settings.Settings{}
-	}
+	return newStageWith(t, Options{Settings: s})
+}
+
+func newStageWith(t *testing.T, o Options) *stage {
+	t.Helper()
 	a := newTestApp(t)
-	a.Settings().SetTheme(themeOf(s))
+	if o.Settings == nil {
+		o.Settings = &settings.Settings{}
+	}
+	a.Settings().SetTheme(themeOf(o.Settings))
 	e, err := engine.New(engine.Config{Name: "Anna's laptop"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = e.Close() })
 	st := &stage{t: t, l: newLoop(), desk: newFakeDesktop(), ben: idOf(t, 1), eva: idOf(t, 2), dora: idOf(t, 3)}
-	st.UI = New(Options{App: a, Engine: e, Do: st.l.do, Desktop: st.desk, Settings: s, Downloads: "/home/anna/Downloads", Version: "1.0"})
+	o.App, o.Engine, o.Do, o.Desktop, o.Downloads, o.Version = a, e, st.l.do, st.desk, "/home/anna/Downloads", "1.0"
+	st.UI = New(o)
 	st.bind = newBinding(t.Context(), st.l.do, st.settle)
 	t.Cleanup(st.bind.close)
 	st.self = engine.Self{ID: idOf(t, 9), Name: "Anna's laptop", Port: 17717, Running: true}

@@ -184,14 +184,28 @@ func (w *window) saw(pattern string) {
 	w.d.t.Fatalf("%s did not say %q", filepath.Base(w.home), pattern)
 }
 
-// at finds the middle of a widget in the window.
+// at finds the middle of a widget in the window; it waits until it is there.
 func (w *window) at(name string) (x, y int) {
 	w.d.t.Helper()
-	w.saw(`^AT ` + regexp.QuoteMeta(name) + ` [^0]`)
+	for range 600 {
+		if x, y, there := w.where(name); there {
+			return x, y
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	w.d.t.Fatalf("%s does not show %s", filepath.Base(w.home), name)
+	return 0, 0
+}
+
+// where is the middle of a widget, if it is on screen.
+func (w *window) where(name string) (x, y int, there bool) {
 	all := regexp.MustCompile(`(?m)^AT `+regexp.QuoteMeta(name)+` (\d+) (\d+) (\d+) (\d+)$`).FindAllStringSubmatch(w.lines(), -1)
+	if len(all) == 0 {
+		return 0, 0, false
+	}
 	last := all[len(all)-1]
 	n := func(i int) int { v, _ := strconv.Atoi(last[i]); return v }
-	return n(1) + n(3)/2, n(2) + n(4)/2
+	return n(1) + n(3)/2, n(2) + n(4)/2, n(3) > 0
 }
 
 // settled is at, once the widget has stood still for half a second.

@@ -206,8 +206,10 @@ func secondLaunch(t *testing.T, d *desk, anna, ben *window) {
 	anna.picture("launched-with-a-path")
 	anna.click("row:Ben")
 	ben.saw(`EVT transfer "from-the-file-manager.txt" offered incoming=true`)
-	ben.picture("newer-below") // the search has left Ben at an old row
-	ben.click("newest")
+	ben.picture("newer-below")
+	if _, _, there := ben.where("newest"); there { // the search has left Ben at an old row; a large window shows all
+		ben.click("newest")
+	}
 	ben.click("accept")
 	ben.saw(`EVT transfer "from-the-file-manager.txt" delivered incoming=true`)
 }

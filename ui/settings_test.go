@@ -1,0 +1,301 @@
+package ui
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+	"multipeer/internal/settings"
+)
+
+// find walks the window for what a test looks for.
+func find[T fyne.CanvasObject](root fyne.CanvasObject, is func(T) bool) (found T, ok bool) {
+	var walk func(o fyne.CanvasObject)
+	walk = func(o fyne.CanvasObject) {
+		if ok || o == nil || !o.Visible() {
+			return
+		}
+		if v, fits := o.(T); fits && is(v) {
+			found, ok = v, true
+			return
+		}
+		switch o := o.(type) {
+		case *fyne.Container:
+			for _, c := range o.Objects {
+				walk(c)
+			}
+		case fyne.Widget:
+			for _, c := range test.WidgetRenderer(o).Objects() {
+				walk(c)
+			}
+		}
+	}
+	walk(root)
+	return found, ok
+}
+
+func (s *stage) toggleOf(name string) *toggle {
+	s.t.Helper()
+	tg, ok := find(s.prefs.box, func(t *toggle) bool { return t.name == name })
+	if !ok {
+		s.t.Fatalf("no switch %q", name)
+	}
+	return tg
+}
+
+func (s *stage) segmentsWith(label string) (*segments, int) {
+	s.t.Helper()
+	at := 0
+	sg, ok := find(s.prefs.box, func(g *segments) bool {
+		for i, l := range g.labels {
+			if l == label {
+				at = i
+				return true
+			}
+		}
+		return false
+	})
+	if !ok {
+		s.t.Fatalf("no choice %q", label)
+	}
+	return sg, at
+}
+
+// TestSettingsAreKeptAndTakeEffect.
+func TestSettingsAreKeptAndTakeEffect(t *testing.T) {
+	dir := t.TempDir()
+	set, err := settings.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStage(t, set)
+	s.peers3()
+	s.showSettings()
+	test.Tap(s.toggleOf("Notifications"))
+	test.Tap(s.toggleOf("Keep conversations"))
+	if !s.prefs.later.Visible() {
+		t.Error("nothing says that a new start is needed")
+	}
+	test.Tap(s.toggleOf("Start when you log in"))
+	if !s.desk.login {
+		t.Error("it does not start at login")
+	}
+	g, i := s.segmentsWith("Dark")
+	g.choose(i)
+	g, i = s.segmentsWith("Largest")
+	g.choose(i)
+	g, i = s.segmentsWith("Nobody")
+	g.choose(i)
+	if th := s.o.App.Settings().Theme().(Theme); th.Appearance != settings.Dark || th.Scale != 1.5 {
+		t.Errorf("the theme is %+v", th)
+	}
+	port, _ := find(s.prefs.box, func(f *field) bool { return strings.HasPrefix(f.PlaceHolder, "Any; ") })
+	port.SetText("99999")
+	port.OnSubmitted(port.Text)
+	if !strings.Contains(s.toast.text.full, "1 to 65535") {
+		t.Errorf("a bad port: %q", s.toast.text.full)
+	}
+	port.SetText(" 4242 ")
+	port.OnSubmitted(port.Text)
+	sw, _ := find(s.prefs.box, func(*swatches) bool { return true })
+	sw.choose(4)
+	if s.side.face.disc.FillColor != rgb(avatarColors[3]) {
+		t.Error("the colour is not shown")
+	}
+	if got := s.e.Self().Info; got["color"] != "4" || got["kind"] == "" {
+		t.Errorf("others are told %v", got)
+	}
+	kept, err := settings.Load(dir)
+	if err != nil || !kept.Quiet || !kept.NoHistory || kept.Appearance != settings.Dark || kept.TextSize != 4 || kept.Port != 4242 || kept.Colour != 4 {
+		t.Errorf("kept %+v, %v", kept, err)
+	}
+	cfg := Configure(engine.Config{}, kept)
+	if cfg.Port != 4242 || cfg.Accept != Acceptance(kept) {
+		t.Errorf("the next start has %+v", cfg)
+	}
+}
+
+// TestLanguageChangesAtOnce, in what is on screen already.
+func TestLanguageChangesAtOnce(t *testing.T) {
+	s := newStage(t, nil)
+	t.Cleanup(func() { _ = speak("en") })
+	s.showSettings()
+	g, i := s.segmentsWith("Suomi")
+	g.choose(i)
+	if s.page != pageSettings {
+		t.Errorf("the page is %d", s.page)
+	}
+	if got := s.side.transfers.name.full; got != "Siirrot" {
+		t.Errorf("Transfers is called %q", got)
+	}
+	if got := size(1_500_000); got != "1,5 MB" {
+		t.Errorf("a size is %q", got)
+	}
+	g, i = s.segmentsWith("English")
+	g.choose(i)
+	if got := s.side.transfers.name.full; got != "Transfers" {
+		t.Errorf("back in English it is called %q", got)
+	}
+}
+
+// TestViewsHaveRoomInEachLanguage: no language needs more than a phone has, nor a text more than the largest size.
+func TestViewsHaveRoomInEachLanguage(t *testing.T) {
+	t.Cleanup(func() { _ = speak("en") })
+	for _, l := range languages {
+		for _, scale := range []int{0, 4} {
+			if err := speak(l.tag); err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range views {
+				s := newStage(t, &settings.Settings{TextSize: scale})
+				s.w.Resize(fyne.NewSize(420, 800))
+				if v.name == "search" {
+					continue
+				}
+				v.set(s)
+				s.settle()
+				if need := s.root.MinSize(); need.Width > 420 || need.Height > 800 {
+					t.Errorf("%s at size %d: %s needs %v", l.tag, scale, v.name, need)
+				}
+			}
+		}
+	}
+}
+
+func TestRename(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
+	l.until(t, "both in the list", func() bool { return len(ben.side.order) == 1 })
+	anna.showSettings()
+	anna.prefs.name.SetText("\u200b")
+	anna.prefs.name.OnSubmitted("\u200b")
+	if !anna.toast.box.Visible() || !strings.Contains(anna.toast.text.full, "visible") {
+		t.Errorf("an invisible name: %q", anna.toast.text.full)
+	}
+	anna.prefs.name.OnSubmitted(" Annabelle ")
+	l.until(t, "the new name", func() bool {
+		r := ben.side.rows[anna.node.Self().ID]
+		return r != nil && r.name.full == "Annabelle" && anna.side.name.full == "Annabelle"
+	})
+}
+
+// TestNarrowWindowHasTwoPages, and goes back and forth between them.
+func TestNarrowWindowHasTwoPages(t *testing.T) {
+	s := newStage(t, nil)
+	s.conversation()
+	front := func(list, page bool) {
+		t.Helper()
+		if s.side.box.Visible() != list || s.root.Objects[1].Visible() != page {
+			t.Errorf("list %v, page %v", s.side.box.Visible(), s.root.Objects[1].Visible())
+		}
+	}
+	front(true, true)
+	s.w.Resize(fyne.NewSize(420, 800))
+	front(false, true)
+	if !s.header.back.Visible() {
+		t.Fatal("no way back")
+	}
+	test.Tap(s.header.back)
+	front(true, false)
+	if s.current != nil {
+		t.Error("somebody is chosen behind the list")
+	}
+	test.Tap(s.side.rows[s.eva])
+	front(false, true)
+	s.w.Canvas().OnTypedKey()(&fyne.KeyEvent{Name: fyne.KeyEscape})
+	front(true, false)
+	s.showSettings()
+	front(false, true)
+	test.Tap(s.prefs.back)
+	front(true, false)
+	s.w.Resize(fyne.NewSize(900, 600))
+	front(true, true)
+}
+
+// TestKeysReachEverything.
+func TestKeysReachEverything(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	for _, k := range s.keys() {
+		if k.does != "" && keyLabel(k.shortcut) == "" {
+			t.Errorf("%q has no key", k.does)
+		}
+	}
+	press := func(does string) {
+		t.Helper()
+		for _, k := range s.keys() {
+			if k.does == does {
+				if !s.shortcut(&k.shortcut) {
+					t.Errorf("%s did nothing", does)
+				}
+				return
+			}
+		}
+		t.Fatalf("no key for %q", does)
+	}
+	press("Next conversation")
+	if s.current == nil || s.current.id != s.ben {
+		t.Error("the first one is not next to everyone")
+	}
+	press("Previous conversation")
+	if s.current == nil || !s.current.everyone() {
+		t.Error("not back")
+	}
+	press("Transfers")
+	press("Settings")
+	if s.page != pageSettings {
+		t.Error("no settings")
+	}
+	press("Search")
+	if s.w.Canvas().Focused() != fyne.Focusable(s.side.search) {
+		t.Error("no search")
+	}
+	// From within a field, too, and a row answers to Enter, Space and the menu key.
+	s.w.Canvas().Focus(s.side.search)
+	for _, k := range s.keys() {
+		if k.does == "Transfers" {
+			sc := k.shortcut
+			s.side.search.TypedShortcut(&sc)
+		}
+	}
+	if s.page != pageTransfers {
+		t.Error("a field keeps the shortcut to itself")
+	}
+	s.w.Canvas().Focus(s.side.rows[s.eva])
+	s.side.rows[s.eva].TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	if s.current == nil || s.current.id != s.eva {
+		t.Error("Enter does not choose a row")
+	}
+	s.side.rows[s.eva].TypedKey(&fyne.KeyEvent{Name: "Menu"})
+	if s.menu == nil || !s.menu.Visible() {
+		t.Error("no menu by key")
+	}
+}
+
+// TestScreenReaders: what can be used has a name.
+func TestScreenReaders(t *testing.T) {
+	s := newStage(t, nil)
+	s.allTransfers()
+	for _, show := range []func(){s.showSettings, s.showTransfers, func() { s.choose(s.talk(s.ben)) }} {
+		show()
+		s.settle()
+		find(fyne.CanvasObject(s.root), func(o fyne.CanvasObject) bool {
+			if _, usable := o.(fyne.Tappable); !usable || !o.Visible() {
+				return false
+			}
+			switch o.(type) {
+			case *field, *scrollThumb, *swatches:
+				return false // Fyne names entries by their text
+			}
+			if a, ok := o.(fyne.Accessible); ok && a.AccessibilityLabel() == "" {
+				t.Errorf("%T has no name for who cannot see it", o)
+			}
+			return false
+		})
+	}
+}

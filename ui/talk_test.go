@@ -1,0 +1,329 @@
+package ui
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+	"multipeer/internal/history"
+	"multipeer/internal/settings"
+)
+
+func openHistory(t *testing.T, path string) *history.Store {
+	t.Helper()
+	h, err := history.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.Close() })
+	return h
+}
+
+// connect has one invite and the other accept.
+func connect(t *testing.T, l *loop, a, b *station) {
+	t.Helper()
+	l.until(t, "reached", func() bool { return a.peers[b.self.ID].Confirmed && b.peers[a.self.ID].Confirmed })
+	a.invite(b.self.ID)
+	l.until(t, "the question", func() bool { return len(b.invites) == 1 })
+	for _, c := range b.invites {
+		test.Tap(c.accept)
+	}
+	l.until(t, "connected", func() bool { return a.peers[b.self.ID].HasSession() && b.peers[a.self.ID].HasSession() })
+}
+
+// TestConversationsComeBack: after a restart the rows, the draft and what was unread are there, and what waited is sent.
+func TestConversationsComeBack(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	path := filepath.Join(t.TempDir(), "h")
+	h := openHistory(t, path)
+	anna := newStationWith(t, a, l, net, "Anna", Options{History: h})
+	ben := newStation(t, a, l, net, "Ben")
+	id := ben.self.ID
+	l.until(t, "reached", func() bool { return anna.peers[id].Confirmed })
+	connect(t, l, anna, ben)
+	anna.choose(anna.talk(id))
+	anna.entry.SetText("one")
+	anna.sendText()
+	l.until(t, "delivered", func() bool { return strings.HasSuffix(anna.bubbles()[0], "Delivered") })
+	ben.deliver(ben.talk(anna.self.ID), "```\nnot chosen\n```")
+	anna.choose(anna.talk(engine.PeerID{}))
+	l.until(t, "unread", func() bool { return anna.talk(id).unread == 1 })
+
+	go func() { _ = ben.node.Stop() }()
+	l.until(t, "gone", func() bool { _, here := anna.peers[id]; return !here })
+	anna.choose(anna.talk(id))
+	anna.deliver(anna.talk(id), "for later")
+	anna.settle()
+	if b := anna.bubbles(); !strings.HasSuffix(b[len(b)-1], "Goes to Ben when it is back") {
+		t.Errorf("it says %q", b[len(b)-1])
+	}
+	anna.entry.SetText("half a thou")
+	anna.Close()
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	h = openHistory(t, path)
+	s := newStageWith(t, Options{History: h})
+	tk := s.talk(id)
+	if tk.name != "Ben" || tk.draft != "half a thou" || tk.unread != 0 || len(tk.open) != 1 {
+		t.Errorf("came back as %q, %q, %d, %v", tk.name, tk.draft, tk.unread, tk.open)
+	}
+	s.side.refresh()
+	if r := s.side.rows[id]; r == nil || r.name.full != "Ben" || r.status.full != "Not nearby" {
+		t.Error("an old conversation is not in the list")
+	}
+	s.choose(tk)
+	var texts []string
+	for _, i := range s.items(tk) {
+		if b, ok := i.(*bubble); ok {
+			texts = append(texts, b.text)
+		}
+	}
+	if want := []string{"one", "```\nnot chosen\n```", "for later"}; !slices.Equal(texts, want) {
+		t.Errorf("came back as %q", texts)
+	}
+	if s.entry.Text != "half a thou" {
+		t.Errorf("the draft is %q", s.entry.Text)
+	}
+}
+
+// TestMessagesThatWaitAreSentInOrder when the peer comes back.
+func TestMessagesThatWaitAreSentInOrder(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
+	id := ben.self.ID
+	l.until(t, "reached", func() bool { return anna.peers[id].Confirmed && ben.peers[anna.self.ID].Confirmed })
+	anna.choose(anna.talk(id))
+	for _, text := range []string{"one", "two", "three"} {
+		anna.entry.SetText(text)
+		anna.sendText()
+	}
+	if b := anna.bubbles(); len(b) != 3 || !strings.HasSuffix(b[0], "Waiting for Ben to accept…") {
+		t.Errorf("before the answer: %q", b)
+	}
+	l.until(t, "the question", func() bool { return len(ben.invites) == 1 })
+	for _, c := range ben.invites {
+		test.Tap(c.accept)
+	}
+	l.until(t, "all three", func() bool { return ben.current != nil && len(ben.bubbles()) == 3 })
+	for i, want := range []string{"one", "two", "three"} {
+		if !strings.HasPrefix(ben.bubbles()[i], want+" | ") {
+			t.Errorf("arrived as %q", ben.bubbles())
+		}
+	}
+	l.until(t, "delivered", func() bool { return len(anna.talk(id).open) == 0 })
+}
+
+// TestDeclinedMessagesFailWithTheReason, and can be tried again.
+func TestDeclinedMessagesFailWithTheReason(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
+	id := ben.self.ID
+	l.until(t, "reached", func() bool { return anna.peers[id].Confirmed && ben.peers[anna.self.ID].Confirmed })
+	anna.choose(anna.talk(id))
+	anna.entry.SetText("hello")
+	anna.sendText()
+	l.until(t, "the question", func() bool { return len(ben.invites) == 1 })
+	for _, c := range ben.invites {
+		test.Tap(c.body.Objects[1].(*fyne.Container).Objects[1].(fyne.Tappable)) // Decline
+	}
+	l.until(t, "the reason", func() bool { return strings.HasSuffix(anna.bubbles()[0], "Not delivered. Ben declined.") })
+	b := anna.items(anna.current)[0].(*bubble)
+	if b.again.Hidden {
+		t.Fatal("no way to try again")
+	}
+	for _, i := range ben.items(ben.talk(anna.self.ID)) {
+		if n, ok := i.(*notice); ok && n.text.full == "You declined Anna's request to connect" {
+			test.Tap(b.again)
+			if !strings.Contains(anna.bubbles()[0], "Waiting for Ben") {
+				t.Errorf("after the tap: %q", anna.bubbles()[0])
+			}
+			return
+		}
+	}
+	t.Error("Ben's window does not say what was declined")
+}
+
+func TestSearchLeadsToTheMessage(t *testing.T) {
+	s := newStage(t, nil)
+	fillHistory(s.o.History, s.ben.String(), 900)
+	s.talk(s.ben).forget()
+	s.peers3()
+	s.side.search.SetText("450")
+	s.l.until(t, "hits", func() bool { return len(s.side.hits.Objects) == 1 })
+	if len(s.side.order) != 0 {
+		t.Errorf("devices with that name: %d", len(s.side.order))
+	}
+	test.Tap(s.side.hits.Objects[0].(fyne.Tappable))
+	if got := shownRows(s.timeline); len(got) < 2 || !strings.HasPrefix(got[1], "450 ") {
+		t.Errorf("went to %q", got)
+	}
+	s.side.search.SetText("eva")
+	s.l.until(t, "no hits", func() bool { return len(s.side.hits.Objects) == 0 })
+	if len(s.side.order) != 1 || s.side.order[0] != s.eva {
+		t.Errorf("devices called eva: %d", len(s.side.order))
+	}
+	s.side.search.escape()
+	if len(s.side.order) != 3 {
+		t.Errorf("after Escape: %d", len(s.side.order))
+	}
+}
+
+// TestSnippet: the part that was sought, whatever the letters.
+func TestSnippet(t *testing.T) {
+	for text, want := range map[string]string{
+		"short ÄB": "short ÄB",
+		strings.Repeat("x ", 50) + "the äb of it": "…x x x x the äb of it",
+		"\u0130 äb": "\u0130 äb", // a letter whose lower case is longer
+	} {
+		if got := snippet(text, "äb"); got != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
+func TestClearForgetsTheConversation(t *testing.T) {
+	s := newStage(t, nil)
+	s.conversation()
+	tk := s.talk(s.ben)
+	s.clearTalk(tk)
+	s.tap("ask", "Clear")
+	s.l.until(t, "cleared", func() bool { return tk.count() == 0 })
+	if len(s.timeline.view.Objects) != 0 || len(tk.open) != 0 {
+		t.Errorf("%d rows are left", len(s.timeline.view.Objects))
+	}
+	if _, kept := s.o.History.Talks()[tk.key]; kept {
+		t.Error("the history still has it")
+	}
+}
+
+// tap taps a button of the open modal.
+func (s *stage) tap(_, label string) {
+	s.t.Helper()
+	m, ok := s.dialog.(*modal)
+	if !ok {
+		s.t.Fatalf("nothing is asked where %q was to be tapped", label)
+	}
+	for _, b := range m.buttons {
+		if labelOf(b) == label {
+			test.Tap(b.(fyne.Tappable))
+			return
+		}
+	}
+	s.t.Fatalf("no button %q", label)
+}
+
+func TestNameForMeStaysMine(t *testing.T) {
+	dir := t.TempDir()
+	set, err := settings.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStage(t, set)
+	s.peers3()
+	s.rename(s.talk(s.eva))
+	entry := s.w.Canvas().Focused().(*field)
+	entry.SetText("bad\u202ename")
+	s.tap("", "Keep")
+	if !strings.Contains(s.toast.text.full, "bidi") && s.dialog == nil {
+		t.Errorf("a hostile name was kept: %q", s.toast.text.full)
+	}
+	entry.SetText("My sister's Mac")
+	s.tap("", "Keep")
+	if s.side.rows[s.eva].name.full != "My sister's Mac" {
+		t.Errorf("the row says %q", s.side.rows[s.eva].name.full)
+	}
+	s.choose(s.talk(s.eva))
+	s.settle()
+	if !strings.Contains(s.header.status.full, "calls itself Eva") {
+		t.Errorf("the header says %q", s.header.status.full)
+	}
+	if kept, err := settings.Load(dir); err != nil || kept.Names[s.eva.String()] != "My sister's Mac" {
+		t.Errorf("kept: %v, %v", kept.Names, err)
+	}
+	if s.talk(s.eva).name != "Eva" {
+		t.Error("what it calls itself is lost")
+	}
+}
+
+// TestDoubleNamesAreToldApart, and what a peer says of itself is looked up, never shown.
+func TestDoubleNamesAreToldApart(t *testing.T) {
+	s := newStage(t, nil)
+	for i, id := range []engine.PeerID{s.ben, s.eva} {
+		s.take(engine.PeerChanged{Peer: engine.Peer{ID: id, Name: "Ben", Info: map[string]string{"kind": []string{"phone", "<evil>"}[i], "color": []string{"2", "99"}[i]}}})
+	}
+	s.settle()
+	if a, b := s.side.rows[s.ben].status.full, s.side.rows[s.eva].status.full; a != s.ben.Short()+" · Phone · Found" || b != s.eva.Short()+" · Found" {
+		t.Errorf("%q, %q", a, b)
+	}
+	if s.colorOf(s.ben) != rgb(avatarColors[1]) || s.colorOf(s.eva) != colorOf(s.eva, 0) {
+		t.Error("the colours")
+	}
+}
+
+// TestPasteOffersFiles: what a file manager has copied becomes an offer, other text does not.
+func TestPasteOffersFiles(t *testing.T) {
+	dir := t.TempDir()
+	odd := filepath.Join(dir, "a+b 100% ü.txt")
+	if err := os.WriteFile(odd, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]int{
+		odd: 1, "file://" + strings.NewReplacer(" ", "%20", "%", "%25", "ü", "%C3%BC").Replace(odd): 1, "copy\nfile://" + dir + "\n" + odd: 2,
+		"hello": 0, odd + "\nhello": 0, "relative.txt": 0, "file://elsewhere" + odd: 0, "": 0, "http://x/" + odd: 0, dir + "/none": 0,
+	} {
+		if got := clipboardPaths(text); len(got) != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+	s := newStage(t, nil)
+	s.peers3()
+	s.choose(s.talk(s.ben))
+	fyne.CurrentApp().Clipboard().SetContent(odd)
+	s.entry.TypedShortcut(&fyne.ShortcutPaste{Clipboard: fyne.CurrentApp().Clipboard()})
+	if s.dialog == nil || s.entry.Text != "" {
+		t.Errorf("a path was pasted as text: %q", s.entry.Text)
+	}
+	s.dialog.Hide()
+	fyne.CurrentApp().Clipboard().SetContent("just text")
+	s.entry.TypedShortcut(&fyne.ShortcutPaste{Clipboard: fyne.CurrentApp().Clipboard()})
+	if s.entry.Text != "just text" {
+		t.Errorf("text was pasted as %q", s.entry.Text)
+	}
+}
+
+// TestNotificationsNameNobodyAndAreFew.
+func TestNotificationsNameNobodyAndAreFew(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	s.choose(s.talk(s.eva))
+	s.seen(false)
+	for range 50 {
+		s.receive(engine.Message{From: s.ben, Name: "Ben", Body: []byte(`{"text":"secret"}`), At: time.Now()})
+	}
+	if got := <-s.desk.told; got != "New message" {
+		t.Errorf("said %q", got)
+	}
+	time.Sleep(50 * time.Millisecond)
+	if n := len(s.desk.told); n != 0 {
+		t.Errorf("%d more notifications", n)
+	}
+	if s.talk(s.ben).unread != 50 {
+		t.Errorf("%d unread", s.talk(s.ben).unread)
+	}
+	s.seen(true)
+	s.receive(engine.Message{From: s.ben, Name: "Ben", Body: []byte(`"x"`), At: time.Now()})
+	time.Sleep(50 * time.Millisecond)
+	if n := len(s.desk.told); n != 0 {
+		t.Error("who looks was told")
+	}
+}
