@@ -48,7 +48,7 @@ func main() {
 		exit(err)
 	}
 	kept, err := ui.OpenHistory(*profile, chosen)
-	u := ui.New(ui.Options{App: a, Engine: e, Do: fyne.Do, Settings: chosen, History: kept, Downloads: *into, Version: a.Metadata().Version, Trace: ui.Tracing()})
+	u := ui.New(ui.Traced(ui.Options{App: a, Engine: e, Do: fyne.Do, Settings: chosen, History: kept, Downloads: *into, Version: a.Metadata().Version}))
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/dialog"
@@ -164,6 +165,10 @@ func (u *UI) transfer(t engine.Transfer) {
 	if !known {
 		u.order = append(u.order, t.ID)
 	}
+	if known && before.State == t.State && t.State == engine.Moving {
+		u.progress[t.ID] = true // it is drawn with the others, a few times a second
+		return
+	}
 	u.dirty.transfers = true
 	if t.State != engine.Offered {
 		delete(u.offers, t.ID)
@@ -201,6 +206,22 @@ func (u *UI) transferEnded(t *talk, now engine.Transfer) {
 	case now.State == engine.Failed:
 		u.notify(noteFailed)
 	}
+}
+
+// progressTick is how often progress is drawn: each time repaints the window.
+const progressTick = 300 * time.Millisecond
+
+// showProgress draws what has moved, if it is time.
+func (u *UI) showProgress() {
+	if len(u.progress) == 0 || time.Since(u.progressed) < progressTick {
+		return
+	}
+	u.progressed = time.Now()
+	for id := range u.progress {
+		u.showTransfer(u.transfers[id])
+	}
+	clear(u.progress)
+	u.dirty.transfers = true
 }
 
 // showTransfer brings the cards of a transfer up to date.

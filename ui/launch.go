@@ -2,7 +2,6 @@ package ui
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,12 +55,13 @@ func OpenHistory(profile string, s *settings.Settings) (*history.Store, error) {
 	return h, nil
 }
 
-// Tracing is where a test wants to read what happens: standard output, if MULTIPEER_TRACE is set; nil otherwise.
-func Tracing() io.Writer {
-	if os.Getenv("MULTIPEER_TRACE") == "" {
-		return nil
+// Traced adds to options where a test wants to read what happens: on standard output, if MULTIPEER_TRACE is set; to
+// "frames" with how late the main thread is, to "events" without where things are.
+func Traced(o Options) Options {
+	if mode := os.Getenv("MULTIPEER_TRACE"); mode != "" {
+		o.Trace, o.TraceLess = os.Stdout, mode == "events"
 	}
-	return os.Stdout
+	return o
 }
 
 // Launch takes what a start of the program has brought. It may be called on any goroutine, after Start.

@@ -1,8 +1,11 @@
 package ui
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"strings"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/widget"
@@ -20,7 +23,7 @@ func (u *UI) trace(format string, a ...any) {
 // traceLayout tells a test where it can click, in pixels of the window. What is not on screen any more is told with
 // zeros.
 func (u *UI) traceLayout() {
-	if u.o.Trace == nil || u.finished {
+	if u.o.Trace == nil || u.o.TraceLess || u.finished {
 		return
 	}
 	seen := map[string]bool{}
@@ -55,7 +58,7 @@ func (u *UI) traceLayout() {
 		at("everyone", u.side.everyone)
 		at("transfers", u.side.transfers)
 		for id, r := range u.side.rows {
-			at("row:"+u.peers[id].Name, r)
+			at("row:"+u.label(u.talk(id)), r)
 		}
 		for i, o := range u.side.hits.Objects {
 			at(fmt.Sprint("hit:", i), o)
@@ -125,4 +128,26 @@ func labelOf(o fyne.CanvasObject) string {
 		return b.Text
 	}
 	return ""
+}
+
+// traceFrames tells, if MULTIPEER_TRACE asks for frames, how long each thing that is posted to the main thread waits
+// for it: the time of a frame bounds that from above.
+func (u *UI) traceFrames() {
+	if os.Getenv("MULTIPEER_TRACE") != "frames" {
+		return
+	}
+	u.bind.run(func(ctx context.Context) {
+		for ctx.Err() == nil {
+			at, done := time.Now(), make(chan struct{})
+			u.o.Do(func() {
+				fmt.Fprintf(u.o.Trace, "LATE %.2f\n", float64(time.Since(at).Microseconds())/1000)
+				close(done)
+			})
+			select {
+			case <-done:
+			case <-ctx.Done():
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
 }

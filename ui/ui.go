@@ -39,6 +39,7 @@ type Options struct {
 	Downloads string             // folder for what is received, instead of that of the settings
 	Version   string
 	Trace     io.Writer // where tests read what happens and where things are; nil for nobody
+	TraceLess bool      // leaves out where things are
 }
 
 // page is what the right side of the window shows.
@@ -59,24 +60,26 @@ type UI struct {
 	bind    *binding
 	started time.Time
 
-	self      engine.Self
-	peers     map[engine.PeerID]engine.Peer
-	talks     map[engine.PeerID]*talk // by peer; the zero ID is everyone
-	current   *talk                   // nil while nobody is chosen
-	page      page
-	inviting  map[engine.PeerID]bool // because messages wait
-	transfers map[engine.TransferID]engine.Transfer
-	order     []engine.TransferID // in which they were first seen
-	rows      map[engine.TransferID]place
-	cards     map[engine.TransferID][]*transferCard // that were made for it, the last few
-	sources   map[engine.TransferID][]string        // paths of what we offered, to send again
-	offers    map[engine.TransferID]*engine.Offer
-	invites   map[string]*invitationCard // open ones
-	pairings  map[engine.PeerID]*pairingCard
-	waiting   []string // paths that wait for somebody to be chosen
-	problem   error
-	finished  bool
-	dirty     dirty
+	self       engine.Self
+	peers      map[engine.PeerID]engine.Peer
+	talks      map[engine.PeerID]*talk // by peer; the zero ID is everyone
+	current    *talk                   // nil while nobody is chosen
+	page       page
+	inviting   map[engine.PeerID]bool // because messages wait
+	transfers  map[engine.TransferID]engine.Transfer
+	order      []engine.TransferID // in which they were first seen
+	rows       map[engine.TransferID]place
+	cards      map[engine.TransferID][]*transferCard // that were made for it, the last few
+	progress   map[engine.TransferID]bool            // that moved since progressed
+	progressed time.Time
+	sources    map[engine.TransferID][]string // paths of what we offered, to send again
+	offers     map[engine.TransferID]*engine.Offer
+	invites    map[string]*invitationCard // open ones
+	pairings   map[engine.PeerID]*pairingCard
+	waiting    []string // paths that wait for somebody to be chosen
+	problem    error
+	finished   bool
+	dirty      dirty
 
 	shell     *shell
 	root      *fyne.Container
@@ -120,7 +123,7 @@ func New(o Options) *UI {
 		o: o, e: o.Engine, self: o.Engine.Self(), started: time.Now(), front: true,
 		peers: map[engine.PeerID]engine.Peer{}, talks: map[engine.PeerID]*talk{}, inviting: map[engine.PeerID]bool{},
 		transfers: map[engine.TransferID]engine.Transfer{}, rows: map[engine.TransferID]place{}, cards: map[engine.TransferID][]*transferCard{},
-		sources: map[engine.TransferID][]string{}, offers: map[engine.TransferID]*engine.Offer{}, invites: map[string]*invitationCard{},
+		sources: map[engine.TransferID][]string{}, progress: map[engine.TransferID]bool{}, offers: map[engine.TransferID]*engine.Offer{}, invites: map[string]*invitationCard{},
 		pairings: map[engine.PeerID]*pairingCard{}, traced: map[string]string{}, quiet: map[note]time.Time{}, pictures: newPictures(),
 	}
 	if o.Desktop == nil {
@@ -154,7 +157,10 @@ func (u *UI) Start(ctx context.Context) {
 	u.bind.pump(u.e.Watch(u.bind.ctx), u.apply)
 	u.bind.every(time.Second, u.second)
 	if u.o.Trace != nil {
-		u.bind.every(200*time.Millisecond, u.traceLayout) // the layout follows the events
+		u.traceFrames()
+		if !u.o.TraceLess {
+			u.bind.every(200*time.Millisecond, u.traceLayout) // the layout follows the events
+		}
 	}
 	u.describeSelf()
 	u.startTray()
@@ -172,6 +178,7 @@ func (u *UI) Close() {
 // second is for what changes with time alone.
 func (u *UI) second() {
 	u.toast.age()
+	u.settle() // the last progress may wait
 	if u.page == pageTransfers {
 		u.moves.tick()
 	}
@@ -266,6 +273,7 @@ func (u *UI) settle() {
 	if u.finished {
 		return
 	}
+	u.showProgress()
 	d := u.dirty
 	u.dirty = dirty{}
 	if d.side {

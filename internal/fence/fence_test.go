@@ -51,7 +51,7 @@ var walls = []struct {
 	{"internal/history", []string{"go.etcd.io/bbolt"}, "conversations on disk; it knows neither engine nor window"},
 	{"internal/instance", nil, "a second start speaks to the first"},
 	{"internal/settings", nil, "what a person has chosen, as one file"},
-	{"internal/window", []string{"multipeer/internal/netlab"}, "drives the real window"},
+	{"internal/window", []string{"multipeer/engine", "multipeer/internal/history", "multipeer/internal/netlab"}, "drives the real window, among peers and with an old conversation"},
 }
 
 // testsMay is what any test may import too.

@@ -89,10 +89,11 @@ func (d *desk) tool(name string, args ...string) string {
 
 // window is a running program.
 type window struct {
-	d    *desk
-	id   string
-	home string
-	cmd  *exec.Cmd
+	d     *desk
+	id    string
+	home  string
+	cmd   *exec.Cmd
+	trace string // a mode of tracing; empty for the common one
 
 	mu  sync.Mutex
 	log bytes.Buffer
@@ -121,11 +122,26 @@ func (w *window) command(args ...string) *exec.Cmd {
 	name := filepath.Base(w.home)
 	cmd := exec.Command(w.d.bin, append([]string{"-profile", filepath.Join(w.home, "profile"), "-name", name, "-interface", "lo", "-service", fmt.Sprintf("w%d", os.Getpid())}, args...)...)
 	cmd.Env, cmd.Dir = w.d.env(w.home), w.d.dir
+	if w.trace != "" {
+		cmd.Env = append(cmd.Env, "MULTIPEER_TRACE="+w.trace)
+	}
 	return cmd
 }
 
-// open starts the program with the window's profile, for the first time or anew.
+// open starts the program with the window's profile, for the first time or anew, and waits for its window.
 func (w *window) open(args ...string) {
+	d := w.d
+	d.t.Helper()
+	w.openNow(args...)
+	w.saw("AT everyone ")
+	ids := strings.Fields(d.tool("xdotool", "search", "--onlyvisible", "--pid", strconv.Itoa(w.cmd.Process.Pid), "--name", "Multipeer"))
+	w.id = ids[len(ids)-1]
+	// Beside each other there is no room: each is in front when it is used.
+	d.tool("xdotool", "windowmove", w.id, "0", "0")
+}
+
+// openNow starts the program.
+func (w *window) openNow(args ...string) {
 	d := w.d
 	d.t.Helper()
 	w.mu.Lock()
@@ -144,11 +160,6 @@ func (w *window) open(args ...string) {
 			d.t.Logf("%s said:\n%s", filepath.Base(w.home), w.lines())
 		}
 	})
-	w.saw("AT everyone ")
-	ids := strings.Fields(d.tool("xdotool", "search", "--onlyvisible", "--pid", strconv.Itoa(w.cmd.Process.Pid), "--name", "Multipeer"))
-	w.id = ids[len(ids)-1]
-	// Beside each other there is no room: each is in front when it is used.
-	d.tool("xdotool", "windowmove", w.id, "0", "0")
 }
 
 // close ends the program as a system that shuts down does.
