@@ -1,6 +1,6 @@
 # Everything here works on a fresh machine with Go, git and make: what else is needed is installed, if it is missing.
 
-.PHONY: help run test check demo cli bench pictures fuzz guards clean
+.PHONY: help run test check demo cli bench figures pictures licences fuzz guards clean
 
 help:
 	@echo "make run       open the window (without a display: the same engine in the terminal)"
@@ -11,7 +11,9 @@ help:
 	@echo "make bench     speed and round trips beside the ceilings of this machine and beside rivals; writes docs/performance.md"
 	@echo "make fuzz      each fuzz target for a minute (FUZZTIME=1m)"
 	@echo "make guards    takes each guard against hostile peers out of the code; its test has to fail"
-	@echo "make pictures  the screenshots of the README"
+	@echo "make figures   what the window costs: start, memory, idling, scrolling; writes docs/figures.md"
+	@echo "make pictures  the screenshots of the README and docs/screens"
+	@echo "make licences  the licences of everything that is built in, which the window shows"
 
 run:
 	@sh scripts/deps.sh go
@@ -48,6 +50,15 @@ fuzz:
 guards:
 	@sh scripts/deps.sh go
 	@CGO_ENABLED=0 go run ./internal/guards
+
+figures:
+	@sh scripts/deps.sh go build test
+	@MULTIPEER_FULL=1 MULTIPEER_FIGURES=$(CURDIR)/docs/figures.md go test -count=1 -tags migrated_fynedo -run TestFigures ./internal/window
+	@cat docs/figures.md
+
+licences:
+	@sh scripts/deps.sh go
+	@CGO_ENABLED=0 go run ./internal/licences
 
 pictures:
 	@sh scripts/deps.sh go build test

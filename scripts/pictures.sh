@@ -1,8 +1,14 @@
 #!/bin/sh
-# pictures.sh - makes the README's screenshots from the test that drives the real window.
+# pictures.sh - makes docs/screens and the README's screenshots from the test that drives the real window.
 set -eu
-command -v import >/dev/null 2>&1 || { echo "This needs ImageMagick: apt-get install imagemagick" >&2; exit 1; }
+for tool in import convert; do
+	command -v $tool >/dev/null 2>&1 || { echo "This needs ImageMagick: apt-get install imagemagick" >&2; exit 1; }
+done
 out=$(mktemp -d)
-MULTIPEER_PICTURES=$out go test -count=1 -tags migrated_fynedo ./internal/window/
-cp "$out/conversation-light.png" "$out/conversation-dark.png" docs/
-rm -rf "$out"
+trap 'rm -rf "$out"' EXIT
+MULTIPEER_FULL=1 MULTIPEER_PICTURES=$out go test -count=1 -tags migrated_fynedo -timeout 20m -run TestStory ./internal/window/
+mkdir -p docs/screens
+rm -f docs/screens/*.png
+for f in "$out"/*.png; do # a palette: these are few colours, and many pictures
+	convert "$f" +dither -colors 160 "PNG8:docs/screens/$(basename "$f")"
+done
