@@ -31,7 +31,7 @@ func main() {
 	ifaces := flag.String("interface", "", "find peers on these network interfaces only (comma separated)")
 	into := flag.String("into", "", "folder for received files (default: that of the settings)")
 	hidden := flag.Bool("hidden", false, "start in the tray, where there is one")
-	flag.Parse() // what follows are files and folders to send, or a multipeer: link to open
+	flag.Parse()              // what follows are files and folders to send, or a multipeer: link to open
 	log.SetOutput(io.Discard) // libp2p/zeroconf logs here; what matters of it comes back as errors
 
 	launch := ui.Launched(flag.Args())
@@ -51,26 +51,30 @@ func main() {
 	u := ui.New(ui.Traced(ui.Options{App: a, Engine: e, Do: fyne.Do, Settings: chosen, History: kept, Downloads: *into, Version: a.Metadata().Version}))
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- e.Run(ctx) }()
+	go func() {
+		err := e.Run(ctx)
+		u.Stopped(err)
+		ended <- err
+	}()
 	u.Start(ctx)
 	others, deaf := instance.Listen(*profile)
+	hearing, deafen := context.WithCancel(ctx)
 	if deaf == nil {
-		go others.Run(ctx, u.Launch)
+		go others.Run(hearing, u.Launch)
 	}
 	u.Run(launch, *hidden, errors.Join(trouble, err, deaf)) // returns on close, Quit, SIGINT and SIGTERM
+	deafen()                                                // first: what is not taken any more must not be taken
 	u.Close()
 	stop()
 	exit(errors.Join(<-ended, kept.Close()))
 }
 
 func exit(err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "multipeer:", err)
-		os.Exit(1)
+	if err == nil {
+		os.Exit(0)
 	}
-	os.Exit(0)
+	fmt.Fprintln(os.Stderr, "multipeer:", err)
+	os.Exit(1)
 }
 
-func list(s string) []string {
-	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' })
-}
+func list(s string) []string { return strings.FieldsFunc(s, func(r rune) bool { return r == ',' }) }

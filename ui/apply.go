@@ -2,6 +2,7 @@ package ui
 
 import (
 	"errors"
+	"time"
 
 	"multipeer/engine"
 	"multipeer/internal/history"
@@ -46,14 +47,15 @@ func (u *UI) take(ev engine.Event) {
 	case engine.PeerAdded:
 		u.came(ev.Peer)
 	case engine.PeerRemoved:
-		u.add(u.talk(ev.Peer.ID), history.Row{Kind: history.Notice, Text: departure(ev.Err)}, nil)
+		t := u.talk(ev.Peer.ID)
+		u.add(t, history.Row{Kind: history.Notice, Text: departure(u.nameOf(t), ev.Err)}, nil)
 		u.trace("disconnected %q", ev.Peer.Name)
 	case engine.MessageReceived:
 		u.receive(ev.Message)
 	case engine.InvitationReceived:
 		u.invited(ev.Invitation)
 	case engine.InvitationClosed:
-		u.closeInvitation(ev.Invitation, tr("{{.Name}}'s request to connect was withdrawn", "Name", ev.Invitation.Peer.Name))
+		u.withdrawn(ev.Invitation)
 	case engine.PairingChanged:
 		u.paired(ev.Pairing)
 	case engine.OfferReceived:
@@ -72,6 +74,18 @@ func (u *UI) takeSnapshot(s engine.Snapshot) {
 			u.sendOpen(u.talk(p.ID))
 		}
 	}
+	if all := u.talks[engine.PeerID{}]; all != nil {
+		u.sendOpen(all)
+	}
+	asked := map[string]bool{}
+	for _, i := range s.Invitations {
+		asked[i.ID] = true
+	}
+	for id, c := range u.invites { // withdrawn while nobody looked
+		if !asked[id] {
+			u.withdrawn(c.of)
+		}
+	}
 	for _, i := range s.Invitations {
 		u.invited(i)
 	}
@@ -88,11 +102,20 @@ func (u *UI) takeSnapshot(s engine.Snapshot) {
 	for _, p := range s.Pairings {
 		u.paired(p)
 	}
+	clear(u.offers)
 	for _, o := range s.Offers {
 		u.offered(o)
 	}
+	now := map[engine.TransferID]bool{}
 	for _, t := range s.Transfers {
+		now[t.ID] = true
 		u.transfer(t)
+	}
+	for id, t := range u.transfers {
+		if !now[id] && !t.State.Final() { // the engine has let it go
+			t.State, t.Ended = engine.Cancelled, time.Now()
+			u.transfer(t)
+		}
 	}
 	u.dirty.side = true
 }
@@ -111,10 +134,10 @@ func (u *UI) came(p engine.Peer) {
 }
 
 // departure says why a session has ended.
-func departure(err error) string {
+func departure(name string, err error) string {
 	switch {
 	case errors.Is(err, engine.ErrBye):
-		return tr("It has left")
+		return tr("{{.Name}} has left", "Name", name)
 	case errors.Is(err, engine.ErrLost):
 		return tr("The connection was lost")
 	case errors.Is(err, engine.ErrBlocked):
@@ -128,7 +151,7 @@ func (u *UI) offered(o *engine.Offer) {
 	u.offers[o.Transfer.ID] = o
 	for id, other := range u.offers {
 		if other.Transfer.Peer == o.Transfer.Peer {
-			for _, c := range u.cards[id] {
+			for _, c := range u.cardsOf(id) {
 				u.examine(c, other.Transfer)
 			}
 		}

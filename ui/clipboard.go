@@ -18,7 +18,7 @@ func (u *UI) sendClipboard() {
 	case t == nil:
 	case text == "":
 		u.say(tr("There is no text in the clipboard."))
-	default:
+	case u.mayDeliver(t, text):
 		u.deliver(t, text)
 	}
 	u.settle()
@@ -26,15 +26,37 @@ func (u *UI) sendClipboard() {
 
 // pasteFiles offers what is in the clipboard if that are files: a file manager copies their paths as text. True if so.
 func (u *UI) pasteFiles() bool {
-	t, paths := u.current, clipboardPaths(fyne.CurrentApp().Clipboard().Content())
-	if t == nil || len(paths) == 0 {
-		if t != nil && fyne.CurrentApp().Clipboard().Content() == "" {
-			u.sendPicture()
-			return true
-		}
+	t, clipboard := u.current, fyne.CurrentApp().Clipboard()
+	if t == nil {
 		return false
 	}
-	u.ask(trn("Send {{.N}} items from the clipboard?", int64(len(paths))), strings.Join(names(paths), ", "), tr("Send"), func() { u.offer(t, paths) })
+	if clipboard.Content() == "" {
+		u.sendPicture()
+		return true
+	}
+	paths := clipboardPaths(clipboard.Content())
+	if len(paths) == 0 {
+		return false
+	}
+	asText := func() { u.entry.Entry.TypedShortcut(&fyne.ShortcutPaste{Clipboard: clipboard}) }
+	background(u.bind, func(context.Context) (bool, error) { return exist(paths), nil }, func(all bool, _ error) {
+		if !all || t != u.current {
+			asText()
+			return
+		}
+		m := u.ask(trn("Send {{.N}} items from the clipboard?", int64(len(paths))), strings.Join(names(paths), ", "), tr("Send"), func() { u.offer(t, paths) })
+		m.declined = asText
+	})
+	return true
+}
+
+// exist tells whether all paths are there.
+func exist(paths []string) bool {
+	for _, p := range paths {
+		if _, err := os.Lstat(p); err != nil {
+			return false
+		}
+	}
 	return true
 }
 
@@ -45,10 +67,11 @@ func names(paths []string) (out []string) {
 	return out
 }
 
-// clipboardPaths reads a text in which every line is a file that exists, as a path or a file: URL; nil for any other.
+// clipboardPaths reads a text in which every line is a path or a file: URL on this machine; nil for any other. A path to
+// another host is none: looking it up would tell that host who looks.
 func clipboardPaths(text string) (paths []string) {
 	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
-	if len(lines) == 0 || len(lines) > 1000 {
+	if len(lines) == 0 || len(lines) > 100 {
 		return nil
 	}
 	for _, l := range lines {
@@ -63,10 +86,7 @@ func clipboardPaths(text string) (paths []string) {
 			}
 			p = filepath.FromSlash(parsed.Path)
 		}
-		if !filepath.IsAbs(p) {
-			return nil
-		}
-		if _, err := os.Lstat(p); err != nil {
+		if !filepath.IsAbs(p) || strings.HasPrefix(p, `\\`) || strings.HasPrefix(p, "//") {
 			return nil
 		}
 		paths = append(paths, p)

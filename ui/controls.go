@@ -199,7 +199,7 @@ func (s *segments) arrange(width float32, place func(i int, x, y, w, h float32))
 	for i, l := range s.labels {
 		w := fyne.MeasureText(l, size, fyne.TextStyle{Bold: true}).Width + 2*gapWide
 		if x > 0 && x+w > width {
-			x, y = 0, y+h+gapTight
+			x, y = 0, y+h+gap
 		}
 		place(i, x, y, w, h)
 		x += w + gapTight

@@ -66,17 +66,21 @@ func (s *system) OpenLink(page *url.URL) error {
 	return s.app.OpenURL(page)
 }
 
-// mayOpen tells whether a received file gets an Open button: not the types that are programs.
+// mayOpen tells whether a received file gets an Open button: types that are looked at or listened to, never programs nor
+// what runs some.
 func mayOpen(path string) bool {
-	programs := []string{
-		"", ".exe", ".com", ".bat", ".cmd", ".msi", ".msp", ".scr", ".pif", ".cpl", ".hta", ".js", ".jse", ".vbs", ".vbe", ".wsf", ".wsh",
-		".ps1", ".psm1", ".reg", ".jar", ".sh", ".bash", ".zsh", ".run", ".bin", ".appimage", ".deb", ".rpm", ".flatpakref", ".py", ".pl", ".rb",
-		".app", ".command", ".pkg", ".dmg", ".workflow", ".scpt", ".apk", ".iso", ".img", ".vhd", ".vhdx", ".inert", ".html", ".htm", ".svg", ".xhtml",
-	}
+	ext := strings.ToLower(filepath.Ext(path))
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return true
+		bundles := []string{".app", ".pkg", ".mpkg", ".workflow", ".action", ".bundle", ".plugin", ".framework", ".prefpane", ".scptd", ".saver", ".qlgenerator", ".kext", ".component", ".xpc"}
+		return !slices.Contains(bundles, ext) // a folder that macOS runs
 	}
-	return !slices.Contains(programs, strings.ToLower(filepath.Ext(path)))
+	return slices.Contains([]string{
+		".jpg", ".jpeg", ".png", ".gif", ".webp", ".heic", ".heif", ".avif", ".bmp", ".tif", ".tiff", ".raw", ".dng",
+		".mp3", ".m4a", ".aac", ".flac", ".ogg", ".oga", ".opus", ".wav", ".aif", ".aiff", ".mid",
+		".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".3gp",
+		".txt", ".md", ".csv", ".tsv", ".log", ".srt", ".pdf", ".epub", ".odt", ".ods", ".odp", ".docx", ".xlsx", ".pptx", ".rtf", ".ics", ".vcf", ".gpx",
+		".zip", ".7z", ".tar", ".gz", ".tgz", ".xz", ".bz2", ".zst",
+	}, ext)
 }
 
 // Downloads is the folder that received files go to: the user's, as the system names it.

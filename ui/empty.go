@@ -32,9 +32,10 @@ const emptyQR = 148
 func newEmptyState(u *UI) *emptyState {
 	s := &emptyState{u: u, title: centred(newLine("", sizeTitle, theme.ColorNameForeground, true)), text: newParagraph("", sizeBody, colorSubtle), waiting: hint("")}
 	s.text.align, s.waiting.align = fyne.TextAlignCenter, fyne.TextAlignCenter
-	s.drop = newLinkText(tr("Do not send them"), func() {
+	s.drop = newLinkText(tr("Do not send"), func() {
 		u.waiting = nil
-		u.showEmpty()
+		u.dirty.side = true
+		u.settle()
 	})
 	s.code = container.New(fixed(fyne.NewSquareSize(emptyQR)))
 	s.address = centred(caption(""))
@@ -73,7 +74,7 @@ func (u *UI) showEmpty() {
 	switch {
 	case len(u.waiting) > 0:
 		title = trn("{{.N}} items wait to be sent", int64(len(u.waiting)))
-		text = tr("Choose in the list who gets them. Nothing is sent before that, and before the other side accepts.")
+		text = tr("Choose in the list where to send.") + " " + tr("Nothing is sent before that, and before the other side accepts.")
 		var names []string
 		for _, p := range u.waiting[:min(len(u.waiting), 6)] {
 			names = append(names, filepath.Base(p))

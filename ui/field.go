@@ -17,7 +17,7 @@ type field struct {
 }
 
 func newField(u *UI, placeholder string) *field {
-	f := &field{shortcut: u.shortcut}
+	f := &field{shortcut: u.shortcut, escape: func() { u.w.Canvas().Unfocus() }}
 	f.init(placeholder)
 	return f
 }
@@ -50,6 +50,9 @@ func (f *field) TypedKey(k *fyne.KeyEvent) {
 	f.Entry.TypedKey(k)
 }
 
+// AcceptsTab leaves Tab to the going from one control to the next, also where there are several lines.
+func (f *field) AcceptsTab() bool { return false }
+
 // FocusLost is fyne.Focusable's.
 func (f *field) FocusLost() {
 	f.Entry.FocusLost()
@@ -72,6 +75,11 @@ func newComposer(u *UI) *field {
 			}
 		}
 		c.SetMinRowsVisible(min(rows, 6))
+		u.offerSend()
+	}
+	c.escape = func() {
+		u.w.Canvas().Unfocus()
+		u.toList()
 	}
 	c.paste = u.pasteFiles
 	c.key = func(k fyne.KeyName) bool {

@@ -53,6 +53,27 @@ func (u *UI) dropped(at fyne.Position, uris []fyne.URI) {
 	u.offer(t, paths)
 }
 
+// tapped chooses a conversation because the user has: what waits to be sent goes there.
+func (u *UI) tapped(t *talk) {
+	u.choose(t)
+	if len(u.waiting) > 0 {
+		paths := u.waiting
+		u.waiting = nil
+		u.offer(t, paths)
+	}
+	u.settle()
+}
+
+// chooser returns what chooses a conversation after a while, unless the user does something else by then.
+func (u *UI) chooser() func(*talk) {
+	current, page := u.current, u.page
+	return func(t *talk) {
+		if u.current == current && u.page == page && (current == nil || u.entry.Text == "") && len(u.waiting) == 0 {
+			u.choose(t)
+		}
+	}
+}
+
 // wait keeps paths until somebody is chosen to get them.
 func (u *UI) wait(paths []string) {
 	for _, p := range paths {
@@ -64,6 +85,7 @@ func (u *UI) wait(paths []string) {
 	u.shell.onPage = false // in a narrow window the list is what is needed now
 	u.arrange()
 	u.showEmpty()
+	u.dirty.side = true
 }
 
 // offer offers paths to the peer of a conversation, or to everyone who is connected.
@@ -161,9 +183,15 @@ func (u *UI) pickWithFyne(folder bool, took func(paths []string)) {
 // transfer shows a transfer in the conversation with its peer.
 func (u *UI) transfer(t engine.Transfer) {
 	before, known := u.transfers[t.ID]
+	if at, ok := u.rows[t.ID]; ok && t.Incoming && len(t.Saved) == 0 { // after a restart the history knows where it went
+		if f := at.t.data(at.seq).File; f != nil {
+			t.Saved = f.Paths
+		}
+	}
 	u.transfers[t.ID] = t
 	if !known {
 		u.order = append(u.order, t.ID)
+		u.pruneTransfers()
 	}
 	if known && before.State == t.State && t.State == engine.Moving {
 		u.progress[t.ID] = true // it is drawn with the others, a few times a second
@@ -226,7 +254,7 @@ func (u *UI) showProgress() {
 
 // showTransfer brings the cards of a transfer up to date.
 func (u *UI) showTransfer(t engine.Transfer) {
-	for _, c := range u.cards[t.ID] {
+	for _, c := range u.cardsOf(t.ID) {
 		if c.set(t) {
 			u.dirty.resized = true
 			if t.State == engine.Delivered {
@@ -251,14 +279,46 @@ func (u *UI) newTransferItem(at place, r history.Row) item {
 	return u.newCard(t)
 }
 
+// cardsOf are the cards of a transfer that are shown, or were a moment ago: in its conversation, and on the page of all.
+func (u *UI) cardsOf(id engine.TransferID) (out []*transferCard) {
+	if at, ok := u.rows[id]; ok {
+		if c, ok := at.t.shown(at.seq).(*transferCard); ok {
+			out = append(out, c)
+		}
+	}
+	if c := u.moves.made[id]; c != nil {
+		out = append(out, c)
+	}
+	return out
+}
+
+// maxTransfers is how many transfers the page of all has; of more, those that ended first are let go.
+const maxTransfers = 1000
+
+// pruneTransfers lets the oldest go that have ended.
+func (u *UI) pruneTransfers() {
+	if len(u.order) <= maxTransfers+100 {
+		return
+	}
+	over := len(u.order) - maxTransfers
+	u.order = slices.DeleteFunc(u.order, func(id engine.TransferID) bool {
+		if over <= 0 || !u.transfers[id].State.Final() {
+			return false
+		}
+		over--
+		delete(u.transfers, id)
+		delete(u.rows, id)
+		delete(u.sources, id)
+		delete(u.moves.made, id)
+		delete(u.moves.moved, id)
+		return true
+	})
+	u.moves.shown = nil
+}
+
 // newCard makes a card that follows its transfer.
 func (u *UI) newCard(t engine.Transfer) *transferCard {
 	c := newTransferCard(t, u.actions(t))
-	kept := u.cards[t.ID]
-	if len(kept) >= 4 { // cards that scrolled out of view
-		kept = kept[1:]
-	}
-	u.cards[t.ID] = append(kept, c)
 	u.addPicture(c, t)
 	u.examine(c, t)
 	return c

@@ -125,6 +125,9 @@ func status(t engine.Transfer) string {
 		return joined(size(t.Bytes), tr("making it durable on disk"))
 	case engine.Delivered:
 		s := joined(tr("Delivered"), content(t))
+		if t.Incoming {
+			s = joined(tr("Received"), content(t))
+		}
 		if t.Unchanged > 0 {
 			s = joined(s, trn("{{.N}} there already", t.Unchanged))
 		}
@@ -141,9 +144,17 @@ func status(t engine.Transfer) string {
 		}
 		return joined(tr("{{.Name}} declined", name...), content(t))
 	case engine.Cancelled:
-		return joined(tr("Cancelled"), tr("nothing was kept"))
+		return joined(tr("Cancelled"), content(t))
 	}
 	return tr("{{.Done}} of {{.All}}", "Done", size(t.Done), "All", content(t)) // the reason stands below
+}
+
+// withWhom names the other side of a transfer.
+func withWhom(t engine.Transfer) string {
+	if t.Incoming {
+		return tr("from {{.Name}}", "Name", t.PeerName)
+	}
+	return tr("to {{.Name}}", "Name", t.PeerName)
 }
 
 func progressOf(t engine.Transfer) string {

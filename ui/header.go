@@ -42,11 +42,11 @@ func newHeader(u *UI) *header {
 	h.more = iconButton(iconMore, tr("More"), func() {
 		if t := u.current; t != nil {
 			at := fyne.CurrentApp().Driver().AbsolutePositionForObject(h.more)
-			u.showMenu(u.talkActions(t), at.AddXY(-180, h.more.Size().Height))
+			u.showMenu(u.talkActions(t), at.AddXY(h.more.Size().Width-1e4, h.more.Size().Height+gapTight)) // its right edge under the button's
 		}
 	})
 	left := newBeside(gapWide, container.NewStack(h.face, h.group), column(2, newNamed(h.name, h.mark), h.status))
-	h.box = inset(newBeside(gap, h.back, newBesideRight(gapWide, left, row(gap, h.verify, h.button, h.more))), gapWide, gapWide, edge, gapWide)
+	h.box = newHead(newBeside(gap, h.back, newBesideRight(gapWide, left, row(gap, h.verify, h.button, h.more))))
 	return h
 }
 
@@ -116,6 +116,9 @@ func (u *UI) showHeader() {
 	}
 	show(h.group, t.everyone())
 	show(h.face, !t.everyone())
+	blocked := !t.everyone() && u.e.Trust(t.id) == engine.TrustBlocked
+	show(u.barred, blocked)
+	show(u.compose, !blocked)
 	if t.everyone() {
 		show(h.button, false)
 		show(h.verify, false)
@@ -130,9 +133,13 @@ func (u *UI) showHeader() {
 		if n == 0 {
 			h.status.set(tr("Nobody is connected yet"))
 		} else {
-			h.status.set(trn("Goes to the {{.N}} devices that you are connected with", n))
+			if h.status.set(trn("Goes to the {{.N}} devices that you are connected with", n)); u.shell.narrow {
+				h.status.set(trn("{{.N}} devices connected", n))
+			}
 		}
-		u.placeHolder(tr("Message everyone who is connected, or drop files"))
+		if u.placeHolder(tr("Message everyone who is connected, or drop files")); u.shell.narrow {
+			u.placeHolder(tr("Message"))
+		}
 		h.settle()
 		return
 	}
@@ -147,9 +154,21 @@ func (u *UI) showHeader() {
 	}
 	setMark(h.mark, p, u.e.Trust(t.id))
 	show(h.verify, !u.shell.narrow && here && p.Confirmed && p.Trust != engine.TrustVerified && p.Trust != engine.TrustBlocked && u.pairings[t.id] == nil)
-	u.placeHolder(tr("Message {{.Name}}, or drop files", "Name", name))
+	if u.placeHolder(tr("Message {{.Name}}, or drop files", "Name", name)); u.shell.narrow {
+		u.placeHolder(tr("Message"))
+	}
 	u.headerButton(p, here)
 	h.settle()
+}
+
+// newBarred stands where messages are written, for a peer that is blocked.
+func newBarred(u *UI) *fyne.Container {
+	free := newButton(tr("Unblock"), widget.MediumImportance, func() {
+		if t := u.current; t != nil {
+			u.setTrust(t.id, engine.TrustUnknown)()
+		}
+	})
+	return inset(newBesideRight(gap, hint(tr("You have blocked this device. It cannot reach you, and you send it nothing.")), free), gapWide, gapWide, edge, edge)
 }
 
 // settle lays the header out anew if its widths have changed.
@@ -192,11 +211,13 @@ func (u *UI) headerButton(p engine.Peer, here bool) {
 
 // describe is the line under a peer's name.
 func (u *UI) describe(t *talk, p engine.Peer, here bool) string {
-	if !here {
-		if u.e.Trust(t.id) == engine.TrustBlocked {
-			return tr("Blocked")
-		}
+	switch {
+	case u.e.Trust(t.id) == engine.TrustBlocked:
+		return tr("Blocked")
+	case !here:
 		return tr("Not nearby")
+	case u.shell.narrow && p.Err == nil && p.LooksLike.IsZero():
+		return joined(peerState(p), "ID "+p.ID.Short())
 	}
 	if p.Err != nil && !p.HasSession() {
 		return reason(p.Err, u.nameOf(t), false)

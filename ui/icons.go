@@ -23,7 +23,7 @@ var (
 	iconWarning   = newIcon("warning", colorBad)
 	iconSearch    = newIcon("search", colorSubtle)
 	iconQR        = newIcon("qr", colorSubtle)
-	iconGear      = newIcon("gear", colorSubtle)
+	iconSettings  = newIcon("sliders", colorSubtle)
 	iconHelp      = newIcon("help", colorSubtle)
 	iconMore      = newIcon("more", theme.ColorNameForeground)
 	iconBack      = newIcon("back", theme.ColorNameForeground)

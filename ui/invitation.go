@@ -16,6 +16,7 @@ type invitationCard struct {
 	title  *line
 	accept *widget.Button
 	at     place
+	of     *engine.Invitation
 }
 
 func newInvitationCard(u *UI, p engine.Peer, accept, decline, block func()) *invitationCard {
@@ -50,7 +51,7 @@ func (u *UI) invited(i *engine.Invitation) {
 		answer(i.Accept, tr("You let {{.Name}} connect", "Name", i.Peer.Name)),
 		answer(i.Decline, tr("You declined {{.Name}}'s request to connect", "Name", i.Peer.Name)),
 		func() { u.block(i.Peer.ID) })
-	u.invites[i.ID] = c
+	u.invites[i.ID], c.of = c, i
 	t := u.talk(i.Peer.ID)
 	t.rename(i.Peer.Name)
 	c.at = u.add(t, history.Row{Kind: history.Notice, Text: tr("{{.Name}} asked to connect", "Name", i.Peer.Name)}, c)
@@ -68,6 +69,11 @@ func (u *UI) closeInvitation(i *engine.Invitation, text string) {
 	c.at.t.drop(c.at.seq)
 	u.setRow(c.at, func(r *history.Row) { r.Text = text })
 	u.dirty.resized = true
+}
+
+// withdrawn notes that a request was answered elsewhere, withdrawn, or has expired.
+func (u *UI) withdrawn(i *engine.Invitation) {
+	u.closeInvitation(i, tr("{{.Name}}'s request to connect was withdrawn", "Name", i.Peer.Name))
 }
 
 // asked tells whether a peer's request to connect is on screen.

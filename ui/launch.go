@@ -1,10 +1,12 @@
 package ui
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"fyne.io/fyne/v2"
 
@@ -43,12 +45,17 @@ func Configure(cfg engine.Config, s *settings.Settings) engine.Config {
 	return cfg
 }
 
-// OpenHistory opens the conversations of a profile, or, with an error or if the settings say so, keeps them in memory.
+// OpenHistory opens the conversations of a profile, or, with an error, keeps them in memory. If the settings want none,
+// those that were kept before are deleted.
 func OpenHistory(profile string, s *settings.Settings) (*history.Store, error) {
+	path := filepath.Join(profile, "history.db")
 	if s.NoHistory {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return history.Memory(), err
+		}
 		return history.Memory(), nil
 	}
-	h, err := history.Open(filepath.Join(profile, "history.db"))
+	h, err := history.Open(path)
 	if err != nil {
 		return history.Memory(), err
 	}
@@ -64,11 +71,34 @@ func Traced(o Options) Options {
 	return o
 }
 
-// Launch takes what a start of the program has brought. It may be called on any goroutine, after Start.
-func (u *UI) Launch(l instance.Launch) {
+// Launch takes what a start of the program has brought; false if the program is about to end. It may be called on any
+// goroutine but the main one, after Start.
+func (u *UI) Launch(l instance.Launch) bool {
+	taken := make(chan bool, 1)
 	u.o.Do(func() {
 		if !u.finished {
 			u.taken(l)
+		}
+		taken <- !u.finished
+	})
+	select {
+	case ok := <-taken:
+		return ok
+	case <-time.After(2 * time.Second): // less than the other start waits
+		return false
+	}
+}
+
+// Stopped tells that the engine has ended, and why, if it was not this program's end. It may be called on any goroutine.
+func (u *UI) Stopped(err error) {
+	if err == nil {
+		return
+	}
+	u.o.Do(func() {
+		if !u.finished {
+			u.problem = err
+			u.say(tr("Multipeer cannot use the network: {{.Why}}.", "Why", engine.CleanLine(err.Error())))
+			u.settle()
 		}
 	})
 }

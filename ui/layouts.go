@@ -4,6 +4,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/widget"
 )
 
 // inset puts distances around o: top, bottom, left, right.
@@ -202,6 +203,73 @@ func (l *beside) Layout(_ []fyne.CanvasObject, s fyne.Size) {
 	l.rest.Move(fyne.NewPos(x, (s.Height-h)/2))
 }
 
+// pane puts a top and a bottom above and below the rest, without a gap. A part that is hidden takes no room.
+type pane struct{ top, bottom, rest fyne.CanvasObject }
+
+func newPane(top, bottom, rest fyne.CanvasObject) *fyne.Container {
+	l := &pane{top, bottom, rest}
+	c := container.New(l)
+	for _, o := range []fyne.CanvasObject{rest, top, bottom} {
+		if o != nil {
+			c.Objects = append(c.Objects, o)
+		}
+	}
+	return c
+}
+
+// high is the height that a part takes.
+func (l *pane) high(o fyne.CanvasObject) float32 {
+	if o == nil || !o.Visible() {
+		return 0
+	}
+	return o.MinSize().Height
+}
+
+func (l *pane) MinSize(objects []fyne.CanvasObject) fyne.Size {
+	w := float32(0)
+	for _, o := range objects {
+		if o.Visible() {
+			w = max(w, o.MinSize().Width)
+		}
+	}
+	return fyne.NewSize(w, l.high(l.top)+l.high(l.bottom)+l.rest.MinSize().Height)
+}
+
+func (l *pane) Layout(_ []fyne.CanvasObject, s fyne.Size) {
+	top, bottom := l.high(l.top), l.high(l.bottom)
+	place := func(o fyne.CanvasObject, y, h float32) {
+		if o != nil {
+			o.Resize(fyne.NewSize(s.Width, h))
+			o.Move(fyne.NewPos(0, y))
+		}
+	}
+	place(l.top, 0, top)
+	place(l.bottom, s.Height-bottom, bottom)
+	place(l.rest, top, s.Height-top-bottom)
+}
+
+// least gives its object a height at the least, in the middle of which it stands.
+type least float32
+
+func (l least) MinSize(o []fyne.CanvasObject) fyne.Size {
+	m := o[0].MinSize()
+	return fyne.NewSize(m.Width, max(float32(l), m.Height))
+}
+
+func (l least) Layout(o []fyne.CanvasObject, s fyne.Size) {
+	h := o[0].MinSize().Height
+	o[0].Resize(fyne.NewSize(s.Width, h))
+	o[0].Move(fyne.NewPos(0, (s.Height-h)/2))
+}
+
+// headHeight is that of the top of each page.
+const headHeight = 64
+
+// newHead is the top of a page, with a line below.
+func newHead(o fyne.CanvasObject) *fyne.Container {
+	return column(0, container.New(least(headHeight), inset(o, 0, 0, edge, edge)), widget.NewSeparator())
+}
+
 // fixed gives its objects one size.
 type fixed fyne.Size
 
@@ -234,6 +302,8 @@ type shell struct {
 	narrow  bool
 	onPage  bool       // of the two, the page is in front
 	changed func(bool) // tells that narrow is another now
+	resized func()     // the window has another size
+	size    fyne.Size
 }
 
 func (l *shell) MinSize(o []fyne.CanvasObject) fyne.Size {
@@ -246,14 +316,9 @@ func (l *shell) Layout(o []fyne.CanvasObject, s fyne.Size) {
 		l.narrow = narrow
 		l.changed(narrow)
 	}
-	show := func(c fyne.CanvasObject, on bool) {
-		if on != c.Visible() {
-			if on {
-				c.Show()
-			} else {
-				c.Hide()
-			}
-		}
+	if s != l.size {
+		l.size = s
+		l.resized()
 	}
 	show(o[0], !l.narrow || !l.onPage)
 	show(o[1], !l.narrow || l.onPage)

@@ -118,6 +118,14 @@ func (r *lineRenderer) Refresh() {
 func (r *lineRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObject{r.l.text} }
 func (r *lineRenderer) Destroy()                     {}
 
+// shortened cuts a text after so many characters.
+func shortened(text string, n int) string {
+	if r := []rune(text); len(r) > n {
+		return string(r[:n]) + "…"
+	}
+	return text
+}
+
 // paragraph is text that wraps, without the padding of a label. Its height follows from its width.
 type paragraph struct {
 	widget.BaseWidget

@@ -92,6 +92,7 @@ func (u *UI) openLink(text string) {
 	}
 	u.ask(tr("Verify the device of this link?"), tr("Only do this if you have the link from its screen. Its ID starts with {{.ID}}.", "ID", link.ID.Short()), tr("Verify"), func() {
 		u.side.busy(true)
+		choose := u.chooser()
 		background(u.bind, func(ctx context.Context) (engine.PeerID, error) { return u.e.OpenLink(ctx, text) }, func(id engine.PeerID, err error) {
 			u.side.busy(false)
 			if err != nil {
@@ -99,7 +100,7 @@ func (u *UI) openLink(text string) {
 				return
 			}
 			u.side.address.SetText("")
-			u.choose(u.talk(id))
+			choose(u.talk(id))
 		})
 	})
 }

@@ -24,7 +24,10 @@ func (u *UI) showMenu(items []*fyne.MenuItem, at fyne.Position) {
 	m := widget.NewPopUpMenu(fyne.NewMenu("", items...), u.w.Canvas())
 	u.menu, u.menuItems = m, items
 	size, room := m.MinSize(), u.w.Canvas().Size()
-	m.ShowAtPosition(fyne.NewPos(max(0, min(at.X, room.Width-size.Width-gapTight)), max(0, min(at.Y, room.Height-size.Height-gapTight))))
+	if at.X < 0 { // from the right
+		at.X += 1e4 - size.Width
+	}
+	m.ShowAtPosition(fyne.NewPos(max(gapTight, min(at.X, room.Width-size.Width-gap)), max(gapTight, min(at.Y, room.Height-size.Height-gap))))
 }
 
 // talkActions are what can be done about a conversation and its peer now.
@@ -81,7 +84,7 @@ func (u *UI) talkActions(t *talk) (items []*fyne.MenuItem) {
 	add(tr("Block…"), func() { u.block(id) })
 	if trust != engine.TrustUnknown {
 		add(tr("Forget…"), func() {
-			u.ask(tr("Forget {{.Name}}?", "Name", name), tr("It is a stranger from then on, and has to be accepted and verified again."), tr("Forget"), u.setTrust(id, engine.TrustUnknown))
+			u.warn(tr("Forget {{.Name}}?", "Name", name), tr("It is a stranger from then on, and has to be accepted and verified again."), tr("Forget"), u.setTrust(id, engine.TrustUnknown))
 		})
 	}
 	return items
@@ -133,7 +136,7 @@ func (u *UI) setTrust(id engine.PeerID, t engine.Trust) func() {
 // block asks whether to block a peer.
 func (u *UI) block(id engine.PeerID) {
 	name := u.nameOf(u.talk(id))
-	u.ask(tr("Block {{.Name}}?", "Name", name), tr("It cannot connect or ask for anything any more, whatever it is called."), tr("Block"), u.setTrust(id, engine.TrustBlocked))
+	u.warn(tr("Block {{.Name}}?", "Name", name), tr("It can no longer connect or send you anything. You can unblock it later."), tr("Block"), u.setTrust(id, engine.TrustBlocked))
 }
 
 // rename lets this person call a peer something else.
@@ -167,7 +170,7 @@ func (u *UI) rename(t *talk) {
 
 // clearTalk asks whether to forget a conversation.
 func (u *UI) clearTalk(t *talk) {
-	u.ask(tr("Clear the conversation with {{.Name}}?", "Name", u.nameOf(t)), tr("Messages and the list of files are forgotten here. The files themselves stay, and so does what the other side has."), tr("Clear"), func() {
+	u.warn(tr("Clear the conversation with {{.Name}}?", "Name", u.nameOf(t)), tr("Messages and the list of files are forgotten here. The files themselves stay, and so does what the other side has."), tr("Clear"), func() {
 		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.o.History.Clear(t.key) }, func(_ struct{}, err error) {
 			u.say(reason(err, "", true))
 			u.cleared(t)
@@ -182,14 +185,34 @@ func (u *UI) cleared(t *talk) {
 			delete(u.rows, id)
 		}
 	}
-	t.open, t.unread = nil, 0
-	clear(t.live)
+	t.unread = 0
 	t.forget()
+	t.prune()
+	u.askAnew(t)
 	if t == u.current {
 		u.timeline.show(t)
 	}
 	u.trace("cleared %s", u.label(t))
 	u.dirty.side = true
+}
+
+// askAnew puts what still waits for an answer, or moves, into a conversation that was cleared.
+func (u *UI) askAnew(t *talk) {
+	for _, c := range u.invites {
+		if c.at.t == t {
+			c.at = u.add(t, history.Row{Kind: history.Notice, Text: c.title.full}, c)
+		}
+	}
+	for _, c := range u.pairings {
+		if c.at.t == t {
+			c.at = u.add(t, history.Row{Kind: history.Notice, Text: c.title.full}, c)
+		}
+	}
+	for _, id := range u.order {
+		if tr := u.transfers[id]; tr.Peer == t.id && !tr.State.Final() {
+			u.rows[id] = u.add(t, history.Row{Kind: history.Transfer, Own: !tr.Incoming, File: fileOf(tr)}, nil)
+		}
+	}
 }
 
 // link matches what may be opened in a browser.
@@ -200,7 +223,7 @@ func (u *UI) messageMenu(at place, pos fyne.Position) {
 	r := at.t.data(at.seq)
 	items := []*fyne.MenuItem{fyne.NewMenuItem(tr("Copy"), func() { u.copyText(r.Text) })}
 	for _, b := range blocks(r.Text) {
-		if b.code {
+		if b.code && len(items) < 5 {
 			items = append(items, fyne.NewMenuItem(tr("Copy the code"), func() { u.copyText(b.text) }))
 		}
 	}
@@ -222,7 +245,7 @@ func (u *UI) messageMenu(at place, pos fyne.Position) {
 
 // openWeb opens a page that a peer has named, after asking: where it leads is not where it seems to.
 func (u *UI) openWeb(target *url.URL) {
-	u.ask(tr("Open {{.Host}} in the browser?", "Host", engine.CleanLine(target.Host)), cut(engine.CleanLine(target.String()), 0, func(s string) bool { return len(s) < 300 }), tr("Open"), func() {
+	u.ask(tr("Open {{.Host}} in the browser?", "Host", engine.CleanLine(target.Host)), shortened(engine.CleanLine(target.String()), 300), tr("Open"), func() {
 		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.o.Desktop.OpenLink(target) }, func(_ struct{}, err error) {
 			u.say(reason(err, "", true))
 		})

@@ -10,10 +10,15 @@ import (
 
 // modal is a question or a list over the window. Escape hides it, and so does the end of what it is about.
 type modal struct {
-	u       *UI
-	pop     *widget.PopUp
-	buttons []fyne.CanvasObject
-	closed  func()
+	u        *UI
+	pop      *widget.PopUp
+	inner    *fyne.Container
+	wide     float32           // where there is room
+	scroll   *container.Scroll // of a list; nil for none
+	tall     float32           // of that, where there is room
+	buttons  []fyne.CanvasObject
+	closed   func()
+	declined func() // when it is answered with no
 }
 
 // hidden is what Escape closes: a modal, or a dialog of Fyne's.
@@ -24,16 +29,29 @@ func (u *UI) newModal(title string, body fyne.CanvasObject, width float32, butto
 	m := &modal{u: u, closed: func() {}, buttons: buttons}
 	head := newLine(title, sizeTitle, theme.ColorNameForeground, true)
 	foot := append([]fyne.CanvasObject{layout.NewSpacer()}, buttons...)
-	room := u.w.Canvas().Size()
-	width = min(width, room.Width-2*edge)
-	inner := newStackedInset(stacked{gap: edge, top: edgeWide, bottom: edge, left: edgeWide, right: edgeWide, width: width}, head, body, row(gap, foot...))
-	m.pop = widget.NewModalPopUp(container.NewStack(newPanel(theme.ColorNameOverlayBackground, colorBorder, 12), inner), u.w.Canvas())
-	m.pop.Resize(fyne.NewSize(width, heightOf(inner, width)))
+	m.wide = width
+	m.inner = newStackedInset(stacked{gap: edge, top: edgeWide, bottom: edge, left: edgeWide, right: edgeWide}, head, body, row(gap, foot...))
+	m.pop = widget.NewModalPopUp(m.inner, u.w.Canvas())
+	m.fit()
 	return m
 }
 
-// show opens it.
+// fit gives the modal the size that the window has room for.
+func (m *modal) fit() {
+	room := m.u.w.Canvas().Size()
+	width := min(m.wide, room.Width-2*edge)
+	m.inner.Layout.(*stacked).width = width
+	if m.scroll != nil {
+		m.scroll.SetMinSize(fyne.NewSize(0, min(m.tall, room.Height-176)))
+	}
+	m.pop.Resize(fyne.NewSize(width, heightOf(m.inner, width)))
+}
+
+// show opens it, in place of what is open.
 func (m *modal) show() {
+	if m.u.dialog != nil {
+		m.u.dialog.Hide()
+	}
 	m.u.dialog = m
 	m.pop.Show()
 }
@@ -51,24 +69,42 @@ func (m *modal) Hide() {
 }
 
 // ask asks before something is done; the button says what.
-func (u *UI) ask(title, text, yes string, do func()) {
+func (u *UI) ask(title, text, yes string, do func()) *modal {
+	return u.question(title, text, yes, widget.HighImportance, do)
+}
+
+// warn asks before something is done that cannot be taken back lightly.
+func (u *UI) warn(title, text, yes string, do func()) *modal {
+	return u.question(title, text, yes, widget.DangerImportance, do)
+}
+
+func (u *UI) question(title, text, yes string, importance widget.Importance, do func()) *modal {
 	var m *modal
+	said := false
 	m = u.newModal(title, newParagraph(text, sizeBody, theme.ColorNameForeground), 420,
 		newButton(tr("Cancel"), widget.MediumImportance, func() { m.Hide() }),
-		newButton(yes, widget.HighImportance, func() {
+		newButton(yes, importance, func() {
+			said = true
 			m.Hide()
 			do()
 			u.settle()
 		}))
+	m.closed = func() {
+		if !said && m.declined != nil {
+			m.declined()
+		}
+	}
 	u.trace("ask %q", title)
 	m.show()
+	return m
 }
 
 // list shows something long to read, in as much room as there is up to a size.
 func (u *UI) list(title string, body fyne.CanvasObject, width, height float32) {
 	scroll := container.NewVScroll(body)
-	scroll.SetMinSize(fyne.NewSize(0, min(height, u.w.Canvas().Size().Height-180)))
 	var m *modal
 	m = u.newModal(title, scroll, width, newButton(tr("Close"), widget.MediumImportance, func() { m.Hide() }))
+	m.scroll, m.tall = scroll, height
+	m.fit()
 	m.show()
 }

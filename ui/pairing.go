@@ -76,8 +76,8 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 			c.code.set(p.Code)
 			c.code.Show()
 			c.text.set(tr("{{.Name}}'s screen shows three codes. Make sure that this one is picked there.", "Name", p.Name))
-			add(tr("It was picked there"), widget.HighImportance, func() { c.actions.confirm("") })
-			add(tr("It is not there"), widget.MediumImportance, c.actions.reject)
+			add(tr("Yes, this one was picked"), widget.HighImportance, func() { c.actions.confirm("") })
+			add(tr("It is not among them"), widget.MediumImportance, c.actions.reject)
 			break
 		}
 		c.title.set(tr("Which code does {{.Name}} show?", "Name", p.Name))
@@ -92,7 +92,7 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 		cancel(tr("Cancel"))
 	case engine.PairingDone:
 		c.title.set(tr("{{.Name}} is verified", "Name", p.Name))
-		c.text.set(tr("From now on you can be sure that it is this device, whatever it is called."))
+		c.text.set(tr("You can be sure now that it is this device."))
 	case engine.PairingFailed:
 		c.title.set(tr("{{.Name}} was not verified", "Name", p.Name))
 		c.text.set(pairingFailure(p))
@@ -147,9 +147,10 @@ func (u *UI) paired(p engine.Pairing) {
 	t := u.talk(p.Peer)
 	t.rename(p.Name)
 	if p.Stage == engine.PairingDone { // by a link
+		choose := u.chooser()
 		u.hideLink()
 		u.add(t, history.Row{Kind: history.Notice, Text: tr("{{.Name}} is verified", "Name", p.Name)}, nil)
-		u.choose(t)
+		choose(t)
 	}
 	if p.Stage.Final() {
 		return // what ended before it was shown

@@ -62,7 +62,7 @@ func TestVerify(t *testing.T) {
 		t.Fatalf("%q is not among %q", shows.code.full, labels(picks))
 	}
 	press(t, picks, shows.code.full)
-	press(t, shows, "It was picked there")
+	press(t, shows, "Yes, this one was picked")
 	l.until(t, "verified", func() bool {
 		return anna.peers[ids[1]].Trust == engine.TrustVerified && ben.peers[ids[0]].Trust == engine.TrustVerified &&
 			shows.stage == engine.PairingDone && picks.stage == engine.PairingDone

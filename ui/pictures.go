@@ -29,9 +29,11 @@ const (
 	maxPicturePixels = 50_000_000
 	maxPictureSide   = 20_000
 	pictureWidth     = cardWidth - 2*cardPadX
-	pictureHeight    = 280
-	// maxThumbnails is how many stay in memory: each takes half a megabyte at most.
-	maxThumbnails = 40
+	pictureHeight    = 340
+	// pictureScale is for screens with more pixels than units.
+	pictureScale = 1.5
+	// maxThumbnails is how many stay in memory: each takes 1.4 MB at most.
+	maxThumbnails = 20
 )
 
 // thumbnail is a small copy of a picture.
@@ -79,7 +81,7 @@ func (u *UI) addPicture(c *transferCard, t engine.Transfer) {
 			p.busy = false
 			if err == nil {
 				p.keep(paths[0], th)
-				for _, c := range u.cards[t.ID] {
+				for _, c := range append(u.cardsOf(t.ID), c) {
 					c.setPicture(th)
 				}
 				u.dirty.resized = true
@@ -154,7 +156,7 @@ func shrink(src image.Image, turn int) *thumbnail {
 	}
 	scale := min(1, pictureWidth/w, pictureHeight/h)
 	size := fyne.NewSize(max(1, w*scale), max(1, h*scale))
-	pw, ph := int(min(w, 2*size.Width)), int(min(h, 2*size.Height))
+	pw, ph := int(min(w, pictureScale*size.Width)), int(min(h, pictureScale*size.Height))
 	if turn >= 5 {
 		pw, ph = ph, pw
 	}

@@ -57,7 +57,7 @@ func TestThumbnailsFitAndAreTheRightWayUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	th, err := makeThumbnail(put(t, "wide.png", b.Bytes()))
-	if err != nil || th.size.Width > pictureWidth+0.1 || th.image.Bounds().Dx() > 2*pictureWidth {
+	if err != nil || th.size.Width > pictureWidth+0.1 || th.image.Bounds().Dx() > pictureScale*pictureWidth {
 		t.Fatalf("%v, %v", th, err)
 	}
 	red := func(m image.Image, x, y int) bool { r, _, bl, _ := m.At(x, y).RGBA(); return r > bl }

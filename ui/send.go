@@ -6,6 +6,10 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
 	"multipeer/internal/history"
@@ -20,21 +24,41 @@ type words struct {
 // sendText sends what is in the field to the current conversation.
 func (u *UI) sendText() {
 	t, text := u.current, strings.TrimSpace(u.entry.Text)
-	if t == nil || text == "" {
-		return
-	}
-	if len(text) > engine.MaxMessage-1000 {
-		u.say(reason(engine.ErrTooLarge, "", true))
-		return
-	}
-	if len(t.open) >= maxOpen {
-		u.say(tr("Too many messages wait for {{.Name}} already.", "Name", u.nameOf(t)))
+	if t == nil || text == "" || !u.mayDeliver(t, text) {
 		return
 	}
 	u.entry.SetText("")
 	u.saveDraft()
 	u.deliver(t, text)
 	u.settle()
+}
+
+// offerSend brings the button out when there is something to send.
+func (u *UI) offerSend() {
+	if u.send == nil {
+		return
+	}
+	importance, icon := widget.LowImportance, fyne.Resource(iconGo)
+	if strings.TrimSpace(u.entry.Text) != "" {
+		importance, icon = widget.HighImportance, iconSend
+	}
+	if u.send.Importance != importance {
+		u.send.Importance = importance
+		u.send.SetIcon(icon)
+	}
+}
+
+// mayDeliver tells whether a message has room, and says so if not.
+func (u *UI) mayDeliver(t *talk, text string) bool {
+	switch {
+	case len(text) > engine.MaxMessage-1000:
+		u.say(reason(engine.ErrTooLarge, "", true))
+	case len(t.open) >= maxOpen:
+		u.say(tr("Too many messages wait for {{.Name}} already.", "Name", u.nameOf(t)))
+	default:
+		return true
+	}
+	return false
 }
 
 // deliver puts a message into a conversation and sends it as soon as the peer is connected: it waits for one that is
@@ -44,15 +68,17 @@ func (u *UI) deliver(t *talk, text string) {
 	t.open = append(t.open, at.seq)
 	t.save()
 	u.trace("send %q to %s", text, u.label(t))
+	t.invited = time.Time{} // a user who writes may ask at once
 	u.sendOpen(t)
 }
 
 // sendAgain sends a message that failed once more.
 func (u *UI) sendAgain(at place) {
-	u.setRow(at, func(r *history.Row) { r.State, r.Note = history.Queued, "" })
+	u.setRow(at, func(r *history.Row) { r.State, r.Note, r.Unsure = history.Queued, "", false })
 	at.t.open = append(at.t.open, at.seq)
 	slices.Sort(at.t.open)
 	at.t.save()
+	at.t.invited = time.Time{}
 	u.sendOpen(at.t)
 	u.settle()
 }
@@ -72,19 +98,43 @@ func (u *UI) sendOpen(t *talk) {
 		}
 		return
 	}
+	under := 0 // way
+	for _, seq := range t.open {
+		if t.data(seq).State == history.Sending {
+			under++
+		}
+	}
 	for _, seq := range slices.Clone(t.open) {
+		if under >= maxSending {
+			return // posted goes on
+		}
 		if t.data(seq).State == history.Queued {
 			u.post(place{t, seq})
+			under++
 		}
 	}
 }
 
+// sendWaiting sends what waits for whoever is here: after a pause, since who was asked in vain is asked again.
+func (u *UI) sendWaiting() {
+	for _, t := range u.talks {
+		u.sendOpen(t)
+	}
+}
+
+const (
+	// maxSending is how many messages to one peer are on their way at once; the engine refuses more than it can hold.
+	maxSending = engine.MaxPending / 2
+	// askAgain is the time between two requests to connect that messages make.
+	askAgain = 30 * time.Second
+)
+
 // inviteFor asks a peer to connect because messages wait for it. If it does not, they fail with the reason.
 func (u *UI) inviteFor(t *talk) {
-	if u.inviting[t.id] {
+	if u.inviting[t.id] || time.Since(t.invited) < askAgain || u.peers[t.id].State == engine.Connecting {
 		return
 	}
-	u.inviting[t.id] = true
+	u.inviting[t.id], t.invited = true, time.Now()
 	background(u.bind, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, u.e.Invite(ctx, t.id)
 	}, func(_ struct{}, err error) {
@@ -92,8 +142,8 @@ func (u *UI) inviteFor(t *talk) {
 		_, here := u.peers[t.id]
 		switch {
 		case err == nil: // PeerAdded comes, and sends
-		case !here, errors.Is(err, engine.ErrNoPeer), errors.Is(err, engine.ErrBye), errors.Is(err, engine.ErrLost):
-			for _, seq := range slices.Clone(t.open) { // it has left: they wait on
+		case !here, errors.Is(err, engine.ErrNoPeer), errors.Is(err, engine.ErrBye), errors.Is(err, engine.ErrLost), errors.Is(err, engine.ErrTimeout), errors.Is(err, engine.ErrClosed):
+			for _, seq := range slices.Clone(t.open) { // it has left, or does not answer: they wait on
 				u.setRow(place{t, seq}, func(*history.Row) {})
 			}
 		default:
@@ -146,10 +196,13 @@ func (u *UI) posted(at place, results []engine.Result, err error) {
 	u.setRow(at, func(r *history.Row) {
 		n := int64(len(results) - len(missed))
 		switch {
-		case errors.Is(err, engine.ErrNotConnected), errors.Is(err, engine.ErrNoPeer), errors.Is(err, engine.ErrNobody):
-			r.State = history.Queued // it was not sent
+		case errors.Is(err, engine.ErrNotConnected), errors.Is(err, engine.ErrNoPeer), errors.Is(err, engine.ErrNobody), errors.Is(err, engine.ErrBusy):
+			r.State = history.Queued // it was not sent, and goes when it can
 		case err != nil:
 			r.State, r.Note = history.Failed, reason(err, u.nameOf(t), false)
+			for _, open := range []error{engine.ErrTimeout, engine.ErrLost, engine.ErrBye, engine.ErrCancelled, engine.ErrClosed} {
+				r.Unsure = r.Unsure || errors.Is(err, open) // these leave open whether it arrived
+			}
 		case t.everyone() && n == 0:
 			r.State, r.Note = history.Failed, tr("It reached nobody.")
 		default:
@@ -162,6 +215,9 @@ func (u *UI) posted(at place, results []engine.Result, err error) {
 		}
 		u.trace("%s %q", u.said(at, *r).stamp, r.Text)
 	})
+	if err == nil {
+		u.sendOpen(t)
+	}
 }
 
 // anyone tells whether somebody is connected.

@@ -48,7 +48,7 @@ func (u *UI) showSettings() {
 	u.settle()
 }
 
-// keepSettings makes them durable, without a wait for the disk.
+// keepSettings makes them durable: one small file.
 func (u *UI) keepSettings() {
 	if u.bind == nil {
 		return
@@ -60,13 +60,13 @@ func (u *UI) keepSettings() {
 func newSettingsPage(u *UI) *settingsPage {
 	p := &settingsPage{u: u, list: newStacked(gap), later: hint("")}
 	p.back = iconButton(iconBack, tr("Back"), u.back)
-	head := inset(newBeside(gap, p.back, newLine(tr("Settings"), sizeTitle, theme.ColorNameForeground, true)), edge, edge, edge, edge)
+	head := newHead(newBeside(gap, p.back, newLine(tr("Settings"), sizeTitle, theme.ColorNameForeground, true)))
 	p.later.color = colorBad
 	p.later.Hide()
 	content := newStackedInset(stacked{gap: edge, top: edge, bottom: edgeWide, left: edge, right: edge},
 		p.later, p.you(), p.receiving(), p.talks(), p.looks(), p.desk(), p.network(), p.known(), p.aboutUs())
 	p.scroll = container.NewVScroll(container.New(atMost(settingsWidth), content))
-	p.box = container.NewBorder(column(0, head, widget.NewSeparator()), nil, nil, nil, p.scroll)
+	p.box = newPane(head, nil, p.scroll)
 	p.people()
 	return p
 }
@@ -140,21 +140,23 @@ func (p *settingsPage) you() fyne.CanvasObject {
 	p.name.OnSubmitted = p.rename
 	p.name.escape = func() { p.name.SetText(u.self.Name) }
 	p.name.left = func() { p.rename(p.name.Text) }
-	colors := make([]color.NRGBA, 0, len(avatarColors)+1)
-	colors = append(colors, colorOf(u.self.ID, 0))
-	for _, c := range avatarColors {
-		colors = append(colors, rgb(c))
+	own := colorOf(u.self.ID, 0)
+	colors, numbers := []color.NRGBA{own}, []int{0}
+	for i, c := range avatarColors {
+		if rgb(c) != own {
+			colors, numbers = append(colors, rgb(c)), append(numbers, i+1)
+		}
 	}
-	pick := newSwatches(colors, min(s.Colour, len(avatarColors)), func(i int) {
-		s.Colour = i
+	pick := newSwatches(colors, max(0, slices.Index(numbers, s.Colour)), func(i int) {
+		s.Colour = numbers[i]
 		u.keepSettings()
 		u.describeSelf()
 		u.dirty.side = true
 		u.settle()
 	})
 	return section(tr("This device"),
-		setting(tr("Name"), tr("Others see it. Up to 63 bytes."), p.name),
-		setting(tr("Colour"), tr("The first is the one of this device's key."), row(0, pick)))
+		setting(tr("Name"), tr("Others see this name."), p.name),
+		setting(tr("Colour"), tr("The first one is chosen automatically."), row(0, pick)))
 }
 
 func (p *settingsPage) rename(name string) {
@@ -202,17 +204,17 @@ func (p *settingsPage) receiving() fyne.CanvasObject {
 	}
 	return section(tr("Receiving"),
 		setting(tr("Folder for received files"), "", newBesideRight(gap, p.folder, row(gap, show, change))),
-		p.choice(tr("Who connects without a question"), tr("Files are asked for one by one all the same."), []string{tr("Nobody"), tr("Verified devices"), tr("Devices accepted before")}, at, func(i int) {
+		p.choice(tr("Who may connect without asking"), tr("You are still asked about files."), []string{tr("Nobody"), tr("Verified devices"), tr("Devices accepted before")}, at, func(i int) {
 			s.Accept = accept[i]
 			p.atNextStart()
 		}),
-		p.choice(tr("Take files without asking"), tr("How much a day, from verified devices for which you turn it on in their menu."), labels, max(0, slices.Index(sizes, u.autoBytes())), func(i int) { s.AutoBytes = sizes[i] }))
+		p.choice(tr("Take files without asking"), tr("The most in a day, from verified devices. Turn it on in the menu of each."), labels, max(0, slices.Index(sizes, u.autoBytes())), func(i int) { s.AutoBytes = sizes[i] }))
 }
 
 func (p *settingsPage) talks() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
 	clearAll := newButton(tr("Clear…"), widget.MediumImportance, func() {
-		u.ask(tr("Clear all conversations?"), tr("Messages and the list of files are forgotten here. The files themselves stay, and so does what the other side has."), tr("Clear"), func() {
+		u.warn(tr("Clear all conversations?"), tr("Messages and the list of files are forgotten here. The files themselves stay, and so does what the other side has."), tr("Clear"), func() {
 			background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.o.History.ClearAll() }, func(_ struct{}, err error) {
 				u.say(reason(err, "", true))
 				for _, t := range u.talks {
@@ -222,12 +224,29 @@ func (p *settingsPage) talks() fyne.CanvasObject {
 		})
 	})
 	return section(tr("Conversations"),
-		p.toggle(tr("Keep conversations"), tr("On this device only, and in the clear: who can read your files can read them."), !s.NoHistory, func(on bool) {
-			s.NoHistory = !on
-			p.atNextStart()
-		}),
-		p.toggle(tr("Notifications"), tr("When the window is not in front. They name nobody and nothing."), !s.Quiet, func(on bool) { s.Quiet = !on }),
+		p.keeping(),
+		p.toggle(tr("Notifications"), tr("When the window is not in front. They show no names and no content."), !s.Quiet, func(on bool) { s.Quiet = !on }),
 		setting(tr("All conversations"), "", row(0, clearAll)))
+}
+
+// keeping is the switch for the history. Off, what was kept goes with the next start, and that is asked first.
+func (p *settingsPage) keeping() fyne.CanvasObject {
+	u, s := p.u, p.u.o.Settings
+	var row *fyne.Container
+	row = p.toggle(tr("Keep conversations"), tr("On this device only, and not encrypted: who can read your files can read them."), !s.NoHistory, func(on bool) {
+		keep := func() {
+			s.NoHistory = !on
+			u.keepSettings()
+			p.atNextStart()
+		}
+		if on {
+			keep()
+			return
+		}
+		m := u.warn(tr("Forget conversations from now on?"), tr("With the next start, those that were kept so far are deleted, too."), tr("Forget"), keep)
+		m.declined = func() { row.Objects[1].(*toggle).set(true) }
+	})
+	return row
 }
 
 func (p *settingsPage) looks() fyne.CanvasObject {
@@ -324,7 +343,10 @@ func (p *settingsPage) network() fyne.CanvasObject {
 	on := newField(u, tr("All; or names, with commas between"))
 	on.SetText(strings.Join(s.Interfaces, ", "))
 	on.OnSubmitted = func(text string) {
-		names := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+		names := strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
+		for i := range names {
+			names[i] = strings.TrimSpace(names[i]) // a name may have spaces within
+		}
 		if !slices.Equal(names, s.Interfaces) {
 			s.Interfaces = names
 			u.keepSettings()

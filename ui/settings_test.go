@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +79,12 @@ func TestSettingsAreKeptAndTakeEffect(t *testing.T) {
 	s.showSettings()
 	test.Tap(s.toggleOf("Notifications"))
 	test.Tap(s.toggleOf("Keep conversations"))
+	s.dialog.Hide() // no: back on
+	if !s.toggleOf("Keep conversations").on || set.NoHistory {
+		t.Error("a no was taken for a yes")
+	}
+	test.Tap(s.toggleOf("Keep conversations"))
+	s.tap("", "Forget")
 	if !s.prefs.later.Visible() {
 		t.Error("nothing says that a new start is needed")
 	}
@@ -104,14 +111,14 @@ func TestSettingsAreKeptAndTakeEffect(t *testing.T) {
 	port.OnSubmitted(port.Text)
 	sw, _ := find(s.prefs.box, func(*swatches) bool { return true })
 	sw.choose(4)
-	if s.side.face.disc.FillColor != rgb(avatarColors[3]) {
+	if s.side.face.disc.FillColor != sw.discs[4].FillColor {
 		t.Error("the colour is not shown")
 	}
-	if got := s.e.Self().Info; got["color"] != "4" || got["kind"] == "" {
+	if got := s.e.Self().Info; got["color"] != fmt.Sprint(set.Colour) || got["kind"] == "" {
 		t.Errorf("others are told %v", got)
 	}
 	kept, err := settings.Load(dir)
-	if err != nil || !kept.Quiet || !kept.NoHistory || kept.Appearance != settings.Dark || kept.TextSize != 4 || kept.Port != 4242 || kept.Colour != 4 {
+	if err != nil || !kept.Quiet || !kept.NoHistory || kept.Appearance != settings.Dark || kept.TextSize != 4 || kept.Port != 4242 || kept.Colour != set.Colour || set.Colour == 0 {
 		t.Errorf("kept %+v, %v", kept, err)
 	}
 	cfg := Configure(engine.Config{}, kept)

@@ -27,8 +27,7 @@ func (u *UI) keys() []keyBinding {
 	}
 	out := []keyBinding{
 		key(fyne.KeyF, ctrl, tr("Search"), func() {
-			u.shell.onPage = u.shell.onPage && !u.shell.narrow
-			u.arrange()
+			u.toList()
 			u.w.Canvas().Focus(u.side.search)
 		}),
 		key(fyne.KeyO, ctrl, tr("Send files"), func() { u.attachPicked(false) }),
@@ -36,7 +35,7 @@ func (u *UI) keys() []keyBinding {
 		key(fyne.KeyV, ctrl|fyne.KeyModifierShift, tr("Send the picture in the clipboard"), u.sendPicture),
 		key(fyne.KeyT, ctrl, tr("Transfers"), u.showTransfers),
 		key(fyne.KeyComma, ctrl, tr("Settings"), u.showSettings),
-		key(fyne.KeyL, ctrl, tr("Address or link"), func() { u.w.Canvas().Focus(u.side.address) }),
+		key(fyne.KeyL, ctrl, tr("Address or link"), func() { u.toList(); u.w.Canvas().Focus(u.side.address) }),
 		key(fyne.KeyDown, alt, tr("Next conversation"), func() { u.step(1) }),
 		key(fyne.KeyUp, alt, tr("Previous conversation"), func() { u.step(-1) }),
 		key(fyne.KeyW, ctrl, tr("Close the window"), u.closed),
@@ -46,11 +45,11 @@ func (u *UI) keys() []keyBinding {
 	for i := range 9 {
 		does := ""
 		if i == 0 {
-			does = tr("The device with this number in the list")
+			does = tr("Open the device with that number")
 		}
 		out = append(out, key(fyne.KeyName(fmt.Sprint(i+1)), ctrl, does, func() {
 			if i < len(u.side.order) {
-				u.choose(u.talk(u.side.order[i]))
+				u.tapped(u.talk(u.side.order[i]))
 			}
 		}))
 	}
@@ -111,6 +110,13 @@ func (u *UI) step(by int) {
 	u.choose(u.talk(order[(at+by+len(order))%len(order)]))
 }
 
+// toList brings the list to the front, where it is not beside the page.
+func (u *UI) toList() {
+	if u.shell.narrow && u.shell.onPage {
+		u.back()
+	}
+}
+
 // keyLabel writes a shortcut as it stands on the keys.
 func keyLabel(s desktop.CustomShortcut) string {
 	var parts []string
@@ -151,7 +157,7 @@ func (u *UI) showShortcuts() {
 	add("Tab", tr("Go to the next control"))
 	add("Esc", tr("Close a dialog, leave a field"))
 	add("F1, ?", tr("This list"))
-	u.list(tr("Shortcuts"), inset(list, 0, 0, 0, gapWide), 460, 440)
+	u.list(tr("Shortcuts"), inset(list, 0, 0, 0, gapWide), 460, 600)
 	u.trace("shortcuts")
 }
 

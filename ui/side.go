@@ -36,6 +36,8 @@ type side struct {
 	rows      map[engine.PeerID]*peerRow
 	order     []engine.PeerID
 	nobody    *paragraph
+	pair      *fyne.Container
+	waiting   *waiting
 	address   *field
 	dialling  bool
 	sought    string // what hits are for
@@ -117,7 +119,7 @@ func (b *badge) CreateRenderer() fyne.WidgetRenderer {
 func newSide(u *UI) *side {
 	s := &side{u: u, rows: map[engine.PeerID]*peerRow{}, face: newAvatar(faceSize, colorSidebar)}
 	s.name, s.id = newLine("", sizeName, theme.ColorNameForeground, true), caption("")
-	buttons := row(0, iconButton(iconQR, tr("Pair another device"), u.showLink), iconButton(iconGear, tr("Settings"), u.showSettings))
+	buttons := row(0, iconButton(iconQR, tr("Pair another device"), u.showLink), iconButton(iconSettings, tr("Settings"), u.showSettings))
 	me := inset(newBesideRight(gapTight, newBeside(gapWide, s.face, column(2, s.name, s.id)), buttons), gapWide, gap, edge, gap)
 
 	s.search = newField(u, tr("Search"))
@@ -129,12 +131,11 @@ func newSide(u *UI) *side {
 	}
 	s.search.OnSubmitted = func(string) {
 		if len(s.order) > 0 {
-			u.choose(u.talk(s.order[0]))
-			u.settle()
+			u.tapped(u.talk(s.order[0]))
 		}
 	}
 
-	s.everyone = newPeerRow(newEmblem(widget.NewIcon(iconEveryone), faceSize, faceSize/2), func() { u.choose(u.talk(engine.PeerID{})); u.settle() })
+	s.everyone = newPeerRow(newEmblem(widget.NewIcon(iconEveryone), faceSize, faceSize/2), func() { u.tapped(u.talk(engine.PeerID{})) })
 	s.everyone.name.full, s.everyone.status.full = tr("Everyone"), tr("Nobody connected")
 	s.transfers = newPeerRow(newEmblem(widget.NewIcon(iconTransfers), faceSize, faceSize/2), u.showTransfers)
 	s.transfers.name.full, s.transfers.status.full = tr("Transfers"), tr("None yet")
@@ -149,15 +150,17 @@ func newSide(u *UI) *side {
 	s.address = newField(u, tr("Address or link"))
 	s.address.OnSubmitted = s.dial
 	connect := iconButton(iconGo, tr("Connect"), func() { s.dial(s.address.Text) })
-	bottom := inset(container.NewBorder(nil, nil, nil, connect, s.address), gap, gapWide, gapWide, gap)
+	bottom := inset(container.NewBorder(nil, nil, nil, connect, s.address), gap, gapWide, edge, gap)
 
-	top := newStacked(0, me, inset(s.search, 0, gap, gapWide, gapWide))
+	s.waiting = newWaiting(u)
+	top := newStacked(0, me, s.waiting.box, inset(s.search, 0, gap, edge, edge))
 	s.box = container.NewStack(newPanel(colorSidebar, "", 0), container.NewBorder(top, bottom, nil, nil, s.scroll))
 	return s
 }
 
 func (s *side) nobodyBox() fyne.CanvasObject {
-	return newStackedInset(stacked{left: gap, right: gap}, s.nobody)
+	s.pair = newFlow(gap, newButton(tr("Pair another device"), widget.MediumImportance, s.u.showLink))
+	return newStackedInset(stacked{left: gap, right: gap, gap: gapWide}, s.nobody, s.pair)
 }
 
 // dial connects to a typed address or link.
@@ -185,6 +188,7 @@ func (s *side) busy(on bool) {
 // connectTo dials an address or a ticket.
 func (s *side) connectTo(address string) {
 	s.busy(true)
+	choose := s.u.chooser()
 	background(s.u.bind, func(ctx context.Context) (engine.PeerID, error) { return s.u.e.Dial(ctx, address) }, func(id engine.PeerID, err error) {
 		s.busy(false)
 		if err != nil {
@@ -193,7 +197,7 @@ func (s *side) connectTo(address string) {
 		}
 		s.address.SetText("")
 		s.u.trace("dialled %s", id.Short())
-		s.u.choose(s.u.talk(id))
+		choose(s.u.talk(id))
 	})
 }
 
@@ -203,7 +207,7 @@ func dotOf(p engine.Peer, here bool) fyne.ThemeColorName {
 	case !here:
 		return ""
 	case p.State == engine.Connected:
-		return colorGood
+		return colorDot
 	case p.Err != nil:
 		return colorBad
 	}
@@ -218,8 +222,9 @@ type listed struct {
 	last time.Time
 }
 
-// listed is who is in the list: who is connected first, then who is near, then old conversations, each by use.
-func (s *side) listed() (all []listed, connected int64) {
+// listed is who is in the list: who is connected first, then who is near, then old conversations, each by use; sought is a part of the name, or the
+// beginning of the ID.
+func (s *side) listed(sought string) (all []listed, connected int64) {
 	u := s.u
 	for _, p := range u.peers {
 		if p.HasSession() {
@@ -236,9 +241,9 @@ func (s *side) listed() (all []listed, connected int64) {
 			all = append(all, listed{engine.Peer{ID: id, Name: t.name}, false, u.nameOf(t), t.last})
 		}
 	}
-	if q := strings.ToLower(s.sought); q != "" {
+	if q := strings.ToLower(sought); q != "" {
 		all = slices.DeleteFunc(all, func(l listed) bool {
-			return !strings.Contains(strings.ToLower(l.name), q) && !l.p.ID.HasPrefix(s.sought)
+			return !strings.Contains(strings.ToLower(l.name), q) && !l.p.ID.HasPrefix(sought)
 		})
 	}
 	rank := func(l listed) int {
@@ -262,7 +267,7 @@ func (s *side) refresh() {
 	s.face.set(colorOf(u.self.ID, u.o.Settings.Colour), u.self.Name, "")
 	s.name.set(u.self.Name)
 	s.id.set(joined("ID "+u.self.ID.Short(), visibleTo(u.self)))
-	all, connected := s.listed()
+	all, connected := s.listed(s.sought)
 	names := map[string]int{}
 	for _, l := range all {
 		names[l.name]++
@@ -290,6 +295,8 @@ func (s *side) refresh() {
 	show(s.everyone, s.sought == "")
 	show(s.transfers, s.sought == "")
 	show(s.nobody, len(order) == 0)
+	show(s.pair, len(order) == 0 && s.sought == "" && u.shell.narrow) // beside the list the page has it
+	s.waiting.update()
 	switch {
 	case s.sought != "":
 		s.nobody.set(tr("No device with this name."))
@@ -319,7 +326,7 @@ func (s *side) refreshRow(l listed, double bool) {
 	u, id := s.u, l.p.ID
 	r := s.rows[id]
 	if r == nil {
-		r = newPeerRow(nil, func() { u.choose(u.talk(id)); u.settle() })
+		r = newPeerRow(nil, func() { u.tapped(u.talk(id)) })
 		r.menu = func(at fyne.Position) { u.showMenu(u.talkActions(u.talk(id)), at) }
 		s.rows[id] = r
 	}
@@ -329,6 +336,12 @@ func (s *side) refreshRow(l listed, double bool) {
 		state = joined(kindName(l.p.Info["kind"]), peerState(l.p))
 		if w := u.warning(l.p); w != "" {
 			state, color = w, colorBad
+		}
+		switch {
+		case u.asked(id):
+			state = tr("Wants to connect")
+		case u.offersOf(id) > 0:
+			state = tr("Files are waiting")
 		}
 	} else if trust = u.e.Trust(id); trust == engine.TrustBlocked {
 		state = tr("Blocked")
@@ -433,6 +446,33 @@ func (s *side) found(hits []history.Hit) {
 	s.scroll.Content.Refresh()
 	s.scroll.Refresh()
 	u.trace("found %d", len(hits))
+}
+
+// waiting says above the list, where that is all there is, what waits to be sent.
+type waiting struct {
+	u    *UI
+	box  *fyne.Container
+	text *paragraph
+}
+
+func newWaiting(u *UI) *waiting {
+	w := &waiting{u: u, text: newParagraph("", sizeBody, theme.ColorNameForeground)}
+	drop := newLinkText(tr("Do not send"), func() { u.waiting = nil; u.dirty.side = true; u.settle() })
+	body := newStackedInset(stacked{gap: gapTight, top: gapWide, bottom: gapWide, left: edge, right: edge}, w.text, row(0, drop))
+	w.box = container.NewStack(newPanel(colorTile, "", 0), body)
+	w.box.Hide()
+	return w
+}
+
+func (w *waiting) update() {
+	n := len(w.u.waiting)
+	if n > 0 {
+		w.text.set(trn("{{.N}} items wait to be sent", int64(n)) + ": " + strings.Join(names(w.u.waiting), ", ") + ". " + tr("Choose in the list where to send."))
+	}
+	if on := n > 0 && w.u.shell.narrow; on != w.box.Visible() {
+		show(w.box, on)
+		w.u.side.box.Refresh()
+	}
 }
 
 // snippet is the part of a text round what was sought, on one line.

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -14,13 +15,15 @@ import (
 // talk is a conversation with one peer, or with everyone. Its rows are in the history; what is here is what of them is
 // on screen, or was a moment ago.
 type talk struct {
-	id     engine.PeerID
-	key    string // in the history
-	name   string // that the peer gave itself when it was last seen
-	unread int
-	draft  string
-	last   time.Time
-	open   []uint64 // own messages that are not delivered yet, in their order
+	id         engine.PeerID
+	key        string // in the history
+	name       string // that the peer gave itself when it was last seen
+	unread     int
+	draft      string
+	savedDraft string // as the history has it
+	last       time.Time
+	invited    time.Time // when its peer was last asked to connect for what waits
+	open       []uint64  // own messages that are not delivered yet, in their order
 
 	u           *UI
 	first, next uint64 // the numbers of its rows, next is free
@@ -39,7 +42,7 @@ const (
 	pageRows = 64
 	maxPages = 16
 	// generation is how many rows are made before the ones not shown meanwhile are let go.
-	generation = 200
+	generation = 120
 	// maxOpen is how many messages wait for one peer.
 	maxOpen = 500
 	// everyoneKey is the talk with all in the history; a peer's is the text form of its ID.
@@ -74,7 +77,7 @@ func (u *UI) loadTalks() {
 			}
 		}
 		t := u.talk(id)
-		t.name, t.unread, t.draft, t.last, t.open = k.Name, k.Unread, k.Draft, k.Last, k.Open
+		t.name, t.unread, t.draft, t.savedDraft, t.last, t.open = k.Name, k.Unread, k.Draft, k.Draft, k.Last, k.Open
 		for _, seq := range slices.Clone(t.open) {
 			r, ok := u.o.History.Row(t.key, seq)
 			switch {
@@ -82,7 +85,7 @@ func (u *UI) loadTalks() {
 				t.close(seq)
 			case r.State == history.Sending:
 				u.setRow(place{t, seq}, func(r *history.Row) {
-					r.State, r.Note = history.Failed, tr("The program ended before it was known whether it arrived.")
+					r.State, r.Unsure, r.Note = history.Failed, true, tr("The program ended before it was known.")
 				})
 			}
 		}
@@ -177,6 +180,15 @@ func (t *talk) drop(seq uint64) {
 	delete(t.old, seq)
 }
 
+// prune lets go what belongs to rows that are gone.
+func (t *talk) prune() {
+	gone := func(seq uint64) bool { return seq < t.first }
+	t.open = slices.DeleteFunc(t.open, gone)
+	for _, m := range []map[uint64]item{t.live, t.made, t.old} {
+		maps.DeleteFunc(m, func(seq uint64, _ item) bool { return gone(seq) })
+	}
+}
+
 // rename takes the name that a peer gives itself.
 func (t *talk) rename(name string) {
 	if name != "" && name != t.name {
@@ -187,9 +199,10 @@ func (t *talk) rename(name string) {
 
 // save keeps what is known besides the rows.
 func (t *talk) save() {
-	if t.count() == 0 && t.draft == "" {
+	if t.count() == 0 && t.draft == t.savedDraft {
 		return
 	}
+	t.savedDraft = t.draft
 	t.u.o.History.Update(t.key, func(k *history.Talk) {
 		k.Name, k.Unread, k.Draft, k.Open = t.name, t.unread, t.draft, slices.Clone(t.open)
 	})
@@ -210,17 +223,17 @@ func (u *UI) add(t *talk, r history.Row, card item) place {
 	}
 	seq := u.o.History.Append(t.key, r)
 	first, _ := u.o.History.Bounds(t.key)
-	if first > t.first { // the oldest went
-		gone := int(first - t.first)
-		t.first, t.next = first, seq+1
-		if t == u.current {
-			u.timeline.shrank(gone)
-		}
-	}
-	t.next, t.last = seq+1, r.At
+	gone := int(first - t.first)
+	t.first, t.next, t.last = first, seq+1, r.At
 	t.keep(seq, r)
 	if card != nil {
 		t.live[seq] = t.dated(seq, r, card)
+	}
+	if gone > 0 { // the oldest went
+		t.prune()
+		if t == u.current {
+			u.timeline.shrank(gone)
+		}
 	}
 	switch {
 	case t == u.current:
@@ -279,7 +292,7 @@ func (u *UI) said(at place, r history.Row) said {
 	switch r.State {
 	case history.Queued:
 		s.stamp = tr("Goes to {{.Name}} when it is back", "Name", name)
-		if p, here := u.peers[at.t.id]; here && !p.HasSession() {
+		if u.inviting[at.t.id] {
 			s.stamp = tr("Waiting for {{.Name}} to accept…", "Name", name)
 		}
 		if at.t.everyone() {
@@ -294,6 +307,9 @@ func (u *UI) said(at place, r history.Row) said {
 		}
 	case history.Failed:
 		s.stamp, s.bad = tr("Not delivered. {{.Why}}", "Why", r.Note), true
+		if r.Unsure {
+			s.stamp = tr("It may not have arrived. {{.Why}}", "Why", r.Note)
+		}
 		s.retry = func() { u.sendAgain(at) }
 	}
 	s.menu = func(pos fyne.Position) { u.messageMenu(at, pos) }

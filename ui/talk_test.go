@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -279,7 +280,7 @@ func TestPasteOffersFiles(t *testing.T) {
 	}
 	for text, want := range map[string]int{
 		odd: 1, "file://" + strings.NewReplacer(" ", "%20", "%", "%25", "ü", "%C3%BC").Replace(odd): 1, "copy\nfile://" + dir + "\n" + odd: 2,
-		"hello": 0, odd + "\nhello": 0, "relative.txt": 0, "file://elsewhere" + odd: 0, "": 0, "http://x/" + odd: 0, dir + "/none": 0,
+		"hello": 0, odd + "\nhello": 0, "relative.txt": 0, "file://elsewhere" + odd: 0, "": 0, "http://x/" + odd: 0, `\\\\host\\share`: 0, "//host/share": 0,
 	} {
 		if got := clipboardPaths(text); len(got) != want {
 			t.Errorf("%q: %q", text, got)
@@ -290,10 +291,19 @@ func TestPasteOffersFiles(t *testing.T) {
 	s.choose(s.talk(s.ben))
 	fyne.CurrentApp().Clipboard().SetContent(odd)
 	s.entry.TypedShortcut(&fyne.ShortcutPaste{Clipboard: fyne.CurrentApp().Clipboard()})
-	if s.dialog == nil || s.entry.Text != "" {
+	s.l.until(t, "the question", func() bool { return s.dialog != nil })
+	if s.entry.Text != "" {
 		t.Errorf("a path was pasted as text: %q", s.entry.Text)
 	}
-	s.dialog.Hide()
+	s.dialog.Hide() // no: as text, then
+	if s.entry.Text != odd {
+		t.Errorf("after the no: %q", s.entry.Text)
+	}
+	s.entry.SetText("")
+	fyne.CurrentApp().Clipboard().SetContent(dir + "/none")
+	s.entry.TypedShortcut(&fyne.ShortcutPaste{Clipboard: fyne.CurrentApp().Clipboard()})
+	s.l.until(t, "a path that is none, as text", func() bool { return s.entry.Text == dir+"/none" })
+	s.entry.SetText("")
 	fyne.CurrentApp().Clipboard().SetContent("just text")
 	s.entry.TypedShortcut(&fyne.ShortcutPaste{Clipboard: fyne.CurrentApp().Clipboard()})
 	if s.entry.Text != "just text" {
@@ -325,5 +335,94 @@ func TestNotificationsNameNobodyAndAreFew(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 	if n := len(s.desk.told); n != 0 {
 		t.Error("who looks was told")
+	}
+}
+
+// TestClearedRowsAreNotFoundUnderTheirNumbers: what still has the number of a row that was cleared changes no other, and
+// what still waits for an answer is asked anew.
+func TestClearedRowsAreNotFoundUnderTheirNumbers(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	tk := s.talk(s.eva)
+	s.choose(tk)
+	i := &engine.Invitation{ID: "i", Peer: s.UI.peers[s.eva]}
+	s.invited(i)
+	sending := s.add(tk, history.Row{Kind: history.Text, Own: true, Text: "old", State: history.Sending}, nil)
+	if err := s.o.History.Clear(tk.key); err != nil {
+		t.Fatal(err)
+	}
+	s.cleared(tk)
+	at := s.add(tk, history.Row{Kind: history.Text, Own: true, Text: "new", State: history.Queued}, nil)
+	s.posted(sending, []engine.Result{{Peer: s.eva}}, nil)
+	if r := tk.data(at.seq); r.State != history.Queued || r.Text != "new" {
+		t.Errorf("the new message became %+v", r)
+	}
+	if tk.count() != 2 || tk.shown(tk.first) != item(s.invites["i"]) {
+		t.Errorf("%d rows; the request is not asked anew", tk.count())
+	}
+	s.withdrawn(i)
+	if r := tk.data(at.seq); r.Text != "new" {
+		t.Errorf("the new message became %+v", r)
+	}
+}
+
+// TestTheOldestGoAndTheNewestAreShown: rows at the limit of the memory.
+func TestTheOldestGoAndTheNewestAreShown(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	tk := s.talk(s.ben)
+	s.choose(tk)
+	for i := range 5003 {
+		s.add(tk, history.Row{Kind: history.Text, Text: fmt.Sprint("row ", i)}, nil)
+	}
+	s.settle()
+	if got := last(s.timeline); got != "row 5002" {
+		t.Errorf("the newest is shown as %q", got)
+	}
+	if tk.count() > 5000 {
+		t.Errorf("%d rows", tk.count())
+	}
+}
+
+// TestManyWaitingMessagesArriveInOrder: more than the engine takes at once.
+func TestManyWaitingMessagesArriveInOrder(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
+	id := ben.self.ID
+	l.until(t, "reached", func() bool { return anna.peers[id].Confirmed && ben.peers[anna.self.ID].Confirmed })
+	tk := anna.talk(id)
+	for i := range 400 {
+		anna.deliver(tk, fmt.Sprint(i))
+	}
+	l.until(t, "the question", func() bool { return len(ben.invites) == 1 })
+	for _, c := range ben.invites {
+		test.Tap(c.accept)
+	}
+	l.until(t, "all delivered", func() bool { return len(tk.open) == 0 })
+	there := ben.talk(anna.self.ID)
+	n := 0
+	for seq := there.first; seq < there.next; seq++ {
+		if r := there.data(seq); r.Kind == history.Text {
+			if r.Text != fmt.Sprint(n) {
+				t.Fatalf("message %d is %q", n, r.Text)
+			}
+			n++
+		}
+	}
+	if n != 400 {
+		t.Errorf("%d of 400 arrived", n)
+	}
+}
+
+// TestASnapshotEndsWhatItDoesNotHave: after a reader fell behind.
+func TestASnapshotEndsWhatItDoesNotHave(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	s.invited(&engine.Invitation{ID: "i", Peer: s.UI.peers[s.eva]})
+	s.transfer(s.transferOf(engine.Moving, false, nil))
+	s.offers["gone"] = &engine.Offer{}
+	s.apply([]engine.Event{engine.Snapshot{Self: s.self, Peers: s.e.Peers()}})
+	if len(s.invites) != 0 || len(s.offers) != 0 || s.countTransfers().moving != 0 {
+		t.Errorf("left: %d requests, %d offers, %+v", len(s.invites), len(s.offers), s.countTransfers())
 	}
 }

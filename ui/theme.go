@@ -26,6 +26,7 @@ const (
 	colorBad       fyne.ThemeColorName = "bad"
 	colorBanner    fyne.ThemeColorName = "banner"
 	colorLink      fyne.ThemeColorName = "link" // text in the accent colour
+	colorDot       fyne.ThemeColorName = "dot"  // of who is connected
 )
 
 // palette holds {light, dark}. What is absent falls through to Fyne's default.
@@ -35,9 +36,9 @@ var palette = map[fyne.ThemeColorName][2]uint32{
 	theme.ColorNamePrimary:             {0x2F62EA, 0x5B8CFF},
 	theme.ColorNameForegroundOnPrimary: {0xFFFFFF, 0x0D1424},
 	theme.ColorNameButton:              {0xEBEEF3, 0x2A2E37},
-	theme.ColorNameSeparator:           {0xE6E8ED, 0x2A2D35},
+	theme.ColorNameSeparator:           {0xE6E8ED, 0x3A3F4A},
 	theme.ColorNameInputBackground:     {0xF3F4F7, 0x22252C},
-	theme.ColorNameInputBorder:         {0xDFE2E9, 0x353943},
+	theme.ColorNameInputBorder:         {0x8F96A3, 0x6A7180}, // 3:1 on the page
 	theme.ColorNameOverlayBackground:   {0xFFFFFF, 0x22252C},
 	theme.ColorNameMenuBackground:      {0xFFFFFF, 0x262A32},
 	theme.ColorNameSelection:           {0xDEE8FF, 0x24345C},
@@ -47,6 +48,7 @@ var palette = map[fyne.ThemeColorName][2]uint32{
 	theme.ColorNameScrollBar:           {0xB4BAC6, 0x4A4F5B},
 	theme.ColorNameScrollBarBackground: {0xFFFFFF, 0x16181D},
 	theme.ColorNameError:               {0xB3261E, 0xFF8A80},
+	theme.ColorNameForegroundOnError:   {0xFFFFFF, 0x2A0A08},
 	colorSidebar:                       {0xF4F5F8, 0x1C1E24},
 	colorCard:                          {0xFFFFFF, 0x20232A},
 	colorBorder:                        {0xDFE2E9, 0x31353F},
@@ -62,6 +64,7 @@ var palette = map[fyne.ThemeColorName][2]uint32{
 	colorBad:                           {0xB3261E, 0xFF8A80},
 	colorBanner:                        {0xFFF1D6, 0x3A3020},
 	colorLink:                          {0x2555D4, 0x8FB0FF},
+	colorDot:                           {0x1FA653, 0x5CCB8D},
 }
 
 // contrast takes the place of the palette for who needs the most of it.
@@ -82,7 +85,8 @@ var contrast = map[fyne.ThemeColorName][2]uint32{
 	theme.ColorNamePlaceHolder:         {0x1F1F1F, 0xE6E6E6},
 	theme.ColorNameScrollBar:           {0x000000, 0xFFFFFF},
 	theme.ColorNameScrollBarBackground: {0xFFFFFF, 0x000000},
-	theme.ColorNameError:               {0x8C0009, 0xFF9E96},
+	theme.ColorNameError:               {0x8C0009, 0xFFB4AD},
+	theme.ColorNameForegroundOnError:   {0xFFFFFF, 0x000000},
 	colorSidebar:                       {0xFFFFFF, 0x000000},
 	colorCard:                          {0xFFFFFF, 0x000000},
 	colorBorder:                        {0x000000, 0xFFFFFF},
@@ -172,7 +176,7 @@ func (t Theme) Size(n fyne.ThemeSizeName) float32 {
 	switch n {
 	case theme.SizeNameInputRadius, theme.SizeNameSelectionRadius, theme.SizeNameButtonRadius:
 		return 8
-	case theme.SizeNameDialogRadius, theme.SizeNameCardRadius:
+	case theme.SizeNameDialogRadius, theme.SizeNameCardRadius, theme.SizeNamePopupRadius:
 		return 12
 	case theme.SizeNameScrollBar:
 		return 8

@@ -33,6 +33,7 @@ func TestContrast(t *testing.T) {
 		{theme.ColorNameForeground, theme.ColorNameOverlayBackground},
 		{theme.ColorNameForeground, theme.ColorNameInputBackground},
 		{colorLink, theme.ColorNameBackground},
+		{theme.ColorNameForegroundOnError, theme.ColorNameError},
 		{colorLink, colorCard},
 		{colorSubtle, theme.ColorNameOverlayBackground},
 		{colorSubtle, theme.ColorNameBackground},

@@ -31,14 +31,14 @@ func newToast(u *UI) *toast {
 func (t *toast) show(text string) {
 	t.text.set(text)
 	t.until = time.Now().Add(toastTime)
-	t.body.Layout.(*stacked).width = t.u.pageWidth() // or its height would be that of a narrower one
+	t.body.Layout.(*stacked).width = t.u.w.Canvas().Size().Width // or its height would be that of a narrower one
 	t.box.Show()
-	t.u.root.Refresh()
+	t.u.w.Content().Refresh()
 }
 
 func (t *toast) hide() {
 	t.box.Hide()
-	t.u.root.Refresh()
+	t.u.w.Content().Refresh()
 }
 
 func (t *toast) age() {

@@ -82,7 +82,9 @@ func (c *transferCard) AccessibilityRole() fyne.AccessibleRole { return fyne.Acc
 func (c *transferCard) set(t engine.Transfer) bool {
 	c.now = t
 	c.title.set(title(t))
-	c.status.set(status(t))
+	if c.status.set(status(t)); c.wide { // where no conversation says with whom
+		c.status.set(joined(withWhom(t), status(t)))
+	}
 	switch {
 	case t.State == engine.Delivered:
 		c.status.setColor(colorGood)

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"image/color"
+	"slices"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -35,11 +36,11 @@ func newTransfersPage(u *UI) *transfersPage {
 	p.hold = newButton(tr("Pause all"), widget.MediumImportance, p.holdAll)
 	p.graph = container.NewCenter(container.New(fixed(fyne.NewSize(120, 32)), p.chart))
 	title := newLine(tr("Transfers"), sizeTitle, theme.ColorNameForeground, true)
-	p.head = inset(newBeside(gap, p.back, newBesideRight(gapWide, column(2, title, p.totals), row(gapWide, p.graph, p.hold))), gapWide, gapWide, edge, edge)
+	p.head = newHead(newBeside(gap, p.back, newBesideRight(gapWide, column(2, title, p.totals), row(gapWide, p.graph, p.hold))))
 	text := hint(tr("No transfers yet. Drop files on a name in the list, or on a conversation."))
 	text.align = fyne.TextAlignCenter
 	p.none = container.New(middle(320), newStacked(gapWide, container.NewCenter(newEmblem(widget.NewIcon(iconTransfers), 64, 32)), text))
-	p.box = container.NewBorder(column(0, p.head, widget.NewSeparator()), nil, nil, nil, container.NewStack(p.none, p.list))
+	p.box = newPane(p.head, nil, container.NewStack(p.none, p.list))
 	return p
 }
 
@@ -65,6 +66,7 @@ func (p *transfersPage) row(i int) item {
 	if c == nil {
 		c = p.u.newCard(p.u.transfers[id])
 		c.wide = true
+		c.set(p.u.transfers[id])
 		p.made[id] = c
 	}
 	return c
@@ -97,9 +99,10 @@ func (p *transfersPage) refresh() {
 		p.hold.SetText(label)
 	}
 	moving, _ := u.running()
-	if hold := !u.shell.narrow && (moving || held); hold != p.hold.Visible() || p.graph.Visible() == u.shell.narrow {
+	hold, graph := !u.shell.narrow && (moving || held), !u.shell.narrow && p.chart.busy()
+	if hold != p.hold.Visible() || graph != p.graph.Visible() {
 		show(p.hold, hold)
-		show(p.graph, !u.shell.narrow)
+		show(p.graph, graph)
 		p.head.Refresh()
 	}
 }
@@ -141,58 +144,75 @@ func (p *transfersPage) tick() {
 	p.chart.add(float64(bytes))
 }
 
-// totalsLine says what all transfers together are at.
-func (u *UI) totalsLine() string {
-	var moving, waiting, done int64
-	var rate float64
-	var rest int64
+// counts are how many transfers are at what.
+type counts struct{ moving, waiting, paused, delivered, ended int64 }
+
+func (u *UI) countTransfers() (n counts) {
 	for _, t := range u.transfers {
 		switch {
 		case t.State == engine.Moving || t.State == engine.Stalled || t.State == engine.Finishing:
-			moving++
-			rate += t.Rate
-			rest += t.Bytes - t.Done
+			n.moving++
+		case t.State == engine.Paused:
+			n.paused++
 		case !t.State.Final():
-			waiting++
+			n.waiting++
 		case t.State == engine.Delivered:
-			done++
+			n.delivered++
+		default:
+			n.ended++
 		}
 	}
-	s := ""
-	if moving > 0 {
-		s = joined(trn("{{.N}} moving", moving), size(int64(rate))+"/s", tr("{{.Size}} to go", "Size", size(max(0, rest))))
+	return n
+}
+
+// line says how many are under way.
+func (n counts) line() (s string) {
+	if n.moving > 0 {
+		s = trn("{{.N}} moving", n.moving)
 	}
-	if waiting > 0 {
-		s = joined(s, trn("{{.N}} waiting", waiting))
+	if n.waiting > 0 {
+		s = joined(s, trn("{{.N}} waiting", n.waiting))
 	}
-	if done > 0 {
-		s = joined(s, trn("{{.N}} delivered", done))
+	if n.paused > 0 {
+		s = joined(s, trn("{{.N}} paused", n.paused))
+	}
+	return s
+}
+
+// totalsLine says what all transfers together are at.
+func (u *UI) totalsLine() string {
+	var rate float64
+	var rest int64
+	for _, t := range u.transfers {
+		if t.State == engine.Moving || t.State == engine.Stalled {
+			rate += t.Rate
+			rest += t.Bytes - t.Done
+		}
+	}
+	n, s := u.countTransfers(), ""
+	if n.moving > 0 {
+		s = joined(size(int64(rate))+"/s", tr("{{.Size}} to go", "Size", size(max(0, rest))))
+	}
+	s = joined(n.line(), s)
+	if n.delivered > 0 {
+		s = joined(s, trn("{{.N}} delivered", n.delivered))
+	}
+	if n.ended > 0 {
+		s = joined(s, trn("{{.N}} not delivered", n.ended))
 	}
 	return s
 }
 
 // transfersLine is the line in the list.
 func (u *UI) transfersLine() string {
-	var moving, waiting int64
-	for _, t := range u.transfers {
-		switch {
-		case t.State == engine.Moving || t.State == engine.Stalled || t.State == engine.Finishing:
-			moving++
-		case !t.State.Final():
-			waiting++
-		}
-	}
+	n := u.countTransfers()
 	switch {
 	case len(u.transfers) == 0:
 		return tr("None yet")
-	case moving+waiting == 0:
-		return tr("All done")
-	case moving == 0:
-		return trn("{{.N}} waiting", waiting)
-	case waiting == 0:
-		return trn("{{.N}} moving", moving)
+	case n.moving+n.waiting+n.paused == 0:
+		return tr("Nothing moves")
 	}
-	return joined(trn("{{.N}} moving", moving), trn("{{.N}} waiting", waiting))
+	return n.line()
 }
 
 // chart is the rate of the last minute as bars, the highest one at the top.
@@ -211,12 +231,14 @@ func newChart() *chart {
 	return c
 }
 
+// busy tells whether anything moved in the last minute.
+func (c *chart) busy() bool {
+	return slices.ContainsFunc(c.values[:], func(v float64) bool { return v > 0 })
+}
+
 // add puts a second at the end. Nothing is repainted while all is zero.
 func (c *chart) add(v float64) {
-	idle := v == 0
-	for _, old := range c.values {
-		idle = idle && old == 0
-	}
+	idle := v == 0 && !c.busy()
 	copy(c.values[:], c.values[1:])
 	c.values[len(c.values)-1] = v
 	if !idle {

@@ -37,6 +37,7 @@ func (u *UI) startTray() {
 	u.tray = &tray{u: u, app: app, dot: true, menu: fyne.NewMenu("Multipeer")}
 	u.tray.update()
 	app.SetSystemTrayWindow(u.w)
+	u.w.SetCloseIntercept(u.closed) // the call above has put hiding in its place
 	u.trace("tray")
 }
 
@@ -56,7 +57,9 @@ func (t *tray) update() {
 	}
 	items = append(items, fyne.NewMenuItemSeparator())
 	shown := 0
-	for _, id := range u.side.order {
+	everyone, _ := u.side.listed("")
+	for _, l := range everyone {
+		id := l.p.ID
 		p, here := u.peers[id]
 		if !here || shown == maxTray {
 			continue
@@ -69,8 +72,7 @@ func (t *tray) update() {
 		}
 		add(name, func() {
 			u.raise()
-			u.choose(talk)
-			u.settle()
+			u.tapped(talk)
 		})
 	}
 	if shown == 0 {

@@ -69,8 +69,7 @@ type UI struct {
 	transfers  map[engine.TransferID]engine.Transfer
 	order      []engine.TransferID // in which they were first seen
 	rows       map[engine.TransferID]place
-	cards      map[engine.TransferID][]*transferCard // that were made for it, the last few
-	progress   map[engine.TransferID]bool            // that moved since progressed
+	progress   map[engine.TransferID]bool // that moved since progressed
 	progressed time.Time
 	sources    map[engine.TransferID][]string // paths of what we offered, to send again
 	offers     map[engine.TransferID]*engine.Offer
@@ -89,6 +88,8 @@ type UI struct {
 	timeline  *timeline
 	entry     *field
 	send      *widget.Button
+	compose   *fyne.Container
+	barred    *fyne.Container // in its place where a peer is blocked
 	attach    *quietButton
 	empty     *emptyState
 	moves     *transfersPage
@@ -122,7 +123,7 @@ func New(o Options) *UI {
 	u := &UI{
 		o: o, e: o.Engine, self: o.Engine.Self(), started: time.Now(), front: true,
 		peers: map[engine.PeerID]engine.Peer{}, talks: map[engine.PeerID]*talk{}, inviting: map[engine.PeerID]bool{},
-		transfers: map[engine.TransferID]engine.Transfer{}, rows: map[engine.TransferID]place{}, cards: map[engine.TransferID][]*transferCard{},
+		transfers: map[engine.TransferID]engine.Transfer{}, rows: map[engine.TransferID]place{},
 		sources: map[engine.TransferID][]string{}, progress: map[engine.TransferID]bool{}, offers: map[engine.TransferID]*engine.Offer{}, invites: map[string]*invitationCard{},
 		pairings: map[engine.PeerID]*pairingCard{}, traced: map[string]string{}, quiet: map[note]time.Time{}, pictures: newPictures(),
 	}
@@ -178,6 +179,7 @@ func (u *UI) Close() {
 // second is for what changes with time alone.
 func (u *UI) second() {
 	u.toast.age()
+	u.sendWaiting()
 	u.settle() // the last progress may wait
 	if u.page == pageTransfers {
 		u.moves.tick()
@@ -189,26 +191,26 @@ func (u *UI) build() {
 	for _, t := range u.talks {
 		t.forget()
 	}
-	u.cards = map[engine.TransferID][]*transferCard{}
 	u.side = newSide(u)
 	u.header = newHeader(u)
 	u.timeline = newTimeline()
 	u.entry = newComposer(u)
-	u.send = widget.NewButtonWithIcon("", iconSend, u.sendText)
-	u.send.Importance = widget.HighImportance
+	u.send = widget.NewButtonWithIcon("", iconGo, u.sendText)
+	u.send.Importance = widget.LowImportance
 	u.attach = iconButton(iconAttach, tr("Attach"), u.attachMenu)
 	u.empty = newEmptyState(u)
 	u.moves = newTransfersPage(u)
 	u.prefs = nil
 	u.toast = newToast(u)
 
-	compose := inset(container.NewBorder(nil, nil, u.attach, u.send, inset(u.entry, 0, 0, gap, gap)), gap, gapWide, gapWide, gapWide)
-	talk := container.NewBorder(column(0, u.header.box, widget.NewSeparator()), compose, nil, nil, u.timeline)
+	u.compose = inset(container.NewBorder(nil, nil, u.attach, u.send, inset(u.entry, 0, 0, gap, gap)), gap, gapWide, gapWide, edge)
+	u.barred = newBarred(u)
+	talk := newPane(u.header.box, container.NewStack(u.compose, u.barred), u.timeline)
 	u.pages = [4]fyne.CanvasObject{u.empty.box, talk, u.moves.box, container.NewStack()}
-	main := container.NewStack(newPanel(theme.ColorNameBackground, "", 0), container.NewBorder(u.toast.box, nil, nil, nil, container.NewStack(u.pages[:]...)))
-	u.shell = &shell{changed: func(bool) { u.showHeader() }}
+	main := container.NewStack(append([]fyne.CanvasObject{newPanel(theme.ColorNameBackground, "", 0)}, u.pages[:]...)...)
+	u.shell = &shell{changed: func(bool) { u.showHeader() }, resized: u.resized}
 	u.root = container.New(u.shell, u.side.box, main)
-	u.w.SetContent(u.root)
+	u.w.SetContent(newPane(u.toast.box, nil, u.root))
 	u.turn(u.page)
 	u.side.refresh()
 }
@@ -265,8 +267,15 @@ func (u *UI) back() {
 	u.choose(u.current)
 }
 
-// pageWidth is the width of the right side.
-func (u *UI) pageWidth() float32 { return u.root.Objects[1].Size().Width }
+// resized closes what stands at a place that may be another now, and lets what is open fit.
+func (u *UI) resized() {
+	if u.menu != nil && u.menu.Visible() {
+		u.menu.Hide()
+	}
+	if m, ok := u.dialog.(*modal); ok {
+		m.fit()
+	}
+}
 
 // settle brings to the screen what has changed.
 func (u *UI) settle() {
@@ -322,11 +331,6 @@ func (u *UI) choose(t *talk) {
 		u.w.Canvas().Focus(u.entry)
 	}
 	u.trace("chosen %s", u.label(t))
-	if len(u.waiting) > 0 {
-		paths := u.waiting
-		u.waiting = nil
-		u.offer(t, paths)
-	}
 }
 
 // saveDraft keeps what stands in the field for the conversation that it belongs to.

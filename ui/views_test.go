@@ -166,7 +166,7 @@ var views = []struct {
 		})
 		s.transfer(t)
 		s.settle()
-		for _, c := range s.cards[t.ID] {
+		for _, c := range s.cardsOf(t.ID) {
 			c.ask("Goes to Downloads, where 23.1 GB are free", []string{"report.pdf", "notes.txt"}, 2)
 		}
 		s.timeline.remeasure()

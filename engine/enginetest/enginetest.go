@@ -354,7 +354,7 @@ func (f *finder) tell(here bool) {
 	f.mu.Lock()
 	silent := f.silent
 	f.mu.Unlock()
-	if silent {
+	if silent || to == nil { // an update before Run is told by Run
 		return
 	}
 	for _, o := range others {

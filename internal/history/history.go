@@ -66,7 +66,9 @@ type Row struct {
 	Text  string    `json:"text,omitempty"`
 	State State     `json:"state,omitempty"`
 	Note  string    `json:"note,omitempty"` // whom it reached, or why it failed
-	File  *File     `json:"file,omitempty"` // of a Transfer
+	// Unsure tells a Failed message that may have arrived all the same.
+	Unsure bool  `json:"unsure,omitempty"`
+	File   *File `json:"file,omitempty"` // of a Transfer
 }
 
 // File is a transfer as it was last seen.
@@ -243,10 +245,13 @@ func (s *Store) makeRoom() {
 		s.room.Wait()
 	}
 	if len(s.pending) >= maxPending && s.problem != nil { // nobody can keep it: better the newest than none
+		var oldest key
 		for k := range s.pending {
-			delete(s.pending, k)
-			break
+			if oldest.talk == "" || k.seq < oldest.seq {
+				oldest = k
+			}
 		}
+		delete(s.pending, oldest)
 	}
 }
 
@@ -280,7 +285,17 @@ func (s *Store) Set(talk string, seq uint64, r Row) {
 }
 
 // weight is about what a row takes on disk, in bytes.
-func weight(r Row) int64 { return int64(100 + len(r.Text) + len(r.Note) + len(r.Who)) }
+func weight(r Row) int64 {
+	n := 100 + len(r.Text) + len(r.Note) + len(r.Who)
+	if r.File != nil {
+		for _, s := range [][]string{r.File.Names, r.File.Paths} {
+			for _, e := range s {
+				n += len(e) + 3
+			}
+		}
+	}
+	return int64(n)
+}
 
 // trim lets the oldest rows of a talk go. Those on disk are deleted with the next commit. Call with mu held.
 func (s *Store) trim(talk string, b *book) {
@@ -293,10 +308,12 @@ func (s *Store) trim(talk string, b *book) {
 		return
 	}
 	to := b.first + max(1, n/20)
+	for _, r := range s.read(talk, b.first, to) {
+		b.talk.Bytes -= weight(r)
+	}
 	for seq := b.first; seq < to; seq++ {
 		delete(s.pending, key{talk, seq})
 	}
-	b.talk.Bytes -= b.talk.Bytes / int64(max(1, n)) * int64(to-b.first)
 	b.first = to
 }
 
@@ -314,17 +331,21 @@ func (s *Store) Bounds(talk string) (first, next uint64) {
 // Rows reads up to n rows from number from on; there are fewer at the end of the talk.
 func (s *Store) Rows(talk string, from uint64, n int) []Row {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	b := s.books[talk]
 	if b == nil {
-		s.mu.Unlock()
 		return nil
 	}
 	from = max(from, b.first)
 	to := min(from+uint64(max(0, n)), b.next)
 	if to <= from {
-		s.mu.Unlock()
 		return nil
 	}
+	return s.read(talk, from, to)
+}
+
+// read reads rows that are there. Call with mu held, which the disk's writer does not hold while it writes.
+func (s *Store) read(talk string, from, to uint64) []Row {
 	out, missing := make([]Row, to-from), false
 	got := make([]bool, to-from)
 	for i := range out {
@@ -336,7 +357,6 @@ func (s *Store) Rows(talk string, from uint64, n int) []Row {
 		out[i], got[i] = r, ok
 		missing = missing || !ok
 	}
-	s.mu.Unlock()
 	if !missing || s.db == nil {
 		return out
 	}
@@ -362,12 +382,13 @@ func (s *Store) Rows(talk string, from uint64, n int) []Row {
 
 // Row reads one row.
 func (s *Store) Row(talk string, seq uint64) (Row, bool) {
-	first, next := s.Bounds(talk)
-	if seq < first || seq >= next {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.books[talk]
+	if b == nil || seq < b.first || seq >= b.next {
 		return Row{}, false
 	}
-	rows := s.Rows(talk, seq, 1)
-	return rows[0], true
+	return s.read(talk, seq, seq+1)[0], true
 }
 
 // Talks returns all conversations.
@@ -376,6 +397,9 @@ func (s *Store) Talks() map[string]Talk {
 	defer s.mu.Unlock()
 	out := make(map[string]Talk, len(s.books))
 	for id, b := range s.books {
+		if b.first == b.next && b.talk.Draft == "" { // cleared
+			continue
+		}
 		t := b.talk
 		t.Open = slices.Clone(t.Open)
 		out[id] = t
@@ -395,12 +419,15 @@ func (s *Store) Update(talk string, change func(*Talk)) {
 	s.changed()
 }
 
-// Clear forgets a talk with its rows, durably when it returns.
+// Clear forgets a talk with its rows, durably when it returns. Until the store is opened anew the numbers of rows go
+// on: nothing that still has one finds another row under it.
 func (s *Store) Clear(talk string) error {
 	s.disk.Lock()
 	defer s.disk.Unlock()
 	s.mu.Lock()
-	delete(s.books, talk)
+	if b := s.books[talk]; b != nil {
+		s.books[talk] = &book{first: b.next, next: b.next}
+	}
 	delete(s.talks, talk)
 	maps.DeleteFunc(s.pending, func(k key, _ Row) bool { return k.talk == talk })
 	s.mu.Unlock()

@@ -85,8 +85,9 @@ func Listen(profile string) (*Listener, error) {
 // Close ends the listening of a Listener that was never run.
 func (l *Listener) Close() error { return l.l.Close() }
 
-// Run gives each launch to take, on goroutines of its own, until ctx ends; then it closes and waits for them.
-func (l *Listener) Run(ctx context.Context, take func(Launch)) {
+// Run gives each launch to take, on goroutines of its own, until ctx ends; then it closes and waits for them. take tells
+// whether it has taken the launch; else the other start gets an error.
+func (l *Listener) Run(ctx context.Context, take func(Launch) bool) {
 	stop := context.AfterFunc(ctx, func() { _ = l.l.Close() })
 	defer stop()
 	defer l.l.Close()
@@ -113,8 +114,9 @@ func (l *Listener) Run(ctx context.Context, take func(Launch)) {
 			if err != nil || json.Unmarshal(line, &launch) != nil {
 				return
 			}
-			take(launch)
-			_, _ = c.Write([]byte("ok\n"))
+			if take(launch) {
+				_, _ = c.Write([]byte("ok\n"))
+			}
 		})
 	}
 }

@@ -35,7 +35,7 @@ func TestSecondStartHandsOver(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	got, ended := make(chan Launch, 1), make(chan struct{})
-	go func() { defer close(ended); l.Run(ctx, func(l Launch) { got <- l }) }()
+	go func() { defer close(ended); l.Run(ctx, func(l Launch) bool { got <- l; return l.Link != "no" }) }()
 	want := Launch{Paths: []string{"/a b/ü\n", "/c"}, Link: "multipeer:x"}
 	if there, err := Hand(dir, want); !there || err != nil {
 		t.Fatal(there, err)
@@ -46,6 +46,10 @@ func TestSecondStartHandsOver(t *testing.T) {
 	if there, err := Hand(dir, Launch{Paths: []string{strings.Repeat("x", maxLaunch)}}); !there || err == nil {
 		t.Errorf("too much: %v, %v", there, err)
 	}
+	if there, err := Hand(dir, Launch{Link: "no"}); !there || err == nil {
+		t.Errorf("what is not taken: %v, %v", there, err)
+	}
+	<-got
 	// Noise is dropped, and the next launch is heard.
 	if c, err := net.Dial("unix", filepath.Join(dir, socket)); err == nil {
 		_, _ = c.Write([]byte("GET / HTTP/1.1\n"))

@@ -56,8 +56,8 @@ type Settings struct {
 	dir string
 }
 
-// Load reads the settings of a profile; a profile without any has the zero value. What is not understood in a value is
-// left at its zero value. An error comes with settings that can be used.
+// Load reads the settings of a profile; a profile without any has the zero value. A value that is not understood is told
+// and left at what shows least. An error comes with settings that can be used; of a file that is no JSON a copy is kept.
 func Load(profile string) (*Settings, error) {
 	s := &Settings{dir: profile}
 	b, err := os.ReadFile(filepath.Join(profile, file))
@@ -67,10 +67,30 @@ func Load(profile string) (*Settings, error) {
 	case err != nil:
 		return s, fmt.Errorf("settings: %w", err)
 	}
-	if err := json.Unmarshal(b, s); err != nil {
-		return &Settings{dir: profile}, fmt.Errorf("settings: %s is damaged and was not used: %w", filepath.Join(profile, file), err)
+	var values map[string]json.RawMessage
+	if err := json.Unmarshal(b, &values); err != nil {
+		_ = os.WriteFile(filepath.Join(profile, file+".damaged"), b, 0o600)
+		return &Settings{dir: profile, Visible: Nobody, Accept: Nobody}, fmt.Errorf("settings: %s is damaged and was not used; nobody sees this device until you change that: %w", filepath.Join(profile, file), err)
+	}
+	var bad []string
+	for name, v := range values {
+		one, err := json.Marshal(map[string]json.RawMessage{name: v})
+		if err == nil && json.Unmarshal(one, s) == nil {
+			continue
+		}
+		bad = append(bad, name)
+		switch name {
+		case "visible":
+			s.Visible = Nobody
+		case "accept":
+			s.Accept = Nobody
+		}
 	}
 	s.tidy()
+	if len(bad) > 0 {
+		slices.Sort(bad)
+		return s, fmt.Errorf("settings: %s: %q were not understood", filepath.Join(profile, file), bad)
+	}
 	return s, nil
 }
 

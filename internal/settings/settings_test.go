@@ -31,7 +31,7 @@ func TestSettingsComeBack(t *testing.T) {
 func TestDamagedSettingsAreToldAndNotUsed(t *testing.T) {
 	dir := t.TempDir()
 	for content, want := range map[string]bool{
-		`{"language":`: true, `[]`: true, ``: true,
+		`{"language":`: true, `[]`: true, ``: true, `{"visible":"nobody","textSize":"1","accept":7}`: true,
 		`{"textSize":99,"appearance":"pink","port":-4,"width":1,"visible":"all","accept":"anyone"}`: false,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
@@ -44,7 +44,7 @@ func TestDamagedSettingsAreToldAndNotUsed(t *testing.T) {
 		if s.TextSize > 4 || s.Appearance != System || s.Port != 0 || s.Width != 0 {
 			t.Errorf("%s: %+v", content, s)
 		}
-		if err == nil && (s.Visible != Nobody || s.Accept != Nobody) {
+		if s.Visible != Nobody || s.Accept != Nobody {
 			t.Errorf("an unknown audience became %q, %q", s.Visible, s.Accept)
 		}
 		if err := s.Save(); err != nil { // and they can be mended from the window

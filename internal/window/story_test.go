@@ -86,7 +86,7 @@ func verify(d *desk, anna, ben *window) {
 	shows.picture("verify-shows")
 	picks.picture("verify-picks")
 	picks.click("pair:" + code.FindStringSubmatch(shows.lines())[1])
-	shows.click("pair:It was picked there")
+	shows.click("pair:Yes, this one was picked")
 	anna.saw(`EVT pairing "Ben" done`)
 	ben.saw(`EVT pairing "Anna" done`)
 }
