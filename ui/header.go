@@ -117,8 +117,11 @@ func (u *UI) showHeader() {
 	show(h.group, t.everyone())
 	show(h.face, !t.everyone())
 	blocked := !t.everyone() && u.e.Trust(t.id) == engine.TrustBlocked
-	show(u.barred, blocked)
-	show(u.compose, !blocked)
+	if blocked != u.barred.Visible() {
+		show(u.barred, blocked)
+		show(u.compose, !blocked)
+		u.pages[pageTalk].Refresh() // the two differ in height
+	}
 	if t.everyone() {
 		show(h.button, false)
 		show(h.verify, false)

@@ -205,6 +205,7 @@ func (u *UI) build() {
 
 	u.compose = inset(container.NewBorder(nil, nil, u.attach, u.send, inset(u.entry, 0, 0, gap, gap)), gap, gapWide, gapWide, edge)
 	u.barred = newBarred(u)
+	u.barred.Hide()
 	talk := newPane(u.header.box, container.NewStack(u.compose, u.barred), u.timeline)
 	u.pages = [4]fyne.CanvasObject{u.empty.box, talk, u.moves.box, container.NewStack()}
 	main := container.NewStack(append([]fyne.CanvasObject{newPanel(theme.ColorNameBackground, "", 0)}, u.pages[:]...)...)

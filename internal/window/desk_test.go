@@ -284,6 +284,14 @@ func (w *window) gone(name string) {
 	w.d.t.Fatalf("%s is still there", name)
 }
 
+// pictureNow keeps what the window looks like as it is: a menu closes when the size changes.
+func (w *window) pictureNow(name string) {
+	if dir := os.Getenv("MULTIPEER_PICTURES"); dir != "" {
+		time.Sleep(600 * time.Millisecond)
+		w.d.tool("import", "-window", w.id, filepath.Join(dir, fmt.Sprintf("%s-%d-%s.png", name, sizes[0][0], w.d.theme)))
+	}
+}
+
 // sizes are those of docs/screens.
 var sizes = [][2]int{{1280, 800}, {900, 600}, {420, 800}}
 

@@ -206,7 +206,6 @@ func secondLaunch(t *testing.T, d *desk, anna, ben *window) {
 	anna.picture("launched-with-a-path")
 	anna.click("row:Ben")
 	ben.saw(`EVT transfer "from-the-file-manager.txt" offered incoming=true`)
-	ben.picture("newer-below")
 	if _, _, there := ben.where("newest"); there { // the search has left Ben at an old row; a large window shows all
 		ben.click("newest")
 	}
@@ -239,9 +238,7 @@ func rest(d *desk, anna *window) {
 func kickAndBlock(d *desk, anna, ben *window) {
 	anna.click("row:Ben")
 	anna.click("more")
-	anna.picture("menu")
-	anna.press("Escape")
-	anna.click("more")
+	anna.pictureNow("menu")
 	anna.click("menu:Disconnect")
 	anna.saw(`EVT disconnected "Ben"`)
 	ben.saw(`EVT disconnected "Anna"`)
