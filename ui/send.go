@@ -105,7 +105,7 @@ func (u *UI) sendOpen(t *talk) {
 		}
 	}
 	for _, seq := range slices.Clone(t.open) {
-		if under >= maxSending {
+		if under >= t.atOnce() {
 			return // posted goes on
 		}
 		if t.data(seq).State == history.Queued {
@@ -113,6 +113,15 @@ func (u *UI) sendOpen(t *talk) {
 			under++
 		}
 	}
+}
+
+// atOnce is how many messages of a conversation are on their way at once: to one peer a single one, so that one that is
+// refused does not let the next one overtake it.
+func (t *talk) atOnce() int {
+	if t.everyone() {
+		return everyoneAtOnce
+	}
+	return 1
 }
 
 // sendWaiting sends what waits for whoever is here: after a pause, since who was asked in vain is asked again.
@@ -123,8 +132,10 @@ func (u *UI) sendWaiting() {
 }
 
 const (
-	// maxSending is how many messages to one peer are on their way at once; the engine refuses more than it can hold.
-	maxSending = engine.MaxPending / 2
+	// everyoneAtOnce is how many messages to all are on their way at once: the slowest peer answers last.
+	everyoneAtOnce = 16
+	// maxRefused is how often in a row a program may say that it takes no messages at the moment.
+	maxRefused = 30
 	// askAgain is the time between two requests to connect that messages make.
 	askAgain = 30 * time.Second
 )
@@ -135,6 +146,7 @@ func (u *UI) inviteFor(t *talk) {
 		return
 	}
 	u.inviting[t.id], t.invited = true, time.Now()
+	u.restamp(t)
 	background(u.bind, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, u.e.Invite(ctx, t.id)
 	}, func(_ struct{}, err error) {
@@ -143,13 +155,18 @@ func (u *UI) inviteFor(t *talk) {
 		switch {
 		case err == nil: // PeerAdded comes, and sends
 		case !here, errors.Is(err, engine.ErrNoPeer), errors.Is(err, engine.ErrBye), errors.Is(err, engine.ErrLost), errors.Is(err, engine.ErrTimeout), errors.Is(err, engine.ErrClosed):
-			for _, seq := range slices.Clone(t.open) { // it has left, or does not answer: they wait on
-				u.setRow(place{t, seq}, func(*history.Row) {})
-			}
+			u.restamp(t) // it has left, or does not answer: they wait on
 		default:
 			u.failOpen(t, reason(err, u.nameOf(t), false))
 		}
 	})
+}
+
+// restamp says anew what the messages of a conversation wait for.
+func (u *UI) restamp(t *talk) {
+	for _, seq := range slices.Clone(t.open) {
+		u.setRow(place{t, seq}, func(*history.Row) {})
+	}
 }
 
 // failOpen gives up what waits in a conversation.
@@ -193,10 +210,15 @@ func (u *UI) posted(at place, results []engine.Result, err error) {
 			missed = append(missed, u.nameOf(u.talk(r.Peer)))
 		}
 	}
+	refused := errors.Is(err, engine.ErrUnavailable)
+	if t.refused++; !refused {
+		t.refused = 0
+	}
 	u.setRow(at, func(r *history.Row) {
 		n := int64(len(results) - len(missed))
 		switch {
-		case errors.Is(err, engine.ErrNotConnected), errors.Is(err, engine.ErrNoPeer), errors.Is(err, engine.ErrNobody), errors.Is(err, engine.ErrBusy):
+		case errors.Is(err, engine.ErrNotConnected), errors.Is(err, engine.ErrNoPeer), errors.Is(err, engine.ErrNobody), errors.Is(err, engine.ErrBusy),
+			refused && t.refused < maxRefused:
 			r.State = history.Queued // it was not sent, and goes when it can
 		case err != nil:
 			r.State, r.Note = history.Failed, reason(err, u.nameOf(t), false)

@@ -22,6 +22,7 @@ type talk struct {
 	draft      string
 	savedDraft string // as the history has it
 	last       time.Time
+	refused    int       // how often in a row its program took no message
 	invited    time.Time // when its peer was last asked to connect for what waits
 	open       []uint64  // own messages that are not delivered yet, in their order
 

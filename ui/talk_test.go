@@ -400,6 +400,7 @@ func TestManyWaitingMessagesArriveInOrder(t *testing.T) {
 	}
 	l.until(t, "all delivered", func() bool { return len(tk.open) == 0 })
 	there := ben.talk(anna.self.ID)
+	l.until(t, "all shown", func() bool { return there.count() >= 400 && there.data(there.next-1).Text == "399" })
 	n := 0
 	for seq := there.first; seq < there.next; seq++ {
 		if r := there.data(seq); r.Kind == history.Text {
