@@ -142,7 +142,7 @@ const (
 
 // inviteFor asks a peer to connect because messages wait for it. If it does not, they fail with the reason.
 func (u *UI) inviteFor(t *talk) {
-	if u.inviting[t.id] || time.Since(t.invited) < askAgain || u.peers[t.id].State == engine.Connecting {
+	if u.inviting[t.id] || time.Since(t.invited) < askAgain {
 		return
 	}
 	u.inviting[t.id], t.invited = true, time.Now()
