@@ -1,6 +1,6 @@
 # Everything here works on a fresh machine with Go, git and make: what else is needed is installed, if it is missing.
 
-.PHONY: help run test check demo cli bench figures pictures licences fuzz guards clean
+.PHONY: help run test check demo cli bench figures pictures licences package archives fuzz guards clean
 
 help:
 	@echo "make run       open the window (without a display: the same engine in the terminal)"
@@ -9,6 +9,8 @@ help:
 	@echo "make check     formatting, vet for Linux, Windows and macOS, staticcheck"
 	@echo "make cli       build/multipeer-cli, one static binary"
 	@echo "make bench     speed and round trips beside the ceilings of this machine and beside rivals; writes docs/performance.md"
+	@echo "make package   build/packages: .deb and tar.xz with the window, a Windows program, archives of the terminal program"
+	@echo "make archives  the archives of the terminal program alone"
 	@echo "make fuzz      each fuzz target for a minute (FUZZTIME=1m)"
 	@echo "make guards    takes each guard against hostile peers out of the code; its test has to fail"
 	@echo "make figures   what the window costs: start, memory, idling, scrolling; writes docs/figures.md"
@@ -41,6 +43,14 @@ bench:
 	@build/bench -report docs/performance.md
 	@echo "a simulated line of 1 Gbit/s, 1 ms and a queue of 512 KB"
 	@CGO_ENABLED=0 go test -count=1 -v -run TestLatencyWhileAFileMoves ./engine | sed -n "s/^ *latency_test.go:[0-9]*: /  /p"
+
+package:
+	@sh scripts/deps.sh go build package
+	@sh scripts/package.sh
+
+archives:
+	@sh scripts/deps.sh go
+	@sh scripts/package.sh archives
 
 FUZZTIME ?= 1m
 fuzz:

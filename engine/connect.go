@@ -164,13 +164,13 @@ func (e *Engine) connect(p *peer, theirs json.RawMessage) {
 
 // acquaint keeps that p was accepted: its key is pinned from now on. Call with Engine.mu held.
 func (e *Engine) acquaint(p *peer) {
-	name := p.name
+	name, addrs := p.name, p.remembered()
 	e.start(func(context.Context) { // the disk may be slow, and nothing here waits for it
 		err := e.profile.Update(p.id, func(r *identity.Record) {
 			if r.Trust == identity.Unknown {
 				r.Trust = identity.Seen
 			}
-			r.Name, r.Last = name, now().UTC().Truncate(time.Second)
+			r.Name, r.Last, r.Addrs = name, now().UTC().Truncate(time.Second), addrs
 		})
 		if err != nil {
 			e.log.Error("keeping peer", "err", err)

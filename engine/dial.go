@@ -122,7 +122,12 @@ func (e *Engine) Dial(ctx context.Context, target string) (PeerID, error) {
 	}
 	id, at := conn.Peer, conn.RemoteAddr()
 	conn.Close(wire.Duplicate)
+	return id, e.meet(ctx, id, at, "address", true)
+}
 
+// meet takes up the chase of a peer at an address where it answers, and waits for the conn. wanted tells that the
+// program has asked for it.
+func (e *Engine) meet(ctx context.Context, id PeerID, at netip.AddrPort, how string, wanted bool) error {
 	watch, stop := context.WithCancel(ctx)
 	defer stop()
 	events := e.follow(watch)
@@ -130,32 +135,32 @@ func (e *Engine) Dial(ctx context.Context, target string) (PeerID, error) {
 	p := e.peer(id)
 	if p == nil {
 		e.mu.Unlock()
-		return id, ErrBusy
+		return ErrBusy
 	}
 	if !slices.Contains(p.all(), at) {
 		p.extra = append(p.extra, at)
 	}
 	if p.how == "" {
-		p.how = "address"
+		p.how = how
 	}
-	p.failures, p.err, p.retry, p.wanted = 0, nil, true, true
+	p.failures, p.err, p.retry, p.wanted = 0, nil, true, p.wanted || wanted
 	e.chase(p)
 	e.mu.Unlock()
 	for range events {
 		p, ok := e.Peer(id)
 		switch {
 		case !ok:
-			return id, ErrLost
+			return ErrLost
 		case p.Confirmed:
-			return id, nil
+			return nil
 		case p.Err != nil:
-			return id, p.Err
+			return p.Err
 		}
 	}
 	if err := context.Cause(ctx); !errors.Is(err, context.DeadlineExceeded) && err != nil {
-		return id, err
+		return err
 	}
-	return id, ErrTimeout
+	return ErrTimeout
 }
 
 func (e *Engine) open() *transport.Endpoint {

@@ -192,6 +192,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	for _, address := range e.cfg.Dial {
 		e.wg.Go(func() { e.keepDialling(ctx, address) })
 	}
+	e.wg.Go(func() { e.recall(ctx) })
 	<-ctx.Done()
 	e.sayGoodbye()
 	if lanes != nil {

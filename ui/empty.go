@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,8 @@ import (
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
+
+	"multipeer/engine"
 )
 
 // emptyState is the page while nobody is chosen: what to do, what is wrong, and how another device gets here.
@@ -43,11 +46,32 @@ func newEmptyState(u *UI) *emptyState {
 	words := newStacked(gap,
 		newLine(tr("Not in the list?"), sizeBody, theme.ColorNameForeground, true),
 		hint(tr("Scan this code with the other device, or type its address below the list here.")),
-		s.addressLine(), newFlow(gap, pair))
+		s.addressLine(), newFlow(gap, pair, u.newSearch()))
 	s.card = container.NewStack(newPanel(colorCard, colorBorder, 12), inset(newBeside(edge, s.code, words), edge, edge, edge, edge))
 	s.col = newStacked(gap, container.NewCenter(newEmblem(widget.NewIcon(iconRadar), 80, 40)), s.title, s.text, s.waiting, container.NewCenter(s.drop), inset(s.card, edge, 0, 0, 0))
 	s.box = container.New(middle(460), s.col)
 	return s
+}
+
+// newSearch is a button that asks every address nearby, for networks that do not carry multicast.
+func (u *UI) newSearch() *widget.Button {
+	var b *widget.Button
+	b = newButton(tr("Search the network"), widget.MediumImportance, func() {
+		b.Disable()
+		b.SetText(tr("Searching…"))
+		background(u.bind, func(ctx context.Context) ([]engine.PeerID, error) { return u.e.Search(ctx) }, func(found []engine.PeerID, err error) {
+			b.Enable()
+			b.SetText(tr("Search the network"))
+			u.trace("searched %d", len(found))
+			switch {
+			case err != nil:
+				u.say(reason(err, "", true))
+			case len(found) == 0:
+				u.say(tr("No other device answers on this network. Is Multipeer running there, and does its firewall let it through?"))
+			}
+		})
+	})
+	return b
 }
 
 // addressLine is this device's address, which a tap copies.

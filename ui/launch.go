@@ -3,6 +3,7 @@ package ui
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,9 @@ func Launched(args []string) (l instance.Launch) {
 		if strings.HasPrefix(a, "multipeer:") {
 			l.Link = a
 			continue
+		}
+		if u, err := url.Parse(a); err == nil && u.Scheme == "file" && (u.Host == "" || u.Host == "localhost") { // from a file manager
+			a = filepath.FromSlash(u.Path)
 		}
 		if p, err := filepath.Abs(a); err == nil {
 			l.Paths = append(l.Paths, p)

@@ -159,7 +159,7 @@ func newSide(u *UI) *side {
 }
 
 func (s *side) nobodyBox() fyne.CanvasObject {
-	s.pair = newFlow(gap, newButton(tr("Pair another device"), widget.MediumImportance, s.u.showLink))
+	s.pair = newFlow(gap, newButton(tr("Pair another device"), widget.MediumImportance, s.u.showLink), s.u.newSearch())
 	return newStackedInset(stacked{left: gap, right: gap, gap: gapWide}, s.nobody, s.pair)
 }
 

@@ -34,10 +34,17 @@ func (p *program) idCommand() *cobra.Command {
 
 func (p *program) peersCommand() *cobra.Command {
 	var lookFor time.Duration
+	var search bool
 	c := &cobra.Command{
 		Use: "peers", Short: "List who is around", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), engine.Config{Hidden: true}, func(ctx context.Context, e *engine.Engine) error {
+				if search {
+					awaitRunning(ctx, e)
+					if _, err := e.Search(ctx); err != nil {
+						p.out.note("the search: %v", err)
+					}
+				}
 				select {
 				case <-time.After(lookFor):
 				case <-ctx.Done():
@@ -70,6 +77,7 @@ func (p *program) peersCommand() *cobra.Command {
 		},
 	}
 	c.Flags().DurationVar(&lookFor, "for", 3*time.Second, "how long to look")
+	c.Flags().BoolVar(&search, "search", false, "ask every address of small networks too, where multicast does not work")
 	return c
 }
 

@@ -419,3 +419,42 @@ func TestExitCodes(t *testing.T) {
 		}
 	}
 }
+
+// TestKnownPeersMeetWithoutMulticast: a network that drops multicast. Who was met before is found again where it was; who
+// is new is found by a search.
+func TestKnownPeersMeetWithoutMulticast(t *testing.T) {
+	lan := netlab.New(t, 3)
+	anna, ben, eva := profile(t), profile(t), profile(t)
+	chat := func(h *netlab.Host, profile, name string) *running {
+		return start(t, h, "--profile", profile, "--name", name, "chat")
+	}
+	a, b := chat(lan.Host(1), anna, "Anna"), chat(lan.Host(2), ben, "Ben")
+	a.wait("connected", 10*time.Second)
+	b.wait("connected", 10*time.Second)
+	for _, r := range []*running{a, b} {
+		r.signal(syscall.SIGINT)
+		r.exit()
+	}
+	for i := 1; i <= 3; i++ {
+		lan.Host(i).Firewall("input", "ip daddr 224.0.0.0/4 drop; ip6 daddr ff02::fb drop")
+	}
+	b = chat(lan.Host(2), ben, "Ben")
+	began := time.Now()
+	a = chat(lan.Host(1), anna, "Anna")
+	a.wait("connected", 5*time.Second)
+	t.Logf("known peers met after %v", time.Since(began).Round(time.Millisecond))
+
+	began = time.Now()
+	e := start(t, lan.Host(3), "--profile", eva, "--name", "Eva", "peers", "--search", "--for", "1s")
+	found := map[any]bool{}
+	for range 2 {
+		found[e.wait("peer", 10*time.Second)["name"]] = true
+	}
+	if !found["Anna"] || !found["Ben"] {
+		t.Errorf("the search found %v", found)
+	}
+	t.Logf("new ones were found after %v", time.Since(began).Round(time.Millisecond))
+	if code := e.exit(); code != 0 {
+		t.Errorf("exit %d: %s", code, e.err.String())
+	}
+}

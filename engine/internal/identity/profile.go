@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -55,6 +56,8 @@ type Record struct {
 	Name  string    `json:"name,omitempty"` // the name it last used
 	Last  time.Time `json:"last"`           // when it was last connected
 	Auto  Auto      `json:"auto,omitzero"`  // only of a verified peer
+	// Addrs are where it was reached last, the newest first; hints, as all addresses are.
+	Addrs [4]netip.AddrPort `json:"addrs,omitzero"`
 }
 
 // Profile is an identity with its state, held by one process at a time. Its methods may be called concurrently.

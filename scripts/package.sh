@@ -1,0 +1,89 @@
+#!/bin/sh
+# package.sh [archives] - makes build/packages: archives of the terminal program for six targets, the same bytes each
+# time; and, unless only those are asked for, a .deb and a tar.xz with the window for this machine, and a Windows
+# program if its compiler is here.
+set -eu
+version=$(sed -n 's/^Version = "\(.*\)"/\1/p' FyneApp.toml)
+out=build/packages
+rm -rf "$out"
+mkdir -p "$out"
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)} LC_ALL=C TZ=UTC
+umask 022
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+# pack FOLDER ARCHIVE - the same archive from the same files.
+pack() {
+	find "$tmp/$1" -type d -exec chmod 755 {} +
+	tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --format=gnu -C "$tmp" -cf - "$1" >"$tmp/tar"
+	case $2 in
+	*.gz) gzip -9n <"$tmp/tar" >"$2" ;;
+	*) xz -9e -T1 <"$tmp/tar" >"$2" ;;
+	esac
+	rm "$tmp/tar"
+}
+
+echo "== the terminal program, static, for six targets"
+CGO_ENABLED=0 go build -trimpath -o "$tmp/cli" ./cmd/multipeer-cli
+mkdir -p "$tmp/share/man" "$tmp/share/completions"
+"$tmp/cli" man "$tmp/share/man"
+for shell in bash zsh fish powershell; do
+	"$tmp/cli" completion "$shell" >"$tmp/share/completions/multipeer-cli.$shell"
+done
+for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do
+	os=${target%/*} arch=${target#*/} name=multipeer-cli-$version-${target%/*}-${target#*/} exe=
+	[ "$os" = windows ] && exe=.exe
+	mkdir "$tmp/$name"
+	CGO_ENABLED=0 GOOS=$os GOARCH=$arch go build -trimpath -buildvcs=false -ldflags "-s -w -buildid=" -o "$tmp/$name/multipeer-cli$exe" ./cmd/multipeer-cli
+	cp -R "$tmp/share/." "$tmp/$name/"
+	cp LICENSE docs/cli.md "$tmp/$name/"
+	cp ui/licences.txt "$tmp/$name/LICENCES"
+	pack "$name" "$out/$name.tar.gz"
+done
+
+if [ "${1:-}" != archives ] && [ "$(uname -s)" = Linux ]; then
+	arch=$(go env GOARCH)
+	echo "== the window for linux/$arch"
+	tree=multipeer-$version-linux-$arch usr=$tmp/multipeer-$version-linux-$arch/usr
+	mkdir -p "$usr/bin" "$usr/share/applications" "$usr/share/icons/hicolor/512x512/apps" "$usr/share/icons/hicolor/scalable/apps" "$usr/share/man/man1" \
+		"$usr/share/doc/multipeer" "$usr/share/kio/servicemenus" "$usr/share/bash-completion/completions" "$usr/share/zsh/vendor-completions" \
+		"$usr/share/fish/vendor_completions.d" "$usr/lib/systemd/user"
+	CGO_ENABLED=1 go build -tags migrated_fynedo -trimpath -ldflags "-s -w" -o "$usr/bin/multipeer" .
+	cp "$tmp/multipeer-cli-$version-linux-$arch/multipeer-cli" "$usr/bin/"
+	cp packaging/linux/multipeer.desktop "$usr/share/applications/"
+	cp packaging/linux/multipeer-servicemenu.desktop "$usr/share/kio/servicemenus/multipeer.desktop"
+	cp packaging/linux/multipeer.service "$usr/lib/systemd/user/"
+	cp icons/app.png "$usr/share/icons/hicolor/512x512/apps/multipeer.png"
+	cp icons/app.svg "$usr/share/icons/hicolor/scalable/apps/multipeer.svg"
+	cp "$tmp/share/completions/multipeer-cli.bash" "$usr/share/bash-completion/completions/multipeer-cli"
+	cp "$tmp/share/completions/multipeer-cli.zsh" "$usr/share/zsh/vendor-completions/_multipeer-cli"
+	cp "$tmp/share/completions/multipeer-cli.fish" "$usr/share/fish/vendor_completions.d/"
+	for page in "$tmp"/share/man/*.1; do gzip -9n <"$page" >"$usr/share/man/man1/$(basename "$page").gz"; done
+	cat LICENSE ui/licences.txt >"$usr/share/doc/multipeer/copyright"
+	gzip -9n <CHANGELOG.md >"$usr/share/doc/multipeer/changelog.gz"
+	pack "$tree" "$out/$tree.tar.xz"
+	if command -v dpkg-deb >/dev/null 2>&1; then
+		deb=$tmp/deb
+		cp -R "$tmp/$tree" "$deb"
+		mkdir "$deb/DEBIAN"
+		sed "s/@VERSION@/$version/; s/@ARCH@/$(dpkg --print-architecture)/; s/@SIZE@/$(du -sk "$deb/usr" | cut -f1)/" packaging/linux/control >"$deb/DEBIAN/control"
+		dpkg-deb --root-owner-group -Zxz --build "$deb" "$out/multipeer_${version}_$(dpkg --print-architecture).deb" >/dev/null
+	fi
+	if command -v x86_64-w64-mingw32-gcc >/dev/null 2>&1; then
+		echo "== the window for windows/amd64 (the first time takes some minutes)"
+		sed "s/@VERSION@/$version/; s/@COMMAS@/$(echo "$version" | tr . ,),0/" packaging/windows/multipeer.rc >"$tmp/multipeer.rc"
+		cp packaging/windows/multipeer.ico packaging/windows/multipeer.manifest "$tmp/"
+		x86_64-w64-mingw32-windres -I "$tmp" --include-dir "$tmp" "$tmp/multipeer.rc" -O coff -o rsrc_windows_amd64.syso
+		trap 'rm -rf "$tmp" rsrc_windows_amd64.syso' EXIT
+		mkdir "$tmp/Multipeer"
+		GOOS=windows GOARCH=amd64 CGO_ENABLED=1 CC=x86_64-w64-mingw32-gcc go build -tags migrated_fynedo -trimpath -ldflags "-H=windowsgui -s -w" -o "$tmp/Multipeer/Multipeer.exe" .
+		rm -f rsrc_windows_amd64.syso
+		cp "$tmp/multipeer-cli-$version-windows-amd64/multipeer-cli.exe" LICENSE "$tmp/Multipeer/"
+		cp ui/licences.txt "$tmp/Multipeer/LICENCES.txt"
+		pack Multipeer "$out/multipeer-$version-windows-amd64.tar.gz"
+	else
+		echo "(no x86_64-w64-mingw32-gcc: no Windows package; sh scripts/deps.sh windows installs it)"
+	fi
+fi
+(cd "$out" && sha256sum -- * >SHA256SUMS)
+cat "$out/SHA256SUMS"
