@@ -90,7 +90,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 peer not found, 4 declined or can
 	f.BoolVar(&p.out.json, "json", false, "one JSON object a line on standard output, and nothing else there")
 	f.StringVar(&p.visible, "visible", "everyone", "who may see this peer: everyone, known or nobody")
 	f.BoolVar(&p.verbose, "verbose", false, "log what happens to standard error")
-	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand(), manCommand())
+	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand(), p.doctorCommand(), manCommand())
 	return root
 }
 

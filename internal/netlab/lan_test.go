@@ -458,3 +458,97 @@ func TestKnownPeersMeetWithoutMulticast(t *testing.T) {
 		t.Errorf("exit %d: %s", code, e.err.String())
 	}
 }
+
+// TestDoctorNamesWhatIsWrong, within ten seconds each.
+func TestDoctorNamesWhatIsWrong(t *testing.T) {
+	const closed = "ct state established,related accept; iifname \"lo\" accept; drop;"
+	for _, c := range []struct {
+		name string
+		set  func(lan *netlab.LAN)
+		args []string
+		want string
+	}{
+		{"all is well", func(*netlab.LAN) {}, nil, "peers"},
+		{"inbound dropped here", func(lan *netlab.LAN) { lan.Host(1).Firewall("input", closed) }, nil, "own-firewall"},
+		{"inbound dropped on both", func(lan *netlab.LAN) { lan.Host(1).Firewall("input", closed); lan.Host(2).Firewall("input", closed) }, nil, "own-firewall"},
+		{"inbound dropped there, but for multicast", func(lan *netlab.LAN) {
+			lan.Host(2).Firewall("input", "udp dport 5353 accept; "+closed)
+			lan.Host(2).Firewall("output", "ct state new udp dport 17717 drop") // nor does it dial
+		}, nil, "other-firewall"},
+		{"multicast dropped", func(lan *netlab.LAN) { lan.Host(1).Firewall("input", "ip daddr 224.0.0.0/4 drop; ip6 daddr ff02::fb drop") }, nil, "multicast-filtered"},
+		{"other subnet", func(*netlab.LAN) {}, []string{"--to", "192.0.2.77"}, "other-subnet"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			lan := netlab.New(t, 2)
+			c.set(lan)
+			b := start(t, lan.Host(2), "--profile", profile(t), "--name", "Ben", "chat")
+			time.Sleep(500 * time.Millisecond)
+			began := time.Now()
+			d := start(t, lan.Host(1), append([]string{"--profile", profile(t), "--name", "Anna", "doctor"}, c.args...)...)
+			for found := ""; found != c.want; {
+				found = d.wait("finding", 12*time.Second)["name"].(string)
+			}
+			d.exit()
+			took := time.Since(began)
+			t.Logf("%s after %v", c.want, took.Round(time.Millisecond))
+			if took > 10*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			b.signal(syscall.SIGINT)
+		})
+	}
+	t.Run("port taken", func(t *testing.T) {
+		lan := netlab.New(t, 1)
+		first := start(t, lan.Host(1), "--profile", profile(t), "--name", "First", "chat")
+		time.Sleep(time.Second)
+		d := start(t, lan.Host(1), "--profile", profile(t), "--name", "Second", "doctor")
+		for found := ""; found != "port-taken"; {
+			found = d.wait("finding", 10*time.Second)["name"].(string)
+		}
+		first.signal(syscall.SIGINT)
+	})
+	t.Run("no network", func(t *testing.T) {
+		d := start(t, netlab.New(t, 1).Lonely(), "--profile", profile(t), "doctor")
+		for found := ""; found != "no-network"; {
+			found = d.wait("finding", 10*time.Second)["name"].(string)
+		}
+	})
+}
+
+// TestStartsMeetAmongInterfaces: hosts with several networks, a VPN and a bridge of containers, and hosts without IPv4.
+func TestStartsMeetAmongInterfaces(t *testing.T) {
+	sh := func(t *testing.T, h *netlab.Host, script string) {
+		t.Helper()
+		if out, err := h.Command(t.Context(), "sh", "-ec", script).CombinedOutput(); err != nil {
+			netlab.Missing(t, "%s: %v: %s", script, err, out)
+		}
+	}
+	for name, script := range map[string]string{
+		"three interfaces, a VPN and a bridge": `for i in 1 2; do ip link add d$i type veth peer name e$i; ip addr add 10.9$i.0.1/24 dev d$i; ip link set d$i up; ip link set e$i up; done
+ip tuntap add tun0 mode tun 2>/dev/null || ip link add tun0 type veth peer name tun1
+ip addr add 10.8.0.1/24 dev tun0; ip link set tun0 up
+ip link add docker0 type bridge; ip addr add 172.17.0.1/16 dev docker0; ip link set docker0 up`,
+		"IPv6 only": `ip -4 addr flush dev eth0; sleep 2`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			lan := netlab.New(t, 2)
+			for i := 1; i <= 2; i++ {
+				sh(t, lan.Host(i), script)
+			}
+			slowest := time.Duration(0)
+			for range 20 {
+				b := start(t, lan.Host(2), "--profile", profile(t), "--name", "Ben", "chat")
+				began := time.Now()
+				a := start(t, lan.Host(1), "--profile", profile(t), "--name", "Anna", "chat")
+				a.wait("connected", 5*time.Second)
+				b.wait("connected", 5*time.Second)
+				slowest = max(slowest, time.Since(began))
+				for _, r := range []*running{a, b} {
+					r.signal(syscall.SIGTERM)
+					r.exit()
+				}
+			}
+			t.Logf("20 of 20 met, the slowest in %v", slowest.Round(time.Millisecond))
+		})
+	}
+}

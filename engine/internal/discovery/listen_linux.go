@@ -15,7 +15,8 @@ func listenGroup(network string, group *net.UDPAddr) (net.PacketConn, error) {
 	if four := group.IP.To4(); four != nil {
 		family, addr = unix.AF_INET, &unix.SockaddrInet4{Port: group.Port, Addr: [4]byte(four)}
 	} else {
-		family, addr = unix.AF_INET6, &unix.SockaddrInet6{Port: group.Port, Addr: [16]byte(group.IP)}
+		// Any address: the group's is one of each link, and binding to it would be for one link alone (EINVAL without one).
+		family, addr = unix.AF_INET6, &unix.SockaddrInet6{Port: group.Port}
 	}
 	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)
 	if err != nil {
