@@ -12,7 +12,7 @@ dpkg -i "$deb" >"$tmp/dpkg" 2>&1 || { cat "$tmp/dpkg"; exit 1; }
 desktop=/usr/share/applications/multipeer.desktop
 command -v desktop-file-validate >/dev/null 2>&1 && desktop-file-validate "$desktop"
 program=$(sed -n 's/^Exec=\([^ ]*\).*/\1/p' "$desktop" | head -n 1)
-mkdir -p "$tmp/home/.cache" "$tmp/run" "$tmp/other"
+mkdir -p "$tmp/home/.cache" "$tmp/run"
 chmod 700 "$tmp/run"
 Xvfb -displayfd 3 -screen 0 1280x800x24 -nolisten tcp 3>"$tmp/display" 2>/dev/null &
 x=$!
@@ -23,12 +23,11 @@ $at "$program" -name Packaged -service "$service" -interface lo >"$tmp/window" 2
 window=$!
 said() {
 	for _ in $(seq 100); do grep -q "$1" "$tmp/window" && return; sleep 0.2; done
-	echo "the window never said $1:" >&2; cat "$tmp/window" >&2; exit 1
+	echo "the window never said $1:" >&2; cat "$tmp/window" "$tmp/send" >&2; exit 1
 }
 said "EVT shown"
 echo "a file for the package" >"$tmp/hello.txt"
-# The window's user has verified this sender before; so nobody has to press Accept here.
-multipeer-cli --profile "$tmp/other" --service "$service" --interface lo --name Sender send --to Packaged --wait 20s "$tmp/hello.txt" >"$tmp/send" 2>&1 &
+multipeer-cli --profile "$tmp/other" --service "$service" --interface lo --name Sender send --to Packaged --wait 20s "$tmp/hello.txt" >"$tmp/send" 2>&1 </dev/null &
 send=$!
 said 'EVT transfer "hello.txt" offered incoming=true'
 where=$(sed -n 's/^AT accept //p' "$tmp/window" | tail -n 1)

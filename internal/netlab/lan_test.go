@@ -552,3 +552,57 @@ ip link add docker0 type bridge; ip addr add 172.17.0.1/16 dev docker0; ip link 
 		})
 	}
 }
+
+// TestBesideAvahi: the system's own responder on the same host, as on most Linux desktops. It is not installed for this
+// test, since it would answer for the machine.
+func TestBesideAvahi(t *testing.T) {
+	avahi, err := exec.LookPath("avahi-daemon")
+	if err != nil {
+		t.Skip("no avahi-daemon here")
+	}
+	lan := netlab.New(t, 3)
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "avahi.conf")
+	if err := os.WriteFile(conf, []byte("[server]\nhost-name=besideavahi\nenable-dbus=no\nuse-ipv6=yes\n[publish]\npublish-addresses=yes\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	daemon := lan.Host(1).Command(t.Context(), "sh", "-c", "mkdir -p /run/avahi-daemon; exec "+avahi+" -f "+conf+" --no-drop-root --no-chroot --no-rlimits")
+	var said strings.Builder
+	daemon.Stderr = &said
+	if err := daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = daemon.Process.Kill(); _ = daemon.Wait() })
+	time.Sleep(3 * time.Second)
+	answers := func() bool { // asked by a third host for the name that avahi publishes
+		out, _ := lan.Host(3).Command(t.Context(), "python3", "-c", `
+import socket,struct
+s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IP,socket.IP_MULTICAST_IF,socket.inet_aton("`+lan.Host(3).Addr+`"))
+s.settimeout(3)
+s.sendto(b"\0\1\0\0\0\1\0\0\0\0\0\0\x0bbesideavahi\x05local\0\0\1\0\1",("224.0.0.251",5353))
+d,a=s.recvfrom(2000)
+print("answer",a[0],len(d))`).CombinedOutput()
+		if strings.Contains(string(out), "answer "+lan.Host(1).Addr) {
+			return true
+		}
+		t.Logf("asked: %s", out)
+		return false
+	}
+	if !answers() {
+		t.Fatalf("avahi does not answer before the test: %s", said.String())
+	}
+	for range 20 {
+		b := start(t, lan.Host(2), "--profile", profile(t), "--name", "Ben", "chat")
+		a := start(t, lan.Host(1), "--profile", profile(t), "--name", "Anna", "chat")
+		a.wait("connected", 5*time.Second)
+		b.wait("connected", 5*time.Second)
+		if !answers() {
+			t.Error("avahi does not answer beside the engine")
+		}
+		for _, r := range []*running{a, b} {
+			r.signal(syscall.SIGTERM)
+			r.exit()
+		}
+	}
+}
