@@ -2,7 +2,7 @@
 # check.sh - what a reviewer would not want to see: formatting, vet on every system, staticcheck, a stale go.mod.
 set -eu
 tags=migrated_fynedo
-pure="./bench/... ./cmd/... ./engine/... ./examples/... ./icons/... ./internal/... ./transfer/... ./ui/..."
+pure="./bench/... ./cmd/... ./engine/... ./examples/... ./icons/... ./internal/... ./packaging/... ./transfer/... ./ui/..."
 echo "== gofumpt"
 bad=$(go run mvdan.cc/gofumpt@v0.12.0 -l .)
 [ -z "$bad" ] || { echo "not formatted by gofumpt:"; echo "$bad"; exit 1; }

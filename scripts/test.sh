@@ -4,14 +4,14 @@ set -eu
 tags=migrated_fynedo
 export MULTIPEER_FULL=1 # what cannot run fails instead of being skipped
 echo "== build without cgo, everything but the window's main"
-CGO_ENABLED=0 go build -tags $tags ./bench/... ./cmd/... ./engine/... ./examples/... ./icons/... ./internal/... ./transfer/... ./ui/...
+CGO_ENABLED=0 go build -tags $tags ./bench/... ./cmd/... ./engine/... ./examples/... ./icons/... ./internal/... ./packaging/... ./transfer/... ./ui/...
 echo "== sixteen peers on a bad network for five minutes, beside the other tests (MULTIPEER_SOAK=1h for longer)"
 soak_said=$(mktemp)
 MULTIPEER_SOAK=${MULTIPEER_SOAK:-5m} go test -race -count=1 -v -timeout 90m ./internal/soak >"$soak_said" 2>&1 &
 soak=$!
 trap 'kill $soak 2>/dev/null || true; rm -f "$soak_said"' EXIT
 echo "== tests"
-go test -race -tags $tags -timeout 15m ./bench/... ./cmd/... ./examples/... ./icons/... ./internal/demo/... ./internal/fence/... ./internal/guards/... ./internal/readme/... ./transfer/... ./ui/...
+go test -race -tags $tags -timeout 15m ./bench/... ./cmd/... ./examples/... ./icons/... ./internal/demo/... ./internal/fence/... ./internal/guards/... ./internal/history/... ./internal/instance/... ./internal/licences/... ./internal/readme/... ./internal/settings/... ./packaging/... ./transfer/... ./ui/...
 go test -race -short -timeout 15m ./engine/...
 echo "== the engine's thousands of runs, which the race detector would make ten times as long"
 CGO_ENABLED=0 go test -timeout 15m ./engine

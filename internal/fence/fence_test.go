@@ -46,6 +46,7 @@ var walls = []struct {
 	{"internal/fence", nil, "reads source"},
 	{"internal/guards", nil, "takes guards out of the source"},
 	{"internal/licences", nil, "reads go.mod and the licences of modules"},
+	{"packaging", nil, "files for packages"},
 	{"internal/readme", nil, "reads the README"},
 	{"internal/netlab", nil, "network namespaces for tests"},
 	{"internal/linkemu", []string{"golang.org/x/sys/unix"}, "a line between network namespaces for tests and benchmarks"},

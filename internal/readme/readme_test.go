@@ -44,7 +44,7 @@ func TestProgramOfTheReadme(t *testing.T) {
 
 // TestNothingIsPromisedThatIsNotThere checks links to files, make targets, and flags of the terminal program.
 func TestNothingIsPromisedThatIsNotThere(t *testing.T) {
-	for _, page := range []string{"README.md", "docs/cli.md", "docs/building.md", "docs/testing.md", "CHANGELOG.md", "engine/PROTOCOL.md"} {
+	for _, page := range []string{"README.md", "docs/cli.md", "docs/building.md", "docs/testing.md", "CHANGELOG.md", "engine/PROTOCOL.md", "docs/window.md"} {
 		text := read(t, page)
 		for _, m := range regexp.MustCompile(`\]\(([^)#]+)\)`).FindAllStringSubmatch(text, -1) {
 			if strings.Contains(m[1], "://") {
