@@ -211,12 +211,6 @@ func (s *segments) heightFor(width float32) float32 {
 	return s.arrange(width, func(int, float32, float32, float32, float32) {})
 }
 
-// natural is the width of all in one line.
-func (s *segments) natural() (w float32) {
-	s.arrange(1e6, func(_ int, x, _, width, _ float32) { w = x + width })
-	return w
-}
-
 func (s *segments) CreateRenderer() fyne.WidgetRenderer {
 	r := &segmentsRenderer{s}
 	r.paint()

@@ -67,7 +67,9 @@ func (f *fakeDesktop) Pick(context.Context, bool) ([]string, error) {
 	}
 	return f.picks, nil
 }
+
 func (f *fakeDesktop) Notify(_ context.Context, title, _ string) error { f.told <- title; return nil }
+
 func (f *fakeDesktop) ClipboardPicture(context.Context) ([]byte, error) {
 	if f.picture == nil {
 		return nil, errNoPicture

@@ -24,7 +24,6 @@ var (
 	iconSearch    = newIcon("search", colorSubtle)
 	iconQR        = newIcon("qr", colorSubtle)
 	iconSettings  = newIcon("sliders", colorSubtle)
-	iconHelp      = newIcon("help", colorSubtle)
 	iconMore      = newIcon("more", theme.ColorNameForeground)
 	iconBack      = newIcon("back", theme.ColorNameForeground)
 	iconClose     = newIcon("close", theme.ColorNameForeground)

@@ -86,8 +86,10 @@ func TestTheSystemsVariantIsFollowedUnlessOneWasChosen(t *testing.T) {
 		system     fyne.ThemeVariant
 		want       color.NRGBA
 	}{
-		{settings.System, theme.VariantDark, dark}, {settings.System, theme.VariantLight, light},
-		{settings.Dark, theme.VariantLight, dark}, {settings.Light, theme.VariantDark, light},
+		{settings.System, theme.VariantDark, dark},
+		{settings.System, theme.VariantLight, light},
+		{settings.Dark, theme.VariantLight, dark},
+		{settings.Light, theme.VariantDark, light},
 	} {
 		if got := (Theme{Appearance: c.appearance}).Color(theme.ColorNameBackground, c.system); got != c.want {
 			t.Errorf("%q in %v: %v", c.appearance, c.system, got)

@@ -50,7 +50,7 @@ var walls = []struct {
 	{"internal/readme", nil, "reads the README"},
 	{"internal/netlab", nil, "network namespaces for tests"},
 	{"internal/linkemu", []string{"golang.org/x/sys/unix"}, "a line between network namespaces for tests and benchmarks"},
-	{"internal/history", []string{"go.etcd.io/bbolt"}, "conversations on disk; it knows neither engine nor window"},
+	{"internal/history", []string{"go.etcd.io/bbolt/..."}, "conversations on disk; it knows neither engine nor window"},
 	{"internal/instance", nil, "a second start speaks to the first"},
 	{"internal/settings", nil, "what a person has chosen, as one file"},
 	{"internal/window", []string{"multipeer/engine", "multipeer/internal/history", "multipeer/internal/netlab"}, "drives the real window, among peers and with an old conversation"},

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // Limits. What is above them goes from the oldest end: a peer must not fill the disk with words.
@@ -438,7 +439,7 @@ func (s *Store) Clear(talk string) error {
 		if err := tx.Bucket(talksBucket).Delete([]byte(talk)); err != nil {
 			return err
 		}
-		if err := tx.Bucket(rowsBucket).DeleteBucket([]byte(talk)); !errors.Is(err, bbolt.ErrBucketNotFound) {
+		if err := tx.Bucket(rowsBucket).DeleteBucket([]byte(talk)); !errors.Is(err, berrors.ErrBucketNotFound) {
 			return err
 		}
 		return nil

@@ -438,7 +438,7 @@ func TestKnownPeersMeetWithoutMulticast(t *testing.T) {
 	for i := 1; i <= 3; i++ {
 		lan.Host(i).Firewall("input", "ip daddr 224.0.0.0/4 drop; ip6 daddr ff02::fb drop")
 	}
-	b = chat(lan.Host(2), ben, "Ben")
+	chat(lan.Host(2), ben, "Ben")
 	began := time.Now()
 	a = chat(lan.Host(1), anna, "Anna")
 	a.wait("connected", 5*time.Second)
@@ -475,7 +475,9 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 			lan.Host(2).Firewall("input", "udp dport 5353 accept; "+closed)
 			lan.Host(2).Firewall("output", "ct state new udp dport 17717 drop") // nor does it dial
 		}, nil, "other-firewall"},
-		{"multicast dropped", func(lan *netlab.LAN) { lan.Host(1).Firewall("input", "ip daddr 224.0.0.0/4 drop; ip6 daddr ff02::fb drop") }, nil, "multicast-filtered"},
+		{"multicast dropped", func(lan *netlab.LAN) {
+			lan.Host(1).Firewall("input", "ip daddr 224.0.0.0/4 drop; ip6 daddr ff02::fb drop")
+		}, nil, "multicast-filtered"},
 		{"other subnet", func(*netlab.LAN) {}, []string{"--to", "192.0.2.77"}, "other-subnet"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

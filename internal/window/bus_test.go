@@ -19,12 +19,11 @@ import (
 type desktop struct {
 	conn *dbus.Conn
 
-	mu      sync.Mutex
-	tray    string   // the name on the bus of the program that has an icon
-	told    []string // "title: body" of notifications
-	picks   []string // what the file dialog answers with, as URLs
-	asked   int      // how often it was opened
-	clicked uint32
+	mu    sync.Mutex
+	tray  string   // the name on the bus of the program that has an icon
+	told  []string // "title: body" of notifications
+	picks []string // what the file dialog answers with, as URLs
+	asked int      // how often it was opened
 }
 
 // newDesktop starts a bus of its own, and the desktop on it.

@@ -271,19 +271,6 @@ func (w *window) press(keys string) {
 	w.d.tool("xdotool", "key", keys)
 }
 
-// gone tells that a widget is not on screen any more.
-func (w *window) gone(name string) {
-	w.d.t.Helper()
-	for range 300 {
-		all := regexp.MustCompile(`(?m)^AT `+regexp.QuoteMeta(name)+` (.*)$`).FindAllStringSubmatch(w.lines(), -1)
-		if len(all) == 0 || all[len(all)-1][1] == "0 0 0 0" {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	w.d.t.Fatalf("%s is still there", name)
-}
-
 // pictureNow keeps what the window looks like as it is: a menu closes when the size changes.
 func (w *window) pictureNow(name string) {
 	if dir := os.Getenv("MULTIPEER_PICTURES"); dir != "" {
