@@ -104,7 +104,7 @@ func (u *UI) list(title string, body fyne.CanvasObject, width, height float32) {
 	scroll := container.NewVScroll(body)
 	var m *modal
 	m = u.newModal(title, scroll, width, newButton(tr("Close"), widget.MediumImportance, func() { m.Hide() }))
-	m.scroll, m.tall = scroll, height
+	m.scroll, m.tall = scroll, min(height, heightOf(body, min(width, u.w.Canvas().Size().Width-2*edge)-2*edgeWide))
 	m.fit()
 	m.show()
 }

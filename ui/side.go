@@ -120,7 +120,7 @@ func newSide(u *UI) *side {
 	s := &side{u: u, rows: map[engine.PeerID]*peerRow{}, face: newAvatar(faceSize, colorSidebar)}
 	s.name, s.id = newLine("", sizeName, theme.ColorNameForeground, true), caption("")
 	buttons := row(0, iconButton(iconQR, tr("Pair another device"), u.showLink), iconButton(iconSettings, tr("Settings"), u.showSettings))
-	me := inset(newBesideRight(gapTight, newBeside(gapWide, s.face, column(2, s.name, s.id)), buttons), gapWide, gap, edge, gap)
+	me := inset(newBesideRight(gapTight, newBeside(gapWide, s.face, column(2, s.name, s.id)), buttons), gapWide, gapTight, edge, gap)
 
 	s.search = newField(u, tr("Search"))
 	s.search.SetIcon(iconSearch)
@@ -153,13 +153,14 @@ func newSide(u *UI) *side {
 	bottom := inset(container.NewBorder(nil, nil, nil, connect, s.address), gap, gapWide, edge, gap)
 
 	s.waiting = newWaiting(u)
-	top := newStacked(0, me, s.waiting.box, inset(s.search, 0, gap, edge, edge))
+	top := newStacked(0, me, s.waiting.box, inset(s.search, gapTight, gap, edge, edge))
 	s.box = container.NewStack(newPanel(colorSidebar, "", 0), container.NewBorder(top, bottom, nil, nil, s.scroll))
 	return s
 }
 
 func (s *side) nobodyBox() fyne.CanvasObject {
 	s.pair = newFlow(gap, newButton(tr("Pair another device"), widget.MediumImportance, s.u.showLink), s.u.newSearch())
+	s.pair.Hide()
 	return newStackedInset(stacked{left: gap, right: gap, gap: gapWide}, s.nobody, s.pair)
 }
 
@@ -295,7 +296,10 @@ func (s *side) refresh() {
 	show(s.everyone, s.sought == "")
 	show(s.transfers, s.sought == "")
 	show(s.nobody, len(order) == 0)
-	show(s.pair, len(order) == 0 && s.sought == "" && u.shell.narrow) // beside the list the page has it
+	if on := len(order) == 0 && s.sought == "" && u.shell.narrow; on != s.pair.Visible() { // beside the list the page has it
+		show(s.pair, on)
+		s.scroll.Content.Refresh()
+	}
 	s.waiting.update()
 	switch {
 	case s.sought != "":

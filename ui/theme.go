@@ -35,7 +35,7 @@ var palette = map[fyne.ThemeColorName][2]uint32{
 	theme.ColorNameForeground:          {0x1A1D24, 0xECEEF2},
 	theme.ColorNamePrimary:             {0x2F62EA, 0x5B8CFF},
 	theme.ColorNameForegroundOnPrimary: {0xFFFFFF, 0x0D1424},
-	theme.ColorNameButton:              {0xEBEEF3, 0x2A2E37},
+	theme.ColorNameButton:              {0xEBEEF3, 0x363B47},
 	theme.ColorNameSeparator:           {0xE6E8ED, 0x3A3F4A},
 	theme.ColorNameInputBackground:     {0xF3F4F7, 0x22252C},
 	theme.ColorNameInputBorder:         {0x8F96A3, 0x6A7180}, // 3:1 on the page

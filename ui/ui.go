@@ -209,7 +209,7 @@ func (u *UI) build() {
 	talk := newPane(u.header.box, container.NewStack(u.compose, u.barred), u.timeline)
 	u.pages = [4]fyne.CanvasObject{u.empty.box, talk, u.moves.box, container.NewStack()}
 	main := container.NewStack(append([]fyne.CanvasObject{newPanel(theme.ColorNameBackground, "", 0)}, u.pages[:]...)...)
-	u.shell = &shell{changed: func(bool) { u.showHeader(); u.side.waiting.update() }, resized: u.resized}
+	u.shell = &shell{changed: func(bool) { u.showHeader(); u.side.waiting.update(); u.dirty.side = true }, resized: u.resized}
 	u.root = container.New(u.shell, u.side.box, main)
 	u.w.SetContent(newPane(u.toast.box, nil, u.root))
 	u.turn(u.page)
@@ -275,6 +275,7 @@ func (u *UI) resized() {
 	}
 	if m, ok := u.dialog.(*modal); ok {
 		m.fit()
+		u.o.Do(m.fit) // and once more when the overlay, too, has the new size, or it would not stand in the middle
 	}
 }
 

@@ -245,11 +245,21 @@ func TestViews(t *testing.T) {
 // compare holds the markup of the window against the kept one.
 func (s *stage) compare(t *testing.T, name string) {
 	t.Helper()
-	got := strings.ReplaceAll(test.RenderToMarkup(s.w.Canvas()), joined(runtime.GOOS+"/"+runtime.GOARCH, runtime.Version()), "SYSTEM")
+	markup := func() string {
+		return strings.ReplaceAll(test.RenderToMarkup(s.w.Canvas()), joined(runtime.GOOS+"/"+runtime.GOARCH, runtime.Version()), "SYSTEM")
+	}
+	got := markup()
 	kept := filepath.Join("testdata", "views", name+".xml")
 	want, err := os.ReadFile(kept)
-	if err == nil && got == string(want) {
-		return
+	// Fyne's test app tells windows of a new theme on a goroutine of its own, which may come late and make icons anew.
+	for range 20 {
+		if err == nil && got == string(want) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+		s.w.Content().Refresh()
+		s.w.Canvas().Capture()
+		got = markup()
 	}
 	failed := filepath.Join("testdata", "failed", "views", name+".xml")
 	if err := os.MkdirAll(filepath.Dir(failed), 0o755); err != nil {
