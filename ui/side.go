@@ -278,6 +278,7 @@ func (s *side) refresh() {
 		order = append(order, l.p.ID)
 		s.refreshRow(l, names[l.name] > 1)
 	}
+	relayout := false
 	if !slices.Equal(order, s.order) {
 		s.order = order
 		s.list.Objects = nil
@@ -290,15 +291,16 @@ func (s *side) refresh() {
 			}
 		}
 		s.list.Refresh()
-		s.scroll.Content.Refresh()
-		s.scroll.Refresh()
+		relayout = true
 	}
-	show(s.everyone, s.sought == "")
-	show(s.transfers, s.sought == "")
-	show(s.nobody, len(order) == 0)
-	if on := len(order) == 0 && s.sought == "" && u.shell.narrow; on != s.pair.Visible() { // beside the list the page has it
-		show(s.pair, on)
-		s.scroll.Content.Refresh()
+	for o, on := range map[fyne.CanvasObject]bool{
+		s.everyone: s.sought == "", s.transfers: s.sought == "", s.nobody: len(order) == 0, s.hitsHead: len(s.hits.Objects) > 0,
+		s.pair: len(order) == 0 && s.sought == "" && u.shell.narrow, // beside the list the page has it
+	} {
+		if on != o.Visible() {
+			show(o, on)
+			relayout = true
+		}
 	}
 	s.waiting.update()
 	switch {
@@ -309,7 +311,10 @@ func (s *side) refresh() {
 	default:
 		s.nobody.set(tr("Nobody yet. Devices with Multipeer on this network appear here by themselves."))
 	}
-	show(s.hitsHead, len(s.hits.Objects) > 0)
+	if relayout {
+		s.scroll.Content.Refresh()
+		s.scroll.Refresh()
+	}
 	if connected == 0 {
 		s.everyone.status.set(tr("Nobody connected"))
 	} else {
