@@ -306,3 +306,20 @@ func TestScreenReaders(t *testing.T) {
 		})
 	}
 }
+
+// TestQuestionsStandInTheMiddle, also after the window was resized.
+func TestQuestionsStandInTheMiddle(t *testing.T) {
+	s := newStage(t, nil)
+	m := s.ask("Title", "Some words to be read.", "Yes", func() {})
+	for _, size := range []fyne.Size{{Width: 420, Height: 800}, {Width: 900, Height: 600}} {
+		s.w.Resize(size)
+		s.l.until(t, "shown anew", func() bool { return len(s.l.queue) == 0 })
+		at, is := m.pop.Position(), m.pop.Size()
+		if d := at.X*2 + is.Width - size.Width; d < -2 || d > 2 || is.Width > size.Width-2*edge {
+			t.Errorf("at %v, %v wide, in a window of %v", at.X, is.Width, size.Width)
+		}
+	}
+	if s.dialog != hidden(m) {
+		t.Error("the question is gone")
+	}
+}

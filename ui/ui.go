@@ -275,7 +275,13 @@ func (u *UI) resized() {
 	}
 	if m, ok := u.dialog.(*modal); ok {
 		m.fit()
-		u.o.Do(m.fit) // and once more when the overlay, too, has the new size, or it would not stand in the middle
+		u.o.Do(func() { // shown anew when the overlay, too, has the new size, or it would not stand in the middle
+			if u.dialog == hidden(m) {
+				m.pop.Hide()
+				m.fit()
+				m.pop.Show()
+			}
+		})
 	}
 }
 
