@@ -10,7 +10,6 @@ import (
 	"io"
 	"log"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"fyne.io/fyne/v2"
@@ -23,8 +22,7 @@ import (
 )
 
 func main() {
-	dir, _ := os.UserConfigDir()
-	profile := flag.String("profile", filepath.Join(dir, "multipeer"), "folder with this peer's identity, settings and conversations")
+	dir := flag.String("profile", "", "folder with this peer's identity, settings and conversations (default: multipeer in the system's folder for settings)")
 	name := flag.String("name", "", "name that others see")
 	service := flag.String("service", engine.DefaultService, "service type: only peers of the same type find each other")
 	peers := flag.String("peer", "", "connect to HOST:PORT[,HOST:PORT...] where peers cannot be found by multicast")
@@ -34,20 +32,24 @@ func main() {
 	flag.Parse()              // what follows are files and folders to send, or a multipeer: link to open
 	log.SetOutput(io.Discard) // libp2p/zeroconf logs here; what matters of it comes back as errors
 
+	profile, err := ui.Profile(*dir)
+	if err != nil {
+		exit(err)
+	}
 	launch := ui.Launched(flag.Args())
-	if there, err := instance.Hand(*profile, launch); there {
+	if there, err := instance.Hand(profile, launch); there {
 		exit(err) // the window that is open already has it now
 	}
-	chosen, trouble := settings.Load(*profile)
+	chosen, trouble := settings.Load(profile)
 	a := app.NewWithID("io.github.multipeer.Multipeer") // not SetMetadata: packages set name, icon and version themselves
 	trouble = errors.Join(trouble, ui.Dress(a, chosen))
-	cfg := engine.Config{Name: *name, Service: *service, Profile: *profile, Dial: list(*peers), Interfaces: list(*ifaces)}
+	cfg := engine.Config{Name: *name, Service: *service, Profile: profile, Dial: list(*peers), Interfaces: list(*ifaces)}
 	e, err := engine.New(ui.Configure(cfg, chosen))
 	if err != nil {
 		ui.ShowFailure(a, err)
 		exit(err)
 	}
-	kept, err := ui.OpenHistory(*profile, chosen)
+	kept, err := ui.OpenHistory(profile, chosen)
 	u := ui.New(ui.Traced(ui.Options{App: a, Engine: e, Do: fyne.Do, Settings: chosen, History: kept, Downloads: *into, Version: a.Metadata().Version}))
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -57,13 +59,7 @@ func main() {
 		ended <- err
 	}()
 	u.Start(ctx)
-	others, deaf := instance.Listen(*profile)
-	hearing, deafen := context.WithCancel(ctx)
-	if deaf == nil {
-		go others.Run(hearing, u.Launch)
-	}
-	u.Run(launch, *hidden, errors.Join(trouble, err, deaf)) // returns on close, Quit, SIGINT and SIGTERM
-	deafen()                                                // first: what is not taken any more must not be taken
+	u.Run(launch, *hidden, errors.Join(trouble, err, u.Listen(profile))) // returns on close, Quit, SIGINT and SIGTERM
 	u.Close()
 	stop()
 	exit(errors.Join(<-ended, kept.Close()))

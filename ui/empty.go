@@ -28,6 +28,7 @@ type emptyState struct {
 	code    *fyne.Container
 	address *line
 	ticket  string // that the QR code shows
+	said    string // what was laid out last
 }
 
 const emptyQR = 148
@@ -137,8 +138,8 @@ func (u *UI) showEmpty() {
 			s.code.Add(code)
 		}
 	}
-	if said := title + text + list + address + ticket; said != u.traced["empty"] {
-		u.traced["empty"] = said
+	if said := title + text + list + address + ticket; said != s.said {
+		s.said = said
 		s.col.Refresh()
 		s.box.Refresh()
 	}

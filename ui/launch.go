@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -73,6 +74,29 @@ func Traced(o Options) Options {
 		o.Trace, o.TraceLess = os.Stdout, mode == "events"
 	}
 	return o
+}
+
+// Profile is the folder of a profile: the one that was named, or the user's.
+func Profile(named string) (string, error) {
+	if named != "" {
+		return named, nil
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the folder for settings: %w; give -profile DIR", err)
+	}
+	return filepath.Join(dir, "multipeer"), nil
+}
+
+// Listen takes what later starts with the profile bring, from now until Close, which waits for the end of it. Call it
+// after Start.
+func (u *UI) Listen(profile string) error {
+	l, err := instance.Listen(profile)
+	if err != nil {
+		return err
+	}
+	u.bind.run(func(ctx context.Context) { l.Run(ctx, u.Launch) })
+	return nil
 }
 
 // Launch takes what a start of the program has brought; false if the program is about to end. It may be called on any
