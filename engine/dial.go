@@ -130,7 +130,7 @@ func (e *Engine) Dial(ctx context.Context, target string) (PeerID, error) {
 func (e *Engine) meet(ctx context.Context, id PeerID, at netip.AddrPort, how string, wanted bool) error {
 	watch, stop := context.WithCancel(ctx)
 	defer stop()
-	events := e.follow(watch)
+	events := e.WatchState(watch)
 	e.mu.Lock()
 	p := e.peer(id)
 	if p == nil {
@@ -199,7 +199,7 @@ func (e *Engine) keepDialling(ctx context.Context, address string) {
 func (e *Engine) waitGone(ctx context.Context, id PeerID) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	for range e.follow(ctx) {
+	for range e.WatchState(ctx) {
 		if _, ok := e.Peer(id); !ok {
 			return
 		}

@@ -33,7 +33,9 @@
 // module. There may be any number of readers. A slow one never blocks the
 // engine: of a peer or a transfer it gets the newest state, and messages for
 // which there is no room, with any of the readers, are refused, so that their
-// senders know. A program
+// senders know. What was taken is read: a loop whose context has ended still
+// gets the messages that were acknowledged. A program that only waits for a
+// state reads [Engine.WatchState], and leaves messages to others. A program
 // with a window hands events to its main thread itself, in one place.
 //
 // # Peers

@@ -42,6 +42,7 @@ type Engine struct {
 	kicked    map[PeerID]bool     // disconnected by the program: no policy brings them back
 	transfers map[TransferID]*transferState
 	watchers  map[*watcher]struct{}
+	unread    []MessageReceived // that the last reader left behind
 	endpoint  *transport.Endpoint
 	laneUDP   int // the ports where lanes are taken; 0 is none
 	laneTCP   int

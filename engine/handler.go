@@ -25,8 +25,9 @@ type Handler struct {
 }
 
 // Handle calls h for each piece of news until ctx or the engine ends, one call at a time on its own goroutine, and
-// returns when all of them have returned. It is a reader of Watch: what is there already counts as news. What comes
-// before any program reads is refused, and the sender told so (ErrUnavailable): start it no later than Run.
+// returns when all of them have returned. It is a reader of Watch: what is there already counts as news, and messages
+// that were acknowledged before ctx has ended come all the same. What comes before any program reads is refused, and
+// the sender told so (ErrUnavailable): start it no later than Run.
 func (e *Engine) Handle(ctx context.Context, h Handler) {
 	var streams sync.WaitGroup
 	defer streams.Wait()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -78,6 +79,72 @@ func TestHandler(t *testing.T) {
 			t.Errorf("%q", news)
 		}
 	})
+}
+
+// TestWhatWasDeliveredIsRead also by a program that stops to read while it is busy: by the same loop if its context ends,
+// by the next one if it breaks off.
+func TestWhatWasDeliveredIsRead(t *testing.T) {
+	const sent = 5
+	for name, leave := range map[string]bool{"context ends": false, "loop breaks off": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := enginetest.New(t, latency)
+				a, b := net.Start(open("a")), net.Start(open("b"))
+				ctx, cancel := context.WithCancel(t.Context())
+				busy := make(chan struct{})
+				var got []string
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					for ev := range b.Watch(ctx) {
+						if m, ok := ev.(engine.MessageReceived); ok {
+							<-busy
+							if got = append(got, string(m.Message.Body)); leave {
+								break
+							}
+						}
+					}
+				}()
+				time.Sleep(5 * time.Second)
+				say := func(i int) error {
+					r, err := a.Send(t.Context(), i)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return r[0].Err
+				}
+				for i := range sent {
+					if err := say(i); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if !leave {
+					cancel()
+					synctest.Wait()
+					if err := say(sent); !errors.Is(err, engine.ErrUnavailable) { // it reads no more, and says so
+						t.Error(err)
+					}
+				}
+				close(busy)
+				<-done
+				cancel()
+				if leave {
+					if err := say(sent); !errors.Is(err, engine.ErrUnavailable) {
+						t.Error(err)
+					}
+					_ = b.Stop()
+					for ev := range b.Watch(t.Context()) {
+						if m, ok := ev.(engine.MessageReceived); ok {
+							got = append(got, string(m.Message.Body))
+						}
+					}
+				}
+				if want := []string{"0", "1", "2", "3", "4"}; !slices.Equal(got, want) {
+					t.Errorf("read %q, delivered were %q", got, want)
+				}
+			})
+		})
+	}
 }
 
 // TestSeveralEnginesInOneProcess of two services do not see each other's.

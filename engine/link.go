@@ -306,7 +306,7 @@ func (e *Engine) waitLink(ctx context.Context, id PeerID) (p *peer, l *link, err
 func (e *Engine) until(ctx context.Context, try func() bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for range e.follow(ctx) {
+	for range e.WatchState(ctx) {
 		if try() {
 			return
 		}

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"iter"
-	"sync"
 
 	"multipeer/engine/internal/wire"
 )
@@ -70,173 +69,45 @@ func (TransferChanged) event()    {}
 func (PairingChanged) event()     {}
 func (Problem) event()            {}
 
-// stateKey is what an event replaces: of two with the same key in a queue only the newer one is of use.
-func stateKey(ev Event) any {
-	switch ev := ev.(type) {
-	case SelfChanged:
-		return "self"
-	case Problem:
-		return "problem"
-	case PeerChanged:
-		return ev.Peer.ID
-	case TransferChanged:
-		return ev.Transfer.ID
-	}
-	return nil
-}
-
-// maxQueue is how many events wait for a slow reader. Beyond it, messages are refused so that their senders know,
-// and everything else is replaced by a new Snapshot. One peer may take up a part only, so that none keeps the others'
-// messages out, and fewer of what is lost without harm or costs a person's attention.
-const (
-	maxQueue            = 4096
-	maxQueuedOfOne      = 1024
-	maxQueuedUnreliable = 256
-	maxQueuedQuestions  = 16 // invitations
-	// maxQueued is how many bytes of messages and contexts wait.
-	maxQueued      = 32 << 20
-	maxQueuedBytes = 8 << 20 // of one peer
-)
-
-// share is what the events of one peer take up in a queue.
-type share struct{ events, unreliable, questions, bytes int }
-
-// watcher is the queue of one reader.
-type watcher struct {
-	quiet bool // of the engine itself: takes no messages, offers and invitations
-
-	mu     sync.Mutex
-	bytes  int // of messages in queue
-	shares map[PeerID]share
-	queue  []Event
-	state  map[any]int // stateKey -> place in queue
-	wake   chan struct{}
-	behind bool
-	closed bool
-}
-
-// put queues ev; false if there is no room for it.
-func (w *watcher) put(ev Event) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
-		return false
-	}
-	if from, more, ok := part(ev); ok {
-		s := w.shares[from]
-		s = share{s.events + 1, s.unreliable + more.unreliable, s.questions + more.questions, s.bytes + more.bytes}
-		if w.quiet || w.bytes+more.bytes > maxQueued || s.events > maxQueuedOfOne || s.bytes > maxQueuedBytes ||
-			more.unreliable > 0 && s.unreliable > maxQueuedUnreliable || more.questions > 0 && s.questions > maxQueuedQuestions { // guard: events-queued
-			if _, ok := ev.(MessageReceived); !ok && !w.quiet { // another reader may take it
-				w.behind = true
-				w.poke()
-			}
-			return false
-		}
-		if len(w.queue) < maxQueue {
-			w.shares[from] = s
-			w.bytes += more.bytes
-		}
-	}
-	if lost, ok := ev.(PeerLost); ok {
-		delete(w.state, lost.Peer.ID) // what follows is another appearance, not a newer state of this one
-	}
-	key := stateKey(ev)
-	if at, ok := w.state[key]; ok && key != nil {
-		w.queue[at] = ev
-		return true
-	}
-	if len(w.queue) >= maxQueue {
-		if _, ok := ev.(MessageReceived); !ok {
-			w.behind = true
-		}
-		return false
-	}
-	if key != nil {
-		w.state[key] = len(w.queue)
-	}
-	w.queue = append(w.queue, ev)
-	w.poke()
-	return true
-}
-
-// part tells whose event ev is, and what it takes up, if a peer can cause any number of its kind.
-func part(ev Event) (PeerID, share, bool) {
-	switch ev := ev.(type) {
-	case MessageReceived:
-		s := share{bytes: len(ev.Message.Body)}
-		if ev.Message.Unreliable {
-			s.unreliable = 1
-		}
-		return ev.Message.From, s, true
-	case InvitationReceived:
-		return ev.Invitation.Peer.ID, share{questions: 1, bytes: len(ev.Invitation.Context)}, true
-	case OfferReceived:
-		return ev.Offer.Transfer.Peer, share{}, true
-	case StreamReceived:
-		return ev.Stream.Peer, share{}, true
-	}
-	return PeerID{}, share{}, false
-}
-
-func (w *watcher) poke() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (w *watcher) close() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.closed = true
-	w.poke()
-}
-
-// take empties the queue. behind tells that state was left out, ended that nothing will follow.
-func (w *watcher) take() (events []Event, behind, ended bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	events, w.queue, w.bytes = w.queue, nil, 0
-	clear(w.shares)
-	behind, w.behind = w.behind, false
-	clear(w.state)
-	return events, behind, w.closed
-}
-
 // Watch returns the news as a sequence: a Snapshot first, then each change from the moment of the call. It is read
-// by one range loop, which ends when ctx or the engine does. It may be called before Run and any number of times.
+// by one range loop, which ends when the engine does, or ctx. Of what its queue holds when ctx ends the messages still
+// come, for their senders were told that they are delivered. Those that a loop leaves behind with break come in the
+// next Watch, if nobody else reads. Watch may be called before Run and any number of times.
 func (e *Engine) Watch(ctx context.Context) iter.Seq[Event] {
 	return e.watch(ctx, false)
 }
 
-// follow is Watch for the engine's own waiting: nobody reads messages, offers and invitations there.
-func (e *Engine) follow(ctx context.Context) iter.Seq[Event] { return e.watch(ctx, true) }
+// WatchState is Watch for a program that waits for something: it takes no message, stream, offer or invitation. While
+// nobody else does, their senders are told so (ErrUnavailable).
+func (e *Engine) WatchState(ctx context.Context) iter.Seq[Event] { return e.watch(ctx, true) }
 
 func (e *Engine) watch(ctx context.Context, quiet bool) iter.Seq[Event] {
 	w := &watcher{quiet: quiet, state: map[any]int{}, shares: map[PeerID]share{}, wake: make(chan struct{}, 1)}
 	e.mu.Lock()
 	w.put(e.snapshot())
+	if !quiet {
+		for _, ev := range e.unread {
+			w.put(ev)
+		}
+		e.unread = nil
+	}
 	if e.closed {
 		w.closed = true
 	} else {
 		e.watchers[w] = struct{}{}
 	}
 	e.mu.Unlock()
-	forget := func() {
-		w.close()
-		e.mu.Lock()
-		delete(e.watchers, w)
-		orphans := !e.watched()
-		e.mu.Unlock()
-		if left, _, _ := w.take(); orphans {
-			abandon(left)
+	stop := context.AfterFunc(ctx, func() {
+		e.retire(w)
+		if !w.read.Load() { // no loop will empty it
+			e.leaveUnread(w, nil)
 		}
-	}
-	stop := context.AfterFunc(ctx, forget)
+	})
 	return func(yield func(Event) bool) {
-		defer forget()
+		w.read.Store(true)
 		defer stop()
+		var unread []Event
+		defer func() { e.leaveUnread(w, unread) }()
 		for {
 			events, behind, ended := w.take()
 			if behind {
@@ -245,15 +116,15 @@ func (e *Engine) watch(ctx context.Context, quiet bool) iter.Seq[Event] {
 				e.mu.Unlock()
 			}
 			for i, ev := range events {
-				if ctx.Err() != nil {
-					e.leaveUnread(events[i:])
-					return
+				if _, owed := ev.(MessageReceived); !owed && ctx.Err() != nil {
+					unread = append(unread, ev)
+					continue
 				}
 				if s, ok := ev.(StreamReceived); ok {
 					s.Stream.taken.Store(true)
 				}
 				if !yield(ev) {
-					e.leaveUnread(events[i+1:])
+					unread = append(unread, events[i+1:]...)
 					return
 				}
 			}
@@ -266,33 +137,43 @@ func (e *Engine) watch(ctx context.Context, quiet bool) iter.Seq[Event] {
 			select {
 			case <-w.wake:
 			case <-ctx.Done():
-				return
+				e.retire(w)
 			}
 		}
 	}
 }
 
-// abandon ends the streams among events that no reader has got: nobody will close them.
-func abandon(events []Event) {
+// retire lets w get nothing more.
+func (e *Engine) retire(w *watcher) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.watchers, w)
+	w.close()
+}
+
+// leaveUnread takes what a reader that ends has not read. If nobody else has it, messages wait for the next reader,
+// and streams end, which nobody would close.
+func (e *Engine) leaveUnread(w *watcher, events []Event) {
+	e.retire(w)
+	left, _, _ := w.take()
+	events = append(events, left...)
+	e.mu.Lock()
+	orphans := !w.quiet && !e.watched()
+	if orphans {
+		for _, ev := range events {
+			if m, ok := ev.(MessageReceived); ok {
+				e.unread = append(e.unread, m)
+			}
+		}
+	}
+	e.mu.Unlock()
+	if !orphans {
+		return
+	}
 	for _, ev := range events {
 		if s, ok := ev.(StreamReceived); ok && !s.Stream.taken.Load() {
 			s.Stream.abandon()
 		}
-	}
-}
-
-// leaveUnread takes what a reader that ends has taken out of its queue and not read.
-func (e *Engine) leaveUnread(events []Event) {
-	e.mu.Lock()
-	readers := 0
-	for w := range e.watchers {
-		if !w.quiet {
-			readers++
-		}
-	}
-	e.mu.Unlock()
-	if readers <= 1 { // that reader itself
-		abandon(events)
 	}
 }
 

@@ -27,6 +27,7 @@ type binding struct {
 	do     func(func()) // fyne.Do; in tests a queue that the test drains
 	after  func()       // on the main thread, after what came back has been taken
 	wg     sync.WaitGroup
+	late   []engine.Event // that came while the program ended
 }
 
 func newBinding(ctx context.Context, do func(func()), after func()) *binding {
@@ -35,10 +36,11 @@ func newBinding(ctx context.Context, do func(func()), after func()) *binding {
 	return b
 }
 
-// close ends everything and waits for it.
-func (b *binding) close() {
+// close ends everything, waits for it, and returns the events that apply has not got.
+func (b *binding) close() []engine.Event {
 	b.cancel()
 	b.wg.Wait()
+	return b.late
 }
 
 // pump hands events to apply on the main thread: the first at once, then at most one batch per tick and one batch
@@ -48,47 +50,43 @@ func (b *binding) pump(events iter.Seq[engine.Event], apply func([]engine.Event)
 	b.wg.Go(func() {
 		defer close(in)
 		for ev := range events {
-			select {
-			case in <- ev:
-			case <-b.ctx.Done():
-				return
-			}
+			in <- ev
 		}
 	})
 	b.wg.Go(func() {
 		taken := make(chan struct{}, 1)
 		for {
-			batch := gather(b.ctx, in)
+			batch := gather(in)
 			if len(batch) == 0 {
 				return
 			}
-			b.do(func() { apply(batch); taken <- struct{}{} })
+			if b.ctx.Err() != nil { // a function that is queued now may never run
+				b.late = append(b.late, batch...)
+				continue
+			}
+			var once sync.Once
+			b.do(func() { once.Do(func() { apply(batch) }); taken <- struct{}{} })
 			select {
 			case <-taken:
-			case <-b.ctx.Done(): // while the program ends, a queued function may never run
-				return
+			case <-b.ctx.Done():
+				once.Do(func() { b.late = append(b.late, batch...) })
+				continue
 			}
 			select {
 			case <-time.After(tick):
 			case <-b.ctx.Done():
-				return
 			}
 		}
 	})
 }
 
 // gather waits for one event and takes what else is there. An empty batch is the end.
-func gather(ctx context.Context, in <-chan engine.Event) []engine.Event {
-	var batch []engine.Event
-	select {
-	case <-ctx.Done():
+func gather(in <-chan engine.Event) []engine.Event {
+	ev, ok := <-in
+	if !ok {
 		return nil
-	case ev, ok := <-in:
-		if !ok {
-			return nil
-		}
-		batch = append(batch, ev)
 	}
+	batch := []engine.Event{ev}
 	// The reader in front needs a moment for each event that waits in the engine.
 	pause := time.NewTimer(5 * time.Millisecond)
 	defer pause.Stop()

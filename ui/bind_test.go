@@ -42,3 +42,35 @@ func TestBackgroundAnswersOnTheMainThread(t *testing.T) {
 		t.Error("an answer came after the end")
 	}
 }
+
+// TestCloseReturnsWhatWasNotTaken whether it waits for the main thread or for the end of a tick.
+func TestCloseReturnsWhatWasNotTaken(t *testing.T) {
+	l := newLoop()
+	b := newBinding(t.Context(), l.do, func() {})
+	const sent = 3000
+	var events iter.Seq[engine.Event] = func(yield func(engine.Event) bool) {
+		for i := range sent {
+			if !yield(engine.SelfChanged{Self: engine.Self{Port: i}}) {
+				return
+			}
+		}
+		<-b.ctx.Done()
+	}
+	var got []int
+	take := func(batch []engine.Event) {
+		for _, ev := range batch {
+			got = append(got, ev.(engine.SelfChanged).Self.Port)
+		}
+	}
+	b.pump(events, take)
+	l.until(t, "the first batch", func() bool { return len(got) > 0 })
+	take(b.close())
+	for i, n := range got {
+		if i != n {
+			t.Fatalf("event %d came as number %d", n, i)
+		}
+	}
+	if len(got) != sent {
+		t.Errorf("%d of %d events", len(got), sent)
+	}
+}

@@ -50,7 +50,7 @@ func (u *UI) attend(t *talk, n note) {
 
 // notify tells a user who does not look, once in a while.
 func (u *UI) notify(n note) {
-	if u.front || u.o.Settings.Quiet || time.Since(u.quiet[n]) < between || u.bind == nil {
+	if u.front || u.finished || u.o.Settings.Quiet || time.Since(u.quiet[n]) < between || u.bind == nil {
 		return
 	}
 	u.quiet[n] = time.Now()

@@ -167,12 +167,19 @@ func (u *UI) Start(ctx context.Context) {
 	u.startTray()
 }
 
-// Close ends what Start began and waits for it.
+// Close ends what Start began and waits for it. Messages that came meanwhile go into the history: their senders were
+// told that they are delivered.
 func (u *UI) Close() {
 	u.finished = true
 	u.saveDraft()
-	if u.bind != nil {
-		u.bind.close()
+	if u.bind == nil {
+		return
+	}
+	u.front = false
+	for _, ev := range u.bind.close() {
+		if m, ok := ev.(engine.MessageReceived); ok {
+			u.receive(m.Message)
+		}
 	}
 }
 

@@ -58,7 +58,7 @@ func newStageWith(t *testing.T, o Options) *stage {
 	o.App, o.Engine, o.Do, o.Desktop, o.Downloads, o.Version = a, e, st.l.do, st.desk, "/home/anna/Downloads", "1.0"
 	st.UI = New(o)
 	st.bind = newBinding(t.Context(), st.l.do, st.settle)
-	t.Cleanup(st.bind.close)
+	t.Cleanup(func() { st.bind.close() })
 	st.self = engine.Self{ID: idOf(t, 9), Name: "Anna's laptop", Port: 17717, Running: true}
 	st.w.Resize(fyne.NewSize(1280, 800))
 	st.side.refresh()

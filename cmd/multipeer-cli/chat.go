@@ -54,10 +54,14 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 	go func() {
 		defer close(events)
 		for ev := range e.Watch(ctx) {
-			select {
-			case events <- ev:
-			case <-ctx.Done():
-				return
+			events <- ev
+		}
+	}()
+	defer func() { // what came meanwhile was delivered
+		cancel()
+		for ev := range events {
+			if m, ok := ev.(engine.MessageReceived); ok {
+				printMessage(p.out, m.Message)
 			}
 		}
 	}()

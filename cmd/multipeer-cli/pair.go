@@ -88,7 +88,7 @@ func (p *program) openLink(ctx context.Context, e *engine.Engine, link string) e
 
 // awaitRunning waits until the port is open.
 func awaitRunning(ctx context.Context, e *engine.Engine) {
-	for range e.Watch(ctx) {
+	for range e.WatchState(ctx) {
 		if e.Self().Running {
 			return
 		}
@@ -133,7 +133,7 @@ func (r *pairer) tell(p engine.Pairing) {
 
 // ask is the side that begins.
 func (r *pairer) ask(ctx context.Context, id engine.PeerID) error {
-	news := r.e.Watch(ctx)
+	news := r.e.WatchState(ctx)
 	r.picked = id
 	if err := r.e.Pair(ctx, id); err != nil {
 		return failed(err)
@@ -143,7 +143,7 @@ func (r *pairer) ask(ctx context.Context, id engine.PeerID) error {
 
 // confirm is the side that waits.
 func (r *pairer) confirm(ctx context.Context, who string) error {
-	news := r.e.Watch(ctx)
+	news := r.e.WatchState(ctx)
 	awaitRunning(ctx, r.e)
 	until := r.e.OpenPairing()
 	r.out.note("waiting until %s for a device that asks to be paired", until.Format("15:04:05"))
@@ -158,7 +158,7 @@ func (r *pairer) confirm(ctx context.Context, who string) error {
 
 // link shows a link until somebody has used it.
 func (r *pairer) link(ctx context.Context) error {
-	news := r.e.Watch(ctx)
+	news := r.e.WatchState(ctx)
 	awaitRunning(ctx, r.e)
 	link := r.e.PairingLink()
 	if link == "" {

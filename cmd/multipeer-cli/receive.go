@@ -102,17 +102,20 @@ type question struct {
 
 func (r *receiver) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	self := r.e.Self()
 	r.out.note("receiving into %s as %q, ID %s", r.opts.Dir, self.Name, self.ID)
 	events := make(chan engine.Event)
 	go func() {
 		defer close(events)
 		for ev := range r.e.Watch(ctx) {
-			select {
-			case events <- ev:
-			case <-ctx.Done():
-				return
+			events <- ev
+		}
+	}()
+	defer func() { // what came meanwhile was delivered
+		cancel()
+		for ev := range events {
+			if m, ok := ev.(engine.MessageReceived); ok {
+				printMessage(r.out, m.Message)
 			}
 		}
 	}()

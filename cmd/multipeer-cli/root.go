@@ -185,7 +185,7 @@ func (p *program) find(ctx context.Context, e *engine.Engine, who string, wait t
 		return p.dial(ctx, e, who)
 	}
 	notFound := fmt.Errorf("no peer %q was found within %v; see 'multipeer-cli peers', or connect with --to HOST:PORT", engine.CleanLine(who), wait)
-	for range e.Watch(ctx) {
+	for range e.WatchState(ctx) {
 		peer, err := e.FindPeer(who)
 		if err == nil {
 			return peer, nil

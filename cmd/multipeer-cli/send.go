@@ -126,7 +126,7 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 	events := make(chan engine.Event)
 	go func() {
 		defer close(events)
-		for ev := range s.e.Watch(watching) {
+		for ev := range s.e.WatchState(watching) {
 			select {
 			case events <- ev:
 			case <-watching.Done():
