@@ -55,3 +55,40 @@ func TestCards(t *testing.T) {
 	tl.show(list(items))
 	keepPicture(t, "cards", w.Canvas())
 }
+
+// TestNothingIsSentAgainToABlockedPeer: neither a card nor a message offers it, until the peer is let in again.
+func TestNothingIsSentAgainToABlockedPeer(t *testing.T) {
+	s := newStage(t, nil)
+	s.conversation()
+	for _, state := range []engine.TransferState{engine.Queued, engine.Declined} {
+		s.apply([]engine.Event{engine.TransferChanged{Transfer: engine.Transfer{ID: "x", Peer: s.ben, PeerName: "Ben", State: state, Names: []string{"a.txt"}, Items: 1, Files: 1, Bytes: 5}}})
+	}
+	again := func() (cards, messages int) {
+		at := s.talk(s.ben)
+		for i := range at.count() {
+			it := at.row(i)
+			if d, ok := it.(*dayItem); ok {
+				it = d.item
+			}
+			switch it := it.(type) {
+			case *transferCard:
+				cards += len(it.buttons.Objects)
+			case *bubble:
+				if it.again.Visible() {
+					messages++
+				}
+			}
+		}
+		return cards, messages
+	}
+	for _, step := range []struct {
+		trust          engine.Trust
+		cards, message int
+	}{{engine.TrustSeen, 1, 1}, {engine.TrustBlocked, 0, 0}, {engine.TrustUnknown, 1, 1}} {
+		s.setTrust(s.ben, step.trust)()
+		s.l.until(t, "the decision", func() bool { return s.e.Trust(s.ben) == step.trust && s.blocked(s.ben) == s.barred.Visible() })
+		if cards, messages := again(); cards != step.cards || messages != step.message {
+			t.Errorf("%q: %d cards and %d messages offer to send again, want %d and %d", step.trust, cards, messages, step.cards, step.message)
+		}
+	}
+}

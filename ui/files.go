@@ -125,11 +125,11 @@ func (u *UI) attachMenu() {
 		return
 	}
 	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(u.attach)
-	u.showMenu([]*fyne.MenuItem{
-		fyne.NewMenuItem(tr("Files…"), func() { u.attachPicked(false) }),
-		fyne.NewMenuItem(tr("Folder…"), func() { u.attachPicked(true) }),
-		fyne.NewMenuItem(tr("Text from the clipboard"), u.sendClipboard),
-		fyne.NewMenuItem(tr("Picture from the clipboard"), u.sendPicture),
+	u.showMenu([]action{
+		{label: tr("Files…"), do: func() { u.attachPicked(false) }},
+		{label: tr("Folder…"), do: func() { u.attachPicked(true) }},
+		{label: tr("Text from the clipboard"), do: u.sendClipboard},
+		{label: tr("Picture from the clipboard"), do: u.sendPicture},
 	}, at) // there is no room below, so it opens above
 }
 
@@ -319,6 +319,7 @@ func (u *UI) pruneTransfers() {
 // newCard makes a card that follows its transfer.
 func (u *UI) newCard(t engine.Transfer) *transferCard {
 	c := newTransferCard(t, u.actions(t))
+	c.setBarred(u.blocked(t.Peer))
 	u.addPicture(c, t)
 	u.examine(c, t)
 	return c

@@ -116,7 +116,7 @@ func (u *UI) showHeader() {
 	}
 	show(h.group, t.everyone())
 	show(h.face, !t.everyone())
-	blocked := !t.everyone() && u.e.Trust(t.id) == engine.TrustBlocked
+	blocked := u.blocked(t.id)
 	if blocked != u.barred.Visible() {
 		show(u.barred, blocked)
 		show(u.compose, !blocked)

@@ -16,32 +16,18 @@ import (
 // autoBytes is what a verified peer may send in a day without asking, where nothing else is set.
 const autoBytes = 1_000_000_000
 
-// showMenu opens a menu within the window.
-func (u *UI) showMenu(items []*fyne.MenuItem, at fyne.Position) {
-	if len(items) == 0 {
-		return
-	}
-	m := widget.NewPopUpMenu(fyne.NewMenu("", items...), u.w.Canvas())
-	u.menu, u.menuItems = m, items
-	size, room := m.MinSize(), u.w.Canvas().Size()
-	if at.X < 0 { // from the right
-		at.X += 1e4 - size.Width
-	}
-	m.ShowAtPosition(fyne.NewPos(max(gapTight, min(at.X, room.Width-size.Width-gap)), max(gapTight, min(at.Y, room.Height-size.Height-gap))))
-}
-
 // talkActions are what can be done about a conversation and its peer now.
-func (u *UI) talkActions(t *talk) (items []*fyne.MenuItem) {
+func (u *UI) talkActions(t *talk) (items []action) {
 	id, name := t.id, u.nameOf(t)
 	p, here := u.peers[id]
 	add := func(label string, do func()) {
-		items = append(items, fyne.NewMenuItem(label, func() { do(); u.settle() }))
+		items = append(items, action{label: label, do: func() { do(); u.settle() }})
 	}
-	line := func() {
-		if len(items) > 0 {
-			items = append(items, fyne.NewMenuItemSeparator())
-		}
+	takeAway := func(label string, do func()) {
+		add(label, do)
+		items[len(items)-1].danger = true
 	}
+	line := func() { items = append(items, action{}) }
 	trust := engine.TrustUnknown
 	if !t.everyone() {
 		trust = u.e.Trust(id)
@@ -73,17 +59,16 @@ func (u *UI) talkActions(t *talk) (items []*fyne.MenuItem) {
 	if !t.everyone() {
 		add(tr("Name it for me…"), func() { u.rename(t) })
 	}
+	line()
 	if t.count() > 0 {
-		line()
-		add(tr("Clear the conversation…"), func() { u.clearTalk(t) })
+		takeAway(tr("Clear the conversation…"), func() { u.clearTalk(t) })
 	}
 	if t.everyone() || trust == engine.TrustBlocked {
 		return items
 	}
-	line()
-	add(tr("Block…"), func() { u.block(id) })
+	takeAway(tr("Block…"), func() { u.block(id) })
 	if trust != engine.TrustUnknown {
-		add(tr("Forget…"), func() {
+		takeAway(tr("Forget…"), func() {
 			u.warn(tr("Forget {{.Name}}?", "Name", name), tr("It is a stranger from then on, and has to be accepted and verified again."), tr("Forget"), u.setTrust(id, engine.TrustUnknown))
 		})
 	}
@@ -125,11 +110,36 @@ func (u *UI) setTrust(id engine.PeerID, t engine.Trust) func() {
 		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.e.SetTrust(id, t) }, func(_ struct{}, err error) {
 			u.trace("trust %q %q", name, t)
 			u.say(reason(err, name, true))
-			u.dirty.side = true
+			u.judged(id)
 			if u.page == pageSettings {
 				u.prefs.people()
 			}
 		})
+	}
+}
+
+// blocked tells whether nothing may come from a peer, and nothing goes there.
+func (u *UI) blocked(id engine.PeerID) bool {
+	return !id.IsZero() && u.e.Trust(id) == engine.TrustBlocked
+}
+
+// judged brings up to date what may be done with a peer of whom something else is thought now.
+func (u *UI) judged(id engine.PeerID) {
+	u.dirty.side, u.dirty.resized, u.dirty.transfers = true, true, true
+	t, barred := u.talk(id), u.blocked(id)
+	t.forget()
+	for _, it := range t.live {
+		if d, ok := it.(*dayItem); ok {
+			it = d.item
+		}
+		if c, ok := it.(*transferCard); ok {
+			c.setBarred(barred)
+		}
+	}
+	for _, c := range u.moves.made {
+		if c.now.Peer == id {
+			c.setBarred(barred)
+		}
 	}
 }
 
@@ -221,10 +231,10 @@ var webLink = regexp.MustCompile(`https?://[^\s<>"'` + "`" + `]{1,1000}`)
 // messageMenu is what the second button offers on a message.
 func (u *UI) messageMenu(at place, pos fyne.Position) {
 	r := at.t.data(at.seq)
-	items := []*fyne.MenuItem{fyne.NewMenuItem(tr("Copy"), func() { u.copyText(r.Text) })}
+	items := []action{action{label: tr("Copy"), do: func() { u.copyText(r.Text) }}}
 	for _, b := range blocks(r.Text) {
 		if b.code && len(items) < 5 {
-			items = append(items, fyne.NewMenuItem(tr("Copy the code"), func() { u.copyText(b.text) }))
+			items = append(items, action{label: tr("Copy the code"), do: func() { u.copyText(b.text) }})
 		}
 	}
 	for _, l := range webLink.FindAllString(r.Text, 4) {
@@ -234,11 +244,11 @@ func (u *UI) messageMenu(at place, pos fyne.Position) {
 			continue
 		}
 		items = append(items,
-			fyne.NewMenuItem(tr("Copy the link to {{.Host}}", "Host", engine.CleanLine(target.Host)), func() { u.copyText(l) }),
-			fyne.NewMenuItem(tr("Open {{.Host}}…", "Host", engine.CleanLine(target.Host)), func() { u.openWeb(target) }))
+			action{label: tr("Copy the link to {{.Host}}", "Host", engine.CleanLine(target.Host)), do: func() { u.copyText(l) }},
+			action{label: tr("Open {{.Host}}…", "Host", engine.CleanLine(target.Host)), do: func() { u.openWeb(target) }})
 	}
-	if r.State == history.Failed {
-		items = append(items, fyne.NewMenuItem(tr("Try again"), func() { u.sendAgain(at) }))
+	if r.State == history.Failed && !u.blocked(at.t.id) {
+		items = append(items, action{label: tr("Try again"), do: func() { u.sendAgain(at) }})
 	}
 	u.showMenu(items, pos)
 }

@@ -159,11 +159,11 @@ func TestPeerMenu(t *testing.T) {
 		var got []string
 		do := map[string]func(){}
 		for _, i := range anna.talkActions(anna.talk(id)) {
-			if i.IsSeparator || strings.HasPrefix(i.Label, "Send") {
+			if i.label == "" || strings.HasPrefix(i.label, "Send") {
 				continue
 			}
-			got = append(got, i.Label)
-			do[i.Label] = i.Action
+			got = append(got, i.label)
+			do[i.label] = i.do
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("the menu offers %q, want %q", got, want)

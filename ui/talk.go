@@ -311,7 +311,9 @@ func (u *UI) said(at place, r history.Row) said {
 		if r.Unsure {
 			s.stamp = tr("It may not have arrived. {{.Why}}", "Why", r.Note)
 		}
-		s.retry = func() { u.sendAgain(at) }
+		if !u.blocked(at.t.id) {
+			s.retry = func() { u.sendAgain(at) }
+		}
 	}
 	s.menu = func(pos fyne.Position) { u.messageMenu(at, pos) }
 	return s

@@ -47,9 +47,9 @@ func (u *UI) traceLayout() {
 			at("ask:"+labelOf(b), b)
 		}
 	}
-	if u.menu != nil && u.menu.Visible() {
-		for i, o := range u.menu.Items {
-			at("menu:"+u.menuItems[i].Label, o)
+	if u.menu != nil && u.menu.open() {
+		for _, r := range u.menu.rows {
+			at("menu:"+r.label, r)
 		}
 	}
 	if u.side.box.Visible() {

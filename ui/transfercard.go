@@ -44,6 +44,7 @@ type transferCard struct {
 	waiting int      // offers of the same peer that wait for an answer
 	free    string   // how much room the disk has, in words
 	clashes []string // names that are taken where it would go
+	barred  bool     // the peer is blocked: nothing goes there
 }
 
 func newTransferCard(t engine.Transfer, actions transferActions) *transferCard {
@@ -130,6 +131,14 @@ func (c *transferCard) ask(free string, clashes []string, waiting int) bool {
 	return changed
 }
 
+// setBarred tells whether the peer is blocked.
+func (c *transferCard) setBarred(on bool) {
+	if on != c.barred {
+		c.barred = on
+		c.rebuild()
+	}
+}
+
 func (c *transferCard) existing() engine.Existing {
 	return []engine.Existing{engine.KeepBoth, engine.SkipIdentical, engine.Replace}[c.taken.chosen]
 }
@@ -185,7 +194,7 @@ func (c *transferCard) rebuild() {
 			add(tr("Open"), widget.MediumImportance, c.actions.open)
 		}
 		add(tr("Copy path"), widget.LowImportance, c.actions.copy)
-	case t.State > engine.Delivered && !t.Incoming:
+	case t.State > engine.Delivered && !t.Incoming && !c.barred:
 		add(tr("Send again"), widget.MediumImportance, c.actions.retry)
 	}
 	show(c.buttons, len(c.buttons.Objects) > 0)

@@ -80,30 +80,29 @@ type UI struct {
 	finished   bool
 	dirty      dirty
 
-	shell     *shell
-	root      *fyne.Container
-	side      *side
-	pages     [4]fyne.CanvasObject // by page
-	header    *header
-	timeline  *timeline
-	entry     *field
-	send      *widget.Button
-	compose   *fyne.Container
-	barred    *fyne.Container // in its place where a peer is blocked
-	attach    *quietButton
-	empty     *emptyState
-	moves     *transfersPage
-	prefs     *settingsPage
-	toast     *toast
-	dialog    hidden            // what is open over the window
-	link      hidden            // while a link is shown
-	menu      *widget.PopUpMenu // that was opened last, for traceLayout
-	menuItems []*fyne.MenuItem
-	tray      *tray
-	front     bool // the window has the user's eye
-	quiet     map[note]time.Time
-	pictures  *pictures
-	traced    map[string]string // what the last AT line of each widget said
+	shell    *shell
+	root     *fyne.Container
+	side     *side
+	pages    [4]fyne.CanvasObject // by page
+	header   *header
+	timeline *timeline
+	entry    *field
+	send     *widget.Button
+	compose  *fyne.Container
+	barred   *fyne.Container // in its place where a peer is blocked
+	attach   *quietButton
+	empty    *emptyState
+	moves    *transfersPage
+	prefs    *settingsPage
+	toast    *toast
+	dialog   hidden   // what is open over the window
+	link     hidden   // while a link is shown
+	menu     *popMenu // that was opened last
+	tray     *tray
+	front    bool // the window has the user's eye
+	quiet    map[note]time.Time
+	pictures *pictures
+	traced   map[string]string // what the last AT line of each widget said
 }
 
 // dirty is what has changed since settle.
@@ -277,8 +276,8 @@ func (u *UI) back() {
 
 // resized closes what stands at a place that may be another now, and lets what is open fit.
 func (u *UI) resized() {
-	if u.menu != nil && u.menu.Visible() {
-		u.menu.Hide()
+	if u.menu != nil && u.menu.open() {
+		u.menu.pop.Hide()
 	}
 	if m, ok := u.dialog.(*modal); ok {
 		m.fit()

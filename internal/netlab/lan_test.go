@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -366,24 +367,58 @@ func TestSessionSurvivesAnotherAddress(t *testing.T) {
 	}
 }
 
-func TestFirewalledReceiverStillReceives(t *testing.T) {
+// TestOneSideFirewalled: nothing comes in unasked on one side, neither conns nor multicast. It can only dial; messages and
+// files go both ways all the same.
+func TestOneSideFirewalled(t *testing.T) {
+	size := int64(1) << 30
+	if testing.Short() {
+		size = 64 << 20
+	}
 	lan := netlab.New(t, 2)
-	inbox := t.TempDir()
-	// Nothing comes in unasked: neither conns nor multicast. It can only dial.
-	lan.Host(2).Firewall("input", "ct state established,related accept; iifname \"lo\" accept; drop;")
-	file := filepath.Join(t.TempDir(), "f")
-	if err := os.WriteFile(file, []byte("payload"), 0o644); err != nil {
-		t.Fatal(err)
+	open, closed := lan.Host(1), lan.Host(2)
+	closed.Firewall("input", "ct state established,related accept; iifname \"lo\" accept; drop;")
+	ann, bob := []string{"--profile", profile(t), "--name", "Ann"}, []string{"--profile", profile(t), "--name", "Bob", "--peer", open.Addr}
+	with := func(args []string, more ...string) []string { return append(slices.Clone(args), more...) }
+
+	a, b := start(t, open, with(ann, "chat")...), start(t, closed, with(bob, "chat")...)
+	a.wait("connected", 10*time.Second)
+	b.wait("connected", 10*time.Second)
+	for _, way := range [][2]*running{{a, b}, {b, a}} {
+		_, _ = io.WriteString(way[0].in, "hello\n")
+		if !way[0].sent(10 * time.Second) {
+			t.Error("a message was not delivered")
+		}
+		if m := way[1].wait("message", 10*time.Second); !strings.Contains(fmt.Sprint(m["body"]), "hello") {
+			t.Errorf("arrived %v", m)
+		}
 	}
-	r := start(t, lan.Host(2), "--profile", profile(t), "--name", "Bob", "--peer", lan.Host(1).Addr, "receive", "--accept", "all", "--once", "--into", inbox)
-	if code, err := run(t, lan.Host(1), "--profile", profile(t), "send", "--to", "Bob", file); code != 0 {
-		t.Fatalf("send: exit %d: %s", code, err)
+	for _, r := range []*running{a, b} {
+		_ = r.in.(io.Closer).Close()
+		if code := r.exit(); code != 0 {
+			t.Errorf("chat: exit %d: %s", code, r.err.String())
+		}
 	}
-	if code := r.exit(); code != 0 {
-		t.Errorf("receive: exit %d: %s", code, r.err.String())
-	}
-	if b, _ := os.ReadFile(filepath.Join(inbox, "f")); string(b) != "payload" {
-		t.Errorf("arrived %q", b)
+
+	src := source(t, size, 1)
+	want := digest(t, src)["big.bin"]
+	for _, way := range []struct {
+		from, to      *netlab.Host
+		sender, taker []string
+		name          string
+	}{{open, closed, ann, bob, "Bob"}, {closed, open, bob, ann, "Ann"}} {
+		inbox := t.TempDir()
+		r := start(t, way.to, with(way.taker, "receive", "--accept", "all", "--once", "--into", inbox)...)
+		began := time.Now()
+		if code, err := run(t, way.from, with(way.sender, "send", "--to", way.name, filepath.Join(src, "big.bin"))...); code != 0 {
+			t.Fatalf("send to %s: exit %d: %s", way.name, code, err)
+		}
+		if code := r.exit(); code != 0 {
+			t.Errorf("receive: exit %d: %s", code, r.err.String())
+		}
+		if got := digest(t, inbox)["big.bin"]; got != want {
+			t.Errorf("to %s arrived %q, want %q", way.name, got, want)
+		}
+		t.Logf("%d bytes to %s in %v", size, way.name, time.Since(began).Round(time.Millisecond))
 	}
 }
 

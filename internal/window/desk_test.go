@@ -271,29 +271,48 @@ func (w *window) press(keys string) {
 	w.d.tool("xdotool", "key", keys)
 }
 
-// pictureNow keeps what the window looks like as it is: a menu closes when the size changes.
-func (w *window) pictureNow(name string) {
-	if dir := os.Getenv("MULTIPEER_PICTURES"); dir != "" {
-		time.Sleep(600 * time.Millisecond)
-		w.d.tool("import", "-window", w.id, filepath.Join(dir, fmt.Sprintf("%s-%d-%s.png", name, sizes[0][0], w.d.theme)))
+// menuPictures keeps what a menu looks like at each size: it closes when the size changes.
+func (w *window) menuPictures(name, button string) {
+	if os.Getenv("MULTIPEER_PICTURES") == "" {
+		return
 	}
+	for i := len(sizes) - 1; i >= 0; i-- {
+		w.resize(sizes[i])
+		w.click(button)
+		time.Sleep(600 * time.Millisecond)
+		w.keep(name, sizes[i])
+		w.press("Escape")
+	}
+}
+
+func (w *window) resize(size [2]int) {
+	w.d.tool("xdotool", "windowsize", "--sync", w.id, strconv.Itoa(size[0]), strconv.Itoa(size[1]))
+	time.Sleep(600 * time.Millisecond)
+}
+
+// keep writes a picture of the window as it is into the folder that MULTIPEER_PICTURES names.
+func (w *window) keep(name string, size [2]int) {
+	w.d.tool("import", "-window", w.id, filepath.Join(os.Getenv("MULTIPEER_PICTURES"), fmt.Sprintf("%s-%d-%s.png", name, size[0], w.d.theme)))
+}
+
+// toEnd scrolls down what fills the right side.
+func (w *window) toEnd() {
+	w.front()
+	w.d.tool("xdotool", "mousemove", "--window", w.id, "760", "400", "click", "--repeat", "120", "--delay", "5", "5")
 }
 
 // sizes are those of docs/screens.
 var sizes = [][2]int{{1280, 800}, {900, 600}, {420, 800}}
 
-// picture keeps what the window looks like at each size, for people: in the folder that MULTIPEER_PICTURES names.
+// picture keeps what the window looks like at each size, for people.
 func (w *window) picture(name string) {
-	dir := os.Getenv("MULTIPEER_PICTURES")
-	if dir == "" {
+	if os.Getenv("MULTIPEER_PICTURES") == "" {
 		return
 	}
 	w.front()
 	w.d.tool("xdotool", "mousemove", "1399", "899")
 	for i := len(sizes) - 1; i >= 0; i-- { // the last one is that in which the test goes on
-		s := sizes[i]
-		w.d.tool("xdotool", "windowsize", "--sync", w.id, strconv.Itoa(s[0]), strconv.Itoa(s[1]))
-		time.Sleep(600 * time.Millisecond)
-		w.d.tool("import", "-window", w.id, filepath.Join(dir, fmt.Sprintf("%s-%d-%s.png", name, s[0], w.d.theme)))
+		w.resize(sizes[i])
+		w.keep(name, sizes[i])
 	}
 }

@@ -98,6 +98,62 @@ func (w *window) late() (all []float64) {
 	return all
 }
 
+// flood sends messages to w from a peer that it has accepted, so many a second, and returns how many were delivered and
+// how many LATE lines there were before. Then it sends "the end".
+func flood(t *testing.T, w *window, rate int, d time.Duration) (delivered, before int) {
+	t.Helper()
+	e, err := engine.New(engine.Config{Name: "Flood", Service: fmt.Sprintf("w%d", os.Getpid()), Interfaces: []string{"lo"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	defer func() { cancel(); <-ended }()
+	var to engine.PeerID
+	for range e.WatchState(ctx) {
+		if p, err := e.FindPeer("Anna"); err == nil {
+			to = p.ID
+			break
+		}
+	}
+	invited := make(chan error, 1)
+	go func() { invited <- e.Invite(ctx, to) }()
+	w.click("connect-accept")
+	if err := <-invited; err != nil {
+		t.Fatal(err)
+	}
+	w.click("row:Flood")
+	time.Sleep(time.Second)
+	before = len(w.late())
+	var last []*engine.Delivery
+	began := time.Now()
+	for n := 0; time.Since(began) < d; n++ {
+		for time.Duration(n)*time.Second/time.Duration(rate) > time.Since(began) {
+			time.Sleep(time.Millisecond)
+		}
+		one, err := e.Post(ctx, fmt.Sprint("message ", n), to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last = append(last, one); len(last) >= engine.MaxPending-1 { // as many as may wait
+			if last[0].Results()[0].Err == nil {
+				delivered++
+			}
+			last = last[1:]
+		}
+	}
+	for _, one := range last {
+		if one.Results()[0].Err == nil {
+			delivered++
+		}
+	}
+	if _, err := e.Send(ctx, "the end", to); err != nil {
+		t.Fatal(err)
+	}
+	return delivered, before
+}
+
 // TestFigures measures the window as a user has it: real processes, software OpenGL. MULTIPEER_FIGURES=FILE runs it;
 // it writes a table there, and holds it against what the window promises.
 func TestFigures(t *testing.T) {
@@ -225,6 +281,19 @@ func TestFigures(t *testing.T) {
 	part = 100 * (after - before).Seconds() / took.Seconds()
 	figure("processor while a file arrives: the window", "%.1f %% of a core", part < 10, part)
 	figure("the whole program then", "%.0f %% of a core, %.0f MB/s", true, 100*(all-allBefore).Seconds()/took.Seconds(), 4096*1.048576/took.Seconds())
+	ben.close()
+	w.close()
+
+	// A peer that sends more than anybody reads.
+	w.trace = "frames"
+	w.open()
+	sent, over := flood(t, w, 10_000, 5*time.Second)
+	late = w.late()[over:]
+	slices.Sort(late)
+	figure("10,000 messages a second from a peer, taken", "%d in 5 s", sent > 45_000, sent)
+	figure("a tap waits meanwhile: p50 / p99 / longest", "%.1f / %.1f / %.1f ms", late[len(late)-1] <= 100, late[len(late)/2], late[len(late)*99/100], late[len(late)-1])
+	w.saw(`EVT message "the end" from Flood`)
+
 	report := "# What the window costs\n\n`make figures` writes this page: real processes under Xvfb, drawn by software (Mesa's llvmpipe), which costs many times what a graphics card does. \"The window\" is its main thread and those that draw for it.\n\n| figure | |\n| --- | --- |\n" + strings.Join(table, "\n") + "\n"
 	if err := os.WriteFile(os.Getenv("MULTIPEER_FIGURES"), []byte(report), 0o644); err != nil {
 		t.Error(err)

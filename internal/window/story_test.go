@@ -221,6 +221,8 @@ func rest(d *desk, anna *window) {
 	anna.press("ctrl+comma")
 	anna.saw(`EVT settings`)
 	anna.picture("settings")
+	anna.toEnd()
+	anna.picture("settings-end")
 	anna.press("ctrl+slash")
 	anna.saw(`EVT shortcuts`)
 	anna.picture("shortcuts")
@@ -237,8 +239,8 @@ func rest(d *desk, anna *window) {
 // kickAndBlock ends the session from the menu, and then all that Ben could ask for.
 func kickAndBlock(d *desk, anna, ben *window) {
 	anna.click("row:Ben")
+	anna.menuPictures("menu", "more")
 	anna.click("more")
-	anna.pictureNow("menu")
 	anna.click("menu:Disconnect")
 	anna.saw(`EVT disconnected "Ben"`)
 	ben.saw(`EVT disconnected "Anna"`)
