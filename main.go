@@ -16,6 +16,7 @@ import (
 	"fyne.io/fyne/v2/app"
 
 	"multipeer/engine"
+	"multipeer/internal/cli"
 	"multipeer/internal/instance"
 	"multipeer/internal/settings"
 	"multipeer/ui"
@@ -58,8 +59,11 @@ func main() {
 		u.Stopped(err)
 		ended <- err
 	}()
+	host := &cli.Host{Engine: e, History: kept, Profile: profile} // of multipeer-cli, which has no engine beside this one
+	endCommands, hostErr := host.Start(ctx)
 	u.Start(ctx)
-	u.Run(launch, *hidden, errors.Join(trouble, err, u.Listen(profile))) // returns on close, Quit, SIGINT and SIGTERM
+	u.Run(launch, *hidden, errors.Join(trouble, err, hostErr, u.Listen(profile))) // returns on close, Quit, SIGINT and SIGTERM
+	endCommands()
 	u.Close()
 	stop()
 	exit(errors.Join(<-ended, kept.Close()))

@@ -13,6 +13,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/history"
+	"multipeer/internal/keep"
 )
 
 // dropped takes files that were dropped on the window: for the conversation, or for the peer whose row they hit.
@@ -204,7 +205,7 @@ func (u *UI) transfer(t engine.Transfer) {
 	if at, ok := u.rows[t.ID]; ok {
 		if !known || before.State != t.State {
 			u.traceTransfer(t)
-			u.setRow(at, func(r *history.Row) { r.File = fileOf(t) })
+			u.setRow(at, func(r *history.Row) { r.File = keep.File(t) })
 			u.dirty.side = true
 		}
 		u.showTransfer(t)
@@ -218,7 +219,7 @@ func (u *UI) transfer(t engine.Transfer) {
 	}
 	talk := u.talk(t.Peer)
 	talk.rename(t.PeerName)
-	at := u.add(talk, history.Row{Kind: history.Transfer, Own: !t.Incoming, File: fileOf(t)}, nil)
+	at := u.add(talk, keep.Transfer(t), nil)
 	u.rows[t.ID] = at
 	u.traceTransfer(t)
 	if t.Incoming && t.State == engine.Offered {
@@ -325,18 +326,7 @@ func (u *UI) newCard(t engine.Transfer) *transferCard {
 	return c
 }
 
-// fileOf and transferOf carry a transfer into the history and back.
-func fileOf(t engine.Transfer) *history.File {
-	paths := t.Paths
-	if t.Incoming {
-		paths = t.Saved
-	}
-	return &history.File{
-		ID: string(t.ID), Names: t.Names, Items: t.Items, Files: t.Files, Folders: t.Folders, Bytes: t.Bytes,
-		State: int(t.State), Incoming: t.Incoming, Paths: paths[:min(len(paths), 20)],
-	}
-}
-
+// transferOf brings a transfer back from the history.
 func transferOf(r history.Row, t *talk) engine.Transfer {
 	f := r.File
 	out := engine.Transfer{

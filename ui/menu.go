@@ -11,6 +11,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/history"
+	"multipeer/internal/keep"
 )
 
 // autoBytes is what a verified peer may send in a day without asking, where nothing else is set.
@@ -220,7 +221,7 @@ func (u *UI) askAnew(t *talk) {
 	}
 	for _, id := range u.order {
 		if tr := u.transfers[id]; tr.Peer == t.id && !tr.State.Final() {
-			u.rows[id] = u.add(t, history.Row{Kind: history.Transfer, Own: !tr.Incoming, File: fileOf(tr)}, nil)
+			u.rows[id] = u.add(t, keep.Transfer(tr), nil)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -13,13 +12,8 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/history"
+	"multipeer/internal/keep"
 )
-
-// words is the message of a chat. The terminal's chat writes the same; a program on the engine may send any JSON.
-type words struct {
-	Text     string `json:"text"`
-	Everyone bool   `json:"everyone,omitempty"` // said to all
-}
 
 // sendText sends what is in the field to the current conversation.
 func (u *UI) sendText() {
@@ -187,7 +181,7 @@ func (u *UI) post(at place) {
 	if !t.everyone() {
 		to = []engine.PeerID{t.id}
 	}
-	d, err := u.e.Post(u.bind.ctx, words{text, t.everyone()}, to...)
+	d, err := u.e.Post(u.bind.ctx, keep.Words{Text: text, Everyone: t.everyone()}, to...)
 	if err != nil {
 		u.posted(at, nil, err)
 		return
@@ -254,23 +248,15 @@ func (u *UI) anyone() bool {
 
 // receive shows a message that came.
 func (u *UI) receive(m engine.Message) {
-	text, all := string(m.Body), false
-	var w words
-	var plain string
-	if json.Unmarshal(m.Body, &w) == nil && w.Text != "" {
-		text, all = w.Text, w.Everyone
-	} else if json.Unmarshal(m.Body, &plain) == nil {
-		text = plain
-	}
-	text = engine.CleanText(text)
-	t, who := u.talk(m.From), ""
+	r, all := keep.Message(m)
+	t := u.talk(m.From)
 	t.rename(m.Name)
 	if all {
-		who = u.nameOf(t)
+		r.Who = u.nameOf(t)
 		t = u.talk(engine.PeerID{})
 	}
-	u.add(t, history.Row{Kind: history.Text, Who: who, Text: text, At: m.At}, nil)
-	u.trace("message %q from %s", text, m.Name)
+	u.add(t, r, nil)
+	u.trace("message %q from %s", r.Text, m.Name)
 	u.attend(t, noteMessage)
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/history"
+	"multipeer/internal/keep"
 )
 
 // side is the left of the window: this device, a search, everyone, the transfers, who is nearby, and a field for an
@@ -429,7 +430,7 @@ func (s *side) found(hits []history.Hit) {
 	s.hits.Objects = nil
 	for _, h := range hits {
 		var id engine.PeerID
-		if h.Talk != everyoneKey {
+		if h.Talk != keep.Everyone {
 			var err error
 			if id, err = engine.ParsePeerID(h.Talk); err != nil {
 				continue

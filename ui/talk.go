@@ -10,6 +10,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/history"
+	"multipeer/internal/keep"
 )
 
 // talk is a conversation with one peer, or with everyone. Its rows are in the history; what is here is what of them is
@@ -46,8 +47,6 @@ const (
 	generation = 120
 	// maxOpen is how many messages wait for one peer.
 	maxOpen = 500
-	// everyoneKey is the talk with all in the history; a peer's is the text form of its ID.
-	everyoneKey = "everyone"
 )
 
 func (t *talk) everyone() bool { return t.id.IsZero() }
@@ -58,7 +57,7 @@ func (u *UI) talk(id engine.PeerID) *talk {
 	if t != nil {
 		return t
 	}
-	t = &talk{id: id, u: u, key: everyoneKey, name: u.peers[id].Name, live: map[uint64]item{}}
+	t = &talk{id: id, u: u, key: keep.Everyone, name: u.peers[id].Name, live: map[uint64]item{}}
 	if !id.IsZero() {
 		t.key = id.String()
 	}
@@ -71,7 +70,7 @@ func (u *UI) talk(id engine.PeerID) *talk {
 func (u *UI) loadTalks() {
 	for key, k := range u.o.History.Talks() {
 		var id engine.PeerID
-		if key != everyoneKey {
+		if key != keep.Everyone {
 			var err error
 			if id, err = engine.ParsePeerID(key); err != nil {
 				continue

@@ -27,8 +27,8 @@ var walls = []struct {
 	may    []string
 	reason string
 }{
-	{".", []string{"multipeer/ui", "multipeer/engine", "multipeer/internal/instance", "multipeer/internal/settings", "fyne.io/fyne/v2", "fyne.io/fyne/v2/app"}, "main ties the window to an engine and to what the profile keeps, and knows nothing else"},
-	{"ui", []string{"multipeer/engine", "multipeer/icons", "multipeer/internal/history", "multipeer/internal/instance", "multipeer/internal/settings", "fyne.io/fyne/v2/...", "github.com/boombuler/barcode/qr", "github.com/godbus/dbus/v5", "golang.org/x/image/...", "golang.org/x/sys/windows/registry"}, "the window shows values and calls methods: no network, no protocol, no disk format. x/image makes thumbnails, dbus and registry reach the desktop from ui/desktop_*.go"},
+	{".", []string{"multipeer/ui", "multipeer/engine", "multipeer/internal/cli", "multipeer/internal/instance", "multipeer/internal/settings", "fyne.io/fyne/v2", "fyne.io/fyne/v2/app"}, "main ties the window to an engine and to what the profile keeps, and knows nothing else"},
+	{"ui", []string{"multipeer/engine", "multipeer/icons", "multipeer/internal/history", "multipeer/internal/instance", "multipeer/internal/keep", "multipeer/internal/settings", "fyne.io/fyne/v2/...", "github.com/boombuler/barcode/qr", "github.com/godbus/dbus/v5", "golang.org/x/image/...", "golang.org/x/sys/windows/registry"}, "the window shows values and calls methods: no network, no protocol, no disk format. x/image makes thumbnails, dbus and registry reach the desktop from ui/desktop_*.go"},
 	{"icons", nil, "pictures"},
 	{"engine", []string{"multipeer/engine/internal/...", "multipeer/transfer", "golang.org/x/time/rate"}, "the engine is used headless: it knows no screen"},
 	{"engine/enginetest", []string{"multipeer/engine", "github.com/quic-go/quic-go/testutils/simnet"}, "tests of other programs use the public face only"},
@@ -37,7 +37,9 @@ var walls = []struct {
 	{"engine/internal/discovery", []string{"multipeer/engine/internal/identity", "multipeer/engine/internal/wire", "github.com/libp2p/zeroconf/v2", "golang.org/x/net/...", "golang.org/x/sys/unix", "golang.org/x/time/rate"}, "hints about where to dial; it opens no conn"},
 	{"engine/internal/transport", []string{"multipeer/engine/internal/identity", "multipeer/engine/internal/wire", "github.com/quic-go/quic-go", "golang.org/x/net/ipv4", "golang.org/x/sys/unix", "golang.org/x/time/rate"}, "conns with proven keys; it knows no peer list and no files. x/net and x/sys are what quic-go reads sockets with, x/time bounds handshakes"},
 	{"transfer", []string{"golang.org/x/text/cases", "golang.org/x/text/unicode/norm", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "github.com/zeebo/blake3", "github.com/zeebo/xxh3"}, "files to bytes and back: no peer, no network. x/text tells colliding names, x/sys opens without following links, finds holes, syncs volumes and asks for free space, XXH3 and BLAKE3 are the digests"},
-	{"cmd", []string{"multipeer/engine", "github.com/spf13/cobra/...", "github.com/schollz/progressbar/v3", "golang.org/x/term", "github.com/boombuler/barcode/qr"}, "the terminal is a reader of the same engine"},
+	{"cmd", []string{"multipeer/internal/cli"}, "one static binary"},
+	{"internal/cli", []string{"multipeer/engine", "multipeer/internal/history", "multipeer/internal/instance", "multipeer/internal/keep", "github.com/spf13/cobra/...", "github.com/schollz/progressbar/v3", "golang.org/x/term", "github.com/boombuler/barcode/qr"}, "the terminal is a reader of the same engine; it knows no window"},
+	{"internal/keep", []string{"multipeer/engine", "multipeer/internal/history"}, "the one place that knows both the engine's news and the history's rows"},
 	{"bench", []string{"multipeer/engine", "multipeer/internal/linkemu", "github.com/quic-go/quic-go", "gonum.org/v1/plot/..."}, "measures what programs see, beside bare QUIC and others"},
 	{"examples", []string{"multipeer/engine", "golang.org/x/term"}, "what a program on the engine needs, and no more"},
 	{"internal/hostile", []string{"multipeer/engine", "github.com/quic-go/quic-go", "github.com/zeebo/xxh3", "golang.org/x/net/ipv4", "golang.org/x/sys/unix"}, "attacks an engine from outside, with nothing of its encoders"},

@@ -1,7 +1,8 @@
-// Package instance lets a second start of a program hand what it was started
-// with to the one that runs already with the same profile: a Unix socket in the
-// profile's folder, which nobody but its owner can enter. One line of JSON goes
-// in, "ok" comes back.
+// Package instance lets another process of the same user speak to the program
+// that runs already with a profile, over Unix sockets in the profile's folder,
+// which nobody but its owner can enter: a second start of the window hands over
+// what it was started with ([Hand]), and the terminal program its command line
+// ([Call]).
 package instance
 
 import (
@@ -64,7 +65,15 @@ type Listener struct{ l net.Listener }
 // Listen begins to listen for launches with the profile. Only the holder of the profile's lock may call it: it takes
 // the place of a socket that a dead program has left. The caller runs Run, or closes it.
 func Listen(profile string) (*Listener, error) {
-	path := filepath.Join(profile, socket)
+	l, err := listen(profile, socket)
+	if err != nil {
+		return nil, err
+	}
+	return &Listener{l}, nil
+}
+
+func listen(profile, name string) (net.Listener, error) {
+	path := filepath.Join(profile, name)
 	if len(path) > 100 { // sun_path of unix(7) and its kin
 		return nil, fmt.Errorf("the folder %s has too long a name for a socket", profile)
 	}
@@ -79,7 +88,7 @@ func Listen(profile string) (*Listener, error) {
 		_ = l.Close()
 		return nil, err
 	}
-	return &Listener{l}, nil
+	return l, nil
 }
 
 // Close ends the listening of a Listener that was never run.
@@ -88,14 +97,29 @@ func (l *Listener) Close() error { return l.l.Close() }
 // Run gives each launch to take, on goroutines of its own, until ctx ends; then it closes and waits for them. take tells
 // whether it has taken the launch; else the other start gets an error.
 func (l *Listener) Run(ctx context.Context, take func(Launch) bool) {
-	stop := context.AfterFunc(ctx, func() { _ = l.l.Close() })
+	serve(ctx, l.l, atOnce, func(c net.Conn) {
+		_ = c.SetDeadline(time.Now().Add(patience))
+		var launch Launch
+		line, err := bufio.NewReader(io.LimitReader(c, maxLaunch)).ReadBytes('\n')
+		if err != nil || json.Unmarshal(line, &launch) != nil {
+			return
+		}
+		if take(launch) {
+			_, _ = c.Write([]byte("ok\n"))
+		}
+	})
+}
+
+// serve gives each conn to do, so many at once, until ctx ends; then it closes l and waits for them.
+func serve(ctx context.Context, l net.Listener, atOnce int, do func(net.Conn)) {
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
-	defer l.l.Close()
+	defer l.Close()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	room := make(chan struct{}, atOnce)
 	for {
-		c, err := l.l.Accept()
+		c, err := l.Accept()
 		if err != nil {
 			return
 		}
@@ -108,15 +132,7 @@ func (l *Listener) Run(ctx context.Context, take func(Launch) bool) {
 		wg.Go(func() {
 			defer func() { <-room }()
 			defer c.Close()
-			_ = c.SetDeadline(time.Now().Add(patience))
-			var launch Launch
-			line, err := bufio.NewReader(io.LimitReader(c, maxLaunch)).ReadBytes('\n')
-			if err != nil || json.Unmarshal(line, &launch) != nil {
-				return
-			}
-			if take(launch) {
-				_, _ = c.Write([]byte("ok\n"))
-			}
+			do(c)
 		})
 	}
 }

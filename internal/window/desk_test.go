@@ -23,6 +23,7 @@ import (
 type desk struct {
 	t       *testing.T
 	bin     string
+	cli     string
 	display string
 	theme   string
 	dir     string
@@ -40,6 +41,10 @@ func newDesk(t *testing.T, theme string) *desk {
 	d.bin = filepath.Join(d.dir, "multipeer")
 	build := exec.Command("go", "build", "-tags", "migrated_fynedo", "-o", d.bin, "multipeer")
 	build.Env = append(os.Environ(), "CGO_ENABLED=1")
+	d.cli = filepath.Join(d.dir, "multipeer-cli")
+	if out, err := exec.Command("go", "build", "-o", d.cli, "multipeer/cmd/multipeer-cli").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	if out, err := build.CombinedOutput(); err != nil {
 		netlab.Missing(t, "building the window: %v: %s", err, out)
 	}

@@ -4,7 +4,9 @@ package window
 
 import (
 	"bytes"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -64,6 +66,7 @@ func story(t *testing.T, d *desk) {
 	declinedAndCancelled(t, d, anna, ben)
 	restart(t, d, anna, ben)
 	secondLaunch(t, d, anna, ben)
+	besideTheWindow(t, d, anna, ben)
 	rest(d, anna)
 	kickAndBlock(d, anna, ben)
 
@@ -211,6 +214,29 @@ func secondLaunch(t *testing.T, d *desk, anna, ben *window) {
 	}
 	ben.click("accept")
 	ben.saw(`EVT transfer "from-the-file-manager.txt" delivered incoming=true`)
+}
+
+// besideTheWindow: a command of the terminal program, with the profile of a window that is open, runs in that window.
+func besideTheWindow(t *testing.T, d *desk, anna, ben *window) {
+	path := write(t, filepath.Join(d.dir, "from-the-terminal.txt"), "typed")
+	send := exec.Command(d.cli, "--profile", filepath.Join(anna.home, "profile"), "send", "--to", "Ben", filepath.Base(path))
+	send.Dir = d.dir
+	said := make(chan string, 1)
+	go func() {
+		out, err := send.CombinedOutput()
+		said <- fmt.Sprintf("%v %s", err, out)
+	}()
+	anna.saw(`EVT transfer "from-the-terminal.txt" offered incoming=false`)
+	ben.saw(`EVT transfer "from-the-terminal.txt" offered incoming=true`)
+	ben.click("accept")
+	anna.saw(`EVT transfer "from-the-terminal.txt" delivered incoming=false`)
+	if s := <-said; !strings.HasPrefix(s, "<nil>") || !strings.Contains(s, "delivered from-the-terminal.txt") {
+		t.Errorf("send beside the window: %s", s)
+	}
+	history := exec.Command(d.cli, "--profile", filepath.Join(anna.home, "profile"), "history", "--with", "Ben")
+	if out, err := history.CombinedOutput(); err != nil || !strings.Contains(string(out), "to Ben: from-the-terminal.txt, 5 B (delivered)") {
+		t.Errorf("history beside the window: %v %s", err, out)
+	}
 }
 
 // rest looks at the pages and lists that nothing else comes by.

@@ -1,8 +1,7 @@
-package main
+package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"multipeer/engine"
@@ -23,20 +22,18 @@ them have arrived; --drop takes some out.`,
 			if deliver {
 				return p.with(cmd.Context(), engine.Config{}, p.deliverOutbox)
 			}
-			e, err := p.open(engine.Config{})
-			if err != nil {
-				return err
-			}
-			for _, id := range drop {
-				if err := p.dropFromOutbox(e, engine.TransferID(id)); err != nil {
-					return errors.Join(err, e.Close())
+			return p.still(func(e *engine.Engine) error {
+				for _, id := range drop {
+					if err := p.dropFromOutbox(e, engine.TransferID(id)); err != nil {
+						return err
+					}
 				}
-			}
-			for _, t := range waiting(e) {
-				p.out.object(transferJSON(t))
-				p.out.line("%s  %s to %s, %s", t.ID, what(t), t.PeerName, t.State)
-			}
-			return e.Close()
+				for _, t := range waiting(e) {
+					p.out.object(transferJSON(t))
+					p.out.line("%s  %s to %s, %s", t.ID, what(t), t.PeerName, t.State)
+				}
+				return nil
+			})
 		},
 	}
 	c.Flags().StringArrayVar(&drop, "drop", nil, "take a transfer out, by its ID (repeatable)")

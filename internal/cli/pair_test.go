@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bufio"
@@ -39,7 +39,7 @@ func start(t *testing.T, args ...string) *shell {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	go func() {
-		s.code <- run(ctx, args, inR, outW, os.Stderr)
+		s.code <- Run(ctx, args, inR, outW, os.Stderr)
 		_ = outW.Close()
 	}()
 	return s

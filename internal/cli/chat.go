@@ -1,12 +1,14 @@
-package main
+package cli
 
 import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"multipeer/engine"
+	"multipeer/internal/keep"
 
 	"github.com/spf13/cobra"
 )
@@ -65,6 +67,10 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 			}
 		}
 	}()
+	var invitations sync.WaitGroup
+	defer invitations.Wait()
+	defer cancel()
+	asked := map[engine.PeerID]bool{}
 	lines := readLines(ctx, p.in)
 	p.out.ask("> ")
 	defer p.out.ask("")
@@ -73,6 +79,14 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 		case ev, ok := <-events:
 			if !ok {
 				return nil
+			}
+			if p.host != nil && to == "" { // else the engine does it
+				for _, peer := range peersIn(ev) {
+					if peer.State == engine.Found && peer.Confirmed && !asked[peer.ID] {
+						asked[peer.ID] = true
+						invitations.Go(func() { _ = e.Invite(ctx, peer.ID) }) // who declines is not in the room
+					}
+				}
 			}
 			if gone, err := p.chatEvent(ev, only); gone {
 				return err
@@ -93,7 +107,7 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 
 // say sends a line and tells of everyone who did not get it.
 func (p *program) say(ctx context.Context, e *engine.Engine, line string, only []engine.PeerID) {
-	results, err := e.Send(ctx, map[string]string{"text": line}, only...)
+	results, err := e.Send(ctx, keep.Words{Text: line}, only...)
 	type sent struct {
 		Type      string `json:"type"`
 		To        string `json:"to,omitempty"`
@@ -114,6 +128,17 @@ func (p *program) say(ctx context.Context, e *engine.Engine, line string, only [
 		}
 		p.out.object(sent{"sent", r.Peer.String(), r.Err == nil, errorText(r.Err)})
 	}
+}
+
+// peersIn lists the peers that an event tells of.
+func peersIn(ev engine.Event) []engine.Peer {
+	switch ev := ev.(type) {
+	case engine.PeerChanged:
+		return []engine.Peer{ev.Peer}
+	case engine.Snapshot:
+		return ev.Peers
+	}
+	return nil
 }
 
 func errorText(err error) string {
@@ -145,9 +170,13 @@ func (p *program) chatEvent(ev engine.Event, only []engine.PeerID) (gone bool, e
 		printMessage(p.out, ev.Message)
 	case engine.OfferReceived:
 		p.out.note("%s offers %s; chat takes no files, use 'multipeer-cli receive'", ev.Offer.Transfer.PeerName, what(ev.Offer.Transfer))
-		_ = ev.Offer.Decline()
+		if p.host == nil {
+			_ = ev.Offer.Decline()
+		}
 	case engine.InvitationReceived:
-		_ = ev.Invitation.Decline()
+		if p.host == nil {
+			_ = ev.Invitation.Decline()
+		}
 	case engine.Problem:
 		printProblem(p.out, ev.Err)
 	}

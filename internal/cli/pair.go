@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -389,20 +389,15 @@ again.`,
 				if a.Bytes, err = parseSize(upTo); err != nil {
 					return exit(exitUsage, err)
 				}
-				if a.Dir, err = folder(into); err != nil {
+				if a.Dir, err = p.folder(into); err != nil {
 					return exit(exitFailed, err)
 				}
 				if days > 0 {
 					a.Until = time.Now().Add(time.Duration(days) * 24 * time.Hour).UTC().Truncate(time.Second)
 				}
 			}
-			e, err := p.open(engine.Config{})
-			if err != nil {
+			if err := p.still(func(e *engine.Engine) error { return failed(e.SetAutoAccept(id, a)) }); err != nil {
 				return err
-			}
-			defer e.Close()
-			if err := e.SetAutoAccept(id, a); err != nil {
-				return failed(err)
 			}
 			p.out.object(struct {
 				Type  string `json:"type"`

@@ -1,9 +1,11 @@
-package main
+package cli
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"strings"
 	"testing"
 
@@ -11,7 +13,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"multipeer-cli": main})
+	testscript.Main(m, map[string]func(){"multipeer-cli": func() {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		defer stop()
+		os.Exit(Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	}})
 }
 
 // TestScripts runs the program as a shell would; peers meet on the loopback interface.

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -28,6 +28,9 @@ once. Whatever interrupts it (a lost network, a crash of either side, Ctrl-C), t
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			return p.with(cmd.Context(), engine.Config{Hidden: true}, func(ctx context.Context, e *engine.Engine) error {
 				s.e = e
+				for i := range paths {
+					paths[i] = s.path(paths[i])
+				}
 				return s.run(ctx, to, paths)
 			})
 		},
@@ -118,6 +121,10 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 		}
 	}
 	hold := func(id engine.TransferID, why string) {
+		if s.host != nil && ctx.Err() == nil {
+			end(id, exit(exitFailed, fmt.Errorf("sending: %s; the transfer waits in the outbox, and Multipeer, which runs, goes on with it", why)))
+			return
+		}
 		_ = s.e.Pause(id)
 		end(id, exit(exitFailed, fmt.Errorf("sending: %s; what has arrived is kept there, and the same command goes on with it", why)))
 	}

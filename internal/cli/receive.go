@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bufio"
@@ -6,10 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"multipeer/engine"
+	"multipeer/internal/keep"
 
 	"github.com/spf13/cobra"
 )
@@ -37,16 +37,11 @@ Nothing in the folder is overwritten but with --existing replace. What was inter
 			default:
 				return exit(exitUsage, fmt.Errorf("--accept %q: ask, verified or all", accept))
 			}
-			switch existing {
-			case "keep":
-			case "skip":
-				opts.Existing = engine.SkipIdentical
-			case "replace":
-				opts.Existing = engine.Replace
-			default:
-				return exit(exitUsage, fmt.Errorf("--existing %q: keep, skip or replace", existing))
+			var err error
+			if opts.Existing, err = parseExisting(existing); err != nil {
+				return err
 			}
-			dir, err := folder(into)
+			dir, err := p.folder(into)
 			if err != nil {
 				return exit(exitFailed, err)
 			}
@@ -60,20 +55,34 @@ Nothing in the folder is overwritten but with --existing replace. What was inter
 	c.Flags().StringVar(&into, "into", ".", "folder to receive into; made if it is missing")
 	c.Flags().StringVar(&accept, "accept", "ask", "ask, verified or all")
 	c.Flags().BoolVar(&once, "once", false, "end after one finished transfer")
-	c.Flags().StringVar(&existing, "existing", "keep", "what becomes of a name that is taken: keep (number the newcomer), skip (leave out files that are the same), replace")
+	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
 	c.Flags().BoolVar(&opts.KeepExec, "keep-executable", false, "let files that are executable there be executable here")
 	c.Flags().BoolVar(&opts.Links, "links", false, "take symbolic links that stay inside their folder, if the sender sends them")
-	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, "bytes that stay free on the disk; 0 for the larger of 1 GiB and a twentieth of it, -1 for none")
+	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, reserveUsage)
 	return c
 }
 
-// folder makes a folder that receives, and returns its whole path.
-func folder(into string) (string, error) {
-	dir, err := filepath.Abs(into)
-	if err == nil {
-		err = os.MkdirAll(dir, 0o755)
+const (
+	existingUsage = "what becomes of a name that is taken: keep (number the newcomer), skip (leave out files that are the same), replace"
+	reserveUsage  = "bytes that stay free on the disk; 0 for the larger of 1 GiB and a twentieth of it, -1 for none"
+)
+
+func parseExisting(s string) (engine.Existing, error) {
+	switch s {
+	case "keep":
+		return engine.KeepBoth, nil
+	case "skip":
+		return engine.SkipIdentical, nil
+	case "replace":
+		return engine.Replace, nil
 	}
-	if err != nil {
+	return 0, exit(exitUsage, fmt.Errorf("--existing %q: keep, skip or replace", s))
+}
+
+// folder makes a folder that receives, and returns its whole path.
+func (p *program) folder(into string) (string, error) {
+	dir := p.path(into)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("--into: %w", err)
 	}
 	return dir, nil
@@ -89,6 +98,7 @@ type receiver struct {
 
 	questions []question
 	lines     <-chan string
+	keeper    *keeper // nil keeps nothing
 	bars      map[engine.TransferID]*progress
 }
 
@@ -114,8 +124,8 @@ func (r *receiver) run(ctx context.Context) error {
 	defer func() { // what came meanwhile was delivered
 		cancel()
 		for ev := range events {
-			if m, ok := ev.(engine.MessageReceived); ok {
-				printMessage(r.out, m.Message)
+			if _, ok := ev.(engine.MessageReceived); ok {
+				_, _ = r.take(ev)
 			}
 		}
 	}()
@@ -135,6 +145,11 @@ func (r *receiver) run(ctx context.Context) error {
 			if !ok {
 				r.lines = nil
 				r.accept = "verified" // nobody can answer any more
+				if r.host != nil {
+					r.out.note("nobody can be asked here (standard input has ended); leaving it to the program that runs")
+					r.questions = nil
+					continue
+				}
 				r.out.note("nobody can be asked (standard input has ended); declining")
 				for len(r.questions) > 0 {
 					r.reply(false)
@@ -223,6 +238,9 @@ func (r *receiver) drop(id string) {
 
 // take handles one event; done ends the program.
 func (r *receiver) take(ev engine.Event) (done bool, err error) {
+	if r.keeper != nil {
+		r.keeper.take(ev)
+	}
 	switch ev := ev.(type) {
 	case engine.Snapshot:
 		for _, i := range ev.Invitations {
@@ -266,8 +284,15 @@ func (r *receiver) careful(p engine.Peer) {
 }
 
 func (r *receiver) invitation(i *engine.Invitation) {
-	if r.accept != "ask" {
-		_ = i.Decline() // whom the policy admits was accepted by the engine
+	switch {
+	case r.accept == "ask":
+	case r.host == nil: // whom the policy admits was accepted by the engine
+		_ = i.Decline()
+		return
+	case r.accept == "all":
+		_ = i.Accept() // ErrAnswered: the host was faster
+		return
+	default: // the host's to answer
 		return
 	}
 	r.careful(i.Peer)
@@ -284,6 +309,11 @@ func (r *receiver) offer(o *engine.Offer) {
 	case r.accept == "all", r.accept == "verified" && peer.Trust == engine.TrustVerified:
 		r.out.note("taking %s from %s", what(t), describe(peer))
 		err = accept()
+	case r.accept == "auto":
+		r.out.note("declined %s from %s, which 'multipeer-cli auto' does not let send", what(t), describe(peer))
+		err = o.Decline()
+	case r.accept == "verified" && r.host != nil:
+		r.out.note("leaving %s from %s, which is not verified, to the program that runs", what(t), describe(peer))
 	case r.accept == "verified":
 		r.out.note("declined %s from %s, which is not verified", what(t), describe(peer))
 		err = o.Decline()
@@ -328,21 +358,6 @@ func (r *receiver) transfer(t engine.Transfer) (done bool, err error) {
 	return false, nil
 }
 
-// messageText finds the words in a message: a text field, a plain string, or else the JSON itself.
-func messageText(body json.RawMessage) string {
-	var object struct {
-		Text *string `json:"text"`
-	}
-	if json.Unmarshal(body, &object) == nil && object.Text != nil {
-		return engine.CleanText(*object.Text)
-	}
-	var s string
-	if json.Unmarshal(body, &s) == nil {
-		return engine.CleanText(s)
-	}
-	return engine.CleanText(string(body))
-}
-
 func printMessage(out *printer, m engine.Message) {
 	out.object(struct {
 		Type string          `json:"type"`
@@ -350,7 +365,8 @@ func printMessage(out *printer, m engine.Message) {
 		Name string          `json:"name"`
 		Body json.RawMessage `json:"body"`
 	}{"message", m.From.String(), m.Name, m.Body})
-	out.line("%s: %s", m.Name, messageText(m.Body))
+	text, _ := keep.Text(m.Body)
+	out.line("%s: %s", m.Name, text)
 }
 
 func printProblem(out *printer, err error) {

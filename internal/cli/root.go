@@ -1,4 +1,7 @@
-package main
+// Package cli is the terminal program: a command line goes in, text or JSON and
+// an exit code come out. It runs a command with an engine of its own, or, if a
+// [Host] runs with the same profile already, in that one.
+package cli
 
 import (
 	"context"
@@ -15,7 +18,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Exit codes.
+// Exit codes, a contract.
 const (
 	exitDone     = 0
 	exitFailed   = 1
@@ -47,18 +50,41 @@ type program struct {
 	port    int
 	verbose bool
 	visible string
+	dir     string // in which relative paths begin
+	host    *Host  // in which it runs; nil is alone
 }
 
-// run executes one command line and returns its exit code.
-func run(ctx context.Context, args []string, in io.Reader, stdout, stderr io.Writer) int {
-	p := &program{in: in, out: newPrinter(stdout, stderr)}
+// Run executes one command line and returns its exit code:
+//
+//	0  done
+//	1  failed
+//	2  wrong usage
+//	3  peer not found
+//	4  declined or cancelled by the other side
+//
+// The end of ctx interrupts it.
+func Run(ctx context.Context, args []string, in io.Reader, stdout, stderr io.Writer) int {
+	return (&program{in: in, out: newPrinter(stdout, stderr), dir: workingDir()}).run(ctx, args)
+}
+
+func (p *program) run(ctx context.Context, args []string) int {
 	root := p.command()
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return p.elsewhere(cmd, args) }
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	root.SetOut(p.out.out)
+	root.SetErr(p.out.err)
+	cmd, err := root.ExecuteContextC(ctx)
+	if errors.Is(err, engine.ErrInUse) && p.host == nil { // by a program that has just begun, and listens by now
+		if elsewhere := p.elsewhere(cmd, args); elsewhere != nil {
+			err = elsewhere
+		}
+	}
 	if err == nil {
 		return exitDone
+	}
+	var d *done
+	if errors.As(err, &d) {
+		return d.code
 	}
 	var e *exitError
 	if !errors.As(err, &e) {
@@ -90,7 +116,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 peer not found, 4 declined or can
 	f.BoolVar(&p.out.json, "json", false, "one JSON object a line on standard output, and nothing else there")
 	f.StringVar(&p.visible, "visible", "everyone", "who may see this peer: everyone, known or nobody")
 	f.BoolVar(&p.verbose, "verbose", false, "log what happens to standard error")
-	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand(), p.doctorCommand(), manCommand())
+	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand(), p.doctorCommand(), p.serveCommand(), p.historyCommand(), manCommand())
 	return root
 }
 
@@ -105,6 +131,14 @@ func (p *program) profileDir() (string, error) {
 		return "", fmt.Errorf("finding the folder for settings: %w; give --profile DIR", err)
 	}
 	return filepath.Join(dir, "multipeer"), nil
+}
+
+// path makes a path that a person has given whole.
+func (p *program) path(s string) string {
+	if filepath.IsAbs(s) || p.dir == "" {
+		return s
+	}
+	return filepath.Join(p.dir, s)
 }
 
 // open makes the engine; the caller runs or closes it.
@@ -147,8 +181,39 @@ func (p *program) open(cfg engine.Config) (*engine.Engine, error) {
 	return e, nil
 }
 
-// with runs an engine around f. The engine's own failure ends f.
+// still gives f an engine that does not run, or the host's.
+func (p *program) still(f func(*engine.Engine) error) error {
+	if p.host != nil {
+		return p.inHost(f)
+	}
+	e, err := p.open(engine.Config{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(e), e.Close())
+}
+
+func (p *program) inHost(f func(*engine.Engine) error) error {
+	if p.name != "" {
+		if err := p.host.Engine.SetName(p.name); err != nil {
+			return exit(exitUsage, err)
+		}
+	}
+	return f(p.host.Engine)
+}
+
+// with runs an engine around f, unless a host does. The engine's own failure ends f.
 func (p *program) with(ctx context.Context, cfg engine.Config, f func(context.Context, *engine.Engine) error) error {
+	if p.host != nil {
+		return p.inHost(func(e *engine.Engine) error {
+			for _, address := range p.peers {
+				if _, err := p.dial(ctx, e, address); err != nil {
+					return err
+				}
+			}
+			return f(ctx, e)
+		})
+	}
 	e, err := p.open(cfg)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -15,19 +15,16 @@ func (p *program) idCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "id", Short: "Print this peer's ID and name", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			e, err := p.open(engine.Config{})
-			if err != nil {
-				return err
-			}
-			defer e.Close()
-			self := e.Self()
-			p.out.object(struct {
-				Type string `json:"type"`
-				ID   string `json:"id"`
-				Name string `json:"name"`
-			}{"self", self.ID.String(), self.Name})
-			p.out.line("%s  %s", self.ID, self.Name)
-			return nil
+			return p.still(func(e *engine.Engine) error {
+				self := e.Self()
+				p.out.object(struct {
+					Type string `json:"type"`
+					ID   string `json:"id"`
+					Name string `json:"name"`
+				}{"self", self.ID.String(), self.Name})
+				p.out.line("%s  %s", self.ID, self.Name)
+				return nil
+			})
 		},
 	}
 }
@@ -104,13 +101,8 @@ other device: to mark a peer verified, compare it or have it sent over a way tha
 			if args[1] == "unknown" {
 				level = engine.TrustUnknown
 			}
-			e, err := p.open(engine.Config{})
-			if err != nil {
+			if err := p.still(func(e *engine.Engine) error { return failed(e.SetTrust(id, level)) }); err != nil {
 				return err
-			}
-			defer e.Close()
-			if err := e.SetTrust(id, level); err != nil {
-				return failed(err)
 			}
 			p.out.object(struct {
 				Type  string `json:"type"`

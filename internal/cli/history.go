@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/internal/history"
+	"multipeer/internal/keep"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) historyCommand() *cobra.Command {
+	var with, search string
+	var count int
+	c := &cobra.Command{
+		Use:   "history",
+		Short: "Print the conversations that serve and the window have kept",
+		Long: `history prints the newest messages and transfers of all conversations, or of one, the oldest first. A peer is named as it was
+when it was last seen; ID is its ID or the start of it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if count < 1 {
+				return exit(exitUsage, fmt.Errorf("-n %d: at least 1", count))
+			}
+			return p.conversations(func(s *history.Store) error { return p.printHistory(cmd.Context(), s, with, search, count) })
+		},
+	}
+	c.Flags().StringVar(&with, "with", "", "the conversation with this peer: a name, or an ID or its start; \"everyone\" for that with all")
+	c.Flags().StringVar(&search, "search", "", "only rows with this text")
+	c.Flags().IntVarP(&count, "count", "n", 100, "how many rows of each conversation, at most")
+	return c
+}
+
+// conversations opens the history of the profile, or gives the host's.
+func (p *program) conversations(f func(*history.Store) error) error {
+	if p.host != nil {
+		return f(p.host.History)
+	}
+	dir, err := p.profileDir()
+	if err != nil {
+		return exit(exitFailed, err)
+	}
+	path := filepath.Join(dir, historyFile)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) { // nothing was kept
+		return f(history.Memory())
+	}
+	s, err := history.Open(path)
+	if err != nil {
+		return exit(exitFailed, err)
+	}
+	return errors.Join(f(s), s.Close())
+}
+
+func (p *program) printHistory(ctx context.Context, s *history.Store, with, search string, count int) error {
+	talks := s.Talks()
+	var chosen []string
+	for key, t := range talks {
+		if with == "" || key == with || t.Name == with || len(with) >= 4 && strings.HasPrefix(key, with) {
+			chosen = append(chosen, key)
+		}
+	}
+	if with != "" && len(chosen) == 0 {
+		return exit(exitNotFound, fmt.Errorf("there is no conversation with %q", engine.CleanLine(with)))
+	}
+	var found []history.Hit
+	if search != "" {
+		found = slices.DeleteFunc(s.Search(ctx, search, count), func(h history.Hit) bool { return !slices.Contains(chosen, h.Talk) })
+	} else {
+		for _, key := range chosen {
+			first, next := s.Bounds(key)
+			from := max(first, next-min(next, uint64(count)))
+			for i, r := range s.Rows(key, from, int(next-from)) {
+				found = append(found, history.Hit{Talk: key, Seq: from + uint64(i), Row: r})
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b history.Hit) int {
+		return cmp.Or(a.Row.At.Compare(b.Row.At), cmp.Compare(a.Talk, b.Talk), cmp.Compare(a.Seq, b.Seq))
+	})
+	for _, h := range found {
+		p.printRow(h, talks[h.Talk].Name)
+	}
+	return nil
+}
+
+// rowObject is a row of the history in JSON.
+type rowObject struct {
+	Type  string    `json:"type"`
+	Talk  string    `json:"talk"` // the ID of the peer, or everyone
+	Name  string    `json:"name,omitempty"`
+	At    time.Time `json:"at"`
+	Kind  string    `json:"kind"` // message, transfer or notice
+	Own   bool      `json:"own"`
+	Who   string    `json:"who,omitempty"`
+	Text  string    `json:"text,omitempty"`
+	State string    `json:"state,omitempty"`
+	Note  string    `json:"note,omitempty"`
+	Names []string  `json:"names,omitempty"`
+	Bytes int64     `json:"bytes,omitempty"`
+	Paths []string  `json:"paths,omitempty"`
+}
+
+var messageStates = map[history.State]string{history.Queued: "queued", history.Sending: "sending", history.Delivered: "delivered", history.Failed: "failed"}
+
+func (p *program) printRow(h history.Hit, name string) {
+	r := h.Row
+	o := rowObject{"row", h.Talk, name, r.At.UTC(), "message", r.Own, r.Who, r.Text, messageStates[r.State], r.Note, nil, 0, nil}
+	text := r.Text
+	switch {
+	case r.Kind == history.Notice:
+		o.Kind = "notice"
+	case r.Kind == history.Transfer && r.File != nil:
+		o.Kind, o.State, o.Names, o.Bytes, o.Paths = "transfer", engine.TransferState(r.File.State).String(), r.File.Names, r.File.Bytes, r.File.Paths
+		text = fmt.Sprintf("%s, %s", strings.Join(r.File.Names, ", "), size(r.File.Bytes))
+	}
+	p.out.object(o)
+	who, state := cmp.Or(r.Who, name, h.Talk), ""
+	if r.Own {
+		who = "to " + cmp.Or(name, h.Talk)
+	}
+	if o.State != "" {
+		state = " (" + o.State + ")"
+	}
+	if h.Talk == keep.Everyone && r.Own {
+		who = "to everyone"
+	}
+	p.out.line("%s  %s: %s%s", r.At.Local().Format("2006-01-02 15:04"), engine.CleanLine(who), engine.CleanText(text), state)
+}

@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/internal/history"
+	"multipeer/internal/keep"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	var into, accept, existing string
+	var forget bool
+	opts := engine.AcceptOptions{}
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run without a window: receive by a policy, deliver the outbox, keep the history",
+		Long: `serve is Multipeer without a window, for a machine that nobody sits at. It asks nobody: it takes what 'multipeer-cli
+auto' lets a peer send (auto), what any verified peer sends (verified), or everything (all), and declines the rest. It delivers
+what is in the outbox when its peers are there, and keeps messages and transfers in the history, where the window and
+'multipeer-cli history' show them.
+
+While it runs, the other commands with the same profile run in it: send, outbox, pair, trust, chat and all others work as usual.`,
+		Args: cobra.NoArgs, Annotations: alone,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg := engine.Config{Accept: engine.Verified}
+			switch accept {
+			case "auto", "verified":
+			case "all":
+				cfg.Accept = engine.Everyone
+			default:
+				return exit(exitUsage, fmt.Errorf("--accept %q: auto, verified or all", accept))
+			}
+			var err error
+			if opts.Existing, err = parseExisting(existing); err != nil {
+				return err
+			}
+			if opts.Dir, err = p.folder(into); err != nil {
+				return exit(exitFailed, err)
+			}
+			return p.with(cmd.Context(), cfg, func(ctx context.Context, e *engine.Engine) error {
+				return p.serve(ctx, e, &receiver{program: p, e: e, accept: accept, opts: opts, bars: map[engine.TransferID]*progress{}}, forget)
+			})
+		},
+	}
+	c.Flags().StringVar(&into, "into", ".", "folder to receive into; made if it is missing")
+	c.Flags().StringVar(&accept, "accept", "auto", "auto, verified or all")
+	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
+	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, reserveUsage)
+	c.Flags().BoolVar(&forget, "no-history", false, "keep no messages and no list of files; what came before stays")
+	return c
+}
+
+func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forget bool) (err error) {
+	dir, err := p.profileDir()
+	if err != nil {
+		return exit(exitFailed, err)
+	}
+	store := history.Memory()
+	if !forget {
+		if store, err = history.Open(filepath.Join(dir, historyFile)); err != nil {
+			return exit(exitFailed, err)
+		}
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	r.keeper = &keeper{store: store, began: time.Now(), rows: map[engine.TransferID]row{}}
+	for _, t := range waiting(e) { // an earlier send has ended, and held it
+		if err := e.Resume(t.ID); err != nil {
+			p.out.note("%s: %v", what(t), err)
+		}
+	}
+	end, err := (&Host{Engine: e, History: store, Profile: dir}).Start(ctx)
+	if err != nil {
+		p.out.note("%v", err)
+	}
+	defer end()
+	return r.run(ctx)
+}
+
+// historyFile is where a profile's conversations are.
+const historyFile = "history.db"
+
+// keeper writes what happens into the history, as the window does.
+type keeper struct {
+	store *history.Store
+	began time.Time
+	rows  map[engine.TransferID]row
+}
+
+// row is where a transfer stands in the history, and in which state.
+type row struct {
+	talk  string
+	seq   uint64
+	state engine.TransferState
+}
+
+func (k *keeper) take(ev engine.Event) {
+	switch ev := ev.(type) {
+	case engine.MessageReceived:
+		k.message(ev.Message)
+	case engine.TransferChanged:
+		k.transfer(ev.Transfer)
+	case engine.Snapshot:
+		for _, t := range ev.Transfers {
+			k.transfer(t)
+		}
+	}
+}
+
+func (k *keeper) message(m engine.Message) {
+	r, everyone := keep.Message(m)
+	talk := m.From.String()
+	if everyone {
+		talk, r.Who = keep.Everyone, m.Name
+	}
+	k.store.Append(talk, r)
+	k.store.Update(talk, func(t *history.Talk) {
+		t.Unread++
+		if !everyone {
+			t.Name = m.Name
+		}
+	})
+}
+
+func (k *keeper) transfer(t engine.Transfer) {
+	at, known := k.rows[t.ID]
+	switch {
+	case known && at.state == t.State:
+		return
+	case !known && t.State.Final() && t.Ended.Before(k.began): // of an earlier run
+		return
+	case !known:
+		talk := t.Peer.String()
+		seq, there := k.find(talk, t.ID)
+		if !there {
+			seq = k.store.Append(talk, keep.Transfer(t))
+			k.store.Update(talk, func(h *history.Talk) {
+				h.Name = t.PeerName
+				if t.Incoming {
+					h.Unread++
+				}
+			})
+		}
+		at = row{talk: talk, seq: seq}
+	}
+	at.state = t.State
+	if k.rows[t.ID] = at; t.State.Final() {
+		delete(k.rows, t.ID)
+	}
+	if r, ok := k.store.Row(at.talk, at.seq); ok {
+		r.File = keep.File(t)
+		k.store.Set(at.talk, at.seq, r)
+	}
+}
+
+// find looks for a transfer that an earlier run has written down.
+func (k *keeper) find(talk string, id engine.TransferID) (uint64, bool) {
+	const newest = 256
+	first, next := k.store.Bounds(talk)
+	from := max(first, next-min(next, newest))
+	for i, r := range k.store.Rows(talk, from, newest) {
+		if r.File != nil && r.File.ID == string(id) {
+			return from + uint64(i), true
+		}
+	}
+	return 0, false
+}
