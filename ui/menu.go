@@ -232,7 +232,7 @@ var webLink = regexp.MustCompile(`https?://[^\s<>"'` + "`" + `]{1,1000}`)
 // messageMenu is what the second button offers on a message.
 func (u *UI) messageMenu(at place, pos fyne.Position) {
 	r := at.t.data(at.seq)
-	items := []action{action{label: tr("Copy"), do: func() { u.copyText(r.Text) }}}
+	items := []action{{label: tr("Copy"), do: func() { u.copyText(r.Text) }}}
 	for _, b := range blocks(r.Text) {
 		if b.code && len(items) < 5 {
 			items = append(items, action{label: tr("Copy the code"), do: func() { u.copyText(b.text) }})
