@@ -113,6 +113,7 @@ type question struct {
 func (r *receiver) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	self := r.e.Self()
+	r.out.object(selfJSON(self))
 	r.out.note("receiving into %s as %q, ID %s", r.opts.Dir, self.Name, self.ID)
 	events := make(chan engine.Event)
 	go func() {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -22,12 +23,13 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the program as a shell would; peers meet on the loopback interface.
 func TestScripts(t *testing.T) {
+	var scripts atomic.Int64
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("XDG_CONFIG_HOME", e.WorkDir+"/config")
-			e.Setenv("SERVICE", fmt.Sprintf("t%d", os.Getpid())) // apart from other tests on this machine
+			e.Setenv("SERVICE", fmt.Sprintf("t%d-%d", os.Getpid(), scripts.Add(1))) // apart from other tests on this machine
 			all, _ := net.Interfaces()
 			for _, i := range all {
 				if i.Flags&net.FlagLoopback != 0 {

@@ -17,16 +17,20 @@ func (p *program) idCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.still(func(e *engine.Engine) error {
 				self := e.Self()
-				p.out.object(struct {
-					Type string `json:"type"`
-					ID   string `json:"id"`
-					Name string `json:"name"`
-				}{"self", self.ID.String(), self.Name})
+				p.out.object(selfJSON(self))
 				p.out.line("%s  %s", self.ID, self.Name)
 				return nil
 			})
 		},
 	}
+}
+
+func selfJSON(self engine.Self) any {
+	return struct {
+		Type string `json:"type"`
+		ID   string `json:"id"`
+		Name string `json:"name"`
+	}{"self", self.ID.String(), self.Name}
 }
 
 func (p *program) peersCommand() *cobra.Command {
