@@ -9,6 +9,6 @@ trap 'rm -rf "$out"' EXIT
 MULTIPEER_FULL=1 MULTIPEER_PICTURES=$out go test -count=1 -tags migrated_fynedo -timeout 20m -run TestStory ./internal/window/
 mkdir -p docs/screens
 rm -f docs/screens/*.png
-for f in "$out"/*.png; do # a palette: these are few colours, and many pictures
-	convert "$f" +dither -colors 160 "PNG8:docs/screens/$(basename "$f")"
+for f in "$out"/*.png; do
+	convert "$f" -strip -define png:compression-level=9 -define png:compression-filter=0 "PNG24:docs/screens/$(basename "$f")"
 done

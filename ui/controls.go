@@ -202,7 +202,7 @@ func (s *segments) arrange(width float32, place func(i int, x, y, w, h float32))
 			x, y = 0, y+h+gap
 		}
 		place(i, x, y, w, h)
-		x += w + gapTight
+		x += w + gap
 	}
 	return y + h
 }
@@ -329,6 +329,7 @@ func (r *swatchesRenderer) MinSize() fyne.Size {
 
 func (r *swatchesRenderer) Layout(s fyne.Size) {
 	for i, d := range r.s.discs {
+		d.StrokeWidth, d.StrokeColor = 1, tint(r.s, theme.ColorNameInputBorder)
 		d.Resize(fyne.NewSquareSize(swatchSize - 4))
 		d.Move(fyne.NewPos(float32(i)*(swatchSize+gap)+2, (s.Height-swatchSize)/2+2))
 	}

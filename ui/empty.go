@@ -29,12 +29,13 @@ type emptyState struct {
 	address *line
 	ticket  string // that the QR code shows
 	said    string // what was laid out last
+	emblem  *widget.Icon
 }
 
 const emptyQR = 148
 
 func newEmptyState(u *UI) *emptyState {
-	s := &emptyState{u: u, title: centred(newLine("", sizeTitle, theme.ColorNameForeground, true)), text: newParagraph("", sizeBody, colorSubtle), waiting: hint("")}
+	s := &emptyState{u: u, emblem: widget.NewIcon(iconRadar), title: centred(newLine("", sizeTitle, theme.ColorNameForeground, true)), text: newParagraph("", sizeBody, colorSubtle), waiting: hint("")}
 	s.text.align, s.waiting.align = fyne.TextAlignCenter, fyne.TextAlignCenter
 	s.drop = newLinkText(tr("Do not send"), func() {
 		u.waiting = nil
@@ -49,7 +50,7 @@ func newEmptyState(u *UI) *emptyState {
 		hint(tr("Scan this code with the other device, or type its address below the list here.")),
 		s.addressLine(), newFlow(gap, pair, u.newSearch()))
 	s.card = container.NewStack(newPanel(colorCard, colorBorder, 12), inset(newBeside(edge, s.code, words), edge, edge, edge, edge))
-	s.col = newStacked(gap, container.NewCenter(newEmblem(widget.NewIcon(iconRadar), 80, 40)), s.title, s.text, s.waiting, container.NewCenter(s.drop), inset(s.card, edge, 0, 0, 0))
+	s.col = newStacked(gap, container.NewCenter(newEmblem(s.emblem, 80, 40)), s.title, s.text, s.waiting, container.NewCenter(s.drop), inset(s.card, edge, 0, 0, 0))
 	s.box = container.New(middle(460), s.col)
 	return s
 }
@@ -95,7 +96,7 @@ func (l middle) Layout(o []fyne.CanvasObject, s fyne.Size) {
 func (u *UI) showEmpty() {
 	s := u.empty
 	title, text := tr("Looking for devices nearby"), tr("Open Multipeer on another device in the same network. It appears in the list by itself.")
-	list := ""
+	list, icon := "", fyne.Resource(iconRadar)
 	switch {
 	case len(u.waiting) > 0:
 		title = trn("{{.N}} items wait to be sent", int64(len(u.waiting)))
@@ -110,7 +111,7 @@ func (u *UI) showEmpty() {
 	case u.problem != nil:
 		title, text = tr("Devices cannot be found"), problem(u.problem)+" "+tr("A device can still be reached by its address.")
 	case u.side.sought != "":
-		title, text = tr("Search"), ""
+		title, text, icon = tr("Search"), tr("What is found stands in the list: devices first, then conversations."), iconSearch
 	case len(u.peers) > 0:
 		title, text = trn("{{.N}} devices nearby", int64(len(u.peers))), tr("Choose one in the list to talk, or drop files on its name.")
 	case u.self.Visible != 0:
@@ -128,7 +129,10 @@ func (u *UI) showEmpty() {
 	show(s.drop, len(u.waiting) > 0)
 	s.address.set(address)
 	ticket := u.e.Ticket()
-	show(s.card, ticket != "" && len(u.waiting) == 0)
+	show(s.card, ticket != "" && len(u.waiting) == 0 && u.side.sought == "")
+	if s.emblem.Resource != icon {
+		s.emblem.SetResource(icon)
+	}
 	if ticket != s.ticket {
 		s.ticket = ticket
 		s.code.RemoveAll()

@@ -2,6 +2,9 @@ package ui
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -24,6 +27,15 @@ func size(n int64) string {
 		return fmt.Sprintf("%.0f %s", f, units[i])
 	}
 	return strings.Replace(fmt.Sprintf("%.1f %s", f, units[i]), ".", tr("decimal point"), 1)
+}
+
+// shortPath writes a path as people know it, where they have a home.
+func shortPath(path string) string {
+	home, err := os.UserHomeDir()
+	if rest, below := strings.CutPrefix(path, home+string(filepath.Separator)); below && err == nil && home != "" && runtime.GOOS != "windows" {
+		return "~/" + rest
+	}
+	return path
 }
 
 // roundSize is size for a round number, without its zero.

@@ -1,9 +1,13 @@
 package ui
 
 import (
+	"image/color"
+
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 )
 
@@ -268,6 +272,40 @@ const headHeight = 64
 // newHead is the top of a page, with a line below.
 func newHead(o fyne.CanvasObject) *fyne.Container {
 	return column(0, container.New(least(headHeight), inset(o, 0, 0, edge, edge)), widget.NewSeparator())
+}
+
+// unshaded is a theme without the shadows that Fyne draws over the ends of what scrolls: where it goes on the bar says.
+type unshaded struct{ fyne.Theme }
+
+// Color is fyne.Theme's.
+func (t unshaded) Color(n fyne.ThemeColorName, v fyne.ThemeVariant) color.Color {
+	if n == theme.ColorNameShadow {
+		return color.Transparent
+	}
+	return t.Theme.Color(n, v)
+}
+
+// newScroll makes content scroll up and down, wherever in it the pointer is. The first result is what to show.
+func newScroll(content fyne.CanvasObject) (fyne.CanvasObject, *container.Scroll) {
+	s := container.NewVScroll(content)
+	w := &wheel{to: s}
+	w.ExtendBaseWidget(w)
+	return container.NewStack(container.NewThemeOverride(s, unshaded{fyne.CurrentApp().Settings().Theme()}), w), s
+}
+
+// wheel lies over what scrolls and takes the wheel alone: a field in there, which has a scroller of its own, would swallow it.
+type wheel struct {
+	widget.BaseWidget
+	to fyne.Scrollable
+}
+
+var _ fyne.Scrollable = (*wheel)(nil)
+
+// Scrolled is fyne.Scrollable's.
+func (w *wheel) Scrolled(e *fyne.ScrollEvent) { w.to.Scrolled(e) }
+
+func (w *wheel) CreateRenderer() fyne.WidgetRenderer {
+	return widget.NewSimpleRenderer(canvas.NewRectangle(color.Transparent))
 }
 
 // fixed gives its objects one size.

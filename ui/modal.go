@@ -36,13 +36,16 @@ func (u *UI) newModal(title string, body fyne.CanvasObject, width float32, butto
 	return m
 }
 
+// modalRest is how much of the height is not for the body of a modal that scrolls.
+const modalRest = 176
+
 // fit gives the modal the size that the window has room for.
 func (m *modal) fit() {
 	room := m.u.w.Canvas().Size()
 	width := min(m.wide, room.Width-2*edge)
 	m.inner.Layout.(*stacked).width = width
 	if m.scroll != nil {
-		m.scroll.SetMinSize(fyne.NewSize(0, min(m.tall, room.Height-176)))
+		m.scroll.SetMinSize(fyne.NewSize(0, min(m.tall, room.Height-modalRest)))
 	}
 	m.pop.Resize(fyne.NewSize(width, heightOf(m.inner, width)))
 }
@@ -101,10 +104,15 @@ func (u *UI) question(title, text, yes string, importance widget.Importance, do 
 
 // list shows something long to read, in as much room as there is up to a size.
 func (u *UI) list(title string, body fyne.CanvasObject, width, height float32) {
-	scroll := container.NewVScroll(body)
+	room := u.w.Canvas().Size()
+	tall := min(height, heightOf(body, min(width, room.Width-2*edge)-2*edgeWide))
+	if tall > room.Height-modalRest { // beside the bar
+		body = inset(body, 0, 0, 0, gapWide)
+	}
+	shown, scroll := newScroll(body)
 	var m *modal
-	m = u.newModal(title, scroll, width, newButton(tr("Close"), widget.MediumImportance, func() { m.Hide() }))
-	m.scroll, m.tall = scroll, min(height, heightOf(body, min(width, u.w.Canvas().Size().Width-2*edge)-2*edgeWide))
+	m = u.newModal(title, shown, width, newButton(tr("Close"), widget.MediumImportance, func() { m.Hide() }))
+	m.scroll, m.tall = scroll, tall
 	m.fit()
 	m.show()
 }

@@ -70,7 +70,8 @@ func newPopMenu(actions []action, over fyne.Canvas) *popMenu {
 		m.body.Add(r)
 	}
 	m.ExtendBaseWidget(m)
-	m.pop = widget.NewPopUp(container.NewStack(newPanel(theme.ColorNameOverlayBackground, colorBorder, 12), container.NewVScroll(m)), over)
+	shown, _ := newScroll(m)
+	m.pop = widget.NewPopUp(container.NewStack(newPanel(theme.ColorNameOverlayBackground, colorBorder, 12), shown), over)
 	return m
 }
 

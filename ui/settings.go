@@ -65,8 +65,9 @@ func newSettingsPage(u *UI) *settingsPage {
 	p.later.Hide()
 	content := newStackedInset(stacked{gap: edge, top: edge, bottom: edgeWide, left: edge, right: edge},
 		p.later, p.you(), p.receiving(), p.talks(), p.looks(), p.desk(), p.network(), p.known(), p.aboutUs())
-	p.scroll = container.NewVScroll(container.New(atMost(settingsWidth), content))
-	p.box = newPane(head, nil, p.scroll)
+	shown, scroll := newScroll(container.New(atMost(settingsWidth), content))
+	p.scroll = scroll
+	p.box = newPane(head, nil, shown)
 	p.people()
 	return p
 }
@@ -177,13 +178,13 @@ func (p *settingsPage) rename(name string) {
 
 func (p *settingsPage) receiving() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
-	p.folder = newLine(u.downloads(), sizeBody, theme.ColorNameForeground, false)
+	p.folder = newLine(shortPath(u.downloads()), sizeBody, theme.ColorNameForeground, false)
 	p.folder.tail = 24
 	change := newButton(tr("Change…"), widget.MediumImportance, func() {
 		u.pick(true, func(paths []string) {
 			s.Downloads, u.o.Downloads = paths[0], ""
 			u.keepSettings()
-			p.folder.set(paths[0])
+			p.folder.set(shortPath(paths[0]))
 		})
 	})
 	show := newButton(tr("Show"), widget.LowImportance, func() {

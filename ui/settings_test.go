@@ -323,3 +323,18 @@ func TestQuestionsStandInTheMiddle(t *testing.T) {
 		t.Error("the question is gone")
 	}
 }
+
+// TestSettingsScrollWhereverThePointerIs: also over a field, which has a scroller of its own.
+func TestSettingsScrollWhereverThePointerIs(t *testing.T) {
+	s := newStage(t, nil)
+	s.w.Resize(fyne.NewSize(420, 500))
+	s.showSettings()
+	c, room := s.w.Canvas(), s.prefs.scroll.Size()
+	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(s.prefs.scroll)
+	for range 60 {
+		test.Scroll(c, at.AddXY(room.Width/2, room.Height/2), 0, -40)
+	}
+	if end := s.prefs.scroll.Content.Size().Height - room.Height; s.prefs.scroll.Offset.Y != end {
+		t.Errorf("it stands at %v of %v", s.prefs.scroll.Offset.Y, end)
+	}
+}

@@ -157,7 +157,7 @@ func (u *UI) showShortcuts() {
 	add("Tab", tr("Go to the next control"))
 	add("Esc", tr("Close a dialog, leave a field"))
 	add("F1, ?", tr("This list"))
-	u.list(tr("Shortcuts"), inset(list, 0, 0, 0, gapWide), 460, 600)
+	u.list(tr("Shortcuts"), list, 460, 600)
 	u.trace("shortcuts")
 }
 

@@ -121,7 +121,7 @@ func newSide(u *UI) *side {
 	s := &side{u: u, rows: map[engine.PeerID]*peerRow{}, face: newAvatar(faceSize, colorSidebar)}
 	s.name, s.id = newLine("", sizeName, theme.ColorNameForeground, true), caption("")
 	buttons := row(0, iconButton(iconQR, tr("Pair another device"), u.showLink), iconButton(iconSettings, tr("Settings"), u.showSettings))
-	me := inset(newBesideRight(gapTight, newBeside(gapWide, s.face, column(2, s.name, s.id)), buttons), gapWide, gapTight, edge, gap)
+	me := container.New(least(headHeight), inset(newBesideRight(gapTight, newBeside(gapWide, s.face, column(2, s.name, s.id)), buttons), 0, 0, edge, gap))
 
 	s.search = newField(u, tr("Search"))
 	s.search.SetIcon(iconSearch)
@@ -142,11 +142,12 @@ func newSide(u *UI) *side {
 	s.transfers.name.full, s.transfers.status.full = tr("Transfers"), tr("None yet")
 
 	s.near, s.hitsHead = heading(tr("DEVICES")), heading(tr("IN CONVERSATIONS"))
-	s.list, s.hits = column(2), column(2)
+	s.list, s.hits = column(gapTight), column(gapTight)
 	s.nobody = hint(tr("Nobody yet. Devices with Multipeer on this network appear here by themselves."))
 	head := func(l *line) fyne.CanvasObject { return inset(l, gapWide, gapTight, gap, gap) }
-	list := newStackedInset(stacked{gap: 2, left: gap, right: gap, bottom: gap}, s.everyone, s.transfers, head(s.near), inset(s.list, 0, 0, 0, 0), s.nobodyBox(), head(s.hitsHead), s.hits)
-	s.scroll = container.NewVScroll(list)
+	list := newStackedInset(stacked{gap: gapTight, left: gap, right: gap, bottom: gap}, s.everyone, s.transfers, head(s.near), inset(s.list, 0, 0, 0, 0), s.nobodyBox(), head(s.hitsHead), s.hits)
+	shown, scroll := newScroll(list)
+	s.scroll = scroll
 
 	s.address = newField(u, tr("Address or link"))
 	s.address.OnSubmitted = s.dial
@@ -154,8 +155,8 @@ func newSide(u *UI) *side {
 	bottom := inset(container.NewBorder(nil, nil, nil, connect, s.address), gap, gapWide, edge, gap)
 
 	s.waiting = newWaiting(u)
-	top := newStacked(0, me, s.waiting.box, inset(s.search, gapTight, gap, edge, edge))
-	s.box = container.NewStack(newPanel(colorSidebar, "", 0), container.NewBorder(top, bottom, nil, nil, s.scroll))
+	top := newStacked(0, me, s.waiting.box, inset(s.search, 0, gap, edge, edge))
+	s.box = container.NewStack(newPanel(colorSidebar, "", 0), container.NewBorder(top, bottom, nil, nil, shown))
 	return s
 }
 
@@ -469,7 +470,7 @@ func newWaiting(u *UI) *waiting {
 	w := &waiting{u: u, text: newParagraph("", sizeBody, theme.ColorNameForeground)}
 	drop := newLinkText(tr("Do not send"), func() { u.waiting = nil; u.dirty.side = true; u.settle() })
 	body := newStackedInset(stacked{gap: gapTight, top: gapWide, bottom: gapWide, left: edge, right: edge}, w.text, row(0, drop))
-	w.box = container.NewStack(newPanel(colorTile, "", 0), body)
+	w.box = inset(container.NewStack(newPanel(colorTile, "", 0), body), 0, gap, 0, 0)
 	w.box.Hide()
 	return w
 }

@@ -59,6 +59,15 @@ func TestContrast(t *testing.T) {
 			}
 		}
 	}
+	for _, on := range []fyne.ThemeColorName{theme.ColorNameBackground, colorSidebar, colorCard, theme.ColorNameInputBackground} { // what shows where a control is: 3:1
+		for i, v := range []fyne.ThemeVariant{theme.VariantLight, theme.VariantDark} {
+			th := Theme{Appearance: []string{settings.Light, settings.Dark}[i]}
+			x, y := luminance(th.Color(theme.ColorNameInputBorder, v)), luminance(th.Color(on, v))
+			if r := (max(x, y) + 0.05) / (min(x, y) + 0.05); r < 3.5 {
+				t.Errorf("the border of a field on %s, %s: %.2f", on, th.Appearance, r)
+			}
+		}
+	}
 	for i, c := range avatarColors {
 		if r := 1.05 / (luminance(rgb(c)) + 0.05); r < 4.5 {
 			t.Errorf("white on the colour %d of avatars: %.2f", i, r)

@@ -336,13 +336,13 @@ type thumbRenderer struct{ s *scrollThumb }
 
 func (r *thumbRenderer) MinSize() fyne.Size { return fyne.NewSize(thumbWidth, thumbLeast) }
 func (r *thumbRenderer) Layout(s fyne.Size) {
-	w := float32(4)
+	w := r.s.Theme().Size(theme.SizeNameScrollBarSmall) // as Fyne's own bars
 	if r.s.hovered {
-		w = 6
+		w = r.s.Theme().Size(theme.SizeNameScrollBar)
 	}
 	r.s.rect.FillColor = tint(r.s, theme.ColorNameScrollBar)
-	r.s.rect.Resize(fyne.NewSize(w, s.Height-2*gapTight))
-	r.s.rect.Move(fyne.NewPos(thumbWidth-w-3, gapTight))
+	r.s.rect.Resize(fyne.NewSize(w, s.Height))
+	r.s.rect.Move(fyne.NewPos(thumbWidth-w, 0))
 }
 
 func (r *thumbRenderer) Refresh() {

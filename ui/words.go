@@ -19,8 +19,8 @@ var translations embed.FS
 // language is one that the window speaks.
 type language struct{ tag, name string }
 
-// languages that the window speaks, as their speakers write them; English is the code's own.
-var languages = []language{{"en", "English"}, {"de", "Deutsch"}, {"fr", "Français"}, {"es", "Español"}, {"zh-Hans", "简体中文"}, {"fi", "Suomi"}}
+// languages that the window speaks, as their speakers call them, in letters that every system has; English is the code's own.
+var languages = []language{{"en", "English"}, {"de", "Deutsch"}, {"fr", "Français"}, {"es", "Español"}, {"zh-Hans", "Zhōngwén"}, {"fi", "Suomi"}}
 
 // speak loads the translations; tag chooses one, and empty follows the system.
 func speak(tag string) error {

@@ -300,10 +300,24 @@ func (w *window) keep(name string, size [2]int) {
 	w.d.tool("import", "-window", w.id, filepath.Join(os.Getenv("MULTIPEER_PICTURES"), fmt.Sprintf("%s-%d-%s.png", name, size[0], w.d.theme)))
 }
 
-// toEnd scrolls down what fills the right side.
-func (w *window) toEnd() {
-	w.front()
-	w.d.tool("xdotool", "mousemove", "--window", w.id, "760", "400", "click", "--repeat", "120", "--delay", "5", "5")
+// restPictures keeps what is further down on a page, at each size: the middle, and the end.
+func (w *window) restPictures(name string) {
+	if os.Getenv("MULTIPEER_PICTURES") == "" {
+		return
+	}
+	scroll := func(button string, notches int) {
+		w.d.tool("xdotool", "mousemove", "--window", w.id, "360", "400", "click", "--repeat", strconv.Itoa(notches), "--delay", "5", button)
+		w.d.tool("xdotool", "mousemove", "1399", "899")
+		time.Sleep(600 * time.Millisecond)
+	}
+	for i := len(sizes) - 1; i >= 0; i-- {
+		w.resize(sizes[i])
+		scroll("5", 300)
+		w.keep(name+"-end", sizes[i])
+		scroll("4", sizes[i][1]/32) // most of a page
+		w.keep(name+"-middle", sizes[i])
+		scroll("4", 300)
+	}
 }
 
 // sizes are those of docs/screens.
