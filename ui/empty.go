@@ -48,7 +48,7 @@ func newEmptyState(u *UI) *emptyState {
 	words := newStacked(gap,
 		newLine(tr("Not in the list?"), sizeBody, theme.ColorNameForeground, true),
 		hint(tr("Scan this code with the other device, or type its address below the list here.")),
-		s.addressLine(), newFlow(gap, pair, u.newSearch()))
+		s.addressLine(), newFlow(gap, pair, u.newSearch(), u.newDoctor()))
 	s.card = container.NewStack(newPanel(colorCard, colorBorder, 12), inset(newBeside(edge, s.code, words), edge, edge, edge, edge))
 	s.col = newStacked(gap, container.NewCenter(newEmblem(s.emblem, 80, 40)), s.title, s.text, s.waiting, container.NewCenter(s.drop), inset(s.card, edge, 0, 0, 0))
 	s.box = container.New(middle(460), s.col)

@@ -366,7 +366,8 @@ func (p *settingsPage) network() fyne.CanvasObject {
 		}),
 		setting(tr("Visible to everyone for 10 minutes"), "", row(0, for10)),
 		setting(tr("Port"), at, port),
-		setting(tr("Interfaces"), tr("Where devices are looked for."), on))
+		setting(tr("Interfaces"), tr("Where devices are looked for."), on),
+		newFlow(gap, u.newSearch(), u.newDoctor()))
 }
 
 // Visibility is who sees the device, by the settings.

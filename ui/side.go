@@ -161,7 +161,7 @@ func newSide(u *UI) *side {
 }
 
 func (s *side) nobodyBox() fyne.CanvasObject {
-	s.pair = newFlow(gap, newButton(tr("Pair another device"), widget.MediumImportance, s.u.showLink), s.u.newSearch())
+	s.pair = newFlow(gap, newButton(tr("Pair another device"), widget.MediumImportance, s.u.showLink), s.u.newSearch(), s.u.newDoctor())
 	s.pair.Hide()
 	return newStackedInset(stacked{left: gap, right: gap, gap: gapWide}, s.nobody, s.pair)
 }

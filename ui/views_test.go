@@ -14,6 +14,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/history"
+	"multipeer/internal/doctor"
 	"multipeer/internal/settings"
 )
 
@@ -205,6 +206,14 @@ var views = []struct {
 	{"menu", func(s *stage) {
 		s.conversation()
 		s.showMenu(s.talkActions(s.talk(s.ben)), fyne.NewPos(400, 80))
+	}},
+	{"doctor", func(s *stage) {
+		s.showFindings([]doctor.Finding{
+			{Name: doctor.Network, Detail: "wlan0 (192.0.2.7/24), eth0 (198.51.100.9/24)"},
+			{Name: doctor.VPN, Detail: "tun0"},
+			{Name: doctor.OwnFirewall, Bad: true, Detail: "ufw", Command: "sudo ufw allow 17717 && sudo ufw allow 5353/udp"},
+			{Name: doctor.Filtered, Bad: true, N: 2},
+		})
 	}},
 	{"shortcuts", func(s *stage) { s.showShortcuts() }},
 	{"toast", func(s *stage) {

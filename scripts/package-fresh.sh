@@ -1,0 +1,32 @@
+#!/bin/sh
+# package-fresh.sh [FOLDER] - as root, on Debian with debootstrap: makes a new Debian in a folder (or a temporary one),
+# builds the packages there from what is committed here, with nothing but what the project's own files install, and runs
+# package-test.sh there. Go and the modules are this machine's. The packages are in FOLDER/src/build/packages.
+set -eu
+command -v debootstrap >/dev/null 2>&1 || { echo "This needs debootstrap: apt-get install debootstrap" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || { echo "This needs root." >&2; exit 1; }
+case "${1:-}" in
+"") root=$(mktemp -d); trap 'rm -rf "$root"' EXIT ;;
+/*) root=$1 ;;
+*) root=$PWD/$1 ;;
+esac
+mkdir -p "$root"
+[ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase --include=ca-certificates,make,git bookworm "$root" >"$root.debootstrap" 2>&1 || { tail -n 20 "$root.debootstrap" >&2; exit 1; }
+rm -f "$root.debootstrap"
+cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
+cp -R /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/"
+rm -rf "$root/src"
+git clone -q . "$root/src"
+mkdir -p "$root/usr/local/go" "$root/modules"
+# In a mount namespace, so that nothing stays mounted.
+unshare -m sh -eu -c '
+	root=$1
+	mount --make-rprivate /
+	mount -t proc proc "$root/proc"
+	mount --bind /dev "$root/dev"
+	mount -t tmpfs tmpfs "$root/tmp"
+	mount --bind "$2" "$root/usr/local/go"
+	mount --bind "$3" "$root/modules"
+	exec chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin GOMODCACHE=/modules GOFLAGS=-buildvcs=false \
+		sh -eu -c "cd /src && make package && sh scripts/package-test.sh && ls -l build/packages"
+' sh "$root" "$(go env GOROOT)" "$(go env GOMODCACHE)"
