@@ -1,6 +1,6 @@
 # Everything here works on a fresh machine with Go, git and make: what else is needed is installed, if it is missing.
 
-.PHONY: help run test check demo cli bench figures pictures licences package archives fuzz guards clean
+.PHONY: help run test check demo cli bench figures pictures licences architecture package archives fuzz guards clean
 
 help:
 	@echo "make run       open the window (without a display: the same engine in the terminal)"
@@ -15,6 +15,7 @@ help:
 	@echo "make guards    takes each guard against hostile peers out of the code; its test has to fail"
 	@echo "make figures   what the window costs: start, memory, idling, scrolling; writes docs/figures.md"
 	@echo "make pictures  the screenshots of the README and docs/screens"
+	@echo "make architecture  the picture of docs/architecture.md, from the imports"
 	@echo "make licences  the licences of everything that is built in, which the window shows"
 
 run:
@@ -69,6 +70,10 @@ figures:
 licences:
 	@sh scripts/deps.sh go
 	@CGO_ENABLED=0 go run ./internal/licences
+
+architecture:
+	@sh scripts/deps.sh go
+	@CGO_ENABLED=0 go run ./internal/architecture
 
 pictures:
 	@sh scripts/deps.sh go build test

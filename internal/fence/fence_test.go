@@ -38,6 +38,7 @@ var walls = []struct {
 	{"engine/internal/transport", []string{"multipeer/engine/internal/identity", "multipeer/engine/internal/wire", "github.com/quic-go/quic-go", "golang.org/x/net/ipv4", "golang.org/x/sys/unix", "golang.org/x/time/rate"}, "conns with proven keys; it knows no peer list and no files. x/net and x/sys are what quic-go reads sockets with, x/time bounds handshakes"},
 	{"transfer", []string{"golang.org/x/text/cases", "golang.org/x/text/unicode/norm", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "github.com/zeebo/blake3", "github.com/zeebo/xxh3"}, "files to bytes and back: no peer, no network. x/text tells colliding names, x/sys opens without following links, finds holes, syncs volumes and asks for free space, XXH3 and BLAKE3 are the digests"},
 	{"cmd", []string{"multipeer/internal/cli"}, "one static binary"},
+	{"internal/architecture", nil, "reads source"},
 	{"internal/cli", []string{"multipeer/engine", "multipeer/internal/doctor", "multipeer/internal/history", "multipeer/internal/instance", "multipeer/internal/keep", "github.com/spf13/cobra/...", "github.com/schollz/progressbar/v3", "golang.org/x/term", "github.com/boombuler/barcode/qr"}, "the terminal is a reader of the same engine; it knows no window"},
 	{"internal/doctor", []string{"multipeer/engine"}, "looks at the network; programs put into words what it finds"},
 	{"internal/keep", []string{"multipeer/engine", "multipeer/internal/history"}, "the one place that knows both the engine's news and the history's rows"},

@@ -26,7 +26,7 @@ const root = "../.."
 
 // told is where people are told to type something.
 var told = []string{
-	"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/building.md", "docs/cli.md", "docs/figures.md", "docs/packaging.md",
+	"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md", "docs/building.md", "docs/cli.md", "docs/figures.md", "docs/packaging.md",
 	"docs/parity.md", "docs/performance.md", "docs/security.md", "docs/testing.md", "docs/window.md",
 }
 
@@ -58,7 +58,7 @@ var commands = map[string]string{
 	"go mod edit -require multipeer@v0.0.0 -replace multipeer=../multipeer && go mod tidy": here,
 	"CGO_ENABLED=0 go build ./cmd/multipeer-cli":                                           here,
 
-	"make bench": long, "make package": long, "make archives": long, "make figures": long, "make pictures": long, "make licences": long,
+	"make bench": long, "make package": long, "sh scripts/package-fresh.sh": long, "make archives": long, "make figures": long, "make pictures": long, "make licences": long, "make architecture": long,
 	"make guards": long, "make fuzz": long, "sh scripts/deps.sh windows": long, "sh scripts/package-test.sh": long,
 
 	"go test ./ui":                                             "scripts/test.sh:./ui/...",

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestPictureIsTheCode: the picture of the docs is what the imports say now, and the page names every room in it.
+func TestPictureIsTheCode(t *testing.T) {
+	const root = "../.."
+	rooms, err := collect(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rooms) < 12 {
+		t.Errorf("only %d rooms", len(rooms))
+	}
+	kept, err := os.ReadFile(filepath.Join(root, picture))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(bytes.ReplaceAll(kept, []byte("\r\n"), []byte("\n")), draw(rooms)) {
+		t.Errorf("%s is not what the code says: make architecture", picture)
+	}
+	page, err := os.ReadFile(filepath.Join(root, "docs/architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range rooms {
+		if name == "." {
+			name = "main.go"
+		}
+		if !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("docs/architecture.md does not tell of %s", name)
+		}
+	}
+}
