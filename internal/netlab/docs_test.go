@@ -59,7 +59,7 @@ var commands = map[string]string{
 	"CGO_ENABLED=0 go build ./cmd/multipeer-cli":                                           here,
 
 	"make bench": long, "make package": long, "sh scripts/package-fresh.sh": long, "make archives": long, "make figures": long, "make pictures": long, "make licences": long, "make architecture": long,
-	"make guards": long, "make fuzz": long, "sh scripts/deps.sh windows": long, "sh scripts/package-test.sh": long,
+	"make guards": long, "make fuzz": long, "sh scripts/deps.sh windows": long, "sh scripts/package-test.sh": long, "sh scripts/wine-test.sh": long,
 
 	"go test ./ui":                                             "scripts/test.sh:./ui/...",
 	"MULTIPEER_PICTURES=folder go test ./ui":                   long,

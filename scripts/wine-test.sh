@@ -1,0 +1,53 @@
+#!/bin/sh
+# wine-test.sh [PICTURE.png] - starts the Windows programs of build/packages under wine and Xvfb: the terminal program makes
+# an identity, the window opens, is used by the keyboard, and closes in order. Wine 8 has neither the UDP sockets that Go
+# wants nor Unix sockets: the window says that it cannot use the network, and nothing is sent. Needs: wine wine64 gcc-mingw-w64-x86-64 imagemagick,
+# and what deps.sh test installs.
+set -eu
+for tool in wine x86_64-w64-mingw32-gcc Xvfb xdotool; do
+	command -v $tool >/dev/null 2>&1 || { echo "This needs $tool: apt-get install wine wine64 gcc-mingw-w64-x86-64, and sh scripts/deps.sh test" >&2; exit 1; }
+done
+archive=$(ls "$PWD"/build/packages/multipeer-*-windows-amd64.tar.gz | grep -v cli)
+tmp=$(mktemp -d)
+window="" x=""
+trap 'kill $window 2>/dev/null || true; wineserver -k 2>/dev/null || true; kill $x 2>/dev/null || true; rm -rf "$tmp"' EXIT
+tar -xzf "$archive" -C "$tmp"
+mkdir -p "$tmp/home" "$tmp/run"
+chmod 700 "$tmp/run"
+Xvfb -displayfd 3 -screen 0 1280x800x24 -nolisten tcp 3>"$tmp/display" 2>/dev/null &
+x=$!
+for _ in $(seq 50); do [ -s "$tmp/display" ] && break; sleep 0.2; done
+unset WAYLAND_DISPLAY
+DISPLAY=:$(cat "$tmp/display") HOME=$tmp/home XDG_RUNTIME_DIR=$tmp/run WINEPREFIX=$tmp/prefix WINEARCH=win64 WINEDEBUG=-all DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent
+export DISPLAY HOME XDG_RUNTIME_DIR WINEPREFIX WINEARCH WINEDEBUG DBUS_SESSION_BUS_ADDRESS
+WINEDLLOVERRIDES='mscoree,mshtml=' timeout 300 wine wineboot -i >"$tmp/boot" 2>&1 || { cat "$tmp/boot" >&2; exit 1; }
+wineserver -w
+system32=$WINEPREFIX/drive_c/windows/system32
+if [ ! -e "$system32/bcryptprimitives.dll" ]; then # wine 8 lacks it, and Go wants random numbers from it; newer ones have it
+	printf '%s\n' '#include <windows.h>' 'BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);' \
+		'__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE p, SIZE_T n) { return SystemFunction036(p, (ULONG)n); }' \
+		'BOOL WINAPI DllMain(HINSTANCE h, DWORD why, LPVOID r) { return TRUE; }' >"$tmp/random.c"
+	x86_64-w64-mingw32-gcc -shared -O2 -s -o "$system32/bcryptprimitives.dll" "$tmp/random.c" -ladvapi32
+fi
+export WINEDLLOVERRIDES='bcryptprimitives=n,b;mscoree,mshtml='
+id=$(timeout 60 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' --name Wine --json id)
+case "$id" in *'"name":"Wine"'*) ;; *) echo "the terminal program says: $id" >&2; exit 1 ;; esac
+MULTIPEER_TRACE=events wine "$tmp/Multipeer/Multipeer.exe" -profile 'C:\profile' >"$tmp/window" 2>&1 &
+window=$!
+found=$(timeout 120 xdotool search --sync --onlyvisible --name '^Multipeer' | head -n 1)
+[ -n "$found" ] || { echo "no window came" >&2; cat "$tmp/window" >&2; exit 1; }
+said() {
+	for _ in $(seq 100); do grep -aq "$1" "$tmp/window" && return; sleep 0.2; done
+	echo "the window never said $1:" >&2; cat "$tmp/window" >&2; exit 1
+}
+said "EVT shown"
+xdotool windowfocus "$found" key ctrl+comma
+said "EVT settings"
+sleep 2
+[ -z "${1:-}" ] || import -window "$found" "$1"
+xdotool windowfocus "$found" key ctrl+q
+for _ in $(seq 50); do kill -0 "$window" 2>/dev/null || break; sleep 0.2; done
+if kill -0 "$window" 2>/dev/null; then echo "the window did not end" >&2; cat "$tmp/window" >&2; exit 1; fi
+wait "$window" || grep -aq "^multipeer: opening a UDP port" "$tmp/window" || { echo "the window ended with an error" >&2; cat "$tmp/window" >&2; exit 1; }
+window=""
+echo "the terminal program and the window run under $(wine --version)"
