@@ -109,6 +109,6 @@ func (e *Engine) takeDatagram(p *peer, l *link, body json.RawMessage) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if p.link == l && p.session != nil {
-		e.publish(MessageReceived{Message{From: p.id, Name: p.name, Body: body, At: now(), Unreliable: true}})
+		e.publish(MessageReceived{Message{From: p.id, Name: p.name, Body: body, At: now(), Unreliable: true}, new(held)})
 	}
 }

@@ -196,7 +196,7 @@ func (e *Engine) takeMessage(p *peer, l *link, m wire.Text) error {
 	if code, twice := s.repeated(m.N); twice { // guard: message-once
 		ack.Code = code
 	} else {
-		if !e.publish(MessageReceived{Message{From: p.id, Name: p.name, Body: m.Body, At: now()}}) {
+		if !e.publish(MessageReceived{Message{From: p.id, Name: p.name, Body: m.Body, At: now()}, new(held)}) {
 			ack.Code = e.untaken()
 		}
 		s.took(m.N, ack.Code)

@@ -47,7 +47,7 @@ type Stream struct {
 	writing sync.Mutex
 	busy    atomic.Bool // a Write is under way
 	once    sync.Once
-	taken   atomic.Bool // a program has got it
+	held    held // in the queues of readers
 }
 
 // OpenStream opens a stream to a connected peer; its program gets StreamReceived. There is no round trip: what is

@@ -37,7 +37,10 @@ type (
 		Err  error
 	}
 	// MessageReceived brings a message.
-	MessageReceived struct{ Message Message }
+	MessageReceived struct {
+		Message Message
+		held    *held
+	}
 	// StreamReceived brings a stream that the other program has opened. Who takes it closes it; of several readers, one.
 	StreamReceived struct{ Stream *Stream }
 	// InvitationReceived asks for a session; nothing comes of it before Accept.
@@ -71,8 +74,8 @@ func (Problem) event()            {}
 
 // Watch returns the news as a sequence: a Snapshot first, then each change from the moment of the call. It is read
 // by one range loop, which ends when the engine does, or ctx. Of what its queue holds when ctx ends the messages still
-// come, for their senders were told that they are delivered. Those that a loop leaves behind with break come in the
-// next Watch, if nobody else reads. Watch may be called before Run and any number of times.
+// come, for their senders were told that they are delivered. Those that a loop leaves behind with break go to another
+// reader that has not had them, or come in the next Watch. Watch may be called before Run and any number of times.
 func (e *Engine) Watch(ctx context.Context) iter.Seq[Event] {
 	return e.watch(ctx, false)
 }
@@ -86,8 +89,9 @@ func (e *Engine) watch(ctx context.Context, quiet bool) iter.Seq[Event] {
 	e.mu.Lock()
 	w.put(e.snapshot())
 	if !quiet {
-		for _, ev := range e.unread {
-			w.put(ev)
+		for _, m := range e.unread {
+			m.held.queues++
+			w.inherit(m)
 		}
 		e.unread = nil
 	}
@@ -98,46 +102,44 @@ func (e *Engine) watch(ctx context.Context, quiet bool) iter.Seq[Event] {
 	}
 	e.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() {
-		e.retire(w)
-		if !w.read.Load() { // no loop will empty it
+		if w.read.Load() {
+			e.retire(w) // the loop empties it
+		} else {
 			e.leaveUnread(w, nil)
 		}
 	})
 	return func(yield func(Event) bool) {
 		w.read.Store(true)
 		defer stop()
-		var unread []Event
-		defer func() { e.leaveUnread(w, unread) }()
+		var skipped []Event
+		defer func() { e.leaveUnread(w, skipped) }()
 		for {
-			events, behind, ended := w.take()
-			if behind {
+			ev, behind, ended := w.next()
+			switch {
+			case behind:
 				e.mu.Lock()
-				events = append(events, e.snapshot())
+				ev = e.snapshot()
 				e.mu.Unlock()
-			}
-			for i, ev := range events {
-				if _, owed := ev.(MessageReceived); !owed && ctx.Err() != nil {
-					unread = append(unread, ev)
-					continue
+			case ev != nil:
+			case ended:
+				return
+			default:
+				select {
+				case <-w.wake:
+				case <-ctx.Done():
+					e.retire(w)
 				}
-				if s, ok := ev.(StreamReceived); ok {
-					s.Stream.taken.Store(true)
-				}
-				if !yield(ev) {
-					unread = append(unread, events[i+1:]...)
-					return
-				}
-			}
-			if len(events) > 0 {
 				continue
 			}
-			if ended {
-				return
+			if _, owed := ev.(MessageReceived); !owed && ctx.Err() != nil {
+				skipped = append(skipped, ev)
+				continue
 			}
-			select {
-			case <-w.wake:
-			case <-ctx.Done():
-				e.retire(w)
+			if h := heldOf(ev); h != nil {
+				h.taken.Store(true)
+			}
+			if !yield(ev) {
+				return
 			}
 		}
 	}
@@ -151,51 +153,75 @@ func (e *Engine) retire(w *watcher) {
 	w.close()
 }
 
-// leaveUnread takes what a reader that ends has not read. If nobody else has it, messages wait for the next reader,
-// and streams end, which nobody would close.
-func (e *Engine) leaveUnread(w *watcher, events []Event) {
-	e.retire(w)
-	left, _, _ := w.take()
-	events = append(events, left...)
+// leaveUnread takes what a reader that ends has not read. What nobody else has got or still holds goes to another reader,
+// or waits for the next one; streams end, which nobody would close.
+func (e *Engine) leaveUnread(w *watcher, skipped []Event) {
+	var streams []*Stream
+	defer func() {
+		for _, s := range streams {
+			s.abandon()
+		}
+	}()
 	e.mu.Lock()
-	orphans := !w.quiet && !e.watched()
-	if orphans {
-		for _, ev := range events {
-			if m, ok := ev.(MessageReceived); ok {
-				e.unread = append(e.unread, m)
+	defer e.mu.Unlock()
+	delete(e.watchers, w)
+	w.close()
+	for {
+		ev, behind, _ := w.next()
+		if ev == nil && !behind {
+			break
+		}
+		skipped = append(skipped, ev)
+	}
+	for _, ev := range skipped {
+		h := heldOf(ev)
+		if h == nil {
+			continue
+		}
+		if h.queues--; h.taken.Load() || h.queues > 0 {
+			continue
+		}
+		switch ev := ev.(type) {
+		case MessageReceived:
+			if heir := e.heir(); heir != nil {
+				h.queues++
+				heir.inherit(ev)
+			} else {
+				e.unread = append(e.unread, ev)
 			}
+		case StreamReceived:
+			streams = append(streams, ev.Stream)
 		}
 	}
-	e.mu.Unlock()
-	if !orphans {
-		return
-	}
-	for _, ev := range events {
-		if s, ok := ev.(StreamReceived); ok && !s.Stream.taken.Load() {
-			s.Stream.abandon()
+}
+
+// heir is some reader that takes messages; nil if there is none. Call with e.mu held.
+func (e *Engine) heir() *watcher {
+	for w := range e.watchers {
+		if !w.quiet {
+			return w
 		}
 	}
+	return nil
 }
 
 // publish queues ev for every reader. Call with e.mu held: events then come in the order of what happened. It
 // tells whether anybody takes it.
 func (e *Engine) publish(ev Event) bool {
-	taken := false
+	taken, h := false, heldOf(ev)
 	for w := range e.watchers {
-		taken = w.put(ev) || taken
+		if w.put(ev) {
+			taken = true
+			if h != nil {
+				h.queues++
+			}
+		}
 	}
 	return taken
 }
 
 // watched tells whether a program reads. Call with e.mu held.
-func (e *Engine) watched() bool {
-	for w := range e.watchers {
-		if !w.quiet {
-			return true
-		}
-	}
-	return false
-}
+func (e *Engine) watched() bool { return e.heir() != nil }
 
 // untaken is why publish has failed, for the other side. Call with e.mu held.
 func (e *Engine) untaken() wire.Code {

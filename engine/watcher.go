@@ -36,6 +36,24 @@ const (
 // share is what the events of one peer take up in a queue.
 type share struct{ events, unreliable, questions, bytes int }
 
+// held is of an event that some reader has to get: how many queues hold it, guarded by Engine.mu, and whether one of
+// their readers has got it.
+type held struct {
+	queues int
+	taken  atomic.Bool
+}
+
+// heldOf is what is kept of an event that must not get lost in a queue; nil for the others.
+func heldOf(ev Event) *held {
+	switch ev := ev.(type) {
+	case MessageReceived:
+		return ev.held
+	case StreamReceived:
+		return &ev.Stream.held
+	}
+	return nil
+}
+
 // watcher is the queue of one reader.
 type watcher struct {
 	quiet bool        // of WatchState: takes no messages, streams, offers and invitations
@@ -45,7 +63,8 @@ type watcher struct {
 	bytes  int // of messages in queue
 	shares map[PeerID]share
 	queue  []Event
-	state  map[any]int // stateKey -> place in queue
+	gone   int         // how many events were in the queue before its first one
+	state  map[any]int // stateKey -> number of its event, the gone ones counted
 	wake   chan struct{}
 	behind bool
 	closed bool
@@ -59,8 +78,7 @@ func (w *watcher) put(ev Event) bool {
 		return false
 	}
 	if from, more, ok := part(ev); ok {
-		s := w.shares[from]
-		s = share{s.events + 1, s.unreliable + more.unreliable, s.questions + more.questions, s.bytes + more.bytes}
+		s := w.shares[from].plus(more)
 		if w.quiet || w.bytes+more.bytes > maxQueued || s.events > maxQueuedOfOne || s.bytes > maxQueuedBytes ||
 			more.unreliable > 0 && s.unreliable > maxQueuedUnreliable || more.questions > 0 && s.questions > maxQueuedQuestions { // guard: events-queued
 			if _, ok := ev.(MessageReceived); !ok && !w.quiet { // another reader may take it
@@ -69,17 +87,13 @@ func (w *watcher) put(ev Event) bool {
 			}
 			return false
 		}
-		if len(w.queue) < maxQueue {
-			w.shares[from] = s
-			w.bytes += more.bytes
-		}
 	}
 	if lost, ok := ev.(PeerLost); ok {
 		delete(w.state, lost.Peer.ID) // what follows is another appearance, not a newer state of this one
 	}
 	key := stateKey(ev)
 	if at, ok := w.state[key]; ok && key != nil {
-		w.queue[at] = ev
+		w.queue[at-w.gone] = ev
 		return true
 	}
 	if len(w.queue) >= maxQueue {
@@ -89,11 +103,35 @@ func (w *watcher) put(ev Event) bool {
 		return false
 	}
 	if key != nil {
-		w.state[key] = len(w.queue)
+		w.state[key] = w.gone + len(w.queue)
+	}
+	w.add(ev)
+	return true
+}
+
+// inherit queues what another reader has left, whether there is room or not: it was acknowledged.
+func (w *watcher) inherit(ev Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.add(ev)
+}
+
+// add appends ev. Call with mu held.
+func (w *watcher) add(ev Event) {
+	if from, more, ok := part(ev); ok {
+		w.shares[from] = w.shares[from].plus(more)
+		w.bytes += more.bytes
 	}
 	w.queue = append(w.queue, ev)
 	w.poke()
-	return true
+}
+
+func (s share) plus(o share) share {
+	return share{s.events + 1, s.unreliable + o.unreliable, s.questions + o.questions, s.bytes + o.bytes}
+}
+
+func (s share) minus(o share) share {
+	return share{s.events - 1, s.unreliable - o.unreliable, s.questions - o.questions, s.bytes - o.bytes}
 }
 
 // part tells whose event ev is, and what it takes up, if a peer can cause any number of its kind.
@@ -129,13 +167,29 @@ func (w *watcher) close() {
 	w.poke()
 }
 
-// take empties the queue. behind tells that state was left out, ended that nothing will follow.
-func (w *watcher) take() (events []Event, behind, ended bool) {
+// next takes the first event out of the queue; nil if there is none. behind tells, when the queue is empty, that state was
+// left out of it, ended that nothing will follow.
+func (w *watcher) next() (ev Event, behind, ended bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	events, w.queue, w.bytes = w.queue, nil, 0
-	clear(w.shares)
-	behind, w.behind = w.behind, false
-	clear(w.state)
-	return events, behind, w.closed
+	if len(w.queue) == 0 {
+		w.queue = nil // its array, which may be large
+		behind, w.behind = w.behind, false
+		return nil, behind, w.closed
+	}
+	ev, w.queue[0] = w.queue[0], nil
+	w.queue = w.queue[1:]
+	if key := stateKey(ev); key != nil && w.state[key] == w.gone {
+		delete(w.state, key)
+	}
+	w.gone++
+	if from, more, ok := part(ev); ok {
+		if s := w.shares[from].minus(more); s.events > 0 {
+			w.shares[from] = s
+		} else {
+			delete(w.shares, from)
+		}
+		w.bytes -= more.bytes
+	}
+	return ev, false, false
 }

@@ -11,8 +11,9 @@ case "${1:-}" in
 *) root=$PWD/$1 ;;
 esac
 mkdir -p "$root"
-[ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase --include=ca-certificates,make,git bookworm "$root" >"$root.debootstrap" 2>&1 || { tail -n 20 "$root.debootstrap" >&2; exit 1; }
+[ -e "$root.whole" ] || debootstrap --variant=minbase --include=ca-certificates,make,git bookworm "$root" >"$root.debootstrap" 2>&1 || { tail -n 20 "$root.debootstrap" >&2; exit 1; }
 rm -f "$root.debootstrap"
+touch "$root.whole"
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 cp -R /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/"
 rm -rf "$root/src"

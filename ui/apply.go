@@ -32,10 +32,13 @@ func (u *UI) take(ev engine.Event) {
 			u.say(problem(ev.Err))
 		}
 	case engine.PeerChanged:
-		if _, known := u.peers[ev.Peer.ID]; !known {
+		before, known := u.peers[ev.Peer.ID]
+		if !known {
 			u.trace("peer %q", ev.Peer.Name)
 		}
-		u.peers[ev.Peer.ID] = ev.Peer
+		if u.peers[ev.Peer.ID] = ev.Peer; known && before.Trust != ev.Peer.Trust { // perhaps by the terminal program
+			u.judged(ev.Peer.ID)
+		}
 		if t := u.talks[ev.Peer.ID]; t != nil {
 			t.rename(ev.Peer.Name)
 		}

@@ -65,7 +65,16 @@ func (b *binding) pump(events iter.Seq[engine.Event], apply func([]engine.Event)
 				continue
 			}
 			var once sync.Once
-			b.do(func() { once.Do(func() { apply(batch) }); taken <- struct{}{} })
+			b.do(func() {
+				once.Do(func() {
+					if b.ctx.Err() != nil {
+						b.late = append(b.late, batch...)
+						return
+					}
+					apply(batch)
+				})
+				taken <- struct{}{}
+			})
 			select {
 			case <-taken:
 			case <-b.ctx.Done():

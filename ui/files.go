@@ -444,7 +444,7 @@ func (u *UI) actions(t engine.Transfer) transferActions {
 			}
 		},
 		retry: func() {
-			if u.e.Retry(id) == nil {
+			if u.blocked(t.Peer) || u.e.Retry(id) == nil {
 				return
 			}
 			paths := u.sources[id] // the engine knows it no more

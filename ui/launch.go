@@ -166,4 +166,5 @@ func (u *UI) Run(l instance.Launch, hidden bool, trouble error) {
 		u.front = false
 	}
 	u.o.App.Run()
+	u.over.Store(true)
 }

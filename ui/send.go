@@ -68,6 +68,9 @@ func (u *UI) deliver(t *talk, text string) {
 
 // sendAgain sends a message that failed once more.
 func (u *UI) sendAgain(at place) {
+	if u.blocked(at.t.id) {
+		return
+	}
 	u.setRow(at, func(r *history.Row) { r.State, r.Note, r.Unsure = history.Queued, "", false })
 	at.t.open = append(at.t.open, at.seq)
 	slices.Sort(at.t.open)

@@ -13,6 +13,7 @@ package ui
 import (
 	"context"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -78,6 +79,7 @@ type UI struct {
 	waiting    []string // paths that wait for somebody to be chosen
 	problem    error
 	finished   bool
+	over       atomic.Bool // the main thread runs nothing any more
 	dirty      dirty
 
 	shell    *shell
@@ -126,8 +128,13 @@ func New(o Options) *UI {
 		sources: map[engine.TransferID][]string{}, progress: map[engine.TransferID]bool{}, offers: map[engine.TransferID]*engine.Offer{}, invites: map[string]*invitationCard{},
 		pairings: map[engine.PeerID]*pairingCard{}, traced: map[string]string{}, quiet: map[note]time.Time{}, pictures: newPictures(),
 	}
+	u.o.Do = func(f func()) { // once Fyne's loop has ended it would run things wherever they are posted
+		if !u.over.Load() {
+			o.Do(f)
+		}
+	}
 	if o.Desktop == nil {
-		u.o.Desktop = NewDesktop(o.App, func() { o.Do(u.raise) })
+		u.o.Desktop = NewDesktop(o.App, func() { u.o.Do(u.raise) })
 	}
 	u.loadTalks()
 	u.findRows()
@@ -169,13 +176,16 @@ func (u *UI) Start(ctx context.Context) {
 // Close ends what Start began and waits for it. Messages that came meanwhile go into the history: their senders were
 // told that they are delivered.
 func (u *UI) Close() {
-	u.finished = true
+	u.over.Store(true)
 	u.saveDraft()
+	u.front = false
 	if u.bind == nil {
+		u.finished = true
 		return
 	}
-	u.front = false
-	for _, ev := range u.bind.close() {
+	late := u.bind.close()
+	u.finished = true
+	for _, ev := range late {
 		if m, ok := ev.(engine.MessageReceived); ok {
 			u.receive(m.Message)
 		}

@@ -13,8 +13,8 @@ import (
 	"fyne.io/fyne/v2/test"
 
 	"multipeer/engine"
-	"multipeer/internal/history"
 	"multipeer/internal/doctor"
+	"multipeer/internal/history"
 	"multipeer/internal/settings"
 )
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -81,6 +82,14 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 				return nil
 			}
 			if p.host != nil && to == "" { // else the engine does it
+				switch ev := ev.(type) {
+				case engine.PeerLost:
+					delete(asked, ev.Peer.ID)
+				case engine.PeerRemoved: // it may come back, and is in the room again then
+					if !errors.Is(ev.Err, engine.ErrCancelled) {
+						delete(asked, ev.Peer.ID)
+					}
+				}
 				for _, peer := range peersIn(ev) {
 					if peer.State == engine.Found && peer.Confirmed && !asked[peer.ID] {
 						asked[peer.ID] = true

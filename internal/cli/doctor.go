@@ -31,7 +31,7 @@ file and no message. Start Multipeer on the other device first. Exit code 1 says
 			return p.with(cmd.Context(), engine.Config{}, func(ctx context.Context, e *engine.Engine) error {
 				awaitRunning(ctx, e)
 				bad := false
-				doctor.Examine(ctx, e, to, p.port != 0, func(f doctor.Finding) {
+				doctor.Examine(ctx, e, to, p.ownPort(), func(f doctor.Finding) {
 					bad = bad || f.Bad
 					p.printFinding(f)
 				})
@@ -44,6 +44,14 @@ file and no message. Start Multipeer on the other device first. Exit code 1 says
 	}
 	c.Flags().StringVar(&to, "to", "", "the address of a device that cannot be reached (HOST or HOST:PORT)")
 	return c
+}
+
+// ownPort tells whether somebody has chosen the engine's port.
+func (p *program) ownPort() bool {
+	if p.host != nil {
+		return p.host.OwnPort
+	}
+	return p.port != 0
 }
 
 func (p *program) printFinding(f doctor.Finding) {

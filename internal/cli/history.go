@@ -31,7 +31,19 @@ when it was last seen; ID is its ID or the start of it.`,
 			if count < 1 {
 				return exit(exitUsage, fmt.Errorf("-n %d: at least 1", count))
 			}
-			return p.conversations(func(s *history.Store) error { return p.printHistory(cmd.Context(), s, with, search, count) })
+			var found []history.Hit
+			var talks map[string]history.Talk
+			if err := p.conversations(func(s *history.Store) (err error) {
+				talks = s.Talks()
+				found, err = rows(cmd.Context(), s, talks, with, search, count)
+				return err
+			}); err != nil {
+				return err
+			}
+			for _, h := range found { // while nobody keeps the file: who reads this may take their time
+				p.printRow(h, talks[h.Talk].Name)
+			}
+			return nil
 		},
 	}
 	c.Flags().StringVar(&with, "with", "", "the conversation with this peer: a name, or an ID or its start; \"everyone\" for that with all")
@@ -60,8 +72,8 @@ func (p *program) conversations(f func(*history.Store) error) error {
 	return errors.Join(f(s), s.Close())
 }
 
-func (p *program) printHistory(ctx context.Context, s *history.Store, with, search string, count int) error {
-	talks := s.Talks()
+// rows finds what is asked for, the oldest first.
+func rows(ctx context.Context, s *history.Store, talks map[string]history.Talk, with, search string, count int) (found []history.Hit, err error) {
 	var chosen []string
 	for key, t := range talks {
 		if with == "" || key == with || t.Name == with || len(with) >= 4 && strings.HasPrefix(key, with) {
@@ -69,9 +81,8 @@ func (p *program) printHistory(ctx context.Context, s *history.Store, with, sear
 		}
 	}
 	if with != "" && len(chosen) == 0 {
-		return exit(exitNotFound, fmt.Errorf("there is no conversation with %q", engine.CleanLine(with)))
+		return nil, exit(exitNotFound, fmt.Errorf("there is no conversation with %q", engine.CleanLine(with)))
 	}
-	var found []history.Hit
 	if search != "" {
 		found = slices.DeleteFunc(s.Search(ctx, search, count), func(h history.Hit) bool { return !slices.Contains(chosen, h.Talk) })
 	} else {
@@ -86,10 +97,7 @@ func (p *program) printHistory(ctx context.Context, s *history.Store, with, sear
 	slices.SortFunc(found, func(a, b history.Hit) int {
 		return cmp.Or(a.Row.At.Compare(b.Row.At), cmp.Compare(a.Talk, b.Talk), cmp.Compare(a.Seq, b.Seq))
 	})
-	for _, h := range found {
-		p.printRow(h, talks[h.Talk].Name)
-	}
-	return nil
+	return found, nil
 }
 
 // rowObject is a row of the history in JSON.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"multipeer/engine"
 	"multipeer/internal/history"
@@ -18,6 +19,9 @@ type Host struct {
 	Engine  *engine.Engine
 	History *history.Store // of its conversations
 	Profile string         // its folder
+	OwnPort bool           // somebody has chosen its port
+
+	receivers atomic.Int32 // commands that take files and answer invitations in its place
 }
 
 // Start takes command lines from the moment the engine runs. The caller calls end, before the engine ends: it interrupts

@@ -98,7 +98,8 @@ type receiver struct {
 
 	questions []question
 	lines     <-chan string
-	keeper    *keeper // nil keeps nothing
+	keeper    *keeper     // nil keeps nothing
+	leave     func() bool // whether another receiver answers; nil is never
 	bars      map[engine.TransferID]*progress
 }
 
@@ -112,6 +113,10 @@ type question struct {
 
 func (r *receiver) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
+	if r.host != nil {
+		r.host.receivers.Add(1)
+		defer r.host.receivers.Add(-1)
+	}
 	self := r.e.Self()
 	r.out.object(selfJSON(self))
 	r.out.note("receiving into %s as %q, ID %s", r.opts.Dir, self.Name, self.ID)
@@ -286,6 +291,8 @@ func (r *receiver) careful(p engine.Peer) {
 
 func (r *receiver) invitation(i *engine.Invitation) {
 	switch {
+	case r.leave != nil && r.leave():
+		return
 	case r.accept == "ask":
 	case r.host == nil: // whom the policy admits was accepted by the engine
 		_ = i.Decline()
@@ -307,6 +314,7 @@ func (r *receiver) offer(o *engine.Offer) {
 	peer, _ := r.e.Peer(t.Peer)
 	var err error
 	switch {
+	case r.leave != nil && r.leave():
 	case r.accept == "all", r.accept == "verified" && peer.Trust == engine.TrustVerified:
 		r.out.note("taking %s from %s", what(t), describe(peer))
 		err = accept()

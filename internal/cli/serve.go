@@ -75,10 +75,17 @@ func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forg
 			p.out.note("%s: %v", what(t), err)
 		}
 	}
-	end, err := (&Host{Engine: e, History: store, Profile: dir}).Start(ctx)
+	host := &Host{Engine: e, History: store, Profile: dir, OwnPort: p.port != 0}
+	r.leave = func() bool { return host.receivers.Load() > 0 }
+	end, err := host.Start(ctx)
 	if err != nil {
 		p.out.note("%v", err)
 	}
+	defer func() { // what has ended while nobody read any more
+		for _, t := range e.Transfers() {
+			r.keeper.transfer(t)
+		}
+	}()
 	defer end()
 	return r.run(ctx)
 }

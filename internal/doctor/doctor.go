@@ -85,7 +85,7 @@ func (d *doctor) device(ctx context.Context, ownPort bool) {
 		d.tell(Finding{Name: VPN, Detail: strings.Join(tunnels, ", ")})
 	}
 	port := d.e.Self().Port
-	if !ownPort && port != engine.DefaultPort {
+	if !ownPort && port != 0 && port != engine.DefaultPort {
 		d.tell(Finding{Name: PortTaken, Bad: true, N: port})
 	}
 	if now := time.Now(); now.Year() < 2026 { // keys and certificates have dates
@@ -123,7 +123,9 @@ func ownFirewall(ctx context.Context, port int) (which, remedy string) {
 	run := func(name string, args ...string) string {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
-		b, err := exec.CommandContext(ctx, name, args...).Output()
+		c := exec.CommandContext(ctx, name, args...)
+		c.WaitDelay = time.Second // what it has started may hold the pipe
+		b, err := c.Output()
 		if err != nil {
 			return ""
 		}
@@ -193,10 +195,13 @@ func (d *doctor) others(ctx context.Context) {
 	found, err := d.e.Search(ctx)
 	unheard += len(found)
 	switch {
-	case reached > 0:
-		d.tell(Finding{Name: Peers, N: reached})
 	case heard > 0:
-		d.tell(Finding{Name: OtherFirewall, Bad: true, Detail: strings.Join(deaf, ", ")})
+		if reached > 0 {
+			d.tell(Finding{Name: Peers, N: reached})
+		}
+		if len(deaf) > 0 {
+			d.tell(Finding{Name: OtherFirewall, Bad: true, Detail: strings.Join(deaf, ", ")})
+		}
 	case unheard > 0:
 		d.tell(Finding{Name: Filtered, Bad: true, N: unheard})
 	case err != nil && !errors.Is(err, context.DeadlineExceeded):

@@ -64,12 +64,14 @@ func Call(ctx context.Context, profile string, c Command, s Streams) (code int, 
 		defer mu.Unlock()
 		return enc.Encode(v)
 	}
+	_ = conn.SetWriteDeadline(time.Now().Add(patience)) // a program that is stopped, say
 	if err := send(c); err != nil {
 		return 0, true, fmt.Errorf("the running program does not listen: %w", err)
 	}
+	_ = conn.SetWriteDeadline(time.Time{})
 	defer context.AfterFunc(ctx, func() {
+		_ = conn.SetDeadline(time.Now().Add(leave))
 		_ = send(frame{Interrupt: true})
-		_ = conn.SetReadDeadline(time.Now().Add(leave))
 	})()
 	wants := make(chan struct{}, 1)
 	defer close(wants)

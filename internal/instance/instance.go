@@ -120,8 +120,18 @@ func serve(ctx context.Context, l net.Listener, atOnce int, do func(net.Conn)) {
 	room := make(chan struct{}, atOnce)
 	for {
 		c, err := l.Accept()
-		if err != nil {
+		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+			if err == nil {
+				_ = c.Close()
+			}
 			return
+		}
+		if err != nil { // too many open files, say: it passes
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			continue
 		}
 		select {
 		case room <- struct{}{}:

@@ -4,6 +4,7 @@ package keep
 
 import (
 	"encoding/json"
+	"time"
 
 	"multipeer/engine"
 	"multipeer/internal/history"
@@ -57,7 +58,7 @@ func File(t engine.Transfer) *history.File {
 	}
 }
 
-// Transfer is the row of a transfer as it is now.
+// Transfer is the row of a transfer as it is now, at this time.
 func Transfer(t engine.Transfer) history.Row {
-	return history.Row{Kind: history.Transfer, Own: !t.Incoming, File: File(t)}
+	return history.Row{Kind: history.Transfer, Own: !t.Incoming, At: time.Now(), File: File(t)}
 }
