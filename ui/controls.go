@@ -251,7 +251,7 @@ func (r *segmentsRenderer) paint() {
 				b.StrokeWidth = 2
 			}
 		} else {
-			t.Color, b.FillColor, b.StrokeColor = tint(s, theme.ColorNameForeground), tint(s, colorCard), tint(s, colorBorder)
+			t.Color, b.FillColor, b.StrokeColor = tint(s, theme.ColorNameForeground), tint(s, colorCard), tint(s, theme.ColorNameInputBorder)
 		}
 	}
 }

@@ -111,7 +111,7 @@ func (u *UI) showEmpty() {
 	case u.problem != nil:
 		title, text = tr("Devices cannot be found"), problem(u.problem)+" "+tr("A device can still be reached by its address.")
 	case u.side.sought != "":
-		title, text, icon = tr("Search"), tr("What is found stands in the list: devices first, then conversations."), iconSearch
+		title, text, icon = tr("Search"), tr("What is found stands in the list: devices first, then conversations."), iconFind
 	case len(u.peers) > 0:
 		title, text = trn("{{.N}} devices nearby", int64(len(u.peers))), tr("Choose one in the list to talk, or drop files on its name.")
 	case u.self.Visible != 0:

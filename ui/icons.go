@@ -22,6 +22,7 @@ var (
 	iconBlocked   = newIcon("block", colorBad)
 	iconWarning   = newIcon("warning", colorBad)
 	iconSearch    = newIcon("search", colorSubtle)
+	iconFind      = newIcon("search", theme.ColorNamePrimary)
 	iconQR        = newIcon("qr", colorSubtle)
 	iconSettings  = newIcon("sliders", colorSubtle)
 	iconMore      = newIcon("more", theme.ColorNameForeground)

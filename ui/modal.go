@@ -15,6 +15,7 @@ type modal struct {
 	inner    *fyne.Container
 	wide     float32           // where there is room
 	scroll   *container.Scroll // of a list; nil for none
+	gutter   *fyne.Container   // what scrolls, with room for the bar where there is one
 	tall     float32           // of that, where there is room
 	buttons  []fyne.CanvasObject
 	closed   func()
@@ -45,6 +46,12 @@ func (m *modal) fit() {
 	width := min(m.wide, room.Width-2*edge)
 	m.inner.Layout.(*stacked).width = width
 	if m.scroll != nil {
+		beside := float32(0)
+		if m.tall > room.Height-modalRest {
+			beside = gapWide
+		}
+		m.gutter.Layout = layout.NewCustomPaddedLayout(0, 0, 0, beside)
+		m.gutter.Refresh()
 		m.scroll.SetMinSize(fyne.NewSize(0, min(m.tall, room.Height-modalRest)))
 	}
 	m.pop.Resize(fyne.NewSize(width, heightOf(m.inner, width)))
@@ -106,13 +113,11 @@ func (u *UI) question(title, text, yes string, importance widget.Importance, do 
 func (u *UI) list(title string, body fyne.CanvasObject, width, height float32) {
 	room := u.w.Canvas().Size()
 	tall := min(height, heightOf(body, min(width, room.Width-2*edge)-2*edgeWide))
-	if tall > room.Height-modalRest { // beside the bar
-		body = inset(body, 0, 0, 0, gapWide)
-	}
-	shown, scroll := newScroll(body)
+	gutter := inset(body, 0, 0, 0, 0)
+	shown, scroll := newScroll(gutter)
 	var m *modal
 	m = u.newModal(title, shown, width, newButton(tr("Close"), widget.MediumImportance, func() { m.Hide() }))
-	m.scroll, m.tall = scroll, tall
+	m.scroll, m.gutter, m.tall = scroll, gutter, tall
 	m.fit()
 	m.show()
 }

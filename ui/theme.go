@@ -38,7 +38,7 @@ var palette = map[fyne.ThemeColorName][2]uint32{
 	theme.ColorNameButton:              {0xEBEEF3, 0x363B47},
 	theme.ColorNameSeparator:           {0xE6E8ED, 0x3A3F4A},
 	theme.ColorNameInputBackground:     {0xF3F4F7, 0x22252C},
-	theme.ColorNameInputBorder:         {0x757B87, 0x858C9B}, // more than the 3:1 of WCAG: a thin line is blurred
+	theme.ColorNameInputBorder:         {0x6E7480, 0x8F96A5}, // more than the 3:1 of WCAG: a thin line is blurred
 	theme.ColorNameOverlayBackground:   {0xFFFFFF, 0x22252C},
 	theme.ColorNameMenuBackground:      {0xFFFFFF, 0x262A32},
 	theme.ColorNameSelection:           {0xDEE8FF, 0x24345C},
@@ -178,6 +178,8 @@ func (t Theme) Size(n fyne.ThemeSizeName) float32 {
 		return 8
 	case theme.SizeNameDialogRadius, theme.SizeNameCardRadius, theme.SizeNamePopupRadius:
 		return 12
+	case theme.SizeNameInputBorder:
+		return 1.5 // or between two pixels it would be fainter than it is meant
 	case theme.SizeNameScrollBar:
 		return 8
 	case theme.SizeNameScrollBarSmall:
