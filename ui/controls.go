@@ -244,7 +244,7 @@ func (r *segmentsRenderer) paint() {
 		t.TextSize, t.Alignment = s.Theme().Size(sizeCaption), fyne.TextAlignCenter
 		t.TextStyle.Bold = i == s.chosen
 		b := s.backs[i]
-		b.StrokeWidth = 1
+		b.StrokeWidth = s.Theme().Size(theme.SizeNameInputBorder)
 		if i == s.chosen {
 			t.Color, b.FillColor, b.StrokeColor = tint(s, theme.ColorNameForeground), tint(s, theme.ColorNameSelection), tint(s, theme.ColorNamePrimary)
 			if s.focused {
