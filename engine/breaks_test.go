@@ -313,6 +313,7 @@ func (d *byHand) Run(ctx context.Context, _ engine.Announcement, to engine.Sink)
 func (*byHand) Update(engine.Announcement) {}
 func (*byHand) Forget(engine.PeerID)       {}
 func (*byHand) Recheck(engine.PeerID)      {}
+func (*byHand) Link(netip.Addr) string     { return "" }
 
 // pairByHand is two connected engines whose discovery the test holds.
 func pairByHand(t *testing.T, net *enginetest.Net) (a, b *enginetest.Node, sa, sb engine.Sink) {

@@ -22,11 +22,16 @@ func (e *Engine) chase(p *peer) {
 // mayShow tells whether p may learn of us by a dial: it is not blocked, and who is not to see us is dialled only if the
 // program wants that. Call with Engine.mu held.
 func (e *Engine) mayShow(p *peer) bool {
-	switch e.profile.Peer(p.id).Trust {
+	return e.mayShowTo(p.id) || p.wanted && e.profile.Peer(p.id).Trust == identity.Unknown
+}
+
+// mayShowTo is mayShow for who was not asked for. Call with Engine.mu held.
+func (e *Engine) mayShowTo(id PeerID) bool {
+	switch e.profile.Peer(id).Trust {
 	case identity.Blocked:
 		return false
 	case identity.Unknown:
-		return p.wanted || e.self.Visible == VisibleToAll || e.pairingOpen()
+		return e.self.Visible == VisibleToAll || e.pairingOpen()
 	}
 	return true
 }
@@ -169,5 +174,5 @@ func (e *Engine) dialPeer(ctx context.Context, p *peer) time.Duration {
 
 // hello is our greeting for p. Call with Engine.mu held.
 func (e *Engine) hello(p *peer) wire.Hello {
-	return wire.Hello{Version: wire.Version1, ID: e.self.ID.String(), Name: e.self.Name, Boot: e.boot, Session: e.resume[p.id] != nil, Info: e.self.Info, UDP: e.laneUDP, TCP: e.laneTCP}
+	return wire.Hello{Version: wire.Version1, ID: e.self.ID.String(), Name: e.self.Name, Boot: e.boot, Session: e.resume[p.id] != nil, Info: e.self.Info, UDP: e.laneUDP, TCP: e.laneTCP, Open: e.self.open()}
 }

@@ -41,15 +41,16 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 	}
 	p.link, p.failures, p.err, p.suspect, p.declined = l, 0, nil, false, false
 	l.joined = ours.Session && theirs.Session
-	p.name, p.info = wire.CleanName(theirs.Name), theirs.Info
+	p.name, p.info, p.open = wire.CleanName(theirs.Name), theirs.Info, theirs.Open
 	if p.how == "" {
 		p.how = "incoming"
 	}
 	p.reached(conn.RemoteAddr())
-	if ours.Name != e.self.Name || !maps.Equal(ours.Info, e.self.Info) { // changed while the greeting was under way
+	if ours.Name != e.self.Name || !maps.Equal(ours.Info, e.self.Info) || ours.Open != e.self.open() { // changed while the greeting was under way
 		l.send(e.info())
 	}
 	p.poke()
+	e.passOn()
 	e.log.Info("conn up", "peer", p.id.Short(), "name", p.name, "addr", conn.RemoteAddr(), "dialled", conn.Dialled)
 	switch {
 	case ours.Session && e.resume[p.id] == nil: // left since our hello
@@ -158,6 +159,7 @@ func (e *Engine) connect(p *peer, theirs json.RawMessage) {
 	p.session, p.state, p.link.joined = s, Connected, true
 	s.attach(p.link)
 	e.acquaint(p)
+	e.passOn()
 	e.publish(PeerAdded{e.view(p)})
 	e.changed(p)
 }

@@ -82,6 +82,10 @@ func resolve(ctx context.Context, targets []string) ([]netip.AddrPort, error) {
 		if err != nil {
 			return nil, err
 		}
+		if ip, err := netip.ParseAddr(host); err == nil { // the resolver would drop its zone
+			addrs = append(addrs, netip.AddrPortFrom(ip.Unmap(), port))
+			continue
+		}
 		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		if err != nil {
 			failed = fmt.Errorf("resolving %s: %w", host, err)

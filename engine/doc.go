@@ -45,7 +45,9 @@
 // peer is Found when the network tells of it or it has dialled us; its
 // discovery info ([Config].Info, [Engine.SetInfo]) can be read then. Where
 // multicast does not reach, [Engine.Dial] takes an address or a
-// [Engine.Ticket], and [Config].Discovery replaces multicast DNS altogether.
+// [Engine.Ticket], connected peers tell each other of those that are visible
+// to everyone on their network, and [Config].Discovery replaces multicast DNS
+// altogether.
 //
 // [Engine.Invite] asks for a session. The other program answers by hand
 // ([InvitationReceived]), by a function ([Config].Admit) or by a policy

@@ -53,6 +53,7 @@ type Engine struct {
 	timed     int        // counts the changes of visibility
 	lasting   Visibility // what it falls back to
 	finder    Discovery
+	exchange  exchange
 
 	// ctx and wg exist while Run does: all that the engine starts hangs on them.
 	ctx context.Context
@@ -106,7 +107,7 @@ func New(cfg Config) (*Engine, error) {
 		cfg: cfg, log: cfg.Log, profile: profile, context: initial, boot: rand.Text()[:16],
 		dials: make(chan struct{}, maxDials), ended: make(chan struct{}),
 		peers: map[PeerID]*peer{}, resume: map[PeerID]*session{}, kicked: map[PeerID]bool{}, transfers: map[TransferID]*transferState{}, watchers: map[*watcher]struct{}{},
-		finder: cfg.Discovery,
+		finder: cfg.Discovery, exchange: newExchange(),
 	}
 	e.self = Self{ID: profile.ID, Name: e.startName(), Service: cfg.Service, Advertising: !cfg.Hidden, Browsing: !cfg.Blind, Visible: cfg.Visible, Info: maps.Clone(cfg.Info)}
 	if n := infoSize(cfg.Info); n > advisedInfo {
@@ -194,6 +195,8 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.wg.Go(func() { e.keepDialling(ctx, address) })
 	}
 	e.wg.Go(func() { e.recall(ctx) })
+	e.wg.Go(func() { e.tellPeers(ctx) })
+	e.wg.Go(func() { e.meetTold(ctx) })
 	<-ctx.Done()
 	e.sayGoodbye()
 	if lanes != nil {
@@ -289,7 +292,9 @@ func (e *Engine) start(f func(ctx context.Context), prepare ...func(ctx context.
 }
 
 // info is what peers with a conn are told. Call with e.mu held.
-func (e *Engine) info() wire.Info { return wire.Info{Name: e.self.Name, Info: e.self.Info} }
+func (e *Engine) info() wire.Info {
+	return wire.Info{Name: e.self.Name, Info: e.self.Info, Open: e.self.open()}
+}
 
 // announcement is what discovery tells about us. Call with e.mu held.
 func (e *Engine) announcement() Announcement {
@@ -387,7 +392,7 @@ func (e *Engine) update(change func(*Self)) {
 	if changed {
 		e.publish(SelfChanged{e.selfView()})
 	}
-	if old.Name != e.self.Name || !maps.Equal(old.Info, e.self.Info) {
+	if old.Name != e.self.Name || !maps.Equal(old.Info, e.self.Info) || old.open() != e.self.open() {
 		for _, p := range e.peers {
 			if p.link != nil {
 				p.link.send(e.info())

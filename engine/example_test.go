@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -26,6 +27,7 @@ func (nowhere) Run(ctx context.Context, _ engine.Announcement, _ engine.Sink) er
 func (nowhere) Update(engine.Announcement) {}
 func (nowhere) Forget(engine.PeerID)       {}
 func (nowhere) Recheck(engine.PeerID)      {}
+func (nowhere) Link(netip.Addr) string     { return "" }
 
 // run starts two engines that reach each other; stop ends both.
 func run(anna, ben engine.Config) (a, b *engine.Engine, ctx context.Context, stop func()) {

@@ -85,6 +85,7 @@ func (s *sink) NetworkChanged() {
 	for _, p := range e.peers {
 		p.failures, p.retry = 0, true
 		p.poke()
+		e.passOn()
 		if l := p.link; l != nil {
 			e.start(func(ctx context.Context) {
 				if !l.alive(ctx, max(probeTimeout, 3*l.conn.RTT())) {

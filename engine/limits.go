@@ -30,6 +30,9 @@ const (
 	// promptRate and promptBurst are how often a stranger may cause a question to a person.
 	promptRate  = 0.5
 	promptBurst = 20
+	// toldRate and toldBurst are how many peers one peer may have us dial.
+	toldRate  = 0.1
+	toldBurst = maxTold
 	// strangersPromptRate and strangersPromptBurst are for all of them together.
 	strangersPromptRate  = 2
 	strangersPromptBurst = 60
@@ -113,6 +116,15 @@ func (e *Engine) mayAsk(id PeerID) bool {
 	return a.prompts.Allow()
 }
 
+// mayTell tells whether id may have us dial one more peer. Call with Engine.mu held.
+func (e *Engine) mayTell(id PeerID) bool {
+	a := e.askerOf(id)
+	if a.told == nil {
+		a.told = rate.NewLimiter(toldRate, toldBurst)
+	}
+	return a.told.Allow()
+}
+
 // asks is what peers have asked a person. It outlives their conns, or they would only have to come again. It is guarded
 // by Engine.mu.
 type asks struct {
@@ -120,9 +132,10 @@ type asks struct {
 	strangers *rate.Limiter // all of them together: keys are free
 }
 
-// asker is what one peer has asked.
+// asker is what one peer has asked, and of how many others it has told.
 type asker struct {
 	prompts  *rate.Limiter
+	told     *rate.Limiter
 	declined int
 	since    time.Time // of the newest no
 }

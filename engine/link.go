@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -27,7 +28,8 @@ type link struct {
 	out    chan []byte // frames for the control stream
 	unsure chan []byte // datagrams
 	began  time.Time
-	joined bool // it has carried a session; guarded by Engine.mu
+	joined bool                      // it has carried a session; guarded by Engine.mu
+	told   map[PeerID]netip.AddrPort // whom the peer was told of; guarded by Engine.mu
 
 	mu      sync.Mutex
 	ended   error
@@ -40,7 +42,7 @@ func newLink(p *peer, conn *transport.Conn, control *transport.Stream, boot stri
 	return &link{
 		peer: p, conn: conn, control: control, boot: boot,
 		out: make(chan []byte, maxOut), unsure: make(chan []byte, maxUnsure), began: now(),
-		pongs: map[uint64]chan time.Time{}, streams: map[*Stream]struct{}{},
+		told: map[PeerID]netip.AddrPort{}, pongs: map[uint64]chan time.Time{}, streams: map[*Stream]struct{}{},
 	}
 }
 
@@ -202,9 +204,14 @@ func (e *Engine) handle(p *peer, l *link, m wire.Message) error {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		if p.link == l {
-			p.name, p.info = wire.CleanName(m.Name), m.Info
+			p.name, p.info, p.open = wire.CleanName(m.Name), m.Info, m.Open
 			e.changed(p)
+			e.passOn()
 		}
+	case wire.Peers:
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.takePeers(p, l, m)
 	default: // a second hello, or what belongs on a lane
 		return wire.ErrProtocol
 	}

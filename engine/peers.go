@@ -22,6 +22,7 @@ type peer struct {
 	id    PeerID
 	name  string
 	info  map[string]string
+	open  bool // it wants to be found by everybody on its network
 	how   string
 	hint  bool             // discovery sees it now
 	addrs []netip.AddrPort // from discovery

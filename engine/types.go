@@ -52,6 +52,9 @@ type Discovery interface {
 	// Recheck asks anew whether a peer that does not answer is still there. If nothing is heard of it, Sink.Lost
 	// follows within seconds (RFC 6762 section 10.4). It must not call the sink before it returns.
 	Recheck(id PeerID)
+	// Link names the network interface that an address is directly reached over; peers on the same one are told of each
+	// other. Empty is none, and all addresses may be on none. A link-local address of IPv6 has its interface as zone.
+	Link(a netip.Addr) string
 }
 
 // The types of a Discovery.
@@ -76,6 +79,9 @@ type Self struct {
 	// PairingUntil is when the window for pairing closes; zero if it is closed.
 	PairingUntil time.Time
 }
+
+// open tells whether everybody on the network may learn where this engine is.
+func (s Self) open() bool { return s.Advertising && s.Visible == VisibleToAll }
 
 func (s Self) equal(o Self) bool {
 	same := maps.Equal(s.Info, o.Info)

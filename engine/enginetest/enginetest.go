@@ -320,6 +320,9 @@ func (f *finder) Update(self engine.Announcement) {
 // Forget is engine.Discovery's; this discovery keeps nothing.
 func (f *finder) Forget(engine.PeerID) {}
 
+// Link is engine.Discovery's: the whole network is one.
+func (f *finder) Link(netip.Addr) string { return "simulation" }
+
 // Recheck is engine.Discovery's: it takes a second to see that a peer has vanished.
 func (f *finder) Recheck(id engine.PeerID) {
 	time.AfterFunc(time.Second, func() {

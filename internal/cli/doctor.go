@@ -87,7 +87,7 @@ func findingText(f doctor.Finding) (what, remedy string) {
 	case doctor.OtherFirewall:
 		return f.Detail + " does not answer.", "Is Multipeer running there, and does its firewall let it through? Run multipeer-cli doctor there. On a guest Wi-Fi devices may be kept from each other (\"client isolation\"): use another network. One side is enough: if this device can be reached, dial from there."
 	case doctor.Filtered:
-		return fmt.Sprintf("%d devices can be reached, and none can be heard by multicast: the network drops it, or this device does.", f.N), "Known devices are found all the same. Connect new ones by their link, QR code or address, or by peers --search. Who runs the network can turn off \"IGMP snooping\" or \"multicast filtering\"."
+		return fmt.Sprintf("%d devices can be reached, and none can be heard by multicast: the network drops it, or this device does.", f.N), "Known devices are found all the same. Connect new ones by their link, QR code or address, or by peers --search; one is enough, since connected devices tell each other of the rest. Who runs the network can turn off \"IGMP snooping\" or \"multicast filtering\"."
 	case doctor.Nobody:
 		if f.Err != nil {
 			return fmt.Sprintf("No device was heard, and the network could not be searched: %v.", f.Err), "Give the address of the other device: doctor --to ADDRESS."

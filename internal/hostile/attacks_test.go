@@ -252,7 +252,7 @@ func badHello(code int, old, replaced string) func(*attacker) error {
 	}
 }
 
-var attacks = []attack{
+var attacks = append(leading, []attack{
 	// Before Hello.
 	{before, "10,000 packets of noise a second", "nothing is answered", func(a *attacker) error {
 		c, err := net.DialUDP("udp4", nil, a.addr())
@@ -1302,7 +1302,7 @@ var attacks = []attack{
 		}
 		return err
 	}},
-}
+}...)
 
 // mayStore names what attacks may leave in the folder, for what they send is honest in itself.
 var mayStore = map[string]bool{"victim.txt": true, "victim (2).txt": true, "victim (3).txt": true, "twice.txt": true, "x.desktop.inert": true, "run.sh": true}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -35,6 +36,7 @@ func (silence) Run(ctx context.Context, _ engine.Announcement, _ engine.Sink) er
 func (silence) Update(engine.Announcement) {}
 func (silence) Forget(engine.PeerID)       {}
 func (silence) Recheck(engine.PeerID)      {}
+func (silence) Link(netip.Addr) string     { return "" }
 
 // runHonest is a program that talks to the victim all the time, in a process of its own: the attacker's work must not
 // count as the victim's slowness.

@@ -494,6 +494,43 @@ func TestKnownPeersMeetWithoutMulticast(t *testing.T) {
 	}
 }
 
+// TestPeersOfAPeer: on a network that drops multicast two know the address of a third only, and find each other by it.
+func TestPeersOfAPeer(t *testing.T) {
+	for name, script := range map[string]string{
+		"IPv4":             "ip -4 -br addr show eth0 | grep -o '[0-9.]*/' | tr -d /",
+		"IPv6, link-local": "ip -4 addr flush dev eth0; ip -6 -br addr show eth0 | grep -o 'fe80[0-9a-f:]*'",
+	} {
+		t.Run(name, func(t *testing.T) {
+			lan := netlab.New(t, 3)
+			var hub string
+			for i := 3; i >= 1; i-- {
+				lan.Host(i).Firewall("input", "ip daddr 224.0.0.0/4 drop; ip6 daddr ff02::fb drop")
+				out, err := lan.Host(i).Command(t.Context(), "sh", "-c", script).Output()
+				if hub = strings.TrimSpace(string(out)); err != nil || hub == "" {
+					t.Fatal(err)
+				}
+			}
+			if strings.HasPrefix(hub, "fe80") {
+				hub += "%eth0"
+			}
+			start(t, lan.Host(1), "--profile", profile(t), "--name", "Anna", "chat")
+			began := time.Now()
+			b := start(t, lan.Host(2), "--profile", profile(t), "--name", "Ben", "--peer", hub, "chat")
+			e := start(t, lan.Host(3), "--profile", profile(t), "--name", "Eva", "--peer", hub, "chat")
+			for _, r := range []struct {
+				*running
+				other string
+			}{{b, "Eva"}, {e, "Ben"}} {
+				met := map[any]bool{}
+				for !met["Anna"] || !met[r.other] {
+					met[r.wait("connected", 10*time.Second)["name"]] = true
+				}
+			}
+			t.Logf("they met after %v", time.Since(began).Round(time.Millisecond))
+		})
+	}
+}
+
 // TestDoctorNamesWhatIsWrong, within ten seconds each.
 func TestDoctorNamesWhatIsWrong(t *testing.T) {
 	const closed = "ct state established,related accept; iifname \"lo\" accept; drop;"

@@ -133,6 +133,23 @@ func (m *MDNS) Recheck(id identity.PeerID) {
 	}
 }
 
+// Link names the interface whose network an address is on, or is empty.
+func (m *MDNS) Link(a netip.Addr) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.ifs {
+		switch {
+		case a.Is6() && a.IsLinkLocalUnicast():
+			if a.Zone() == f.Name {
+				return f.Name
+			}
+		case f.holds(a) && a.Unmap().IsLoopback() == f.loopback():
+			return f.Name
+		}
+	}
+	return ""
+}
+
 // Run announces and browses until ctx ends, then says goodbye. It starts without a network too and goes on when
 // one appears.
 func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {

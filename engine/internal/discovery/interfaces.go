@@ -30,11 +30,18 @@ func (f iface) hasIPv4() bool {
 
 // onLink tells whether a belongs to this link: a packet from elsewhere, or one that points elsewhere, was forged.
 func (f iface) onLink(a netip.Addr) bool {
+	return a.Unmap().IsLinkLocalUnicast() || f.holds(a)
+}
+
+// holds tells whether a is in one of this link's networks, and reaches no more than one of its devices.
+func (f iface) holds(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
-	if a.IsLinkLocalUnicast() {
-		return true
-	}
-	return slices.ContainsFunc(f.prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
+	return slices.ContainsFunc(f.prefixes, func(p netip.Prefix) bool { return p.Contains(a) && !broadcast(p, a) })
+}
+
+// broadcast tells the address of a network that reaches all of it (RFC 919).
+func broadcast(p netip.Prefix, a netip.Addr) bool {
+	return a.Is4() && p.Bits() < 31 && !p.Contains(a.Next())
 }
 
 // sends tells whether a packet from a can have come over this link. What comes over the loopback interface is from

@@ -90,6 +90,22 @@ func (m Info) check() error {
 	return checkPeerName(m.Name)
 }
 
+func (m Peers) check() error {
+	if len(m.Peers) == 0 || len(m.Peers) > MaxPeersTold { // guard: peers-told
+		return malformed("%d peers", len(m.Peers))
+	}
+	for _, p := range m.Peers {
+		if n := len(p.ID); n == 0 || n > 128 {
+			return malformed("peers: id of %d bytes", n)
+		}
+		a := p.Addr.Addr()
+		if !a.IsValid() || a.Zone() != "" || a.Is4In6() || a.IsUnspecified() || a.IsMulticast() || p.Addr.Port() == 0 {
+			return malformed("peers: address %v", p.Addr)
+		}
+	}
+	return nil
+}
+
 func (m StreamOpen) check() error {
 	if err := ValidateStreamName(m.Name); err != nil {
 		return malformed("%v", err)

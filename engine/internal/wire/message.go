@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 )
 
 // Version is the protocol's version. A peer that does not speak it is told so with the code Version.
@@ -28,6 +29,8 @@ type Hello struct {
 	// UDP and TCP are the ports where the sender takes lanes; 0 is none but the port of this conn.
 	UDP int `json:"udp,omitempty"`
 	TCP int `json:"tcp,omitempty"`
+	// Open tells that the sender wants to be found by everybody on its network: see Peers.
+	Open bool `json:"open,omitempty"`
 }
 
 // HelloAck answers Hello. With it the conn is up.
@@ -57,11 +60,27 @@ type Leave struct {
 	Code Code `json:"code,omitempty"`
 }
 
-// Info tells a new display name or new discovery info; both stand in it.
+// Info tells a new display name, new discovery info, or another Hello.Open; all stand in it.
 type Info struct {
 	Name string            `json:"name"`
 	Info map[string]string `json:"info,omitempty"`
+	Open bool              `json:"open,omitempty"`
 }
+
+// Peers tells a connected peer whom else the sender has a conn to on the network that they share: those whose hello is
+// Open, each where that conn goes.
+type Peers struct {
+	Peers []PeerAt `json:"peers"` // 1 to MaxPeersTold
+}
+
+// PeerAt is a peer and where it is: a unicast address without a zone, and a port.
+type PeerAt struct {
+	ID   string         `json:"id"`
+	Addr netip.AddrPort `json:"addr"`
+}
+
+// MaxPeersTold is how many peers one Peers may hold.
+const MaxPeersTold = 32
 
 // Ping is answered at once by a Pong with the same number.
 type Ping struct {
@@ -208,6 +227,7 @@ func (InviteAnswer) kind() string { return "invite_answer" }
 func (InviteCancel) kind() string { return "invite_cancel" }
 func (Leave) kind() string        { return "leave" }
 func (Info) kind() string         { return "info" }
+func (Peers) kind() string        { return "peers" }
 func (Ping) kind() string         { return "ping" }
 func (Pong) kind() string         { return "pong" }
 func (Text) kind() string         { return "message" }
@@ -238,6 +258,7 @@ var decoders = map[string]func([]byte) (Message, error){
 	"invite_cancel": as[InviteCancel],
 	"leave":         as[Leave],
 	"info":          as[Info],
+	"peers":         as[Peers],
 	"ping":          as[Ping],
 	"pong":          as[Pong],
 	"message":       as[Text],
