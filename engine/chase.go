@@ -174,5 +174,5 @@ func (e *Engine) dialPeer(ctx context.Context, p *peer) time.Duration {
 
 // hello is our greeting for p. Call with Engine.mu held.
 func (e *Engine) hello(p *peer) wire.Hello {
-	return wire.Hello{Version: wire.Version1, ID: e.self.ID.String(), Name: e.self.Name, Boot: e.boot, Session: e.resume[p.id] != nil, Info: e.self.Info, UDP: e.laneUDP, TCP: e.laneTCP, Open: e.self.open()}
+	return wire.Hello{Version: wire.Version1, ID: e.self.ID.String(), Name: e.self.Name, Boot: e.boot, Session: e.resume[p.id] != nil, Info: e.self.Info, UDP: e.laneUDP, TCP: e.laneTCP, Service: e.self.Service, Open: e.self.open()}
 }

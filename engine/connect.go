@@ -41,7 +41,7 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 	}
 	p.link, p.failures, p.err, p.suspect, p.declined = l, 0, nil, false, false
 	l.joined = ours.Session && theirs.Session
-	p.name, p.info, p.open = wire.CleanName(theirs.Name), theirs.Info, theirs.Open
+	p.name, p.info, p.service, p.open = wire.CleanName(theirs.Name), theirs.Info, theirs.Service, theirs.Open
 	if p.how == "" {
 		p.how = "incoming"
 	}
@@ -79,6 +79,7 @@ func (e *Engine) linkDown(p *peer, l *link, err error) {
 		return // a newer one took over
 	}
 	p.link = nil
+	e.passOn()
 	e.log.Info("conn down", "peer", p.id.Short(), "err", err)
 	e.dropInvitations(p, err)
 	e.dropPairing(p, err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -136,18 +135,25 @@ func (e *Engine) meet(ctx context.Context, id PeerID, at netip.AddrPort, how str
 	defer stop()
 	events := e.WatchState(watch)
 	e.mu.Lock()
-	p := e.peer(id)
+	var p *peer
+	switch {
+	case wanted:
+		p = e.peer(id)
+	case e.mayFollow(id): // it may have changed while it was dialled
+		p = e.caller(id)
+	}
 	if p == nil {
 		e.mu.Unlock()
 		return ErrBusy
 	}
-	if !slices.Contains(p.all(), at) {
-		p.extra = append(p.extra, at)
-	}
+	p.reached(at)
 	if p.how == "" {
 		p.how = how
 	}
-	p.failures, p.err, p.retry, p.wanted = 0, nil, true, p.wanted || wanted
+	if wanted {
+		p.failures, p.err, p.wanted = 0, nil, true
+	}
+	p.retry = true
 	e.chase(p)
 	e.mu.Unlock()
 	for range events {

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -13,25 +15,53 @@ import (
 // Connected peers tell each other whom else they reach: peer exchange (as BEP 11 of BitTorrent has it). It finds peers
 // where the network does not carry multicast, and where it is too large to be searched.
 //
-// It tells nobody what the network would not tell him if it carried multicast: only who wants to be found by everybody,
-// only to peers on the same link, and only where this engine has a conn to it now. What was heard is a place to dial,
-// not a peer, and is not passed on.
+// It tells nobody what the network would not tell him if it carried multicast: only who wants to be found by everybody of
+// this service, only to peers on the same link, and only where this engine has a conn to it now. What was heard is a
+// place to dial, not a peer, and is not passed on.
 
 const (
-	// exchangeEvery is how often peers are told at the most: what comes together goes together.
-	exchangeEvery = time.Second
-	// maxTold is how many peers one is told of, over one conn.
-	maxTold = 2 * wire.MaxPeersTold
+	// tellEvery is how often peers are told at the most: what comes together goes together.
+	tellEvery = time.Second
+	// tellAgain is after how long peers are told what they were told, for who was not to be reached then may be now: a
+	// minute for one to eight, and longer for more.
+	tellAgain = time.Minute
+	// maxTold is how many peers one is told of at a time, and maxToldPerAddr how many of one address, those with a session
+	// and known ones apart.
+	maxTold        = 2 * wire.MaxPeersTold
+	maxToldPerAddr = 8
+	// dialAgain is after how long a peer that did not answer is dialled again when it is told of again; longer each time.
+	dialAgain     = tellAgain / 2
+	dialAgainMost = 16 * time.Minute
+	// maxTried bounds those that are remembered.
+	maxTried = 1024
 )
 
-// exchange is what waits for its two loops.
+// maxLed is how many strangers there may be before no more are met because others have told of them: half of the room is
+// for those that come by themselves.
+var maxLed = maxStrangers / 2
+
+// exchange is what waits for its two loops, and what was heard.
 type exchange struct {
 	news  chan struct{} // there may be something to tell
 	heard chan target   // told by others, to be dialled
+	tried map[PeerID]trial
+}
+
+// telling is what a peer was told of another, and when.
+type telling struct {
+	at   netip.AddrPort
+	when time.Time
+}
+
+// trial is how often a peer was dialled at an address in vain.
+type trial struct {
+	at    netip.AddrPort
+	times int
+	last  time.Time
 }
 
 func newExchange() exchange {
-	return exchange{make(chan struct{}, 1), make(chan target, maxTold)}
+	return exchange{make(chan struct{}, 1), make(chan target, maxTold), map[PeerID]trial{}}
 }
 
 // passOn has connected peers told what is new.
@@ -44,14 +74,17 @@ func (e *Engine) passOn() {
 
 // tellPeers tells connected peers of others until ctx ends.
 func (e *Engine) tellPeers(ctx context.Context) {
+	again := time.NewTicker(tellAgain)
+	defer again.Stop()
 	for {
 		select {
 		case <-e.exchange.news:
+		case <-again.C:
 		case <-ctx.Done():
 			return
 		}
 		select {
-		case <-time.After(exchangeEvery):
+		case <-time.After(tellEvery):
 		case <-ctx.Done():
 			return
 		}
@@ -61,65 +94,117 @@ func (e *Engine) tellPeers(ctx context.Context) {
 	}
 }
 
-// tellNews tells each connected peer of those on its network that it was not told of. Call with Engine.mu held.
+// neighbour is a peer with a conn, and where that goes.
+type neighbour struct {
+	*peer
+	at netip.AddrPort
+}
+
+// tellNews tells each connected peer of those on its network. Call with Engine.mu held.
 func (e *Engine) tellNews() {
-	on := map[string][]*peer{} // by network
+	on := map[string][]neighbour{} // by network
 	for _, p := range e.peers {
-		if p.link == nil {
+		if p.link == nil || p.service != e.self.Service {
 			continue
 		}
-		if network := e.finder.Link(p.link.conn.RemoteAddr().Addr()); network != "" {
-			on[network] = append(on[network], p)
+		at := p.link.conn.RemoteAddr()
+		if network := e.finder.Link(at.Addr()); network != "" {
+			on[network] = append(on[network], neighbour{p, at})
 		}
 	}
-	for _, near := range on {
-		for _, to := range near {
-			if to.session == nil {
-				continue
-			}
-			for id := range to.link.told { // who is gone and comes back is news
-				if p := e.peers[id]; p == nil || p.link == nil {
-					delete(to.link.told, id)
-				}
-			}
-			var news []wire.PeerAt
-			for _, p := range near {
-				at := p.link.conn.RemoteAddr()
-				if p == to || !p.open || to.link.told[p.id] == at || len(to.link.told) >= maxTold {
-					continue
-				}
-				to.link.told[p.id] = at
-				news = append(news, wire.PeerAt{ID: p.id.String(), Addr: netip.AddrPortFrom(at.Addr().WithZone(""), at.Port())})
-			}
-			for part := range slices.Chunk(news, wire.MaxPeersTold) {
-				to.link.send(wire.Peers{Peers: part})
+	for _, all := range on {
+		open := e.tellable(all)
+		for _, to := range all {
+			if to.session != nil {
+				to.link.tell(to.id, open)
 			}
 		}
 	}
 }
 
-// takePeers takes what p tells of others. Call with Engine.mu held.
+// tellable picks those of a network that others may be told of: first those that somebody here has accepted, then what
+// strangers there are, whose number costs nothing; of these who came first. Call with Engine.mu held.
+func (e *Engine) tellable(all []neighbour) (open []neighbour) {
+	const connected, known, stranger = 0, 1, 2
+	rank := map[PeerID]int{}
+	for _, n := range all {
+		switch {
+		case n.session != nil:
+			rank[n.id] = connected
+		case e.profile.Peer(n.id).Trust != identity.Unknown:
+			rank[n.id] = known
+		default:
+			rank[n.id] = stranger
+		}
+	}
+	slices.SortFunc(all, func(a, b neighbour) int {
+		return cmp.Or(cmp.Compare(rank[a.id], rank[b.id]), a.link.began.Compare(b.link.began))
+	})
+	strangers := map[netip.Addr]int{}
+	for _, n := range all {
+		if rank[n.id] == stranger {
+			strangers[n.at.Addr()]++
+		}
+		if n.open && strangers[n.at.Addr()] <= maxToldPerAddr {
+			open = append(open, n)
+		}
+	}
+	return open
+}
+
+// tell tells the peer of l, whose ID is to, of those that it was not told of lately. Call with Engine.mu held.
+func (l *link) tell(to PeerID, open []neighbour) {
+	again := max(tellAgain, time.Duration(len(l.told))*tellAgain/8)
+	for id, t := range l.told {
+		if now().Sub(t.when) >= again || !slices.ContainsFunc(open, func(n neighbour) bool { return n.id == id && n.at == t.at }) {
+			delete(l.told, id)
+		}
+	}
+	var news []wire.PeerAt
+	for _, n := range open {
+		if _, told := l.told[n.id]; told || n.id == to || len(l.told) >= maxTold {
+			continue
+		}
+		l.told[n.id] = telling{n.at, now()}
+		news = append(news, wire.PeerAt{ID: n.id.String(), Addr: netip.AddrPortFrom(n.at.Addr().WithZone(""), n.at.Port())})
+	}
+	for part := range slices.Chunk(news, wire.MaxPeersTold) {
+		l.send(wire.Peers{Peers: part})
+	}
+}
+
+// takePeers takes what p tells of others.
 func (e *Engine) takePeers(p *peer, l *link, m wire.Peers) error {
-	if p.session == nil || p.link != l { // guard: told-by-connected
-		return nil
-	}
-	if !e.self.Browsing || e.self.Visible == VisibleToNobody {
-		return nil
-	}
-	network := e.finder.Link(l.conn.RemoteAddr().Addr())
-	for _, told := range m.Peers {
+	ids := make([]PeerID, len(m.Peers))
+	for i, told := range m.Peers {
 		id, err := identity.ParsePeerID(told.ID)
 		if err != nil {
 			return wire.ErrProtocol
 		}
-		at := told.Addr
+		ids[i] = id
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p.session == nil || p.link != l { // guard: told-by-connected
+		return nil
+	}
+	network := e.finder.Link(l.conn.RemoteAddr().Addr())
+	if network == "" || p.service != e.self.Service {
+		return nil
+	}
+	for i, told := range m.Peers {
+		id, at := ids[i], told.Addr
 		if at.Addr().Is6() && at.Addr().IsLinkLocalUnicast() {
 			at = netip.AddrPortFrom(at.Addr().WithZone(network), at.Port())
 		}
-		if network == "" || e.finder.Link(at.Addr()) != network || at.Port() < 1024 { // guard: told-on-link
+		if e.finder.Link(at.Addr()) != network || at.Port() < 1024 { // guard: told-on-link
 			continue
 		}
-		if q := e.peers[id]; id == e.self.ID || q != nil && q.link != nil || !e.mayShowTo(id) {
+		if q := e.peers[id]; q != nil && q.link != nil {
+			delete(e.exchange.tried, id)
+			continue
+		}
+		if !e.mayFollow(id) || !e.exchange.mayTry(id, at) {
 			continue
 		}
 		if !e.mayTell(p.id) { // guard: told-rate
@@ -127,10 +212,37 @@ func (e *Engine) takePeers(p *peer, l *link, m wire.Peers) error {
 		}
 		select {
 		case e.exchange.heard <- target{id, []netip.AddrPort{at}}:
-		default: // many are under way
+			e.exchange.try(id, at)
+		default: // many are under way; it is told again
+			return nil
 		}
 	}
 	return nil
+}
+
+// mayTry tells whether a peer may be dialled at an address now, after what became of it the last times. One that has
+// moved is dialled at once, a few times. Call with Engine.mu held.
+func (x *exchange) mayTry(id PeerID, at netip.AddrPort) bool {
+	t := x.tried[id]
+	if t.times == 0 || t.at != at && t.times < 4 {
+		return true
+	}
+	return now().Sub(t.last) >= min(dialAgainMost, dialAgain<<min(t.times-1, 10))
+}
+
+// try keeps that a peer is dialled. Call with Engine.mu held.
+func (x *exchange) try(id PeerID, at netip.AddrPort) {
+	times := x.tried[id].times + 1
+	if len(x.tried) >= maxTried {
+		maps.DeleteFunc(x.tried, func(_ PeerID, t trial) bool { return now().Sub(t.last) >= dialAgainMost })
+	}
+	for anyone := range x.tried { // it is dialled once too often
+		if len(x.tried) < maxTried {
+			break
+		}
+		delete(x.tried, anyone)
+	}
+	x.tried[id] = trial{at, times, now()}
 }
 
 // meetTold dials those that others have told of until ctx ends. A peer is seen by the program when it answers with its
@@ -147,13 +259,6 @@ func (e *Engine) meetTold(ctx context.Context) {
 		for len(e.exchange.heard) > 0 { // nobody else reads them
 			targets = append(targets, <-e.exchange.heard)
 		}
-		e.visit(ctx, e.unreached(targets), "peer exchange", false)
+		e.visit(ctx, targets, "peer exchange", false)
 	}
-}
-
-// unreached leaves out those that a conn goes to by now.
-func (e *Engine) unreached(targets []target) []target {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return slices.DeleteFunc(targets, func(t target) bool { p := e.peers[t.id]; return p != nil && p.link != nil })
 }

@@ -1,5 +1,7 @@
 package engine
 
+import "multipeer/engine/internal/wire"
+
 // What tests from outside need to see or cut.
 
 // SetPairingSpace makes codes short until the returned function is called.
@@ -27,4 +29,20 @@ func (e *Engine) ForgetPairings(id PeerID) {
 		p.pairing = nil
 	}
 	e.pair.today, e.pair.failures, e.asks = nil, 0, asks{}
+}
+
+// Tell acts as if a peer with a session had told of others.
+func (e *Engine) Tell(from PeerID, list ...wire.PeerAt) error {
+	e.mu.Lock()
+	p := e.peers[from]
+	l := p.link
+	e.mu.Unlock()
+	return e.takePeers(p, l, wire.Peers{Peers: list})
+}
+
+// SetMaxLed holds fewer strangers that others have told of, until the returned function is called.
+func SetMaxLed(n int) (restore func()) {
+	old := maxLed
+	maxLed = n
+	return func() { maxLed = old }
 }

@@ -21,6 +21,8 @@ const (
 	bodyBurst      = 8 << 20
 	infoRate       = 10 // new names and infos
 	infoBurst      = 50
+	peersRate      = 4 // frames that tell of others
+	peersBurst     = 16
 	strangerGrams  = 20 // datagrams
 	gramRate       = 10_000
 	strangerOpens  = 20 // streams
@@ -70,14 +72,14 @@ func (p pace) wait(ctx context.Context, joined bool) error {
 
 // reading is how fast what one conn says is read.
 type reading struct {
-	frames       pace
-	bodies, info *rate.Limiter
+	frames              pace
+	bodies, info, peers *rate.Limiter
 }
 
 func newReading() reading {
 	return reading{
 		newPace(strangerFrames, strangerBurst, frameRate, frameBurst),
-		rate.NewLimiter(bodyRate, bodyBurst), rate.NewLimiter(infoRate, infoBurst),
+		rate.NewLimiter(bodyRate, bodyBurst), rate.NewLimiter(infoRate, infoBurst), rate.NewLimiter(peersRate, peersBurst),
 	}
 }
 
@@ -90,6 +92,10 @@ func (r reading) wait(ctx context.Context, joined bool, m wire.Message) error {
 		}
 	case wire.Info:
 		if err := r.info.Wait(ctx); err != nil {
+			return err
+		}
+	case wire.Peers:
+		if err := r.peers.Wait(ctx); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -28,8 +27,8 @@ type link struct {
 	out    chan []byte // frames for the control stream
 	unsure chan []byte // datagrams
 	began  time.Time
-	joined bool                      // it has carried a session; guarded by Engine.mu
-	told   map[PeerID]netip.AddrPort // whom the peer was told of; guarded by Engine.mu
+	joined bool               // it has carried a session; guarded by Engine.mu
+	told   map[PeerID]telling // whom the peer was told of; guarded by Engine.mu
 
 	mu      sync.Mutex
 	ended   error
@@ -42,7 +41,7 @@ func newLink(p *peer, conn *transport.Conn, control *transport.Stream, boot stri
 	return &link{
 		peer: p, conn: conn, control: control, boot: boot,
 		out: make(chan []byte, maxOut), unsure: make(chan []byte, maxUnsure), began: now(),
-		told: map[PeerID]netip.AddrPort{}, pongs: map[uint64]chan time.Time{}, streams: map[*Stream]struct{}{},
+		told: map[PeerID]telling{}, pongs: map[uint64]chan time.Time{}, streams: map[*Stream]struct{}{},
 	}
 }
 
@@ -209,8 +208,6 @@ func (e *Engine) handle(p *peer, l *link, m wire.Message) error {
 			e.passOn()
 		}
 	case wire.Peers:
-		e.mu.Lock()
-		defer e.mu.Unlock()
 		return e.takePeers(p, l, m)
 	default: // a second hello, or what belongs on a lane
 		return wire.ErrProtocol

@@ -19,14 +19,16 @@ const (
 
 // peer is what the engine knows of one key. All fields are guarded by Engine.mu.
 type peer struct {
-	id    PeerID
-	name  string
-	info  map[string]string
-	open  bool // it wants to be found by everybody on its network
-	how   string
-	hint  bool             // discovery sees it now
-	addrs []netip.AddrPort // from discovery
-	extra []netip.AddrPort // typed, or where a conn came from
+	id   PeerID
+	name string
+	info map[string]string
+	// Its service type, and whether it wants to be found by everybody of that on its network.
+	service string
+	open    bool
+	how     string
+	hint    bool             // discovery sees it now
+	addrs   []netip.AddrPort // from discovery
+	extra   []netip.AddrPort // typed, or where a conn came from
 
 	link      *link
 	accepting int                // incoming conns being acknowledged
@@ -201,11 +203,11 @@ const maxFailures = 3
 // tidy removes p if nothing keeps it: no conn, nothing under way, no hint, and no address that is worth a try. Call
 // with Engine.mu held.
 func (e *Engine) tidy(p *peer) {
-	blocked := e.profile.Peer(p.id).Trust == identity.Blocked
-	if p.link != nil || p.session != nil || p.hint || p.suspect && !blocked && len(p.all()) > 0 || p.dialling != nil || p.accepting > 0 {
+	show := e.mayShow(p) // or it is not dialled
+	if p.link != nil || p.session != nil || p.hint || p.suspect && show && len(p.all()) > 0 || p.dialling != nil || p.accepting > 0 {
 		return
 	}
-	if len(p.extra) == 0 || p.failures >= maxFailures || blocked {
+	if len(p.extra) == 0 || p.failures >= maxFailures || !show {
 		e.remove(p)
 	}
 }

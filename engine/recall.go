@@ -89,7 +89,27 @@ func (e *Engine) missing(met map[PeerID]bool) (out []target) {
 	return out[:min(len(out), recalled)]
 }
 
-// visit dials targets, some at once, takes up with those that answer and returns them.
+// mayFollow tells whether a peer may be dialled because of an address that is kept or was told, and not because of the
+// program. Call with Engine.mu held.
+func (e *Engine) mayFollow(id PeerID) bool {
+	if !e.self.Browsing || e.self.Visible == VisibleToNobody || !e.mayShowTo(id) || id == e.self.ID {
+		return false
+	}
+	p := e.peers[id]
+	if p == nil && e.profile.Peer(id).Trust == identity.Unknown && e.strangers() >= maxLed { // guard: told-strangers
+		return false
+	}
+	return p == nil || p.link == nil
+}
+
+func (e *Engine) follows(id PeerID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.mayFollow(id)
+}
+
+// visit dials targets, some at once, takes up with those that answer and returns them. wanted tells that the program has
+// asked for it.
 func (e *Engine) visit(ctx context.Context, targets []target, how string, wanted bool) (found []PeerID) {
 	endpoint := e.open()
 	if endpoint == nil {
@@ -109,6 +129,9 @@ func (e *Engine) visit(ctx context.Context, targets []target, how string, wanted
 		}
 		wg.Go(func() {
 			defer func() { <-room }()
+			if !wanted && !e.follows(t.id) {
+				return
+			}
 			short, cancel := context.WithTimeout(ctx, knockTime)
 			conn, err := endpoint.DialAny(short, t.addrs, t.id, transport.Session, knockTime)
 			cancel()

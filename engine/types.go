@@ -53,7 +53,8 @@ type Discovery interface {
 	// follows within seconds (RFC 6762 section 10.4). It must not call the sink before it returns.
 	Recheck(id PeerID)
 	// Link names the network interface that an address is directly reached over; peers on the same one are told of each
-	// other. Empty is none, and all addresses may be on none. A link-local address of IPv6 has its interface as zone.
+	// other. Empty is none, and all addresses may be on none. A link-local address of IPv6 has its interface as zone. It
+	// is called with the engine locked: it must not call the sink, nor wait for who does.
 	Link(a netip.Addr) string
 }
 

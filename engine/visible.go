@@ -69,7 +69,9 @@ func (e *Engine) leaveStrangers() {
 		busy[t.view.Peer] = busy[t.view.Peer] || !t.view.State.Final() && t.view.State != Offered
 	}
 	for _, p := range e.peers {
-		if p.link != nil && !p.wanted && p.pairing == nil && p.session == nil && !busy[p.id] && e.profile.Peer(p.id).Trust == identity.Unknown {
+		if p.link == nil {
+			e.tidy(p)
+		} else if !p.wanted && p.pairing == nil && p.session == nil && !busy[p.id] && e.profile.Peer(p.id).Trust == identity.Unknown {
 			p.link.conn.Close(wire.Bye)
 		}
 	}

@@ -169,7 +169,7 @@ func (a *attacker) hear(kind string) (map[string]any, error) {
 }
 
 func (a *attacker) hello() string {
-	return fmt.Sprintf(`{"type":"hello","v":1,"id":%q,"name":%q,"boot":%q}`, a.id, a.name, hexID()[:16])
+	return fmt.Sprintf(`{"type":"hello","v":1,"id":%q,"name":%q,"boot":%q,"service":%q,"open":true}`, a.id, a.name, hexID()[:16], service)
 }
 
 func hexID() string {

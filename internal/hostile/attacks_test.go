@@ -366,6 +366,7 @@ var attacks = append(leading, []attack{
 	{before, "a key that stands twice but for its case", "protocol", badHello(protocol, `{`, `{"V":1,`)},
 	{before, "a name of 5,000 bytes", "protocol", badHello(protocol, `"name":"`, `"name":"`+strings.Repeat("n", 5000))},
 	{before, "discovery info against the rules", "protocol", badHello(protocol, `{`, `{"info":{"_x":"1"},`)},
+	{before, "a service type against the rules", "protocol", badHello(protocol, `"service":"`, `"service":"a_b`)},
 	{before, "ports out of range", "protocol", badHello(protocol, `{`, `{"tcp":65536,`)},
 	{before, "a hello_ack instead of a hello", "protocol", badHello(protocol, `"hello"`, `"hello_ack"`)},
 	{before, "a message before the hello", "protocol", foul((*attacker).dial, protocol, `{"type":"message","n":1,"body":1}`)},

@@ -137,17 +137,7 @@ func (m *MDNS) Recheck(id identity.PeerID) {
 func (m *MDNS) Link(a netip.Addr) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, f := range m.ifs {
-		switch {
-		case a.Is6() && a.IsLinkLocalUnicast():
-			if a.Zone() == f.Name {
-				return f.Name
-			}
-		case f.holds(a) && a.Unmap().IsLoopback() == f.loopback():
-			return f.Name
-		}
-	}
-	return ""
+	return linkOf(m.ifs, a)
 }
 
 // Run announces and browses until ctx ends, then says goodbye. It starts without a network too and goes on when

@@ -30,18 +30,40 @@ func (f iface) hasIPv4() bool {
 
 // onLink tells whether a belongs to this link: a packet from elsewhere, or one that points elsewhere, was forged.
 func (f iface) onLink(a netip.Addr) bool {
-	return a.Unmap().IsLinkLocalUnicast() || f.holds(a)
-}
-
-// holds tells whether a is in one of this link's networks, and reaches no more than one of its devices.
-func (f iface) holds(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
+	if a.IsLinkLocalUnicast() {
+		return true
+	}
 	return slices.ContainsFunc(f.prefixes, func(p netip.Prefix) bool { return p.Contains(a) && !broadcast(p, a) })
 }
 
-// broadcast tells the address of a network that reaches all of it (RFC 919).
+// broadcast tells the addresses of a network that reach all of it: the last one (RFC 919), and on old systems the first.
 func broadcast(p netip.Prefix, a netip.Addr) bool {
-	return a.Is4() && p.Bits() < 31 && !p.Contains(a.Next())
+	return a.Is4() && p.Bits() < 31 && (!p.Contains(a.Next()) || a == p.Masked().Addr())
+}
+
+// linkOf names the interface whose network holds an address of one device, that of the narrowest network; empty is none.
+func linkOf(ifs []iface, a netip.Addr) (name string) {
+	if a.Is6() && a.IsLinkLocalUnicast() {
+		if slices.ContainsFunc(ifs, func(f iface) bool { return f.Name == a.Zone() }) {
+			return a.Zone()
+		}
+		return ""
+	}
+	a = a.Unmap().WithZone("")
+	bits := -1
+	for _, f := range ifs {
+		for _, p := range f.prefixes {
+			switch {
+			case !p.Contains(a) || a.IsLoopback() != f.loopback():
+			case broadcast(p, a):
+				return ""
+			case p.Bits() > bits:
+				bits, name = p.Bits(), f.Name
+			}
+		}
+	}
+	return name
 }
 
 // sends tells whether a packet from a can have come over this link. What comes over the loopback interface is from

@@ -19,14 +19,23 @@ func TestLink(t *testing.T) {
 	}
 	m.ifs = []iface{
 		{Interface: net.Interface{Name: "eth0"}, prefixes: prefixes("192.0.2.1/24", "fe80::1/64", "2001:db8::1/64")},
-		{Interface: net.Interface{Name: "wlan0"}, prefixes: prefixes("198.51.100.4/30", "169.254.7.7/16", "fe80::2/64")},
+		{Interface: net.Interface{Name: "wlan0"}, prefixes: prefixes("198.51.100.5/30", "169.254.7.7/16", "fe80::2/64")},
+		{Interface: net.Interface{Name: "eth1"}, prefixes: prefixes("10.0.0.5/16")},
+		{Interface: net.Interface{Name: "eth2"}, prefixes: prefixes("10.0.7.5/24")},
 	}
 	for a, want := range map[string]string{
 		"192.0.2.9":         "eth0",
 		"::ffff:192.0.2.9":  "eth0",
 		"192.0.2.255":       "", // all of the network
+		"192.0.2.0":         "",
 		"198.51.100.7":      "",
-		"198.51.100.5":      "wlan0",
+		"198.51.100.4":      "",
+		"198.51.100.6":      "wlan0",
+		"10.0.0.0":          "",
+		"10.0.6.255":        "eth1",
+		"10.0.7.9":          "eth2",
+		"10.0.7.255":        "", // all of eth2's, though not of eth1's
+		"10.0.7.0":          "",
 		"198.51.100.8":      "", // behind a router
 		"2001:db8::7":       "eth0",
 		"2001:db8:1::7":     "",

@@ -39,6 +39,9 @@ func (m Hello) check() error {
 	if err := ValidateInfo(m.Info); err != nil {
 		return malformed("%v", err)
 	}
+	if m.Service != "" && ValidateServiceType(m.Service) != nil {
+		return malformed("hello: service type of %d bytes", len(m.Service))
+	}
 	return checkPeerName(m.Name)
 }
 

@@ -29,8 +29,10 @@ type Hello struct {
 	// UDP and TCP are the ports where the sender takes lanes; 0 is none but the port of this conn.
 	UDP int `json:"udp,omitempty"`
 	TCP int `json:"tcp,omitempty"`
-	// Open tells that the sender wants to be found by everybody on its network: see Peers.
-	Open bool `json:"open,omitempty"`
+	// Service is the sender's service type. Open tells that it wants to be found by everybody of that on its network: see
+	// Peers.
+	Service string `json:"service,omitempty"`
+	Open    bool   `json:"open,omitempty"`
 }
 
 // HelloAck answers Hello. With it the conn is up.
@@ -67,8 +69,8 @@ type Info struct {
 	Open bool              `json:"open,omitempty"`
 }
 
-// Peers tells a connected peer whom else the sender has a conn to on the network that they share: those whose hello is
-// Open, each where that conn goes.
+// Peers tells a connected peer whom else the sender has a conn to on the network that they share: those of its service
+// that are Open, each where that conn goes.
 type Peers struct {
 	Peers []PeerAt `json:"peers"` // 1 to MaxPeersTold
 }

@@ -1,0 +1,316 @@
+package engine_test
+
+import (
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+	"multipeer/engine/internal/wire"
+)
+
+func blind(c *engine.Config) { c.Blind = true }
+
+func at(n *enginetest.Node) wire.PeerAt { return wire.PeerAt{ID: n.Self().ID.String(), Addr: n.Addr} }
+
+// gone is a peer that does not answer.
+func gone(i int) wire.PeerAt {
+	e, err := engine.New(engine.Config{})
+	if err != nil {
+		panic(err)
+	}
+	defer e.Close()
+	return wire.PeerAt{ID: e.Self().ID.String(), Addr: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.240"), uint16(20000+i))}
+}
+
+// between loses what two peers send each other.
+func between(a, b *enginetest.Node) func(from, to netip.AddrPort) bool {
+	return func(from, to netip.AddrPort) bool {
+		return from == a.Addr && to == b.Addr || from == b.Addr && to == a.Addr
+	}
+}
+
+// TestToldAgain: two that a third has told of each other lose each other, or do not reach each other at first, and meet
+// some minutes later.
+func TestToldAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		ben  []func(*engine.Config)
+		anna []func(*engine.Config)
+		what func(t *testing.T, net *enginetest.Net, hub, anna, ben *enginetest.Node)
+	}{
+		"it hides for a while": {what: func(t *testing.T, _ *enginetest.Net, hub, anna, ben *enginetest.Node) {
+			join(t, ben, hub)
+			time.Sleep(5 * time.Second)
+			for _, v := range []engine.Visibility{engine.VisibleToKnown, engine.VisibleToAll} {
+				if err := ben.SetVisible(v, 0); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(5 * time.Second)
+			}
+		}},
+		"the way between them is down for a while": {what: func(t *testing.T, net *enginetest.Net, hub, anna, ben *enginetest.Node) {
+			join(t, ben, hub)
+			time.Sleep(5 * time.Second)
+			if _, ok := sees(anna, ben); !ok {
+				t.Fatal("they do not meet")
+			}
+			net.Drop(between(anna, ben))
+			time.Sleep(30 * time.Second)
+			if _, ok := sees(anna, ben); ok {
+				t.Fatal("they still see each other")
+			}
+			net.Drop(nil)
+		}},
+		"the way between them is down at first": {ben: []func(*engine.Config){blind}, what: func(t *testing.T, net *enginetest.Net, hub, anna, ben *enginetest.Node) {
+			net.Drop(between(anna, ben))
+			dial(t, ben, hub)
+			time.Sleep(4 * time.Second)
+			net.Drop(nil)
+		}},
+		"it does not look at first": {anna: []func(*engine.Config){blind}, what: func(t *testing.T, _ *enginetest.Net, hub, anna, ben *enginetest.Node) {
+			dial(t, ben, hub)
+			time.Sleep(5 * time.Second)
+			anna.SetBrowsing(true)
+		}},
+		"others come and go": {ben: []func(*engine.Config){blind}, what: func(t *testing.T, net *enginetest.Net, hub, anna, ben *enginetest.Node) {
+			there := netip.MustParseAddr("10.0.0.200")
+			net.Drop(func(from, to netip.AddrPort) bool { return from.Addr() == there && to == anna.Addr })
+			for i := range 110 {
+				s := net.StartAt(netip.AddrPortFrom(there, uint16(20000+i)), engine.Config{Discovery: here, Blind: true})
+				dial(t, s, hub)
+				time.Sleep(1500 * time.Millisecond)
+				if err := s.Stop(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			dial(t, ben, hub)
+		}},
+		"others have told of many that do not answer": {ben: []func(*engine.Config){blind}, what: func(t *testing.T, net *enginetest.Net, hub, anna, ben *enginetest.Node) {
+			for i := range 2 {
+				h := among(net, "Liar", blind)
+				join(t, anna, h)
+				for j := range 4 {
+					list := make([]wire.PeerAt, 16)
+					for k := range list {
+						list[k] = gone(64*i + 16*j + k)
+					}
+					if err := anna.Tell(h.Self().ID, list...); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			dial(t, ben, hub)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := enginetest.New(t, latency)
+				hub, anna, ben := among(net, "Hub", blind), among(net, "Anna", c.anna...), among(net, "Ben", c.ben...)
+				join(t, anna, hub)
+				c.what(t, net, hub, anna, ben)
+				time.Sleep(5 * time.Minute)
+				if _, ok := sees(anna, ben); !ok {
+					t.Error("they do not meet")
+				}
+			})
+		})
+	}
+}
+
+// TestToldOfWhoComesBack at the address where it was.
+func TestToldOfWhoComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		kept := func(c *engine.Config) { c.Profile = t.TempDir() + "/profile" }
+		var cfg engine.Config
+		kept(&cfg)
+		hub, anna, ben := among(net, "Hub", blind), among(net, "Anna"), among(net, "Ben", func(c *engine.Config) { c.Profile = cfg.Profile })
+		join(t, anna, hub)
+		dial(t, ben, hub)
+		time.Sleep(5 * time.Second)
+		if _, ok := sees(anna, ben); !ok {
+			t.Fatal("they do not meet")
+		}
+		if err := ben.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		ben = net.StartAt(ben.Addr, engine.Config{Discovery: here, Profile: cfg.Profile, Blind: true})
+		dial(t, ben, hub)
+		time.Sleep(5 * time.Second)
+		if _, ok := sees(anna, ben); !ok {
+			t.Error("Anna does not see who has come back")
+		}
+	})
+}
+
+// TestToldOfAFewStrangersOfAnAddress, and of others beside them, and of the rest when there is room.
+func TestToldOfAFewStrangersOfAnAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		hub, anna := among(net, "Hub", blind), among(net, "Anna")
+		join(t, anna, hub)
+		for i := range 64 {
+			s := net.StartAt(netip.MustParseAddrPort(fmt.Sprintf("10.0.0.200:%d", 20000+i)), engine.Config{Name: "many", Discovery: here, Blind: true})
+			dial(t, s, hub)
+		}
+		time.Sleep(10 * time.Second)
+		ben := among(net, "Ben", blind)
+		dial(t, ben, hub)
+		time.Sleep(10 * time.Second)
+		if _, ok := sees(anna, ben); !ok {
+			t.Error("Anna does not see Ben")
+		}
+		many := 0
+		for _, p := range anna.Peers() {
+			if p.Name == "many" {
+				many++
+			}
+		}
+		if many > 8 {
+			t.Errorf("Anna sees %d strangers of one address", many)
+		}
+	})
+}
+
+// TestToldOfTheLastOne: of more than are told at a time the others follow when some have left.
+func TestToldOfTheLastOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		hub, anna := among(net, "Hub", blind), among(net, "Anna")
+		join(t, anna, hub)
+		var others []*enginetest.Node
+		for range 64 {
+			n := among(net, "other", blind)
+			dial(t, n, hub)
+			others = append(others, n)
+		}
+		time.Sleep(20 * time.Second)
+		last := among(net, "last", blind)
+		dial(t, last, hub)
+		time.Sleep(10 * time.Second)
+		for _, n := range others[:32] {
+			if err := n.Stop(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(5 * time.Minute)
+		if _, ok := sees(anna, last); !ok {
+			t.Error("the last one is not told of")
+		}
+	})
+}
+
+// TestOtherServicesAreNotToldOf.
+func TestOtherServicesAreNotToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		chat := func(c *engine.Config) { c.Service = "chat" }
+		hub, anna, ben := among(net, "Hub", chat), among(net, "Anna", chat), among(net, "Ben", chat, blind)
+		game := among(net, "Game", func(c *engine.Config) { c.Service = "game" }, blind)
+		join(t, anna, hub)
+		join(t, game, hub)
+		dial(t, ben, hub)
+		time.Sleep(10 * time.Second)
+		if _, ok := sees(anna, ben); !ok {
+			t.Error("Anna does not see Ben")
+		}
+		if _, ok := anna.Peer(game.Self().ID); ok {
+			t.Error("a chat was told of a game")
+		}
+	})
+}
+
+// TestHiddenAfterBeingTold: who hides is shown to nobody whom it was told of before, and keeps nothing of them.
+func TestHiddenAfterBeingTold(t *testing.T) {
+	for name, v := range map[string]engine.Visibility{"known": engine.VisibleToKnown, "nobody": engine.VisibleToNobody} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := enginetest.New(t, latency)
+				hub, anna, ben := among(net, "Hub", blind), among(net, "Anna"), among(net, "Ben", blind)
+				join(t, anna, hub)
+				var list []wire.PeerAt
+				for i := range 24 {
+					list = append(list, gone(i))
+				}
+				var shown atomic.Int64
+				var hidden atomic.Bool
+				net.Drop(func(from, to netip.AddrPort) bool {
+					if hidden.Load() && from == anna.Addr && to == ben.Addr {
+						shown.Add(1)
+					}
+					return false
+				})
+				if err := anna.Tell(hub.Self().ID, append(list, at(ben))...); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(100 * time.Millisecond)
+				hidden.Store(true)
+				if err := anna.SetVisible(v, 0); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Hour)
+				if n := shown.Load(); n > 0 {
+					t.Errorf("%d packets went to a stranger after Anna hid", n)
+				}
+				if p, ok := anna.Peer(ben.Self().ID); ok {
+					t.Errorf("a record is left: %+v", p)
+				}
+			})
+		})
+	}
+}
+
+// TestFewStrangersAreMetByBeingTold: there is room left for those that come by themselves.
+func TestFewStrangersAreMetByBeingTold(t *testing.T) {
+	defer engine.SetMaxLed(8)()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		hub, anna := among(net, "Hub", blind), among(net, "Anna")
+		join(t, anna, hub)
+		for range 40 {
+			s := among(net, "other", blind)
+			for !s.Self().Running {
+				time.Sleep(latency)
+			}
+			if err := anna.Tell(hub.Self().ID, at(s)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(20 * time.Second)
+		if n := len(anna.Peers()); n < 8 || n > 1+8+8 { // eight may be on their way when the eighth arrives
+			t.Errorf("Anna has %d peers", n)
+		}
+	})
+}
+
+// TestAddressesOfAPeerAreFew, however many it is said to have.
+func TestAddressesOfAPeerAreFew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		hub, anna := among(net, "Hub", blind), among(net, "Anna")
+		join(t, anna, hub)
+		dir := t.TempDir() + "/profile"
+		shy := engine.Config{Discovery: here, Profile: dir, Visible: engine.VisibleToNobody, Blind: true} // it refuses Anna
+		for i := range 60 {
+			n := net.StartAt(netip.MustParseAddrPort(fmt.Sprintf("10.0.0.%d:20000", 100+i)), shy)
+			for !n.Self().Running {
+				time.Sleep(latency)
+			}
+			if err := anna.Tell(hub.Self().ID, at(n)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Second)
+			if p, _ := anna.Peer(n.Self().ID); len(p.Addrs) > 4 {
+				t.Fatalf("it has %d addresses", len(p.Addrs))
+			}
+			if err := n.Stop(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

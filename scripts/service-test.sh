@@ -1,0 +1,82 @@
+#!/bin/sh
+# service-test.sh [FOLDER] - as root, on Debian with debootstrap and systemd-nspawn: makes a Debian in a folder (or a
+# temporary one), unpacks the tar.xz of build/packages there, boots it, and types as a user what docs/packaging.md says of
+# the service: it receives, comes back when it is killed, stays when the user logs out, and ends.
+set -eu
+for program in debootstrap systemd-nspawn; do
+	command -v $program >/dev/null 2>&1 || { echo "This needs $program: apt-get install debootstrap systemd-container" >&2; exit 1; }
+done
+[ "$(id -u)" = 0 ] || { echo "This needs root." >&2; exit 1; }
+archive=$(ls build/packages/multipeer-*-linux-*.tar.xz)
+case "${1:-}" in
+"") root=$(mktemp -d); trap 'rm -rf "$root" "$root.whole"' EXIT ;;
+/*) root=$1 ;;
+*) root=$PWD/$1 ;;
+esac
+mkdir -p "$root"
+[ -e "$root.whole" ] || debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,polkitd bookworm "$root" >"$root.log" 2>&1 ||
+	{ tail -n 20 "$root.log" >&2; exit 1; }
+rm -f "$root.log"
+touch "$root.whole"
+tar -xJf "$archive" -C "$root" --strip-components=1 --no-same-owner
+chroot "$root" sh -c 'id anna >/dev/null 2>&1 || useradd -m anna'
+
+# What anna types.
+cat >"$root/home/anna/session" <<'END'
+set -eu
+soon() { for _ in $(seq 100); do "$@" >/dev/null 2>&1 && return; sleep 0.2; done; echo "it never came true: $*"; exit 1; }
+other="multipeer-cli --profile $HOME/other --interface lo --name Ben"
+mkdir -p Downloads
+id=$($other id | cut -d" " -f1)
+systemctl --user enable --now multipeer
+soon systemctl --user is-active multipeer
+soon multipeer-cli trust "$id" verified
+multipeer-cli auto "$id" --up-to 1GB --into "$HOME/Downloads"
+echo "for the service" >hello.txt
+to=$(multipeer-cli id | cut -d" " -f1)
+$other trust "$to" verified
+$other send --to "$to" --wait 20s hello.txt
+cmp hello.txt Downloads/hello.txt
+echo "received"
+pid=$(systemctl --user show -p MainPID --value multipeer)
+kill -9 "$pid"
+back() { now=$(systemctl --user show -p MainPID --value multipeer); [ "$now" != 0 ] && [ "$now" != "$pid" ]; }
+soon back
+soon $other send --to "$to" --wait 20s session
+cmp session Downloads/session
+echo "killed, and back"
+loginctl enable-linger
+END
+
+# What root looks at when she has logged out.
+cat >"$root/root/try" <<'END'
+set -eu
+su -l anna -c 'sh session'
+runtime=/run/user/$(id -u anna)
+as="runuser -u anna -- env XDG_RUNTIME_DIR=$runtime systemctl --user"
+for _ in $(seq 50); do [ -z "$(loginctl list-sessions --no-legend)" ] && break; sleep 0.2; done
+sleep 12 # longer than a user's services stay without lingering
+$as is-active multipeer
+echo "logged out, and still there"
+$as disable --now multipeer
+! $as is-active multipeer
+echo ended >/root/ended
+END
+rm -f "$root/root/ended" "$root/root/said"
+cat >"$root/etc/systemd/system/try.service" <<'END'
+[Unit]
+After=multi-user.target systemd-logind.service dbus.service
+[Service]
+Type=oneshot
+Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+ExecStart=/bin/sh -c "sh /root/try >/root/said 2>&1"
+ExecStopPost=/bin/systemctl --no-block poweroff
+TimeoutStartSec=120
+[Install]
+WantedBy=graphical.target
+END
+chroot "$root" systemctl enable -q try.service
+timeout 240 systemd-nspawn -q -D "$root" --private-network --register=no --keep-unit --console=pipe --boot >"$root.boot" 2>&1 </dev/null || true
+cat "$root/root/said" 2>/dev/null || cat "$root.boot"
+rm -f "$root.boot"
+[ -e "$root/root/ended" ] || { echo "the service did not hold" >&2; exit 1; }
