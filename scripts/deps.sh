@@ -4,6 +4,7 @@
 #   build  what the window needs to be built: a C compiler and the headers of X, Wayland and OpenGL
 #   test   what the tests drive: an X server, a mouse, network namespaces, a firewall, file systems on images
 #   package what packages are made with; windows adds the compiler for the Windows program
+#   roots  what makes and boots a new Debian in a folder
 #   bench  what the benchmarks are held against: rsync, netcat, iperf3
 # Debian and Ubuntu are installed by apt; macOS wants Xcode's command line tools; others are told what is missing.
 set -eu
@@ -12,6 +13,7 @@ build="gcc libc6-dev pkg-config libgl-dev libegl-dev libx11-dev libxcursor-dev l
 test="xvfb libwayland-client0 libgl1-mesa-dri xdotool python3 python3-xlib dbus-daemon fonts-dejavu-core iproute2 nftables procps util-linux mount e2fsprogs xfsprogs"
 package="dpkg-dev xz-utils tar gzip"
 windows="gcc-mingw-w64-x86-64"
+roots="debootstrap systemd-container"
 bench="iproute2 util-linux rsync netcat-openbsd iperf3 tar"
 
 check_go() {

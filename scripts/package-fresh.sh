@@ -1,10 +1,10 @@
 #!/bin/sh
-# package-fresh.sh [FOLDER] - as root, on Debian with debootstrap: makes a new Debian in a folder (or a temporary one),
+# package-fresh.sh [FOLDER] - as root, on Debian: makes a new Debian in a folder (or a temporary one),
 # builds the packages there from what is committed here, with nothing but what the project's own files install, and runs
 # package-test.sh there. Go and the modules are this machine's. The packages are in FOLDER/src/build/packages.
 set -eu
-command -v debootstrap >/dev/null 2>&1 || { echo "This needs debootstrap: apt-get install debootstrap" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || { echo "This needs root." >&2; exit 1; }
+sh scripts/deps.sh roots
 case "${1:-}" in
 "") root=$(mktemp -d); trap 'rm -rf "$root"' EXIT ;;
 /*) root=$1 ;;

@@ -1,13 +1,14 @@
 #!/bin/sh
 # package-test.sh - as root, on a Debian machine that can be changed: installs the .deb of build/packages, starts the
-# window from its desktop entry under Xvfb, has it receive a file, removes the package, and looks for what is left.
+# window from its desktop entry under Xvfb, has it receive a file, removes the package, and looks for what is left (/var/lib/xkb
+# is where X servers keep what they have compiled).
 set -eu
 deb=$(ls build/packages/multipeer_*.deb)
 sh scripts/deps.sh test
 tmp=$(mktemp -d)
 window="" x=""
 trap 'kill $window $x 2>/dev/null || true; rm -rf "$tmp"' EXIT
-find / -xdev \( -path /proc -o -path /sys -o -path /tmp -o -path /var/lib/dpkg -o -path /var/cache -o -path /var/log -o -path "$PWD" -o -path "$HOME" \) -prune -o -print 2>/dev/null | sort >"$tmp/before"
+find / -xdev \( -path /proc -o -path /sys -o -path /tmp -o -path /var/lib/dpkg -o -path /var/cache -o -path /var/log -o -path /var/lib/xkb -o -path "$PWD" -o -path "$HOME" \) -prune -o -print 2>/dev/null | sort >"$tmp/before"
 dpkg -i "$deb" >"$tmp/dpkg" 2>&1 || { cat "$tmp/dpkg"; exit 1; }
 desktop=/usr/share/applications/multipeer.desktop
 command -v desktop-file-validate >/dev/null 2>&1 && desktop-file-validate "$desktop"
@@ -46,7 +47,7 @@ window=""
 dpkg -r multipeer >/dev/null
 dpkg -P multipeer >/dev/null 2>&1 || true
 cmp "$tmp/hello.txt" "$tmp/home/Downloads/hello.txt"
-find / -xdev \( -path /proc -o -path /sys -o -path /tmp -o -path /var/lib/dpkg -o -path /var/cache -o -path /var/log -o -path "$PWD" -o -path "$HOME" \) -prune -o -print 2>/dev/null | sort >"$tmp/after"
+find / -xdev \( -path /proc -o -path /sys -o -path /tmp -o -path /var/lib/dpkg -o -path /var/cache -o -path /var/log -o -path /var/lib/xkb -o -path "$PWD" -o -path "$HOME" \) -prune -o -print 2>/dev/null | sort >"$tmp/after"
 if ! diff "$tmp/before" "$tmp/after" >"$tmp/left"; then
 	echo "the package has left something, or taken it away:" >&2; cat "$tmp/left" >&2; exit 1
 fi

@@ -1,12 +1,10 @@
 #!/bin/sh
-# service-test.sh [FOLDER] - as root, on Debian with debootstrap and systemd-nspawn: makes a Debian in a folder (or a
+# service-test.sh [FOLDER] - as root, on Debian: makes a Debian in a folder (or a
 # temporary one), unpacks the tar.xz of build/packages there, boots it, and types as a user what docs/packaging.md says of
 # the service: it receives, comes back when it is killed, stays when the user logs out, and ends.
 set -eu
-for program in debootstrap systemd-nspawn; do
-	command -v $program >/dev/null 2>&1 || { echo "This needs $program: apt-get install debootstrap systemd-container" >&2; exit 1; }
-done
 [ "$(id -u)" = 0 ] || { echo "This needs root." >&2; exit 1; }
+sh scripts/deps.sh roots
 archive=$(ls build/packages/multipeer-*-linux-*.tar.xz)
 case "${1:-}" in
 "") root=$(mktemp -d); trap 'rm -rf "$root" "$root.whole"' EXIT ;;

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"errors"
+	"maps"
 	"time"
 
 	"multipeer/engine"
@@ -70,8 +71,12 @@ func (u *UI) take(ev engine.Event) {
 
 func (u *UI) takeSnapshot(s engine.Snapshot) {
 	u.self, u.problem = s.Self, s.Problem
+	known := maps.Clone(u.peers)
 	clear(u.peers)
 	for _, p := range s.Peers {
+		if _, ok := known[p.ID]; !ok { // it was found before the window looked
+			u.trace("peer %q", p.Name)
+		}
 		u.peers[p.ID] = p
 		if p.HasSession() {
 			u.sendOpen(u.talk(p.ID))

@@ -35,10 +35,12 @@ const (
 	here   = "here"   // a test below, which fails if it did not
 	long   = "long"   // TestLongCommands, with MULTIPEER_LONG=1
 	synops = "synops" // TestSynopsis
+
+	elsewhere = "elsewhere" // TestCommandsOfThisSystem of internal/readme, on the system that has it
 )
 
 // commands names for each command of the docs who runs it: a test below, or a file that says the words behind the colon.
-// "elsewhere" is what this system has not; it says why.
+// What other systems alone have is run there, by internal/readme.
 var commands = map[string]string{
 	"make run":   here,
 	"make test":  ".ci/run:make test",
@@ -61,6 +63,18 @@ var commands = map[string]string{
 	"make bench": long, "make package": long, "sh scripts/package-fresh.sh": long, "make archives": long, "make figures": long, "make pictures": long, "make licences": long, "make architecture": long,
 	"make guards": long, "make fuzz": long, "sh scripts/deps.sh windows": long, "sh scripts/package-test.sh": long, "sh scripts/wine-test.sh": long,
 
+	"sh scripts/service-test.sh":              long,
+	"systemctl --user enable --now multipeer": "scripts/service-test.sh:systemctl --user enable --now multipeer\n",
+	"loginctl enable-linger":                  "scripts/service-test.sh:loginctl enable-linger\n",
+
+	"go run fyne.io/tools/cmd/fyne@v1.7.4 package --target darwin":                                                                   elsewhere,
+	"go run fyne.io/tools/cmd/fyne@v1.7.4 package --target ios":                                                                      elsewhere,
+	"sh packaging/darwin/package.sh":                                                                                                 elsewhere,
+	"launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/io.github.multipeer.serve.plist":                                        elsewhere,
+	"go build -tags migrated_fynedo -ldflags -H=windowsgui .":                                                                        elsewhere,
+	`schtasks /create /tn Multipeer /sc onlogon /rl limited /tr "C:\path\to\multipeer-cli.exe serve --into %USERPROFILE%\Downloads"`: elsewhere,
+	"schtasks /delete /tn Multipeer":                                                                                                 elsewhere,
+
 	"go test ./ui":                                             "scripts/test.sh:./ui/...",
 	"MULTIPEER_PICTURES=folder go test ./ui":                   long,
 	"MULTIPEER_PICTURES=DIR go test ./internal/window ./ui":    "scripts/pictures.sh:MULTIPEER_PICTURES=$out go test",
@@ -72,19 +86,6 @@ var commands = map[string]string{
 	"MULTIPEER_SOAK=1h go test -v -timeout 2h ./internal/soak": "scripts/test.sh:./internal/soak",
 	"MULTIPEER_CUTS=200 MULTIPEER_CUT_BYTES=10737418240 MULTIPEER_CUT_FILES=20000 MULTIPEER_CUT_DOWN=60 go test -run Cuts -v -timeout 2h ./internal/netlab": "scripts/test.sh:./internal/netlab/...",
 	"MULTIPEER_POWER_CUTS=30 go test -run PowerCut -v ./transfer":                                                                                           "scripts/test.sh:./transfer/...",
-}
-
-// elsewhere is what this system cannot run, and why.
-var elsewhere = map[string]string{
-	"go build -tags migrated_fynedo -ldflags -H=windowsgui .":                                 "Windows with a C compiler; make package runs it with a cross-compiler",
-	"go run fyne.io/tools/cmd/fyne@v1.7.4 package --target darwin":                            "a Mac",
-	"go run fyne.io/tools/cmd/fyne@v1.7.4 package --target ios":                               "a Mac",
-	"sh packaging/darwin/package.sh":                                                          "a Mac",
-	"systemctl --user enable --now multipeer":                                                 "a session of systemd",
-	"loginctl enable-linger":                                                                  "a session of systemd",
-	"launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/io.github.multipeer.serve.plist": "a Mac",
-	`schtasks /create /tn Multipeer /sc onlogon /rl limited /tr "C:\path\to\multipeer-cli.exe serve --into %USERPROFILE%\Downloads"`: "Windows",
-	"schtasks /delete /tn Multipeer": "Windows",
 }
 
 func page(t *testing.T, name string) string {
@@ -132,14 +133,17 @@ func TestEveryCommandOfTheDocsIsRun(t *testing.T) {
 	}
 	for c, name := range docs {
 		by, run := commands[c]
-		if _, cannot := elsewhere[c]; !run && !cannot {
+		if !run {
 			t.Errorf("%s tells of %q, which no test runs", name, c)
+		}
+		if by == elsewhere && !strings.Contains(page(t, "internal/readme/system_test.go"), c) {
+			t.Errorf("%s tells of %q, which internal/readme does not run", name, c)
 		}
 		if file, says, ok := strings.Cut(by, ":"); ok && !strings.Contains(page(t, file), says) {
 			t.Errorf("%q: %s does not run it", c, file)
 		}
 	}
-	for _, c := range append(slices.Collect(maps.Keys(commands)), slices.Collect(maps.Keys(elsewhere))...) {
+	for c := range commands {
 		if _, there := docs[c]; !there {
 			t.Errorf("no page tells of %q", c)
 		}
