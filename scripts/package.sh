@@ -23,6 +23,10 @@ pack() {
 	rm "$tmp/tar"
 }
 
+# bill PROGRAM FILE - what is built into a program, in CycloneDX, from what Go has written into it.
+GOBIN=$tmp/bin GOFLAGS="-buildvcs=false -trimpath" go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+bill() { "$tmp/bin/cyclonedx-gomod" bin -json -std -noserial -notimestamp -version "v$version" -output "$2" "$1" 2>/dev/null; }
+
 echo "== the terminal program, static, for six targets"
 CGO_ENABLED=0 go build -trimpath -o "$tmp/cli" ./cmd/multipeer-cli
 mkdir -p "$tmp/share/man" "$tmp/share/completions"
@@ -38,6 +42,7 @@ for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 wi
 	cp -R "$tmp/share/." "$tmp/$name/"
 	cp LICENSE docs/cli.md "$tmp/$name/"
 	cp ui/licences.txt "$tmp/$name/LICENCES"
+	GOOS=$os GOARCH=$arch bill "$tmp/$name/multipeer-cli$exe" "$tmp/$name/sbom.cdx.json"
 	pack "$name" "$out/$name.tar.gz"
 done
 
@@ -61,6 +66,7 @@ if [ "${1:-}" != archives ] && [ "$(uname -s)" = Linux ]; then
 	for page in "$tmp"/share/man/*.1; do gzip -9n <"$page" >"$usr/share/man/man1/$(basename "$page").gz"; done
 	cat LICENSE ui/licences.txt >"$usr/share/doc/multipeer/copyright"
 	gzip -9n <CHANGELOG.md >"$usr/share/doc/multipeer/changelog.gz"
+	bill "$usr/bin/multipeer" "$usr/share/doc/multipeer/sbom.cdx.json"
 	pack "$tree" "$out/$tree.tar.xz"
 	if command -v dpkg-deb >/dev/null 2>&1; then
 		deb=$tmp/deb
@@ -80,6 +86,7 @@ if [ "${1:-}" != archives ] && [ "$(uname -s)" = Linux ]; then
 		rm -f rsrc_windows_amd64.syso
 		cp "$tmp/multipeer-cli-$version-windows-amd64/multipeer-cli.exe" LICENSE "$tmp/Multipeer/"
 		cp ui/licences.txt "$tmp/Multipeer/LICENCES.txt"
+		GOOS=windows GOARCH=amd64 bill "$tmp/Multipeer/Multipeer.exe" "$tmp/Multipeer/sbom.cdx.json"
 		pack Multipeer "$out/multipeer-$version-windows-amd64.tar.gz"
 	else
 		echo "(no x86_64-w64-mingw32-gcc: no Windows package; sh scripts/deps.sh windows installs it)"
