@@ -79,6 +79,9 @@ func TestToldAgain(t *testing.T) {
 		"others come and go": {ben: []func(*engine.Config){blind}, what: func(t *testing.T, net *enginetest.Net, hub, anna, ben *enginetest.Node) {
 			there := netip.MustParseAddr("10.0.0.200")
 			net.Drop(func(from, to netip.AddrPort) bool { return from.Addr() == there && to == anna.Addr })
+			if testing.Short() {
+				t.Skip("many engines")
+			}
 			for i := range 110 {
 				s := net.StartAt(netip.AddrPortFrom(there, uint16(20000+i)), engine.Config{Discovery: here, Blind: true})
 				dial(t, s, hub)
@@ -150,6 +153,9 @@ func TestToldOfWhoComesBack(t *testing.T) {
 
 // TestToldOfAFewStrangersOfAnAddress, and of others beside them, and of the rest when there is room.
 func TestToldOfAFewStrangersOfAnAddress(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many engines")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		hub, anna := among(net, "Hub", blind), among(net, "Anna")
@@ -179,6 +185,9 @@ func TestToldOfAFewStrangersOfAnAddress(t *testing.T) {
 
 // TestToldOfTheLastOne: of more than are told at a time the others follow when some have left.
 func TestToldOfTheLastOne(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many engines")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		hub, anna := among(net, "Hub", blind), among(net, "Anna")

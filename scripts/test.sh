@@ -11,10 +11,12 @@ MULTIPEER_SOAK=${MULTIPEER_SOAK:-5m} go test -race -count=1 -v -timeout 90m ./in
 soak=$!
 trap 'kill $soak 2>/dev/null || true; rm -f "$soak_said"' EXIT
 echo "== tests"
-go test -race -tags $tags -timeout 15m ./bench/... ./cmd/... ./examples/... ./icons/... ./internal/architecture/... ./internal/cli/... ./internal/demo/... ./internal/fence/... ./internal/guards/... ./internal/history/... ./internal/instance/... ./internal/keep/... ./internal/licences/... ./internal/readme/... ./internal/settings/... ./packaging/... ./transfer/... ./ui/...
+go test -race -tags $tags -timeout 15m ./bench/... ./cmd/... ./examples/... ./icons/... ./internal/architecture/... ./internal/cli/... ./internal/demo/... ./internal/fence/... ./internal/guards/... ./internal/history/... ./internal/instance/... ./internal/keep/... ./internal/licences/... ./internal/readme/... ./internal/settings/... ./packaging/... ./transfer/...
+go test -race -tags $tags -timeout 15m -skip "^TestViews" ./ui/...
 go test -race -short -timeout 15m ./engine/...
-echo "== the engine's thousands of runs, which the race detector would make ten times as long"
+echo "== the engine's thousands of runs and the window's pictures, which the race detector would make ten times as long"
 CGO_ENABLED=0 go test -timeout 15m ./engine
+go test -tags $tags -timeout 15m -run "^TestViews" ./ui
 wait $soak || { cat "$soak_said"; exit 1; }
 tail -n 4 "$soak_said"
 if [ "$(uname -s)" != Linux ]; then
