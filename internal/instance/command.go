@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,7 +13,8 @@ import (
 )
 
 // Commands go to the program that runs with a profile over another socket: the caller sends a Command and then frames,
-// the program answers with frames, the last of which has a code. All are JSON values, one a line.
+// the program answers with frames: the first one says at once whether it runs, the last one has a code. All are JSON
+// values, one a line.
 
 const (
 	commandSocket = "control.sock"
@@ -39,7 +41,9 @@ type Streams struct {
 
 // frame is one step of a command, in either direction.
 type frame struct {
-	In        []byte `json:"in,omitempty"` // to the command: its standard input
+	Begun     bool   `json:"begun,omitempty"` // from the command, first: it runs
+	Full      bool   `json:"full,omitempty"`  // or it does not, since too many do
+	In        []byte `json:"in,omitempty"`    // to the command: its standard input
 	EOF       bool   `json:"eof,omitempty"`
 	Interrupt bool   `json:"interrupt,omitempty"`
 	Want      bool   `json:"want,omitempty"` // from the command: it reads its standard input, once for each In or EOF
@@ -84,7 +88,21 @@ func Call(ctx context.Context, profile string, c Command, s Streams) (code int, 
 			}
 		}
 	}()
-	for dec := json.NewDecoder(conn); ; {
+	dec := json.NewDecoder(conn)
+	var first frame
+	begin := time.AfterFunc(patience, func() { _ = conn.SetDeadline(time.Now()) })
+	err = dec.Decode(&first)
+	switch {
+	case !begin.Stop():
+		return 0, true, errors.New("the program that runs with this profile does not answer: continue it if it was stopped, or end it")
+	case err != nil:
+		return 0, true, fmt.Errorf("the program that runs with this profile has ended: %w", err)
+	case first.Full:
+		return 0, true, fmt.Errorf("%d commands run with this profile already: wait until one has ended", commandsAtOnce)
+	case !first.Begun:
+		return 0, true, errors.New("the program that runs with this profile is of another version: end it")
+	}
+	for {
 		var f frame
 		if err := dec.Decode(&f); err != nil {
 			return 0, true, fmt.Errorf("the program that ran it has ended: %w", err)
@@ -125,7 +143,12 @@ func (l *Commands) Close() error { return l.l.Close() }
 // Run gives each command to do, on goroutines of its own, until ctx ends; then it interrupts those that run, and waits for
 // them. do gets a context that ends when the caller interrupts it or goes away, and returns the exit code.
 func (l *Commands) Run(ctx context.Context, do func(context.Context, Command, Streams) int) {
-	serve(ctx, l.l, commandsAtOnce, func(conn net.Conn) {
+	full := func(conn net.Conn) {
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		_ = json.NewEncoder(conn).Encode(frame{Full: true})
+		_ = json.NewDecoder(conn).Decode(&Command{}) // a conn that closes with something unread loses what was written
+	}
+	serve(ctx, l.l, commandsAtOnce, full, func(conn net.Conn) {
 		_ = conn.SetReadDeadline(time.Now().Add(patience))
 		dec := json.NewDecoder(conn)
 		var c Command
@@ -143,6 +166,9 @@ func (l *Commands) Run(ctx context.Context, do func(context.Context, Command, St
 			mu.Lock()
 			defer mu.Unlock()
 			return enc.Encode(f)
+		}
+		if send(frame{Begun: true}) != nil {
+			return
 		}
 		in := &input{ctx: ctx, want: func() error { return send(frame{Want: true}) }, came: make(chan frame, 1)}
 		var heard sync.WaitGroup

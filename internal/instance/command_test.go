@@ -127,3 +127,47 @@ func TestInterruptions(t *testing.T) {
 		t.Error("the command outlives its caller")
 	}
 }
+
+// TestTooManyCommands: the one that is too many is told so, and those that run go on.
+func TestTooManyCommands(t *testing.T) {
+	running := make(chan struct{}, commandsAtOnce)
+	goOn := make(chan struct{})
+	profile, _ := program(t, func(ctx context.Context, _ Command, _ Streams) int { running <- struct{}{}; <-goOn; return 7 })
+	codes := make(chan int, commandsAtOnce)
+	for range commandsAtOnce {
+		go func() {
+			code, _, _ := Call(t.Context(), profile, Command{}, Streams{strings.NewReader(""), io.Discard, io.Discard})
+			codes <- code
+		}()
+	}
+	for range commandsAtOnce {
+		<-running
+	}
+	if _, there, err := Call(t.Context(), profile, Command{}, Streams{strings.NewReader(""), io.Discard, io.Discard}); !there || err == nil || !strings.Contains(err.Error(), "32 commands") {
+		t.Error(there, err)
+	}
+	close(goOn)
+	for range commandsAtOnce {
+		if code := <-codes; code != 7 {
+			t.Errorf("a command ended with %d", code)
+		}
+	}
+}
+
+// TestProgramThatIsStopped takes the command and never answers.
+func TestProgramThatIsStopped(t *testing.T) {
+	profile := t.TempDir()
+	l, err := ListenCommands(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	began := time.Now()
+	_, there, err := Call(t.Context(), profile, Command{}, Streams{strings.NewReader(""), io.Discard, io.Discard})
+	if !there || err == nil || !strings.Contains(err.Error(), "does not answer") {
+		t.Error(there, err)
+	}
+	if took := time.Since(began); took > 2*patience {
+		t.Errorf("it took %v", took)
+	}
+}

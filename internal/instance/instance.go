@@ -97,7 +97,7 @@ func (l *Listener) Close() error { return l.l.Close() }
 // Run gives each launch to take, on goroutines of its own, until ctx ends; then it closes and waits for them. take tells
 // whether it has taken the launch; else the other start gets an error.
 func (l *Listener) Run(ctx context.Context, take func(Launch) bool) {
-	serve(ctx, l.l, atOnce, func(c net.Conn) {
+	serve(ctx, l.l, atOnce, nil, func(c net.Conn) {
 		_ = c.SetDeadline(time.Now().Add(patience))
 		var launch Launch
 		line, err := bufio.NewReader(io.LimitReader(c, maxLaunch)).ReadBytes('\n')
@@ -110,8 +110,9 @@ func (l *Listener) Run(ctx context.Context, take func(Launch) bool) {
 	})
 }
 
-// serve gives each conn to do, so many at once, until ctx ends; then it closes l and waits for them.
-func serve(ctx context.Context, l net.Listener, atOnce int, do func(net.Conn)) {
+// serve gives each conn to do, so many at once and the next ones to full, if there is that, until ctx ends; then it closes l
+// and waits for them.
+func serve(ctx context.Context, l net.Listener, atOnce int, full, do func(net.Conn)) {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	defer l.Close()
@@ -136,6 +137,9 @@ func serve(ctx context.Context, l net.Listener, atOnce int, do func(net.Conn)) {
 		select {
 		case room <- struct{}{}:
 		default:
+			if full != nil {
+				full(c)
+			}
 			_ = c.Close()
 			continue
 		}
