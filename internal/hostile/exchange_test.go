@@ -67,6 +67,7 @@ func leads(p prepare, times, least, most int64) func(*attacker) error {
 	}
 }
 
+// leading tell a connected peer of others.
 var leading = []attack{
 	{session, "33 peers in a frame", "protocol", foul((*attacker).connect, protocol, peers(33, "127.0.0.1:20000"))},
 	{session, "a peer at an address of many", "protocol", foul((*attacker).connect, protocol, peers(1, "224.0.0.251:20000"))},
