@@ -79,7 +79,6 @@ func (e *Engine) linkDown(p *peer, l *link, err error) {
 		return // a newer one took over
 	}
 	p.link = nil
-	e.passOn()
 	e.log.Info("conn down", "peer", p.id.Short(), "err", err)
 	e.dropInvitations(p, err)
 	e.dropPairing(p, err)
@@ -98,6 +97,9 @@ func (e *Engine) linkDown(p *peer, l *link, err error) {
 	default:
 		p.suspect = true
 		e.awaitReturn(p, l, err)
+	}
+	if e.peers[p.id] != p { // it was a stranger's, and what ended with it has closed the window for pairing
+		return
 	}
 	e.changed(p)
 	e.chase(p)

@@ -25,7 +25,7 @@ const (
 	// tellAgain is after how long peers are told what they were told, for who was not to be reached then may be now: a
 	// minute for one to eight, and longer for more.
 	tellAgain = time.Minute
-	// maxTold is how many peers one is told of at a time, and maxToldPerAddr how many of one address, those with a session
+	// maxTold is how many peers one is told of in that time, and maxToldPerAddr how many of one address, those with a session
 	// and known ones apart.
 	maxTold        = 2 * wire.MaxPeersTold
 	maxToldPerAddr = 8
@@ -36,32 +36,41 @@ const (
 	maxTried = 1024
 )
 
-// maxLed is how many strangers there may be before no more are met because others have told of them: half of the room is
-// for those that come by themselves.
+// maxLed is how many strangers may be met because others have told of them: half of the room is for those that come by
+// themselves.
 var maxLed = maxStrangers / 2
+
+// exchanged is Peer.How of who was told of.
+const exchanged = "peer exchange"
 
 // exchange is what waits for its two loops, and what was heard.
 type exchange struct {
 	news  chan struct{} // there may be something to tell
 	heard chan target   // told by others, to be dialled
-	tried map[PeerID]trial
+	tried map[place]trial
 }
 
-// telling is what a peer was told of another, and when.
+// telling is what a peer was told of another: the conn and where it went, and when.
 type telling struct {
+	over *link
 	at   netip.AddrPort
 	when time.Time
 }
 
-// trial is how often a peer was dialled at an address in vain.
+// place is where a peer is said to be. One that is said to be elsewhere too is tried there as well.
+type place struct {
+	id PeerID
+	at netip.AddrPort
+}
+
+// trial is how often a peer was dialled at a place in vain.
 type trial struct {
-	at    netip.AddrPort
 	times int
 	last  time.Time
 }
 
 func newExchange() exchange {
-	return exchange{make(chan struct{}, 1), make(chan target, maxTold), map[PeerID]trial{}}
+	return exchange{make(chan struct{}, 1), make(chan target, maxTold), map[place]trial{}}
 }
 
 // passOn has connected peers told what is new.
@@ -152,20 +161,32 @@ func (e *Engine) tellable(all []neighbour) (open []neighbour) {
 	return open
 }
 
-// tell tells the peer of l, whose ID is to, of those that it was not told of lately. Call with Engine.mu held.
+// tell tells the peer of l, whose ID is to, of those that it was not told of, and then of those that it was told of longest
+// ago. Call with Engine.mu held.
 func (l *link) tell(to PeerID, open []neighbour) {
-	again := max(tellAgain, time.Duration(len(l.told))*tellAgain/8)
-	for id, t := range l.told {
-		if now().Sub(t.when) >= again || !slices.ContainsFunc(open, func(n neighbour) bool { return n.id == id && n.at == t.at }) {
+	near := map[PeerID]neighbour{}
+	for _, n := range open {
+		near[n.id] = n
+	}
+	for id, t := range l.told { // who has moved or was gone is news
+		if n, ok := near[id]; !ok || n.link != t.over || n.at != t.at {
 			delete(l.told, id)
 		}
 	}
-	var news []wire.PeerAt
+	again, room := max(tellAgain, time.Duration(len(l.told))*tellAgain/8), maxTold
+	var due []neighbour
 	for _, n := range open {
-		if _, told := l.told[n.id]; told || n.id == to || len(l.told) >= maxTold {
-			continue
+		switch t, told := l.told[n.id]; {
+		case told && now().Sub(t.when) < again:
+			room--
+		case n.id != to:
+			due = append(due, n)
 		}
-		l.told[n.id] = telling{n.at, now()}
+	}
+	slices.SortStableFunc(due, func(a, b neighbour) int { return l.told[a.id].when.Compare(l.told[b.id].when) })
+	var news []wire.PeerAt
+	for _, n := range due[:min(max(room, 0), len(due))] {
+		l.told[n.id] = telling{n.link, n.at, now()}
 		news = append(news, wire.PeerAt{ID: n.id.String(), Addr: netip.AddrPortFrom(n.at.Addr().WithZone(""), n.at.Port())})
 	}
 	for part := range slices.Chunk(news, wire.MaxPeersTold) {
@@ -200,11 +221,7 @@ func (e *Engine) takePeers(p *peer, l *link, m wire.Peers) error {
 		if e.finder.Link(at.Addr()) != network || at.Port() < 1024 { // guard: told-on-link
 			continue
 		}
-		if q := e.peers[id]; q != nil && q.link != nil {
-			delete(e.exchange.tried, id)
-			continue
-		}
-		if !e.mayFollow(id) || !e.exchange.mayTry(id, at) {
+		if p := (place{id, at}); !e.mayFollow(id) || !e.exchange.mayTry(p) {
 			continue
 		}
 		if !e.mayTell(p.id) { // guard: told-rate
@@ -212,7 +229,7 @@ func (e *Engine) takePeers(p *peer, l *link, m wire.Peers) error {
 		}
 		select {
 		case e.exchange.heard <- target{id, []netip.AddrPort{at}}:
-			e.exchange.try(id, at)
+			e.exchange.try(place{id, at})
 		default: // many are under way; it is told again
 			return nil
 		}
@@ -220,21 +237,18 @@ func (e *Engine) takePeers(p *peer, l *link, m wire.Peers) error {
 	return nil
 }
 
-// mayTry tells whether a peer may be dialled at an address now, after what became of it the last times. One that has
-// moved is dialled at once, a few times. Call with Engine.mu held.
-func (x *exchange) mayTry(id PeerID, at netip.AddrPort) bool {
-	t := x.tried[id]
-	if t.times == 0 || t.at != at && t.times < 4 {
-		return true
-	}
-	return now().Sub(t.last) >= min(dialAgainMost, dialAgain<<min(t.times-1, 10))
+// mayTry tells whether a peer may be dialled at a place now, after what became of it the last times. Call with Engine.mu
+// held.
+func (x *exchange) mayTry(p place) bool {
+	t := x.tried[p]
+	return t.times == 0 || now().Sub(t.last) >= min(dialAgainMost, dialAgain<<min(t.times-1, 10))
 }
 
-// try keeps that a peer is dialled. Call with Engine.mu held.
-func (x *exchange) try(id PeerID, at netip.AddrPort) {
-	times := x.tried[id].times + 1
+// try keeps that a peer is dialled at a place. Call with Engine.mu held.
+func (x *exchange) try(p place) {
+	times := x.tried[p].times + 1
 	if len(x.tried) >= maxTried {
-		maps.DeleteFunc(x.tried, func(_ PeerID, t trial) bool { return now().Sub(t.last) >= dialAgainMost })
+		maps.DeleteFunc(x.tried, func(_ place, t trial) bool { return now().Sub(t.last) >= dialAgainMost })
 	}
 	for anyone := range x.tried { // it is dialled once too often
 		if len(x.tried) < maxTried {
@@ -242,7 +256,13 @@ func (x *exchange) try(id PeerID, at netip.AddrPort) {
 		}
 		delete(x.tried, anyone)
 	}
-	x.tried[id] = trial{at, times, now()}
+	x.tried[p] = trial{times, now()}
+}
+
+// met forgets the trials of those that have answered: when they are told of again, they have come back. Call with
+// Engine.mu held.
+func (x *exchange) met(ids []PeerID) {
+	maps.DeleteFunc(x.tried, func(p place, _ trial) bool { return slices.Contains(ids, p.id) })
 }
 
 // meetTold dials those that others have told of until ctx ends. A peer is seen by the program when it answers with its
@@ -259,6 +279,9 @@ func (e *Engine) meetTold(ctx context.Context) {
 		for len(e.exchange.heard) > 0 { // nobody else reads them
 			targets = append(targets, <-e.exchange.heard)
 		}
-		e.visit(ctx, targets, "peer exchange", false)
+		found := e.visit(ctx, targets, exchanged, false)
+		e.mu.Lock()
+		e.exchange.met(found)
+		e.mu.Unlock()
 	}
 }

@@ -1,8 +1,12 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -124,29 +128,131 @@ func TestToldAgain(t *testing.T) {
 	}
 }
 
-// TestToldOfWhoComesBack at the address where it was.
+// TestToldOfWhoComesBack at the address where it was, however soon.
 func TestToldOfWhoComesBack(t *testing.T) {
+	for _, c := range []struct {
+		away   time.Duration
+		others int
+	}{{300 * time.Millisecond, 0}, {5 * time.Second, 0}, {time.Minute, 0}, {300 * time.Millisecond, 40}} {
+		t.Run(fmt.Sprintf("%d others, away for %v", c.others, c.away), func(t *testing.T) {
+			if testing.Short() && c.others > 0 {
+				t.Skip("many engines")
+			}
+			synctest.Test(t, func(t *testing.T) {
+				net, dir := enginetest.New(t, latency), t.TempDir()+"/profile"
+				hub, anna, ben := among(net, "Hub", blind), among(net, "Anna"), among(net, "Ben", blind, func(c *engine.Config) { c.Profile = dir })
+				join(t, anna, hub)
+				for range c.others {
+					dial(t, among(net, "other", blind), hub)
+				}
+				dial(t, ben, hub)
+				time.Sleep(15 * time.Second)
+				if _, ok := sees(anna, ben); !ok {
+					t.Fatal("they do not meet")
+				}
+				if err := ben.Stop(); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(c.away)
+				ben = net.StartAt(ben.Addr, engine.Config{Discovery: here, Profile: dir, Blind: true})
+				dial(t, ben, hub)
+				time.Sleep(5 * time.Second)
+				if _, ok := sees(anna, ben); !ok {
+					t.Error("Anna does not see who has come back")
+				}
+			})
+		})
+	}
+}
+
+// TestToldOfAllInTurn: more than are told at a time.
+func TestToldOfAllInTurn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many engines")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		kept := func(c *engine.Config) { c.Profile = t.TempDir() + "/profile" }
-		var cfg engine.Config
-		kept(&cfg)
-		hub, anna, ben := among(net, "Hub", blind), among(net, "Anna"), among(net, "Ben", func(c *engine.Config) { c.Profile = cfg.Profile })
+		hub, anna := among(net, "Hub", blind), among(net, "Anna")
 		join(t, anna, hub)
-		dial(t, ben, hub)
-		time.Sleep(5 * time.Second)
-		if _, ok := sees(anna, ben); !ok {
-			t.Fatal("they do not meet")
+		var others []*enginetest.Node
+		for range 70 {
+			n := among(net, "other", blind)
+			dial(t, n, hub)
+			others = append(others, n)
 		}
-		if err := ben.Stop(); err != nil {
+		time.Sleep(20 * time.Minute)
+		for i, n := range others {
+			if _, ok := sees(anna, n); !ok {
+				t.Errorf("Anna does not see %d", i)
+			}
+		}
+	})
+}
+
+// TestALiarHidesNobody by telling all the time of places where it is not.
+func TestALiarHidesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		hub, anna, liar, ben := among(net, "Hub", blind), among(net, "Anna"), among(net, "Liar", blind), among(net, "Ben", blind)
+		join(t, anna, hub)
+		join(t, anna, liar)
+		for !ben.Self().Running {
+			time.Sleep(latency)
+		}
+		lie := func(i int) {
+			if err := anna.Tell(liar.Self().ID, wire.PeerAt{ID: ben.Self().ID.String(), Addr: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.240"), uint16(20000+i%2))}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(250 * time.Millisecond)
+		}
+		for i := range 20 {
+			lie(i)
+		}
+		dial(t, ben, hub)
+		for i := range 20 {
+			lie(i)
+		}
+		if _, ok := sees(anna, ben); !ok {
+			t.Error("Anna does not see Ben")
+		}
+	})
+}
+
+// TestABudgetIsNotMadeNew by offers that are accepted.
+func TestABudgetIsNotMadeNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		anna, liar := among(net, "Anna"), among(net, "Liar", blind)
+		join(t, anna, liar)
+		next := events(t, anna)
+		file := filepath.Join(t.TempDir(), "f")
+		if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute)
-		ben = net.StartAt(ben.Addr, engine.Config{Discovery: here, Profile: cfg.Profile, Blind: true})
-		dial(t, ben, hub)
-		time.Sleep(5 * time.Second)
-		if _, ok := sees(anna, ben); !ok {
-			t.Error("Anna does not see who has come back")
+		for i := range 3 {
+			for j := range 4 {
+				list := make([]wire.PeerAt, 16)
+				for k := range list {
+					list[k] = gone(64*i + 16*j + k)
+				}
+				if err := anna.Tell(liar.Self().ID, list...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(15 * time.Second)
+			tr, err := liar.Offer(t.Context(), anna.Self().ID, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer.Accept(engine.AcceptOptions{Dir: t.TempDir()}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := liar.Wait(t.Context(), tr.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := anna.Tried(); n < 60 || n > 64+6 {
+			t.Errorf("%d were dialled in 45 s", n)
 		}
 	})
 }
@@ -231,6 +337,18 @@ func TestOtherServicesAreNotToldOf(t *testing.T) {
 		if _, ok := anna.Peer(game.Self().ID); ok {
 			t.Error("a chat was told of a game")
 		}
+		dora := among(net, "Dora", chat, blind)
+		for !dora.Self().Running {
+			time.Sleep(latency)
+		}
+		join(t, game, anna)
+		if err := anna.Tell(game.Self().ID, at(dora)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if _, ok := anna.Peer(dora.Self().ID); ok {
+			t.Error("a chat was told by a game")
+		}
 	})
 }
 
@@ -274,6 +392,44 @@ func TestHiddenAfterBeingTold(t *testing.T) {
 	}
 }
 
+// TestHiddenWhileDialling: nothing is kept of a stranger that was to be met when this engine hid, whether its conn was on
+// its way, or it had refused one and was to be dialled again.
+func TestHiddenWhileDialling(t *testing.T) {
+	for name, c := range map[string]struct {
+		ben  func(*engine.Config)
+		wait time.Duration
+	}{
+		"on its way":            {func(*engine.Config) {}, 2 * latency},
+		"to be dialled anew":    {func(c *engine.Config) { c.Visible = engine.VisibleToNobody }, 100 * time.Millisecond},
+		"to be dialled, longer": {func(c *engine.Config) { c.Visible = engine.VisibleToNobody }, 700 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := enginetest.New(t, latency)
+				hub, anna, ben := among(net, "Hub", blind), among(net, "Anna"), among(net, "Ben", blind, c.ben)
+				join(t, anna, hub)
+				for !ben.Self().Running {
+					time.Sleep(latency)
+				}
+				if err := anna.Tell(hub.Self().ID, at(ben)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(c.wait)
+				if _, ok := anna.Peer(ben.Self().ID); ok != (c.wait > 10*latency) {
+					t.Fatalf("there is a record before she hides: %v", ok)
+				}
+				if err := anna.SetVisible(engine.VisibleToKnown, 0); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				if p, ok := anna.Peer(ben.Self().ID); ok {
+					t.Errorf("a record is left: %+v", p)
+				}
+			})
+		})
+	}
+}
+
 // TestFewStrangersAreMetByBeingTold: there is room left for those that come by themselves.
 func TestFewStrangersAreMetByBeingTold(t *testing.T) {
 	defer engine.SetMaxLed(8)()
@@ -295,31 +451,64 @@ func TestFewStrangersAreMetByBeingTold(t *testing.T) {
 			t.Errorf("Anna has %d peers", n)
 		}
 	})
-}
-
-// TestAddressesOfAPeerAreFew, however many it is said to have.
-func TestAddressesOfAPeerAreFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		hub, anna := among(net, "Hub", blind), among(net, "Anna")
 		join(t, anna, hub)
-		dir := t.TempDir() + "/profile"
-		shy := engine.Config{Discovery: here, Profile: dir, Visible: engine.VisibleToNobody, Blind: true} // it refuses Anna
-		for i := range 60 {
-			n := net.StartAt(netip.MustParseAddrPort(fmt.Sprintf("10.0.0.%d:20000", 100+i)), shy)
-			for !n.Self().Running {
-				time.Sleep(latency)
-			}
-			if err := anna.Tell(hub.Self().ID, at(n)); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(2 * time.Second)
-			if p, _ := anna.Peer(n.Self().ID); len(p.Addrs) > 4 {
-				t.Fatalf("it has %d addresses", len(p.Addrs))
-			}
-			if err := n.Stop(); err != nil {
-				t.Fatal(err)
-			}
+		for i := range 8 {
+			dial(t, net.StartAt(netip.AddrPortFrom(netip.MustParseAddr("10.0.0.200"), uint16(20000+i)), engine.Config{Discovery: here, Blind: true}), anna)
+		}
+		ben := among(net, "Ben", blind)
+		dial(t, ben, hub)
+		time.Sleep(10 * time.Second)
+		if _, ok := sees(anna, ben); !ok {
+			t.Error("those that came by themselves take the places of those that are told of")
 		}
 	})
+}
+
+// TestAddressesOfAPeerAreFew, however many it is said to have, and has: on Linux all of 127.0.0.0/8 are one machine's.
+func TestAddressesOfAPeerAreFew(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("127.0.1.1 is nobody's here")
+	}
+	run := func(cfg engine.Config) *engine.Engine {
+		cfg.Discovery = deaf{netip.MustParsePrefix("127.0.0.0/8")}
+		e, err := engine.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- e.Run(ctx) }()
+		t.Cleanup(func() { stop(); <-done })
+		for !e.Self().Running {
+			time.Sleep(time.Millisecond)
+		}
+		return e
+	}
+	hub, anna := run(engine.Config{Accept: engine.Everyone, Blind: true}), run(engine.Config{})
+	shy := run(engine.Config{Visible: engine.VisibleToNobody, Blind: true}) // it refuses Anna
+	if _, err := anna.Dial(t.Context(), fmt.Sprintf("127.0.0.1:%d", hub.Self().Port)); err != nil {
+		t.Fatal(err)
+	}
+	if err := anna.Invite(t.Context(), hub.Self().ID); err != nil {
+		t.Fatal(err)
+	}
+	var list []wire.PeerAt
+	for i := range 30 {
+		list = append(list, wire.PeerAt{ID: shy.Self().ID.String(), Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 1, byte(i + 1)}), uint16(shy.Self().Port))})
+	}
+	if err := anna.Tell(hub.Self().ID, list...); err != nil {
+		t.Fatal(err)
+	}
+	most := 0
+	for range 40 {
+		p, _ := anna.Peer(shy.Self().ID)
+		most = max(most, len(p.Addrs))
+		time.Sleep(50 * time.Millisecond)
+	}
+	if most == 0 || most > 4 {
+		t.Errorf("it has %d addresses", most)
+	}
 }

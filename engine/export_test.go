@@ -46,3 +46,17 @@ func SetMaxLed(n int) (restore func()) {
 	maxLed = n
 	return func() { maxLed = old }
 }
+
+// ToldTo counts those that a peer was told of over its conn.
+func (e *Engine) ToldTo(id PeerID) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.peers[id].link.told)
+}
+
+// Tried counts the places where peers that others have told of were dialled in vain.
+func (e *Engine) Tried() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.exchange.tried)
+}

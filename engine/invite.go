@@ -188,7 +188,7 @@ func (i *Invitation) answer(yes bool, with json.RawMessage) error {
 		return nil
 	}
 	delete(e.kicked, p.id)
-	delete(e.asks.peers, p.id)
+	e.forgive(p.id)
 	e.acceptInvite(p, i.ID, i.Context, with)
 	return nil
 }

@@ -128,7 +128,14 @@ func (e *Engine) mayTell(id PeerID) bool {
 	if a.told == nil {
 		a.told = rate.NewLimiter(toldRate, toldBurst)
 	}
-	return a.told.Allow()
+	return e.asks.peers[id] == a && a.told.Allow() // one that is not kept counts nothing
+}
+
+// forgive forgets what a peer has asked: somebody has said yes to it. Call with Engine.mu held.
+func (e *Engine) forgive(id PeerID) {
+	if a := e.asks.peers[id]; a != nil {
+		*a = asker{told: a.told}
+	}
 }
 
 // asks is what peers have asked a person. It outlives their conns, or they would only have to come again. It is guarded

@@ -79,7 +79,7 @@ func (o *Offer) Accept(opts AcceptOptions) error {
 	e.setState(t, Queued, nil)
 	e.save(t)
 	if p := e.peers[t.view.Peer]; p != nil {
-		delete(e.asks.peers, p.id)
+		e.forgive(p.id)
 		e.acquaint(p)
 	}
 	t.start <- attempt{t.link, t.attempt}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -456,4 +457,49 @@ func TestVisibleOverTCP(t *testing.T) {
 	if n, err := c.Read(make([]byte, 100)); n > 0 || !errors.As(err, &alert) || alert.Op != "remote error" {
 		t.Errorf("%d bytes, %v; want the refusal of the handshake", n, err)
 	}
+}
+
+// TestLostAfterTheLastFailure: the conn of a stranger breaks, which closes the window for pairing, in which alone it was
+// to be seen. It is lost, and nothing is told of it after that.
+func TestLostAfterTheLastFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := among(net, "Anna", func(c *engine.Config) { c.Visible = engine.VisibleToKnown }), among(net, "Ben")
+		for !a.Self().Running || !b.Self().Running {
+			time.Sleep(latency)
+		}
+		a.OpenPairing()
+		dial(t, b, a)
+		reach(t, a, b)
+		for i := range engine.MaxPairingFailures {
+			for _, err := range []error{b.Pair(t.Context(), a.Self().ID), a.Pair(t.Context(), b.Self().ID)} {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			stage(t, a, b.Self().ID, engine.PairingCompare)
+			stage(t, b, a.Self().ID, engine.PairingCompare)
+			if i < engine.MaxPairingFailures-1 {
+				b.CancelPairing(a.Self().ID)
+				time.Sleep(time.Second)
+			}
+		}
+		if err := a.SetVisible(engine.VisibleToKnown, 0); err != nil { // what was asked for is over
+			t.Fatal(err)
+		}
+		next := events(t, a)
+		net.Drop(func(_, _ netip.AddrPort) bool { return true })
+		next(is[engine.PeerLost])
+		time.Sleep(time.Minute)
+		if err := a.SetName("the last event"); err != nil {
+			t.Fatal(err)
+		}
+		next(func(ev engine.Event) bool {
+			if is[engine.PeerChanged](ev) {
+				t.Error("it changes after it was lost")
+			}
+			self, ok := ev.(engine.SelfChanged)
+			return ok && self.Self.Name == "the last event"
+		})
+	})
 }

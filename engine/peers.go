@@ -129,6 +129,17 @@ func (e *Engine) strangers() int {
 	return n
 }
 
+// led counts the strangers that others have told of. Call with Engine.mu held.
+func (e *Engine) led() int {
+	n := 0
+	for _, p := range e.peers {
+		if p.how == exchanged && p.session == nil && e.profile.Peer(p.id).Trust == identity.Unknown {
+			n++
+		}
+	}
+	return n
+}
+
 // changed publishes p as it is now. Call with Engine.mu held.
 func (e *Engine) changed(p *peer) { e.publish(PeerChanged{e.view(p)}) }
 

@@ -96,7 +96,7 @@ func (e *Engine) mayFollow(id PeerID) bool {
 		return false
 	}
 	p := e.peers[id]
-	if p == nil && e.profile.Peer(id).Trust == identity.Unknown && e.strangers() >= maxLed { // guard: told-strangers
+	if p == nil && e.profile.Peer(id).Trust == identity.Unknown && e.led() >= maxLed { // guard: told-strangers
 		return false
 	}
 	return p == nil || p.link == nil

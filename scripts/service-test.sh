@@ -12,6 +12,7 @@ case "${1:-}" in
 *) root=$PWD/$1 ;;
 esac
 mkdir -p "$root"
+chmod 755 "$root" # it is the / of users too
 [ -e "$root.whole" ] || debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,polkitd bookworm "$root" >"$root.log" 2>&1 ||
 	{ tail -n 20 "$root.log" >&2; exit 1; }
 rm -f "$root.log"
