@@ -6,7 +6,7 @@ set -eu
 [ "$(id -u)" = 0 ] || { echo "This needs root." >&2; exit 1; }
 sh scripts/deps.sh roots
 case "${1:-}" in
-"") root=$(mktemp -d); trap 'rm -rf "$root"' EXIT ;;
+"") root=$(mktemp -d); trap 'rm -rf "$root" "$root.whole"' EXIT ;;
 /*) root=$1 ;;
 *) root=$PWD/$1 ;;
 esac
