@@ -24,8 +24,8 @@ pack() {
 }
 
 # bill PROGRAM FILE - what is built into a program, in CycloneDX, from what Go has written into it.
-GOBIN=$tmp/bin GOFLAGS="-buildvcs=false -trimpath" go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
-bill() { "$tmp/bin/cyclonedx-gomod" bin -json -std -noserial -notimestamp -version "v$version" -output "$2" "$1" 2>/dev/null; }
+go -C packaging/sbom build -trimpath -buildvcs=false -o "$tmp/cyclonedx-gomod" github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+bill() { "$tmp/cyclonedx-gomod" bin -json -std -noserial -notimestamp -version "v$version" -output "$2" "$1" 2>/dev/null; }
 
 echo "== the terminal program, static, for six targets"
 CGO_ENABLED=0 go build -trimpath -o "$tmp/cli" ./cmd/multipeer-cli
