@@ -31,6 +31,25 @@ func gone(i int) wire.PeerAt {
 	return wire.PeerAt{ID: e.Self().ID.String(), Addr: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.240"), uint16(20000+i))}
 }
 
+// manyGone are 16 of them.
+func manyGone(from int) (list []wire.PeerAt) {
+	for i := range 16 {
+		list = append(list, gone(from+i))
+	}
+	return list
+}
+
+// crowd starts peers that have each dialled another one.
+func crowd(t *testing.T, net *enginetest.Net, n int, hub *enginetest.Node) (out []*enginetest.Node) {
+	t.Helper()
+	for range n {
+		o := among(net, "other", blind)
+		dial(t, o, hub)
+		out = append(out, o)
+	}
+	return out
+}
+
 // between loses what two peers send each other.
 func between(a, b *enginetest.Node) func(from, to netip.AddrPort) bool {
 	return func(from, to netip.AddrPort) bool {
@@ -82,10 +101,10 @@ func TestToldAgain(t *testing.T) {
 		}},
 		"others come and go": {ben: []func(*engine.Config){blind}, what: func(t *testing.T, net *enginetest.Net, hub, anna, ben *enginetest.Node) {
 			there := netip.MustParseAddr("10.0.0.200")
-			net.Drop(func(from, to netip.AddrPort) bool { return from.Addr() == there && to == anna.Addr })
 			if testing.Short() {
 				t.Skip("many engines")
 			}
+			net.Drop(func(from, to netip.AddrPort) bool { return from.Addr() == there && to == anna.Addr })
 			for i := range 110 {
 				s := net.StartAt(netip.AddrPortFrom(there, uint16(20000+i)), engine.Config{Discovery: here, Blind: true})
 				dial(t, s, hub)
@@ -101,11 +120,7 @@ func TestToldAgain(t *testing.T) {
 				h := among(net, "Liar", blind)
 				join(t, anna, h)
 				for j := range 4 {
-					list := make([]wire.PeerAt, 16)
-					for k := range list {
-						list[k] = gone(64*i + 16*j + k)
-					}
-					if err := anna.Tell(h.Self().ID, list...); err != nil {
+					if err := anna.Tell(h.Self().ID, manyGone(64*i+16*j)...); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -142,9 +157,7 @@ func TestToldOfWhoComesBack(t *testing.T) {
 				net, dir := enginetest.New(t, latency), t.TempDir()+"/profile"
 				hub, anna, ben := among(net, "Hub", blind), among(net, "Anna"), among(net, "Ben", blind, func(c *engine.Config) { c.Profile = dir })
 				join(t, anna, hub)
-				for range c.others {
-					dial(t, among(net, "other", blind), hub)
-				}
+				crowd(t, net, c.others, hub)
 				dial(t, ben, hub)
 				time.Sleep(15 * time.Second)
 				if _, ok := sees(anna, ben); !ok {
@@ -174,12 +187,7 @@ func TestToldOfAllInTurn(t *testing.T) {
 		net := enginetest.New(t, latency)
 		hub, anna := among(net, "Hub", blind), among(net, "Anna")
 		join(t, anna, hub)
-		var others []*enginetest.Node
-		for range 70 {
-			n := among(net, "other", blind)
-			dial(t, n, hub)
-			others = append(others, n)
-		}
+		others := crowd(t, net, 70, hub)
 		time.Sleep(20 * time.Minute)
 		for i, n := range others {
 			if _, ok := sees(anna, n); !ok {
@@ -231,11 +239,7 @@ func TestABudgetIsNotMadeNew(t *testing.T) {
 		}
 		for i := range 3 {
 			for j := range 4 {
-				list := make([]wire.PeerAt, 16)
-				for k := range list {
-					list[k] = gone(64*i + 16*j + k)
-				}
-				if err := anna.Tell(liar.Self().ID, list...); err != nil {
+				if err := anna.Tell(liar.Self().ID, manyGone(64*i+16*j)...); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -298,12 +302,7 @@ func TestToldOfTheLastOne(t *testing.T) {
 		net := enginetest.New(t, latency)
 		hub, anna := among(net, "Hub", blind), among(net, "Anna")
 		join(t, anna, hub)
-		var others []*enginetest.Node
-		for range 64 {
-			n := among(net, "other", blind)
-			dial(t, n, hub)
-			others = append(others, n)
-		}
+		others := crowd(t, net, 64, hub)
 		time.Sleep(20 * time.Second)
 		last := among(net, "last", blind)
 		dial(t, last, hub)
@@ -320,7 +319,7 @@ func TestToldOfTheLastOne(t *testing.T) {
 	})
 }
 
-// TestOtherServicesAreNotToldOf.
+// TestOtherServicesAreNotToldOf: a chat is told of no game, and by none.
 func TestOtherServicesAreNotToldOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

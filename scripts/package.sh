@@ -23,9 +23,12 @@ pack() {
 	rm "$tmp/tar"
 }
 
-# bill PROGRAM FILE - what is built into a program, in CycloneDX, from what Go has written into it.
+# bill PROGRAM FILE OS ARCH - what is built into a program, in CycloneDX, from what Go has written into it.
 go -C packaging/sbom build -trimpath -buildvcs=false -o "$tmp/cyclonedx-gomod" github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
-bill() { "$tmp/cyclonedx-gomod" bin -json -std -noserial -notimestamp -version "v$version" -output "$2" "$1" 2>/dev/null; }
+bill() {
+	GOOS=$3 GOARCH=$4 "$tmp/cyclonedx-gomod" bin -json -std -noserial -notimestamp -version "v$version" -output "$2" "$1" 2>"$tmp/bill" ||
+		{ cat "$tmp/bill" >&2; exit 1; }
+}
 
 echo "== the terminal program, static, for six targets"
 CGO_ENABLED=0 go build -trimpath -o "$tmp/cli" ./cmd/multipeer-cli
@@ -42,7 +45,7 @@ for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 wi
 	cp -R "$tmp/share/." "$tmp/$name/"
 	cp LICENSE docs/cli.md "$tmp/$name/"
 	cp ui/licences.txt "$tmp/$name/LICENCES"
-	GOOS=$os GOARCH=$arch bill "$tmp/$name/multipeer-cli$exe" "$tmp/$name/sbom.cdx.json"
+	bill "$tmp/$name/multipeer-cli$exe" "$tmp/$name/sbom.cdx.json" "$os" "$arch"
 	pack "$name" "$out/$name.tar.gz"
 done
 
@@ -66,7 +69,7 @@ if [ "${1:-}" != archives ] && [ "$(uname -s)" = Linux ]; then
 	for page in "$tmp"/share/man/*.1; do gzip -9n <"$page" >"$usr/share/man/man1/$(basename "$page").gz"; done
 	cat LICENSE ui/licences.txt >"$usr/share/doc/multipeer/copyright"
 	gzip -9n <CHANGELOG.md >"$usr/share/doc/multipeer/changelog.gz"
-	bill "$usr/bin/multipeer" "$usr/share/doc/multipeer/sbom.cdx.json"
+	bill "$usr/bin/multipeer" "$usr/share/doc/multipeer/sbom.cdx.json" linux "$arch"
 	pack "$tree" "$out/$tree.tar.xz"
 	if command -v dpkg-deb >/dev/null 2>&1; then
 		deb=$tmp/deb
@@ -86,7 +89,7 @@ if [ "${1:-}" != archives ] && [ "$(uname -s)" = Linux ]; then
 		rm -f rsrc_windows_amd64.syso
 		cp "$tmp/multipeer-cli-$version-windows-amd64/multipeer-cli.exe" LICENSE "$tmp/Multipeer/"
 		cp ui/licences.txt "$tmp/Multipeer/LICENCES.txt"
-		GOOS=windows GOARCH=amd64 bill "$tmp/Multipeer/Multipeer.exe" "$tmp/Multipeer/sbom.cdx.json"
+		bill "$tmp/Multipeer/Multipeer.exe" "$tmp/Multipeer/sbom.cdx.json" windows amd64
 		pack Multipeer "$out/multipeer-$version-windows-amd64.tar.gz"
 	else
 		echo "(no x86_64-w64-mingw32-gcc: no Windows package; sh scripts/deps.sh windows installs it)"

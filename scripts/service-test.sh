@@ -1,7 +1,7 @@
 #!/bin/sh
-# service-test.sh [FOLDER] - as root, on Debian: makes a Debian in a folder (or a
-# temporary one), unpacks the tar.xz of build/packages there, boots it, and types as a user what docs/packaging.md says of
-# the service: it receives, comes back when it is killed, stays when the user logs out, and ends.
+# service-test.sh [FOLDER] - as root, on Debian: makes a Debian in a folder (or a temporary one), unpacks the tar.xz of
+# build/packages there, boots it, and types as a user what docs/packaging.md says of the service: it receives, comes back
+# when it is killed, stays when the user logs out, and ends.
 set -eu
 [ "$(id -u)" = 0 ] || { echo "This needs root." >&2; exit 1; }
 sh scripts/deps.sh roots
@@ -48,7 +48,7 @@ loginctl enable-linger
 END
 
 # What root looks at when she has logged out.
-cat >"$root/root/try" <<'END'
+cat >"$root/srv/try" <<'END'
 set -eu
 su -l anna -c 'sh session'
 runtime=/run/user/$(id -u anna)
@@ -59,16 +59,16 @@ $as is-active multipeer
 echo "logged out, and still there"
 $as disable --now multipeer
 ! $as is-active multipeer
-echo ended >/root/ended
+echo ended >/srv/ended
 END
-rm -f "$root/root/ended" "$root/root/said"
+rm -f "$root/srv/ended" "$root/srv/said"
 cat >"$root/etc/systemd/system/try.service" <<'END'
 [Unit]
 After=multi-user.target systemd-logind.service dbus.service
 [Service]
 Type=oneshot
 Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-ExecStart=/bin/sh -c "sh /root/try >/root/said 2>&1"
+ExecStart=/bin/sh -c "sh /srv/try >/srv/said 2>&1"
 ExecStopPost=/bin/systemctl --no-block poweroff
 TimeoutStartSec=120
 [Install]
@@ -76,6 +76,6 @@ WantedBy=graphical.target
 END
 chroot "$root" systemctl enable -q try.service
 timeout 240 systemd-nspawn -q -D "$root" --private-network --register=no --keep-unit --console=pipe --boot >"$root.boot" 2>&1 </dev/null || true
-cat "$root/root/said" 2>/dev/null || cat "$root.boot"
+cat "$root/srv/said" 2>/dev/null || cat "$root.boot"
 rm -f "$root.boot"
-[ -e "$root/root/ended" ] || { echo "the service did not hold" >&2; exit 1; }
+[ -e "$root/srv/ended" ] || { echo "the service did not hold" >&2; exit 1; }
