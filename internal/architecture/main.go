@@ -82,7 +82,8 @@ func arrange(rooms map[string]*room) [][]*room {
 		}
 	}
 	var layers [][]*room
-	for _, name := range slices.Sorted(maps.Keys(rooms)) {
+	names := slices.Sorted(maps.Keys(rooms)) // a sum in another order is rounded otherwise, and a tie falls the other way
+	for _, name := range names {
 		r := rooms[name]
 		for len(layers) <= r.layer {
 			layers = append(layers, nil)
@@ -93,7 +94,8 @@ func arrange(rooms map[string]*room) [][]*room {
 		near := map[*room]float64{}
 		for _, r := range l {
 			sum, n := 0.0, 0.0
-			for _, o := range rooms {
+			for _, name := range names {
+				o := rooms[name]
 				if o.layer < r.layer && slices.Contains(o.imports, r.name) {
 					sum, n = sum+o.x, n+1
 				}

@@ -22,8 +22,11 @@ func TestPictureIsTheCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(bytes.ReplaceAll(kept, []byte("\r\n"), []byte("\n")), draw(rooms)) {
-		t.Errorf("%s is not what the code says: make architecture", picture)
+	kept = bytes.ReplaceAll(kept, []byte("\r\n"), []byte("\n"))
+	for range 50 { // whatever order the maps are read in
+		if !bytes.Equal(kept, draw(rooms)) {
+			t.Fatalf("%s is not what the code says: make architecture", picture)
+		}
 	}
 	page, err := os.ReadFile(filepath.Join(root, "docs/architecture.md"))
 	if err != nil {
