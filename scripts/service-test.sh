@@ -45,6 +45,22 @@ soon $other send --to "$to" --wait 20s session
 cmp session Downloads/session
 echo "killed, and back"
 loginctl enable-linger
+
+# The same without the package: the program's own unit takes the place of the packaged one, with a path that has to be quoted.
+systemctl --user disable --now multipeer
+mkdir -p "$HOME/own 100%"
+cp /usr/bin/multipeer-cli "$HOME/own 100%/"
+PATH="$HOME/own 100%:$PATH"
+multipeer-cli serve --into ~/Downloads --at-login on
+$other send --to "$to" --wait 20s .profile
+cmp .profile Downloads/.profile
+case "$(systemctl --user show -p ExecStart multipeer)" in *"own 100%"*) ;; *) systemctl --user cat multipeer; exit 1 ;; esac
+multipeer-cli serve --at-login off
+soon sh -c "! systemctl --user is-active multipeer"
+multipeer-cli serve --stop
+[ ! -e .config/systemd/user/multipeer.service ]
+multipeer-cli serve --into ~/Downloads --at-login on
+echo "set up by itself, ended, and set up again"
 END
 
 # What root looks at when she has logged out.
@@ -57,7 +73,7 @@ for _ in $(seq 50); do [ -z "$(loginctl list-sessions --no-legend)" ] && break; 
 sleep 12 # longer than a user's services stay without lingering
 $as is-active multipeer
 echo "logged out, and still there"
-$as disable --now multipeer
+runuser -u anna -- env XDG_RUNTIME_DIR=$runtime HOME=/home/anna multipeer-cli serve --at-login off
 ! $as is-active multipeer
 echo ended >/srv/ended
 END

@@ -32,6 +32,13 @@ fi
 export WINEDLLOVERRIDES='bcryptprimitives=n,b;mscoree,mshtml='
 id=$(timeout 60 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' --name Wine --json id)
 case "$id" in *'"name":"Wine"'*) ;; *) echo "the terminal program says: $id" >&2; exit 1 ;; esac
+# Nothing can begin to serve here, but the value that would start it at login is written, and taken away.
+run='HKCU\Software\Microsoft\Windows\CurrentVersion\Run'
+timeout 120 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' serve --into 'C:\in box' --at-login on >"$tmp/said" 2>&1 || true
+wine reg query "$run" /v "Multipeer serve" >"$tmp/run" 2>&1 || { cat "$tmp/said" "$tmp/run" >&2; exit 1; }
+grep -aq -- 'multipeer-cli.exe serve --profile=C:.profile "--into=C:.in box" --no-console' "$tmp/run" || { cat "$tmp/run" >&2; exit 1; }
+timeout 120 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' serve --at-login off
+! wine reg query "$run" /v "Multipeer serve" >/dev/null 2>&1
 MULTIPEER_TRACE=events wine "$tmp/Multipeer/Multipeer.exe" -profile 'C:\profile' >"$tmp/window" 2>&1 &
 window=$!
 found=$(timeout 120 xdotool search --sync --onlyvisible --name '^Multipeer' | head -n 1)

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"multipeer/internal/login"
+
 	"fyne.io/fyne/v2"
 )
 
@@ -66,6 +68,15 @@ func (s *system) OpenLink(page *url.URL) error {
 	return s.app.OpenURL(page)
 }
 
+// atLogin starts the window where it is in nobody's way.
+var atLogin = login.Entry{Args: []string{"-hidden"}}
+
+// Login tells whether the window starts at login.
+func (s *system) Login() (bool, error) { return atLogin.On() }
+
+// SetLogin has the window start at login, or not.
+func (s *system) SetLogin(on bool) error { return atLogin.Set(on) }
+
 // mayOpen tells whether a received file gets an Open button: types that are looked at or listened to, never programs nor
 // what runs some.
 func mayOpen(path string) bool {
@@ -100,16 +111,4 @@ func Downloads() string {
 		}
 	}
 	return filepath.Join(home, "Downloads")
-}
-
-// program is this program's own file, for the entries that start it.
-func program() (string, error) {
-	p, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	if strings.HasPrefix(p, filepath.Join(os.TempDir(), "go-build")) {
-		return "", errors.New("a program of go run is gone after its end")
-	}
-	return p, nil
 }

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"os"
 	"os/exec"
@@ -62,53 +61,4 @@ func (s *system) ClipboardPicture(ctx context.Context) ([]byte, error) {
 		return nil, errNoPicture
 	}
 	return os.ReadFile(path)
-}
-
-func launchAgent() (string, error) {
-	home, err := os.UserHomeDir()
-	return filepath.Join(home, "Library", "LaunchAgents", "io.github.multipeer.Multipeer.plist"), err
-}
-
-// Login tells whether the launch agent is there.
-func (s *system) Login() (bool, error) {
-	path, err := launchAgent()
-	if err != nil {
-		return false, err
-	}
-	_, err = os.Stat(path)
-	return err == nil, nil
-}
-
-// SetLogin writes the launch agent (launchd.plist(5)), or takes it away.
-func (s *system) SetLogin(on bool) error {
-	path, err := launchAgent()
-	if err != nil {
-		return err
-	}
-	if !on {
-		if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		return nil
-	}
-	exe, err := program()
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	var name strings.Builder
-	if err := xml.EscapeText(&name, []byte(exe)); err != nil {
-		return err
-	}
-	plist := `<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
-<plist version="1.0"><dict>
-<key>Label</key><string>io.github.multipeer.Multipeer</string>
-<key>ProgramArguments</key><array><string>` + name.String() + `</string><string>-hidden</string></array>
-<key>RunAtLoad</key><true/>
-</dict></plist>
-`
-	return os.WriteFile(path, []byte(plist), 0o644)
 }

@@ -24,9 +24,3 @@ func (s *system) Reveal(path string) error { return s.Open(filepath.Dir(path)) }
 
 // ClipboardPicture knows none here.
 func (s *system) ClipboardPicture(context.Context) ([]byte, error) { return nil, errNoPicture }
-
-// Login cannot be told here.
-func (s *system) Login() (bool, error) { return false, errNotHere }
-
-// SetLogin cannot be done here.
-func (s *system) SetLogin(bool) error { return errNotHere }

@@ -2,15 +2,12 @@ package ui
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/windows/registry"
 )
 
 // What Windows offers, by PowerShell with constant scripts: what varies goes in by environment variables, never as a
@@ -92,37 +89,4 @@ func (s *system) ClipboardPicture(ctx context.Context) ([]byte, error) {
 		return nil, errNoPicture
 	}
 	return os.ReadFile(path)
-}
-
-const runKey = `Software\Microsoft\Windows\CurrentVersion\Run`
-
-// Login tells whether the Run key has the program.
-func (s *system) Login() (bool, error) {
-	k, err := registry.OpenKey(registry.CURRENT_USER, runKey, registry.QUERY_VALUE)
-	if err != nil {
-		return false, err
-	}
-	defer k.Close()
-	_, _, err = k.GetStringValue("Multipeer")
-	return err == nil, nil
-}
-
-// SetLogin puts the program under the Run key, or takes it away.
-func (s *system) SetLogin(on bool) error {
-	k, err := registry.OpenKey(registry.CURRENT_USER, runKey, registry.SET_VALUE)
-	if err != nil {
-		return err
-	}
-	defer k.Close()
-	if !on {
-		if err := k.DeleteValue("Multipeer"); !errors.Is(err, registry.ErrNotExist) {
-			return err
-		}
-		return nil
-	}
-	exe, err := program()
-	if err != nil {
-		return err
-	}
-	return k.SetStringValue("Multipeer", `"`+exe+`" -hidden`)
 }

@@ -20,6 +20,7 @@ type Host struct {
 	History *history.Store // of its conversations
 	Profile string         // its folder
 	OwnPort bool           // somebody has chosen its port
+	Stop    func()         // ends it; nil if a person does that
 
 	receivers atomic.Int32 // commands that take files and answer invitations in its place
 }
@@ -77,7 +78,7 @@ func (d *done) Error() string { return fmt.Sprintf("exit code %d", d.code) }
 
 // hosted refuses what only a program with an engine of its own can decide.
 func (p *program) hosted(cmd *cobra.Command) error {
-	if cmd.Annotations["alone"] != "" {
+	if cmd.Annotations["alone"] != "" && !cmd.Flags().Changed("stop") {
 		return exit(exitUsage, fmt.Errorf("%s does not run in another program", cmd.Name()))
 	}
 	for _, name := range []string{"service", "interface", "port", "visible", "verbose"} {

@@ -5,18 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"multipeer/engine"
 	"multipeer/internal/history"
 	"multipeer/internal/keep"
+	"multipeer/internal/login"
 
 	"github.com/spf13/cobra"
 )
 
 func (p *program) serveCommand() *cobra.Command {
-	var into, accept, existing string
-	var forget bool
+	var into, accept, existing, atLogin string
+	var forget, stop, unseen bool
 	opts := engine.AcceptOptions{}
 	c := &cobra.Command{
 		Use:   "serve",
@@ -26,10 +28,21 @@ auto' lets a peer send (auto), what any verified peer sends (verified), or every
 what is in the outbox when its peers are there, and keeps messages and transfers in the history, where the window and
 'multipeer-cli history' show them.
 
-While it runs, the other commands with the same profile run in it: send, outbox, pair, trust, chat and all others work as usual.`,
+While it runs, the other commands with the same profile run in it: send, outbox, pair, trust, chat and all others work as usual.
+
+With --at-login on the system starts it, with the other flags that are given, whenever you log in, and now; with off it does not
+any more, and what runs ends. Neither needs an administrator.`,
 		Args: cobra.NoArgs, Annotations: alone,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg := engine.Config{Accept: engine.Verified}
+			switch {
+			case stop:
+				return p.stop(cmd.Context())
+			case atLogin == "off":
+				return p.atLogin(cmd, false, "")
+			case atLogin != "on" && atLogin != "":
+				return exit(exitUsage, fmt.Errorf("--at-login %q: on or off", atLogin))
+			}
 			switch accept {
 			case "auto", "verified":
 			case "all":
@@ -44,6 +57,12 @@ While it runs, the other commands with the same profile run in it: send, outbox,
 			if opts.Dir, err = p.folder(into); err != nil {
 				return exit(exitFailed, err)
 			}
+			if atLogin == "on" {
+				return p.atLogin(cmd, true, opts.Dir)
+			}
+			if unseen {
+				login.CloseConsole()
+			}
 			return p.with(cmd.Context(), cfg, func(ctx context.Context, e *engine.Engine) error {
 				return p.serve(ctx, e, &receiver{program: p, e: e, accept: accept, opts: opts, bars: map[engine.TransferID]*progress{}}, forget)
 			})
@@ -53,6 +72,12 @@ While it runs, the other commands with the same profile run in it: send, outbox,
 	c.Flags().StringVar(&accept, "accept", "auto", "auto, verified or all")
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
 	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, reserveUsage)
+	c.Flags().StringVar(&atLogin, "at-login", "", "on: start with these flags whenever you log in, and now; off: no more")
+	if runtime.GOOS == "windows" { // what starts at login there gets a console, which nobody wants to see
+		c.Flags().BoolVar(&unseen, noConsole, false, "close the console")
+		_ = c.Flags().MarkHidden(noConsole)
+	}
+	c.Flags().BoolVar(&stop, "stop", false, "end the serve that runs with this profile, and wait until it has")
 	c.Flags().BoolVar(&forget, "no-history", false, "keep no messages and no list of files; what came before stays")
 	return c
 }
@@ -75,7 +100,9 @@ func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forg
 			p.out.note("%s: %v", what(t), err)
 		}
 	}
-	host := &Host{Engine: e, History: store, Profile: dir, OwnPort: p.port != 0}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	host := &Host{Engine: e, History: store, Profile: dir, OwnPort: p.port != 0, Stop: stop}
 	r.leave = func() bool { return host.receivers.Load() > 0 }
 	end, err := host.Start(ctx)
 	if err != nil {

@@ -28,7 +28,7 @@ var walls = []struct {
 	reason string
 }{
 	{".", []string{"multipeer/ui", "multipeer/engine", "multipeer/internal/cli", "multipeer/internal/instance", "multipeer/internal/settings", "fyne.io/fyne/v2", "fyne.io/fyne/v2/app"}, "main ties the window to an engine and to what the profile keeps, and knows nothing else"},
-	{"ui", []string{"multipeer/engine", "multipeer/icons", "multipeer/internal/doctor", "multipeer/internal/history", "multipeer/internal/instance", "multipeer/internal/keep", "multipeer/internal/settings", "fyne.io/fyne/v2/...", "github.com/boombuler/barcode/qr", "github.com/godbus/dbus/v5", "golang.org/x/image/...", "golang.org/x/sys/windows/registry"}, "the window shows values and calls methods: no network, no protocol, no disk format. x/image makes thumbnails, dbus and registry reach the desktop from ui/desktop_*.go"},
+	{"ui", []string{"multipeer/engine", "multipeer/icons", "multipeer/internal/doctor", "multipeer/internal/history", "multipeer/internal/instance", "multipeer/internal/keep", "multipeer/internal/login", "multipeer/internal/settings", "fyne.io/fyne/v2/...", "github.com/boombuler/barcode/qr", "github.com/godbus/dbus/v5", "golang.org/x/image/..."}, "the window shows values and calls methods: no network, no protocol, no disk format. x/image makes thumbnails, dbus reaches the desktop from ui/desktop_linux.go"},
 	{"icons", nil, "pictures"},
 	{"engine", []string{"multipeer/engine/internal/...", "multipeer/transfer", "golang.org/x/time/rate"}, "the engine is used headless: it knows no screen"},
 	{"engine/enginetest", []string{"multipeer/engine", "github.com/quic-go/quic-go/testutils/simnet"}, "tests of other programs use the public face only"},
@@ -39,7 +39,7 @@ var walls = []struct {
 	{"transfer", []string{"golang.org/x/text/cases", "golang.org/x/text/unicode/norm", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "github.com/zeebo/blake3", "github.com/zeebo/xxh3"}, "files to bytes and back: no peer, no network. x/text tells colliding names, x/sys opens without following links, finds holes, syncs volumes and asks for free space, XXH3 and BLAKE3 are the digests"},
 	{"cmd", []string{"multipeer/internal/cli"}, "one static binary"},
 	{"internal/architecture", nil, "reads source"},
-	{"internal/cli", []string{"multipeer/engine", "multipeer/internal/doctor", "multipeer/internal/history", "multipeer/internal/instance", "multipeer/internal/keep", "github.com/spf13/cobra/...", "github.com/schollz/progressbar/v3", "golang.org/x/term", "github.com/boombuler/barcode/qr"}, "the terminal is a reader of the same engine; it knows no window"},
+	{"internal/cli", []string{"multipeer/engine", "multipeer/internal/doctor", "multipeer/internal/history", "multipeer/internal/instance", "multipeer/internal/keep", "multipeer/internal/login", "github.com/spf13/cobra/...", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term", "github.com/boombuler/barcode/qr"}, "the terminal is a reader of the same engine; it knows no window"},
 	{"internal/doctor", []string{"multipeer/engine"}, "looks at the network; programs put into words what it finds"},
 	{"internal/keep", []string{"multipeer/engine", "multipeer/internal/history"}, "the one place that knows both the engine's news and the history's rows"},
 	{"bench", []string{"multipeer/engine", "multipeer/internal/linkemu", "github.com/quic-go/quic-go", "gonum.org/v1/plot/..."}, "measures what programs see, beside bare QUIC and others"},
@@ -55,6 +55,7 @@ var walls = []struct {
 	{"internal/netlab", nil, "network namespaces for tests"},
 	{"internal/linkemu", []string{"golang.org/x/sys/unix"}, "a line between network namespaces for tests and benchmarks"},
 	{"internal/history", []string{"go.etcd.io/bbolt/..."}, "conversations on disk; it knows neither engine nor window"},
+	{"internal/login", []string{"golang.org/x/sys/windows/..."}, "what starts at login; it knows neither the window nor the terminal program"},
 	{"internal/instance", nil, "a second start speaks to the first"},
 	{"internal/settings", nil, "what a person has chosen, as one file"},
 	{"internal/window", []string{"multipeer/engine", "multipeer/internal/history", "multipeer/internal/netlab"}, "drives the real window, among peers and with an old conversation"},

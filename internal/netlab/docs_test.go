@@ -63,17 +63,17 @@ var commands = map[string]string{
 	"make bench": long, "make package": long, "sh scripts/package-fresh.sh": long, "make archives": long, "make figures": long, "make pictures": long, "make licences": long, "make architecture": long,
 	"make guards": long, "make fuzz": long, "sh scripts/deps.sh windows": long, "sh scripts/package-test.sh": long, "sh scripts/wine-test.sh": long,
 
-	"sh scripts/service-test.sh":              long,
-	"systemctl --user enable --now multipeer": "scripts/service-test.sh:systemctl --user enable --now multipeer\n",
-	"loginctl enable-linger":                  "scripts/service-test.sh:loginctl enable-linger\n",
+	"sh scripts/service-test.sh":                           long,
+	"systemctl --user enable --now multipeer":              "scripts/service-test.sh:systemctl --user enable --now multipeer\n",
+	"loginctl enable-linger":                               "scripts/service-test.sh:loginctl enable-linger\n",
+	"multipeer-cli serve --into ~/Downloads --at-login on": "scripts/service-test.sh:multipeer-cli serve --into ~/Downloads --at-login on\n",
+	"multipeer-cli serve --at-login off":                   "scripts/service-test.sh:multipeer-cli serve --at-login off\n",
+	"multipeer-cli serve --stop":                           synops,
 
-	"go run fyne.io/tools/cmd/fyne@v1.7.4 package --target darwin":                                                                   elsewhere,
-	"go run fyne.io/tools/cmd/fyne@v1.7.4 package --target ios":                                                                      elsewhere,
-	"sh packaging/darwin/package.sh":                                                                                                 elsewhere,
-	"launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/io.github.multipeer.serve.plist":                                        elsewhere,
-	"go build -tags migrated_fynedo -ldflags -H=windowsgui .":                                                                        elsewhere,
-	`schtasks /create /tn Multipeer /sc onlogon /rl limited /tr "C:\path\to\multipeer-cli.exe serve --into %USERPROFILE%\Downloads"`: elsewhere,
-	"schtasks /delete /tn Multipeer":                                                                                                 elsewhere,
+	"go run fyne.io/tools/cmd/fyne@v1.7.4 package --target darwin": elsewhere,
+	"go run fyne.io/tools/cmd/fyne@v1.7.4 package --target ios":    elsewhere,
+	"sh packaging/darwin/package.sh":                               elsewhere,
+	"go build -tags migrated_fynedo -ldflags -H=windowsgui .":      elsewhere,
 
 	"go test ./ui":                                             "scripts/test.sh:./ui/...",
 	"MULTIPEER_PICTURES=folder go test ./ui":                   long,
@@ -407,7 +407,7 @@ func TestSynopsis(t *testing.T) {
 		}
 	}
 	anna, ben := id("anna"), id("ben")
-	_, endServe := background(2, "ben", "self", "serve", "--into", "inbox", "--accept", "all", "--existing", "skip", "--reserve", "1000")
+	_, ended := background(2, "ben", "self", "serve", "--into", "inbox", "--accept", "all", "--existing", "skip", "--reserve", "1000")
 	do(1, "anna", 0, "send", "--to", "ben", "--wait", "10s", "--links", file)
 	do(1, "anna", 0, "ping", "--to", "ben", "-n", "20", "--mode", "unreliable", "--wait", "10s")
 	do(1, "anna", 0, "chat", "--to", "ben", "--wait", "10s")
@@ -417,7 +417,8 @@ func TestSynopsis(t *testing.T) {
 	if out := do(2, "ben", 0, "history", "--with", "anna", "--search", "a line", "-n", "5"); !strings.Contains(out, `"text":"a line"`) {
 		t.Errorf("history: %s", out)
 	}
-	endServe()
+	do(2, "ben", 0, "serve", "--stop")
+	ended()
 
 	_, end := background(2, "ben", "self", "serve", "--no-history")
 	end()
@@ -452,6 +453,10 @@ func TestSynopsis(t *testing.T) {
 	note([]string{"pair", "confirm", "--to"}) // internal/cli/pair_test.go: the digits are typed there
 	if !strings.Contains(page(t, "internal/cli/pair_test.go"), `"pair", "confirm"`) {
 		t.Error("nothing runs pair confirm")
+	}
+	note([]string{"serve", "--at-login"}) // internal/cli/testdata/atlogin.txt, beside what stands for systemd
+	if !strings.Contains(page(t, "internal/cli/testdata/atlogin.txt"), "--at-login on") {
+		t.Error("nothing runs serve --at-login")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

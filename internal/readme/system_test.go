@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 )
 
 // systems holds the commands of the docs that one system alone has. The workflows run them there.
@@ -50,18 +49,6 @@ func checkout(t *testing.T) string {
 	return dir
 }
 
-// soon waits for what a service needs a moment for.
-func soon(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for range 100 {
-		if is() {
-			return
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
-	t.Fatal("it never came true: ", what)
-}
-
 func onDarwin(t *testing.T) {
 	there := func(path string) {
 		t.Helper()
@@ -87,20 +74,7 @@ func onDarwin(t *testing.T) {
 		typed(t, dir, "go run fyne.io/tools/cmd/fyne@v1.7.4 package --target ios")
 		there(filepath.Join(dir, "Multipeer.app", "Info.plist"))
 	})
-	t.Run("service", func(t *testing.T) {
-		dir := checkout(t)
-		typed(t, dir, "CGO_ENABLED=0 go build -o multipeer-cli ./cmd/multipeer-cli && sudo -n install multipeer-cli /usr/local/bin/")
-		plist := filepath.Join(os.Getenv("HOME"), "Library", "LaunchAgents", "io.github.multipeer.serve.plist")
-		typed(t, dir, "mkdir -p ~/Library/LaunchAgents && cp packaging/darwin/io.github.multipeer.serve.plist ~/Library/LaunchAgents/")
-		t.Cleanup(func() {
-			typed(t, dir, "launchctl bootout gui/$(id -u)/io.github.multipeer.serve; sudo -n rm /usr/local/bin/multipeer-cli")
-			_ = os.Remove(plist)
-		})
-		typed(t, dir, "launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/io.github.multipeer.serve.plist")
-		soon(t, "the service runs", func() bool {
-			return strings.Contains(typed(t, dir, "launchctl print gui/$(id -u)/io.github.multipeer.serve"), "state = running")
-		})
-	})
+	atLogin(t)
 }
 
 func onWindows(t *testing.T) {
@@ -111,11 +85,36 @@ func onWindows(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	atLogin(t)
+}
+
+// atLogin sets the service up, and takes it away.
+func atLogin(t *testing.T) {
 	t.Run("service", func(t *testing.T) {
-		typed(t, ".", `cmd /c 'schtasks /create /tn Multipeer /sc onlogon /rl limited /tr "C:\path\to\multipeer-cli.exe serve --into %USERPROFILE%\Downloads"'`)
-		if out := typed(t, ".", "schtasks /query /tn Multipeer /v /fo list"); !strings.Contains(out, "multipeer-cli.exe serve --into") {
+		dir, home := checkout(t), t.TempDir()
+		cli := filepath.Join(home, "multipeer-cli")
+		if runtime.GOOS == "windows" {
+			cli += ".exe"
+		}
+		build := exec.Command("go", "build", "-o", cli, "./cmd/multipeer-cli")
+		build.Dir, build.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		do := func(args ...string) string {
+			t.Helper()
+			out, err := exec.Command(cli, append([]string{"--profile", filepath.Join(home, "profile")}, args...)...).CombinedOutput()
+			if err != nil {
+				t.Fatalf("%q: %v: %s", args, err, out)
+			}
+			return string(out)
+		}
+		t.Cleanup(func() { do("serve", "--at-login", "off") })
+		do("serve", "--into", filepath.Join(home, "Downloads"), "--at-login", "on")
+		do("peers") // runs in the service
+		do("serve", "--at-login", "off")
+		if out := do("serve", "--stop"); out != "" {
 			t.Error(out)
 		}
-		typed(t, ".", "schtasks /delete /tn Multipeer /f") // /f: nobody is there to be asked
 	})
 }

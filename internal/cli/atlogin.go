@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/internal/instance"
+	"multipeer/internal/login"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// serve as a service: started by the system at login, and ended by a command.
+
+// noConsole is a flag of serve, for Windows.
+const noConsole = "no-console"
+
+// beginWait and endWait are how long a service may take to listen, and to be gone.
+const (
+	beginWait = 15 * time.Second
+	endWait   = 30 * time.Second
+)
+
+// atLogin has the system run serve at login with the flags of cmd, and now; or no more, and not now.
+func (p *program) atLogin(cmd *cobra.Command, on bool, into string) error {
+	ctx := cmd.Context()
+	if !on {
+		entry := login.Entry{Service: true}
+		was, err := entry.On()
+		if err == nil {
+			err = entry.Set(false)
+		}
+		if err == nil && was { // where the system does not end it
+			err = p.stopServe(ctx)
+		}
+		if err != nil {
+			return exit(exitFailed, fmt.Errorf("--at-login off: %w", err))
+		}
+		p.out.object(serviceJSON{"service", false, ""})
+		p.out.line("serve does not start when you log in")
+		return nil
+	}
+	args, err := p.serviceArgs(cmd, into)
+	if err != nil {
+		return exit(exitFailed, fmt.Errorf("--at-login on: %w", err))
+	}
+	entry := login.Entry{Args: args, Service: true}
+	e, err := p.open(engine.Config{}) // whatever is wrong is told now, not at the next login
+	switch {
+	case err == nil:
+		err = e.Close()
+	case errors.Is(err, engine.ErrInUse):
+		if was, _ := entry.On(); !was {
+			return exit(exitFailed, errors.New("a profile has one program at a time, and one runs with this profile: close the window, or 'multipeer-cli serve --stop', then try again"))
+		}
+		err = p.stopServe(ctx) // another may take its place
+	}
+	if err != nil {
+		return err
+	}
+	if err := entry.Set(true); err != nil {
+		return exit(exitFailed, fmt.Errorf("--at-login on: %w", err))
+	}
+	if !p.awaitHost(ctx) {
+		return exit(exitFailed, fmt.Errorf("it starts when you log in, but has not begun within %v; 'multipeer-cli %s' says why, 'multipeer-cli serve --at-login off' undoes it", beginWait, strings.Join(args, " ")))
+	}
+	p.out.object(serviceJSON{"service", true, into})
+	p.out.line("serve runs, and starts when you log in; it receives into %s", into)
+	return nil
+}
+
+type serviceJSON struct {
+	Type string `json:"type"`
+	On   bool   `json:"on"`
+	Into string `json:"into,omitempty"`
+}
+
+// serviceArgs is the command line that means the same from anywhere.
+func (p *program) serviceArgs(cmd *cobra.Command, into string) ([]string, error) {
+	profile, err := p.profileDir()
+	if err != nil {
+		return nil, err
+	}
+	if profile = p.path(profile); !filepath.IsAbs(profile) || !filepath.IsAbs(into) {
+		return nil, errors.New("the folder that this runs in is not known: give --into and --profile with whole paths")
+	}
+	args := []string{"serve", "--profile=" + profile, "--into=" + into}
+	if runtime.GOOS == "windows" {
+		args = append(args, "--"+noConsole)
+	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		switch v := f.Value.(type) {
+		case pflag.SliceValue:
+			for _, s := range v.GetSlice() {
+				args = append(args, "--"+f.Name+"="+s)
+			}
+		default:
+			switch f.Name {
+			case "profile", "into", "at-login", "json", "name": // the name is in the profile
+			default:
+				args = append(args, "--"+f.Name+"="+v.String())
+			}
+		}
+	})
+	return args, nil
+}
+
+// stop is serve --stop: in the program that runs it ends that, and elsewhere it has it done.
+func (p *program) stop(ctx context.Context) error {
+	switch {
+	case p.host == nil:
+		return p.stopServe(ctx)
+	case p.host.Stop == nil:
+		return exit(exitFailed, errors.New("the window runs with this profile: close it"))
+	}
+	p.host.Stop()
+	return nil
+}
+
+// stopServe ends the serve that runs with the profile, and returns when the profile is free. If none runs that is no error.
+func (p *program) stopServe(ctx context.Context) error {
+	dir, err := p.profileDir()
+	if err != nil {
+		return exit(exitFailed, err)
+	}
+	var said strings.Builder
+	code, there, err := instance.Call(ctx, dir, instance.Command{Args: []string{"serve", "--stop"}, Dir: p.dir}, instance.Streams{In: strings.NewReader(""), Out: io.Discard, Err: &said})
+	switch {
+	case !there:
+	case err != nil:
+		return exit(exitFailed, err)
+	case code != exitDone:
+		return exit(code, errors.New(strings.TrimPrefix(strings.TrimSpace(said.String()), "multipeer-cli: ")))
+	}
+	ctx, cancel := context.WithTimeout(ctx, endWait)
+	defer cancel()
+	for {
+		e, err := p.open(engine.Config{})
+		if err == nil {
+			return e.Close()
+		}
+		if !errors.Is(err, engine.ErrInUse) {
+			return err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return exit(exitFailed, fmt.Errorf("what runs with this profile has not ended: %w", err))
+		}
+	}
+}
+
+// awaitHost waits until a program takes commands for the profile.
+func (p *program) awaitHost(ctx context.Context) bool {
+	dir, err := p.profileDir()
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, beginWait)
+	defer cancel()
+	for {
+		code, there, err := instance.Call(ctx, dir, instance.Command{Args: []string{"id"}, Dir: p.dir}, instance.Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard})
+		if there && err == nil && code == exitDone {
+			return true
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return false
+		}
+	}
+}

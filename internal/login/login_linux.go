@@ -1,0 +1,87 @@
+package login
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// On Linux and its kin, a window starts by an autostart entry of the desktop, and a service by systemd, as the user.
+
+const (
+	entryFile = "multipeer.desktop"
+	unitFile  = "multipeer.service" // takes the place of the one that the package brings
+)
+
+func (e Entry) file() (string, error) {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", err
+	}
+	if e.Service {
+		return filepath.Join(dir, "systemd", "user", unitFile), nil
+	}
+	return filepath.Join(dir, "autostart", entryFile), nil
+}
+
+// On tells whether the entry is there.
+func (e Entry) On() (bool, error) {
+	path, err := e.file()
+	if err != nil {
+		return false, err
+	}
+	return exists(path)
+}
+
+func (e Entry) write(command []string) error {
+	path, err := e.file()
+	if err != nil {
+		return err
+	}
+	if !e.Service {
+		return put(path, desktopEntry(command))
+	}
+	if err := systemd("daemon-reload"); err != nil { // there is no systemd to speak to: leave nothing behind
+		return err
+	}
+	if err := put(path, unit(command)); err != nil {
+		return err
+	}
+	for _, step := range [][]string{{"daemon-reload"}, {"enable", unitFile}, {"restart", unitFile}} {
+		if err := systemd(step...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e Entry) remove() error {
+	path, err := e.file()
+	if err != nil {
+		return err
+	}
+	if !e.Service {
+		return gone(path)
+	}
+	err = systemd("disable", "--now", unitFile)
+	if err != nil && strings.Contains(err.Error(), "does not exist") { // there is none, of ours or of the package
+		return gone(path)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(gone(path), systemd("daemon-reload"))
+}
+
+func systemd(args ...string) error {
+	if _, err := exec.LookPath("systemctl"); err != nil {
+		return errors.New("this system has no systemd, which would start the service: have its own way of starting services run multipeer-cli serve")
+	}
+	if err := tool("systemctl", append([]string{"--user"}, args...)...); err != nil {
+		return fmt.Errorf("%w; the user's systemd is there in a session that was logged in to, by ssh for one, and not in one of sudo or su", err)
+	}
+	return nil
+}
