@@ -8,7 +8,6 @@
 package history
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
@@ -36,55 +35,6 @@ const (
 	gather = 200 * time.Millisecond
 )
 
-// Kind says what a row is.
-type Kind uint8
-
-// The kinds.
-const (
-	Text     Kind = iota + 1 // a message
-	Transfer                 // an offer or a transfer
-	Notice                   // somebody came, went, was verified
-)
-
-// State is how far a message of our own is.
-type State uint8
-
-// The states. Queued and Sending become something else; Delivered and Failed stay.
-const (
-	None      State = iota // it came from the other side
-	Queued                 // waits for the peer to be there
-	Sending                // on its way
-	Delivered              // the other program has it
-	Failed                 // Note says why
-)
-
-// Row is one line of a conversation.
-type Row struct {
-	At    time.Time `json:"at"`
-	Kind  Kind      `json:"kind"`
-	Own   bool      `json:"own,omitempty"`
-	Who   string    `json:"who,omitempty"` // the sender, where several speak
-	Text  string    `json:"text,omitempty"`
-	State State     `json:"state,omitempty"`
-	Note  string    `json:"note,omitempty"` // whom it reached, or why it failed
-	// Unsure tells a Failed message that may have arrived all the same.
-	Unsure bool  `json:"unsure,omitempty"`
-	File   *File `json:"file,omitempty"` // of a Transfer
-}
-
-// File is a transfer as it was last seen.
-type File struct {
-	ID       string   `json:"id"`
-	Names    []string `json:"names,omitempty"`
-	Items    int64    `json:"items,omitempty"`
-	Files    int64    `json:"files,omitempty"`
-	Folders  int64    `json:"folders,omitempty"`
-	Bytes    int64    `json:"bytes,omitempty"`
-	State    int      `json:"state"`
-	Incoming bool     `json:"incoming,omitempty"`
-	Paths    []string `json:"paths,omitempty"` // what was sent, or where what was received is
-}
-
 // Talk is what is known of a conversation besides its rows.
 type Talk struct {
 	Name   string    `json:"name,omitempty"` // of the peer, when last seen
@@ -102,11 +52,6 @@ type Hit struct {
 	Seq  uint64
 	Row  Row
 }
-
-var (
-	rowsBucket  = []byte("rows")
-	talksBucket = []byte("talks")
-)
 
 type key struct {
 	talk string
@@ -285,19 +230,6 @@ func (s *Store) Set(talk string, seq uint64, r Row) {
 	s.changed()
 }
 
-// weight is about what a row takes on disk, in bytes.
-func weight(r Row) int64 {
-	n := 100 + len(r.Text) + len(r.Note) + len(r.Who)
-	if r.File != nil {
-		for _, s := range [][]string{r.File.Names, r.File.Paths} {
-			for _, e := range s {
-				n += len(e) + 3
-			}
-		}
-	}
-	return int64(n)
-}
-
 // trim lets the oldest rows of a talk go. Those on disk are deleted with the next commit. Call with mu held.
 func (s *Store) trim(talk string, b *book) {
 	limit := uint64(maxRows)
@@ -379,17 +311,6 @@ func (s *Store) read(talk string, from, to uint64) []Row {
 		return nil
 	})
 	return out
-}
-
-// Row reads one row.
-func (s *Store) Row(talk string, seq uint64) (Row, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := s.books[talk]
-	if b == nil || seq < b.first || seq >= b.next {
-		return Row{}, false
-	}
-	return s.read(talk, seq, seq+1)[0], true
 }
 
 // Talks returns all conversations.
@@ -482,110 +403,3 @@ func (s *Store) Search(ctx context.Context, text string, limit int) []Hit {
 	slices.SortFunc(hits, func(a, b Hit) int { return cmp.Or(b.Row.At.Compare(a.Row.At), cmp.Compare(b.Seq, a.Seq)) })
 	return hits
 }
-
-func (r Row) has(lower string) bool {
-	if r.Kind == Text && strings.Contains(strings.ToLower(r.Text), lower) {
-		return true
-	}
-	return r.File != nil && slices.ContainsFunc(r.File.Names, func(n string) bool { return strings.Contains(strings.ToLower(n), lower) })
-}
-
-// write commits what gathers until Close.
-func (s *Store) write() {
-	defer close(s.done)
-	for range s.wake {
-		pause := time.NewTimer(gather)
-		for waiting := true; waiting; {
-			select {
-			case _, open := <-s.wake:
-				if !open {
-					pause.Stop()
-					return // Close commits the rest
-				}
-			case <-pause.C:
-				waiting = false
-			}
-		}
-		if s.commit() != nil {
-			time.AfterFunc(5*time.Second, func() { s.mu.Lock(); s.changed(); s.mu.Unlock() })
-		}
-	}
-}
-
-// commit brings what waits to the disk. What fails waits on.
-func (s *Store) commit() error {
-	s.disk.Lock()
-	defer s.disk.Unlock()
-	s.mu.Lock()
-	rows := s.pending
-	s.pending, s.flushing = map[key]Row{}, rows
-	type change struct {
-		talk  Talk
-		first uint64
-	}
-	talks := map[string]change{}
-	for id := range s.talks {
-		if b := s.books[id]; b != nil {
-			talks[id] = change{b.talk, b.first}
-		}
-	}
-	clear(s.talks)
-	s.mu.Unlock()
-	err := s.db.Update(func(tx *bbolt.Tx) error {
-		for k, r := range rows {
-			bucket, err := tx.Bucket(rowsBucket).CreateBucketIfNotExists([]byte(k.talk))
-			if err != nil {
-				return err
-			}
-			v, err := json.Marshal(r)
-			if err != nil {
-				return err
-			}
-			if err := bucket.Put(number(k.seq), v); err != nil {
-				return err
-			}
-		}
-		for id, c := range talks {
-			v, err := json.Marshal(c.talk)
-			if err != nil {
-				return err
-			}
-			if err := tx.Bucket(talksBucket).Put([]byte(id), v); err != nil {
-				return err
-			}
-			if bucket := tx.Bucket(rowsBucket).Bucket([]byte(id)); bucket != nil {
-				if err := dropBefore(bucket, c.first); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.flushing = nil
-	if s.problem = err; err != nil {
-		for k, r := range rows {
-			if _, newer := s.pending[k]; !newer {
-				s.pending[k] = r
-			}
-		}
-		for id := range talks {
-			s.talks[id] = true
-		}
-	}
-	s.room.Broadcast()
-	return err
-}
-
-func dropBefore(bucket *bbolt.Bucket, first uint64) error {
-	c := bucket.Cursor()
-	for k, _ := c.First(); k != nil && bytes.Compare(k, number(first)) < 0; k, _ = c.First() {
-		if err := c.Delete(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }

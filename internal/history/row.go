@@ -1,0 +1,87 @@
+package history
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Kind says what a row is.
+type Kind uint8
+
+// The kinds.
+const (
+	Text     Kind = iota + 1 // a message
+	Transfer                 // an offer or a transfer
+	Notice                   // somebody came, went, was verified
+)
+
+// State is how far a message of our own is.
+type State uint8
+
+// The states. Queued and Sending become something else; Delivered and Failed stay.
+const (
+	None      State = iota // it came from the other side
+	Queued                 // waits for the peer to be there
+	Sending                // on its way
+	Delivered              // the other program has it
+	Failed                 // Note says why
+)
+
+// Row is one line of a conversation.
+type Row struct {
+	At    time.Time `json:"at"`
+	Kind  Kind      `json:"kind"`
+	Own   bool      `json:"own,omitempty"`
+	Who   string    `json:"who,omitempty"` // the sender, where several speak
+	Text  string    `json:"text,omitempty"`
+	State State     `json:"state,omitempty"`
+	Note  string    `json:"note,omitempty"` // whom it reached, or why it failed
+	// Unsure tells a Failed message that may have arrived all the same.
+	Unsure bool  `json:"unsure,omitempty"`
+	File   *File `json:"file,omitempty"` // of a Transfer
+}
+
+// File is a transfer as it was last seen.
+type File struct {
+	ID       string   `json:"id"`
+	Names    []string `json:"names,omitempty"`
+	Items    int64    `json:"items,omitempty"`
+	Files    int64    `json:"files,omitempty"`
+	Folders  int64    `json:"folders,omitempty"`
+	Bytes    int64    `json:"bytes,omitempty"`
+	State    int      `json:"state"`
+	Incoming bool     `json:"incoming,omitempty"`
+	Paths    []string `json:"paths,omitempty"` // what was sent, or where what was received is
+}
+
+// weight is about what a row takes on disk, in bytes.
+func weight(r Row) int64 {
+	n := 100 + len(r.Text) + len(r.Note) + len(r.Who)
+	if r.File != nil {
+		for _, s := range [][]string{r.File.Names, r.File.Paths} {
+			for _, e := range s {
+				n += len(e) + 3
+			}
+		}
+	}
+	return int64(n)
+}
+
+// Row reads one row.
+func (s *Store) Row(talk string, seq uint64) (Row, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.books[talk]
+	if b == nil || seq < b.first || seq >= b.next {
+		return Row{}, false
+	}
+	return s.read(talk, seq, seq+1)[0], true
+}
+
+func (r Row) has(lower string) bool {
+	if r.Kind == Text && strings.Contains(strings.ToLower(r.Text), lower) {
+		return true
+	}
+	return r.File != nil && slices.ContainsFunc(r.File.Names, func(n string) bool { return strings.Contains(strings.ToLower(n), lower) })
+}
