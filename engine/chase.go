@@ -146,6 +146,8 @@ func (e *Engine) dialPeer(ctx context.Context, p *peer) time.Duration {
 	p.dialling = nil
 	close(p.dialled)
 	switch {
+	case err == nil && p.session == nil && !e.mayShow(p): // it was hidden from meanwhile
+		conn.Close(wire.Bye)
 	case err == nil:
 		e.adopt(p, conn, control, theirs, hello)
 	case errors.Is(err, context.Canceled), errors.Is(err, wire.ErrDuplicate), errors.Is(err, wire.ErrSuperseded), p.link != nil:

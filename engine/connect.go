@@ -39,7 +39,8 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 		conn.Close(wire.Bye)
 		return
 	}
-	p.link, p.failures, p.err, p.suspect, p.declined = l, 0, nil, false, false
+	p.link, p.failures, p.err, p.suspect, p.declined, p.shown = l, 0, nil, false, false, true
+	e.exchange.met(p.id)
 	l.joined = ours.Session && theirs.Session
 	p.name, p.info, p.service, p.open = wire.CleanName(theirs.Name), theirs.Info, theirs.Service, theirs.Open
 	if p.how == "" {
@@ -84,6 +85,7 @@ func (e *Engine) linkDown(p *peer, l *link, err error) {
 	e.dropPairing(p, err)
 	e.dropOffers(l, fmt.Errorf("the connection ended: %w", err))
 	p.retry = true
+	defer func() { p.told = nil }()
 	switch {
 	case errors.Is(err, wire.ErrBye):
 		delete(e.resume, p.id)
@@ -96,6 +98,9 @@ func (e *Engine) linkDown(p *peer, l *link, err error) {
 		e.disconnect(p, err)
 	default:
 		p.suspect = true
+		for _, at := range p.told { // it may have moved before this was noticed
+			p.reached(at)
+		}
 		e.awaitReturn(p, l, err)
 	}
 	if e.peers[p.id] != p { // it was a stranger's, and what ended with it has closed the window for pairing

@@ -125,23 +125,16 @@ func (e *Engine) Dial(ctx context.Context, target string) (PeerID, error) {
 	}
 	id, at := conn.Peer, conn.RemoteAddr()
 	conn.Close(wire.Duplicate)
-	return id, e.meet(ctx, id, at, "address", true)
+	return id, e.meet(ctx, id, at, "address")
 }
 
-// meet takes up the chase of a peer at an address where it answers, and waits for the conn. wanted tells that the
-// program has asked for it.
-func (e *Engine) meet(ctx context.Context, id PeerID, at netip.AddrPort, how string, wanted bool) error {
+// meet takes up the chase of a peer that the program wants, at an address where it answers, and waits for the conn.
+func (e *Engine) meet(ctx context.Context, id PeerID, at netip.AddrPort, how string) error {
 	watch, stop := context.WithCancel(ctx)
 	defer stop()
 	events := e.WatchState(watch)
 	e.mu.Lock()
-	var p *peer
-	switch {
-	case wanted:
-		p = e.peer(id)
-	case e.mayFollow(id): // it may have changed while it was dialled
-		p = e.caller(id)
-	}
+	p := e.peer(id)
 	if p == nil {
 		e.mu.Unlock()
 		return ErrBusy
@@ -150,10 +143,7 @@ func (e *Engine) meet(ctx context.Context, id PeerID, at netip.AddrPort, how str
 	if p.how == "" {
 		p.how = how
 	}
-	if wanted {
-		p.failures, p.err, p.wanted = 0, nil, true
-	}
-	p.retry = true
+	p.failures, p.err, p.wanted, p.shown, p.retry = 0, nil, true, true, true
 	e.chase(p)
 	e.mu.Unlock()
 	for range events {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"multipeer/engine/internal/identity"
@@ -23,22 +24,23 @@ const (
 	// tellEvery is how often peers are told at the most: what comes together goes together.
 	tellEvery = time.Second
 	// tellAgain is after how long peers are told what they were told, for who was not to be reached then may be now: a
-	// minute for one to eight, and longer for more.
+	// minute, and longer where that would take more than half of what they take.
 	tellAgain = time.Minute
-	// maxTold is how many peers one is told of in that time, and maxToldPerAddr how many of one address, those with a session
-	// and known ones apart.
+	// maxTold is how many peers one may be told of at once, beside one in toldEvery, and maxToldPerAddr how many of one
+	// address, those with a session and known ones apart.
 	maxTold        = 2 * wire.MaxPeersTold
 	maxToldPerAddr = 8
 	// dialAgain is after how long a peer that did not answer is dialled again when it is told of again; longer each time.
 	dialAgain     = tellAgain / 2
 	dialAgainMost = 16 * time.Minute
 	// maxTried bounds those that are remembered.
-	maxTried = 1024
+	maxTried = 4096
 )
 
-// maxLed is how many strangers may be met because others have told of them: half of the room is for those that come by
-// themselves.
-var maxLed = maxStrangers / 2
+// maxLed is how many strangers may be met because others have told of them, beside those that come by themselves. One
+// teller may take three quarters of that, and an honest one takes half for strangers: those that it has accepted find room,
+// however many strangers it has.
+var maxLed = maxStrangers
 
 // exchanged is Peer.How of who was told of.
 const exchanged = "peer exchange"
@@ -57,10 +59,12 @@ type telling struct {
 	when time.Time
 }
 
-// place is where a peer is said to be. One that is said to be elsewhere too is tried there as well.
+// place is where a peer is said to be. One that is said to be elsewhere too is tried there as well, and so is what
+// another one says of the same place: it may know better, or say it at a better time.
 type place struct {
 	id PeerID
 	at netip.AddrPort
+	by PeerID
 }
 
 // trial is how often a peer was dialled at a place in vain.
@@ -83,12 +87,11 @@ func (e *Engine) passOn() {
 
 // tellPeers tells connected peers of others until ctx ends.
 func (e *Engine) tellPeers(ctx context.Context) {
-	again := time.NewTicker(tellAgain)
-	defer again.Stop()
+	wait := tellAgain
 	for {
 		select {
 		case <-e.exchange.news:
-		case <-again.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return
 		}
@@ -98,7 +101,10 @@ func (e *Engine) tellPeers(ctx context.Context) {
 			return
 		}
 		e.mu.Lock()
-		e.tellNews()
+		wait = tellAgain
+		if e.tellNews() {
+			wait = toldEvery
+		}
 		e.mu.Unlock()
 	}
 }
@@ -106,11 +112,19 @@ func (e *Engine) tellPeers(ctx context.Context) {
 // neighbour is a peer with a conn, and where that goes.
 type neighbour struct {
 	*peer
-	at netip.AddrPort
+	at   netip.AddrPort
+	rank int
 }
 
-// tellNews tells each connected peer of those on its network. Call with Engine.mu held.
-func (e *Engine) tellNews() {
+// The ranks, in the order of telling. The number of strangers costs nothing.
+const (
+	rankConnected = iota
+	rankKnown
+	rankStranger
+)
+
+// tellNews tells each connected peer of those on its network, and whether there is more to tell. Call with Engine.mu held.
+func (e *Engine) tellNews() (more bool) {
 	on := map[string][]neighbour{} // by network
 	for _, p := range e.peers {
 		if p.link == nil || p.service != e.self.Service {
@@ -118,53 +132,52 @@ func (e *Engine) tellNews() {
 		}
 		at := p.link.conn.RemoteAddr()
 		if network := e.finder.Link(at.Addr()); network != "" {
-			on[network] = append(on[network], neighbour{p, at})
+			on[network] = append(on[network], neighbour{p, at, e.rank(p)})
 		}
 	}
 	for _, all := range on {
 		open := e.tellable(all)
 		for _, to := range all {
 			if to.session != nil {
-				to.link.tell(to.id, open)
+				more = e.tellOf(to.peer, open) || more
 			}
 		}
 	}
+	return more
 }
 
-// tellable picks those of a network that others may be told of: first those that somebody here has accepted, then what
-// strangers there are, whose number costs nothing; of these who came first. Call with Engine.mu held.
-func (e *Engine) tellable(all []neighbour) (open []neighbour) {
-	const connected, known, stranger = 0, 1, 2
-	rank := map[PeerID]int{}
-	for _, n := range all {
-		switch {
-		case n.session != nil:
-			rank[n.id] = connected
-		case e.profile.Peer(n.id).Trust != identity.Unknown:
-			rank[n.id] = known
-		default:
-			rank[n.id] = stranger
-		}
+// rank tells whom somebody here has accepted. Call with Engine.mu held.
+func (e *Engine) rank(p *peer) int {
+	switch {
+	case p.session != nil:
+		return rankConnected
+	case e.profile.Peer(p.id).Trust != identity.Unknown:
+		return rankKnown
 	}
-	slices.SortFunc(all, func(a, b neighbour) int {
-		return cmp.Or(cmp.Compare(rank[a.id], rank[b.id]), a.link.began.Compare(b.link.began))
-	})
+	return rankStranger
+}
+
+// tellable picks those of a network that others may be told of; of the strangers at one address those that came first.
+func (e *Engine) tellable(all []neighbour) (open []neighbour) {
+	slices.SortFunc(all, func(a, b neighbour) int { return a.link.began.Compare(b.link.began) })
 	strangers := map[netip.Addr]int{}
 	for _, n := range all {
-		if rank[n.id] == stranger {
-			strangers[n.at.Addr()]++
+		if n.rank == rankStranger {
+			if strangers[n.at.Addr()]++; strangers[n.at.Addr()] > maxToldPerAddr {
+				continue
+			}
 		}
-		if n.open && strangers[n.at.Addr()] <= maxToldPerAddr {
+		if n.open {
 			open = append(open, n)
 		}
 	}
 	return open
 }
 
-// tell tells the peer of l, whose ID is to, of those that it was not told of, and then of those that it was told of longest
-// ago. Call with Engine.mu held.
-func (l *link) tell(to PeerID, open []neighbour) {
-	near := map[PeerID]neighbour{}
+// tellOf tells a connected peer of those that it was not told of yet or not for long: friends before strangers, and then who
+// has waited longest. It tells no faster than the peer takes it, and whether something is left. Call with Engine.mu held.
+func (e *Engine) tellOf(to *peer, open []neighbour) (left bool) {
+	l, near := to.link, map[PeerID]neighbour{}
 	for _, n := range open {
 		near[n.id] = n
 	}
@@ -173,25 +186,41 @@ func (l *link) tell(to PeerID, open []neighbour) {
 			delete(l.told, id)
 		}
 	}
-	again, room := max(tellAgain, time.Duration(len(l.told))*tellAgain/8), maxTold
-	var due []neighbour
-	for _, n := range open {
-		switch t, told := l.told[n.id]; {
-		case told && now().Sub(t.when) < again:
-			room--
-		case n.id != to:
-			due = append(due, n)
+	again := max(tellAgain, time.Duration(2*len(l.told))*toldEvery)
+	since := func(n neighbour) time.Time { // when its turn came
+		if t, told := l.told[n.id]; told {
+			return t.when.Add(again)
+		}
+		return n.link.began
+	}
+	due := slices.DeleteFunc(slices.Clone(open), func(n neighbour) bool { return n.id == to.id || since(n).After(now()) })
+	slices.SortStableFunc(due, func(a, b neighbour) int {
+		return cmp.Or(cmp.Compare(a.rank/rankStranger, b.rank/rankStranger), since(a).Compare(since(b)))
+	})
+	strangers := 0
+	for id := range l.told {
+		if near[id].rank == rankStranger {
+			strangers++
 		}
 	}
-	slices.SortStableFunc(due, func(a, b neighbour) int { return l.told[a.id].when.Compare(l.told[b.id].when) })
 	var news []wire.PeerAt
-	for _, n := range due[:min(max(room, 0), len(due))] {
+	for _, n := range due {
+		if _, told := l.told[n.id]; !told && n.rank == rankStranger {
+			if strangers >= maxLed/2 { // guard: tell-strangers
+				continue
+			}
+			strangers++
+		}
+		if left = !e.takes(to.id); left { // guard: tell-rate
+			break
+		}
 		l.told[n.id] = telling{n.link, n.at, now()}
 		news = append(news, wire.PeerAt{ID: n.id.String(), Addr: netip.AddrPortFrom(n.at.Addr().WithZone(""), n.at.Port())})
 	}
 	for part := range slices.Chunk(news, wire.MaxPeersTold) {
 		l.send(wire.Peers{Peers: part})
 	}
+	return left
 }
 
 // takePeers takes what p tells of others.
@@ -221,15 +250,22 @@ func (e *Engine) takePeers(p *peer, l *link, m wire.Peers) error {
 		if e.finder.Link(at.Addr()) != network || at.Port() < 1024 { // guard: told-on-link
 			continue
 		}
-		if p := (place{id, at}); !e.mayFollow(id) || !e.exchange.mayTry(p) {
+		if q := e.peers[id]; q != nil && q.link != nil {
+			if q.link.conn.RemoteAddr() != at {
+				q.told.hear(p.id, at)
+			}
+			continue
+		}
+		t, there := target{id, []netip.AddrPort{at}, p.id}, place{id, at, p.id}
+		if !e.mayFollow(t) || !e.exchange.mayTry(there) {
 			continue
 		}
 		if !e.mayTell(p.id) { // guard: told-rate
 			return nil
 		}
 		select {
-		case e.exchange.heard <- target{id, []netip.AddrPort{at}}:
-			e.exchange.try(place{id, at})
+		case e.exchange.heard <- t:
+			e.exchange.try(there)
 		default: // many are under way; it is told again
 			return nil
 		}
@@ -259,29 +295,26 @@ func (x *exchange) try(p place) {
 	x.tried[p] = trial{times, now()}
 }
 
-// met forgets the trials of those that have answered: when they are told of again, they have come back. Call with
-// Engine.mu held.
-func (x *exchange) met(ids []PeerID) {
-	maps.DeleteFunc(x.tried, func(p place, _ trial) bool { return slices.Contains(ids, p.id) })
+// met forgets the trials of one that there is a conn to: when it is told of again, it has come back. Call with Engine.mu
+// held.
+func (x *exchange) met(id PeerID) {
+	maps.DeleteFunc(x.tried, func(p place, _ trial) bool { return p.id == id })
 }
 
-// meetTold dials those that others have told of until ctx ends. A peer is seen by the program when it answers with its
-// key, not before.
+// meetTold dials those that others have told of until ctx ends.
 func (e *Engine) meetTold(ctx context.Context) {
-	for {
-		var targets []target
-		select {
-		case t := <-e.exchange.heard:
-			targets = append(targets, t)
-		case <-ctx.Done():
-			return
-		}
-		for len(e.exchange.heard) > 0 { // nobody else reads them
-			targets = append(targets, <-e.exchange.heard)
-		}
-		found := e.visit(ctx, targets, exchanged, false)
-		e.mu.Lock()
-		e.exchange.met(found)
-		e.mu.Unlock()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for range knocks {
+		wg.Go(func() {
+			for {
+				select {
+				case t := <-e.exchange.heard:
+					e.follow(ctx, t, exchanged)
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
 	}
 }

@@ -40,6 +40,16 @@ func (e *Engine) Tell(from PeerID, list ...wire.PeerAt) error {
 	return e.takePeers(p, l, wire.Peers{Peers: list})
 }
 
+// Places counts the addresses where a peer may be dialled, also of one that the program does not know of; -1 is no peer.
+func (e *Engine) Places(id PeerID) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p := e.peers[id]; p != nil {
+		return len(p.all())
+	}
+	return -1
+}
+
 // SetMaxLed holds fewer strangers that others have told of, until the returned function is called.
 func SetMaxLed(n int) (restore func()) {
 	old := maxLed

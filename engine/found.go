@@ -31,7 +31,7 @@ func (s *sink) Found(h Hint) {
 	if !p.hint || !slices.Equal(p.addrs, h.Addrs) {
 		p.failures, p.retry = 0, true // new addresses are worth a try at once
 	}
-	p.hint, p.addrs = true, h.Addrs
+	p.hint, p.addrs, p.shown = true, h.Addrs, true
 	if p.link == nil {
 		if h.Name != "" {
 			p.name = wire.CleanName(h.Name)

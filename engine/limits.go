@@ -32,9 +32,8 @@ const (
 	// promptRate and promptBurst are how often a stranger may cause a question to a person.
 	promptRate  = 0.5
 	promptBurst = 20
-	// toldRate and toldBurst are how many peers one peer may have us dial.
-	toldRate  = 0.1
-	toldBurst = maxTold
+	// toldEvery and maxTold are how often one peer may have us dial one more, and how many at once; so often it is told of them.
+	toldEvery = 5 * time.Second
 	// strangersPromptRate and strangersPromptBurst are for all of them together.
 	strangersPromptRate  = 2
 	strangersPromptBurst = 60
@@ -126,15 +125,24 @@ func (e *Engine) mayAsk(id PeerID) bool {
 func (e *Engine) mayTell(id PeerID) bool {
 	a := e.askerOf(id)
 	if a.told == nil {
-		a.told = rate.NewLimiter(toldRate, toldBurst)
+		a.told = rate.NewLimiter(rate.Every(toldEvery), maxTold)
 	}
 	return e.asks.peers[id] == a && a.told.Allow() // one that is not kept counts nothing
+}
+
+// takes tells whether id may be told of one more peer: it would not dial more. Call with Engine.mu held.
+func (e *Engine) takes(id PeerID) bool {
+	a := e.askerOf(id)
+	if a.tells == nil {
+		a.tells = rate.NewLimiter(rate.Every(toldEvery), maxTold)
+	}
+	return a.tells.Allow()
 }
 
 // forgive forgets what a peer has asked: somebody has said yes to it. Call with Engine.mu held.
 func (e *Engine) forgive(id PeerID) {
 	if a := e.asks.peers[id]; a != nil {
-		*a = asker{told: a.told}
+		*a = asker{told: a.told, tells: a.tells}
 	}
 }
 
@@ -145,10 +153,11 @@ type asks struct {
 	strangers *rate.Limiter // all of them together: keys are free
 }
 
-// asker is what one peer has asked, and of how many others it has told.
+// asker is what one peer has asked, of how many others it has told, and of how many it was.
 type asker struct {
 	prompts  *rate.Limiter
 	told     *rate.Limiter
+	tells    *rate.Limiter
 	declined int
 	since    time.Time // of the newest no
 }

@@ -272,7 +272,7 @@ func (e *Engine) linkTo(id PeerID) (*peer, *link, error) {
 	defer e.mu.Unlock()
 	p := e.peers[id]
 	switch {
-	case p == nil:
+	case p == nil || !p.shown:
 		return nil, nil, ErrNoPeer
 	case p.link == nil && p.err != nil:
 		return p, nil, fmt.Errorf("%w: %w", ErrNotConnected, p.err)
@@ -286,7 +286,7 @@ func (e *Engine) linkTo(id PeerID) (*peer, *link, error) {
 func (e *Engine) want(id PeerID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if p := e.peers[id]; p != nil && !p.wanted {
+	if p := e.peers[id]; p != nil && p.shown && !p.wanted {
 		p.wanted, p.retry = true, true
 		e.chase(p)
 	}

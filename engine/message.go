@@ -153,7 +153,7 @@ func (e *Engine) sessionWith(id PeerID) (*session, error) {
 	defer e.mu.Unlock()
 	p := e.peers[id]
 	switch {
-	case p == nil:
+	case p == nil || !p.shown:
 		return nil, ErrNoPeer
 	case p.session != nil:
 		return p.session, nil

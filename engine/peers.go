@@ -39,6 +39,9 @@ type peer struct {
 	failures  int
 	retry     bool // there is news: dial now, whatever the backoff says
 	wanted    bool // the program has asked for it
+	shown     bool // the program knows of it: it was found, asked for, or has answered
+	told      rumours
+	ledBy     PeerID // who has told of it
 	err       error
 	suspect   bool // its conn died; the next failed dial means that it is lost
 
@@ -122,26 +125,19 @@ func (e *Engine) caller(id PeerID) *peer {
 func (e *Engine) strangers() int {
 	n := 0
 	for _, p := range e.peers {
-		if !p.hint && p.session == nil && e.profile.Peer(p.id).Trust == identity.Unknown {
+		if !p.hint && p.session == nil && p.how != exchanged && e.profile.Peer(p.id).Trust == identity.Unknown {
 			n++
 		}
 	}
 	return n
 }
 
-// led counts the strangers that others have told of. Call with Engine.mu held.
-func (e *Engine) led() int {
-	n := 0
-	for _, p := range e.peers {
-		if p.how == exchanged && p.session == nil && e.profile.Peer(p.id).Trust == identity.Unknown {
-			n++
-		}
+// changed publishes p as it is now, once the program may know of it. Call with Engine.mu held.
+func (e *Engine) changed(p *peer) {
+	if p.shown {
+		e.publish(PeerChanged{e.view(p)})
 	}
-	return n
 }
-
-// changed publishes p as it is now. Call with Engine.mu held.
-func (e *Engine) changed(p *peer) { e.publish(PeerChanged{e.view(p)}) }
 
 // Peers lists the peers that are found or connected, by name.
 func (e *Engine) Peers() []Peer {
@@ -153,7 +149,9 @@ func (e *Engine) Peers() []Peer {
 func (e *Engine) views() []Peer {
 	out := make([]Peer, 0, len(e.peers))
 	for _, p := range e.peers {
-		out = append(out, e.view(p))
+		if p.shown {
+			out = append(out, e.view(p))
+		}
 	}
 	slices.SortFunc(out, func(a, b Peer) int {
 		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(string(a.ID[:]), string(b.ID[:])))
@@ -165,7 +163,7 @@ func (e *Engine) views() []Peer {
 func (e *Engine) Peer(id PeerID) (Peer, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if p := e.peers[id]; p != nil {
+	if p := e.peers[id]; p != nil && p.shown {
 		return e.view(p), true
 	}
 	return Peer{}, false
@@ -203,8 +201,10 @@ func (e *Engine) remove(p *peer) {
 	e.disconnect(p, ErrLost)
 	delete(e.peers, p.id)
 	p.poke()
-	v := e.view(p)
-	e.publish(PeerLost{v})
+	if !p.shown {
+		return
+	}
+	e.publish(PeerLost{e.view(p)})
 	e.log.Info("lost", "peer", p.id.Short(), "name", p.name)
 }
 
@@ -218,7 +218,7 @@ func (e *Engine) tidy(p *peer) {
 	if p.link != nil || p.session != nil || p.hint || p.suspect && show && len(p.all()) > 0 || p.dialling != nil || p.accepting > 0 {
 		return
 	}
-	if len(p.extra) == 0 || p.failures >= maxFailures || !show {
+	if len(p.extra) == 0 || p.failures >= maxFailures || !show || !p.shown {
 		e.remove(p)
 	}
 }

@@ -66,14 +66,8 @@ func (e *Engine) recall(ctx context.Context) {
 		if off {
 			continue
 		}
-		e.visit(ctx, e.missing(met), "remembered", false)
+		some(ctx, e.missing(met), func(t target) { e.follow(ctx, t, "remembered") })
 	}
-}
-
-// target is a peer that may be at some addresses; the zero ID is whoever answers.
-type target struct {
-	id    PeerID
-	addrs []netip.AddrPort
 }
 
 // missing lists the known peers that were not met, the last seen first.
@@ -82,75 +76,56 @@ func (e *Engine) missing(met map[PeerID]bool) (out []target) {
 	for id, r := range records {
 		addrs := slices.DeleteFunc(slices.Clone(r.Addrs[:]), func(a netip.AddrPort) bool { return !a.IsValid() })
 		if (r.Trust == identity.Seen || r.Trust == identity.Verified) && len(addrs) > 0 && !met[id] {
-			out = append(out, target{id, addrs})
+			out = append(out, target{id: id, addrs: addrs})
 		}
 	}
 	slices.SortFunc(out, func(a, b target) int { return records[b.id].Last.Compare(records[a.id].Last) })
 	return out[:min(len(out), recalled)]
 }
 
-// mayFollow tells whether a peer may be dialled because of an address that is kept or was told, and not because of the
-// program. Call with Engine.mu held.
-func (e *Engine) mayFollow(id PeerID) bool {
-	if !e.self.Browsing || e.self.Visible == VisibleToNobody || !e.mayShowTo(id) || id == e.self.ID {
-		return false
-	}
-	p := e.peers[id]
-	if p == nil && e.profile.Peer(id).Trust == identity.Unknown && e.led() >= maxLed { // guard: told-strangers
-		return false
-	}
-	return p == nil || p.link == nil
-}
-
-func (e *Engine) follows(id PeerID) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.mayFollow(id)
-}
-
-// visit dials targets, some at once, takes up with those that answer and returns them. wanted tells that the program has
-// asked for it.
-func (e *Engine) visit(ctx context.Context, targets []target, how string, wanted bool) (found []PeerID) {
+// visit dials addresses where somebody may be, some at once, takes up with those that answer and returns them.
+func (e *Engine) visit(ctx context.Context, addrs []netip.AddrPort, how string) (found []PeerID) {
 	endpoint := e.open()
 	if endpoint == nil {
 		return nil
 	}
-	var (
-		mu   sync.Mutex
-		wg   sync.WaitGroup
-		room = make(chan struct{}, knocks)
-	)
-	for _, t := range targets {
+	var mu sync.Mutex
+	some(ctx, addrs, func(at netip.AddrPort) {
+		short, cancel := context.WithTimeout(ctx, knockTime)
+		conn, err := endpoint.DialAny(short, []netip.AddrPort{at}, PeerID{}, transport.Session, knockTime)
+		cancel()
+		if err != nil {
+			return
+		}
+		id, at := conn.Peer, conn.RemoteAddr()
+		conn.Close(wire.Duplicate)
+		greet, cancel := context.WithTimeout(ctx, transport.HelloTimeout)
+		defer cancel()
+		if e.meet(greet, id, at, how) == nil {
+			mu.Lock()
+			found = append(found, id)
+			mu.Unlock()
+		}
+	})
+	return found
+}
+
+// some calls do for each of all, for knocks of them at once, until ctx ends.
+func some[T any](ctx context.Context, all []T, do func(T)) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	room := make(chan struct{}, knocks)
+	for _, t := range all {
 		select {
 		case room <- struct{}{}:
 		case <-ctx.Done():
-			wg.Wait()
-			return found
+			return
 		}
 		wg.Go(func() {
 			defer func() { <-room }()
-			if !wanted && !e.follows(t.id) {
-				return
-			}
-			short, cancel := context.WithTimeout(ctx, knockTime)
-			conn, err := endpoint.DialAny(short, t.addrs, t.id, transport.Session, knockTime)
-			cancel()
-			if err != nil {
-				return
-			}
-			id, at := conn.Peer, conn.RemoteAddr()
-			conn.Close(wire.Duplicate)
-			greet, cancel := context.WithTimeout(ctx, transport.HelloTimeout)
-			defer cancel()
-			if e.meet(greet, id, at, how, wanted) == nil {
-				mu.Lock()
-				found = append(found, id)
-				mu.Unlock()
-			}
+			do(t)
 		})
 	}
-	wg.Wait()
-	return found
 }
 
 // Search asks every address of the networks that this machine is on, where they have at most 1024 of them, whether
@@ -166,17 +141,14 @@ func (e *Engine) Search(ctx context.Context) ([]PeerID, error) {
 	if err != nil {
 		return nil, err
 	}
-	var targets []target
 	e.mu.Lock()
-	for _, a := range addrs {
-		known := false
-		for _, p := range e.peers {
-			known = known || p.link != nil && p.link.conn.RemoteAddr().Addr() == a.Addr()
-		}
-		if !known {
-			targets = append(targets, target{addrs: []netip.AddrPort{a}})
+	known := map[netip.Addr]bool{}
+	for _, p := range e.peers {
+		if p.link != nil {
+			known[p.link.conn.RemoteAddr().Addr()] = true
 		}
 	}
 	e.mu.Unlock()
-	return e.visit(ctx, targets, "search", true), nil
+	addrs = slices.DeleteFunc(addrs, func(a netip.AddrPort) bool { return known[a.Addr()] })
+	return e.visit(ctx, addrs, "search"), nil
 }

@@ -128,7 +128,7 @@ type Peer struct {
 	Addrs     []netip.AddrPort // where it can be dialled, the best first
 	Addr      netip.AddrPort   // where the live conn goes; zero without one
 	RTT       time.Duration    // round-trip time of the live conn
-	How       string           // how it was found: "mDNS", "address", "incoming"
+	How       string           // how it was found: "mDNS", "address", "incoming", "remembered", "search", "peer exchange"
 	// Context is what its program sent with the invitation or its answer (initial data in the Pythonista module); nil
 	// without a session, or if it sent none. Untrusted.
 	Context json.RawMessage

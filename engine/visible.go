@@ -70,6 +70,9 @@ func (e *Engine) leaveStrangers() {
 	}
 	for _, p := range e.peers {
 		if p.link == nil {
+			if p.dialling != nil && p.session == nil && !e.mayShow(p) {
+				p.dialling()
+			}
 			e.tidy(p)
 		} else if !p.wanted && p.pairing == nil && p.session == nil && !busy[p.id] && e.profile.Peer(p.id).Trust == identity.Unknown {
 			p.link.conn.Close(wire.Bye)

@@ -78,7 +78,7 @@ var leading = []attack{
 		return ignored((*attacker).connect, fmt.Sprintf(`{"type":"peers","peers":[{"id":%q,"addr":"127.0.0.1:20000"}]}`, a.v.id))(a)
 	}},
 	{session, "peers told by a stranger", "nobody is dialled", leads((*attacker).greet, 1, 0, 0)},
-	{session, "200 peers that are not there", "64 are dialled, and one in 10 s", leads((*attacker).connect, 10, 20, 66)},
+	{session, "200 peers that are not there", "64 are dialled, and one in 5 s", leads((*attacker).connect, 10, 20, 66)},
 	{session, "a flood of peers", "read at their pace, and few are dialled", flood((*attacker).connect, func(a *attacker, i int) error {
 		return a.say(many(100, peersFrame)...)
 	})},
