@@ -178,6 +178,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.self.Port, e.self.Running = endpoint.Port(), true
 	announcement := e.announcement()
 	e.publish(SelfChanged{e.selfView()})
+	e.resumeTransfers()
 	e.mu.Unlock()
 
 	var finding sync.WaitGroup
@@ -190,7 +191,6 @@ func (e *Engine) Run(ctx context.Context) error {
 	if lanes != nil {
 		e.wg.Go(func() { e.acceptLanes(ctx, lanes) })
 	}
-	e.resumeTransfers()
 	for _, address := range e.cfg.Dial {
 		e.wg.Go(func() { e.keepDialling(ctx, address) })
 	}

@@ -31,8 +31,10 @@ func NameKey(name string) string {
 		}
 		b.WriteRune(r)
 	}
-	return strings.NewReplacer("ß", "ss", "rn", "m", "vv", "w", "cl", "d").Replace(b.String())
+	return pairsAlike.Replace(b.String())
 }
+
+var pairsAlike = strings.NewReplacer("ß", "ss", "rn", "m", "vv", "w", "cl", "d")
 
 // lookAlikes maps letters of other alphabets, and digits, to the Latin letter that they look like in common fonts. It is
 // a small part of the table of UTS #39 section 4: what is typed to deceive, in lower case.

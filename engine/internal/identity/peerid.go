@@ -87,8 +87,10 @@ func (p *PeerID) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
+var separators = strings.NewReplacer("-", "", " ", "")
+
 func normalise(s string) string {
-	return strings.NewReplacer("-", "", " ", "").Replace(strings.ToLower(strings.TrimSpace(s)))
+	return separators.Replace(strings.ToLower(strings.TrimSpace(s)))
 }
 
 // ParsePeerID reads the text form; hyphens, spaces and case do not matter, the check characters do.

@@ -122,9 +122,9 @@ func CleanName(s string) string {
 }
 
 // CleanLine makes text of a peer fit for one line: what breaks text becomes a visible escape, nothing is cut.
-func CleanLine(s string) string {
-	return strings.NewReplacer("\n", "‹U+000A›", "\t", "‹U+0009›").Replace(CleanText(s))
-}
+func CleanLine(s string) string { return breaks.Replace(CleanText(s)) }
+
+var breaks = strings.NewReplacer("\n", "‹U+000A›", "\t", "‹U+0009›")
 
 // CleanText is CleanName for running text: line breaks and tabs stay, nothing is cut.
 func CleanText(s string) string {
