@@ -329,11 +329,14 @@ func TestOutbox(t *testing.T) {
 
 // TestQueueGoesByPriority: more transfers than may move at once begin in their order, and by their priority.
 func TestQueueGoesByPriority(t *testing.T) {
-	file := bytesIn(t, 2<<20)
+	var files []string // no two of those that move side by side end in the same moment
+	for i := range 9 {
+		files = append(files, bytesIn(t, min(i+1, 4)<<20))
+	}
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		net.Limit(10_000_000, 256<<10) // the first four are not done before all wait
+		net.Limit(5_000_000, 256<<10) // the first four are not done before all wait
 		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
@@ -366,7 +369,7 @@ func TestQueueGoesByPriority(t *testing.T) {
 		}()
 		var ids []engine.TransferID
 		for i := range 9 {
-			tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Priority: i / 8}, file)
+			tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Priority: i / 8}, files[i])
 			if err != nil {
 				t.Fatal(err)
 			}
