@@ -364,6 +364,27 @@ func TestOldBreakDoesNotCount(t *testing.T) {
 	}
 }
 
+// TestKnownBeforeStrangers: a peer that was accepted before is reached at once, whatever else the network tells of.
+func TestKnownBeforeStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net, sinks := enginetest.New(t, latency), make(chan engine.Sink, 1)
+		a := among(net, "Anna", func(c *engine.Config) { c.Discovery = handed{here, sinks} })
+		sink := <-sinks
+		b := among(net, "Ben", blind)
+		if err := a.SetTrust(b.Self().ID, engine.TrustSeen); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 200 {
+			var id engine.PeerID
+			id[0], id[1] = byte(i), 7
+			sink.Found(engine.Hint{ID: id, Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:1")}, How: "test"})
+		}
+		time.Sleep(5 * time.Second)
+		sink.Found(engine.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
+		seenWithin(t, 2*time.Second, a, b)
+	})
+}
+
 // TestReturnBeforeStrangers: a session that returns does not queue behind peers that only somebody's packets tell of.
 func TestReturnBeforeStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -19,6 +19,12 @@ func (e *Engine) chase(p *peer) {
 	}
 }
 
+// knows tells whether somebody here has accepted a peer, now or before.
+func (e *Engine) knows(id PeerID) bool {
+	t := e.profile.Peer(id).Trust
+	return t == identity.Seen || t == identity.Verified
+}
+
 // mayShow tells whether p may learn of us by a dial: it is not blocked, and who is not to see us is dialled only if the
 // program wants that. Call with Engine.mu held.
 func (e *Engine) mayShow(p *peer) bool {
@@ -63,6 +69,10 @@ func (e *Engine) dialLoop(ctx context.Context, p *peer) {
 		}
 		p.retry = false
 		returning := p.session != nil
+		queue := e.dials
+		if e.knows(p.id) { // it does not wait for those that may be nobody
+			queue = e.friends
+		}
 		e.mu.Unlock()
 
 		if wait := time.Until(next); idle || wait > 0 {
@@ -83,12 +93,12 @@ func (e *Engine) dialLoop(ctx context.Context, p *peer) {
 			continue
 		}
 		select {
-		case e.dials <- struct{}{}:
+		case queue <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
 		next = now().Add(e.dialPeer(ctx, p))
-		<-e.dials
+		<-queue
 	}
 }
 

@@ -26,7 +26,8 @@ type Engine struct {
 	log     *slog.Logger
 	profile *identity.Profile
 	boot    string
-	dials   chan struct{} // one for each dial under way
+	dials   chan struct{} // one for each dial under way to peers that nobody here knows
+	friends chan struct{} // and to others
 
 	announcing sync.Mutex // one change of what discovery tells at a time
 
@@ -105,7 +106,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, log: cfg.Log, profile: profile, context: initial, boot: rand.Text()[:16],
-		dials: make(chan struct{}, maxDials), ended: make(chan struct{}),
+		dials: make(chan struct{}, maxDials), friends: make(chan struct{}, maxDials), ended: make(chan struct{}),
 		peers: map[PeerID]*peer{}, resume: map[PeerID]*session{}, kicked: map[PeerID]bool{}, transfers: map[TransferID]*transferState{}, watchers: map[*watcher]struct{}{},
 		finder: cfg.Discovery, exchange: newExchange(),
 	}
@@ -115,7 +116,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e.restore()
 	if e.finder == nil {
-		e.finder = discovery.New(discovery.Config{Interfaces: cfg.Interfaces, Log: cfg.Log})
+		e.finder = discovery.New(discovery.Config{Interfaces: cfg.Interfaces, Known: e.knows, Log: cfg.Log})
 	}
 	return e, nil
 }

@@ -69,7 +69,9 @@ type Config struct {
 	// Interfaces names the network interfaces to use. Empty means every one that is up and can do multicast, and
 	// the loopback interface where there is no other.
 	Interfaces []string
-	Log        *slog.Logger
+	// Known tells whom the user knows: announcements of others take no place from those. nil is nobody.
+	Known func(identity.PeerID) bool
+	Log   *slog.Logger
 }
 
 // Timing of RFC 6762 section 5.2, thinned out: five queries in the first 15 s find peers even where half of the
@@ -96,6 +98,9 @@ type MDNS struct {
 
 // New returns a stopped MDNS.
 func New(cfg Config) *MDNS {
+	if cfg.Known == nil {
+		cfg.Known = func(identity.PeerID) bool { return false }
+	}
 	return &MDNS{cfg: cfg, kick: make(chan struct{}, 1), ask: make(chan struct{}, 1), table: newTable()}
 }
 
@@ -247,7 +252,7 @@ func (m *MDNS) receive(p packet, sink Sink) {
 		if s.id == m.self.ID {
 			continue
 		}
-		if h, ok := m.table.see(s, p.from, now); ok {
+		if h, ok := m.table.see(s, p.from, now, m.cfg.Known(s.id)); ok {
 			found = append(found, h)
 		}
 	}

@@ -142,10 +142,10 @@ func TestInfoTravels(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	tb, at := newTable(), time.Unix(1e9, 0)
-	tb.see(got[0], netip.MustParseAddr("192.0.2.9"), at)
+	tb.see(got[0], netip.MustParseAddr("192.0.2.9"), at, false)
 	changed := got[0]
 	changed.info = map[string]string{"room": "garden"}
-	if h, news := tb.see(changed, netip.MustParseAddr("192.0.2.9"), at.Add(time.Second)); !news || h.Info["room"] != "garden" {
+	if h, news := tb.see(changed, netip.MustParseAddr("192.0.2.9"), at.Add(time.Second), false); !news || h.Info["room"] != "garden" {
 		t.Errorf("changed info: %+v, %v", h, news)
 	}
 	txt.Txt = append(txt.Txt, "ROOM=twice") // what breaks the rules is not shown, and costs nobody the peer
@@ -162,13 +162,13 @@ func TestDoubt(t *testing.T) {
 	tb, gone, there, at := newTable(), newID(t), newID(t), time.Unix(1e9, 0)
 	from := netip.MustParseAddr("192.0.2.9")
 	for _, id := range []identity.PeerID{gone, there} {
-		tb.see(sight(id, "192.0.2.9:2000"), from, at)
+		tb.see(sight(id, "192.0.2.9:2000"), from, at, false)
 		tb.doubt(id, at)
 	}
 	if known := tb.fresh(at); len(known) != 0 {
 		t.Errorf("a query that asks for them gives them as known: %v", known)
 	}
-	tb.see(sight(there, "192.0.2.9:2000"), from, at.Add(time.Second))
+	tb.see(sight(there, "192.0.2.9:2000"), from, at.Add(time.Second), false)
 	if lost := tb.sweep(at.Add(2*doubtful + time.Millisecond)); len(lost) != 1 || lost[0] != gone {
 		t.Errorf("lost %v", lost)
 	}
@@ -177,16 +177,16 @@ func TestDoubt(t *testing.T) {
 func TestTable(t *testing.T) {
 	tb, id, at := newTable(), newID(t), time.Unix(1e9, 0)
 	from := netip.MustParseAddr("192.0.2.9")
-	if h, news := tb.see(sight(id, "192.0.2.9:2000"), from, at); !news || len(h.Addrs) != 1 {
+	if h, news := tb.see(sight(id, "192.0.2.9:2000"), from, at, false); !news || len(h.Addrs) != 1 {
 		t.Fatal("the first sighting is news")
 	}
-	if _, news := tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(time.Minute)); news {
+	if _, news := tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(time.Minute), false); news {
 		t.Error("the same again is none")
 	}
-	if h, news := tb.see(sight(id, "192.0.2.10:2000"), from, at.Add(time.Minute)); !news || len(h.Addrs) != 2 {
+	if h, news := tb.see(sight(id, "192.0.2.10:2000"), from, at.Add(time.Minute), false); !news || len(h.Addrs) != 2 {
 		t.Errorf("another address: %+v", h)
 	}
-	if h, news := tb.see(sight(id, "192.0.2.9:3000"), from, at.Add(time.Minute)); !news || len(h.Addrs) != 1 {
+	if h, news := tb.see(sight(id, "192.0.2.9:3000"), from, at.Add(time.Minute), false); !news || len(h.Addrs) != 1 {
 		t.Errorf("another port means a restart: %+v", h)
 	}
 	if lost := tb.sweep(at.Add(2 * time.Minute)); len(lost) != 0 {
@@ -198,16 +198,16 @@ func TestTable(t *testing.T) {
 
 	// A goodbye counts after the grace; a new announcement within it undoes it, an answer under way does not.
 	at = at.Add(time.Hour)
-	tb.see(sight(id, "192.0.2.9:2000"), from, at)
+	tb.see(sight(id, "192.0.2.9:2000"), from, at, false)
 	bye := sighting{id: id}
-	tb.see(bye, from, at)
-	tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(stale/2))
+	tb.see(bye, from, at, false)
+	tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(stale/2), false)
 	if lost := tb.sweep(at.Add(grace)); len(lost) != 1 {
 		t.Error("an answer that was under way revived a peer that has gone")
 	}
-	tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(time.Minute))
-	tb.see(bye, from, at.Add(time.Minute))
-	if _, news := tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(time.Minute+grace/2)); !news {
+	tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(time.Minute), false)
+	tb.see(bye, from, at.Add(time.Minute), false)
+	if _, news := tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(time.Minute+grace/2), false); !news {
 		t.Error("a re-registration is news")
 	}
 	if lost := tb.sweep(at.Add(2 * time.Minute)); len(lost) != 0 {
@@ -215,10 +215,10 @@ func TestTable(t *testing.T) {
 	}
 
 	tb.forget(id, at)
-	if _, news := tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(tombstone/2)); news {
+	if _, news := tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(tombstone/2), false); news {
 		t.Error("a forgotten peer came back from an old packet")
 	}
-	if _, news := tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(tombstone)); !news {
+	if _, news := tb.see(sight(id, "192.0.2.9:2000"), from, at.Add(tombstone), false); !news {
 		t.Error("a forgotten peer cannot come back")
 	}
 }
@@ -227,12 +227,12 @@ func TestForgedFloodIsCapped(t *testing.T) {
 	tb, at := newTable(), time.Unix(1e9, 0)
 	live := newID(t)
 	liveFrom := netip.MustParseAddr("192.0.2.9")
-	tb.see(sight(live, "192.0.2.9:2000"), liveFrom, at)
+	tb.see(sight(live, "192.0.2.9:2000"), liveFrom, at, false)
 	for i := range 20_000 {
 		var id identity.PeerID
 		copy(id[:], fmt.Sprintf("%032d", i))
 		from := netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})
-		tb.see(sight(id, "192.0.2.9:2000"), from, at)
+		tb.see(sight(id, "192.0.2.9:2000"), from, at, false)
 	}
 	if len(tb.entries) > maxEntries {
 		t.Errorf("%d entries", len(tb.entries))
@@ -240,11 +240,16 @@ func TestForgedFloodIsCapped(t *testing.T) {
 	if tb.entries[live] == nil {
 		t.Error("a live peer was pushed out")
 	}
+	for i := range 3 {
+		if _, ok := tb.see(sight(newID(t), "192.0.2.9:3000"), netip.MustParseAddr("192.0.2.10"), at, i > 0); ok != (i > 0) {
+			t.Errorf("one more is taken: %v", ok)
+		}
+	}
 	tb = newTable()
 	for i := range 1000 {
 		var id identity.PeerID
 		copy(id[:], fmt.Sprintf("%032d", i))
-		tb.see(sight(id, "192.0.2.9:2000"), liveFrom, at)
+		tb.see(sight(id, "192.0.2.9:2000"), liveFrom, at, false)
 	}
 	if len(tb.entries) > maxPerSource {
 		t.Errorf("%d entries from one source", len(tb.entries))

@@ -13,7 +13,7 @@ import (
 // Caps on what forged announcements can make us keep, and the times around a goodbye.
 const (
 	maxEntries   = 256
-	maxPerSource = 16
+	maxPerSource = 64 // a network may have one device that tells what it has heard on another
 	maxAddrs     = 8
 	// A goodbye counts after grace, so that a re-registration does not flicker. Answers that were under way when
 	// it was sent are ignored for stale.
@@ -46,8 +46,8 @@ func newTable() *table {
 	return &table{entries: map[identity.PeerID]*entry{}, graves: map[identity.PeerID]time.Time{}}
 }
 
-// see takes a sighting; true with the hint to report if it is new or differs from what was known.
-func (t *table) see(s sighting, from netip.Addr, now time.Time) (Hint, bool) {
+// see takes a sighting of a peer that the user knows, or not; true with the hint to report if it is new or differs from what was known.
+func (t *table) see(s sighting, from netip.Addr, now time.Time, known bool) (Hint, bool) {
 	if now.Before(t.graves[s.id]) {
 		return Hint{}, false
 	}
@@ -59,7 +59,7 @@ func (t *table) see(s sighting, from netip.Addr, now time.Time) (Hint, bool) {
 		return Hint{}, false
 	}
 	if e == nil {
-		if len(t.entries) >= maxEntries || t.fromSource(from) >= maxPerSource { // guard: announced-peers
+		if !known && (len(t.entries) >= maxEntries || t.fromSource(from) >= maxPerSource) { // guard: announced-peers
 			return Hint{}, false
 		}
 		e = &entry{source: from, addrs: map[netip.AddrPort]time.Time{}}
