@@ -26,9 +26,9 @@ func (e *Engine) knows(id PeerID) bool {
 }
 
 // mayShow tells whether p may learn of us by a dial: it is not blocked, and who is not to see us is dialled only if the
-// program wants that. Call with Engine.mu held.
+// program wants that, or a transfer with it is under way. Call with Engine.mu held.
 func (e *Engine) mayShow(p *peer) bool {
-	return e.mayShowTo(p.id) || p.wanted && e.profile.Peer(p.id).Trust == identity.Unknown
+	return e.mayShowTo(p.id) || e.profile.Peer(p.id).Trust == identity.Unknown && (p.wanted || e.busyWith(p.id))
 }
 
 // mayShowTo is mayShow for who was not asked for. Call with Engine.mu held.

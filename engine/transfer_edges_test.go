@@ -359,3 +359,42 @@ func TestPausedForAWeek(t *testing.T) {
 		}
 	})
 }
+
+// TestHiddenMeanwhile: who hides while a transfer with a stranger moves has it go on, also when its conn breaks for long.
+func TestHiddenMeanwhile(t *testing.T) {
+	file := bytesIn(t, size)
+	for name, v := range map[string]engine.Visibility{"known": engine.VisibleToKnown, "nobody": engine.VisibleToNobody} {
+		for _, who := range []string{"the sender", "the receiver", "both"} {
+			t.Run(name+" "+who, func(t *testing.T) {
+				dir := t.TempDir()
+				synctest.Test(t, func(t *testing.T) {
+					net := enginetest.New(t, latency)
+					net.Limit(20_000_000, 256<<10)
+					a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+					acceptAll(t, b, engine.AcceptOptions{Dir: dir})
+					meet(t, a, b)
+					tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, file)
+					if err != nil {
+						t.Fatal(err)
+					}
+					until(t, a, tr.ID, 5*time.Second, "movement", past(2<<20))
+					for n, hides := range map[*enginetest.Node]bool{a: who != "the receiver", b: who != "the sender"} {
+						if !hides {
+							continue
+						}
+						if err := n.SetVisible(v, 0); err != nil {
+							t.Fatal(err)
+						}
+					}
+					net.Cut(b.Addr, true)
+					time.Sleep(time.Minute)
+					net.Cut(b.Addr, false)
+					time.Sleep(2 * time.Minute)
+					if x, y := show(t, "a", a, tr.ID), show(t, "b", b, tr.ID); x.State != engine.Delivered || y.State != engine.Delivered {
+						t.Error("it does not go on")
+					}
+				})
+			})
+		}
+	}
+}

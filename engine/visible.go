@@ -50,12 +50,23 @@ func (e *Engine) SetVisible(v Visibility, d time.Duration) error {
 }
 
 // answers tells whether a conn that id has dialled is taken: from strangers only while they may see us, while the user
-// has opened the window for pairing, or where there is a conn already.
+// has opened the window for pairing, or where there is a conn or a transfer already.
 func (e *Engine) answers(id PeerID) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	p := e.peers[id]
-	return e.self.Visible == VisibleToAll || e.pairingOpen() || p != nil && p.link != nil
+	return e.self.Visible == VisibleToAll || e.pairingOpen() || p != nil && p.link != nil || e.busyWith(id)
+}
+
+// busyWith tells whether a transfer with a peer is under way or waits for it: who hides does not want to break that off,
+// and the other side knows us already. Call with Engine.mu held.
+func (e *Engine) busyWith(id PeerID) bool {
+	for _, t := range e.transfers {
+		if t.view.Peer == id && !t.view.State.Final() && t.view.State != Offered {
+			return true
+		}
+	}
+	return false
 }
 
 // leaveStrangers closes the conns to strangers that serve nothing and that the program has not asked for. Call
@@ -64,17 +75,13 @@ func (e *Engine) leaveStrangers() {
 	if e.self.Visible == VisibleToAll || e.pairingOpen() {
 		return
 	}
-	busy := map[PeerID]bool{}
-	for _, t := range e.transfers {
-		busy[t.view.Peer] = busy[t.view.Peer] || !t.view.State.Final() && t.view.State != Offered
-	}
 	for _, p := range e.peers {
 		if p.link == nil {
 			if p.dialling != nil && p.session == nil && !e.mayShow(p) {
 				p.dialling()
 			}
 			e.tidy(p)
-		} else if !p.wanted && p.pairing == nil && p.session == nil && !busy[p.id] && e.profile.Peer(p.id).Trust == identity.Unknown {
+		} else if !p.wanted && p.pairing == nil && p.session == nil && !e.busyWith(p.id) && e.profile.Peer(p.id).Trust == identity.Unknown {
 			p.link.conn.Close(wire.Bye)
 		}
 	}
