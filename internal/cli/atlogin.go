@@ -23,11 +23,10 @@ import (
 // noConsole is a flag of serve, for Windows.
 const noConsole = "no-console"
 
-// beginWait and endWait are how long a service may take to listen, and to be gone.
-const (
-	beginWait = 15 * time.Second
-	endWait   = 30 * time.Second
-)
+// endWait is how long a service may take to be gone, and beginWait to listen.
+const endWait = 30 * time.Second
+
+var beginWait = 15 * time.Second
 
 // atLogin has the system run serve at login with the flags of cmd, and now; or no more, and not now.
 func (p *program) atLogin(cmd *cobra.Command, on bool, into string) error {
