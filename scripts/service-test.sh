@@ -52,8 +52,9 @@ mkdir -p "$HOME/own 100%"
 cp /usr/bin/multipeer-cli "$HOME/own 100%/"
 PATH="$HOME/own 100%:$PATH"
 multipeer-cli serve --into ~/Downloads --at-login on
-$other send --to "$to" --wait 20s .profile
-cmp .profile Downloads/.profile
+echo again >again.txt
+$other send --to "$to" --wait 20s again.txt
+cmp again.txt Downloads/again.txt
 case "$(systemctl --user show -p ExecStart multipeer)" in *"own 100%"*) ;; *) systemctl --user cat multipeer; exit 1 ;; esac
 multipeer-cli serve --at-login off
 soon sh -c "! systemctl --user is-active multipeer"
