@@ -35,8 +35,8 @@ case "$id" in *'"name":"Wine"'*) ;; *) echo "the terminal program says: $id" >&2
 # Nothing can begin to serve here, but the value that would start it at login is written, and taken away.
 run='HKCU\Software\Microsoft\Windows\CurrentVersion\Run'
 timeout 120 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' serve --into 'C:\in box' --at-login on >"$tmp/said" 2>&1 || true
-wine reg query "$run" /v "Multipeer serve" >"$tmp/run" 2>&1 || { cat "$tmp/said" "$tmp/run" >&2; exit 1; }
-grep -aq -- 'multipeer-cli.exe serve --profile=C:.profile "--into=C:.in box" --no-console' "$tmp/run" || { cat "$tmp/run" >&2; exit 1; }
+wine reg query "$run" /v "Multipeer serve" >"$tmp/key" 2>&1 || { cat "$tmp/said" "$tmp/key" >&2; exit 1; }
+grep -aq -- 'multipeer-cli.exe serve --profile=C:.profile "--into=C:.in box" --no-console' "$tmp/key" || { cat "$tmp/key" >&2; exit 1; }
 timeout 120 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' serve --at-login off
 ! wine reg query "$run" /v "Multipeer serve" >/dev/null 2>&1
 MULTIPEER_TRACE=events wine "$tmp/Multipeer/Multipeer.exe" -profile 'C:\profile' >"$tmp/window" 2>&1 &
