@@ -70,7 +70,7 @@ func (e *Engine) dialLoop(ctx context.Context, p *peer) {
 		p.retry = false
 		returning := p.session != nil
 		queue := e.dials
-		if e.knows(p.id) { // it does not wait for those that may be nobody
+		if p.wanted || e.knows(p.id) { // it does not wait for those that may be nobody
 			queue = e.friends
 		}
 		e.mu.Unlock()
@@ -94,6 +94,8 @@ func (e *Engine) dialLoop(ctx context.Context, p *peer) {
 		}
 		select {
 		case queue <- struct{}{}:
+		case <-p.wake: // it may have become wanted
+			continue
 		case <-ctx.Done():
 			return
 		}
@@ -107,8 +109,9 @@ func (e *Engine) due(p *peer) time.Time {
 	switch {
 	case p.failures > 0: // it has refused us for a reason that will last a while
 		return now().Add(backoff(p.failures))
-	case !p.suspect && p.hint && e.self.Advertising && !e.self.ID.Less(p.id):
-		// The lower ID's turn. But a suspect is dialled by both, and who does not advertise is found by nobody else.
+	case !p.suspect && !p.wanted && p.hint && e.self.Advertising && !e.self.ID.Less(p.id):
+		// The lower ID's turn. But a suspect is dialled by both, who does not advertise is found by nobody else, and what the
+		// program wants does not wait.
 		return now().Add(higherWaits)
 	}
 	return now()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"time"
 
 	"multipeer/engine/internal/identity"
@@ -98,8 +99,8 @@ func (e *Engine) linkDown(p *peer, l *link, err error) {
 		e.disconnect(p, err)
 	default:
 		p.suspect = true
-		for _, at := range p.told { // it may have moved before this was noticed
-			p.reached(at)
+		for by, at := range p.told { // it may have moved before this was noticed
+			e.start(func(ctx context.Context) { e.follow(ctx, target{p.id, []netip.AddrPort{at}, by}, exchanged) })
 		}
 		e.awaitReturn(p, l, err)
 	}

@@ -26,7 +26,7 @@ type Engine struct {
 	log     *slog.Logger
 	profile *identity.Profile
 	boot    string
-	dials   chan struct{} // one for each dial under way to peers that nobody here knows
+	dials   chan struct{} // one for each dial under way to peers that nobody here knows or wants
 	friends chan struct{} // and to others
 
 	announcing sync.Mutex // one change of what discovery tells at a time

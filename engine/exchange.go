@@ -47,8 +47,9 @@ const exchanged = "peer exchange"
 
 // exchange is what waits for its two loops, and what was heard.
 type exchange struct {
-	news  chan struct{} // there may be something to tell
-	heard chan target   // told by others, to be dialled
+	news  chan struct{}       // there may be something to tell
+	heard map[PeerID][]target // what each teller has told, to be dialled; guarded by Engine.mu
+	work  chan struct{}       // there may be something of that
 	tried map[place]trial
 }
 
@@ -74,7 +75,7 @@ type trial struct {
 }
 
 func newExchange() exchange {
-	return exchange{make(chan struct{}, 1), make(chan target, maxTold), map[place]trial{}}
+	return exchange{make(chan struct{}, 1), map[PeerID][]target{}, make(chan struct{}, knocks), map[place]trial{}}
 }
 
 // passOn has connected peers told what is new.
@@ -187,15 +188,25 @@ func (e *Engine) tellOf(to *peer, open []neighbour) (left bool) {
 		}
 	}
 	again := max(tellAgain, time.Duration(2*len(l.told))*toldEvery)
+	lately := e.toldLately(to.id)
 	since := func(n neighbour) time.Time { // when its turn came
 		if t, told := l.told[n.id]; told {
 			return t.when.Add(again)
 		}
+		if last := lately[n.id]; last.After(n.link.began) { // over an earlier conn
+			return last
+		}
 		return n.link.began
+	}
+	last := func(n neighbour) int { // who comes and goes all the time takes nobody's turn
+		if n.rank == rankStranger || now().Sub(lately[n.id]) < again {
+			return 1
+		}
+		return 0
 	}
 	due := slices.DeleteFunc(slices.Clone(open), func(n neighbour) bool { return n.id == to.id || since(n).After(now()) })
 	slices.SortStableFunc(due, func(a, b neighbour) int {
-		return cmp.Or(cmp.Compare(a.rank/rankStranger, b.rank/rankStranger), since(a).Compare(since(b)))
+		return cmp.Or(cmp.Compare(last(a), last(b)), since(a).Compare(since(b)))
 	})
 	strangers := 0
 	for id := range l.told {
@@ -215,6 +226,7 @@ func (e *Engine) tellOf(to *peer, open []neighbour) (left bool) {
 			break
 		}
 		l.told[n.id] = telling{n.link, n.at, now()}
+		lately[n.id] = now()
 		news = append(news, wire.PeerAt{ID: n.id.String(), Addr: netip.AddrPortFrom(n.at.Addr().WithZone(""), n.at.Port())})
 	}
 	for part := range slices.Chunk(news, wire.MaxPeersTold) {
@@ -263,14 +275,32 @@ func (e *Engine) takePeers(p *peer, l *link, m wire.Peers) error {
 		if !e.mayTell(p.id) { // guard: told-rate
 			return nil
 		}
-		select {
-		case e.exchange.heard <- t:
-			e.exchange.try(there)
-		default: // many are under way; it is told again
-			return nil
-		}
+		e.exchange.try(there)
+		e.exchange.hear(t)
 	}
 	return nil
+}
+
+// hear has t dialled. What waits of one teller is bounded by mayTell. Call with Engine.mu held.
+func (x *exchange) hear(t target) {
+	x.heard[t.by] = append(x.heard[t.by], t)
+	select {
+	case x.work <- struct{}{}:
+	default: // all that dial are awake
+	}
+}
+
+// next is what to dial next: the first that any teller has told, so that none waits behind what another one has said.
+// Call with Engine.mu held.
+func (x *exchange) next() (target, bool) {
+	for by, list := range x.heard { // a map's order is random
+		t := list[0]
+		if x.heard[by] = list[1:]; len(list) == 1 {
+			delete(x.heard, by)
+		}
+		return t, true
+	}
+	return target{}, false
 }
 
 // mayTry tells whether a peer may be dialled at a place now, after what became of it the last times. Call with Engine.mu
@@ -308,9 +338,15 @@ func (e *Engine) meetTold(ctx context.Context) {
 	for range knocks {
 		wg.Go(func() {
 			for {
-				select {
-				case t := <-e.exchange.heard:
+				e.mu.Lock()
+				t, there := e.exchange.next()
+				e.mu.Unlock()
+				if there {
 					e.follow(ctx, t, exchanged)
+					continue
+				}
+				select {
+				case <-e.exchange.work:
 				case <-ctx.Done():
 					return
 				}

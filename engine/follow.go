@@ -5,6 +5,8 @@ import (
 	"net/netip"
 
 	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
 )
 
 // Peers that are said to be somewhere, by the profile or by other peers, are dialled there once; the program learns of
@@ -20,48 +22,50 @@ type target struct {
 // followTime is how long one may take to answer and to greet.
 const followTime = 2 * knockTime
 
-// follow dials t once.
+// follow dials t once. What is said of a place is worth nothing before t's key has answered there: until then there is no
+// record of it, and what is known of the peer stays as it is.
 func (e *Engine) follow(ctx context.Context, t target, how string) {
 	ctx, cancel := context.WithTimeout(ctx, followTime)
 	defer cancel()
-	for {
-		e.mu.Lock()
-		if !e.mayFollow(t) {
-			e.mu.Unlock()
-			return
-		}
-		p := e.peer(t.id)
-		if p == nil {
-			e.mu.Unlock()
-			return
-		}
-		under, dialled := p.dialling != nil, p.dialled
-		if !under || p.shown {
-			for _, at := range t.addrs {
-				p.reached(at)
-			}
-		}
-		switch {
-		case p.shown: // it is looked after
-			p.retry = true
-			e.chase(p)
-			e.mu.Unlock()
-			return
-		case !under:
-			if p.how == "" {
-				p.how, p.ledBy = how, t.by
-			}
-			e.mu.Unlock()
-			e.dialPeer(ctx, p)
-			return
-		}
-		e.mu.Unlock()
-		select {
-		case <-dialled: // at another place
-		case <-ctx.Done():
-			return
-		}
+	e.mu.Lock()
+	may := e.mayFollow(t)
+	e.mu.Unlock()
+	endpoint := e.open()
+	if !may || endpoint == nil {
+		return
 	}
+	conn, err := endpoint.DialAny(ctx, t.addrs, t.id, transport.Session, knockTime)
+	if err != nil {
+		return
+	}
+	at := conn.RemoteAddr()
+	conn.Close(wire.Duplicate)
+	if p := e.proven(t, at, how); p != nil {
+		e.dialPeer(ctx, p)
+	}
+}
+
+// proven takes up with t, which is at an address now. It returns the record if the caller is to dial it.
+func (e *Engine) proven(t target, at netip.AddrPort, how string) *peer {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.mayFollow(t) { // it may have changed meanwhile
+		return nil
+	}
+	p := e.peer(t.id)
+	if p == nil {
+		return nil
+	}
+	p.reached(at)
+	if p.shown { // it is looked after
+		p.failures, p.suspect, p.retry = 0, false, true
+		e.chase(p)
+		return nil
+	}
+	if p.how == "" {
+		p.how, p.ledBy = how, t.by
+	}
+	return p
 }
 
 // mayFollow tells whether a peer may be dialled because of an address that is kept or was told, and not because of the

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"multipeer/engine/internal/identity"
@@ -139,10 +140,22 @@ func (e *Engine) takes(id PeerID) bool {
 	return a.tells.Allow()
 }
 
+// toldLately is when id was told of others, over whichever conn. Call with Engine.mu held.
+func (e *Engine) toldLately(id PeerID) map[PeerID]time.Time {
+	a := e.askerOf(id)
+	if a.lately == nil {
+		a.lately = map[PeerID]time.Time{}
+	}
+	if len(a.lately) > 2*maxTold { // takes keeps them few
+		maps.DeleteFunc(a.lately, func(_ PeerID, at time.Time) bool { return now().Sub(at) >= time.Hour })
+	}
+	return a.lately
+}
+
 // forgive forgets what a peer has asked: somebody has said yes to it. Call with Engine.mu held.
 func (e *Engine) forgive(id PeerID) {
 	if a := e.asks.peers[id]; a != nil {
-		*a = asker{told: a.told, tells: a.tells}
+		*a = asker{told: a.told, tells: a.tells, lately: a.lately}
 	}
 }
 
@@ -158,6 +171,7 @@ type asker struct {
 	prompts  *rate.Limiter
 	told     *rate.Limiter
 	tells    *rate.Limiter
+	lately   map[PeerID]time.Time
 	declined int
 	since    time.Time // of the newest no
 }

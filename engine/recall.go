@@ -59,8 +59,8 @@ func (e *Engine) recall(ctx context.Context) {
 		}
 		e.mu.Lock()
 		off := !e.self.Browsing || e.self.Visible == VisibleToNobody
-		for id := range e.peers {
-			met[id] = true
+		for id, p := range e.peers {
+			met[id] = met[id] || p.shown
 		}
 		e.mu.Unlock()
 		if off {

@@ -256,6 +256,17 @@ func TestForgedFloodIsCapped(t *testing.T) {
 	}
 }
 
+// TestKnownTakeNoPlace of those that are not, behind one sender.
+func TestKnownTakeNoPlace(t *testing.T) {
+	tb, at, from := newTable(), time.Unix(1e9, 0), netip.MustParseAddr("192.0.2.9")
+	for range maxPerSource {
+		tb.see(sight(newID(t), "192.0.2.9:2000"), from, at, true)
+	}
+	if _, ok := tb.see(sight(newID(t), "192.0.2.9:3000"), from, at, false); !ok {
+		t.Error("there is no room")
+	}
+}
+
 // collect is a sink that keeps what it is told.
 type collect struct {
 	mu    sync.Mutex

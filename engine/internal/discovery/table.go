@@ -29,7 +29,8 @@ const (
 type entry struct {
 	name    string
 	info    map[string]string
-	known   bool
+	known   bool                         // by Hint.Known
+	friend  bool                         // the user knows it
 	addrs   map[netip.AddrPort]time.Time // last seen
 	source  netip.Addr                   // who first told of it
 	expires time.Time
@@ -59,10 +60,10 @@ func (t *table) see(s sighting, from netip.Addr, now time.Time, known bool) (Hin
 		return Hint{}, false
 	}
 	if e == nil {
-		if !known && (len(t.entries) >= maxEntries || t.fromSource(from) >= maxPerSource) { // guard: announced-peers
+		if all, its := t.unknown(from); !known && (all >= maxEntries || its >= maxPerSource) { // guard: announced-peers
 			return Hint{}, false
 		}
-		e = &entry{source: from, addrs: map[netip.AddrPort]time.Time{}}
+		e = &entry{source: from, friend: known, addrs: map[netip.AddrPort]time.Time{}}
 		t.entries[s.id] = e
 	}
 	if !e.bye.IsZero() && now.Sub(e.bye) < stale {
@@ -96,14 +97,17 @@ func (t *table) see(s sighting, from netip.Addr, now time.Time, known bool) (Hin
 	return Hint{ID: s.id, Name: e.name, Info: e.info, Addrs: e.sorted(), How: "mDNS", Known: e.known}, changed
 }
 
-func (t *table) fromSource(a netip.Addr) int {
-	n := 0
+// unknown counts the peers that the user does not know, all and those that one sender has told of.
+func (t *table) unknown(from netip.Addr) (all, its int) {
 	for _, e := range t.entries {
-		if e.source == a {
-			n++
+		if e.friend {
+			continue
+		}
+		if all++; e.source == from {
+			its++
 		}
 	}
-	return n
+	return all, its
 }
 
 // trim drops the addresses heard of longest ago.
