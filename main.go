@@ -59,7 +59,7 @@ func main() {
 		u.Stopped(err)
 		ended <- err
 	}()
-	host := &cli.Host{Engine: e, History: kept, Profile: profile, OwnPort: chosen.Port != 0} // of multipeer-cli, which has no engine beside this one
+	host := &cli.Host{Engine: e, History: kept, Profile: profile, OwnPort: chosen.Port != 0, Interfaces: cfg.Interfaces} // of multipeer-cli, which has no engine beside this one
 	endCommands, hostErr := host.Start(ctx)
 	u.Start(ctx)
 	u.Run(launch, *hidden, errors.Join(trouble, err, hostErr, u.Listen(profile))) // returns on close, Quit, SIGINT and SIGTERM

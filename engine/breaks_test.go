@@ -332,6 +332,49 @@ func pairByHand(t *testing.T, net *enginetest.Net) (a, b *enginetest.Node, sa, s
 	return a, b, sa, sb
 }
 
+// TestBothAreToldOfAnEnd: one side has noticed that the session ended, and failed messages for it; the other one, which was
+// asleep perhaps, has not. It is told when the session is back, once, and what it has posted itself still arrives.
+func TestBothAreToldOfAnEnd(t *testing.T) {
+	for range 3 {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, b, sa, _ := pairByHand(t, net)
+			ea, eb := events(t, a), events(t, b)
+			ca, cb := watchSessions(t, a), watchSessions(t, b)
+			net.Drop(func(_, _ netip.AddrPort) bool { return true })
+			sa.NetworkChanged()
+			lost := make(chan error, 1)
+			go func() {
+				_, err := a.Send(t.Context(), map[string]string{"text": "lost"}, b.Self().ID)
+				lost <- err
+			}()
+			posted, err := b.Post(t.Context(), map[string]string{"text": "kept"}, a.Self().ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ea(is[engine.PeerRemoved])
+			<-lost
+			net.Drop(nil)
+			time.Sleep(5 * time.Second)
+			if x, y := ca(), cb(); x != [2]int{2, 1} || y != x { // one was there at first
+				t.Fatalf("added and removed: %v at the one that has noticed, %v at the other", x, y)
+			}
+			if r := posted.Results(); r[0].Err != nil {
+				t.Errorf("what was posted meanwhile: %v", r[0].Err)
+			}
+			if m := ea(is[engine.MessageReceived]).(engine.MessageReceived).Message; !strings.Contains(string(m.Body), "kept") {
+				t.Errorf("%s", m.Body)
+			}
+			if _, err := a.Send(t.Context(), map[string]string{"text": "after"}, b.Self().ID); err != nil {
+				t.Error(err)
+			}
+			if m := eb(is[engine.MessageReceived]).(engine.MessageReceived).Message; !strings.Contains(string(m.Body), "after") {
+				t.Errorf("%s", m.Body)
+			}
+		})
+	}
+}
+
 // TestOldBreakDoesNotCount: the grace of a break begins with that break.
 func TestOldBreakDoesNotCount(t *testing.T) {
 	for range 3 {

@@ -48,6 +48,9 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 		p.how = "incoming"
 	}
 	p.reached(conn.RemoteAddr())
+	if e.knows(p.id) && e.profile.Peer(p.id).Name == "" { // it was trusted by its ID alone: others may not take its name
+		e.acquaint(p)
+	}
 	if ours.Name != e.self.Name || !maps.Equal(ours.Info, e.self.Info) || ours.Open != e.self.open() { // changed while the greeting was under way
 		l.send(e.info())
 	}
@@ -68,6 +71,7 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 		return
 	default:
 		p.state = Connected
+		p.tellEnds()
 		p.session.attach(l)
 	}
 	e.askByPolicy(p)
@@ -166,11 +170,45 @@ func (e *Engine) connect(p *peer, theirs json.RawMessage) {
 		e.keep(p.id, s)
 	}
 	p.session, p.state, p.link.joined = s, Connected, true
+	p.tellEnds()
 	s.attach(p.link)
 	e.acquaint(p)
 	e.passOn()
 	e.publish(PeerAdded{e.view(p)})
 	e.changed(p)
+}
+
+// tellEnds tells p over its conn how often our program was told that the session has ended. Call with Engine.mu held.
+func (p *peer) tellEnds() {
+	if n := p.session.ends; n > 0 {
+		p.link.send(wire.Renew{N: n})
+	}
+}
+
+// takeRenew takes how often the other program was told so, and with it of each message that was lost. Here the session may
+// have seemed to go on, as on a machine that was asleep for the while: then our program is told, too, that it has ended and
+// begun, or it would miss what was lost. What it has posted itself goes on.
+func (e *Engine) takeRenew(p *peer, l *link, m wire.Renew) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if l.ends { // guard: renew-once
+		return wire.ErrProtocol
+	}
+	l.ends = true
+	s := p.session
+	if p.link != l || s == nil || m.N <= s.ends {
+		return nil
+	}
+	s.ends = m.N
+	p.state = Found
+	gone := e.view(p)
+	p.session = nil
+	e.publish(PeerRemoved{gone, ErrLost})
+	e.changed(p)
+	p.session, p.state = s, Connected
+	e.publish(PeerAdded{e.view(p)})
+	e.changed(p)
+	return nil
 }
 
 // acquaint keeps that p was accepted: its key is pinned from now on. Call with Engine.mu held.
@@ -213,6 +251,7 @@ func (e *Engine) disconnect(p *peer, err error) {
 	}
 	p.state, p.accepted = Found, ""
 	gone := e.view(p)
+	p.session.ends++
 	p.session = nil
 	e.publish(PeerRemoved{gone, err})
 	e.changed(p)

@@ -96,6 +96,13 @@ func (s *sink) NetworkChanged() {
 	}
 }
 
+// Problem is what keeps this engine from finding others now; nil if nothing does. News of it is the event Problem.
+func (e *Engine) Problem() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.problem
+}
+
 // Problem keeps what discovery complains of.
 func (s *sink) Problem(err error) {
 	e := (*Engine)(s)

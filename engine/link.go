@@ -28,6 +28,7 @@ type link struct {
 	unsure chan []byte // datagrams
 	began  time.Time
 	joined bool               // it has carried a session; guarded by Engine.mu
+	ends   bool               // it has brought a Renew; guarded by Engine.mu
 	told   map[PeerID]telling // whom the peer was told of; guarded by Engine.mu
 
 	mu      sync.Mutex
@@ -199,6 +200,8 @@ func (e *Engine) handle(p *peer, l *link, m wire.Message) error {
 		e.takeInviteCancel(p, m)
 	case wire.Leave:
 		e.takeLeave(p, l, m)
+	case wire.Renew:
+		return e.takeRenew(p, l, m)
 	case wire.Info:
 		e.mu.Lock()
 		defer e.mu.Unlock()

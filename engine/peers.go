@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -169,28 +170,43 @@ func (e *Engine) Peer(id PeerID) (Peer, bool) {
 	return Peer{}, false
 }
 
-// FindPeer looks a nearby peer up by what a person types: its name, its ID or the start of it. The error is
-// ErrNoPeer, or ErrInvalid with the candidates if several fit.
+// FindPeer looks a nearby peer up by what a person types: its name, its ID or the start of it. A name that a better known
+// peer has means that one, nearby or not (Peer.LooksLike), and nobody else is found by it. The error is ErrNoPeer, with
+// words if only another one of the name is here, or ErrInvalid with the candidates if several fit.
 func (e *Engine) FindPeer(who string) (Peer, error) {
-	var named, prefixed []Peer
+	var named, prefixed, others []Peer
 	for _, p := range e.Peers() {
 		switch {
-		case p.ID.String() == who || strings.EqualFold(p.Name, who):
+		case p.ID.String() == who:
+			return p, nil
+		case strings.EqualFold(p.Name, who) && !p.LooksLike.IsZero():
+			others = append(others, p)
+		case strings.EqualFold(p.Name, who):
 			named = append(named, p)
 		case p.ID.HasPrefix(who):
 			prefixed = append(prefixed, p)
 		}
 	}
-	if len(named) == 0 {
+	if len(named) == 0 && !e.isName(who) { // a key whose ID begins like somebody's name is soon made
 		named = prefixed
 	}
-	switch len(named) {
-	case 0:
-		return Peer{}, ErrNoPeer
-	case 1:
+	switch {
+	case len(named) > 1:
+		return Peer{}, ambiguous(who, named)
+	case len(named) == 1:
 		return named[0], nil
+	case len(others) > 0:
+		o := others[0]
+		return Peer{}, fmt.Errorf("%w: %s (%s) is another device than the %s that you know (%s)", ErrNoPeer, o.Name, o.ID.Short(), o.Name, o.LooksLike.Short())
 	}
-	return Peer{}, ambiguous(who, named)
+	return Peer{}, ErrNoPeer
+}
+
+// isName tells whether somebody whom the user knows is called so.
+func (e *Engine) isName(who string) bool {
+	return slices.ContainsFunc(e.Acquaintances(), func(a Acquaintance) bool {
+		return strings.EqualFold(a.Name, who) && a.Trust != TrustBlocked
+	})
 }
 
 // remove forgets p and tells. Call with Engine.mu held.

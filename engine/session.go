@@ -34,6 +34,8 @@ type session struct {
 	next    uint64
 	pending []*outgoing // in the order of their numbers
 
+	ends uint64 // how often the program was told that it has ended; guarded by Engine.mu
+
 	// What came from the other side; guarded by Engine.mu.
 	taken   uint64                // the newest number
 	answers [2 * window]wire.Code // to the newest ones, by number

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -250,6 +251,54 @@ func TestAskedAgainAfterComingBack(t *testing.T) {
 		}
 		if n := asked.Load(); n < 50 || n > 3+60+10 {
 			t.Errorf("free keys have asked %d times", n)
+		}
+	})
+}
+
+// TestNamesFindWhoIsKnown: a name that a known peer has finds nobody else, whether that one is here or not; IDs do.
+func TestNamesFindWhoIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		anna, ben, other := among(net, "Anna"), among(net, "Ben", blind), among(net, "Ben", blind)
+		if _, err := anna.FindPeer("Ben"); !errors.Is(err, engine.ErrNoPeer) {
+			t.Fatal(err)
+		}
+		dial(t, anna, other)
+		if p, err := anna.FindPeer("ben"); err != nil || p.ID != other.Self().ID {
+			t.Fatalf("while nobody knows better: %v, %v", p.ID, err)
+		}
+		join(t, anna, ben)
+		if err := anna.SetTrust(ben.Self().ID, engine.TrustVerified); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := anna.FindPeer("Ben"); err != nil || p.ID != ben.Self().ID {
+			t.Errorf("of two: %v, %v", p.ID, err)
+		}
+		if err := ben.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		_, err := anna.FindPeer("Ben")
+		if !errors.Is(err, engine.ErrNoPeer) || !strings.Contains(err.Error(), "another device") {
+			t.Errorf("when the one that is known is away: %v", err)
+		}
+		for _, id := range []string{other.Self().ID.String(), other.Self().ID.Short()} {
+			if p, err := anna.FindPeer(id); err != nil || p.ID != other.Self().ID {
+				t.Errorf("by ID: %v, %v", p.ID, err)
+			}
+		}
+		// A key whose ID begins with the name of who is known.
+		if err := anna.SetTrust(ben.Self().ID, engine.TrustUnknown); err != nil {
+			t.Fatal(err)
+		}
+		carl := among(net, other.Self().ID.Short()[:4])
+		join(t, anna, carl)
+		if err := carl.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if p, err := anna.FindPeer(other.Self().ID.Short()[:4]); !errors.Is(err, engine.ErrNoPeer) {
+			t.Errorf("the start of an ID in place of a name: %v, %v", p.ID, err)
 		}
 	})
 }

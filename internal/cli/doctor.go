@@ -31,7 +31,7 @@ file and no message. Start Multipeer on the other device first. Exit code 1 says
 			return p.with(cmd.Context(), engine.Config{}, func(ctx context.Context, e *engine.Engine) error {
 				awaitRunning(ctx, e)
 				bad := false
-				doctor.Examine(ctx, e, to, p.ownPort(), func(f doctor.Finding) {
+				doctor.Examine(ctx, e, doctor.Options{To: to, OwnPort: p.ownPort(), Interfaces: p.interfaces()}, func(f doctor.Finding) {
 					bad = bad || f.Bad
 					p.printFinding(f)
 				})
@@ -54,6 +54,14 @@ func (p *program) ownPort() bool {
 	return p.port != 0
 }
 
+// interfaces are those that the engine was told to use; none is all.
+func (p *program) interfaces() []string {
+	if p.host != nil {
+		return p.host.Interfaces
+	}
+	return p.ifaces
+}
+
 func (p *program) printFinding(f doctor.Finding) {
 	what, remedy := findingText(f)
 	p.out.object(finding{"finding", string(f.Name), f.Bad, what, remedy})
@@ -73,6 +81,9 @@ func findingText(f doctor.Finding) (what, remedy string) {
 	case doctor.Network:
 		return "On " + f.Detail + ".", ""
 	case doctor.NoNetwork:
+		if f.Detail != "" {
+			return "None of the interfaces that were asked for is up: " + f.Detail + ".", "Switch it on, or leave --interface out."
+		}
 		return "No network interface is up.", "Join a Wi-Fi, plug in a cable, or switch the interface on."
 	case doctor.VPN:
 		return "A VPN or tunnel is up: " + f.Detail + ".", "If devices do not find each other, leave it, or let it spare the local network (\"allow LAN access\")."

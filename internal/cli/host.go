@@ -20,6 +20,8 @@ type Host struct {
 	History *history.Store // of its conversations
 	Profile string         // its folder
 	OwnPort bool           // somebody has chosen its port
+	// Interfaces are those that it was told to use; none is all.
+	Interfaces []string
 	Stop    func()         // ends it; nil if a person does that
 
 	receivers atomic.Int32 // commands that take files and answer invitations in its place

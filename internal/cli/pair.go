@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -338,12 +339,17 @@ func (r *pairer) settle(ctx context.Context, id engine.PeerID) {
 	}
 }
 
+var sixDigits = regexp.MustCompile(`^[0-9]{3} ?[0-9]{3}$`)
+
 // answer does what the person has said to the question that is open.
 func (r *pairer) answer(ctx context.Context, line string) error {
 	yes := strings.EqualFold(line, "y") || strings.EqualFold(line, "yes")
 	no := strings.EqualFold(line, "n") || strings.EqualFold(line, "no")
 	switch p := r.codes; {
 	case p != nil && line == "": // a slip of the finger is no answer
+		return nil
+	case p != nil && p.Code == "" && !no && !sixDigits.MatchString(line):
+		r.out.ask(fmt.Sprintf("%q is no code. Type the six digits that %s shows, or n if it shows none: ", engine.CleanLine(line), called(*p)))
 		return nil
 	case p != nil:
 		r.codes = nil

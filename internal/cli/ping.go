@@ -19,6 +19,9 @@ func (p *program) pingCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "ping --to PEER", Short: "Measure round trips to a peer", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !slices.Contains([]engine.PingMode{engine.PingReliable, engine.PingUnreliable, engine.PingStream}, engine.PingMode(mode)) {
+				return exit(exitUsage, fmt.Errorf("--mode %q: reliable, unreliable or stream", mode))
+			}
 			if count < 1 {
 				return exit(exitUsage, fmt.Errorf("-n %d: at least 1", count))
 			}

@@ -120,6 +120,11 @@ func (r *receiver) run(ctx context.Context) error {
 	self := r.e.Self()
 	r.out.object(selfJSON(self))
 	r.out.note("receiving into %s as %q, ID %s", r.opts.Dir, self.Name, self.ID)
+	for _, a := range r.e.Acquaintances() {
+		if a.AutoAccept.Dir != "" && a.AutoAccept.Dir != r.opts.Dir {
+			r.out.note("what %s (%s) may send without asking goes into %s ('multipeer-cli auto')", a.Name, a.ID.Short(), a.AutoAccept.Dir)
+		}
+	}
 	events := make(chan engine.Event)
 	go func() {
 		defer close(events)

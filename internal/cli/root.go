@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"multipeer/engine"
@@ -249,17 +251,38 @@ func (p *program) find(ctx context.Context, e *engine.Engine, who string, wait t
 	if isAddress(who) {
 		return p.dial(ctx, e, who)
 	}
-	notFound := fmt.Errorf("no peer %q was found within %v; see 'multipeer-cli peers', or connect with --to HOST:PORT", engine.CleanLine(who), wait)
-	for range e.WatchState(ctx) {
+	var why, problem error
+	for ev := range e.WatchState(ctx) {
+		switch ev := ev.(type) {
+		case engine.Snapshot:
+			problem = ev.Problem
+		case engine.Problem:
+			problem = ev.Err
+		}
 		peer, err := e.FindPeer(who)
 		if err == nil {
 			return peer, nil
 		}
-		if !errors.Is(err, engine.ErrNoPeer) {
+		if why = err; !errors.Is(err, engine.ErrNoPeer) {
 			return engine.Peer{}, exit(exitUsage, err)
 		}
 	}
-	return engine.Peer{}, exit(exitNotFound, notFound)
+	what := fmt.Sprintf("no peer %q was found within %v", engine.CleanLine(who), wait)
+	var here []string
+	for _, peer := range e.Peers() {
+		here = append(here, describe(peer))
+	}
+	switch {
+	case why != nil && why != engine.ErrNoPeer: // another one has its name
+		why = fmt.Errorf("%w; to reach that one all the same, give its ID", why)
+	case problem != nil:
+		why = fmt.Errorf("%s: %w", what, problem)
+	case len(here) > 0:
+		why = fmt.Errorf("%s, but %s; see 'multipeer-cli peers'", what, strings.Join(here[:min(len(here), 5)], ", "))
+	default:
+		why = fmt.Errorf("%s; see 'multipeer-cli doctor', or connect with --to HOST:PORT", what)
+	}
+	return engine.Peer{}, exit(exitNotFound, why)
 }
 
 func (p *program) dial(ctx context.Context, e *engine.Engine, address string) (engine.Peer, error) {
@@ -278,6 +301,9 @@ func (p *program) dial(ctx context.Context, e *engine.Engine, address string) (e
 		case <-ctx.Done():
 			if err == nil || errors.Is(err, context.DeadlineExceeded) {
 				err = engine.ErrTimeout
+			}
+			if unknown := new(net.DNSError); errors.As(err, &unknown) {
+				return engine.Peer{}, exit(exitNotFound, fmt.Errorf("%s is no name that can be resolved here: check how it is written, or give the IP address", engine.CleanLine(unknown.Name)))
 			}
 			return engine.Peer{}, exit(exitNotFound, fmt.Errorf("nobody answers at %s: %w; is Multipeer running there, and does its firewall let UDP through?", engine.CleanLine(address), err))
 		}

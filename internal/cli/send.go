@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -24,13 +26,25 @@ is verified and durable under its final name on the other disk.
 
 PEER is a name, an ID or a unique start of one, or HOST:PORT; with several --to all get the same, and the files are read
 once. Whatever interrupts it (a lost network, a crash of either side, Ctrl-C), the same command goes on where it stopped.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, paths []string) error {
+			if len(paths) == 0 {
+				return errors.New("send what? Name files or folders: send --to PEER PATH")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, paths []string) error {
+			for i := range paths {
+				paths[i] = s.path(paths[i])
+				if _, err := os.Lstat(paths[i]); err != nil { // told before somebody waits for a peer
+					var at *fs.PathError
+					if errors.As(err, &at) {
+						err = at.Err
+					}
+					return exit(exitFailed, fmt.Errorf("sending %s: %w", paths[i], err))
+				}
+			}
 			return p.with(cmd.Context(), engine.Config{Hidden: true}, func(ctx context.Context, e *engine.Engine) error {
 				s.e = e
-				for i := range paths {
-					paths[i] = s.path(paths[i])
-				}
 				return s.run(ctx, to, paths)
 			})
 		},
@@ -83,7 +97,7 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 			continue
 		}
 		open[t.ID] = true
-		s.out.note("offering %s to %s", what(t), t.PeerName)
+		s.out.note("offering %s to %s (%s)", what(t), t.PeerName, t.Peer.Short())
 	}
 	for id := range open {
 		s.bars[id] = &progress{out: s.out, one: len(open) == 1}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,7 +71,9 @@ func (p *program) peersCommand() *cobra.Command {
 					}
 					p.out.line("%s  %s  %s  by %s  %s%s%s", peer.Name, peer.ID, strings.Join(addrs, " "), peer.How, state, trustText(peer.Trust), like)
 				}
-				if len(peers) == 0 {
+				if len(peers) == 0 && e.Problem() != nil {
+					p.out.note("nobody found within %v: %v", lookFor, e.Problem())
+				} else if len(peers) == 0 {
 					p.out.note("nobody found within %v; is Multipeer running on the other device, on the same network?", lookFor)
 				}
 				return nil
@@ -102,8 +105,11 @@ other device: to mark a peer verified, compare it or have it sent over a way tha
 				return exit(exitUsage, err)
 			}
 			level := engine.Trust(args[1])
-			if args[1] == "unknown" {
+			switch {
+			case args[1] == "unknown":
 				level = engine.TrustUnknown
+			case !slices.Contains([]engine.Trust{engine.TrustVerified, engine.TrustSeen, engine.TrustBlocked}, level):
+				return exit(exitUsage, fmt.Errorf("trust %q: verified, seen, blocked or unknown", args[1]))
 			}
 			if err := p.still(func(e *engine.Engine) error { return failed(e.SetTrust(id, level)) }); err != nil {
 				return err

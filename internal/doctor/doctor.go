@@ -23,7 +23,7 @@ type Name string
 // The names.
 const (
 	Network       Name = "network"            // Detail: the interfaces that are up
-	NoNetwork     Name = "no-network"         // none is up
+	NoNetwork     Name = "no-network"         // none is up; Detail: of those, if some were asked for
 	VPN           Name = "vpn"                // Detail: tunnels that are up; may be in the way
 	PortTaken     Name = "port-taken"         // N: the port in its place
 	Clock         Name = "clock"              // Detail: the date that it shows
@@ -53,16 +53,22 @@ type Finding struct {
 // Listen is how long it listens for peers before it asks every address.
 const Listen = 3 * time.Second
 
-// Examine looks at this device, and then for others, or for the one at an address if to is not empty. It takes up to ten
-// seconds, or until ctx ends, and calls tell for each finding as it comes. The engine must run; ownPort says that its port
-// was chosen, and may differ from the usual one.
-func Examine(ctx context.Context, e *engine.Engine, to string, ownPort bool, tell func(Finding)) {
+// Options say what to look at.
+type Options struct {
+	To         string   // the address of one device; empty looks for all
+	OwnPort    bool     // the engine's port was chosen, and may differ from the usual one
+	Interfaces []string // those that the engine was told to use; empty is all
+}
+
+// Examine looks at this device, and then for others, or for the one at an address. It takes up to ten seconds, or until ctx
+// ends, and calls tell for each finding as it comes. The engine must run.
+func Examine(ctx context.Context, e *engine.Engine, o Options, tell func(Finding)) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	d := &doctor{e, tell}
-	d.device(ctx, ownPort)
-	if to != "" {
-		d.address(ctx, to)
+	d.device(ctx, o)
+	if o.To != "" {
+		d.address(ctx, o.To)
 	} else {
 		d.others(ctx)
 	}
@@ -74,10 +80,10 @@ type doctor struct {
 }
 
 // device looks at this device alone.
-func (d *doctor) device(ctx context.Context, ownPort bool) {
-	up, tunnels := interfaces()
+func (d *doctor) device(ctx context.Context, o Options) {
+	up, tunnels := interfaces(o.Interfaces)
 	if len(up) == 0 {
-		d.tell(Finding{Name: NoNetwork, Bad: true})
+		d.tell(Finding{Name: NoNetwork, Bad: true, Detail: strings.Join(o.Interfaces, ", ")})
 	} else {
 		d.tell(Finding{Name: Network, Detail: strings.Join(up, ", ")})
 	}
@@ -85,7 +91,7 @@ func (d *doctor) device(ctx context.Context, ownPort bool) {
 		d.tell(Finding{Name: VPN, Detail: strings.Join(tunnels, ", ")})
 	}
 	port := d.e.Self().Port
-	if !ownPort && port != 0 && port != engine.DefaultPort {
+	if !o.OwnPort && port != 0 && port != engine.DefaultPort {
 		d.tell(Finding{Name: PortTaken, Bad: true, N: port})
 	}
 	if now := time.Now(); now.Year() < 2026 { // keys and certificates have dates
@@ -96,12 +102,16 @@ func (d *doctor) device(ctx context.Context, ownPort bool) {
 	}
 }
 
-// interfaces lists those that are up with their addresses, and those that are tunnels.
-func interfaces() (up, tunnels []string) {
+// interfaces lists those that are up with their addresses, and those that are tunnels; only those that are named, if some
+// are, which may be the loopback interface then.
+func interfaces(only []string) (up, tunnels []string) {
 	all, _ := net.Interfaces()
 	for _, i := range all {
 		addrs, err := i.Addrs()
-		if err != nil || i.Flags&net.FlagUp == 0 || i.Flags&net.FlagRunning == 0 || i.Flags&net.FlagLoopback != 0 || len(addrs) == 0 {
+		if err != nil || i.Flags&net.FlagUp == 0 || i.Flags&net.FlagRunning == 0 || len(addrs) == 0 {
+			continue
+		}
+		if named := slices.Contains(only, i.Name); len(only) > 0 && !named || i.Flags&net.FlagLoopback != 0 && !named {
 			continue
 		}
 		tunnel := i.Flags&net.FlagPointToPoint != 0
@@ -231,6 +241,8 @@ func (d *doctor) address(ctx context.Context, to string) {
 		d.tell(Finding{Name: Refused, Bad: true, Detail: host})
 	case errors.Is(err, engine.ErrVersion):
 		d.tell(Finding{Name: Version, Bad: true, Detail: host})
+	case errors.As(err, new(*net.DNSError)):
+		d.tell(Finding{Name: Address, Bad: true, Err: fmt.Errorf("%s is no name that can be resolved here: check how it is written, or give the IP address", host)})
 	default:
 		d.tell(Finding{Name: OtherFirewall, Bad: true, Detail: host})
 	}

@@ -281,6 +281,7 @@ var talking = []attack{
 		}
 		return a.alive()
 	}},
+	{session, "a session that ends again and again", "protocol", foul((*attacker).connect, protocol, `{"type":"renew","n":1}`, `{"type":"renew","n":2}`)},
 	{session, "a message after leave", "not handed over, not answered", func(a *attacker) error {
 		if err := a.connect(); err != nil {
 			return err

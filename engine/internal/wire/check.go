@@ -58,6 +58,7 @@ func (m Invite) check() error       { return checkID(m.ID) }
 func (m InviteAnswer) check() error { return checkID(m.ID) }
 func (m InviteCancel) check() error { return checkID(m.ID) }
 func (m Leave) check() error        { return nil }
+func (m Renew) check() error        { return checkCount(m.N) }
 func (m Ping) check() error         { return nil }
 func (m Pong) check() error         { return nil }
 func (m TextAck) check() error      { return checkCount(m.N) }

@@ -57,6 +57,12 @@ type InviteCancel struct {
 	ID string `json:"id"`
 }
 
+// Renew tells over each new conn how often the session has counted as ended for the sender's program: so it does for the
+// other program, which may not have noticed.
+type Renew struct {
+	N uint64 `json:"n"` // 1 and up
+}
+
 // Leave ends the session and keeps the conn: the peers still see each other.
 type Leave struct {
 	Code Code `json:"code,omitempty"`
@@ -228,6 +234,7 @@ func (Invite) kind() string       { return "invite" }
 func (InviteAnswer) kind() string { return "invite_answer" }
 func (InviteCancel) kind() string { return "invite_cancel" }
 func (Leave) kind() string        { return "leave" }
+func (Renew) kind() string        { return "renew" }
 func (Info) kind() string         { return "info" }
 func (Peers) kind() string        { return "peers" }
 func (Ping) kind() string         { return "ping" }
@@ -259,6 +266,7 @@ var decoders = map[string]func([]byte) (Message, error){
 	"invite_answer": as[InviteAnswer],
 	"invite_cancel": as[InviteCancel],
 	"leave":         as[Leave],
+	"renew":         as[Renew],
 	"info":          as[Info],
 	"peers":         as[Peers],
 	"ping":          as[Ping],
