@@ -26,6 +26,7 @@ type Engine struct {
 	log     *slog.Logger
 	profile *identity.Profile
 	boot    string
+	made    time.Time     // by New
 	dials   chan struct{} // one for each dial under way to peers that nobody here knows or wants
 	friends chan struct{} // and to others
 
@@ -84,6 +85,11 @@ func New(cfg Config) (*Engine, error) {
 	if err := ValidateInfo(cfg.Info); err != nil {
 		return nil, err
 	}
+	for _, address := range cfg.Dial {
+		if _, _, err := parseTarget(address); err != nil {
+			return nil, fmt.Errorf("Dial: %w", err)
+		}
+	}
 	if cfg.MaxPeers < 0 {
 		return nil, fmt.Errorf("MaxPeers %d: %w: 0 or more", cfg.MaxPeers, ErrInvalid)
 	}
@@ -106,7 +112,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, log: cfg.Log, profile: profile, context: initial, boot: rand.Text()[:16],
-		dials: make(chan struct{}, maxDials), friends: make(chan struct{}, maxDials), ended: make(chan struct{}),
+		made: now(), dials: make(chan struct{}, maxDials), friends: make(chan struct{}, maxDials), ended: make(chan struct{}),
 		peers: map[PeerID]*peer{}, resume: map[PeerID]*session{}, kicked: map[PeerID]bool{}, transfers: map[TransferID]*transferState{}, watchers: map[*watcher]struct{}{},
 		finder: cfg.Discovery, exchange: newExchange(),
 	}

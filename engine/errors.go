@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 
 	"multipeer/engine/internal/discovery"
 	"multipeer/engine/internal/identity"
@@ -48,7 +49,9 @@ var (
 	ErrLost = transport.ErrLost
 	// ErrAnswered is an invitation or offer that was answered or withdrawn before.
 	ErrAnswered = errors.New("already answered or withdrawn")
-	// ErrClosed is a call to an engine that does not run.
+	// ErrKicked is an ErrBye, of a session that the other side has ended by Disconnect: its policies do not bring it back.
+	ErrKicked = fmt.Errorf("it has disconnected this device: %w", wire.ErrBye)
+	// ErrClosed is a call that waits for the network, in an engine that does not run (any more).
 	ErrClosed = errors.New("the engine does not run")
 
 	// ErrInUse, ErrPermissions, ErrCorrupt and ErrMissing keep New from opening a profile.

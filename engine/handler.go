@@ -3,7 +3,9 @@ package engine
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
+	"time"
 )
 
 // Handler takes news by kind, in the style of the Pythonista module, whose program overrides the methods of one
@@ -18,10 +20,14 @@ type Handler struct {
 	// when it returns (stream_receive).
 	StreamReceive func(*Stream)
 	Invitation    func(*Invitation)
-	Offer         func(*Offer)
-	Transfer      func(Transfer)
-	Pairing       func(Pairing)
-	Problem       func(error)
+	// InvitationClosed tells that one that Invitation was called with has ended: it was withdrawn, or answered.
+	InvitationClosed func(*Invitation)
+	Offer            func(*Offer)
+	// Transfer is called for each change. The end of a transfer is told once, and not what has ended in an earlier run of
+	// the program: Transfers lists that.
+	Transfer func(Transfer)
+	Pairing  func(Pairing)
+	Problem  func(error)
 }
 
 // Handle calls h for each piece of news until ctx or the engine ends, one call at a time on its own goroutine, and
@@ -31,7 +37,7 @@ type Handler struct {
 func (e *Engine) Handle(ctx context.Context, h Handler) {
 	var streams sync.WaitGroup
 	defer streams.Wait()
-	seen := seen{added: map[PeerID]Peer{}, asked: map[string]bool{}}
+	seen := seen{since: e.made, added: map[PeerID]Peer{}, invited: map[string]*Invitation{}, offered: map[TransferID]bool{}, ended: map[TransferID]bool{}}
 	for ev := range e.Watch(ctx) {
 		switch ev := ev.(type) {
 		case Snapshot:
@@ -55,16 +61,16 @@ func (e *Engine) Handle(ctx context.Context, h Handler) {
 		case InvitationReceived:
 			h.invitation(ev.Invitation, &seen)
 		case InvitationClosed:
-			delete(seen.asked, ev.Invitation.ID)
+			h.closed(ev.Invitation.ID, &seen)
 		case OfferReceived:
 			h.offer(ev.Offer, &seen)
 		case PairingChanged:
 			call(h.Pairing, ev.Pairing)
 		case TransferChanged:
 			if ev.Transfer.State != Offered {
-				delete(seen.asked, string(ev.Transfer.ID))
+				delete(seen.offered, ev.Transfer.ID)
 			}
-			call(h.Transfer, ev.Transfer)
+			h.transfer(ev.Transfer, &seen)
 		case Problem:
 			call(h.Problem, ev.Err)
 		}
@@ -79,8 +85,11 @@ func call[T any](f func(T), v T) {
 
 // seen is what a Handler was told, so that a Snapshot, which a slow program gets again, repeats nothing.
 type seen struct {
-	added map[PeerID]Peer
-	asked map[string]bool // invitations and offers
+	since   time.Time // when the engine was made
+	added   map[PeerID]Peer
+	invited map[string]*Invitation // that are open
+	offered map[TransferID]bool    // that are open
+	ended   map[TransferID]bool
 }
 
 func (h *Handler) added(p Peer, s *seen) {
@@ -102,23 +111,43 @@ func (h *Handler) removed(p Peer, err error, s *seen) {
 
 func (h *Handler) invitation(i *Invitation, s *seen) {
 	switch {
-	case s.asked[i.ID]:
+	case s.invited[i.ID] != nil:
 	case h.Invitation == nil:
 		_ = i.Decline() // ErrAnswered: it was withdrawn
 	default:
-		s.asked[i.ID] = true
+		s.invited[i.ID] = i
 		h.Invitation(i)
 	}
 }
 
-func (h *Handler) offer(o *Offer, s *seen) {
-	id := string(o.Transfer.ID)
+func (h *Handler) closed(id string, s *seen) {
+	if i := s.invited[id]; i != nil {
+		delete(s.invited, id)
+		call(h.InvitationClosed, i)
+	}
+}
+
+// transfer tells a change, and an end once.
+func (h *Handler) transfer(t Transfer, s *seen) {
 	switch {
-	case s.asked[id]:
+	case !t.State.Final(): // one that was cancelled may be offered again
+		delete(s.ended, t.ID)
+	case s.ended[t.ID] || t.Ended.Before(s.since):
+		return
+	default:
+		s.ended[t.ID] = true
+	}
+	call(h.Transfer, t)
+}
+
+func (h *Handler) offer(o *Offer, s *seen) {
+	id := o.Transfer.ID
+	switch {
+	case s.offered[id]:
 	case h.Offer == nil:
 		_ = o.Decline()
 	default:
-		s.asked[id] = true
+		s.offered[id] = true
 		h.Offer(o)
 	}
 }
@@ -136,18 +165,26 @@ func (h *Handler) snapshot(now Snapshot, s *seen) {
 	for _, p := range gone {
 		h.removed(p, ErrLost, s)
 	}
-	before := s.asked
-	s.asked = map[string]bool{} // what is not open any more is forgotten
+	// What is not there any more is forgotten.
+	for id := range s.invited {
+		if !slices.ContainsFunc(now.Invitations, func(i *Invitation) bool { return i.ID == id }) {
+			h.closed(id, s)
+		}
+	}
+	maps.DeleteFunc(s.offered, func(id TransferID, _ bool) bool {
+		return !slices.ContainsFunc(now.Offers, func(o *Offer) bool { return o.Transfer.ID == id })
+	})
+	maps.DeleteFunc(s.ended, func(id TransferID, _ bool) bool {
+		return !slices.ContainsFunc(now.Transfers, func(t Transfer) bool { return t.ID == id })
+	})
 	for _, i := range now.Invitations {
-		s.asked[i.ID] = before[i.ID]
 		h.invitation(i, s)
 	}
 	for _, o := range now.Offers {
-		s.asked[string(o.Transfer.ID)] = before[string(o.Transfer.ID)]
 		h.offer(o, s)
 	}
 	for _, t := range now.Transfers {
-		call(h.Transfer, t)
+		h.transfer(t, s)
 	}
 	for _, p := range now.Pairings {
 		call(h.Pairing, p)

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -210,4 +211,97 @@ func (l *lockedBuffer) bytes() []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return bytes.Clone(l.b.Bytes())
+}
+
+// TestHandlerTellsAnEndOnce: not again after a restart, where what was saved is still listed.
+func TestHandlerTellsAnEndOnce(t *testing.T) {
+	file := bytesIn(t, 1000)
+	dir, profile := t.TempDir(), t.TempDir()+"/profile"
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		cfg := engine.Config{Profile: profile, Accept: engine.Everyone}
+		a, b := net.Start(engine.Config{}), net.Start(cfg)
+		meet(t, a, b)
+		handle := func(n *enginetest.Node) (ends *atomic.Int64, stop func()) {
+			ends = &atomic.Int64{}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				n.Handle(ctx, engine.Handler{
+					Offer: func(o *engine.Offer) {
+						if err := o.Accept(engine.AcceptOptions{Dir: dir}); err != nil {
+							t.Error(err)
+						}
+					},
+					Transfer: func(tr engine.Transfer) {
+						if tr.State == engine.Delivered {
+							ends.Add(1)
+						}
+					},
+				})
+			}()
+			return ends, func() { cancel(); <-done }
+		}
+		first, stop := handle(b)
+		tr, err := a.Offer(t.Context(), b.Self().ID, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := a.Wait(t.Context(), tr.ID); err != nil || got.State != engine.Delivered {
+			t.Fatal(got.State, err)
+		}
+		time.Sleep(time.Second)
+		again, stopAgain := handle(b) // it ended before this one began to listen, in the same run
+		time.Sleep(time.Second)
+		stop()
+		stopAgain()
+		if first.Load() != 1 || again.Load() != 1 {
+			t.Errorf("told %d and %d times", first.Load(), again.Load())
+		}
+		saved := of(t, b, tr.ID).Saved
+		if err := b.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		b = net.StartAt(b.Addr, cfg)
+		later, stop := handle(b)
+		time.Sleep(time.Second)
+		stop()
+		if later.Load() != 0 {
+			t.Error("told again after a restart")
+		}
+		if got := of(t, b, tr.ID).Saved; len(saved) != 1 || !slices.Equal(got, saved) {
+			t.Errorf("saved as %q, and listed as %q later", saved, got)
+		}
+	})
+}
+
+// TestHandlerTellsAWithdrawal, so that a question that is on screen can go.
+func TestHandlerTellsAWithdrawal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		meet(t, a, b)
+		var asked, closed atomic.Value
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			b.Handle(ctx, engine.Handler{
+				Invitation:       func(i *engine.Invitation) { asked.Store(i.ID) },
+				InvitationClosed: func(i *engine.Invitation) { closed.Store(i.ID) },
+			})
+		}()
+		asking, withdraw := context.WithTimeout(t.Context(), 5*time.Second)
+		defer withdraw()
+		if err := a.Invite(asking, b.Self().ID); err == nil {
+			t.Fatal("accepted")
+		}
+		time.Sleep(time.Second)
+		if asked.Load() == nil || closed.Load() != asked.Load() {
+			t.Errorf("asked %v, closed %v", asked.Load(), closed.Load())
+		}
+		cancel()
+		<-done
+	})
 }

@@ -9,12 +9,12 @@ import (
 
 // Disconnect ends the session with a peer, or withdraws the invitation to it (cancelConnectPeer); both still see each
 // other. It is a kick: from then on no policy of this engine (Config.Invite, Config.Accept) brings the peer back, but
-// Invite and Invitation.Accept do. PeerRemoved follows, here with ErrCancelled, there with ErrBye. To refuse its conns too, SetTrust it TrustBlocked. It is idempotent.
+// Invite and Invitation.Accept do. PeerRemoved follows, here with ErrCancelled, there with ErrKicked. To refuse its conns too, SetTrust it TrustBlocked. It is idempotent.
 func (e *Engine) Disconnect(id PeerID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.kicked[id] = true
-	e.leave(id)
+	e.leave(id, wire.Declined)
 }
 
 // Leave ends all sessions; found peers stay found, and policies may bring sessions back (disconnect in the Pythonista
@@ -23,13 +23,13 @@ func (e *Engine) Leave() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for id := range e.peers {
-		e.leave(id)
+		e.leave(id, 0)
 	}
 	clear(e.resume)
 }
 
-// leave ends the session with one peer. Call with Engine.mu held.
-func (e *Engine) leave(id PeerID) {
+// leave ends the session with one peer; why is for that one. Call with Engine.mu held.
+func (e *Engine) leave(id PeerID, why wire.Code) {
 	delete(e.resume, id)
 	p := e.peers[id]
 	if p == nil {
@@ -38,7 +38,7 @@ func (e *Engine) leave(id PeerID) {
 	e.withdraw(p)
 	if p.session != nil {
 		if p.link != nil {
-			p.link.send(wire.Leave{})
+			p.link.send(wire.Leave{Code: why})
 		}
 		e.disconnect(p, ErrCancelled)
 	}
@@ -51,7 +51,11 @@ func (e *Engine) takeLeave(p *peer, l *link, m wire.Leave) {
 		return
 	}
 	delete(e.resume, p.id)
-	e.disconnect(p, m.Code.Err())
+	err := m.Code.Err()
+	if m.Code == wire.Declined { // its policies decline ours from now on
+		err, p.declined = ErrKicked, true
+	}
+	e.disconnect(p, err)
 }
 
 // Trust is what is kept of a key, found or not.
@@ -93,7 +97,7 @@ func (e *Engine) SetTrust(id PeerID, t Trust) error {
 			p.link.conn.Close(wire.Blocked)
 		}
 		if t == TrustUnknown {
-			e.leave(id)
+			e.leave(id, 0)
 		}
 		p.failures, p.retry = 0, true
 		p.poke()

@@ -39,7 +39,11 @@ type job struct {
 	ByPolicy bool                `json:"by_policy,omitempty"`
 	Chosen   map[string]Existing `json:"chosen,omitempty"`
 	Addrs    []netip.AddrPort    `json:"addrs,omitempty"`
+	Saved    []string            `json:"saved,omitempty"` // the first of Transfer.Saved
 }
+
+// keptSaved is how many of Transfer.Saved are kept for the next run.
+const keptSaved = 100
 
 // toKeep is the record of t, or nil if there is nothing to keep. Call with Engine.mu held.
 func (t *transferState) toKeep() []byte {
@@ -61,7 +65,7 @@ func (t *transferState) toKeep() []byte {
 	b, err := json.Marshal(job{
 		Peer: v.Peer, Name: v.PeerName, Incoming: v.Incoming, Names: t.names, Items: v.Items, Files: v.Files, Folders: v.Folders, Bytes: v.Bytes,
 		Counting: v.Counting, Keep: v.Keep, Started: v.Started, Order: t.order, Attempt: t.attempt, Accepted: t.accepted, Paused: t.paused, State: v.State, Ended: v.Ended, Why: why, Untold: t.untold,
-		Paths: t.paths, Opts: t.opts, Accept: t.accept, ByPolicy: t.byPolicy, Chosen: t.chosen, Addrs: t.addrs,
+		Paths: t.paths, Opts: t.opts, Accept: t.accept, ByPolicy: t.byPolicy, Chosen: t.chosen, Addrs: t.addrs, Saved: v.Saved[:min(len(v.Saved), keptSaved)],
 	})
 	if err != nil {
 		panic(err) // our own types
@@ -119,7 +123,7 @@ func (e *Engine) restore() {
 		case j.State.Final():
 			v.State, v.Ended = j.State, j.Ended
 			if j.State == Delivered {
-				v.Done, v.DoneFiles = j.Bytes, j.Files
+				v.Done, v.DoneFiles, v.Saved = j.Bytes, j.Files, j.Saved
 			} else {
 				v.Err = errors.New(j.Why)
 			}

@@ -311,7 +311,9 @@ func TestKick(t *testing.T) {
 		a, b, nextA, nextB := pair(t, net)
 		a.Disconnect(b.Self().ID)
 		a.Disconnect(b.Self().ID)
-		nextB(is[engine.PeerRemoved])
+		if r := nextB(is[engine.PeerRemoved]).(engine.PeerRemoved); !errors.Is(r.Err, engine.ErrKicked) || !errors.Is(r.Err, engine.ErrBye) {
+			t.Errorf("the kicked one is told %v", r.Err)
+		}
 		net.Cut(b.Addr, true)
 		time.Sleep(30 * time.Second)
 		net.Cut(b.Addr, false)

@@ -177,7 +177,7 @@ func cause(err error) error {
 		}
 	}
 	if errors.Is(err, transfer.ErrInterrupted) {
-		return fmt.Errorf("the lanes ended: %w", ErrLost)
+		return ErrLost
 	}
 	return err
 }

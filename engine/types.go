@@ -155,6 +155,9 @@ type Message struct {
 	Unreliable bool
 }
 
+// Decode reads the body as JSON into v, as json.Unmarshal does. What a peer sends is untrusted: check what it says.
+func (m Message) Decode(v any) error { return json.Unmarshal(m.Body, v) }
+
 // Result is what became of a message for one recipient. After Send and Post, Err is nil when the other program has it;
 // after SendDatagram, when it was handed to the network.
 type Result struct {
@@ -223,7 +226,7 @@ type Transfer struct {
 	Attempts int64  // how often it was begun, or gone on with
 
 	Dir     string   // incoming: the folder it was accepted into
-	Saved   []string // incoming: full paths of what was published
+	Saved   []string // incoming: full paths of what was published; the first 100 after a restart
 	Notes   []Note   // entries that were renamed or left out, the first 1000
 	Renamed int64
 	LeftOut int64

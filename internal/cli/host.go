@@ -22,7 +22,7 @@ type Host struct {
 	OwnPort bool           // somebody has chosen its port
 	// Interfaces are those that it was told to use; none is all.
 	Interfaces []string
-	Stop    func()         // ends it; nil if a person does that
+	Stop       func() // ends it; nil if a person does that
 
 	receivers atomic.Int32 // commands that take files and answer invitations in its place
 }

@@ -48,7 +48,13 @@ Nothing in the folder is overwritten but with --existing replace. What was inter
 			return p.with(cmd.Context(), cfg, func(ctx context.Context, e *engine.Engine) error {
 				opts.Dir = dir
 				r := &receiver{program: p, e: e, accept: accept, once: once, opts: opts, bars: map[engine.TransferID]*progress{}}
-				return r.run(ctx)
+				err := r.run(ctx)
+				for _, t := range e.Transfers() {
+					if t.Incoming && !t.State.Final() && t.State != engine.Offered && p.host == nil {
+						p.out.note("%s is not whole: what has arrived stays, and goes on when this runs again", what(t))
+					}
+				}
+				return err
 			})
 		},
 	}

@@ -171,6 +171,8 @@ func (p *program) open(cfg engine.Config) (*engine.Engine, error) {
 	switch {
 	case errors.Is(err, engine.ErrInvalid):
 		return nil, exit(exitUsage, err)
+	case errors.Is(err, engine.ErrInUse):
+		return nil, exit(exitFailed, fmt.Errorf("%w ('multipeer-cli serve --stop' ends a serve)", err))
 	case err != nil:
 		return nil, exit(exitFailed, err)
 	}
