@@ -144,6 +144,8 @@ func (u *UI) came(p engine.Peer) {
 // departure says why a session has ended.
 func departure(name string, err error) string {
 	switch {
+	case errors.Is(err, engine.ErrKicked):
+		return tr("{{.Name}} has disconnected", "Name", name)
 	case errors.Is(err, engine.ErrBye):
 		return tr("{{.Name}} has left", "Name", name)
 	case errors.Is(err, engine.ErrLost):
