@@ -17,7 +17,7 @@ import (
 
 func (p *program) sendCommand() *cobra.Command {
 	var to []string
-	s := &sending{program: p, bars: map[engine.TransferID]*progress{}, awaySince: map[engine.TransferID]time.Time{}}
+	s := &sending{program: p, bars: map[engine.TransferID]*progress{}, awaySince: map[engine.TransferID]time.Time{}, offered: map[engine.TransferID]bool{}, asked: map[engine.TransferID]engine.Transfer{}}
 	c := &cobra.Command{
 		Use:   "send --to PEER PATH...",
 		Short: "Send files and folders; ends when the other side has them on its disk",
@@ -65,6 +65,8 @@ type sending struct {
 
 	bars      map[engine.TransferID]*progress
 	awaySince map[engine.TransferID]time.Time
+	offered   map[engine.TransferID]bool            // that wait for an answer, or did
+	asked     map[engine.TransferID]engine.Transfer // whose wait is to be told if it lasts
 }
 
 func (s *sending) run(ctx context.Context, to, paths []string) error {
@@ -169,6 +171,11 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 				}
 			}
 		case <-tick.C:
+			for id, t := range s.asked {
+				if delete(s.asked, id); open[id] {
+					s.out.note("waiting for %s to accept %s", t.PeerName, what(t))
+				}
+			}
 			for id, since := range s.awaySince {
 				if open[id] && time.Since(since) > s.wait {
 					hold(id, fmt.Sprintf("the peer is gone and did not come back within %v", s.wait))
@@ -190,6 +197,13 @@ func (s *sending) show(t engine.Transfer, end func(engine.TransferID, error)) {
 	if t.State.Final() {
 		end(t.ID, s.bars[t.ID].end(t))
 		return
+	}
+	if t.State == engine.Offered && !t.Counting {
+		if !s.offered[t.ID] {
+			s.offered[t.ID], s.asked[t.ID] = true, t
+		}
+	} else {
+		delete(s.asked, t.ID)
 	}
 	s.bars[t.ID].show(t)
 	away := t.Err != nil && !errors.Is(t.Err, engine.ErrDiskFull) && (t.State == engine.Stalled || t.State == engine.Queued)
