@@ -9,11 +9,11 @@
 //
 //	e, err := engine.New(engine.Config{Service: "my-game", Invite: engine.Everyone, Accept: engine.Everyone})
 //	...
-//	go e.Run(ctx)
-//	e.Handle(ctx, engine.Handler{
+//	go e.Handling(ctx, engine.Handler{
 //		PeerAdded: func(p engine.Peer) { fmt.Println(p.Name, "is here") },
 //		Receive:   func(m engine.Message) { fmt.Println(m.Name, "says", string(m.Body)) },
-//	})
+//	})()
+//	err = e.Run(ctx)
 //
 // # Running
 //
@@ -30,7 +30,7 @@
 // [Engine.Watch] is one stream of typed events: a [Snapshot] first, then each
 // change, on the goroutine that ranges over it. [Engine.Handle] calls one
 // function for each kind of news instead, in the style of the Pythonista
-// module. There may be any number of readers. A slow one never blocks the
+// module, and [Engine.Handling] does so beside Run. There may be any number of readers. A slow one never blocks the
 // engine: of a peer or a transfer it gets the newest state, and messages for
 // which there is no room, with any of the readers, are refused, so that their
 // senders know. What was taken is read: a loop whose context has ended still

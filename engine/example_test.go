@@ -83,11 +83,11 @@ func connectedPeer(ctx context.Context, e *engine.Engine) engine.PeerID {
 func Example() {
 	anna, ben, ctx, stop := run(everyone, everyone)
 	defer stop()
-	go ben.Handle(ctx, engine.Handler{
+	go ben.Handling(ctx, engine.Handler{
 		PeerAdded: func(p engine.Peer) {
 			_, _ = ben.Send(ctx, map[string]string{"text": "hello"}, p.ID)
 		},
-	})
+	})()
 	until, enough := context.WithCancel(ctx)
 	anna.Handle(until, engine.Handler{
 		PeerAdded: func(p engine.Peer) { fmt.Println(p.Name, "is here") },
@@ -129,7 +129,7 @@ func ExampleEngine_Watch() {
 func ExampleEngine_Send() {
 	anna, ben, ctx, stop := run(everyone, everyone)
 	defer stop()
-	go ben.Handle(ctx, engine.Handler{})
+	go ben.Handling(ctx, engine.Handler{})()
 	id := connectedPeer(ctx, anna)
 	results, err := anna.Send(ctx, "are you there?", id, anna.Self().ID)
 	if err != nil {
@@ -193,10 +193,10 @@ func ExampleEngine_SendDatagram() {
 func ExampleEngine_OpenStream() {
 	anna, ben, ctx, stop := run(everyone, everyone)
 	defer stop()
-	go ben.Handle(ctx, engine.Handler{StreamReceive: func(s *engine.Stream) {
+	go ben.Handling(ctx, engine.Handler{StreamReceive: func(s *engine.Stream) {
 		question, _ := io.ReadAll(s) // until CloseWrite
 		fmt.Fprintf(s, "%s: %d bytes", s.Name, len(question))
-	}})
+	}})()
 	s, err := anna.OpenStream(ctx, connectedPeer(ctx, anna), "count me")
 	if err != nil {
 		fmt.Println(err)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -33,12 +34,24 @@ type Handler struct {
 // Handle calls h for each piece of news until ctx or the engine ends, one call at a time on its own goroutine, and
 // returns when all of them have returned. It is a reader of Watch: what is there already counts as news, and messages
 // that were acknowledged before ctx has ended come all the same. What comes before any program reads is refused, and
-// the sender told so (ErrUnavailable): start it no later than Run.
-func (e *Engine) Handle(ctx context.Context, h Handler) {
+// the sender told so (ErrUnavailable): where Handle has a goroutine of its own, use Handling.
+func (e *Engine) Handle(ctx context.Context, h Handler) { e.Handling(ctx, h)() }
+
+// Handling reads from the moment of the call, and returns what does the rest of Handle, to be called once. So nothing comes
+// too early for a program that starts it on another goroutine, before Run:
+//
+//	go e.Handling(ctx, h)()
+//	err := e.Run(ctx)
+func (e *Engine) Handling(ctx context.Context, h Handler) (handle func()) {
+	news := e.Watch(ctx)
+	return func() { e.handleAll(ctx, news, h) }
+}
+
+func (e *Engine) handleAll(ctx context.Context, news iter.Seq[Event], h Handler) {
 	var streams sync.WaitGroup
 	defer streams.Wait()
 	seen := seen{since: e.made, added: map[PeerID]Peer{}, invited: map[string]*Invitation{}, offered: map[TransferID]bool{}, ended: map[TransferID]bool{}}
-	for ev := range e.Watch(ctx) {
+	for ev := range news {
 		switch ev := ev.(type) {
 		case Snapshot:
 			h.snapshot(ev, &seen)

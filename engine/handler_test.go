@@ -305,3 +305,35 @@ func TestHandlerTellsAWithdrawal(t *testing.T) {
 		<-done
 	})
 }
+
+// TestHandlingReadsAtOnce: what comes before the other goroutine has begun is taken.
+func TestHandlingReadsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _, _ := pair(t, enginetest.New(t, latency))
+		got := make(chan string, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		handle := b.Handling(ctx, engine.Handler{StreamReceive: func(s *engine.Stream) {
+			bytes, _ := io.ReadAll(s)
+			got <- string(bytes)
+		}})
+		s, err := a.OpenStream(ctx, b.Self().ID, "early")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		done := make(chan struct{})
+		go func() { defer close(done); handle() }()
+		if text := <-got; text != "hello" {
+			t.Errorf("%q", text)
+		}
+		_ = s.Close()
+		cancel()
+		<-done
+	})
+}

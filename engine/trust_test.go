@@ -108,10 +108,10 @@ func TestDeclinedOften(t *testing.T) {
 		reach(t, a, b)
 		reach(t, b, a)
 		var asked atomic.Int32
-		go b.Handle(t.Context(), engine.Handler{
+		go b.Handling(t.Context(), engine.Handler{
 			Offer:      func(o *engine.Offer) { asked.Add(1); _ = o.Decline() },
 			Invitation: func(i *engine.Invitation) { asked.Add(1); _ = i.Decline() },
-		})
+		})()
 		time.Sleep(time.Second)
 		for i := range 10 {
 			if i%2 == 0 {
@@ -227,7 +227,7 @@ func TestAskedAgainAfterComingBack(t *testing.T) {
 		net := enginetest.New(t, latency)
 		b := net.Start(engine.Config{Name: "Ben"})
 		var asked atomic.Int32
-		go b.Handle(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { asked.Add(1); _ = i.Decline() }})
+		go b.Handling(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { asked.Add(1); _ = i.Decline() }})()
 		cfg := engine.Config{Name: "Eve", Profile: filepath.Join(t.TempDir(), "profile")}
 		for range 4 {
 			eve := net.Start(cfg)

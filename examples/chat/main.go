@@ -37,11 +37,11 @@ func main() {
 		}
 		stop()
 	}()
-	go e.Handle(ctx, engine.Handler{
+	go e.Handling(ctx, engine.Handler{
 		PeerAdded:   func(p engine.Peer) { fmt.Println("Added:", p.Name, "on", engine.CleanLine(string(p.Context))) },
 		PeerRemoved: func(p engine.Peer, err error) { fmt.Println("Removed:", p.Name) },
 		Receive:     func(m engine.Message) { fmt.Printf("%s: %s\n", m.Name, engine.CleanLine(string(m.Body))) },
-	})
+	})()
 	if err := e.Run(ctx); err != nil {
 		log.Fatal(err)
 	}

@@ -47,8 +47,9 @@ func run(ctx context.Context, cfg engine.Config, pings, peers int, out io.Writer
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
-	go func() { ended <- e.Run(ctx) }()
 	t := newTester(e, out)
+	handle := e.Handling(ctx, t.handler(ctx)) // before Run, so that nothing comes too early
+	go func() { ended <- e.Run(ctx) }()
 	go func() {
 		defer stop()
 		for n := 0; peers == 0 || n < peers; {
@@ -67,6 +68,6 @@ func run(ctx context.Context, cfg engine.Config, pings, peers int, out io.Writer
 			}
 		}
 	}()
-	e.Handle(ctx, t.handler(ctx))
+	handle()
 	return <-ended
 }

@@ -77,13 +77,14 @@ func (m *member) start() {
 		m.addr = m.node.Addr
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	done, node, run := make(chan struct{}), m.node, m.run
+	done, run := make(chan struct{}), m.run
+	handle := m.node.Handling(ctx, engine.Handler{
+		Receive: func(msg engine.Message) { m.take(run, msg) },
+		Offer:   func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: m.inbox, Reserve: -1}) },
+	})
 	go func() {
 		defer close(done)
-		node.Handle(ctx, engine.Handler{
-			Receive: func(msg engine.Message) { m.take(run, msg) },
-			Offer:   func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: m.inbox, Reserve: -1}) },
-		})
+		handle()
 	}()
 	m.stop = func() { cancel(); <-done }
 }
