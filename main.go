@@ -44,14 +44,14 @@ func main() {
 	chosen, trouble := settings.Load(profile)
 	a := app.NewWithID("io.github.multipeer.Multipeer") // not SetMetadata: packages set name, icon and version themselves
 	trouble = errors.Join(trouble, ui.Dress(a, chosen))
-	cfg := engine.Config{Name: *name, Service: *service, Profile: profile, Dial: list(*peers), Interfaces: list(*ifaces)}
-	e, err := engine.New(ui.Configure(cfg, chosen))
+	cfg := ui.Configure(engine.Config{Name: *name, Service: *service, Profile: profile, Dial: list(*peers), Interfaces: list(*ifaces)}, chosen)
+	e, err := engine.New(cfg)
 	if err != nil {
 		ui.ShowFailure(a, err)
 		exit(err)
 	}
 	kept, err := ui.OpenHistory(profile, chosen)
-	u := ui.New(ui.Traced(ui.Options{App: a, Engine: e, Do: fyne.Do, Settings: chosen, History: kept, Downloads: *into, Version: a.Metadata().Version}))
+	u := ui.New(ui.Traced(ui.Options{App: a, Engine: e, Do: fyne.Do, Settings: chosen, History: kept, Downloads: *into, Interfaces: cfg.Interfaces, Version: a.Metadata().Version}))
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {

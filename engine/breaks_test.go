@@ -453,3 +453,83 @@ func TestReturnBeforeStrangers(t *testing.T) {
 		}
 	})
 }
+
+// TestNothingComesBeforeAnEnd: who has not noticed that a session ended is told so before a stream or datagram of the one
+// that has begun.
+func TestNothingComesBeforeAnEnd(t *testing.T) {
+	bad, grams, streams := 0, 0, 0
+	for i := range 60 {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, b, sa, _ := pairByHand(t, net)
+			if i%2 == 1 {
+				net.Scatter(5*time.Millisecond, 0)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			var order []string
+			doneA, doneB := make(chan struct{}), make(chan struct{})
+			wa, wb := a.Watch(ctx), b.Watch(ctx)
+			go func() {
+				defer close(doneA)
+				for ev := range wa {
+					switch ev.(type) {
+					case engine.PeerAdded:
+						_, _ = a.SendDatagram("g", b.Self().ID)
+						go func() {
+							s, err := a.OpenStream(t.Context(), b.Self().ID, "x")
+							if err != nil {
+								t.Log(err)
+								return
+							}
+							_, _ = s.Write([]byte("hello"))
+							s.Close()
+						}()
+					}
+				}
+			}()
+			go func() {
+				defer close(doneB)
+				for ev := range wb {
+					switch ev := ev.(type) {
+					case engine.PeerAdded:
+						order = append(order, "added")
+					case engine.PeerRemoved:
+						order = append(order, "removed")
+					case engine.StreamReceived:
+						order = append(order, "stream")
+						ev.Stream.Close()
+					case engine.MessageReceived:
+						order = append(order, "datagram")
+					}
+				}
+			}()
+			net.Drop(func(_, _ netip.AddrPort) bool { return true })
+			sa.NetworkChanged()
+			time.Sleep(4200 * time.Millisecond)
+			net.Drop(nil)
+			time.Sleep(8 * time.Second)
+			cancel()
+			<-doneA
+			<-doneB
+			removed := false
+			for _, o := range order {
+				removed = removed || o == "removed"
+				if o == "stream" && !removed {
+					streams++
+				}
+				if o == "datagram" && !removed {
+					grams++
+				}
+			}
+			if len(order) > 0 && order[0] != "removed" {
+				bad++
+				if bad < 4 {
+					t.Log(i, order)
+				}
+			}
+		})
+	}
+	if bad > 0 {
+		t.Errorf("in %d of 60 (streams %d, datagrams %d) what belongs to the new session came before the end of the old one", bad, streams, grams)
+	}
+}

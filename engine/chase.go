@@ -144,13 +144,16 @@ func (e *Engine) dialPeer(ctx context.Context, p *peer) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, knock+greet)
 	defer cancel()
 	p.dialling, p.dialled = cancel, make(chan struct{})
-	addrs, hello := p.all(), e.hello(p)
+	addrs := p.all()
 	e.mu.Unlock()
 
 	conn, err := e.endpoint.DialAny(ctx, addrs, p.id, transport.Session, knock)
 	var control *transport.Stream
-	var theirs wire.Hello
+	var hello, theirs wire.Hello
 	if err == nil {
+		e.mu.Lock()
+		hello = e.hello(p) // as late as can be: it tells what the session is now
+		e.mu.Unlock()
 		control, theirs, err = conn.Greet(ctx, hello, greet)
 	}
 
@@ -189,5 +192,9 @@ func (e *Engine) dialPeer(ctx context.Context, p *peer) time.Duration {
 
 // hello is our greeting for p. Call with Engine.mu held.
 func (e *Engine) hello(p *peer) wire.Hello {
-	return wire.Hello{Version: wire.Version1, ID: e.self.ID.String(), Name: e.self.Name, Boot: e.boot, Session: e.resume[p.id] != nil, Info: e.self.Info, UDP: e.laneUDP, TCP: e.laneTCP, Service: e.self.Service, Open: e.self.open()}
+	ends := uint64(0)
+	if s := e.resume[p.id]; s != nil {
+		ends = s.ends
+	}
+	return wire.Hello{Ends: ends, Version: wire.Version1, ID: e.self.ID.String(), Name: e.self.Name, Boot: e.boot, Session: e.resume[p.id] != nil, Info: e.self.Info, UDP: e.laneUDP, TCP: e.laneTCP, Service: e.self.Service, Open: e.self.open()}
 }

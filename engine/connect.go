@@ -42,7 +42,7 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 	}
 	p.link, p.failures, p.err, p.suspect, p.declined, p.shown = l, 0, nil, false, false, true
 	e.exchange.met(p.id)
-	l.joined = ours.Session && theirs.Session
+	l.joined, l.endsTold = ours.Session && theirs.Session, ours.Ends
 	p.name, p.info, p.service, p.open = wire.CleanName(theirs.Name), theirs.Info, theirs.Service, theirs.Open
 	if p.how == "" {
 		p.how = "incoming"
@@ -68,10 +68,12 @@ func (e *Engine) adopt(p *peer, conn *transport.Conn, control *transport.Stream,
 		l.send(wire.Leave{Code: wire.Busy})
 	case p.session == nil:
 		e.connect(p, nil)
+		e.renew(p, theirs.Ends)
 		return
 	default:
 		p.state = Connected
 		p.tellEnds()
+		e.renew(p, theirs.Ends)
 		p.session.attach(l)
 	}
 	e.askByPolicy(p)
@@ -104,7 +106,7 @@ func (e *Engine) linkDown(p *peer, l *link, err error) {
 	default:
 		p.suspect = true
 		for by, at := range p.told { // it may have moved before this was noticed
-			e.start(func(ctx context.Context) { e.follow(ctx, target{p.id, []netip.AddrPort{at}, by}, exchanged) })
+			e.exchange.hear(target{p.id, []netip.AddrPort{at}, by})
 		}
 		e.awaitReturn(p, l, err)
 	}
@@ -180,27 +182,35 @@ func (e *Engine) connect(p *peer, theirs json.RawMessage) {
 
 // tellEnds tells p over its conn how often our program was told that the session has ended. Call with Engine.mu held.
 func (p *peer) tellEnds() {
-	if n := p.session.ends; n > 0 {
+	if n := p.session.ends; n > p.link.endsTold { // since our hello
+		p.link.endsTold = n
 		p.link.send(wire.Renew{N: n})
 	}
 }
 
-// takeRenew takes how often the other program was told so, and with it of each message that was lost. Here the session may
-// have seemed to go on, as on a machine that was asleep for the while: then our program is told, too, that it has ended and
-// begun, or it would miss what was lost. What it has posted itself goes on.
+// takeRenew takes what has changed since the other side's hello.
 func (e *Engine) takeRenew(p *peer, l *link, m wire.Renew) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if l.ends { // guard: renew-once
 		return wire.ErrProtocol
 	}
-	l.ends = true
-	s := p.session
-	if p.link != l || s == nil || m.N <= s.ends {
-		return nil
+	if l.ends = true; p.link == l && p.session != nil {
+		e.renew(p, m.N)
 	}
-	s.ends = m.N
-	p.state = Found
+	return nil
+}
+
+// renew takes how often the other program was told that the session has ended, and with it of each message that was lost.
+// Here it may have seemed to go on, as on a machine that was asleep for the while: then our program is told, too, that it has
+// ended and begun, or it would miss what was lost. What it has posted itself goes on. Call with Engine.mu held and p.session
+// set.
+func (e *Engine) renew(p *peer, ends uint64) {
+	s := p.session
+	if ends <= s.ends {
+		return
+	}
+	s.ends, p.state = ends, Found
 	gone := e.view(p)
 	p.session = nil
 	e.publish(PeerRemoved{gone, ErrLost})
@@ -208,7 +218,6 @@ func (e *Engine) takeRenew(p *peer, l *link, m wire.Renew) error {
 	p.session, p.state = s, Connected
 	e.publish(PeerAdded{e.view(p)})
 	e.changed(p)
-	return nil
 }
 
 // acquaint keeps that p was accepted: its key is pinned from now on. Call with Engine.mu held.

@@ -26,9 +26,9 @@ type Engine struct {
 	log     *slog.Logger
 	profile *identity.Profile
 	boot    string
-	made    time.Time     // by New
-	dials   chan struct{} // one for each dial under way to peers that nobody here knows or wants
-	friends chan struct{} // and to others
+	before  map[TransferID]time.Time // what had ended before New, and when; not changed later
+	dials   chan struct{}            // one for each dial under way to peers that nobody here knows or wants
+	friends chan struct{}            // and to others
 
 	announcing sync.Mutex // one change of what discovery tells at a time
 
@@ -112,7 +112,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, log: cfg.Log, profile: profile, context: initial, boot: rand.Text()[:16],
-		made: now(), dials: make(chan struct{}, maxDials), friends: make(chan struct{}, maxDials), ended: make(chan struct{}),
+		before: map[TransferID]time.Time{}, dials: make(chan struct{}, maxDials), friends: make(chan struct{}, maxDials), ended: make(chan struct{}),
 		peers: map[PeerID]*peer{}, resume: map[PeerID]*session{}, kicked: map[PeerID]bool{}, transfers: map[TransferID]*transferState{}, watchers: map[*watcher]struct{}{},
 		finder: cfg.Discovery, exchange: newExchange(),
 	}

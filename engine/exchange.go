@@ -272,6 +272,9 @@ func (e *Engine) takePeers(p *peer, l *link, m wire.Peers) error {
 		if !e.mayFollow(t) || !e.exchange.mayTry(there) {
 			continue
 		}
+		if len(e.exchange.heard[p.id]) >= maxTold { // it is told again
+			return nil
+		}
 		if !e.mayTell(p.id) { // guard: told-rate
 			return nil
 		}
@@ -281,8 +284,11 @@ func (e *Engine) takePeers(p *peer, l *link, m wire.Peers) error {
 	return nil
 }
 
-// hear has t dialled. What waits of one teller is bounded by mayTell. Call with Engine.mu held.
+// hear has t dialled, if not too much waits of its teller. Call with Engine.mu held.
 func (x *exchange) hear(t target) {
+	if len(x.heard[t.by]) >= 2*maxTold {
+		return
+	}
 	x.heard[t.by] = append(x.heard[t.by], t)
 	select {
 	case x.work <- struct{}{}:

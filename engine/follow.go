@@ -56,6 +56,11 @@ func (e *Engine) proven(t target, at netip.AddrPort, how string) *peer {
 	if p == nil {
 		return nil
 	}
+	if t.by.IsZero() { // it was reached at all of these before
+		for _, a := range t.addrs {
+			p.reached(a)
+		}
+	}
 	p.reached(at)
 	if p.shown { // it is looked after
 		p.failures, p.suspect, p.retry = 0, false, true

@@ -50,7 +50,7 @@ func (e *Engine) Handling(ctx context.Context, h Handler) (handle func()) {
 func (e *Engine) handleAll(ctx context.Context, news iter.Seq[Event], h Handler) {
 	var streams sync.WaitGroup
 	defer streams.Wait()
-	seen := seen{since: e.made, added: map[PeerID]Peer{}, invited: map[string]*Invitation{}, offered: map[TransferID]bool{}, ended: map[TransferID]bool{}}
+	seen := seen{added: map[PeerID]Peer{}, invited: map[string]*Invitation{}, offered: map[TransferID]*Offer{}, ended: maps.Clone(e.before)}
 	for ev := range news {
 		switch ev := ev.(type) {
 		case Snapshot:
@@ -98,11 +98,10 @@ func call[T any](f func(T), v T) {
 
 // seen is what a Handler was told, so that a Snapshot, which a slow program gets again, repeats nothing.
 type seen struct {
-	since   time.Time // when the engine was made
 	added   map[PeerID]Peer
 	invited map[string]*Invitation // that are open
-	offered map[TransferID]bool    // that are open
-	ended   map[TransferID]bool
+	offered map[TransferID]*Offer  // that are open
+	ended   map[TransferID]time.Time
 }
 
 func (h *Handler) added(p Peer, s *seen) {
@@ -145,10 +144,10 @@ func (h *Handler) transfer(t Transfer, s *seen) {
 	switch {
 	case !t.State.Final(): // one that was cancelled may be offered again
 		delete(s.ended, t.ID)
-	case s.ended[t.ID] || t.Ended.Before(s.since):
+	case s.ended[t.ID].Equal(t.Ended): // it may have moved and ended again unseen
 		return
 	default:
-		s.ended[t.ID] = true
+		s.ended[t.ID] = t.Ended
 	}
 	call(h.Transfer, t)
 }
@@ -156,11 +155,11 @@ func (h *Handler) transfer(t Transfer, s *seen) {
 func (h *Handler) offer(o *Offer, s *seen) {
 	id := o.Transfer.ID
 	switch {
-	case s.offered[id]:
+	case s.offered[id] == o: // and not one that was made anew
 	case h.Offer == nil:
 		_ = o.Decline()
 	default:
-		s.offered[id] = true
+		s.offered[id] = o
 		h.Offer(o)
 	}
 }
@@ -184,10 +183,10 @@ func (h *Handler) snapshot(now Snapshot, s *seen) {
 			h.closed(id, s)
 		}
 	}
-	maps.DeleteFunc(s.offered, func(id TransferID, _ bool) bool {
+	maps.DeleteFunc(s.offered, func(id TransferID, _ *Offer) bool {
 		return !slices.ContainsFunc(now.Offers, func(o *Offer) bool { return o.Transfer.ID == id })
 	})
-	maps.DeleteFunc(s.ended, func(id TransferID, _ bool) bool {
+	maps.DeleteFunc(s.ended, func(id TransferID, _ time.Time) bool {
 		return !slices.ContainsFunc(now.Transfers, func(t Transfer) bool { return t.ID == id })
 	})
 	for _, i := range now.Invitations {

@@ -337,3 +337,129 @@ func TestHandlingReadsAtOnce(t *testing.T) {
 		<-done
 	})
 }
+
+// TestHandlerMissesNoEnd, however long a call takes: a transfer that has ended is retried and ends again meanwhile.
+func TestHandlerMissesNoEnd(t *testing.T) {
+	path := bytesIn(t, 1000)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{Accept: engine.Everyone})
+		meet(t, a, b)
+		meet(t, b, a)
+		var offers, delivered atomic.Int64
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			b.Handle(ctx, engine.Handler{
+				Offer: func(o *engine.Offer) {
+					if offers.Add(1) == 1 {
+						_ = o.Decline()
+						return
+					}
+					if err := o.Accept(engine.AcceptOptions{Dir: dir}); err != nil {
+						t.Error(err)
+					}
+					_, _ = b.Wait(ctx, o.Transfer.ID)
+				},
+				Transfer: func(tr engine.Transfer) {
+					if tr.State == engine.Delivered {
+						delivered.Add(1)
+					}
+				},
+			})
+		}()
+		tr, err := a.Offer(t.Context(), b.Self().ID, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Wait(t.Context(), tr.ID); !errors.Is(err, nil) {
+			t.Fatal(err)
+		}
+		if err := a.Retry(tr.ID); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if got := of(t, b, tr.ID); got.State != engine.Delivered || delivered.Load() != 1 {
+			t.Errorf("%v, told of %d deliveries", got.State, delivered.Load())
+		}
+		cancel()
+		<-done
+	})
+}
+
+// TestHandlerIsAskedAgain about an offer that was made anew while the first call was busy.
+func TestHandlerIsAskedAgain(t *testing.T) {
+	path := bytesIn(t, 1000)
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{Accept: engine.Everyone})
+		meet(t, a, b)
+		meet(t, b, a)
+		var offers atomic.Int64
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			b.Handle(ctx, engine.Handler{Offer: func(o *engine.Offer) {
+				offers.Add(1)
+				_ = o.Decline()
+				time.Sleep(3 * time.Second)
+			}})
+		}()
+		tr, err := a.Offer(t.Context(), b.Self().ID, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = a.Wait(t.Context(), tr.ID)
+		if err := a.Retry(tr.ID); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		if offers.Load() != 2 {
+			t.Errorf("asked %d times; at the sender it is %v", offers.Load(), of(t, a, tr.ID).State)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// TestClockSetBack between two runs: what ended in the first is still not news.
+func TestClockSetBack(t *testing.T) {
+	path := bytesIn(t, 1000)
+	dir, profile := t.TempDir(), t.TempDir()+"/profile"
+	cfg := engine.Config{Profile: profile, Accept: engine.Everyone}
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Hour)
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(cfg)
+		meet(t, a, b)
+		go b.Handle(t.Context(), engine.Handler{Offer: func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir}) }})
+		tr, err := a.Offer(t.Context(), b.Self().ID, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := a.Wait(t.Context(), tr.ID); err != nil || got.State != engine.Delivered {
+			t.Fatal(got.State, err)
+		}
+		time.Sleep(time.Second)
+	})
+	synctest.Test(t, func(t *testing.T) { // the clock begins anew
+		net := enginetest.New(t, latency)
+		b := net.Start(cfg)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		n := 0
+		go func() {
+			defer close(done)
+			b.Handle(ctx, engine.Handler{Transfer: func(tr engine.Transfer) { n++ }})
+		}()
+		time.Sleep(time.Second)
+		cancel()
+		<-done
+		if n != 0 {
+			t.Errorf("what ended in an earlier run is told %d times", n)
+		}
+	})
+}

@@ -24,12 +24,13 @@ type link struct {
 	udp     int    // the ports where it takes lanes; 0 is none
 	tcp     int
 
-	out    chan []byte // frames for the control stream
-	unsure chan []byte // datagrams
-	began  time.Time
-	joined bool               // it has carried a session; guarded by Engine.mu
-	ends   bool               // it has brought a Renew; guarded by Engine.mu
-	told   map[PeerID]telling // whom the peer was told of; guarded by Engine.mu
+	out      chan []byte // frames for the control stream
+	unsure   chan []byte // datagrams
+	began    time.Time
+	joined   bool               // it has carried a session; guarded by Engine.mu
+	ends     bool               // it has brought a Renew; guarded by Engine.mu
+	endsTold uint64             // how often the session has ended, as the peer was told; guarded by Engine.mu
+	told     map[PeerID]telling // whom the peer was told of; guarded by Engine.mu
 
 	mu      sync.Mutex
 	ended   error

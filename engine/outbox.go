@@ -122,6 +122,7 @@ func (e *Engine) restore() {
 		switch {
 		case j.State.Final():
 			v.State, v.Ended = j.State, j.Ended
+			e.before[v.ID] = v.Ended
 			if j.State == Delivered {
 				v.Done, v.DoneFiles, v.Saved = j.Bytes, j.Files, j.Saved
 			} else {

@@ -175,11 +175,12 @@ func (e *Engine) Peer(id PeerID) (Peer, bool) {
 // words if only another one of the name is here, or ErrInvalid with the candidates if several fit.
 func (e *Engine) FindPeer(who string) (Peer, error) {
 	var named, prefixed, others []Peer
+	known, byName := e.meant(who)
 	for _, p := range e.Peers() {
 		switch {
 		case p.ID.String() == who:
 			return p, nil
-		case strings.EqualFold(p.Name, who) && !p.LooksLike.IsZero():
+		case strings.EqualFold(p.Name, who) && (!p.LooksLike.IsZero() || len(known) > 0 && !slices.Contains(known, p.ID)):
 			others = append(others, p)
 		case strings.EqualFold(p.Name, who):
 			named = append(named, p)
@@ -187,7 +188,7 @@ func (e *Engine) FindPeer(who string) (Peer, error) {
 			prefixed = append(prefixed, p)
 		}
 	}
-	if len(named) == 0 && !e.isName(who) { // a key whose ID begins like somebody's name is soon made
+	if len(named) == 0 && !byName { // a key whose ID begins like somebody's name is soon made
 		named = prefixed
 	}
 	switch {
@@ -196,17 +197,26 @@ func (e *Engine) FindPeer(who string) (Peer, error) {
 	case len(named) == 1:
 		return named[0], nil
 	case len(others) > 0:
-		o := others[0]
-		return Peer{}, fmt.Errorf("%w: %s (%s) is another device than the %s that you know (%s)", ErrNoPeer, o.Name, o.ID.Short(), o.Name, o.LooksLike.Short())
+		o, than := others[0], others[0].LooksLike
+		if than.IsZero() {
+			than = known[0]
+		}
+		return Peer{}, fmt.Errorf("%w: %s (%s) is another device than the %s that you know (%s)", ErrNoPeer, o.Name, o.ID.Short(), o.Name, than.Short())
 	}
 	return Peer{}, ErrNoPeer
 }
 
-// isName tells whether somebody whom the user knows is called so.
-func (e *Engine) isName(who string) bool {
-	return slices.ContainsFunc(e.Acquaintances(), func(a Acquaintance) bool {
-		return strings.EqualFold(a.Name, who) && a.Trust != TrustBlocked
-	})
+// meant lists whom the user knows by a name, or by the start of an ID, which somebody may take for a name. Names are those
+// that are kept: a peer may call itself otherwise by now.
+func (e *Engine) meant(who string) (ids []PeerID, byName bool) {
+	const enough = 4 // characters of an ID, before they mean one
+	for _, a := range e.Acquaintances() {
+		name := strings.EqualFold(a.Name, who)
+		if a.Trust != TrustBlocked && (name || len(who) >= enough && a.ID.HasPrefix(who)) {
+			ids, byName = append(ids, a.ID), byName || name
+		}
+	}
+	return ids, byName
 }
 
 // remove forgets p and tells. Call with Engine.mu held.

@@ -302,3 +302,33 @@ func TestNamesFindWhoIsKnown(t *testing.T) {
 		}
 	})
 }
+
+// TestKnownByAnotherName: who is known takes nobody's name either, by calling itself otherwise, and no stranger takes the
+// start of an ID for a name.
+func TestKnownByAnotherName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		anna, ben, zed := among(net, "Anna"), among(net, "Ben", blind), among(net, "Zed", blind)
+		join(t, anna, ben)
+		join(t, anna, zed)
+		time.Sleep(time.Second)
+		stranger := among(net, ben.Self().ID.Short(), blind)
+		dial(t, anna, stranger)
+		if p, err := anna.FindPeer(ben.Self().ID.Short()); err != nil || p.ID != ben.Self().ID {
+			t.Errorf("the start of his ID finds %v, %v", p.ID, err)
+		}
+		if err := ben.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if err := zed.SetName("Ben"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if p, err := anna.FindPeer("Ben"); !errors.Is(err, engine.ErrNoPeer) {
+			t.Errorf("his name finds %v, %v", p.ID, err)
+		}
+		if p, err := anna.FindPeer(ben.Self().ID.Short()); !errors.Is(err, engine.ErrNoPeer) {
+			t.Errorf("the start of his ID finds %v, %v", p.ID, err)
+		}
+	})
+}

@@ -19,7 +19,7 @@ func (u *UI) newDoctor() *widget.Button {
 		b.Disable()
 		b.SetText(tr("Looking…"))
 		background(u.bind, func(ctx context.Context) (found []doctor.Finding, err error) {
-			doctor.Examine(ctx, u.e, doctor.Options{OwnPort: u.o.Settings.Port != 0}, func(f doctor.Finding) { found = append(found, f) })
+			doctor.Examine(ctx, u.e, doctor.Options{OwnPort: u.o.Settings.Port != 0, Interfaces: u.o.Interfaces}, func(f doctor.Finding) { found = append(found, f) })
 			return found, nil
 		}, func(found []doctor.Finding, _ error) {
 			b.Enable()

@@ -31,16 +31,17 @@ import (
 
 // Options are what a UI is made of.
 type Options struct {
-	App       fyne.App
-	Engine    *engine.Engine
-	Do        func(func())       // brings a function to the main thread; fyne.Do but for tests
-	Desktop   Desktop            // nil for the real one
-	Settings  *settings.Settings // nil for the defaults
-	History   *history.Store     // nil for one in memory; who made it closes it, after Close
-	Downloads string             // folder for what is received, instead of that of the settings
-	Version   string
-	Trace     io.Writer // where tests read what happens and where things are; nil for nobody
-	TraceLess bool      // leaves out where things are
+	App        fyne.App
+	Engine     *engine.Engine
+	Do         func(func())       // brings a function to the main thread; fyne.Do but for tests
+	Desktop    Desktop            // nil for the real one
+	Settings   *settings.Settings // nil for the defaults
+	History    *history.Store     // nil for one in memory; who made it closes it, after Close
+	Downloads  string             // folder for what is received, instead of that of the settings
+	Interfaces []string           // those that the engine uses; none is all
+	Version    string
+	Trace      io.Writer // where tests read what happens and where things are; nil for nobody
+	TraceLess  bool      // leaves out where things are
 }
 
 // page is what the right side of the window shows.

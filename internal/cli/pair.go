@@ -153,7 +153,7 @@ func (r *pairer) confirm(ctx context.Context, who string) error {
 			return true
 		}
 		peer, err := r.e.FindPeer(who)
-		return err == nil && peer.ID == p.Peer
+		return err == nil && peer.ID == p.Peer || strings.EqualFold(p.Name, who) // one that was set up anew is warned of
 	})
 }
 

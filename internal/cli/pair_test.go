@@ -153,6 +153,27 @@ func TestPairWithAnotherCode(t *testing.T) {
 	}
 }
 
+// TestPairConfirmAfterAReset: a device that was set up anew has its name and another key, and may be confirmed by that name.
+func TestPairConfirmAfterAReset(t *testing.T) {
+	args := common(t)
+	b := start(t, args("Ben", "pair", "confirm")...)
+	a := start(t, args("Anna", "pair", "--to", "Ben")...)
+	b.object("pairing", "asked")
+	b.say("y")
+	shown := a.object("pairing", "compare")
+	b.object("pairing", "compare")
+	b.say(fmt.Sprint(shown["code"]))
+	a.say("y")
+	<-a.code
+	<-b.code
+	anew := args("Ben", "pair", "--to", "Anna")
+	anew[1] += "-anew"
+	confirm := start(t, args("Anna", "pair", "confirm", "--to", "Ben")...)
+	ask := start(t, anew...)
+	ask.object("pairing", "waiting")
+	confirm.object("pairing", "asked")
+}
+
 // TestPairByLink verifies in one step.
 func TestPairByLink(t *testing.T) {
 	args := common(t)

@@ -24,6 +24,8 @@ type Hello struct {
 	// Session tells that the sender counts the two as connected already, from an earlier conn of this run.
 	// Where both say so, no invitation is needed.
 	Session bool `json:"session,omitempty"`
+	// Ends is how often the sender's program was told that this session has ended; see Renew.
+	Ends uint64 `json:"ends,omitempty"`
 	// Info is the sender's discovery info; see ValidateInfo.
 	Info map[string]string `json:"info,omitempty"`
 	// UDP and TCP are the ports where the sender takes lanes; 0 is none but the port of this conn.
@@ -57,8 +59,7 @@ type InviteCancel struct {
 	ID string `json:"id"`
 }
 
-// Renew tells over each new conn how often the session has counted as ended for the sender's program: so it does for the
-// other program, which may not have noticed.
+// Renew tells Hello.Ends anew, if that has changed while the greeting was under way.
 type Renew struct {
 	N uint64 `json:"n"` // 1 and up
 }
