@@ -23,7 +23,18 @@ func TestInfo(t *testing.T) {
 		a := net.Start(engine.Config{Info: map[string]string{"room": "kitchen"}})
 		b := net.Start(engine.Config{})
 		next := events(t, b)
-		seen := next(is[engine.PeerChanged]).(engine.PeerChanged).Peer
+		var seen engine.Peer
+		next(func(ev engine.Event) bool { // it may have been found before somebody reads
+			switch ev := ev.(type) {
+			case engine.Snapshot:
+				if len(ev.Peers) == 1 {
+					seen = ev.Peers[0]
+				}
+			case engine.PeerChanged:
+				seen = ev.Peer
+			}
+			return !seen.ID.IsZero()
+		})
 		if seen.Info["room"] != "kitchen" || seen.Confirmed {
 			t.Errorf("at first sight: %+v", seen)
 		}
