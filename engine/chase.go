@@ -193,8 +193,9 @@ func (e *Engine) dialPeer(ctx context.Context, p *peer) time.Duration {
 // hello is our greeting for p. Call with Engine.mu held.
 func (e *Engine) hello(p *peer) wire.Hello {
 	ends := uint64(0)
-	if s := e.resume[p.id]; s != nil {
+	s := e.resume[p.id]
+	if s != nil {
 		ends = s.ends
 	}
-	return wire.Hello{Ends: ends, Version: wire.Version1, ID: e.self.ID.String(), Name: e.self.Name, Boot: e.boot, Session: e.resume[p.id] != nil, Info: e.self.Info, UDP: e.laneUDP, TCP: e.laneTCP, Service: e.self.Service, Open: e.self.open()}
+	return wire.Hello{Version: wire.Version1, ID: e.self.ID.String(), Name: e.self.Name, Boot: e.boot, Session: s != nil, Ends: ends, Info: e.self.Info, UDP: e.laneUDP, TCP: e.laneTCP, Service: e.self.Service, Open: e.self.open()}
 }

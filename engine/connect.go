@@ -92,7 +92,7 @@ func (e *Engine) linkDown(p *peer, l *link, err error) {
 	e.dropPairing(p, err)
 	e.dropOffers(l, fmt.Errorf("the connection ended: %w", err))
 	p.retry = true
-	defer func() { p.told = nil }()
+	defer func() { p.rumours = nil }()
 	switch {
 	case errors.Is(err, wire.ErrBye):
 		delete(e.resume, p.id)
@@ -105,7 +105,7 @@ func (e *Engine) linkDown(p *peer, l *link, err error) {
 		e.disconnect(p, err)
 	default:
 		p.suspect = true
-		for by, at := range p.told { // it may have moved before this was noticed
+		for by, at := range p.rumours { // it may have moved before this was noticed
 			e.exchange.hear(target{p.id, []netip.AddrPort{at}, by})
 		}
 		e.awaitReturn(p, l, err)
@@ -192,10 +192,10 @@ func (p *peer) tellEnds() {
 func (e *Engine) takeRenew(p *peer, l *link, m wire.Renew) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if l.ends { // guard: renew-once
+	if l.renewed { // guard: renew-once
 		return wire.ErrProtocol
 	}
-	if l.ends = true; p.link == l && p.session != nil {
+	if l.renewed = true; p.link == l && p.session != nil {
 		e.renew(p, m.N)
 	}
 	return nil

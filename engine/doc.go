@@ -30,13 +30,14 @@
 // [Engine.Watch] is one stream of typed events: a [Snapshot] first, then each
 // change, on the goroutine that ranges over it. [Engine.Handle] calls one
 // function for each kind of news instead, in the style of the Pythonista
-// module, and [Engine.Handling] does so beside Run. There may be any number of readers. A slow one never blocks the
-// engine: of a peer or a transfer it gets the newest state, and messages for
-// which there is no room, with any of the readers, are refused, so that their
-// senders know. What was taken is read: a loop whose context has ended still
-// gets the messages that were acknowledged. A program that only waits for a
-// state reads [Engine.WatchState], and leaves messages to others. A program
-// with a window hands events to its main thread itself, in one place.
+// module, and [Engine.Handling] does so beside Run. There may be any number
+// of readers. A slow one never blocks the engine: of a peer or a transfer it
+// gets the newest state, and messages for which there is no room, with any of
+// the readers, are refused, so that their senders know. What was taken is
+// read: a loop whose context has ended still gets the messages that were
+// acknowledged. A program that only waits for a state reads
+// [Engine.WatchState], and leaves messages to others. A program with a window
+// hands events to its main thread itself, in one place.
 //
 // # Peers
 //

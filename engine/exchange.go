@@ -198,7 +198,7 @@ func (e *Engine) tellOf(to *peer, open []neighbour) (left bool) {
 		}
 		return n.link.began
 	}
-	last := func(n neighbour) int { // who comes and goes all the time takes nobody's turn
+	behind := func(n neighbour) int { // who comes and goes all the time takes nobody's turn
 		if n.rank == rankStranger || now().Sub(lately[n.id]) < again {
 			return 1
 		}
@@ -206,7 +206,7 @@ func (e *Engine) tellOf(to *peer, open []neighbour) (left bool) {
 	}
 	due := slices.DeleteFunc(slices.Clone(open), func(n neighbour) bool { return n.id == to.id || since(n).After(now()) })
 	slices.SortStableFunc(due, func(a, b neighbour) int {
-		return cmp.Or(cmp.Compare(last(a), last(b)), since(a).Compare(since(b)))
+		return cmp.Or(cmp.Compare(behind(a), behind(b)), since(a).Compare(since(b)))
 	})
 	strangers := 0
 	for id := range l.told {
@@ -264,7 +264,7 @@ func (e *Engine) takePeers(p *peer, l *link, m wire.Peers) error {
 		}
 		if q := e.peers[id]; q != nil && q.link != nil {
 			if q.link.conn.RemoteAddr() != at {
-				q.told.hear(p.id, at)
+				q.rumours.hear(p.id, at)
 			}
 			continue
 		}

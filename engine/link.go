@@ -28,7 +28,7 @@ type link struct {
 	unsure   chan []byte // datagrams
 	began    time.Time
 	joined   bool               // it has carried a session; guarded by Engine.mu
-	ends     bool               // it has brought a Renew; guarded by Engine.mu
+	renewed  bool               // it has brought a Renew; guarded by Engine.mu
 	endsTold uint64             // how often the session has ended, as the peer was told; guarded by Engine.mu
 	told     map[PeerID]telling // whom the peer was told of; guarded by Engine.mu
 

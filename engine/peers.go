@@ -41,7 +41,7 @@ type peer struct {
 	retry     bool // there is news: dial now, whatever the backoff says
 	wanted    bool // the program has asked for it
 	shown     bool // the program knows of it: it was found, asked for, or has answered
-	told      rumours
+	rumours   rumours
 	ledBy     PeerID // who has told of it
 	err       error
 	suspect   bool // its conn died; the next failed dial means that it is lost

@@ -126,12 +126,8 @@ func (p *program) stop(ctx context.Context) error {
 
 // stopServe ends the serve that runs with the profile, and returns when the profile is free. If none runs that is no error.
 func (p *program) stopServe(ctx context.Context) error {
-	dir, err := p.profileDir()
-	if err != nil {
-		return exit(exitFailed, err)
-	}
 	var said strings.Builder
-	code, there, err := instance.Call(ctx, dir, instance.Command{Args: []string{"serve", "--stop"}, Dir: p.dir}, instance.Streams{In: strings.NewReader(""), Out: io.Discard, Err: &said})
+	code, there, err := p.askRunning(ctx, &said, "serve", "--stop")
 	switch {
 	case !there:
 	case err != nil:
@@ -159,14 +155,10 @@ func (p *program) stopServe(ctx context.Context) error {
 
 // awaitHost waits until a program takes commands for the profile.
 func (p *program) awaitHost(ctx context.Context) bool {
-	dir, err := p.profileDir()
-	if err != nil {
-		return false
-	}
 	ctx, cancel := context.WithTimeout(ctx, beginWait)
 	defer cancel()
 	for {
-		code, there, err := instance.Call(ctx, dir, instance.Command{Args: []string{"id"}, Dir: p.dir}, instance.Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard})
+		code, there, err := p.askRunning(ctx, io.Discard, "id")
 		if there && err == nil && code == exitDone {
 			return true
 		}
@@ -176,4 +168,13 @@ func (p *program) awaitHost(ctx context.Context) bool {
 			return false
 		}
 	}
+}
+
+// askRunning runs a command in the program that runs with the profile, if there is one, and keeps its last words.
+func (p *program) askRunning(ctx context.Context, said io.Writer, args ...string) (code int, there bool, err error) {
+	dir, err := p.profileDir()
+	if err != nil {
+		return 0, true, err
+	}
+	return instance.Call(ctx, dir, instance.Command{Args: args, Dir: p.dir}, instance.Streams{In: strings.NewReader(""), Out: io.Discard, Err: said})
 }

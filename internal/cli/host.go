@@ -80,7 +80,7 @@ func (d *done) Error() string { return fmt.Sprintf("exit code %d", d.code) }
 
 // hosted refuses what only a program with an engine of its own can decide.
 func (p *program) hosted(cmd *cobra.Command) error {
-	if cmd.Annotations["alone"] != "" && !cmd.Flags().Changed("stop") {
+	if cmd.Annotations["alone"] != "" && !cmd.Flags().Changed("stop") { // serve --stop is for who runs
 		return exit(exitUsage, fmt.Errorf("%s does not run in another program", cmd.Name()))
 	}
 	for _, name := range []string{"service", "interface", "port", "visible", "verbose"} {

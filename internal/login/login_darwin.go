@@ -21,15 +21,6 @@ func (e Entry) file() (string, error) {
 	return filepath.Join(home, "Library", "LaunchAgents", e.label()+".plist"), err
 }
 
-// On tells whether the launch agent is there.
-func (e Entry) On() (bool, error) {
-	path, err := e.file()
-	if err != nil {
-		return false, err
-	}
-	return exists(path)
-}
-
 func (e Entry) write(command []string) error {
 	path, err := e.file()
 	if err != nil {
@@ -43,13 +34,11 @@ func (e Entry) write(command []string) error {
 		return err
 	}
 	e.end()
-	for range 20 { // what was told to end takes a moment, and is refused meanwhile
-		if err = tool("launchctl", "bootstrap", domain(), path); err == nil {
-			return nil
+	for until := time.Now().Add(patience); ; time.Sleep(patience / 40) { // what was told to end takes a moment, and is refused meanwhile
+		if err := tool("launchctl", "bootstrap", domain(), path); err == nil || time.Now().After(until) {
+			return err
 		}
-		time.Sleep(patience / 40)
 	}
-	return err
 }
 
 func (e Entry) remove() error {

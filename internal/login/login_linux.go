@@ -27,15 +27,6 @@ func (e Entry) file() (string, error) {
 	return filepath.Join(dir, "autostart", entryFile), nil
 }
 
-// On tells whether the entry is there.
-func (e Entry) On() (bool, error) {
-	path, err := e.file()
-	if err != nil {
-		return false, err
-	}
-	return exists(path)
-}
-
 func (e Entry) write(command []string) error {
 	path, err := e.file()
 	if err != nil {

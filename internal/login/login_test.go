@@ -116,7 +116,7 @@ func TestDesktopRunsTheEntry(t *testing.T) {
 		t.Fatal(err)
 	}
 	entry := filepath.Join(dir, "x.desktop")
-	if err := put(entry, desktopEntry(append([]string{program}, odd[1:]...))); err != nil {
+	if err := os.WriteFile(entry, []byte(desktopEntry(append([]string{program}, odd[1:]...))), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.CommandContext(t.Context(), gio, "launch", entry).CombinedOutput(); err != nil {
