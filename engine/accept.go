@@ -92,6 +92,7 @@ func (e *Engine) greet(ctx context.Context, conn *transport.Conn) {
 		e.acceptLaneConn(ctx, conn)
 		return
 	}
+	came := now()
 	control, hello, err := conn.AwaitHello(ctx)
 	if err != nil {
 		e.log.Debug("greeting", "peer", conn.Peer.Short(), "err", err)
@@ -100,7 +101,7 @@ func (e *Engine) greet(ctx context.Context, conn *transport.Conn) {
 	ctx, cancel := context.WithTimeout(ctx, transport.HelloTimeout)
 	defer cancel()
 	for probed := false; ; {
-		settled, wait := e.settle(conn, control, hello, probed)
+		settled, wait := e.settle(conn, control, hello, came, probed)
 		if settled {
 			return
 		}
@@ -140,8 +141,9 @@ func (e *Engine) greet(ctx context.Context, conn *transport.Conn) {
 //
 // A hello over a conn that is up already comes from a peer that has lost it or was restarted. A restart shows in
 // the boot nonce; otherwise the conn is probed first, since the hello may have crossed with our own dial: then
-// settle returns no wait.
-func (e *Engine) settle(conn *transport.Conn, control *transport.Stream, hello wire.Hello, probed bool) (settled bool, wait <-chan struct{}) {
+// settle returns no wait. One that came before our conn was up needs no probe: what its hello says of the session is
+// old, however long the peer is busy.
+func (e *Engine) settle(conn *transport.Conn, control *transport.Stream, hello wire.Hello, came time.Time, probed bool) (settled bool, wait <-chan struct{}) {
 	e.mu.Lock()
 	p := e.caller(conn.Peer)
 	if p == nil {
@@ -161,7 +163,13 @@ func (e *Engine) settle(conn *transport.Conn, control *transport.Stream, hello w
 			e.mu.Unlock()
 			return false, wait
 		}
-		if p.link != nil && p.link.boot == hello.Boot && !probed {
+		again := p.link != nil && p.link.boot == hello.Boot
+		if again && came.Before(p.link.began) {
+			e.mu.Unlock()
+			conn.Close(wire.Duplicate)
+			return true, nil
+		}
+		if again && !probed {
 			e.mu.Unlock()
 			return false, nil
 		}

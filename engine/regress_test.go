@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -21,7 +22,8 @@ import (
 // raw is a peer that speaks the protocol by hand.
 type raw struct {
 	*transport.Endpoint
-	id *identity.Identity
+	id   *identity.Identity
+	addr netip.AddrPort
 }
 
 func newRaw(t *testing.T, n *enginetest.Net) *raw {
@@ -30,13 +32,19 @@ func newRaw(t *testing.T, n *enginetest.Net) *raw {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return rawOf(t, n, id)
+}
+
+// rawOf is newRaw for a key; one key may have several.
+func rawOf(t *testing.T, n *enginetest.Net, id *identity.Identity) *raw {
+	t.Helper()
 	conn, closeConn := n.Socket()
 	e, err := transport.Listen(transport.Config{Identity: id, Conn: conn, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = e.Close(); closeConn() })
-	return &raw{e, id}
+	return &raw{e, id, conn.LocalAddr().(*net.UDPAddr).AddrPort()}
 }
 
 func (r *raw) dial(t *testing.T, to *enginetest.Node) *transport.Conn {
@@ -358,5 +366,40 @@ func TestStrangersHideNobody(t *testing.T) {
 		}
 		b := n.Start(engine.Config{Name: "b", Accept: engine.Everyone})
 		meet(t, a, b)
+	})
+}
+
+// TestOldHelloEndsNoSession: of two conns that crossed, the hello of the one that was not taken may be read late, and its
+// sender may be too busy to answer a probe. It says nothing of the session that began meanwhile.
+func TestOldHelloEndsNoSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := enginetest.New(t, latency)
+		a := n.Start(engine.Config{Accept: engine.Everyone})
+		next := events(t, a)
+		m := newRaw(t, n)
+		for !a.Self().ID.Less(m.id.ID) {
+			m = newRaw(t, n)
+		}
+		old := m.dial(t, a)
+		time.Sleep(10 * time.Millisecond)
+		busy := rawOf(t, n, m.id)
+		control, err := busy.greet(t, busy.dial(t, a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := control.WriteMessage(wire.Invite{ID: "00112233445566778899aabbccddeeff"}); err != nil {
+			t.Fatal(err)
+		}
+		next(is[engine.PeerAdded])
+		time.Sleep(100 * time.Millisecond)
+		n.Cut(busy.addr, true)
+		if _, err := m.greet(t, old); !errors.Is(err, wire.ErrDuplicate) {
+			t.Errorf("the old conn was answered with %v", err)
+		}
+		n.Cut(busy.addr, false)
+		time.Sleep(3 * time.Second)
+		if p, ok := a.Peer(m.id.ID); !ok || p.State != engine.Connected {
+			t.Errorf("the session is gone: %+v", p)
+		}
 	})
 }
