@@ -170,7 +170,7 @@ func (p *program) chatEvent(ev engine.Event, only []engine.PeerID) (gone bool, e
 		p.out.object(peerJSON("connected", ev.Peer))
 		p.out.note("%s is here", describe(ev.Peer))
 	case engine.PeerRemoved:
-		p.out.object(peerJSON("disconnected", ev.Peer))
+		p.out.object(goneJSON(ev))
 		p.out.note("%s has left", describe(ev.Peer))
 		if len(only) > 0 && ev.Peer.ID == only[0] {
 			return true, failed(fmt.Errorf("%s has left: %w", describe(ev.Peer), ev.Err))

@@ -203,6 +203,15 @@ func peerJSON(kind string, p engine.Peer) peerObject {
 	return o
 }
 
+// goneJSON is a peer whose session has ended, with why.
+func goneJSON(ev engine.PeerRemoved) peerObject {
+	o := peerJSON("disconnected", ev.Peer)
+	if o.Problem == "" && ev.Err != nil {
+		o.Problem = ev.Err.Error()
+	}
+	return o
+}
+
 // transferObject is a transfer in JSON.
 type transferObject struct {
 	Type     string   `json:"type"`

@@ -281,7 +281,7 @@ func (r *receiver) take(ev engine.Event) (done bool, err error) {
 		r.out.object(peerJSON("connected", ev.Peer))
 		r.out.note("connected to %s", describe(ev.Peer))
 	case engine.PeerRemoved:
-		r.out.object(peerJSON("disconnected", ev.Peer))
+		r.out.object(goneJSON(ev))
 		r.out.note("disconnected from %s", describe(ev.Peer))
 	case engine.MessageReceived:
 		printMessage(r.out, ev.Message)
