@@ -206,7 +206,7 @@ func peerJSON(kind string, p engine.Peer) peerObject {
 // goneJSON is a peer whose session has ended, with why.
 func goneJSON(ev engine.PeerRemoved) peerObject {
 	o := peerJSON("disconnected", ev.Peer)
-	if o.Problem == "" && ev.Err != nil {
+	if ev.Err != nil { // not why the dials since then have failed
 		o.Problem = ev.Err.Error()
 	}
 	return o
