@@ -1,11 +1,12 @@
 # Everything here works on a fresh machine with Go, git and make: what else is needed is installed, if it is missing.
 
-.PHONY: help run test check demo cli bench figures pictures licences architecture package archives fuzz guards clean
+.PHONY: help run test test-long check demo cli bench figures pictures licences architecture package archives fuzz guards clean
 
 help:
 	@echo "make run       open the window (without a display: the same engine in the terminal)"
 	@echo "make demo      two peers on this machine find each other, chat, and send a folder"
-	@echo "make test      all tests"
+	@echo "make test      the tests of all packages, in some ten minutes"
+	@echo "make test-long what wants the machine for itself: attacks, the real window, real networks, a long run"
 	@echo "make check     formatting, vet for Linux, Windows and macOS, staticcheck"
 	@echo "make cli       build/multipeer-cli, one static binary"
 	@echo "make bench     speed and round trips beside the ceilings of this machine and beside rivals; writes docs/performance.md"
@@ -14,7 +15,7 @@ help:
 	@echo "make fuzz      each fuzz target for a minute (FUZZTIME=1m)"
 	@echo "make guards    takes each guard against hostile peers out of the code; its test has to fail"
 	@echo "make figures   what the window costs: start, memory, idling, scrolling; writes docs/figures.md"
-	@echo "make pictures  the screenshots of the README and docs/screens"
+	@echo "make pictures  build/pictures: every state of the window; updates those that the pages show"
 	@echo "make architecture  the picture of docs/architecture.md, from the imports"
 	@echo "make licences  the licences of everything that is built in, which the window shows"
 
@@ -26,13 +27,17 @@ test:
 	@sh scripts/deps.sh go build test
 	@sh scripts/test.sh
 
+test-long:
+	@sh scripts/deps.sh go build test
+	@sh scripts/test.sh -long
+
 check:
 	@sh scripts/deps.sh go build
 	@sh scripts/check.sh
 
 demo:
 	@sh scripts/deps.sh go
-	@CGO_ENABLED=0 go run ./internal/demo
+	@CGO_ENABLED=0 go run ./tools/demo
 
 cli:
 	@sh scripts/deps.sh go
@@ -40,7 +45,7 @@ cli:
 
 bench:
 	@sh scripts/deps.sh go bench
-	@CGO_ENABLED=0 go build -o build/bench ./bench
+	@CGO_ENABLED=0 go build -C bench -o ../build/bench .
 	@build/bench -report docs/performance.md
 	@echo "a simulated line of 1 Gbit/s, 1 ms and a queue of 512 KB"
 	@CGO_ENABLED=0 go test -count=1 -v -run TestLatencyWhileAFileMoves ./engine | sed -n "s/^ *latency_test.go:[0-9]*: /  /p"
@@ -60,20 +65,20 @@ fuzz:
 
 guards:
 	@sh scripts/deps.sh go
-	@CGO_ENABLED=0 go run ./internal/guards
+	@CGO_ENABLED=0 go run ./tools/checkguards
 
 figures:
 	@sh scripts/deps.sh go build test
-	@MULTIPEER_FULL=1 MULTIPEER_FIGURES=$(CURDIR)/docs/figures.md go test -count=1 -tags migrated_fynedo -run TestFigures ./internal/window
+	@MULTIPEER_FULL=1 MULTIPEER_FIGURES=$(CURDIR)/docs/figures.md go test -count=1 -tags migrated_fynedo -run TestFigures ./internal/testing/window
 	@cat docs/figures.md
 
 licences:
 	@sh scripts/deps.sh go
-	@CGO_ENABLED=0 go run ./internal/licences
+	@CGO_ENABLED=0 go run ./tools/licences
 
 architecture:
 	@sh scripts/deps.sh go
-	@CGO_ENABLED=0 go run ./internal/architecture
+	@CGO_ENABLED=0 go run ./tools/architecture
 
 pictures:
 	@sh scripts/deps.sh go build test

@@ -1,5 +1,5 @@
-// Multipeer is the desktop app: one window over an engine. Files and messages
-// for the devices nearby, with no server and no account.
+// Multipeer is the desktop app: one window over an engine. It sends files and messages to nearby devices, with no
+// server and no account.
 package main
 
 import (
@@ -17,8 +17,8 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/cli"
-	"multipeer/internal/instance"
 	"multipeer/internal/settings"
+	"multipeer/internal/singleinstance"
 	"multipeer/ui"
 )
 
@@ -30,19 +30,19 @@ func main() {
 	ifaces := flag.String("interface", "", "find peers on these network interfaces only (comma separated)")
 	into := flag.String("into", "", "folder for received files (default: that of the settings)")
 	hidden := flag.Bool("hidden", false, "start in the tray, where there is one")
-	flag.Parse()              // what follows are files and folders to send, or a multipeer: link to open
-	log.SetOutput(io.Discard) // libp2p/zeroconf logs here; what matters of it comes back as errors
+	flag.Parse()              // the remaining arguments are files and folders to send, or a multipeer: link to open
+	log.SetOutput(io.Discard) // libp2p/zeroconf logs here; the failures that matter come back as errors
 
 	profile, err := ui.Profile(*dir)
-	if err != nil {
+	launch, bad := ui.Launched(flag.CommandLine)
+	if err := errors.Join(err, bad); err != nil {
 		exit(err)
 	}
-	launch := ui.Launched(flag.Args())
-	if there, err := instance.Hand(profile, launch); there {
-		exit(err) // the window that is open already has it now
+	if there, err := singleinstance.Hand(profile, launch); there {
+		exit(err) // the window that is already open has it now
 	}
 	chosen, trouble := settings.Load(profile)
-	a := app.NewWithID("io.github.multipeer.Multipeer") // not SetMetadata: packages set name, icon and version themselves
+	a := app.NewWithID("io.github.multipeer.Multipeer") // no SetMetadata: packages set the name, icon and version themselves
 	trouble = errors.Join(trouble, ui.Dress(a, chosen))
 	cfg := ui.Configure(engine.Config{Name: *name, Service: *service, Profile: profile, Dial: list(*peers), Interfaces: list(*ifaces)}, chosen)
 	e, err := engine.New(cfg)
@@ -59,7 +59,7 @@ func main() {
 		u.Stopped(err)
 		ended <- err
 	}()
-	host := &cli.Host{Engine: e, History: kept, Profile: profile, OwnPort: chosen.Port != 0, Interfaces: cfg.Interfaces} // of multipeer-cli, which has no engine beside this one
+	host := &cli.Host{Engine: e, History: kept, Profile: profile, OwnPort: chosen.Port != 0, Interfaces: cfg.Interfaces} // serves multipeer-cli, which does not run a second engine beside this one
 	endCommands, hostErr := host.Start(ctx)
 	u.Start(ctx)
 	u.Run(launch, *hidden, errors.Join(trouble, err, hostErr, u.Listen(profile))) // returns on close, Quit, SIGINT and SIGTERM

@@ -10,7 +10,7 @@ import (
 	"multipeer/engine"
 )
 
-// measureBusy sends a file over a line of 1 Gbit/s that it fills, and messages beside it.
+// measureBusy sends a file over a 1 Gbit/s line that it saturates, and messages at the same time.
 func measureBusy(ctx context.Context, dir string, w *report) error {
 	at, err := layGigabit(ctx)
 	if errors.Is(err, errNoNamespaces) {
@@ -40,7 +40,7 @@ func measureBusy(ctx context.Context, dir string, w *report) error {
 	return nil
 }
 
-// pingOurs is the role that sends a file and counts round trips before and meanwhile.
+// pingOurs is the role that sends a file and measures round trips before and during the transfer.
 func pingOurs(to, path string) error {
 	e, stop, err := runEngine(engine.Config{Name: "sender"})
 	if err != nil {
@@ -91,7 +91,7 @@ func pingOurs(to, path string) error {
 	}()
 	busy, pingErr := trips(1<<30, moved)
 	if pingErr != nil {
-		// The receiver ends with the receipt, so the last round trip may find nobody.
+		// The receiver exits after the receipt, so the last round trip may find no peer.
 		select {
 		case <-moved:
 			pingErr = nil

@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// contender is one way to move a job. Its receiver is started first and says READY, or is given a moment; the time
-// runs from the start of the sender to the end of whichever ends last.
+// contender is one way to move a job. Its receiver is started first and prints READY, or is given a moment; the time
+// is measured from the start of the sender to the end of the last process.
 type contender struct {
 	name, kind string // kind: ours, ceiling, rival
 	send, recv func(at *line, j job, out string) []string
-	// stays tells a receiver that does not end by itself; it is stopped.
+	// stays marks a receiver that does not end by itself; it is stopped.
 	stays bool
-	// silent tells a receiver that writes no files.
+	// silent marks a receiver that writes no files.
 	silent bool
 }
 
@@ -30,7 +30,7 @@ const port = "17800"
 
 var self, _ = os.Executable()
 
-// contenders are those that make sense for a job on a line and are installed.
+// contenders returns those that make sense for a job on a line and are installed.
 func contenders(at *line, j job) []contender {
 	ours := func(name string, more ...string) contender {
 		return contender{
@@ -112,7 +112,7 @@ func (c contender) run(ctx context.Context, at *line, j job, out string) (result
 		}
 	}
 	r.took = time.Since(began)
-	if c.stays { // its sender ends when all is there
+	if c.stays { // its sender exits when everything has arrived
 		_ = recv.Process.Signal(syscall.SIGTERM)
 		_ = recv.Wait()
 	}
@@ -129,7 +129,7 @@ func (c contender) run(ctx context.Context, at *line, j job, out string) (result
 	return r, nil
 }
 
-// startReceiver starts it and waits until it is ready: the bench's own say so, others get a moment.
+// startReceiver starts the receiver and waits until it is ready: the bench's own report that, others get a moment.
 func startReceiver(c *exec.Cmd, args []string) error {
 	c.Stderr = os.Stderr
 	own := false

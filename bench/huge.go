@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// measureHuge sends what is too large to be counted or read first: the first byte must not wait for that, and memory
-// must not grow with it.
+// measureHuge sends jobs that are too large to be counted or read first: the first byte must not wait for that, and
+// memory must not grow with the size.
 func measureHuge(ctx context.Context, dir string, w *report) error {
 	sparse, tree := filepath.Join(dir, "sparse"), filepath.Join(dir, "tree")
 	f, err := os.Create(sparse)

@@ -53,7 +53,7 @@ func makeJobs(dir string, s settings) ([]job, error) {
 	return jobs, nil
 }
 
-// lighter is a smaller job of the same kind, for a line that would take minutes for the whole one.
+// lighter returns a smaller job of the same kind, for a line on which the whole one would take minutes.
 func (j job) lighter(dir, line string, s settings) job {
 	if line != "wifi" {
 		return j
@@ -85,11 +85,11 @@ func writeRandom(path string, size int64) error {
 type result struct {
 	took            time.Duration
 	sendCPU, rcvCPU time.Duration
-	sendRSS, rcvRSS int64 // bytes at the most
+	sendRSS, rcvRSS int64 // peak, in bytes
 	note            string
 }
 
-// middle is the median of each figure.
+// middle returns the median of each figure.
 func middle(all []result) result {
 	took := func(f func(result) int64) int64 {
 		v := make([]int64, len(all))

@@ -16,12 +16,12 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// trip makes one round trip; turn is how many of them follow each other.
+// trip makes one round trip; turn is how many are made in a row.
 type trip func() error
 
 const turn = 20
 
-// measureLatency meets two engines in this process and prints their round trips.
+// measureLatency connects two engines in this process and prints their round trips.
 func measureLatency(dir string, runs int, w *report) error {
 	large := filepath.Join(dir, "for-latency")
 	if err := writeRandom(large, 512<<20); err != nil {
@@ -36,8 +36,8 @@ func measureLatency(dir string, runs int, w *report) error {
 	return p.latency(large, min(runs, 3))
 }
 
-// latency prints round trips, idle and while a file moves, beside those of the bare network and of bare QUIC. The
-// ways take turns in each run, so that a machine that slows down slows all of them.
+// latency prints round trips, idle and during a transfer, together with those of the bare network and of bare QUIC.
+// The ways take turns in each run, so that a machine that slows down slows all of them.
 func (p *pair) latency(large string, runs int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -46,7 +46,7 @@ func (p *pair) latency(large string, runs int) error {
 		return err
 	}
 	defer closeAll()
-	// The turns are short: this machine's pace changes from one moment to the next.
+	// The turns are short: this machine's speed changes from moment to moment.
 	measure := func(turns int, stop <-chan error) ([][]time.Duration, error) {
 		out := make([][]time.Duration, len(ways))
 		for range turns {
@@ -147,14 +147,14 @@ func (p *pair) ways(ctx context.Context) (ways []way, closeAll func(), err error
 	return ways, closeAll, err
 }
 
-// messages is a Send that waits until the other program has the message.
+// messages returns a Send that waits until the other program has the message.
 func (p *pair) messages(ctx context.Context) (trip, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	events := p.b.Watch(ctx)
 	go func() {
 		defer close(done)
-		for range events { // reading is taking
+		for range events { // reading acknowledges
 		}
 	}()
 	body := json.RawMessage(`{"ping":12345678}`)

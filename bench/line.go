@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// line is where a sender and a receiver meet.
+// line is the link between a sender and a receiver.
 type line struct {
 	name string
 	to   string // the receiver's address
 	from string
-	a, b string // namespaces of the sender and the receiver; empty is this one
+	a, b string // namespaces of the sender and the receiver; empty is the current one
 	undo []func()
 }
 
-var errNoNamespaces = errors.New("it needs Linux, root, iproute2 and nsenter")
+var errNoNamespaces = errors.New("network namespaces need Linux, root, iproute2 and nsenter")
 
 // command prepares a program at the receiver's end or the sender's.
 func (l *line) command(ctx context.Context, receiver bool, args []string) *exec.Cmd {
@@ -47,7 +47,7 @@ func sh(format string, a ...any) error {
 	return nil
 }
 
-// layHosts makes two namespaces without a cable.
+// layHosts creates two namespaces without a cable.
 func layHosts(name string) (*line, error) {
 	for _, p := range []string{"ip", "nsenter"} {
 		if _, err := exec.LookPath(p); err != nil {
@@ -99,9 +99,9 @@ func layGigabit(ctx context.Context) (*line, error) {
 		return nil, err
 	}
 	l.name = "gigabit"
-	// The bucket holds a whole 64 KiB packet of segmentation offload, headers and all. A smaller one makes the kernel
-	// cut each of them in software, as no network card does: that costs three times the processor time, and the
-	// bursts of it hold up every other packet for 12 ms.
+	// The bucket holds a whole 64 KiB packet of segmentation offload, including headers. With a smaller one the
+	// kernel splits each of them in software, as no network card does: that costs three times the CPU time, and its
+	// bursts delay every other packet by 12 ms.
 	for _, ns := range []string{l.a, l.b} {
 		if err := sh("nsenter --net=/run/netns/%s tc qdisc add dev eth0 root tbf rate 1gbit burst 128kb limit 524288", ns); err != nil {
 			l.remove()

@@ -1,13 +1,10 @@
-// Command bench measures transfers and messages beside the ceilings of this
-// machine and beside rivals that are installed, all in one run, and what a mesh
-// of many peers costs. Everything runs on the loopback interface and, with
-// root on Linux, between network namespaces that it makes: on a bare cable, on
-// one of 1 Gbit/s, and on a line that loses packets as Wi-Fi does. Ratios
-// count; absolute figures are those of the machine and the moment.
+// Command bench measures transfers and messages against the ceilings of this machine and against installed rivals,
+// all in one run, and the cost of a mesh of many peers. Everything runs on the loopback interface and, with root on
+// Linux, between network namespaces that it creates: on a bare cable, on one of 1 Gbit/s, and on a line that loses
+// packets as Wi-Fi does. Compare ratios; absolute figures depend on the machine and the moment.
 //
-// Each contender is a sender and a receiver, two processes that start with the
-// measurement and have ended with it. They take turns, so that a machine that
-// slows down slows all of them; medians are printed.
+// Each contender is a sender and a receiver, two processes that start with the measurement and have exited when it
+// ends. They take turns, so that a machine that slows down slows all of them; medians are printed.
 package main
 
 import (
@@ -22,7 +19,7 @@ import (
 	"time"
 )
 
-// settings are what the flags say.
+// settings are the values of the flags.
 type settings struct {
 	dir    string
 	runs   int
@@ -60,7 +57,7 @@ func main() {
 	}
 }
 
-// defaultDir is memory where there is some to write files to.
+// defaultDir returns a folder in memory (/dev/shm) if there is one, so that the disk is not measured.
 func defaultDir() string {
 	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
 		return "/dev/shm"

@@ -11,8 +11,8 @@ import (
 	"multipeer/engine"
 )
 
-// measureMesh connects n engines in this process, each with each, over the loopback interface, and prints what a
-// session costs. Every session is counted at both of its ends.
+// measureMesh connects n engines in this process, each with each, over the loopback interface, and prints the cost of
+// a session. Every session is counted at both of its ends.
 func measureMesh(n int) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

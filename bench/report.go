@@ -8,13 +8,14 @@ import (
 	"runtime"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 )
 
-// row is one contender's medians for a job on a line.
+// row holds one contender's medians for a job on a line.
 type row struct {
 	name, kind string
 	result
@@ -26,7 +27,7 @@ type table struct {
 	rows        []row
 }
 
-// report collects what is printed, for docs/performance.md.
+// report collects the results, for docs/performance.md.
 type report struct {
 	began    time.Time
 	settings settings
@@ -36,7 +37,7 @@ type report struct {
 
 func (r row) rate(j job) float64 { return float64(j.bytes) / 1e6 / r.took.Seconds() }
 
-// ours is the row that others are compared with.
+// ours returns the row with which others are compared.
 func (t table) ours() row {
 	for _, r := range t.rows {
 		if r.kind == "ours" {
@@ -46,9 +47,9 @@ func (t table) ours() row {
 	return row{}
 }
 
-// cells are the figures of a row, as text.
+// cells returns the figures of a row, as text.
 func (t table) cells(r row) []string {
-	if r.kind == "wire" { // it tells its rate itself
+	if r.kind == "wire" { // it reports its rate itself
 		return []string{r.name, "", wireRate(r.note), "", "", "", "", ""}
 	}
 	gb := float64(t.job.bytes) / 1e9
@@ -66,7 +67,7 @@ func (t table) cells(r row) []string {
 
 var heads = []string{"", "s", "MB/s", "files/s", "Multipeer is faster by", "CPU s per GB, sender + receiver", "peak MiB, sender + receiver", ""}
 
-// wireRate finds what iperf3 has received, in MB/s.
+// wireRate returns what iperf3 has received, in MB/s.
 func wireRate(note string) string {
 	for _, l := range strings.Split(note, "\n") {
 		if f := strings.Fields(l); strings.Contains(l, "receiver") {
@@ -92,15 +93,17 @@ func (t table) print() {
 	}
 }
 
-// write writes the report, and a plot beside it.
+// write writes the report, and a plot next to it.
 func (w *report) write(path string) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Performance\n\nWritten by `make bench` on %s, %s/%s, %d processors, %s; medians of %d runs, each a sender and a receiver, whole processes, files in memory (tmpfs).\n",
+	b.WriteString("# Performance\n\n")
+	head := fmt.Sprintf("Written by `make bench` on %s, %s/%s, %d processors, %s; medians of %d runs, each a sender and a receiver, whole processes, files in memory (tmpfs). ",
 		w.began.Format("2006-01-02"), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), w.settings.runs)
-	b.WriteString("Ratios count: absolute figures are those of the machine and the moment. \"Multipeer is faster by\" is that row's time divided by ours. What is not encrypted is said to be so; bare QUIC is quic-go as it comes.\n")
+	head += "Ratios count: absolute figures are those of the machine and the moment. \"Multipeer is faster by\" is that row's time divided by ours. What is not encrypted is said to be so; bare QUIC is quic-go as it comes."
 	if cc, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control"); err == nil {
-		fmt.Fprintf(&b, "TCP here uses %s unless a row says otherwise.\n", strings.TrimSpace(string(cc)))
+		head += fmt.Sprintf(" TCP here uses %s unless a row says otherwise.", strings.TrimSpace(string(cc)))
 	}
+	b.WriteString(wrapped(head))
 	if len(w.tables) > 0 {
 		name := strings.TrimSuffix(path, filepath.Ext(path)) + ".png"
 		if err := w.draw(name); err != nil {
@@ -120,12 +123,32 @@ func (w *report) write(path string) error {
 		}
 	}
 	for _, n := range w.notes {
-		fmt.Fprintf(&b, "\n%s\n", n)
+		b.WriteString("\n" + wrapped(n))
 	}
 	return os.WriteFile(path, []byte(b.String()), 0o644)
 }
 
-// draw plots, for the large file, each contender's rate as a part of the fastest one's on the same line.
+// wrapped breaks a paragraph into lines of at most 100 characters.
+func wrapped(text string) string {
+	var b strings.Builder
+	column := 0
+	for _, word := range strings.Fields(text) {
+		switch n := utf8.RuneCountInString(word); {
+		case column == 0:
+			column = n
+		case column+1+n > 100:
+			b.WriteString("\n")
+			column = n
+		default:
+			b.WriteString(" ")
+			column += 1 + n
+		}
+		b.WriteString(word)
+	}
+	return b.String() + "\n"
+}
+
+// draw plots, for the large file, each contender's rate as a fraction of the fastest one's on the same line.
 func (w *report) draw(path string) error {
 	var labels []string
 	var ours, others plotter.Values

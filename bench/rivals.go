@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// rivals are programs that a person could use instead, as far as they are installed.
+// rivals returns the installed programs that a user could use instead.
 func rivals(at *line, j job) []contender {
 	has := func(names ...string) bool {
 		for _, n := range names {
@@ -59,7 +59,7 @@ func rivals(at *line, j job) []contender {
 	return all
 }
 
-// wires are what one TCP connection gets, with the usual congestion control and with BBR.
+// wires measure the throughput of one TCP connection, with the usual congestion control and with BBR.
 func wires(at *line) []contender {
 	if _, err := exec.LookPath("iperf3"); err != nil {
 		return nil

@@ -66,7 +66,7 @@ func sendTree(w io.Writer, path string) error {
 		rel, _ := filepath.Rel(top, p)
 		head := binary.BigEndian.AppendUint16(nil, uint16(len(rel)))
 		head = binary.BigEndian.AppendUint64(append(head, rel...), uint64(info.Size()))
-		if info.Size() < buffer/2 { // a small file and its head in one write
+		if info.Size() < buffer/2 { // a small file and its header in one write
 			n, err := io.ReadFull(f, buf[len(head):len(head)+int(info.Size())])
 			if err != nil {
 				return err
@@ -144,7 +144,7 @@ func receiveStream(port, out string, encrypted bool) error {
 	if err := receiveTree(c, out); err != nil {
 		return err
 	}
-	_, err = c.Write([]byte("K")) // all is written
+	_, err = c.Write([]byte("K")) // everything is written
 	return err
 }
 
@@ -180,7 +180,7 @@ func conns(more []string) int {
 	return 1
 }
 
-// The bare QUIC contender moves one file: each conn carries every n-th mebibyte behind its offset.
+// The bare QUIC contender moves one file: each connection carries every n-th mebibyte, preceded by its offset.
 func receiveQUIC(port, out string, more []string) error {
 	cfg, err := serverTLS()
 	if err != nil {
@@ -288,7 +288,7 @@ func sendParts(to string, f *os.File, off, step, size int64) error {
 	return err
 }
 
-// restrict takes the contender's words into the configuration: quic for no TCP, a number for the most lanes.
+// restrict applies the contender's options to the configuration: quic disables TCP, a number limits the lanes.
 func restrict(cfg *engine.Config, more []string) {
 	for _, m := range more {
 		if n, err := strconv.Atoi(m); err == nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// spent is what a process has used: processor time; memory is not told here.
+// spent returns the CPU time that a process has used; its memory is unknown here.
 func spent(c *exec.Cmd) (cpu time.Duration, rss int64) {
 	if c.ProcessState == nil {
 		return 0, 0

@@ -8,7 +8,7 @@ import (
 	"multipeer/engine"
 )
 
-// village is a discovery of the program's own: all who live in it know each other's address.
+// village is a discovery within this program: all members know each other's addresses.
 type village struct {
 	mu    sync.Mutex
 	doors []*door
@@ -27,7 +27,7 @@ func (d *door) hint() engine.Hint {
 	return engine.Hint{ID: d.self.ID, Name: d.self.Name, Addrs: []netip.AddrPort{d.addr}, How: "village"}
 }
 
-// Run is engine.Discovery's.
+// Run implements engine.Discovery.
 func (d *door) Run(ctx context.Context, self engine.Announcement, to engine.Sink) error {
 	d.village.mu.Lock()
 	d.self, d.to = self, to
@@ -42,14 +42,14 @@ func (d *door) Run(ctx context.Context, self engine.Announcement, to engine.Sink
 	return nil
 }
 
-// Update is engine.Discovery's.
+// Update implements engine.Discovery.
 func (d *door) Update(engine.Announcement) {}
 
-// Forget is engine.Discovery's.
+// Forget implements engine.Discovery.
 func (d *door) Forget(engine.PeerID) {}
 
-// Recheck is engine.Discovery's.
+// Recheck implements engine.Discovery.
 func (d *door) Recheck(engine.PeerID) {}
 
-// Link is engine.Discovery's: nobody needs to be told of others here.
+// Link implements engine.Discovery: no peer has to learn of others through a third one here.
 func (d *door) Link(netip.Addr) string { return "" }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
-	"multipeer/internal/linkemu"
+	"multipeer/internal/testing/linkemu"
 )
 
-// layWiFi is a line that loses packets at random, which loss-based congestion control takes for a full one.
+// layWiFi creates a line that loses packets at random, which loss-based congestion control mistakes for congestion.
 func layWiFi(ctx context.Context) (*line, error) {
 	l, err := layHosts("wifi")
 	if err != nil {

@@ -12,31 +12,31 @@ import (
 // DefaultService is the service type of the Multipeer programs.
 const DefaultService = "multipeer"
 
-// DefaultPort is the UDP port that an engine tries first.
+// DefaultPort is the UDP port that an engine tries to bind first.
 const DefaultPort = transport.DefaultPort
 
-// Audience is a set of peers, for policies.
+// Audience is a set of peers that a policy applies to.
 type Audience int
 
-// The audiences. The zero value is Nobody.
+// The audiences. The zero value includes no one.
 const (
 	Nobody   Audience = iota
 	Verified          // peers whose key the user has verified
-	Known             // those, and peers that were accepted before
+	Known             // verified peers and peers that were accepted before
 	Everyone
 )
 
-// Visibility says who may see an engine, and whose conns it answers. A peer that it dials itself may always be
-// connected.
+// Visibility says who can see an engine and whose connections it answers. It never restricts connections that the
+// engine dials itself.
 type Visibility int
 
 // The visibilities.
 const (
-	// VisibleToAll advertises the name, and lets strangers ask.
+	// VisibleToAll advertises the name and lets strangers send invitations.
 	VisibleToAll Visibility = iota
-	// VisibleToKnown advertises the ID alone, which tells something only to who knows it, and answers nobody else.
+	// VisibleToKnown advertises only the ID, which means nothing to strangers, and answers known peers only.
 	VisibleToKnown
-	// VisibleToNobody does not advertise. Known peers are still answered: they may have the address.
+	// VisibleToNobody does not advertise. Known peers are still answered, since they may have the address.
 	VisibleToNobody
 )
 
@@ -52,7 +52,7 @@ func (v Visibility) String() string {
 	return fmt.Sprintf("Visibility(%d)", int(v))
 }
 
-// Decision is what Config.Admit says of an invitation.
+// Decision is the result of Config.Admit for an invitation.
 type Decision int
 
 // The decisions.
@@ -62,61 +62,67 @@ const (
 	No
 )
 
-// Config says what an engine is. The zero value of every field is usable.
+// Config configures an engine. The zero value of every field is usable.
 type Config struct {
-	// Name is the display name, 1 to 63 bytes of UTF-8. Empty means the name kept in the profile, or else the kind
-	// of this device with the start of its ID.
+	// Name is the display name, 1 to 63 bytes of UTF-8. Empty means the name stored in the profile, or else the kind
+	// of this device followed by the start of its ID.
 	Name string
-	// Service is the service type: only engines of the same type find each other. 1 to 15 of a-z, 0-9 and -.
-	// Empty means DefaultService.
+	// Service is the service type; only engines with the same type find each other. It consists of 1 to 15 characters
+	// of a-z, 0-9 and -. Empty means DefaultService.
 	Service string
-	// Profile is the folder with the identity and what was decided about peers; it is made on the first start and
-	// can be held by one engine at a time. Empty means a new identity that is forgotten at the end.
+	// Profile is the folder that holds the identity and the decisions about peers. It is created on the first start,
+	// and only one engine can use it at a time. Empty means a new identity that is discarded at the end.
 	Profile string
-	// Port is the UDP port. 0 means DefaultPort, or any free one if that is taken.
+	// Port is the UDP port. 0 means DefaultPort, or any free port if that one is taken.
 	Port int
-	// Dial lists addresses (HOST:PORT) or tickets of peers to connect to where multicast does not reach. They are tried until
-	// Run ends. No port means DefaultPort.
+	// Dial lists addresses (HOST:PORT) or tickets of peers to connect to where multicast does not reach. They are
+	// tried until Run ends. Without a port, DefaultPort is used.
 	Dial []string
-	// Interfaces names the network interfaces to find peers on. Empty means all that can do multicast, or loopback
-	// if there is none.
+	// Interfaces names the network interfaces to find peers on. Empty means all that support multicast, or loopback
+	// if there are none.
 	Interfaces []string
-	// Visible says who may see this engine and connect to it. The zero value is everyone.
+	// Visible says who can see this engine and connect to it. The zero value is everyone.
 	Visible Visibility
 	// Hidden starts without advertising, Blind without browsing; see SetAdvertising and SetBrowsing.
 	Hidden, Blind bool
-	// Invite says whom the engine invites by itself when it finds them. Nobody leaves it to Engine.Invite. Such an
-	// invitation waits for its answer as long as the conn lives, unless Disconnect withdraws it.
+	// Invite says which peers the engine invites automatically when it finds them. The zero value leaves that to
+	// Engine.Invite. Such an invitation waits for its answer as long as the connection lives, or for InviteTimeout if
+	// MaxPeers is set, unless Disconnect withdraws it. A session that it starts does not change the trust in the
+	// peer.
 	Invite Audience
-	// Accept says whose invitations the engine accepts by itself. Others become an InvitationReceived.
+	// Accept says whose invitations the engine accepts automatically. All others become an InvitationReceived.
+	// Accepting this way does not change the trust in the peer, even if Admit returns Yes: only Invite,
+	// Invitation.Accept and Offer.Accept make it TrustSeen.
 	Accept Audience
-	// Context is any JSON value that goes with invitations and their answers, for the other program to read while
-	// connected (initial data in the Pythonista module); see SetContext. nil means none. At most MaxContext bytes.
+	// Context is any JSON value that is sent with invitations and their answers, for the other program to read while
+	// connected (initial data in the Pythonista module); see SetContext. nil means none. It holds at most MaxContext
+	// bytes.
 	Context any
-	// Info is the discovery info that others see before they connect; see ValidateInfo and SetInfo. About 400 bytes
-	// are advised: more makes for large packets.
+	// Info is the discovery info that others see before they connect; see ValidateInfo and SetInfo. Keep it under
+	// about 400 bytes: more makes discovery packets large.
 	Info map[string]string
-	// Admit, if set, is asked about each invitation before Accept counts; its Yes counts for a peer that was kicked,
-	// too. It gets the peer and its context, runs on the goroutine that reads what the peer sends, and must answer at
-	// once: a call to that peer from within would wait for itself.
+	// Admit, if set, decides on each invitation before Accept does; its Yes also admits a peer that was kicked. It
+	// gets the peer and its context, and runs on the goroutine that reads what the peer sends. It must return at
+	// once: a call to that peer from within Admit would wait for itself.
 	Admit func(from Peer, context json.RawMessage) Decision
-	// Verify, if set, has the last word on who may connect (session:didReceiveCertificate:fromPeer). It gets the peer's
-	// ID and its certificate in DER, in each handshake, before anything else is exchanged; it may be called
-	// concurrently. With an error there is no conn: this side gets the error, the other ErrRefused.
+	// Verify, if set, has the final say on who can connect (session:didReceiveCertificate:fromPeer). It gets the
+	// peer's ID and its certificate in DER, in each handshake, before anything else is exchanged; it may be called
+	// concurrently. If it returns an error, the connection fails: this side gets the error, the other side
+	// ErrRefused.
 	Verify func(id PeerID, certificate []byte) error
-	// MaxPeers is how many sessions there may be at once; others get ErrBusy. When one ends, Config.Invite applies again to
-	// those who are found. 0 means no limit.
+	// MaxPeers limits the number of concurrent sessions; further peers get ErrBusy. When a session ends,
+	// Config.Invite is applied again to the peers that are found. 0 means no limit.
 	MaxPeers int
-	// NoTCP keeps files off TCP: then they go over QUIC alone, several times slower on a fast wire.
+	// NoTCP sends files over QUIC only, which is several times slower than TCP on a fast wire.
 	NoTCP bool
-	// MaxLanes is how many QUIC conns may carry one transfer, 1 to 8. 0 means 8. One more is added only while each adds
-	// speed.
+	// MaxLanes limits how many QUIC connections carry one transfer, 1 to 8. 0 means 8. Lanes are added only while
+	// each one adds speed.
 	MaxLanes int
 	// Discovery replaces multicast DNS. nil means multicast DNS.
 	Discovery Discovery
 	// PacketConn replaces the UDP socket. Run does not close it.
 	PacketConn net.PacketConn
-	// Log gets what happens, for developers. nil means none. The library that answers multicast DNS knows only the
-	// standard logger of package log: a program that draws on a terminal gives that another output.
+	// Log receives log records for developers. nil means none. The library that answers multicast DNS only supports
+	// the standard logger of package log: a program that draws on a terminal must redirect that logger itself.
 	Log *slog.Logger
 }

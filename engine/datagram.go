@@ -6,16 +6,17 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"multipeer/engine/internal/events"
 	"multipeer/engine/internal/wire"
 )
 
 // MaxDatagram is the largest unreliable message, in bytes of JSON. It fits into one packet on every path.
 const MaxDatagram = 1100
 
-// maxUnsure is how many datagrams wait for the congestion control.
+// maxUnsure is how many datagrams may wait for congestion control.
 const maxUnsure = 64
 
-// The first byte of a datagram says what it is.
+// The first byte of a datagram is its type.
 const (
 	datagramPing    = 1
 	datagramPong    = 2
@@ -23,9 +24,9 @@ const (
 )
 
 // SendDatagram sends v, any value that encodes to at most MaxDatagram bytes of JSON, unreliably: at once or not at
-// all, in no order, to the peers named or to all that are connected (MCSession sendData, mode unreliable; RFC 9221).
-// It never blocks. A Result without an error says that the message was handed to the network; ErrBusy that it was
-// dropped here, since the path has no room. The error is ErrTooLarge with the limit, ErrInvalid or ErrNobody.
+// all, in no order, to the named peers or to all that are connected (MCSession sendData, mode unreliable; RFC 9221).
+// It never blocks. A Result without an error means that the message was handed to the network; ErrBusy means that it
+// was dropped here because the path has no room. The error is ErrTooLarge with the limit, ErrInvalid or ErrNobody.
 func (e *Engine) SendDatagram(v any, to ...PeerID) ([]Result, error) {
 	body, err := encode(v, MaxDatagram)
 	if err != nil {
@@ -43,14 +44,13 @@ func (e *Engine) SendDatagram(v any, to ...PeerID) ([]Result, error) {
 }
 
 func (e *Engine) sendDatagram(id PeerID, b []byte) error {
-	if _, err := e.sessionWith(id); err != nil {
+	if _, err := e.sessionWith(id); err != nil { // waits for a session that is about to begin
 		return err
 	}
-	_, l, err := e.linkTo(id)
-	if err != nil {
-		return err
+	if l := e.links.get(id); l != nil && l.session.Load() != nil {
+		return l.sendDatagram(b)
 	}
-	return l.sendDatagram(b)
+	return ErrNotConnected // a session whose connection has broken
 }
 
 func (l *link) sendDatagram(b []byte) error {
@@ -63,16 +63,16 @@ func (l *link) sendDatagram(b []byte) error {
 	case l.unsure <- b:
 		return nil
 	default:
-		return fmt.Errorf("%w: the path has no room for more datagrams", ErrBusy)
+		return fmt.Errorf("%w: the datagram queue is full", ErrBusy)
 	}
 }
 
-// writeDatagrams hands datagrams to the conn, which blocks while the congestion control allows none.
+// writeDatagrams hands datagrams to the connection, which blocks while congestion control allows none.
 func (l *link) writeDatagrams(ctx context.Context) {
 	for {
 		select {
 		case b := <-l.unsure:
-			_ = l.conn.SendDatagram(b) // it fails with the conn, whose end is told elsewhere
+			_ = l.conn.SendDatagram(b) // fails only with the connection, whose end is reported elsewhere
 		case <-l.conn.Done():
 			return
 		case <-ctx.Done():
@@ -81,16 +81,16 @@ func (l *link) writeDatagrams(ctx context.Context) {
 	}
 }
 
-// readDatagrams serves what comes unreliably. What is malformed or of a newer version is dropped, as the network may
-// do with any of them.
-func (e *Engine) readDatagrams(ctx context.Context, p *peer, l *link) {
+// readDatagrams handles incoming datagrams. Malformed ones and those of newer versions are dropped: senders must
+// expect losses anyway.
+func (l *link) readDatagrams(ctx context.Context) {
 	grams := newPace(strangerGrams, strangerGrams, gramRate, gramRate)
 	for {
 		b, err := l.conn.ReceiveDatagram(ctx)
 		if err != nil {
 			return
 		}
-		if !grams.of(e.joined(p)).Allow() { // guard: datagram-rate
+		if !grams.of(l.joined()).Allow() { // guard: datagram-rate
 			continue
 		}
 		switch {
@@ -100,15 +100,16 @@ func (e *Engine) readDatagrams(ctx context.Context, p *peer, l *link) {
 		case len(b) == 9 && b[0] == datagramPong:
 			l.pong(binary.BigEndian.Uint64(b[1:]))
 		case len(b) > 1 && b[0] == datagramMessage && len(b) <= 1+MaxDatagram && wire.Check(b[1:]) == nil:
-			e.takeDatagram(p, l, json.RawMessage(b[1:]))
+			l.takeDatagram(json.RawMessage(b[1:]))
 		}
 	}
 }
 
-func (e *Engine) takeDatagram(p *peer, l *link, body json.RawMessage) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if p.link == l && p.session != nil {
-		e.publish(MessageReceived{Message{From: p.id, Name: p.name, Body: body, At: now(), Unreliable: true}, new(held)})
+func (l *link) takeDatagram(body json.RawMessage) {
+	e := l.e
+	if s := l.sessionNow(); s != nil {
+		s.receive(l, func() {
+			e.publish(MessageReceived{Message{From: l.peer.id, Name: *l.name.Load(), Body: body, At: now(), Unreliable: true}, new(events.Held)})
+		})
 	}
 }

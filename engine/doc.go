@@ -1,11 +1,9 @@
-// Package engine finds the devices near you and talks to them: the open
-// successor of Apple's MultipeerConnectivity.
+// Package engine finds nearby devices and communicates with them. It is an open successor of Apple's
+// MultipeerConnectivity.
 //
-// Engines on one network find each other with no server, prove their keys to
-// each other over QUIC, and, once an invitation was accepted, exchange
-// messages, byte streams and files. It needs no window and no cgo. The desktop
-// window, the terminal program and any other program are readers of the same
-// engine:
+// Engines on one network find each other without a server, prove their keys to each other over QUIC, and, once an
+// invitation was accepted, exchange messages, byte streams and files. The package needs neither a window nor cgo. The
+// desktop window, the terminal program and any other program are readers of the same engine:
 //
 //	e, err := engine.New(engine.Config{Service: "my-game", Invite: engine.Everyone, Accept: engine.Everyone})
 //	...
@@ -17,106 +15,81 @@
 //
 // # Running
 //
-// [New] checks the configuration and touches no network. [Engine.Run] opens
-// the socket and blocks until its context ends; when it returns, every
-// goroutine of the engine has ended. Commands are methods; they may be called
-// from any goroutine, also from a [Handler] or between two events of
-// [Engine.Watch]. Those that take a context block, at the longest until it
-// ends, and each but Offer and Wait has a limit of its own besides. Several engines may live in
-// one process; there is no global state.
+// [New] checks the configuration and does not touch the network. [Engine.Run] opens the socket and blocks until its
+// context ends; when it returns, every goroutine of the engine has ended. Commands are methods. They may be called
+// from any goroutine, including from a [Handler] or between two events of [Engine.Watch]. Those that take a context
+// block at most until it ends, and all of them except Offer and Wait have a time limit of their own as well. Several
+// engines may run in one process; there is no global state.
 //
-// # News
+// # Events
 //
-// [Engine.Watch] is one stream of typed events: a [Snapshot] first, then each
-// change, on the goroutine that ranges over it. [Engine.Handle] calls one
-// function for each kind of news instead, in the style of the Pythonista
-// module, and [Engine.Handling] does so beside Run. There may be any number
-// of readers. A slow one never blocks the engine: of a peer or a transfer it
-// gets the newest state, and messages for which there is no room, with any of
-// the readers, are refused, so that their senders know. What was taken is
-// read: a loop whose context has ended still gets the messages that were
-// acknowledged. A program that only waits for a state reads
-// [Engine.WatchState], and leaves messages to others. A program with a window
-// hands events to its main thread itself, in one place.
+// [Engine.Watch] is a single stream of typed events: first a [Snapshot], then each change, on the goroutine that
+// ranges over it. [Engine.Handle] instead calls one function for each kind of event, in the style of the Pythonista
+// module, and [Engine.Handling] does so alongside Run. There may be any number of readers. A slow reader never blocks
+// the engine: it gets only the newest state of each peer and transfer, and a message for which no reader has room is
+// refused, so that its sender learns of it. Acknowledged messages are always delivered: a loop whose context has
+// ended still gets those. A program that only waits for a state reads [Engine.WatchState], which leaves messages to
+// other readers. A program with a window must forward events to its main thread itself, in one place.
 //
 // # Peers
 //
-// A peer is a key. [PeerID] is derived from it and is the same in every run
-// with the same [Config].Profile; names are for people and prove nothing. A
-// peer is Found when the network tells of it or it has dialled us; its
-// discovery info ([Config].Info, [Engine.SetInfo]) can be read then. Where
-// multicast does not reach, [Engine.Dial] takes an address or a
-// [Engine.Ticket], connected peers tell each other of those that are visible
-// to everyone on their network, and [Config].Discovery replaces multicast DNS
-// altogether.
+// A peer is a key. [PeerID] is derived from it and is the same in every run with the same [Config].Profile; names are
+// for people and prove nothing. A peer is Found once discovery reports it or it connects to us; from then on its
+// discovery info ([Config].Info, [Engine.SetInfo]) can be read. Where multicast does not reach, [Engine.Dial] takes
+// an address or a [Engine.Ticket], connected peers share the addresses of the peers on their network that are visible
+// to everyone, and [Config].Discovery replaces multicast DNS altogether.
 //
-// [Engine.Invite] asks for a session. The other program answers by hand
-// ([InvitationReceived]), by a function ([Config].Admit) or by a policy
-// ([Config].Accept); either side's context goes along and is known when
-// [PeerAdded] comes, once on each side, whoever dialled or invited. If both
-// invite at once there is one session. [Engine.Disconnect] kicks a peer,
-// [Engine.SetTrust] blocks its key, [Config].Verify refuses it in the
+// [Engine.Invite] asks for a session. The other program answers manually ([InvitationReceived]), with a function
+// ([Config].Admit) or by a policy ([Config].Accept). Each side's context is sent along and is known when [PeerAdded]
+// arrives, once on each side, regardless of which side dialled or invited. If both invite at the same time, there is
+// one session. [Engine.Disconnect] kicks a peer, [Engine.SetTrust] blocks its key, [Config].Verify refuses it in the
 // handshake.
 //
-// A session outlives its conn. When a conn breaks, the peer is Reconnecting
-// for up to 3 s: messages wait, and go on in order over the new conn.
-// After that [PeerRemoved] tells why, and what was not delivered fails. If the
-// network comes back later, so does the session, without an invitation, until
-// one of the two has left. A peer that crashes is noticed within 13 s, one
-// that ends at once.
+// A session outlives its connection. When a connection breaks, the peer is Reconnecting for up to 3 s: messages wait,
+// and continue in order over the new connection. After that [PeerRemoved] gives the reason, and undelivered messages
+// fail. If the network comes back later, the session resumes without an invitation, unless either side has left. A
+// crashed peer is noticed within 13 s, a peer that ends normally at once.
 //
 // # Three ways to send
 //
-//   - [Engine.Send] sends any JSON value and waits until each recipient's
-//     program has it; [Engine.Post] is the same without the waiting, and
-//     [Delivery] tells the end. Messages of one sender arrive in order and
-//     once. Every recipient has a [Result]; no message is lost silently.
-//   - [Engine.SendDatagram] sends a small JSON value at once or not at all: for
-//     positions in a game, where the next one is worth more than the last one
-//     again.
-//   - [Engine.OpenStream] opens a byte stream, both ways, with flow control: a
-//     stopped reader stops that writer and nobody else. Nothing has boundaries
-//     there but by [Stream.WriteFrame].
+//   - [Engine.Send] sends any JSON value and waits until each recipient's program has it; [Engine.Post] does not
+//     wait, and [Delivery] reports the outcome. Messages of one sender arrive in order and once. Every recipient has
+//     a [Result]; no message is lost silently.
+//   - [Engine.SendDatagram] sends a small JSON value at once or not at all: for positions in a game, where the next
+//     value matters more than repeating the last one.
+//   - [Engine.OpenStream] opens a bidirectional byte stream with flow control: a reader that stops also stops the
+//     writer of that stream, but no other. Streams have no message boundaries except those of [Stream.WriteFrame].
 //
 // # Files
 //
-// [Engine.Offer] offers files and folders to a peer; nothing moves before its
-// program has accepted ([OfferReceived]). Each chunk is verified, nothing is
-// overwritten unless [AcceptOptions].Existing says so, and Delivered means that
-// all is durable under its final name on the other disk. File bytes have conns
-// of their own, the lanes ([Transfer].Lanes), so that they do not delay
-// messages: TLS over TCP where it can be had, QUIC otherwise, and more of it
-// where packets are lost.
+// [Engine.Offer] offers files and folders to a peer; nothing is transferred before the peer's program has accepted
+// ([OfferReceived]). Each chunk is verified, nothing is overwritten unless [AcceptOptions].Existing says so, and
+// Delivered means that everything is durably stored under its final name on the other disk. File data uses
+// connections of its own, the lanes ([Transfer].Lanes), so that it does not delay messages: TLS over TCP where
+// possible, otherwise QUIC, with more lanes where packets are lost.
 //
-// An accepted transfer goes on by itself after a crash or restart of either
-// side, a lost network, another address or a full disk, and what has arrived is
-// not sent again; [TransferState] says what it waits for. [OfferOptions].Keep
-// makes that last as long as it takes, also for a peer that is not there yet;
-// without it a transfer whose peer is gone fails within 30 s, and
-// [Engine.Retry] goes on with it. [Engine.Pause], [Engine.Resume] and
-// [Engine.Cancel] are in effect on both sides at once. [Engine.OfferEach] sends
-// one source to several peers and reads it once. Of the transfers to one peer 4
-// move at once, in all 12; the others wait their turn, by priority.
+// An accepted transfer resumes by itself after a crash or restart of either side, a network outage, a change of
+// address or a full disk, and data that has arrived is not sent again; [TransferState] says what it waits for. With
+// [OfferOptions].Keep it waits indefinitely, even for a peer that is not online yet. Without it, a transfer whose
+// peer is gone fails within 30 s, and [Engine.Retry] resumes it. [Engine.Pause], [Engine.Resume] and [Engine.Cancel]
+// take effect on both sides at once. [Engine.OfferEach] sends one source to several peers and reads it once. At most
+// 4 transfers to one peer run at once, and 12 in total; the others wait their turn, by priority.
 //
-// # Who it is
+// # Identity
 //
-// A peer is its key. [Engine.Pair] has two people compare six digits: the user
-// of one device picks the other ([PairingChanged] with PairingAsked), one
-// screen shows a code, the other three, and [Engine.ConfirmPairing] on both
-// makes each a verified peer of the other. [Engine.PairingLink] and
-// [Engine.OpenLink] do it in one step. [Engine.SetTrust] is for IDs that came
-// another way. From verified peers files may be taken without asking
-// ([Engine.SetAutoAccept]). [Peer].LooksLike warns of a name that belongs to a
-// better known peer. [Config].Visible and [Engine.SetVisible] say who may see
-// this engine and connect to it.
+// A peer is its key. With [Engine.Pair] two people compare six digits: the user of one device picks the other device
+// ([PairingChanged] with PairingAsked), one screen shows a code, the other shows three, and [Engine.ConfirmPairing]
+// on both makes each a verified peer of the other. [Engine.PairingLink] and [Engine.OpenLink] do this in one step.
+// [Engine.SetTrust] is for IDs that were received another way. Files from verified peers can be accepted
+// automatically ([Engine.SetAutoAccept]). [Peer].LooksLike warns of a name that belongs to a better known peer.
+// [Config].Visible and [Engine.SetVisible] say who can see this engine and connect to it.
 //
-// # What comes from peers
+// # Untrusted input
 //
-// Messages, contexts, names and discovery info are a stranger's words. The
-// engine bounds them, checks that JSON is what it seems (no doubled keys, no
-// broken UTF-8), and cleans names of what breaks a line or turns its
-// direction. What they mean is the program's to check; show them as text, and
-// with [CleanText] or [CleanLine] in a terminal.
+// Messages, contexts, names and discovery info are untrusted input. The engine limits their size, checks that JSON is
+// unambiguous (no duplicate keys, no invalid UTF-8), and removes from names the characters that break a line or
+// change text direction. Checking the meaning is up to the program. Show them as text, and in a terminal use
+// [CleanText] or [CleanLine].
 //
 // # Limits
 //

@@ -11,8 +11,8 @@ import (
 	"multipeer/engine"
 )
 
-// TestTableOfLimits: the package comment says what the constants say.
-func TestTableOfLimits(t *testing.T) {
+// TestDoc_LimitsAgreeWithTheConstants checks that the package comment agrees with the constants.
+func TestDoc_LimitsAgreeWithTheConstants(t *testing.T) {
 	b, err := os.ReadFile("doc.go")
 	if err != nil {
 		t.Fatal(err)

@@ -15,58 +15,59 @@ import (
 	"time"
 
 	"multipeer/engine/internal/discovery"
+	"multipeer/engine/internal/events"
 	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/pairing"
+	"multipeer/engine/internal/tasks"
+	"multipeer/engine/internal/transfers"
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
 )
 
-// Engine is one peer. Make it with New; several may live in one process.
+// Engine is one peer. Create it with New; several may run in one process.
 type Engine struct {
 	cfg     Config
 	log     *slog.Logger
 	profile *identity.Profile
 	boot    string
-	before  map[TransferID]time.Time // what had ended before New, and when; not changed later
-	dials   chan struct{}            // one for each dial under way to peers that nobody here knows or wants
-	friends chan struct{}            // and to others
 
-	announcing sync.Mutex // one change of what discovery tells at a time
+	events *events.Hub[Event]
+	tasks  tasks.Group // every goroutine of the engine belongs to it
+
+	// The parts of the engine that share mu.
+	table       peerTable
+	dialer      dialer
+	acceptor    acceptor
+	sessions    sessions
+	invitations invitations
+
+	transfers *transfers.Manager
+	pairings  *pairing.Manager
+
+	announcing sync.Mutex // serializes updates to discovery
 
 	mu        sync.Mutex
 	running   bool
 	closed    bool
-	ended     chan struct{} // closed when Run has ended or Close was called before
+	ended     chan struct{} // closed when Run has ended, or by Close if it never ran
 	self      Self
-	context   json.RawMessage // what goes with invitations and answers
+	context   json.RawMessage // sent with invitations and answers
 	problem   error
 	peers     map[PeerID]*peer
-	resume    map[PeerID]*session // kept until one of the two leaves: no new invitation after a lost conn
-	kicked    map[PeerID]bool     // disconnected by the program: no policy brings them back
-	transfers map[TransferID]*transferState
-	watchers  map[*watcher]struct{}
-	unread    []MessageReceived // that the last reader left behind
 	endpoint  *transport.Endpoint
-	laneUDP   int // the ports where lanes are taken; 0 is none
+	laneUDP   int // the ports that accept lanes; 0 means none
 	laneTCP   int
-	turns     turns
-	saving    saving
-	pair      pairingState
-	asks      asks
-	timed     int        // counts the changes of visibility
-	lasting   Visibility // what it falls back to
+	asks      *askers
+	links     links
+	timed     int        // counts changes of the visibility
+	lasting   Visibility // the visibility to return to
 	finder    Discovery
 	exchange  exchange
-
-	// ctx and wg exist while Run does: all that the engine starts hangs on them.
-	ctx context.Context
-	wg  sync.WaitGroup
+	conflicts conflicts
 }
 
-// maxDials is how many peers are dialled at once. More at a time make each slower and look like failures.
-const maxDials = 8
-
-// New checks cfg and opens the profile. Nothing goes to the network before Run. The errors are ErrInvalid, ErrInUse,
-// ErrPermissions and ErrCorrupt, each with what to do about it. An engine that is never run wants Close.
+// New checks cfg and opens the profile. It sends nothing to the network before Run. The errors are ErrInvalid,
+// ErrInUse, ErrPermissions and ErrCorrupt, each with advice on what to do. Call Close on an engine that is never run.
 func New(cfg Config) (*Engine, error) {
 	if cfg.Service == "" {
 		cfg.Service = DefaultService
@@ -112,15 +113,27 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, log: cfg.Log, profile: profile, context: initial, boot: rand.Text()[:16],
-		before: map[TransferID]time.Time{}, dials: make(chan struct{}, maxDials), friends: make(chan struct{}, maxDials), ended: make(chan struct{}),
-		peers: map[PeerID]*peer{}, resume: map[PeerID]*session{}, kicked: map[PeerID]bool{}, transfers: map[TransferID]*transferState{}, watchers: map[*watcher]struct{}{},
-		finder: cfg.Discovery, exchange: newExchange(),
+		ended: make(chan struct{}),
+		peers: map[PeerID]*peer{},
+		asks:  newAskers(profile), links: links{of: map[PeerID]*link{}}, events: events.NewHub(traitsOf, abandon),
+		finder: cfg.Discovery,
 	}
+	e.table = peerTable{e}
+	e.dialer = dialer{e, make(chan struct{}, maxDials), make(chan struct{}, maxDials)}
+	e.acceptor = acceptor{e}
+	e.exchange = newExchange(e)
+	e.conflicts = newConflicts(e)
+	e.sessions = sessions{e, map[PeerID]*session{}}
+	e.invitations = invitations{e, map[PeerID]bool{}}
 	e.self = Self{ID: profile.ID, Name: e.startName(), Service: cfg.Service, Advertising: !cfg.Hidden, Browsing: !cfg.Blind, Visible: cfg.Visible, Info: maps.Clone(cfg.Info)}
 	if n := infoSize(cfg.Info); n > advisedInfo {
 		e.log.Warn("discovery info is large; packets may be lost", "bytes", n, "advised", advisedInfo)
 	}
-	e.restore()
+	e.pairings = pairing.New(pairingHost{e}, profile, &e.tasks, cfg.Log)
+	e.transfers = transfers.New(transfers.Config{
+		Host: transferHost{e}, Asks: e.asks, Profile: profile, Tasks: &e.tasks, Ended: e.ended, Log: cfg.Log,
+		MaxLanes: cfg.MaxLanes, TCP: !cfg.NoTCP && cfg.PacketConn == nil, LanePorts: cfg.PacketConn == nil,
+	})
 	if e.finder == nil {
 		e.finder = discovery.New(discovery.Config{Interfaces: cfg.Interfaces, Known: e.knows, Log: cfg.Log})
 	}
@@ -131,7 +144,7 @@ func openProfile(dir string) (*identity.Profile, error) {
 	if dir == "" {
 		return identity.Ephemeral()
 	}
-	return identity.Open(context.Background(), dir) // bounded by a second of its own
+	return identity.Open(context.Background(), dir) // Open has its own limit of one second
 }
 
 func (e *Engine) startName() string {
@@ -141,7 +154,7 @@ func (e *Engine) startName() string {
 	if kept := e.profile.Name(); ValidateName(kept) == nil {
 		return kept
 	}
-	// The kind of device and no more: a host name often holds its owner's.
+	// Only the kind of device, since a host name often contains its owner's name.
 	kind := map[string]string{"darwin": "Mac", "windows": "Windows PC", "linux": "Linux PC", "ios": "iPhone", "android": "Android"}[runtime.GOOS]
 	if kind == "" {
 		kind = "Device"
@@ -149,9 +162,9 @@ func (e *Engine) startName() string {
 	return kind + " " + e.profile.ID.Short()[:4]
 }
 
-// Run opens the socket, advertises, browses, and serves until ctx ends; then it says goodbye and returns nil. When
-// it returns every goroutine of the engine has ended and the profile is released. It can be called once. It starts
-// without a network too, and goes on when one appears.
+// Run opens the socket, advertises, browses and serves until ctx ends; then it says goodbye and returns nil. When it
+// returns, every goroutine of the engine has ended and the profile is released. It can be called once. It also starts
+// without a network, and continues once one appears.
 func (e *Engine) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -160,13 +173,14 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.mu.Unlock()
 		return errors.New("an engine runs once")
 	}
-	e.running, e.ctx = true, ctx
+	e.running = true
+	e.tasks.Begin(ctx)
 	e.mu.Unlock()
 	defer e.end()
 
 	endpoint, err := transport.Listen(transport.Config{
 		Identity: e.profile.Identity, Conn: e.cfg.PacketConn, Port: e.cfg.Port, Log: e.log,
-		Check: e.check,
+		Check: e.acceptor.check, Twin: e.conflicts.metTwin,
 	})
 	if err != nil {
 		return err
@@ -183,10 +197,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	e.endpoint = endpoint
 	e.self.Port, e.self.Running = endpoint.Port(), true
-	announcement := e.announcement()
-	e.publish(SelfChanged{e.selfView()})
-	e.resumeTransfers()
+	announcement := e.announcementLocked()
+	e.publish(SelfChanged{e.selfViewLocked()})
 	e.mu.Unlock()
+	e.transfers.Start(endpoint)
 
 	var finding sync.WaitGroup
 	finding.Go(func() {
@@ -194,16 +208,16 @@ func (e *Engine) Run(ctx context.Context) error {
 			(*sink)(e).Problem(err)
 		}
 	})
-	e.wg.Go(func() { e.acceptConns(ctx) })
+	e.tasks.Start(e.acceptor.acceptConns)
 	if lanes != nil {
-		e.wg.Go(func() { e.acceptLanes(ctx, lanes) })
+		e.tasks.Start(func(ctx context.Context) { e.acceptor.acceptLanes(ctx, lanes) })
 	}
 	for _, address := range e.cfg.Dial {
-		e.wg.Go(func() { e.keepDialling(ctx, address) })
+		e.tasks.Start(func(ctx context.Context) { e.dialer.keepDialling(ctx, address) })
 	}
-	e.wg.Go(func() { e.recall(ctx) })
-	e.wg.Go(func() { e.tellPeers(ctx) })
-	e.wg.Go(func() { e.meetTold(ctx) })
+	e.tasks.Start(e.dialer.reconnectKnown)
+	e.tasks.Start(e.exchange.announce)
+	e.tasks.Start(e.exchange.dialHints)
 	<-ctx.Done()
 	e.sayGoodbye()
 	if lanes != nil {
@@ -211,23 +225,24 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	err = errors.Join(err, endpoint.Close())
 	finding.Wait()
-	e.wg.Wait()
-	if saveErr := e.saving.write(e.profile.KeepJob); saveErr != nil {
+	e.tasks.Wait()
+	if saveErr := e.transfers.Flush(); saveErr != nil {
 		e.log.Error("keeping transfers", "err", saveErr)
 	}
 	if e.cfg.PacketConn != nil {
-		err = nil // the socket is its owner's
+		err = nil // errors of a socket that we do not own are the owner's concern
 	}
 	return err
 }
 
-// check has a peer's key in a handshake; dialled tells that we wanted it.
-func (e *Engine) check(id PeerID, certificate []byte, dialled bool) error {
+// check checks a peer's key in a handshake; dialled reports that we dialled.
+func (a *acceptor) check(id PeerID, certificate []byte, dialled bool) error {
+	e := a.e
 	trust := e.profile.Peer(id).Trust
 	if trust == identity.Blocked { // guard: blocked-key
 		return wire.ErrBlocked
 	}
-	if trust == identity.Unknown && !dialled && !e.answers(id) { // guard: hidden-from-strangers
+	if trust == identity.Unknown && !dialled && !a.answers(id) { // guard: hidden-from-strangers
 		return ErrRefused
 	}
 	if e.cfg.Verify != nil {
@@ -239,7 +254,7 @@ func (e *Engine) check(id PeerID, certificate []byte, dialled bool) error {
 	return nil
 }
 
-// sayGoodbye closes every conn with Bye, which tells the peers at once.
+// sayGoodbye closes every connection with Bye, which notifies the peers at once.
 func (e *Engine) sayGoodbye() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -263,17 +278,18 @@ func (e *Engine) end() {
 			p.session.end(ErrClosed)
 		}
 	}
-	for w := range e.watchers {
-		w.close()
-	}
+	e.events.Close()
 	close(e.ended)
+	if err := e.transfers.Flush(); err != nil {
+		e.log.Error("keeping transfers", "err", err)
+	}
 	if err := e.profile.Close(); err != nil {
 		e.log.Error("closing profile", "err", err)
 	}
 }
 
-// Close releases the profile of an engine that was never run. It is idempotent; a running engine ends with the
-// context of Run.
+// Close releases the profile of an engine that was never run. It is idempotent. A running engine ends with the
+// context of Run instead.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	running := e.running
@@ -284,27 +300,13 @@ func (e *Engine) Close() error {
 	return nil
 }
 
-// start runs f on a goroutine that Run waits for, after the preparations; false if the engine is ending. Call with
-// e.mu held.
-func (e *Engine) start(f func(ctx context.Context), prepare ...func(ctx context.Context)) bool {
-	if e.ctx == nil || e.ctx.Err() != nil {
-		return false
-	}
-	ctx := e.ctx
-	for _, p := range prepare {
-		p(ctx)
-	}
-	e.wg.Go(func() { f(ctx) })
-	return true
-}
-
-// info is what peers with a conn are told. Call with e.mu held.
-func (e *Engine) info() wire.Info {
+// infoLocked returns what connected peers learn about us.
+func (e *Engine) infoLocked() wire.Info {
 	return wire.Info{Name: e.self.Name, Info: e.self.Info, Open: e.self.open()}
 }
 
-// announcement is what discovery tells about us. Call with e.mu held.
-func (e *Engine) announcement() Announcement {
+// announcementLocked returns what discovery announces about us.
+func (e *Engine) announcementLocked() Announcement {
 	return Announcement{
 		ID: e.self.ID, Name: e.self.Name, Service: e.self.Service, Port: e.self.Port,
 		Advertise: e.self.Advertising && e.self.Visible != VisibleToNobody, Browse: e.self.Browsing, Info: e.self.Info,
@@ -316,18 +318,19 @@ func (e *Engine) announcement() Announcement {
 func (e *Engine) Self() Self {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.selfView()
+	return e.selfViewLocked()
 }
 
-// selfView is a copy. Call with e.mu held.
-func (e *Engine) selfView() Self {
+// selfViewLocked returns a copy of self.
+func (e *Engine) selfViewLocked() Self {
 	s := e.self
 	s.Info = maps.Clone(s.Info)
+	s.PairingUntil = e.pairings.Until()
 	return s
 }
 
-// SetName changes the display name, in the profile and for all who see us. The error is ErrInvalid, or that of
-// the profile's disk.
+// SetName changes the display name, in the profile and for all who see us. The error is ErrInvalid, or comes from the
+// profile's disk.
 func (e *Engine) SetName(name string) error {
 	if err := ValidateName(name); err != nil {
 		return err
@@ -339,7 +342,7 @@ func (e *Engine) SetName(name string) error {
 	return nil
 }
 
-// advisedInfo is how much discovery info Apple advises, in bytes.
+// advisedInfo is the size of discovery info that Apple recommends, in bytes.
 const advisedInfo = 400
 
 func infoSize(info map[string]string) int {
@@ -360,8 +363,8 @@ func (e *Engine) SetInfo(info map[string]string) error {
 	return nil
 }
 
-// SetContext changes what goes with invitations and answers from now on; sessions that are up keep what they have. The
-// errors are those of New for Config.Context.
+// SetContext changes what is sent with invitations and answers from now on; existing sessions keep the context they
+// have. The errors are those of New for Config.Context.
 func (e *Engine) SetContext(v any) error {
 	encoded, err := encodeContext(v)
 	if err != nil {
@@ -373,20 +376,20 @@ func (e *Engine) SetContext(v any) error {
 	return nil
 }
 
-// initial is the context as it is now.
+// initial returns the current context.
 func (e *Engine) initial() json.RawMessage {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.context
 }
 
-// SetLooking is SetAdvertising and SetBrowsing in one (start_looking_for_peers, stop_looking_for_peers).
+// SetLooking calls both SetAdvertising and SetBrowsing (start_looking_for_peers, stop_looking_for_peers).
 func (e *Engine) SetLooking(on bool) { e.update(func(s *Self) { s.Advertising, s.Browsing = on, on }) }
 
-// SetAdvertising lets others find us or not. Sessions stay.
+// SetAdvertising starts or stops letting others find us. Sessions are not affected.
 func (e *Engine) SetAdvertising(on bool) { e.update(func(s *Self) { s.Advertising = on }) }
 
-// SetBrowsing looks for others or not. Sessions stay.
+// SetBrowsing starts or stops looking for others. Sessions are not affected.
 func (e *Engine) SetBrowsing(on bool) { e.update(func(s *Self) { s.Browsing = on }) }
 
 func (e *Engine) update(change func(*Self)) {
@@ -395,14 +398,14 @@ func (e *Engine) update(change func(*Self)) {
 	e.mu.Lock()
 	old := e.self
 	change(&e.self)
-	changed, a := !old.equal(e.self), e.announcement()
+	changed, a := !old.equal(e.self), e.announcementLocked()
 	if changed {
-		e.publish(SelfChanged{e.selfView()})
+		e.publish(SelfChanged{e.selfViewLocked()})
 	}
 	if old.Name != e.self.Name || !maps.Equal(old.Info, e.self.Info) || old.open() != e.self.open() {
 		for _, p := range e.peers {
 			if p.link != nil {
-				p.link.send(e.info())
+				p.link.send(e.infoLocked())
 			}
 		}
 	}
@@ -413,7 +416,8 @@ func (e *Engine) update(change func(*Self)) {
 	}
 }
 
-// Addresses lists this machine's addresses with the engine's port, for another device to type. Empty before Run.
+// Addresses lists this machine's addresses with the engine's port, to be typed on another device. It is empty before
+// Run.
 func (e *Engine) Addresses() []netip.AddrPort {
 	port := e.Self().Port
 	addrs, err := net.InterfaceAddrs()
@@ -431,5 +435,28 @@ func (e *Engine) Addresses() []netip.AddrPort {
 	return out
 }
 
-// now is the engine's clock; under testing/synctest it is the bubble's.
+// now is the engine's clock; under testing/synctest it is the bubble's clock.
 func now() time.Time { return time.Now() }
+
+// afterFuncLocked runs f after d with Engine.mu held, unless the engine ends first.
+func (e *Engine) afterFuncLocked(d time.Duration, f func()) {
+	e.tasks.Start(func(ctx context.Context) {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			f()
+		case <-ctx.Done():
+		}
+	})
+}
+
+// Problem returns what currently keeps this engine from finding others, or nil. Changes are reported by the event
+// Problem.
+func (e *Engine) Problem() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.problem
+}

@@ -1,15 +1,14 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,12 +19,12 @@ import (
 
 const latency = time.Millisecond
 
-// open is a peer that invites and accepts everybody.
+// open configures a peer that invites and accepts everyone.
 func open(name string) engine.Config {
 	return engine.Config{Name: name, Invite: engine.Everyone, Accept: engine.Everyone}
 }
 
-// events collects what an engine tells, in order.
+// events collects the events of an engine, in order.
 func events(t *testing.T, n *enginetest.Node) func(match func(engine.Event) bool) engine.Event {
 	t.Helper()
 	ch := make(chan engine.Event, 10000)
@@ -79,7 +78,7 @@ func connected(n *enginetest.Node) int {
 	return c
 }
 
-func TestTwoPeersMeetAndTalk(t *testing.T) {
+func TestEngine_TwoPeersConnectAndExchangeMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a := net.Start(engine.Config{Name: "Anna", Invite: engine.Everyone, Context: map[string]int{"level": 3}})
@@ -127,30 +126,9 @@ func TestTwoPeersMeetAndTalk(t *testing.T) {
 	})
 }
 
-func TestDecline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
-		next := events(t, b)
-		meet(t, a, b)
-		go func() { next(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation.Decline() }()
-		if err := a.Invite(t.Context(), b.Self().ID); !errors.Is(err, engine.ErrDeclined) {
-			t.Errorf("Invite: %v", err)
-		}
-		if connected(a)+connected(b) != 0 {
-			t.Error("connected all the same")
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if err := a.Invite(ctx, b.Self().ID); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, engine.ErrTimeout) {
-			t.Errorf("unanswered: %v", err)
-		}
-		next(is[engine.InvitationClosed])
-	})
-}
-
-// TestBothDialAtOnce starts both sides in the same instant, over and over: exactly one session must remain.
-func TestBothDialAtOnce(t *testing.T) {
+// TestDial_BothSidesAtOnceLeaveOneSession starts both sides at the same instant, repeatedly: exactly one session must
+// remain.
+func TestDial_BothSidesAtOnceLeaveOneSession(t *testing.T) {
 	runs := 1000
 	if testing.Short() {
 		runs = 50
@@ -159,7 +137,7 @@ func TestBothDialAtOnce(t *testing.T) {
 	for i := range runs {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, time.Duration(1+i%7)*time.Millisecond)
-			// Typed addresses alone make both dial at once: of two that are found the higher ID waits for the lower.
+			// Only typed addresses make both dial at once: if both are discovered, the higher ID waits for the lower.
 			cfgA, cfgB := open("a"), open("b")
 			cfgA.Hidden, cfgA.Blind, cfgB.Hidden, cfgB.Blind = true, true, true, true
 			cfgA.Dial, cfgB.Dial = []string{"10.0.0.2"}, []string{"10.0.0.1"}
@@ -170,7 +148,7 @@ func TestBothDialAtOnce(t *testing.T) {
 			countA, countB := watchSessions(t, a), watchSessions(t, b)
 			nextA(is[engine.PeerAdded])
 			nextB(is[engine.PeerAdded])
-			time.Sleep(20 * time.Second) // whatever still crosses has time to do harm
+			time.Sleep(20 * time.Second) // leave time for crossing dials to do harm
 			if connected(a) != 1 || connected(b) != 1 {
 				t.Fatalf("run %d: %d and %d sessions", i, connected(a), connected(b))
 			}
@@ -212,7 +190,7 @@ func watchSessions(t *testing.T, n *enginetest.Node) func() [2]int {
 	return func() [2]int { cancel(); <-done; return count }
 }
 
-func TestSilentDeathIsNoticed(t *testing.T) {
+func TestPeer_SilentOneIsLostAndFoundAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(open("a")), net.Start(open("b"))
@@ -226,13 +204,13 @@ func TestSilentDeathIsNoticed(t *testing.T) {
 			t.Errorf("lost after %v", took)
 		}
 		net.Drop(nil)
-		b.SetAdvertising(false) // and on again: the network tells of it anew
+		b.SetAdvertising(false) // off and on again, so that discovery reports it again
 		b.SetAdvertising(true)
 		next(is[engine.PeerAdded])
 	})
 }
 
-func TestCleanStopIsToldAtOnce(t *testing.T) {
+func TestEngine_StopIsReportedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(open("a")), net.Start(open("b"))
@@ -250,7 +228,7 @@ func TestCleanStopIsToldAtOnce(t *testing.T) {
 	})
 }
 
-func TestSessionComesBackByItself(t *testing.T) {
+func TestSession_ComesBackWithoutAnInvitation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a := net.Start(engine.Config{})
@@ -267,14 +245,14 @@ func TestSessionComesBackByItself(t *testing.T) {
 		nextB(is[engine.PeerRemoved])
 		time.Sleep(time.Minute)
 		net.Drop(nil)
-		b.SetAdvertising(false) // and on again: the network tells of it anew
+		b.SetAdvertising(false) // off and on again, so that discovery reports it again
 		b.SetAdvertising(true)
 		nextA(is[engine.PeerAdded]) // without a second invitation
 		nextB(is[engine.PeerAdded])
 	})
 }
 
-func TestManyPeers(t *testing.T) {
+func TestEngine_TwelvePeersConnectToEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 12
 		net := enginetest.New(t, latency)
@@ -292,7 +270,7 @@ func TestManyPeers(t *testing.T) {
 				t.Fatal(results, err)
 			}
 			for _, r := range results {
-				if !errors.Is(r.Err, engine.ErrUnavailable) { // nobody watches there, and the sender is told so
+				if !errors.Is(r.Err, engine.ErrUnavailable) { // no program reads there, and the sender learns of it
 					t.Errorf("result %v", r.Err)
 				}
 			}
@@ -300,228 +278,7 @@ func TestManyPeers(t *testing.T) {
 	})
 }
 
-func TestMessagesStayInOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		net := enginetest.New(t, latency)
-		a, b := net.Start(open("a")), net.Start(open("b"))
-		nextA, nextB := events(t, a), events(t, b)
-		nextA(is[engine.PeerAdded])
-		for i := range 500 {
-			if r, err := a.Send(t.Context(), i, b.Self().ID); err != nil || r[0].Err != nil {
-				t.Fatal(r, err)
-			}
-			var got int
-			m := nextB(is[engine.MessageReceived]).(engine.MessageReceived).Message
-			if err := json.Unmarshal(m.Body, &got); err != nil || got != i {
-				t.Fatalf("message %d is %s", i, m.Body)
-			}
-		}
-	})
-}
-
-func TestTooLargeNamesTheLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		net := enginetest.New(t, latency)
-		a, b := net.Start(open("a")), net.Start(open("b"))
-		next, _ := events(t, a), events(t, b)
-		next(is[engine.PeerAdded])
-		if _, err := a.Send(t.Context(), strings.Repeat("x", engine.MaxMessage)); !errors.Is(err, engine.ErrTooLarge) || !strings.Contains(err.Error(), "1048576") {
-			t.Errorf("over the limit: %v", err)
-		}
-		if r, err := a.Send(t.Context(), strings.Repeat("x", engine.MaxMessage-2)); err != nil || r[0].Err != nil {
-			t.Errorf("at the limit: %v %v", r, err)
-		}
-	})
-}
-
-func TestFolderArrives(t *testing.T) {
-	src := filepath.Join(t.TempDir(), "photos")
-	want := map[string]string{}
-	for _, name := range []string{"a.jpg", "sub/b.jpg", "sub/deep/c.jpg"} {
-		p := filepath.Join(src, name)
-		_ = os.MkdirAll(filepath.Dir(p), 0o755)
-		want[name] = rand.Text()
-		if err := os.WriteFile(p, []byte(want[name]), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	inbox := filepath.Join(t.TempDir(), "inbox")
-	for _, direction := range []string{"one dials", "the other dials"} {
-		synctest.Test(t, func(t *testing.T) {
-			net := enginetest.New(t, latency)
-			a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
-			if (direction == "one dials") != a.Self().ID.Less(b.Self().ID) {
-				a, b = b, a
-			}
-			next := events(t, b)
-			next(is[engine.PeerChanged])
-			tr, err := a.Offer(t.Context(), b.Self().ID, src)
-			if err != nil {
-				t.Fatal(err)
-			}
-			offer := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer
-			if v := offer.Transfer; v.Files != 3 || v.Folders != 3 || v.Counting || !slices.Equal(v.Names, []string{"photos"}) {
-				t.Errorf("offer %+v", v)
-			}
-			if err := offer.Accept(engine.AcceptOptions{Dir: inbox}); err != nil {
-				t.Fatal(err)
-			}
-			sent, err := a.Wait(t.Context(), tr.ID)
-			if err != nil || sent.State != engine.Delivered || sent.Done != sent.Bytes || sent.DoneFiles != 3 {
-				t.Fatalf("%v: %+v, %v", sent.Err, sent, err)
-			}
-			got, err := b.Wait(t.Context(), tr.ID)
-			if err != nil || got.State != engine.Delivered || len(got.Saved) != 1 {
-				t.Fatalf("%+v, %v", got, err)
-			}
-			for name, content := range want {
-				if c, err := os.ReadFile(filepath.Join(got.Saved[0], name)); err != nil || string(c) != content {
-					t.Errorf("%s: %q, %v", name, c, err)
-				}
-			}
-		})
-	}
-}
-
-func TestOfferDeclinedWithdrawnAndLost(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "f")
-	if err := os.WriteFile(file, []byte("x"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]struct {
-		do   func(net *enginetest.Net, a, b *enginetest.Node, o *engine.Offer)
-		want engine.TransferState
-	}{
-		"declined":  {func(_ *enginetest.Net, _, _ *enginetest.Node, o *engine.Offer) { o.Decline() }, engine.Declined},
-		"withdrawn": {func(_ *enginetest.Net, a, _ *enginetest.Node, o *engine.Offer) { a.Cancel(o.Transfer.ID) }, engine.Cancelled},
-		"refused":   {func(_ *enginetest.Net, _, b *enginetest.Node, o *engine.Offer) { b.Cancel(o.Transfer.ID) }, engine.Cancelled},
-		"lost": {func(n *enginetest.Net, _, _ *enginetest.Node, _ *engine.Offer) {
-			n.Drop(func(_, _ netip.AddrPort) bool { return true })
-		}, engine.Failed},
-		"quit": {func(_ *enginetest.Net, _, b *enginetest.Node, _ *engine.Offer) { go b.Stop() }, engine.Failed},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				net := enginetest.New(t, latency)
-				a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
-				next := events(t, b)
-				next(is[engine.PeerChanged])
-				tr, err := a.Offer(t.Context(), b.Self().ID, file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				o := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer
-				c.do(net, a, b, o)
-				sent, err := a.Wait(t.Context(), tr.ID)
-				if err != nil || sent.State != c.want || sent.Err == nil {
-					t.Errorf("%v: %v, %v", sent.State, sent.Err, err)
-				}
-				time.Sleep(time.Second)
-				if err := o.Accept(engine.AcceptOptions{Dir: t.TempDir()}); name != "lost" && !errors.Is(err, engine.ErrAnswered) {
-					t.Errorf("a late yes: %v", err)
-				}
-				if name == "lost" { // the yes comes before anybody can know
-					if got, err := b.Wait(t.Context(), o.Transfer.ID); err != nil || got.State != engine.Failed || got.Err == nil {
-						t.Errorf("the receiver: %v: %v, %v", got.State, got.Err, err)
-					}
-				}
-			})
-		})
-	}
-}
-
-func TestBlockedPeerIsNotHeard(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		net := enginetest.New(t, latency)
-		a, b := net.Start(open("a")), net.Start(open("b"))
-		next := events(t, a)
-		next(is[engine.PeerAdded])
-		if err := a.SetTrust(b.Self().ID, engine.TrustBlocked); err != nil {
-			t.Fatal(err)
-		}
-		next(is[engine.PeerRemoved])
-		time.Sleep(time.Minute)
-		if connected(a)+connected(b) != 0 {
-			t.Error("still connected")
-		}
-		if err := a.SetTrust(b.Self().ID, engine.TrustSeen); err != nil {
-			t.Fatal(err)
-		}
-		next(is[engine.PeerAdded])
-	})
-}
-
-func TestSlowReaderMissesNoState(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		net := enginetest.New(t, latency)
-		a, b := net.Start(open("a")), net.Start(open("b"))
-		next := events(t, a)
-		next(is[engine.PeerAdded])
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		slow := b.Watch(ctx) // not read yet
-		refused, taken := 0, 0
-		for i := range 5000 {
-			r, err := a.Send(t.Context(), i)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if errors.Is(r[0].Err, engine.ErrBusy) {
-				refused++
-			} else if r[0].Err == nil {
-				taken++
-			}
-		}
-		if taken+refused != 5000 || refused == 0 {
-			t.Errorf("%d taken, %d refused", taken, refused)
-		}
-		b.Disconnect(a.Self().ID)
-		time.Sleep(time.Second)
-		cancelSoon := time.AfterFunc(time.Second, cancel)
-		defer cancelSoon.Stop()
-		got, last := 0, engine.Connected
-		for ev := range slow {
-			switch ev := ev.(type) {
-			case engine.MessageReceived:
-				got++
-			case engine.Snapshot:
-				if got > 0 && len(ev.Peers) == 1 {
-					last = ev.Peers[0].State
-				}
-			case engine.PeerChanged:
-				last = ev.Peer.State
-			}
-		}
-		if got != taken || last == engine.Connected {
-			t.Errorf("read %d of %d messages, state %v", got, taken, last)
-		}
-	})
-}
-
-func TestPing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		net := enginetest.New(t, 5*time.Millisecond)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
-		for _, mode := range []engine.PingMode{engine.PingReliable, engine.PingUnreliable, engine.PingStream} {
-			meet(t, a, b)
-			p, err := a.NewPinger(t.Context(), b.Self().ID, mode)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for range 3 {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				rtt, err := p.Ping(ctx)
-				cancel()
-				if err != nil || rtt < 10*time.Millisecond || rtt > 100*time.Millisecond {
-					t.Errorf("%s: %v, %v", mode, rtt, err)
-				}
-			}
-			p.Close()
-		}
-	})
-}
-
-func TestBadConfigNamesTheRule(t *testing.T) {
+func TestNew_RefusesInvalidConfig(t *testing.T) {
 	for _, cfg := range []engine.Config{
 		{Name: strings.Repeat("x", 64)},
 		{Name: "a\nb"},
@@ -541,7 +298,7 @@ func TestBadConfigNamesTheRule(t *testing.T) {
 	}
 }
 
-func TestRunEndsTwice(t *testing.T) {
+func TestEngine_StopsTwiceAndRunsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a := net.Start(engine.Config{})
@@ -559,8 +316,7 @@ func TestRunEndsTwice(t *testing.T) {
 	})
 }
 
-// TestRenameAtAnyMoment: a name that changes while the greeting is under way arrives too.
-func TestRenameAtAnyMoment(t *testing.T) {
+func TestSetName_DuringTheGreetingArrives(t *testing.T) {
 	for i := range 40 {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
@@ -575,4 +331,130 @@ func TestRenameAtAnyMoment(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestEngine_EndedContextGivesErrCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, _ := pair(t, net)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := a.OpenStream(ctx, b.Self().ID, "x"); !errors.Is(err, engine.ErrCancelled) || !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if err := a.Invite(ctx, b.Self().ID); !errors.Is(err, engine.ErrCancelled) {
+			t.Error(err)
+		}
+		if r, err := a.Send(ctx, 1); err != nil || !errors.Is(r[0].Err, engine.ErrCancelled) {
+			t.Error(r, err)
+		}
+	})
+}
+
+// TestEngine_ServicesInOneProcessStayApart checks that engines of two services do not see each other.
+func TestEngine_ServicesInOneProcessStayApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		var all []*enginetest.Node
+		for i := range 6 {
+			cfg := open("")
+			cfg.Service = []string{"chat-demo", "speedtest"}[i%2]
+			all = append(all, net.Start(cfg))
+		}
+		time.Sleep(10 * time.Second)
+		for i, n := range all {
+			if connected(n) != 2 || len(n.Peers()) != 2 {
+				t.Errorf("engine %d: %d sessions, %d rows", i, connected(n), len(n.Peers()))
+			}
+		}
+	})
+}
+
+// TestLog_NamesPeerAndReason checks that logs are structured: records of a peer that comes or goes have its ID and the
+// reason.
+func TestLog_NamesPeerAndReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		var lines lockedBuffer
+		cfg := open("a")
+		cfg.Log = slog.New(slog.NewJSONHandler(&lines, nil))
+		a, b := net.Start(cfg), net.Start(open("b"))
+		events(t, a)(is[engine.PeerAdded])
+		_ = b.Stop()
+		time.Sleep(time.Second)
+		want := map[string]bool{"conn up": false, "conn down": false, "lost": false}
+		for _, line := range bytes.Split(bytes.TrimSpace(lines.bytes()), []byte("\n")) {
+			var entry struct{ Msg, Peer, Err string }
+			if err := json.Unmarshal(line, &entry); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			if entry.Peer == b.Self().ID.Short() {
+				want[entry.Msg] = true
+			}
+		}
+		for msg, there := range want {
+			if !there {
+				t.Errorf("no %q in\n%s", msg, lines.bytes())
+			}
+		}
+	})
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lockedBuffer) bytes() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Clone(l.b.Bytes())
+}
+
+// TestEngine_EndsInAnyOrder checks that every way to end may be called twice, before Run, and after it.
+func TestEngine_EndsInAnyOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		idle, err := engine.New(engine.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			idle.Leave()
+			idle.SetLooking(false)
+			if err := idle.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		net := enginetest.New(t, latency)
+		a, b, _, _ := pair(t, net)
+		for range 2 {
+			a.Leave()
+			a.SetLooking(false)
+			if err := a.Stop(); err != nil {
+				t.Error(err)
+			}
+			a.Disconnect(b.Self().ID)
+			if err := a.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := a.Send(t.Context(), 1); !errors.Is(err, engine.ErrNobody) {
+			t.Errorf("sending after the end: %v", err)
+		}
+		if _, err := a.OpenStream(t.Context(), b.Self().ID, "x"); err == nil {
+			t.Error("a stream after the end")
+		}
+		if err := a.Invite(t.Context(), b.Self().ID); err == nil {
+			t.Error("an invitation after the end")
+		}
+		if _, err := a.Dial(t.Context(), "10.0.0.2"); !errors.Is(err, engine.ErrClosed) {
+			t.Errorf("dialling after the end: %v", err)
+		}
+	})
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 
 	"multipeer/engine/internal/discovery"
 	"multipeer/engine/internal/identity"
@@ -11,59 +10,70 @@ import (
 	"multipeer/transfer"
 )
 
-// Errors to branch on with errors.Is.
-var (
-	// ErrInvalid is a value that breaks a rule; the text names it (MCErrorInvalidParameter).
-	ErrInvalid = wire.ErrInvalid
-	// ErrNotConnected is a peer without a session (MCErrorNotConnected).
-	ErrNotConnected = wire.ErrNotConnected
-	// ErrNoPeer is a peer that is neither found nor connected.
-	ErrNoPeer = errors.New("no such peer nearby")
-	// ErrNobody is a message to all while nobody is connected.
-	ErrNobody = errors.New("nobody is connected")
-	// ErrDeclined is a person's or a policy's no.
-	ErrDeclined = wire.ErrDeclined
-	// ErrCancelled is an offer or invitation withdrawn, or a transfer ended by either side (MCErrorCancelled).
-	ErrCancelled = wire.ErrCancelled
-	// ErrTimeout is no answer in time (MCErrorTimedOut).
-	ErrTimeout = wire.ErrTimeout
-	// ErrTooLarge is a message over its limit; the text names it.
-	ErrTooLarge = wire.ErrTooLarge
-	// ErrBusy is a peer that has too much at once; try again later.
-	ErrBusy = wire.ErrBusy
-	// ErrUnavailable is a message that no program takes there (MCErrorUnavailable).
-	ErrUnavailable = wire.ErrUnavailable
-	// ErrBlocked is a key that the user has blocked.
-	ErrBlocked = wire.ErrBlocked
-	// ErrIdentity is a device with another key than the one expected.
-	ErrIdentity = wire.ErrIdentity
-	// ErrVersion is a peer without a protocol version in common (MCErrorUnsupported).
-	ErrVersion = wire.ErrVersion
-	// ErrMismatch is a pairing whose codes did not match: a third device may be between the two.
-	ErrMismatch = wire.ErrMismatch
-	// ErrRefused is a peer that does not let our key in: it has blocked us, or its program has said no.
-	ErrRefused = transport.ErrRefused
-	// ErrBye is a peer that has left on its own.
-	ErrBye = wire.ErrBye
-	// ErrLost is a peer that fell silent.
-	ErrLost = transport.ErrLost
-	// ErrAnswered is an invitation or offer that was answered or withdrawn before.
-	ErrAnswered = errors.New("already answered or withdrawn")
-	// ErrKicked is an ErrBye, of a session that the other side has ended by Disconnect: its policies do not bring it back.
-	ErrKicked = fmt.Errorf("it has disconnected this device: %w", wire.ErrBye)
-	// ErrClosed is a call that waits for the network, in an engine that does not run (any more).
-	ErrClosed = errors.New("the engine does not run")
+// Failure describes why a transfer failed: errors.As finds it in Transfer.Err, with the entry that failed and the
+// side that detected it.
+type Failure = transfer.Failure
 
-	// ErrInUse, ErrPermissions, ErrCorrupt and ErrMissing keep New from opening a profile.
+// Errors to check with errors.Is.
+var (
+	// ErrInvalid reports a value that breaks a rule; the text names the rule (MCErrorInvalidParameter).
+	ErrInvalid = wire.ErrInvalid
+	// ErrNotConnected reports a peer without a session (MCErrorNotConnected).
+	ErrNotConnected = wire.ErrNotConnected
+	// ErrNoPeer reports a peer that is neither found nor connected.
+	ErrNoPeer = wire.ErrNoPeer
+	// ErrNobody reports a message to all peers while none is connected.
+	ErrNobody = errors.New("nobody is connected")
+	// ErrDeclined reports that a person or a policy declined.
+	ErrDeclined = wire.ErrDeclined
+	// ErrCancelled reports an offer or invitation that was withdrawn, or a transfer that either side ended
+	// (MCErrorCancelled).
+	ErrCancelled = wire.ErrCancelled
+	// ErrTimeout reports that no answer came in time (MCErrorTimedOut).
+	ErrTimeout = wire.ErrTimeout
+	// ErrTooLarge reports a message over its limit; the text names the limit.
+	ErrTooLarge = wire.ErrTooLarge
+	// ErrBusy reports that a peer has too much to handle at once; try again later.
+	ErrBusy = wire.ErrBusy
+	// ErrUnavailable reports that no program at the peer takes the message (MCErrorUnavailable).
+	ErrUnavailable = wire.ErrUnavailable
+	// ErrBlocked reports a key that the user has blocked.
+	ErrBlocked = wire.ErrBlocked
+	// ErrIdentity reports a device with a different key from the one expected.
+	ErrIdentity = wire.ErrIdentity
+	// ErrVersion reports a peer without a protocol version in common (MCErrorUnsupported).
+	ErrVersion = wire.ErrVersion
+	// ErrMismatch reports a pairing whose codes did not match: a third device may be intercepting it.
+	ErrMismatch = wire.ErrMismatch
+	// ErrRefused reports a peer that does not admit our key: it has blocked us, or its program refused us.
+	ErrRefused = transport.ErrRefused
+	// ErrOwnKey reports an address where this device's own identity answers: this engine itself, or a device with a
+	// copy of its profile. In the latter case ConflictFound follows within seconds.
+	ErrOwnKey = transport.ErrOwnKey
+	// ErrBye reports a peer that left on its own.
+	ErrBye = wire.ErrBye
+	// ErrLost reports a peer that stopped responding.
+	ErrLost = transport.ErrLost
+	// ErrAnswered reports an invitation or offer that was already answered or withdrawn.
+	ErrAnswered = wire.ErrAnswered
+	// ErrKicked is an ErrBye for a session that the other side ended with Disconnect: its policies do not bring the
+	// session back.
+	ErrKicked = wire.Reword("the other side has disconnected this device", wire.ErrBye)
+	// ErrClosed reports a call that waits for the network while the engine does not run (any more).
+	ErrClosed = wire.ErrClosed
+	// ErrState reports a call that the state of a transfer does not allow; the text names the state.
+	ErrState = wire.ErrState
+
+	// ErrInUse, ErrPermissions, ErrCorrupt and ErrMissing are the reasons why New cannot open a profile.
 	ErrInUse       = identity.ErrInUse
 	ErrPermissions = identity.ErrPermissions
 	ErrCorrupt     = identity.ErrCorrupt
 	ErrMissing     = identity.ErrMissing
 
-	// ErrNoNetwork is a Problem: no interface is up.
+	// ErrNoNetwork is a Problem: no network interface is up.
 	ErrNoNetwork = discovery.ErrNoNetwork
 
-	// The reasons of a transfer that failed or of a file that was left out.
+	// The reasons why a transfer failed or a file was left out.
 	ErrDiskFull   = transfer.ErrDiskFull
 	ErrDenied     = transfer.ErrDenied
 	ErrBadName    = transfer.ErrBadName
@@ -74,5 +84,19 @@ var (
 	ErrTooMuch    = transfer.ErrTooMuch
 	ErrStalled    = transfer.ErrStalled
 	ErrGone       = transfer.ErrGone
-	ErrNoRoom     = transfer.ErrNoRoom // an ErrDiskFull before the first byte
+	ErrNoRoom     = transfer.ErrNoRoom // an ErrDiskFull found before the first byte
+
+	ErrReadOnly     = transfer.ErrReadOnly     // an ErrDenied for a read-only disk
+	ErrFileTooLarge = transfer.ErrFileTooLarge // the disk's file system cannot hold so large a file
+	ErrNameRefused  = transfer.ErrNameRefused  // the disk does not accept the name
+	ErrDisk         = transfer.ErrDisk         // the device reports an error
+	ErrVanished     = transfer.ErrVanished     // the file was moved or removed before it was sent
+	ErrNoLinks      = transfer.ErrNoLinks      // the disk does not support symbolic links
+	ErrUnsized      = transfer.ErrUnsized      // the system does not report the file's size
+
+	// What was not preserved of an entry that arrived; see Note.
+	ErrTimes      = transfer.ErrTimes
+	ErrExec       = transfer.ErrExec
+	ErrGrew       = transfer.ErrGrew
+	ErrNotDurable = transfer.ErrNotDurable
 )

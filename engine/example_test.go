@@ -16,8 +16,8 @@ import (
 	"multipeer/engine"
 )
 
-// nowhere is a discovery that finds nobody: the examples dial each other on this machine. A program leaves
-// Config.Discovery nil, for multicast DNS.
+// nowhere is a discovery that finds no one: the examples dial each other on this machine. A real program leaves
+// Config.Discovery nil and gets multicast DNS.
 type nowhere struct{}
 
 func (nowhere) Run(ctx context.Context, _ engine.Announcement, _ engine.Sink) error {
@@ -29,7 +29,7 @@ func (nowhere) Forget(engine.PeerID)       {}
 func (nowhere) Recheck(engine.PeerID)      {}
 func (nowhere) Link(netip.Addr) string     { return "" }
 
-// run starts two engines that reach each other; stop ends both.
+// run starts two engines that are connected to each other; stop ends both.
 func run(anna, ben engine.Config) (a, b *engine.Engine, ctx context.Context, stop func()) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	var running sync.WaitGroup
@@ -54,7 +54,7 @@ func run(anna, ben engine.Config) (a, b *engine.Engine, ctx context.Context, sto
 	a, address := start("Anna", anna)
 	ben.Dial = append(ben.Dial, address)
 	b, _ = start("Ben", ben)
-	for _, way := range [][2]*engine.Engine{{a, b}, {b, a}} { // wait until both have reached the other
+	for _, way := range [][2]*engine.Engine{{a, b}, {b, a}} { // wait until both are connected
 		for range way[0].Watch(ctx) {
 			if p, _ := way[0].Peer(way[1].Self().ID); p.Confirmed {
 				break
@@ -64,10 +64,10 @@ func run(anna, ben engine.Config) (a, b *engine.Engine, ctx context.Context, sto
 	return a, b, ctx, func() { cancel(); running.Wait() }
 }
 
-// everyone connects with all that are found and all that ask.
+// everyone configures an engine that invites everyone it finds and accepts every invitation.
 var everyone = engine.Config{Invite: engine.Everyone, Accept: engine.Everyone}
 
-// connectedPeer waits until e has a session with somebody, and returns who it is.
+// connectedPeer waits until e has a session with a peer, and returns its ID.
 func connectedPeer(ctx context.Context, e *engine.Engine) engine.PeerID {
 	for range e.Watch(ctx) {
 		for _, p := range e.Peers() {
@@ -79,7 +79,7 @@ func connectedPeer(ctx context.Context, e *engine.Engine) engine.PeerID {
 	return engine.PeerID{}
 }
 
-// A program in the style of the Pythonista module: one function for each kind of news.
+// This program is written in the style of the Pythonista module: one function for each kind of event.
 func Example() {
 	anna, ben, ctx, stop := run(everyone, everyone)
 	defer stop()
@@ -101,7 +101,7 @@ func Example() {
 	// Ben says {"text":"hello"}
 }
 
-// Watch brings everything as typed events, a Snapshot first.
+// Watch yields everything as typed events, starting with a Snapshot.
 func ExampleEngine_Watch() {
 	anna, ben, ctx, stop := run(engine.Config{}, engine.Config{})
 	defer stop()
@@ -125,7 +125,7 @@ func ExampleEngine_Watch() {
 	// Ben is connected
 }
 
-// Each recipient has a result: nil when the other program has the message.
+// Each recipient has a result: nil means that the other program has the message.
 func ExampleEngine_Send() {
 	anna, ben, ctx, stop := run(everyone, everyone)
 	defer stop()
@@ -143,7 +143,7 @@ func ExampleEngine_Send() {
 	// myself: no such peer nearby
 }
 
-// Post does not wait; the order of the calls is the order of arrival.
+// Post does not wait; messages arrive in the order of the calls.
 func ExampleEngine_Post() {
 	anna, ben, ctx, stop := run(everyone, everyone)
 	defer stop()
@@ -189,7 +189,7 @@ func ExampleEngine_SendDatagram() {
 	// true message of 2001 bytes: too large: at most 1100
 }
 
-// A stream carries bytes both ways. The side that opens it names it.
+// A stream carries bytes in both directions. The side that opens it chooses its name.
 func ExampleEngine_OpenStream() {
 	anna, ben, ctx, stop := run(everyone, everyone)
 	defer stop()
@@ -211,7 +211,7 @@ func ExampleEngine_OpenStream() {
 	// count me: 12 bytes
 }
 
-// Both programs get the other's context with the session.
+// Each program gets the other's context with the session.
 func ExampleEngine_InviteWith() {
 	anna, ben, ctx, stop := run(engine.Config{}, engine.Config{Accept: engine.Everyone, Context: "a table for two"})
 	defer stop()
@@ -228,7 +228,7 @@ func ExampleEngine_InviteWith() {
 	// Ben reads {"level":3}
 }
 
-// Discovery info is seen before anybody connects, and may change.
+// Discovery info is visible before anyone connects, and may change.
 func ExampleEngine_SetInfo() {
 	anna, ben, ctx, stop := run(engine.Config{Info: map[string]string{"game": "open"}}, engine.Config{})
 	defer stop()
@@ -248,7 +248,7 @@ func ExampleEngine_SetInfo() {
 	// discovery info: invalid: key "a=b": printable ASCII without =
 }
 
-// Admit decides about invitations in the program's own way.
+// Admit decides on invitations by the program's own rules.
 func ExampleConfig_admit() {
 	door := engine.Config{Admit: func(from engine.Peer, context json.RawMessage) engine.Decision {
 		if string(context) == `"open sesame"` {
@@ -265,7 +265,7 @@ func ExampleConfig_admit() {
 	// <nil>
 }
 
-// Disconnect is a kick: the peer stays in sight and does not come back by a policy.
+// Disconnect is a kick: the peer stays visible, and no policy brings it back.
 func ExampleEngine_Disconnect() {
 	anna, _, ctx, stop := run(everyone, everyone)
 	defer stop()
@@ -280,7 +280,7 @@ func ExampleEngine_Disconnect() {
 	// nobody is connected
 }
 
-// Nothing moves before the other program accepts, and nil means that it is on its disk.
+// Nothing is transferred before the other program accepts; a nil error means that the file is on its disk.
 func ExampleEngine_Offer() {
 	anna, ben, ctx, stop := run(everyone, everyone)
 	defer stop()
@@ -311,7 +311,7 @@ func ExampleEngine_Offer() {
 	// delivered 100000 <nil> <nil>
 }
 
-// Path tells over what a peer is reached.
+// Path reports the network path to a peer.
 func ExampleEngine_Path() {
 	anna, ben, _, stop := run(everyone, everyone)
 	defer stop()
@@ -325,17 +325,17 @@ func ExampleEngine_Path() {
 func ExampleEngine_Dial() {
 	anna, ben, ctx, stop := run(engine.Config{}, engine.Config{})
 	defer stop()
-	here := fmt.Sprintf("@127.0.0.1:%d", anna.Self().Port) // Ticket would name addresses of the network
+	here := fmt.Sprintf("@127.0.0.1:%d", anna.Self().Port) // Ticket would contain the addresses of the network
 	id, err := ben.Dial(ctx, anna.Self().ID.String()+here)
 	fmt.Println(id == anna.Self().ID, err)
 	_, err = ben.Dial(ctx, ben.Self().ID.String()+here)
-	fmt.Println(errors.Is(err, engine.ErrIdentity)) // another key than the ticket's answers there
+	fmt.Println(errors.Is(err, engine.ErrIdentity)) // the key there differs from the ticket's
 	// Output:
 	// true <nil>
 	// true
 }
 
-// Verify has the last word on keys, before anything is exchanged.
+// Verify has the final say on keys, before anything is exchanged.
 func ExampleConfig_verify() {
 	known := map[engine.PeerID]bool{}
 	var mu sync.Mutex
@@ -380,7 +380,7 @@ func ExampleConfig_verify() {
 	// <nil>
 }
 
-// A closed lobby: sessions stay, and nobody new finds us.
+// In a closed lobby existing sessions stay, and no one new finds us.
 func ExampleEngine_SetLooking() {
 	anna, _, ctx, stop := run(everyone, everyone)
 	defer stop()
@@ -412,7 +412,7 @@ func ExampleEngine_NewPinger() {
 	// stream true <nil>
 }
 
-// Errors name the rule that was broken.
+// The error names the rule that was broken.
 func ExampleValidateServiceType() {
 	for _, s := range []string{"chat-demo", "Chat", "my.chat", "a--b"} {
 		fmt.Println(engine.ValidateServiceType(s))

@@ -1,46 +1,55 @@
 package engine
 
-import "multipeer/engine/internal/wire"
+import (
+	"time"
 
-// What tests from outside need to see or cut.
+	"multipeer/engine/internal/pairing"
+	"multipeer/engine/internal/transfers"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+)
 
-// SetPairingSpace makes codes short until the returned function is called.
+// This file exports internals that the external tests need to see or reduce.
+
+// SetPairingSpace reduces the number of pairing codes until the returned function is called.
 func SetPairingSpace(n uint64) (restore func()) {
-	old := pairingSpace
-	pairingSpace = n
-	return func() { pairingSpace = old }
+	return pairing.SetCodeSpace(n)
 }
 
-// PairingCode is the code of a pairing, whichever role this side has.
+// PairingCode returns the code of a pairing, whichever role this side has.
 func (e *Engine) PairingCode(id PeerID) string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if a := e.pairingOf(id); a != nil && a.view.Stage == PairingCompare {
-		return a.code
-	}
-	return ""
+	return e.pairings.Code(id)
 }
 
-// ForgetPairings ends the pairing with a peer as if it had never been.
+// ForgetPairings ends the pairing with a peer and resets all counters, as if there had been none.
 func (e *Engine) ForgetPairings(id PeerID) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if p := e.peers[id]; p != nil {
-		p.pairing = nil
-	}
-	e.pair.today, e.pair.failures, e.asks = nil, 0, asks{}
+	e.pairings.Reset(id)
+	e.asks.clear()
 }
 
-// Tell acts as if a peer with a session had told of others.
+// WhileSessionBegins calls f in the middle of the beginning of a session that e has with a peer: the session exists, and
+// the link does not carry it yet. It completes the beginning after d.
+func (e *Engine) WhileSessionBegins(id PeerID, d time.Duration, f func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l := e.peers[id].link
+	s := l.session.Swap(nil)
+	go f()
+	time.Sleep(d)
+	l.session.Store(s)
+}
+
+// Tell acts as if a peer with a session had announced others.
 func (e *Engine) Tell(from PeerID, list ...wire.PeerAt) error {
 	e.mu.Lock()
 	p := e.peers[from]
 	l := p.link
 	e.mu.Unlock()
-	return e.takePeers(p, l, wire.Peers{Peers: list})
+	return e.exchange.takePeers(p, l, wire.Peers{Peers: list})
 }
 
-// Places counts the addresses where a peer may be dialled, also of one that the program does not know of; -1 is no peer.
+// Places counts the addresses where a peer may be dialled, even if the program does not know the peer; -1 means no
+// peer.
 func (e *Engine) Places(id PeerID) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -50,23 +59,50 @@ func (e *Engine) Places(id PeerID) int {
 	return -1
 }
 
-// SetMaxLed holds fewer strangers that others have told of, until the returned function is called.
+// SetMaxLed reduces the limit on strangers found through peer exchange until the returned function is called.
 func SetMaxLed(n int) (restore func()) {
 	old := maxLed
 	maxLed = n
 	return func() { maxLed = old }
 }
 
-// ToldTo counts those that a peer was told of over its conn.
+// ToldTo counts the peers announced to a peer over its connection.
 func (e *Engine) ToldTo(id PeerID) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.peers[id].link.told)
 }
 
-// Tried counts the places where peers that others have told of were dialled in vain.
+// Tried counts the places where announced peers were dialled without success.
 func (e *Engine) Tried() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.exchange.tried)
+}
+
+// Alter changes this side's view of a transfer, and the names of its offer.
+func (e *Engine) Alter(id TransferID, change func(v *Transfer, names []string)) {
+	e.transfers.Alter(id, func(v *transfers.Transfer, names []string) { change((*Transfer)(v), names) })
+}
+
+// QueueOf returns the name of the queue for a connection that a peer opens, or for a lane.
+func (e *Engine) QueueOf(id PeerID, lane bool) string {
+	q, kind := newAcceptQueues(), transport.Session
+	if lane {
+		kind = transport.Lane
+	}
+	switch e.acceptor.queueOf(q, kind, id) {
+	case q.known:
+		return "known"
+	case q.strangers:
+		return "strangers"
+	case q.expectedLanes:
+		return "expected lanes"
+	}
+	return "other lanes"
+}
+
+// SetAttemptsEndSlowly delays the end of each attempt, as a slow disk does, until the returned function is called.
+func SetAttemptsEndSlowly(d time.Duration) (restore func()) {
+	return transfers.SetAttemptsEndSlowly(d)
 }

@@ -9,36 +9,38 @@ import (
 	"time"
 )
 
-// Handler takes news by kind, in the style of the Pythonista module, whose program overrides the methods of one
-// class. A field that is nil ignores its news, but for Invitation and Offer: those decline.
+// Handler has one function for each kind of event, in the style of the Pythonista module, whose program overrides the
+// methods of one class. Events of a nil field are ignored, except that a nil Invitation or Offer declines.
 type Handler struct {
-	PeerFound   func(Peer) // found, reached, or changed in something
+	PeerFound   func(Peer) // a peer was found, was reached, or has changed
 	PeerLost    func(Peer)
-	PeerAdded   func(Peer)        // a session is up; Peer.Context is known (peer_added)
-	PeerRemoved func(Peer, error) // once for each PeerAdded (peer_removed)
-	Receive     func(Message)     // a message, of either kind (receive)
+	PeerAdded   func(Peer)        // a session has begun; Peer.Context is known (peer_added)
+	PeerRemoved func(Peer, error) // a session has ended; called once for each PeerAdded (peer_removed)
+	Receive     func(Message)     // a message has arrived, of either kind (receive)
 	// StreamReceive gets a stream that the other program has opened, on a goroutine of its own; the stream is closed
-	// when it returns (stream_receive).
+	// when the function returns (stream_receive).
 	StreamReceive func(*Stream)
 	Invitation    func(*Invitation)
-	// InvitationClosed tells that one that Invitation was called with has ended: it was withdrawn, or answered.
+	// InvitationClosed is called when an invitation passed to Invitation has been answered or withdrawn.
 	InvitationClosed func(*Invitation)
 	Offer            func(*Offer)
-	// Transfer is called for each change. The end of a transfer is told once, and not what has ended in an earlier run of
-	// the program: Transfers lists that.
+	// Transfer is called for each change. It reports the end of a transfer once, and skips transfers that ended in an
+	// earlier run of the program: Transfers lists those.
 	Transfer func(Transfer)
 	Pairing  func(Pairing)
+	// Conflict reports an identity that two devices use.
+	Conflict func(Conflict)
 	Problem  func(error)
 }
 
-// Handle calls h for each piece of news until ctx or the engine ends, one call at a time on its own goroutine, and
-// returns when all of them have returned. It is a reader of Watch: what is there already counts as news, and messages
-// that were acknowledged before ctx has ended come all the same. What comes before any program reads is refused, and
-// the sender told so (ErrUnavailable): where Handle has a goroutine of its own, use Handling.
+// Handle calls h for each event until ctx or the engine ends, one call at a time on its own goroutine, and returns
+// when all calls have returned. It is a reader of Watch: the existing state is reported as events first, and messages
+// that were acknowledged before ctx ended still arrive. Messages that arrive before anything reads are refused with
+// ErrUnavailable. To run it on its own goroutine, use Handling instead.
 func (e *Engine) Handle(ctx context.Context, h Handler) { e.Handling(ctx, h)() }
 
-// Handling reads from the moment of the call, and returns what does the rest of Handle, to be called once. So nothing comes
-// too early for a program that starts it on another goroutine, before Run:
+// Handling starts reading at the moment of the call, and returns a function that does the rest of Handle, to be
+// called once. This way nothing arrives too early for a program that starts it on another goroutine before Run:
 //
 //	go e.Handling(ctx, h)()
 //	err := e.Run(ctx)
@@ -50,7 +52,7 @@ func (e *Engine) Handling(ctx context.Context, h Handler) (handle func()) {
 func (e *Engine) handleAll(ctx context.Context, news iter.Seq[Event], h Handler) {
 	var streams sync.WaitGroup
 	defer streams.Wait()
-	seen := seen{added: map[PeerID]Peer{}, invited: map[string]*Invitation{}, offered: map[TransferID]*Offer{}, ended: maps.Clone(e.before)}
+	seen := seen{added: map[PeerID]Peer{}, invited: map[string]*Invitation{}, offered: map[TransferID]*Offer{}, ended: e.transfers.EndedBefore()}
 	for ev := range news {
 		switch ev := ev.(type) {
 		case Snapshot:
@@ -84,6 +86,8 @@ func (e *Engine) handleAll(ctx context.Context, news iter.Seq[Event], h Handler)
 				delete(seen.offered, ev.Transfer.ID)
 			}
 			h.transfer(ev.Transfer, &seen)
+		case ConflictFound:
+			call(h.Conflict, ev.Conflict)
 		case Problem:
 			call(h.Problem, ev.Err)
 		}
@@ -96,11 +100,12 @@ func call[T any](f func(T), v T) {
 	}
 }
 
-// seen is what a Handler was told, so that a Snapshot, which a slow program gets again, repeats nothing.
+// seen records what a Handler has been called with, so that a Snapshot, which a slow program gets again, repeats
+// nothing.
 type seen struct {
 	added   map[PeerID]Peer
-	invited map[string]*Invitation // that are open
-	offered map[TransferID]*Offer  // that are open
+	invited map[string]*Invitation // the open invitations
+	offered map[TransferID]*Offer  // the open offers
 	ended   map[TransferID]time.Time
 }
 
@@ -125,7 +130,7 @@ func (h *Handler) invitation(i *Invitation, s *seen) {
 	switch {
 	case s.invited[i.ID] != nil:
 	case h.Invitation == nil:
-		_ = i.Decline() // ErrAnswered: it was withdrawn
+		_ = i.Decline() // ErrAnswered only means that it was withdrawn
 	default:
 		s.invited[i.ID] = i
 		h.Invitation(i)
@@ -139,12 +144,12 @@ func (h *Handler) closed(id string, s *seen) {
 	}
 }
 
-// transfer tells a change, and an end once.
+// transfer reports a change, and each end only once.
 func (h *Handler) transfer(t Transfer, s *seen) {
 	switch {
-	case !t.State.Final(): // one that was cancelled may be offered again
+	case !t.State.Final(): // a cancelled transfer may be offered again
 		delete(s.ended, t.ID)
-	case s.ended[t.ID].Equal(t.Ended): // it may have moved and ended again unseen
+	case s.ended[t.ID].Equal(t.Ended): // compares the time: it may have run and ended again unseen
 		return
 	default:
 		s.ended[t.ID] = t.Ended
@@ -155,7 +160,7 @@ func (h *Handler) transfer(t Transfer, s *seen) {
 func (h *Handler) offer(o *Offer, s *seen) {
 	id := o.Transfer.ID
 	switch {
-	case s.offered[id] == o: // and not one that was made anew
+	case s.offered[id] == o: // reported already; an offer that is repeated later is another value
 	case h.Offer == nil:
 		_ = o.Decline()
 	default:
@@ -164,7 +169,8 @@ func (h *Handler) offer(o *Offer, s *seen) {
 	}
 }
 
-// snapshot tells what differs from what was told: at the beginning all of it, later what a slow program has missed.
+// snapshot reports what differs from what was reported before: everything at first, later what a slow program has
+// missed.
 func (h *Handler) snapshot(now Snapshot, s *seen) {
 	gone := maps.Clone(s.added)
 	for _, p := range now.Peers {
@@ -177,7 +183,7 @@ func (h *Handler) snapshot(now Snapshot, s *seen) {
 	for _, p := range gone {
 		h.removed(p, ErrLost, s)
 	}
-	// What is not there any more is forgotten.
+	// Forget what no longer exists.
 	for id := range s.invited {
 		if !slices.ContainsFunc(now.Invitations, func(i *Invitation) bool { return i.ID == id }) {
 			h.closed(id, s)
@@ -200,6 +206,9 @@ func (h *Handler) snapshot(now Snapshot, s *seen) {
 	}
 	for _, p := range now.Pairings {
 		call(h.Pairing, p)
+	}
+	for _, c := range now.Conflicts {
+		call(h.Conflict, c)
 	}
 	if now.Problem != nil {
 		call(h.Problem, now.Problem)

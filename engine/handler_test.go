@@ -1,13 +1,10 @@
 package engine_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -24,8 +21,9 @@ func contextWithTimeout(t *testing.T, d time.Duration) (context.Context, context
 	return context.WithTimeout(t.Context(), d)
 }
 
-// TestHandler tells the news in the style of the Pythonista module, and ends with its context.
-func TestHandler(t *testing.T) {
+// TestHandler_ReportsEventsUntilItsContextEnds checks that Handle reports events in the style of the Pythonista
+// module, and ends with its context.
+func TestHandler_ReportsEventsUntilItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		cfg := open("a")
@@ -82,139 +80,9 @@ func TestHandler(t *testing.T) {
 	})
 }
 
-// TestWhatWasDeliveredIsRead also by a program that stops to read while it is busy: by the same loop if its context ends,
-// by the next one if it breaks off.
-func TestWhatWasDeliveredIsRead(t *testing.T) {
-	const sent = 5
-	for name, leave := range map[string]bool{"context ends": false, "loop breaks off": true} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				net := enginetest.New(t, latency)
-				a, b := net.Start(open("a")), net.Start(open("b"))
-				ctx, cancel := context.WithCancel(t.Context())
-				busy := make(chan struct{})
-				var got []string
-				done := make(chan struct{})
-				go func() {
-					defer close(done)
-					for ev := range b.Watch(ctx) {
-						if m, ok := ev.(engine.MessageReceived); ok {
-							<-busy
-							if got = append(got, string(m.Message.Body)); leave {
-								break
-							}
-						}
-					}
-				}()
-				time.Sleep(5 * time.Second)
-				say := func(i int) error {
-					r, err := a.Send(t.Context(), i)
-					if err != nil {
-						t.Fatal(err)
-					}
-					return r[0].Err
-				}
-				for i := range sent {
-					if err := say(i); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if !leave {
-					cancel()
-					synctest.Wait()
-					if err := say(sent); !errors.Is(err, engine.ErrUnavailable) { // it reads no more, and says so
-						t.Error(err)
-					}
-				}
-				close(busy)
-				<-done
-				cancel()
-				if leave {
-					if err := say(sent); !errors.Is(err, engine.ErrUnavailable) {
-						t.Error(err)
-					}
-					_ = b.Stop()
-					for ev := range b.Watch(t.Context()) {
-						if m, ok := ev.(engine.MessageReceived); ok {
-							got = append(got, string(m.Message.Body))
-						}
-					}
-				}
-				if want := []string{"0", "1", "2", "3", "4"}; !slices.Equal(got, want) {
-					t.Errorf("read %q, delivered were %q", got, want)
-				}
-			})
-		})
-	}
-}
-
-// TestSeveralEnginesInOneProcess of two services do not see each other's.
-func TestSeveralEnginesInOneProcess(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		net := enginetest.New(t, latency)
-		var all []*enginetest.Node
-		for i := range 6 {
-			cfg := open("")
-			cfg.Service = []string{"chat-demo", "speedtest"}[i%2]
-			all = append(all, net.Start(cfg))
-		}
-		time.Sleep(10 * time.Second)
-		for i, n := range all {
-			if connected(n) != 2 || len(n.Peers()) != 2 {
-				t.Errorf("engine %d: %d sessions, %d rows", i, connected(n), len(n.Peers()))
-			}
-		}
-	})
-}
-
-// TestLogs are structured: each peer's coming and going has its ID and the reason.
-func TestLogs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		net := enginetest.New(t, latency)
-		var lines lockedBuffer
-		cfg := open("a")
-		cfg.Log = slog.New(slog.NewJSONHandler(&lines, nil))
-		a, b := net.Start(cfg), net.Start(open("b"))
-		events(t, a)(is[engine.PeerAdded])
-		_ = b.Stop()
-		time.Sleep(time.Second)
-		want := map[string]bool{"conn up": false, "conn down": false, "lost": false}
-		for _, line := range bytes.Split(bytes.TrimSpace(lines.bytes()), []byte("\n")) {
-			var entry struct{ Msg, Peer, Err string }
-			if err := json.Unmarshal(line, &entry); err != nil {
-				t.Fatalf("%s: %v", line, err)
-			}
-			if entry.Peer == b.Self().ID.Short() {
-				want[entry.Msg] = true
-			}
-		}
-		for msg, there := range want {
-			if !there {
-				t.Errorf("no %q in\n%s", msg, lines.bytes())
-			}
-		}
-	})
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *lockedBuffer) bytes() []byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return bytes.Clone(l.b.Bytes())
-}
-
-// TestHandlerTellsAnEndOnce: not again after a restart, where what was saved is still listed.
-func TestHandlerTellsAnEndOnce(t *testing.T) {
+// TestHandler_ReportsTransferEndOnceAcrossRestart checks that an end is not reported again after a restart, where
+// saved transfers are still listed.
+func TestHandler_ReportsTransferEndOnceAcrossRestart(t *testing.T) {
 	file := bytesIn(t, 1000)
 	dir, profile := t.TempDir(), t.TempDir()+"/profile"
 	synctest.Test(t, func(t *testing.T) {
@@ -252,7 +120,7 @@ func TestHandlerTellsAnEndOnce(t *testing.T) {
 			t.Fatal(got.State, err)
 		}
 		time.Sleep(time.Second)
-		again, stopAgain := handle(b) // it ended before this one began to listen, in the same run
+		again, stopAgain := handle(b) // the transfer ended before this handler started, in the same run
 		time.Sleep(time.Second)
 		stop()
 		stopAgain()
@@ -276,8 +144,9 @@ func TestHandlerTellsAnEndOnce(t *testing.T) {
 	})
 }
 
-// TestHandlerTellsAWithdrawal, so that a question that is on screen can go.
-func TestHandlerTellsAWithdrawal(t *testing.T) {
+// TestHandler_ReportsWithdrawnInvitation checks that a withdrawal is reported, so that a question on screen can be
+// removed.
+func TestHandler_ReportsWithdrawnInvitation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
@@ -306,8 +175,9 @@ func TestHandlerTellsAWithdrawal(t *testing.T) {
 	})
 }
 
-// TestHandlingReadsAtOnce: what comes before the other goroutine has begun is taken.
-func TestHandlingReadsAtOnce(t *testing.T) {
+// TestHandling_AcceptsBeforeItsGoroutineStarts checks that what arrives before the other goroutine has started is
+// accepted.
+func TestHandling_AcceptsBeforeItsGoroutineStarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _, _ := pair(t, enginetest.New(t, latency))
 		got := make(chan string, 1)
@@ -338,8 +208,9 @@ func TestHandlingReadsAtOnce(t *testing.T) {
 	})
 }
 
-// TestHandlerMissesNoEnd, however long a call takes: a transfer that has ended is retried and ends again meanwhile.
-func TestHandlerMissesNoEnd(t *testing.T) {
+// TestHandler_SlowCallMissesNoTransferEnd checks that an end is reported however long a call takes: a transfer that
+// has ended is retried and ends again meanwhile.
+func TestHandler_SlowCallMissesNoTransferEnd(t *testing.T) {
 	path := bytesIn(t, 1000)
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -389,8 +260,9 @@ func TestHandlerMissesNoEnd(t *testing.T) {
 	})
 }
 
-// TestHandlerIsAskedAgain about an offer that was made anew while the first call was busy.
-func TestHandlerIsAskedAgain(t *testing.T) {
+// TestHandler_RepeatedOfferIsReportedAgain checks that an offer that is repeated while the first call is busy is
+// reported again.
+func TestHandler_RepeatedOfferIsReportedAgain(t *testing.T) {
 	path := bytesIn(t, 1000)
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -425,8 +297,9 @@ func TestHandlerIsAskedAgain(t *testing.T) {
 	})
 }
 
-// TestClockSetBack between two runs: what ended in the first is still not news.
-func TestClockSetBack(t *testing.T) {
+// TestHandler_ClockSetBackRepeatsNoTransferEnd sets the clock back between two runs: a transfer that ended in the
+// first must not be reported again.
+func TestHandler_ClockSetBackRepeatsNoTransferEnd(t *testing.T) {
 	path := bytesIn(t, 1000)
 	dir, profile := t.TempDir(), t.TempDir()+"/profile"
 	cfg := engine.Config{Profile: profile, Accept: engine.Everyone}
@@ -445,7 +318,7 @@ func TestClockSetBack(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 	})
-	synctest.Test(t, func(t *testing.T) { // the clock begins anew
+	synctest.Test(t, func(t *testing.T) { // the clock starts over
 		net := enginetest.New(t, latency)
 		b := net.Start(cfg)
 		ctx, cancel := context.WithCancel(t.Context())

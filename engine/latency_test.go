@@ -13,8 +13,9 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// TestLatencyWhileAFileMoves measures round trips over a simulated line of 1 Gbit/s, 1 ms and a queue of 512 KB, idle
-// and while a file fills it. Time is simulated: the figures are those of the protocol, whatever the machine is.
+// TestLatencyWhileAFileMoves measures round trips over a simulated line of 1 Gbit/s with 1 ms and a queue of 512 KB,
+// idle and while a file fills it. Time is simulated: the figures are those of the protocol, independent of the
+// machine.
 func TestLatencyWhileAFileMoves(t *testing.T) {
 	size := 60 << 20
 	if testing.Short() {
@@ -38,7 +39,7 @@ func TestLatencyWhileAFileMoves(t *testing.T) {
 			defer p.Close()
 			pingers[mode] = p
 		}
-		// trips pings in each way by turns until stop is closed, or n times.
+		// trips pings with each mode in turn until stop is closed, or n times.
 		trips := func(n int, stop <-chan struct{}) map[engine.PingMode][]time.Duration {
 			out := map[engine.PingMode][]time.Duration{}
 			for i := 0; i < n; i++ {

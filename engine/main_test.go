@@ -6,6 +6,6 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain fails if any test leaves a goroutine. Tests inside a synctest bubble fail by themselves if one of theirs
-// is still there when they return.
+// TestMain fails if any test leaks a goroutine. Tests inside a synctest bubble fail by themselves if one of their
+// goroutines still exists when they return.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -9,25 +9,27 @@ import (
 	"sync"
 	"time"
 
+	"multipeer/engine/internal/events"
 	"multipeer/engine/internal/wire"
 )
 
 // MaxMessage is the largest message, in bytes of JSON.
 const MaxMessage = wire.MaxMessage
 
-// SendTimeout bounds the wait of Send and Post for a message's answer, and of OpenStream for room, where the context has
-// no earlier deadline.
+// SendTimeout limits how long Send and Post wait for the answer to a message, and how long OpenStream waits for room,
+// unless the context has an earlier deadline.
 const SendTimeout = 30 * time.Second
 
-// Send sends v, any value that encoding/json can encode to at most MaxMessage bytes, to the peers named, or to all
-// that are connected if none is (MCSession sendData, mode reliable). It waits until each has answered, SendTimeout at
-// the longest, and returns one Result for each, in the order of to: without an error the other program has the
-// message. While MaxPending messages to a peer are pending it waits for room; that peer alone is waited for.
+// Send sends v, any value that encoding/json can encode to at most MaxMessage bytes, to the named peers, or to all
+// that are connected if none is named (MCSession sendData, mode reliable). It waits until each has answered, at most
+// SendTimeout, and returns one Result for each, in the order of to: without an error the other program has the
+// message. While MaxPending messages to a peer are pending, Send waits for room, but delays only that peer's message.
 //
-// Messages of one sender arrive in order and once, also when the conn between the two breaks and is made anew. An
-// error that ends the wait (ErrTimeout, ErrCancelled, ErrLost, ErrBye, ErrClosed) leaves open whether the message
-// arrived; one that is the other side's answer (ErrBusy, ErrUnavailable) does not. The error of Send itself is for what keeps the whole
-// from being sent: ErrTooLarge, ErrInvalid, ErrNobody, or a value that is no JSON.
+// Messages of one sender arrive in order and once, even if the connection breaks and is re-established. After an
+// error that ends the wait (ErrTimeout, ErrCancelled, ErrLost, ErrBye, ErrClosed) the message may or may not have
+// arrived; an error that is the other side's answer (ErrBusy, ErrUnavailable) means that it has not. The error of
+// Send itself reports what prevents sending at all: ErrTooLarge, ErrInvalid, ErrNobody, or a value that cannot be
+// encoded as JSON.
 func (e *Engine) Send(ctx context.Context, v any, to ...PeerID) ([]Result, error) {
 	d, err := e.dispatch(ctx, v, to, true)
 	if err != nil {
@@ -36,14 +38,15 @@ func (e *Engine) Send(ctx context.Context, v any, to ...PeerID) ([]Result, error
 	return d.Results(), nil
 }
 
-// Post is Send that does not wait: it queues the message, in the order of the calls, and returns what tells its end.
-// A peer to whom MaxPending messages are pending gets none; its Result is ErrBusy. The context bounds the delivery,
-// not the call, and SendTimeout does too. A peer whose program does not read yet answers ErrUnavailable.
+// Post is Send without the wait: it queues the message, in the order of the calls, and returns a Delivery that
+// reports the outcome. If MaxPending messages to a peer are pending, that peer gets none; its Result is ErrBusy. The
+// context limits the delivery, not the call, and so does SendTimeout. A peer whose program does not read yet answers
+// ErrUnavailable.
 func (e *Engine) Post(ctx context.Context, v any, to ...PeerID) (*Delivery, error) {
 	return e.dispatch(ctx, v, to, false)
 }
 
-// Delivery is one message on its way. Its methods may be called concurrently.
+// Delivery is one message in transit. Its methods may be called concurrently.
 type Delivery struct {
 	done chan struct{}
 
@@ -53,7 +56,7 @@ type Delivery struct {
 	release func()
 }
 
-// Done is closed when every recipient's Result is known; the engine sees to it that this happens.
+// Done is closed when every recipient's Result is known; the engine guarantees that this happens.
 func (d *Delivery) Done() <-chan struct{} { return d.done }
 
 // Results waits for Done and returns a Result for each recipient.
@@ -62,12 +65,13 @@ func (d *Delivery) Results() []Result {
 	return d.results
 }
 
-// settle keeps the result of recipient i.
+// settle stores the result of recipient i.
 func (d *Delivery) settle(i int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.results[i].Err = err
-	if d.left--; d.left == 0 {
+	d.left--
+	if d.left == 0 {
 		close(d.done)
 		d.release()
 	}
@@ -103,7 +107,7 @@ func (e *Engine) dispatch(ctx context.Context, v any, to []PeerID, wait bool) (*
 			told(fmt.Errorf("%w: %d messages wait for it", ErrBusy, MaxPending))
 			continue
 		}
-		go func() { // Send waits for it
+		go func() { // Send waits for it, through the Delivery
 			select {
 			case s.room <- struct{}{}:
 				s.post(ctx, body, told)
@@ -117,19 +121,19 @@ func (e *Engine) dispatch(ctx context.Context, v any, to []PeerID, wait bool) (*
 	return d, nil
 }
 
-// ended is why ctx ended, in the engine's words.
+// ended returns the reason why ctx ended as an error of the engine.
 func ended(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	if errors.Is(cause, context.DeadlineExceeded) {
-		return fmt.Errorf("%w: %w", ErrTimeout, cause)
+		return wire.Reword(ErrTimeout.Error(), ErrTimeout, cause)
 	}
 	if errors.Is(cause, context.Canceled) {
-		return fmt.Errorf("%w: %w", ErrCancelled, cause)
+		return wire.Reword(ErrCancelled.Error(), ErrCancelled, cause)
 	}
 	return cause
 }
 
-// recipients is to, or everybody who is connected.
+// recipients returns to, or all connected peers if to is empty.
 func (e *Engine) recipients(to []PeerID) ([]PeerID, error) {
 	if len(to) > 0 {
 		return to, nil
@@ -147,8 +151,13 @@ func (e *Engine) recipients(to []PeerID) ([]PeerID, error) {
 	return to, nil
 }
 
-// sessionWith finds the session with a peer.
+// sessionWith returns the session with a peer.
 func (e *Engine) sessionWith(id PeerID) (*session, error) {
+	if l := e.links.get(id); l != nil {
+		if s := l.session.Load(); s != nil {
+			return s, nil
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	p := e.peers[id]
@@ -163,7 +172,7 @@ func (e *Engine) sessionWith(id PeerID) (*session, error) {
 	return nil, ErrNotConnected
 }
 
-// encode is json.Marshal with a limit, and without the escaping meant for HTML.
+// encode is json.Marshal with a size limit and without HTML escaping.
 func encode(v any, limit int) (json.RawMessage, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -175,32 +184,31 @@ func encode(v any, limit int) (json.RawMessage, error) {
 	if len(body) > limit {
 		return nil, fmt.Errorf("message of %d bytes: %w: at most %d", len(body), ErrTooLarge, limit)
 	}
-	if err := wire.CheckInner(body); err != nil { // a json.Marshaler or RawMessage can hold what the other side refuses
+	// A json.Marshaler or RawMessage may hold what the other side refuses.
+	if err := wire.CheckInner(body); err != nil {
 		return nil, fmt.Errorf("message: %w: %w", ErrInvalid, err)
 	}
 	return body, nil
 }
 
-// takeMessage hands a message to the program, once. The sender is who the conn's key says; the time is ours.
-func (e *Engine) takeMessage(p *peer, l *link, m wire.Text) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if p.link != l { // it will come again over the newer conn
-		return nil
-	}
-	s := p.session
+// takeMessage passes a message to the program once. The sender comes from the connection's key, the time from our
+// clock. Without a session on l there is nothing to do: the peer repeats the message on a newer connection.
+func (l *link) takeMessage(m wire.Text) {
+	e := l.e
+	s := l.sessionNow()
 	if s == nil { // guard: message-session
-		return nil
+		return
 	}
-	ack := wire.TextAck{N: m.N}
-	if code, twice := s.repeated(m.N); twice { // guard: message-once
-		ack.Code = code
-	} else {
-		if !e.publish(MessageReceived{Message{From: p.id, Name: p.name, Body: m.Body, At: now()}, new(held)}) {
-			ack.Code = e.untaken()
+	s.receive(l, func() {
+		ack := wire.TextAck{N: m.N}
+		if code, twice := s.repeatedLocked(m.N); twice { // guard: message-once
+			ack.Code = code
+		} else {
+			if !e.publish(MessageReceived{Message{From: l.peer.id, Name: *l.name.Load(), Body: m.Body, At: now()}, new(events.Held)}) {
+				ack.Code = e.unreadCode()
+			}
+			s.keepAnswerLocked(m.N, ack.Code)
 		}
-		s.took(m.N, ack.Code)
-	}
-	l.send(ack)
-	return nil
+		l.send(ack)
+	})
 }

@@ -2,15 +2,7 @@ package engine_test
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/binary"
 	"errors"
-	"fmt"
-	"math/big"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -22,7 +14,7 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// stage waits until a node's pairing with a peer is at a stage, and returns it.
+// stage waits until a node's pairing with a peer reaches a stage, and returns the pairing.
 func stage(t *testing.T, n *enginetest.Node, with engine.PeerID, s engine.PairingStage) engine.Pairing {
 	t.Helper()
 	for range 3000 {
@@ -61,9 +53,9 @@ func reach(t *testing.T, a, b *enginetest.Node) {
 	t.Fatal("not reached")
 }
 
-// TestPairing: one asks, the other opens its window later and picks it; the code of one screen is among the three of
-// the other; each is verified only when both have said yes.
-func TestPairing(t *testing.T) {
+// TestPairing_CodeVerifiesBothSides: one side asks, the other opens its window later and picks it. The code on one
+// screen must be among the three on the other, and each peer is verified only when both users have confirmed.
+func TestPairing_CodeVerifiesBothSides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
@@ -116,8 +108,9 @@ func TestPairing(t *testing.T) {
 	})
 }
 
-// TestPairingCrosses: both ask each other, at once or one after the other: no further picking is needed.
-func TestPairingCrosses(t *testing.T) {
+// TestPairing_CrossedRequestsNeedNoSecondPick checks that if both ask each other, at once or one after the other,
+// neither has to pick the other again.
+func TestPairing_CrossedRequestsNeedNoSecondPick(t *testing.T) {
 	for _, apart := range []time.Duration{0, latency / 2, 3 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
@@ -142,9 +135,10 @@ func TestPairingCrosses(t *testing.T) {
 	}
 }
 
-// TestPairingFails: a wrong choice, a no, a lost conn, a timeout and a cancel all end it on both sides, leave no trust,
-// and count; after three the window is closed.
-func TestPairingFails(t *testing.T) {
+// TestPairing_FailureEndsItOnBothSides checks that a wrong choice, a rejection, a lost connection, a timeout and a
+// cancellation each end the pairing on both sides, leave no trust, and count as a failure; three failures close the
+// window.
+func TestPairing_FailureEndsItOnBothSides(t *testing.T) {
 	cases := map[string]struct {
 		do   func(a, b *enginetest.Node, net *enginetest.Net)
 		here error
@@ -153,7 +147,7 @@ func TestPairingFails(t *testing.T) {
 		"no":           {func(a, b *enginetest.Node, _ *enginetest.Net) { _ = a.RejectPairing(b.Self().ID) }, engine.ErrMismatch},
 		"cancelled":    {func(a, b *enginetest.Node, _ *enginetest.Net) { b.CancelPairing(a.Self().ID) }, engine.ErrCancelled},
 		"nobody answers": {func(a, b *enginetest.Node, _ *enginetest.Net) {
-			for _, p := range a.Pairings() { // one says yes, whichever it is
+			for _, p := range a.Pairings() { // a confirms if it is the initiator
 				if p.Code != "" {
 					_ = a.ConfirmPairing(b.Self().ID, "")
 				}
@@ -194,7 +188,7 @@ func TestPairingFails(t *testing.T) {
 	}
 }
 
-// compare brings two as far as the codes.
+// compare takes two peers to the comparison of codes.
 func compare(t *testing.T, a, b *enginetest.Node) {
 	t.Helper()
 	if err := a.Pair(t.Context(), b.Self().ID); err != nil {
@@ -207,8 +201,9 @@ func compare(t *testing.T, a, b *enginetest.Node) {
 	stage(t, b, a.Self().ID, engine.PairingCompare)
 }
 
-// TestPairingCounts: three failures close the window, whoever they are with, and one key has ten attempts a day.
-func TestPairingCounts(t *testing.T) {
+// TestPairing_FailuresAndAttemptsAreLimited checks that three failures close the window, whichever peers they are
+// with, and that one key has ten attempts a day.
+func TestPairing_FailuresAndAttemptsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
@@ -239,8 +234,9 @@ func TestPairingCounts(t *testing.T) {
 	})
 }
 
-// TestPairingOneAtATime: of those who ask five wait to be picked, and one code is compared at a time.
-func TestPairingOneAtATime(t *testing.T) {
+// TestPairing_FiveWaitAndOneIsCompared checks that at most five askers wait to be picked, and that one code is
+// compared at a time.
+func TestPairing_FiveWaitAndOneIsCompared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		b := net.Start(engine.Config{Name: "Ben"})
@@ -276,9 +272,9 @@ func TestPairingOneAtATime(t *testing.T) {
 	})
 }
 
-// TestPairingLink: a link connects and verifies both in one step, once, within its time; and it is the link of one
-// device only.
-func TestPairingLink(t *testing.T) {
+// TestPairingLink_VerifiesBothSidesOnce checks that a link connects and verifies both sides in one step, once, while
+// it is valid, and is bound to one device.
+func TestPairingLink_VerifiesBothSidesOnce(t *testing.T) {
 	service := enginetest.Service()
 	start := func(name string) *engine.Engine {
 		e, err := engine.New(engine.Config{Name: name, Service: service, Hidden: true, Blind: true, Visible: engine.VisibleToNobody})
@@ -350,53 +346,7 @@ func TestParseLink(t *testing.T) {
 	}
 }
 
-// TestVisible: who is known sees one that shows itself to those, a stranger does not, nor does it get in by the address;
-// while the window for pairing is open it does.
-func TestVisible(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		net := enginetest.New(t, latency)
-		a := net.Start(engine.Config{Name: "Anna", Accept: engine.Everyone})
-		known := net.Start(engine.Config{Name: "Ben", Invite: engine.Everyone})
-		for connected(a) == 0 {
-			time.Sleep(10 * time.Millisecond)
-		}
-		if err := a.SetVisible(engine.VisibleToKnown, 0); err != nil {
-			t.Fatal(err)
-		}
-		stranger := net.Start(engine.Config{Name: "Eve", Invite: engine.Everyone})
-		time.Sleep(5 * time.Second)
-		if _, ok := stranger.Peer(a.Self().ID); ok {
-			t.Error("a stranger sees it")
-		}
-		if _, err := stranger.Dial(t.Context(), a.Addr.String()); !errors.Is(err, engine.ErrRefused) {
-			t.Errorf("a stranger dials it: %v", err)
-		}
-		if connected(a) != 1 {
-			t.Error("the one that is known was lost")
-		}
-		_ = known.Stop()
-		again := net.Start(engine.Config{Name: "Ben again", Invite: engine.Everyone})
-		if err := a.SetVisible(engine.VisibleToAll, 10*time.Minute); err != nil {
-			t.Fatal(err)
-		}
-		meet(t, again, a)
-		time.Sleep(11 * time.Minute)
-		if v := a.Self().Visible; v != engine.VisibleToKnown {
-			t.Errorf("after ten minutes it is visible to %v", v)
-		}
-		late := net.Start(engine.Config{Name: "Fred"})
-		time.Sleep(time.Second)
-		a.OpenPairing()
-		if _, err := late.Dial(t.Context(), a.Addr.String()); err != nil {
-			t.Errorf("while the window is open: %v", err)
-		}
-		if err := a.SetVisible(9, 0); !errors.Is(err, engine.ErrInvalid) {
-			t.Error(err)
-		}
-	})
-}
-
-// FuzzParseLink: links come from anywhere.
+// FuzzParseLink fuzzes ParseLink, since links may come from anywhere.
 func FuzzParseLink(f *testing.F) {
 	const id = "aeaqcaiba-eaqcaibae-aqcaibaea-qcaibaeaq-caibaeaqc-aibaeaq73"
 	f.Add("multipeer://" + id + "/?at=10.0.0.1%3A17717&s=aaaaaaaaaaaaaaaaaaaaaaaaaa")
@@ -416,52 +366,9 @@ func FuzzParseLink(f *testing.F) {
 	})
 }
 
-// TestVisibleOverTCP: a stranger gets no further over the port for lanes than over the other one.
-func TestVisibleOverTCP(t *testing.T) {
-	e, err := engine.New(engine.Config{Service: enginetest.Service(), Hidden: true, Blind: true, Visible: engine.VisibleToNobody})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error)
-	go func() { done <- e.Run(ctx) }()
-	defer func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}()
-	for !e.Self().Running {
-		time.Sleep(10 * time.Millisecond)
-	}
-	pub, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, pub, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", e.Self().Port), &tls.Config{
-		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, InsecureSkipVerify: true, NextProtos: []string{"multipeer-lane/1"},
-	})
-	if err != nil {
-		t.Skip("lanes are at another port: ", err)
-	}
-	defer c.Close()
-	frame := `{"type":"lane","id":"00112233445566778899aabbccddeeff","attempt":1,"token":"` + strings.Repeat("0", 64) + `"}`
-	_, _ = c.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...))
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
-	var alert *net.OpError
-	if n, err := c.Read(make([]byte, 100)); n > 0 || !errors.As(err, &alert) || alert.Op != "remote error" {
-		t.Errorf("%d bytes, %v; want the refusal of the handshake", n, err)
-	}
-}
-
-// TestLostAfterTheLastFailure: the conn of a stranger breaks, which closes the window for pairing, in which alone it was
-// to be seen. It is lost, and nothing is told of it after that.
-func TestLostAfterTheLastFailure(t *testing.T) {
+// TestPairing_StrangerIsLostWhenTheWindowCloses: a stranger is visible only because the pairing window is open. Its
+// connection breaks, which closes the window. The stranger must be lost, and no event about it may follow.
+func TestPairing_StrangerIsLostWhenTheWindowCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := among(net, "Anna", func(c *engine.Config) { c.Visible = engine.VisibleToKnown }), among(net, "Ben")
@@ -484,7 +391,7 @@ func TestLostAfterTheLastFailure(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 		}
-		if err := a.SetVisible(engine.VisibleToKnown, 0); err != nil { // what was asked for is over
+		if err := a.SetVisible(engine.VisibleToKnown, 0); err != nil { // this ends what the program has asked for
 			t.Fatal(err)
 		}
 		next := events(t, a)
@@ -501,5 +408,50 @@ func TestLostAfterTheLastFailure(t *testing.T) {
 			self, ok := ev.(engine.SelfChanged)
 			return ok && self.Self.Name == "the last event"
 		})
+	})
+}
+
+// TestPairing_KeepsTheNameThatWasPicked checks that a peer cannot take another's name between the code and the last yes.
+func TestPairing_KeepsTheNameThatWasPicked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		ben := net.Start(engine.Config{Name: "Ben"})
+		anna, mallory := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Mallory"})
+		reach(t, ben, anna)
+		reach(t, ben, mallory)
+		reach(t, mallory, ben)
+		if err := ben.SetTrust(anna.Self().ID, engine.TrustVerified); err != nil {
+			t.Fatal(err)
+		}
+		id := mallory.Self().ID
+		ben.OpenPairing()
+		if err := mallory.Pair(t.Context(), ben.Self().ID); err != nil {
+			t.Fatal(err)
+		}
+		stage(t, ben, id, engine.PairingAsked)
+		if err := ben.Pair(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		shows := stage(t, mallory, ben.Self().ID, engine.PairingCompare)
+		stage(t, ben, id, engine.PairingCompare)
+		if err := ben.ConfirmPairing(id, shows.Code); err != nil {
+			t.Fatal(err)
+		}
+		if err := mallory.SetName("Anna"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := mallory.ConfirmPairing(ben.Self().ID, ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		for _, k := range ben.Acquaintances() {
+			if k.ID == id && k.Name != "Mallory" {
+				t.Errorf("%q is kept", k.Name)
+			}
+		}
+		if p, _ := ben.Peer(id); p.Trust != engine.TrustVerified || p.LooksLike != anna.Self().ID {
+			t.Errorf("%q is %v and looks like %v", p.Name, p.Trust, p.LooksLike)
+		}
 	})
 }

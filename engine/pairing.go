@@ -1,346 +1,205 @@
 package engine
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"errors"
+	"encoding/base32"
 	"fmt"
-	mrand "math/rand/v2"
-	"slices"
+	"net/url"
+	"strings"
 	"time"
 
 	"multipeer/engine/internal/identity"
-	"multipeer/engine/internal/wire"
+	"multipeer/engine/internal/pairing"
 )
 
-// pairingState is what all pairings share. It is guarded by Engine.mu.
-type pairingState struct {
-	until    time.Time // when the window closes; zero if it is closed
-	failures int
-	secret   []byte // of the link; nil once it is spent
-	opened   int    // counts the windows
-	today    map[PeerID]*tries
+// Limits on pairing.
+const (
+	// PairingWindow is how long a device accepts pairing after its user has asked for it.
+	PairingWindow = pairing.Window
+	// PairingTimeout is how long two people have to compare one code.
+	PairingTimeout = pairing.Timeout
+	// MaxPairingFailures is the number of failures that closes the window.
+	MaxPairingFailures = pairing.MaxFailures
+)
+
+// PairingStage is the progress of a pairing. Its methods:
+//
+//	String() string   its name, such as "compare"
+//	Final() bool      whether the stage cannot change any more
+type PairingStage = pairing.Stage
+
+// The stages of a pairing. The last two are final.
+const (
+	PairingAsked     = pairing.Asked     // the peer asks; Pair picks it
+	PairingWaiting   = pairing.Waiting   // we have asked; the peer's user has not picked us yet
+	PairingStarted   = pairing.Started   // both have picked each other; the codes are being computed
+	PairingCompare   = pairing.Compare   // the codes are on both screens; call ConfirmPairing or RejectPairing
+	PairingConfirmed = pairing.Confirmed // our user has confirmed; the other user has not yet
+	PairingDone      = pairing.Done      // both users have confirmed: the peer is verified
+	PairingFailed    = pairing.Failed    // Err is the reason
+)
+
+// Pairing is an attempt of two people to verify each other's device.
+type Pairing struct {
+	Peer  PeerID
+	Name  string
+	Stage PairingStage
+	// Code is what the initiator's screen shows during the comparison, such as "541 152"; empty on the other side.
+	Code string
+	// Choices are three codes, one of which is on the initiator's screen: having to pick makes a person read both
+	// screens. Empty on the initiator's side.
+	Choices []string
+	Until   time.Time // when the pairing fails by itself
+	Err     error
 }
 
-// tries counts the attempts with one key.
-type tries struct {
-	since time.Time
-	n     int
-	pause time.Time // nothing before
+// OpenPairing lets other devices ask for pairing, for PairingWindow. Only call it in response to a user's action:
+// while the window is open, strangers may connect regardless of the visibility. It returns the time when the window
+// closes, like Self.PairingUntil; the zero time if the engine does not run.
+func (e *Engine) OpenPairing() time.Time { return e.pairings.Open() }
+
+// ClosePairing closes the window and ends the pairings that have no code yet, except one by OpenLink. Pairings whose
+// codes are on the screens continue. It is idempotent.
+func (e *Engine) ClosePairing() { e.pairings.Close() }
+
+// Pair asks a peer to compare codes, or picks one that asks. Only call it in response to a user's action. It opens
+// the window if it is closed, waits for the peer to be connected, and returns; PairingChanged reports the progress.
+// The other user has to pick this device too. Errors are ErrNoPeer, ErrTimeout, ErrCancelled, ErrBusy during another
+// comparison or after too many attempts, and ErrMismatch within ten minutes after a mismatch.
+func (e *Engine) Pair(ctx context.Context, id PeerID) error {
+	if id == e.profile.ID || id.IsZero() {
+		return fmt.Errorf("pairing: %w: a device cannot pair with itself", ErrInvalid)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, InviteTimeout, ErrTimeout)
+	defer cancel()
+	if _, _, err := e.waitLink(ctx, id); err != nil {
+		return err
+	}
+	return e.pairings.Pair(pairing.Peer{ID: id, Name: e.nameOf(id)})
 }
 
-// pairing is one attempt, hanging on its peer. It is guarded by Engine.mu.
-type pairing struct {
-	id     string
-	p      *peer
-	l      *link
-	role   identity.Role
-	view   Pairing
-	sums   identity.Pairing
-	commit []byte // the initiator's, at the responder
-	nonceI []byte
-	nonceR []byte
-	code   string
-	counts bool       // a code could be known: whatever ends it without both yes is a failure
-	theirs bool       // the other side's yes is in
-	secret []byte     // of a link that we were given
-	again  bool       // it is about to be asked for again
-	answer chan error // for who opens it
+// ConfirmPairing confirms that this device's user has compared the codes. On the side that chooses, code is the
+// choice; a wrong choice ends the pairing with ErrMismatch. On the other side code is empty, or what the user has
+// read from the other screen. Spaces are ignored. The peer is verified when both have confirmed.
+func (e *Engine) ConfirmPairing(id PeerID, code string) error {
+	return e.pairings.Confirm(id, strings.ReplaceAll(code, " ", ""))
 }
 
-// pairingSpace is how many codes there are; tests cut it.
-var pairingSpace uint64 = identity.CodeSpace
+// RejectPairing reports that the codes do not match: it ends the pairing, and this peer cannot pair for ten minutes.
+func (e *Engine) RejectPairing(id PeerID) error { return e.pairings.Reject(id) }
 
-// openPairing opens the window anew. Call with Engine.mu held.
-func (e *Engine) openPairing() time.Time {
-	s := &e.pair
-	if e.ctx == nil || e.ctx.Err() != nil { // nothing would close it
-		return time.Time{}
-	}
-	if !e.pairingOpen() || s.secret == nil { // a new window, or the link was used
-		s.secret = random(identity.SecretSize)
-	}
-	s.until, s.failures = now().Add(PairingWindow), 0
-	s.opened++
-	opened := s.opened
-	e.later(PairingWindow, func() {
-		if e.pair.opened == opened {
-			e.closePairing(ErrTimeout)
-		}
-	})
-	e.self.PairingUntil = s.until
-	for _, p := range e.peers { // strangers may see us now
-		p.retry = true
-		p.poke()
-	}
-	e.publish(SelfChanged{e.selfView()})
-	return s.until
+// CancelPairing ends a pairing with a peer, or declines one. It is idempotent.
+func (e *Engine) CancelPairing(id PeerID) { e.pairings.Cancel(id) }
+
+// Pairings lists the pairings in progress.
+func (e *Engine) Pairings() (list []Pairing) {
+	e.pairings.Freeze(func(views []pairing.View) { list = publicPairings(views) })
+	return list
 }
 
-// closePairing closes it, and ends what has no code yet. Call with Engine.mu held.
-func (e *Engine) closePairing(why error) {
-	s := &e.pair
-	if s.until.IsZero() {
-		return
-	}
-	s.until, s.secret = time.Time{}, nil
-	s.opened++
-	for _, p := range e.peers {
-		if a := p.pairing; a != nil && !a.counts && a.answer == nil {
-			e.failPairing(a, why, wire.Unavailable)
-		}
-	}
-	e.leaveStrangers()
-	e.self.PairingUntil = time.Time{}
-	e.publish(SelfChanged{e.selfView()})
-}
-
-// pairingOpen tells whether the window is open. Call with Engine.mu held.
-func (e *Engine) pairingOpen() bool { return now().Before(e.pair.until) }
-
-func random(n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.Read(b) // never fails
-	return b
-}
-
-// mayPair tells whether an attempt with p may go as far as a code. Call with Engine.mu held.
-func (e *Engine) mayPair(p *peer) error {
-	for _, other := range e.peers {
-		if other != p && other.pairing != nil && other.pairing.counts {
-			return fmt.Errorf("%w: codes are being compared with %q", ErrBusy, other.name)
-		}
-	}
-	switch t := e.pair.today[p.id]; {
-	case t == nil:
-	case now().Before(t.pause): // guard: pairing-mismatch
-		return fmt.Errorf("%w: codes did not match; try again in %v", ErrMismatch, t.pause.Sub(now()).Round(time.Minute))
-	case t.n >= maxPairingsADay && now().Sub(t.since) < 24*time.Hour: // guard: pairings-a-day
-		return fmt.Errorf("%w: %d pairings with this peer today", ErrBusy, maxPairingsADay)
-	}
-	return nil
-}
-
-// triesOf finds the count of a peer. Call with Engine.mu held.
-func (e *Engine) triesOf(id PeerID) *tries {
-	s := &e.pair
-	if s.today == nil {
-		s.today = map[PeerID]*tries{}
-	}
-	t := s.today[id]
-	if t == nil || now().Sub(t.since) >= 24*time.Hour && now().After(t.pause) {
-		t = &tries{since: now()}
-		s.today[id] = t
-	}
-	return t
-}
-
-// pairingOf finds the pairing with a peer. Call with Engine.mu held.
-func (e *Engine) pairingOf(id PeerID) *pairing {
-	if p := e.peers[id]; p != nil {
-		return p.pairing
-	}
-	return nil
-}
-
-// pairings lists those under way. Call with Engine.mu held.
-func (e *Engine) pairings() []Pairing {
+func publicPairings(views []pairing.View) []Pairing {
 	var out []Pairing
-	for _, p := range e.peers {
-		if p.pairing != nil {
-			out = append(out, p.pairing.view)
-		}
+	for _, v := range views {
+		out = append(out, Pairing(v))
 	}
-	slices.SortFunc(out, func(a, b Pairing) int { return cmp.Or(cmp.Compare(a.Name, b.Name), a.Peer.Compare(b.Peer)) })
 	return out
 }
 
-// newPairing begins an attempt over the live conn of p. Call with Engine.mu held.
-func (e *Engine) newPairing(p *peer, role identity.Role, id string) (*pairing, error) {
-	a := &pairing{id: id, p: p, l: p.link, role: role}
-	binding, err := p.link.conn.Binding()
+// linkScheme is the URL scheme of links, for which the program is registered (FyneApp.toml).
+const linkScheme = "multipeer"
+
+var secretText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// PairingLink opens the window and returns a link for another device to scan or open, once, while the window is open.
+// The link holds this device's ID and addresses and a secret, so that the two devices connect and verify each other
+// in one step. Anyone who sees the link can use it to be verified: show it to no one else. It is empty before Run has
+// opened the port.
+func (e *Engine) PairingLink() string {
+	ticket := e.Ticket()
+	if ticket == "" {
+		return ""
+	}
+	return Link{Ticket: ticket, secret: e.pairings.Secret()}.String()
+}
+
+// Link is a parsed link; String returns its text. A link without a secret only connects.
+type Link struct {
+	ID     PeerID
+	Ticket string // for Dial
+
+	secret []byte
+}
+
+// Secret reports whether opening the link verifies both devices.
+func (l Link) Secret() bool { return len(l.secret) > 0 }
+
+func (l Link) String() string {
+	id, addrs, _ := strings.Cut(l.Ticket, "@")
+	u := linkScheme + "://" + id + "/?at=" + url.QueryEscape(addrs)
+	if l.Secret() {
+		u += "&s=" + secretText.EncodeToString(l.secret)
+	}
+	return u
+}
+
+// ParseLink parses a link that a person has scanned, clicked or pasted. The error is ErrInvalid with the reason.
+func ParseLink(s string) (Link, error) {
+	bad := func(format string, a ...any) (Link, error) {
+		return Link{}, fmt.Errorf("link: %w: %s", ErrInvalid, fmt.Sprintf(format, a...))
+	}
+	s = strings.TrimSpace(s)
+	if len(s) > 4096 {
+		return bad("it is too long")
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != linkScheme || u.User != nil || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		return bad("it begins with %s://", linkScheme)
+	}
+	q, err := url.ParseQuery(u.RawQuery)
+	if err != nil || len(q["at"]) != 1 || len(q["s"]) > 1 {
+		return bad("it holds no addresses")
+	}
+	l := Link{Ticket: u.Host + "@" + q.Get("at")}
+	if l.ID, _, err = parseTarget(l.Ticket); err != nil {
+		return Link{}, fmt.Errorf("link: %w", err)
+	}
+	if text := q.Get("s"); text != "" {
+		l.secret, err = secretText.DecodeString(text)
+		if err != nil || len(l.secret) != identity.SecretSize {
+			return bad("its secret is damaged")
+		}
+	}
+	return l, nil
+}
+
+// OpenLink connects to the device that shows a link and verifies it; that device verifies this one too. Only call it
+// in response to a user's action, after asking, since links may come from anywhere. Errors are those of ParseLink and
+// Dial, ErrDeclined if the link was used before or the window has closed, and ErrTimeout.
+func (e *Engine) OpenLink(ctx context.Context, link string) (PeerID, error) {
+	l, err := ParseLink(link)
 	if err != nil {
-		return nil, fmt.Errorf("pairing: %w", err)
+		return PeerID{}, err
 	}
-	a.sums = identity.Pairing{Initiator: e.self.ID, Responder: p.id, Binding: binding}
-	if role == identity.Responder {
-		a.sums.Initiator, a.sums.Responder = p.id, e.self.ID
+	if !l.Secret() {
+		return l.ID, fmt.Errorf("link: %w: it contains no secret; connect with Dial and compare codes", ErrInvalid)
 	}
-	a.view = Pairing{Peer: p.id, Name: p.name, Until: e.pair.until}
-	p.pairing = a
-	return a, nil
-}
-
-// pairWith is the user's wish to pair with p. Call with Engine.mu held.
-func (e *Engine) pairWith(p *peer) error {
-	if err := e.mayPair(p); err != nil {
-		return err
+	ctx, cancel := context.WithTimeoutCause(ctx, InviteTimeout, ErrTimeout)
+	defer cancel()
+	if _, err := e.Dial(ctx, l.Ticket); err != nil {
+		return l.ID, err
 	}
-	if !e.pairingOpen() {
-		e.openPairing()
+	if _, _, err := e.waitLink(ctx, l.ID); err != nil {
+		return l.ID, err
 	}
-	if a := p.pairing; a != nil {
-		if a.view.Stage == PairingAsked {
-			e.answerPairing(a)
-		}
-		return nil
+	answer := make(chan error, 1)
+	if err := e.pairings.ProveLink(pairing.Peer{ID: l.ID, Name: e.nameOf(l.ID)}, l.secret, answer); err != nil {
+		return l.ID, err
 	}
-	a, err := e.newPairing(p, identity.Initiator, newID())
-	if err != nil {
-		return err
+	select {
+	case err = <-answer:
+	case <-ctx.Done():
+		err = ended(ctx)
+		e.CancelPairing(l.ID)
 	}
-	a.nonceI = random(identity.NonceSize)
-	e.stagePairing(a, PairingWaiting)
-	e.startPairing(a)
-	return nil
-}
-
-// startPairing sends the commitment.
-func (e *Engine) startPairing(a *pairing) {
-	a.l.send(wire.PairStart{ID: a.id, Commit: hex.EncodeToString(a.sums.Commit(a.nonceI))})
-}
-
-// answerPairing is the responder's half, once its user has picked the initiator. Call with Engine.mu held.
-func (e *Engine) answerPairing(a *pairing) {
-	a.nonceR = random(identity.NonceSize)
-	e.armPairing(a)
-	e.stagePairing(a, PairingStarted)
-	a.l.send(wire.PairNonce{ID: a.id, Nonce: hex.EncodeToString(a.nonceR)})
-}
-
-// armPairing makes the attempt count, and bounds it. Call with Engine.mu held.
-func (e *Engine) armPairing(a *pairing) {
-	a.counts = true
-	e.triesOf(a.p.id).n++
-	a.view.Until = now().Add(PairingTimeout)
-	e.later(PairingTimeout, func() {
-		if a.p.pairing == a {
-			e.failPairing(a, ErrTimeout, wire.Timeout)
-		}
-	})
-}
-
-func (e *Engine) stagePairing(a *pairing, s PairingStage) {
-	a.view.Stage = s
-	e.publish(PairingChanged{a.view})
-}
-
-// comparePairing puts the codes on the screens. Call with Engine.mu held.
-func (e *Engine) comparePairing(a *pairing) {
-	a.code = a.sums.CodeOf(a.nonceI, a.nonceR, pairingSpace)
-	if a.role == identity.Initiator {
-		a.view.Code = spaced(a.code)
-	} else {
-		choices := []string{a.code}
-		for len(choices) < 3 {
-			if c := fmt.Sprintf("%0*d", identity.CodeDigits, mrand.Uint64N(pairingSpace)); !slices.Contains(choices, c) {
-				choices = append(choices, c)
-			}
-		}
-		mrand.Shuffle(len(choices), func(i, j int) { choices[i], choices[j] = choices[j], choices[i] })
-		for _, c := range choices {
-			a.view.Choices = append(a.view.Choices, spaced(c))
-		}
-	}
-	e.stagePairing(a, PairingCompare)
-}
-
-func spaced(code string) string { return code[:3] + " " + code[3:] }
-
-// confirmPairing is our user's yes. Call with Engine.mu held.
-func (e *Engine) confirmPairing(a *pairing) error {
-	a.l.send(wire.PairConfirm{ID: a.id, Proof: hex.EncodeToString(a.sums.Confirm(a.nonceI, a.nonceR, a.role, a.code))})
-	e.stagePairing(a, PairingConfirmed)
-	if a.theirs {
-		e.finishPairing(a)
-	}
-	return nil
-}
-
-// finishPairing keeps the trust that both have now. Call with Engine.mu held.
-func (e *Engine) finishPairing(a *pairing) {
-	a.p.pairing = nil
-	started := e.start(func(context.Context) { // the disk may be slow, and nothing here waits for it
-		err := e.verified(a.p)
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		a.view.Code, a.view.Choices = "", nil
-		if a.view.Err = err; err != nil {
-			e.stagePairing(a, PairingFailed)
-		} else {
-			e.stagePairing(a, PairingDone)
-			e.log.Info("paired", "peer", a.p.id.Short())
-		}
-		a.tell(err)
-	})
-	if !started {
-		a.tell(ErrClosed)
-	}
-}
-
-// verified keeps that p is, unless the user has blocked it meanwhile.
-func (e *Engine) verified(p *peer) error {
-	e.mu.Lock()
-	name := p.name
-	e.mu.Unlock()
-	var refused error
-	err := e.profile.Update(p.id, func(r *identity.Record) {
-		if refused = nil; r.Trust == identity.Blocked {
-			refused = ErrBlocked
-			return
-		}
-		r.Trust, r.Name = identity.Verified, name
-	})
-	if err != nil || refused != nil {
-		return errors.Join(err, refused)
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.changed(p)
-	return nil
-}
-
-func (a *pairing) tell(err error) {
-	if a.answer != nil {
-		a.answer <- err
-		a.answer = nil
-	}
-}
-
-// failPairing ends an attempt, and tells the other side why unless it has told us. Call with Engine.mu held.
-func (e *Engine) failPairing(a *pairing, err error, code wire.Code) {
-	if a.p.pairing != a {
-		return
-	}
-	a.p.pairing = nil
-	if code != wire.Bye {
-		a.l.send(wire.PairCancel{ID: a.id, Code: code})
-	}
-	a.view.Err, a.view.Code, a.view.Choices = err, "", nil
-	e.stagePairing(a, PairingFailed)
-	a.tell(err)
-	e.log.Info("pairing failed", "peer", a.p.id.Short(), "err", err)
-	if errors.Is(err, ErrMismatch) && a.counts {
-		e.triesOf(a.p.id).pause = now().Add(mismatchPause)
-	}
-	if a.counts {
-		e.countFailure()
-	}
-}
-
-// countFailure closes the window after too many. Call with Engine.mu held.
-func (e *Engine) countFailure() {
-	e.pair.failures++
-	if e.pair.failures >= MaxPairingFailures { // guard: pairing-failures
-		e.closePairing(fmt.Errorf("%w: %d pairings have failed", ErrCancelled, MaxPairingFailures))
-	}
-}
-
-// dropPairing ends a pairing whose conn is gone. Call with Engine.mu held.
-func (e *Engine) dropPairing(p *peer, err error) {
-	if p.pairing != nil {
-		e.failPairing(p.pairing, err, wire.Bye)
-	}
+	return l.ID, err
 }

@@ -10,32 +10,43 @@ import (
 
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
+
+	"golang.org/x/time/rate"
 )
 
-// PingMode is the way a ping takes.
+// PingMode is how a ping is sent.
 type PingMode string
 
-// The ways.
+// The ping modes.
 const (
-	PingReliable   PingMode = "reliable"   // as a message goes
+	PingReliable   PingMode = "reliable"   // like a message
 	PingUnreliable PingMode = "unreliable" // as a datagram, which may be lost
 	PingStream     PingMode = "stream"     // over a byte stream
 )
 
+// Without a session the other side limits the rate of pings: it delays the excess, and drops excess datagrams. A
+// pinger then sends slightly less than that, or it would measure the limit instead of the network.
+const (
+	pingsReliable   = strangerFrames * 4 / 5
+	pingsUnreliable = strangerGrams * 4 / 5
+)
+
 // Pinger measures round trips to one peer. The peer's engine answers, not its program.
 type Pinger struct {
+	e      *Engine
 	l      *link
 	mode   PingMode
 	stream *transport.Stream
 }
 
-// NewPinger prepares pings to a peer that is reached; a session is not needed. The caller closes it.
+// NewPinger prepares pings to a connected peer; a session is not needed, but see Pinger.Pace. The caller must close
+// it.
 func (e *Engine) NewPinger(ctx context.Context, id PeerID, mode PingMode) (*Pinger, error) {
 	_, l, err := e.waitLink(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	p := &Pinger{l: l, mode: mode}
+	p := &Pinger{e: e, l: l, mode: mode}
 	switch mode {
 	case PingReliable, PingUnreliable:
 	case PingStream:
@@ -51,8 +62,38 @@ func (e *Engine) NewPinger(ctx context.Context, id PeerID, mode PingMode) (*Ping
 	return p, nil
 }
 
-// Ping makes one round trip; it waits until ctx ends. One at a time.
+// Pace returns the current minimum interval between two pings: 0 with a session or over a stream. Without a session
+// the other side delays or drops what comes faster, so Ping waits before it sends. All pingers to one peer share the
+// limit.
+func (p *Pinger) Pace() time.Duration {
+	if limit := p.limiter(); limit != nil {
+		return time.Duration(float64(time.Second) / float64(limit.Limit()))
+	}
+	return 0
+}
+
+// limiter returns the limiter that currently applies to pings; nil if none does.
+func (p *Pinger) limiter() *rate.Limiter {
+	switch {
+	case p.mode == PingStream, p.l.session.Load() != nil:
+		return nil
+	case p.mode == PingReliable:
+		return p.l.pings
+	}
+	return p.l.datagramPings
+}
+
+// Ping makes one round trip and returns its duration, not counting the wait before it sends (see Pace). If the ping
+// is lost, the error is ErrTimeout once the deadline of ctx passes. Allow a second or more. Only one call may run at
+// a time.
 func (p *Pinger) Ping(ctx context.Context) (time.Duration, error) {
+	if limit := p.limiter(); limit != nil {
+		if err := limit.Wait(ctx); errors.Is(ctx.Err(), context.Canceled) {
+			return 0, ctx.Err()
+		} else if err != nil {
+			return 0, fmt.Errorf("%w: the deadline is too short for %v between two pings", ErrBusy, p.Pace())
+		}
+	}
 	if p.mode == PingStream {
 		return p.overStream(ctx)
 	}

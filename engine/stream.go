@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"multipeer/engine/internal/events"
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
 
@@ -18,48 +19,51 @@ import (
 )
 
 const (
-	// MaxStreams is how many streams to one peer may be open at once, in each direction of opening; a few more at
-	// times. It leaves room for the engine's own.
+	// MaxStreams limits the streams to one peer that may be open at once, in each direction of opening; at times a
+	// few more are possible. It leaves room for the engine's own streams.
 	MaxStreams = transport.MaxStreams - 8
-	// MaxStreamName is the longest name of a stream, in bytes of UTF-8.
+	// MaxStreamName is the maximum length of a stream's name, in bytes of UTF-8.
 	MaxStreamName = wire.MaxStreamName
-	// maxUnopened bounds the streams of a peer without a session that have not said yet what they are.
-	maxUnopened = 8
-	// maxEchoes bounds the echo streams of one peer, echoChunk what each holds.
+	// maxUnopened limits the streams of a peer without a session whose type is not known yet. A stream beyond it, or
+	// beyond the pace, is refused at once: one that is not accepted keeps its window of memory. After refusedStreams
+	// the peer loses its connection.
+	maxUnopened    = 8
+	refusedStreams = 200
+	// maxEchoes limits the echo streams of one peer, echoChunk the buffer of each.
 	maxEchoes = 4
 	echoChunk = 4 << 10
 )
 
-// ResetError is the error of a stream that the other program gave up by Reset, with its code. Find it with errors.As.
+// ResetError is the error of a stream that the other program ended with Reset, with its code. Find it with errors.As.
 type ResetError = transport.ResetError
 
-// Stream is a byte stream to one peer, in both directions, with flow control: a Write blocks while the other side
-// does not read, and nothing else does (MCSession startStream, but for the flow control). It ends with the session
-// or its conn, and then fails with ErrLost, ErrBye or the like; a stream does not outlive a conn that breaks. All
-// methods may be called concurrently; of two Writes one waits. Close it when it is done with: until both sides have,
-// it counts.
+// Stream is a bidirectional byte stream to one peer with flow control: a Write blocks while the other side does not
+// read, and blocks nothing else (MCSession startStream, plus flow control). It ends with the session or its
+// connection, and then fails with ErrLost, ErrBye or the like; a stream does not survive a broken connection. All
+// methods may be called concurrently; concurrent Writes run one after the other. Close it when it is no longer
+// needed: it counts as open until both sides have closed it.
 type Stream struct {
 	Peer PeerID
-	Name string // by the side that opened it
+	Name string // chosen by the side that opened it
 
 	s       *transport.Stream
 	l       *link
 	writing sync.Mutex
-	busy    atomic.Bool // a Write is under way
+	busy    atomic.Bool // a Write is in progress
 	once    sync.Once
-	held    held // in the queues of readers
+	held    events.Held // counts the readers' queues that hold it
 }
 
-// OpenStream opens a stream to a connected peer; its program gets StreamReceived. There is no round trip: what is
-// written at once arrives with the opening. It waits, SendTimeout at the longest, for one to be closed while MaxStreams
-// are open, and for a conn that has broken to be back. Errors are ErrInvalid, ErrNoPeer, ErrNotConnected, ErrTimeout.
-// The other program may refuse it: then reading and writing fail with ErrUnavailable or ErrBusy. Only an answer of the
-// other program tells that it has what was written.
+// OpenStream opens a stream to a connected peer; its program gets StreamReceived. There is no round trip: data
+// written at once arrives with the opening. It waits, at most SendTimeout, for a stream to be closed while MaxStreams
+// are open, and for a broken connection to return. Errors are ErrInvalid, ErrNoPeer, ErrNotConnected, ErrTimeout. The
+// other program may refuse the stream: then reading and writing fail with ErrUnavailable or ErrBusy. Only an answer
+// of the other program proves that it has received the data.
 func (e *Engine) OpenStream(ctx context.Context, to PeerID, name string) (*Stream, error) {
 	if err := wire.ValidateStreamName(name); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, SendTimeout, fmt.Errorf("%w: %d streams are open", ErrTimeout, MaxStreams))
+	ctx, cancel := context.WithTimeoutCause(ctx, SendTimeout, wire.Reword(fmt.Sprintf("%d streams are open, and none was closed in time", MaxStreams), ErrTimeout))
 	defer cancel()
 	var l *link
 	err := ErrClosed
@@ -90,14 +94,14 @@ func (e *Engine) OpenStream(ctx context.Context, to PeerID, name string) (*Strea
 	s := &Stream{Peer: to, Name: name, s: raw, l: l}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.join(s); err != nil {
+	if err := e.joinStreamLocked(s); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// join makes s a stream of its session: it ends with it. Call with Engine.mu held.
-func (e *Engine) join(s *Stream) error {
+// joinStreamLocked adds s to its session, with which it ends.
+func (e *Engine) joinStreamLocked(s *Stream) error {
 	if p := s.l.peer; p.session == nil || p.link != s.l {
 		s.end(func() { s.s.Reset(wire.NotConnected) })
 		return ErrNotConnected
@@ -108,7 +112,7 @@ func (e *Engine) join(s *Stream) error {
 	return nil
 }
 
-// resetStreams ends the streams of a session that has ended while its conn stays.
+// resetStreams ends the streams of a session that has ended while its connection stays up.
 func (l *link) resetStreams() {
 	l.mu.Lock()
 	open := l.streams
@@ -119,7 +123,7 @@ func (l *link) resetStreams() {
 	}
 }
 
-// end runs the first of the ways to end s.
+// end ends s by calling how, once; later calls do nothing.
 func (s *Stream) end(how func()) {
 	s.once.Do(func() {
 		how()
@@ -129,7 +133,7 @@ func (s *Stream) end(how func()) {
 	})
 }
 
-// Read reads bytes. io.EOF is the other side's CloseWrite or Close; a *ResetError its Reset.
+// Read reads bytes. io.EOF means that the other side called CloseWrite or Close; a *ResetError, that it called Reset.
 func (s *Stream) Read(b []byte) (int, error) { return s.s.Read(b) }
 
 // Write writes all of b, or fails. It blocks while the other side does not read.
@@ -141,16 +145,16 @@ func (s *Stream) Write(b []byte) (int, error) {
 	return s.s.Write(b)
 }
 
-// CloseWrite ends our direction; what was written still arrives, and the other side reads io.EOF after it.
+// CloseWrite ends our direction. Data already written still arrives, and then the other side reads io.EOF.
 func (s *Stream) CloseWrite() error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	return s.s.CloseWrite()
 }
 
-// Close ends both directions: what was written still arrives, what comes is not read any more, and a Read under way
-// fails. A Write under way cannot be ended so that what it has written counts: then Close is Reset with code 0. It is
-// idempotent.
+// Close ends both directions: data already written still arrives, incoming data is no longer read, and a Read in
+// progress fails. If a Write is in progress, Close acts like Reset with code 0, since a Write cannot be interrupted
+// so that the part written counts. It is idempotent.
 func (s *Stream) Close() error {
 	s.end(func() {
 		if s.busy.Load() {
@@ -165,36 +169,38 @@ func (s *Stream) Close() error {
 	return nil
 }
 
-// Reset gives both directions up at once, what was written and has not arrived included; the other side gets a
-// *ResetError with the code; all codes are the program's. Reads and Writes under way here fail. It is idempotent, and
-// may follow Close.
+// Reset ends both directions at once and discards written data that has not arrived. The other side gets a
+// *ResetError with the code; all codes are free for the program's use. Reads and Writes in progress here fail. It is
+// idempotent, and may follow Close.
 func (s *Stream) Reset(code uint16) {
 	s.end(func() {})
 	s.s.ResetProgram(code)
 }
 
-// abandon is the end of a stream whose program ends.
+// abandon ends a stream whose program ends.
 func (s *Stream) abandon() { s.end(func() { s.s.Reset(wire.Bye) }) }
 
-// SetDeadline bounds both directions, SetReadDeadline and SetWriteDeadline one; the zero time lifts the bound. Past
-// it a call fails with os.ErrDeadlineExceeded; a frame that it cuts leaves the stream out of step.
+// SetDeadline sets the deadline of both directions, SetReadDeadline and SetWriteDeadline that of one; the zero time
+// removes it. After the deadline, calls fail with os.ErrDeadlineExceeded; if that interrupts a frame, the stream can
+// no longer be used for frames.
 func (s *Stream) SetDeadline(t time.Time) { s.s.SetDeadline(t) }
 
-// SetReadDeadline bounds reading.
+// SetReadDeadline sets the deadline for reading.
 func (s *Stream) SetReadDeadline(t time.Time) { s.s.SetReadDeadline(t) }
 
-// SetWriteDeadline bounds writing.
+// SetWriteDeadline sets the deadline for writing.
 func (s *Stream) SetWriteDeadline(t time.Time) { s.s.SetWriteDeadline(t) }
 
-// WriteFrame writes b with its length before it, for ReadFrame on the other side: a stream itself has no boundaries.
-// One call at a time.
+// WriteFrame writes the length of b and then b, for ReadFrame on the other side: a stream itself has no message
+// boundaries. Only one call may run at a time.
 func (s *Stream) WriteFrame(b []byte) error {
 	_, err := s.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...))
 	return err
 }
 
-// ReadFrame reads what one WriteFrame wrote, at most limit bytes: a longer one is ErrTooLarge, and nothing can be read
-// after it. io.EOF is an end between two frames, io.ErrUnexpectedEOF one inside. One call at a time.
+// ReadFrame reads what one WriteFrame wrote, at most limit bytes: a longer frame returns ErrTooLarge, and nothing can
+// be read after it. io.EOF means that the stream ended between two frames, io.ErrUnexpectedEOF within one. Only one
+// call may run at a time.
 func (s *Stream) ReadFrame(limit int) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(s, head[:]); err != nil {
@@ -204,7 +210,7 @@ func (s *Stream) ReadFrame(limit int) ([]byte, error) {
 	if uint64(n) > uint64(max(limit, 0)) {
 		return nil, fmt.Errorf("frame of %d bytes: %w: at most %d", n, ErrTooLarge, limit)
 	}
-	var body bytes.Buffer // it grows with what arrives: an announced length costs nothing
+	var body bytes.Buffer // grows with the data that arrives: an announced length allocates nothing
 	if _, err := io.CopyN(&body, s, int64(n)); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
@@ -214,28 +220,35 @@ func (s *Stream) ReadFrame(limit int) ([]byte, error) {
 	return body.Bytes(), nil
 }
 
-// acceptStreams serves the streams that the peer opens.
-func (e *Engine) acceptStreams(ctx context.Context, p *peer, l *link) {
+// acceptStreams handles the streams that the peer opens.
+func (l *link) acceptStreams(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	echoes := make(chan struct{}, maxEchoes)
 	var unopened atomic.Int32
 	opens := newPace(strangerOpens, strangerOpens, openRate, openBurst)
+	refused := rate.NewLimiter(1, refusedStreams)
 	echoed := rate.NewLimiter(echoRate, echoChunk)
 	for {
-		if opens.wait(ctx, e.joined(p)) != nil {
-			return
-		}
 		s, err := l.conn.AcceptStream(ctx)
 		if err != nil {
 			return
 		}
-		if unopened.Load() >= maxUnopened && !e.joined(p) { // guard: streams-of-strangers
+		if l.mayJoin() {
+			if opens.friend.Wait(ctx) != nil {
+				s.Reset(wire.Bye)
+				return
+			}
+		} else if !opens.stranger.Allow() || unopened.Load() >= maxUnopened { // guard: streams-of-strangers
 			s.Reset(wire.Busy)
+			if !refused.Allow() { // guard: streams-refused
+				l.conn.Close(wire.Busy)
+				return
+			}
 			continue
 		}
 		unopened.Add(1)
-		wg.Go(func() { // as many as QUIC lets the peer have open
+		wg.Go(func() { // QUIC limits how many the peer may have open
 			s.SetReadDeadline(now().Add(transport.HelloTimeout))
 			m, err := s.ReadMessage(wire.MaxHello)
 			s.SetReadDeadline(time.Time{})
@@ -254,7 +267,7 @@ func (e *Engine) acceptStreams(ctx context.Context, p *peer, l *link) {
 					s.Reset(wire.Busy)
 				}
 			case wire.StreamOpen:
-				e.takeStream(ctx, p, l, s, m.Name)
+				l.takeStream(ctx, s, m.Name)
 			default:
 				s.Reset(wire.Protocol)
 			}
@@ -262,18 +275,22 @@ func (e *Engine) acceptStreams(ctx context.Context, p *peer, l *link) {
 	}
 }
 
-// joined tells whether p has a session.
-func (e *Engine) joined(p *peer) bool {
+// mayJoin reports whether p has a session, or was invited to one: its streams may overtake its answer.
+func (l *link) mayJoin() bool {
+	e := l.e
+	p := l.peer
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return p.session != nil
+	return p.session != nil || p.asked != nil
 }
 
-// takeStream hands a stream to the program.
-func (e *Engine) takeStream(ctx context.Context, p *peer, l *link, raw *transport.Stream, name string) {
+// takeStream passes a stream to the program.
+func (l *link) takeStream(ctx context.Context, raw *transport.Stream, name string) {
+	e := l.e
+	p := l.peer
 	s := &Stream{Peer: p.id, Name: name, s: raw, l: l}
 	refuse := func(code wire.Code) { s.end(func() { raw.Reset(code) }) }
-	// The answer to our invitation may be overtaken by a stream that follows it.
+	// A stream may overtake the answer to our invitation that was sent before it.
 	settled := func() bool {
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -286,12 +303,12 @@ func (e *Engine) takeStream(ctx context.Context, p *peer, l *link, raw *transpor
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.join(s) == nil && !e.publish(StreamReceived{s}) {
-		refuse(e.untaken())
+	if e.joinStreamLocked(s) == nil && !e.publish(StreamReceived{s}) {
+		refuse(e.unreadCode())
 	}
 }
 
-// echo sends back what comes.
+// echo sends back what it reads.
 func echo(ctx context.Context, s *transport.Stream, pace *rate.Limiter) {
 	b := make([]byte, echoChunk)
 	for {

@@ -20,7 +20,7 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// pair starts two connected engines; the functions give their next events.
+// pair starts two connected engines; the functions return their next events.
 func pair(t *testing.T, net *enginetest.Net) (a, b *enginetest.Node, nextA, nextB func(func(engine.Event) bool) engine.Event) {
 	t.Helper()
 	a, b = net.Start(open("a")), net.Start(open("b"))
@@ -35,8 +35,9 @@ func received(t *testing.T, next func(func(engine.Event) bool) engine.Event) *en
 	return next(is[engine.StreamReceived]).(engine.StreamReceived).Stream
 }
 
-// TestStream carries bytes both ways, ends each direction by itself, and needs no round trip to begin.
-func TestStream(t *testing.T) {
+// TestStream_CarriesBytesBothWays checks that a stream carries bytes both ways, ends each direction separately, and
+// starts without a round trip.
+func TestStream_CarriesBytesBothWays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, 50*time.Millisecond)
 		a, b, _, nextB := pair(t, net)
@@ -64,7 +65,7 @@ func TestStream(t *testing.T) {
 		if n, err := r.Read(got); n != 0 || err != io.EOF {
 			t.Errorf("after CloseWrite: %d, %v", n, err)
 		}
-		if _, err := r.Write([]byte("still here")); err != nil { // the other half is open
+		if _, err := r.Write([]byte("still here")); err != nil { // the other direction is still open
 			t.Fatal(err)
 		}
 		if err := r.Close(); err != nil {
@@ -76,8 +77,9 @@ func TestStream(t *testing.T) {
 	})
 }
 
-// TestManyStreams opens as many as there may be, in both directions at once, and loses no byte of a short write.
-func TestManyStreams(t *testing.T) {
+// TestStream_ManyAtOnceLoseNoByte opens as many streams as allowed, in both directions at once, and checks that no
+// byte of a short write is lost.
+func TestStream_ManyAtOnceLoseNoByte(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Lose(0.02)
@@ -117,8 +119,8 @@ func TestManyStreams(t *testing.T) {
 	})
 }
 
-// TestOneStreamTooMany waits, and goes on when both sides have closed one.
-func TestOneStreamTooMany(t *testing.T) {
+// TestOpenStream_WaitsAtTheLimit also checks that it continues when both sides have closed a stream.
+func TestOpenStream_WaitsAtTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b, _, nextB := pair(t, net)
@@ -150,15 +152,16 @@ func TestOneStreamTooMany(t *testing.T) {
 	})
 }
 
-// TestStoppedReader: it blocks the writer of that stream, whose memory stays flat, and nobody else.
-func TestStoppedReader(t *testing.T) {
+// TestStream_StoppedReaderBlocksOnlyItsWriter checks that a stopped reader blocks only the writer of that stream,
+// whose memory does not grow.
+func TestStream_StoppedReaderBlocksOnlyItsWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b, _, nextB := pair(t, net)
 		var stopped []*engine.Stream
 		written := make([]atomic.Int64, engine.MaxStreams-1)
 		var wg sync.WaitGroup
-		for i := range written { // all but one of the streams that there may be
+		for i := range written { // all but one of the streams allowed
 			s, err := a.OpenStream(t.Context(), b.Self().ID, "stopped")
 			if err != nil {
 				t.Fatal(err)
@@ -190,7 +193,7 @@ func TestStoppedReader(t *testing.T) {
 				t.Errorf("stream %d took %d bytes that nobody reads", i, n)
 			}
 		}
-		// Messages, datagrams, pings and the last stream go on.
+		// Messages, datagrams, pings and the last stream continue.
 		if r, err := a.Send(t.Context(), strings.Repeat("m", 500_000)); err != nil || r[0].Err != nil {
 			t.Error(r, err)
 		}
@@ -218,8 +221,8 @@ func TestStoppedReader(t *testing.T) {
 	})
 }
 
-// TestReset tells the code, and ends both directions at once.
-func TestReset(t *testing.T) {
+// TestStream_ResetCarriesItsCode checks that Reset carries the code, and ends both directions at once.
+func TestStream_ResetCarriesItsCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b, _, nextB := pair(t, net)
@@ -243,8 +246,8 @@ func TestReset(t *testing.T) {
 	})
 }
 
-// TestStreamEndsWithTheSession, however it ends.
-func TestStreamEndsWithTheSession(t *testing.T) {
+// TestStream_EndsWithTheSession checks this for each way in which a session ends.
+func TestStream_EndsWithTheSession(t *testing.T) {
 	for name, end := range map[string]func(a, b *enginetest.Node){
 		"disconnected here":  func(a, b *enginetest.Node) { a.Disconnect(b.Self().ID) },
 		"disconnected there": func(a, b *enginetest.Node) { b.Leave() },
@@ -275,7 +278,7 @@ func TestStreamEndsWithTheSession(t *testing.T) {
 					t.Error("the reader still waits")
 				}
 				_ = s.Close()
-				time.Sleep(time.Second) // the end of the stream may come before that of the session
+				time.Sleep(time.Second) // the stream may end before the session
 				if _, err := a.OpenStream(t.Context(), b.Self().ID, "x"); err == nil {
 					t.Error("a stream without a session")
 				}
@@ -284,8 +287,7 @@ func TestStreamEndsWithTheSession(t *testing.T) {
 	}
 }
 
-// TestStreamNobodyTakes fails at the side that opened it.
-func TestStreamNobodyTakes(t *testing.T) {
+func TestStream_FailsAtTheOpenerWithoutAReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(open("a")), net.Start(open("b"))
@@ -301,8 +303,8 @@ func TestStreamNobodyTakes(t *testing.T) {
 	})
 }
 
-// TestFrames have boundaries, and a limit.
-func TestFrames(t *testing.T) {
+// TestFrames_KeepBoundariesAndLimit checks the boundaries and the limit of frames.
+func TestFrames_KeepBoundariesAndLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b, _, nextB := pair(t, net)
@@ -333,8 +335,9 @@ func TestFrames(t *testing.T) {
 	})
 }
 
-// TestStreamDeadline ends a read in time and leaves the stream usable.
-func TestStreamDeadline(t *testing.T) {
+// TestStream_DeadlineEndsAReadAndKeepsTheStream checks that a deadline ends a read in time and leaves the stream
+// usable.
+func TestStream_DeadlineEndsAReadAndKeepsTheStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b, _, nextB := pair(t, net)
@@ -362,8 +365,8 @@ func isTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// TestStreamThatOvertakesTheAnswer: the packet with the answer to the invitation is lost, the stream's is not.
-func TestStreamThatOvertakesTheAnswer(t *testing.T) {
+// TestStream_OvertakingTheAnswerArrives loses the packet with the answer to the invitation, but not the stream's.
+func TestStream_OvertakingTheAnswerArrives(t *testing.T) {
 	for i := range 40 {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
@@ -396,4 +399,65 @@ func TestStreamThatOvertakesTheAnswer(t *testing.T) {
 			wg.Wait()
 		})
 	}
+}
+
+// TestStream_OfAStrangerIsRefused checks that a stranger that keeps opening streams loses its connection: a stream
+// that no one accepts would keep its memory.
+func TestStream_OfAStrangerIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		b := net.Start(engine.Config{})
+		m := newRaw(t, net)
+		conn := m.dial(t, b)
+		if _, err := m.greet(t, conn); err != nil {
+			t.Fatal(err)
+		}
+		opened := 0
+		for conn.Err() == nil && opened < 1000 {
+			s, err := conn.OpenStream(t.Context())
+			if err != nil {
+				break
+			}
+			_, _ = s.Write(make([]byte, 100))
+			opened++
+			time.Sleep(10 * time.Millisecond)
+		}
+		if opened < 100 || opened > 500 {
+			t.Errorf("the connection ended after %d streams", opened)
+		}
+	})
+}
+
+// TestStream_CloseEndsABlockedWrite checks that Close ends the Write, and that the other side does not mistake the
+// part that arrived for the whole.
+func TestStream_CloseEndsABlockedWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, nextB := pair(t, net)
+		s, err := a.OpenStream(t.Context(), b.Self().ID, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := received(t, nextB)
+		defer r.Close()
+		failed := make(chan error, 1)
+		go func() {
+			_, err := s.Write(make([]byte, 8<<20))
+			failed <- err
+		}()
+		time.Sleep(time.Second)
+		_ = s.Close()
+		select {
+		case err := <-failed:
+			if err == nil {
+				t.Error("a Write that was cut off counts as done")
+			}
+		case <-time.After(time.Minute):
+			t.Error("Write is still blocked")
+		}
+		var reset *engine.ResetError
+		if _, err := io.Copy(io.Discard, r); !errors.As(err, &reset) {
+			t.Errorf("the other side reads to %v", err)
+		}
+	})
 }

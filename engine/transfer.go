@@ -2,440 +2,200 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
-	"net/netip"
-	"slices"
 	"time"
 
-	"multipeer/engine/internal/wire"
+	"multipeer/engine/internal/transfers"
 	"multipeer/transfer"
 )
 
+// TransferID identifies an offer and its transfer, and is the same on both sides. It is a string.
+type TransferID = transfers.ID
+
+// TransferState is the progress of a transfer. Its methods:
+//
+//	String() string   its name, such as "moving"
+//	Final() bool      whether the state cannot change any more
+type TransferState = transfers.State
+
+// The states of a transfer. The last four are final.
 const (
-	// keptTransfers is how many finished transfers are remembered.
-	keptTransfers = 500
-	// rateInterval is the shortest time over which a rate is measured.
-	rateInterval = time.Second
+	Queued  = transfers.Queued  // waits for its turn or a peer; Err is the reason if it was running before
+	Offered = transfers.Offered // waits for the receiver's answer
+	Moving  = transfers.Moving  // data is being transferred
+	// Stalled means that no byte was acknowledged for 5 s, the connection is gone, or the receiver's disk is full;
+	// Err is the reason, if known. The transfer resumes by itself.
+	Stalled   = transfers.Stalled
+	Paused    = transfers.Paused    // paused by either side
+	Finishing = transfers.Finishing // all bytes have arrived and are being made durable
+	Delivered = transfers.Delivered // verified and durable under the final name; the receipt has arrived
+	Declined  = transfers.Declined
+	Cancelled = transfers.Cancelled
+	Failed    = transfers.Failed
 )
 
-// transferState is the record of one transfer. Fields are guarded by Engine.mu.
-type transferState struct {
-	view   Transfer
-	order  int64
-	names  []string // top-level names as they are on the wire
-	offer  *Offer   // incoming, until it is answered
-	ctx    context.Context
-	cancel context.CancelCauseFunc // set while a goroutine looks after it
-	done   chan struct{}           // closed when it is final
+// Transfer describes the current state of an offer or a transfer.
+type Transfer struct {
+	ID       TransferID
+	Peer     PeerID
+	PeerName string
+	Incoming bool
+	State    TransferState
+	Paths    []string // outgoing: what is sent, as absolute paths; do not modify
+	Names    []string // top-level names, safe to display; at most 20
+	Items    int64    // how many top-level names there are
+	Files    int64
+	Folders  int64
+	Bytes    int64
+	Counting bool // the sender is still counting; the totals grow
+	Priority int  // outgoing: of those that wait, the highest goes first
+	Keep     bool // it waits for an offline peer indefinitely, and across restarts
 
-	room   int64            // bytes that it takes on a disk, if that is known
-	paths  []string         // outgoing
-	opts   OfferOptions     // outgoing
-	shared *transfer.Shared // outgoing, to several peers
-	accept AcceptOptions    // incoming, once accepted
-	chosen map[string]Existing
+	Done      int64 // bytes that the receiver has verified
+	DoneFiles int64
+	Rate      float64       // bytes per second, smoothed
+	Left      time.Duration // estimated time left; 0 means unknown
+	Started   time.Time     // when it was accepted
+	Ended     time.Time
 
-	link     *link // over which the offer went out or came in
-	attempt  int64 // of the newest offer
-	proposed bool  // the offer is out: updates may follow
-	accepted bool
-	held     bool // taken without asking, once its size is known
-	byPolicy bool // taken without asking
-	paused   bool
-	// cancelled tells that it was cancelled here, untold that the peer does not know of that, or of paused, yet.
-	cancelled bool
-	untold    bool
-	wake      chan struct{}    // something to look at: a pause, a resumption
-	answer    chan offerAnswer // outgoing
-	start     chan attempt     // incoming: the newest offer of what was accepted
-	run       *run             // the attempt under way
-	addrs     []netip.AddrPort // where the peer was last
+	Lanes    []Lane // the lanes that carry it now, with the bytes of each
+	Attempts int64  // how often it was started or resumed
 
-	lastMove  time.Time // when a byte was acknowledged last
-	lastHeard time.Time // when the receiver has told its progress last, be it none
-	full      bool      // the receiver's disk is
-	mark      time.Time // the rate is measured from here
-	markBytes int64
-	moved     int64 // bytes that earlier attempts have put on lanes
+	Dir     string   // incoming: the folder it was accepted into
+	Saved   []string // incoming: full paths of the published entries; the first 100 after a restart
+	Notes   []Note   // entries that were renamed, left out or not preserved in full; the first 1000
+	Renamed int64
+	LeftOut int64 // entries that were offered but not delivered
+	Unkept  int64 // entries that were delivered but not preserved in full; see Note
+	// Unchanged counts files that the receiver had already; see AcceptOptions.Existing.
+	Unchanged int64
+	// Moved is how many bytes this side has sent on lanes, in all attempts of this run.
+	Moved int64
+	Err   error // why it ended or makes no progress
 }
 
-// offerAnswer is the other side's answer to one attempt.
-type offerAnswer struct {
-	attempt int64
-	err     error // nil is yes
+// Lane is one connection that carries a transfer. Its fields:
+//
+//	Proto string           "TCP" or "QUIC"
+//	Addr  netip.AddrPort   the remote address
+//	Bytes int64            in both directions, without the overhead of encryption
+type Lane = transfers.Lane
+
+// Existing says what to do with an entry whose name is taken in the receiving folder.
+type Existing = transfer.Existing
+
+// The policies for names that are taken.
+const (
+	KeepBoth      = transfer.KeepBoth      // the new entry gets a number
+	SkipIdentical = transfer.SkipIdentical // files that are there already are not sent; others get a number
+	Replace       = transfer.Replace       // new files replace old ones, each once it is complete
+)
+
+// Note describes an entry that was not delivered under its own name or not preserved in full.
+type Note = transfer.Note
+
+// OfferOptions say how files are offered and sent.
+type OfferOptions struct {
+	// Keep puts the offer into the outbox: it waits for an offline peer indefinitely, including across restarts with
+	// the same profile. Without it a transfer whose peer is gone fails within 30 s; see Retry.
+	Keep bool
+	// Priority orders the transfers that wait for their turn: higher values go first.
+	Priority int
+	// Links sends symbolic links that stay inside their folder as links, if the receiver accepts them; others are
+	// left out.
+	Links bool
 }
 
-// attempt is one time that an accepted transfer begins or goes on.
-type attempt struct {
-	link *link
-	n    int64
+// Offer offers files and folders to a peer and returns the state of the offer at once; nothing is transferred before
+// the peer accepts. It needs no session, only a connection: the first thing that the peer accepts from us may be an
+// offer. Wait waits for the end, Cancel withdraws the offer. Errors report what cannot be read or reached
+// (sendResourceAtURL of MCSession).
+func (e *Engine) Offer(ctx context.Context, to PeerID, paths ...string) (Transfer, error) {
+	return e.OfferWith(ctx, to, OfferOptions{}, paths...)
 }
 
-// newTransfer makes a record. Call with Engine.mu held.
-func (e *Engine) newTransfer(id TransferID, peer PeerID, name string, incoming bool) *transferState {
-	e.trim()
-	return &transferState{
-		view:   Transfer{ID: id, Peer: peer, PeerName: name, Incoming: incoming},
-		order:  int64(len(e.transfers)) + now().UnixNano(),
-		answer: make(chan offerAnswer, 1), start: make(chan attempt, 1), wake: make(chan struct{}, 1), done: make(chan struct{}),
+// OfferWith is Offer with options. With Keep the peer may be offline, and ctx has no effect.
+func (e *Engine) OfferWith(ctx context.Context, to PeerID, opts OfferOptions, paths ...string) (Transfer, error) {
+	return e.offer(ctx, to, opts, nil, paths)
+}
+
+// OfferEach offers the same to several peers. The source is read once for all peers that keep pace with each other; a
+// slow peer does not delay the others. Each offer has a transfer of its own, in the order of to; one that could not
+// be made has only Peer, State and Err.
+func (e *Engine) OfferEach(ctx context.Context, to []PeerID, opts OfferOptions, paths ...string) []Transfer {
+	shared := &transfer.Shared{}
+	out := make([]Transfer, len(to))
+	for i, id := range to {
+		t, err := e.offer(ctx, id, opts, shared, paths)
+		if err != nil {
+			t = Transfer{Peer: id, State: Failed, Err: err}
+		}
+		out[i] = t
 	}
+	return out
 }
 
-// launch runs f for t on a goroutine of the engine, with a context that stop ends; false if the engine is ending.
-// Call with Engine.mu held: whoever cancels from then on is heard.
-func (e *Engine) launch(t *transferState, f func(ctx context.Context)) bool {
-	return e.start(func(context.Context) {
-		defer t.cancel(nil)
-		f(t.ctx)
-	}, func(ctx context.Context) { t.ctx, t.cancel = context.WithCancelCause(ctx) })
-}
-
-// trim forgets the oldest finished transfers, here and in the profile.
-func (e *Engine) trim() {
-	if len(e.transfers) < keptTransfers {
-		return
+func (e *Engine) offer(ctx context.Context, to PeerID, opts OfferOptions, shared *transfer.Shared, paths []string) (Transfer, error) {
+	source, err := transfers.NewSource(paths, opts.Links)
+	if err != nil {
+		return Transfer{}, err
 	}
-	for _, t := range e.ordered() {
-		if t.view.State.Final() {
-			delete(e.transfers, t.view.ID)
-			e.saving.put(string(t.view.ID), nil)
-			return
+	if to == e.profile.ID || to.IsZero() {
+		return Transfer{}, fmt.Errorf("offer: %w: a device cannot offer files to itself", ErrInvalid)
+	}
+	e.want(to)
+	if !opts.Keep {
+		if _, _, err := e.waitLink(ctx, to); err != nil {
+			return Transfer{}, err
 		}
 	}
+	t, err := e.transfers.Offer(TransferID(newID()), to, e.nameOf(to), source, transfers.OfferOptions(opts), shared)
+	return Transfer(t), err
 }
 
-// ordered lists the transfers as they came. Call with Engine.mu held.
-func (e *Engine) ordered() []*transferState {
-	out := make([]*transferState, 0, len(e.transfers))
-	for _, t := range e.transfers {
-		out = append(out, t)
-	}
-	slices.SortFunc(out, func(a, b *transferState) int { return int(a.order - b.order) })
-	return out
-}
-
-// transferOf finds a transfer by its ID, but only for the peer that it is with. Call with Engine.mu held.
-func (e *Engine) transferOf(p *peer, id string) *transferState {
-	if t := e.transfers[TransferID(id)]; t != nil && t.view.Peer == p.id {
-		return t
-	}
-	return nil
-}
-
-// Transfers lists offers and transfers, running and finished, in the order they came.
-func (e *Engine) Transfers() []Transfer {
+// nameOf returns the current name of a peer, or the last one that is known.
+func (e *Engine) nameOf(id PeerID) string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if p := e.peers[id]; p != nil {
+		return p.name
+	}
+	return e.profile.Peer(id).Name
+}
+
+// Transfers lists offers and transfers, running and finished, in the order in which they were created.
+func (e *Engine) Transfers() []Transfer { return publicTransfers(e.transfers.List()) }
+
+func publicTransfers(list []transfers.Transfer) []Transfer {
 	var out []Transfer
-	for _, t := range e.ordered() {
-		out = append(out, t.now())
+	for _, t := range list {
+		out = append(out, Transfer(t))
 	}
 	return out
 }
-
-// now is the view with what changes all the time. Call with Engine.mu held.
-func (t *transferState) now() Transfer {
-	v := t.view
-	v.Moved, v.Paths = t.moved, t.paths
-	if t.run != nil {
-		var moved int64
-		v.Lanes, moved = t.run.details()
-		v.Moved += moved
-	}
-	return v
-}
-
-// tell publishes t as it is. Call with Engine.mu held.
-func (e *Engine) tell(t *transferState) { e.publish(TransferChanged{t.now()}) }
 
 // Wait waits until a transfer has ended and returns it; its Err is nil if it was delivered.
 func (e *Engine) Wait(ctx context.Context, id TransferID) (Transfer, error) {
-	e.mu.Lock()
-	t := e.transfers[id]
-	e.mu.Unlock()
-	if t == nil {
-		return Transfer{}, wire.ErrUnknownOffer
-	}
-	select {
-	case <-t.done:
-	case <-ctx.Done():
-		return Transfer{}, context.Cause(ctx)
-	case <-e.ended:
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !t.view.State.Final() {
-		return t.now(), ErrClosed
-	}
-	return t.now(), nil
+	t, err := e.transfers.Wait(ctx, id)
+	return Transfer(t), err
 }
 
-// Cancel withdraws an offer or ends a transfer, on both sides; nothing of it stays. It is idempotent. What is
-// being published under its final name already is delivered all the same.
-func (e *Engine) Cancel(id TransferID) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if t := e.transfers[id]; t != nil && !t.view.State.Final() {
-		t.cancelled = true
-		e.stop(t, ErrCancelled)
-		if t.view.Incoming || t.proposed {
-			e.tellPeer(t)
-		}
-	}
-}
+// Cancel withdraws an offer or ends a transfer, on both sides; received data is removed. Files that are already being
+// published under their final names are still delivered. It is idempotent.
+func (e *Engine) Cancel(id TransferID) { e.transfers.Cancel(id) }
 
-// sendTo sends m to a peer, if it has a conn. Call with Engine.mu held.
-func (e *Engine) sendTo(id PeerID, m wire.Message) (sent bool) {
-	if p := e.peers[id]; p != nil && p.link != nil {
-		p.link.send(m)
-		return true
-	}
-	return false
-}
+// Pause pauses a transfer, on both sides and across restarts, until either side calls Resume. Data that has arrived
+// is kept. It is idempotent; ErrState means that the transfer has ended or is not accepted.
+func (e *Engine) Pause(id TransferID) error { return e.transfers.Pause(id) }
 
-// tellPeer tells the other side what was decided here about a transfer, now or when there is a conn again. Call with
-// Engine.mu held.
-func (e *Engine) tellPeer(t *transferState) {
-	var m wire.Message = wire.OfferResume{ID: string(t.view.ID)}
-	switch {
-	case t.cancelled:
-		m = wire.OfferCancel{ID: string(t.view.ID), Code: wire.Cancelled}
-	case t.paused:
-		m = wire.OfferPause{ID: string(t.view.ID)}
-	}
-	if untold := !e.sendTo(t.view.Peer, m); untold != t.untold {
-		t.untold = untold
-		e.save(t)
-	}
-}
+// Resume continues a paused transfer.
+func (e *Engine) Resume(id TransferID) error { return e.transfers.Resume(id) }
 
-// tellUntold tells a peer that is back what was decided while it was away. Call with Engine.mu held.
-func (e *Engine) tellUntold(id PeerID) {
-	for _, t := range e.transfers {
-		if t.view.Peer == id && t.untold {
-			e.tellPeer(t)
-		}
-	}
-}
+// Retry repeats an offer that has failed or was cancelled or declined; data that has arrived and is still there is
+// not sent again. ErrState means that it has not failed.
+func (e *Engine) Retry(id TransferID) error { return e.transfers.Retry(id) }
 
-// Pause holds a transfer, on both sides and across restarts, until either calls Resume. What has arrived stays. It is
-// idempotent; ErrUnavailable tells that the transfer has ended.
-func (e *Engine) Pause(id TransferID) error { return e.setPaused(id, true) }
-
-// Resume lets a paused transfer go on.
-func (e *Engine) Resume(id TransferID) error { return e.setPaused(id, false) }
-
-func (e *Engine) setPaused(id TransferID, on bool) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	t := e.transfers[id]
-	switch {
-	case t == nil:
-		return wire.ErrUnknownOffer
-	case t.view.State.Final(), t.view.Incoming && !t.accepted:
-		return fmt.Errorf("%w: the transfer has ended or is not accepted", ErrUnavailable)
-	}
-	e.pause(t, on)
-	e.tellPeer(t)
-	return nil
-}
-
-// takePause takes the other side's.
-func (e *Engine) takePause(p *peer, id string, on bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if t := e.transferOf(p, id); t != nil && !t.view.State.Final() && (t.accepted || !t.view.Incoming) {
-		t.untold = false // whoever decides last
-		e.pause(t, on)
-	}
-}
-
-// errPaused ends an attempt that is to go on later.
-var errPaused = fmt.Errorf("%w: paused", transfer.ErrInterrupted)
-
-// pause keeps the choice, and ends the attempt under way. Call with Engine.mu held.
-func (e *Engine) pause(t *transferState, on bool) {
-	if t.paused == on {
-		return
-	}
-	t.paused = on
-	if on {
-		e.setState(t, Paused, nil)
-		if t.run != nil {
-			t.run.stop(errPaused)
-		}
-	} else {
-		t.lastMove = now()
-		if t.view.State == Paused {
-			e.setState(t, Queued, nil)
-		}
-	}
-	e.save(t)
-	t.poke()
-}
-
-func (t *transferState) poke() {
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
-}
-
-// setState changes the state of a transfer that has not ended, and tells. Call with Engine.mu held.
-func (e *Engine) setState(t *transferState, s TransferState, why error) {
-	v := &t.view
-	if v.State.Final() || v.State == s && errors.Is(v.Err, why) && errors.Is(why, v.Err) {
-		return
-	}
-	if v.State, v.Err = s, why; s != Moving {
-		v.Rate, v.Left = 0, 0
-		t.mark, t.markBytes = now(), v.Done
-	}
-	e.tell(t)
-}
-
-// SetPriority lets an outgoing transfer go before others that wait, or behind them; 0 is the default.
+// SetPriority moves an outgoing transfer ahead of or behind others that wait; 0 is the default.
 func (e *Engine) SetPriority(id TransferID, priority int) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	t := e.transfers[id]
-	if t == nil || t.view.Incoming {
-		return wire.ErrUnknownOffer
-	}
-	t.view.Priority, t.opts.Priority = priority, priority
-	e.save(t)
-	e.tell(t)
-	return nil
-}
-
-// stop ends a transfer for a reason: at once if it waits, through its own goroutine if it moves. Call with
-// Engine.mu held.
-func (e *Engine) stop(t *transferState, err error) {
-	switch {
-	case t.view.State.Final():
-	case t.cancel != nil:
-		t.cancel(err)
-	default:
-		e.finish(t, err)
-	}
-}
-
-// finish makes a transfer final. Call with Engine.mu held.
-func (e *Engine) finish(t *transferState, err error) {
-	if t.view.State.Final() {
-		return
-	}
-	v := &t.view
-	v.Err, v.Ended, v.Rate, v.Left, t.offer, t.cancel = err, now(), 0, 0, nil, nil
-	switch {
-	case err == nil:
-		v.State, v.Counting = Delivered, false
-	case errors.Is(err, ErrDeclined):
-		v.State = Declined
-	case errors.Is(err, ErrCancelled), errors.Is(err, transfer.ErrCancelled):
-		v.State = Cancelled
-	default:
-		v.State = Failed
-	}
-	close(t.done)
-	e.save(t)
-	e.log.Info("transfer ended", "id", v.ID, "peer", v.Peer.Short(), "incoming", v.Incoming, "state", v.State, "bytes", v.Done, "err", err)
-	e.tell(t)
-}
-
-// dropTransfers ends what is under way with a peer that is not dealt with any more. Call with Engine.mu held.
-func (e *Engine) dropTransfers(id PeerID, err error) {
-	for _, t := range e.transfers {
-		if t.view.Peer == id && !t.view.State.Final() {
-			e.stop(t, fmt.Errorf("the connection ended: %w", err))
-		}
-	}
-}
-
-// dropOffers ends the offers that wait for an answer here on a conn that is gone: the other side makes them again if
-// it wants to. What was accepted goes on. Call with Engine.mu held.
-func (e *Engine) dropOffers(l *link, err error) {
-	for _, t := range e.transfers {
-		if t.link == l && t.view.Incoming && t.view.State == Offered {
-			e.stop(t, err)
-		}
-	}
-}
-
-// track returns a function that takes progress into the view.
-func (e *Engine) track(t *transferState) func(transfer.Progress) {
-	return func(p transfer.Progress) {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		v := &t.view
-		t.lastHeard = now()
-		if v.State.Final() || t.paused {
-			return
-		}
-		if p.Bytes != v.Done || p.Files != v.DoneFiles || p.Phase == transfer.Finishing {
-			t.lastMove = now()
-		}
-		v.Done, v.DoneFiles = p.Bytes, p.Files
-		t.full = p.Phase == transfer.Full
-		switch {
-		case t.full:
-			v.State, v.Err = Stalled, ErrDiskFull
-		case p.Phase == transfer.Finishing:
-			v.State, v.Err = Finishing, nil
-		case now().Sub(t.lastMove) < stalledAfter:
-			v.State, v.Err = Moving, nil
-		}
-		if at := now(); at.Sub(t.mark) >= rateInterval || v.Rate == 0 && at.Sub(t.mark) >= rateInterval/4 {
-			rate := max(0, float64(v.Done-t.markBytes)/at.Sub(t.mark).Seconds())
-			if v.Rate == 0 {
-				v.Rate = rate
-			} else {
-				v.Rate += (rate - v.Rate) * 0.3
-			}
-			t.mark, t.markBytes = at, v.Done
-		}
-		v.Left = 0
-		if v.Rate > 0 && !v.Counting && v.State == Moving {
-			v.Left = time.Duration(float64(max(0, v.Bytes-v.Done)) / v.Rate * float64(time.Second))
-		}
-		e.tell(t)
-	}
-}
-
-// allowance returns what an accepted offer may bring: what it said, and a little more for a source that has grown
-// since. While the sender still counts, which the person who accepted could see, only the disk is the limit.
-func (e *Engine) allowance(t *transferState) func() transfer.Totals {
-	return func() transfer.Totals {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		v := t.view
-		if v.Counting {
-			return transfer.Totals{Files: math.MaxInt64, Folders: math.MaxInt64, Bytes: math.MaxInt64}
-		}
-		if t.byPolicy { // nobody has looked at it: not more than what was charged for it
-			return transfer.Totals{Files: v.Files, Folders: v.Folders, Bytes: cost(v) - 4<<10*(v.Files+v.Folders)}
-		}
-		more := func(n, least int64) int64 { return n + max(n/16, least) }
-		return transfer.Totals{Files: more(v.Files, 100), Folders: more(v.Folders, 100), Bytes: more(min(v.Bytes, math.MaxInt64/2), 64<<20)}
-	}
-}
-
-// conclude puts the result into the view and makes the transfer final.
-func (e *Engine) conclude(t *transferState, r transfer.Result, err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	v := &t.view
-	v.Notes = nil
-	for _, n := range r.Notes {
-		v.Notes = append(v.Notes, Note{Path: wire.CleanLine(n.Path), Saved: wire.CleanLine(n.Saved), Err: n.Err})
-	}
-	v.Renamed, v.LeftOut, v.Unchanged = r.Renamed, r.LeftOut, r.Unchanged
-	v.Saved = inDir(v.Dir, r.Saved)
-	if err == nil {
-		v.Files, v.Folders, v.Bytes = r.Files+r.Links, r.Folders, r.Bytes
-		v.Done, v.DoneFiles = r.Bytes, r.Files
-	}
-	e.finish(t, err)
+	return e.transfers.SetPriority(id, priority)
 }

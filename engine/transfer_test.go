@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,7 +30,7 @@ func bytesIn(t *testing.T, size int) string {
 	return p
 }
 
-// same tells whether a file has arrived as it was.
+// same reports whether a file has arrived unchanged.
 func same(t *testing.T, a, b string) bool {
 	t.Helper()
 	x, err1 := os.ReadFile(a)
@@ -37,7 +38,7 @@ func same(t *testing.T, a, b string) bool {
 	return err1 == nil && err2 == nil && string(x) == string(y)
 }
 
-// acceptAll accepts every offer on n into dir until the test ends.
+// acceptAll accepts every offer on n with opts until the test ends.
 func acceptAll(t *testing.T, n *enginetest.Node, opts engine.AcceptOptions) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -63,7 +64,7 @@ func acceptAll(t *testing.T, n *enginetest.Node, opts engine.AcceptOptions) {
 	t.Cleanup(func() { cancel(); <-done })
 }
 
-// of returns a transfer as n has it.
+// of returns n's view of a transfer.
 func of(t *testing.T, n *enginetest.Node, id engine.TransferID) engine.Transfer {
 	t.Helper()
 	for _, tr := range n.Transfers() {
@@ -105,8 +106,9 @@ func past(n int64) func(engine.Transfer) bool {
 
 const size = 12 << 20
 
-// TestPauseAndResume: either side holds a transfer and lets it go on; both see it at once.
-func TestPauseAndResume(t *testing.T) {
+// TestTransfer_PausedAndResumedByEitherSide checks that either side can pause and resume a transfer, and that both see
+// it at once.
+func TestTransfer_PausedAndResumedByEitherSide(t *testing.T) {
 	file := bytesIn(t, size)
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -156,8 +158,8 @@ func TestPauseAndResume(t *testing.T) {
 	}
 }
 
-// TestPeerThatIsGone: what is said, and when, of a peer that vanishes in the middle.
-func TestPeerThatIsGone(t *testing.T) {
+// TestTransfer_ReportsAVanishedPeer checks what is reported, and when, if a peer vanishes in the middle of a transfer.
+func TestTransfer_ReportsAVanishedPeer(t *testing.T) {
 	file := bytesIn(t, size)
 	for _, keep := range []bool{false, true} {
 		t.Run(fmt.Sprintf("keep %v", keep), func(t *testing.T) {
@@ -218,8 +220,8 @@ func TestPeerThatIsGone(t *testing.T) {
 	}
 }
 
-// TestTransferSurvivesCrashes kills and restarts either side, and both.
-func TestTransferSurvivesCrashes(t *testing.T) {
+// TestTransfer_SurvivesCrashes kills and restarts either side, and both.
+func TestTransfer_SurvivesCrashes(t *testing.T) {
 	file := bytesIn(t, size)
 	dir, pa, pb := t.TempDir(), t.TempDir(), t.TempDir()
 	_ = os.Chmod(pa, 0o700)
@@ -274,8 +276,8 @@ func TestTransferSurvivesCrashes(t *testing.T) {
 	}
 }
 
-// TestOutbox: files for a peer that is not there wait for it, also through a restart.
-func TestOutbox(t *testing.T) {
+// TestOutbox_WaitsForThePeerAcrossARestart checks that files for an offline peer wait for it, also across a restart.
+func TestOutbox_WaitsForThePeerAcrossARestart(t *testing.T) {
 	file := bytesIn(t, 100_000)
 	dir, pa, pb := t.TempDir(), t.TempDir(), t.TempDir()
 	_ = os.Chmod(pa, 0o700)
@@ -314,7 +316,7 @@ func TestOutbox(t *testing.T) {
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("delivered %v after the peer came", took)
 		}
-		// Nothing of it comes again after another restart.
+		// Nothing returns after another restart.
 		_ = a.Stop()
 		a = net.Start(ca)
 		time.Sleep(time.Minute)
@@ -327,16 +329,17 @@ func TestOutbox(t *testing.T) {
 	}
 }
 
-// TestQueueGoesByPriority: more transfers than may move at once begin in their order, and by their priority.
-func TestQueueGoesByPriority(t *testing.T) {
-	var files []string // no two of those that move side by side end in the same moment
+// TestTransfers_StartByPriority checks that transfers that exceed the limit start by priority, and otherwise in their
+// order.
+func TestTransfers_StartByPriority(t *testing.T) {
+	var files []string // sized so that no two concurrent ones end at the same moment
 	for i := range 9 {
 		files = append(files, bytesIn(t, min(i+1, 4)<<20))
 	}
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		net.Limit(5_000_000, 256<<10) // the first four are not done before all wait
+		net.Limit(5_000_000, 256<<10) // slow enough that all wait before the first four are done
 		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
@@ -346,7 +349,7 @@ func TestQueueGoesByPriority(t *testing.T) {
 		if err := b.SetTrust(a.Self().ID, engine.TrustVerified); err != nil {
 			t.Fatal(err)
 		}
-		var began []engine.TransferID // in this order
+		var began []engine.TransferID // in the order of their start
 		moving, most := map[engine.TransferID]bool{}, 0
 		ctx, stop := context.WithCancel(t.Context())
 		watched := make(chan struct{})
@@ -399,8 +402,9 @@ func TestQueueGoesByPriority(t *testing.T) {
 	})
 }
 
-// TestManyAtOnce: eight send to one, which sends back to two of them, all at the same time.
-func TestManyAtOnce(t *testing.T) {
+// TestTransfers_ManyAtOnceAreDelivered: eight peers send to one, which sends back to two of them, all at the same
+// time.
+func TestTransfers_ManyAtOnceAreDelivered(t *testing.T) {
 	file := bytesIn(t, 1<<20)
 	dirs := map[int]string{}
 	for i := range 9 {
@@ -459,14 +463,15 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestCancelCycles cancels a hundred transfers at random moments, from either side: both say so at once, nothing stays,
-// and the next one is not held up.
-func TestCancelCycles(t *testing.T) {
-	file := bytesIn(t, size)
+// TestCancel_AtRandomMomentsLeavesNothing cancels a hundred transfers at random moments, from either side: both must
+// report it at once, nothing may be left, and the next transfer must not be delayed.
+func TestCancel_AtRandomMomentsLeavesNothing(t *testing.T) {
+	file := bytesIn(t, 3<<20)
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		net.Limit(200_000_000, 256<<10)
+		// The whole file takes half a second, so that the moments below cover most of the transfer.
+		net.Limit(50_000_000, 64<<10)
 		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
@@ -481,12 +486,12 @@ func TestCancelCycles(t *testing.T) {
 			if i%2 == 1 {
 				who, other = b, a
 			}
-			if i%2 == 1 && of(t, b, tr.ID).ID == "" { // the offer is not there yet
+			if i%2 == 1 && of(t, b, tr.ID).ID == "" { // the offer has not arrived yet
 				who, other = a, b
 			}
 			who.Cancel(tr.ID)
 			for _, n := range []*enginetest.Node{who, other} {
-				if got := of(t, n, tr.ID); got.ID == "" { // cancelled before it was out
+				if got := of(t, n, tr.ID); got.ID == "" { // cancelled before it was sent
 					continue
 				}
 				until(t, n, tr.ID, 500*time.Millisecond, "end", func(tr engine.Transfer) bool { return tr.State.Final() })
@@ -512,8 +517,9 @@ func TestCancelCycles(t *testing.T) {
 	}
 }
 
-// TestConflictsAreTold: what is there already is told before anybody accepts, and may be left out or replaced.
-func TestConflictsAreTold(t *testing.T) {
+// TestOffer_ReportsConflictsBeforeAcceptance checks that existing files are reported before anyone accepts, and may be
+// skipped or replaced.
+func TestOffer_ReportsConflictsBeforeAcceptance(t *testing.T) {
 	file := bytesIn(t, 300_000)
 	name := filepath.Base(file)
 	dir := t.TempDir()
@@ -552,9 +558,9 @@ func TestConflictsAreTold(t *testing.T) {
 	})
 }
 
-// TestLanesAreAddedWherePacketsAreLost: and the details say what carries a transfer.
-func TestLanesAreAddedWherePacketsAreLost(t *testing.T) {
-	file := bytesIn(t, 40<<20)
+// TestLanes_AreAddedWherePacketsAreLost also checks that the details list the lanes of a transfer.
+func TestLanes_AreAddedWherePacketsAreLost(t *testing.T) {
+	file := bytesIn(t, 20<<20)
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, 2500*time.Microsecond)
@@ -577,12 +583,11 @@ func TestLanesAreAddedWherePacketsAreLost(t *testing.T) {
 		if got.State != engine.Delivered || most < 4 {
 			t.Errorf("%v with %d lanes: %v", got.State, most, got.Err)
 		}
-		t.Logf("%.1f MB/s over up to %d lanes", float64(40<<20)/1e6/time.Since(began).Seconds(), most)
+		t.Logf("%.1f MB/s over up to %d lanes", float64(20<<20)/1e6/time.Since(began).Seconds(), most)
 	})
 }
 
-// TestBlockedInTheMiddle: whoever is blocked sends nothing more.
-func TestBlockedInTheMiddle(t *testing.T) {
+func TestTransfer_EndsWhenItsSenderIsBlocked(t *testing.T) {
 	file := bytesIn(t, size)
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -604,6 +609,78 @@ func TestBlockedInTheMiddle(t *testing.T) {
 			if got := of(t, n, tr.ID); !strings.Contains(fmt.Sprint(got.Err), "block") {
 				t.Errorf("%v", got.Err)
 			}
+		}
+	})
+}
+
+// TestLane_OvertakingTheAnswerIsUsed drops the packet with the answer, so that the lane arrives first. The transfer
+// must still be delivered.
+func TestLane_OvertakingTheAnswerIsUsed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(file, []byte("content"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	inbox := t.TempDir()
+	for i := range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			n := enginetest.New(t, latency)
+			a, b := n.Start(engine.Config{}), n.Start(engine.Config{})
+			if a.Self().ID.Less(b.Self().ID) {
+				a, b = b, a // the receiver dials
+			}
+			next := events(t, b)
+			meet(t, a, b)
+			tr, err := a.Offer(t.Context(), b.Self().ID, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			offer := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer
+			time.Sleep(time.Second)
+			lost := 0
+			n.Drop(func(from, to netip.AddrPort) bool {
+				if from == b.Addr && lost <= i%3 {
+					lost++
+					return true
+				}
+				return false
+			})
+			if err := offer.Accept(engine.AcceptOptions{Dir: inbox}); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := a.Wait(t.Context(), tr.ID); err != nil || got.State != engine.Delivered {
+				t.Errorf("%v, %v, %v", got.State, got.Err, err)
+			}
+		})
+	}
+}
+
+func TestTransfer_FailureBeforeTheFirstByteIsReported(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "f")
+	if err := os.WriteFile(file, []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// A file in place of the hidden folder keeps the receiver from staging.
+	if err := os.WriteFile(filepath.Join(dir, ".multipeer-partial"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		n := enginetest.New(t, latency)
+		a, b := n.Start(engine.Config{}), n.Start(engine.Config{})
+		next := events(t, b)
+		meet(t, a, b)
+		tr, err := a.Offer(t.Context(), b.Self().ID, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		offer := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer
+		if err := offer.Accept(engine.AcceptOptions{Dir: dir}); err != nil {
+			t.Fatal(err)
+		}
+		sent, _ := a.Wait(t.Context(), tr.ID)
+		got, _ := b.Wait(t.Context(), tr.ID)
+		if sent.State != engine.Failed || errors.Is(sent.Err, engine.ErrBye) || got.State != engine.Failed {
+			t.Errorf("sender %v: %v; receiver %v: %v", sent.State, sent.Err, got.State, got.Err)
 		}
 	})
 }

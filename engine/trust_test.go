@@ -1,7 +1,9 @@
 package engine_test
 
 import (
+	"encoding/json"
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,9 +14,10 @@ import (
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/engine/internal/wire"
 )
 
-// file makes a file of so many bytes and returns its path.
+// file makes a file of the given size and returns its path.
 func file(t *testing.T, name string, size int) string {
 	t.Helper()
 	p := filepath.Join(t.TempDir(), name)
@@ -24,8 +27,9 @@ func file(t *testing.T, name string, size int) string {
 	return p
 }
 
-// TestAutoAccept: only a verified peer, up to its bytes a day, until its date, into its folder; all else is asked for.
-func TestAutoAccept(t *testing.T) {
+// TestAutoAccept_OnlyVerifiedPeersWithinTheirLimits checks that only a verified peer is accepted, up to its daily
+// bytes, until its date, into its folder; everything else is asked about.
+func TestAutoAccept_OnlyVerifiedPeersWithinTheirLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
@@ -100,8 +104,9 @@ func TestAutoAccept(t *testing.T) {
 	})
 }
 
-// TestDeclinedOften: after three times no nobody is asked for ten minutes, unless a yes came.
-func TestDeclinedOften(t *testing.T) {
+// TestRefusals_ThreeSilenceAPeer checks that after three refusals no one is asked for ten minutes, unless an
+// acceptance came.
+func TestRefusals_ThreeSilenceAPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
@@ -136,14 +141,18 @@ func TestDeclinedOften(t *testing.T) {
 	})
 }
 
-// TestImpersonation: another key under the name of a peer that is better known is flagged, and no other.
-func TestImpersonation(t *testing.T) {
+// TestImpersonation_NameOfABetterKnownPeerIsFlagged checks that another key with the name of a better known peer is
+// flagged, and no other peer is.
+func TestImpersonation_NameOfABetterKnownPeerIsFlagged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		b := net.Start(engine.Config{Name: "Ben", Accept: engine.Everyone})
 		anna := net.Start(engine.Config{Name: "Anna Lind", Invite: engine.Everyone})
 		for connected(b) == 0 {
 			time.Sleep(10 * time.Millisecond)
+		}
+		if err := b.Invite(t.Context(), anna.Self().ID); err != nil { // the policy alone makes her no better known
+			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
 		like := func(n *enginetest.Node) engine.PeerID {
@@ -174,8 +183,8 @@ func TestImpersonation(t *testing.T) {
 	})
 }
 
-// TestBlockedInTheHandshake: a blocked key gets no conn, and is told nothing.
-func TestBlockedInTheHandshake(t *testing.T) {
+// TestTrust_BlockedKeyGetsNoConnection checks that a blocked key gets no connection and no information.
+func TestTrust_BlockedKeyGetsNoConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben", Hidden: true, Blind: true})
@@ -189,8 +198,8 @@ func TestBlockedInTheHandshake(t *testing.T) {
 	})
 }
 
-// TestAutoAcceptAtOnce: offers that come together do not take more than the day allows.
-func TestAutoAcceptAtOnce(t *testing.T) {
+// TestAutoAccept_ConcurrentOffersStayWithinTheLimit checks that concurrent offers do not exceed the daily limit.
+func TestAutoAccept_ConcurrentOffersStayWithinTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
@@ -214,15 +223,15 @@ func TestAutoAcceptAtOnce(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		got, err := os.ReadDir(into)
-		if err != nil || len(got) < 2 || len(got) > 3 { // the hidden folder of partials may be there
+		if err != nil || len(got) < 2 || len(got) > 3 { // the hidden folder for partial files may be there
 			t.Errorf("%v, %v", got, err)
 		}
 	})
 }
 
-// TestAskedAgainAfterComingBack: what was declined is not forgotten with the conn, and all strangers together have a
-// bound.
-func TestAskedAgainAfterComingBack(t *testing.T) {
+// TestRefusals_OutliveTheConnection checks that refusals outlive the connection, and that all strangers together are
+// limited.
+func TestRefusals_OutliveTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		b := net.Start(engine.Config{Name: "Ben"})
@@ -243,7 +252,7 @@ func TestAskedAgainAfterComingBack(t *testing.T) {
 		if n := asked.Load(); n != 3 {
 			t.Errorf("the same key has asked %d times", n)
 		}
-		for range 70 { // free keys
+		for range 70 { // any number of keys
 			eve := net.Start(engine.Config{Name: "Eve"})
 			reach(t, eve, b)
 			_ = eve.Invite(t.Context(), b.Self().ID)
@@ -255,8 +264,9 @@ func TestAskedAgainAfterComingBack(t *testing.T) {
 	})
 }
 
-// TestNamesFindWhoIsKnown: a name that a known peer has finds nobody else, whether that one is here or not; IDs do.
-func TestNamesFindWhoIsKnown(t *testing.T) {
+// TestFindPeer_NameOfAKnownPeerFindsNoOther checks that the name of a known peer finds no other peer, whether the
+// known one is nearby or not; IDs do.
+func TestFindPeer_NameOfAKnownPeerFindsNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		anna, ben, other := among(net, "Anna"), among(net, "Ben", blind), among(net, "Ben", blind)
@@ -279,7 +289,7 @@ func TestNamesFindWhoIsKnown(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		_, err := anna.FindPeer("Ben")
-		if !errors.Is(err, engine.ErrNoPeer) || !strings.Contains(err.Error(), "another device") {
+		if !errors.Is(err, engine.ErrNoPeer) || !strings.Contains(err.Error(), "is not the") {
 			t.Errorf("when the one that is known is away: %v", err)
 		}
 		for _, id := range []string{other.Self().ID.String(), other.Self().ID.Short()} {
@@ -287,7 +297,7 @@ func TestNamesFindWhoIsKnown(t *testing.T) {
 				t.Errorf("by ID: %v, %v", p.ID, err)
 			}
 		}
-		// A key whose ID begins with the name of who is known.
+		// The ID of this key begins with the name of a known peer.
 		if err := anna.SetTrust(ben.Self().ID, engine.TrustUnknown); err != nil {
 			t.Fatal(err)
 		}
@@ -303,9 +313,9 @@ func TestNamesFindWhoIsKnown(t *testing.T) {
 	})
 }
 
-// TestKnownByAnotherName: who is known takes nobody's name either, by calling itself otherwise, and no stranger takes the
-// start of an ID for a name.
-func TestKnownByAnotherName(t *testing.T) {
+// TestFindPeer_RenamedPeerDoesNotTakeAName checks that a known peer cannot take another's name by renaming itself, and
+// that no stranger can use the start of an ID as its name.
+func TestFindPeer_RenamedPeerDoesNotTakeAName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		anna, ben, zed := among(net, "Anna"), among(net, "Ben", blind), among(net, "Zed", blind)
@@ -330,5 +340,197 @@ func TestKnownByAnotherName(t *testing.T) {
 		if p, err := anna.FindPeer(ben.Self().ID.Short()); !errors.Is(err, engine.ErrNoPeer) {
 			t.Errorf("the start of his ID finds %v, %v", p.ID, err)
 		}
+	})
+}
+
+// TestFindPeer_NameLikeAnID checks that a name that is the start of another peer's ID finds no one but the better known
+// of the two, and no one if the user knows them equally well.
+func TestFindPeer_NameLikeAnID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		me, anna := among(net, "Me"), among(net, "Anna", blind)
+		short := anna.Self().ID.Short()
+		thief := among(net, short, blind)
+		dial(t, me, anna)
+		dial(t, me, thief)
+		for _, text := range []string{short, strings.ToUpper(short), short[:4]} {
+			if text == short[:4] {
+				if err := thief.SetName(text); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+			}
+			p, err := me.FindPeer(text)
+			if !errors.Is(err, engine.ErrInvalid) || !strings.Contains(err.Error(), anna.Self().ID.String()) || !strings.Contains(err.Error(), thief.Self().ID.String()) {
+				t.Errorf("of two strangers %q finds %v, %v", text, p.ID, err)
+			}
+		}
+		if p, err := me.FindPeer(strings.ReplaceAll(anna.Self().ID.String(), "-", "")); err != nil || p.ID != anna.Self().ID {
+			t.Errorf("the whole ID finds %v, %v", p.ID, err)
+		}
+		if p, err := me.FindPeer(anna.Self().ID.String()[:12]); err != nil || p.ID != anna.Self().ID {
+			t.Errorf("more of the ID finds %v, %v", p.ID, err)
+		}
+		if err := thief.SetName(short); err != nil {
+			t.Fatal(err)
+		}
+		join(t, me, thief) // accepted once
+		time.Sleep(time.Second)
+		if err := me.SetTrust(anna.Self().ID, engine.TrustSeen); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := me.FindPeer(short); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("of two that were accepted it finds %v, %v", p.ID, err)
+		}
+		if err := me.SetTrust(anna.Self().ID, engine.TrustVerified); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := me.FindPeer(short); err != nil || p.ID != anna.Self().ID {
+			t.Errorf("beside a verified one it finds %v, %v", p.ID, err)
+		}
+		if err := anna.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if p, err := me.FindPeer(short); !errors.Is(err, engine.ErrNoPeer) || !strings.Contains(err.Error(), "is not the") {
+			t.Errorf("while the verified one is away it finds %v, %v", p.ID, err)
+		}
+		if err := me.SetTrust(anna.Self().ID, engine.TrustSeen); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := me.FindPeer(short); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("while one of two that were accepted is away it finds %v, %v", p.ID, err)
+		}
+	})
+}
+
+// TestTrust_PolicyDoesNotRaiseIt checks that a peer that a policy admitted is still a stranger when it returns,
+// however the session came about; a person's choice makes it known.
+func TestTrust_PolicyDoesNotRaiseIt(t *testing.T) {
+	yes := func(engine.Peer, json.RawMessage) engine.Decision { return engine.Yes }
+	for name, c := range map[string]struct{ a, b engine.Config }{
+		"one invites all, one accepts all": {engine.Config{Invite: engine.Everyone}, engine.Config{Accept: engine.Everyone}},
+		"both invite all":                  {engine.Config{Invite: engine.Everyone}, engine.Config{Invite: engine.Everyone}},
+		"both do both":                     {open("a"), open("b")},
+		"a function says yes":              {engine.Config{Invite: engine.Everyone}, engine.Config{Admit: yes}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := enginetest.New(t, latency)
+				a, b := net.Start(c.a), net.Start(c.b)
+				settle := func() {
+					for i := 0; connected(a) == 0 || connected(b) == 0; i++ {
+						if time.Sleep(10 * time.Millisecond); i > 3000 {
+							t.Fatal("no session")
+						}
+					}
+					time.Sleep(time.Second)
+				}
+				settle()
+				// The session resumes over another connection.
+				net.Drop(func(netip.AddrPort, netip.AddrPort) bool { return true })
+				time.Sleep(9 * time.Second)
+				net.Drop(nil)
+				settle()
+				for from, to := range map[*enginetest.Node]*enginetest.Node{a: b, b: a} {
+					if tr := from.Trust(to.Self().ID); tr != engine.TrustUnknown || len(from.Acquaintances()) > 0 {
+						t.Errorf("trust %q, and %d peers are kept", tr, len(from.Acquaintances()))
+					}
+				}
+				if err := a.Invite(t.Context(), b.Self().ID); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				if a.Trust(b.Self().ID) != engine.TrustSeen || b.Trust(a.Self().ID) != engine.TrustUnknown {
+					t.Errorf("after a person's invitation: trust %q there and %q here", a.Trust(b.Self().ID), b.Trust(a.Self().ID))
+				}
+			})
+		})
+	}
+	t.Run("a person says yes", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+			go b.Handling(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { _ = i.Accept() }})()
+			reach(t, a, b)
+			if err := a.Invite(t.Context(), b.Self().ID); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			if a.Trust(b.Self().ID) != engine.TrustSeen || b.Trust(a.Self().ID) != engine.TrustSeen {
+				t.Errorf("trust %q and %q", a.Trust(b.Self().ID), b.Trust(a.Self().ID))
+			}
+		})
+	})
+}
+
+func TestTrust_BlockedPeerCannotUseASpareConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := enginetest.New(t, latency)
+		a := n.Start(engine.Config{})
+		next := events(t, a)
+		m := newRaw(t, n)
+		if _, err := m.greet(t, m.dial(t, a)); err != nil {
+			t.Fatal(err)
+		}
+		next(is[engine.PeerChanged])
+		spare := m.dial(t, a) // its handshake is complete before the block
+		if err := a.SetTrust(m.id.ID, engine.TrustBlocked); err != nil {
+			t.Fatal(err)
+		}
+		s, err := m.greet(t, spare)
+		if err == nil {
+			_ = s.WriteMessage(wire.Invite{ID: "00112233445566778899aabbccddeeff"})
+		}
+		time.Sleep(2 * time.Second)
+		if p, ok := a.Peer(m.id.ID); ok && p.Confirmed {
+			t.Errorf("a blocked peer is back: %+v", p)
+		}
+	})
+}
+
+func TestTrust_ForgottenPeerNeedsANewInvitation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := enginetest.New(t, latency)
+		a, b := n.Start(engine.Config{}), n.Start(engine.Config{Accept: engine.Everyone})
+		next := events(t, a)
+		meet(t, a, b)
+		if err := a.Invite(t.Context(), b.Self().ID); err != nil {
+			t.Fatal(err)
+		}
+		next(is[engine.PeerAdded])
+		time.Sleep(time.Second)
+		if err := a.SetTrust(b.Self().ID, engine.TrustUnknown); err != nil {
+			t.Fatal(err)
+		}
+		next(is[engine.PeerRemoved])
+		n.Drop(func(_, _ netip.AddrPort) bool { return true })
+		time.Sleep(9 * time.Second)
+		n.Drop(nil)
+		time.Sleep(time.Minute)
+		if connected(a) != 0 {
+			t.Error("connected again without an invitation")
+		}
+	})
+}
+
+func TestTrust_BlockedPeerIsDisconnected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		next := events(t, a)
+		next(is[engine.PeerAdded])
+		if err := a.SetTrust(b.Self().ID, engine.TrustBlocked); err != nil {
+			t.Fatal(err)
+		}
+		next(is[engine.PeerRemoved])
+		time.Sleep(time.Minute)
+		if connected(a)+connected(b) != 0 {
+			t.Error("still connected")
+		}
+		if err := a.SetTrust(b.Self().ID, engine.TrustSeen); err != nil {
+			t.Fatal(err)
+		}
+		next(is[engine.PeerAdded])
 	})
 }

@@ -12,8 +12,8 @@ func repeat(s string, n int) string { return strings.Repeat(s, n) }
 
 const family = "👨‍👩‍👧‍👦" // seven code points
 
-// TestNames holds ValidateName to MCPeerID's rules, and to ours where we are stricter.
-func TestNames(t *testing.T) {
+// TestValidateName checks ValidateName against MCPeerID's rules, and against ours where we are stricter.
+func TestValidateName(t *testing.T) {
 	for _, name := range []string{
 		"Peer", repeat("a", 63), repeat("\u00e9", 31), repeat("\u65e5", 21), family + family, "Zo\u00eb", "Zoe\u0308", "  Anna ",
 	} {
@@ -23,7 +23,7 @@ func TestNames(t *testing.T) {
 	}
 	for _, name := range []string{
 		"", repeat("a", 64), repeat("\u00e9", 32), repeat("\u65e5", 22), repeat(family, 3), // MCPeerID refuses these too
-		"   ", "\u200b", "Bob\nSmith", "Bob\u202egpj", "\xff", // these are only ours
+		"   ", "\u200b", "Bob\nSmith", "Bob\u202egpj", "\xff", // only we refuse these
 	} {
 		if err := engine.ValidateName(name); !errors.Is(err, engine.ErrInvalid) {
 			t.Errorf("%q (%d bytes): %v", name, len(name), err)
@@ -31,9 +31,9 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestServiceTypes holds ValidateServiceType to Apple's rules (RFC 6335 section 5.1). The last line's were valid for the
-// Pythonista module.
-func TestServiceTypes(t *testing.T) {
+// TestValidateServiceType checks ValidateServiceType against Apple's rules (RFC 6335 section 5.1). The Pythonista
+// module accepts those in the last line.
+func TestValidateServiceType(t *testing.T) {
 	for _, s := range []string{"dev-srv", "chat-demo", "lightcycle", "speedtest", "a", "3d", "a1-b2", "abcdefghijklmno"} {
 		if err := engine.ValidateServiceType(s); err != nil {
 			t.Errorf("%q: %v", s, err)
@@ -49,8 +49,8 @@ func TestServiceTypes(t *testing.T) {
 	}
 }
 
-// TestDiscoveryInfo holds ValidateInfo to MCNearbyServiceAdvertiser's rules and RFC 6763 section 6.
-func TestDiscoveryInfo(t *testing.T) {
+// TestValidateInfo checks ValidateInfo against MCNearbyServiceAdvertiser's rules and RFC 6763 section 6.
+func TestValidateInfo(t *testing.T) {
 	big := func(n int) map[string]string {
 		info := map[string]string{}
 		for i := range n {
@@ -93,8 +93,9 @@ func TestDiscoveryInfo(t *testing.T) {
 	}
 }
 
-// TestLimits: what is out of range is refused where it is given, with the limit in the error.
-func TestLimits(t *testing.T) {
+// TestEngine_RefusesValuesOutOfRange checks that values out of range are refused where they are passed, with the limit
+// in the error.
+func TestEngine_RefusesValuesOutOfRange(t *testing.T) {
 	e, err := engine.New(engine.Config{})
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-// Package icons holds the pictures of the window.
+// Package icons holds the icons of the window.
 package icons
 
 import (
@@ -9,13 +9,13 @@ import (
 //go:embed *.svg
 var drawings embed.FS
 
-// App is the program's own icon as PNG, 512 pixels square.
+// App is the application icon as PNG, 512 pixels square.
 //
 //go:embed app.png
 var App []byte
 
-// SVG returns a drawing by its name: 24 units square, black strokes 1.8 wide. A name that does not exist is a mistake of
-// the program, and it panics.
+// SVG returns a drawing by name: 24 units square, black strokes 1.8 wide. It panics if there is no such drawing,
+// since that is a programming error.
 func SVG(name string) []byte {
 	b, err := drawings.ReadFile(name + ".svg")
 	if err != nil {

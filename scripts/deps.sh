@@ -1,12 +1,12 @@
 #!/bin/sh
 # deps.sh GROUP... - installs what a group needs and this system lacks, and nothing else.
 #   go     the Go toolchain (checked, not installed)
-#   build  what the window needs to be built: a C compiler and the headers of X, Wayland and OpenGL
-#   test   what the tests drive: an X server, a mouse, network namespaces, a firewall, file systems on images
-#   package what packages are made with; windows adds the compiler for the Windows program
-#   roots  what makes and boots a new Debian in a folder
-#   bench  what the benchmarks are held against: rsync, netcat, iperf3
-# Debian and Ubuntu are installed by apt; macOS wants Xcode's command line tools; others are told what is missing.
+#   build  what building the window needs: a C compiler and the headers of X, Wayland and OpenGL
+#   test   what the tests use: an X server, a mouse, network namespaces, a firewall, file systems on images
+#   package the packaging tools; windows adds the compiler for the Windows program
+#   roots  what is needed to create and boot a new Debian in a folder
+#   bench  what the benchmarks compare with: rsync, netcat, iperf3
+# On Debian and Ubuntu it uses apt; macOS needs Xcode's command line tools; on other systems it prints what is missing.
 set -eu
 
 build="gcc libc6-dev pkg-config libgl-dev libegl-dev libx11-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev libwayland-dev libxkbcommon-dev"
@@ -16,11 +16,38 @@ windows="gcc-mingw-w64-x86-64"
 roots="debootstrap systemd-container"
 bench="iproute2 util-linux rsync netcat-openbsd iperf3 tar"
 
+# go_is_enough HAVE WANT: reports whether the Go version HAVE is WANT or newer.
+go_is_enough() {
+	[ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
+}
+
+# check_go exits, before anything is installed or compiled, if the installed Go cannot build Multipeer.
 check_go() {
+	need=$(sed -n 's/^go //p' "$(dirname "$0")/../go.mod")
+	how="Install Go $need or newer from https://go.dev/doc/install, and put its bin folder first on the path."
 	command -v go >/dev/null 2>&1 || {
-		echo "Multipeer needs Go 1.26.6 or newer, and there is no 'go' on the path. See https://go.dev/doc/install" >&2
+		echo "Multipeer needs Go $need or newer, and there is no 'go' on the path. $how" >&2
 		exit 1
 	}
+	# Outside the module, so that the installed version is reported and not another toolchain selected by it.
+	here=$(cd / && GOTOOLCHAIN=local go env GOVERSION 2>/dev/null | sed 's/^go//; s/[ -].*//')
+	case $here in
+	"" | *[!0-9.]*) return ;; # a development version, which cannot be compared
+	esac
+	go_is_enough "$here" "$need" && return
+	# Since 1.21 Go can fetch a newer version by itself, unless that is disabled, as in Debian's package.
+	if go_is_enough "$here" 1.21; then
+		set_to=$(cd / && go env GOTOOLCHAIN)
+		case $set_to in
+		auto | *+auto | path | *+path) return ;;
+		go[0-9]*) go_is_enough "${set_to#go}" "$need" && return ;;
+		esac
+		echo "Multipeer needs Go $need or newer, and this is Go $here ($(command -v go)), which is set to fetch no newer one (GOTOOLCHAIN=$set_to)." >&2
+		echo "Have it fetch what it needs: go env -w GOTOOLCHAIN=auto. Or: $how" >&2
+		exit 1
+	fi
+	echo "Multipeer needs Go $need or newer, and this is Go $here ($(command -v go)), which is too old to fetch a newer one. $how" >&2
+	exit 1
 }
 
 apt_install() {
@@ -40,7 +67,7 @@ apt_install() {
 	fi
 	echo "Installing:$missing"
 	$sudo apt-get update -qq || echo "(some package lists could not be read; going on)" >&2
-	# shellcheck disable=SC2086 # one word a package
+	# shellcheck disable=SC2086 # one word per package
 	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
 }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# package-test.sh - as root, on a Debian machine that can be changed: installs the .deb of build/packages, starts the
-# window from its desktop entry under Xvfb, has it receive a file, removes the package, and looks for what is left (/var/lib/xkb
-# is where X servers keep what they have compiled).
+# package-test.sh - as root, on a Debian machine that may be modified: installs the .deb of build/packages, starts the
+# window from its desktop entry under Xvfb, makes it receive a file, removes the package, and checks what is left
+# (/var/lib/xkb is where X servers store compiled keymaps).
 set -eu
 deb=$(ls build/packages/multipeer_*.deb)
 sh scripts/deps.sh test

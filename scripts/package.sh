@@ -1,7 +1,7 @@
 #!/bin/sh
-# package.sh [archives] - makes build/packages: archives of the terminal program for six targets, the same bytes each
-# time; and, unless only those are asked for, a .deb and a tar.xz with the window for this machine, and a Windows
-# program if its compiler is here.
+# package.sh [archives] - creates build/packages: reproducible archives of the terminal program for six targets; and,
+# without "archives", a .deb and a tar.xz with the window for this machine, and a Windows program if its compiler is
+# installed.
 set -eu
 version=$(sed -n 's/^Version = "\(.*\)"/\1/p' FyneApp.toml)
 out=build/packages
@@ -12,7 +12,7 @@ umask 022
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-# pack FOLDER ARCHIVE - the same archive from the same files.
+# pack FOLDER ARCHIVE - creates a reproducible archive: the same files give the same bytes.
 pack() {
 	find "$tmp/$1" -type d -exec chmod 755 {} +
 	tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --format=gnu -C "$tmp" -cf - "$1" >"$tmp/tar"
@@ -23,7 +23,7 @@ pack() {
 	rm "$tmp/tar"
 }
 
-# bill PROGRAM FILE OS ARCH - what is built into a program, in CycloneDX, from what Go has written into it.
+# bill PROGRAM FILE OS ARCH - writes the modules built into a program, in CycloneDX, from the build information in it.
 go -C packaging/sbom build -trimpath -buildvcs=false -o "$tmp/cyclonedx-gomod" github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 bill() {
 	GOOS=$3 GOARCH=$4 "$tmp/cyclonedx-gomod" bin -json -std -noserial -notimestamp -version "v$version" -output "$2" "$1" 2>"$tmp/bill" ||

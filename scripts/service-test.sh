@@ -1,7 +1,7 @@
 #!/bin/sh
-# service-test.sh [FOLDER] - as root, on Debian: makes a Debian in a folder (or a temporary one), unpacks the tar.xz of
-# build/packages there, boots it, and types as a user what docs/packaging.md says of the service: it receives, comes back
-# when it is killed, stays when the user logs out, and ends.
+# service-test.sh [FOLDER] - as root, on Debian: creates a Debian in a folder (or a temporary one), unpacks the tar.xz of
+# build/packages there, boots it, and types as a user what docs/packaging.md says about the service: it receives,
+# restarts when it is killed, keeps running when the user logs out, and stops.
 set -eu
 [ "$(id -u)" = 0 ] || { echo "This needs root." >&2; exit 1; }
 sh scripts/deps.sh roots
@@ -12,7 +12,7 @@ case "${1:-}" in
 *) root=$PWD/$1 ;;
 esac
 mkdir -p "$root"
-chmod 755 "$root" # it is the / of users too
+chmod 755 "$root" # it is also the root folder of users
 [ -e "$root.whole" ] || debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,polkitd bookworm "$root" >"$root.log" 2>&1 ||
 	{ tail -n 20 "$root.log" >&2; exit 1; }
 rm -f "$root.log"
@@ -20,7 +20,7 @@ touch "$root.whole"
 tar -xJf "$archive" -C "$root" --strip-components=1 --no-same-owner
 chroot "$root" sh -c 'id anna >/dev/null 2>&1 || useradd -m anna'
 
-# What anna types.
+# What the user anna types.
 cat >"$root/home/anna/session" <<'END'
 set -eu
 soon() { for _ in $(seq 100); do "$@" >/dev/null 2>&1 && return; sleep 0.2; done; echo "it never came true: $*"; exit 1; }
@@ -46,7 +46,7 @@ cmp session Downloads/session
 echo "killed, and back"
 loginctl enable-linger
 
-# The same without the package: the program's own unit takes the place of the packaged one, with a path that has to be quoted.
+# The same without the package: the program's own unit replaces the packaged one, with a path that has to be quoted.
 systemctl --user disable --now multipeer
 mkdir -p "$HOME/own 100%"
 cp /usr/bin/multipeer-cli "$HOME/own 100%/"
@@ -64,14 +64,14 @@ multipeer-cli serve --into ~/Downloads --at-login on
 echo "set up by itself, ended, and set up again"
 END
 
-# What root looks at when she has logged out.
+# What root checks after anna has logged out.
 cat >"$root/srv/try" <<'END'
 set -eu
 su -l anna -c 'sh session'
 runtime=/run/user/$(id -u anna)
 as="runuser -u anna -- env XDG_RUNTIME_DIR=$runtime systemctl --user"
 for _ in $(seq 50); do [ -z "$(loginctl list-sessions --no-legend)" ] && break; sleep 0.2; done
-sleep 12 # longer than a user's services stay without lingering
+sleep 12 # longer than a user's services keep running without lingering
 $as is-active multipeer
 echo "logged out, and still there"
 runuser -u anna -- env XDG_RUNTIME_DIR=$runtime HOME=/home/anna multipeer-cli serve --at-login off

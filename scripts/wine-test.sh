@@ -1,8 +1,8 @@
 #!/bin/sh
-# wine-test.sh [PICTURE.png] - starts the Windows programs of build/packages under wine and Xvfb: the terminal program makes
-# an identity, the window opens, is used by the keyboard, and closes in order. Wine 8 has neither the UDP sockets that Go
-# wants nor Unix sockets: the window says that it cannot use the network, and nothing is sent. Needs: wine wine64 gcc-mingw-w64-x86-64 imagemagick,
-# and what deps.sh test installs.
+# wine-test.sh [PICTURE.png] - starts the Windows programs of build/packages under wine and Xvfb: the terminal program
+# creates an identity, the window opens, is used by the keyboard, and closes cleanly. Wine 8 has neither the UDP sockets
+# that Go needs nor Unix sockets: the window reports that it cannot use the network, and nothing is sent. Needs: wine
+# wine64 gcc-mingw-w64-x86-64 imagemagick, and what deps.sh test installs.
 set -eu
 for tool in wine x86_64-w64-mingw32-gcc Xvfb xdotool; do
 	command -v $tool >/dev/null 2>&1 || { echo "This needs $tool: apt-get install wine wine64 gcc-mingw-w64-x86-64, and sh scripts/deps.sh test" >&2; exit 1; }
@@ -23,7 +23,7 @@ export DISPLAY HOME XDG_RUNTIME_DIR WINEPREFIX WINEARCH WINEDEBUG DBUS_SESSION_B
 WINEDLLOVERRIDES='mscoree,mshtml=' timeout 300 wine wineboot -i >"$tmp/boot" 2>&1 || { cat "$tmp/boot" >&2; exit 1; }
 wineserver -w
 system32=$WINEPREFIX/drive_c/windows/system32
-if [ ! -e "$system32/bcryptprimitives.dll" ]; then # wine 8 lacks it, and Go wants random numbers from it; newer ones have it
+if [ ! -e "$system32/bcryptprimitives.dll" ]; then # wine 8 lacks it, and Go gets random numbers from it; newer versions have it
 	printf '%s\n' '#include <windows.h>' 'BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);' \
 		'__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE p, SIZE_T n) { return SystemFunction036(p, (ULONG)n); }' \
 		'BOOL WINAPI DllMain(HINSTANCE h, DWORD why, LPVOID r) { return TRUE; }' >"$tmp/random.c"
@@ -32,7 +32,7 @@ fi
 export WINEDLLOVERRIDES='bcryptprimitives=n,b;mscoree,mshtml='
 id=$(timeout 60 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' --name Wine --json id)
 case "$id" in *'"name":"Wine"'*) ;; *) echo "the terminal program says: $id" >&2; exit 1 ;; esac
-# Nothing can begin to serve here, but the value that would start it at login is written, and taken away.
+# The service cannot run here, but the registry value that starts it at login is written and removed.
 run='HKCU\Software\Microsoft\Windows\CurrentVersion\Run'
 timeout 120 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' serve --into 'C:\in box' --at-login on >"$tmp/said" 2>&1 || true
 wine reg query "$run" /v "Multipeer serve" >"$tmp/key" 2>&1 || { cat "$tmp/said" "$tmp/key" >&2; exit 1; }

@@ -1,96 +1,131 @@
 package transfer
 
 import (
+	"errors"
 	"fmt"
-	"slices"
+	"math"
+	"path"
 	"strings"
 )
 
-// The manifest, entry by entry: what is admitted, under which name, and what is wanted of it.
+// The manifest, entry by entry: which entries are admitted, the name each is saved under, and what is requested of
+// each.
 
-// announced takes an entry of the manifest.
+// announced processes one manifest entry.
 func (r *receiver) announced(body []byte) error {
 	e, err := decodeEntry(body, r.path)
 	if err != nil {
 		return err
 	}
 	r.path = e.path
+	h, before := r.heldOf(e.path), ""
+	if h != nil {
+		before = h.saved
+		r.see(h)
+	}
 	if err := r.admit(e); err != nil {
 		return err
-	}
-	var h *held
-	before := ""
-	if r.stage.past != nil {
-		if h = r.stage.past.entries[e.path]; h != nil {
-			before = h.saved
-		}
 	}
 	saved, err := r.plan.add(e.path, e.folder(), before)
 	if err != nil {
 		return err
 	}
-	if h != nil {
-		h.seen = true
-		if h.kind != e.kind || saved != h.saved {
-			if err := r.unknown(h); err != nil {
-				return err
-			}
-			h = nil
+	if h != nil && (h.kind != e.kind || saved != h.saved) {
+		if err := r.unknown(h); err != nil {
+			return at(e.path, err)
+		}
+		h = nil
+	}
+	lacking := r.inLacking(e)
+	if e.folder() && lacking == nil {
+		if saved, err = r.makeFolder(e, saved); err != nil {
+			lacking = err
 		}
 	}
 	part, top := -1, -1
-	if saved != e.path {
-		if err := r.rename(e.path, saved); err != nil {
-			return err
-		}
-	}
 	topName, _, below := strings.Cut(saved, "/")
-	if !below {
+	if !below && (!e.folder() || lacking == nil) {
 		top = len(r.tops)
-		r.tops = append(r.tops, topEntry{saved: saved, kind: e.kind})
+		r.tops = append(r.tops, topEntry{path: e.path, saved: saved, kind: e.kind})
 		if err := r.chooseFor(saved, e.kind); err != nil {
 			return err
 		}
 	}
-	if _, ok := r.merging[topName]; ok {
+	_, merges := r.merging[topName]
+	if merges && (!e.folder() || lacking == nil) {
 		part = len(r.parts)
 		r.parts = append(r.parts, newPart(e, saved))
 	}
-	switch e.kind {
-	case kindFolder:
+	switch {
+	case e.folder() && lacking != nil:
+		return r.refuseEntry(e, lacking)
+	case e.folder():
 		if h == nil || !h.whole {
 			r.stage.journal.put(jourEntry, encodeHeld(e, saved))
 		}
 		r.result.Folders++
-		return r.stage.mkdir(saved, e.modTime)
-	case kindLink:
-		if !r.opts.Links || !staysInside(e.path, e.target) { // guard: link-inside
-			return fmt.Errorf("%w: a link to %q", ErrProtocol, e.target)
+		r.count(e)
+		if below && !merges {
+			if err := r.rename(e.path, saved); err != nil {
+				return err
+			}
 		}
+		return r.charge(entryCost)
+	case e.kind == kindLink && (!r.opts.Links || !staysInside(e.path, e.target)): // guard: link-inside
+		return fmt.Errorf("%w: a link to %q", ErrProtocol, e.target)
+	case e.kind == kindLink && lacking != nil:
+		return r.refuseEntry(e, lacking)
+	case e.kind == kindLink && merges: // links are never merged into existing folders
+		return r.refuseEntry(e, ErrSpecial)
+	case e.kind == kindLink:
 		r.links = append(r.links, newPart(e, saved))
+		r.linked[r.plan.linkKey(e.path)] = struct{}{}
 		r.result.Links++
+		r.count(e)
 		return nil
 	}
-	in := &incoming{entry: e, index: r.index, saved: saved, held: h, part: part, top: top}
+	in := &incoming{entry: e, index: r.index, saved: saved, held: h, part: part, top: top, marked: -1}
 	r.index++
 	if len(r.pending) > 2*announced { // guard: files-without-content
 		return fmt.Errorf("%w: too many files without content", ErrProtocol)
 	}
 	r.pending[in.index] = in
+	if lacking != nil {
+		if err := r.refuse(in, lacking); err != nil || !r.ask {
+			return err
+		}
+		delete(r.pending, in.index)
+		return r.want(in.index, want{have: true})
+	}
 	if !r.ask {
 		return nil
 	}
 	return r.ponder(in)
 }
 
-// chooseFor decides whether a top-level entry goes into, or in the place of, what has its name.
+// makeFolder creates a folder in the staging folder, under another name if the disk rejects the planned one.
+func (r *receiver) makeFolder(e entry, saved string) (string, error) {
+	for tries := 0; ; tries++ {
+		err := r.retry(func() error { return r.stage.mkdir(saved, e) })
+		if !namingError(err) {
+			return saved, err
+		}
+		other, ok := r.plan.rename(e.path, saved, true, tries)
+		if !ok {
+			return saved, errors.Join(ErrNameRefused, err)
+		}
+		saved = other
+	}
+}
+
+// chooseFor decides whether a top-level entry is merged into, or replaces, the existing entry of that name.
 func (r *receiver) chooseFor(saved string, k kind) error {
 	there, err := r.stage.existing(saved)
 	if err != nil || there.IsDir() != (k == kindFolder) || !there.IsDir() && !there.Mode().IsRegular() || k == kindLink {
 		return nil //nolint:nilerr // nothing is in the way that could be compared
 	}
 	policy := r.opts.Existing
-	if r.opts.Choose != nil { // it may wait for a person
+	if r.opts.Choose != nil { // may wait for the user
 		chosen := make(chan Existing, 1)
 		go func() { chosen <- r.opts.Choose(saved) }()
 		select {
@@ -107,15 +142,28 @@ func (r *receiver) chooseFor(saved string, k kind) error {
 
 func newPart(e entry, saved string) part { return part{entry: e, saved: saved} }
 
+// rename notes an entry that is saved under a different name. Entries that merely lie inside a renamed folder are not
+// noted.
 func (r *receiver) rename(from, to string) error {
-	r.result.note(Note{Path: from, Saved: to})
-	return r.out.put(recNote, encodeNote(from, to))
+	if path.Base(from) == path.Base(to) {
+		return nil
+	}
+	n := Note{Path: from, Saved: to}
+	r.result.note(n)
+	return r.out.put(recNote, encodeNote(n))
 }
 
-// admit holds an entry against what was offered and accepted.
+// admit checks an entry against what was offered and accepted.
 func (r *receiver) admit(e entry) error {
-	if r.opts.Names != nil && !strings.Contains(e.path, "/") && !slices.Contains(r.opts.Names, e.path) { // guard: offered-names
-		return fmt.Errorf("%w: %q", ErrTooMuch, e.path)
+	if !strings.Contains(e.path, "/") && len(r.opts.Names) > 0 {
+		_, named := r.missing[e.path]
+		delete(r.missing, e.path)
+		if !named {
+			r.others++
+		}
+		if r.others > r.opts.Items-int64(len(r.opts.Names)) { // guard: offered-names
+			return fmt.Errorf("%w: %q", ErrTooMuch, e.path)
+		}
 	}
 	if r.paths += len(e.path); r.paths > maxPathBytes { // guard: path-bytes
 		return ErrTooMany
@@ -128,29 +176,35 @@ func (r *receiver) admit(e entry) error {
 	case kindLink:
 		r.seen.Links++
 	}
-	if r.opts.Limit != nil {
-		most := r.opts.Limit()
-		if r.seen.Folders > most.Folders || r.seen.Files+r.seen.Links > most.Files || e.size > most.Bytes-r.seen.Bytes { // guard: offered-totals
-			return ErrTooMuch
+	r.seen.Bytes += min(e.size, 1<<62-r.seen.Bytes)
+	if r.opts.Limit == nil {
+		return nil
+	}
+	if r.left != (Totals{}) { // guard: leftovers
+		if err := r.makeRoom(); err != nil {
+			return at(e.path, err)
 		}
 	}
-	r.seen.Bytes += min(e.size, 1<<62-r.seen.Bytes)
-	return nil
+	return r.opts.Limit(r.seen)
 }
 
-// ponder tells the sender what is wanted of a file.
+// ponder sends the sender the request for a file.
 func (r *receiver) ponder(in *incoming) error {
 	if h := in.held; h != nil {
 		switch {
 		case !h.is(in.entry) || !r.stillThere(h):
 			if err := r.unknown(h); err != nil {
-				return err
+				return at(in.path, err)
 			}
 			in.held = nil
 		case h.whole:
 			delete(r.pending, in.index)
 			r.result.Files++
 			r.result.Bytes += in.size
+			r.count(in.entry)
+			if err := r.noteAgain(in); err != nil {
+				return err
+			}
 			return r.want(in.index, want{have: true})
 		case h.pos > 0:
 			in.from = h.pos
@@ -158,19 +212,40 @@ func (r *receiver) ponder(in *incoming) error {
 		}
 	}
 	if topName, _, _ := strings.Cut(in.saved, "/"); in.size > 0 {
-		if _, ok := r.merging[topName]; ok {
+		_, ok := r.merging[topName]
+		if r.stage.past != nil && r.stage.past.differ[collisionKey(r.plan.fold, in.saved)] != "" { // guard: compared-once
+			ok = false
+		}
+		if ok {
 			if info, err := r.stage.existing(in.saved); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
-				r.compare(in)
-				return nil
+				return r.compare(in)
 			}
 		}
 	}
 	return r.want(in.index, want{})
 }
 
+// noteAgain repeats the notes that an earlier attempt recorded for a file it completed.
+func (r *receiver) noteAgain(in *incoming) error {
+	for _, n := range r.stage.past.noted.Notes {
+		if n.Path != in.path || n.LeftOut() || n.Err == nil {
+			continue
+		}
+		r.result.note(n)
+		if n.Remote {
+			continue // the sender's own note
+		}
+		if err := r.out.put(recNote, encodeNote(n)); err != nil {
+			return err
+		}
+	}
+	return r.noteName(in)
+}
+
 func (r *receiver) want(index int64, w want) error { return r.out.put(recWant, w.encode(index)) }
 
-// stillThere tells whether the staging holds what the journal says of a file: the disk may have lost it with the power.
+// stillThere reports whether the staging folder still holds what the journal claims for a file: a power cut may have
+// lost it.
 func (r *receiver) stillThere(h *held) bool {
 	info, err := r.stage.looks(h.saved)
 	if err != nil || !info.Mode().IsRegular() {
@@ -189,6 +264,68 @@ func (r *receiver) stillThere(h *held) bool {
 	defer f.Close()
 	sum, err := readChunk(f, h.pos-h.tail.n, make([]byte, min(h.tail.n, ChunkSize)))
 	return err == nil && sum == h.tail.sum
+}
+
+// heldOf is what an earlier attempt has brought of an entry; nil is nothing.
+func (r *receiver) heldOf(path string) *held {
+	if r.stage.past == nil {
+		return nil
+	}
+	return r.stage.past.entries[path]
+}
+
+// see takes an entry out of those that this attempt has not announced.
+func (r *receiver) see(h *held) {
+	if !h.seen && !h.gone {
+		r.left = r.left.minus(h.entry().totals())
+	}
+	h.seen = true
+}
+
+// makeRoom discards what earlier attempts left here, until it fits beside what this one has announced. Each attempt may
+// bring as much as the offer: without this, attempts that announce other names add up. A source that did not change has
+// room for both. The first that came go first, for they are what the sender would have announced by now.
+func (r *receiver) makeRoom() error {
+	if r.left != (Totals{}) {
+		// The user is asked again, and keeps what has arrived until the answer.
+		if err := r.opts.Limit(r.withLeft()); err != nil && Passing(err) {
+			return err
+		}
+	}
+	past := r.stage.past.order
+	for ; r.tooMuchLeft() && r.fromStart < len(past); r.fromStart++ {
+		if h := past[r.fromStart]; h.kind != kindFolder && !h.seen && !h.gone {
+			if err := r.leave(h); err != nil {
+				return err
+			}
+		}
+	}
+	for ; r.tooMuchLeft() && r.fromEnd < len(past); r.fromEnd++ { // what is in a folder comes before it
+		if h := past[len(past)-1-r.fromEnd]; !h.seen && !h.gone {
+			if err := r.leave(h); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tooMuchLeft reports whether what is left and what is announced are together more than may come.
+func (r *receiver) tooMuchLeft() bool {
+	return r.left != (Totals{}) && r.opts.Limit(r.withLeft()) != nil
+}
+
+// withLeft returns what is announced and what is left together.
+func (r *receiver) withLeft() Totals {
+	both := r.seen.plus(r.left)
+	both.Bytes = r.seen.Bytes + min(r.left.Bytes, math.MaxInt64-r.seen.Bytes)
+	return both
+}
+
+// leave removes an entry that this attempt has not announced.
+func (r *receiver) leave(h *held) error {
+	r.see(h)
+	return r.unknown(h)
 }
 
 // unknown forgets what the journal says of an entry.

@@ -11,23 +11,23 @@ import (
 )
 
 const (
-	// ChunkSize is how many bytes of a file are read, hashed and written as one, at the most.
+	// ChunkSize is the maximum number of bytes of a file that are read, hashed and written at once.
 	ChunkSize = 128 << 10
-	// maxBlock is the body of the largest block: a full chunk with room for the records around it.
+	// maxBlock is the body size of the largest block: a full chunk plus room for the records around it.
 	maxBlock  = ChunkSize + 8<<10
 	blockHead = 13 // type, number, length
 )
 
-// block is what lanes carry: a number of whole records, behind the frame's head.
+// block is the unit that lanes carry: a number of whole records behind a frame header.
 type block struct {
-	buf []byte // head and body
+	buf []byte // header and body
 	seq uint64
 
 	// Guarded by the bundle.
-	lane    *lane // that has it, or had it last
+	lane    *lane // the lane that has it, or had it last
 	at      time.Time
 	hedges  int
-	writing int // lanes that are writing it now
+	writing int // number of lanes that are writing it now
 	taken   bool
 }
 
@@ -42,20 +42,20 @@ func newBlock() *block {
 func (k *block) body() []byte { return k.buf[blockHead:] }
 func (k *block) free() int    { return cap(k.buf) - len(k.buf) }
 
-// seal writes the head; the block does not change any more.
+// seal writes the header; the block is immutable afterwards.
 func (k *block) seal() {
 	k.buf[0] = frameBlock
 	binary.BigEndian.PutUint64(k.buf[1:], k.seq)
 	binary.BigEndian.PutUint32(k.buf[9:], uint32(len(k.buf)-blockHead))
 }
 
-// release gives the memory back.
+// release returns the memory to the pool.
 func (k *block) release() { blocks.Put(k) }
 
-// tryRelease releases a block that was taken and that no lane writes any more. Call with the bundle's mu held.
-func (k *block) tryRelease() {
+// tryReleaseLocked releases a block that was taken and that no lane is still writing.
+func (k *block) tryReleaseLocked() {
 	if k.taken && k.writing == 0 {
-		k.taken = false // once
+		k.taken = false // so that it is released only once
 		k.release()
 	}
 }
@@ -65,7 +65,8 @@ type frameReader struct{ r *bufio.Reader }
 
 func newFrameReader(r io.Reader) *frameReader { return &frameReader{bufio.NewReaderSize(r, 4<<10)} }
 
-// next returns a block, or the number up to which ours were taken. io.EOF is an end between two frames.
+// next returns a block, or the number up to which our blocks were taken. It returns io.EOF at an end between two
+// frames.
 func (f *frameReader) next() (*block, uint64, error) {
 	kind, err := f.r.ReadByte()
 	if err != nil {
@@ -112,7 +113,7 @@ type packer struct {
 	cur *block
 }
 
-// flushAt is when a block is full enough to go.
+// flushAt is the size at which a block is full enough to send.
 const flushAt = maxBlock * 3 / 4
 
 func (p *packer) put(kind byte, body ...[]byte) error {
@@ -122,7 +123,7 @@ func (p *packer) put(kind byte, body ...[]byte) error {
 	for _, b := range body {
 		n += len(b)
 	}
-	k, err := p.with(n)
+	k, err := p.withLocked(n)
 	if err != nil {
 		return err
 	}
@@ -130,8 +131,8 @@ func (p *packer) put(kind byte, body ...[]byte) error {
 	return p.full()
 }
 
-// with returns the block under way, with room for n bytes. Call with p.mu held.
-func (p *packer) with(n int) (*block, error) {
+// withLocked returns the current block, with room for n bytes.
+func (p *packer) withLocked(n int) (*block, error) {
 	if p.cur != nil && p.cur.free() < n {
 		if err := p.flushLocked(); err != nil {
 			return nil, err

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootID names this run of the system; empty where that cannot be told.
+// bootID identifies the current boot; it is empty if that is unknown.
 func bootID() string {
 	s, err := unix.Sysctl("kern.bootsessionuuid")
 	if err != nil {
@@ -15,5 +15,5 @@ func bootID() string {
 	return s
 }
 
-// mountID tells one mounting of a volume from another; not here.
+// mountID distinguishes one mount of a volume from another; it is not available here.
 func mountID(*os.File) string { return "" }

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootID names this run of the system; empty where that cannot be told.
+// bootID identifies the current boot; it is empty if that is unknown.
 func bootID() string {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -17,7 +17,7 @@ func bootID() string {
 	return strings.TrimSpace(string(b))
 }
 
-// mountID tells one mounting of a volume from another.
+// mountID distinguishes one mount of a volume from another.
 func mountID(d *os.File) string {
 	c, err := d.SyscallConn()
 	if err != nil {

@@ -4,8 +4,8 @@ package transfer
 
 import "os"
 
-// bootID cannot be told here: what was not synced is sent again after a restart.
+// bootID is unknown here: data that was not synced is sent again after a restart.
 func bootID() string { return "" }
 
-// mountID tells one mounting of a volume from another; not here.
+// mountID distinguishes one mount of a volume from another; it is not available here.
 func mountID(*os.File) string { return "" }

@@ -14,25 +14,26 @@ import (
 type Pipe interface {
 	io.Reader
 	io.Writer
-	// CloseWrite ends our direction; what was written still arrives.
+	// CloseWrite ends our direction; data already written still arrives.
 	CloseWrite() error
 	// Interrupt makes all pending and later calls fail. It may be called more than once and concurrently.
 	Interrupt()
 }
 
-// What a bundle holds at the most, and how long it waits.
+// Limits and timeouts of a bundle.
 const (
-	// sendWindow is how many bytes may be under way without the other side's word that they are kept: so many are sent
-	// again at the most when everything breaks at once.
+	// sendWindow is how many bytes may be in flight without the other side's acknowledgement. It bounds how much is
+	// sent again when all lanes break at once.
 	sendWindow = 8 << 20
-	// sendBlocks is how many blocks that may be: a small one takes the memory of a large one.
+	// sendBlocks is the same limit in blocks: a small block takes as much memory as a large one.
 	sendBlocks = 128
-	// beatEvery is how often a lane shows that it is alive, silence after how long without it is given up.
+	// beatEvery is how often a lane shows that it is alive; a lane that is quiet for silence is given up.
 	beatEvery = 1500 * time.Millisecond
 	silence   = 6 * time.Second
-	// hedgeAfter is how old the oldest block may grow before an idle lane sends it a second time.
+	// hedgeAfter is the age of the oldest block at which an idle lane sends it a second time.
 	hedgeAfter = 500 * time.Millisecond
-	// ackEvery is how many bytes are taken before that is told, ackWait how long at the most.
+	// ackEvery is how many bytes are taken before an acknowledgement is sent, and ackWait the longest delay before
+	// it.
 	ackEvery = 1 << 20
 	ackWait  = 2 * time.Millisecond
 )
@@ -44,43 +45,43 @@ const (
 	takenLen   = 9
 )
 
-// errEnded is what calls get after a bundle was closed on purpose.
+// errEnded is what calls return after a bundle was closed on purpose.
 var errEnded = errors.New("ended")
 
-// bundle makes one ordered stream of blocks in each direction out of pipes that come and go, its lanes. Whichever
-// lane is free takes the next block, so each carries what it can. What was on a lane that dies goes out again over
-// another one; what comes twice is dropped. A block counts as taken when the other end has processed it.
+// bundle turns pipes that come and go, its lanes, into one ordered stream of blocks in each direction. Whichever lane
+// is free takes the next block, so each carries as much as it can. The blocks of a lane that dies are sent again over
+// another lane; duplicates are dropped. A block counts as taken when the other end has processed it.
 type bundle struct {
 	mu   sync.Mutex
-	work *sync.Cond // for the lanes' writers: something to write
-	room *sync.Cond // for senders: the window has room; for drain: all is taken
-	came *sync.Cond // for the receiver: the next block is there
+	work *sync.Cond // signals the lanes' writers: there is something to write
+	room *sync.Cond // signals senders that the window has room, and drain that everything is taken
+	came *sync.Cond // signals the receiver: the next block has arrived
 	err  error
-	quit chan struct{} // closed with err
+	quit chan struct{} // closed when err is set
 	wg   sync.WaitGroup
 
 	lanes   map[*lane]struct{}
-	closing bool // the end of a lane is no failure any more
+	closing bool // the end of a lane is no longer a failure
 
-	next  uint64   // the number of the next new block
-	queue []*block // new ones that no lane has taken
-	again []*block // what has to go out once more
-	out   []*block // sent and not taken, in order; also those in again
-	bytes int      // of queue and out
+	next  uint64   // number of the next new block
+	queue []*block // new blocks that no lane has taken
+	again []*block // blocks to send again
+	out   []*block // sent but not yet taken, in order; includes those in again
+	bytes int      // size of queue and out
 
-	want       uint64            // the number of the block that comes next
-	early      map[uint64]*block // what came before its turn
+	want       uint64            // number of the next expected block
+	early      map[uint64]*block // blocks that arrived out of order
 	earlyBytes int
-	given      int    // bytes handed out and not taken back by done
-	givenN     int    // blocks of that
-	taken      uint64 // processed here
-	told       uint64 // of that, what the other side was told
-	untold     int    // bytes
+	given      int    // bytes handed out and not yet returned by done
+	givenN     int    // number of those blocks
+	taken      uint64 // blocks processed here
+	told       uint64 // the part of taken that was acknowledged to the other side
+	untold     int    // bytes not yet acknowledged
 	toldAt     time.Time
-	due        bool // it is to be told now
+	due        bool // an acknowledgement is to be sent now
 	timer      *time.Timer
 
-	moved int64 // bytes of blocks that were sent, repetitions included
+	moved int64 // bytes of blocks sent, including repetitions
 }
 
 // lane is one pipe of a bundle.
@@ -89,7 +90,7 @@ type lane struct {
 	dead  bool
 	heard time.Time
 	spoke time.Time
-	beat  bool // it has been silent for long
+	beat  bool // the lane has been quiet for beatEvery
 }
 
 func newBundle() *bundle {
@@ -100,7 +101,7 @@ func newBundle() *bundle {
 	return b
 }
 
-// attach gives the bundle one more lane. It is closed with the bundle.
+// attach adds a lane to the bundle. The lane is closed with the bundle.
 func (b *bundle) attach(p Pipe) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -114,7 +115,7 @@ func (b *bundle) attach(p Pipe) {
 	b.wg.Go(func() { b.read(l) })
 }
 
-// fail ends the bundle for a reason: every call returns it, every lane is interrupted. It is idempotent.
+// fail ends the bundle with err: every call returns it and every lane is interrupted. It is idempotent.
 func (b *bundle) fail(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -137,17 +138,17 @@ func (b *bundle) failLocked(err error) {
 	b.came.Broadcast()
 }
 
-// farewell is how long the gentle end of a bundle may take.
+// farewell is how long a graceful close of a bundle may take.
 const farewell = 2 * time.Second
 
-// close ends the bundle gently, after drain: the other side reads what was written and then the end, and we wait for
-// its end.
+// close ends the bundle gracefully, after drain: the other side reads what was written and then the end, and we wait
+// for its end.
 func (b *bundle) close() {
 	timer := time.NewTimer(farewell)
 	b.mu.Lock()
 	b.closing = true
 	for l := range b.lanes {
-		b.wg.Go(func() { _ = l.pipe.CloseWrite() }) // which may wait behind a write that does not move
+		b.wg.Go(func() { _ = l.pipe.CloseWrite() }) // CloseWrite may block behind a stalled write
 	}
 	if len(b.lanes) == 0 {
 		b.failLocked(errEnded)
@@ -161,7 +162,7 @@ func (b *bundle) close() {
 	}
 }
 
-// alive is nil until the bundle has ended, and then why.
+// alive returns nil until the bundle has ended, and then the reason.
 func (b *bundle) alive() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -171,7 +172,7 @@ func (b *bundle) alive() error {
 // wait returns when every goroutine of the bundle has ended, after fail or close.
 func (b *bundle) wait() { b.wg.Wait() }
 
-// laneDown takes the end of a lane: what it carried goes over the others.
+// laneDown handles the end of a lane: its blocks are sent again over the others.
 func (b *bundle) laneDown(l *lane, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -188,19 +189,19 @@ func (b *bundle) laneDown(l *lane, err error) {
 		}
 	}
 	slices.SortFunc(b.again, func(x, y *block) int { return int(int64(x.seq - y.seq)) })
-	b.told, b.due = 0, b.taken > 0 // it may have been told over this lane only
+	b.told, b.due = 0, b.taken > 0 // the acknowledgement may have been sent over this lane only
 	if len(b.lanes) == 0 {
 		if b.closing {
 			err = errEnded
 		} else {
-			err = fmt.Errorf("%w: %w", ErrInterrupted, err) // the last lane has gone
+			err = fmt.Errorf("%w: %w", ErrInterrupted, err) // the last lane is gone
 		}
 		b.failLocked(err)
 	}
 	b.work.Broadcast()
 }
 
-// send queues a block and waits while the window is full. The block is the bundle's from then on.
+// send queues a block and waits while the window is full. The bundle owns the block from then on.
 func (b *bundle) send(k *block) error {
 	n := len(k.buf)
 	b.mu.Lock()
@@ -221,8 +222,8 @@ func (b *bundle) send(k *block) error {
 	return nil
 }
 
-// pick chooses what l writes next. Call with b.mu held.
-func (b *bundle) pick(l *lane, now time.Time) *block {
+// pickLocked chooses the next block that l writes.
+func (b *bundle) pickLocked(l *lane, now time.Time) *block {
 	var k *block
 	switch {
 	case len(b.again) > 0:
@@ -257,7 +258,7 @@ func (b *bundle) write(l *lane) {
 			}
 			now := time.Now()
 			tell = b.due || l.beat
-			if k = b.pick(l, now); k != nil || tell {
+			if k = b.pickLocked(l, now); k != nil || tell {
 				l.spoke = now
 				break
 			}
@@ -284,7 +285,7 @@ func (b *bundle) write(l *lane) {
 		}
 		if k != nil {
 			k.writing--
-			k.tryRelease()
+			k.tryReleaseLocked()
 		}
 		b.mu.Unlock()
 		if err != nil {
@@ -312,17 +313,17 @@ func (b *bundle) read(l *lane) {
 	}
 }
 
-// arrived takes a frame: a block, or the other side's word about ours.
+// arrived processes a frame: a block, or an acknowledgement of ours.
 func (b *bundle) arrived(l *lane, k *block, taken uint64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l.heard = time.Now()
 	if k == nil {
-		return b.acknowledged(taken)
+		return b.acknowledgedLocked(taken)
 	}
 	if b.err != nil || k.seq < b.want || b.early[k.seq] != nil {
 		k.release()
-		b.due = true // its sender does not know yet
+		b.due = true // the sender does not know yet that we have it
 		b.work.Signal()
 		return nil
 	}
@@ -338,8 +339,8 @@ func (b *bundle) arrived(l *lane, k *block, taken uint64) error {
 	return nil
 }
 
-// acknowledged forgets the blocks below taken. Call with b.mu held.
-func (b *bundle) acknowledged(taken uint64) error {
+// acknowledgedLocked drops the blocks below taken.
+func (b *bundle) acknowledgedLocked(taken uint64) error {
 	if taken > b.next { // guard: taken-ahead
 		return fmt.Errorf("%w: a block that was not sent is said to be taken", ErrProtocol)
 	}
@@ -354,14 +355,14 @@ func (b *bundle) acknowledged(taken uint64) error {
 	}
 	b.again = slices.DeleteFunc(b.again, func(k *block) bool { return k.taken })
 	for _, k := range b.out[:n] {
-		k.tryRelease()
+		k.tryReleaseLocked()
 	}
 	b.out = slices.Delete(b.out, 0, n)
 	b.room.Broadcast()
 	return nil
 }
 
-// recv waits for the next block in order. The caller gives it back by done.
+// recv waits for the next block in order. The caller returns it with done.
 func (b *bundle) recv() (*block, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -370,7 +371,7 @@ func (b *bundle) recv() (*block, error) {
 			return nil, b.err
 		}
 		if b.untold > 0 {
-			b.tellSoon()
+			b.tellSoonLocked()
 		}
 		b.came.Wait()
 	}
@@ -383,14 +384,14 @@ func (b *bundle) recv() (*block, error) {
 	return k, nil
 }
 
-// ready tells whether recv would return at once.
+// ready reports whether recv would return at once.
 func (b *bundle) ready() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.err != nil || b.early[b.want] != nil
 }
 
-// done tells that the newest block that recv gave is processed and will not be needed again.
+// done reports that the newest block returned by recv is processed and no longer needed.
 func (b *bundle) done(k *block) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -405,8 +406,8 @@ func (b *bundle) done(k *block) {
 	}
 }
 
-// tellSoon tells what was taken, but not more often than every ackWait. Call with b.mu held.
-func (b *bundle) tellSoon() {
+// tellSoonLocked schedules an acknowledgement, at most one every ackWait.
+func (b *bundle) tellSoonLocked() {
 	if since := time.Since(b.toldAt); since < ackWait {
 		b.timer.Reset(ackWait - since)
 		return
@@ -424,8 +425,8 @@ func (b *bundle) tellNow() {
 	}
 }
 
-// drain waits until the other side has taken everything and was told what we have, or until limit. It is nil if the
-// other side has taken everything.
+// drain waits until the other side has taken everything and was sent all our acknowledgements, or until limit. It
+// returns nil if the other side has taken everything.
 func (b *bundle) drain(limit time.Duration) error {
 	late := false
 	timer := time.AfterFunc(limit, func() {
@@ -445,7 +446,7 @@ func (b *bundle) drain(limit time.Duration) error {
 		b.room.Wait()
 	}
 	switch {
-	case b.bytes == 0: // whatever became of the lanes since
+	case b.bytes == 0: // even if the lanes have ended since
 		return nil
 	case b.err == nil:
 		return ErrStalled
@@ -453,7 +454,7 @@ func (b *bundle) drain(limit time.Duration) error {
 	return b.err
 }
 
-// watch looks after lanes that have fallen silent and blocks that are late.
+// watch looks for lanes that have fallen silent and for blocks that are late.
 func (b *bundle) watch() {
 	t := time.NewTicker(hedgeAfter / 2)
 	defer t.Stop()
@@ -482,7 +483,7 @@ func (b *bundle) watch() {
 	}
 }
 
-// sentBytes counts what was given to lanes, repetitions included.
+// sentBytes returns the number of bytes given to lanes, including repetitions.
 func (b *bundle) sentBytes() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()

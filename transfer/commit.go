@@ -1,16 +1,21 @@
 package transfer
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
 
 // What becomes durable, and when.
 
-// mark puts into the journal how much of the file under way is verified.
-func (r *receiver) mark() {
+// mark puts into the journal how much of the file under way is verified, but for less than markEvery unless all is wanted:
+// a sender may send byte by byte, and each of these records takes more than that.
+func (r *receiver) mark(all bool) {
 	in := r.cur
-	if in == nil || in.marked == in.pos {
+	if in == nil || in.refused || in.marked == in.pos {
+		return
+	}
+	if !all && in.marked >= 0 && in.pos-in.marked < markEvery { // guard: journal-pace
 		return
 	}
 	if in.marked < 0 {
@@ -22,12 +27,14 @@ func (r *receiver) mark() {
 	in.marked = in.pos
 }
 
-// commit writes the journal, and tells the sender that what it says is taken. Now and then it has it all made durable.
+// commit writes the journal and acknowledges to the sender what the journal covers. From time to time it starts a
+// sync.
 func (r *receiver) commit() error {
 	if r.lost {
-		return errLost
+		return ErrUnsynced
 	}
-	r.mark()
+	r.mark(false)
+	r.keepDiffering()
 	if err := r.stage.flushJournal(); err != nil {
 		return err
 	}
@@ -49,13 +56,10 @@ func (r *receiver) commit() error {
 	return nil
 }
 
-// errLost is a sync that has failed before.
-var errLost = fmt.Errorf("%w: what was written could not be made durable", ErrFailed)
-
-// startSync makes durable what the journal says now, on a goroutine of its own.
+// startSync makes durable what the journal covers now, on its own goroutine.
 func (r *receiver) startSync() {
 	names := r.dirty
-	if r.cur != nil {
+	if r.cur != nil && !r.cur.refused {
 		names = append(names, r.cur.saved)
 	}
 	r.dirty, r.dirtyN = nil, 0
@@ -69,21 +73,24 @@ func (r *receiver) startSync() {
 	}()
 }
 
-// syncEnded takes the end of a sync. If it failed nothing is known of what came since the one before: systems mark
-// pages clean that they could not write, so a second try would prove nothing.
+// syncEnded handles the end of a sync. After a failure, nothing is known about the data written since the previous
+// sync: systems mark pages clean that they could not write, so a second try would prove nothing.
 func (r *receiver) syncEnded(err error) error {
 	r.syncing = false
 	if err != nil {
 		r.lost = true
 		r.stage.forget(r.durable)
-		return err
+		if err = classify(err); errors.Is(err, ErrReadOnly) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", ErrUnsynced, err)
 	}
 	r.durable = r.syncTo
 	r.stage.journal.put(jourSynced, bigEndian(r.durable))
 	return nil
 }
 
-// settleSync waits for the sync under way.
+// settleSync waits for the running sync.
 func (r *receiver) settleSync() error {
 	if !r.syncing {
 		return nil
@@ -91,18 +98,18 @@ func (r *receiver) settleSync() error {
 	return r.syncEnded(<-r.synced)
 }
 
-// syncAll makes all durable that has arrived.
+// syncAll makes everything that has arrived durable.
 func (r *receiver) syncAll() error {
 	if err := r.settleSync(); err != nil {
 		return err
 	}
 	if r.lost {
-		return errLost
+		return ErrUnsynced
 	}
 	if r.dirtyN == 0 && r.cur == nil {
 		return r.stage.flushJournal()
 	}
-	r.mark()
+	r.mark(true)
 	if err := r.stage.flushJournal(); err != nil {
 		return err
 	}
@@ -110,7 +117,7 @@ func (r *receiver) syncAll() error {
 	return r.settleSync()
 }
 
-// end leaves the staging as the end of the call wants it.
+// end leaves the staging folder in the state that err calls for.
 func (r *receiver) end(err error) {
 	if r.toCompare != nil {
 		close(r.toCompare)
@@ -122,9 +129,10 @@ func (r *receiver) end(err error) {
 	if r.reporting != nil {
 		r.reporting()
 	}
+	r.keepDiffering()
 	_ = r.settleSync()
 	if err != nil && !drops(err) && !r.lost && r.stage.root != nil {
-		// What was processed and not told is kept too; the next attempt finds it.
+		// What was processed but not acknowledged is kept too; the next attempt finds it.
 		if r.syncAll() == nil {
 			_ = r.stage.flushJournal()
 		}

@@ -2,13 +2,12 @@ package transfer
 
 import (
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/zeebo/blake3"
 )
 
-// digestRange reads n bytes at off and returns their digest. It gives up with ErrInterrupted when quit is closed.
+// digestRange reads n bytes at off and returns their digest. It returns ErrInterrupted when quit is closed.
 func digestRange(quit <-chan struct{}, f io.ReaderAt, off, n int64) (out pieceDigest, err error) {
 	k := newBlock()
 	defer k.release()
@@ -25,7 +24,7 @@ func digestRange(quit <-chan struct{}, f io.ReaderAt, off, n int64) (out pieceDi
 			if errors.Is(err, io.EOF) {
 				return out, errShort
 			}
-			return out, fmt.Errorf("%w: %w", ErrUnreadable, err)
+			return out, unreadable(err)
 		}
 		_, _ = h.Write(b)
 		off, n = off+int64(len(b)), n-int64(len(b))
@@ -34,15 +33,61 @@ func digestRange(quit <-chan struct{}, f io.ReaderAt, off, n int64) (out pieceDi
 	return out, nil
 }
 
-// piecesOf are the digests of a file's pieces.
-func piecesOf(quit <-chan struct{}, f io.ReaderAt, size int64) (want, error) {
-	w := want{piece: pieceFor(size)}
-	for off := int64(0); off < size; off += w.piece {
-		sum, err := digestRange(quit, f, off, min(w.piece, size-off))
-		if err != nil {
-			return want{}, err
+// toDigest is a file whose digests the receiver has requested.
+type toDigest struct {
+	item
+	piece int64
+}
+
+// digests answers a receiver that already has a file of the same name. The receiver does the comparing, so all a
+// sender learns about a file there is whether it is identical to its own, and nothing that helps to guess a different
+// one.
+func (s *sender) digests() {
+	var src *source
+	for {
+		select {
+		case t := <-s.toDigest:
+			if src == nil {
+				src = newSource(s.tops)
+				defer src.close()
+			}
+			body := counts(t.index)
+			if sums, err := s.piecesOf(src, t); err == nil { // a file that cannot be read is left out when its turn comes
+				for _, sum := range sums {
+					body = append(body, sum[:]...)
+				}
+			}
+			s.mu.Lock()
+			delete(s.digesting, t.index) // before the receiver can answer
+			s.mu.Unlock()
+			if s.out.put(recSums, body) != nil || s.out.flush() != nil {
+				return
+			}
+		case <-s.passed:
+			return
+		case <-s.ctx.Done():
+			return
 		}
-		w.pieces = append(w.pieces, sum)
 	}
-	return w, nil
+}
+
+// piecesOf returns the digests of a file's pieces.
+func (s *sender) piecesOf(src *source, t toDigest) ([]pieceDigest, error) {
+	f, now, err := src.open(t.path, t.info)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if stampOf(now) != t.stamp {
+		return nil, ErrChanged
+	}
+	var sums []pieceDigest
+	for off := int64(0); off < t.size; off += t.piece {
+		sum, err := digestRange(s.ctx.Done(), f, off, min(t.piece, t.size-off))
+		if err != nil {
+			return nil, err
+		}
+		sums = append(sums, sum)
+	}
+	return sums, nil
 }

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// dies runs a receiver in a process of its own that kills itself at its n-th operation, and a sender here. It is false
-// if the receiver reached its end.
+// dies runs a receiver, in a process of its own that kills itself at its n-th operation, and a sender here. It
+// returns false if the receiver reached its end.
 func dies(t *testing.T, src, dst string, n int) bool {
 	t.Helper()
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
@@ -21,7 +21,7 @@ func dies(t *testing.T, src, dst string, n int) bool {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c := exec.Command(os.Args[0], "-test.run", "^TestDiesAtEachOperation$")
+	c := exec.Command(os.Args[0], "-test.run", "^TestReceive_SurvivesBeingKilledAtEachOperation$")
 	c.Env = append(os.Environ(), "TRANSFER_DIES="+dst, "TRANSFER_AT="+strconv.Itoa(n), "TRANSFER_SOCKET="+l.Addr().String())
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
@@ -36,7 +36,7 @@ func dies(t *testing.T, src, dst string, n int) bool {
 	return c.Wait() != nil
 }
 
-// dieAt is that receiver.
+// dieAt runs that receiver.
 func dieAt(t *testing.T, dir string) {
 	n, err := strconv.ParseInt(os.Getenv("TRANSFER_AT"), 10, 64)
 	if err != nil {

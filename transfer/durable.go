@@ -8,12 +8,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
+	"syscall"
 )
 
-// What has to be on the disk before it is told: the journal, the files, and the folders that name them.
+// What has to be on the disk before it is acknowledged: the journal, the files, and the folders that name them.
 
-// flushJournal writes what was put.
+// flushJournal writes the records that were put.
 func (s *stage) flushJournal() error {
 	j := &s.journal
 	if len(j.buf) == 0 {
@@ -30,7 +30,7 @@ func (s *stage) flushJournal() error {
 	return nil
 }
 
-// syncJournal makes what was put durable.
+// syncJournal makes the records that were put durable.
 func (s *stage) syncJournal() error {
 	if err := s.flushJournal(); err != nil {
 		return err
@@ -40,31 +40,51 @@ func (s *stage) syncJournal() error {
 
 func (s *stage) sync(f *os.File) error {
 	if err := s.check("fsync", f.Name()); err != nil {
-		return err
+		return s.confirmed(err)
 	}
-	return syncContent(f)
+	return s.confirmed(syncContent(f))
 }
 
-// forget cuts the journal back to where it was durable: what came after is unknown again.
+// confirmed treats a sync that the file system does not support as unavailable rather than failed: network shares and
+// some user-space file systems have none. That is recorded; the data there is as safe as it can be.
+func (s *stage) confirmed(err error) error {
+	if unsupported(err) {
+		s.unconfirmed.Store(true)
+		return nil
+	}
+	return err
+}
+
+// unsupported reports whether a file system does not offer the operation.
+func unsupported(err error) bool {
+	for _, e := range []error{syscall.EINVAL, syscall.ENOTSUP, syscall.EOPNOTSUPP, syscall.ENOSYS, syscall.ENOTTY} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// forget truncates the journal to its durable length: what came after is unknown again.
 func (s *stage) forget(durable int64) {
 	s.journal.buf = s.journal.buf[:0]
 	s.journal.size = min(s.journal.size, durable)
 	_ = s.journal.f.Truncate(s.journal.size)
 }
 
-// syncers is how many files are made durable at once: file systems put concurrent fsyncs into one journal commit.
+// syncers is how many files are synced at once: file systems combine concurrent fsyncs into one journal commit.
 const syncers = 16
 
-// fewFiles is up to how many files are made durable one by one rather than with the whole volume.
+// fewFiles is the largest number of files that are synced one by one rather than with the whole volume.
 const fewFiles = 16
 
-// syncFiles makes the content of files durable; names nil, all of the volume. It may run beside the other methods.
+// syncFiles makes the content of files durable. It may run concurrently with the other methods.
 func (s *stage) syncFiles(names []string) error {
 	if err := s.check("fsync", "files"); err != nil {
-		return err
+		return s.confirmed(err)
 	}
 	if len(names) > fewFiles {
-		if ok, err := syncVolume(s.volume); ok || err != nil {
+		if ok, err := s.syncVolume(); ok || err != nil {
 			return err
 		}
 	}
@@ -77,11 +97,20 @@ func (s *stage) syncFiles(names []string) error {
 			return err
 		}
 		defer f.Close()
-		if err := f.Sync(); err != nil {
+		if err := s.confirmed(f.Sync()); err != nil {
 			return fmt.Errorf("making %q durable: %w", name, err)
 		}
 		return nil
 	})
+}
+
+// syncVolume makes the whole volume durable at once, where the system and the file system support that.
+func (s *stage) syncVolume() (ok bool, err error) {
+	ok, err = syncVolume(s.volume)
+	if unsupported(err) {
+		return false, nil
+	}
+	return ok, err
 }
 
 func inParallel(names []string, do func(string) error) error {
@@ -98,44 +127,44 @@ func inParallel(names []string, do func(string) error) error {
 	return errors.Join(errs...)
 }
 
-// finishFolders gives the folders their times, the deepest first since a folder's time changes with its content,
-// and makes the names in them durable.
-func (s *stage) finishFolders() error {
+// finishFolders sets the times of the folders, the deepest first because a folder's time changes with its content,
+// and makes the names in them durable. lost are the folders whose time the disk does not keep.
+func (s *stage) finishFolders() (lost []string, err error) {
 	names := make([]string, 0, len(s.folders))
 	for name := range s.folders {
 		names = append(names, name)
 	}
 	slices.SortFunc(names, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
 	for _, name := range names {
-		if err := s.root.Chtimes(name, time.Time{}, clampTime(s.folders[name])); err != nil && runtime.GOOS != "windows" {
-			return err
+		if !s.setTime(s.root, name, s.folders[name].modTime) && runtime.GOOS != "windows" {
+			lost = append(lost, name)
 		}
 	}
 	if err := s.check("fsync", "folders"); err != nil {
-		return err
+		return lost, s.confirmed(err)
 	}
 	if len(names) > fewFiles {
-		if ok, err := syncVolume(s.volume); ok || err != nil {
-			return err
+		if ok, err := s.syncVolume(); ok || err != nil {
+			return lost, err
 		}
 	}
-	return inParallel(append(names, "."), func(name string) error { return syncDir(s.root, name) })
+	return lost, inParallel(append(names, "."), func(name string) error { return s.syncDir(s.root, name) })
 }
 
 // syncInbox makes the published names durable.
 func (s *stage) syncInbox(folders map[string]bool) error {
 	if err := s.check("fsync", "inbox"); err != nil {
-		return err
+		return s.confirmed(err)
 	}
 	names := []string{"."}
 	for f := range folders {
 		names = append(names, f)
 	}
-	return inParallel(names, func(name string) error { return syncDir(s.inbox, name) })
+	return inParallel(names, func(name string) error { return s.syncDir(s.inbox, name) })
 }
 
 // syncDir makes the names in a folder durable. Windows cannot sync a folder; its file systems journal names.
-func syncDir(root *os.Root, name string) error {
+func (s *stage) syncDir(root *os.Root, name string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
@@ -144,7 +173,7 @@ func syncDir(root *os.Root, name string) error {
 		return err
 	}
 	defer d.Close()
-	return d.Sync()
+	return s.confirmed(d.Sync())
 }
 
 // syncExisting makes the content of files durable that were in the inbox before.
@@ -153,10 +182,10 @@ func (s *stage) syncExisting(names []string) error {
 		return nil
 	}
 	if err := s.check("fsync", "existing"); err != nil {
-		return err
+		return s.confirmed(err)
 	}
 	if len(names) > fewFiles {
-		if ok, err := syncVolume(s.volume); ok || err != nil {
+		if ok, err := s.syncVolume(); ok || err != nil {
 			return err
 		}
 	}
@@ -166,6 +195,6 @@ func (s *stage) syncExisting(names []string) error {
 			return err
 		}
 		defer f.Close()
-		return f.Sync()
+		return s.confirmed(f.Sync())
 	})
 }

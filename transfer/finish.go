@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// finish makes all durable and publishes it. From the end record on a cancellation comes too late.
+// finish makes everything durable and publishes it. After the end record has been written, cancelling has no effect.
 func (r *receiver) finish() error {
 	r.phase.Store(int64(Finishing))
 	if err := r.removeLeftovers(); err != nil {
@@ -17,46 +17,102 @@ func (r *receiver) finish() error {
 	}
 	r.tops = slices.DeleteFunc(r.tops, func(t topEntry) bool { return t.gone })
 	if len(r.tops) == 0 {
-		return errNothing(r.result.Notes)
+		return r.errNothing()
 	}
-	for _, l := range r.links {
-		r.stage.journal.put(jourEntry, encodeHeld(l.entry, l.saved))
-	}
-	if err := r.stage.flushJournal(); err != nil {
+	if err := r.makeLinks(); err != nil {
 		return err
-	}
-	for _, l := range r.links {
-		if err := r.stage.link(l.saved, l.target); err != nil {
-			return err
-		}
 	}
 	if err := r.syncAll(); err != nil {
 		return err
 	}
-	if err := r.stage.finishFolders(); err != nil {
+	timeless, err := r.stage.finishFolders()
+	if err != nil {
 		return err
+	}
+	for _, name := range timeless {
+		if err := r.unkept(r.stage.folders[name].path, name, ErrTimes); err != nil && r.ctx.Err() != nil {
+			return err
+		}
 	}
 	if err := r.checkUnchanged(); err != nil {
 		return err
 	}
-	if err := r.b.alive(); err != nil && r.ctx.Err() != nil { // cancelled; broken lanes alone change nothing now
+	if r.stage.unconfirmed.Load() {
+		if err := r.unkept(r.tops[0].path, r.tops[0].saved, ErrNotDurable); err != nil && r.ctx.Err() != nil {
+			return err
+		}
+	}
+	if err := r.b.alive(); err != nil && r.ctx.Err() != nil { // cancelled; lanes that merely broke change nothing now
 		return err
 	}
-	if err := r.stage.record(jourEnd, counts(r.result.Unchanged), r.result.Totals.encode()); err != nil {
+	r.stage.journal.put(jourNotes)
+	for _, n := range r.result.Notes {
+		r.stage.journal.put(jourNote, encodeNote(n))
+	}
+	if err := r.stage.record(jourEnd, r.reckoning()); err != nil {
 		return err
 	}
 	return r.publish()
 }
 
-// removeLeftovers removes what an earlier attempt brought and the source has no more.
+// reckoning encodes the counters of the result for the journal, except the top-level names, which have records of
+// their own.
+func (r *receiver) reckoning() []byte {
+	counted := counts(r.result.Unchanged, r.result.Renamed-r.topsRenamed, r.result.LeftOut, r.result.Unkept)
+	return append(counted, r.result.Totals.encode()...)
+}
+
+// makeLinks creates the symbolic links, once no more files are written.
+func (r *receiver) makeLinks() error {
+	for _, l := range r.links {
+		r.stage.journal.put(jourEntry, encodeHeld(l.entry, l.saved))
+		if err := r.stage.flushJournal(); err != nil {
+			return err
+		}
+		var err error
+		if r.throughLink(l.entry) { // guard: link-through-link
+			err = ErrSpecial
+		} else {
+			err = r.stage.link(l.saved, l.target)
+		}
+		if err == nil {
+			continue
+		}
+		if fault := r.refuseEntry(l.entry, err); fault != nil {
+			return fault
+		}
+		r.result.Links--
+		top, _, _ := strings.Cut(l.path, "/")
+		r.under[top] = r.under[top].minus(l.entry.totals())
+		r.stage.journal.put(jourGone, []byte(l.path))
+		for i := range r.tops {
+			r.tops[i].gone = r.tops[i].gone || r.tops[i].path == l.path
+		}
+	}
+	return r.stage.flushJournal()
+}
+
+// throughLink reports whether the path of a link leads through another link, and so to a place that its text does not
+// show.
+func (r *receiver) throughLink(e entry) bool {
+	way := path.Join(path.Dir(e.path), e.target)
+	for dir := path.Dir(way); dir != "." && dir != "/"; dir = path.Dir(dir) {
+		if _, ok := r.linked[r.plan.linkKey(dir)]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// removeLeftovers removes what an earlier attempt stored and the source no longer has.
 func (r *receiver) removeLeftovers() error {
 	past := r.stage.past
 	if past == nil {
 		return nil
 	}
-	for i := len(past.order) - 1; i >= 0; i-- { // what is in a folder comes before it
+	for i := len(past.order) - 1; i >= 0; i-- { // the content of a folder before the folder itself
 		if h := past.order[i]; !h.seen {
-			if err := r.unknown(h); err != nil {
+			if err := r.leave(h); err != nil {
 				return err
 			}
 		}
@@ -64,7 +120,8 @@ func (r *receiver) removeLeftovers() error {
 	return nil
 }
 
-// checkUnchanged makes the files durable that were there already, and sees that they still are what was compared.
+// checkUnchanged makes the identical files that already existed durable, and checks that they are still the files
+// that were compared.
 func (r *receiver) checkUnchanged() error {
 	names := make([]string, len(r.same))
 	for i, u := range r.same {
@@ -75,42 +132,80 @@ func (r *receiver) checkUnchanged() error {
 	}
 	for _, u := range r.same {
 		if info, err := r.stage.existing(u.saved); err != nil || stampOf(info) != u.stamp {
-			return fmt.Errorf("%w: %s, which was compared", ErrChanged, u.saved)
+			return errOldChanged(u.saved)
 		}
 	}
 	return nil
 }
 
-// errNothing says why not one entry arrived.
-func errNothing(notes []Note) error {
-	for _, n := range notes {
-		if n.Err != nil {
-			return n.Err
-		}
+// errNothing returns why not a single entry arrived.
+func (r *receiver) errNothing() error {
+	if n := r.result.first; n != nil {
+		return &Failure{Path: n.Path, Remote: n.Remote, Err: n.Err}
 	}
 	return fmt.Errorf("%w: an empty manifest", ErrProtocol)
 }
 
-// publish gives all its final names. It may be called again after an error or a crash, and goes on.
+// publish gives every entry its final name. It may be called again after an error or a crash, and completes what it
+// began. An entry that cannot be published is left out if others can be.
 func (r *receiver) publish() error {
 	r.result.Saved = nil
 	folders := map[string]bool{}
 	for _, t := range r.tops {
 		final, err := r.publishTop(t, folders)
 		if err != nil {
-			return fmt.Errorf("publishing %q: %w", t.saved, err)
+			err = at(t.path, err)
+			if len(r.tops) == 1 || !r.ownFault(err) {
+				return err
+			}
+			if err := r.refusePublished(t.path, r.under[t.path], err); err != nil {
+				return err
+			}
+			continue
 		}
 		r.result.Saved = append(r.result.Saved, final)
-		if final != t.saved {
-			if err := r.rename(t.saved, final); err != nil && r.ctx.Err() != nil {
-				continue // nobody hears it any more
-			}
+		if err := r.renameTop(t, final); err != nil && r.ctx.Err() != nil {
+			continue // the sender no longer receives it
 		}
+	}
+	if len(r.result.Saved) == 0 {
+		return r.errNothing()
 	}
 	if err := r.stage.syncInbox(folders); err != nil {
 		return err
 	}
 	return r.stage.record(jourDone)
+}
+
+// renameTop notes a top-level entry that has another name than its own.
+func (r *receiver) renameTop(t topEntry, final string) error {
+	before := r.result.Renamed
+	err := r.rename(t.path, final)
+	r.topsRenamed += r.result.Renamed - before
+	return err
+}
+
+// refusePublished leaves out an entry that has arrived but cannot be given its name, with everything below it that t
+// counts. The journal records both facts in one write: the new totals, and that the entry is no longer wanted.
+func (r *receiver) refusePublished(path string, t Totals, err error) error {
+	if reason := reasonErr(reasonOf(err)); reason != ErrFailed { //nolint:errorlint // the sentinel itself
+		err = reason
+	}
+	n := Note{Path: path, Err: err}
+	r.result.Totals = r.result.minus(t)
+	r.refused = r.refused.plus(t)
+	r.result.note(n)
+	r.result.LeftOut += max(t.Files+t.Folders+t.Links, 1) - 1
+	r.stage.journal.put(jourNote, encodeNote(n))
+	r.stage.journal.put(jourEnd, r.reckoning())
+	r.stage.journal.put(jourGone, []byte(path))
+	if err := r.stage.flushJournal(); err != nil {
+		return err
+	}
+	if err := r.out.put(recRefused, encodeRefused(t, -1, n.Err, path)); err != nil && r.ctx.Err() != nil {
+		return err
+	}
+	return nil
 }
 
 // publishTop publishes one top-level entry and returns its final name. Folders that got new names in them are noted.
@@ -128,75 +223,107 @@ func (r *receiver) publishTop(t topEntry, folders map[string]bool) (string, erro
 	case merge && begun == "" && policy == Replace:
 		return t.saved, r.stage.replace(t.saved, t.saved)
 	}
-	return r.stage.publish(t.saved, t.saved, t.kind == kindFolder, begun, func(final string) error {
-		r.stage.journal.put(jourPublish, encodeNote(t.saved, final))
+	return r.stage.publish(t.saved, t.saved, t.kind == kindFolder, begun, r.plan.limit, func(final string) error {
+		r.stage.journal.put(jourPublish, encodeNote(Note{Path: t.saved, Saved: final}))
 		if t.kind == kindFolder {
 			return r.stage.syncJournal()
 		}
-		return r.stage.flushJournal() // a link tells by itself what became of it
+		return r.stage.flushJournal() // a link shows by itself whether it was completed
 	})
 }
 
-// merge puts what is staged below a top-level folder into the folder of its name.
+// merge moves what is staged below a top-level folder into the existing folder of that name. Parts that cannot be
+// moved are left out, and the others are moved.
 func (r *receiver) merge(topName string, policy Existing, folders map[string]bool) error {
-	quiet := func(string) error { return nil }
-	moved := map[string]bool{} // folders that went as a whole
+	moved := map[string]bool{}    // folders that were moved as a whole
+	lacking := map[string]error{} // folders that could not be created
 	for _, p := range r.parts {
+		dir := path.Dir(p.saved)
 		if p.gone || !strings.HasPrefix(p.saved, topName+"/") {
 			continue
 		}
-		dir := path.Dir(p.saved)
 		if moved[dir] {
 			moved[p.saved] = true
 			continue
 		}
-		folders[dir] = true
-		var final string
-		var err error
-		switch p.kind {
-		case kindFolder:
-			if err = r.stage.mkdirFinal(p.saved); err == nil {
+		final, whole, err := p.saved, false, lacking[dir]
+		if err == nil {
+			folders[dir] = true
+			final, whole, err = r.place(p, policy)
+		}
+		if err == nil {
+			moved[p.saved] = whole
+			if err := r.renamePart(p, final); err != nil && r.ctx.Err() != nil {
 				continue
 			}
-			if !errors.Is(err, fs.ErrExist) {
-				return err
-			}
-			moved[p.saved] = true // a file has its name
-			final, err = r.stage.publish(p.saved, p.saved, true, "", quiet)
-		case kindFile:
-			if there, statErr := r.stage.existing(p.saved); policy == Replace && statErr == nil && there.Mode().IsRegular() {
-				final, err = p.saved, r.stage.replace(p.saved, p.saved)
-			} else {
-				final, err = r.stage.publish(p.saved, p.saved, false, "", quiet)
-			}
-		default:
-			continue // links are not put into what is there
+			continue
 		}
-		if err != nil {
+		if !r.ownFault(err) {
+			return at(p.path, err)
+		}
+		lacking[p.saved] = err
+		if err := r.refusePublished(p.path, p.totals(), err); err != nil {
 			return err
-		}
-		if final != p.saved {
-			if err := r.rename(p.path, final); err != nil && r.ctx.Err() != nil {
-				continue
-			}
 		}
 	}
 	return nil
 }
 
-// again publishes what an earlier attempt has brought to its end, or finds that it did.
+// place gives a part its name in the existing folder; whole reports that a folder was moved with everything below it.
+func (r *receiver) place(p part, policy Existing) (final string, whole bool, err error) {
+	quiet := func(string) error { return nil }
+	switch p.kind {
+	case kindFolder:
+		err = r.stage.mkdirFinal(p.saved)
+		if !errors.Is(err, fs.ErrExist) {
+			return p.saved, false, err
+		}
+		final, err = r.stage.publish(p.saved, p.saved, true, "", r.plan.limit, quiet) // a file has its name
+		return final, true, err
+	case kindFile:
+		there, statErr := r.stage.existing(p.saved)
+		if policy == Replace && statErr == nil && there.Mode().IsRegular() {
+			return p.saved, false, r.stage.replace(p.saved, p.saved)
+		}
+		final, err = r.stage.publish(p.saved, p.saved, false, "", r.plan.limit, quiet)
+		return final, false, err
+	}
+	return p.saved, false, nil
+}
+
+// renamePart notes a part that has another name than its own, in the journal too: it is published only once.
+func (r *receiver) renamePart(p part, final string) error {
+	if path.Base(p.path) != path.Base(final) {
+		r.stage.journal.put(jourNote, encodeNote(Note{Path: p.path, Saved: final}))
+	}
+	return r.rename(p.path, final)
+}
+
+// again publishes what an earlier attempt has received completely, or finds that it already did.
 func (r *receiver) again() error {
 	past := r.stage.past
 	r.result.Totals, r.result.Unchanged = *past.ended, past.unchanged
+	r.result.Notes, r.result.Renamed = past.noted.Notes, past.noted.Renamed
+	r.result.LeftOut, r.result.Unkept = past.noted.LeftOut, past.noted.Unkept
+	for _, n := range r.result.Notes {
+		if n.LeftOut() && (r.result.first == nil || r.result.first.Remote && !n.Remote) {
+			r.result.first = &n
+		}
+		if err := r.out.put(recNote, encodeNote(n)); err != nil && r.ctx.Err() != nil {
+			return err
+		}
+	}
 	r.bytes.Store(past.ended.Bytes)
 	r.files.Store(past.ended.Files)
 	for _, h := range past.order {
 		if !h.whole {
 			continue
 		}
+		r.plan.hold(h.saved)
+		r.count(h.entry())
 		topName, _, below := strings.Cut(h.saved, "/")
 		if !below {
-			r.tops = append(r.tops, topEntry{saved: h.saved, kind: h.kind})
+			r.tops = append(r.tops, topEntry{path: h.path, saved: h.saved, kind: h.kind})
 			if past.published[h.saved] == "" {
 				if err := r.chooseFor(h.saved, h.kind); err != nil {
 					return err
@@ -207,15 +334,30 @@ func (r *receiver) again() error {
 			r.parts = append(r.parts, newPart(h.entry(), h.saved))
 		}
 	}
-	if past.done {
-		for _, t := range r.tops {
-			if final := past.published[t.saved]; final != "" {
-				r.result.Saved = append(r.result.Saved, final)
-			} else {
-				r.result.Saved = append(r.result.Saved, t.saved)
-			}
+	for saved, h := range past.same {
+		if past.entries[h.path] == nil || !past.entries[h.path].whole {
+			r.tops = append(r.tops, topEntry{path: h.path, saved: saved, kind: h.kind, unchanged: true})
+			r.count(h.entry())
 		}
-		return nil
 	}
-	return r.publish()
+	if !past.done {
+		return r.publish()
+	}
+	for _, t := range r.tops {
+		final := past.published[t.saved]
+		if final == "" {
+			final = t.saved
+		}
+		r.result.Saved = append(r.result.Saved, final)
+		if err := r.renameTop(t, final); err != nil && r.ctx.Err() != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// count adds an entry to the totals of its top-level name.
+func (r *receiver) count(e entry) {
+	top, _, _ := strings.Cut(e.path, "/")
+	r.under[top] = r.under[top].plus(e.totals())
 }

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nextData finds where the next bytes that take room begin, and end, at or after off; size if there are none.
+// nextData returns where the next range of data at or after off begins and ends; size if there is none.
 func nextData(f *os.File, off, size int64) (from, to int64) {
 	from, err := f.Seek(off, unix.SEEK_DATA)
 	if errors.Is(err, syscall.ENXIO) { // a hole up to the end

@@ -17,7 +17,7 @@ import (
 	"unicode/utf8"
 )
 
-// hostileNames are names that have hurt other programs, and relatives of them.
+// hostileNames returns names that have caused bugs in other programs, and variants of them.
 func hostileNames() []string {
 	names := []string{
 		"..", ".", "/", "//", "../x", "a/../../x", "../../etc/passwd", "/etc/passwd", "/x", "a/../x", "a//b", "a/", "./a", "a/.", "a/..",
@@ -35,14 +35,14 @@ func hostileNames() []string {
 		"desktop.ini", "autorun.inf", "x.desktop", "x.lnk", "x.url", "X.LIBRARY-MS", "x.scf", "x.search-ms", "x.theme", "x.terminal", "x.command", "x.webloc",
 		"victim.txt", "VICTIM.TXT", "victim.txt.", "victim.txt ", "victim.tx\u200Bt", "dir", "dir/x", "link/x", "link",
 	}
-	for _, n := range slices.Clone(names) { // relatives: with an extension, a blank, another case, a joiner
+	for _, n := range slices.Clone(names) { // variants: an extension, a blank, another case, a joiner
 		names = append(names, n+".txt", " "+n, strings.ToUpper(n), n+"\u200D", n+". .")
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-// send plays a sender that says what it likes: each of its writes is a block.
+// hostileSend plays a sender that sends anything: each of its writes is a block.
 func hostileSend(p *testPipe, blocks ...[]byte) {
 	answered := make(chan struct{})
 	go func() {
@@ -63,15 +63,15 @@ func hostileSend(p *testPipe, blocks ...[]byte) {
 				}
 			}
 		}
-		select { // the end of the lane must not overtake what was sent, nor our word that we have the receipt
+		select { // the end of the lane must not overtake what was sent, nor our acknowledgement of the receipt
 		case <-answered:
-		case <-time.After(2 * time.Second): // it waits for more, and learns that nothing comes
+		case <-time.After(2 * time.Second): // the receiver waits for more, and learns that nothing comes
 		}
 		_ = p.CloseWrite()
 	}()
 	go func() {
 		end := sync.OnceFunc(func() { close(answered) })
-		defer end() // whoever does not answer has ended the lane
+		defer end() // a receiver that does not answer has ended the lane
 		in := newFrameReader(p)
 		for {
 			k, _, err := in.next()
@@ -92,7 +92,7 @@ func hostileSend(p *testPipe, blocks ...[]byte) {
 	}()
 }
 
-// wholeRecords is how many bytes of r, at most n, are whole records.
+// wholeRecords returns how many bytes of r, at most n, are whole records.
 func wholeRecords(r []byte, n int) int {
 	in := records{r[:min(n, len(r))]}
 	at := 0
@@ -112,7 +112,7 @@ func chunkRecord(off int64, content string) []byte {
 
 func fileRecords(path, content string) []byte { return fileRecordsAt(0, path, content) }
 
-// fileRecordsAt are those of the file with a number, in a tree where no two paths share a start.
+// fileRecordsAt returns the records of the file with that number, in a tree where no two paths share a prefix.
 func fileRecordsAt(index int64, path, content string) []byte {
 	b := putRecord(nil, recEntry, entry{path: path, size: int64(len(content)), modTime: time.Now()}.encode(""))
 	b = putRecord(b, recData, counts(index, 0))
@@ -124,7 +124,8 @@ func endRecord(files, folders, size int64) []byte {
 	return putRecord(nil, recEnd, counts(files, folders, 0, size))
 }
 
-func TestHostileNames(t *testing.T) {
+func TestReceive_HostileNamesStayInTheFolder(t *testing.T) {
+	t.Parallel()
 	names := hostileNames()
 	if len(names) < 500 {
 		t.Fatalf("%d names", len(names))
@@ -186,7 +187,7 @@ func TestHostileNames(t *testing.T) {
 	t.Logf("%d names: %d refused, %d rewritten and told, %d saved as they are", len(names), refused, rewritten, plain)
 }
 
-func TestTwinsInOneOffer(t *testing.T) {
+func TestReceive_CollidingNamesAreAllKept(t *testing.T) {
 	dst := t.TempDir()
 	a, b := newPipe()
 	names := []string{"Name.txt", "NAME.TXT", "name.txt", "\u00e9", "e\u0301", "straße", "STRASSE", "x ", "x.", "x_"}
@@ -215,7 +216,7 @@ func TestTwinsInOneOffer(t *testing.T) {
 	}
 }
 
-func TestLyingSenders(t *testing.T) {
+func TestReceive_InvalidRecordsAreRefused(t *testing.T) {
 	good := slices.Clip(fileRecords("a", "payload"))
 	begin := func(size int64) []byte {
 		return putRecord(putRecord(nil, recEntry, entry{path: "a", size: size}.encode("")), recData, counts(0, 0))
@@ -259,9 +260,9 @@ func TestLyingSenders(t *testing.T) {
 		"chunk over the limit":       {[]byte{recChunk, 0xff, 0xff, 0xff, 0x7f}, ErrProtocol},
 		"record over the limit":      {[]byte{recEntry, 0xff, 0xff, 0x7f}, ErrProtocol},
 		"unknown record":             {putRecord(nil, 'q', []byte("?")), ErrProtocol},
-		"receipt from the sender":    {putRecord(nil, recReceipt, counts(0, 1, 0, 0, 7)), ErrProtocol},
+		"receipt from the sender":    {putRecord(nil, recReceipt, counts(0, 0, 1, 0, 0, 7)), ErrProtocol},
 		"nothing at all":             {endRecord(0, 0, 0), ErrProtocol},
-		"gives up":                   {join(good, putRecord(nil, recAbort, []byte{1})), ErrCancelled},
+		"gives up":                   {join(good, putRecord(nil, recAbort, []byte{1, 0})), ErrCancelled},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -273,7 +274,7 @@ func TestLyingSenders(t *testing.T) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
 			left := tree(t, dst)
-			for p := range left { // what was verified may wait for another attempt, hidden
+			for p := range left { // verified data may stay, hidden, for another attempt
 				if !strings.HasPrefix(p, PartialDir) || drops(c.want) {
 					t.Errorf("left %v", p)
 				}
@@ -282,13 +283,13 @@ func TestLyingSenders(t *testing.T) {
 	}
 }
 
-// TestLyingLanes: what stands around the records.
-func TestLyingLanes(t *testing.T) {
+// TestLanes_InvalidFramesAreRefused covers the framing around the records.
+func TestLanes_InvalidFramesAreRefused(t *testing.T) {
 	frame := func(seq uint64, n uint32, body string) []byte {
 		b := binary.BigEndian.AppendUint64([]byte{frameBlock}, seq)
 		return append(binary.BigEndian.AppendUint32(b, n), body...)
 	}
-	flood := func() []byte { // blocks that never get their turn
+	flood := func() []byte { // blocks whose turn never comes
 		var b []byte
 		for i := range 200 {
 			b = append(b, frame(uint64(i+1), maxBlock, string(make([]byte, maxBlock)))...)
@@ -316,7 +317,7 @@ func TestLyingLanes(t *testing.T) {
 	}
 }
 
-func TestReceiptMustFit(t *testing.T) {
+func TestSend_WrongReceiptIsRefused(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "a")
 	write(t, src, "payload")
 	a, b := newPipe()
@@ -330,7 +331,7 @@ func TestReceiptMustFit(t *testing.T) {
 		if err == nil {
 			out.to.done(k)
 		}
-		_ = out.put(recReceipt, counts(0, 1, 0, 0, 6))
+		_ = out.put(recReceipt, counts(0, 0, 1, 0, 0, 6))
 		_ = out.flush()
 		_ = out.to.drain(time.Second)
 		out.to.fail(errEnded)
@@ -340,7 +341,7 @@ func TestReceiptMustFit(t *testing.T) {
 	}
 }
 
-// safe tells whether a saved path is one that plan may return.
+// safe reports whether a saved path is one that plan may return.
 func safe(p string) error {
 	parts, err := splitPath(p)
 	if err != nil {
@@ -416,7 +417,7 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
-// FuzzDecoders: what a receiver says, and what a damaged disk may say of a journal.
+// FuzzDecoders covers what a receiver may send, and what a damaged disk may return of a journal.
 func FuzzDecoders(f *testing.F) {
 	var j journal
 	j.put(jourStart, []byte("k"))
@@ -424,16 +425,20 @@ func FuzzDecoders(f *testing.F) {
 	j.put(jourEntry, encodeHeld(entry{path: "a/b", size: 9}, "a/b"))
 	j.put(jourAt, counts(5, 5), make([]byte, digestSize))
 	j.put(jourSynced, bigEndian(30))
-	j.put(jourEnd, counts(0, 1, 1, 0, 9))
+	j.put(jourNote, encodeNote(Note{Path: "a/c", Err: ErrVanished}))
+	j.put(jourEnd, counts(0, 0, 1, 0, 1, 1, 0, 9))
 	f.Add(j.buf)
 	f.Add(want{from: 5, lastN: 5}.encode(1))
-	f.Add(want{piece: minPiece, pieces: make([]pieceDigest, 2)}.encode(1))
-	f.Add(encodeNote("a", "b"))
+	f.Add(want{piece: minPiece, equal: []byte{1}}.encode(1))
+	f.Add(want{piece: minPiece, digests: true}.encode(1))
+	f.Add(encodeNote(Note{Path: "a", Saved: "b"}))
+	f.Add(encodeRefused(Totals{Files: 1}, 3, ErrDisk, "a"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, w, err := decodeWant(b); err == nil && (w.lastN > w.from || len(w.pieces) > maxPieces) {
+		if _, w, err := decodeWant(b); err == nil && (w.lastN > w.from || len(w.equal) > maxPieces/8) {
 			t.Errorf("%+v", w)
 		}
 		_, _ = decodeNote(b)
+		_, _ = decodeRefused(b)
 		_, _ = decodeTotals(b)
 		_, _ = decodeEntry(b, "before")
 		h, err := readJournal(bytes.NewReader(b), "k", "b")
@@ -443,9 +448,14 @@ func FuzzDecoders(f *testing.F) {
 	})
 }
 
-// TestNotMoreThanWasOffered: what a person accepted is what may come.
-func TestNotMoreThanWasOffered(t *testing.T) {
-	limit := func() Totals { return Totals{Files: 1, Folders: 1, Bytes: 7} }
+// TestReceive_NotMoreThanWasAccepted: only what the user accepted may arrive.
+func TestReceive_NotMoreThanWasAccepted(t *testing.T) {
+	limit := func(t Totals) error {
+		if t.Files > 1 || t.Folders > 1 || t.Bytes > 7 {
+			return ErrTooMuch
+		}
+		return nil
+	}
 	file := func(name, content string) []byte { return slices.Clip(fileRecords(name, content)) }
 	folder := func(name string) []byte {
 		return putRecord(nil, recEntry, entry{path: name, kind: kindFolder}.encode(""))
@@ -465,7 +475,7 @@ func TestNotMoreThanWasOffered(t *testing.T) {
 			dst := t.TempDir()
 			a, b := newPipe()
 			hostileSend(a, c.stream)
-			_, err := Receive(t.Context(), only(b), ReceiveOptions{Dir: dst, Limit: limit, Names: []string{"d"}})
+			_, err := Receive(t.Context(), only(b), ReceiveOptions{Dir: dst, Limit: limit, Names: []string{"d"}, Items: 1})
 			if !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
@@ -473,5 +483,33 @@ func TestNotMoreThanWasOffered(t *testing.T) {
 				t.Errorf("left %v", left)
 			}
 		})
+	}
+}
+
+func TestSend_WantOfAnUnannouncedFileIsRefused(t *testing.T) {
+	src := filepath.Join(t.TempDir(), "f")
+	random(t, src, 100, 1)
+	for name, ask := range map[string]byte{"asked": goAsk, "not asked": 0} {
+		for _, digests := range []bool{true, false} {
+			a, p := newPipe()
+			done := make(chan error, 1)
+			go func() { _, err := Send(t.Context(), only(p), SendOptions{Paths: []string{src}}); done <- err }()
+			b := newBundle()
+			b.attach(a)
+			out := packer{to: b}
+			_ = out.put(recGo, []byte{ask})
+			_ = out.put(recWant, want{piece: minPiece, digests: digests}.encode(10))
+			_ = out.flush()
+			select {
+			case err := <-done:
+				if !errors.Is(err, ErrProtocol) {
+					t.Errorf("%s, digests %v: %v", name, digests, err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Errorf("%s, digests %v: the sender goes on", name, digests)
+			}
+			b.fail(errEnded)
+			b.wait()
+		}
 	}
 }

@@ -8,41 +8,47 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"golang.org/x/text/cases"
 )
 
-// The journal of a transfer lies beside what has arrived of it, on the same volume, and says what of that is good. It
-// is a file to which records are appended: type, length, body, CRC-32C. A record that is cut or damaged ends it.
+// The journal of a transfer lies next to its staged data, on the same volume, and records which of that data is good.
+// It is a file to which records are appended: type, length, body, CRC-32C. A truncated or damaged record ends it.
 //
-// Two strengths of memory are kept apart. What was written survives the death of this program at once, for it is the
-// system that keeps it. What survives a power cut is what was synced, and a record says so after the sync. So a
-// journal of the same run of the system counts whole, and one of an earlier run up to what its last such record
-// covers. bbolt, which keeps the rest of the program's state, syncs at each commit or may be torn by a power cut.
+// There are two levels of durability. What was written survives a crash of this program, because the system keeps it.
+// Only what was synced survives a power cut, and a record says so after each sync. So a journal written since the
+// current boot counts in full, and an older one only up to what its last such record covers. bbolt, which holds the
+// rest of the program's state, syncs at each commit or may be torn by a power cut.
 const (
 	jourStart   = 'T' // first: the key of the transfer
-	jourBoot    = 'B' // the run of the system in which what follows was written
-	jourEntry   = 'E' // an entry is staged; all but files are whole with it
-	jourAt      = 'P' // so much of the file under way is verified
-	jourWhole   = 'F' // the file is whole
-	jourGone    = 'X' // the entry is not wanted any more
-	jourSynced  = 'S' // what stands before the offset named is durable
-	jourEnd     = 'Z' // all has arrived and is durable; what is published follows from the entries
+	jourBoot    = 'B' // the boot in which the following records were written
+	jourEntry   = 'E' // an entry is staged; all kinds except files are complete with it
+	jourAt      = 'P' // how much of the current file is verified
+	jourWhole   = 'F' // the file is complete
+	jourGone    = 'X' // the entry is no longer wanted
+	jourSynced  = 'S' // everything before the given offset is durable
+	jourNote    = 'N' // a note for the sender, sent with the receipt
+	jourNotes   = 'M' // start of the notes of the whole transfer: those before it were about single files
+	jourDiffers = 'D' // a file was compared with the existing one of its name and differs
+	jourSame    = 'I' // a top-level file already exists
+	jourEnd     = 'Z' // everything has arrived and is durable; what is published follows from the entries
 	jourPublish = 'U' // a top-level entry gets this name now
-	jourDone    = 'V' // all is published: the receipt
+	jourDone    = 'V' // everything is published: the receipt
 )
 
 const (
 	journalName = "journal"
-	// maxJournal is the longest journal that is read; a longer one is no longer one of ours.
+	// maxJournal is the maximum length of a journal that is read; a longer one is not ours.
 	maxJournal = 1 << 30
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// journal appends to one. Its owner calls it from one goroutine, but for synced.
+// journal appends records to a journal file. Its owner calls it from one goroutine.
 type journal struct {
 	f    *os.File
 	buf  []byte
-	size int64 // that is written
+	size int64 // bytes written
 }
 
 func (j *journal) put(kind byte, body ...[]byte) {
@@ -51,49 +57,55 @@ func (j *journal) put(kind byte, body ...[]byte) {
 	j.buf = binary.BigEndian.AppendUint32(j.buf, crc32.Checksum(j.buf[at:], castagnoli))
 }
 
-// held is what a journal says is here of an entry. There may be a million of them.
+// held is what a journal says is stored of an entry. There may be a million of them.
 type held struct {
-	path  string // the sender's
-	saved string // ours; the same string where it does not differ
+	path  string // the sender's path
+	saved string // our path; the same string if it does not differ
 	size  int64
-	mod   int64 // nanoseconds
+	mod   int64 // modification time in seconds, and nanoseconds
+	nanos int32
 	stamp uint64
-	pos   int64 // verified bytes; all of them if it is whole
-	tail  *tail // of a file under way
+	pos   int64 // verified bytes; all of them if the file is complete
+	tail  *tail // for a file that is incomplete
 	kind  kind
 	exec  bool
 	whole bool
 	fresh bool // said after the last sync
-	seen  bool // announced again in this attempt
+	gone  bool // not wanted any more
+	seen  bool // this attempt has announced it again, or discarded it
 }
 
-// tail is the last bytes that are verified, and their digest.
+// tail is the length of the last verified bytes, and their digest.
 type tail struct {
 	n   int64
 	sum digest
 }
 
-// is tells whether e is still what h is of.
+// is reports whether e is still the entry that h describes.
 func (h *held) is(e entry) bool {
-	return h.kind == e.kind && h.size == e.size && h.stamp == e.stamp && h.mod == e.modTime.UnixNano()
+	return h.kind == e.kind && h.size == e.size && h.stamp == e.stamp && h.mod == e.modTime.Unix() && h.nanos == int32(e.modTime.Nanosecond())
 }
 
 // forget makes h nothing.
-func (h *held) forget() { h.pos, h.whole, h.tail, h.fresh = 0, false, nil, false }
+func (h *held) forget() { h.pos, h.whole, h.tail, h.fresh, h.gone = 0, false, nil, false, true }
 
-// history is what a journal says.
+// history is the content of a journal.
 type history struct {
 	entries   map[string]*held // by the sender's path
 	order     []*held
-	under     *held // the file under way
+	under     *held // the current file
 	ended     *Totals
 	unchanged int64
+	noted     Result            // the notes, and how many there are of each kind
+	differ    map[string]string // by the collision key of our path, files that were compared and are others
+	fold      cases.Caser
+	same      map[string]*held  // top-level files that already existed, by our path
 	tops      []string          // staged paths whose publishing has begun, in order
 	published map[string]string // and their final names
 	done      bool
-	size      int64  // of the part that counts
-	durable   int64  // of the part that was synced
-	boot      string // the run of the system that wrote last
+	size      int64  // length of the valid part
+	durable   int64  // length of the synced part
+	boot      string // the boot that wrote last
 }
 
 func encodeHeld(e entry, saved string) []byte {
@@ -116,19 +128,19 @@ func decodeHeld(b []byte) (*held, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &held{path: e.path, saved: e.path, size: e.size, mod: e.modTime.UnixNano(), stamp: e.stamp, kind: e.kind, exec: e.exec}
+	h := &held{path: e.path, saved: e.path, size: e.size, mod: e.modTime.Unix(), nanos: int32(e.modTime.Nanosecond()), stamp: e.stamp, kind: e.kind, exec: e.exec}
 	if n < int64(len(d.b)) {
 		h.saved = string(d.b[n:])
 	}
 	return h, nil
 }
 
-// entry is what h was announced as, but for a link's target.
+// entry returns the entry as which h was announced, without a link's target.
 func (h *held) entry() entry {
-	return entry{kind: h.kind, exec: h.exec, size: h.size, modTime: time.Unix(0, h.mod), stamp: h.stamp, path: h.path}
+	return entry{kind: h.kind, exec: h.exec, size: h.size, modTime: time.Unix(h.mod, int64(h.nanos)), stamp: h.stamp, path: h.path}
 }
 
-// scan calls each with every good record, in order, until it returns false.
+// scan calls each with every good record, in order, until each returns false.
 func scan(r io.Reader, each func(kind byte, body []byte, end int64) bool) error {
 	in := bufio.NewReaderSize(io.LimitReader(r, maxJournal), 64<<10)
 	var buf []byte
@@ -157,7 +169,7 @@ func scan(r io.Reader, each func(kind byte, body []byte, end int64) bool) error 
 	}
 }
 
-// notEOF is an error of the disk; a journal that ends inside a record is what a crash leaves.
+// notEOF returns err if the disk failed; a journal that ends inside a record is what a crash leaves.
 func notEOF(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil
@@ -165,10 +177,10 @@ func notEOF(err error) error {
 	return err
 }
 
-// readJournal reads what counts of a journal: all that was written in this run of the system, and what was synced
-// before. It is nil if the journal is empty or that of another transfer.
+// readJournal reads the valid part of a journal: everything written since this boot, and what was synced before. It
+// returns nil if the journal is empty or belongs to another transfer.
 func readJournal(r io.ReadSeeker, key, boot string) (*history, error) {
-	h := &history{entries: map[string]*held{}, published: map[string]string{}}
+	h := &history{fold: cases.Fold(), differ: map[string]string{}, same: map[string]*held{}, entries: map[string]*held{}, published: map[string]string{}}
 	var good int64
 	ours := false
 	err := scan(r, func(kind byte, body []byte, end int64) bool {
@@ -183,7 +195,7 @@ func readJournal(r io.ReadSeeker, key, boot string) (*history, error) {
 			if len(body) == 8 {
 				h.durable = min(end, int64(binary.BigEndian.Uint64(body)))
 			}
-		case jourEnd, jourDone, jourPublish: // all before these was synced before they were written
+		case jourEnd, jourDone, jourPublish: // everything before these was synced before they were written
 			h.durable = end
 		}
 		return true
@@ -191,7 +203,8 @@ func readJournal(r io.ReadSeeker, key, boot string) (*history, error) {
 	if err != nil || !ours {
 		return nil, err
 	}
-	if h.size = h.durable; boot != "" && h.boot == boot {
+	h.size = h.durable
+	if boot != "" && h.boot == boot {
 		h.size = good
 	}
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
@@ -210,7 +223,7 @@ func readJournal(r io.ReadSeeker, key, boot string) (*history, error) {
 	return h, err
 }
 
-// apply takes one record.
+// apply processes one record.
 func (h *history) apply(kind byte, body []byte, fresh bool) error {
 	d := decoder{b: body}
 	switch kind {
@@ -237,14 +250,40 @@ func (h *history) apply(kind byte, body []byte, fresh bool) error {
 		}
 	case jourWhole:
 		if h.under != nil {
-			h.under.pos, h.under.whole, h.under.tail, h.under.fresh = h.under.size, true, nil, h.under.fresh || fresh
+			h.under.pos = h.under.size
+			h.under.whole = true
+			h.under.tail = nil
+			h.under.fresh = h.under.fresh || fresh
 		}
 	case jourGone:
 		if e := h.entries[string(body)]; e != nil {
 			e.forget()
 		}
-	case jourEnd:
+	case jourNote:
+		n, err := decodeNote(body)
+		if err != nil {
+			return err
+		}
+		if h.ended == nil {
+			h.noted.Notes = append(h.noted.Notes, n)
+		} else { // it comes from publishing
+			h.noted.note(n)
+		}
+	case jourNotes:
+		h.noted = Result{}
+	case jourDiffers:
+		h.differ[collisionKey(h.fold, string(body))] = string(body)
+	case jourSame:
+		e, err := decodeHeld(body)
+		if err != nil {
+			return err
+		}
+		h.same[e.saved] = e
+	case jourDone:
+		h.done = true
+	case jourEnd: // the last one counts: what cannot be published is subtracted from the totals
 		h.unchanged = d.count()
+		h.noted.Renamed, h.noted.LeftOut, h.noted.Unkept = d.count(), d.count(), d.count()
 		t, err := decodeTotals(d.b)
 		if err != nil {
 			return err
@@ -259,8 +298,6 @@ func (h *history) apply(kind byte, body []byte, fresh bool) error {
 			h.tops = append(h.tops, n.Path)
 		}
 		h.published[n.Path] = n.Saved
-	case jourDone:
-		h.done = true
 	}
 	if d.bad {
 		return badRecord(kind)
@@ -268,7 +305,7 @@ func (h *history) apply(kind byte, body []byte, fresh bool) error {
 	return nil
 }
 
-// bytes adds up what is here.
+// bytes returns how many bytes and complete files are stored.
 func (h *history) bytes() (n, files int64) {
 	for _, e := range h.order {
 		n += e.pos

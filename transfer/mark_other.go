@@ -4,5 +4,5 @@ package transfer
 
 import "os"
 
-// mark does nothing here: this system knows no mark for what came from elsewhere.
+// mark does nothing: this system has no mark for files from elsewhere.
 func mark(*os.File, string) {}

@@ -11,11 +11,13 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// InertSuffix is appended to files that act by merely being listed in a file manager, until the user renames them.
+// InertSuffix is appended to files and folders that act by merely being listed in a file manager, or by being the folder
+// that is a shell's working folder, until the user renames them.
 const InertSuffix = ".inert"
 
-// splitPath checks what no honest sender sends: a name that climbs, is absolute or hides a separator. Such an entry
-// refuses the whole transfer. What is merely ugly goes to portable instead.
+// splitPath rejects what no honest sender sends: a path that is absolute or contains "..". Such an entry fails the
+// whole transfer. What only some systems cannot handle, including a backslash or a drive letter, is rewritten by
+// portable instead.
 func splitPath(raw string) ([]string, error) {
 	bad := func(why string) ([]string, error) { return nil, fmt.Errorf("%w: %q %s", ErrBadName, raw, why) }
 	switch {
@@ -23,8 +25,8 @@ func splitPath(raw string) ([]string, error) {
 		return bad("is empty")
 	case len(raw) > MaxPath: // guard: path-length
 		return nil, fmt.Errorf("%w: path of %d bytes", ErrBadName, len(raw))
-	case strings.ContainsAny(raw, "\x00\\"): // guard: path-separators
-		return bad("holds a NUL or a backslash")
+	case strings.Contains(raw, "\x00"): // guard: path-nul
+		return bad("holds a NUL")
 	}
 	parts := strings.Split(raw, "/")
 	if len(parts) > MaxDepth { // guard: path-depth
@@ -35,15 +37,12 @@ func splitPath(raw string) ([]string, error) {
 			return bad("is not a plain relative path")
 		}
 	}
-	if first := parts[0]; len(first) == 2 && first[1] == ':' { // guard: path-drive
-		return bad("starts with a drive")
-	}
 	return parts, nil
 }
 
-// portable makes one component of a path safe and the same on every system. top tells a name that will stand in
-// the user's own folder, where a leading dot would hide it or make it a setting.
-func portable(name string, top bool) string {
+// portable makes one path component safe and the same on every system, in at most limit bytes. top marks a name that
+// goes into the user's own folder, where a leading dot would hide it or turn it into a settings file.
+func portable(name string, top bool, limit int) string {
 	var b strings.Builder
 	runes := []rune{}
 	for i := 0; i < len(name); {
@@ -58,9 +57,9 @@ func portable(name string, top bool) string {
 	for i, r := range runes {
 		joined := i > 0 && i < len(runes)-1 && runes[i-1] > unicode.MaxASCII && runes[i+1] > unicode.MaxASCII
 		switch {
-		case strings.ContainsRune(`<>:"|?*`, r), !allowed(r):
+		case strings.ContainsRune(`<>:"|?*\`, r), !allowed(r): // guard: name-separators
 			b.WriteByte('_')
-		case r == 0x200C || r == 0x200D: // joiners are part of emoji and of Persian, and invisible elsewhere
+		case r == 0x200C || r == 0x200D: // joiners belong to emoji and Persian, and are invisible elsewhere
 			if joined {
 				b.WriteRune(r)
 			} else {
@@ -80,20 +79,38 @@ func portable(name string, top bool) string {
 	if reserved(s) { // guard: name-reserved
 		s = "_" + s
 	}
-	s = shorten(s, maxName)
+	if strings.EqualFold(s, PartialDir) { // guard: name-partial
+		s = "_" + s[1:]
+	}
+	s = shorten(s, limit)
+	if reserved(s) {
+		s = "_" + shorten(s, limit-1)
+	}
 	if actsWhenListed(s) { // guard: name-inert
-		s += InertSuffix
+		return shorten(s, limit-len(InertSuffix)) + InertSuffix
 	}
 	return s
 }
 
-// allowed refuses controls, surrogates, private code points, separators and what is invisible or turns the reading
-// direction. unicode.IsPrint would refuse the joiner in a family emoji and accept the blanks at the end.
+// plain reduces a name to ASCII letters, digits and other harmless characters.
+func plain(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("._- ()", r):
+			return r
+		}
+		return '_'
+	}, name)
+}
+
+// allowed rejects control characters, surrogates, private-use code points, separators, and characters that are
+// invisible or change the text direction. unicode.IsPrint would reject the joiner in a family emoji and accept the
+// blank characters in the last cases.
 func allowed(r rune) bool {
 	switch {
 	case unicode.In(r, unicode.Cc, unicode.Cs, unicode.Co, unicode.Zl, unicode.Zp):
 		return false
-	case r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069, r == 0x200E, r == 0x200F, r == 0x061C:
+	case r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x206F, r == 0x200E, r == 0x200F, r == 0x061C:
 		return false
 	case r == 0x200B, r == 0xFEFF, r == 0x00AD, r == 0x034F, r >= 0xE0000 && r <= 0xE007F, r >= 0xFFF9 && r <= 0xFFFB:
 		return false
@@ -103,7 +120,7 @@ func allowed(r rune) bool {
 	return true
 }
 
-// reserved tells the device names of Windows, with any extension.
+// reserved reports whether name is a Windows device name, with any extension.
 func reserved(name string) bool {
 	stem, _, _ := strings.Cut(strings.ToUpper(name), ".")
 	stem = strings.TrimRight(stem, " ")
@@ -118,22 +135,63 @@ func reserved(name string) bool {
 	return ok && len([]rune(rest)) == 1 && strings.ContainsAny(rest, "123456789¹²³")
 }
 
-// actsWhenListed tells the types that a file manager reads, and acts on, without anybody opening them.
+// actsWhenListed reports the names that a file manager, or the prompt of a shell that enters their folder, reads and acts on
+// without anybody opening them. Not here is what asks before it runs anything (direnv its .envrc, editors the tasks in
+// .vscode and .idea), and what holds data only (Thumbs.db, .DS_Store).
 func actsWhenListed(name string) bool {
-	lower := strings.ToLower(name)
+	lower := collisionKey(cases.Fold(), name)
 	switch lower {
-	case "desktop.ini", "autorun.inf":
+	case "desktop.ini", "autorun.inf", ".directory":
 		return true
 	}
-	switch path.Ext(lower) {
-	case ".desktop", ".lnk", ".url", ".library-ms", ".scf", ".search-ms", ".theme", ".appref-ms", ".terminal",
-		".command", ".app", ".inetloc", ".webloc":
+	if ofVersionControl(lower) { // guard: name-repository
+		return true
+	}
+	ext := path.Ext(lower)
+	switch ext {
+	// Windows
+	case ".lnk", ".url", ".website", ".pif", ".scf", ".library-ms", ".search-ms", ".searchconnector-ms", ".theme",
+		".themepack", ".deskthemepack", ".appref-ms", ".settingcontent-ms":
+		return true
+	// freedesktop.org and KDE
+	case ".desktop", ".directory", ".kdelnk":
+		return true
+	// macOS
+	case ".terminal", ".command", ".tool", ".app", ".inetloc", ".webloc", ".fileloc", ".ftploc", ".afploc",
+		".mailloc", ".vncloc":
+		return true
+	}
+	// Explorer loads the extension that a folder names in its own name: "x.{ED7BA470-8E54-465E-825C-99712043E01C}"
+	// (Microsoft, "Specifying a Namespace Extension's Location", junction points).
+	return len(ext) == len(".{00000000-0000-0000-0000-000000000000}") && ext[1] == '{' && ext[len(ext)-1] == '}'
+}
+
+// ofVersionControl reports the names by which programs find a repository in the folder that they are in, or in one above.
+// Prompts, file managers and editors run these programs, and a repository says which commands they run:
+//   - Git: core.fsmonitor in .git/config, on each "git status" (git-config(1)). A .git that is a file names another folder.
+//     A folder with HEAD, objects and refs is a repository by itself, without the name .git (gitrepository-layout(5);
+//     safe.bareRepository in git-config(1) says why that is a danger). No repository is without its HEAD.
+//   - Mercurial and Sapling: [extensions] and [hooks] in .hg/hgrc and .sl/config, on each command (hgrc(5)).
+//   - Jujutsu: the programs that sign and compare in .jj/repo/config.toml.
+//
+// The folder may also be one that is there, and that what comes is put into. Windows may know its .git as git~1.
+func ofVersionControl(lower string) bool {
+	switch lower {
+	case ".git", ".hg", ".sl", ".jj", "head":
+		return true
+	}
+	short, number, ok := strings.Cut(lower, "~")
+	if !ok || number == "" || strings.Trim(number, "0123456789") != "" {
+		return false
+	}
+	switch short {
+	case "git", "hg", "sl", "jj":
 		return true
 	}
 	return false
 }
 
-// shorten cuts a name to limit bytes at a rune, keeping a short extension.
+// shorten cuts a name to limit bytes at a rune boundary, keeping a short extension.
 func shorten(name string, limit int) string {
 	if len(name) <= limit {
 		return name
@@ -142,15 +200,11 @@ func shorten(name string, limit int) string {
 	if len(ext) > 20 {
 		ext = ""
 	}
-	cut := limit - len(ext)
-	for !utf8.RuneStart(name[cut]) {
-		cut--
-	}
-	return strings.TrimRight(name[:cut], ". ") + ext
+	return strings.TrimRight(cut(name, limit-len(ext)), ". ") + ext
 }
 
-// numbered is the n-th way to call name when others have it: "name (2).ext".
-func numbered(name string, n int) string {
+// numbered returns the n-th candidate for a name that is taken, in at most limit bytes: "name (2).ext".
+func numbered(name string, n, limit int) string {
 	if n == 1 {
 		return name
 	}
@@ -162,18 +216,33 @@ func numbered(name string, n int) string {
 	if ext == name || len(ext) > 20 { // ".profile" has no extension
 		ext = ""
 	}
-	return fmt.Sprintf("%s (%d)%s%s", strings.TrimSuffix(name, ext), n, ext, inert)
+	number := fmt.Sprintf(" (%d)", n)
+	stem := cut(strings.TrimSuffix(name, ext), limit-len(number)-len(ext)-len(inert))
+	return stem + number + ext + inert
 }
 
-// maxNumber is how many times a name is numbered before giving up.
+// cut returns the start of s in at most n bytes, without splitting a rune.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	n = max(n, 0)
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+// maxNumber is the highest number that is tried for a name.
 const maxNumber = 9999
 
-// collisionKey is equal for names that some file system takes for one: ABC and abc, é as one character and as two.
+// collisionKey is equal for names that some file system treats as the same: ABC and abc, é as one code point and as
+// two.
 func collisionKey(fold cases.Caser, name string) string {
 	for i := range len(name) {
 		if name[i] >= utf8.RuneSelf {
 			return fold.String(norm.NFC.String(name))
 		}
 	}
-	return strings.ToLower(name) // the same, faster
+	return strings.ToLower(name) // the same result for ASCII, faster
 }

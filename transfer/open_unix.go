@@ -4,12 +4,38 @@ package transfer
 
 import (
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// openSource opens a file to read. It neither follows a link that took the file's place since the walk nor waits
-// for the other end of a pipe that did.
-func openSource(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+// readFlags are the flags with which sources are opened: a pipe that has replaced a file does not block the sender.
+const readFlags = os.O_RDONLY | unix.O_NONBLOCK
+
+// hasContent reports whether a file of reported size zero has content after all. It never blocks.
+func hasContent(f *os.File) bool {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return false
+	}
+	n := 0
+	readErr := c.Read(func(fd uintptr) bool {
+		n, err = syscall.Read(int(fd), make([]byte, 1))
+		return true
+	})
+	return readErr == nil && (err != nil || n > 0)
+}
+
+// ours reports whether a folder belongs to this user and no one else may write to it. A folder that was copied or
+// restored from a backup may have another mode than it was created with.
+func ours(info os.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Geteuid() && info.Mode().Perm()&othersWrite == 0
+}
+
+// sameOwner reports whether two files belong to one user.
+func sameOwner(a, b os.FileInfo) bool {
+	one, ok1 := a.Sys().(*syscall.Stat_t)
+	two, ok2 := b.Sys().(*syscall.Stat_t)
+	return ok1 && ok2 && one.Uid == two.Uid
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// testPipe is one end of a lane in memory.
+// testPipe is one end of an in-memory lane.
 type testPipe struct {
 	io.Reader
 	io.Writer
@@ -37,7 +37,7 @@ func newPipe() (a, b *testPipe) {
 	return &testPipe{ar, aw, aw.Close, stop}, &testPipe{br, bw, bw.Close, stop}
 }
 
-// tcpPipes is a lane over the loopback interface.
+// tcpPipes returns the two ends of a lane over the loopback interface.
 func tcpPipes(t testing.TB) (a, b Pipe) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -58,7 +58,7 @@ type tcpPipe struct{ *net.TCPConn }
 
 func (p tcpPipe) Interrupt() { _ = p.Close() }
 
-// only is the channel of lanes that holds these and is then closed.
+// only returns a closed channel that holds the given lanes.
 func only(p ...Pipe) <-chan Pipe {
 	c := make(chan Pipe, len(p))
 	for _, x := range p {
@@ -68,7 +68,7 @@ func only(p ...Pipe) <-chan Pipe {
 	return c
 }
 
-// run sends paths into dir and returns what both ends say.
+// run sends paths into the receiving folder and returns what both ends report.
 func run(t *testing.T, ctx context.Context, paths []string, opts ReceiveOptions) (sent, got Result, sendErr, recvErr error) {
 	t.Helper()
 	return runWith(t, ctx, SendOptions{Paths: paths, Links: true}, opts)
@@ -90,7 +90,7 @@ func runWith(t *testing.T, ctx context.Context, send SendOptions, opts ReceiveOp
 	return sent, got, sendErr, recvErr
 }
 
-// tree lists everything below dir: content of files, "/" for folders, with the time of change.
+// tree lists everything below dir: the content of files, "/" for folders, with the modification time.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	out := map[string]string{}

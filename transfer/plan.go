@@ -8,15 +8,16 @@ import (
 	"golang.org/x/text/cases"
 )
 
-// plan turns the paths that a sender names into the paths that the receiver uses. It is the only way from one to
-// the other. Folders are kept by name, files as 64-bit hashes, so that a million entries fit in little memory; the
-// seed is secret, so a sender cannot make two of them meet.
+// plan maps the paths that a sender uses to the paths that the receiver uses. It is the only way from one to the
+// other. Folders are kept by name, files as 64-bit hashes, so that a million entries fit in little memory; the seed
+// is secret, so a sender cannot provoke a collision.
 type plan struct {
 	seed    maphash.Seed
 	fold    cases.Caser         // has state, so each plan has its own
 	folders map[string]string   // the sender's path of a folder -> ours; "" is the top
-	listed  map[uint64]struct{} // the sender's paths of all entries
-	taken   map[uint64]struct{} // collision keys of our paths
+	listed  map[uint64]struct{} // hashes of the sender's paths of all entries
+	taken   map[uint64]struct{} // hashes of the collision keys of our paths
+	limit   int                 // the longest name in bytes that the disk accepts
 }
 
 func newPlan() *plan {
@@ -26,16 +27,17 @@ func newPlan() *plan {
 		folders: map[string]string{"": ""},
 		listed:  map[uint64]struct{}{},
 		taken:   map[uint64]struct{}{},
+		limit:   maxName,
 	}
 }
 
-// hold takes a path that an earlier attempt has used, so that no other entry gets it.
+// hold reserves a path that an earlier attempt has used, so that no other entry gets it.
 func (p *plan) hold(saved string) { p.taken[p.key(saved)] = struct{}{} }
 
 func (p *plan) key(saved string) uint64 { return maphash.String(p.seed, collisionKey(p.fold, saved)) }
 
-// add checks an entry and returns the path to save it under, relative and with slashes. It differs from the
-// sender's where that is not portable or taken. before is what an earlier attempt has used for it; empty is nothing.
+// add checks an entry and returns the path to save it under, relative and with slashes. It differs from the sender's
+// where that is not portable or is taken. before is the path that an earlier attempt used for the entry, or empty.
 func (p *plan) add(raw string, folder bool, before string) (string, error) {
 	if len(p.listed) >= MaxEntries { // guard: entries
 		return "", ErrTooMany
@@ -52,29 +54,78 @@ func (p *plan) add(raw string, folder bool, before string) (string, error) {
 	if !ok { // guard: folder-announced
 		return "", fmt.Errorf("%w: %q comes before its folder", ErrBadName, raw)
 	}
-	if before != "" && path.Dir("/" + before)[1:] == parent {
+	top := dir == ""
+	given := path.Base(before)
+	if portable(given, top, maxName) != given || path.Join(parent, given) != before { // guard: journal-name
+		before = "" // not a path that one of our attempts has assigned
+	}
+	if before != "" {
 		p.listed[id] = struct{}{}
 		if folder {
 			p.folders[raw] = before
 		}
 		return before, nil
 	}
-	name := portable(base, dir == "")
+	saved, err := p.free(parent, portable(base, top, p.limit))
+	if err != nil {
+		return "", fmt.Errorf("%w: %q", err, raw)
+	}
+	p.listed[id] = struct{}{}
+	if folder {
+		p.folders[raw] = saved
+	}
+	return saved, nil
+}
+
+// free returns the first path, starting with name itself, that no other entry has, and reserves it.
+func (p *plan) free(parent, name string) (string, error) {
 	for n := 1; n <= maxNumber; n++ {
-		saved := path.Join(parent, numbered(name, n))
+		saved := path.Join(parent, numbered(name, n, p.limit))
 		key := p.key(saved)
 		if _, taken := p.taken[key]; taken {
 			continue
 		}
-		// What the rewriting made must pass the same check as what came in.
+		// A rewritten name must pass the same check as a received one.
 		if _, err := splitPath(saved); err != nil {
 			return "", err
 		}
-		p.listed[id], p.taken[key] = struct{}{}, struct{}{}
-		if folder {
-			p.folders[raw] = saved
-		}
+		p.taken[key] = struct{}{}
 		return saved, nil
 	}
-	return "", fmt.Errorf("%w: %q exists too often", ErrBadName, raw)
+	return "", fmt.Errorf("%w: it exists too often", ErrBadName)
 }
+
+// shorter lists the lengths to try for a name that the disk rejects: some file systems accept less than they report,
+// such as 143 bytes where names are encrypted.
+var shorter = []int{200, 143, 100, 60}
+
+// rename finds another path for an entry whose name the disk rejects: shorter ones first, then plain ASCII. tries is
+// the number of names found before; the result is false if there are no more.
+func (p *plan) rename(raw, saved string, folder bool, tries int) (string, bool) {
+	parent, base := path.Split(saved)
+	name := base
+	for _, n := range shorter {
+		if len(base) > n {
+			p.limit = min(p.limit, n)
+			name = portable(shorten(base, n), parent == "", n)
+			break
+		}
+	}
+	if name == base {
+		name = plain(base)
+	}
+	if name == base || tries > len(shorter) {
+		return "", false
+	}
+	other, err := p.free(path.Clean("/" + parent)[1:], name)
+	if err != nil {
+		return "", false
+	}
+	if folder {
+		p.folders[raw] = other
+	}
+	return other, true
+}
+
+// linkKey is equal for paths of the sender that some file system treats as the same.
+func (p *plan) linkKey(raw string) uint64 { return p.key(raw) }

@@ -17,9 +17,10 @@ import (
 	"time"
 )
 
-// TestPowerCut copies the disk that receives at random moments, as it would be after a power cut at that moment: what
-// was receipted is there and whole, nothing else is under a final name, and what was under way goes on.
+// TestPowerCut copies the receiving disk at random moments, as a power cut at that moment would leave it: files with
+// a receipt are present and complete, nothing else has a final name, and running transfers resume.
 func TestPowerCut(t *testing.T) {
+	t.Parallel()
 	missing := t.Skipf
 	if os.Getenv("MULTIPEER_FULL") != "" {
 		missing = t.Fatalf
@@ -76,7 +77,7 @@ func powerCuts(t *testing.T, mkfs, options, again string) {
 
 	src := mixed(t, 3, 300)
 	want := tree(t, filepath.Dir(src))
-	var power sync.RWMutex // held to write while the disk is copied
+	var power sync.RWMutex // held for writing while the disk is copied
 	check := func(string, string) error { power.RLock(); defer power.RUnlock(); return nil }
 	var mu sync.Mutex
 	delivered, current := []string{}, ""
@@ -91,7 +92,7 @@ func powerCuts(t *testing.T, mkfs, options, again string) {
 			mu.Unlock()
 			inbox := filepath.Join(disk, id)
 			_ = os.Mkdir(inbox, 0o755)
-			command(t, "sync -f %s", inbox) // the folder was there before
+			command(t, "sync -f %s", inbox) // the folder existed before
 			a, b := newPipe()
 			var wg sync.WaitGroup
 			wg.Go(func() {
@@ -106,7 +107,7 @@ func powerCuts(t *testing.T, mkfs, options, again string) {
 				t.Error(err)
 			}
 			wg.Wait()
-			if i >= 6 { // room for the next ones
+			if i >= 6 { // makes room for the next ones
 				mu.Lock()
 				if old := fmt.Sprintf("transfer%d", i-6); len(delivered) > 0 && delivered[0] == old {
 					delivered = delivered[1:]
@@ -123,7 +124,8 @@ func powerCuts(t *testing.T, mkfs, options, again string) {
 		mu.Lock()
 		receipted, under := append([]string(nil), delivered...), current
 		power.Lock()
-		time.Sleep(30 * time.Millisecond) // what the system was doing ends
+		time.Sleep(30 * time.Millisecond)   // lets pending system work finish
+		copied := fmt.Sprint(copied, point) // a fresh name: a loop device that is still held would be reused
 		command(t, "cp --sparse=always %s %s", image, copied)
 		power.Unlock()
 		mu.Unlock()
@@ -145,7 +147,7 @@ func powerCuts(t *testing.T, mkfs, options, again string) {
 				t.Errorf("point %d: it did not go on: %v, %v", point, sendErr, recvErr)
 			default:
 				found := visible(t, inbox)
-				delete(found, "src (2)") // it was delivered, and its receipt with it: this is another one
+				delete(found, "src (2)") // it was delivered together with its receipt, so this is a second delivery
 				for p := range found {
 					if strings.HasPrefix(p, "src (2)/") {
 						delete(found, p)
@@ -159,6 +161,7 @@ func powerCuts(t *testing.T, mkfs, options, again string) {
 			}
 		}
 		unmount(t, after)
+		_ = os.Remove(copied)
 	}
 	cancel()
 	<-done
@@ -168,8 +171,8 @@ func powerCuts(t *testing.T, mkfs, options, again string) {
 	t.Logf("%d power cuts: %d receipted transfers were there and whole, %d went on, %.1f MB of which were not sent again", points, kept, resumed, float64(saved)/1e6)
 }
 
-// unmount waits a moment for whoever looks at the disk: a forked child of another test has our files until it executes,
-// and the system's own programs look at new disks.
+// unmount retries for two seconds, because other processes may have the disk open: a forked child of another test has
+// our files until it calls exec, and system services look at new disks.
 func unmount(t *testing.T, dir string) {
 	t.Helper()
 	var out []byte

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestExampleOfTheProtocol plays the bytes that PROTOCOL.md shows.
-func TestExampleOfTheProtocol(t *testing.T) {
+// TestProtocol_Example plays the bytes that PROTOCOL.md shows.
+func TestProtocol_Example(t *testing.T) {
 	doc, err := os.ReadFile("../engine/PROTOCOL.md")
 	if err != nil {
 		t.Fatal(err)

@@ -9,27 +9,28 @@ import (
 	"syscall"
 )
 
-// Existing says what becomes of an entry whose name is taken in the folder that receives.
+// Existing is the policy for an entry whose name is taken in the receiving folder.
 type Existing int
 
-// The policies. KeepBoth numbers the newcomer, SkipIdentical does so too but leaves out files that are there already,
-// byte for byte; Replace puts new files in the place of old ones, each at once when it is whole. With the last two a
-// folder goes into the one of its name, and nothing that is only there is touched.
+// The policies. KeepBoth numbers the new entry. SkipIdentical does so too, but leaves out files that already exist
+// with identical content. Replace replaces old files with new ones, each atomically when it is complete. With the
+// last two, a folder is merged into the existing folder of its name, and whatever is only in that one stays
+// untouched.
 const (
 	KeepBoth Existing = iota
 	SkipIdentical
 	Replace
 )
 
-// publish gives a staged file or folder a name in the inbox that nobody has, at or after the name wanted, and returns
-// it; announce has the last word before. It never replaces anything: whoever else creates the name first keeps it.
-// What an interrupted call has begun, begun says under which name, it completes.
-func (s *stage) publish(staged, wanted string, folder bool, begun string, announce func(final string) error) (string, error) {
+// publish gives a staged file or folder the first free name in the inbox, starting with wanted, and returns it;
+// announce is called first and may fail. Numbering makes no name longer than limit. publish never replaces anything:
+// if another program creates the name first, it keeps it. begun is the name under which an interrupted call began;
+// publish completes that one.
+func (s *stage) publish(staged, wanted string, folder bool, begun string, limit int, announce func(final string) error) (string, error) {
 	if err := s.inPlace(); err != nil {
 		return "", err
 	}
-	from := path.Join(s.name, dataDir, staged)
-	source, sourceErr := s.inbox.Lstat(from)
+	source, sourceErr := s.root.Lstat(staged)
 	if begun != "" {
 		final, err := s.inbox.Lstat(begun)
 		switch {
@@ -38,7 +39,7 @@ func (s *stage) publish(staged, wanted string, folder bool, begun string, announ
 		case sourceErr == nil && err == nil && os.SameFile(source, final): // linked
 			return begun, nil
 		case sourceErr == nil && err == nil && !folder && final.Mode().IsRegular() && final.Size() == 0:
-			if err := s.inbox.Rename(from, begun); err == nil { // the reservation of a system without links
+			if err := s.moveOver(staged, begun); err == nil { // the placeholder on a system without links
 				return begun, nil
 			}
 		}
@@ -47,7 +48,7 @@ func (s *stage) publish(staged, wanted string, folder bool, begun string, announ
 		return "", sourceErr
 	}
 	for n := 1; n <= maxNumber; n++ {
-		to := numbered(wanted, n)
+		to := path.Join(path.Dir(wanted), numbered(path.Base(wanted), n, limit))
 		if there, err := s.inbox.Lstat(to); err == nil {
 			if os.SameFile(source, there) { // linked by an interrupted call
 				return to, nil
@@ -59,32 +60,34 @@ func (s *stage) publish(staged, wanted string, folder bool, begun string, announ
 		}
 		var err error
 		if folder {
-			err = s.publishFolder(from, to)
+			err = s.publishFolder(staged, to)
 		} else {
-			err = s.publishFile(from, to)
+			err = s.publishFile(staged, to)
 		}
 		if !errors.Is(err, fs.ErrExist) {
 			return to, err
 		}
 	}
-	return "", fmt.Errorf("%w: %q exists too often", ErrBadName, wanted)
+	return "", fmt.Errorf("%w: no free name is left for %q", ErrBadName, wanted)
 }
 
-// publishFile links the final name, which fails if it is there. The staged name stays until all is done: it proves
-// after a crash whose the final one is. File systems without links get an empty reservation of our own first, which the
-// rename then replaces; what it is called is durable before.
-func (s *stage) publishFile(from, to string) error {
-	if err := s.check("link", to); err != nil {
-		return err
-	}
-	err := s.inbox.Link(from, to)
+// publishFile creates a link under the final name, which fails if the name exists. The staged name stays until the
+// end: after a crash it proves that the final one is ours. On a file system without links the file is moved, if the
+// file system can refuse to replace; otherwise an empty placeholder of ours is created first, which the move then
+// replaces. Its name is made durable before that.
+func (s *stage) publishFile(staged, to string) error {
+	err := s.try("link", to, func() error { return s.linkOut(staged, to) })
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if info, statErr := s.inbox.Lstat(from); statErr == nil && info.Mode()&fs.ModeSymlink != 0 {
+	if info, statErr := s.root.Lstat(staged); statErr == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return err
 	}
 	if err := s.syncJournal(); err != nil {
+		return err
+	}
+	err = s.try("move", to, func() error { return s.moveNew(staged, to) })
+	if err == nil || errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	f, err := s.inbox.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
@@ -92,44 +95,46 @@ func (s *stage) publishFile(from, to string) error {
 		return err
 	}
 	_ = f.Close()
-	if err := s.inbox.Rename(from, to); err != nil {
-		_ = s.inbox.Remove(to)
-		return err
+	err = s.try("rename", to, func() error { return s.moveOver(staged, to) })
+	if err == nil {
+		return nil
 	}
-	return nil
+	if removeErr := s.inbox.Remove(to); removeErr != nil {
+		return errors.Join(err, removeErr)
+	}
+	return s.try("rename", to, func() error { return s.moveOver(staged, to) }) // for a disk that cannot replace by renaming
 }
 
-// publishFolder renames. A rename of a folder never replaces anything but an empty folder, which whoever made it in
-// this very moment loses nothing by.
-func (s *stage) publishFolder(from, to string) error {
-	if err := s.check("rename", to); err != nil {
+// publishFolder renames. Renaming a folder never replaces anything but an empty folder, so a program that has just
+// created one there loses nothing.
+func (s *stage) publishFolder(staged, to string) error {
+	err := s.try("rename", to, func() error {
+		err := s.moveNew(staged, to)
+		if unsupported(err) {
+			err = s.moveOver(staged, to)
+		}
 		return err
-	}
-	err := s.inbox.Rename(from, to)
+	})
 	if errors.Is(err, syscall.ENOTDIR) { // a file
 		err = fs.ErrExist
 	}
 	return err
 }
 
-// replace puts a staged file in the place of a regular file, in one step: the old one is there until the new one is.
+// replace atomically replaces a regular file with a staged one: the old file stays until the new one is in place.
 func (s *stage) replace(staged, final string) error {
 	if err := s.inPlace(); err != nil {
 		return err
 	}
-	from := path.Join(s.name, dataDir, staged)
-	if _, err := s.inbox.Lstat(from); errors.Is(err, fs.ErrNotExist) {
+	if _, err := s.root.Lstat(staged); errors.Is(err, fs.ErrNotExist) {
 		if _, err := s.inbox.Lstat(final); err == nil {
-			return nil // by an interrupted call
+			return nil // done by an interrupted call
 		}
 	}
-	if err := s.check("rename", final); err != nil {
-		return err
-	}
-	return s.inbox.Rename(from, final)
+	return s.try("rename", final, func() error { return s.moveOver(staged, final) })
 }
 
-// mkdirFinal makes a folder in a folder of the inbox that gets new content.
+// mkdirFinal creates a folder in a folder of the inbox that receives new content.
 func (s *stage) mkdirFinal(name string) error {
 	if err := s.check("mkdir", name); err != nil {
 		return err

@@ -12,65 +12,72 @@ import (
 // ReceiveOptions say where and how to receive.
 type ReceiveOptions struct {
 	Dir string // the folder to publish in; it must exist
-	// ID names the transfer, 1 to 64 of a-z and 0-9: a call with the ID of an earlier one goes on with what is here of
-	// it. Empty is a new one each time. One call at a time for an ID.
+	// ID names the transfer with 1 to 64 of a-z and 0-9: a call with the ID of an earlier one resumes it. If it is
+	// empty, each call starts a new transfer. Only one call at a time may use an ID.
 	ID string
-	// Key binds what is here to who sends it: with another key it is not gone on with.
+	// Key binds the staged data to its sender: a call with another key does not resume it.
 	Key string
-	// Resume tells that an earlier call has begun it: if nothing is here any more that is ErrGone.
+	// Resume says that an earlier call has begun the transfer: if nothing of it is left, that is ErrGone.
 	Resume bool
-	// Expect is how many bytes the offer announced; a disk without room for them refuses at the start. 0 is unknown.
-	Expect int64
-	// Reserve is how many bytes stay free on the disk: 0 for the larger of 1 GiB and a twentieth of it (but no more than
-	// a tenth), less than 0 for none.
+	// Expect is how many bytes the offer announced, and Entries how many files and folders, which take another 4 KiB
+	// each. A disk without room for them makes Receive fail at the start. 0 is unknown.
+	Expect  int64
+	Entries int64
+	// Reserve is how many bytes stay free on the disk: 0 for the larger of 1 GiB and a twentieth of it (but no more
+	// than a tenth), less than 0 for none.
 	Reserve int64
-	// Names are the top-level names that were offered; nil admits any.
+	// Names are top-level names that were offered; each has to arrive or be reported as left out. Items is the total
+	// number of top-level names, these included. Without Names any name is admitted.
 	Names []string
-	// Limit says how much may come at the most. It is asked for each entry, from one goroutine; nil is no limit.
-	Limit func() Totals
-	// Existing says what becomes of entries whose name is taken; Choose, if set, is asked for each such top-level name. It
-	// runs on a goroutine of its own, since it may wait for a person: if Receive ends before it does, its answer counts for
-	// nothing.
+	Items int64
+	// Limit is asked for each entry, from one goroutine, whether so much may come in all; its error ends the call. What
+	// earlier calls left here counts too, and is removed if there is no room for both. Nil is no limit.
+	Limit func(Totals) error
+	// Existing is the policy for entries whose name is taken; Choose, if set, decides for each such top-level name
+	// instead. It runs on its own goroutine, because it may wait for the user: if Receive returns first, the answer
+	// is ignored.
 	Existing Existing
 	Choose   func(name string) Existing
 	// KeepExec lets files that are executable at the sender be executable by their owner here.
 	KeepExec bool
-	// Links takes symbolic links that stay inside their folder; without it the sender leaves them out.
+	// Links accepts symbolic links that stay inside their folder; without it the sender leaves them out.
 	Links bool
-	// Known tells the IDs of transfers that are to go on some time: what is here of them stays, however old. It may be nil.
+	// Known reports whether the transfer with this ID will be resumed some time: its staged data is kept, however
+	// old. It may be nil.
 	Known func(id string) bool
-	// Told is called from one goroutine, at most ten times a second. It may be nil.
+	// Told is called with the progress, from one goroutine, at most ten times a second. It may be nil.
 	Told func(Progress)
 
-	check func(op, name string) error // tests make the file system fail with it
-	boot  string                      // and pretend another run of the system
+	check func(op, name string) error // tests use it to make the file system fail,
+	boot  string                      // and this to simulate another boot
 }
 
 const (
-	// progressInterval is how often progress is told, here and to the sender.
+	// progressInterval is the minimum interval between progress reports, here and to the sender.
 	progressInterval = 100 * time.Millisecond
-	// heartbeat is how often it is told even if there is none.
+	// heartbeat is how often progress is reported even if there is none.
 	heartbeat = 5 * time.Second
-	// commitEvery and commitBlocks are after how much the journal is written, at the most.
+	// commitEvery and commitBlocks are the most bytes and blocks that are processed before the journal is written.
 	commitEvery  = 1 << 20
 	commitBlocks = 32
-	// maxCompared is how many files may have been compared whose turn has not come.
-	maxCompared = 64
+	// markEvery is after how many bytes the journal says again how much of a file is verified, at the least.
+	markEvery = 64 << 10
 	// maxPathBytes bounds the paths of one transfer, which are kept in memory.
 	maxPathBytes = 128 << 20
-	// syncEvery and syncWait are after how many bytes, or how long, what has arrived is made durable on the way.
+	// syncEvery and syncWait are after how many bytes, or how long, received data is made durable during the
+	// transfer.
 	syncEvery = 8 << 20
 	syncWait  = 2 * time.Second
-	// spaceEvery is after how many bytes the disk is asked again whether it has room, roomWait how often while it has none.
+	// spaceEvery is after how many bytes free space is checked again, and roomWait how often while there is none.
 	spaceEvery = 16 << 20
 	roomWait   = 500 * time.Millisecond
 )
 
-// Receive takes what Send sends and returns when it is durable under its final names and the receipt is written. When
-// it ends before, nothing is under a final name. What has arrived stays in the staging folder for a call with the
-// same ID, for a week, unless the transfer was cancelled by either side or the sender broke a rule; the sender is told
-// the reason. While the disk is full it waits. Once publishing has begun it is neither cancelled nor undone by broken
-// lanes: what is delivered stays delivered, and a later call with the same ID gives the receipt again.
+// Receive receives what Send sends, and returns when it is durable under its final names and the receipt is written.
+// If it returns earlier, nothing has its final name. What has arrived stays in the staging folder for a week, for a
+// call with the same ID, unless either side cancelled the transfer or the sender broke a rule; the reason is sent to
+// the sender. While the disk is full, Receive waits. Once publishing has begun, neither cancelling nor broken lanes
+// undo it: what is delivered stays delivered, and a later call with the same ID sends the receipt again.
 func Receive(ctx context.Context, lanes <-chan Pipe, opts ReceiveOptions) (Result, error) {
 	start := time.Now()
 	b := newBundle()
@@ -80,10 +87,13 @@ func Receive(ctx context.Context, lanes <-chan Pipe, opts ReceiveOptions) (Resul
 	b.attachAll(lanes)
 
 	r := newReceiver(ctx, b, opts)
+	for _, n := range opts.Names {
+		r.missing[n] = struct{}{}
+	}
 	err := r.run()
 	if err != nil {
-		err = classify(err)
-		if b.alive() == nil {
+		err = classify(r.explain(err))
+		if b.alive() == nil && !errors.Is(err, ErrInterrupted) { // an interruption says nothing about the transfer
 			r.give(err)
 		}
 		b.fail(err)
@@ -95,8 +105,8 @@ func Receive(ctx context.Context, lanes <-chan Pipe, opts ReceiveOptions) (Resul
 	return r.result, err
 }
 
-// Recover completes a transfer of which everything has arrived before the program ended, without its sender: true if
-// it is published now, by this call or before.
+// Recover completes, without its sender, a transfer whose data had all arrived before the program ended. It returns
+// true if the transfer is published now, by this call or an earlier one.
 func Recover(opts ReceiveOptions) (Result, bool, error) {
 	opts.Resume = true
 	b := newBundle()
@@ -115,20 +125,11 @@ func Recover(opts ReceiveOptions) (Result, bool, error) {
 	return r.result, err == nil, classify(err)
 }
 
-// drops tells an end after which nothing is kept: somebody wanted it so, or the sender cannot be trusted.
-func drops(err error) bool {
-	for _, e := range []error{ErrCancelled, ErrProtocol, ErrBadName, ErrTooMany, ErrTooMuch} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}
-
 func newReceiver(ctx context.Context, b *bundle, opts ReceiveOptions) *receiver {
 	return &receiver{
 		ctx: ctx, b: b, opts: opts, out: packer{to: b}, plan: newPlan(), pending: map[int64]*incoming{},
-		merging: map[string]Existing{}, synced: make(chan error, 1), compared: make(chan struct{}, maxCompared),
+		merging: map[string]Existing{}, synced: make(chan error, 1),
+		missing: map[string]struct{}{}, linked: map[uint64]struct{}{}, under: map[string]Totals{}, lacking: map[string]error{},
 	}
 }
 
@@ -141,34 +142,47 @@ type receiver struct {
 	stage *stage
 	ask   bool
 
-	path    string // of the entry before
-	paths   int    // bytes of all
-	index   int64  // of the next file
-	seen    Totals // announced
-	pending map[int64]*incoming
-	cur     *incoming // whose content comes
-	tops    []topEntry
-	merging map[string]Existing // by top-level name: goes into what is there
-	parts   []part              // of those
-	links   []part
-	result  Result
+	path        string              // of the previous entry
+	paths       int                 // total bytes of all paths
+	index       int64               // number of the next file
+	seen        Totals              // announced
+	left        Totals              // what earlier attempts have left here and this one has not announced
+	fromStart   int                 // how many of the journal's entries makeRoom has passed for files
+	fromEnd     int                 // and for folders
+	refused     Totals              // of these, what cannot be stored here
+	under       map[string]Totals   // by the sender's top-level name: what is stored here
+	topsRenamed int64               // the part of result.Renamed that are top-level names assigned when publishing
+	others      int64               // number of top-level entries that were not named
+	linked      map[uint64]struct{} // keys of the paths of links
+	missing     map[string]struct{} // top-level names that were offered and have not arrived
+	lacking     map[string]error    // the sender's paths of folders that could not be created here, and why
+	pending     map[int64]*incoming
+	cur         *incoming // the file whose content is arriving
+	tops        []topEntry
+	merging     map[string]Existing // by top-level name: entries that are merged into existing ones
+	parts       []part              // the entries below those
+	links       []part
+	result      Result
 
-	blocks  []*block // processed, not in the journal yet
-	blocked int      // bytes of them
+	blocks  []*block // processed, but not in the journal yet
+	blocked int      // their bytes
 
-	dirty     []string // files that were written and not synced
+	dirty     []string // files that were written but not synced
 	dirtyN    int64
 	syncing   bool
 	syncStart time.Time
-	syncTo    int64 // the journal's length when the sync under way began
+	syncTo    int64 // the journal's length when the running sync began
 	durable   int64
-	lost      bool // a sync has failed: what came since the one before is unknown
+	lost      bool // a sync has failed: what came since the previous one is unknown
 	synced    chan error
 
-	unasked     int64 // bytes since the disk was last asked for room
+	unasked     int64       // bytes since free space was last checked
+	toAsk       []*incoming // files to compare whose digests have yet to be requested
+	asked       int         // number of requested files whose turn has not passed
 	toCompare   chan *incoming
-	compared    chan struct{} // one for each file that was compared and whose turn has not come
 	comparisons sync.WaitGroup
+	differMu    sync.Mutex
+	differ      []string // our paths of files that differ from the sender's, not in the journal yet
 	same        []unchanged
 	reporting   func()
 
@@ -176,49 +190,54 @@ type receiver struct {
 	phase        atomic.Int64
 }
 
-// incoming is a file that was announced and is not whole.
+// incoming is a file that was announced and is not complete.
 type incoming struct {
 	entry
 	index int64
 	saved string
-	from  int64 // what is here of it
+	from  int64 // bytes that are already here
 	held  *held
 
-	part int // its place in parts and tops; -1 is none
+	part int // part and top are its indexes in parts and tops; -1 is none
 	top  int
 
-	compared chan struct{} // nil if there is nothing to compare with; closed when that is done
-	sums     want
-	old      *os.File
+	refused bool // it cannot be stored here; its content is discarded
+
+	slot     bool          // it counts in receiver.asked
+	compared chan struct{} // nil if there is nothing to compare with; closed when the comparison is done
+	piece    int64         // size of a piece
+	theirs   []pieceDigest // the sender's digests
+	old      *os.File      // the existing file of that name
 	oldStamp uint64
-	slot     bool  // it has a place in receiver.compared
-	proven   int64 // the piece of the old file that was digested again, and one
+	same     bool  // the whole file is identical
+	proven   int64 // number of the piece of the old file that was last digested again, plus one
 
 	f      *os.File
 	pos    int64
 	tail   *tail
-	marked int64 // of pos, what is in the journal
+	marked int64 // how much of pos is in the journal
 }
 
-// unchanged is a file that was there already.
+// unchanged is a file that already existed.
 type unchanged struct {
 	saved string
 	stamp uint64
 }
 
-// topEntry is something to publish at the top level.
+// topEntry is an entry to publish at the top level.
 type topEntry struct {
+	path      string // the sender's path
 	saved     string
 	kind      kind
-	unchanged bool // it is there already
+	unchanged bool // it already exists
 	gone      bool // it was dropped
 }
 
-// part is an entry below a top-level name that goes into what is there, or a link.
+// part is an entry below a top-level name that is merged into an existing folder, or a link.
 type part struct {
 	entry
 	saved string
-	gone  bool // it was dropped, or is there already
+	gone  bool // it was dropped, or already exists
 }
 
 func (r *receiver) run() error {
@@ -239,6 +258,9 @@ func (r *receiver) run() error {
 		r.durable = past.durable
 		for _, h := range past.order {
 			r.plan.hold(h.saved)
+			if !h.gone {
+				r.left = r.left.plus(h.entry().totals()) // also of a file under way, which may hold more than the journal says
+			}
 			if h.fresh && h.pos > 0 { // written by a program that died before it was durable
 				r.dirty = append(r.dirty, h.saved)
 				r.dirtyN += h.pos

@@ -2,7 +2,9 @@ package transfer
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -11,21 +13,23 @@ import (
 // A record is its type, the length of its body as a uvarint, and the body. PROTOCOL.md gives the layout of each.
 const (
 	// from the sender
-	recEntry   = 'E' // what comes next in the tree
-	recData    = 'D' // the content of a file begins, from an offset on
+	recEntry   = 'E' // the next entry of the tree
+	recData    = 'D' // the content of a file begins, at an offset
 	recChunk   = 'C'
-	recHole    = 'H' // bytes that are zero and take no room
-	recKeep    = 'K' // bytes that the receiver has at the same place of the file it compared
+	recHole    = 'H' // bytes that are zero and take no space
+	recKeep    = 'K' // bytes that the receiver has at the same offset of the file it compared
 	recFileEnd = 'F'
 	recSame    = 'I' // the file that the receiver compared is identical
-	recDropped = 'X' // a file that was announced is given up
-	recSkipped = 'S' // something that is not sent at all
+	recDropped = 'X' // an announced file is given up
+	recSkipped = 'S' // an entry that is not sent at all
+	recSums    = 'Y' // digests of a file's pieces, as the receiver requested
 	recEnd     = 'Z'
 	// from the receiver
-	recGo       = 'G' // its first record: whether it wants to be asked about each file
+	recGo       = 'G' // its first record: whether the sender must ask about each file
 	recWant     = 'W' // what it wants of a file
 	recProgress = 'P'
 	recNote     = 'N'
+	recRefused  = 'Q' // an entry that cannot be stored here
 	recReceipt  = 'R'
 	// from either
 	recAbort = 'A'
@@ -33,22 +37,22 @@ const (
 
 const (
 	digestSize = 16
-	maxSmall   = 40 << 10 // body of any record: a list of piece digests is the largest but for a chunk
+	maxSmall   = 40 << 10 // body of any record except a chunk: a list of piece digests is the largest
 	maxChunk   = digestSize + binary.MaxVarintLen64 + ChunkSize
 )
 
-// digest is of a chunk, XXH3 with 128 bits. It finds what goes wrong by accident between reading the one disk and
-// writing the other; attackers are kept out by the lanes, whose every byte is authenticated, and who may send can send
-// what it likes. BLAKE3, or SHA-256, would cost as much as the encryption does.
+// digest is the digest of a chunk, XXH3 with 128 bits. It detects accidental errors between reading one disk and
+// writing the other. It need not keep attackers out: the lanes authenticate every byte, and an authorized sender can
+// send what it likes anyway. BLAKE3 or SHA-256 would cost as much as the encryption does.
 type digest = [digestSize]byte
 
 func digestOf(b []byte) digest { return xxh3.Hash128(b).Bytes() }
 
-// pieceDigest is of a piece of a file that two sides compare, BLAKE3: there equal digests stand for equal content, and
-// whoever made the files may want them to deceive.
+// pieceDigest is the BLAKE3 digest of a piece of a file that two sides compare: there, equal digests stand for equal
+// content, and the files may have been made to collide.
 type pieceDigest = [32]byte
 
-// kind is what an entry is.
+// kind is the kind of an entry.
 type kind byte
 
 const (
@@ -63,12 +67,23 @@ type entry struct {
 	exec    bool
 	size    int64
 	modTime time.Time
-	stamp   uint64 // of the source: it differs if the file is not what it was
+	stamp   uint64 // identifies the state of the source: it differs if the file has changed
 	path    string // raw, as the sender has it
 	target  string // of a link
 }
 
 func (e entry) folder() bool { return e.kind == kindFolder }
+
+// totals returns the totals of e alone.
+func (e entry) totals() Totals {
+	switch e.kind {
+	case kindFolder:
+		return Totals{Folders: 1}
+	case kindLink:
+		return Totals{Links: 1}
+	}
+	return Totals{Files: 1, Bytes: e.size}
+}
 
 const flagExec = 1
 
@@ -85,7 +100,7 @@ func putRecord(dst []byte, kind byte, body ...[]byte) []byte {
 	return dst
 }
 
-// encode writes an entry; its path as what it shares with the one before, and the rest.
+// encode encodes an entry; its path as the number of bytes shared with the previous one, and the rest.
 func (e entry) encode(before string) []byte {
 	flags := byte(0)
 	if e.exec {
@@ -93,7 +108,8 @@ func (e entry) encode(before string) []byte {
 	}
 	b := append(make([]byte, 0, 64), byte(e.kind), flags)
 	b = binary.AppendUvarint(b, uint64(e.size))
-	b = binary.AppendVarint(b, e.modTime.UnixNano())
+	b = binary.AppendVarint(b, e.modTime.Unix())
+	b = binary.AppendUvarint(b, uint64(e.modTime.Nanosecond()))
 	b = binary.BigEndian.AppendUint64(b, e.stamp)
 	same := 0
 	for same < len(before) && same < len(e.path) && before[same] == e.path[same] {
@@ -113,7 +129,11 @@ func decodeEntry(b []byte, before string) (entry, error) {
 	e.kind, e.exec = kind(b[0]), b[1]&flagExec != 0
 	d := decoder{b: b[2:]}
 	e.size = d.count()
-	e.modTime = time.Unix(0, d.varint())
+	seconds, nanos := d.varint(), d.count()
+	if nanos >= int64(time.Second) {
+		d.bad = true
+	}
+	e.modTime = time.Unix(seconds, nanos)
 	e.stamp = d.fixed()
 	same, n := d.count(), d.count()
 	if d.bad || same > int64(len(before)) || n > int64(len(d.b)) || same+n > 4*MaxPath {
@@ -186,7 +206,7 @@ func (d *decoder) pieceDigest() (out pieceDigest) {
 	return out
 }
 
-// end tells whether all was read and good.
+// end reports whether everything was read and is valid.
 func (d *decoder) end() bool { return !d.bad && len(d.b) == 0 }
 
 func counts(values ...int64) []byte {
@@ -209,36 +229,50 @@ func decodeTotals(b []byte) (Totals, error) {
 	return t, nil
 }
 
-// want is what the receiver wants of a file that was announced.
+// want is what the receiver requests of an announced file.
 type want struct {
-	have   bool   // nothing: it is here
-	from   int64  // the rest from here on
-	last   digest // of the bytes before from, and how many those are
-	lastN  int64
-	piece  int64         // or: compare with pieces of this size
-	pieces []pieceDigest // of what is here
+	have      bool   // nothing: it is already here
+	identical bool   // nothing: the compared file is identical
+	digests   bool   // the digests of its pieces first
+	from      int64  // the rest from here on
+	last      digest // of the bytes before from; lastN is how many
+	lastN     int64
+	piece     int64  // size of a piece
+	equal     []byte // one bit per piece, the lowest first: set if it is the same here
 }
 
 const (
-	wantRest    = 0
-	wantNothing = 1
-	wantCompare = 2
-	maxPieces   = 1024
+	wantRest      = 0
+	wantNothing   = 1
+	wantDigests   = 2
+	wantIdentical = 3
+	wantDiffering = 4
+	maxPieces     = 1024
 )
 
+// same reports whether the receiver has an identical piece at off.
+func (w want) same(off int64) bool {
+	if w.piece == 0 {
+		return false
+	}
+	i := off / w.piece
+	return i/8 < int64(len(w.equal)) && w.equal[i/8]>>(i%8)&1 == 1
+}
+
 func (w want) encode(index int64) []byte {
+	b := counts(index)
 	switch {
 	case w.have:
-		return append(counts(index), wantNothing)
-	case w.piece > 0:
-		b := append(counts(index), wantCompare)
-		b = binary.AppendUvarint(b, uint64(w.piece))
-		for _, d := range w.pieces {
-			b = append(b, d[:]...)
-		}
-		return b
+		return append(b, wantNothing)
+	case w.identical:
+		return append(b, wantIdentical)
+	case w.digests:
+		return binary.AppendUvarint(append(b, wantDigests), uint64(w.piece))
+	case len(w.equal) > 0:
+		b = binary.AppendUvarint(append(b, wantDiffering), uint64(w.piece))
+		return append(b, w.equal...)
 	}
-	b := append(counts(index), wantRest)
+	b = append(b, wantRest)
 	b = append(b, counts(w.from, w.lastN)...)
 	if w.lastN > 0 {
 		b = append(b, w.last[:]...)
@@ -257,14 +291,16 @@ func decodeWant(b []byte) (index int64, w want, err error) {
 	switch verdict {
 	case wantNothing:
 		w.have = true
-	case wantCompare:
+	case wantIdentical:
+		w.identical = true
+	case wantDigests:
+		w.digests, w.piece = true, d.count()
+		d.bad = d.bad || w.piece < minPiece
+	case wantDiffering:
 		w.piece = d.count()
-		for len(d.b) > 0 && len(w.pieces) < maxPieces {
-			w.pieces = append(w.pieces, d.pieceDigest())
-		}
-		if w.piece < minPiece {
-			d.bad = true
-		}
+		w.equal = d.b
+		d.bad = d.bad || w.piece < minPiece || len(w.equal) == 0 || len(w.equal) > maxPieces/8
+		d.b = nil
 	case wantRest:
 		w.from, w.lastN = d.count(), d.count()
 		if w.lastN > 0 {
@@ -279,13 +315,14 @@ func decodeWant(b []byte) (index int64, w want, err error) {
 	if !d.end() {
 		return 0, w, badRecord(recWant)
 	}
+	w.equal = slices.Clone(w.equal) // the block is reused
 	return index, w, nil
 }
 
 // minPiece is the smallest piece of a file that is compared on its own.
 const minPiece = 1 << 20
 
-// pieceFor is how large the pieces of a file are: there are at most maxPieces of them.
+// pieceFor returns the piece size for a file: there are at most maxPieces pieces.
 func pieceFor(size int64) int64 {
 	piece := int64(minPiece)
 	for piece*maxPieces < size {
@@ -314,26 +351,88 @@ func (r *records) next() (kind byte, body []byte, ok bool, err error) {
 	return kind, body, true, nil
 }
 
-// abortError is the other side's reason for giving up.
+// fromOther flags a note, or the reason of an abort, whose cause was found by its reader rather than its sender.
+const fromOther = 1
+
+// encodeAbort encodes why one side gives up, at which entry, and which side found the cause.
+func encodeAbort(err error) []byte {
+	b := []byte{reasonOf(err), 0}
+	var f *Failure
+	if !errors.As(err, &f) {
+		return b
+	}
+	if f.Remote {
+		b[1] = fromOther
+	}
+	return append(b, f.Path[:min(len(f.Path), MaxPath)]...)
+}
+
+// abortError returns the other side's reason for giving up.
 func abortError(body []byte) error {
-	if len(body) == 0 {
+	if len(body) < 2 || len(body) > 2+MaxPath || body[1]&^fromOther != 0 {
 		return badRecord(recAbort)
 	}
-	return fmt.Errorf("%w (said by the other side)", reasonErr(body[0]))
+	return &Failure{Path: string(body[2:]), Remote: body[1]&fromOther == 0, Err: reasonErr(body[0])}
 }
 
-// encodeNote tells the sender of an entry that was saved under another name.
-func encodeNote(path, saved string) []byte {
-	b := binary.AppendUvarint(nil, uint64(len(path)))
-	b = append(b, path...)
-	return append(b, saved...)
+// encodeNote encodes the name under which an entry was saved; without a name, why it was not; with both, which
+// property of it was not kept.
+func encodeNote(n Note) []byte {
+	b := []byte{noReason, 0}
+	if n.Err != nil {
+		b[0] = reasonOf(n.Err)
+	}
+	if n.Remote {
+		b[1] = fromOther
+	}
+	b = binary.AppendUvarint(b, uint64(len(n.Path)))
+	b = append(b, n.Path...)
+	return append(b, n.Saved...)
 }
 
+// noReason is the reason of a note that has none.
+const noReason = 255
+
+// decodeNote reads a note from its writer's point of view: Remote marks one that was made on the writer's other side.
 func decodeNote(b []byte) (Note, error) {
-	d := decoder{b: b}
-	n := d.count()
-	if d.bad || n > int64(len(d.b)) || int64(len(d.b)) == n {
+	if len(b) < 2 || b[1]&^fromOther != 0 {
 		return Note{}, badRecord(recNote)
 	}
-	return Note{Path: string(d.b[:n]), Saved: string(d.b[n:])}, nil
+	d := decoder{b: b[2:]}
+	n := d.count()
+	if d.bad || n > int64(len(d.b)) || b[0] == noReason && int64(len(d.b)) == n {
+		return Note{}, badRecord(recNote)
+	}
+	if n > MaxPath || len(d.b) > 5*MaxPath { // guard: note-size
+		return Note{}, badRecord(recNote)
+	}
+	note := Note{Path: string(d.b[:n]), Saved: string(d.b[n:]), Remote: b[1]&fromOther != 0}
+	if b[0] != noReason {
+		note.Err = reasonErr(b[0])
+	}
+	return note, nil
+}
+
+// encodeRefused encodes what cannot be stored: one file by its number, or, with -1, an entry and everything below it.
+func encodeRefused(t Totals, index int64, why error, path string) []byte {
+	b := append(counts(index+1), t.encode()...)
+	return append(append(b, reasonOf(why)), path...)
+}
+
+// refusal is what the receiver cannot store: an entry, or an entry and everything below it.
+type refusal struct {
+	index  int64 // number of the file, or -1 for an entry that is not a file
+	totals Totals
+	note   Note
+}
+
+func decodeRefused(b []byte) (refusal, error) {
+	d := decoder{b: b}
+	f := refusal{index: d.count() - 1}
+	f.totals = Totals{Files: d.count(), Folders: d.count(), Links: d.count(), Bytes: d.count()}
+	if d.bad || len(d.b) < 2 || len(d.b) > 1+MaxPath {
+		return refusal{}, badRecord(recRefused)
+	}
+	f.note = Note{Path: string(d.b[1:]), Err: reasonErr(d.b[0]), Remote: true}
+	return f, nil
 }

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// What the receiver tells the sender: progress, and the reason when it gives up.
+// What the receiver reports to the sender: progress, and the reason when it gives up.
 
-// goAsk and goLinks are the flags of a go: be asked about each file, take links.
+// goAsk and goLinks are the flags of a recGo: ask about each file, accept links.
 const (
 	goAsk   = 1
 	goLinks = 2
 )
 
-// report tells the progress ten times a second, if it changed, until the returned function is called.
+// report reports the progress ten times a second, if it changed, until the returned function is called.
 func (r *receiver) report() (done func()) {
 	quit := make(chan struct{})
 	var wg sync.WaitGroup
@@ -49,21 +49,21 @@ func (r *receiver) report() (done func()) {
 	})
 }
 
-// give tells the sender why this ends, and waits a moment for it to have read that.
+// give sends the sender the reason for the end, and waits briefly until it has been read.
 func (r *receiver) give(err error) {
 	if r.reporting != nil {
 		r.reporting()
 	}
-	if r.out.put(recAbort, []byte{reasonOf(err)}) == nil && r.out.flush() == nil {
+	if r.out.put(recAbort, encodeAbort(err)) == nil && r.out.flush() == nil {
 		_ = r.b.drain(lastWord)
 	}
 }
 
-// receipt gives the receipt. If the sender is gone it does not learn that all of it is here, but here it is, and the
-// next call with the same ID tells it: what is left of the staging is the caller's to Discard, when the caller knows by
-// itself that all is delivered.
+// receipt sends the receipt. If the sender is gone it does not learn that everything has arrived, but the next call
+// with the same ID sends the receipt again. What is left of the staging folder is then for the caller to Discard,
+// once it knows by other means that the transfer is complete.
 func (r *receiver) receipt() error {
-	err := r.out.put(recReceipt, counts(r.result.Unchanged), r.result.Totals.encode())
+	err := r.out.put(recReceipt, counts(r.result.Unchanged, r.result.LeftOut), r.result.Totals.encode())
 	if err == nil {
 		err = r.out.flush()
 	}

@@ -2,83 +2,150 @@ package transfer
 
 import (
 	"fmt"
-	"os"
 )
 
-// Files that are compared with what has their name.
+// Comparing files with existing files of the same name.
 
-// compare has a file digested that stands under the name of a new one, and the sender told, beside the rest. The
-// comparisons keep the order of the files, as the sender does.
-func (r *receiver) compare(in *incoming) {
+// maxCompared is how many files may be compared ahead of their turn: each holds a descriptor and its digests.
+const maxCompared = 64
+
+// compare requests the digests of a file whose name is taken here.
+func (r *receiver) compare(in *incoming) error {
+	r.toAsk = append(r.toAsk, in) // there are no more than are pending
+	return r.askMore()
+}
+
+func (r *receiver) askMore() error {
+	for len(r.toAsk) > 0 && r.asked < maxCompared {
+		in := r.toAsk[0]
+		r.toAsk = r.toAsk[1:]
+		r.asked++
+		in.slot = true
+		in.piece = pieceFor(in.size)
+		if err := r.want(in.index, want{digests: true, piece: in.piece}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sums processes the sender's digests of a file. The comparison runs concurrently.
+func (r *receiver) sums(body []byte) error {
+	d := decoder{b: body}
+	in := r.pending[d.count()]
+	if d.bad || in == nil || in == r.cur || !in.slot || in.compared != nil { // guard: digests-asked
+		return badRecord(recSums)
+	}
+	for len(d.b) > 0 && !d.bad {
+		in.theirs = append(in.theirs, d.pieceDigest())
+	}
+	pieces := (in.size + in.piece - 1) / in.piece
+	if d.bad || len(in.theirs) > 0 && int64(len(in.theirs)) != pieces {
+		return badRecord(recSums)
+	}
 	in.compared = make(chan struct{})
 	if r.toCompare == nil {
-		r.toCompare = make(chan *incoming, 2*announced+1)
+		r.toCompare = make(chan *incoming, maxCompared)
 		for range 2 {
 			r.comparisons.Go(r.compareAll)
 		}
 	}
-	r.toCompare <- in // there are no more than are pending
+	r.toCompare <- in // there are no more than were requested
+	return nil
 }
 
 func (r *receiver) compareAll() {
 	for in := range r.toCompare {
 		select {
-		case r.compared <- struct{}{}:
-			in.slot = true
-			r.compareOne(in)
 		case <-r.b.quit:
+		default:
+			w := r.compareOne(in)
+			if r.out.put(recWant, w.encode(in.index)) == nil {
+				_ = r.out.flush()
+			}
 		}
 		close(in.compared)
 	}
 }
 
-func (r *receiver) compareOne(in *incoming) {
+// compareOne compares a file with the sender's digests, and returns what is wanted of it.
+func (r *receiver) compareOne(in *incoming) want {
+	if len(in.theirs) == 0 { // the sender cannot read it
+		return want{}
+	}
 	f, err := r.stage.openExisting(in.saved)
-	if err == nil {
-		var info os.FileInfo
-		if info, err = f.Stat(); err == nil {
-			in.oldStamp = stampOf(info)
-			in.sums, err = piecesOf(r.b.quit, f, info.Size())
+	if err != nil {
+		return want{}
+	}
+	info, err := f.Stat()
+	if err != nil {
+		_ = f.Close()
+		return want{}
+	}
+	w := want{piece: in.piece, equal: make([]byte, (len(in.theirs)+7)/8)}
+	all := info.Size() == in.size
+	for i, theirs := range in.theirs {
+		off := int64(i) * in.piece
+		n := min(in.piece, in.size-off)
+		equal := false
+		if n == in.piece && off+n <= info.Size() || off+n == info.Size() { // guard: whole-pieces
+			sum, err := digestRange(r.b.quit, f, off, n)
+			equal = err == nil && sum == theirs
 		}
-		if err == nil {
-			in.old = f
-		} else {
-			_ = f.Close()
+		if equal {
+			w.equal[i/8] |= 1 << (i % 8)
 		}
+		all = all && equal
 	}
-	if in.old == nil {
-		in.sums = want{}
+	in.old, in.oldStamp, in.same = f, stampOf(info), all
+	if all {
+		return want{identical: true}
 	}
-	if r.out.put(recWant, in.sums.encode(in.index)) == nil {
-		_ = r.out.flush()
-	}
+	r.differMu.Lock()
+	defer r.differMu.Unlock()
+	r.differ = append(r.differ, in.saved)
+	return w
 }
 
-// settle waits for the comparison of a file, if there is one. An honest sender has its result already.
+// keepDiffering records in the journal which files differ: a later attempt does not compare them again, so that a
+// sender can ask only once for each name and offer.
+func (r *receiver) keepDiffering() {
+	r.differMu.Lock()
+	defer r.differMu.Unlock()
+	for _, p := range r.differ {
+		r.stage.journal.put(jourDiffers, []byte(p))
+	}
+	r.differ = nil
+}
+
+// settle waits for the comparison of a file, if there is one. An honest sender has the result already.
 func (in *incoming) settle() {
 	if in.compared != nil {
 		<-in.compared
 	}
 }
 
-// keep copies n bytes from the old file, whose pieces are those that were compared.
+// keep copies n bytes from the old file, whose pieces were compared.
 func (r *receiver) keep(in *incoming, n int64) error {
 	if in.old == nil {
 		return badRecord(recKeep)
 	}
-	piece := in.pos / in.sums.piece
-	start := piece * in.sums.piece
+	piece := in.pos / in.piece
+	start := piece * in.piece
 	info, err := in.old.Stat()
 	if err != nil {
 		return err
 	}
-	if piece >= int64(len(in.sums.pieces)) || in.pos+n > info.Size() || in.pos+n > start+in.sums.piece {
+	if stampOf(info) != in.oldStamp {
+		return errOldChanged(in.saved)
+	}
+	if piece >= int64(len(in.theirs)) || in.pos+n > info.Size() || in.pos+n > start+in.piece {
 		return badRecord(recKeep)
 	}
-	changed := fmt.Errorf("%w: %s, which was compared", ErrChanged, in.saved)
 	if in.proven != piece+1 {
-		if sum, err := digestRange(r.ctx.Done(), in.old, start, min(in.sums.piece, info.Size()-start)); err != nil || sum != in.sums.pieces[piece] {
-			return changed
+		sum, err := digestRange(r.ctx.Done(), in.old, start, min(in.piece, in.size-start))
+		if err != nil || sum != in.theirs[piece] {
+			return errOldChanged(in.saved)
 		}
 		in.proven = piece + 1
 	}
@@ -87,22 +154,32 @@ func (r *receiver) keep(in *incoming, n int64) error {
 		return err
 	}
 	if info, err := in.old.Stat(); err != nil || stampOf(info) != in.oldStamp { // while it was copied
-		return changed
+		return errOldChanged(in.saved)
 	}
 	return nil
 }
 
-// isSame takes the sender's word that the file that was compared is its own. It has digested all of it.
+// errOldChanged reports a file of the receiver that changed after it was compared. The next attempt compares it
+// again.
+func errOldChanged(name string) error {
+	return fmt.Errorf("%w: %s, which is compared, has changed here", ErrInterrupted, name)
+}
+
+// isSame counts a file that was found identical, when its turn comes.
 func (r *receiver) isSame(body []byte) error {
 	d := decoder{b: body}
 	in := r.pending[d.count()]
 	if !d.end() || in == nil || in == r.cur {
 		return badRecord(recSame)
 	}
-	if in.settle(); in.old == nil {
+	in.settle()
+	if !in.same {
 		return badRecord(recSame)
 	}
 	r.result.Unchanged++
+	if in.top >= 0 {
+		r.stage.journal.put(jourSame, encodeHeld(in.entry, in.saved))
+	}
 	r.bytes.Add(in.size)
 	r.same = append(r.same, unchanged{in.saved, in.oldStamp})
 	if in.top >= 0 {
@@ -112,5 +189,5 @@ func (r *receiver) isSame(body []byte) error {
 		r.parts[in.part].gone = true
 	}
 	r.whole(in)
-	return nil
+	return r.askMore()
 }

@@ -2,38 +2,45 @@ package transfer
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"sync"
 	"time"
+
+	"github.com/zeebo/xxh3"
 )
 
 // SendOptions say what to send, and how.
 type SendOptions struct {
-	Paths []string
-	// Links sends symbolic links that stay inside their folder as links; others, and all without it, are left out.
+	// Listing is what was offered. Without it, Paths are listed first, with everything below them.
+	Listing *Listing
+	Paths   []string
+	// Links sends symbolic links that stay inside their folder as links. Other links, and all links without it, are
+	// left out.
 	Links bool
-	// Shared is common to Sends of the same paths to several receivers; nil reads for this one alone.
+	// Shared is common to Sends of the same paths to several receivers; nil reads the files for this Send alone.
 	Shared *Shared
 	// Told is called from one goroutine with the progress that the receiver reports. It may be nil.
 	Told func(Progress)
 }
 
 const (
-	// announced is how many files the sender tells of ahead of their content, when it has to ask what is there.
+	// announced is how many files the sender announces ahead of their content, when it has to ask what the receiver
+	// has.
 	announced = 4096
-	// maxWanted is how many digests of pieces the receiver may have told of files that it is not their turn yet.
-	maxWanted = (maxCompared + 2) * maxPieces
+	// digesters is how many files are digested at once for a receiver that compares.
+	digesters = 2
 	// lastWord is how long a reason, or a receipt, may take to reach the other side.
 	lastWord = 2 * time.Second
 )
 
-// Send sends paths and all that is below them over the lanes that come, and returns when the receipt is in: then
-// everything is durable on the other disk, but for what Notes lists. When all lanes have gone it returns their last
-// error; called again, with new lanes to a Receive with the same ID, it goes on where the receiver stopped. When ctx
-// ends the lanes are interrupted; whether the receiver keeps what it has is the receiver's to know.
+// Send sends what is listed over the lanes that arrive, and returns when it has the receipt: then everything is
+// durable on the other disk, except what Notes lists. When all lanes have ended, Send returns their last error;
+// called again, with new lanes to a Receive with the same ID, it resumes where the receiver stopped. When ctx ends,
+// the lanes are interrupted; only the receiver knows whether it keeps what it has. A *Failure says at which entry,
+// and on which side, Send failed.
 func Send(ctx context.Context, lanes <-chan Pipe, opts SendOptions) (Result, error) {
 	start := time.Now()
 	b := newBundle()
@@ -44,14 +51,20 @@ func Send(ctx context.Context, lanes <-chan Pipe, opts SendOptions) (Result, err
 
 	s := &sender{
 		ctx: ctx, b: b, opts: opts, out: packer{to: b}, announced: make(chan item, announced),
-		wants: map[int64]want{}, came: make(chan struct{}, 1), begun: make(chan byte, 1),
+		wants: map[int64]want{}, came: make(chan struct{}, 1), begun: make(chan byte, 1), dropped: map[int64]bool{},
+		sums: xxh3.New(), skipped: map[string]bool{}, ahead: map[int64]item{}, digesting: map[int64]struct{}{}, refusals: map[int64]struct{}{}, passed: make(chan struct{}), toDigest: make(chan toDigest, announced+2),
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := s.produce(); err != nil {
-			s.give(err)
-			cancel(err)
+		err := s.produce()
+		if err == nil {
+			return
 		}
+		if ctx.Err() == nil { // the cause is on this side
+			s.failed = err
+			s.give(err)
+		}
+		cancel(err)
 	})
 	result, err := s.answers()
 	if err == nil {
@@ -64,10 +77,12 @@ func Send(ctx context.Context, lanes <-chan Pipe, opts SendOptions) (Result, err
 	}
 	wg.Wait()
 	b.wait()
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		err = causeOf(ctx)
-	}
 	if err != nil {
+		if s.failed != nil {
+			err = s.failed
+		} else if Passing(err) && context.Cause(ctx) != nil {
+			err = causeOf(ctx)
+		}
 		s.mu.Lock()
 		result = s.sent
 		s.mu.Unlock()
@@ -77,7 +92,8 @@ func Send(ctx context.Context, lanes <-chan Pipe, opts SendOptions) (Result, err
 	return result, err
 }
 
-// causeOf is why ctx has ended, with the program's own end as a cancellation that leaves what is there.
+// causeOf returns why ctx has ended. The program's own shutdown counts as ErrInterrupted, which keeps the staged
+// data.
 func causeOf(ctx context.Context) error {
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
@@ -91,23 +107,39 @@ type sender struct {
 	opts SendOptions
 	out  packer
 
-	path      string // of the entry before
-	files     int64  // announced
+	path      string // of the previous entry
+	tops      []top
+	skipped   map[string]bool // folders that are not sent, with everything below them
+	sums      *xxh3.Hasher    // over the digests of the current file
+	failed    error           // why this side could not send; set before ctx ends
+	grown     int64           // bytes by which files have grown since they were listed
+	listed    int64           // listed sizes of the files so far
+	files     int64           // number of announced files; guarded by mu
 	announced chan item
+	passed    chan struct{} // closed when the turn of all files has passed
+	toDigest  chan toDigest
 	begun     chan byte // from the receiver: its flags
 	came      chan struct{}
 
 	mu     sync.Mutex
 	asking bool  // the receiver wants to be asked
-	told   int64 // files that were announced
-	pieces int   // digests in wants
+	told   int64 // number of announced files
+	turn   int64 // of these, the first whose turn has not passed
 	wants  map[int64]want
-	sent   Result // what the manifest holds, and what was left out here
+	ahead  map[int64]item // files whose digests may be requested
+	// digesting are the files whose digests are requested and not sent yet.
+	digesting map[int64]struct{}
+	sent      Result // what the manifest holds, and what was left out here
+
+	dropped        map[int64]bool     // files that were announced and given up here
+	refused        Totals             // of sent, what the receiver could not store
+	receiptLeftOut int64              // entries that the receipt counts as left out, on either side
+	refusals       map[int64]struct{} // by file number, those that the receiver refused
 }
 
-// give tells the receiver why there will be no more.
+// give sends the receiver the reason why nothing more will come.
 func (s *sender) give(err error) {
-	if s.b.alive() == nil && s.out.put(recAbort, []byte{reasonOf(err)}) == nil && s.out.flush() == nil {
+	if s.b.alive() == nil && s.out.put(recAbort, encodeAbort(err)) == nil && s.out.flush() == nil {
 		_ = s.b.drain(lastWord)
 	}
 }
@@ -127,40 +159,15 @@ func (s *sender) produce() error {
 	var failed error
 	if ask {
 		contents.Go(func() { failed = s.contents() })
+		for range digesters {
+			contents.Go(s.digests)
+		}
 	}
-	err := walk(s.ctx, s.opts.Paths, links, func(it item) error {
-		if it.err != nil {
-			return s.leftOut(recSkipped, it, it.err)
-		}
-		if it.kind != kindFile {
-			return s.announce(it)
-		}
-		it.index = s.files
-		s.files++
-		if !ask {
-			return s.push(it)
-		}
-		s.mu.Lock()
-		s.told = s.files
-		s.mu.Unlock()
-		if err := s.announce(it); err != nil {
-			return err
-		}
-		select {
-		case s.announced <- it:
-			return nil
-		default: // as many as may be ahead: let the receiver see them
-		}
-		if err := s.out.flush(); err != nil {
-			return err
-		}
-		select {
-		case s.announced <- it:
-			return nil
-		case <-s.ctx.Done():
-			return context.Cause(s.ctx)
-		}
-	})
+	err := s.list(func(l *Listing) error {
+		src := newSource(l.tops)
+		defer src.close()
+		return l.each(s.ctx, func(e listed) error { return s.offer(src, e, ask, links) })
+	}, contents.Go)
 	close(s.announced)
 	if err == nil {
 		err = s.out.flush()
@@ -173,15 +180,101 @@ func (s *sender) produce() error {
 		return err
 	}
 	s.mu.Lock()
-	t := s.sent.Totals
+	t, notes := s.sent.Totals, s.sent.Notes
 	s.mu.Unlock()
+	if t == (Totals{}) && len(notes) > 0 {
+		return &Failure{Path: notes[0].Path, Err: notes[0].Err}
+	}
 	if err := s.out.put(recEnd, t.encode()); err != nil {
 		return err
 	}
 	return s.out.flush()
 }
 
-// announce puts an entry into the manifest.
+// list calls do with what is to be sent, which may still grow.
+func (s *sender) list(do func(*Listing) error, start func(func())) error {
+	l := s.opts.Listing
+	if l == nil {
+		var err error
+		if l, err = NewListing(s.opts.Paths, s.opts.Links); err != nil {
+			return err
+		}
+		start(func() { _, _ = l.Fill(s.ctx, nil) }) // each returns its error
+	}
+	s.tops = l.tops // before anything is announced
+	return do(l)
+}
+
+// offer adds a listed entry to the manifest in its current state, or reports why it is left out. Without ask its
+// content follows at once.
+func (s *sender) offer(src *source, e listed, ask, links bool) error {
+	it := item{entry: entry{path: e.path, kind: e.kind}}
+	switch {
+	case e.why != 0:
+		it.err = reasonErr(e.why)
+	case e.kind == kindLink && !links:
+		it.err = ErrSpecial
+	default:
+		it = src.look(e.path, links)
+		if it.err == nil && it.kind != e.kind {
+			it.err = fmt.Errorf("%w: something else has its name", ErrVanished)
+		}
+	}
+	if it.err == nil && s.skipped[path.Dir(e.path)] { // the folder is not the one that was listed
+		it.err = ErrVanished
+	}
+	if it.err != nil {
+		if e.kind == kindFolder {
+			s.skipped[e.path] = true
+		}
+		return s.leftOut(recSkipped, it, it.err)
+	}
+	if it.kind != kindFile {
+		return s.announce(it)
+	}
+	s.listed += e.size
+	it.index = s.files
+	if !ask {
+		return s.push(src, it, e.size)
+	}
+	s.bound(&it, e.size)
+	s.mu.Lock()
+	s.files++
+	s.told = s.files
+	s.ahead[it.index] = it
+	s.mu.Unlock()
+	if err := s.announce(it); err != nil {
+		return err
+	}
+	select {
+	case s.announced <- it:
+		return nil
+	default: // the limit ahead is reached: let the receiver see them
+	}
+	if err := s.out.flush(); err != nil {
+		return err
+	}
+	select {
+	case s.announced <- it:
+		return nil
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
+}
+
+// bound keeps what is sent close to what was offered: when files have grown since they were listed by more than a
+// receiver accepts beyond the offer, only the listed sizes are sent.
+func (s *sender) bound(it *item, was int64) {
+	if it.size <= was {
+		return
+	}
+	if s.grown += it.size - was; s.grown > min(32<<20, s.listed/32+32<<10) {
+		s.grown -= it.size - was
+		it.size = was
+	}
+}
+
+// announce adds an entry to the manifest.
 func (s *sender) announce(it item) error {
 	switch it.kind {
 	case kindFolder:
@@ -203,67 +296,91 @@ func (s *sender) count(t Totals) {
 	s.sent.Bytes += t.Bytes
 }
 
-// leftOut notes what is not sent. A dropped file was announced, a skipped entry was not.
+// leftOut notes an entry that is not sent. A dropped file was announced, a skipped entry was not.
 func (s *sender) leftOut(kind byte, it item, why error) error {
+	why = classify(why)
 	s.mu.Lock()
-	s.sent.note(Note{Path: it.path, Err: why})
+	_, refused := s.refusals[it.index]
+	if refused = refused && kind == recDropped; !refused {
+		s.sent.note(Note{Path: it.path, Err: why})
+		s.dropped[it.index] = s.dropped[it.index] || kind == recDropped
+	}
 	s.mu.Unlock()
+	if refused {
+		return s.endRefused(it)
+	}
 	if kind == recDropped {
 		return s.out.put(kind, counts(it.index), []byte{reasonOf(why)})
 	}
 	return s.out.put(kind, []byte{reasonOf(why)}, []byte(it.path[:min(len(it.path), MaxPath)]))
 }
 
-// push sends a file that the receiver wants as all others: nothing of it is there.
-func (s *sender) push(it item) error {
-	f, err := s.open(&it)
+// push sends a file without asking: the receiver has nothing of any.
+func (s *sender) push(src *source, it item, was int64) error {
+	f, err := s.open(src, &it)
 	if err != nil {
 		return s.leftOut(recSkipped, it, err)
 	}
 	defer f.Close()
+	s.bound(&it, was)
+	s.mu.Lock()
+	s.files++
+	s.mu.Unlock()
 	if err := s.announce(it); err != nil {
 		return err
 	}
 	return s.content(f, it, want{})
 }
 
-// open opens a file and takes its state as it is now.
-func (s *sender) open(it *item) (*os.File, error) {
-	f, err := openSource(it.local)
+// open opens a file and records its current state.
+func (s *sender) open(src *source, it *item) (*os.File, error) {
+	f, now, err := src.open(it.path, it.info)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+		return nil, err
 	}
-	now, err := f.Stat()
-	if err != nil || !now.Mode().IsRegular() {
-		_ = f.Close()
-		return nil, ErrSpecial
-	}
-	it.size, it.modTime, it.exec, it.stamp = now.Size(), now.ModTime(), now.Mode()&0o100 != 0, stampOf(now)
+	it.info, it.size, it.stamp = now, now.Size(), stampOf(now)
+	it.modTime, it.exec = now.ModTime(), now.Mode()&0o100 != 0
 	return f, nil
 }
 
-// contents answers the receiver's wants in the order of the manifest.
+// contents answers the receiver's requests in the order of the manifest.
 func (s *sender) contents() error {
+	defer close(s.passed)
+	var src *source
 	for it := range s.announced {
+		if src == nil { // whatever is announced has been listed
+			src = newSource(s.tops)
+			defer src.close()
+		}
 		w, err := s.wanted(it.index)
 		if err != nil {
 			return err
+		}
+		if w.identical {
+			s.count(Totals{Files: 1, Bytes: it.size})
+			if err := s.out.put(recSame, counts(it.index)); err != nil {
+				return err
+			}
+			continue
 		}
 		if w.have {
 			s.count(Totals{Files: 1, Bytes: it.size})
 			continue
 		}
-		announced := it.stamp
-		f, err := s.open(&it)
-		if err == nil && it.stamp != announced {
+		now := it
+		f, err := s.open(src, &now)
+		if err == nil && now.size < it.size {
 			_ = f.Close()
-			err = ErrChanged // since it was announced, with another size perhaps
+			err = ErrChanged
 		}
 		if err != nil {
 			if err := s.leftOut(recDropped, it, err); err != nil {
 				return err
 			}
 			continue
+		}
+		if now.stamp != it.stamp { // what the receiver has is of another state
+			it.stamp, w = now.stamp, want{}
 		}
 		err = s.content(f, it, w)
 		_ = f.Close()
@@ -274,13 +391,16 @@ func (s *sender) contents() error {
 	return nil
 }
 
-// wanted waits for what the receiver says of a file.
+// wanted waits for the receiver's request for a file.
 func (s *sender) wanted(index int64) (want, error) {
 	for flushed := false; ; {
 		s.mu.Lock()
 		w, ok := s.wants[index]
-		s.pieces -= len(w.pieces)
-		delete(s.wants, index)
+		if ok {
+			s.turn = index + 1
+			delete(s.wants, index)
+			delete(s.ahead, index)
+		}
 		s.mu.Unlock()
 		if ok {
 			return w, nil
@@ -298,244 +418,4 @@ func (s *sender) wanted(index int64) (want, error) {
 			return want{}, context.Cause(s.ctx)
 		}
 	}
-}
-
-// content sends one file as it is while it is read. What changes under the reader is given up with the reason: never
-// half of one version and half of another.
-func (s *sender) content(f *os.File, it item, w want) error {
-	same, err := s.body(f, it, w)
-	if err == nil {
-		after, statErr := f.Stat()
-		if statErr != nil || stampOf(after) != it.stamp {
-			err = ErrChanged
-		}
-	}
-	switch {
-	case errors.Is(err, errShort):
-		err = ErrChanged
-		fallthrough
-	case errors.Is(err, ErrChanged), errors.Is(err, ErrUnreadable):
-		return s.leftOut(recDropped, it, err)
-	case err != nil:
-		return err
-	}
-	s.count(Totals{Files: 1, Bytes: it.size})
-	if same {
-		return s.out.put(recSame, counts(it.index))
-	}
-	return s.out.put(recFileEnd)
-}
-
-// body sends what the receiver wants of a file; same tells that it has all of it.
-func (s *sender) body(f *os.File, it item, w want) (same bool, err error) {
-	differs := func(int64) bool { return true } // by the offset of a piece
-	if w.piece > 0 {
-		equal, err := compare(s.b.quit, f, it.size, w)
-		if err != nil || equal == nil {
-			return err == nil && equal == nil, err
-		}
-		differs = func(off int64) bool { p := off / w.piece; return p >= int64(len(equal)) || !equal[p] }
-	}
-	pos := w.from
-	if pos > it.size || !s.fits(f, it, w) {
-		pos = 0
-	}
-	if err := s.out.put(recData, counts(it.index, pos)); err != nil {
-		return false, err
-	}
-	sparse := false
-	if info, err := f.Stat(); err == nil {
-		sparse = isSparse(info)
-	}
-	for pos < it.size {
-		from, to := pos, it.size
-		if sparse {
-			from, to = nextData(f, pos, it.size)
-		}
-		if from > pos {
-			if err := s.out.put(recHole, counts(from-pos)); err != nil {
-				return false, err
-			}
-			pos = from
-		}
-		for pos < to {
-			n := min(to-pos, ChunkSize-pos%ChunkSize)
-			if w.piece > 0 && !differs(pos) {
-				n = min(to-pos, w.piece-pos%w.piece)
-				if err := s.out.put(recKeep, counts(n)); err != nil {
-					return false, err
-				}
-			} else if err := s.chunk(f, it, pos, int(n)); err != nil {
-				return false, err
-			}
-			pos += n
-		}
-	}
-	return false, nil
-}
-
-// fits tells whether what the receiver has last of a file is what stands there now.
-func (s *sender) fits(f *os.File, it item, w want) bool {
-	if w.lastN == 0 {
-		return w.from == 0
-	}
-	data := make([]byte, w.lastN)
-	sum, err := readChunk(f, w.from-w.lastN, data)
-	return err == nil && sum == w.last
-}
-
-// compare reads a file in the receiver's pieces and tells which are the same; nil if all are, and there are no more.
-func compare(quit <-chan struct{}, f *os.File, size int64, w want) ([]bool, error) {
-	same := make([]bool, 0, len(w.pieces))
-	all := true
-	for i, theirs := range w.pieces {
-		off := int64(i) * w.piece
-		if off >= size {
-			return same, nil
-		}
-		sum, err := digestRange(quit, f, off, min(w.piece, size-off))
-		if err != nil {
-			return nil, err
-		}
-		same = append(same, sum == theirs)
-		all = all && sum == theirs
-	}
-	if all && (size+w.piece-1)/w.piece == int64(len(w.pieces)) {
-		return nil, nil
-	}
-	return same, nil
-}
-
-// chunk reads n bytes straight into the block, behind the room for their digest.
-func (s *sender) chunk(f *os.File, it item, off int64, n int) error {
-	if err := s.ctx.Err(); err != nil {
-		return context.Cause(s.ctx)
-	}
-	p := &s.out
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	head := counts(off)
-	k, err := p.with(16 + len(head) + digestSize + n)
-	if err != nil {
-		return err
-	}
-	mark := len(k.buf)
-	b := append(k.buf, recChunk)
-	b = binary.AppendUvarint(b, uint64(len(head)+digestSize+n))
-	b = append(b, head...)
-	at := len(b)
-	b = b[:at+digestSize+n]
-	sum, err := s.opts.Shared.chunk(it, f, off, b[at+digestSize:])
-	if err != nil {
-		k.buf = k.buf[:mark]
-		return err
-	}
-	copy(b[at:], sum[:])
-	k.buf = b
-	return p.full()
-}
-
-// answers reads what the receiver says, until the receipt.
-func (s *sender) answers() (Result, error) {
-	var saved Result
-	for {
-		k, err := s.b.recv()
-		if err != nil {
-			return saved, fmt.Errorf("waiting for the receipt: %w", err)
-		}
-		in := records{k.body()}
-		for {
-			kind, body, ok, err := in.next()
-			if err == nil && !ok {
-				break
-			}
-			var end bool
-			if err == nil {
-				end, err = s.answer(kind, body, &saved)
-			}
-			if err != nil {
-				return saved, err
-			}
-			if end {
-				s.b.done(k)
-				return s.settle(saved)
-			}
-		}
-		s.b.done(k)
-	}
-}
-
-// answer takes one record; true at the receipt.
-func (s *sender) answer(kind byte, body []byte, saved *Result) (end bool, err error) {
-	switch kind {
-	case recGo:
-		if len(body) != 1 {
-			return false, badRecord(kind)
-		}
-		select {
-		case s.begun <- body[0]:
-		default:
-			return false, badRecord(kind)
-		}
-	case recWant:
-		index, w, err := decodeWant(body)
-		if err != nil {
-			return false, err
-		}
-		s.mu.Lock()
-		_, twice := s.wants[index]
-		if s.pieces += len(w.pieces); twice || !s.asking || index >= s.told || s.pieces > maxWanted {
-			err = badRecord(kind)
-		}
-		s.wants[index] = w
-		s.mu.Unlock()
-		select {
-		case s.came <- struct{}{}:
-		default:
-		}
-		return false, err
-	case recProgress:
-		d := decoder{b: body}
-		pr := Progress{Bytes: d.count(), Files: d.count(), Phase: Phase(d.count())}
-		if !d.end() || pr.Phase > Full {
-			return false, badRecord(kind)
-		}
-		if s.opts.Told != nil {
-			s.opts.Told(pr)
-		}
-	case recNote:
-		n, err := decodeNote(body)
-		if err != nil {
-			return false, err
-		}
-		saved.note(n)
-	case recAbort:
-		return false, abortError(body)
-	case recReceipt:
-		d := decoder{b: body}
-		unchanged := d.count()
-		saved.Totals, err = decodeTotals(d.b)
-		saved.Unchanged = unchanged
-		return true, err
-	default:
-		return false, badRecord(kind)
-	}
-	return false, nil
-}
-
-// settle compares the receipt with what was sent: Delivered is said of nothing else. A receipt that comes before the
-// end of the manifest is that of an earlier attempt, whose receipt was lost.
-func (s *sender) settle(saved Result) (Result, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.files == 0 && s.sent.Totals == (Totals{}) {
-		return saved, nil
-	}
-	if saved.Totals != s.sent.Totals {
-		return saved, fmt.Errorf("%w: receipt for %+v, sent %+v", ErrProtocol, saved.Totals, s.sent.Totals)
-	}
-	saved.Notes = append(saved.Notes, s.sent.Notes...)
-	saved.Renamed += s.sent.Renamed
-	saved.LeftOut += s.sent.LeftOut
-	return saved, nil
 }

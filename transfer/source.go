@@ -1,114 +1,249 @@
 package transfer
 
 import (
-	"container/list"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"sync"
-
-	"github.com/zeebo/blake3"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
 )
 
-// stamp hashes what tells one state of a file from another.
-func stamp(info fs.FileInfo, more ...uint64) uint64 {
-	b := make([]byte, 0, 48)
-	b = binary.BigEndian.AppendUint64(b, uint64(info.Size()))
-	b = binary.BigEndian.AppendUint64(b, uint64(info.ModTime().UnixNano()))
-	for _, v := range more {
-		b = binary.BigEndian.AppendUint64(b, v)
-	}
-	h := blake3.Sum256(b)
-	return binary.BigEndian.Uint64(h[:])
+// top is one of the paths that are sent.
+type top struct {
+	asked string // as it was given
+	local string // absolute, without links
+	name  string // the name under which it is sent
+	info  fs.FileInfo
+	base  fs.FileInfo // the folder to open: the path itself, or the parent of a file
+	gone  error       // why it cannot be sent
 }
 
-var errShort = errors.New("shorter than it was")
-
-// readChunk reads a chunk of the source and its digest.
-func readChunk(f *os.File, off int64, data []byte) (digest, error) {
-	if _, err := f.ReadAt(data, off); err != nil {
-		if errors.Is(err, io.EOF) {
-			return digest{}, errShort
+// topLevels resolves paths. If two of them have the same name, the later one is numbered.
+func topLevels(paths []string) ([]top, error) {
+	var out []top
+	taken := map[string]bool{}
+	for _, p := range paths {
+		if p == "" {
+			return nil, fmt.Errorf("reading %q: an empty path; name a file or folder", p)
 		}
-		return digest{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
-	}
-	return digestOf(data), nil
-}
-
-// sharedBytes is how much of a source is kept for those who come a little later.
-const sharedBytes = 32 << 20
-
-// Shared lets several Sends of the same paths read each chunk from the disk once, as long as they keep within 32 MiB
-// of each other; one that falls farther behind reads for itself and slows nobody. The zero value is ready. Its methods
-// may be called concurrently.
-type Shared struct {
-	mu    sync.Mutex
-	kept  map[chunkKey]*list.Element
-	order list.List // of *sharedChunk, the newest first
-	bytes int
-	reads int64
-}
-
-type chunkKey struct {
-	path  string
-	stamp uint64
-	off   int64
-}
-
-type sharedChunk struct {
-	key   chunkKey
-	size  int
-	ready chan struct{}
-	data  []byte
-	sum   digest
-	err   error
-}
-
-// BytesRead counts what was read from the disk.
-func (s *Shared) BytesRead() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.reads
-}
-
-// chunk fills data from the file at it.local, or from what another Send has read of it.
-func (s *Shared) chunk(it item, f *os.File, off int64, data []byte) (digest, error) {
-	if s == nil {
-		return readChunk(f, off, data)
-	}
-	key := chunkKey{it.local, it.stamp, off}
-	s.mu.Lock()
-	if e, ok := s.kept[key]; ok {
-		s.order.MoveToFront(e)
-		c := e.Value.(*sharedChunk)
-		s.mu.Unlock()
-		<-c.ready // being read; disks end
-		if c.err == nil && len(c.data) == len(data) {
-			copy(data, c.data)
-			return c.sum, nil
+		t, err := resolve(p)
+		if err != nil {
+			return nil, err
 		}
-		return readChunk(f, off, data)
+		wanted := t.name
+		for n := 1; ; n++ {
+			t.name = numbered(wanted, n, maxName)
+			if !taken[t.name] {
+				break
+			}
+		}
+		taken[t.name] = true
+		out = append(out, t)
 	}
-	c := &sharedChunk{key: key, size: len(data), ready: make(chan struct{})}
-	if s.kept == nil {
-		s.kept = map[chunkKey]*list.Element{}
+	return out, nil
+}
+
+// resolve finds where a path leads, and whether that can be sent.
+func resolve(p string) (top, error) {
+	local, err := filepath.Abs(p)
+	if err != nil {
+		return top{}, fmt.Errorf("reading %s: %w", p, err)
 	}
-	s.kept[key] = s.order.PushFront(c)
-	s.bytes += len(data)
-	s.reads += int64(len(data))
-	for s.bytes > sharedBytes && s.order.Len() > 1 {
-		old := s.order.Back()
-		gone := old.Value.(*sharedChunk)
-		delete(s.kept, gone.key)
-		s.bytes -= gone.size
-		s.order.Remove(old)
+	t := top{asked: p, local: local, name: offerable(filepath.Base(local))}
+	if filepath.Dir(local) == local {
+		return t, fmt.Errorf("reading %s: a whole volume has no name to send it under; name a folder in it", p)
 	}
-	s.mu.Unlock()
-	c.sum, c.err = readChunk(f, off, data)
-	c.data = append([]byte(nil), data...)
-	close(c.ready)
-	return c.sum, c.err
+	t.gone = t.open()
+	return t, nil
+}
+
+// offerable returns a name as an offer can show it: bytes that are not UTF-8 are written in hex.
+func offerable(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		_, n := utf8.DecodeRuneInString(name[i:])
+		if r == utf8.RuneError && n == 1 {
+			fmt.Fprintf(&b, "%%%02X", name[i])
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// open collects what has to be known about a path before a walk.
+func (t *top) open() error {
+	var err error
+	if t.local, err = filepath.EvalSymlinks(t.local); err != nil {
+		return sourceError(err)
+	}
+	if t.info, err = os.Lstat(t.local); err != nil {
+		return sourceError(err)
+	}
+	folder := t.local
+	if !t.info.IsDir() {
+		folder = filepath.Dir(t.local)
+	}
+	if t.base, err = os.Lstat(folder); err != nil {
+		return sourceError(err)
+	}
+	src := newSource([]top{*t})
+	defer src.close()
+	if t.info.IsDir() {
+		dir, err := src.openDir(t.name)
+		if err != nil {
+			return sourceError(err)
+		}
+		return dir.Close()
+	}
+	it := src.look(t.name, false)
+	if it.err != nil {
+		return it.err
+	}
+	f, _, err := src.open(t.name, it.info)
+	if err != nil {
+		return sourceError(err)
+	}
+	return f.Close()
+}
+
+// source reads what is below the tops and nothing else: each folder is opened relative to its parent, so that a link
+// that replaces a folder during the transfer leads nowhere else. Only one goroutine may use it.
+type source struct {
+	tops map[string]top
+	name string   // of the top that is open
+	root *os.Root // its folder
+	near nearFolder
+}
+
+func newSource(tops []top) *source {
+	s := &source{tops: map[string]top{}}
+	for _, t := range tops {
+		s.tops[t.name] = t
+	}
+	return s
+}
+
+func (s *source) close() {
+	s.near.close()
+	if s.root != nil {
+		_ = s.root.Close()
+	}
+	s.root, s.name = nil, ""
+}
+
+// locate opens the folder that holds the entry at rel, and returns the entry's name in it.
+func (s *source) locate(rel string) (*os.Root, string, error) {
+	name, below, deep := strings.Cut(rel, "/")
+	t := s.tops[name]
+	if t.gone != nil && t.info == nil {
+		return nil, "", t.gone
+	}
+	if s.root == nil || s.name != name {
+		s.close()
+		folder := t.local
+		if !t.info.IsDir() {
+			folder = filepath.Dir(t.local)
+		}
+		root, err := os.OpenRoot(folder)
+		if err != nil {
+			return nil, "", err
+		}
+		s.root, s.name = root, name
+		if now, err := root.Stat("."); err != nil || !os.SameFile(now, t.base) { // guard: source-swapped
+			s.close()
+			return nil, "", fmt.Errorf("%w: %s is another folder than the one that was named", ErrVanished, folder)
+		}
+	}
+	switch {
+	case !deep && t.info.IsDir():
+		return s.root, ".", nil
+	case !deep:
+		return s.root, filepath.Base(t.local), nil
+	}
+	return s.near.parent(s.root, below)
+}
+
+// look returns the entry at rel in its current state.
+func (s *source) look(rel string, links bool) item {
+	it := item{entry: entry{path: rel}}
+	if len(rel) > MaxPath || strings.Count(rel, "/")+1 > MaxDepth {
+		it.err = ErrTooLong
+		return it
+	}
+	root, name, err := s.locate(rel)
+	if err != nil {
+		it.err = sourceError(err)
+		return it
+	}
+	info, err := root.Lstat(name)
+	if err != nil {
+		it.err = sourceError(err)
+		return it
+	}
+	it.modTime, it.stamp, it.info = info.ModTime(), stampOf(info), info
+	switch {
+	case info.Mode().IsRegular():
+		it.size, it.room, it.exec = info.Size(), roomOf(info), info.Mode()&0o100 != 0
+		if it.size == 0 && s.unsized(rel, info) {
+			it.err = ErrUnsized
+		}
+	case info.IsDir():
+		it.kind = kindFolder
+	case links && info.Mode()&fs.ModeSymlink != 0:
+		it.kind = kindLink
+		target, err := root.Readlink(name)
+		it.target = filepath.ToSlash(target)
+		switch {
+		case err != nil:
+			it.err = sourceError(err)
+		case !staysInside(rel, it.target):
+			it.err = ErrSpecial
+		}
+	default:
+		it.err = ErrSpecial
+	}
+	return it
+}
+
+// unsized reports whether a file has content but no size, as those of /proc do.
+func (s *source) unsized(rel string, info fs.FileInfo) bool {
+	f, _, err := s.open(rel, info)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return hasContent(f)
+}
+
+// open opens the regular file at rel for reading, and returns its current state. It follows no link and does not wait
+// for the other end of a pipe. found is the entry found there a moment ago; nil if unknown.
+func (s *source) open(rel string, found fs.FileInfo) (*os.File, fs.FileInfo, error) {
+	root, name, err := s.locate(rel)
+	if err != nil {
+		return nil, nil, sourceError(err)
+	}
+	f, err := root.OpenFile(name, readFlags, 0)
+	if err != nil {
+		return nil, nil, sourceError(err)
+	}
+	opened, err := f.Stat()
+	if err == nil && (found == nil || !os.SameFile(opened, found)) {
+		found, err = root.Lstat(name) // it was replaced, or is a link to the opened file
+	}
+	if err != nil || !opened.Mode().IsRegular() || !os.SameFile(opened, found) { // guard: source-link
+		_ = f.Close()
+		return nil, nil, ErrSpecial
+	}
+	return f, opened, nil
+}
+
+// openDir opens the folder at rel to list it.
+func (s *source) openDir(rel string) (*os.File, error) {
+	root, name, err := s.locate(rel)
+	if err != nil {
+		return nil, err
+	}
+	return root.OpenFile(name, readFlags, 0)
 }

@@ -8,17 +8,16 @@ import (
 	"path/filepath"
 )
 
-// reserveOf is what stays free on a disk of that many bytes if nothing else was asked for: the larger of 1 GiB and a
-// twentieth, for a full disk harms more than this program; but never more than a tenth, for a small stick is there to
-// be filled.
+// reserveOf returns the default reserve for a disk of total bytes: the larger of 1 GiB and a twentieth, because a
+// full disk harms more than this program; but never more than a tenth, because a small stick is there to be filled.
 func reserveOf(total uint64) uint64 { return min(max(1<<30, total/20), total/10) }
 
-// checkSpace tells whether n more bytes fit beside the reserve: bytes, or 0 for reserveOf, or less than 0 for none. A
-// system that does not tell is believed to have room.
+// checkSpace reports whether n more bytes fit without touching the reserve, which is in bytes, or 0 for reserveOf, or
+// less than 0 for none. A system that does not report its free space is assumed to have room.
 func checkSpace(d *os.File, n, reserve int64) error {
 	free, total, err := diskSpace(d)
-	if err != nil {
-		return nil //nolint:nilerr // writing will tell
+	if err != nil || total == 0 { // memory file systems and some user-space ones report nothing
+		return nil //nolint:nilerr // a write will show whether there is room
 	}
 	keep := reserveOf(total)
 	if reserve != 0 {
@@ -34,8 +33,8 @@ func checkSpace(d *os.File, n, reserve int64) error {
 	return nil
 }
 
-// FreeSpace is how many bytes the disk of a folder has left for this user. A folder that is not there yet counts as the
-// nearest one above it. The error is that of the file system.
+// FreeSpace returns how many bytes the disk of a folder has left for this user. A folder that does not exist yet
+// counts as its nearest existing parent. The error is that of the file system.
 func FreeSpace(dir string) (uint64, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {

@@ -14,3 +14,6 @@ func diskSpace(d *os.File) (free, total uint64, err error) {
 	err = windows.GetDiskFreeSpaceEx(name, &free, &total, nil)
 	return free, total, err
 }
+
+// largestFile is unknown here: only writing shows it.
+func largestFile(*os.File) (int64, bool) { return 0, false }

@@ -10,41 +10,48 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 const (
-	// PartialDir is the hidden folder, in the folder that receives, in which everything stays until it is whole.
+	// PartialDir is the hidden folder, inside the receiving folder, in which everything stays until it is complete.
 	PartialDir = ".multipeer-partial"
-	// what nobody has gone on with is removed after this time.
+	// orphanAge is after how long a staging folder that no attempt has used is removed.
 	orphanAge = 7 * 24 * time.Hour
 	dataDir   = "data"
+	// othersWrite are the bits of a mode that let others change what is in a folder.
+	othersWrite = 0o022
 )
 
-// stage is the receiving folder and the hidden folder of this transfer in it: the journal, and below data what has
-// arrived, under the names that it will have. It is the only owner of an os.Root that writes, and all its paths come
-// from a plan. One goroutine uses it, but for the methods that sync.
+// stage is the receiving folder and the hidden folder of this transfer in it: the journal and, below data, what has
+// arrived, under its later names. It is the only owner of an os.Root that writes, and all its paths come from a plan.
+// Only one goroutine may use it, except for the methods that sync.
 type stage struct {
 	dir     string
 	inbox   *os.Root
-	volume  *os.File // the inbox, for syncing and asking for room
-	name    string   // of the hidden folder, in the inbox
-	root    *os.Root // data
-	folders map[string]time.Time
+	volume  *os.File         // the inbox, for syncing and checking free space
+	hidden  *os.Root         // the common hidden folder
+	id      string           // of this transfer, and of its folder in hidden
+	name    string           // of that folder relative to the inbox, for operations that take a path
+	root    *os.Root         // the data folder
+	data    *os.File         // the same, for operations that a Root lacks
+	folders map[string]entry // by our path
 	journal journal
 	past    *history // nil if nothing is here yet
 
-	near     *os.Root // the folder that was used last
-	nearName string
+	near nearFolder
 
-	// check is called before each operation on the file system, by tests that make it fail or die there.
+	unconfirmed atomic.Bool // the disk does not support syncs
+
+	// check is called before each file system operation; tests use it to make operations fail or to simulate a crash.
 	check func(op, name string) error
 }
 
 var plainID = regexp.MustCompile(`^[a-z0-9]{1,64}$`)
 
 func openStage(opts ReceiveOptions) (*stage, error) {
-	s := &stage{dir: opts.Dir, folders: map[string]time.Time{}, check: opts.check}
+	s := &stage{dir: opts.Dir, folders: map[string]entry{}, check: opts.check}
 	if s.check == nil {
 		s.check = func(string, string) error { return nil }
 	}
@@ -55,7 +62,7 @@ func openStage(opts ReceiveOptions) (*stage, error) {
 	if !plainID.MatchString(id) {
 		return nil, fmt.Errorf("%w: transfer ID %q", ErrBadName, id)
 	}
-	s.name = path.Join(PartialDir, id)
+	s.id, s.name = id, path.Join(PartialDir, id)
 	var err error
 	if s.inbox, err = os.OpenRoot(opts.Dir); err != nil {
 		return nil, fmt.Errorf("opening %s: %w", opts.Dir, err)
@@ -79,13 +86,13 @@ func (s *stage) open(opts ReceiveOptions) error {
 	if err := s.check("open", journalName); err != nil {
 		return err
 	}
-	s.journal.f, err = s.inbox.OpenFile(path.Join(s.name, journalName), os.O_RDWR|os.O_CREATE, 0o600)
+	s.journal.f, err = s.hidden.OpenFile(path.Join(s.id, journalName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
 	boot := opts.boot
 	if boot == "" {
-		if boot = bootID(); boot != "" { // a volume that was unplugged in between may have lost what was not synced
+		if boot = bootID(); boot != "" { // a volume that was unplugged meanwhile may have lost unsynced data
 			boot += " " + mountID(s.volume)
 		}
 	}
@@ -105,10 +112,23 @@ func (s *stage) open(opts ReceiveOptions) error {
 	if s.past.done {
 		return nil
 	}
-	if s.root, err = s.inbox.OpenRoot(path.Join(s.name, dataDir)); err != nil {
+	if err := s.openData(); err != nil {
 		return err
 	}
+	if s.past.ended == nil {
+		return s.compactJournal(opts.Key, boot)
+	}
 	return nil
+}
+
+// openData opens the data folder: from then on it is used by its handle, wherever its path leads.
+func (s *stage) openData() error {
+	var err error
+	if s.root, err = s.hidden.OpenRoot(path.Join(s.id, dataDir)); err != nil {
+		return err
+	}
+	s.data, err = s.root.Open(".")
+	return err
 }
 
 // start begins a transfer of which nothing is here, if there is room for it.
@@ -117,25 +137,24 @@ func (s *stage) start(opts ReceiveOptions, boot string) error {
 	if opts.Resume {
 		return fmt.Errorf("%w: what had arrived of it is gone", ErrGone)
 	}
-	data := path.Join(s.name, dataDir)
-	if err := s.inbox.RemoveAll(data); err != nil {
+	data := path.Join(s.id, dataDir)
+	if err := s.hidden.RemoveAll(data); err != nil {
 		return err
 	}
 	if err := s.journal.f.Truncate(0); err != nil {
 		return err
 	}
-	if err := checkSpace(s.volume, opts.Expect, opts.Reserve); err != nil {
+	if err := s.roomFor(min(opts.Expect, 1<<61)+entryCost*min(opts.Entries, 1<<48), opts.Reserve); err != nil {
 		s.remove()
 		return err
 	}
 	if err := s.check("mkdir", data); err != nil {
 		return err
 	}
-	if err := s.inbox.Mkdir(data, 0o700); err != nil {
+	if err := s.hidden.Mkdir(data, 0o700); err != nil {
 		return err
 	}
-	var err error
-	if s.root, err = s.inbox.OpenRoot(data); err != nil {
+	if err := s.openData(); err != nil {
 		return err
 	}
 	s.journal.put(jourStart, []byte(opts.Key))
@@ -143,7 +162,7 @@ func (s *stage) start(opts ReceiveOptions, boot string) error {
 	return nil
 }
 
-// makeHidden makes the hidden folder.
+// makeHidden creates and opens the common hidden folder, and creates this transfer's folder in it.
 func (s *stage) makeHidden() error {
 	var err error
 	for range 3 { // another transfer that ends may remove the common folder in between
@@ -153,52 +172,157 @@ func (s *stage) makeHidden() error {
 		if err = s.inbox.Mkdir(PartialDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		for _, name := range []string{PartialDir, s.name} {
-			if info, statErr := s.inbox.Lstat(name); statErr == nil && !info.IsDir() {
-				return fmt.Errorf("%s is in the way; remove it", name)
-			}
+		s.hidden, err = openHidden(s.inbox)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
-		if err = s.inbox.Mkdir(s.name, 0o700); err == nil || errors.Is(err, fs.ErrExist) {
+		if err != nil {
+			return err
+		}
+		err = s.hidden.Mkdir(s.id, 0o700)
+		if err == nil || errors.Is(err, fs.ErrExist) {
 			return nil
 		}
+		_ = s.hidden.Close()
+		s.hidden = nil
 	}
 	return err
 }
 
-// roomFor tells whether n more bytes fit.
-func (s *stage) roomFor(n, reserve int64) error { return checkSpace(s.volume, n, reserve) }
+// openHidden opens the common hidden folder of an inbox. It is always used by this handle, because anyone who may
+// write to the inbox can put another folder, or a link, in its place. It must belong to this user, and no one else
+// may write to it.
+func openHidden(inbox *os.Root) (*os.Root, error) {
+	hidden, err := inbox.OpenRoot(PartialDir)
+	if err != nil {
+		info, lstatErr := inbox.Lstat(PartialDir)
+		if lstatErr == nil && !info.IsDir() {
+			return nil, fmt.Errorf("%w: %s is in the way; remove it", ErrDenied, PartialDir)
+		}
+		return nil, err
+	}
+	opened, err1 := hidden.Stat(".")
+	there, err2 := inbox.Lstat(PartialDir)
+	switch {
+	case err1 != nil || err2 != nil:
+		err = errors.Join(err1, err2)
+	case !os.SameFile(opened, there): // guard: partial-no-link
+		err = fmt.Errorf("%w: %s is a link, or was exchanged; remove it", ErrDenied, PartialDir)
+	case !ours(opened) && keepsModes(hidden, opened): // guard: partial-ours
+		err = fmt.Errorf("%w: %s belongs to another user, or others may write to it; remove it, or receive into another folder", ErrDenied, PartialDir)
+	}
+	if err != nil {
+		_ = hidden.Close()
+		return nil, err
+	}
+	return hidden, nil
+}
 
-// removeOrphans deletes what nobody has gone on with for a week, and nothing outside the hidden folder.
+// keepsModes reports whether the disk says rightly that a folder is another's, or that others may write to it: FAT and many
+// shares give all that is there one owner and one mode. It makes a new file there and looks at it by its handle: whoever
+// may write to the folder can exchange what has its name, and cannot make the file another's.
+func keepsModes(root *os.Root, folder fs.FileInfo) bool {
+	probe := strings.ToLower(rand.Text())
+	f, err := root.OpenFile(probe, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return true
+	}
+	defer func() {
+		_ = f.Close()
+		_ = root.Remove(probe)
+	}()
+	info, err := f.Stat()
+	if err != nil || !sameOwner(info, folder) { // guard: probe-owner
+		return true
+	}
+	if folder.Mode().Perm()&othersWrite == 0 { // a share that gives us another name
+		return false
+	}
+	for _, mode := range []fs.FileMode{0o600, 0o640} { // one of these may be the mode that all files have
+		_ = f.Chmod(mode)
+		if info, err = f.Stat(); err == nil && info.Mode().Perm() != mode {
+			return false
+		}
+	}
+	return true
+}
+
+// roomFor reports whether n more bytes fit.
+func (s *stage) roomFor(n, reserve int64) error {
+	if s.check("statfs", s.dir) != nil { // simulates a disk that does not report its free space
+		return nil
+	}
+	return checkSpace(s.volume, n, reserve)
+}
+
+// removeOrphans deletes the staging folders that no attempt has used for a week, and nothing else.
 func (s *stage) removeOrphans(known func(id string) bool) {
-	d, err := s.inbox.Open(PartialDir)
+	d, err := s.hidden.Open(".")
 	if err != nil {
 		return
 	}
 	defer d.Close()
-	entries, _ := d.ReadDir(-1)
-	for _, e := range entries {
-		name := path.Join(PartialDir, e.Name())
-		if name == s.name || known != nil && known(e.Name()) {
+	names, _ := d.Readdirnames(-1)
+	for _, name := range names {
+		if name == s.id || !plainID.MatchString(name) || known != nil && known(name) {
 			continue
 		}
-		info, err := s.inbox.Lstat(path.Join(name, journalName))
-		if err != nil {
-			info, err = e.Info()
+		if !s.isOrphan(name) {
+			continue
 		}
-		if err == nil && time.Since(info.ModTime()) > orphanAge {
-			_ = s.inbox.RemoveAll(name)
+		for _, own := range []string{dataDir, newJournal, journalName} {
+			_ = s.hidden.RemoveAll(path.Join(name, own))
 		}
+		_ = s.hidden.Remove(name)
 	}
 }
 
-// close gives the folder up; what has arrived stays.
+// isOrphan reports whether a folder is a staging folder that no attempt has used for a week: no one else may write to
+// it, it holds what a staging folder holds and nothing else, and its journal begins as ours do.
+func (s *stage) isOrphan(name string) bool {
+	info, err := s.hidden.Lstat(name)
+	if err != nil || !info.IsDir() || !ours(info) && keepsModes(s.hidden, info) {
+		return false
+	}
+	root, err := s.hidden.OpenRoot(name)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	d, err := root.Open(".")
+	if err != nil {
+		return false
+	}
+	names, _ := d.Readdirnames(4)
+	_ = d.Close()
+	for _, n := range names {
+		if n != journalName && n != newJournal && n != dataDir {
+			return false
+		}
+	}
+	journal, err := root.Lstat(journalName)
+	if err != nil || !journal.Mode().IsRegular() || time.Since(journal.ModTime()) <= orphanAge {
+		return false
+	}
+	f, err := root.OpenFile(journalName, readFlags, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	begins := make([]byte, 1)
+	_, err = f.ReadAt(begins, 0)
+	return err == nil && begins[0] == jourStart
+}
+
+// close closes the stage; what has arrived stays.
 func (s *stage) close() {
-	for _, r := range []*os.Root{s.near, s.root} {
+	s.near.close()
+	for _, r := range []*os.Root{s.root, s.hidden} {
 		if r != nil {
 			_ = r.Close()
 		}
 	}
-	for _, f := range []*os.File{s.journal.f, s.volume} {
+	for _, f := range []*os.File{s.journal.f, s.volume, s.data} {
 		if f != nil {
 			_ = f.Close()
 		}
@@ -206,13 +330,16 @@ func (s *stage) close() {
 	_ = s.inbox.Close()
 }
 
-// remove deletes the staging. close comes next.
+// remove deletes the staging folder. close must follow.
 func (s *stage) remove() {
-	_ = s.inbox.RemoveAll(s.name)
+	if s.hidden == nil {
+		return
+	}
+	_ = s.hidden.RemoveAll(s.id)
 	_ = s.inbox.Remove(PartialDir) // fails while another transfer has something there
 }
 
-// Discard removes what is here of a transfer that will not go on. It is no error if there is nothing.
+// Discard removes the staged data of a transfer that will not be resumed. It is no error if there is none.
 func Discard(dir, id string) error {
 	if !plainID.MatchString(id) {
 		return fmt.Errorf("%w: transfer ID %q", ErrBadName, id)
@@ -224,12 +351,21 @@ func Discard(dir, id string) error {
 	if err != nil {
 		return err
 	}
-	s := &stage{inbox: root, name: path.Join(PartialDir, id)}
+	defer root.Close()
+	hidden, err := openHidden(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer hidden.Close()
+	s := &stage{inbox: root, hidden: hidden, id: id}
 	s.remove()
-	return root.Close()
+	return nil
 }
 
-// inPlace tells whether the folder that receives still stands where it was.
+// inPlace reports whether the receiving folder is still where it was.
 func (s *stage) inPlace() error {
 	here, err1 := s.inbox.Stat(".")
 	there, err2 := os.Stat(s.dir)
@@ -239,15 +375,25 @@ func (s *stage) inPlace() error {
 	return nil
 }
 
-// existing returns what stands in the inbox under a name.
+// existing returns the entry of that name in the inbox.
 func (s *stage) existing(name string) (fs.FileInfo, error) { return s.inbox.Lstat(name) }
 
 // openExisting opens a regular file of the inbox to compare with.
 func (s *stage) openExisting(name string) (*os.File, error) {
-	if info, err := s.inbox.Lstat(name); err != nil || !info.Mode().IsRegular() {
+	there, err := s.inbox.Lstat(name)
+	if err != nil || !there.Mode().IsRegular() {
 		return nil, errors.Join(err, ErrSpecial)
 	}
-	return s.inbox.Open(name)
+	f, err := s.inbox.OpenFile(name, readFlags, 0) // a pipe that has replaced it does not block us
+	if err != nil {
+		return nil, err
+	}
+	opened, err := f.Stat()
+	if err != nil || !os.SameFile(opened, there) || !opened.Mode().IsRegular() {
+		_ = f.Close()
+		return nil, errors.Join(err, ErrSpecial)
+	}
+	return f, nil
 }
 
 // record appends to the journal and makes it durable at once.
@@ -257,3 +403,27 @@ func (s *stage) record(kind byte, body ...[]byte) error {
 }
 
 func bigEndian(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
+
+// CheckFolder reports whether files can be received into a folder, which must exist, by creating a folder in it and
+// removing that again. The error is ErrDenied or ErrReadOnly, with the folder, or that of the file system.
+func CheckFolder(dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("folder %s: %w", dir, bare(err))
+	}
+	defer root.Close()
+	probe := ".multipeer-" + strings.ToLower(rand.Text())
+	if err := root.Mkdir(probe, 0o700); err != nil {
+		return fmt.Errorf("folder %s: %w", dir, bare(err))
+	}
+	return root.Remove(probe)
+}
+
+// bare returns an error without the path that it names.
+func bare(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	return classify(err)
+}

@@ -2,10 +2,10 @@ package transfer
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -15,26 +15,12 @@ import (
 
 // The files and folders of a stage, each opened without following a link.
 
-// parent opens the folder of a path, which most often is that of the path before.
+// parent opens the folder of a path, which usually is that of the previous path.
 func (s *stage) parent(name string) (*os.Root, string, error) {
-	dir, base := path.Split(name)
-	if dir == "" {
-		return s.root, base, nil
-	}
-	if s.near == nil || s.nearName != dir {
-		r, err := s.root.OpenRoot(path.Clean(dir))
-		if err != nil {
-			return nil, "", err
-		}
-		if s.near != nil {
-			_ = s.near.Close()
-		}
-		s.near, s.nearName = r, dir
-	}
-	return s.near, base, nil
+	return s.near.parent(s.root, name)
 }
 
-func (s *stage) mkdir(name string, modTime time.Time) error {
+func (s *stage) mkdir(name string, e entry) error {
 	if err := s.check("mkdir", name); err != nil {
 		return err
 	}
@@ -43,11 +29,11 @@ func (s *stage) mkdir(name string, modTime time.Time) error {
 			return err
 		}
 	}
-	s.folders[name] = modTime
+	s.folders[name] = e
 	return nil
 }
 
-// create begins a file anew.
+// create creates an empty file.
 func (s *stage) create(name string) (*os.File, error) {
 	if err := s.check("open", name); err != nil {
 		return nil, err
@@ -58,7 +44,7 @@ func (s *stage) create(name string) (*os.File, error) {
 	}
 	const flags = os.O_CREATE | os.O_EXCL | os.O_RDWR
 	f, err := dir.OpenFile(base, flags, 0o644)
-	if errors.Is(err, fs.ErrExist) { // from an earlier attempt; what it holds is not known
+	if errors.Is(err, fs.ErrExist) { // from an earlier attempt; its content is unknown
 		if err = dir.RemoveAll(base); err == nil {
 			f, err = dir.OpenFile(base, flags, 0o644)
 		}
@@ -66,7 +52,7 @@ func (s *stage) create(name string) (*os.File, error) {
 	return f, err
 }
 
-// reopen goes on with a file of which pos bytes are verified.
+// reopen opens a file that an earlier attempt began.
 func (s *stage) reopen(name string) (*os.File, error) {
 	if err := s.check("open", name); err != nil {
 		return nil, err
@@ -78,7 +64,7 @@ func (s *stage) reopen(name string) (*os.File, error) {
 	return dir.OpenFile(base, os.O_RDWR, 0)
 }
 
-// write puts data at off. A write that is cut short is an error, and may be repeated.
+// write writes data at off. A short write is an error, and may be repeated.
 func (s *stage) write(f *os.File, data []byte, off int64) error {
 	if err := s.check("write", f.Name()); err != nil {
 		return err
@@ -87,7 +73,7 @@ func (s *stage) write(f *os.File, data []byte, off int64) error {
 	return err
 }
 
-// looks returns what stands in the staging under a name.
+// looks returns the entry of that name in the staging folder.
 func (s *stage) looks(name string) (fs.FileInfo, error) {
 	dir, base, err := s.parent(name)
 	if err != nil {
@@ -97,11 +83,10 @@ func (s *stage) looks(name string) (fs.FileInfo, error) {
 }
 
 func (s *stage) discard(name string) error {
-	if s.near != nil && strings.HasPrefix(s.nearName, name+"/") {
-		_ = s.near.Close()
-		s.near = nil
+	if strings.HasPrefix(s.near.dir, name+"/") {
+		s.near.close()
 	}
-	if _, err := s.root.Lstat(name); isGone(err) { // with the folder it was in
+	if _, err := s.root.Lstat(name); isGone(err) { // gone with its folder
 		return nil
 	}
 	dir, base, err := s.parent(name)
@@ -111,22 +96,16 @@ func (s *stage) discard(name string) error {
 	return dir.RemoveAll(base)
 }
 
-// isGone tells that something is not there any more, or a file is where its folder was.
-func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) }
-
-// seal gives a finished file its length, time and mode, marks it as received, and closes it. It is not durable yet.
-func (s *stage) seal(f *os.File, name string, e entry, keepExec bool) error {
-	err := func() error {
-		if info, err := f.Stat(); err != nil {
+// seal gives a complete file its length, time and mode, marks it as received, and closes it. It is not durable yet.
+// lost are the attributes that the disk does not keep: the content is worth having without them.
+func (s *stage) seal(f *os.File, name string, e entry, keepExec bool) (lost []error, err error) {
+	err = func() error {
+		if err := s.setLength(f, e.size); err != nil {
 			return err
-		} else if info.Size() != e.size { // it ends in a hole, or an earlier attempt had more
-			if err := f.Truncate(e.size); err != nil {
-				return err
-			}
 		}
 		if keepExec && e.exec && runtime.GOOS != "windows" {
-			if err := f.Chmod(0o744); err != nil {
-				return err
+			if s.try("chmod", name, func() error { return f.Chmod(0o744) }) != nil {
+				lost = append(lost, ErrExec)
 			}
 		}
 		mark(f, filepath.Join(s.dir, filepath.FromSlash(s.name), dataDir, filepath.FromSlash(name)))
@@ -134,24 +113,45 @@ func (s *stage) seal(f *os.File, name string, e entry, keepExec bool) error {
 		if err != nil {
 			return err
 		}
-		return dir.Chtimes(base, time.Time{}, clampTime(e.modTime))
+		if !s.setTime(dir, base, e.modTime) {
+			lost = append(lost, ErrTimes)
+		}
+		return nil
 	}()
-	return errors.Join(err, f.Close())
+	return lost, errors.Join(err, f.Close())
 }
 
-// clampTime keeps a peer's time in the range that file systems and people expect.
-func clampTime(t time.Time) time.Time {
-	if first := time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC); t.Before(first) {
-		return first
+// try runs one file system operation, unless a test makes it fail.
+func (s *stage) try(op, name string, do func() error) error {
+	if err := s.check(op, name); err != nil {
+		return err
 	}
-	if last := time.Now().Add(24 * time.Hour); t.After(last) {
-		return last
-	}
-	return t
+	return do()
 }
 
-// link makes a symbolic link in the staging, whose target the caller has checked. It is called when no more file is
-// written there: nothing is ever written through a link.
+// setLength truncates or extends a file: it may end in a hole, or an earlier attempt wrote more.
+func (s *stage) setLength(f *os.File, size int64) error {
+	info, err := f.Stat()
+	if err != nil || info.Size() == size {
+		return err
+	}
+	return s.try("truncate", f.Name(), func() error { return f.Truncate(size) })
+}
+
+// setTime sets the modification time, and reports whether the disk keeps it, to within two seconds.
+func (s *stage) setTime(dir *os.Root, name string, t time.Time) bool {
+	if s.try("chtimes", name, func() error { return dir.Chtimes(name, time.Time{}, t) }) != nil {
+		return false
+	}
+	if year := t.Year(); year > 1980 && year < 2038 { // every file system can store these
+		return true
+	}
+	info, err := dir.Lstat(name)
+	return err == nil && info.ModTime().Sub(t).Abs() <= 2*time.Second
+}
+
+// link creates a symbolic link in the staging folder; the caller has checked its target. It is called once no more
+// files are written there, so that nothing is ever written through a link.
 func (s *stage) link(name, target string) error {
 	if err := s.check("symlink", name); err != nil {
 		return err
@@ -159,7 +159,11 @@ func (s *stage) link(name, target string) error {
 	if err := s.discard(name); err != nil {
 		return err
 	}
-	return s.root.Symlink(target, name)
+	err := s.root.Symlink(target, name)
+	if errors.Is(err, syscall.EPERM) || unsupported(err) {
+		return fmt.Errorf("%w: %w", ErrNoLinks, err)
+	}
+	return err
 }
 
 // copyFrom copies n bytes of an existing file into a staged one.

@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// stampOf tells one state of a file from another: also a change that set the time of change back.
+// stampOf distinguishes one state of a file from another, even after a change that restored the modification time.
 func stampOf(info fs.FileInfo) uint64 {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -14,13 +14,13 @@ func stampOf(info fs.FileInfo) uint64 {
 	return stamp(info, uint64(st.Dev), st.Ino, uint64(st.Ctimespec.Sec), uint64(st.Ctimespec.Nsec))
 }
 
-// isSparse tells a file that takes less room than it is long.
+// isSparse reports whether a file takes less space than its length.
 func isSparse(info fs.FileInfo) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && st.Blocks*512 < info.Size()
 }
 
-// roomOf is how many bytes a file takes on its disk, but no more than it is long.
+// roomOf returns how many bytes a file takes on its disk, but no more than its length.
 func roomOf(info fs.FileInfo) int64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return min(info.Size(), st.Blocks*512)

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncVolume makes all durable that was written to the volume of d, in one go. It tells of errors in writing back
-// since d was opened (Linux 5.8).
+// syncVolume makes everything durable that was written to the volume of d. It reports writeback errors since d was
+// opened (Linux 5.8).
 func syncVolume(d *os.File) (ok bool, err error) {
 	c, err := d.SyscallConn()
 	if err != nil {
@@ -19,7 +19,7 @@ func syncVolume(d *os.File) (ok bool, err error) {
 	return true, err
 }
 
-// syncContent makes the content and size of f durable, and of its other properties what is needed to read them.
+// syncContent makes the content and size of f durable, with the metadata needed to read them.
 func syncContent(f *os.File) error {
 	c, err := f.SyscallConn()
 	if err != nil {

@@ -4,7 +4,7 @@ package transfer
 
 import "os"
 
-// syncVolume is not to be had here.
+// syncVolume is not available here.
 func syncVolume(*os.File) (ok bool, err error) { return false, nil }
 
 func syncContent(f *os.File) error { return f.Sync() }

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -17,7 +18,7 @@ func (r *receiver) takeAll() error {
 		}
 		in, end := records{k.body()}, false
 		for {
-			if r.ctx.Err() != nil { // broken lanes alone are no reason to throw away what they have brought
+			if r.ctx.Err() != nil { // broken lanes alone are no reason to discard what they delivered
 				return causeOf(r.ctx)
 			}
 			kind, body, ok, err := in.next()
@@ -41,7 +42,7 @@ func (r *receiver) takeAll() error {
 				return err
 			}
 		}
-		if idle { // the sender may wait for what we want
+		if idle { // the sender may be waiting for our requests
 			if err := r.out.flush(); err != nil {
 				return err
 			}
@@ -52,7 +53,7 @@ func (r *receiver) takeAll() error {
 	}
 }
 
-// take processes one record; true at the end of the manifest.
+// take processes one record; it returns true at the end of the manifest.
 func (r *receiver) take(kind byte, body []byte) (end bool, err error) {
 	switch kind {
 	case recEntry:
@@ -67,30 +68,43 @@ func (r *receiver) take(kind byte, body []byte) (end bool, err error) {
 		return false, r.endFile(body)
 	case recSame:
 		return false, r.isSame(body)
+	case recSums:
+		return false, r.sums(body)
 	case recDropped:
 		return false, r.dropped(body)
 	case recSkipped:
-		if len(body) < 2 {
+		if len(body) < 2 || len(body) > 1+MaxPath { // guard: skipped-path
 			return false, badRecord(kind)
 		}
-		r.result.note(Note{Path: string(body[1:]), Err: reasonErr(body[0])})
+		name := string(body[1:])
+		delete(r.missing, name)
+		r.result.note(Note{Path: name, Err: reasonErr(body[0]), Remote: true})
 		return false, nil
 	case recEnd:
-		t, err := decodeTotals(body)
-		if err == nil && (r.cur != nil || len(r.pending) > 0) {
-			err = fmt.Errorf("%w: an end inside a file", ErrProtocol)
-		}
-		if err == nil && t != r.result.Totals { // guard: totals
-			err = fmt.Errorf("%w: %+v announced, %+v arrived", ErrProtocol, t, r.result.Totals)
-		}
-		return true, err
+		return true, r.manifestEnd(body)
 	case recAbort:
 		return false, abortError(body)
 	}
 	return false, fmt.Errorf("%w: unknown record %q", ErrProtocol, kind)
 }
 
-// begin opens the file whose content comes.
+// manifestEnd compares what arrived with what the sender says it has sent, and with the offer.
+func (r *receiver) manifestEnd(body []byte) error {
+	t, err := decodeTotals(body)
+	switch {
+	case err != nil:
+		return err
+	case r.cur != nil || len(r.pending) > 0:
+		return fmt.Errorf("%w: an end inside a file", ErrProtocol)
+	case t != r.result.plus(r.refused): // guard: totals
+		return fmt.Errorf("%w: %+v announced, %+v arrived, %+v refused", ErrProtocol, t, r.result.Totals, r.refused)
+	case len(r.missing) > 0: // guard: offered-come
+		return fmt.Errorf("%w: %d names that were offered have not come", ErrProtocol, len(r.missing))
+	}
+	return nil
+}
+
+// begin opens the file whose content follows.
 func (r *receiver) begin(body []byte) error {
 	d := decoder{b: body}
 	index, pos := d.count(), d.count()
@@ -100,26 +114,57 @@ func (r *receiver) begin(body []byte) error {
 	}
 	in.settle()
 	in.marked = -1
-	var err error
-	if pos == 0 {
-		if in.from > 0 {
-			r.bytes.Add(-in.from)
-		}
-		err = r.retry(func() error { in.f, err = r.stage.create(in.saved); return err })
-	} else {
-		in.f, err = r.stage.reopen(in.saved)
-		in.pos, in.tail = pos, in.held.tail
-	}
-	if err != nil {
-		return err
-	}
-	if in.size <= ChunkSize {
-		r.cur = in // its journal entry comes with its end, or the next commit
+	r.cur = in
+	if in.refused {
 		return nil
 	}
-	r.cur = in
-	r.mark()
+	if err := r.openFile(in, pos); err != nil {
+		return r.refuse(in, err)
+	}
+	if in.size > ChunkSize { // the journal entry of a small one comes with its end, or the next commit
+		r.mark(true)
+	}
 	return nil
+}
+
+// openFile opens the staged file, under another name if the disk rejects the planned one.
+func (r *receiver) openFile(in *incoming, pos int64) (err error) {
+	if pos > 0 {
+		in.f, err = r.stage.reopen(in.saved)
+		if err == nil {
+			in.pos, in.tail = pos, in.held.tail
+		}
+		return err
+	}
+	if in.from > 0 {
+		r.bytes.Add(-in.from)
+		in.from = 0
+	}
+	if limit, ok := largestFile(r.stage.volume); ok && in.size > limit {
+		return ErrFileTooLarge
+	}
+	for tries := 0; ; tries++ {
+		err = r.retry(func() error { in.f, err = r.stage.create(in.saved); return err })
+		if !namingError(err) {
+			return err
+		}
+		saved, ok := r.plan.rename(in.path, in.saved, false, tries)
+		if !ok {
+			return errors.Join(ErrNameRefused, err)
+		}
+		r.renamed(in, saved)
+	}
+}
+
+// renamed gives a file another name before anything of it is written.
+func (r *receiver) renamed(in *incoming, saved string) {
+	in.saved = saved
+	if in.top >= 0 {
+		r.tops[in.top].saved = saved
+	}
+	if in.part >= 0 {
+		r.parts[in.part].saved = saved
+	}
 }
 
 func (r *receiver) chunk(body []byte) error {
@@ -136,14 +181,21 @@ func (r *receiver) chunk(body []byte) error {
 	case digestOf(data) != sum: // guard: chunk-digest
 		return ErrDigest
 	}
-	if r.unasked += int64(len(data)); r.unasked >= spaceEvery {
-		r.unasked = 0
-		if err := r.retry(func() error { return r.stage.roomFor(0, r.opts.Reserve) }); err != nil {
+	if err := r.charge(int64(len(data))); err != nil {
+		return err
+	}
+	if !in.refused {
+		err := r.retry(func() error { return r.stage.write(in.f, data, in.pos) })
+		if err != nil {
+			err = r.refuse(in, err)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if err := r.retry(func() error { return r.stage.write(in.f, data, in.pos) }); err != nil {
-		return err
+	if in.refused {
+		in.pos += int64(len(data))
+		return nil
 	}
 	in.pos += int64(len(data))
 	in.tail = &tail{int64(len(data)), sum}
@@ -152,7 +204,20 @@ func (r *receiver) chunk(body []byte) error {
 	return nil
 }
 
-// retry repeats what fails because the disk is full, until there is room.
+// entryCost is the space that an entry takes on a disk in addition to its content: many small files can fill a disk.
+const entryCost = 4 << 10
+
+// charge counts bytes that the disk takes, and checks free space from time to time.
+func (r *receiver) charge(n int64) error {
+	r.unasked += n
+	if r.unasked >= spaceEvery { // guard: disk-room-meanwhile
+		r.unasked = 0
+		return r.retry(func() error { return r.stage.roomFor(0, r.opts.Reserve) })
+	}
+	return nil
+}
+
+// retry repeats an operation that fails because the disk is full, until there is room.
 func (r *receiver) retry(do func() error) error {
 	phase := r.phase.Load()
 	for {
@@ -173,7 +238,7 @@ func (r *receiver) retry(do func() error) error {
 	}
 }
 
-// without takes bytes that do not come over the lanes: a hole, or what an old file has.
+// without processes bytes that do not come over the lanes: a hole, or a piece of the old file.
 func (r *receiver) without(kind byte, body []byte) error {
 	d := decoder{b: body}
 	n := d.count()
@@ -181,46 +246,97 @@ func (r *receiver) without(kind byte, body []byte) error {
 	if !d.end() || in == nil || n == 0 || n > in.size-in.pos {
 		return badRecord(kind)
 	}
-	if kind == recKeep {
-		if err := r.keep(in, n); err != nil {
+	if kind == recKeep && !in.refused {
+		err := r.keep(in, n)
+		if err != nil {
+			err = r.refuse(in, err)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	in.pos += n
+	if in.refused {
+		return nil
+	}
 	in.tail = nil
 	r.bytes.Add(n)
 	return nil
 }
 
+// endFile processes the end of a file's content, with the property that was not kept, if any.
 func (r *receiver) endFile(body []byte) error {
 	in := r.cur
-	if in == nil || len(body) != 0 {
+	if in == nil || len(body) > 1 {
 		return badRecord(recFileEnd)
 	}
 	if in.pos != in.size { // guard: file-whole
 		return fmt.Errorf("%w: %d of %d bytes", ErrProtocol, in.pos, in.size)
 	}
+	if in.refused {
+		r.forget(in)
+		return r.askMore()
+	}
+	if err := r.seal(in); err != nil {
+		err = r.refuse(in, err)
+		r.forget(in)
+		if err != nil {
+			return err
+		}
+		return r.askMore()
+	}
 	if in.marked < 0 {
 		r.stage.journal.put(jourEntry, encodeHeld(in.entry, in.saved))
 	}
-	f := in.f
-	in.f = nil
-	if err := r.stage.seal(f, in.saved, in.entry, r.opts.KeepExec); err != nil {
-		return err
-	}
 	r.stage.journal.put(jourWhole)
 	r.dirty = append(r.dirty, in.saved)
-	r.dirtyN += 4 << 10 // a file costs more than its bytes
+	r.dirtyN += entryCost
+	if len(body) == 1 {
+		n := Note{Path: in.path, Saved: in.saved, Err: reasonErr(body[0]), Remote: true}
+		r.result.note(n)
+		r.stage.journal.put(jourNote, encodeNote(n))
+	}
 	r.whole(in)
+	if err := r.noteName(in); err != nil {
+		return err
+	}
+	if err := r.askMore(); err != nil {
+		return err
+	}
+	return r.charge(entryCost)
+}
+
+// seal completes a file, and notes which of its attributes the disk does not keep.
+func (r *receiver) seal(in *incoming) error {
+	f := in.f
+	in.f = nil
+	lost, err := r.stage.seal(f, in.saved, in.entry, r.opts.KeepExec)
+	if err != nil {
+		return err
+	}
+	for _, why := range lost {
+		if err := r.unkept(in.path, in.saved, why); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// whole counts a file and forgets that it was under way.
+// whole counts a complete file and ends its tracking as incoming.
 func (r *receiver) whole(in *incoming) {
 	r.result.Files++
 	r.result.Bytes += in.size
 	r.files.Add(1)
+	r.count(in.entry)
 	r.forget(in)
+}
+
+// noteName notes a file that has another name than its own, unless it gets its final one when published.
+func (r *receiver) noteName(in *incoming) error {
+	if in.top >= 0 || in.part >= 0 {
+		return nil
+	}
+	return r.rename(in.path, in.saved)
 }
 
 func (r *receiver) forget(in *incoming) {
@@ -231,7 +347,7 @@ func (r *receiver) forget(in *incoming) {
 	in.settle()
 	if in.slot {
 		in.slot = false
-		<-r.compared
+		r.asked--
 	}
 	for _, f := range []*os.File{in.f, in.old} {
 		if f != nil {
@@ -240,12 +356,19 @@ func (r *receiver) forget(in *incoming) {
 	}
 }
 
-// dropped notes what the sender could not send after all, and removes what had arrived of it.
+// dropped notes a file that the sender could not send after all, and removes what had arrived of it.
 func (r *receiver) dropped(body []byte) error {
 	d := decoder{b: body}
 	in := r.pending[d.count()]
 	if len(d.b) != 1 || d.bad || in == nil || r.cur != nil && in != r.cur {
 		return badRecord(recDropped)
+	}
+	if in.refused { // it was refused here: nothing of it is left
+		if reasonErr(d.b[0]) != ErrCancelled { //nolint:errorlint // the sentinel itself
+			r.refused = r.refused.minus(in.entry.totals()) // the sender gave it up on its own, and does not count it
+		}
+		r.forget(in)
+		return r.askMore()
 	}
 	arrived := in.from
 	if in == r.cur {
@@ -254,21 +377,7 @@ func (r *receiver) dropped(body []byte) error {
 	r.bytes.Add(-arrived)
 	begun := in == r.cur || in.held != nil
 	r.forget(in)
-	if begun {
-		r.stage.journal.put(jourGone, []byte(in.path))
-	}
-	if in.held != nil {
-		in.held.forget()
-	}
-	if err := r.stage.discard(in.saved); err != nil {
-		return err
-	}
-	if in.top >= 0 {
-		r.tops[in.top].gone = true
-	}
-	if in.part >= 0 {
-		r.parts[in.part].gone = true
-	}
-	r.result.note(Note{Path: in.path, Err: reasonErr(d.b[0])})
-	return nil
+	r.strike(in, begun)
+	r.result.note(Note{Path: in.path, Err: reasonErr(d.b[0]), Remote: true})
+	return r.askMore()
 }

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 	"time"
 )
 
-func TestTreeArrivesAsItWas(t *testing.T) {
+func TestTransfer_TreeArrivesUnchanged(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "album")
 	big := make([]byte, 30*ChunkSize+17)
 	r := rand.NewChaCha8([32]byte{1})
@@ -57,7 +58,7 @@ func TestTreeArrivesAsItWas(t *testing.T) {
 	}
 }
 
-func TestNothingIsOverwritten(t *testing.T) {
+func TestReceive_OverwritesNothing(t *testing.T) {
 	src, dst := t.TempDir(), t.TempDir()
 	write(t, filepath.Join(src, "a.txt"), "new")
 	write(t, filepath.Join(src, "dir/x"), "new")
@@ -80,7 +81,7 @@ func TestNothingIsOverwritten(t *testing.T) {
 	}
 }
 
-func TestCancelLeavesNothing(t *testing.T) {
+func TestReceive_CancelLeavesNothing(t *testing.T) {
 	src, dst := t.TempDir(), t.TempDir()
 	write(t, filepath.Join(src, "a"), strings.Repeat("x", 64*ChunkSize))
 	a, b := newPipe()
@@ -109,7 +110,7 @@ func (w slowWriter) Write(b []byte) (int, error) {
 	return w.testPipe.Write(b)
 }
 
-func TestWhatCannotBeSentIsNamed(t *testing.T) {
+func TestNotes_NameWhatIsLeftOutOrRenamed(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("links need a privilege there")
 	}
@@ -124,7 +125,9 @@ func TestWhatCannotBeSentIsNamed(t *testing.T) {
 		t.Fatal(sendErr, recvErr)
 	}
 	for _, r := range []Result{sent, got} {
-		if r.LeftOut != 1 || len(r.Notes) != 1 || r.Notes[0].Path != "src/link" || !errors.Is(r.Notes[0].Err, ErrSpecial) {
+		named := slices.ContainsFunc(r.Notes, func(n Note) bool { return n.Path == "src/link" && n.LeftOut() && errors.Is(n.Err, ErrSpecial) })
+		renamed := slices.ContainsFunc(r.Notes, func(n Note) bool { return n.Path == `src/back\slash` && n.Saved == "src/back_slash" })
+		if r.LeftOut != 1 || r.Renamed != 1 || len(r.Notes) != 2 || !named || !renamed {
 			t.Errorf("notes %+v", r.Notes)
 		}
 	}
@@ -133,7 +136,7 @@ func TestWhatCannotBeSentIsNamed(t *testing.T) {
 	}
 }
 
-// changing is a pipe that changes the source after a while.
+// changing is a pipe that changes the source after a number of bytes.
 type changing struct {
 	Pipe
 	after int
@@ -148,10 +151,20 @@ func (c *changing) Write(b []byte) (int, error) {
 	return c.Pipe.Write(b)
 }
 
-func TestSourceThatChangesIsNeverMixed(t *testing.T) {
+func TestSource_ChangedFileIsNeverMixed(t *testing.T) {
 	for name, change := range map[string]func(string) error{
-		"cut":     func(p string) error { return os.Truncate(p, 100) },
-		"touched": func(p string) error { return os.Chtimes(p, time.Time{}, time.Unix(1e9, 0)) },
+		"cut": func(p string) error { return os.Truncate(p, 100) },
+		"overwritten": func(p string) error {
+			f, err := os.OpenFile(p, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			_, err = f.WriteAt([]byte("other"), 10)
+			return errors.Join(err, f.Close())
+		},
+		"overwritten and longer": func(p string) error {
+			return os.WriteFile(p, bytes.Repeat([]byte("y"), 300*ChunkSize), 0o644)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			src, dst := filepath.Join(t.TempDir(), "src"), t.TempDir()
@@ -185,7 +198,61 @@ func TestSourceThatChangesIsNeverMixed(t *testing.T) {
 	}
 }
 
-func TestTooLargeForTheDiskIsRefusedAtOnce(t *testing.T) {
+// TestSource_ChangeThatKeepsTheContentLosesNoFile: a change that leaves the announced content as it is does not lose
+// the file.
+func TestSource_ChangeThatKeepsTheContentLosesNoFile(t *testing.T) {
+	content := strings.Repeat("x", 200*ChunkSize)
+	for name, c := range map[string]struct {
+		change func(string) error
+		unkept int64
+	}{
+		"touched": {func(p string) error { return os.Chtimes(p, time.Time{}, time.Unix(1e9, 0)) }, 0},
+		"mode":    {func(p string) error { return os.Chmod(p, 0o600) }, 0},
+		"renamed": {func(p string) error { return os.Rename(p, p+".old") }, 0},
+		"removed": {os.Remove, 0},
+		"grown": {func(p string) error {
+			f, err := os.OpenFile(p, os.O_WRONLY|os.O_APPEND, 0)
+			if err != nil {
+				return err
+			}
+			_, err = f.WriteString(strings.Repeat("z", 9<<20))
+			return errors.Join(err, f.Close())
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src, dst := filepath.Join(t.TempDir(), "a"), t.TempDir()
+			write(t, src, content)
+			a, b := newPipe()
+			done := make(chan Result, 1)
+			go func() {
+				got, err := Receive(t.Context(), only(b), ReceiveOptions{Dir: dst})
+				if err != nil {
+					t.Error(err)
+				}
+				done <- got
+			}()
+			sent, err := Send(t.Context(), only(&changing{a, 2 * ChunkSize, func() {
+				if err := c.change(src); err != nil {
+					t.Error(err)
+				}
+			}}), SendOptions{Paths: []string{src}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := <-done
+			for side, r := range map[string]Result{"sender": sent, "receiver": got} {
+				if r.LeftOut != 0 || r.Unkept != c.unkept || r.Files != 1 || r.Bytes != int64(len(content)) {
+					t.Errorf("%s: %+v", side, r)
+				}
+			}
+			if b, err := os.ReadFile(filepath.Join(dst, "a")); err != nil || string(b) != content {
+				t.Errorf("%d bytes, %v", len(b), err)
+			}
+		})
+	}
+}
+
+func TestDiskRoom_TooLargeIsRefusedAtOnce(t *testing.T) {
 	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
 		t.Skip("free space is not asked for there")
 	}
@@ -200,7 +267,7 @@ func TestTooLargeForTheDiskIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
-func TestExecutableOnlyOnRequest(t *testing.T) {
+func TestReceive_ExecutableOnlyOnRequest(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no such bit")
 	}

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-func TestSparseStaysSparse(t *testing.T) {
+func TestHoles_SparseFileStaysSparse(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("holes are asked for on Linux here")
 	}
@@ -58,7 +58,7 @@ func TestSparseStaysSparse(t *testing.T) {
 	}
 }
 
-func TestLinksByChoice(t *testing.T) {
+func TestLinks_OnlyOnRequest(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("links need a privilege there")
 	}
@@ -92,9 +92,9 @@ func TestLinksByChoice(t *testing.T) {
 	}
 }
 
-// TestHostileLinks: a receiver that takes links takes none that lead out.
-func TestHostileLinks(t *testing.T) {
-	for _, target := range []string{"/etc", "..", "../..", "../../x", "../x", "a/../../..", "..\\x", "C:/x", "d/../../x", strings.Repeat("a/", 600)} {
+// TestLinks_LeadingOutAreRefused: a receiver that accepts links accepts none that lead out of their folder.
+func TestLinks_LeadingOutAreRefused(t *testing.T) {
+	for _, target := range []string{"/etc", "..", "../..", "../../x", "../x", "a/../../..", "..\\x", "C:/x", "d/../../x", "x/../y", "../d/x/../y", "../d/a", "../../d", strings.Repeat("a/", 600)} {
 		home := t.TempDir()
 		inbox := filepath.Join(home, "inbox")
 		if err := os.Mkdir(inbox, 0o755); err != nil {
@@ -116,14 +116,14 @@ func TestHostileLinks(t *testing.T) {
 	}
 }
 
-func TestOneUnreadableFileDoesNotFailTheJob(t *testing.T) {
+func TestSource_UnreadableFileIsLeftOut(t *testing.T) {
 	src, dst := filepath.Join(t.TempDir(), "src"), t.TempDir()
 	write(t, filepath.Join(src, "good"), "1")
 	write(t, filepath.Join(src, "zlast"), "1")
 	write(t, filepath.Join(src, "bad"), "2")
-	// Root can read all there is, but not what is gone between the walk and the opening.
+	// root can read every file, but not one that is removed between the walk and the opening
 	gone := sync.OnceFunc(func() { _ = os.Remove(filepath.Join(src, "bad")) })
-	limit := func() Totals { gone(); return Totals{100, 100, 100, 100} }
+	limit := func(Totals) error { gone(); return nil }
 	a, b := newPipe()
 	var wg sync.WaitGroup
 	var got Result
@@ -141,8 +141,8 @@ func TestOneUnreadableFileDoesNotFailTheJob(t *testing.T) {
 	}
 }
 
-// TestSameAgain sends a tree that is there already, with each policy.
-func TestSameAgain(t *testing.T) {
+// TestExisting_EachPolicy sends a tree that already exists, with each policy.
+func TestExisting_EachPolicy(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "src")
 	for i := range 20 {
 		random(t, filepath.Join(src, fmt.Sprintf("d%d/f%d", i%3, i)), 700_000, byte(i))
@@ -239,8 +239,8 @@ func TestSameAgain(t *testing.T) {
 	})
 }
 
-// TestSeveralReceiversReadOnce sends one source to several receivers, of which one is slow.
-func TestSeveralReceiversReadOnce(t *testing.T) {
+// TestShared_SourceIsReadOnceForSeveralReceivers sends one source to several receivers, one of which is slow.
+func TestShared_SourceIsReadOnceForSeveralReceivers(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "file")
 	const size = 24 << 20
 	random(t, src, size, 5)
@@ -279,8 +279,8 @@ func TestSeveralReceiversReadOnce(t *testing.T) {
 	}
 }
 
-// TestFirstByteComesAtOnce: content is in the first block, long before the walk is over.
-func TestFirstByteComesAtOnce(t *testing.T) {
+// TestSend_FirstBlockHasContent: content is in the first block, long before the walk is over.
+func TestSend_FirstBlockHasContent(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "src")
 	const files = 3000
 	for i := range files {

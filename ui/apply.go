@@ -9,7 +9,7 @@ import (
 	"multipeer/internal/history"
 )
 
-// apply takes a batch of the engine's events, on the main thread.
+// apply handles a batch of the engine's events on the main thread.
 func (u *UI) apply(batch []engine.Event) {
 	if u.finished {
 		return
@@ -29,15 +29,19 @@ func (u *UI) take(ev engine.Event) {
 		u.self = ev.Self
 		u.dirty.side = true
 	case engine.Problem:
-		if u.problem = ev.Err; ev.Err != nil && u.page != pageEmpty {
+		u.problem = ev.Err
+		if ev.Err != nil && u.page != pageEmpty {
 			u.say(problem(ev.Err))
 		}
+	case engine.ConflictFound:
+		u.finder.conflict(ev.Conflict)
 	case engine.PeerChanged:
 		before, known := u.peers[ev.Peer.ID]
 		if !known {
 			u.trace("peer %q", ev.Peer.Name)
 		}
-		if u.peers[ev.Peer.ID] = ev.Peer; known && before.Trust != ev.Peer.Trust { // perhaps by the terminal program
+		u.peers[ev.Peer.ID] = ev.Peer
+		if known && before.Trust != ev.Peer.Trust { // possibly by the CLI
 			u.judged(ev.Peer.ID)
 		}
 		if t := u.talks[ev.Peer.ID]; t != nil {
@@ -56,130 +60,107 @@ func (u *UI) take(ev engine.Event) {
 		u.trace("disconnected %q", ev.Peer.Name)
 	case engine.MessageReceived:
 		u.receive(ev.Message)
+	case engine.StreamReceived: // the window does not use streams, and an unread one would hold its memory
+		ev.Stream.Reset(0)
 	case engine.InvitationReceived:
-		u.invited(ev.Invitation)
+		u.invites.take(ev.Invitation)
 	case engine.InvitationClosed:
-		u.withdrawn(ev.Invitation)
+		u.invites.withdrawn(ev.Invitation)
 	case engine.PairingChanged:
-		u.paired(ev.Pairing)
+		u.pairings.take(ev.Pairing)
 	case engine.OfferReceived:
-		u.offered(ev.Offer)
+		u.transfers.offered(ev.Offer)
 	case engine.TransferChanged:
-		u.transfer(ev.Transfer)
+		u.transfers.take(ev.Transfer)
 	}
 }
 
 func (u *UI) takeSnapshot(s engine.Snapshot) {
 	u.self, u.problem = s.Self, s.Problem
+	for _, c := range s.Conflicts {
+		u.finder.conflict(c)
+	}
 	known := maps.Clone(u.peers)
 	clear(u.peers)
 	for _, p := range s.Peers {
-		if _, ok := known[p.ID]; !ok { // it was found before the window looked
+		if _, ok := known[p.ID]; !ok { // the engine found it before the window started watching
 			u.trace("peer %q", p.Name)
 		}
 		u.peers[p.ID] = p
 		if p.HasSession() {
-			u.sendOpen(u.talk(p.ID))
+			u.outbox.sendOpen(u.talk(p.ID))
 		}
 	}
 	if all := u.talks[engine.PeerID{}]; all != nil {
-		u.sendOpen(all)
+		u.outbox.sendOpen(all)
 	}
 	asked := map[string]bool{}
 	for _, i := range s.Invitations {
 		asked[i.ID] = true
 	}
-	for id, c := range u.invites { // withdrawn while nobody looked
+	for id, c := range u.invites.open { // withdrawn while the window was not watching
 		if !asked[id] {
-			u.withdrawn(c.of)
+			u.invites.withdrawn(c.of)
 		}
 	}
 	for _, i := range s.Invitations {
-		u.invited(i)
+		u.invites.take(i)
 	}
 	open := map[engine.PeerID]bool{}
 	for _, p := range s.Pairings {
 		open[p.Peer] = true
 	}
-	for id, c := range u.pairings {
-		if !open[id] { // it has ended while nobody looked
-			delete(u.pairings, id)
-			u.setPairing(c, engine.Pairing{Peer: id, Name: u.nameOf(u.talk(id)), Stage: engine.PairingFailed, Err: engine.ErrCancelled})
+	for id, c := range u.pairings.cards {
+		if !open[id] { // ended while the window was not watching
+			delete(u.pairings.cards, id)
+			u.pairings.set(c, engine.Pairing{Peer: id, Name: u.nameOf(u.talk(id)), Stage: engine.PairingFailed, Err: engine.ErrCancelled})
 		}
 	}
 	for _, p := range s.Pairings {
-		u.paired(p)
+		u.pairings.take(p)
 	}
-	clear(u.offers)
+	clear(u.transfers.offers)
 	for _, o := range s.Offers {
-		u.offered(o)
+		u.transfers.offered(o)
 	}
 	now := map[engine.TransferID]bool{}
 	for _, t := range s.Transfers {
 		now[t.ID] = true
-		u.transfer(t)
+		u.transfers.take(t)
 	}
-	for id, t := range u.transfers {
-		if !now[id] && !t.State.Final() { // the engine has let it go
+	for id, t := range u.transfers.all {
+		if !now[id] && !t.State.Final() { // the engine no longer knows it
 			t.State, t.Ended = engine.Cancelled, time.Now()
-			u.transfer(t)
+			u.transfers.take(t)
 		}
 	}
 	u.dirty.side = true
 }
 
-// came notes that a session is up, and sends what waited for it.
+// came records that a session is up, and sends the messages that were waiting for it.
 func (u *UI) came(p engine.Peer) {
 	u.peers[p.ID] = p
 	t := u.talk(p.ID)
 	t.rename(p.Name)
-	u.add(t, history.Row{Kind: history.Notice, Text: tr("Connected with {{.Name}}", "Name", u.nameOf(t))}, nil)
+	u.add(t, history.Row{Kind: history.Notice, Text: tr("Connected to {{.Name}}", "Name", u.nameOf(t))}, nil)
 	u.trace("connected %q", p.Name)
-	u.sendOpen(t)
+	u.outbox.sendOpen(t)
 	if all := u.talks[engine.PeerID{}]; all != nil {
-		u.sendOpen(all)
+		u.outbox.sendOpen(all)
 	}
 }
 
-// departure says why a session has ended.
+// departure returns the reason why a session ended.
 func departure(name string, err error) string {
 	switch {
 	case errors.Is(err, engine.ErrKicked):
-		return tr("{{.Name}} has disconnected", "Name", name)
+		return tr("{{.Name}} disconnected", "Name", name)
 	case errors.Is(err, engine.ErrBye):
-		return tr("{{.Name}} has left", "Name", name)
+		return tr("{{.Name}} went offline", "Name", name)
 	case errors.Is(err, engine.ErrLost):
 		return tr("The connection was lost")
 	case errors.Is(err, engine.ErrBlocked):
 		return tr("Blocked")
 	}
 	return tr("Disconnected")
-}
-
-// offered keeps an offer until it is answered, and tells the cards of its peer.
-func (u *UI) offered(o *engine.Offer) {
-	u.offers[o.Transfer.ID] = o
-	for id, other := range u.offers {
-		if other.Transfer.Peer == o.Transfer.Peer {
-			for _, c := range u.cardsOf(id) {
-				u.examine(c, other.Transfer)
-			}
-		}
-	}
-}
-
-// findRows finds the rows of transfers that may still go on.
-func (u *UI) findRows() {
-	const newest = 4 * pageRows
-	for _, t := range u.talks {
-		from := t.first
-		if t.next > from+newest {
-			from = t.next - newest
-		}
-		for i, r := range u.o.History.Rows(t.key, from, newest) {
-			if r.File != nil {
-				u.rows[engine.TransferID(r.File.ID)] = place{t, from + uint64(i)}
-			}
-		}
-	}
 }

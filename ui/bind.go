@@ -9,25 +9,24 @@ import (
 	"multipeer/engine"
 )
 
-// This file is the one crossing between the engine's goroutines and the main
-// thread: events come in through pump, calls that may block go out through
-// background. Nothing else in this package starts a goroutine or calls
-// fyne.Do, and a fence test sees to that.
+// This file is the only crossing between the engine's goroutines and the main thread: events come in through pump,
+// and calls that may block go out through background. Nothing else in this package starts a goroutine or calls
+// fyne.Do; a fence test enforces this.
 
-// tick is the shortest time between two batches of events: ten repaints a second are enough.
+// tick is the shortest time between two batches of events. Ten repaints a second are enough.
 const tick = 100 * time.Millisecond
 
-// maxBatch bounds how many events one function on the main thread takes.
+// maxBatch limits how many events one function on the main thread handles.
 const maxBatch = 1024
 
 // binding carries work between the window and the engine until close.
 type binding struct {
 	ctx    context.Context
 	cancel context.CancelFunc
-	do     func(func()) // fyne.Do; in tests a queue that the test drains
-	after  func()       // on the main thread, after what came back has been taken
+	do     func(func()) // fyne.Do; in tests, a queue that the test drains
+	after  func()       // runs on the main thread after a result has been handled
 	wg     sync.WaitGroup
-	late   []engine.Event // that came while the program ended
+	late   []engine.Event // events that came while the program was ending
 }
 
 func newBinding(ctx context.Context, do func(func()), after func()) *binding {
@@ -36,15 +35,15 @@ func newBinding(ctx context.Context, do func(func()), after func()) *binding {
 	return b
 }
 
-// close ends everything, waits for it, and returns the events that apply has not got.
+// close stops everything, waits for it, and returns the events that apply did not get.
 func (b *binding) close() []engine.Event {
 	b.cancel()
 	b.wg.Wait()
 	return b.late
 }
 
-// pump hands events to apply on the main thread: the first at once, then at most one batch per tick and one batch
-// in flight. While the window is busy nothing is read, and the engine coalesces.
+// pump passes events to apply on the main thread: the first one at once, then at most one batch per tick, with one
+// batch in flight. While the window is busy, pump reads nothing and the engine coalesces.
 func (b *binding) pump(events iter.Seq[engine.Event], apply func([]engine.Event)) {
 	in := make(chan engine.Event)
 	b.wg.Go(func() {
@@ -89,14 +88,14 @@ func (b *binding) pump(events iter.Seq[engine.Event], apply func([]engine.Event)
 	})
 }
 
-// gather waits for one event and takes what else is there. An empty batch is the end.
+// gather waits for one event and collects the others that are available. An empty batch marks the end.
 func gather(in <-chan engine.Event) []engine.Event {
 	ev, ok := <-in
 	if !ok {
 		return nil
 	}
 	batch := []engine.Event{ev}
-	// The reader in front needs a moment for each event that waits in the engine.
+	// The goroutine that reads from the engine needs a moment for each waiting event.
 	pause := time.NewTimer(5 * time.Millisecond)
 	defer pause.Stop()
 	for len(batch) < maxBatch {
@@ -113,7 +112,7 @@ func gather(in <-chan engine.Event) []engine.Event {
 	return batch
 }
 
-// background runs work, which may block, on a goroutine of its own, and then done on the main thread.
+// background runs work, which may block, on its own goroutine, and then done on the main thread.
 func background[T any](b *binding, work func(context.Context) (T, error), done func(T, error)) {
 	b.wg.Go(func() {
 		v, err := work(b.ctx)
@@ -123,10 +122,10 @@ func background[T any](b *binding, work func(context.Context) (T, error), done f
 	})
 }
 
-// run runs work, of which nothing comes back.
+// run runs work that returns no result.
 func (b *binding) run(work func(context.Context)) { b.wg.Go(func() { work(b.ctx) }) }
 
-// every calls f on the main thread at an interval, for what changes with time alone.
+// every calls f on the main thread at an interval, for what changes only with time.
 func (b *binding) every(interval time.Duration, f func()) {
 	b.wg.Go(func() {
 		t := time.NewTicker(interval)

@@ -8,7 +8,7 @@ import (
 	"multipeer/engine"
 )
 
-func TestPumpKeepsTheLastEventAndEnds(t *testing.T) {
+func TestPump_KeepsTheLastEventAndEnds(t *testing.T) {
 	l := newLoop()
 	b := newBinding(t.Context(), l.do, func() {})
 	var events iter.Seq[engine.Event] = func(yield func(engine.Event) bool) {
@@ -30,7 +30,7 @@ func TestPumpKeepsTheLastEventAndEnds(t *testing.T) {
 	b.close() // hangs if something does not end
 }
 
-func TestBackgroundAnswersOnTheMainThread(t *testing.T) {
+func TestBackground_AnswersOnTheMainThread(t *testing.T) {
 	l := newLoop()
 	b := newBinding(t.Context(), l.do, func() {})
 	got := ""
@@ -43,8 +43,9 @@ func TestBackgroundAnswersOnTheMainThread(t *testing.T) {
 	}
 }
 
-// TestCloseReturnsWhatWasNotTaken whether it waits for the main thread or for the end of a tick.
-func TestCloseReturnsWhatWasNotTaken(t *testing.T) {
+// TestBinding_CloseReturnsUntakenEvents checks that no event is lost, whether it waits for the main thread or for the
+// end of a tick.
+func TestBinding_CloseReturnsUntakenEvents(t *testing.T) {
 	l := newLoop()
 	b := newBinding(t.Context(), l.do, func() {})
 	const sent = 3000

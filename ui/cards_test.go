@@ -9,13 +9,14 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/ui/internal/widgets"
 )
 
-// TestCards draws each state of a card, light and dark; MULTIPEER_PICTURES keeps the pictures for a look.
-func TestCards(t *testing.T) {
+// TestTransferCard_EachState draws each state of a card. MULTIPEER_PICTURES keeps the picture for review.
+func TestTransferCard_EachState(t *testing.T) {
 	a := newTestApp(t)
 	base := engine.Transfer{ID: "x", PeerName: "Ben's laptop", Names: []string{"a rather long name of a file that does not fit into one line of the card.mp4"}, Items: 1, Files: 1, Bytes: 1 << 30, Done: 1 << 28, Rate: 9e7, Left: 9 * time.Second}
-	var items []item
+	var items []widgets.Item
 	for _, in := range []bool{true, false} {
 		for state := engine.Queued; state <= engine.Failed; state++ {
 			tr := base
@@ -49,15 +50,16 @@ func TestCards(t *testing.T) {
 		}
 	}
 	w := a.NewWindow("")
-	tl := newTimeline()
+	tl := widgets.NewTimeline(newRows)
 	w.SetContent(tl)
 	w.Resize(fyne.NewSize(640, 1400))
-	tl.show(list(items))
+	tl.ShowRows(list(items))
 	keepPicture(t, "cards", w.Canvas())
 }
 
-// TestNothingIsSentAgainToABlockedPeer: neither a card nor a message offers it, until the peer is let in again.
-func TestNothingIsSentAgainToABlockedPeer(t *testing.T) {
+// TestBlockedPeer_IsNotSentAnythingAgain checks that neither a card nor a message offers to send again until the peer
+// is unblocked.
+func TestBlockedPeer_IsNotSentAnythingAgain(t *testing.T) {
 	s := newStage(t, nil)
 	s.conversation()
 	for _, state := range []engine.TransferState{engine.Queued, engine.Declined} {
@@ -65,16 +67,16 @@ func TestNothingIsSentAgainToABlockedPeer(t *testing.T) {
 	}
 	again := func() (cards, messages int) {
 		at := s.talk(s.ben)
-		for i := range at.count() {
-			it := at.row(i)
+		for i := range at.Count() {
+			it := at.Row(i)
 			if d, ok := it.(*dayItem); ok {
 				it = d.item
 			}
 			switch it := it.(type) {
 			case *transferCard:
 				cards += len(it.buttons.Objects)
-			case *bubble:
-				if it.again.Visible() {
+			case *widgets.Bubble:
+				if it.Again.Visible() {
 					messages++
 				}
 			}
@@ -86,7 +88,7 @@ func TestNothingIsSentAgainToABlockedPeer(t *testing.T) {
 		cards, message int
 	}{{engine.TrustSeen, 1, 1}, {engine.TrustBlocked, 0, 0}, {engine.TrustUnknown, 1, 1}} {
 		s.setTrust(s.ben, step.trust)()
-		s.l.until(t, "the decision", func() bool { return s.e.Trust(s.ben) == step.trust && s.blocked(s.ben) == s.barred.Visible() })
+		s.l.until(t, "the decision", func() bool { return s.e.Trust(s.ben) == step.trust && s.blocked(s.ben) == s.composer.barred.Visible() })
 		if cards, messages := again(); cards != step.cards || messages != step.message {
 			t.Errorf("%q: %d cards and %d messages offer to send again, want %d and %d", step.trust, cards, messages, step.cards, step.message)
 		}

@@ -2,61 +2,75 @@ package ui
 
 import (
 	"context"
-	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"fyne.io/fyne/v2"
+
+	"multipeer/ui/internal/desktop"
 )
 
 // sendClipboard sends the text in the clipboard as a message.
-func (u *UI) sendClipboard() {
-	t, text := u.current, strings.TrimSpace(fyne.CurrentApp().Clipboard().Content())
+func (c *composer) sendClipboard() {
+	t, text := c.u.current, strings.TrimSpace(fyne.CurrentApp().Clipboard().Content())
 	switch {
 	case t == nil:
 	case text == "":
-		u.say(tr("There is no text in the clipboard."))
-	case u.mayDeliver(t, text):
-		u.deliver(t, text)
+		c.u.say(tr("The clipboard has no text."))
+	case len(text) > maxMessageText:
+		c.offerText(text)
+	case c.u.outbox.mayDeliver(t, text):
+		c.u.outbox.deliver(t, text)
 	}
-	u.settle()
+	c.u.settle()
 }
 
-// pasteFiles offers what is in the clipboard if that are files: a file manager copies their paths as text. True if so.
-func (u *UI) pasteFiles() bool {
-	t, clipboard := u.current, fyne.CurrentApp().Clipboard()
+// offerText offers to send text as a file if it does not fit into the composer. Until the user agrees, the text stays
+// only in the clipboard.
+func (c *composer) offerText(text string) {
+	t := c.u.current
+	if t == nil {
+		return
+	}
+	c.u.dialogs.ask(tr("Send the text as a file?"), tr("It has {{.Size}}, which is too much for the field for messages. Nothing was pasted.", "Size", size(int64(len(text)))), tr("Send"), func() {
+		background(c.u.bind, func(context.Context) (string, error) {
+			return desktop.SavePasted(time.Now().Format("Pasted text 2006-01-02 15.04.05.txt"), []byte(text))
+		}, func(path string, err error) {
+			if err != nil {
+				c.u.say(reason(err, "", true))
+				return
+			}
+			c.u.offer(t, []string{path})
+		})
+	})
+	c.u.settle()
+}
+
+// pasteFiles offers to send the files in the clipboard: a file manager copies their paths as text. If the clipboard
+// has no text, it offers the picture in it instead. It reports whether it handled the paste.
+func (c *composer) pasteFiles() bool {
+	t, clipboard := c.u.current, fyne.CurrentApp().Clipboard()
 	if t == nil {
 		return false
 	}
 	if clipboard.Content() == "" {
-		u.sendPicture()
+		c.sendPicture()
 		return true
 	}
-	paths := clipboardPaths(clipboard.Content())
+	paths := desktop.ClipboardPaths(clipboard.Content())
 	if len(paths) == 0 {
 		return false
 	}
-	asText := func() { u.entry.Entry.TypedShortcut(&fyne.ShortcutPaste{Clipboard: clipboard}) }
-	background(u.bind, func(context.Context) (bool, error) { return exist(paths), nil }, func(all bool, _ error) {
-		if !all || t != u.current {
+	asText := func() { c.entry.Insert(clipboard) }
+	background(c.u.bind, func(context.Context) (bool, error) { return desktop.Exist(paths), nil }, func(all bool, _ error) {
+		if !all || t != c.u.current {
 			asText()
 			return
 		}
-		m := u.ask(trn("Send {{.N}} items from the clipboard?", int64(len(paths))), strings.Join(names(paths), ", "), tr("Send"), func() { u.offer(t, paths) })
-		m.declined = asText
+		m := c.u.dialogs.ask(trn("Send {{.N}} items from the clipboard?", int64(len(paths))), strings.Join(names(paths), ", "), tr("Send"), func() { c.u.offer(t, paths) })
+		m.Declined = asText
 	})
-	return true
-}
-
-// exist tells whether all paths are there.
-func exist(paths []string) bool {
-	for _, p := range paths {
-		if _, err := os.Lstat(p); err != nil {
-			return false
-		}
-	}
 	return true
 }
 
@@ -67,63 +81,23 @@ func names(paths []string) (out []string) {
 	return out
 }
 
-// clipboardPaths reads a text in which every line is a path or a file: URL on this machine; nil for any other. A path to
-// another host is none: looking it up would tell that host who looks.
-func clipboardPaths(text string) (paths []string) {
-	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
-	if len(lines) == 0 || len(lines) > 100 {
-		return nil
-	}
-	for _, l := range lines {
-		if l == "copy" || l == "cut" || l == "x-special/nautilus-clipboard" {
-			continue
-		}
-		p := l
-		if strings.HasPrefix(l, "file:") {
-			parsed, err := url.Parse(l)
-			if err != nil || parsed.Host != "" && parsed.Host != "localhost" {
-				return nil
-			}
-			p = filepath.FromSlash(parsed.Path)
-		}
-		if !filepath.IsAbs(p) || strings.HasPrefix(p, `\\`) || strings.HasPrefix(p, "//") {
-			return nil
-		}
-		paths = append(paths, p)
-	}
-	return paths
-}
-
 // sendPicture offers the picture in the clipboard as a file.
-func (u *UI) sendPicture() {
-	t := u.current
+func (c *composer) sendPicture() {
+	t := c.u.current
 	if t == nil {
 		return
 	}
-	background(u.bind, func(ctx context.Context) (string, error) {
-		b, err := u.o.Desktop.ClipboardPicture(ctx)
+	background(c.u.bind, func(ctx context.Context) (string, error) {
+		b, err := c.u.o.Desktop.ClipboardPicture(ctx)
 		if err != nil {
 			return "", err
 		}
-		cache, err := os.UserCacheDir() // it has to last until it is delivered, which may be after the next start
-		if err != nil {
-			return "", err
-		}
-		dir := filepath.Join(cache, "multipeer", "pasted")
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return "", err
-		}
-		dir, err = os.MkdirTemp(dir, "")
-		if err != nil {
-			return "", err
-		}
-		path := filepath.Join(dir, time.Now().Format("Pasted 2006-01-02 15.04.05.png"))
-		return path, os.WriteFile(path, b, 0o600)
+		return desktop.SavePasted(time.Now().Format("Pasted 2006-01-02 15.04.05.png"), b)
 	}, func(path string, err error) {
 		if err != nil {
-			u.say(reason(err, "", true))
+			c.u.say(reason(err, "", true))
 			return
 		}
-		u.offer(t, []string{path})
+		c.u.offer(t, []string{path})
 	})
 }

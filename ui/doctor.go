@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -10,107 +11,190 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/doctor"
+	"multipeer/internal/history"
+	"multipeer/ui/internal/widgets"
 )
 
-// newDoctor is a button that finds out why devices do not find each other.
-func (u *UI) newDoctor() *widget.Button {
+// finder helps to find devices: it scans the network and names what is in the way.
+type finder struct {
+	u         *UI
+	conflicts map[engine.PeerID]bool // identities whose conflict has been shown
+}
+
+func newFinder(u *UI) *finder { return &finder{u: u, conflicts: map[engine.PeerID]bool{}} }
+
+// newSearch returns a button that probes every nearby address, for networks without multicast.
+func (fi *finder) newSearch() *widget.Button {
 	var b *widget.Button
-	b = newButton(tr("Why is one missing?"), widget.MediumImportance, func() {
+	b = widgets.NewButton(tr("Scan network"), widget.MediumImportance, func() {
 		b.Disable()
-		b.SetText(tr("Looking…"))
-		background(u.bind, func(ctx context.Context) (found []doctor.Finding, err error) {
-			doctor.Examine(ctx, u.e, doctor.Options{OwnPort: u.o.Settings.Port != 0, Interfaces: u.o.Interfaces}, func(f doctor.Finding) { found = append(found, f) })
-			return found, nil
-		}, func(found []doctor.Finding, _ error) {
+		b.SetText(tr("Searching…"))
+		background(fi.u.bind, func(ctx context.Context) ([]engine.PeerID, error) { return fi.u.e.Search(ctx) }, func(found []engine.PeerID, err error) {
 			b.Enable()
-			b.SetText(tr("Why is one missing?"))
-			u.showFindings(found)
+			b.SetText(tr("Scan network"))
+			fi.u.trace("searched %d", len(found))
+			switch {
+			case err != nil:
+				fi.u.say(reason(err, "", true))
+			case len(found) == 0:
+				fi.u.say(tr("No other devices found on this network. Check that Multipeer is open on the other device and allowed through its firewall."))
+			}
 		})
 	})
 	return b
 }
 
-// showFindings lists what the doctor has found, what is bad first.
-func (u *UI) showFindings(found []doctor.Finding) {
-	if u.dialog != nil { // somebody is asked something meanwhile
-		u.say(tr("The network was looked at. Ask again to see what was found."))
+// newDoctor returns a button that diagnoses why devices do not find each other.
+func (fi *finder) newDoctor() *widget.Button {
+	var b *widget.Button
+	b = widgets.NewButton(tr("Can't find a device?"), widget.MediumImportance, func() {
+		b.Disable()
+		b.SetText(tr("Looking…"))
+		background(fi.u.bind, func(ctx context.Context) (found []doctor.Finding, err error) {
+			doctor.Examine(ctx, fi.u.e, doctor.Options{OwnPort: fi.u.o.Settings.Port != 0, Interfaces: fi.u.o.Interfaces}, func(f doctor.Finding) { found = append(found, f) })
+			return found, nil
+		}, func(found []doctor.Finding, _ error) {
+			b.Enable()
+			b.SetText(tr("Can't find a device?"))
+			fi.showFindings(found)
+		})
+	})
+	return b
+}
+
+// showFindings lists the doctor's findings, problems first.
+func (fi *finder) showFindings(found []doctor.Finding) {
+	if fi.u.dialogs.open != nil { // another dialog is open
+		fi.u.say(tr("Network check finished. Run it again to see the results."))
 		return
 	}
-	list := newStacked(edge)
+	list := widgets.NewStacked(widgets.Edge)
 	bad := 0
 	for _, want := range []bool{true, false} {
 		for _, f := range found {
 			if f.Bad == want {
-				list.Add(u.findingRow(f))
+				list.Add(fi.findingRow(f))
 			}
 			if f.Bad && want {
 				bad++
 			}
 		}
 	}
-	title := tr("Nothing is in the way")
+	title := tr("No problems found")
 	if bad > 0 {
-		title = tr("This is in the way")
+		title = tr("Problems found")
 	}
-	u.trace("found %d bad of %d", bad, len(found))
-	u.list(title, list, 460, 480)
+	fi.u.trace("found %d bad of %d", bad, len(found))
+	fi.u.dialogs.list(title, list, 460, 480)
 }
 
-func (u *UI) findingRow(f doctor.Finding) fyne.CanvasObject {
-	icon := iconVerified
+func (fi *finder) findingRow(f doctor.Finding) fyne.CanvasObject {
+	icon := widgets.IconVerified
 	if f.Bad {
-		icon = iconWarning
+		icon = widgets.IconWarning
 	}
 	what, remedy := findingWords(f)
 	const sign = 20
 	below := func(o fyne.CanvasObject) fyne.CanvasObject {
-		return newStackedInset(stacked{left: sign + gapWide}, o)
+		return widgets.NewStackedInset(widgets.Stacked{Left: sign + widgets.GapWide}, o)
 	}
-	row := newStacked(gapTight, newBeside(gapWide, container.New(fixed(fyne.NewSquareSize(sign)), widget.NewIcon(icon)), newParagraph(what, sizeBody, theme.ColorNameForeground)))
+	row := widgets.NewStacked(widgets.GapTight, widgets.NewBeside(widgets.GapWide, container.New(widgets.Fixed(fyne.NewSquareSize(sign)), widget.NewIcon(icon)), widgets.NewParagraph(what, widgets.SizeBody, theme.ColorNameForeground)))
 	if remedy != "" {
-		row.Add(below(hint(remedy)))
+		row.Add(below(widgets.Hint(remedy)))
 	}
 	if f.Command != "" {
-		copyIt := newButton(tr("Copy"), widget.MediumImportance, func() { u.copyText(f.Command) })
-		row.Add(below(newBesideRight(gap, newParagraph(f.Command, sizeCode, theme.ColorNameForeground), copyIt)))
+		copyIt := widgets.NewButton(tr("Copy"), widget.MediumImportance, func() { fi.u.copyText(f.Command) })
+		row.Add(below(widgets.NewBesideRight(widgets.Gap, widgets.NewParagraph(f.Command, widgets.SizeCode, theme.ColorNameForeground), copyIt)))
 	}
 	return row
 }
 
-// findingWords says what was found, and what to do about it.
+// findingWords describes a finding and its remedy.
 func findingWords(f doctor.Finding) (what, remedy string) {
 	switch f.Name {
 	case doctor.Network:
-		return tr("Connected by {{.Where}}", "Where", f.Detail), ""
+		return tr("Connected via {{.Where}}", "Where", f.Detail), ""
 	case doctor.NoNetwork:
-		return tr("This device has no network"), tr("Join a Wi-Fi, plug in a cable, or switch the network on.")
+		return tr("This device has no network"), tr("Connect to Wi-Fi or plug in a network cable.")
 	case doctor.VPN:
-		return tr("A VPN is up: {{.Which}}", "Which", f.Detail), tr("If devices do not find each other, leave it, or let it spare the local network.")
+		return tr("A VPN is up: {{.Which}}", "Which", f.Detail), tr("If devices can't find each other, turn the VPN off or allow local network access in it.")
 	case doctor.PortTaken:
-		return tr("The usual port is taken, most likely by another Multipeer on this device; this one has {{.Port}}", "Port", f.N), tr("Close the other one, or give others this device's address.")
+		return tr("Port is already in use, probably by another copy of Multipeer; using {{.Port}} instead", "Port", f.N), tr("Quit the other copy, or connect to this device by its address.")
 	case doctor.Clock:
-		return tr("The clock says {{.Date}}", "Date", f.Detail), tr("Set it: keys have dates.")
+		return tr("The clock is set to {{.Date}}", "Date", f.Detail), tr("Set the right date and time: security keys depend on it.")
 	case doctor.OwnFirewall:
 		what = tr("The firewall of this device ({{.Which}}) lets nothing in", "Which", f.Detail)
 		switch {
 		case f.Command == "":
-			return what, tr("Let Multipeer through in the settings of the system.")
+			return what, tr("Allow Multipeer in the system's firewall settings.")
 		case f.Detail == "nftables":
-			return what, tr("Add this to its input chain:")
+			return what, tr("Add this rule to its input chain:")
 		}
-		return what, tr("Type this in a terminal:")
+		return what, tr("Run this in a terminal:")
 	case doctor.Peers:
-		return trn("{{.N}} devices were found and answer", int64(f.N)), ""
+		return trn("{{.N}} devices found and responding", int64(f.N)), ""
 	case doctor.OtherFirewall:
-		return tr("{{.Name}} can be heard, and does not answer", "Name", f.Detail), tr("Let Multipeer through its firewall. On a guest Wi-Fi devices may be kept from each other: use another network.")
+		return tr("{{.Name}} is on the network but doesn't respond", "Name", f.Detail), tr("Allow Multipeer through its firewall. Guest Wi-Fi often keeps devices apart: try another network.")
 	case doctor.Filtered:
-		return trn("{{.N}} devices answer, but cannot be heard", int64(f.N)), tr("The network drops multicast. Known devices are found all the same; connect new ones by link, code or address.")
+		return trn("{{.N}} devices respond, but aren't discovered automatically", int64(f.N)), tr("This network blocks device discovery (multicast). Devices you know are still found; add new ones by link, QR code or address.")
 	case doctor.Nobody:
-		remedy = tr("Is Multipeer running there, on this very network and not on a guest Wi-Fi? Does its firewall let it through?")
+		remedy = tr("Make sure Multipeer is open on the other device, both are on the same network (not a guest Wi-Fi), and its firewall allows Multipeer.")
 		if f.Err != nil {
-			return tr("Nobody was heard, and the network could not be searched: {{.Why}}", "Why", engine.CleanLine(f.Err.Error())), remedy
+			return tr("No devices found, and the network scan failed: {{.Why}}", "Why", engine.CleanLine(f.Err.Error())), remedy
 		}
-		return tr("No other device answers here"), remedy
+		return tr("No other devices found"), remedy
 	}
-	return string(f.Name), ""
+	return otherWords(f)
+}
+
+// conflict reports once that two devices share an identity: in a dialog, and, if it is a peer's identity, also in the
+// conversation with that peer.
+func (fi *finder) conflict(c engine.Conflict) {
+	if fi.conflicts[c.ID] {
+		return
+	}
+	fi.conflicts[c.ID] = true
+	var at []string
+	for _, a := range c.Addrs {
+		at = append(at, a.String())
+	}
+	f := doctor.Finding{Name: doctor.SameIdentity, Bad: true, ID: c.ID, Detail: strings.Join(at, ", ")}
+	if c.ID == fi.u.self.ID {
+		f.N = 1
+	} else {
+		t := fi.u.talk(c.ID)
+		text := tr("Two devices use the identity of {{.Name}}: {{.Where}}", "Name", fi.u.nameOf(t), "Where", f.Detail)
+		fi.u.add(t, history.Row{Kind: history.Notice, Text: text}, nil)
+	}
+	fi.u.trace("conflict %v", c.ID.Short())
+	if what, remedy := findingWords(f); fi.u.dialogs.open != nil { // another dialog is open
+		fi.u.say(what + ". " + remedy)
+		return
+	}
+	fi.u.dialogs.list(tr("Problems found"), widgets.NewStacked(widgets.Edge, fi.findingRow(f)), 460, 300)
+}
+
+// otherWords describes the rarer findings.
+func otherWords(f doctor.Finding) (what, remedy string) {
+	why := ""
+	if f.Err != nil {
+		why = engine.CleanLine(f.Err.Error())
+	}
+	switch f.Name {
+	case doctor.NoMulticast:
+		return tr("This device cannot find others by multicast: {{.Why}}", "Why", why), tr("Known devices are found all the same. Connect new ones by link, code or address.")
+	case doctor.Refused:
+		return tr("{{.Name}} does not let this device in", "Name", f.Detail), tr("Ask its owner whether this device is blocked there.")
+	case doctor.Version:
+		return tr("{{.Name}} runs another version of Multipeer", "Name", f.Detail), tr("Update the older one.")
+	case doctor.Failed:
+		return tr("{{.Name}} was not reached: {{.Why}}", "Name", f.Detail, "Why", why), ""
+	case doctor.SameIdentity:
+		remedy = tr("What is sent to it reaches either of the two. A profile was copied: delete the profile folder on one of them.")
+		if f.N == 1 {
+			return tr("Another device uses the identity of this one: {{.Where}}", "Where", f.Detail), remedy
+		}
+		return tr("Two devices use one identity: {{.Where}}", "Where", f.Detail), remedy
+	}
+	return firstUpper(why), ""
 }

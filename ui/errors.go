@@ -6,22 +6,24 @@ import (
 	"multipeer/engine"
 )
 
-// This file turns errors into sentences. Each names the cause and what to do.
+// This file turns errors into sentences. Each names the cause and the remedy.
 
-// stalled says why nothing moves, and that it goes on by itself.
+// stalled says why a transfer is stalled, and that it will resume by itself.
 func stalled(t engine.Transfer) string {
 	switch {
 	case errors.Is(t.Err, engine.ErrDiskFull) && t.Incoming:
-		return tr("this disk is full; goes on when there is room")
+		return tr("Disk full – will resume when there's space")
 	case errors.Is(t.Err, engine.ErrDiskFull):
 		return tr("{{.Name}}'s disk is full; goes on when there is room", "Name", t.PeerName)
+	case errors.Is(t.Err, engine.ErrDigest):
+		return tr("sending it again by itself")
 	case t.Err != nil:
-		return tr("connection lost; goes on by itself")
+		return tr("Connection lost – will resume automatically")
 	}
-	return tr("nothing moves; goes on by itself")
+	return tr("Stalled – will resume automatically")
 }
 
-// failure says why a transfer ended. here tells that this device is the one that receives.
+// failure says why a transfer failed. here means that this device is the receiver.
 func failure(err error, peer string, here bool) string {
 	name := []any{"Name", peer}
 	either := func(mine, theirs string) string {
@@ -32,35 +34,68 @@ func failure(err error, peer string, here bool) string {
 	}
 	switch {
 	case errors.Is(err, engine.ErrNoRoom):
-		return either(tr("This device's disk has no room for all of it. Free some space, then have it sent again."),
-			tr("{{.Name}}'s disk has no room for all of it. Free some space there, then send again.", name...))
+		return either(tr("Not enough space on this device. Free some, then ask for it again."),
+			tr("Not enough space on {{.Name}}. Free some there, then send again.", name...))
 	case errors.Is(err, engine.ErrDiskFull):
 		return either(tr("This device's disk is full. Free some space, then have it sent again."),
 			tr("{{.Name}}'s disk is full. Free some space there, then send again.", name...))
+	case errors.Is(err, engine.ErrReadOnly):
+		return either(tr("This device's disk is read-only. Choose another folder."),
+			tr("{{.Name}}'s disk is read-only. Choose another folder there.", name...))
+	case errors.Is(err, engine.ErrFileTooLarge):
+		return either(tr("It is larger than this device's disk allows. Choose a folder on another disk."),
+			tr("It is larger than {{.Name}}'s disk allows. Choose a folder on another disk there.", name...))
+	case errors.Is(err, engine.ErrNameRefused):
+		return either(tr("This device's disk does not accept the name. Rename it, then have it sent again."),
+			tr("{{.Name}}'s disk does not accept the name. Rename it, then send again.", name...))
+	case errors.Is(err, engine.ErrDisk):
+		return either(tr("This device's disk reported an error. Check the disk, or choose another folder."),
+			tr("{{.Name}}'s disk reported an error. Check the disk there, or choose another folder.", name...))
+	case errors.Is(err, engine.ErrVanished):
+		return tr("It was moved or removed before it was sent. Send it again.")
+	case errors.Is(err, engine.ErrUnsized):
+		return tr("The system does not say how large it is. Copy it to a disk, then send the copy.")
+	case errors.Is(err, engine.ErrNoLinks):
+		return tr("Links cannot be stored on this disk.")
 	case errors.Is(err, engine.ErrDenied):
-		return either(tr("The folder cannot be written to. Choose another folder."),
-			tr("{{.Name}}'s folder cannot be written to. Choose another folder there.", name...))
+		return either(tr("Can't save to this folder. Choose another one."),
+			tr("{{.Name}} can't save to its folder. Choose another one there.", name...))
 	case errors.Is(err, engine.ErrBadName):
-		return tr("Refused: a file name in it would leave the folder. Nothing was kept.")
+		return tr("Refused for safety: a file tried to save outside the folder. Nothing was saved.")
 	case errors.Is(err, engine.ErrDigest):
-		return tr("The content arrived damaged. Send it again.")
+		return tr("The file arrived damaged. Send it again.")
 	case errors.Is(err, engine.ErrChanged):
 		return tr("The file changed while it was sent. Send it again.")
 	case errors.Is(err, engine.ErrUnreadable):
 		return tr("The file cannot be read. Check its permissions.")
 	case errors.Is(err, engine.ErrSpecial):
-		return tr("Links and devices are not sent.")
+		return tr("Symbolic links and device files can't be sent.")
 	case errors.Is(err, engine.ErrTooMuch):
-		return tr("Stopped: more came than was offered. Nothing was kept.")
+		return tr("Stopped: the sender sent more than it announced. Nothing was saved.")
 	case errors.Is(err, engine.ErrGone):
 		return tr("The folder is gone, or what had arrived in it. Send it again.")
 	case errors.Is(err, engine.ErrStalled):
-		return tr("Nothing moved for a minute. Check the network on both sides, then send again.")
+		return tr("No data for a minute. Check the network on both devices, then send again.")
 	}
 	return ""
 }
 
-// reason turns an error into a sentence. here tells that this device is the one that received.
+// unkept says in what respect an entry that arrived is incomplete.
+func unkept(err error) string {
+	switch {
+	case errors.Is(err, engine.ErrTimes):
+		return tr("its time of change was not kept")
+	case errors.Is(err, engine.ErrExec):
+		return tr("it was not made executable")
+	case errors.Is(err, engine.ErrGrew):
+		return tr("it has grown meanwhile; its first part is there")
+	case errors.Is(err, engine.ErrNotDurable):
+		return tr("the disk does not confirm that it is safe from a power cut")
+	}
+	return engine.CleanLine(err.Error())
+}
+
+// reason turns an error into a sentence. here means that this device is the receiver.
 func reason(err error, peer string, here bool) string {
 	if err == nil {
 		return ""
@@ -73,41 +108,41 @@ func reason(err error, peer string, here bool) string {
 	case errors.Is(err, engine.ErrDeclined):
 		return tr("{{.Name}} declined.", name...)
 	case errors.Is(err, engine.ErrBye):
-		return tr("{{.Name}} has left. Send again when it is back.", name...)
+		return tr("{{.Name}} went offline. Send again when it's back.", name...)
 	case errors.Is(err, engine.ErrBlocked):
-		return tr("This key is blocked, here or on {{.Name}}.", name...)
+		return tr("Blocked, here or on {{.Name}}.", name...)
 	case errors.Is(err, engine.ErrRefused):
-		return tr("{{.Name}} does not let this device in. Ask its owner whether it is blocked there.", name...)
+		return tr("{{.Name}} refused the connection. This device may be blocked there.", name...)
 	case errors.Is(err, engine.ErrIdentity):
-		return tr("Another device answers in place of {{.Name}}. Nothing was sent.", name...)
+		return tr("A different device answered as {{.Name}}, so nothing was sent.", name...)
 	case errors.Is(err, engine.ErrVersion):
 		return tr("{{.Name}} runs another version of Multipeer. Update the older one.", name...)
 	case errors.Is(err, engine.ErrBusy):
-		return tr("{{.Name}} has too much waiting. Try again in a moment.", name...)
+		return tr("{{.Name}} is busy. Try again in a moment.", name...)
 	case errors.Is(err, engine.ErrTooLarge):
 		return tr("This message is too long. Send it as a file.")
 	case errors.Is(err, engine.ErrNobody):
-		return tr("Nobody is connected. Choose a device in the list and connect.")
+		return tr("No one is connected. Choose a device and connect.")
 	case errors.Is(err, engine.ErrNoPeer):
-		return tr("{{.Name}} is not nearby any more.", name...)
+		return tr("{{.Name}} is no longer nearby.", name...)
 	case errors.Is(err, engine.ErrUnavailable):
-		return tr("{{.Name}}'s program takes no messages at the moment.", name...)
+		return tr("{{.Name}} can't receive messages right now.", name...)
 	case errors.Is(err, engine.ErrTimeout):
-		return tr("{{.Name}} did not answer. Is it awake, and does its firewall let Multipeer through?", name...)
+		return tr("{{.Name}} didn't respond. Check that it's awake and its firewall allows Multipeer.", name...)
 	case errors.Is(err, engine.ErrLost), errors.Is(err, engine.ErrNotConnected):
 		return tr("The connection to {{.Name}} was lost. Try again when it is back.", name...)
 	case errors.Is(err, engine.ErrAnswered):
-		return tr("That was answered or withdrawn before.")
+		return tr("This request was already answered or withdrawn.")
 	case errors.Is(err, engine.ErrInvalid):
 		return firstUpper(engine.CleanLine(err.Error())) + "."
 	}
-	return tr("It did not work: {{.Why}}", "Why", engine.CleanLine(err.Error()))
+	return tr("Something went wrong: {{.Why}}", "Why", engine.CleanLine(err.Error()))
 }
 
-// problem says what keeps peers from being found.
+// problem says why the engine cannot find peers.
 func problem(err error) string {
 	if errors.Is(err, engine.ErrNoNetwork) {
-		return tr("No network. Join a Wi-Fi or plug in a cable; devices show up by themselves.")
+		return tr("No network. Connect to Wi-Fi or plug in a cable, and devices will appear here.")
 	}
-	return tr("Devices are not found: {{.Why}}.", "Why", engine.CleanLine(err.Error()))
+	return tr("Can't look for devices: {{.Why}}.", "Why", engine.CleanLine(err.Error()))
 }

@@ -11,9 +11,9 @@ import (
 	"multipeer/engine"
 )
 
-// This file turns the engine's values into words for people; errors.go does so for its errors.
+// This file turns the engine's values into user-facing text. errors.go does the same for its errors.
 
-// size writes bytes in steps of 1000, as disks and networks are sold.
+// size formats a byte count in steps of 1000, as disks and networks are sold.
 func size(n int64) string {
 	units := []string{"", "kB", "MB", "GB", "TB", "PB"}
 	f, i := float64(n), 0
@@ -29,7 +29,7 @@ func size(n int64) string {
 	return strings.Replace(fmt.Sprintf("%.1f %s", f, units[i]), ".", tr("decimal point"), 1)
 }
 
-// shortPath writes a path as people know it, where they have a home.
+// shortPath replaces the home folder with ~, except on Windows.
 func shortPath(path string) string {
 	home, err := os.UserHomeDir()
 	if rest, below := strings.CutPrefix(path, home+string(filepath.Separator)); below && err == nil && home != "" && runtime.GOOS != "windows" {
@@ -38,14 +38,14 @@ func shortPath(path string) string {
 	return path
 }
 
-// roundSize is size for a round number, without its zero.
+// roundSize is size without a trailing ".0".
 func roundSize(n int64) string { return strings.Replace(size(n), tr("decimal point")+"0 ", " ", 1) }
 
-// left writes a duration as people wait for it.
+// left formats the remaining time.
 func left(d time.Duration) string {
 	switch s := int64(d.Round(time.Second) / time.Second); {
 	case s < 1:
-		return tr("a moment left")
+		return tr("almost done")
 	case s < 60:
 		return tr("{{.S}} s left", "S", s)
 	case s < 3600:
@@ -55,7 +55,7 @@ func left(d time.Duration) string {
 	}
 }
 
-// dayName names a day: today and yesterday by these words.
+// dayName returns the name of a day, which is Today or Yesterday for these two.
 func dayName(at time.Time) string {
 	at = at.Local()
 	y, m, d := time.Now().Date()
@@ -69,7 +69,7 @@ func dayName(at time.Time) string {
 	return at.Format(tr("2 January 2006 as digits"))
 }
 
-// shortTime is the hour of what happened today, and else the day.
+// shortTime returns the time of day if it is today, otherwise the day.
 func shortTime(at time.Time) string {
 	if dayName(at) == tr("Today") {
 		return at.Local().Format("15:04")
@@ -77,18 +77,21 @@ func shortTime(at time.Time) string {
 	return dayName(at)
 }
 
-// title names what a transfer holds.
+// newRows says how many rows of a timeline are new.
+func newRows(n int) string { return trn("{{.N}} new", int64(n)) }
+
+// title returns the name of a transfer.
 func title(t engine.Transfer) string {
 	if len(t.Names) == 0 {
 		return tr("Files")
 	}
 	if t.Items > 1 {
-		return trn("{{.Name}} and {{.N}} others", t.Items-1, "Name", t.Names[0])
+		return trn("{{.Name}} and {{.N}} more", t.Items-1, "Name", t.Names[0])
 	}
 	return t.Names[0]
 }
 
-// content tells how much a transfer holds.
+// content describes how much a transfer holds.
 func content(t engine.Transfer) string {
 	s := size(t.Bytes)
 	if t.Files != 1 || t.Folders > 0 {
@@ -100,18 +103,18 @@ func content(t engine.Transfer) string {
 	return s
 }
 
-// status is the line under a transfer's title.
+// status returns the line below a transfer's title.
 func status(t engine.Transfer) string {
 	name := []any{"Name", t.PeerName}
 	switch t.State {
 	case engine.Queued:
 		switch {
 		case t.Err != nil:
-			return joined(tr("goes on when {{.Name}} is back", name...), progressOf(t))
+			return joined(tr("Resumes when {{.Name}} is back", name...), progressOf(t))
 		case t.Incoming:
-			return joined(content(t), tr("waiting for {{.Name}} to begin", name...))
+			return joined(content(t), tr("Starting…"))
 		}
-		return joined(content(t), tr("waits for its turn"))
+		return joined(content(t), tr("Queued"))
 	case engine.Stalled:
 		return joined(stalled(t), progressOf(t))
 	case engine.Paused:
@@ -134,20 +137,14 @@ func status(t engine.Transfer) string {
 		}
 		return s
 	case engine.Finishing:
-		return joined(size(t.Bytes), tr("making it durable on disk"))
+		return joined(size(t.Bytes), tr("Saving to disk…"))
 	case engine.Delivered:
-		s := joined(tr("Delivered"), content(t))
-		if t.Incoming {
-			s = joined(tr("Received"), content(t))
-		}
+		s := joined(outcome(t), content(t))
 		if t.Unchanged > 0 {
-			s = joined(s, trn("{{.N}} there already", t.Unchanged))
-		}
-		if t.LeftOut > 0 {
-			s = joined(s, trn("{{.N}} entries left out", t.LeftOut))
+			s = joined(s, trn("{{.N}} already there", t.Unchanged))
 		}
 		if t.Renamed > 0 && t.Incoming {
-			s = joined(s, trn("{{.N}} names changed", t.Renamed))
+			s = joined(s, trn("{{.N}} renamed", t.Renamed))
 		}
 		return s
 	case engine.Declined:
@@ -158,7 +155,20 @@ func status(t engine.Transfer) string {
 	case engine.Cancelled:
 		return joined(tr("Cancelled"), content(t))
 	}
-	return tr("{{.Done}} of {{.All}}", "Done", size(t.Done), "All", content(t)) // the reason stands below
+	return tr("{{.Done}} of {{.All}}", "Done", size(t.Done), "All", content(t)) // the card shows the reason below
+}
+
+// outcome says that a transfer is delivered, and whether any files were skipped.
+func outcome(t engine.Transfer) string {
+	switch {
+	case t.Incoming && t.LeftOut > 0:
+		return trn("Received, {{.N}} skipped", t.LeftOut)
+	case t.Incoming:
+		return tr("Received")
+	case t.LeftOut > 0:
+		return trn("Delivered, {{.N}} skipped", t.LeftOut)
+	}
+	return tr("Delivered")
 }
 
 // withWhom names the other side of a transfer.
@@ -173,7 +183,7 @@ func progressOf(t engine.Transfer) string {
 	return tr("{{.Done}} of {{.All}}", "Done", size(t.Done), "All", size(t.Bytes))
 }
 
-// peerStatus is the line under a peer's name.
+// peerStatus returns the line below a peer's name.
 func peerStatus(p engine.Peer) string {
 	s := joined(kindName(p.Info["kind"]), peerState(p))
 	if p.Trust == engine.TrustVerified {
@@ -189,20 +199,18 @@ func peerState(p engine.Peer) string {
 	case p.State == engine.Connected:
 		return tr("Connected")
 	case p.State == engine.Connecting:
-		return tr("Waiting for an answer")
+		return tr("Waiting for reply…")
 	case p.State == engine.Reconnecting:
 		return tr("Reconnecting…")
 	case p.Err != nil:
-		return tr("Cannot be reached")
-	case p.Trust == engine.TrustVerified || p.Trust == engine.TrustSeen:
-		return tr("Nearby, known")
-	case p.Confirmed:
+		return tr("Unreachable")
+	case p.Trust == engine.TrustVerified || p.Trust == engine.TrustSeen || p.Confirmed:
 		return tr("Nearby")
 	}
-	return tr("Found")
+	return tr("Checking…")
 }
 
-// kindName names a kind of device that a peer says it is; empty for none that is known.
+// kindName returns the name of the device kind that a peer announces, or "" for an unknown kind.
 func kindName(kind string) string {
 	switch kind {
 	case "linux":
@@ -221,7 +229,7 @@ func kindName(kind string) string {
 	return ""
 }
 
-// visibleTo says who sees this device, if not everyone does.
+// visibleTo says who can see this device, unless everyone can.
 func visibleTo(s engine.Self) string {
 	out := ""
 	switch s.Visible {

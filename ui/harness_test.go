@@ -14,9 +14,12 @@ import (
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	machine "multipeer/internal/testing/load"
+	"multipeer/ui/internal/desktop"
+	"multipeer/ui/internal/widgets"
 )
 
-// TestMain makes English the language of all tests, whatever the system's is.
+// TestMain makes English the language of all tests, independent of the system's language.
 func TestMain(m *testing.M) {
 	if err := speak("en"); err != nil {
 		panic(err)
@@ -24,8 +27,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// loop stands for the main thread: what is posted waits until the test runs it. fyne.Do will not do, since the test
-// driver runs the function at once, on the goroutine that called.
+// loop replaces the main thread: posted functions wait until the test runs them. fyne.Do is unsuitable, because the
+// test driver runs the function at once, on the calling goroutine.
 type loop struct{ queue chan func() }
 
 func newLoop() *loop { return &loop{make(chan func(), 100)} }
@@ -34,18 +37,23 @@ func (l *loop) do(f func()) { l.queue <- f }
 
 func (l *loop) until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	const limit = 20 * time.Second // on an idle machine; a busy one gets more
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	used := time.Duration(0)
 	for !ok() {
 		select {
 		case f := <-l.queue:
 			f()
-		case <-deadline:
-			t.Fatalf("the window never got there: %s", what)
+		case <-tick.C:
+			if used += time.Duration(float64(time.Second) / machine.Factor()); used > limit {
+				t.Fatalf("the window never got there: %s", what)
+			}
 		}
 	}
 }
 
-// fakeDesktop notes what it is asked for.
+// fakeDesktop records the calls that it gets.
 type fakeDesktop struct {
 	opened  chan string // paths and pages
 	told    chan string // titles of notifications
@@ -63,7 +71,7 @@ func (f *fakeDesktop) Reveal(path string) error     { f.opened <- filepath.Dir(p
 func (f *fakeDesktop) OpenLink(page *url.URL) error { f.opened <- page.String(); return nil }
 func (f *fakeDesktop) Pick(context.Context, bool) ([]string, error) {
 	if f.picks == nil {
-		return nil, errNoPicker
+		return nil, desktop.ErrNoPicker
 	}
 	return f.picks, nil
 }
@@ -72,7 +80,7 @@ func (f *fakeDesktop) Notify(_ context.Context, title, _ string) error { f.told 
 
 func (f *fakeDesktop) ClipboardPicture(context.Context) ([]byte, error) {
 	if f.picture == nil {
-		return nil, errNoPicture
+		return nil, desktop.ErrNoPicture
 	}
 	return f.picture, nil
 }
@@ -83,7 +91,7 @@ func (f *fakeDesktop) SetLogin(on bool) error { f.login = on; return nil }
 func newTestApp(t *testing.T) fyne.App {
 	t.Helper()
 	a := test.NewTempApp(t)
-	a.Settings().SetTheme(Theme{})
+	a.Settings().SetTheme(widgets.Theme{})
 	return a
 }
 
@@ -114,10 +122,10 @@ func newStationWith(t *testing.T, a fyne.App, l *loop, net *enginetest.Net, name
 	return s
 }
 
-// items are the rows of a conversation, without the days above them.
-func (u *UI) items(t *talk) (out []item) {
-	for i := range t.count() {
-		it := t.row(i)
+// items returns the rows of a conversation, without the days above them.
+func (u *UI) items(t *talk) (out []widgets.Item) {
+	for i := range t.Count() {
+		it := t.Row(i)
 		if d, ok := it.(*dayItem); ok {
 			it = d.item
 		}
@@ -126,7 +134,7 @@ func (u *UI) items(t *talk) (out []item) {
 	return out
 }
 
-// card finds the transfer card with a state in the current conversation.
+// card returns the transfer card with a state in the current conversation.
 func (s *station) card(state engine.TransferState) *transferCard {
 	if s.current == nil {
 		return nil
@@ -141,20 +149,20 @@ func (s *station) card(state engine.TransferState) *transferCard {
 
 func (s *station) bubbles() (out []string) {
 	for _, i := range s.items(s.current) {
-		if b, ok := i.(*bubble); ok {
-			out = append(out, b.text+" | "+b.stamp)
+		if b, ok := i.(*widgets.Bubble); ok {
+			out = append(out, b.Text+" | "+b.Stamp)
 		}
 	}
 	return out
 }
 
-// list is rows for a timeline of its own.
-type list []item
+// list is a source of rows for a timeline in a test.
+type list []widgets.Item
 
-func (l list) count() int     { return len(l) }
-func (l list) row(i int) item { return l[i] }
+func (l list) Count() int             { return len(l) }
+func (l list) Row(i int) widgets.Item { return l[i] }
 
-// keepPicture writes what a window looks like into the folder that MULTIPEER_PICTURES names, for a look.
+// keepPicture saves a screenshot of the window in the folder that MULTIPEER_PICTURES names, for review.
 func keepPicture(t *testing.T, name string, c fyne.Canvas) {
 	t.Helper()
 	picture := c.Capture()

@@ -9,228 +9,184 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/ui/internal/widgets"
 )
 
 // header is the top of a conversation.
 type header struct {
+	u      *UI
 	box    *fyne.Container
-	back   *quietButton
-	face   *avatar
+	back   *widgets.QuietButton
+	face   *widgets.Avatar
 	group  *fyne.Container
-	name   *line
+	name   *widgets.Line
 	mark   *fyne.Container
-	status *line
+	status *widgets.Line
 	button *widget.Button
 	action func()
 	verify *widget.Button
-	more   *quietButton
-	said   string // what was laid out last
+	more   *widgets.QuietButton
+	said   string // the content at the last layout
 }
 
 func newHeader(u *UI) *header {
-	h := &header{face: newAvatar(36, theme.ColorNameBackground), name: newLine("", sizeTitle, theme.ColorNameForeground, true), status: caption(""), action: func() {}}
-	h.name.fits = false
-	h.group = newEmblem(widget.NewIcon(iconEveryone), 36, 18)
-	h.back = iconButton(iconBack, tr("Back"), u.back)
+	h := &header{u: u, face: widgets.NewAvatar(36, theme.ColorNameBackground), name: widgets.NewLine("", widgets.SizeTitle, theme.ColorNameForeground, true), status: widgets.Caption(""), action: func() {}}
+	h.name.Fits = false
+	h.group = widgets.NewEmblem(widget.NewIcon(widgets.IconEveryone), 36, 18)
+	h.back = widgets.NewIconButton(widgets.IconBack, tr("Back"), u.back)
 	h.mark = newMark()
-	h.button = newButton("", widget.MediumImportance, func() { h.action() })
-	h.verify = newButton(tr("Verify"), widget.MediumImportance, func() {
+	h.button = widgets.NewButton("", widget.MediumImportance, func() { h.action() })
+	h.verify = widgets.NewButton(tr("Verify"), widget.MediumImportance, func() {
 		if u.current != nil {
-			u.verify(u.current.id)
+			u.pairings.verify(u.current.id)
 		}
 	})
-	h.more = iconButton(iconMore, tr("More"), func() {
+	h.more = widgets.NewIconButton(widgets.IconMore, tr("More"), func() {
 		if t := u.current; t != nil {
 			at := fyne.CurrentApp().Driver().AbsolutePositionForObject(h.more)
-			u.showMenu(u.talkActions(t), at.AddXY(h.more.Size().Width-1e4, h.more.Size().Height+gapTight)) // its right edge under the button's
+			u.showMenu(u.talkActions(t), at.AddXY(h.more.Size().Width-1e4, h.more.Size().Height+widgets.GapTight)) // the large negative X aligns the menu's right edge with the button's
 		}
 	})
-	left := newBeside(gapWide, container.NewStack(h.face, h.group), column(2, newNamed(h.name, h.mark), h.status))
-	h.box = newHead(newBeside(gap, h.back, newBesideRight(gapWide, left, row(gap, h.verify, h.button, h.more))))
+	left := widgets.NewBeside(widgets.GapWide, container.NewStack(h.face, h.group), widgets.Column(2, widgets.NewNamed(h.name, h.mark), h.status))
+	h.box = widgets.NewHead(widgets.NewBeside(widgets.Gap, h.back, widgets.NewBesideRight(widgets.GapWide, left, widgets.Row(widgets.Gap, h.verify, h.button, h.more))))
 	return h
 }
 
-// newMark is the sign of trust behind a name.
+// newMark returns the trust icon next to a name.
 func newMark() *fyne.Container {
-	return container.New(fixed(fyne.NewSquareSize(16)), widget.NewIcon(iconVerified))
+	return container.New(widgets.Fixed(fyne.NewSquareSize(16)), widget.NewIcon(widgets.IconVerified))
 }
 
-// setMark shows what is known of a peer's key.
+// setMark shows how far a peer is trusted: blocked, a lookalike, verified, or no mark.
 func setMark(m *fyne.Container, p engine.Peer, trust engine.Trust) {
 	icon := m.Objects[0].(*widget.Icon)
-	res := fyne.Resource(iconVerified)
+	res := fyne.Resource(widgets.IconVerified)
 	switch {
 	case trust == engine.TrustBlocked:
-		res = iconBlocked
+		res = widgets.IconBlocked
 	case !p.LooksLike.IsZero():
-		res = iconWarning
+		res = widgets.IconWarning
 	case trust != engine.TrustVerified:
-		show(m, false)
+		widgets.Show(m, false)
 		return
 	}
 	if icon.Resource != res {
 		icon.SetResource(res)
 	}
-	show(m, true)
+	widgets.Show(m, true)
 }
 
-// named is a name with a mark right behind it.
-type named struct{ name, mark fyne.CanvasObject }
-
-func newNamed(name *line, mark fyne.CanvasObject) *fyne.Container {
-	return container.New(&named{name, mark}, name, mark)
-}
-
-func (l *named) used() float32 {
-	if !l.mark.Visible() {
-		return 0
-	}
-	return l.mark.MinSize().Width + gapTight
-}
-
-func (l *named) MinSize([]fyne.CanvasObject) fyne.Size {
-	m := l.name.MinSize()
-	return fyne.NewSize(m.Width+l.used(), m.Height)
-}
-
-func (l *named) Layout(_ []fyne.CanvasObject, s fyne.Size) {
-	n := l.name.(*line)
-	w := min(n.measure(n.full)+1, s.Width-l.used())
-	n.Resize(fyne.NewSize(w, s.Height))
-	n.Move(fyne.NewPos(0, 0))
-	m := l.mark.MinSize()
-	l.mark.Resize(m)
-	l.mark.Move(fyne.NewPos(w+gapTight, (s.Height-m.Height)/2))
-}
-
-// showHeader fills the header for the current conversation.
-func (u *UI) showHeader() {
-	h, t := u.header, u.current
-	show(h.back, u.shell.narrow)
-	show(u.moves.back, u.shell.narrow)
-	if u.prefs != nil {
-		show(u.prefs.back, u.shell.narrow)
+// refresh updates the header for the current conversation.
+func (h *header) refresh() {
+	t := h.u.current
+	widgets.Show(h.back, h.u.shell.narrow)
+	widgets.Show(h.u.moves.back, h.u.shell.narrow)
+	if h.u.prefs != nil {
+		widgets.Show(h.u.prefs.back, h.u.shell.narrow)
 	}
 	if t == nil {
 		return
 	}
-	show(h.group, t.everyone())
-	show(h.face, !t.everyone())
-	blocked := u.blocked(t.id)
-	if blocked != u.barred.Visible() {
-		show(u.barred, blocked)
-		show(u.compose, !blocked)
-		u.pages[pageTalk].Refresh() // the two differ in height
+	widgets.Show(h.group, t.everyone())
+	widgets.Show(h.face, !t.everyone())
+	blocked := h.u.blocked(t.id)
+	if blocked != h.u.composer.barred.Visible() {
+		widgets.Show(h.u.composer.barred, blocked)
+		widgets.Show(h.u.composer.box, !blocked)
+		h.u.pages[pageTalk].Refresh() // the two differ in height
 	}
 	if t.everyone() {
-		show(h.button, false)
-		show(h.verify, false)
-		show(h.mark, false)
-		h.name.set(tr("Everyone"))
+		widgets.Show(h.button, false)
+		widgets.Show(h.verify, false)
+		widgets.Show(h.mark, false)
+		h.name.SetText(tr("Everyone"))
 		n := int64(0)
-		for _, p := range u.peers {
+		for _, p := range h.u.peers {
 			if p.HasSession() {
 				n++
 			}
 		}
 		if n == 0 {
-			h.status.set(tr("Nobody is connected yet"))
+			h.status.SetText(tr("No one is connected yet"))
 		} else {
-			if h.status.set(trn("Goes to the {{.N}} devices that you are connected with", n)); u.shell.narrow {
-				h.status.set(trn("{{.N}} devices connected", n))
+			if h.status.SetText(trn("Sends to all {{.N}} connected devices", n)); h.u.shell.narrow {
+				h.status.SetText(trn("{{.N}} devices connected", n))
 			}
 		}
-		if u.placeHolder(tr("Message everyone who is connected, or drop files")); u.shell.narrow {
-			u.placeHolder(tr("Message"))
+		if h.u.composer.placeHolder(tr("Message all connected devices, or drop files")); h.u.shell.narrow {
+			h.u.composer.placeHolder(tr("Message"))
 		}
 		h.settle()
 		return
 	}
-	p, here := u.peers[t.id]
-	name := u.nameOf(t)
-	h.face.set(u.colorOf(t.id), name, dotOf(p, here))
-	h.name.set(name)
-	h.status.set(u.describe(t, p, here))
-	h.status.setColor(colorSubtle)
+	p, here := h.u.peers[t.id]
+	name := h.u.nameOf(t)
+	h.face.Set(h.u.colorOf(t.id), name, dotOf(p, here))
+	h.name.SetText(name)
+	h.status.SetText(h.describe(t, p, here))
+	h.status.SetColor(widgets.ColorSubtle)
 	if here && !p.LooksLike.IsZero() {
-		h.status.setColor(colorBad)
+		h.status.SetColor(widgets.ColorBad)
 	}
-	setMark(h.mark, p, u.e.Trust(t.id))
-	show(h.verify, !u.shell.narrow && here && p.Confirmed && p.Trust != engine.TrustVerified && p.Trust != engine.TrustBlocked && u.pairings[t.id] == nil)
-	if u.placeHolder(tr("Message {{.Name}}, or drop files", "Name", name)); u.shell.narrow {
-		u.placeHolder(tr("Message"))
+	setMark(h.mark, p, h.u.e.Trust(t.id))
+	widgets.Show(h.verify, !h.u.shell.narrow && here && p.Confirmed && p.Trust != engine.TrustVerified && p.Trust != engine.TrustBlocked && h.u.pairings.cards[t.id] == nil)
+	if h.u.composer.placeHolder(tr("Message {{.Name}}, or drop files", "Name", name)); h.u.shell.narrow {
+		h.u.composer.placeHolder(tr("Message"))
 	}
-	u.headerButton(p, here)
+	h.setButton(p, here)
 	h.settle()
 }
 
-// newBarred stands where messages are written, for a peer that is blocked.
-func newBarred(u *UI) *fyne.Container {
-	free := newButton(tr("Unblock"), widget.MediumImportance, func() {
-		if t := u.current; t != nil {
-			u.setTrust(t.id, engine.TrustUnknown)()
-		}
-	})
-	return inset(newBesideRight(gap, hint(tr("You have blocked this device. It cannot reach you, and you send it nothing.")), free), gapWide, gapWide, edge, edge)
-}
-
-// settle lays the header out anew if its widths have changed.
+// settle lays out the header again if its widths have changed.
 func (h *header) settle() {
-	said := fmt.Sprint(h.name.full, h.mark.Visible(), h.verify.Visible(), h.button.Visible(), h.button.Text, h.back.Visible())
+	said := fmt.Sprint(h.name.Text, h.mark.Visible(), h.verify.Visible(), h.button.Visible(), h.button.Text, h.back.Visible())
 	if said != h.said {
 		h.said = said
 		h.box.Refresh()
 	}
 }
 
-func (u *UI) placeHolder(text string) {
-	if u.entry.PlaceHolder != text {
-		u.entry.SetPlaceHolder(text)
-	}
-}
-
-// headerButton is what one does most likely about a peer.
-func (u *UI) headerButton(p engine.Peer, here bool) {
-	h := u.header
+// setButton sets the button to the most likely action for a peer.
+func (h *header) setButton(p engine.Peer, here bool) {
 	set := func(label string, importance widget.Importance, do func()) {
 		h.action = do
 		if h.button.Text != label || h.button.Importance != importance {
 			h.button.Importance = importance
 			h.button.SetText(label)
 		}
-		show(h.button, true)
+		widgets.Show(h.button, true)
 	}
 	switch {
-	case !here || p.Trust == engine.TrustBlocked || u.asked(p.ID):
-		show(h.button, false)
+	case !here || p.Trust == engine.TrustBlocked || h.u.invites.asked(p.ID):
+		widgets.Show(h.button, false)
 	case p.HasSession():
-		show(h.button, false)
+		widgets.Show(h.button, false)
 	case p.State == engine.Connecting:
-		set(tr("Withdraw"), widget.MediumImportance, func() { u.e.Disconnect(p.ID) })
+		set(tr("Withdraw"), widget.MediumImportance, func() { h.u.e.Disconnect(p.ID) })
 	default:
-		set(tr("Connect"), widget.HighImportance, func() { u.invite(p.ID) })
+		set(tr("Connect"), widget.HighImportance, func() { h.u.invite(p.ID) })
 	}
 }
 
-// describe is the line under a peer's name.
-func (u *UI) describe(t *talk, p engine.Peer, here bool) string {
+// describe returns the line below a peer's name.
+func (h *header) describe(t *talk, p engine.Peer, here bool) string {
 	switch {
-	case u.e.Trust(t.id) == engine.TrustBlocked:
+	case h.u.e.Trust(t.id) == engine.TrustBlocked:
 		return tr("Blocked")
 	case !here:
 		return tr("Not nearby")
-	case u.shell.narrow && p.Err == nil && p.LooksLike.IsZero():
+	case h.u.shell.narrow && p.Err == nil && p.LooksLike.IsZero():
 		return joined(peerState(p), "ID "+p.ID.Short())
 	}
 	if p.Err != nil && !p.HasSession() {
-		return reason(p.Err, u.nameOf(t), false)
+		return reason(p.Err, h.u.nameOf(t), false)
 	}
 	s := peerStatus(p)
-	if w := u.warning(p); w != "" {
+	if w := h.u.warning(p); w != "" {
 		s = w
 	}
-	if u.o.Settings.Names[t.key] != "" {
-		s = joined(s, tr("calls itself {{.Name}}", "Name", p.Name))
+	if h.u.o.Settings.Names[t.key] != "" {
+		s = joined(s, tr("device name: {{.Name}}", "Name", p.Name))
 	}
 	s = joined(s, "ID "+p.ID.Short())
 	if p.Addr.IsValid() {

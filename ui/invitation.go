@@ -7,78 +7,89 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/history"
+	"multipeer/ui/internal/widgets"
 )
 
-// invitationCard asks whether to connect.
+// invitationCard asks the user whether to connect.
 type invitationCard struct {
-	card
+	widgets.Card
 	peer   engine.PeerID
-	title  *line
+	title  *widgets.Line
 	accept *widget.Button
 	at     place
 	of     *engine.Invitation
 }
 
 func newInvitationCard(u *UI, p engine.Peer, accept, decline, block func()) *invitationCard {
-	c := &invitationCard{peer: p.ID, title: newLine(tr("{{.Name}} wants to connect", "Name", p.Name), sizeBody, theme.ColorNameForeground, true)}
-	text := hint(tr("Then you can send each other messages. Its ID starts with {{.ID}}.", "ID", p.ID.Short()))
+	c := &invitationCard{peer: p.ID, title: widgets.NewLine(tr("{{.Name}} wants to connect", "Name", p.Name), widgets.SizeBody, theme.ColorNameForeground, true)}
+	text := widgets.Hint(tr("You'll be able to exchange messages and files. Device ID: {{.ID}}…", "ID", p.ID.Short()))
 	if w := u.warning(p); w != "" {
-		text.full, text.color = w+". "+text.full, colorBad
+		text.Text, text.Color = w+". "+text.Text, widgets.ColorBad
 	}
-	face := newAvatar(40, colorCard)
-	face.set(u.colorOf(p.ID), p.Name, "")
-	c.accept = newButton(tr("Accept"), widget.HighImportance, accept)
-	buttons := newFlow(gap, c.accept, newButton(tr("Decline"), widget.MediumImportance, decline), newButton(tr("Block…"), widget.LowImportance, block))
-	c.init(c, false, newStacked(gapWide, newBeside(gapWide, container.NewCenter(face), newStacked(2, c.title, text)), buttons))
+	face := widgets.NewAvatar(40, widgets.ColorCard)
+	face.Set(u.colorOf(p.ID), p.Name, "")
+	c.accept = widgets.NewButton(tr("Accept"), widget.HighImportance, accept)
+	buttons := widgets.NewFlow(widgets.Gap, c.accept, widgets.NewButton(tr("Decline"), widget.MediumImportance, decline), widgets.NewButton(tr("Block…"), widget.LowImportance, block))
+	c.Init(c, false, widgets.NewStacked(widgets.GapWide, widgets.NewBeside(widgets.GapWide, container.NewCenter(face), widgets.NewStacked(2, c.title, text)), buttons))
 	return c
 }
 
-// invited shows a request to connect as a card.
-func (u *UI) invited(i *engine.Invitation) {
-	if u.invites[i.ID] != nil {
+// invitations are the requests to connect that wait for an answer.
+type invitations struct {
+	u    *UI
+	open map[string]*invitationCard
+}
+
+func newInvitations(u *UI) *invitations {
+	return &invitations{u: u, open: map[string]*invitationCard{}}
+}
+
+// take shows a request to connect as a card.
+func (in *invitations) take(i *engine.Invitation) {
+	if in.open[i.ID] != nil {
 		return
 	}
 	answer := func(do func() error, text string) func() {
 		return func() {
-			u.closeInvitation(i, text)
+			in.close(i, text)
 			if err := do(); err != nil {
-				u.say(tr("{{.Name}} has withdrawn the request.", "Name", i.Peer.Name))
+				in.u.say(tr("{{.Name}} has withdrawn the request.", "Name", i.Peer.Name))
 			}
-			u.settle()
+			in.u.settle()
 		}
 	}
-	c := newInvitationCard(u, i.Peer,
-		answer(i.Accept, tr("You let {{.Name}} connect", "Name", i.Peer.Name)),
+	c := newInvitationCard(in.u, i.Peer,
+		answer(i.Accept, tr("You accepted {{.Name}}", "Name", i.Peer.Name)),
 		answer(i.Decline, tr("You declined {{.Name}}'s request to connect", "Name", i.Peer.Name)),
-		func() { u.block(i.Peer.ID) })
-	u.invites[i.ID], c.of = c, i
-	t := u.talk(i.Peer.ID)
+		func() { in.u.block(i.Peer.ID) })
+	in.open[i.ID], c.of = c, i
+	t := in.u.talk(i.Peer.ID)
 	t.rename(i.Peer.Name)
-	c.at = u.add(t, history.Row{Kind: history.Notice, Text: tr("{{.Name}} asked to connect", "Name", i.Peer.Name)}, c)
-	u.trace("invitation from %q", i.Peer.Name)
-	u.attend(t, noteInvitation)
+	c.at = in.u.addQuestion(t, history.Row{Kind: history.Notice, Text: tr("{{.Name}} asked to connect", "Name", i.Peer.Name)}, c)
+	in.u.trace("invitation from %q", i.Peer.Name)
+	in.u.notes.attend(t, noteInvitation)
 }
 
-// closeInvitation puts what became of a request in its place.
-func (u *UI) closeInvitation(i *engine.Invitation, text string) {
-	c := u.invites[i.ID]
+// close replaces a request's card with a row that says what became of it.
+func (in *invitations) close(i *engine.Invitation, text string) {
+	c := in.open[i.ID]
 	if c == nil {
 		return
 	}
-	delete(u.invites, i.ID)
+	delete(in.open, i.ID)
 	c.at.t.drop(c.at.seq)
-	u.setRow(c.at, func(r *history.Row) { r.Text = text })
-	u.dirty.resized = true
+	in.u.setRow(c.at, func(r *history.Row) { r.Text = text })
+	in.u.dirty.resized = true
 }
 
-// withdrawn notes that a request was answered elsewhere, withdrawn, or has expired.
-func (u *UI) withdrawn(i *engine.Invitation) {
-	u.closeInvitation(i, tr("{{.Name}}'s request to connect was withdrawn", "Name", i.Peer.Name))
+// withdrawn records that a request was answered elsewhere, withdrawn, or has expired.
+func (in *invitations) withdrawn(i *engine.Invitation) {
+	in.close(i, tr("{{.Name}}'s request to connect was withdrawn", "Name", i.Peer.Name))
 }
 
-// asked tells whether a peer's request to connect is on screen.
-func (u *UI) asked(id engine.PeerID) bool {
-	for _, c := range u.invites {
+// asked reports whether a peer's request to connect is on screen.
+func (in *invitations) asked(id engine.PeerID) bool {
+	for _, c := range in.open {
 		if c.peer == id {
 			return true
 		}

@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
@@ -14,44 +15,68 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/history"
-	"multipeer/internal/instance"
 	"multipeer/internal/settings"
+	"multipeer/internal/singleinstance"
+	"multipeer/ui/internal/widgets"
 )
 
-// Launched reads what a program was started with: paths, which become absolute, and a link.
-func Launched(args []string) (l instance.Launch) {
-	for _, a := range args {
+// Launched parses the command line: paths, which become absolute, and a link. An empty argument or flag value is an
+// error: most likely a shell variable is not set, and the path would be the working folder.
+func Launched(flags *flag.FlagSet) (l singleinstance.Launch, err error) {
+	flags.Visit(func(f *flag.Flag) {
+		if f.Value.String() == "" && f.Name != "name" && err == nil { // an empty name keeps the name of the profile
+			err = fmt.Errorf("-%s is empty; is the variable that it comes from set?", f.Name)
+		}
+	})
+	if err != nil {
+		return l, err
+	}
+	for i, a := range flags.Args() {
+		if a == "" {
+			return l, fmt.Errorf("argument %d is empty; is the variable that it comes from set?", i+1)
+		}
 		if strings.HasPrefix(a, "multipeer:") {
 			l.Link = a
 			continue
 		}
-		if u, err := url.Parse(a); err == nil && u.Scheme == "file" && (u.Host == "" || u.Host == "localhost") { // from a file manager
+		if u, err := url.Parse(a); err == nil && u.Scheme == "file" && (u.Host == "" || u.Host == "localhost") { // file managers pass file URLs
 			a = filepath.FromSlash(u.Path)
 		}
-		if p, err := filepath.Abs(a); err == nil {
-			l.Paths = append(l.Paths, p)
+		p, err := filepath.Abs(a)
+		if err != nil {
+			return l, err
 		}
+		l.Paths = append(l.Paths, p)
 	}
-	return l
+	return l, nil
 }
 
-// Dress gives the app the look and the language of the settings. An error leaves it usable, in English.
+// Dress applies the theme and the language of the settings. After an error the app is usable, in English.
 func Dress(a fyne.App, s *settings.Settings) error {
 	a.Settings().SetTheme(themeOf(s))
 	return speak(s.Language)
 }
 
-// Configure adds to a configuration what the settings say; the first contact is asked for, once.
+// themeOf returns the theme according to the settings.
+func themeOf(s *settings.Settings) widgets.Theme {
+	look := map[string]widgets.Look{settings.Light: widgets.LookLight, settings.Dark: widgets.LookDark, settings.Contrast: widgets.LookContrast}[s.Appearance]
+	return widgets.Theme{Look: look, Scale: s.TextScale(), Still: s.Still}
+}
+
+// Configure applies the settings to a configuration. The first contact with a device always needs the user's consent.
 func Configure(cfg engine.Config, s *settings.Settings) engine.Config {
 	if len(cfg.Interfaces) == 0 {
 		cfg.Interfaces = s.Interfaces
 	}
-	cfg.Port, cfg.Visible, cfg.Invite, cfg.Accept = s.Port, Visibility(s), Acceptance(s), Acceptance(s)
+	cfg.Port = s.Port
+	cfg.Visible = Visibility(s)
+	cfg.Invite = Acceptance(s)
+	cfg.Accept = Acceptance(s)
 	return cfg
 }
 
-// OpenHistory opens the conversations of a profile, or, with an error, keeps them in memory. If the settings want none,
-// those that were kept before are deleted.
+// OpenHistory opens the conversations of a profile. If that fails, it returns an in-memory history and the error. If
+// the settings disable the history, it deletes the saved one.
 func OpenHistory(profile string, s *settings.Settings) (*history.Store, error) {
 	path := filepath.Join(profile, "history.db")
 	if s.NoHistory {
@@ -67,8 +92,8 @@ func OpenHistory(profile string, s *settings.Settings) (*history.Store, error) {
 	return h, nil
 }
 
-// Traced adds to options where a test wants to read what happens: on standard output, if MULTIPEER_TRACE is set; to
-// "frames" with how late the main thread is, to "events" without where things are.
+// Traced makes the options trace to standard output if MULTIPEER_TRACE is set, for tests. The value "frames" adds the
+// latency of the main thread; "events" omits widget positions.
 func Traced(o Options) Options {
 	if mode := os.Getenv("MULTIPEER_TRACE"); mode != "" {
 		o.Trace, o.TraceLess = os.Stdout, mode == "events"
@@ -76,7 +101,7 @@ func Traced(o Options) Options {
 	return o
 }
 
-// Profile is the folder of a profile: the one that was named, or the user's.
+// Profile returns the profile folder: the named one, or the user's default.
 func Profile(named string) (string, error) {
 	if named != "" {
 		return named, nil
@@ -88,10 +113,10 @@ func Profile(named string) (string, error) {
 	return filepath.Join(dir, "multipeer"), nil
 }
 
-// Listen takes what later starts with the profile bring, from now until Close, which waits for the end of it. Call it
-// after Start.
+// Listen receives the arguments of later starts with the same profile, from now until Close, which waits for the
+// listener to end. Call Listen after Start.
 func (u *UI) Listen(profile string) error {
-	l, err := instance.Listen(profile)
+	l, err := singleinstance.Listen(profile)
 	if err != nil {
 		return err
 	}
@@ -99,9 +124,9 @@ func (u *UI) Listen(profile string) error {
 	return nil
 }
 
-// Launch takes what a start of the program has brought; false if the program is about to end. It may be called on any
-// goroutine but the main one, after Start.
-func (u *UI) Launch(l instance.Launch) bool {
+// Launch handles the arguments of another start of the program. It reports false if the program is about to exit.
+// Call it after Start, on any goroutine except the main one.
+func (u *UI) Launch(l singleinstance.Launch) bool {
 	taken := make(chan bool, 1)
 	u.o.Do(func() {
 		if !u.finished {
@@ -112,12 +137,13 @@ func (u *UI) Launch(l instance.Launch) bool {
 	select {
 	case ok := <-taken:
 		return ok
-	case <-time.After(2 * time.Second): // less than the other start waits
+	case <-time.After(2 * time.Second): // less than the other process waits
 		return false
 	}
 }
 
-// Stopped tells that the engine has ended, and why, if it was not this program's end. It may be called on any goroutine.
+// Stopped reports that the engine has stopped with an error; it does nothing for nil. It may be called on any
+// goroutine.
 func (u *UI) Stopped(err error) {
 	if err == nil {
 		return
@@ -125,31 +151,31 @@ func (u *UI) Stopped(err error) {
 	u.o.Do(func() {
 		if !u.finished {
 			u.problem = err
-			u.say(tr("Multipeer cannot use the network: {{.Why}}.", "Why", engine.CleanLine(err.Error())))
+			u.say(tr("Multipeer can't use the network: {{.Why}}.", "Why", engine.CleanLine(err.Error())))
 			u.settle()
 		}
 	})
 }
 
-// taken brings the window to the front with what is to be sent.
-func (u *UI) taken(l instance.Launch) {
+// taken brings the window to the front and handles what another start passed on.
+func (u *UI) taken(l singleinstance.Launch) {
 	u.trace("launched with %q %q", l.Paths, l.Link)
 	u.raise()
 	if len(l.Paths) > 0 {
 		u.wait(l.Paths)
 	}
 	if l.Link != "" {
-		u.openLink(l.Link)
+		u.pairings.openLink(l.Link, true)
 	}
 	u.settle()
 }
 
-// Run shows the window and blocks until the program ends. trouble is what went wrong on the way here; hidden leaves the
-// window in the tray, if there is one.
-func (u *UI) Run(l instance.Launch, hidden bool, trouble error) {
+// Run shows the window and blocks until the program ends. trouble is the error of the earlier startup steps. hidden
+// leaves the window in the tray, if there is one.
+func (u *UI) Run(l singleinstance.Launch, hidden bool, trouble error) {
 	life := u.o.App.Lifecycle()
-	life.SetOnEnteredForeground(func() { u.seen(true) })
-	life.SetOnExitedForeground(func() { u.seen(false) })
+	life.SetOnEnteredForeground(func() { u.notes.seen(true) })
+	life.SetOnExitedForeground(func() { u.notes.seen(false) })
 	life.SetOnStarted(func() {
 		u.trace("started")
 		if trouble != nil {
@@ -158,12 +184,12 @@ func (u *UI) Run(l instance.Launch, hidden bool, trouble error) {
 		if len(l.Paths) > 0 || l.Link != "" {
 			u.taken(l)
 		}
-		u.o.Do(func() { u.o.Do(func() { u.trace("shown") }) }) // by then a frame was drawn
+		u.o.Do(func() { u.o.Do(func() { u.trace("shown") }) }) // a frame has been drawn by then
 	})
 	if !hidden || u.tray == nil {
 		u.w.Show()
 	} else {
-		u.front = false
+		u.notes.front = false
 	}
 	u.o.App.Run()
 	u.over.Store(true)

@@ -2,7 +2,7 @@ package ui
 
 import _ "embed"
 
-// licences are those of Multipeer and of everything that is built into it; internal/licences collects them.
+// licences are the licences of Multipeer and of everything that is built into it. tools/licences collects them.
 //
 //go:embed licences.txt
 var licences string

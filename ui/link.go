@@ -4,6 +4,10 @@ import (
 	"context"
 	"image"
 	"image/color"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -13,12 +17,13 @@ import (
 	"github.com/boombuler/barcode/qr"
 
 	"multipeer/engine"
+	"multipeer/ui/internal/widgets"
 )
 
-// qrSize is the side of a QR code on screen.
+// qrSize is the side length of a QR code on screen.
 const qrSize = 264
 
-// drawQR draws a link for a camera: black on white whatever the theme, with the quiet zone that scanners want.
+// drawQR draws a link for a camera: black on white in every theme, with the quiet zone that scanners need.
 func drawQR(link string) (image.Image, error) {
 	code, err := qr.Encode(link, qr.L, qr.Auto)
 	if err != nil {
@@ -38,69 +43,110 @@ func drawQR(link string) (image.Image, error) {
 	return out, nil
 }
 
-// showLink shows a link and its QR code, with which another device connects and verifies both in one step. It is good
-// while it is shown.
-func (u *UI) showLink() {
-	link := u.e.PairingLink()
+// showLink shows a link and its QR code, with which another device connects and verifies both devices in one step.
+// The link is valid while it is shown.
+func (ps *pairings) showLink() {
+	link := ps.u.e.PairingLink()
 	if link == "" {
-		u.say(tr("This device has no address that another could reach. Join a network first."))
+		ps.u.say(tr("This device isn't on a network. Connect to one first."))
 		return
 	}
-	u.trace("link %q", link)
+	ps.u.trace("link %q", link)
 	picture, err := drawQR(link)
 	if err != nil {
-		u.say(reason(err, "", true))
+		ps.u.say(reason(err, "", true))
 		return
 	}
 	code := canvas.NewImageFromImage(picture)
 	code.FillMode, code.ScaleMode = canvas.ImageFillContain, canvas.ImageScalePixels
-	text := hint(tr("Scan this with the other device, or open the link there, within two minutes. Both devices are verified then. Show it to nobody else."))
-	text.align = fyne.TextAlignCenter
-	copied := newButton(tr("Copy the link"), widget.MediumImportance, nil)
+	text := widgets.Hint(tr("Scan this with the other device, or open the link there, within two minutes. Both devices will be verified. Don't show it to anyone else."))
+	text.Align = fyne.TextAlignCenter
+	copied := widgets.NewButton(tr("Copy the link"), widget.MediumImportance, nil)
 	copied.OnTapped = func() {
-		u.copyText(link)
+		ps.u.copyText(link)
 		copied.SetText(tr("Copied"))
 	}
-	body := newStacked(gap, container.NewCenter(container.New(fixed(fyne.NewSquareSize(qrSize)), code)), text)
-	var m *modal
-	m = u.newModal(tr("Pair another device"), body, 420, copied, newButton(tr("Close"), widget.MediumImportance, func() { m.Hide() }))
-	m.closed = func() {
-		u.link = nil
-		u.e.ClosePairing()
+	body := widgets.NewStacked(widgets.Gap, container.NewCenter(container.New(widgets.Fixed(fyne.NewSquareSize(qrSize)), code)), text)
+	var m *widgets.Modal
+	m = ps.u.dialogs.modal(tr("Pair a device"), body, 420, copied, widgets.NewButton(tr("Close"), widget.MediumImportance, func() { m.Hide() }))
+	m.Closed = func() {
+		ps.link = nil
+		ps.u.e.ClosePairing()
 	}
-	u.link = m
-	m.show()
+	ps.link = m
+	m.Show()
 }
 
-// hideLink ends the showing of a link that was used.
-func (u *UI) hideLink() {
-	if u.link != nil {
-		u.link.Hide()
+// hideLink closes the dialog of a link that was used.
+func (ps *pairings) hideLink() {
+	if ps.link != nil {
+		ps.link.Hide()
 	}
 }
 
-// openLink connects to the device of a link and verifies it, after asking: links may come from anywhere.
-func (u *UI) openLink(text string) {
+// openLink connects to the device of a link, after asking the user: a link may come from anywhere, such as a web
+// page, and connecting reveals this device's name and ID to the other one. A link with a secret also verifies both
+// devices. A link from another program (outside) may lead only to networks that this device is on; a link that the
+// user typed may lead elsewhere.
+func (ps *pairings) openLink(text string, outside bool) {
 	link, err := engine.ParseLink(text)
 	if err != nil {
-		u.say(reason(err, "", false))
+		ps.u.say(reason(err, "", false))
 		return
 	}
+	_, addresses, _ := strings.Cut(link.Ticket, "@")
+	if outside && !nearby(strings.Split(addresses, ",")) { // guard: link-nearby
+		ps.u.say(tr("This link leads off this network. If it is from the screen of the other device, paste it into the field for addresses."))
+		return
+	}
+	where := engine.CleanLine(strings.ReplaceAll(addresses, ",", ", "))
 	if !link.Secret() {
-		u.side.connectTo(link.Ticket)
+		ps.u.dialogs.ask(tr("Connect to the device of this link?"), tr("It learns this device's name and ID. Its ID starts with {{.ID}}, and the link has it at {{.Address}}.", "ID", link.ID.Short(), "Address", where), tr("Connect"), func() {
+			ps.u.side.connectTo(link.Ticket)
+		})
 		return
 	}
-	u.ask(tr("Verify the device of this link?"), tr("Only do this if you have the link from its screen. Its ID starts with {{.ID}}.", "ID", link.ID.Short()), tr("Verify"), func() {
-		u.side.busy(true)
-		choose := u.chooser()
-		background(u.bind, func(ctx context.Context) (engine.PeerID, error) { return u.e.OpenLink(ctx, text) }, func(id engine.PeerID, err error) {
-			u.side.busy(false)
+	body := tr("Continue only if you got this link directly from the other device. Its ID starts with {{.ID}}, and the link gives its address as {{.Address}}.", "ID", link.ID.Short(), "Address", where)
+	ps.u.dialogs.ask(tr("Verify this device?"), body, tr("Verify"), func() {
+		ps.u.side.busy(true)
+		choose := ps.u.chooser()
+		background(ps.u.bind, func(ctx context.Context) (engine.PeerID, error) { return ps.u.e.OpenLink(ctx, text) }, func(id engine.PeerID, err error) {
+			ps.u.side.busy(false)
 			if err != nil {
-				u.say(reason(err, tr("The device of the link"), false))
+				ps.u.say(reason(err, tr("The device in the link"), false))
 				return
 			}
-			u.side.address.SetText("")
-			choose(u.talk(id))
+			ps.u.side.address.SetText("")
+			choose(ps.u.talk(id))
 		})
+	})
+}
+
+// nearby reports whether all addresses are numeric and on a network that this device is on. A link from outside must
+// not make this device query a name server or dial a remote host.
+func nearby(addresses []string) bool {
+	own, err := net.InterfaceAddrs()
+	return err == nil && !slices.ContainsFunc(addresses, func(address string) bool {
+		host, _, err := engine.ParseAddress(address)
+		if err != nil {
+			return true
+		}
+		ip, err := netip.ParseAddr(host)
+		return err != nil || !onLink(ip, own)
+	})
+}
+
+// onLink reports whether an address is on the same network as one of this device's own addresses.
+func onLink(ip netip.Addr, own []net.Addr) bool {
+	ip = ip.Unmap()
+	if ip.IsUnspecified() || ip.IsMulticast() {
+		return false
+	}
+	if ip.IsLinkLocalUnicast() {
+		return true
+	}
+	return slices.ContainsFunc(own, func(a net.Addr) bool {
+		p, err := netip.ParsePrefix(a.String())
+		return err == nil && p.Contains(ip.WithZone(""))
 	})
 }

@@ -10,25 +10,33 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/internal/chatlog"
 	"multipeer/internal/history"
-	"multipeer/internal/keep"
+	"multipeer/ui/internal/widgets"
 )
 
-// autoBytes is what a verified peer may send in a day without asking, where nothing else is set.
+// autoBytes is the default limit on what a verified peer may send in a day without asking.
 const autoBytes = 1_000_000_000
 
-// talkActions are what can be done about a conversation and its peer now.
-func (u *UI) talkActions(t *talk) (items []action) {
+// showMenu opens a menu at a position. It opens none without actions.
+func (u *UI) showMenu(actions []widgets.Action, at fyne.Position) {
+	if len(actions) > 0 {
+		u.menu = widgets.OpenMenu(actions, u.w.Canvas(), at)
+	}
+}
+
+// talkActions returns the menu of a conversation and its peer.
+func (u *UI) talkActions(t *talk) (items []widgets.Action) {
 	id, name := t.id, u.nameOf(t)
 	p, here := u.peers[id]
 	add := func(label string, do func()) {
-		items = append(items, action{label: label, do: func() { do(); u.settle() }})
+		items = append(items, widgets.Action{Label: label, Do: func() { do(); u.settle() }})
 	}
 	takeAway := func(label string, do func()) {
 		add(label, do)
-		items[len(items)-1].danger = true
+		items[len(items)-1].Danger = true
 	}
-	line := func() { items = append(items, action{}) }
+	line := func() { items = append(items, widgets.Action{}) }
 	trust := engine.TrustUnknown
 	if !t.everyone() {
 		trust = u.e.Trust(id)
@@ -37,9 +45,9 @@ func (u *UI) talkActions(t *talk) (items []action) {
 		add(tr("Unblock"), u.setTrust(id, engine.TrustUnknown))
 	} else {
 		add(tr("Message"), func() { u.choose(t) })
-		add(tr("Send files…"), func() { u.choose(t); u.attachPicked(false) })
-		add(tr("Send a folder…"), func() { u.choose(t); u.attachPicked(true) })
-		add(tr("Send the clipboard"), func() { u.choose(t); u.sendClipboard() })
+		add(tr("Send files…"), func() { u.choose(t); u.composer.attachPicked(false) })
+		add(tr("Send a folder…"), func() { u.choose(t); u.composer.attachPicked(true) })
+		add(tr("Send clipboard text"), func() { u.choose(t); u.composer.sendClipboard() })
 	}
 	if !t.everyone() && trust != engine.TrustBlocked {
 		line()
@@ -50,18 +58,18 @@ func (u *UI) talkActions(t *talk) (items []action) {
 		case p.State == engine.Found:
 			add(tr("Connect"), func() { u.invite(id) })
 		}
-		if here && p.Confirmed && trust != engine.TrustVerified && u.pairings[id] == nil {
-			add(tr("Verify"), func() { u.choose(t); u.verify(id) })
+		if here && p.Confirmed && trust != engine.TrustVerified && u.pairings.cards[id] == nil {
+			add(tr("Verify"), func() { u.choose(t); u.pairings.verify(id) })
 		}
 		if trust == engine.TrustVerified {
 			u.autoActions(t, p, here, add)
 		}
 	}
 	if !t.everyone() {
-		add(tr("Name it for me…"), func() { u.rename(t) })
+		add(tr("Rename…"), func() { u.rename(t) })
 	}
 	line()
-	if t.count() > 0 {
+	if t.Count() > 0 {
 		takeAway(tr("Clear the conversation…"), func() { u.clearTalk(t) })
 	}
 	if t.everyone() || trust == engine.TrustBlocked {
@@ -70,13 +78,13 @@ func (u *UI) talkActions(t *talk) (items []action) {
 	takeAway(tr("Block…"), func() { u.block(id) })
 	if trust != engine.TrustUnknown {
 		takeAway(tr("Forget…"), func() {
-			u.warn(tr("Forget {{.Name}}?", "Name", name), tr("It is a stranger from then on, and has to be accepted and verified again."), tr("Forget"), u.setTrust(id, engine.TrustUnknown))
+			u.dialogs.warn(tr("Forget {{.Name}}?", "Name", name), tr("You'll have to accept and verify it again next time."), tr("Forget"), u.setTrust(id, engine.TrustUnknown))
 		})
 	}
 	return items
 }
 
-// autoActions let a verified peer send without asking, or no longer.
+// autoActions adds the menu items that turn automatic receiving on or off for a verified peer.
 func (u *UI) autoActions(t *talk, p engine.Peer, here bool, add func(string, func())) {
 	auto := func(a engine.AutoAccept) {
 		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.e.SetAutoAccept(t.id, a) }, func(_ struct{}, err error) {
@@ -86,11 +94,11 @@ func (u *UI) autoActions(t *talk, p engine.Peer, here bool, add func(string, fun
 	}
 	switch {
 	case p.AutoAccept.Bytes > 0:
-		add(tr("Ask for each file again"), func() { auto(engine.AutoAccept{}) })
+		add(tr("Ask before receiving files"), func() { auto(engine.AutoAccept{}) })
 	case here:
-		add(tr("Take files without asking…"), func() {
+		add(tr("Receive automatically…"), func() {
 			n := u.autoBytes()
-			u.ask(tr("Take files of {{.Name}} without asking?", "Name", u.nameOf(t)), tr("Up to {{.Size}} a day go to {{.Folder}}.", "Size", size(n), "Folder", u.downloads()), tr("Take them"), func() {
+			u.dialogs.ask(tr("Receive files from {{.Name}} automatically?", "Name", u.nameOf(t)), tr("Up to {{.Size}} a day is saved to {{.Folder}} without asking.", "Size", size(n), "Folder", u.downloads()), tr("Turn on"), func() {
 				auto(engine.AutoAccept{Bytes: n, Dir: u.downloads()})
 			})
 		})
@@ -104,7 +112,7 @@ func (u *UI) autoBytes() int64 {
 	return autoBytes
 }
 
-// setTrust returns what keeps a decision about a peer.
+// setTrust returns a function that saves a trust decision about a peer.
 func (u *UI) setTrust(id engine.PeerID, t engine.Trust) func() {
 	name := u.nameOf(u.talk(id))
 	return func() {
@@ -119,12 +127,12 @@ func (u *UI) setTrust(id engine.PeerID, t engine.Trust) func() {
 	}
 }
 
-// blocked tells whether nothing may come from a peer, and nothing goes there.
+// blocked reports whether a peer is blocked: nothing may come from it or go to it.
 func (u *UI) blocked(id engine.PeerID) bool {
 	return !id.IsZero() && u.e.Trust(id) == engine.TrustBlocked
 }
 
-// judged brings up to date what may be done with a peer of whom something else is thought now.
+// judged updates what the user can do with a peer after its trust has changed.
 func (u *UI) judged(id engine.PeerID) {
 	u.dirty.side, u.dirty.resized, u.dirty.transfers = true, true, true
 	t, barred := u.talk(id), u.blocked(id)
@@ -144,17 +152,17 @@ func (u *UI) judged(id engine.PeerID) {
 	}
 }
 
-// block asks whether to block a peer.
+// block asks the user whether to block a peer.
 func (u *UI) block(id engine.PeerID) {
 	name := u.nameOf(u.talk(id))
-	u.warn(tr("Block {{.Name}}?", "Name", name), tr("It can no longer connect or send you anything. You can unblock it later."), tr("Block"), u.setTrust(id, engine.TrustBlocked))
+	u.dialogs.warn(tr("Block {{.Name}}?", "Name", name), tr("{{.Name}} won't be able to connect or send you anything. You can unblock it at any time.", "Name", name), tr("Block"), u.setTrust(id, engine.TrustBlocked))
 }
 
-// rename lets this person call a peer something else.
+// rename lets the user give a peer a local name.
 func (u *UI) rename(t *talk) {
-	entry := newField(u, t.name)
+	entry := u.newField(t.name)
 	entry.SetText(u.o.Settings.Names[t.key])
-	var m *modal
+	var m *widgets.Modal
 	keep := func() {
 		name := strings.TrimSpace(entry.Text)
 		if name != "" {
@@ -171,17 +179,17 @@ func (u *UI) rename(t *talk) {
 		u.settle()
 	}
 	entry.OnSubmitted = func(string) { keep() }
-	entry.escape = func() { m.Hide() }
-	text := hint(tr("Only you see this name. Leave it empty for the name that the device gives itself."))
-	m = u.newModal(tr("What is this device called?"), newStacked(gap, text, entry), 420,
-		newButton(tr("Cancel"), widget.MediumImportance, func() { m.Hide() }), newButton(tr("Keep"), widget.HighImportance, keep))
-	m.show()
+	entry.OnEscape = func() { m.Hide() }
+	text := widgets.Hint(tr("Only you see this name. Leave it empty to use the device's own name."))
+	m = u.dialogs.modal(tr("Rename device"), widgets.NewStacked(widgets.Gap, text, entry), 420,
+		widgets.NewButton(tr("Cancel"), widget.MediumImportance, func() { m.Hide() }), widgets.NewButton(tr("Save"), widget.HighImportance, keep))
+	m.Show()
 	u.w.Canvas().Focus(entry)
 }
 
-// clearTalk asks whether to forget a conversation.
+// clearTalk asks the user whether to clear a conversation.
 func (u *UI) clearTalk(t *talk) {
-	u.warn(tr("Clear the conversation with {{.Name}}?", "Name", u.nameOf(t)), tr("Messages and the list of files are forgotten here. The files themselves stay, and so does what the other side has."), tr("Clear"), func() {
+	u.dialogs.warn(tr("Clear the conversation with {{.Name}}?", "Name", u.nameOf(t)), tr("Messages and the file list are removed from this device. The files stay on disk, and the other person keeps their copy."), tr("Clear"), func() {
 		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.o.History.Clear(t.key) }, func(_ struct{}, err error) {
 			u.say(reason(err, "", true))
 			u.cleared(t)
@@ -191,9 +199,9 @@ func (u *UI) clearTalk(t *talk) {
 
 // cleared drops what was shown of a conversation whose rows are gone.
 func (u *UI) cleared(t *talk) {
-	for id, at := range u.rows {
+	for id, at := range u.transfers.rows {
 		if at.t == t {
-			delete(u.rows, id)
+			delete(u.transfers.rows, id)
 		}
 	}
 	t.unread = 0
@@ -201,41 +209,41 @@ func (u *UI) cleared(t *talk) {
 	t.prune()
 	u.askAnew(t)
 	if t == u.current {
-		u.timeline.show(t)
+		u.timeline.ShowRows(t)
 	}
 	u.trace("cleared %s", u.label(t))
 	u.dirty.side = true
 }
 
-// askAnew puts what still waits for an answer, or moves, into a conversation that was cleared.
+// askAnew adds open questions and running transfers back to a conversation that was cleared.
 func (u *UI) askAnew(t *talk) {
-	for _, c := range u.invites {
+	for _, c := range u.invites.open {
 		if c.at.t == t {
-			c.at = u.add(t, history.Row{Kind: history.Notice, Text: c.title.full}, c)
+			c.at = u.addQuestion(t, history.Row{Kind: history.Notice, Text: c.title.Text}, c)
 		}
 	}
-	for _, c := range u.pairings {
+	for _, c := range u.pairings.cards {
 		if c.at.t == t {
-			c.at = u.add(t, history.Row{Kind: history.Notice, Text: c.title.full}, c)
+			c.at = u.addQuestion(t, history.Row{Kind: history.Notice, Text: c.title.Text}, c)
 		}
 	}
-	for _, id := range u.order {
-		if tr := u.transfers[id]; tr.Peer == t.id && !tr.State.Final() {
-			u.rows[id] = u.add(t, keep.Transfer(tr), nil)
+	for _, id := range u.transfers.order {
+		if tr := u.transfers.all[id]; tr.Peer == t.id && !tr.State.Final() {
+			u.transfers.rows[id] = u.addQuestion(t, chatlog.Transfer(tr), nil)
 		}
 	}
 }
 
-// link matches what may be opened in a browser.
+// webLink matches links that can be opened in a browser.
 var webLink = regexp.MustCompile(`https?://[^\s<>"'` + "`" + `]{1,1000}`)
 
-// messageMenu is what the second button offers on a message.
+// messageMenu opens the context menu of a message.
 func (u *UI) messageMenu(at place, pos fyne.Position) {
 	r := at.t.data(at.seq)
-	items := []action{{label: tr("Copy"), do: func() { u.copyText(r.Text) }}}
-	for _, b := range blocks(r.Text) {
-		if b.code && len(items) < 5 {
-			items = append(items, action{label: tr("Copy the code"), do: func() { u.copyText(b.text) }})
+	items := []widgets.Action{{Label: tr("Copy"), Do: func() { u.copyText(r.Text) }}}
+	for _, b := range widgets.Blocks(r.Text) {
+		if b.Code && len(items) < 5 {
+			items = append(items, widgets.Action{Label: tr("Copy the code"), Do: func() { u.copyText(b.Text) }})
 		}
 	}
 	for _, l := range webLink.FindAllString(r.Text, 4) {
@@ -245,18 +253,18 @@ func (u *UI) messageMenu(at place, pos fyne.Position) {
 			continue
 		}
 		items = append(items,
-			action{label: tr("Copy the link to {{.Host}}", "Host", engine.CleanLine(target.Host)), do: func() { u.copyText(l) }},
-			action{label: tr("Open {{.Host}}…", "Host", engine.CleanLine(target.Host)), do: func() { u.openWeb(target) }})
+			widgets.Action{Label: tr("Copy the link to {{.Host}}", "Host", engine.CleanLine(target.Host)), Do: func() { u.copyText(l) }},
+			widgets.Action{Label: tr("Open {{.Host}}…", "Host", engine.CleanLine(target.Host)), Do: func() { u.openWeb(target) }})
 	}
 	if r.State == history.Failed && !u.blocked(at.t.id) {
-		items = append(items, action{label: tr("Try again"), do: func() { u.sendAgain(at) }})
+		items = append(items, widgets.Action{Label: tr("Try again"), Do: func() { u.outbox.sendAgain(at) }})
 	}
 	u.showMenu(items, pos)
 }
 
-// openWeb opens a page that a peer has named, after asking: where it leads is not where it seems to.
+// openWeb opens a page that a peer linked to, after asking, because a link may not lead where it seems to.
 func (u *UI) openWeb(target *url.URL) {
-	u.ask(tr("Open {{.Host}} in the browser?", "Host", engine.CleanLine(target.Host)), shortened(engine.CleanLine(target.String()), 300), tr("Open"), func() {
+	u.dialogs.ask(tr("Open {{.Host}} in the browser?", "Host", engine.CleanLine(target.Host)), widgets.Shortened(engine.CleanLine(target.String()), 300), tr("Open"), func() {
 		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.o.Desktop.OpenLink(target) }, func(_ struct{}, err error) {
 			u.say(reason(err, "", true))
 		})

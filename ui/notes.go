@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// note is something that a person who does not look at the window is told of. The words are ours alone: what a peer
-// wrote would be markup on one system and a script on another.
+// note is the kind of a notification, for a user who is not looking at the window. The words are always the app's
+// own: text from a peer would be markup on one system and a script on another.
 type note int
 
 const (
@@ -16,59 +16,72 @@ const (
 	noteVerify
 	noteArrived
 	noteFailed
-	noteBehind // the window was closed, and the program goes on
+	noteBehind // the window was closed, and the program keeps running
 )
 
-// between is how often the same is told at the most: a peer must not make a drum of it.
+// between is the shortest time between two notifications of the same kind, so that a peer cannot flood the user.
 const between = 20 * time.Second
 
 func (n note) words() (title, body string) {
 	switch n {
 	case noteMessage:
-		return tr("New message"), tr("Somebody wrote to you in Multipeer.")
+		return tr("New message"), tr("You have a new message.")
 	case noteInvitation:
-		return tr("A device wants to connect"), tr("Multipeer waits for your answer.")
+		return tr("A device wants to connect"), tr("Open Multipeer to answer.")
 	case noteOffer:
-		return tr("Files are waiting"), tr("Somebody wants to send you something. Multipeer waits for your answer.")
+		return tr("Wants to send files"), tr("Someone wants to send you files. Open Multipeer to answer.")
 	case noteVerify:
-		return tr("Compare codes"), tr("A device wants to verify. Multipeer waits for your answer.")
+		return tr("Compare codes"), tr("A device wants to verify. Open Multipeer to answer.")
 	case noteArrived:
-		return tr("Files have arrived"), tr("They are in the folder for received files.")
+		return tr("Files received"), tr("Saved to your folder for received files.")
 	case noteFailed:
-		return tr("A transfer failed"), tr("Multipeer says why.")
+		return tr("A transfer failed"), tr("Open Multipeer for details.")
 	}
-	return tr("Multipeer goes on"), tr("It still receives. Open or quit it from the tray.")
+	return tr("Multipeer is still running"), tr("Multipeer keeps receiving in the background. Open or quit it from the tray.")
 }
 
-// attend calls for the user's eye: by the conversation itself if nobody has chosen another, and else by a notification.
-func (u *UI) attend(t *talk, n note) {
-	if u.current == nil && u.page == pageEmpty && len(u.waiting) == 0 && !u.shell.narrow && n != noteMessage {
-		u.choose(t)
-	}
-	u.notify(n)
+// notifier tells a user who is not looking at the window what has happened.
+type notifier struct {
+	u     *UI
+	front bool               // the user is looking at the window
+	quiet map[note]time.Time // when a notification of each kind was last shown
 }
 
-// notify tells a user who does not look, once in a while.
-func (u *UI) notify(n note) {
-	if u.front || u.finished || u.o.Settings.Quiet || time.Since(u.quiet[n]) < between || u.bind == nil {
+func newNotifier(u *UI) *notifier { return &notifier{u: u, front: true, quiet: map[note]time.Time{}} }
+
+// away reports that the user is not looking at the window.
+func (nt *notifier) away() bool { return !nt.front }
+
+// attend draws the user's attention to a conversation. It opens the conversation for a request if the empty page is
+// in front, and sends a notification.
+func (nt *notifier) attend(t *talk, n note) {
+	if nt.u.current == nil && nt.u.page == pageEmpty && len(nt.u.waiting) == 0 && !nt.u.shell.narrow && n != noteMessage {
+		nt.u.choose(t)
+	}
+	nt.notify(n)
+}
+
+// notify shows a notification if the user is not looking at the window, at a limited rate.
+func (nt *notifier) notify(n note) {
+	if nt.front || nt.u.finished || nt.u.o.Settings.Quiet || time.Since(nt.quiet[n]) < between || nt.u.bind == nil {
 		return
 	}
-	u.quiet[n] = time.Now()
-	u.trace("notify %d", n)
+	nt.quiet[n] = time.Now()
+	nt.u.trace("notify %d", n)
 	title, body := n.words()
-	u.bind.run(func(ctx context.Context) { _ = u.o.Desktop.Notify(ctx, title, body) })
+	nt.u.bind.run(func(ctx context.Context) { _ = nt.u.o.Desktop.Notify(ctx, title, body) })
 }
 
-// seen notes whether the user looks at the window.
-func (u *UI) seen(front bool) {
-	u.front = front
+// seen records whether the user is looking at the window.
+func (nt *notifier) seen(front bool) {
+	nt.front = front
 	if front {
-		clear(u.quiet)
-		if t := u.current; t != nil && u.page == pageTalk && t.unread > 0 {
+		clear(nt.quiet)
+		if t := nt.u.current; t != nil && nt.u.page == pageTalk && t.unread > 0 {
 			t.unread = 0
 			t.save()
-			u.dirty.side = true
+			nt.u.dirty.side = true
 		}
 	}
-	u.settle()
+	nt.u.settle()
 }

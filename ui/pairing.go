@@ -12,22 +12,23 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/history"
+	"multipeer/ui/internal/widgets"
 )
 
-// pairingCard leads two people through comparing a code. It stands in the conversation and blocks nothing else.
+// pairingCard leads two people through comparing a code. It is a row in the conversation and blocks nothing else.
 type pairingCard struct {
-	card
+	widgets.Card
 	peer    engine.PeerID
-	title   *line
-	text    *paragraph
-	code    *line
+	title   *widgets.Line
+	text    *widgets.Paragraph
+	code    *widgets.Line
 	buttons *fyne.Container
 	stage   engine.PairingStage
 	actions pairingActions
 	at      place
 }
 
-// pairingActions are what a pairing card can ask for.
+// pairingActions are the actions of a pairing card.
 type pairingActions struct {
 	pick, cancel, reject func()
 	confirm              func(code string)
@@ -35,20 +36,20 @@ type pairingActions struct {
 
 func newPairingCard(p engine.Pairing, face color.NRGBA, actions pairingActions) *pairingCard {
 	c := &pairingCard{
-		peer: p.Peer, title: newLine("", sizeBody, theme.ColorNameForeground, true), text: hint(""),
-		code: newLine("", sizeDigits, theme.ColorNameForeground, true), actions: actions, stage: -1,
+		peer: p.Peer, title: widgets.NewLine("", widgets.SizeBody, theme.ColorNameForeground, true), text: widgets.Hint(""),
+		code: widgets.NewLine("", widgets.SizeDigits, theme.ColorNameForeground, true), actions: actions, stage: -1,
 	}
-	c.buttons = newFlow(gap)
-	c.code.fits = true
-	a := newAvatar(40, colorCard)
-	a.set(face, p.Name, "")
-	head := newBeside(gapWide, container.NewCenter(a), newStacked(2, c.title, c.code, c.text))
-	c.init(c, false, newStacked(gapWide, head, c.buttons))
+	c.buttons = widgets.NewFlow(widgets.Gap)
+	c.code.Fits = true
+	a := widgets.NewAvatar(40, widgets.ColorCard)
+	a.Set(face, p.Name, "")
+	head := widgets.NewBeside(widgets.GapWide, container.NewCenter(a), widgets.NewStacked(2, c.title, c.code, c.text))
+	c.Init(c, false, widgets.NewStacked(widgets.GapWide, head, c.buttons))
 	c.set(p)
 	return c
 }
 
-// set shows a pairing as it is now; true if the height may have changed.
+// set updates the card for a pairing. It reports whether the height may have changed.
 func (c *pairingCard) set(p engine.Pairing) bool {
 	if p.Stage == c.stage {
 		return false
@@ -57,133 +58,142 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 	c.buttons.RemoveAll()
 	c.code.Hide()
 	add := func(label string, importance widget.Importance, f func()) {
-		c.buttons.Add(newButton(label, importance, f))
+		c.buttons.Add(widgets.NewButton(label, importance, f))
 	}
 	cancel := func(label string) { add(label, widget.MediumImportance, c.actions.cancel) }
 	switch p.Stage {
 	case engine.PairingAsked:
-		c.title.set(tr("{{.Name}} wants to verify", "Name", p.Name))
-		c.text.set(tr("You both compare six digits, once. Then you know that no other device is between yours."))
+		c.title.SetText(tr("{{.Name}} wants to verify", "Name", p.Name))
+		c.text.SetText(tr("Compare a six-digit code once, and you know nobody is intercepting."))
 		add(tr("Compare"), widget.HighImportance, c.actions.pick)
 		cancel(tr("Not now"))
 	case engine.PairingWaiting, engine.PairingStarted:
-		c.title.set(tr("Verifying {{.Name}}", "Name", p.Name))
-		c.text.set(tr("Press Verify on {{.Name}}, too, within two minutes.", "Name", p.Name))
+		c.title.SetText(tr("Verifying {{.Name}}", "Name", p.Name))
+		c.text.SetText(tr("Now press Verify on {{.Name}}, within two minutes.", "Name", p.Name))
 		cancel(tr("Cancel"))
 	case engine.PairingCompare:
 		if p.Code != "" {
-			c.title.set(tr("The code is"))
-			c.code.set(p.Code)
+			c.title.SetText(tr("Your code"))
+			c.code.SetText(p.Code)
 			c.code.Show()
-			c.text.set(tr("{{.Name}}'s screen shows three codes. Make sure that this one is picked there.", "Name", p.Name))
-			add(tr("Yes, this one was picked"), widget.HighImportance, func() { c.actions.confirm("") })
-			add(tr("It is not among them"), widget.MediumImportance, c.actions.reject)
+			c.text.SetText(tr("{{.Name}}'s screen shows three codes. Make sure this one is chosen there.", "Name", p.Name))
+			add(tr("Yes, it was chosen"), widget.HighImportance, func() { c.actions.confirm("") })
+			add(tr("My code isn't there"), widget.MediumImportance, c.actions.reject)
 			break
 		}
-		c.title.set(tr("Which code does {{.Name}} show?", "Name", p.Name))
-		c.text.set(tr("Look at its screen and pick the same one here."))
+		c.title.SetText(tr("Which code does {{.Name}} show?", "Name", p.Name))
+		c.text.SetText(tr("Look at its screen and choose the same code here."))
 		for _, choice := range p.Choices {
 			add(choice, widget.MediumImportance, func() { c.actions.confirm(choice) })
 		}
-		add(tr("None of them"), widget.LowImportance, c.actions.reject)
+		add(tr("None of these"), widget.LowImportance, c.actions.reject)
 	case engine.PairingConfirmed:
-		c.title.set(tr("Almost verified"))
-		c.text.set(tr("Waiting for the yes on {{.Name}}.", "Name", p.Name))
+		c.title.SetText(tr("Almost done"))
+		c.text.SetText(tr("Waiting for confirmation on {{.Name}}.", "Name", p.Name))
 		cancel(tr("Cancel"))
 	case engine.PairingDone:
-		c.title.set(tr("{{.Name}} is verified", "Name", p.Name))
-		c.text.set(tr("You can be sure now that it is this device."))
+		c.title.SetText(tr("{{.Name}} is verified", "Name", p.Name))
+		c.text.SetText(tr("Messages and files really come from this device."))
 	case engine.PairingFailed:
-		c.title.set(tr("{{.Name}} was not verified", "Name", p.Name))
-		c.text.set(pairingFailure(p))
+		c.title.SetText(tr("{{.Name}} was not verified", "Name", p.Name))
+		c.text.SetText(pairingFailure(p))
 	}
-	show(c.buttons, len(c.buttons.Objects) > 0)
+	widgets.Show(c.buttons, len(c.buttons.Objects) > 0)
 	c.Refresh()
 	return true
 }
 
-// pairingFailure says why, and what to do.
+// pairingFailure says why a pairing failed, and what to do.
 func pairingFailure(p engine.Pairing) string {
 	switch {
 	case errors.Is(p.Err, engine.ErrMismatch):
-		return tr("The codes differ. Another device may be between the two: nobody is trusted now. Try again in ten minutes, on another network.")
+		return tr("The codes don't match, so nothing was verified. Someone may be intercepting the connection. Try again in ten minutes on another network.")
 	case errors.Is(p.Err, engine.ErrTimeout):
-		return tr("It took too long. Press Verify on both devices, one shortly after the other.")
+		return tr("Timed out. Press Verify on both devices within two minutes.")
 	case errors.Is(p.Err, engine.ErrCancelled):
 		return tr("Cancelled. Nothing has changed.")
 	case errors.Is(p.Err, engine.ErrBusy):
-		return tr("Another verification is under way, or there were too many today. Try again later.")
+		return tr("Another verification is in progress, or there were too many attempts today. Try again later.")
 	}
 	return reason(p.Err, p.Name, false)
 }
 
-// verify asks the peer of a conversation to compare codes, or takes up its wish to.
-func (u *UI) verify(id engine.PeerID) {
-	name := u.nameOf(u.talk(id))
-	u.trace("verify %q", name)
-	background(u.bind, func(ctx context.Context) (struct{}, error) { return struct{}{}, u.e.Pair(ctx, id) }, func(_ struct{}, err error) {
+// pairings are the verifications in progress.
+type pairings struct {
+	u     *UI
+	cards map[engine.PeerID]*pairingCard
+	link  hidden // the dialog of a pairing link
+}
+
+func newPairings(u *UI) *pairings { return &pairings{u: u, cards: map[engine.PeerID]*pairingCard{}} }
+
+// verify asks the peer to compare codes, or accepts its request to.
+func (ps *pairings) verify(id engine.PeerID) {
+	name := ps.u.nameOf(ps.u.talk(id))
+	ps.u.trace("verify %q", name)
+	background(ps.u.bind, func(ctx context.Context) (struct{}, error) { return struct{}{}, ps.u.e.Pair(ctx, id) }, func(_ struct{}, err error) {
 		switch {
 		case err == nil:
 		case errors.Is(err, engine.ErrMismatch), errors.Is(err, engine.ErrBusy):
-			u.say(pairingFailure(engine.Pairing{Name: name, Err: err}))
+			ps.u.say(pairingFailure(engine.Pairing{Name: name, Err: err}))
 		default:
-			u.say(reason(err, name, false))
+			ps.u.say(reason(err, name, false))
 		}
 	})
 }
 
-// paired shows a pairing in the conversation with its peer.
-func (u *UI) paired(p engine.Pairing) {
-	u.trace("pairing %q %s%s", p.Name, p.Stage, p.Code)
-	c := u.pairings[p.Peer]
+// take shows a pairing in the conversation with its peer.
+func (ps *pairings) take(p engine.Pairing) {
+	ps.u.trace("pairing %q %s%s", p.Name, p.Stage, p.Code)
+	c := ps.cards[p.Peer]
 	if p.Stage.Final() {
-		delete(u.pairings, p.Peer)
-		u.dirty.side = true
+		delete(ps.cards, p.Peer)
+		ps.u.dirty.side = true
 	}
 	if c != nil {
-		u.setPairing(c, p)
+		ps.set(c, p)
 		return
 	}
-	t := u.talk(p.Peer)
+	t := ps.u.talk(p.Peer)
 	t.rename(p.Name)
-	if p.Stage == engine.PairingDone { // by a link
-		choose := u.chooser()
-		u.hideLink()
-		u.add(t, history.Row{Kind: history.Notice, Text: tr("{{.Name}} is verified", "Name", p.Name)}, nil)
+	if p.Stage == engine.PairingDone { // verified by a link
+		choose := ps.u.chooser()
+		ps.hideLink()
+		ps.u.add(t, history.Row{Kind: history.Notice, Text: tr("{{.Name}} is verified", "Name", p.Name)}, nil)
 		choose(t)
 	}
 	if p.Stage.Final() {
-		return // what ended before it was shown
+		return // it ended before it was shown
 	}
 	id := p.Peer
-	c = newPairingCard(p, u.colorOf(id), pairingActions{
-		pick:    func() { u.verify(id) },
-		cancel:  func() { u.e.CancelPairing(id) },
-		reject:  func() { u.answered(u.e.RejectPairing(id)) },
-		confirm: func(code string) { u.answered(u.e.ConfirmPairing(id, code)) },
+	c = newPairingCard(p, ps.u.colorOf(id), pairingActions{
+		pick:    func() { ps.verify(id) },
+		cancel:  func() { ps.u.e.CancelPairing(id) },
+		reject:  func() { ps.answered(ps.u.e.RejectPairing(id)) },
+		confirm: func(code string) { ps.answered(ps.u.e.ConfirmPairing(id, code)) },
 	})
-	u.pairings[id] = c
-	c.at = u.add(t, history.Row{Kind: history.Notice, Text: c.title.full}, c)
-	u.attend(t, noteVerify)
+	ps.cards[id] = c
+	c.at = ps.u.addQuestion(t, history.Row{Kind: history.Notice, Text: c.title.Text}, c)
+	ps.u.notes.attend(t, noteVerify)
 }
 
-// setPairing brings the card of a pairing up to date; its row keeps how it ended.
-func (u *UI) setPairing(c *pairingCard, p engine.Pairing) {
+// set updates the card of a pairing. Its row keeps the outcome.
+func (ps *pairings) set(c *pairingCard, p engine.Pairing) {
 	if !c.set(p) {
 		return
 	}
-	u.setRow(c.at, func(r *history.Row) { r.Text = c.title.full })
-	u.dirty.resized = true
+	ps.u.setRow(c.at, func(r *history.Row) { r.Text = c.title.Text })
+	ps.u.dirty.resized = true
 }
 
-// answered tells what an answer to a pairing has come too late for; the card says the rest.
-func (u *UI) answered(err error) {
+// answered reports an answer that came too late. The card shows every other outcome.
+func (ps *pairings) answered(err error) {
 	if err != nil && !errors.Is(err, engine.ErrMismatch) {
-		u.say(tr("That verification is over already."))
+		ps.u.say(tr("This verification has already ended."))
 	}
 }
 
-// warning says that a peer has the name of another one that is better known; empty if it has not.
+// warning warns that a peer looks like another, better-known one. It is empty if it does not.
 func (u *UI) warning(p engine.Peer) string {
 	if p.LooksLike.IsZero() {
 		return ""
@@ -192,5 +202,5 @@ func (u *UI) warning(p engine.Peer) string {
 	if other, ok := u.peers[p.LooksLike]; ok {
 		name = other.Name
 	}
-	return tr("Not the {{.Name}} that you know", "Name", name)
+	return tr("Not the {{.Name}} you know", "Name", name)
 }

@@ -13,6 +13,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/ui/internal/widgets"
 )
 
 func labels(c *pairingCard) (out []string) {
@@ -33,9 +34,9 @@ func press(t *testing.T, c *pairingCard, label string) {
 	t.Fatalf("no button %q among %q", label, labels(c))
 }
 
-// TestVerify plays it in two windows: both press Verify, the code of one is picked out of three on the other, and both
-// show the mark.
-func TestVerify(t *testing.T) {
+// TestPairing_VerifiesInTwoWindows runs a verification in two windows: both press Verify, the code of one is picked
+// out of three on the other, and both become verified.
+func TestPairing_VerifiesInTwoWindows(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
 	ids := [2]engine.PeerID{anna.self.ID, ben.self.ID}
@@ -48,32 +49,32 @@ func TestVerify(t *testing.T) {
 		t.Fatal("no button to verify")
 	}
 	test.Tap(anna.header.verify)
-	l.until(t, "waiting", func() bool { return anna.pairings[ids[1]] != nil })
+	l.until(t, "waiting", func() bool { return anna.pairings.cards[ids[1]] != nil })
 	test.Tap(ben.header.verify)
 	l.until(t, "the codes", func() bool {
-		x, y := anna.pairings[ids[1]], ben.pairings[ids[0]]
+		x, y := anna.pairings.cards[ids[1]], ben.pairings.cards[ids[0]]
 		return x != nil && y != nil && x.stage == engine.PairingCompare && y.stage == engine.PairingCompare
 	})
-	shows, picks := anna.pairings[ids[1]], ben.pairings[ids[0]]
+	shows, picks := anna.pairings.cards[ids[1]], ben.pairings.cards[ids[0]]
 	if shows.code.Hidden {
 		shows, picks = picks, shows
 	}
-	if len(labels(picks)) != 4 || !slices.Contains(labels(picks), shows.code.full) {
-		t.Fatalf("%q is not among %q", shows.code.full, labels(picks))
+	if len(labels(picks)) != 4 || !slices.Contains(labels(picks), shows.code.Text) {
+		t.Fatalf("%q is not among %q", shows.code.Text, labels(picks))
 	}
-	press(t, picks, shows.code.full)
-	press(t, shows, "Yes, this one was picked")
+	press(t, picks, shows.code.Text)
+	press(t, shows, "Yes, it was chosen")
 	l.until(t, "verified", func() bool {
 		return anna.peers[ids[1]].Trust == engine.TrustVerified && ben.peers[ids[0]].Trust == engine.TrustVerified &&
 			shows.stage == engine.PairingDone && picks.stage == engine.PairingDone
 	})
-	if !anna.header.verify.Hidden || anna.side.rows[ids[1]].status.full != joined(kindName(anna.peers[ids[1]].Info["kind"]), "Nearby, known") || !anna.side.rows[ids[1]].mark.Visible() {
-		t.Errorf("afterwards: %q", anna.side.rows[ids[1]].status.full)
+	if !anna.header.verify.Hidden || anna.side.rows[ids[1]].status.Text != joined(kindName(anna.peers[ids[1]].Info["kind"]), "Nearby") || !anna.side.rows[ids[1]].mark.Visible() {
+		t.Errorf("afterwards: %q", anna.side.rows[ids[1]].status.Text)
 	}
 }
 
-// TestNameOfAnother: a device that has the name of one that is known is told from it.
-func TestNameOfAnother(t *testing.T) {
+// TestImpersonation_SameNameIsMarked checks that a device with the name of a known one is marked as different.
+func TestImpersonation_SameNameIsMarked(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	ben, anna := newStation(t, a, l, net, "Ben"), newStation(t, a, l, net, "Anna")
 	id := anna.self.ID
@@ -84,20 +85,20 @@ func TestNameOfAnother(t *testing.T) {
 	eve := newStation(t, a, l, net, "Аnna")
 	l.until(t, "the other one", func() bool { return ben.peers[eve.self.ID].Confirmed })
 	l.until(t, "the warning", func() bool {
-		return ben.side.rows[eve.self.ID] != nil && ben.side.rows[eve.self.ID].status.color == colorBad
+		return ben.side.rows[eve.self.ID] != nil && ben.side.rows[eve.self.ID].status.Color == widgets.ColorBad
 	})
-	if got := ben.side.rows[eve.self.ID].status.full; got != "Not the Anna that you know" {
+	if got := ben.side.rows[eve.self.ID].status.Text; got != "Not the Anna you know" {
 		t.Error(got)
 	}
-	if ben.side.rows[id].status.color == colorBad {
+	if ben.side.rows[id].status.Color == widgets.ColorBad {
 		t.Error("the one that is known is warned of")
 	}
 }
 
-// TestPairingCards draws each stage; MULTIPEER_PICTURES keeps the picture for a look.
-func TestPairingCards(t *testing.T) {
+// TestPairingCard_EachStage draws each stage. MULTIPEER_PICTURES keeps the picture for review.
+func TestPairingCard_EachStage(t *testing.T) {
 	a := newTestApp(t)
-	var items []item
+	var items []widgets.Item
 	for _, p := range []engine.Pairing{
 		{Stage: engine.PairingAsked},
 		{Stage: engine.PairingWaiting},
@@ -110,18 +111,19 @@ func TestPairingCards(t *testing.T) {
 		{Stage: engine.PairingFailed, Err: errors.New("x")},
 	} {
 		p.Name = "Ben's laptop"
-		items = append(items, newPairingCard(p, rgb(avatarColors[1]), pairingActions{}))
+		items = append(items, newPairingCard(p, widgets.RGB(widgets.AvatarColors[1]), pairingActions{}))
 	}
 	w := a.NewWindow("")
-	tl := newTimeline()
+	tl := widgets.NewTimeline(newRows)
 	w.SetContent(tl)
 	w.Resize(fyne.NewSize(640, 1250))
-	tl.show(list(items))
+	tl.ShowRows(list(items))
 	keepPicture(t, "pairing", w.Canvas())
 }
 
-// TestLinkIsShown: the QR code holds the link and its quiet zone, and closing it makes the link void.
-func TestLinkIsShown(t *testing.T) {
+// TestPairingLink_IsShownAndEndsWithItsDialog checks that the QR code has a quiet zone, and that closing the dialog
+// invalidates the link.
+func TestPairingLink_IsShownAndEndsWithItsDialog(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna := newStation(t, a, l, net, "Anna")
 	l.until(t, "running", func() bool { return anna.self.Running })
@@ -134,22 +136,22 @@ func TestLinkIsShown(t *testing.T) {
 			t.Error("no quiet zone")
 		}
 	}
-	anna.showLink()
-	if anna.link == nil {
+	anna.pairings.showLink()
+	if anna.pairings.link == nil {
 		t.Skip("no address but loopback")
 	}
 	l.until(t, "the window for pairing", func() bool { return !anna.self.PairingUntil.IsZero() })
 	keepPicture(t, "link", anna.w.Canvas())
-	anna.hideLink()
+	anna.pairings.hideLink()
 	l.until(t, "its end", func() bool { return anna.self.PairingUntil.IsZero() })
 	anna.side.dial("multipeer://nonsense")
-	if !anna.toast.box.Visible() {
+	if !anna.toast.Box.Visible() {
 		t.Error("a bad link says nothing")
 	}
 }
 
-// TestPeerMenu: what the menu of a peer offers follows from what it is, and does what it says.
-func TestPeerMenu(t *testing.T) {
+// TestPeerMenu_FitsTheStateOfThePeer checks that the menu of a peer fits its state, and that its items work.
+func TestPeerMenu_FitsTheStateOfThePeer(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
 	id := ben.self.ID
@@ -159,32 +161,32 @@ func TestPeerMenu(t *testing.T) {
 		var got []string
 		do := map[string]func(){}
 		for _, i := range anna.talkActions(anna.talk(id)) {
-			if i.label == "" || strings.HasPrefix(i.label, "Send") {
+			if i.Label == "" || strings.HasPrefix(i.Label, "Send") {
 				continue
 			}
-			got = append(got, i.label)
-			do[i.label] = i.do
+			got = append(got, i.Label)
+			do[i.Label] = i.Do
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("the menu offers %q, want %q", got, want)
 		}
 		return do
 	}
-	offers("Message", "Connect", "Verify", "Name it for me…", "Block…")
+	offers("Message", "Connect", "Verify", "Rename…", "Block…")
 	if err := anna.e.SetTrust(id, engine.TrustVerified); err != nil {
 		t.Fatal(err)
 	}
 	l.until(t, "verified", func() bool { return anna.peers[id].Trust == engine.TrustVerified })
-	offers("Message", "Connect", "Take files without asking…", "Name it for me…", "Block…", "Forget…")
+	offers("Message", "Connect", "Receive automatically…", "Rename…", "Block…", "Forget…")
 	if err := anna.e.SetAutoAccept(id, engine.AutoAccept{Bytes: autoBytes, Dir: anna.inbox}); err != nil {
 		t.Fatal(err)
 	}
 	l.until(t, "auto", func() bool { return anna.peers[id].AutoAccept.Bytes > 0 })
-	offers("Message", "Connect", "Ask for each file again", "Name it for me…", "Block…", "Forget…")["Ask for each file again"]()
+	offers("Message", "Connect", "Ask before receiving files", "Rename…", "Block…", "Forget…")["Ask before receiving files"]()
 	l.until(t, "asked again", func() bool { return anna.peers[id].AutoAccept.Bytes == 0 })
 	if err := anna.e.SetTrust(id, engine.TrustBlocked); err != nil {
 		t.Fatal(err)
 	}
-	offers("Unblock", "Name it for me…")["Unblock"]()
+	offers("Unblock", "Rename…")["Unblock"]()
 	l.until(t, "unblocked", func() bool { return anna.e.Trust(id) == engine.TrustUnknown })
 }

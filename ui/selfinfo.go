@@ -8,12 +8,13 @@ import (
 	"fyne.io/fyne/v2"
 
 	"multipeer/engine"
+	"multipeer/ui/internal/widgets"
 )
 
-// The window tells others two things in its discovery info: "kind", one of the words of kindName, and "color", a number
-// from 1 to as many as there are avatarColors. What others tell is looked up and never shown as it is.
+// The window announces two things in its discovery info: "kind", one of the words of kindName, and "color", a number
+// from 1 to the number of avatarColors. What other devices announce is only looked up, never shown as it is.
 
-// describeSelf tells others what this device is and which colour it has.
+// describeSelf announces what kind of device this is and which colour it has.
 func (u *UI) describeSelf() {
 	kind := map[string]string{"linux": "linux", "windows": "windows", "darwin": "mac", "android": "phone", "ios": "phone"}[runtime.GOOS]
 	if fyne.CurrentDevice().IsMobile() {
@@ -31,10 +32,19 @@ func (u *UI) describeSelf() {
 	u.say(reason(u.e.SetInfo(info), "", true))
 }
 
-// colorOf is the colour of a peer: its own choice, or that of its key.
+// colorOf returns the colour of a device: its owner's choice if chosen is at least 1, or the one derived from its key
+// if chosen is 0.
+func colorOf(id engine.PeerID, chosen int) color.NRGBA {
+	if chosen > 0 {
+		return widgets.RGB(widgets.AvatarColors[(chosen-1)%len(widgets.AvatarColors)])
+	}
+	return widgets.RGB(widgets.AvatarColors[int(id[0])%len(widgets.AvatarColors)])
+}
+
+// colorOf returns the colour of a peer: the one it chose, or the one derived from its key.
 func (u *UI) colorOf(id engine.PeerID) color.NRGBA {
 	n, err := strconv.Atoi(u.peers[id].Info["color"])
-	if err != nil || n < 1 || n > len(avatarColors) {
+	if err != nil || n < 1 || n > len(widgets.AvatarColors) {
 		n = 0
 	}
 	return colorOf(id, n)

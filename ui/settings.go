@@ -17,24 +17,26 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/settings"
+	"multipeer/ui/internal/widgets"
 )
 
-// settingsPage shows what can be chosen. Everything takes effect at once and is kept; what needs a new start says so.
+// settingsPage shows the settings. A change is saved and takes effect at once; the page says so if it needs a
+// restart.
 type settingsPage struct {
 	u      *UI
 	box    *fyne.Container
-	back   *quietButton
-	name   *field
-	folder *line
-	list   *fyne.Container // of people
+	back   *widgets.QuietButton
+	name   *widgets.Field
+	folder *widgets.Line
+	list   *fyne.Container // of known devices
 	scroll *container.Scroll
-	later  *paragraph // that a new start is needed
-	about  *line
+	later  *widgets.Paragraph // says that a restart is needed
+	about  *widgets.Line
 }
 
 const settingsWidth = 640
 
-// showSettings turns to the page.
+// showSettings shows the settings page.
 func (u *UI) showSettings() {
 	u.saveDraft()
 	u.current = nil
@@ -42,13 +44,13 @@ func (u *UI) showSettings() {
 	box := u.pages[pageSettings].(*fyne.Container)
 	box.Objects = []fyne.CanvasObject{u.prefs.box}
 	u.turn(pageSettings)
-	show(u.prefs.back, u.shell.narrow)
+	widgets.Show(u.prefs.back, u.shell.narrow)
 	box.Refresh()
 	u.trace("settings")
 	u.settle()
 }
 
-// keepSettings makes them durable: one small file.
+// keepSettings saves the settings. They are one small file, so this runs on the main thread.
 func (u *UI) keepSettings() {
 	if u.bind == nil {
 		return
@@ -58,106 +60,68 @@ func (u *UI) keepSettings() {
 }
 
 func newSettingsPage(u *UI) *settingsPage {
-	p := &settingsPage{u: u, list: newStacked(gap), later: hint("")}
-	p.back = iconButton(iconBack, tr("Back"), u.back)
-	head := newHead(newBeside(gap, p.back, newLine(tr("Settings"), sizeTitle, theme.ColorNameForeground, true)))
-	p.later.color = colorBad
+	p := &settingsPage{u: u, list: widgets.NewStacked(widgets.Gap), later: widgets.Hint("")}
+	p.back = widgets.NewIconButton(widgets.IconBack, tr("Back"), u.back)
+	head := widgets.NewHead(widgets.NewBeside(widgets.Gap, p.back, widgets.NewLine(tr("Settings"), widgets.SizeTitle, theme.ColorNameForeground, true)))
+	p.later.Color = widgets.ColorBad
 	p.later.Hide()
-	content := newStackedInset(stacked{gap: edge, top: edge, bottom: edgeWide, left: edge, right: edge},
+	content := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.Edge, Top: widgets.Edge, Bottom: widgets.EdgeWide, Left: widgets.Edge, Right: widgets.Edge},
 		p.later, p.you(), p.receiving(), p.talks(), p.looks(), p.desk(), p.network(), p.known(), p.aboutUs())
-	shown, scroll := newScroll(container.New(atMost(settingsWidth), content))
+	shown, scroll := widgets.NewScroll(container.New(widgets.AtMost(settingsWidth), content))
 	p.scroll = scroll
-	p.box = newPane(head, nil, shown)
+	p.box = widgets.NewPane(head, nil, shown)
 	p.people()
 	return p
 }
 
-// section is a card with a heading.
-func section(name string, rows ...fyne.CanvasObject) fyne.CanvasObject {
-	body := newStackedInset(stacked{gap: gapWide, top: edge, bottom: edge, left: edge, right: edge}, rows...)
-	return newStacked(gap, heading(strings.ToUpper(name)), newFramed(body))
-}
-
-// framed is a card round its content that is as high as this needs.
-type framed struct {
-	widget.BaseWidget
-	body *fyne.Container
-}
-
-func newFramed(body *fyne.Container) *framed {
-	f := &framed{body: body}
-	f.ExtendBaseWidget(f)
-	return f
-}
-
-func (f *framed) heightFor(width float32) float32 { return heightOf(f.body, width) }
-func (f *framed) CreateRenderer() fyne.WidgetRenderer {
-	return widget.NewSimpleRenderer(container.NewStack(newPanel(colorCard, colorBorder, 12), f.body))
-}
-
-// setting is a row: what it is, a word about it, and its control. A wide control stands below.
-func setting(name, about string, control fyne.CanvasObject) *fyne.Container {
-	words := newStacked(2, newParagraph(name, sizeBody, theme.ColorNameForeground))
-	if about != "" {
-		words.Add(hint(about))
-	}
-	switch c := control.(type) {
-	case *toggle:
-		return newBesideRight(edge, words, c)
-	case nil:
-		return words
-	}
-	return newStacked(gap, words, control)
-}
-
 func (p *settingsPage) toggle(name, about string, on bool, changed func(bool)) *fyne.Container {
-	return setting(name, about, newToggle(name, on, func(on bool) {
+	return widgets.Setting(name, about, widgets.NewToggle(name, widgets.ToggleStates{On: tr("on"), Off: tr("off")}, on, func(on bool) {
 		changed(on)
 		p.u.keepSettings()
 		p.u.settle()
 	}))
 }
 
-// choice is a row of few values; chosen returns the index of the one in force.
+// choice is a row with a few options; chosen is the index of the current one.
 func (p *settingsPage) choice(name, about string, labels []string, chosen int, changed func(int)) *fyne.Container {
-	return setting(name, about, newSegments(labels, max(0, chosen), func(i int) {
+	return widgets.Setting(name, about, widgets.NewSegments(labels, max(0, chosen), func(i int) {
 		changed(i)
 		p.u.keepSettings()
 		p.u.settle()
 	}))
 }
 
-// atNextStart says that something is kept, but not in force yet.
+// atNextStart shows that the change takes effect after a restart.
 func (p *settingsPage) atNextStart() {
-	p.later.set(tr("Some of this takes effect when Multipeer is started anew."))
-	show(p.later, true)
+	p.later.SetText(tr("Restart Multipeer to apply your changes."))
+	widgets.Show(p.later, true)
 	p.box.Refresh()
 }
 
 func (p *settingsPage) you() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
-	p.name = newField(u, "")
+	p.name = u.newField("")
 	p.name.SetText(u.self.Name)
 	p.name.OnSubmitted = p.rename
-	p.name.escape = func() { p.name.SetText(u.self.Name) }
-	p.name.left = func() { p.rename(p.name.Text) }
+	p.name.OnEscape = func() { p.name.SetText(u.self.Name) }
+	p.name.OnLeft = func() { p.rename(p.name.Text) }
 	own := colorOf(u.self.ID, 0)
 	colors, numbers := []color.NRGBA{own}, []int{0}
-	for i, c := range avatarColors {
-		if rgb(c) != own {
-			colors, numbers = append(colors, rgb(c)), append(numbers, i+1)
+	for i, c := range widgets.AvatarColors {
+		if widgets.RGB(c) != own {
+			colors, numbers = append(colors, widgets.RGB(c)), append(numbers, i+1)
 		}
 	}
-	pick := newSwatches(colors, max(0, slices.Index(numbers, s.Colour)), func(i int) {
+	pick := widgets.NewSwatches(colors, max(0, slices.Index(numbers, s.Colour)), func(i int) {
 		s.Colour = numbers[i]
 		u.keepSettings()
 		u.describeSelf()
 		u.dirty.side = true
 		u.settle()
 	})
-	return section(tr("This device"),
-		setting(tr("Name"), tr("Others see this name."), p.name),
-		setting(tr("Colour"), tr("The first one is chosen automatically."), row(0, pick)))
+	return widgets.Section(tr("This device"),
+		widgets.Setting(tr("Name"), tr("Shown to other devices."), p.name),
+		widgets.Setting(tr("Avatar colour"), tr("The first is the default."), widgets.Row(0, pick)))
 }
 
 func (p *settingsPage) rename(name string) {
@@ -178,16 +142,16 @@ func (p *settingsPage) rename(name string) {
 
 func (p *settingsPage) receiving() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
-	p.folder = newLine(shortPath(u.downloads()), sizeBody, theme.ColorNameForeground, false)
-	p.folder.tail = 24
-	change := newButton(tr("Change…"), widget.MediumImportance, func() {
-		u.pick(true, func(paths []string) {
+	p.folder = widgets.NewLine(shortPath(u.downloads()), widgets.SizeBody, theme.ColorNameForeground, false)
+	p.folder.Tail = 24
+	change := widgets.NewButton(tr("Change…"), widget.MediumImportance, func() {
+		u.dialogs.pick(true, func(paths []string) {
 			s.Downloads, u.o.Downloads = paths[0], ""
 			u.keepSettings()
-			p.folder.set(shortPath(paths[0]))
+			p.folder.SetText(shortPath(paths[0]))
 		})
 	})
-	show := newButton(tr("Show"), widget.LowImportance, func() {
+	show := widgets.NewButton(tr("Show"), widget.LowImportance, func() {
 		dir := u.downloads()
 		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.o.Desktop.Open(dir) }, func(_ struct{}, err error) {
 			u.say(reason(err, "", true))
@@ -203,19 +167,19 @@ func (p *settingsPage) receiving() fyne.CanvasObject {
 	for _, n := range sizes {
 		labels = append(labels, roundSize(n))
 	}
-	return section(tr("Receiving"),
-		setting(tr("Folder for received files"), "", newBesideRight(gap, p.folder, row(gap, show, change))),
-		p.choice(tr("Who may connect without asking"), tr("You are still asked about files."), []string{tr("Nobody"), tr("Verified devices"), tr("Devices accepted before")}, at, func(i int) {
+	return widgets.Section(tr("Receiving"),
+		widgets.Setting(tr("Save received files to"), "", widgets.NewBesideRight(widgets.Gap, p.folder, widgets.Row(widgets.Gap, show, change))),
+		p.choice(tr("Connect without asking"), tr("You'll still be asked about files."), []string{tr("No one"), tr("Verified devices"), tr("Anyone I've accepted")}, at, func(i int) {
 			s.Accept = accept[i]
 			p.atNextStart()
 		}),
-		p.choice(tr("Take files without asking"), tr("The most in a day, from verified devices. Turn it on in the menu of each."), labels, max(0, slices.Index(sizes, u.autoBytes())), func(i int) { s.AutoBytes = sizes[i] }))
+		p.choice(tr("Receive automatically"), tr("Daily limit per verified device. Turn it on in the device's ⋯ menu."), labels, max(0, slices.Index(sizes, u.autoBytes())), func(i int) { s.AutoBytes = sizes[i] }))
 }
 
 func (p *settingsPage) talks() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
-	clearAll := newButton(tr("Clear…"), widget.MediumImportance, func() {
-		u.warn(tr("Clear all conversations?"), tr("Messages and the list of files are forgotten here. The files themselves stay, and so does what the other side has."), tr("Clear"), func() {
+	clearAll := widgets.NewButton(tr("Clear…"), widget.MediumImportance, func() {
+		u.dialogs.warn(tr("Clear all conversations?"), tr("Messages and the file list are removed from this device. The files stay on disk, and the other person keeps their copy."), tr("Clear"), func() {
 			background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.o.History.ClearAll() }, func(_ struct{}, err error) {
 				u.say(reason(err, "", true))
 				for _, t := range u.talks {
@@ -224,17 +188,18 @@ func (p *settingsPage) talks() fyne.CanvasObject {
 			})
 		})
 	})
-	return section(tr("Conversations"),
+	return widgets.Section(tr("Conversations"),
 		p.keeping(),
-		p.toggle(tr("Notifications"), tr("When the window is not in front. They show no names and no content."), !s.Quiet, func(on bool) { s.Quiet = !on }),
-		setting(tr("All conversations"), "", row(0, clearAll)))
+		p.toggle(tr("Notifications"), tr("Shown while Multipeer is in the background, without names or content."), !s.Quiet, func(on bool) { s.Quiet = !on }),
+		widgets.Setting(tr("All conversations"), "", widgets.Row(0, clearAll)))
 }
 
-// keeping is the switch for the history. Off, what was kept goes with the next start, and that is asked first.
+// keeping is the switch for the history. Turning it off deletes the saved history at the next start, so it asks
+// first.
 func (p *settingsPage) keeping() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
 	var row *fyne.Container
-	row = p.toggle(tr("Keep conversations"), tr("On this device only, and not encrypted: who can read your files can read them."), !s.NoHistory, func(on bool) {
+	row = p.toggle(tr("Save chat history"), tr("Stored on this device only, unencrypted: anyone who can read your files can read it."), !s.NoHistory, func(on bool) {
 		keep := func() {
 			s.NoHistory = !on
 			u.keepSettings()
@@ -244,8 +209,8 @@ func (p *settingsPage) keeping() fyne.CanvasObject {
 			keep()
 			return
 		}
-		m := u.warn(tr("Forget conversations from now on?"), tr("With the next start, those that were kept so far are deleted, too."), tr("Forget"), keep)
-		m.declined = func() { row.Objects[1].(*toggle).set(true) }
+		m := u.dialogs.warn(tr("Stop saving chats?"), tr("Chats saved so far are deleted at the next start."), tr("Forget"), keep)
+		m.Declined = func() { row.Objects[1].(*widgets.Toggle).Set(true) }
 	})
 	return row
 }
@@ -261,12 +226,12 @@ func (p *settingsPage) looks() fyne.CanvasObject {
 	}
 	modes := []string{settings.System, settings.Light, settings.Dark, settings.Contrast}
 	tags := []string{""}
-	names := []string{tr("As the system")}
+	names := []string{tr("System")}
 	for _, l := range languages {
 		tags, names = append(tags, l.tag), append(names, l.name)
 	}
-	return section(tr("Appearance"),
-		p.choice(tr("Colours"), "", []string{tr("As the system"), tr("Light"), tr("Dark"), tr("High contrast")}, slices.Index(modes, s.Appearance), func(i int) {
+	return widgets.Section(tr("Appearance"),
+		p.choice(tr("Theme"), "", []string{tr("System"), tr("Light"), tr("Dark"), tr("High contrast")}, slices.Index(modes, s.Appearance), func(i int) {
 			s.Appearance = modes[i]
 			again()
 		}),
@@ -285,7 +250,7 @@ func (p *settingsPage) looks() fyne.CanvasObject {
 			}
 			again()
 		}),
-		p.toggle(tr("Reduced motion"), tr("Nothing moves that need not."), s.Still, func(on bool) {
+		p.toggle(tr("Reduced motion"), tr("Turns off animations."), s.Still, func(on bool) {
 			s.Still = on
 			u.o.App.Settings().SetTheme(themeOf(s))
 		}))
@@ -294,7 +259,7 @@ func (p *settingsPage) looks() fyne.CanvasObject {
 func (p *settingsPage) desk() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
 	if fyne.CurrentDevice().IsMobile() {
-		return newStacked(0)
+		return widgets.NewStacked(0)
 	}
 	login, err := u.o.Desktop.Login()
 	rows := []fyne.CanvasObject{}
@@ -302,18 +267,18 @@ func (p *settingsPage) desk() fyne.CanvasObject {
 		rows = append(rows, p.toggle(tr("Start when you log in"), "", login, func(on bool) { u.say(reason(u.o.Desktop.SetLogin(on), "", true)) }))
 	}
 	if u.tray != nil {
-		rows = append(rows, p.toggle(tr("Go on when the window is closed"), tr("Then Multipeer receives from the tray, and is quit there."), !s.CloseQuits, func(on bool) { s.CloseQuits = !on }))
+		rows = append(rows, p.toggle(tr("Keep running when the window is closed"), tr("Multipeer stays in the tray and keeps receiving. Quit it there."), !s.CloseQuits, func(on bool) { s.CloseQuits = !on }))
 	}
 	if len(rows) == 0 {
-		return newStacked(0)
+		return widgets.NewStacked(0)
 	}
-	return section(tr("Desktop"), rows...)
+	return widgets.Section(tr("Desktop"), rows...)
 }
 
 func (p *settingsPage) network() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
 	visible := []string{settings.Everyone, settings.Known, settings.Nobody}
-	for10 := newButton(tr("Turn on"), widget.MediumImportance, func() {
+	for10 := widgets.NewButton(tr("Turn on"), widget.MediumImportance, func() {
 		background(u.bind, func(context.Context) (struct{}, error) {
 			return struct{}{}, u.e.SetVisible(engine.VisibleToAll, 10*time.Minute)
 		}, func(_ struct{}, err error) {
@@ -321,7 +286,7 @@ func (p *settingsPage) network() fyne.CanvasObject {
 			u.say(reason(err, "", true))
 		})
 	})
-	port := newField(u, tr("Any; {{.Port}} if it is free", "Port", strconv.Itoa(engine.DefaultPort)))
+	port := u.newField(tr("Automatic ({{.Port}} if free)", "Port", strconv.Itoa(engine.DefaultPort)))
 	if s.Port > 0 {
 		port.SetText(strconv.Itoa(s.Port))
 	}
@@ -331,7 +296,7 @@ func (p *settingsPage) network() fyne.CanvasObject {
 			n, err = 0, nil
 		}
 		if err != nil || n < 0 || n > 65535 {
-			u.say(tr("A port is a number from 1 to 65535. Leave it empty for any."))
+			u.say(tr("Enter a port from 1 to 65535, or leave it empty for automatic."))
 			return
 		}
 		if n != s.Port {
@@ -340,13 +305,13 @@ func (p *settingsPage) network() fyne.CanvasObject {
 			p.atNextStart()
 		}
 	}
-	port.left = func() { port.OnSubmitted(port.Text) }
-	on := newField(u, tr("All; or names, with commas between"))
+	port.OnLeft = func() { port.OnSubmitted(port.Text) }
+	on := u.newField(tr("All, or list them separated by commas"))
 	on.SetText(strings.Join(s.Interfaces, ", "))
 	on.OnSubmitted = func(text string) {
 		names := strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
 		for i := range names {
-			names[i] = strings.TrimSpace(names[i]) // a name may have spaces within
+			names[i] = strings.TrimSpace(names[i]) // a name may contain spaces
 		}
 		if !slices.Equal(names, s.Interfaces) {
 			s.Interfaces = names
@@ -354,23 +319,23 @@ func (p *settingsPage) network() fyne.CanvasObject {
 			p.atNextStart()
 		}
 	}
-	on.left = func() { on.OnSubmitted(on.Text) }
-	at := tr("Listens on port {{.Port}}", "Port", fmt.Sprint(u.self.Port))
+	on.OnLeft = func() { on.OnSubmitted(on.Text) }
+	at := tr("Port {{.Port}}", "Port", fmt.Sprint(u.self.Port))
 	if a := u.e.Addresses(); len(a) > 0 {
-		at = tr("This device is at {{.Address}}.", "Address", a[0].String())
+		at = tr("This device's address: {{.Address}}", "Address", a[0].String())
 	}
-	return section(tr("Network"),
-		p.choice(tr("Who sees this device"), tr("Devices that you reach yourself can always be connected."), []string{tr("Everyone"), tr("Known devices"), tr("Nobody")}, slices.Index(visible, s.Visible), func(i int) {
+	return widgets.Section(tr("Network"),
+		p.choice(tr("Who can see this device"), tr("You can always connect to others yourself."), []string{tr("Everyone"), tr("Known devices"), tr("No one")}, slices.Index(visible, s.Visible), func(i int) {
 			s.Visible = visible[i]
 			u.say(reason(u.e.SetVisible(Visibility(s), 0), "", true))
 		}),
-		setting(tr("Visible to everyone for 10 minutes"), "", row(0, for10)),
-		setting(tr("Port"), at, port),
-		setting(tr("Interfaces"), tr("Where devices are looked for."), on),
-		newFlow(gap, u.newSearch(), u.newDoctor()))
+		widgets.Setting(tr("Visible to everyone for 10 minutes"), "", widgets.Row(0, for10)),
+		widgets.Setting(tr("Port"), at, port),
+		widgets.Setting(tr("Network interfaces"), tr("Where to look for devices."), on),
+		widgets.NewFlow(widgets.Gap, u.finder.newSearch(), u.finder.newDoctor()))
 }
 
-// Visibility is who sees the device, by the settings.
+// Visibility returns who can see this device according to the settings.
 func Visibility(s *settings.Settings) engine.Visibility {
 	switch s.Visible {
 	case settings.Known:
@@ -381,7 +346,7 @@ func Visibility(s *settings.Settings) engine.Visibility {
 	return engine.VisibleToAll
 }
 
-// Acceptance is who connects without a question, by the settings.
+// Acceptance returns who may connect without asking according to the settings.
 func Acceptance(s *settings.Settings) engine.Audience {
 	switch s.Accept {
 	case settings.Nobody:
@@ -392,9 +357,11 @@ func Acceptance(s *settings.Settings) engine.Audience {
 	return engine.Known
 }
 
-func (p *settingsPage) known() fyne.CanvasObject { return section(tr("Devices you know"), p.list) }
+func (p *settingsPage) known() fyne.CanvasObject {
+	return widgets.Section(tr("Devices you know"), p.list)
+}
 
-// people lists who was accepted, verified or blocked, with a way out of it.
+// people lists accepted, verified and blocked devices, each with a button that undoes the decision.
 func (p *settingsPage) people() {
 	u := p.u
 	p.list.Objects = nil
@@ -403,7 +370,7 @@ func (p *settingsPage) people() {
 		if t.name == "" {
 			t.name = k.Name
 		}
-		state := tr("accepted before")
+		state := tr("accepted")
 		switch k.Trust {
 		case engine.TrustVerified:
 			state = tr("verified")
@@ -413,17 +380,17 @@ func (p *settingsPage) people() {
 		case engine.TrustBlocked:
 			state = tr("blocked")
 		}
-		face := newAvatar(faceSize, colorCard)
-		face.set(u.colorOf(k.ID), u.nameOf(t), "")
+		face := widgets.NewAvatar(faceSize, widgets.ColorCard)
+		face.Set(u.colorOf(k.ID), u.nameOf(t), "")
 		label, to := tr("Forget"), engine.TrustUnknown
 		if k.Trust == engine.TrustBlocked {
 			label = tr("Unblock")
 		}
-		words := column(2, newLine(u.nameOf(t), sizeBody, theme.ColorNameForeground, true), caption(joined(k.ID.Short(), state)))
-		p.list.Add(newBesideRight(gapWide, newBeside(gapWide, face, words), newButton(label, widget.MediumImportance, u.setTrust(k.ID, to))))
+		words := widgets.Column(2, widgets.NewLine(u.nameOf(t), widgets.SizeBody, theme.ColorNameForeground, true), widgets.Caption(joined(k.ID.Short(), state)))
+		p.list.Add(widgets.NewBesideRight(widgets.GapWide, widgets.NewBeside(widgets.GapWide, face, words), widgets.NewButton(label, widget.MediumImportance, u.setTrust(k.ID, to))))
 	}
 	if len(p.list.Objects) == 0 {
-		p.list.Add(hint(tr("Nobody yet. Whom you accept or verify appears here.")))
+		p.list.Add(widgets.Hint(tr("No devices yet. Devices you accept or verify appear here.")))
 	}
 	p.box.Refresh()
 }
@@ -432,11 +399,11 @@ func (p *settingsPage) aboutUs() fyne.CanvasObject {
 	u := p.u
 	version := u.o.Version
 	if version == "" {
-		version = tr("a build from source")
+		version = tr("development build")
 	}
-	p.about = newLine("Multipeer "+version, sizeBody, theme.ColorNameForeground, true)
-	id := newParagraph(u.self.ID.String(), sizeSmall, colorSubtle)
-	copyID := newButton(tr("Copy this device's ID"), widget.MediumImportance, func() { u.copyText(u.self.ID.String()) })
-	return section(tr("About"), p.about, id, caption(joined(runtime.GOOS+"/"+runtime.GOARCH, runtime.Version())),
-		newFlow(gap, copyID, newButton(tr("Shortcuts"), widget.MediumImportance, u.showShortcuts), newButton(tr("Licences"), widget.MediumImportance, u.showLicences)))
+	p.about = widgets.NewLine("Multipeer "+version, widgets.SizeBody, theme.ColorNameForeground, true)
+	id := widgets.NewParagraph(u.self.ID.String(), widgets.SizeSmall, widgets.ColorSubtle)
+	copyID := widgets.NewButton(tr("Copy this device's ID"), widget.MediumImportance, func() { u.copyText(u.self.ID.String()) })
+	return widgets.Section(tr("About"), p.about, id, widgets.Caption(joined(runtime.GOOS+"/"+runtime.GOARCH, runtime.Version())),
+		widgets.NewFlow(widgets.Gap, copyID, widgets.NewButton(tr("Shortcuts"), widget.MediumImportance, u.showShortcuts), widgets.NewButton(tr("Licences"), widget.MediumImportance, u.showLicences)))
 }

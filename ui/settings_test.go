@@ -12,9 +12,10 @@ import (
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
 	"multipeer/internal/settings"
+	"multipeer/ui/internal/widgets"
 )
 
-// find walks the window for what a test looks for.
+// find walks the visible widget tree and returns the first match.
 func find[T fyne.CanvasObject](root fyne.CanvasObject, is func(T) bool) (found T, ok bool) {
 	var walk func(o fyne.CanvasObject)
 	walk = func(o fyne.CanvasObject) {
@@ -40,20 +41,20 @@ func find[T fyne.CanvasObject](root fyne.CanvasObject, is func(T) bool) (found T
 	return found, ok
 }
 
-func (s *stage) toggleOf(name string) *toggle {
+func (s *stage) toggleOf(name string) *widgets.Toggle {
 	s.t.Helper()
-	tg, ok := find(s.prefs.box, func(t *toggle) bool { return t.name == name })
+	tg, ok := find(s.prefs.box, func(t *widgets.Toggle) bool { return t.Name == name })
 	if !ok {
 		s.t.Fatalf("no switch %q", name)
 	}
 	return tg
 }
 
-func (s *stage) segmentsWith(label string) (*segments, int) {
+func (s *stage) segmentsWith(label string) (*widgets.Segments, int) {
 	s.t.Helper()
 	at := 0
-	sg, ok := find(s.prefs.box, func(g *segments) bool {
-		for i, l := range g.labels {
+	sg, ok := find(s.prefs.box, func(g *widgets.Segments) bool {
+		for i, l := range g.Labels {
 			if l == label {
 				at = i
 				return true
@@ -67,8 +68,8 @@ func (s *stage) segmentsWith(label string) (*segments, int) {
 	return sg, at
 }
 
-// TestSettingsAreKeptAndTakeEffect.
-func TestSettingsAreKeptAndTakeEffect(t *testing.T) {
+// TestSettings_AreKeptAndTakeEffect checks that the settings are saved and take effect.
+func TestSettings_AreKeptAndTakeEffect(t *testing.T) {
 	dir := t.TempDir()
 	set, err := settings.Load(dir)
 	if err != nil {
@@ -78,12 +79,12 @@ func TestSettingsAreKeptAndTakeEffect(t *testing.T) {
 	s.peers3()
 	s.showSettings()
 	test.Tap(s.toggleOf("Notifications"))
-	test.Tap(s.toggleOf("Keep conversations"))
-	s.dialog.Hide() // no: back on
-	if !s.toggleOf("Keep conversations").on || set.NoHistory {
+	test.Tap(s.toggleOf("Save chat history"))
+	s.dialogs.open.Hide() // answers no, so it stays on
+	if !s.toggleOf("Save chat history").On || set.NoHistory {
 		t.Error("a no was taken for a yes")
 	}
-	test.Tap(s.toggleOf("Keep conversations"))
+	test.Tap(s.toggleOf("Save chat history"))
 	s.tap("", "Forget")
 	if !s.prefs.later.Visible() {
 		t.Error("nothing says that a new start is needed")
@@ -93,25 +94,25 @@ func TestSettingsAreKeptAndTakeEffect(t *testing.T) {
 		t.Error("it does not start at login")
 	}
 	g, i := s.segmentsWith("Dark")
-	g.choose(i)
+	g.Choose(i)
 	g, i = s.segmentsWith("Largest")
-	g.choose(i)
-	g, i = s.segmentsWith("Nobody")
-	g.choose(i)
-	if th := s.o.App.Settings().Theme().(Theme); th.Appearance != settings.Dark || th.Scale != 1.5 {
+	g.Choose(i)
+	g, i = s.segmentsWith("No one")
+	g.Choose(i)
+	if th := s.o.App.Settings().Theme().(widgets.Theme); th.Look != widgets.LookDark || th.Scale != 1.5 {
 		t.Errorf("the theme is %+v", th)
 	}
-	port, _ := find(s.prefs.box, func(f *field) bool { return strings.HasPrefix(f.PlaceHolder, "Any; ") })
+	port, _ := find(s.prefs.box, func(f *widgets.Field) bool { return strings.HasPrefix(f.PlaceHolder, "Automatic (") })
 	port.SetText("99999")
 	port.OnSubmitted(port.Text)
-	if !strings.Contains(s.toast.text.full, "1 to 65535") {
-		t.Errorf("a bad port: %q", s.toast.text.full)
+	if !strings.Contains(s.toast.Text.Text, "1 to 65535") {
+		t.Errorf("a bad port: %q", s.toast.Text.Text)
 	}
 	port.SetText(" 4242 ")
 	port.OnSubmitted(port.Text)
-	sw, _ := find(s.prefs.box, func(*swatches) bool { return true })
-	sw.choose(4)
-	if s.side.face.disc.FillColor != sw.discs[4].FillColor {
+	sw, _ := find(s.prefs.box, func(*widgets.Swatches) bool { return true })
+	sw.Choose(4)
+	if s.side.face.Fill() != sw.Color(4) {
 		t.Error("the colour is not shown")
 	}
 	if got := s.e.Self().Info; got["color"] != fmt.Sprint(set.Colour) || got["kind"] == "" {
@@ -127,31 +128,32 @@ func TestSettingsAreKeptAndTakeEffect(t *testing.T) {
 	}
 }
 
-// TestLanguageChangesAtOnce, in what is on screen already.
-func TestLanguageChangesAtOnce(t *testing.T) {
+// TestLanguage_ChangesAtOnce checks that text that is already on screen changes too.
+func TestLanguage_ChangesAtOnce(t *testing.T) {
 	s := newStage(t, nil)
 	t.Cleanup(func() { _ = speak("en") })
 	s.showSettings()
 	g, i := s.segmentsWith("Suomi")
-	g.choose(i)
+	g.Choose(i)
 	if s.page != pageSettings {
 		t.Errorf("the page is %d", s.page)
 	}
-	if got := s.side.transfers.name.full; got != "Siirrot" {
+	if got := s.side.transfers.name.Text; got != "Siirrot" {
 		t.Errorf("Transfers is called %q", got)
 	}
 	if got := size(1_500_000); got != "1,5 MB" {
 		t.Errorf("a size is %q", got)
 	}
 	g, i = s.segmentsWith("English")
-	g.choose(i)
-	if got := s.side.transfers.name.full; got != "Transfers" {
+	g.Choose(i)
+	if got := s.side.transfers.name.Text; got != "Transfers" {
 		t.Errorf("back in English it is called %q", got)
 	}
 }
 
-// TestViewsHaveRoomInEachLanguage: no language needs more than a phone has, nor a text more than the largest size.
-func TestViewsHaveRoomInEachLanguage(t *testing.T) {
+// TestViews_HaveRoomInEachLanguage checks that every view fits a phone's screen in each language, at normal and at the
+// largest text size.
+func TestViews_HaveRoomInEachLanguage(t *testing.T) {
 	t.Cleanup(func() { _ = speak("en") })
 	for _, l := range languages {
 		for _, scale := range []int{0, 4} {
@@ -174,25 +176,25 @@ func TestViewsHaveRoomInEachLanguage(t *testing.T) {
 	}
 }
 
-func TestRename(t *testing.T) {
+func TestRename_ReachesOtherPeers(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
 	l.until(t, "both in the list", func() bool { return len(ben.side.order) == 1 })
 	anna.showSettings()
 	anna.prefs.name.SetText("\u200b")
 	anna.prefs.name.OnSubmitted("\u200b")
-	if !anna.toast.box.Visible() || !strings.Contains(anna.toast.text.full, "visible") {
-		t.Errorf("an invisible name: %q", anna.toast.text.full)
+	if !anna.toast.Box.Visible() || !strings.Contains(anna.toast.Text.Text, "visible") {
+		t.Errorf("an invisible name: %q", anna.toast.Text.Text)
 	}
 	anna.prefs.name.OnSubmitted(" Annabelle ")
 	l.until(t, "the new name", func() bool {
 		r := ben.side.rows[anna.node.Self().ID]
-		return r != nil && r.name.full == "Annabelle" && anna.side.name.full == "Annabelle"
+		return r != nil && r.name.Text == "Annabelle" && anna.side.name.Text == "Annabelle"
 	})
 }
 
-// TestNarrowWindowHasTwoPages, and goes back and forth between them.
-func TestNarrowWindowHasTwoPages(t *testing.T) {
+// TestWindow_NarrowOneHasTwoPages checks that a narrow window shows the list or the page, and switches between them.
+func TestWindow_NarrowOneHasTwoPages(t *testing.T) {
 	s := newStage(t, nil)
 	s.conversation()
 	front := func(list, page bool) {
@@ -224,8 +226,8 @@ func TestNarrowWindowHasTwoPages(t *testing.T) {
 	front(true, true)
 }
 
-// TestKeysReachEverything.
-func TestKeysReachEverything(t *testing.T) {
+// TestShortcuts_ReachEverything checks that the shortcuts work.
+func TestShortcuts_ReachEverything(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
 	for _, k := range s.keys() {
@@ -262,7 +264,7 @@ func TestKeysReachEverything(t *testing.T) {
 	if s.w.Canvas().Focused() != fyne.Focusable(s.side.search) {
 		t.Error("no search")
 	}
-	// From within a field, too, and a row answers to Enter, Space and the menu key.
+	// Shortcuts also work inside a field, and a row reacts to Enter and the menu key.
 	s.w.Canvas().Focus(s.side.search)
 	for _, k := range s.keys() {
 		if k.does == "Transfers" {
@@ -284,8 +286,8 @@ func TestKeysReachEverything(t *testing.T) {
 	}
 }
 
-// TestScreenReaders: what can be used has a name.
-func TestScreenReaders(t *testing.T) {
+// TestScreenReader_EveryControlHasAName checks that every control has a name.
+func TestScreenReader_EveryControlHasAName(t *testing.T) {
 	s := newStage(t, nil)
 	s.allTransfers()
 	for _, show := range []func(){s.showSettings, s.showTransfers, func() { s.choose(s.talk(s.ben)) }} {
@@ -296,7 +298,7 @@ func TestScreenReaders(t *testing.T) {
 				return false
 			}
 			switch o.(type) {
-			case *field, *scrollThumb, *swatches:
+			case *widgets.Field, *widgets.ScrollThumb, *widgets.Swatches:
 				return false // Fyne names entries by their text
 			}
 			if a, ok := o.(fyne.Accessible); ok && a.AccessibilityLabel() == "" {
@@ -307,25 +309,25 @@ func TestScreenReaders(t *testing.T) {
 	}
 }
 
-// TestQuestionsStandInTheMiddle, also after the window was resized.
-func TestQuestionsStandInTheMiddle(t *testing.T) {
+// TestDialog_StaysCentred checks that a dialog is centred, also after the window was resized.
+func TestDialog_StaysCentred(t *testing.T) {
 	s := newStage(t, nil)
-	m := s.ask("Title", "Some words to be read.", "Yes", func() {})
+	m := s.dialogs.ask("Title", "Some words to be read.", "Yes", func() {})
 	for _, size := range []fyne.Size{{Width: 420, Height: 800}, {Width: 900, Height: 600}} {
 		s.w.Resize(size)
 		s.l.until(t, "shown anew", func() bool { return len(s.l.queue) == 0 })
-		at, is := m.pop.Position(), m.pop.Size()
-		if d := at.X*2 + is.Width - size.Width; d < -2 || d > 2 || is.Width > size.Width-2*edge {
+		at, is := m.Place()
+		if d := at.X*2 + is.Width - size.Width; d < -2 || d > 2 || is.Width > size.Width-2*widgets.Edge {
 			t.Errorf("at %v, %v wide, in a window of %v", at.X, is.Width, size.Width)
 		}
 	}
-	if s.dialog != hidden(m) {
+	if s.dialogs.open != hidden(m) {
 		t.Error("the question is gone")
 	}
 }
 
-// TestSettingsScrollWhereverThePointerIs: also over a field, which has a scroller of its own.
-func TestSettingsScrollWhereverThePointerIs(t *testing.T) {
+// TestSettings_ScrollWhereverThePointerIs includes fields, which have a scroller of their own.
+func TestSettings_ScrollWhereverThePointerIs(t *testing.T) {
 	s := newStage(t, nil)
 	s.w.Resize(fyne.NewSize(420, 500))
 	s.showSettings()

@@ -11,12 +11,13 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/ui/internal/widgets"
 )
 
-// binding of a key to what it does.
+// keyBinding maps a key to an action.
 type keyBinding struct {
 	shortcut desktop.CustomShortcut
-	does     string // in the list of shortcuts; empty hides it there
+	does     string // label in the list of shortcuts; empty hides it there
 	do       func()
 }
 
@@ -30,12 +31,12 @@ func (u *UI) keys() []keyBinding {
 			u.toList()
 			u.w.Canvas().Focus(u.side.search)
 		}),
-		key(fyne.KeyO, ctrl, tr("Send files"), func() { u.attachPicked(false) }),
-		key(fyne.KeyO, ctrl|fyne.KeyModifierShift, tr("Send a folder"), func() { u.attachPicked(true) }),
-		key(fyne.KeyV, ctrl|fyne.KeyModifierShift, tr("Send the picture in the clipboard"), u.sendPicture),
+		key(fyne.KeyO, ctrl, tr("Send files"), func() { u.composer.attachPicked(false) }),
+		key(fyne.KeyO, ctrl|fyne.KeyModifierShift, tr("Send a folder"), func() { u.composer.attachPicked(true) }),
+		key(fyne.KeyV, ctrl|fyne.KeyModifierShift, tr("Send the picture in the clipboard"), u.composer.sendPicture),
 		key(fyne.KeyT, ctrl, tr("Transfers"), u.showTransfers),
 		key(fyne.KeyComma, ctrl, tr("Settings"), u.showSettings),
-		key(fyne.KeyL, ctrl, tr("Address or link"), func() { u.toList(); u.w.Canvas().Focus(u.side.address) }),
+		key(fyne.KeyL, ctrl, tr("Connect by address or link"), func() { u.toList(); u.w.Canvas().Focus(u.side.address) }),
 		key(fyne.KeyDown, alt, tr("Next conversation"), func() { u.step(1) }),
 		key(fyne.KeyUp, alt, tr("Previous conversation"), func() { u.step(-1) }),
 		key(fyne.KeyW, ctrl, tr("Close the window"), u.closed),
@@ -45,7 +46,7 @@ func (u *UI) keys() []keyBinding {
 	for i := range 9 {
 		does := ""
 		if i == 0 {
-			does = tr("Open the device with that number")
+			does = tr("Open device 1–9")
 		}
 		out = append(out, key(fyne.KeyName(fmt.Sprint(i+1)), ctrl, does, func() {
 			if i < len(u.side.order) {
@@ -64,16 +65,16 @@ func (u *UI) addShortcuts() {
 	}
 	c.SetOnTypedKey(func(k *fyne.KeyEvent) {
 		switch {
-		case k.Name == fyne.KeyEscape && u.dialog != nil: // dialogs do not close by themselves
-			u.dialog.Hide()
+		case k.Name == fyne.KeyEscape && u.dialogs.open != nil: // dialogs do not close on Escape by themselves
+			u.dialogs.open.Hide()
 		case k.Name == fyne.KeyEscape && u.page != pageEmpty && u.shell.narrow:
 			u.back()
 		case k.Name == fyne.KeyF1:
 			u.showShortcuts()
 		case u.page == pageTalk:
-			u.timeline.page(k.Name)
+			u.timeline.Page(k.Name)
 		case u.page == pageTransfers:
-			u.moves.list.page(k.Name)
+			u.moves.list.Page(k.Name)
 		}
 		u.settle()
 	})
@@ -84,10 +85,10 @@ func (u *UI) addShortcuts() {
 	})
 }
 
-// shortcut does what a key is bound to; false if it is bound to nothing.
+// shortcut runs the action of a shortcut. It reports false if there is none.
 func (u *UI) shortcut(s fyne.Shortcut) bool {
 	c, ok := s.(*desktop.CustomShortcut)
-	if !ok || u.dialog != nil {
+	if !ok || u.dialogs.open != nil {
 		return false
 	}
 	for _, k := range u.keys() {
@@ -100,7 +101,7 @@ func (u *UI) shortcut(s fyne.Shortcut) bool {
 	return false
 }
 
-// step goes to the next conversation in the list, or the one before.
+// step opens the next conversation in the list if by is 1, or the previous one if it is -1.
 func (u *UI) step(by int) {
 	order := append([]engine.PeerID{{}}, u.side.order...)
 	at := 0
@@ -110,14 +111,14 @@ func (u *UI) step(by int) {
 	u.choose(u.talk(order[(at+by+len(order))%len(order)]))
 }
 
-// toList brings the list to the front, where it is not beside the page.
+// toList shows the list in a narrow window, where the page covers it.
 func (u *UI) toList() {
 	if u.shell.narrow && u.shell.onPage {
 		u.back()
 	}
 }
 
-// keyLabel writes a shortcut as it stands on the keys.
+// keyLabel returns the label of a shortcut, as printed on the keys.
 func keyLabel(s desktop.CustomShortcut) string {
 	var parts []string
 	for _, m := range []struct {
@@ -135,16 +136,16 @@ func keyLabel(s desktop.CustomShortcut) string {
 	return strings.Join(append(parts, name), " + ")
 }
 
-// showShortcuts lists them.
+// showShortcuts shows the list of shortcuts.
 func (u *UI) showShortcuts() {
-	if u.dialog != nil {
+	if u.dialogs.open != nil {
 		return
 	}
-	list := newStacked(gap)
+	list := widgets.NewStacked(widgets.Gap)
 	add := func(keys, does string) {
-		k := caption(keys)
-		k.fits = true
-		list.Add(newBesideRight(edge, newLine(does, sizeBody, theme.ColorNameForeground, false), k))
+		k := widgets.Caption(keys)
+		k.Fits = true
+		list.Add(widgets.NewBesideRight(widgets.Edge, widgets.NewLine(does, widgets.SizeBody, theme.ColorNameForeground, false), k))
 	}
 	for _, k := range u.keys() {
 		if k.does != "" {
@@ -152,19 +153,19 @@ func (u *UI) showShortcuts() {
 		}
 	}
 	add("Enter", tr("Send the message"))
-	add("Shift + Enter", tr("Break the line"))
+	add("Shift + Enter", tr("New line"))
 	add("Page ↑, Page ↓", tr("Scroll the conversation"))
-	add("Tab", tr("Go to the next control"))
+	add("Tab", tr("Next control"))
 	add("Esc", tr("Close a dialog, leave a field"))
-	add("F1, ?", tr("This list"))
-	u.list(tr("Shortcuts"), list, 460, 600)
+	add("F1, ?", tr("Keyboard shortcuts"))
+	u.dialogs.list(tr("Shortcuts"), list, 460, 600)
 	u.trace("shortcuts")
 }
 
-// showLicences shows under which terms the parts of the program are used.
+// showLicences shows the licences of the program and its parts.
 func (u *UI) showLicences() {
 	text := widget.NewLabel(licences)
 	text.Wrapping = fyne.TextWrapWord
 	text.TextStyle.Monospace, text.SizeName = true, theme.SizeNameCaptionText
-	u.list(tr("Licences"), text, 640, 480)
+	u.dialogs.list(tr("Licences"), text, 640, 480)
 }

@@ -3,7 +3,6 @@ package ui
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -14,119 +13,86 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/internal/chatlog"
 	"multipeer/internal/history"
-	"multipeer/internal/keep"
+	"multipeer/ui/internal/widgets"
 )
 
-// side is the left of the window: this device, a search, everyone, the transfers, who is nearby, and a field for an
-// address.
+// side is the left side of the window: this device, a search field, Everyone, the transfers, the devices nearby, and
+// a field for an address.
 type side struct {
 	u         *UI
 	box       *fyne.Container
-	face      *avatar
-	name      *line
-	id        *line
-	search    *field
+	face      *widgets.Avatar
+	name      *widgets.Line
+	id        *widgets.Line
+	search    *widgets.Field
 	everyone  *peerRow
 	transfers *peerRow
 	list      *fyne.Container
-	near      *line
-	hits      *fyne.Container // what a search found in conversations
-	hitsHead  *line
+	near      *widgets.Line
+	hits      *fyne.Container // search results from conversations
+	hitsHead  *widgets.Line
 	scroll    *container.Scroll
 	rows      map[engine.PeerID]*peerRow
 	order     []engine.PeerID
-	nobody    *paragraph
+	nobody    *widgets.Paragraph
 	pair      *fyne.Container
 	waiting   *waiting
-	address   *field
+	address   *widgets.Field
 	dialling  bool
-	sought    string // what hits are for
-	searching int    // counts searches, of which the last one counts
+	sought    string // the search text that hits belong to
+	searching int    // counts searches, so that the results of older ones are dropped
 }
 
-// peerRow is one line of the list.
+// peerRow is one row of the list.
 type peerRow struct {
-	*tapRow
-	face   *avatar
-	name   *line
+	*widgets.TapRow
+	face   *widgets.Avatar
+	name   *widgets.Line
 	mark   *fyne.Container
-	status *line
-	badge  *badge
+	status *widgets.Line
+	badge  *widgets.Badge
 }
 
 const faceSize = 36
 
 func newPeerRow(face fyne.CanvasObject, tapped func()) *peerRow {
-	r := &peerRow{name: newLine("", sizeBody, theme.ColorNameForeground, true), mark: newMark(), status: caption(""), badge: newBadge()}
+	r := &peerRow{name: widgets.NewLine("", widgets.SizeBody, theme.ColorNameForeground, true), mark: newMark(), status: widgets.Caption(""), badge: widgets.NewBadge()}
 	r.mark.Hide()
 	if face == nil {
-		r.face = newAvatar(faceSize, colorSidebar)
+		r.face = widgets.NewAvatar(faceSize, widgets.ColorSidebar)
 		face = r.face
 	}
-	r.tapRow = newTapRow(newBesideRight(gap, newBeside(gapWide, face, column(2, newNamed(r.name, r.mark), r.status)), r.badge), tapped)
-	r.label = func() string {
-		s := joined(r.name.full, r.status.full)
-		if r.badge.n > 0 {
-			s = joined(s, trn("{{.N}} unread", int64(r.badge.n)))
+	r.TapRow = widgets.NewTapRow(widgets.NewBesideRight(widgets.Gap, widgets.NewBeside(widgets.GapWide, face, widgets.Column(2, widgets.NewNamed(r.name, r.mark), r.status)), r.badge), tapped)
+	r.Label = func() string {
+		s := joined(r.name.Text, r.status.Text)
+		if r.badge.N > 0 {
+			s = joined(s, trn("{{.N}} unread", int64(r.badge.N)))
 		}
 		return s
 	}
 	return r
 }
 
-// badge counts what was not seen yet.
-type badge struct {
-	widget.BaseWidget
-	n    int
-	back *panel
-	text *line
-}
-
-func newBadge() *badge {
-	b := &badge{back: newPanel(theme.ColorNamePrimary, "", 9), text: centred(newLine("", sizeSmall, theme.ColorNameForegroundOnPrimary, true))}
-	b.text.fits = true
-	b.ExtendBaseWidget(b)
-	b.Hide()
-	return b
-}
-
-func (b *badge) set(n int) {
-	if n == b.n {
-		return
-	}
-	b.n = n
-	if n == 0 {
-		b.Hide()
-		return
-	}
-	b.text.set(fmt.Sprint(min(n, 99)))
-	b.Show()
-	b.Refresh()
-}
-
-// unread shows how much was not seen yet.
+// unread sets the number of unread items.
 func (r *peerRow) unread(n int) {
-	if before := r.badge.n; before != n {
-		r.badge.set(n)
-		r.content.Refresh() // the name gets the width that is left
+	if before := r.badge.N; before != n {
+		r.badge.Set(n)
+		r.Content.Refresh() // the name gets the remaining width
 	}
-}
-
-func (b *badge) CreateRenderer() fyne.WidgetRenderer {
-	return widget.NewSimpleRenderer(container.NewStack(b.back, inset(b.text, 2, 2, 6, 6)))
 }
 
 func newSide(u *UI) *side {
-	s := &side{u: u, rows: map[engine.PeerID]*peerRow{}, face: newAvatar(faceSize, colorSidebar)}
-	s.name, s.id = newLine("", sizeName, theme.ColorNameForeground, true), caption("")
-	buttons := row(0, iconButton(iconQR, tr("Pair another device"), u.showLink), iconButton(iconSettings, tr("Settings"), u.showSettings))
-	me := container.New(least(headHeight), inset(newBesideRight(gapTight, newBeside(gapWide, s.face, column(2, s.name, s.id)), buttons), 0, 0, edge, gap))
+	s := &side{u: u, rows: map[engine.PeerID]*peerRow{}, face: widgets.NewAvatar(faceSize, widgets.ColorSidebar)}
+	s.name, s.id = widgets.NewLine("", widgets.SizeName, theme.ColorNameForeground, true), widgets.Caption("")
+	buttons := widgets.Row(0, widgets.NewIconButton(widgets.IconQR, tr("Pair a device"), u.pairings.showLink), widgets.NewIconButton(widgets.IconSettings, tr("Settings"), u.showSettings))
+	me := container.New(widgets.Least(widgets.HeadHeight), widgets.Inset(widgets.NewBesideRight(widgets.GapTight, widgets.NewBeside(widgets.GapWide, s.face, widgets.Column(2, s.name, s.id)), buttons), 0, 0, widgets.Edge, widgets.Gap))
 
-	s.search = newField(u, tr("Search"))
-	s.search.SetIcon(iconSearch)
+	s.search = u.newField(tr("Search"))
+	s.search.SetIcon(widgets.IconSearch)
 	s.search.OnChanged = func(string) { s.seek() }
-	s.search.escape = func() {
+	s.search.OnEscape = func() {
 		s.search.SetText("")
 		u.w.Canvas().Unfocus()
 	}
@@ -136,52 +102,55 @@ func newSide(u *UI) *side {
 		}
 	}
 
-	s.everyone = newPeerRow(newEmblem(widget.NewIcon(iconEveryone), faceSize, faceSize/2), func() { u.tapped(u.talk(engine.PeerID{})) })
-	s.everyone.name.full, s.everyone.status.full = tr("Everyone"), tr("Nobody connected")
-	s.transfers = newPeerRow(newEmblem(widget.NewIcon(iconTransfers), faceSize, faceSize/2), u.showTransfers)
-	s.transfers.name.full, s.transfers.status.full = tr("Transfers"), tr("None yet")
+	s.everyone = newPeerRow(widgets.NewEmblem(widget.NewIcon(widgets.IconEveryone), faceSize, faceSize/2), func() { u.tapped(u.talk(engine.PeerID{})) })
+	s.everyone.name.Text, s.everyone.status.Text = tr("Everyone"), tr("No one connected")
+	s.transfers = newPeerRow(widgets.NewEmblem(widget.NewIcon(widgets.IconTransfers), faceSize, faceSize/2), u.showTransfers)
+	s.transfers.name.Text, s.transfers.status.Text = tr("Transfers"), tr("No transfers yet")
 
-	s.near, s.hitsHead = heading(tr("DEVICES")), heading(tr("IN CONVERSATIONS"))
-	s.list, s.hits = column(gapTight), column(gapTight)
-	s.nobody = hint(tr("Nobody yet. Devices with Multipeer on this network appear here by themselves."))
-	head := func(l *line) fyne.CanvasObject { return inset(l, gapWide, gapTight, gap, gap) }
-	list := newStackedInset(stacked{gap: gapTight, left: gap, right: gap, bottom: gap}, s.everyone, s.transfers, head(s.near), inset(s.list, 0, 0, 0, 0), s.nobodyBox(), head(s.hitsHead), s.hits)
-	shown, scroll := newScroll(list)
+	s.near, s.hitsHead = widgets.Heading(tr("DEVICES")), widgets.Heading(tr("IN CONVERSATIONS"))
+	s.list, s.hits = widgets.Column(widgets.GapTight), widgets.Column(widgets.GapTight)
+	s.nobody = widgets.Hint(tr("No devices yet. Devices running Multipeer on this network appear here automatically."))
+	head := func(l *widgets.Line) fyne.CanvasObject {
+		return widgets.Inset(l, widgets.GapWide, widgets.GapTight, widgets.Gap, widgets.Gap)
+	}
+	list := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.GapTight, Left: widgets.Gap, Right: widgets.Gap, Bottom: widgets.Gap}, s.everyone, s.transfers, head(s.near), widgets.Inset(s.list, 0, 0, 0, 0), s.nobodyBox(), head(s.hitsHead), s.hits)
+	shown, scroll := widgets.NewScroll(list)
 	s.scroll = scroll
 
-	s.address = newField(u, tr("Address or link"))
+	s.address = u.newField(tr("Connect by address or link"))
 	s.address.OnSubmitted = s.dial
-	connect := iconButton(iconGo, tr("Connect"), func() { s.dial(s.address.Text) })
-	bottom := inset(container.NewBorder(nil, nil, nil, connect, s.address), gap, gapWide, edge, gap)
+	connect := widgets.NewIconButton(widgets.IconGo, tr("Connect"), func() { s.dial(s.address.Text) })
+	bottom := widgets.Inset(container.NewBorder(nil, nil, nil, connect, s.address), widgets.Gap, widgets.GapWide, widgets.Edge, widgets.Gap)
 
 	s.waiting = newWaiting(u)
-	top := newStacked(0, me, s.waiting.box, inset(s.search, 0, gap, edge, edge))
-	s.box = container.NewStack(newPanel(colorSidebar, "", 0), container.NewBorder(top, bottom, nil, nil, shown))
+	top := widgets.NewStacked(0, me, s.waiting.box, widgets.Inset(s.search, 0, widgets.Gap, widgets.Edge, widgets.Edge))
+	s.box = container.NewStack(widgets.NewPanel(widgets.ColorSidebar, "", 0), container.NewBorder(top, bottom, nil, nil, shown))
 	return s
 }
 
 func (s *side) nobodyBox() fyne.CanvasObject {
-	s.pair = newFlow(gap, newButton(tr("Pair another device"), widget.MediumImportance, s.u.showLink), s.u.newSearch(), s.u.newDoctor())
+	s.pair = widgets.NewFlow(widgets.Gap, widgets.NewButton(tr("Pair a device"), widget.MediumImportance, s.u.pairings.showLink), s.u.finder.newSearch(), s.u.finder.newDoctor())
 	s.pair.Hide()
-	return newStackedInset(stacked{left: gap, right: gap, gap: gapWide}, s.nobody, s.pair)
+	return widgets.NewStackedInset(widgets.Stacked{Left: widgets.Gap, Right: widgets.Gap, Gap: widgets.GapWide}, s.nobody, s.pair)
 }
 
-// dial connects to a typed address or link.
+// dial connects to an address or link that the user typed.
 func (s *side) dial(address string) {
 	address = strings.TrimSpace(address)
 	if address == "" || s.dialling {
 		return
 	}
 	if strings.HasPrefix(address, "multipeer:") {
-		s.u.openLink(address)
+		s.u.pairings.openLink(address, false)
 		return
 	}
 	s.connectTo(address)
 }
 
-// busy keeps the field from being used while a dial is under way.
+// busy disables the address field while a dial is in progress.
 func (s *side) busy(on bool) {
-	if s.dialling = on; on {
+	s.dialling = on
+	if on {
 		s.address.Disable()
 	} else {
 		s.address.Enable()
@@ -204,20 +173,20 @@ func (s *side) connectTo(address string) {
 	})
 }
 
-// dotOf is the colour of a peer's dot.
+// dotOf returns the colour of a peer's dot.
 func dotOf(p engine.Peer, here bool) fyne.ThemeColorName {
 	switch {
 	case !here:
 		return ""
 	case p.State == engine.Connected:
-		return colorDot
+		return widgets.ColorDot
 	case p.Err != nil:
-		return colorBad
+		return widgets.ColorBad
 	}
 	return ""
 }
 
-// listed is a peer, or an old conversation.
+// listed is a row of the list: a peer, or an old conversation.
 type listed struct {
 	p    engine.Peer
 	here bool
@@ -225,8 +194,8 @@ type listed struct {
 	last time.Time
 }
 
-// listed is who is in the list: who is connected first, then who is near, then old conversations, each by use; sought is a part of the name, or the
-// beginning of the ID.
+// listed returns the rows of the list: connected peers first, then peers nearby, then old conversations, each group
+// sorted by last use. sought filters by a part of the name or the beginning of the ID.
 func (s *side) listed(sought string) (all []listed, connected int64) {
 	u := s.u
 	for _, p := range u.peers {
@@ -240,7 +209,7 @@ func (s *side) listed(sought string) (all []listed, connected int64) {
 		all = append(all, l)
 	}
 	for id, t := range u.talks {
-		if _, here := u.peers[id]; !here && !t.everyone() && t.count() > 0 {
+		if _, here := u.peers[id]; !here && !t.everyone() && t.Count() > 0 {
 			all = append(all, listed{engine.Peer{ID: id, Name: t.name}, false, u.nameOf(t), t.last})
 		}
 	}
@@ -264,12 +233,12 @@ func (s *side) listed(sought string) (all []listed, connected int64) {
 	return all, connected
 }
 
-// refresh brings the list up to date.
+// refresh updates the list.
 func (s *side) refresh() {
 	u := s.u
-	s.face.set(colorOf(u.self.ID, u.o.Settings.Colour), u.self.Name, "")
-	s.name.set(u.self.Name)
-	s.id.set(joined("ID "+u.self.ID.Short(), visibleTo(u.self)))
+	s.face.Set(colorOf(u.self.ID, u.o.Settings.Colour), u.self.Name, "")
+	s.name.SetText(u.self.Name)
+	s.id.SetText(joined("ID "+u.self.ID.Short(), visibleTo(u.self)))
 	all, connected := s.listed(s.sought)
 	names := map[string]int{}
 	for _, l := range all {
@@ -297,90 +266,90 @@ func (s *side) refresh() {
 	}
 	for o, on := range map[fyne.CanvasObject]bool{
 		s.everyone: s.sought == "", s.transfers: s.sought == "", s.nobody: len(order) == 0, s.hitsHead: len(s.hits.Objects) > 0,
-		s.pair: len(order) == 0 && s.sought == "" && u.shell.narrow, // beside the list the page has it
+		s.pair: len(order) == 0 && s.sought == "" && u.shell.narrow, // in a wide window the page next to the list has it
 	} {
 		if on != o.Visible() {
-			show(o, on)
+			widgets.Show(o, on)
 			relayout = true
 		}
 	}
 	s.waiting.update()
 	switch {
 	case s.sought != "":
-		s.nobody.set(tr("No device with this name."))
+		s.nobody.SetText(tr("No matching devices."))
 	case u.problem != nil:
-		s.nobody.set(problem(u.problem))
+		s.nobody.SetText(problem(u.problem))
 	default:
-		s.nobody.set(tr("Nobody yet. Devices with Multipeer on this network appear here by themselves."))
+		s.nobody.SetText(tr("No devices yet. Devices running Multipeer on this network appear here automatically."))
 	}
 	if relayout {
 		s.scroll.Content.Refresh()
 		s.scroll.Refresh()
 	}
 	if connected == 0 {
-		s.everyone.status.set(tr("Nobody connected"))
+		s.everyone.status.SetText(tr("No one connected"))
 	} else {
-		s.everyone.status.set(trn("{{.N}} devices connected", connected))
+		s.everyone.status.SetText(trn("{{.N}} devices connected", connected))
 	}
 	room := u.talks[engine.PeerID{}]
-	s.everyone.choose(room != nil && room == u.current && u.page == pageTalk)
+	s.everyone.Choose(room != nil && room == u.current && u.page == pageTalk)
 	if room != nil {
 		s.everyone.unread(room.unread)
 	}
-	s.transfers.choose(u.page == pageTransfers)
-	s.transfers.status.set(u.transfersLine())
-	s.transfers.unread(len(u.offers))
+	s.transfers.Choose(u.page == pageTransfers)
+	s.transfers.status.SetText(u.transfers.line())
+	s.transfers.unread(len(u.transfers.offers))
 }
 
-// refreshRow brings one row up to date; double tells that another has the same name.
+// refreshRow updates one row; double means that another row has the same name.
 func (s *side) refreshRow(l listed, double bool) {
 	u, id := s.u, l.p.ID
 	r := s.rows[id]
 	if r == nil {
 		r = newPeerRow(nil, func() { u.tapped(u.talk(id)) })
-		r.menu = func(at fyne.Position) { u.showMenu(u.talkActions(u.talk(id)), at) }
+		r.OnMenu = func(at fyne.Position) { u.showMenu(u.talkActions(u.talk(id)), at) }
 		s.rows[id] = r
 	}
 	trust := l.p.Trust
-	state, color := tr("Not nearby"), colorSubtle
+	state, color := tr("Not nearby"), widgets.ColorSubtle
 	if l.here {
 		state = joined(kindName(l.p.Info["kind"]), peerState(l.p))
 		if w := u.warning(l.p); w != "" {
-			state, color = w, colorBad
+			state, color = w, widgets.ColorBad
 		}
 		switch {
-		case u.asked(id):
+		case u.invites.asked(id):
 			state = tr("Wants to connect")
-		case u.offersOf(id) > 0:
-			state = tr("Files are waiting")
+		case u.transfers.offersOf(id) > 0:
+			state = tr("Wants to send files")
 		}
 	} else if trust = u.e.Trust(id); trust == engine.TrustBlocked {
 		state = tr("Blocked")
 	}
-	if double { // equal names are told apart by their keys
+	if double { // their IDs distinguish devices with equal names
 		state = joined(id.Short(), state)
 	}
-	r.status.setColor(color)
-	r.face.set(u.colorOf(id), l.name, dotOf(l.p, l.here))
-	r.name.set(l.name)
+	r.status.SetColor(color)
+	r.face.Set(u.colorOf(id), l.name, dotOf(l.p, l.here))
+	r.name.SetText(l.name)
 	marked := r.mark.Visible()
 	setMark(r.mark, l.p, trust)
 	if marked != r.mark.Visible() {
-		r.content.Refresh()
+		r.Content.Refresh()
 	}
-	r.status.set(state)
+	r.status.SetText(state)
 	t := u.talks[id]
-	r.choose(t != nil && t == u.current && u.page == pageTalk)
-	r.face.standOn(colorSidebar)
-	if r.selected {
-		r.face.standOn(theme.ColorNameSelection)
+	r.Choose(t != nil && t == u.current && u.page == pageTalk)
+	r.face.StandOn(widgets.ColorSidebar)
+	if r.Selected {
+		r.face.StandOn(theme.ColorNameSelection)
 	}
 	if t != nil {
 		r.unread(t.unread)
 	}
 }
 
-// rowAt finds the peer whose row is at a place in the window.
+// rowAt returns the peer whose row is at a position in the window; the zero ID is Everyone.
 func (s *side) rowAt(at fyne.Position) (engine.PeerID, bool) {
 	if !s.box.Visible() {
 		return engine.PeerID{}, false
@@ -404,7 +373,7 @@ func (s *side) rowAt(at fyne.Position) (engine.PeerID, bool) {
 	return engine.PeerID{}, false
 }
 
-// seek searches for what stands in the field: names at once, conversations in the background.
+// seek searches for the text in the search field: names at once, conversations in the background.
 func (s *side) seek() {
 	u := s.u
 	text := strings.TrimSpace(s.search.Text)
@@ -425,13 +394,13 @@ func (s *side) seek() {
 	s.refresh()
 }
 
-// found lists rows of conversations; a tap shows one in its place.
+// found lists search results from conversations. A tap shows the result in its conversation.
 func (s *side) found(hits []history.Hit) {
 	u := s.u
 	s.hits.Objects = nil
 	for _, h := range hits {
 		var id engine.PeerID
-		if h.Talk != keep.Everyone {
+		if h.Talk != chatlog.Everyone {
 			var err error
 			if id, err = engine.ParsePeerID(h.Talk); err != nil {
 				continue
@@ -442,35 +411,35 @@ func (s *side) found(hits []history.Hit) {
 			text = strings.Join(h.Row.File.Names, ", ")
 		}
 		t := u.talk(id)
-		head := newLine(u.nameOf(t), sizeCaption, theme.ColorNameForeground, true)
-		when := caption(shortTime(h.Row.At))
-		when.fits = true
-		r := newTapRow(column(2, newBesideRight(gap, head, when), caption(snippet(text, s.sought))), func() {
+		head := widgets.NewLine(u.nameOf(t), widgets.SizeCaption, theme.ColorNameForeground, true)
+		when := widgets.Caption(shortTime(h.Row.At))
+		when.Fits = true
+		r := widgets.NewTapRow(widgets.Column(2, widgets.NewBesideRight(widgets.Gap, head, when), widgets.Caption(snippet(text, s.sought))), func() {
 			u.choose(t)
-			u.timeline.goTo(int(h.Seq - t.first))
+			u.timeline.GoTo(int(h.Seq - t.first))
 			u.settle()
 		})
 		s.hits.Add(r)
 	}
-	show(s.hitsHead, len(hits) > 0)
+	widgets.Show(s.hitsHead, len(hits) > 0)
 	s.hits.Refresh()
 	s.scroll.Content.Refresh()
 	s.scroll.Refresh()
 	u.trace("found %d", len(hits))
 }
 
-// waiting says above the list, where that is all there is, what waits to be sent.
+// waiting shows above the list which files wait to be sent, in a narrow window, where the page is hidden.
 type waiting struct {
 	u    *UI
 	box  *fyne.Container
-	text *paragraph
+	text *widgets.Paragraph
 }
 
 func newWaiting(u *UI) *waiting {
-	w := &waiting{u: u, text: newParagraph("", sizeBody, theme.ColorNameForeground)}
-	drop := newLinkText(tr("Do not send"), func() { u.waiting = nil; u.dirty.side = true; u.settle() })
-	body := newStackedInset(stacked{gap: gapTight, top: gapWide, bottom: gapWide, left: edge, right: edge}, w.text, row(0, drop))
-	w.box = inset(container.NewStack(newPanel(colorTile, "", 0), body), 0, gap, 0, 0)
+	w := &waiting{u: u, text: widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground)}
+	drop := widgets.NewLinkText(tr("Cancel sending"), func() { u.waiting = nil; u.dirty.side = true; u.settle() })
+	body := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.GapTight, Top: widgets.GapWide, Bottom: widgets.GapWide, Left: widgets.Edge, Right: widgets.Edge}, w.text, widgets.Row(0, drop))
+	w.box = widgets.Inset(container.NewStack(widgets.NewPanel(widgets.ColorTile, "", 0), body), 0, widgets.Gap, 0, 0)
 	w.box.Hide()
 	return w
 }
@@ -478,20 +447,20 @@ func newWaiting(u *UI) *waiting {
 func (w *waiting) update() {
 	n := len(w.u.waiting)
 	if n > 0 {
-		w.text.set(trn("{{.N}} items wait to be sent", int64(n)) + ": " + strings.Join(names(w.u.waiting), ", ") + ". " + tr("Choose in the list where to send."))
+		w.text.SetText(trn("{{.N}} items ready to send", int64(n)) + ": " + strings.Join(names(w.u.waiting), ", ") + ". " + tr("Choose a device to send to."))
 	}
 	if on := n > 0 && w.u.shell.narrow; on != w.box.Visible() {
-		show(w.box, on)
+		widgets.Show(w.box, on)
 		w.u.side.box.Refresh()
 	}
 }
 
-// snippet is the part of a text round what was sought, on one line.
+// snippet returns the part of a text around the search text, on one line.
 func snippet(text, sought string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	lower := []rune(strings.ToLower(text))
 	runes := []rune(text)
-	if len(lower) != len(runes) { // a case that changes the length
+	if len(lower) != len(runes) { // changing the case changed the length
 		return string(runes[:min(len(runes), 60)])
 	}
 	at := strings.Index(string(lower), strings.ToLower(sought))

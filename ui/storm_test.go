@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"multipeer/engine"
+	"multipeer/internal/history"
+	machine "multipeer/internal/testing/load"
 )
 
 func report(b *testing.B, all []time.Duration) {
@@ -17,8 +20,9 @@ func report(b *testing.B, all []time.Duration) {
 	b.ReportMetric(float64(all[len(all)-1].Microseconds())/1000, "ms/max")
 }
 
-// storm yields peers and transfers that change, so many a second in all, and then each in its last state.
-func storm(peers, rate int, d time.Duration) iter.Seq[engine.Event] {
+// storm yields changing peers and transfers and the messages of one peer, up to rate events a second in total, and
+// then the last state of each peer and a last message. It adds the texts of the messages to sent.
+func storm(peers, rate int, d time.Duration, sent *[]string) iter.Seq[engine.Event] {
 	id := func(i int) (id engine.PeerID) { id[0], id[1] = byte(i), 1; return id }
 	return func(yield func(engine.Event) bool) {
 		began := time.Now()
@@ -40,6 +44,9 @@ func storm(peers, rate int, d time.Duration) iter.Seq[engine.Event] {
 			if !yield(ev) {
 				return
 			}
+			if n/peers%3 == 2 {
+				*sent = append(*sent, fmt.Sprint("message ", n))
+			}
 			if last && n%(3*peers) == 3*peers-1 {
 				break
 			}
@@ -49,47 +56,62 @@ func storm(peers, rate int, d time.Duration) iter.Seq[engine.Event] {
 				return
 			}
 		}
+		*sent = append(*sent, "the end")
 		yield(engine.MessageReceived{Message: engine.Message{From: id(0), Name: "Last 0", Body: []byte(`"the end"`), At: time.Now()}})
 	}
 }
 
-// TestTenThousandEventsASecond: the window answers a tap within 100 ms all the while, and shows the last state.
-func TestTenThousandEventsASecond(t *testing.T) {
+// TestWindow_AnswersDuringTenThousandEventsASecond checks that the window answers a tap within 100 ms during the
+// storm, and shows the last state.
+func TestWindow_AnswersDuringTenThousandEventsASecond(t *testing.T) {
 	s := newStage(t, nil)
 	const peers, rate = 50, 10_000
-	answered := make(chan time.Duration, 10_000)
-	s.bind.pump(storm(peers, rate, 3*time.Second), s.apply)
+	var sent []string // complete once the last message has arrived
+	s.bind.pump(storm(peers, rate, 3*time.Second, &sent), s.apply)
 	stop := make(chan struct{})
-	go func() { // somebody who taps 20 times a second
-		for {
+	var all []time.Duration
+	busy := 1.0 // slowdown compared to an idle machine
+	var tapper sync.WaitGroup
+	tapper.Go(func() { // up to 20 taps a second, each after the last one was answered, as people do
+		for n := 0; ; n++ {
+			if n%8 == 0 {
+				busy = max(busy, machine.Factor())
+			}
 			select {
 			case <-stop:
 				return
 			case <-time.After(50 * time.Millisecond):
-				at := time.Now()
-				s.l.do(func() {
-					s.choose(s.talk(s.side.orderOr(s.ben)))
-					answered <- time.Since(at)
-				})
+			}
+			at := time.Now()
+			done := make(chan struct{})
+			s.l.do(func() {
+				s.choose(s.talk(s.side.orderOr(s.ben)))
+				close(done)
+			})
+			select {
+			case <-stop:
+				return
+			case <-done:
+				all = append(all, time.Since(at))
 			}
 		}
-	}()
+	})
 	began := time.Now()
 	s.l.until(t, "the last state", func() bool {
 		for i := range peers {
 			var id engine.PeerID
 			id[0], id[1] = byte(i), 1
-			if r := s.side.rows[id]; r == nil || r.name.full != fmt.Sprintf("Last %d", i) {
+			if r := s.side.rows[id]; r == nil || r.name.Text != fmt.Sprintf("Last %d", i) {
 				return false
 			}
 		}
-		return s.talks[engine.PeerID{0, 1}].count() > 1000
+		tk := s.talks[engine.PeerID{0, 1}]
+		return tk != nil && tk.Count() > 0 && tk.data(tk.next-1).Text == "the end"
 	})
 	close(stop)
-	close(answered)
-	var all []time.Duration
-	for d := range answered {
-		all = append(all, d)
+	tapper.Wait()
+	if len(all) == 0 {
+		t.Fatal("no tap was answered")
 	}
 	slices.Sort(all)
 	t.Logf("%d taps in %v, p50 %v, slowest %v", len(all), time.Since(began).Round(time.Millisecond), all[len(all)/2], all[len(all)-1])
@@ -97,16 +119,22 @@ func TestTenThousandEventsASecond(t *testing.T) {
 	if raceEnabled {
 		limit *= 10
 	}
-	if slowest := all[len(all)-1]; slowest > limit {
-		t.Errorf("a tap was answered after %v", slowest)
+	if slowest := all[len(all)-1]; slowest > time.Duration(float64(limit)*busy) {
+		t.Errorf("a tap was answered after %v, on a machine that is %.1f times as slow as a quiet one", slowest, busy)
 	}
-	tk := s.talks[engine.PeerID{0, 1}]
-	if r := tk.data(tk.next - 1); r.Text != "the end" {
-		t.Errorf("the last message is %q", r.Text)
+	tk, got := s.talks[engine.PeerID{0, 1}], []string(nil)
+	for seq := tk.first; seq < tk.next; seq++ {
+		if r := tk.data(seq); r.Kind == history.Text {
+			got = append(got, r.Text)
+		}
+	}
+	const kept = 4_000 // a conversation drops its oldest messages above some thousands more
+	if len(got) < min(len(sent), kept) || !slices.Equal(got, sent[len(sent)-len(got):]) {
+		t.Errorf("the conversation has %d of %d messages, or others", len(got), len(sent))
 	}
 }
 
-// orderOr is the first in the list, or another.
+// orderOr returns the first peer in the list, or id if the list is empty.
 func (s *side) orderOr(id engine.PeerID) engine.PeerID {
 	if len(s.order) > 0 {
 		return s.order[0]

@@ -9,32 +9,33 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/internal/chatlog"
 	"multipeer/internal/history"
-	"multipeer/internal/keep"
+	"multipeer/ui/internal/widgets"
 )
 
-// talk is a conversation with one peer, or with everyone. Its rows are in the history; what is here is what of them is
-// on screen, or was a moment ago.
+// talk is a conversation with one peer, or with everyone. Its rows are in the history; a talk caches the ones that
+// are on screen or were recently.
 type talk struct {
 	id         engine.PeerID
 	key        string // in the history
-	name       string // that the peer gave itself when it was last seen
+	name       string // the name that the peer last announced
 	unread     int
 	draft      string
-	savedDraft string // as the history has it
+	savedDraft string // the draft in the history
 	last       time.Time
-	refused    int       // how often in a row its program took no message
-	invited    time.Time // when its peer was last asked to connect for what waits
-	open       []uint64  // own messages that are not delivered yet, in their order
+	refused    int       // how often in a row the peer's program refused a message
+	invited    time.Time // when waiting messages last asked the peer to connect
+	open       []uint64  // own messages that are not delivered yet, in order
 
 	u           *UI
-	first, next uint64 // the numbers of its rows, next is free
+	first, next uint64 // the sequence numbers of its rows; next is free
 	pages       map[uint64][]history.Row
-	live        map[uint64]item // cards that are more than their row; they stay
-	made, old   map[uint64]item // rows that were shown; two generations, of which the older one is dropped
+	live        map[uint64]widgets.Item // cards with more state than their row; they are never dropped for space
+	made, old   map[uint64]widgets.Item // items of rows that were shown, in two generations; the older one is dropped
 }
 
-// place is a row of a talk.
+// place identifies a row of a talk.
 type place struct {
 	t   *talk
 	seq uint64
@@ -43,41 +44,81 @@ type place struct {
 const (
 	pageRows = 64
 	maxPages = 16
-	// generation is how many rows are made before the ones not shown meanwhile are let go.
+	// generation is how many items are made before those that were not shown in the meantime are dropped.
 	generation = 120
-	// maxOpen is how many messages wait for one peer.
+	// maxOpen is how many messages may wait for one peer.
 	maxOpen = 500
 )
 
 func (t *talk) everyone() bool { return t.id.IsZero() }
 
-// talk finds a conversation, or begins it.
+// talk returns the conversation with a peer, and creates it if necessary.
 func (u *UI) talk(id engine.PeerID) *talk {
 	t := u.talks[id]
 	if t != nil {
 		return t
 	}
-	t = &talk{id: id, u: u, key: keep.Everyone, name: u.peers[id].Name, live: map[uint64]item{}}
+	t = &talk{id: id, u: u, key: chatlog.Everyone, name: u.peers[id].Name, live: map[uint64]widgets.Item{}}
 	if !id.IsZero() {
 		t.key = id.String()
 	}
 	t.forget()
 	u.talks[id] = t
+	if len(u.talks) > maxTalks { // guard: talks-listed
+		u.pruneTalks(t)
+	}
 	return t
 }
 
-// loadTalks brings back the conversations of the history.
+// maxTalks is how many conversations are listed before unanswered ones with strangers are dropped.
+const maxTalks = 300
+
+// pruneTalks drops the oldest unanswered conversations with strangers, up to a quarter of maxTalks. It keeps those
+// with anything saved or open.
+func (u *UI) pruneTalks(but *talk) {
+	var idle []*talk
+	for _, t := range u.talks {
+		if t != but && t != u.current && !t.everyone() && u.stranger(t) && u.o.History.Held(t.key) && t.draft == "" && len(t.open) == 0 &&
+			len(t.live) == 0 && u.transfers.offersOf(t.id) == 0 && u.pairings.cards[t.id] == nil {
+			idle = append(idle, t)
+		}
+	}
+	slices.SortFunc(idle, func(a, b *talk) int { return a.last.Compare(b.last) })
+	for _, t := range idle[:min(len(idle), maxTalks/4)] {
+		delete(u.talks, t.id)
+	}
+	u.dirty.side = true
+}
+
+// stranger reports whether a peer is one that the user has not let in: it is unknown and has no session.
+func (u *UI) stranger(t *talk) bool {
+	p, here := u.peers[t.id]
+	if t.everyone() || p.HasSession() {
+		return false
+	}
+	if here {
+		return p.Trust == engine.TrustUnknown
+	}
+	return u.e.Trust(t.id) == engine.TrustUnknown
+}
+
+// loadTalks restores the conversations from the history.
 func (u *UI) loadTalks() {
 	for key, k := range u.o.History.Talks() {
 		var id engine.PeerID
-		if key != keep.Everyone {
+		if key != chatlog.Everyone {
 			var err error
 			if id, err = engine.ParsePeerID(key); err != nil {
 				continue
 			}
 		}
 		t := u.talk(id)
-		t.name, t.unread, t.draft, t.savedDraft, t.last, t.open = k.Name, k.Unread, k.Draft, k.Draft, k.Last, k.Open
+		t.name = k.Name
+		t.unread = k.Unread
+		t.draft = k.Draft
+		t.savedDraft = k.Draft
+		t.last = k.Last
+		t.open = k.Open
 		for _, seq := range slices.Clone(t.open) {
 			r, ok := u.o.History.Row(t.key, seq)
 			switch {
@@ -85,24 +126,24 @@ func (u *UI) loadTalks() {
 				t.close(seq)
 			case r.State == history.Sending:
 				u.setRow(place{t, seq}, func(r *history.Row) {
-					r.State, r.Unsure, r.Note = history.Failed, true, tr("The program ended before it was known.")
+					r.State, r.Unsure, r.Note = history.Failed, true, tr("Multipeer quit before delivery was confirmed.")
 				})
 			}
 		}
 	}
 }
 
-// forget drops what is on screen of a talk; the rows are read anew.
+// forget drops a talk's cached rows, so that they are read again.
 func (t *talk) forget() {
 	t.first, t.next = t.u.o.History.Bounds(t.key)
-	t.pages, t.made, t.old = map[uint64][]history.Row{}, map[uint64]item{}, map[uint64]item{}
+	t.pages, t.made, t.old = map[uint64][]history.Row{}, map[uint64]widgets.Item{}, map[uint64]widgets.Item{}
 }
 
-// count is rows'.
-func (t *talk) count() int { return int(t.next - t.first) }
+// Count implements widgets.Rows.
+func (t *talk) Count() int { return int(t.next - t.first) }
 
-// row is rows'.
-func (t *talk) row(i int) item {
+// Row implements widgets.Rows.
+func (t *talk) Row(i int) widgets.Item {
 	seq := t.first + uint64(i)
 	if it := t.live[seq]; it != nil {
 		return it
@@ -116,24 +157,24 @@ func (t *talk) row(i int) item {
 		it = t.dated(seq, r, t.u.newItem(t, seq, r))
 	}
 	if len(t.made) >= generation {
-		t.made, t.old = map[uint64]item{}, t.made
+		t.made, t.old = map[uint64]widgets.Item{}, t.made
 	}
 	t.made[seq] = it
 	return it
 }
 
-// dated puts the day above the first row of each.
-func (t *talk) dated(seq uint64, r history.Row, it item) item {
+// dated adds the day above the first row of each day.
+func (t *talk) dated(seq uint64, r history.Row, it widgets.Item) widgets.Item {
 	day := func(at time.Time) string { return at.Local().Format(time.DateOnly) }
 	if seq > t.first && day(t.data(seq-1).At) == day(r.At) {
 		return it
 	}
-	d := &dayItem{line: newNotice(dayName(r.At)), item: it}
+	d := &dayItem{line: widgets.NewNotice(dayName(r.At)), item: it}
 	d.ExtendBaseWidget(d)
 	return d
 }
 
-// data reads a row, of which pages are kept.
+// data returns a row. It caches the rows in pages.
 func (t *talk) data(seq uint64) history.Row {
 	n := seq / pageRows
 	p, ok := t.pages[n]
@@ -151,15 +192,15 @@ func (t *talk) data(seq uint64) history.Row {
 	return p[seq%pageRows]
 }
 
-// keep puts a row into the page that has it.
+// keep updates a row in the cached page that holds it.
 func (t *talk) keep(seq uint64, r history.Row) {
 	if p := t.pages[seq/pageRows]; p != nil {
 		p[seq%pageRows] = r
 	}
 }
 
-// shown is the item of a row, if there is one.
-func (t *talk) shown(seq uint64) item {
+// shown returns the item of a row, if it has been made.
+func (t *talk) shown(seq uint64) widgets.Item {
 	it := t.live[seq]
 	if it == nil {
 		it = t.made[seq]
@@ -173,23 +214,23 @@ func (t *talk) shown(seq uint64) item {
 	return it
 }
 
-// drop lets the item of a row be made anew.
+// drop drops the item of a row, so that it is made again.
 func (t *talk) drop(seq uint64) {
 	delete(t.live, seq)
 	delete(t.made, seq)
 	delete(t.old, seq)
 }
 
-// prune lets go what belongs to rows that are gone.
+// prune drops what belongs to rows that no longer exist.
 func (t *talk) prune() {
 	gone := func(seq uint64) bool { return seq < t.first }
 	t.open = slices.DeleteFunc(t.open, gone)
-	for _, m := range []map[uint64]item{t.live, t.made, t.old} {
-		maps.DeleteFunc(m, func(seq uint64, _ item) bool { return gone(seq) })
+	for _, m := range []map[uint64]widgets.Item{t.live, t.made, t.old} {
+		maps.DeleteFunc(m, func(seq uint64, _ widgets.Item) bool { return gone(seq) })
 	}
 }
 
-// rename takes the name that a peer gives itself.
+// rename sets the name that the peer announces.
 func (t *talk) rename(name string) {
 	if name != "" && name != t.name {
 		t.name = name
@@ -197,18 +238,23 @@ func (t *talk) rename(name string) {
 	}
 }
 
-// save keeps what is known besides the rows.
+// save saves everything except the rows.
 func (t *talk) save() {
-	if t.count() == 0 && t.draft == t.savedDraft {
+	if t.Count() == 0 && t.draft == t.savedDraft {
 		return
 	}
 	t.savedDraft = t.draft
+	verified := t.u.peers[t.id].Trust == engine.TrustVerified || t.everyone()
 	t.u.o.History.Update(t.key, func(k *history.Talk) {
-		k.Name, k.Unread, k.Draft, k.Open = t.name, t.unread, t.draft, slices.Clone(t.open)
+		k.OneSided = k.OneSided && !verified
+		k.Name = t.name
+		k.Unread = t.unread
+		k.Draft = t.draft
+		k.Open = slices.Clone(t.open)
 	})
 }
 
-// close takes a message off those that are not delivered.
+// close removes a message from those that are not delivered yet.
 func (t *talk) close(seq uint64) {
 	if i := slices.Index(t.open, seq); i >= 0 {
 		t.open = slices.Delete(t.open, i, i+1)
@@ -216,12 +262,27 @@ func (t *talk) close(seq uint64) {
 	}
 }
 
-// add appends a row to a conversation; card is its item if that is more than the row.
-func (u *UI) add(t *talk, r history.Row, card item) place {
+// add appends a row to a conversation. card is its item if it has more state than the row.
+func (u *UI) add(t *talk, r history.Row, card widgets.Item) place {
 	if r.At.IsZero() {
 		r.At = time.Now()
 	}
-	seq := u.o.History.Append(t.key, r)
+	return u.place(t, r, card, u.o.History.Append(t.key, r))
+}
+
+// addQuestion is add for a peer's requests. A stranger's request is not written to disk until the user answers it.
+func (u *UI) addQuestion(t *talk, r history.Row, card widgets.Item) place {
+	if !u.stranger(t) {
+		return u.add(t, r, card)
+	}
+	if r.At.IsZero() {
+		r.At = time.Now()
+	}
+	return u.place(t, r, card, u.o.History.Hold(t.key, r))
+}
+
+// place shows a row that is in the history.
+func (u *UI) place(t *talk, r history.Row, card widgets.Item, seq uint64) place {
 	first, _ := u.o.History.Bounds(t.key)
 	gone := int(first - t.first)
 	t.first, t.next, t.last = first, seq+1, r.At
@@ -229,10 +290,11 @@ func (u *UI) add(t *talk, r history.Row, card item) place {
 	if card != nil {
 		t.live[seq] = t.dated(seq, r, card)
 	}
-	if gone > 0 { // the oldest went
+	if gone > 0 { // old ones went, and others may have moved up into their numbers
 		t.prune()
+		t.pages, t.made, t.old = map[uint64][]history.Row{}, map[uint64]widgets.Item{}, map[uint64]widgets.Item{}
 		if t == u.current {
-			u.timeline.shrank(gone)
+			u.timeline.Shrank(gone)
 		}
 	}
 	switch {
@@ -242,7 +304,7 @@ func (u *UI) add(t *talk, r history.Row, card item) place {
 	case !r.Own && r.Kind != history.Notice || card != nil && !r.Own:
 		t.unread++
 	}
-	if t == u.current && u.away() && !r.Own && r.Kind != history.Notice {
+	if t == u.current && u.notes.away() && !r.Own && r.Kind != history.Notice {
 		t.unread++
 	}
 	t.save()
@@ -257,6 +319,10 @@ func (u *UI) setRow(at place, change func(*history.Row)) {
 		return
 	}
 	r := t.data(at.seq)
+	if t.everyone() && (!r.Own || r.Kind != history.Text) { // the row has moved, since the talk became too long
+		t.close(at.seq)
+		return
+	}
 	change(&r)
 	u.o.History.Set(t.key, at.seq, r)
 	t.keep(at.seq, r)
@@ -264,71 +330,71 @@ func (u *UI) setRow(at place, change func(*history.Row)) {
 		t.close(at.seq)
 	}
 	switch it := t.shown(at.seq).(type) {
-	case *bubble:
+	case *widgets.Bubble:
 		b := u.said(at, r)
-		it.retry = b.retry
-		it.update(b.stamp, b.bad)
-	case *notice:
-		it.text.set(r.Text)
+		it.Retry = b.Retry
+		it.Update(b.Stamp, b.Bad)
+	case *widgets.Notice:
+		it.Text.SetText(r.Text)
 	}
 	u.dirty.resized = u.dirty.resized || t == u.current
 }
 
-// newItem makes what shows a row.
-func (u *UI) newItem(t *talk, seq uint64, r history.Row) item {
+// newItem makes the item that shows a row.
+func (u *UI) newItem(t *talk, seq uint64, r history.Row) widgets.Item {
 	switch {
 	case r.Kind == history.Notice:
-		return newNotice(r.Text)
+		return widgets.NewNotice(r.Text)
 	case r.Kind == history.Transfer && r.File != nil:
-		return u.newTransferItem(place{t, seq}, r)
+		return u.transfers.newItem(place{t, seq}, r)
 	}
-	return newBubble(u.said(place{t, seq}, r))
+	return widgets.NewBubble(u.said(place{t, seq}, r))
 }
 
-// said is what a row's bubble shows.
-func (u *UI) said(at place, r history.Row) said {
-	s := said{text: r.Text, who: r.Who, out: r.Own, stamp: r.At.Local().Format("15:04"), copy: u.copyText}
+// said returns the content of a row's bubble.
+func (u *UI) said(at place, r history.Row) widgets.Said {
+	s := widgets.Said{Text: r.Text, Who: r.Who, Out: r.Own, Stamp: r.At.Local().Format("15:04"), Copy: u.copyText, Words: widgets.BubbleWords{Again: tr("Try again"), All: tr("Copy the whole message")}}
 	name := u.nameOf(at.t)
 	switch r.State {
 	case history.Queued:
-		s.stamp = tr("Goes to {{.Name}} when it is back", "Name", name)
-		if u.inviting[at.t.id] {
-			s.stamp = tr("Waiting for {{.Name}} to accept…", "Name", name)
+		s.Stamp = tr("Sends when {{.Name}} is back", "Name", name)
+		if u.outbox.inviting[at.t.id] {
+			s.Stamp = tr("Waiting for {{.Name}} to accept…", "Name", name)
 		}
 		if at.t.everyone() {
-			s.stamp = tr("Waits until somebody is connected")
+			s.Stamp = tr("Sends when someone connects")
 		}
 	case history.Sending:
-		s.stamp = tr("Sending…")
+		s.Stamp = tr("Sending…")
 	case history.Delivered:
-		s.stamp = joined(s.stamp, tr("Delivered"))
+		s.Stamp = joined(s.Stamp, tr("Delivered"))
 		if r.Note != "" {
-			s.stamp = joined(r.At.Local().Format("15:04"), r.Note)
+			s.Stamp = joined(r.At.Local().Format("15:04"), r.Note)
 		}
 	case history.Failed:
-		s.stamp, s.bad = tr("Not delivered. {{.Why}}", "Why", r.Note), true
+		s.Stamp, s.Bad = tr("Not delivered. {{.Why}}", "Why", r.Note), true
 		if r.Unsure {
-			s.stamp = tr("It may not have arrived. {{.Why}}", "Why", r.Note)
+			s.Stamp = tr("May not have been delivered. {{.Why}}", "Why", r.Note)
 		}
 		if !u.blocked(at.t.id) {
-			s.retry = func() { u.sendAgain(at) }
+			s.Retry = func() { u.outbox.sendAgain(at) }
 		}
 	}
-	s.menu = func(pos fyne.Position) { u.messageMenu(at, pos) }
+	s.Menu = func(pos fyne.Position) { u.messageMenu(at, pos) }
 	return s
 }
 
 // dayItem is a row with the day above it.
 type dayItem struct {
 	widget.BaseWidget
-	line *notice
-	item item
+	line *widgets.Notice
+	item widgets.Item
 }
 
-func (d *dayItem) heightFor(width float32) float32 {
-	return d.line.heightFor(width) + itemGap + d.item.heightFor(width)
+func (d *dayItem) HeightFor(width float32) float32 {
+	return d.line.HeightFor(width) + widgets.ItemGap + d.item.HeightFor(width)
 }
 
 func (d *dayItem) CreateRenderer() fyne.WidgetRenderer {
-	return widget.NewSimpleRenderer(newStacked(itemGap, d.line, d.item))
+	return widget.NewSimpleRenderer(widgets.NewStacked(widgets.ItemGap, d.line, d.item))
 }

@@ -16,6 +16,7 @@ import (
 	"multipeer/engine/enginetest"
 	"multipeer/internal/history"
 	"multipeer/internal/settings"
+	"multipeer/ui/internal/widgets"
 )
 
 func openHistory(t *testing.T, path string) *history.Store {
@@ -28,20 +29,21 @@ func openHistory(t *testing.T, path string) *history.Store {
 	return h
 }
 
-// connect has one invite and the other accept.
+// connect makes a invite b and b accept.
 func connect(t *testing.T, l *loop, a, b *station) {
 	t.Helper()
 	l.until(t, "reached", func() bool { return a.peers[b.self.ID].Confirmed && b.peers[a.self.ID].Confirmed })
 	a.invite(b.self.ID)
-	l.until(t, "the question", func() bool { return len(b.invites) == 1 })
-	for _, c := range b.invites {
+	l.until(t, "the question", func() bool { return len(b.invites.open) == 1 })
+	for _, c := range b.invites.open {
 		test.Tap(c.accept)
 	}
 	l.until(t, "connected", func() bool { return a.peers[b.self.ID].HasSession() && b.peers[a.self.ID].HasSession() })
 }
 
-// TestConversationsComeBack: after a restart the rows, the draft and what was unread are there, and what waited is sent.
-func TestConversationsComeBack(t *testing.T) {
+// TestTalk_SurvivesARestart checks that the rows, the draft, the unread count and the waiting messages survive a
+// restart.
+func TestTalk_SurvivesARestart(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	path := filepath.Join(t.TempDir(), "h")
 	h := openHistory(t, path)
@@ -51,22 +53,22 @@ func TestConversationsComeBack(t *testing.T) {
 	l.until(t, "reached", func() bool { return anna.peers[id].Confirmed })
 	connect(t, l, anna, ben)
 	anna.choose(anna.talk(id))
-	anna.entry.SetText("one")
-	anna.sendText()
+	anna.composer.entry.SetText("one")
+	anna.composer.sendText()
 	l.until(t, "delivered", func() bool { return strings.HasSuffix(anna.bubbles()[0], "Delivered") })
-	ben.deliver(ben.talk(anna.self.ID), "```\nnot chosen\n```")
+	ben.outbox.deliver(ben.talk(anna.self.ID), "```\nnot chosen\n```")
 	anna.choose(anna.talk(engine.PeerID{}))
 	l.until(t, "unread", func() bool { return anna.talk(id).unread == 1 })
 
 	go func() { _ = ben.node.Stop() }()
 	l.until(t, "gone", func() bool { _, here := anna.peers[id]; return !here })
 	anna.choose(anna.talk(id))
-	anna.deliver(anna.talk(id), "for later")
+	anna.outbox.deliver(anna.talk(id), "for later")
 	anna.settle()
-	if b := anna.bubbles(); !strings.HasSuffix(b[len(b)-1], "Goes to Ben when it is back") {
+	if b := anna.bubbles(); !strings.HasSuffix(b[len(b)-1], "Sends when Ben is back") {
 		t.Errorf("it says %q", b[len(b)-1])
 	}
-	anna.entry.SetText("half a thou")
+	anna.composer.entry.SetText("half a thou")
 	anna.Close()
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
@@ -79,40 +81,40 @@ func TestConversationsComeBack(t *testing.T) {
 		t.Errorf("came back as %q, %q, %d, %v", tk.name, tk.draft, tk.unread, tk.open)
 	}
 	s.side.refresh()
-	if r := s.side.rows[id]; r == nil || r.name.full != "Ben" || r.status.full != "Not nearby" {
+	if r := s.side.rows[id]; r == nil || r.name.Text != "Ben" || r.status.Text != "Not nearby" {
 		t.Error("an old conversation is not in the list")
 	}
 	s.choose(tk)
 	var texts []string
 	for _, i := range s.items(tk) {
-		if b, ok := i.(*bubble); ok {
-			texts = append(texts, b.text)
+		if b, ok := i.(*widgets.Bubble); ok {
+			texts = append(texts, b.Text)
 		}
 	}
 	if want := []string{"one", "```\nnot chosen\n```", "for later"}; !slices.Equal(texts, want) {
 		t.Errorf("came back as %q", texts)
 	}
-	if s.entry.Text != "half a thou" {
-		t.Errorf("the draft is %q", s.entry.Text)
+	if s.composer.entry.Text != "half a thou" {
+		t.Errorf("the draft is %q", s.composer.entry.Text)
 	}
 }
 
-// TestMessagesThatWaitAreSentInOrder when the peer comes back.
-func TestMessagesThatWaitAreSentInOrder(t *testing.T) {
+// TestTalk_WaitingMessagesAreSentInOrder checks the order in which waiting messages arrive once the peer accepts.
+func TestTalk_WaitingMessagesAreSentInOrder(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
 	id := ben.self.ID
 	l.until(t, "reached", func() bool { return anna.peers[id].Confirmed && ben.peers[anna.self.ID].Confirmed })
 	anna.choose(anna.talk(id))
 	for _, text := range []string{"one", "two", "three"} {
-		anna.entry.SetText(text)
-		anna.sendText()
+		anna.composer.entry.SetText(text)
+		anna.composer.sendText()
 	}
 	if b := anna.bubbles(); len(b) != 3 || !strings.HasSuffix(b[0], "Waiting for Ben to accept…") {
 		t.Errorf("before the answer: %q", b)
 	}
-	l.until(t, "the question", func() bool { return len(ben.invites) == 1 })
-	for _, c := range ben.invites {
+	l.until(t, "the question", func() bool { return len(ben.invites.open) == 1 })
+	for _, c := range ben.invites.open {
 		test.Tap(c.accept)
 	}
 	l.until(t, "all three", func() bool { return ben.current != nil && len(ben.bubbles()) == 3 })
@@ -124,27 +126,27 @@ func TestMessagesThatWaitAreSentInOrder(t *testing.T) {
 	l.until(t, "delivered", func() bool { return len(anna.talk(id).open) == 0 })
 }
 
-// TestDeclinedMessagesFailWithTheReason, and can be tried again.
-func TestDeclinedMessagesFailWithTheReason(t *testing.T) {
+// TestTalk_DeclinedMessagesFailWithTheReason also checks that they can be sent again.
+func TestTalk_DeclinedMessagesFailWithTheReason(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
 	id := ben.self.ID
 	l.until(t, "reached", func() bool { return anna.peers[id].Confirmed && ben.peers[anna.self.ID].Confirmed })
 	anna.choose(anna.talk(id))
-	anna.entry.SetText("hello")
-	anna.sendText()
-	l.until(t, "the question", func() bool { return len(ben.invites) == 1 })
-	for _, c := range ben.invites {
-		test.Tap(c.body.Objects[1].(*fyne.Container).Objects[1].(fyne.Tappable)) // Decline
+	anna.composer.entry.SetText("hello")
+	anna.composer.sendText()
+	l.until(t, "the question", func() bool { return len(ben.invites.open) == 1 })
+	for _, c := range ben.invites.open {
+		test.Tap(c.Body.Objects[1].(*fyne.Container).Objects[1].(fyne.Tappable)) // Decline
 	}
 	l.until(t, "the reason", func() bool { return strings.HasSuffix(anna.bubbles()[0], "Not delivered. Ben declined.") })
-	b := anna.items(anna.current)[0].(*bubble)
-	if b.again.Hidden {
+	b := anna.items(anna.current)[0].(*widgets.Bubble)
+	if b.Again.Hidden {
 		t.Fatal("no way to try again")
 	}
 	for _, i := range ben.items(ben.talk(anna.self.ID)) {
-		if n, ok := i.(*notice); ok && n.text.full == "You declined Anna's request to connect" {
-			test.Tap(b.again)
+		if n, ok := i.(*widgets.Notice); ok && n.Text.Text == "You declined Anna's request to connect" {
+			test.Tap(b.Again)
 			if !strings.Contains(anna.bubbles()[0], "Waiting for Ben") {
 				t.Errorf("after the tap: %q", anna.bubbles()[0])
 			}
@@ -154,7 +156,7 @@ func TestDeclinedMessagesFailWithTheReason(t *testing.T) {
 	t.Error("Ben's window does not say what was declined")
 }
 
-func TestSearchLeadsToTheMessage(t *testing.T) {
+func TestSearch_LeadsToTheMessage(t *testing.T) {
 	s := newStage(t, nil)
 	fillHistory(s.o.History, s.ben.String(), 900)
 	s.talk(s.ben).forget()
@@ -173,13 +175,13 @@ func TestSearchLeadsToTheMessage(t *testing.T) {
 	if len(s.side.order) != 1 || s.side.order[0] != s.eva {
 		t.Errorf("devices called eva: %d", len(s.side.order))
 	}
-	s.side.search.escape()
+	s.side.search.OnEscape()
 	if len(s.side.order) != 3 {
 		t.Errorf("after Escape: %d", len(s.side.order))
 	}
 }
 
-// TestSnippet: the part that was sought, whatever the letters.
+// TestSnippet checks that the search text is found with any letters.
 func TestSnippet(t *testing.T) {
 	for text, want := range map[string]string{
 		"short ÄB": "short ÄB",
@@ -192,15 +194,15 @@ func TestSnippet(t *testing.T) {
 	}
 }
 
-func TestClearForgetsTheConversation(t *testing.T) {
+func TestClear_ForgetsTheConversation(t *testing.T) {
 	s := newStage(t, nil)
 	s.conversation()
 	tk := s.talk(s.ben)
 	s.clearTalk(tk)
 	s.tap("ask", "Clear")
-	s.l.until(t, "cleared", func() bool { return tk.count() == 0 })
-	if len(s.timeline.view.Objects) != 0 || len(tk.open) != 0 {
-		t.Errorf("%d rows are left", len(s.timeline.view.Objects))
+	s.l.until(t, "cleared", func() bool { return tk.Count() == 0 })
+	if len(s.timeline.InView()) != 0 || len(tk.open) != 0 {
+		t.Errorf("%d rows are left", len(s.timeline.InView()))
 	}
 	if _, kept := s.o.History.Talks()[tk.key]; kept {
 		t.Error("the history still has it")
@@ -210,11 +212,11 @@ func TestClearForgetsTheConversation(t *testing.T) {
 // tap taps a button of the open modal.
 func (s *stage) tap(_, label string) {
 	s.t.Helper()
-	m, ok := s.dialog.(*modal)
+	m, ok := s.dialogs.open.(*widgets.Modal)
 	if !ok {
 		s.t.Fatalf("nothing is asked where %q was to be tapped", label)
 	}
-	for _, b := range m.buttons {
+	for _, b := range m.Buttons {
 		if labelOf(b) == label {
 			test.Tap(b.(fyne.Tappable))
 			return
@@ -223,7 +225,7 @@ func (s *stage) tap(_, label string) {
 	s.t.Fatalf("no button %q", label)
 }
 
-func TestNameForMeStaysMine(t *testing.T) {
+func TestLocalName_IsKeptBesideTheDeviceName(t *testing.T) {
 	dir := t.TempDir()
 	set, err := settings.Load(dir)
 	if err != nil {
@@ -232,21 +234,21 @@ func TestNameForMeStaysMine(t *testing.T) {
 	s := newStage(t, set)
 	s.peers3()
 	s.rename(s.talk(s.eva))
-	entry := s.w.Canvas().Focused().(*field)
+	entry := s.w.Canvas().Focused().(*widgets.Field)
 	entry.SetText("bad\u202ename")
-	s.tap("", "Keep")
-	if !strings.Contains(s.toast.text.full, "bidi") && s.dialog == nil {
-		t.Errorf("a hostile name was kept: %q", s.toast.text.full)
+	s.tap("", "Save")
+	if !strings.Contains(s.toast.Text.Text, "bidi") && s.dialogs.open == nil {
+		t.Errorf("a hostile name was kept: %q", s.toast.Text.Text)
 	}
 	entry.SetText("My sister's Mac")
-	s.tap("", "Keep")
-	if s.side.rows[s.eva].name.full != "My sister's Mac" {
-		t.Errorf("the row says %q", s.side.rows[s.eva].name.full)
+	s.tap("", "Save")
+	if s.side.rows[s.eva].name.Text != "My sister's Mac" {
+		t.Errorf("the row says %q", s.side.rows[s.eva].name.Text)
 	}
 	s.choose(s.talk(s.eva))
 	s.settle()
-	if !strings.Contains(s.header.status.full, "calls itself Eva") {
-		t.Errorf("the header says %q", s.header.status.full)
+	if !strings.Contains(s.header.status.Text, "device name: Eva") {
+		t.Errorf("the header says %q", s.header.status.Text)
 	}
 	if kept, err := settings.Load(dir); err != nil || kept.Names[s.eva.String()] != "My sister's Mac" {
 		t.Errorf("kept: %v, %v", kept.Names, err)
@@ -256,67 +258,61 @@ func TestNameForMeStaysMine(t *testing.T) {
 	}
 }
 
-// TestDoubleNamesAreToldApart, and what a peer says of itself is looked up, never shown.
-func TestDoubleNamesAreToldApart(t *testing.T) {
+// TestNames_EqualOnesAreDistinguished also checks that what a peer announces about itself is only looked up, never
+// shown.
+func TestNames_EqualOnesAreDistinguished(t *testing.T) {
 	s := newStage(t, nil)
 	for i, id := range []engine.PeerID{s.ben, s.eva} {
 		s.take(engine.PeerChanged{Peer: engine.Peer{ID: id, Name: "Ben", Info: map[string]string{"kind": []string{"phone", "<evil>"}[i], "color": []string{"2", "99"}[i]}}})
 	}
 	s.settle()
-	if a, b := s.side.rows[s.ben].status.full, s.side.rows[s.eva].status.full; a != s.ben.Short()+" · Phone · Found" || b != s.eva.Short()+" · Found" {
+	if a, b := s.side.rows[s.ben].status.Text, s.side.rows[s.eva].status.Text; a != s.ben.Short()+" · Phone · Checking…" || b != s.eva.Short()+" · Checking…" {
 		t.Errorf("%q, %q", a, b)
 	}
-	if s.colorOf(s.ben) != rgb(avatarColors[1]) || s.colorOf(s.eva) != colorOf(s.eva, 0) {
+	if s.colorOf(s.ben) != widgets.RGB(widgets.AvatarColors[1]) || s.colorOf(s.eva) != colorOf(s.eva, 0) {
 		t.Error("the colours")
 	}
 }
 
-// TestPasteOffersFiles: what a file manager has copied becomes an offer, other text does not.
-func TestPasteOffersFiles(t *testing.T) {
+// TestPaste_OffersFiles checks that files that were copied in a file manager become an offer, and that other text does
+// not.
+func TestPaste_OffersFiles(t *testing.T) {
 	dir := t.TempDir()
 	odd := filepath.Join(dir, "a+b 100% ü.txt")
 	if err := os.WriteFile(odd, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for text, want := range map[string]int{
-		odd: 1, "file://" + strings.NewReplacer(" ", "%20", "%", "%25", "ü", "%C3%BC").Replace(odd): 1, "copy\nfile://" + dir + "\n" + odd: 2,
-		"hello": 0, odd + "\nhello": 0, "relative.txt": 0, "file://elsewhere" + odd: 0, "": 0, "http://x/" + odd: 0, `\\\\host\\share`: 0, "//host/share": 0,
-	} {
-		if got := clipboardPaths(text); len(got) != want {
-			t.Errorf("%q: %q", text, got)
-		}
-	}
 	s := newStage(t, nil)
 	s.peers3()
 	s.choose(s.talk(s.ben))
 	fyne.CurrentApp().Clipboard().SetContent(odd)
-	s.entry.TypedShortcut(&fyne.ShortcutPaste{Clipboard: fyne.CurrentApp().Clipboard()})
-	s.l.until(t, "the question", func() bool { return s.dialog != nil })
-	if s.entry.Text != "" {
-		t.Errorf("a path was pasted as text: %q", s.entry.Text)
+	s.composer.entry.TypedShortcut(&fyne.ShortcutPaste{Clipboard: fyne.CurrentApp().Clipboard()})
+	s.l.until(t, "the question", func() bool { return s.dialogs.open != nil })
+	if s.composer.entry.Text != "" {
+		t.Errorf("a path was pasted as text: %q", s.composer.entry.Text)
 	}
-	s.dialog.Hide() // no: as text, then
-	if s.entry.Text != odd {
-		t.Errorf("after the no: %q", s.entry.Text)
+	s.dialogs.open.Hide() // answers no, so the path is pasted as text
+	if s.composer.entry.Text != odd {
+		t.Errorf("after the no: %q", s.composer.entry.Text)
 	}
-	s.entry.SetText("")
+	s.composer.entry.SetText("")
 	fyne.CurrentApp().Clipboard().SetContent(dir + "/none")
-	s.entry.TypedShortcut(&fyne.ShortcutPaste{Clipboard: fyne.CurrentApp().Clipboard()})
-	s.l.until(t, "a path that is none, as text", func() bool { return s.entry.Text == dir+"/none" })
-	s.entry.SetText("")
+	s.composer.entry.TypedShortcut(&fyne.ShortcutPaste{Clipboard: fyne.CurrentApp().Clipboard()})
+	s.l.until(t, "a path that is none, as text", func() bool { return s.composer.entry.Text == dir+"/none" })
+	s.composer.entry.SetText("")
 	fyne.CurrentApp().Clipboard().SetContent("just text")
-	s.entry.TypedShortcut(&fyne.ShortcutPaste{Clipboard: fyne.CurrentApp().Clipboard()})
-	if s.entry.Text != "just text" {
-		t.Errorf("text was pasted as %q", s.entry.Text)
+	s.composer.entry.TypedShortcut(&fyne.ShortcutPaste{Clipboard: fyne.CurrentApp().Clipboard()})
+	if s.composer.entry.Text != "just text" {
+		t.Errorf("text was pasted as %q", s.composer.entry.Text)
 	}
 }
 
-// TestNotificationsNameNobodyAndAreFew.
-func TestNotificationsNameNobodyAndAreFew(t *testing.T) {
+// TestNotifications_HaveNoNamesAndAreFew checks that notifications contain no names and are rate-limited.
+func TestNotifications_HaveNoNamesAndAreFew(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
 	s.choose(s.talk(s.eva))
-	s.seen(false)
+	s.notes.seen(false)
 	for range 50 {
 		s.receive(engine.Message{From: s.ben, Name: "Ben", Body: []byte(`{"text":"secret"}`), At: time.Now()})
 	}
@@ -330,7 +326,7 @@ func TestNotificationsNameNobodyAndAreFew(t *testing.T) {
 	if s.talk(s.ben).unread != 50 {
 		t.Errorf("%d unread", s.talk(s.ben).unread)
 	}
-	s.seen(true)
+	s.notes.seen(true)
 	s.receive(engine.Message{From: s.ben, Name: "Ben", Body: []byte(`"x"`), At: time.Now()})
 	time.Sleep(50 * time.Millisecond)
 	if n := len(s.desk.told); n != 0 {
@@ -338,36 +334,36 @@ func TestNotificationsNameNobodyAndAreFew(t *testing.T) {
 	}
 }
 
-// TestClearedRowsAreNotFoundUnderTheirNumbers: what still has the number of a row that was cleared changes no other, and
-// what still waits for an answer is asked anew.
-func TestClearedRowsAreNotFoundUnderTheirNumbers(t *testing.T) {
+// TestClear_NumbersOfRowsAreNotReused checks that a reference to a cleared row changes no other row, and that
+// a request that is still open is shown again.
+func TestClear_NumbersOfRowsAreNotReused(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
 	tk := s.talk(s.eva)
 	s.choose(tk)
 	i := &engine.Invitation{ID: "i", Peer: s.UI.peers[s.eva]}
-	s.invited(i)
+	s.invites.take(i)
 	sending := s.add(tk, history.Row{Kind: history.Text, Own: true, Text: "old", State: history.Sending}, nil)
 	if err := s.o.History.Clear(tk.key); err != nil {
 		t.Fatal(err)
 	}
 	s.cleared(tk)
 	at := s.add(tk, history.Row{Kind: history.Text, Own: true, Text: "new", State: history.Queued}, nil)
-	s.posted(sending, []engine.Result{{Peer: s.eva}}, nil)
+	s.outbox.posted(sending, []engine.Result{{Peer: s.eva}}, nil)
 	if r := tk.data(at.seq); r.State != history.Queued || r.Text != "new" {
 		t.Errorf("the new message became %+v", r)
 	}
-	if tk.count() != 2 || tk.shown(tk.first) != item(s.invites["i"]) {
-		t.Errorf("%d rows; the request is not asked anew", tk.count())
+	if tk.Count() != 2 || tk.shown(tk.first) != widgets.Item(s.invites.open["i"]) {
+		t.Errorf("%d rows; the request is not asked anew", tk.Count())
 	}
-	s.withdrawn(i)
+	s.invites.withdrawn(i)
 	if r := tk.data(at.seq); r.Text != "new" {
 		t.Errorf("the new message became %+v", r)
 	}
 }
 
-// TestTheOldestGoAndTheNewestAreShown: rows at the limit of the memory.
-func TestTheOldestGoAndTheNewestAreShown(t *testing.T) {
+// TestTalk_OldestRowsAreDroppedAndNewestShown exceeds the row limit of an in-memory conversation.
+func TestTalk_OldestRowsAreDroppedAndNewestShown(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
 	tk := s.talk(s.ben)
@@ -379,28 +375,28 @@ func TestTheOldestGoAndTheNewestAreShown(t *testing.T) {
 	if got := last(s.timeline); got != "row 5002" {
 		t.Errorf("the newest is shown as %q", got)
 	}
-	if tk.count() > 5000 {
-		t.Errorf("%d rows", tk.count())
+	if tk.Count() > 5000 {
+		t.Errorf("%d rows", tk.Count())
 	}
 }
 
-// TestManyWaitingMessagesArriveInOrder: more than the engine takes at once.
-func TestManyWaitingMessagesArriveInOrder(t *testing.T) {
+// TestTalk_ManyWaitingMessagesArriveInOrder sends more messages than the engine takes at once.
+func TestTalk_ManyWaitingMessagesArriveInOrder(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
 	id := ben.self.ID
 	l.until(t, "reached", func() bool { return anna.peers[id].Confirmed && ben.peers[anna.self.ID].Confirmed })
 	tk := anna.talk(id)
 	for i := range 400 {
-		anna.deliver(tk, fmt.Sprint(i))
+		anna.outbox.deliver(tk, fmt.Sprint(i))
 	}
-	l.until(t, "the question", func() bool { return len(ben.invites) == 1 })
-	for _, c := range ben.invites {
+	l.until(t, "the question", func() bool { return len(ben.invites.open) == 1 })
+	for _, c := range ben.invites.open {
 		test.Tap(c.accept)
 	}
 	l.until(t, "all delivered", func() bool { return len(tk.open) == 0 })
 	there := ben.talk(anna.self.ID)
-	l.until(t, "all shown", func() bool { return there.count() >= 400 && there.data(there.next-1).Text == "399" })
+	l.until(t, "all shown", func() bool { return there.Count() >= 400 && there.data(there.next-1).Text == "399" })
 	n := 0
 	for seq := there.first; seq < there.next; seq++ {
 		if r := there.data(seq); r.Kind == history.Text {
@@ -415,15 +411,15 @@ func TestManyWaitingMessagesArriveInOrder(t *testing.T) {
 	}
 }
 
-// TestASnapshotEndsWhatItDoesNotHave: after a reader fell behind.
-func TestASnapshotEndsWhatItDoesNotHave(t *testing.T) {
+// TestSnapshot_EndsWhatItDoesNotList covers a reader that fell behind.
+func TestSnapshot_EndsWhatItDoesNotList(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
-	s.invited(&engine.Invitation{ID: "i", Peer: s.UI.peers[s.eva]})
-	s.transfer(s.transferOf(engine.Moving, false, nil))
-	s.offers["gone"] = &engine.Offer{}
+	s.invites.take(&engine.Invitation{ID: "i", Peer: s.UI.peers[s.eva]})
+	s.transfers.take(s.transferOf(engine.Moving, false, nil))
+	s.transfers.offers["gone"] = &engine.Offer{}
 	s.apply([]engine.Event{engine.Snapshot{Self: s.self, Peers: s.e.Peers()}})
-	if len(s.invites) != 0 || len(s.offers) != 0 || s.countTransfers().moving != 0 {
-		t.Errorf("left: %d requests, %d offers, %+v", len(s.invites), len(s.offers), s.countTransfers())
+	if len(s.invites.open) != 0 || len(s.transfers.offers) != 0 || s.transfers.count().moving != 0 {
+		t.Errorf("left: %d requests, %d offers, %+v", len(s.invites.open), len(s.transfers.offers), s.transfers.count())
 	}
 }

@@ -11,19 +11,28 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/ui/internal/widgets"
 )
 
-// trace tells a test what happened. Names and texts are quoted, so a line stays a line.
+// trace writes an event for tests. Callers quote names and texts, so that an event stays on one line.
 func (u *UI) trace(format string, a ...any) {
 	if u.o.Trace != nil {
 		fmt.Fprintf(u.o.Trace, "EVT "+format+"\n", a...)
 	}
 }
 
-// traceLayout tells a test where it can click, in pixels of the window. What is not on screen any more is told with
-// zeros.
-func (u *UI) traceLayout() {
-	if u.o.Trace == nil || u.o.TraceLess || u.finished {
+// tracer writes where widgets are.
+type tracer struct {
+	u      *UI
+	traced map[string]string // the last AT line of each widget
+}
+
+func newTracer(u *UI) *tracer { return &tracer{u: u, traced: map[string]string{}} }
+
+// layout writes where tests can click, in pixels of the window. Widgets that are no longer on screen are
+// reported with zeros.
+func (tc *tracer) layout() {
+	if tc.u.o.Trace == nil || tc.u.o.TraceLess || tc.u.finished {
 		return
 	}
 	seen := map[string]bool{}
@@ -31,77 +40,77 @@ func (u *UI) traceLayout() {
 		if o == nil || !o.Visible() || o.Size().IsZero() {
 			return
 		}
-		p, k := fyne.CurrentApp().Driver().AbsolutePositionForObject(o), u.w.Canvas().Scale()
+		p, k := fyne.CurrentApp().Driver().AbsolutePositionForObject(o), tc.u.w.Canvas().Scale()
 		if p.IsZero() {
 			return // not laid out yet
 		}
 		seen[name] = true
 		where := fmt.Sprintf("%.0f %.0f %.0f %.0f", p.X*k, p.Y*k, o.Size().Width*k, o.Size().Height*k)
-		if u.traced["at "+name] != where {
-			u.traced["at "+name] = where
-			fmt.Fprintf(u.o.Trace, "AT %s %s\n", name, where)
+		if tc.traced["at "+name] != where {
+			tc.traced["at "+name] = where
+			fmt.Fprintf(tc.u.o.Trace, "AT %s %s\n", name, where)
 		}
 	}
-	if m, ok := u.dialog.(*modal); ok {
-		for _, b := range m.buttons {
+	if m, ok := tc.u.dialogs.open.(*widgets.Modal); ok {
+		for _, b := range m.Buttons {
 			at("ask:"+labelOf(b), b)
 		}
 	}
-	if u.menu != nil && u.menu.open() {
-		for _, r := range u.menu.rows {
-			at("menu:"+r.label, r)
+	if tc.u.menu != nil && tc.u.menu.IsOpen() {
+		for _, r := range tc.u.menu.Rows {
+			at("menu:"+r.Label, r)
 		}
 	}
-	if u.side.box.Visible() {
-		at("address", u.side.address)
-		at("search", u.side.search)
-		at("everyone", u.side.everyone)
-		at("transfers", u.side.transfers)
-		for id, r := range u.side.rows {
-			at("row:"+u.label(u.talk(id)), r)
+	if tc.u.side.box.Visible() {
+		at("address", tc.u.side.address)
+		at("search", tc.u.side.search)
+		at("everyone", tc.u.side.everyone)
+		at("transfers", tc.u.side.transfers)
+		for id, r := range tc.u.side.rows {
+			at("row:"+tc.u.label(tc.u.talk(id)), r)
 		}
-		for i, o := range u.side.hits.Objects {
+		for i, o := range tc.u.side.hits.Objects {
 			at(fmt.Sprint("hit:", i), o)
 		}
 	}
-	if u.root.Objects[1].Visible() {
-		switch u.page {
+	if tc.u.root.Objects[1].Visible() {
+		switch tc.u.page {
 		case pageTalk:
-			u.traceTalk(at)
+			tc.talk(at)
 		case pageTransfers:
-			at("back", u.moves.back)
-			at("pause-all", u.moves.hold)
+			at("back", tc.u.moves.back)
+			at("pause-all", tc.u.moves.hold)
 		case pageSettings:
-			at("back", u.prefs.back)
-			at("name", u.prefs.name)
+			at("back", tc.u.prefs.back)
+			at("name", tc.u.prefs.name)
 		}
 	}
-	for name := range u.traced {
+	for name := range tc.traced {
 		if n, ok := strings.CutPrefix(name, "at "); ok && !seen[n] {
-			delete(u.traced, name)
-			fmt.Fprintf(u.o.Trace, "AT %s 0 0 0 0\n", n)
+			delete(tc.traced, name)
+			fmt.Fprintf(tc.u.o.Trace, "AT %s 0 0 0 0\n", n)
 		}
 	}
 }
 
-func (u *UI) traceTalk(at func(string, fyne.CanvasObject)) {
-	at("entry", u.entry)
-	at("send", u.send)
-	at("attach", u.attach)
-	at("timeline", u.timeline)
-	at("newest", u.timeline.newest)
-	at("connect", u.header.button)
-	at("verify", u.header.verify)
-	at("more", u.header.more)
-	at("back", u.header.back)
-	for _, o := range u.timeline.view.Objects {
+func (tc *tracer) talk(at func(string, fyne.CanvasObject)) {
+	at("entry", tc.u.composer.entry)
+	at("send", tc.u.composer.send)
+	at("attach", tc.u.composer.attach)
+	at("timeline", tc.u.timeline)
+	at("newest", tc.u.timeline.Newest)
+	at("connect", tc.u.header.button)
+	at("verify", tc.u.header.verify)
+	at("more", tc.u.header.more)
+	at("back", tc.u.header.back)
+	for _, o := range tc.u.timeline.InView() {
 		if d, ok := o.(*dayItem); ok {
 			o = d.item
 		}
 		switch c := o.(type) {
-		case *bubble:
-			if c.bad {
-				at("again", c.again)
+		case *widgets.Bubble:
+			if c.Bad {
+				at("again", c.Again)
 			}
 		case *transferCard:
 			if c.state == engine.Offered && c.accept != nil {
@@ -122,7 +131,7 @@ func (u *UI) traceTalk(at func(string, fyne.CanvasObject)) {
 	}
 }
 
-// labelOf is the text of a button; empty for what is none.
+// labelOf returns the text of a button, or "" for any other object.
 func labelOf(o fyne.CanvasObject) string {
 	if b, ok := o.(*widget.Button); ok {
 		return b.Text
@@ -130,17 +139,17 @@ func labelOf(o fyne.CanvasObject) string {
 	return ""
 }
 
-// traceFrames tells, if MULTIPEER_TRACE asks for frames, how long each thing that is posted to the main thread waits
-// for it: the time of a frame bounds that from above.
-func (u *UI) traceFrames() {
+// frames measures, if MULTIPEER_TRACE is "frames", how long each function that is posted to the main thread
+// waits. The wait is at most the time of one frame.
+func (tc *tracer) frames() {
 	if os.Getenv("MULTIPEER_TRACE") != "frames" {
 		return
 	}
-	u.bind.run(func(ctx context.Context) {
+	tc.u.bind.run(func(ctx context.Context) {
 		for ctx.Err() == nil {
 			at, done := time.Now(), make(chan struct{})
-			u.o.Do(func() {
-				fmt.Fprintf(u.o.Trace, "LATE %.2f\n", float64(time.Since(at).Microseconds())/1000)
+			tc.u.o.Do(func() {
+				fmt.Fprintf(tc.u.o.Trace, "LATE %.2f\n", float64(time.Since(at).Microseconds())/1000)
 				close(done)
 			})
 			select {

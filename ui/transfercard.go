@@ -5,15 +5,16 @@ import (
 	"strings"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/canvas"
-	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/ui/internal/desktop"
+	"multipeer/ui/internal/thumbnail"
+	"multipeer/ui/internal/widgets"
 )
 
-// transferActions are what a transfer card can ask for.
+// transferActions are the actions of a transfer card.
 type transferActions struct {
 	accept                                                           func(engine.Existing)
 	acceptInto                                                       func(engine.Existing)
@@ -21,81 +22,84 @@ type transferActions struct {
 	decline, block, cancel, pause, resume, open, reveal, copy, retry func()
 }
 
-// transferCard shows an offer and then its transfer, from the question to the receipt.
+// transferCard shows an offer and then its transfer, from the request to the result.
 type transferCard struct {
-	card
-	title   *line
-	status  *line
-	details *paragraph // of an offer: what is in it, and how much room there is
-	failure *paragraph // the reason in full, on as many lines as it takes
-	notes   *paragraph // what was renamed or left out
+	widgets.Card
+	title   *widgets.Line
+	status  *widgets.Line
+	details *widgets.Paragraph // of an offer: its contents and the free disk space
+	failure *widgets.Paragraph // the full reason, on as many lines as needed
+	notes   *widgets.Paragraph // renamed or skipped files
 	icon    *widget.Icon
-	picture *pictureBox
-	bar     *thinBar
+	picture *widgets.PictureBox
+	bar     *widgets.ThinBar
 	barBox  *fyne.Container
-	stop    *quietButton
-	hold    *quietButton // pauses, or lets go on
-	taken   *segments    // what becomes of names that are taken
+	stop    *widgets.QuietButton
+	hold    *widgets.QuietButton // pauses or resumes
+	taken   *widgets.Segments    // what to do with names that already exist
 	accept  *widget.Button
 	buttons *fyne.Container
 	actions transferActions
 	now     engine.Transfer
 	state   engine.TransferState
-	waiting int      // offers of the same peer that wait for an answer
-	free    string   // how much room the disk has, in words
-	clashes []string // names that are taken where it would go
-	barred  bool     // the peer is blocked: nothing goes there
+	waiting int      // unanswered offers of the same peer
+	free    string   // the free disk space, as text
+	clashes []string // names that already exist in the target folder
+	barred  bool     // the peer is blocked, so nothing can be sent again
 }
 
 func newTransferCard(t engine.Transfer, actions transferActions) *transferCard {
 	c := &transferCard{
-		title: newLine("", sizeBody, theme.ColorNameForeground, true), status: caption(""), icon: widget.NewIcon(iconFile), bar: newThinBar(),
-		details: hint(""), failure: newParagraph("", sizeCaption, colorBad), notes: hint(""), actions: actions, state: -1,
+		title: widgets.NewLine("", widgets.SizeBody, theme.ColorNameForeground, true), status: widgets.Caption(""), icon: widget.NewIcon(widgets.IconFile), bar: widgets.NewThinBar(),
+		details: widgets.Hint(""), failure: widgets.NewParagraph("", widgets.SizeCaption, widgets.ColorBad), notes: widgets.Hint(""), actions: actions, state: -1,
 	}
-	c.title.tail = 10
-	c.stop = iconButton(iconClose, tr("Cancel"), func() { c.actions.cancel() })
-	c.hold = iconButton(iconPause, tr("Pause"), func() {
+	c.title.Tail = 10
+	c.stop = widgets.NewIconButton(widgets.IconClose, tr("Cancel"), func() { c.actions.cancel() })
+	c.hold = widgets.NewIconButton(widgets.IconPause, tr("Pause"), func() {
 		if c.state == engine.Paused {
 			c.actions.resume()
 		} else {
 			c.actions.pause()
 		}
 	})
-	c.taken = newSegments([]string{tr("Keep both"), tr("Skip identical"), tr("Replace")}, 0, nil)
-	c.barBox = inset(c.bar, gapTight, 0, 0, 0)
-	c.buttons = newFlow(gap)
-	c.picture = newPictureBox()
-	head := newBesideRight(gap, newBeside(gapWide, newEmblem(c.icon, 40, 10), column(2, c.title, c.status, c.barBox)), row(0, c.hold, c.stop))
-	c.init(c, !t.Incoming, newStacked(gap, head, c.picture, c.details, c.taken, c.failure, c.notes, c.buttons))
+	c.taken = widgets.NewSegments([]string{tr("Keep both"), tr("Skip identical files"), tr("Replace")}, 0, nil)
+	c.barBox = widgets.Inset(c.bar, widgets.GapTight, 0, 0, 0)
+	c.buttons = widgets.NewFlow(widgets.Gap)
+	c.picture = widgets.NewPictureBox()
+	head := widgets.NewBesideRight(widgets.Gap, widgets.NewBeside(widgets.GapWide, widgets.NewEmblem(c.icon, 40, 10), widgets.Column(2, c.title, c.status, c.barBox)), widgets.Row(0, c.hold, c.stop))
+	c.Init(c, !t.Incoming, widgets.NewStacked(widgets.Gap, head, c.picture, c.details, c.taken, c.failure, c.notes, c.buttons))
 	c.set(t)
 	return c
 }
 
-// AccessibilityLabel reads the card.
+// AccessibilityLabel returns the title, the status and the failure.
 func (c *transferCard) AccessibilityLabel() string {
-	return joined(c.title.full, c.status.full, c.failure.full)
+	return joined(c.title.Text, c.status.Text, c.failure.Text)
 }
 
-// AccessibilityRole is that of a container.
+// AccessibilityRole returns the container role.
 func (c *transferCard) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleRoleContainer }
 
-// set shows t as it is now; true if the height changed.
+// set updates the card for t. It reports whether the height changed.
 func (c *transferCard) set(t engine.Transfer) bool {
 	c.now = t
-	c.title.set(title(t))
-	if c.status.set(status(t)); c.wide { // where no conversation says with whom
-		c.status.set(joined(withWhom(t), status(t)))
+	c.title.SetText(title(t))
+	c.status.SetText(status(t))
+	if c.Wide { // outside a conversation, the card has to name the peer
+		c.status.SetText(joined(withWhom(t), status(t)))
 	}
 	switch {
-	case t.State == engine.Delivered:
-		c.status.setColor(colorGood)
+	case t.State == engine.Delivered && t.LeftOut == 0:
+		c.status.SetColor(widgets.ColorGood)
+	case t.State == engine.Delivered: // incomplete
+		c.status.SetColor(widgets.ColorBad)
 	case t.State == engine.Stalled, t.State == engine.Queued && t.Err != nil:
-		c.status.setColor(colorBad)
+		c.status.SetColor(widgets.ColorBad)
 	default:
-		c.status.setColor(colorSubtle)
+		c.status.SetColor(widgets.ColorSubtle)
 	}
 	if t.Bytes > 0 {
-		c.bar.set(float64(t.Done) / float64(t.Bytes))
+		c.bar.Set(float64(t.Done) / float64(t.Bytes))
 	}
 	if t.State == c.state {
 		if t.State == engine.Offered && t.Incoming {
@@ -108,15 +112,15 @@ func (c *transferCard) set(t engine.Transfer) bool {
 	return true
 }
 
-// describe says what an offer holds; true if that changed.
+// describe updates the details of an offer. It reports whether they changed.
 func (c *transferCard) describe() bool {
-	before := c.details.full
-	c.details.set(offerDetails(c.now, c.free, c.clashes))
-	show(c.taken, len(c.clashes) > 0)
-	return before != c.details.full
+	before := c.details.Text
+	c.details.SetText(offerDetails(c.now, c.free, c.clashes))
+	widgets.Show(c.taken, len(c.clashes) > 0)
+	return before != c.details.Text
 }
 
-// ask tells what is known of an offer besides itself; true if the height changed.
+// ask adds what was looked up about an offer. It reports whether the height changed.
 func (c *transferCard) ask(free string, clashes []string, waiting int) bool {
 	if c.state != engine.Offered || !c.now.Incoming {
 		return false
@@ -131,7 +135,7 @@ func (c *transferCard) ask(free string, clashes []string, waiting int) bool {
 	return changed
 }
 
-// setBarred tells whether the peer is blocked.
+// setBarred sets whether the peer is blocked.
 func (c *transferCard) setBarred(on bool) {
 	if on != c.barred {
 		c.barred = on
@@ -140,42 +144,44 @@ func (c *transferCard) setBarred(on bool) {
 }
 
 func (c *transferCard) existing() engine.Existing {
-	return []engine.Existing{engine.KeepBoth, engine.SkipIdentical, engine.Replace}[c.taken.chosen]
+	return []engine.Existing{engine.KeepBoth, engine.SkipIdentical, engine.Replace}[c.taken.Chosen]
 }
 
 // rebuild chooses which parts a state shows.
 func (c *transferCard) rebuild() {
 	t := c.now
-	icon := iconFolder
+	icon := widgets.IconFolder
 	if t.Folders == 0 && t.Items == 1 {
-		if icon = iconFile; len(t.Names) == 1 && mayPicture(t.Names[0]) {
-			icon = iconPicture
+		icon = widgets.IconFile
+		if len(t.Names) == 1 && thumbnail.MayBe(t.Names[0]) {
+			icon = widgets.IconPicture
 		}
 	}
 	c.icon.SetResource(icon)
 	begun := !t.State.Final() && t.State != engine.Offered
 	asks := t.State == engine.Offered && t.Incoming
-	show(c.details, asks)
-	show(c.taken, asks && len(c.clashes) > 0)
+	widgets.Show(c.details, asks)
+	widgets.Show(c.taken, asks && len(c.clashes) > 0)
 	if asks {
 		c.describe()
 	}
 	if t.State == engine.Failed {
-		c.failure.set(reason(t.Err, t.PeerName, t.Incoming))
+		c.failure.SetText(reason(t.Err, t.PeerName, t.Incoming))
 	}
-	show(c.failure, t.State == engine.Failed)
-	c.notes.set(notes(t))
-	show(c.notes, t.State == engine.Delivered && c.notes.full != "")
-	show(c.barBox, begun && t.State != engine.Queued)
-	show(c.stop, begun || t.State == engine.Offered && !t.Incoming)
-	show(c.hold, begun && t.State != engine.Finishing)
-	if c.hold.SetIcon(iconPause); t.State == engine.Paused {
-		c.hold.SetIcon(iconPlay)
+	widgets.Show(c.failure, t.State == engine.Failed)
+	c.notes.SetText(notes(t))
+	widgets.Show(c.notes, t.State == engine.Delivered && c.notes.Text != "")
+	widgets.Show(c.barBox, begun && t.State != engine.Queued)
+	widgets.Show(c.stop, begun || t.State == engine.Offered && !t.Incoming)
+	widgets.Show(c.hold, begun && t.State != engine.Finishing)
+	c.hold.SetIcon(widgets.IconPause)
+	if t.State == engine.Paused {
+		c.hold.SetIcon(widgets.IconPlay)
 	}
 	c.buttons.RemoveAll()
 	c.accept = nil
 	add := func(label string, importance widget.Importance, f func()) *widget.Button {
-		b := newButton(label, importance, f)
+		b := widgets.NewButton(label, importance, f)
 		c.buttons.Add(b)
 		return b
 	}
@@ -190,69 +196,32 @@ func (c *transferCard) rebuild() {
 		add(tr("Block…"), widget.LowImportance, c.actions.block)
 	case t.State == engine.Delivered && t.Incoming:
 		add(tr("Show in folder"), widget.MediumImportance, c.actions.reveal)
-		if len(t.Saved) == 1 && mayOpen(t.Saved[0]) {
+		if len(t.Saved) == 1 && desktop.MayOpen(t.Saved[0]) {
 			add(tr("Open"), widget.MediumImportance, c.actions.open)
 		}
 		add(tr("Copy path"), widget.LowImportance, c.actions.copy)
 	case t.State > engine.Delivered && !t.Incoming && !c.barred:
 		add(tr("Send again"), widget.MediumImportance, c.actions.retry)
 	}
-	show(c.buttons, len(c.buttons.Objects) > 0)
+	widgets.Show(c.buttons, len(c.buttons.Objects) > 0)
 	c.Refresh()
 }
 
-// setPicture shows a thumbnail of what arrived or was sent.
-func (c *transferCard) setPicture(p *thumbnail) {
-	c.picture.set(p)
+// setPicture shows a thumbnail of the received or sent picture.
+func (c *transferCard) setPicture(p *thumbnail.Thumbnail) {
+	c.picture.Set(p.Image, p.Size)
 	c.Refresh()
 }
 
-// pictureBox shows a picture at the left, never wider than there is room nor larger than it is.
-type pictureBox struct {
-	widget.BaseWidget
-	image *canvas.Image
-	size  fyne.Size
-}
+// shownNames is how many names of an offer are shown.
+const shownNames = 5
 
-func newPictureBox() *pictureBox {
-	b := &pictureBox{image: &canvas.Image{FillMode: canvas.ImageFillStretch, CornerRadius: 8}}
-	b.ExtendBaseWidget(b)
-	b.Hide()
-	return b
-}
-
-func (b *pictureBox) set(p *thumbnail) {
-	b.image.Image, b.size = p.image, p.size
-	b.image.Refresh()
-	b.Show()
-}
-
-func (b *pictureBox) fitting(width float32) fyne.Size {
-	if b.size.Width <= width || b.size.Width == 0 {
-		return b.size
-	}
-	return fyne.NewSize(width, b.size.Height*width/b.size.Width)
-}
-
-func (b *pictureBox) heightFor(width float32) float32 { return b.fitting(width).Height }
-
-func (b *pictureBox) CreateRenderer() fyne.WidgetRenderer {
-	return widget.NewSimpleRenderer(container.New(pictureLayout{b}, b.image))
-}
-
-type pictureLayout struct{ b *pictureBox }
-
-func (l pictureLayout) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize(40, 20) }
-func (l pictureLayout) Layout(o []fyne.CanvasObject, s fyne.Size) {
-	o[0].Resize(l.b.fitting(s.Width))
-	o[0].Move(fyne.NewPos(0, 0))
-}
-
-// offerDetails says what is in an offer, where it would go, and whether there is room.
+// offerDetails describes an offer: its names, the free space in the target folder, and the names that already exist
+// there.
 func offerDetails(t engine.Transfer, free string, clashes []string) string {
 	var lines []string
 	if t.Items > 1 {
-		names := t.Names[:min(len(t.Names), 5)]
+		names := t.Names[:min(len(t.Names), shownNames)]
 		list := strings.Join(names, ", ")
 		if rest := t.Items - int64(len(names)); rest > 0 {
 			list += " " + trn("and {{.N}} more", rest)
@@ -272,7 +241,7 @@ func offerDetails(t engine.Transfer, free string, clashes []string) string {
 	return strings.Join(lines, "\n")
 }
 
-// notes lists what did not arrive under its own name, shortly.
+// notes lists the first files that were renamed, skipped or stored incompletely.
 func notes(t engine.Transfer) string {
 	var lines []string
 	for _, n := range t.Notes {
@@ -281,13 +250,15 @@ func notes(t engine.Transfer) string {
 		}
 		from, to := engine.CleanLine(n.Path), engine.CleanLine(filepath.Base(n.Saved))
 		switch {
+		case n.Saved != "" && n.Err != nil:
+			lines = append(lines, tr("{{.Name}}: {{.Why}}", "Name", from, "Why", unkept(n.Err)))
 		case n.Saved != "":
 			lines = append(lines, tr("{{.Name}} is now called {{.As}}", "Name", from, "As", to))
 		case n.Err != nil:
-			lines = append(lines, tr("{{.Name}} was left out: {{.Why}}", "Name", from, "Why", reason(n.Err, t.PeerName, t.Incoming)))
+			lines = append(lines, tr("Skipped {{.Name}}: {{.Why}}", "Name", from, "Why", reason(n.Err, t.PeerName, t.Incoming)))
 		}
 	}
-	if rest := t.Renamed + t.LeftOut - int64(len(lines)); rest > 0 && len(lines) > 0 {
+	if rest := t.Renamed + t.LeftOut + t.Unkept - int64(len(lines)); rest > 0 && len(lines) > 0 {
 		lines = append(lines, trn("and {{.N}} more", rest))
 	}
 	return strings.Join(lines, "\n")

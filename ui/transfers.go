@@ -1,282 +1,235 @@
 package ui
 
 import (
-	"image/color"
 	"slices"
-
-	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/canvas"
-	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/theme"
-	"fyne.io/fyne/v2/widget"
+	"time"
 
 	"multipeer/engine"
+	"multipeer/internal/chatlog"
+	"multipeer/internal/history"
+	"multipeer/ui/internal/widgets"
 )
 
-// transfersPage shows all transfers of this run, the newest first, with totals and the rate of the last minute.
-type transfersPage struct {
-	u      *UI
-	box    *fyne.Container
-	back   *quietButton
-	totals *line
-	chart  *chart
-	head   *fyne.Container
-	graph  *fyne.Container
-	hold   *widget.Button
-	list   *timeline
-	none   *fyne.Container
-	made   map[engine.TransferID]*transferCard
-	shown  []engine.TransferID
-	moved  map[engine.TransferID]int64 // bytes that were done a second ago
+// transfers are the offers and transfers that the engine has reported, and their rows in conversations.
+type transfers struct {
+	u          *UI
+	all        map[engine.TransferID]engine.Transfer
+	order      []engine.TransferID // in the order in which they were first seen
+	rows       map[engine.TransferID]place
+	progress   map[engine.TransferID]bool // those that moved since progressed
+	progressed time.Time
+	sources    map[engine.TransferID][]string // paths of own offers, to send them again
+	offers     map[engine.TransferID]*engine.Offer
+	pictures   *pictures
 }
 
-func newTransfersPage(u *UI) *transfersPage {
-	p := &transfersPage{u: u, totals: caption(""), chart: newChart(), list: newTimeline(), made: map[engine.TransferID]*transferCard{}, moved: map[engine.TransferID]int64{}}
-	p.back = iconButton(iconBack, tr("Back"), u.back)
-	p.hold = newButton(tr("Pause all"), widget.MediumImportance, p.holdAll)
-	p.graph = container.NewCenter(container.New(fixed(fyne.NewSize(120, 32)), p.chart))
-	title := newLine(tr("Transfers"), sizeTitle, theme.ColorNameForeground, true)
-	p.head = newHead(newBeside(gap, p.back, newBesideRight(gapWide, column(2, title, p.totals), row(gapWide, p.graph, p.hold))))
-	text := hint(tr("No transfers yet. Drop files on a name in the list, or on a conversation."))
-	text.align = fyne.TextAlignCenter
-	p.none = container.New(middle(320), newStacked(gapWide, container.NewCenter(newEmblem(widget.NewIcon(iconTransfers), 64, 32)), text))
-	p.box = newPane(p.head, nil, container.NewStack(p.none, p.list))
-	return p
-}
-
-// showTransfers turns to the page.
-func (u *UI) showTransfers() {
-	u.saveDraft()
-	u.current = nil
-	u.turn(pageTransfers)
-	u.moves.refresh()
-	u.moves.list.top, u.moves.list.past, u.moves.list.pinned = 0, 0, false
-	u.moves.list.fill()
-	u.trace("transfers %d", len(u.moves.shown))
-	u.settle()
-}
-
-// count is rows'.
-func (p *transfersPage) count() int { return len(p.shown) }
-
-// row is rows'.
-func (p *transfersPage) row(i int) item {
-	id := p.shown[i]
-	c := p.made[id]
-	if c == nil {
-		c = p.u.newCard(p.u.transfers[id])
-		c.wide = true
-		c.set(p.u.transfers[id])
-		p.made[id] = c
-	}
-	return c
-}
-
-// refresh brings the page up to date.
-func (p *transfersPage) refresh() {
-	u := p.u
-	if len(p.shown) != len(u.order) {
-		p.shown = make([]engine.TransferID, len(u.order))
-		for i, id := range u.order {
-			p.shown[len(u.order)-1-i] = id
-		}
-	}
-	if len(p.made) > 4*generation {
-		clear(p.made)
-	}
-	show(p.none, len(p.shown) == 0)
-	if p.list.src == nil {
-		p.list.src, p.list.pinned = p, false
-	}
-	p.list.remeasure()
-	p.totals.set(u.totalsLine())
-	_, held := u.running()
-	label := tr("Pause all")
-	if held {
-		label = tr("Resume all")
-	}
-	if p.hold.Text != label {
-		p.hold.SetText(label)
-	}
-	moving, _ := u.running()
-	hold, graph := !u.shell.narrow && (moving || held), !u.shell.narrow && p.chart.busy()
-	if hold != p.hold.Visible() || graph != p.graph.Visible() {
-		show(p.hold, hold)
-		show(p.graph, graph)
-		p.head.Refresh()
+func newTransfers(u *UI) *transfers {
+	return &transfers{
+		u: u, all: map[engine.TransferID]engine.Transfer{}, rows: map[engine.TransferID]place{}, progress: map[engine.TransferID]bool{},
+		sources: map[engine.TransferID][]string{}, offers: map[engine.TransferID]*engine.Offer{}, pictures: newPictures(),
 	}
 }
 
-// running tells whether something moves, and whether all that could is held.
-func (u *UI) running() (moving, held bool) {
-	for _, t := range u.transfers {
-		switch t.State {
-		case engine.Moving, engine.Stalled, engine.Queued:
-			moving = true
-		case engine.Paused:
-			held = true
-		}
-	}
-	return moving, held && !moving
-}
-
-func (p *transfersPage) holdAll() {
-	_, held := p.u.running()
-	for id, t := range p.u.transfers {
-		switch {
-		case held && t.State == engine.Paused:
-			p.u.actions(p.u.transfers[id]).resume()
-		case !held && (t.State == engine.Moving || t.State == engine.Stalled || t.State == engine.Queued):
-			p.u.actions(p.u.transfers[id]).pause()
+// offered keeps an offer until it is answered, and updates the cards of the peer's offers.
+func (ts *transfers) offered(o *engine.Offer) {
+	ts.offers[o.Transfer.ID] = o
+	for id, other := range ts.offers {
+		if other.Transfer.Peer == o.Transfer.Peer {
+			for _, c := range ts.cardsOf(id) {
+				ts.examine(c, other.Transfer)
+			}
 		}
 	}
 }
 
-// tick adds the last second to the chart.
-func (p *transfersPage) tick() {
-	var bytes int64
-	for id, t := range p.u.transfers {
-		if d := t.Done - p.moved[id]; d > 0 && p.moved[id] > 0 {
-			bytes += d
+// findRows indexes the rows of recent transfers, which may still change.
+func (ts *transfers) findRows() {
+	const newest = 4 * pageRows
+	for _, t := range ts.u.talks {
+		from := t.first
+		if t.next > from+newest {
+			from = t.next - newest
 		}
-		p.moved[id] = t.Done
-	}
-	p.chart.add(float64(bytes))
-}
-
-// counts are how many transfers are at what.
-type counts struct{ moving, waiting, paused, delivered, ended int64 }
-
-func (u *UI) countTransfers() (n counts) {
-	for _, t := range u.transfers {
-		switch {
-		case t.State == engine.Moving || t.State == engine.Stalled || t.State == engine.Finishing:
-			n.moving++
-		case t.State == engine.Paused:
-			n.paused++
-		case !t.State.Final():
-			n.waiting++
-		case t.State == engine.Delivered:
-			n.delivered++
-		default:
-			n.ended++
+		for i, r := range ts.u.o.History.Rows(t.key, from, newest) {
+			if r.File != nil {
+				ts.rows[engine.TransferID(r.File.ID)] = place{t, from + uint64(i)}
+			}
 		}
 	}
-	return n
 }
 
-// line says how many are under way.
-func (n counts) line() (s string) {
-	if n.moving > 0 {
-		s = trn("{{.N}} moving", n.moving)
-	}
-	if n.waiting > 0 {
-		s = joined(s, trn("{{.N}} waiting", n.waiting))
-	}
-	if n.paused > 0 {
-		s = joined(s, trn("{{.N}} paused", n.paused))
-	}
-	return s
-}
-
-// totalsLine says what all transfers together are at.
-func (u *UI) totalsLine() string {
-	var rate float64
-	var rest int64
-	for _, t := range u.transfers {
-		if t.State == engine.Moving || t.State == engine.Stalled {
-			rate += t.Rate
-			rest += t.Bytes - t.Done
+// take shows a transfer in the conversation with its peer.
+func (ts *transfers) take(t engine.Transfer) {
+	before, known := ts.all[t.ID]
+	if at, ok := ts.rows[t.ID]; ok && t.Incoming && len(t.Saved) == 0 { // after a restart only the history knows where the files went
+		if f := at.t.data(at.seq).File; f != nil {
+			t.Saved = f.Paths
 		}
 	}
-	n, s := u.countTransfers(), ""
-	if n.moving > 0 {
-		s = joined(size(int64(rate))+"/s", tr("{{.Size}} to go", "Size", size(max(0, rest))))
+	if t.Incoming { // an offer may hold many long names
+		t.Names = chatlog.FirstNames(t.Names, shownNames)
 	}
-	s = joined(n.line(), s)
-	if n.delivered > 0 {
-		s = joined(s, trn("{{.N}} delivered", n.delivered))
+	ts.all[t.ID] = t
+	if !known {
+		ts.order = append(ts.order, t.ID)
+		ts.prune()
 	}
-	if n.ended > 0 {
-		s = joined(s, trn("{{.N}} not delivered", n.ended))
+	if known && before.State == t.State && t.State == engine.Moving {
+		ts.progress[t.ID] = true // showProgress draws all progress together, a few times a second
+		return
 	}
-	return s
+	ts.u.dirty.transfers = true
+	if t.State != engine.Offered {
+		delete(ts.offers, t.ID)
+	}
+	if at, ok := ts.rows[t.ID]; ok {
+		if !known || before.State != t.State {
+			ts.trace(t)
+			if chatlog.Accepted(t) {
+				ts.u.o.History.Keep(at.t.key)
+			}
+			ts.u.setRow(at, func(r *history.Row) { r.File = chatlog.File(t) })
+			ts.u.dirty.side = true
+		}
+		ts.show(t)
+		if known && before.State != t.State {
+			ts.ended(at.t, t)
+		}
+		return
+	}
+	if t.State.Final() && t.Ended.Before(ts.u.started) { // it is from an earlier run, and the history has it if the history is saved
+		return
+	}
+	talk := ts.u.talk(t.Peer)
+	talk.rename(t.PeerName)
+	add := ts.u.addQuestion
+	if chatlog.Accepted(t) {
+		add = ts.u.add
+	}
+	at := add(talk, chatlog.Transfer(t), nil)
+	ts.rows[t.ID] = at
+	ts.trace(t)
+	if t.Incoming && t.State == engine.Offered {
+		ts.u.notes.attend(talk, noteOffer)
+	}
 }
 
-// transfersLine is the line in the list.
-func (u *UI) transfersLine() string {
-	n := u.countTransfers()
+// ended notifies the user when a transfer was received or failed.
+func (ts *transfers) ended(t *talk, now engine.Transfer) {
 	switch {
-	case len(u.transfers) == 0:
-		return tr("None yet")
-	case n.moving+n.waiting+n.paused == 0:
-		return tr("Nothing moves")
-	}
-	return n.line()
-}
-
-// chart is the rate of the last minute as bars, the highest one at the top.
-type chart struct {
-	widget.BaseWidget
-	bars   [60]*canvas.Rectangle
-	values [60]float64
-}
-
-func newChart() *chart {
-	c := &chart{}
-	for i := range c.bars {
-		c.bars[i] = canvas.NewRectangle(color.Transparent)
-	}
-	c.ExtendBaseWidget(c)
-	return c
-}
-
-// busy tells whether anything moved in the last minute.
-func (c *chart) busy() bool {
-	return slices.ContainsFunc(c.values[:], func(v float64) bool { return v > 0 })
-}
-
-// add puts a second at the end. Nothing is repainted while all is zero.
-func (c *chart) add(v float64) {
-	idle := v == 0 && !c.busy()
-	copy(c.values[:], c.values[1:])
-	c.values[len(c.values)-1] = v
-	if !idle {
-		c.Refresh()
+	case now.State == engine.Delivered && now.Incoming:
+		ts.u.notes.notify(noteArrived)
+	case now.State == engine.Failed:
+		ts.u.notes.notify(noteFailed)
 	}
 }
 
-func (c *chart) CreateRenderer() fyne.WidgetRenderer { return &chartRenderer{c} }
+// progressTick is how often progress is drawn, since each update repaints the window.
+const progressTick = 300 * time.Millisecond
 
-type chartRenderer struct{ c *chart }
-
-func (r *chartRenderer) MinSize() fyne.Size { return fyne.NewSize(120, 32) }
-func (r *chartRenderer) Layout(s fyne.Size) {
-	top := 1.0
-	for _, v := range r.c.values {
-		top = max(top, v)
+// showProgress draws pending progress once progressTick has passed.
+func (ts *transfers) showProgress() {
+	if len(ts.progress) == 0 || time.Since(ts.progressed) < progressTick {
+		return
 	}
-	w := s.Width / float32(len(r.c.bars))
-	for i, b := range r.c.bars {
-		h := s.Height * float32(r.c.values[i]/top)
-		b.FillColor = tint(r.c, theme.ColorNamePrimary)
-		if h < 1 { // the base line
-			h, b.FillColor = 1, tint(r.c, colorTrack)
+	ts.progressed = time.Now()
+	for id := range ts.progress {
+		ts.show(ts.all[id])
+	}
+	clear(ts.progress)
+	ts.u.dirty.transfers = true
+}
+
+// show updates the cards of a transfer.
+func (ts *transfers) show(t engine.Transfer) {
+	for _, c := range ts.cardsOf(t.ID) {
+		if c.set(t) {
+			ts.u.dirty.resized = true
+			if t.State == engine.Delivered {
+				ts.addPicture(c, t)
+			}
 		}
-		b.Resize(fyne.NewSize(max(1, w-0.5), h))
-		b.Move(fyne.NewPos(float32(i)*w, s.Height-h))
 	}
 }
 
-func (r *chartRenderer) Refresh() {
-	r.Layout(r.c.Size())
-	canvas.Refresh(r.c)
+func (ts *transfers) trace(t engine.Transfer) {
+	ts.u.trace("transfer %q %s incoming=%v", title(t), t.State, t.Incoming)
 }
 
-func (r *chartRenderer) Objects() (out []fyne.CanvasObject) {
-	for _, b := range r.c.bars {
-		out = append(out, b)
+// newItem makes the card of a row: from the live transfer, or from the row if the engine no longer knows the
+// transfer.
+func (ts *transfers) newItem(at place, r history.Row) widgets.Item {
+	id := engine.TransferID(r.File.ID)
+	t, known := ts.all[id]
+	if !known {
+		t = transferOf(r, at.t)
+		t.PeerName = ts.u.nameOf(at.t)
+	}
+	return ts.newCard(t)
+}
+
+// cardsOf returns the cards of a transfer that are shown or were shown recently: in its conversation and on the
+// transfers page.
+func (ts *transfers) cardsOf(id engine.TransferID) (out []*transferCard) {
+	if at, ok := ts.rows[id]; ok {
+		if c, ok := at.t.shown(at.seq).(*transferCard); ok {
+			out = append(out, c)
+		}
+	}
+	if c := ts.u.moves.made[id]; c != nil {
+		out = append(out, c)
 	}
 	return out
 }
-func (r *chartRenderer) Destroy() {}
+
+// maxTransfers is how many transfers the transfers page keeps. Beyond that, the oldest ones that have ended are
+// dropped.
+const maxTransfers = 1000
+
+// prune drops the oldest transfers that have ended.
+func (ts *transfers) prune() {
+	if len(ts.order) <= maxTransfers+100 {
+		return
+	}
+	over := len(ts.order) - maxTransfers
+	ts.order = slices.DeleteFunc(ts.order, func(id engine.TransferID) bool {
+		if over <= 0 || !ts.all[id].State.Final() {
+			return false
+		}
+		over--
+		delete(ts.all, id)
+		delete(ts.rows, id)
+		delete(ts.sources, id)
+		delete(ts.u.moves.made, id)
+		delete(ts.u.moves.moved, id)
+		return true
+	})
+	ts.u.moves.shown = nil
+}
+
+// newCard makes a card that follows its transfer.
+func (ts *transfers) newCard(t engine.Transfer) *transferCard {
+	c := newTransferCard(t, ts.actions(t))
+	c.setBarred(ts.u.blocked(t.Peer))
+	ts.addPicture(c, t)
+	ts.examine(c, t)
+	return c
+}
+
+// transferOf restores a transfer from the history.
+func transferOf(r history.Row, t *talk) engine.Transfer {
+	f := r.File
+	out := engine.Transfer{
+		ID: engine.TransferID(f.ID), Peer: t.id, PeerName: t.name, Names: f.Names, Items: f.Items, Files: f.Files, Folders: f.Folders,
+		Bytes: f.Bytes, Done: f.Bytes, State: engine.TransferState(f.State), Incoming: f.Incoming,
+	}
+	if f.Incoming {
+		out.Saved = f.Paths
+	} else {
+		out.Paths = f.Paths
+	}
+	if !out.State.Final() { // the engine no longer knows it, so it will not continue
+		out.State = engine.Cancelled
+	}
+	return out
+}

@@ -1,13 +1,15 @@
-// Package ui is the window of Multipeer: it shows the engine's values and
-// calls its methods, and knows nothing of networks or protocols.
+// Package ui is the window of Multipeer: it shows the engine's values and calls its methods, and knows nothing about
+// networks or protocols.
 //
-// The engine's events cross to Fyne's main thread in bind.go alone; everything
-// else in this package runs on the main thread. What a peer wrote is shown as
-// plain text, never as Markdown, links, notifications or keys of a translation.
+// The engine's events cross to Fyne's main thread only in bind.go; everything else in this package runs on the main
+// thread. Text from a peer is shown as plain text, and is never used as Markdown, a link, a notification or a
+// translation key.
 //
-// The engine holds what is, the history what was; what this package keeps is
-// what of both is on screen. Handlers of events and of clicks note in UI.dirty
-// what they have changed, and settle brings it to the screen once.
+// The engine holds the current state and the history holds the past. This package holds only what is on screen of
+// both. Event and click handlers record in UI.dirty what they have changed, and settle updates the screen once.
+//
+// UI holds peers, conversations and pages. Each page, and each part such as transfers or dialogs, is a type that holds
+// what only it needs and a pointer to UI. Widgets, thumbnails and the desktop are packages below internal.
 package ui
 
 import (
@@ -18,7 +20,6 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
@@ -27,21 +28,23 @@ import (
 	"multipeer/icons"
 	"multipeer/internal/history"
 	"multipeer/internal/settings"
+	"multipeer/ui/internal/desktop"
+	"multipeer/ui/internal/widgets"
 )
 
-// Options are what a UI is made of.
+// Options are the parameters of New.
 type Options struct {
 	App        fyne.App
 	Engine     *engine.Engine
-	Do         func(func())       // brings a function to the main thread; fyne.Do but for tests
-	Desktop    Desktop            // nil for the real one
+	Do         func(func())       // runs a function on the main thread; fyne.Do except in tests
+	Desktop    Desktop            // nil for the system's
 	Settings   *settings.Settings // nil for the defaults
-	History    *history.Store     // nil for one in memory; who made it closes it, after Close
-	Downloads  string             // folder for what is received, instead of that of the settings
-	Interfaces []string           // those that the engine uses; none is all
+	History    *history.Store     // nil for one in memory; the caller closes it after Close
+	Downloads  string             // folder for received files, which overrides the settings
+	Interfaces []string           // interfaces that the engine uses; none means all
 	Version    string
-	Trace      io.Writer // where tests read what happens and where things are; nil for nobody
-	TraceLess  bool      // leaves out where things are
+	Trace      io.Writer // where events and positions are written for tests; nil for nowhere
+	TraceLess  bool      // omits the positions
 }
 
 // page is what the right side of the window shows.
@@ -54,7 +57,7 @@ const (
 	pageSettings
 )
 
-// UI is the window with its state. All methods are for the main thread.
+// UI is the window and its state. Methods must be called on the main thread unless they say otherwise.
 type UI struct {
 	o       Options
 	e       *engine.Engine
@@ -62,59 +65,48 @@ type UI struct {
 	bind    *binding
 	started time.Time
 
-	self       engine.Self
-	peers      map[engine.PeerID]engine.Peer
-	talks      map[engine.PeerID]*talk // by peer; the zero ID is everyone
-	current    *talk                   // nil while nobody is chosen
-	page       page
-	inviting   map[engine.PeerID]bool // because messages wait
-	transfers  map[engine.TransferID]engine.Transfer
-	order      []engine.TransferID // in which they were first seen
-	rows       map[engine.TransferID]place
-	progress   map[engine.TransferID]bool // that moved since progressed
-	progressed time.Time
-	sources    map[engine.TransferID][]string // paths of what we offered, to send again
-	offers     map[engine.TransferID]*engine.Offer
-	invites    map[string]*invitationCard // open ones
-	pairings   map[engine.PeerID]*pairingCard
-	waiting    []string // paths that wait for somebody to be chosen
-	problem    error
-	finished   bool
-	over       atomic.Bool // the main thread runs nothing any more
-	dirty      dirty
+	self     engine.Self
+	peers    map[engine.PeerID]engine.Peer
+	talks    map[engine.PeerID]*talk // by peer; the zero ID is everyone
+	current  *talk                   // nil while no conversation is open
+	page     page
+	waiting  []string // paths that wait until the user chooses a recipient
+	problem  error
+	finished bool
+	over     atomic.Bool // the main thread has stopped
+	dirty    dirty
+
+	transfers *transfers
+	outbox    *outbox
+	pairings  *pairings
+	invites   *invitations
+	dialogs   *dialogs
+	finder    *finder
+	notes     *notifier
+	tracer    *tracer
 
 	shell    *shell
 	root     *fyne.Container
 	side     *side
 	pages    [4]fyne.CanvasObject // by page
 	header   *header
-	timeline *timeline
-	entry    *field
-	send     *widget.Button
-	compose  *fyne.Container
-	barred   *fyne.Container // in its place where a peer is blocked
-	attach   *quietButton
+	timeline *widgets.Timeline
+	composer *composer
 	empty    *emptyState
 	moves    *transfersPage
 	prefs    *settingsPage
-	toast    *toast
-	dialog   hidden   // what is open over the window
-	link     hidden   // while a link is shown
-	menu     *popMenu // that was opened last
-	tray     *tray
-	front    bool // the window has the user's eye
-	quiet    map[note]time.Time
-	pictures *pictures
-	traced   map[string]string // what the last AT line of each widget said
+	toast    *widgets.Toast
+	menu     *widgets.PopMenu // the menu that was opened last
+	tray     *desktop.Tray    // nil without one
 }
 
-// dirty is what has changed since settle.
+// dirty is what has changed since the last settle.
 type dirty struct {
 	side, own, resized, transfers bool
 	grew                          int // rows that were added to the current conversation
 }
 
-// New makes the window. Start brings it to life.
+// New makes the window. Call Start to connect it to the engine.
 func New(o Options) *UI {
 	if o.Settings == nil {
 		o.Settings = &settings.Settings{}
@@ -123,22 +115,28 @@ func New(o Options) *UI {
 		o.History = history.Memory()
 	}
 	u := &UI{
-		o: o, e: o.Engine, self: o.Engine.Self(), started: time.Now(), front: true,
-		peers: map[engine.PeerID]engine.Peer{}, talks: map[engine.PeerID]*talk{}, inviting: map[engine.PeerID]bool{},
-		transfers: map[engine.TransferID]engine.Transfer{}, rows: map[engine.TransferID]place{},
-		sources: map[engine.TransferID][]string{}, progress: map[engine.TransferID]bool{}, offers: map[engine.TransferID]*engine.Offer{}, invites: map[string]*invitationCard{},
-		pairings: map[engine.PeerID]*pairingCard{}, traced: map[string]string{}, quiet: map[note]time.Time{}, pictures: newPictures(),
+		o: o, e: o.Engine, self: o.Engine.Self(), started: time.Now(),
+		peers: map[engine.PeerID]engine.Peer{}, talks: map[engine.PeerID]*talk{},
 	}
-	u.o.Do = func(f func()) { // once Fyne's loop has ended it would run things wherever they are posted
+	u.transfers = newTransfers(u)
+	u.outbox = newOutbox(u)
+	u.pairings = newPairings(u)
+	u.invites = newInvitations(u)
+	u.dialogs = &dialogs{u: u}
+	u.finder = newFinder(u)
+	u.notes = newNotifier(u)
+	u.tracer = newTracer(u)
+	u.composer = &composer{u: u}
+	u.o.Do = func(f func()) { // once Fyne's loop has ended, it runs functions on the goroutine that posts them
 		if !u.over.Load() {
 			o.Do(f)
 		}
 	}
 	if o.Desktop == nil {
-		u.o.Desktop = NewDesktop(o.App, func() { u.o.Do(u.raise) })
+		u.o.Desktop = desktop.New(o.App, desktopTexts, func() { u.o.Do(u.raise) })
 	}
 	u.loadTalks()
-	u.findRows()
+	u.transfers.findRows()
 	u.w = o.App.NewWindow("Multipeer")
 	u.w.SetIcon(fyne.NewStaticResource("app.png", icons.App))
 	u.build()
@@ -156,30 +154,30 @@ func New(o Options) *UI {
 	return u
 }
 
-// Window is the window itself.
+// Window returns the Fyne window.
 func (u *UI) Window() fyne.Window { return u.w }
 
-// Start begins to follow the engine until Close or the end of ctx.
+// Start follows the engine until Close or the end of ctx.
 func (u *UI) Start(ctx context.Context) {
 	u.bind = newBinding(ctx, u.o.Do, u.settle)
 	u.bind.pump(u.e.Watch(u.bind.ctx), u.apply)
 	u.bind.every(time.Second, u.second)
 	if u.o.Trace != nil {
-		u.traceFrames()
+		u.tracer.frames()
 		if !u.o.TraceLess {
-			u.bind.every(200*time.Millisecond, u.traceLayout) // the layout follows the events
+			u.bind.every(200*time.Millisecond, u.tracer.layout) // the layout follows the events
 		}
 	}
 	u.describeSelf()
 	u.startTray()
 }
 
-// Close ends what Start began and waits for it. Messages that came meanwhile go into the history: their senders were
-// told that they are delivered.
+// Close stops what Start began and waits for it. Messages that came meanwhile go into the history, because their
+// senders were notified that they are delivered.
 func (u *UI) Close() {
 	u.over.Store(true)
 	u.saveDraft()
-	u.front = false
+	u.notes.front = false
 	if u.bind == nil {
 		u.finished = true
 		return
@@ -193,47 +191,41 @@ func (u *UI) Close() {
 	}
 }
 
-// second is for what changes with time alone.
+// second updates what changes only with time.
 func (u *UI) second() {
-	u.toast.age()
-	u.sendWaiting()
-	u.settle() // the last progress may wait
+	u.toast.Age()
+	u.outbox.sendWaiting()
+	u.settle() // the last progress may still be pending
 	if u.page == pageTransfers {
 		u.moves.tick()
 	}
 }
 
-// build makes everything that is on screen, in the language and look of the settings.
+// build makes everything on screen, in the language and look of the settings.
 func (u *UI) build() {
 	for _, t := range u.talks {
 		t.forget()
 	}
 	u.side = newSide(u)
 	u.header = newHeader(u)
-	u.timeline = newTimeline()
-	u.entry = newComposer(u)
-	u.send = widget.NewButtonWithIcon("", iconGo, u.sendText)
-	u.send.Importance = widget.LowImportance
-	u.attach = iconButton(iconAttach, tr("Attach"), u.attachMenu)
+	u.timeline = widgets.NewTimeline(newRows)
 	u.empty = newEmptyState(u)
 	u.moves = newTransfersPage(u)
 	u.prefs = nil
-	u.toast = newToast(u)
+	u.toast = widgets.NewToast(u.w, tr("Close"))
 
-	u.compose = inset(container.NewBorder(nil, nil, u.attach, u.send, inset(u.entry, 0, 0, gap, gap)), gap, gapWide, gapWide, edge)
-	u.barred = newBarred(u)
-	u.barred.Hide()
-	talk := newPane(u.header.box, container.NewStack(u.compose, u.barred), u.timeline)
+	u.composer.build()
+	talk := widgets.NewPane(u.header.box, container.NewStack(u.composer.box, u.composer.barred), u.timeline)
 	u.pages = [4]fyne.CanvasObject{u.empty.box, talk, u.moves.box, container.NewStack()}
-	main := container.NewStack(append([]fyne.CanvasObject{newPanel(theme.ColorNameBackground, "", 0)}, u.pages[:]...)...)
-	u.shell = &shell{changed: func(bool) { u.showHeader(); u.side.waiting.update(); u.dirty.side = true }, resized: u.resized}
+	main := container.NewStack(append([]fyne.CanvasObject{widgets.NewPanel(theme.ColorNameBackground, "", 0)}, u.pages[:]...)...)
+	u.shell = &shell{changed: func(bool) { u.header.refresh(); u.side.waiting.update(); u.dirty.side = true }, resized: u.resized}
 	u.root = container.New(u.shell, u.side.box, main)
-	u.w.SetContent(newPane(u.toast.box, nil, u.root))
+	u.w.SetContent(widgets.NewPane(u.toast.Box, nil, u.root))
 	u.turn(u.page)
 	u.side.refresh()
 }
 
-// rebuild makes the window anew after its language or look has changed.
+// rebuild makes the window again after its language or look has changed.
 func (u *UI) rebuild() {
 	u.saveDraft()
 	at := u.page
@@ -245,27 +237,24 @@ func (u *UI) rebuild() {
 	if at == pageSettings {
 		u.showSettings()
 	}
-	if u.tray != nil {
-		u.tray.said = ""
-		u.tray.update()
-	}
+	u.updateTray()
 }
 
 // turn shows a page.
 func (u *UI) turn(p page) {
 	u.page = p
 	for i, o := range u.pages {
-		show(o, page(i) == p)
+		widgets.Show(o, page(i) == p)
 	}
 	if p == pageEmpty {
-		u.showEmpty()
+		u.empty.refresh()
 	}
 	u.shell.onPage = p != pageEmpty
 	u.arrange()
 	u.dirty.side = true
 }
 
-// arrange lays the window out after what is in front has changed.
+// arrange lays the window out again after another page came to the front.
 func (u *UI) arrange() {
 	if s := u.root.Size(); s.Width > 0 {
 		u.shell.Layout(u.root.Objects, s)
@@ -273,7 +262,8 @@ func (u *UI) arrange() {
 	}
 }
 
-// back leaves a page: in a narrow window to the list, else to nobody.
+// back leaves a page. In a narrow window it returns to the list, otherwise to the current conversation or the empty
+// page.
 func (u *UI) back() {
 	u.saveDraft()
 	if u.shell.narrow {
@@ -285,56 +275,52 @@ func (u *UI) back() {
 	u.choose(u.current)
 }
 
-// resized closes what stands at a place that may be another now, and lets what is open fit.
+// resized closes the menu, whose position may be wrong now, and fits the open dialog to the new size.
 func (u *UI) resized() {
-	if u.menu != nil && u.menu.open() {
-		u.menu.pop.Hide()
+	if u.menu != nil && u.menu.IsOpen() {
+		u.menu.Close()
 	}
-	if m, ok := u.dialog.(*modal); ok {
-		m.fit()
-		u.o.Do(func() { // shown anew when the overlay, too, has the new size, or it would not stand in the middle
-			if u.dialog == hidden(m) {
-				m.pop.Hide()
-				m.fit()
-				m.pop.Show()
+	if m, ok := u.dialogs.open.(*widgets.Modal); ok {
+		m.Fit()
+		u.o.Do(func() { // shown again once the overlay has the new size too, or it would not be centred
+			if u.dialogs.open == hidden(m) {
+				m.ShowAgain()
 			}
 		})
 	}
 }
 
-// settle brings to the screen what has changed.
+// settle updates the screen with what has changed.
 func (u *UI) settle() {
 	if u.finished {
 		return
 	}
-	u.showProgress()
+	u.transfers.showProgress()
 	d := u.dirty
 	u.dirty = dirty{}
 	if d.side {
 		u.side.refresh()
-		if u.tray != nil {
-			u.tray.update()
-		}
+		u.updateTray()
 	}
 	switch u.page {
 	case pageEmpty:
-		u.showEmpty()
+		u.empty.refresh()
 	case pageTalk:
-		u.showHeader()
+		u.header.refresh()
 		if d.grew > 0 {
-			u.timeline.grew(d.grew, d.own)
+			u.timeline.Grew(d.grew, d.own)
 		} else if d.resized {
-			u.timeline.remeasure()
+			u.timeline.Remeasure()
 		}
 	case pageTransfers:
 		if d.transfers || d.resized {
 			u.moves.refresh()
 		}
 	}
-	u.traceLayout()
+	u.tracer.layout()
 }
 
-// choose shows a conversation; nil shows what to do when there is none.
+// choose opens a conversation; nil shows the empty page.
 func (u *UI) choose(t *talk) {
 	u.saveDraft()
 	again := t != nil && t == u.current
@@ -346,28 +332,25 @@ func (u *UI) choose(t *talk) {
 	t.unread = 0
 	t.save()
 	if !again {
-		u.entry.SetText(t.draft)
-		u.timeline.show(t)
+		u.composer.entry.SetText(t.draft)
+		u.timeline.ShowRows(t)
 	}
 	u.turn(pageTalk)
-	u.showHeader()
+	u.header.refresh()
 	u.side.refresh()
 	if !fyne.CurrentDevice().IsMobile() {
-		u.w.Canvas().Focus(u.entry)
+		u.w.Canvas().Focus(u.composer.entry)
 	}
 	u.trace("chosen %s", u.label(t))
 }
 
-// saveDraft keeps what stands in the field for the conversation that it belongs to.
+// saveDraft saves the text in the composer as the draft of its conversation.
 func (u *UI) saveDraft() {
-	if t := u.current; t != nil && t.draft != u.entry.Text {
-		t.draft = u.entry.Text
+	if t := u.current; t != nil && t.draft != u.composer.entry.Text {
+		t.draft = u.composer.entry.Text
 		t.save()
 	}
 }
-
-// away tells that nobody looks at the window.
-func (u *UI) away() bool { return !u.front }
 
 func (u *UI) label(t *talk) string {
 	if t.everyone() {
@@ -376,7 +359,7 @@ func (u *UI) label(t *talk) string {
 	return t.name
 }
 
-// nameOf is what a peer is called here: by this person, or by itself.
+// nameOf returns the name of a peer: the one that the user gave it, or else its own.
 func (u *UI) nameOf(t *talk) string {
 	if t.everyone() {
 		return tr("Everyone")
@@ -393,7 +376,7 @@ func (u *UI) nameOf(t *talk) string {
 	return t.name
 }
 
-// downloads is the folder for what is received.
+// downloads returns the folder for received files.
 func (u *UI) downloads() string {
 	switch {
 	case u.o.Downloads != "":
@@ -401,31 +384,32 @@ func (u *UI) downloads() string {
 	case u.o.Settings.Downloads != "":
 		return u.o.Settings.Downloads
 	}
-	return Downloads()
+	return desktop.Downloads()
 }
 
-// open shows a dialog; Escape closes it.
-func (u *UI) open(d dialog.Dialog) {
-	u.dialog = d
-	d.SetOnClosed(func() { u.dialog = nil })
-	d.Show()
+// say shows a text as a toast; it ignores an empty text.
+func (u *UI) say(text string) {
+	if text != "" {
+		u.trace("toast %q", text)
+		u.toast.Show(text)
+	}
 }
 
-// copyText puts text into the clipboard.
+// copyText copies text to the clipboard.
 func (u *UI) copyText(text string) {
 	fyne.CurrentApp().Clipboard().SetContent(text)
 	u.trace("copied %q", text)
 }
 
-// ShowFailure is the window of a program that cannot start: it says why, and what to do.
+// ShowFailure shows the window of a program that cannot start. It gives the reason and the remedy.
 func ShowFailure(a fyne.App, err error) {
 	_ = speak("")
 	w := a.NewWindow("Multipeer")
 	text := widget.NewLabel(firstUpper(engine.CleanText(err.Error())) + ".")
 	text.Wrapping = fyne.TextWrapWord
-	quit := newButton(tr("Quit"), widget.HighImportance, a.Quit)
-	head := newLine(tr("Multipeer cannot start"), sizeTitle, theme.ColorNameForeground, true)
-	w.SetContent(inset(container.NewBorder(head, row(0, layout.NewSpacer(), quit), nil, nil, inset(text, gap, gap, -gap, -gap)), edgeWide, edgeWide, edgeWide, edgeWide))
+	quit := widgets.NewButton(tr("Quit"), widget.HighImportance, a.Quit)
+	head := widgets.NewLine(tr("Multipeer cannot start"), widgets.SizeTitle, theme.ColorNameForeground, true)
+	w.SetContent(widgets.Inset(container.NewBorder(head, widgets.Row(0, layout.NewSpacer(), quit), nil, nil, widgets.Inset(text, widgets.Gap, widgets.Gap, -widgets.Gap, -widgets.Gap)), widgets.EdgeWide, widgets.EdgeWide, widgets.EdgeWide, widgets.EdgeWide))
 	w.Resize(fyne.NewSize(520, 220))
 	w.CenterOnScreen()
 	w.ShowAndRun()

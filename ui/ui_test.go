@@ -15,10 +15,11 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// TestTwoWindows plays the main job: two windows find each other, talk, and a folder dropped on a name arrives.
-func TestTwoWindows(t *testing.T) {
+// TestWindow_TwoExchangeMessagesAndAFolder covers the main use: two windows find each other and exchange messages, and
+// a folder that was dropped on a peer arrives.
+func TestWindow_TwoExchangeMessagesAndAFolder(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
-	ben, anna := newStation(t, a, l, net, "Ben"), newStation(t, a, l, net, "Anna") // the test driver knows places in the last window alone
+	ben, anna := newStation(t, a, l, net, "Ben"), newStation(t, a, l, net, "Anna") // the test driver knows positions only in the last window
 	l.until(t, "both in the list", func() bool { return len(anna.side.order) == 1 && len(ben.side.order) == 1 })
 	if anna.current != nil || !anna.empty.box.Visible() {
 		t.Error("a conversation is open before anybody was chosen")
@@ -26,15 +27,15 @@ func TestTwoWindows(t *testing.T) {
 
 	row := anna.side.rows[ben.node.Self().ID]
 	test.Tap(row)
-	test.Type(anna.entry, "hello\nyou") // Enter in typed text is a line break
-	anna.entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
-	if anna.entry.Text != "" {
+	test.Type(anna.composer.entry, "hello\nyou") // Enter in typed text is a line break
+	anna.composer.entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	if anna.composer.entry.Text != "" {
 		t.Error("the field keeps what was sent")
 	}
-	l.until(t, "the question", func() bool { return len(ben.invites) == 1 })
-	for _, c := range ben.invites {
-		if !strings.Contains(c.title.full, "Anna") {
-			t.Errorf("the question is %q", c.title.full)
+	l.until(t, "the question", func() bool { return len(ben.invites.open) == 1 })
+	for _, c := range ben.invites.open {
+		if !strings.Contains(c.title.Text, "Anna") {
+			t.Errorf("the question is %q", c.title.Text)
 		}
 		test.Tap(c.accept)
 	}
@@ -54,11 +55,11 @@ func TestTwoWindows(t *testing.T) {
 	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(row)
 	anna.dropped(at.AddXY(10, 10), []fyne.URI{storage.NewFileURI(folder)})
 	l.until(t, "the offer", func() bool { return ben.card(engine.Offered) != nil })
-	if c := ben.card(engine.Offered); c.title.full != "a folder" || !strings.Contains(c.status.full, "2 files, 6 bytes") {
-		t.Errorf("the offer says %q, %q", c.title.full, c.status.full)
+	if c := ben.card(engine.Offered); c.title.Text != "a folder" || !strings.Contains(c.status.Text, "2 files, 6 bytes") {
+		t.Errorf("the offer says %q, %q", c.title.Text, c.status.Text)
 	}
-	if !strings.Contains(ben.card(engine.Offered).status.full, "from Anna") {
-		t.Errorf("the offer says %q", ben.card(engine.Offered).status.full)
+	if !strings.Contains(ben.card(engine.Offered).status.Text, "from Anna") {
+		t.Errorf("the offer says %q", ben.card(engine.Offered).status.Text)
 	}
 	test.Tap(ben.card(engine.Offered).accept)
 	l.until(t, "Delivered on both sides", func() bool { return anna.card(engine.Delivered) != nil && ben.card(engine.Delivered) != nil })
@@ -71,10 +72,10 @@ func TestTwoWindows(t *testing.T) {
 		t.Errorf("showed %s", got)
 	}
 
-	// To everyone, with the sender's name.
+	// A message to everyone.
 	test.Tap(ben.side.everyone)
-	test.Type(ben.entry, "to all")
-	ben.entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	test.Type(ben.composer.entry, "to all")
+	ben.composer.entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
 	l.until(t, "delivery to all", func() bool {
 		b := ben.bubbles()
 		return len(b) == 1 && strings.HasSuffix(b[0], "Delivered to 1 device")
@@ -84,39 +85,39 @@ func TestTwoWindows(t *testing.T) {
 		return room != nil && room.unread == 1 && anna.side.everyone.badge.Visible()
 	})
 
-	// A peer that leaves stays as a conversation.
+	// The conversation with a peer that left stays in the list.
 	go func() { _ = ben.node.Stop() }()
 	l.until(t, "gone", func() bool { return len(anna.peers) == 0 })
-	if row.status.full != "Not nearby" || len(anna.side.order) != 1 {
-		t.Errorf("row says %q", row.status.full)
+	if row.status.Text != "Not nearby" || len(anna.side.order) != 1 {
+		t.Errorf("row says %q", row.status.Text)
 	}
 	anna.choose(anna.talk(ben.node.Self().ID))
-	test.Type(anna.entry, "too late")
-	anna.entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	test.Type(anna.composer.entry, "too late")
+	anna.composer.entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
 	l.until(t, "it waits", func() bool {
 		b := anna.bubbles()
-		return strings.Contains(b[len(b)-1], "too late | Goes to Ben when it is back")
+		return strings.Contains(b[len(b)-1], "too late | Sends when Ben is back")
 	})
 }
 
-func TestDropBeforeAnybodyIsChosenWaits(t *testing.T) {
+func TestDrop_WaitsUntilAPeerIsChosen(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
-	ben, anna := newStation(t, a, l, net, "Ben"), newStation(t, a, l, net, "Anna") // the test driver knows places in the last window alone
+	ben, anna := newStation(t, a, l, net, "Ben"), newStation(t, a, l, net, "Anna") // the test driver knows positions only in the last window
 	l.until(t, "both in the list", func() bool { return len(anna.side.order) == 1 })
 	file := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(file, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	anna.dropped(fyne.NewPos(600, 300), []fyne.URI{storage.NewFileURI(file)})
-	if !strings.Contains(anna.empty.title.full, "1 item waits") {
-		t.Errorf("the window says %q", anna.empty.title.full)
+	if !strings.Contains(anna.empty.title.Text, "1 item ready") {
+		t.Errorf("the window says %q", anna.empty.title.Text)
 	}
 	test.Tap(anna.side.rows[ben.node.Self().ID])
 	l.until(t, "the offer", func() bool { return ben.card(engine.Offered) != nil })
 	c := ben.card(engine.Offered)
 	c.actions.decline()
 	l.until(t, "declined", func() bool { return anna.card(engine.Declined) != nil })
-	if s := anna.card(engine.Declined).status.full; !strings.HasPrefix(s, "Ben declined") {
+	if s := anna.card(engine.Declined).status.Text; !strings.HasPrefix(s, "Ben declined") {
 		t.Errorf("the card says %q", s)
 	}
 }

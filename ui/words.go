@@ -10,19 +10,20 @@ import (
 	"fyne.io/fyne/v2/lang"
 )
 
-// The words on screen are English in the code; translations holds every other language by them. Keys are constants: what
-// a peer wrote is only ever data, since a key that is missing is read as a template.
+// English text is in the code; translations holds every other language, with the English text as the key. Keys must
+// be constants: a missing key is parsed as a template, so text from a peer may only be template data.
 
 //go:embed translations
 var translations embed.FS
 
-// language is one that the window speaks.
+// language is a language of the window.
 type language struct{ tag, name string }
 
-// languages that the window speaks, as their speakers call them, in letters that every system has; English is the code's own.
+// languages are the languages of the window under their own names, in letters that every system has. The English text
+// is in the code.
 var languages = []language{{"en", "English"}, {"de", "Deutsch"}, {"fr", "Français"}, {"es", "Español"}, {"zh-Hans", "Zhōngwén"}, {"fi", "Suomi"}}
 
-// speak loads the translations; tag chooses one, and empty follows the system.
+// speak loads the translations. tag chooses a language; an empty tag follows the system.
 func speak(tag string) error {
 	if err := lang.AddTranslationsFS(translations, "translations"); err != nil {
 		return fmt.Errorf("translations: %w", err)
@@ -34,11 +35,11 @@ func speak(tag string) error {
 	if err != nil {
 		return fmt.Errorf("language %q: %w", tag, err)
 	}
-	// Fyne follows the system's locale alone: the chosen language takes its place.
+	// Fyne only follows the system's locale, so the chosen language is registered under that locale.
 	return lang.AddTranslationsForLocale(b, systemLocale())
 }
 
-// systemLocale is the one that Fyne picks for the system.
+// systemLocale returns the locale that Fyne picks for the system.
 func systemLocale() fyne.Locale {
 	l := lang.SystemLocale()
 	if len(l) < 2 {
@@ -47,7 +48,7 @@ func systemLocale() fyne.Locale {
 	return l
 }
 
-// tr translates a text; pairs are names and values for its template: tr("Message {{.Name}}", "Name", n).
+// tr translates a text. pairs are names and values for its template: tr("Message {{.Name}}", "Name", n).
 func tr(text string, pairs ...any) string {
 	if len(pairs) == 0 {
 		return lang.L(text)
@@ -55,7 +56,7 @@ func tr(text string, pairs ...any) string {
 	return lang.L(text, fields(pairs))
 }
 
-// trn translates a text that counts; its template has N.
+// trn translates a text with a count, which its template gets as N.
 func trn(text string, n int64, pairs ...any) string {
 	return lang.N(text, int(min(n, 1<<30)), fields(append(pairs, "N", n)))
 }
@@ -68,7 +69,7 @@ func fields(pairs []any) map[string]any {
 	return m
 }
 
-// joined puts the parts of a line together that are not empty.
+// joined joins the parts that are not empty.
 func joined(parts ...string) string {
 	var out []string
 	for _, p := range parts {

@@ -15,13 +15,18 @@ import (
 	"testing"
 )
 
-// keysInCode finds the texts that the code translates: key to whether it counts.
+// keysInCode returns the texts that the code translates. The value is true for texts with a count.
 func keysInCode(t *testing.T) map[string]bool {
 	t.Helper()
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) < 20 {
 		t.Fatal(len(files), err)
 	}
+	below, err := filepath.Glob("internal/*/*.go")
+	if err != nil || len(below) < 10 {
+		t.Fatal(len(below), err)
+	}
+	files = append(files, below...)
 	keys := map[string]bool{}
 	for _, name := range files {
 		if strings.HasSuffix(name, "_test.go") || name == "words.go" {
@@ -77,10 +82,11 @@ func holders(s string) []string {
 	return slices.Compact(all)
 }
 
-// TestEveryTextIsTranslated: each language has each text, with the same places for names and numbers, and no other.
-func TestEveryTextIsTranslated(t *testing.T) {
+// TestTranslations_CoverEveryText checks that each language has exactly the texts of the code, with the same
+// placeholders.
+func TestTranslations_CoverEveryText(t *testing.T) {
 	keys := keysInCode(t)
-	if out := os.Getenv("MULTIPEER_KEYS"); out != "" { // for who translates
+	if out := os.Getenv("MULTIPEER_KEYS"); out != "" { // for translators
 		b, _ := json.MarshalIndent(keys, "", "  ")
 		_ = os.WriteFile(out, b, 0o644)
 	}
@@ -109,7 +115,7 @@ func TestEveryTextIsTranslated(t *testing.T) {
 					t.Errorf("%s: %q is empty", l.tag, key)
 				}
 				want, got := holders(key), holders(s)
-				if form != "other" { // a singular may say it in words
+				if form != "other" { // a singular may spell out the number
 					want, got = without(want, "{{.N}}"), without(got, "{{.N}}")
 				}
 				if !slices.Equal(want, got) {
@@ -129,7 +135,7 @@ func without(s []string, what string) []string {
 	return slices.DeleteFunc(slices.Clone(s), func(e string) bool { return e == what })
 }
 
-// fyneKeys are texts of Fyne's own dialogs and menus, which Fyne has not got in all of our languages.
+// fyneKeys are the texts of Fyne's own dialogs and menus, which Fyne does not have in all of the app's languages.
 func fyneKeys(*testing.T) []string {
 	return []string{
 		"Cancel", "Cannot open directory", "Clear", "Close", "Computer", "Confirm", "Copy", "Create Folder", "Cut", "Error", "Favourites", "File", "Files", "Folder",

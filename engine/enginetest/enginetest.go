@@ -1,7 +1,6 @@
-// Package enginetest runs several engines on a simulated network, for tests of
-// the engine, the window and other programs. Inside a testing/synctest bubble
-// a minute of protocol passes in an instant. Keys are new in each run, and with
-// them the order of the IDs, unless Config.Profile keeps them.
+// Package enginetest runs several engines on a simulated network, for tests of the engine, the window and other
+// programs. Inside a testing/synctest bubble a minute of protocol takes an instant. Keys, and with them the order of
+// the IDs, differ in each run unless Config.Profile keeps them.
 package enginetest
 
 import (
@@ -23,7 +22,7 @@ import (
 	"github.com/quic-go/quic-go/testutils/simnet"
 )
 
-// Net is a simulated network with a discovery of its own. Its methods may be called concurrently.
+// Net is a simulated network with its own discovery. Its methods may be called concurrently.
 type Net struct {
 	t       testing.TB
 	latency time.Duration
@@ -38,13 +37,13 @@ type Net struct {
 	jitter  time.Duration
 	dice    *rand.Rand
 	cut     map[netip.AddrPort]bool
-	rate    int64                        // bits per second towards each node; 0 is no limit
-	queue   int                          // bytes that wait for it
+	rate    int64                        // bits per second towards each node; 0 means no limit
+	queue   int                          // how many bytes may wait for the line to a node
 	until   map[netip.AddrPort]time.Time // when the line to a node is free
 	count   int
 }
 
-// New makes a network whose packets take latency one way. It is torn down by the test's cleanup.
+// New makes a network with the given one-way latency. The test's cleanup tears it down.
 func New(t testing.TB, latency time.Duration) *Net {
 	n := &Net{
 		t: t, latency: latency, nodes: map[netip.AddrPort]simnet.PacketReceiver{}, ether: map[*finder]bool{},
@@ -65,51 +64,51 @@ func (n *Net) close() {
 	}
 }
 
-// Drop installs a function that loses packets; nil loses none.
+// Drop installs a function that decides which packets are lost; nil loses none.
 func (n *Net) Drop(lose func(from, to netip.AddrPort) bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.drop = lose
 }
 
-// Service is a service type that no other test has, for tests of programs on the real network.
+// Service returns a service type that no other test uses, for tests of programs on the real network.
 func Service() string { return "t-" + strings.ToLower(crand.Text()[:12]) }
 
-// Lose loses a part of all packets, 0 to 1, by dice that fall the same in every run.
+// Lose drops a fraction of all packets, 0 to 1. The random sequence is the same in every run.
 func (n *Net) Lose(part float64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.loss = part
 }
 
-// Scatter delays each packet by up to jitter, so that some overtake others, and doubles a part of them, 0 to 1, by the
-// same dice.
+// Scatter delays each packet by up to jitter, so that some overtake others, and duplicates a fraction of them, 0 to
+// 1, with the same random sequence.
 func (n *Net) Scatter(jitter time.Duration, double float64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.jitter, n.double = jitter, double
 }
 
-// Limit gives each node a line of so many bits per second, before which so many bytes wait; the rest is lost.
+// Limit limits the line to each node to bitsPerSecond. Up to queue bytes wait for it; packets beyond that are lost.
 func (n *Net) Limit(bitsPerSecond int64, queue int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.rate, n.queue = bitsPerSecond, queue
 }
 
-// Cut takes an address off the network, or puts it back.
+// Cut takes an address off the network, or reconnects it.
 func (n *Net) Cut(addr netip.AddrPort, off bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.cut[addr] = off
 }
 
-// Node is an engine that runs on the network.
+// Node is an engine that runs on the simulated network.
 type Node struct {
 	*engine.Engine
 	Addr netip.AddrPort
 	net  *Net
-	find *finder // unless the test brought its own
+	find *finder // nil if the test supplied its own
 	stop context.CancelFunc
 	done chan error
 }
@@ -120,7 +119,7 @@ func (n *Net) Start(cfg engine.Config) *Node {
 	return n.StartAt(n.next(), cfg)
 }
 
-// StartAt is Start at an address that had another engine before, such as one that was killed.
+// StartAt is Start at an address that another engine used before, such as one that was killed.
 func (n *Net) StartAt(addr netip.AddrPort, cfg engine.Config) *Node {
 	n.t.Helper()
 	n.Cut(addr, false)
@@ -153,7 +152,7 @@ func (n *Net) StartAt(addr netip.AddrPort, cfg engine.Config) *Node {
 	return node
 }
 
-// next is an address that nobody has.
+// next returns an unused address.
 func (n *Net) next() netip.AddrPort {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -161,7 +160,7 @@ func (n *Net) next() netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(n.count >> 8), byte(n.count)}), engine.DefaultPort)
 }
 
-// Socket is a place on the network for a peer that is no engine. The caller calls closeIt at the end.
+// Socket returns a socket on the network for a peer that is not an engine. The caller must call closeIt at the end.
 func (n *Net) Socket() (conn net.PacketConn, closeIt func()) { return n.socket(n.next()) }
 
 // Stop ends the engine and waits for it. It is idempotent.
@@ -170,11 +169,12 @@ func (n *Node) Stop() error {
 	err := <-n.done
 	n.net.mu.Lock()
 	defer n.net.mu.Unlock()
-	n.net.running = slices.DeleteFunc(n.net.running, func(o *Node) bool { return o == n }) // or it would be kept for ever
+	// Otherwise it would be kept forever.
+	n.net.running = slices.DeleteFunc(n.net.running, func(o *Node) bool { return o == n })
 	return err
 }
 
-// Kill ends the engine as a crash would: nothing leaves it any more, nobody is told.
+// Kill ends the engine like a crash: it sends nothing any more, and no one is notified.
 func (n *Node) Kill() error {
 	n.net.Cut(n.Addr, true)
 	if n.find != nil {
@@ -200,7 +200,7 @@ func (n *Net) socket(addr netip.AddrPort) (net.PacketConn, func()) {
 	}
 }
 
-// SendPacket is simnet.Router's.
+// SendPacket implements simnet.Router.
 func (n *Net) SendPacket(p simnet.Packet) error {
 	from, to := p.From.(*net.UDPAddr).AddrPort(), p.To.(*net.UDPAddr).AddrPort()
 	n.mu.Lock()
@@ -208,7 +208,7 @@ func (n *Net) SendPacket(p simnet.Packet) error {
 	lost := n.cut[from] || n.cut[to] || n.loss > 0 && n.dice.Float64() < n.loss
 	var wait time.Duration
 	if !lost && n.rate > 0 {
-		wait, lost = n.wait(to, len(p.Data))
+		wait, lost = n.waitLocked(to, len(p.Data))
 	}
 	if !lost && n.jitter > 0 {
 		wait += time.Duration(n.dice.Int64N(int64(n.jitter)))
@@ -221,7 +221,7 @@ func (n *Net) SendPacket(p simnet.Packet) error {
 		time.AfterFunc(wait+time.Millisecond, func() { node.RecvPacket(again) })
 	}
 	switch {
-	case node == nil || lost || lose != nil && lose(from, to): // like UDP: nobody there is no error
+	case node == nil || lost || lose != nil && lose(from, to): // as with UDP, a missing receiver is not an error
 	case wait > 0:
 		time.AfterFunc(wait, func() { node.RecvPacket(p) })
 	default:
@@ -230,11 +230,11 @@ func (n *Net) SendPacket(p simnet.Packet) error {
 	return nil
 }
 
-// overhead is what Ethernet, IPv4 and UDP add to a packet on the wire, the gap between frames included.
+// overhead is what Ethernet, IPv4 and UDP add to a packet on the wire, including the gap between frames.
 const overhead = 66
 
-// wait is how long a packet takes to be on the line to a node, behind those before it. Call with n.mu held.
-func (n *Net) wait(to netip.AddrPort, size int) (d time.Duration, lost bool) {
+// waitLocked returns how long a packet takes on the line to a node, including the wait for packets ahead of it.
+func (n *Net) waitLocked(to netip.AddrPort, size int) (d time.Duration, lost bool) {
 	now := time.Now()
 	free := n.until[to]
 	if free.Before(now) {
@@ -248,14 +248,14 @@ func (n *Net) wait(to netip.AddrPort, size int) (d time.Duration, lost bool) {
 	return free.Sub(now), false
 }
 
-// AddNode is simnet.Router's.
+// AddNode implements simnet.Router.
 func (n *Net) AddNode(addr net.Addr, r simnet.PacketReceiver) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.nodes[addr.(*net.UDPAddr).AddrPort()] = r
 }
 
-// finder is discovery on the network: who browses is told at once of who advertises.
+// finder is the network's discovery: a browsing node learns of advertising nodes at once.
 type finder struct {
 	net  *Net
 	addr netip.AddrPort
@@ -290,10 +290,11 @@ func (f *finder) hint() engine.Hint {
 	return engine.Hint{ID: self.ID, Name: self.Name, Info: self.Info, Addrs: []netip.AddrPort{f.addr}, How: "simulation"}
 }
 
-// Run is engine.Discovery's.
+// Run implements engine.Discovery.
 func (f *finder) Run(ctx context.Context, self engine.Announcement, to engine.Sink) error {
 	f.mu.Lock()
-	if f.to = to; f.self.ID.IsZero() { // an Update that came first is newer
+	f.to = to
+	if f.self.ID.IsZero() { // an Update that came first is newer
 		f.self = self
 	}
 	f.mu.Unlock()
@@ -309,7 +310,7 @@ func (f *finder) Run(ctx context.Context, self engine.Announcement, to engine.Si
 	return nil
 }
 
-// Update is engine.Discovery's.
+// Update implements engine.Discovery.
 func (f *finder) Update(self engine.Announcement) {
 	f.mu.Lock()
 	f.self = self
@@ -317,13 +318,13 @@ func (f *finder) Update(self engine.Announcement) {
 	f.tell(true)
 }
 
-// Forget is engine.Discovery's; this discovery keeps nothing.
+// Forget implements engine.Discovery; this discovery stores nothing.
 func (f *finder) Forget(engine.PeerID) {}
 
-// Link is engine.Discovery's: the whole network is one.
+// Link implements engine.Discovery: the whole network is one link.
 func (f *finder) Link(netip.Addr) string { return "simulation" }
 
-// Recheck is engine.Discovery's: it takes a second to see that a peer has vanished.
+// Recheck implements engine.Discovery: it takes a second to notice that a peer has vanished.
 func (f *finder) Recheck(id engine.PeerID) {
 	time.AfterFunc(time.Second, func() {
 		f.net.mu.Lock()
@@ -343,7 +344,7 @@ func (f *finder) Recheck(id engine.PeerID) {
 	})
 }
 
-// tell introduces f and the others of its service to each other.
+// tell introduces f and the other finders of its service to each other.
 func (f *finder) tell(here bool) {
 	f.net.mu.Lock()
 	var others []*finder
@@ -357,7 +358,7 @@ func (f *finder) tell(here bool) {
 	f.mu.Lock()
 	silent := f.silent
 	f.mu.Unlock()
-	if silent || to == nil { // an update before Run is told by Run
+	if silent || to == nil { // Run announces an update that came before it
 		return
 	}
 	for _, o := range others {

@@ -1,6 +1,5 @@
-// Command chat talks with everybody near who runs it too: the Pythonista
-// module's minimal chat. It shows the four calls that most programs need: New,
-// Run, Handle and Send. Lines that are typed go to all; Ctrl-D ends.
+// Command chat talks with everyone nearby who runs it too: the Pythonista module's minimal chat. It shows the four
+// calls that most programs need: New, Run, Handle and Send. Typed lines are sent to all; Ctrl-D ends it.
 package main
 
 import (

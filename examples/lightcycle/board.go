@@ -8,11 +8,11 @@ import (
 const (
 	// Width and Height are the cells between the walls: drawn with half blocks they fill a terminal of 80 x 24.
 	Width, Height = 78, 40
-	// MinRiders and MaxRiders are how many play.
+	// MinRiders and MaxRiders limit the number of players.
 	MinRiders, MaxRiders = 2, 8
 )
 
-// Heading is where a cycle goes; a turn to the right is one more.
+// Heading is the direction of a cycle; a right turn adds one.
 type Heading uint8
 
 // The headings.
@@ -26,7 +26,7 @@ const (
 // Turn is what one rider does in one tick. It is also a byte on the wire.
 type Turn uint8
 
-// The turns. Leave is not a player's: it tells that the rider is gone.
+// The turns. Leave is not a player's choice: it says that the rider has left.
 const (
 	Straight Turn = iota
 	Left
@@ -44,11 +44,11 @@ type Rider struct {
 	Out     bool
 }
 
-// Board is the whole state of a game. It has no clock and no dice: who applies the same moves has the same board,
-// which is why the leader streams moves and not positions, and why nobody has to believe a position.
+// Board is the whole state of a game. It has no clock and no randomness: the same moves give the same board, which is
+// why the leader streams moves and not positions, and why no one has to trust a position.
 type Board struct {
 	Riders []Rider
-	Tick   int // how many steps were made
+	Tick   int // number of steps so far
 
 	trails [Width * Height]uint8 // 1 + the rider who was there, 0 is free
 }
@@ -56,7 +56,7 @@ type Board struct {
 // errMoves is a set of moves that the rules do not allow.
 var errMoves = errors.New("moves against the rules")
 
-// NewBoard spreads n riders clockwise round the board, each along the wall nearest to it.
+// NewBoard spreads n riders clockwise around the board, each along the nearest wall.
 func NewBoard(n int) *Board {
 	b := &Board{Riders: make([]Rider, n)}
 	const x, y = Width / 6, Height / 6
@@ -77,7 +77,7 @@ func NewBoard(n int) *Board {
 	return b
 }
 
-// Check tells whether moves fit the board: one for each rider, and nothing of those who are out.
+// Check reports whether moves fit the board: one for each rider, and none for riders who are out.
 func (b *Board) Check(moves []Turn) error {
 	if len(moves) != len(b.Riders) {
 		return fmt.Errorf("%w: %d moves of %d riders", errMoves, len(moves), len(b.Riders))
@@ -93,8 +93,8 @@ func (b *Board) Check(moves []Turn) error {
 	return nil
 }
 
-// Step makes one tick: all turn, all move, and only then it is seen who has hit something. So the order of the
-// riders favours nobody, and two who meet in one cell are both out. The trail of one who is out stays.
+// Step makes one tick: all turn, all move, and only then are collisions determined. So the order of the riders
+// favours no one, and two riders who enter the same cell are both out. The trail of a rider who is out stays.
 func (b *Board) Step(moves []Turn) error {
 	if err := b.Check(moves); err != nil {
 		return err
@@ -130,18 +130,18 @@ func (b *Board) Step(moves []Turn) error {
 	return nil
 }
 
-// Free tells a cell within the walls that nobody has passed.
+// Free reports whether a cell is within the walls and no one has passed it.
 func (b *Board) Free(c Cell) bool {
 	return c.X >= 0 && c.X < Width && c.Y >= 0 && c.Y < Height && b.trails[c.index()] == 0
 }
 
-// Trail tells whose trail a cell within the walls has.
+// Trail returns whose trail a cell within the walls has.
 func (b *Board) Trail(c Cell) (rider int, ok bool) {
 	owner := b.trails[c.index()]
 	return int(owner) - 1, owner != 0
 }
 
-// Over tells that at most one rider is left.
+// Over reports whether at most one rider is left.
 func (b *Board) Over() bool {
 	left := 0
 	for _, r := range b.Riders {
@@ -152,7 +152,7 @@ func (b *Board) Over() bool {
 	return left < 2
 }
 
-// Winner is the last rider of a game that is over; ok is false for a draw.
+// Winner returns the last rider of a game that is over; ok is false for a draw.
 func (b *Board) Winner() (rider int, ok bool) {
 	for i, r := range b.Riders {
 		if !r.Out {
@@ -162,7 +162,7 @@ func (b *Board) Winner() (rider int, ok bool) {
 	return 0, false
 }
 
-// Clone is a board for another goroutine to read.
+// Clone returns a copy of the board for another goroutine to read.
 func (b *Board) Clone() *Board {
 	c := *b
 	c.Riders = append([]Rider(nil), b.Riders...)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// put is a board with riders where a test wants them.
+// put returns a board with riders where a test wants them.
 func put(riders ...Rider) *Board {
 	b := &Board{Riders: riders}
 	for i, r := range riders {
@@ -41,7 +41,7 @@ func TestStartsAreFair(t *testing.T) {
 			}
 			seen[r.At] = true
 		}
-		for range 10 { // who does nothing for a second is still there
+		for range 10 { // a rider who does nothing for a second is still alive
 			step(t, b, make([]Turn, n)...)
 		}
 		if slices.Contains(out(b), true) {
@@ -84,7 +84,7 @@ func TestWhatPutsOut(t *testing.T) {
 		board  *Board
 		moves  []Turn
 		want   []bool
-		winner int // -1 is a draw, -2 that it goes on
+		winner int // -1 is a draw, -2 a game that continues
 	}{
 		{"upper wall", put(Rider{At: Cell{5, 0}, Heading: North}, far), []Turn{Straight, Straight}, []bool{true, false}, 1},
 		{"lower wall", put(Rider{At: Cell{5, Height - 1}, Heading: South}, far), []Turn{Straight, Straight}, []bool{true, false}, 1},
@@ -159,7 +159,7 @@ func TestCloneIsApart(t *testing.T) {
 	}
 }
 
-// TestRobotsPlayToAnEnd plays whole games: they end, and who applies the same moves has the same board.
+// TestRobotsPlayToAnEnd plays whole games: they end, and the same moves give the same board.
 func TestRobotsPlayToAnEnd(t *testing.T) {
 	longest := 0
 	for seed := range uint64(200) {

@@ -16,23 +16,23 @@ import (
 
 // Options say how a player plays.
 type Options struct {
-	Card   card // what is in Config.Context
+	Card   card // the value of Config.Context
 	Robot  bool // plays by itself, and Play returns after one game
-	Robots int  // how many players a robot waits for before it commits
+	Robots int  // number of players for which a robot waits before it commits
 	Dice   *rand.Rand
-	Say    func(line string) // gets each event; must not block
-	Show   func(Picture)     // gets what there is to see; must not block
+	Say    func(line string) // called with each event; must not block
+	Show   func(Picture)     // called with the current picture; must not block
 }
 
-// Game is one player at the table: the lobby, and the round that is played.
+// Game is one player's view of the game: the lobby, and the current round.
 //
-// All of it belongs to the goroutine of Play. What comes from elsewhere (the engine's news, streams, keys) is handed
-// over by do as a function, so nothing here needs a lock and everything happens in one order.
+// All of it belongs to the goroutine of Play. Input from elsewhere (the engine's events, streams, keys) is passed to
+// it by do as a function, so nothing here needs a lock and everything happens in one order.
 type Game struct {
 	e    *engine.Engine
 	opt  Options
 	acts chan func()
-	done chan struct{}   // closed when nobody takes acts any more
+	done chan struct{}   // closed when acts are no longer executed
 	ctx  context.Context // of Play
 	work sync.WaitGroup
 
@@ -40,14 +40,14 @@ type Game struct {
 	players map[engine.PeerID]*player // all with a session; not me
 	round   *round                    // nil in the lobby
 	last    *round                    // the newest one, also after its end
-	linger  int                       // ticks for which it is still to be seen
+	linger  int                       // number of ticks for which it is still shown
 	wins    map[string]int            // by token
 	notice  string
 	over    bool // a robot has played its game
 	failed  error
 }
 
-// player is what is known of one in the lobby.
+// player is what is known of a player in the lobby.
 type player struct {
 	id     engine.PeerID
 	name   string
@@ -56,7 +56,8 @@ type player struct {
 	state  state
 }
 
-// config is the engine of a player. Everybody who is found is connected with, up to a full table.
+// config returns the engine's configuration for a player. It connects to everyone who is found, until the table is
+// full.
 func config(name, service string, interfaces []string, c card) engine.Config {
 	return engine.Config{
 		Name: name, Service: service, Interfaces: interfaces,
@@ -67,7 +68,7 @@ func config(name, service string, interfaces []string, c card) engine.Config {
 	}
 }
 
-// NewGame is a player on an engine that has config and runs, or will soon.
+// NewGame returns a player on an engine that has that config and runs, or soon will.
 func NewGame(e *engine.Engine, opt Options) *Game {
 	if opt.Say == nil {
 		opt.Say = func(string) {}
@@ -89,8 +90,8 @@ func NewGame(e *engine.Engine, opt Options) *Game {
 	}
 }
 
-// Play plays until ctx or the engine ends, a robot until its game is over. The error tells why a robot's game had no
-// end. It can be called once.
+// Play plays until ctx or the engine ends, or, for a robot, until its game is over. The error says why a robot's game
+// had no result. It can be called once.
 func (g *Game) Play(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	g.ctx = ctx
@@ -131,7 +132,7 @@ func (g *Game) Play(ctx context.Context) error {
 	return g.failed
 }
 
-// do has f run on the goroutine of Play.
+// do runs f on the goroutine of Play.
 func (g *Game) do(f func()) {
 	select {
 	case g.acts <- f:
@@ -139,7 +140,7 @@ func (g *Game) do(f func()) {
 	}
 }
 
-// call is do that waits; false if f did not run.
+// call is do that waits; it returns false if f did not run.
 func (g *Game) call(f func()) bool {
 	ran := make(chan struct{})
 	g.do(func() { f(); close(ran) })
@@ -159,7 +160,7 @@ func (g *Game) say(format string, args ...any) {
 func (g *Game) added(p engine.Peer) {
 	colour, token := readCard(p.Context, p.ID)
 	for _, o := range g.players {
-		if o.token == token { // a token that was copied counts nobody's wins twice
+		if o.token == token { // a copied token must not count another player's wins twice
 			token = p.ID.String()
 		}
 	}
@@ -168,7 +169,7 @@ func (g *Game) added(p engine.Peer) {
 	}
 	g.players[p.ID] = &player{id: p.ID, name: label(p.Name), colour: colour, token: token}
 	g.say("added: %s (%s)", label(p.Name), colours[colour])
-	g.tell(p.ID) // it may have come after we committed: nobody else would tell it
+	g.tell(p.ID) // it may have arrived after we committed, and only we announce our state
 }
 
 func (g *Game) removed(p engine.Peer, err error) {
@@ -179,7 +180,7 @@ func (g *Game) removed(p engine.Peer, err error) {
 	}
 }
 
-// renamed follows a name that changes while it is seen (Engine.SetName).
+// renamed follows a name that changes while the peer is visible (Engine.SetName).
 func (g *Game) renamed(p engine.Peer) {
 	if o := g.players[p.ID]; o != nil {
 		o.name = label(p.Name)
@@ -214,7 +215,7 @@ func (g *Game) receive(m engine.Message) {
 	}
 }
 
-// Commit says that this player is ready; there is no way back before the end of the game.
+// Commit says that this player is ready; it cannot be undone before the end of the game.
 func (g *Game) Commit() { g.do(g.commit) }
 
 func (g *Game) commit() {
@@ -232,8 +233,8 @@ func (g *Game) tellAll() {
 	}
 }
 
-// tell posts our state to one peer. Post keeps the order of the calls and does not wait; a peer that does not take the
-// message (its program has just begun and does not read yet) is told later what is true then.
+// tell posts our state to one peer. Post keeps the order of the calls and does not wait; a peer that does not accept
+// the message (its program has just started and does not read yet) is sent the then current state later.
 func (g *Game) tell(to engine.PeerID) {
 	state := g.me.state
 	g.post(message{State: &state}, to, func(err error) {
@@ -249,7 +250,7 @@ func (g *Game) tell(to engine.PeerID) {
 
 // post sends a message to one peer; failed runs on the goroutine of Play if it was not delivered.
 func (g *Game) post(m message, to engine.PeerID, failed func(error)) {
-	// The context bounds the delivery, and the engine ends that by itself when the session or it ends.
+	// No context is needed: the engine ends the delivery itself when the session ends or the engine stops.
 	d, err := g.e.Post(context.Background(), m, to)
 	if err != nil { // the engine has ended
 		return
@@ -265,7 +266,7 @@ func (g *Game) post(m message, to engine.PeerID, failed func(error)) {
 	})
 }
 
-// drop ends the session with a peer that breaks the rules. PeerRemoved follows, and no policy brings it back.
+// drop ends the session with a peer that breaks the rules. PeerRemoved follows, and no policy reconnects it.
 func (g *Game) drop(id engine.PeerID, err error) {
 	name := "a peer"
 	if p := g.players[id]; p != nil {
@@ -275,7 +276,7 @@ func (g *Game) drop(id engine.PeerID, err error) {
 	g.e.Disconnect(id)
 }
 
-// inLobby counts those who may play next, us included.
+// inLobby counts those who may play next, including us.
 func (g *Game) inLobby() int {
 	n := 1
 	for _, p := range g.players {
@@ -286,7 +287,7 @@ func (g *Game) inLobby() int {
 	return n
 }
 
-// startIfAllCommitted begins a game if this player has the lowest ID of those in the lobby. What it sees counts: the
+// startIfAllCommitted starts a game if this player has the lowest ID of those in the lobby. Only its view counts: the
 // others wait for its start, so different views of the lobby cannot start different games with the same players.
 func (g *Game) startIfAllCommitted() {
 	if g.round != nil || !g.me.state.Ready {
@@ -314,7 +315,7 @@ func (g *Game) startIfAllCommitted() {
 	s := &start{Game: newGameID()}
 	taken := map[int]bool{}
 	for _, p := range riders {
-		for taken[p.colour] { // the lower ID keeps the colour that two have
+		for taken[p.colour] { // if two have the same colour, the lower ID keeps it
 			p.colour = (p.colour + 1) % len(colours)
 		}
 		taken[p.colour] = true
@@ -328,38 +329,39 @@ func (g *Game) startIfAllCommitted() {
 	g.tellAll()
 }
 
-// tellApart numbers those of one name: "X wins" must name one.
+// tellApart numbers riders with the same name: "X wins" must be unambiguous.
 func (s *start) tellApart() {
 	count := map[string]int{}
 	for i := range s.Riders {
 		name := s.Riders[i].Name
-		if count[name]++; count[name] > 1 {
+		count[name]++
+		if count[name] > 1 {
 			s.Riders[i].Name = fmt.Sprintf("%s #%d", name, count[name])
 		}
 	}
 }
 
-// started is a leader's start.
+// started handles a leader's start.
 func (g *Game) started(from engine.PeerID, s *start) {
 	seat := s.seat(g.me.id)
 	switch {
 	case seat < 0:
 		g.drop(from, breach("a start without us"))
 	case g.round != nil || !g.me.state.Ready:
-		g.tell(from) // it has not known; now it counts us as gone
+		g.tell(from) // the leader did not know; now it counts us as gone
 	default:
 		g.begin(s, seat)
 		g.tellAll()
 	}
 }
 
-// begin closes the lobby: nobody finds us now, and the sessions stay.
+// begin closes the lobby: no one can find us now, and the sessions stay.
 func (g *Game) begin(s *start, seat int) *round {
 	r := newRound(g.ctx, s, seat)
 	g.round, g.last = r, r
 	g.me.state = state{Ready: true, Game: s.Game}
 	g.e.SetLooking(false)
-	_ = g.e.SetInfo(map[string]string{"at": "playing"}) // it is valid
+	_ = g.e.SetInfo(map[string]string{"at": "playing"}) // the info is valid
 	var names []string
 	for _, e := range s.Riders {
 		names = append(names, e.Name)
@@ -371,7 +373,7 @@ func (g *Game) begin(s *start, seat int) *round {
 	return r
 }
 
-// endRound opens the lobby again.
+// endRound reopens the lobby.
 func (g *Game) endRound() {
 	if g.round == nil {
 		return
@@ -407,21 +409,21 @@ func (g *Game) turn(t Turn) {
 	default:
 		select {
 		case r.turns <- t:
-		default: // faster than the leader takes them
+		default: // faster than the leader accepts them
 		}
 	}
 }
 
-// Picture is what there is to see. It is a copy.
+// Picture is what there is to show. It is a copy.
 type Picture struct {
 	Notice string
 	Ready  bool
-	Lobby  []Seat // by name, we first
-	Board  *Board // the round that is played, or the last one; nil before the first
+	Lobby  []Seat // by name, we are first
+	Board  *Board // the current round, or the last one; nil before the first
 	Riders []entry
 	Me     int  // our rider
-	Live   bool // the round is played
-	Linger bool // it was, a moment ago
+	Live   bool // the round is running
+	Linger bool // it ended a moment ago
 }
 
 // Seat is one player in the lobby.

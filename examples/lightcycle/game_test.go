@@ -33,7 +33,7 @@ type seated struct {
 	picture Picture
 }
 
-// sit starts a player; robots is 0 for a person.
+// sit starts a player; robots is 0 for a human.
 func sit(t *testing.T, net *enginetest.Net, name string, robots int, seed uint64) *seated {
 	t.Helper()
 	c := newCard(int(seed) % len(colours))
@@ -76,7 +76,7 @@ func (p *seated) said() []string {
 	return slices.Clone(p.lines)
 }
 
-// count is how many lines begin so.
+// count returns how many lines start with begin.
 func (p *seated) count(begin string) int {
 	n := 0
 	for _, line := range p.said() {
@@ -93,7 +93,7 @@ func (p *seated) sees() Picture {
 	return p.picture
 }
 
-// lobby is what a player sees of another by its name.
+// lobby returns how a player sees another one, by its name.
 func (p *seated) lobby(name string) string {
 	for _, s := range p.sees().Lobby {
 		if s.Name == name {
@@ -103,7 +103,7 @@ func (p *seated) lobby(name string) string {
 	return "absent"
 }
 
-// wait waits until something is so.
+// wait waits until a condition holds.
 func wait(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	for range 20000 {
@@ -124,7 +124,7 @@ func (p *seated) finished(t *testing.T) {
 	}
 }
 
-// byID sorts players as the game does: the first leads.
+// byID sorts players as the game does: the first one leads.
 func byID(all []*seated) []*seated {
 	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b *seated) int {
@@ -136,7 +136,7 @@ func byID(all []*seated) []*seated {
 	return all
 }
 
-// result is the line that tells how a game has ended.
+// result returns the line that says how a game has ended.
 func (p *seated) result() string {
 	for _, line := range p.said() {
 		if line == "draw" || strings.HasPrefix(line, "winner: ") || strings.HasPrefix(line, "no winner: ") {
@@ -146,7 +146,7 @@ func (p *seated) result() string {
 	return ""
 }
 
-// sameGame waits for all, and checks that they have seen one game.
+// sameGame waits for all, and checks that they have seen the same game.
 func sameGame(t *testing.T, all []*seated) {
 	t.Helper()
 	for _, p := range all {
@@ -185,7 +185,7 @@ func TestEightRobots(t *testing.T) {
 	})
 }
 
-// TestLossyNetwork plays with a bad line: ticks come late, and still all of them.
+// TestLossyNetwork plays on a lossy network: ticks are late, but all arrive.
 func TestLossyNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, 20*time.Millisecond)
@@ -194,7 +194,7 @@ func TestLossyNetwork(t *testing.T) {
 	})
 }
 
-// TestUndecidedLeaver: one who has not committed keeps the others waiting, and no longer when it has crashed.
+// TestUndecidedLeaver: a player who has not committed keeps the others waiting, but not after it has crashed.
 func TestUndecidedLeaver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -258,7 +258,8 @@ func TestRiderLeaves(t *testing.T) {
 	})
 }
 
-// TestConnBreaks cuts a player off for long enough to end its conn and not its session: it gets all that it missed.
+// TestConnBreaks cuts a player off for long enough to end its connection but not its session: it receives everything
+// that it missed.
 func TestConnBreaks(t *testing.T) {
 	again := 0
 	for _, dead := range []time.Duration{5 * time.Second, 8 * time.Second, 9 * time.Second} {
@@ -282,7 +283,7 @@ func TestConnBreaks(t *testing.T) {
 	}
 }
 
-// TestLobby is two people, and a third who comes late.
+// TestLobby plays with two people, and a third who is late.
 func TestLobby(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -332,7 +333,7 @@ func TestLobby(t *testing.T) {
 	})
 }
 
-// TestSteering: a person's turns arrive, the leader's and the others'.
+// TestSteering: a human's turns arrive, the leader's and the others'.
 func TestSteering(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -346,7 +347,7 @@ func TestSteering(t *testing.T) {
 		}
 		all[0].game.Turn(Right)
 		all[1].game.Turn(Right)
-		all[1].game.Turn(Right) // two in one tick are two ticks
+		all[1].game.Turn(Right) // two turns in one tick take two ticks
 		wait(t, "three ticks", func() bool { return all[1].sees().Board.Tick >= 3 })
 		pic := all[1].sees()
 		if h0, h1 := pic.Board.Riders[0].Heading, pic.Board.Riders[1].Heading; h0 != South || h1 != East {
@@ -358,7 +359,7 @@ func TestSteering(t *testing.T) {
 	})
 }
 
-// intruder is an engine with the service's name and no game behind it: the test speaks for it.
+// intruder is an engine with the service's name but without a game: the test speaks for it.
 func intruder(t *testing.T, net *enginetest.Net, context any) (*enginetest.Node, chan *engine.Stream) {
 	t.Helper()
 	cfg := config("intruder", "lightcycle", nil, card{})
@@ -416,7 +417,7 @@ func TestHostileMessages(t *testing.T) {
 	}
 }
 
-// againstIntruder starts players until one has a higher ID than the intruder, who then leads, or a lower one.
+// againstIntruder starts players until one has a higher ID than the intruder, which then leads, or a lower one.
 func againstIntruder(t *testing.T, net *enginetest.Net, leads bool) (*seated, *enginetest.Node, chan *engine.Stream) {
 	t.Helper()
 	n, streams := intruder(t, net, nil)

@@ -1,6 +1,6 @@
-// Lightcycle is a game for 2 to 8 players in terminals on one network: every cycle leaves a trail behind it, who hits
-// a wall or a trail is out, and the last one wins. It is an example of a program on multipeer/engine, and the
-// low-latency one: many small ordered writes, ten times a second.
+// Lightcycle is a game for 2 to 8 players in terminals on one network: every cycle leaves a trail behind it, a rider
+// who hits a wall or a trail is out, and the last one wins. It is an example of a program on multipeer/engine, and
+// the low-latency one: many small ordered writes, ten times a second.
 //
 // Start it in two terminals, press space in both:
 //
@@ -11,29 +11,31 @@
 //
 // # What it shows of the engine
 //
-// Initial data. Config.Context is a player's colour and token; Peer.Context brings the others' before anything else is
-// known of them. It is whatever a peer has sent: readCard in protocol.go takes what is valid of it.
+// Initial data. Config.Context is a player's colour and token; Peer.Context brings those of the others before
+// anything else is known of them. A peer may send anything there: readCard in protocol.go uses what is valid of it.
 //
-// A lobby. PeerAdded and PeerRemoved are who is there (game.go). Each player tells its own state, and nobody else's,
-// by Post: to all when it changes, and to each peer that is added. So who comes late knows who has committed, and
-// who leaves takes its state with it and holds nobody up.
+// A lobby. PeerAdded and PeerRemoved report who is there (game.go). Each player announces only its own state, by
+// Post: to all when it changes, and to each peer that is added. So a latecomer knows who has committed, and a player
+// who leaves takes its state with it and blocks no one.
 //
 // A start without a common clock. The lowest PeerID of the lobby leads. It alone decides that all have committed, and
 // sends a Start with the list of the riders; the others wait for that and compare no times. Engine.SetLooking(false)
-// then closes the lobby: sessions stay, and nobody new finds us. SetLooking(true) opens it again after the game.
+// then closes the lobby: sessions stay, and no one new finds us. SetLooking(true) reopens it after the game.
 //
 // Framed streams. Every player opens a stream to the leader for its turns, and the leader one to every player for the
-// ticks (round.go). A stream has no boundaries, hence WriteFrame and ReadFrame. A stream does not outlive a conn that
-// breaks, but the session does, for 3 s: the first frame of a stream of turns says which tick is needed next.
+// ticks (round.go). A stream has no boundaries, hence WriteFrame and ReadFrame. A stream does not outlive a broken
+// connection, but the session does, for 3 s: the first frame of a stream of turns says which tick is needed next.
 //
-// Hostile peers. What comes is checked for length, value and order (protocol.go, and Board.Check); who breaks a rule
-// is dropped by Engine.Disconnect. Positions need no check, for none are sent: all make the same moves on a board of
-// their own (board.go). Who takes no ticks is dropped too, and holds nobody up meanwhile.
+// Hostile peers. Everything received is checked for length, value and order (protocol.go, and Board.Check); a peer
+// that breaks a rule is dropped by Engine.Disconnect. Positions need no check, because none are sent: all make the
+// same moves on a board of their own (board.go). A peer that reads no ticks is dropped too, and blocks no one
+// meanwhile.
 //
-// Leaving. A player whose session ends is out and its trail stays. Without its leader a game ends for all, and says so.
+// Leaving. A player whose session ends is out and its trail stays. Without its leader a game ends for all, and says
+// so.
 //
-// Everything runs on one goroutine, to which the callbacks of Engine.Handle, the streams and the keys hand functions
-// over (Game.do); so the rules of the game need no lock.
+// Everything runs on one goroutine, to which the callbacks of Engine.Handle, the streams and the keys pass functions
+// (Game.do); so the rules of the game need no lock.
 package main
 
 import (
@@ -84,7 +86,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	dice := rand.New(rand.NewPCG(*seed, 0))
 	opt := Options{Card: newCard(dice.IntN(len(colours))), Robot: *robot, Robots: *players, Dice: dice}
-	log.SetOutput(io.Discard) // the engine's multicast DNS library logs here, into our drawing
+	log.SetOutput(io.Discard) // the engine's multicast DNS library logs here, into our picture
 	e, err := engine.New(config(*name, *service, split(*interfaces), opt.Card))
 	if err != nil {
 		return err
@@ -118,7 +120,7 @@ func run(ctx context.Context, args []string) error {
 		})
 	}
 
-	// The engine gets a context of its own: it ends after the game, and says goodbye to all.
+	// The engine has a context of its own: it ends after the game, and says goodbye to all.
 	running, end := context.WithCancel(context.Background())
 	defer end()
 	ended := make(chan error, 1)

@@ -15,10 +15,10 @@ import (
 	"multipeer/engine"
 )
 
-// colours are what a player may have, in the order of the terminal's.
+// colours are those that a player may have, in the order of the terminal's.
 var colours = [MaxRiders]string{"red", "green", "yellow", "blue", "magenta", "cyan", "white", "orange"}
 
-// errBreach is what no honest player of this game sends. Who sends it is dropped.
+// errBreach is what no honest player of this game sends. A peer that sends it is dropped.
 var errBreach = errors.New("breaks the rules of the game")
 
 func breach(format string, args ...any) error {
@@ -37,11 +37,11 @@ func newCard(colour int) card {
 	return card{Colour: colours[colour], Token: hex.EncodeToString(token[:])}
 }
 
-// readCard reads a peer's card. Peer.Context is any JSON, or nil: what is missing or wrong in it is made from the
-// peer's ID, which is proven. A bad card is a poor reason to play without somebody.
+// readCard reads a peer's card. Peer.Context is any JSON, or nil: missing or invalid values are derived from the
+// peer's ID, which is proven. A bad card is no reason to exclude a player.
 func readCard(raw json.RawMessage, id engine.PeerID) (colour int, token string) {
 	var c card
-	_ = json.Unmarshal(raw, &c) // what could be read of it counts
+	_ = json.Unmarshal(raw, &c) // use what could be read
 	colour = slices.Index(colours[:], c.Colour)
 	if colour < 0 {
 		colour = int(id[0]) % len(colours)
@@ -52,33 +52,33 @@ func readCard(raw json.RawMessage, id engine.PeerID) (colour int, token string) 
 	return colour, c.Token
 }
 
-// message is what goes by Post: one of the two.
+// message is what is sent by Post: one of the two.
 type message struct {
 	State *state `json:"state,omitempty"`
 	Start *start `json:"start,omitempty"`
 }
 
-// state is what a player tells of itself: when it changes to all, and to whoever is added.
+// state is what a player announces about itself: to all when it changes, and to each peer that is added.
 type state struct {
 	Ready bool   `json:"ready"`          // has committed
-	Game  string `json:"game,omitempty"` // which one it plays; empty in the lobby
+	Game  string `json:"game,omitempty"` // the game that it plays; empty in the lobby
 }
 
-// start is the leader's: these play, in the order of their IDs, and the leader is the first.
+// start is sent by the leader: the list of riders, in the order of their IDs, with the leader first.
 type start struct {
 	Game   string  `json:"game"`
 	Riders []entry `json:"riders"`
 }
 
-// entry is one who plays. It tells all of them the same name and colour, also where two have chosen one colour, and
-// where two have not met yet.
+// entry is one rider. It gives all players the same name and colour for it, even if two have chosen one colour, or
+// have not met yet.
 type entry struct {
 	ID     engine.PeerID `json:"id"`
 	Name   string        `json:"name"`
 	Colour int           `json:"colour"`
 }
 
-// readMessage reads a message of a peer. The names in it are made fit to be shown.
+// readMessage parses a peer's message. The names in it are cleaned for display.
 func readMessage(m engine.Message) (message, error) {
 	var msg message
 	if err := json.Unmarshal(m.Body, &msg); err != nil {
@@ -117,7 +117,7 @@ func (s *start) check(from engine.PeerID) error {
 	return nil
 }
 
-// seat tells which rider a peer is; -1 is none.
+// seat returns which rider a peer is; -1 is none.
 func (s *start) seat(id engine.PeerID) int {
 	return slices.IndexFunc(s.Riders, func(e entry) bool { return e.ID == id })
 }
@@ -135,7 +135,7 @@ func validGame(s string) bool {
 	return err == nil && len(b) == gameBytes
 }
 
-// maxLabel is how much of a name is shown, in characters.
+// maxLabel is how many characters of a name are shown.
 const maxLabel = 20
 
 // label makes a name fit for one line of a terminal.
@@ -150,20 +150,20 @@ func label(name string) string {
 	return string(r)
 }
 
-// The streams. Their names say which game they belong to: one that comes too late is not taken for the next game.
+// The streams. Their names contain the game: a late one is not mistaken for one of the next game.
 const (
 	turnsPrefix = "turns " // from each player to the leader: a hello, then one frame for each turn
 	boardPrefix = "board " // from the leader to each player: one frame for each tick
-	// codeOver resets a stream of a game that is over, or in which the peer has no part.
+	// codeOver resets a stream of a game that is over, or in which the peer does not take part.
 	codeOver uint16 = 1
-	// helloSize, turnSize and tickSize bound the frames.
+	// helloSize, turnSize and tickSize limit the frames.
 	helloSize = 4
 	turnSize  = 1
 	tickSize  = 4 + MaxRiders
 )
 
-// helloFrame opens a stream of turns: it names the tick that the player needs next, so that one whose conn has broken
-// gets what it has missed.
+// helloFrame opens a stream of turns: it names the tick that the player needs next, so that a player whose connection
+// broke receives what it has missed.
 func helloFrame(next int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(next)) }
 
 func readHello(b []byte, last int) (next int, err error) {
@@ -184,7 +184,7 @@ func readTurn(b []byte) (Turn, error) {
 	return Turn(b[0]), nil
 }
 
-// tickFrame is the number of a tick, from 1, and what each rider does in it.
+// tickFrame encodes the number of a tick, from 1, and each rider's move in it.
 func tickFrame(tick int, moves []Turn) []byte {
 	b := binary.BigEndian.AppendUint32(nil, uint32(tick))
 	for _, m := range moves {
@@ -193,7 +193,7 @@ func tickFrame(tick int, moves []Turn) []byte {
 	return b
 }
 
-// readTick reads a tick for a board; nil are moves that the board has already.
+// readTick parses a tick for a board; it returns nil for moves that the board already has.
 func readTick(raw []byte, board *Board) ([]Turn, error) {
 	if len(raw) != 4+len(board.Riders) {
 		return nil, breach("a tick of %d bytes", len(raw))
@@ -202,7 +202,7 @@ func readTick(raw []byte, board *Board) ([]Turn, error) {
 	case tick == 0 || tick == math.MaxUint32 || int64(tick) > int64(board.Tick)+1:
 		return nil, breach("tick %d after %d", tick, board.Tick)
 	case int64(tick) <= int64(board.Tick):
-		return nil, nil // the stream before this one has brought it
+		return nil, nil // an earlier stream delivered it
 	}
 	moves := make([]Turn, len(board.Riders))
 	for i, b := range bytes.Clone(raw[4:]) {

@@ -3,7 +3,7 @@ package main
 import "math/rand/v2"
 
 // pilot is a robot's choice for one rider: it avoids what is just ahead, takes the side with more room, and now and
-// then turns for no reason, so that games end. It sees the board as it was a tick ago, as a person does.
+// then turns for no reason, so that games end. It sees the board as it was a tick ago, as a human does.
 func pilot(b *Board, rider int, dice *rand.Rand) Turn {
 	r := b.Riders[rider]
 	if r.Out {
@@ -23,7 +23,7 @@ func pilot(b *Board, rider int, dice *rand.Rand) Turn {
 	return Straight
 }
 
-// room is how many free cells are in a line after a turn.
+// room returns how many free cells follow in a line after a turn.
 func room(b *Board, r Rider, t Turn) int {
 	h, n := r.Heading.turned(t), 0
 	for at := r.At.next(h); b.Free(at); at = at.next(h) {

@@ -14,19 +14,20 @@ import (
 const (
 	tickTime  = 100 * time.Millisecond
 	retryTime = 200 * time.Millisecond
-	// countdown is how many ticks pass before the first move: the streams come up meanwhile.
+	// countdown is how many ticks pass before the first move: the streams are opened meanwhile.
 	countdown = 20
-	// silence is how many ticks a leader may say nothing; who has crashed is noticed by the engine long before.
+	// silence is how many ticks a leader may be silent; the engine notices a crash long before.
 	silence = 150
-	// goodbye is how many ticks a leader waits for the others to have the last one.
+	// goodbye is how many ticks a leader waits for the others to receive the last tick.
 	goodbye = 30
-	// linger is how many ticks the result stays before the lobby is seen again.
+	// linger is how many ticks the result stays before the lobby is shown again.
 	linger = 40
-	// maxTurns is how many turns of a rider wait for their ticks; a person means no more than that.
+	// maxTurns is how many turns of a rider may wait for their ticks; a human means no more than that.
 	maxTurns = 3
-	// flood is how many turns in one tick no keyboard makes, even after a pause of the network.
+	// flood is a number of turns per tick that no keyboard produces, even after a network pause.
 	flood = 200
-	// backlog is how many ticks wait for a player that takes none. Then it is dropped: nobody waits for it.
+	// backlog is how many ticks are queued for a player that reads none. Then it is dropped, so that no one waits for
+	// it.
 	backlog = 80
 	// stall is how long one write or the hello may take.
 	stall = 5 * time.Second
@@ -39,21 +40,21 @@ type round struct {
 	board  *Board
 	ctx    context.Context // ends with the round
 	cancel context.CancelFunc
-	wait   int // of the leader: ticks until it goes on; of the others: ticks since it has said something
+	wait   int // for the leader, ticks until it continues; for the others, ticks since they last heard from the leader
 
-	// Of the leader, by rider.
+	// Fields of the leader, by rider.
 	waiting [][]Turn
 	heard   []int // turns in this tick
 	gone    []bool
 	has     []bool        // has the last tick
-	feeds   []chan []byte // to the streams of ticks; nil without one
-	told    [][]byte      // every tick so far, for those whose stream has broken
+	feeds   []chan []byte // to the streams of ticks; nil if there is none
+	told    [][]byte      // every tick so far, for players whose stream broke
 
-	// Of the others.
+	// Fields of the others.
 	turns  chan Turn
 	ridden bool          // a stream of turns was opened before
 	again  chan struct{} // the stream of ticks has ended before the game
-	stream int           // counts the streams of both kinds; the newest one counts
+	stream int           // counts the streams of both kinds; only the newest one is used
 }
 
 func newRound(ctx context.Context, s *start, me int) *round {
@@ -72,8 +73,8 @@ func newRound(ctx context.Context, s *start, me int) *round {
 func (r *round) leads() bool           { return r.me == 0 }
 func (r *round) leader() engine.PeerID { return r.start.Riders[0].ID }
 
-// left is a peer without a session now. A rider is out at the next tick, and its trail stays: it was there, and the
-// others have steered round it. Without its leader the round is over.
+// left handles a peer that no longer has a session. A rider is out at the next tick, and its trail stays: it was
+// there, and the others have steered around it. Without its leader the round is over.
 func (r *round) left(g *Game, id engine.PeerID) {
 	seat := r.start.seat(id)
 	switch {
@@ -86,7 +87,7 @@ func (r *round) left(g *Game, id engine.PeerID) {
 	}
 }
 
-// elsewhere is a rider that had begun another game, or was not ready, when our start came.
+// elsewhere handles a rider that had started another game, or was not ready, when our start arrived.
 func (r *round) elsewhere(g *Game, id engine.PeerID, s state) {
 	if r.leads() && s.Game != r.start.Game && (s.Game != "" || !s.Ready) {
 		r.left(g, id)
@@ -106,11 +107,13 @@ func (g *Game) tick() {
 	case r == nil:
 		g.linger = max(0, g.linger-1)
 	case !r.leads():
-		if r.wait++; r.wait > silence {
+		r.wait++
+		if r.wait > silence {
 			g.abort(r, "the leader, "+r.start.Riders[0].Name+", says nothing")
 		}
 	case r.board.Over():
-		if r.wait--; r.wait <= 0 || !slices.Contains(r.has[1:], false) {
+		r.wait--
+		if r.wait <= 0 || !slices.Contains(r.has[1:], false) {
 			g.endRound()
 		}
 	case r.wait > 0:
@@ -155,7 +158,7 @@ func (g *Game) lead(r *round) {
 	}
 }
 
-// step moves the board and tells what has happened. The moves were checked.
+// step advances the board and reports what has happened. The moves were checked.
 func (g *Game) step(r *round, moves []Turn) {
 	before := slices.Clone(r.board.Riders)
 	_ = r.board.Step(moves)
@@ -181,7 +184,7 @@ func (g *Game) step(r *round, moves []Turn) {
 	}
 }
 
-// stream takes what the other program has opened, on a goroutine of its own; Handle closes it at the end.
+// stream handles a stream that the other program has opened, on its own goroutine; Handle closes it at the end.
 func (g *Game) stream(s *engine.Stream) {
 	if game, ok := strings.CutPrefix(s.Name, turnsPrefix); ok {
 		g.takeTurns(s, game)
@@ -226,7 +229,7 @@ func (g *Game) takeTurns(s *engine.Stream, game string) {
 	for {
 		frame, err := s.ReadFrame(turnSize)
 		if errors.Is(err, io.EOF) {
-			g.do(func() { r.has[seat] = true }) // of use only when the game is over: it has closed after the last tick
+			g.do(func() { r.has[seat] = true }) // matters only when the game is over: it was closed after the last tick
 			return
 		}
 		turn := Straight
@@ -238,7 +241,8 @@ func (g *Game) takeTurns(s *engine.Stream, game string) {
 			return
 		}
 		g.do(func() {
-			if r.heard[seat]++; r.heard[seat] > flood {
+			r.heard[seat]++
+			if r.heard[seat] > flood {
 				g.drop(s.Peer, breach("%d turns in a tick", r.heard[seat]))
 			}
 			r.turned(seat, turn)
@@ -246,14 +250,14 @@ func (g *Game) takeTurns(s *engine.Stream, game string) {
 	}
 }
 
-// judge drops a peer for what it wrote, and not for a conn that has broken.
+// judge drops a peer for what it wrote, but not for a broken connection.
 func (g *Game) judge(id engine.PeerID, err error) {
 	if errors.Is(err, errBreach) || errors.Is(err, engine.ErrTooLarge) {
 		g.do(func() { g.drop(id, err) })
 	}
 }
 
-// feed streams the ticks to a player, from the one that it needs. A stream that it had before has broken.
+// feed streams the ticks to a player, starting with the one that it needs. An earlier stream to it has broken.
 func (g *Game) feed(r *round, seat, next int) {
 	r.stopFeed(seat)
 	id, old, feed := r.start.Riders[seat].ID, slices.Clone(r.told[next-1:]), make(chan []byte, backlog)
@@ -326,7 +330,7 @@ func (g *Game) takeBoard(s *engine.Stream, game string) {
 	}
 }
 
-// broke asks for new streams if the one that has ended was not replaced already.
+// broke requests new streams, unless the stream that ended was already replaced.
 func (r *round) broke(stream int) {
 	if stream != r.stream {
 		return
@@ -337,7 +341,7 @@ func (r *round) broke(stream int) {
 	}
 }
 
-// follow makes the leader's tick on our board.
+// follow applies the leader's tick to our board.
 func (g *Game) follow(r *round, frame []byte) {
 	if g.round != r {
 		return
@@ -348,14 +352,15 @@ func (g *Game) follow(r *round, frame []byte) {
 		g.drop(r.leader(), err)
 	case moves != nil:
 		r.wait = 0
-		if g.step(r, moves); r.board.Over() {
-			g.endRound() // closes our stream, by which the leader knows that we have it all
+		g.step(r, moves)
+		if r.board.Over() {
+			g.endRound() // closes our stream, which shows the leader that we have everything
 		}
 	}
 }
 
-// ride keeps a stream of turns to the leader until the round ends. A stream does not outlive a conn that breaks, but
-// the session may: then a new stream goes on from the tick that is missing.
+// ride keeps a stream of turns to the leader until the round ends. A stream does not outlive a broken connection, but
+// the session may: then a new stream continues with the missing tick.
 func (g *Game) ride(r *round) {
 	for r.ctx.Err() == nil {
 		err := g.rideOnce(r)
@@ -373,13 +378,14 @@ func (g *Game) ride(r *round) {
 func (g *Game) rideOnce(r *round) error {
 	next := 0
 	if !g.call(func() {
-		if next = r.board.Tick + 1; r.ridden {
+		next = r.board.Tick + 1
+		if r.ridden {
 			g.say("again: the streams to the leader, from tick %d", next)
 		}
 		r.ridden = true
 		r.stream++
 		select {
-		case <-r.again: // of a stream before this one
+		case <-r.again: // from an earlier stream
 		default:
 		}
 	}) {
@@ -398,7 +404,7 @@ func (g *Game) rideOnce(r *round) error {
 		return err
 	}
 	ended := make(chan error, 1)
-	g.work.Go(func() { // the leader writes nothing here: what can be read is the end
+	g.work.Go(func() { // the leader writes nothing here: a read only returns the end
 		n, err := s.Read(make([]byte, 1))
 		if n > 0 {
 			g.judge(s.Peer, breach("writes to a stream of turns"))

@@ -9,19 +9,19 @@ import (
 	"golang.org/x/term"
 )
 
-// The size that a round needs: the walls round two cells in each character, and two lines of text.
+// The size that a round needs: the walls around two cells per character, and two lines of text.
 const (
 	screenWidth  = Width + 2
 	screenHeight = Height/2 + 2 + 2
 )
 
-// ink is the terminal's number (of 256) for each of colours, and for the heads of the cycles.
+// ink is the terminal's number (of 256) for each of colours, and headInk for the heads of the cycles.
 var ink = [MaxRiders]int{196, 46, 226, 33, 201, 51, 250, 208}
 
 const headInk = 231
 
-// Screen draws on a terminal. It has a goroutine of its own, so that a slow terminal holds nobody's game up: what it
-// had no time for is never drawn.
+// Screen draws on a terminal. It has its own goroutine, so that a slow terminal does not delay the game: pictures for
+// which there was no time are never drawn.
 type Screen struct {
 	in, out *os.File
 	was     *term.State
@@ -29,7 +29,7 @@ type Screen struct {
 	drawing sync.WaitGroup
 }
 
-// OpenScreen takes the terminal over; Close gives it back as it was.
+// OpenScreen takes over the terminal; Close restores it.
 func OpenScreen(in, out *os.File) (*Screen, error) {
 	if !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(out.Fd())) {
 		return nil, fmt.Errorf("this is no terminal: nobody could see or steer anything; -robot plays without one")
@@ -39,7 +39,7 @@ func OpenScreen(in, out *os.File) (*Screen, error) {
 		return nil, err
 	}
 	s := &Screen{in: in, out: out, was: was, frames: make(chan Picture, 1)}
-	fmt.Fprint(out, "\x1b[?1049h\x1b[?25l") // the other screen, no cursor
+	fmt.Fprint(out, "\x1b[?1049h\x1b[?25l") // the alternate screen, no cursor
 	s.drawing.Go(func() {
 		last := ""
 		for p := range s.frames {
@@ -56,10 +56,10 @@ func OpenScreen(in, out *os.File) (*Screen, error) {
 	return s, nil
 }
 
-// Show draws p as soon as the terminal has time. It is called by one goroutine, and not after Close.
+// Show draws p as soon as the terminal is ready. It is called by one goroutine, and not after Close.
 func (s *Screen) Show(p Picture) {
 	select {
-	case <-s.frames: // overtaken
+	case <-s.frames: // outdated
 	default:
 	}
 	s.frames <- p
@@ -73,7 +73,7 @@ func (s *Screen) Close() error {
 	return term.Restore(int(s.in.Fd()), s.was)
 }
 
-// Key is what a player can do.
+// Key is a player's input.
 type Key int
 
 // The keys.
@@ -85,7 +85,8 @@ const (
 	KeyQuit
 )
 
-// Keys calls f for each key until the input ends. A read of a terminal cannot be called off: it ends with the process.
+// Keys calls f for each key until the input ends. A read from a terminal cannot be cancelled: it ends with the
+// process.
 func (s *Screen) Keys(f func(Key)) {
 	var keys keyReader
 	b := make([]byte, 64)
@@ -103,7 +104,7 @@ func (s *Screen) Keys(f func(Key)) {
 	}
 }
 
-// keyReader finds keys in bytes. An arrow is three of them, which may come apart.
+// keyReader finds keys in bytes. An arrow is three bytes, which may arrive separately.
 type keyReader struct{ before [2]byte }
 
 func (k *keyReader) read(c byte) Key {
@@ -125,13 +126,13 @@ func (k *keyReader) read(c byte) Key {
 		return KeyRight
 	case ' ', '\r', '\n':
 		return KeyReady
-	case 'q', 'Q', 3: // Ctrl-C is a byte like any other while the terminal is raw
+	case 'q', 'Q', 3: // in raw mode Ctrl-C is an ordinary byte
 		return KeyQuit
 	}
 	return NoKey
 }
 
-// render is the whole screen as text, from its upper left corner.
+// render returns the whole screen as text, from its upper left corner.
 func render(p Picture, width, height int) string {
 	var lines []string
 	switch {
@@ -142,7 +143,7 @@ func render(p Picture, width, height int) string {
 	default:
 		lines = lobbyLines(p, height)
 	}
-	// Each line is cleared before it is written: clearing behind a full line would take its last character.
+	// Each line is cleared before it is written: clearing after a full line would erase its last character.
 	return "\x1b[H\x1b[2K" + strings.Join(lines, "\r\n\x1b[2K") + "\x1b[0m\x1b[J"
 }
 
@@ -170,7 +171,8 @@ func lobbyLines(p Picture, height int) []string {
 	return lines[:min(len(lines), height)]
 }
 
-// boardLines draws two cells in each character: the upper half in its colour, the lower one in that of its background.
+// boardLines draws two cells in each character: the upper one in its foreground colour, the lower one in its
+// background.
 func boardLines(b *Board) []string {
 	wall := "+" + strings.Repeat("-", Width) + "+"
 	heads := map[Cell]bool{}
@@ -209,7 +211,7 @@ func boardLines(b *Board) []string {
 	return append(lines, wall)
 }
 
-// ridersLine names who plays, as short as it must be for one line.
+// ridersLine names the riders, shortened to fit one line.
 func ridersLine(p Picture) string {
 	each := screenWidth/len(p.Riders) - 3
 	var parts []string

@@ -24,7 +24,7 @@ func TestKeysThatComeInPieces(t *testing.T) {
 
 var escapes = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]")
 
-// plain is what render writes without colours, line by line.
+// plain returns what render writes without colours, line by line.
 func plain(p Picture, width, height int) []string {
 	return strings.Split(escapes.ReplaceAllString(render(p, width, height), ""), "\r\n")
 }

@@ -1,10 +1,9 @@
-// Command speedtest measures round trips to every peer near that runs it too,
-// in the three ways of the Pythonista module's ping test: as a reliable
-// message, as an unreliable one, and over a byte stream. Here the programs
-// answer, not the engines, so the figures are those that a game would see.
+// Command speedtest measures round trips to every nearby peer that runs it too, in the three ways of the Pythonista
+// module's ping test: as a reliable message, as an unreliable one, and over a byte stream. Here the programs answer,
+// not the engines, so the figures are those that a game would see.
 //
-// What it shows of the engine: unreliable messages and their loss, framed
-// streams, Path, and a program that serves and asks at once.
+// What it shows of the engine: unreliable messages and their loss, framed streams, Path, and a program that serves
+// and asks at once.
 package main
 
 import (
@@ -48,7 +47,7 @@ func run(ctx context.Context, cfg engine.Config, pings, peers int, out io.Writer
 	defer stop()
 	ended := make(chan error, 1)
 	t := newTester(e, out)
-	handle := e.Handling(ctx, t.handler(ctx)) // before Run, so that nothing comes too early
+	handle := e.Handling(ctx, t.handler(ctx)) // before Run, so that nothing is missed
 	go func() { ended <- e.Run(ctx) }()
 	go func() {
 		defer stop()

@@ -31,7 +31,7 @@ func (t *text) String() string {
 	return t.b.String()
 }
 
-// TestMeasures three peers at once over a path that loses packets: each gets its own figures.
+// TestMeasures measures three peers at once over a path that loses packets: each gets its own figures.
 func TestMeasures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, 2*time.Millisecond)

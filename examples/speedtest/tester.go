@@ -13,9 +13,10 @@ import (
 	"multipeer/engine"
 )
 
-// ball is the message that goes to and fro. Back tells the two directions apart, and an ID those of several tests.
+// ball is the message that is sent back and forth. Back distinguishes the two directions, and Test the concurrent
+// tests.
 type ball struct {
-	Test string `json:"test"` // the way, and who is measured
+	Test string `json:"test"` // the way, and the peer that is measured
 	N    int    `json:"n"`
 	Back bool   `json:"back,omitempty"`
 }
@@ -27,28 +28,28 @@ const (
 	warmUp     = 20          // round trips that do not count
 )
 
-// tester answers pings and makes them.
+// tester answers pings and sends them.
 type tester struct {
 	e     *engine.Engine
 	out   io.Writer
 	added chan engine.PeerID
 
 	mu      sync.Mutex
-	waiting map[ball]chan struct{} // balls of ours in the air
+	waiting map[ball]chan struct{} // our balls in flight
 }
 
 func newTester(e *engine.Engine, out io.Writer) *tester {
 	return &tester{e: e, out: out, added: make(chan engine.PeerID, 100), waiting: map[ball]chan struct{}{}}
 }
 
-// handler answers what other testers send: by the way it came, to its sender only.
+// handler answers what other testers send: by the way it came, and only to its sender.
 func (t *tester) handler(ctx context.Context) engine.Handler {
 	return engine.Handler{
 		PeerAdded: func(p engine.Peer) {
 			fmt.Fprintf(t.out, "%s (%s) is here\n", p.Name, p.ID.Short())
 			select {
 			case t.added <- p.ID:
-			default: // more at once than anybody wants to measure
+			default: // more peers at once than anyone wants to measure
 			}
 		},
 		PeerRemoved: func(p engine.Peer, err error) {
@@ -65,7 +66,7 @@ func (t *tester) handler(ctx context.Context) engine.Handler {
 			}
 			b.Back = true
 			if m.Unreliable {
-				_, _ = t.e.SendDatagram(b, m.From) // lost answers are the other side's to count
+				_, _ = t.e.SendDatagram(b, m.From) // the other side counts lost answers
 			} else {
 				_, _ = t.e.Post(ctx, b, m.From)
 			}
@@ -90,7 +91,7 @@ func (t *tester) caught(b ball) {
 	}
 }
 
-// measure tests one peer in the three ways and prints what came out.
+// measure tests one peer in the three ways and prints the results.
 func (t *tester) measure(ctx context.Context, id engine.PeerID, n int) error {
 	p, ok := t.e.Peer(id)
 	if !ok {
@@ -114,7 +115,7 @@ func (t *tester) measure(ctx context.Context, id engine.PeerID, n int) error {
 		}},
 		{"reliable", func(i int) error {
 			return t.throw(ctx, id, ball{Test: "reliable " + id.Short(), N: i}, func(b ball) error {
-				_, err := t.e.Post(ctx, b, id) // the ball that comes back is its receipt
+				_, err := t.e.Post(ctx, b, id) // the returned ball is its receipt
 				return err
 			})
 		}},

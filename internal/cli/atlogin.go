@@ -11,33 +11,33 @@ import (
 	"time"
 
 	"multipeer/engine"
-	"multipeer/internal/instance"
-	"multipeer/internal/login"
+	"multipeer/internal/autostart"
+	"multipeer/internal/singleinstance"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
-// serve as a service: started by the system at login, and ended by a command.
+// serve as a service: started by the system at login, and stopped by a command.
 
 // noConsole is a flag of serve, for Windows.
 const noConsole = "no-console"
 
-// endWait is how long a service may take to be gone, and beginWait to listen.
+// endWait is how long a service may take to exit, and beginWait how long until it listens.
 const endWait = 30 * time.Second
 
 var beginWait = 15 * time.Second
 
-// atLogin has the system run serve at login with the flags of cmd, and now; or no more, and not now.
+// atLogin makes the system run serve at login with the flags of cmd, and starts it now; or it undoes both.
 func (p *program) atLogin(cmd *cobra.Command, on bool, into string) error {
 	ctx := cmd.Context()
 	if !on {
-		entry := login.Entry{Service: true}
+		entry := autostart.Entry{Service: true}
 		was, err := entry.On()
 		if err == nil {
 			err = entry.Set(false)
 		}
-		if err == nil && was { // where the system does not end it
+		if err == nil && was { // for systems that do not stop it themselves
 			err = p.stopServe(ctx)
 		}
 		if err != nil {
@@ -51,8 +51,8 @@ func (p *program) atLogin(cmd *cobra.Command, on bool, into string) error {
 	if err != nil {
 		return exit(exitFailed, fmt.Errorf("--at-login on: %w", err))
 	}
-	entry := login.Entry{Args: args, Service: true}
-	e, err := p.open(engine.Config{}) // whatever is wrong is told now, not at the next login
+	entry := autostart.Entry{Args: args, Service: true}
+	e, err := p.open(engine.Config{}) // opening the engine reports any error now, not at the next login
 	switch {
 	case err == nil:
 		err = e.Close()
@@ -60,7 +60,7 @@ func (p *program) atLogin(cmd *cobra.Command, on bool, into string) error {
 		if was, _ := entry.On(); !was {
 			return exit(exitFailed, errors.New("a profile has one program at a time, and one runs with this profile: close the window, or 'multipeer-cli serve --stop', then try again"))
 		}
-		err = p.stopServe(ctx) // another may take its place
+		err = p.stopServe(ctx) // the new one replaces it
 	}
 	if err != nil {
 		return err
@@ -82,13 +82,16 @@ type serviceJSON struct {
 	Into string `json:"into,omitempty"`
 }
 
-// serviceArgs is the command line that means the same from anywhere.
+// serviceArgs returns a command line that has the same meaning in any folder.
 func (p *program) serviceArgs(cmd *cobra.Command, into string) ([]string, error) {
 	profile, err := p.profileDir()
 	if err != nil {
 		return nil, err
 	}
-	if profile = p.path(profile); !filepath.IsAbs(profile) || !filepath.IsAbs(into) {
+	if profile, err = p.path(profile); err != nil {
+		return nil, fmt.Errorf("--profile: %w", err)
+	}
+	if !filepath.IsAbs(profile) || !filepath.IsAbs(into) {
 		return nil, errors.New("the folder that this runs in is not known: give --into and --profile with whole paths")
 	}
 	args := []string{"serve", "--profile=" + profile, "--into=" + into}
@@ -103,7 +106,7 @@ func (p *program) serviceArgs(cmd *cobra.Command, into string) ([]string, error)
 			}
 		default:
 			switch f.Name {
-			case "profile", "into", "at-login", "json", "name": // the name is in the profile
+			case "profile", "into", "at-login", "json", "name": // the name is stored in the profile
 			default:
 				args = append(args, "--"+f.Name+"="+v.String())
 			}
@@ -112,7 +115,8 @@ func (p *program) serviceArgs(cmd *cobra.Command, into string) ([]string, error)
 	return args, nil
 }
 
-// stop is serve --stop: in the program that runs it ends that, and elsewhere it has it done.
+// stop implements serve --stop: in the running program it ends that program, otherwise it asks the running one to
+// end.
 func (p *program) stop(ctx context.Context) error {
 	switch {
 	case p.host == nil:
@@ -124,7 +128,8 @@ func (p *program) stop(ctx context.Context) error {
 	return nil
 }
 
-// stopServe ends the serve that runs with the profile, and returns when the profile is free. If none runs that is no error.
+// stopServe ends the serve that runs with the profile, and returns when the profile is free. It is no error if none
+// runs.
 func (p *program) stopServe(ctx context.Context) error {
 	var said strings.Builder
 	code, there, err := p.askRunning(ctx, &said, "serve", "--stop")
@@ -153,7 +158,7 @@ func (p *program) stopServe(ctx context.Context) error {
 	}
 }
 
-// awaitHost waits until a program takes commands for the profile.
+// awaitHost waits until a program accepts commands for the profile.
 func (p *program) awaitHost(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, beginWait)
 	defer cancel()
@@ -170,11 +175,12 @@ func (p *program) awaitHost(ctx context.Context) bool {
 	}
 }
 
-// askRunning runs a command in the program that runs with the profile, if there is one, and keeps its last words.
+// askRunning runs a command in the program that runs with the profile, if there is one, and writes its errors to
+// said.
 func (p *program) askRunning(ctx context.Context, said io.Writer, args ...string) (code int, there bool, err error) {
 	dir, err := p.profileDir()
 	if err != nil {
 		return 0, true, err
 	}
-	return instance.Call(ctx, dir, instance.Command{Args: args, Dir: p.dir}, instance.Streams{In: strings.NewReader(""), Out: io.Discard, Err: said})
+	return singleinstance.Call(ctx, dir, singleinstance.Command{Args: args, Dir: p.dir}, singleinstance.Streams{In: strings.NewReader(""), Out: io.Discard, Err: said})
 }

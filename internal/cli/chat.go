@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"multipeer/engine"
-	"multipeer/internal/keep"
 
 	"github.com/spf13/cobra"
 )
@@ -49,6 +49,9 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 		}
 		p.out.note("inviting %s", describe(peer))
 		if err := e.Invite(ctx, peer.ID); err != nil {
+			if ctx.Err() != nil {
+				return errInterrupted
+			}
 			return failed(fmt.Errorf("inviting %s: %w", describe(peer), err))
 		}
 		only = []engine.PeerID{peer.ID}
@@ -60,11 +63,11 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 			events <- ev
 		}
 	}()
-	defer func() { // what came meanwhile was delivered
+	defer func() { // these messages were already acknowledged as delivered
 		cancel()
 		for ev := range events {
 			if m, ok := ev.(engine.MessageReceived); ok {
-				printMessage(p.out, m.Message)
+				p.printMessage(e, m.Message)
 			}
 		}
 	}()
@@ -72,20 +75,39 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 	defer invitations.Wait()
 	defer cancel()
 	asked := map[engine.PeerID]bool{}
-	lines := readLines(ctx, p.in)
+	lines := readLines(ctx, p.in, maxLine)
+	m := newMouth(p, only, func() []engine.Peer { return e.Peers() }, func(v any, to engine.PeerID) (func() error, error) {
+		d, err := e.Post(ctx, v, to)
+		if err != nil {
+			return nil, err
+		}
+		return func() error { return d.Results()[0].Err }, nil
+	})
+	lost := 0 // lines that were too long
+	var inputErr error
 	p.out.ask("> ")
 	defer p.out.ask("")
 	for {
+		if m.ended && m.quiet(time.Now()) {
+			if lost > 0 && inputErr == nil {
+				inputErr = exit(exitFailed, fmt.Errorf("%d of the lines were too long and were not sent", lost))
+			}
+			return cmp.Or(inputErr, m.err())
+		}
+		in, again := lines, (<-chan time.Time)(nil)
+		if m.ended || !m.room(time.Now()) {
+			in, again = nil, time.After(100*time.Millisecond)
+		}
 		select {
 		case ev, ok := <-events:
 			if !ok {
 				return nil
 			}
-			if p.host != nil && to == "" { // else the engine does it
+			if p.host != nil && to == "" { // without a host the engine invites by itself
 				switch ev := ev.(type) {
 				case engine.PeerLost:
 					delete(asked, ev.Peer.ID)
-				case engine.PeerRemoved: // it may come back, and is in the room again then
+				case engine.PeerRemoved: // it may come back, and then it is invited again
 					if !errors.Is(ev.Err, engine.ErrCancelled) {
 						delete(asked, ev.Peer.ID)
 					}
@@ -93,19 +115,30 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 				for _, peer := range peersIn(ev) {
 					if peer.State == engine.Found && peer.Confirmed && !asked[peer.ID] {
 						asked[peer.ID] = true
-						invitations.Go(func() { _ = e.Invite(ctx, peer.ID) }) // who declines is not in the room
+						invitations.Go(func() { _ = e.Invite(ctx, peer.ID) }) // a peer that declines is not in the room
 					}
 				}
 			}
-			if gone, err := p.chatEvent(ev, only); gone {
+			if gone, err := p.chatEvent(e, ev, only); gone {
 				return err
 			}
-		case line, ok := <-lines:
-			if !ok {
-				return nil
-			}
-			if strings.TrimSpace(line) != "" {
-				p.say(ctx, e, line, only)
+		case r := <-m.results:
+			m.take(r, time.Now())
+		case <-again:
+		case line, ok := <-in:
+			switch {
+			case !ok:
+				m.end(time.Now())
+				continue
+			case line.err != nil:
+				inputErr = exit(exitFailed, errors.New(noAnswers(line.err)))
+				m.end(time.Now())
+				continue
+			case line.long:
+				lost++
+				p.notSent(line.tooLong())
+			case strings.TrimSpace(line.text) != "":
+				m.say(ctx, line.text, time.Now())
 			}
 			p.out.ask("> ")
 		case <-ctx.Done():
@@ -114,32 +147,21 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 	}
 }
 
-// say sends a line and tells of everyone who did not get it.
-func (p *program) say(ctx context.Context, e *engine.Engine, line string, only []engine.PeerID) {
-	results, err := e.Send(ctx, keep.Words{Text: line}, only...)
-	type sent struct {
-		Type      string `json:"type"`
-		To        string `json:"to,omitempty"`
-		Delivered bool   `json:"delivered"`
-		Error     string `json:"error,omitempty"`
-	}
-	if err != nil {
-		p.out.note("not sent: %v", err)
-		p.out.object(sent{"sent", "", false, err.Error()})
-	}
-	for _, r := range results {
-		if r.Err != nil {
-			name := r.Peer.Short()
-			if peer, ok := e.Peer(r.Peer); ok {
-				name = describe(peer)
-			}
-			p.out.note("not delivered to %s: %v", name, r.Err)
-		}
-		p.out.object(sent{"sent", r.Peer.String(), r.Err == nil, errorText(r.Err)})
-	}
+// sent is the outcome of a message, in JSON.
+type sent struct {
+	Type      string `json:"type"`
+	To        string `json:"to,omitempty"`
+	Delivered bool   `json:"delivered"`
+	Error     string `json:"error,omitempty"`
 }
 
-// peersIn lists the peers that an event tells of.
+// notSent reports a message that was sent to no one.
+func (p *program) notSent(why error) {
+	p.out.note("not sent: %v", why)
+	p.out.object(sent{"sent", "", false, why.Error()})
+}
+
+// peersIn lists the peers in an event.
 func peersIn(ev engine.Event) []engine.Peer {
 	switch ev := ev.(type) {
 	case engine.PeerChanged:
@@ -157,11 +179,16 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-func (p *program) chatEvent(ev engine.Event, only []engine.PeerID) (gone bool, err error) {
+func (p *program) printMessage(e *engine.Engine, m engine.Message) {
+	from, _ := e.Peer(m.From)
+	printMessage(p.out, m, from)
+}
+
+func (p *program) chatEvent(e *engine.Engine, ev engine.Event, only []engine.PeerID) (gone bool, err error) {
 	switch ev := ev.(type) {
 	case engine.Snapshot:
 		for _, peer := range ev.Peers {
-			if peer.HasSession() { // up before we watched
+			if peer.HasSession() { // the session existed before we watched
 				p.out.object(peerJSON("connected", peer))
 				p.out.note("%s is here", describe(peer))
 			}
@@ -176,7 +203,9 @@ func (p *program) chatEvent(ev engine.Event, only []engine.PeerID) (gone bool, e
 			return true, failed(fmt.Errorf("%s has left: %w", describe(ev.Peer), ev.Err))
 		}
 	case engine.MessageReceived:
-		printMessage(p.out, ev.Message)
+		p.printMessage(e, ev.Message)
+	case engine.StreamReceived:
+		ev.Stream.Reset(0) // this program has no use for streams: an unread one would keep its memory
 	case engine.OfferReceived:
 		p.out.note("%s offers %s; chat takes no files, use 'multipeer-cli receive'", ev.Offer.Transfer.PeerName, what(ev.Offer.Transfer))
 		if p.host == nil {
@@ -188,6 +217,8 @@ func (p *program) chatEvent(ev engine.Event, only []engine.PeerID) (gone bool, e
 		}
 	case engine.Problem:
 		printProblem(p.out, ev.Err)
+	case engine.ConflictFound:
+		printConflict(p.out, e, ev.Conflict)
 	}
 	return false, nil
 }

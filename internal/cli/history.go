@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/internal/chatlog"
 	"multipeer/internal/history"
-	"multipeer/internal/keep"
 
 	"github.com/spf13/cobra"
 )
@@ -40,8 +40,9 @@ when it was last seen; ID is its ID or the start of it.`,
 			}); err != nil {
 				return err
 			}
-			for _, h := range found { // while nobody keeps the file: who reads this may take their time
-				p.printRow(h, talks[h.Talk].Name)
+			shared := sharedNames(talks)
+			for _, h := range found { // after the file is closed: the reader of the output may be slow
+				p.printRow(h, talks[h.Talk].Name, shared)
 			}
 			return nil
 		},
@@ -52,7 +53,7 @@ when it was last seen; ID is its ID or the start of it.`,
 	return c
 }
 
-// conversations opens the history of the profile, or gives the host's.
+// conversations opens the history of the profile, or uses the host's.
 func (p *program) conversations(f func(*history.Store) error) error {
 	if p.host != nil {
 		return f(p.host.History)
@@ -62,7 +63,7 @@ func (p *program) conversations(f func(*history.Store) error) error {
 		return exit(exitFailed, err)
 	}
 	path := filepath.Join(dir, historyFile)
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) { // nothing was kept
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) { // there is no history yet
 		return f(history.Memory())
 	}
 	s, err := history.Open(path)
@@ -72,7 +73,7 @@ func (p *program) conversations(f func(*history.Store) error) error {
 	return errors.Join(f(s), s.Close())
 }
 
-// rows finds what is asked for, the oldest first.
+// rows returns the matching rows, the oldest first.
 func rows(ctx context.Context, s *history.Store, talks map[string]history.Talk, with, search string, count int) (found []history.Hit, err error) {
 	var chosen []string
 	for key, t := range talks {
@@ -119,18 +120,36 @@ type rowObject struct {
 
 var messageStates = map[history.State]string{history.Queued: "queued", history.Sending: "sending", history.Delivered: "delivered", history.Failed: "failed"}
 
-func (p *program) printRow(h history.Hit, name string) {
+// sharedNames returns the names, in lower case, that several talks have: they are ambiguous.
+func sharedNames(talks map[string]history.Talk) map[string]bool {
+	shared, seen := map[string]bool{}, map[string]bool{}
+	for _, t := range talks {
+		name := strings.ToLower(t.Name)
+		shared[name] = shared[name] || seen[name]
+		seen[name] = true
+	}
+	return shared
+}
+
+func (p *program) printRow(h history.Hit, name string, shared map[string]bool) {
 	r := h.Row
 	o := rowObject{"row", h.Talk, name, r.At.UTC(), "message", r.Own, r.Who, r.Text, messageStates[r.State], r.Note, nil, 0, nil}
-	text := r.Text
+	var text any = passage(r.Text)
 	switch {
 	case r.Kind == history.Notice:
 		o.Kind = "notice"
 	case r.Kind == history.Transfer && r.File != nil:
-		o.Kind, o.State, o.Names, o.Bytes, o.Paths = "transfer", engine.TransferState(r.File.State).String(), r.File.Names, r.File.Bytes, r.File.Paths
+		o.Kind = "transfer"
+		o.State = engine.TransferState(r.File.State).String()
+		o.Names = r.File.Names
+		o.Bytes = r.File.Bytes
+		o.Paths = r.File.Paths
 		text = fmt.Sprintf("%s, %s", strings.Join(r.File.Names, ", "), size(r.File.Bytes))
 	}
 	p.out.object(o)
+	if id, err := engine.ParsePeerID(h.Talk); err == nil && shared[strings.ToLower(name)] {
+		name = fmt.Sprintf("%s (%s)", name, id.Short())
+	}
 	who, state := cmp.Or(r.Who, name, h.Talk), ""
 	if r.Own {
 		who = "to " + cmp.Or(name, h.Talk)
@@ -138,8 +157,8 @@ func (p *program) printRow(h history.Hit, name string) {
 	if o.State != "" {
 		state = " (" + o.State + ")"
 	}
-	if h.Talk == keep.Everyone && r.Own {
+	if h.Talk == chatlog.Everyone && r.Own {
 		who = "to everyone"
 	}
-	p.out.line("%s  %s: %s%s", r.At.Local().Format("2006-01-02 15:04"), engine.CleanLine(who), engine.CleanText(text), state)
+	p.out.line("%s  %s: %s%s", r.At.Local().Format("2006-01-02 15:04"), who, text, state)
 }

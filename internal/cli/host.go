@@ -8,30 +8,30 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/history"
-	"multipeer/internal/instance"
+	"multipeer/internal/singleinstance"
 
 	"github.com/spf13/cobra"
 )
 
-// Host is a program that runs with a profile: the window, or serve. While it does, the command lines that are given for
-// the profile run in it, with its engine: a profile has one engine at a time.
+// Host is a program that runs with a profile: the window, or serve. While it runs, command lines for that profile are
+// executed in it, with its engine: a profile has one engine at a time.
 type Host struct {
 	Engine  *engine.Engine
 	History *history.Store // of its conversations
 	Profile string         // its folder
-	OwnPort bool           // somebody has chosen its port
-	// Interfaces are those that it was told to use; none is all.
+	OwnPort bool           // the user has chosen its port
+	// Interfaces are those that it was configured to use; none means all.
 	Interfaces []string
-	Stop       func() // ends it; nil if a person does that
+	Stop       func() // ends it; nil if only the user can
 
-	receivers atomic.Int32 // commands that take files and answer invitations in its place
+	receivers atomic.Int32 // number of commands that receive files and answer invitations in its place
 }
 
-// Start takes command lines from the moment the engine runs. The caller calls end, before the engine ends: it interrupts
-// those that are not done, and waits for them and their last words. An error says why there can be none; the host goes on
-// without.
+// Start accepts command lines. Call it as soon as the engine runs. The caller must call end before the engine ends:
+// it interrupts running commands and waits for them and their output. An error says why no commands can be accepted;
+// the host can continue without them.
 func (h *Host) Start(ctx context.Context) (end func(), err error) {
-	l, err := instance.ListenCommands(h.Profile)
+	l, err := singleinstance.ListenCommands(h.Profile)
 	if err != nil {
 		return func() {}, fmt.Errorf("multipeer-cli cannot be used beside this program: %w", err)
 	}
@@ -45,10 +45,10 @@ func (h *Host) Start(ctx context.Context) (end func(), err error) {
 	return func() { cancel(); <-done }, nil
 }
 
-func (h *Host) run(ctx context.Context, c instance.Command, s instance.Streams) int {
+func (h *Host) run(ctx context.Context, c singleinstance.Command, s singleinstance.Streams) int {
 	out := newPrinter(s.Out, s.Err)
 	out.tty = c.TTY
-	return (&program{in: s.In, out: out, dir: c.Dir, host: h}).run(ctx, c.Args)
+	return (&program{in: s.In, out: out, dir: c.Dir, host: h, keyboard: c.Typed}).run(ctx, c.Args)
 }
 
 // alone marks the commands that need no engine, or one of their own.
@@ -61,9 +61,9 @@ func (p *program) elsewhere(cmd *cobra.Command, args []string) error {
 	}
 	dir, err := p.profileDir()
 	if err != nil || cmd.Annotations["alone"] != "" {
-		return nil // the command itself says it
+		return nil // the command itself reports the error
 	}
-	code, there, err := instance.Call(cmd.Context(), dir, instance.Command{Args: args, Dir: p.dir, TTY: p.out.tty}, instance.Streams{In: p.in, Out: p.out.out, Err: p.out.err})
+	code, there, err := singleinstance.Call(cmd.Context(), dir, singleinstance.Command{Args: args, Dir: p.dir, TTY: p.out.tty, Typed: p.typed()}, singleinstance.Streams{In: p.in, Out: p.out.out, Err: p.out.err})
 	switch {
 	case !there:
 		return nil
@@ -73,14 +73,14 @@ func (p *program) elsewhere(cmd *cobra.Command, args []string) error {
 	return &done{code}
 }
 
-// done is the end of a command that ran elsewhere, and has said all there is to say.
+// done is the end of a command that ran elsewhere and has printed everything.
 type done struct{ code int }
 
 func (d *done) Error() string { return fmt.Sprintf("exit code %d", d.code) }
 
-// hosted refuses what only a program with an engine of its own can decide.
+// hosted rejects commands and flags that need an engine of their own.
 func (p *program) hosted(cmd *cobra.Command) error {
-	if cmd.Annotations["alone"] != "" && !cmd.Flags().Changed("stop") { // serve --stop is for who runs
+	if cmd.Annotations["alone"] != "" && !cmd.Flags().Changed("stop") { // serve --stop is meant for the running program
 		return exit(exitUsage, fmt.Errorf("%s does not run in another program", cmd.Name()))
 	}
 	for _, name := range []string{"service", "interface", "port", "visible", "verbose"} {
@@ -91,7 +91,7 @@ func (p *program) hosted(cmd *cobra.Command) error {
 	return nil
 }
 
-// workingDir is where relative paths begin; empty if that cannot be known, and then they do not.
+// workingDir returns the base of relative paths; it is empty if unknown.
 func workingDir() string {
 	dir, err := os.Getwd()
 	if err != nil {

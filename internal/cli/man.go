@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// manCommand writes the manual from the commands themselves, for packages.
+// manCommand writes the manual pages from the commands themselves, for packages.
 func manCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "man DIR", Short: "Write the manual pages into a folder", Args: cobra.ExactArgs(1), Hidden: true, Annotations: alone,
@@ -17,7 +17,7 @@ func manCommand() *cobra.Command {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return fmt.Errorf("manual: %w", err)
 			}
-			when := time.Unix(0, 0).UTC() // the same each time
+			when := time.Unix(0, 0).UTC() // a fixed date makes the output reproducible
 			header := &doc.GenManHeader{Title: "MULTIPEER-CLI", Section: "1", Date: &when, Source: "Multipeer", Manual: "Multipeer"}
 			root := cmd.Root()
 			root.DisableAutoGenTag = true

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"multipeer/engine"
 
@@ -15,8 +16,8 @@ func (p *program) outboxCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "outbox",
 		Short: "List what waits to be sent, deliver it, or take it out",
-		Long: `outbox lists the transfers that were interrupted or whose peers were not there. With --deliver it stays until all of
-them have arrived; --drop takes some out.`,
+		Long: `outbox lists the transfers that were interrupted or whose peers were not there, and those that were accepted here and
+wait for their sender. With --deliver it stays until all that is to be sent has arrived; --drop cancels some.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if deliver {
@@ -28,9 +29,13 @@ them have arrived; --drop takes some out.`,
 						return err
 					}
 				}
-				for _, t := range waiting(e) {
+				for _, t := range unfinished(e) {
 					p.out.object(transferJSON(t))
-					p.out.line("%s  %s to %s, %s", t.ID, what(t), t.PeerName, t.State)
+					direction := "to"
+					if t.Incoming {
+						direction = "from"
+					}
+					p.out.line("%s  %s %s %s, %s", t.ID, what(t), direction, t.PeerName, t.State)
 				}
 				return nil
 			})
@@ -41,19 +46,20 @@ them have arrived; --drop takes some out.`,
 	return c
 }
 
-// waiting lists what the outbox holds.
+// waiting lists what is to be sent.
 func waiting(e *engine.Engine) []engine.Transfer {
-	var out []engine.Transfer
-	for _, t := range e.Transfers() {
-		if !t.Incoming && !t.State.Final() {
-			out = append(out, t)
-		}
-	}
-	return out
+	return slices.DeleteFunc(unfinished(e), func(t engine.Transfer) bool { return t.Incoming })
+}
+
+// unfinished lists what is to be sent, and what was accepted and has not arrived.
+func unfinished(e *engine.Engine) []engine.Transfer {
+	return slices.DeleteFunc(e.Transfers(), func(t engine.Transfer) bool {
+		return t.State.Final() || t.Incoming && t.State == engine.Offered
+	})
 }
 
 func (p *program) dropFromOutbox(e *engine.Engine, id engine.TransferID) error {
-	for _, t := range waiting(e) {
+	for _, t := range unfinished(e) {
 		if t.ID == id {
 			e.Cancel(id)
 			return nil

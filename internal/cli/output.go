@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -13,39 +14,78 @@ import (
 	"unicode/utf8"
 
 	"multipeer/engine"
+	"multipeer/internal/chatlog"
 
 	"golang.org/x/term"
 )
 
-// printer writes results to standard output and everything else to standard error. With json, standard output
-// holds one object a line and nothing else. Lines that are printed while something is being typed or a bar is
-// drawn keep it whole.
+// printer writes results to standard output and everything else to standard error. With json, standard output holds
+// one object per line and nothing else. Output that is printed while the user types or a progress bar is shown keeps
+// that line intact.
 type printer struct {
 	mu     sync.Mutex
-	out    io.Writer
+	out    *checked
 	err    io.Writer
 	json   bool
 	tty    bool   // standard error is a terminal
-	prompt string // what stands on the last line
+	prompt string // the last line, if it is a prompt
 }
 
 func newPrinter(out, err io.Writer) *printer {
-	p := &printer{out: out, err: err}
+	p := &printer{out: &checked{w: out}, err: err}
 	if f, ok := err.(*os.File); ok {
 		p.tty = term.IsTerminal(int(f.Fd()))
 	}
 	return p
 }
 
-// object prints v as one line of JSON, in JSON mode only. Characters that would act on a terminal are escaped: in
-// JSON they can stand in strings alone, where \u is allowed.
+// checked remembers the first error of a writer. Its methods may be called concurrently.
+type checked struct {
+	mu     sync.Mutex
+	w      io.Writer
+	err    error
+	failed func(error) // called once, with the first error; may be nil
+}
+
+func (c *checked) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil || len(b) == 0 {
+		return 0, c.err
+	}
+	n, err := c.w.Write(b)
+	if err != nil {
+		c.err = fmt.Errorf("standard output: %w", err)
+		if c.failed != nil {
+			c.failed(c.err)
+		}
+	}
+	return n, err
+}
+
+// problem returns the first error; nil if there was none.
+func (c *checked) problem() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// onFailure sets the function to call on the first error.
+func (c *checked) onFailure(f func(error)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failed = f
+}
+
+// object prints v as one line of JSON, in JSON mode only. Characters that control a terminal are escaped: in JSON
+// they can occur only in strings, where \u is allowed.
 func (p *printer) object(v any) {
 	if !p.json {
 		return
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // our own types
+		panic(err) // only our own types are passed
 	}
 	var s strings.Builder
 	for len(b) > 0 {
@@ -66,21 +106,22 @@ func (p *printer) object(v any) {
 	fmt.Fprintln(p.out, s.String())
 }
 
-// line prints a result for people; not in JSON mode.
+// line prints a result as text; not in JSON mode. Arguments are cleaned (see clean).
 func (p *printer) line(format string, a ...any) {
 	if !p.json {
-		p.write(p.out, fmt.Sprintf(format, a...))
+		p.write(p.out, format, a)
 	}
 }
 
-// note prints what is no result to standard error; not in JSON mode.
+// note prints text other than results to standard error; not in JSON mode. Arguments are cleaned (see clean).
 func (p *printer) note(format string, a ...any) {
 	if !p.json {
-		p.write(p.err, fmt.Sprintf(format, a...))
+		p.write(p.err, format, a)
 	}
 }
 
-func (p *printer) write(w io.Writer, s string) {
+func (p *printer) write(w io.Writer, format string, a []any) {
+	s := fmt.Sprintf(format, clean(a)...)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.prompt != "" && p.tty {
@@ -92,8 +133,10 @@ func (p *printer) write(w io.Writer, s string) {
 	}
 }
 
-// ask shows a prompt at the start of the last line until the next call; empty removes it.
-func (p *printer) ask(prompt string) {
+// ask shows a prompt at the start of the last line until the next call; an empty format removes it. Arguments are
+// cleaned (see clean).
+func (p *printer) ask(format string, a ...any) {
+	prompt := fmt.Sprintf(format, clean(a)...)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.prompt = prompt
@@ -106,7 +149,7 @@ func (p *printer) ask(prompt string) {
 	}
 }
 
-// failure prints the error that ends the program.
+// failure prints the error that ends the program. Joined errors get a line each.
 func (p *printer) failure(e *exitError) {
 	p.object(struct {
 		Type  string `json:"type"`
@@ -118,10 +161,30 @@ func (p *printer) failure(e *exitError) {
 	if p.prompt != "" && p.tty {
 		fmt.Fprintln(p.err)
 	}
-	fmt.Fprintln(p.err, "multipeer-cli: "+engine.CleanText(e.Error()))
+	for _, err := range parts(e) {
+		fmt.Fprintln(p.err, "multipeer-cli: "+oneLine(err.Error()))
+	}
+	if e.hint != "" {
+		fmt.Fprintln(p.err, e.hint)
+	}
 }
 
-// size writes bytes for people, in steps of 1000 as disks and networks are sold.
+// parts returns the errors that errors.Join has combined; any other error is its own only part.
+func parts(err error) (out []error) {
+	if e, ok := err.(*exitError); ok {
+		err = e.err
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || err.Error() != errors.Join(joined.Unwrap()...).Error() {
+		return []error{err}
+	}
+	for _, e := range joined.Unwrap() {
+		out = append(out, parts(e)...)
+	}
+	return out
+}
+
+// size formats a number of bytes, in steps of 1000 as disks and networks are sold.
 func size(n int64) string {
 	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}
 	f, i := float64(n), 0
@@ -134,7 +197,7 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f %s", f, units[i])
 }
 
-// parseSize reads what size writes, and plain bytes.
+// parseSize parses the output of size, and plain bytes.
 func parseSize(s string) (int64, error) {
 	text := strings.ToLower(strings.ReplaceAll(s, " ", ""))
 	factor := 1.0
@@ -152,14 +215,18 @@ func parseSize(s string) (int64, error) {
 
 func rate(bytesPerSecond float64) string { return size(int64(bytesPerSecond)) + "/s" }
 
-// what describes a transfer's content in a few words.
+// what describes the content of a transfer briefly.
 func what(t engine.Transfer) string {
-	name := strings.Join(t.Names[:min(len(t.Names), 3)], ", ")
+	return described(strings.Join(chatlog.Names(t.Names), ", "), t)
+}
+
+// described appends the amount of data to the names of a transfer.
+func described(name string, t engine.Transfer) string {
 	if t.Items > 3 {
 		name += fmt.Sprintf(" and %d more", t.Items-3)
 	}
 	if t.Counting && t.Files == 0 {
-		return name // nothing is known of its size yet
+		return name // its size is unknown yet
 	}
 	total := size(t.Bytes)
 	if t.Files != 1 || t.Folders > 0 {
@@ -169,6 +236,16 @@ func what(t engine.Transfer) string {
 		total += " and counting"
 	}
 	return fmt.Sprintf("%s (%s)", name, total)
+}
+
+// quotedNames is what for a question: all names are quoted and long ones truncated, so that none can look like the
+// end of the question.
+func quotedNames(t engine.Transfer) string {
+	name := make([]string, 0, 3)
+	for _, n := range chatlog.Names(t.Names) {
+		name = append(name, strconv.Quote(n))
+	}
+	return described(strings.Join(name, ", "), t)
 }
 
 // peerObject is a peer in JSON.
@@ -182,7 +259,7 @@ type peerObject struct {
 	How     string   `json:"how"`
 	Problem string   `json:"problem,omitempty"`
 	RTT     float64  `json:"rtt_ms,omitempty"`
-	Like    string   `json:"looks_like,omitempty"` // the ID of a peer that is better known and has this name
+	Like    string   `json:"looks_like,omitempty"` // the ID of a better known peer with this name
 }
 
 func peerJSON(kind string, p engine.Peer) peerObject {
@@ -203,10 +280,10 @@ func peerJSON(kind string, p engine.Peer) peerObject {
 	return o
 }
 
-// goneJSON is a peer whose session has ended, with why.
+// goneJSON returns a peer whose session has ended, with the reason.
 func goneJSON(ev engine.PeerRemoved) peerObject {
 	o := peerJSON("disconnected", ev.Peer)
-	if ev.Err != nil { // not why the dials since then have failed
+	if ev.Err != nil { // the reason for the end, not for failed dials since then
 		o.Problem = ev.Err.Error()
 	}
 	return o
@@ -214,34 +291,52 @@ func goneJSON(ev engine.PeerRemoved) peerObject {
 
 // transferObject is a transfer in JSON.
 type transferObject struct {
-	Type     string   `json:"type"`
-	ID       string   `json:"id"`
-	Peer     string   `json:"peer"`
-	Name     string   `json:"name"`
-	Incoming bool     `json:"incoming"`
-	State    string   `json:"state"`
-	Names    []string `json:"names"`
-	Files    int64    `json:"files"`
-	Folders  int64    `json:"folders"`
-	Bytes    int64    `json:"bytes"`
-	Done     int64    `json:"done"`
-	Rate     float64  `json:"bytes_per_second"`
-	Seconds  float64  `json:"seconds,omitempty"`
-	Saved    []string `json:"saved,omitempty"`
-	Renamed  int64    `json:"renamed,omitempty"`
-	LeftOut  int64    `json:"left_out,omitempty"`
-	Same     int64    `json:"unchanged,omitempty"`
-	Lanes    []string `json:"lanes,omitempty"`
-	Attempts int64    `json:"attempts,omitempty"`
-	Moved    int64    `json:"moved,omitempty"`
-	Error    string   `json:"error,omitempty"`
+	Type     string       `json:"type"`
+	ID       string       `json:"id"`
+	Peer     string       `json:"peer"`
+	Name     string       `json:"name"`
+	Incoming bool         `json:"incoming"`
+	State    string       `json:"state"`
+	Names    []string     `json:"names"`
+	Files    int64        `json:"files"`
+	Folders  int64        `json:"folders"`
+	Bytes    int64        `json:"bytes"`
+	Done     int64        `json:"done"`
+	Rate     float64      `json:"bytes_per_second"`
+	Seconds  float64      `json:"seconds,omitempty"`
+	Saved    []string     `json:"saved,omitempty"`
+	Renamed  int64        `json:"renamed,omitempty"`
+	LeftOut  int64        `json:"left_out,omitempty"`
+	Unkept   int64        `json:"unkept,omitempty"`
+	Notes    []noteObject `json:"notes,omitempty"`
+	Same     int64        `json:"unchanged,omitempty"`
+	Lanes    []string     `json:"lanes,omitempty"`
+	Attempts int64        `json:"attempts,omitempty"`
+	Moved    int64        `json:"moved,omitempty"`
+	Error    string       `json:"error,omitempty"`
+}
+
+// noteObject is an entry that did not arrive as it was: without saved it was left out, without problem it was
+// renamed, and otherwise it was saved but something of it was not kept.
+type noteObject struct {
+	Path    string `json:"path"`
+	Saved   string `json:"saved,omitempty"`
+	Problem string `json:"problem,omitempty"`
+	Remote  bool   `json:"remote,omitempty"` // the other device made the note
 }
 
 func transferJSON(t engine.Transfer) transferObject {
 	o := transferObject{
 		Type: "transfer", ID: string(t.ID), Peer: t.Peer.String(), Name: t.PeerName, Incoming: t.Incoming, State: t.State.String(),
 		Names: t.Names, Files: t.Files, Folders: t.Folders, Bytes: t.Bytes, Done: t.Done, Rate: t.Rate, Saved: t.Saved,
-		Renamed: t.Renamed, LeftOut: t.LeftOut, Same: t.Unchanged, Attempts: t.Attempts, Moved: t.Moved,
+		Renamed: t.Renamed, LeftOut: t.LeftOut, Unkept: t.Unkept, Same: t.Unchanged, Attempts: t.Attempts, Moved: t.Moved,
+	}
+	for _, n := range t.Notes {
+		note := noteObject{Path: n.Path, Saved: n.Saved, Remote: n.Remote}
+		if n.Err != nil {
+			note.Problem = n.Err.Error()
+		}
+		o.Notes = append(o.Notes, note)
 	}
 	for _, l := range t.Lanes {
 		o.Lanes = append(o.Lanes, l.Proto)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image/color"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,16 +24,20 @@ func (p *program) pairCommand() *cobra.Command {
 		Short: "Verify a peer's key by comparing six digits, or by a link",
 		Long: `pair asks a peer to compare codes. Run 'multipeer-cli pair confirm' on the other device, or press Verify
 in its window: this one prints six digits, and the other wants them typed, or picked. When both have said yes each keeps the
-other as verified. PEER is a name, an ID, HOST:PORT, or a multipeer:// link, which verifies in one step. What is asked for
-is read from standard input; each question waits for a minute.`,
+other as verified. PEER is a name, an ID or HOST:PORT. A multipeer:// link verifies in one step: with --to - it is read from
+standard input, since every program on this machine can read the arguments of this one, and the link holds a secret. What is
+asked for is read from standard input; each question waits for a minute.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if to == "" {
 				return exit(exitUsage, errors.New("name the peer with --to, or run 'pair confirm' to wait for one"))
 			}
+			if strings.HasPrefix(strings.ToLower(strings.TrimSpace(to)), "multipeer:") {
+				return exit(exitUsage, errors.New("a link does not belong in the command line: others on this machine can read it there, and its secret with it. Run 'multipeer-cli pair --to -' and paste a new link"))
+			}
 			return p.with(cmd.Context(), engine.Config{}, func(ctx context.Context, e *engine.Engine) error {
-				if strings.HasPrefix(to, "multipeer:") {
-					return p.openLink(ctx, e, to)
+				if to == "-" {
+					return p.readLink(ctx, e)
 				}
 				peer, err := p.find(ctx, e, to, wait)
 				if err != nil {
@@ -42,7 +47,7 @@ is read from standard input; each question waits for a minute.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "the peer: a name, an ID or the start of it, HOST:PORT, or a link")
+	c.Flags().StringVar(&to, "to", "", "the peer: a name, an ID or the start of it, or HOST:PORT; - reads a link from standard input")
 	c.Flags().DurationVar(&wait, "wait", 30*time.Second, "how long to look for it")
 
 	var from string
@@ -69,6 +74,27 @@ so is this device there. Show it to nobody else.`,
 	return c
 }
 
+// readLink verifies by the link in the first line of standard input.
+func (p *program) readLink(ctx context.Context, e *engine.Engine) error {
+	p.out.ask("Paste the link: ")
+	defer p.out.ask("")
+	select {
+	case line, ok := <-readLines(ctx, p.in, maxAnswer):
+		switch {
+		case !ok:
+			return exit(exitFailed, errors.New("there is no link: standard input has ended"))
+		case line.err != nil:
+			return exit(exitFailed, errors.New(noAnswers(line.err)))
+		case line.long:
+			return exit(exitUsage, fmt.Errorf("the line is %s, which is no link", size(line.size)))
+		}
+		p.out.ask("")
+		return p.openLink(ctx, e, line.text)
+	case <-ctx.Done():
+		return errInterrupted
+	}
+}
+
 // openLink verifies in one step.
 func (p *program) openLink(ctx context.Context, e *engine.Engine, link string) error {
 	if _, err := engine.ParseLink(link); err != nil {
@@ -76,6 +102,9 @@ func (p *program) openLink(ctx context.Context, e *engine.Engine, link string) e
 	}
 	awaitRunning(ctx, e)
 	id, err := e.OpenLink(ctx, link)
+	if err != nil && ctx.Err() != nil {
+		return errInterrupted
+	}
 	if err != nil {
 		return failed(err)
 	}
@@ -105,10 +134,10 @@ func (p *program) verified(peer engine.Peer) {
 type pairer struct {
 	*program
 	e      *engine.Engine
-	lines  <-chan string
-	picked engine.PeerID    // zero while nobody is
-	asking []engine.Pairing // those who wait to be picked; the first one is asked about
-	codes  *engine.Pairing  // the codes are asked about
+	lines  <-chan inputLine
+	picked engine.PeerID    // zero until a peer is chosen
+	asking []engine.Pairing // peers that wait to be chosen; the question is about the first
+	codes  *engine.Pairing  // set while the question is about the codes
 }
 
 func newPairer(p *program, e *engine.Engine) *pairer { return &pairer{program: p, e: e} }
@@ -137,6 +166,9 @@ func (r *pairer) ask(ctx context.Context, id engine.PeerID) error {
 	news := r.e.WatchState(ctx)
 	r.picked = id
 	if err := r.e.Pair(ctx, id); err != nil {
+		if ctx.Err() != nil {
+			return errInterrupted
+		}
 		return failed(err)
 	}
 	return r.follow(ctx, news, func(p engine.Pairing) bool { return p.Peer == id })
@@ -152,9 +184,22 @@ func (r *pairer) confirm(ctx context.Context, who string) error {
 		if who == "" {
 			return true
 		}
-		peer, err := r.e.FindPeer(who)
-		return err == nil && peer.ID == p.Peer || strings.EqualFold(p.Name, who) // one that was set up anew is warned of
+		return r.means(who, p)
 	})
+}
+
+// means reports whether a pairing is the one of the peer that a person has named. A device that was set up again has the
+// name and another key: the question about it warns of that. The start of another peer's ID is no name.
+func (r *pairer) means(who string, p engine.Pairing) bool {
+	peer, err := r.e.FindPeer(who)
+	if err == nil && peer.ID == p.Peer {
+		return true
+	}
+	begins := func(id engine.PeerID) bool { return id != p.Peer && id.HasPrefix(who) }
+	if err == nil && begins(peer.ID) || errors.Is(err, engine.ErrInvalid) || slices.ContainsFunc(r.e.Acquaintances(), func(a engine.Acquaintance) bool { return begins(a.ID) }) {
+		return false
+	}
+	return strings.EqualFold(p.Name, who)
 }
 
 // link shows a link until somebody has used it.
@@ -170,7 +215,7 @@ func (r *pairer) link(ctx context.Context) error {
 		Link string `json:"link"`
 	}{"link", link})
 	if picture, err := drawQR(link); err == nil && r.out.tty {
-		r.out.line("%s", picture)
+		r.out.line("%s", verbatim(picture))
 	}
 	r.out.line("%s", link)
 	return r.follow(ctx, news, func(engine.Pairing) bool { return false })
@@ -188,12 +233,11 @@ func drawQR(s string) (string, error) {
 		if x < 0 || y < 0 || x >= n || y >= n {
 			return false
 		}
-		red, _, _, _ := code.At(x, y).RGBA()
-		return red == 0
+		return color.Gray16Model.Convert(code.At(x, y)) == color.Black
 	}
 	var b strings.Builder
 	for y := -quiet; y < n+quiet; y += 2 {
-		for x := -quiet; x < n+quiet; x++ { // light on a dark terminal, as scanners want it
+		for x := -quiet; x < n+quiet; x++ { // light modules on a dark terminal, as scanners expect
 			switch top, bottom := dark(x, y), dark(x, y+1); {
 			case top && bottom:
 				b.WriteRune(' ')
@@ -210,8 +254,8 @@ func drawQR(s string) (string, error) {
 	return strings.TrimRight(b.String(), "\n"), nil
 }
 
-// follow leads the person through the pairing that counts, to its end. One question is open at a time: about the codes,
-// or about who asks.
+// follow guides the user through the pairing that counts, to its end. One question is open at a time: about the
+// codes, or about which peer to pair with.
 func (r *pairer) follow(ctx context.Context, news func(func(engine.Event) bool), counts func(engine.Pairing) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -226,12 +270,13 @@ func (r *pairer) follow(ctx context.Context, news func(func(engine.Event) bool),
 			}
 		}
 	}()
-	r.lines = readLines(ctx, r.in)
+	r.lines = readLines(ctx, r.in, maxAnswer)
+	var inputErr error // why standard input has ended
 	for {
 		select {
 		case ev, ok := <-events:
 			if !ok {
-				return failed(engine.ErrCancelled)
+				return errInterrupted
 			}
 			switch ev := ev.(type) {
 			case engine.PairingChanged:
@@ -246,27 +291,28 @@ func (r *pairer) follow(ctx context.Context, news func(func(engine.Event) bool),
 				}
 			}
 		case line, ok := <-r.lines:
-			if !ok {
-				if r.lines = nil; r.codes != nil || len(r.asking) > 0 {
-					return exit(exitFailed, errors.New("nobody can be asked: standard input has ended"))
-				}
-				continue
+			if !ok || line.err != nil {
+				r.lines, inputErr = nil, line.err
+				break
 			}
-			if err := r.answer(ctx, strings.TrimSpace(line)); err != nil {
+			if line.long {
+				r.out.note("line %d is %s, which is not an answer", line.number, size(line.size))
+			}
+			if err := r.answer(ctx, strings.TrimSpace(line.text)); err != nil {
 				r.out.note("%v", err)
 			}
 		case <-ctx.Done():
-			return failed(engine.ErrCancelled)
+			return errInterrupted
 		}
 		if r.lines == nil && (r.codes != nil || len(r.asking) > 0) {
-			return exit(exitFailed, errors.New("nobody can be asked: standard input has ended"))
+			return exit(exitFailed, fmt.Errorf("nobody can be asked: %s", noAnswers(inputErr)))
 		}
 	}
 }
 
 func called(p engine.Pairing) string { return fmt.Sprintf("%s (%s)", p.Name, p.Peer.Short()) }
 
-// take tells a stage; done ends the program.
+// take reports a stage; done ends the program.
 func (r *pairer) take(ctx context.Context, p engine.Pairing) (done bool, err error) {
 	r.tell(p)
 	mine := p.Peer == r.picked
@@ -282,18 +328,19 @@ func (r *pairer) take(ctx context.Context, p engine.Pairing) (done bool, err err
 	case engine.PairingWaiting:
 		r.out.note("waiting for %s: press Verify there, or run 'multipeer-cli pair confirm'", called(p))
 	case engine.PairingCompare:
-		if r.codes = &p; p.Code != "" {
+		r.codes = &p
+		if p.Code != "" {
 			r.out.line("%s", p.Code)
-			r.out.ask(fmt.Sprintf("This is the code. Type y when it was taken on %s, n if the codes differ: ", called(p)))
+			r.out.ask("This is the code. Type y when it was taken on %s, n if the codes differ: ", called(p))
 		} else {
-			r.out.ask(fmt.Sprintf("Type the six digits that %s shows, or n if it shows none: ", called(p)))
+			r.out.ask("Type the six digits that %s shows, or n if it shows none: ", called(p))
 		}
 	case engine.PairingConfirmed:
 		r.out.note("waiting for the yes of %s", called(p))
 	case engine.PairingDone:
 		r.settle(ctx, p.Peer)
 		peer, here := r.e.Peer(p.Peer)
-		if !here { // it has what it wanted, and left
+		if !here { // it got what it wanted, and left
 			peer = engine.Peer{ID: p.Peer, Name: p.Name, Trust: engine.TrustVerified}
 		}
 		r.verified(peer)
@@ -316,20 +363,18 @@ func (r *pairer) take(ctx context.Context, p engine.Pairing) (done bool, err err
 	return false, nil
 }
 
-// askNext asks about the first of those who wait.
+// askNext asks about the first waiting peer.
 func (r *pairer) askNext() {
 	if len(r.asking) == 0 {
 		r.out.ask("")
 		return
 	}
 	p := r.asking[0]
-	if peer, _ := r.e.Peer(p.Peer); !peer.LooksLike.IsZero() {
-		r.out.note("careful: %s is another device than the one of that name that you know (%s)", called(p), peer.LooksLike.Short())
-	}
-	r.out.ask(fmt.Sprintf("Compare codes with %s? [y/n] ", called(p)))
+	peer, _ := r.e.Peer(p.Peer)
+	r.out.ask("%sCompare codes with %s? [y/n] ", careful(peer), called(p))
 }
 
-// settle makes sure that the other side has heard all, before the program ends and the conn with it.
+// settle makes sure that the other side has received everything, before the program ends and the connection with it.
 func (r *pairer) settle(ctx context.Context, id engine.PeerID) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -341,15 +386,15 @@ func (r *pairer) settle(ctx context.Context, id engine.PeerID) {
 
 var sixDigits = regexp.MustCompile(`^[0-9]{3} ?[0-9]{3}$`)
 
-// answer does what the person has said to the question that is open.
+// answer applies the user's answer to the open question.
 func (r *pairer) answer(ctx context.Context, line string) error {
 	yes := strings.EqualFold(line, "y") || strings.EqualFold(line, "yes")
 	no := strings.EqualFold(line, "n") || strings.EqualFold(line, "no")
 	switch p := r.codes; {
-	case p != nil && line == "": // a slip of the finger is no answer
+	case p != nil && line == "": // an accidental Enter is not an answer
 		return nil
 	case p != nil && p.Code == "" && !no && !sixDigits.MatchString(line):
-		r.out.ask(fmt.Sprintf("%q is no code. Type the six digits that %s shows, or n if it shows none: ", engine.CleanLine(line), called(*p)))
+		r.out.ask("%q is no code. Type the six digits that %s shows, or n if it shows none: ", line, called(*p))
 		return nil
 	case p != nil:
 		r.codes = nil
@@ -369,7 +414,7 @@ func (r *pairer) answer(ctx context.Context, line string) error {
 		r.out.ask("")
 		return r.e.Pair(ctx, r.picked)
 	case no:
-		r.e.CancelPairing(r.asking[0].Peer) // its end asks about the next one
+		r.e.CancelPairing(r.asking[0].Peer) // its end makes us ask about the next one
 		return nil
 	}
 	r.askNext()

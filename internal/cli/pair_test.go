@@ -17,7 +17,7 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// shell is one invocation whose standard input and output the test holds.
+// shell is one invocation whose standard input and output the test controls.
 type shell struct {
 	t    *testing.T
 	in   *io.PipeWriter
@@ -45,7 +45,7 @@ func start(t *testing.T, args ...string) *shell {
 	return s
 }
 
-// object reads lines until one of a type and a stage comes.
+// object reads lines until one of a type and a stage arrives.
 func (s *shell) object(kind, stage string) map[string]any {
 	s.t.Helper()
 	for line := range s.out {
@@ -72,7 +72,7 @@ func loopback(t *testing.T) string {
 	return ""
 }
 
-// common are the flags of two peers that see only each other.
+// common returns the flags of two peers that see only each other.
 func common(t *testing.T) func(name string, more ...string) []string {
 	service, lo, dir := enginetest.Service(), loopback(t), t.TempDir()
 	return func(name string, more ...string) []string {
@@ -94,8 +94,9 @@ func trustOf(t *testing.T, profile string, id any) engine.Trust {
 	return e.Trust(who)
 }
 
-// TestPairByCode: one asks, the other picks it and types the code that the first one shows; both keep it.
-func TestPairByCode(t *testing.T) {
+// TestPair_ByCode: one side asks, the other chooses it and types the code that the first one shows; both save the
+// result.
+func TestPair_ByCode(t *testing.T) {
 	args := common(t)
 	b := start(t, args("Ben", "pair", "confirm")...)
 	a := start(t, args("Anna", "pair", "--to", "Ben")...)
@@ -127,8 +128,9 @@ func TestPairByCode(t *testing.T) {
 	}
 }
 
-// TestPairWithAnotherCode: a code that is not the one on the other screen ends it on both sides, with a warning.
-func TestPairWithAnotherCode(t *testing.T) {
+// TestPair_WrongCodeEndsItOnBothSides: a code that differs from the one shown ends the pairing on both sides, with a
+// warning.
+func TestPair_WrongCodeEndsItOnBothSides(t *testing.T) {
 	args := common(t)
 	b := start(t, args("Ben", "pair", "confirm")...)
 	a := start(t, args("Anna", "pair", "--to", "Ben")...)
@@ -136,7 +138,7 @@ func TestPairWithAnotherCode(t *testing.T) {
 	b.say("y")
 	shown := a.object("pairing", "compare")
 	b.object("pairing", "compare")
-	b.say("000 00x") // no code at all: it is asked again
+	b.say("000 00x") // not a code at all: the question is repeated
 	b.say("12345")
 	other := "111 111"
 	if shown["code"] == other {
@@ -153,8 +155,9 @@ func TestPairWithAnotherCode(t *testing.T) {
 	}
 }
 
-// TestPairConfirmAfterAReset: a device that was set up anew has its name and another key, and may be confirmed by that name.
-func TestPairConfirmAfterAReset(t *testing.T) {
+// TestPairConfirm_AfterAReset: a device that was set up again has the same name and another key, and may be confirmed
+// by that name.
+func TestPairConfirm_AfterAReset(t *testing.T) {
 	args := common(t)
 	b := start(t, args("Ben", "pair", "confirm")...)
 	a := start(t, args("Anna", "pair", "--to", "Ben")...)
@@ -174,15 +177,16 @@ func TestPairConfirmAfterAReset(t *testing.T) {
 	confirm.object("pairing", "asked")
 }
 
-// TestPairByLink verifies in one step.
-func TestPairByLink(t *testing.T) {
+// TestPair_ByLink verifies in one step.
+func TestPair_ByLink(t *testing.T) {
 	args := common(t)
 	a := start(t, args("Anna", "--visible", "nobody", "pair", "link")...)
 	m := make(chan map[string]any, 1)
 	go func() { m <- a.object("link", "") }()
 	select {
 	case l := <-m:
-		b := start(t, args("Ben", "pair", "--to", fmt.Sprint(l["link"]))...)
+		b := start(t, args("Ben", "pair", "--to", "-")...)
+		b.say(fmt.Sprint(l["link"]))
 		b.object("verified", "")
 		a.object("verified", "")
 		for _, s := range []*shell{a, b} {
@@ -195,5 +199,22 @@ func TestPairByLink(t *testing.T) {
 			t.Fatalf("exit code %d", code)
 		}
 		t.Skip("no address but loopback")
+	}
+}
+
+// TestPair_LinkAsAnArgumentIsRefused: links are rejected as arguments, which every program on the machine can read.
+func TestPair_LinkAsAnArgumentIsRefused(t *testing.T) {
+	args := common(t)
+	for _, link := range []string{"multipeer://x/?at=127.0.0.1:1&s=y", " Multipeer://x/?s=y", "multipeer:x"} {
+		var said strings.Builder
+		code := Run(t.Context(), args("Ben", "pair", "--to", link), strings.NewReader(""), io.Discard, &said)
+		if code != exitUsage || !strings.Contains(said.String(), "pair --to -'") || strings.Contains(said.String(), link) {
+			t.Errorf("%q: exit code %d, %q", link, code, said.String())
+		}
+	}
+	for in, want := range map[string]int{"": exitFailed, "no link\n": exitUsage, strings.Repeat("x", 10_000): exitUsage} {
+		if code := Run(t.Context(), args("Ben", "pair", "--to", "-"), strings.NewReader(in), io.Discard, io.Discard); code != want {
+			t.Errorf("%.20q: exit code %d, want %d", in, code, want)
+		}
 	}
 }

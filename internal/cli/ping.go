@@ -30,13 +30,13 @@ func (p *program) pingCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.ping(ctx, e, peer, engine.PingMode(mode), count)
+				return p.ping(ctx, e, peer, engine.PingMode(mode), count, cmd.Flags().Changed("count"))
 			})
 		},
 	}
 	c.Flags().StringVar(&to, "to", "", "the peer: a name, an ID or its start, or HOST:PORT")
 	c.Flags().StringVar(&mode, "mode", string(engine.PingReliable), "reliable, unreliable or stream")
-	c.Flags().IntVarP(&count, "count", "n", 1000, "how many round trips")
+	c.Flags().IntVarP(&count, "count", "n", 1000, "how many round trips; where they are paced, since there is no session, 200 if not given")
 	c.Flags().DurationVar(&wait, "wait", 10*time.Second, "how long to wait for the peer to appear")
 	_ = c.MarkFlagRequired("to")
 	return c
@@ -45,23 +45,34 @@ func (p *program) pingCommand() *cobra.Command {
 const (
 	pingTimeout = time.Second
 	warmUp      = 10 // round trips that are not counted
+	// pacedPings is the default number of pings when they are rate-limited.
+	pacedPings = 200
 )
 
-func (p *program) ping(ctx context.Context, e *engine.Engine, peer engine.Peer, mode engine.PingMode, count int) error {
+func (p *program) ping(ctx context.Context, e *engine.Engine, peer engine.Peer, mode engine.PingMode, count int, asked bool) error {
 	pinger, err := e.NewPinger(ctx, peer.ID, mode)
 	if err != nil {
 		return failed(err)
 	}
 	defer pinger.Close()
+	if pace := pinger.Pace(); pace > 0 { // a peer limits the rate of frames without a session
+		if !asked {
+			count = pacedPings
+		}
+		p.out.note("without a session: a ping every %v, %d in all", pace, count)
+	}
 	var trips []time.Duration
 	lost := 0
+	var interrupted error
 	for i := range warmUp + count {
 		one, cancel := context.WithTimeout(ctx, pingTimeout)
 		rtt, err := pinger.Ping(one)
 		cancel()
+		if ctx.Err() != nil { // that is why the last one was not answered
+			interrupted = errInterrupted
+			break
+		}
 		switch {
-		case ctx.Err() != nil:
-			return exit(exitFailed, errors.New("interrupted"))
 		case err != nil && !errors.Is(err, engine.ErrTimeout):
 			return failed(fmt.Errorf("pinging %s: %w", describe(peer), err))
 		case i < warmUp:
@@ -70,6 +81,10 @@ func (p *program) ping(ctx context.Context, e *engine.Engine, peer engine.Peer, 
 		default:
 			trips = append(trips, rtt)
 		}
+	}
+	count = len(trips) + lost
+	if len(trips) == 0 && interrupted != nil {
+		return interrupted
 	}
 	if len(trips) == 0 {
 		return exit(exitFailed, fmt.Errorf("pinging %s: all %d were lost", describe(peer), count))
@@ -93,5 +108,5 @@ func (p *program) ping(ctx context.Context, e *engine.Engine, peer engine.Peer, 
 	}{"ping", peer.ID.String(), string(mode), count, at(0), at(0.5), at(0.95), at(0.99), at(1), loss})
 	p.out.line("%d %s round trips to %s: min %.3f, median %.3f, p95 %.3f, p99 %.3f, max %.3f ms, %.1f %% lost",
 		count, mode, describe(peer), at(0), at(0.5), at(0.95), at(0.99), at(1), 100*loss)
-	return nil
+	return interrupted
 }

@@ -13,10 +13,19 @@ import (
 // progress shows one transfer: a bar on a terminal, a line every two seconds elsewhere, objects in JSON mode.
 type progress struct {
 	out  *printer
-	one  bool // it is the only one that is shown
+	one  bool // it is the only one shown
 	bar  *progressbar.ProgressBar
 	last time.Time
 	said string
+	note func(format string, a ...any) // prints what is no result; nil is out's
+}
+
+func (p *progress) say(format string, a ...any) {
+	if p.note != nil {
+		p.note(format, a...)
+		return
+	}
+	p.out.note(format, a...)
 }
 
 const progressEvery = 2 * time.Second
@@ -39,40 +48,41 @@ func (p *progress) show(t engine.Transfer) {
 		if t.State == engine.Finishing {
 			p.bar.Describe("making durable")
 		}
-		_ = p.bar.Set64(min(t.Done, max(t.Bytes-1, 0))) // 100 % is said by the receipt alone
+		_ = p.bar.Set64(min(t.Done, max(t.Bytes-1, 0))) // 100 % is shown only by the receipt
 	case time.Since(p.last) >= progressEvery:
 		if !p.last.IsZero() {
-			p.out.note("%s", movingLine(t))
+			p.say("%s", movingLine(t))
 		}
 		p.last = time.Now()
 	}
 }
 
-// sayState tells, once, what keeps a transfer from moving.
+// sayState prints, once, what keeps a transfer from moving.
 func (p *progress) sayState(t engine.Transfer) {
 	say := ""
 	switch {
 	case t.State == engine.Paused:
 		say = "paused"
 	case t.State == engine.Stalled && t.Err != nil:
-		say = fmt.Sprintf("stalled: %v; it goes on by itself", t.Err)
+		say = fmt.Sprintf("stalled: %v; it continues by itself", t.Err)
 	case t.State == engine.Stalled:
-		say = "stalled: nothing is acknowledged; it goes on by itself"
+		say = "stalled: nothing is acknowledged; it continues by itself"
 	case t.State == engine.Queued && t.Err != nil:
 		say = fmt.Sprintf("waiting for %s: %v", t.PeerName, t.Err)
 	case t.State == engine.Moving && p.said != "":
-		say = "going on"
+		say = "continuing"
 	}
-	if say == "" || say == p.said || say == "going on" && p.said == "" {
+	if say == "" || say == p.said || say == "continuing" && p.said == "" {
 		return
 	}
-	if p.said = say; say == "going on" {
+	p.said = say
+	if say == "continuing" {
 		p.said = ""
 	}
 	if p.bar != nil {
 		_ = p.bar.Clear()
 	}
-	p.out.note("%s", say)
+	p.say("%s", say)
 }
 
 func movingLine(t engine.Transfer) string {
@@ -86,7 +96,7 @@ func movingLine(t engine.Transfer) string {
 	return s
 }
 
-// over says what carries a transfer.
+// over describes the lanes that carry a transfer.
 func over(lanes []engine.Lane) string {
 	count := map[string]int{}
 	for _, l := range lanes {
@@ -117,26 +127,62 @@ func (p *progress) end(t engine.Transfer) error {
 	if t.Incoming {
 		other = "from"
 	}
-	for _, n := range t.Notes {
-		if n.Err != nil {
-			p.out.note("left out: %s: %v", n.Path, n.Err)
-		} else {
-			p.out.note("renamed: %s is saved as %s", n.Path, n.Saved)
-		}
-	}
-	if more := t.Renamed + t.LeftOut - int64(len(t.Notes)); more > 0 {
-		p.out.note("and %d more renamed or left out", more)
-	}
+	p.notes(t)
 	if t.State != engine.Delivered {
 		return failed(fmt.Errorf("%s %s %s: %w", what(t), other, t.PeerName, t.Err))
 	}
 	seconds := max(t.Ended.Sub(t.Started).Seconds(), 0.001)
-	p.out.line("delivered %s %s %s in %.1f s, %s", what(t), other, t.PeerName, seconds, rate(float64(t.Bytes)/seconds))
+	delivered := "delivered"
+	if t.LeftOut > 0 {
+		delivered = fmt.Sprintf("delivered, %d left out:", t.LeftOut)
+	}
+	p.out.line("%s %s %s %s in %.1f s, %s", delivered, what(t), other, t.PeerName, seconds, rate(float64(t.Bytes)/seconds))
 	for _, s := range t.Saved {
-		p.out.line("%s", s)
+		p.out.line("%s", place(s))
 	}
 	if t.LeftOut > 0 {
-		p.out.note("%d entries were left out", t.LeftOut)
+		return exit(exitPartly, fmt.Errorf("%s %s %s: %s left out", what(t), other, t.PeerName, plural(t.LeftOut, "entry was", "entries were")))
 	}
 	return nil
+}
+
+// notes prints the entries that did not arrive as they were: each one that was left out or renamed, and of each
+// property that was not kept the first entry and the number of further ones.
+func (p *progress) notes(t engine.Transfer) {
+	unkept := map[string][]string{}
+	var reasons []string
+	for _, n := range t.Notes {
+		switch {
+		case n.LeftOut() && n.Remote:
+			p.say("left out: %s: on %s's device: %v", n.Path, t.PeerName, n.Err)
+		case n.LeftOut():
+			p.say("left out: %s: %v", n.Path, n.Err)
+		case n.Err != nil:
+			why := n.Err.Error()
+			if unkept[why] == nil {
+				reasons = append(reasons, why)
+			}
+			unkept[why] = append(unkept[why], n.Path)
+		default:
+			p.say("renamed: %s is saved as %s", n.Path, n.Saved)
+		}
+	}
+	for _, why := range reasons {
+		list := unkept[why]
+		more := ""
+		if len(list) > 1 {
+			more = fmt.Sprintf(" and %d more", len(list)-1)
+		}
+		p.say("note: %s%s: %s", list[0], more, why)
+	}
+	if more := t.Renamed + t.LeftOut + t.Unkept - int64(len(t.Notes)); more > 0 {
+		p.say("and %d more, which are counted and not named", more)
+	}
+}
+
+func plural(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

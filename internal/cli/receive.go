@@ -1,15 +1,16 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"multipeer/engine"
-	"multipeer/internal/keep"
+	"multipeer/internal/chatlog"
 
 	"github.com/spf13/cobra"
 )
@@ -60,7 +61,7 @@ Nothing in the folder is overwritten but with --existing replace. What was inter
 	}
 	c.Flags().StringVar(&into, "into", ".", "folder to receive into; made if it is missing")
 	c.Flags().StringVar(&accept, "accept", "ask", "ask, verified or all")
-	c.Flags().BoolVar(&once, "once", false, "end after one finished transfer")
+	c.Flags().BoolVar(&once, "once", false, "end after one accepted transfer has finished")
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
 	c.Flags().BoolVar(&opts.KeepExec, "keep-executable", false, "let files that are executable there be executable here")
 	c.Flags().BoolVar(&opts.Links, "links", false, "take symbolic links that stay inside their folder, if the sender sends them")
@@ -85,16 +86,22 @@ func parseExisting(s string) (engine.Existing, error) {
 	return 0, exit(exitUsage, fmt.Errorf("--existing %q: keep, skip or replace", s))
 }
 
-// folder makes a folder that receives, and returns its whole path.
+// folder creates a receiving folder, and returns its absolute path.
 func (p *program) folder(into string) (string, error) {
-	dir := p.path(into)
+	dir, err := p.path(into)
+	if err != nil {
+		return "", fmt.Errorf("--into: %w", err)
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("--into: %w", err)
+	}
+	if err := engine.CheckFolder(dir); err != nil {
+		return "", fmt.Errorf("--into: %w; choose a folder that you may write to", err)
 	}
 	return dir, nil
 }
 
-// receiver takes offers by policy, or by asking one question after the other.
+// receiver accepts offers by policy, or by asking one question after the other.
 type receiver struct {
 	*program
 	e      *engine.Engine
@@ -103,16 +110,22 @@ type receiver struct {
 	opts   engine.AcceptOptions
 
 	questions []question
-	lines     <-chan string
-	keeper    *keeper     // nil keeps nothing
-	leave     func() bool // whether another receiver answers; nil is never
+	askedAt   time.Time // when the first of them was shown
+	lines     <-chan inputLine
+	strangers pace
+	known     paces
+	ends      ends
+	inputErr  error       // why standard input cannot be read
+	keeper    *keeper     // nil if nothing is kept
+	leave     func() bool // reports whether another receiver answers; nil means never
 	bars      map[engine.TransferID]*progress
 }
 
 // question waits for a yes or no.
 type question struct {
 	text    string
-	id      string // of the invitation or offer
+	peer    engine.Peer // that asks
+	id      string      // of the invitation or offer
 	accept  func() error
 	decline func() error
 }
@@ -138,7 +151,7 @@ func (r *receiver) run(ctx context.Context) error {
 			events <- ev
 		}
 	}()
-	defer func() { // what came meanwhile was delivered
+	defer func() { // these messages were already acknowledged as delivered
 		cancel()
 		for ev := range events {
 			if _, ok := ev.(engine.MessageReceived); ok {
@@ -147,33 +160,29 @@ func (r *receiver) run(ctx context.Context) error {
 		}
 	}()
 	if r.accept == "ask" {
-		r.lines = readLines(ctx, r.in)
+		r.lines = readLines(ctx, r.in, maxAnswer)
 	}
 	for {
 		select {
 		case ev, ok := <-events:
 			if !ok {
-				return nil
+				return r.inputErr
 			}
 			if done, err := r.take(ev); done {
 				return err
 			}
 		case line, ok := <-r.answers():
-			if !ok {
-				r.lines = nil
-				r.accept = "verified" // nobody can answer any more
-				if r.host != nil {
-					r.out.note("nobody can be asked here (standard input has ended); leaving it to the program that runs")
-					r.questions = nil
-					continue
-				}
-				r.out.note("nobody can be asked (standard input has ended); declining")
-				for len(r.questions) > 0 {
-					r.reply(false)
-				}
+			if !ok || line.err != nil {
+				r.endAnswers(line.err)
 				continue
 			}
-			switch strings.ToLower(strings.TrimSpace(line)) {
+			if r.early() {
+				continue
+			}
+			if line.long {
+				r.out.note("line %d is %s, which is not an answer", line.number, size(line.size))
+			}
+			switch strings.ToLower(strings.TrimSpace(line.text)) {
 			case "y", "yes":
 				r.reply(true)
 			case "n", "no":
@@ -185,30 +194,51 @@ func (r *receiver) run(ctx context.Context) error {
 	}
 }
 
-// answers is where lines are read from while a question is open; nil otherwise.
-func (r *receiver) answers() <-chan string {
-	if len(r.questions) == 0 {
+// endAnswers continues without questions.
+func (r *receiver) endAnswers(err error) {
+	r.lines = nil
+	r.accept = "verified" // no one can answer any more
+	if err != nil {
+		r.inputErr = exit(exitFailed, errors.New(noAnswers(err)))
+	}
+	if r.host != nil {
+		r.out.note("nobody can be asked here (%s); leaving it to the program that runs", noAnswers(err))
+		r.questions = nil
+		return
+	}
+	r.out.note("nobody can be asked (%s); declining", noAnswers(err))
+	for len(r.questions) > 0 {
+		r.reply(false)
+	}
+}
+
+// answers returns where to read lines from. A script may write its answers before the questions; a line typed before
+// a question is read and dropped.
+func (r *receiver) answers() <-chan inputLine {
+	if len(r.questions) == 0 && !r.typed() {
 		return nil
 	}
 	return r.lines
 }
 
-// readLines reads on a goroutine of its own, which a terminal may keep waiting beyond the end of the program.
-func readLines(ctx context.Context, in interface{ Read([]byte) (int, error) }) <-chan string {
-	lines := make(chan string)
-	go func() {
-		defer close(lines)
-		s := bufio.NewScanner(in)
-		s.Buffer(nil, engine.MaxMessage)
-		for s.Scan() {
-			select {
-			case lines <- s.Text():
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return lines
+// tooSoon is the time after a question within which no one can have read it.
+const tooSoon = 700 * time.Millisecond
+
+// early reports whether a typed line is no answer to the open question.
+func (r *receiver) early() bool {
+	if !r.typed() {
+		return false
+	}
+	if len(r.questions) == 0 {
+		r.out.note("nothing is asked at the moment; the line is ignored")
+		return true
+	}
+	if time.Since(r.askedAt) < tooSoon { // guard: answers-after-questions
+		r.out.note("that came before the question could be read; please answer it again")
+		r.askNext()
+		return true
+	}
+	return false
 }
 
 func (r *receiver) put(q question) {
@@ -223,7 +253,22 @@ func (r *receiver) askNext() {
 		r.out.ask("")
 		return
 	}
-	r.out.ask(r.questions[0].text + " [y/n] ")
+	r.askedAt = time.Now()
+	q := r.questions[0]
+	if !q.peer.ID.IsZero() {
+		if now, here := r.e.Peer(q.peer.ID); here {
+			q.peer = now
+		}
+	}
+	r.out.ask("%s%s [y/n] ", careful(q.peer), q.text)
+}
+
+// careful warns of a name that belongs to a peer that is better known; it stands before a question. It is empty for others.
+func careful(p engine.Peer) string {
+	if p.LooksLike.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("Careful: %s is another device than the one of that name that you know (%s). ", describe(p), p.LooksLike.Short())
 }
 
 func (r *receiver) reply(yes bool) {
@@ -240,7 +285,7 @@ func (r *receiver) reply(yes bool) {
 	r.askNext()
 }
 
-// drop removes a question that has no one to answer it to any more.
+// drop removes a question that is no longer open.
 func (r *receiver) drop(id string) {
 	for i, q := range r.questions {
 		if q.id == id {
@@ -266,7 +311,7 @@ func (r *receiver) take(ev engine.Event) (done bool, err error) {
 		for _, o := range ev.Offers {
 			r.offer(o)
 		}
-		for _, t := range ev.Transfers { // what an earlier run has left
+		for _, t := range ev.Transfers { // transfers that an earlier run left unfinished
 			if !t.State.Final() && t.State != engine.Offered {
 				_, _ = r.transfer(t)
 			}
@@ -279,25 +324,25 @@ func (r *receiver) take(ev engine.Event) (done bool, err error) {
 		r.offer(ev.Offer)
 	case engine.PeerAdded:
 		r.out.object(peerJSON("connected", ev.Peer))
-		r.out.note("connected to %s", describe(ev.Peer))
+		r.noteAbout(ev.Peer.ID, "connected to %s", describe(ev.Peer))
 	case engine.PeerRemoved:
 		r.out.object(goneJSON(ev))
-		r.out.note("disconnected from %s", describe(ev.Peer))
+		r.noteAbout(ev.Peer.ID, "disconnected from %s", describe(ev.Peer))
 	case engine.MessageReceived:
-		printMessage(r.out, ev.Message)
+		from, _ := r.e.Peer(ev.Message.From)
+		if r.keeper == nil || r.out.json || r.may(ev.Message.From) { // a service keeps what it does not print
+			printMessage(r.out, ev.Message, from)
+		}
+	case engine.StreamReceived: // this program has no use for streams: an unread one would keep its memory
+		ev.Stream.Reset(0)
 	case engine.Problem:
 		printProblem(r.out, ev.Err)
+	case engine.ConflictFound:
+		printConflict(r.out, r.e, ev.Conflict)
 	case engine.TransferChanged:
 		return r.transfer(ev.Transfer)
 	}
 	return false, nil
-}
-
-// careful warns of a name that belongs to a peer that is better known.
-func (r *receiver) careful(p engine.Peer) {
-	if !p.LooksLike.IsZero() {
-		r.out.note("careful: %s is another device than the one of that name that you know (%s)", describe(p), p.LooksLike.Short())
-	}
 }
 
 func (r *receiver) invitation(i *engine.Invitation) {
@@ -305,17 +350,16 @@ func (r *receiver) invitation(i *engine.Invitation) {
 	case r.leave != nil && r.leave():
 		return
 	case r.accept == "ask":
-	case r.host == nil: // whom the policy admits was accepted by the engine
+	case r.host == nil: // the engine has already accepted those that the policy admits
 		_ = i.Decline()
 		return
 	case r.accept == "all":
 		_ = i.Accept() // ErrAnswered: the host was faster
 		return
-	default: // the host's to answer
+	default: // the host answers
 		return
 	}
-	r.careful(i.Peer)
-	r.put(question{fmt.Sprintf("Connect with %s?", describe(i.Peer)), i.ID, i.Accept, i.Decline})
+	r.put(question{fmt.Sprintf("Connect with %s?", describe(i.Peer)), i.Peer, i.ID, i.Accept, i.Decline})
 }
 
 func (r *receiver) offer(o *engine.Offer) {
@@ -327,22 +371,23 @@ func (r *receiver) offer(o *engine.Offer) {
 	switch {
 	case r.leave != nil && r.leave():
 	case r.accept == "all", r.accept == "verified" && peer.Trust == engine.TrustVerified:
-		r.out.note("taking %s from %s", what(t), describe(peer))
-		err = accept()
+		r.noteAbout(t.Peer, "taking %s from %s", what(t), describe(peer))
+		policy := r.opts
+		policy.Policy = true
+		err = o.Accept(policy)
 	case r.accept == "auto":
-		r.out.note("declined %s from %s, which 'multipeer-cli auto' does not let send", what(t), describe(peer))
+		r.noteAbout(t.Peer, "declined %s from %s, which 'multipeer-cli auto' does not let send", what(t), describe(peer))
 		err = o.Decline()
 	case r.accept == "verified" && r.host != nil:
-		r.out.note("leaving %s from %s, which is not verified, to the program that runs", what(t), describe(peer))
+		r.noteAbout(t.Peer, "leaving %s from %s, which is not verified, to the program that runs", what(t), describe(peer))
 	case r.accept == "verified":
-		r.out.note("declined %s from %s, which is not verified", what(t), describe(peer))
+		r.noteAbout(t.Peer, "declined %s from %s, which is not verified", what(t), describe(peer))
 		err = o.Decline()
 	default:
-		r.careful(peer)
-		r.put(question{fmt.Sprintf("Take %s from %s?", what(t), describe(peer)), string(t.ID), accept, o.Decline})
+		r.put(question{fmt.Sprintf("Take from %s: %s?", describe(peer), quotedNames(t)), peer, string(t.ID), accept, o.Decline})
 	}
 	if err != nil {
-		r.out.note("%v", err)
+		r.noteAbout(t.Peer, "%v", err)
 	}
 }
 
@@ -354,12 +399,12 @@ func (r *receiver) transfer(t engine.Transfer) (done bool, err error) {
 		r.drop(string(t.ID))
 	}
 	bar := r.bars[t.ID]
-	switch {
-	case bar == nil && !t.State.Final() && t.State != engine.Offered:
-		bar = &progress{out: r.out, one: true}
+	if bar == nil && t.State != engine.Offered {
+		bar = &progress{out: r.out, one: !t.State.Final()}
+		if r.keeper != nil {
+			bar.note = func(format string, a ...any) { r.noteAbout(t.Peer, format, a...) }
+		}
 		r.bars[t.ID] = bar
-	case bar == nil && t.State.Final():
-		bar = &progress{out: r.out}
 	}
 	if !t.State.Final() {
 		if bar != nil {
@@ -368,25 +413,66 @@ func (r *receiver) transfer(t engine.Transfer) (done bool, err error) {
 		return false, nil
 	}
 	delete(r.bars, t.ID)
+	if r.keeper != nil && !r.out.json && !r.ends.allow(t.Peer, r.e.Trust(t.Peer)) {
+		return false, nil
+	}
 	err = bar.end(t)
-	if r.once && t.State != engine.Declined {
+	if r.once && chatlog.Accepted(t) && t.State != engine.Declined { // guard: once-accepted
 		return true, err
 	}
 	if err != nil {
-		r.out.note("%v", err)
+		r.noteAbout(t.Peer, "%v", err)
 	}
 	return false, nil
 }
 
-func printMessage(out *printer, m engine.Message) {
+// printMessage prints a message with its sender: a name alone proves nothing.
+func printMessage(out *printer, m engine.Message, from engine.Peer) {
 	out.object(struct {
 		Type string          `json:"type"`
 		From string          `json:"from"`
 		Name string          `json:"name"`
 		Body json.RawMessage `json:"body"`
 	}{"message", m.From.String(), m.Name, m.Body})
-	text, _ := keep.Text(m.Body)
-	out.line("%s: %s", m.Name, text)
+	text, _ := chatlog.Text(m.Body)
+	out.line("%s: %s", speaker(m, from), passage(text))
+}
+
+// speaker names the sender of a message: with the start of its ID unless it is verified.
+func speaker(m engine.Message, from engine.Peer) string {
+	switch {
+	case !from.LooksLike.IsZero():
+		return fmt.Sprintf("%s (%s, careful: not the %s that you know)", m.Name, m.From.Short(), m.Name)
+	case from.Trust == engine.TrustVerified:
+		return m.Name
+	}
+	return fmt.Sprintf("%s (%s)", m.Name, m.From.Short())
+}
+
+// printConflict reports that two devices use one identity, and what to do.
+func printConflict(out *printer, e *engine.Engine, c engine.Conflict) {
+	var at []string
+	for _, a := range c.Addrs {
+		at = append(at, a.String())
+	}
+	out.object(struct {
+		Type      string   `json:"type"`
+		ID        string   `json:"id"`
+		Name      string   `json:"name"`
+		Addresses []string `json:"addresses"`
+	}{"conflict", c.ID.String(), c.Name, at})
+	out.note("%s", conflictText(e.Self().ID, c))
+}
+
+func conflictText(self engine.PeerID, c engine.Conflict) string {
+	var at []string
+	for _, a := range c.Addrs {
+		at = append(at, a.String())
+	}
+	if c.ID == self {
+		return fmt.Sprintf("another device, at %s, uses the identity of this one: its profile was copied. What is sent to it reaches either; give one of the two an empty profile (--profile)", strings.Join(at, " and "))
+	}
+	return fmt.Sprintf("two devices use the identity of %s (%s), at %s: what is sent to it reaches either. One of the two needs an empty profile", c.Name, c.ID.Short(), strings.Join(at, " and "))
 }
 
 func printProblem(out *printer, err error) {

@@ -1,6 +1,5 @@
-// Package cli is the terminal program: a command line goes in, text or JSON and
-// an exit code come out. It runs a command with an engine of its own, or, if a
-// [Host] runs with the same profile already, in that one.
+// Package cli is the terminal program: it takes a command line, and produces text or JSON and an exit code. It runs a
+// command with an engine of its own, or, if a [Host] already runs with the same profile, in that one.
 package cli
 
 import (
@@ -8,75 +7,114 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
-	"strings"
-	"time"
+	"slices"
 
 	"multipeer/engine"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
-// Exit codes, a contract.
+// Exit codes. They are a stable interface.
 const (
 	exitDone     = 0
 	exitFailed   = 1
 	exitUsage    = 2
 	exitNotFound = 3
 	exitDeclined = 4
+	exitPartly   = 5 // delivered, but not everything that was offered
+	// exitInterrupted is 128 plus the signal number of Ctrl-C, as in shells.
+	exitInterrupted = 130
 )
 
-// exitError is an error with the exit code it stands for.
+// errInterrupted is the result of a command that was interrupted before it was done.
+var errInterrupted = exit(exitInterrupted, errors.New("interrupted"))
+
+// exitError is an error with its exit code.
 type exitError struct {
 	code int
 	err  error
+	hint string // a line of advice below the error; may be empty
 }
 
-func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Error() string {
+	if e.hint != "" {
+		return e.err.Error() + "\n" + e.hint
+	}
+	return e.err.Error()
+}
+
 func (e *exitError) Unwrap() error { return e.err }
 
-func exit(code int, err error) error { return &exitError{code, err} }
+func exit(code int, err error) error { return &exitError{code: code, err: err} }
 
 // program is one invocation.
 type program struct {
-	in      io.Reader
-	out     *printer
-	profile string
-	name    string
-	service string
-	peers   []string
-	ifaces  []string
-	port    int
-	verbose bool
-	visible string
-	dir     string // in which relative paths begin
-	host    *Host  // in which it runs; nil is alone
+	in io.Reader
+	// keyboard says that a person types in, in another process.
+	keyboard bool
+	out      *printer
+	profile  string
+	name     string
+	service  string
+	peers    []string
+	ifaces   []string
+	port     int
+	verbose  bool
+	visible  string
+	dir      string // base of relative paths
+	host     *Host  // the host in which it runs; nil if it runs alone
+	endless  bool   // it continues even if no one reads its results
 }
 
 // Run executes one command line and returns its exit code:
 //
-//	0  done
-//	1  failed
-//	2  wrong usage
-//	3  peer not found
-//	4  declined or cancelled by the other side
+//	0    done
+//	1    failed
+//	2    wrong usage
+//	3    peer not found
+//	4    declined or cancelled by the other side
+//	5    delivered, but not everything that was offered
+//	130  interrupted before it was done
 //
-// The end of ctx interrupts it.
+// When ctx ends, the command is interrupted. If standard output cannot be written, the command ends with 1.
 func Run(ctx context.Context, args []string, in io.Reader, stdout, stderr io.Writer) int {
 	return (&program{in: in, out: newPrinter(stdout, stderr), dir: workingDir()}).run(ctx, args)
 }
 
 func (p *program) run(ctx context.Context, args []string) int {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p.out.out.onFailure(func(err error) {
+		if !p.endless { // no one reads the results
+			cancel(err)
+			return
+		}
+		go p.out.note("%v; this program runs on", err) // in a goroutine: the printer is locked
+	})
+	code := p.execute(ctx, args)
+	if err := p.out.out.problem(); err != nil {
+		p.out.failure(&exitError{code: exitFailed, err: err})
+		return exitFailed
+	}
+	return code
+}
+
+func (p *program) execute(ctx context.Context, args []string) int {
 	root := p.command()
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return p.elsewhere(cmd, args) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, given []string) error {
+		if err := refuseEmpty(cmd, given); err != nil {
+			return err
+		}
+		return p.elsewhere(cmd, args)
+	}
 	root.SetArgs(args)
 	root.SetOut(p.out.out)
 	root.SetErr(p.out.err)
 	cmd, err := root.ExecuteContextC(ctx)
-	if errors.Is(err, engine.ErrInUse) && p.host == nil { // by a program that has just begun, and listens by now
+	if errors.Is(err, engine.ErrInUse) && p.host == nil { // in use by a program that has just started, and listens by now
 		if elsewhere := p.elsewhere(cmd, args); elsewhere != nil {
 			err = elsewhere
 		}
@@ -90,11 +128,39 @@ func (p *program) run(ctx context.Context, args []string) int {
 	}
 	var e *exitError
 	if !errors.As(err, &e) {
-		// What does not come from a command comes from reading the command line.
-		e = &exitError{exitUsage, fmt.Errorf("%w\nRun 'multipeer-cli --help' for the commands", err)}
+		// An error that does not come from a command comes from parsing the command line.
+		e = &exitError{exitUsage, err, "Run 'multipeer-cli --help' for the commands"}
+	} else if joined := parts(err); len(joined) > 1 {
+		e = &exitError{code: e.code, err: err}
 	}
-	p.out.failure(e)
+	if p.out.out.problem() == nil { // otherwise that problem is reported
+		p.out.failure(e)
+	}
 	return e.code
+}
+
+// refuseEmpty rejects empty arguments and flag values: most likely a shell variable is not set. An empty value would
+// mean something other than what was intended, such as the current folder.
+func refuseEmpty(cmd *cobra.Command, args []string) error {
+	for i, a := range args {
+		if a == "" {
+			return exit(exitUsage, fmt.Errorf("argument %d of %s is empty; is a shell variable unset?", i+1, cmd.Name()))
+		}
+	}
+	var bad string
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		empty := f.Value.Type() == "string" && f.Value.String() == ""
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			empty = len(list.GetSlice()) == 0 || slices.Contains(list.GetSlice(), "")
+		}
+		if empty && f.Name != "name" && bad == "" { // an empty name keeps the profile's name
+			bad = f.Name
+		}
+	})
+	if bad != "" {
+		return exit(exitUsage, fmt.Errorf("--%s is empty; is a shell variable unset?", bad))
+	}
+	return nil
 }
 
 func (p *program) command() *cobra.Command {
@@ -104,7 +170,8 @@ func (p *program) command() *cobra.Command {
 		Long: `multipeer-cli finds the devices nearby that run Multipeer and talks to them, with no server
 and no account. The window and this program are the same engine.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 peer not found, 4 declined or cancelled by the other side.`,
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 peer not found, 4 declined or cancelled by the other side,
+5 delivered but something was left out, 130 interrupted before it was done.`,
 		SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
@@ -135,21 +202,33 @@ func (p *program) profileDir() (string, error) {
 	return filepath.Join(dir, "multipeer"), nil
 }
 
-// path makes a path that a person has given whole.
-func (p *program) path(s string) string {
-	if filepath.IsAbs(s) || p.dir == "" {
-		return s
+// path makes a path given by the user absolute.
+func (p *program) path(s string) (string, error) {
+	switch {
+	case s == "":
+		return "", errors.New("the path is empty; is a shell variable unset?")
+	case filepath.IsAbs(s):
+		return s, nil
+	case p.dir == "" && p.host != nil: // it would be relative to the host's folder
+		return "", fmt.Errorf("%s: the folder that this runs in is not known; give the whole path", s)
+	case p.dir == "":
+		return s, nil
 	}
-	return filepath.Join(p.dir, s)
+	return filepath.Join(p.dir, s), nil
 }
 
-// open makes the engine; the caller runs or closes it.
+// open creates the engine; the caller must run or close it.
 func (p *program) open(cfg engine.Config) (*engine.Engine, error) {
 	dir, err := p.profileDir()
 	if err != nil {
 		return nil, exit(exitFailed, err)
 	}
-	cfg.Profile, cfg.Name, cfg.Service, cfg.Dial, cfg.Interfaces, cfg.Port = dir, p.name, p.service, p.peers, p.ifaces, p.port
+	cfg.Profile = dir
+	cfg.Name = p.name
+	cfg.Service = p.service
+	cfg.Dial = p.peers
+	cfg.Interfaces = p.ifaces
+	cfg.Port = p.port
 	switch p.visible {
 	case "everyone":
 	case "known":
@@ -165,7 +244,7 @@ func (p *program) open(cfg engine.Config) (*engine.Engine, error) {
 		}
 	}
 	if p.verbose {
-		cfg.Log = slog.New(slog.NewTextHandler(p.out.err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		cfg.Log = newLog(p.out.err)
 	}
 	e, err := engine.New(cfg)
 	switch {
@@ -185,7 +264,7 @@ func (p *program) open(cfg engine.Config) (*engine.Engine, error) {
 	return e, nil
 }
 
-// still gives f an engine that does not run, or the host's.
+// still calls f with an engine that does not run, or the host's.
 func (p *program) still(f func(*engine.Engine) error) error {
 	if p.host != nil {
 		return p.inHost(f)
@@ -206,7 +285,7 @@ func (p *program) inHost(f func(*engine.Engine) error) error {
 	return f(p.host.Engine)
 }
 
-// with runs an engine around f, unless a host does. The engine's own failure ends f.
+// with runs an engine around f, unless there is a host. If the engine fails, f is cancelled.
 func (p *program) with(ctx context.Context, cfg engine.Config, f func(context.Context, *engine.Engine) error) error {
 	if p.host != nil {
 		return p.inHost(func(e *engine.Engine) error {
@@ -222,7 +301,7 @@ func (p *program) with(ctx context.Context, cfg engine.Config, f func(context.Co
 	if err != nil {
 		return err
 	}
-	// f ends before the engine does, so that it can take leave.
+	// f ends before the engine does, so that it can say goodbye.
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -244,72 +323,6 @@ func (p *program) with(ctx context.Context, cfg engine.Config, f func(context.Co
 		err = exit(exitFailed, runErr)
 	}
 	return err
-}
-
-// find waits until the peer that a person means is around.
-func (p *program) find(ctx context.Context, e *engine.Engine, who string, wait time.Duration) (engine.Peer, error) {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	if isAddress(who) {
-		return p.dial(ctx, e, who)
-	}
-	var why, problem error
-	for ev := range e.WatchState(ctx) {
-		switch ev := ev.(type) {
-		case engine.Snapshot:
-			problem = ev.Problem
-		case engine.Problem:
-			problem = ev.Err
-		}
-		peer, err := e.FindPeer(who)
-		if err == nil {
-			return peer, nil
-		}
-		if why = err; !errors.Is(err, engine.ErrNoPeer) {
-			return engine.Peer{}, exit(exitUsage, err)
-		}
-	}
-	what := fmt.Sprintf("no peer %q was found within %v", engine.CleanLine(who), wait)
-	var here []string
-	for _, peer := range e.Peers() {
-		here = append(here, describe(peer))
-	}
-	switch {
-	case why != nil && why != engine.ErrNoPeer: // another one has its name
-		why = fmt.Errorf("%w; to reach that one all the same, give its ID", why)
-	case problem != nil:
-		why = fmt.Errorf("%s: %w", what, problem)
-	case len(here) > 0:
-		why = fmt.Errorf("%s, but %s; see 'multipeer-cli peers'", what, strings.Join(here[:min(len(here), 5)], ", "))
-	default:
-		why = fmt.Errorf("%s; see 'multipeer-cli doctor', or connect with --to HOST:PORT", what)
-	}
-	return engine.Peer{}, exit(exitNotFound, why)
-}
-
-func (p *program) dial(ctx context.Context, e *engine.Engine, address string) (engine.Peer, error) {
-	if _, _, err := engine.ParseAddress(address); err != nil {
-		return engine.Peer{}, exit(exitUsage, err)
-	}
-	for {
-		id, err := e.Dial(ctx, address)
-		if err == nil {
-			if peer, ok := e.Peer(id); ok {
-				return peer, nil
-			}
-		}
-		select {
-		case <-time.After(300 * time.Millisecond):
-		case <-ctx.Done():
-			if err == nil || errors.Is(err, context.DeadlineExceeded) {
-				err = engine.ErrTimeout
-			}
-			if unknown := new(net.DNSError); errors.As(err, &unknown) {
-				return engine.Peer{}, exit(exitNotFound, fmt.Errorf("%s is no name that can be resolved here: check how it is written, or give the IP address", engine.CleanLine(unknown.Name)))
-			}
-			return engine.Peer{}, exit(exitNotFound, fmt.Errorf("nobody answers at %s: %w; is Multipeer running there, and does its firewall let UDP through?", engine.CleanLine(address), err))
-		}
-	}
 }
 
 // failed gives an error of the engine its exit code.

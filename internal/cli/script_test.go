@@ -1,14 +1,11 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"os"
-	"os/signal"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,10 +14,8 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"multipeer-cli": func() {
-		beginWait = 5 * time.Second // what does not begin here never does
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		os.Exit(Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+		beginWait = 5 * time.Second // nothing takes longer to start here
+		os.Exit(Main())
 	}})
 }
 
@@ -32,7 +27,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("XDG_CONFIG_HOME", e.WorkDir+"/config")
-			e.Setenv("SERVICE", fmt.Sprintf("t%d-%d", os.Getpid(), scripts.Add(1))) // apart from other tests on this machine
+			e.Setenv("SERVICE", fmt.Sprintf("t%d-%d", os.Getpid(), scripts.Add(1))) // separates it from other tests here
 			all, _ := net.Interfaces()
 			for _, i := range all {
 				if i.Flags&net.FlagLoopback != 0 {
@@ -45,7 +40,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-func TestPeerTextInJSONIsEscaped(t *testing.T) {
+func TestJSON_PeerTextIsEscaped(t *testing.T) {
 	var out strings.Builder
 	p := newPrinter(&out, &out)
 	p.json = true
@@ -55,7 +50,7 @@ func TestPeerTextInJSONIsEscaped(t *testing.T) {
 	}
 }
 
-func TestAddressesAreToldFromNames(t *testing.T) {
+func TestIsAddress(t *testing.T) {
 	for s, want := range map[string]bool{
 		"192.168.1.20": true, "192.168.1.20:17717": true, "[fe80::1%eth0]:17717": true, "kitchen.local:17717": true, "::1": true,
 		"Anna": false, "Anna's Mac": false, "aeaqcaiba": false, "1.2": false, "a:b": false,

@@ -34,8 +34,11 @@ once. Whatever interrupts it (a lost network, a crash of either side, Ctrl-C), t
 		},
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			for i := range paths {
-				paths[i] = s.path(paths[i])
-				if _, err := os.Lstat(paths[i]); err != nil { // told before somebody waits for a peer
+				var err error
+				if paths[i], err = s.path(paths[i]); err != nil {
+					return exit(exitUsage, fmt.Errorf("sending: %w", err))
+				}
+				if _, err := os.Lstat(paths[i]); err != nil { // reported before we wait for a peer
 					var at *fs.PathError
 					if errors.As(err, &at) {
 						err = at.Err
@@ -65,8 +68,8 @@ type sending struct {
 
 	bars      map[engine.TransferID]*progress
 	awaySince map[engine.TransferID]time.Time
-	offered   map[engine.TransferID]bool            // that wait for an answer, or did
-	asked     map[engine.TransferID]engine.Transfer // whose wait is to be told if it lasts
+	offered   map[engine.TransferID]bool            // transfers that wait or waited for an answer
+	asked     map[engine.TransferID]engine.Transfer // transfers whose wait is to be reported if it lasts
 }
 
 func (s *sending) run(ctx context.Context, to, paths []string) error {
@@ -95,6 +98,9 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 	var errs []error
 	for _, t := range s.e.OfferEach(ctx, fresh, s.opts, paths...) {
 		if t.Err != nil && t.ID == "" {
+			if ctx.Err() != nil {
+				return errInterrupted
+			}
 			errs = append(errs, failed(fmt.Errorf("sending: %w", t.Err)))
 			continue
 		}
@@ -113,7 +119,7 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 	return errors.Join(errs...)
 }
 
-// interrupted finds what an earlier run of the same command has left.
+// interrupted returns the transfer that an earlier run of the same command left unfinished.
 func (s *sending) interrupted(to engine.PeerID, paths []string) (engine.Transfer, bool) {
 	want := make([]string, len(paths))
 	for i, p := range paths {
@@ -127,7 +133,8 @@ func (s *sending) interrupted(to engine.PeerID, paths []string) (engine.Transfer
 	return engine.Transfer{}, false
 }
 
-// follow shows the transfers until all have ended. One whose peer stays away is left in the outbox, held.
+// follow shows the transfers until all have ended. If a peer stays offline, its transfer is paused and left in the
+// outbox.
 func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) error {
 	var errs []error
 	end := func(id engine.TransferID, err error) {
@@ -136,13 +143,13 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 			errs = append(errs, err)
 		}
 	}
-	hold := func(id engine.TransferID, why string) {
+	hold := func(id engine.TransferID, code int, why string) {
 		if s.host != nil && ctx.Err() == nil {
-			end(id, exit(exitFailed, fmt.Errorf("sending: %s; the transfer waits in the outbox, and Multipeer, which runs, goes on with it", why)))
+			end(id, exit(exitFailed, fmt.Errorf("sending: %s; the transfer waits in the outbox, and Multipeer, which runs, continues it", why)))
 			return
 		}
 		_ = s.e.Pause(id)
-		end(id, exit(exitFailed, fmt.Errorf("sending: %s; what has arrived is kept there, and the same command goes on with it", why)))
+		end(id, exit(code, fmt.Errorf("sending: %s; what has arrived is kept there, and the same command continues it", why)))
 	}
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -165,6 +172,9 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 			if !ok {
 				return exit(exitFailed, errors.New("sending: the program ended"))
 			}
+			if found, ok := ev.(engine.ConflictFound); ok {
+				printConflict(s.out, s.e, found.Conflict)
+			}
 			for _, t := range transfersIn(ev) {
 				if open[t.ID] {
 					s.show(t, end)
@@ -172,18 +182,19 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 			}
 		case <-tick.C:
 			for id, t := range s.asked {
-				if delete(s.asked, id); open[id] {
+				delete(s.asked, id)
+				if open[id] {
 					s.out.note("waiting for %s to accept %s", t.PeerName, what(t))
 				}
 			}
 			for id, since := range s.awaySince {
 				if open[id] && time.Since(since) > s.wait {
-					hold(id, fmt.Sprintf("the peer is gone and did not come back within %v", s.wait))
+					hold(id, exitFailed, fmt.Sprintf("the peer is gone and did not come back within %v", s.wait))
 				}
 			}
 		case <-ctx.Done():
 			for id := range open {
-				hold(id, "interrupted")
+				hold(id, exitInterrupted, "interrupted")
 			}
 		}
 	}
@@ -214,7 +225,7 @@ func (s *sending) show(t engine.Transfer, end func(engine.TransferID, error)) {
 	}
 }
 
-// transfersIn lists the transfers that an event tells of.
+// transfersIn returns the transfers in an event.
 func transfersIn(ev engine.Event) []engine.Transfer {
 	switch ev := ev.(type) {
 	case engine.TransferChanged:

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/internal/autostart"
+	"multipeer/internal/chatlog"
 	"multipeer/internal/history"
-	"multipeer/internal/keep"
-	"multipeer/internal/login"
 
 	"github.com/spf13/cobra"
 )
@@ -60,8 +60,9 @@ any more, and what runs ends. Neither needs an administrator.`,
 			if atLogin == "on" {
 				return p.atLogin(cmd, true, opts.Dir)
 			}
+			p.endless = true
 			if unseen {
-				login.CloseConsole()
+				autostart.CloseConsole()
 			}
 			return p.with(cmd.Context(), cfg, func(ctx context.Context, e *engine.Engine) error {
 				return p.serve(ctx, e, &receiver{program: p, e: e, accept: accept, opts: opts, bars: map[engine.TransferID]*progress{}}, forget)
@@ -73,7 +74,7 @@ any more, and what runs ends. Neither needs an administrator.`,
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
 	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, reserveUsage)
 	c.Flags().StringVar(&atLogin, "at-login", "", "on: start with these flags whenever you log in, and now; off: no more")
-	if runtime.GOOS == "windows" { // what starts at login there gets a console, which nobody wants to see
+	if runtime.GOOS == "windows" { // programs started at login get a console there, which no one wants to see
 		c.Flags().BoolVar(&unseen, noConsole, false, "close the console")
 		_ = c.Flags().MarkHidden(noConsole)
 	}
@@ -94,7 +95,7 @@ func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forg
 		}
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	r.keeper = &keeper{store: store, began: time.Now(), rows: map[engine.TransferID]row{}}
+	r.keeper = &keeper{store: store, trust: e.Trust, peer: e.Peer, began: time.Now(), rows: map[engine.TransferID]row{}}
 	for _, t := range waiting(e) { // an earlier send has ended, and held it
 		if err := e.Resume(t.ID); err != nil {
 			p.out.note("%s: %v", what(t), err)
@@ -108,7 +109,7 @@ func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forg
 	if err != nil {
 		p.out.note("%v", err)
 	}
-	defer func() { // what has ended while nobody read any more
+	defer func() { // transfers that ended after the last event was read
 		for _, t := range e.Transfers() {
 			r.keeper.transfer(t)
 		}
@@ -117,17 +118,20 @@ func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forg
 	return r.run(ctx)
 }
 
-// historyFile is where a profile's conversations are.
+// historyFile is the file of a profile's conversations.
 const historyFile = "history.db"
 
-// keeper writes what happens into the history, as the window does.
+// keeper records events in the history, as the window does.
 type keeper struct {
 	store *history.Store
+	trust func(engine.PeerID) engine.Trust
+	peer  func(engine.PeerID) (engine.Peer, bool)
+	asked paces // of offers that were not accepted
 	began time.Time
 	rows  map[engine.TransferID]row
 }
 
-// row is where a transfer stands in the history, and in which state.
+// row is the place of a transfer in the history, and its recorded state.
 type row struct {
 	talk  string
 	seq   uint64
@@ -148,13 +152,19 @@ func (k *keeper) take(ev engine.Event) {
 }
 
 func (k *keeper) message(m engine.Message) {
-	r, everyone := keep.Message(m)
+	r, everyone := chatlog.Message(m)
 	talk := m.From.String()
+	trust := k.trust(m.From)
+	from, _ := k.peer(m.From) // of one that has left, the ID is shown
 	if everyone {
-		talk, r.Who = keep.Everyone, m.Name
+		talk = chatlog.Everyone
+	}
+	if everyone || !from.LooksLike.IsZero() {
+		r.Who = speaker(m, from)
 	}
 	k.store.Append(talk, r)
 	k.store.Update(talk, func(t *history.Talk) {
+		t.OneSided = t.OneSided && !everyone && trust != engine.TrustVerified
 		t.Unread++
 		if !everyone {
 			t.Name = m.Name
@@ -167,15 +177,20 @@ func (k *keeper) transfer(t engine.Transfer) {
 	switch {
 	case known && at.state == t.State:
 		return
-	case !known && t.State.Final() && t.Ended.Before(k.began): // of an earlier run
+	case !known && t.State.Final() && t.Ended.Before(k.began): // from an earlier run
+		return
+	case !known && !chatlog.Accepted(t) && k.trust(t.Peer) == engine.TrustUnknown: // guard: questions-written
+		return // a stranger's question is not kept
+	case !known && !chatlog.Accepted(t) && !k.asked.allow(t.Peer, time.Now()): // guard: offers-written
 		return
 	case !known:
 		talk := t.Peer.String()
 		seq, there := k.find(talk, t.ID)
 		if !there {
-			seq = k.store.Append(talk, keep.Transfer(t))
+			seq = k.store.Append(talk, chatlog.Transfer(t))
 			k.store.Update(talk, func(h *history.Talk) {
 				h.Name = t.PeerName
+				h.OneSided = h.OneSided && k.trust(t.Peer) != engine.TrustVerified
 				if t.Incoming {
 					h.Unread++
 				}
@@ -184,16 +199,17 @@ func (k *keeper) transfer(t engine.Transfer) {
 		at = row{talk: talk, seq: seq}
 	}
 	at.state = t.State
-	if k.rows[t.ID] = at; t.State.Final() {
+	k.rows[t.ID] = at
+	if t.State.Final() {
 		delete(k.rows, t.ID)
 	}
 	if r, ok := k.store.Row(at.talk, at.seq); ok {
-		r.File = keep.File(t)
+		r.File = chatlog.File(t)
 		k.store.Set(at.talk, at.seq, r)
 	}
 }
 
-// find looks for a transfer that an earlier run has written down.
+// find looks for a transfer that an earlier run has recorded.
 func (k *keeper) find(talk string, id engine.TransferID) (uint64, bool) {
 	const newest = 256
 	first, next := k.store.Bounds(talk)

@@ -67,9 +67,12 @@ func (p *program) peersCommand() *cobra.Command {
 					}
 					like := ""
 					if !peer.LooksLike.IsZero() {
-						like = "  careful: the name of another device that you know, " + peer.LooksLike.Short()
+						like = ", careful: the name of another device that you know, " + peer.LooksLike.Short()
 					}
 					p.out.line("%s  %s  %s  by %s  %s%s%s", peer.Name, peer.ID, strings.Join(addrs, " "), peer.How, state, trustText(peer.Trust), like)
+				}
+				if ctx.Err() != nil {
+					return errInterrupted
 				}
 				if len(peers) == 0 && e.Problem() != nil {
 					p.out.note("nobody found within %v: %v", lookFor, e.Problem())
@@ -125,7 +128,7 @@ other device: to mark a peer verified, compare it or have it sent over a way tha
 	}
 }
 
-// isAddress tells HOST:PORT and IP addresses from names and IDs.
+// isAddress distinguishes HOST:PORT and IP addresses from names and IDs.
 func isAddress(s string) bool {
 	host, _, err := engine.ParseAddress(s)
 	if err != nil {

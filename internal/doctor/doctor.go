@@ -1,5 +1,5 @@
-// Package doctor finds out why devices do not find or reach each other. It says
-// what it has found by names that stay, for a program to put into words.
+// Package doctor finds out why devices do not find or reach each other. It reports its findings by stable names,
+// which a program turns into text.
 package doctor
 
 import (
@@ -12,65 +12,86 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"multipeer/engine"
 )
 
-// Name says what was found.
+// Name is the kind of a finding.
 type Name string
 
 // The names.
 const (
 	Network       Name = "network"            // Detail: the interfaces that are up
-	NoNetwork     Name = "no-network"         // none is up; Detail: of those, if some were asked for
-	VPN           Name = "vpn"                // Detail: tunnels that are up; may be in the way
-	PortTaken     Name = "port-taken"         // N: the port in its place
+	NoNetwork     Name = "no-network"         // none is up; Detail: the requested ones, if any were
+	VPN           Name = "vpn"                // Detail: tunnels that are up and may interfere. Bad if nothing else is up
+	PortTaken     Name = "port-taken"         // N: the port used instead
 	Clock         Name = "clock"              // Detail: the date that it shows
-	OwnFirewall   Name = "own-firewall"       // Detail: which; Command: what to type there
+	OwnFirewall   Name = "own-firewall"       // Detail: which one; Command: what to type there
+	NoMulticast   Name = "no-multicast"       // Err: what keeps this device from finding others by multicast
 	Peers         Name = "peers"              // N: how many were found by multicast and reached
-	OtherFirewall Name = "other-firewall"     // Detail: who is heard, or was asked, and does not answer
-	Filtered      Name = "multicast-filtered" // N: how many can be reached and not heard
-	Nobody        Name = "nobody"             // Err: why the network could not be searched; nil if it was
+	OtherFirewall Name = "other-firewall"     // Detail: devices that were heard or dialled, but do not answer
+	Filtered      Name = "multicast-filtered" // N: how many can be reached but not heard
+	Nobody        Name = "nobody"             // Err: why not every address was probed; nil if each was
 	Address       Name = "address"            // Err: what is wrong with it
 	OtherSubnet   Name = "other-subnet"       // Detail: the address, on another network
-	Reached       Name = "reached"            // Detail: the address, ID: who answers
-	Refused       Name = "refused"            // Detail: the address, which does not let this device in
-	Version       Name = "version"            // Detail: the address, which speaks another version
+	Reached       Name = "reached"            // Detail: the address, ID: the device that answers
+	Refused       Name = "refused"            // Detail: the address or the devices, which refuse this device
+	Version       Name = "version"            // Detail: the address or the devices, which use another version
+	SameIdentity  Name = "same-identity"      // Detail: the addresses; ID: the shared identity; N: 1 if it is our own
+	Failed        Name = "failed"             // Detail: the address or the device; Err: what kept this one from reaching it
 )
 
-// Finding is one thing that was found.
+// Finding is one result of the examination.
 type Finding struct {
 	Name    Name
-	Bad     bool // it keeps devices from each other
+	Bad     bool // it keeps devices from finding or reaching each other
 	N       int
-	Detail  string // may hold what a peer has sent, clean
-	Command string // for a person to type
+	Detail  string // may contain text from a peer, cleaned
+	Command string // for the user to type
 	ID      engine.PeerID
 	Err     error
 }
 
-// Listen is how long it listens for peers before it asks every address.
+// Listen is how long Examine listens for peers before it probes every address.
 const Listen = 3 * time.Second
 
-// Options say what to look at.
+// Options select what to examine.
 type Options struct {
 	To         string   // the address of one device; empty looks for all
 	OwnPort    bool     // the engine's port was chosen, and may differ from the usual one
-	Interfaces []string // those that the engine was told to use; empty is all
+	Interfaces []string // those that the engine was configured to use; empty means all
 }
 
-// Examine looks at this device, and then for others, or for the one at an address. It takes up to ten seconds, or until ctx
-// ends, and calls tell for each finding as it comes. The engine must run.
+// Examine examines this device, and then looks for others, or for the one at an address. It takes up to ten seconds,
+// or until ctx ends, and calls tell for each finding as it is made, from this goroutine. It reports nothing about
+// checks that were cut off by the end of ctx. The engine must be running.
 func Examine(ctx context.Context, e *engine.Engine, o Options, tell func(Finding)) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	d := &doctor{e, func(f Finding) {
+		if ctx.Err() == nil {
+			tell(f)
+		}
+	}}
+	short, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	d := &doctor{e, tell}
-	d.device(ctx, o)
+	d.device(short, o)
 	if o.To != "" {
-		d.address(ctx, o.To)
+		d.address(short, o.To)
 	} else {
-		d.others(ctx)
+		d.others(short)
+	}
+	for _, c := range e.Conflicts() {
+		f := Finding{Name: SameIdentity, Bad: true, ID: c.ID}
+		var at []string
+		for _, a := range c.Addrs {
+			at = append(at, a.String())
+		}
+		f.Detail = strings.Join(at, ", ")
+		if c.ID == e.Self().ID {
+			f.N = 1
+		}
+		d.tell(f)
 	}
 }
 
@@ -79,16 +100,17 @@ type doctor struct {
 	tell func(Finding)
 }
 
-// device looks at this device alone.
+// device examines this device alone.
 func (d *doctor) device(ctx context.Context, o Options) {
 	up, tunnels := interfaces(o.Interfaces)
-	if len(up) == 0 {
-		d.tell(Finding{Name: NoNetwork, Bad: true, Detail: strings.Join(o.Interfaces, ", ")})
-	} else {
+	switch {
+	case len(up) > 0:
 		d.tell(Finding{Name: Network, Detail: strings.Join(up, ", ")})
+	case len(tunnels) == 0:
+		d.tell(Finding{Name: NoNetwork, Bad: true, Detail: strings.Join(o.Interfaces, ", ")})
 	}
 	if len(tunnels) > 0 {
-		d.tell(Finding{Name: VPN, Detail: strings.Join(tunnels, ", ")})
+		d.tell(Finding{Name: VPN, Bad: len(up) == 0, Detail: strings.Join(tunnels, ", ")})
 	}
 	port := d.e.Self().Port
 	if !o.OwnPort && port != 0 && port != engine.DefaultPort {
@@ -102,8 +124,8 @@ func (d *doctor) device(ctx context.Context, o Options) {
 	}
 }
 
-// interfaces lists those that are up with their addresses, and those that are tunnels; only those that are named, if some
-// are, which may be the loopback interface then.
+// interfaces lists the interfaces that are up with their addresses, and those that are tunnels. If some are named, it
+// lists only those, and they may include the loopback interface.
 func interfaces(only []string) (up, tunnels []string) {
 	all, _ := net.Interfaces()
 	for _, i := range all {
@@ -111,14 +133,11 @@ func interfaces(only []string) (up, tunnels []string) {
 		if err != nil || i.Flags&net.FlagUp == 0 || i.Flags&net.FlagRunning == 0 || len(addrs) == 0 {
 			continue
 		}
-		if named := slices.Contains(only, i.Name); len(only) > 0 && !named || i.Flags&net.FlagLoopback != 0 && !named {
+		named := slices.Contains(only, i.Name)
+		if len(only) > 0 && !named || i.Flags&net.FlagLoopback != 0 && !named {
 			continue
 		}
-		tunnel := i.Flags&net.FlagPointToPoint != 0
-		for _, prefix := range []string{"tun", "tap", "wg", "utun", "ppp", "tailscale", "zt"} {
-			tunnel = tunnel || strings.HasPrefix(i.Name, prefix)
-		}
-		if tunnel {
+		if tunnel(i) && !named {
 			tunnels = append(tunnels, i.Name)
 			continue
 		}
@@ -127,14 +146,21 @@ func interfaces(only []string) (up, tunnels []string) {
 	return up, tunnels
 }
 
-// ownFirewall tells what keeps others out here, as far as that can be seen without asking anybody; empty if nothing. remedy
-// is what a person types, where that is known.
+func tunnel(i net.Interface) bool {
+	if i.Flags&net.FlagPointToPoint != 0 {
+		return true
+	}
+	return slices.ContainsFunc([]string{"tun", "tap", "wg", "utun", "ppp", "tailscale", "zt"}, func(prefix string) bool { return strings.HasPrefix(i.Name, prefix) })
+}
+
+// ownFirewall returns the firewall that blocks incoming traffic on this device, as far as that can be seen without
+// privileges; empty if none. remedy is the command to type, where it is known.
 func ownFirewall(ctx context.Context, port int) (which, remedy string) {
 	run := func(name string, args ...string) string {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		c := exec.CommandContext(ctx, name, args...)
-		c.WaitDelay = time.Second // what it has started may hold the pipe
+		c.WaitDelay = time.Second // a process that it has started may hold the pipe
 		b, err := c.Output()
 		if err != nil {
 			return ""
@@ -164,7 +190,8 @@ func ownFirewall(ctx context.Context, port int) (which, remedy string) {
 	return "", ""
 }
 
-// inputDrops returns the input chains of a ruleset of nftables if one drops by policy, or has a rule that drops all.
+// inputDrops returns the input chains of an nftables ruleset if one drops by policy, or has a rule that drops
+// everything.
 func inputDrops(ruleset string) string {
 	var chain []string
 	for part := range strings.SplitSeq(ruleset, "chain ") {
@@ -182,46 +209,106 @@ func inputDrops(ruleset string) string {
 	return strings.Join(chain, "\n")
 }
 
-// others looks for peers, by multicast and by asking every address.
+// mostDialled is the maximum number of found but unreached peers that are dialled.
+const mostDialled = 16
+
+// others looks for peers, by multicast and by probing every address.
 func (d *doctor) others(ctx context.Context) {
 	select {
 	case <-time.After(Listen):
 	case <-ctx.Done():
 		return
 	}
-	heard, reached, unheard, deaf := 0, 0, 0, []string{}
+	problem := d.e.Problem()
+	if errors.Is(problem, engine.ErrNoNetwork) {
+		problem = nil // it was reported as NoNetwork or VPN
+	}
+	if problem != nil {
+		d.tell(Finding{Name: NoMulticast, Bad: true, Err: problem})
+	}
+	var searched error
+	var wg sync.WaitGroup
+	wg.Go(func() { _, searched = d.e.Search(ctx) })
+	asked := d.dialFound(ctx)
+	wg.Wait()
+
+	heard, reached, unheard := 0, 0, 0
+	var silent, refused, old []string
+	var told []Finding
 	for _, p := range d.e.Peers() {
-		if p.How == "mDNS" {
+		if p.Heard {
 			heard++
-			if p.Confirmed {
-				reached++
-			} else {
-				deaf = append(deaf, p.Name)
-			}
-		} else if p.Confirmed { // it found us, or an address did
+		}
+		err, dialled := asked[p.ID]
+		switch {
+		case p.Confirmed && p.Heard:
+			reached++
+		case p.Confirmed && onLink(p.Addr.Addr()):
 			unheard++
+		case dialled:
+			switch f := dialFinding(p.Name, err); f.Name {
+			case OtherFirewall:
+				silent = append(silent, p.Name)
+			case Refused:
+				refused = append(refused, p.Name)
+			case Version:
+				old = append(old, p.Name)
+			case Failed:
+				told = append(told, f)
+			}
 		}
 	}
-	found, err := d.e.Search(ctx)
-	unheard += len(found)
+	for _, of := range []struct {
+		name Name
+		who  []string
+	}{{Version, old}, {Refused, refused}, {OtherFirewall, silent}} {
+		if len(of.who) > 0 {
+			told = slices.Insert(told, 0, Finding{Name: of.name, Bad: true, Detail: strings.Join(of.who, ", ")})
+		}
+	}
+	if reached > 0 {
+		told = slices.Insert(told, 0, Finding{Name: Peers, N: reached})
+	}
 	switch {
-	case heard > 0:
-		if reached > 0 {
-			d.tell(Finding{Name: Peers, N: reached})
-		}
-		if len(deaf) > 0 {
-			d.tell(Finding{Name: OtherFirewall, Bad: true, Detail: strings.Join(deaf, ", ")})
-		}
-	case unheard > 0:
-		d.tell(Finding{Name: Filtered, Bad: true, N: unheard})
-	case err != nil && !errors.Is(err, context.DeadlineExceeded):
-		d.tell(Finding{Name: Nobody, Bad: true, Err: err})
-	default:
-		d.tell(Finding{Name: Nobody, Bad: true})
+	case heard == 0 && unheard > 0 && problem == nil:
+		told = append(told, Finding{Name: Filtered, Bad: true, N: unheard})
+	case heard == 0 && unheard == 0 && len(told) == 0:
+		told = append(told, Finding{Name: Nobody, Bad: true, Err: searched})
+	}
+	for _, f := range told {
+		d.tell(f)
 	}
 }
 
-// address looks at one address.
+// dialFound dials the peers that were found but not reached, and returns the results.
+func (d *doctor) dialFound(ctx context.Context) map[engine.PeerID]error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	out := map[engine.PeerID]error{}
+	started := 0
+	for _, p := range d.e.Peers() {
+		if p.Confirmed || len(p.Addrs) == 0 || started == mostDialled {
+			continue
+		}
+		started++
+		var at []string
+		for _, a := range p.Addrs {
+			at = append(at, a.String())
+		}
+		wg.Go(func() {
+			_, err := d.e.Dial(ctx, p.ID.String()+"@"+strings.Join(at, ","))
+			mu.Lock()
+			defer mu.Unlock()
+			out[p.ID] = err
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+// address examines one address.
 func (d *doctor) address(ctx context.Context, to string) {
 	host, _, err := engine.ParseAddress(to)
 	if err != nil {
@@ -234,21 +321,36 @@ func (d *doctor) address(ctx context.Context, to string) {
 	short, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	id, err := d.e.Dial(short, to)
-	switch {
-	case err == nil:
+	if err == nil {
 		d.tell(Finding{Name: Reached, Detail: host, ID: id})
-	case errors.Is(err, engine.ErrRefused), errors.Is(err, engine.ErrBlocked):
-		d.tell(Finding{Name: Refused, Bad: true, Detail: host})
-	case errors.Is(err, engine.ErrVersion):
-		d.tell(Finding{Name: Version, Bad: true, Detail: host})
-	case errors.As(err, new(*net.DNSError)):
-		d.tell(Finding{Name: Address, Bad: true, Err: fmt.Errorf("%s is no name that can be resolved here: check how it is written, or give the IP address", host)})
-	default:
-		d.tell(Finding{Name: OtherFirewall, Bad: true, Detail: host})
+		return
 	}
+	d.tell(dialFinding(host, err))
 }
 
-// onLink tells whether an address is on a network of this device.
+// dialFinding returns why a device, or whatever is at an address, was not reached.
+func dialFinding(who string, err error) Finding {
+	var unresolved *net.DNSError
+	switch {
+	case err == nil: // reached, but lost again since
+		return Finding{}
+	case errors.Is(err, engine.ErrOwnKey): // this device, or a copy of it, which is reported separately
+		return Finding{Name: Address, Bad: true, Err: fmt.Errorf("%s is this device, or another one with a copy of its profile", who)}
+	case errors.Is(err, engine.ErrRefused), errors.Is(err, engine.ErrBlocked):
+		return Finding{Name: Refused, Bad: true, Detail: who}
+	case errors.Is(err, engine.ErrVersion):
+		return Finding{Name: Version, Bad: true, Detail: who}
+	case errors.As(err, &unresolved) && unresolved.IsNotFound:
+		return Finding{Name: Address, Bad: true, Err: fmt.Errorf("%s is no name that can be resolved here: check how it is written, or give the IP address", who)}
+	case errors.As(err, &unresolved):
+		return Finding{Name: Address, Bad: true, Err: fmt.Errorf("%s could not be looked up: %w; give the IP address", who, err)}
+	case errors.Is(err, engine.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+		return Finding{Name: OtherFirewall, Bad: true, Detail: who}
+	}
+	return Finding{Name: Failed, Bad: true, Detail: who, Err: err}
+}
+
+// onLink reports whether an address is on a network of this device.
 func onLink(a netip.Addr) bool {
 	if a.IsLinkLocalUnicast() || a.IsLoopback() {
 		return true

@@ -4,19 +4,21 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
-// How rows and talks get to the disk: in groups, by one goroutine.
+// Rows and talks are written to disk in batches, by one goroutine.
 
 var (
 	rowsBucket  = []byte("rows")
 	talksBucket = []byte("talks")
 )
 
-// write commits what gathers until Close.
+// write commits pending changes until Close.
 func (s *Store) write() {
 	defer close(s.done)
 	for range s.wake {
@@ -38,7 +40,7 @@ func (s *Store) write() {
 	}
 }
 
-// commit brings what waits to the disk. What fails waits on.
+// commit writes pending changes to disk. If that fails, they stay pending.
 func (s *Store) commit() error {
 	s.disk.Lock()
 	defer s.disk.Unlock()
@@ -51,13 +53,20 @@ func (s *Store) commit() error {
 	}
 	talks := map[string]change{}
 	for id := range s.talks {
-		if b := s.books[id]; b != nil {
+		if b := s.books[id]; b != nil && !b.held {
 			talks[id] = change{b.talk, b.first}
 		}
 	}
 	clear(s.talks)
+	dropped := s.dropped
+	s.dropped = map[string]bool{}
 	s.mu.Unlock()
 	err := s.db.Update(func(tx *bbolt.Tx) error {
+		for id := range dropped {
+			if err := deleteTalk(tx, id); err != nil {
+				return err
+			}
+		}
 		for k, r := range rows {
 			bucket, err := tx.Bucket(rowsBucket).CreateBucketIfNotExists([]byte(k.talk))
 			if err != nil {
@@ -90,18 +99,34 @@ func (s *Store) commit() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flushing = nil
-	if s.problem = err; err != nil {
+	s.problem = err
+	if err != nil {
 		for k, r := range rows {
-			if _, newer := s.pending[k]; !newer {
+			b := s.books[k.talk]
+			if _, newer := s.pending[k]; !newer && b != nil && k.seq >= b.first {
 				s.pending[k] = r
 			}
 		}
 		for id := range talks {
 			s.talks[id] = true
 		}
+		for id := range dropped {
+			s.dropped[id] = true
+		}
 	}
 	s.room.Broadcast()
 	return err
+}
+
+// deleteTalk deletes a talk with its rows, if it exists.
+func deleteTalk(tx *bbolt.Tx, talk string) error {
+	if err := tx.Bucket(talksBucket).Delete([]byte(talk)); err != nil {
+		return err
+	}
+	if err := tx.Bucket(rowsBucket).DeleteBucket([]byte(talk)); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
+		return err
+	}
+	return nil
 }
 
 func dropBefore(bucket *bbolt.Bucket, first uint64) error {

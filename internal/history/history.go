@@ -1,10 +1,8 @@
-// Package history keeps conversations: rows in their order, by talk, in a bbolt
-// file or in memory alone. Rows of a talk have consecutive numbers, so that a
-// screen can show any place of a long conversation without reading the rest.
+// Package history stores conversations: rows in order, by talk, in a bbolt file or in memory alone. Rows of a talk
+// have consecutive numbers, so that a screen can show any place of a long conversation without reading the rest.
 //
-// Writing never waits for the disk: rows that are not committed yet are read
-// from memory, and one goroutine commits what has gathered. The exceptions are
-// Clear, ClearAll and Close.
+// Writing does not wait for the disk: rows that are not committed yet are read from memory, and one goroutine commits
+// them in batches. The exceptions are Clear, ClearAll and Close.
 package history
 
 import (
@@ -21,27 +19,50 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
+
+	"multipeer/internal/boltfile"
 )
 
-// Limits. What is above them goes from the oldest end: a peer must not fill the disk with words.
+// Limits. Beyond them the oldest rows are deleted: neither one peer nor many must be able to fill the disk.
 const (
 	maxRows   = 200_000
 	maxBytes  = 128 << 20 // of the rows of one talk
 	maxMemory = 5_000     // rows of one talk without a file
-	// maxPending is how many rows wait for the disk before Append and Set wait with them.
+	// checkEvery is how many bytes are added before the limits over all talks are checked.
+	checkEvery = 1 << 20
+)
+
+// limits apply to all talks together. One-sided talks are dropped first, then the oldest rows of the largest talk.
+type limits struct {
+	rows          int   // of one talk
+	rowBytes      int64 // of the rows of one talk
+	heldTalks     int   // talks that are held
+	heldRows      int   // rows of each of them
+	oneSided      int   // one-sided talks
+	oneSidedBytes int64 // of their rows
+	bytes         int64 // of the rows of all talks
+}
+
+var defaultLimits = limits{rows: maxRows, rowBytes: maxBytes, heldTalks: 200, heldRows: 20, oneSided: 2_000, oneSidedBytes: 64 << 20, bytes: 512 << 20}
+
+const (
+	// maxPending is how many rows may wait for the disk before Append and Set block.
 	maxPending = 20_000
-	// gather is how long the writer waits for more before it commits.
+	// gather is how long the writer waits for more rows before it commits.
 	gather = 200 * time.Millisecond
 )
 
-// Talk is what is known of a conversation besides its rows.
+// Talk is what is stored about a conversation in addition to its rows.
 type Talk struct {
 	Name   string    `json:"name,omitempty"` // of the peer, when last seen
-	Last   time.Time `json:"last"`           // the newest row's time
+	Last   time.Time `json:"last"`           // time of the newest row
 	Unread int       `json:"unread,omitempty"`
 	Draft  string    `json:"draft,omitempty"`
-	Bytes  int64     `json:"bytes,omitempty"` // of the rows
+	Bytes  int64     `json:"bytes,omitempty"` // size of the rows
+	// OneSided is set while only the peer has sent anything. Many such talks must not displace the others: if there
+	// are too many, the oldest ones are dropped. The store sets it, and clears it with the first own row; a caller
+	// that knows the peer better can clear it with Update.
+	OneSided bool `json:"one_sided,omitempty"`
 	// Open are the numbers of own messages that are not delivered yet.
 	Open []uint64 `json:"open,omitempty"`
 }
@@ -58,46 +79,53 @@ type key struct {
 	seq  uint64
 }
 
-// book is where a talk's rows begin and end.
+// book is the range of a talk's rows.
 type book struct {
 	first, next uint64 // numbers of the oldest row, and of the one after the newest
 	talk        Talk
+	held        bool             // it is not written to the disk
+	shares      map[string]share // what each sender has of the rows; nil until it is needed
 }
 
 // Store holds the conversations of a profile. Its methods may be called concurrently.
 type Store struct {
-	db *bbolt.DB // nil keeps all in memory
+	db *bbolt.DB // nil keeps everything in memory
 
 	mu       sync.Mutex
 	room     sync.Cond
 	books    map[string]*book
 	pending  map[key]Row
-	talks    map[string]bool // whose Talk has changed
+	held     map[key]Row     // rows of the held talks
+	talks    map[string]bool // talks whose Talk has changed
+	dropped  map[string]bool // talks that were dropped, to be deleted by the next commit
+	floor    uint64          // first number for new talks: the number of a row of a dropped talk never refers to another row
+	added    int64           // bytes since the limits were last checked
+	limits   limits
 	flushing map[key]Row
 	problem  error
 	closed   bool
 
 	wake chan struct{}
 	done chan struct{}
-	disk sync.Mutex // held while something is committed
+	disk sync.Mutex // held during a commit
 }
 
 func newStore() *Store {
-	s := &Store{books: map[string]*book{}, pending: map[key]Row{}, talks: map[string]bool{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	s := &Store{books: map[string]*book{}, pending: map[key]Row{}, held: map[key]Row{}, talks: map[string]bool{}, dropped: map[string]bool{}, floor: 1, limits: defaultLimits, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	s.room.L = &s.mu
 	return s
 }
 
-// Memory returns a store that forgets everything in the end, and the oldest rows before that.
+// Memory returns a store that keeps nothing after the program ends, and drops the oldest rows before that.
 func Memory() *Store {
 	s := newStore()
 	close(s.done)
 	return s
 }
 
-// Open opens the store in a file; it is made if it is missing. One program can have it open at a time.
+// Open opens the store in a file, and creates it if it is missing. Only one program can have it open at a time.
 func Open(path string) (*Store, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 2 * time.Second})
+	db, err := boltfile.Open(path, 2*time.Second)
 	if err != nil {
 		return nil, fmt.Errorf("history %s: %w", path, err)
 	}
@@ -136,7 +164,7 @@ func Open(path string) (*Store, error) {
 	return s, nil
 }
 
-// Close commits what waits and closes the file. It is idempotent.
+// Close commits pending changes and closes the file. It is idempotent.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -155,21 +183,22 @@ func (s *Store) Close() error {
 	return errors.Join(err, s.db.Close())
 }
 
-// Problem is why the history cannot be written at the moment; nil if it can. What waits is kept in memory and tried
-// again.
+// Problem returns why the history currently cannot be written; nil if it can. Pending changes are kept in memory and
+// retried.
 func (s *Store) Problem() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.problem
 }
 
-// Kept tells whether rows outlive the program.
+// Kept reports whether rows outlive the program.
 func (s *Store) Kept() bool { return s.db != nil }
 
-func (s *Store) book(talk string) *book {
+// bookLocked returns the book of a talk, and creates it if needed.
+func (s *Store) bookLocked(talk string) *book {
 	b := s.books[talk]
 	if b == nil {
-		b = &book{first: 1, next: 1}
+		b = &book{first: s.floor, next: s.floor}
 		s.books[talk] = b
 	}
 	return b
@@ -185,12 +214,12 @@ func (s *Store) changed() {
 	}
 }
 
-// makeRoom waits until the disk has caught up, but not for a disk that fails. Call with mu held.
-func (s *Store) makeRoom() {
+// makeRoomLocked waits until the disk has caught up, unless the disk fails.
+func (s *Store) makeRoomLocked() {
 	for s.db != nil && !s.closed && s.problem == nil && len(s.pending) >= maxPending {
 		s.room.Wait()
 	}
-	if len(s.pending) >= maxPending && s.problem != nil { // nobody can keep it: better the newest than none
+	if len(s.pending) >= maxPending && s.problem != nil { // they cannot be saved: better to lose the oldest
 		var oldest key
 		for k := range s.pending {
 			if oldest.talk == "" || k.seq < oldest.seq {
@@ -201,67 +230,96 @@ func (s *Store) makeRoom() {
 	}
 }
 
-// Append adds a row at the end of a talk and returns its number.
+// Append adds a row at the end of a talk and returns its number. A held talk is kept from then on.
 func (s *Store) Append(talk string, r Row) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.makeRoom()
-	b := s.book(talk)
+	s.makeRoomLocked()
+	known := s.books[talk] != nil
+	b := s.bookLocked(talk)
+	if !known || b.held || b.first == b.next && b.talk.Last.IsZero() {
+		b.talk.OneSided = b.talk.Draft == ""
+	}
+	s.keepLocked(talk, b)
 	seq := b.next
 	b.next++
 	b.talk.Last = r.At
 	b.talk.Bytes += weight(r)
+	b.talk.OneSided = b.talk.OneSided && !r.Own
+	b.count(r, 1)
 	s.pending[key{talk, seq}] = r
 	s.talks[talk] = true
-	s.trim(talk, b)
+	s.trimLocked(talk, b)
+	if s.added += weight(r); !known || s.added >= checkEvery {
+		s.added = 0
+		s.enforceLocked(talk)
+	}
 	s.changed()
 	return seq
 }
 
-// Set replaces a row, unless it is gone already.
+// Set replaces a row, unless it is gone already, or another row has its number by now (see thinLocked).
 func (s *Store) Set(talk string, seq uint64, r Row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.makeRoom()
-	if b := s.book(talk); seq < b.first || seq >= b.next {
-		return
+	s.makeRoomLocked()
+	b := s.books[talk]
+	switch {
+	case b == nil || seq < b.first || seq >= b.next:
+	case b.held:
+		s.held[key{talk, seq}] = r
+	case !s.readLocked(talk, seq, seq+1)[0].is(r):
+	default:
+		s.pending[key{talk, seq}] = r
+		s.changed()
 	}
-	s.pending[key{talk, seq}] = r
-	s.changed()
 }
 
-// trim lets the oldest rows of a talk go. Those on disk are deleted with the next commit. Call with mu held.
-func (s *Store) trim(talk string, b *book) {
-	limit := uint64(maxRows)
+// trimLocked lets rows of a talk that is too long go. Those on disk are deleted with the next commit.
+func (s *Store) trimLocked(talk string, b *book) {
+	limit := uint64(s.limits.rows)
 	if s.db == nil {
 		limit = maxMemory
 	}
-	n := b.next - b.first
-	if n <= limit && b.talk.Bytes <= maxBytes {
+	if b.next-b.first > limit {
+		s.cutLocked(talk, b, byRows)
+	} else if b.talk.Bytes > s.limits.rowBytes {
+		s.cutLocked(talk, b, byBytes)
+	}
+}
+
+// cutLocked lets old rows of a talk go: of one with several peers those of the senders that have most, by a measure, and
+// of one with a single peer the oldest twentieth, so that the other rows keep their numbers.
+func (s *Store) cutLocked(talk string, b *book, m measure) {
+	s.shareLocked(talk, b)
+	if b.peers() > 1 && s.thinLocked(talk, b, m) { // guard: history-by-sender
 		return
 	}
+	n := b.next - b.first
 	to := b.first + max(1, n/20)
-	for _, r := range s.read(talk, b.first, to) {
+	for _, r := range s.readLocked(talk, b.first, to) {
 		b.talk.Bytes -= weight(r)
+		b.count(r, -1)
 	}
 	for seq := b.first; seq < to; seq++ {
 		delete(s.pending, key{talk, seq})
 	}
 	b.first = to
+	s.talks[talk] = true
 }
 
-// Bounds tells the numbers of a talk's rows: from first up to, but without, next.
+// Bounds returns the numbers of a talk's rows: from first up to, but not including, next.
 func (s *Store) Bounds(talk string) (first, next uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.books[talk]
 	if b == nil {
-		return 1, 1
+		return s.floor, s.floor
 	}
 	return b.first, b.next
 }
 
-// Rows reads up to n rows from number from on; there are fewer at the end of the talk.
+// Rows returns up to n rows, starting with number from; fewer at the end of the talk.
 func (s *Store) Rows(talk string, from uint64, n int) []Row {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -274,11 +332,11 @@ func (s *Store) Rows(talk string, from uint64, n int) []Row {
 	if to <= from {
 		return nil
 	}
-	return s.read(talk, from, to)
+	return s.readLocked(talk, from, to)
 }
 
-// read reads rows that are there. Call with mu held, which the disk's writer does not hold while it writes.
-func (s *Store) read(talk string, from, to uint64) []Row {
+// readLocked reads existing rows. The disk writer does not hold mu while it writes.
+func (s *Store) readLocked(talk string, from, to uint64) []Row {
 	out, missing := make([]Row, to-from), false
 	got := make([]bool, to-from)
 	for i := range out {
@@ -286,6 +344,9 @@ func (s *Store) read(talk string, from, to uint64) []Row {
 		r, ok := s.pending[k]
 		if !ok {
 			r, ok = s.flushing[k]
+		}
+		if !ok {
+			r, ok = s.held[k]
 		}
 		out[i], got[i] = r, ok
 		missing = missing || !ok
@@ -305,7 +366,7 @@ func (s *Store) read(talk string, from, to uint64) []Row {
 				break
 			}
 			if i := seq - from; !got[i] {
-				_ = json.Unmarshal(v, &out[i]) // a damaged row shows as an empty one
+				_ = json.Unmarshal(v, &out[i]) // a damaged row appears empty
 			}
 		}
 		return nil
@@ -329,20 +390,28 @@ func (s *Store) Talks() map[string]Talk {
 	return out
 }
 
-// Update changes what is known of a talk. Last and Bytes are kept by the store.
+// Update changes what is stored about a talk. The store maintains Last and Bytes. A talk without rows exists if it
+// has a draft; a held talk is kept from then on if it gets one.
 func (s *Store) Update(talk string, change func(*Talk)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.book(talk)
+	known := s.books[talk] != nil
+	b := s.bookLocked(talk)
 	last, size := b.talk.Last, b.talk.Bytes
 	change(&b.talk)
 	b.talk.Last, b.talk.Bytes = last, size
+	if b.talk.Draft != "" {
+		s.keepLocked(talk, b)
+	} else if !known {
+		delete(s.books, talk)
+		return
+	}
 	s.talks[talk] = true
 	s.changed()
 }
 
-// Clear forgets a talk with its rows, durably when it returns. Until the store is opened anew the numbers of rows go
-// on: nothing that still has one finds another row under it.
+// Clear durably deletes a talk with its rows. Until the store is reopened, row numbers continue: an old number never
+// refers to another row.
 func (s *Store) Clear(talk string) error {
 	s.disk.Lock()
 	defer s.disk.Unlock()
@@ -352,22 +421,15 @@ func (s *Store) Clear(talk string) error {
 	}
 	delete(s.talks, talk)
 	maps.DeleteFunc(s.pending, func(k key, _ Row) bool { return k.talk == talk })
+	maps.DeleteFunc(s.held, func(k key, _ Row) bool { return k.talk == talk })
 	s.mu.Unlock()
 	if s.db == nil {
 		return nil
 	}
-	return s.db.Update(func(tx *bbolt.Tx) error {
-		if err := tx.Bucket(talksBucket).Delete([]byte(talk)); err != nil {
-			return err
-		}
-		if err := tx.Bucket(rowsBucket).DeleteBucket([]byte(talk)); !errors.Is(err, berrors.ErrBucketNotFound) {
-			return err
-		}
-		return nil
-	})
+	return s.db.Update(func(tx *bbolt.Tx) error { return deleteTalk(tx, talk) })
 }
 
-// ClearAll forgets everything, durably when it returns.
+// ClearAll durably deletes everything.
 func (s *Store) ClearAll() error {
 	var all error
 	for talk := range s.Talks() {
@@ -376,8 +438,8 @@ func (s *Store) ClearAll() error {
 	return all
 }
 
-// Search finds the newest rows with a text, in messages and names, whatever the case; at most limit of each talk. It
-// reads everything: call it where that may take a while.
+// Search returns the newest rows that contain a text, in messages and names, ignoring case; at most limit per talk.
+// It reads everything: call it where that may take a while.
 func (s *Store) Search(ctx context.Context, text string, limit int) []Hit {
 	text = strings.ToLower(strings.TrimSpace(text))
 	if text == "" {
@@ -387,7 +449,6 @@ func (s *Store) Search(ctx context.Context, text string, limit int) []Hit {
 	for talk := range s.Talks() {
 		first, next := s.Bounds(talk)
 		found := 0
-		const page = 1000
 		for next > first && found < limit && ctx.Err() == nil {
 			from := max(first, next-min(page, next))
 			rows := s.Rows(talk, from, int(next-from))

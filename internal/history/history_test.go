@@ -31,7 +31,7 @@ func each(t *testing.T, test func(t *testing.T, s *Store)) {
 	t.Run("memory", func(t *testing.T) { test(t, Memory()) })
 }
 
-func TestRowsAreReadBeforeAndAfterTheyAreCommitted(t *testing.T) {
+func TestRows_AreReadBeforeAndAfterCommit(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		for i := range 10 {
 			if seq := s.Append("ben", Row{Kind: Text, Text: fmt.Sprint(i)}); seq != uint64(i+1) {
@@ -65,7 +65,7 @@ func TestRowsAreReadBeforeAndAfterTheyAreCommitted(t *testing.T) {
 	})
 }
 
-func TestHistorySurvivesARestart(t *testing.T) {
+func TestStore_SurvivesARestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "h")
 	s := open(t, path)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -100,7 +100,7 @@ func TestHistorySurvivesARestart(t *testing.T) {
 	}
 }
 
-func TestSearchFindsTheNewestFirst(t *testing.T) {
+func TestSearch_FindsTheNewestFirst(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		at := time.Unix(1000, 0)
 		for i := range 2500 {
@@ -125,8 +125,8 @@ func TestSearchFindsTheNewestFirst(t *testing.T) {
 	})
 }
 
-// TestAFloodOfWordsDoesNotFillTheDisk: the oldest go, the newest stay, the numbers stay consecutive.
-func TestAFloodOfWordsDoesNotFillTheDisk(t *testing.T) {
+// TestStore_FloodDoesNotFillTheDisk: the oldest rows are deleted, the newest stay, the numbers stay consecutive.
+func TestStore_FloodDoesNotFillTheDisk(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		long := strings.Repeat("x", 1<<20)
 		for range 400 {
@@ -157,13 +157,14 @@ func TestAFloodOfWordsDoesNotFillTheDisk(t *testing.T) {
 	})
 }
 
-// TestADiskThatFailsIsTold: nothing waits for ever, and what is newest can be read.
-func TestADiskThatFailsIsTold(t *testing.T) {
+// TestStore_FailingDiskIsReported: a failing disk is reported, nothing blocks forever, and the newest rows can be
+// read.
+func TestStore_FailingDiskIsReported(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "h"))
 	if err := s.commit(); err != nil {
 		t.Fatal(err)
 	}
-	_ = s.db.Close() // as a disk that is gone
+	_ = s.db.Close() // simulates a disk that is gone
 	s.Append("ben", Row{Text: "a"})
 	if s.commit() == nil || s.Problem() == nil {
 		t.Fatal("nobody noticed")

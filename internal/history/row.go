@@ -6,40 +6,41 @@ import (
 	"time"
 )
 
-// Kind says what a row is.
+// Kind is the kind of a row.
 type Kind uint8
 
 // The kinds.
 const (
 	Text     Kind = iota + 1 // a message
 	Transfer                 // an offer or a transfer
-	Notice                   // somebody came, went, was verified
+	Notice                   // a peer came, left, or was verified
 )
 
-// State is how far a message of our own is.
+// State is the state of an own message.
 type State uint8
 
-// The states. Queued and Sending become something else; Delivered and Failed stay.
+// The states. Queued and Sending are temporary; Delivered and Failed are final.
 const (
 	None      State = iota // it came from the other side
-	Queued                 // waits for the peer to be there
-	Sending                // on its way
+	Queued                 // waits until the peer is online
+	Sending                // in transit
 	Delivered              // the other program has it
 	Failed                 // Note says why
 )
 
-// Row is one line of a conversation.
+// Row is one entry of a conversation.
 type Row struct {
 	At    time.Time `json:"at"`
 	Kind  Kind      `json:"kind"`
 	Own   bool      `json:"own,omitempty"`
-	Who   string    `json:"who,omitempty"` // the sender, where several speak
+	Who   string    `json:"who,omitempty"`  // the sender, where several speak, as it is shown
+	From  string    `json:"from,omitempty"` // the ID of that sender
 	Text  string    `json:"text,omitempty"`
 	State State     `json:"state,omitempty"`
-	Note  string    `json:"note,omitempty"` // whom it reached, or why it failed
-	// Unsure tells a Failed message that may have arrived all the same.
+	Note  string    `json:"note,omitempty"` // which peers received it, or why it failed
+	// Unsure marks a Failed message that may have arrived after all.
 	Unsure bool  `json:"unsure,omitempty"`
-	File   *File `json:"file,omitempty"` // of a Transfer
+	File   *File `json:"file,omitempty"` // for a Transfer
 }
 
 // File is a transfer as it was last seen.
@@ -52,12 +53,12 @@ type File struct {
 	Bytes    int64    `json:"bytes,omitempty"`
 	State    int      `json:"state"`
 	Incoming bool     `json:"incoming,omitempty"`
-	Paths    []string `json:"paths,omitempty"` // what was sent, or where what was received is
+	Paths    []string `json:"paths,omitempty"` // what was sent, or where the received files are
 }
 
-// weight is about what a row takes on disk, in bytes.
+// weight estimates the size of a row on disk, in bytes.
 func weight(r Row) int64 {
-	n := 100 + len(r.Text) + len(r.Note) + len(r.Who)
+	n := 100 + len(r.Text) + len(r.Note) + len(r.Who) + len(r.From)
 	if r.File != nil {
 		for _, s := range [][]string{r.File.Names, r.File.Paths} {
 			for _, e := range s {
@@ -68,7 +69,7 @@ func weight(r Row) int64 {
 	return int64(n)
 }
 
-// Row reads one row.
+// Row returns one row.
 func (s *Store) Row(talk string, seq uint64) (Row, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +77,7 @@ func (s *Store) Row(talk string, seq uint64) (Row, bool) {
 	if b == nil || seq < b.first || seq >= b.next {
 		return Row{}, false
 	}
-	return s.read(talk, seq, seq+1)[0], true
+	return s.readLocked(talk, seq, seq+1)[0], true
 }
 
 func (r Row) has(lower string) bool {

@@ -1,6 +1,5 @@
-// Package settings keeps what a person has chosen for a window: one JSON file
-// in the profile, replaced as a whole, so that a power cut leaves the old one
-// or the new one.
+// Package settings stores a user's choices for a window: one JSON file in the profile, replaced as a whole, so that a
+// power cut leaves the old one or the new one.
 package settings
 
 import (
@@ -11,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"multipeer/internal/boltfile"
 )
 
 // file is the name of the file in the profile.
@@ -18,10 +19,10 @@ const file = "window.json"
 
 // The values of Appearance.
 const (
-	System   = "" // as the desktop says
+	System   = "" // as the desktop sets it
 	Light    = "light"
 	Dark     = "dark"
-	Contrast = "contrast" // black, white and nothing between
+	Contrast = "contrast" // black and white only
 )
 
 // The values of Visible and Accept.
@@ -32,23 +33,23 @@ const (
 	Verified = "verified"
 )
 
-// Settings are the choices. The zero value is what a new window has.
+// Settings are the choices. The zero value is that of a new window.
 type Settings struct {
-	Downloads  string   `json:"downloads,omitempty"`  // folder for what is received; empty is the system's
+	Downloads  string   `json:"downloads,omitempty"`  // folder for received files; empty is the system's
 	Language   string   `json:"language,omitempty"`   // BCP 47; empty is the system's
 	Appearance string   `json:"appearance,omitempty"` // System, Light, Dark or Contrast
-	TextSize   int      `json:"textSize,omitempty"`   // steps of 12.5 % from the normal one, -1 to 4
-	Still      bool     `json:"still,omitempty"`      // nothing moves that need not
-	NoHistory  bool     `json:"noHistory,omitempty"`  // conversations are forgotten when the program ends
+	TextSize   int      `json:"textSize,omitempty"`   // steps of 12.5 % from the normal size, -1 to 4
+	Still      bool     `json:"still,omitempty"`      // no animations
+	NoHistory  bool     `json:"noHistory,omitempty"`  // conversations are not kept when the program ends
 	Quiet      bool     `json:"quiet,omitempty"`      // no notifications
-	CloseQuits bool     `json:"closeQuits,omitempty"` // closing the window ends the program, tray or not
-	Colour     int      `json:"colour,omitempty"`     // of this device, from 1; 0 follows from its key
-	Visible    string   `json:"visible,omitempty"`    // who sees this device: Everyone, Known or Nobody
+	CloseQuits bool     `json:"closeQuits,omitempty"` // closing the window ends the program, with or without a tray
+	Colour     int      `json:"colour,omitempty"`     // of this device, from 1; 0 derives it from its key
+	Visible    string   `json:"visible,omitempty"`    // who can see this device: Everyone, Known or Nobody
 	Accept     string   `json:"accept,omitempty"`     // who connects without a question: Known (the zero value), Verified or Nobody
 	Port       int      `json:"port,omitempty"`       // UDP; 0 is the default one
 	Interfaces []string `json:"interfaces,omitempty"` // empty is all
-	AutoBytes  int64    `json:"autoBytes,omitempty"`  // what "take files without asking" offers, bytes a day; 0 is a gigabyte
-	// Names are what this person calls others, by the text form of their ID.
+	AutoBytes  int64    `json:"autoBytes,omitempty"`  // preset limit for "take files without asking", bytes per day; 0 is a gigabyte
+	// Names are this user's names for others, by the text form of their ID.
 	Names  map[string]string `json:"names,omitempty"`
 	Width  float32           `json:"width,omitempty"` // of the window, in Fyne's units; 0 is the default
 	Height float32           `json:"height,omitempty"`
@@ -56,8 +57,9 @@ type Settings struct {
 	dir string
 }
 
-// Load reads the settings of a profile; a profile without any has the zero value. A value that is not understood is told
-// and left at what shows least. An error comes with settings that can be used; of a file that is no JSON a copy is kept.
+// Load reads the settings of a profile; a profile without any has the zero value. A value that cannot be parsed is
+// reported, and replaced by the most private one. The settings are usable even with an error; a file that is not JSON
+// is copied before it can be overwritten.
 func Load(profile string) (*Settings, error) {
 	s := &Settings{dir: profile}
 	b, err := os.ReadFile(filepath.Join(profile, file))
@@ -94,7 +96,7 @@ func Load(profile string) (*Settings, error) {
 	return s, nil
 }
 
-// tidy brings values that a hand has written into their ranges.
+// tidy brings values that were edited by hand into their ranges.
 func (s *Settings) tidy() {
 	s.TextSize = min(4, max(-1, s.TextSize))
 	if !slices.Contains([]string{System, Light, Dark, Contrast}, s.Appearance) {
@@ -115,7 +117,7 @@ func (s *Settings) tidy() {
 	}
 }
 
-// Save makes the settings durable. Without a profile they live as long as the program.
+// Save makes the settings durable. Without a profile they last as long as the program.
 func (s *Settings) Save() error {
 	if s.dir == "" {
 		return nil
@@ -130,7 +132,7 @@ func (s *Settings) Save() error {
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(append(b, '\n'))
-	err = errors.Join(err, f.Sync(), f.Close())
+	err = errors.Join(err, boltfile.Confirmed(f.Sync()), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), filepath.Join(s.dir, file))
 	}
@@ -140,15 +142,16 @@ func (s *Settings) Save() error {
 	return nil
 }
 
-// TextScale is the factor of the text size.
+// TextScale returns the factor of the text size.
 func (s *Settings) TextScale() float32 { return 1 + 0.125*float32(s.TextSize) }
 
-// SetName keeps what this person calls a peer; an empty name goes back to the peer's own.
+// SetName stores this user's name for a peer; an empty name restores the peer's own.
 func (s *Settings) SetName(id, name string) {
 	if s.Names == nil {
 		s.Names = map[string]string{}
 	}
-	if s.Names[id] = name; name == "" {
+	s.Names[id] = name
+	if name == "" {
 		delete(s.Names, id)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestSettingsComeBack(t *testing.T) {
+func TestSettings_AreKept(t *testing.T) {
 	dir := t.TempDir()
 	s, err := Load(dir)
 	if err != nil || s.TextScale() != 1 || s.Appearance != System || s.Visible != Everyone {
@@ -28,7 +28,7 @@ func TestSettingsComeBack(t *testing.T) {
 	}
 }
 
-func TestDamagedSettingsAreToldAndNotUsed(t *testing.T) {
+func TestLoad_DamagedSettingsAreReportedAndNotUsed(t *testing.T) {
 	dir := t.TempDir()
 	for content, want := range map[string]bool{
 		`{"language":`: true, `[]`: true, ``: true, `{"visible":"nobody","textSize":"1","accept":7}`: true,
@@ -47,7 +47,7 @@ func TestDamagedSettingsAreToldAndNotUsed(t *testing.T) {
 		if s.Visible != Nobody || s.Accept != Nobody {
 			t.Errorf("an unknown audience became %q, %q", s.Visible, s.Accept)
 		}
-		if err := s.Save(); err != nil { // and they can be mended from the window
+		if err := s.Save(); err != nil { // and they can be fixed from the window
 			t.Error(err)
 		}
 	}

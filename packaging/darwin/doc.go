@@ -1,2 +1,2 @@
-// Package darwin holds what packages for macOS and iOS need besides Fyne's tool.
+// Package darwin holds what packages for macOS and iOS need in addition to Fyne's tool.
 package darwin

@@ -1,6 +1,6 @@
 #!/bin/sh
-# patch-plist.sh INFO.PLIST - adds what Fyne's tool cannot say to an Info.plist of macOS or iOS, between packaging and
-# signing: without the usage text these systems refuse the local network without asking.
+# patch-plist.sh INFO.PLIST - adds keys that Fyne's tool does not support to an Info.plist of macOS or iOS, between
+# packaging and signing: without the usage text these systems deny access to the local network without asking.
 set -eu
 here=$(dirname "$0")
 [ -f "$1" ] || { echo "no file $1" >&2; exit 1; }

@@ -24,7 +24,7 @@ const template = `<?xml version="1.0" encoding="UTF-8"?>
 </plist>
 `
 
-// TestPlistIsCompleted, once, and stays XML.
+// TestPlistIsCompleted: the list is completed once, and stays valid XML.
 func TestPlistIsCompleted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "Info.plist")
 	if err := os.WriteFile(path, []byte(template), 0o644); err != nil {

@@ -1,28 +1,29 @@
-// Package discovery finds peers on the local network and lets them find us:
-// multicast DNS service discovery (RFC 6762, RFC 6763). What it reports are
-// hints. Anyone on the network can forge one, so a hint only says where to
-// dial; who is there is decided by the handshake, and whether somebody is
-// still there by the conn.
+// Package discovery finds peers on the local network and makes this device discoverable, by multicast DNS service
+// discovery (RFC 6762, RFC 6763). It reports hints. Anyone on the network can forge one, so a hint only says where to
+// dial; the handshake decides who is there, and the connection whether the peer is still there.
 //
-// libp2p/zeroconf announces and answers. It reports no removals and no
-// changes, keeps no cache and sends no known answers, so the other half is
-// ours: a listener, a querier, a table with expiry and caps, and a watcher of
-// the network's interfaces that re-registers after a change.
+// libp2p/zeroconf sends the first query after a start or a network change, and listens briefly. It reports no
+// removals and no changes, keeps no cache and sends no known answers, and its responder answers everything, from
+// anywhere and without rate limit. So this package adds a listener, a querier, a table with expiry and caps, a
+// rate-limited responder, and a watcher of the network interfaces.
 package discovery
 
 import (
 	"context"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"multipeer/engine/internal/identity"
+
+	"github.com/libp2p/zeroconf/v2"
 )
 
-// Announcement is what is told about ourselves.
+// Announcement is what we announce about ourselves.
 type Announcement struct {
 	ID        identity.PeerID
 	Name      string // display name, at most 63 bytes
@@ -30,52 +31,55 @@ type Announcement struct {
 	Port      int    // UDP port of the endpoint
 	Advertise bool   // let others find us
 	Browse    bool   // find others
-	// Known advertises the ID alone, for those who know it: no name and no info.
+	// Known advertises the ID alone, for those who know it: without name and info.
 	Known bool
-	// Info is the program's discovery info, valid by wire.ValidateInfo. It must not be changed any more.
+	// Info is the program's discovery info, valid by wire.ValidateInfo. It must not be modified afterwards.
 	Info map[string]string
 }
 
-// Equal tells whether both say the same.
+// Equal reports whether both announcements are equal.
 func (a Announcement) Equal(b Announcement) bool {
 	return a.ID == b.ID && a.Name == b.Name && a.Service == b.Service && a.Port == b.Port &&
 		a.Advertise == b.Advertise && a.Browse == b.Browse && a.Known == b.Known && maps.Equal(a.Info, b.Info)
 }
 
-// Hint is one peer as the network describes it. Nothing in it is proven.
+// Hint is one peer as the network describes it. Nothing in it is verified.
 type Hint struct {
 	ID    identity.PeerID
 	Name  string
-	Info  map[string]string // not to be changed
+	Info  map[string]string // must not be modified
 	Addrs []netip.AddrPort  // IPv4 first
-	How   string            // how it was found, for people: "mDNS"
-	Known bool              // it wants to be seen only by those who know its ID
+	How   string            // how it was found, for display: "mDNS"
+	Known bool              // it wants to be visible only to those who know its ID
+	// Multicast says that it was received by multicast, and not only in an answer to us alone.
+	Multicast bool
 }
 
-// Sink takes what a Discovery sees. Its methods are called from the discovery's goroutines and may block shortly.
+// Sink receives the events of an MDNS. Its methods are called from the MDNS's goroutines and may block briefly.
 type Sink interface {
-	// Found tells a peer that appeared or whose description changed.
+	// Found reports a peer that appeared or whose description changed.
 	Found(Hint)
-	// Lost tells that a peer said goodbye or was not heard of for its time to live.
+	// Lost reports a peer that said goodbye or was not heard of for its time to live.
 	Lost(identity.PeerID)
-	// NetworkChanged tells that interfaces or addresses changed, or that the machine was asleep.
+	// NetworkChanged reports that interfaces or addresses changed, or that the machine was asleep.
 	NetworkChanged()
-	// Problem tells what keeps discovery from working; nil when it works again.
+	// Problem reports why discovery does not work; nil when it works again.
 	Problem(error)
 }
 
-// Config says how an MDNS looks for peers.
+// Config configures how an MDNS looks for peers.
 type Config struct {
-	// Interfaces names the network interfaces to use. Empty means every one that is up and can do multicast, and
-	// the loopback interface where there is no other.
+	// Interfaces names the network interfaces to use. Empty means every one that is up and supports multicast, and
+	// the loopback interface if there is no other.
 	Interfaces []string
-	// Known tells whom the user knows: announcements of others take no place from those. nil is nobody.
+	// Known reports whether the user knows a peer: announcements by unknown peers take no table entry from known
+	// ones. Nil means that no peer is known.
 	Known func(identity.PeerID) bool
 	Log   *slog.Logger
 }
 
-// Timing of RFC 6762 section 5.2, thinned out: five queries in the first 15 s find peers even where half of the
-// packets are lost, one a minute later keeps the table fresh.
+// The query timing of RFC 6762 section 5.2, thinned out: five queries in the first 15 s find peers even if half of
+// the packets are lost, and one a minute later keeps the table fresh.
 var querySchedule = []time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}
 
 const (
@@ -88,12 +92,14 @@ const (
 type MDNS struct {
 	cfg  Config
 	kick chan struct{}
-	ask  chan struct{} // a peer is in doubt
+	ask  chan struct{} // signals that a peer is in doubt
+	told chan struct{} // signals that the responder has something to send
 
 	mu    sync.Mutex
 	self  Announcement
 	table *table
 	ifs   []iface
+	own   *responder
 }
 
 // New returns a stopped MDNS.
@@ -101,7 +107,13 @@ func New(cfg Config) *MDNS {
 	if cfg.Known == nil {
 		cfg.Known = func(identity.PeerID) bool { return false }
 	}
-	return &MDNS{cfg: cfg, kick: make(chan struct{}, 1), ask: make(chan struct{}, 1), table: newTable()}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &MDNS{
+		cfg: cfg, kick: make(chan struct{}, 1), ask: make(chan struct{}, 1), told: make(chan struct{}, 1),
+		table: newTable(), own: newResponder(cfg.Log),
+	}
 }
 
 // Update changes what is announced and whether others are looked for.
@@ -119,15 +131,15 @@ func (m *MDNS) poke() {
 	}
 }
 
-// Forget drops what is known of id, because nobody answers there. It is found again by a packet that comes a second
-// from now or later.
+// Forget drops what is known of id, because no one answers there. It is found again by a packet that arrives at least
+// one second from now.
 func (m *MDNS) Forget(id identity.PeerID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.table.forget(id, time.Now())
 }
 
-// Recheck asks anew for a peer that does not answer, and drops it if nothing is heard (RFC 6762 section 10.4).
+// Recheck queries again for a peer that does not answer, and drops it if it is not heard of (RFC 6762 section 10.4).
 func (m *MDNS) Recheck(id identity.PeerID) {
 	m.mu.Lock()
 	m.table.doubt(id, time.Now())
@@ -138,38 +150,45 @@ func (m *MDNS) Recheck(id identity.PeerID) {
 	}
 }
 
-// Link names the interface whose network an address is on, or is empty.
+// Link returns the interface whose network an address is on, or "".
 func (m *MDNS) Link(a netip.Addr) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return linkOf(m.ifs, a)
 }
 
-// Run announces and browses until ctx ends, then says goodbye. It starts without a network too and goes on when
+// Run announces and browses until ctx ends, then says goodbye. It also starts without a network, and continues when
 // one appears.
 func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 	m.mu.Lock()
-	if m.self.ID.IsZero() { // an Update that came first is newer
+	if m.self.ID.IsZero() { // an earlier Update is newer
 		m.self = self
 	}
 	m.mu.Unlock()
 
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	// The sockets are read until the goodbyes are sent.
+	reading, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
 	l := newListener(m.cfg.Log)
-	defer l.close()
-	wg.Go(func() { l.read(ctx, func(p packet) { m.receive(p, sink) }) })
+	defer l.leave()
+	wg.Go(func() { l.read(reading, func(p packet) { m.receive(p, sink) }) })
 
 	changes := make(chan struct{}, 1)
-	wg.Go(func() { watchNetwork(ctx, changes) })
+	wg.Go(func() { watchNetwork(ctx, m.cfg.Interfaces, changes) })
 
-	reg := &registrar{log: m.cfg.Log}
-	defer reg.close()
+	answers := time.NewTimer(0)
+	defer answers.Stop()
+	defer m.takeLeave(l)
 
-	q := querier{next: time.NewTimer(0)}
+	library := browsing{ended: make(chan error, 1)}
+	defer library.stop()
+
+	q := querier{next: time.NewTimer(queryInterval)}
 	defer q.next.Stop()
 	sweep := time.NewTicker(250 * time.Millisecond)
 	defer sweep.Stop()
@@ -178,25 +197,44 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 	var askAgain <-chan time.Time
 	problem := &problemReporter{sink: sink}
 
-	reconcile := func() (changed bool) {
+	reconcile := func() {
 		m.mu.Lock()
 		self := m.self
 		m.mu.Unlock()
 		now, err := usable(m.cfg.Interfaces)
-		m.mu.Lock()
-		changed = !slices.EqualFunc(now, m.ifs, iface.equal)
-		m.ifs = now
-		m.mu.Unlock()
 		if err == nil {
 			err = l.join(now)
 		}
-		if e := reg.reconcile(self, now); err == nil {
+		m.mu.Lock()
+		m.ifs = now
+		byes, e := m.own.reconcile(self, now, time.Now())
+		m.mu.Unlock()
+		if err == nil {
 			err = e
 		}
+		for _, o := range byes {
+			l.send(o)
+		}
+		answers.Reset(0)
 		problem.report(err)
-		return changed
+	}
+	// lookAgain queries everyone, as after a start. The library requests multicast answers, and also receives unicast
+	// ones; on Linux our own IPv4 socket receives no unicast.
+	lookAgain := func() {
+		m.mu.Lock()
+		browses, service, ifs := m.self.Browse && l.err == nil && len(m.ifs) > 0, m.self.Service, m.ifs
+		m.mu.Unlock()
+		q.restart(0)
+		if !browses {
+			return
+		}
+		q.alone = true
+		library.start(ctx, func(ctx context.Context) error {
+			return browse(ctx, service, ifs, func(e *zeroconf.ServiceEntry) { m.hear(e, service, sink) })
+		})
 	}
 	reconcile()
+	lookAgain()
 	for {
 		select {
 		case <-ctx.Done():
@@ -205,7 +243,7 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 			reconcile()
 			q.restart(0)
 		case <-m.ask:
-			// Doubts that come faster share their queries: forged peers could make us flood the network otherwise.
+			// Doubts in quick succession share their queries: otherwise forged peers could make us flood the network.
 			if wait := doubtful - time.Since(asked); wait > 0 && askAgain == nil {
 				askAgain = time.After(wait)
 			} else if wait <= 0 {
@@ -221,10 +259,18 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 			}
 		case <-settle:
 			settle = nil
-			// A wake-up changes nothing that can be seen, but peers have to be asked anew all the same.
+			// A wake-up changes nothing visible, but peers have to be queried again all the same.
 			reconcile()
 			sink.NetworkChanged()
-			q.restart(50 * time.Millisecond)
+			lookAgain()
+		case err := <-library.ended:
+			if err != nil { // our own queries continue
+				m.cfg.Log.Debug("browsing", "err", err)
+			}
+		case <-m.told:
+			answers.Reset(0)
+		case <-answers.C:
+			m.tell(l, answers)
 		case <-q.next.C:
 			m.query(l, &q)
 		case <-sweep.C:
@@ -238,22 +284,105 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 	}
 }
 
-// receive takes one multicast packet from the listener.
+// tell sends what the responder has due.
+func (m *MDNS) tell(l *listener, next *time.Timer) {
+	now := time.Now()
+	m.mu.Lock()
+	out, again := m.own.due(now)
+	m.mu.Unlock()
+	for _, o := range out {
+		l.send(o)
+	}
+	if !again.IsZero() {
+		next.Reset(again.Sub(now))
+	}
+}
+
+// takeLeave says goodbye on all links.
+func (m *MDNS) takeLeave(l *listener) {
+	m.mu.Lock()
+	byes := m.own.close()
+	m.mu.Unlock()
+	for _, o := range byes {
+		l.send(o)
+	}
+}
+
+// linkFor finds the interface by which a packet arrived; false if it is none of ours. Where the system does not
+// report the interface, it is the one whose network the sender is on.
+func linkFor(ifs []iface, p packet) (iface, bool) {
+	from := p.from.Addr()
+	i := slices.IndexFunc(ifs, func(f iface) bool {
+		switch {
+		case p.ifIndex != 0:
+			return f.Index == p.ifIndex
+		case from.Zone() != "":
+			return f.Name == from.Zone()
+		}
+		return f.sends(from)
+	})
+	if i < 0 {
+		return iface{}, false
+	}
+	// What was sent to the group is from this link, whatever its source: several networks may share one link (RFC
+	// 6762 section 11).
+	if f := ifs[i]; !p.group && !f.sends(from) { // guard: mdns-on-link
+		return iface{}, false
+	}
+	return ifs[i], true
+}
+
+// receive processes one packet from the listener.
 func (m *MDNS) receive(p packet, sink Sink) {
 	m.mu.Lock()
-	i := slices.IndexFunc(m.ifs, func(f iface) bool { return f.Index == p.ifIndex })
-	if i < 0 || !m.self.Browse || !m.ifs[i].sends(p.from) {
+	f, ok := linkFor(m.ifs, p)
+	if !ok {
 		m.mu.Unlock()
 		return
 	}
+	p.ifIndex = f.Index
 	now := time.Now()
+	if isQuery(p.data) {
+		news := m.own.ask(p, now)
+		m.mu.Unlock()
+		if news {
+			select {
+			case m.told <- struct{}{}:
+			default:
+			}
+		}
+		return
+	}
+	if !m.self.Browse || p.from.Port() != mdnsPort { // RFC 6762 section 6: responses come from port 5353
+		m.mu.Unlock()
+		return
+	}
+	sightings := parse(p.data, m.self.Service, f)
+	for i := range sightings {
+		sightings[i].multicast = !p.direct
+	}
+	found := m.seeLocked(sightings, p.from.Addr(), now)
+	m.mu.Unlock()
+	for _, h := range found {
+		sink.Found(h)
+	}
+}
+
+// hear processes an entry of the library. The library does not report the link, so it may be any of them.
+func (m *MDNS) hear(e *zeroconf.ServiceEntry, service string, sink Sink) {
+	now := time.Now()
+	m.mu.Lock()
 	var found []Hint
-	for _, s := range parse(p.data, m.self.Service, m.ifs[i]) {
-		if s.id == m.self.ID {
+	for _, f := range m.ifs {
+		s, ok := sightingOn(e, service, f, now)
+		if !ok || service != m.self.Service {
 			continue
 		}
-		if h, ok := m.table.see(s, p.from, now, m.cfg.Known(s.id)); ok {
-			found = append(found, h)
+		if len(m.ifs) > 1 { // a link-local address may belong to any link, so it does not identify this one
+			s.addrs = slices.DeleteFunc(s.addrs, func(a netip.AddrPort) bool { return a.Addr().IsLinkLocalUnicast() })
+		}
+		if len(s.addrs) > 0 {
+			found = append(found, m.seeLocked([]sighting{s}, s.addrs[0].Addr(), now)...)
 		}
 	}
 	m.mu.Unlock()
@@ -262,7 +391,70 @@ func (m *MDNS) receive(p packet, sink Sink) {
 	}
 }
 
-// problemReporter tells a problem once, and once that it is over.
+// seeLocked records sightings and returns the hints that are new.
+func (m *MDNS) seeLocked(all []sighting, from netip.Addr, now time.Time) (found []Hint) {
+	for _, s := range all {
+		if s.id == m.self.ID {
+			if s.ttl > 0 && !isOwn(from) { // another device has our identity, or claims it
+				found = append(found, Hint{ID: s.id, Addrs: s.addrs, How: "mDNS"})
+			}
+			continue
+		}
+		if h, ok := m.table.see(s, from, now, m.cfg.Known(s.id)); ok {
+			found = append(found, h)
+		}
+	}
+	return found
+}
+
+// isOwn reports whether an address belongs to this device, on any interface.
+func isOwn(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	if a.IsLoopback() || !a.IsValid() {
+		return true
+	}
+	own, err := net.InterfaceAddrs()
+	return err != nil || slices.ContainsFunc(own, func(n net.Addr) bool {
+		p, err := netip.ParsePrefix(n.String())
+		return err == nil && p.Addr() == a
+	})
+}
+
+// browsing runs the library, one run at a time.
+type browsing struct {
+	cancel context.CancelFunc // nil while it does not run
+	done   chan struct{}
+	ended  chan error // the result of a run that ended by itself
+}
+
+// start stops the current run and starts a new one.
+func (b *browsing) start(ctx context.Context, run func(context.Context) error) {
+	b.stop()
+	ctx, b.cancel = context.WithCancel(ctx)
+	b.done = make(chan struct{})
+	go func(done chan struct{}) {
+		defer close(done)
+		err := run(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		select {
+		case b.ended <- err:
+		default:
+		}
+	}(b.done)
+}
+
+// stop stops the current run and waits for it.
+func (b *browsing) stop() {
+	if b.cancel != nil {
+		b.cancel()
+		<-b.done
+		b.cancel = nil
+	}
+}
+
+// problemReporter reports a problem once, and once that it is over.
 type problemReporter struct {
 	sink Sink
 	last string

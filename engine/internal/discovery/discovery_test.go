@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/wire"
 
+	"github.com/libp2p/zeroconf/v2"
 	"github.com/miekg/dns"
 	"golang.org/x/net/dns/dnsmessage"
 )
@@ -92,12 +94,12 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestQueryCarriesKnownAnswers(t *testing.T) {
+func TestQuery_CarriesKnownAnswers(t *testing.T) {
 	known := map[identity.PeerID]time.Duration{}
 	for range 100 {
 		known[newID(t)] = time.Minute
 	}
-	raw, err := buildQuery("multipeer", known)
+	raw, err := buildQuery("multipeer", known, false)
 	if err != nil || len(raw) > 1400 {
 		t.Fatalf("%d bytes, %v", len(raw), err)
 	}
@@ -117,8 +119,9 @@ func sight(id identity.PeerID, addr string) sighting {
 	return sighting{id: id, name: "x", ttl: recordTTL, addrs: []netip.AddrPort{netip.MustParseAddrPort(addr)}}
 }
 
-// TestInfoTravels through the library's packer: whatever the rules allow arrives as it was.
-func TestInfoTravels(t *testing.T) {
+// TestInfo_ArrivesUnchanged: discovery info within the rules arrives unchanged, through our own parser and the
+// library's.
+func TestInfo_ArrivesUnchanged(t *testing.T) {
 	id := newID(t)
 	big := strings.Repeat("\u00e9", 126)
 	want := map[string]string{"room": "kitchen", "empty": "", "odd": "a=b;\\ \"x\" \n\x00 \\065", "k": big, "A b!": "\U0001F600"}
@@ -126,20 +129,35 @@ func TestInfoTravels(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := "Anna's \\ \u65e5"
-	txt := &dns.TXT{
-		Hdr: dns.RR_Header{Name: id.Instance() + "._multipeer._udp.local.", Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: 120},
-		Txt: text(Announcement{ID: id, Name: name, Info: want}),
+	self := Announcement{ID: id, Name: name, Service: "multipeer", Port: 17717, Info: want, Advertise: true}
+	n, err := namesOf(self)
+	if err != nil {
+		t.Fatal(err)
 	}
-	srv := &dns.SRV{Hdr: dns.RR_Header{Name: txt.Hdr.Name, Rrtype: dns.TypeSRV, Class: dns.ClassINET, Ttl: 120}, Port: 17717, Target: "host.local."}
-	a := &dns.A{Hdr: dns.RR_Header{Name: "host.local.", Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 120}, A: net.IPv4(192, 0, 2, 9)}
-	m := &dns.Msg{MsgHdr: dns.MsgHdr{Response: true}, Answer: []dns.RR{srv, txt, a}}
-	raw, err := m.Pack()
+	raw, err := own{n, self, []netip.Addr{netip.MustParseAddr("192.0.2.9")}}.answer(pointerRecord)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := parse(raw, "multipeer", testLink())
 	if len(got) != 1 || got[0].name != name || !maps.Equal(got[0].info, want) {
 		t.Errorf("%+v", got)
+	}
+	m := &dns.Msg{}
+	if err := m.Unpack(raw); err != nil {
+		t.Fatal(err)
+	}
+	e := &zeroconf.ServiceEntry{Port: 17717, AddrIPv4: []net.IP{net.IPv4(192, 0, 2, 9), net.IPv4(198, 51, 100, 1)}, Expiry: time.Now().Add(100 * time.Second)}
+	e.Instance = id.Instance()
+	var txt *dns.TXT
+	for _, r := range m.Extra {
+		if r, ok := r.(*dns.TXT); ok {
+			txt = r
+			e.Text = r.Txt
+		}
+	}
+	heard, ok := sightingOn(e, "multipeer", testLink(), time.Now())
+	if !ok || heard.id != id || heard.name != name || !maps.Equal(heard.info, want) || len(heard.addrs) != 1 || heard.ttl < 90*time.Second {
+		t.Errorf("by the library: %+v, %v", heard, ok)
 	}
 	tb, at := newTable(), time.Unix(1e9, 0)
 	tb.see(got[0], netip.MustParseAddr("192.0.2.9"), at, false)
@@ -148,7 +166,7 @@ func TestInfoTravels(t *testing.T) {
 	if h, news := tb.see(changed, netip.MustParseAddr("192.0.2.9"), at.Add(time.Second), false); !news || h.Info["room"] != "garden" {
 		t.Errorf("changed info: %+v, %v", h, news)
 	}
-	txt.Txt = append(txt.Txt, "ROOM=twice") // what breaks the rules is not shown, and costs nobody the peer
+	txt.Txt = append(txt.Txt, "ROOM=twice") // info that breaks the rules is not shown, but does not hide the peer
 	if raw, err = m.Pack(); err != nil {
 		t.Fatal(err)
 	}
@@ -157,8 +175,8 @@ func TestInfoTravels(t *testing.T) {
 	}
 }
 
-// TestDoubt: a peer that does not answer is dropped unless it is heard of again.
-func TestDoubt(t *testing.T) {
+// TestTable_DoubtedPeerIsDroppedUnlessHeardAgain: a peer that does not answer is dropped unless it is heard of again.
+func TestTable_DoubtedPeerIsDroppedUnlessHeardAgain(t *testing.T) {
 	tb, gone, there, at := newTable(), newID(t), newID(t), time.Unix(1e9, 0)
 	from := netip.MustParseAddr("192.0.2.9")
 	for _, id := range []identity.PeerID{gone, there} {
@@ -174,7 +192,7 @@ func TestDoubt(t *testing.T) {
 	}
 }
 
-func TestTable(t *testing.T) {
+func TestTable_SightingsExpiryAndGoodbye(t *testing.T) {
 	tb, id, at := newTable(), newID(t), time.Unix(1e9, 0)
 	from := netip.MustParseAddr("192.0.2.9")
 	if h, news := tb.see(sight(id, "192.0.2.9:2000"), from, at, false); !news || len(h.Addrs) != 1 {
@@ -196,7 +214,7 @@ func TestTable(t *testing.T) {
 		t.Error("not lost after its time")
 	}
 
-	// A goodbye counts after the grace; a new announcement within it undoes it, an answer under way does not.
+	// A goodbye counts after the grace period; a new announcement within it cancels it, an answer in flight does not.
 	at = at.Add(time.Hour)
 	tb.see(sight(id, "192.0.2.9:2000"), from, at, false)
 	bye := sighting{id: id}
@@ -223,7 +241,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func TestForgedFloodIsCapped(t *testing.T) {
+func TestTable_ForgedFloodIsCapped(t *testing.T) {
 	tb, at := newTable(), time.Unix(1e9, 0)
 	live := newID(t)
 	liveFrom := netip.MustParseAddr("192.0.2.9")
@@ -256,8 +274,8 @@ func TestForgedFloodIsCapped(t *testing.T) {
 	}
 }
 
-// TestKnownTakeNoPlace of those that are not, behind one sender.
-func TestKnownTakeNoPlace(t *testing.T) {
+// TestTable_KnownPeersTakeNoPlace: known peers do not use up the entries of unknown ones from the same sender.
+func TestTable_KnownPeersTakeNoPlace(t *testing.T) {
 	tb, at, from := newTable(), time.Unix(1e9, 0), netip.MustParseAddr("192.0.2.9")
 	for range maxPerSource {
 		tb.see(sight(newID(t), "192.0.2.9:2000"), from, at, true)
@@ -267,7 +285,24 @@ func TestKnownTakeNoPlace(t *testing.T) {
 	}
 }
 
-// collect is a sink that keeps what it is told.
+// TestTable_FirstMulticastIsReported: the first multicast of a peer that had answered only us before is reported.
+func TestTable_FirstMulticastIsReported(t *testing.T) {
+	tb, id, at, from := newTable(), newID(t), time.Unix(1e9, 0), netip.MustParseAddr("192.0.2.9")
+	s := sight(id, "192.0.2.9:2000")
+	if h, news := tb.see(s, from, at, false); !news || h.Multicast {
+		t.Errorf("%+v, %v", h, news)
+	}
+	s.multicast = true
+	if h, news := tb.see(s, from, at, false); !news || !h.Multicast {
+		t.Errorf("%+v, %v", h, news)
+	}
+	s.multicast = false
+	if h, news := tb.see(s, from, at, false); news || !h.Multicast {
+		t.Errorf("%+v, %v", h, news)
+	}
+}
+
+// collect is a sink that records its calls.
 type collect struct {
 	mu    sync.Mutex
 	found map[identity.PeerID]Hint
@@ -292,6 +327,20 @@ func (c *collect) Lost(id identity.PeerID) {
 	c.lost[id] = true
 	c.news <- struct{}{}
 }
+
+func (c *collect) hasFound(id identity.PeerID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, found := c.found[id]
+	return found
+}
+
+func (c *collect) hasLost(id identity.PeerID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lost[id]
+}
+
 func (c *collect) NetworkChanged() {}
 func (c *collect) Problem(error)   {}
 
@@ -313,8 +362,8 @@ func (c *collect) until(t *testing.T, limit time.Duration, ok func() bool) time.
 	}
 }
 
-// TestLoopback runs two of them for real, on the loopback interface alone.
-func TestLoopback(t *testing.T) {
+// TestDiscovery_TwoInstancesOnLoopback runs two instances for real, on the loopback interface only.
+func TestDiscovery_TwoInstancesOnLoopback(t *testing.T) {
 	var lo string
 	all, _ := net.Interfaces()
 	for _, i := range all {
@@ -342,14 +391,14 @@ func TestLoopback(t *testing.T) {
 	took := sinkA.until(t, 3*time.Second, func() bool { return sinkA.found[selfB.ID].Name == "Ben" })
 	took2 := sinkB.until(t, 3*time.Second, func() bool { return sinkB.found[selfA.ID].Name == selfA.Name })
 	t.Logf("found after %v and %v", took.Round(time.Millisecond), took2.Round(time.Millisecond))
-	if _, self := sinkA.found[selfA.ID]; self {
+	if sinkA.hasFound(selfA.ID) {
 		t.Error("found itself")
 	}
 	selfB.Name = "Benjamin"
 	b.Update(selfB)
 	took = sinkA.until(t, 5*time.Second, func() bool { return sinkA.found[selfB.ID].Name == "Benjamin" })
 	t.Logf("renamed after %v", took.Round(time.Millisecond))
-	if sinkA.lost[selfB.ID] {
+	if sinkA.hasLost(selfB.ID) {
 		t.Error("a rename looked like a goodbye")
 	}
 	cancelB()
@@ -376,8 +425,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestPacketLimits: of a packet with very many records the first are read.
-func TestPacketLimits(t *testing.T) {
+// TestPacket_OnlyTheFirstRecordsAreRead: of a packet with very many records only the first are read.
+func TestPacket_OnlyTheFirstRecordsAreRead(t *testing.T) {
 	service := dnsmessage.MustNewName("_multipeer._udp.local.")
 	b := dnsmessage.NewBuilder(nil, dnsmessage.Header{Response: true})
 	_ = b.StartAnswers()
@@ -400,21 +449,117 @@ func TestPacketLimits(t *testing.T) {
 	}
 }
 
-// TestPacketsArePaced: of a flood so many packets are looked into, and none of another port.
-func TestPacketsArePaced(t *testing.T) {
+// TestPacket_RateIsLimited: only a limited number of a flood of packets is parsed.
+func TestPacket_RateIsLimited(t *testing.T) {
 	sent, taken := 0, 0
-	read := func(b []byte) (int, int, net.Addr, error) {
+	read := func([]byte) (arrival, error) {
 		if sent++; sent > 5*packetBurst {
-			return 0, 0, nil, net.ErrClosed
+			return arrival{}, net.ErrClosed
 		}
-		port := mdnsPort
-		if sent <= packetBurst/2 {
-			port = 40000
-		}
-		return 1, 1, &net.UDPAddr{IP: net.IPv4(192, 0, 2, 9), Port: port}, nil
+		return arrival{n: 1, ifIndex: 1, from: &net.UDPAddr{IP: net.IPv4(192, 0, 2, byte(sent%200)), Port: mdnsPort}}, nil
 	}
 	(&listener{}).loop(t.Context(), func(packet) { taken++ }, read)
 	if taken < packetBurst || taken > packetBurst+packetRate {
 		t.Errorf("%d of %d packets were looked into", taken, 5*packetBurst)
+	}
+}
+
+// TestPacket_RateOfOneSenderIsLimited: one sender cannot starve the others, and very many forged senders cannot starve
+// those that were heard before.
+func TestPacket_RateOfOneSenderIsLimited(t *testing.T) {
+	for name, flood := range map[string]func(i int) net.IP{
+		"one":  func(int) net.IP { return net.IPv4(192, 0, 2, 66) },
+		"many": func(i int) net.IP { return net.IPv4(198, 51, byte(i>>8), byte(i)) },
+	} {
+		sent, taken := 0, map[netip.Addr]int{}
+		read := func([]byte) (arrival, error) {
+			if sent++; sent > 3*packetBurst {
+				return arrival{}, net.ErrClosed
+			}
+			from := net.IPv4(192, 0, 2, 9)
+			if sent%200 != 1 {
+				from = flood(sent)
+			}
+			return arrival{n: 1, ifIndex: 1, from: &net.UDPAddr{IP: from, Port: mdnsPort}}, nil
+		}
+		(&listener{}).loop(t.Context(), func(p packet) { taken[p.from.Addr()]++ }, read)
+		if honest := taken[netip.MustParseAddr("192.0.2.9")]; honest < 3*packetBurst/200 {
+			t.Errorf("%s: %d of %d packets of another were looked into", name, honest, 3*packetBurst/200)
+		}
+		if n := taken[netip.MustParseAddr("192.0.2.66")]; n > 3*sourceRate || len(taken) > maxSources+sourceRate+1 {
+			t.Errorf("%s: %d packets of %d senders were looked into", name, n, len(taken))
+		}
+	}
+}
+
+func TestPacket_TooLargeIsIgnored(t *testing.T) {
+	sizes, taken := []int{maxPacket, maxPacket + 1, maxPacket + 1}, 0
+	read := func(b []byte) (arrival, error) {
+		if len(sizes) == 0 {
+			return arrival{}, net.ErrClosed
+		}
+		n := min(sizes[0], len(b))
+		sizes = sizes[1:]
+		return arrival{n: n, from: &net.UDPAddr{IP: net.IPv4(192, 0, 2, 9), Port: mdnsPort}}, nil
+	}
+	(&listener{}).loop(t.Context(), func(packet) { taken++ }, read)
+	if taken != 1 {
+		t.Errorf("%d packets were looked into", taken)
+	}
+}
+
+// TestPacket_MustComeFromTheLink: a packet to the group is from the link, whatever its source; a unicast packet must
+// have a source on the link, and answers must come from the mDNS port.
+func TestPacket_MustComeFromTheLink(t *testing.T) {
+	id := newID(t)
+	raw := answer(t, id, id.Instance(), 17717, 120, "198.51.100.7", "192.0.2.9")
+	near, far := netip.MustParseAddrPort("192.0.2.9:5353"), netip.MustParseAddrPort("198.51.100.7:5353")
+	for name, c := range map[string]struct {
+		p    packet
+		want bool
+	}{
+		"group, on the link":                   {packet{from: near, ifIndex: 7, group: true}, true},
+		"group, of another network":            {packet{from: far, ifIndex: 7, group: true}, true},
+		"one address, on the link":             {packet{from: near, ifIndex: 7, direct: true}, true},
+		"one address, of another network":      {packet{from: far, ifIndex: 7, direct: true}, false},
+		"nothing is told, on the link":         {packet{from: near}, true},
+		"nothing is told, of another network":  {packet{from: far}, false},
+		"another interface":                    {packet{from: near, ifIndex: 8, group: true}, false},
+		"another port":                         {packet{from: netip.MustParseAddrPort("192.0.2.9:40000"), ifIndex: 7, group: true}, false},
+		"IPv6, nothing is told but the zone":   {packet{from: netip.MustParseAddrPort("[fe80::9%eth7]:5353")}, true},
+		"IPv6, nothing is told but a bad zone": {packet{from: netip.MustParseAddrPort("[fe80::9%eth8]:5353")}, false},
+	} {
+		m, sink := New(Config{}), newCollect()
+		m.ifs, m.self = []iface{testLink()}, Announcement{Service: "multipeer", Browse: true}
+		c.p.data = raw
+		m.receive(c.p, sink)
+		h, ok := sink.found[id]
+		if ok != c.want {
+			t.Errorf("%s: found is %v", name, ok)
+		}
+		if ok && (len(h.Addrs) != 1 || h.Addrs[0].Addr() != near.Addr() || h.Multicast == c.p.direct) {
+			t.Errorf("%s: %+v", name, h)
+		}
+	}
+}
+
+// TestTable_AddressesOfAPeerAreLimited: of many addresses a few are stored, always the same ones, so that nothing
+// seems to change.
+func TestTable_AddressesOfAPeerAreLimited(t *testing.T) {
+	tb, at := newTable(), time.Unix(1e9, 0)
+	s := sight(newID(t), "192.0.2.9:2000")
+	for i := range 246 {
+		s.addrs = append(s.addrs, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 3, byte(i)}), 2000))
+	}
+	from := netip.MustParseAddr("192.0.2.9")
+	h, changed := tb.see(s, from, at, false)
+	if !changed || len(h.Addrs) != maxAddrs {
+		t.Errorf("%v, %d addresses", changed, len(h.Addrs))
+	}
+	for i := range 10 {
+		slices.Reverse(s.addrs)
+		if again, changed := tb.see(s, from, at.Add(time.Duration(i)*time.Second), false); changed {
+			t.Errorf("the same again: %v and %v", h.Addrs, again.Addrs)
+		}
 	}
 }

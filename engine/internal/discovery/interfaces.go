@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// ErrNoNetwork tells that no interface is up.
+// ErrNoNetwork reports that no interface is up.
 var ErrNoNetwork = errors.New("no network: no interface is up")
 
 // iface is a network interface with its addresses.
@@ -24,11 +24,12 @@ func (f iface) equal(g iface) bool {
 
 func (f iface) loopback() bool { return f.Flags&net.FlagLoopback != 0 }
 
-func (f iface) hasIPv4() bool {
-	return slices.ContainsFunc(f.prefixes, func(p netip.Prefix) bool { return p.Addr().Is4() })
+// has reports whether the interface has an IPv6 address, or with six false an IPv4 address.
+func (f iface) has(six bool) bool {
+	return slices.ContainsFunc(f.prefixes, func(p netip.Prefix) bool { return p.Addr().Is6() == six })
 }
 
-// onLink tells whether a belongs to this link: a packet from elsewhere, or one that points elsewhere, was forged.
+// onLink reports whether a is an address on this link's networks: others cannot be dialled here.
 func (f iface) onLink(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if a.IsLinkLocalUnicast() {
@@ -37,12 +38,14 @@ func (f iface) onLink(a netip.Addr) bool {
 	return slices.ContainsFunc(f.prefixes, func(p netip.Prefix) bool { return p.Contains(a) && !broadcast(p, a) })
 }
 
-// broadcast tells the addresses of a network that reach all of it: the last one (RFC 919), and on old systems the first.
+// broadcast reports whether an address reaches the whole network: the last one (RFC 919), and on old systems the
+// first.
 func broadcast(p netip.Prefix, a netip.Addr) bool {
 	return a.Is4() && p.Bits() < 31 && (!p.Contains(a.Next()) || a == p.Masked().Addr())
 }
 
-// linkOf names the interface whose network holds an address of one device, that of the narrowest network; empty is none.
+// linkOf returns the interface whose network contains the unicast address a, that of the narrowest network; empty if
+// there is none.
 func linkOf(ifs []iface, a netip.Addr) (name string) {
 	if a.Is6() && a.IsLinkLocalUnicast() {
 		if slices.ContainsFunc(ifs, func(f iface) bool { return f.Name == a.Zone() }) {
@@ -66,35 +69,47 @@ func linkOf(ifs []iface, a netip.Addr) (name string) {
 	return name
 }
 
-// sends tells whether a packet from a can have come over this link. What comes over the loopback interface is from
-// this machine, whatever its address: Linux uses that of another interface there, or none.
+// sends reports whether a unicast packet from a can have arrived over this link (RFC 6762 section 11). A packet on
+// the loopback interface is from this machine, whatever its address: Linux uses that of another interface there, or
+// none.
 func (f iface) sends(a netip.Addr) bool { return f.loopback() || f.onLink(a) }
 
-// addresses are the interface's own, as text for the registrar.
-func (f iface) addresses() []string {
-	var out []string
+// addresses returns the interface's own addresses as announced to an asker: those on the asker's network first, then
+// one from each other network, because others receive the answer too.
+func (f iface) addresses(asker netip.Addr) []netip.Addr {
+	asker = asker.Unmap().WithZone("")
+	var near, first, rest []netip.Addr
+	told := map[netip.Prefix]bool{}
 	for _, p := range f.prefixes {
-		if f.loopback() && !p.Addr().Is4() {
-			continue // one address is enough, and ::1 is not dialled from everywhere
+		switch {
+		case f.loopback() && !p.Addr().Is4(): // one address is enough, and ::1 cannot be dialled from everywhere
+		case p.Contains(asker):
+			near = append(near, p.Addr())
+		case !told[p.Masked()]:
+			first = append(first, p.Addr())
+		default:
+			rest = append(rest, p.Addr())
 		}
-		out = append(out, p.Addr().String())
+		told[p.Masked()] = true
 	}
-	return out
+	all := slices.Concat(near, first, rest)
+	return all[:min(len(all), maxOwnAddrs)]
 }
 
-// usable lists the interfaces to work on, in order of their index: the named ones, or all that are up and can do
-// multicast, without tunnels. Where nothing else is up the loopback interface serves processes of one machine.
+// usable lists the interfaces to work on, ordered by index: the named ones, or all that are up and support multicast,
+// except tunnels. If no other is up, the loopback interface connects processes on one machine.
 func usable(names []string) ([]iface, error) {
 	all, err := net.Interfaces()
 	if err != nil {
 		return nil, fmt.Errorf("listing interfaces: %w", err)
 	}
+	prefixes := prefixesByIndex(all)
 	var out, loop []iface
 	for _, i := range all {
 		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagRunning == 0 {
 			continue
 		}
-		f := iface{Interface: i, prefixes: prefixesOf(i)}
+		f := iface{Interface: i, prefixes: prefixes[i.Index]}
 		named := slices.Contains(names, i.Name)
 		switch {
 		case len(f.prefixes) == 0 || len(names) > 0 && !named:
@@ -118,17 +133,22 @@ func usable(names []string) ([]iface, error) {
 	return out, nil
 }
 
-func prefixesOf(i net.Interface) []netip.Prefix {
-	addrs, err := i.Addrs()
+// prefixesByIndex lists the addresses of interfaces, in order.
+func prefixesByIndex(all []net.Interface) map[int][]netip.Prefix {
+	out, err := systemPrefixes()
 	if err != nil {
-		return nil
-	}
-	var out []netip.Prefix
-	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			out = append(out, p)
+		out = map[int][]netip.Prefix{}
+		for _, i := range all {
+			addrs, _ := i.Addrs() // an interface that has just gone has none
+			for _, a := range addrs {
+				if p, err := netip.ParsePrefix(a.String()); err == nil {
+					out[i.Index] = append(out[i.Index], p)
+				}
+			}
 		}
 	}
-	slices.SortFunc(out, func(a, b netip.Prefix) int { return strings.Compare(a.String(), b.String()) })
+	for _, prefixes := range out {
+		slices.SortFunc(prefixes, func(a, b netip.Prefix) int { return strings.Compare(a.String(), b.String()) })
+	}
 	return out
 }

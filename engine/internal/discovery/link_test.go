@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestLink(t *testing.T) {
+func TestLink_FindsTheInterfaceOfAnAddress(t *testing.T) {
 	m := New(Config{})
 	if got := m.Link(netip.MustParseAddr("192.0.2.9")); got != "" {
 		t.Errorf("before it runs: %q", got)
@@ -26,7 +26,7 @@ func TestLink(t *testing.T) {
 	for a, want := range map[string]string{
 		"192.0.2.9":         "eth0",
 		"::ffff:192.0.2.9":  "eth0",
-		"192.0.2.255":       "", // all of the network
+		"192.0.2.255":       "", // the broadcast address
 		"192.0.2.0":         "",
 		"198.51.100.7":      "",
 		"198.51.100.4":      "",
@@ -34,7 +34,7 @@ func TestLink(t *testing.T) {
 		"10.0.0.0":          "",
 		"10.0.6.255":        "eth1",
 		"10.0.7.9":          "eth2",
-		"10.0.7.255":        "", // all of eth2's, though not of eth1's
+		"10.0.7.255":        "", // the broadcast address of eth2's network, though not of eth1's
 		"10.0.7.0":          "",
 		"198.51.100.8":      "", // behind a router
 		"2001:db8::7":       "eth0",
@@ -52,7 +52,7 @@ func TestLink(t *testing.T) {
 		"ff02::fb%eth0":     "",
 		"fe80::7%1":         "",
 		"::ffff:127.0.0.1":  "",
-		"2001:db8::7%wlan0": "eth0", // the zone of an address that is not link-local means nothing
+		"2001:db8::7%wlan0": "eth0", // the zone of an address that is not link-local is ignored
 	} {
 		if got := m.Link(netip.MustParseAddr(a)); got != want {
 			t.Errorf("%s is on %q, want %q", a, got, want)

@@ -7,15 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listenGroup binds to the group's own address. A wildcard bind, which is what package net makes of it, would
-// take the unicast packets that are meant for the system's own responder.
+// listenGroup binds to the group's own address. A wildcard bind, as package net does it, would take unicast packets
+// that are meant for the system's own responder.
 func listenGroup(network string, group *net.UDPAddr) (net.PacketConn, error) {
 	var family int
 	var addr unix.Sockaddr
 	if four := group.IP.To4(); four != nil {
 		family, addr = unix.AF_INET, &unix.SockaddrInet4{Port: group.Port, Addr: [4]byte(four)}
 	} else {
-		// Any address: the group's is one of each link, and binding to it would be for one link alone (EINVAL without one).
+		// The wildcard address: the group's own is per link, so binding to it would cover one link only (EINVAL
+		// without one).
 		family, addr = unix.AF_INET6, &unix.SockaddrInet6{Port: group.Port}
 	}
 	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)

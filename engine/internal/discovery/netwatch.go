@@ -4,42 +4,65 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 const (
 	pollInterval = 3 * time.Second
-	// A wall clock that is this much ahead of the poll was asleep.
+	// If the wall clock has advanced this much since the last poll, the machine was asleep.
 	wakeAfter = 4 * pollInterval
+	// lookPause is the minimum time between two scans of the interfaces: the system reports many changes at once.
+	lookPause = 100 * time.Millisecond
 )
 
-// watchNetwork sends on changed when interfaces or addresses have changed, or the machine has slept. The system
-// tells at once where it can; a poll serves the rest.
-func watchNetwork(ctx context.Context, changed chan<- struct{}) {
+// watchNetwork sends on changed when the named interfaces (none means all) or their addresses have changed, or when
+// the machine was asleep. Where the system reports changes, the interfaces are scanned only then; elsewhere they are
+// polled.
+func watchNetwork(ctx context.Context, names []string, changed chan<- struct{}) {
 	told := make(chan struct{}, 1)
+	var telling atomic.Bool // the system reports changes
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { systemEvents(ctx, told) })
+	wg.Go(func() {
+		systemEvents(ctx, told, &telling)
+		telling.Store(false)
+	})
 
 	snapshot := func() []iface {
-		ifs, _ := usable(nil)
+		ifs, _ := usable(names)
 		return ifs
 	}
-	last, wall := snapshot(), time.Now().Round(0) // Round strips the monotonic reading, which stops during sleep
+	last, looked := snapshot(), time.Now()
+	wall := looked.Round(0) // Round strips the monotonic reading, which stops during sleep
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
+		look := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-told:
+			look = true
+			select {
+			case <-time.After(lookPause - time.Since(looked)):
+			case <-ctx.Done():
+				return
+			}
 		case <-tick.C:
+			look = !telling.Load()
 		}
-		now, ifs := time.Now().Round(0), snapshot()
+		now := time.Now().Round(0)
 		woke := now.Sub(wall) > wakeAfter
 		wall = now
-		if woke || !slices.EqualFunc(ifs, last, iface.equal) {
+		news := woke
+		if look || woke {
+			ifs := snapshot()
+			looked = time.Now()
+			news = news || !slices.EqualFunc(ifs, last, iface.equal)
 			last = ifs
+		}
+		if news {
 			select {
 			case changed <- struct{}{}:
 			default:

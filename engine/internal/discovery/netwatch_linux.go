@@ -4,21 +4,28 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
 
-// systemEvents sends on told whenever the kernel reports a change of links or addresses (rtnetlink).
-func systemEvents(ctx context.Context, told chan<- struct{}) {
+// systemEvents sends on told whenever the kernel reports a change of links or addresses (rtnetlink). It sets telling
+// once it is subscribed, and returns when it cannot continue.
+func systemEvents(ctx context.Context, told chan<- struct{}, telling *atomic.Bool) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
-		return // the poll goes on alone
+		return // polling continues alone
 	}
-	f := os.NewFile(uintptr(fd), "rtnetlink") // gives reads that a Close ends
+	f := os.NewFile(uintptr(fd), "rtnetlink") // a file, so that Close unblocks reads
 	defer f.Close()
 	groups := uint32(unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR)
 	if unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}) != nil {
 		return
+	}
+	telling.Store(true)
+	select {
+	case told <- struct{}{}: // for changes before the subscription
+	default:
 	}
 	defer context.AfterFunc(ctx, func() { _ = f.Close() })()
 	b := make([]byte, 64<<10)

@@ -2,7 +2,10 @@
 
 package discovery
 
-import "context"
+import (
+	"context"
+	"sync/atomic"
+)
 
-// systemEvents has nothing to add to the poll here.
-func systemEvents(context.Context, chan<- struct{}) {}
+// systemEvents adds nothing to polling here.
+func systemEvents(context.Context, chan<- struct{}, *atomic.Bool) {}

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// sighting is what one packet says of one peer.
+// sighting is what one packet says about one peer.
 type sighting struct {
 	id    identity.PeerID
 	name  string
@@ -20,14 +20,16 @@ type sighting struct {
 	known bool // not for strangers
 	addrs []netip.AddrPort
 	ttl   time.Duration // 0 is a goodbye
+	// multicast says that it was sent to the group. The library does not report this for its entries.
+	multicast bool
 }
 
-// maxRecords bounds the work that one packet can cause.
+// maxRecords limits the work that one packet can cause.
 const maxRecords = 256
 
-// parse reads the peers of a service out of an mDNS response that arrived on link. Records that are malformed or
-// point off the link are left out; the packet's other records still count. dnsmessage reads record by record, so
-// that one bad record does not hide the rest, as the library's parser would have it.
+// parse reads the peers of a service from an mDNS response that arrived on link. Records that are malformed or point
+// off the link are skipped; the packet's other records still count. dnsmessage reads record by record, so that one
+// bad record does not hide the rest, as it does with the library's parser.
 func parse(data []byte, service string, link iface) []sighting {
 	var p dnsmessage.Parser
 	h, err := p.Start(data)
@@ -37,7 +39,7 @@ func parse(data []byte, service string, link iface) []sighting {
 	if p.SkipAllQuestions() != nil {
 		return nil
 	}
-	r := records{suffix: "." + serviceName(service) + ".local.", peers: map[string]*record{}, hosts: map[string][]netip.Addr{}, link: link}
+	r := newRecords(service, link)
 	for _, section := range []struct {
 		next func() (dnsmessage.ResourceHeader, error)
 		skip func() error
@@ -51,7 +53,8 @@ func parse(data []byte, service string, link iface) []sighting {
 			if err == dnsmessage.ErrSectionDone {
 				break
 			}
-			if r.count++; err != nil || r.count > maxRecords { // guard: records-in-packet
+			r.count++
+			if err != nil || r.count > maxRecords { // guard: records-in-packet
 				return r.sightings()
 			}
 			if !r.take(&p, h) && section.skip() != nil {
@@ -77,7 +80,11 @@ type records struct {
 	count  int
 }
 
-// instance cuts the instance out of an owner name; empty if it is not one of ours.
+func newRecords(service string, link iface) *records {
+	return &records{suffix: "." + serviceName(service) + ".local.", peers: map[string]*record{}, hosts: map[string][]netip.Addr{}, link: link}
+}
+
+// instance extracts the instance from an owner name; empty if it is not one of ours.
 func (r *records) instance(name string) string {
 	name = strings.ToLower(name)
 	inst, ok := strings.CutSuffix(name, r.suffix)
@@ -97,7 +104,7 @@ func (r *records) peer(inst string, ttl uint32) *record {
 	return p
 }
 
-// take consumes the body of a record if it is of use; false leaves it to be skipped.
+// take consumes the body of a record if it is useful; false leaves it to be skipped.
 func (r *records) take(p *dnsmessage.Parser, h dnsmessage.ResourceHeader) bool {
 	owner := h.Name.String()
 	switch h.Type {
@@ -134,14 +141,7 @@ func (r *records) take(p *dnsmessage.Parser, h dnsmessage.ResourceHeader) bool {
 		if err != nil {
 			return false
 		}
-		peer := r.peer(inst, h.TTL)
-		peer.txt = map[string]string{}
-		for _, s := range body.TXT {
-			k, v, _ := strings.Cut(s, "=")
-			if _, twice := peer.txt[k]; !twice { // RFC 6763 section 6.4: the first one counts
-				peer.txt[k] = v
-			}
-		}
+		r.peer(inst, h.TTL).txt = pairs(body.TXT)
 		return true
 	case dnsmessage.TypeA:
 		body, err := p.AResource()
@@ -172,7 +172,19 @@ func (r *records) host(name string, a netip.Addr) {
 	r.hosts[name] = append(r.hosts[name], a)
 }
 
-// info is the program's part of a TXT record; none if it breaks the rules.
+// pairs reads the strings of a TXT record.
+func pairs(lines []string) map[string]string {
+	out := map[string]string{}
+	for _, s := range lines {
+		k, v, _ := strings.Cut(s, "=")
+		if _, twice := out[k]; !twice { // RFC 6763 section 6.4: the first one counts
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// info returns the program's part of a TXT record; nil if it breaks the rules.
 func info(txt map[string]string) map[string]string {
 	var out map[string]string
 	for k, v := range txt {
@@ -207,7 +219,7 @@ func (r *records) sightings() []sighting {
 			}
 			s.info, s.known = info(p.txt), p.txt["_k"] == "1"
 		} else if s.ttl != 0 {
-			continue // no ID: a bare pointer tells nothing; its peer answers the next query in full
+			continue // no ID: a bare pointer is not enough; its peer answers the next query in full
 		}
 		if p.port >= 1024 {
 			for _, a := range r.hosts[p.host] {

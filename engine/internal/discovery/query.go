@@ -12,13 +12,16 @@ import (
 // maxKnownAnswers keeps a query in one packet.
 const maxKnownAnswers = 40
 
-// querier times the queries.
+// querier schedules the queries.
 type querier struct {
 	next *time.Timer
 	step int
+	// alone requests unicast answers (RFC 6762 section 5.4), once: records that were multicast within the last second
+	// are not multicast again so soon.
+	alone bool
 }
 
-// restart begins the schedule anew, after a short random wait (RFC 6762 section 5.2).
+// restart restarts the schedule after a short random wait (RFC 6762 section 5.2).
 func (q *querier) restart(after time.Duration) {
 	q.step = 0
 	q.next.Reset(after + rand.N(20*time.Millisecond))
@@ -35,7 +38,8 @@ func (q *querier) advance() {
 
 // query sends the next query of the schedule on every interface.
 func (m *MDNS) query(l *listener, q *querier) {
-	step := q.step
+	step, alone := q.step, q.alone
+	q.alone = false
 	q.advance()
 	m.mu.Lock()
 	if !m.self.Browse {
@@ -44,24 +48,30 @@ func (m *MDNS) query(l *listener, q *querier) {
 	}
 	known := m.table.fresh(time.Now())
 	if step > 0 && m.self.Advertise {
-		// The first query lacks our own pointer: our own responder answers it and so introduces us to everybody
-		// within milliseconds, long before the library's first announcement.
+		// The first query lacks our own pointer: our own responder answers it, which introduces us to everyone within
+		// milliseconds, long before its first announcement.
 		known[m.self.ID] = recordTTL
 	}
 	ifs, service := m.ifs, m.self.Service
 	m.mu.Unlock()
-	data, err := buildQuery(service, known)
+	data, err := buildQuery(service, known, alone)
 	if err != nil {
 		m.cfg.Log.Error("building query", "err", err)
 		return
 	}
 	for _, f := range ifs {
-		// Both families at the start; later IPv6 only where there is nothing else.
-		l.send(data, f, step < 3 || !f.hasIPv4())
+		// Both families at the start; later IPv6 only where there is no IPv4.
+		if f.has(false) {
+			l.send(outgoing{data: data, on: f})
+		}
+		if f.has(true) && (step < 3 || !f.has(false)) {
+			l.send(outgoing{data: data, on: f, six: true})
+		}
 	}
 }
 
-func buildQuery(service string, known map[identity.PeerID]time.Duration) ([]byte, error) {
+// buildQuery builds a query for all peers except those in known; alone requests unicast answers.
+func buildQuery(service string, known map[identity.PeerID]time.Duration, alone bool) ([]byte, error) {
 	name, err := dnsmessage.NewName(serviceName(service) + ".local.")
 	if err != nil {
 		return nil, err
@@ -71,15 +81,20 @@ func buildQuery(service string, known map[identity.PeerID]time.Duration) ([]byte
 	if err := b.StartQuestions(); err != nil {
 		return nil, err
 	}
-	if err := b.Question(dnsmessage.Question{Name: name, Type: dnsmessage.TypePTR, Class: dnsmessage.ClassINET}); err != nil {
+	q := dnsmessage.Question{Name: name, Type: dnsmessage.TypePTR, Class: dnsmessage.ClassINET}
+	if alone {
+		q.Class |= topBit
+	}
+	if err := b.Question(q); err != nil {
 		return nil, err
 	}
 	if err := b.StartAnswers(); err != nil {
 		return nil, err
 	}
 	n := 0
-	for id, left := range known { // a map's order is random, so that over time everybody is in
-		if n++; n > maxKnownAnswers {
+	for id, left := range known { // map order is random, so over time every peer is included
+		n++
+		if n > maxKnownAnswers {
 			break
 		}
 		target, err := dnsmessage.NewName(id.Instance() + "." + serviceName(service) + ".local.")

@@ -10,44 +10,46 @@ import (
 	"multipeer/engine/internal/identity"
 )
 
-// Caps on what forged announcements can make us keep, and the times around a goodbye.
+// Caps on what forged announcements can make us store, and the timing of goodbyes.
 const (
 	maxEntries   = 256
-	maxPerSource = 64 // a network may have one device that tells what it has heard on another
+	maxPerSource = 64 // a network may have one device that relays announcements from another network
 	maxAddrs     = 8
-	// A goodbye counts after grace, so that a re-registration does not flicker. Answers that were under way when
-	// it was sent are ignored for stale.
+	// A goodbye counts after grace, so that a re-registration does not flicker. Answers that arrive within stale of
+	// the goodbye were sent before it, and are ignored.
 	grace = 1500 * time.Millisecond
 	stale = 100 * time.Millisecond
-	// tombstone is how long a forgotten peer's packets are ignored.
+	// tombstone is how long packets of a forgotten peer are ignored.
 	tombstone = time.Second
-	// doubtful is how far apart rounds of queries for peers in doubt lie at least. A peer in doubt has twice as long to
-	// be heard of, so that a whole round of three queries falls into its time.
+	// doubtful is the minimum time between rounds of queries for peers in doubt. A peer in doubt has twice as long to
+	// be heard of, so that a full round of three queries falls into its time.
 	doubtful = 3 * time.Second
 )
 
 type entry struct {
 	name    string
 	info    map[string]string
-	known   bool                         // by Hint.Known
+	known   bool                         // from Hint.Known
 	friend  bool                         // the user knows it
+	heard   bool                         // from Hint.Multicast
 	addrs   map[netip.AddrPort]time.Time // last seen
-	source  netip.Addr                   // who first told of it
+	source  netip.Addr                   // the first sender that announced it
 	expires time.Time
-	bye     time.Time // when a goodbye came
+	bye     time.Time // when a goodbye arrived
 }
 
 // table is the cache of sightings.
 type table struct {
 	entries map[identity.PeerID]*entry
-	graves  map[identity.PeerID]time.Time // ignored until
+	graves  map[identity.PeerID]time.Time // ignored until then
 }
 
 func newTable() *table {
 	return &table{entries: map[identity.PeerID]*entry{}, graves: map[identity.PeerID]time.Time{}}
 }
 
-// see takes a sighting of a peer that the user knows, or not; true with the hint to report if it is new or differs from what was known.
+// see records a sighting of a peer; known says that the user knows it. It returns true with the hint to report if the
+// peer is new or has changed.
 func (t *table) see(s sighting, from netip.Addr, now time.Time, known bool) (Hint, bool) {
 	if now.Before(t.graves[s.id]) {
 		return Hint{}, false
@@ -81,7 +83,14 @@ func (t *table) see(s sighting, from netip.Addr, now time.Time, known bool) (Hin
 	if s.known != e.known {
 		e.known, changed = s.known, true
 	}
-	for _, a := range s.addrs {
+	if s.multicast && !e.heard {
+		e.heard, changed = true, true
+	}
+	addrs := s.addrs
+	if len(addrs) > maxAddrs { // guard: addresses-of-one
+		addrs = slices.SortedFunc(slices.Values(addrs), func(a, b netip.AddrPort) int { return a.Compare(b) })[:maxAddrs]
+	}
+	for _, a := range addrs {
 		if _, known := e.addrs[a]; !known {
 			// Another port means a restart: the old addresses are those of a dead socket.
 			for old := range e.addrs {
@@ -94,31 +103,37 @@ func (t *table) see(s sighting, from netip.Addr, now time.Time, known bool) (Hin
 		e.addrs[a] = now
 	}
 	e.trim()
-	return Hint{ID: s.id, Name: e.name, Info: e.info, Addrs: e.sorted(), How: "mDNS", Known: e.known}, changed
+	return Hint{ID: s.id, Name: e.name, Info: e.info, Addrs: e.sorted(), How: "mDNS", Known: e.known, Multicast: e.heard}, changed
 }
 
-// unknown counts the peers that the user does not know, all and those that one sender has told of.
+// unknown counts the peers that the user does not know: all of them, and those that one sender announced first.
 func (t *table) unknown(from netip.Addr) (all, its int) {
 	for _, e := range t.entries {
 		if e.friend {
 			continue
 		}
-		if all++; e.source == from {
+		all++
+		if e.source == from {
 			its++
 		}
 	}
 	return all, its
 }
 
-// trim drops the addresses heard of longest ago.
+// trim drops the addresses that were seen longest ago.
 func (e *entry) trim() {
-	for len(e.addrs) > maxAddrs {
-		oldest := slices.MinFunc(slices.Collect(maps.Keys(e.addrs)), func(a, b netip.AddrPort) int { return e.addrs[a].Compare(e.addrs[b]) })
-		delete(e.addrs, oldest)
+	if len(e.addrs) <= maxAddrs {
+		return
+	}
+	byAge := slices.SortedFunc(maps.Keys(e.addrs), func(a, b netip.AddrPort) int {
+		return cmp.Or(e.addrs[b].Compare(e.addrs[a]), a.Compare(b))
+	})
+	for _, a := range byAge[maxAddrs:] {
+		delete(e.addrs, a)
 	}
 }
 
-// sorted lists the addresses in the order to dial them: the freshest first, of equals IPv4 first.
+// sorted lists the addresses in dialling order: the most recent first, and IPv4 first among equals.
 func (e *entry) sorted() []netip.AddrPort {
 	return slices.SortedFunc(maps.Keys(e.addrs), func(a, b netip.AddrPort) int {
 		return cmp.Or(
@@ -128,7 +143,7 @@ func (e *entry) sorted() []netip.AddrPort {
 	})
 }
 
-// sweep removes what has expired or said goodbye and returns it.
+// sweep removes and returns the peers that have expired or said goodbye.
 func (t *table) sweep(now time.Time) []identity.PeerID {
 	var lost []identity.PeerID
 	for id, e := range t.entries {
@@ -143,7 +158,7 @@ func (t *table) sweep(now time.Time) []identity.PeerID {
 
 func (t *table) forget(id identity.PeerID, now time.Time) {
 	delete(t.entries, id)
-	if len(t.graves) < maxEntries { // the others cost a dial more
+	if len(t.graves) < maxEntries { // the others cost one more dial
 		t.graves[id] = now.Add(tombstone)
 	}
 }
@@ -155,7 +170,7 @@ func (t *table) doubt(id identity.PeerID, now time.Time) {
 	}
 }
 
-// fresh lists entries with more than half of their life left, for known answers (RFC 6762 section 7.1).
+// fresh lists entries with more than half of their lifetime left, for known answers (RFC 6762 section 7.1).
 func (t *table) fresh(now time.Time) map[identity.PeerID]time.Duration {
 	out := map[identity.PeerID]time.Duration{}
 	for id, e := range t.entries {

@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"multipeer/internal/boltfile"
 )
 
-// writeNew puts content under path, whole or not at all, and fails with fs.ErrExist if something is there.
+// writeNew atomically writes content to a new file at path, and fails with fs.ErrExist if something exists there.
 // google/renameio, the usual library for this, excludes Windows.
 func writeNew(path string, content []byte) error {
 	return write(path, content, func(temp string) error {
@@ -17,7 +19,7 @@ func writeNew(path string, content []byte) error {
 			_ = os.Remove(temp)
 			return err
 		}
-		// No hard links here (exFAT, some network disks). The profile's lock keeps others of our kind away.
+		// No hard links here (exFAT, some network disks). The profile's lock excludes other Multipeer processes.
 		if _, err := os.Lstat(path); err == nil {
 			_ = os.Remove(temp)
 			return os.ErrExist
@@ -26,7 +28,7 @@ func writeNew(path string, content []byte) error {
 	})
 }
 
-// replace puts content under path, whole or not at all, over what was there.
+// replace atomically writes content to path and replaces what was there.
 func replace(path string, content []byte) error {
 	return write(path, content, func(temp string) error { return os.Rename(temp, path) })
 }
@@ -44,7 +46,7 @@ func write(path string, content []byte, publish func(temp string) error) (err er
 	}()
 	_, err = f.Write(content)
 	if err == nil {
-		err = f.Sync()
+		err = boltfile.Confirmed(f.Sync())
 	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
@@ -68,10 +70,10 @@ func syncDir(dir string) error {
 		return err
 	}
 	defer d.Close()
-	return d.Sync()
+	return boltfile.Confirmed(d.Sync())
 }
 
-// makeDir makes the profile's folder for its owner alone, and refuses one that others may enter.
+// makeDir creates the profile's folder for its owner alone, and rejects one that others may enter.
 func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making profile: %w", err)

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-func TestTextForm(t *testing.T) {
+func TestPeerID_TextForm(t *testing.T) {
 	doc, err := os.ReadFile("../../PROTOCOL.md")
 	if err != nil {
 		t.Fatal(err)
@@ -38,11 +38,11 @@ func TestTextForm(t *testing.T) {
 		}
 	}
 	text := strings.ReplaceAll(id.String(), "-", "")
-	for i := range text { // every single wrong character is noticed
+	for i := range text { // every single wrong character is detected
 		for _, c := range "abcdefghijklmnopqrstuvwxyz234567" {
 			wrong := text[:i] + string(c) + text[i+1:]
 			if _, err := ParsePeerID(wrong); wrong != text && !errors.Is(err, ErrPeerID) && i < idChars-1 {
-				// 10 check bits let one in 1024 slip; those are found by chance and not by design
+				// 10 check bits miss one error in 1024; those are hit by chance and cannot be chosen
 				t.Logf("%q passes the check characters", wrong)
 			}
 		}
@@ -67,7 +67,7 @@ func open(t *testing.T, dir string) *Profile {
 	return p
 }
 
-func TestProfileKeepsWhoWeAre(t *testing.T) {
+func TestProfile_KeepsIdentityNameAndPeers(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "profile")
 	p := open(t, dir)
 	id := p.ID
@@ -103,7 +103,7 @@ func TestProfileKeepsWhoWeAre(t *testing.T) {
 	}
 }
 
-func TestOneProcessPerProfile(t *testing.T) {
+func TestProfile_OneProcessAtATime(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "p")
 	open(t, dir)
 	if _, err := Open(t.Context(), dir); !errors.Is(err, ErrInUse) {
@@ -111,8 +111,8 @@ func TestOneProcessPerProfile(t *testing.T) {
 	}
 }
 
-// TestBadKeyIsRefusedAndKept: whatever is wrong with the key, it is never replaced.
-func TestBadKeyIsRefusedAndKept(t *testing.T) {
+// TestProfile_BadKeyIsRefusedAndKept: whatever is wrong with the key, it is never replaced.
+func TestProfile_BadKeyIsRefusedAndKept(t *testing.T) {
 	key := func(dir string) string { return filepath.Join(dir, keyFile) }
 	cases := map[string]struct {
 		harm func(dir string) error
@@ -171,7 +171,7 @@ func writeECDSA(dir string) error {
 	return os.WriteFile(filepath.Join(dir, keyFile), pemOf("PRIVATE KEY", der), 0o600)
 }
 
-func TestOnlyEd25519Certificates(t *testing.T) {
+func TestParseCert_OnlySmallEd25519(t *testing.T) {
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -188,7 +188,7 @@ func TestOnlyEd25519Certificates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.DNSNames = []string{strings.Repeat("a", maxCert)} // right in all else
+	c.DNSNames = []string{strings.Repeat("a", maxCert)} // valid otherwise
 	if der, err = x509.CreateCertificate(rand.Reader, c, c, own.Public(), own); err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// Errors that keep an engine from starting; each text says what to do.
+// Errors that keep an engine from starting; each error's text says what to do.
 var (
 	ErrCorrupt     = errors.New("identity is unreadable")
 	ErrPermissions = errors.New("identity can be read by others")
@@ -39,7 +39,7 @@ const (
 // maxCert is the largest certificate accepted, from disk or from a peer, in bytes of DER.
 const maxCert = 2 << 10
 
-// New makes an identity in memory only.
+// New creates an identity in memory only.
 func New() (*Identity, error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -52,7 +52,8 @@ func New() (*Identity, error) {
 	return assemble(key, der)
 }
 
-// issue makes the self-signed certificate: no name, no host, no time that could be wrong.
+// issue creates the self-signed certificate: without names and hosts, and with a validity that no wrong clock can
+// break.
 func issue(key ed25519.PrivateKey) ([]byte, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
@@ -79,7 +80,8 @@ func assemble(key ed25519.PrivateKey, der []byte) (*Identity, error) {
 	return &Identity{ID: id, Cert: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: crypto.Signer(key), Leaf: leaf}}, nil
 }
 
-// ParseCert accepts what a peer may present: one certificate of at most 2 KiB with an Ed25519 key.
+// ParseCert accepts what a peer may present: one certificate of at most 2 KiB with an Ed25519 key in canonical
+// encoding and not of small order.
 func ParseCert(der []byte) (*x509.Certificate, PeerID, error) {
 	if len(der) > maxCert { // guard: certificate-size
 		return nil, PeerID{}, fmt.Errorf("certificate of %d bytes, at most %d", len(der), maxCert)
@@ -91,10 +93,13 @@ func ParseCert(der []byte) (*x509.Certificate, PeerID, error) {
 	if c.PublicKeyAlgorithm != x509.Ed25519 { // guard: certificate-key
 		return nil, PeerID{}, fmt.Errorf("certificate with a %v key, want Ed25519", c.PublicKeyAlgorithm)
 	}
+	if key, ok := c.PublicKey.(ed25519.PublicKey); !ok || weak(key) { // guard: weak-key
+		return nil, PeerID{}, errors.New("certificate with a key that is nobody's")
+	}
 	return c, IDOf(c), nil
 }
 
-// load reads the identity in dir, or makes it on the first start. It never replaces a key: one that cannot be
+// load reads the identity in dir, or creates it on the first start. It never replaces a key: a key that cannot be
 // read, or that others can read, is an error that says what to do.
 func load(dir string, mayCreate bool) (*Identity, error) {
 	keyPath, certPath := filepath.Join(dir, keyFile), filepath.Join(dir, certFile)
@@ -124,7 +129,7 @@ func load(dir string, mayCreate bool) (*Identity, error) {
 			}
 		}
 	}
-	// The ID is that of the key, so a certificate that is missing or stale is simply issued again.
+	// The ID is derived from the key, so a missing or stale certificate is simply issued again.
 	der, err := issue(key)
 	if err != nil {
 		return nil, err
@@ -147,7 +152,7 @@ func readKey(path string) (ed25519.PrivateKey, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%w: %s is no regular file", ErrCorrupt, path)
 	}
-	// Windows keeps permissions in the folder's access list, which the user's profile inherits.
+	// Windows keeps permissions in the folder's access list, inherited from the user's profile.
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("%w: %s has mode %04o; run chmod 600 on it, or remove the profile if somebody may have copied the key", ErrPermissions, path, info.Mode().Perm())
 	}

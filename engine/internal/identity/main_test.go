@@ -6,5 +6,5 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain fails if any test leaves a goroutine.
+// TestMain fails if any test leaks a goroutine.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

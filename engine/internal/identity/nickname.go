@@ -4,13 +4,14 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/mtibben/confusables"
 	"golang.org/x/text/secure/precis"
 	"golang.org/x/text/unicode/norm"
 )
 
-// NameKey gives names the same key that a person takes for the same: those that the Nickname profile of PRECIS (RFC
-// 8266) compares as equal, and beyond it those that differ by letters that look alike, by marks, or by characters that
-// leave none.
+// NameKey returns the same key for names that a person would confuse: those that the Nickname profile of PRECIS (RFC
+// 8266) compares as equal, and also those that differ only in look-alike letters, in combining marks, or in invisible
+// characters.
 func NameKey(name string) string {
 	if k, err := precis.Nickname.CompareKey(name); err == nil {
 		name = k
@@ -25,27 +26,67 @@ func NameKey(name string) string {
 		case r == '-', r == '_', r == '.', r == '\'', r == '’', r == '·':
 			continue
 		}
-		r = unicode.ToLower(r)
-		if l, ok := lookAlikes[r]; ok {
-			r = l
-		}
-		b.WriteRune(r)
+		b.WriteRune(latin(r))
 	}
-	return pairsAlike.Replace(b.String())
+	// The confusables table of UTS #39 section 4, and ours for its results.
+	return pairsAlike.Replace(strings.Map(latin, confusables.Skeleton(b.String())))
+}
+
+// nameKeys returns the keys of a name: that of NameKey, and that of the name with its capitals as they look, if it differs.
+// A capital may look like another letter than its small form does: Greek Η like H, and η like n.
+func nameKeys(name string) []string {
+	key := NameKey(name)
+	if other := NameKey(strings.Map(capital, norm.NFC.String(name))); other != key {
+		return []string{key, other}
+	}
+	return []string{key}
+}
+
+// capital is the ASCII letter that a capital of another alphabet looks like, and any other character as it is.
+func capital(r rune) rune {
+	switch {
+	case r >= 0x1F150 && r <= 0x1F169: // negative circled letters
+		return r - 0x1F150 + 'A'
+	case r >= 0x1F170 && r <= 0x1F189: // negative squared letters
+		return r - 0x1F170 + 'A'
+	case r < 0x80 || !unicode.IsUpper(r):
+		return r
+	}
+	if l, ok := capitals[r]; ok {
+		return l
+	}
+	if s := confusables.Skeleton(string(r)); len(s) == 1 {
+		return rune(s[0])
+	}
+	return r
+}
+
+// capitals are those that the table of UTS #39 does not have.
+var capitals = map[rune]rune{'Ⲩ': 'Y', 'Ⲛ': 'N', 'Ⲕ': 'K', 'Ꮇ': 'M', 'Ϲ': 'C', 'Ⲙ': 'M', 'Ⲏ': 'H', 'Ⲧ': 'T'}
+
+// latin is the lower-case Latin letter that one of our table looks like, and any other letter in lower case.
+func latin(r rune) rune {
+	r = unicode.ToLower(r)
+	if l, ok := lookAlikes[r]; ok {
+		return l
+	}
+	return r
 }
 
 var pairsAlike = strings.NewReplacer("ß", "ss", "rn", "m", "vv", "w", "cl", "d")
 
-// lookAlikes maps letters of other alphabets, and digits, to the Latin letter that they look like in common fonts. It is
-// a small part of the table of UTS #39 section 4: what is typed to deceive, in lower case.
+// lookAlikes maps letters of other alphabets, small capitals and digits to the Latin letter that they resemble in
+// common fonts, in lower case, where the table of UTS #39 does not.
 var lookAlikes = map[rune]rune{
 	'а': 'a', 'ɑ': 'a', 'α': 'a', 'ь': 'b', 'в': 'b', 'β': 'b', 'с': 'c', 'ϲ': 'c', 'ԁ': 'd', 'ɗ': 'd', 'е': 'e', 'ё': 'e', 'є': 'e', 'ε': 'e',
 	'ɡ': 'g', 'һ': 'h', 'н': 'h', 'η': 'n', 'і': 'l', 'ї': 'l', 'ι': 'l', 'ı': 'l', 'i': 'l', '1': 'l', '|': 'l', 'ӏ': 'l', 'ǀ': 'l', 'ј': 'j', 'к': 'k', 'κ': 'k',
 	'м': 'm', 'μ': 'u', 'ո': 'n', 'о': 'o', 'ο': 'o', 'օ': 'o', '0': 'o', 'σ': 'o', 'р': 'p', 'ρ': 'p', 'ԛ': 'q', 'г': 'r', 'ѕ': 's', '5': 's', 'т': 't', 'τ': 't',
 	'υ': 'u', 'ս': 'u', 'ν': 'v', 'ѵ': 'v', 'ԝ': 'w', 'ω': 'w', 'х': 'x', 'χ': 'x', 'у': 'y', 'γ': 'y', 'ү': 'y', 'ζ': 'z', '3': 'e', '8': 'b',
+	'п': 'n', 'π': 'n', 'ⲁ': 'a', 'ⲟ': 'o', 'ⲣ': 'p', 'ⲥ': 'c', 'ⲉ': 'e', 'ᴀ': 'a', 'ʙ': 'b', 'ᴄ': 'c', 'ᴅ': 'd', 'ᴇ': 'e', 'ꜰ': 'f', 'ɢ': 'g', 'ʜ': 'h', 'ɪ': 'l',
+	'ᴊ': 'j', 'ᴋ': 'k', 'ʟ': 'l', 'ᴍ': 'm', 'ɴ': 'n', 'ᴏ': 'o', 'ᴘ': 'p', 'ʀ': 'r', 'ꜱ': 's', 'ᴛ': 't', 'ᴜ': 'u', 'ᴠ': 'v', 'ᴡ': 'w', 'ʏ': 'y', 'ᴢ': 'z', 'ꞯ': 'q',
 }
 
-// rank orders what a name of a peer is worth.
+// rank orders trust levels by how well they protect a name.
 func rank(t Trust) int {
 	switch t {
 	case Verified:
@@ -56,28 +97,36 @@ func rank(t Trust) int {
 	return 0
 }
 
-// Impersonated finds a peer that is better known than id and whose name a person would take for this one; zero if there
-// is none.
+// Impersonated finds another known peer whose name a person would take for this one; zero if there is none. A name
+// belongs to the peer that it is kept for: a peer that calls itself by the kept name of another is reported, however well
+// known it is itself. Of two that the same name is kept for, the less known is reported.
 func (p *Profile) Impersonated(id PeerID, name string) PeerID {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	mine := rank(p.peers[id].Trust)
-	if mine == 2 || name == "" || len(p.peers) == 0 {
+	keys := nameKeys(name)
+	own := mine > 0 && keys[0] == NameKey(p.peers[id].Name)
+	if name == "" || len(p.peers) == 0 || mine == 2 && own {
 		return PeerID{}
 	}
 	if p.names == nil {
 		p.names = map[string][]PeerID{}
 		for id, r := range p.peers {
 			if rank(r.Trust) > 0 && r.Name != "" {
-				k := NameKey(r.Name)
-				p.names[k] = append(p.names[k], id)
+				for _, k := range nameKeys(r.Name) {
+					p.names[k] = append(p.names[k], id)
+				}
 			}
 		}
 	}
 	var found PeerID
-	for _, other := range p.names[NameKey(name)] {
-		if r := rank(p.peers[other].Trust); other != id && r > mine && (found.IsZero() || r > rank(p.peers[found].Trust)) {
-			found = other
+	for _, key := range keys {
+		for _, other := range p.names[key] {
+			r := rank(p.peers[other].Trust)
+			taken := r > mine || r > 0 && !own
+			if other != id && taken && (found.IsZero() || r > rank(p.peers[found].Trust)) {
+				found = other
+			}
 		}
 	}
 	return found

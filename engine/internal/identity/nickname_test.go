@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// TestNameKey: pairs that a person takes for the same name, and pairs that are not.
+// TestNameKey covers pairs that a person would confuse, and pairs that no one would.
 func TestNameKey(t *testing.T) {
 	same := [][2]string{
 		{"Anna", "anna"},
@@ -32,6 +32,21 @@ func TestNameKey(t *testing.T) {
 		{"ﬁona", "fiona"},
 		{"Anna\u2800", "Anna"},
 		{"Anna\u3164", "Anna"},
+		{"Anna", "ꓮnna"},
+		{"Anna", "Ꭺnna"},
+		{"Anna", "ᗅnna"},
+		{"Anna", "𐊠nna"},
+		{"Anna", "Anпa"},
+		{"Anna", "ᴀnna"},
+		{"Anna", "Ann⍺"},
+		{"Paul", "𝓟𝖆𝗎𝚕"},
+		{"Ben", "Вen"},
+		{"Ben", "ꓐen"},
+		{"Olga", "Ⲟlga"},
+		{"Tom", "ᎢⲞⅯ"[:3] + "om"},
+		{"Anna", "An\u200dna"},
+		{"Anna", "Anna\ufe0f"},
+		{"Sam", "ѕаm"},
 	}
 	for _, p := range same {
 		if NameKey(p[0]) != NameKey(p[1]) {

@@ -17,8 +17,8 @@ func fill(b byte) (p PeerID) {
 
 func nonce(b byte) []byte { return bytes.Repeat([]byte{b}, NonceSize) }
 
-// TestPairingVectors holds the computation to the values in PROTOCOL.md.
-func TestPairingVectors(t *testing.T) {
+// TestPairing_MatchesTheVectorsOfTheProtocol compares the computation with the values in PROTOCOL.md.
+func TestPairing_MatchesTheVectorsOfTheProtocol(t *testing.T) {
 	doc, err := os.ReadFile("../../PROTOCOL.md")
 	if err != nil {
 		t.Fatal(err)
@@ -48,9 +48,9 @@ func TestPairingVectors(t *testing.T) {
 	}
 }
 
-// TestPairingBindsEverything: what differs in the keys, the conn, a nonce or the role differs in the code and in the
+// TestPairing_BindsEveryInput: a difference in the keys, the connection, a nonce or the role changes the code and the
 // proofs, and a nonce of another length opens nothing.
-func TestPairingBindsEverything(t *testing.T) {
+func TestPairing_BindsEveryInput(t *testing.T) {
 	p := Pairing{fill(1), fill(2), nonce(3)}
 	nI, nR := nonce(4), nonce(5)
 	for name, q := range map[string]Pairing{
@@ -83,9 +83,9 @@ func TestPairingBindsEverything(t *testing.T) {
 	}
 }
 
-// TestManInTheMiddle counts how often a device between two others gets both to show the same code, where there are
-// 1,000 of them: as often as chance has it, however it chooses its nonces.
-func TestManInTheMiddle(t *testing.T) {
+// TestPairing_ManInTheMiddleGetsEqualCodesOnlyByChance counts how often a device between two others gets both to show
+// the same code, when there are 1,000 codes: no more often than by chance, however it chooses its nonces.
+func TestPairing_ManInTheMiddleGetsEqualCodesOnlyByChance(t *testing.T) {
 	const attempts, space = 10_000, 1000
 	dice := rand.New(rand.NewPCG(7, 11))
 	random := func() []byte {
@@ -108,7 +108,7 @@ func TestManInTheMiddle(t *testing.T) {
 		if !left.Opens(commitment, nA) || !right.Opens(committed, eveToBen) {
 			t.Fatal("an honest opening is refused")
 		}
-		for range 20 { // now she knows all, and looks for another nonce that opens what she has committed to
+		for range 20 { // now she knows everything, and looks for another nonce that opens her commitment
 			if other := random(); right.Opens(committed, other) {
 				t.Fatal("a commitment was opened with another nonce")
 			}

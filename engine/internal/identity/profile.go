@@ -15,13 +15,16 @@ import (
 
 	"github.com/gofrs/flock"
 	"go.etcd.io/bbolt"
+
+	"multipeer/internal/boltfile"
 )
 
 const (
 	lockFile  = "lock"
 	stateFile = "state.db"
-	// maxPeers bounds the trust store.
-	maxPeers = 10_000
+	// maxSeen limits the number of keys that were accepted and nothing more. Verified and blocked keys are not
+	// limited.
+	maxSeen = 10_000
 )
 
 var (
@@ -30,52 +33,52 @@ var (
 	bucketJobs     = []byte("transfers")
 )
 
-// Trust is what the user has decided about a key. Only a user's act raises it.
+// Trust is what the user has decided about a key. Only the user raises it.
 type Trust string
 
 // The levels of trust.
 const (
 	Unknown  Trust = ""         // never accepted
-	Seen     Trust = "seen"     // accepted once; its key is pinned
+	Seen     Trust = "seen"     // accepted once by the user; its key is pinned
 	Verified Trust = "verified" // the user has compared its ID or code
 	Blocked  Trust = "blocked"  // refused without asking
 )
 
-// Auto says what is taken from a peer without asking.
+// Auto is what is accepted from a peer without asking.
 type Auto struct {
-	Bytes int64     `json:"bytes"`          // a day; 0 takes nothing
-	Dir   string    `json:"dir"`            // the folder that receives
-	Until time.Time `json:"until,omitzero"` // zero is for good
-	Day   time.Time `json:"day,omitzero"`   // when the day began that Used is of
+	Bytes int64     `json:"bytes"`          // per day; 0 accepts nothing
+	Dir   string    `json:"dir"`            // the receiving folder
+	Until time.Time `json:"until,omitzero"` // zero means indefinitely
+	Day   time.Time `json:"day,omitzero"`   // start of the day that Used counts
 	Used  int64     `json:"used,omitempty"`
 }
 
-// Record is what is kept of one peer.
+// Record is what is stored about one peer.
 type Record struct {
 	Trust Trust     `json:"trust,omitempty"`
 	Name  string    `json:"name,omitempty"` // the name it last used
 	Last  time.Time `json:"last"`           // when it was last connected
-	Auto  Auto      `json:"auto,omitzero"`  // only of a verified peer
+	Auto  Auto      `json:"auto,omitzero"`  // for verified peers only
 	// Addrs are where it was reached last, the newest first; hints, as all addresses are.
 	Addrs [4]netip.AddrPort `json:"addrs,omitzero"`
 }
 
-// Profile is an identity with its state, held by one process at a time. Its methods may be called concurrently.
-// A profile without a folder keeps everything in memory.
+// Profile is an identity with its state, held by one process at a time. Its methods may be called concurrently. A
+// profile without a folder keeps everything in memory.
 type Profile struct {
 	*Identity
 	lock *flock.Flock
 	db   *bbolt.DB
 
-	writing sync.Mutex // one change at a time; held while the disk is slow, mu is not
+	writing sync.Mutex // serializes changes; unlike mu, it is held during disk writes
 	mu      sync.Mutex
 	peers   map[PeerID]Record
-	names   map[string][]PeerID // by NameKey; nil until it is asked for
+	names   map[string][]PeerID // by NameKey; nil until it is needed
 	jobs    map[string][]byte
 	name    string
 }
 
-// Ephemeral is a profile in memory: a new identity that is forgotten at the end.
+// Ephemeral returns a profile in memory: a new identity that is not saved.
 func Ephemeral() (*Profile, error) {
 	id, err := New()
 	if err != nil {
@@ -84,8 +87,8 @@ func Ephemeral() (*Profile, error) {
 	return &Profile{Identity: id, peers: map[PeerID]Record{}, jobs: map[string][]byte{}}, nil
 }
 
-// Open opens the profile in dir, making it on the first start. Only one process can hold it: a second one waits
-// a moment for an ending one and then gets ErrInUse. The caller closes it.
+// Open opens the profile in dir and creates it on the first start. Only one process can hold it: a second one waits
+// for up to a second, in case the first is exiting, and then gets ErrInUse. The caller must close it.
 func Open(ctx context.Context, dir string) (*Profile, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, err
@@ -112,7 +115,7 @@ func (p *Profile) load(dir string) (err error) {
 	if p.Identity, err = load(dir, errors.Is(statErr, os.ErrNotExist)); err != nil {
 		return err
 	}
-	p.db, err = bbolt.Open(statePath, 0o600, &bbolt.Options{Timeout: time.Second})
+	p.db, err = boltfile.Open(statePath, time.Second)
 	if err != nil {
 		return fmt.Errorf("opening %s: %w; nobody is trusted until it is restored or removed", statePath, err)
 	}
@@ -150,7 +153,7 @@ func (p *Profile) load(dir string) (err error) {
 	})
 }
 
-// Close gives the profile up. It is idempotent.
+// Close closes the profile. It is idempotent.
 func (p *Profile) Close() error {
 	var err error
 	if p.db != nil {
@@ -162,11 +165,17 @@ func (p *Profile) Close() error {
 	return err
 }
 
-// Peer returns what is kept of id; the zero Record for a stranger.
+// Peer returns what is stored about id; the zero Record for a stranger.
 func (p *Profile) Peer(id PeerID) Record {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.peers[id]
+}
+
+// Knows reports whether the user has accepted or verified a peer.
+func (p *Profile) Knows(id PeerID) bool {
+	t := p.Peer(id).Trust
+	return t == Seen || t == Verified
 }
 
 // Peers returns a copy of all records.
@@ -180,27 +189,35 @@ func (p *Profile) Peers() map[PeerID]Record {
 	return out
 }
 
-// Update changes the record of id and keeps it, durable when Update returns. A zero record is forgotten.
+// Update changes the record of id and saves it durably. A zero record is deleted. If there are too many peers with
+// trust Seen, the one that was connected longest ago is deleted too.
 func (p *Profile) Update(id PeerID, change func(*Record)) error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	p.mu.Lock()
-	old, known := p.peers[id]
-	count := len(p.peers)
+	old := p.peers[id]
 	p.mu.Unlock()
 	r := old
 	change(&r)
 	if r == old {
 		return nil
 	}
-	if !known && count >= maxPeers {
-		return fmt.Errorf("keeping peer: %d are kept already; forget some", maxPeers)
+	p.mu.Lock()
+	forgotten, forget := p.tooManyLocked(id, r)
+	p.mu.Unlock()
+	changes := map[PeerID]Record{id: r}
+	if forget {
+		changes[forgotten] = Record{}
 	}
-	if err := p.put(id, r); err != nil {
+	if err := p.put(changes); err != nil {
 		return fmt.Errorf("keeping peer: %w", err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if forget {
+		p.names = nil
+		delete(p.peers, forgotten)
+	}
 	if r.Name != old.Name || r.Trust != old.Trust {
 		p.names = nil
 	}
@@ -212,30 +229,61 @@ func (p *Profile) Update(id PeerID, change func(*Record)) error {
 	return nil
 }
 
-func (p *Profile) put(id PeerID, r Record) error {
+// tooManyLocked returns the Seen peer that has to make room for the new record of id, if one has to.
+func (p *Profile) tooManyLocked(id PeerID, r Record) (oldest PeerID, tooMany bool) {
+	if r.Trust != Seen || p.peers[id].Trust == Seen {
+		return PeerID{}, false
+	}
+	seen := 0
+	for other, o := range p.peers {
+		if o.Trust != Seen || other == id {
+			continue
+		}
+		seen++
+		if oldest.IsZero() || o.Last.Before(p.peers[oldest].Last) {
+			oldest = other
+		}
+	}
+	if seen >= maxSeen { // guard: seen-peers
+		return oldest, true
+	}
+	return PeerID{}, false
+}
+
+// put writes records; a zero one is deleted.
+func (p *Profile) put(records map[PeerID]Record) error {
 	if p.db == nil {
 		return nil
 	}
 	return p.db.Update(func(tx *bbolt.Tx) error {
-		if r == (Record{}) {
-			return tx.Bucket(bucketPeers).Delete(id[:])
+		peers := tx.Bucket(bucketPeers)
+		for id, r := range records {
+			if r == (Record{}) {
+				if err := peers.Delete(id[:]); err != nil {
+					return err
+				}
+				continue
+			}
+			v, err := json.Marshal(r)
+			if err != nil {
+				return err
+			}
+			if err := peers.Put(id[:], v); err != nil {
+				return err
+			}
 		}
-		v, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		return tx.Bucket(bucketPeers).Put(id[:], v)
+		return nil
 	})
 }
 
-// Name is the display name that the user chose; empty if none.
+// Name returns the display name that the user chose; empty if none.
 func (p *Profile) Name() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.name
 }
 
-// SetName keeps the display name, durable when it returns.
+// SetName saves the display name durably.
 func (p *Profile) SetName(name string) error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
@@ -251,11 +299,10 @@ func (p *Profile) SetName(name string) error {
 	return nil
 }
 
-// maxJobs bounds the transfers that are kept.
+// maxJobs limits the number of stored transfers.
 const maxJobs = 2000
 
-// KeepJob keeps what is to be known of a transfer after a restart, under its ID, durable when it returns. No record
-// removes it.
+// KeepJob durably saves the state of a transfer under its ID, for use after a restart. A nil record deletes it.
 func (p *Profile) KeepJob(id string, record []byte) error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
@@ -290,7 +337,7 @@ func (p *Profile) KeepJob(id string, record []byte) error {
 	return nil
 }
 
-// Jobs returns a copy of the kept transfers by ID.
+// Jobs returns a copy of the stored transfers by ID.
 func (p *Profile) Jobs() map[string][]byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tcpLine is what the system knows of a connection's line.
+// tcpLine returns the system's statistics of a connection.
 func tcpLine(c *net.TCPConn) (packets, lost uint64, rtt time.Duration) {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -21,7 +21,7 @@ func tcpLine(c *net.TCPConn) (packets, lost uint64, rtt time.Duration) {
 	return packets, lost, rtt
 }
 
-// leastRTT is the shortest round trip that a connection has seen: without any queue.
+// leastRTT returns the shortest round trip that a connection has seen: one without queueing.
 func leastRTT(c *net.TCPConn) (rtt time.Duration) {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -35,11 +35,11 @@ func leastRTT(c *net.TCPConn) (rtt time.Duration) {
 	return rtt
 }
 
-// limitQueue bounds what may be under way; the system keeps about twice as much.
+// limitQueue limits the bytes in flight; the system buffers about twice as much.
 func limitQueue(c *net.TCPConn, bytes int) { _ = c.SetWriteBuffer(bytes) }
 
-// preferBBR asks for a congestion control that does not take every loss for a full queue. Where the system has none, or
-// does not let everybody have it, nothing changes.
+// preferBBR requests a congestion control that does not take every loss for a full queue. Where the system has none,
+// or does not permit it, nothing changes.
 func preferBBR(c *net.TCPConn) {
 	raw, err := c.SyscallConn()
 	if err != nil {

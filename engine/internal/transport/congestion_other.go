@@ -13,5 +13,5 @@ func preferBBR(*net.TCPConn) {}
 
 func leastRTT(*net.TCPConn) time.Duration { return 0 }
 
-// limitQueue leaves it to the system, since it cannot be told here when it is too little.
+// limitQueue leaves the limit to the system, because there is no way here to detect that it is too low.
 func limitQueue(*net.TCPConn, int) {}

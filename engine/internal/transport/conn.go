@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"multipeer/engine/internal/identity"
@@ -17,53 +18,58 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// ErrLost tells that the peer fell silent: crashed, asleep, or the network is gone.
+// ErrLost reports that the peer fell silent: it crashed, is asleep, or the network is gone.
 var ErrLost = errors.New("connection lost")
 
-// ErrRefused tells that the other side does not let our key in.
+// ErrRefused reports that the other side does not admit our key.
 var ErrRefused = errors.New("the other side refuses this device's key")
 
-// ResetError tells that the other program gave a stream up, and its reason.
+// ResetError reports that the other program reset a stream, with its code.
 type ResetError struct{ Code uint16 }
 
 func (e *ResetError) Error() string {
 	return fmt.Sprintf("stream reset by the other side, code %d", e.Code)
 }
 
-// resetBase is where the codes of programs begin; below are the engine's own.
+// resetBase is the first of the programs' codes; the engine's own are below it.
 const resetBase = 1 << 16
 
-// Conn is one QUIC conn whose two keys are proven. Its methods may be called concurrently.
+// Conn is one QUIC connection on which both keys are proven. Its methods may be called concurrently.
 type Conn struct {
 	q       *quic.Conn
 	Peer    identity.PeerID // from the handshake, never from a packet
 	Kind    Kind
-	Dialled bool // by us
+	Dialled bool // whether we dialled
 }
 
-func newConn(q *quic.Conn, dialled bool) (*Conn, error) {
+// newConn wraps a connection whose handshake is complete: the other side has proven its key.
+func (e *Endpoint) newConn(q *quic.Conn, dialled bool) (*Conn, error) {
 	s := q.ConnectionState().TLS
 	id, err := peerOf(s)
 	if err != nil {
 		_ = q.CloseWithError(quic.ApplicationErrorCode(wire.Identity), "")
 		return nil, err
 	}
+	if id == e.cfg.Identity.ID { // guard: own-key
+		e.ownConns.take(q, dialled, e.cfg.Twin)
+		return nil, ErrOwnKey
+	}
 	return &Conn{q: q, Peer: id, Kind: Kind(s.NegotiatedProtocol), Dialled: dialled}, nil
 }
 
-// Close ends the conn; the other side learns the code at once. Later calls do nothing.
+// Close ends the connection; the code is sent to the other side at once. Later calls do nothing.
 func (c *Conn) Close(code wire.Code) {
 	_ = c.q.CloseWithError(quic.ApplicationErrorCode(code), "")
 }
 
-// Context ends with the conn.
+// Context returns a context that ends with the connection.
 func (c *Conn) Context() context.Context { return c.q.Context() }
 
-// Done is closed when the conn has ended; Err then says why.
+// Done returns a channel that is closed when the connection has ended; Err then returns why.
 func (c *Conn) Done() <-chan struct{} { return c.q.Context().Done() }
 
-// Err is nil while the conn lives. ErrBye is a clean goodbye of the other side, ErrLost is silence, the errors of
-// package wire are what either side closed it for.
+// Err returns nil while the connection is up. ErrBye is a clean goodbye by the other side, ErrLost is silence, and
+// the errors of package wire are the reason for which either side closed it.
 func (c *Conn) Err() error {
 	if c.q.Context().Err() == nil {
 		return nil
@@ -71,7 +77,8 @@ func (c *Conn) Err() error {
 	return Cause(context.Cause(c.q.Context()))
 }
 
-// Cause turns an error of QUIC into the error of its code.
+// Cause converts a QUIC error into the error of its code. It omits the reason phrase that the other side may send
+// with the code: the sender of that text may not even have a key, and errors are printed.
 func Cause(err error) error {
 	var app *quic.ApplicationError
 	if errors.As(err, &app) {
@@ -87,19 +94,35 @@ func Cause(err error) error {
 		}
 		return wire.Code(st.ErrorCode).Err()
 	}
+	var te *quic.TransportError
+	if errors.As(err, &te) {
+		why := te.ErrorCode.String()
+		if alert := te.ErrorCode.Message(); alert != "" {
+			why += ", " + alert
+		}
+		if te.Remote && te.ErrorCode.IsCryptoError() {
+			return fmt.Errorf("%w: %s", ErrRefused, why)
+		}
+		if !te.Remote && te.ErrorCode == quic.InternalError && te.ErrorMessage != "" {
+			// The text is this system's, such as that a network is unreachable: a packet could not be sent.
+			why = te.ErrorMessage[strings.LastIndex(te.ErrorMessage, ": ")+1:]
+			why = strings.TrimSpace(why)
+		}
+		return fmt.Errorf("%w: %s", ErrLost, why)
+	}
+	var versions *quic.VersionNegotiationError
+	if errors.As(err, &versions) {
+		return fmt.Errorf("%w: no common version of QUIC", wire.ErrVersion)
+	}
 	var idle *quic.IdleTimeoutError
 	var reset *quic.StatelessResetError
-	var te *quic.TransportError
-	if errors.As(err, &te) && te.Remote && te.ErrorCode.IsCryptoError() {
-		return fmt.Errorf("%w: %v", ErrRefused, err)
-	}
-	if errors.As(err, &idle) || errors.As(err, &reset) || errors.As(err, &te) {
+	if errors.As(err, &idle) || errors.As(err, &reset) {
 		return fmt.Errorf("%w: %v", ErrLost, err)
 	}
 	return err
 }
 
-// RemoteAddr is where the peer is now; it changes when the peer moves to another network.
+// RemoteAddr returns where the peer is now; it changes when the peer moves to another network.
 func (c *Conn) RemoteAddr() netip.AddrPort {
 	a, ok := c.q.RemoteAddr().(*net.UDPAddr)
 	if !ok {
@@ -109,30 +132,31 @@ func (c *Conn) RemoteAddr() netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
-// RTT is the smoothed round-trip time (RFC 9002 section 5.3).
+// RTT returns the smoothed round-trip time (RFC 9002 section 5.3).
 func (c *Conn) RTT() time.Duration { return c.q.ConnectionStats().SmoothedRTT }
 
-// Received counts the bytes that have come from the peer.
+// Received returns the number of bytes received from the peer.
 func (c *Conn) Received() uint64 { return c.q.ConnectionStats().BytesReceived }
 
-// Stats is what is known of the way to the peer, all since the conn began.
+// Stats are the statistics of the path to the peer since the connection began.
 type Stats struct {
 	RTT, MinRTT, Jitter      time.Duration // smoothed, least, mean deviation (RFC 9002 section 5)
 	BytesSent, BytesReceived uint64        // of QUIC, without UDP and IP
-	PacketsSent, PacketsLost uint64        // lost are those of ours
+	PacketsSent, PacketsLost uint64        // packets sent by us; lost ones do not include MTU probes
+	BytesLost                uint64
 	PacketsReceived          uint64
 }
 
-// Stats reads them.
+// Stats returns the current statistics.
 func (c *Conn) Stats() Stats {
 	s := c.q.ConnectionStats()
 	return Stats{
 		s.SmoothedRTT, s.MinRTT, s.MeanDeviation, s.BytesSent, s.BytesReceived,
-		s.PacketsSent, s.PacketsLost, s.PacketsReceived,
+		s.PacketsSent, s.PacketsLost, s.BytesLost, s.PacketsReceived,
 	}
 }
 
-// LocalAddr is our end, as far as the socket tells: the address is unspecified on a conn that we dialled.
+// LocalAddr returns our end, as far as the socket reports it: the address is unspecified if we dialled.
 func (c *Conn) LocalAddr() netip.AddrPort {
 	a, ok := c.q.LocalAddr().(*net.UDPAddr)
 	if !ok {
@@ -142,14 +166,14 @@ func (c *Conn) LocalAddr() netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
-// Token binds a lane to this session conn: see wire.Lane.
+// Token returns the token that binds a lane to this session connection: see wire.Lane.
 func (c *Conn) Token(id string) (string, error) {
 	s := c.q.ConnectionState().TLS
 	b, err := s.ExportKeyingMaterial(wire.LaneLabel, []byte(id), 32)
 	return hex.EncodeToString(b), err
 }
 
-// Binding is what only the two ends of this conn can know (RFC 9266): see identity.Pairing.
+// Binding returns a secret that only the two ends of this connection can know (RFC 9266): see identity.Pairing.
 func (c *Conn) Binding() ([]byte, error) {
 	s := c.q.ConnectionState().TLS
 	return s.ExportKeyingMaterial(identity.BindingLabel, nil, identity.NonceSize)
@@ -166,7 +190,7 @@ type Stream struct {
 	s *quic.Stream
 }
 
-// OpenStream opens a stream and waits, until ctx ends, while the other side has too many open.
+// OpenStream opens a stream. While too many are open, it waits until ctx ends.
 func (c *Conn) OpenStream(ctx context.Context) (*Stream, error) {
 	s, err := c.q.OpenStreamSync(ctx)
 	if err != nil {
@@ -202,10 +226,10 @@ func (s *Stream) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite ends our direction; what was written still arrives.
+// CloseWrite ends our direction; data already written still arrives.
 func (s *Stream) CloseWrite() error { return s.s.Close() }
 
-// Reset gives both directions up at once; the other side gets the code.
+// Reset ends both directions at once; the code is sent to the other side.
 func (s *Stream) Reset(code wire.Code) {
 	s.s.CancelRead(quic.StreamErrorCode(code))
 	s.s.CancelWrite(quic.StreamErrorCode(code))
@@ -217,16 +241,16 @@ func (s *Stream) ResetProgram(code uint16) {
 	s.s.CancelWrite(resetBase + quic.StreamErrorCode(code))
 }
 
-// StopReading tells the other side that nothing more is read; what it writes fails there.
+// StopReading notifies the other side that nothing more is read; its writes then fail.
 func (s *Stream) StopReading(code wire.Code) { s.s.CancelRead(quic.StreamErrorCode(code)) }
 
-// SetDeadline bounds both directions; the zero time lifts the bound.
+// SetDeadline sets the deadline of both directions; the zero time clears it.
 func (s *Stream) SetDeadline(t time.Time) { _ = s.s.SetDeadline(t) }
 
-// SetReadDeadline bounds reading.
+// SetReadDeadline sets the deadline for reading.
 func (s *Stream) SetReadDeadline(t time.Time) { _ = s.s.SetReadDeadline(t) }
 
-// SetWriteDeadline bounds writing.
+// SetWriteDeadline sets the deadline for writing.
 func (s *Stream) SetWriteDeadline(t time.Time) { _ = s.s.SetWriteDeadline(t) }
 
 // WriteMessage writes one frame, within 15 s.
@@ -246,21 +270,23 @@ func (s *Stream) WriteFrame(frame []byte) error {
 	return err
 }
 
-// ReadMessage reads the next message whose type this version knows.
-func (s *Stream) ReadMessage(limit int) (wire.Message, error) {
-	return readMessage(s, func() int { return limit })
-}
+// ReadMessage reads the next message of a type that this version knows, and skips a few of other types.
+func (s *Stream) ReadMessage(limit int) (wire.Message, error) { return readMessage(s, limit) }
 
-// Messages returns a function that reads the messages of a stream on which nothing else follows: the control stream.
-// It reads ahead. limit is asked for anew for each message.
-func (s *Stream) Messages(limit func() int) func() (wire.Message, error) {
+// Frames returns a function that reads the frames of a stream that holds nothing else: the control stream. It reads
+// ahead. limit is called for each frame. The caller must rate-limit and decode them.
+func (s *Stream) Frames(limit func() int) func() ([]byte, error) {
 	ahead := bufio.NewReader(s)
-	return func() (wire.Message, error) { return readMessage(ahead, limit) }
+	return func() ([]byte, error) { return wire.ReadFrameWithin(ahead, limit) }
 }
 
-func readMessage(r io.Reader, limit func() int) (wire.Message, error) {
-	for {
-		raw, err := wire.ReadFrameWithin(r, limit)
+// maxSkipped is how many frames of unknown types may precede the first message of a stream or a lane, which is not
+// rate-limited.
+const maxSkipped = 16
+
+func readMessage(r io.Reader, limit int) (wire.Message, error) {
+	for range maxSkipped + 1 {
+		raw, err := wire.ReadFrame(r, limit)
 		if err != nil {
 			return nil, err
 		}
@@ -268,4 +294,5 @@ func readMessage(r io.Reader, limit func() int) (wire.Message, error) {
 			return m, err
 		}
 	}
+	return nil, fmt.Errorf("more than %d frames of unknown types: %w", maxSkipped, wire.ErrProtocol)
 }

@@ -1,12 +1,10 @@
-// Package transport owns the UDP socket and every QUIC conn on it: who may
-// speak (TLS 1.3 with both certificates, checked on each handshake), when a
-// conn is up (after Hello and HelloAck), how long silence may last, and how
-// the end of a conn is told.
+// Package transport owns the UDP socket and every QUIC connection on it: who may connect (TLS 1.3 with both
+// certificates, checked on each handshake), when a connection is up (after Hello and HelloAck), how long silence may
+// last, and how the end of a connection is reported.
 //
-// Two kinds of conn are told apart by ALPN before a byte of data: a session
-// conn carries control, messages and datagrams; a lane carries the bytes of one
-// transfer, so that bulk never delays a message. Lanes have sockets of their
-// own, and run over QUIC or over TLS and TCP (lane.go, lanes.go).
+// Two kinds of connection are distinguished by ALPN before any data is sent: a session connection carries control,
+// messages and datagrams; a lane carries the bytes of one transfer, so that bulk data never delays a message. Lanes
+// have sockets of their own, and run over QUIC or over TLS and TCP (lane.go, lanes.go).
 package transport
 
 import (
@@ -28,12 +26,12 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// DefaultPort is the UDP port that an engine tries first, so that firewall rules and typed addresses can name it.
-// It lies below the range from which systems hand out ports.
+// DefaultPort is the UDP port that an engine tries first, so that firewall rules and typed addresses can name it. It
+// lies below the range from which systems assign ports.
 const DefaultPort = 17717
 
-// Time limits. Silent death is seen after Idle, and given up after one more DialTimeout: 10.5 s, 13 s at the worst, when
-// the last keep-alive went out just before.
+// Time limits. A silent peer is detected after Idle, and given up after another DialTimeout: after 10.5 s, or at
+// worst 13 s if the last keep-alive was sent just before.
 const (
 	KeepAlive    = 2500 * time.Millisecond
 	Idle         = 7500 * time.Millisecond
@@ -42,7 +40,7 @@ const (
 	writeTimeout = 15 * time.Second
 )
 
-// Kind is what a conn is for.
+// Kind is the purpose of a connection.
 type Kind string
 
 // The two kinds are the two ALPN names.
@@ -54,14 +52,16 @@ const (
 // Config says how an endpoint is opened.
 type Config struct {
 	Identity *identity.Identity
-	// Conn is the socket to use instead of an own one. Close leaves it open.
+	// Conn is the socket to use instead of opening one. Close leaves it open.
 	Conn net.PacketConn
 	// Port is the UDP port; 0 tries DefaultPort and falls back to any free one.
 	Port int
-	// Check tells why a key may not connect; nil lets it in. It runs in each handshake and may be called concurrently.
-	// dialled tells a handshake that we began.
+	// Check returns why a key may not connect; nil admits it. It runs in each handshake and may be called
+	// concurrently. dialled says that we began the handshake.
 	Check func(id identity.PeerID, certificate []byte, dialled bool) error
-	Log   *slog.Logger
+	// Twin, if set, is called when another device has proven our own key. It may be called concurrently.
+	Twin func(at netip.AddrPort)
+	Log  *slog.Logger
 }
 
 // Endpoint is one UDP socket that listens and dials. Its methods may be called concurrently.
@@ -71,13 +71,14 @@ type Endpoint struct {
 	own      bool
 	tr       *quic.Transport
 	listener *quic.Listener
-	gate     *gate // for who dials us
-	laneGate *gate // and for lanes on sockets of their own
+	gate     *gate // for incoming handshakes
+	laneGate *gate // the same for lanes on sockets of their own
+	ownConns *ownConns
 }
 
-// Listen opens the endpoint. The caller closes it.
+// Listen opens the endpoint. The caller must close it.
 func Listen(cfg Config) (*Endpoint, error) {
-	e := &Endpoint{cfg: cfg, socket: cfg.Conn, gate: newGate(handshakesPerAddr, handshakesAtOnce), laneGate: newGate(lanesPerAddr, lanesAtOnce)}
+	e := &Endpoint{cfg: cfg, socket: cfg.Conn, gate: newGate(handshakesPerAddr, handshakesAtOnce), laneGate: newGate(lanesPerAddr, lanesAtOnce), ownConns: newOwnConns()}
 	if e.socket == nil {
 		c, err := openSocket(cfg.Port, cfg.Log)
 		if err != nil {
@@ -116,32 +117,38 @@ func openSocket(port int, log *slog.Logger) (net.PacketConn, error) {
 	return c, nil
 }
 
-// resetKey follows from the identity, so that an engine restarted after a crash can tell its peers at once that the
-// old conns are gone (RFC 9000 section 10.3).
+// resetKey is derived from the identity, so that an engine that restarts after a crash can signal its peers at once
+// that the old connections are gone (RFC 9000 section 10.3).
 func resetKey(id *identity.Identity) *quic.StatelessResetKey {
 	seed := id.Cert.PrivateKey.(ed25519.PrivateKey).Seed()
 	b, err := hkdf.Key(sha256.New, seed, nil, "multipeer stateless reset", 32)
 	if err != nil {
-		panic(err) // 32 bytes of SHA-256 are always to be had
+		panic(err) // SHA-256 can always provide 32 bytes
 	}
 	k := quic.StatelessResetKey(b)
 	return &k
 }
 
-// Streams and their windows. A stream whose reader has stopped holds at most streamWindow bytes of the conn's window,
-// which has room for all of them: so it blocks its own writer and nobody else, least of all the control stream. The
-// window also bounds the queue that a file makes on a line: about 4 ms at 1 Gbit/s, where a window of 1 MiB fills
-// whatever queue a switch has.
+// Streams and their windows. A stream whose reader has stopped holds at most streamWindow bytes of the connection's
+// window, which has room for all streams: so it blocks its own writer and no other stream, least of all the control
+// stream. The window also limits the queue that a file builds up on the path: about 4 ms at 1 Gbit/s, while a window
+// of 1 MiB fills whatever queue a switch has.
 const (
-	// MaxStreams is how many streams of the other side may be open: the control stream, and those of the programs.
+	// MaxStreams is how many streams the other side may have open: the control stream, and those of the programs.
 	MaxStreams   = 40
 	streamWindow = 512 << 10
 	firstWindow  = 64 << 10                      // until the reader has shown that it reads
-	connWindow   = 2 * MaxStreams * streamWindow // bytes come on the streams of either side
+	connWindow   = 2 * MaxStreams * streamWindow // streams of either side carry bytes to us
 )
+
+// packetSize is the UDP payload size of the first packets: every internet path carries that (RFC 9000 section 14).
+// The library's larger default needs an MTU of 1308, which a VPN or a tunnel on the path may not have. Path MTU
+// discovery finds out whether larger packets arrive (RFC 8899).
+const packetSize = 1200
 
 func quicConfig() *quic.Config {
 	return &quic.Config{
+		InitialPacketSize:              packetSize,
 		HandshakeIdleTimeout:           DialTimeout,
 		MaxIdleTimeout:                 Idle,
 		KeepAlivePeriod:                KeepAlive,
@@ -155,8 +162,8 @@ func quicConfig() *quic.Config {
 	}
 }
 
-// tlsConfig pins instead of verifying a chain: want is the only key accepted, the zero ID accepts any. Our reason to
-// refuse the other side is told to refused, since QUIC carries only an alert; nil tells nobody.
+// tlsConfig pins a key instead of verifying a chain: want is the only key accepted, the zero ID accepts any. refused,
+// if not nil, is called with our reason for refusing the other side, because QUIC carries only an alert.
 func (e *Endpoint) tlsConfig(want identity.PeerID, dialled bool, refused func(error), kinds ...Kind) *tls.Config {
 	c := &tls.Config{
 		Certificates:           []tls.Certificate{e.cfg.Identity.Cert},
@@ -183,10 +190,10 @@ func (e *Endpoint) verify(s tls.ConnectionState, want identity.PeerID, dialled b
 	switch {
 	case err != nil:
 		return err
-	case id == e.cfg.Identity.ID: // guard: own-key
-		return errors.New("own key")
 	case !want.IsZero() && id != want: // guard: pinned-key
 		return wire.ErrIdentity
+	case id == e.cfg.Identity.ID: // a certificate is public, so this is refused only once the key is proven
+		return nil
 	case e.cfg.Check != nil:
 		return e.cfg.Check(id, s.PeerCertificates[0].Raw, dialled)
 	}
@@ -201,7 +208,7 @@ func peerOf(s tls.ConnectionState) (identity.PeerID, error) {
 	return id, err
 }
 
-// Port is the UDP port of the socket.
+// Port returns the UDP port of the socket.
 func (e *Endpoint) Port() int {
 	if a, ok := e.socket.LocalAddr().(*net.UDPAddr); ok {
 		return a.Port
@@ -209,17 +216,17 @@ func (e *Endpoint) Port() int {
 	return 0
 }
 
-// Accept waits for the next conn. It is not up yet: AwaitHello comes next.
+// Accept waits for the next connection. It is not up yet: AwaitHello must follow.
 func (e *Endpoint) Accept(ctx context.Context) (*Conn, error) {
 	q, err := e.listener.Accept(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return newConn(q, false)
+	return e.newConn(q, false)
 }
 
-// Dial opens one conn to addr. With a want it must have that key. The other side may still refuse ours: the conn
-// is up only after Greet.
+// Dial opens one connection to addr. If want is set, the other side must have that key. The other side may still
+// refuse ours: the connection is up only after Greet.
 func (e *Endpoint) Dial(ctx context.Context, addr netip.AddrPort, want identity.PeerID, kind Kind) (*Conn, error) {
 	return e.dialFrom(e.tr)(ctx, addr, want, kind)
 }
@@ -249,7 +256,7 @@ func (e *Endpoint) dialFrom(tr *quic.Transport) func(context.Context, netip.Addr
 			}
 			return nil, fmt.Errorf("dialling %s: %w", addr, err)
 		}
-		return newConn(q, true)
+		return e.newConn(q, true)
 	}
 }
 
@@ -262,7 +269,7 @@ func dialError(err error) error {
 	return Cause(err)
 }
 
-// DialAny dials all addresses, a tenth of a second apart, and keeps the first that answers within the time.
+// DialAny dials all addresses, a tenth of a second apart, and keeps the first that answers within the time limit.
 func (e *Endpoint) DialAny(ctx context.Context, addrs []netip.AddrPort, want identity.PeerID, kind Kind, within time.Duration) (*Conn, error) {
 	if len(addrs) == 0 {
 		return nil, errors.New("dialling: no address known")
@@ -296,7 +303,7 @@ func (e *Endpoint) DialAny(ctx context.Context, addrs []netip.AddrPort, want ide
 			}
 		case won == nil:
 			won = r.c
-			cancel() // the slower attempts end before the other side has to judge them
+			cancel() // the slower attempts end before the other side has to choose between them
 		default:
 			r.c.Close(wire.Duplicate)
 		}
@@ -307,8 +314,9 @@ func (e *Endpoint) DialAny(ctx context.Context, addrs []netip.AddrPort, want ide
 	return won, nil
 }
 
-// Close ends every conn and gives the socket up.
+// Close ends every connection and closes the socket.
 func (e *Endpoint) Close() error {
+	e.ownConns.close()
 	err := e.listener.Close()
 	err = errors.Join(err, e.tr.Close())
 	if e.own {

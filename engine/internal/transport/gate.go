@@ -11,70 +11,87 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// How many handshakes are begun with others that dial us, in a second and at once: each costs about a millisecond of a
-// core. Above proveAddr a dialler has to prove its address first (RFC 9000 section 8.1.2), so that the count of an
-// address is that of who has it.
+// The number of incoming handshakes that may begin, per second and in a burst: each costs about a millisecond of one
+// core. Above proveAddr a dialler has to prove its address first (RFC 9000 section 8.1.2), so that no other host can
+// use up an address's share.
 const (
 	handshakesPerAddr = 32
 	handshakesAtOnce  = 128
-	lanesPerAddr      = 128 // each transfer has some
+	lanesPerAddr      = 128 // each transfer has several
 	lanesAtOnce       = 512
 	handshakesInAll   = 256
 	handshakesBurst   = 512
 	proveAddr         = 10
 	proveBurst        = 64
-	// maxGateAddrs bounds the addresses that are counted one by one.
+	// maxGateAddrs limits the number of addresses that are counted individually.
 	maxGateAddrs = 4096
 )
 
 var errGate = errors.New("too many handshakes")
 
-// gate bounds handshakes before they cost anything. Its methods may be called concurrently.
+// A source that has not dialled for a while has a few handshakes in a separate count: it gets in however many the
+// others begin.
+const (
+	freshEvery  = 10 * time.Second
+	freshBurst  = 4
+	freshInAll  = 64
+	freshAtOnce = 256
+)
+
+// gate limits handshakes before they cost anything. Its methods may be called concurrently.
 type gate struct {
 	rate  rate.Limit
 	burst int
 
-	mu    sync.Mutex
-	all   *rate.Limiter
-	prove *rate.Limiter
-	addrs map[netip.Addr]*rate.Limiter
-	swept time.Time
+	mu      sync.Mutex
+	all     *rate.Limiter
+	fresh   *rate.Limiter
+	prove   *rate.Limiter
+	sources map[netip.Addr]*source
+	swept   time.Time
 }
 
-func newGate(perAddr rate.Limit, atOnce int) *gate {
+// source counts the recent handshakes of one source.
+type source struct{ all, fresh *rate.Limiter }
+
+func newGate(perSource rate.Limit, atOnce int) *gate {
 	return &gate{
-		rate: perAddr, burst: atOnce,
-		all: rate.NewLimiter(handshakesInAll, handshakesBurst), prove: rate.NewLimiter(proveAddr, proveBurst),
-		addrs: map[netip.Addr]*rate.Limiter{},
+		rate: perSource, burst: atOnce,
+		all: rate.NewLimiter(handshakesInAll, handshakesBurst), fresh: rate.NewLimiter(freshInAll, freshAtOnce),
+		prove: rate.NewLimiter(proveAddr, proveBurst), sources: map[netip.Addr]*source{},
 	}
 }
 
-// enter tells whether one more handshake may begin.
+// enter reports whether another handshake may begin.
 func (g *gate) enter(from net.Addr) bool {
-	a, ok := sourceOf(from)
+	a, ok := addrOf(from)
 	if !ok {
 		return false
 	}
+	a = SourceOf(a)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	l := g.addrs[a]
-	if l == nil {
-		if now := time.Now(); len(g.addrs) >= maxGateAddrs && now.Sub(g.swept) >= time.Second { // those that have been quiet need not be remembered
+	s := g.sources[a]
+	if s == nil {
+		if now := time.Now(); len(g.sources) >= maxGateAddrs && now.Sub(g.swept) >= time.Second { // forget quiet sources
 			g.swept = now
-			for a, l := range g.addrs {
-				if l.TokensAt(now) >= float64(g.burst) {
-					delete(g.addrs, a)
+			for a, s := range g.sources {
+				if s.all.TokensAt(now) >= float64(g.burst) && s.fresh.TokensAt(now) >= freshBurst {
+					delete(g.sources, a)
 				}
 			}
 		}
-		if len(g.addrs) >= maxGateAddrs { // guard: gate-table
+		if len(g.sources) >= maxGateAddrs { // guard: gate-table
 			return false
 		}
-		l = rate.NewLimiter(g.rate, g.burst)
-		g.addrs[a] = l
+		s = &source{rate.NewLimiter(g.rate, g.burst), rate.NewLimiter(rate.Every(freshEvery), freshBurst)}
+		g.sources[a] = s
 	}
-	if !l.Allow() { // guard: handshakes-per-address
+	if !s.all.Allow() { // guard: handshakes-per-address
 		return false
+	}
+	if s.fresh.Allow() && g.fresh.Allow() { // guard: handshakes-fresh
+		return true
 	}
 	if !g.all.Allow() { // guard: handshakes-in-all
 		return false
@@ -82,29 +99,37 @@ func (g *gate) enter(from net.Addr) bool {
 	return true
 }
 
-// sourceOf is who counts as one: an IPv4 address, or a network of IPv6, in which a device has as many as it likes.
-func sourceOf(from net.Addr) (netip.Addr, bool) {
+func addrOf(from net.Addr) (netip.Addr, bool) {
 	var a netip.Addr
 	switch from := from.(type) {
 	case *net.UDPAddr:
 		a = from.AddrPort().Addr()
 	case *net.TCPAddr:
 		a = from.AddrPort().Addr()
-	default:
-		return a, false
-	}
-	a = a.Unmap().WithZone("")
-	if a.Is6() && !a.IsLoopback() {
-		p, err := a.Prefix(64)
-		return p.Addr(), err == nil
 	}
 	return a, a.IsValid()
 }
 
-// mustProve tells whether the next dialler has to prove its address.
+// SourceOf returns the unit by which strangers are counted: an IPv4 address, an IPv6 /64 network, in which a device
+// can have as many addresses as it likes, all link-local addresses together, and this machine, which has 2^24 of its
+// own.
+func SourceOf(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
+	if a.IsLoopback() {
+		return netip.IPv6Loopback()
+	}
+	if a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	return a
+}
+
+// mustProve reports whether the next dialler has to prove its address.
 func (g *gate) mustProve(net.Addr) bool { return !g.prove.Allow() }
 
-// guarded is c for a listener behind the gate.
+// guarded returns c for a listener behind the gate.
 func (g *gate) guarded(c *quic.Config) *quic.Config {
 	inner := c.Clone()
 	c.GetConfigForClient = func(info *quic.ClientInfo) (*quic.Config, error) {

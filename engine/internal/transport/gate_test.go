@@ -12,9 +12,9 @@ func udp(s string) net.Addr {
 	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(s), 1))
 }
 
-// TestGate: one address gets its share and no more, a network of IPv6 counts as one, others are let in meanwhile, until
-// all together are too many; the table of addresses does not grow without end.
-func TestGate(t *testing.T) {
+// TestGate_LimitsEachAddressAndTheTotal: one address gets its share and no more, an IPv6 network counts as one, and
+// others are let in meanwhile, until there are too many in total; the table of addresses stays bounded.
+func TestGate_LimitsEachAddressAndTheTotal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		enter := func(g *gate, from func(int) string, n int) (in int) {
 			for i := range n {
@@ -36,9 +36,12 @@ func TestGate(t *testing.T) {
 		if n := enter(g, func(i int) string { return netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i)}).String() }, 200); n != handshakesAtOnce {
 			t.Errorf("a network of IPv6 begins %d", n)
 		}
+		if n := enter(g, func(i int) string { return netip.AddrFrom4([4]byte{127, 0, byte(i), 2}).String() }, 200); n != handshakesAtOnce {
+			t.Errorf("this machine begins %d", n)
+		}
 		g = newGate(handshakesPerAddr, handshakesAtOnce)
 		many := func(i int) string { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}).String() }
-		if n := enter(g, many, 2000); n != handshakesBurst {
+		if n := enter(g, many, 2000); n != handshakesBurst+freshAtOnce {
 			t.Errorf("all together begin %d", n)
 		}
 		for range 10 {
@@ -46,8 +49,17 @@ func TestGate(t *testing.T) {
 			enter(g, many, 3000)
 		}
 		g = newGate(handshakesPerAddr, handshakesAtOnce)
+		few := func(i int) string { return netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 50)}).String() }
+		for range 20 {
+			time.Sleep(time.Second)
+			enter(g, few, 3000)
+		}
+		if n := enter(g, one, 3); n != 3 {
+			t.Errorf("one that dials seldom begins %d of 3 handshakes while fifty addresses dial all the time", n)
+		}
+		g = newGate(handshakesPerAddr, handshakesAtOnce)
 		enter(g, many, 3*maxGateAddrs)
-		if n := len(g.addrs); n > maxGateAddrs {
+		if n := len(g.sources); n > maxGateAddrs {
 			t.Errorf("%d addresses are counted", n)
 		}
 		for range proveBurst {

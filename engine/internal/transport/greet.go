@@ -9,7 +9,7 @@ import (
 )
 
 // Greet is the dialler's half of the greeting: it opens the control stream, sends hello and waits for the other
-// side's. The conn is up when it returns; on an error it is closed.
+// side's. When it returns, the connection is up; on an error it is closed.
 func (c *Conn) Greet(ctx context.Context, hello wire.Hello, wait time.Duration) (*Stream, wire.Hello, error) {
 	s, theirs, err := c.greet(ctx, hello, wait)
 	if err != nil {
@@ -25,7 +25,7 @@ func (c *Conn) Greet(ctx context.Context, hello wire.Hello, wait time.Duration) 
 func (c *Conn) greet(ctx context.Context, hello wire.Hello, wait time.Duration) (*Stream, wire.Hello, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	// A stream's reads know no ctx: ending the conn ends them.
+	// A stream's reads take no ctx: closing the connection ends them.
 	defer context.AfterFunc(ctx, func() { c.Close(wire.Timeout) })()
 	s, err := c.OpenStream(ctx)
 	if err != nil {
@@ -45,10 +45,10 @@ func (c *Conn) greet(ctx context.Context, hello wire.Hello, wait time.Duration) 
 	return s, wire.Hello(ack), c.checkHello(wire.Hello(ack))
 }
 
-// AwaitHello is the first half for the side that accepted: it takes the control stream and the dialler's hello.
-// Nothing is up yet; Acknowledge or Close comes next. On an error the conn is closed.
-func (c *Conn) AwaitHello(ctx context.Context) (*Stream, wire.Hello, error) {
-	s, hello, err := c.awaitHello(ctx)
+// AwaitHello is the first half for the accepting side: it accepts the control stream and waits for the dialler's
+// hello, for at most wait. The connection is not up yet; Acknowledge or Close must follow. On an error it is closed.
+func (c *Conn) AwaitHello(ctx context.Context, wait time.Duration) (*Stream, wire.Hello, error) {
+	s, hello, err := c.awaitHello(ctx, wait)
 	if err != nil {
 		c.Close(wire.CodeOf(err))
 		return nil, wire.Hello{}, fmt.Errorf("greeting: %w", err)
@@ -56,8 +56,8 @@ func (c *Conn) AwaitHello(ctx context.Context) (*Stream, wire.Hello, error) {
 	return s, hello, nil
 }
 
-func (c *Conn) awaitHello(ctx context.Context) (*Stream, wire.Hello, error) {
-	ctx, cancel := context.WithTimeout(ctx, HelloTimeout)
+func (c *Conn) awaitHello(ctx context.Context, wait time.Duration) (*Stream, wire.Hello, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { c.Close(wire.Timeout) })()
 	s, err := c.AcceptStream(ctx)
@@ -75,7 +75,7 @@ func (c *Conn) awaitHello(ctx context.Context) (*Stream, wire.Hello, error) {
 	return s, hello, c.checkHello(hello)
 }
 
-// Acknowledge is the second half: it sends our hello, and with it the conn is up.
+// Acknowledge is the second half: it sends our hello, after which the connection is up.
 func (c *Conn) Acknowledge(s *Stream, hello wire.Hello) error {
 	if err := s.WriteMessage(wire.HelloAck(hello)); err != nil {
 		c.Close(wire.CodeOf(err))

@@ -13,18 +13,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// coalescing is a UDP socket for bulk. The system hands over up to 64 KiB of packets of one sender at once (UDP_GRO),
-// and it is read no faster than the conns behind it work: quic-go drops what its queues cannot take, and takes that for
-// loss on the line.
+// coalescing is a UDP socket for bulk data. The system delivers up to 64 KiB of packets of one sender at once
+// (UDP_GRO), and the socket is read no faster than the connections behind it process them: quic-go drops what its
+// queues cannot hold, and takes that for loss on the path.
 type coalescing struct {
 	*net.UDPConn
 	raw syscall.RawConn
 
-	// Of the reader.
+	// Owned by the reader.
 	buf, oob  []byte
-	n, at     int    // filled, handed out
+	n, at     int    // bytes filled, bytes handed out
 	segment   int    // size of a packet in buf
-	rest      []byte // control messages other than the segment's size
+	rest      []byte // control messages other than the segment size
 	addr      *net.UDPAddr
 	from      netip.AddrPort
 	current   *credit
@@ -34,21 +34,21 @@ type coalescing struct {
 	peers map[netip.AddrPort]*credit
 }
 
-// credit estimates how many packets of one sender were handed over and not worked on yet: each packet that goes back to
-// it, an acknowledgement, stands for some.
+// credit estimates how many packets of one sender were handed over but not processed yet: each packet that goes back
+// to the sender, an acknowledgement, accounts for perAnswer of them.
 type credit struct {
 	out  atomic.Int32
 	wake chan struct{}
 }
 
 const (
-	maxOutstanding = 160 // packets handed over without a sign of work on them
+	maxOutstanding = 160 // packets handed over without a sign of progress
 	perAnswer      = 32
-	patience       = 400 * time.Microsecond // then the estimate was wrong
+	patience       = 400 * time.Microsecond // after that the estimate was wrong
 	maxCredits     = 1024
 )
 
-// coalesce wraps a socket, or returns it as it is where the system has no UDP_GRO.
+// coalesce wraps a socket, or returns it unchanged if the system has no UDP_GRO.
 func coalesce(c *net.UDPConn) net.PacketConn {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *coalescing) creditOf(a netip.AddrPort) *credit {
 	c := s.peers[a]
 	if c == nil {
 		if len(s.peers) >= maxCredits {
-			clear(s.peers) // estimates; they come again
+			clear(s.peers) // only estimates; they build up again
 		}
 		c = &credit{wake: make(chan struct{}, 1)}
 		s.peers[a] = c
@@ -82,7 +82,7 @@ func unmapped(a *net.UDPAddr) netip.AddrPort {
 	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 }
 
-// WriteMsgUDP is net.UDPConn's.
+// WriteMsgUDP writes like net.UDPConn, and counts the packet as a sign of progress.
 func (s *coalescing) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
 	n, oobn, err = s.UDPConn.WriteMsgUDP(b, oob, addr)
 	c := s.creditOf(unmapped(addr))
@@ -98,7 +98,7 @@ func (s *coalescing) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int,
 	return n, oobn, err
 }
 
-// ReadBatch is what quic-go reads with, from one goroutine.
+// ReadBatch is the method with which quic-go reads, from one goroutine.
 func (s *coalescing) ReadBatch(ms []ipv4.Message, _ int) (int, error) {
 	if s.at >= s.n {
 		if err := s.fill(); err != nil || s.n == 0 {
@@ -110,7 +110,10 @@ func (s *coalescing) ReadBatch(ms []ipv4.Message, _ int) (int, error) {
 	for ; k < len(ms) && s.at < s.n; k++ {
 		end := min(s.at+s.segment, s.n)
 		m := &ms[k]
-		m.N, m.NN, m.Addr, m.Flags = copy(m.Buffers[0], s.buf[s.at:end]), copy(m.OOB, s.rest), s.addr, 0
+		m.N = copy(m.Buffers[0], s.buf[s.at:end])
+		m.NN = copy(m.OOB, s.rest)
+		m.Addr = s.addr
+		m.Flags = 0
 		s.at = end
 	}
 	s.current.out.Add(int32(k))
@@ -141,7 +144,10 @@ func (s *coalescing) fill() error {
 		s.from, s.addr = a, net.UDPAddrFromAddrPort(a)
 		s.current = s.creditOf(netip.AddrPortFrom(a.Addr().Unmap(), a.Port()))
 	}
-	s.n, s.at, s.segment, s.rest = n, 0, n, s.rest[:0]
+	s.n = n
+	s.at = 0
+	s.segment = n
+	s.rest = s.rest[:0]
 	for data := s.oob[:oobn]; len(data) > 0; {
 		head, body, rest, err := unix.ParseOneSocketControlMessage(data)
 		if err != nil {
@@ -173,7 +179,7 @@ func addrPort(sa unix.Sockaddr) (netip.AddrPort, bool) {
 	return netip.AddrPort{}, false
 }
 
-// holdBack waits, for a moment at the most, while the conn behind has too much to do.
+// holdBack waits briefly while the connection behind has too much to process.
 func (s *coalescing) holdBack() {
 	c := s.current
 	if c.out.Load() < maxOutstanding {

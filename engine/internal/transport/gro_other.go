@@ -4,5 +4,5 @@ package transport
 
 import "net"
 
-// coalesce returns the socket as it is: receive offload is Linux's.
+// coalesce returns the socket unchanged: only Linux has this receive offload.
 func coalesce(c *net.UDPConn) net.PacketConn { return c }

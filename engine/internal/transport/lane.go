@@ -16,7 +16,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// Proto is what a lane runs over.
+// Proto is the protocol of a lane.
 type Proto string
 
 // The protocols of lanes. Both are encrypted by TLS 1.3 with both keys.
@@ -25,21 +25,21 @@ const (
 	TCP  Proto = "TCP"
 )
 
-// LaneConn is a conn that carries the bytes of a transfer, one stream in both directions: a QUIC conn or a TLS
-// connection. It is transfer's Pipe. The first frames on it are wire.Lane and wire.LaneAck.
+// LaneConn is a connection that carries the bytes of a transfer, one stream in both directions: a QUIC connection or
+// a TLS connection. It implements transfer.Pipe. The first frames on it are wire.Lane and wire.LaneAck.
 type LaneConn struct {
 	Peer    identity.PeerID // from the handshake
 	Proto   Proto
-	Dialled bool // by us
+	Dialled bool // whether we dialled
 
 	sent, received atomic.Int64
 	stream         stream
 	end            func()
 	once           sync.Once
 	remote         netip.AddrPort
-	socket         *net.TCPConn // of TCP
-	queue          int          // bytes that may be under way over TCP; guarded by whoever calls MindRate
-	stats          func() Stats // of QUIC
+	socket         *net.TCPConn // for TCP
+	queue          int          // bytes that may be in flight over TCP; only the goroutine that calls MindRate uses it
+	stats          func() Stats // for QUIC
 }
 
 type stream interface {
@@ -49,34 +49,34 @@ type stream interface {
 	SetDeadline(time.Time)
 }
 
-// Read is io.Reader's.
+// Read implements io.Reader.
 func (l *LaneConn) Read(b []byte) (int, error) {
 	n, err := l.stream.Read(b)
 	l.received.Add(int64(n))
 	return n, err
 }
 
-// Write is io.Writer's; it may be called beside Read, and not beside itself.
+// Write implements io.Writer; it may run concurrently with Read, but not with itself.
 func (l *LaneConn) Write(b []byte) (int, error) {
 	n, err := l.stream.Write(b)
 	l.sent.Add(int64(n))
 	return n, err
 }
 
-// CloseWrite ends our direction; what was written still arrives.
+// CloseWrite ends our direction; data already written still arrives.
 func (l *LaneConn) CloseWrite() error { return l.stream.CloseWrite() }
 
 // Interrupt ends the lane at once, in both directions. It is idempotent.
 func (l *LaneConn) Interrupt() { l.once.Do(l.end) }
 
-// Bytes counts what went over it.
+// Bytes returns the number of bytes sent and received.
 func (l *LaneConn) Bytes() (sent, received int64) { return l.sent.Load(), l.received.Load() }
 
-// RemoteAddr is the other end.
+// RemoteAddr returns the other end.
 func (l *LaneConn) RemoteAddr() netip.AddrPort { return l.remote }
 
-// Line is what a lane's conn has seen of its line: packets sent, those of them that were lost, and the round-trip time.
-// Packets 0 is not known here.
+// Line returns a lane's statistics: packets sent, how many of them were lost, and the round-trip time. Packets is 0
+// if they are unknown.
 func (l *LaneConn) Line() (packets, lost uint64, rtt time.Duration) {
 	switch {
 	case l.stats != nil:
@@ -88,15 +88,15 @@ func (l *LaneConn) Line() (packets, lost uint64, rtt time.Duration) {
 	return 0, 0, 0
 }
 
-// What may be under way over TCP, in bytes. With as much as the system allows by itself a file fills whatever queue a
-// line has, and messages wait in it, or are lost with it.
+// The bytes that may be in flight over TCP. With as much as the system allows by default, a file fills whatever queue
+// the path has, and messages wait in it, or are lost with it.
 const (
 	firstQueue = 192 << 10
 	mostQueue  = 4 << 20
 )
 
-// MindRate lets more be under way where the way is so long that rate, in bytes per second, is limited by what is. It is
-// called from one goroutine.
+// MindRate allows more bytes in flight if the round trip is so long that they limit the rate, in bytes per second. It
+// must be called from one goroutine.
 func (l *LaneConn) MindRate(rate float64) {
 	if l.socket == nil || l.queue >= mostQueue {
 		return
@@ -107,15 +107,15 @@ func (l *LaneConn) MindRate(rate float64) {
 	}
 }
 
-// MindLoss asks the system for another congestion control, since this one suffers from random loss. It does nothing
-// for QUIC, of which more conns are the remedy.
+// MindLoss requests another congestion control from the system, because this one suffers from random loss. It does
+// nothing for QUIC, where more connections are the remedy.
 func (l *LaneConn) MindLoss() {
 	if l.socket != nil {
 		preferBBR(l.socket)
 	}
 }
 
-// WriteMessage writes one frame, within 15 s; ReadMessage reads one, within the time that SetDeadline gives.
+// WriteMessage writes one frame, within the deadline that SetDeadline sets.
 func (l *LaneConn) WriteMessage(m wire.Message) error {
 	frame, err := wire.Frame(m)
 	if err != nil {
@@ -125,15 +125,13 @@ func (l *LaneConn) WriteMessage(m wire.Message) error {
 	return err
 }
 
-// ReadMessage reads the next message whose type this version knows.
-func (l *LaneConn) ReadMessage() (wire.Message, error) {
-	return readMessage(l, func() int { return wire.MaxHello })
-}
+// ReadMessage reads the next message of a type that this version knows, and skips a few of other types.
+func (l *LaneConn) ReadMessage() (wire.Message, error) { return readMessage(l, wire.MaxHello) }
 
-// SetDeadline bounds reading and writing; the zero time lifts the bound.
+// SetDeadline sets the deadline for reading and writing; the zero time clears it.
 func (l *LaneConn) SetDeadline(t time.Time) { l.stream.SetDeadline(t) }
 
-// quicLane is the lane over a QUIC conn of its own.
+// quicLane returns the lane over a QUIC connection of its own.
 func quicLane(c *Conn, s *Stream) *LaneConn {
 	return &LaneConn{Peer: c.Peer, Proto: QUIC, Dialled: c.Dialled, stream: s, remote: c.RemoteAddr(), stats: c.Stats, end: func() {
 		s.Reset(wire.Cancelled)
@@ -141,13 +139,13 @@ func quicLane(c *Conn, s *Stream) *LaneConn {
 	}}
 }
 
-// tcpStream is TLS over TCP with large reads and writes of the system: TLS has records of 16 KiB.
+// tcpStream is TLS over TCP with large system reads and writes: TLS has records of 16 KiB.
 type tcpStream struct {
 	*tls.Conn
 	out *gathering
 }
 
-// Write writes all of b in one go.
+// Write writes all of b at once.
 func (t *tcpStream) Write(b []byte) (int, error) {
 	t.out.hold()
 	n, err := t.Conn.Write(b)
@@ -157,10 +155,10 @@ func (t *tcpStream) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// SetDeadline bounds both directions.
+// SetDeadline sets the deadline of both directions.
 func (t *tcpStream) SetDeadline(at time.Time) { _ = t.Conn.SetDeadline(at) }
 
-// gathering collects what TLS writes while it is held.
+// gathering buffers what TLS writes while it is held.
 type gathering struct {
 	net.Conn
 	in *bufio.Reader
@@ -200,7 +198,7 @@ func (g *gathering) release() error {
 	return err
 }
 
-// tcpLane shakes hands over a TCP connection; with an error it is closed.
+// tcpLane performs the handshake over a TCP connection; on an error it closes it.
 func (e *Endpoint) tcpLane(ctx context.Context, c net.Conn, want identity.PeerID, dialled bool) (*LaneConn, error) {
 	g := &gathering{Conn: c, in: bufio.NewReaderSize(c, 256<<10)}
 	var refusal error
@@ -218,6 +216,9 @@ func (e *Endpoint) tcpLane(ctx context.Context, c net.Conn, want identity.PeerID
 	var id identity.PeerID
 	if err == nil {
 		id, err = peerOf(t.ConnectionState())
+	}
+	if err == nil && id == e.cfg.Identity.ID {
+		err = ErrOwnKey
 	}
 	if err != nil {
 		_ = c.Close()
@@ -238,7 +239,7 @@ func (e *Endpoint) tcpLane(ctx context.Context, c net.Conn, want identity.PeerID
 	return &LaneConn{Peer: id, Proto: TCP, Dialled: dialled, stream: &tcpStream{t, g}, remote: remote, socket: socket, queue: firstQueue, end: func() { _ = c.Close() }}, nil
 }
 
-// DialTCP opens a lane over TCP to addr, whose key must be want.
+// DialTCP opens a lane over TCP to addr, where the key must be want.
 func (e *Endpoint) DialTCP(ctx context.Context, addr netip.AddrPort, want identity.PeerID) (*LaneConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, DialTimeout)
 	defer cancel()
@@ -257,8 +258,8 @@ func (e *Endpoint) DialTCP(ctx context.Context, addr netip.AddrPort, want identi
 	return l, nil
 }
 
-// DialQUIC opens a lane over a QUIC conn, from a socket of its own where the endpoint owns its socket: the system
-// spreads sockets over cores, and a lane's queue holds up nothing else.
+// DialQUIC opens a lane over a QUIC connection, from a new socket if the endpoint owns its socket: the system spreads
+// sockets over cores, and a lane's queue does not block others.
 func (e *Endpoint) DialQUIC(ctx context.Context, addr netip.AddrPort, want identity.PeerID) (*LaneConn, error) {
 	dial := e.dialFrom(e.tr)
 	var own *net.UDPConn
@@ -296,7 +297,7 @@ func (e *Endpoint) DialQUIC(ctx context.Context, addr netip.AddrPort, want ident
 	return l, nil
 }
 
-// AcceptLane makes a lane of a conn that was accepted: its dialler opens the stream.
+// AcceptLane turns an accepted connection into a lane: its dialler opens the stream.
 func AcceptLane(ctx context.Context, c *Conn) (*LaneConn, error) {
 	s, err := c.AcceptStream(ctx)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -21,11 +20,11 @@ func (e *Endpoint) laneTransport(c *net.UDPConn) *transportOf {
 	return &transportOf{&quic.Transport{Conn: coalesce(c), StatelessResetKey: resetKey(e.cfg.Identity), VerifySourceAddress: e.laneGate.mustProve}}
 }
 
-// LaneWindow is how many bytes may be under way on a lane over QUIC. It is the session streams' window, for the same
-// reason: with more a file fills whatever queue a line has, and messages wait in it, or are lost with it.
+// LaneWindow is how many bytes may be in flight on a lane over QUIC. It equals the window of session streams, for the
+// same reason: with more, a file fills whatever queue the path has, and messages wait in it, or are lost with it.
 const LaneWindow = streamWindow
 
-// laneConfig has one stream.
+// laneConfig allows one stream.
 func laneConfig() *quic.Config {
 	c := quicConfig()
 	c.MaxIncomingStreams = 1
@@ -35,14 +34,11 @@ func laneConfig() *quic.Config {
 	return c
 }
 
-// handshakes bounds the TCP connections that have not proven their key yet, in all and for one address.
-const (
-	maxHandshakes        = 64
-	maxHandshakesPerAddr = 16
-)
+// handshaking limits the TCP connections that have not proven their key yet.
+var handshaking = AcceptLimits{All: 64, PerSource: 16}
 
-// Lanes takes lanes that others dial, over sockets of its own: files then cause no queue where messages pass. There is
-// none for an endpoint on a socket that is not its own; lanes come over that one then.
+// Lanes accepts lanes that others dial, over sockets of its own, so that files cause no queue where messages pass. An
+// endpoint that does not own its socket has no Lanes; lanes then use that socket.
 type Lanes struct {
 	e    *Endpoint
 	udp  *net.UDPConn
@@ -50,15 +46,13 @@ type Lanes struct {
 	quic *quic.Listener
 	tcp  net.Listener
 
-	mu      sync.Mutex
-	waiting map[netip.Addr]int
-	all     int
+	handshakes *AcceptQueue
 }
 
-// ListenLanes opens the ports for lanes: TCP with the number of the endpoint's UDP port, UDP with the next one, or any
-// that are free. tcp false leaves TCP out. The caller closes it.
+// ListenLanes opens the ports for lanes: TCP on the number of the endpoint's UDP port, UDP on the next one, or any
+// free ones. If tcp is false, there is no TCP port. The caller must close it.
 func (e *Endpoint) ListenLanes(tcp bool) (*Lanes, error) {
-	l := &Lanes{e: e, waiting: map[netip.Addr]int{}}
+	l := &Lanes{e: e, handshakes: NewAcceptQueue(handshaking)}
 	var err error
 	if l.udp, err = net.ListenUDP("udp", &net.UDPAddr{Port: e.Port() + 1}); err != nil {
 		if l.udp, err = net.ListenUDP("udp", nil); err != nil {
@@ -81,7 +75,7 @@ func (e *Endpoint) ListenLanes(tcp bool) (*Lanes, error) {
 	return l, nil
 }
 
-// Ports are where lanes are taken; 0 for TCP if it is not.
+// Ports returns the ports that accept lanes; 0 for TCP if there is none.
 func (l *Lanes) Ports() (udp, tcp int) {
 	if l.tcp != nil {
 		tcp = l.tcp.Addr().(*net.TCPAddr).Port
@@ -89,8 +83,8 @@ func (l *Lanes) Ports() (udp, tcp int) {
 	return l.udp.LocalAddr().(*net.UDPAddr).Port, tcp
 }
 
-// Serve accepts until Close and gives each conn to quic or each lane to tcp, on goroutines that it waits for. Their keys
-// are proven then, and what they are for is not.
+// Serve accepts until Close and passes each connection to overQUIC or each lane to overTCP, on goroutines that it
+// waits for. Their keys are proven by then, but not their purpose.
 func (l *Lanes) Serve(ctx context.Context, overQUIC func(*Conn), overTCP func(*LaneConn)) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -100,7 +94,7 @@ func (l *Lanes) Serve(ctx context.Context, overQUIC func(*Conn), overTCP func(*L
 			if err != nil {
 				return
 			}
-			if c, err := newConn(q, false); err == nil {
+			if c, err := l.e.newConn(q, false); err == nil {
 				wg.Go(func() { overQUIC(c) })
 			}
 		}
@@ -116,21 +110,21 @@ func (l *Lanes) Serve(ctx context.Context, overQUIC func(*Conn), overTCP func(*L
 			}
 			return
 		}
-		if err != nil { // too many open files; the ones that are open end some time
+		if err != nil { // too many open files; some will be closed eventually
 			select {
 			case <-time.After(100 * time.Millisecond):
 			case <-ctx.Done():
 			}
 			continue
 		}
-		leave := l.enter(c)
-		if leave == nil {
+		place := l.enter(c)
+		if place == nil {
 			_ = c.Close()
 			continue
 		}
 		wg.Go(func() {
 			lane, err := l.e.tcpLane(ctx, c, identity.PeerID{}, false)
-			leave()
+			place.Leave()
 			if err == nil {
 				overTCP(lane)
 			}
@@ -138,30 +132,16 @@ func (l *Lanes) Serve(ctx context.Context, overQUIC func(*Conn), overTCP func(*L
 	}
 }
 
-func (l *Lanes) enter(c net.Conn) (leave func()) {
-	a, ok := c.RemoteAddr().(*net.TCPAddr)
-	if !ok || !l.e.laneGate.enter(a) {
+// enter reserves a slot for a connection that begins its handshake; nil if too many begin.
+func (l *Lanes) enter(c net.Conn) *Waiting {
+	a, ok := addrOf(c.RemoteAddr())
+	if !ok || !l.e.laneGate.enter(c.RemoteAddr()) {
 		return nil
 	}
-	addr := a.AddrPort().Addr().Unmap()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.all >= maxHandshakes || l.waiting[addr] >= maxHandshakesPerAddr { // guard: handshakes-waiting
-		return nil
-	}
-	l.all++
-	l.waiting[addr]++
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.all--
-		if l.waiting[addr]--; l.waiting[addr] == 0 {
-			delete(l.waiting, addr)
-		}
-	}
+	return l.handshakes.Enter(identity.PeerID{}, a, func() { _ = c.Close() })
 }
 
-// Close gives the ports up and ends the lanes over QUIC. It is idempotent.
+// Close closes the ports and ends the lanes over QUIC. It is idempotent.
 func (l *Lanes) Close() error {
 	var err error
 	if l.tcp != nil {

@@ -49,7 +49,7 @@ func (e *end) hello() wire.Hello {
 	return wire.Hello{Version: wire.Version1, ID: e.id.ID.String(), Name: "x", Boot: "12345678"}
 }
 
-// serve greets what comes with hello and reports the outcome.
+// serve greets incoming connections with hello and reports the outcome.
 func (e *end) serve(t *testing.T, hello wire.Hello) <-chan error {
 	out := make(chan error, 10)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -61,7 +61,7 @@ func (e *end) serve(t *testing.T, hello wire.Hello) <-chan error {
 			if err != nil {
 				return
 			}
-			s, _, err := c.AwaitHello(ctx)
+			s, _, err := c.AwaitHello(ctx, HelloTimeout)
 			if err == nil {
 				err = c.Acknowledge(s, hello)
 			}
@@ -86,7 +86,7 @@ func greet(t *testing.T, from *end, to *end, want identity.PeerID, hello wire.He
 	return err
 }
 
-func TestGreeting(t *testing.T) {
+func TestGreeting_Succeeds(t *testing.T) {
 	a, b := listen(t, nil), listen(t, nil)
 	served := b.serve(t, b.hello())
 	if err := greet(t, a, b, b.id.ID, a.hello()); err != nil {
@@ -97,7 +97,7 @@ func TestGreeting(t *testing.T) {
 	}
 }
 
-func TestAnotherKeyIsNotTakenForTheOneExpected(t *testing.T) {
+func TestDial_UnexpectedKeyIsRefused(t *testing.T) {
 	a, b, c := listen(t, nil), listen(t, nil), listen(t, nil)
 	b.serve(t, b.hello())
 	if err := greet(t, a, b, c.id.ID, a.hello()); !errors.Is(err, wire.ErrIdentity) {
@@ -105,7 +105,7 @@ func TestAnotherKeyIsNotTakenForTheOneExpected(t *testing.T) {
 	}
 }
 
-func TestClaimedIDMustBeTheKeys(t *testing.T) {
+func TestGreeting_IDMustMatchTheKey(t *testing.T) {
 	a, b, c := listen(t, nil), listen(t, nil), listen(t, nil)
 	served := b.serve(t, b.hello())
 	if err := greet(t, a, b, b.id.ID, c.hello()); err == nil {
@@ -121,7 +121,7 @@ func TestClaimedIDMustBeTheKeys(t *testing.T) {
 	}
 }
 
-func TestBlockedKeyDoesNotGetIn(t *testing.T) {
+func TestDial_BlockedKeyIsRefused(t *testing.T) {
 	a := listen(t, nil)
 	b := listen(t, func(id identity.PeerID) bool { return id == a.id.ID })
 	b.serve(t, b.hello())
@@ -134,7 +134,7 @@ func TestBlockedKeyDoesNotGetIn(t *testing.T) {
 	}
 }
 
-func TestOwnKeyIsRefused(t *testing.T) {
+func TestDial_OwnKeyIsRefused(t *testing.T) {
 	a := listen(t, nil)
 	a.serve(t, a.hello())
 	if _, err := a.Dial(t.Context(), a.addr, identity.PeerID{}, Session); err == nil {
@@ -142,7 +142,7 @@ func TestOwnKeyIsRefused(t *testing.T) {
 	}
 }
 
-func TestOtherVersionIsTold(t *testing.T) {
+func TestGreeting_OtherVersionGivesErrVersion(t *testing.T) {
 	a, b := listen(t, nil), listen(t, nil)
 	b.serve(t, b.hello())
 	h := a.hello()
@@ -152,7 +152,7 @@ func TestOtherVersionIsTold(t *testing.T) {
 	}
 }
 
-func TestFirstOfManyAddressesWins(t *testing.T) {
+func TestDialAny_FirstAnswerWins(t *testing.T) {
 	a, b := listen(t, nil), listen(t, nil)
 	b.serve(t, b.hello())
 	dead := netip.MustParseAddrPort("127.0.0.1:9")
@@ -167,7 +167,7 @@ func TestFirstOfManyAddressesWins(t *testing.T) {
 	}
 }
 
-func TestLanesAreToldApart(t *testing.T) {
+func TestConn_KindReachesTheOtherSide(t *testing.T) {
 	a, b := listen(t, nil), listen(t, nil)
 	kinds := make(chan Kind, 2)
 	go func() {
@@ -191,8 +191,9 @@ func TestLanesAreToldApart(t *testing.T) {
 	}
 }
 
-// TestTokenBelongsToOneConn: what binds a lane is the same at both ends of one conn and differs on every other.
-func TestTokenBelongsToOneConn(t *testing.T) {
+// TestConn_LaneTokenIsItsOwn: the token of a lane is the same at both ends of one connection and differs on every
+// other.
+func TestConn_LaneTokenIsItsOwn(t *testing.T) {
 	a, b := listen(t, nil), listen(t, nil)
 	var tokens []string
 	for range 2 {
@@ -219,7 +220,7 @@ func TestTokenBelongsToOneConn(t *testing.T) {
 	}
 }
 
-func TestCodesArrive(t *testing.T) {
+func TestConn_CodesReachTheOtherSide(t *testing.T) {
 	a, b := listen(t, nil), listen(t, nil)
 	theirs := make(chan *Conn, 1)
 	go func() {
@@ -251,7 +252,7 @@ func TestCodesArrive(t *testing.T) {
 	}
 }
 
-func TestTakenPortIsSaid(t *testing.T) {
+func TestListen_TakenPortIsAnError(t *testing.T) {
 	c, err := net.ListenUDP("udp", nil)
 	if err != nil {
 		t.Fatal(err)

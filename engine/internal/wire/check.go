@@ -45,7 +45,8 @@ func (m Hello) check() error {
 	return checkPeerName(m.Name)
 }
 
-// checkPeerName only bounds a name: what is ugly is cleaned for the screen (CleanName) and never costs the conn.
+// checkPeerName only limits the length: CleanName makes any name fit for display, so a bad one never costs the
+// connection.
 func checkPeerName(s string) error {
 	if len(s) > 4*MaxName || !utf8.ValidString(s) { // guard: peer-name
 		return malformed("name of %d bytes", len(s))
@@ -62,10 +63,8 @@ func (m Renew) check() error        { return checkCount(m.N) }
 func (m Ping) check() error         { return nil }
 func (m Pong) check() error         { return nil }
 func (m TextAck) check() error      { return checkCount(m.N) }
-func (m OfferAnswer) check() error  { return checkAttempt(m.ID, m.Attempt) }
 func (m OfferPause) check() error   { return checkID(m.ID) }
 func (m OfferResume) check() error  { return checkID(m.ID) }
-func (m OfferCancel) check() error  { return checkID(m.ID) }
 func (m LaneAck) check() error      { return nil }
 func (m Echo) check() error         { return nil }
 
@@ -76,7 +75,26 @@ func (m PairConfirm) check() error { return checkPair(m.ID, m.Proof) }
 func (m PairLink) check() error    { return checkPair(m.ID, m.Proof) }
 func (m PairCancel) check() error  { return checkID(m.ID) }
 
-// checkPair wants 32 bytes exactly: see identity.NonceSize.
+func (m OfferAnswer) check() error {
+	if m.Done != nil {
+		if m.Done.LeftOut < 0 {
+			return malformed("offer: %d left out", m.Done.LeftOut)
+		}
+		if err := checkTotals(m.Done.Files, m.Done.Folders, m.Done.Bytes); err != nil {
+			return err
+		}
+	}
+	return checkAttempt(m.ID, m.Attempt)
+}
+
+func (m OfferCancel) check() error {
+	if m.Reason < 0 || m.Reason > 255 || len(m.Path) > 4096 { // guard: offer-reason
+		return malformed("offer: reason %d, path of %d bytes", m.Reason, len(m.Path))
+	}
+	return checkID(m.ID)
+}
+
+// checkPair requires exactly 32 bytes: see identity.NonceSize.
 func checkPair(id, value string) error {
 	if len(value) != 64 { // guard: pairing-length
 		return malformed("pairing: %d hex digits, want 64", len(value))
@@ -95,7 +113,7 @@ func (m Info) check() error {
 }
 
 func (m Peers) check() error {
-	if len(m.Peers) == 0 || len(m.Peers) > MaxPeersTold { // guard: peers-told
+	if len(m.Peers) == 0 || len(m.Peers) > MaxPeersTold { // guard: gossip-frame
 		return malformed("%d peers", len(m.Peers))
 	}
 	for _, p := range m.Peers {
@@ -104,7 +122,7 @@ func (m Peers) check() error {
 		}
 		a := p.Addr.Addr()
 		if !a.IsValid() || a.Zone() != "" || a.Is4In6() || a.IsUnspecified() || a.IsMulticast() || p.Addr.Port() == 0 {
-			return malformed("peers: address %v", p.Addr)
+			return malformed("peers: an address that is not that of one host")
 		}
 	}
 	return nil
@@ -138,8 +156,11 @@ func (m Offer) check() error {
 	if err := checkID(m.ID); err != nil {
 		return err
 	}
-	if len(m.Names) == 0 || len(m.Names) > MaxOfferNames || m.Items < int64(len(m.Names)) { // guard: offer-names
+	if len(m.Names) == 0 || int64(len(m.Names)) != min(m.Items, MaxOfferNames) { // guard: offer-names
 		return malformed("offer: %d names of %d", len(m.Names), m.Items)
+	}
+	if m.Counting && m.Folders == 0 { // guard: offer-counting
+		return malformed("offer: files alone are not counted")
 	}
 	for _, name := range m.Names {
 		if len(name) == 0 || len(name) > 1024 {

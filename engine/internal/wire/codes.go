@@ -5,12 +5,11 @@ import (
 	"fmt"
 )
 
-// Code says why a conn was closed or a request was not granted. The number
-// travels in QUIC's application error code (RFC 9000 section 20.2), the name
-// in JSON. Numbers and names are never reused.
+// Code is the reason why a connection was closed or a request was not granted. The number travels in QUIC's
+// application error code (RFC 9000 section 20.2), the name in JSON. Numbers and names are never reused.
 type Code uint64
 
-// The codes. PROTOCOL.md lists them from this table.
+// The codes. PROTOCOL.md lists the same ones.
 const (
 	Bye          Code = 0
 	Internal     Code = 1
@@ -33,7 +32,7 @@ const (
 	Mismatch     Code = 18
 )
 
-// One error for each code that a caller may branch on; the same value on the side that refuses and, carried by
+// One error for each code that a caller may branch on; it is the same value on the side that refuses and, carried by
 // its code, on the side that is refused.
 var (
 	ErrInternal     = errors.New("the other side had an internal error")
@@ -51,12 +50,18 @@ var (
 	ErrUnavailable  = errors.New("nobody there takes it")
 	ErrUnknownOffer = errors.New("no such offer")
 	ErrFailed       = errors.New("failed on the other side")
-	// ErrDelivered tells that an offer was delivered before, and its receipt lost.
+	// ErrDelivered reports that an offer was already delivered, and its receipt lost.
 	ErrDelivered = errors.New("delivered already")
-	// ErrMismatch is a pairing whose codes a person has found to differ.
+	// ErrMismatch reports a pairing whose codes differ, according to the user.
 	ErrMismatch = errors.New("the codes do not match")
-	// ErrBye is a clean goodbye. It is no failure, but it ends what was under way.
+	// ErrBye is a clean goodbye. It is not a failure, but it ends what was in progress.
 	ErrBye = errors.New("the other side has left")
+
+	// The errors of calls that never reach a peer have no code.
+	ErrNoPeer   = errors.New("no such peer nearby")
+	ErrAnswered = errors.New("already answered or withdrawn")
+	ErrClosed   = errors.New("the engine does not run")
+	ErrState    = errors.New("not possible in this state")
 )
 
 var codes = [...]struct {
@@ -85,7 +90,7 @@ var codes = [...]struct {
 	{Mismatch, "mismatch", ErrMismatch},
 }
 
-// Codes lists every code in order of its number.
+// Codes returns every code in order of its number.
 func Codes() []Code {
 	out := make([]Code, len(codes))
 	for i, c := range codes {
@@ -94,7 +99,7 @@ func Codes() []Code {
 	return out
 }
 
-// Err is the error of c; a code that this version does not know is ErrFailed with its number.
+// Err returns the error of c; for a code that this version does not know, it is ErrFailed with its number.
 func (c Code) Err() error {
 	if c < Code(len(codes)) {
 		return codes[c].err
@@ -109,10 +114,10 @@ func (c Code) String() string {
 	return fmt.Sprintf("code-%d", uint64(c))
 }
 
-// MarshalText writes the name.
+// MarshalText returns the name.
 func (c Code) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// UnmarshalText reads a name; one that this version does not know becomes Failed.
+// UnmarshalText parses a name; one that this version does not know becomes Failed.
 func (c *Code) UnmarshalText(b []byte) error {
 	*c = Failed
 	for _, k := range codes {
@@ -123,7 +128,7 @@ func (c *Code) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// CodeOf finds the code for err: the one whose error err wraps, or Failed.
+// CodeOf returns the code for err: the one whose error err wraps, Protocol for ErrMalformed, or Failed.
 func CodeOf(err error) Code {
 	for _, k := range codes {
 		if errors.Is(err, k.err) {

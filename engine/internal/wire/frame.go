@@ -1,12 +1,10 @@
-// Package wire is the JSON half of the Multipeer protocol: frames, messages,
-// limits and error codes. PROTOCOL.md beside the engine is its prose.
+// Package wire is the JSON half of the Multipeer protocol: frames, messages, limits and error codes. PROTOCOL.md in
+// the engine's folder describes it in prose.
 //
-// A frame is a four-byte big-endian length and one JSON object. Bytes pass
-// three gates before anybody above this package sees them: the length is
-// compared with a limit before memory is taken for it, the text is checked
-// strictly (see [Check]), and the object is decoded into exactly one of the
-// message types and range-checked. What fails a gate is an error that ends
-// that conn; it is never repaired.
+// A frame is a four-byte big-endian length and one JSON object. Input passes three checks before any code above this
+// package sees it: the length is compared with a limit before memory is allocated, the text is checked strictly (see
+// [Check]), and the object is decoded into exactly one of the message types and range-checked. Input that fails a
+// check is an error that ends the connection; it is never repaired.
 package wire
 
 import (
@@ -21,24 +19,24 @@ import (
 // Limits of the control stream, in bytes of JSON.
 const (
 	MaxHello   = 8 << 10  // a frame before the peer is greeted
-	MaxControl = 64 << 10 // any frame but a message
+	MaxControl = 64 << 10 // any frame except a message
 	MaxMessage = 1 << 20  // the body of an application's message
-	// MaxFrame is the largest frame on a greeted conn: a full message and its envelope.
+	// MaxFrame is the largest frame on a greeted connection: a full message and its envelope.
 	MaxFrame  = MaxMessage + 1<<10
 	headerLen = 4
 )
 
-// ErrTooLarge tells that a frame or message is over its limit. Nothing of it was read or sent.
+// ErrTooLarge reports that a frame or message exceeds its limit. Nothing of it was read or sent.
 var ErrTooLarge = errors.New("too large")
 
-// ReadFrame reads one frame of at most limit bytes from r. A clean end between
-// two frames is io.EOF, an end inside one io.ErrUnexpectedEOF.
+// ReadFrame reads one frame of at most limit bytes from r. A clean end between two frames is io.EOF, an end inside
+// one io.ErrUnexpectedEOF.
 func ReadFrame(r io.Reader, limit int) ([]byte, error) {
 	return ReadFrameWithin(r, func() int { return limit })
 }
 
-// ReadFrameWithin is ReadFrame with a limit that is asked for when the frame's length is known, since it may have
-// changed while nothing came.
+// ReadFrameWithin is ReadFrame with a limit that is evaluated when the frame's length is known, because it may have
+// changed during the wait.
 func ReadFrameWithin(r io.Reader, limitNow func() int) ([]byte, error) {
 	var head [headerLen]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -63,10 +61,10 @@ func ReadFrameWithin(r io.Reader, limitNow func() int) ([]byte, error) {
 	return body.Bytes(), nil
 }
 
-// smallFrame is what is taken from memory at once, in bytes.
+// smallFrame is the frame size up to which memory is allocated at once, in bytes.
 const smallFrame = 4 << 10
 
-// unexpected is err for an end inside a frame.
+// unexpected converts io.EOF inside a frame into io.ErrUnexpectedEOF.
 func unexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -94,7 +92,7 @@ func Frame(m Message) ([]byte, error) {
 	return out, nil
 }
 
-// smallOut is where a frame's memory begins; most need no more.
+// smallOut is the initial capacity of a frame's buffer; most need no more.
 const smallOut = 128
 
 // Encode returns the JSON object of m, its type first.
@@ -113,7 +111,7 @@ func Encode(m Message) ([]byte, error) {
 	return append([]byte(head), fields[1:]...), nil
 }
 
-// marshal is json.Marshal without the escaping meant for HTML.
+// marshal is json.Marshal without HTML escaping.
 func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

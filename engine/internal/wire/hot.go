@@ -5,17 +5,17 @@ import (
 	"strconv"
 )
 
-// The frames of messages and pings are written and read by hand where they look as usual. encoding/json takes several
-// times as long for them, most of it for reflection, and a round trip has four of these steps. All else, and whatever
-// looks unusual, is left to encoding/json; FuzzDecode holds both ways to the same results.
+// Frames of messages and pings in their usual form are written and read by hand. encoding/json takes several times as
+// long for them, most of it for reflection, and a round trip has four of these steps. Everything else, and any
+// unusual form, is left to encoding/json; FuzzDecode checks that both give the same results.
 
-// appender is a message that writes itself.
+// appender is a message that encodes itself.
 type appender interface{ appendJSON(b []byte) []byte }
 
 func (m Ping) appendJSON(b []byte) []byte { return appendNumbered(b, m.kind(), m.N) }
 func (m Pong) appendJSON(b []byte) []byte { return appendNumbered(b, m.kind(), m.N) }
 
-// appendJSON takes the body as it is: JSON that Check has seen.
+// appendJSON appends the body unchanged: it is JSON that Check has accepted.
 func (m Text) appendJSON(b []byte) []byte {
 	b = appendNumbered(b, m.kind(), m.N)
 	b = append(b[:len(b)-1], `,"body":`...)
@@ -27,7 +27,7 @@ func (m TextAck) appendJSON(b []byte) []byte {
 	if m.Code == Bye {
 		return b
 	}
-	b = append(b[:len(b)-1], `,"code":"`...) // names of codes need no escapes
+	b = append(b[:len(b)-1], `,"code":"`...) // names of codes need no escaping
 	return append(append(b, m.Code.String()...), `"}`...)
 }
 
@@ -36,7 +36,7 @@ func appendNumbered(b []byte, kind string, n uint64) []byte {
 	return append(strconv.AppendUint(b, n, 10), '}')
 }
 
-// hot reads a message of these types; false leaves it to encoding/json.
+// hot decodes a message of these types; false leaves it to encoding/json.
 func (w *walker) hot(kind string) (Message, bool) {
 	if w.overflow {
 		return nil, false
@@ -65,7 +65,7 @@ func (w *walker) hot(kind string) (Message, bool) {
 	return nil, false
 }
 
-// member is the value of a key of the outermost object; nil if there is none.
+// member returns the value of a key of the outermost object; nil if there is none.
 func (w *walker) member(key string) []byte {
 	for _, m := range w.top[:w.used] {
 		if m.key == key {

@@ -12,12 +12,13 @@ const (
 	MaxInfo = 1000 // all of them, each with its "=" and the length byte that it has in the TXT record
 )
 
-// MaxStreamName is the longest name of a stream in bytes of UTF-8.
+// MaxStreamName is the maximum length of a stream's name in bytes of UTF-8.
 const MaxStreamName = 63
 
 // ValidateInfo checks discovery info by the rules of MCNearbyServiceAdvertiser and RFC 6763 section 6: each key=value
-// at most MaxPair bytes; keys of printable ASCII without "=", one character at least, different in more than case;
-// and by ours: no key with a leading underscore, values of UTF-8, MaxInfo bytes in all.
+// has at most MaxPair bytes; keys are printable ASCII without "=", have at least one character, and differ in more
+// than case. It also applies our own rules: no key with a leading underscore, values in UTF-8, at most MaxInfo bytes
+// in total.
 func ValidateInfo(info map[string]string) error {
 	bad := func(format string, a ...any) error {
 		return fmt.Errorf("discovery info: %w: %s", ErrInvalid, fmt.Sprintf(format, a...))

@@ -6,41 +6,43 @@ import (
 	"net/netip"
 )
 
-// Version is the protocol's version. A peer that does not speak it is told so with the code Version.
+// Version1 is the protocol's version. A peer that does not support it is rejected with the code Version.
 const Version1 = 1
 
-// Message is one JSON object of the control stream. The set is closed.
+// Message is one JSON object of the control stream. The set of types is closed.
 type Message interface {
 	kind() string
 	check() error
 }
 
-// Hello opens a conn: the dialler's first frame on the control stream.
+// Hello opens a connection: it is the dialler's first frame on the control stream.
 type Hello struct {
 	Version int    `json:"v"`
 	ID      string `json:"id"`   // the sender's peer ID; must be the one of its key
-	Name    string `json:"name"` // display name, for people only
+	Name    string `json:"name"` // display name, for display only
 	Boot    string `json:"boot"` // 8 to 32 characters, new at each start of the engine
-	// Session tells that the sender counts the two as connected already, from an earlier conn of this run.
-	// Where both say so, no invitation is needed.
+	// Session says that the sender considers the two as connected already, from an earlier connection of this run. If
+	// both say so, no invitation is needed.
 	Session bool `json:"session,omitempty"`
-	// Ends is how often the sender's program was told that this session has ended; see Renew.
+	// Ends is how often the sender has notified its program that this session has ended; see Renew.
 	Ends uint64 `json:"ends,omitempty"`
 	// Info is the sender's discovery info; see ValidateInfo.
 	Info map[string]string `json:"info,omitempty"`
-	// UDP and TCP are the ports where the sender takes lanes; 0 is none but the port of this conn.
+	// UDP and TCP are the ports where the sender accepts lanes; 0 means none except the port of this connection.
 	UDP int `json:"udp,omitempty"`
 	TCP int `json:"tcp,omitempty"`
-	// Service is the sender's service type. Open tells that it wants to be found by everybody of that on its network: see
-	// Peers.
+	// Service is the sender's service type. Open says that the sender wants to be found by everyone with that type on
+	// its network: see Peers.
 	Service string `json:"service,omitempty"`
 	Open    bool   `json:"open,omitempty"`
+	// Shared says that the sender has met another device that has its own key: a copied profile.
+	Shared bool `json:"shared,omitempty"`
 }
 
-// HelloAck answers Hello. With it the conn is up.
+// HelloAck answers Hello. After it the connection is up.
 type HelloAck Hello
 
-// Invite asks for a session.
+// Invite requests a session.
 type Invite struct {
 	ID      string          `json:"id"`
 	Context json.RawMessage `json:"context,omitempty"` // any JSON value of the inviting program, untrusted
@@ -59,30 +61,30 @@ type InviteCancel struct {
 	ID string `json:"id"`
 }
 
-// Renew tells Hello.Ends anew, if that has changed while the greeting was under way.
+// Renew sends Hello.Ends again, if it has changed during the greeting.
 type Renew struct {
-	N uint64 `json:"n"` // 1 and up
+	N uint64 `json:"n"` // at least 1
 }
 
-// Leave ends the session and keeps the conn: the peers still see each other.
+// Leave ends the session and keeps the connection: the peers still see each other.
 type Leave struct {
 	Code Code `json:"code,omitempty"`
 }
 
-// Info tells a new display name, new discovery info, or another Hello.Open; all stand in it.
+// Info announces a new display name, new discovery info, or another Hello.Open; it always holds all three.
 type Info struct {
 	Name string            `json:"name"`
 	Info map[string]string `json:"info,omitempty"`
 	Open bool              `json:"open,omitempty"`
 }
 
-// Peers tells a connected peer whom else the sender has a conn to on the network that they share: those of its service
-// that are Open, each where that conn goes.
+// Peers announces to a connected peer which other peers the sender is connected to on the network that they share:
+// those of its service that are Open, each with the remote address of that connection.
 type Peers struct {
 	Peers []PeerAt `json:"peers"` // 1 to MaxPeersTold
 }
 
-// PeerAt is a peer and where it is: a unicast address without a zone, and a port.
+// PeerAt is a peer and its address: a unicast address without a zone, and a port.
 type PeerAt struct {
 	ID   string         `json:"id"`
 	Addr netip.AddrPort `json:"addr"`
@@ -99,40 +101,41 @@ type Ping struct {
 // Pong answers Ping.
 type Pong Ping
 
-// Text carries one message of the program: any JSON value. N counts up from 1 in each session, over all its conns;
-// a number that came before is a message sent again because its answer was lost.
+// Text carries one message of the program: any JSON value. N counts up from 1 in each session, over all its
+// connections; a repeated number is a message that was sent again because its answer was lost.
 type Text struct {
 	N    uint64          `json:"n"`
 	Body json.RawMessage `json:"body"`
 }
 
-// TextAck tells what became of message N: taken by the program, or why not.
+// TextAck reports the outcome of message N: accepted by the program, or why not.
 type TextAck struct {
 	N    uint64 `json:"n"`
-	Code Code   `json:"code,omitempty"` // Bye (absent) means taken
+	Code Code   `json:"code,omitempty"` // Bye (absent) means accepted
 }
 
-// Offer proposes files. Sizes and counts are what is known so far; Counting says that a walk is still under way.
+// Offer proposes files. Sizes and counts are what is known so far; Counting says that a walk is still running.
 type Offer struct {
 	ID       string   `json:"id"`
 	Names    []string `json:"names"` // top-level names, at most MaxOfferNames of them
-	Items    int64    `json:"items"` // how many top-level names there are in all
+	Items    int64    `json:"items"` // total number of top-level names
 	Files    int64    `json:"files"`
 	Folders  int64    `json:"folders"`
 	Bytes    int64    `json:"bytes"`
 	Counting bool     `json:"counting,omitempty"`
-	// Room is how many bytes all takes on a disk, where that is less than Bytes: files may have holes.
+	// Room is how many bytes everything takes on a disk, if that is less than Bytes: files may have holes.
 	Room int64 `json:"room,omitempty"`
-	// Attempt counts up from 1 with each time that the offer goes out: the transfer goes on with it if it was accepted.
+	// Attempt counts up from 1 each time the offer is sent: if it was accepted, the transfer resumes with that
+	// attempt.
 	Attempt int64 `json:"attempt"`
-	// Keep tells that the sender waits for the receiver when it is gone, for as long as that takes.
+	// Keep says that the sender waits for the receiver when it is offline, for as long as that takes.
 	Keep bool `json:"keep,omitempty"`
 }
 
 // MaxOfferNames is how many top-level names an offer shows.
 const MaxOfferNames = 20
 
-// OfferUpdate brings newer totals while the sender still walks.
+// OfferUpdate sends newer totals while the sender still walks.
 type OfferUpdate struct {
 	ID       string `json:"id"`
 	Files    int64  `json:"files"`
@@ -146,25 +149,39 @@ type OfferAnswer struct {
 	ID      string `json:"id"`
 	Accept  bool   `json:"accept"`
 	Code    Code   `json:"code,omitempty"`
-	Attempt int64  `json:"attempt"` // the one that is answered
+	Attempt int64  `json:"attempt"` // the attempt that is answered
+	// Done reports, with the code Delivered, what was delivered.
+	Done *OfferDone `json:"done,omitempty"`
 }
 
-// OfferCancel withdraws an offer or ends its transfer, from either side.
+// OfferDone is what a completed offer has delivered.
+type OfferDone struct {
+	Files   int64 `json:"files"`
+	Folders int64 `json:"folders"`
+	Bytes   int64 `json:"bytes"`
+	LeftOut int64 `json:"left_out,omitempty"` // entries that were offered but did not arrive
+}
+
+// OfferCancel withdraws an offer or ends its transfer, from either side. With the code Failed, Reason is the
+// transfer's reason, by its number among the reasons of records, and Path the entry at which it ended, as the sender
+// names it.
 type OfferCancel struct {
-	ID   string `json:"id"`
-	Code Code   `json:"code,omitempty"`
+	ID     string `json:"id"`
+	Code   Code   `json:"code,omitempty"`
+	Reason int    `json:"reason,omitempty"`
+	Path   string `json:"path,omitempty"`
 }
 
-// OfferPause holds an accepted transfer, from either side, until an OfferResume of either.
+// OfferPause pauses an accepted transfer, from either side, until either side sends OfferResume.
 type OfferPause struct {
 	ID string `json:"id"`
 }
 
-// OfferResume lets it go on.
+// OfferResume resumes it.
 type OfferResume OfferPause
 
-// Lanes tells the side that dials the lanes of an attempt that it may, and how many over QUIC: the first one leaves that
-// to it.
+// Lanes permits the side that dials the lanes of an attempt to do so, and sets how many to use over QUIC: the first
+// Lanes leaves that number to the dialling side.
 type Lanes struct {
 	ID      string `json:"id"`
 	Attempt int64  `json:"attempt"`
@@ -174,8 +191,8 @@ type Lanes struct {
 // MaxLanes is how many lanes over QUIC a transfer may have.
 const MaxLanes = 8
 
-// Lane opens a lane: its first frame. Token binds it to the session: the session conn's TLS exporter (RFC 8446 section
-// 7.5) with LaneLabel and the transfer's ID as context, in hex.
+// Lane opens a lane: it is its first frame. Token binds it to the session: the session connection's TLS exporter (RFC
+// 8446 section 7.5) with LaneLabel and the transfer's ID as context, in hex.
 type Lane struct {
 	ID      string `json:"id"`
 	Attempt int64  `json:"attempt"`
@@ -184,20 +201,20 @@ type Lane struct {
 
 // LaneAck answers Lane; the bytes of the transfer follow.
 type LaneAck struct {
-	Code Code `json:"code,omitempty"` // Bye (absent) means go
+	Code Code `json:"code,omitempty"` // Bye (absent) means accepted
 }
 
 // LaneLabel is the exporter label of Lane.Token.
 const LaneLabel = "EXPORTER-multipeer-lane"
 
-// PairStart asks to compare codes, and holds the initiator's commitment; see identity.Pairing. All byte strings of
-// these messages are 32 bytes in hex. ID names the attempt.
+// PairStart proposes to compare codes, and holds the initiator's commitment; see identity.Pairing. All byte strings
+// of these messages are 32 bytes in hex. ID identifies the attempt.
 type PairStart struct {
 	ID     string `json:"id"`
 	Commit string `json:"commit"`
 }
 
-// PairNonce is the responder's nonce, sent when its person has picked the initiator.
+// PairNonce is the responder's nonce, sent when its user has chosen the initiator.
 type PairNonce struct {
 	ID    string `json:"id"`
 	Nonce string `json:"nonce"`
@@ -206,7 +223,7 @@ type PairNonce struct {
 // PairReveal is the nonce that the initiator has committed to.
 type PairReveal PairNonce
 
-// PairConfirm proves that the person of the sender has said yes. It answers PairLink too.
+// PairConfirm proves that the sender's user has confirmed. It answers PairLink too.
 type PairConfirm struct {
 	ID    string `json:"id"`
 	Proof string `json:"proof"`
@@ -226,7 +243,7 @@ type StreamOpen struct {
 	Name string `json:"name"`
 }
 
-// Echo opens a stream whose bytes are sent back as they come, to measure round trips.
+// Echo opens a stream whose bytes are sent back as they arrive, to measure round trips.
 type Echo struct{}
 
 func (Hello) kind() string        { return "hello" }
@@ -293,7 +310,7 @@ var decoders = map[string]func([]byte) (Message, error){
 	"echo":          as[Echo],
 }
 
-// Types lists the names of all message types.
+// Types returns the names of all message types.
 func Types() []string {
 	out := make([]string, 0, len(decoders))
 	for name := range decoders {
@@ -313,8 +330,8 @@ func as[M Message](raw []byte) (Message, error) {
 	return m, nil
 }
 
-// Decode checks raw strictly and returns the message in it, or nil without an error for a type that this version
-// does not know: a newer peer may send those, and they are skipped.
+// Decode checks raw strictly and returns its message. For a type that this version does not know it returns nil
+// without an error: a newer peer may send those, and they are skipped.
 func Decode(raw []byte) (Message, error) {
 	var w walker
 	if err := w.scan(raw); err != nil {

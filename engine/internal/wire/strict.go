@@ -11,29 +11,28 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of a JSON value from a peer.
+// Limits of a JSON value from a peer.
 const (
 	maxDepth  = 32
 	maxTokens = 200_000
 )
 
-// ErrMalformed tells that a peer sent JSON that this protocol does not allow.
+// ErrMalformed reports that a peer sent JSON that this protocol does not allow.
 var ErrMalformed = errors.New("malformed JSON")
 
 func malformed(format string, a ...any) error {
 	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, a...))
 }
 
-// Check refuses what encoding/json would silently repair or reinterpret:
-// invalid UTF-8, lone surrogates, numbers that no double holds, a key that stands twice (or twice but for
-// its case, since Go matches keys without case), text after the value, and
-// values nested deeper than 32 or longer than 200,000 tokens.
+// Check rejects what encoding/json would silently repair or reinterpret: invalid UTF-8, lone surrogates, numbers that
+// no double can hold, duplicate keys (also if they differ only in case, because Go matches keys case-insensitively),
+// text after the value, and values nested deeper than 32 or longer than 200,000 tokens.
 func Check(raw []byte) error {
 	var w walker
 	return w.scan(raw)
 }
 
-// CheckInner is Check for a value that travels inside a message, which counts too.
+// CheckInner is Check for a value that travels inside a message, whose own depth and tokens count too.
 func CheckInner(raw []byte) error {
 	w := walker{depth: 1, tokens: 16}
 	return w.scan(raw)
@@ -54,33 +53,34 @@ func (w *walker) scan(raw []byte) error {
 	return w.value(w.depth)
 }
 
-// walker goes through JSON whose grammar is known to be right.
+// walker walks JSON whose grammar is known to be valid.
 type walker struct {
 	raw    []byte
 	at     int
 	tokens int
-	depth  int // at the beginning
+	depth  int // at the start
 
 	top      [4]member // of the outermost object, if it is one
 	used     int
-	overflow bool   // there are more
+	overflow bool   // there are more members than top holds
 	kind     []byte // the value of its key "type"
 }
 
-// member is a key and the value as it stands.
+// member is a key and its raw value.
 type member struct {
 	key string
 	raw []byte
 }
 
-// next skips what separates tokens and counts the one that follows.
+// next skips separators and counts the token that follows.
 func (w *walker) next() (byte, error) {
 	for w.at < len(w.raw) {
 		switch c := w.raw[w.at]; c {
 		case ' ', '\t', '\r', '\n', ',', ':':
 			w.at++
 		default:
-			if w.tokens++; w.tokens > maxTokens { // guard: json-tokens
+			w.tokens++
+			if w.tokens > maxTokens { // guard: json-tokens
 				return 0, malformed("more than %d tokens", maxTokens)
 			}
 			return c, nil
@@ -96,7 +96,8 @@ func (w *walker) value(depth int) error {
 	}
 	switch c {
 	case '{', '[':
-		if depth++; depth > maxDepth { // guard: json-depth
+		depth++
+		if depth > maxDepth { // guard: json-depth
 			return malformed("nested deeper than %d", maxDepth)
 		}
 		w.at++
@@ -130,8 +131,8 @@ func (w *walker) value(depth int) error {
 	return nil
 }
 
-// tooLarge tells a number that no double holds (RFC 8259 section 6): a program that decodes it would get an error, or
-// another number, by its language.
+// tooLarge reports whether no double can hold a number (RFC 8259 section 6): a program that decodes it would get an
+// error or a different number, depending on its language.
 func tooLarge(number []byte) bool {
 	if len(number) < 300 && !bytes.ContainsAny(number, "eE") {
 		return false
@@ -140,7 +141,7 @@ func tooLarge(number []byte) bool {
 	return errors.Is(err, strconv.ErrRange)
 }
 
-// members goes through an object behind its brace.
+// members walks an object, after its opening brace.
 func (w *walker) members(depth int) error {
 	var keys keySet
 	for {
@@ -175,7 +176,7 @@ func (w *walker) members(depth int) error {
 	}
 }
 
-// text passes a string and returns it with its quotes.
+// text skips a string and returns it with its quotes.
 func (w *walker) text() []byte {
 	begin := w.at
 	for w.at++; w.raw[w.at] != '"'; w.at++ {
@@ -187,7 +188,7 @@ func (w *walker) text() []byte {
 	return w.raw[begin:w.at]
 }
 
-// plain is the text of a JSON string; false if raw is none.
+// plain returns the text of a JSON string; false if raw is not one.
 func plain(raw []byte) (string, bool) {
 	if len(raw) < 2 || raw[0] != '"' {
 		return "", false
@@ -200,14 +201,14 @@ func plain(raw []byte) (string, bool) {
 	return s, err == nil
 }
 
-// keySet holds the keys of one object. Few are compared one by one, which costs no memory.
+// keySet holds the keys of one object. A few are compared one by one, which allocates no memory.
 type keySet struct {
 	few  [8]string
 	n    int
 	many map[string]struct{}
 }
 
-// add is false if the key is there, be it in another case.
+// add returns false if the key is already present, also in another case.
 func (s *keySet) add(key string) bool {
 	for _, k := range s.few[:s.n] {
 		if strings.EqualFold(k, key) {
@@ -230,7 +231,7 @@ func (s *keySet) add(key string) bool {
 	return true
 }
 
-// fold gives two keys the same text that EqualFold, which encoding/json uses for keys, takes for equal.
+// fold maps two keys to the same text if EqualFold, which encoding/json uses for keys, treats them as equal.
 func fold(key string) string {
 	return strings.Map(func(r rune) rune {
 		least := r
@@ -241,7 +242,7 @@ func fold(key string) string {
 	}, key)
 }
 
-// hasLoneSurrogate looks for \uD800 to \uDFFF that do not come as a pair; encoding/json turns them into U+FFFD.
+// hasLoneSurrogate reports whether \uD800 to \uDFFF occur outside a pair; encoding/json turns them into U+FFFD.
 func hasLoneSurrogate(raw []byte) bool {
 	for i := 0; i < len(raw); i++ {
 		if raw[i] != '\\' {

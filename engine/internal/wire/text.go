@@ -8,17 +8,17 @@ import (
 	"unicode/utf8"
 )
 
-// MaxName is the longest display name in bytes of UTF-8, as MCPeerID has it.
+// MaxName is the maximum length of a display name in bytes of UTF-8, as in MCPeerID.
 const MaxName = 63
 
-// MaxService is the longest service type (RFC 6335 section 5.1).
+// MaxService is the maximum length of a service type (RFC 6335 section 5.1).
 const MaxService = 15
 
-// ErrInvalid tells that a value from the program itself breaks a rule; the text names the rule.
+// ErrInvalid reports that a value from the program itself breaks a rule; the text names the rule.
 var ErrInvalid = errors.New("invalid")
 
-// ValidateName checks a display name of our own: 1 to 63 bytes of UTF-8 (MCPeerID), something visible in it, and
-// none of the characters that break a line or turn the reading direction.
+// ValidateName checks a display name of our own: 1 to 63 bytes of UTF-8 (MCPeerID), with something visible in it, and
+// without characters that break a line or change the text direction.
 func ValidateName(s string) error {
 	switch {
 	case s == "":
@@ -28,15 +28,13 @@ func ValidateName(s string) error {
 	case !utf8.ValidString(s):
 		return fmt.Errorf("name: %w: not UTF-8", ErrInvalid)
 	}
-	visible := false
+	if !strings.ContainsFunc(s, func(r rune) bool { return !invisible(r) }) {
+		return fmt.Errorf("name: %w: nothing visible in it", ErrInvalid)
+	}
 	for _, r := range s {
 		if BreaksText(r) {
 			return fmt.Errorf("name: %w: character %U is not allowed", ErrInvalid, r)
 		}
-		visible = visible || !invisible(r)
-	}
-	if !visible {
-		return fmt.Errorf("name: %w: nothing visible in it", ErrInvalid)
 	}
 	return nil
 }
@@ -70,13 +68,16 @@ func ValidateServiceType(s string) error {
 	return nil
 }
 
-// BreaksText tells the characters that no text from a peer may put on a screen as they are: controls, line
-// separators, private and unassigned code points, and the ones that turn the reading direction.
+// BreaksText reports whether a character must not be displayed as it is in text from a peer: control characters, line
+// separators, private-use code points, invisible characters, and those that change the text direction.
 func BreaksText(r rune) bool {
 	switch {
 	case unicode.IsControl(r), r == utf8.RuneError:
 		return true
 	case r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069, r == 0x200E, r == 0x200F, r == 0x061C:
+		return true
+	case r == 0x00AD, r == 0x034F, r == 0x115F, r == 0x1160, r == 0x17B4, r == 0x17B5, r >= 0x180B && r <= 0x180F, r == 0x200B,
+		r >= 0x2060 && r <= 0x2064, r >= 0x206A && r <= 0x206F, r == 0x2800, r == 0x3164, r == 0xFFA0: // invisible
 		return true
 	case r == 0x2028, r == 0x2029, r >= 0xE0000 && r <= 0xE007F, r == 0xFEFF, r >= 0xFFF9 && r <= 0xFFFB:
 		return true
@@ -84,28 +85,40 @@ func BreaksText(r rune) bool {
 	return unicode.Is(unicode.Co, r)
 }
 
-// invisible tells the characters that leave no mark. The four letters at the end are blank in every font.
+// joins reports whether a character is invisible by itself and changes the one before: joiners, as in emoji and in
+// Persian, and variation selectors. After ASCII they change nothing.
+func joins(r rune) bool {
+	return r == 0x200C || r == 0x200D || r >= 0xFE00 && r <= 0xFE0F || r >= 0xE0100 && r <= 0xE01EF
+}
+
+// invisible reports whether a character leaves no mark. The four letters at the end are blank in every font.
 func invisible(r rune) bool {
 	return unicode.IsSpace(r) || !unicode.IsGraphic(r) || unicode.In(r, unicode.Mn, unicode.Me) ||
 		r == 0x3164 || r == 0x115F || r == 0x1160 || r == 0x2800 || r == 0xFFA0
 }
 
-// CleanName makes a peer's name fit to be shown: what breaks text becomes a visible escape, it is cut at 40
+// CleanName makes a peer's name fit for display: characters that break text become visible escapes, it is cut at 40
 // characters with at most 3 combining marks each, and a name with nothing visible becomes "unnamed".
 func CleanName(s string) string {
 	var b strings.Builder
-	shown, marks, visible := 0, 0, false
+	shown := 0
+	marks := 0
+	visible := false
+	before := rune(0)
 	for _, r := range s {
+		last := before
+		before = r
 		if shown >= 40 {
 			b.WriteRune('…')
 			break
 		}
 		switch {
-		case BreaksText(r):
+		case BreaksText(r), joins(r) && (last < 0x80 || joins(last)):
 			fmt.Fprintf(&b, "‹%U›", r)
 			shown, marks = shown+1, 0
 		case unicode.In(r, unicode.Mn, unicode.Me):
-			if marks++; marks <= 3 {
+			marks++
+			if marks <= 3 {
 				b.WriteRune(r)
 			}
 			continue
@@ -121,7 +134,7 @@ func CleanName(s string) string {
 	return strings.TrimSpace(b.String())
 }
 
-// CleanLine makes text of a peer fit for one line: what breaks text becomes a visible escape, nothing is cut.
+// CleanLine makes text of a peer fit for one line: characters that break text become visible escapes, nothing is cut.
 func CleanLine(s string) string { return breaks.Replace(CleanText(s)) }
 
 var breaks = strings.NewReplacer("\n", "‹U+000A›", "\t", "‹U+0009›")
@@ -129,8 +142,11 @@ var breaks = strings.NewReplacer("\n", "‹U+000A›", "\t", "‹U+0009›")
 // CleanText is CleanName for running text: line breaks and tabs stay, nothing is cut.
 func CleanText(s string) string {
 	var b strings.Builder
+	before := rune(0)
 	for _, r := range s {
-		if BreaksText(r) && r != '\n' && r != '\t' {
+		last := before
+		before = r
+		if BreaksText(r) && r != '\n' && r != '\t' || joins(r) && (last < 0x80 || joins(last)) {
 			fmt.Fprintf(&b, "‹%U›", r)
 			continue
 		}

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// blocks reads the fenced blocks of PROTOCOL.md with an info string.
+// blocks returns the fenced blocks of PROTOCOL.md with the given info string.
 func blocks(t testing.TB, info string) []string {
 	t.Helper()
 	b, err := os.ReadFile("../../PROTOCOL.md")
@@ -28,7 +28,7 @@ func blocks(t testing.TB, info string) []string {
 	return out
 }
 
-func TestExamplesOfTheProtocol(t *testing.T) {
+func TestMessage_ExamplesOfTheProtocol(t *testing.T) {
 	seen := map[string]bool{}
 	for _, line := range blocks(t, "json") {
 		m, err := Decode([]byte(line))
@@ -65,7 +65,7 @@ func TestExamplesOfTheProtocol(t *testing.T) {
 	}
 }
 
-func TestCodesOfTheProtocol(t *testing.T) {
+func TestCode_TableOfTheProtocol(t *testing.T) {
 	b, err := os.ReadFile("../../PROTOCOL.md")
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestCodesOfTheProtocol(t *testing.T) {
 	}
 }
 
-func TestStrictPass(t *testing.T) {
+func TestCheck_AcceptsOnlyStrictJSON(t *testing.T) {
 	for _, bad := range []string{
 		"{\"a\":\"\xff\"}", `{"a":1,"a":1}`, `{"a":{"b":1,"B":2}}`, `{"a":"\udc00"}`, `{"a":"\ud800\u0041"}`, `{"a":1} x`, `{"a":1`, `{"a"}`, ``,
 		strings.Repeat("[", 40) + strings.Repeat("]", 40), "[" + strings.Repeat("1,", 200_001) + "1]",
@@ -111,7 +111,7 @@ func TestStrictPass(t *testing.T) {
 	}
 }
 
-func TestFrameLimits(t *testing.T) {
+func TestFrame_SizeIsLimited(t *testing.T) {
 	frame, err := Frame(Ping{N: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -144,8 +144,9 @@ func TestFrameLimits(t *testing.T) {
 	}
 }
 
-// The vectors are those of MCPeerID and of the Pythonista module, and what ours refuses beyond them.
-func TestNames(t *testing.T) {
+// TestValidate_NamesAndServiceTypes uses the vectors of MCPeerID and of the Pythonista module, and names that only our
+// own rules reject.
+func TestValidate_NamesAndServiceTypes(t *testing.T) {
 	emoji := "👩‍👩‍👧‍👦"
 	for _, good := range []string{"Peer", strings.Repeat("a", 63), strings.Repeat("é", 31), strings.Repeat("日", 21), strings.Repeat(emoji, 2), "Zoë", "Zoe\u0308", "  Anna "} {
 		if err := ValidateName(good); err != nil {
@@ -169,7 +170,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-func TestPeerTextIsMadeHarmless(t *testing.T) {
+func TestClean_MakesPeerTextHarmless(t *testing.T) {
 	for in, want := range map[string]string{
 		"Anna":                             "Anna",
 		"":                                 "unnamed",
@@ -223,7 +224,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzCheck holds the scanner to encoding/json: what it takes is JSON, with the same "type" and no key twice.
+// FuzzCheck compares the scanner with encoding/json: what it accepts is valid JSON, with the same "type" and no
+// duplicate keys.
 func FuzzCheck(f *testing.F) {
 	for _, s := range []string{
 		`{"type":"x","a":{"type":"y"}}`, `{"\u0074ype":"x"}`, `{"type":"x","tYpe":"y"}`, `[1,{"a":[true,null,"\\\""]},-1.5e3]`, ` {"a" : 1 , "b":2}`,
@@ -258,7 +260,7 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// twice tells whether an object of the value has two keys that encoding/json takes for one.
+// twice reports whether an object in the value has two keys that encoding/json treats as the same.
 func twice(dec *json.Decoder) bool {
 	tok, err := dec.Token()
 	open, ok := tok.(json.Delim)

@@ -1,0 +1,52 @@
+package engine
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"multipeer/engine/internal/identity"
+)
+
+// AutoAccept says which offers of a verified peer are accepted without asking. The zero value always asks.
+type AutoAccept struct {
+	// Bytes is how much is accepted in 24 hours; 0 accepts nothing. Each offer is charged a sixteenth and 64 KiB more
+	// than its bytes, plus 4 KiB for each file and folder.
+	Bytes int64
+	Dir   string    // the folder to receive into; absolute
+	Until time.Time // when the rule expires; zero means never
+}
+
+// SetAutoAccept sets which offers of a peer are accepted without asking; it is durable when the call returns. Only
+// call it in response to a user's action. The peer must be verified; a later SetTrust that changes this revokes it.
+// The zero AutoAccept asks again, and cancels what was accepted without asking and has not ended. The error is
+// ErrInvalid with the reason.
+func (e *Engine) SetAutoAccept(id PeerID, a AutoAccept) error {
+	bad := func(why string) error { return fmt.Errorf("auto-accept: %w: %s", ErrInvalid, why) }
+	switch {
+	case a != (AutoAccept{}) && e.profile.Peer(id).Trust != identity.Verified: // guard: auto-verified
+		return bad("only from a verified peer; compare codes first")
+	case a.Bytes < 0:
+		return bad("a negative size")
+	case a.Bytes > 0 && !filepath.IsAbs(a.Dir):
+		return bad("name a folder that receives, by its whole path")
+	}
+	err := e.profile.Update(id, func(r *identity.Record) {
+		r.Auto = identity.Auto{Bytes: a.Bytes, Dir: a.Dir, Until: a.Until, Day: r.Auto.Day, Used: r.Auto.Used}
+		if a.Bytes == 0 {
+			r.Auto = identity.Auto{}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if a.Bytes == 0 {
+		e.transfers.RevokePolicy(id)
+	}
+	if p := e.peers[id]; p != nil {
+		e.table.publishLocked(p)
+	}
+	return nil
+}

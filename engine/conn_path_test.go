@@ -1,0 +1,38 @@
+package engine_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+)
+
+func TestPath_ReportsAddressesAndLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, 10*time.Millisecond)
+		a, b, _, _ := pair(t, net)
+		collect(t, b)
+		net.Lose(0.2)
+		for i := range 200 {
+			if _, err := a.Send(t.Context(), i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p, err := a.Path(b.Self().ID)
+		if err != nil || p.Remote != b.Addr || p.Local != a.Addr {
+			t.Fatalf("%+v %v", p, err)
+		}
+		if p.MinRTT < 20*time.Millisecond || p.RTT < p.MinRTT || p.RTT > 100*time.Millisecond || p.BytesSent == 0 || p.PacketsReceived == 0 {
+			t.Errorf("%+v", p)
+		}
+		if p.Loss() < 0.02 || p.Loss() > 0.5 {
+			t.Errorf("loss %v", p.Loss())
+		}
+		if _, err := a.Path(a.Self().ID); !errors.Is(err, engine.ErrNoPeer) {
+			t.Errorf("to itself: %v", err)
+		}
+	})
+}

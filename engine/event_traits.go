@@ -1,0 +1,43 @@
+package engine
+
+import "multipeer/engine/internal/events"
+
+// conflictKey distinguishes a conflict from the peer's own state.
+type conflictKey PeerID
+
+// traitsOf says how the queues of readers treat an event.
+func traitsOf(ev Event) events.Traits {
+	switch ev := ev.(type) {
+	case SelfChanged:
+		return events.Traits{State: "self", Change: true}
+	case Problem:
+		return events.Traits{State: "problem", Change: true}
+	case PeerChanged:
+		return events.Traits{State: ev.Peer.ID, Change: true}
+	case PeerLost:
+		return events.Traits{Ends: ev.Peer.ID, Change: true}
+	case ConflictFound:
+		return events.Traits{State: conflictKey(ev.Conflict.ID)}
+	case TransferChanged:
+		return events.Traits{State: ev.Transfer.ID}
+	case MessageReceived:
+		return events.Traits{
+			Limited: true, From: ev.Message.From, Bytes: len(ev.Message.Body), Unreliable: ev.Message.Unreliable,
+			Message: true, Held: ev.held,
+		}
+	case StreamReceived:
+		return events.Traits{Limited: true, From: ev.Stream.Peer, Held: &ev.Stream.held}
+	case OfferReceived:
+		return events.Traits{Limited: true, From: ev.Offer.Transfer.Peer}
+	case InvitationReceived:
+		return events.Traits{Limited: true, From: ev.Invitation.Peer.ID, Bytes: len(ev.Invitation.Context), Question: true, Change: true}
+	}
+	return events.Traits{Change: true}
+}
+
+// abandon ends an event that no reader takes any more.
+func abandon(ev Event) {
+	if s, ok := ev.(StreamReceived); ok { // no one else would close it
+		s.Stream.abandon()
+	}
+}

@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"context"
+	"iter"
+
+	"multipeer/engine/internal/events"
+	"multipeer/engine/internal/pairing"
+	"multipeer/engine/internal/transfers"
+	"multipeer/engine/internal/wire"
+)
+
+// Event is a change in the engine. The set of types is closed; switch over them.
+type Event interface{ event() }
+
+type (
+	// Snapshot is the whole state: the first event of each Watch, repeated if a reader fell too far behind.
+	Snapshot struct {
+		Self        Self
+		Peers       []Peer
+		Invitations []*Invitation
+		Offers      []*Offer
+		Transfers   []Transfer
+		Pairings    []Pairing
+		Conflicts   []Conflict
+		Problem     error
+	}
+	// SelfChanged reports a new name, port or mode.
+	SelfChanged struct{ Self Self }
+	// PeerChanged reports a peer that was found or has changed (foundPeer).
+	PeerChanged struct{ Peer Peer }
+	// PeerLost reports a peer that is gone (lostPeer).
+	PeerLost struct{ Peer Peer }
+	// PeerAdded reports that a session has begun: once on each side, regardless of which side dialled or invited,
+	// when the other program's context is known (peer_added). If a connection breaks and is back within 3 s after the
+	// break was noticed (see Reconnecting), it is the same session. PeerAdded comes before any message or stream of
+	// the session, PeerRemoved after the last.
+	PeerAdded struct{ Peer Peer }
+	// PeerRemoved reports that the session has ended: once for each PeerAdded (peer_removed). Err is the reason.
+	PeerRemoved struct {
+		Peer Peer
+		Err  error
+	}
+	// MessageReceived delivers a message.
+	MessageReceived struct {
+		Message Message
+		held    *events.Held
+	}
+	// StreamReceived delivers a stream that the other program has opened. Exactly one reader takes it and must close
+	// it.
+	StreamReceived struct{ Stream *Stream }
+	// InvitationReceived asks for a session; nothing happens before Accept.
+	InvitationReceived struct{ Invitation *Invitation }
+	// InvitationClosed reports an invitation that was answered or withdrawn, or has expired.
+	InvitationClosed struct{ Invitation *Invitation }
+	// OfferReceived asks to accept files; nothing is stored before Accept.
+	OfferReceived struct{ Offer *Offer }
+	// TransferChanged reports the newest state of an offer or a transfer, at most ten times a second each.
+	TransferChanged struct{ Transfer Transfer }
+	// PairingChanged reports a pairing that a peer asks for, or one that has progressed.
+	PairingChanged struct{ Pairing Pairing }
+	// ConflictFound reports an identity that two devices use, this device's own or that of a known peer. It is
+	// repeated every minute while the conflict lasts. A program must show it to a person: what is sent to that
+	// identity reaches either of the two devices.
+	ConflictFound struct{ Conflict Conflict }
+	// Problem reports what keeps peers from being found; nil means that the problem is over.
+	Problem struct{ Err error }
+)
+
+func (Snapshot) event()           {}
+func (SelfChanged) event()        {}
+func (PeerChanged) event()        {}
+func (PeerLost) event()           {}
+func (PeerAdded) event()          {}
+func (PeerRemoved) event()        {}
+func (MessageReceived) event()    {}
+func (StreamReceived) event()     {}
+func (InvitationReceived) event() {}
+func (InvitationClosed) event()   {}
+func (OfferReceived) event()      {}
+func (TransferChanged) event()    {}
+func (PairingChanged) event()     {}
+func (ConflictFound) event()      {}
+func (Problem) event()            {}
+
+// Watch returns the engine's events as a sequence: a Snapshot first, then each change from the moment of the call. It
+// must be read by one range loop, which ends when the engine or ctx does. When ctx ends, messages already queued are
+// still yielded: their senders have been notified that they were delivered. Messages that a loop leaves behind with
+// break go to another reader that has not received them, or to the next Watch. Watch may be called before Run, and
+// any number of times.
+func (e *Engine) Watch(ctx context.Context) iter.Seq[Event] {
+	return e.watch(ctx, false)
+}
+
+// WatchState is Watch for a program that waits for a state: it takes no message, stream, offer or invitation. While
+// no other reader does, their senders get ErrUnavailable.
+func (e *Engine) WatchState(ctx context.Context) iter.Seq[Event] { return e.watch(ctx, true) }
+
+func (e *Engine) watch(ctx context.Context, quiet bool) iter.Seq[Event] {
+	var r *events.Reader[Event]
+	e.freeze(func(s Snapshot) { r = e.events.Subscribe(quiet, s) })
+	return e.events.Read(ctx, r, func() (ev Event) {
+		e.freeze(func(s Snapshot) { ev = s })
+		return ev
+	})
+}
+
+// freeze calls f with the whole state, which does not change meanwhile.
+func (e *Engine) freeze(f func(Snapshot)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.snapshotLocked()
+	e.pairings.Freeze(func(pairings []pairing.View) {
+		e.transfers.Freeze(func(list []transfers.Transfer, offers []*transfers.Offer) {
+			s.Pairings = publicPairings(pairings)
+			s.Transfers = publicTransfers(list)
+			for _, o := range offers {
+				s.Offers = append(s.Offers, publicOffer(o))
+			}
+			f(s)
+		})
+	})
+}
+
+// publish queues ev for every reader, and reports whether any of them takes it.
+func (e *Engine) publish(ev Event) bool { return e.events.Publish(ev) }
+
+// unreadCode returns the code that gives the other side the reason why publish failed.
+func (e *Engine) unreadCode() wire.Code {
+	if e.events.HasReader() {
+		return wire.Busy
+	}
+	return wire.Unavailable
+}
+
+// until calls try at once and after each change, until try returns true, ctx ends or the engine ends.
+func (e *Engine) until(ctx context.Context, try func() bool) {
+	for {
+		changed := e.events.Changed()
+		if ctx.Err() != nil || try() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		case <-e.ended:
+			return
+		}
+	}
+}
+
+// snapshotLocked collects the state but for pairings and transfers.
+func (e *Engine) snapshotLocked() Snapshot {
+	s := Snapshot{Self: e.selfViewLocked(), Problem: e.problem, Peers: e.table.viewsLocked(), Conflicts: e.conflicts.listLocked()}
+	for _, p := range e.peers {
+		if p.invitation != nil {
+			s.Invitations = append(s.Invitations, p.invitation)
+		}
+	}
+	return s
+}

@@ -1,0 +1,109 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/libp2p/zeroconf/v2"
+	"golang.org/x/time/rate"
+)
+
+// browseTime is how long the library queries and listens after a start or a network change. Its sockets receive
+// unicast answers, which ours may not, and multicast ones too. It is short because the library reads without limit,
+// and because its sockets take unicast packets that are meant for the system's own responder.
+const browseTime = 2 * time.Second
+
+// browseRate is how many of the library's entries are taken per second, and how many at once. The library keeps each
+// entry it delivers, however large, and waits for its reader.
+const browseRate = 100
+
+// browse has the library query for peers on some interfaces, and calls take with each answer, from several
+// goroutines. It returns an error only if no query was possible.
+func browse(ctx context.Context, service string, ifs []iface, take func(*zeroconf.ServiceEntry)) error {
+	ctx, cancel := context.WithTimeout(ctx, browseTime)
+	defer cancel()
+	var on []net.Interface
+	for _, f := range ifs {
+		on = append(on, f.Interface)
+	}
+	var failed [2]error
+	var wg sync.WaitGroup
+	for i, family := range []zeroconf.IPType{zeroconf.IPv4, zeroconf.IPv6} { // in one call, a failing family would end the other
+		wg.Go(func() {
+			entries, returned := make(chan *zeroconf.ServiceEntry), make(chan struct{})
+			wg.Go(func() { // the library waits for its reader indefinitely
+				pace := rate.NewLimiter(browseRate, browseRate)
+				for {
+					select {
+					case e, ok := <-entries:
+						if !ok {
+							return
+						}
+						take(e)
+						_ = pace.Wait(ctx) // after ctx ends, drain the library
+					case <-returned:
+						return
+					}
+				}
+			})
+			failed[i] = zeroconf.Browse(ctx, serviceName(service), "local", entries, zeroconf.SelectIfaces(on), zeroconf.SelectIPTraffic(family))
+			close(returned)
+		})
+	}
+	wg.Wait()
+	if failed[0] != nil && failed[1] != nil {
+		return errors.Join(failed[:]...)
+	}
+	return nil
+}
+
+// sightingOn converts an entry of the library into a sighting on one link; false means that it contains nothing.
+func sightingOn(e *zeroconf.ServiceEntry, service string, link iface, now time.Time) (sighting, bool) {
+	r := newRecords(service, link)
+	inst := r.instance(e.Instance + r.suffix)
+	if inst == "" || e.Port < 0 || e.Port > 0xffff {
+		return sighting{}, false
+	}
+	p := r.peer(inst, uint32(max(0, e.Expiry.Sub(now)/time.Second)))
+	p.host, p.port = "host", uint16(e.Port)
+	var lines []string
+	for _, s := range e.Text {
+		lines = append(lines, unescape(s))
+	}
+	p.txt = pairs(lines)
+	for _, ip := range append(e.AddrIPv4, e.AddrIPv6...) {
+		if a, ok := netip.AddrFromSlice(ip); ok {
+			r.host(p.host, a.Unmap())
+		}
+	}
+	if out := r.sightings(); len(out) == 1 {
+		return out[0], true
+	}
+	return sighting{}, false
+}
+
+// unescape undoes the escapes in the library's strings (RFC 1035 section 5.1).
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' {
+			b.WriteByte(s[i])
+			continue
+		}
+		if i+3 < len(s) && digits(s[i+1:i+4]) {
+			b.WriteByte((s[i+1]-'0')*100 + (s[i+2]-'0')*10 + s[i+3] - '0')
+			i += 3
+		} else if i+1 < len(s) {
+			i++
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
+}
+
+func digits(s string) bool { return strings.Trim(s, "0123456789") == "" }

@@ -1,0 +1,203 @@
+// Package events passes an engine's events to its readers. Each reader has a queue of its own, so that a slow one
+// delays nobody. The package knows events only by their Traits.
+package events
+
+import (
+	"context"
+	"iter"
+	"sync"
+)
+
+// Hub passes events to readers. Its lock is a leaf: any other lock may be taken before it, and then events arrive in the
+// order in which things happened. All methods may be called concurrently.
+type Hub[E any] struct {
+	traits  func(E) Traits
+	abandon func(E)
+
+	mu      sync.Mutex
+	closed  bool
+	readers map[*Reader[E]]struct{}
+	unread  []E           // messages that the last reader left behind
+	changed chan struct{} // closed at the next change; nil while no one waits for it
+}
+
+// NewHub returns a hub for events with these traits. abandon ends an event, such as a stream, that no reader takes any
+// more.
+func NewHub[E any](traits func(E) Traits, abandon func(E)) *Hub[E] {
+	return &Hub[E]{traits: traits, abandon: abandon, readers: map[*Reader[E]]struct{}{}}
+}
+
+// Publish queues ev for every reader. It reports whether any reader takes the event.
+func (h *Hub[E]) Publish(ev E) (taken bool) {
+	it := item[E]{ev, h.traits(ev)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for r := range h.readers {
+		if r.put(it) {
+			taken = true
+			if it.Held != nil {
+				it.Held.queues++
+			}
+		}
+	}
+	if it.Change && h.changed != nil {
+		close(h.changed)
+		h.changed = nil
+	}
+	return taken
+}
+
+// Changed returns a channel that is closed when an event is published that is a Change.
+func (h *Hub[E]) Changed() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.changed == nil {
+		h.changed = make(chan struct{})
+	}
+	return h.changed
+}
+
+// HasReader reports whether some reader takes messages.
+func (h *Hub[E]) HasReader() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.messageReaderLocked() != nil
+}
+
+func (h *Hub[E]) messageReaderLocked() *Reader[E] {
+	for r := range h.readers {
+		if !r.quiet {
+			return r
+		}
+	}
+	return nil
+}
+
+// Subscribe adds a reader, whose first event is the snapshot of the present state: the caller holds the locks that
+// keep the state from changing. A quiet reader takes no event that a peer can cause in any number, such as a message.
+func (h *Hub[E]) Subscribe(quiet bool, snapshot E) *Reader[E] {
+	r := newReader[E](quiet)
+	r.put(item[E]{snapshot, h.traits(snapshot)})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !quiet {
+		for _, ev := range h.unread {
+			it := item[E]{ev, h.traits(ev)}
+			it.Held.queues++
+			r.addUnread(it)
+		}
+		h.unread = nil
+	}
+	if h.closed {
+		r.close()
+	} else {
+		h.readers[r] = struct{}{}
+	}
+	return r
+}
+
+// Close ends every reader once it has read its queue.
+func (h *Hub[E]) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for r := range h.readers {
+		r.close()
+	}
+}
+
+// Read returns the events of r as a sequence for one range loop, which ends when the hub or ctx does. When ctx ends,
+// messages that are queued are still yielded. snapshot returns the present state for a reader that fell behind.
+func (h *Hub[E]) Read(ctx context.Context, r *Reader[E], snapshot func() E) iter.Seq[E] {
+	stop := context.AfterFunc(ctx, func() {
+		if r.reading.Load() {
+			h.retire(r) // the loop drains it
+		} else {
+			h.leave(r, nil)
+		}
+	})
+	return func(yield func(E) bool) {
+		r.reading.Store(true)
+		defer stop()
+		var skipped []item[E]
+		defer func() { h.leave(r, skipped) }()
+		for {
+			it, status := r.next()
+			switch status {
+			case behind:
+				ev := snapshot()
+				it = item[E]{ev, h.traits(ev)}
+			case drained:
+				return
+			case waiting:
+				select {
+				case <-r.wake:
+				case <-ctx.Done():
+					h.retire(r)
+				}
+				continue
+			}
+			if !it.Message && ctx.Err() != nil {
+				skipped = append(skipped, it)
+				continue
+			}
+			if it.Held != nil {
+				it.Held.taken.Store(true)
+			}
+			if !yield(it.ev) {
+				return
+			}
+		}
+	}
+}
+
+// retire stops further events to r.
+func (h *Hub[E]) retire(r *Reader[E]) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.readers, r)
+	r.close()
+}
+
+// leave handles what a reader has not read when it ends. Messages that no one else has received or still holds go to
+// another reader, or wait for the next one. Other such events are abandoned.
+func (h *Hub[E]) leave(r *Reader[E], skipped []item[E]) {
+	var abandoned []E
+	defer func() {
+		for _, ev := range abandoned {
+			h.abandon(ev)
+		}
+	}()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.readers, r)
+	r.close()
+	for {
+		it, status := r.next()
+		if status == drained {
+			break
+		}
+		if status == queued {
+			skipped = append(skipped, it)
+		}
+	}
+	for _, it := range skipped {
+		if it.Held == nil {
+			continue
+		}
+		it.Held.queues--
+		if it.Held.taken.Load() || it.Held.queues > 0 {
+			continue
+		}
+		if !it.Message {
+			abandoned = append(abandoned, it.ev)
+			continue
+		}
+		if other := h.messageReaderLocked(); other != nil {
+			it.Held.queues++
+			other.addUnread(it)
+		} else {
+			h.unread = append(h.unread, it.ev)
+		}
+	}
+}

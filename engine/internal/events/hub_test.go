@@ -1,0 +1,143 @@
+package events
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"multipeer/engine/internal/identity"
+)
+
+// event is state if it has a key, and otherwise a message of a peer.
+type event struct {
+	key  string
+	text string
+	from identity.PeerID
+	held *Held
+}
+
+func traitsOf(ev event) Traits {
+	if ev.key != "" {
+		return Traits{State: ev.key, Change: true}
+	}
+	if ev.held == nil {
+		return Traits{}
+	}
+	return Traits{Limited: true, From: ev.from, Bytes: len(ev.text), Message: true, Held: ev.held}
+}
+
+func message(text string) event { return event{text: text, held: new(Held)} }
+
+func newTestHub(abandoned *[]event) *Hub[event] {
+	return NewHub(traitsOf, func(ev event) { *abandoned = append(*abandoned, ev) })
+}
+
+// texts reads what is queued and ends.
+func texts(ctx context.Context, h *Hub[event], r *Reader[event]) (out []string) {
+	for ev := range h.Read(ctx, r, func() event { return event{text: "snapshot"} }) {
+		out = append(out, ev.text)
+	}
+	return out
+}
+
+func TestHub_NewerStateReplacesOlder(t *testing.T) {
+	h := newTestHub(new([]event))
+	r := h.Subscribe(false, event{text: "first"})
+	for _, ev := range []event{{key: "a", text: "a1"}, {key: "b", text: "b1"}, {key: "a", text: "a2"}} {
+		h.Publish(ev)
+	}
+	h.Close()
+	if got := texts(t.Context(), h, r); !slices.Equal(got, []string{"first", "a2", "b1"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestHub_SlowReaderGetsSnapshot(t *testing.T) {
+	h := newTestHub(new([]event))
+	r := h.Subscribe(false, event{text: "first"})
+	for range MaxQueue + 1 {
+		h.Publish(event{text: "news"})
+	}
+	h.Close()
+	if got := texts(t.Context(), h, r); len(got) != MaxQueue+1 || got[MaxQueue] != "snapshot" {
+		t.Errorf("%d events", len(got))
+	}
+}
+
+func TestHub_OnePeerCannotFillAQueue(t *testing.T) {
+	h := newTestHub(new([]event))
+	h.Subscribe(false, event{text: "first"})
+	taken := 0
+	for range 2 * maxQueuedOfOne {
+		if h.Publish(message("flood")) {
+			taken++
+		}
+	}
+	other := message("hello")
+	other.from[0] = 1
+	if !h.Publish(other) || taken != maxQueuedOfOne {
+		t.Errorf("%d messages of one peer were taken", taken)
+	}
+}
+
+func TestHub_MessageLeftBehindGoesToNextReader(t *testing.T) {
+	h := newTestHub(new([]event))
+	if h.HasReader() || h.Publish(message("too early")) {
+		t.Error("taken without a reader")
+	}
+	quiet := h.Subscribe(true, event{text: "first"})
+	if h.HasReader() || h.Publish(message("too early")) {
+		t.Error("taken by a quiet reader")
+	}
+	r := h.Subscribe(false, event{text: "first"})
+	if !h.Publish(message("hello")) {
+		t.Fatal("not taken")
+	}
+	for range h.Read(t.Context(), r, nil) { // leaves after the snapshot
+		break
+	}
+	next := h.Subscribe(false, event{text: "second"})
+	h.Close()
+	if got := texts(t.Context(), h, next); !slices.Equal(got, []string{"second", "hello"}) {
+		t.Errorf("%q", got)
+	}
+	if got := texts(t.Context(), h, quiet); !slices.Equal(got, []string{"first"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestHub_ChangeWakesThoseWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newTestHub(new([]event))
+		changed, woken := h.Changed(), false
+		go func() { <-changed; woken = true }()
+		h.Publish(event{text: "news"})
+		synctest.Wait()
+		if woken {
+			t.Error("woken by an event that changes nothing")
+		}
+		h.Publish(event{key: "a"})
+		synctest.Wait()
+		if !woken {
+			t.Error("not woken")
+		}
+	})
+}
+
+func TestHub_ContextEndsWaitingReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newTestHub(new([]event))
+		r := h.Subscribe(false, event{text: "first"})
+		ctx, cancel := context.WithCancel(t.Context())
+		var got []string
+		go func() { got = texts(ctx, h, r) }()
+		synctest.Wait()
+		h.Publish(message("last"))
+		cancel()
+		synctest.Wait()
+		if !slices.Contains(got, "last") {
+			t.Errorf("%q", got)
+		}
+	})
+}

@@ -1,0 +1,210 @@
+package events
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"multipeer/engine/internal/identity"
+)
+
+// The limits of a queue. Beyond them, messages are refused so that their senders know, and everything else is replaced
+// by a new snapshot. Each peer may use only a part of the queue, so that none crowds out the messages of others.
+// Events that may be lost without harm, and questions, which cost a person's attention, have lower limits.
+const (
+	MaxQueue            = 4096
+	maxQueuedOfOne      = 1024
+	maxQueuedUnreliable = 256
+	maxQueuedQuestions  = 16
+	// MaxQueuedBytes limits the bytes of all events, maxQueuedBytesOfOne those of one peer.
+	MaxQueuedBytes      = 32 << 20
+	maxQueuedBytesOfOne = 8 << 20
+)
+
+// Traits says what the queues need to know about an event.
+type Traits struct {
+	State  any  // comparable: of two queued events with the same State only the newer matters; nil for news
+	Ends   any  // the State that ends with this event: what follows it is not a newer version of what came before
+	Change bool // what the program waits for may have happened
+
+	Limited    bool            // a peer can cause any number of such events
+	From       identity.PeerID // the peer that caused a Limited event
+	Unreliable bool            // it may be lost without harm
+	Question   bool            // it asks a person
+	Bytes      int             // its size beyond a fixed one
+
+	Message bool  // it is refused if there is no room, and outlives a reader that leaves it behind
+	Held    *Held // set if the event must not get lost in a queue
+}
+
+// Held tracks an event that some reader has to get: how many queues hold it, guarded by the hub's lock, and whether
+// one of their readers has got it. The zero value is ready to use.
+type Held struct {
+	queues int
+	taken  atomic.Bool
+}
+
+type item[E any] struct {
+	ev E
+	Traits
+}
+
+// use counts what the events of one peer use of a queue.
+type use struct{ events, unreliable, questions, bytes int }
+
+func useOf(t Traits) use {
+	u := use{events: 1, bytes: t.Bytes}
+	if t.Unreliable {
+		u.unreliable = 1
+	}
+	if t.Question {
+		u.questions = 1
+	}
+	return u
+}
+
+func (u use) plus(o use) use {
+	return use{u.events + o.events, u.unreliable + o.unreliable, u.questions + o.questions, u.bytes + o.bytes}
+}
+
+func (u use) minus(o use) use {
+	return use{u.events - o.events, u.unreliable - o.unreliable, u.questions - o.questions, u.bytes - o.bytes}
+}
+
+// Reader is the queue of one reader.
+type Reader[E any] struct {
+	quiet   bool
+	reading atomic.Bool // a loop has started to read
+
+	mu     sync.Mutex
+	bytes  int
+	uses   map[identity.PeerID]use
+	queue  []item[E]
+	gone   int         // how many events have left the queue
+	states map[any]int // State -> number of its event, counting those that have left
+	wake   chan struct{}
+	behind bool
+	closed bool
+}
+
+func newReader[E any](quiet bool) *Reader[E] {
+	return &Reader[E]{quiet: quiet, states: map[any]int{}, uses: map[identity.PeerID]use{}, wake: make(chan struct{}, 1)}
+}
+
+// put queues an event; it returns false if there is no room.
+func (r *Reader[E]) put(it item[E]) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	if it.Limited && !r.admitsLocked(it.Traits) { // guard: events-queued
+		if !it.Message && !r.quiet { // another reader may take a message
+			r.behind = true
+			r.notify()
+		}
+		return false
+	}
+	if it.Ends != nil {
+		delete(r.states, it.Ends)
+	}
+	if at, ok := r.states[it.State]; ok && it.State != nil {
+		r.queue[at-r.gone] = it
+		return true
+	}
+	if len(r.queue) >= MaxQueue {
+		if !it.Message {
+			r.behind = true
+		}
+		return false
+	}
+	if it.State != nil {
+		r.states[it.State] = r.gone + len(r.queue)
+	}
+	r.addLocked(it)
+	return true
+}
+
+// admitsLocked reports whether one more event that a peer has caused fits.
+func (r *Reader[E]) admitsLocked(t Traits) bool {
+	u := r.uses[t.From].plus(useOf(t))
+	switch {
+	case r.quiet, r.bytes+t.Bytes > MaxQueuedBytes, u.events > maxQueuedOfOne, u.bytes > maxQueuedBytesOfOne:
+		return false
+	case t.Unreliable && u.unreliable > maxQueuedUnreliable, t.Question && u.questions > maxQueuedQuestions:
+		return false
+	}
+	return true
+}
+
+// addUnread queues an event that another reader left behind, even if there is no room, since it was acknowledged.
+func (r *Reader[E]) addUnread(it item[E]) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.addLocked(it)
+}
+
+func (r *Reader[E]) addLocked(it item[E]) {
+	if it.Limited {
+		r.uses[it.From] = r.uses[it.From].plus(useOf(it.Traits))
+		r.bytes += it.Bytes
+	}
+	r.queue = append(r.queue, it)
+	r.notify()
+}
+
+func (r *Reader[E]) notify() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *Reader[E]) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	r.notify()
+}
+
+// status says what next has found.
+type status int
+
+const (
+	queued  status = iota // an event
+	behind                // an empty queue, from which state was left out
+	waiting               // an empty queue
+	drained               // an empty queue to which nothing will be added
+)
+
+// next takes the first event out of the queue.
+func (r *Reader[E]) next() (item[E], status) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) == 0 {
+		r.queue = nil // release the array, which may be large
+		switch {
+		case r.behind:
+			r.behind = false
+			return item[E]{}, behind
+		case r.closed:
+			return item[E]{}, drained
+		}
+		return item[E]{}, waiting
+	}
+	it := r.queue[0]
+	r.queue[0] = item[E]{}
+	r.queue = r.queue[1:]
+	if it.State != nil && r.states[it.State] == r.gone {
+		delete(r.states, it.State)
+	}
+	r.gone++
+	if it.Limited {
+		if u := r.uses[it.From].minus(useOf(it.Traits)); u.events > 0 {
+			r.uses[it.From] = u
+		} else {
+			delete(r.uses, it.From)
+		}
+		r.bytes -= it.Bytes
+	}
+	return it, queued
+}

@@ -1,0 +1,30 @@
+package pairing
+
+import "multipeer/engine/internal/identity"
+
+// This file is for the tests of package engine, which see the pairings only through it.
+
+// SetCodeSpace reduces the number of codes until the returned function is called.
+func SetCodeSpace(n uint64) (restore func()) {
+	old := codeSpace
+	codeSpace = n
+	return func() { codeSpace = old }
+}
+
+// Code returns the code of a pairing, whichever role this side has.
+func (m *Manager) Code(id identity.PeerID) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a := m.attempts[id]; a != nil && a.view.Stage == Compare {
+		return a.code
+	}
+	return ""
+}
+
+// Reset forgets the pairing with a peer and all counters, as if there had been none.
+func (m *Manager) Reset(id identity.PeerID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.attempts, id)
+	m.today, m.failures = nil, 0
+}

@@ -1,0 +1,192 @@
+package transfers
+
+import (
+	"fmt"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/wire"
+	"multipeer/transfer"
+)
+
+// Cancel withdraws an offer or ends a transfer, on both sides; received data is removed. Files that are already being
+// published under their final names are still delivered. It is idempotent.
+func (m *Manager) Cancel(id ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.transfers[id]
+	switch {
+	case t == nil:
+	case !t.view.State.Final():
+		m.cancelLocked(t)
+	case t.view.Incoming: // its sender could continue it
+		m.forgetAcceptanceLocked(t)
+	}
+}
+
+func (m *Manager) cancelLocked(t *item) {
+	t.cancelled = true
+	m.stopLocked(t, wire.ErrCancelled)
+	if t.view.Incoming || t.proposed {
+		m.tellPeerLocked(t)
+	}
+}
+
+// sendToLocked sends msg to a peer if it is connected.
+func (m *Manager) sendToLocked(id identity.PeerID, msg wire.Message) (sent bool) {
+	l := m.host.Current(id)
+	if l == nil {
+		return false
+	}
+	l.Send(msg)
+	return true
+}
+
+// tellPeerLocked sends this side's decision about a transfer to the peer, now or when it is connected again.
+func (m *Manager) tellPeerLocked(t *item) {
+	var msg wire.Message = wire.OfferResume{ID: string(t.view.ID)}
+	switch {
+	case t.cancelled:
+		msg = wire.OfferCancel{ID: string(t.view.ID), Code: wire.Cancelled}
+	case t.paused:
+		msg = wire.OfferPause{ID: string(t.view.ID)}
+	}
+	if untold := !m.sendToLocked(t.view.Peer, msg); untold != t.untold {
+		t.untold = untold
+		m.saveSoonLocked(t)
+	}
+}
+
+// LinkUp sends a peer that is back the decisions that were made while it was offline.
+func (m *Manager) LinkUp(id identity.PeerID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, t := range m.transfers {
+		if t.view.Peer == id && t.untold {
+			m.tellPeerLocked(t)
+		}
+	}
+}
+
+// Pause pauses a transfer, on both sides and across restarts, until either side calls Resume. Data that has arrived
+// is kept. It is idempotent; wire.ErrState means that the transfer has ended or is not accepted.
+func (m *Manager) Pause(id ID) error { return m.setPaused(id, true) }
+
+// Resume continues a paused transfer.
+func (m *Manager) Resume(id ID) error { return m.setPaused(id, false) }
+
+func (m *Manager) setPaused(id ID, on bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.transfers[id]
+	switch {
+	case t == nil:
+		return wire.ErrUnknownOffer
+	case t.view.State.Final(), t.view.Incoming && !t.accepted:
+		return wire.Reword("the transfer has ended or is not accepted", wire.ErrState)
+	}
+	m.pauseLocked(t, on)
+	m.tellPeerLocked(t)
+	return nil
+}
+
+// TakePause handles a pause or resumption by the other side.
+func (m *Manager) TakePause(from identity.PeerID, id string, on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t := m.ofLocked(from, id); t != nil && !t.view.State.Final() && (t.accepted || !t.view.Incoming) {
+		t.untold = false // the latest decision of either side counts
+		m.pauseLocked(t, on)
+	}
+}
+
+// errPaused ends an attempt that will resume later.
+var errPaused = fmt.Errorf("%w: paused", transfer.ErrInterrupted)
+
+// pauseLocked stores the choice, and ends the attempt in progress.
+func (m *Manager) pauseLocked(t *item, on bool) {
+	if t.paused == on {
+		return
+	}
+	t.paused = on
+	t.offered = now() // its sender is there, or the user is
+	if on {
+		m.happenedLocked(t, pauses, nil)
+		if t.run != nil {
+			t.run.stop(errPaused)
+		}
+	} else {
+		t.lastMove = now()
+		m.happenedLocked(t, resumes, nil)
+	}
+	m.saveSoonLocked(t)
+	t.notify()
+}
+
+func (t *item) notify() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// SetPriority moves an outgoing transfer ahead of or behind others that wait; 0 is the default.
+func (m *Manager) SetPriority(id ID, priority int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.transfers[id]
+	if t == nil || t.view.Incoming {
+		return wire.ErrUnknownOffer
+	}
+	t.view.Priority, t.opts.Priority = priority, priority
+	m.saveSoonLocked(t)
+	m.publishLocked(t)
+	return nil
+}
+
+// Drop ends the transfers with a peer that is no longer dealt with.
+func (m *Manager) Drop(id identity.PeerID, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, t := range m.transfers {
+		if t.view.Peer == id && !t.view.State.Final() {
+			m.stopLocked(t, fmt.Errorf("the connection ended: %w", err))
+		}
+	}
+}
+
+// LinkDown ends the offers that wait for an answer here on a connection that is gone: the other side repeats
+// them if it wants to. Accepted transfers continue.
+func (m *Manager) LinkDown(l Link, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, t := range m.transfers {
+		if t.link == l && t.view.Incoming && t.view.State == Offered {
+			m.stopLocked(t, err)
+		}
+	}
+}
+
+// Busy reports whether a transfer with a peer is running or waits for it: hiding should not break that off, and the
+// other side knows us already.
+func (m *Manager) Busy(id identity.PeerID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, t := range m.transfers {
+		if t.view.Peer == id && !t.view.State.Final() && t.view.State != Offered {
+			return true
+		}
+	}
+	return false
+}
+
+// Moves reports whether an attempt of a transfer with a peer is running.
+func (m *Manager) Moves(id identity.PeerID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, t := range m.transfers {
+		if t.run != nil && t.view.Peer == id {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,64 @@
+package transfers
+
+import (
+	"context"
+	"net/netip"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+)
+
+// Host is what transfers need of the engine around them. The manager calls some methods with its own lock held: these
+// must not take a lock that is held during a call to the manager.
+type Host interface {
+	// Link returns the connection to a peer, or the reason why there is none. It is called without the manager's lock.
+	Link(id identity.PeerID) (Link, error)
+	// Current returns the connection to a peer, or nil. The manager's lock may be held.
+	Current(id identity.PeerID) Link
+	// Changed returns a channel that is closed when a peer or its connection changes.
+	Changed() <-chan struct{}
+	// Probe dials the last addresses of a peer that is not in sight, and waits for the result. Without the lock.
+	Probe(ctx context.Context, id identity.PeerID, addrs []netip.AddrPort)
+	// Accepted is called when an offer of a peer was accepted by a person, or is one of a known peer. Without the lock.
+	Accepted(id identity.PeerID)
+	// AcceptedBy is called when a peer has accepted an offer that a person here has made to it. Without the lock.
+	AcceptedBy(l Link)
+	// Publish publishes the newest state of a transfer. The manager's lock is held.
+	Publish(t Transfer)
+	// PublishOffer asks a person about an offer. If no reader takes the question, code is the answer for the other
+	// side. The manager's lock is held.
+	PublishOffer(o *Offer) (code wire.Code, taken bool)
+}
+
+// Link is the connection to a peer that carries offers and their answers. It is comparable.
+type Link interface {
+	// Send queues a message and does not wait. The manager's lock may be held.
+	Send(m wire.Message)
+	// Addrs lists the addresses where the peer may be dialled, best first. Without the manager's lock.
+	Addrs() []netip.AddrPort
+	// LanePorts returns the peer's ports for lanes; 0 means none.
+	LanePorts() (udp, tcp int)
+	// Token returns what proves that a lane belongs to this connection (RFC 8446 section 7.5).
+	Token(transfer string) (string, error)
+	Dialled() bool // by this side
+	RemoteAddr() netip.AddrPort
+	Done() <-chan struct{}
+	Err() error // the reason for the end; nil before it
+}
+
+// Asks limits what peers may ask a person. Its lock is a leaf.
+type Asks interface {
+	// MayPrompt reports whether a peer may cause one more question.
+	MayPrompt(id identity.PeerID) bool
+	// Declined counts a refusal, Accepted resets the count, and RefusedTooOften reports that it is too high.
+	Declined(id identity.PeerID)
+	Accepted(id identity.PeerID)
+	RefusedTooOften(id identity.PeerID) bool
+}
+
+// Dialer opens lanes.
+type Dialer interface {
+	DialTCP(ctx context.Context, to netip.AddrPort, want identity.PeerID) (*transport.LaneConn, error)
+	DialQUIC(ctx context.Context, to netip.AddrPort, want identity.PeerID) (*transport.LaneConn, error)
+}

@@ -1,0 +1,338 @@
+package transfers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+	"multipeer/transfer"
+)
+
+// The lifecycle of an accepted offer.
+
+// continueOfferLocked handles a repeated offer of an accepted transfer; it returns false if the transfer cannot
+// continue.
+func (m *Manager) continueOfferLocked(t *item, l Link, msg wire.Offer) bool {
+	switch t.view.State {
+	case Delivered:
+		l.Send(t.deliveredAnswerLocked(msg.Attempt))
+		return true
+	case Cancelled, Declined:
+		return false
+	case Failed:
+		if !m.launchLocked(t, (&receiver{m, t}).run) {
+			return false
+		}
+		m.reviveLocked(t)
+	}
+	t.link = l
+	t.attempt = msg.Attempt
+	t.view.Keep = msg.Keep
+	t.newest = msg
+	if now().Sub(t.offered) > time.Hour { // not at each attempt: it costs a write to the disk
+		defer m.saveSoonLocked(t)
+	}
+	t.offered = now()
+	if t.paused { // it was paused while the sender was offline, or the two messages crossed
+		l.Send(wire.OfferPause{ID: msg.ID})
+		return true
+	}
+	if t.run != nil {
+		t.run.stop(fmt.Errorf("%w: the sender began again", transfer.ErrInterrupted))
+	}
+	select {
+	case <-t.start:
+	default:
+	}
+	t.start <- attempt{l, msg.Attempt}
+	return true
+}
+
+// receiver receives one accepted offer.
+type receiver struct {
+	m *Manager
+	t *item
+}
+
+// run receives until the transfer has ended, or until the engine ends.
+func (r *receiver) run(ctx context.Context) {
+	m, t := r.m, r.t
+	result, err := r.take(ctx)
+	switch {
+	case err == nil:
+	case errors.Is(err, errMore) && ctx.Err() == nil:
+		time.Sleep(attemptsEndSlowly)
+		r.askForMore()
+		return
+	case ctx.Err() != nil && (goesOn(err) || errors.Is(err, context.Cause(ctx))):
+		if m.tasks.EndedBy(ctx) { // the next run of the program resumes it
+			return
+		}
+		err = m.endedBy(ctx)
+	default:
+		m.sayFailed(t, err)
+	}
+	if errors.Is(err, wire.ErrCancelled) || errors.Is(err, transfer.ErrCancelled) {
+		if discardErr := transfer.Discard(t.accept.Dir, string(t.view.ID)); discardErr != nil {
+			m.log.Warn("removing what had arrived", "err", discardErr)
+		}
+	}
+	if transfer.Violation(err) { // guard: asked-again
+		m.mu.Lock()
+		t.accepted = false
+		m.mu.Unlock()
+	}
+	m.conclude(t, result, err)
+	if err != nil {
+		return
+	}
+	select {
+	case a := <-t.start: // the sender has repeated the offer meanwhile
+		m.mu.Lock()
+		a.link.Send(t.deliveredAnswerLocked(a.n))
+		m.mu.Unlock()
+	default:
+	}
+	r.discardDelivered()
+}
+
+// deliveredAnswerLocked returns the answer to a repeated offer of a delivered transfer.
+func (t *item) deliveredAnswerLocked(attempt int64) wire.OfferAnswer {
+	v := t.view
+	return wire.OfferAnswer{
+		ID: string(v.ID), Code: wire.Delivered, Attempt: attempt,
+		Done: &wire.OfferDone{Files: v.Files, Folders: v.Folders, Bytes: v.Bytes, LeftOut: v.LeftOut},
+	}
+}
+
+// sayFailed sends the other side the reason why a transfer failed, unless the reason came from there.
+func (m *Manager) sayFailed(t *item, err error) {
+	msg := wire.OfferCancel{ID: string(t.view.ID), Code: wire.CodeOf(err)}
+	var f *transfer.Failure
+	if errors.As(err, &f) {
+		if f.Remote {
+			return
+		}
+		msg.Path = f.Path
+	}
+	if msg.Reason = transfer.Reason(err); msg.Reason != 0 {
+		msg.Code = wire.Failed
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sendToLocked(t.view.Peer, msg)
+}
+
+// askForMore asks the person again about an offer that brought more than it showed; data that has arrived is kept
+// until the answer. The sender repeats the offer by itself.
+func (r *receiver) askForMore() {
+	m, t := r.m, r.t
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t.view.State.Final() {
+		return
+	}
+	t.accepted, t.cancel, t.asksAgain = false, nil, true
+	m.happenedLocked(t, askedAgain, nil)
+	m.saveSoonLocked(t)
+	select {
+	case <-t.start: // the sender repeated the offer while the attempt was ending
+		if code, taken := m.askWithLocked(t, t.newest); !taken {
+			t.link.Send(wire.OfferAnswer{ID: string(t.view.ID), Code: code, Attempt: t.attempt})
+			m.finishLocked(t, wire.ErrUnavailable)
+			m.discardLocked(t)
+		}
+	default:
+		m.expireOfferLaterLocked(t)
+	}
+}
+
+// discardDelivered removes the remaining state of a delivered transfer, once its delivery is recorded on disk.
+func (r *receiver) discardDelivered() {
+	m, t := r.m, r.t
+	if err := m.Flush(); err != nil {
+		m.log.Error("keeping transfer", "err", err)
+		return
+	}
+	if err := transfer.Discard(t.accept.Dir, string(t.view.ID)); err != nil {
+		m.log.Warn("removing what is left of a transfer", "err", err)
+	}
+}
+
+// take receives until the transfer is done or has to fail, with a new attempt each time the sender starts again.
+func (r *receiver) take(ctx context.Context) (transfer.Result, error) {
+	m, t := r.m, r.t
+	if err := m.discarded(ctx, t.view.ID); err != nil {
+		return transfer.Result{}, err
+	}
+	if result, ok := r.recover(); ok {
+		return result, nil
+	}
+	// Record the acceptance on disk before it is sent.
+	if err := m.Flush(); err != nil {
+		m.log.Error("keeping transfer", "err", err)
+	}
+	var last error
+	for {
+		if err := m.whilePaused(ctx, t); err != nil {
+			return transfer.Result{}, err
+		}
+		a, err := r.awaitAttempt(ctx, last)
+		if errors.Is(err, errPaused) {
+			continue
+		}
+		if err != nil {
+			return transfer.Result{}, err
+		}
+		result, err := r.receiveOnce(ctx, a)
+		switch {
+		case err == nil:
+			return result, nil
+		case !goesOn(err), errors.Is(err, errMore):
+			return result, err
+		case ctx.Err() != nil:
+			return result, context.Cause(ctx)
+		case errors.Is(err, errPaused):
+			continue
+		}
+		last = err
+		m.goesOnWithout(t, err)
+	}
+}
+
+// awaitAttempt waits for the sender to start or resume.
+func (r *receiver) awaitAttempt(ctx context.Context, last error) (attempt, error) {
+	m, t := r.m, r.t
+	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+		m.mu.Lock()
+		if !t.view.Keep {
+			wait = min(wait, max(patience-now().Sub(t.lastMove), 10*time.Millisecond))
+		}
+		m.mu.Unlock()
+		timer := time.NewTimer(wait)
+		select {
+		case a := <-t.start:
+			timer.Stop()
+			return a, nil
+		case <-t.wake:
+			m.mu.Lock()
+			paused := t.paused
+			m.mu.Unlock()
+			timer.Stop()
+			if paused {
+				return attempt{}, errPaused
+			}
+			continue
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return attempt{}, context.Cause(ctx)
+		}
+		m.mu.Lock()
+		gone, keep, addrs := now().Sub(t.lastMove), t.view.Keep, t.addrs
+		here := m.host.Current(t.view.Peer) != nil
+		if gone >= stalledAfter {
+			if last == nil {
+				last = transport.ErrLost
+			}
+			m.happenedLocked(t, stalls, cause(last))
+		}
+		m.mu.Unlock()
+		if !keep && gone >= patience || m.isIdle(t) { // guard: transfers-idle
+			return attempt{}, fmt.Errorf("the sender is gone: %w", lostBy(last))
+		}
+		if !here {
+			m.probe(ctx, t.view.Peer, addrs)
+		}
+	}
+}
+
+// How long an accepted transfer waits for a sender that does not come back, whatever the sender says.
+const (
+	idleLimit          = 30 * 24 * time.Hour
+	idleLimitStrangers = 24 * time.Hour
+)
+
+// isIdle reports whether the sender of an accepted transfer has been away for too long. Its place is needed for others.
+// The acceptance stays on record for a while: a sender that comes back later still continues.
+func (m *Manager) isIdle(t *item) bool {
+	limit := idleLimit
+	if !m.profile.Knows(t.view.Peer) {
+		limit = idleLimitStrangers
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return now().Sub(t.offered) >= limit
+}
+
+func (r *receiver) receiveOptions() transfer.ReceiveOptions {
+	m, t := r.m, r.t
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o := transfer.ReceiveOptions{
+		Dir: t.accept.Dir, ID: string(t.view.ID), Key: t.key(), Expect: t.view.Bytes, Entries: t.view.Files + t.view.Folders,
+		Names: t.names, Items: t.view.Items, Reserve: t.accept.Reserve, Existing: t.accept.Existing,
+		KeepExec: t.accept.KeepExec, Links: t.accept.Links, Known: m.isOpen,
+	}
+	if t.room > 0 && t.room < o.Expect {
+		o.Expect = t.room
+	}
+	if t.accept.Choose != nil || len(t.chosen) > 0 {
+		o.Choose = r.choose
+	}
+	return o
+}
+
+// isOpen reports whether a transfer is known and has not ended.
+func (m *Manager) isOpen(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.transfers[ID(id)]
+	return t != nil && !t.view.State.Final()
+}
+
+// choose asks the program, once per name, what to do about a name that is taken.
+func (r *receiver) choose(name string) transfer.Existing {
+	m, t := r.m, r.t
+	m.mu.Lock()
+	policy, known := t.chosen[name]
+	ask := t.accept.Choose
+	m.mu.Unlock()
+	if known {
+		return policy
+	}
+	policy = t.accept.Existing
+	if ask != nil {
+		policy = ask(name)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t.chosen == nil {
+		t.chosen = map[string]transfer.Existing{}
+	}
+	t.chosen[name] = policy
+	m.saveSoonLocked(t)
+	return policy
+}
+
+// receiveOnce makes one attempt to receive.
+func (r *receiver) receiveOnce(ctx context.Context, a attempt) (transfer.Result, error) {
+	m, t := r.m, r.t
+	o := r.receiveOptions()
+	o.Told, o.Limit = m.track(t), m.within(t)
+	run := m.newRun(ctx, t, a.link, a.n)
+	defer run.end()
+	at := listensAt(a.link)
+	m.mu.Lock()
+	t.sawPeerAtLocked(at)
+	a.link.Send(wire.OfferAnswer{ID: string(t.view.ID), Accept: true, Attempt: a.n})
+	m.mu.Unlock()
+	result, err := transfer.Receive(run.ctx, run.lanes, o)
+	m.mu.Lock()
+	t.offered = now() // an attempt may take days, and the sender was there
+	m.mu.Unlock()
+	return result, run.reason(err)
+}

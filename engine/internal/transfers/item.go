@@ -1,0 +1,153 @@
+package transfers
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"multipeer/engine/internal/wire"
+	"multipeer/transfer"
+)
+
+// item is the record of one transfer. Its fields are guarded by Manager.mu.
+type item struct {
+	view   Transfer
+	order  int64
+	names  []string // top-level names as sent on the wire
+	offer  *Offer   // incoming: the offer until it is answered
+	ctx    context.Context
+	cancel context.CancelCauseFunc // set while a goroutine runs the transfer
+	done   chan struct{}           // closed when the transfer is final
+
+	room     int64             // bytes that it needs on a disk, if known
+	paths    []string          // outgoing: the offered paths
+	resolved []string          // outgoing: the paths with links resolved, at the time of the offer
+	listing  *transfer.Listing // outgoing: the entries in the paths, once known
+	listed   int64             // outgoing: how many entries the listing holds
+	relisted int64             // outgoing: how many entries it held before a restart; 0 if there was none
+	opts     OfferOptions      // outgoing: the options of the offer
+	shared   *transfer.Shared  // outgoing: the source, if it is sent to several peers
+	accept   AcceptOptions     // incoming: the options of Accept
+	chosen   map[string]transfer.Existing
+
+	link     Link  // carried the newest offer
+	attempt  int64 // the number of the newest offer
+	proposed bool  // the offer was sent: updates may follow
+	accepted bool
+	revoked  bool      // the acceptance ends with the attempt under way
+	offered  time.Time // incoming: when its sender was there last
+	held     bool      // to be accepted by policy once its size is known
+	agreed   agreement
+	// asksAgain means that more arrived than the offer showed: when it is offered again, the person is asked.
+	asksAgain bool
+	newest    wire.Offer // incoming: the latest offer received after it was accepted
+	byPolicy  bool       // accepted by policy
+	paused    bool
+	hasTurn   bool // outgoing: it may move
+	yielded   bool // its turn is given to others for now
+	// cancelled means that it was cancelled here; untold, that the peer does not know that, or a change of paused,
+	// yet.
+	cancelled bool
+	untold    bool
+	wake      chan struct{}    // signals a change to look at, such as a pause or resumption
+	answer    chan offerAnswer // outgoing: receives the answer to an offer
+	start     chan attempt     // incoming: the newest offer of an accepted transfer
+	run       *run             // the attempt in progress
+	addrs     []netip.AddrPort // the last addresses of the peer
+
+	lastMove  time.Time // when a byte was last acknowledged
+	lastHeard time.Time // when the receiver last reported progress, even if there was none
+	full      bool      // the receiver's disk is full
+	mark      time.Time // the start of the rate measurement
+	markBytes int64
+	moved     int64 // bytes that earlier attempts have sent on lanes
+}
+
+// offerAnswer is the other side's answer to one attempt.
+type offerAnswer struct {
+	attempt int64
+	err     error // nil means accepted
+}
+
+// attempt is one start or resumption of an accepted transfer.
+type attempt struct {
+	link Link
+	n    int64
+}
+
+// stopLocked ends a transfer with a reason: at once if it waits, through its own goroutine if it runs.
+func (m *Manager) stopLocked(t *item, err error) {
+	switch {
+	case t.view.State.Final():
+	case t.cancel != nil:
+		t.cancel(err)
+	default:
+		m.finishLocked(t, err)
+		if t.view.Incoming && t.view.State == Cancelled { // there is no goroutine that does it
+			m.discardLocked(t)
+		}
+	}
+}
+
+// finishLocked makes a transfer final.
+func (m *Manager) finishLocked(t *item, err error) {
+	if t.view.State.Final() {
+		return
+	}
+	if errors.Is(err, transfer.ErrCancelled) { // callers know one error for that
+		err = wire.ErrCancelled
+	}
+	t.stepLocked(endOf(err), err)
+	v := &t.view
+	v.Ended = now()
+	v.Rate = 0
+	v.Left = 0
+	if v.State == Delivered {
+		v.Counting = false
+	}
+	t.offer = nil
+	t.cancel = nil
+	close(t.done)
+	if t.revoked {
+		m.forgetAcceptanceLocked(t)
+	}
+	m.saveSoonLocked(t)
+	m.log.Info("transfer ended", "id", v.ID, "peer", v.Peer.Short(), "incoming", v.Incoming, "state", v.State, "bytes", v.Done, "err", err)
+	m.publishLocked(t)
+}
+
+// endOf returns the event that ends a transfer with an error, or without one.
+func endOf(err error) event {
+	switch {
+	case err == nil:
+		return delivered
+	case errors.Is(err, wire.ErrDeclined):
+		return declined
+	case errors.Is(err, wire.ErrCancelled):
+		return cancelled
+	}
+	return failed
+}
+
+// conclude records the result in the view and makes the transfer final.
+func (m *Manager) conclude(t *item, r transfer.Result, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v := &t.view
+	v.Notes = nil
+	for _, n := range r.Notes {
+		n.Path, n.Saved = shown(n.Path), shown(n.Saved)
+		v.Notes = append(v.Notes, n)
+	}
+	v.Renamed = r.Renamed
+	v.LeftOut = r.LeftOut
+	v.Unkept = r.Unkept
+	v.Unchanged = r.Unchanged
+	v.Saved = inDir(v.Dir, r.Saved)
+	if err == nil {
+		v.Files, v.Folders, v.Bytes = r.Files+r.Links, r.Folders, r.Bytes
+		v.Done, v.DoneFiles = r.Bytes, r.Files
+	}
+	m.finishLocked(t, err)
+}

@@ -1,0 +1,101 @@
+package transfers
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"multipeer/engine/internal/wire"
+	"multipeer/transfer"
+)
+
+// Offer is a peer's offer of files. Call Accept or Decline once; the first answer counts.
+type Offer struct {
+	Transfer Transfer // as it was when it arrived
+
+	m *Manager
+	t *item
+
+	// Handle belongs to the host, which may keep its own value for the offer here; the manager's lock guards it.
+	Handle any
+}
+
+// Accept accepts the files into a folder. The transfer then runs by itself, and resumes by itself after any
+// interruption, including a restart of either side with the same profile; Watch and Wait report its progress. It may
+// bring what was offered, plus a small margin for a source that has grown since. Errors are wire.ErrAnswered, and the
+// reasons why the folder cannot be used.
+func (o *Offer) Accept(opts AcceptOptions) error {
+	dir, err := filepath.Abs(opts.Dir)
+	if err != nil || opts.Dir == "" {
+		return fmt.Errorf("folder %q: %w: name a folder to receive into", opts.Dir, wire.ErrInvalid)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("folder %s: %w", dir, err)
+	}
+	opts.Dir = dir
+	if err := o.m.accept(o, opts); err != nil {
+		return err
+	}
+	peer := o.t.view.Peer
+	o.m.asks.Accepted(peer)
+	if !opts.Policy || o.m.profile.Knows(peer) { // guard: policy-accepts
+		o.m.host.Accepted(peer)
+	}
+	return nil
+}
+
+func (m *Manager) accept(o *Offer, opts AcceptOptions) error {
+	t := o.t
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t.offer != o || t.view.State != Offered {
+		return wire.ErrAnswered
+	}
+	t.accept = opts
+	if !m.launchLocked(t, (&receiver{m, t}).run) {
+		return wire.ErrClosed
+	}
+	// Only from here on is data with this ID from this peer accepted.
+	seen := o.Transfer
+	if opts.Seen != nil {
+		seen = *opts.Seen
+	}
+	t.agreed = agreement{transfer.Totals{Files: seen.Files, Folders: seen.Folders, Bytes: seen.Bytes}, seen.Counting}
+	t.offer, t.accepted = nil, true
+	t.view.Started, t.view.Dir = now(), opts.Dir
+	t.lastMove, t.offered = now(), now()
+	m.happenedLocked(t, accepted, nil)
+	m.saveSoonLocked(t)
+	select {
+	case <-t.start: // left over from before the person was asked again
+	default:
+	}
+	t.start <- attempt{t.link, t.attempt}
+	return nil
+}
+
+// Conflicts lists the top-level names of the offer that are taken in a folder, for a screen that asks what to do.
+func (o *Offer) Conflicts(dir string) []string {
+	var out []string
+	for _, n := range o.t.names {
+		if _, err := os.Lstat(filepath.Join(dir, filepath.Base(n))); err == nil {
+			out = append(out, wire.CleanLine(n))
+		}
+	}
+	return out
+}
+
+// Decline rejects the offer. It returns wire.ErrAnswered if it is too late.
+func (o *Offer) Decline() error {
+	m, t := o.m, o.t
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t.offer != o || t.view.State != Offered {
+		return wire.ErrAnswered
+	}
+	t.link.Send(wire.OfferAnswer{ID: string(t.view.ID), Code: wire.Declined, Attempt: t.attempt})
+	m.asks.Declined(t.view.Peer)
+	m.finishLocked(t, wire.ErrDeclined)
+	m.discardLocked(t)
+	return nil
+}

@@ -1,0 +1,259 @@
+package transfers
+
+import (
+	"context"
+	"time"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/wire"
+	"multipeer/transfer"
+)
+
+// Limits on the offers that wait for an answer, and on how long they wait.
+const (
+	offersPerPeer     = 10
+	offersInAll       = 50 // of verified peers, and as many of others
+	offersPerStranger = 2
+	offersOfStrangers = 10
+	// Accepted incoming transfers that have not ended, each of which keeps a goroutine and a record.
+	openPerPeer     = 100
+	openInAll       = 500 // of known peers
+	openPerStranger = 4
+	openOfStrangers = 16
+	// OfferTimeout is how long an offer waits for its answer.
+	OfferTimeout = 10 * time.Minute
+)
+
+// TakeOffer handles an offer of a peer, or the repetition of one.
+func (m *Manager) TakeOffer(from identity.PeerID, name string, l Link, msg wire.Offer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	refuse := func(c wire.Code) { l.Send(wire.OfferAnswer{ID: msg.ID, Code: c, Attempt: msg.Attempt}) }
+	if m.host.Current(from) != l {
+		return
+	}
+	if t := m.transfers[ID(msg.ID)]; t != nil {
+		switch {
+		case t.view.Peer != from || !t.view.Incoming: // guard: offer-of-another
+			refuse(wire.Protocol)
+			return
+		case t.accepted && m.continueOfferLocked(t, l, msg):
+			return
+		case t.cancelled:
+			refuse(wire.Cancelled)
+			return
+		case !t.view.State.Final(): // it still waits for its answer here, and the sender repeats it
+			t.link, t.attempt = l, msg.Attempt
+			if !t.asksAgain {
+				return
+			}
+			if code, taken := m.askWithLocked(t, msg); !taken {
+				refuse(code)
+				m.finishLocked(t, wire.ErrUnavailable)
+				m.discardLocked(t)
+			}
+			return
+		}
+		delete(m.transfers, t.view.ID) // it was not accepted before, and is a new offer now
+	}
+	if !m.mayOfferLocked(from) { // guard: offers-pending
+		refuse(wire.Busy)
+		return
+	}
+	if m.asks.RefusedTooOften(from) { // guard: declined-often
+		refuse(wire.Declined)
+		return
+	}
+	if !m.asks.MayPrompt(from) { // guard: offers-asked
+		refuse(wire.Busy)
+		return
+	}
+	t := m.newLocked(ID(msg.ID), from, name, true)
+	t.names = msg.Names
+	t.link = l
+	t.attempt = msg.Attempt
+	t.room = msg.Room
+	v := &t.view
+	v.State = Offered
+	v.Names, v.Items = clean(msg.Names), msg.Items
+	v.Files = msg.Files
+	v.Folders = msg.Folders
+	v.Bytes = msg.Bytes
+	v.Counting = msg.Counting
+	v.Keep = msg.Keep
+	t.offer = &Offer{Transfer: *v, m: m, t: t}
+	if !m.takenByPolicyLocked(t) {
+		if code, taken := m.host.PublishOffer(t.offer); !taken {
+			refuse(code)
+			return
+		}
+	}
+	m.transfers[v.ID] = t
+	m.publishLocked(t)
+	m.expireOfferLaterLocked(t)
+}
+
+// askWithLocked asks the person again about an offer that brought more than it showed, with the sender's current
+// totals.
+func (m *Manager) askWithLocked(t *item, msg wire.Offer) (code wire.Code, taken bool) {
+	t.asksAgain = false
+	v := &t.view
+	v.Files = msg.Files
+	v.Folders = msg.Folders
+	v.Bytes = msg.Bytes
+	v.Counting = msg.Counting
+	t.offer = &Offer{Transfer: *v, m: m, t: t}
+	m.publishLocked(t)
+	m.expireOfferLaterLocked(t)
+	return m.host.PublishOffer(t.offer)
+}
+
+// mayOfferLocked reports whether one more offer of a peer may wait for an answer, and be open once it is accepted. Verified
+// peers, other known peers and strangers have separate places: new keys are free, and none may displace those that the
+// user trusts more.
+func (m *Manager) mayOfferLocked(from identity.PeerID) bool {
+	trust := m.profile.Peer(from).Trust
+	var waiting, waitingOfPeer, open, openOfPeer int
+	for _, t := range m.transfers {
+		if !t.view.Incoming || t.view.State.Final() {
+			continue
+		}
+		mine := t.view.Peer == from
+		other := m.profile.Peer(t.view.Peer).Trust
+		switch {
+		case t.view.State == Offered && other == trust:
+			waiting++
+		case t.view.State != Offered && (other == identity.Unknown) == (trust == identity.Unknown):
+			open++
+		}
+		switch {
+		case mine && t.view.State == Offered:
+			waitingOfPeer++
+		case mine:
+			openOfPeer++
+		}
+	}
+	// An offer that waits may be accepted at any moment.
+	openOfPeer += waitingOfPeer
+	open += waiting
+	stranger := trust == identity.Unknown
+	openMost, openMostOfPeer := openInAll, openPerPeer
+	if stranger {
+		openMost, openMostOfPeer = openOfStrangers, openPerStranger
+	}
+	if open >= openMost || openOfPeer >= openMostOfPeer { // guard: transfers-open
+		return false
+	}
+	if stranger {
+		return waitingOfPeer < offersPerStranger && waiting < offersOfStrangers
+	}
+	return waitingOfPeer < offersPerPeer && waiting < offersInAll
+}
+
+// expireOfferLaterLocked starts the timeout of t's offer.
+func (m *Manager) expireOfferLaterLocked(t *item) {
+	offer, done := t.offer, t.done
+	m.tasks.Start(func(ctx context.Context) { m.expire(ctx, t, offer, done) })
+}
+
+// expire ends an offer that no one answers; a nil offer is one that its sender has to repeat.
+func (m *Manager) expire(ctx context.Context, t *item, offer *Offer, done <-chan struct{}) {
+	timer := time.NewTimer(OfferTimeout)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-done:
+		return
+	case <-ctx.Done():
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t.view.State == Offered && !t.accepted && t.offer == offer {
+		t.link.Send(wire.OfferAnswer{ID: string(t.view.ID), Code: wire.Timeout, Attempt: t.attempt})
+		m.finishLocked(t, wire.ErrTimeout)
+		m.discardLocked(t)
+	}
+}
+
+// TakeUpdate handles new totals of an offer.
+func (m *Manager) TakeUpdate(from identity.PeerID, msg wire.OfferUpdate) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.ofLocked(from, msg.ID)
+	if t == nil || !t.view.Incoming || t.view.State.Final() {
+		return
+	}
+	if n := &t.newest; n.Counting {
+		n.Files = msg.Files
+		n.Folders = msg.Folders
+		n.Bytes = msg.Bytes
+		n.Counting = msg.Counting
+	}
+	if !t.view.Counting { // what a person sees and accepts must not grow
+		return
+	}
+	v := &t.view
+	v.Files = msg.Files
+	v.Folders = msg.Folders
+	v.Bytes = msg.Bytes
+	v.Counting = msg.Counting
+	if !msg.Counting && t.accepted {
+		m.saveSoonLocked(t)
+	}
+	if t.held && !msg.Counting {
+		m.decideAutoLocked(t)
+	}
+	m.publishLocked(t)
+}
+
+// TakeAnswer handles the answer to an offer that was made here.
+func (m *Manager) TakeAnswer(from identity.PeerID, l Link, msg wire.OfferAnswer) {
+	if m.takeAnswer(from, l, msg) {
+		m.host.AcceptedBy(l)
+	}
+}
+
+func (m *Manager) takeAnswer(from identity.PeerID, l Link, msg wire.OfferAnswer) (accepted bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.ofLocked(from, msg.ID)
+	if t == nil || t.view.Incoming || msg.Attempt != t.attempt || t.link != l {
+		return false
+	}
+	a := offerAnswer{attempt: msg.Attempt}
+	accepted = msg.Accept && !t.view.State.Final()
+	if !accepted {
+		switch msg.Code {
+		case wire.Bye:
+			a.err = wire.ErrDeclined
+		case wire.Delivered:
+			a.err = &deliveredBefore{msg.Done}
+		default:
+			a.err = msg.Code.Err()
+		}
+	}
+	select {
+	case t.answer <- a:
+	default: // answered before
+	}
+	return accepted
+}
+
+// TakeCancel handles the end of an offer or a transfer by the other side.
+func (m *Manager) TakeCancel(from identity.PeerID, msg wire.OfferCancel) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.ofLocked(from, msg.ID)
+	if t == nil {
+		return
+	}
+	err := msg.Code.Err()
+	switch msg.Code {
+	case wire.Bye:
+		err = wire.ErrCancelled
+	case wire.Failed:
+		err = &transfer.Failure{Path: msg.Path, Remote: true, Err: transfer.ReasonError(msg.Reason)}
+	}
+	m.stopLocked(t, err)
+}

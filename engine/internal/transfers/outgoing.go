@@ -1,0 +1,226 @@
+package transfers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+	"multipeer/transfer"
+)
+
+const (
+	// countWait is how long an offer waits for the totals of a folder, updateEvery the interval of updates to them.
+	countWait   = 300 * time.Millisecond
+	updateEvery = 500 * time.Millisecond
+	// patience is how long a transfer without Keep lives without its peer. Together with the time until the loss is
+	// noticed it is less than 30 s.
+	patience = 25 * time.Second
+	// stalledAfter is how long no byte is acknowledged before the transfer counts as stalled, lostAfter before its
+	// lanes are opened again.
+	stalledAfter = 5 * time.Second
+	lostAfter    = time.Minute
+	// vainAttempts is how many consecutive attempts without progress, each over a live connection, fail the transfer.
+	vainAttempts = 5
+	// probeFor limits a dial to the last addresses of a peer that is not in sight.
+	probeFor   = 2 * time.Second
+	retryFirst = 200 * time.Millisecond
+	retryMost  = 5 * time.Second
+)
+
+// goesOn reports whether another attempt may succeed after err.
+func goesOn(err error) bool {
+	return transfer.Passing(err) || errors.Is(err, transport.ErrLost) || errors.Is(err, wire.ErrTimeout)
+}
+
+// endedBy returns the reason for the end of a transfer's own context.
+func (m *Manager) endedBy(ctx context.Context) error {
+	if m.tasks.EndedBy(ctx) {
+		return fmt.Errorf("%w: the program ended", wire.ErrCancelled)
+	}
+	return context.Cause(ctx)
+}
+
+// sender sends one offer, and what was offered once it is accepted.
+type sender struct {
+	m *Manager
+	t *item
+}
+
+// run offers and sends until the transfer has ended, or until the engine ends.
+func (s *sender) run(ctx context.Context) {
+	m, t := s.m, s.t
+	counter, stopCounting := context.WithCancel(ctx)
+	var counting sync.WaitGroup
+	result, err := s.deliver(ctx, counter, &counting)
+	stopCounting()
+	counting.Wait()
+	switch {
+	case err == nil:
+	case ctx.Err() != nil && (goesOn(err) || errors.Is(err, context.Cause(ctx))):
+		if m.tasks.EndedBy(ctx) && t.view.Keep { // the outbox keeps it
+			return
+		}
+		err = m.endedBy(ctx)
+	case s.isAccepted(): // the other side waits for it
+		m.sayFailed(t, err)
+	}
+	m.conclude(t, result, err)
+}
+
+// deliver offers, and sends once accepted, repeatedly until the transfer is done or has to fail.
+func (s *sender) deliver(ctx, counter context.Context, counting *sync.WaitGroup) (transfer.Result, error) {
+	m, t := s.m, s.t
+	var none transfer.Result
+	vain, pause := 0, retryFirst
+	if err := s.list(); err != nil {
+		return none, err
+	}
+	counted := s.countFolders(counter, counting)
+	for {
+		if err := m.whilePaused(ctx, t); err != nil {
+			return none, err
+		}
+		l, err := s.awaitPeer(ctx)
+		if errors.Is(err, errPaused) {
+			continue
+		}
+		if err != nil {
+			return none, err
+		}
+		select {
+		case <-counted:
+		case <-time.After(countWait):
+		case <-ctx.Done():
+			return none, context.Cause(ctx)
+		}
+		var result transfer.Result
+		n, err := s.propose(ctx, l)
+		var before *deliveredBefore
+		if errors.As(err, &before) {
+			return before.result(), nil
+		}
+		if err == nil {
+			var done int64
+			done, result, err = s.sendOnce(ctx, l, n)
+			if err == nil {
+				return s.withMissing(result), nil
+			}
+			m.mu.Lock()
+			if t.view.Done > done {
+				vain, pause = 0, retryFirst
+			}
+			m.mu.Unlock()
+		}
+		switch {
+		case ctx.Err() != nil && goesOn(err):
+			return result, context.Cause(ctx)
+		case ctx.Err() != nil:
+			return result, err
+		case errors.Is(err, errPaused):
+			continue
+		case s.mayComeBack(err): // its program runs but does not accept offers at the moment
+			vain = 0
+		case !goesOn(err):
+			return result, err
+		}
+		if !m.goesOnWithout(t, err) {
+			return result, err
+		}
+		if l.Err() == nil {
+			vain++
+			if vain >= vainAttempts && !errors.Is(err, transfer.ErrDiskFull) {
+				return result, err
+			}
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return none, context.Cause(ctx)
+		}
+		pause = min(2*pause, retryMost)
+	}
+}
+
+func (s *sender) isAccepted() bool {
+	m, t := s.m, s.t
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return t.accepted
+}
+
+// deliveredBefore is the answer to an offer that was already delivered, but whose receipt was lost.
+type deliveredBefore struct{ done *wire.OfferDone }
+
+func (d *deliveredBefore) Error() string { return wire.ErrDelivered.Error() }
+func (d *deliveredBefore) Unwrap() error { return wire.ErrDelivered }
+
+func (d *deliveredBefore) result() transfer.Result {
+	if d.done == nil {
+		return transfer.Result{}
+	}
+	return transfer.Result{
+		Totals:  transfer.Totals{Files: d.done.Files, Folders: d.done.Folders, Bytes: d.done.Bytes},
+		LeftOut: d.done.LeftOut,
+	}
+}
+
+// mayComeBack reports whether an offer was refused not by a person or a policy, but by a program that is starting or
+// busy.
+func (s *sender) mayComeBack(err error) bool {
+	m, t := s.m, s.t
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return (t.accepted || t.view.Keep) && (errors.Is(err, wire.ErrUnavailable) || errors.Is(err, wire.ErrBusy))
+}
+
+// goesOnWithout records why an attempt has ended; it returns false if the transfer ends as well, since it was not
+// accepted yet.
+func (m *Manager) goesOnWithout(t *item, err error) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.log.Info("transfer interrupted", "id", t.view.ID, "peer", t.view.Peer.Short(), "incoming", t.view.Incoming, "err", err)
+	switch {
+	case !t.accepted && !t.view.Keep:
+		return false
+	case !t.accepted:
+		m.happenedLocked(t, waits, cause(err))
+	default:
+		m.happenedLocked(t, stalls, cause(err))
+	}
+	return true
+}
+
+// cause returns the error that is displayed for an interruption.
+func cause(err error) error {
+	for _, m := range []error{transfer.ErrDiskFull, transfer.ErrStalled, transfer.ErrDigest} {
+		if errors.Is(err, m) {
+			return err
+		}
+	}
+	if errors.Is(err, transfer.ErrInterrupted) {
+		return transport.ErrLost
+	}
+	return err
+}
+
+// sendOnce makes one attempt to send, in its turn. before is how much had arrived when it began.
+func (s *sender) sendOnce(ctx context.Context, l Link, n int64) (before int64, result transfer.Result, err error) {
+	m, t := s.m, s.t
+	m.mu.Lock()
+	m.happenedLocked(t, waits, nil)
+	before = t.view.Done
+	m.mu.Unlock()
+	leave, err := m.takeTurn(ctx, t)
+	if err != nil {
+		return before, result, err
+	}
+	defer leave()
+	run := m.newRun(ctx, t, l, n)
+	defer run.end()
+	result, err = transfer.Send(run.ctx, run.lanes, transfer.SendOptions{Listing: t.listing, Links: t.opts.Links, Shared: t.shared, Told: m.track(t)})
+	return before, result, run.reason(err)
+}

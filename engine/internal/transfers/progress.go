@@ -1,0 +1,63 @@
+package transfers
+
+import (
+	"time"
+
+	"multipeer/transfer"
+)
+
+// rateInterval is the minimum time over which a rate is measured.
+const rateInterval = time.Second
+
+// track returns a function that records progress in the view.
+func (m *Manager) track(t *item) func(transfer.Progress) {
+	return func(p transfer.Progress) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		v := &t.view
+		t.lastHeard = now()
+		if v.State.Final() || t.paused {
+			return
+		}
+		if p.Bytes != v.Done || p.Files != v.DoneFiles || p.Phase == transfer.Finishing {
+			t.lastMove = now()
+		}
+		v.Done, v.DoneFiles = p.Bytes, p.Files
+		t.full = p.Phase == transfer.Full
+		switch {
+		case t.full:
+			t.stepLocked(stalls, t.diskFullLocked())
+		case p.Phase == transfer.Finishing:
+			t.stepLocked(allArrived, nil)
+		case now().Sub(t.lastMove) < stalledAfter:
+			t.stepLocked(moves, nil)
+		}
+		if v.State == Stalled {
+			m.yieldTurnLocked(t)
+		} else {
+			m.returnTurnLocked(t)
+		}
+		if at := now(); at.Sub(t.mark) >= rateInterval || v.Rate == 0 && at.Sub(t.mark) >= rateInterval/4 {
+			rate := max(0, float64(v.Done-t.markBytes)/at.Sub(t.mark).Seconds())
+			if v.Rate == 0 {
+				v.Rate = rate
+			} else {
+				v.Rate += (rate - v.Rate) * 0.3
+			}
+			t.mark, t.markBytes = at, v.Done
+		}
+		v.Left = 0
+		if v.Rate > 0 && !v.Counting && v.State == Moving {
+			v.Left = time.Duration(float64(max(0, v.Bytes-v.Done)) / v.Rate * float64(time.Second))
+		}
+		m.publishLocked(t)
+	}
+}
+
+// diskFullLocked returns the error of a receiver whose disk is full.
+func (t *item) diskFullLocked() error {
+	if t.view.Incoming {
+		return transfer.ErrDiskFull
+	}
+	return &transfer.Failure{Remote: true, Err: transfer.ErrDiskFull}
+}

@@ -1,0 +1,65 @@
+package transfers
+
+import (
+	"errors"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/wire"
+)
+
+// Forget ends the transfers with a peer that the user does not know any more. A delivery would make it known again.
+func (m *Manager) Forget(id identity.PeerID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.revokeLocked(id, wire.ErrCancelled, func(*item) bool { return true })
+	for _, t := range m.transfers {
+		if t.view.Peer == id && !t.view.Incoming && !t.view.State.Final() {
+			m.cancelLocked(t)
+		}
+	}
+}
+
+// Block ends the transfers with a peer that the user has blocked.
+func (m *Manager) Block(id identity.PeerID) {
+	m.mu.Lock()
+	m.revokeLocked(id, wire.ErrBlocked, func(*item) bool { return true })
+	m.mu.Unlock()
+	m.Drop(id, wire.ErrBlocked)
+}
+
+// RevokePolicy ends the transfers with a peer that were accepted without asking.
+func (m *Manager) RevokePolicy(id identity.PeerID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.revokeLocked(id, wire.ErrCancelled, func(t *item) bool { return t.byPolicy })
+}
+
+// revokeLocked ends the incoming transfers of a peer that were accepted under a trust that it no longer has. They are
+// not accepted any more, and neither are those that have failed: if the peer offers them again, the user is asked.
+func (m *Manager) revokeLocked(id identity.PeerID, why error, which func(*item) bool) {
+	for _, t := range m.transfers {
+		if t.view.Peer != id || !t.view.Incoming || !t.accepted || !which(t) {
+			continue
+		}
+		switch {
+		case t.view.State.Final():
+			m.forgetAcceptanceLocked(t)
+		case errors.Is(why, wire.ErrCancelled):
+			m.cancelLocked(t)
+		default:
+			t.revoked = true
+			m.stopLocked(t, why)
+		}
+	}
+}
+
+// forgetAcceptanceLocked has a failed transfer asked about again when it is offered again, and removes what has
+// arrived.
+func (m *Manager) forgetAcceptanceLocked(t *item) {
+	if t.view.State != Failed || !t.accepted {
+		return
+	}
+	t.accepted = false
+	m.saveSoonLocked(t)
+	m.discardLocked(t)
+}

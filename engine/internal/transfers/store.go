@@ -1,0 +1,210 @@
+package transfers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/transfer"
+)
+
+// job is the profile's record of a transfer: of an outgoing one that waits for its peer, and of an incoming one that
+// was accepted, until it has ended.
+type job struct {
+	Peer     identity.PeerID              `json:"peer"`
+	Name     string                       `json:"name"`
+	Incoming bool                         `json:"incoming,omitempty"`
+	Names    []string                     `json:"names"`
+	Items    int64                        `json:"items"`
+	Files    int64                        `json:"files"`
+	Folders  int64                        `json:"folders"`
+	Bytes    int64                        `json:"bytes"`
+	Counting bool                         `json:"counting,omitempty"`
+	Keep     bool                         `json:"keep,omitempty"`
+	Started  time.Time                    `json:"started,omitzero"`
+	Order    int64                        `json:"order"`
+	Attempt  int64                        `json:"attempt,omitempty"`
+	Accepted bool                         `json:"accepted,omitempty"`
+	Paused   bool                         `json:"paused,omitempty"`
+	State    State                        `json:"state"`
+	Ended    time.Time                    `json:"ended,omitzero"`
+	Why      string                       `json:"why,omitempty"`
+	Untold   bool                         `json:"untold,omitempty"`
+	Paths    []string                     `json:"paths,omitempty"`
+	Resolved []string                     `json:"resolved,omitempty"`
+	Opts     OfferOptions                 `json:"opts"`
+	Accept   AcceptOptions                `json:"accept"`
+	ByPolicy bool                         `json:"by_policy,omitempty"`
+	Chosen   map[string]transfer.Existing `json:"chosen,omitempty"`
+	Addrs    []netip.AddrPort             `json:"addrs,omitempty"`
+	Saved    []string                     `json:"saved,omitempty"` // the first entries of Transfer.Saved
+	LeftOut  int64                        `json:"left_out,omitempty"`
+	Listed   int64                        `json:"listed,omitempty"`
+	Agreed   *agreed                      `json:"agreed,omitempty"`
+	Offered  time.Time                    `json:"offered,omitzero"`
+}
+
+// agreed is the stored form of an agreement.
+type agreed struct {
+	Files    int64 `json:"files"`
+	Folders  int64 `json:"folders"`
+	Bytes    int64 `json:"bytes"`
+	Counting bool  `json:"counting"`
+}
+
+func (a agreement) toKeep() *agreed {
+	if !a.counting {
+		return nil
+	}
+	return &agreed{a.totals.Files, a.totals.Folders, a.totals.Bytes, a.counting}
+}
+
+func (a *agreed) agreement() agreement {
+	if a == nil {
+		return agreement{}
+	}
+	return agreement{transfer.Totals{Files: a.Files, Folders: a.Folders, Bytes: a.Bytes}, a.Counting}
+}
+
+// keptSaved is how many entries of Transfer.Saved are stored for the next run.
+const keptSaved = 100
+
+// recordLocked returns the record of t, or nil if there is nothing to store.
+func (t *item) recordLocked() []byte {
+	v := t.view
+	switch {
+	case v.Incoming && !t.accepted, !v.Incoming && !v.Keep:
+		return nil
+	case v.State == Cancelled:
+		if !t.untold { // the other side knows
+			return nil
+		}
+	case v.State.Final() && !v.Incoming, v.State == Declined:
+		return nil
+	}
+	why := ""
+	if v.Err != nil {
+		why = v.Err.Error()
+	}
+	b, err := json.Marshal(job{
+		Peer: v.Peer, Name: v.PeerName, Incoming: v.Incoming, Names: t.names, Items: v.Items, Files: v.Files, Folders: v.Folders, Bytes: v.Bytes,
+		Counting: v.Counting, Keep: v.Keep, Started: v.Started, Order: t.order, Attempt: t.attempt, Accepted: t.accepted, Paused: t.paused, State: v.State, Ended: v.Ended, Why: why, Untold: t.untold,
+		Paths: t.paths, Resolved: t.resolved, Opts: t.opts, Accept: t.accept, ByPolicy: t.byPolicy, Chosen: t.chosen, Addrs: t.addrs, Saved: v.Saved[:min(len(v.Saved), keptSaved)],
+		LeftOut: v.LeftOut, Listed: t.listed, Agreed: t.agreed.toKeep(), Offered: t.offered.UTC().Round(0),
+	})
+	if err != nil {
+		panic(err) // cannot happen with our own types
+	}
+	return b
+}
+
+// saveSoonLocked stores the current state of t in the background: the disk may be slow, and nothing waits for it.
+func (m *Manager) saveSoonLocked(t *item) {
+	m.writer.put(string(t.view.ID), t.recordLocked())
+	m.tasks.Start(m.save) // before the run Start does it, after it Flush
+}
+
+// save stores what has changed.
+func (m *Manager) save(context.Context) {
+	if err := m.Flush(); err != nil {
+		m.log.Error("keeping transfers", "err", err)
+	}
+}
+
+// receiptKept is how long a transfer that has ended is remembered: the other side may have missed its receipt or its
+// end, and the received part of a failed one may still be resumed.
+const receiptKept = 7 * 24 * time.Hour
+
+// restoreLocked reads the transfers stored in the profile. They resume with Run.
+func (m *Manager) restoreLocked() {
+	for id, raw := range m.profile.Jobs() {
+		var j job
+		if err := json.Unmarshal(raw, &j); err != nil || len(j.Names) == 0 || j.State.Final() && j.Ended.Before(now().Add(-receiptKept)) {
+			m.log.Info("forgetting a transfer", "id", id, "err", err)
+			if j.Incoming && j.Accept.Dir != "" {
+				_ = transfer.Discard(j.Accept.Dir, id)
+			}
+			_ = m.profile.KeepJob(id, nil)
+			continue
+		}
+		t := m.newLocked(ID(id), j.Peer, j.Name, j.Incoming)
+		t.order = j.Order
+		t.names = j.Names
+		t.paths = j.Paths
+		t.opts = j.Opts
+		t.accept = j.Accept
+		t.chosen = j.Chosen
+		t.byPolicy, t.listed, t.resolved = j.ByPolicy, j.Listed, j.Resolved
+		t.agreed = j.Agreed.agreement()
+		t.attempt = j.Attempt
+		t.accepted = j.Accepted
+		t.paused = j.Paused
+		t.addrs = j.Addrs
+		t.offered = laterOf(j.Offered, j.Started)
+		v := &t.view
+		v.Names = clean(j.Names)
+		v.Items = j.Items
+		v.Files = j.Files
+		v.Folders = j.Folders
+		v.Bytes = j.Bytes
+		v.Counting = j.Counting
+		v.Keep = j.Keep
+		v.Priority = j.Opts.Priority
+		v.Started = j.Started
+		v.Dir = j.Accept.Dir
+		t.untold, t.cancelled = j.Untold, j.State == Cancelled
+		switch {
+		case j.State.Final():
+			v.State, v.Ended = j.State, j.Ended
+			m.before[v.ID] = v.Ended
+			if j.State == Delivered {
+				v.Done = j.Bytes
+				v.DoneFiles = j.Files
+				v.Saved = j.Saved
+				v.LeftOut = j.LeftOut
+			} else {
+				v.Err = errors.New(j.Why)
+			}
+			close(t.done)
+		case j.Paused:
+			v.State = Paused
+		case j.Incoming:
+			v.State = Stalled
+		}
+		m.transfers[v.ID] = t
+	}
+}
+
+// resumeLocked resumes the restored transfers.
+func (m *Manager) resumeLocked() {
+	for _, t := range m.orderedLocked() {
+		if t.view.Incoming && t.view.State == Delivered { // the program may have ended before it was cleaned up
+			m.tasks.Start(func(context.Context) { _ = transfer.Discard(t.accept.Dir, string(t.view.ID)) })
+		}
+		if t.view.State.Final() || t.cancel != nil {
+			continue
+		}
+		t.lastMove = now()
+		if t.view.Incoming {
+			m.launchLocked(t, (&receiver{m, t}).run)
+		} else {
+			m.launchLocked(t, (&sender{m, t}).run)
+		}
+	}
+}
+
+// recover completes an incoming transfer whose data had all arrived when the program ended.
+func (r *receiver) recover() (transfer.Result, bool) {
+	m, t := r.m, r.t
+	result, ok, err := transfer.Recover(r.receiveOptions())
+	if err != nil && !errors.Is(err, transfer.ErrGone) {
+		m.log.Warn("completing a transfer", "id", t.view.ID, "err", err)
+	}
+	return result, ok
+}
+
+func (t *item) key() string { return fmt.Sprintf("%s %s", t.view.Peer, t.view.ID) }

@@ -1,0 +1,76 @@
+package transfers
+
+import (
+	"fmt"
+	"math"
+
+	"multipeer/transfer"
+)
+
+// agreement is what a person saw of an offer when accepting it.
+type agreement struct {
+	totals   transfer.Totals
+	counting bool // the sender was visibly still counting
+}
+
+// errMore ends an attempt that brings more than the person saw when accepting: the person is asked again.
+var errMore = fmt.Errorf("%w: there is more of it than was to be seen when it was accepted", transfer.ErrInterrupted)
+
+// byteLimitLocked returns how much an accepted offer may bring.
+func (t *item) byteLimitLocked() transfer.Totals {
+	v := t.view
+	if t.byPolicy { // no one has looked at it: the limit is what was charged for it
+		return transfer.Totals{Files: v.Files, Folders: v.Folders, Bytes: cost(v) - 4<<10*(v.Files+v.Folders)}
+	}
+	if a := t.agreed; a.counting { // the sender had only counted a part
+		files, folders, size := a.totals.Files, a.totals.Folders, min(a.totals.Bytes, math.MaxInt64/8)
+		return transfer.Totals{Files: more(4*files, 4, 1000), Folders: more(4*folders, 4, 1000), Bytes: more(4*size, 4, 64<<20)}
+	}
+	return grown(v.Files, v.Folders, v.Bytes)
+}
+
+// What may come beyond an offer, at the least. A sender sends the entries that it has counted, and of files that grew
+// meanwhile a 32nd and 32 KiB more than it has counted (transfer.sender.bound). Only a sender that was restarted counts
+// again, and a folder may have a little more by then. Files alone stay the same ones.
+const (
+	grownFile    = 64 << 10
+	grownFolder  = 1 << 20
+	grownEntries = 8
+)
+
+// grown returns the size to which a source may have grown since it was counted.
+func grown(files, folders, size int64) transfer.Totals {
+	size = min(size, math.MaxInt64/2)
+	if folders == 0 { // guard: files-alone
+		return transfer.Totals{Files: files, Bytes: more(size, 16, grownFile)}
+	}
+	return transfer.Totals{Files: more(files, 16, grownEntries), Folders: more(folders, 16, grownEntries), Bytes: more(size, 16, grownFolder)}
+}
+
+func more(n, share, least int64) int64 { return n + max(n/share, least) }
+
+// exceeds reports whether what comes is more than most.
+func exceeds(come, most transfer.Totals) bool {
+	return come.Files+come.Links > most.Files || come.Folders > most.Folders || come.Bytes > most.Bytes
+}
+
+// within returns a function that reports whether an accepted offer may bring so much: what was announced, and
+// slightly more for a source that has grown since. More than that is a violation, unless the sender was still
+// counting when the offer was accepted, or announced the larger size when it repeated the offer, or counts again since
+// then: then the person is asked again.
+func (m *Manager) within(t *item) func(transfer.Totals) error {
+	return func(come transfer.Totals) error {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		most := t.byteLimitLocked()
+		if exceeds(come, most) { // guard: offered-totals
+			msg := t.newest
+			said := msg.ID != "" && (msg.Counting || !exceeds(come, grown(msg.Files, msg.Folders, msg.Bytes)))
+			if !t.byPolicy && (t.agreed.counting || said) {
+				return errMore
+			}
+			return transfer.ErrTooMuch
+		}
+		return nil
+	}
+}

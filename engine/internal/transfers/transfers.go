@@ -1,0 +1,217 @@
+// Package transfers runs offers and the transfers of files that they become: it sends and answers offers, opens lanes,
+// has package transfer move the data over them, and resumes what was interrupted. It knows peers by their IDs, and
+// connections by the interface Link. All methods of Manager may be called concurrently.
+package transfers
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/tasks"
+	"multipeer/engine/internal/wire"
+)
+
+const (
+	// keptTransfers limits the finished transfers that are remembered, keptOffers the offers that no one accepted.
+	keptTransfers = 500
+	keptOffers    = 50
+)
+
+// Config is what a Manager needs.
+type Config struct {
+	Host    Host
+	Asks    Asks
+	Profile *identity.Profile
+	Tasks   *tasks.Group
+	Ended   <-chan struct{} // closed when the engine is closed
+	Log     *slog.Logger
+
+	MaxLanes  int
+	TCP       bool // lanes may use TCP
+	LanePorts bool // lanes have ports of their own; otherwise they use the port of the session
+}
+
+// Manager holds the offers and transfers of one engine.
+type Manager struct {
+	host      Host
+	asks      Asks
+	profile   *identity.Profile
+	tasks     *tasks.Group
+	ended     <-chan struct{}
+	log       *slog.Logger
+	maxLanes  int
+	tcp       bool
+	lanePorts bool
+	before    map[ID]time.Time // the transfers that had ended before New, and when; never modified later
+	writer    storeWriter
+
+	// The lock guards what follows and the fields of every item. While it is held, only locks are taken that are
+	// leaves: those of a run, of the store's writer, and of the host as its interface says.
+	mu         sync.Mutex
+	dialer     Dialer // set while the engine runs
+	transfers  map[ID]*item
+	discarding map[ID]chan struct{}     // what is being removed of transfers; closed at the end
+	probing    map[identity.PeerID]bool // those that a waiting transfer dials at the moment
+	turns      turns
+}
+
+// New returns a manager with the transfers that the profile holds. They resume with Start.
+func New(c Config) *Manager {
+	m := &Manager{
+		host: c.Host, asks: c.Asks, profile: c.Profile, tasks: c.Tasks, ended: c.Ended, log: c.Log,
+		maxLanes: c.MaxLanes, tcp: c.TCP, lanePorts: c.LanePorts,
+		before: map[ID]time.Time{}, transfers: map[ID]*item{}, discarding: map[ID]chan struct{}{}, probing: map[identity.PeerID]bool{},
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.restoreLocked()
+	return m
+}
+
+// Start resumes the stored transfers.
+func (m *Manager) Start(d Dialer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dialer = d
+	m.resumeLocked()
+	m.tasks.Start(m.save)
+}
+
+// Flush stores what has not been stored yet, and returns when it is durable. The engine calls it at its end.
+func (m *Manager) Flush() error { return m.writer.write(m.profile.KeepJob) }
+
+// EndedBefore returns the transfers that had ended before New, and when.
+func (m *Manager) EndedBefore() map[ID]time.Time { return maps.Clone(m.before) }
+
+// now is the clock; under testing/synctest it is the bubble's clock.
+func now() time.Time { return time.Now() }
+
+// newLocked creates a record.
+func (m *Manager) newLocked(id ID, peer identity.PeerID, name string, incoming bool) *item {
+	m.trimLocked()
+	return &item{
+		view:   Transfer{ID: id, Peer: peer, PeerName: name, Incoming: incoming},
+		order:  int64(len(m.transfers)) + now().UnixNano(),
+		answer: make(chan offerAnswer, 1), start: make(chan attempt, 1), wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+}
+
+// launchLocked runs f for t on a goroutine of the engine, with a context that stopLocked ends; it returns
+// false if the engine is ending. From its return on, the transfer can be cancelled.
+func (m *Manager) launchLocked(t *item, f func(ctx context.Context)) bool {
+	return m.tasks.Start(func(context.Context) {
+		defer t.cancel(nil)
+		f(t.ctx)
+	}, func(ctx context.Context) { t.ctx, t.cancel = context.WithCancelCause(ctx) })
+}
+
+// trimLocked forgets the oldest finished transfers, here and in the profile. Offers that no one has accepted
+// are counted separately: strangers can make as many as they like, and must not push out what a person has accepted.
+func (m *Manager) trimLocked() {
+	var offers, others []*item
+	for _, t := range m.orderedLocked() {
+		switch {
+		case !t.view.State.Final():
+		case t.view.Incoming && !t.accepted: // guard: offers-kept
+			offers = append(offers, t)
+		default:
+			others = append(others, t)
+		}
+	}
+	forget := func(list []*item, kept int) {
+		for _, t := range list[:max(0, len(list)-kept)] {
+			delete(m.transfers, t.view.ID)
+			m.writer.put(string(t.view.ID), nil)
+		}
+	}
+	forget(offers, keptOffers-1)
+	forget(others, keptTransfers-1)
+}
+
+// orderedLocked lists the transfers in the order in which they were created.
+func (m *Manager) orderedLocked() []*item {
+	out := make([]*item, 0, len(m.transfers))
+	for _, t := range m.transfers {
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b *item) int { return int(a.order - b.order) })
+	return out
+}
+
+// ofLocked returns a transfer by its ID, but only to the peer that it is with.
+func (m *Manager) ofLocked(peer identity.PeerID, id string) *item {
+	if t := m.transfers[ID(id)]; t != nil && t.view.Peer == peer {
+		return t
+	}
+	return nil
+}
+
+// List lists offers and transfers, running and finished, in the order in which they were created.
+func (m *Manager) List() []Transfer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []Transfer
+	for _, t := range m.orderedLocked() {
+		out = append(out, t.currentViewLocked())
+	}
+	return out
+}
+
+// Freeze calls f with the transfers and the offers that wait for a person's answer, none of which changes meanwhile.
+func (m *Manager) Freeze(f func(transfers []Transfer, offers []*Offer)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var views []Transfer
+	var offers []*Offer
+	for _, t := range m.orderedLocked() {
+		views = append(views, t.view)
+		if t.offer != nil && t.view.State == Offered && !t.held && !t.byPolicy {
+			offers = append(offers, t.offer)
+		}
+	}
+	f(views, offers)
+}
+
+// currentViewLocked returns the view with the values that change all the time.
+func (t *item) currentViewLocked() Transfer {
+	v := t.view
+	v.Moved, v.Paths = t.moved, t.paths
+	if t.run != nil {
+		var moved int64
+		v.Lanes, moved = t.run.details()
+		v.Moved += moved
+	}
+	return v
+}
+
+// publishLocked publishes the current state of t.
+func (m *Manager) publishLocked(t *item) {
+	m.host.Publish(t.currentViewLocked())
+}
+
+// Wait waits until a transfer has ended and returns it; its Err is nil if it was delivered.
+func (m *Manager) Wait(ctx context.Context, id ID) (Transfer, error) {
+	m.mu.Lock()
+	t := m.transfers[id]
+	m.mu.Unlock()
+	if t == nil {
+		return Transfer{}, wire.ErrUnknownOffer
+	}
+	select {
+	case <-t.done:
+	case <-ctx.Done():
+		return Transfer{}, context.Cause(ctx)
+	case <-m.ended:
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !t.view.State.Final() {
+		return t.currentViewLocked(), wire.ErrClosed
+	}
+	return t.currentViewLocked(), nil
+}

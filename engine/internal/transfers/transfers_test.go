@@ -1,0 +1,373 @@
+package transfers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/tasks"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+)
+
+// device is a manager without an engine.
+type device struct {
+	*Manager
+	profile *identity.Profile
+	link    *testLink // to the other device; guarded by mu
+
+	mu       sync.Mutex
+	offers   []*Offer
+	accepted int
+	deaf     bool // no program reads offers
+}
+
+func (d *device) Link(identity.PeerID) (Link, error) {
+	if l := d.Current(identity.PeerID{}); l != nil {
+		return l, nil
+	}
+	return nil, wire.ErrNotConnected
+}
+
+func (d *device) Current(identity.PeerID) Link {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.link == nil {
+		return nil
+	}
+	return d.link
+}
+
+func (d *device) Changed() <-chan struct{}                                 { return make(chan struct{}) }
+func (d *device) Probe(context.Context, identity.PeerID, []netip.AddrPort) {}
+func (d *device) AcceptedBy(Link)                                          {}
+func (d *device) Publish(Transfer)                                         {}
+
+func (d *device) Accepted(identity.PeerID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.accepted++
+}
+
+func (d *device) PublishOffer(o *Offer) (wire.Code, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.deaf {
+		return wire.Unavailable, false
+	}
+	d.offers = append(d.offers, o)
+	return 0, true
+}
+
+func (d *device) offer(t *testing.T) *Offer {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.offers) == 0 {
+		t.Fatal("no offer has arrived")
+	}
+	return d.offers[len(d.offers)-1]
+}
+
+// asks is the limit on questions: none but a count of refusals.
+type asks struct {
+	mu       sync.Mutex
+	declined int
+}
+
+func (a *asks) MayPrompt(identity.PeerID) bool { return true }
+func (a *asks) Accepted(identity.PeerID)       {}
+func (a *asks) Declined(identity.PeerID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.declined++
+}
+
+func (a *asks) RefusedTooOften(identity.PeerID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.declined >= 3
+}
+
+// testLink passes messages to the other device through a queue. It carries no lanes.
+type testLink struct {
+	out  chan wire.Message
+	gone chan struct{}
+}
+
+func newTestLink() *testLink {
+	return &testLink{out: make(chan wire.Message, 1000), gone: make(chan struct{})}
+}
+func (l *testLink) Send(m wire.Message)          { l.out <- m }
+func (l *testLink) Addrs() []netip.AddrPort      { return nil }
+func (l *testLink) LanePorts() (udp, tcp int)    { return 0, 0 }
+func (l *testLink) Token(string) (string, error) { return "token", nil }
+func (l *testLink) Dialled() bool                { return true }
+func (l *testLink) RemoteAddr() netip.AddrPort   { return netip.MustParseAddrPort("192.0.2.1:1") }
+func (l *testLink) Done() <-chan struct{}        { return l.gone }
+func (l *testLink) Err() error {
+	select {
+	case <-l.gone:
+		return transport.ErrLost
+	default:
+		return nil
+	}
+}
+
+// noLanes is a dialer that reaches nothing.
+type noLanes struct{}
+
+func (noLanes) DialTCP(context.Context, netip.AddrPort, identity.PeerID) (*transport.LaneConn, error) {
+	return nil, transport.ErrLost
+}
+
+func (noLanes) DialQUIC(context.Context, netip.AddrPort, identity.PeerID) (*transport.LaneConn, error) {
+	return nil, transport.ErrLost
+}
+
+// newDevice returns a device that runs until ctx ends.
+func newDevice(t *testing.T, ctx context.Context, profile *identity.Profile) *device {
+	g := &tasks.Group{}
+	g.Begin(ctx)
+	d := &device{profile: profile, link: newTestLink()}
+	d.Manager = New(Config{Host: d, Asks: &asks{}, Profile: profile, Tasks: g, Ended: make(chan struct{}), Log: slog.New(slog.DiscardHandler), MaxLanes: 1})
+	d.Start(noLanes{})
+	t.Cleanup(g.Wait)
+	return d
+}
+
+// pair returns two devices that are connected. It must run in a bubble of testing/synctest.
+func pair(t *testing.T) (a, b *device) {
+	ctx, cancel := context.WithCancel(t.Context())
+	profile := func() *identity.Profile {
+		p, err := identity.Ephemeral()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	a, b = newDevice(t, ctx, profile()), newDevice(t, ctx, profile())
+	for _, d := range [][2]*device{{a, b}, {b, a}} {
+		go d[0].serve(ctx, d[1])
+	}
+	t.Cleanup(cancel)
+	return a, b
+}
+
+// serve passes what d sends to another device.
+func (d *device) serve(ctx context.Context, to *device) {
+	from := d.profile.ID
+	for {
+		select {
+		case m := <-d.link.out:
+			switch m := m.(type) {
+			case wire.Offer:
+				to.TakeOffer(from, "other", to.link, m)
+			case wire.OfferUpdate:
+				to.TakeUpdate(from, m)
+			case wire.OfferAnswer:
+				to.TakeAnswer(from, to.link, m)
+			case wire.OfferCancel:
+				to.TakeCancel(from, m)
+			case wire.OfferPause:
+				to.TakePause(from, m.ID, true)
+			case wire.OfferResume:
+				to.TakePause(from, m.ID, false)
+			case wire.Lanes:
+				to.TakeLanes(from, m)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// offerTo offers a new file.
+func (d *device) offerTo(t *testing.T, to *device, id ID, opts OfferOptions) Transfer {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("content"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	src, err := NewSource([]string{file}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := d.Offer(id, to.profile.ID, "other", src, opts, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Wait()
+	return tr
+}
+
+// state returns the state of a transfer; -1 means that there is none.
+func (d *device) state(id ID) State {
+	for _, t := range d.List() {
+		if t.ID == id {
+			return t.State
+		}
+	}
+	return -1
+}
+
+func TestOffer_DeclinedIsDeclinedOnBothSides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t)
+		a.offerTo(t, b, "1", OfferOptions{})
+		if a.state("1") != Offered || b.state("1") != Offered {
+			t.Fatalf("%v, %v", a.state("1"), b.state("1"))
+		}
+		o := b.offer(t)
+		if err := o.Decline(); err != nil {
+			t.Error(err)
+		}
+		if err := o.Accept(AcceptOptions{Dir: t.TempDir()}); !errors.Is(err, wire.ErrAnswered) {
+			t.Errorf("accepted after that: %v", err)
+		}
+		synctest.Wait()
+		got, err := a.Wait(t.Context(), "1")
+		if err != nil || got.State != Declined || b.state("1") != Declined {
+			t.Errorf("%v, %v, %v", got.State, b.state("1"), err)
+		}
+	})
+}
+
+func TestOffer_AcceptedWaitsForLanes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t)
+		a.offerTo(t, b, "1", OfferOptions{Keep: true})
+		if err := b.offer(t).Accept(AcceptOptions{Dir: t.TempDir()}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		if a.state("1") != Queued || b.state("1").Final() || b.accepted != 1 {
+			t.Errorf("%v, %v, accepted %d times", a.state("1"), b.state("1"), b.accepted)
+		}
+		if !a.Moves(b.profile.ID) || !b.Busy(a.profile.ID) {
+			t.Error("no attempt is running")
+		}
+		if err := a.Pause("1"); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if a.state("1") != Paused || b.state("1") != Paused {
+			t.Errorf("%v, %v", a.state("1"), b.state("1"))
+		}
+		b.Cancel("1")
+		synctest.Wait()
+		if a.state("1") != Cancelled || b.state("1") != Cancelled {
+			t.Errorf("%v, %v", a.state("1"), b.state("1"))
+		}
+	})
+}
+
+func TestOffer_UnansweredExpiresOnBothSides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t)
+		a.offerTo(t, b, "1", OfferOptions{})
+		time.Sleep(OfferTimeout + time.Second)
+		synctest.Wait()
+		if a.state("1") != Failed || b.state("1") != Failed {
+			t.Errorf("%v, %v", a.state("1"), b.state("1"))
+		}
+	})
+}
+
+func TestOffer_WithoutReaderIsUnavailable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t)
+		b.deaf = true
+		a.offerTo(t, b, "1", OfferOptions{})
+		got, err := a.Wait(t.Context(), "1")
+		if err != nil || !errors.Is(got.Err, wire.ErrUnavailable) || b.state("1") != -1 {
+			t.Errorf("%v, %v, %v", got.Err, b.state("1"), err)
+		}
+	})
+}
+
+func TestOffer_StrangerHasFewPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t)
+		for i := range offersPerStranger + 1 {
+			a.offerTo(t, b, ID(fmt.Sprint(i)), OfferOptions{})
+		}
+		last := ID(fmt.Sprint(offersPerStranger))
+		if got, err := a.Wait(t.Context(), last); err != nil || !errors.Is(got.Err, wire.ErrBusy) {
+			t.Errorf("%v, %v", got.Err, err)
+		}
+		if len(b.offers) != offersPerStranger {
+			t.Errorf("%d questions", len(b.offers))
+		}
+	})
+}
+
+func TestOffer_WithdrawnCannotBeAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t)
+		a.offerTo(t, b, "1", OfferOptions{})
+		a.Cancel("1")
+		synctest.Wait()
+		if err := b.offer(t).Accept(AcceptOptions{Dir: t.TempDir()}); !errors.Is(err, wire.ErrAnswered) {
+			t.Errorf("%v", err)
+		}
+		b.Freeze(func(_ []Transfer, offers []*Offer) {
+			if len(offers) != 0 {
+				t.Errorf("%d offers ask", len(offers))
+			}
+		})
+	})
+}
+
+func TestOffer_BlockedPeerIsRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t)
+		a.offerTo(t, b, "1", OfferOptions{})
+		if err := b.offer(t).Accept(AcceptOptions{Dir: t.TempDir()}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		b.Block(a.profile.ID)
+		synctest.Wait()
+		if b.state("1") != Failed || b.Busy(a.profile.ID) {
+			t.Errorf("%v", b.state("1"))
+		}
+	})
+}
+
+func TestOutbox_KeptOfferSurvivesRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		profile, err := identity.Ephemeral()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		first := newDevice(t, ctx, profile)
+		first.mu.Lock()
+		first.link = nil // the peer is offline
+		first.mu.Unlock()
+		first.offerTo(t, &device{profile: &identity.Profile{Identity: &identity.Identity{ID: identity.PeerID{1}}}}, "1", OfferOptions{Keep: true, Priority: 7})
+		stop()
+		synctest.Wait()
+		if err := first.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop = context.WithCancel(t.Context())
+		defer stop()
+		second := newDevice(t, ctx, profile)
+		synctest.Wait()
+		list := second.List()
+		if len(list) != 1 || list[0].ID != "1" || !list[0].Keep || list[0].Priority != 7 || list[0].State.Final() {
+			t.Errorf("%+v", list)
+		}
+	})
+}

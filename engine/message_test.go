@@ -1,0 +1,183 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+)
+
+// TestMessage_DepthLimitIsTheSameOnBothSides checks that a message that is valid on this side is accepted on the other
+// side.
+func TestMessage_DepthLimitIsTheSameOnBothSides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deep := func(n int) json.RawMessage { return json.RawMessage(strings.Repeat("[", n) + strings.Repeat("]", n)) }
+		if _, err := engine.New(engine.Config{Context: deep(32)}); !errors.Is(err, engine.ErrInvalid) {
+			t.Error(err)
+		}
+		net := enginetest.New(t, latency)
+		cfg := open("a")
+		cfg.Context = deep(31)
+		a, b := net.Start(cfg), net.Start(open("b"))
+		events(t, a)(is[engine.PeerAdded])
+		collect(t, b)
+		if r, err := a.Send(t.Context(), deep(31)); err != nil || r[0].Err != nil {
+			t.Error(r, err)
+		}
+		if _, err := a.Send(t.Context(), deep(32)); !errors.Is(err, engine.ErrInvalid) {
+			t.Error(err)
+		}
+		long := json.RawMessage("[" + strings.Repeat("0,", 199_980) + "0]")
+		if r, err := a.Send(t.Context(), long); err != nil || r[0].Err != nil {
+			t.Error(r, err)
+		}
+		if connected(a) != 1 {
+			t.Error("the session ended")
+		}
+	})
+}
+
+func TestPost_GivingUpOnStalledPathKeepsConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, _ := pair(t, net)
+		collect(t, b)
+		net.Cut(b.Addr, true) // shorter than what ends a connection
+		for began := time.Now(); time.Since(began) < 4*time.Second; time.Sleep(2 * time.Millisecond) {
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			d, err := a.Post(ctx, "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() { d.Results(); cancel() }()
+			if p, _ := a.Peer(b.Self().ID); !p.Confirmed {
+				t.Fatalf("after %v the conn is gone", time.Since(began))
+			}
+		}
+		net.Cut(b.Addr, false)
+		if r, err := a.Send(t.Context(), "y"); err != nil || r[0].Err != nil {
+			t.Error(r, err)
+		}
+	})
+}
+
+func TestSend_UnavailableWithoutAReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := enginetest.New(t, latency)
+		a := n.Start(open("a"))
+		cfg := open("b")
+		cfg.Dial = []string{a.Addr.String()} // the engine keeps dialling it
+		b := n.Start(cfg)
+		next := events(t, a)
+		next(is[engine.PeerAdded])
+		r, err := a.Send(t.Context(), "hello", b.Self().ID)
+		if err != nil || !errors.Is(r[0].Err, engine.ErrUnavailable) {
+			t.Errorf("a message that nobody reads: %v, %v", r, err)
+		}
+	})
+}
+
+func TestSend_KeepsOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		nextA, nextB := events(t, a), events(t, b)
+		nextA(is[engine.PeerAdded])
+		for i := range 500 {
+			if r, err := a.Send(t.Context(), i, b.Self().ID); err != nil || r[0].Err != nil {
+				t.Fatal(r, err)
+			}
+			var got int
+			m := nextB(is[engine.MessageReceived]).(engine.MessageReceived).Message
+			if err := json.Unmarshal(m.Body, &got); err != nil || got != i {
+				t.Fatalf("message %d is %s", i, m.Body)
+			}
+		}
+	})
+}
+
+func TestSend_TooLargeErrorNamesTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		next, _ := events(t, a), events(t, b)
+		next(is[engine.PeerAdded])
+		if _, err := a.Send(t.Context(), strings.Repeat("x", engine.MaxMessage)); !errors.Is(err, engine.ErrTooLarge) || !strings.Contains(err.Error(), "1048576") {
+			t.Errorf("over the limit: %v", err)
+		}
+		if r, err := a.Send(t.Context(), strings.Repeat("x", engine.MaxMessage-2)); err != nil || r[0].Err != nil {
+			t.Errorf("at the limit: %v %v", r, err)
+		}
+	})
+}
+
+// TestPost_KeepsOrderAndReportsEachRecipient checks that Post keeps the order of the calls, reports each recipient,
+// and fails if too many messages wait.
+func TestPost_KeepsOrderAndReportsEachRecipient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, nextA, _ := pair(t, net)
+		c := net.Start(open("c"))
+		nextA(is[engine.PeerAdded])
+		boxB, boxC := collect(t, b), collect(t, c)
+		var all []*engine.Delivery
+		began := time.Now()
+		for i := range engine.MaxPending {
+			d, err := a.Post(t.Context(), i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, d)
+		}
+		over, err := a.Post(t.Context(), "one too many")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > 0 {
+			t.Errorf("Post took %v", took)
+		}
+		for _, r := range over.Results() {
+			if !errors.Is(r.Err, engine.ErrBusy) {
+				t.Errorf("with %d pending: %v", engine.MaxPending, r.Err)
+			}
+		}
+		for i, d := range all {
+			<-d.Done()
+			if r := d.Results(); len(r) != 2 || r[0].Err != nil || r[1].Err != nil {
+				t.Fatalf("%d: %v", i, r)
+			}
+		}
+		for _, box := range []*inbox{boxB, boxC} {
+			got := box.of(a.Self().ID)
+			if len(got) != engine.MaxPending || got[0] != "0" || got[len(got)-1] != "255" {
+				t.Errorf("%d messages", len(got))
+			}
+		}
+	})
+}
+
+func TestMessage_WithoutAnswerEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, _ := pair(t, net)
+		collect(t, b)
+		net.Cut(b.Addr, true)
+		ctx, cancel := contextWithTimeout(t, 2*time.Second)
+		defer cancel()
+		began := time.Now()
+		r, err := a.Send(ctx, "x")
+		if err != nil || !errors.Is(r[0].Err, engine.ErrTimeout) || time.Since(began) != 2*time.Second {
+			t.Errorf("%v %v after %v", r, err, time.Since(began))
+		}
+		net.Cut(b.Addr, false)
+		if r, err := a.Send(t.Context(), "y"); err != nil || r[0].Err != nil {
+			t.Error(r, err)
+		}
+	})
+}

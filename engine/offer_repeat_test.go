@@ -1,0 +1,423 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+	"multipeer/transfer"
+)
+
+// retried changes the source between an offer and its retry, and checks the result.
+func retried(t *testing.T, src, dir string, change func(), check func(shown, x, y engine.Transfer)) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		offered := offers(t, b)
+		meet(t, a, b)
+		tr, err := a.Offer(t.Context(), b.Self().ID, src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = offered().Decline()
+		_, _ = a.Wait(t.Context(), tr.ID)
+		change()
+		if err := a.Retry(tr.ID); err != nil {
+			t.Fatal(err)
+		}
+		o := offered()
+		time.Sleep(5 * time.Second)
+		shown := of(t, b, tr.ID)
+		if err := o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}); err != nil {
+			t.Fatal(err)
+		}
+		x, _ := a.Wait(t.Context(), tr.ID)
+		y, _ := b.Wait(t.Context(), tr.ID)
+		check(shown, x, y)
+	})
+}
+
+func TestRetry_OffersTheCurrentContent(t *testing.T) {
+	src := filepath.Join(t.TempDir(), "f")
+	_ = os.WriteFile(src, []byte("x"), 0o644)
+	retried(t, src, t.TempDir(), func() { _ = os.Truncate(src, 100<<20) }, func(shown, x, y engine.Transfer) {
+		if x.State != engine.Delivered {
+			t.Errorf("shown %d bytes: %v %v / %v %v", shown.Bytes, x.State, x.Err, y.State, y.Err)
+		}
+	})
+}
+
+func TestRetry_BothSidesCountTheSameLeftOut(t *testing.T) {
+	src := filepath.Join(t.TempDir(), "d")
+	_ = os.MkdirAll(src, 0o755)
+	for i := range 3 {
+		_ = os.WriteFile(filepath.Join(src, fmt.Sprint(i)), []byte("x"), 0o644)
+	}
+	retried(t, src, t.TempDir(), func() { _ = os.Remove(filepath.Join(src, "1")) }, func(shown, x, y engine.Transfer) {
+		if x.LeftOut != y.LeftOut {
+			t.Errorf("shown %d files; left out: %d %v / %d %v", shown.Files, x.LeftOut, x.Notes, y.LeftOut, y.Notes)
+		}
+	})
+}
+
+// swappable returns a folder to send, and a function that replaces it, or the folder above it, with a link to another
+// folder.
+func swappable(t *testing.T, above bool) (src string, swap func()) {
+	base := t.TempDir()
+	src, secret := filepath.Join(base, "shared", "docs"), filepath.Join(base, "secret")
+	for _, d := range []string{src, secret, filepath.Join(secret, "docs")} {
+		_ = os.MkdirAll(d, 0o755)
+		_ = os.WriteFile(filepath.Join(d, "text"), []byte(d), 0o644)
+	}
+	return src, func() {
+		at := src
+		if above {
+			at = filepath.Dir(src)
+		}
+		if err := os.Rename(at, at+".old"); err != nil {
+			t.Error(err)
+		}
+		if err := os.Symlink(secret, at); err != nil {
+			t.Skip("no symbolic links: ", err)
+		}
+	}
+}
+
+// ledNowhere checks that nothing behind the link was sent, and that the result reports that something is missing.
+func ledNowhere(t *testing.T, dir string, x engine.Transfer) {
+	t.Helper()
+	_ = filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
+		if err == nil && d.Name() == "text" {
+			t.Errorf("%s was sent", p)
+		}
+		return nil
+	})
+	t.Logf("%v %v, left out %d: %v", x.State, x.Err, x.LeftOut, x.Notes)
+	if x.State == engine.Delivered && x.LeftOut == 0 {
+		t.Errorf("%v with nothing left out", x.State)
+	}
+}
+
+// TestOutbox_SwappedFolderIsNotFollowed swaps a folder that waits for its peer across a restart.
+func TestOutbox_SwappedFolderIsNotFollowed(t *testing.T) {
+	for _, above := range []bool{false, true} {
+		dir, pa, pb := t.TempDir(), t.TempDir(), t.TempDir()
+		_ = os.Chmod(pa, 0o700)
+		_ = os.Chmod(pb, 0o700)
+		src, swap := swappable(t, above)
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
+			b := net.Start(cb)
+			id := b.Self().ID
+			_ = b.Stop()
+			a := net.Start(ca)
+			tr, err := a.OfferWith(t.Context(), id, engine.OfferOptions{Keep: true}, src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = a.Stop()
+			swap()
+			a, b = net.Start(ca), net.Start(cb)
+			acceptAll(t, b, engine.AcceptOptions{Dir: dir, Reserve: -1})
+			x, _ := a.Wait(t.Context(), tr.ID)
+			ledNowhere(t, dir, x)
+		})
+	}
+}
+
+// TestRetry_SwappedFolderIsNotFollowed swaps a folder that is offered again.
+func TestRetry_SwappedFolderIsNotFollowed(t *testing.T) {
+	for _, above := range []bool{false, true} {
+		src, swap := swappable(t, above)
+		dir := t.TempDir()
+		retried(t, src, dir, swap, func(_, x, _ engine.Transfer) { ledNowhere(t, dir, x) })
+	}
+}
+
+func photos(t *testing.T) string {
+	src := filepath.Join(t.TempDir(), "photos")
+	_ = os.MkdirAll(src, 0o755)
+	for i := range 3 {
+		f, err := os.Create(filepath.Join(src, fmt.Sprint(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Truncate(100 << 20)
+		_ = f.Close()
+	}
+	return src
+}
+
+// askedAgain accepts, wait after the offer, an offer that brings more than it showed.
+func askedAgain(t *testing.T, wait time.Duration, then func(a, b *enginetest.Node, id engine.TransferID, offered func() *engine.Offer, dir string)) {
+	src, dir := photos(t), t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		offered := offers(t, b)
+		meet(t, a, b)
+		tr, err := a.Offer(t.Context(), b.Self().ID, src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := offered()
+		time.Sleep(wait)
+		o.Transfer.Files, o.Transfer.Bytes, o.Transfer.Counting = 1, 20, true
+		if err := o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}); err != nil {
+			t.Fatal(err)
+		}
+		then(a, b, tr.ID, offered, dir)
+	})
+}
+
+// TestOffer_AskedAgainLateCanBeAccepted asks again long after the first offer.
+func TestOffer_AskedAgainLateCanBeAccepted(t *testing.T) {
+	askedAgain(t, engine.OfferTimeout-10*time.Second, func(_, b *enginetest.Node, id engine.TransferID, offered func() *engine.Offer, dir string) {
+		o := offered()
+		time.Sleep(30 * time.Second)
+		if err := o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}); err != nil {
+			t.Errorf("30 s after it was asked: %v", err)
+		}
+	})
+}
+
+// askedAgainSlowly is askedAgain on a machine whose attempts take a second to end.
+func askedAgainSlowly(t *testing.T, then func(a, b *enginetest.Node, id engine.TransferID, offered func() *engine.Offer, dir string)) {
+	defer engine.SetAttemptsEndSlowly(time.Second)()
+	askedAgain(t, 0, then)
+}
+
+// TestOffer_AskedAgainWhileTheAttemptEnds: a disk is slow to sync, and the sender repeats the offer before the
+// attempt has ended.
+func TestOffer_AskedAgainWhileTheAttemptEnds(t *testing.T) {
+	askedAgainSlowly(t, func(a, b *enginetest.Node, id engine.TransferID, offered func() *engine.Offer, dir string) {
+		o := offered()
+		if err := o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}); err != nil {
+			t.Fatal(err)
+		}
+		if end, err := a.Wait(context.Background(), id); err != nil || end.State != engine.Delivered {
+			t.Errorf("%v, %v, %v", err, end.State, end.Err)
+		}
+	})
+}
+
+// TestOffer_AskedAgainAfterAPause: the sender pauses and resumes while the person is being asked.
+func TestOffer_AskedAgainAfterAPause(t *testing.T) {
+	askedAgainSlowly(t, func(a, b *enginetest.Node, id engine.TransferID, offered func() *engine.Offer, dir string) {
+		time.Sleep(10 * time.Second)
+		_ = a.Pause(id)
+		time.Sleep(2 * time.Second)
+		_ = a.Resume(id)
+		o := offered()
+		if err := o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestOffer_GrownSourceIsAskedAboutAgain: a folder has 20 more files when its sender comes back from a restart, and
+// says so. The person is asked again, and all of it arrives.
+func TestOffer_GrownSourceIsAskedAboutAgain(t *testing.T) {
+	src, dir, pa, pb := filepath.Join(t.TempDir(), "photos"), t.TempDir(), t.TempDir(), t.TempDir()
+	_ = os.Chmod(pa, 0o700)
+	_ = os.Chmod(pb, 0o700)
+	_ = os.MkdirAll(src, 0o755)
+	_ = os.WriteFile(filepath.Join(src, "0"), make([]byte, 4<<20), 0o644)
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		net.Limit(1_000_000, 256<<10)
+		ca := engine.Config{Name: "a", Profile: pa}
+		a, b := net.Start(ca), net.Start(engine.Config{Name: "b", Profile: pb})
+		offered := offers(t, b)
+		meet(t, a, b)
+		tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := offered().Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		_ = a.Stop()
+		for i := range 20 {
+			_ = os.WriteFile(filepath.Join(src, fmt.Sprint("new", i)), []byte("x"), 0o644)
+		}
+		a = net.Start(ca)
+		o := offered()
+		time.Sleep(5 * time.Second) // it counts
+		now := of(t, b, tr.ID)
+		if err := o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1, Seen: &now}); err != nil {
+			t.Fatal(err)
+		}
+		x, _ := a.Wait(t.Context(), tr.ID)
+		y, _ := b.Wait(t.Context(), tr.ID)
+		if x.State != engine.Delivered || y.Files != 21 {
+			t.Errorf("%v %v / %v %v, %d files", x.State, x.Err, y.State, y.Err, y.Files)
+		}
+	})
+}
+
+// TestOffer_AsksAgainBeyondWhatWasShown checks that the data is limited by what was shown, even while the sender was
+// still counting.
+func TestOffer_AsksAgainBeyondWhatWasShown(t *testing.T) {
+	src := filepath.Join(t.TempDir(), "photos")
+	dir := t.TempDir()
+	if err := os.MkdirAll(src, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		f, err := os.Create(filepath.Join(src, fmt.Sprint(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Truncate(100 << 20)
+		_ = f.Close()
+	}
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		offered := offers(t, b)
+		meet(t, a, b)
+		tr, err := a.Offer(t.Context(), b.Self().ID, src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := offered()
+		o.Transfer.Files, o.Transfer.Bytes, o.Transfer.Counting = 1, 20, true
+		if err := o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}); err != nil {
+			t.Fatal(err)
+		}
+		o = offered()
+		if o.Transfer.Bytes != 300<<20 || o.Transfer.Files != 3 {
+			t.Errorf("asked again about %+v", o.Transfer)
+		}
+		if got := of(t, b, tr.ID); got.State != engine.Offered {
+			t.Errorf("meanwhile it is %v", got.State)
+		}
+		time.Sleep(5 * time.Second)
+		if err := o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []*enginetest.Node{a, b} {
+			if end, err := n.Wait(t.Context(), tr.ID); err != nil || end.State != engine.Delivered || end.LeftOut != 0 {
+				t.Errorf("%v, %v, %v", err, end.State, end.Err)
+			}
+		}
+	})
+}
+
+func TestOffer_DeclinedWhenAskedAgainLeavesNothing(t *testing.T) {
+	src := filepath.Join(t.TempDir(), "photos")
+	dir := t.TempDir()
+	if err := os.MkdirAll(src, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(src, "big"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = f.Truncate(100 << 20)
+	_ = f.Close()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		offered := offers(t, b)
+		meet(t, a, b)
+		tr, err := a.Offer(t.Context(), b.Self().ID, src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := offered()
+		o.Transfer.Bytes, o.Transfer.Counting = 20, true
+		if err := o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}); err != nil {
+			t.Fatal(err)
+		}
+		if err := offered().Decline(); err != nil {
+			t.Fatal(err)
+		}
+		if end, _ := a.Wait(t.Context(), tr.ID); end.State != engine.Declined {
+			t.Errorf("the sender says %v, %v", end.State, end.Err)
+		}
+	})
+	if left, _ := os.ReadDir(dir); len(left) != 0 {
+		t.Errorf("left %v", left)
+	}
+}
+
+// TestOffer_AsksAgainAfterAViolation checks that after a violation the earlier acceptance no longer counts.
+func TestOffer_AsksAgainAfterAViolation(t *testing.T) {
+	file := bytesIn(t, 1<<20)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		offered := offers(t, b)
+		meet(t, a, b)
+		tr, err := a.Offer(t.Context(), b.Self().ID, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := offered()
+		b.Alter(tr.ID, func(_ *engine.Transfer, names []string) { names[0] = "holiday.jpg" })
+		if err := o.Accept(engine.AcceptOptions{Dir: dir}); err != nil {
+			t.Fatal(err)
+		}
+		if end, _ := b.Wait(t.Context(), tr.ID); !errors.Is(end.Err, transfer.ErrTooMuch) {
+			t.Fatalf("ended with %v", end.Err)
+		}
+		if _, err := a.Wait(t.Context(), tr.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Retry(tr.ID); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		if got := of(t, b, tr.ID); got.State != engine.Offered {
+			t.Errorf("after a breach it is %v without a question", got.State)
+		}
+	})
+}
+
+// TestOffer_LimitedByWhatThePersonSaw checks that if a sender announces more after the person was asked, the offer is
+// limited by what the question showed, or by what the program reports that the person saw.
+func TestOffer_LimitedByWhatThePersonSaw(t *testing.T) {
+	src, dir := photos(t), t.TempDir()
+	for _, seen := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+			offered := offers(t, b)
+			meet(t, a, b)
+			tr, err := a.Offer(t.Context(), b.Self().ID, src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := offered()
+			now := o.Transfer
+			o.Transfer.Files, o.Transfer.Bytes, o.Transfer.Counting = 1, 20, true // what the question showed
+			opts := engine.AcceptOptions{Dir: dir, Reserve: -1}
+			if seen {
+				opts.Seen = &now
+			}
+			if err := o.Accept(opts); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Second)
+			want := engine.Offered // the person is asked again
+			if seen {
+				want = engine.Delivered
+			}
+			if got := of(t, b, tr.ID); got.State != want {
+				t.Errorf("seen %v: it is %v, %v", seen, got.State, got.Err)
+			}
+		})
+	}
+}

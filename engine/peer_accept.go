@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+)
+
+// Limits on connections that have proven their key but have not sent their request yet. Keys that the profile knows
+// have separate slots, as have lanes of keys with a running transfer, so that strangers cannot take those slots.
+var (
+	sessionsWaiting = transport.AcceptLimits{All: 64, PerKey: 3, PerSource: 16}
+	lanesWaiting    = transport.AcceptLimits{All: 64, PerKey: 24, PerSource: 16}
+	// There is no limit per source: many devices may be behind one router or on this machine.
+	knownSessionsWaiting = transport.AcceptLimits{All: 64, PerKey: 3}
+	expectedLanesWaiting = transport.AcceptLimits{All: 64, PerKey: 24}
+)
+
+// acceptor answers the connections that peers dial.
+type acceptor struct{ e *Engine }
+
+// acceptQueues are the queues of one listener.
+type acceptQueues struct{ known, strangers, expectedLanes, otherLanes *transport.AcceptQueue }
+
+func newAcceptQueues() acceptQueues {
+	return acceptQueues{
+		transport.NewAcceptQueue(knownSessionsWaiting), transport.NewAcceptQueue(sessionsWaiting),
+		transport.NewAcceptQueue(expectedLanesWaiting), transport.NewAcceptQueue(lanesWaiting),
+	}
+}
+
+// queueOf picks the queue for a connection of a key.
+func (a *acceptor) queueOf(q acceptQueues, kind transport.Kind, key PeerID) *transport.AcceptQueue {
+	e := a.e
+	switch {
+	case kind == transport.Lane && e.transfers.Moves(key): // guard: expected-lanes
+		return q.expectedLanes
+	case kind == transport.Lane:
+		return q.otherLanes
+	case e.knows(key): // guard: known-first
+		return q.known
+	}
+	return q.strangers
+}
+
+// acceptConns accepts connections until ctx ends.
+func (a *acceptor) acceptConns(ctx context.Context) {
+	e := a.e
+	queues := newAcceptQueues()
+	for {
+		conn, err := e.endpoint.Accept(ctx)
+		if ctx.Err() != nil {
+			if err == nil {
+				conn.Close(wire.Bye)
+			}
+			return
+		}
+		if err != nil {
+			e.log.Warn("accepting", "err", err)
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		place := a.queueOf(queues, conn.Kind, conn.Peer).Enter(conn.Peer, conn.RemoteAddr().Addr(), func() { conn.Close(wire.Busy) })
+		started := e.tasks.Start(func(ctx context.Context) {
+			defer place.Leave()
+			a.greet(ctx, conn, place)
+		})
+		if !started {
+			place.Leave()
+			conn.Close(wire.Bye)
+		}
+	}
+}
+
+// greet handles the greeting on a connection that a peer dialled.
+func (a *acceptor) greet(ctx context.Context, conn *transport.Conn, place *transport.Waiting) {
+	e := a.e
+	if conn.Kind == transport.Lane {
+		a.acceptLaneConn(ctx, conn, place)
+		return
+	}
+	came := now()
+	control, hello, err := conn.AwaitHello(ctx, place.Within(transport.HelloTimeout))
+	if err != nil {
+		e.log.Debug("greeting", "peer", conn.Peer.Short(), "err", err)
+		return
+	}
+	place.Spoke()
+	ctx, cancel := context.WithTimeout(ctx, transport.HelloTimeout)
+	defer cancel()
+	for probed := false; ; {
+		settled, wait := a.settle(conn, control, hello, came, probed)
+		if settled {
+			return
+		}
+		if wait == nil { // there is a connection already; check whether it is alive
+			e.mu.Lock()
+			p := e.peers[conn.Peer]
+			var l *link
+			if p != nil {
+				l = p.link
+			}
+			e.mu.Unlock()
+			if l != nil && l.alive(ctx, time.Second) {
+				e.mu.Lock()
+				if p.link == l && p.elsewhereLocked(conn, hello.Boot) {
+					e.conflicts.foundLocked(p.id, p.name, l.conn.RemoteAddr(), conn.RemoteAddr())
+				}
+				e.mu.Unlock()
+				conn.Close(wire.Duplicate)
+				return
+			}
+			probed = true
+			continue
+		}
+		e.log.Debug("dials crossed, waiting for ours", "peer", conn.Peer.Short())
+		select {
+		case <-wait:
+		case <-conn.Done():
+			return
+		case <-ctx.Done():
+			conn.Close(wire.Timeout)
+			return
+		}
+	}
+}
+
+// settle decides what to do with a connection whose dialler has sent its hello. If two dials cross, exactly one
+// connection must remain, the same on both sides: the one that the lower ID dialled.
+//
+// Only the lower ID has to decide. While its own dial is in progress, it lets the other side's hello wait (wait is
+// closed when that dial ends): if its dial succeeds, the other connection is a duplicate; if it fails, the other
+// connection is the only way. It never dials while it has a connection or answers one. The higher ID always accepts
+// what the lower ID dials.
+//
+// A hello while another connection is up comes from a peer that has lost that connection or was restarted. A restart
+// shows in the boot nonce. Otherwise the existing connection is probed first, since the hello may have crossed with
+// our own dial: then settle returns no wait. It is also probed before a connection from another host replaces it:
+// either the device has moved, or another device has a copy of the key, which must not displace one that is still
+// connected. A connection that arrived before ours was up needs no probe: the session state in its hello is outdated,
+// however long the peer is busy.
+func (a *acceptor) settle(conn *transport.Conn, control *transport.Stream, hello wire.Hello, came time.Time, probed bool) (settled bool, wait <-chan struct{}) {
+	e := a.e
+	e.mu.Lock()
+	p := e.table.addIncomingLocked(conn.Peer)
+	if p == nil {
+		e.mu.Unlock()
+		conn.Close(wire.Busy)
+		return true, nil
+	}
+	if a.crowdedLocked(p, conn.RemoteAddr().Addr()) { // guard: strangers-connected
+		e.table.removeUnusedLocked(p)
+		e.mu.Unlock()
+		conn.Close(wire.Busy)
+		return true, nil
+	}
+	if lower := e.self.ID.Less(p.id); lower {
+		if p.dialling != nil {
+			wait = p.dialled
+			e.mu.Unlock()
+			return false, wait
+		}
+		again := p.link != nil && p.link.boot == hello.Boot
+		if again && came.Before(p.link.began) {
+			e.mu.Unlock()
+			conn.Close(wire.Duplicate)
+			return true, nil
+		}
+		if again && !probed {
+			e.mu.Unlock()
+			return false, nil
+		}
+	}
+	if !probed && p.elsewhereLocked(conn, hello.Boot) { // guard: two-places-alive
+		e.mu.Unlock()
+		return false, nil
+	}
+	if p.dialling != nil {
+		p.dialling()
+	}
+	p.accepting++
+	ours := e.sessions.helloLocked(p)
+	e.mu.Unlock()
+
+	err := conn.Acknowledge(control, ours)
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p.accepting--
+	if err == nil {
+		e.sessions.adoptLocked(p, conn, control, hello, ours)
+	} else {
+		e.table.removeUnusedLocked(p)
+	}
+	return true, nil
+}

@@ -1,0 +1,124 @@
+package engine_test
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+)
+
+// TestAccept_KnownPeersHaveTheirOwnPlaces checks that connections of known keys, and lanes of keys with a running
+// transfer, have slots that no stranger can take.
+func TestAccept_KnownPeersHaveTheirOwnPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		reach(t, a, b)
+		id := b.Self().ID
+		for trust, want := range map[engine.Trust]string{engine.TrustUnknown: "strangers", engine.TrustSeen: "known", engine.TrustVerified: "known"} {
+			if err := a.SetTrust(id, trust); err != nil {
+				t.Fatal(err)
+			}
+			if got := a.QueueOf(id, false); got != want {
+				t.Errorf("trust %q: it waits among %s", trust, got)
+			}
+			if got := a.QueueOf(id, true); got != "other lanes" {
+				t.Errorf("trust %q: a lane without a transfer waits among %s", trust, got)
+			}
+		}
+		go b.Handling(t.Context(), engine.Handler{Offer: func(o *engine.Offer) {
+			if err := o.Accept(engine.AcceptOptions{Dir: t.TempDir(), Reserve: -1}); err != nil {
+				t.Error(err)
+			}
+		}})()
+		time.Sleep(time.Second)
+		net.Limit(8_000_000, 500_000)
+		tr, err := a.Offer(t.Context(), id, file(t, "large", 4<<20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		for from, to := range map[*enginetest.Node]*enginetest.Node{a: b, b: a} {
+			if got := from.QueueOf(to.Self().ID, true); got != "expected lanes" {
+				t.Errorf("a lane of the transfer waits among %s", got)
+			}
+		}
+		if tr, err = a.Wait(t.Context(), tr.ID); err != nil || tr.State != engine.Delivered {
+			t.Fatal(tr.State, tr.Err, err)
+		}
+		time.Sleep(time.Second)
+		if got := b.QueueOf(a.Self().ID, true); got != "other lanes" {
+			t.Errorf("after it a lane waits among %s", got)
+		}
+	})
+}
+
+// TestPeerTable_AnnouncedStrangersLeaveAPlaceForKnownPeer checks that a known peer finds a slot after any number of
+// announced strangers.
+func TestPeerTable_AnnouncedStrangersLeaveAPlaceForKnownPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		found := &byHand{make(chan engine.Sink, 1)}
+		a := net.Start(engine.Config{Discovery: found})
+		sink := <-found.sink
+		b := net.Start(engine.Config{Blind: true, Hidden: true})
+		if err := a.SetTrust(b.Self().ID, engine.TrustSeen); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 2000 {
+			var id engine.PeerID
+			id[0] = 9
+			binary.BigEndian.PutUint32(id[1:], uint32(i))
+			sink.Found(engine.Hint{ID: id, Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.0.200.1:20000")}, How: "test"})
+		}
+		sink.Found(engine.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
+		reach(t, a, b)
+	})
+}
+
+func TestAccept_SilentConnectionsKeepNoPeerOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := enginetest.New(t, latency)
+		a := n.Start(open("a"))
+		m := newRaw(t, n)
+		for range 64 {
+			if c, err := m.Dial(t.Context(), a.Addr, a.Self().ID, transport.Session); err == nil {
+				t.Cleanup(func() { c.Close(wire.Bye) })
+			}
+		}
+		b := n.Start(open("b"))
+		began := time.Now()
+		next := events(t, b)
+		next(is[engine.PeerAdded])
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("an honest peer waits %v", took)
+		}
+	})
+}
+
+// TestPeerTable_DiallingStrangersLeavePlacesForFoundPeers checks that peers that dial us unasked may use only a part
+// of the table, and that the rest is left for peers that are found.
+func TestPeerTable_DiallingStrangersLeavePlacesForFoundPeers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := enginetest.New(t, latency)
+		a := n.Start(open("a"))
+		refused := 0
+		for range 260 {
+			m := newRaw(t, n)
+			if _, err := m.greet(t, m.dial(t, a)); err != nil {
+				refused++
+			}
+		}
+		if refused == 0 {
+			t.Error("strangers fill the table without end")
+		}
+		b := n.Start(engine.Config{Name: "b", Accept: engine.Everyone})
+		meet(t, a, b)
+	})
+}

@@ -1,0 +1,57 @@
+package engine_test
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"testing"
+
+	"multipeer/engine/enginetest"
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+)
+
+// raw is a peer that speaks the protocol without an engine.
+type raw struct {
+	*transport.Endpoint
+	id   *identity.Identity
+	addr netip.AddrPort
+}
+
+func newRaw(t *testing.T, n *enginetest.Net) *raw {
+	t.Helper()
+	id, err := identity.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rawOf(t, n, id)
+}
+
+// rawOf is newRaw with a given key; one key may have several peers.
+func rawOf(t *testing.T, n *enginetest.Net, id *identity.Identity) *raw {
+	t.Helper()
+	conn, closeConn := n.Socket()
+	e, err := transport.Listen(transport.Config{Identity: id, Conn: conn, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close(); closeConn() })
+	return &raw{e, id, conn.LocalAddr().(*net.UDPAddr).AddrPort()}
+}
+
+func (r *raw) dial(t *testing.T, to *enginetest.Node) *transport.Conn {
+	t.Helper()
+	c, err := r.Dial(t.Context(), to.Addr, to.Self().ID, transport.Session)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(wire.Bye) })
+	return c
+}
+
+func (r *raw) greet(t *testing.T, c *transport.Conn) (*transport.Stream, error) {
+	t.Helper()
+	s, _, err := c.Greet(t.Context(), wire.Hello{Version: 1, ID: r.id.ID.String(), Name: "raw", Boot: "12345678"}, transport.HelloTimeout)
+	return s, err
+}

@@ -1,0 +1,379 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+)
+
+// TestInfo_IsVisibleBeforeASessionAndChanges checks that discovery info is visible before a session, and that changes
+// reach all who see us.
+func TestInfo_IsVisibleBeforeASessionAndChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a := net.Start(engine.Config{Info: map[string]string{"room": "kitchen"}})
+		b := net.Start(engine.Config{})
+		next := events(t, b)
+		var seen engine.Peer
+		next(func(ev engine.Event) bool { // it may have been found before the reader starts
+			switch ev := ev.(type) {
+			case engine.Snapshot:
+				if len(ev.Peers) == 1 {
+					seen = ev.Peers[0]
+				}
+			case engine.PeerChanged:
+				seen = ev.Peer
+			}
+			return !seen.ID.IsZero()
+		})
+		if seen.Info["room"] != "kitchen" || seen.Confirmed {
+			t.Errorf("at first sight: %+v", seen)
+		}
+		has := func(room string) func(engine.Event) bool {
+			return func(ev engine.Event) bool {
+				p, ok := ev.(engine.PeerChanged)
+				return ok && p.Peer.Info["room"] == room
+			}
+		}
+		next(func(ev engine.Event) bool { p, ok := ev.(engine.PeerChanged); return ok && p.Peer.Confirmed })
+		for _, room := range []string{"garden", "", "caf\u00e9 \\ \"x\""} {
+			if err := a.SetInfo(map[string]string{"room": room}); err != nil {
+				t.Fatal(err)
+			}
+			next(has(room))
+		}
+		if got := a.Self().Info["room"]; got != "caf\u00e9 \\ \"x\"" {
+			t.Errorf("own info: %q", got)
+		}
+		if err := a.SetInfo(map[string]string{"_v": "2"}); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// TestInvitation_CarriesItsOwnContext checks that each invitation and each answer may have its own context.
+func TestInvitation_CarriesItsOwnContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{Context: "config a"}), net.Start(engine.Config{Context: "config b"})
+		nextA, nextB := events(t, a), events(t, b)
+		meet(t, a, b)
+		for _, c := range []struct {
+			invite, accept any
+			atB, atA       string
+		}{
+			{"config a", "config b", `"config a"`, `"config b"`},
+			{map[string]int{"level": 3}, []int{1}, `{"level":3}`, `[1]`},
+			{nil, nil, ``, ``},
+			{"config a", nil, `"config a"`, ``},
+		} {
+			go func() {
+				inv := nextB(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+				if string(inv.Context) != c.atB {
+					t.Errorf("invited with %s", inv.Context)
+				}
+				if err := inv.AcceptWith(c.accept); err != nil {
+					t.Error(err)
+				}
+			}()
+			if err := a.InviteWith(t.Context(), b.Self().ID, c.invite); err != nil {
+				t.Fatal(err)
+			}
+			if p := nextA(is[engine.PeerAdded]).(engine.PeerAdded).Peer; string(p.Context) != c.atA {
+				t.Errorf("a has %s", p.Context)
+			}
+			if p := nextB(is[engine.PeerAdded]).(engine.PeerAdded).Peer; string(p.Context) != c.atB {
+				t.Errorf("b has %s", p.Context)
+			}
+			a.Disconnect(b.Self().ID)
+			nextB(is[engine.PeerRemoved])
+			if p, _ := b.Peer(a.Self().ID); p.Context != nil {
+				t.Errorf("without a session b still has %s", p.Context)
+			}
+		}
+		for _, n := range []*enginetest.Node{a, b} {
+			if err := n.SetContext("chosen late by " + n.Self().Name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		go func() { _ = nextB(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation.Accept() }()
+		if err := a.Invite(t.Context(), b.Self().ID); err != nil {
+			t.Fatal(err)
+		}
+		if p := nextA(is[engine.PeerAdded]).(engine.PeerAdded).Peer; !strings.HasPrefix(string(p.Context), `"chosen late by`) {
+			t.Errorf("a has %s", p.Context)
+		}
+	})
+}
+
+func TestSession_KeepsContextsAcrossABreak(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		cfgA, cfgB := open("a"), open("b")
+		cfgA.Context, cfgB.Context = "from a", "from b"
+		a, b := net.Start(cfgA), net.Start(cfgB)
+		nextA, nextB := events(t, a), events(t, b)
+		nextA(is[engine.PeerAdded])
+		nextB(is[engine.PeerAdded])
+		net.Drop(func(from, to netip.AddrPort) bool { return true })
+		nextA(is[engine.PeerRemoved])
+		nextB(is[engine.PeerRemoved])
+		time.Sleep(10 * time.Second)
+		net.Drop(nil)
+		b.SetAdvertising(false)
+		b.SetAdvertising(true)
+		if p := nextA(is[engine.PeerAdded]).(engine.PeerAdded).Peer; string(p.Context) != `"from b"` {
+			t.Errorf("a has %q", p.Context)
+		}
+		if p := nextB(is[engine.PeerAdded]).(engine.PeerAdded).Peer; string(p.Context) != `"from a"` {
+			t.Errorf("b has %q", p.Context)
+		}
+	})
+}
+
+// TestInvitation_CrossingOnesMakeOneSession checks that crossing invitations result in one session, with the context
+// of each side.
+func TestInvitation_CrossingOnesMakeOneSession(t *testing.T) {
+	for i := range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, b := net.Start(engine.Config{Context: "a"}), net.Start(engine.Config{Context: "b"})
+			nextA, nextB := events(t, a), events(t, b)
+			meet(t, a, b)
+			meet(t, b, a)
+			countA, countB := watchSessions(t, a), watchSessions(t, b)
+			var wg sync.WaitGroup
+			for _, way := range [][2]*enginetest.Node{{a, b}, {b, a}} {
+				wg.Go(func() {
+					if err := way[0].Invite(t.Context(), way[1].Self().ID); err != nil {
+						t.Error(err)
+					}
+				})
+				time.Sleep(time.Duration(i) * 100 * time.Microsecond)
+			}
+			wg.Wait()
+			if p := nextA(is[engine.PeerAdded]).(engine.PeerAdded).Peer; string(p.Context) != `"b"` {
+				t.Errorf("a has %s", p.Context)
+			}
+			if p := nextB(is[engine.PeerAdded]).(engine.PeerAdded).Peer; string(p.Context) != `"a"` {
+				t.Errorf("b has %s", p.Context)
+			}
+			time.Sleep(10 * time.Second)
+			if ca, cb := countA(), countB(); ca != [2]int{1, 0} || cb != [2]int{1, 0} {
+				t.Errorf("added and removed %v and %v times", ca, cb)
+			}
+		})
+	}
+}
+
+// TestInvite_WithdrawnByContextOrDisconnect checks that an invitation is withdrawn when its context ends, and by
+// Disconnect.
+func TestInvite_WithdrawnByContextOrDisconnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		next := events(t, b)
+		meet(t, a, b)
+		for what, end := range map[string]func(cancel func()){
+			"cancelled":    func(cancel func()) { cancel() },
+			"disconnected": func(func()) { a.Disconnect(b.Self().ID) },
+		} {
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- a.Invite(ctx, b.Self().ID) }()
+			inv := next(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+			end(cancel)
+			if err := <-done; !errors.Is(err, engine.ErrCancelled) {
+				t.Errorf("%s: %v", what, err)
+			}
+			next(is[engine.InvitationClosed])
+			if err := inv.Accept(); !errors.Is(err, engine.ErrAnswered) {
+				t.Errorf("%s: a late yes: %v", what, err)
+			}
+			cancel()
+		}
+		began := time.Now()
+		if err := a.Invite(t.Context(), b.Self().ID); !errors.Is(err, engine.ErrTimeout) || time.Since(began) != engine.InviteTimeout {
+			t.Errorf("unanswered for %v: %v", time.Since(began), err)
+		}
+	})
+}
+
+// TestAdmit_DecidesBeforeThePolicy checks that the program decides by peer and context, before the policy.
+func TestAdmit_DecidesBeforeThePolicy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		var asked []string
+		var mu sync.Mutex
+		door := net.Start(engine.Config{Admit: func(from engine.Peer, context json.RawMessage) engine.Decision {
+			mu.Lock()
+			defer mu.Unlock()
+			asked = append(asked, from.Name+" "+string(context))
+			switch string(context) {
+			case `"open sesame"`:
+				return engine.Yes
+			case `"?"`:
+				return engine.Ask
+			}
+			return engine.No
+		}})
+		next := events(t, door)
+		for name, c := range map[string]struct {
+			word any
+			want error
+		}{"a": {"open sesame", nil}, "b": {"let me in", engine.ErrDeclined}, "c": {nil, engine.ErrDeclined}, "d": {"?", nil}} {
+			n := net.Start(engine.Config{Name: name})
+			meet(t, n, door)
+			if c.word == "?" {
+				go func() { _ = next(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation.Accept() }()
+			}
+			if err := n.InviteWith(t.Context(), door.Self().ID, c.word); !errors.Is(err, c.want) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if len(asked) != 4 || connected(door) != 2 {
+			t.Errorf("asked for %q, %d sessions", asked, connected(door))
+		}
+	})
+}
+
+// TestVerify_RefusedPeerIsNotGreeted checks that the program can check keys: a refused peer is never greeted, and gets
+// the refusal.
+func TestVerify_RefusedPeerIsNotGreeted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		friend, stranger := net.Start(open("friend")), net.Start(open("stranger"))
+		cfg := open("picky")
+		var certificates sync.Map
+		cfg.Verify = func(id engine.PeerID, certificate []byte) error {
+			certificates.Store(id, len(certificate))
+			if id != friend.Self().ID {
+				return errors.New("not on the list")
+			}
+			return nil
+		}
+		picky := net.Start(cfg)
+		events(t, picky)(is[engine.PeerAdded])
+		time.Sleep(20 * time.Second)
+		if connected(picky) != 1 || connected(stranger) != 1 {
+			t.Errorf("%d and %d sessions", connected(picky), connected(stranger))
+		}
+		if p, ok := stranger.Peer(picky.Self().ID); !ok || p.Confirmed || !errors.Is(p.Err, engine.ErrRefused) {
+			t.Errorf("the stranger is told %v", p.Err)
+		}
+		if p, ok := picky.Peer(stranger.Self().ID); !ok || !errors.Is(p.Err, engine.ErrIdentity) || !strings.Contains(p.Err.Error(), "not on the list") {
+			t.Errorf("the picky one is told %v", p.Err)
+		}
+		if n, ok := certificates.Load(friend.Self().ID); !ok || n.(int) == 0 {
+			t.Error("no certificate to look at")
+		}
+	})
+}
+
+// TestMaxPeers_HoldsForInvitationsOfBothSides checks that the limit holds for both sides' invitations, and that the
+// next peer is admitted when one leaves.
+func TestMaxPeers_HoldsForInvitationsOfBothSides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		cfg := open("small")
+		cfg.MaxPeers = 2
+		small := net.Start(cfg)
+		var others []*enginetest.Node
+		for range 4 {
+			others = append(others, net.Start(engine.Config{Accept: engine.Everyone}))
+		}
+		time.Sleep(5 * time.Second)
+		if connected(small) != 2 {
+			t.Fatalf("%d sessions", connected(small))
+		}
+		for _, o := range others {
+			if connected(o) == 0 {
+				if err := o.Invite(t.Context(), small.Self().ID); !errors.Is(err, engine.ErrBusy) {
+					t.Errorf("one too many: %v", err)
+				}
+				if err := small.Invite(t.Context(), o.Self().ID); !errors.Is(err, engine.ErrBusy) {
+					t.Errorf("inviting one too many: %v", err)
+				}
+			}
+		}
+		for _, o := range others {
+			if connected(o) == 1 {
+				o.Leave()
+				break
+			}
+		}
+		time.Sleep(5 * time.Second)
+		if connected(small) != 2 {
+			t.Errorf("%d sessions after one has left", connected(small))
+		}
+	})
+}
+
+// TestDisconnect_OnlyAnInvitationBringsThePeerBack checks that no policy brings back a kicked peer, not even over a
+// new connection, but an explicit invitation does.
+func TestDisconnect_OnlyAnInvitationBringsThePeerBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, nextA, nextB := pair(t, net)
+		a.Disconnect(b.Self().ID)
+		a.Disconnect(b.Self().ID)
+		if r := nextB(is[engine.PeerRemoved]).(engine.PeerRemoved); !errors.Is(r.Err, engine.ErrKicked) || !errors.Is(r.Err, engine.ErrBye) {
+			t.Errorf("the kicked one is told %v", r.Err)
+		}
+		net.Cut(b.Addr, true)
+		time.Sleep(30 * time.Second)
+		net.Cut(b.Addr, false)
+		b.SetAdvertising(false)
+		b.SetAdvertising(true)
+		// b's policy asks; a's policy, although it accepts everyone, does not accept the kicked peer.
+		inv := nextA(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+		if connected(a) != 0 {
+			t.Fatal("back")
+		}
+		if err := inv.Accept(); err != nil {
+			t.Fatal(err)
+		}
+		nextA(is[engine.PeerAdded])
+		nextB(is[engine.PeerAdded])
+	})
+}
+
+// TestLeave_PeerCanBeFoundWhileItLooks checks that a peer that leaves can still be found unless it stops looking as
+// well, and that looking does not affect sessions.
+func TestLeave_PeerCanBeFoundWhileItLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, _ := pair(t, net)
+		a.SetLooking(false)
+		a.SetLooking(false)
+		b.SetLooking(false)
+		time.Sleep(5 * time.Minute)
+		if connected(a) != 1 || connected(b) != 1 {
+			t.Error("sessions ended with looking")
+		}
+		c := net.Start(open("c"))
+		time.Sleep(10 * time.Second)
+		if len(c.Peers()) != 0 {
+			t.Error("a closed lobby lets somebody in")
+		}
+		a.SetLooking(true)
+		time.Sleep(10 * time.Second)
+		if connected(c) != 1 || connected(a) != 2 {
+			t.Errorf("%d and %d sessions", connected(c), connected(a))
+		}
+		a.Leave()
+		a.Leave()
+		if connected(a) != 0 || len(a.Peers()) != 2 {
+			t.Errorf("%d sessions, %d rows", connected(a), len(a.Peers()))
+		}
+	})
+}

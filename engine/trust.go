@@ -1,0 +1,67 @@
+package engine
+
+import (
+	"fmt"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/wire"
+)
+
+// Trust returns the stored trust in a key, whether the peer is found or not.
+func (e *Engine) Trust(id PeerID) Trust { return e.profile.Peer(id).Trust }
+
+// SetTrust stores the user's decision about a key, whether the peer is found or not; it is durable when the call
+// returns. Blocking ends the connection at once; TrustUnknown forgets the peer. Both cancel its unfinished transfers, and
+// less trust than TrustVerified cancels those that were accepted without asking. Only call it in response to a user's
+// action: TrustVerified means that someone has compared the whole ID.
+func (e *Engine) SetTrust(id PeerID, t Trust) error {
+	switch t {
+	case TrustUnknown, TrustSeen, TrustVerified, TrustBlocked:
+	default:
+		return fmt.Errorf("trust %q: %w", t, ErrInvalid)
+	}
+	if id == e.profile.ID || id.IsZero() {
+		return fmt.Errorf("trust: %w: the ID is that of this device", ErrInvalid)
+	}
+	// This must not happen inside Update: a save may wait for Update with Engine.mu held.
+	seen, _ := e.Peer(id)
+	err := e.profile.Update(id, func(r *identity.Record) {
+		r.Trust = t
+		if t == TrustUnknown {
+			*r = identity.Record{}
+		}
+		if t != TrustVerified {
+			r.Auto = identity.Auto{}
+		}
+		if (t == TrustVerified || t == TrustSeen) && r.Name == "" {
+			r.Name = seen.Name // another device that takes this name is flagged
+		}
+	})
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch t {
+	case TrustBlocked:
+		delete(e.sessions.resume, id)
+		e.transfers.Block(id)
+	case TrustUnknown:
+		delete(e.sessions.resume, id)
+		e.transfers.Forget(id)
+	case TrustSeen:
+		e.transfers.RevokePolicy(id)
+	}
+	if p := e.peers[id]; p != nil {
+		if t == TrustBlocked && p.link != nil {
+			p.link.conn.Close(wire.Blocked)
+		}
+		if t == TrustUnknown {
+			e.sessions.leaveLocked(id, 0)
+		}
+		p.failures, p.retry = 0, true
+		p.wakeDialLoop()
+		e.table.publishLocked(p)
+	}
+	return nil
+}

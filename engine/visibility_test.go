@@ -1,0 +1,109 @@
+package engine_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+)
+
+// TestVisibility_KnownOnlyHidesFromStrangers checks that a peer that shows itself to known peers is seen by those. A
+// stranger does not see it and cannot connect by its address either, except while the pairing window is open.
+func TestVisibility_KnownOnlyHidesFromStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a := net.Start(engine.Config{Name: "Anna", Accept: engine.Everyone})
+		known := net.Start(engine.Config{Name: "Ben", Invite: engine.Everyone})
+		for connected(a) == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if err := a.SetVisible(engine.VisibleToKnown, 0); err != nil {
+			t.Fatal(err)
+		}
+		stranger := net.Start(engine.Config{Name: "Eve", Invite: engine.Everyone})
+		time.Sleep(5 * time.Second)
+		if _, ok := stranger.Peer(a.Self().ID); ok {
+			t.Error("a stranger sees it")
+		}
+		if _, err := stranger.Dial(t.Context(), a.Addr.String()); !errors.Is(err, engine.ErrRefused) {
+			t.Errorf("a stranger dials it: %v", err)
+		}
+		if connected(a) != 1 {
+			t.Error("the one that is known was lost")
+		}
+		_ = known.Stop()
+		again := net.Start(engine.Config{Name: "Ben again", Invite: engine.Everyone})
+		if err := a.SetVisible(engine.VisibleToAll, 10*time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		meet(t, again, a)
+		time.Sleep(11 * time.Minute)
+		if v := a.Self().Visible; v != engine.VisibleToKnown {
+			t.Errorf("after ten minutes it is visible to %v", v)
+		}
+		late := net.Start(engine.Config{Name: "Fred"})
+		time.Sleep(time.Second)
+		a.OpenPairing()
+		if _, err := late.Dial(t.Context(), a.Addr.String()); err != nil {
+			t.Errorf("while the window is open: %v", err)
+		}
+		if err := a.SetVisible(9, 0); !errors.Is(err, engine.ErrInvalid) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestVisibility_LanePortAdmitsNoStranger(t *testing.T) {
+	e, err := engine.New(engine.Config{Service: enginetest.Service(), Hidden: true, Blind: true, Visible: engine.VisibleToNobody})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- e.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	for !e.Self().Running {
+		time.Sleep(10 * time.Millisecond)
+	}
+	pub, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, pub, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", e.Self().Port), &tls.Config{
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, InsecureSkipVerify: true, NextProtos: []string{"multipeer-lane/1"},
+	})
+	if err != nil {
+		t.Skip("lanes are at another port: ", err)
+	}
+	defer c.Close()
+	frame := `{"type":"lane","id":"00112233445566778899aabbccddeeff","attempt":1,"token":"` + strings.Repeat("0", 64) + `"}`
+	_, _ = c.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...))
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	var alert *net.OpError
+	if n, err := c.Read(make([]byte, 100)); n > 0 || !errors.As(err, &alert) || alert.Op != "remote error" {
+		t.Errorf("%d bytes, %v; want the refusal of the handshake", n, err)
+	}
+}

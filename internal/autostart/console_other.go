@@ -1,0 +1,6 @@
+//go:build !windows
+
+package autostart
+
+// CloseConsole does nothing: programs that start at login have no console here.
+func CloseConsole() {}

@@ -1,0 +1,70 @@
+//go:build linux || darwin
+
+package autostart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// For systems where an entry is a file, which tools of the system read.
+
+// On reports whether the entry exists.
+func (e Entry) On() (bool, error) {
+	path, err := e.file()
+	if err != nil {
+		return false, err
+	}
+	return exists(path)
+}
+
+// patience is how long one system tool may take.
+const patience = 10 * time.Second
+
+// tool runs a system tool; if it fails, its output is the error.
+func tool(name string, args ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	c := exec.CommandContext(ctx, name, args...)
+	c.WaitDelay = time.Second
+	c.Env = append(os.Environ(), "LC_ALL=C") // some errors are recognised by their text
+	out, err := c.CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	if said := strings.TrimSpace(string(out)); said != "" {
+		err = errors.New(said)
+	}
+	return fmt.Errorf("%s: %w", strings.Join(append([]string{name}, args...), " "), err)
+}
+
+// put writes a file, and creates the folders above it.
+func put(path, text string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(text), 0o644)
+}
+
+// exists reports whether the file exists.
+func exists(path string) (bool, error) {
+	_, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// gone removes a file that may not exist.
+func gone(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}

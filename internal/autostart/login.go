@@ -1,0 +1,52 @@
+// Package autostart makes the system start a program of ours when its user logs in: the window, or the service
+// multipeer-cli serve. None of it needs an administrator.
+package autostart
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Entry starts this program's own file at login.
+type Entry struct {
+	// Args are the program's arguments.
+	Args []string
+	// Service marks a program without a window and terminal: Set also starts and stops it, and the system restarts it
+	// when it fails, where that is possible.
+	Service bool
+}
+
+// ErrNoSystem reports that start at login is not supported on this system.
+var ErrNoSystem = errors.New("how programs start at login on this system is not known: use its own way")
+
+// Set creates or replaces the entry for this program, or removes it. It also starts or stops a service now. Each
+// system tool gets at most ten seconds. A command with a control character is an error, and so is a program started
+// by go run, because it does not exist later.
+func (e Entry) Set(on bool) error {
+	if !on {
+		return e.remove()
+	}
+	exe, err := program()
+	if err != nil {
+		return err
+	}
+	command := append([]string{exe}, e.Args...)
+	if err := oneLine(command); err != nil {
+		return err
+	}
+	return e.write(command)
+}
+
+// program returns the path of this program's own file.
+func program() (string, error) {
+	p, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(p, filepath.Join(os.TempDir(), "go-build")) {
+		return "", errors.New("a program of go run is gone after its end: build it first, and start that")
+	}
+	return p, nil
+}

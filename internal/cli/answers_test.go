@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"multipeer/engine"
+)
+
+// TestAnswers_ComeAfterTheirQuestion: a line typed before a question appears, or just as it appears, answers nothing;
+// a script may write its answers in advance.
+func TestAnswers_ComeAfterTheirQuestion(t *testing.T) {
+	p := &program{keyboard: true, out: newPrinter(io.Discard, io.Discard)}
+	r := &receiver{program: p, lines: make(chan inputLine)}
+	if r.answers() == nil || !r.early() {
+		t.Error("a line without a question is kept for the next one")
+	}
+	r.put(question{text: "Take it?"})
+	if !r.early() {
+		t.Error("a line that came with the question answers it")
+	}
+	r.askedAt = time.Now().Add(-2 * tooSoon)
+	if r.early() {
+		t.Error("an answer is not taken")
+	}
+	p.keyboard = false
+	r.questions = nil
+	if r.answers() != nil || r.early() {
+		t.Error("a script's answers are dropped")
+	}
+}
+
+// TestQuestion_WarnsOfATakenName in the question itself, however often the peer has asked before.
+func TestQuestion_WarnsOfATakenName(t *testing.T) {
+	e, err := engine.New(engine.Config{Name: "Ben"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	var said strings.Builder
+	r := &receiver{program: &program{in: strings.NewReader(""), out: newPrinter(io.Discard, &said)}, e: e, accept: "ask"}
+	anna, eve := engine.PeerID{1}, engine.PeerID{2}
+	peer := engine.Peer{ID: eve, Name: "Anna", LooksLike: anna}
+	warning := fmt.Sprintf("Careful: Anna (%s) is another device than the one of that name that you know (%s). ", eve.Short(), anna.Short())
+	for i := range 3 * strangerLines {
+		said.Reset()
+		id := fmt.Sprint(i)
+		r.invitation(&engine.Invitation{ID: id, Peer: peer})
+		if got, want := said.String(), warning+"Connect with Anna ("+eve.Short()+")? [y/n] \n"; got != want {
+			t.Fatalf("question %d is %q, want %q", i, got, want)
+		}
+		r.noteAbout(eve, "connected to %s", describe(peer))
+		r.drop(id)
+	}
+	said.Reset()
+	r.put(question{text: "Take it?", peer: engine.Peer{ID: eve, Name: "Anna"}})
+	if got := said.String(); got != "Take it? [y/n] \n" {
+		t.Errorf("of a peer with a name of its own: %q", got)
+	}
+}
+
+// TestReceiveOnce_EndsWithWhatWasAccepted: an offer and its withdrawal by somebody else do not end it.
+func TestReceiveOnce_EndsWithWhatWasAccepted(t *testing.T) {
+	e, err := engine.New(engine.Config{Name: "Ben"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	r := &receiver{program: &program{out: newPrinter(io.Discard, io.Discard)}, e: e, accept: "ask", once: true, bars: map[engine.TransferID]*progress{}}
+	take := func(id string, state engine.TransferState, started time.Time) bool {
+		done, _ := r.take(engine.TransferChanged{Transfer: engine.Transfer{
+			ID: engine.TransferID(id), Peer: engine.PeerID{1}, Incoming: true, State: state, Started: started, Err: engine.ErrCancelled, Items: 1, Files: 1, Names: []string{"x"},
+		}})
+		return done
+	}
+	for _, end := range []engine.TransferState{engine.Cancelled, engine.Failed, engine.Declined} {
+		if take("a", engine.Offered, time.Time{}) || take("a", end, time.Time{}) {
+			t.Errorf("an offer that was not accepted ends it when it is %v", end)
+		}
+	}
+	for _, end := range []engine.TransferState{engine.Cancelled, engine.Failed, engine.Delivered} {
+		if take("b", engine.Moving, time.Now()) || !take("b", end, time.Now()) {
+			t.Errorf("one that was accepted does not end it when it is %v", end)
+		}
+	}
+}

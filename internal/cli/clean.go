@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"reflect"
+	"strings"
+	"unicode"
+
+	"multipeer/engine"
+)
+
+// What a printer writes may contain text from a peer, the network or a file system. All of it goes through clean, so
+// that none of it can control the terminal or imitate a line of this program.
+
+// verbatim is text that comes from this program alone. It is printed as it is.
+type verbatim string
+
+// passage is text that may have several lines, such as a message. Each line after the first is indented.
+type passage string
+
+// place is the path of a file. It has to be right, so a few blanks in it stay.
+type place string
+
+const (
+	// maxIndent is how many blanks at the start of a line of a message stay.
+	maxIndent = 16
+	// maxBlanks is how many blanks side by side stay in a path.
+	maxBlanks = 8
+)
+
+// clean makes the arguments of a format string safe: text becomes one line without characters that act on a terminal.
+// Numbers and booleans stay.
+func clean(args []any) []any {
+	out := make([]any, len(args))
+	for i, a := range args {
+		out[i] = cleanOne(a)
+	}
+	return out
+}
+
+func cleanOne(a any) any {
+	switch a := a.(type) {
+	case nil:
+		return nil
+	case verbatim:
+		return string(a)
+	case passage:
+		lines := strings.Split(string(a), "\n")
+		for i, l := range lines {
+			l = engine.CleanLine(strings.ReplaceAll(l, "\t", "    "))
+			text := strings.TrimLeftFunc(l, unicode.IsSpace)
+			indent := l[:len(l)-len(text)]
+			if i == 0 || len(indent) > maxIndent || strings.Trim(indent, " ") != "" {
+				text, indent = l, ""
+			}
+			lines[i] = indent + squeeze(text, 1)
+		}
+		return strings.Join(lines, "\n    ")
+	case place:
+		return squeeze(engine.CleanLine(string(a)), maxBlanks)
+	case string:
+		return oneLine(a)
+	case error:
+		return oneLine(a.Error())
+	case fmt.Stringer:
+		return oneLine(a.String())
+	}
+	switch reflect.TypeOf(a).Kind() {
+	case reflect.Bool, reflect.Float32, reflect.Float64, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return a
+	}
+	return oneLine(fmt.Sprint(a))
+}
+
+// oneLine is text for a place inside a line. Several blanks become one.
+func oneLine(s string) string { return squeeze(engine.CleanLine(s), 1) }
+
+// squeeze makes one blank of each run of more than most blanks, of whatever kind: a terminal breaks lines at its width,
+// and text behind many blanks would look like a line of its own there.
+func squeeze(s string, most int) string {
+	var out, run strings.Builder
+	blanks := 0
+	flush := func() {
+		if blanks > most { // guard: blanks-in-a-line
+			run.Reset()
+			run.WriteByte(' ')
+		}
+		out.WriteString(run.String())
+		run.Reset()
+		blanks = 0
+	}
+	for _, r := range s {
+		switch {
+		case unicode.IsSpace(r):
+			blanks++
+			run.WriteRune(r)
+		case blanks > 0 && unicode.In(r, unicode.Cf, unicode.Variation_Selector): // they leave no mark
+			run.WriteRune(r)
+		default:
+			flush()
+			out.WriteRune(r)
+		}
+	}
+	flush()
+	return out.String()
+}
+
+// newLog returns the log for --verbose. Its lines may contain text from peers, too.
+func newLog(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
+		Level: slog.LevelDebug,
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			switch v := a.Value.Resolve(); v.Kind() {
+			case slog.KindString:
+				a.Value = slog.StringValue(engine.CleanLine(v.String()))
+			case slog.KindAny:
+				if a.Key != slog.LevelKey && a.Key != slog.SourceKey {
+					a.Value = slog.AnyValue(cleanOne(v.Any()))
+				}
+			}
+			return a
+		},
+	}))
+}

@@ -1,0 +1,317 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"multipeer/engine"
+)
+
+// sameName is how long another device is looked for that has this device's own name, or whose ID begins as a name does.
+const sameName = 3 * time.Second
+
+// find waits until the peer that the user means is found. A text that may be a host name is tried as both.
+func (p *program) find(ctx context.Context, e *engine.Engine, who string, wait time.Duration) (engine.Peer, error) {
+	if isAddress(who) {
+		return p.dialWithin(ctx, e, who, wait)
+	}
+	if isSelf(e.Self(), who) {
+		return engine.Peer{}, exit(exitUsage, fmt.Errorf("%s is the ID of this device; name another one", engine.CleanLine(who)))
+	}
+	if !mayBeHost(who) {
+		return p.findNamed(ctx, e, who, wait)
+	}
+	return findEither(ctx, who, search{
+		byName:   func(ctx context.Context) (engine.Peer, error) { return p.findNamed(ctx, e, who, wait) },
+		byHost:   func(ctx context.Context) (engine.Peer, error) { return p.dialWithin(ctx, e, who, wait) },
+		hostOnce: func(ctx context.Context) (engine.Peer, error) { return dialOnce(ctx, e, who) },
+		isHost:   func(ctx context.Context) bool { return isHost(ctx, who) },
+		known:    known(e, who),
+	})
+}
+
+// search is how a text is looked for that may be a name and a host.
+type search struct {
+	byName, byHost func(context.Context) (engine.Peer, error) // until the peer is there
+	hostOnce       func(context.Context) (engine.Peer, error) // the peer that answers at the host now
+	isHost         func(context.Context) bool                 // false only if there is surely no such host
+	known          []engine.Acquaintance                      // of that name
+}
+
+// hostWait is how long a host is waited for that has the name of a known peer.
+const hostWait = 3 * time.Second
+
+// findEither looks for a peer of a name and, at the same time, for a host of that name. Anybody can take a name: the host
+// counts before the name of a peer that is not known. If a known peer has the name and another one answers at the host, no
+// one is meant.
+func findEither(ctx context.Context, who string, s search) (engine.Peer, error) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	looking, enough := context.WithCancel(ctx)
+	defer enough()
+	type answer struct {
+		peer engine.Peer
+		err  error
+	}
+	names, hosts := make(chan answer, 1), make(chan answer, 1)
+	running.Go(func() {
+		peer, err := s.byName(ctx)
+		names <- answer{peer, err}
+	})
+	running.Go(func() {
+		peer, err := s.byHost(looking)
+		hosts <- answer{peer, err}
+	})
+	var name, host *answer
+	for name == nil || host == nil {
+		select {
+		case a := <-names:
+			name = &a
+			if a.err != nil {
+				continue
+			}
+			if !s.knows(a.peer) { // guard: host-before-name
+				if host == nil && !s.isHost(ctx) {
+					return engine.Peer{}, onlyNamed(who, errors.New("no host of that name was found"), a.peer)
+				}
+				continue
+			}
+			enough()
+			one, cancel := context.WithTimeout(ctx, hostWait)
+			peer, err := s.hostOnce(one)
+			cancel()
+			if err == nil && peer.ID != a.peer.ID { // guard: name-and-host
+				return engine.Peer{}, twoMeanings(who, a.peer.ID, peer.ID)
+			}
+			return a.peer, nil
+		case a := <-hosts:
+			host = &a
+			if other := s.another(a.peer); a.err == nil && !other.IsZero() { // guard: host-of-known
+				return engine.Peer{}, twoMeanings(who, other, a.peer.ID)
+			}
+			var not *exitError
+			if a.err == nil || errors.As(a.err, &not) && not.code != exitNotFound { // such as the address of this device
+				return a.peer, a.err
+			}
+		}
+	}
+	switch {
+	case name.err == nil:
+		return engine.Peer{}, onlyNamed(who, host.err, name.peer)
+	case errors.As(host.err, new(*unresolved)): // so it was meant as a name
+		return engine.Peer{}, name.err
+	}
+	return engine.Peer{}, host.err
+}
+
+// knows reports whether the user knows a peer by the name that is looked for.
+func (s search) knows(p engine.Peer) bool {
+	return slices.ContainsFunc(s.known, func(a engine.Acquaintance) bool { return a.ID == p.ID })
+}
+
+// another is a known peer of the name, if p is none; zero if there is none.
+func (s search) another(p engine.Peer) engine.PeerID {
+	if len(s.known) == 0 || s.knows(p) {
+		return engine.PeerID{}
+	}
+	return s.known[0].ID
+}
+
+func twoMeanings(who string, named, host engine.PeerID) error {
+	return exit(exitUsage, fmt.Errorf("%q is the name of a device that you know, and another device answers at the host of that name; write HOST:PORT, or the ID: %s has the name, %s is at the host",
+		engine.CleanLine(who), named, host))
+}
+
+// onlyNamed is why a peer that is not known is not the one of its name.
+func onlyNamed(who string, why error, p engine.Peer) error {
+	return exit(exitNotFound, fmt.Errorf("%w; a device that you do not know calls itself %q (%s): to reach that one, give its ID", why, engine.CleanLine(who), p.ID.Short()))
+}
+
+// isHost reports whether a name can be resolved. What a name server does not answer may be one.
+func isHost(ctx context.Context, who string) bool {
+	host, _, err := engine.ParseAddress(who)
+	if err != nil {
+		return false
+	}
+	_, err = net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	not := new(net.DNSError)
+	return !errors.As(err, &not) || !not.IsNotFound
+}
+
+// dialOnce connects to the peer that answers at an address now.
+func dialOnce(ctx context.Context, e *engine.Engine, address string) (engine.Peer, error) {
+	id, err := e.Dial(ctx, address)
+	peer, _ := e.Peer(id)
+	peer.ID = id
+	return peer, err
+}
+
+// isSelf reports whether who is the ID of this device, or the start of it.
+func isSelf(self engine.Self, who string) bool {
+	const enough = 4 // the number of characters that identify an ID
+	return len(who) >= enough && self.ID.HasPrefix(who)
+}
+
+// mayBeHost reports whether a text can be a host name or an address without a port, and also the name of a peer.
+func mayBeHost(who string) bool {
+	_, _, err := engine.ParseAddress(who)
+	return err == nil && strings.Contains(strings.Trim(who, "."), ".")
+}
+
+// findNamed waits for a peer by its name or ID.
+func (p *program) findNamed(ctx context.Context, e *engine.Engine, who string, wait time.Duration) (engine.Peer, error) {
+	own := strings.EqualFold(e.Self().Name, who)
+	if _, err := e.FindPeer(who); own && err == engine.ErrNoPeer && len(known(e, who)) == 0 {
+		wait = min(wait, sameName)
+	}
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	var why, problem error
+	held := false
+	for ev := range e.WatchState(waiting) {
+		switch ev := ev.(type) {
+		case engine.Snapshot:
+			problem = ev.Problem
+		case engine.Problem:
+			problem = ev.Err
+		}
+		peer, err := e.FindPeer(who)
+		if err == nil && onlyName(peer, who) && looksLikeID(who) { // guard: name-like-an-id
+			if !held {
+				held = true
+				defer time.AfterFunc(sameName, cancel).Stop()
+			}
+			continue
+		}
+		if err == nil {
+			return peer, nil
+		}
+		why = err
+		if !errors.Is(err, engine.ErrNoPeer) {
+			return engine.Peer{}, exit(exitUsage, err)
+		}
+	}
+	if ctx.Err() != nil {
+		return engine.Peer{}, errInterrupted
+	}
+	if peer, err := e.FindPeer(who); err == nil { // no other device has come whose ID begins so
+		return peer, nil
+	}
+	what := fmt.Sprintf("no peer %q was found within %v", engine.CleanLine(who), wait)
+	var here []string
+	for _, peer := range e.Peers() {
+		here = append(here, describe(peer))
+	}
+	switch {
+	case why != nil && why != engine.ErrNoPeer: // a different device has its name
+		why = fmt.Errorf("%w; to reach that one all the same, give its ID", why)
+	case own:
+		why = fmt.Errorf("%q is the name of this device, and no other device of that name was found", engine.CleanLine(who))
+	case problem != nil:
+		why = fmt.Errorf("%s: %w", what, problem)
+	case len(here) > 0:
+		why = fmt.Errorf("%s, but %s; see 'multipeer-cli peers'", what, strings.Join(here[:min(len(here), 5)], ", "))
+	default:
+		why = fmt.Errorf("%s; see 'multipeer-cli doctor', or connect with --to HOST:PORT", what)
+	}
+	return engine.Peer{}, exit(exitNotFound, why)
+}
+
+// onlyName reports whether a peer is found by nothing but a name that it has given itself.
+func onlyName(p engine.Peer, who string) bool {
+	return p.Trust != engine.TrustSeen && p.Trust != engine.TrustVerified && !p.ID.HasPrefix(who)
+}
+
+// looksLikeID reports whether a name may be the start of an ID, as it is shown: a device whose ID begins so may appear later.
+func looksLikeID(who string) bool {
+	const shown = 8 // characters
+	id := strings.ReplaceAll(strings.ToLower(who), "-", "")
+	return len(id) >= shown && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz234567") == ""
+}
+
+// known lists the peers of a name that the profile keeps.
+func known(e *engine.Engine, name string) []engine.Acquaintance {
+	return slices.DeleteFunc(e.Acquaintances(), func(a engine.Acquaintance) bool {
+		return a.Trust == engine.TrustBlocked || !strings.EqualFold(a.Name, name)
+	})
+}
+
+func (p *program) dialWithin(ctx context.Context, e *engine.Engine, address string, wait time.Duration) (engine.Peer, error) {
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	return p.dial(waiting, e, address)
+}
+
+// isOwnAddress reports whether an address leads to this engine.
+func isOwnAddress(ctx context.Context, e *engine.Engine, address string) bool {
+	host, port, err := engine.ParseAddress(address)
+	if err != nil || int(port) != e.Self().Port {
+		return false
+	}
+	ips := []netip.Addr{}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		ips = append(ips, ip)
+	} else if ips, err = net.DefaultResolver.LookupNetIP(ctx, "ip", host); err != nil {
+		return false
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	isOwn := func(ip netip.Addr) bool {
+		ip = ip.Unmap().WithZone("")
+		return ip.IsLoopback() || ip.IsUnspecified() || slices.ContainsFunc(own, func(a net.Addr) bool {
+			p, err := netip.ParsePrefix(a.String())
+			return err == nil && p.Addr().Unmap() == ip
+		})
+	}
+	return len(ips) > 0 && !slices.ContainsFunc(ips, func(ip netip.Addr) bool { return !isOwn(ip) })
+}
+
+// unresolved is a host name that cannot be resolved.
+type unresolved struct{ name string }
+
+func (u *unresolved) Error() string {
+	return fmt.Sprintf("%s is no name that can be resolved here: check how it is written, or give the IP address", engine.CleanLine(u.name))
+}
+
+// dial connects to an address, and retries until ctx ends.
+func (p *program) dial(ctx context.Context, e *engine.Engine, address string) (engine.Peer, error) {
+	if _, _, err := engine.ParseAddress(address); err != nil {
+		return engine.Peer{}, exit(exitUsage, err)
+	}
+	for {
+		id, err := e.Dial(ctx, address)
+		if err == nil {
+			if peer, ok := e.Peer(id); ok {
+				return peer, nil
+			}
+		}
+		if err != nil && isOwnAddress(ctx, e, address) {
+			return engine.Peer{}, exit(exitUsage, fmt.Errorf("%s is this device; give the address of another one", engine.CleanLine(address)))
+		}
+		select {
+		case <-time.After(300 * time.Millisecond):
+		case <-ctx.Done():
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return engine.Peer{}, errInterrupted
+			}
+			if err == nil || errors.Is(err, context.DeadlineExceeded) {
+				err = engine.ErrTimeout
+			}
+			if unknown := new(net.DNSError); errors.As(err, &unknown) {
+				return engine.Peer{}, exit(exitNotFound, &unresolved{unknown.Name})
+			}
+			return engine.Peer{}, exit(exitNotFound, fmt.Errorf("nobody answers at %s: %w; is Multipeer running there, and does its firewall let UDP through?", engine.CleanLine(address), err))
+		}
+	}
+}

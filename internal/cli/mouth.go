@@ -1,0 +1,191 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/internal/chatlog"
+)
+
+const (
+	// linesAhead is how many lines are under way to a peer before the next one is read.
+	linesAhead = 32
+	// muteAfter is after how long a peer that acknowledges nothing is not waited for any more.
+	muteAfter = 5 * time.Second
+	// lastWords is how long, at the end of the input, the next acknowledgement is waited for.
+	lastWords = 10 * time.Second
+)
+
+// mouth sends the lines of a chat, in their order, without waiting for each: a peer that does not acknowledge them holds up
+// nothing. It has one user at a time.
+type mouth struct {
+	*program
+	only     []engine.PeerID // the recipients; empty means all connected peers
+	peers    func() []engine.Peer
+	post     func(v any, to engine.PeerID) (result func() error, err error)
+	results  chan outcome
+	under    map[engine.PeerID]*underway
+	progress time.Time // when something was acknowledged, after the end of the input
+	ended    bool      // the input
+	failed   int       // lines that a peer did not get
+	unsaid   pace      // of what is printed about lines that were not delivered
+}
+
+// outcome is what became of a line at one peer.
+type outcome struct {
+	peer engine.PeerID
+	err  error
+}
+
+// underway counts the lines that a peer has not acknowledged.
+type underway struct {
+	lines int
+	since time.Time // that it has acknowledged nothing
+}
+
+func newMouth(p *program, only []engine.PeerID, peers func() []engine.Peer, post func(v any, to engine.PeerID) (func() error, error)) *mouth {
+	return &mouth{program: p, only: only, peers: peers, post: post, results: make(chan outcome), under: map[engine.PeerID]*underway{}}
+}
+
+// say sends a line.
+func (m *mouth) say(ctx context.Context, line string, now time.Time) {
+	to := m.recipients()
+	if len(to) == 0 {
+		m.notSent(engine.ErrNobody)
+		return
+	}
+	for _, id := range to {
+		result, err := m.post(chatlog.Words{Text: line}, id)
+		if err != nil {
+			m.failed++
+			m.notSent(err)
+			return
+		}
+		u := m.under[id]
+		if u == nil {
+			u = &underway{since: now}
+			m.under[id] = u
+		}
+		u.lines++
+		go func() { // the engine bounds how many wait, and for how long
+			select {
+			case m.results <- outcome{id, result()}:
+			case <-ctx.Done():
+			}
+		}()
+	}
+}
+
+// take reports what became of a line.
+func (m *mouth) take(o outcome, now time.Time) {
+	m.progress = now
+	if u := m.under[o.peer]; u != nil {
+		u.lines--
+		if o.err == nil {
+			u.since = now
+		}
+		if u.lines == 0 {
+			delete(m.under, o.peer)
+		}
+	}
+	m.out.object(sent{"sent", o.peer.String(), o.err == nil, errorText(o.err)})
+	if o.err == nil {
+		return
+	}
+	m.failed++
+	ok, hidden := m.unsaid.allow(now)
+	if hidden > 0 {
+		m.out.note("%d lines about messages that were not delivered were left out", hidden)
+	}
+	if ok {
+		m.out.note("not delivered to %s: %v", m.name(o.peer), o.err)
+	}
+}
+
+// name describes a peer.
+func (m *mouth) name(id engine.PeerID) string {
+	for _, peer := range m.peers() {
+		if peer.ID == id {
+			return describe(peer)
+		}
+	}
+	return id.Short()
+}
+
+// room reports whether the next line may be read: no peer has too many lines under way. A mute one is not waited for while
+// another one answers, and gets what the engine has room for.
+func (m *mouth) room(now time.Time) bool {
+	waits := false
+	for _, u := range m.under {
+		if u.lines < linesAhead {
+			continue
+		}
+		waits = true
+		if now.Sub(u.since) < muteAfter {
+			return false
+		}
+	}
+	return !waits || m.othersAnswer(now)
+}
+
+// othersAnswer reports whether a recipient is not mute.
+func (m *mouth) othersAnswer(now time.Time) bool {
+	for _, id := range m.recipients() {
+		u := m.under[id]
+		if u == nil || now.Sub(u.since) < muteAfter {
+			return true
+		}
+	}
+	return false
+}
+
+// recipients lists who gets the next line.
+func (m *mouth) recipients() []engine.PeerID {
+	if len(m.only) > 0 {
+		return m.only
+	}
+	var to []engine.PeerID
+	for _, peer := range m.peers() {
+		if peer.HasSession() {
+			to = append(to, peer.ID)
+		}
+	}
+	return to
+}
+
+// end says that the input has ended.
+func (m *mouth) end(now time.Time) { m.ended, m.progress = true, now }
+
+// quiet reports whether nothing is under way any more, or nothing of it is acknowledged. Then it reports what was not. A
+// single recipient is waited for as long as the engine tries.
+func (m *mouth) quiet(now time.Time) bool {
+	patience := lastWords
+	if len(m.only) > 0 {
+		patience = engine.SendTimeout + time.Second
+	}
+	if len(m.under) > 0 && now.Sub(m.progress) < patience {
+		return false
+	}
+	for id, u := range m.under {
+		m.failed += u.lines
+		m.out.note("%s has not acknowledged %s", m.name(id), plural(int64(u.lines), "line", "lines"))
+		for range u.lines {
+			m.out.object(sent{"sent", id.String(), false, engine.ErrTimeout.Error()})
+		}
+	}
+	if n := m.unsaid.hiddenNow(); n > 0 {
+		m.out.note("%d lines about messages that were not delivered were left out", n)
+	}
+	m.under = nil
+	return true
+}
+
+// err is the error of a chat with a named peer that did not get every line.
+func (m *mouth) err() error {
+	if len(m.only) == 0 || m.failed == 0 {
+		return nil
+	}
+	return exit(exitFailed, fmt.Errorf("%s not delivered", plural(int64(m.failed), "line was", "lines were")))
+}

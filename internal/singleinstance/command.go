@@ -1,0 +1,243 @@
+package singleinstance
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Commands reach the program that runs with a profile over a second socket: the caller sends a Command and then
+// frames; the program answers with frames: the first one says at once whether it runs the command, the last one holds
+// its exit code. All are JSON values, one per line.
+
+const (
+	commandSocket = "control.sock"
+	// maxChunk is how much of a stream goes into a frame, in bytes.
+	maxChunk = 32 << 10
+	// commandsAtOnce limits how many commands run at the same time.
+	commandsAtOnce = 32
+	// leave is how long an interrupted command has to end.
+	leave = 15 * time.Second
+)
+
+// Command is a command line of the terminal program, to be run by another process of the same user.
+type Command struct {
+	Args []string `json:"args"`
+	Dir  string   `json:"dir"` // base of relative paths
+	TTY  bool     `json:"tty"` // its standard error is a terminal
+	// Typed says that its standard input is a keyboard.
+	Typed bool `json:"typed,omitempty"`
+}
+
+// Streams are what a command reads and writes.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// frame is one step of a command, in either direction.
+type frame struct {
+	Begun     bool   `json:"begun,omitempty"` // from the command, first: it runs
+	Full      bool   `json:"full,omitempty"`  // or it does not, because too many do
+	In        []byte `json:"in,omitempty"`    // to the command: its standard input
+	EOF       bool   `json:"eof,omitempty"`
+	Interrupt bool   `json:"interrupt,omitempty"`
+	Want      bool   `json:"want,omitempty"` // from the command: it reads its standard input, once for each In or EOF
+	Out       []byte `json:"out,omitempty"`
+	Err       []byte `json:"err,omitempty"`
+	Code      *int   `json:"code,omitempty"`
+}
+
+// Call runs a command in the program that runs with the profile, and returns its exit code; there is false if none
+// runs. Standard input is read only when the command reads it. When ctx ends, the command is interrupted and has 15 s
+// to end. A goroutine that is blocked reading In may be left behind.
+func Call(ctx context.Context, profile string, c Command, s Streams) (code int, there bool, err error) {
+	conn, err := dial(profile)
+	if err != nil {
+		return 0, false, nil // no program listens
+	}
+	defer conn.Close()
+	var mu sync.Mutex
+	enc := json.NewEncoder(conn)
+	send := func(v any) error {
+		mu.Lock()
+		defer mu.Unlock()
+		return enc.Encode(v)
+	}
+	_ = conn.SetWriteDeadline(time.Now().Add(patience)) // for a program that is stopped, for example
+	if err := send(c); err != nil {
+		return 0, true, fmt.Errorf("the running program does not listen: %w", err)
+	}
+	_ = conn.SetWriteDeadline(time.Time{})
+	defer context.AfterFunc(ctx, func() {
+		_ = conn.SetDeadline(time.Now().Add(leave))
+		_ = send(frame{Interrupt: true})
+	})()
+	wants := make(chan struct{}, 1)
+	defer close(wants)
+	go func() { // it may stay blocked in Read
+		buf := make([]byte, maxChunk)
+		for range wants {
+			n, err := s.In.Read(buf)
+			if send(frame{In: buf[:n], EOF: err != nil}) != nil {
+				return
+			}
+		}
+	}()
+	dec := json.NewDecoder(conn)
+	var first frame
+	begin := time.AfterFunc(patience, func() { _ = conn.SetDeadline(time.Now()) })
+	err = dec.Decode(&first)
+	switch {
+	case !begin.Stop():
+		return 0, true, errors.New("the program that runs with this profile does not answer: continue it if it was stopped, or end it")
+	case err != nil:
+		return 0, true, fmt.Errorf("the program that runs with this profile has ended: %w", err)
+	case first.Full:
+		return 0, true, fmt.Errorf("%d commands run with this profile already: wait until one has ended", commandsAtOnce)
+	case !first.Begun:
+		return 0, true, errors.New("the program that runs with this profile is of another version: end it")
+	}
+	for {
+		var f frame
+		if err := dec.Decode(&f); err != nil {
+			return 0, true, fmt.Errorf("the program that ran it has ended: %w", err)
+		}
+		_, _ = s.Out.Write(f.Out)
+		_, _ = s.Err.Write(f.Err)
+		if f.Want {
+			select {
+			case wants <- struct{}{}:
+			default: // already requested
+			}
+		}
+		if f.Code != nil {
+			return *f.Code, true, nil
+		}
+	}
+}
+
+func dial(profile string) (net.Conn, error) {
+	return net.DialTimeout("unix", filepath.Join(profile, commandSocket), patience)
+}
+
+// Commands accepts commands.
+type Commands struct{ l net.Listener }
+
+// ListenCommands starts to listen for commands with the profile, as Listen does for launches.
+func ListenCommands(profile string) (*Commands, error) {
+	l, err := listen(profile, commandSocket)
+	if err != nil {
+		return nil, err
+	}
+	return &Commands{l}, nil
+}
+
+// Close closes Commands that were never run.
+func (l *Commands) Close() error { return l.l.Close() }
+
+// Run calls do for each command, on its own goroutine, until ctx ends; then it interrupts the running ones and waits
+// for them. The context passed to do ends when the caller interrupts the command or disconnects; do returns the exit
+// code.
+func (l *Commands) Run(ctx context.Context, do func(context.Context, Command, Streams) int) {
+	full := func(conn net.Conn) {
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		_ = json.NewEncoder(conn).Encode(frame{Full: true})
+		_ = json.NewDecoder(conn).Decode(&Command{}) // closing a connection with unread data discards what was written
+	}
+	serve(ctx, l.l, commandsAtOnce, full, func(conn net.Conn) {
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		dec := json.NewDecoder(conn)
+		var c Command
+		if dec.Decode(&c) != nil {
+			return
+		}
+		_ = conn.SetReadDeadline(time.Time{})
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		// If ctx ends, writing ends too, in case the caller does not read.
+		defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now().Add(leave)) })()
+		var mu sync.Mutex
+		enc := json.NewEncoder(conn)
+		send := func(f frame) error {
+			mu.Lock()
+			defer mu.Unlock()
+			return enc.Encode(f)
+		}
+		if send(frame{Begun: true}) != nil {
+			return
+		}
+		in := &input{ctx: ctx, want: func() error { return send(frame{Want: true}) }, came: make(chan frame, 1)}
+		var heard sync.WaitGroup
+		heard.Go(func() {
+			defer cancel() // the caller is gone
+			for {
+				var f frame
+				if dec.Decode(&f) != nil {
+					return
+				}
+				if f.Interrupt {
+					cancel()
+					continue
+				}
+				select {
+				case in.came <- f:
+				default: // not requested
+				}
+			}
+		})
+		code := do(ctx, c, Streams{in, writer(func(b []byte) error { return send(frame{Out: b}) }), writer(func(b []byte) error { return send(frame{Err: b}) })})
+		_ = send(frame{Code: &code})
+		_ = conn.Close()
+		heard.Wait()
+	})
+}
+
+// input is the standard input of a command: each read requests more from the caller. It ends with the command.
+type input struct {
+	ctx  context.Context
+	want func() error
+	came chan frame
+	rest []byte
+	eof  bool
+}
+
+func (i *input) Read(b []byte) (int, error) {
+	for len(i.rest) == 0 {
+		if i.eof {
+			return 0, io.EOF
+		}
+		if err := i.want(); err != nil {
+			return 0, err
+		}
+		select {
+		case f := <-i.came:
+			i.rest, i.eof = f.In, f.EOF
+		case <-i.ctx.Done():
+			return 0, context.Cause(i.ctx)
+		}
+	}
+	n := copy(b, i.rest)
+	i.rest = i.rest[n:]
+	return n, nil
+}
+
+// writer sends what is written in chunks.
+type writer func([]byte) error
+
+func (w writer) Write(b []byte) (n int, err error) {
+	for len(b) > 0 {
+		part := b[:min(len(b), maxChunk)]
+		if err := w(part); err != nil {
+			return n, err
+		}
+		n, b = n+len(part), b[len(part):]
+	}
+	return n, nil
+}

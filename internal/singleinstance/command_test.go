@@ -1,0 +1,174 @@
+package singleinstance
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+// program listens with a profile until the test ends.
+func program(t *testing.T, do func(context.Context, Command, Streams) int) (profile string, end func()) {
+	t.Helper()
+	profile = t.TempDir()
+	l, err := ListenCommands(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); l.Run(ctx, do) }()
+	end = func() { cancel(); <-done }
+	t.Cleanup(end)
+	return profile, end
+}
+
+// TestCommand_RunsInTheOtherProcess: arguments, folder, input, both outputs and the exit code are passed on, of any
+// size.
+func TestCommand_RunsInTheOtherProcess(t *testing.T) {
+	profile, _ := program(t, func(_ context.Context, c Command, s Streams) int {
+		fmt.Fprintf(s.Out, "%q in %s, tty %v\n", c.Args, c.Dir, c.TTY)
+		n, err := io.Copy(s.Out, s.In)
+		fmt.Fprintf(s.Err, "%d %v", n, err)
+		return 4
+	})
+	in := strings.Repeat("line\n", 100_000)
+	var out, errs bytes.Buffer
+	code, there, err := Call(t.Context(), profile, Command{Args: []string{"a b", "ü\n"}, Dir: "/x", TTY: true}, Streams{strings.NewReader(in), &out, &errs})
+	if code != 4 || !there || err != nil {
+		t.Fatal(code, there, err)
+	}
+	if want := "[\"a b\" \"ü\\n\"] in /x, tty true\n" + in; out.String() != want {
+		t.Errorf("%d bytes of output, want %d", out.Len(), len(want))
+	}
+	if want := fmt.Sprintf("%d <nil>", len(in)); errs.String() != want {
+		t.Errorf("standard error %q, want %q", errs.String(), want)
+	}
+}
+
+// TestCommand_ReadsNoMoreInputThanItAsksFor: the rest may belong to others.
+func TestCommand_ReadsNoMoreInputThanItAsksFor(t *testing.T) {
+	profile, _ := program(t, func(context.Context, Command, Streams) int { return 0 })
+	in := strings.NewReader("for the next command")
+	if code, there, err := Call(t.Context(), profile, Command{}, Streams{in, io.Discard, io.Discard}); code != 0 || !there || err != nil {
+		t.Fatal(code, there, err)
+	}
+	if in.Len() != len("for the next command") {
+		t.Error("it was read")
+	}
+}
+
+// TestCommand_Interruptions covers interrupts by the caller and by the program, and a caller that disconnects; also
+// while no one reads the input or the output.
+func TestCommand_Interruptions(t *testing.T) {
+	started, ended := make(chan struct{}), make(chan error, 1)
+	do := func(ctx context.Context, c Command, s Streams) int {
+		started <- struct{}{}
+		if c.Dir == "reads" {
+			_, err := bufio.NewReader(s.In).ReadString('\n')
+			ended <- err
+			return 7
+		}
+		<-ctx.Done()
+		fmt.Fprint(s.Out, "interrupted")
+		ended <- ctx.Err()
+		return 7
+	}
+	for _, dir := range []string{"waits", "reads"} {
+		profile, end := program(t, do)
+		ctx, cancel := context.WithCancel(t.Context())
+		type result struct {
+			code int
+			err  error
+		}
+		got := make(chan result, 1)
+		call := func() {
+			r, _ := io.Pipe()
+			code, _, err := Call(ctx, profile, Command{Dir: dir}, Streams{r, io.Discard, io.Discard})
+			got <- result{code, err}
+		}
+		go call()
+		<-started
+		cancel()
+		if err := <-ended; err == nil {
+			t.Errorf("%s: it went on", dir)
+		}
+		if r := <-got; r.code != 7 || r.err != nil {
+			t.Errorf("%s: the caller's interruption: %+v", dir, r)
+		}
+		ctx, cancel = context.WithCancel(t.Context())
+		defer cancel()
+		go call()
+		<-started
+		end()
+		<-ended
+		if r := <-got; r.code != 7 || r.err != nil {
+			t.Errorf("%s: the program's end: %+v", dir, r)
+		}
+		if _, there, _ := Call(t.Context(), profile, Command{}, Streams{}); there {
+			t.Error("it listens after its end")
+		}
+	}
+	// A caller that is killed.
+	profile, _ := program(t, do)
+	l, err := dial(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(l, `{"dir":"waits"}`)
+	<-started
+	_ = l.Close()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("the command outlives its caller")
+	}
+}
+
+// TestCommand_OneTooManyIsRejected: one command too many is rejected with that reason, and the running ones continue.
+func TestCommand_OneTooManyIsRejected(t *testing.T) {
+	running := make(chan struct{}, commandsAtOnce)
+	goOn := make(chan struct{})
+	profile, _ := program(t, func(ctx context.Context, _ Command, _ Streams) int { running <- struct{}{}; <-goOn; return 7 })
+	codes := make(chan int, commandsAtOnce)
+	for range commandsAtOnce {
+		go func() {
+			code, _, _ := Call(t.Context(), profile, Command{}, Streams{strings.NewReader(""), io.Discard, io.Discard})
+			codes <- code
+		}()
+	}
+	for range commandsAtOnce {
+		<-running
+	}
+	if _, there, err := Call(t.Context(), profile, Command{}, Streams{strings.NewReader(""), io.Discard, io.Discard}); !there || err == nil || !strings.Contains(err.Error(), "32 commands") {
+		t.Error(there, err)
+	}
+	close(goOn)
+	for range commandsAtOnce {
+		if code := <-codes; code != 7 {
+			t.Errorf("a command ended with %d", code)
+		}
+	}
+}
+
+// TestCommand_StoppedProgramGivesAnError: a stopped program accepts the command and never answers.
+func TestCommand_StoppedProgramGivesAnError(t *testing.T) {
+	profile := t.TempDir()
+	l, err := ListenCommands(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	began := time.Now()
+	_, there, err := Call(t.Context(), profile, Command{}, Streams{strings.NewReader(""), io.Discard, io.Discard})
+	if !there || err == nil || !strings.Contains(err.Error(), "does not answer") {
+		t.Error(there, err)
+	}
+	if took := time.Since(began); took > 2*patience {
+		t.Errorf("it took %v", took)
+	}
+}

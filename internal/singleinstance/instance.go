@@ -1,0 +1,155 @@
+// Package singleinstance lets another process of the same user talk to the program that already runs with a profile, over
+// Unix sockets in the profile's folder, which only its owner can enter: a second start of the window hands over what
+// it was started with ([Hand]), and the terminal program its command line ([Call]).
+package singleinstance
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	socket = "window.sock"
+	// patience limits how long each side waits for the other.
+	patience = 3 * time.Second
+	// maxLaunch limits the size of a launch, in bytes.
+	maxLaunch = 1 << 20
+	// atOnce limits how many launches are handled at the same time.
+	atOnce = 8
+)
+
+// Launch is what a program was started with.
+type Launch struct {
+	Paths []string `json:"paths,omitempty"` // absolute
+	Link  string   `json:"link,omitempty"`  // multipeer:...
+}
+
+// Hand passes a launch to the program that runs with the profile; it returns false if none does.
+func Hand(profile string, l Launch) (bool, error) {
+	c, err := net.DialTimeout("unix", filepath.Join(profile, socket), patience)
+	if err != nil {
+		return false, nil // no program listens
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	b, err := json.Marshal(l)
+	if err != nil {
+		return true, err
+	}
+	if len(b) >= maxLaunch {
+		return true, errors.New("too many paths at once: give the folder that holds them instead")
+	}
+	if _, err := c.Write(append(b, '\n')); err != nil {
+		return true, fmt.Errorf("the running program does not listen: %w", err)
+	}
+	if answer, err := bufio.NewReader(io.LimitReader(c, 16)).ReadString('\n'); err != nil || answer != "ok\n" {
+		return true, fmt.Errorf("the running program did not take it (%w)", errors.Join(err, errors.New(answer)))
+	}
+	return true, nil
+}
+
+// Listener accepts launches.
+type Listener struct{ l net.Listener }
+
+// Listen starts to listen for launches with the profile. Only the holder of the profile's lock may call it: it
+// replaces a socket that a dead process has left. The caller must call Run or Close.
+func Listen(profile string) (*Listener, error) {
+	l, err := listen(profile, socket)
+	if err != nil {
+		return nil, err
+	}
+	return &Listener{l}, nil
+}
+
+func listen(profile, name string) (net.Listener, error) {
+	path := filepath.Join(profile, name)
+	if len(path) > 100 { // sun_path of unix(7) and its equivalents
+		return nil, fmt.Errorf("the folder %s has too long a name for a socket", profile)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// Close closes a Listener that was never run.
+func (l *Listener) Close() error { return l.l.Close() }
+
+// Run passes each launch to take, on its own goroutine, until ctx ends; then it closes and waits for them. take
+// reports whether it has accepted the launch; if not, the other process gets an error.
+func (l *Listener) Run(ctx context.Context, take func(Launch) bool) {
+	serve(ctx, l.l, atOnce, nil, func(c net.Conn) {
+		_ = c.SetDeadline(time.Now().Add(patience))
+		var launch Launch
+		line, err := bufio.NewReader(io.LimitReader(c, maxLaunch)).ReadBytes('\n')
+		if err != nil || json.Unmarshal(line, &launch) != nil {
+			return
+		}
+		if slices.ContainsFunc(launch.Paths, func(p string) bool { return !filepath.IsAbs(p) }) { // relative to our own folder
+			_, _ = c.Write([]byte("no whole path\n"))
+			return
+		}
+		if take(launch) {
+			_, _ = c.Write([]byte("ok\n"))
+		}
+	})
+}
+
+// serve calls do for each connection, for at most atOnce at a time, and full for the others, if full is not nil,
+// until ctx ends; then it closes l and waits for them.
+func serve(ctx context.Context, l net.Listener, atOnce int, full, do func(net.Conn)) {
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	defer stop()
+	defer l.Close()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	room := make(chan struct{}, atOnce)
+	for {
+		c, err := l.Accept()
+		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+			if err == nil {
+				_ = c.Close()
+			}
+			return
+		}
+		if err != nil { // for example too many open files, which passes
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		select {
+		case room <- struct{}{}:
+		default:
+			if full != nil {
+				full(c)
+			}
+			_ = c.Close()
+			continue
+		}
+		wg.Go(func() {
+			defer func() { <-room }()
+			defer c.Close()
+			do(c)
+		})
+	}
+}

@@ -1,0 +1,72 @@
+package singleinstance
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestInstance_SecondStartHandsOver(t *testing.T) {
+	dir := t.TempDir()
+	if there, err := Hand(dir, Launch{}); there || err != nil {
+		t.Fatalf("nobody listens: %v, %v", there, err)
+	}
+	// The socket of a killed program is no obstacle.
+	dead, err := Listen(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.l.(*net.UnixListener).SetUnlinkOnClose(false)
+	_ = dead.Close()
+	if there, err := Hand(dir, Launch{}); there || err != nil {
+		t.Fatalf("a dead one listens: %v, %v", there, err)
+	}
+
+	l, err := Listen(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, socket)); err != nil || info.Mode().Perm()&0o077 != 0 {
+		t.Errorf("others may use the socket: %v, %v", info.Mode(), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	got, ended := make(chan Launch, 1), make(chan struct{})
+	go func() { defer close(ended); l.Run(ctx, func(l Launch) bool { got <- l; return l.Link != "no" }) }()
+	want := Launch{Paths: []string{dir + "/a b/ü\n", dir + "/c"}, Link: "multipeer:x"}
+	if there, err := Hand(dir, want); !there || err != nil {
+		t.Fatal(there, err)
+	}
+	if g := <-got; !slices.Equal(g.Paths, want.Paths) || g.Link != want.Link {
+		t.Errorf("got %+v", g)
+	}
+	if there, err := Hand(dir, Launch{Paths: []string{strings.Repeat("x", maxLaunch)}}); !there || err == nil {
+		t.Errorf("too much: %v, %v", there, err)
+	}
+	if there, err := Hand(dir, Launch{Link: "no"}); !there || err == nil {
+		t.Errorf("what is not taken: %v, %v", there, err)
+	}
+	<-got
+	for _, path := range []string{"", "a", "./a"} { // they would have another meaning here
+		if there, err := Hand(dir, Launch{Paths: []string{dir, path}}); !there || err == nil {
+			t.Errorf("the path %q: %v, %v", path, there, err)
+		}
+	}
+	// Invalid input is dropped, and the next launch is accepted.
+	if c, err := net.Dial("unix", filepath.Join(dir, socket)); err == nil {
+		_, _ = c.Write([]byte("GET / HTTP/1.1\n"))
+		_ = c.Close()
+	}
+	if there, err := Hand(dir, want); !there || err != nil {
+		t.Error(there, err)
+	}
+	<-got
+	cancel()
+	<-ended
+	if there, _ := Hand(dir, want); there {
+		t.Error("it listens after its end")
+	}
+}

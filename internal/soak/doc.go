@@ -1,4 +1,0 @@
-// Package soak holds a test that runs many engines for a long time on a network that loses, delays, reorders and doubles
-// packets, is cut, and whose devices are killed and restarted at random: nothing may be lost silently, come twice, or
-// pile up.
-package soak

@@ -1,0 +1,109 @@
+//go:build linux
+
+package hostile
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"multipeer/internal/testing/load"
+
+	"multipeer/engine/enginetest"
+)
+
+var strict = flag.Bool("strict", false, "hold the 100 ms with the race detector too, on a quiet machine")
+
+var only = flag.String("attack", "", "run the attacks whose state and name match this expression")
+
+// Limits on what one attack may cost the victim.
+const (
+	mostMemory  = 300 << 20
+	mostLatency = 100 * time.Millisecond
+	mostCPU     = 1.5 // cores, of the two that the tests assume; the rest is for others
+)
+
+// TestAttacks runs each attack on one engine, one after the other, and prints the results.
+func TestAttacks(t *testing.T) {
+	if len(attacks) < 60 {
+		t.Fatalf("%d attacks", len(attacks))
+	}
+	service = enginetest.Service()
+	v := startVictim(t, service)
+	kept := []byte("what the user had")
+	if err := os.WriteFile(filepath.Join(v.dir, "inbox", "victim.txt"), kept, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h := startHonest(t, v, service)
+	most99 := mostLatency
+	if raceFactor > 1 && !*strict { // the detector slows everything several times, and other work adds to that
+		most99 *= 3
+	}
+	pattern := regexp.MustCompile(*only)
+	before, err := v.ask("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, worst, most, hottest := 0, time.Duration(0), int64(0), 0.0
+	for i, a := range attacks {
+		if !pattern.MatchString(a.state + ": " + a.name) {
+			continue
+		}
+		if testing.Short() && *only == "" && i%15 != 0 { // a few of each state; each needs the machine to itself
+			continue
+		}
+		v.resetPeak()
+		began, used := time.Now(), v.cpu()
+		x := v.attacker("friend")
+		p99, err := h.during(func() error { return a.run(x) })
+		x.close()
+		took := time.Since(began)
+		cores, peak := (v.cpu()-used).Seconds()/took.Seconds(), v.peak()
+		switch {
+		case err != nil:
+		case p99 > most99 && (*strict || p99 > time.Duration(float64(most99)*load.Factor())):
+			err = fmt.Errorf("messages of another peer take %v", p99)
+		case peak > mostMemory*raceFactor:
+			err = fmt.Errorf("%d MB of memory", peak>>20)
+		case cores > mostCPU:
+			err = fmt.Errorf("%.1f cores", cores)
+		default:
+			err = x.nothingStored()
+		}
+		answer := "yes"
+		if err != nil {
+			answer = "NO: " + err.Error()
+			t.Errorf("%s: %s: %v", a.state, a.name, err)
+		} else {
+			held++
+		}
+		worst, most, hottest = max(worst, p99), max(most, peak), max(hottest, cores)
+		t.Logf("| %s | %s | %s | %s | p99 %v, %d MB, %.2f cores |", a.state, a.name, a.want, answer, p99.Round(100*time.Microsecond), peak>>20, cores)
+		if _, err := v.ask(""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d attacks held; the slowest p99 of an honest peer %v, the most memory %d MB, the most processor %.2f cores", held, worst, most>>20, hottest)
+	if b, err := os.ReadFile(filepath.Join(v.dir, "inbox", "victim.txt")); err != nil || string(b) != string(kept) {
+		t.Errorf("the user's file was touched: %q, %v", b, err)
+	}
+	// Leftovers of the attacks disappear: connections after their idle time, transfers when they are given up.
+	var after stats
+	for range 40 {
+		time.Sleep(500 * time.Millisecond)
+		if after, err = v.ask(""); err != nil {
+			t.Fatal(err)
+		}
+		if after.Goroutines <= before.Goroutines+10 && after.Descriptors <= before.Descriptors+5 && after.Sessions <= 1 {
+			break
+		}
+	}
+	t.Logf("goroutines %d before and %d after, descriptors %d and %d, peers %d", before.Goroutines, after.Goroutines, before.Descriptors, after.Descriptors, after.Peers)
+	if after.Goroutines > before.Goroutines+10 || after.Descriptors > before.Descriptors+5 {
+		t.Error("something was left behind")
+	}
+}

@@ -1,0 +1,45 @@
+// Package load measures how much slower this machine currently is than a quiet one, so that a test's time limit
+// measures the product and not other load on the machine.
+package load
+
+import (
+	"crypto/sha256"
+	"time"
+)
+
+// Factor returns the ratio of wall time to CPU time of a busy thread: 1 on a quiet machine, 2 where two busy programs
+// share each core. Measuring takes some milliseconds of work. Where the system does not report it, the result is 1.
+func Factor() float64 {
+	const work = 5 * time.Millisecond
+	wall, cpu := spin(work)
+	if cpu <= 0 {
+		return 1
+	}
+	return max(1, wall.Seconds()/cpu.Seconds())
+}
+
+// burn does some work that no compiler can remove.
+func burn(sum [32]byte) [32]byte {
+	for range 200 {
+		sum = sha256.Sum256(sum[:])
+	}
+	return sum
+}
+
+// Within waits until done returns true, which it calls at the given interval. It returns false after limit, measured
+// in time of a quiet machine. However slow the machine is, it waits at most ten times the limit.
+func Within(limit, every time.Duration, done func() bool) bool {
+	began := time.Now()
+	var used time.Duration
+	for last := began; ; last = time.Now() {
+		if done() {
+			return true
+		}
+		time.Sleep(every)
+		passed := time.Since(last)
+		used += time.Duration(float64(passed) / Factor())
+		if used > limit || time.Since(began) > 10*limit {
+			return done()
+		}
+	}
+}

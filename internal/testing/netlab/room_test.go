@@ -1,0 +1,98 @@
+//go:build linux
+
+package netlab_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"multipeer/internal/testing/netlab"
+)
+
+// neighbours makes the kernel keep as many neighbours as n hosts have together: all namespaces share one table.
+func neighbours(t *testing.T, n int) bool {
+	const table = "/proc/sys/net/ipv4/neigh/default/gc_thresh"
+	for i := 3; i >= 1; i-- { // the largest first: the kernel requires them in order
+		file := fmt.Sprint(table, i)
+		old, err := os.ReadFile(file)
+		if err != nil || os.WriteFile(file, fmt.Appendf(nil, "%d", n*n*i), 0o644) != nil {
+			return false
+		}
+		t.Cleanup(func() { _ = os.WriteFile(file, old, 0o644) })
+	}
+	return true
+}
+
+// TestLAN_ManyDevicesStartAtOnce: many devices that start at once find each other, establish sessions, and the message
+// of one arrives at all others.
+func TestLAN_ManyDevicesStartAtOnce(t *testing.T) {
+	devices := 50
+	if !neighbours(t, devices) {
+		t.Log("the table of neighbours holds no more than thirty devices")
+		devices = 30
+	}
+	lan := netlab.New(t, devices)
+	began := time.Now()
+	room := make([]*running, devices)
+	for i := range room {
+		room[i] = start(t, lan.Host(i+1), "--profile", profile(t), "--name", fmt.Sprintf("Device %d", i+1), "chat")
+	}
+	var wg sync.WaitGroup
+	took := make([]time.Duration, devices)
+	for i, r := range room {
+		wg.Go(func() {
+			met := map[any]bool{}
+			for deadline := time.After(2 * time.Minute); len(met) < devices-1; {
+				select {
+				case v, ok := <-r.lines:
+					if !ok {
+						t.Errorf("device %d has ended: %s", i+1, r.err.String())
+						return
+					}
+					switch v["type"] {
+					case "connected":
+						met[v["id"]] = true
+					case "disconnected":
+						delete(met, v["id"])
+						t.Errorf("device %d has lost %v: %v", i+1, v["name"], v["problem"])
+					}
+				case <-deadline:
+					t.Errorf("device %d has met %d", i+1, len(met))
+					return
+				}
+			}
+			took[i] = time.Since(began)
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	slowest := time.Duration(0)
+	for _, d := range took {
+		slowest = max(slowest, d)
+	}
+	t.Logf("%d devices on this machine met all others, the slowest in %v", devices, slowest.Round(100*time.Millisecond))
+	if _, err := io.WriteString(room[0].in, "hello\n"); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range room[1:] {
+		if v := r.wait("message", 10*time.Second); !strings.Contains(fmt.Sprint(v["body"]), "hello") {
+			t.Errorf("%v", v)
+		}
+	}
+	for range room[1:] {
+		if !room[0].sent(10 * time.Second) {
+			t.Error("a message counts as lost")
+		}
+	}
+	for _, r := range room {
+		r.signal(syscall.SIGTERM)
+	}
+}

@@ -1,0 +1,94 @@
+//go:build linux
+
+package window
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestTrayNotificationsAndPicker: where a desktop shows tray icons, closing the window leaves the program receiving;
+// it announces messages by notifications with fixed text, and a click brings it back.
+func TestTrayNotificationsAndPicker(t *testing.T) {
+	d := newDesk(t, "light")
+	shell, address := newDesktop(t)
+	ben := d.start("Ben") // without a desktop
+	d.bus = address
+	anna := d.start("Anna")
+	anna.saw(`EVT tray`)
+	within(t, "the icon", func() bool { shell.mu.Lock(); defer shell.mu.Unlock(); return shell.tray != "" })
+	anna.saw(`EVT peer "Ben"`)
+	within(t, "Ben in the tray's menu", func() bool { _, ok := shell.menu(t)["Ben"]; return ok })
+	for _, label := range []string{"Show Multipeer", "Quit"} {
+		if _, ok := shell.menu(t)[label]; !ok {
+			t.Errorf("the tray has no %q: %v", label, shell.menu(t))
+		}
+	}
+
+	// The system's file dialog, and names that are escaped in URLs.
+	odd := write(t, filepath.Join(d.dir, "a+b 100% ü.txt"), "odd")
+	shell.mu.Lock()
+	shell.picks = []string{"file://" + strings.NewReplacer("%", "%25", " ", "%20", "ü", "%C3%BC").Replace(odd)}
+	shell.mu.Unlock()
+	anna.click("row:Ben")
+	anna.press("ctrl+o")
+	anna.saw(`EVT picked \["` + strings.NewReplacer("+", `\+`).Replace(odd) + `"\]`)
+	ben.saw(`EVT transfer "a\+b 100% ü.txt" offered incoming=true`)
+	ben.click("row:Anna")
+	ben.click("accept")
+	anna.saw(`EVT transfer "a\+b 100% ü.txt" delivered`)
+
+	// Closed to the tray, it keeps running.
+	anna.press("ctrl+w")
+	anna.saw(`EVT hidden`)
+	within(t, "the word that it goes on", func() bool {
+		return len(shell.notes()) > 0 && strings.HasPrefix(shell.notes()[len(shell.notes())-1], "Multipeer is still running")
+	})
+	secret := "<b>$(peer text)</b>"
+	ben.click("entry")
+	ben.typed(secret)
+	ben.press("Return")
+	anna.saw(`EVT connected "Ben"|EVT invitation from "Ben"|EVT message`)
+	within(t, "a notification", func() bool { return len(shell.notes()) > 1 })
+	for _, n := range shell.notes() {
+		if strings.Contains(n, "peer text") || strings.Contains(n, "Ben") || strings.Contains(n, "odd") {
+			t.Errorf("a peer's words stand in a notification: %q", n)
+		}
+	}
+	if err := shell.click(); err != nil {
+		t.Fatal(err)
+	}
+	anna.saw(`EVT raised`)
+
+	// Back from the tray's menu, to a conversation, and the end.
+	anna.press("ctrl+w")
+	within(t, "hidden again", func() bool { return strings.Count(anna.lines(), "EVT hidden") == 2 })
+	raised := strings.Count(anna.lines(), "EVT raised")
+	label := "Ben"
+	within(t, "Ben in the menu", func() bool {
+		for l := range shell.menu(t) {
+			if strings.HasPrefix(l, "Ben") {
+				label = l
+				return true
+			}
+		}
+		return false
+	})
+	shell.pick(t, label)
+	within(t, "raised again", func() bool { return strings.Count(anna.lines(), "EVT raised") > raised })
+	shell.pick(t, "Quit")
+	done := make(chan error, 1)
+	go func() { done <- anna.cmd.Wait() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("Quit does not end it")
+	}
+	ben.saw(`EVT lost "Anna"`)
+	anna.sound()
+}

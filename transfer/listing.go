@@ -1,0 +1,307 @@
+package transfer
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Summary is what an offer shows of a source.
+type Summary struct {
+	Totals
+	Names   []string // top-level names, in order
+	LeftOut int64    // links, devices and unreadable entries
+	Room    int64    // bytes that everything takes on a disk that supports holes
+}
+
+// Listing is what is offered: the paths and everything below them, as one walk found it. Send visits exactly these
+// entries, so that each of them either arrives or is named as left out, whatever happens to the source in between. It
+// takes about twenty bytes per entry. Its methods may be called concurrently; Fill is called once.
+type Listing struct {
+	tops  []top
+	links bool
+
+	mu      sync.Mutex
+	grew    *sync.Cond
+	data    []byte // encoded entries, each behind its length
+	last    string // path of the newest entry
+	summary Summary
+	filled  bool
+	err     error
+}
+
+// listed is an entry as the walk found it.
+type listed struct {
+	path string
+	kind kind
+	size int64
+	why  byte // why it is left out; 0 if it is not
+}
+
+// NewListing resolves the top level of paths and walks no folder. An error names a path that cannot be sent, and why.
+// With links, symbolic links that stay inside their folder are listed as links. Fill finds the rest.
+func NewListing(paths []string, links bool) (*Listing, error) {
+	if len(paths) == 0 {
+		return nil, errors.New("nothing to send")
+	}
+	l := &Listing{links: links}
+	l.grew = sync.NewCond(&l.mu)
+	var err error
+	if l.tops, err = topLevels(paths); err != nil {
+		return nil, err
+	}
+	for _, t := range l.tops {
+		if t.gone != nil {
+			return nil, fmt.Errorf("reading %s: %w", t.asked, t.gone)
+		}
+	}
+	return l, nil
+}
+
+// Resolved returns where each path led when it was listed: absolute, without symbolic links. It is "" for a path that
+// is gone.
+func (l *Listing) Resolved() []string {
+	out := make([]string, len(l.tops))
+	for i, t := range l.tops {
+		if t.gone == nil {
+			out[i] = t.local
+		}
+	}
+	return out
+}
+
+// Relist is NewListing for an offer that was made before. A path that is gone by now is listed as left out, and so is
+// one that now leads elsewhere: the user chose what Resolved returned then. If resolved is nil, or holds "" for a
+// path, that is unknown.
+func Relist(paths, resolved []string, links bool) (*Listing, error) {
+	if len(paths) == 0 {
+		return nil, errors.New("nothing to send")
+	}
+	l := &Listing{links: links}
+	l.grew = sync.NewCond(&l.mu)
+	var err error
+	l.tops, err = topLevels(paths)
+	for i := range min(len(l.tops), len(resolved)) {
+		t, was := &l.tops[i], resolved[i]
+		if t.gone == nil && was != "" && t.local != was { // guard: source-elsewhere
+			t.info = nil
+			t.gone = fmt.Errorf("%w: %s leads to another place than when it was offered", ErrVanished, t.asked)
+		}
+	}
+	return l, err
+}
+
+// Top returns what is known before Fill: names and kinds, and the sizes of plain files. If there are no folders, that
+// is everything.
+func (l *Listing) Top() Summary {
+	var s Summary
+	for _, t := range l.tops {
+		s.Names = append(s.Names, t.name)
+		switch {
+		case t.gone != nil:
+			s.LeftOut++
+		case t.info.IsDir():
+			s.Folders++
+		default:
+			s.Files++
+			s.Bytes += t.info.Size()
+			s.Room += roomOf(t.info)
+		}
+	}
+	return s
+}
+
+// Fill walks the paths, and from time to time calls tell with the totals so far. Send may run concurrently. The error
+// is that of ctx.
+func (l *Listing) Fill(ctx context.Context, tell func(Totals)) (Summary, error) {
+	seen := 0
+	err := l.walk(ctx, func(it item) error {
+		s := l.add(it)
+		seen++
+		if seen%1000 == 0 && tell != nil {
+			tell(s)
+		}
+		return nil
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.filled, l.err = true, err
+	for _, t := range l.tops {
+		l.summary.Names = append(l.summary.Names, t.name)
+	}
+	l.grew.Broadcast()
+	return l.summary, err
+}
+
+// add appends an entry.
+func (l *Listing) add(it item) Totals {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := &l.summary
+	e := listed{path: it.path, kind: it.kind, size: it.size}
+	switch {
+	case it.err != nil:
+		e.why = reasonOf(it.err)
+		if e.why == 0 {
+			e.why = reasonOf(ErrUnreadable)
+		}
+		s.LeftOut++
+	case it.kind == kindFolder:
+		s.Folders++
+	case it.kind == kindLink:
+		s.Links++
+	default:
+		s.Files++
+		s.Bytes += it.size
+		s.Room += it.room
+	}
+	same := 0
+	for same < len(l.last) && same < len(e.path) && l.last[same] == e.path[same] {
+		same++
+	}
+	l.data = append(l.data, byte(e.kind), e.why)
+	l.data = binary.AppendUvarint(l.data, uint64(e.size))
+	l.data = binary.AppendUvarint(l.data, uint64(same))
+	l.data = binary.AppendUvarint(l.data, uint64(len(e.path)-same))
+	l.data = append(l.data, e.path[same:]...)
+	l.last = e.path
+	l.grew.Broadcast()
+	return s.Totals
+}
+
+// each calls visit with every entry, in order, as they are found. It returns the error of visit, of Fill, or of ctx.
+func (l *Listing) each(ctx context.Context, visit func(listed) error) error {
+	defer context.AfterFunc(ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.grew.Broadcast()
+	})()
+	last, off := "", 0
+	for {
+		l.mu.Lock()
+		for len(l.data) == off && !l.filled && ctx.Err() == nil {
+			l.grew.Wait()
+		}
+		data, err := l.data[off:], l.err
+		l.mu.Unlock()
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case len(data) == 0:
+			return err
+		}
+		d := decoder{b: data[2:]}
+		e := listed{kind: kind(data[0]), why: data[1], size: d.count()}
+		same, n := d.count(), d.count()
+		e.path = last[:same] + string(d.b[:n])
+		last = e.path
+		off += len(data) - len(d.b) + int(n)
+		if err := visit(e); err != nil {
+			return err
+		}
+	}
+}
+
+// item is an entry found by a walk of the source, or the reason why it is left out.
+type item struct {
+	entry
+	index int64       // number among the announced files
+	room  int64       // bytes that it takes on the disk
+	info  fs.FileInfo // as it was found; nil if it was not
+	err   error
+}
+
+// dirBatch is how many names of a folder are read at once, so that memory use does not grow with the folder.
+const dirBatch = 1024
+
+// walk visits the paths and everything below them, folders before their content, and yields each entry; an error from
+// yield ends it. The source is only ever read.
+func (l *Listing) walk(ctx context.Context, yield func(item) error) error {
+	src := newSource(l.tops)
+	defer src.close()
+	for _, t := range l.tops {
+		if err := l.visit(ctx, src, t.name, yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Listing) visit(ctx context.Context, src *source, rel string, yield func(item) error) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	it := src.look(rel, l.links)
+	if it.err != nil || it.kind != kindFolder {
+		return yield(it)
+	}
+	dir, err := src.openDir(rel)
+	if err != nil {
+		it.err = sourceError(err)
+		return yield(it)
+	}
+	defer dir.Close()
+	if err := yield(it); err != nil {
+		return err
+	}
+	for {
+		names, err := dir.Readdirnames(dirBatch)
+		slices.Sort(names)
+		for _, name := range names {
+			if err := l.visit(ctx, src, path.Join(rel, name), yield); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil { // the rest of the folder cannot be listed; what was found of it is sent
+			it.err = unreadable(err)
+			return yield(it)
+		}
+	}
+}
+
+// staysInside reports whether a link at rel with this target leads to its top-level folder or to something below it.
+// It looks at the text alone: ".." is allowed only at its start, because a name before it could be another link. Both
+// arguments use slashes.
+func staysInside(rel, target string) bool {
+	if target == "" || len(target) > MaxPath || path.IsAbs(target) || strings.ContainsAny(target, "\\\x00") || len(target) > 1 && target[1] == ':' {
+		return false
+	}
+	named, climbs := false, 0
+	for _, part := range strings.Split(target, "/") {
+		switch part {
+		case "..":
+			climbs++
+			if named { // guard: link-climbs
+				return false
+			}
+		case "", ".":
+		default:
+			named = true
+		}
+	}
+	// Not above the top-level folder, which may get another name.
+	return climbs < strings.Count(rel, "/")
+}
+
+// sourceError returns the reason for an entry whose source could not be read.
+func sourceError(err error) error {
+	switch {
+	case isGone(err):
+		return fmt.Errorf("%w: %w", ErrVanished, err)
+	case errors.Is(err, fs.ErrPermission):
+		return unreadable(err)
+	case reasonOf(err) == 0:
+		return unreadable(err)
+	}
+	return err
+}

@@ -1,0 +1,146 @@
+package ui
+
+import (
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/driver/desktop"
+	"fyne.io/fyne/v2/widget"
+
+	"multipeer/engine"
+	"multipeer/ui/internal/widgets"
+)
+
+// newField returns a field with the shortcuts of the window. Escape leaves it.
+func (u *UI) newField(placeholder string) *widgets.Field {
+	f := widgets.NewField(placeholder)
+	f.OnShortcut, f.OnEscape = u.shortcut, func() { u.w.Canvas().Unfocus() }
+	f.OnTooMuch = func(string) {
+		u.say(tr("This text is too long for this field. Nothing was pasted."))
+		u.settle()
+	}
+	return f
+}
+
+// composer is the bottom of a conversation: the field for messages with its buttons.
+type composer struct {
+	u      *UI
+	box    *fyne.Container
+	barred *fyne.Container // replaces box while the peer is blocked
+	entry  *widgets.Field
+	send   *widget.Button
+	attach *widgets.QuietButton
+}
+
+// build makes the composer, in the language and look of the settings.
+func (c *composer) build() {
+	c.entry = c.field()
+	c.send = widget.NewButtonWithIcon("", widgets.IconGo, c.sendText)
+	c.send.Importance = widget.LowImportance
+	c.attach = widgets.NewIconButton(widgets.IconAttach, tr("Attach"), c.attachMenu)
+	c.box = widgets.Inset(container.NewBorder(nil, nil, c.attach, c.send, widgets.Inset(c.entry, 0, 0, widgets.Gap, widgets.Gap)), widgets.Gap, widgets.GapWide, widgets.GapWide, widgets.Edge)
+	c.barred = c.refusal()
+	c.barred.Hide()
+}
+
+// field returns the field for messages, in which Enter sends and Shift+Enter breaks the line: the reverse of
+// Fyne's default. OnSubmitted stays nil, or the entry would submit on Shift+Enter.
+func (c *composer) field() *widgets.Field {
+	f := c.u.newField("")
+	f.MultiLine, f.Wrapping = true, fyne.TextWrapWord
+	f.SetMinRowsVisible(1)
+	f.OnChanged = func(text string) {
+		rows := 1
+		for _, r := range text {
+			if r == '\n' {
+				rows++
+			}
+		}
+		f.SetMinRowsVisible(min(rows, 6))
+		c.offerSend()
+	}
+	f.OnEscape = func() {
+		c.u.w.Canvas().Unfocus()
+		c.u.toList()
+	}
+	f.OnPaste = c.pasteFiles
+	f.OnTooMuch = c.offerText
+	f.OnKey = func(k fyne.KeyName) bool {
+		if c.u.timeline.Page(k) {
+			return true
+		}
+		if k != fyne.KeyReturn && k != fyne.KeyEnter {
+			return false
+		}
+		if d, ok := fyne.CurrentApp().Driver().(desktop.Driver); ok && d.CurrentKeyModifiers()&fyne.KeyModifierShift != 0 {
+			return false
+		}
+		c.sendText()
+		return true
+	}
+	return f
+}
+
+// refusal replaces the composer for a blocked peer.
+func (c *composer) refusal() *fyne.Container {
+	free := widgets.NewButton(tr("Unblock"), widget.MediumImportance, func() {
+		if t := c.u.current; t != nil {
+			c.u.setTrust(t.id, engine.TrustUnknown)()
+		}
+	})
+	return widgets.Inset(widgets.NewBesideRight(widgets.Gap, widgets.Hint(tr("You blocked this device. Neither side can send anything.")), free), widgets.GapWide, widgets.GapWide, widgets.Edge, widgets.Edge)
+}
+
+func (c *composer) placeHolder(text string) {
+	if c.entry.PlaceHolder != text {
+		c.entry.SetPlaceHolder(text)
+	}
+}
+
+// sendText sends the text in the composer to the current conversation.
+func (c *composer) sendText() {
+	t, text := c.u.current, strings.TrimSpace(c.entry.Text)
+	if t == nil || text == "" || !c.u.outbox.mayDeliver(t, text) {
+		return
+	}
+	c.entry.SetText("")
+	c.u.saveDraft()
+	c.u.outbox.deliver(t, text)
+	c.u.settle()
+}
+
+// offerSend highlights the send button when there is text to send.
+func (c *composer) offerSend() {
+	if c.send == nil {
+		return
+	}
+	importance, icon := widget.LowImportance, fyne.Resource(widgets.IconGo)
+	if strings.TrimSpace(c.entry.Text) != "" {
+		importance, icon = widget.HighImportance, widgets.IconSend
+	}
+	if c.send.Importance != importance {
+		c.send.Importance = importance
+		c.send.SetIcon(icon)
+	}
+}
+
+// attachMenu opens the menu of things to send.
+func (c *composer) attachMenu() {
+	if c.u.current == nil {
+		return
+	}
+	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(c.attach)
+	c.u.showMenu([]widgets.Action{
+		{Label: tr("Files…"), Do: func() { c.attachPicked(false) }},
+		{Label: tr("Folder…"), Do: func() { c.attachPicked(true) }},
+		{Label: tr("Text from the clipboard"), Do: c.sendClipboard},
+		{Label: tr("Picture from the clipboard"), Do: c.sendPicture},
+	}, at) // there is no room below, so it opens above
+}
+
+func (c *composer) attachPicked(folder bool) {
+	if t := c.u.current; t != nil {
+		c.u.dialogs.pick(folder, func(paths []string) { c.u.offer(t, paths) })
+	}
+}

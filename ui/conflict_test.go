@@ -1,0 +1,41 @@
+package ui
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"multipeer/engine"
+	"multipeer/internal/doctor"
+)
+
+// TestFindings_AllHaveASentence checks that each finding of the doctor has a sentence and that its internal name is
+// not shown.
+func TestFindings_AllHaveASentence(t *testing.T) {
+	newTestApp(t)
+	for _, name := range []doctor.Name{
+		doctor.Network, doctor.NoNetwork, doctor.VPN, doctor.PortTaken, doctor.Clock, doctor.OwnFirewall, doctor.NoMulticast, doctor.Peers,
+		doctor.OtherFirewall, doctor.Filtered, doctor.Nobody, doctor.Address, doctor.OtherSubnet, doctor.Reached, doctor.Refused, doctor.Version,
+		doctor.SameIdentity, doctor.Failed,
+	} {
+		f := doctor.Finding{Name: name, Bad: true, N: 1, Detail: "10.77.0.2:17717", Err: engine.ErrTimeout}
+		if what, _ := findingWords(f); what == "" || what == string(name) || strings.Contains(what, "{{") {
+			t.Errorf("%s: %q", name, what)
+		}
+	}
+}
+
+// TestConflict_OpensOneDialog checks that a conflict opens one dialog, and that a repetition opens no other.
+func TestConflict_OpensOneDialog(t *testing.T) {
+	s := newStage(t, nil)
+	c := engine.Conflict{ID: s.self.ID, Name: s.self.Name, Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.2:17717")}}
+	s.apply([]engine.Event{engine.ConflictFound{Conflict: c}})
+	first := s.dialogs.open
+	if first == nil {
+		t.Fatal("nothing is shown")
+	}
+	s.apply([]engine.Event{engine.ConflictFound{Conflict: c}})
+	if s.dialogs.open != first {
+		t.Error("it is shown again")
+	}
+}

@@ -1,0 +1,186 @@
+package desktop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// This file uses the freedesktop.org specifications over D-Bus: notifications, the portal's file dialog, the
+// tray and the file manager. A session without a bus has none of them; the program does not start a bus for it.
+
+// busTimeout limits calls that need no user interaction.
+const busTimeout = 3 * time.Second
+
+// sessionBus connects to the session bus if one is running.
+func sessionBus() (*dbus.Conn, error) {
+	if os.Getenv("DBUS_SESSION_BUS_ADDRESS") == "" {
+		if _, err := os.Stat(filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "bus")); err != nil {
+			return nil, errors.New("no session bus")
+		}
+	}
+	return dbus.ConnectSessionBus()
+}
+
+// HasTray reports whether something draws tray icons (org.kde.StatusNotifierWatcher). A stock GNOME does not.
+func (s *System) HasTray() bool {
+	c, err := sessionBus()
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
+	defer cancel()
+	var has bool
+	err = c.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, "org.kde.StatusNotifierWatcher").Store(&has)
+	return err == nil && has
+}
+
+// Notify shows a notification (Desktop Notifications Specification 1.2). A click brings the window to the front.
+func (s *System) Notify(ctx context.Context, title, body string) error {
+	c, err := sessionBus()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute) // the longest time that it may be on screen
+	defer cancel()
+	if err := c.AddMatchSignal(dbus.WithMatchInterface("org.freedesktop.Notifications")); err != nil {
+		return err
+	}
+	news := make(chan *dbus.Signal, 16)
+	c.Signal(news)
+	var id uint32
+	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;") // the server may parse the body as markup
+	call := c.Object("org.freedesktop.Notifications", "/org/freedesktop/Notifications").CallWithContext(ctx, "org.freedesktop.Notifications.Notify", 0,
+		"Multipeer", uint32(0), "", title, escape.Replace(body), []string{"default", s.texts().Show},
+		map[string]dbus.Variant{"desktop-entry": dbus.MakeVariant("multipeer")}, int32(-1))
+	if err := call.Store(&id); err != nil {
+		return err
+	}
+	for {
+		select {
+		case sig, ok := <-news:
+			if !ok || len(sig.Body) == 0 || sig.Body[0] != id {
+				if !ok {
+					return nil
+				}
+				continue
+			}
+			if strings.HasSuffix(sig.Name, ".ActionInvoked") && s.clicked != nil {
+				s.clicked()
+			}
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Pick uses the portal's dialog (org.freedesktop.portal.FileChooser), which is the one of the user's desktop.
+func (s *System) Pick(ctx context.Context, folder bool) ([]string, error) {
+	c, err := sessionBus()
+	if err != nil {
+		return nil, ErrNoPicker
+	}
+	defer c.Close()
+	if err := c.AddMatchSignal(dbus.WithMatchInterface("org.freedesktop.portal.Request"), dbus.WithMatchMember("Response")); err != nil {
+		return nil, ErrNoPicker
+	}
+	news := make(chan *dbus.Signal, 16)
+	c.Signal(news)
+	title := s.texts().PickFiles
+	if folder {
+		title = s.texts().PickFolder
+	}
+	var request dbus.ObjectPath
+	asking, cancel := context.WithTimeout(ctx, 10*busTimeout)
+	err = c.Object("org.freedesktop.portal.Desktop", "/org/freedesktop/portal/desktop").CallWithContext(asking, "org.freedesktop.portal.FileChooser.OpenFile", 0,
+		"", title, map[string]dbus.Variant{"multiple": dbus.MakeVariant(!folder), "directory": dbus.MakeVariant(folder)}).Store(&request)
+	cancel()
+	if err != nil {
+		return nil, ErrNoPicker
+	}
+	for {
+		select {
+		case sig, ok := <-news:
+			if !ok {
+				return nil, ErrNoPicker
+			}
+			if sig.Path != request || len(sig.Body) != 2 {
+				continue
+			}
+			if code, _ := sig.Body[0].(uint32); code != 0 { // cancelled
+				return nil, nil
+			}
+			results, _ := sig.Body[1].(map[string]dbus.Variant)
+			uris, _ := results["uris"].Value().([]string)
+			return pathsOf(uris)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// pathsOf parses file: URLs. A + in them is a literal plus.
+func pathsOf(uris []string) (paths []string, err error) {
+	for _, u := range uris {
+		raw, ok := strings.CutPrefix(u, "file://")
+		if !ok {
+			return nil, fmt.Errorf("%s is not on this device", u)
+		}
+		raw = strings.TrimPrefix(raw, "localhost")
+		p, err := url.PathUnescape(raw)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, p)
+	}
+	return paths, nil
+}
+
+// Reveal asks the file manager (org.freedesktop.FileManager1), and opens the folder if that fails.
+func (s *System) Reveal(path string) error {
+	if c, err := sessionBus(); err == nil {
+		defer c.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
+		defer cancel()
+		u := url.URL{Scheme: "file", Path: path}
+		if c.Object("org.freedesktop.FileManager1", "/org/freedesktop/FileManager1").CallWithContext(ctx, "org.freedesktop.FileManager1.ShowItems", 0, []string{u.String()}, "").Err == nil {
+			return nil
+		}
+	}
+	return s.Open(filepath.Dir(path))
+}
+
+// ClipboardPicture runs the desktop's clipboard tools, because Fyne's clipboard supports only text.
+func (s *System) ClipboardPicture(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, busTimeout)
+	defer cancel()
+	tools := [][]string{{"xclip", "-selection", "clipboard", "-target", "image/png", "-out"}}
+	if os.Getenv("WAYLAND_DISPLAY") != "" {
+		tools = append([][]string{{"wl-paste", "--type", "image/png"}}, tools...)
+	}
+	found := false
+	for _, t := range tools {
+		if _, err := exec.LookPath(t[0]); err != nil {
+			continue
+		}
+		found = true
+		if b, err := exec.CommandContext(ctx, t[0], t[1:]...).Output(); err == nil && len(b) > 0 {
+			return b, nil
+		}
+	}
+	if !found {
+		return nil, errors.New("pictures in the clipboard need the program xclip or, under Wayland, wl-paste (package wl-clipboard): install it and paste again")
+	}
+	return nil, ErrNoPicture
+}

@@ -1,0 +1,26 @@
+//go:build !linux && !darwin && !windows
+
+package desktop
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+)
+
+var errNotHere = errors.New("not supported on this system")
+
+// HasTray always reports false here.
+func (s *System) HasTray() bool { return false }
+
+// Notify does nothing: notifications are untested on this system.
+func (s *System) Notify(context.Context, string, string) error { return errNotHere }
+
+// Pick leaves the choice to Fyne's dialog.
+func (s *System) Pick(context.Context, bool) ([]string, error) { return nil, ErrNoPicker }
+
+// Reveal opens the folder.
+func (s *System) Reveal(path string) error { return s.Open(filepath.Dir(path)) }
+
+// ClipboardPicture always fails here.
+func (s *System) ClipboardPicture(context.Context) ([]byte, error) { return nil, ErrNoPicture }

@@ -1,0 +1,92 @@
+package desktop
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// This file uses PowerShell with constant scripts. Variable input is passed in environment variables, never as part
+// of a script.
+
+// HasTray always reports true.
+func (s *System) HasTray() bool { return true }
+
+func powershell(ctx context.Context, script string, env ...string) ([]byte, error) {
+	c := exec.CommandContext(ctx, "powershell.exe", "-NoProfile", "-NonInteractive", "-STA", "-Command", script)
+	c.Env = append(os.Environ(), env...)
+	c.SysProcAttr = &syscall.SysProcAttr{HideWindow: true}
+	return c.Output()
+}
+
+const toastScript = `[Windows.UI.Notifications.ToastNotificationManager, Windows.UI.Notifications, ContentType = WindowsRuntime] > $null
+$x = [Windows.UI.Notifications.ToastNotificationManager]::GetTemplateContent([Windows.UI.Notifications.ToastTemplateType]::ToastText02)
+$t = $x.GetElementsByTagName('text')
+$t.Item(0).AppendChild($x.CreateTextNode($env:MULTIPEER_TITLE)) > $null
+$t.Item(1).AppendChild($x.CreateTextNode($env:MULTIPEER_BODY)) > $null
+[Windows.UI.Notifications.ToastNotificationManager]::CreateToastNotifier('Multipeer').Show([Windows.UI.Notifications.ToastNotification]::new($x))`
+
+// Notify shows a toast.
+func (s *System) Notify(ctx context.Context, title, body string) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	_, err := powershell(ctx, toastScript, "MULTIPEER_TITLE="+title, "MULTIPEER_BODY="+body)
+	return err
+}
+
+const (
+	filesScript = `[Console]::OutputEncoding = [Text.Encoding]::UTF8
+Add-Type -AssemblyName System.Windows.Forms
+$d = New-Object System.Windows.Forms.OpenFileDialog
+$d.Multiselect = $true
+if ($d.ShowDialog() -eq 'OK') { $d.FileNames }`
+	folderScript = `[Console]::OutputEncoding = [Text.Encoding]::UTF8
+Add-Type -AssemblyName System.Windows.Forms
+$d = New-Object System.Windows.Forms.FolderBrowserDialog
+if ($d.ShowDialog() -eq 'OK') { $d.SelectedPath }`
+	pictureScript = `Add-Type -AssemblyName System.Windows.Forms
+$i = [System.Windows.Forms.Clipboard]::GetImage()
+if ($i -eq $null) { exit 3 }
+$i.Save($env:MULTIPEER_FILE, [System.Drawing.Imaging.ImageFormat]::Png)`
+)
+
+// Pick uses the system's own dialog.
+func (s *System) Pick(ctx context.Context, folder bool) ([]string, error) {
+	script := filesScript
+	if folder {
+		script = folderScript
+	}
+	out, err := powershell(ctx, script)
+	if err != nil {
+		return nil, ErrNoPicker
+	}
+	return strings.FieldsFunc(string(out), func(r rune) bool { return r == '\n' || r == '\r' }), nil
+}
+
+// Reveal selects the file in Explorer, whose exit code is meaningless.
+func (s *System) Reveal(path string) error {
+	c := exec.Command("explorer.exe")
+	c.SysProcAttr = &syscall.SysProcAttr{CmdLine: `explorer.exe /select,"` + filepath.FromSlash(path) + `"`} // a file name cannot contain a quote
+	_ = c.Run()
+	return nil
+}
+
+// ClipboardPicture saves the clipboard picture to a temporary PNG file and reads it.
+func (s *System) ClipboardPicture(ctx context.Context) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "multipeer")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "clipboard.png")
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if _, err := powershell(ctx, pictureScript, "MULTIPEER_FILE="+path); err != nil {
+		return nil, ErrNoPicture
+	}
+	return os.ReadFile(path)
+}

@@ -1,0 +1,144 @@
+// Package thumbnail makes small copies of pictures within limits on time and memory. A picture may come from a peer:
+// its header is read before its pixels.
+package thumbnail
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"image"
+	_ "image/gif" // registers the supported formats
+	_ "image/jpeg"
+	_ "image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"fyne.io/fyne/v2"
+
+	"golang.org/x/image/draw"
+	_ "golang.org/x/image/webp"
+)
+
+// Limits on pictures. There is no thumbnail of a larger one.
+const (
+	maxBytes  = 100 << 20
+	maxPixels = 16_000_000
+	maxSide   = 20_000
+	// maxMemory is how many bytes the decoding may take.
+	maxMemory = 128 << 20
+	// scale is for screens with more than one pixel per unit.
+	scale = 1.5
+)
+
+// Thumbnail is a small copy of a picture.
+type Thumbnail struct {
+	Image image.Image
+	Size  fyne.Size // on screen
+}
+
+// MayBe reports whether a file name has the extension of a supported picture format.
+func MayBe(name string) bool {
+	return slices.Contains([]string{".jpg", ".jpeg", ".png", ".gif", ".webp"}, strings.ToLower(filepath.Ext(name)))
+}
+
+// Make makes a thumbnail of a picture that fits into room.
+func Make(path string, room fyne.Size) (*Thumbnail, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxBytes {
+		return nil, fmt.Errorf("%s is too large for a picture", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	head, kind, err := image.DecodeConfig(bufio.NewReader(f))
+	if err != nil {
+		return nil, err
+	}
+	if head.Width < 1 || head.Height < 1 || head.Width > maxSide || head.Height > maxSide || head.Width*head.Height > maxPixels { // guard: picture-pixels
+		return nil, errors.New("more pixels than are shown")
+	}
+	if _, err := f.Seek(0, 0); err != nil {
+		return nil, err
+	}
+	each, err := bytesPerPixel(kind, bufio.NewReader(f))
+	if err != nil {
+		return nil, err
+	}
+	if each*float64(head.Width)*float64(head.Height) > maxMemory { // guard: picture-memory
+		return nil, errors.New("decoding this picture would take too much memory")
+	}
+	if _, err := f.Seek(0, 0); err != nil {
+		return nil, err
+	}
+	src, _, err := image.Decode(bufio.NewReader(f))
+	if err != nil {
+		return nil, err
+	}
+	turn := 1
+	if kind == "jpeg" {
+		if _, err := f.Seek(0, 0); err == nil {
+			turn = orientation(bufio.NewReader(f))
+		}
+	}
+	return shrink(src, turn, room), nil
+}
+
+// shrink makes a copy that fits into room, in the right orientation, with scale pixels per unit.
+func shrink(src image.Image, turn int, room fyne.Size) *Thumbnail {
+	b := src.Bounds()
+	w, h := float32(b.Dx()), float32(b.Dy())
+	if turn >= 5 {
+		w, h = h, w
+	}
+	by := min(1, room.Width/w, room.Height/h)
+	size := fyne.NewSize(max(1, w*by), max(1, h*by))
+	pw, ph := int(min(w, scale*size.Width)), int(min(h, scale*size.Height))
+	if turn >= 5 {
+		pw, ph = ph, pw
+	}
+	small := image.NewRGBA(image.Rect(0, 0, max(1, pw), max(1, ph)))
+	draw.ApproxBiLinear.Scale(small, small.Bounds(), src, b, draw.Src, nil)
+	return &Thumbnail{turned(small, turn), size}
+}
+
+// turned applies an EXIF orientation, 1 to 8.
+func turned(m *image.RGBA, turn int) image.Image {
+	if turn < 2 || turn > 8 {
+		return m
+	}
+	w, h := m.Bounds().Dx(), m.Bounds().Dy()
+	out := image.NewRGBA(image.Rect(0, 0, w, h))
+	if turn >= 5 {
+		out = image.NewRGBA(image.Rect(0, 0, h, w))
+	}
+	for y := range h {
+		for x := range w {
+			var tx, ty int
+			switch turn {
+			case 2:
+				tx, ty = w-1-x, y
+			case 3:
+				tx, ty = w-1-x, h-1-y
+			case 4:
+				tx, ty = x, h-1-y
+			case 5:
+				tx, ty = y, x
+			case 6:
+				tx, ty = h-1-y, x
+			case 7:
+				tx, ty = h-1-y, w-1-x
+			case 8:
+				tx, ty = y, w-1-x
+			}
+			out.SetRGBA(tx, ty, m.RGBAAt(x, y))
+		}
+	}
+	return out
+}

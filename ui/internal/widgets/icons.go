@@ -1,0 +1,62 @@
+package widgets
+
+import (
+	"bytes"
+	"fmt"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/theme"
+
+	"multipeer/icons"
+)
+
+// The app's own icons, all drawn with one stroke width.
+var (
+	IconFile      = newIcon("file", theme.ColorNamePrimary)
+	IconFolder    = newIcon("folder", theme.ColorNamePrimary)
+	IconPicture   = newIcon("picture", theme.ColorNamePrimary)
+	IconEveryone  = newIcon("everyone", theme.ColorNamePrimary)
+	IconTransfers = newIcon("transfers", theme.ColorNamePrimary)
+	IconRadar     = newIcon("radar", theme.ColorNamePrimary)
+	IconVerified  = newIcon("verified", theme.ColorNamePrimary)
+	IconBlocked   = newIcon("block", ColorBad)
+	IconWarning   = newIcon("warning", ColorBad)
+	IconSearch    = newIcon("search", ColorSubtle)
+	IconFind      = newIcon("search", theme.ColorNamePrimary)
+	IconQR        = newIcon("qr", ColorSubtle)
+	IconSettings  = newIcon("sliders", ColorSubtle)
+	IconMore      = newIcon("more", theme.ColorNameForeground)
+	IconBack      = newIcon("back", theme.ColorNameForeground)
+	IconClose     = newIcon("close", theme.ColorNameForeground)
+	IconPause     = newIcon("pause", theme.ColorNameForeground)
+	IconPlay      = newIcon("play", theme.ColorNameForeground)
+	IconAttach    = newIcon("attach", theme.ColorNameForeground)
+	IconGo        = newIcon("send", theme.ColorNameForeground)
+	IconSend      = newIcon("send", theme.ColorNameForegroundOnPrimary)
+)
+
+// strokeIcon is an SVG whose black strokes take a colour from the current theme when it is drawn. Fyne's own themed
+// resources colour only fills.
+type strokeIcon struct {
+	name  string
+	svg   []byte
+	color fyne.ThemeColorName
+}
+
+func newIcon(name string, color fyne.ThemeColorName) *strokeIcon {
+	return &strokeIcon{name, icons.SVG(name), color}
+}
+
+func (i *strokeIcon) hex() string {
+	s := fyne.CurrentApp().Settings()
+	r, g, b, _ := s.Theme().Color(i.color, s.ThemeVariant()).RGBA()
+	return fmt.Sprintf("#%02x%02x%02x", r>>8, g>>8, b>>8)
+}
+
+// Name changes with the colour, because Fyne caches drawn icons by name.
+func (i *strokeIcon) Name() string { return i.name + i.hex()[1:] + ".svg" }
+
+// Content implements fyne.Resource.
+func (i *strokeIcon) Content() []byte {
+	return bytes.ReplaceAll(i.svg, []byte("#000000"), []byte(i.hex()))
+}

@@ -1,0 +1,186 @@
+package widgets
+
+import (
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/widget"
+)
+
+// Inset adds padding around o.
+func Inset(o fyne.CanvasObject, top, bottom, left, right float32) *fyne.Container {
+	return container.New(layout.NewCustomPaddedLayout(top, bottom, left, right), o)
+}
+
+// Column stacks objects vertically, with a fixed gap.
+func Column(gap float32, o ...fyne.CanvasObject) *fyne.Container {
+	return container.New(layout.NewCustomPaddedVBoxLayout(gap), o...)
+}
+
+// Row puts objects side by side, with a fixed gap.
+func Row(gap float32, o ...fyne.CanvasObject) *fyne.Container {
+	return container.New(layout.NewCustomPaddedHBoxLayout(gap), o...)
+}
+
+// flow arranges objects in lines from the left, like words in a text. Its height depends on its width.
+type flow struct {
+	gap   float32
+	width float32
+}
+
+// NewFlow arranges objects in lines from the left, like words in a text.
+func NewFlow(gap float32, o ...fyne.CanvasObject) *fyne.Container {
+	return container.New(&flow{gap: gap}, o...)
+}
+
+func (l *flow) arrange(objects []fyne.CanvasObject, width float32, place func(o fyne.CanvasObject, x, y, w, h float32)) (height float32) {
+	x, y, tall := float32(0), float32(0), float32(0)
+	for _, o := range objects {
+		if !o.Visible() {
+			continue
+		}
+		m := o.MinSize()
+		w := min(m.Width, max(width, 40))
+		if x > 0 && x+w > width {
+			x, y, tall = 0, y+tall+l.gap, 0
+		}
+		if place != nil {
+			place(o, x, y, w, m.Height)
+		}
+		x, tall = x+w+l.gap, max(tall, m.Height)
+	}
+	return y + tall
+}
+
+func (l *flow) MinSize(objects []fyne.CanvasObject) fyne.Size {
+	widest := float32(0)
+	for _, o := range objects {
+		if o.Visible() {
+			widest = max(widest, o.MinSize().Width)
+		}
+	}
+	width := l.width
+	if width == 0 {
+		width = 1e6
+	}
+	return fyne.NewSize(min(widest, 120), l.arrange(objects, width, nil))
+}
+
+func (l *flow) Layout(objects []fyne.CanvasObject, s fyne.Size) {
+	l.width = s.Width
+	l.arrange(objects, s.Width, func(o fyne.CanvasObject, x, y, w, h float32) {
+		o.Resize(fyne.NewSize(w, h))
+		o.Move(fyne.NewPos(x, y))
+	})
+}
+
+// pane places a top and a bottom above and below the rest, without a gap. A hidden part takes no space.
+type pane struct{ top, bottom, rest fyne.CanvasObject }
+
+// NewPane puts a top and a bottom, either of which may be nil, around the rest.
+func NewPane(top, bottom, rest fyne.CanvasObject) *fyne.Container {
+	l := &pane{top, bottom, rest}
+	c := container.New(l)
+	for _, o := range []fyne.CanvasObject{rest, top, bottom} {
+		if o != nil {
+			c.Objects = append(c.Objects, o)
+		}
+	}
+	return c
+}
+
+// high returns the height that a part takes.
+func (l *pane) high(o fyne.CanvasObject) float32 {
+	if o == nil || !o.Visible() {
+		return 0
+	}
+	return o.MinSize().Height
+}
+
+func (l *pane) MinSize(objects []fyne.CanvasObject) fyne.Size {
+	w := float32(0)
+	for _, o := range objects {
+		if o.Visible() {
+			w = max(w, o.MinSize().Width)
+		}
+	}
+	return fyne.NewSize(w, l.high(l.top)+l.high(l.bottom)+l.rest.MinSize().Height)
+}
+
+func (l *pane) Layout(_ []fyne.CanvasObject, s fyne.Size) {
+	top, bottom := l.high(l.top), l.high(l.bottom)
+	place := func(o fyne.CanvasObject, y, h float32) {
+		if o != nil {
+			o.Resize(fyne.NewSize(s.Width, h))
+			o.Move(fyne.NewPos(0, y))
+		}
+	}
+	place(l.top, 0, top)
+	place(l.bottom, s.Height-bottom, bottom)
+	place(l.rest, top, s.Height-top-bottom)
+}
+
+// Least gives its object a minimum height and centres it vertically.
+type Least float32
+
+// MinSize implements fyne.Layout.
+func (l Least) MinSize(o []fyne.CanvasObject) fyne.Size {
+	m := o[0].MinSize()
+	return fyne.NewSize(m.Width, max(float32(l), m.Height))
+}
+
+// Layout implements fyne.Layout.
+func (l Least) Layout(o []fyne.CanvasObject, s fyne.Size) {
+	h := o[0].MinSize().Height
+	o[0].Resize(fyne.NewSize(s.Width, h))
+	o[0].Move(fyne.NewPos(0, (s.Height-h)/2))
+}
+
+// HeadHeight is the height of each page's top.
+const HeadHeight = 64
+
+// NewHead returns the top of a page, with a line below.
+func NewHead(o fyne.CanvasObject) *fyne.Container {
+	return Column(0, container.New(Least(HeadHeight), Inset(o, 0, 0, Edge, Edge)), widget.NewSeparator())
+}
+
+// Fixed gives its objects one size.
+type Fixed fyne.Size
+
+// MinSize implements fyne.Layout.
+func (l Fixed) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.Size(l) }
+
+// Layout implements fyne.Layout.
+func (l Fixed) Layout(o []fyne.CanvasObject, _ fyne.Size) {
+	for _, c := range o {
+		c.Resize(fyne.Size(l))
+		c.Move(fyne.NewPos(0, 0))
+	}
+}
+
+// AtMost gives its object all the width up to a limit, and centres it.
+type AtMost float32
+
+// MinSize implements fyne.Layout.
+func (l AtMost) MinSize(o []fyne.CanvasObject) fyne.Size { return o[0].MinSize() }
+
+// Layout implements fyne.Layout.
+func (l AtMost) Layout(o []fyne.CanvasObject, s fyne.Size) {
+	w := min(float32(l), s.Width)
+	o[0].Resize(fyne.NewSize(w, s.Height))
+	o[0].Move(fyne.NewPos((s.Width-w)/2, 0))
+}
+
+// Middle centres its object, with a maximum width and as much height as the object needs.
+type Middle float32
+
+// MinSize implements fyne.Layout.
+func (l Middle) MinSize(o []fyne.CanvasObject) fyne.Size { return fyne.NewSize(280, 240) }
+
+// Layout implements fyne.Layout.
+func (l Middle) Layout(o []fyne.CanvasObject, s fyne.Size) {
+	w := min(float32(l), s.Width-2*Edge)
+	h := heightOf(o[0], w)
+	o[0].Resize(fyne.NewSize(w, h))
+	o[0].Move(fyne.NewPos((s.Width-w)/2, max(Edge, (s.Height-h)/2)))
+}

@@ -1,0 +1,115 @@
+package widgets
+
+import (
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+)
+
+// Modal is a dialog over the window. Escape closes it, and so does the end of its subject, such as a link that was
+// used.
+type Modal struct {
+	over     fyne.Canvas
+	pop      *widget.PopUp
+	inner    *fyne.Container
+	wide     float32           // preferred width
+	scroll   *container.Scroll // of a list; nil for none
+	gutter   *fyne.Container   // the scrolled content, with room for the scroll bar if there is one
+	tall     float32           // preferred height of the scrolled content
+	Buttons  []fyne.CanvasObject
+	Opens    func() // runs before it is shown
+	Hides    func() // runs when it is closed, before closed
+	Closed   func()
+	Declined func() // runs when the user declines a question
+}
+
+// NewModal makes a modal with a title, a body and buttons. The last button is the primary one.
+func NewModal(over fyne.Canvas, title string, body fyne.CanvasObject, width float32, buttons ...fyne.CanvasObject) *Modal {
+	m := &Modal{over: over, Opens: func() {}, Hides: func() {}, Closed: func() {}, Buttons: buttons}
+	head := NewLine(title, SizeTitle, theme.ColorNameForeground, true)
+	foot := append([]fyne.CanvasObject{layout.NewSpacer()}, buttons...)
+	m.wide = width
+	m.inner = NewStackedInset(Stacked{Gap: Edge, Top: EdgeWide, Bottom: Edge, Left: EdgeWide, Right: EdgeWide}, head, body, Row(Gap, foot...))
+	m.pop = widget.NewModalPopUp(m.inner, over)
+	m.Fit()
+	return m
+}
+
+// NewQuestion makes a modal that runs do if the user presses the button yes, and declined if the user does not.
+func NewQuestion(over fyne.Canvas, title, text, cancel, yes string, importance widget.Importance, do func()) *Modal {
+	var m *Modal
+	said := false
+	m = NewModal(over, title, NewParagraph(text, SizeBody, theme.ColorNameForeground), 420,
+		NewButton(cancel, widget.MediumImportance, func() { m.Hide() }),
+		NewButton(yes, importance, func() {
+			said = true
+			m.Hide()
+			do()
+		}))
+	m.Closed = func() {
+		if !said && m.Declined != nil {
+			m.Declined()
+		}
+	}
+	return m
+}
+
+// NewListModal makes a modal that scrolls its body in as much room as there is, up to the given size.
+func NewListModal(over fyne.Canvas, title string, body fyne.CanvasObject, width, height float32, closeLabel string) *Modal {
+	tall := min(height, heightOf(body, min(width, over.Size().Width-2*Edge)-2*EdgeWide))
+	gutter := Inset(body, 0, 0, 0, 0)
+	shown, scroll := NewScroll(gutter)
+	var m *Modal
+	m = NewModal(over, title, shown, width, NewButton(closeLabel, widget.MediumImportance, func() { m.Hide() }))
+	m.scroll, m.gutter, m.tall = scroll, gutter, tall
+	m.Fit()
+	return m
+}
+
+// modalRest is the height that a scrolling modal needs for everything except its body.
+const modalRest = 176
+
+// Fit sizes the modal to the room in the window.
+func (m *Modal) Fit() {
+	room := m.over.Size()
+	width := min(m.wide, room.Width-2*Edge)
+	m.inner.Layout.(*Stacked).width = width
+	if m.scroll != nil {
+		beside := float32(0)
+		if m.tall > room.Height-modalRest {
+			beside = GapWide
+		}
+		m.gutter.Layout = layout.NewCustomPaddedLayout(0, 0, 0, beside)
+		m.gutter.Refresh()
+		m.scroll.SetMinSize(fyne.NewSize(0, min(m.tall, room.Height-modalRest)))
+	}
+	m.pop.Resize(fyne.NewSize(width, heightOf(m.inner, width)))
+}
+
+// ShowAgain shows an open modal in the middle of a window whose size has changed.
+func (m *Modal) ShowAgain() {
+	m.pop.Hide()
+	m.Fit()
+	m.pop.Show()
+}
+
+// Place returns where the modal is, and its size.
+func (m *Modal) Place() (fyne.Position, fyne.Size) { return m.pop.Position(), m.pop.Size() }
+
+// Show opens the modal.
+func (m *Modal) Show() {
+	m.Opens()
+	m.pop.Show()
+}
+
+// Hide closes the modal. It is idempotent.
+func (m *Modal) Hide() {
+	if !m.pop.Visible() {
+		return
+	}
+	m.pop.Hide()
+	m.Hides()
+	m.Closed()
+}

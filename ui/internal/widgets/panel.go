@@ -1,0 +1,42 @@
+package widgets
+
+import (
+	"image/color"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/widget"
+)
+
+// panel is a tinted rectangle to stack under other objects.
+type panel struct {
+	widget.BaseWidget
+	fill, stroke fyne.ThemeColorName // stroke may be empty
+	rect         *canvas.Rectangle
+}
+
+// NewPanel returns a panel with rounded corners.
+func NewPanel(fill, stroke fyne.ThemeColorName, radius float32) *panel {
+	p := &panel{fill: fill, stroke: stroke, rect: canvas.NewRectangle(color.Transparent)}
+	p.rect.CornerRadius = radius
+	p.ExtendBaseWidget(p)
+	p.paint()
+	return p
+}
+
+func (p *panel) paint() {
+	p.rect.FillColor = tint(p, p.fill)
+	if p.stroke != "" {
+		p.rect.StrokeColor, p.rect.StrokeWidth = tint(p, p.stroke), 1
+	}
+}
+
+func (p *panel) Refresh() {
+	p.paint()
+	p.rect.Refresh()
+}
+
+func (p *panel) CreateRenderer() fyne.WidgetRenderer {
+	p.paint()
+	return widget.NewSimpleRenderer(p.rect)
+}

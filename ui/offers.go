@@ -1,0 +1,125 @@
+package ui
+
+import (
+	"context"
+	"path/filepath"
+
+	"multipeer/engine"
+)
+
+// examine looks up what the user needs before accepting an offer: free disk space and name conflicts.
+func (ts *transfers) examine(c *transferCard, t engine.Transfer) {
+	o := ts.offers[t.ID]
+	if o == nil || ts.u.bind == nil {
+		return
+	}
+	dir := ts.u.downloads()
+	type found struct {
+		free    string
+		clashes []string
+	}
+	background(ts.u.bind, func(context.Context) (found, error) {
+		f := found{clashes: o.Conflicts(dir)}
+		if n, err := engine.FreeSpace(dir); err == nil {
+			f.free = tr("Saves to {{.Folder}} ({{.Size}} free)", "Folder", filepath.Base(dir), "Size", size(int64(min(n, 1<<62))))
+			if int64(min(n, 1<<62)) < t.Bytes {
+				f.free = tr("Too large for {{.Folder}}: only {{.Size}} are free there", "Folder", filepath.Base(dir), "Size", size(int64(min(n, 1<<62))))
+			}
+		}
+		return f, nil
+	}, func(f found, _ error) {
+		if c.ask(f.free, f.clashes, ts.offersOf(t.Peer)) {
+			ts.u.dirty.resized = true
+		}
+	})
+}
+
+// offersOf counts a peer's unanswered offers.
+func (ts *transfers) offersOf(id engine.PeerID) (n int) {
+	for _, o := range ts.offers {
+		if o.Transfer.Peer == id {
+			n++
+		}
+	}
+	return n
+}
+
+// accept accepts an offer into a folder.
+func (ts *transfers) accept(id engine.TransferID, dir string, existing engine.Existing) {
+	o := ts.offers[id]
+	if o == nil {
+		return
+	}
+	opts := engine.AcceptOptions{Dir: dir, Existing: existing}
+	if seen, ok := ts.all[id]; ok {
+		opts.Seen = &seen
+	}
+	background(ts.u.bind, func(context.Context) (struct{}, error) {
+		return struct{}{}, o.Accept(opts)
+	}, func(_ struct{}, err error) {
+		ts.u.say(reason(err, o.Transfer.PeerName, true))
+	})
+}
+
+// actions returns the handlers of a card's buttons.
+func (ts *transfers) actions(t engine.Transfer) transferActions {
+	id := t.ID
+	call := func(do func() error) {
+		background(ts.u.bind, func(context.Context) (struct{}, error) { return struct{}{}, do() }, func(_ struct{}, err error) {
+			ts.u.say(reason(err, t.PeerName, true))
+		})
+	}
+	saved := func() []string {
+		if now, ok := ts.all[id]; ok {
+			return now.Saved
+		}
+		return t.Saved
+	}
+	withSaved := func(do func(path string) error) func() {
+		return func() {
+			if s := saved(); len(s) > 0 {
+				call(func() error { return do(s[0]) })
+			}
+		}
+	}
+	return transferActions{
+		accept: func(e engine.Existing) { ts.accept(id, ts.u.downloads(), e) },
+		acceptInto: func(e engine.Existing) {
+			ts.u.dialogs.pick(true, func(paths []string) { ts.accept(id, paths[0], e) })
+		},
+		acceptAll: func() {
+			for other, o := range ts.offers {
+				if o.Transfer.Peer == t.Peer {
+					ts.accept(other, ts.u.downloads(), engine.KeepBoth)
+				}
+			}
+		},
+		decline: func() {
+			if o := ts.offers[id]; o != nil {
+				call(o.Decline)
+			}
+		},
+		block:  func() { ts.u.block(t.Peer) },
+		cancel: func() { call(func() error { ts.u.e.Cancel(id); return nil }) },
+		pause:  func() { call(func() error { return ts.u.e.Pause(id) }) },
+		resume: func() { call(func() error { return ts.u.e.Resume(id) }) },
+		open:   withSaved(ts.u.o.Desktop.Open),
+		reveal: withSaved(ts.u.o.Desktop.Reveal),
+		copy: func() {
+			if s := saved(); len(s) > 0 {
+				ts.u.copyText(s[0])
+			}
+		},
+		retry: func() {
+			if ts.u.blocked(t.Peer) || ts.u.e.Retry(id) == nil {
+				return
+			}
+			paths := ts.sources[id] // the engine no longer knows it
+			if len(paths) == 0 {
+				paths = t.Paths
+			}
+			ts.u.offer(ts.u.talk(t.Peer), paths)
+			ts.u.settle()
+		},
+	}
+}

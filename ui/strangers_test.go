@@ -1,0 +1,89 @@
+package ui
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+	"multipeer/internal/history"
+)
+
+// TestStrangers_DoNotFillTheWindow checks that offers from ever new keys are shown as cards while they are open, that
+// nothing of them is written to disk before the user accepts one, and that the list stays short.
+func TestStrangers_DoNotFillTheWindow(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "h")
+	kept, err := history.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStationWith(t, newTestApp(t), newLoop(), enginetest.New(t, 0), "Anna", Options{History: kept})
+	var last engine.Transfer
+	for i := range 3_000 {
+		var id engine.PeerID
+		_, _ = rand.Read(id[:])
+		last = engine.Transfer{ID: engine.TransferID(fmt.Sprint("t", i)), Peer: id, PeerName: "Mallory", Incoming: true, State: engine.Offered, Items: 20}
+		for range 20 {
+			last.Names = append(last.Names, strings.Repeat("‹U+0085›", 1024))
+		}
+		s.take(engine.PeerChanged{Peer: engine.Peer{ID: id, Name: "Mallory"}})
+		s.take(engine.TransferChanged{Transfer: last})
+		if i < 2_999 {
+			now := last
+			now.State, now.Ended = engine.Cancelled, time.Now()
+			s.take(engine.TransferChanged{Transfer: now})
+			s.take(engine.PeerLost{Peer: engine.Peer{ID: id, Name: "Mallory"}})
+		}
+	}
+	if n := len(s.talks); n > maxTalks {
+		t.Errorf("%d conversations", n)
+	}
+	bytes := 0
+	for _, tr := range s.transfers.all {
+		bytes += len(strings.Join(tr.Names, ""))
+	}
+	if bytes > 8<<20 {
+		t.Errorf("%d bytes of names", bytes)
+	}
+	if tk := s.talk(last.Peer); tk.Count() != 1 || tk.data(tk.first).File == nil {
+		t.Error("the open question is not shown")
+	}
+	last.State, last.Started = engine.Moving, time.Now()
+	s.take(engine.TransferChanged{Transfer: last})
+	if err := kept.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() > 512<<10 {
+		t.Errorf("%d bytes on the disk, %v", info.Size(), err)
+	}
+	again, err := history.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if got := again.Talks(); len(got) != 1 || got[last.Peer.String()].Name != "Mallory" {
+		t.Errorf("%d conversations on the disk", len(got))
+	}
+}
+
+// TestTalk_SendersOfOneNameAreDistinguished checks that senders to everyone are distinguished by more than a name,
+// which any peer can take.
+func TestTalk_SendersOfOneNameAreDistinguished(t *testing.T) {
+	s := newStation(t, newTestApp(t), newLoop(), enginetest.New(t, 0), "Me")
+	anna, other, seen := engine.PeerID{1}, engine.PeerID{2}, engine.PeerID{3}
+	for _, p := range []engine.Peer{{ID: anna, Name: "Anna", Trust: engine.TrustVerified}, {ID: other, Name: "Anna", LooksLike: anna}, {ID: seen, Name: "Ben", Trust: engine.TrustSeen}} {
+		s.take(engine.PeerChanged{Peer: p})
+		s.take(engine.MessageReceived{Message: engine.Message{From: p.ID, Name: p.Name, Body: []byte(`{"text":"hi","everyone":true}`), At: time.Now()}})
+	}
+	all := s.talk(engine.PeerID{})
+	for i, want := range []string{"Anna", "Anna · " + other.Short() + " · Not the Anna you know", "Ben · " + seen.Short()} {
+		if got := all.data(all.first + uint64(i)).Who; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

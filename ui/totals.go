@@ -1,0 +1,87 @@
+package ui
+
+import "multipeer/engine"
+
+// counts is how many transfers are in which kind of state.
+type counts struct{ moving, waiting, paused, delivered, ended int64 }
+
+// line describes the transfers in progress.
+func (n counts) line() (s string) {
+	if n.moving > 0 {
+		s = trn("{{.N}} active", n.moving)
+	}
+	if n.waiting > 0 {
+		s = joined(s, trn("{{.N}} waiting", n.waiting))
+	}
+	if n.paused > 0 {
+		s = joined(s, trn("{{.N}} paused", n.paused))
+	}
+	return s
+}
+
+// running reports whether any transfer is moving or waiting, and whether some are paused while none moves.
+func (ts *transfers) running() (moving, held bool) {
+	for _, t := range ts.all {
+		switch t.State {
+		case engine.Moving, engine.Stalled, engine.Queued:
+			moving = true
+		case engine.Paused:
+			held = true
+		}
+	}
+	return moving, held && !moving
+}
+
+func (ts *transfers) count() (n counts) {
+	for _, t := range ts.all {
+		switch {
+		case t.State == engine.Moving || t.State == engine.Stalled || t.State == engine.Finishing:
+			n.moving++
+		case t.State == engine.Paused:
+			n.paused++
+		case !t.State.Final():
+			n.waiting++
+		case t.State == engine.Delivered:
+			n.delivered++
+		default:
+			n.ended++
+		}
+	}
+	return n
+}
+
+// totalsLine describes the progress of all transfers together.
+func (ts *transfers) totalsLine() string {
+	var rate float64
+	var rest int64
+	for _, t := range ts.all {
+		if t.State == engine.Moving || t.State == engine.Stalled {
+			rate += t.Rate
+			rest += t.Bytes - t.Done
+		}
+	}
+	n, s := ts.count(), ""
+	if n.moving > 0 {
+		s = joined(size(int64(rate))+"/s", tr("{{.Size}} left", "Size", size(max(0, rest))))
+	}
+	s = joined(n.line(), s)
+	if n.delivered > 0 {
+		s = joined(s, trn("{{.N}} delivered", n.delivered))
+	}
+	if n.ended > 0 {
+		s = joined(s, trn("{{.N}} failed", n.ended))
+	}
+	return s
+}
+
+// line returns the status in the list.
+func (ts *transfers) line() string {
+	n := ts.count()
+	switch {
+	case len(ts.all) == 0:
+		return tr("No transfers yet")
+	case n.moving+n.waiting+n.paused == 0:
+		return tr("No active transfers")
+	}
+	return n.line()
+}

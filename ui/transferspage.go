@@ -1,0 +1,127 @@
+package ui
+
+import (
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"multipeer/engine"
+	"multipeer/ui/internal/widgets"
+)
+
+// transfersPage shows the transfers that the engine has reported, newest first, with totals and the rate of the last
+// minute.
+type transfersPage struct {
+	u      *UI
+	box    *fyne.Container
+	back   *widgets.QuietButton
+	totals *widgets.Line
+	chart  *widgets.Chart
+	head   *fyne.Container
+	graph  *fyne.Container
+	hold   *widget.Button
+	list   *widgets.Timeline
+	none   *fyne.Container
+	made   map[engine.TransferID]*transferCard
+	shown  []engine.TransferID
+	moved  map[engine.TransferID]int64 // bytes that were done a second ago
+}
+
+func newTransfersPage(u *UI) *transfersPage {
+	p := &transfersPage{u: u, totals: widgets.Caption(""), chart: widgets.NewChart(), list: widgets.NewTimeline(newRows), made: map[engine.TransferID]*transferCard{}, moved: map[engine.TransferID]int64{}}
+	p.back = widgets.NewIconButton(widgets.IconBack, tr("Back"), u.back)
+	p.hold = widgets.NewButton(tr("Pause all"), widget.MediumImportance, p.holdAll)
+	p.graph = container.NewCenter(container.New(widgets.Fixed(fyne.NewSize(120, 32)), p.chart))
+	title := widgets.NewLine(tr("Transfers"), widgets.SizeTitle, theme.ColorNameForeground, true)
+	p.head = widgets.NewHead(widgets.NewBeside(widgets.Gap, p.back, widgets.NewBesideRight(widgets.GapWide, widgets.Column(2, title, p.totals), widgets.Row(widgets.GapWide, p.graph, p.hold))))
+	text := widgets.Hint(tr("No transfers yet. Drop files on a device or into a chat."))
+	text.Align = fyne.TextAlignCenter
+	p.none = container.New(widgets.Middle(320), widgets.NewStacked(widgets.GapWide, container.NewCenter(widgets.NewEmblem(widget.NewIcon(widgets.IconTransfers), 64, 32)), text))
+	p.box = widgets.NewPane(p.head, nil, container.NewStack(p.none, p.list))
+	return p
+}
+
+// showTransfers shows the transfers page.
+func (u *UI) showTransfers() {
+	u.saveDraft()
+	u.current = nil
+	u.turn(pageTransfers)
+	u.moves.refresh()
+	u.moves.list.ToStart()
+	u.trace("transfers %d", len(u.moves.shown))
+	u.settle()
+}
+
+// Count implements widgets.Rows.
+func (p *transfersPage) Count() int { return len(p.shown) }
+
+// Row implements widgets.Rows.
+func (p *transfersPage) Row(i int) widgets.Item {
+	id := p.shown[i]
+	c := p.made[id]
+	if c == nil {
+		c = p.u.transfers.newCard(p.u.transfers.all[id])
+		c.Wide = true
+		c.set(p.u.transfers.all[id])
+		p.made[id] = c
+	}
+	return c
+}
+
+// refresh updates the page.
+func (p *transfersPage) refresh() {
+	u := p.u
+	if len(p.shown) != len(u.transfers.order) {
+		p.shown = make([]engine.TransferID, len(u.transfers.order))
+		for i, id := range u.transfers.order {
+			p.shown[len(u.transfers.order)-1-i] = id
+		}
+	}
+	if len(p.made) > 4*generation {
+		clear(p.made)
+	}
+	widgets.Show(p.none, len(p.shown) == 0)
+	p.list.From(p)
+	p.list.Remeasure()
+	p.totals.SetText(u.transfers.totalsLine())
+	_, held := u.transfers.running()
+	label := tr("Pause all")
+	if held {
+		label = tr("Resume all")
+	}
+	if p.hold.Text != label {
+		p.hold.SetText(label)
+	}
+	moving, _ := u.transfers.running()
+	hold, graph := !u.shell.narrow && (moving || held), !u.shell.narrow && p.chart.Busy()
+	if hold != p.hold.Visible() || graph != p.graph.Visible() {
+		widgets.Show(p.hold, hold)
+		widgets.Show(p.graph, graph)
+		p.head.Refresh()
+	}
+}
+
+func (p *transfersPage) holdAll() {
+	_, held := p.u.transfers.running()
+	for id, t := range p.u.transfers.all {
+		switch {
+		case held && t.State == engine.Paused:
+			p.u.transfers.actions(p.u.transfers.all[id]).resume()
+		case !held && (t.State == engine.Moving || t.State == engine.Stalled || t.State == engine.Queued):
+			p.u.transfers.actions(p.u.transfers.all[id]).pause()
+		}
+	}
+}
+
+// tick adds the last second to the chart.
+func (p *transfersPage) tick() {
+	var bytes int64
+	for id, t := range p.u.transfers.all {
+		if d := t.Done - p.moved[id]; d > 0 && p.moved[id] > 0 {
+			bytes += d
+		}
+		p.moved[id] = t.Done
+	}
+	p.chart.Add(float64(bytes))
+}
