@@ -94,7 +94,7 @@ func (a *acceptor) greet(ctx context.Context, conn *transport.Conn, place *trans
 	ctx, cancel := context.WithTimeout(ctx, transport.HelloTimeout)
 	defer cancel()
 	for probed := false; ; {
-		settled, wait := a.settle(conn, control, hello, came, probed)
+		settled, wait := a.settle(ctx, conn, control, hello, came, probed)
 		if settled {
 			return
 		}
@@ -144,7 +144,10 @@ func (a *acceptor) greet(ctx context.Context, conn *transport.Conn, place *trans
 // either the device has moved, or another device has a copy of the key, which must not displace one that is still
 // connected. A connection that arrived before ours was up needs no probe: the session state in its hello is outdated,
 // however long the peer is busy.
-func (a *acceptor) settle(conn *transport.Conn, control *transport.Stream, hello wire.Hello, came time.Time, probed bool) (settled bool, wait <-chan struct{}) {
+//
+// A connection that replaces another one has to be answered first: its dialler may have given it up, and the other one
+// is then the only one.
+func (a *acceptor) settle(ctx context.Context, conn *transport.Conn, control *transport.Stream, hello wire.Hello, came time.Time, probed bool) (settled bool, wait <-chan struct{}) {
 	e := a.e
 	e.mu.Lock()
 	p := e.table.addIncomingLocked(conn.Peer)
@@ -184,10 +187,14 @@ func (a *acceptor) settle(conn *transport.Conn, control *transport.Stream, hello
 		p.dialling()
 	}
 	p.accepting++
+	replaces := p.link != nil
 	ours := e.sessions.helloLocked(p)
 	e.mu.Unlock()
 
 	err := conn.Acknowledge(control, ours)
+	if err == nil && replaces {
+		err = conn.AwaitAnswer(ctx, control, transport.HelloTimeout)
+	}
 
 	e.mu.Lock()
 	defer e.mu.Unlock()

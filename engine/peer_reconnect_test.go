@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -336,4 +337,50 @@ func TestSession_SurvivesTheHelloOfARejectedConnection(t *testing.T) {
 			t.Errorf("the session is gone: %+v", p)
 		}
 	})
+}
+
+// TestSession_SurvivesTheHelloOfAnAbandonedConnection: a dialler gives up a connection, the packet that says so is
+// lost, and its hello is read while the dialler is too busy to answer a probe of the connection that it has.
+func TestSession_SurvivesTheHelloOfAnAbandonedConnection(t *testing.T) {
+	for _, lower := range []bool{true, false} {
+		t.Run(fmt.Sprintf("lower ID %v", lower), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := enginetest.New(t, latency)
+				a := n.Start(engine.Config{Accept: engine.Everyone})
+				next := events(t, a)
+				m := newRaw(t, n)
+				for a.Self().ID.Less(m.id.ID) != lower {
+					m = newRaw(t, n)
+				}
+				control, err := m.greet(t, m.dial(t, a))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := control.WriteMessage(wire.Invite{ID: "00112233445566778899aabbccddeeff"}); err != nil {
+					t.Fatal(err)
+				}
+				next(is[engine.PeerAdded])
+				other := rawOf(t, n, m.id)
+				old := other.dial(t, a)
+				s, err := old.OpenStream(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := s.WriteMessage(m.hello()); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(latency / 2)
+				n.Cut(other.addr, true)
+				n.Cut(m.addr, true)
+				old.Close(wire.Superseded)
+				time.Sleep(1100 * time.Millisecond)
+				n.Cut(other.addr, false)
+				n.Cut(m.addr, false)
+				time.Sleep(5 * time.Second)
+				if p, ok := a.Peer(m.id.ID); !ok || p.State != engine.Connected {
+					t.Errorf("the session is gone: %+v", p)
+				}
+			})
+		})
+	}
 }

@@ -52,6 +52,10 @@ func (r *raw) dial(t *testing.T, to *enginetest.Node) *transport.Conn {
 
 func (r *raw) greet(t *testing.T, c *transport.Conn) (*transport.Stream, error) {
 	t.Helper()
-	s, _, err := c.Greet(t.Context(), wire.Hello{Version: 1, ID: r.id.ID.String(), Name: "raw", Boot: "12345678"}, transport.HelloTimeout)
+	s, _, err := c.Greet(t.Context(), r.hello(), transport.HelloTimeout)
 	return s, err
+}
+
+func (r *raw) hello() wire.Hello {
+	return wire.Hello{Version: 1, ID: r.id.ID.String(), Name: "raw", Boot: "12345678"}
 }

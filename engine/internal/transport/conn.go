@@ -187,7 +187,8 @@ func (c *Conn) ReceiveDatagram(ctx context.Context) ([]byte, error) { return c.q
 
 // Stream is a flow-controlled byte stream in both directions, with frames at its start.
 type Stream struct {
-	s *quic.Stream
+	s     *quic.Stream
+	ahead *bufio.Reader // holds what awaitData has read; only the control stream has it
 }
 
 // OpenStream opens a stream. While too many are open, it waits until ctx ends.
@@ -196,7 +197,7 @@ func (c *Conn) OpenStream(ctx context.Context) (*Stream, error) {
 	if err != nil {
 		return nil, Cause(err)
 	}
-	return &Stream{s}, nil
+	return &Stream{s: s}, nil
 }
 
 // AcceptStream waits for the other side's next stream.
@@ -205,7 +206,7 @@ func (c *Conn) AcceptStream(ctx context.Context) (*Stream, error) {
 	if err != nil {
 		return nil, Cause(err)
 	}
-	return &Stream{s}, nil
+	return &Stream{s: s}, nil
 }
 
 // Read reads bytes; io.EOF is the other side's CloseWrite.
@@ -276,8 +277,18 @@ func (s *Stream) ReadMessage(limit int) (wire.Message, error) { return readMessa
 // Frames returns a function that reads the frames of a stream that holds nothing else: the control stream. It reads
 // ahead. limit is called for each frame. The caller must rate-limit and decode them.
 func (s *Stream) Frames(limit func() int) func() ([]byte, error) {
-	ahead := bufio.NewReader(s)
+	ahead := s.ahead
+	if ahead == nil {
+		ahead = bufio.NewReader(s)
+	}
 	return func() ([]byte, error) { return wire.ReadFrameWithin(ahead, limit) }
+}
+
+// awaitData waits until there is something for Frames to read.
+func (s *Stream) awaitData() error {
+	s.ahead = bufio.NewReader(s)
+	_, err := s.ahead.Peek(1)
+	return err
 }
 
 // maxSkipped is how many frames of unknown types may precede the first message of a stream or a lane, which is not

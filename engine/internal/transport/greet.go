@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,7 +27,13 @@ func (c *Conn) greet(ctx context.Context, hello wire.Hello, wait time.Duration) 
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	// A stream's reads take no ctx: closing the connection ends them.
-	defer context.AfterFunc(ctx, func() { c.Close(wire.Timeout) })()
+	defer context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			c.Close(wire.Superseded) // the other side's connection came first
+			return
+		}
+		c.Close(wire.Timeout)
+	})()
 	s, err := c.OpenStream(ctx)
 	if err != nil {
 		return nil, wire.Hello{}, err
@@ -78,6 +85,24 @@ func (c *Conn) awaitHello(ctx context.Context, wait time.Duration) (*Stream, wir
 // Acknowledge is the second half: it sends our hello, after which the connection is up.
 func (c *Conn) Acknowledge(s *Stream, hello wire.Hello) error {
 	if err := s.WriteMessage(wire.HelloAck(hello)); err != nil {
+		c.Close(wire.CodeOf(err))
+		return fmt.Errorf("greeting: %w", err)
+	}
+	return nil
+}
+
+// AwaitAnswer follows Acknowledge if the connection is to replace another one: it waits, for at most wait, until the
+// dialler shows that it still has the connection. A dialler that has given up says so, but that packet may be lost, and
+// its hello may be read long after. On an error the connection is closed.
+func (c *Conn) AwaitAnswer(ctx context.Context, s *Stream, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { c.Close(wire.Timeout) })()
+	err := s.WriteMessage(wire.Ping{}) // no request has the number 0, so its answer is ignored later
+	if err == nil {
+		err = s.awaitData()
+	}
+	if err != nil {
 		c.Close(wire.CodeOf(err))
 		return fmt.Errorf("greeting: %w", err)
 	}
