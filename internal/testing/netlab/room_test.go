@@ -15,16 +15,18 @@ import (
 	"multipeer/internal/testing/netlab"
 )
 
-// neighbours makes the kernel keep as many neighbours as n hosts have together: all namespaces share one table.
+// neighbours makes the kernel keep as many neighbours as n hosts have together: all namespaces share one table for IPv4
+// and one for IPv6.
 func neighbours(t *testing.T, n int) bool {
-	const table = "/proc/sys/net/ipv4/neigh/default/gc_thresh"
-	for i := 3; i >= 1; i-- { // the largest first: the kernel requires them in order
-		file := fmt.Sprint(table, i)
-		old, err := os.ReadFile(file)
-		if err != nil || os.WriteFile(file, fmt.Appendf(nil, "%d", n*n*i), 0o644) != nil {
-			return false
+	for _, version := range []string{"ipv4", "ipv6"} {
+		for i := 3; i >= 1; i-- { // the largest first: the kernel requires them in order
+			file := fmt.Sprintf("/proc/sys/net/%s/neigh/default/gc_thresh%d", version, i)
+			old, err := os.ReadFile(file)
+			if err != nil || os.WriteFile(file, fmt.Appendf(nil, "%d", n*n*i), 0o644) != nil {
+				return false
+			}
+			t.Cleanup(func() { _ = os.WriteFile(file, old, 0o644) })
 		}
-		t.Cleanup(func() { _ = os.WriteFile(file, old, 0o644) })
 	}
 	return true
 }
