@@ -18,6 +18,9 @@ var (
 	expectedLanesWaiting = transport.AcceptLimits{All: 64, PerKey: 24}
 )
 
+// answerTimeout is how long the dialler of a connection that replaces another one may take to answer.
+const answerTimeout = 2 * time.Second
+
 // acceptor answers the connections that peers dial.
 type acceptor struct{ e *Engine }
 
@@ -193,7 +196,7 @@ func (a *acceptor) settle(ctx context.Context, conn *transport.Conn, control *tr
 
 	err := conn.Acknowledge(control, ours)
 	if err == nil && replaces {
-		err = conn.AwaitAnswer(ctx, control, transport.HelloTimeout)
+		err = conn.AwaitAnswer(ctx, control, answerTimeout)
 	}
 
 	e.mu.Lock()
