@@ -3,19 +3,9 @@ package engine
 import (
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"multipeer/engine/internal/identity"
 )
-
-// AutoAccept says which offers of a verified peer are accepted without asking. The zero value always asks.
-type AutoAccept struct {
-	// Bytes is how much is accepted in 24 hours; 0 accepts nothing. Each offer is charged a sixteenth and 64 KiB more
-	// than its bytes, plus 4 KiB for each file and folder.
-	Bytes int64
-	Dir   string    // the folder to receive into; absolute
-	Until time.Time // when the rule expires; zero means never
-}
 
 // SetAutoAccept sets which offers of a peer are accepted without asking; it is durable when the call returns. Only
 // call it in response to a user's action. The peer must be verified; a later SetTrust that changes this revokes it.
@@ -40,13 +30,9 @@ func (e *Engine) SetAutoAccept(id PeerID, a AutoAccept) error {
 	if err != nil {
 		return err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if a.Bytes == 0 {
 		e.transfers.RevokePolicy(id)
 	}
-	if p := e.peers[id]; p != nil {
-		e.table.publishLocked(p)
-	}
+	e.peers.Republish(id)
 	return nil
 }

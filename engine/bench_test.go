@@ -3,6 +3,9 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -21,7 +24,11 @@ func onLoopback(b *testing.B, others int) (from *engine.Engine, to engine.PeerID
 		if err != nil {
 			b.Fatal(err)
 		}
-		wg.Go(e.Handling(ctx, engine.Handler{StreamReceive: func(s *engine.Stream) { _ = s.Close() }}))
+		inbox := b.TempDir()
+		wg.Go(e.Handling(ctx, engine.Handler{
+			StreamReceive: func(s *engine.Stream) { _ = s.Close() },
+			Offer:         func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: inbox, Reserve: -1}) },
+		}))
 		wg.Go(func() { _ = e.Run(ctx) })
 		for e.Self().Port == 0 {
 			time.Sleep(time.Millisecond)
@@ -68,4 +75,47 @@ func BenchmarkSend(b *testing.B) {
 			b.Fatal(r, err)
 		}
 	}
+}
+
+// BenchmarkSendDuringTransfers sends to fifty peers while eight of them receive files. Run it with -mutexprofile to see
+// which locks they share: it measures for as long as the transfers run.
+func BenchmarkSendDuringTransfers(b *testing.B) {
+	from, _ := onLoopback(b, 49)
+	src := filepath.Join(b.TempDir(), "file")
+	data := make([]byte, 256<<20)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(data)
+	if err := os.WriteFile(src, data, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	var moving []engine.TransferID
+	for _, p := range from.Peers()[:8] {
+		t, err := from.Offer(b.Context(), p.ID, src)
+		if err != nil {
+			b.Fatal(err)
+		}
+		moving = append(moving, t.ID)
+	}
+	began, sent := time.Now(), 0
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, id := range moving {
+			if t, err := from.Wait(b.Context(), id); err != nil || t.Err != nil {
+				b.Error(err, t.Err)
+			}
+		}
+	}()
+	for b.Loop() {
+		for working := true; working; sent++ {
+			if _, err := from.Send(b.Context(), "hello"); err != nil {
+				b.Fatal(err)
+			}
+			select {
+			case <-done:
+				working = false
+			default:
+			}
+		}
+	}
+	b.ReportMetric(float64(50*sent)/time.Since(began).Seconds(), "messages/s")
 }

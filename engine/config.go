@@ -2,10 +2,10 @@ package engine
 
 import (
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"net"
 
+	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/transport"
 )
 
@@ -15,51 +15,41 @@ const DefaultService = "multipeer"
 // DefaultPort is the UDP port that an engine tries to bind first.
 const DefaultPort = transport.DefaultPort
 
-// Audience is a set of peers that a policy applies to.
-type Audience int
+// Audience is a set of peers that a policy applies to. It is an integer.
+type Audience = peers.Audience
 
 // The audiences. The zero value includes no one.
 const (
-	Nobody   Audience = iota
-	Verified          // peers whose key the user has verified
-	Known             // verified peers and peers that were accepted before
-	Everyone
+	Nobody   = peers.Nobody
+	Verified = peers.Verified // peers whose key the user has verified
+	Known    = peers.Known    // verified peers and peers that were accepted before
+	Everyone = peers.Everyone
 )
 
 // Visibility says who can see an engine and whose connections it answers. It never restricts connections that the
-// engine dials itself.
-type Visibility int
+// engine dials itself. Its methods:
+//
+//	String() string   its name, such as "everyone"
+type Visibility = peers.Visibility
 
 // The visibilities.
 const (
 	// VisibleToAll advertises the name and lets strangers send invitations.
-	VisibleToAll Visibility = iota
+	VisibleToAll = peers.VisibleToAll
 	// VisibleToKnown advertises only the ID, which means nothing to strangers, and answers known peers only.
-	VisibleToKnown
+	VisibleToKnown = peers.VisibleToKnown
 	// VisibleToNobody does not advertise. Known peers are still answered, since they may have the address.
-	VisibleToNobody
+	VisibleToNobody = peers.VisibleToNobody
 )
 
-func (v Visibility) String() string {
-	switch v {
-	case VisibleToAll:
-		return "everyone"
-	case VisibleToKnown:
-		return "known"
-	case VisibleToNobody:
-		return "nobody"
-	}
-	return fmt.Sprintf("Visibility(%d)", int(v))
-}
-
-// Decision is the result of Config.Admit for an invitation.
-type Decision int
+// Decision is the result of Config.Admit for an invitation. It is an integer.
+type Decision = peers.Decision
 
 // The decisions.
 const (
-	Ask Decision = iota // leave it to Config.Accept, and then to InvitationReceived
-	Yes
-	No
+	Ask = peers.Ask // leave it to Config.Accept, and then to InvitationReceived
+	Yes = peers.Yes
+	No  = peers.No
 )
 
 // Config configures an engine. The zero value of every field is usable.
@@ -125,4 +115,15 @@ type Config struct {
 	// Log receives log records for developers. nil means none. The library that answers multicast DNS only supports
 	// the standard logger of package log: a program that draws on a terminal must redirect that logger itself.
 	Log *slog.Logger
+}
+
+// advisedInfo is the size of discovery info that Apple recommends, in bytes.
+const advisedInfo = 400
+
+func infoSize(info map[string]string) int {
+	n := 0
+	for k, v := range info {
+		n += len(k) + len(v) + 2
+	}
+	return n
 }

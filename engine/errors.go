@@ -5,6 +5,7 @@ import (
 
 	"multipeer/engine/internal/discovery"
 	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
 	"multipeer/transfer"
@@ -58,7 +59,7 @@ var (
 	ErrAnswered = wire.ErrAnswered
 	// ErrKicked is an ErrBye for a session that the other side ended with Disconnect: its policies do not bring the
 	// session back.
-	ErrKicked = wire.Reword("the other side has disconnected this device", wire.ErrBye)
+	ErrKicked = peers.ErrKicked
 	// ErrClosed reports a call that waits for the network while the engine does not run (any more).
 	ErrClosed = wire.ErrClosed
 	// ErrState reports a call that the state of a transfer does not allow; the text names the state.

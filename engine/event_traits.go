@@ -38,6 +38,6 @@ func traitsOf(ev Event) events.Traits {
 // abandon ends an event that no reader takes any more.
 func abandon(ev Event) {
 	if s, ok := ev.(StreamReceived); ok { // no one else would close it
-		s.Stream.abandon()
+		s.Stream.s.Abandon()
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"multipeer/engine/internal/events"
 	"multipeer/engine/internal/pairing"
+	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/transfers"
 	"multipeer/engine/internal/wire"
 )
@@ -107,23 +108,26 @@ func (e *Engine) watch(ctx context.Context, quiet bool) iter.Seq[Event] {
 
 // freeze calls f with the whole state, which does not change meanwhile.
 func (e *Engine) freeze(f func(Snapshot)) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s := e.snapshotLocked()
-	e.pairings.Freeze(func(pairings []pairing.View) {
-		e.transfers.Freeze(func(list []transfers.Transfer, offers []*transfers.Offer) {
-			s.Pairings = publicPairings(pairings)
-			s.Transfers = publicTransfers(list)
-			for _, o := range offers {
-				s.Offers = append(s.Offers, publicOffer(o))
-			}
-			f(s)
+	e.peers.Freeze(func(shown peers.Shown) {
+		s := Snapshot{
+			Self: e.publicSelf(shown.Self), Problem: shown.Problem, Peers: publicPeers(shown.Peers),
+			Conflicts: publicConflicts(shown.Conflicts),
+		}
+		for _, i := range shown.Invitations {
+			s.Invitations = append(s.Invitations, e.publicInvitation(i))
+		}
+		e.pairings.Freeze(func(pairings []pairing.View) {
+			e.transfers.Freeze(func(list []transfers.Transfer, offers []*transfers.Offer) {
+				s.Pairings = publicPairings(pairings)
+				s.Transfers = publicTransfers(list)
+				for _, o := range offers {
+					s.Offers = append(s.Offers, publicOffer(o))
+				}
+				f(s)
+			})
 		})
 	})
 }
-
-// publish queues ev for every reader, and reports whether any of them takes it.
-func (e *Engine) publish(ev Event) bool { return e.events.Publish(ev) }
 
 // unreadCode returns the code that gives the other side the reason why publish failed.
 func (e *Engine) unreadCode() wire.Code {
@@ -131,32 +135,4 @@ func (e *Engine) unreadCode() wire.Code {
 		return wire.Busy
 	}
 	return wire.Unavailable
-}
-
-// until calls try at once and after each change, until try returns true, ctx ends or the engine ends.
-func (e *Engine) until(ctx context.Context, try func() bool) {
-	for {
-		changed := e.events.Changed()
-		if ctx.Err() != nil || try() {
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		case <-e.ended:
-			return
-		}
-	}
-}
-
-// snapshotLocked collects the state but for pairings and transfers.
-func (e *Engine) snapshotLocked() Snapshot {
-	s := Snapshot{Self: e.selfViewLocked(), Problem: e.problem, Peers: e.table.viewsLocked(), Conflicts: e.conflicts.listLocked()}
-	for _, p := range e.peers {
-		if p.invitation != nil {
-			s.Invitations = append(s.Invitations, p.invitation)
-		}
-	}
-	return s
 }

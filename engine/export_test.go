@@ -4,8 +4,8 @@ import (
 	"time"
 
 	"multipeer/engine/internal/pairing"
+	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/transfers"
-	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
 )
 
@@ -24,60 +24,39 @@ func (e *Engine) PairingCode(id PeerID) string {
 // ForgetPairings ends the pairing with a peer and resets all counters, as if there had been none.
 func (e *Engine) ForgetPairings(id PeerID) {
 	e.pairings.Reset(id)
-	e.asks.clear()
+	e.peers.Asks().Clear()
 }
 
 // WhileSessionBegins calls f in the middle of the beginning of a session that e has with a peer: the session exists, and
 // the link does not carry it yet. It completes the beginning after d.
 func (e *Engine) WhileSessionBegins(id PeerID, d time.Duration, f func()) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	l := e.peers[id].link
-	s := l.session.Swap(nil)
-	go f()
-	time.Sleep(d)
-	l.session.Store(s)
+	e.peers.WhileSessionBegins(id, d, f)
 }
 
 // Tell acts as if a peer with a session had announced others.
 func (e *Engine) Tell(from PeerID, list ...wire.PeerAt) error {
-	e.mu.Lock()
-	p := e.peers[from]
-	l := p.link
-	e.mu.Unlock()
-	return e.exchange.takePeers(p, l, wire.Peers{Peers: list})
+	return e.peers.Tell(from, list...)
 }
 
 // Places counts the addresses where a peer may be dialled, even if the program does not know the peer; -1 means no
 // peer.
 func (e *Engine) Places(id PeerID) int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if p := e.peers[id]; p != nil {
-		return len(p.all())
-	}
-	return -1
+	return e.peers.Places(id)
 }
 
-// SetMaxLed reduces the limit on strangers found through peer exchange until the returned function is called.
-func SetMaxLed(n int) (restore func()) {
-	old := maxLed
-	maxLed = n
-	return func() { maxLed = old }
+// SetMaxIntroduced reduces the limit on strangers found through peer exchange until the returned function is called.
+func SetMaxIntroduced(n int) (restore func()) {
+	return peers.SetMaxIntroduced(n)
 }
 
-// ToldTo counts the peers announced to a peer over its connection.
-func (e *Engine) ToldTo(id PeerID) int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return len(e.peers[id].link.told)
+// AnnouncedTo counts the peers announced to a peer over its connection.
+func (e *Engine) AnnouncedTo(id PeerID) int {
+	return e.peers.AnnouncedTo(id)
 }
 
 // Tried counts the places where announced peers were dialled without success.
 func (e *Engine) Tried() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return len(e.exchange.tried)
+	return e.peers.Tried()
 }
 
 // Alter changes this side's view of a transfer, and the names of its offer.
@@ -87,19 +66,7 @@ func (e *Engine) Alter(id TransferID, change func(v *Transfer, names []string)) 
 
 // QueueOf returns the name of the queue for a connection that a peer opens, or for a lane.
 func (e *Engine) QueueOf(id PeerID, lane bool) string {
-	q, kind := newAcceptQueues(), transport.Session
-	if lane {
-		kind = transport.Lane
-	}
-	switch e.acceptor.queueOf(q, kind, id) {
-	case q.known:
-		return "known"
-	case q.strangers:
-		return "strangers"
-	case q.expectedLanes:
-		return "expected lanes"
-	}
-	return "other lanes"
+	return e.peers.QueueOf(id, lane)
 }
 
 // SetAttemptsEndSlowly delays the end of each attempt, as a slow disk does, until the returned function is called.

@@ -70,7 +70,7 @@ func (e *Engine) handleAll(ctx context.Context, news iter.Seq[Event], h Handler)
 		case StreamReceived:
 			streams.Go(func() {
 				defer ev.Stream.Close()
-				defer context.AfterFunc(ctx, ev.Stream.abandon)()
+				defer context.AfterFunc(ctx, ev.Stream.s.Abandon)()
 				call(h.StreamReceive, ev.Stream)
 			})
 		case InvitationReceived:

@@ -4,14 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	"multipeer/engine/internal/events"
+	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/wire"
 )
+
+// MaxPending is how many messages to one peer may wait for their answer or for room in the window.
+const MaxPending = peers.MaxPending
 
 // MaxMessage is the largest message, in bytes of JSON.
 const MaxMessage = wire.MaxMessage
@@ -82,8 +84,8 @@ func (e *Engine) dispatch(ctx context.Context, v any, to []PeerID, wait bool) (*
 	if err != nil {
 		return nil, err
 	}
-	if to, err = e.recipients(to); err != nil {
-		return nil, err
+	if to = e.peers.Recipients(to); len(to) == 0 {
+		return nil, ErrNobody
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, SendTimeout, ErrTimeout)
 	d := &Delivery{done: make(chan struct{}), left: len(to), results: make([]Result, len(to)), release: cancel}
@@ -91,85 +93,26 @@ func (e *Engine) dispatch(ctx context.Context, v any, to []PeerID, wait bool) (*
 		d.results[i].Peer = id
 	}
 	for i, id := range to {
-		told := func(err error) { d.settle(i, err) }
-		s, err := e.sessionWith(id)
-		if err != nil {
-			told(err)
-			continue
-		}
-		select {
-		case s.room <- struct{}{}:
-			s.post(ctx, body, told)
-			continue
+		report := func(err error) { d.settle(i, err) }
+		w, err := e.peers.Window(id)
+		switch {
+		case err != nil:
+			report(err)
+		case w.Reserve():
+			w.Post(ctx, body, report)
+		case !wait:
+			report(fmt.Errorf("%w: %d messages wait for it", ErrBusy, MaxPending))
 		default:
+			go func() { // Send waits for it, through the Delivery
+				if err := w.AwaitRoom(ctx, e.ended); err != nil {
+					report(err)
+					return
+				}
+				w.Post(ctx, body, report)
+			}()
 		}
-		if !wait {
-			told(fmt.Errorf("%w: %d messages wait for it", ErrBusy, MaxPending))
-			continue
-		}
-		go func() { // Send waits for it, through the Delivery
-			select {
-			case s.room <- struct{}{}:
-				s.post(ctx, body, told)
-			case <-ctx.Done():
-				told(ended(ctx))
-			case <-e.ended:
-				told(ErrClosed)
-			}
-		}()
 	}
 	return d, nil
-}
-
-// ended returns the reason why ctx ended as an error of the engine.
-func ended(ctx context.Context) error {
-	cause := context.Cause(ctx)
-	if errors.Is(cause, context.DeadlineExceeded) {
-		return wire.Reword(ErrTimeout.Error(), ErrTimeout, cause)
-	}
-	if errors.Is(cause, context.Canceled) {
-		return wire.Reword(ErrCancelled.Error(), ErrCancelled, cause)
-	}
-	return cause
-}
-
-// recipients returns to, or all connected peers if to is empty.
-func (e *Engine) recipients(to []PeerID) ([]PeerID, error) {
-	if len(to) > 0 {
-		return to, nil
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for id, p := range e.peers {
-		if p.session != nil {
-			to = append(to, id)
-		}
-	}
-	if len(to) == 0 {
-		return nil, ErrNobody
-	}
-	return to, nil
-}
-
-// sessionWith returns the session with a peer.
-func (e *Engine) sessionWith(id PeerID) (*session, error) {
-	if l := e.links.get(id); l != nil {
-		if s := l.session.Load(); s != nil {
-			return s, nil
-		}
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	p := e.peers[id]
-	switch {
-	case p == nil || !p.shown:
-		return nil, ErrNoPeer
-	case p.session != nil:
-		return p.session, nil
-	case p.link == nil && p.err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrNotConnected, p.err)
-	}
-	return nil, ErrNotConnected
 }
 
 // encode is json.Marshal with a size limit and without HTML escaping.
@@ -189,26 +132,4 @@ func encode(v any, limit int) (json.RawMessage, error) {
 		return nil, fmt.Errorf("message: %w: %w", ErrInvalid, err)
 	}
 	return body, nil
-}
-
-// takeMessage passes a message to the program once. The sender comes from the connection's key, the time from our
-// clock. Without a session on l there is nothing to do: the peer repeats the message on a newer connection.
-func (l *link) takeMessage(m wire.Text) {
-	e := l.e
-	s := l.sessionNow()
-	if s == nil { // guard: message-session
-		return
-	}
-	s.receive(l, func() {
-		ack := wire.TextAck{N: m.N}
-		if code, twice := s.repeatedLocked(m.N); twice { // guard: message-once
-			ack.Code = code
-		} else {
-			if !e.publish(MessageReceived{Message{From: l.peer.id, Name: *l.name.Load(), Body: m.Body, At: now()}, new(events.Held)}) {
-				ack.Code = e.unreadCode()
-			}
-			s.keepAnswerLocked(m.N, ack.Code)
-		}
-		l.send(ack)
-	})
 }

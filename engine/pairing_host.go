@@ -1,40 +1,32 @@
 package engine
 
-import "multipeer/engine/internal/pairing"
+import (
+	"multipeer/engine/internal/pairing"
+	"multipeer/engine/internal/peers"
+	"multipeer/engine/internal/wire"
+)
 
 // pairingHost is the engine as package pairing sees it.
 type pairingHost struct{ e *Engine }
 
 func (h pairingHost) Current(id PeerID) pairing.Link {
-	if l := h.e.links.get(id); l != nil {
-		return peerLink{h.e, l}
+	if l := h.e.peers.Current(id); l != nil {
+		return l
 	}
 	return nil
 }
 
-func (h pairingHost) MayAsk(id PeerID) bool { return h.e.asks.mayAsk(id) }
+func (h pairingHost) MayAsk(id PeerID) bool { return h.e.peers.Asks().MayAsk(id) }
 
-func (h pairingHost) Publish(v pairing.View) { h.e.publish(PairingChanged{Pairing(v)}) }
+func (h pairingHost) Publish(v pairing.View) { h.e.events.Publish(PairingChanged{Pairing(v)}) }
 
-func (h pairingHost) WindowChanged() {
-	e := h.e
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.pairings.IsOpen() {
-		for _, p := range e.peers { // strangers may see us now
-			p.retry = true
-			p.wakeDialLoop()
-		}
-	} else {
-		e.table.leaveStrangersLocked()
-	}
-	e.publish(SelfChanged{e.selfViewLocked()})
-}
+func (h pairingHost) WindowChanged() { h.e.peers.PairingChanged() }
 
-func (h pairingHost) Verified(id PeerID) {
-	h.e.mu.Lock()
-	defer h.e.mu.Unlock()
-	if p := h.e.peers[id]; p != nil {
-		h.e.table.publishLocked(p)
-	}
+func (h pairingHost) Verified(id PeerID) { h.e.peers.Republish(id) }
+
+// peerPairings is package pairing as package peers sees it.
+type peerPairings struct{ *pairing.Manager }
+
+func (p peerPairings) Take(l *peers.Link, msg wire.Message) error {
+	return p.Manager.Take(pairing.Peer{ID: l.Peer(), Name: l.Name(), Link: l}, msg)
 }

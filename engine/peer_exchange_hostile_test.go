@@ -127,7 +127,7 @@ func TestPeerExchange_PeersWithASessionGoBeforeStrangers(t *testing.T) {
 // TestPeerExchange_FewStrangersAreAnnounced checks that announced strangers use half of the slots, so that friends are
 // still met.
 func TestPeerExchange_FewStrangersAreAnnounced(t *testing.T) {
-	defer engine.SetMaxLed(8)()
+	defer engine.SetMaxIntroduced(8)()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		hub, anna := among(net, "Hub", blind), among(net, "Anna")
@@ -136,7 +136,7 @@ func TestPeerExchange_FewStrangersAreAnnounced(t *testing.T) {
 			dial(t, among(net, "stranger", blind), hub)
 		}
 		time.Sleep(10 * time.Minute)
-		if n := hub.ToldTo(anna.Self().ID); n != 4 {
+		if n := hub.AnnouncedTo(anna.Self().ID); n != 4 {
 			t.Errorf("Anna was told of %d strangers", n)
 		}
 		ben := among(net, "Ben", blind)
@@ -148,7 +148,7 @@ func TestPeerExchange_FewStrangersAreAnnounced(t *testing.T) {
 // TestPeerExchange_OnePeerCannotTakeAllPlaces: a liar announces its own keys, which all answer, at one address and at
 // many.
 func TestPeerExchange_OnePeerCannotTakeAllPlaces(t *testing.T) {
-	defer engine.SetMaxLed(24)()
+	defer engine.SetMaxIntroduced(24)()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		hub, anna, liar := among(net, "Hub", blind), among(net, "Anna"), among(net, "Liar", blind)

@@ -445,7 +445,7 @@ func TestPeerExchange_HidingDuringADialKeepsNoRecord(t *testing.T) {
 // TestPeerExchange_StrangersFromOnePeerAreLimited checks that the limit on announced strangers is lower for one
 // announcing peer than for all, and leaves room for strangers that connect by themselves.
 func TestPeerExchange_StrangersFromOnePeerAreLimited(t *testing.T) {
-	defer engine.SetMaxLed(8)()
+	defer engine.SetMaxIntroduced(8)()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		hub, other, anna := among(net, "Hub", blind), among(net, "Other", blind), among(net, "Anna")

@@ -114,7 +114,7 @@ func TestPeerExchange_NeedsASession(t *testing.T) {
 		dial(t, a, hub)
 		dial(t, b, hub)
 		time.Sleep(5 * time.Second)
-		if _, ok := a.Peer(b.Self().ID); ok || hub.ToldTo(a.Self().ID) > 0 {
+		if _, ok := a.Peer(b.Self().ID); ok || hub.AnnouncedTo(a.Self().ID) > 0 {
 			t.Error("told without a session")
 		}
 		if err := a.Invite(t.Context(), hub.Self().ID); err != nil {

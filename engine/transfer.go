@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"context"
-	"fmt"
 	"time"
 
 	"multipeer/engine/internal/transfers"
@@ -106,96 +104,10 @@ type OfferOptions struct {
 	Links bool
 }
 
-// Offer offers files and folders to a peer and returns the state of the offer at once; nothing is transferred before
-// the peer accepts. It needs no session, only a connection: the first thing that the peer accepts from us may be an
-// offer. Wait waits for the end, Cancel withdraws the offer. Errors report what cannot be read or reached
-// (sendResourceAtURL of MCSession).
-func (e *Engine) Offer(ctx context.Context, to PeerID, paths ...string) (Transfer, error) {
-	return e.OfferWith(ctx, to, OfferOptions{}, paths...)
-}
-
-// OfferWith is Offer with options. With Keep the peer may be offline, and ctx has no effect.
-func (e *Engine) OfferWith(ctx context.Context, to PeerID, opts OfferOptions, paths ...string) (Transfer, error) {
-	return e.offer(ctx, to, opts, nil, paths)
-}
-
-// OfferEach offers the same to several peers. The source is read once for all peers that keep pace with each other; a
-// slow peer does not delay the others. Each offer has a transfer of its own, in the order of to; one that could not
-// be made has only Peer, State and Err.
-func (e *Engine) OfferEach(ctx context.Context, to []PeerID, opts OfferOptions, paths ...string) []Transfer {
-	shared := &transfer.Shared{}
-	out := make([]Transfer, len(to))
-	for i, id := range to {
-		t, err := e.offer(ctx, id, opts, shared, paths)
-		if err != nil {
-			t = Transfer{Peer: id, State: Failed, Err: err}
-		}
-		out[i] = t
-	}
-	return out
-}
-
-func (e *Engine) offer(ctx context.Context, to PeerID, opts OfferOptions, shared *transfer.Shared, paths []string) (Transfer, error) {
-	source, err := transfers.NewSource(paths, opts.Links)
-	if err != nil {
-		return Transfer{}, err
-	}
-	if to == e.profile.ID || to.IsZero() {
-		return Transfer{}, fmt.Errorf("offer: %w: a device cannot offer files to itself", ErrInvalid)
-	}
-	e.want(to)
-	if !opts.Keep {
-		if _, _, err := e.waitLink(ctx, to); err != nil {
-			return Transfer{}, err
-		}
-	}
-	t, err := e.transfers.Offer(TransferID(newID()), to, e.nameOf(to), source, transfers.OfferOptions(opts), shared)
-	return Transfer(t), err
-}
-
-// nameOf returns the current name of a peer, or the last one that is known.
-func (e *Engine) nameOf(id PeerID) string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if p := e.peers[id]; p != nil {
-		return p.name
-	}
-	return e.profile.Peer(id).Name
-}
-
-// Transfers lists offers and transfers, running and finished, in the order in which they were created.
-func (e *Engine) Transfers() []Transfer { return publicTransfers(e.transfers.List()) }
-
 func publicTransfers(list []transfers.Transfer) []Transfer {
 	var out []Transfer
 	for _, t := range list {
 		out = append(out, Transfer(t))
 	}
 	return out
-}
-
-// Wait waits until a transfer has ended and returns it; its Err is nil if it was delivered.
-func (e *Engine) Wait(ctx context.Context, id TransferID) (Transfer, error) {
-	t, err := e.transfers.Wait(ctx, id)
-	return Transfer(t), err
-}
-
-// Cancel withdraws an offer or ends a transfer, on both sides; received data is removed. Files that are already being
-// published under their final names are still delivered. It is idempotent.
-func (e *Engine) Cancel(id TransferID) { e.transfers.Cancel(id) }
-
-// Pause pauses a transfer, on both sides and across restarts, until either side calls Resume. Data that has arrived
-// is kept. It is idempotent; ErrState means that the transfer has ended or is not accepted.
-func (e *Engine) Pause(id TransferID) error { return e.transfers.Pause(id) }
-
-// Resume continues a paused transfer.
-func (e *Engine) Resume(id TransferID) error { return e.transfers.Resume(id) }
-
-// Retry repeats an offer that has failed or was cancelled or declined; data that has arrived and is still there is
-// not sent again. ErrState means that it has not failed.
-func (e *Engine) Retry(id TransferID) error { return e.transfers.Retry(id) }
-
-// SetPriority moves an outgoing transfer ahead of or behind others that wait; 0 is the default.
-func (e *Engine) SetPriority(id TransferID, priority int) error {
-	return e.transfers.SetPriority(id, priority)
 }

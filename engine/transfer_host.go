@@ -4,27 +4,29 @@ import (
 	"context"
 	"net/netip"
 
+	"multipeer/engine/internal/address"
+	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/transfers"
 	"multipeer/engine/internal/wire"
 )
 
 // transferHost is the engine as package transfers sees it.
 //
-// Engine.mu comes before the locks of transfers and pairings: while they hold theirs, they use only what does not take
-// Engine.mu.
+// The lock of the peers comes before those of transfers and pairings: while these hold theirs, they use only what does
+// not take the lock of the peers.
 type transferHost struct{ e *Engine }
 
 func (h transferHost) Link(id PeerID) (transfers.Link, error) {
-	_, l, err := h.e.linkTo(id)
+	l, err := h.e.peers.Link(id)
 	if err != nil {
 		return nil, err
 	}
-	return peerLink{h.e, l}, nil
+	return l, nil
 }
 
 func (h transferHost) Current(id PeerID) transfers.Link {
-	if l := h.e.links.get(id); l != nil {
-		return peerLink{h.e, l}
+	if l := h.e.peers.Current(id); l != nil {
+		return l
 	}
 	return nil
 }
@@ -35,34 +37,19 @@ func (h transferHost) Probe(ctx context.Context, id PeerID, addrs []netip.AddrPo
 	if _, known := h.e.Peer(id); known {
 		return
 	}
-	if _, err := h.e.Dial(ctx, ticketOf(id, addrs)); err != nil {
+	if _, err := h.e.Dial(ctx, address.Ticket(id, addrs)); err != nil {
 		h.e.log.Debug("probing", "peer", id.Short(), "err", err)
 	}
 }
 
-func (h transferHost) Accepted(id PeerID) {
-	h.e.mu.Lock()
-	defer h.e.mu.Unlock()
-	if p := h.e.peers[id]; p != nil {
-		h.e.sessions.pinPeerLocked(p)
-	}
-}
+func (h transferHost) Accepted(id PeerID) { h.e.peers.Accepted(id) }
 
-func (h transferHost) AcceptedBy(l transfers.Link) {
-	link := l.(peerLink).l
-	p := link.peer
-	h.e.mu.Lock()
-	defer h.e.mu.Unlock()
-	h.e.sessions.pinPeerLocked(p) // a user here has chosen to send to this peer
-	if link.shared {
-		h.e.conflicts.reportLocked(p.id, p.name, link.conn.RemoteAddr())
-	}
-}
+func (h transferHost) AcceptedBy(l transfers.Link) { h.e.peers.AcceptedBy(l.(*peers.Link)) }
 
-func (h transferHost) Publish(t transfers.Transfer) { h.e.publish(TransferChanged{Transfer(t)}) }
+func (h transferHost) Publish(t transfers.Transfer) { h.e.events.Publish(TransferChanged{Transfer(t)}) }
 
 func (h transferHost) PublishOffer(o *transfers.Offer) (code wire.Code, taken bool) {
-	if h.e.publish(OfferReceived{publicOffer(o)}) {
+	if h.e.events.Publish(OfferReceived{publicOffer(o)}) {
 		return 0, true
 	}
 	return h.e.unreadCode(), false
@@ -74,4 +61,29 @@ func publicOffer(o *transfers.Offer) *Offer {
 		o.Handle = &Offer{Transfer: Transfer(o.Transfer), offer: o}
 	}
 	return o.Handle.(*Offer)
+}
+
+// peerTransfers is package transfers as package peers sees it.
+type peerTransfers struct{ *transfers.Manager }
+
+func (t peerTransfers) LinkDown(l *peers.Link, err error) { t.Manager.LinkDown(l, err) }
+
+func (t peerTransfers) Take(l *peers.Link, msg wire.Message) {
+	from := l.Peer()
+	switch msg := msg.(type) {
+	case wire.Offer:
+		t.TakeOffer(from, l.Name(), l, msg)
+	case wire.OfferUpdate:
+		t.TakeUpdate(from, msg)
+	case wire.OfferAnswer:
+		t.TakeAnswer(from, l, msg)
+	case wire.OfferCancel:
+		t.TakeCancel(from, msg)
+	case wire.OfferPause:
+		t.TakePause(from, msg.ID, true)
+	case wire.OfferResume:
+		t.TakePause(from, msg.ID, false)
+	case wire.Lanes:
+		t.TakeLanes(from, msg)
+	}
 }

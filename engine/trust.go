@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"multipeer/engine/internal/identity"
-	"multipeer/engine/internal/wire"
 )
 
 // Trust returns the stored trust in a key, whether the peer is found or not.
@@ -23,7 +22,7 @@ func (e *Engine) SetTrust(id PeerID, t Trust) error {
 	if id == e.profile.ID || id.IsZero() {
 		return fmt.Errorf("trust: %w: the ID is that of this device", ErrInvalid)
 	}
-	// This must not happen inside Update: a save may wait for Update with Engine.mu held.
+	// This must not happen inside Update: a save may wait for Update with the lock of the peers held.
 	seen, _ := e.Peer(id)
 	err := e.profile.Update(id, func(r *identity.Record) {
 		r.Trust = t
@@ -40,28 +39,14 @@ func (e *Engine) SetTrust(id PeerID, t Trust) error {
 	if err != nil {
 		return err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	switch t {
 	case TrustBlocked:
-		delete(e.sessions.resume, id)
 		e.transfers.Block(id)
 	case TrustUnknown:
-		delete(e.sessions.resume, id)
 		e.transfers.Forget(id)
 	case TrustSeen:
 		e.transfers.RevokePolicy(id)
 	}
-	if p := e.peers[id]; p != nil {
-		if t == TrustBlocked && p.link != nil {
-			p.link.conn.Close(wire.Blocked)
-		}
-		if t == TrustUnknown {
-			e.sessions.leaveLocked(id, 0)
-		}
-		p.failures, p.retry = 0, true
-		p.wakeDialLoop()
-		e.table.publishLocked(p)
-	}
+	e.peers.TrustChanged(id, t)
 	return nil
 }

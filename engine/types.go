@@ -3,14 +3,12 @@ package engine
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"maps"
 	"net/netip"
-	"reflect"
 	"time"
 
 	"multipeer/engine/internal/discovery"
 	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/wire"
 )
 
@@ -81,41 +79,20 @@ type Self struct {
 	PairingUntil time.Time
 }
 
-// open reports whether everyone on the network may learn this engine's address.
-func (s Self) open() bool { return s.Advertising && s.Visible == VisibleToAll }
-
-func (s Self) equal(o Self) bool {
-	same := maps.Equal(s.Info, o.Info)
-	s.Info, o.Info = nil, nil
-	return same && reflect.DeepEqual(s, o)
-}
-
-// State is the state of the connection to a peer (MCSessionState, plus found before it).
-type State int
+// State is the state of the connection to a peer (MCSessionState, plus found before it). Its methods:
+//
+//	String() string   its name, such as "connected"
+type State = peers.State
 
 // The states.
 const (
-	Found      State = iota // seen on the network, or connected, without a session
-	Connecting              // our invitation waits for its answer
-	Connected               // a session is active
+	Found      = peers.Found      // seen on the network, or connected, without a session
+	Connecting = peers.Connecting // our invitation waits for its answer
+	Connected  = peers.Connected  // a session is active
 	// Reconnecting means that a session is active but its connection has broken. Messages wait for at most 3 s. A
 	// break is only noticed after 7.5 to 10 s of silence, or at once when an interface changes.
-	Reconnecting
+	Reconnecting = peers.Reconnecting
 )
-
-func (s State) String() string {
-	switch s {
-	case Found:
-		return "found"
-	case Connecting:
-		return "connecting"
-	case Connected:
-		return "connected"
-	case Reconnecting:
-		return "reconnecting"
-	}
-	return fmt.Sprintf("State(%d)", int(s))
-}
 
 // Peer describes the current state of another device.
 type Peer struct {
@@ -147,6 +124,26 @@ type Peer struct {
 
 // HasSession reports whether a session is active, even if its connection has just broken.
 func (p Peer) HasSession() bool { return p.State == Connected || p.State == Reconnecting }
+
+// AutoAccept says which offers of a verified peer are accepted without asking. The zero value always asks.
+type AutoAccept struct {
+	// Bytes is how much is accepted in 24 hours; 0 accepts nothing. Each offer is charged a sixteenth and 64 KiB more
+	// than its bytes, plus 4 KiB for each file and folder.
+	Bytes int64
+	Dir   string    // the folder to receive into; absolute
+	Until time.Time // when the rule expires; zero means never
+}
+
+func publicAutoAccept(a identity.Auto) AutoAccept { return AutoAccept{a.Bytes, a.Dir, a.Until} }
+
+// Conflict is an identity that two devices use at once, each of which has proven its key: a profile was copied, or a
+// disk cloned. What is sent to it reaches one of the two. To resolve it, give one of them an empty profile folder.
+type Conflict struct {
+	ID    PeerID           // Self().ID if the other device has this device's own identity
+	Name  string           // safe to display
+	Addrs []netip.AddrPort // the addresses of the other device, or of both devices of a peer
+	At    time.Time        // when it was last seen
+}
 
 // Message is a received message.
 type Message struct {

@@ -27,7 +27,7 @@ func (m *Manager) cancelLocked(t *item) {
 	t.cancelled = true
 	m.stopLocked(t, wire.ErrCancelled)
 	if t.view.Incoming || t.proposed {
-		m.tellPeerLocked(t)
+		m.sendDecisionLocked(t)
 	}
 }
 
@@ -41,8 +41,8 @@ func (m *Manager) sendToLocked(id identity.PeerID, msg wire.Message) (sent bool)
 	return true
 }
 
-// tellPeerLocked sends this side's decision about a transfer to the peer, now or when it is connected again.
-func (m *Manager) tellPeerLocked(t *item) {
+// sendDecisionLocked sends this side's decision about a transfer to the peer, now or when it is connected again.
+func (m *Manager) sendDecisionLocked(t *item) {
 	var msg wire.Message = wire.OfferResume{ID: string(t.view.ID)}
 	switch {
 	case t.cancelled:
@@ -50,8 +50,8 @@ func (m *Manager) tellPeerLocked(t *item) {
 	case t.paused:
 		msg = wire.OfferPause{ID: string(t.view.ID)}
 	}
-	if untold := !m.sendToLocked(t.view.Peer, msg); untold != t.untold {
-		t.untold = untold
+	if unsent := !m.sendToLocked(t.view.Peer, msg); unsent != t.unsent {
+		t.unsent = unsent
 		m.saveSoonLocked(t)
 	}
 }
@@ -61,8 +61,8 @@ func (m *Manager) LinkUp(id identity.PeerID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, t := range m.transfers {
-		if t.view.Peer == id && t.untold {
-			m.tellPeerLocked(t)
+		if t.view.Peer == id && t.unsent {
+			m.sendDecisionLocked(t)
 		}
 	}
 }
@@ -85,7 +85,7 @@ func (m *Manager) setPaused(id ID, on bool) error {
 		return wire.Reword("the transfer has ended or is not accepted", wire.ErrState)
 	}
 	m.pauseLocked(t, on)
-	m.tellPeerLocked(t)
+	m.sendDecisionLocked(t)
 	return nil
 }
 
@@ -94,7 +94,7 @@ func (m *Manager) TakePause(from identity.PeerID, id string, on bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if t := m.ofLocked(from, id); t != nil && !t.view.State.Final() && (t.accepted || !t.view.Incoming) {
-		t.untold = false // the latest decision of either side counts
+		t.unsent = false // the latest decision of either side counts
 		m.pauseLocked(t, on)
 	}
 }

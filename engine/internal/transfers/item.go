@@ -46,10 +46,10 @@ type item struct {
 	paused    bool
 	hasTurn   bool // outgoing: it may move
 	yielded   bool // its turn is given to others for now
-	// cancelled means that it was cancelled here; untold, that the peer does not know that, or a change of paused,
+	// cancelled means that it was cancelled here; unsent, that the peer does not know that, or a change of paused,
 	// yet.
 	cancelled bool
-	untold    bool
+	unsent    bool
 	wake      chan struct{}    // signals a change to look at, such as a pause or resumption
 	answer    chan offerAnswer // outgoing: receives the answer to an offer
 	start     chan attempt     // incoming: the newest offer of an accepted transfer

@@ -121,7 +121,7 @@ func (m *Manager) reviveLocked(t *item) {
 	t.done = make(chan struct{})
 	t.paused = false
 	t.cancelled = false
-	t.untold = false
+	t.unsent = false
 	v := &t.view
 	v.Ended = time.Time{}
 	t.stepLocked(revived, nil)

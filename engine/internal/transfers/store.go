@@ -33,7 +33,7 @@ type job struct {
 	State    State                        `json:"state"`
 	Ended    time.Time                    `json:"ended,omitzero"`
 	Why      string                       `json:"why,omitempty"`
-	Untold   bool                         `json:"untold,omitempty"`
+	Untold   bool                         `json:"unsent,omitempty"`
 	Paths    []string                     `json:"paths,omitempty"`
 	Resolved []string                     `json:"resolved,omitempty"`
 	Opts     OfferOptions                 `json:"opts"`
@@ -80,7 +80,7 @@ func (t *item) recordLocked() []byte {
 	case v.Incoming && !t.accepted, !v.Incoming && !v.Keep:
 		return nil
 	case v.State == Cancelled:
-		if !t.untold { // the other side knows
+		if !t.unsent { // the other side knows
 			return nil
 		}
 	case v.State.Final() && !v.Incoming, v.State == Declined:
@@ -92,7 +92,7 @@ func (t *item) recordLocked() []byte {
 	}
 	b, err := json.Marshal(job{
 		Peer: v.Peer, Name: v.PeerName, Incoming: v.Incoming, Names: t.names, Items: v.Items, Files: v.Files, Folders: v.Folders, Bytes: v.Bytes,
-		Counting: v.Counting, Keep: v.Keep, Started: v.Started, Order: t.order, Attempt: t.attempt, Accepted: t.accepted, Paused: t.paused, State: v.State, Ended: v.Ended, Why: why, Untold: t.untold,
+		Counting: v.Counting, Keep: v.Keep, Started: v.Started, Order: t.order, Attempt: t.attempt, Accepted: t.accepted, Paused: t.paused, State: v.State, Ended: v.Ended, Why: why, Untold: t.unsent,
 		Paths: t.paths, Resolved: t.resolved, Opts: t.opts, Accept: t.accept, ByPolicy: t.byPolicy, Chosen: t.chosen, Addrs: t.addrs, Saved: v.Saved[:min(len(v.Saved), keptSaved)],
 		LeftOut: v.LeftOut, Listed: t.listed, Agreed: t.agreed.toKeep(), Offered: t.offered.UTC().Round(0),
 	})
@@ -156,7 +156,7 @@ func (m *Manager) restoreLocked() {
 		v.Priority = j.Opts.Priority
 		v.Started = j.Started
 		v.Dir = j.Accept.Dir
-		t.untold, t.cancelled = j.Untold, j.State == Cancelled
+		t.unsent, t.cancelled = j.Untold, j.State == Cancelled
 		switch {
 		case j.State.Final():
 			v.State, v.Ended = j.State, j.Ended

@@ -59,9 +59,9 @@ type Config struct {
 	// Check returns why a key may not connect; nil admits it. It runs in each handshake and may be called
 	// concurrently. dialled says that we began the handshake.
 	Check func(id identity.PeerID, certificate []byte, dialled bool) error
-	// Twin, if set, is called when another device has proven our own key. It may be called concurrently.
-	Twin func(at netip.AddrPort)
-	Log  *slog.Logger
+	// OwnKey, if set, is called when another device has proven our own key. It may be called concurrently.
+	OwnKey func(at netip.AddrPort)
+	Log    *slog.Logger
 }
 
 // Endpoint is one UDP socket that listens and dials. Its methods may be called concurrently.

@@ -16,17 +16,17 @@ import (
 )
 
 // listenAs opens an endpoint with the given key, which counts the devices that have proven the same key.
-func listenAs(t *testing.T, id *identity.Identity) (addr netip.AddrPort, e *Endpoint, twins *atomic.Int64) {
+func listenAs(t *testing.T, id *identity.Identity) (addr netip.AddrPort, e *Endpoint, reported *atomic.Int64) {
 	t.Helper()
-	twins = &atomic.Int64{}
+	reported = &atomic.Int64{}
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	e, err = Listen(Config{
 		Identity: id, Conn: c, Log: slog.New(slog.DiscardHandler),
-		Check: func(identity.PeerID, []byte, bool) error { return nil },
-		Twin:  func(netip.AddrPort) { twins.Add(1) },
+		Check:  func(identity.PeerID, []byte, bool) error { return nil },
+		OwnKey: func(netip.AddrPort) { reported.Add(1) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func listenAs(t *testing.T, id *identity.Identity) (addr netip.AddrPort, e *Endp
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-done; _ = e.Close(); _ = c.Close() })
-	return c.LocalAddr().(*net.UDPAddr).AddrPort(), e, twins
+	return c.LocalAddr().(*net.UDPAddr).AddrPort(), e, reported
 }
 
 // relay forwards packets between its senders and another address. pass decides, by the number of a dialler's packet
@@ -100,7 +100,7 @@ func TestOwnKey_RelayedPacketsAreNoSecondDevice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr, e, twins := listenAs(t, id)
+	addr, e, reported := listenAs(t, id)
 	for name, pass := range map[string]func(int) (bool, time.Duration){
 		"whole":                       func(int) (bool, time.Duration) { return true, 0 },
 		"without the dialler's end":   func(int) (bool, time.Duration) { return false, 0 },
@@ -112,16 +112,16 @@ func TestOwnKey_RelayedPacketsAreNoSecondDevice(t *testing.T) {
 		}
 	}
 	time.Sleep(5 * time.Second)
-	if n := twins.Load(); n != 0 {
-		t.Errorf("%d twins are reported, and there is none", n)
+	if n := reported.Load(); n != 0 {
+		t.Errorf("%d devices with the same key are reported, and there is none", n)
 	}
-	other, _, otherTwins := listenAs(t, id)
+	other, _, otherReported := listenAs(t, id)
 	if _, err := e.Dial(t.Context(), other, id.ID, Session); !errors.Is(err, ErrOwnKey) {
 		t.Errorf("a device with the same key: %v", err)
 	}
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && (twins.Load() == 0 || otherTwins.Load() == 0); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && (reported.Load() == 0 || otherReported.Load() == 0); time.Sleep(50 * time.Millisecond) {
 	}
-	if twins.Load() != 1 || otherTwins.Load() != 1 {
-		t.Errorf("a device with the same key: reported %d times here, %d there", twins.Load(), otherTwins.Load())
+	if reported.Load() != 1 || otherReported.Load() != 1 {
+		t.Errorf("a device with the same key: reported %d times here, %d there", reported.Load(), otherReported.Load())
 	}
 }

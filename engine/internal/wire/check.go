@@ -113,7 +113,7 @@ func (m Info) check() error {
 }
 
 func (m Peers) check() error {
-	if len(m.Peers) == 0 || len(m.Peers) > MaxPeersTold { // guard: gossip-frame
+	if len(m.Peers) == 0 || len(m.Peers) > MaxPeersAnnounced { // guard: gossip-frame
 		return malformed("%d peers", len(m.Peers))
 	}
 	for _, p := range m.Peers {

@@ -81,7 +81,7 @@ type Info struct {
 // Peers announces to a connected peer which other peers the sender is connected to on the network that they share:
 // those of its service that are Open, each with the remote address of that connection.
 type Peers struct {
-	Peers []PeerAt `json:"peers"` // 1 to MaxPeersTold
+	Peers []PeerAt `json:"peers"` // 1 to MaxPeersAnnounced
 }
 
 // PeerAt is a peer and its address: a unicast address without a zone, and a port.
@@ -90,8 +90,8 @@ type PeerAt struct {
 	Addr netip.AddrPort `json:"addr"`
 }
 
-// MaxPeersTold is how many peers one Peers may hold.
-const MaxPeersTold = 32
+// MaxPeersAnnounced is how many peers one Peers may hold.
+const MaxPeersAnnounced = 32
 
 // Ping is answered at once by a Pong with the same number.
 type Ping struct {

@@ -1,10 +1,25 @@
 package wire
 
-import "errors"
+import (
+	"context"
+	"errors"
+)
 
 // Reword returns an error with its own text that is one of others for errors.Is and errors.As: what happened may need
 // other words than the error that a program checks for.
 func Reword(text string, is ...error) error { return &reworded{text, errors.Join(is...)} }
+
+// EndOf returns the reason why ctx has ended, as ErrTimeout or ErrCancelled if it is one of the two.
+func EndOf(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if errors.Is(cause, context.DeadlineExceeded) {
+		return Reword(ErrTimeout.Error(), ErrTimeout, cause)
+	}
+	if errors.Is(cause, context.Canceled) {
+		return Reword(ErrCancelled.Error(), ErrCancelled, cause)
+	}
+	return cause
+}
 
 type reworded struct {
 	text string

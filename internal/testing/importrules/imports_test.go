@@ -41,6 +41,10 @@ var rules = []struct {
 	{"engine/internal/tasks", nil, "goroutines alone"},
 	{"engine/internal/events", []string{"multipeer/engine/internal/identity"}, "queues of events that it knows by their traits; an ID says whose share an event counts against"},
 	{"engine/internal/pairing", []string{"multipeer/engine/internal/identity", "multipeer/engine/internal/tasks", "multipeer/engine/internal/transport", "multipeer/engine/internal/wire", "golang.org/x/time/rate"}, "two people verify two devices: what it needs of the engine is in its interface Host"},
+	{"engine/internal/address", []string{"multipeer/engine/internal/identity", "multipeer/engine/internal/transport", "multipeer/engine/internal/wire"}, "texts to addresses: it knows no peer"},
+	{"engine/internal/peers/internal/asks", []string{"multipeer/engine/internal/identity", "multipeer/engine/internal/wire", "golang.org/x/time/rate"}, "counts what peers ask; it knows no connection"},
+	{"engine/internal/peers/internal/window", []string{"multipeer/engine/internal/wire"}, "numbers messages: it knows a link by one method"},
+	{"engine/internal/peers", []string{"multipeer/engine/internal/address", "multipeer/engine/internal/peers/internal/asks", "multipeer/engine/internal/discovery", "multipeer/engine/internal/identity", "multipeer/engine/internal/tasks", "multipeer/engine/internal/transport", "multipeer/engine/internal/peers/internal/window", "multipeer/engine/internal/wire", "golang.org/x/time/rate"}, "who is near and how they are reached: what it needs of the engine, of transfers, pairings and the discovery is in its interfaces"},
 	{"engine/internal/transfers", []string{"multipeer/engine/internal/identity", "multipeer/engine/internal/tasks", "multipeer/engine/internal/transport", "multipeer/engine/internal/wire", "multipeer/transfer"}, "offers and transfers: what it needs of the engine is in its interface Host; it knows no table of peers, no session and no reader"},
 	{"engine/internal/discovery", []string{"multipeer/engine/internal/identity", "multipeer/engine/internal/wire", "github.com/libp2p/zeroconf/v2", "golang.org/x/net/...", "golang.org/x/sys/unix", "golang.org/x/time/rate"}, "hints about where to dial; it opens no conn"},
 	{"engine/internal/transport", []string{"multipeer/engine/internal/identity", "multipeer/engine/internal/wire", "github.com/quic-go/quic-go", "golang.org/x/net/ipv4", "golang.org/x/sys/unix", "golang.org/x/time/rate"}, "conns with proven keys; it knows no peer list and no files. x/net and x/sys are what quic-go reads sockets with, x/time bounds handshakes"},
@@ -160,6 +164,27 @@ var bans = []struct {
 	{regexp.MustCompile(`fyne\.Do\b`), []string{"main.go"}, "the one crossing to the main thread is ui/bind.go, and main.go hands it over"},
 	{regexp.MustCompile(`NewRichTextFromMarkdown|ParseMarkdown|NewHyperlink`), nil, "a peer's text could fetch pictures or open links"},
 	{regexp.MustCompile(`\.Symlink\(`), []string{"transfer/staged.go"}, "a received link could lead anywhere; staged.go makes those that were checked"},
+}
+
+// TestEngine_PartsKnowEachOtherByInterfacesAlone: the parts of the engine do not import each other; each declares what
+// it needs, and package engine connects them.
+func TestEngine_PartsKnowEachOtherByInterfacesAlone(t *testing.T) {
+	parts := []string{"engine/internal/peers", "engine/internal/pairing", "engine/internal/transfers", "engine/internal/events"}
+	for _, s := range sources(t) {
+		for _, part := range parts {
+			if !strings.HasPrefix(s.path, part+"/") {
+				continue
+			}
+			for _, spec := range s.file.Imports {
+				pkg := strings.Trim(spec.Path.Value, `"`)
+				for _, other := range parts {
+					if other != part && allowed(pkg, []string{module + "/" + other + "/..."}) {
+						t.Errorf("%s imports %s", s.path, pkg)
+					}
+				}
+			}
+		}
+	}
 }
 
 func TestBannedCalls(t *testing.T) {

@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// FindPeer looks up a nearby peer by what a person types: its name, its ID or the start of the ID. A text that fits
+// several peers means the one that the user knows best, nearby or not: a name that a stranger has given itself finds
+// neither a known peer's name (Peer.LooksLike) nor the start of a known peer's ID. The error is ErrNoPeer, with an
+// explanation if only another device of that name is nearby, or ErrInvalid with the candidates if the text fits several
+// peers that the user knows equally well, by their names or by one's name and another's ID.
+func (e *Engine) FindPeer(who string) (Peer, error) {
+	meant := e.acquaintedAs(who)
+	near := map[PeerID]Peer{}
+	var others []Peer
+	whole, noID := ParsePeerID(who)
+	for _, p := range e.Peers() {
+		named, begins := strings.EqualFold(p.Name, who), p.ID.HasPrefix(who)
+		known := slices.ContainsFunc(meant, func(m meaning) bool { return m.id == p.ID })
+		switch {
+		case noID == nil && p.ID == whole:
+			return p, nil
+		case named && !p.LooksLike.IsZero():
+			others = append(others, p)
+		case known:
+			near[p.ID] = p
+		case named || begins:
+			near[p.ID] = p
+			meant = append(meant, meaning{p.ID, p.Name, named, 0})
+		}
+	}
+	best := 0
+	for _, m := range meant {
+		best = max(best, m.worth)
+	}
+	var first []Peer // those that are meant and nearby
+	var names, starts int
+	var all []string
+	for _, m := range meant {
+		p, here := near[m.id]
+		if m.worth < best { // guard: name-of-better-known
+			if here && m.byName {
+				others = append(others, p)
+			}
+			continue
+		}
+		if here {
+			first = append(first, p)
+		}
+		if m.byName {
+			names++
+		} else {
+			starts++
+		}
+		all = append(all, fmt.Sprintf("%s (%s)", m.name, m.id))
+	}
+	switch {
+	case names > 0 && starts > 0: // guard: name-or-id
+		return Peer{}, fmt.Errorf("%q: %w: it is the name of one device and the start of another one's ID; use the whole ID: %s", who, ErrInvalid, strings.Join(all, ", "))
+	case len(first) > 1:
+		return Peer{}, ambiguous(who, first)
+	case len(first) == 1:
+		return first[0], nil
+	case len(others) > 0:
+		o, name, than := others[0], others[0].Name, others[0].LooksLike
+		if than.IsZero() {
+			best := slices.MaxFunc(meant, func(a, b meaning) int { return cmp.Compare(a.worth, b.worth) })
+			name, than = best.name, best.id
+		}
+		return Peer{}, fmt.Errorf("%w: %s (%s) is not the %s that you know (%s)", ErrNoPeer, o.Name, o.ID.Short(), name, than.Short())
+	}
+	return Peer{}, ErrNoPeer
+}
+
+// meaning is a peer that a text can mean: by its name, or by the start of its ID.
+type meaning struct {
+	id     PeerID
+	name   string
+	byName bool
+	worth  int // 2 for a peer that is verified, 1 for one that was accepted, 0 for others
+}
+
+// acquaintedAs lists the peers that the user knows by a name, or by the start of an ID, which could be mistaken for a
+// name. It compares stored names, since a peer may have changed its name.
+func (e *Engine) acquaintedAs(who string) (meant []meaning) {
+	const enough = 4 // the minimum length of an ID prefix
+	for _, a := range e.Acquaintances() {
+		worth := 1
+		switch a.Trust {
+		case TrustVerified:
+			worth = 2
+		case TrustBlocked:
+			continue
+		}
+		if strings.EqualFold(a.Name, who) {
+			meant = append(meant, meaning{a.ID, a.Name, true, worth})
+		} else if len(who) >= enough && a.ID.HasPrefix(who) {
+			meant = append(meant, meaning{a.ID, a.Name, false, worth})
+		}
+	}
+	return meant
+}
+
+func ambiguous(who string, found []Peer) error {
+	var all []string
+	for _, p := range found {
+		all = append(all, fmt.Sprintf("%s (%s)", p.Name, p.ID))
+	}
+	return fmt.Errorf("%q: %w: several peers are called so; use the ID: %s", who, ErrInvalid, strings.Join(all, ", "))
+}

@@ -1,0 +1,135 @@
+package peers
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"multipeer/engine/internal/address"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+)
+
+// dialer dials peers: those that discovery finds, those that the program wants, and known ones that are missing.
+type dialer struct {
+	m          *Manager
+	dials      chan struct{} // dials in progress to peers that are neither known nor wanted here
+	knownDials chan struct{} // dials in progress to other peers
+}
+
+// maxDials limits concurrent dials. More at a time slow each other down and then look like failures.
+const maxDials = 8
+
+// Dial connects to a peer by its address or a ticket when it cannot be found, and returns its ID. It waits for the
+// connection, not for a session. The peer is dialled until it is lost.
+func (m *Manager) Dial(ctx context.Context, target string) (PeerID, error) {
+	want, targets, err := address.ParseTarget(target)
+	if err != nil {
+		return PeerID{}, err
+	}
+	endpoint := m.dialer.open()
+	if endpoint == nil {
+		return PeerID{}, wire.ErrClosed
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*transport.DialTimeout+transport.HelloTimeout)
+	defer cancel()
+	addrs, err := address.Resolve(ctx, targets)
+	if err != nil {
+		return PeerID{}, err
+	}
+	// The first connection only shows which peer answers. The lasting one is dialled like any other, expecting that
+	// key.
+	conn, err := endpoint.DialAny(ctx, addrs, want, transport.Session, transport.DialTimeout)
+	if err != nil {
+		return want, err
+	}
+	id, at := conn.Peer, conn.RemoteAddr()
+	conn.Close(wire.Duplicate)
+	return id, m.dialer.dialWanted(ctx, id, at, "address")
+}
+
+// dialWanted has a peer that the program wants dialled, at an address where it answers, and waits for the connection.
+func (d *dialer) dialWanted(ctx context.Context, id PeerID, at netip.AddrPort, how string) error {
+	m := d.m
+	m.mu.Lock()
+	p := m.table.addLocked(id)
+	if p == nil {
+		m.mu.Unlock()
+		return wire.ErrBusy
+	}
+	p.reached(at)
+	if p.how == "" {
+		p.how = how
+	}
+	p.failures = 0
+	p.err = nil
+	p.wanted = true
+	p.shown = true
+	p.retry = true
+	d.ensureLoopLocked(p)
+	m.mu.Unlock()
+	decided, err := false, error(nil)
+	m.until(ctx, func() bool {
+		p, ok := m.Peer(id)
+		switch {
+		case !ok:
+			decided, err = true, transport.ErrLost
+		case p.Confirmed:
+			decided = true
+		case p.Err != nil:
+			decided, err = true, p.Err
+		}
+		return decided
+	})
+	if decided {
+		return err
+	}
+	if err := context.Cause(ctx); !errors.Is(err, context.DeadlineExceeded) && err != nil {
+		return err
+	}
+	return wire.ErrTimeout
+}
+
+func (d *dialer) open() *transport.Endpoint {
+	m := d.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.tasks.Running() {
+		return nil
+	}
+	return m.endpoint
+}
+
+// keepDialling dials one entry of Config.Dial until ctx ends.
+func (d *dialer) keepDialling(ctx context.Context, target string) {
+	m := d.m
+	for failures := 0; ; {
+		id, err := m.Dial(ctx, target)
+		if errors.Is(err, wire.ErrInvalid) {
+			(*sink)(m).Problem(err)
+			return
+		}
+		failures++
+		if err == nil {
+			failures = 0
+			d.waitGone(ctx, id)
+		} else {
+			m.log.Info("dialling by address", "address", target, "err", err)
+		}
+		select {
+		case <-time.After(min(5*time.Second, backoff(failures))):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// waitGone returns when id is no longer a peer.
+func (d *dialer) waitGone(ctx context.Context, id PeerID) {
+	m := d.m
+	m.until(ctx, func() bool {
+		_, ok := m.Peer(id)
+		return !ok
+	})
+}

@@ -1,0 +1,57 @@
+package peers
+
+import (
+	"context"
+	"net/netip"
+
+	"multipeer/engine/internal/discovery"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+)
+
+// Host is what the table of peers needs of the engine around it. The manager's lock may be held during each call.
+type Host interface {
+	// Publish passes an event to the program. It reports whether any reader takes it.
+	Publish(ev Event) bool
+	// Deliver passes a message to the program, and returns the answer for the other side.
+	Deliver(msg Message) wire.Code
+	// UnreadCode returns the code that gives the other side the reason why no reader takes an event.
+	UnreadCode() wire.Code
+	// Changed returns a channel that is closed when a peer changes.
+	Changed() <-chan struct{}
+}
+
+// Transfers is what the table of peers needs of the offers and transfers. The manager's lock may be held during each
+// call but Take and AcceptLane.
+type Transfers interface {
+	// Take handles a message about offers that came over a link.
+	Take(l *Link, msg wire.Message)
+	AcceptLane(lane *transport.LaneConn, place *transport.Waiting)
+	// LinkUp and LinkDown report a connection.
+	LinkUp(id PeerID)
+	LinkDown(l *Link, err error)
+	// Drop ends what is in progress with a peer that refuses this engine.
+	Drop(id PeerID, err error)
+	// Busy reports whether a transfer with a peer needs its connection, Moves whether one is expecting lanes.
+	Busy(id PeerID) bool
+	Moves(id PeerID) bool
+}
+
+// Pairings is what the table of peers needs of the pairings. The manager's lock may be held during each call but Take.
+type Pairings interface {
+	// Take handles a message about a pairing that came over a link.
+	Take(l *Link, msg wire.Message) error
+	LinkDown(id PeerID, err error)
+	// IsOpen reports whether strangers may connect to pair, Has whether a pairing with a peer is in progress.
+	IsOpen() bool
+	Has(id PeerID) bool
+}
+
+// Finder is what the table of peers needs of the discovery.
+type Finder interface {
+	Run(ctx context.Context, self discovery.Announcement, to discovery.Sink) error
+	Update(self discovery.Announcement)
+	Forget(id PeerID)
+	Recheck(id PeerID)
+	Link(a netip.Addr) string
+}

@@ -1,0 +1,182 @@
+// Package asks limits what peers may ask a person and what they may announce, across all connections.
+package asks
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/wire"
+)
+
+// Limits on how often a peer that is not verified may ask after being declined.
+const (
+	maxDeclined  = 3
+	declinePause = 10 * time.Minute
+)
+
+const (
+	// promptRate and promptBurst limit how often a stranger may cause a question to a person, per second and as a burst.
+	promptRate  = 0.5
+	promptBurst = 20
+	// strangersPromptRate and strangersPromptBurst apply to all strangers together.
+	strangersPromptRate  = 2
+	strangersPromptBurst = 60
+	// AnnounceEvery and MaxAnnounced limit how many dials one peer's announcements may cause, per interval and at once; we
+	// announce to it at the same rate.
+	AnnounceEvery = 5 * time.Second
+	MaxAnnounced  = 2 * wire.MaxPeersAnnounced
+)
+
+// maxAskers limits how many peers are remembered.
+const maxAskers = 4096
+
+// Asks counts what peers have asked a person. It outlives their connections, or reconnecting would reset the limits.
+// Its lock is a leaf: any other lock may be taken before it.
+type Asks struct {
+	profile *identity.Profile
+
+	mu        sync.Mutex
+	peers     map[identity.PeerID]*asker
+	strangers *rate.Limiter // one limit for all strangers, since keys cost nothing
+}
+
+// asker counts what one peer has asked, the peers that it announced, and the peers announced to it.
+type asker struct {
+	prompts    *rate.Limiter
+	introduces *rate.Limiter
+	hears      *rate.Limiter
+	lately     map[identity.PeerID]time.Time // guarded by the caller of LastGossip
+	declined   int
+	since      time.Time // when it was last declined
+}
+
+// New returns limits that have seen nothing yet. A peer that the profile knows is limited less than a stranger.
+func New(profile *identity.Profile) *Asks {
+	a := &Asks{profile: profile}
+	a.Clear()
+	return a
+}
+
+// Clear forgets everything.
+func (as *Asks) Clear() {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	as.peers = map[identity.PeerID]*asker{}
+	as.strangers = rate.NewLimiter(strangersPromptRate, strangersPromptBurst)
+}
+
+// ofLocked returns the record of a peer.
+func (as *Asks) ofLocked(id identity.PeerID) *asker {
+	if a := as.peers[id]; a != nil {
+		return a
+	}
+	for old, b := range as.peers { // any entry may go: strangers are also limited as a group
+		if len(as.peers) < maxAskers {
+			break
+		}
+		if b.declined == 0 || time.Since(b.since) >= declinePause {
+			delete(as.peers, old)
+		}
+	}
+	if len(as.peers) >= maxAskers && as.profile.Knows(id) { // strangers must not crowd out known peers
+		for old := range as.peers {
+			if !as.profile.Knows(old) {
+				delete(as.peers, old)
+				break
+			}
+		}
+	}
+	a := &asker{
+		prompts:    rate.NewLimiter(promptRate, promptBurst),
+		introduces: rate.NewLimiter(rate.Every(AnnounceEvery), MaxAnnounced), hears: rate.NewLimiter(rate.Every(AnnounceEvery), MaxAnnounced),
+		lately: map[identity.PeerID]time.Time{},
+	}
+	if len(as.peers) < maxAskers {
+		as.peers[id] = a
+	}
+	return a
+}
+
+// MayPrompt reports whether a peer may cause one more question to a person.
+func (as *Asks) MayPrompt(id identity.PeerID) bool {
+	if as.profile.Peer(id).Trust != identity.Unknown {
+		return true
+	}
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	return as.ofLocked(id).prompts.Allow() && as.strangers.Allow()
+}
+
+// MayAsk applies the part of MayPrompt that limits each peer separately.
+func (as *Asks) MayAsk(id identity.PeerID) bool {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	return as.ofLocked(id).prompts.Allow()
+}
+
+// MayIntroduce reports whether id may have us dial one more peer.
+func (as *Asks) MayIntroduce(id identity.PeerID) bool {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	a := as.ofLocked(id)
+	return as.peers[id] == a && a.introduces.Allow() // a record that is not stored would limit nothing
+}
+
+// MayGossip reports whether one more peer may be announced to id, which would not dial more than that.
+func (as *Asks) MayGossip(id identity.PeerID) bool {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	return as.ofLocked(id).hears.Allow()
+}
+
+// LastGossip returns when peers were announced to id, over any connection. The
+// caller guards the map.
+func (as *Asks) LastGossip(id identity.PeerID) map[identity.PeerID]time.Time {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	a := as.ofLocked(id)
+	if len(a.lately) > 2*MaxAnnounced { // the rate limit keeps the remaining entries few
+		maps.DeleteFunc(a.lately, func(_ identity.PeerID, at time.Time) bool { return time.Since(at) >= time.Hour })
+	}
+	return a.lately
+}
+
+// Accepted forgets what a peer has asked, since someone has accepted it.
+func (as *Asks) Accepted(id identity.PeerID) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if a := as.peers[id]; a != nil {
+		a.prompts, a.declined = rate.NewLimiter(promptRate, promptBurst), 0
+	}
+}
+
+// Declined counts a refusal.
+func (as *Asks) Declined(id identity.PeerID) {
+	if as.profile.Peer(id).Trust == identity.Verified {
+		return
+	}
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	a := as.ofLocked(id)
+	a.declined++
+	a.since = time.Now()
+}
+
+// RefusedTooOften reports whether a peer was declined several times recently: then it is declined without asking for a
+// while. An acceptance resets the count.
+func (as *Asks) RefusedTooOften(id identity.PeerID) bool {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	a := as.peers[id]
+	if a == nil {
+		return false
+	}
+	if time.Since(a.since) >= declinePause {
+		a.declined = 0
+	}
+	return a.declined >= maxDeclined
+}

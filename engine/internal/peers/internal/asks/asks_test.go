@@ -1,0 +1,94 @@
+package asks
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine/internal/identity"
+)
+
+// limits returns limits, a stranger and a peer that the profile knows.
+func limits(t *testing.T) (a *Asks, stranger, friend identity.PeerID) {
+	t.Helper()
+	profile, err := identity.Ephemeral()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := func() identity.PeerID {
+		i, err := identity.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return i.ID
+	}
+	stranger, friend = id(), id()
+	if err := profile.Update(friend, func(r *identity.Record) { r.Trust = identity.Seen }); err != nil {
+		t.Fatal(err)
+	}
+	return New(profile), stranger, friend
+}
+
+func TestAsks_LimitsStrangersAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, stranger, friend := limits(t)
+		asked := func(id identity.PeerID) (n int) {
+			for range 10 * promptBurst {
+				if a.MayPrompt(id) {
+					n++
+				}
+			}
+			return n
+		}
+		if n := asked(stranger); n != promptBurst {
+			t.Errorf("a stranger asked %d times, not %d", n, promptBurst)
+		}
+		if n := asked(friend); n != 10*promptBurst {
+			t.Errorf("a known peer asked %d times", n)
+		}
+		time.Sleep(time.Duration(float64(time.Second) / promptRate))
+		if n := asked(stranger); n != 1 {
+			t.Errorf("after a while a stranger asked %d times", n)
+		}
+	})
+}
+
+func TestAsks_RefusesForAWhileAfterRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, stranger, _ := limits(t)
+		for i := range maxDeclined {
+			if a.RefusedTooOften(stranger) {
+				t.Errorf("after %d refusals", i)
+			}
+			a.Declined(stranger)
+		}
+		if !a.RefusedTooOften(stranger) {
+			t.Error("it may ask again at once")
+		}
+		a.Accepted(stranger)
+		if a.RefusedTooOften(stranger) {
+			t.Error("an acceptance does not reset the count")
+		}
+		for range maxDeclined {
+			a.Declined(stranger)
+		}
+		time.Sleep(declinePause)
+		if a.RefusedTooOften(stranger) {
+			t.Error("it may not ask again after the pause")
+		}
+	})
+}
+
+func TestAsks_KeepsRoomForKnownPeers(t *testing.T) {
+	a, _, friend := limits(t)
+	for i := range 2 * maxAskers {
+		id := identity.PeerID{byte(i), byte(i >> 8)}
+		a.Declined(id)
+	}
+	if len(a.peers) > maxAskers {
+		t.Errorf("%d peers are remembered", len(a.peers))
+	}
+	if !a.MayIntroduce(friend) || a.peers[friend] == nil {
+		t.Error("strangers crowd out a known peer")
+	}
+}

@@ -1,0 +1,258 @@
+// Package window keeps the messages between two peers in order and without loss or repetition, across all connections
+// that a session has.
+package window
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+
+	"multipeer/engine/internal/wire"
+)
+
+// Limits on the messages to one peer.
+const (
+	// inFlight and inFlightBytes limit the messages in flight without an answer, by number and by size.
+	inFlight      = 64
+	inFlightBytes = 4 << 20
+	// MaxPending is how many messages to one peer may wait for their answer or for room in the window.
+	MaxPending = 256
+)
+
+// Link is a connection that carries messages. It is comparable.
+type Link interface {
+	// Queue queues a frame of the control stream and does not wait.
+	Queue(frame []byte)
+}
+
+// Window is one side's state of the messages between two peers: its own messages without an answer, and which messages
+// of the other side were taken. So a connection that breaks and is re-established loses and duplicates no message, and
+// keeps their order. Numbers never restart, so a number identifies a message that was taken before. Its lock is held
+// during calls to the link and to the functions that it is given. All methods may be called concurrently.
+type Window struct {
+	room chan struct{} // one entry for each pending message
+
+	mu      sync.Mutex
+	link    Link  // carries the messages; nil while there is no connection
+	ended   error // why messages are not accepted now
+	next    uint64
+	pending []*outgoing // in the order of their numbers
+
+	// What the other side has sent.
+	taken   uint64                  // the newest number
+	answers [2 * inFlight]wire.Code // the answers to the newest messages, by number
+}
+
+// outgoing is one message to one peer.
+type outgoing struct {
+	n      uint64
+	frame  []byte
+	over   Link        // the link it was last written to; nil while it waits
+	stop   func() bool // stops watching the message's context
+	report func(error) // receives the result once and must not block; then nil
+}
+
+// New returns a window that accepts no message before Attach.
+func New() *Window {
+	return &Window{room: make(chan struct{}, MaxPending), ended: wire.ErrNotConnected}
+}
+
+// Reserve reserves room for one message if there is some. Post uses it and frees it at the end.
+func (w *Window) Reserve() bool {
+	select {
+	case w.room <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// AwaitRoom reserves room for one message as soon as there is some. The error is the end of ctx, or ErrClosed once done
+// is closed.
+func (w *Window) AwaitRoom(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case w.room <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return wire.EndOf(ctx)
+	case <-done:
+		return wire.ErrClosed
+	}
+}
+
+// Post numbers a message and sends it as soon as the window and a connection allow; when ctx ends, the message is
+// given up. The caller has reserved room. report receives the result once and must not block.
+func (w *Window) Post(ctx context.Context, body json.RawMessage, report func(error)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	frame, err := wire.Frame(wire.Text{N: w.next + 1, Body: body})
+	if w.ended != nil {
+		err = w.ended
+	}
+	if err != nil {
+		<-w.room
+		report(err)
+		return
+	}
+	w.next++
+	o := &outgoing{n: w.next, frame: frame, report: report}
+	o.stop = context.AfterFunc(ctx, func() { w.giveUp(o, wire.EndOf(ctx)) })
+	w.pending = append(w.pending, o)
+	w.pumpLocked()
+}
+
+// pumpLocked writes the messages that the window allows.
+func (w *Window) pumpLocked() {
+	if w.link == nil {
+		return
+	}
+	sent, bytes := 0, 0
+	for _, o := range w.pending {
+		if sent >= inFlight || o.n >= w.pending[0].n+inFlight || bytes > 0 && bytes+len(o.frame) > inFlightBytes {
+			return
+		}
+		if o.over != w.link {
+			o.over = w.link
+			w.link.Queue(o.frame)
+		}
+		sent, bytes = sent+1, bytes+len(o.frame)
+	}
+}
+
+// giveUp ends the wait for a message that has no answer yet. A message in flight keeps its slot until the answer
+// comes or the connection breaks; otherwise more messages than the window allows could be in flight.
+func (w *Window) giveUp(o *outgoing, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.Index(w.pending, o)
+	switch {
+	case i < 0:
+	case w.link != nil && o.over == w.link:
+		o.finish(err)
+	default:
+		w.removeLocked(i, err)
+	}
+}
+
+// finish reports the result, unless it was reported before.
+func (o *outgoing) finish(err error) {
+	if o.report != nil {
+		o.report(err)
+		o.report = nil
+	}
+}
+
+// Answered handles the other side's answer to message n, which came over l.
+func (w *Window) Answered(l Link, n uint64, code wire.Code) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.link != l {
+		// The message was repeated over a newer connection, and so will be its answer.
+		return
+	}
+	// Answers come in order: an earlier message without an answer was not taken.
+	for len(w.pending) > 0 && w.pending[0].n < n && w.pending[0].over == l {
+		w.removeLocked(0, wire.ErrNotConnected)
+	}
+	i := slices.IndexFunc(w.pending, func(o *outgoing) bool { return o.n == n })
+	if i < 0 {
+		return
+	}
+	var err error
+	if code != wire.Bye {
+		err = code.Err()
+	}
+	w.removeLocked(i, err)
+	w.pumpLocked()
+}
+
+func (w *Window) removeLocked(i int, err error) {
+	o := w.pending[i]
+	w.pending = slices.Delete(w.pending, i, i+1)
+	o.stop()
+	<-w.room
+	o.finish(err)
+}
+
+// Attach makes l the connection that carries the messages, and repeats those without an answer.
+func (w *Window) Attach(l Link) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.link, w.ended = l, nil
+	for i := len(w.pending) - 1; i >= 0; i-- {
+		if w.pending[i].report == nil { // given up: do not repeat it
+			w.removeLocked(i, nil)
+		}
+	}
+	w.pumpLocked()
+}
+
+// Detach records that there is no connection for now.
+func (w *Window) Detach() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.link = nil
+}
+
+// End fails the pending messages. No message is accepted until the next Attach.
+func (w *Window) End(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.link, w.ended = nil, err
+	for len(w.pending) > 0 {
+		w.removeLocked(0, err)
+	}
+}
+
+// Take calls deliver for message n of the other side, which came over l, unless it was delivered before, and then
+// answer with the code that deliver has returned for it. It does nothing if another link carries the messages: the
+// other side repeats the message there.
+func (w *Window) Take(l Link, n uint64, deliver func() wire.Code, answer func(wire.Code)) {
+	w.While(l, func() {
+		code, repeated := w.repeatedLocked(n)
+		if repeated { // guard: message-once
+			answer(code)
+			return
+		}
+		code = deliver()
+		w.keepAnswerLocked(n, code)
+		answer(code)
+	})
+}
+
+// While calls f if l carries the messages. Nothing is taken meanwhile.
+func (w *Window) While(l Link, f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.link == l {
+		f()
+	}
+}
+
+// Hold calls f. Nothing is taken meanwhile.
+func (w *Window) Hold(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+// repeatedLocked reports whether message n was received before, and how it was answered.
+func (w *Window) repeatedLocked(n uint64) (wire.Code, bool) {
+	switch {
+	case n > w.taken:
+		return 0, false
+	case w.taken-n >= uint64(len(w.answers)):
+		return wire.Failed, true // no honest sender has so many unanswered
+	}
+	return w.answers[n%uint64(len(w.answers))], true
+}
+
+// keepAnswerLocked stores the answer to message n.
+func (w *Window) keepAnswerLocked(n uint64, code wire.Code) {
+	for left := max(w.taken, n-min(n, uint64(len(w.answers)))) + 1; left < n; left++ { // these never arrived
+		w.answers[left%uint64(len(w.answers))] = wire.Failed
+	}
+	w.taken = n
+	w.answers[n%uint64(len(w.answers))] = code
+}

@@ -1,0 +1,140 @@
+package peers
+
+import (
+	"context"
+	"net/netip"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+)
+
+// The profile and other peers supply addresses where a peer may be. Each is dialled once; the program learns of the
+// peers that prove their key there.
+
+// target is a peer with addresses where it may be.
+type target struct {
+	id    PeerID
+	addrs []netip.AddrPort
+	by    PeerID // the peer that announced it; zero means the profile
+}
+
+// followTime is how long a target may take to answer and to greet.
+const followTime = 2 * probeTime
+
+// dialTarget dials t once. An announced address is worthless until t's key has answered there: until then no record
+// is created, and the existing record of the peer does not change.
+func (x *exchange) dialTarget(ctx context.Context, t target, how string) {
+	m := x.m
+	ctx, cancel := context.WithTimeout(ctx, followTime)
+	defer cancel()
+	m.mu.Lock()
+	may := x.mayDialLocked(t)
+	m.mu.Unlock()
+	endpoint := m.dialer.open()
+	if !may || endpoint == nil {
+		return
+	}
+	conn, err := endpoint.DialAny(ctx, t.addrs, t.id, transport.Session, probeTime)
+	if err != nil {
+		return
+	}
+	at := conn.RemoteAddr()
+	conn.Close(wire.Duplicate)
+	if p := x.proven(t, at, how); p != nil {
+		m.dialer.dialPeer(ctx, p)
+	}
+}
+
+// proven records that t answers at an address. It returns the peer if the caller has to dial it.
+func (x *exchange) proven(t target, at netip.AddrPort, how string) *peer {
+	m := x.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !x.mayDialLocked(t) { // this may have changed meanwhile
+		return nil
+	}
+	p := m.table.addLocked(t.id)
+	if p == nil {
+		return nil
+	}
+	if t.by.IsZero() { // the profile's addresses were all reached before
+		for _, a := range t.addrs {
+			p.reached(a)
+		}
+	}
+	p.reached(at)
+	if p.shown { // its dial loop takes care of it
+		p.failures, p.suspect, p.retry = 0, false, true
+		m.dialer.ensureLoopLocked(p)
+		return nil
+	}
+	if p.how == "" {
+		p.how, p.introducedBy = how, t.by
+	}
+	return p
+}
+
+// mayDialLocked reports whether a peer may be dialled because of a stored or announced address, without a
+// request of the program.
+func (x *exchange) mayDialLocked(t target) bool {
+	m := x.m
+	if !m.self.Browsing || m.self.Visible == VisibleToNobody || !m.dialer.mayShowToLocked(t.id) || t.id == m.self.ID {
+		return false
+	}
+	p := m.peers[t.id]
+	if p == nil && !t.by.IsZero() && m.profile.Peer(t.id).Trust == identity.Unknown && !x.mayIntroduceLocked(t) {
+		return false
+	}
+	return p == nil || p.link == nil
+}
+
+// mayIntroduceLocked reports whether there is room for one more announced stranger: in total, from one announcing
+// peer, and at one address.
+func (x *exchange) mayIntroduceLocked(t target) bool {
+	m := x.m
+	all, fromOne, there := 0, 0, 0
+	for _, p := range m.peers {
+		if p.how != exchanged || p.session != nil || m.profile.Peer(p.id).Trust != identity.Unknown {
+			continue
+		}
+		all++
+		if p.introducedBy == t.by {
+			fromOne++
+		}
+		if p.link != nil && p.link.conn.RemoteAddr().Addr() == t.addrs[0].Addr() {
+			there++
+		}
+	}
+	if all >= maxIntroduced { // guard: gossip-strangers-met
+		return false
+	}
+	if fromOne >= maxIntroduced*3/4 { // guard: gossip-per-peer
+		return false
+	}
+	if there >= maxAnnouncedPerAddr { // guard: gossip-per-address
+		return false
+	}
+	return true
+}
+
+// maxReports is how many peers' announcements of another address are stored for a connected peer.
+const maxReports = 3
+
+// reports holds, by announcing peer, addresses where others have a connection to a peer: it may have moved, and our
+// connection to it may be dead.
+type reports map[PeerID]netip.AddrPort
+
+// hear stores what one more peer announces.
+func (r *reports) hear(by PeerID, at netip.AddrPort) {
+	if *r == nil {
+		*r = reports{}
+	}
+	for anyone := range *r {
+		if _, known := (*r)[by]; known || len(*r) < maxReports {
+			break
+		}
+		delete(*r, anyone)
+	}
+	(*r)[by] = at
+}

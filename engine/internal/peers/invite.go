@@ -1,0 +1,298 @@
+package peers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"multipeer/engine/internal/wire"
+)
+
+const (
+	// InviteTimeout is how long an invitation waits for its answer.
+	InviteTimeout = 30 * time.Second
+	// MaxContext is the maximum size of the context of an invitation or its answer, in bytes of JSON.
+	MaxContext = 16 << 10
+)
+
+// invitations sends and answers invitations.
+type invitations struct {
+	m      *Manager
+	kicked map[PeerID]bool // disconnected by the program; policies must not bring them back
+}
+
+// asking is an invitation that we have sent.
+type asking struct {
+	id      string
+	policy  bool         // Config.Invite wants it, even if no caller waits
+	answers []chan error // the callers that wait
+}
+
+// byPerson reports whether a caller waits for the answer, and not just the policy.
+func (a *asking) byPerson() bool { return a != nil && len(a.answers) > 0 }
+
+func (a *asking) finish(err error) {
+	for _, c := range a.answers {
+		c <- err
+	}
+}
+
+// Invite asks a peer for a session, sends it a context, and waits for the answer. It returns nil when connected. When
+// ctx ends, the invitation is withdrawn. If the peer has invited us meanwhile, that counts as its acceptance.
+func (m *Manager) Invite(ctx context.Context, id PeerID, with json.RawMessage) error {
+	return m.invitations.invite(ctx, id, with)
+}
+
+func (in *invitations) invite(ctx context.Context, id PeerID, with json.RawMessage) error {
+	m := in.m
+	ctx, cancel := context.WithTimeoutCause(ctx, InviteTimeout, wire.ErrTimeout)
+	defer cancel()
+	l, err := m.AwaitLink(ctx, id)
+	if err != nil {
+		return err
+	}
+	p := l.peer
+	answer := make(chan error, 1)
+	m.mu.Lock()
+	delete(in.kicked, id)
+	if p.session != nil {
+		m.sessions.pinPeerLocked(p) // a policy may have begun it; now a user wants it
+		m.mu.Unlock()
+		return nil
+	}
+	if p.link == nil {
+		m.mu.Unlock()
+		return wire.ErrNotConnected
+	}
+	if inv := p.invitation; inv != nil {
+		m.mu.Unlock()
+		return inv.Answer(true, with)
+	}
+	if in.fullLocked(p) {
+		m.mu.Unlock()
+		return fmt.Errorf("%w: the limit of %d peers (MaxPeers) is reached", wire.ErrBusy, m.cfg.MaxPeers)
+	}
+	in.sendLocked(p, with, answer)
+	m.mu.Unlock()
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	select {
+	case err := <-answer: // the answer came at the same moment
+		return err
+	default:
+	}
+	if a := p.asked; a != nil {
+		a.answers = slices.DeleteFunc(a.answers, func(c chan error) bool { return c == answer })
+		if len(a.answers) == 0 && !a.policy {
+			in.withdrawLocked(p)
+		}
+	}
+	return wire.EndOf(ctx)
+}
+
+// withdrawLocked withdraws our invitation to p.
+func (in *invitations) withdrawLocked(p *peer) {
+	m := in.m
+	if a := p.asked; a != nil {
+		if p.link != nil {
+			p.link.Send(wire.InviteCancel{ID: a.id})
+		}
+		in.settleLocked(p, wire.ErrCancelled)
+		m.table.publishLocked(p)
+	}
+}
+
+// sendLocked sends an invitation, or joins the one in progress. It needs p.link.
+func (in *invitations) sendLocked(p *peer, with json.RawMessage, answer chan error) {
+	m := in.m
+	if p.asked == nil {
+		p.asked = &asking{id: wire.NewID()}
+		p.happened(invited)
+		p.link.large.Store(true) // a large message may follow in the packet after their acceptance
+		p.link.Send(wire.Invite{ID: p.asked.id, Context: with})
+		m.table.publishLocked(p)
+	}
+	if answer != nil {
+		p.asked.answers = append(p.asked.answers, answer)
+	}
+}
+
+// Invitation is a peer's request for a session. It closes when it is answered, or the peer withdraws it or is lost.
+type Invitation struct {
+	ID      string
+	Peer    Peer            // as it was when it asked
+	Context json.RawMessage // from its program; untrusted
+	Handle  any             // the value that programs see; for the host alone, which keeps it with the lock held
+
+	m    *Manager
+	peer *peer
+}
+
+// Answer accepts the invitation, with a context for the other program, or rejects it. The first answer counts. It
+// returns ErrAnswered if it is too late, ErrBusy if the limit of peers is reached.
+func (i *Invitation) Answer(yes bool, with json.RawMessage) error {
+	m := i.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := i.peer
+	if p.invitation != i || p.link == nil {
+		return wire.ErrAnswered
+	}
+	if yes && m.invitations.fullLocked(p) {
+		return fmt.Errorf("%w: the limit of %d peers (MaxPeers) is reached", wire.ErrBusy, m.cfg.MaxPeers)
+	}
+	p.invitation = nil
+	m.publish(InvitationClosed{i})
+	if !yes {
+		m.asks.Declined(p.id)
+		p.link.Send(wire.InviteAnswer{ID: i.ID, Code: wire.Declined})
+		return nil
+	}
+	delete(m.invitations.kicked, p.id)
+	m.asks.Accepted(p.id)
+	m.invitations.acceptLocked(p, i.ID, i.Context, with, true)
+	return nil
+}
+
+// acceptLocked accepts an invitation; person reports that a person accepts, not just a policy.
+func (in *invitations) acceptLocked(p *peer, id string, theirs, ours json.RawMessage, person bool) {
+	m := in.m
+	person = person || p.asked.byPerson()
+	if p.asked == nil && p.session == nil {
+		p.accepted = id
+	}
+	p.link.large.Store(true) // a large message may follow our answer at once
+	p.link.Send(wire.InviteAnswer{ID: id, Accept: true, Context: ours})
+	in.settleLocked(p, nil)
+	m.sessions.beginLocked(p, theirs, person)
+}
+
+// settleLocked ends our own invitation.
+func (in *invitations) settleLocked(p *peer, err error) {
+	if a := p.asked; a != nil {
+		p.asked = nil
+		p.happened(answered)
+		a.finish(err)
+		if err != nil {
+			in.inviteOthersLocked()
+		}
+	}
+}
+
+// admit has Config.Admit decide on an invitation, without holding a lock.
+func (in *invitations) admit(p *peer, msg wire.Invite) Decision {
+	m := in.m
+	if m.cfg.Admit == nil {
+		return Ask
+	}
+	m.mu.Lock()
+	from, wanted := m.table.viewLocked(p), p.session != nil || p.asked != nil
+	m.mu.Unlock()
+	if wanted {
+		return Ask
+	}
+	return m.cfg.Admit(from, msg.Context)
+}
+
+func (in *invitations) takeInvite(p *peer, l *Link, msg wire.Invite) {
+	m := in.m
+	if len(msg.Context) > MaxContext { // guard: context-size
+		l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.TooLarge})
+		return
+	}
+	decision := in.admit(p, msg)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case p.link != l:
+	case p.invitation != nil: // guard: one-invitation
+		l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.Busy}) // one invitation at a time
+	case p.session == nil && in.fullLocked(p):
+		l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.Busy})
+	case p.session != nil, p.asked != nil, decision == Yes, decision == Ask && in.policyAdmitsLocked(m.cfg.Accept, p.id):
+		// Both sides want the session, or the policy admits it.
+		in.acceptLocked(p, msg.ID, msg.Context, m.context, false)
+	case decision == No, m.asks.RefusedTooOften(p.id): // guard: invited-often
+		l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.Declined})
+	default:
+		if !m.asks.MayPrompt(p.id) { // guard: prompts
+			l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.Busy})
+			return
+		}
+		inv := &Invitation{ID: msg.ID, Peer: m.table.viewLocked(p), Context: msg.Context, m: m, peer: p}
+		if !m.publish(InvitationReceived{inv}) {
+			l.Send(wire.InviteAnswer{ID: msg.ID, Code: m.host.UnreadCode()})
+			return
+		}
+		p.invitation = inv
+	}
+}
+
+func (in *invitations) takeAnswer(p *peer, l *Link, msg wire.InviteAnswer) {
+	m := in.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	// The peer considers us connected, but we have withdrawn the invitation.
+	if p.link == l && msg.Accept && p.asked == nil && p.session == nil {
+		l.Send(wire.Leave{Code: wire.Cancelled})
+		if inv := p.invitation; inv != nil { // older than that acceptance, hence void
+			p.invitation = nil
+			m.publish(InvitationClosed{inv})
+		}
+	}
+	if p.link != l || p.asked == nil || p.asked.id != msg.ID {
+		return // withdrawn, or settled by an invitation that crossed it
+	}
+	if !msg.Accept {
+		err := wire.ErrDeclined
+		if msg.Code != wire.Bye {
+			err = msg.Code.Err()
+		}
+		p.declined = errors.Is(err, wire.ErrDeclined)
+		in.settleLocked(p, err)
+		m.table.publishLocked(p)
+		return
+	}
+	if len(msg.Context) > MaxContext {
+		msg.Context = nil
+	}
+	if inv := p.invitation; inv != nil {
+		p.invitation = nil
+		m.publish(InvitationClosed{inv})
+	}
+	person := p.asked.byPerson()
+	in.settleLocked(p, nil)
+	m.sessions.beginLocked(p, msg.Context, person)
+}
+
+func (in *invitations) takeCancel(p *peer, msg wire.InviteCancel) {
+	m := in.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if inv := p.invitation; inv != nil && inv.ID == msg.ID {
+		p.invitation = nil
+		m.publish(InvitationClosed{inv})
+	}
+	if p.session != nil && p.accepted == msg.ID { // the withdrawal crossed our acceptance
+		delete(m.sessions.resume, p.id)
+		m.sessions.endLocked(p, wire.ErrCancelled)
+	}
+}
+
+// dropLocked ends the invitations of a connection that is gone.
+func (in *invitations) dropLocked(p *peer, err error) {
+	m := in.m
+	in.settleLocked(p, err)
+	if inv := p.invitation; inv != nil {
+		p.invitation = nil
+		m.publish(InvitationClosed{inv})
+	}
+}

@@ -1,0 +1,105 @@
+package peers
+
+import (
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/wire"
+)
+
+// ErrKicked is an ErrBye for a session that the other side ended with Disconnect.
+var ErrKicked = wire.Reword("the other side has disconnected this device", wire.ErrBye)
+
+// Disconnect ends the session with a peer, or withdraws the invitation to it (cancelConnectPeer); both still see each
+// other. It is a kick: from then on no policy of this engine (Config.Invite, Config.Accept) brings the peer back, but
+// Invite and Invitation.Accept do. PeerRemoved follows, with ErrCancelled here and ErrKicked there. To refuse the
+// peer's connections as well, call SetTrust with TrustBlocked. It is idempotent.
+func (m *Manager) Disconnect(id PeerID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.invitations.kicked[id] = true
+	m.sessions.leaveLocked(id, wire.Declined)
+}
+
+// Leave ends all sessions. Found peers stay found, and policies may bring sessions back (disconnect in the Pythonista
+// module, MCSession disconnect). It is idempotent.
+func (m *Manager) Leave() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id := range m.peers {
+		m.sessions.leaveLocked(id, 0)
+	}
+	clear(m.sessions.resume)
+}
+
+// leaveLocked ends the session with one peer; why is sent to that peer.
+func (ss *sessions) leaveLocked(id PeerID, why wire.Code) {
+	m := ss.m
+	delete(ss.resume, id)
+	p := m.peers[id]
+	if p == nil {
+		return
+	}
+	m.invitations.withdrawLocked(p)
+	if p.session != nil {
+		if p.link != nil {
+			p.link.Send(wire.Leave{Code: why})
+		}
+		ss.endLocked(p, wire.ErrCancelled)
+	}
+}
+
+func (ss *sessions) takeLeave(p *peer, l *Link, msg wire.Leave) {
+	m := ss.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if p.link != l {
+		return
+	}
+	delete(ss.resume, p.id)
+	err := msg.Code.Err()
+	if msg.Code == wire.Declined { // its policies decline our invitations from now on
+		err, p.declined = ErrKicked, true
+	}
+	ss.endLocked(p, err)
+}
+
+// TrustChanged applies a decision of the user about a key that the profile holds already.
+func (m *Manager) TrustChanged(id PeerID, t identity.Trust) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t == identity.Blocked || t == identity.Unknown {
+		delete(m.sessions.resume, id)
+	}
+	p := m.peers[id]
+	if p == nil {
+		return
+	}
+	if t == identity.Blocked && p.link != nil {
+		p.link.conn.Close(wire.Blocked)
+	}
+	if t == identity.Unknown {
+		m.sessions.leaveLocked(id, 0)
+	}
+	p.failures, p.retry = 0, true
+	p.wakeDialLoop()
+	m.table.publishLocked(p)
+}
+
+// Accepted records that a person here has accepted a peer.
+func (m *Manager) Accepted(id PeerID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if p := m.peers[id]; p != nil {
+		m.sessions.pinPeerLocked(p)
+	}
+}
+
+// AcceptedBy records that the peer of a link has accepted what a person here has sent to it.
+func (m *Manager) AcceptedBy(l *Link) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := l.peer
+	m.sessions.pinPeerLocked(p) // a user here has chosen to send to this peer
+	if l.shared {
+		m.conflicts.reportLocked(p.id, p.name, l.conn.RemoteAddr())
+	}
+}

@@ -1,0 +1,32 @@
+package peers
+
+// event is something that happens to the session with a peer.
+type event int
+
+// The events.
+const (
+	invited  event = iota // we have sent an invitation
+	answered              // our invitation was answered or withdrawn, without a session
+	began                 // a session has begun or resumed
+	broke                 // the connection of the session broke
+	returned              // the session has a connection again
+	ended                 // the session has ended
+)
+
+// life says which state follows when an event happens in a state. What is not listed changes nothing: an invitation that
+// crosses the beginning of a session is settled by it.
+var life = map[event]map[State]State{
+	invited:  {Found: Connecting},
+	answered: {Connecting: Found},
+	began:    {Found: Connected, Connecting: Connected},
+	broke:    {Connected: Reconnecting, Reconnecting: Reconnecting},
+	returned: {Connected: Connected, Reconnecting: Connected},
+	ended:    {Connected: Found, Reconnecting: Found},
+}
+
+// happened changes the state as an event demands.
+func (p *peer) happened(ev event) {
+	if to, ok := life[ev][p.state]; ok {
+		p.state = to
+	}
+}

@@ -1,0 +1,69 @@
+package peers
+
+import (
+	"fmt"
+
+	"multipeer/engine/internal/peers/internal/window"
+	"multipeer/engine/internal/wire"
+)
+
+// MaxPending is how many messages to one peer may wait for their answer or for room in the window.
+const MaxPending = window.MaxPending
+
+// Recipients returns to, or all connected peers if to is empty.
+func (m *Manager) Recipients(to []PeerID) []PeerID {
+	if len(to) > 0 {
+		return to
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, p := range m.peers {
+		if p.session != nil {
+			to = append(to, id)
+		}
+	}
+	return to
+}
+
+// Window returns the window of the messages to a connected peer.
+func (m *Manager) Window(id PeerID) (*window.Window, error) {
+	s, err := m.sessionWith(id)
+	if err != nil {
+		return nil, err
+	}
+	return s.window, nil
+}
+
+// sessionWith returns the session with a peer.
+func (m *Manager) sessionWith(id PeerID) (*session, error) {
+	if l := m.links.get(id); l != nil {
+		if s := l.session.Load(); s != nil {
+			return s, nil
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.peers[id]
+	switch {
+	case p == nil || !p.shown:
+		return nil, wire.ErrNoPeer
+	case p.session != nil:
+		return p.session, nil
+	case p.link == nil && p.err != nil:
+		return nil, fmt.Errorf("%w: %w", wire.ErrNotConnected, p.err)
+	}
+	return nil, wire.ErrNotConnected
+}
+
+// takeMessage passes a message to the program once. The sender comes from the connection's key, the time from our
+// clock. Without a session on l there is nothing to do: the peer repeats the message on a newer connection.
+func (l *Link) takeMessage(msg wire.Text) {
+	s := l.sessionNow()
+	if s == nil { // guard: message-session
+		return
+	}
+	deliver := func() wire.Code {
+		return l.m.host.Deliver(Message{From: l.peer.id, Name: *l.name.Load(), Body: msg.Body, At: now()})
+	}
+	s.window.Take(l, msg.N, deliver, func(code wire.Code) { l.Send(wire.TextAck{N: msg.N, Code: code}) })
+}

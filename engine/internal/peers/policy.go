@@ -1,0 +1,72 @@
+package peers
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"multipeer/engine/internal/identity"
+)
+
+// policyAdmitsLocked reports whether a policy includes id.
+func (in *invitations) policyAdmitsLocked(a Audience, id PeerID) bool {
+	m := in.m
+	if in.kicked[id] {
+		return false
+	}
+	switch m.profile.Peer(id).Trust {
+	case identity.Blocked:
+		return false
+	case identity.Verified:
+		return a >= Verified
+	case identity.Seen:
+		return a >= Known
+	}
+	return a >= Everyone
+}
+
+// fullLocked reports whether sessions with others and our invitations to them reach Config.MaxPeers.
+func (in *invitations) fullLocked(but *peer) bool {
+	m := in.m
+	n := 0
+	for _, p := range m.peers {
+		if p != but && (p.session != nil || p.asked != nil) {
+			n++
+		}
+	}
+	return m.cfg.MaxPeers > 0 && n >= m.cfg.MaxPeers
+}
+
+// askByPolicyLocked invites p if Config.Invite includes it. With MaxPeers set, an unanswered invitation frees its
+// slot after InviteTimeout.
+func (in *invitations) askByPolicyLocked(p *peer) {
+	m := in.m
+	if p.link == nil || p.state != Found || p.declined || !in.policyAdmitsLocked(m.cfg.Invite, p.id) || in.fullLocked(p) {
+		return
+	}
+	in.sendLocked(p, m.context, nil)
+	p.asked.policy = true
+	if m.cfg.MaxPeers == 0 {
+		return
+	}
+	asked := p.asked
+	m.afterFuncLocked(InviteTimeout, func() {
+		if p.asked == asked {
+			p.declined = true
+			in.withdrawLocked(p)
+		}
+	})
+}
+
+// inviteOthersLocked applies Config.Invite again after a slot has become free. It waits a random time of one to two
+// seconds: otherwise engines that all want each other could keep colliding.
+func (in *invitations) inviteOthersLocked() {
+	m := in.m
+	if m.cfg.MaxPeers == 0 || m.cfg.Invite == Nobody {
+		return
+	}
+	m.afterFuncLocked(time.Second+rand.N(time.Second), func() {
+		for _, p := range m.peers {
+			in.askByPolicyLocked(p)
+		}
+	})
+}

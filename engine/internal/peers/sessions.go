@@ -1,0 +1,371 @@
+package peers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"time"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/peers/internal/window"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+)
+
+// session is the state that two connected peers share, across all connections between them. Both sides keep it until one
+// of them leaves; a hello says whether its sender still has it (wire.Hello.Session).
+type session struct {
+	window  *window.Window
+	context json.RawMessage // what the other program sent with the invitation or its answer; guarded by Manager.mu
+	ends    uint64          // how often the program has seen it end; guarded by Manager.mu
+}
+
+// sessions begins, resumes and ends sessions as connections come and go.
+type sessions struct {
+	m      *Manager
+	resume map[PeerID]*session // kept until either side leaves, so that a lost connection needs no new invitation
+}
+
+// adoptLocked makes a greeted connection the link to p; ours is the hello that we sent on it.
+func (ss *sessions) adoptLocked(p *peer, conn *transport.Conn, control *transport.Stream, theirs, ours wire.Hello) {
+	m := ss.m
+	if m.profile.Peer(p.id).Trust == identity.Blocked {
+		conn.Close(wire.Blocked)
+		m.table.removeUnusedLocked(p)
+		return
+	}
+	if now := m.peers[p.id]; now != nil && now != p { // p was lost and found again during the greeting
+		p = now
+	}
+	if conn.Dialled && p.elsewhereLocked(conn, theirs.Boot) { // the other device connected while we dialled
+		m.conflicts.foundLocked(p.id, p.name, p.link.conn.RemoteAddr(), conn.RemoteAddr())
+		conn.Close(wire.Duplicate)
+		return
+	}
+	if old := p.link; old != nil {
+		// Requests sent on the old connection get no answer on the new one. Running transfers have connections of
+		// their own.
+		ss.dropLinkLocked(p) // first: nothing that still arrives over it begins anything
+		if p.session != nil {
+			p.session.window.Detach()
+		}
+		m.invitations.dropLocked(p, transport.ErrLost)
+		m.pairings.LinkDown(p.id, transport.ErrLost)
+		m.transfers.LinkDown(old, fmt.Errorf("the connection was replaced: %w", transport.ErrLost))
+		old.conn.Close(wire.Superseded)
+	}
+	m.peers[p.id] = p
+	l := newLink(m, p, conn, control, theirs.Boot)
+	defer close(l.adopted)
+	l.udp, l.tcp, l.shared = theirs.UDP, theirs.TCP, theirs.Shared
+	defer m.transfers.LinkUp(p.id)
+	if !m.tasks.Start(l.run) {
+		conn.Close(wire.Bye)
+		return
+	}
+	p.link = l
+	m.links.set(l)
+	p.failures = 0
+	p.err = nil
+	p.suspect = false
+	p.declined = false
+	p.shown = true
+	m.exchange.metLocked(p.id)
+	l.large.Store(ours.Session && theirs.Session)
+	l.endsSent = ours.Ends
+	p.setName(wire.CleanName(theirs.Name))
+	p.info = theirs.Info
+	p.service = theirs.Service
+	p.open = theirs.Open
+	if p.how == "" {
+		p.how = "incoming"
+	}
+	p.reached(conn.RemoteAddr())
+	if l.shared {
+		m.conflicts.foundLocked(p.id, p.name, conn.RemoteAddr())
+	}
+	// It was trusted by its ID alone: store its name, so that no one else can take it.
+	if m.knows(p.id) && m.profile.Peer(p.id).Name == "" {
+		ss.pinPeerLocked(p)
+	}
+	// Our self changed during the greeting.
+	if ours.Name != m.self.Name || !maps.Equal(ours.Info, m.self.Info) || ours.Open != m.self.open() {
+		l.Send(m.self.wireInfo())
+	}
+	p.wakeDialLoop()
+	m.exchange.changed()
+	m.log.Info("conn up", "peer", p.id.Short(), "name", p.name, "addr", conn.RemoteAddr(), "dialled", conn.Dialled)
+	switch {
+	case ours.Session && ss.resume[p.id] == nil: // we left after sending our hello
+		l.Send(wire.Leave{})
+	case !ours.Session || !theirs.Session: // one side has no session to resume, so both drop it
+		delete(ss.resume, p.id)
+		ss.endLocked(p, transport.ErrLost)
+	case p.session == nil && m.invitations.fullLocked(p): // its slot was taken meanwhile
+		delete(ss.resume, p.id)
+		l.Send(wire.Leave{Code: wire.Busy})
+	case p.session == nil:
+		ss.beginLocked(p, nil, false)
+		ss.renewLocked(p, theirs.Ends)
+		return
+	default:
+		p.happened(returned)
+		p.sendEndsLocked()
+		ss.renewLocked(p, theirs.Ends)
+		p.session.window.Attach(l)
+		l.session.Store(p.session)
+	}
+	m.invitations.askByPolicyLocked(p)
+	m.table.publishLocked(p)
+}
+
+// dropLinkLocked removes the link of p.
+func (ss *sessions) dropLinkLocked(p *peer) {
+	m := ss.m
+	m.links.remove(p.link)
+	p.link.session.Store(nil)
+	p.link = nil
+}
+
+// linkDownLocked handles the end of l.
+func (ss *sessions) linkDownLocked(p *peer, l *Link, err error) {
+	m := ss.m
+	l.fail(err)
+	if p.link != l {
+		return // a newer link has replaced it
+	}
+	ss.dropLinkLocked(p)
+	m.log.Info("conn down", "peer", p.id.Short(), "err", err)
+	m.invitations.dropLocked(p, err)
+	m.pairings.LinkDown(p.id, err)
+	m.transfers.LinkDown(l, fmt.Errorf("the connection ended: %w", err))
+	p.retry = true
+	defer func() { p.reports = nil }()
+	switch {
+	case errors.Is(err, wire.ErrBye):
+		delete(ss.resume, p.id)
+		ss.endLocked(p, err)
+		m.table.removeGoneLocked(p)
+		return
+	case errors.Is(err, wire.ErrBlocked), errors.Is(err, wire.ErrProtocol), errors.Is(err, wire.ErrVersion), errors.Is(err, wire.ErrIdentity):
+		p.err, p.failures, p.retry = err, max(4, p.failures+1), false // retrying within a second would not help
+		m.transfers.Drop(p.id, err)
+		ss.endLocked(p, err)
+	default:
+		p.suspect = true
+		for by, at := range p.reports { // the peer may have moved before the loss was noticed
+			m.exchange.addHintLocked(target{p.id, []netip.AddrPort{at}, by})
+		}
+		ss.awaitReturnLocked(p, l, err)
+	}
+	// The peer was removed meanwhile: it was a stranger, and its failed pairing closed the pairing window.
+	if m.peers[p.id] != p {
+		return
+	}
+	m.table.publishLocked(p)
+	m.dialer.ensureLoopLocked(p)
+	m.table.removeUnusedLocked(p)
+}
+
+// grace is how long a session lives without a connection. It equals the time that one dial may take.
+const grace = transport.DialTimeout
+
+// awaitReturnLocked keeps the session of p for the grace period after its connection l broke with err. A connection
+// that lived only briefly does not restart the period: it counts from the earlier break.
+func (ss *sessions) awaitReturnLocked(p *peer, l *Link, err error) {
+	m := ss.m
+	if p.session == nil {
+		return
+	}
+	if p.broken.IsZero() || now().Sub(l.began) > grace || l.began.Sub(p.broken) > grace {
+		p.broken = now()
+	}
+	p.happened(broke)
+	p.rtt = l.conn.RTT()
+	p.session.window.Detach()
+	left := p.broken.Add(grace).Sub(now())
+	p.away++
+	away := p.away
+	waits := m.tasks.Start(func(ctx context.Context) {
+		timer := time.NewTimer(left)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if p.away != away || p.state != Reconnecting {
+			return
+		}
+		ss.endLocked(p, err)
+		if p.suspect && p.failures > 0 && m.peers[p.id] == p { // all dials since then have failed
+			m.table.removeGoneLocked(p)
+		} else {
+			m.table.removeUnusedLocked(p)
+		}
+	})
+	if !waits {
+		ss.endLocked(p, err)
+	}
+}
+
+// beginLocked begins a session with p, or resumes one whose connection was down for longer than the grace
+// period. theirs is the other program's context; person reports that a person on this side wants the session, not
+// just a policy. It needs p.link.
+func (ss *sessions) beginLocked(p *peer, theirs json.RawMessage, person bool) {
+	m := ss.m
+	if p.session != nil {
+		return
+	}
+	s := ss.resume[p.id]
+	if s == nil {
+		s = &session{window: window.New()}
+		s.context = theirs
+		ss.keepLocked(p.id, s)
+	}
+	p.session = s
+	p.happened(began)
+	p.link.large.Store(true)
+	p.sendEndsLocked()
+	if !person && !m.knows(p.id) { // guard: policy-trust
+		m.log.Info("let in by a policy alone", "peer", p.id.Short())
+	} else {
+		ss.pinPeerLocked(p)
+	}
+	m.exchange.changed()
+	m.publish(PeerAdded{m.table.viewLocked(p)})
+	m.table.publishLocked(p)
+	s.window.Attach(p.link) // its messages come after PeerAdded
+	p.link.session.Store(s)
+}
+
+// sendEndsLocked notifies p how often this session has ended for our program.
+func (p *peer) sendEndsLocked() {
+	if n := p.session.ends; n > p.link.endsSent { // it has ended since our hello
+		p.link.endsSent = n
+		p.link.Send(wire.Renew{N: n})
+	}
+}
+
+// takeRenew handles what has changed since the other side's hello.
+func (ss *sessions) takeRenew(p *peer, l *Link, msg wire.Renew) error {
+	m := ss.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l.renewed { // guard: renew-once
+		return wire.ErrProtocol
+	}
+	l.renewed = true
+	if p.link == l && p.session != nil {
+		ss.renewLocked(p, msg.N)
+	}
+	return nil
+}
+
+// renewLocked handles the count of session ends that the other program has seen; each of them failed the messages
+// that were pending there. This side may not have noticed them, for example if the machine was asleep. Then our
+// program also gets a PeerRemoved and a PeerAdded, or it would miss the loss. Messages that it has posted itself stay
+// queued. It needs p.session.
+func (ss *sessions) renewLocked(p *peer, ends uint64) {
+	m := ss.m
+	s := p.session
+	if ends <= s.ends {
+		return
+	}
+	s.ends = ends
+	p.happened(ended)
+	s.window.Hold(func() { // no message comes between the two events
+		gone := m.table.viewLocked(p)
+		p.session = nil
+		m.publish(PeerRemoved{gone, transport.ErrLost})
+		m.table.publishLocked(p)
+		p.session = s
+		p.happened(began)
+		m.publish(PeerAdded{m.table.viewLocked(p)})
+		m.table.publishLocked(p)
+	})
+}
+
+// pinPeerLocked records that a person has accepted p: its key is pinned from now on.
+func (ss *sessions) pinPeerLocked(p *peer) {
+	m := ss.m
+	name, addrs := p.name, p.rememberedLocked()
+	taken := !m.profile.Impersonated(p.id, name).IsZero()
+	m.tasks.Start(func(context.Context) { // the disk may be slow, and nothing here waits for it
+		err := m.profile.Update(p.id, func(r *identity.Record) {
+			if r.Trust == identity.Unknown {
+				r.Trust = identity.Seen
+			}
+			if r.Name == "" || !taken { // a name that belongs to another peer is not stored
+				r.Name = name
+			}
+			r.Last, r.Addrs = now().UTC().Truncate(time.Second), addrs
+		})
+		if err != nil {
+			m.log.Error("keeping peer", "err", err)
+		}
+	})
+}
+
+// keepLocked stores s where it outlives the record of its peer.
+func (ss *sessions) keepLocked(id PeerID, s *session) {
+	m := ss.m
+	if len(ss.resume) >= maxPeers { // there are fewer active sessions than that
+		for old := range ss.resume {
+			if p := m.peers[old]; p == nil || p.session == nil {
+				delete(ss.resume, old)
+				break
+			}
+		}
+	}
+	ss.resume[id] = s
+}
+
+// endLocked ends the session but not the connection.
+func (ss *sessions) endLocked(p *peer, err error) {
+	m := ss.m
+	if p.session == nil {
+		return
+	}
+	p.session.window.End(unanswered(err))
+	if p.link != nil {
+		p.link.session.Store(nil)
+		p.link.resetStreams()
+	}
+	p.happened(ended)
+	p.accepted = ""
+	gone := m.table.viewLocked(p)
+	p.session.ends++
+	p.session = nil
+	m.publish(PeerRemoved{gone, err})
+	m.table.publishLocked(p)
+	m.invitations.inviteOthersLocked() // a slot is free now
+}
+
+// unanswered converts err for messages whose outcome is unknown: some errors would otherwise say that the peer did
+// not take the message.
+func unanswered(err error) error {
+	if errors.Is(err, wire.ErrBusy) || errors.Is(err, wire.ErrUnavailable) {
+		return fmt.Errorf("%w: %v", transport.ErrLost, err)
+	}
+	return err
+}
+
+// helloLocked returns our greeting for p.
+func (ss *sessions) helloLocked(p *peer) wire.Hello {
+	m := ss.m
+	ends := uint64(0)
+	s := ss.resume[p.id]
+	if s != nil {
+		ends = s.ends
+	}
+	_, shared := m.conflicts.known[m.self.ID]
+	return wire.Hello{
+		Version: wire.Version1, ID: m.self.ID.String(), Name: m.self.Name, Boot: m.boot, Session: s != nil, Ends: ends, Info: m.self.Info,
+		UDP: m.laneUDP, TCP: m.laneTCP, Service: m.self.Service, Open: m.self.open(), Shared: shared,
+	}
+}

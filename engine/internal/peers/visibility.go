@@ -1,0 +1,93 @@
+package peers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/wire"
+)
+
+// SetVisible changes who can see this engine, for the duration d or, if d is 0, until the next call; after d, the
+// previous value is restored. Strangers that are connected without a session are disconnected if the new value no longer
+// includes them. Errors are ErrInvalid, and ErrClosed for a duration that begins before the run.
+func (m *Manager) SetVisible(v Visibility, d time.Duration) error {
+	if v < VisibleToAll || v > VisibleToNobody || d < 0 {
+		return fmt.Errorf("%v for %v: %w", v, d, wire.ErrInvalid)
+	}
+	if d > 0 && !m.Self().Running {
+		return fmt.Errorf("visibility for a while: %w", wire.ErrClosed)
+	}
+	m.Update(func(s *Self) {
+		m.timed++
+		before := s.Visible
+		if !s.VisibleTo.IsZero() { // a temporary value is not the one to return to
+			before = m.lasting
+		}
+		s.Visible, s.VisibleTo, m.lasting = v, time.Time{}, before
+		if d > 0 {
+			timed := m.timed
+			s.VisibleTo = now().Add(d)
+			m.afterFuncLocked(d, func() {
+				if m.timed == timed {
+					m.tasks.Start(func(context.Context) { _ = m.SetVisible(before, 0) })
+				}
+			})
+		}
+	})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.peers {
+		p.wanted = p.wanted && p.asked != nil // the reason for which it was wanted is over
+	}
+	m.table.leaveStrangersLocked()
+	for _, p := range m.peers { // more peers may be dialled now
+		p.retry = true
+		p.wakeDialLoop()
+	}
+	return nil
+}
+
+// PairingChanged is called after the pairing window was opened or closed.
+func (m *Manager) PairingChanged() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.pairings.IsOpen() {
+		for _, p := range m.peers { // strangers may see us now
+			p.retry = true
+			p.wakeDialLoop()
+		}
+	} else {
+		m.table.leaveStrangersLocked()
+	}
+	m.publish(SelfChanged{m.selfViewLocked()})
+}
+
+// answers reports whether a connection that id has dialled is accepted. Strangers are accepted only while they may
+// see us, while the pairing window is open, or if they already have a connection or a transfer.
+func (a *acceptor) answers(id PeerID) bool {
+	m := a.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.peers[id]
+	return m.self.Visible == VisibleToAll || m.pairings.IsOpen() || p != nil && p.link != nil || m.transfers.Busy(id)
+}
+
+// leaveStrangersLocked closes connections to strangers that are not in use and that the program has not asked for.
+func (pt *peerTable) leaveStrangersLocked() {
+	m := pt.m
+	if m.self.Visible == VisibleToAll || m.pairings.IsOpen() {
+		return
+	}
+	for _, p := range m.peers {
+		if p.link == nil {
+			if p.dialling != nil && p.session == nil && !m.dialer.mayShowLocked(p) {
+				p.dialling()
+			}
+			pt.removeUnusedLocked(p)
+		} else if !p.wanted && !m.pairings.Has(p.id) && p.session == nil && !m.transfers.Busy(p.id) && m.profile.Peer(p.id).Trust == identity.Unknown {
+			p.link.conn.Close(wire.Bye)
+		}
+	}
+}

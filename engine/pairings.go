@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"multipeer/engine/internal/pairing"
+)
+
+// OpenPairing lets other devices ask for pairing, for PairingWindow. Only call it in response to a user's action:
+// while the window is open, strangers may connect regardless of the visibility. It returns the time when the window
+// closes, like Self.PairingUntil; the zero time if the engine does not run.
+func (e *Engine) OpenPairing() time.Time { return e.pairings.Open() }
+
+// ClosePairing closes the window and ends the pairings that have no code yet, except one by OpenLink. Pairings whose
+// codes are on the screens continue. It is idempotent.
+func (e *Engine) ClosePairing() { e.pairings.Close() }
+
+// Pair asks a peer to compare codes, or picks one that asks. Only call it in response to a user's action. It opens
+// the window if it is closed, waits for the peer to be connected, and returns; PairingChanged reports the progress.
+// The other user has to pick this device too. Errors are ErrNoPeer, ErrTimeout, ErrCancelled, ErrBusy during another
+// comparison or after too many attempts, and ErrMismatch within ten minutes after a mismatch.
+func (e *Engine) Pair(ctx context.Context, id PeerID) error {
+	if id == e.profile.ID || id.IsZero() {
+		return fmt.Errorf("pairing: %w: a device cannot pair with itself", ErrInvalid)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, InviteTimeout, ErrTimeout)
+	defer cancel()
+	if _, err := e.peers.AwaitLink(ctx, id); err != nil {
+		return err
+	}
+	return e.pairings.Pair(pairing.Peer{ID: id, Name: e.peers.NameOf(id)})
+}
+
+// ConfirmPairing confirms that this device's user has compared the codes. On the side that chooses, code is the
+// choice; a wrong choice ends the pairing with ErrMismatch. On the other side code is empty, or what the user has
+// read from the other screen. Spaces are ignored. The peer is verified when both have confirmed.
+func (e *Engine) ConfirmPairing(id PeerID, code string) error {
+	return e.pairings.Confirm(id, strings.ReplaceAll(code, " ", ""))
+}
+
+// RejectPairing reports that the codes do not match: it ends the pairing, and this peer cannot pair for ten minutes.
+func (e *Engine) RejectPairing(id PeerID) error { return e.pairings.Reject(id) }
+
+// CancelPairing ends a pairing with a peer, or declines one. It is idempotent.
+func (e *Engine) CancelPairing(id PeerID) { e.pairings.Cancel(id) }
+
+// Pairings lists the pairings in progress.
+func (e *Engine) Pairings() (list []Pairing) {
+	e.pairings.Freeze(func(views []pairing.View) { list = publicPairings(views) })
+	return list
+}

@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Path describes the current network path to a peer. Counts start when the connection began.
+type Path struct {
+	Local, Remote netip.AddrPort // Local is unspecified if the system does not report it
+	Interface     string         // the network interface that Local belongs to; empty if unknown
+	Dialled       bool           // dialled by us
+
+	RTT    time.Duration // smoothed round-trip time (RFC 9002 section 5.3)
+	MinRTT time.Duration // the smallest round-trip time
+	Jitter time.Duration // mean deviation of the round-trip time
+
+	BytesSent, BytesReceived uint64 // QUIC bytes, without UDP and IP headers
+	PacketsSent, PacketsLost uint64 // packets that we sent
+	PacketsReceived          uint64
+}
+
+// Loss is the fraction of our packets that was lost, 0 to 1.
+func (p Path) Loss() float64 {
+	if p.PacketsSent == 0 {
+		return 0
+	}
+	return float64(p.PacketsLost) / float64(p.PacketsSent)
+}
+
+// Path returns the network path to a peer. Errors are ErrNoPeer, and ErrNotConnected if there is no connection at the
+// moment.
+func (e *Engine) Path(id PeerID) (Path, error) {
+	l, err := e.peers.Link(id)
+	if err != nil {
+		return Path{}, err
+	}
+	s := l.Stats()
+	p := Path{
+		Local: l.LocalAddr(), Remote: l.RemoteAddr(), Dialled: l.Dialled(),
+		RTT: s.RTT, MinRTT: s.MinRTT, Jitter: s.Jitter, BytesSent: s.BytesSent, BytesReceived: s.BytesReceived,
+		PacketsSent: s.PacketsSent, PacketsLost: s.PacketsLost, PacketsReceived: s.PacketsReceived,
+	}
+	if p.Local.Addr().IsUnspecified() {
+		p.Local = netip.AddrPortFrom(routeTo(p.Remote), p.Local.Port())
+	}
+	p.Interface = interfaceOf(p.Local.Addr())
+	return p, nil
+}
+
+// routeTo returns the address that the system would send from to reach a; it sends nothing.
+func routeTo(a netip.AddrPort) netip.Addr {
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(a))
+	if err != nil {
+		return netip.IPv6Unspecified()
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+}
+
+// interfaceOf returns the name of the interface that has an address.
+func interfaceOf(a netip.Addr) string {
+	ifs, err := net.Interfaces()
+	if err != nil {
+		return ""
+	}
+	for _, f := range ifs {
+		addrs, err := f.Addrs()
+		if err != nil {
+			continue
+		}
+		for _, x := range addrs {
+			if p, err := netip.ParsePrefix(x.String()); err == nil && p.Addr().WithZone("") == a.WithZone("") && (a.Zone() == "" || a.Zone() == f.Name) {
+				return f.Name
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"encoding/json"
+
+	"multipeer/engine/internal/events"
+	"multipeer/engine/internal/peers"
+	"multipeer/engine/internal/wire"
+)
+
+// peersHost is the engine as package peers sees it.
+type peersHost struct{ e *Engine }
+
+func (h peersHost) Publish(ev peers.Event) bool { return h.e.events.Publish(h.e.publicEvent(ev)) }
+
+func (h peersHost) Deliver(m peers.Message) wire.Code {
+	if h.e.events.Publish(MessageReceived{Message(m), new(events.Held)}) {
+		return 0
+	}
+	return h.e.unreadCode()
+}
+
+func (h peersHost) UnreadCode() wire.Code { return h.e.unreadCode() }
+
+func (h peersHost) Changed() <-chan struct{} { return h.e.events.Changed() }
+
+// publicEvent returns the event that programs see. The lock of the peers may be held.
+func (e *Engine) publicEvent(ev peers.Event) Event {
+	switch ev := ev.(type) {
+	case peers.SelfChanged:
+		return SelfChanged{e.publicSelf(ev.Self)}
+	case peers.PeerChanged:
+		return PeerChanged{publicPeer(ev.Peer)}
+	case peers.PeerLost:
+		return PeerLost{publicPeer(ev.Peer)}
+	case peers.PeerAdded:
+		return PeerAdded{publicPeer(ev.Peer)}
+	case peers.PeerRemoved:
+		return PeerRemoved{publicPeer(ev.Peer), ev.Err}
+	case peers.StreamReceived:
+		return StreamReceived{newStream(ev.Stream)}
+	case peers.InvitationReceived:
+		return InvitationReceived{e.publicInvitation(ev.Invitation)}
+	case peers.InvitationClosed:
+		return InvitationClosed{e.publicInvitation(ev.Invitation)}
+	case peers.ConflictFound:
+		return ConflictFound{Conflict(ev.Conflict)}
+	case peers.Problem:
+		return Problem(ev)
+	}
+	panic("an event without a public form")
+}
+
+func (e *Engine) publicSelf(s peers.Self) Self {
+	return Self{
+		ID: s.ID, Name: s.Name, Service: s.Service, Port: s.Port, Running: s.Running, Advertising: s.Advertising,
+		Browsing: s.Browsing, Info: s.Info, Visible: s.Visible, VisibleTo: s.VisibleTo, PairingUntil: e.pairings.Until(),
+	}
+}
+
+func publicPeer(p peers.Peer) Peer {
+	return Peer{
+		ID: p.ID, Name: p.Name, State: p.State, Trust: p.Trust, Confirmed: p.Confirmed, Addrs: p.Addrs, Addr: p.Addr,
+		RTT: p.RTT, How: p.How, Heard: p.Heard, Context: p.Context, Info: p.Info, LooksLike: p.LooksLike,
+		AutoAccept: publicAutoAccept(p.Auto), Err: p.Err,
+	}
+}
+
+func publicPeers(list []peers.Peer) []Peer {
+	out := make([]Peer, 0, len(list))
+	for _, p := range list {
+		out = append(out, publicPeer(p))
+	}
+	return out
+}
+
+func publicConflicts(list []peers.Conflict) []Conflict {
+	var out []Conflict
+	for _, c := range list {
+		out = append(out, Conflict(c))
+	}
+	return out
+}
+
+// publicInvitation returns the value of an invitation that programs see, always the same one. The lock of the peers is
+// held.
+func (e *Engine) publicInvitation(i *peers.Invitation) *Invitation {
+	if i.Handle == nil {
+		i.Handle = &Invitation{ID: i.ID, Peer: publicPeer(i.Peer), Context: i.Context, peers: e.peers, invitation: i}
+	}
+	return i.Handle.(*Invitation)
+}
+
+// publicAdmit returns Config.Admit as package peers calls it.
+func publicAdmit(admit func(Peer, json.RawMessage) Decision) func(peers.Peer, json.RawMessage) Decision {
+	if admit == nil {
+		return nil
+	}
+	return func(from peers.Peer, context json.RawMessage) Decision { return admit(publicPeer(from), context) }
+}

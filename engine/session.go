@@ -1,0 +1,32 @@
+package engine
+
+import "context"
+
+// Invite asks a peer for a session, with the context of Config or SetContext, and waits for the answer. It returns
+// nil when connected, ErrDeclined, ErrTimeout after InviteTimeout, ErrNoPeer, ErrCancelled, or ErrBusy if MaxPeers
+// are connected, here or there. It waits for a peer that is found but not connected yet. When ctx ends, the
+// invitation is withdrawn. If the peer has invited us meanwhile, that counts as its acceptance
+// (MCNearbyServiceBrowser invitePeer).
+func (e *Engine) Invite(ctx context.Context, id PeerID) error {
+	return e.peers.Invite(ctx, id, e.peers.Context())
+}
+
+// InviteWith is Invite with a context for this call: any JSON value of at most MaxContext bytes, or nil for none. If
+// an invitation is already in progress, the call joins it, and its context is not sent.
+func (e *Engine) InviteWith(ctx context.Context, id PeerID, context any) error {
+	encoded, err := encodeContext(context)
+	if err != nil {
+		return err
+	}
+	return e.peers.Invite(ctx, id, encoded)
+}
+
+// Disconnect ends the session with a peer, or withdraws the invitation to it (cancelConnectPeer); both still see each
+// other. It is a kick: from then on no policy of this engine (Config.Invite, Config.Accept) brings the peer back, but
+// Invite and Invitation.Accept do. PeerRemoved follows, with ErrCancelled here and ErrKicked there. To refuse the
+// peer's connections as well, call SetTrust with TrustBlocked. It is idempotent.
+func (e *Engine) Disconnect(id PeerID) { e.peers.Disconnect(id) }
+
+// Leave ends all sessions. Found peers stay found, and policies may bring sessions back (disconnect in the Pythonista
+// module, MCSession disconnect). It is idempotent.
+func (e *Engine) Leave() { e.peers.Leave() }
