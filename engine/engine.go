@@ -95,8 +95,8 @@ func New(cfg Config) (*Engine, error) {
 	if n := infoSize(cfg.Info); n > advisedInfo {
 		e.log.Warn("discovery info is large; packets may be lost", "bytes", n, "advised", advisedInfo)
 	}
-	finder := cfg.Discovery
-	if finder == nil {
+	var finder peers.Finder = programDiscovery{cfg.Discovery}
+	if cfg.Discovery == nil {
 		finder = discovery.New(discovery.Config{Interfaces: cfg.Interfaces, Known: profile.Knows, Log: cfg.Log})
 	}
 	e.peers = peers.New(peers.Config{

@@ -12,7 +12,11 @@ import (
 )
 
 // Failure describes why a transfer failed: errors.As finds it in Transfer.Err, with the entry that failed and the
-// side that detected it.
+// side that detected it. Its fields:
+//
+//	Path string   the entry, as the sender names it; empty if no entry is the reason
+//	Remote bool   the other device found and reported the error
+//	Err error     the reason
 type Failure = transfer.Failure
 
 // Errors to check with errors.Is.

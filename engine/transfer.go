@@ -79,7 +79,7 @@ type Transfer struct {
 //	Bytes int64            in both directions, without the overhead of encryption
 type Lane = transfers.Lane
 
-// Existing says what to do with an entry whose name is taken in the receiving folder.
+// Existing says what to do with an entry whose name is taken in the receiving folder. It is an integer.
 type Existing = transfer.Existing
 
 // The policies for names that are taken.
@@ -89,7 +89,13 @@ const (
 	Replace       = transfer.Replace       // new files replace old ones, each once it is complete
 )
 
-// Note describes an entry that was not delivered under its own name or not preserved in full.
+// Note describes an entry that was not delivered under its own name or not preserved in full. Its fields and method:
+//
+//	Path string      the entry, as the sender names it
+//	Saved string     where it is in the receiver's folder; empty if it was not delivered
+//	Err error        the reason; nil if it was only renamed
+//	Remote bool      the other device made the note
+//	LeftOut() bool   whether the entry did not arrive
 type Note = transfer.Note
 
 // OfferOptions say how files are offered and sent.

@@ -1,12 +1,10 @@
 package engine
 
 import (
-	"context"
 	"encoding/json"
 	"net/netip"
 	"time"
 
-	"multipeer/engine/internal/discovery"
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/wire"
@@ -35,32 +33,6 @@ const (
 	TrustSeen     = identity.Seen     // accepted once, by a person; the key is pinned
 	TrustVerified = identity.Verified // the user has compared the ID
 	TrustBlocked  = identity.Blocked  // refused without asking
-)
-
-// Discovery finds peers. The engine has multicast DNS built in; a program may supply its own discovery, as with
-// nearbyConnectionData of MCSession. Implementations must accept calls from any goroutine.
-type Discovery interface {
-	// Run announces self and reports to the sink until ctx ends; then it says goodbye and returns.
-	Run(ctx context.Context, self Announcement, to Sink) error
-	// Update replaces the announcement. If it is called before Run, it is newer than the one passed to Run.
-	Update(self Announcement)
-	// Forget drops what is known about a peer, because no one answers there. It must not call the sink.
-	Forget(id PeerID)
-	// Recheck queries whether a peer that does not answer is still there. If it is not heard from, Sink.Lost follows
-	// within seconds (RFC 6762 section 10.4). Recheck must not call the sink before it returns.
-	Recheck(id PeerID)
-	// Link returns the name of the network interface through which an address is directly reachable; peers on the
-	// same one are announced to each other. Empty means none, and may be returned for all addresses. A link-local
-	// IPv6 address has its interface as the zone. It is called with the engine locked: it must not call the sink, nor
-	// wait for a goroutine that does.
-	Link(a netip.Addr) string
-}
-
-// The types that a Discovery uses.
-type (
-	Announcement = discovery.Announcement
-	Hint         = discovery.Hint
-	Sink         = discovery.Sink
 )
 
 // Self describes an engine.

@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"context"
+	"net/netip"
+
+	"multipeer/engine/internal/discovery"
+)
+
+// Discovery finds peers. The engine has multicast DNS built in; a program may supply its own discovery, as with
+// nearbyConnectionData of MCSession. Implementations must accept calls from any goroutine.
+type Discovery interface {
+	// Run announces self and reports to the sink until ctx ends; then it says goodbye and returns.
+	Run(ctx context.Context, self Announcement, to Sink) error
+	// Update replaces the announcement. If it is called before Run, it is newer than the one passed to Run.
+	Update(self Announcement)
+	// Forget drops what is known about a peer, because no one answers there. It must not call the sink.
+	Forget(id PeerID)
+	// Recheck queries whether a peer that does not answer is still there. If it is not heard from, Sink.Lost follows
+	// within seconds (RFC 6762 section 10.4). Recheck must not call the sink before it returns.
+	Recheck(id PeerID)
+	// Link returns the name of the network interface through which an address is directly reachable; peers on the
+	// same one are announced to each other. Empty means none, and may be returned for all addresses. A link-local
+	// IPv6 address has its interface as the zone. It is called with the engine locked: it must not call the sink, nor
+	// wait for a goroutine that does.
+	Link(a netip.Addr) string
+}
+
+// Announcement is what an engine announces about itself.
+type Announcement struct {
+	ID        PeerID
+	Name      string // the display name, at most MaxName bytes
+	Service   string // the service type, such as "multipeer"
+	Port      int    // the UDP port of the engine
+	Advertise bool   // let others find it
+	Browse    bool   // find others
+	// Known advertises the ID alone, for those who know it: without name and info.
+	Known bool
+	Info  map[string]string // discovery info, valid by ValidateInfo; do not modify it
+}
+
+// Hint is one peer as the network describes it. Nothing in it is verified.
+type Hint struct {
+	ID    PeerID
+	Name  string
+	Info  map[string]string // the engine keeps it; do not modify it afterwards
+	Addrs []netip.AddrPort  // where it can be dialled, best first
+	How   string            // how it was found, for Peer.How
+	Known bool              // it wants to be visible only to those who know its ID
+	// Multicast says that it was received by multicast, and not only in an answer to this device alone.
+	Multicast bool
+}
+
+// Sink receives what a Discovery finds. Its methods may be called from any goroutine and may block briefly.
+type Sink interface {
+	// Found reports a peer that appeared or whose description changed.
+	Found(Hint)
+	// Lost reports a peer that said goodbye or was not heard from for its time to live.
+	Lost(PeerID)
+	// NetworkChanged reports that interfaces or addresses changed, or that the machine was asleep.
+	NetworkChanged()
+	// Problem reports why discovery does not work; nil when it works again.
+	Problem(error)
+}
+
+// programDiscovery is a program's Discovery as package peers sees it.
+type programDiscovery struct{ Discovery }
+
+func (d programDiscovery) Run(ctx context.Context, self discovery.Announcement, to discovery.Sink) error {
+	return d.Discovery.Run(ctx, Announcement(self), programSink{to})
+}
+
+func (d programDiscovery) Update(self discovery.Announcement) {
+	d.Discovery.Update(Announcement(self))
+}
+
+// programSink is the engine's sink as a program's Discovery sees it.
+type programSink struct{ discovery.Sink }
+
+func (s programSink) Found(h Hint) { s.Sink.Found(discovery.Hint(h)) }
