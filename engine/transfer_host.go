@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 
 	"multipeer/engine/internal/address"
@@ -85,5 +86,7 @@ func (t peerTransfers) Take(l *peers.Link, msg wire.Message) {
 		t.TakePause(from, msg.ID, false)
 	case wire.Lanes:
 		t.TakeLanes(from, msg)
+	default:
+		panic(fmt.Sprintf("a message of type %T is not about a transfer", msg))
 	}
 }

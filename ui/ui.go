@@ -1,8 +1,8 @@
 // Package ui is the window of Multipeer: it shows the engine's values and calls its methods, and knows nothing about
 // networks or protocols.
 //
-// The engine's events cross to Fyne's main thread only in bind.go; everything else in this package runs on the main
-// thread. Text from a peer is shown as plain text, and is never used as Markdown, a link, a notification or a
+// The engine's events cross to Fyne's main thread only in bind.go; take_events.go turns them into what is shown.
+// Everything else in this package runs on the main thread. Text from a peer is shown as plain text, and is never used as Markdown, a link, a notification or a
 // translation key.
 //
 // The engine holds the current state and the history holds the past. This package holds only what is on screen of

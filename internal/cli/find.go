@@ -315,3 +315,15 @@ func (p *program) dial(ctx context.Context, e *engine.Engine, address string) (e
 		}
 	}
 }
+
+// isAddress distinguishes HOST:PORT and IP addresses from names and IDs.
+func isAddress(s string) bool {
+	host, _, err := engine.ParseAddress(s)
+	if err != nil {
+		return false
+	}
+	colon := strings.Contains(s, ":")
+	return colon || strings.Count(host, ".") == 3 && strings.Trim(host, "0123456789.") == ""
+}
+
+func describe(p engine.Peer) string { return fmt.Sprintf("%s (%s)", p.Name, p.ID.Short()) }

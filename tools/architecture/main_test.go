@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,7 +40,41 @@ func TestPictureIsTheCode(t *testing.T) {
 			name = "main.go"
 		}
 		if !strings.Contains(string(page), "`"+name+"`") {
-			t.Errorf("docs/architecture.md does not tell of %s", name)
+			t.Errorf("docs/architecture.md does not mention %s", name)
 		}
+	}
+}
+
+// TestPagesNameFilesThatExist: each Go file that the pages for developers name is in the repository. A name may leave out
+// the first folders.
+func TestPagesNameFilesThatExist(t *testing.T) {
+	const root = "../.."
+	var files []string
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.HasSuffix(p, ".go") {
+			rel, _ := filepath.Rel(root, p)
+			files = append(files, "/"+filepath.ToSlash(rel))
+		}
+		return err
+	})
+	if err != nil || len(files) < 50 {
+		t.Fatal(len(files), err)
+	}
+	named := regexp.MustCompile("`([A-Za-z0-9_/.-]+\\.go)`")
+	found := 0
+	for _, page := range []string{"docs/architecture.md", "CONTRIBUTING.md", "docs/security.md", "docs/testing.md"} {
+		text, err := os.ReadFile(filepath.Join(root, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
+			found++
+			if !slices.ContainsFunc(files, func(f string) bool { return strings.HasSuffix(f, "/"+m[1]) }) {
+				t.Errorf("%s names %s, which does not exist", page, m[1])
+			}
+		}
+	}
+	if found < 50 {
+		t.Errorf("only %d names were found", found)
 	}
 }

@@ -4,7 +4,7 @@
 //
 // Two kinds of connection are distinguished by ALPN before any data is sent: a session connection carries control,
 // messages and datagrams; a lane carries the bytes of one transfer, so that bulk data never delays a message. Lanes
-// have sockets of their own, and run over QUIC or over TLS and TCP (lane.go, lanes.go).
+// have sockets of their own, and run over QUIC or over TLS and TCP (lane.go, lane_listener.go).
 package transport
 
 import (
