@@ -223,6 +223,32 @@ func TestReconnect_GracePeriodBeginsWithEachBreak(t *testing.T) {
 	}
 }
 
+// TestReconnect_EachBreakHasAGracePeriod: a connection that breaks again shortly after it has returned, as over a loose
+// cable, does not end the session.
+func TestReconnect_EachBreakHasAGracePeriod(t *testing.T) {
+	for _, up := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 2900 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, b, sa, _ := pairByHand(t, net)
+			count := watchSessions(t, a)
+			for range 6 {
+				net.Drop(func(_, _ netip.AddrPort) bool { return true })
+				sa.NetworkChanged()
+				untilBroken(a, b)
+				time.Sleep(1200 * time.Millisecond)
+				net.Drop(nil)
+				for p, _ := a.Peer(b.Self().ID); p.State == engine.Reconnecting; p, _ = a.Peer(b.Self().ID) {
+					time.Sleep(10 * time.Millisecond)
+				}
+				time.Sleep(up)
+			}
+			if c := count(); c != [2]int{1, 0} {
+				t.Errorf("with %v between two breaks: added and removed %v times", up, c)
+			}
+		})
+	}
+}
+
 // TestSession_EndIsReportedBeforeTheNextSession checks that a side that has not noticed the end of a session is
 // notified of it before it gets a stream or datagram of the next one.
 func TestSession_EndIsReportedBeforeTheNextSession(t *testing.T) {

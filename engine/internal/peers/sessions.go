@@ -173,6 +173,9 @@ func (ss *sessions) linkDownLocked(p *peer, l *Link, err error) {
 // grace is how long a session lives without a connection. It equals the time that one dial may take.
 const grace = transport.DialTimeout
 
+// brief is how long a connection lives at most that has brought nothing back.
+const brief = 300 * time.Millisecond
+
 // awaitReturnLocked keeps the session of p for the grace period after its connection l broke with err. A connection
 // that lived only briefly does not restart the period: it counts from the earlier break.
 func (ss *sessions) awaitReturnLocked(p *peer, l *Link, err error) {
@@ -180,7 +183,7 @@ func (ss *sessions) awaitReturnLocked(p *peer, l *Link, err error) {
 	if p.session == nil {
 		return
 	}
-	if p.broken.IsZero() || now().Sub(l.began) > grace || l.began.Sub(p.broken) > grace {
+	if p.broken.IsZero() || now().Sub(l.began) > brief || l.began.Sub(p.broken) > grace {
 		p.broken = now()
 	}
 	p.happened(broke)
