@@ -107,7 +107,7 @@ func BenchmarkSendDuringTransfers(b *testing.B) {
 	}()
 	for b.Loop() {
 		for working := true; working; sent++ {
-			if _, err := from.Send(b.Context(), "hello"); err != nil {
+			if _, err := from.Send(b.Context(), "hello", engine.Broadcast); err != nil {
 				b.Fatal(err)
 			}
 			select {

@@ -6,7 +6,7 @@ import "multipeer/engine/internal/peers"
 const MaxDatagram = peers.MaxDatagram
 
 // SendDatagram sends v, any value that encodes to at most MaxDatagram bytes of JSON, unreliably: at once or not at
-// all, in no order, to the named peers or to all that are connected (MCSession sendData, mode unreliable; RFC 9221).
+// all, in no order, to the named peers, or to Broadcast (MCSession sendData, mode unreliable; RFC 9221).
 // It never blocks. A Result without an error means that the message was handed to the network; ErrBusy means that it
 // was dropped here because the path has no room. The error is ErrTooLarge with the limit, ErrInvalid or ErrNobody.
 func (e *Engine) SendDatagram(v any, to ...PeerID) ([]Result, error) {
@@ -14,8 +14,8 @@ func (e *Engine) SendDatagram(v any, to ...PeerID) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if to = e.peers.Recipients(to); len(to) == 0 {
-		return nil, ErrNobody
+	if to, err = e.recipients(to); err != nil {
+		return nil, err
 	}
 	results := make([]Result, len(to))
 	for i, id := range to {

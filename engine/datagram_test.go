@@ -25,13 +25,13 @@ func TestDatagram_ArrivesOrIsLostButNeverBlocks(t *testing.T) {
 		if !m.Unreliable || string(m.Body) != `"`+full+`"` || m.From != a.Self().ID || m.Name != "a" {
 			t.Errorf("%+v", m)
 		}
-		if _, err := a.SendDatagram(full + "x"); !errors.Is(err, engine.ErrTooLarge) || !strings.Contains(err.Error(), "1100") {
+		if _, err := a.SendDatagram(full+"x", engine.Broadcast); !errors.Is(err, engine.ErrTooLarge) || !strings.Contains(err.Error(), "1100") {
 			t.Errorf("one byte more: %v", err)
 		}
 		got := collect(t, b)
 		net.Lose(0.3)
 		for i := range 300 {
-			if r, err := a.SendDatagram(i); err != nil || r[0].Err != nil {
+			if r, err := a.SendDatagram(i, engine.Broadcast); err != nil || r[0].Err != nil {
 				t.Fatal(r, err)
 			}
 			time.Sleep(10 * time.Millisecond)
@@ -45,7 +45,7 @@ func TestDatagram_ArrivesOrIsLostButNeverBlocks(t *testing.T) {
 		net.Limit(100_000, 20_000)
 		began, busy := time.Now(), 0
 		for range 1000 {
-			r, err := a.SendDatagram(full)
+			r, err := a.SendDatagram(full, engine.Broadcast)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +61,7 @@ func TestDatagram_ArrivesOrIsLostButNeverBlocks(t *testing.T) {
 		if r, err := a.SendDatagram("x", b.Self().ID); err != nil || !errors.Is(r[0].Err, engine.ErrNotConnected) {
 			t.Error(r, err)
 		}
-		if _, err := a.SendDatagram("x"); !errors.Is(err, engine.ErrNobody) {
+		if _, err := a.SendDatagram("x", engine.Broadcast); !errors.Is(err, engine.ErrNobody) {
 			t.Error(err)
 		}
 	})

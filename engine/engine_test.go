@@ -103,7 +103,7 @@ func TestEngine_TwoPeersConnectAndExchangeMessages(t *testing.T) {
 			t.Errorf("context %s", got.Peer.Context)
 		}
 
-		results, err := a.Send(t.Context(), map[string]string{"text": "grüß dich <b>"})
+		results, err := a.Send(t.Context(), map[string]string{"text": "grüß dich <b>"}, engine.Broadcast)
 		if err != nil || len(results) != 1 || results[0].Err != nil {
 			t.Fatal(results, err)
 		}
@@ -120,7 +120,7 @@ func TestEngine_TwoPeersConnectAndExchangeMessages(t *testing.T) {
 		if !errors.Is(results[0].Err, engine.ErrNotConnected) {
 			t.Errorf("message to a gone peer: %v", results[0].Err)
 		}
-		if _, err := a.Send(t.Context(), 1); !errors.Is(err, engine.ErrNobody) {
+		if _, err := a.Send(t.Context(), 1, engine.Broadcast); !errors.Is(err, engine.ErrNobody) {
 			t.Errorf("message to nobody: %v", err)
 		}
 	})
@@ -155,7 +155,7 @@ func TestDial_BothSidesAtOnceLeaveOneSession(t *testing.T) {
 			if ca, cb := countA(), countB(); ca != [2]int{1, 0} || cb != [2]int{1, 0} {
 				t.Fatalf("run %d: added and removed %v and %v times", i, ca, cb)
 			}
-			if r, err := a.Send(t.Context(), i); err != nil || r[0].Err != nil {
+			if r, err := a.Send(t.Context(), i, engine.Broadcast); err != nil || r[0].Err != nil {
 				t.Fatalf("run %d: %v %v", i, r, err)
 			}
 			single++
@@ -265,7 +265,7 @@ func TestEngine_TwelvePeersConnectToEachOther(t *testing.T) {
 			if c := connected(node); c != n-1 {
 				t.Errorf("peer %d: %d sessions", i, c)
 			}
-			results, err := node.Send(t.Context(), "to all")
+			results, err := node.Send(t.Context(), "to all", engine.Broadcast)
 			if err != nil || len(results) != n-1 {
 				t.Fatal(results, err)
 			}
@@ -345,7 +345,7 @@ func TestEngine_EndedContextGivesErrCancelled(t *testing.T) {
 		if err := a.Invite(ctx, b.Self().ID); !errors.Is(err, engine.ErrCancelled) {
 			t.Error(err)
 		}
-		if r, err := a.Send(ctx, 1); err != nil || !errors.Is(r[0].Err, engine.ErrCancelled) {
+		if r, err := a.Send(ctx, 1, engine.Broadcast); err != nil || !errors.Is(r[0].Err, engine.ErrCancelled) {
 			t.Error(r, err)
 		}
 	})
@@ -444,7 +444,7 @@ func TestEngine_EndsInAnyOrder(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if _, err := a.Send(t.Context(), 1); !errors.Is(err, engine.ErrNobody) {
+		if _, err := a.Send(t.Context(), 1, engine.Broadcast); !errors.Is(err, engine.ErrNobody) {
 			t.Errorf("sending after the end: %v", err)
 		}
 		if _, err := a.OpenStream(t.Context(), b.Self().ID, "x"); err == nil {

@@ -44,7 +44,7 @@ func TestWatch_UnreadMessagesBeyondAQueueArrive(t *testing.T) {
 		ok := 0
 		say := func(n int) {
 			for range n {
-				r, err := a.Send(t.Context(), "x")
+				r, err := a.Send(t.Context(), "x", engine.Broadcast)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -94,7 +94,7 @@ func TestWatch_NextReaderGetsUnreadMessagesOnceInOrder(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		for i := range 5 {
-			if r, err := a.Send(t.Context(), i); err != nil || r[0].Err != nil {
+			if r, err := a.Send(t.Context(), i, engine.Broadcast); err != nil || r[0].Err != nil {
 				t.Fatal(r, err)
 			}
 		}
@@ -129,7 +129,7 @@ func TestWatch_UnreadMessagesPassToAnotherReader(t *testing.T) {
 				first := b.Watch(ctx)
 				time.Sleep(5 * time.Second)
 				for i := range 5 {
-					if r, err := a.Send(t.Context(), i); err != nil || r[0].Err != nil {
+					if r, err := a.Send(t.Context(), i, engine.Broadcast); err != nil || r[0].Err != nil {
 						t.Fatal(r, err)
 					}
 				}
@@ -252,7 +252,7 @@ func TestWatch_SlowReaderMissesNoState(t *testing.T) {
 		slow := b.Watch(ctx) // not read yet
 		refused, taken := 0, 0
 		for i := range 5000 {
-			r, err := a.Send(t.Context(), i)
+			r, err := a.Send(t.Context(), i, engine.Broadcast)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -314,7 +314,7 @@ func TestWatch_DeliveredMessagesAreRead(t *testing.T) {
 				}()
 				time.Sleep(5 * time.Second)
 				say := func(i int) error {
-					r, err := a.Send(t.Context(), i)
+					r, err := a.Send(t.Context(), i, engine.Broadcast)
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -163,7 +163,7 @@ func ExampleEngine_Post() {
 	connectedPeer(ctx, anna)
 	var last *engine.Delivery
 	for i := range 4 {
-		last, _ = anna.Post(ctx, i)
+		last, _ = anna.Post(ctx, i, engine.Broadcast)
 	}
 	fmt.Println("delivered:", last.Results()[0].Err == nil)
 	<-read
@@ -180,9 +180,9 @@ func ExampleEngine_SendDatagram() {
 	anna, _, ctx, stop := run(everyone, everyone)
 	defer stop()
 	connectedPeer(ctx, anna)
-	_, err := anna.SendDatagram(map[string]int{"x": 3, "y": 4})
+	_, err := anna.SendDatagram(map[string]int{"x": 3, "y": 4}, engine.Broadcast)
 	fmt.Println(err)
-	_, err = anna.SendDatagram(make([]int, 1000))
+	_, err = anna.SendDatagram(make([]int, 1000), engine.Broadcast)
 	fmt.Println(errors.Is(err, engine.ErrTooLarge), err)
 	// Output:
 	// <nil>
@@ -273,7 +273,7 @@ func ExampleEngine_Disconnect() {
 	anna.Disconnect(id)
 	p, found := anna.Peer(id)
 	fmt.Println(found, p.State)
-	_, err := anna.Send(ctx, "anybody?")
+	_, err := anna.Send(ctx, "anybody?", engine.Broadcast)
 	fmt.Println(err)
 	// Output:
 	// true found

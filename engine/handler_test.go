@@ -52,10 +52,10 @@ func TestHandler_ReportsEventsUntilItsContextEnds(t *testing.T) {
 			})
 		}()
 		time.Sleep(5 * time.Second)
-		if r, err := a.Send(t.Context(), "hi"); err != nil || r[0].Err != nil {
+		if r, err := a.Send(t.Context(), "hi", engine.Broadcast); err != nil || r[0].Err != nil {
 			t.Fatal(r, err)
 		}
-		if _, err := a.SendDatagram("ho"); err != nil {
+		if _, err := a.SendDatagram("ho", engine.Broadcast); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,20 +19,45 @@ const MaxPending = peers.MaxPending
 // MaxMessage is the largest message, in bytes of JSON.
 const MaxMessage = wire.MaxMessage
 
+// Broadcast as a recipient means all peers that are connected.
+var Broadcast = peers.Broadcast
+
+// recipients returns the peers that to names, each once.
+func (e *Engine) recipients(to []PeerID) ([]PeerID, error) {
+	switch {
+	case len(to) == 0:
+		return nil, fmt.Errorf("message: %w: it has no recipient; Broadcast sends to all that are connected", ErrInvalid)
+	case slices.Contains(to, Broadcast):
+		if to = e.peers.Connected(); len(to) == 0 {
+			return nil, ErrNobody
+		}
+		return to, nil
+	}
+	named := map[PeerID]bool{}
+	var once []PeerID
+	for _, id := range to {
+		if !named[id] {
+			once = append(once, id)
+		}
+		named[id] = true
+	}
+	return once, nil
+}
+
 // SendTimeout limits how long Send and Post wait for the answer to a message, and how long OpenStream waits for room,
 // unless the context has an earlier deadline.
 const SendTimeout = 30 * time.Second
 
 // Send sends v, any value that encoding/json can encode to at most MaxMessage bytes, to the named peers, or to all
-// that are connected if none is named (MCSession sendData, mode reliable). It waits until each has answered, at most
-// SendTimeout, and returns one Result for each, in the order of to: without an error the other program has the
-// message. While MaxPending messages to a peer are pending, Send waits for room, but delays only that peer's message.
+// that are connected if Broadcast is among them (MCSession sendData, mode reliable). It waits until each has answered,
+// at most SendTimeout, and returns one Result for each, in the order of to: without an error the other program has the
+// message. A peer that is named twice gets the message once. While MaxPending messages to a peer are pending, Send waits for room, but delays only that peer's message.
 //
 // Messages of one sender arrive in order and once, even if the connection breaks and is re-established. After an
 // error that ends the wait (ErrTimeout, ErrCancelled, ErrLost, ErrBye, ErrClosed) the message may or may not have
 // arrived; an error that is the other side's answer (ErrBusy, ErrUnavailable) means that it has not. The error of
-// Send itself reports what prevents sending at all: ErrTooLarge, ErrInvalid, ErrNobody, or a value that cannot be
-// encoded as JSON.
+// Send itself reports what prevents sending at all: ErrTooLarge, ErrInvalid (no recipient, or a value that cannot be
+// sent), or ErrNobody if Broadcast finds none connected.
 func (e *Engine) Send(ctx context.Context, v any, to ...PeerID) ([]Result, error) {
 	d, err := e.dispatch(ctx, v, to, true)
 	if err != nil {
@@ -84,8 +110,8 @@ func (e *Engine) dispatch(ctx context.Context, v any, to []PeerID, wait bool) (*
 	if err != nil {
 		return nil, err
 	}
-	if to = e.peers.Recipients(to); len(to) == 0 {
-		return nil, ErrNobody
+	if to, err = e.recipients(to); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, SendTimeout, ErrTimeout)
 	d := &Delivery{done: make(chan struct{}), left: len(to), results: make([]Result, len(to)), release: cancel}

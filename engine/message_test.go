@@ -27,14 +27,14 @@ func TestMessage_DepthLimitIsTheSameOnBothSides(t *testing.T) {
 		a, b := net.Start(cfg), net.Start(open("b"))
 		events(t, a)(is[engine.PeerAdded])
 		collect(t, b)
-		if r, err := a.Send(t.Context(), deep(31)); err != nil || r[0].Err != nil {
+		if r, err := a.Send(t.Context(), deep(31), engine.Broadcast); err != nil || r[0].Err != nil {
 			t.Error(r, err)
 		}
-		if _, err := a.Send(t.Context(), deep(32)); !errors.Is(err, engine.ErrInvalid) {
+		if _, err := a.Send(t.Context(), deep(32), engine.Broadcast); !errors.Is(err, engine.ErrInvalid) {
 			t.Error(err)
 		}
 		long := json.RawMessage("[" + strings.Repeat("0,", 199_980) + "0]")
-		if r, err := a.Send(t.Context(), long); err != nil || r[0].Err != nil {
+		if r, err := a.Send(t.Context(), long, engine.Broadcast); err != nil || r[0].Err != nil {
 			t.Error(r, err)
 		}
 		if connected(a) != 1 {
@@ -51,7 +51,7 @@ func TestPost_GivingUpOnStalledPathKeepsConnection(t *testing.T) {
 		net.Cut(b.Addr, true) // shorter than what ends a connection
 		for began := time.Now(); time.Since(began) < 4*time.Second; time.Sleep(2 * time.Millisecond) {
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-			d, err := a.Post(ctx, "x")
+			d, err := a.Post(ctx, "x", engine.Broadcast)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +61,7 @@ func TestPost_GivingUpOnStalledPathKeepsConnection(t *testing.T) {
 			}
 		}
 		net.Cut(b.Addr, false)
-		if r, err := a.Send(t.Context(), "y"); err != nil || r[0].Err != nil {
+		if r, err := a.Send(t.Context(), "y", engine.Broadcast); err != nil || r[0].Err != nil {
 			t.Error(r, err)
 		}
 	})
@@ -108,10 +108,10 @@ func TestSend_TooLargeErrorNamesTheLimit(t *testing.T) {
 		a, b := net.Start(open("a")), net.Start(open("b"))
 		next, _ := events(t, a), events(t, b)
 		next(is[engine.PeerAdded])
-		if _, err := a.Send(t.Context(), strings.Repeat("x", engine.MaxMessage)); !errors.Is(err, engine.ErrTooLarge) || !strings.Contains(err.Error(), "1048576") {
+		if _, err := a.Send(t.Context(), strings.Repeat("x", engine.MaxMessage), engine.Broadcast); !errors.Is(err, engine.ErrTooLarge) || !strings.Contains(err.Error(), "1048576") {
 			t.Errorf("over the limit: %v", err)
 		}
-		if r, err := a.Send(t.Context(), strings.Repeat("x", engine.MaxMessage-2)); err != nil || r[0].Err != nil {
+		if r, err := a.Send(t.Context(), strings.Repeat("x", engine.MaxMessage-2), engine.Broadcast); err != nil || r[0].Err != nil {
 			t.Errorf("at the limit: %v %v", r, err)
 		}
 	})
@@ -129,13 +129,13 @@ func TestPost_KeepsOrderAndReportsEachRecipient(t *testing.T) {
 		var all []*engine.Delivery
 		began := time.Now()
 		for i := range engine.MaxPending {
-			d, err := a.Post(t.Context(), i)
+			d, err := a.Post(t.Context(), i, engine.Broadcast)
 			if err != nil {
 				t.Fatal(err)
 			}
 			all = append(all, d)
 		}
-		over, err := a.Post(t.Context(), "one too many")
+		over, err := a.Post(t.Context(), "one too many", engine.Broadcast)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,13 +171,46 @@ func TestMessage_WithoutAnswerEndsWithItsContext(t *testing.T) {
 		ctx, cancel := contextWithTimeout(t, 2*time.Second)
 		defer cancel()
 		began := time.Now()
-		r, err := a.Send(ctx, "x")
+		r, err := a.Send(ctx, "x", engine.Broadcast)
 		if err != nil || !errors.Is(r[0].Err, engine.ErrTimeout) || time.Since(began) != 2*time.Second {
 			t.Errorf("%v %v after %v", r, err, time.Since(began))
 		}
 		net.Cut(b.Addr, false)
-		if r, err := a.Send(t.Context(), "y"); err != nil || r[0].Err != nil {
+		if r, err := a.Send(t.Context(), "y", engine.Broadcast); err != nil || r[0].Err != nil {
 			t.Error(r, err)
+		}
+	})
+}
+
+func TestSend_ReachesThoseThatAreNamedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, next := pair(t, net)
+		id := b.Self().ID
+		var team []engine.PeerID // a list that happens to be empty must not reach everyone
+		for _, to := range [][]engine.PeerID{nil, team, {}} {
+			_, sent := a.Send(t.Context(), "secret", to...)
+			_, posted := a.Post(t.Context(), "secret", to...)
+			_, gram := a.SendDatagram("secret", to...)
+			for _, err := range []error{sent, posted, gram} {
+				if !errors.Is(err, engine.ErrInvalid) {
+					t.Errorf("without a recipient: %v", err)
+				}
+			}
+		}
+		for _, to := range [][]engine.PeerID{{id, id}, {engine.Broadcast}, {engine.Broadcast, id}} {
+			if r, err := a.Send(t.Context(), "once", to...); err != nil || len(r) != 1 || r[0] != (engine.Result{Peer: id}) {
+				t.Errorf("%v: %v", r, err)
+			}
+			if m := next(is[engine.MessageReceived]).(engine.MessageReceived).Message; string(m.Body) != `"once"` {
+				t.Errorf("%s arrives", m.Body)
+			}
+		}
+		if r, err := a.Send(t.Context(), "last", id); err != nil || r[0].Err != nil {
+			t.Fatal(r, err)
+		}
+		if m := next(is[engine.MessageReceived]).(engine.MessageReceived).Message; string(m.Body) != `"last"` {
+			t.Errorf("%s arrives too", m.Body)
 		}
 	})
 }

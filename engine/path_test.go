@@ -17,7 +17,7 @@ func TestPath_ReportsAddressesAndLoss(t *testing.T) {
 		collect(t, b)
 		net.Lose(0.2)
 		for i := range 200 {
-			if _, err := a.Send(t.Context(), i); err != nil {
+			if _, err := a.Send(t.Context(), i, engine.Broadcast); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -53,7 +53,7 @@ func TestSession_WorksWheneverTheNetworkReturns(t *testing.T) {
 			la.check(t, a)
 			lb.check(t, b)
 			for _, n := range []*enginetest.Node{a, b} {
-				if r, err := n.Send(t.Context(), 1); err != nil || r[0].Err != nil {
+				if r, err := n.Send(t.Context(), 1, engine.Broadcast); err != nil || r[0].Err != nil {
 					t.Fatalf("return %d: %v %v", i, r, err)
 				}
 			}

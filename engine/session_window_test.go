@@ -78,7 +78,7 @@ func TestSession_DeliversEachMessageOnceAcrossBreaks(t *testing.T) {
 						net.Drop(nil)
 					}()
 				}
-				d, err := a.Post(t.Context(), j)
+				d, err := a.Post(t.Context(), j, engine.Broadcast)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -342,7 +342,7 @@ func TestEngine_ThirtyTwoPeersConnectDespiteLoss(t *testing.T) {
 		for _, node := range all {
 			wg.Go(func() {
 				for j := range each {
-					results, err := node.Send(t.Context(), j)
+					results, err := node.Send(t.Context(), j, engine.Broadcast)
 					if err != nil || len(results) != n-1 {
 						t.Errorf("%d results, %v", len(results), err)
 					}
@@ -428,7 +428,7 @@ func TestSession_EndDuringLargeMessageKeepsConnection(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		for range 3 {
-			_, _ = b.Post(t.Context(), strings.Repeat("m", 500_000))
+			_, _ = b.Post(t.Context(), strings.Repeat("m", 500_000), engine.Broadcast)
 		}
 		time.Sleep(30 * time.Millisecond)
 		a.Leave()

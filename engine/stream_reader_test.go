@@ -55,7 +55,7 @@ func TestStream_StoppedReadersDoNotBlockMessages(t *testing.T) {
 			fill(received(t, nextA), s)
 		}
 		time.Sleep(10 * time.Second)
-		if r, err := a.Send(t.Context(), strings.Repeat("m", 1000)); err != nil || r[0].Err != nil {
+		if r, err := a.Send(t.Context(), strings.Repeat("m", 1000), engine.Broadcast); err != nil || r[0].Err != nil {
 			t.Error(r, err)
 		}
 		close(stopped)
@@ -186,7 +186,7 @@ func TestStream_UnreadOnesAreReleasedWithTheirReader(t *testing.T) {
 		}()
 		time.Sleep(time.Second)
 		for i := range 2 {
-			if r, err := a.Send(t.Context(), i+1); err != nil || r[0].Err != nil {
+			if r, err := a.Send(t.Context(), i+1, engine.Broadcast); err != nil || r[0].Err != nil {
 				t.Fatal(r, err)
 			}
 		}

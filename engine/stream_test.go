@@ -194,10 +194,10 @@ func TestStream_StoppedReaderBlocksOnlyItsWriter(t *testing.T) {
 			}
 		}
 		// Messages, datagrams, pings and the last stream continue.
-		if r, err := a.Send(t.Context(), strings.Repeat("m", 500_000)); err != nil || r[0].Err != nil {
+		if r, err := a.Send(t.Context(), strings.Repeat("m", 500_000), engine.Broadcast); err != nil || r[0].Err != nil {
 			t.Error(r, err)
 		}
-		if r, err := a.SendDatagram("d"); err != nil || r[0].Err != nil {
+		if r, err := a.SendDatagram("d", engine.Broadcast); err != nil || r[0].Err != nil {
 			t.Error(r, err)
 		}
 		s, err := a.OpenStream(t.Context(), b.Self().ID, "free")

@@ -113,7 +113,7 @@ func TestEngine_RefusesValuesOutOfRange(t *testing.T) {
 	if err := e.InviteWith(t.Context(), e.Self().ID, make(chan int)); !errors.Is(err, engine.ErrInvalid) {
 		t.Errorf("context that is no JSON: %v", err)
 	}
-	if _, err := e.Send(t.Context(), func() {}); !errors.Is(err, engine.ErrInvalid) {
+	if _, err := e.Send(t.Context(), func() {}, engine.Broadcast); !errors.Is(err, engine.ErrInvalid) {
 		t.Errorf("message that is no JSON: %v", err)
 	}
 	for _, name := range []string{"", repeat("n", engine.MaxStreamName+1), "a\nb", "\xff"} {

@@ -167,11 +167,11 @@ func (o *outbox) failOpen(t *talk, why string) {
 // post passes a message to the engine, which keeps the order, and tracks the outcome.
 func (o *outbox) post(at place) {
 	t, text := at.t, at.t.data(at.seq).Text
-	var to []engine.PeerID
-	if !t.everyone() {
-		to = []engine.PeerID{t.id}
+	to := t.id
+	if t.everyone() {
+		to = engine.Broadcast
 	}
-	d, err := o.u.e.Post(o.u.bind.ctx, chatlog.Words{Text: text, Everyone: t.everyone()}, to...)
+	d, err := o.u.e.Post(o.u.bind.ctx, chatlog.Words{Text: text, Everyone: t.everyone()}, to)
 	if err != nil {
 		o.posted(at, nil, err)
 		return

@@ -27,7 +27,7 @@ func main() {
 	ctx, stop := context.WithCancel(context.Background())
 	go func() {
 		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-			results, err := e.Send(ctx, in.Text())
+			results, err := e.Send(ctx, in.Text(), engine.Broadcast)
 			for _, r := range append(results, engine.Result{Err: err}) {
 				if r.Err != nil {
 					fmt.Println("Not delivered:", r.Err)

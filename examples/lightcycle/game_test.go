@@ -406,7 +406,7 @@ func TestHostileMessages(t *testing.T) {
 			a := sit(t, net, "a", 0, 1)
 			n, _ := intruder(t, net, []int{1, 2, 3})
 			wait(t, "it is there", func() bool { return a.lobby("intruder") == "chooses" })
-			if _, err := n.Send(t.Context(), m); err != nil {
+			if _, err := n.Send(t.Context(), m, engine.Broadcast); err != nil {
 				t.Fatal(err)
 			}
 			wait(t, "it is dropped", func() bool { return a.lobby("intruder") == "absent" })
@@ -457,7 +457,7 @@ func TestHostileRider(t *testing.T) {
 				net := enginetest.New(t, latency)
 				p, n, _ := againstIntruder(t, net, false)
 				p.game.Commit()
-				if _, err := n.Send(t.Context(), message{State: &state{Ready: true}}); err != nil {
+				if _, err := n.Send(t.Context(), message{State: &state{Ready: true}}, engine.Broadcast); err != nil {
 					t.Fatal(err)
 				}
 				wait(t, "the start", func() bool { return p.sees().Live })
@@ -502,7 +502,7 @@ func TestHostileLeader(t *testing.T) {
 				p.game.Commit()
 				wait(t, "ready", func() bool { return p.lobby("a") == "ready" })
 				s := &start{Game: newGameID(), Riders: []entry{{ID: n.Self().ID, Name: "\x1b[2J\n", Colour: 1}, {ID: p.Self().ID, Name: strings.Repeat("ä", 1000)}}}
-				if _, err := n.Send(t.Context(), message{Start: s}); err != nil {
+				if _, err := n.Send(t.Context(), message{Start: s}, engine.Broadcast); err != nil {
 					t.Fatal(err)
 				}
 				turns := <-streams

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"bytes"
 	"fmt"
 
 	"multipeer/engine/internal/peers/internal/window"
@@ -10,11 +11,11 @@ import (
 // MaxPending is how many messages to one peer may wait for their answer or for room in the window.
 const MaxPending = window.MaxPending
 
-// Recipients returns to, or all connected peers if to is empty.
-func (m *Manager) Recipients(to []PeerID) []PeerID {
-	if len(to) > 0 {
-		return to
-	}
+// Broadcast is the ID that no peer has, since no key is known whose digest it is.
+var Broadcast = PeerID(bytes.Repeat([]byte{0xff}, len(PeerID{})))
+
+// Connected lists the peers with a session.
+func (m *Manager) Connected() (to []PeerID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for id, p := range m.peers {
