@@ -119,6 +119,11 @@ func Cause(err error) error {
 	if errors.As(err, &idle) || errors.As(err, &reset) {
 		return fmt.Errorf("%w: %v", ErrLost, err)
 	}
+	var system *net.OpError
+	if errors.As(err, &system) && system.Op != "remote error" { // that is an alert of the other side (RFC 8446 section 6)
+		// Its own text would repeat both addresses.
+		return wire.Reword(fmt.Sprintf("%v: %v", ErrLost, system.Err), ErrLost, err)
+	}
 	return err
 }
 

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,6 +39,20 @@ func TestReason_TextOfAPeerIsNotRepeated(t *testing.T) {
 				if s := got.Error(); strings.ContainsAny(s, "\x1b\n\x07") || strings.Contains(s, "Anna") || len(s) > 120 {
 					t.Errorf("%T: %q", err, s)
 				}
+			}
+		}
+	}
+}
+
+// TestReason_SystemErrorsMeanThatThePeerIsLost: a connection whose packets the system refuses to send, as when the cable is
+// pulled, has an error that programs can check for.
+func TestReason_SystemErrorsMeanThatThePeerIsLost(t *testing.T) {
+	for _, number := range []syscall.Errno{syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL, syscall.ENOBUFS} {
+		system := &net.OpError{Op: "write", Net: "udp", Err: os.NewSyscallError("sendmsg", number)}
+		for _, err := range []error{system, fmt.Errorf("sending: %w", system)} {
+			got := Cause(err)
+			if !errors.Is(got, ErrLost) || !errors.Is(got, number) || strings.Contains(got.Error(), "udp") {
+				t.Errorf("%v: %v", number, got)
 			}
 		}
 	}
