@@ -112,7 +112,8 @@ type Config struct {
 	Discovery Discovery
 	// PacketConn replaces the UDP socket. Run does not close it.
 	PacketConn net.PacketConn
-	// Log receives log records for developers. nil means none. The library that answers multicast DNS only supports
+	// Log receives log records for developers. nil means none, but a panic in Admit goes to the default logger of
+	// package slog. The library that answers multicast DNS only supports
 	// the standard logger of package log: a program that draws on a terminal must redirect that logger itself.
 	Log *slog.Logger
 }

@@ -14,6 +14,9 @@ func (e *Engine) SendDatagram(v any, to ...PeerID) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := e.open(); err != nil {
+		return nil, err
+	}
 	if to, err = e.recipients(to); err != nil {
 		return nil, err
 	}

@@ -34,14 +34,20 @@ type Engine struct {
 	pairings  *pairing.Manager
 	transfers *transfers.Manager
 
-	mu      sync.Mutex
-	running bool
-	closed  bool
-	ended   chan struct{} // closed when Run has ended, or by Close if it never ran
+	sending sync.WaitGroup // messages whose outcome is not known yet
+
+	mu       sync.Mutex
+	started  bool
+	closed   bool
+	draining bool                    // Shutdown waits for messages: no more are accepted
+	stop     context.CancelCauseFunc // ends the run
+	ended    chan struct{}           // closed when the run has ended, or by Close if there was none
+	failed   error                   // what Run returns; set before ended is closed
 }
 
-// New checks cfg and opens the profile. It sends nothing to the network before Run. The errors are ErrInvalid,
-// ErrInUse, ErrPermissions and ErrCorrupt, each with advice on what to do. Call Close on an engine that is never run.
+// New checks cfg and opens the profile. It sends nothing to the network before Run or Start. The errors are ErrInvalid,
+// ErrTooLarge for Config.Context, and ErrInUse, ErrPermissions and ErrCorrupt for the profile, each with advice on what
+// to do. Call Close on an engine that is never run.
 func New(cfg Config) (*Engine, error) {
 	if cfg.Service == "" {
 		cfg.Service = DefaultService
@@ -65,6 +71,12 @@ func New(cfg Config) (*Engine, error) {
 			return nil, fmt.Errorf("Dial: %w", err)
 		}
 	}
+	if cfg.Invite < Nobody || cfg.Invite > Everyone || cfg.Accept < Nobody || cfg.Accept > Everyone {
+		return nil, fmt.Errorf("Invite %d, Accept %d: %w: Nobody to Everyone", cfg.Invite, cfg.Accept, ErrInvalid)
+	}
+	if cfg.Visible < VisibleToAll || cfg.Visible > VisibleToNobody {
+		return nil, fmt.Errorf("%v: %w", cfg.Visible, ErrInvalid)
+	}
 	if cfg.MaxPeers < 0 {
 		return nil, fmt.Errorf("MaxPeers %d: %w: 0 or more", cfg.MaxPeers, ErrInvalid)
 	}
@@ -78,8 +90,10 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	panics := cfg.Log
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+		panics = slog.Default() // a program's mistake must not be silent
 	}
 	profile, err := openProfile(cfg.Profile)
 	if err != nil {
@@ -100,7 +114,7 @@ func New(cfg Config) (*Engine, error) {
 		finder = discovery.New(discovery.Config{Interfaces: cfg.Interfaces, Known: profile.Knows, Log: cfg.Log})
 	}
 	e.peers = peers.New(peers.Config{
-		Host: peersHost{e}, Finder: finder, Profile: profile, Tasks: &e.tasks, Ended: e.ended, Log: cfg.Log,
+		Host: peersHost{e}, Finder: finder, Profile: profile, Tasks: &e.tasks, Ended: e.ended, Log: cfg.Log, Panics: panics,
 		Self: self, Invite: cfg.Invite, Accept: cfg.Accept, MaxPeers: cfg.MaxPeers, Interfaces: cfg.Interfaces,
 		Context: initial, Admit: publicAdmit(cfg.Admit), Verify: cfg.Verify,
 	})
@@ -135,37 +149,66 @@ func (e *Engine) startName() string {
 	return kind + " " + e.profile.ID.Short()[:4]
 }
 
-// Run opens the socket, advertises, browses and serves until ctx ends; then it says goodbye and returns nil. When it
-// returns, every goroutine of the engine has ended and the profile is released. It can be called once. It also starts
-// without a network, and continues once one appears.
+// Run is Start and then waits for the end, and returns it: nil after ctx has ended or Close was called. When it returns,
+// every goroutine of the engine has ended and the profile is released.
 func (e *Engine) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	e.mu.Lock()
-	if e.running || e.closed {
-		e.mu.Unlock()
-		return errors.New("an engine runs once")
+	if err := e.Start(ctx); err != nil {
+		return err
 	}
-	e.running = true
+	<-e.ended
+	return e.failed
+}
+
+// Start opens the socket, and then advertises, browses and serves until ctx ends or Close is called; then the engine
+// says goodbye. When it returns, the port is open: Ticket and PairingLink work. It can be called once, and also works
+// without a network; the engine continues once one appears. After an error, which comes from opening the socket, the
+// engine has ended. ErrClosed means that it was started or closed before.
+func (e *Engine) Start(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	e.mu.Lock()
+	if e.started || e.closed {
+		e.mu.Unlock()
+		cancel(nil)
+		return fmt.Errorf("%w: an engine runs once", ErrClosed)
+	}
+	e.started = true
+	e.stop = cancel
 	e.tasks.Begin(ctx)
 	e.mu.Unlock()
-	defer e.end()
 
+	endpoint, lanes, err := e.listen()
+	if err != nil {
+		cancel(nil)
+		e.end(err)
+		return err
+	}
+	e.peers.Open(endpoint, lanes)
+	e.transfers.Start(endpoint)
+	go func() { // Run and Close wait for it
+		defer cancel(nil)
+		e.end(e.serve(ctx, endpoint, lanes))
+	}()
+	return nil
+}
+
+// listen opens the sockets. lanes is nil if the program supplied the socket.
+func (e *Engine) listen() (*transport.Endpoint, *transport.Lanes, error) {
 	endpoint, err := transport.Listen(transport.Config{
 		Identity: e.profile.Identity, Conn: e.cfg.PacketConn, Port: e.cfg.Port, Log: e.log,
 		Check: e.peers.Check, OwnKey: e.peers.MetOwnKey,
 	})
+	if err != nil || e.cfg.PacketConn != nil {
+		return endpoint, nil, err
+	}
+	lanes, err := endpoint.ListenLanes(!e.cfg.NoTCP)
 	if err != nil {
-		return err
+		return nil, nil, errors.Join(err, endpoint.Close())
 	}
-	var lanes *transport.Lanes
-	if e.cfg.PacketConn == nil {
-		if lanes, err = endpoint.ListenLanes(!e.cfg.NoTCP); err != nil {
-			return errors.Join(err, endpoint.Close())
-		}
-	}
-	e.peers.Open(endpoint, lanes)
-	e.transfers.Start(endpoint)
+	return endpoint, lanes, nil
+}
+
+// serve runs the engine until ctx ends.
+func (e *Engine) serve(ctx context.Context, endpoint *transport.Endpoint, lanes *transport.Lanes) (err error) {
 	var finding sync.WaitGroup
 	finding.Go(func() { e.peers.Find(ctx) })
 	e.peers.Start(lanes, e.cfg.Dial)
@@ -186,7 +229,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	return err
 }
 
-func (e *Engine) end() {
+// end releases everything; err is the reason for Run.
+func (e *Engine) end(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -195,23 +239,76 @@ func (e *Engine) end() {
 	e.closed = true
 	e.peers.Close()
 	e.events.Close()
-	close(e.ended)
 	if err := e.transfers.Flush(); err != nil {
 		e.log.Error("keeping transfers", "err", err)
 	}
 	if err := e.profile.Close(); err != nil {
 		e.log.Error("closing profile", "err", err)
 	}
+	e.failed = err
+	close(e.ended)
 }
 
-// Close releases the profile of an engine that was never run. It is idempotent. A running engine ends with the
-// context of Run instead.
+// Done is closed when the engine has ended: every goroutine of it has ended, and the profile is released.
+func (e *Engine) Done() <-chan struct{} { return e.ended }
+
+// Close ends the engine and waits until it has ended; peers are notified at once. Messages that wait for an answer fail:
+// Shutdown delivers them first. It is idempotent and may be called instead of running the engine. It must not be called
+// by Config.Admit or Config.Verify, which it waits for. The error is what Run returns.
 func (e *Engine) Close() error {
 	e.mu.Lock()
-	running := e.running
+	stop := e.stop
 	e.mu.Unlock()
-	if !running {
-		e.end()
+	if stop == nil {
+		e.end(nil)
+		return nil
 	}
+	stop(context.Canceled)
+	<-e.ended
+	return e.failed
+}
+
+// Shutdown delivers the messages that wait for an answer, or until ctx ends, and then closes the engine. It accepts no
+// more messages: Send and Post return ErrClosed. Transfers do not delay it; those with Keep continue in the next run.
+// The error is the reason why messages were not waited for: the end of ctx.
+func (e *Engine) Shutdown(ctx context.Context) error {
+	e.mu.Lock()
+	e.draining = true
+	e.mu.Unlock()
+	delivered := make(chan struct{})
+	go func() { // ends at the latest when Close has failed the messages
+		defer close(delivered)
+		e.sending.Wait()
+	}()
+	var err error
+	select {
+	case <-delivered:
+	case <-ctx.Done():
+		err = wire.EndOf(ctx)
+	case <-e.ended:
+	}
+	closed := e.Close()
+	<-delivered
+	return errors.Join(err, closed)
+}
+
+// open returns ErrClosed once the engine has ended.
+func (e *Engine) open() error {
+	select {
+	case <-e.ended:
+		return ErrClosed
+	default:
+		return nil
+	}
+}
+
+// beginSending counts a message whose outcome is not known yet, or returns ErrClosed.
+func (e *Engine) beginSending() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.draining || e.closed {
+		return ErrClosed
+	}
+	e.sending.Add(1)
 	return nil
 }

@@ -444,7 +444,7 @@ func TestEngine_EndsInAnyOrder(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if _, err := a.Send(t.Context(), 1, engine.Broadcast); !errors.Is(err, engine.ErrNobody) {
+		if _, err := a.Send(t.Context(), 1, engine.Broadcast); !errors.Is(err, engine.ErrClosed) {
 			t.Errorf("sending after the end: %v", err)
 		}
 		if _, err := a.OpenStream(t.Context(), b.Self().ID, "x"); err == nil {

@@ -110,11 +110,18 @@ func (e *Engine) dispatch(ctx context.Context, v any, to []PeerID, wait bool) (*
 	if err != nil {
 		return nil, err
 	}
+	if err := e.open(); err != nil {
+		return nil, err
+	}
 	if to, err = e.recipients(to); err != nil {
 		return nil, err
 	}
+	if err := e.beginSending(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, SendTimeout, ErrTimeout)
-	d := &Delivery{done: make(chan struct{}), left: len(to), results: make([]Result, len(to)), release: cancel}
+	release := func() { cancel(); e.sending.Done() }
+	d := &Delivery{done: make(chan struct{}), left: len(to), results: make([]Result, len(to)), release: release}
 	for i, id := range to {
 		d.results[i].Peer = id
 	}

@@ -39,6 +39,9 @@ func (e *Engine) OfferEach(ctx context.Context, to []PeerID, opts OfferOptions, 
 }
 
 func (e *Engine) offer(ctx context.Context, to PeerID, opts OfferOptions, shared *transfer.Shared, paths []string) (Transfer, error) {
+	if err := e.open(); err != nil {
+		return Transfer{}, err
+	}
 	source, err := transfers.NewSource(paths, opts.Links)
 	if err != nil {
 		return Transfer{}, err

@@ -41,6 +41,9 @@ func (m *Manager) Dial(ctx context.Context, target string) (PeerID, error) {
 	// The first connection only shows which peer answers. The lasting one is dialled like any other, expecting that
 	// key.
 	conn, err := endpoint.DialAny(ctx, addrs, want, transport.Session, transport.DialTimeout)
+	if errors.Is(err, context.Canceled) {
+		return want, wire.EndOf(ctx)
+	}
 	if err != nil {
 		return want, err
 	}
@@ -85,10 +88,10 @@ func (d *dialer) dialWanted(ctx context.Context, id PeerID, at netip.AddrPort, h
 	if decided {
 		return err
 	}
-	if err := context.Cause(ctx); !errors.Is(err, context.DeadlineExceeded) && err != nil {
-		return err
+	if ctx.Err() != nil {
+		return wire.EndOf(ctx)
 	}
-	return wire.ErrTimeout
+	return wire.ErrClosed // until has ended with the engine
 }
 
 func (d *dialer) open() *transport.Endpoint {

@@ -11,13 +11,15 @@ import (
 // Current returns the connection to a peer, or nil. It takes no lock that comes before others.
 func (m *Manager) Current(id PeerID) *Link { return m.links.get(id) }
 
-// Link returns the connection to a peer that the program knows. The error is ErrNoPeer, or ErrNotConnected with the
-// reason.
+// Link returns the connection to a peer that the program knows. The error is ErrNoPeer, ErrClosed, or
+// ErrNotConnected with the reason.
 func (m *Manager) Link(id PeerID) (*Link, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := m.peers[id]
 	switch {
+	case m.closed:
+		return nil, wire.ErrClosed
 	case p == nil || !p.shown:
 		return nil, wire.ErrNoPeer
 	case p.link == nil && p.err != nil:
@@ -44,7 +46,7 @@ func (m *Manager) AwaitLink(ctx context.Context, id PeerID) (l *Link, err error)
 	err = wire.ErrClosed
 	m.until(ctx, func() bool {
 		l, err = m.Link(id)
-		return err == nil || errors.Is(err, wire.ErrNoPeer)
+		return err == nil || errors.Is(err, wire.ErrNoPeer) || errors.Is(err, wire.ErrClosed)
 	})
 	if errors.Is(err, wire.ErrClosed) && ctx.Err() != nil {
 		err = wire.EndOf(ctx)

@@ -172,10 +172,7 @@ func (l *Link) readControl() (err error) {
 	p := l.peer
 	defer func() {
 		if r := recover(); r != nil {
-			m.log.Error("panic while handling a peer", "peer", p.id.Short(), "panic", fmt.Sprintf("%q", fmt.Sprint(r)), "stack", string(debug.Stack()))
-			if panicked != nil {
-				panicked(r)
-			}
+			m.cfg.Panics.Error("panic while handling a peer", "peer", p.id.Short(), "panic", fmt.Sprintf("%q", fmt.Sprint(r)), "stack", string(debug.Stack()))
 			err = wire.ErrInternal
 		}
 	}()
@@ -213,9 +210,6 @@ func (l *Link) frameLimit() int {
 	}
 	return wire.MaxControl
 }
-
-// panicked is set by tests, so that a recovered panic fails the test.
-var panicked func(any)
 
 // joined reports whether l carries a session, or one is beginning and holds Manager.mu.
 func (l *Link) joined() bool {

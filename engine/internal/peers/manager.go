@@ -29,6 +29,7 @@ type Config struct {
 	Tasks   *tasks.Group
 	Ended   <-chan struct{} // closed when the engine has ended
 	Log     *slog.Logger
+	Panics  *slog.Logger // gets the panics of Admit, and of handling what a peer sends
 
 	Self       Self // how the run begins
 	Invite     Audience

@@ -46,6 +46,8 @@ func (m *Manager) sessionWith(id PeerID) (*session, error) {
 	defer m.mu.Unlock()
 	p := m.peers[id]
 	switch {
+	case m.closed:
+		return nil, wire.ErrClosed
 	case p == nil || !p.shown:
 		return nil, wire.ErrNoPeer
 	case p.session != nil:

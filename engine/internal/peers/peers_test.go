@@ -114,7 +114,7 @@ func start(t *testing.T, name string) *node {
 	group.Begin(ctx)
 	n := &node{addr: socket.LocalAddr().(*net.UDPAddr).AddrPort(), changed: make(chan struct{})}
 	n.Manager = New(Config{
-		Host: n, Finder: nothing{}, Profile: profile, Tasks: group, Ended: ended, Log: slog.New(slog.DiscardHandler),
+		Host: n, Finder: nothing{}, Profile: profile, Tasks: group, Ended: ended, Log: slog.New(slog.DiscardHandler), Panics: slog.Default(),
 		Self: Self{ID: profile.ID, Name: name, Advertising: true, Browsing: true}, Accept: Everyone,
 	})
 	n.Attach(nothing{}, noPairings{})

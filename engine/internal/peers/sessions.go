@@ -133,6 +133,9 @@ func (ss *sessions) dropLinkLocked(p *peer) {
 // linkDownLocked handles the end of l.
 func (ss *sessions) linkDownLocked(p *peer, l *Link, err error) {
 	m := ss.m
+	if !m.tasks.Running() { // this side has closed the connection
+		err = wire.ErrClosed
+	}
 	l.fail(err)
 	if p.link != l {
 		return // a newer link has replaced it

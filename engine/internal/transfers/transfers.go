@@ -95,7 +95,7 @@ func now() time.Time { return time.Now() }
 func (m *Manager) newLocked(id ID, peer identity.PeerID, name string, incoming bool) *item {
 	m.trimLocked()
 	return &item{
-		view:   Transfer{ID: id, Peer: peer, PeerName: name, Incoming: incoming},
+		view:   Transfer{ID: id, Peer: peer, PeerName: name, Incoming: incoming, State: Queued},
 		order:  int64(len(m.transfers)) + now().UnixNano(),
 		answer: make(chan offerAnswer, 1), start: make(chan attempt, 1), wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}

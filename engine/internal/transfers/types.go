@@ -17,9 +17,9 @@ type ID string
 // State is engine.TransferState.
 type State int
 
-// The states; the last four are final.
+// The states; the last four are final. The zero value is no state.
 const (
-	Queued State = iota
+	Queued State = iota + 1
 	Offered
 	Moving
 	Stalled
@@ -32,7 +32,7 @@ const (
 )
 
 func (s State) String() string {
-	names := [...]string{"queued", "offered", "moving", "stalled", "paused", "finishing", "delivered", "declined", "cancelled", "failed"}
+	names := [...]string{"none", "queued", "offered", "moving", "stalled", "paused", "finishing", "delivered", "declined", "cancelled", "failed"}
 	if int(s) < len(names) {
 		return names[s]
 	}

@@ -1,0 +1,216 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+)
+
+// alone returns an engine that finds no one by itself.
+func alone(t *testing.T) *engine.Engine {
+	t.Helper()
+	e, err := engine.New(engine.Config{Interfaces: []string{"lo"}, Hidden: true, Blind: true, Accept: engine.Everyone})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	return e
+}
+
+func TestStart_PortIsOpenWhenItReturns(t *testing.T) {
+	e := alone(t)
+	if err := e.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if e.Self().Port == 0 || !e.Self().Running {
+		t.Errorf("%+v", e.Self())
+	}
+	if err := e.Start(t.Context()); !errors.Is(err, engine.ErrClosed) {
+		t.Errorf("a second start: %v", err)
+	}
+	taken, err := engine.New(engine.Config{Port: e.Self().Port, Interfaces: []string{"lo"}, Hidden: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := taken.Start(t.Context()); err == nil {
+		t.Error("it starts with a port that is taken")
+	}
+	select {
+	case <-taken.Done():
+	default:
+		t.Error("an engine that cannot start has not ended")
+	}
+}
+
+func TestClose_EndsARunningEngine(t *testing.T) {
+	e := alone(t)
+	ran := make(chan error, 1)
+	go func() { ran <- e.Run(t.Context()) }()
+	for e.Self().Port == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	for range 2 {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	select {
+	case <-e.Done():
+	default:
+		t.Error("it has not ended")
+	}
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+	if err := e.Run(t.Context()); !errors.Is(err, engine.ErrClosed) {
+		t.Errorf("a run after the end: %v", err)
+	}
+}
+
+// TestClose_EveryCallThenSaysSo: a program that repeats what fails with ErrNoPeer must not repeat it for ever.
+func TestClose_EveryCallThenSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, _ := pair(t, net)
+		id := b.Self().ID
+		_ = a.Stop()
+		for what, call := range map[string]func() error{
+			"Send":        func() error { _, err := a.Send(t.Context(), 1, id); return err },
+			"Send to all": func() error { _, err := a.Send(t.Context(), 1, engine.Broadcast); return err },
+			"Post":        func() error { _, err := a.Post(t.Context(), 1, id); return err },
+			"SendDatagram": func() error {
+				_, err := a.SendDatagram(1, engine.Broadcast)
+				return err
+			},
+			"OpenStream": func() error { _, err := a.OpenStream(t.Context(), id, "x"); return err },
+			"Invite":     func() error { return a.Invite(t.Context(), id) },
+			"Dial":       func() error { _, err := a.Dial(t.Context(), b.Addr.String()); return err },
+			"Search":     func() error { _, err := a.Search(t.Context()); return err },
+			"Offer":      func() error { _, err := a.Offer(t.Context(), id, t.TempDir()); return err },
+			"Pair":       func() error { return a.Pair(t.Context(), id) },
+			"Path":       func() error { _, err := a.Path(id); return err },
+			"NewPinger":  func() error { _, err := a.NewPinger(t.Context(), id, engine.PingReliable); return err },
+		} {
+			if err := call(); !errors.Is(err, engine.ErrClosed) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	})
+}
+
+// TestClose_FailsWhatWaitsForItself: this side has ended, and not the other one.
+func TestClose_FailsWhatWaitsForItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, _ := pair(t, net)
+		net.Cut(b.Addr, true)
+		d, err := a.Post(t.Context(), 1, b.Self().ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = a.Stop()
+		if r := d.Results(); !errors.Is(r[0].Err, engine.ErrClosed) {
+			t.Error(r[0].Err)
+		}
+	})
+}
+
+func TestShutdown_DeliversWhatWasPosted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, 50*time.Millisecond)
+		a, b, _, _ := pair(t, net)
+		in := collect(t, b)
+		for i := range 200 {
+			if _, err := a.Post(context.Background(), i, b.Self().ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := a.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		if got := in.of(a.Self().ID); len(got) != 200 {
+			t.Errorf("%d of 200 messages arrived", len(got))
+		}
+		if _, err := a.Post(t.Context(), 1, b.Self().ID); !errors.Is(err, engine.ErrClosed) {
+			t.Errorf("a message after the end: %v", err)
+		}
+	})
+}
+
+func TestShutdown_WaitsNoLongerThanItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, _ := pair(t, net)
+		net.Cut(b.Addr, true)
+		d, err := a.Post(t.Context(), 1, b.Self().ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := a.Shutdown(ctx); !errors.Is(err, engine.ErrTimeout) {
+			t.Error(err)
+		}
+		if took := time.Since(began); took < time.Second || took > 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if r := d.Results(); !errors.Is(r[0].Err, engine.ErrClosed) {
+			t.Error(r[0].Err)
+		}
+	})
+}
+
+func TestDial_EndOfTheContextIsAnErrorOfTheEngine(t *testing.T) {
+	e := alone(t)
+	if err := e.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := e.Dial(ctx, "127.0.0.1:9"); !errors.Is(err, engine.ErrCancelled) {
+		t.Error(err)
+	}
+}
+
+// TestAdmit_PanicIsReportedWithoutALog: a mistake of the program shows, as with net/http.
+func TestAdmit_PanicIsReportedWithoutALog(t *testing.T) {
+	var out lockedBuffer
+	old := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
+	defer slog.SetDefault(old)
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		net.Start(engine.Config{Admit: func(engine.Peer, json.RawMessage) engine.Decision { panic("a mistake") }})
+		net.Start(open("b"))
+		time.Sleep(5 * time.Second)
+	})
+	if text := string(out.bytes()); !strings.Contains(text, "a mistake") || !bytes.Contains(out.bytes(), []byte("lifecycle_test.go")) {
+		t.Errorf("the log is %q", text)
+	}
+}
+
+func TestConfig_RefusesUnknownPolicies(t *testing.T) {
+	for _, cfg := range []engine.Config{{Invite: 7}, {Accept: -1}, {Visible: 9}} {
+		if _, err := engine.New(cfg); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("%+v: %v", cfg, err)
+		}
+	}
+}
+
+func TestTransferState_ZeroIsNoState(t *testing.T) {
+	var none engine.Transfer
+	if s := none.State; s == engine.Queued || s.Final() || s.String() != "none" {
+		t.Errorf("the zero state is %v", s)
+	}
+}
