@@ -233,7 +233,13 @@ func (s *Stream) Write(b []byte) (int, error) {
 }
 
 // CloseWrite ends our direction; data already written still arrives.
-func (s *Stream) CloseWrite() error { return s.s.Close() }
+// ErrCancelled means that the stream was ended before, or that the other side does not read any more.
+func (s *Stream) CloseWrite() error {
+	if s.s.Close() != nil { // its text is about stream numbers
+		return fmt.Errorf("%w: the stream has ended", wire.ErrCancelled)
+	}
+	return nil
+}
 
 // Reset ends both directions at once; the code is sent to the other side.
 func (s *Stream) Reset(code wire.Code) {
