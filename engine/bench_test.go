@@ -26,6 +26,7 @@ func onLoopback(b *testing.B, others int) (from *engine.Engine, to engine.PeerID
 		}
 		inbox := b.TempDir()
 		wg.Go(e.Handling(ctx, engine.Handler{
+			Receive:       func(engine.Message) {},
 			StreamReceive: func(s *engine.Stream) { _ = s.Close() },
 			Offer:         func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: inbox, Reserve: -1}) },
 		}))

@@ -34,6 +34,7 @@ type Engine struct {
 	pairings  *pairing.Manager
 	transfers *transfers.Manager
 
+	streams streamHandlers
 	sending sync.WaitGroup // messages whose outcome is not known yet
 
 	mu       sync.Mutex

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -27,10 +28,21 @@ func open(name string) engine.Config {
 // events collects the events of an engine, in order.
 func events(t *testing.T, n *enginetest.Node) func(match func(engine.Event) bool) engine.Event {
 	t.Helper()
+	return eventsOf(t, n.Watch)
+}
+
+// eventsAndStreams is events for an engine whose streams nothing else takes.
+func eventsAndStreams(t *testing.T, n *enginetest.Node) func(match func(engine.Event) bool) engine.Event {
+	t.Helper()
+	return eventsOf(t, n.WatchStreams)
+}
+
+func eventsOf(t *testing.T, watch func(context.Context) iter.Seq[engine.Event]) func(match func(engine.Event) bool) engine.Event {
+	t.Helper()
 	ch := make(chan engine.Event, 10000)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	seq := n.Watch(ctx)
+	seq := watch(ctx)
 	go func() {
 		defer close(done)
 		for ev := range seq {
@@ -169,7 +181,7 @@ func watchSessions(t *testing.T, n *enginetest.Node) func() [2]int {
 	ctx, cancel := context.WithCancel(context.Background())
 	var count [2]int
 	done := make(chan struct{})
-	seq := n.Watch(ctx)
+	seq := n.WatchStreams(ctx)
 	go func() {
 		defer close(done)
 		for ev := range seq {

@@ -22,22 +22,22 @@ func traitsOf(ev Event) events.Traits {
 		return events.Traits{State: ev.Transfer.ID}
 	case MessageReceived:
 		return events.Traits{
-			Limited: true, From: ev.Message.From, Bytes: len(ev.Message.Body), Unreliable: ev.Message.Unreliable,
+			Kind: events.Messages, Limited: true, From: ev.Message.From, Bytes: len(ev.Message.Body), Unreliable: ev.Message.Unreliable,
 			Message: true, Held: ev.held,
 		}
-	case StreamReceived:
-		return events.Traits{Limited: true, From: ev.Stream.Peer, Held: &ev.Stream.held}
+	case streamReceived:
+		return events.Traits{Kind: events.Streams, Limited: true, From: ev.stream.Peer, Held: &ev.stream.held}
 	case OfferReceived:
-		return events.Traits{Limited: true, From: ev.Offer.Transfer.Peer}
+		return events.Traits{Kind: events.Offers, Limited: true, From: ev.Offer.Transfer.Peer}
 	case InvitationReceived:
-		return events.Traits{Limited: true, From: ev.Invitation.Peer.ID, Bytes: len(ev.Invitation.Context), Question: true, Change: true}
+		return events.Traits{Kind: events.Invitations, Limited: true, From: ev.Invitation.Peer.ID, Bytes: len(ev.Invitation.Context), Question: true, Change: true}
 	}
 	return events.Traits{Change: true}
 }
 
 // abandon ends an event that no reader takes any more.
 func abandon(ev Event) {
-	if s, ok := ev.(StreamReceived); ok { // no one else would close it
-		s.Stream.s.Abandon()
+	if s, ok := ev.(streamReceived); ok { // no one else would close it
+		s.stream.s.Abandon()
 	}
 }

@@ -47,9 +47,8 @@ type (
 		Message Message
 		held    *events.Held
 	}
-	// StreamReceived delivers a stream that the other program has opened. Exactly one reader takes it and must close
-	// it.
-	StreamReceived struct{ Stream *Stream }
+	// streamReceived passes a stream to the Handler that takes streams.
+	streamReceived struct{ stream *Stream }
 	// InvitationReceived asks for a session; nothing happens before Accept.
 	InvitationReceived struct{ Invitation *Invitation }
 	// InvitationClosed reports an invitation that was answered or withdrawn, or has expired.
@@ -75,7 +74,7 @@ func (PeerLost) event()           {}
 func (PeerAdded) event()          {}
 func (PeerRemoved) event()        {}
 func (MessageReceived) event()    {}
-func (StreamReceived) event()     {}
+func (streamReceived) event()     {}
 func (InvitationReceived) event() {}
 func (InvitationClosed) event()   {}
 func (OfferReceived) event()      {}
@@ -88,18 +87,19 @@ func (Problem) event()            {}
 // must be read by one range loop, which ends when the engine or ctx does. When ctx ends, messages already queued are
 // still yielded: their senders have been notified that they were delivered. Messages that a loop leaves behind with
 // break go to another reader that has not received them, or to the next Watch. Watch may be called before Run, and
-// any number of times.
+// any number of times. A Watch loop takes messages and is asked about invitations and offers, and the first answer of
+// any reader counts; it gets no streams: see HandleStream.
 func (e *Engine) Watch(ctx context.Context) iter.Seq[Event] {
-	return e.watch(ctx, false)
+	return e.watch(ctx, events.Messages|events.Offers|events.Invitations)
 }
 
-// WatchState is Watch for a program that waits for a state: it takes no message, stream, offer or invitation. While
-// no other reader does, their senders get ErrUnavailable.
-func (e *Engine) WatchState(ctx context.Context) iter.Seq[Event] { return e.watch(ctx, true) }
+// WatchState is Watch for a program that waits for a state: it takes no message and is not asked about offers and
+// invitations. While no other reader takes them, their senders get ErrUnavailable.
+func (e *Engine) WatchState(ctx context.Context) iter.Seq[Event] { return e.watch(ctx, 0) }
 
-func (e *Engine) watch(ctx context.Context, quiet bool) iter.Seq[Event] {
+func (e *Engine) watch(ctx context.Context, wants events.Kind) iter.Seq[Event] {
 	var r *events.Reader[Event]
-	e.freeze(func(s Snapshot) { r = e.events.Subscribe(quiet, s) })
+	e.freeze(func(s Snapshot) { r = e.events.Subscribe(wants, s) })
 	return e.events.Read(ctx, r, func() (ev Event) {
 		e.freeze(func(s Snapshot) { ev = s })
 		return ev
@@ -129,9 +129,9 @@ func (e *Engine) freeze(f func(Snapshot)) {
 	})
 }
 
-// unreadCode returns the code that gives the other side the reason why publish failed.
-func (e *Engine) unreadCode() wire.Code {
-	if e.events.HasReader() {
+// unreadCode returns the code that gives the other side the reason why no reader has taken an event of a kind.
+func (e *Engine) unreadCode(kind events.Kind) wire.Code {
+	if e.events.HasReader(kind) {
 		return wire.Busy
 	}
 	return wire.Unavailable

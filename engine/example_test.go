@@ -129,7 +129,7 @@ func ExampleEngine_Watch() {
 func ExampleEngine_Send() {
 	anna, ben, ctx, stop := run(everyone, everyone)
 	defer stop()
-	go ben.Handling(ctx, engine.Handler{})()
+	go ben.Handling(ctx, engine.Handler{Receive: func(engine.Message) {}})()
 	id := connectedPeer(ctx, anna)
 	results, err := anna.Send(ctx, "are you there?", id, anna.Self().ID)
 	if err != nil {

@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"context"
+	"iter"
 	"time"
 
+	"multipeer/engine/internal/events"
 	"multipeer/engine/internal/pairing"
 	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/transfers"
@@ -72,4 +75,21 @@ func (e *Engine) QueueOf(id PeerID, lane bool) string {
 // SetAttemptsEndSlowly delays the end of each attempt, as a slow disk does, until the returned function is called.
 func SetAttemptsEndSlowly(d time.Duration) (restore func()) {
 	return transfers.SetAttemptsEndSlowly(d)
+}
+
+// StreamReceived is the event that passes a stream to a Handler.
+type StreamReceived = streamReceived
+
+// Taken returns the stream.
+func (s streamReceived) Taken() *Stream { return s.stream }
+
+// WatchStreams is Watch for a reader that takes streams too.
+func (e *Engine) WatchStreams(ctx context.Context) iter.Seq[Event] {
+	e.streams.mu.Lock()
+	if e.streams.byName == nil {
+		e.streams.byName = map[string]func(*Stream){}
+	}
+	e.streams.byName[""] = nil
+	e.streams.mu.Unlock()
+	return e.watch(ctx, events.Messages|events.Streams|events.Offers|events.Invitations)
 }

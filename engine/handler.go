@@ -7,18 +7,22 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"multipeer/engine/internal/events"
 )
 
 // Handler has one function for each kind of event, in the style of the Pythonista module, whose program overrides the
-// methods of one class. Events of a nil field are ignored, except that a nil Invitation or Offer declines.
+// methods of one class. A nil field leaves its events to other readers. What no reader takes is refused: the senders of
+// messages, offers, invitations and streams get ErrUnavailable.
 type Handler struct {
 	PeerFound   func(Peer) // a peer was found, was reached, or has changed
 	PeerLost    func(Peer)
 	PeerAdded   func(Peer)        // a session has begun; Peer.Context is known (peer_added)
 	PeerRemoved func(Peer, error) // a session has ended; called once for each PeerAdded (peer_removed)
 	Receive     func(Message)     // a message has arrived, of either kind (receive)
-	// StreamReceive gets a stream that the other program has opened, on a goroutine of its own; the stream is closed
-	// when the function returns (stream_receive).
+	// StreamReceive gets the streams that the other programs open and that HandleStream does not take, each on a
+	// goroutine of its own; the stream is closed when the function returns (stream_receive). Only one Handler may take
+	// streams.
 	StreamReceive func(*Stream)
 	Invitation    func(*Invitation)
 	// InvitationClosed is called when an invitation passed to Invitation has been answered or withdrawn.
@@ -45,8 +49,28 @@ func (e *Engine) Handle(ctx context.Context, h Handler) { e.Handling(ctx, h)() }
 //	go e.Handling(ctx, h)()
 //	err := e.Run(ctx)
 func (e *Engine) Handling(ctx context.Context, h Handler) (handle func()) {
-	news := e.Watch(ctx)
-	return func() { e.handleAll(ctx, news, h) }
+	news, release := e.watch(ctx, h.wants()), func() {}
+	if h.StreamReceive != nil {
+		release = e.streams.add("", nil)
+		context.AfterFunc(ctx, release)
+	}
+	return func() {
+		defer release()
+		e.handleAll(ctx, news, h)
+	}
+}
+
+// wants lists the kinds of events that h takes from other readers.
+func (h *Handler) wants() (kinds events.Kind) {
+	for kind, is := range map[events.Kind]bool{
+		events.Messages: h.Receive != nil, events.Streams: h.StreamReceive != nil,
+		events.Offers: h.Offer != nil, events.Invitations: h.Invitation != nil,
+	} {
+		if is {
+			kinds |= kind
+		}
+	}
+	return kinds
 }
 
 func (e *Engine) handleAll(ctx context.Context, news iter.Seq[Event], h Handler) {
@@ -67,11 +91,11 @@ func (e *Engine) handleAll(ctx context.Context, news iter.Seq[Event], h Handler)
 			h.removed(ev.Peer, ev.Err, &seen)
 		case MessageReceived:
 			call(h.Receive, ev.Message)
-		case StreamReceived:
+		case streamReceived:
 			streams.Go(func() {
-				defer ev.Stream.Close()
-				defer context.AfterFunc(ctx, ev.Stream.s.Abandon)()
-				call(h.StreamReceive, ev.Stream)
+				defer ev.stream.Close()
+				defer context.AfterFunc(ctx, ev.stream.s.Abandon)()
+				h.StreamReceive(ev.stream)
 			})
 		case InvitationReceived:
 			h.invitation(ev.Invitation, &seen)
@@ -128,9 +152,7 @@ func (h *Handler) removed(p Peer, err error, s *seen) {
 
 func (h *Handler) invitation(i *Invitation, s *seen) {
 	switch {
-	case s.invited[i.ID] != nil:
-	case h.Invitation == nil:
-		_ = i.Decline() // ErrAnswered only means that it was withdrawn
+	case s.invited[i.ID] != nil, h.Invitation == nil:
 	default:
 		s.invited[i.ID] = i
 		h.Invitation(i)
@@ -162,7 +184,6 @@ func (h *Handler) offer(o *Offer, s *seen) {
 	switch {
 	case s.offered[id] == o: // reported already; an offer that is repeated later is another value
 	case h.Offer == nil:
-		_ = o.Decline()
 	default:
 		s.offered[id] = o
 		h.Offer(o)

@@ -179,7 +179,9 @@ func TestHandler_ReportsWithdrawnInvitation(t *testing.T) {
 // accepted.
 func TestHandling_AcceptsBeforeItsGoroutineStarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b, _, _ := pair(t, enginetest.New(t, latency))
+		net := enginetest.New(t, latency)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		events(t, a)(is[engine.PeerAdded])
 		got := make(chan string, 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		handle := b.Handling(ctx, engine.Handler{StreamReceive: func(s *engine.Stream) {
@@ -334,5 +336,125 @@ func TestHandler_ClockSetBackRepeatsNoTransferEnd(t *testing.T) {
 		if n != 0 {
 			t.Errorf("what ended in an earlier run is told %d times", n)
 		}
+	})
+}
+
+// TestHandler_LeavesToOthersWhatItDoesNotTake: a package that only watches peers does not decide about the streams, messages,
+// offers and invitations of another package that shares the engine.
+func TestHandler_LeavesToOthersWhatItDoesNotTake(t *testing.T) {
+	file := bytesIn(t, 1000)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		ctx, cancel := context.WithCancel(t.Context())
+		var readers sync.WaitGroup
+		defer readers.Wait()
+		defer cancel()
+		var mu sync.Mutex
+		var whole, messages int
+		readers.Go(b.Handling(ctx, engine.Handler{PeerAdded: func(engine.Peer) {}})) // a log
+		readers.Go(b.Handling(ctx, engine.Handler{
+			StreamReceive: func(s *engine.Stream) {
+				if got, err := io.ReadAll(s); err == nil && len(got) == 100_000 {
+					mu.Lock()
+					whole++
+					mu.Unlock()
+				}
+			},
+			Receive:    func(engine.Message) { mu.Lock(); messages++; mu.Unlock() },
+			Invitation: func(i *engine.Invitation) { time.Sleep(time.Second); _ = i.Accept() },
+			Offer: func(o *engine.Offer) {
+				time.Sleep(time.Second)
+				_ = o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1})
+			},
+		}))
+		meet(t, a, b)
+		id := b.Self().ID
+		if err := a.Invite(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			s, err := a.OpenStream(t.Context(), id, "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Write(make([]byte, 100_000)); err != nil {
+				t.Error(err)
+			}
+			_ = s.CloseWrite()
+			_, _ = io.ReadAll(s)
+			_ = s.Close()
+		}
+		if r, err := a.Send(t.Context(), 1, id); err != nil || r[0].Err != nil {
+			t.Error(r, err)
+		}
+		offer, err := a.Offer(t.Context(), id, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if end, err := a.Wait(t.Context(), offer.ID); err != nil || end.State != engine.Delivered {
+			t.Errorf("%v: %v %v", end.State, end.Err, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if whole != 20 || messages != 1 {
+			t.Errorf("%d of 20 streams are whole, %d messages", whole, messages)
+		}
+	})
+}
+
+// TestHandler_RefusesWhatNothingTakes: the other side knows at once, and nothing is kept.
+func TestHandler_RefusesWhatNothingTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		events(t, a)(is[engine.PeerAdded])
+		ctx, cancel := context.WithCancel(t.Context())
+		var readers sync.WaitGroup
+		defer readers.Wait()
+		defer cancel()
+		readers.Go(b.Handling(ctx, engine.Handler{PeerAdded: func(engine.Peer) {}}))
+		readers.Go(func() {
+			for range b.Watch(ctx) { // takes messages, and no streams
+			}
+		})
+		id := b.Self().ID
+		began := time.Now()
+		for range 3 * engine.MaxStreams { // unread streams would block after MaxStreams
+			s, err := a.OpenStream(t.Context(), id, "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Read(make([]byte, 1)); !errors.Is(err, engine.ErrUnavailable) {
+				t.Errorf("reading: %v", err)
+			}
+			_ = s.Close()
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		stop := b.HandleStream("mine", func(s *engine.Stream) { defer s.Close(); _, _ = s.Write([]byte("ok")) })
+		for name, want := range map[string]error{"mine": nil, "other": engine.ErrUnavailable} {
+			s, err := a.OpenStream(t.Context(), id, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(s)
+			if want == nil && (err != nil || string(got) != "ok") || want != nil && !errors.Is(err, want) {
+				t.Errorf("%s: %q, %v", name, got, err)
+			}
+			_ = s.Close()
+		}
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("two handlers for one name")
+				}
+			}()
+			b.HandleStream("mine", func(*engine.Stream) {})
+		}()
+		stop()
+		b.HandleStream("mine", func(s *engine.Stream) { _ = s.Close() })()
 	})
 }

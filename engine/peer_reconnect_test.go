@@ -263,7 +263,7 @@ func TestSession_EndIsReportedBeforeTheNextSession(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			var order []string
 			doneA, doneB := make(chan struct{}), make(chan struct{})
-			wa, wb := a.Watch(ctx), b.Watch(ctx)
+			wa, wb := a.Watch(ctx), b.WatchStreams(ctx)
 			go func() {
 				defer close(doneA)
 				for ev := range wa {
@@ -292,7 +292,7 @@ func TestSession_EndIsReportedBeforeTheNextSession(t *testing.T) {
 						order = append(order, "removed")
 					case engine.StreamReceived:
 						order = append(order, "stream")
-						ev.Stream.Close()
+						ev.Taken().Close()
 					case engine.MessageReceived:
 						order = append(order, "datagram")
 					}

@@ -11,16 +11,28 @@ import (
 // peersHost is the engine as package peers sees it.
 type peersHost struct{ e *Engine }
 
-func (h peersHost) Publish(ev peers.Event) bool { return h.e.events.Publish(h.e.publicEvent(ev)) }
+func (h peersHost) Publish(ev peers.Event) wire.Code {
+	e := h.e
+	public := e.publicEvent(ev)
+	switch public := public.(type) {
+	case streamReceived:
+		return e.streams.take(e, public.stream)
+	case InvitationReceived:
+		if !e.events.Publish(public) {
+			return e.unreadCode(events.Invitations)
+		}
+	default:
+		e.events.Publish(public)
+	}
+	return 0
+}
 
 func (h peersHost) Deliver(m peers.Message) wire.Code {
 	if h.e.events.Publish(MessageReceived{Message(m), new(events.Held)}) {
 		return 0
 	}
-	return h.e.unreadCode()
+	return h.e.unreadCode(events.Messages)
 }
-
-func (h peersHost) UnreadCode() wire.Code { return h.e.unreadCode() }
 
 func (h peersHost) Changed() <-chan struct{} { return h.e.events.Changed() }
 
@@ -38,7 +50,7 @@ func (e *Engine) publicEvent(ev peers.Event) Event {
 	case peers.PeerRemoved:
 		return PeerRemoved{publicPeer(ev.Peer), ev.Err}
 	case peers.StreamReceived:
-		return StreamReceived{newStream(ev.Stream)}
+		return streamReceived{newStream(ev.Stream)}
 	case peers.InvitationReceived:
 		return InvitationReceived{e.publicInvitation(ev.Invitation)}
 	case peers.InvitationClosed:

@@ -39,7 +39,7 @@ type Stream struct {
 	held events.Held // counts the readers' queues that hold it
 }
 
-// OpenStream opens a stream to a connected peer; its program gets StreamReceived. There is no round trip: data
+// OpenStream opens a stream to a connected peer; its program gets it by HandleStream or Handler.StreamReceive. There is no round trip: data
 // written at once arrives with the opening. It waits, at most SendTimeout, for a stream to be closed while MaxStreams
 // are open, and for a broken connection to return. Errors are ErrInvalid, ErrNoPeer, ErrNotConnected, ErrTimeout. The
 // other program may refuse the stream: then reading and writing fail with ErrUnavailable or ErrBusy. Only an answer

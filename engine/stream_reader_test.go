@@ -70,7 +70,8 @@ func TestStream_StoppedReadersDoNotBlockMessages(t *testing.T) {
 func TestStream_ManyShortOnesAllArrive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, 5*time.Millisecond)
-		a, b, _, _ := pair(t, net)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		events(t, a)(is[engine.PeerAdded])
 		const n = 200
 		var mu sync.Mutex
 		got := 0
@@ -111,7 +112,7 @@ func TestStream_EndedReaderReleasesItsSlots(t *testing.T) {
 		a, b := net.Start(open("a")), net.Start(open("b"))
 		events(t, a)(is[engine.PeerAdded])
 		ctx, cancel := context.WithCancel(t.Context())
-		_ = b.Watch(ctx) // a reader that never reads
+		_ = b.WatchStreams(ctx) // a reader that never reads
 		for range engine.MaxStreams {
 			s, err := a.OpenStream(t.Context(), b.Self().ID, "x")
 			if err != nil {
@@ -122,7 +123,7 @@ func TestStream_EndedReaderReleasesItsSlots(t *testing.T) {
 		time.Sleep(time.Second)
 		cancel()
 		time.Sleep(time.Second)
-		next := events(t, b)
+		next := eventsAndStreams(t, b)
 		s, err := a.OpenStream(t.Context(), b.Self().ID, "y")
 		if err != nil {
 			t.Fatal(err)
@@ -138,12 +139,12 @@ func TestStream_InUseSurvivesTheEndOfAnotherReader(t *testing.T) {
 		a, b := net.Start(open("a")), net.Start(open("b"))
 		events(t, a)(is[engine.PeerAdded])
 		lag, stop := context.WithCancel(context.Background())
-		_ = b.Watch(lag) // has the event too, and never reads it
+		_ = b.WatchStreams(lag) // has the event too, and never reads it
 		taken := make(chan *engine.Stream, 1)
 		go func() {
-			for ev := range b.Watch(context.Background()) {
+			for ev := range b.WatchStreams(context.Background()) {
 				if ev, ok := ev.(engine.StreamReceived); ok {
-					taken <- ev.Stream
+					taken <- ev.Taken()
 					return
 				}
 			}

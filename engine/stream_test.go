@@ -24,7 +24,7 @@ import (
 func pair(t *testing.T, net *enginetest.Net) (a, b *enginetest.Node, nextA, nextB func(func(engine.Event) bool) engine.Event) {
 	t.Helper()
 	a, b = net.Start(open("a")), net.Start(open("b"))
-	nextA, nextB = events(t, a), events(t, b)
+	nextA, nextB = eventsAndStreams(t, a), eventsAndStreams(t, b)
 	nextA(is[engine.PeerAdded])
 	nextB(is[engine.PeerAdded])
 	return a, b, nextA, nextB
@@ -32,7 +32,7 @@ func pair(t *testing.T, net *enginetest.Net) (a, b *enginetest.Node, nextA, next
 
 func received(t *testing.T, next func(func(engine.Event) bool) engine.Event) *engine.Stream {
 	t.Helper()
-	return next(is[engine.StreamReceived]).(engine.StreamReceived).Stream
+	return next(is[engine.StreamReceived]).(engine.StreamReceived).Taken()
 }
 
 // TestStream_CarriesBytesBothWays checks that a stream carries bytes both ways, ends each direction separately, and
@@ -371,7 +371,7 @@ func TestStream_OvertakingTheAnswerArrives(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
 			a, b := net.Start(engine.Config{Accept: engine.Everyone}), net.Start(engine.Config{})
-			nextA, nextB := events(t, a), events(t, b)
+			nextA, nextB := events(t, a), eventsAndStreams(t, b)
 			meet(t, b, a)
 			net.Lose(float64(i%20) / 40)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

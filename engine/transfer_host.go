@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"multipeer/engine/internal/address"
+	"multipeer/engine/internal/events"
 	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/transfers"
 	"multipeer/engine/internal/wire"
@@ -53,7 +54,7 @@ func (h transferHost) PublishOffer(o *transfers.Offer) (code wire.Code, taken bo
 	if h.e.events.Publish(OfferReceived{publicOffer(o)}) {
 		return 0, true
 	}
-	return h.e.unreadCode(), false
+	return h.e.unreadCode(events.Offers), false
 }
 
 // publicOffer returns the value of an offer that programs see, always the same one. The lock of the transfers is held.

@@ -60,8 +60,6 @@ func (u *UI) take(ev engine.Event) {
 		u.trace("disconnected %q", ev.Peer.Name)
 	case engine.MessageReceived:
 		u.receive(ev.Message)
-	case engine.StreamReceived: // the window does not use streams, and an unread one would hold its memory
-		ev.Stream.Reset(0)
 	case engine.InvitationReceived:
 		u.invites.take(ev.Invitation)
 	case engine.InvitationClosed:

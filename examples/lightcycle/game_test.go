@@ -366,12 +366,10 @@ func intruder(t *testing.T, net *enginetest.Net, context any) (*enginetest.Node,
 	cfg.Context = context
 	n := net.Start(cfg)
 	streams := make(chan *engine.Stream, 10)
+	n.HandleStream("", func(s *engine.Stream) { streams <- s })
 	seq := n.Watch(t.Context())
-	go func() {
-		for ev := range seq {
-			if s, ok := ev.(engine.StreamReceived); ok {
-				streams <- s.Stream
-			}
+	go func() { // it takes the messages of the game
+		for range seq {
 		}
 	}()
 	return n, streams

@@ -204,8 +204,6 @@ func (p *program) chatEvent(e *engine.Engine, ev engine.Event, only []engine.Pee
 		}
 	case engine.MessageReceived:
 		p.printMessage(e, ev.Message)
-	case engine.StreamReceived:
-		ev.Stream.Reset(0) // this program has no use for streams: an unread one would keep its memory
 	case engine.OfferReceived:
 		p.out.note("%s offers %s; chat takes no files, use 'multipeer-cli receive'", ev.Offer.Transfer.PeerName, what(ev.Offer.Transfer))
 		if p.host == nil {

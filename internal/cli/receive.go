@@ -333,8 +333,6 @@ func (r *receiver) take(ev engine.Event) (done bool, err error) {
 		if r.keeper == nil || r.out.json || r.may(ev.Message.From) { // a service keeps what it does not print
 			printMessage(r.out, ev.Message, from)
 		}
-	case engine.StreamReceived: // this program has no use for streams: an unread one would keep its memory
-		ev.Stream.Reset(0)
 	case engine.Problem:
 		printProblem(r.out, ev.Err)
 	case engine.ConflictFound:

@@ -57,16 +57,16 @@ func (h *Hub[E]) Changed() <-chan struct{} {
 	return h.changed
 }
 
-// HasReader reports whether some reader takes messages.
-func (h *Hub[E]) HasReader() bool {
+// HasReader reports whether some reader takes events of a kind.
+func (h *Hub[E]) HasReader(kind Kind) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.messageReaderLocked() != nil
+	return h.readerLocked(kind) != nil
 }
 
-func (h *Hub[E]) messageReaderLocked() *Reader[E] {
+func (h *Hub[E]) readerLocked(kind Kind) *Reader[E] {
 	for r := range h.readers {
-		if !r.quiet {
+		if r.wants&kind != 0 {
 			return r
 		}
 	}
@@ -74,13 +74,13 @@ func (h *Hub[E]) messageReaderLocked() *Reader[E] {
 }
 
 // Subscribe adds a reader, whose first event is the snapshot of the present state: the caller holds the locks that
-// keep the state from changing. A quiet reader takes no event that a peer can cause in any number, such as a message.
-func (h *Hub[E]) Subscribe(quiet bool, snapshot E) *Reader[E] {
-	r := newReader[E](quiet)
+// keep the state from changing. wants are the kinds of events that it takes.
+func (h *Hub[E]) Subscribe(wants Kind, snapshot E) *Reader[E] {
+	r := newReader[E](wants)
 	r.put(item[E]{snapshot, h.traits(snapshot)})
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !quiet {
+	if wants&Messages != 0 {
 		for _, ev := range h.unread {
 			it := item[E]{ev, h.traits(ev)}
 			it.Held.queues++
@@ -193,7 +193,7 @@ func (h *Hub[E]) leave(r *Reader[E], skipped []item[E]) {
 			abandoned = append(abandoned, it.ev)
 			continue
 		}
-		if other := h.messageReaderLocked(); other != nil {
+		if other := h.readerLocked(Messages); other != nil {
 			it.Held.queues++
 			other.addUnread(it)
 		} else {

@@ -24,7 +24,7 @@ func traitsOf(ev event) Traits {
 	if ev.held == nil {
 		return Traits{}
 	}
-	return Traits{Limited: true, From: ev.from, Bytes: len(ev.text), Message: true, Held: ev.held}
+	return Traits{Kind: Messages, Limited: true, From: ev.from, Bytes: len(ev.text), Message: true, Held: ev.held}
 }
 
 func message(text string) event { return event{text: text, held: new(Held)} }
@@ -43,7 +43,7 @@ func texts(ctx context.Context, h *Hub[event], r *Reader[event]) (out []string) 
 
 func TestHub_NewerStateReplacesOlder(t *testing.T) {
 	h := newTestHub(new([]event))
-	r := h.Subscribe(false, event{text: "first"})
+	r := h.Subscribe(Messages, event{text: "first"})
 	for _, ev := range []event{{key: "a", text: "a1"}, {key: "b", text: "b1"}, {key: "a", text: "a2"}} {
 		h.Publish(ev)
 	}
@@ -55,7 +55,7 @@ func TestHub_NewerStateReplacesOlder(t *testing.T) {
 
 func TestHub_SlowReaderGetsSnapshot(t *testing.T) {
 	h := newTestHub(new([]event))
-	r := h.Subscribe(false, event{text: "first"})
+	r := h.Subscribe(Messages, event{text: "first"})
 	for range MaxQueue + 1 {
 		h.Publish(event{text: "news"})
 	}
@@ -67,7 +67,7 @@ func TestHub_SlowReaderGetsSnapshot(t *testing.T) {
 
 func TestHub_OnePeerCannotFillAQueue(t *testing.T) {
 	h := newTestHub(new([]event))
-	h.Subscribe(false, event{text: "first"})
+	h.Subscribe(Messages, event{text: "first"})
 	taken := 0
 	for range 2 * maxQueuedOfOne {
 		if h.Publish(message("flood")) {
@@ -83,21 +83,21 @@ func TestHub_OnePeerCannotFillAQueue(t *testing.T) {
 
 func TestHub_MessageLeftBehindGoesToNextReader(t *testing.T) {
 	h := newTestHub(new([]event))
-	if h.HasReader() || h.Publish(message("too early")) {
+	if h.HasReader(Messages) || h.Publish(message("too early")) {
 		t.Error("taken without a reader")
 	}
-	quiet := h.Subscribe(true, event{text: "first"})
-	if h.HasReader() || h.Publish(message("too early")) {
+	quiet := h.Subscribe(0, event{text: "first"})
+	if h.HasReader(Messages) || h.Publish(message("too early")) {
 		t.Error("taken by a quiet reader")
 	}
-	r := h.Subscribe(false, event{text: "first"})
+	r := h.Subscribe(Messages, event{text: "first"})
 	if !h.Publish(message("hello")) {
 		t.Fatal("not taken")
 	}
 	for range h.Read(t.Context(), r, nil) { // leaves after the snapshot
 		break
 	}
-	next := h.Subscribe(false, event{text: "second"})
+	next := h.Subscribe(Messages, event{text: "second"})
 	h.Close()
 	if got := texts(t.Context(), h, next); !slices.Equal(got, []string{"second", "hello"}) {
 		t.Errorf("%q", got)
@@ -128,7 +128,7 @@ func TestHub_ChangeWakesThoseWhoWait(t *testing.T) {
 func TestHub_ContextEndsWaitingReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTestHub(new([]event))
-		r := h.Subscribe(false, event{text: "first"})
+		r := h.Subscribe(Messages, event{text: "first"})
 		ctx, cancel := context.WithCancel(t.Context())
 		var got []string
 		go func() { got = texts(ctx, h, r) }()

@@ -26,6 +26,7 @@ type Traits struct {
 	Ends   any  // the State that ends with this event: what follows it is not a newer version of what came before
 	Change bool // what the program waits for may have happened
 
+	Kind       Kind            // only readers that want this kind take it; 0 means that all do
 	Limited    bool            // a peer can cause any number of such events
 	From       identity.PeerID // the peer that caused a Limited event
 	Unreliable bool            // it may be lost without harm
@@ -35,6 +36,17 @@ type Traits struct {
 	Message bool  // it is refused if there is no room, and outlives a reader that leaves it behind
 	Held    *Held // set if the event must not get lost in a queue
 }
+
+// Kind is a kind of events that readers may leave to others.
+type Kind uint8
+
+// The kinds.
+const (
+	Messages Kind = 1 << iota
+	Streams
+	Offers
+	Invitations
+)
 
 // Held tracks an event that some reader has to get: how many queues hold it, guarded by the hub's lock, and whether
 // one of their readers has got it. The zero value is ready to use.
@@ -72,7 +84,7 @@ func (u use) minus(o use) use {
 
 // Reader is the queue of one reader.
 type Reader[E any] struct {
-	quiet   bool
+	wants   Kind        // the kinds that it takes
 	reading atomic.Bool // a loop has started to read
 
 	mu     sync.Mutex
@@ -86,19 +98,22 @@ type Reader[E any] struct {
 	closed bool
 }
 
-func newReader[E any](quiet bool) *Reader[E] {
-	return &Reader[E]{quiet: quiet, states: map[any]int{}, uses: map[identity.PeerID]use{}, wake: make(chan struct{}, 1)}
+func newReader[E any](wants Kind) *Reader[E] {
+	return &Reader[E]{wants: wants, states: map[any]int{}, uses: map[identity.PeerID]use{}, wake: make(chan struct{}, 1)}
 }
 
-// put queues an event; it returns false if there is no room.
+// put queues an event; it returns false if there is no room, or if the reader does not want it.
 func (r *Reader[E]) put(it item[E]) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return false
 	}
+	if it.Kind != 0 && it.Kind&r.wants == 0 {
+		return false
+	}
 	if it.Limited && !r.admitsLocked(it.Traits) { // guard: events-queued
-		if !it.Message && !r.quiet { // another reader may take a message
+		if !it.Message { // another reader may take a message
 			r.behind = true
 			r.notify()
 		}
@@ -128,7 +143,7 @@ func (r *Reader[E]) put(it item[E]) bool {
 func (r *Reader[E]) admitsLocked(t Traits) bool {
 	u := r.uses[t.From].plus(useOf(t))
 	switch {
-	case r.quiet, r.bytes+t.Bytes > MaxQueuedBytes, u.events > maxQueuedOfOne, u.bytes > maxQueuedBytesOfOne:
+	case r.bytes+t.Bytes > MaxQueuedBytes, u.events > maxQueuedOfOne, u.bytes > maxQueuedBytesOfOne:
 		return false
 	case t.Unreliable && u.unreliable > maxQueuedUnreliable, t.Question && u.questions > maxQueuedQuestions:
 		return false

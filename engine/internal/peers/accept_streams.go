@@ -97,8 +97,11 @@ func (l *Link) takeStream(ctx context.Context, raw *transport.Stream, name strin
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.joinStreamLocked(s) == nil && !m.publish(StreamReceived{s}) {
-		refuse(m.host.UnreadCode())
+	if m.joinStreamLocked(s) != nil {
+		return
+	}
+	if refused := m.publish(StreamReceived{s}); refused != 0 {
+		refuse(refused)
 	}
 }
 

@@ -11,12 +11,11 @@ import (
 
 // Host is what the table of peers needs of the engine around it. The manager's lock may be held during each call.
 type Host interface {
-	// Publish passes an event to the program. It reports whether any reader takes it.
-	Publish(ev Event) bool
+	// Publish passes an event to the program. If the other side waits for what becomes of it and no reader takes it, the
+	// code says why; else it is 0.
+	Publish(ev Event) (refused wire.Code)
 	// Deliver passes a message to the program, and returns the answer for the other side.
 	Deliver(msg Message) wire.Code
-	// UnreadCode returns the code that gives the other side the reason why no reader takes an event.
-	UnreadCode() wire.Code
 	// Changed returns a channel that is closed when a peer changes.
 	Changed() <-chan struct{}
 }

@@ -228,8 +228,8 @@ func (in *invitations) takeInvite(p *peer, l *Link, msg wire.Invite) {
 			return
 		}
 		inv := &Invitation{ID: msg.ID, Peer: m.table.viewLocked(p), Context: msg.Context, m: m, peer: p}
-		if !m.publish(InvitationReceived{inv}) {
-			l.Send(wire.InviteAnswer{ID: msg.ID, Code: m.host.UnreadCode()})
+		if refused := m.publish(InvitationReceived{inv}); refused != 0 {
+			l.Send(wire.InviteAnswer{ID: msg.ID, Code: refused})
 			return
 		}
 		p.invitation = inv

@@ -270,7 +270,7 @@ func (m *Manager) afterFuncLocked(d time.Duration, f func()) {
 	})
 }
 
-func (m *Manager) publish(ev Event) bool { return m.host.Publish(ev) }
+func (m *Manager) publish(ev Event) (refused wire.Code) { return m.host.Publish(ev) }
 
 // until calls try at once and after each change, until try returns true, ctx ends or the engine ends.
 func (m *Manager) until(ctx context.Context, try func() bool) {

@@ -28,12 +28,12 @@ type node struct {
 	changed  chan struct{} // closed at the next event
 }
 
-func (n *node) Publish(ev Event) bool {
+func (n *node) Publish(ev Event) wire.Code {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.events = append(n.events, ev)
 	n.wakeLocked()
-	return true
+	return 0
 }
 
 func (n *node) Deliver(m Message) wire.Code {
@@ -48,8 +48,6 @@ func (n *node) wakeLocked() {
 	close(n.changed)
 	n.changed = make(chan struct{})
 }
-
-func (n *node) UnreadCode() wire.Code { return wire.Unavailable }
 
 func (n *node) Changed() <-chan struct{} {
 	n.mu.Lock()

@@ -1,0 +1,69 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"multipeer/engine/internal/events"
+	"multipeer/engine/internal/wire"
+)
+
+// streamHandlers says who takes incoming streams, by name.
+type streamHandlers struct {
+	mu sync.Mutex
+	// byName has a nil function for those that go to a Handler, and an empty name for all that are not listed.
+	byName map[string]func(*Stream)
+}
+
+// HandleStream has f take the streams of one name that peers open, each on a goroutine of its own, until stop is called.
+// An empty name means all names that nothing else takes. f must close its stream and return: the end of the engine
+// waits for it, and fails its reads and writes. Streams that nothing takes are refused with ErrUnavailable. It panics if
+// the name is taken, as http.HandleFunc does.
+func (e *Engine) HandleStream(name string, f func(*Stream)) (stop func()) {
+	if f == nil {
+		panic("engine: HandleStream without a function")
+	}
+	return e.streams.add(name, f)
+}
+
+func (h *streamHandlers) add(name string, f func(*Stream)) (remove func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, taken := h.byName[name]; taken {
+		panic(fmt.Sprintf("engine: two handlers for streams of the name %q", name))
+	}
+	if h.byName == nil {
+		h.byName = map[string]func(*Stream){}
+	}
+	h.byName[name] = f
+	var once sync.Once
+	return func() {
+		once.Do(func() {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			delete(h.byName, name)
+		})
+	}
+}
+
+// take passes s to its handler. If there is none, the code says why.
+func (h *streamHandlers) take(e *Engine, s *Stream) (refused wire.Code) {
+	h.mu.Lock()
+	f, claimed := h.byName[s.Name]
+	if !claimed {
+		f, claimed = h.byName[""]
+	}
+	h.mu.Unlock()
+	switch {
+	case !claimed:
+		return wire.Unavailable
+	case f != nil:
+		if !e.tasks.Start(func(context.Context) { f(s) }) {
+			return wire.Unavailable
+		}
+	case !e.events.Publish(streamReceived{s}):
+		return e.unreadCode(events.Streams)
+	}
+	return 0
+}
