@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -211,6 +212,37 @@ func TestSend_ReachesThoseThatAreNamedOnce(t *testing.T) {
 		}
 		if m := next(is[engine.MessageReceived]).(engine.MessageReceived).Message; string(m.Body) != `"last"` {
 			t.Errorf("%s arrives too", m.Body)
+		}
+	})
+}
+
+// TestSend_TakesWhatEncodingJSONEncodes: keys that differ only in case are two keys for a program that decodes a map.
+func TestSend_TakesWhatEncodingJSONEncodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, next := pair(t, net)
+		id := b.Self().ID
+		for _, v := range []map[string]int{
+			{"Anna": 1, "anna": 2}, {"É": 1, "é": 2}, {"k": 1, "K": 2, "\u212a": 3}, {"type": 1, "Type": 2, "body": 3, "Body": 4},
+			{"a": 1, "A": 2, "b": 3, "B": 4, "c": 5, "C": 6, "d": 7, "D": 8, "e": 9, "E": 10},
+		} {
+			if r, err := a.Send(t.Context(), v, id); err != nil || r[0].Err != nil {
+				t.Fatal(v, r, err)
+			}
+			if r, err := a.SendDatagram(v, id); err != nil || r[0].Err != nil {
+				t.Fatal(v, r, err)
+			}
+			for range 2 {
+				var got map[string]int
+				m := next(is[engine.MessageReceived]).(engine.MessageReceived).Message
+				if err := m.Decode(&got); err != nil || !maps.Equal(got, v) {
+					t.Errorf("%v arrives as %s (%v)", v, m.Body, err)
+				}
+			}
+		}
+		twice := json.RawMessage(`{"a":1,"a":2}`)
+		if _, err := a.Send(t.Context(), twice, id); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("a key twice: %v", err)
 		}
 	})
 }

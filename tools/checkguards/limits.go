@@ -32,7 +32,7 @@ var limits = []section{
 	{"Frames", []limit{
 		{"frame", "8 KiB before hello, 64 KiB after it, 1 MiB + 1 KiB with a session, checked before memory is allocated", "frame-size", proof{"./engine/internal/wire", "TestFrame_SizeIsLimited", ""}},
 		{"frame other than a message", "64 KiB", "control-size", proof{"./internal/testing/hostile", "TestAttacks", "a control frame of 100 KB"}},
-		{"JSON", "UTF-8, no lone surrogates, no number that a double cannot hold, at most 32 levels and 200,000 tokens, no duplicate keys (also none that differ only in case)", "json-utf8", proof{"./engine/internal/wire", "TestCheck_AcceptsOnlyStrictJSON", ""}},
+		{"JSON", "UTF-8, no lone surrogates, no number that a double cannot hold, at most 32 levels and 200,000 tokens, no duplicate keys (in case too, except in a program's own values)", "json-utf8", proof{"./engine/internal/wire", "TestCheck_AcceptsOnlyStrictJSON", ""}},
 		{"", "", "json-surrogate", proof{"./engine/internal/wire", "TestCheck_AcceptsOnlyStrictJSON", ""}},
 		{"", "", "json-number", proof{"./engine/internal/wire", "TestCheck_AcceptsOnlyStrictJSON", ""}},
 		{"", "", "json-depth", proof{"./engine/internal/wire", "TestCheck_AcceptsOnlyStrictJSON", ""}},

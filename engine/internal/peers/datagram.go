@@ -79,7 +79,7 @@ func (l *Link) readDatagrams(ctx context.Context) {
 			_ = l.sendDatagram(b)
 		case len(b) == 9 && b[0] == datagramPong:
 			l.pong(binary.BigEndian.Uint64(b[1:]))
-		case len(b) > 1 && b[0] == datagramMessage && len(b) <= 1+MaxDatagram && wire.Check(b[1:]) == nil:
+		case len(b) > 1 && b[0] == datagramMessage && len(b) <= 1+MaxDatagram && wire.CheckProgram(b[1:]) == nil:
 			l.takeDatagram(json.RawMessage(b[1:]))
 		}
 	}

@@ -32,11 +32,21 @@ func Check(raw []byte) error {
 	return w.scan(raw)
 }
 
-// CheckInner is Check for a value that travels inside a message, whose own depth and tokens count too.
+// CheckInner is Check for a program's value that travels inside a message, whose own depth and tokens count too. Its
+// keys may differ only in case, since the program's decoder may tell them apart: a map of encoding/json does.
 func CheckInner(raw []byte) error {
-	w := walker{depth: 1, tokens: 16}
+	w := walker{depth: 1, tokens: 16, exact: true}
 	return w.scan(raw)
 }
+
+// CheckProgram is Check for a program's value that travels alone.
+func CheckProgram(raw []byte) error {
+	w := walker{exact: true}
+	return w.scan(raw)
+}
+
+// programs says which members of a message are a program's value.
+func programs(key string) bool { return key == "body" || key == "context" }
 
 // scan is Check, and keeps the members of the outermost object.
 func (w *walker) scan(raw []byte) error {
@@ -58,7 +68,8 @@ type walker struct {
 	raw    []byte
 	at     int
 	tokens int
-	depth  int // at the start
+	depth  int  // at the start
+	exact  bool // within a program's value: keys may differ only in case
 
 	top      [4]member // of the outermost object, if it is one
 	used     int
@@ -153,14 +164,17 @@ func (w *walker) members(depth int) error {
 			return nil
 		}
 		key, ok := plain(w.text())
-		if !ok || !keys.add(key) { // guard: json-twice
+		if !ok || !keys.add(key, w.exact) { // guard: json-twice
 			return malformed("key %q twice", key)
 		}
-		begin := w.at
+		outermost := depth == w.depth+1
+		begin, exact := w.at, w.exact
+		w.exact = exact || outermost && programs(key)
 		if err := w.value(depth); err != nil {
 			return err
 		}
-		if depth > w.depth+1 {
+		w.exact = exact
+		if !outermost {
 			continue
 		}
 		m := member{key, bytes.TrimLeft(w.raw[begin:w.at], " \t\r\n:")}
@@ -208,10 +222,10 @@ type keySet struct {
 	many map[string]struct{}
 }
 
-// add returns false if the key is already present, also in another case.
-func (s *keySet) add(key string) bool {
+// add returns false if the key is already present, also in another case unless exact is set.
+func (s *keySet) add(key string, exact bool) bool {
 	for _, k := range s.few[:s.n] {
-		if strings.EqualFold(k, key) {
+		if k == key || !exact && strings.EqualFold(k, key) {
 			return false
 		}
 	}
@@ -220,7 +234,10 @@ func (s *keySet) add(key string) bool {
 		s.n++
 		return true
 	}
-	folded := fold(key)
+	folded := key
+	if !exact {
+		folded = fold(key)
+	}
 	if _, twice := s.many[folded]; twice {
 		return false
 	}
