@@ -34,7 +34,7 @@ func measureBusy(ctx context.Context, dir string, w *report) error {
 	if err != nil {
 		return err
 	}
-	text := "Messages beside a file that fills a line of 1 Gbit/s, round trips: " + r.note + "."
+	text := "Round trips of messages while a file fills a 1 Gbit/s line: " + r.note + "."
 	fmt.Println("\n" + text)
 	w.notes = append(w.notes, text)
 	return nil

@@ -99,7 +99,7 @@ func (w *report) write(path string) error {
 	b.WriteString("# Performance\n\n")
 	head := fmt.Sprintf("Written by `make bench` on %s, %s/%s, %d processors, %s; medians of %d runs, each a sender and a receiver, whole processes, files in memory (tmpfs). ",
 		w.began.Format("2006-01-02"), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), w.settings.runs)
-	head += "Ratios count: absolute figures are those of the machine and the moment. \"Multipeer is faster by\" is that row's time divided by ours. What is not encrypted is said to be so; bare QUIC is quic-go as it comes."
+	head += "Compare the ratios: absolute figures depend on the machine and the moment. \"Multipeer is faster by\" is that row's time divided by ours. Rows without encryption say so; bare QUIC is quic-go out of the box."
 	if cc, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control"); err == nil {
 		head += fmt.Sprintf(" TCP here uses %s unless a row says otherwise.", strings.TrimSpace(string(cc)))
 	}

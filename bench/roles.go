@@ -394,7 +394,7 @@ func sendOurs(to, path string, more []string) error {
 			lanes = fmt.Sprint(count)[3:]
 		}
 		if now.State.Final() {
-			fmt.Printf("lanes %s, first progress told %v after the acceptance, %v from the offer to the receipt\n", lanes,
+			fmt.Printf("lanes %s, first progress reported %v after the acceptance, %v from the offer to the receipt\n", lanes,
 				first.Sub(accepted).Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 			return errors.Join(now.Err, stop())
 		}

@@ -15,11 +15,11 @@ func (e *Engine) SetAutoAccept(id PeerID, a AutoAccept) error {
 	bad := func(why string) error { return fmt.Errorf("auto-accept: %w: %s", ErrInvalid, why) }
 	switch {
 	case a != (AutoAccept{}) && e.profile.Peer(id).Trust != identity.Verified: // guard: auto-verified
-		return bad("only from a verified peer; compare codes first")
+		return bad("the peer is not verified; compare codes first")
 	case a.Bytes < 0:
-		return bad("a negative size")
+		return bad("the size is negative")
 	case a.Bytes > 0 && !filepath.IsAbs(a.Dir):
-		return bad("name a folder that receives, by its whole path")
+		return bad("the receiving folder must be an absolute path")
 	}
 	err := e.profile.Update(id, func(r *identity.Record) {
 		r.Auto = identity.Auto{Bytes: a.Bytes, Dir: a.Dir, Until: a.Until, Day: r.Auto.Day, Used: r.Auto.Used}

@@ -103,7 +103,7 @@ type Config struct {
 	// MaxPeers limits the number of concurrent sessions; further peers get ErrBusy. When a session ends,
 	// Config.Invite is applied again to the peers that are found. 0 means no limit.
 	MaxPeers int
-	// NoTCP sends files over QUIC only, which is several times slower than TCP on a fast wire.
+	// NoTCP sends files over QUIC only, which is several times slower than TCP on a fast link.
 	NoTCP bool
 	// MaxLanes limits how many QUIC connections carry one transfer, 1 to 8. 0 means 8. Lanes are added only while
 	// each one adds speed.

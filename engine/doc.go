@@ -1,8 +1,8 @@
 // Package engine finds nearby devices and communicates with them. It is an open successor of Apple's
 // MultipeerConnectivity.
 //
-// Engines on one network find each other without a server, prove their keys to each other over QUIC, and, once an
-// invitation was accepted, exchange messages, byte streams and files. The package needs neither a window nor cgo. The
+// Engines on one network find each other without a server, authenticate each other by their keys over QUIC, and, once
+// an invitation is accepted, exchange messages, byte streams and files. The package needs neither a window nor cgo. The
 // desktop window, the terminal program and any other program are readers of the same engine:
 //
 //	e, err := engine.New(engine.Config{Service: "my-game", Invite: engine.Everyone, Accept: engine.Everyone})
@@ -81,7 +81,7 @@
 // ([PairingChanged] with PairingAsked), one screen shows a code, the other shows three, and [Engine.ConfirmPairing]
 // on both makes each a verified peer of the other. [Engine.PairingLink] and [Engine.OpenLink] do this in one step.
 // [Engine.SetTrust] is for IDs that were received another way. Files from verified peers can be accepted
-// automatically ([Engine.SetAutoAccept]). [Peer].LooksLike warns of a name that belongs to a better known peer.
+// automatically ([Engine.SetAutoAccept]). [Peer].LooksLike warns of a name that belongs to a more trusted peer.
 // [Config].Visible and [Engine.SetVisible] say who can see this engine and connect to it.
 //
 // # Untrusted input

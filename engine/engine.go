@@ -62,7 +62,7 @@ func New(cfg Config) (*Engine, error) {
 		}
 	}
 	if cfg.Port < 0 || cfg.Port > 65535 {
-		return nil, fmt.Errorf("port %d: %w: 0 to 65535", cfg.Port, ErrInvalid)
+		return nil, fmt.Errorf("port %d: %w: must be 0 to 65535", cfg.Port, ErrInvalid)
 	}
 	if err := ValidateInfo(cfg.Info); err != nil {
 		return nil, err
@@ -79,10 +79,10 @@ func New(cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("%v: %w", cfg.Visible, ErrInvalid)
 	}
 	if cfg.MaxPeers < 0 {
-		return nil, fmt.Errorf("MaxPeers %d: %w: 0 or more", cfg.MaxPeers, ErrInvalid)
+		return nil, fmt.Errorf("MaxPeers %d: %w: must be 0 or more", cfg.MaxPeers, ErrInvalid)
 	}
 	if cfg.MaxLanes < 0 || cfg.MaxLanes > wire.MaxLanes {
-		return nil, fmt.Errorf("MaxLanes %d: %w: 0 to %d", cfg.MaxLanes, ErrInvalid, wire.MaxLanes)
+		return nil, fmt.Errorf("MaxLanes %d: %w: must be 0 to %d", cfg.MaxLanes, ErrInvalid, wire.MaxLanes)
 	}
 	if cfg.MaxLanes == 0 {
 		cfg.MaxLanes = wire.MaxLanes

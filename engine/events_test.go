@@ -72,8 +72,8 @@ func TestWatch_UnreadMessagesBeyondAQueueArrive(t *testing.T) {
 	})
 }
 
-// TestWatch_NextReaderGetsUnreadMessagesOnceInOrder checks that the next reader gets what two readers have left unread
-// once and in order.
+// TestWatch_NextReaderGetsUnreadMessagesOnceInOrder checks that the next reader gets, once and in order, what two
+// readers have left unread.
 func TestWatch_NextReaderGetsUnreadMessagesOnceInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

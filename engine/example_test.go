@@ -245,7 +245,7 @@ func ExampleEngine_SetInfo() {
 	// Output:
 	// game: open
 	// game: running
-	// discovery info: invalid: key "a=b": printable ASCII without =
+	// discovery info: invalid: key "a=b": must be printable ASCII without =
 }
 
 // Admit decides on invitations by the program's own rules.
@@ -421,5 +421,5 @@ func ExampleValidateServiceType() {
 	// <nil>
 	// service type "Chat": invalid: only a-z, 0-9 and hyphens
 	// service type "my.chat": invalid: only a-z, 0-9 and hyphens
-	// service type "a--b": invalid: no doubled hyphen
+	// service type "a--b": invalid: must not contain a double hyphen
 }

@@ -30,8 +30,8 @@ func (e *Engine) ForgetPairings(id PeerID) {
 	e.peers.Asks().Clear()
 }
 
-// WhileSessionBegins calls f in the middle of the beginning of a session that e has with a peer: the session exists, and
-// the link does not carry it yet. It completes the beginning after d.
+// WhileSessionBegins calls f while a session that e has with a peer is beginning: the session exists, and the link does
+// not carry it yet. After d, the beginning completes.
 func (e *Engine) WhileSessionBegins(id PeerID, d time.Duration, f func()) {
 	e.peers.WhileSessionBegins(id, d, f)
 }

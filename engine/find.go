@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// FindPeer looks up a nearby peer by what a person types: its name, its ID or the start of the ID. A text that fits
-// several peers means the one that the user knows best, nearby or not: a name that a stranger has given itself finds
-// neither a known peer's name (Peer.LooksLike) nor the start of a known peer's ID. The error is ErrNoPeer, with an
-// explanation if only another device of that name is nearby, or ErrInvalid with the candidates if the text fits several
-// peers that the user knows equally well, by their names or by one's name and another's ID.
+// FindPeer looks up a nearby peer by what a person types: its name, its ID or the start of the ID. Text that fits
+// several peers means the one that the user trusts most, nearby or not. So a stranger cannot be found under a known
+// peer's name (Peer.LooksLike) or under the start of a known peer's ID. The error is ErrNoPeer, with an explanation if
+// only another device of that name is nearby, or ErrInvalid with the candidates if the text fits several peers that the
+// user trusts equally, by their names or by one's name and another's ID.
 func (e *Engine) FindPeer(who string) (Peer, error) {
 	meant := e.acquaintedAs(who)
 	near := map[PeerID]Peer{}
@@ -59,7 +59,7 @@ func (e *Engine) FindPeer(who string) (Peer, error) {
 	}
 	switch {
 	case names > 0 && starts > 0: // guard: name-or-id
-		return Peer{}, fmt.Errorf("%q: %w: it is the name of one device and the start of another one's ID; use the whole ID: %s", who, ErrInvalid, strings.Join(all, ", "))
+		return Peer{}, fmt.Errorf("%w: %q is the name of one device and the start of another one's ID; use the whole ID: %s", ErrInvalid, who, strings.Join(all, ", "))
 	case len(first) > 1:
 		return Peer{}, ambiguous(who, first)
 	case len(first) == 1:
@@ -84,7 +84,7 @@ type meaning struct {
 }
 
 // acquaintedAs lists the peers that the user knows by a name, or by the start of an ID, which could be mistaken for a
-// name. It compares stored names, since a peer may have changed its name.
+// name. It compares stored names, because a peer may have changed its name.
 func (e *Engine) acquaintedAs(who string) (meant []meaning) {
 	const enough = 4 // the minimum length of an ID prefix
 	for _, a := range e.Acquaintances() {
@@ -109,5 +109,5 @@ func ambiguous(who string, found []Peer) error {
 	for _, p := range found {
 		all = append(all, fmt.Sprintf("%s (%s)", p.Name, p.ID))
 	}
-	return fmt.Errorf("%q: %w: several peers are called so; use the ID: %s", who, ErrInvalid, strings.Join(all, ", "))
+	return fmt.Errorf("%w: several peers are named %q; use the ID: %s", ErrInvalid, who, strings.Join(all, ", "))
 }

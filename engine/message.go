@@ -134,7 +134,7 @@ func (e *Engine) dispatch(ctx context.Context, v any, to []PeerID, wait bool) (*
 		case w.Reserve():
 			w.Post(ctx, body, report)
 		case !wait:
-			report(fmt.Errorf("%w: %d messages wait for it", ErrBusy, MaxPending))
+			report(fmt.Errorf("%w: %d messages to this peer are waiting", ErrBusy, MaxPending))
 		default:
 			go func() { // Send waits for it, through the Delivery
 				if err := w.AwaitRoom(ctx, e.ended); err != nil {

@@ -223,7 +223,10 @@ func TestSend_TakesWhatEncodingJSONEncodes(t *testing.T) {
 		a, b, _, next := pair(t, net)
 		id := b.Self().ID
 		for _, v := range []map[string]int{
-			{"Anna": 1, "anna": 2}, {"É": 1, "é": 2}, {"k": 1, "K": 2, "\u212a": 3}, {"type": 1, "Type": 2, "body": 3, "Body": 4},
+			{"Anna": 1, "anna": 2},
+			{"É": 1, "é": 2},
+			{"k": 1, "K": 2, "\u212a": 3},
+			{"type": 1, "Type": 2, "body": 3, "Body": 4},
 			{"a": 1, "A": 2, "b": 3, "B": 4, "c": 5, "C": 6, "d": 7, "D": 8, "e": 9, "E": 10},
 		} {
 			if r, err := a.Send(t.Context(), v, id); err != nil || r[0].Err != nil {

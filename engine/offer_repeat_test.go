@@ -90,7 +90,7 @@ func swappable(t *testing.T, above bool) (src string, swap func()) {
 	}
 }
 
-// ledNowhere checks that nothing behind the link was sent, and that the result reports that something is missing.
+// ledNowhere checks that nothing behind the link was sent, and that the result reports the missing entry.
 func ledNowhere(t *testing.T, dir string, x engine.Transfer) {
 	t.Helper()
 	_ = filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
@@ -156,7 +156,7 @@ func photos(t *testing.T) string {
 	return src
 }
 
-// askedAgain accepts, wait after the offer, an offer that brings more than it showed.
+// askedAgain accepts an offer after the given wait; the sender then sends more than it showed.
 func askedAgain(t *testing.T, wait time.Duration, then func(a, b *enginetest.Node, id engine.TransferID, offered func() *engine.Offer, dir string)) {
 	src, dir := photos(t), t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

@@ -131,7 +131,8 @@ func TestOffer_UnreadableSourceFailsAtOnce(t *testing.T) {
 	})
 }
 
-// TestOffer_LongNamesAreCut checks this, since a name must not fill a screen, or the disk that stores it.
+// TestOffer_LongNamesAreCut checks that long names are cut: a name must fill neither a screen nor the disk that stores
+// it.
 func TestOffer_LongNamesAreCut(t *testing.T) {
 	name := filepath.Join(t.TempDir(), strings.Repeat("\u0085", 120)+".txt")
 	if err := os.WriteFile(name, []byte("x"), 0o644); err != nil {

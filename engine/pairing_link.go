@@ -57,15 +57,15 @@ func ParseLink(s string) (Link, error) {
 	}
 	s = strings.TrimSpace(s)
 	if len(s) > 4096 {
-		return bad("it is too long")
+		return bad("too long")
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != linkScheme || u.User != nil || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
-		return bad("it begins with %s://", linkScheme)
+		return bad("not a %s:// link", linkScheme)
 	}
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil || len(q["at"]) != 1 || len(q["s"]) > 1 {
-		return bad("it holds no addresses")
+		return bad("no addresses")
 	}
 	l := Link{Ticket: u.Host + "@" + q.Get("at")}
 	if l.ID, _, err = address.ParseTarget(l.Ticket); err != nil {
@@ -74,7 +74,7 @@ func ParseLink(s string) (Link, error) {
 	if text := q.Get("s"); text != "" {
 		l.secret, err = secretText.DecodeString(text)
 		if err != nil || len(l.secret) != identity.SecretSize {
-			return bad("its secret is damaged")
+			return bad("the secret is damaged")
 		}
 	}
 	return l, nil
@@ -89,7 +89,7 @@ func (e *Engine) OpenLink(ctx context.Context, link string) (PeerID, error) {
 		return PeerID{}, err
 	}
 	if !l.Secret() {
-		return l.ID, fmt.Errorf("link: %w: it contains no secret; connect with Dial and compare codes", ErrInvalid)
+		return l.ID, fmt.Errorf("link: %w: no secret; connect with Dial and compare codes", ErrInvalid)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, InviteTimeout, ErrTimeout)
 	defer cancel()

@@ -252,8 +252,8 @@ func TestPeerExchange_ForgedAddressesDelayNoTrueOnes(t *testing.T) {
 	})
 }
 
-// TestPeerExchange_ForgedAddressIsDialledOnce checks this also if the peer is found but cannot be reached, or was
-// connected and its connection breaks.
+// TestPeerExchange_ForgedAddressIsDialledOnce checks that a forged address is dialled once, even if the peer is found
+// but cannot be reached, or was connected and its connection breaks.
 func TestPeerExchange_ForgedAddressIsDialledOnce(t *testing.T) {
 	const once = 12 // the number of packets of one dial
 	t.Run("found", func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"multipeer/engine/internal/transport"
 )
 
-// An honest hub announces Ben to Anna. These tests are what attackers do to keep her from seeing him.
+// An honest hub announces Ben to Anna. These tests do what attackers might do to keep her from seeing him.
 
 // seenWithin fails the test unless a sees b in time.
 func seenWithin(t *testing.T, limit time.Duration, a, b *enginetest.Node) {
@@ -107,8 +107,8 @@ func TestPeerExchange_FlappingStrangersDoNotDelayOthers(t *testing.T) {
 	}
 }
 
-// TestPeerExchange_PeersWithASessionGoBeforeStrangers checks this after as many strangers as possible were announced
-// at once.
+// TestPeerExchange_PeersWithASessionGoBeforeStrangers checks that peers with a session go first after as many strangers
+// as possible were announced at once.
 func TestPeerExchange_PeersWithASessionGoBeforeStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

@@ -198,7 +198,7 @@ func TestPeerExchange_ManyPeersAreAnnouncedInTurn(t *testing.T) {
 	})
 }
 
-// TestPeerExchange_WrongAddressesHideNoPeer keeps announcing them for a peer that is there.
+// TestPeerExchange_WrongAddressesHideNoPeer keeps announcing wrong addresses for a peer that is there.
 func TestPeerExchange_WrongAddressesHideNoPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

@@ -175,9 +175,9 @@ func TestSend_ToAVanishingPeerEndsInTime(t *testing.T) {
 	t.Logf("%d sends: %d delivered, %d with a typed error", rounds*each, delivered, failed)
 }
 
-// TestEngine_SettlesAfterKillsRestartsAndInvitations does 1,000 of these at random among five devices that want to be
-// connected. At the end each device lists every other running device once, with one session, no device that was gone
-// 15 s ago, and never itself.
+// TestEngine_SettlesAfterKillsRestartsAndInvitations does 1,000 random kills, restarts and invitations among five
+// devices that want to be connected. At the end each device lists every other running device once, with one session, no
+// device that was gone 15 s ago, and never itself.
 func TestEngine_SettlesAfterKillsRestartsAndInvitations(t *testing.T) {
 	actions := 1000
 	if testing.Short() {

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// MaxStreams limits the streams to one peer that may be open at once, in each direction of opening; at times a
-	// few more are possible. It leaves room for the engine's own streams.
+	// MaxStreams limits the streams to one peer that may be open at once, separately for those opened by each side; at
+	// times a few more are possible. It leaves room for the engine's own streams.
 	MaxStreams = peers.MaxStreams
 	// MaxStreamName is the maximum length of a stream's name, in bytes of UTF-8.
 	MaxStreamName = wire.MaxStreamName
@@ -64,8 +64,8 @@ func (s *Stream) Write(b []byte) (int, error) { return s.s.Write(b) }
 func (s *Stream) CloseWrite() error { return s.s.CloseWrite() }
 
 // Close ends both directions: data already written still arrives, incoming data is no longer read, and a Read in
-// progress fails. If a Write is in progress, Close acts like Reset with code 0, since a Write cannot be interrupted
-// so that the part written counts. It is idempotent.
+// progress fails. If a Write is in progress, Close acts like Reset with code 0, so that the part already written is not
+// mistaken for the whole. It is idempotent.
 func (s *Stream) Close() error { return s.s.Close() }
 
 // Reset ends both directions at once and discards written data that has not arrived. The other side gets a

@@ -66,7 +66,7 @@ func TestStream_StoppedReadersDoNotBlockMessages(t *testing.T) {
 	})
 }
 
-// TestStream_ManyShortOnesAllArrive opens them faster than they are read.
+// TestStream_ManyShortOnesAllArrive opens streams faster than they are read.
 func TestStream_ManyShortOnesAllArrive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, 5*time.Millisecond)
@@ -167,7 +167,7 @@ func TestStream_InUseSurvivesTheEndOfAnotherReader(t *testing.T) {
 	})
 }
 
-// TestStream_UnreadOnesAreReleasedWithTheirReader checks this for a reader that ends in the middle of its queue.
+// TestStream_UnreadOnesAreReleasedWithTheirReader covers a reader that ends in the middle of its queue.
 func TestStream_UnreadOnesAreReleasedWithTheirReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

@@ -119,7 +119,7 @@ func TestStream_ManyAtOnceLoseNoByte(t *testing.T) {
 	})
 }
 
-// TestOpenStream_WaitsAtTheLimit also checks that it continues when both sides have closed a stream.
+// TestOpenStream_WaitsAtTheLimit also checks that the call continues once both sides have closed a stream.
 func TestOpenStream_WaitsAtTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -246,7 +246,7 @@ func TestStream_ResetCarriesItsCode(t *testing.T) {
 	})
 }
 
-// TestStream_EndsWithTheSession checks this for each way in which a session ends.
+// TestStream_EndsWithTheSession checks that a stream ends in each of the ways in which a session ends.
 func TestStream_EndsWithTheSession(t *testing.T) {
 	for name, end := range map[string]func(a, b *enginetest.Node){
 		"disconnected here":  func(a, b *enginetest.Node) { a.Disconnect(b.Self().ID) },

@@ -319,7 +319,8 @@ func TestOffer_LongAttemptIsNotIdle(t *testing.T) {
 	})
 }
 
-// TestOffer_VerifiedPeersHaveOwnPlaces checks that the offers of peers that were only accepted keep no verified one out.
+// TestOffer_VerifiedPeersHaveOwnPlaces checks that offers of peers that were only accepted take no places of verified
+// peers.
 func TestOffer_VerifiedPeersHaveOwnPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

@@ -141,8 +141,8 @@ func TestRefusals_ThreeSilenceAPeer(t *testing.T) {
 	})
 }
 
-// TestImpersonation_NameOfABetterKnownPeerIsFlagged checks that another key with the name of a better known peer is
-// flagged, and no other peer is.
+// TestImpersonation_NameOfABetterKnownPeerIsFlagged checks that another key with the name of a more trusted peer is
+// flagged, and that no other peer is.
 func TestImpersonation_NameOfABetterKnownPeerIsFlagged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -343,8 +343,8 @@ func TestFindPeer_RenamedPeerDoesNotTakeAName(t *testing.T) {
 	})
 }
 
-// TestFindPeer_NameLikeAnID checks that a name that is the start of another peer's ID finds no one but the better known
-// of the two, and no one if the user knows them equally well.
+// TestFindPeer_NameLikeAnID checks that a name that is the start of another peer's ID finds only the more trusted of
+// the two, and no one if the user trusts them equally.
 func TestFindPeer_NameLikeAnID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

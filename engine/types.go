@@ -86,7 +86,7 @@ type Peer struct {
 	Context json.RawMessage
 	// Info is its discovery info, valid by ValidateInfo. Untrusted; do not modify it.
 	Info map[string]string
-	// LooksLike is another peer, better known than this one, with the same name or one that looks the same; zero if
+	// LooksLike is another peer, more trusted than this one, with the same name or one that looks the same; zero if
 	// there is none. Warn the user: names prove nothing.
 	LooksLike PeerID
 	// AutoAccept says which of its offers are accepted without asking.
@@ -153,7 +153,7 @@ func ValidateName(name string) error { return wire.ValidateName(name) }
 // hyphen at either end or doubled (RFC 6335 section 5.1). The error wraps ErrInvalid and names the rule.
 func ValidateServiceType(s string) error { return wire.ValidateServiceType(s) }
 
-// ValidateInfo checks discovery info: each key=value is at most 255 bytes, keys are printable ASCII without =, differ
-// in more than case and do not begin with an underscore, values are UTF-8, and the total is at most 1,000 bytes
+// ValidateInfo checks discovery info: each key=value is at most 255 bytes, keys are printable ASCII without =, do not
+// differ only in case and do not begin with an underscore, values are UTF-8, and the total is at most 1,000 bytes
 // (MCNearbyServiceAdvertiser; RFC 6763 section 6). The error wraps ErrInvalid and names the rule.
 func ValidateInfo(info map[string]string) error { return wire.ValidateInfo(info) }

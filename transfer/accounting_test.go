@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// Publish: one top-level entry is refused, and a later one fails temporarily; the next attempt must not count the
-// refused one as delivered.
+// TestPublish_RefusedThenInterrupted: one top-level entry is refused, and a later one fails temporarily; the next
+// attempt must not count the refused one as delivered.
 func TestPublish_RefusedThenInterrupted(t *testing.T) {
 	src, dst := t.TempDir(), t.TempDir()
 	write(t, filepath.Join(src, "a"), "aaaa")

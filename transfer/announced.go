@@ -274,7 +274,7 @@ func (r *receiver) heldOf(path string) *held {
 	return r.stage.past.entries[path]
 }
 
-// see takes an entry out of those that this attempt has not announced.
+// see removes an entry from those that this attempt has not announced.
 func (r *receiver) see(h *held) {
 	if !h.seen && !h.gone {
 		r.left = r.left.minus(h.entry().totals())
@@ -282,9 +282,10 @@ func (r *receiver) see(h *held) {
 	h.seen = true
 }
 
-// makeRoom discards what earlier attempts left here, until it fits beside what this one has announced. Each attempt may
-// bring as much as the offer: without this, attempts that announce other names add up. A source that did not change has
-// room for both. The first that came go first, for they are what the sender would have announced by now.
+// makeRoom discards what earlier attempts left here, until it fits together with what this attempt has announced. Each
+// attempt may bring as much as the offer: otherwise, attempts that announce different names would add up. For an
+// unchanged source, both fit. The oldest data goes first, because the sender would have announced it by now if it still
+// had it.
 func (r *receiver) makeRoom() error {
 	if r.left != (Totals{}) {
 		// The user is asked again, and keeps what has arrived until the answer.
@@ -310,7 +311,7 @@ func (r *receiver) makeRoom() error {
 	return nil
 }
 
-// tooMuchLeft reports whether what is left and what is announced are together more than may come.
+// tooMuchLeft reports whether what is left and what is announced together exceed what may arrive.
 func (r *receiver) tooMuchLeft() bool {
 	return r.left != (Totals{}) && r.opts.Limit(r.withLeft()) != nil
 }
@@ -328,7 +329,7 @@ func (r *receiver) leave(h *held) error {
 	return r.unknown(h)
 }
 
-// unknown forgets what the journal says of an entry.
+// unknown forgets what the journal says about an entry.
 func (r *receiver) unknown(h *held) error {
 	r.bytes.Add(-h.pos)
 	if h.whole && h.kind == kindFile {

@@ -329,7 +329,7 @@ func (b *bundle) arrived(l *lane, k *block, taken uint64) error {
 	}
 	if b.earlyBytes+b.given+len(k.buf) > 2*sendWindow || k.seq >= b.want+2*sendBlocks || len(b.early)+b.givenN >= 2*sendBlocks { // guard: blocks-ahead
 		k.release()
-		return fmt.Errorf("%w: more than the window", ErrProtocol)
+		return fmt.Errorf("%w: more data than the window allows", ErrProtocol)
 	}
 	b.early[k.seq] = k
 	b.earlyBytes += len(k.buf)
@@ -342,7 +342,7 @@ func (b *bundle) arrived(l *lane, k *block, taken uint64) error {
 // acknowledgedLocked drops the blocks below taken.
 func (b *bundle) acknowledgedLocked(taken uint64) error {
 	if taken > b.next { // guard: taken-ahead
-		return fmt.Errorf("%w: a block that was not sent is said to be taken", ErrProtocol)
+		return fmt.Errorf("%w: a block that was not sent was acknowledged", ErrProtocol)
 	}
 	n := 0
 	for n < len(b.out) && b.out[n].seq < taken {

@@ -8,8 +8,8 @@ import (
 
 // What becomes durable, and when.
 
-// mark puts into the journal how much of the file under way is verified, but for less than markEvery unless all is wanted:
-// a sender may send byte by byte, and each of these records takes more than that.
+// mark records in the journal how much of the current file is verified, but unless all is set only once per markEvery
+// bytes: a sender may send byte by byte, and each of these records takes more space than that.
 func (r *receiver) mark(all bool) {
 	in := r.cur
 	if in == nil || in.refused || in.marked == in.pos {
@@ -117,7 +117,7 @@ func (r *receiver) syncAll() error {
 	return r.settleSync()
 }
 
-// end leaves the staging folder in the state that err calls for.
+// end leaves the staging folder in the state that err requires.
 func (r *receiver) end(err error) {
 	if r.toCompare != nil {
 		close(r.toCompare)

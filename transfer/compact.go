@@ -7,21 +7,22 @@ import (
 	"path"
 )
 
-// A journal grows with each attempt, also by what it takes back. Each call begins with one that holds little else than
-// what counts: otherwise attempts that break off fill the disk with it.
+// A journal grows with each attempt, even with what the attempt takes back. So each call begins with a journal that
+// contains little more than what still counts; otherwise, interrupted attempts would fill the disk.
 
 const (
-	// newJournal is the journal while it is written again.
+	// newJournal is the name of the journal while it is being rewritten.
 	newJournal = journalName + ".new"
-	// journalSlack is how much of a journal may be about what is gone, beside as much as is about what is here.
+	// journalSlack is how many bytes about data that is gone a journal may hold, beyond as many as it holds about data
+	// that is here.
 	journalSlack = 1 << 20
-	// entryRecords is what the records of an entry take beside its names, at the most.
+	// entryRecords is the maximum size of the records of an entry, not counting its names.
 	entryRecords = 128
-	// rewriteAt is how much of it is written at once.
+	// rewriteAt is how many bytes are written at once.
 	rewriteAt = 64 << 10
 )
 
-// needed is about how long the journal has to be for what counts of it.
+// needed estimates how long the journal has to be for the records that still count.
 func (h *history) needed() (n int64) {
 	for _, e := range h.order {
 		if e.gone {
@@ -41,7 +42,7 @@ func (h *history) needed() (n int64) {
 	return n
 }
 
-// compactJournal writes the journal again if most of it is about what is gone.
+// compactJournal rewrites the journal if most of it is about data that is gone.
 func (s *stage) compactJournal(key, boot string) error {
 	if err := s.hidden.Remove(path.Join(s.id, newJournal)); err != nil && !isGone(err) {
 		return err
@@ -52,8 +53,8 @@ func (s *stage) compactJournal(key, boot string) error {
 	return nil
 }
 
-// rewriteJournal puts a new journal in the place of the old one, in one step. What the old one says is made durable
-// before, so that the new one is durable as a whole.
+// rewriteJournal replaces the old journal with a new one in one step. What the old one says is made durable first, so
+// that the new one is durable as a whole.
 func (s *stage) rewriteJournal(key, boot string) error {
 	var fresh []string
 	for _, h := range s.past.order {
@@ -80,12 +81,12 @@ func (s *stage) rewriteJournal(key, boot string) error {
 	if err != nil {
 		s.journal = old
 		err = errors.Join(err, next.f.Close(), s.hidden.Remove(name))
-		if reasonOf(err) == reasonOf(ErrDiskFull) { // a full disk does not grow: the old one serves
+		if reasonOf(err) == reasonOf(ErrDiskFull) { // on a full disk, the old journal is good enough
 			return nil
 		}
 		return err
 	}
-	_ = old.f.Close() // some systems replace no file that is open
+	_ = old.f.Close() // some systems do not replace an open file
 	err = s.try("rename", newJournal, func() error { return s.hidden.Rename(name, path.Join(s.id, journalName)) })
 	if err != nil {
 		return err
@@ -97,7 +98,7 @@ func (s *stage) rewriteJournal(key, boot string) error {
 	return s.syncDir(s.hidden, s.id)
 }
 
-// writeHistory writes what counts into an empty journal, and makes it durable up to where it says so.
+// writeHistory writes the records that still count into an empty journal, and makes it durable as far as they say.
 func (s *stage) writeHistory(key, boot string) (durable int64, err error) {
 	past, j := s.past, &s.journal
 	j.put(jourStart, []byte(key))
@@ -139,7 +140,8 @@ func (s *stage) writeHistory(key, boot string) (durable int64, err error) {
 	return durable, s.syncJournal()
 }
 
-// announced is an entry that a journal takes for h. The target of a link is not kept: it is made when all is here.
+// announced returns the entry that the journal records for h. A link's target is not recorded: the link is created when
+// everything has arrived.
 func (h *held) announced() entry {
 	e := h.entry()
 	if e.kind == kindLink {

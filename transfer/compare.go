@@ -39,9 +39,8 @@ type toDigest struct {
 	piece int64
 }
 
-// digests answers a receiver that already has a file of the same name. The receiver does the comparing, so all a
-// sender learns about a file there is whether it is identical to its own, and nothing that helps to guess a different
-// one.
+// digests answers a receiver that already has a file of the same name. The receiver does the comparison, so a sender
+// learns only whether the file there is identical to its own, and nothing that helps it to guess a different one.
 func (s *sender) digests() {
 	var src *source
 	for {

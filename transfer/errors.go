@@ -11,21 +11,21 @@ import (
 var (
 	ErrCancelled  = errors.New("cancelled")
 	ErrProtocol   = errors.New("the other side broke the transfer protocol")
-	ErrBadName    = errors.New("a name that would leave the folder or exists twice")
+	ErrBadName    = errors.New("unsafe or duplicate name")
 	ErrDiskFull   = errors.New("the disk is full")
 	ErrDenied     = errors.New("no permission")
 	ErrDigest     = errors.New("the content arrived damaged")
-	ErrChanged    = errors.New("the file changed while it was sent")
+	ErrChanged    = errors.New("the file changed while it was being sent")
 	ErrUnreadable = errors.New("the file cannot be read")
-	ErrSpecial    = errors.New("a link, device or pipe, which is not sent")
+	ErrSpecial    = errors.New("links, devices and pipes are not sent")
 	ErrTooLong    = errors.New("the path is too long or too deep")
 	ErrTooMany    = errors.New("too many entries")
-	ErrTooMuch    = errors.New("more came than was offered")
+	ErrTooMuch    = errors.New("more arrived than was offered")
 	ErrStalled    = errors.New("the other side stopped sending or reading")
-	ErrGone       = errors.New("the folder that receives is gone or was replaced")
+	ErrGone       = errors.New("the receiving folder is gone or was replaced")
 	ErrFailed     = errors.New("the transfer failed")
 	// ErrNoRoom is an ErrDiskFull before the first byte: the whole transfer would not fit.
-	ErrNoRoom = fmt.Errorf("%w: there is no room for all of it", ErrDiskFull)
+	ErrNoRoom = fmt.Errorf("%w: not enough space for the whole transfer", ErrDiskFull)
 	// ErrReadOnly is an ErrDenied from a disk that accepts no writes at all.
 	ErrReadOnly = fmt.Errorf("%w: the disk is read-only", ErrDenied)
 	// ErrFileTooLarge is a file that the disk's file system cannot hold, such as one of 4 GB on FAT32.
@@ -35,19 +35,19 @@ var (
 	// ErrDisk is a device error: the state of the data on the device is uncertain.
 	ErrDisk = errors.New("the disk reported an error")
 	// ErrVanished is an entry that was offered but was moved or removed before its turn.
-	ErrVanished = errors.New("it was moved or removed before it was sent")
+	ErrVanished = errors.New("moved or removed before it was sent")
 	// ErrNoLinks is a symbolic link on a disk that supports none.
-	ErrNoLinks = errors.New("the disk holds no symbolic links")
+	ErrNoLinks = errors.New("the disk does not support symbolic links")
 	// ErrUnsized is a file whose size the system does not report, as in /proc and /sys: the sender cannot announce
 	// how much is to come.
-	ErrUnsized = errors.New("the system does not tell how large the file is; copy it to a disk first")
+	ErrUnsized = errors.New("the system does not report the size of the file; copy it to a disk first")
 	// ErrUnsynced is a failed sync: what came since the previous one may be lost. The next attempt sends it again.
-	ErrUnsynced = errors.New("what was written could not be made durable")
+	ErrUnsynced = errors.New("the written data could not be made durable")
 
 	// ErrTimes, ErrExec, ErrGrew and ErrNotDurable appear in notes of entries that were saved.
-	ErrTimes      = errors.New("the time of change was not kept")
-	ErrExec       = errors.New("it was not made executable")
-	ErrGrew       = errors.New("it grew while it was sent; what it held when its turn came was sent")
+	ErrTimes      = errors.New("the modification time was not kept")
+	ErrExec       = errors.New("not made executable")
+	ErrGrew       = errors.New("grew while it was being sent; only the part that was there at the start was sent")
 	ErrNotDurable = errors.New("the disk does not confirm that data is safe from a power cut")
 
 	// ErrInterrupted is an end that says nothing about the transfer itself: the next call resumes it.
@@ -219,10 +219,10 @@ func Passing(err error) bool {
 // drops reports whether nothing is kept after such an end.
 func drops(err error) bool { return errors.Is(err, ErrCancelled) || Violation(err) }
 
-// isGone reports that something no longer exists, or that a file has replaced the folder it was in.
+// isGone reports whether something no longer exists, or a file has replaced the folder that it was in.
 func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) }
 
-// namingError reports that the disk rejects a name, rather than the file.
+// namingError reports whether the disk rejects the name rather than the file.
 func namingError(err error) bool {
 	return errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EILSEQ)
 }

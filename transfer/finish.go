@@ -93,7 +93,7 @@ func (r *receiver) makeLinks() error {
 }
 
 // throughLink reports whether the path of a link leads through another link, and so to a place that its text does not
-// show.
+// reveal.
 func (r *receiver) throughLink(e entry) bool {
 	way := path.Join(path.Dir(e.path), e.target)
 	for dir := path.Dir(way); dir != "." && dir != "/"; dir = path.Dir(dir) {
@@ -177,7 +177,7 @@ func (r *receiver) publish() error {
 	return r.stage.record(jourDone)
 }
 
-// renameTop notes a top-level entry that has another name than its own.
+// renameTop notes a top-level entry that was saved under a different name.
 func (r *receiver) renameTop(t topEntry, final string) error {
 	before := r.result.Renamed
 	err := r.rename(t.path, final)
@@ -291,7 +291,7 @@ func (r *receiver) place(p part, policy Existing) (final string, whole bool, err
 	return p.saved, false, nil
 }
 
-// renamePart notes a part that has another name than its own, in the journal too: it is published only once.
+// renamePart notes, in the journal too, a part that was saved under a different name: a part is published only once.
 func (r *receiver) renamePart(p part, final string) error {
 	if path.Base(p.path) != path.Base(final) {
 		r.stage.journal.put(jourNote, encodeNote(Note{Path: p.path, Saved: final}))

@@ -12,8 +12,9 @@ import (
 	"golang.org/x/text/cases"
 )
 
-// The journal of a transfer lies next to its staged data, on the same volume, and records which of that data is good.
-// It is a file to which records are appended: type, length, body, CRC-32C. A truncated or damaged record ends it.
+// The journal of a transfer is stored next to its staged data, on the same volume, and records which of that data is
+// good. It is a file to which records are appended: type, length, body, CRC-32C. A truncated or damaged record ends the
+// journal.
 //
 // There are two levels of durability. What was written survives a crash of this program, because the system keeps it.
 // Only what was synced survives a power cut, and a record says so after each sync. So a journal written since the
@@ -57,7 +58,7 @@ func (j *journal) put(kind byte, body ...[]byte) {
 	j.buf = binary.BigEndian.AppendUint32(j.buf, crc32.Checksum(j.buf[at:], castagnoli))
 }
 
-// held is what a journal says is stored of an entry. There may be a million of them.
+// held is what a journal says is stored for an entry. There may be a million of them.
 type held struct {
 	path  string // the sender's path
 	saved string // our path; the same string if it does not differ
@@ -86,7 +87,7 @@ func (h *held) is(e entry) bool {
 	return h.kind == e.kind && h.size == e.size && h.stamp == e.stamp && h.mod == e.modTime.Unix() && h.nanos == int32(e.modTime.Nanosecond())
 }
 
-// forget makes h nothing.
+// forget marks h as gone, and drops what was recorded about its content.
 func (h *held) forget() { h.pos, h.whole, h.tail, h.fresh, h.gone = 0, false, nil, false, true }
 
 // history is the content of a journal.
@@ -135,7 +136,7 @@ func decodeHeld(b []byte) (*held, error) {
 	return h, nil
 }
 
-// entry returns the entry as which h was announced, without a link's target.
+// entry returns the entry as it was announced, without a link's target.
 func (h *held) entry() entry {
 	return entry{kind: h.kind, exec: h.exec, size: h.size, modTime: time.Unix(h.mod, int64(h.nanos)), stamp: h.stamp, path: h.path}
 }

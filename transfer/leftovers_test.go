@@ -24,7 +24,8 @@ func atMost(most Totals) func(Totals) error {
 	}
 }
 
-// broken is an attempt of a sender that says what it likes, and breaks off when so many bytes and files are there.
+// broken runs an attempt of a sender that announces whatever it likes, and ends it once the given bytes and files are
+// there.
 func broken(t *testing.T, opts ReceiveOptions, size, files int64, records ...[]byte) error {
 	t.Helper()
 	a, b := newPipe()

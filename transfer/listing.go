@@ -92,7 +92,7 @@ func Relist(paths, resolved []string, links bool) (*Listing, error) {
 		t, was := &l.tops[i], resolved[i]
 		if t.gone == nil && was != "" && t.local != was { // guard: source-elsewhere
 			t.info = nil
-			t.gone = fmt.Errorf("%w: %s leads to another place than when it was offered", ErrVanished, t.asked)
+			t.gone = fmt.Errorf("%w: %s no longer leads where it led when it was offered", ErrVanished, t.asked)
 		}
 	}
 	return l, err

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// InertSuffix is appended to files and folders that act by merely being listed in a file manager, or by being the folder
-// that is a shell's working folder, until the user renames them.
+// InertSuffix is appended to files and folders that can make programs run code when a file manager lists them, or when
+// they are in a shell's working folder, until the user renames them.
 const InertSuffix = ".inert"
 
 // splitPath rejects what no honest sender sends: a path that is absolute or contains "..". Such an entry fails the
@@ -26,7 +26,7 @@ func splitPath(raw string) ([]string, error) {
 	case len(raw) > MaxPath: // guard: path-length
 		return nil, fmt.Errorf("%w: path of %d bytes", ErrBadName, len(raw))
 	case strings.Contains(raw, "\x00"): // guard: path-nul
-		return bad("holds a NUL")
+		return bad("contains a NUL")
 	}
 	parts := strings.Split(raw, "/")
 	if len(parts) > MaxDepth { // guard: path-depth
@@ -135,9 +135,9 @@ func reserved(name string) bool {
 	return ok && len([]rune(rest)) == 1 && strings.ContainsAny(rest, "123456789¹²³")
 }
 
-// actsWhenListed reports the names that a file manager, or the prompt of a shell that enters their folder, reads and acts on
-// without anybody opening them. Not here is what asks before it runs anything (direnv its .envrc, editors the tasks in
-// .vscode and .idea), and what holds data only (Thumbs.db, .DS_Store).
+// actsWhenListed reports whether a name is one that a file manager, or the prompt of a shell in that folder, reads and
+// acts on without anyone opening it. It does not cover names whose programs ask before they run anything (.envrc of
+// direnv, the tasks of editors in .vscode and .idea), nor those that only hold data (Thumbs.db, .DS_Store).
 func actsWhenListed(name string) bool {
 	lower := collisionKey(cases.Fold(), name)
 	switch lower {
@@ -166,15 +166,15 @@ func actsWhenListed(name string) bool {
 	return len(ext) == len(".{00000000-0000-0000-0000-000000000000}") && ext[1] == '{' && ext[len(ext)-1] == '}'
 }
 
-// ofVersionControl reports the names by which programs find a repository in the folder that they are in, or in one above.
-// Prompts, file managers and editors run these programs, and a repository says which commands they run:
+// ofVersionControl reports whether a name is one by which programs find a repository in the current folder or in one
+// above it. Prompts, file managers and editors run these programs, and a repository configures commands that they run:
 //   - Git: core.fsmonitor in .git/config, on each "git status" (git-config(1)). A .git that is a file names another folder.
 //     A folder with HEAD, objects and refs is a repository by itself, without the name .git (gitrepository-layout(5);
 //     safe.bareRepository in git-config(1) says why that is a danger). No repository is without its HEAD.
 //   - Mercurial and Sapling: [extensions] and [hooks] in .hg/hgrc and .sl/config, on each command (hgrc(5)).
 //   - Jujutsu: the programs that sign and compare in .jj/repo/config.toml.
 //
-// The folder may also be one that is there, and that what comes is put into. Windows may know its .git as git~1.
+// The folder may also exist already, with the received entries merged into it. Windows may know its .git as git~1.
 func ofVersionControl(lower string) bool {
 	switch lower {
 	case ".git", ".hg", ".sl", ".jj", "head":

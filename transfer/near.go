@@ -5,7 +5,7 @@ import (
 	"path"
 )
 
-// nearFolder keeps the most recently used folder open, because entries come folder by folder.
+// nearFolder keeps the most recently used folder open, because entries arrive folder by folder.
 type nearFolder struct {
 	root *os.Root // nil if none is open
 	dir  string   // with a trailing slash

@@ -16,5 +16,5 @@ func hasContent(f *os.File) bool {
 // ours reports whether a folder is one that no one else may write to; here the system's own permissions decide that.
 func ours(os.FileInfo) bool { return true }
 
-// sameOwner is not asked here.
+// sameOwner is not needed here.
 func sameOwner(_, _ os.FileInfo) bool { return true }

@@ -92,7 +92,7 @@ func (p *plan) free(parent, name string) (string, error) {
 		p.taken[key] = struct{}{}
 		return saved, nil
 	}
-	return "", fmt.Errorf("%w: it exists too often", ErrBadName)
+	return "", fmt.Errorf("%w: too many entries have this name", ErrBadName)
 }
 
 // shorter lists the lengths to try for a name that the disk rejects: some file systems accept less than they report,

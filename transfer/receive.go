@@ -30,8 +30,8 @@ type ReceiveOptions struct {
 	// number of top-level names, these included. Without Names any name is admitted.
 	Names []string
 	Items int64
-	// Limit is asked for each entry, from one goroutine, whether so much may come in all; its error ends the call. What
-	// earlier calls left here counts too, and is removed if there is no room for both. Nil is no limit.
+	// Limit is asked for each entry, from one goroutine, whether this much may arrive in total; its error ends the
+	// call. What earlier calls left here counts too, and is removed if there is no room for both. Nil means no limit.
 	Limit func(Totals) error
 	// Existing is the policy for entries whose name is taken; Choose, if set, decides for each such top-level name
 	// instead. It runs on its own goroutine, because it may wait for the user: if Receive returns first, the answer
@@ -55,20 +55,21 @@ type ReceiveOptions struct {
 const (
 	// progressInterval is the minimum interval between progress reports, here and to the sender.
 	progressInterval = 100 * time.Millisecond
-	// heartbeat is how often progress is reported even if there is none.
+	// heartbeat is the interval at which progress is reported even if there is none.
 	heartbeat = 5 * time.Second
-	// commitEvery and commitBlocks are the most bytes and blocks that are processed before the journal is written.
+	// commitEvery and commitBlocks are the maximum amounts that are processed before the journal is written.
 	commitEvery  = 1 << 20
 	commitBlocks = 32
-	// markEvery is after how many bytes the journal says again how much of a file is verified, at the least.
+	// markEvery is the minimum number of bytes after which the journal records again how much of a file is verified.
 	markEvery = 64 << 10
 	// maxPathBytes bounds the paths of one transfer, which are kept in memory.
 	maxPathBytes = 128 << 20
-	// syncEvery and syncWait are after how many bytes, or how long, received data is made durable during the
+	// syncEvery and syncWait are the amount of received data and the time after which it is made durable during the
 	// transfer.
 	syncEvery = 8 << 20
 	syncWait  = 2 * time.Second
-	// spaceEvery is after how many bytes free space is checked again, and roomWait how often while there is none.
+	// spaceEvery is the amount of data after which free space is checked again, roomWait the interval while there is
+	// none.
 	spaceEvery = 16 << 20
 	roomWait   = 500 * time.Millisecond
 )

@@ -48,8 +48,8 @@ type digest = [digestSize]byte
 
 func digestOf(b []byte) digest { return xxh3.Hash128(b).Bytes() }
 
-// pieceDigest is the BLAKE3 digest of a piece of a file that two sides compare: there, equal digests stand for equal
-// content, and the files may have been made to collide.
+// pieceDigest is the BLAKE3 digest of a piece of a file that two sides compare. Here equal digests must mean equal
+// content, even if the files were made to collide.
 type pieceDigest = [32]byte
 
 // kind is the kind of an entry.

@@ -162,7 +162,7 @@ func (r *receiver) keep(in *incoming, n int64) error {
 // errOldChanged reports a file of the receiver that changed after it was compared. The next attempt compares it
 // again.
 func errOldChanged(name string) error {
-	return fmt.Errorf("%w: %s, which is compared, has changed here", ErrInterrupted, name)
+	return fmt.Errorf("%w: %s changed on this device while it was being compared", ErrInterrupted, name)
 }
 
 // isSame counts a file that was found identical, when its turn comes.

@@ -217,7 +217,7 @@ func (s *sender) offer(src *source, e listed, ask, links bool) error {
 	default:
 		it = src.look(e.path, links)
 		if it.err == nil && it.kind != e.kind {
-			it.err = fmt.Errorf("%w: something else has its name", ErrVanished)
+			it.err = fmt.Errorf("%w: something else now has its name", ErrVanished)
 		}
 	}
 	if it.err == nil && s.skipped[path.Dir(e.path)] { // the folder is not the one that was listed

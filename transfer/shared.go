@@ -24,7 +24,7 @@ func stamp(info fs.FileInfo, more ...uint64) uint64 {
 	return binary.BigEndian.Uint64(h[:])
 }
 
-var errShort = errors.New("shorter than it was")
+var errShort = errors.New("the file is shorter than it was")
 
 // readChunk reads a chunk of the source and returns its digest.
 func readChunk(f *os.File, off int64, data []byte) (digest, error) {

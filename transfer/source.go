@@ -25,7 +25,7 @@ func topLevels(paths []string) ([]top, error) {
 	taken := map[string]bool{}
 	for _, p := range paths {
 		if p == "" {
-			return nil, fmt.Errorf("reading %q: an empty path; name a file or folder", p)
+			return nil, fmt.Errorf("reading %q: the path is empty; name a file or folder", p)
 		}
 		t, err := resolve(p)
 		if err != nil {
@@ -153,7 +153,7 @@ func (s *source) locate(rel string) (*os.Root, string, error) {
 		s.root, s.name = root, name
 		if now, err := root.Stat("."); err != nil || !os.SameFile(now, t.base) { // guard: source-swapped
 			s.close()
-			return nil, "", fmt.Errorf("%w: %s is another folder than the one that was named", ErrVanished, folder)
+			return nil, "", fmt.Errorf("%w: %s is not the folder that was named", ErrVanished, folder)
 		}
 	}
 	switch {

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// reserveOf returns the default reserve for a disk of total bytes: the larger of 1 GiB and a twentieth, because a
-// full disk harms more than this program; but never more than a tenth, because a small stick is there to be filled.
+// reserveOf returns the default reserve for a disk of total bytes: the larger of 1 GiB and a twentieth, because a full
+// disk harms more than this program; but never more than a tenth, because a small memory stick is meant to be filled.
 func reserveOf(total uint64) uint64 { return min(max(1<<30, total/20), total/10) }
 
 // checkSpace reports whether n more bytes fit without touching the reserve, which is in bytes, or 0 for reserveOf, or
@@ -28,7 +28,7 @@ func checkSpace(d *os.File, n, reserve int64) error {
 		if n > 0 {
 			full = ErrNoRoom
 		}
-		return fmt.Errorf("%w: %d bytes are to come, %d are free and %d of them stay in reserve", full, n, free, keep)
+		return fmt.Errorf("%w: %d bytes are needed, %d are free, and %d of those stay in reserve", full, n, free, keep)
 	}
 	return nil
 }

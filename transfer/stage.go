@@ -17,7 +17,7 @@ import (
 const (
 	// PartialDir is the hidden folder, inside the receiving folder, in which everything stays until it is complete.
 	PartialDir = ".multipeer-partial"
-	// orphanAge is after how long a staging folder that no attempt has used is removed.
+	// orphanAge is the age at which a staging folder that no attempt has used is removed.
 	orphanAge = 7 * 24 * time.Hour
 	dataDir   = "data"
 	// othersWrite are the bits of a mode that let others change what is in a folder.
@@ -121,7 +121,7 @@ func (s *stage) open(opts ReceiveOptions) error {
 	return nil
 }
 
-// openData opens the data folder: from then on it is used by its handle, wherever its path leads.
+// openData opens the data folder. From then on it is used through its handle, wherever its path leads.
 func (s *stage) openData() error {
 	var err error
 	if s.root, err = s.hidden.OpenRoot(path.Join(s.id, dataDir)); err != nil {
@@ -131,11 +131,11 @@ func (s *stage) openData() error {
 	return err
 }
 
-// start begins a transfer of which nothing is here, if there is room for it.
+// start begins a transfer of which nothing is here yet, if there is room for it.
 func (s *stage) start(opts ReceiveOptions, boot string) error {
 	s.past = nil
 	if opts.Resume {
-		return fmt.Errorf("%w: what had arrived of it is gone", ErrGone)
+		return fmt.Errorf("%w: the data that had arrived is gone", ErrGone)
 	}
 	data := path.Join(s.id, dataDir)
 	if err := s.hidden.RemoveAll(data); err != nil {
@@ -207,7 +207,7 @@ func openHidden(inbox *os.Root) (*os.Root, error) {
 	case err1 != nil || err2 != nil:
 		err = errors.Join(err1, err2)
 	case !os.SameFile(opened, there): // guard: partial-no-link
-		err = fmt.Errorf("%w: %s is a link, or was exchanged; remove it", ErrDenied, PartialDir)
+		err = fmt.Errorf("%w: %s is a link, or was replaced; remove it", ErrDenied, PartialDir)
 	case !ours(opened) && keepsModes(hidden, opened): // guard: partial-ours
 		err = fmt.Errorf("%w: %s belongs to another user, or others may write to it; remove it, or receive into another folder", ErrDenied, PartialDir)
 	}
@@ -218,9 +218,10 @@ func openHidden(inbox *os.Root) (*os.Root, error) {
 	return hidden, nil
 }
 
-// keepsModes reports whether the disk says rightly that a folder is another's, or that others may write to it: FAT and many
-// shares give all that is there one owner and one mode. It makes a new file there and looks at it by its handle: whoever
-// may write to the folder can exchange what has its name, and cannot make the file another's.
+// keepsModes reports whether the disk can be trusted when it says that a folder belongs to another user, or that others
+// may write to it: FAT and many shares give everything the same owner and mode. keepsModes creates a new file there and
+// examines it by its handle: anyone who may write to the folder can replace the file under its name, but cannot change
+// its owner.
 func keepsModes(root *os.Root, folder fs.FileInfo) bool {
 	probe := strings.ToLower(rand.Text())
 	f, err := root.OpenFile(probe, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
@@ -404,8 +405,8 @@ func (s *stage) record(kind byte, body ...[]byte) error {
 
 func bigEndian(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
 
-// CheckFolder reports whether files can be received into a folder, which must exist, by creating a folder in it and
-// removing that again. The error is ErrDenied or ErrReadOnly, with the folder, or that of the file system.
+// CheckFolder reports whether files can be received into an existing folder, by creating a folder in it and removing
+// that folder again. The error is ErrDenied or ErrReadOnly, with the folder, or that of the file system.
 func CheckFolder(dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

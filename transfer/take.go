@@ -95,11 +95,11 @@ func (r *receiver) manifestEnd(body []byte) error {
 	case err != nil:
 		return err
 	case r.cur != nil || len(r.pending) > 0:
-		return fmt.Errorf("%w: an end inside a file", ErrProtocol)
+		return fmt.Errorf("%w: the transfer ended inside a file", ErrProtocol)
 	case t != r.result.plus(r.refused): // guard: totals
 		return fmt.Errorf("%w: %+v announced, %+v arrived, %+v refused", ErrProtocol, t, r.result.Totals, r.refused)
 	case len(r.missing) > 0: // guard: offered-come
-		return fmt.Errorf("%w: %d names that were offered have not come", ErrProtocol, len(r.missing))
+		return fmt.Errorf("%w: %d offered names did not arrive", ErrProtocol, len(r.missing))
 	}
 	return nil
 }
@@ -175,7 +175,7 @@ func (r *receiver) chunk(body []byte) error {
 	case d.bad || in == nil || len(data) == 0:
 		return badRecord(recChunk)
 	case off != in.pos: // guard: chunk-order
-		return fmt.Errorf("%w: a chunk for %d where %d is next", ErrProtocol, off, in.pos)
+		return fmt.Errorf("%w: chunk at offset %d, want %d", ErrProtocol, off, in.pos)
 	case int64(len(data)) > in.size-in.pos: // guard: chunk-size
 		return fmt.Errorf("%w: more bytes than announced", ErrProtocol)
 	case digestOf(data) != sum: // guard: chunk-digest
@@ -238,7 +238,7 @@ func (r *receiver) retry(do func() error) error {
 	}
 }
 
-// without processes bytes that do not come over the lanes: a hole, or a piece of the old file.
+// without processes bytes that are not sent over the lanes: a hole, or a piece of the old file.
 func (r *receiver) without(kind byte, body []byte) error {
 	d := decoder{b: body}
 	n := d.count()
@@ -271,7 +271,7 @@ func (r *receiver) endFile(body []byte) error {
 		return badRecord(recFileEnd)
 	}
 	if in.pos != in.size { // guard: file-whole
-		return fmt.Errorf("%w: %d of %d bytes", ErrProtocol, in.pos, in.size)
+		return fmt.Errorf("%w: only %d of %d bytes arrived", ErrProtocol, in.pos, in.size)
 	}
 	if in.refused {
 		r.forget(in)
@@ -331,7 +331,7 @@ func (r *receiver) whole(in *incoming) {
 	r.forget(in)
 }
 
-// noteName notes a file that has another name than its own, unless it gets its final one when published.
+// noteName notes a file that was saved under a different name, unless it gets its final name when it is published.
 func (r *receiver) noteName(in *incoming) error {
 	if in.top >= 0 || in.part >= 0 {
 		return nil

@@ -1,16 +1,13 @@
-// Package transfer turns files and folders into bytes and back. It knows nothing of peers and networks: [Send] and
+// Package transfer turns files and folders into bytes and back. It knows nothing about peers and networks: [Send] and
 // [Receive] are the two ends, and the caller supplies the pipes between them, the lanes.
 //
-// Lanes may come and go. Blocks of records are numbered, whichever lane is
-// free takes the next one, and what a dying lane had goes over another
-// (bundle.go). The sender walks the tree while it sends: an entry for each
-// folder, file or link, and behind a file's entry its chunks with their
-// digests, taken while they are read. The receiver stages everything in a
-// hidden folder on the same volume, verifies each chunk before it counts, and
-// keeps a journal of it there (journal.go). A block counts as taken when it is
-// in the journal, but for less than 64 KiB of a file. So whatever breaks, the
-// next call with the same ID goes on where this one stopped: the receiver says
-// what it has, file by file.
+// Lanes may come and go. Blocks of records are numbered; whichever lane is free takes the next one, and the blocks of a
+// lane that dies are sent over another (bundle.go). The sender walks the tree while it sends: an entry for each folder,
+// file or link, and after a file's entry its chunks with their digests, computed while they are read. The receiver
+// stages everything in a hidden folder on the same volume, verifies each chunk before it counts, and keeps a journal of
+// it there (journal.go). A block counts as taken when it is in the journal, except for less than 64 KiB of a file. So
+// whatever breaks, the next call with the same ID resumes where this one stopped: the receiver says what it has, file
+// by file.
 //
 // When everything has arrived it is made durable and then published under its final name, never over an existing
 // entry unless that was requested. The receipt means that every byte is verified and durable under its final name.
@@ -58,10 +55,10 @@ type Progress struct {
 	Files int64
 }
 
-// Note reports an entry that did not simply arrive as it was. Path is the sender's, relative and with slashes.
-// Without Saved the entry was left out, and Err says why. With Saved and no Err it was saved under that name. With
-// both it was saved, and Err says what of it was not kept: its time (ErrTimes), its executable bit (ErrExec), what it
-// grew by meanwhile (ErrGrew), or that the disk does not confirm that it is durable (ErrNotDurable).
+// Note reports an entry that did not arrive exactly as it was. Path is the sender's, relative and with slashes. Without
+// Saved, the entry was left out, and Err says why. With Saved and no Err, it was saved under that name. With both, it
+// was saved, and Err says what was not kept: its modification time (ErrTimes), its executable bit (ErrExec), what was
+// added to it while it was being sent (ErrGrew), or that the disk does not confirm that it is durable (ErrNotDurable).
 type Note struct {
 	Path  string
 	Saved string

@@ -9,9 +9,9 @@ import (
 	"multipeer/engine"
 )
 
-// This file is the only crossing between the engine's goroutines and the main thread: events come in through pump,
-// and calls that may block go out through background. Nothing else in this package starts a goroutine or calls
-// fyne.Do; a fence test enforces this.
+// This file is the only crossing between the engine's goroutines and the main thread: events come in through pump, and
+// calls that may block go out through background. Nothing else in this package starts a goroutine or calls fyne.Do; a
+// test enforces this.
 
 // tick is the shortest time between two batches of events. Ten repaints a second are enough.
 const tick = 100 * time.Millisecond

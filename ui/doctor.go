@@ -117,13 +117,13 @@ func findingWords(f doctor.Finding) (what, remedy string) {
 	case doctor.NoNetwork:
 		return tr("This device has no network"), tr("Connect to Wi-Fi or plug in a network cable.")
 	case doctor.VPN:
-		return tr("A VPN is up: {{.Which}}", "Which", f.Detail), tr("If devices can't find each other, turn the VPN off or allow local network access in it.")
+		return tr("A VPN is active: {{.Which}}", "Which", f.Detail), tr("If devices can't find each other, turn the VPN off or allow local network access in it.")
 	case doctor.PortTaken:
 		return tr("Port is already in use, probably by another copy of Multipeer; using {{.Port}} instead", "Port", f.N), tr("Quit the other copy, or connect to this device by its address.")
 	case doctor.Clock:
 		return tr("The clock is set to {{.Date}}", "Date", f.Detail), tr("Set the right date and time: security keys depend on it.")
 	case doctor.OwnFirewall:
-		what = tr("The firewall of this device ({{.Which}}) lets nothing in", "Which", f.Detail)
+		what = tr("This device's firewall ({{.Which}}) blocks incoming connections", "Which", f.Detail)
 		switch {
 		case f.Command == "":
 			return what, tr("Allow Multipeer in the system's firewall settings.")
@@ -182,17 +182,17 @@ func otherWords(f doctor.Finding) (what, remedy string) {
 	}
 	switch f.Name {
 	case doctor.NoMulticast:
-		return tr("This device cannot find others by multicast: {{.Why}}", "Why", why), tr("Known devices are found all the same. Connect new ones by link, code or address.")
+		return tr("This device cannot find others by multicast: {{.Why}}", "Why", why), tr("Known devices are still found. Connect new ones by link, code or address.")
 	case doctor.Refused:
-		return tr("{{.Name}} does not let this device in", "Name", f.Detail), tr("Ask its owner whether this device is blocked there.")
+		return tr("{{.Name}} does not accept connections from this device", "Name", f.Detail), tr("Ask the owner of that device whether this device is blocked there.")
 	case doctor.Version:
 		return tr("{{.Name}} runs another version of Multipeer", "Name", f.Detail), tr("Update the older one.")
 	case doctor.Failed:
-		return tr("{{.Name}} was not reached: {{.Why}}", "Name", f.Detail, "Why", why), ""
+		return tr("{{.Name}} could not be reached: {{.Why}}", "Name", f.Detail, "Why", why), ""
 	case doctor.SameIdentity:
-		remedy = tr("What is sent to it reaches either of the two. A profile was copied: delete the profile folder on one of them.")
+		remedy = tr("Anything sent to this identity reaches one of the two devices. A profile was copied: delete the profile folder on one of them.")
 		if f.N == 1 {
-			return tr("Another device uses the identity of this one: {{.Where}}", "Where", f.Detail), remedy
+			return tr("Another device uses this device's identity: {{.Where}}", "Where", f.Detail), remedy
 		}
 		return tr("Two devices use one identity: {{.Where}}", "Where", f.Detail), remedy
 	}

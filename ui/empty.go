@@ -57,7 +57,7 @@ func newEmptyState(u *UI) *emptyState {
 
 // refresh updates the page.
 func (s *emptyState) refresh() {
-	title, text := tr("Looking for devices nearby"), tr("Open Multipeer on another device in the same network. It appears in the list by itself.")
+	title, text := tr("Looking for devices nearby"), tr("Open Multipeer on another device on the same network. It appears in the list automatically.")
 	list, icon := "", fyne.Resource(widgets.IconRadar)
 	switch {
 	case len(s.u.waiting) > 0:

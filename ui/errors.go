@@ -14,9 +14,9 @@ func stalled(t engine.Transfer) string {
 	case errors.Is(t.Err, engine.ErrDiskFull) && t.Incoming:
 		return tr("Disk full – will resume when there's space")
 	case errors.Is(t.Err, engine.ErrDiskFull):
-		return tr("{{.Name}}'s disk is full; goes on when there is room", "Name", t.PeerName)
+		return tr("{{.Name}}'s disk is full – will resume when there's space", "Name", t.PeerName)
 	case errors.Is(t.Err, engine.ErrDigest):
-		return tr("sending it again by itself")
+		return tr("sending again automatically")
 	case t.Err != nil:
 		return tr("Connection lost – will resume automatically")
 	}
@@ -34,38 +34,38 @@ func failure(err error, peer string, here bool) string {
 	}
 	switch {
 	case errors.Is(err, engine.ErrNoRoom):
-		return either(tr("Not enough space on this device. Free some, then ask for it again."),
+		return either(tr("Not enough space on this device. Free some, then ask the sender to send it again."),
 			tr("Not enough space on {{.Name}}. Free some there, then send again.", name...))
 	case errors.Is(err, engine.ErrDiskFull):
-		return either(tr("This device's disk is full. Free some space, then have it sent again."),
+		return either(tr("This device's disk is full. Free some space, then ask the sender to send it again."),
 			tr("{{.Name}}'s disk is full. Free some space there, then send again.", name...))
 	case errors.Is(err, engine.ErrReadOnly):
 		return either(tr("This device's disk is read-only. Choose another folder."),
 			tr("{{.Name}}'s disk is read-only. Choose another folder there.", name...))
 	case errors.Is(err, engine.ErrFileTooLarge):
-		return either(tr("It is larger than this device's disk allows. Choose a folder on another disk."),
-			tr("It is larger than {{.Name}}'s disk allows. Choose a folder on another disk there.", name...))
+		return either(tr("The file is larger than this device's disk allows. Choose a folder on another disk."),
+			tr("The file is larger than {{.Name}}'s disk allows. Choose a folder on another disk there.", name...))
 	case errors.Is(err, engine.ErrNameRefused):
-		return either(tr("This device's disk does not accept the name. Rename it, then have it sent again."),
+		return either(tr("This device's disk does not accept the name. Ask the sender to rename it and send it again."),
 			tr("{{.Name}}'s disk does not accept the name. Rename it, then send again.", name...))
 	case errors.Is(err, engine.ErrDisk):
 		return either(tr("This device's disk reported an error. Check the disk, or choose another folder."),
 			tr("{{.Name}}'s disk reported an error. Check the disk there, or choose another folder.", name...))
 	case errors.Is(err, engine.ErrVanished):
-		return tr("It was moved or removed before it was sent. Send it again.")
+		return tr("Moved or removed before it was sent. Send it again.")
 	case errors.Is(err, engine.ErrUnsized):
-		return tr("The system does not say how large it is. Copy it to a disk, then send the copy.")
+		return tr("The system does not report the size of this file. Copy it to a disk, then send the copy.")
 	case errors.Is(err, engine.ErrNoLinks):
 		return tr("Links cannot be stored on this disk.")
 	case errors.Is(err, engine.ErrDenied):
 		return either(tr("Can't save to this folder. Choose another one."),
 			tr("{{.Name}} can't save to its folder. Choose another one there.", name...))
 	case errors.Is(err, engine.ErrBadName):
-		return tr("Refused for safety: a file tried to save outside the folder. Nothing was saved.")
+		return tr("Refused for safety: a file would have been saved outside the folder. Nothing was saved.")
 	case errors.Is(err, engine.ErrDigest):
 		return tr("The file arrived damaged. Send it again.")
 	case errors.Is(err, engine.ErrChanged):
-		return tr("The file changed while it was sent. Send it again.")
+		return tr("The file changed while it was being sent. Send it again.")
 	case errors.Is(err, engine.ErrUnreadable):
 		return tr("The file cannot be read. Check its permissions.")
 	case errors.Is(err, engine.ErrSpecial):
@@ -73,7 +73,7 @@ func failure(err error, peer string, here bool) string {
 	case errors.Is(err, engine.ErrTooMuch):
 		return tr("Stopped: the sender sent more than it announced. Nothing was saved.")
 	case errors.Is(err, engine.ErrGone):
-		return tr("The folder is gone, or what had arrived in it. Send it again.")
+		return tr("The folder, or the data received in it, is gone. Send it again.")
 	case errors.Is(err, engine.ErrStalled):
 		return tr("No data for a minute. Check the network on both devices, then send again.")
 	}
@@ -84,13 +84,13 @@ func failure(err error, peer string, here bool) string {
 func unkept(err error) string {
 	switch {
 	case errors.Is(err, engine.ErrTimes):
-		return tr("its time of change was not kept")
+		return tr("modification time not kept")
 	case errors.Is(err, engine.ErrExec):
-		return tr("it was not made executable")
+		return tr("not made executable")
 	case errors.Is(err, engine.ErrGrew):
-		return tr("it has grown meanwhile; its first part is there")
+		return tr("grew while it was being sent; only its first part arrived")
 	case errors.Is(err, engine.ErrNotDurable):
-		return tr("the disk does not confirm that it is safe from a power cut")
+		return tr("the disk does not confirm that the file would survive a power cut")
 	}
 	return engine.CleanLine(err.Error())
 }

@@ -53,7 +53,7 @@ func (in *invitations) take(i *engine.Invitation) {
 		return func() {
 			in.close(i, text)
 			if err := do(); err != nil {
-				in.u.say(tr("{{.Name}} has withdrawn the request.", "Name", i.Peer.Name))
+				in.u.say(tr("{{.Name}} withdrew the request.", "Name", i.Peer.Name))
 			}
 			in.u.settle()
 		}

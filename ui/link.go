@@ -96,12 +96,12 @@ func (ps *pairings) openLink(text string, outside bool) {
 	}
 	_, addresses, _ := strings.Cut(link.Ticket, "@")
 	if outside && !nearby(strings.Split(addresses, ",")) { // guard: link-nearby
-		ps.u.say(tr("This link leads off this network. If it is from the screen of the other device, paste it into the field for addresses."))
+		ps.u.say(tr("This link leads outside this network. If you got it from the other device's screen, paste it into the address field."))
 		return
 	}
 	where := engine.CleanLine(strings.ReplaceAll(addresses, ",", ", "))
 	if !link.Secret() {
-		ps.u.dialogs.ask(tr("Connect to the device of this link?"), tr("It learns this device's name and ID. Its ID starts with {{.ID}}, and the link has it at {{.Address}}.", "ID", link.ID.Short(), "Address", where), tr("Connect"), func() {
+		ps.u.dialogs.ask(tr("Connect to the device in this link?"), tr("The other device will learn this device's name and ID. Its ID starts with {{.ID}}, and the link gives its address as {{.Address}}.", "ID", link.ID.Short(), "Address", where), tr("Connect"), func() {
 			ps.u.side.connectTo(link.Ticket)
 		})
 		return

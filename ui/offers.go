@@ -23,7 +23,7 @@ func (ts *transfers) examine(c *transferCard, t engine.Transfer) {
 		if n, err := engine.FreeSpace(dir); err == nil {
 			f.free = tr("Saves to {{.Folder}} ({{.Size}} free)", "Folder", filepath.Base(dir), "Size", size(int64(min(n, 1<<62))))
 			if int64(min(n, 1<<62)) < t.Bytes {
-				f.free = tr("Too large for {{.Folder}}: only {{.Size}} are free there", "Folder", filepath.Base(dir), "Size", size(int64(min(n, 1<<62))))
+				f.free = tr("Too large for {{.Folder}}: only {{.Size}} is free there", "Folder", filepath.Base(dir), "Size", size(int64(min(n, 1<<62))))
 			}
 		}
 		return f, nil

@@ -121,7 +121,7 @@ func (p *settingsPage) you() fyne.CanvasObject {
 	})
 	return widgets.Section(tr("This device"),
 		widgets.Setting(tr("Name"), tr("Shown to other devices."), p.name),
-		widgets.Setting(tr("Avatar colour"), tr("The first is the default."), widgets.Row(0, pick)))
+		widgets.Setting(tr("Avatar colour"), tr("The first colour is the default."), widgets.Row(0, pick)))
 }
 
 func (p *settingsPage) rename(name string) {

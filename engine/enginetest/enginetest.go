@@ -1,6 +1,6 @@
 // Package enginetest runs several engines on a simulated network, for tests of the engine, the window and other
-// programs. Inside a testing/synctest bubble a minute of protocol takes an instant. Keys, and with them the order of
-// the IDs, differ in each run unless Config.Profile keeps them.
+// programs. Inside a testing/synctest bubble, a minute of protocol time takes an instant. Keys, and with them the order
+// of the IDs, differ in each run unless Config.Profile keeps them.
 package enginetest
 
 import (
@@ -174,7 +174,7 @@ func (n *Node) Stop() error {
 	return err
 }
 
-// Kill ends the engine like a crash: it sends nothing any more, and no one is notified.
+// Kill ends the engine like a crash: it sends nothing more, and no one is notified.
 func (n *Node) Kill() error {
 	n.net.Cut(n.Addr, true)
 	if n.find != nil {

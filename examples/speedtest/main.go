@@ -27,7 +27,7 @@ func main() {
 		return nil
 	})
 	pings := flag.Int("n", 1000, "round trips in each way; 0 only answers")
-	peers := flag.Int("peers", 0, "end when so many peers have been measured; 0 goes on")
+	peers := flag.Int("peers", 0, "end when this many peers have been measured; 0 means never")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

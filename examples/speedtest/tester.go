@@ -42,7 +42,7 @@ func newTester(e *engine.Engine, out io.Writer) *tester {
 	return &tester{e: e, out: out, added: make(chan engine.PeerID, 100), waiting: map[ball]chan struct{}{}}
 }
 
-// handler answers what other testers send: by the way it came, and only to its sender.
+// handler answers what other testers send, in the same way in which it came, and only to its sender.
 func (t *tester) handler(ctx context.Context) engine.Handler {
 	return engine.Handler{
 		PeerAdded: func(p engine.Peer) {

@@ -33,7 +33,7 @@ func TestAnswers_ComeAfterTheirQuestion(t *testing.T) {
 	}
 }
 
-// TestQuestion_WarnsOfATakenName in the question itself, however often the peer has asked before.
+// TestQuestion_WarnsOfATakenName: the question itself contains the warning, however often the peer has asked before.
 func TestQuestion_WarnsOfATakenName(t *testing.T) {
 	e, err := engine.New(engine.Config{Name: "Ben"})
 	if err != nil {
@@ -44,7 +44,7 @@ func TestQuestion_WarnsOfATakenName(t *testing.T) {
 	r := &receiver{program: &program{in: strings.NewReader(""), out: newPrinter(io.Discard, &said)}, e: e, accept: "ask"}
 	anna, eve := engine.PeerID{1}, engine.PeerID{2}
 	peer := engine.Peer{ID: eve, Name: "Anna", LooksLike: anna}
-	warning := fmt.Sprintf("Careful: Anna (%s) is another device than the one of that name that you know (%s). ", eve.Short(), anna.Short())
+	warning := fmt.Sprintf("Careful: Anna (%s) is not the device of that name that you know (%s). ", eve.Short(), anna.Short())
 	for i := range 3 * strangerLines {
 		said.Reset()
 		id := fmt.Sprint(i)

@@ -44,7 +44,7 @@ func (p *program) atLogin(cmd *cobra.Command, on bool, into string) error {
 			return exit(exitFailed, fmt.Errorf("--at-login off: %w", err))
 		}
 		p.out.object(serviceJSON{"service", false, ""})
-		p.out.line("serve does not start when you log in")
+		p.out.line("serve no longer starts when you log in")
 		return nil
 	}
 	args, err := p.serviceArgs(cmd, into)
@@ -58,7 +58,7 @@ func (p *program) atLogin(cmd *cobra.Command, on bool, into string) error {
 		err = e.Close()
 	case errors.Is(err, engine.ErrInUse):
 		if was, _ := entry.On(); !was {
-			return exit(exitFailed, errors.New("a profile has one program at a time, and one runs with this profile: close the window, or 'multipeer-cli serve --stop', then try again"))
+			return exit(exitFailed, errors.New("only one program at a time can use a profile, and one is using this profile: close the window or run 'multipeer-cli serve --stop', then try again"))
 		}
 		err = p.stopServe(ctx) // the new one replaces it
 	}
@@ -69,10 +69,10 @@ func (p *program) atLogin(cmd *cobra.Command, on bool, into string) error {
 		return exit(exitFailed, fmt.Errorf("--at-login on: %w", err))
 	}
 	if !p.awaitHost(ctx) {
-		return exit(exitFailed, fmt.Errorf("it starts when you log in, but has not begun within %v; 'multipeer-cli %s' says why, 'multipeer-cli serve --at-login off' undoes it", beginWait, strings.Join(args, " ")))
+		return exit(exitFailed, fmt.Errorf("serve will start when you log in, but it did not start now within %v; 'multipeer-cli %s' shows why, and 'multipeer-cli serve --at-login off' undoes this", beginWait, strings.Join(args, " ")))
 	}
 	p.out.object(serviceJSON{"service", true, into})
-	p.out.line("serve runs, and starts when you log in; it receives into %s", into)
+	p.out.line("serve is running and will start whenever you log in; it receives into %s", into)
 	return nil
 }
 
@@ -92,7 +92,7 @@ func (p *program) serviceArgs(cmd *cobra.Command, into string) ([]string, error)
 		return nil, fmt.Errorf("--profile: %w", err)
 	}
 	if !filepath.IsAbs(profile) || !filepath.IsAbs(into) {
-		return nil, errors.New("the folder that this runs in is not known: give --into and --profile with whole paths")
+		return nil, errors.New("the current folder is not known: give absolute paths for --into and --profile")
 	}
 	args := []string{"serve", "--profile=" + profile, "--into=" + into}
 	if runtime.GOOS == "windows" {
@@ -122,7 +122,7 @@ func (p *program) stop(ctx context.Context) error {
 	case p.host == nil:
 		return p.stopServe(ctx)
 	case p.host.Stop == nil:
-		return exit(exitFailed, errors.New("the window runs with this profile: close it"))
+		return exit(exitFailed, errors.New("the window is using this profile: close it"))
 	}
 	p.host.Stop()
 	return nil
@@ -153,7 +153,7 @@ func (p *program) stopServe(ctx context.Context) error {
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			return exit(exitFailed, fmt.Errorf("what runs with this profile has not ended: %w", err))
+			return exit(exitFailed, fmt.Errorf("the program that uses this profile has not ended: %w", err))
 		}
 	}
 }

@@ -13,9 +13,9 @@ func (p *program) autoCommand() *cobra.Command {
 	var days int
 	c := &cobra.Command{
 		Use:   "auto ID",
-		Short: "Take files of a verified peer without asking, so many bytes a day, into a folder",
-		Long: `auto keeps what is taken from a verified peer without asking. ID is the whole ID. Without --up-to everything is asked for
-again.`,
+		Short: "Accept files from a verified peer without asking, up to a number of bytes a day, into a folder",
+		Long: `auto stores how much is accepted from a verified peer without asking. ID is the whole ID. Without --up-to, every offer is
+asked about again.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := engine.ParsePeerID(args[0])
@@ -44,15 +44,15 @@ again.`,
 				Dir   string `json:"into,omitempty"`
 			}{"auto", id.String(), a.Bytes, a.Dir})
 			if a.Bytes == 0 {
-				p.out.line("everything that %s offers is asked for now", id.Short())
+				p.out.line("from now on, you are asked about every offer from %s", id.Short())
 			} else {
-				p.out.line("%s a day of %s are taken into %s without asking", size(a.Bytes), id.Short(), a.Dir)
+				p.out.line("up to %s a day from %s is accepted into %s without asking", size(a.Bytes), id.Short(), a.Dir)
 			}
 			return nil
 		},
 	}
 	c.Flags().StringVar(&upTo, "up-to", "", "bytes in 24 hours, such as 500MB or 2GB")
-	c.Flags().StringVar(&into, "into", ".", "folder that receives; made if it is missing")
-	c.Flags().IntVar(&days, "days", 0, "for so many days; 0 is for good")
+	c.Flags().StringVar(&into, "into", ".", "folder to receive into; created if it is missing")
+	c.Flags().IntVar(&days, "days", 0, "number of days; 0 means without a time limit")
 	return c
 }

@@ -20,8 +20,8 @@ func (p *program) chatCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "chat",
 		Short: "Chat line by line, with everyone nearby or with one peer",
-		Long: `chat sends each line to everyone who chats nearby, or with --to to one peer, and prints what comes. Without
---to it connects with everyone who is there, as a room does. It ends with the input (Ctrl-D).`,
+		Long: `chat sends each line of input to every nearby peer that runs chat, or with --to to one peer, and prints the messages
+that arrive. Without --to it connects to everyone it finds, like a chat room. It ends when the input ends (Ctrl-D).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg := engine.Config{Invite: engine.Everyone, Accept: engine.Everyone}
@@ -205,7 +205,7 @@ func (p *program) chatEvent(e *engine.Engine, ev engine.Event, only []engine.Pee
 	case engine.MessageReceived:
 		p.printMessage(e, ev.Message)
 	case engine.OfferReceived:
-		p.out.note("%s offers %s; chat takes no files, use 'multipeer-cli receive'", ev.Offer.Transfer.PeerName, what(ev.Offer.Transfer))
+		p.out.note("%s offers %s; chat does not receive files, use 'multipeer-cli receive'", ev.Offer.Transfer.PeerName, what(ev.Offer.Transfer))
 		if p.host == nil {
 			_ = ev.Offer.Decline()
 		}

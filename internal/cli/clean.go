@@ -24,9 +24,9 @@ type passage string
 type place string
 
 const (
-	// maxIndent is how many blanks at the start of a line of a message stay.
+	// maxIndent is the maximum number of blanks at the start of a line of a message.
 	maxIndent = 16
-	// maxBlanks is how many blanks side by side stay in a path.
+	// maxBlanks is the maximum number of consecutive blanks in a path.
 	maxBlanks = 8
 )
 
@@ -78,8 +78,8 @@ func cleanOne(a any) any {
 // oneLine is text for a place inside a line. Several blanks become one.
 func oneLine(s string) string { return squeeze(engine.CleanLine(s), 1) }
 
-// squeeze makes one blank of each run of more than most blanks, of whatever kind: a terminal breaks lines at its width,
-// and text behind many blanks would look like a line of its own there.
+// squeeze replaces each run of more than most blanks, of whatever kind, with one blank: a terminal breaks lines at its
+// width, and text after many blanks would look like a separate line.
 func squeeze(s string, most int) string {
 	var out, run strings.Builder
 	blanks := 0
@@ -97,7 +97,7 @@ func squeeze(s string, most int) string {
 		case unicode.IsSpace(r):
 			blanks++
 			run.WriteRune(r)
-		case blanks > 0 && unicode.In(r, unicode.Cf, unicode.Variation_Selector): // they leave no mark
+		case blanks > 0 && unicode.In(r, unicode.Cf, unicode.Variation_Selector): // they are invisible
 			run.WriteRune(r)
 		default:
 			flush()

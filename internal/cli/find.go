@@ -14,7 +14,8 @@ import (
 	"multipeer/engine"
 )
 
-// sameName is how long another device is looked for that has this device's own name, or whose ID begins as a name does.
+// sameName is how long to look for another device that has the name of this device, or whose ID begins with the given
+// name.
 const sameName = 3 * time.Second
 
 // find waits until the peer that the user means is found. A text that may be a host name is tried as both.
@@ -37,7 +38,7 @@ func (p *program) find(ctx context.Context, e *engine.Engine, who string, wait t
 	})
 }
 
-// search is how a text is looked for that may be a name and a host.
+// search says how to look for a text that may be both a name and a host.
 type search struct {
 	byName, byHost func(context.Context) (engine.Peer, error) // until the peer is there
 	hostOnce       func(context.Context) (engine.Peer, error) // the peer that answers at the host now
@@ -45,12 +46,12 @@ type search struct {
 	known          []engine.Acquaintance                      // of that name
 }
 
-// hostWait is how long a host is waited for that has the name of a known peer.
+// hostWait is how long to wait for a host that has the name of a known peer.
 const hostWait = 3 * time.Second
 
-// findEither looks for a peer of a name and, at the same time, for a host of that name. Anybody can take a name: the host
-// counts before the name of a peer that is not known. If a known peer has the name and another one answers at the host, no
-// one is meant.
+// findEither looks for a peer with a name and, at the same time, for a host with that name. Anyone can take any name:
+// the host takes precedence over the name of an unknown peer. If a known peer has the name and another device answers
+// at the host, the result is an error.
 func findEither(ctx context.Context, who string, s search) (engine.Peer, error) {
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -81,7 +82,7 @@ func findEither(ctx context.Context, who string, s search) (engine.Peer, error) 
 			}
 			if !s.knows(a.peer) { // guard: host-before-name
 				if host == nil && !s.isHost(ctx) {
-					return engine.Peer{}, onlyNamed(who, errors.New("no host of that name was found"), a.peer)
+					return engine.Peer{}, onlyNamed(who, errors.New("no host with that name was found"), a.peer)
 				}
 				continue
 			}
@@ -127,16 +128,16 @@ func (s search) another(p engine.Peer) engine.PeerID {
 }
 
 func twoMeanings(who string, named, host engine.PeerID) error {
-	return exit(exitUsage, fmt.Errorf("%q is the name of a device that you know, and another device answers at the host of that name; write HOST:PORT, or the ID: %s has the name, %s is at the host",
+	return exit(exitUsage, fmt.Errorf("%q is the name of a device that you know, and another device answers at the host with that name; write HOST:PORT or the ID: %s has the name, %s is at the host",
 		engine.CleanLine(who), named, host))
 }
 
-// onlyNamed is why a peer that is not known is not the one of its name.
+// onlyNamed returns the error for a name that only an unknown peer has.
 func onlyNamed(who string, why error, p engine.Peer) error {
 	return exit(exitNotFound, fmt.Errorf("%w; a device that you do not know calls itself %q (%s): to reach that one, give its ID", why, engine.CleanLine(who), p.ID.Short()))
 }
 
-// isHost reports whether a name can be resolved. What a name server does not answer may be one.
+// isHost reports whether a name may be a host: it can be resolved, or the name server does not answer.
 func isHost(ctx context.Context, who string) bool {
 	host, _, err := engine.ParseAddress(who)
 	if err != nil {
@@ -203,7 +204,7 @@ func (p *program) findNamed(ctx context.Context, e *engine.Engine, who string, w
 	if ctx.Err() != nil {
 		return engine.Peer{}, errInterrupted
 	}
-	if peer, err := e.FindPeer(who); err == nil { // no other device has come whose ID begins so
+	if peer, err := e.FindPeer(who); err == nil { // no other device whose ID begins with it has appeared
 		return peer, nil
 	}
 	what := fmt.Sprintf("no peer %q was found within %v", engine.CleanLine(who), wait)
@@ -213,9 +214,9 @@ func (p *program) findNamed(ctx context.Context, e *engine.Engine, who string, w
 	}
 	switch {
 	case why != nil && why != engine.ErrNoPeer: // a different device has its name
-		why = fmt.Errorf("%w; to reach that one all the same, give its ID", why)
+		why = fmt.Errorf("%w; to reach that one anyway, give its ID", why)
 	case own:
-		why = fmt.Errorf("%q is the name of this device, and no other device of that name was found", engine.CleanLine(who))
+		why = fmt.Errorf("%q is the name of this device, and no other device with that name was found", engine.CleanLine(who))
 	case problem != nil:
 		why = fmt.Errorf("%s: %w", what, problem)
 	case len(here) > 0:
@@ -226,19 +227,20 @@ func (p *program) findNamed(ctx context.Context, e *engine.Engine, who string, w
 	return engine.Peer{}, exit(exitNotFound, why)
 }
 
-// onlyName reports whether a peer is found by nothing but a name that it has given itself.
+// onlyName reports whether a peer was found only by a name that it has given itself.
 func onlyName(p engine.Peer, who string) bool {
 	return p.Trust != engine.TrustSeen && p.Trust != engine.TrustVerified && !p.ID.HasPrefix(who)
 }
 
-// looksLikeID reports whether a name may be the start of an ID, as it is shown: a device whose ID begins so may appear later.
+// looksLikeID reports whether a name may be the start of an ID as it is shown: a device whose ID begins with it may
+// appear later.
 func looksLikeID(who string) bool {
 	const shown = 8 // characters
 	id := strings.ReplaceAll(strings.ToLower(who), "-", "")
 	return len(id) >= shown && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz234567") == ""
 }
 
-// known lists the peers of a name that the profile keeps.
+// known lists the stored peers with a name.
 func known(e *engine.Engine, name string) []engine.Acquaintance {
 	return slices.DeleteFunc(e.Acquaintances(), func(a engine.Acquaintance) bool {
 		return a.Trust == engine.TrustBlocked || !strings.EqualFold(a.Name, name)
@@ -281,7 +283,7 @@ func isOwnAddress(ctx context.Context, e *engine.Engine, address string) bool {
 type unresolved struct{ name string }
 
 func (u *unresolved) Error() string {
-	return fmt.Sprintf("%s is no name that can be resolved here: check how it is written, or give the IP address", engine.CleanLine(u.name))
+	return fmt.Sprintf("%s cannot be resolved: check the spelling, or give the IP address", engine.CleanLine(u.name))
 }
 
 // dial connects to an address, and retries until ctx ends.
@@ -311,7 +313,7 @@ func (p *program) dial(ctx context.Context, e *engine.Engine, address string) (e
 			if unknown := new(net.DNSError); errors.As(err, &unknown) {
 				return engine.Peer{}, exit(exitNotFound, &unresolved{unknown.Name})
 			}
-			return engine.Peer{}, exit(exitNotFound, fmt.Errorf("nobody answers at %s: %w; is Multipeer running there, and does its firewall let UDP through?", engine.CleanLine(address), err))
+			return engine.Peer{}, exit(exitNotFound, fmt.Errorf("nobody answers at %s: %w; is Multipeer running there, and does the firewall there let UDP through?", engine.CleanLine(address), err))
 		}
 	}
 }

@@ -24,12 +24,12 @@ func (p *program) historyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "history",
 		Short: "Print the conversations that serve and the window have kept",
-		Long: `history prints the newest messages and transfers of all conversations, or of one, the oldest first. A peer is named as it was
-when it was last seen; ID is its ID or the start of it.`,
+		Long: `history prints the newest messages and transfers of all conversations, or of one, the oldest first. A peer is shown under the
+name that it last used; ID is its ID or the start of it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if count < 1 {
-				return exit(exitUsage, fmt.Errorf("-n %d: at least 1", count))
+				return exit(exitUsage, fmt.Errorf("-n %d: must be at least 1", count))
 			}
 			var found []history.Hit
 			var talks map[string]history.Talk
@@ -47,9 +47,9 @@ when it was last seen; ID is its ID or the start of it.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&with, "with", "", "the conversation with this peer: a name, or an ID or its start; \"everyone\" for that with all")
+	c.Flags().StringVar(&with, "with", "", "only the conversation with this peer: a name, or an ID or the start of one; \"everyone\" for the one with everyone")
 	c.Flags().StringVar(&search, "search", "", "only rows with this text")
-	c.Flags().IntVarP(&count, "count", "n", 100, "how many rows of each conversation, at most")
+	c.Flags().IntVarP(&count, "count", "n", 100, "maximum number of rows of each conversation")
 	return c
 }
 

@@ -33,7 +33,7 @@ type Host struct {
 func (h *Host) Start(ctx context.Context) (end func(), err error) {
 	l, err := singleinstance.ListenCommands(h.Profile)
 	if err != nil {
-		return func() {}, fmt.Errorf("multipeer-cli cannot be used beside this program: %w", err)
+		return func() {}, fmt.Errorf("multipeer-cli cannot be used while this program runs: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -81,11 +81,11 @@ func (d *done) Error() string { return fmt.Sprintf("exit code %d", d.code) }
 // hosted rejects commands and flags that need an engine of their own.
 func (p *program) hosted(cmd *cobra.Command) error {
 	if cmd.Annotations["alone"] != "" && !cmd.Flags().Changed("stop") { // serve --stop is meant for the running program
-		return exit(exitUsage, fmt.Errorf("%s does not run in another program", cmd.Name()))
+		return exit(exitUsage, fmt.Errorf("%s cannot run while another program uses this profile", cmd.Name()))
 	}
 	for _, name := range []string{"service", "interface", "port", "visible", "verbose"} {
 		if cmd.Flags().Changed(name) {
-			return exit(exitUsage, fmt.Errorf("--%s: Multipeer runs already with this profile, and what it was started with counts; end it, or give another --profile", name))
+			return exit(exitUsage, fmt.Errorf("--%s: Multipeer is already running with this profile and keeps the settings it was started with; quit it, or give another --profile", name))
 		}
 	}
 	return nil

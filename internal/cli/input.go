@@ -87,7 +87,7 @@ func readLine(r *bufio.Reader, limit int) (line inputLine, err error) {
 
 // tooLong returns why a line of chat is not sent.
 func (l inputLine) tooLong() error {
-	return fmt.Errorf("line %d is %s; a message may hold %s bytes", l.number, size(l.size), grouped(maxLine))
+	return fmt.Errorf("line %d is %s long; a message can have at most %s bytes", l.number, size(l.size), grouped(maxLine))
 }
 
 // grouped formats a number with a comma between thousands.

@@ -79,7 +79,7 @@ func (endless) Read(b []byte) (int, error) {
 
 func TestInput_TooLongLineIsNamed(t *testing.T) {
 	got := inputLine{number: 3, size: 1_100_001, long: true}.tooLong().Error()
-	if want := "line 3 is 1.1 MB; a message may hold 1,048,560 bytes"; got != want {
+	if want := "line 3 is 1.1 MB long; a message can have at most 1,048,560 bytes"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
@@ -193,7 +193,7 @@ func TestChat_ContinuesAfterATooLongLine(t *testing.T) {
 		switch sent := a.object("sent", ""); {
 		case sent["delivered"] == true:
 			delivered++
-		case sent["error"] == "line 2 is 1.1 MB; a message may hold 1,048,560 bytes":
+		case sent["error"] == "line 2 is 1.1 MB long; a message can have at most 1,048,560 bytes":
 			refused++
 		default:
 			t.Errorf("%v", sent)

@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	// linesAhead is how many lines are under way to a peer before the next one is read.
+	// linesAhead is how many lines may be in flight to a peer before the next one is read.
 	linesAhead = 32
-	// muteAfter is after how long a peer that acknowledges nothing is not waited for any more.
+	// muteAfter is how long to wait for a peer that acknowledges nothing.
 	muteAfter = 5 * time.Second
-	// lastWords is how long, at the end of the input, the next acknowledgement is waited for.
+	// lastWords is how long to wait, at the end of the input, for the next acknowledgement.
 	lastWords = 10 * time.Second
 )
 
-// mouth sends the lines of a chat, in their order, without waiting for each: a peer that does not acknowledge them holds up
-// nothing. It has one user at a time.
+// mouth sends the lines of a chat, in their order, without waiting for each: a peer that does not acknowledge them does
+// not hold up others. It has one user at a time.
 type mouth struct {
 	*program
 	only     []engine.PeerID // the recipients; empty means all connected peers
@@ -114,8 +114,8 @@ func (m *mouth) name(id engine.PeerID) string {
 	return id.Short()
 }
 
-// room reports whether the next line may be read: no peer has too many lines under way. A mute one is not waited for while
-// another one answers, and gets what the engine has room for.
+// room reports whether the next line may be read: no peer has too many lines in flight. A peer that does not answer is
+// not waited for while another one answers, and gets what the engine has room for.
 func (m *mouth) room(now time.Time) bool {
 	waits := false
 	for _, u := range m.under {
@@ -158,8 +158,8 @@ func (m *mouth) recipients() []engine.PeerID {
 // end says that the input has ended.
 func (m *mouth) end(now time.Time) { m.ended, m.progress = true, now }
 
-// quiet reports whether nothing is under way any more, or nothing of it is acknowledged. Then it reports what was not. A
-// single recipient is waited for as long as the engine tries.
+// quiet reports whether nothing is in flight any more, or nothing in flight is acknowledged any more. It then reports
+// the lines that were not acknowledged. A single recipient is waited for as long as the engine tries.
 func (m *mouth) quiet(now time.Time) bool {
 	patience := lastWords
 	if len(m.only) > 0 {

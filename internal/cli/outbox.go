@@ -15,9 +15,10 @@ func (p *program) outboxCommand() *cobra.Command {
 	var deliver bool
 	c := &cobra.Command{
 		Use:   "outbox",
-		Short: "List what waits to be sent, deliver it, or take it out",
-		Long: `outbox lists the transfers that were interrupted or whose peers were not there, and those that were accepted here and
-wait for their sender. With --deliver it stays until all that is to be sent has arrived; --drop cancels some.`,
+		Short: "List what is waiting to be sent, deliver it, or remove it",
+		Long: `outbox lists the transfers that were interrupted or are waiting for an offline peer, and those that were accepted here
+and are waiting for their sender. With --deliver it runs until everything in the outbox has arrived; --drop cancels a
+transfer.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if deliver {
@@ -41,8 +42,8 @@ wait for their sender. With --deliver it stays until all that is to be sent has 
 			})
 		},
 	}
-	c.Flags().StringArrayVar(&drop, "drop", nil, "take a transfer out, by its ID (repeatable)")
-	c.Flags().BoolVar(&deliver, "deliver", false, "stay until everything in the outbox has arrived")
+	c.Flags().StringArrayVar(&drop, "drop", nil, "cancel the transfer with this ID (repeatable)")
+	c.Flags().BoolVar(&deliver, "deliver", false, "run until everything in the outbox has arrived")
 	return c
 }
 
@@ -65,7 +66,7 @@ func (p *program) dropFromOutbox(e *engine.Engine, id engine.TransferID) error {
 			return nil
 		}
 	}
-	return exit(exitUsage, fmt.Errorf("the outbox holds no %s", engine.CleanLine(string(id))))
+	return exit(exitUsage, fmt.Errorf("the outbox has no transfer %s", engine.CleanLine(string(id))))
 }
 
 func (p *program) deliverOutbox(ctx context.Context, e *engine.Engine) error {

@@ -230,7 +230,7 @@ func described(name string, t engine.Transfer) string {
 	}
 	total := size(t.Bytes)
 	if t.Files != 1 || t.Folders > 0 {
-		total = fmt.Sprintf("%d files, %s", t.Files, total)
+		total = fmt.Sprintf("%s, %s", plural(t.Files, "file", "files"), total)
 	}
 	if t.Counting {
 		total += " and counting"
@@ -238,8 +238,8 @@ func described(name string, t engine.Transfer) string {
 	return fmt.Sprintf("%s (%s)", name, total)
 }
 
-// quotedNames is what for a question: all names are quoted and long ones truncated, so that none can look like the
-// end of the question.
+// quotedNames is like what, but for a question: all names are quoted and long ones truncated, so that none can look
+// like the end of the question.
 func quotedNames(t engine.Transfer) string {
 	name := make([]string, 0, 3)
 	for _, n := range chatlog.Names(t.Names) {
@@ -259,7 +259,7 @@ type peerObject struct {
 	How     string   `json:"how"`
 	Problem string   `json:"problem,omitempty"`
 	RTT     float64  `json:"rtt_ms,omitempty"`
-	Like    string   `json:"looks_like,omitempty"` // the ID of a better known peer with this name
+	Like    string   `json:"looks_like,omitempty"` // the ID of a more trusted peer with this name
 }
 
 func peerJSON(kind string, p engine.Peer) peerObject {

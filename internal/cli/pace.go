@@ -20,8 +20,8 @@ const (
 	pacedPeers = 1024
 )
 
-// pace bounds the lines that strangers, or one peer, cause: what a service prints is kept on the disk by the system. Its
-// methods may be called concurrently. The zero value is the pace of strangers.
+// pace limits the lines that strangers, or one peer, can cause: the system stores the output of a service on disk. Its
+// methods may be called concurrently. The zero value is the pace for strangers.
 type pace struct {
 	lines  float64
 	every  time.Duration
@@ -57,7 +57,7 @@ func (p *pace) hiddenNow() int {
 	return p.hidden
 }
 
-// idle reports whether nothing of the pace is used up any more.
+// idle reports whether none of the limit is in use any more.
 func (p *pace) idle(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,8 +97,8 @@ func (p *paces) allow(id engine.PeerID, now time.Time) bool {
 	return ok
 }
 
-// may reports whether one more line that a peer causes is printed. Lines about strangers are paced always, those about
-// others where a service runs: no one reads these at once.
+// may reports whether one more line that a peer causes may be printed. Lines about strangers are always limited; those
+// about other peers only in a service, whose output no one reads at once.
 func (r *receiver) may(id engine.PeerID) bool {
 	c, who := &r.strangers, "strangers"
 	if r.e.Trust(id) != engine.TrustUnknown {
@@ -121,8 +121,8 @@ func (r *receiver) noteAbout(id engine.PeerID, format string, a ...any) {
 	}
 }
 
-// ends is the pace of the lines that report the end of a transfer. It is apart from that of the lines about its progress,
-// which would use it up: the end is what a reader looks for. Its methods may be called concurrently.
+// ends limits the lines that report the end of a transfer. It is separate from the limit on lines about progress, which
+// would use it up: the end is what a reader looks for. Its methods may be called concurrently.
 type ends struct {
 	known     paces
 	once      sync.Once

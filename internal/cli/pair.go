@@ -23,17 +23,17 @@ func (p *program) pairCommand() *cobra.Command {
 		Use:   "pair --to PEER",
 		Short: "Verify a peer's key by comparing six digits, or by a link",
 		Long: `pair asks a peer to compare codes. Run 'multipeer-cli pair confirm' on the other device, or press Verify
-in its window: this one prints six digits, and the other wants them typed, or picked. When both have said yes each keeps the
-other as verified. PEER is a name, an ID or HOST:PORT. A multipeer:// link verifies in one step: with --to - it is read from
-standard input, since every program on this machine can read the arguments of this one, and the link holds a secret. What is
-asked for is read from standard input; each question waits for a minute.`,
+in its window: this one prints six digits, and the other asks its user to type or pick them. When both users have said yes, each
+device stores the other as verified. PEER is a name, an ID or HOST:PORT. A multipeer:// link verifies in one step: with --to - it is read from
+standard input, because every program on this machine can read the arguments of this one, and the link contains a secret.
+Answers are read from standard input; you have one minute for each.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if to == "" {
 				return exit(exitUsage, errors.New("name the peer with --to, or run 'pair confirm' to wait for one"))
 			}
 			if strings.HasPrefix(strings.ToLower(strings.TrimSpace(to)), "multipeer:") {
-				return exit(exitUsage, errors.New("a link does not belong in the command line: others on this machine can read it there, and its secret with it. Run 'multipeer-cli pair --to -' and paste a new link"))
+				return exit(exitUsage, errors.New("do not put a link on the command line: others on this machine can read it and its secret there. Run 'multipeer-cli pair --to -' and paste a new link"))
 			}
 			return p.with(cmd.Context(), engine.Config{}, func(ctx context.Context, e *engine.Engine) error {
 				if to == "-" {
@@ -61,9 +61,9 @@ asked for is read from standard input; each question waits for a minute.`,
 	}
 	confirm.Flags().StringVar(&from, "to", "", "pair with this peer only: its name, ID or the start of it")
 	link := &cobra.Command{
-		Use: "link", Short: "Print a link and its QR code that pair one device within two minutes", Args: cobra.NoArgs,
-		Long: `link prints a multipeer:// link. Whoever opens it within two minutes, the first one, is connected and verified, and
-so is this device there. Show it to nobody else.`,
+		Use: "link", Short: "Print a link, and its QR code, that pairs one device within two minutes", Args: cobra.NoArgs,
+		Long: `link prints a multipeer:// link. The first device that opens it within two minutes is connected and verified, and
+verifies this device too. Show the link to no one else.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), engine.Config{}, func(ctx context.Context, e *engine.Engine) error {
 				return newPairer(p, e).link(ctx)
@@ -82,11 +82,11 @@ func (p *program) readLink(ctx context.Context, e *engine.Engine) error {
 	case line, ok := <-readLines(ctx, p.in, maxAnswer):
 		switch {
 		case !ok:
-			return exit(exitFailed, errors.New("there is no link: standard input has ended"))
+			return exit(exitFailed, errors.New("no link: standard input has ended"))
 		case line.err != nil:
 			return exit(exitFailed, errors.New(noAnswers(line.err)))
 		case line.long:
-			return exit(exitUsage, fmt.Errorf("the line is %s, which is no link", size(line.size)))
+			return exit(exitUsage, fmt.Errorf("the line is %s long, too long for a link", size(line.size)))
 		}
 		p.out.ask("")
 		return p.openLink(ctx, e, line.text)
@@ -127,7 +127,7 @@ func awaitRunning(ctx context.Context, e *engine.Engine) {
 
 func (p *program) verified(peer engine.Peer) {
 	p.out.object(peerJSON("verified", peer))
-	p.out.line("%s is verified now: %s", peer.Name, peer.ID)
+	p.out.line("%s is now verified: %s", peer.Name, peer.ID)
 }
 
 // pairer is one run of pair.
@@ -188,8 +188,9 @@ func (r *pairer) confirm(ctx context.Context, who string) error {
 	})
 }
 
-// means reports whether a pairing is the one of the peer that a person has named. A device that was set up again has the
-// name and another key: the question about it warns of that. The start of another peer's ID is no name.
+// means reports whether a pairing is with the peer that the user has named. A device that was set up again has the same
+// name but a different key: the question about it contains a warning. The start of another peer's ID does not count as
+// a name.
 func (r *pairer) means(who string, p engine.Pairing) bool {
 	peer, err := r.e.FindPeer(who)
 	if err == nil && peer.ID == p.Peer {
@@ -287,7 +288,7 @@ func (r *pairer) follow(ctx context.Context, news func(func(engine.Event) bool),
 				}
 			case engine.SelfChanged:
 				if ev.Self.Running && ev.Self.PairingUntil.IsZero() && r.picked.IsZero() {
-					return exit(exitNotFound, errors.New("the two minutes are over, or pairing has failed too often; run this again when the other device is ready"))
+					return exit(exitNotFound, errors.New("the two minutes are over, or pairing failed too often; run this command again when the other device is ready"))
 				}
 			}
 		case line, ok := <-r.lines:
@@ -305,7 +306,7 @@ func (r *pairer) follow(ctx context.Context, news func(func(engine.Event) bool),
 			return errInterrupted
 		}
 		if r.lines == nil && (r.codes != nil || len(r.asking) > 0) {
-			return exit(exitFailed, fmt.Errorf("nobody can be asked: %s", noAnswers(inputErr)))
+			return exit(exitFailed, fmt.Errorf("cannot ask the user: %s", noAnswers(inputErr)))
 		}
 	}
 }
@@ -331,12 +332,12 @@ func (r *pairer) take(ctx context.Context, p engine.Pairing) (done bool, err err
 		r.codes = &p
 		if p.Code != "" {
 			r.out.line("%s", p.Code)
-			r.out.ask("This is the code. Type y when it was taken on %s, n if the codes differ: ", called(p))
+			r.out.ask("This is the code. Type y once it has been entered on %s, n if the codes differ: ", called(p))
 		} else {
 			r.out.ask("Type the six digits that %s shows, or n if it shows none: ", called(p))
 		}
 	case engine.PairingConfirmed:
-		r.out.note("waiting for the yes of %s", called(p))
+		r.out.note("waiting for confirmation on %s", called(p))
 	case engine.PairingDone:
 		r.settle(ctx, p.Peer)
 		peer, here := r.e.Peer(p.Peer)
@@ -356,7 +357,7 @@ func (r *pairer) take(ctx context.Context, p engine.Pairing) (done bool, err err
 		r.settle(ctx, p.Peer)
 		err := fmt.Errorf("pairing with %s: %w", called(p), p.Err)
 		if errors.Is(p.Err, engine.ErrMismatch) {
-			err = fmt.Errorf("%w; another device may be between the two. Nobody is trusted; try again in ten minutes, on another network", err)
+			err = fmt.Errorf("%w; another device may be intercepting the connection. Neither device is trusted; try again in ten minutes on another network", err)
 		}
 		return true, failed(err)
 	}
@@ -394,7 +395,7 @@ func (r *pairer) answer(ctx context.Context, line string) error {
 	case p != nil && line == "": // an accidental Enter is not an answer
 		return nil
 	case p != nil && p.Code == "" && !no && !sixDigits.MatchString(line):
-		r.out.ask("%q is no code. Type the six digits that %s shows, or n if it shows none: ", line, called(*p))
+		r.out.ask("%q is not a code. Type the six digits that %s shows, or n if it shows none: ", line, called(*p))
 		return nil
 	case p != nil:
 		r.codes = nil

@@ -14,13 +14,13 @@ func (p *program) peersCommand() *cobra.Command {
 	var lookFor time.Duration
 	var search bool
 	c := &cobra.Command{
-		Use: "peers", Short: "List who is around", Args: cobra.NoArgs,
+		Use: "peers", Short: "List nearby peers", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), engine.Config{Hidden: true}, func(ctx context.Context, e *engine.Engine) error {
 				if search {
 					awaitRunning(ctx, e)
 					if _, err := e.Search(ctx); err != nil {
-						p.out.note("the search: %v", err)
+						p.out.note("search: %v", err)
 					}
 				}
 				select {
@@ -51,16 +51,16 @@ func (p *program) peersCommand() *cobra.Command {
 					return errInterrupted
 				}
 				if len(peers) == 0 && e.Problem() != nil {
-					p.out.note("nobody found within %v: %v", lookFor, e.Problem())
+					p.out.note("no peer was found within %v: %v", lookFor, e.Problem())
 				} else if len(peers) == 0 {
-					p.out.note("nobody found within %v; is Multipeer running on the other device, on the same network?", lookFor)
+					p.out.note("no peer was found within %v; is Multipeer running on the other device, on the same network?", lookFor)
 				}
 				return nil
 			})
 		},
 	}
 	c.Flags().DurationVar(&lookFor, "for", 3*time.Second, "how long to look")
-	c.Flags().BoolVar(&search, "search", false, "ask every address of small networks too, where multicast does not work")
+	c.Flags().BoolVar(&search, "search", false, "also probe every address of small networks, for networks without multicast")
 	return c
 }
 

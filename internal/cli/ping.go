@@ -20,10 +20,10 @@ func (p *program) pingCommand() *cobra.Command {
 		Use: "ping --to PEER", Short: "Measure round trips to a peer", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !slices.Contains([]engine.PingMode{engine.PingReliable, engine.PingUnreliable, engine.PingStream}, engine.PingMode(mode)) {
-				return exit(exitUsage, fmt.Errorf("--mode %q: reliable, unreliable or stream", mode))
+				return exit(exitUsage, fmt.Errorf("--mode %q: must be reliable, unreliable or stream", mode))
 			}
 			if count < 1 {
-				return exit(exitUsage, fmt.Errorf("-n %d: at least 1", count))
+				return exit(exitUsage, fmt.Errorf("-n %d: must be at least 1", count))
 			}
 			return p.with(cmd.Context(), engine.Config{Hidden: true}, func(ctx context.Context, e *engine.Engine) error {
 				peer, err := p.find(ctx, e, to, wait)
@@ -36,7 +36,7 @@ func (p *program) pingCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&to, "to", "", "the peer: a name, an ID or its start, or HOST:PORT")
 	c.Flags().StringVar(&mode, "mode", string(engine.PingReliable), "reliable, unreliable or stream")
-	c.Flags().IntVarP(&count, "count", "n", 1000, "how many round trips; where they are paced, since there is no session, 200 if not given")
+	c.Flags().IntVarP(&count, "count", "n", 1000, "how many round trips; without a session the rate is limited, and the default is 200")
 	c.Flags().DurationVar(&wait, "wait", 10*time.Second, "how long to wait for the peer to appear")
 	_ = c.MarkFlagRequired("to")
 	return c
@@ -59,7 +59,7 @@ func (p *program) ping(ctx context.Context, e *engine.Engine, peer engine.Peer, 
 		if !asked {
 			count = pacedPings
 		}
-		p.out.note("without a session: a ping every %v, %d in all", pace, count)
+		p.out.note("without a session: a ping every %v, %d in total", pace, count)
 	}
 	var trips []time.Duration
 	lost := 0
@@ -87,7 +87,7 @@ func (p *program) ping(ctx context.Context, e *engine.Engine, peer engine.Peer, 
 		return interrupted
 	}
 	if len(trips) == 0 {
-		return exit(exitFailed, fmt.Errorf("pinging %s: all %d were lost", describe(peer), count))
+		return exit(exitFailed, fmt.Errorf("pinging %s: all %d pings were lost", describe(peer), count))
 	}
 	slices.Sort(trips)
 	at := func(part float64) float64 {

@@ -46,7 +46,7 @@ func (p *progress) show(t engine.Transfer) {
 		}
 		p.bar.ChangeMax64(max(t.Bytes, 1))
 		if t.State == engine.Finishing {
-			p.bar.Describe("making durable")
+			p.bar.Describe("saving to disk")
 		}
 		_ = p.bar.Set64(min(t.Done, max(t.Bytes-1, 0))) // 100 % is shown only by the receipt
 	case time.Since(p.last) >= progressEvery:
@@ -64,9 +64,9 @@ func (p *progress) sayState(t engine.Transfer) {
 	case t.State == engine.Paused:
 		say = "paused"
 	case t.State == engine.Stalled && t.Err != nil:
-		say = fmt.Sprintf("stalled: %v; it continues by itself", t.Err)
+		say = fmt.Sprintf("stalled: %v; the transfer resumes automatically", t.Err)
 	case t.State == engine.Stalled:
-		say = "stalled: nothing is acknowledged; it continues by itself"
+		say = "stalled: no progress; the transfer resumes automatically"
 	case t.State == engine.Queued && t.Err != nil:
 		say = fmt.Sprintf("waiting for %s: %v", t.PeerName, t.Err)
 	case t.State == engine.Moving && p.said != "":
@@ -88,7 +88,7 @@ func (p *progress) sayState(t engine.Transfer) {
 func movingLine(t engine.Transfer) string {
 	s := fmt.Sprintf("%s of %s, %d of %d files, %s%s", size(t.Done), size(t.Bytes), t.DoneFiles, t.Files, rate(t.Rate), over(t.Lanes))
 	if t.State == engine.Finishing {
-		return s + ", making durable"
+		return s + ", saving to disk"
 	}
 	if t.Left > 0 {
 		s += fmt.Sprintf(", %v left", t.Left.Round(time.Second))
@@ -146,8 +146,8 @@ func (p *progress) end(t engine.Transfer) error {
 	return nil
 }
 
-// notes prints the entries that did not arrive as they were: each one that was left out or renamed, and of each
-// property that was not kept the first entry and the number of further ones.
+// notes prints the entries that did not arrive as they were: each one that was left out or renamed, and, for each
+// property that was not kept, the first entry and the number of others.
 func (p *progress) notes(t engine.Transfer) {
 	unkept := map[string][]string{}
 	var reasons []string
@@ -176,7 +176,7 @@ func (p *progress) notes(t engine.Transfer) {
 		p.say("note: %s%s: %s", list[0], more, why)
 	}
 	if more := t.Renamed + t.LeftOut + t.Unkept - int64(len(t.Notes)); more > 0 {
-		p.say("and %d more, which are counted and not named", more)
+		p.say("and %d more that are not listed", more)
 	}
 }
 

@@ -21,10 +21,11 @@ func (p *program) receiveCommand() *cobra.Command {
 	opts := engine.AcceptOptions{}
 	c := &cobra.Command{
 		Use:   "receive",
-		Short: "Stay and receive files and messages",
-		Long: `receive stays until it is interrupted and takes what others offer: after asking on the terminal (ask),
-from verified peers without asking and from nobody else (verified), or from everyone (all).
-Nothing in the folder is overwritten but with --existing replace. What was interrupted goes on when its sender is back.`,
+		Short: "Run and receive files and messages",
+		Long: `receive runs until it is interrupted, and accepts what others offer: after asking on the terminal (ask),
+from verified peers only, without asking (verified), or from everyone (all).
+Nothing in the folder is overwritten, except with --existing replace. Interrupted transfers continue when their sender is
+back.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg := engine.Config{}
@@ -36,7 +37,7 @@ Nothing in the folder is overwritten but with --existing replace. What was inter
 			case "all":
 				cfg.Accept = engine.Everyone
 			default:
-				return exit(exitUsage, fmt.Errorf("--accept %q: ask, verified or all", accept))
+				return exit(exitUsage, fmt.Errorf("--accept %q: must be ask, verified or all", accept))
 			}
 			var err error
 			if opts.Existing, err = parseExisting(existing); err != nil {
@@ -52,25 +53,25 @@ Nothing in the folder is overwritten but with --existing replace. What was inter
 				err := r.run(ctx)
 				for _, t := range e.Transfers() {
 					if t.Incoming && !t.State.Final() && t.State != engine.Offered && p.host == nil {
-						p.out.note("%s is not whole: what has arrived stays, and goes on when this runs again", what(t))
+						p.out.note("%s is incomplete: what has arrived is kept, and the transfer continues when this command runs again", what(t))
 					}
 				}
 				return err
 			})
 		},
 	}
-	c.Flags().StringVar(&into, "into", ".", "folder to receive into; made if it is missing")
+	c.Flags().StringVar(&into, "into", ".", "folder to receive into; created if it is missing")
 	c.Flags().StringVar(&accept, "accept", "ask", "ask, verified or all")
 	c.Flags().BoolVar(&once, "once", false, "end after one accepted transfer has finished")
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
-	c.Flags().BoolVar(&opts.KeepExec, "keep-executable", false, "let files that are executable there be executable here")
-	c.Flags().BoolVar(&opts.Links, "links", false, "take symbolic links that stay inside their folder, if the sender sends them")
+	c.Flags().BoolVar(&opts.KeepExec, "keep-executable", false, "keep the executable permission of received files")
+	c.Flags().BoolVar(&opts.Links, "links", false, "accept symbolic links that stay inside their folder, if the sender sends them")
 	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, reserveUsage)
 	return c
 }
 
 const (
-	existingUsage = "what becomes of a name that is taken: keep (number the newcomer), skip (leave out files that are the same), replace"
+	existingUsage = "what to do if a name is taken: keep (number the new entry), skip (leave out identical files), replace"
 	reserveUsage  = "bytes that stay free on the disk; 0 for the larger of 1 GiB and a twentieth of it, -1 for none"
 )
 
@@ -83,7 +84,7 @@ func parseExisting(s string) (engine.Existing, error) {
 	case "replace":
 		return engine.Replace, nil
 	}
-	return 0, exit(exitUsage, fmt.Errorf("--existing %q: keep, skip or replace", s))
+	return 0, exit(exitUsage, fmt.Errorf("--existing %q: must be keep, skip or replace", s))
 }
 
 // folder creates a receiving folder, and returns its absolute path.
@@ -202,11 +203,11 @@ func (r *receiver) endAnswers(err error) {
 		r.inputErr = exit(exitFailed, errors.New(noAnswers(err)))
 	}
 	if r.host != nil {
-		r.out.note("nobody can be asked here (%s); leaving it to the program that runs", noAnswers(err))
+		r.out.note("cannot ask the user here (%s); leaving the answer to the running program", noAnswers(err))
 		r.questions = nil
 		return
 	}
-	r.out.note("nobody can be asked (%s); declining", noAnswers(err))
+	r.out.note("cannot ask the user (%s); declining everything", noAnswers(err))
 	for len(r.questions) > 0 {
 		r.reply(false)
 	}
@@ -230,11 +231,11 @@ func (r *receiver) early() bool {
 		return false
 	}
 	if len(r.questions) == 0 {
-		r.out.note("nothing is asked at the moment; the line is ignored")
+		r.out.note("no question is open; the line is ignored")
 		return true
 	}
 	if time.Since(r.askedAt) < tooSoon { // guard: answers-after-questions
-		r.out.note("that came before the question could be read; please answer it again")
+		r.out.note("that was typed before you could read the question; please answer again")
 		r.askNext()
 		return true
 	}
@@ -263,12 +264,13 @@ func (r *receiver) askNext() {
 	r.out.ask("%s%s [y/n] ", careful(q.peer), q.text)
 }
 
-// careful warns of a name that belongs to a peer that is better known; it stands before a question. It is empty for others.
+// careful returns a warning about a name that belongs to a more trusted peer, to precede a question. It is empty for
+// other names.
 func careful(p engine.Peer) string {
 	if p.LooksLike.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("Careful: %s is another device than the one of that name that you know (%s). ", describe(p), p.LooksLike.Short())
+	return fmt.Sprintf("Careful: %s is not the device of that name that you know (%s). ", describe(p), p.LooksLike.Short())
 }
 
 func (r *receiver) reply(yes bool) {
@@ -374,7 +376,7 @@ func (r *receiver) offer(o *engine.Offer) {
 		policy.Policy = true
 		err = o.Accept(policy)
 	case r.accept == "auto":
-		r.noteAbout(t.Peer, "declined %s from %s, which 'multipeer-cli auto' does not let send", what(t), describe(peer))
+		r.noteAbout(t.Peer, "declined %s from %s: 'multipeer-cli auto' does not allow it", what(t), describe(peer))
 		err = o.Decline()
 	case r.accept == "verified" && r.host != nil:
 		r.noteAbout(t.Peer, "leaving %s from %s, which is not verified, to the program that runs", what(t), describe(peer))
@@ -468,9 +470,9 @@ func conflictText(self engine.PeerID, c engine.Conflict) string {
 		at = append(at, a.String())
 	}
 	if c.ID == self {
-		return fmt.Sprintf("another device, at %s, uses the identity of this one: its profile was copied. What is sent to it reaches either; give one of the two an empty profile (--profile)", strings.Join(at, " and "))
+		return fmt.Sprintf("another device, at %s, uses this device's identity: its profile was copied. What is sent to this identity reaches one of the two; give one of them an empty profile (--profile)", strings.Join(at, " and "))
 	}
-	return fmt.Sprintf("two devices use the identity of %s (%s), at %s: what is sent to it reaches either. One of the two needs an empty profile", c.Name, c.ID.Short(), strings.Join(at, " and "))
+	return fmt.Sprintf("two devices use the identity of %s (%s), at %s: what is sent to this identity reaches one of the two. One of them needs an empty profile", c.Name, c.ID.Short(), strings.Join(at, " and "))
 }
 
 func printProblem(out *printer, err error) {

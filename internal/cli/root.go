@@ -92,7 +92,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 			cancel(err)
 			return
 		}
-		go p.out.note("%v; this program runs on", err) // in a goroutine: the printer is locked
+		go p.out.note("%v; this program keeps running", err) // in a goroutine: the printer is locked
 	})
 	code := p.execute(ctx, args)
 	if err := p.out.out.problem(); err != nil {
@@ -167,8 +167,8 @@ func (p *program) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "multipeer-cli",
 		Short: "Messages and files between devices on the same network: no server, no account",
-		Long: `multipeer-cli finds the devices nearby that run Multipeer and talks to them, with no server
-and no account. The window and this program are the same engine.
+		Long: `multipeer-cli finds nearby devices that run Multipeer and communicates with them, without a
+server or an account. The window and this program use the same engine.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 peer not found, 4 declined or cancelled by the other side,
 5 delivered but something was left out, 130 interrupted before it was done.`,
@@ -176,15 +176,15 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 peer not found, 4 declined or can
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	f := root.PersistentFlags()
-	f.StringVar(&p.profile, "profile", "", "folder with this peer's identity; made on first use (default: "+defaultProfileText+")")
+	f.StringVar(&p.profile, "profile", "", "folder with this peer's identity; created on first use (default: "+defaultProfileText+")")
 	f.StringVar(&p.name, "name", "", "name that others see, kept in the profile")
 	f.StringVar(&p.service, "service", engine.DefaultService, "service type: only peers of the same type find each other")
 	f.StringArrayVar(&p.peers, "peer", nil, "connect to HOST:PORT, where peers cannot be found by multicast (repeatable)")
 	f.StringSliceVar(&p.ifaces, "interface", nil, "find peers on these network interfaces only")
 	f.IntVar(&p.port, "port", 0, fmt.Sprintf("UDP port; 0 is %d, or any free one if that is taken", engine.DefaultPort))
-	f.BoolVar(&p.out.json, "json", false, "one JSON object a line on standard output, and nothing else there")
+	f.BoolVar(&p.out.json, "json", false, "print one JSON object per line to standard output, and nothing else")
 	f.StringVar(&p.visible, "visible", "everyone", "who may see this peer: everyone, known or nobody")
-	f.BoolVar(&p.verbose, "verbose", false, "log what happens to standard error")
+	f.BoolVar(&p.verbose, "verbose", false, "write a log to standard error")
 	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand(), p.doctorCommand(), p.serveCommand(), p.historyCommand(), manCommand())
 	return root
 }
@@ -210,7 +210,7 @@ func (p *program) path(s string) (string, error) {
 	case filepath.IsAbs(s):
 		return s, nil
 	case p.dir == "" && p.host != nil: // it would be relative to the host's folder
-		return "", fmt.Errorf("%s: the folder that this runs in is not known; give the whole path", s)
+		return "", fmt.Errorf("%s: the current folder is not known; give an absolute path", s)
 	case p.dir == "":
 		return s, nil
 	}
@@ -236,7 +236,7 @@ func (p *program) open(cfg engine.Config) (*engine.Engine, error) {
 	case "nobody":
 		cfg.Visible = engine.VisibleToNobody
 	default:
-		return nil, exit(exitUsage, fmt.Errorf("--visible %q: everyone, known or nobody", p.visible))
+		return nil, exit(exitUsage, fmt.Errorf("--visible %q: must be everyone, known or nobody", p.visible))
 	}
 	for _, address := range p.peers {
 		if _, _, err := engine.ParseAddress(address); err != nil {
@@ -251,7 +251,7 @@ func (p *program) open(cfg engine.Config) (*engine.Engine, error) {
 	case errors.Is(err, engine.ErrInvalid):
 		return nil, exit(exitUsage, err)
 	case errors.Is(err, engine.ErrInUse):
-		return nil, exit(exitFailed, fmt.Errorf("%w ('multipeer-cli serve --stop' ends a serve)", err))
+		return nil, exit(exitFailed, fmt.Errorf("%w ('multipeer-cli serve --stop' stops a running serve)", err))
 	case err != nil:
 		return nil, exit(exitFailed, err)
 	}

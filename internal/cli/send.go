@@ -24,11 +24,12 @@ func (p *program) sendCommand() *cobra.Command {
 		Long: `send offers files and folders to a peer and waits for its answer and for the receipt: then every byte
 is verified and durable under its final name on the other disk.
 
-PEER is a name, an ID or a unique start of one, or HOST:PORT; with several --to all get the same, and the files are read
-once. Whatever interrupts it (a lost network, a crash of either side, Ctrl-C), the same command goes on where it stopped.`,
+PEER is a name, an ID or a unique start of one, or HOST:PORT. With several --to, all peers get the same files, and the
+files are read once. If it is interrupted (by a lost network, a crash of either side, Ctrl-C), the same command resumes
+where it stopped.`,
 		Args: func(_ *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
-				return errors.New("send what? Name files or folders: send --to PEER PATH")
+				return errors.New("name the files or folders to send: send --to PEER PATH...")
 			}
 			return nil
 		},
@@ -54,7 +55,7 @@ once. Whatever interrupts it (a lost network, a crash of either side, Ctrl-C), t
 	}
 	c.Flags().StringArrayVar(&to, "to", nil, "the peer: a name, an ID or its start, or HOST:PORT (repeatable)")
 	c.Flags().DurationVar(&s.wait, "wait", 20*time.Second, "how long to wait for a peer to appear, or to come back")
-	c.Flags().BoolVar(&s.opts.Links, "links", false, "send symbolic links that stay inside their folder, if the receiver takes them")
+	c.Flags().BoolVar(&s.opts.Links, "links", false, "send symbolic links that stay inside their folder, if the receiver accepts them")
 	_ = c.MarkFlagRequired("to")
 	return c
 }
@@ -86,7 +87,7 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 	var fresh []engine.PeerID
 	for _, id := range ids {
 		if t, ok := s.interrupted(id, paths); ok {
-			s.out.note("going on with %s to %s", what(t), t.PeerName)
+			s.out.note("resuming %s to %s", what(t), t.PeerName)
 			open[t.ID] = true
 			if err := s.e.Resume(t.ID); err != nil {
 				return failed(err)
@@ -145,11 +146,11 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 	}
 	hold := func(id engine.TransferID, code int, why string) {
 		if s.host != nil && ctx.Err() == nil {
-			end(id, exit(exitFailed, fmt.Errorf("sending: %s; the transfer waits in the outbox, and Multipeer, which runs, continues it", why)))
+			end(id, exit(exitFailed, fmt.Errorf("sending: %s; the transfer waits in the outbox, and the running Multipeer continues it", why)))
 			return
 		}
 		_ = s.e.Pause(id)
-		end(id, exit(code, fmt.Errorf("sending: %s; what has arrived is kept there, and the same command continues it", why)))
+		end(id, exit(code, fmt.Errorf("sending: %s; what has arrived is kept on the other device; run the same command again to continue", why)))
 	}
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

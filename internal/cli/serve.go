@@ -23,15 +23,16 @@ func (p *program) serveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run without a window: receive by a policy, deliver the outbox, keep the history",
-		Long: `serve is Multipeer without a window, for a machine that nobody sits at. It asks nobody: it takes what 'multipeer-cli
-auto' lets a peer send (auto), what any verified peer sends (verified), or everything (all), and declines the rest. It delivers
-what is in the outbox when its peers are there, and keeps messages and transfers in the history, where the window and
+		Long: `serve is Multipeer without a window, for an unattended machine. It never asks: it accepts what 'multipeer-cli auto' lets
+a peer send (auto), what any verified peer sends (verified), or everything (all), and declines the rest. It delivers what is
+in the outbox when the recipients are online, and stores messages and transfers in the history, where the window and
 'multipeer-cli history' show them.
 
-While it runs, the other commands with the same profile run in it: send, outbox, pair, trust, chat and all others work as usual.
+While it runs, it executes the other commands that use the same profile: send, outbox, pair, trust, chat and all others work
+as usual.
 
-With --at-login on the system starts it, with the other flags that are given, whenever you log in, and now; with off it does not
-any more, and what runs ends. Neither needs an administrator.`,
+With --at-login on, the system starts serve now and whenever you log in, with the other flags that you give. With off, the
+system stops it and no longer starts it at login. Neither needs administrator rights.`,
 		Args: cobra.NoArgs, Annotations: alone,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg := engine.Config{Accept: engine.Verified}
@@ -41,14 +42,14 @@ any more, and what runs ends. Neither needs an administrator.`,
 			case atLogin == "off":
 				return p.atLogin(cmd, false, "")
 			case atLogin != "on" && atLogin != "":
-				return exit(exitUsage, fmt.Errorf("--at-login %q: on or off", atLogin))
+				return exit(exitUsage, fmt.Errorf("--at-login %q: must be on or off", atLogin))
 			}
 			switch accept {
 			case "auto", "verified":
 			case "all":
 				cfg.Accept = engine.Everyone
 			default:
-				return exit(exitUsage, fmt.Errorf("--accept %q: auto, verified or all", accept))
+				return exit(exitUsage, fmt.Errorf("--accept %q: must be auto, verified or all", accept))
 			}
 			var err error
 			if opts.Existing, err = parseExisting(existing); err != nil {
@@ -69,17 +70,17 @@ any more, and what runs ends. Neither needs an administrator.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&into, "into", ".", "folder to receive into; made if it is missing")
+	c.Flags().StringVar(&into, "into", ".", "folder to receive into; created if it is missing")
 	c.Flags().StringVar(&accept, "accept", "auto", "auto, verified or all")
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
 	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, reserveUsage)
-	c.Flags().StringVar(&atLogin, "at-login", "", "on: start with these flags whenever you log in, and now; off: no more")
+	c.Flags().StringVar(&atLogin, "at-login", "", "on: start serve with these flags now and whenever you log in; off: stop doing so")
 	if runtime.GOOS == "windows" { // programs started at login get a console there, which no one wants to see
 		c.Flags().BoolVar(&unseen, noConsole, false, "close the console")
 		_ = c.Flags().MarkHidden(noConsole)
 	}
-	c.Flags().BoolVar(&stop, "stop", false, "end the serve that runs with this profile, and wait until it has")
-	c.Flags().BoolVar(&forget, "no-history", false, "keep no messages and no list of files; what came before stays")
+	c.Flags().BoolVar(&stop, "stop", false, "stop the serve that uses this profile, and wait until it has ended")
+	c.Flags().BoolVar(&forget, "no-history", false, "do not store messages or the list of files; what is already stored stays")
 	return c
 }
 

@@ -87,7 +87,7 @@ func TestServe_StrangersDoNotFillTheJournal(t *testing.T) {
 		r := &receiver{program: &program{out: newPrinter(&said, &said)}, e: e, accept: "auto", bars: map[engine.TransferID]*progress{}}
 		for i := range 1_000 {
 			o := offerOf(stranger(), i)
-			r.noteAbout(o.Peer, "declined %s from %s, which 'multipeer-cli auto' does not let send", what(o), o.PeerName)
+			r.noteAbout(o.Peer, "declined %s from %s: 'multipeer-cli auto' does not allow it", what(o), o.PeerName)
 			o.State, o.Err, o.Ended = engine.Declined, engine.ErrDeclined, time.Now()
 			_, _ = r.transfer(o)
 			time.Sleep(100 * time.Millisecond)

@@ -13,8 +13,8 @@ func (p *program) trustCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "trust ID LEVEL",
 		Short: "Decide about a peer's key: verified, seen, blocked or unknown",
-		Long: `trust keeps what you decide about a peer. ID is the whole ID, as 'multipeer-cli id' prints it on the
-other device: to mark a peer verified, compare it or have it sent over a way that you trust.`,
+		Long: `trust stores your decision about a peer. ID is the whole ID, as 'multipeer-cli id' prints it on the other
+device. Before you mark a peer as verified, compare the IDs, or have the ID sent over a channel that you trust.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := engine.ParsePeerID(args[0])
@@ -26,7 +26,7 @@ other device: to mark a peer verified, compare it or have it sent over a way tha
 			case args[1] == "unknown":
 				level = engine.TrustUnknown
 			case !slices.Contains([]engine.Trust{engine.TrustVerified, engine.TrustSeen, engine.TrustBlocked}, level):
-				return exit(exitUsage, fmt.Errorf("trust %q: verified, seen, blocked or unknown", args[1]))
+				return exit(exitUsage, fmt.Errorf("trust %q: must be verified, seen, blocked or unknown", args[1]))
 			}
 			if err := p.still(func(e *engine.Engine) error { return failed(e.SetTrust(id, level)) }); err != nil {
 				return err
@@ -36,7 +36,7 @@ other device: to mark a peer verified, compare it or have it sent over a way tha
 				ID    string `json:"id"`
 				Trust string `json:"trust"`
 			}{"trust", id.String(), args[1]})
-			p.out.line("%s is %s now", id, args[1])
+			p.out.line("%s is now %s", id, args[1])
 			return nil
 		},
 	}

@@ -25,7 +25,7 @@ func Parse(s string) (host string, port uint16, err error) {
 	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
 		bare = s[1 : len(s)-1]
 	}
-	// A zone may hold anything, but no bracket and no colon: those belong to what is around the address.
+	// A zone may contain anything except brackets and colons, which delimit the address.
 	if a, err := netip.ParseAddr(bare); err == nil && !strings.ContainsAny(a.Zone(), "[]:") {
 		return a.String(), transport.DefaultPort, nil
 	}

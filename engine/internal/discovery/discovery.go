@@ -2,10 +2,10 @@
 // discovery (RFC 6762, RFC 6763). It reports hints. Anyone on the network can forge one, so a hint only says where to
 // dial; the handshake decides who is there, and the connection whether the peer is still there.
 //
-// libp2p/zeroconf sends the first query after a start or a network change, and listens briefly. It reports no
-// removals and no changes, keeps no cache and sends no known answers, and its responder answers everything, from
-// anywhere and without rate limit. So this package adds a listener, a querier, a table with expiry and caps, a
-// rate-limited responder, and a watcher of the network interfaces.
+// libp2p/zeroconf sends the first query after a start or a network change, and listens briefly. It reports no removals
+// and no changes, keeps no cache and sends no known answers, and its responder answers everything, from anywhere and
+// without a rate limit. So this package adds a listener, a querier, a table with expiry and caps, a rate-limited
+// responder, and a watcher of the network interfaces.
 package discovery
 
 import (
@@ -59,7 +59,7 @@ type Hint struct {
 type Sink interface {
 	// Found reports a peer that appeared or whose description changed.
 	Found(Hint)
-	// Lost reports a peer that said goodbye or was not heard of for its time to live.
+	// Lost reports a peer that said goodbye, or that was not heard from for its time to live.
 	Lost(identity.PeerID)
 	// NetworkChanged reports that interfaces or addresses changed, or that the machine was asleep.
 	NetworkChanged()
@@ -139,7 +139,7 @@ func (m *MDNS) Forget(id identity.PeerID) {
 	m.table.forget(id, time.Now())
 }
 
-// Recheck queries again for a peer that does not answer, and drops it if it is not heard of (RFC 6762 section 10.4).
+// Recheck queries again for a peer that does not answer, and drops it if it is not heard from (RFC 6762 section 10.4).
 func (m *MDNS) Recheck(id identity.PeerID) {
 	m.mu.Lock()
 	m.table.doubt(id, time.Now())
@@ -259,7 +259,7 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 			}
 		case <-settle:
 			settle = nil
-			// A wake-up changes nothing visible, but peers have to be queried again all the same.
+			// A wake-up changes nothing visible, but peers have to be queried again anyway.
 			reconcile()
 			sink.NetworkChanged()
 			lookAgain()

@@ -126,7 +126,7 @@ func usable(names []string) ([]iface, error) {
 	}
 	if len(out) == 0 {
 		if len(names) > 0 {
-			return nil, fmt.Errorf("%w of those asked for (%s)", ErrNoNetwork, strings.Join(names, ", "))
+			return nil, fmt.Errorf("%w (of the requested ones: %s)", ErrNoNetwork, strings.Join(names, ", "))
 		}
 		return nil, ErrNoNetwork
 	}

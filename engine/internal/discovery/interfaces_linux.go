@@ -24,7 +24,7 @@ func systemPrefixes() (map[int][]netip.Prefix, error) {
 			continue
 		}
 		if len(m.Data) < syscall.SizeofIfAddrmsg {
-			return nil, errors.New("an address message is cut")
+			return nil, errors.New("truncated address message")
 		}
 		bits, index := int(m.Data[1]), int(binary.NativeEndian.Uint32(m.Data[4:])) // struct ifaddrmsg
 		attributes, err := syscall.ParseNetlinkRouteAttr(&m)

@@ -93,7 +93,7 @@ func newListener(log *slog.Logger) *listener {
 		l.in6.first = l.c6
 	}
 	if err4 != nil && err6 != nil {
-		l.err = fmt.Errorf("listening on UDP port %d: %w (IPv6: %w); another program may hold it for itself", mdnsPort, err4, err6)
+		l.err = fmt.Errorf("listening on UDP port %d: %w (IPv6: %w); another program may be using it exclusively", mdnsPort, err4, err6)
 		log.Warn("no multicast", "err", l.err)
 	}
 	return l

@@ -194,7 +194,7 @@ func targetsOn(on []iface) (targets []netip.Addr, left, err error) {
 		}
 	}
 	if len(large) > 0 {
-		left = fmt.Errorf("too large to be searched, which takes a network of at most %d addresses: %s", maxSweep, strings.Join(large, ", "))
+		left = fmt.Errorf("some networks are too large to search (the limit is %d addresses): %s", maxSweep, strings.Join(large, ", "))
 	}
 	switch {
 	case len(targets) > 0:
@@ -202,9 +202,9 @@ func targetsOn(on []iface) (targets []netip.Addr, left, err error) {
 	case left != nil:
 		return nil, nil, left
 	case !four:
-		return nil, nil, fmt.Errorf("a search takes a network of IPv4, and there is none on %s", strings.Join(names, ", "))
+		return nil, nil, fmt.Errorf("a search needs an IPv4 network, and %s has none", strings.Join(names, ", "))
 	}
-	return nil, nil, fmt.Errorf("there is no other address on the network of %s", strings.Join(names, ", "))
+	return nil, nil, fmt.Errorf("the network of %s has no other addresses", strings.Join(names, ", "))
 }
 
 // versionProbe returns a packet with a version that no server supports, and the connection ID that an answer returns.

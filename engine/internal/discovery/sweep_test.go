@@ -37,7 +37,7 @@ func TestSearch_OnlyAnswersToOurPacketCount(t *testing.T) {
 	}
 }
 
-// TestSearch_IgnoresAnswersFromOtherAddresses: from another port, too.
+// TestSearch_IgnoresAnswersFromOtherAddresses: answers from other ports are ignored too.
 func TestSearch_IgnoresAnswersFromOtherAddresses(t *testing.T) {
 	asked, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -113,8 +113,8 @@ func TestSearch_ErrorNamesTheNetworksLeftOut(t *testing.T) {
 		"two that overlap":      {[]iface{on("eth0", "10.77.0.2/24", "10.77.0.3/24"), on("eth1", "10.77.0.4/25")}, 251, "", false},
 		"large":                 {[]iface{on("eth0", "10.77.0.2/16")}, 0, "eth0 (10.77.0.2/16) has 65536 addresses", true},
 		"a large and a small":   {[]iface{on("eth0", "10.77.0.2/16"), on("docker0", "172.17.0.1/24")}, 253, "eth0 (10.77.0.2/16) has 65536 addresses", false},
-		"IPv6 alone":            {[]iface{on("eth0", "fe80::1/64")}, 0, "none on eth0", true},
-		"this device alone":     {[]iface{on("wg0", "10.8.0.2/32")}, 0, "no other address on the network of wg0", true},
+		"IPv6 alone":            {[]iface{on("eth0", "fe80::1/64")}, 0, "a search needs an IPv4 network, and eth0 has none", true},
+		"this device alone":     {[]iface{on("wg0", "10.8.0.2/32")}, 0, "the network of wg0 has no other addresses", true},
 		"everything is allowed": {[]iface{on("eth0", "0.0.0.0/0")}, 0, "4294967296 addresses", true},
 	} {
 		targets, left, err := targetsOn(c.on)

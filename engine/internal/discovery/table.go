@@ -22,7 +22,7 @@ const (
 	// tombstone is how long packets of a forgotten peer are ignored.
 	tombstone = time.Second
 	// doubtful is the minimum time between rounds of queries for peers in doubt. A peer in doubt has twice as long to
-	// be heard of, so that a full round of three queries falls into its time.
+	// be heard from, so that a full round of three queries fits into that time.
 	doubtful = 3 * time.Second
 )
 
@@ -163,7 +163,7 @@ func (t *table) forget(id identity.PeerID, now time.Time) {
 	}
 }
 
-// doubt gives an entry a short time to be heard of again.
+// doubt gives an entry a short time to be heard from again.
 func (t *table) doubt(id identity.PeerID, now time.Time) {
 	if e := t.entries[id]; e != nil && e.expires.After(now.Add(2*doubtful)) {
 		e.expires = now.Add(2 * doubtful)

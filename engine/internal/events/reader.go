@@ -31,7 +31,7 @@ type Traits struct {
 	From       identity.PeerID // the peer that caused a Limited event
 	Unreliable bool            // it may be lost without harm
 	Question   bool            // it asks a person
-	Bytes      int             // its size beyond a fixed one
+	Bytes      int             // its size in addition to a fixed amount
 
 	Message bool  // it is refused if there is no room, and outlives a reader that leaves it behind
 	Held    *Held // set if the event must not get lost in a queue

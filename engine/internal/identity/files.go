@@ -76,14 +76,14 @@ func syncDir(dir string) error {
 // makeDir creates the profile's folder for its owner alone, and rejects one that others may enter.
 func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making profile: %w", err)
+		return fmt.Errorf("creating profile: %w", err)
 	}
 	info, err := os.Stat(dir)
 	if err != nil {
 		return fmt.Errorf("reading profile: %w", err)
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("profile %s is no folder", dir)
+		return fmt.Errorf("profile %s is not a folder", dir)
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return fmt.Errorf("%w: the profile folder %s has mode %04o; run chmod 700 on it", ErrPermissions, dir, info.Mode().Perm())

@@ -21,7 +21,7 @@ func TestImpersonated_AmongVerified(t *testing.T) {
 	}
 }
 
-// TestImpersonated_ByCapitals checks capitals that look like another letter than their small form.
+// TestImpersonated_ByCapitals checks capitals that look like a different letter than their lower-case form.
 func TestImpersonated_ByCapitals(t *testing.T) {
 	for name, fakes := range map[string][]string{
 		"Hans": {"Ηans", "ΗΑΝS", "Hаns", "HANS"}, "Nils": {"Νils", "Ⲛils"}, "Nora": {"Νora"}, "Yve": {"Υve", "Ⲩve"}, "Cora": {"Ϲora"}, "Max": {"Ꮇax"},

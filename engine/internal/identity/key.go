@@ -52,8 +52,8 @@ func New() (*Identity, error) {
 	return assemble(key, der)
 }
 
-// issue creates the self-signed certificate: without names and hosts, and with a validity that no wrong clock can
-// break.
+// issue creates the self-signed certificate: without names and hosts, and with a validity period so long that a wrong
+// clock does not matter.
 func issue(key ed25519.PrivateKey) ([]byte, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
@@ -75,7 +75,7 @@ func assemble(key ed25519.PrivateKey, der []byte) (*Identity, error) {
 		return nil, err
 	}
 	if !leaf.PublicKey.(ed25519.PublicKey).Equal(key.Public()) {
-		return nil, errors.New("certificate and key do not belong together")
+		return nil, errors.New("certificate and key do not match")
 	}
 	return &Identity{ID: id, Cert: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: crypto.Signer(key), Leaf: leaf}}, nil
 }
@@ -84,17 +84,17 @@ func assemble(key ed25519.PrivateKey, der []byte) (*Identity, error) {
 // encoding and not of small order.
 func ParseCert(der []byte) (*x509.Certificate, PeerID, error) {
 	if len(der) > maxCert { // guard: certificate-size
-		return nil, PeerID{}, fmt.Errorf("certificate of %d bytes, at most %d", len(der), maxCert)
+		return nil, PeerID{}, fmt.Errorf("certificate has %d bytes, the limit is %d", len(der), maxCert)
 	}
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, PeerID{}, fmt.Errorf("parsing certificate: %w", err)
 	}
 	if c.PublicKeyAlgorithm != x509.Ed25519 { // guard: certificate-key
-		return nil, PeerID{}, fmt.Errorf("certificate with a %v key, want Ed25519", c.PublicKeyAlgorithm)
+		return nil, PeerID{}, fmt.Errorf("certificate has a %v key, want Ed25519", c.PublicKeyAlgorithm)
 	}
 	if key, ok := c.PublicKey.(ed25519.PublicKey); !ok || weak(key) { // guard: weak-key
-		return nil, PeerID{}, errors.New("certificate with a key that is nobody's")
+		return nil, PeerID{}, errors.New("certificate has a weak key")
 	}
 	return c, IDOf(c), nil
 }
@@ -106,7 +106,7 @@ func load(dir string, mayCreate bool) (*Identity, error) {
 	key, err := readKey(keyPath)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !mayCreate:
-		return nil, fmt.Errorf("%w: %s is gone but other peers know this profile by it; restore the file, or start with an empty profile folder to be a new device", ErrMissing, keyPath)
+		return nil, fmt.Errorf("%w: %s is gone, but other peers know this profile by it; restore the file, or start with an empty profile folder to be a new device", ErrMissing, keyPath)
 	case errors.Is(err, fs.ErrNotExist):
 		_, key, err = ed25519.GenerateKey(rand.Reader)
 		if err != nil {
@@ -150,11 +150,11 @@ func readKey(path string) (ed25519.PrivateKey, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: %s is no regular file", ErrCorrupt, path)
+		return nil, fmt.Errorf("%w: %s is not a regular file", ErrCorrupt, path)
 	}
 	// Windows keeps permissions in the folder's access list, inherited from the user's profile.
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%w: %s has mode %04o; run chmod 600 on it, or remove the profile if somebody may have copied the key", ErrPermissions, path, info.Mode().Perm())
+		return nil, fmt.Errorf("%w: %s has mode %04o; run chmod 600 on it, or remove the profile if someone may have copied the key", ErrPermissions, path, info.Mode().Perm())
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -162,7 +162,7 @@ func readKey(path string) (ed25519.PrivateKey, error) {
 	}
 	b, _ := pem.Decode(raw)
 	if b == nil || b.Type != "PRIVATE KEY" {
-		return nil, fmt.Errorf("%w: %s is no PEM private key; restore it from a backup, or remove it and %s to become a new device", ErrCorrupt, path, stateFile)
+		return nil, fmt.Errorf("%w: %s is not a PEM private key; restore it from a backup, or remove it and %s to become a new device", ErrCorrupt, path, stateFile)
 	}
 	k, err := x509.ParsePKCS8PrivateKey(b.Bytes)
 	if err != nil {

@@ -28,12 +28,13 @@ func NameKey(name string) string {
 		}
 		b.WriteRune(latin(r))
 	}
-	// The confusables table of UTS #39 section 4, and ours for its results.
+	// Apply the confusables table of UTS #39 section 4, and then our own table to the result.
 	return pairsAlike.Replace(strings.Map(latin, confusables.Skeleton(b.String())))
 }
 
-// nameKeys returns the keys of a name: that of NameKey, and that of the name with its capitals as they look, if it differs.
-// A capital may look like another letter than its small form does: Greek Η like H, and η like n.
+// nameKeys returns the keys of a name: the result of NameKey, and, if it differs, the key of the name with each capital
+// replaced by the letter that it looks like. A capital may look like a different letter than its lower-case form: Greek
+// Η looks like H, and η like n.
 func nameKeys(name string) []string {
 	key := NameKey(name)
 	if other := NameKey(strings.Map(capital, norm.NFC.String(name))); other != key {
@@ -42,7 +43,7 @@ func nameKeys(name string) []string {
 	return []string{key}
 }
 
-// capital is the ASCII letter that a capital of another alphabet looks like, and any other character as it is.
+// capital returns the ASCII letter that a capital of another alphabet looks like, and any other character unchanged.
 func capital(r rune) rune {
 	switch {
 	case r >= 0x1F150 && r <= 0x1F169: // negative circled letters
@@ -61,10 +62,10 @@ func capital(r rune) rune {
 	return r
 }
 
-// capitals are those that the table of UTS #39 does not have.
+// capitals lists the look-alikes that are missing from the table of UTS #39.
 var capitals = map[rune]rune{'Ⲩ': 'Y', 'Ⲛ': 'N', 'Ⲕ': 'K', 'Ꮇ': 'M', 'Ϲ': 'C', 'Ⲙ': 'M', 'Ⲏ': 'H', 'Ⲧ': 'T'}
 
-// latin is the lower-case Latin letter that one of our table looks like, and any other letter in lower case.
+// latin returns the lower-case Latin letter that a letter in our table looks like, and any other letter in lower case.
 func latin(r rune) rune {
 	r = unicode.ToLower(r)
 	if l, ok := lookAlikes[r]; ok {
@@ -98,8 +99,8 @@ func rank(t Trust) int {
 }
 
 // Impersonated finds another known peer whose name a person would take for this one; zero if there is none. A name
-// belongs to the peer that it is kept for: a peer that calls itself by the kept name of another is reported, however well
-// known it is itself. Of two that the same name is kept for, the less known is reported.
+// belongs to the peer that it is stored for: a peer that gives itself the stored name of another one is reported, even
+// if it is trusted itself. Of two peers that the same name is stored for, the less trusted one is reported.
 func (p *Profile) Impersonated(id PeerID, name string) PeerID {
 	p.mu.Lock()
 	defer p.mu.Unlock()

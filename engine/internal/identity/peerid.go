@@ -97,16 +97,16 @@ func ParsePeerID(s string) (PeerID, error) {
 	var p PeerID
 	t := normalise(s)
 	if len(t) != idChars+checkChars {
-		return p, fmt.Errorf("%w: %d characters, a full ID has %d", ErrPeerID, len(t), idChars+checkChars)
+		return p, fmt.Errorf("%w: it has %d characters, a full ID has %d", ErrPeerID, len(t), idChars+checkChars)
 	}
 	raw, err := encoding.DecodeString(t[:idChars])
 	if err != nil {
-		return p, fmt.Errorf("%w: only a-z and 2-7 stand in one", ErrPeerID)
+		return p, fmt.Errorf("%w: only a-z and 2-7 are allowed", ErrPeerID)
 	}
 	copy(p[:], raw)
 	// base32 ignores the spare bits of the last character, so two texts could give one ID: encode and compare.
 	if p.plain()+p.checkText() != t {
-		return PeerID{}, fmt.Errorf("%w: a character is wrong (the check characters do not fit)", ErrPeerID)
+		return PeerID{}, fmt.Errorf("%w: a character is wrong (the check characters do not match)", ErrPeerID)
 	}
 	return p, nil
 }

@@ -100,7 +100,7 @@ func Open(ctx context.Context, dir string) (*Profile, error) {
 		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return nil, fmt.Errorf("locking profile: %w", err)
 		}
-		return nil, fmt.Errorf("%w: another Multipeer runs with %s; end it or choose another profile folder", ErrInUse, dir)
+		return nil, fmt.Errorf("%w: another Multipeer is using %s; quit it or choose another profile folder", ErrInUse, dir)
 	}
 	if err := p.load(dir); err != nil {
 		_ = p.Close()
@@ -117,7 +117,7 @@ func (p *Profile) load(dir string) (err error) {
 	}
 	p.db, err = boltfile.Open(statePath, time.Second)
 	if err != nil {
-		return fmt.Errorf("opening %s: %w; nobody is trusted until it is restored or removed", statePath, err)
+		return fmt.Errorf("opening %s: %w; no peer is trusted until the file is restored or removed", statePath, err)
 	}
 	return p.db.Update(func(tx *bbolt.Tx) error {
 		peers, err := tx.CreateBucketIfNotExists(bucketPeers)
@@ -144,7 +144,7 @@ func (p *Profile) load(dir string) (err error) {
 			var id PeerID
 			var r Record
 			if len(k) != len(id) || json.Unmarshal(v, &r) != nil {
-				return fmt.Errorf("reading %s: a record is damaged; nobody is trusted until it is restored or removed", statePath)
+				return fmt.Errorf("reading %s: a record is damaged; no peer is trusted until the file is restored or removed", statePath)
 			}
 			copy(id[:], k)
 			p.peers[id] = r
@@ -210,7 +210,7 @@ func (p *Profile) Update(id PeerID, change func(*Record)) error {
 		changes[forgotten] = Record{}
 	}
 	if err := p.put(changes); err != nil {
-		return fmt.Errorf("keeping peer: %w", err)
+		return fmt.Errorf("storing peer: %w", err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -290,7 +290,7 @@ func (p *Profile) SetName(name string) error {
 	if p.db != nil && name != p.Name() {
 		err := p.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketSettings).Put([]byte("name"), []byte(name)) })
 		if err != nil {
-			return fmt.Errorf("keeping name: %w", err)
+			return fmt.Errorf("storing name: %w", err)
 		}
 	}
 	p.mu.Lock()
@@ -314,7 +314,7 @@ func (p *Profile) KeepJob(id string, record []byte) error {
 	case record == nil && !known, record != nil && bytes.Equal(old, record):
 		return nil
 	case !known && count >= maxJobs:
-		return fmt.Errorf("keeping transfer: %d are kept already; end some", maxJobs)
+		return fmt.Errorf("storing transfer: %d are already stored; cancel some", maxJobs)
 	}
 	if p.db != nil {
 		err := p.db.Update(func(tx *bbolt.Tx) error {
@@ -324,7 +324,7 @@ func (p *Profile) KeepJob(id string, record []byte) error {
 			return tx.Bucket(bucketJobs).Put([]byte(id), record)
 		})
 		if err != nil {
-			return fmt.Errorf("keeping transfer: %w", err)
+			return fmt.Errorf("storing transfer: %w", err)
 		}
 	}
 	p.mu.Lock()

@@ -174,7 +174,7 @@ func (m *Manager) verify(id identity.PeerID, shown string) error {
 			return
 		}
 		r.Trust = identity.Verified
-		if r.Name == "" || !taken { // a name that belongs to another peer is not stored over the own one
+		if r.Name == "" || !taken { // another peer's name does not overwrite this peer's own
 			r.Name = shown
 		}
 	})

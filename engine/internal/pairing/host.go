@@ -7,7 +7,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// Host is what pairings need of the engine around them.
+// Host is what pairings need from the engine around them.
 type Host interface {
 	// Current returns the connection to a peer, or nil. The manager's lock may be held.
 	Current(id identity.PeerID) Link

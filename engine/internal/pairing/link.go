@@ -18,7 +18,8 @@ func (m *Manager) Secret() []byte {
 	return m.secret
 }
 
-// ProveLink sends a peer, over its current connection, the proof that we were given its link. answer, with room for one, receives the result.
+// ProveLink sends a peer, over its current connection, the proof that we were given its link. answer, which must have a
+// buffer of one, receives the result.
 func (m *Manager) ProveLink(p Peer, secret []byte, answer chan error) error {
 	m.mu.Lock()
 	defer m.unlock()
@@ -26,7 +27,7 @@ func (m *Manager) ProveLink(p Peer, secret []byte, answer chan error) error {
 		return wire.ErrNotConnected
 	}
 	if m.attempts[p.ID] != nil {
-		return fmt.Errorf("%w: a pairing with it is under way", wire.ErrBusy)
+		return fmt.Errorf("%w: a pairing with this device is in progress", wire.ErrBusy)
 	}
 	a, err := m.newAttemptLocked(p, identity.Initiator, hex.EncodeToString(random(16)))
 	if err != nil {

@@ -42,8 +42,8 @@ type Manager struct {
 	self    identity.PeerID
 	log     *slog.Logger
 
-	// The lock guards what follows and the fields of every attempt. While it is held, only locks are taken that are
-	// leaves: those of a run and of the profile, and of the host as its interface says.
+	// mu guards what follows and the fields of every attempt. While it is held, only leaf locks may be taken: those of
+	// a run and of the profile, and those of the host that its interface allows.
 	mu       sync.Mutex
 	attempts map[identity.PeerID]*attempt
 	until    time.Time // when the window closes; zero if it is closed

@@ -151,8 +151,8 @@ func (a *acceptor) greet(ctx context.Context, conn *transport.Conn, place *trans
 // connected. A connection that arrived before ours was up needs no probe: the session state in its hello is outdated,
 // however long the peer is busy.
 //
-// A connection that replaces another one has to be answered first: its dialler may have given it up, and the other one
-// is then the only one.
+// Before a connection replaces another one, its dialler must answer on it: the dialler may have given it up, and then
+// the other connection is the only one.
 func (a *acceptor) settle(ctx context.Context, conn *transport.Conn, control *transport.Stream, hello wire.Hello, came time.Time, probed bool) (settled bool, wait <-chan struct{}) {
 	m := a.m
 	m.mu.Lock()

@@ -172,7 +172,7 @@ func (d *dialer) dialPeer(ctx context.Context, p *peer) time.Duration {
 		// key and refuses us every time.
 		p.failures++
 		if p.failures >= maxFailures {
-			p.err = fmt.Errorf("%w: it may have one to another device that uses this identity", err)
+			p.err = fmt.Errorf("%w: the peer may be connected to another device that uses this identity", err)
 			m.table.publishLocked(p)
 		}
 	case errors.Is(err, context.Canceled), errors.Is(err, wire.ErrDuplicate), errors.Is(err, wire.ErrSuperseded), p.link != nil:

@@ -30,8 +30,8 @@ const (
 	announceAgain = time.Minute
 	// maxAnnouncedPerAddr limits the strangers at one address; peers with a session and known peers do not count.
 	maxAnnouncedPerAddr = 8
-	// dialAgain is how long a peer that did not answer is not dialled, even if it is announced again; the time grows
-	// with each failure.
+	// dialAgain is how long to wait before dialling a peer again that did not answer, even if it is announced again;
+	// the time grows with each failure.
 	dialAgain     = announceAgain / 2
 	dialAgainMost = 16 * time.Minute
 	// maxTried limits how many failed dials are remembered.

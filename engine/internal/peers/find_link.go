@@ -30,7 +30,7 @@ func (m *Manager) Link(id PeerID) (*Link, error) {
 	return p.link, nil
 }
 
-// Want requests dialling of a peer that would not be dialled automatically; see dialer.mayShowLocked.
+// Want asks for a peer to be dialled that would not be dialled automatically; see dialer.mayShowLocked.
 func (m *Manager) Want(id PeerID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -40,7 +40,7 @@ func (m *Manager) Want(id PeerID) {
 	}
 }
 
-// AwaitLink is like Link but wants the peer and waits, until ctx ends, for it to be connected.
+// AwaitLink is like Link, but asks for the peer to be dialled, and waits until it is connected or ctx ends.
 func (m *Manager) AwaitLink(ctx context.Context, id PeerID) (l *Link, err error) {
 	m.Want(id)
 	err = wire.ErrClosed

@@ -9,7 +9,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// Host is what the table of peers needs of the engine around it. The manager's lock may be held during each call.
+// Host is what the table of peers needs from the engine around it. The manager's lock may be held during each call.
 type Host interface {
 	// Publish passes an event to the program. If the other side waits for what becomes of it and no reader takes it, the
 	// code says why; else it is 0.
@@ -20,8 +20,8 @@ type Host interface {
 	Changed() <-chan struct{}
 }
 
-// Transfers is what the table of peers needs of the offers and transfers. The manager's lock may be held during each
-// call but Take and AcceptLane.
+// Transfers is what the table of peers needs from the offers and transfers. The manager's lock may be held during each
+// call except Take and AcceptLane.
 type Transfers interface {
 	// Take handles a message about offers that came over a link.
 	Take(l *Link, msg wire.Message)
@@ -36,7 +36,8 @@ type Transfers interface {
 	Moves(id PeerID) bool
 }
 
-// Pairings is what the table of peers needs of the pairings. The manager's lock may be held during each call but Take.
+// Pairings is what the table of peers needs from the pairings. The manager's lock may be held during each call except
+// Take.
 type Pairings interface {
 	// Take handles a message about a pairing that came over a link.
 	Take(l *Link, msg wire.Message) error
@@ -46,7 +47,7 @@ type Pairings interface {
 	Has(id PeerID) bool
 }
 
-// Finder is what the table of peers needs of the discovery.
+// Finder is what the table of peers needs from discovery.
 type Finder interface {
 	Run(ctx context.Context, self discovery.Announcement, to discovery.Sink) error
 	Update(self discovery.Announcement)

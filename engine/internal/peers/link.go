@@ -30,7 +30,7 @@ type Link struct {
 	tcp     int
 	shared  bool // the peer says that another device has its identity
 
-	// What each frame asks, so that it needs no lock that other peers share.
+	// These are read for every frame, and atomic, so that no lock shared with other peers is needed.
 	session atomic.Pointer[session] // the session that the link carries now; changed under Manager.mu
 	large   atomic.Bool             // has carried a session, or may soon: a large message may come
 	name    atomic.Pointer[string]  // the peer's display name
@@ -137,8 +137,8 @@ func (l *Link) write(ctx context.Context) {
 	}
 }
 
-// pathSettles is how long a new connection is not examined: it begins with packets that every path carries, and a machine
-// on which many connections begin at once loses some of them.
+// pathSettles is how long a new connection is not examined: it begins with packets that every path carries, and a
+// machine on which many connections begin at once loses some of them.
 const pathSettles = 5 * time.Second
 
 // watchPath closes a connection whose path has started to lose all large packets: the next connection starts with
@@ -216,8 +216,8 @@ func (l *Link) joined() bool {
 	return l.session.Load() != nil || l.large.Load() && l.sessionNow() != nil
 }
 
-// sessionNow returns the session that l carries, or nil. What comes over l may overtake a session that is about to
-// begin: then it waits for it.
+// sessionNow returns the session that l carries, or nil. A frame on l may overtake a session that is about to begin;
+// sessionNow then waits for that session.
 func (l *Link) sessionNow() *session {
 	m := l.m
 	if s := l.session.Load(); s != nil {

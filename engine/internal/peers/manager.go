@@ -1,5 +1,5 @@
 // Package peers holds what an engine knows about other devices, and the connections and sessions with them: it finds,
-// dials and answers them, invites and admits them, and carries messages, streams and datagrams. What it needs of the
+// dials and answers them, invites and admits them, and carries messages, streams and datagrams. What it needs from the
 // engine around it is in its interfaces Host, Transfers, Pairings and Finder.
 package peers
 

@@ -55,7 +55,7 @@ func (n *node) Changed() <-chan struct{} {
 	return n.changed
 }
 
-// await waits until is true for what was published.
+// await waits until is returns true for what was published.
 func (n *node) await(t *testing.T, what string, is func([]Event, []Message) bool) {
 	t.Helper()
 	deadline := time.After(20 * time.Second)
@@ -74,7 +74,7 @@ func (n *node) await(t *testing.T, what string, is func([]Event, []Message) bool
 	}
 }
 
-// nothing stands for the parts of the engine that the manager does not need here.
+// nothing stands in for the parts of the engine that the manager does not need here.
 type nothing struct{}
 
 func (nothing) Take(*Link, wire.Message)                                          {}

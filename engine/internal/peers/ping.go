@@ -57,7 +57,7 @@ func (m *Manager) NewPinger(ctx context.Context, id PeerID, mode PingMode) (*Pin
 			return nil, err
 		}
 	default:
-		return nil, fmt.Errorf("ping mode %q: %w: reliable, unreliable or stream", mode, wire.ErrInvalid)
+		return nil, fmt.Errorf("ping mode %q: %w: must be reliable, unreliable or stream", mode, wire.ErrInvalid)
 	}
 	return p, nil
 }

@@ -91,7 +91,7 @@ func (ss *sessions) adoptLocked(p *peer, conn *transport.Conn, control *transpor
 	if m.knows(p.id) && m.profile.Peer(p.id).Name == "" {
 		ss.pinPeerLocked(p)
 	}
-	// Our self changed during the greeting.
+	// Our own state changed during the greeting.
 	if ours.Name != m.self.Name || !maps.Equal(ours.Info, m.self.Info) || ours.Open != m.self.open() {
 		l.Send(m.self.wireInfo())
 	}

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// MaxStreams limits the streams to one peer that may be open at once, in each direction of opening; at times a
-	// few more are possible. It leaves room for the engine's own streams.
+	// MaxStreams limits the streams to one peer that may be open at once, separately for those opened by each side; at
+	// times a few more are possible. It leaves room for the engine's own streams.
 	MaxStreams = transport.MaxStreams - 8
 	// maxUnopened limits the streams of a peer without a session whose type is not known yet. A stream beyond it, or
 	// beyond the pace, is refused at once: one that is not accepted keeps its window of memory. After refusedStreams
@@ -137,8 +137,8 @@ func (s *Stream) CloseWrite() error {
 }
 
 // Close ends both directions: data already written still arrives, incoming data is no longer read, and a Read in
-// progress fails. If a Write is in progress, Close acts like Reset with code 0, since a Write cannot be interrupted
-// so that the part written counts. It is idempotent.
+// progress fails. If a Write is in progress, Close acts like Reset with code 0, so that the part already written is not
+// mistaken for the whole. It is idempotent.
 func (s *Stream) Close() error {
 	s.end(func() {
 		if s.busy.Load() {

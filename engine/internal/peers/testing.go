@@ -9,8 +9,8 @@ import (
 
 // What follows lets the tests of package engine see and change what programs cannot.
 
-// WhileSessionBegins calls f in the middle of the beginning of a session with a peer: the session exists, and the link
-// does not carry it yet. It completes the beginning after d.
+// WhileSessionBegins calls f while a session with a peer is beginning: the session exists, and the link does not carry
+// it yet. After d, the beginning completes.
 func (m *Manager) WhileSessionBegins(id PeerID, d time.Duration, f func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -98,7 +98,7 @@ type Peer struct {
 	Heard     bool             // multicast discovery sees it now
 	Context   json.RawMessage  // what its program sent with the invitation or its answer; untrusted
 	Info      map[string]string
-	LooksLike PeerID // another peer, better known, whose name looks the same; zero if there is none
+	LooksLike PeerID // another, more trusted peer whose name looks the same; zero if there is none
 	Auto      identity.Auto
 	Err       error // why it cannot be reached at the moment
 }

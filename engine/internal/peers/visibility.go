@@ -14,10 +14,10 @@ import (
 // includes them. Errors are ErrInvalid, and ErrClosed for a duration that begins before the run.
 func (m *Manager) SetVisible(v Visibility, d time.Duration) error {
 	if v < VisibleToAll || v > VisibleToNobody || d < 0 {
-		return fmt.Errorf("%v for %v: %w", v, d, wire.ErrInvalid)
+		return fmt.Errorf("visible to %v for %v: %w", v, d, wire.ErrInvalid)
 	}
 	if d > 0 && !m.Self().Running {
-		return fmt.Errorf("visibility for a while: %w", wire.ErrClosed)
+		return fmt.Errorf("temporary visibility: %w", wire.ErrClosed)
 	}
 	m.Update(func(s *Self) {
 		m.timed++
@@ -39,7 +39,7 @@ func (m *Manager) SetVisible(v Visibility, d time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range m.peers {
-		p.wanted = p.wanted && p.asked != nil // the reason for which it was wanted is over
+		p.wanted = p.wanted && p.asked != nil // the reason why it was wanted no longer applies
 	}
 	m.table.leaveStrangersLocked()
 	for _, p := range m.peers { // more peers may be dialled now

@@ -125,7 +125,8 @@ func (m *Manager) probe(ctx context.Context, id identity.PeerID, addrs []netip.A
 	m.host.Probe(ctx, id, addrs)
 }
 
-// beginProbe reports whether no other transfer probes the peer: many may wait for one.
+// beginProbe marks the peer as being probed. It returns false if another transfer already probes it: many may wait for
+// one.
 func (m *Manager) beginProbe(id identity.PeerID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

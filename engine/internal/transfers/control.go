@@ -82,7 +82,7 @@ func (m *Manager) setPaused(id ID, on bool) error {
 	case t == nil:
 		return wire.ErrUnknownOffer
 	case t.view.State.Final(), t.view.Incoming && !t.accepted:
-		return wire.Reword("the transfer has ended or is not accepted", wire.ErrState)
+		return wire.Reword("the transfer has ended or was not accepted", wire.ErrState)
 	}
 	m.pauseLocked(t, on)
 	m.sendDecisionLocked(t)
@@ -143,7 +143,7 @@ func (m *Manager) SetPriority(id ID, priority int) error {
 	return nil
 }
 
-// Drop ends the transfers with a peer that is no longer dealt with.
+// Drop ends the transfers with a peer that this engine no longer deals with.
 func (m *Manager) Drop(id identity.PeerID, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -166,8 +166,8 @@ func (m *Manager) LinkDown(l Link, err error) {
 	}
 }
 
-// Busy reports whether a transfer with a peer is running or waits for it: hiding should not break that off, and the
-// other side knows us already.
+// Busy reports whether a transfer with a peer is running or waiting for it: hiding should not interrupt that transfer,
+// and the other side knows us already.
 func (m *Manager) Busy(id identity.PeerID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

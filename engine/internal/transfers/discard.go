@@ -33,7 +33,7 @@ func (m *Manager) discardLocked(t *item) {
 	}
 }
 
-// discarded waits until nothing of an earlier transfer with the same ID is being removed.
+// discarded waits until no data of an earlier transfer with the same ID is being removed any more.
 func (m *Manager) discarded(ctx context.Context, id ID) error {
 	m.mu.Lock()
 	done := m.discarding[id]

@@ -9,7 +9,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// Host is what transfers need of the engine around them. The manager calls some methods with its own lock held: these
+// Host is what transfers need from the engine around them. The manager calls some methods with its own lock held: these
 // must not take a lock that is held during a call to the manager.
 type Host interface {
 	// Link returns the connection to a peer, or the reason why there is none. It is called without the manager's lock.

@@ -41,7 +41,7 @@ func (m *Manager) continueOfferLocked(t *item, l Link, msg wire.Offer) bool {
 		return true
 	}
 	if t.run != nil {
-		t.run.stop(fmt.Errorf("%w: the sender began again", transfer.ErrInterrupted))
+		t.run.stop(fmt.Errorf("%w: the sender started over", transfer.ErrInterrupted))
 	}
 	select {
 	case <-t.start:
@@ -256,8 +256,8 @@ const (
 	idleLimitStrangers = 24 * time.Hour
 )
 
-// isIdle reports whether the sender of an accepted transfer has been away for too long. Its place is needed for others.
-// The acceptance stays on record for a while: a sender that comes back later still continues.
+// isIdle reports whether the sender of an accepted transfer has been away for so long that its place is needed for
+// others. The acceptance stays on record for a while: a sender that comes back later can still continue.
 func (m *Manager) isIdle(t *item) bool {
 	limit := idleLimit
 	if !m.profile.Knows(t.view.Peer) {

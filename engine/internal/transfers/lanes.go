@@ -391,7 +391,7 @@ func (m *Manager) expected(l *transport.LaneConn, hello wire.Lane) *run {
 }
 
 // maxRunsPerPeer limits the incoming transfers of one peer that have lanes at a time: each may hold some megabytes that
-// came ahead of their turn. A sender of ours runs turnsPerPeer at a time.
+// arrived ahead of their turn. Our own sender runs turnsPerPeer at a time.
 const maxRunsPerPeer = 2 * turnsPerPeer
 
 // runsCarriedLocked counts the other incoming transfers of the same peer that have lanes.

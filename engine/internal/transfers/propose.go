@@ -105,7 +105,7 @@ func (s *sender) withMissing(r transfer.Result) transfer.Result {
 	defer m.mu.Unlock()
 	if missing := t.relisted - t.listed; missing > 0 {
 		r.LeftOut += missing
-		r.Notes = append(r.Notes, transfer.Note{Path: t.names[0], Err: fmt.Errorf("%w (%d entries in all)", transfer.ErrVanished, missing)})
+		r.Notes = append(r.Notes, transfer.Note{Path: t.names[0], Err: fmt.Errorf("%w (%d entries in total)", transfer.ErrVanished, missing)})
 	}
 	return r
 }
@@ -161,7 +161,7 @@ func (s *sender) propose(ctx context.Context, l Link) (int64, error) {
 			return n, fmt.Errorf("the connection ended: %w", lostBy(l.Err()))
 		case <-timer.C:
 			if accepted { // the other side has forgotten the transfer, and no one there answers
-				return n, fmt.Errorf("going on: %w", wire.ErrTimeout)
+				return n, fmt.Errorf("continuing the transfer: %w", wire.ErrTimeout)
 			}
 			m.mu.Lock()
 			m.sendToLocked(v.Peer, wire.OfferCancel{ID: string(v.ID), Code: wire.Timeout})

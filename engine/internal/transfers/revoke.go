@@ -34,8 +34,9 @@ func (m *Manager) RevokePolicy(id identity.PeerID) {
 	m.revokeLocked(id, wire.ErrCancelled, func(t *item) bool { return t.byPolicy })
 }
 
-// revokeLocked ends the incoming transfers of a peer that were accepted under a trust that it no longer has. They are
-// not accepted any more, and neither are those that have failed: if the peer offers them again, the user is asked.
+// revokeLocked ends the incoming transfers of a peer that were accepted with a level of trust that it no longer has.
+// They no longer count as accepted, and neither do those that have failed: if the peer offers them again, the user is
+// asked.
 func (m *Manager) revokeLocked(id identity.PeerID, why error, which func(*item) bool) {
 	for _, t := range m.transfers {
 		if t.view.Peer != id || !t.view.Incoming || !t.accepted || !which(t) {
@@ -53,7 +54,7 @@ func (m *Manager) revokeLocked(id identity.PeerID, why error, which func(*item) 
 	}
 }
 
-// forgetAcceptanceLocked has a failed transfer asked about again when it is offered again, and removes what has
+// forgetAcceptanceLocked makes the user be asked again if a failed transfer is offered again, and removes what has
 // arrived.
 func (m *Manager) forgetAcceptanceLocked(t *item) {
 	if t.view.State != Failed || !t.accepted {

@@ -105,7 +105,7 @@ func (t *item) recordLocked() []byte {
 // saveSoonLocked stores the current state of t in the background: the disk may be slow, and nothing waits for it.
 func (m *Manager) saveSoonLocked(t *item) {
 	m.writer.put(string(t.view.ID), t.recordLocked())
-	m.tasks.Start(m.save) // before the run Start does it, after it Flush
+	m.tasks.Start(m.save) // before the run, Start saves it; after the run, Flush does
 }
 
 // save stores what has changed.

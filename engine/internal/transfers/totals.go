@@ -14,7 +14,7 @@ type agreement struct {
 }
 
 // errMore ends an attempt that brings more than the person saw when accepting: the person is asked again.
-var errMore = fmt.Errorf("%w: there is more of it than was to be seen when it was accepted", transfer.ErrInterrupted)
+var errMore = fmt.Errorf("%w: more is coming than was shown when the offer was accepted", transfer.ErrInterrupted)
 
 // byteLimitLocked returns how much an accepted offer may bring.
 func (t *item) byteLimitLocked() transfer.Totals {
@@ -29,9 +29,10 @@ func (t *item) byteLimitLocked() transfer.Totals {
 	return grown(v.Files, v.Folders, v.Bytes)
 }
 
-// What may come beyond an offer, at the least. A sender sends the entries that it has counted, and of files that grew
-// meanwhile a 32nd and 32 KiB more than it has counted (transfer.sender.bound). Only a sender that was restarted counts
-// again, and a folder may have a little more by then. Files alone stay the same ones.
+// The minimum amounts by which an offer may be exceeded. A sender sends only the entries that it has counted. If files
+// have grown since, it sends in total at most a 32nd and 32 KiB more than it has counted (transfer.sender.bound). Only
+// a sender that was restarted counts again, and a folder may then hold a little more. An offer of files only always has
+// the same files.
 const (
 	grownFile    = 64 << 10
 	grownFolder  = 1 << 20
@@ -54,10 +55,10 @@ func exceeds(come, most transfer.Totals) bool {
 	return come.Files+come.Links > most.Files || come.Folders > most.Folders || come.Bytes > most.Bytes
 }
 
-// within returns a function that reports whether an accepted offer may bring so much: what was announced, and
-// slightly more for a source that has grown since. More than that is a violation, unless the sender was still
-// counting when the offer was accepted, or announced the larger size when it repeated the offer, or counts again since
-// then: then the person is asked again.
+// within returns a function that reports whether an accepted offer may bring so much: what was announced, and slightly
+// more for a source that has grown since. Anything beyond that is a violation, unless the sender was still counting
+// when the offer was accepted, announced the larger size when it repeated the offer, or has been counting again since.
+// In these cases the person is asked again.
 func (m *Manager) within(t *item) func(transfer.Totals) error {
 	return func(come transfer.Totals) error {
 		m.mu.Lock()

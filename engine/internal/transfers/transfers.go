@@ -50,8 +50,8 @@ type Manager struct {
 	before    map[ID]time.Time // the transfers that had ended before New, and when; never modified later
 	writer    storeWriter
 
-	// The lock guards what follows and the fields of every item. While it is held, only locks are taken that are
-	// leaves: those of a run, of the store's writer, and of the host as its interface says.
+	// mu guards what follows and the fields of every item. While it is held, only leaf locks may be taken: those of a
+	// run and of the store's writer, and those of the host that its interface allows.
 	mu         sync.Mutex
 	dialer     Dialer // set while the engine runs
 	transfers  map[ID]*item

@@ -20,8 +20,8 @@ type turns struct {
 	waiting []*waiter
 }
 
-// yieldTurnLocked gives the turn of a transfer to others while its receiver takes nothing; it comes back when the
-// receiver takes something, also if there is one too many by then.
+// yieldTurnLocked gives the turn of a transfer to others while its receiver accepts no data. The transfer gets the turn
+// back when the receiver accepts data again, even if that makes one too many.
 func (m *Manager) yieldTurnLocked(t *item) {
 	if t.hasTurn && !t.yielded {
 		t.yielded = true

@@ -12,7 +12,7 @@ type BlackHole struct {
 const (
 	// holeWindow is how many samples are examined. A path that pauses shows losses in only one of them.
 	holeWindow = 7
-	// holeLosses is in how many intervals of the window large packets have to be lost.
+	// holeLosses is the number of intervals in the window in which large packets have to be lost.
 	holeLosses = 2
 	// holeAnswers is how many packets per second may come from a peer that gets none of the large ones.
 	holeAnswers = 2
@@ -32,7 +32,7 @@ func (b *BlackHole) Found(s Stats) bool {
 		b.seen = b.seen[1:]
 	}
 	intervals := 0
-	var lossy Stats // at the end of the first interval with losses: what was sent well before says nothing of the path now
+	var lossy Stats // at the end of the first interval with losses: what was sent long before says nothing about the path now
 	for i, now := range b.seen[1:] {
 		if now.PacketsLost == b.seen[i].PacketsLost {
 			continue
@@ -51,6 +51,6 @@ func (b *BlackHole) Found(s Stats) bool {
 	if s.PacketsReceived-first.PacketsReceived <= seconds*holeAnswers {
 		return true
 	}
-	// A crowded machine also loses most of the few packets of a moment, but not a whole flight of large ones.
+	// A busy machine also loses most of the few packets sent at one moment, but not a whole flight of large ones.
 	return s.PacketsLost-lossy.PacketsLost >= holeFlight && 2*(s.BytesLost-lossy.BytesLost) >= s.BytesSent-lossy.BytesSent
 }

@@ -29,8 +29,8 @@ const (
 
 var errGate = errors.New("too many handshakes")
 
-// A source that has not dialled for a while has a few handshakes in a separate count: it gets in however many the
-// others begin.
+// A source that has not dialled for a while can begin a few handshakes that are counted separately, so that it gets in
+// however many handshakes others begin.
 const (
 	freshEvery  = 10 * time.Second
 	freshBurst  = 4

@@ -32,26 +32,26 @@ const (
 	Mismatch     Code = 18
 )
 
-// One error for each code that a caller may branch on; it is the same value on the side that refuses and, carried by
-// its code, on the side that is refused.
+// There is one error for each code that a caller may check for. The side that refuses and the side that is refused,
+// which receives only the code, get the same error value.
 var (
 	ErrInternal     = errors.New("the other side had an internal error")
-	ErrProtocol     = errors.New("the protocol was violated")
+	ErrProtocol     = errors.New("protocol violation")
 	ErrVersion      = errors.New("no common protocol version")
-	ErrIdentity     = errors.New("the device has another key than the one expected")
-	ErrDuplicate    = errors.New("there is a conn already")
-	ErrSuperseded   = errors.New("a newer conn took over")
+	ErrIdentity     = errors.New("the device has a different key from the one expected")
+	ErrDuplicate    = errors.New("already connected")
+	ErrSuperseded   = errors.New("a newer connection has replaced this one")
 	ErrBlocked      = errors.New("blocked")
-	ErrBusy         = errors.New("too much at once")
+	ErrBusy         = errors.New("busy")
 	ErrDeclined     = errors.New("declined")
 	ErrCancelled    = errors.New("cancelled")
 	ErrTimeout      = errors.New("no answer in time")
 	ErrNotConnected = errors.New("not connected")
-	ErrUnavailable  = errors.New("nobody there takes it")
+	ErrUnavailable  = errors.New("no program on the other side accepts it")
 	ErrUnknownOffer = errors.New("no such offer")
 	ErrFailed       = errors.New("failed on the other side")
 	// ErrDelivered reports that an offer was already delivered, and its receipt lost.
-	ErrDelivered = errors.New("delivered already")
+	ErrDelivered = errors.New("already delivered")
 	// ErrMismatch reports a pairing whose codes differ, according to the user.
 	ErrMismatch = errors.New("the codes do not match")
 	// ErrBye is a clean goodbye. It is not a failure, but it ends what was in progress.
@@ -60,7 +60,7 @@ var (
 	// The errors of calls that never reach a peer have no code.
 	ErrNoPeer   = errors.New("no such peer nearby")
 	ErrAnswered = errors.New("already answered or withdrawn")
-	ErrClosed   = errors.New("the engine does not run")
+	ErrClosed   = errors.New("the engine is not running")
 	ErrState    = errors.New("not possible in this state")
 )
 

@@ -16,8 +16,8 @@ const (
 const MaxStreamName = 63
 
 // ValidateInfo checks discovery info by the rules of MCNearbyServiceAdvertiser and RFC 6763 section 6: each key=value
-// has at most MaxPair bytes; keys are printable ASCII without "=", have at least one character, and differ in more
-// than case. It also applies our own rules: no key with a leading underscore, values in UTF-8, at most MaxInfo bytes
+// has at most MaxPair bytes; keys are printable ASCII without "=", have at least one character, and must not differ
+// only in case. It also applies our own rules: no key with a leading underscore, values in UTF-8, at most MaxInfo bytes
 // in total.
 func ValidateInfo(info map[string]string) error {
 	bad := func(format string, a ...any) error {
@@ -27,26 +27,26 @@ func ValidateInfo(info map[string]string) error {
 	for k, v := range info {
 		switch {
 		case k == "":
-			return bad("an empty key")
+			return bad("empty key")
 		case k[0] == '_':
-			return bad("key %q: a leading underscore is the engine's own", k)
+			return bad("key %q: keys that begin with an underscore are reserved", k)
 		case !utf8.ValidString(v):
 			return bad("key %q: the value is not UTF-8", k)
 		case len(k)+1+len(v) > MaxPair:
 			return bad("key %q: %d bytes with its value, at most %d", k, len(k)+1+len(v), MaxPair)
 		case seen[strings.ToLower(k)]:
-			return bad("key %q stands twice, but for its case", k)
+			return bad("key %q appears twice, ignoring case", k)
 		}
 		for i := range len(k) {
 			if k[i] < 0x20 || k[i] > 0x7e || k[i] == '=' {
-				return bad("key %q: printable ASCII without =", k)
+				return bad("key %q: must be printable ASCII without =", k)
 			}
 		}
 		seen[strings.ToLower(k)] = true
 		total += len(k) + len(v) + 2
 	}
 	if total > MaxInfo {
-		return bad("%d bytes in all, at most %d", total, MaxInfo)
+		return bad("%d bytes in total, at most %d", total, MaxInfo)
 	}
 	return nil
 }

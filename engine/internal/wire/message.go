@@ -21,8 +21,8 @@ type Hello struct {
 	ID      string `json:"id"`   // the sender's peer ID; must be the one of its key
 	Name    string `json:"name"` // display name, for display only
 	Boot    string `json:"boot"` // 8 to 32 characters, new at each start of the engine
-	// Session says that the sender considers the two as connected already, from an earlier connection of this run. If
-	// both say so, no invitation is needed.
+	// Session says that the sender considers the two sides connected already, from an earlier connection of this run.
+	// If both sides say so, no invitation is needed.
 	Session bool `json:"session,omitempty"`
 	// Ends is how often the sender has notified its program that this session has ended; see Renew.
 	Ends uint64 `json:"ends,omitempty"`
@@ -114,7 +114,7 @@ type TextAck struct {
 	Code Code   `json:"code,omitempty"` // Bye (absent) means accepted
 }
 
-// Offer proposes files. Sizes and counts are what is known so far; Counting says that a walk is still running.
+// Offer proposes files. Sizes and counts are what is known so far; Counting says that the sender is still counting.
 type Offer struct {
 	ID       string   `json:"id"`
 	Names    []string `json:"names"` // top-level names, at most MaxOfferNames of them
@@ -135,7 +135,7 @@ type Offer struct {
 // MaxOfferNames is how many top-level names an offer shows.
 const MaxOfferNames = 20
 
-// OfferUpdate sends newer totals while the sender still walks.
+// OfferUpdate sends newer totals while the sender is still counting.
 type OfferUpdate struct {
 	ID       string `json:"id"`
 	Files    int64  `json:"files"`

@@ -25,8 +25,8 @@ func malformed(format string, a ...any) error {
 }
 
 // Check rejects what encoding/json would silently repair or reinterpret: invalid UTF-8, lone surrogates, numbers that
-// no double can hold, duplicate keys (also if they differ only in case, because Go matches keys case-insensitively),
-// text after the value, and values nested deeper than 32 or longer than 200,000 tokens.
+// no double can hold, duplicate keys (even if they differ only in case, because Go matches keys case-insensitively),
+// text after the value, and values nested deeper than 32 levels or longer than 200,000 tokens.
 func Check(raw []byte) error {
 	var w walker
 	return w.scan(raw)

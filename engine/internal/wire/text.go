@@ -22,14 +22,14 @@ var ErrInvalid = errors.New("invalid")
 func ValidateName(s string) error {
 	switch {
 	case s == "":
-		return fmt.Errorf("name: %w: it is empty", ErrInvalid)
+		return fmt.Errorf("name: %w: empty", ErrInvalid)
 	case len(s) > MaxName:
 		return fmt.Errorf("name: %w: %d bytes, at most %d", ErrInvalid, len(s), MaxName)
 	case !utf8.ValidString(s):
 		return fmt.Errorf("name: %w: not UTF-8", ErrInvalid)
 	}
 	if !strings.ContainsFunc(s, func(r rune) bool { return !invisible(r) }) {
-		return fmt.Errorf("name: %w: nothing visible in it", ErrInvalid)
+		return fmt.Errorf("name: %w: no visible character", ErrInvalid)
 	}
 	for _, r := range s {
 		if BreaksText(r) {
@@ -40,11 +40,11 @@ func ValidateName(s string) error {
 }
 
 // ValidateServiceType checks a bare service type by RFC 6335 section 5.1: 1 to 15 of a-z, 0-9 and -, at least one
-// letter, no hyphen at an edge or next to another.
+// letter, and no hyphen at either end or next to another one.
 func ValidateServiceType(s string) error {
 	bad := func(why string) error { return fmt.Errorf("service type %q: %w: %s", s, ErrInvalid, why) }
 	if len(s) < 1 || len(s) > MaxService {
-		return bad("1 to 15 characters")
+		return bad("must have 1 to 15 characters")
 	}
 	letter := false
 	for i := range len(s) {
@@ -59,11 +59,11 @@ func ValidateServiceType(s string) error {
 	}
 	switch {
 	case !letter:
-		return bad("at least one letter")
+		return bad("needs at least one letter")
 	case s[0] == '-' || s[len(s)-1] == '-':
-		return bad("no hyphen at an edge")
+		return bad("must not begin or end with a hyphen")
 	case strings.Contains(s, "--"):
-		return bad("no doubled hyphen")
+		return bad("must not contain a double hyphen")
 	}
 	return nil
 }

@@ -158,10 +158,10 @@ func TestDoctor_ReportsOnlyWhatItMeasured(t *testing.T) {
 		{"IPv6 alone", func(lan *netlab.LAN) {
 			lan.Host(1).Firewall("input", deaf)
 			onHost(t, lan.Host(1), "ip -4 addr flush dev eth0")
-		}, nil, "nobody", "takes a network of IPv4", "no-network"},
+		}, nil, "nobody", "needs an IPv4 network", "no-network"},
 		{"nothing up but a tunnel", func(lan *netlab.LAN) {
 			onHost(t, lan.Host(1), "ip link del eth0; ip link add wg0 type veth peer name x0; ip addr add 10.8.0.1/24 dev wg0; ip link set wg0 up; ip link set x0 up; sysctl -qw net.ipv6.conf.x0.disable_ipv6=1")
-		}, nil, "vpn", "No network is up but a VPN", "no-network"},
+		}, nil, "vpn", "Only a VPN or tunnel is up", "no-network"},
 		{"another program holds the port of mDNS", func(lan *netlab.LAN) {
 			holder := lan.Host(1).Command(t.Context(), "python3", "-c", `
 import socket,time
