@@ -538,3 +538,33 @@ func TestRefused_UnannouncedOrRepeatedFile(t *testing.T) {
 		b.wait()
 	}
 }
+
+// TestSource_OpensTheFileItself: what replaces a file after the last look at it, such as a link or a pipe, is not read.
+func TestSource_OpensTheFileItself(t *testing.T) {
+	for name, swap := range map[string]func(file string) error{
+		"a link":   func(file string) error { return os.Symlink("other", file) },
+		"a pipe":   func(file string) error { return syscall.Mkfifo(file, 0o600) },
+		"a folder": func(file string) error { return os.Mkdir(file, 0o700) },
+	} {
+		home := t.TempDir()
+		file := filepath.Join(home, "pub/album/key")
+		write(t, file, "public")
+		write(t, filepath.Join(home, "pub/album/other"), "secret")
+		l, err := NewListing([]string{filepath.Join(home, "pub")}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.Remove(file), swap(file)); err != nil {
+			t.Fatal(err)
+		}
+		src := newSource(l.tops)
+		f, _, err := src.open("pub/album/key", nil)
+		if !errors.Is(err, ErrSpecial) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			f.Close()
+		}
+		src.close()
+	}
+}

@@ -76,14 +76,11 @@ func portable(name string, top bool, limit int) string {
 	if s[0] == ' ' || top && s[0] == '.' { // guard: name-dot
 		s = "_" + s[1:]
 	}
-	if reserved(s) { // guard: name-reserved
-		s = "_" + s
-	}
 	if strings.EqualFold(s, PartialDir) { // guard: name-partial
 		s = "_" + s[1:]
 	}
 	s = shorten(s, limit)
-	if reserved(s) {
+	if reserved(s) { // guard: name-reserved
 		s = "_" + shorten(s, limit-1)
 	}
 	if actsWhenListed(s) { // guard: name-inert

@@ -87,15 +87,18 @@ func (r *receiver) compareOne(in *incoming) want {
 	for i, theirs := range in.theirs {
 		off := int64(i) * in.piece
 		n := min(in.piece, in.size-off)
-		equal := false
-		if n == in.piece && off+n <= info.Size() || off+n == info.Size() { // guard: whole-pieces
-			sum, err := digestRange(r.b.quit, f, off, n)
-			equal = err == nil && sum == theirs
+		endsBoth := off+n == info.Size()
+		isWhole := n == in.piece && off+n <= info.Size()
+		if !isWhole && !endsBoth { // guard: whole-pieces
+			all = false
+			continue
 		}
-		if equal {
-			w.equal[i/8] |= 1 << (i % 8)
+		sum, err := digestRange(r.b.quit, f, off, n)
+		if err != nil || sum != theirs {
+			all = false
+			continue
 		}
-		all = all && equal
+		w.equal[i/8] |= 1 << (i % 8)
 	}
 	in.old, in.oldStamp, in.same = f, stampOf(info), all
 	if all {

@@ -232,7 +232,11 @@ func (s *source) open(rel string, found fs.FileInfo) (*os.File, fs.FileInfo, err
 	if err == nil && (found == nil || !os.SameFile(opened, found)) {
 		found, err = root.Lstat(name) // it was replaced, or is a link to the opened file
 	}
-	if err != nil || !opened.Mode().IsRegular() || !os.SameFile(opened, found) { // guard: source-link
+	if err != nil {
+		_ = f.Close()
+		return nil, nil, sourceError(err)
+	}
+	if !opened.Mode().IsRegular() || !os.SameFile(opened, found) { // guard: source-link
 		_ = f.Close()
 		return nil, nil, ErrSpecial
 	}

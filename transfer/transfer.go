@@ -100,10 +100,11 @@ func (r *Result) note(n Note) {
 		r.Renamed++
 	}
 	size := len(n.Path) + len(n.Saved)
-	if len(r.Notes) < maxNotes && r.noted+size <= maxNoted { // guard: notes-kept
-		r.Notes = append(r.Notes, n)
-		r.noted += size
+	if len(r.Notes) >= maxNotes || r.noted+size > maxNoted { // guard: notes-kept
+		return
 	}
+	r.Notes = append(r.Notes, n)
+	r.noted += size
 }
 
 func (t Totals) plus(u Totals) Totals {

@@ -94,7 +94,7 @@ func TestLinks_OnlyOnRequest(t *testing.T) {
 
 // TestLinks_LeadingOutAreRefused: a receiver that accepts links accepts none that lead out of their folder.
 func TestLinks_LeadingOutAreRefused(t *testing.T) {
-	for _, target := range []string{"/etc", "..", "../..", "../../x", "../x", "a/../../..", "..\\x", "C:/x", "d/../../x", "x/../y", "../d/x/../y", "../d/a", "../../d", strings.Repeat("a/", 600)} {
+	for _, target := range []string{"/etc", "..", "../..", "../../x", "../x", "a/../../..", "..\\x", "C:/x", "d/../../x", "x/../y", "../d/x/../y", "../d/a", "../../d", "x/y/../../..", "../x/../y", strings.Repeat("a/", 600)} {
 		home := t.TempDir()
 		inbox := filepath.Join(home, "inbox")
 		if err := os.Mkdir(inbox, 0o755); err != nil {
@@ -112,6 +112,16 @@ func TestLinks_LeadingOutAreRefused(t *testing.T) {
 		}
 		if left := tree(t, home); len(left) != 1 {
 			t.Errorf("%q left %v", target, left)
+		}
+	}
+}
+
+// TestLinks_ClimbOnlyAtTheirStart: a name before ".." could be another link, so the text of the target would not say where
+// it leads, even deep in a folder.
+func TestLinks_ClimbOnlyAtTheirStart(t *testing.T) {
+	for target, inside := range map[string]bool{"../x": true, "../../x": true, "x/../y": false, "../x/../y": false, "./x/./..": false} {
+		if staysInside("d/e/f/l", target) != inside {
+			t.Errorf("%q: inside %v", target, !inside)
 		}
 	}
 }

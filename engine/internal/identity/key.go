@@ -90,11 +90,9 @@ func ParseCert(der []byte) (*x509.Certificate, PeerID, error) {
 	if err != nil {
 		return nil, PeerID{}, fmt.Errorf("parsing certificate: %w", err)
 	}
-	if c.PublicKeyAlgorithm != x509.Ed25519 { // guard: certificate-key
-		return nil, PeerID{}, fmt.Errorf("certificate has a %v key, want Ed25519", c.PublicKeyAlgorithm)
-	}
-	if key, ok := c.PublicKey.(ed25519.PublicKey); !ok || weak(key) { // guard: weak-key
-		return nil, PeerID{}, errors.New("certificate has a weak key")
+	key, ok := c.PublicKey.(ed25519.PublicKey)
+	if !ok || weak(key) { // guard: weak-key
+		return nil, PeerID{}, fmt.Errorf("certificate has a %v key, want a strong Ed25519 key", c.PublicKeyAlgorithm)
 	}
 	return c, IDOf(c), nil
 }
