@@ -101,8 +101,9 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		cfg: cfg, log: cfg.Log, profile: profile, ended: make(chan struct{}), events: events.NewHub(traitsOf, abandon),
+		cfg: cfg, log: cfg.Log, profile: profile, ended: make(chan struct{}),
 	}
+	e.events = events.NewHub(traitsOf, abandon, e.retry)
 	self := peers.Self{
 		ID: profile.ID, Name: e.startName(), Service: cfg.Service, Advertising: !cfg.Hidden, Browsing: !cfg.Blind,
 		Visible: cfg.Visible, Info: maps.Clone(cfg.Info),
@@ -301,6 +302,15 @@ func (e *Engine) open() error {
 	default:
 		return nil
 	}
+}
+
+// retry delivers messages for which a reader has made room; from is nil if readers have come or gone.
+func (e *Engine) retry(from *PeerID) {
+	if from != nil {
+		e.peers.Retry(*from)
+		return
+	}
+	e.peers.RetryAll()
 }
 
 // beginSending counts a message whose outcome is not known yet, or returns ErrClosed.

@@ -59,53 +59,76 @@ const SendTimeout = 30 * time.Second
 // Send itself reports what prevents sending at all: ErrTooLarge, ErrInvalid (no recipient, or a value that cannot be
 // sent), or ErrNobody if Broadcast finds none connected.
 func (e *Engine) Send(ctx context.Context, v any, to ...PeerID) ([]Result, error) {
-	d, err := e.dispatch(ctx, v, to, true)
+	d, err := e.newDelivery(v, to)
 	if err != nil {
 		return nil, err
 	}
+	defer context.AfterFunc(ctx, func() { d.cancel(wire.EndOf(ctx)) })()
+	var waiting sync.WaitGroup
+	for i := range d.windows {
+		if !d.post(i) {
+			waiting.Go(func() { d.await(ctx, i) }) // delays only that peer's message
+		}
+	}
+	waiting.Wait()
 	return d.Results(), nil
 }
 
-// Post is Send without the wait: it queues the message, in the order of the calls, and returns a Delivery that
-// reports the outcome. If MaxPending messages to a peer are pending, that peer gets none; its Result is ErrBusy. The
-// context limits the delivery, not the call, and so does SendTimeout. A peer whose program does not read yet answers
-// ErrUnavailable.
+// Post is Send without the wait for answers: it queues the message, in the order of the calls, and returns a Delivery
+// that reports the outcome. While MaxPending messages to a peer are pending, it waits for room, at most until ctx ends:
+// then the peers that have no room get no message, and their Result is the error. So a loop of Posts goes as fast as its
+// slowest recipient reads. ctx does not affect what is queued; SendTimeout does. Do not call Post without bound from the
+// function that receives messages: two programs that do so can wait for each other.
 func (e *Engine) Post(ctx context.Context, v any, to ...PeerID) (*Delivery, error) {
-	return e.dispatch(ctx, v, to, false)
+	d, err := e.newDelivery(v, to)
+	if err != nil {
+		return nil, err
+	}
+	var full []int
+	for i := range d.windows {
+		if !d.post(i) {
+			full = append(full, i)
+		}
+	}
+	for _, i := range full { // after the others, which it delays no longer
+		d.await(ctx, i)
+	}
+	return d, nil
+}
+
+// TryPost is Post that never waits: if MaxPending messages to one of the peers are pending, it sends nothing and returns
+// ErrBusy. A program with a window can call it from its main thread.
+func (e *Engine) TryPost(v any, to ...PeerID) (*Delivery, error) {
+	d, err := e.newDelivery(v, to)
+	if err != nil {
+		return nil, err
+	}
+	if !d.reserve() {
+		return nil, fmt.Errorf("%w: %d messages to this peer are waiting", ErrBusy, MaxPending)
+	}
+	for i := range d.windows {
+		d.send(i)
+	}
+	return d, nil
 }
 
 // Delivery is one message in transit. Its methods may be called concurrently.
 type Delivery struct {
-	done chan struct{}
+	done   chan struct{}
+	e      *Engine
+	ctx    context.Context // limits how long answers are waited for
+	cancel context.CancelCauseFunc
+	body   json.RawMessage
+	// windows has the window of each recipient; nil if there is no session.
+	windows []*peers.Window
 
 	mu      sync.Mutex
 	left    int
 	results []Result
-	release func()
 }
 
-// Done is closed when every recipient's Result is known; the engine guarantees that this happens.
-func (d *Delivery) Done() <-chan struct{} { return d.done }
-
-// Results waits for Done and returns a Result for each recipient.
-func (d *Delivery) Results() []Result {
-	<-d.done
-	return d.results
-}
-
-// settle stores the result of recipient i.
-func (d *Delivery) settle(i int, err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.results[i].Err = err
-	d.left--
-	if d.left == 0 {
-		close(d.done)
-		d.release()
-	}
-}
-
-func (e *Engine) dispatch(ctx context.Context, v any, to []PeerID, wait bool) (*Delivery, error) {
+// newDelivery checks a message and its recipients. The caller must post, send or await for each window.
+func (e *Engine) newDelivery(v any, to []PeerID) (*Delivery, error) {
 	body, err := encode(v, MaxMessage)
 	if err != nil {
 		return nil, err
@@ -119,33 +142,93 @@ func (e *Engine) dispatch(ctx context.Context, v any, to []PeerID, wait bool) (*
 	if err := e.beginSending(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, SendTimeout, ErrTimeout)
-	release := func() { cancel(); e.sending.Done() }
-	d := &Delivery{done: make(chan struct{}), left: len(to), results: make([]Result, len(to)), release: release}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	d := &Delivery{
+		done: make(chan struct{}), e: e, ctx: ctx, cancel: cancel, body: body, left: len(to),
+		windows: make([]*peers.Window, len(to)), results: make([]Result, len(to)),
+	}
+	limit := time.AfterFunc(SendTimeout, func() { cancel(ErrTimeout) })
+	context.AfterFunc(ctx, func() { limit.Stop() })
 	for i, id := range to {
 		d.results[i].Peer = id
-	}
-	for i, id := range to {
-		report := func(err error) { d.settle(i, err) }
-		w, err := e.peers.Window(id)
-		switch {
-		case err != nil:
-			report(err)
-		case w.Reserve():
-			w.Post(ctx, body, report)
-		case !wait:
-			report(fmt.Errorf("%w: %d messages to this peer are waiting", ErrBusy, MaxPending))
-		default:
-			go func() { // Send waits for it, through the Delivery
-				if err := w.AwaitRoom(ctx, e.ended); err != nil {
-					report(err)
-					return
-				}
-				w.Post(ctx, body, report)
-			}()
-		}
+		d.windows[i], d.results[i].Err = e.peers.Window(id)
 	}
 	return d, nil
+}
+
+// Done is closed when every recipient's Result is known; the engine guarantees that this happens.
+func (d *Delivery) Done() <-chan struct{} { return d.done }
+
+// Results waits for Done and returns a Result for each recipient.
+func (d *Delivery) Results() []Result {
+	<-d.done
+	return d.results
+}
+
+// Cancel gives the message up: recipients that have not answered have the Result ErrCancelled, and may get it all the same.
+// It is idempotent.
+func (d *Delivery) Cancel() { d.cancel(ErrCancelled) }
+
+// post sends the message to recipient i if there is room.
+func (d *Delivery) post(i int) bool {
+	w := d.windows[i]
+	if w != nil && !w.Reserve() {
+		return false
+	}
+	d.send(i)
+	return true
+}
+
+// await sends the message to recipient i once there is room, or until ctx ends.
+func (d *Delivery) await(ctx context.Context, i int) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(d.ctx, func() { cancel(context.Cause(d.ctx)) })()
+	if err := d.windows[i].AwaitRoom(ctx, d.e.ended); err != nil {
+		d.settle(i, err)
+		return
+	}
+	d.send(i)
+}
+
+// reserve reserves room for all recipients, or for none.
+func (d *Delivery) reserve() bool {
+	for i, w := range d.windows {
+		if w == nil || w.Reserve() {
+			continue
+		}
+		for _, reserved := range d.windows[:i] {
+			if reserved != nil {
+				reserved.Free()
+			}
+		}
+		d.cancel(nil)
+		d.e.sending.Done()
+		return false
+	}
+	return true
+}
+
+// send sends the message to recipient i, for which room is reserved, or settles it if there is no session.
+func (d *Delivery) send(i int) {
+	if d.windows[i] == nil {
+		d.settle(i, d.results[i].Err)
+		return
+	}
+	d.windows[i].Post(d.ctx, d.body, func(err error) { d.settle(i, err) })
+}
+
+// settle stores the result of recipient i.
+func (d *Delivery) settle(i int, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.results[i].Err = err
+	d.left--
+	if d.left == 0 {
+		close(d.done)
+		d.cancel(nil)
+		d.e.sending.Done()
+	}
 }
 
 // encode is json.Marshal with a size limit and without HTML escaping.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,8 +120,8 @@ func TestSend_TooLargeErrorNamesTheLimit(t *testing.T) {
 	})
 }
 
-// TestPost_KeepsOrderAndReportsEachRecipient checks that Post keeps the order of the calls, reports each recipient,
-// and fails if too many messages wait.
+// TestPost_KeepsOrderAndReportsEachRecipient checks that Post keeps the order of the calls, reports each recipient, and
+// waits only if too many messages wait.
 func TestPost_KeepsOrderAndReportsEachRecipient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -136,16 +138,21 @@ func TestPost_KeepsOrderAndReportsEachRecipient(t *testing.T) {
 			}
 			all = append(all, d)
 		}
-		over, err := a.Post(t.Context(), "one too many", engine.Broadcast)
-		if err != nil {
-			t.Fatal(err)
-		}
 		if took := time.Since(began); took > 0 {
 			t.Errorf("Post took %v", took)
 		}
+		if _, err := a.TryPost("one too many", engine.Broadcast); !errors.Is(err, engine.ErrBusy) {
+			t.Errorf("with %d pending: %v", engine.MaxPending, err)
+		}
+		ended, end := context.WithCancel(t.Context())
+		end()
+		over, err := a.Post(ended, "one too many", engine.Broadcast)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, r := range over.Results() {
-			if !errors.Is(r.Err, engine.ErrBusy) {
-				t.Errorf("with %d pending: %v", engine.MaxPending, r.Err)
+			if !errors.Is(r.Err, engine.ErrCancelled) {
+				t.Errorf("without time to wait for room: %v", r.Err)
 			}
 		}
 		for i, d := range all {
@@ -248,4 +255,63 @@ func TestSend_TakesWhatEncodingJSONEncodes(t *testing.T) {
 			t.Errorf("a key twice: %v", err)
 		}
 	})
+}
+
+// TestPost_LoopIsAsFastAsTheReceivers: all messages of a plain loop arrive, in order and once, however slow the receivers
+// are, and a peer that reads fast gets those of others without delay.
+func TestPost_LoopIsAsFastAsTheReceivers(t *testing.T) {
+	const messages = 10_000
+	for _, takes := range []time.Duration{0, time.Millisecond, 5 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, slow, idle := net.Start(open("a")), net.Start(open("slow")), net.Start(open("idle"))
+			next := events(t, a)
+			next(is[engine.PeerAdded])
+			next(is[engine.PeerAdded])
+			ctx, cancel := context.WithCancel(t.Context())
+			var readers sync.WaitGroup
+			defer readers.Wait()
+			defer cancel()
+			var got []string
+			done := make(chan struct{})
+			readers.Go(slow.Handling(ctx, engine.Handler{Receive: func(m engine.Message) {
+				time.Sleep(takes)
+				if got = append(got, string(m.Body)); len(got) == messages {
+					close(done)
+				}
+			}}))
+			readers.Go(idle.Handling(ctx, engine.Handler{Receive: func(engine.Message) {}}))
+			var worst time.Duration
+			readers.Go(func() {
+				for ctx.Err() == nil {
+					began := time.Now()
+					if r, err := a.Send(ctx, "x", idle.Self().ID); ctx.Err() == nil && (err != nil || r[0].Err != nil) {
+						t.Error(r, err)
+					}
+					worst = max(worst, time.Since(began))
+					time.Sleep(100 * time.Millisecond)
+				}
+			})
+			var last *engine.Delivery
+			for i := range messages {
+				d, err := a.Post(t.Context(), i, slow.Self().ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				last = d
+			}
+			<-done
+			if r := last.Results(); r[0].Err != nil {
+				t.Error(r[0].Err)
+			}
+			for i, m := range got {
+				if m != fmt.Sprint(i) {
+					t.Fatalf("message %d is %s", i, m)
+				}
+			}
+			if worst > 20*latency {
+				t.Errorf("a receiver that takes %v: messages to an idle peer take %v", takes, worst)
+			}
+		})
+	}
 }

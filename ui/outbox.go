@@ -171,7 +171,7 @@ func (o *outbox) post(at place) {
 	if t.everyone() {
 		to = engine.Broadcast
 	}
-	d, err := o.u.e.Post(o.u.bind.ctx, chatlog.Words{Text: text, Everyone: t.everyone()}, to)
+	d, err := o.u.e.TryPost(chatlog.Words{Text: text, Everyone: t.everyone()}, to)
 	if err != nil {
 		o.posted(at, nil, err)
 		return

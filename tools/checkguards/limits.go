@@ -46,6 +46,8 @@ var limits = []section{
 		{"messages without a session", "none", "message-session", proof{"./internal/testing/hostile", "TestAttacks", "messages, datagrams and streams of a stranger"}},
 		{"session ends that the other side reports", "one per connection", "renew-once", proof{"./internal/testing/hostile", "TestAttacks", "a session that ends again and again"}},
 		{"a message", "delivered to the program once", "message-once", proof{"./internal/testing/hostile", "TestAttacks", "a message twice"}},
+		{"messages that wait for room in the program's queues", "64 and 4 MiB of one peer, and one message more", "messages-parked", proof{"./engine/internal/peers/internal/window", "TestWindow_KeepsMessagesUntilThereIsRoom", ""}},
+		{"", "32 MiB of all peers; beyond that, nothing more is read from a peer", "messages-parked-by-all", proof{"./engine/internal/peers/internal/window", "TestWindow_WaitsForTheBudgetOfAll", ""}},
 		{"what waits for a reader", "1,024 events and 8 MiB from one peer, 16 invitations, 256 datagrams; 32 MiB in total", "events-queued", proof{"./engine", "TestEventQueue_NoisyPeersLeaveRoomForOthers", ""}},
 		{"datagrams", "20 a second from a stranger, 10,000 with a session; more are dropped", "datagram-rate", proof{"./internal/testing/hostile", "TestAttacks", "datagram pings of a stranger"}},
 		{"streams", "40 open; for a stranger 8, for 5 s", "streams-of-strangers", proof{"./internal/testing/hostile", "TestAttacks", "20 streams of a stranger"}},

@@ -5,6 +5,7 @@ package events
 import (
 	"context"
 	"iter"
+	"multipeer/engine/internal/identity"
 	"sync"
 )
 
@@ -13,6 +14,7 @@ import (
 type Hub[E any] struct {
 	traits  func(E) Traits
 	abandon func(E)
+	room    func(from *identity.PeerID)
 
 	mu      sync.Mutex
 	closed  bool
@@ -22,9 +24,10 @@ type Hub[E any] struct {
 }
 
 // NewHub returns a hub for events with these traits. abandon ends an event, such as a stream, that no reader takes any
-// more.
-func NewHub[E any](traits func(E) Traits, abandon func(E)) *Hub[E] {
-	return &Hub[E]{traits: traits, abandon: abandon, readers: map[*Reader[E]]struct{}{}}
+// more. room is called without a lock held when a reader has made room for messages of a peer, and with nil when readers
+// have come or gone.
+func NewHub[E any](traits func(E) Traits, abandon func(E), room func(from *identity.PeerID)) *Hub[E] {
+	return &Hub[E]{traits: traits, abandon: abandon, room: room, readers: map[*Reader[E]]struct{}{}}
 }
 
 // Publish queues ev for every reader. It reports whether any reader takes the event.
@@ -78,9 +81,16 @@ func (h *Hub[E]) readerLocked(kind Kind) *Reader[E] {
 func (h *Hub[E]) Subscribe(wants Kind, snapshot E) *Reader[E] {
 	r := newReader[E](wants)
 	r.put(item[E]{snapshot, h.traits(snapshot)})
+	h.addReader(r)
+	h.room(nil)
+	return r
+}
+
+// addReader adds r, which gets the messages that the last reader left behind.
+func (h *Hub[E]) addReader(r *Reader[E]) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if wants&Messages != 0 {
+	if r.wants&Messages != 0 {
 		for _, ev := range h.unread {
 			it := item[E]{ev, h.traits(ev)}
 			it.Held.queues++
@@ -93,7 +103,6 @@ func (h *Hub[E]) Subscribe(wants Kind, snapshot E) *Reader[E] {
 	} else {
 		h.readers[r] = struct{}{}
 	}
-	return r
 }
 
 // Close ends every reader once it has read its queue.
@@ -137,6 +146,9 @@ func (h *Hub[E]) Read(ctx context.Context, r *Reader[E], snapshot func() E) iter
 				}
 				continue
 			}
+			if it.Message {
+				h.room(&it.From)
+			}
 			if !it.Message && ctx.Err() != nil {
 				skipped = append(skipped, it)
 				continue
@@ -153,6 +165,7 @@ func (h *Hub[E]) Read(ctx context.Context, r *Reader[E], snapshot func() E) iter
 
 // retire stops further events to r.
 func (h *Hub[E]) retire(r *Reader[E]) {
+	defer h.room(nil)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.readers, r)
@@ -164,6 +177,7 @@ func (h *Hub[E]) retire(r *Reader[E]) {
 func (h *Hub[E]) leave(r *Reader[E], skipped []item[E]) {
 	var abandoned []E
 	defer func() {
+		h.room(nil)
 		for _, ev := range abandoned {
 			h.abandon(ev)
 		}

@@ -1,6 +1,10 @@
 package peers
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+)
 
 // links holds the current link of each peer, for those who hold a lock that comes after Manager.mu. Its lock is a leaf:
 // any other lock may be taken before it. It changes together with peer.link, under Manager.mu.
@@ -30,4 +34,11 @@ func (ls *links) get(id PeerID) *Link {
 	ls.mu.RLock()
 	defer ls.mu.RUnlock()
 	return ls.of[id]
+}
+
+// all returns the links of all peers.
+func (ls *links) all() []*Link {
+	ls.mu.RLock()
+	defer ls.mu.RUnlock()
+	return slices.Collect(maps.Values(ls.of))
 }

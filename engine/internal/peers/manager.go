@@ -15,6 +15,7 @@ import (
 	"multipeer/engine/internal/discovery"
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/peers/internal/asks"
+	"multipeer/engine/internal/peers/internal/window"
 	"multipeer/engine/internal/tasks"
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
@@ -54,6 +55,7 @@ type Manager struct {
 	pairings  Pairings
 	boot      string
 	asks      *asks.Asks
+	parking   *window.Budget // for the messages of all peers that wait for room in the program's queues
 	links     links
 
 	announcing sync.Mutex // serializes updates to discovery
@@ -83,7 +85,7 @@ type Manager struct {
 func New(cfg Config) *Manager {
 	m := &Manager{
 		cfg: cfg, log: cfg.Log, profile: cfg.Profile, tasks: cfg.Tasks, host: cfg.Host, finder: cfg.Finder,
-		boot: rand.Text()[:16], asks: asks.New(cfg.Profile), links: links{of: map[PeerID]*Link{}},
+		boot: rand.Text()[:16], asks: asks.New(cfg.Profile), parking: window.NewBudget(maxParked), links: links{of: map[PeerID]*Link{}},
 		self: cfg.Self, context: cfg.Context, peers: map[PeerID]*peer{},
 	}
 	m.table = peerTable{m}

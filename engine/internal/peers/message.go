@@ -3,6 +3,7 @@ package peers
 import (
 	"bytes"
 	"fmt"
+	"time"
 
 	"multipeer/engine/internal/peers/internal/window"
 	"multipeer/engine/internal/wire"
@@ -26,8 +27,14 @@ func (m *Manager) Connected() (to []PeerID) {
 	return to
 }
 
+// maxParked limits the bytes of the messages of all peers that wait for room in the program's queues.
+const maxParked = 32 << 20
+
+// Window keeps the messages to a peer.
+type Window = window.Window
+
 // Window returns the window of the messages to a connected peer.
-func (m *Manager) Window(id PeerID) (*window.Window, error) {
+func (m *Manager) Window(id PeerID) (*Window, error) {
 	s, err := m.sessionWith(id)
 	if err != nil {
 		return nil, err
@@ -58,6 +65,24 @@ func (m *Manager) sessionWith(id PeerID) (*session, error) {
 	return nil, wire.ErrNotConnected
 }
 
+// Retry delivers the messages of a peer that wait for room in the program's queues.
+func (m *Manager) Retry(id PeerID) {
+	if l := m.links.get(id); l != nil {
+		if s := l.session.Load(); s != nil {
+			s.window.Retry()
+		}
+	}
+}
+
+// RetryAll is Retry for all peers: the program has begun or stopped to read.
+func (m *Manager) RetryAll() {
+	for _, l := range m.links.all() {
+		if s := l.session.Load(); s != nil {
+			s.window.Retry()
+		}
+	}
+}
+
 // takeMessage passes a message to the program once. The sender comes from the connection's key, the time from our
 // clock. Without a session on l there is nothing to do: the peer repeats the message on a newer connection.
 func (l *Link) takeMessage(msg wire.Text) {
@@ -68,5 +93,17 @@ func (l *Link) takeMessage(msg wire.Text) {
 	deliver := func() wire.Code {
 		return l.m.host.Deliver(Message{From: l.peer.id, Name: *l.name.Load(), Body: msg.Body, At: now()})
 	}
-	s.window.Take(l, msg.N, deliver, func(code wire.Code) { l.Send(wire.TextAck{N: msg.N, Code: code}) })
+	answer := func(code wire.Code) { l.Send(wire.TextAck{N: msg.N, Code: code}) }
+	for {
+		freed := l.m.parking.Freed()
+		if s.window.Take(l, msg.N, len(msg.Body), deliver, answer) {
+			return
+		}
+		select { // nothing more is read from this peer until then
+		case <-freed:
+		case <-time.After(time.Second): // or the program has read what was queued of this peer
+		case <-l.conn.Done():
+			return
+		}
+	}
 }

@@ -229,7 +229,7 @@ func (ss *sessions) beginLocked(p *peer, theirs json.RawMessage, person bool) {
 	}
 	s := ss.resume[p.id]
 	if s == nil {
-		s = &session{window: window.New()}
+		s = &session{window: window.New(m.parking)}
 		s.context = theirs
 		ss.keepLocked(p.id, s)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"multipeer/engine/internal/wire"
 )
@@ -31,7 +32,8 @@ type Link interface {
 // keeps their order. Numbers never restart, so a number identifies a message that was taken before. Its lock is held
 // during calls to the link and to the functions that it is given. All methods may be called concurrently.
 type Window struct {
-	room chan struct{} // one entry for each pending message
+	room   chan struct{} // one entry for each pending message
+	budget *Budget       // for the bytes of parked
 
 	mu      sync.Mutex
 	link    Link  // carries the messages; nil while there is no connection
@@ -40,6 +42,8 @@ type Window struct {
 	pending []*outgoing // in the order of their numbers
 
 	// What the other side has sent.
+	waiting atomic.Int32            // how many messages are in parked
+	parked  []incoming              // those for which the program has no room, in the order of their numbers
 	taken   uint64                  // the newest number
 	answers [2 * inFlight]wire.Code // the answers to the newest messages, by number
 }
@@ -53,9 +57,17 @@ type outgoing struct {
 	report func(error) // receives the result once and must not block; then nil
 }
 
+// incoming is one message of the other side.
+type incoming struct {
+	n       uint64
+	size    int
+	deliver func() wire.Code
+	answer  func(wire.Code)
+}
+
 // New returns a window that accepts no message before Attach.
-func New() *Window {
-	return &Window{room: make(chan struct{}, MaxPending), ended: wire.ErrNotConnected}
+func New(budget *Budget) *Window {
+	return &Window{budget: budget, room: make(chan struct{}, MaxPending), ended: wire.ErrNotConnected}
 }
 
 // Reserve reserves room for one message if there is some. Post uses it and frees it at the end.
@@ -67,6 +79,9 @@ func (w *Window) Reserve() bool {
 		return false
 	}
 }
+
+// Free frees room that Reserve has reserved, without a message.
+func (w *Window) Free() { <-w.room }
 
 // AwaitRoom reserves room for one message as soon as there is some. The error is the end of ctx, or ErrClosed once done
 // is closed.
@@ -200,25 +215,79 @@ func (w *Window) End(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.link, w.ended = nil, err
+	for _, m := range w.parked {
+		w.budget.giveBack(m.size)
+	}
+	w.parked = nil
+	w.waiting.Store(0)
 	for len(w.pending) > 0 {
 		w.removeLocked(0, err)
 	}
 }
 
-// Take calls deliver for message n of the other side, which came over l, unless it was delivered before, and then
-// answer with the code that deliver has returned for it. It does nothing if another link carries the messages: the
-// other side repeats the message there.
-func (w *Window) Take(l Link, n uint64, deliver func() wire.Code, answer func(wire.Code)) {
+// Take calls deliver for message n of the other side, which came over l and has a size in bytes, unless it was delivered
+// before, and then answer with the code that deliver has returned for it. If that is Busy, the program has no room now:
+// the message waits without an answer until Retry, and so do those after it, which stops the other side once its window
+// is full. Take does nothing if another link carries the messages: the other side repeats the message there. It returns
+// false if the budget has no bytes left for a message that has to wait: then it is to be called again.
+func (w *Window) Take(l Link, n uint64, size int, deliver func() wire.Code, answer func(wire.Code)) (taken bool) {
+	taken = true
 	w.While(l, func() {
 		code, repeated := w.repeatedLocked(n)
 		if repeated { // guard: message-once
 			answer(code)
 			return
 		}
-		code = deliver()
-		w.keepAnswerLocked(n, code)
-		answer(code)
+		bytes := size
+		for i, m := range w.parked {
+			if m.n == n { // repeated over a new connection
+				w.parked[i].answer = answer
+				return
+			}
+			bytes += m.size
+		}
+		if len(w.parked) == 0 {
+			if code = deliver(); code != wire.Busy {
+				w.keepAnswerLocked(n, code)
+				answer(code)
+				return
+			}
+		} else if len(w.parked) >= inFlight || bytes > inFlightBytes+size { // guard: messages-parked
+			return // the other side exceeds its window
+		}
+		if taken = w.budget.take(size); !taken { // guard: messages-parked-by-all
+			return
+		}
+		w.parked = append(w.parked, incoming{n, size, deliver, answer})
+		w.waiting.Store(int32(len(w.parked)))
+		w.retryLocked() // there may be room by now, and Retry may have found nothing that waits
 	})
+	return taken
+}
+
+// Retry delivers messages that wait for room.
+func (w *Window) Retry() {
+	if w.waiting.Load() == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.retryLocked()
+}
+
+func (w *Window) retryLocked() {
+	for len(w.parked) > 0 {
+		m := w.parked[0]
+		code := m.deliver()
+		if code == wire.Busy {
+			break
+		}
+		w.parked = w.parked[1:]
+		w.budget.giveBack(m.size)
+		w.keepAnswerLocked(m.n, code)
+		m.answer(code)
+	}
+	w.waiting.Store(int32(len(w.parked)))
 }
 
 // While calls f if l carries the messages. Nothing is taken meanwhile.

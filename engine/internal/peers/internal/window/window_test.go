@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 
 	"multipeer/engine/internal/wire"
@@ -44,7 +45,7 @@ func answered(t *testing.T, result chan error) error {
 }
 
 func TestWindow_RepeatsWhatHasNoAnswerOnTheNextLink(t *testing.T) {
-	w, one, two := New(), &testLink{}, &testLink{}
+	w, one, two := New(NewBudget(1<<30)), &testLink{}, &testLink{}
 	w.Attach(one)
 	first, second := post(t, t.Context(), w), post(t, t.Context(), w)
 	w.Answered(one, 1, wire.Bye)
@@ -69,7 +70,7 @@ func TestWindow_RepeatsWhatHasNoAnswerOnTheNextLink(t *testing.T) {
 }
 
 func TestWindow_LimitsWhatIsInFlight(t *testing.T) {
-	w, l := New(), &testLink{}
+	w, l := New(NewBudget(1<<30)), &testLink{}
 	w.Attach(l)
 	var results []chan error
 	for range MaxPending {
@@ -93,20 +94,20 @@ func TestWindow_LimitsWhatIsInFlight(t *testing.T) {
 }
 
 func TestWindow_TakesEachMessageOnce(t *testing.T) {
-	w, l := New(), &testLink{}
+	w, l := New(NewBudget(1<<30)), &testLink{}
 	w.Attach(l)
 	delivered := 0
 	var answers []wire.Code
 	take := func(over Link, n uint64, code wire.Code) {
-		w.Take(over, n, func() wire.Code { delivered++; return code }, func(c wire.Code) { answers = append(answers, c) })
+		w.Take(over, n, 1, func() wire.Code { delivered++; return code }, func(c wire.Code) { answers = append(answers, c) })
 	}
-	take(l, 1, wire.Busy)
+	take(l, 1, wire.Unavailable)
 	take(l, 1, wire.Bye)           // repeated: the first answer again
 	take(&testLink{}, 2, wire.Bye) // over a link that does not carry the session
 	take(l, 1000, wire.Bye)        // the ones before it never came
 	take(l, 999, wire.Bye)
 	take(l, 2, wire.Bye) // older than every answer that is kept
-	want := []wire.Code{wire.Busy, wire.Busy, wire.Bye, wire.Failed, wire.Failed}
+	want := []wire.Code{wire.Unavailable, wire.Unavailable, wire.Bye, wire.Failed, wire.Failed}
 	if delivered != 2 || len(answers) != len(want) {
 		t.Fatalf("%d delivered, answers %v", delivered, answers)
 	}
@@ -118,7 +119,7 @@ func TestWindow_TakesEachMessageOnce(t *testing.T) {
 }
 
 func TestWindow_ReportsTheEndOfEachWait(t *testing.T) {
-	w := New()
+	w := New(NewBudget(1 << 30))
 	if err := answered(t, post(t, t.Context(), w)); !errors.Is(err, wire.ErrNotConnected) {
 		t.Errorf("before the first link: %v", err)
 	}
@@ -141,5 +142,89 @@ func TestWindow_ReportsTheEndOfEachWait(t *testing.T) {
 	close(done)
 	if err := w.AwaitRoom(t.Context(), done); !errors.Is(err, wire.ErrClosed) {
 		t.Errorf("a wait when the engine ends: %v", err)
+	}
+}
+
+// TestWindow_KeepsMessagesUntilThereIsRoom: a program that has no room stops the other side, which loses nothing.
+func TestWindow_KeepsMessagesUntilThereIsRoom(t *testing.T) {
+	w, l := New(NewBudget(1<<30)), &testLink{}
+	w.Attach(l)
+	room := 0
+	var delivered []uint64
+	var answers []wire.Code
+	take := func(over Link, n uint64, size int) {
+		deliver := func() wire.Code {
+			if room == 0 {
+				return wire.Busy
+			}
+			room--
+			delivered = append(delivered, n)
+			return wire.Bye
+		}
+		w.Take(over, n, size, deliver, func(c wire.Code) { answers = append(answers, c) })
+	}
+	for n := range uint64(3) {
+		take(l, n+1, 1)
+	}
+	w.Retry()
+	if len(delivered)+len(answers) != 0 {
+		t.Fatalf("without room: delivered %v, answers %v", delivered, answers)
+	}
+	room = 2
+	take(l, 4, 1) // it must not overtake the others
+	w.Retry()
+	next := &testLink{}
+	w.Attach(next)
+	take(next, 3, 1) // repeated over the new connection
+	room = 9
+	w.Retry()
+	if !slices.Equal(delivered, []uint64{1, 2, 3, 4}) || len(answers) != 4 {
+		t.Errorf("delivered %v, answers %v", delivered, answers)
+	}
+	room = 0
+	for n := range uint64(10 * inFlight) { // a peer that ignores its window
+		take(next, 5+n, 1)
+	}
+	if len(w.parked) != inFlight {
+		t.Errorf("%d messages are kept", len(w.parked))
+	}
+	w.End(wire.ErrBye)
+	w.Attach(next)
+	for n := range uint64(inFlight) {
+		take(next, 5+n, wire.MaxMessage)
+	}
+	if n := len(w.parked); n*wire.MaxMessage > inFlightBytes+wire.MaxMessage {
+		t.Errorf("%d large messages are kept", n)
+	}
+}
+
+// TestWindow_WaitsForTheBudgetOfAll: what many peers send to a busy program is bounded together.
+func TestWindow_WaitsForTheBudgetOfAll(t *testing.T) {
+	budget := NewBudget(100)
+	one, other, l := New(budget), New(budget), &testLink{}
+	one.Attach(l)
+	other.Attach(l)
+	code := wire.Busy
+	deliver := func() wire.Code { return code }
+	answered := 0
+	answer := func(wire.Code) { answered++ }
+	if !one.Take(l, 1, 90, deliver, answer) || other.Take(l, 1, 90, deliver, answer) {
+		t.Error("the budget is exceeded")
+	}
+	freed := budget.Freed()
+	code = wire.Bye
+	one.Retry()
+	select {
+	case <-freed:
+	default:
+		t.Error("there is no word of the room")
+	}
+	code = wire.Busy
+	if !other.Take(l, 1, 90, deliver, answer) {
+		t.Error("the bytes were not given back")
+	}
+	other.End(wire.ErrBye)
+	if !one.Take(l, 2, 100, deliver, answer) || answered != 1 {
+		t.Errorf("an end gives nothing back; %d answers", answered)
 	}
 }

@@ -1,0 +1,45 @@
+package window
+
+import "sync"
+
+// Budget limits the bytes of the messages that wait for room in all windows together. Its methods may be called
+// concurrently; its lock is a leaf.
+type Budget struct {
+	mu    sync.Mutex
+	left  int
+	freed chan struct{} // closed when bytes are given back; nil while no one waits for it
+}
+
+// NewBudget returns a budget of so many bytes.
+func NewBudget(bytes int) *Budget { return &Budget{left: bytes} }
+
+// take takes bytes out of the budget if there are so many.
+func (b *Budget) take(bytes int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if bytes > b.left {
+		return false
+	}
+	b.left -= bytes
+	return true
+}
+
+func (b *Budget) giveBack(bytes int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left += bytes
+	if b.freed != nil {
+		close(b.freed)
+		b.freed = nil
+	}
+}
+
+// Freed returns a channel that is closed when bytes are given back.
+func (b *Budget) Freed() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.freed == nil {
+		b.freed = make(chan struct{})
+	}
+	return b.freed
+}
