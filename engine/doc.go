@@ -15,21 +15,28 @@
 //
 // # Running
 //
-// [New] checks the configuration and does not touch the network. [Engine.Run] opens the socket and blocks until its
-// context ends; when it returns, every goroutine of the engine has ended. Commands are methods. They may be called
-// from any goroutine, including from a [Handler] or between two events of [Engine.Watch]. Those that take a context
-// block at most until it ends, and all of them except Offer and Wait have a time limit of their own as well. Several
-// engines may run in one process; there is no global state.
+// [New] checks the configuration and does not touch the network. [Engine.Start] opens the socket, and the engine runs
+// until its context ends or [Engine.Close] is called; [Engine.Run] is both in one call. [Engine.Done] is closed when
+// every goroutine of the engine has ended. [Engine.Shutdown] first delivers the messages that wait for an answer. After
+// the end, every call returns [ErrClosed].
+//
+// Commands are methods. They may be called from any goroutine, including from a [Handler] or between two events of
+// [Engine.Watch]. Those that take a context block at most until it ends, and all of them except Offer, Wait and Shutdown
+// have a time limit of their own as well. Several engines may run in one process; there is no global state.
 //
 // # Events
 //
 // [Engine.Watch] is a single stream of typed events: first a [Snapshot], then each change, on the goroutine that
 // ranges over it. [Engine.Handle] instead calls one function for each kind of event, in the style of the Pythonista
-// module, and [Engine.Handling] does so alongside Run. There may be any number of readers. A slow reader never blocks
-// the engine: it gets only the newest state of each peer and transfer, and a message for which no reader has room is
-// refused, so that its sender learns of it. Acknowledged messages are always delivered: a loop whose context has
-// ended still gets those. A program that only waits for a state reads [Engine.WatchState], which leaves messages to
-// other readers. A program with a window must forward events to its main thread itself, in one place.
+// module, and [Engine.Handling] does so alongside Run. There may be any number of readers, so several packages can share
+// an engine: a reader never decides about what it has no function for. [Engine.HandleStream] gives the streams of one
+// name to one function. What nothing takes is refused, and its sender gets [ErrUnavailable].
+//
+// A slow reader never blocks the engine: it gets only the newest state of each peer and transfer. Messages that do not
+// fit its queue wait at their senders, so a program that reads slowly slows down those that send to it. Acknowledged
+// messages are always delivered: a loop whose context has ended still gets those. A program that only waits for a state
+// reads [Engine.WatchState], which leaves messages to other readers. A program with a window must forward events to its
+// main thread itself, in one place.
 //
 // # Peers
 //
@@ -52,9 +59,10 @@
 //
 // # Three ways to send
 //
-//   - [Engine.Send] sends any JSON value and waits until each recipient's program has it; [Engine.Post] does not
-//     wait, and [Delivery] reports the outcome. Messages of one sender arrive in order and once. Every recipient has
-//     a [Result]; no message is lost silently.
+//   - [Engine.Send] sends any JSON value to the named peers, or to [Broadcast], and waits until each recipient's program
+//     has it. [Engine.Post] does not wait for answers, and [Delivery] reports the outcome; it waits while too many
+//     messages are pending. Messages of one sender arrive in order and once. Every recipient has a [Result]; no message
+//     is lost silently.
 //   - [Engine.SendDatagram] sends a small JSON value at once or not at all: for positions in a game, where the next
 //     value matters more than repeating the last one.
 //   - [Engine.OpenStream] opens a bidirectional byte stream with flow control: a reader that stops also stops the

@@ -5,8 +5,9 @@ package events
 import (
 	"context"
 	"iter"
-	"multipeer/engine/internal/identity"
 	"sync"
+
+	"multipeer/engine/internal/identity"
 )
 
 // Hub passes events to readers. Its lock is a leaf: any other lock may be taken before it, and then events arrive in the
