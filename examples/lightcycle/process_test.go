@@ -62,7 +62,7 @@ func TestNoTerminal(t *testing.T) {
 	cmd := exec.Command(build(t), "-interface", "lo", "-service", fmt.Sprintf("lc-%08x", rand.Uint32()))
 	cmd.Stdin = strings.NewReader("")
 	out, err := cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "no terminal") || !strings.Contains(string(out), "-robot") {
+	if err == nil || !strings.Contains(string(out), "not a terminal") || !strings.Contains(string(out), "-robot") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
