@@ -257,3 +257,18 @@ func source3(t *testing.T, src, shape string) (paths, names []string) {
 	}
 	return paths, names
 }
+
+// TestDisk_ShortNamesOfDots: on a disk with short names, such as an encrypted folder, a name whose start is nothing but
+// dots is shortened like any other.
+func TestDisk_ShortNamesOfDots(t *testing.T) {
+	name := strings.Repeat(".", 150) + strings.Repeat("b", 30)
+	for _, sub := range []string{name, name + "/x"} {
+		src, dst := filepath.Join(t.TempDir(), "d"), t.TempDir()
+		write(t, filepath.Join(src, sub), "payload")
+		check := refusingName(syscall.ENAMETOOLONG, func(base string) bool { return len(base) > 143 })()
+		_, got, sent, received := run(t, t.Context(), []string{src}, ReceiveOptions{Dir: dst, ID: "x", Reserve: -1, check: check})
+		if sent != nil || received != nil || got.LeftOut != 0 || got.Files != 1 {
+			t.Errorf("%.20s: %+v, %v, %v", sub, got, sent, received)
+		}
+	}
+}

@@ -362,6 +362,31 @@ func safe(p string) error {
 	return nil
 }
 
+// TestNames_AreSafeAtEachLength: a disk that rejects a name gets a shorter one, which is as safe as the name itself, also
+// if the part that is kept holds nothing but dots and blanks.
+func TestNames_AreSafeAtEachLength(t *testing.T) {
+	names := hostileNames()
+	for _, fill := range []string{".", " ", ". ", "..b", "_", "\u00a0", "CON.", "~1"} {
+		for _, n := range []int{20, 59, 60, 61, 143, 144, 150, 255} {
+			names = append(names, strings.Repeat(fill, n)+strings.Repeat("b", 30), strings.Repeat(fill, n), "a"+strings.Repeat(fill, n)+".txt")
+		}
+	}
+	for _, name := range names {
+		name = strings.ReplaceAll(name, "/", "") // a component of a path
+		if name == "" {
+			continue
+		}
+		for _, limit := range append([]int{maxName}, shorter...) {
+			for _, top := range []bool{true, false} {
+				s := portable(shorten(name, limit), top, limit)
+				if s == "" || len(s) > limit || s == "." || s == ".." || s[0] == ' ' || top && s[0] == '.' || strings.ContainsAny(s, "/\\\x00") || reserved(s) {
+					t.Errorf("%q in %d bytes is %q", name, limit, s)
+				}
+			}
+		}
+	}
+}
+
 func FuzzSafePath(f *testing.F) {
 	for _, n := range hostileNames() {
 		f.Add(n, "sub/"+n)

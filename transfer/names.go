@@ -73,6 +73,9 @@ func portable(name string, top bool, limit int) string {
 	if trimmed := strings.TrimRight(s, ". "); len(trimmed) < len(s) {
 		s = trimmed + strings.Repeat("_", len(s)-len(trimmed))
 	}
+	if s == "" {
+		return "_"
+	}
 	if s[0] == ' ' || top && s[0] == '.' { // guard: name-dot
 		s = "_" + s[1:]
 	}
@@ -188,7 +191,7 @@ func ofVersionControl(lower string) bool {
 	return false
 }
 
-// shorten cuts a name to limit bytes at a rune boundary, keeping a short extension.
+// shorten cuts a name to limit bytes at a rune boundary, keeping a short extension. The result is never empty.
 func shorten(name string, limit int) string {
 	if len(name) <= limit {
 		return name
@@ -197,7 +200,10 @@ func shorten(name string, limit int) string {
 	if len(ext) > 20 {
 		ext = ""
 	}
-	return strings.TrimRight(cut(name, limit-len(ext)), ". ") + ext
+	if short := strings.TrimRight(cut(name, limit-len(ext)), ". ") + ext; short != "" {
+		return short
+	}
+	return "_" // nothing but dots and blanks was left
 }
 
 // numbered returns the n-th candidate for a name that is taken, in at most limit bytes: "name (2).ext".
