@@ -33,6 +33,6 @@ func (e *Engine) SetAutoAccept(id PeerID, a AutoAccept) error {
 	if a.Bytes == 0 {
 		e.transfers.RevokePolicy(id)
 	}
-	e.peers.Republish(id)
+	e.peers.Republish()
 	return nil
 }

@@ -75,6 +75,11 @@ func (e *Engine) FindPeer(who string) (Peer, error) {
 	return Peer{}, ErrNoPeer
 }
 
+// LooksLike returns another peer that the user trusts more than id, if its name is the same as name or looks the same;
+// zero if there is none. Use it with the name that is shown, which may be older than that of Peer: the peer may have
+// changed its name, or have left.
+func (e *Engine) LooksLike(id PeerID, name string) PeerID { return e.profile.Impersonated(id, name) }
+
 // meaning is a peer that a text can mean: by its name, or by the start of its ID.
 type meaning struct {
 	id     PeerID

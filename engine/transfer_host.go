@@ -44,9 +44,11 @@ func (h transferHost) Probe(ctx context.Context, id PeerID, addrs []netip.AddrPo
 	}
 }
 
-func (h transferHost) Accepted(id PeerID) { h.e.peers.Accepted(id) }
+func (h transferHost) Accepted(id PeerID, name string) { h.e.peers.Accepted(id, name) }
 
-func (h transferHost) AcceptedBy(l transfers.Link) { h.e.peers.AcceptedBy(l.(*peers.Link)) }
+func (h transferHost) AcceptedBy(l transfers.Link, name string) {
+	h.e.peers.AcceptedBy(l.(*peers.Link), name)
+}
 
 func (h transferHost) Publish(t transfers.Transfer) { h.e.events.Publish(TransferChanged{Transfer(t)}) }
 

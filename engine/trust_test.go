@@ -534,3 +534,86 @@ func TestTrust_BlockedPeerIsDisconnected(t *testing.T) {
 		next(is[engine.PeerAdded])
 	})
 }
+
+// TestTrust_StoresTheNameThatWasShown: a peer that takes another name between the question and the answer, or after it, is
+// not stored under a name that no one has seen.
+func TestTrust_StoresTheNameThatWasShown(t *testing.T) {
+	path := file(t, "cat.jpg", 20)
+	dir := t.TempDir()
+	for name, accept := range map[string]func(t *testing.T, a, zed *enginetest.Node, next func(func(engine.Event) bool) engine.Event, rename func()){
+		"offer": func(t *testing.T, a, zed *enginetest.Node, next func(func(engine.Event) bool) engine.Event, rename func()) {
+			if _, err := zed.Offer(t.Context(), a.Self().ID, path); err != nil {
+				t.Fatal(err)
+			}
+			o := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer
+			rename()
+			if err := o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}); err != nil {
+				t.Error(err)
+			}
+		},
+		"invitation": func(t *testing.T, a, zed *enginetest.Node, next func(func(engine.Event) bool) engine.Event, rename func()) {
+			go zed.Invite(t.Context(), a.Self().ID)
+			i := next(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+			rename()
+			if err := i.Accept(); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := enginetest.New(t, latency)
+				a, zed := net.Start(engine.Config{}), net.Start(engine.Config{Name: "Zed"})
+				next := events(t, a)
+				meet(t, a, zed)
+				time.Sleep(5 * time.Second)
+				accept(t, a, zed, next, func() {
+					if err := zed.SetName("Anna"); err != nil {
+						t.Error(err)
+					}
+					time.Sleep(time.Second)
+				})
+				time.Sleep(5 * time.Second)
+				known := a.Acquaintances()
+				if len(known) != 1 || known[0].Name != "Zed" {
+					t.Errorf("stored as %+v", known)
+				}
+				_ = zed.SetName("Zed")
+				anna := net.Start(engine.Config{Name: "Anna"})
+				meet(t, a, anna)
+				time.Sleep(5 * time.Second)
+				if p, err := a.FindPeer("Anna"); err != nil || p.ID != anna.Self().ID {
+					t.Errorf("Anna is %v (%v)", p.ID.Short(), err)
+				}
+			})
+		})
+	}
+}
+
+// TestLooksLike_FollowsTrust: a device that is nearby already is flagged when a device of the same name is verified.
+func TestLooksLike_FollowsTrust(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, anna, twin := net.Start(engine.Config{}), net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Anna"})
+		next := events(t, a)
+		meet(t, a, anna)
+		meet(t, a, twin)
+		time.Sleep(time.Second)
+		if err := a.SetTrust(anna.Self().ID, engine.TrustVerified); err != nil {
+			t.Fatal(err)
+		}
+		p := next(func(ev engine.Event) bool {
+			c, ok := ev.(engine.PeerChanged)
+			return ok && c.Peer.ID == twin.Self().ID && !c.Peer.LooksLike.IsZero()
+		}).(engine.PeerChanged).Peer
+		if p.LooksLike != anna.Self().ID {
+			t.Errorf("%+v", p)
+		}
+		if like := a.LooksLike(twin.Self().ID, "anna"); like != anna.Self().ID {
+			t.Errorf("anna looks like %v", like)
+		}
+		if like := a.LooksLike(twin.Self().ID, "Ben"); !like.IsZero() {
+			t.Errorf("Ben looks like %v", like)
+		}
+	})
+}

@@ -18,6 +18,8 @@ import (
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
 )
 
 // TestVisibility_KnownOnlyHidesFromStrangers checks that a peer that shows itself to known peers is seen by those. A
@@ -106,4 +108,80 @@ func TestVisibility_LanePortAdmitsNoStranger(t *testing.T) {
 	if n, err := c.Read(make([]byte, 100)); n > 0 || !errors.As(err, &alert) || alert.Op != "remote error" {
 		t.Errorf("%d bytes, %v; want the refusal of the handshake", n, err)
 	}
+}
+
+// TestVisible_HidingEndsALateGreeting: a stranger whose handshake was complete before this engine hid, or before its pairing
+// window closed, and who says hello afterwards, is not let in.
+func TestVisible_HidingEndsALateGreeting(t *testing.T) {
+	for name, hide := range map[string]func(a *enginetest.Node){
+		"hiding":                 func(a *enginetest.Node) { _ = a.SetVisible(engine.VisibleToNobody, 0) },
+		"closing pairing window": func(a *enginetest.Node) { a.ClosePairing() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := enginetest.New(t, latency)
+				cfg := engine.Config{}
+				if name != "hiding" {
+					cfg.Visible = engine.VisibleToKnown
+				}
+				a := net.Start(cfg)
+				time.Sleep(time.Second)
+				if name != "hiding" && a.OpenPairing().IsZero() {
+					t.Fatal("the pairing window does not open")
+				}
+				m := newRaw(t, net)
+				first := m.dial(t, a)
+				if _, err := m.greet(t, first); err != nil {
+					t.Fatal(err)
+				}
+				late, replacing := m.dial(t, a), m.dial(t, a)
+				time.Sleep(100 * time.Millisecond)
+				var answers *transport.Stream
+				go func() { answers, _ = m.greet(t, replacing) }() // the old connection is probed for a second
+				time.Sleep(1100 * time.Millisecond)
+				hide(a)
+				time.Sleep(500 * time.Millisecond)
+				if first.Err() == nil {
+					t.Error("a stranger stays connected")
+				}
+				if _, err := m.greet(t, late); !errors.Is(err, engine.ErrBye) {
+					t.Errorf("a late hello: %v", err)
+				}
+				if replacing.Err() == nil {
+					if err := answers.WriteMessage(wire.Pong{}); err != nil {
+						t.Error(err)
+					}
+				}
+				time.Sleep(time.Second)
+				if peers := a.Peers(); len(peers) > 0 && peers[0].Confirmed {
+					t.Errorf("%+v", peers)
+				}
+				if replacing.Err() == nil {
+					t.Error("a connection that was being greeted remains")
+				}
+			})
+		})
+	}
+}
+
+// TestTrust_ForgottenPeerIsAStranger: to a device that only known peers may see, a peer that is forgotten is a stranger at
+// once.
+func TestTrust_ForgottenPeerIsAStranger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		events(t, a)(is[engine.PeerAdded])
+		id := b.Self().ID
+		if err := errors.Join(a.SetTrust(id, engine.TrustSeen), a.SetVisible(engine.VisibleToKnown, 0)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := a.SetTrust(id, engine.TrustUnknown); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(15 * time.Second)
+		if p, ok := a.Peer(id); ok && p.Confirmed {
+			t.Errorf("%+v", p)
+		}
+	})
 }

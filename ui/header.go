@@ -120,12 +120,15 @@ func (h *header) refresh() {
 		return
 	}
 	p, here := h.u.peers[t.id]
+	if !here {
+		p = h.u.absent(t)
+	}
 	name := h.u.nameOf(t)
 	h.face.Set(h.u.colorOf(t.id), name, dotOf(p, here))
 	h.name.SetText(name)
 	h.status.SetText(h.describe(t, p, here))
 	h.status.SetColor(widgets.ColorSubtle)
-	if here && !p.LooksLike.IsZero() {
+	if !p.LooksLike.IsZero() {
 		h.status.SetColor(widgets.ColorBad)
 	}
 	setMark(h.mark, p, h.u.e.Trust(t.id))
@@ -173,6 +176,8 @@ func (h *header) describe(t *talk, p engine.Peer, here bool) string {
 	switch {
 	case h.u.e.Trust(t.id) == engine.TrustBlocked:
 		return tr("Blocked")
+	case !here && !p.LooksLike.IsZero():
+		return joined(h.u.warning(p), "ID "+p.ID.Short())
 	case !here:
 		return tr("Not nearby")
 	case h.u.shell.narrow && p.Err == nil && p.LooksLike.IsZero():

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"image/color"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -203,4 +204,22 @@ func (u *UI) warning(p engine.Peer) string {
 		name = other.Name
 	}
 	return tr("Not the {{.Name}} you know", "Name", name)
+}
+
+// likeness is a stored result of Engine.LooksLike for the name of a conversation.
+type likeness struct {
+	name string
+	at   time.Time
+	id   engine.PeerID
+}
+
+// likenessFor is how long a result is used: the list of conversations asks for each that is not nearby.
+const likenessFor = 2 * time.Second
+
+// absent describes the peer of a conversation that is not nearby.
+func (u *UI) absent(t *talk) engine.Peer {
+	if l := &t.likeness; l.name != t.name || time.Since(l.at) > likenessFor {
+		*l = likeness{t.name, time.Now(), u.e.LooksLike(t.id, t.name)}
+	}
+	return engine.Peer{ID: t.id, Name: t.name, LooksLike: t.likeness.id}
 }

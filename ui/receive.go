@@ -14,7 +14,7 @@ func (u *UI) receive(m engine.Message) {
 	t := u.talk(m.From)
 	t.rename(m.Name)
 	if all {
-		r.Who = u.speaker(t)
+		r.Who = u.speaker(t, m)
 		t = u.talk(engine.PeerID{})
 	}
 	u.add(t, r, nil)
@@ -24,13 +24,16 @@ func (u *UI) receive(m engine.Message) {
 
 // speaker names the sender of a message to everyone. A peer can give itself any name, so the start of its ID is added
 // unless the peer is verified or the user has named it.
-func (u *UI) speaker(t *talk) string {
-	p := u.peers[t.id]
-	name := u.nameOf(t)
-	if u.o.Settings.Names[t.key] != "" || p.Trust == engine.TrustVerified && p.LooksLike.IsZero() {
+func (u *UI) speaker(t *talk, m engine.Message) string {
+	if name := u.o.Settings.Names[t.key]; name != "" {
 		return name
 	}
-	return joined(name, t.id.Short(), u.warning(p))
+	// The name of the message, which may not be the current one.
+	from := engine.Peer{ID: m.From, Name: m.Name, LooksLike: u.e.LooksLike(m.From, m.Name)}
+	if u.e.Trust(m.From) == engine.TrustVerified && from.LooksLike.IsZero() {
+		return m.Name
+	}
+	return joined(m.Name, m.From.Short(), u.warning(from))
 }
 
 // anyone reports whether any peer is connected.

@@ -210,7 +210,7 @@ func (s *side) listed(sought string) (all []listed, connected int64) {
 	}
 	for id, t := range u.talks {
 		if _, here := u.peers[id]; !here && !t.everyone() && t.Count() > 0 {
-			all = append(all, listed{engine.Peer{ID: id, Name: t.name}, false, u.nameOf(t), t.last})
+			all = append(all, listed{u.absent(t), false, u.nameOf(t), t.last})
 		}
 	}
 	if q := strings.ToLower(sought); q != "" {
@@ -317,14 +317,22 @@ func (s *side) refreshRow(l listed, double bool) {
 		if w := u.warning(l.p); w != "" {
 			state, color = w, widgets.ColorBad
 		}
+		wants := ""
 		switch {
 		case u.invites.asked(id):
-			state = tr("Wants to connect")
+			wants = tr("Wants to connect")
 		case u.transfers.offersOf(id) > 0:
-			state = tr("Wants to send files")
+			wants = tr("Wants to send files")
+		}
+		if wants != "" && color == widgets.ColorBad { // the question does not hide the warning
+			state = joined(state, wants)
+		} else if wants != "" {
+			state = wants
 		}
 	} else if trust = u.e.Trust(id); trust == engine.TrustBlocked {
 		state = tr("Blocked")
+	} else if w := u.warning(l.p); w != "" {
+		state, color = w, widgets.ColorBad
 	}
 	if double { // their IDs distinguish devices with equal names
 		state = joined(id.Short(), state)

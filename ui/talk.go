@@ -20,6 +20,7 @@ type talk struct {
 	id         engine.PeerID
 	key        string // in the history
 	name       string // the name that the peer last announced
+	likeness   likeness
 	unread     int
 	draft      string
 	savedDraft string // the draft in the history

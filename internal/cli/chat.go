@@ -180,8 +180,7 @@ func errorText(err error) string {
 }
 
 func (p *program) printMessage(e *engine.Engine, m engine.Message) {
-	from, _ := e.Peer(m.From)
-	printMessage(p.out, m, from)
+	printMessage(p.out, m, senderOf(e, m))
 }
 
 func (p *program) chatEvent(e *engine.Engine, ev engine.Event, only []engine.PeerID) (gone bool, err error) {

@@ -371,7 +371,7 @@ func (r *pairer) askNext() {
 		return
 	}
 	p := r.asking[0]
-	peer, _ := r.e.Peer(p.Peer)
+	peer := engine.Peer{ID: p.Peer, Name: p.Name, LooksLike: r.e.LooksLike(p.Peer, p.Name)}
 	r.out.ask("%sCompare codes with %s? [y/n] ", careful(peer), called(p))
 }
 

@@ -257,8 +257,9 @@ func (r *receiver) askNext() {
 	r.askedAt = time.Now()
 	q := r.questions[0]
 	if !q.peer.ID.IsZero() {
-		if now, here := r.e.Peer(q.peer.ID); here {
-			q.peer = now
+		// The name in the question, which may not be the current one.
+		if like := r.e.LooksLike(q.peer.ID, q.peer.Name); !like.IsZero() {
+			q.peer.LooksLike = like
 		}
 	}
 	r.out.ask("%s%s [y/n] ", careful(q.peer), q.text)
@@ -331,7 +332,7 @@ func (r *receiver) take(ev engine.Event) (done bool, err error) {
 		r.out.object(goneJSON(ev))
 		r.noteAbout(ev.Peer.ID, "disconnected from %s", describe(ev.Peer))
 	case engine.MessageReceived:
-		from, _ := r.e.Peer(ev.Message.From)
+		from := senderOf(r.e, ev.Message)
 		if r.keeper == nil || r.out.json || r.may(ev.Message.From) { // a service keeps what it does not print
 			printMessage(r.out, ev.Message, from)
 		}
@@ -367,6 +368,7 @@ func (r *receiver) offer(o *engine.Offer) {
 	r.out.object(transferJSON(t))
 	accept := func() error { return o.Accept(r.opts) }
 	peer, _ := r.e.Peer(t.Peer)
+	peer.Name = t.PeerName // as it was when it asked: accepting stores this name
 	var err error
 	switch {
 	case r.leave != nil && r.leave():
@@ -436,6 +438,11 @@ func printMessage(out *printer, m engine.Message, from engine.Peer) {
 	}{"message", m.From.String(), m.Name, m.Body})
 	text, _ := chatlog.Text(m.Body)
 	out.line("%s: %s", speaker(m, from), passage(text))
+}
+
+// senderOf describes the sender of a message under the name that it had then: it may have another one by now.
+func senderOf(e *engine.Engine, m engine.Message) engine.Peer {
+	return engine.Peer{ID: m.From, Name: m.Name, Trust: e.Trust(m.From), LooksLike: e.LooksLike(m.From, m.Name)}
 }
 
 // speaker names the sender of a message: with the start of its ID unless it is verified.

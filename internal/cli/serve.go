@@ -96,7 +96,7 @@ func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forg
 		}
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	r.keeper = &keeper{store: store, trust: e.Trust, peer: e.Peer, began: time.Now(), rows: map[engine.TransferID]row{}}
+	r.keeper = &keeper{store: store, trust: e.Trust, like: e.LooksLike, began: time.Now(), rows: map[engine.TransferID]row{}}
 	for _, t := range waiting(e) { // an earlier send has ended, and held it
 		if err := e.Resume(t.ID); err != nil {
 			p.out.note("%s: %v", what(t), err)
@@ -126,7 +126,7 @@ const historyFile = "history.db"
 type keeper struct {
 	store *history.Store
 	trust func(engine.PeerID) engine.Trust
-	peer  func(engine.PeerID) (engine.Peer, bool)
+	like  func(engine.PeerID, string) engine.PeerID // Engine.LooksLike
 	asked paces // of offers that were not accepted
 	began time.Time
 	rows  map[engine.TransferID]row
@@ -156,7 +156,7 @@ func (k *keeper) message(m engine.Message) {
 	r, everyone := chatlog.Message(m)
 	talk := m.From.String()
 	trust := k.trust(m.From)
-	from, _ := k.peer(m.From) // of one that has left, the ID is shown
+	from := engine.Peer{ID: m.From, Name: m.Name, Trust: trust, LooksLike: k.like(m.From, m.Name)}
 	if everyone {
 		talk = chatlog.Everyone
 	}

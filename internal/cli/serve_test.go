@@ -37,7 +37,7 @@ func TestServe_StrangersDoNotFillTheHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	friend := stranger()
-	k := &keeper{store: store, peer: func(engine.PeerID) (engine.Peer, bool) { return engine.Peer{}, false }, began: time.Now(), rows: map[engine.TransferID]row{}, trust: func(id engine.PeerID) engine.Trust {
+	k := &keeper{store: store, like: func(engine.PeerID, string) engine.PeerID { return engine.PeerID{} }, began: time.Now(), rows: map[engine.TransferID]row{}, trust: func(id engine.PeerID) engine.Trust {
 		if id == friend {
 			return engine.TrustSeen
 		}
@@ -134,7 +134,7 @@ func TestServe_PacesAKnownPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said strings.Builder
 		r := &receiver{program: &program{out: newPrinter(&said, &said)}, e: e, accept: "auto", bars: map[engine.TransferID]*progress{}}
-		r.keeper = &keeper{store: history.Memory(), trust: e.Trust, peer: e.Peer, began: time.Now(), rows: map[engine.TransferID]row{}}
+		r.keeper = &keeper{store: history.Memory(), trust: e.Trust, like: e.LooksLike, began: time.Now(), rows: map[engine.TransferID]row{}}
 		for i := range 2_000 {
 			_, _ = r.take(engine.MessageReceived{Message: engine.Message{From: ben, Name: "Ben", Body: []byte(`"hi"`), At: time.Now()}})
 			o := offerOf(ben, i)
@@ -197,7 +197,7 @@ func TestHistory_KeepsTheWarning(t *testing.T) {
 	}
 	k := &keeper{
 		store: history.Memory(), began: time.Now(), rows: map[engine.TransferID]row{}, trust: func(engine.PeerID) engine.Trust { return engine.TrustVerified },
-		peer: func(id engine.PeerID) (engine.Peer, bool) { p, ok := peers[id]; return p, ok },
+		like: func(id engine.PeerID, _ string) engine.PeerID { return peers[id].LooksLike },
 	}
 	for id, want := range map[engine.PeerID]string{
 		anna:    "Anna: hi",
@@ -237,7 +237,7 @@ func TestServe_PrintsTheEndOfATransfer(t *testing.T) {
 		for id, transfers := range map[engine.PeerID]int{eve: 1, ben: 4} {
 			var said strings.Builder
 			r := &receiver{program: &program{out: newPrinter(&said, &said)}, e: e, accept: "auto", bars: map[engine.TransferID]*progress{}}
-			r.keeper = &keeper{store: history.Memory(), trust: e.Trust, peer: e.Peer, began: time.Now(), rows: map[engine.TransferID]row{}}
+			r.keeper = &keeper{store: history.Memory(), trust: e.Trust, like: e.LooksLike, began: time.Now(), rows: map[engine.TransferID]row{}}
 			for range 600 { // five minutes
 				for i := range transfers {
 					o := offerOf(id, i)

@@ -24,6 +24,7 @@ var limits = []section{
 		{"", "", "pinned-key", proof{"./engine/internal/transport", "TestDial_UnexpectedKeyIsRefused", ""}},
 		{"", "", "blocked-key", proof{"./engine", "TestTrust_BlockedKeyGetsNoConnection", ""}},
 		{"", "", "hidden-from-strangers", proof{"./engine", "TestVisibility_KnownOnlyHidesFromStrangers", ""}},
+		{"", "and no stranger whose handshake was complete before that", "hidden-after-handshake", proof{"./engine", "TestVisible_HidingEndsALateGreeting", ""}},
 		{"hello", "the ID of the key, version 1", "claimed-id", proof{"./engine/internal/transport", "TestGreeting_IDMustMatchTheKey", ""}},
 		{"", "", "version", proof{"./engine/internal/transport", "TestGreeting_OtherVersionGivesErrVersion", ""}},
 		{"a second device with the key of a peer", "does not replace a device that answers on another host; the user is notified", "two-places-alive", proof{"./engine", "TestConflict_SecondDeviceDoesNotDisplaceTheFirst", ""}},

@@ -162,6 +162,12 @@ func (a *acceptor) settle(ctx context.Context, conn *transport.Conn, control *tr
 		conn.Close(wire.Busy)
 		return true, nil
 	}
+	if !a.welcomeLocked(p.id) { // it does not get our name either; adoptLocked checks again
+		m.table.removeUnusedLocked(p)
+		m.mu.Unlock()
+		conn.Close(wire.Bye)
+		return true, nil
+	}
 	if a.crowdedLocked(p, conn.RemoteAddr().Addr()) { // guard: strangers-connected
 		m.table.removeUnusedLocked(p)
 		m.mu.Unlock()

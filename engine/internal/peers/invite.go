@@ -29,10 +29,16 @@ type asking struct {
 	id      string
 	policy  bool         // Config.Invite wants it, even if no caller waits
 	answers []chan error // the callers that wait
+	name    string       // what the last caller was shown of the peer
 }
 
-// byPerson reports whether a caller waits for the answer, and not just the policy.
-func (a *asking) byPerson() bool { return a != nil && len(a.answers) > 0 }
+// consent says whether a caller waits for the answer, and not just the policy.
+func (a *asking) consent() consent {
+	if a == nil || len(a.answers) == 0 {
+		return consent{}
+	}
+	return consent{true, a.name}
+}
 
 func (a *asking) finish(err error) {
 	for _, c := range a.answers {
@@ -59,7 +65,7 @@ func (in *invitations) invite(ctx context.Context, id PeerID, with json.RawMessa
 	m.mu.Lock()
 	delete(in.kicked, id)
 	if p.session != nil {
-		m.sessions.pinPeerLocked(p) // a policy may have begun it; now a user wants it
+		m.sessions.pinPeerLocked(p, p.name) // a policy may have begun it; now a user wants it
 		m.mu.Unlock()
 		return nil
 	}
@@ -122,6 +128,7 @@ func (in *invitations) sendLocked(p *peer, with json.RawMessage, answer chan err
 	}
 	if answer != nil {
 		p.asked.answers = append(p.asked.answers, answer)
+		p.asked.name = p.name
 	}
 }
 
@@ -158,21 +165,23 @@ func (i *Invitation) Answer(yes bool, with json.RawMessage) error {
 	}
 	delete(m.invitations.kicked, p.id)
 	m.asks.Accepted(p.id)
-	m.invitations.acceptLocked(p, i.ID, i.Context, with, true)
+	m.invitations.acceptLocked(p, i.ID, i.Context, with, consent{true, i.Peer.Name})
 	return nil
 }
 
-// acceptLocked accepts an invitation; person reports that a person accepts, not just a policy.
-func (in *invitations) acceptLocked(p *peer, id string, theirs, ours json.RawMessage, person bool) {
+// acceptLocked accepts an invitation; by says who does.
+func (in *invitations) acceptLocked(p *peer, id string, theirs, ours json.RawMessage, by consent) {
 	m := in.m
-	person = person || p.asked.byPerson()
+	if !by.person {
+		by = p.asked.consent()
+	}
 	if p.asked == nil && p.session == nil {
 		p.accepted = id
 	}
 	p.link.large.Store(true) // a large message may follow our answer at once
 	p.link.Send(wire.InviteAnswer{ID: id, Accept: true, Context: ours})
 	in.settleLocked(p, nil)
-	m.sessions.beginLocked(p, theirs, person)
+	m.sessions.beginLocked(p, theirs, by)
 }
 
 // settleLocked ends our own invitation.
@@ -219,7 +228,7 @@ func (in *invitations) takeInvite(p *peer, l *Link, msg wire.Invite) {
 		l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.Busy})
 	case p.session != nil, p.asked != nil, decision == Yes, decision == Ask && in.policyAdmitsLocked(m.cfg.Accept, p.id):
 		// Both sides want the session, or the policy admits it.
-		in.acceptLocked(p, msg.ID, msg.Context, m.context, false)
+		in.acceptLocked(p, msg.ID, msg.Context, m.context, consent{})
 	case decision == No, m.asks.RefusedTooOften(p.id): // guard: invited-often
 		l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.Declined})
 	default:
@@ -268,9 +277,9 @@ func (in *invitations) takeAnswer(p *peer, l *Link, msg wire.InviteAnswer) {
 		p.invitation = nil
 		m.publish(InvitationClosed{inv})
 	}
-	person := p.asked.byPerson()
+	by := p.asked.consent()
 	in.settleLocked(p, nil)
-	m.sessions.beginLocked(p, msg.Context, person)
+	m.sessions.beginLocked(p, msg.Context, by)
 }
 
 func (in *invitations) takeCancel(p *peer, msg wire.InviteCancel) {

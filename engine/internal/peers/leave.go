@@ -81,24 +81,28 @@ func (m *Manager) TrustChanged(id PeerID, t identity.Trust) {
 	}
 	p.failures, p.retry = 0, true
 	p.wakeDialLoop()
-	m.table.publishLocked(p)
+	if t == identity.Unknown {
+		p.wanted = false
+		m.table.leaveStrangersLocked() // it is a stranger now
+	}
+	m.table.publishAllLocked() // a name may belong to it now, or to it no longer
 }
 
-// Accepted records that a person here has accepted a peer.
-func (m *Manager) Accepted(id PeerID) {
+// Accepted records that a person here has accepted a peer, who was shown under a name.
+func (m *Manager) Accepted(id PeerID, name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if p := m.peers[id]; p != nil {
-		m.sessions.pinPeerLocked(p)
+		m.sessions.pinPeerLocked(p, name)
 	}
 }
 
 // AcceptedBy records that the peer of a link has accepted what a person here has sent to it.
-func (m *Manager) AcceptedBy(l *Link) {
+func (m *Manager) AcceptedBy(l *Link, name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := l.peer
-	m.sessions.pinPeerLocked(p) // a user here has chosen to send to this peer
+	m.sessions.pinPeerLocked(p, name) // a user here has chosen to send to this peer
 	if l.shared {
 		m.conflicts.reportLocked(p.id, p.name, l.conn.RemoteAddr())
 	}

@@ -37,6 +37,11 @@ func (ss *sessions) adoptLocked(p *peer, conn *transport.Conn, control *transpor
 		m.table.removeUnusedLocked(p)
 		return
 	}
+	if !conn.Dialled && !m.acceptor.welcomeLocked(p.id) { // guard: hidden-after-handshake
+		conn.Close(wire.Bye)
+		m.table.removeUnusedLocked(p)
+		return
+	}
 	if now := m.peers[p.id]; now != nil && now != p { // p was lost and found again during the greeting
 		p = now
 	}
@@ -89,7 +94,7 @@ func (ss *sessions) adoptLocked(p *peer, conn *transport.Conn, control *transpor
 	}
 	// It was trusted by its ID alone: store its name, so that no one else can take it.
 	if m.knows(p.id) && m.profile.Peer(p.id).Name == "" {
-		ss.pinPeerLocked(p)
+		ss.pinPeerLocked(p, p.name)
 	}
 	// Our own state changed during the greeting.
 	if ours.Name != m.self.Name || !maps.Equal(ours.Info, m.self.Info) || ours.Open != m.self.open() {
@@ -108,7 +113,7 @@ func (ss *sessions) adoptLocked(p *peer, conn *transport.Conn, control *transpor
 		delete(ss.resume, p.id)
 		l.Send(wire.Leave{Code: wire.Busy})
 	case p.session == nil:
-		ss.beginLocked(p, nil, false)
+		ss.beginLocked(p, nil, consent{})
 		ss.renewLocked(p, theirs.Ends)
 		return
 	default:
@@ -220,9 +225,8 @@ func (ss *sessions) awaitReturnLocked(p *peer, l *Link, err error) {
 }
 
 // beginLocked begins a session with p, or resumes one whose connection was down for longer than the grace
-// period. theirs is the other program's context; person reports that a person on this side wants the session, not
-// just a policy. It needs p.link.
-func (ss *sessions) beginLocked(p *peer, theirs json.RawMessage, person bool) {
+// period. theirs is the other program's context. by says who on this side wants the session. It needs p.link.
+func (ss *sessions) beginLocked(p *peer, theirs json.RawMessage, by consent) {
 	m := ss.m
 	if p.session != nil {
 		return
@@ -237,10 +241,10 @@ func (ss *sessions) beginLocked(p *peer, theirs json.RawMessage, person bool) {
 	p.happened(began)
 	p.link.large.Store(true)
 	p.sendEndsLocked()
-	if !person && !m.knows(p.id) { // guard: policy-trust
+	if !by.person && !m.knows(p.id) { // guard: policy-trust
 		m.log.Info("let in by a policy alone", "peer", p.id.Short())
 	} else {
-		ss.pinPeerLocked(p)
+		ss.pinPeerLocked(p, by.name)
 	}
 	m.exchange.changed()
 	m.publish(PeerAdded{m.table.viewLocked(p)})
@@ -296,17 +300,24 @@ func (ss *sessions) renewLocked(p *peer, ends uint64) {
 	})
 }
 
-// pinPeerLocked records that a person has accepted p: its key is pinned from now on.
-func (ss *sessions) pinPeerLocked(p *peer) {
+// consent says who wants a session: a policy, or a person who was shown a name of the peer.
+type consent struct {
+	person bool
+	name   string
+}
+
+// pinPeerLocked records that p is accepted: its key is pinned from now on. name is what a person was shown of it; empty
+// keeps the name that is stored. So a peer cannot have itself stored under a name that no one has seen.
+func (ss *sessions) pinPeerLocked(p *peer, name string) {
 	m := ss.m
-	name, addrs := p.name, p.rememberedLocked()
+	addrs := p.rememberedLocked()
 	taken := !m.profile.Impersonated(p.id, name).IsZero()
 	m.tasks.Start(func(context.Context) { // the disk may be slow, and nothing here waits for it
 		err := m.profile.Update(p.id, func(r *identity.Record) {
 			if r.Trust == identity.Unknown {
 				r.Trust = identity.Seen
 			}
-			if r.Name == "" || !taken { // a name that belongs to another peer is not stored
+			if name != "" && (r.Name == "" || !taken) { // a name that belongs to another peer is not stored
 				r.Name = name
 			}
 			r.Last, r.Addrs = now().UTC().Truncate(time.Second), addrs

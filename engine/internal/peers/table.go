@@ -132,12 +132,17 @@ func (m *Manager) nameOfLocked(id PeerID) string {
 	return m.profile.Peer(id).Name
 }
 
-// Republish publishes the current state of a peer after the profile's record of it has changed.
-func (m *Manager) Republish(id PeerID) {
+// Republish publishes the current state of all peers after the profile's record of one has changed: names that look like
+// its name are flagged from now on, or no longer.
+func (m *Manager) Republish() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if p := m.peers[id]; p != nil {
-		m.table.publishLocked(p)
+	m.table.publishAllLocked()
+}
+
+func (pt *peerTable) publishAllLocked() {
+	for _, p := range pt.m.peers {
+		pt.publishLocked(p)
 	}
 }
 

@@ -21,9 +21,11 @@ type Host interface {
 	// Probe dials the last addresses of a peer that is not in sight, and waits for the result. Without the lock.
 	Probe(ctx context.Context, id identity.PeerID, addrs []netip.AddrPort)
 	// Accepted is called when an offer of a peer was accepted by a person, or is one of a known peer. Without the lock.
-	Accepted(id identity.PeerID)
+	// name is what the person was shown.
+	Accepted(id identity.PeerID, name string)
 	// AcceptedBy is called when a peer has accepted an offer that a person here has made to it. Without the lock.
-	AcceptedBy(l Link)
+	// name is what the person was shown.
+	AcceptedBy(l Link, name string)
 	// Publish publishes the newest state of a transfer. The manager's lock is held.
 	Publish(t Transfer)
 	// PublishOffer asks a person about an offer. If no reader takes the question, code is the answer for the other

@@ -39,7 +39,7 @@ func (o *Offer) Accept(opts AcceptOptions) error {
 	peer := o.t.view.Peer
 	o.m.asks.Accepted(peer)
 	if !opts.Policy || o.m.profile.Knows(peer) { // guard: policy-accepts
-		o.m.host.Accepted(peer)
+		o.m.host.Accepted(peer, o.Transfer.PeerName)
 	}
 	return nil
 }

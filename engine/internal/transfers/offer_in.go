@@ -209,17 +209,18 @@ func (m *Manager) TakeUpdate(from identity.PeerID, msg wire.OfferUpdate) {
 
 // TakeAnswer handles the answer to an offer that was made here.
 func (m *Manager) TakeAnswer(from identity.PeerID, l Link, msg wire.OfferAnswer) {
-	if m.takeAnswer(from, l, msg) {
-		m.host.AcceptedBy(l)
+	if name, accepted := m.takeAnswer(from, l, msg); accepted {
+		m.host.AcceptedBy(l, name)
 	}
 }
 
-func (m *Manager) takeAnswer(from identity.PeerID, l Link, msg wire.OfferAnswer) (accepted bool) {
+// takeAnswer also returns the name of the peer that the person here was shown.
+func (m *Manager) takeAnswer(from identity.PeerID, l Link, msg wire.OfferAnswer) (name string, accepted bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.ofLocked(from, msg.ID)
 	if t == nil || t.view.Incoming || msg.Attempt != t.attempt || t.link != l {
-		return false
+		return "", false
 	}
 	a := offerAnswer{attempt: msg.Attempt}
 	accepted = msg.Accept && !t.view.State.Final()
@@ -237,7 +238,7 @@ func (m *Manager) takeAnswer(from identity.PeerID, l Link, msg wire.OfferAnswer)
 	case t.answer <- a:
 	default: // answered before
 	}
-	return accepted
+	return t.view.PeerName, accepted
 }
 
 // TakeCancel handles the end of an offer or a transfer by the other side.

@@ -49,10 +49,10 @@ func (d *device) Current(identity.PeerID) Link {
 
 func (d *device) Changed() <-chan struct{}                                 { return make(chan struct{}) }
 func (d *device) Probe(context.Context, identity.PeerID, []netip.AddrPort) {}
-func (d *device) AcceptedBy(Link)                                          {}
+func (d *device) AcceptedBy(Link, string)                                  {}
 func (d *device) Publish(Transfer)                                         {}
 
-func (d *device) Accepted(identity.PeerID) {
+func (d *device) Accepted(identity.PeerID, string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.accepted++

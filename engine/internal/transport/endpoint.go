@@ -86,7 +86,7 @@ func Listen(cfg Config) (*Endpoint, error) {
 		}
 		e.socket, e.own = c, true
 	}
-	e.tr = &quic.Transport{Conn: e.socket, StatelessResetKey: resetKey(cfg.Identity), VerifySourceAddress: e.gate.mustProve}
+	e.tr = &quic.Transport{Conn: e.socket, StatelessResetKey: resetKey(cfg.Identity, "session"), VerifySourceAddress: e.gate.mustProve}
 	l, err := e.tr.Listen(e.tlsConfig(identity.PeerID{}, false, nil, Session, Lane), e.gate.guarded(quicConfig()))
 	if err != nil {
 		if e.own {
@@ -118,10 +118,11 @@ func openSocket(port int, log *slog.Logger) (net.PacketConn, error) {
 }
 
 // resetKey is derived from the identity, so that an engine that restarts after a crash can signal its peers at once
-// that the old connections are gone (RFC 9000 section 10.3).
-func resetKey(id *identity.Identity) *quic.StatelessResetKey {
+// that the old connections are gone (RFC 9000 section 10.3). Each socket has a key of its own: the answer of one must not
+// end connections of another (RFC 9000 section 21.11).
+func resetKey(id *identity.Identity, socket string) *quic.StatelessResetKey {
 	seed := id.Cert.PrivateKey.(ed25519.PrivateKey).Seed()
-	b, err := hkdf.Key(sha256.New, seed, nil, "multipeer stateless reset", 32)
+	b, err := hkdf.Key(sha256.New, seed, nil, "multipeer stateless reset, "+socket, 32)
 	if err != nil {
 		panic(err) // SHA-256 can always provide 32 bytes
 	}

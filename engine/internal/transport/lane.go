@@ -269,7 +269,7 @@ func (e *Endpoint) DialQUIC(ctx context.Context, addr netip.AddrPort, want ident
 		if own, err = net.ListenUDP("udp", nil); err != nil {
 			return nil, fmt.Errorf("opening a UDP port for a lane: %w", err)
 		}
-		tr = e.laneTransport(own)
+		tr = e.laneTransport(own, nil)
 		dial = e.dialFrom(tr.Transport)
 	}
 	giveUp := func() {

@@ -16,8 +16,8 @@ import (
 // transportOf is a socket for lanes with its QUIC transport.
 type transportOf struct{ *quic.Transport }
 
-func (e *Endpoint) laneTransport(c *net.UDPConn) *transportOf {
-	return &transportOf{&quic.Transport{Conn: coalesce(c), StatelessResetKey: resetKey(e.cfg.Identity), VerifySourceAddress: e.laneGate.mustProve}}
+func (e *Endpoint) laneTransport(c *net.UDPConn, reset *quic.StatelessResetKey) *transportOf {
+	return &transportOf{&quic.Transport{Conn: coalesce(c), StatelessResetKey: reset, VerifySourceAddress: e.laneGate.mustProve}}
 }
 
 // LaneWindow is how many bytes may be in flight on a lane over QUIC. It equals the window of session streams, for the
@@ -59,7 +59,7 @@ func (e *Endpoint) ListenLanes(tcp bool) (*Lanes, error) {
 			return nil, fmt.Errorf("opening a UDP port for lanes: %w", err)
 		}
 	}
-	l.tr = e.laneTransport(l.udp)
+	l.tr = e.laneTransport(l.udp, resetKey(e.cfg.Identity, "lanes"))
 	if l.quic, err = l.tr.Listen(e.tlsConfig(identity.PeerID{}, false, nil, Lane), e.laneGate.guarded(laneConfig())); err != nil {
 		_ = l.udp.Close()
 		return nil, fmt.Errorf("listening for lanes: %w", err)

@@ -109,3 +109,25 @@ func TestReason_TextOfAHostileDeviceIsNotRepeated(t *testing.T) {
 		check("the end of the conn", c.Err(), want)
 	}
 }
+
+// TestStatelessReset_EachSocketHasItsOwnKey: what one socket answers to a packet of an unknown connection ends no connection
+// of another socket (RFC 9000 section 21.11).
+func TestStatelessReset_EachSocketHasItsOwnKey(t *testing.T) {
+	id, err := identity.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, lanes := resetKey(id, "session"), resetKey(id, "lanes")
+	if *session == *lanes || *session != *resetKey(id, "session") {
+		t.Error("the keys are the same, or change")
+	}
+	e := listen(t, nil)
+	l, err := e.ListenLanes(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if *e.tr.StatelessResetKey == *l.tr.StatelessResetKey {
+		t.Error("the sockets share a key")
+	}
+}
