@@ -1,8 +1,10 @@
 package engine_test
 
 import (
+	"context"
 	"encoding/binary"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,5 +122,53 @@ func TestPeerTable_DiallingStrangersLeavePlacesForFoundPeers(t *testing.T) {
 		}
 		b := n.Start(engine.Config{Name: "b", Accept: engine.Everyone})
 		meet(t, a, b)
+	})
+}
+
+// TestEcho_StrangersShareOneLimit: many connections of strangers cannot have this device send back all that they send.
+func TestEcho_StrangersShareOneLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a := net.Start(engine.Config{})
+		time.Sleep(time.Second)
+		var echoed atomic.Int64
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		for range 8 {
+			m := newRaw(t, net)
+			c := m.dial(t, a)
+			if _, err := m.greet(t, c); err != nil {
+				t.Fatal(err)
+			}
+			s, err := c.OpenStream(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.WriteMessage(wire.Echo{}); err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				for ctx.Err() == nil {
+					if _, err := s.Write(make([]byte, 4096)); err != nil {
+						return
+					}
+				}
+			}()
+			go func() {
+				b := make([]byte, 4096)
+				for {
+					n, err := s.Read(b)
+					echoed.Add(int64(n))
+					if err != nil {
+						return
+					}
+				}
+			}()
+		}
+		time.Sleep(10 * time.Second)
+		if got := echoed.Load(); got > 12<<20 || got < 5<<20 {
+			t.Errorf("%d bytes are echoed in ten seconds", got)
+		}
+		cancel()
 	})
 }

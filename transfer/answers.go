@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"fmt"
+	"time"
 )
 
 // Messages from the receiver, up to the receipt.
@@ -59,6 +60,9 @@ func (s *sender) answer(kind byte, body []byte, saved *Result) (end bool, err er
 		pr := Progress{Bytes: d.count(), Files: d.count(), Phase: Phase(d.count())}
 		if !d.end() || pr.Phase > Full {
 			return false, badRecord(kind)
+		}
+		if !s.progress.mayCount(time.Now()) { // guard: progress-rate
+			return false, fmt.Errorf("%w: more than %d progress records a second", ErrProtocol, maxProgress)
 		}
 		if s.opts.Told != nil {
 			s.opts.Told(pr)
@@ -169,4 +173,23 @@ func (s *sender) settle(saved Result) (Result, error) {
 	saved.LeftOut += s.sent.LeftOut
 	saved.Unkept += s.sent.Unkept
 	return saved, nil
+}
+
+// maxProgress is how many progress records a receiver may send in a second. An honest one sends ten; after a pause, more may arrive
+// at once.
+const maxProgress = 1000
+
+// perSecond counts what happens in each second.
+type perSecond struct {
+	second time.Time
+	count  int
+}
+
+// mayCount counts one more, and returns false if there were too many in this second.
+func (p *perSecond) mayCount(now time.Time) bool {
+	if now.Sub(p.second) >= time.Second {
+		p.second, p.count = now, 0
+	}
+	p.count++
+	return p.count <= maxProgress
 }

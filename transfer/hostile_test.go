@@ -341,6 +341,30 @@ func TestSend_WrongReceiptIsRefused(t *testing.T) {
 	}
 }
 
+// TestSend_FloodOfProgressEndsIt: a receiver that reports progress without end would keep the sender's processor busy.
+func TestSend_FloodOfProgressEndsIt(t *testing.T) {
+	src := filepath.Join(t.TempDir(), "a")
+	write(t, src, "payload")
+	a, b := newPipe()
+	go func() {
+		var out packer
+		out.to = newBundle()
+		out.to.attach(b)
+		_ = out.put(recGo, []byte{0})
+		for range 10 * maxProgress {
+			if out.put(recProgress, counts(1, 0, int64(Moving))) != nil {
+				break
+			}
+		}
+		_ = out.flush()
+		_ = out.to.drain(time.Second)
+		out.to.fail(errEnded)
+	}()
+	if _, err := Send(t.Context(), only(a), SendOptions{Paths: []string{src}}); !errors.Is(err, ErrProtocol) {
+		t.Error(err)
+	}
+}
+
 // safe reports whether a saved path is one that plan may return.
 func safe(p string) error {
 	parts, err := splitPath(p)

@@ -113,6 +113,7 @@ type sender struct {
 	sums      *xxh3.Hasher    // over the digests of the current file
 	failed    error           // why this side could not send; set before ctx ends
 	grown     int64           // bytes by which files have grown since they were listed
+	progress  perSecond       // records of the receiver
 	listed    int64           // listed sizes of the files so far
 	files     int64           // number of announced files; guarded by mu
 	announced chan item

@@ -53,6 +53,7 @@ var limits = []section{
 		{"datagrams", "20 a second from a stranger, 10,000 with a session; more are dropped", "datagram-rate", proof{"./internal/testing/hostile", "TestAttacks", "datagram pings of a stranger"}},
 		{"streams", "40 open; for a stranger 8, for 5 s", "streams-of-strangers", proof{"./internal/testing/hostile", "TestAttacks", "20 streams of a stranger"}},
 		{"streams of a stranger beyond that, or faster than 20 a second", "refused at once; after 200 the connection is closed", "streams-refused", proof{"./engine", "TestStream_OfAStrangerIsRefused", ""}},
+		{"echo streams of all peers without a session", "1 MiB a second together", "strangers-echo", proof{"./engine", "TestEcho_StrangersShareOneLimit", ""}},
 		{"context of an invitation", "16 KiB", "context-size", proof{"./internal/testing/hostile", "TestAttacks", "a context of 60 KB"}},
 	}},
 	{"Questions to the user", []limit{
@@ -81,6 +82,7 @@ var limits = []section{
 		{"a conversation", "200,000 rows, 128 MiB; above that, the senders with the most rows lose their oldest ones", "history-by-sender", proof{"./internal/history", "TestFlood_KeepsRowsOfOthers", ""}},
 		{"all conversations", "512 MiB", "history-in-all", proof{"./internal/history", "TestTalks_AreBounded", ""}},
 		{"a link that another program opens in the window", "the user is asked first; only numeric addresses on a network of this device", "link-nearby", proof{"./ui", "TestLink_AsksFirst", ""}},
+		{"", "an IPv6 zone in it is the name of an interface", "ticket-zone", proof{"./engine/internal/address", "TestParseTarget_ZonesAreInterfaces", ""}},
 		{"pictures that are shown", "16 megapixels", "picture-pixels", proof{"./ui/internal/thumbnail", "TestPicture_AllKindsTakeBoundedMemory", ""}},
 		{"", "128 MiB of memory for decoding, by format and header", "picture-memory", proof{"./ui/internal/thumbnail", "TestPicture_AllKindsTakeBoundedMemory", ""}},
 		{"accepted without asking", "from verified peers, where the user allowed it, a number of bytes in 24 hours, until a date. Each offer costs its bytes plus a sixteenth plus 64 KiB, and 4 KiB for each file or folder, and may bring no more; 10 at once", "auto-verified", proof{"./engine", "TestAutoAccept_OnlyVerifiedPeersWithinTheirLimits", ""}},
@@ -163,6 +165,7 @@ var limits = []section{
 		{"", "", "file-whole", proof{"./transfer", "TestReceive_InvalidRecordsAreRefused", ""}},
 		{"digests of a file, for comparison", "from the sender, once, for a requested file", "digests-asked", proof{"./internal/testing/hostile", "TestAttacks", "digests of a file that nobody asked for"}},
 		{"a piece of such a file", "can be equal only if it is a whole piece, or ends where the local file ends", "whole-pieces", proof{"./transfer", "TestCompare_RevealsNoPart", ""}},
+		{"progress records of a receiver", "1,000 a second", "progress-rate", proof{"./transfer", "TestSend_FloodOfProgressEndsIt", ""}},
 		{"a file that was found to differ", "is not compared again in later attempts", "compared-once", proof{"./transfer", "TestCompare_RevealsNoPart", ""}},
 		{"what a receiver requests", "parts of announced files whose turn has not passed, once", "wants", proof{"./transfer", "TestSend_WantOfAnUnannouncedFileIsRefused", ""}},
 		{"", "nothing else of a file before the digests that were requested", "digests-first", proof{"./transfer", "TestCompare_HostileReceiverDoesNotHang", ""}},
@@ -183,6 +186,8 @@ var limits = []section{
 	{"Discovery", []limit{
 		{"addresses of a peer", "8 of those that it announces, always the same ones", "addresses-of-one", proof{"./engine/internal/discovery", "TestTable_AddressesOfAPeerAreLimited", ""}},
 		{"announced peers that this device does not know", "256, 64 from one sender; peers that were accepted before have separate places, and are dialled separately", "announced-peers", proof{"./engine/internal/discovery", "TestTable_ForgedFloodIsCapped", ""}},
+		{"runs of the zeroconf library, which has no limits of its own", "one a minute, for two seconds", "library-often", proof{"./engine/internal/discovery", "TestBrowse_LibraryRunsOnceAMinute", ""}},
+		{"", "ended by an entry with more than 64 addresses or texts", "library-entry", proof{"./engine/internal/discovery", "TestBrowse_LargeEntryEndsTheLibrary", ""}},
 		{"packets that are parsed", "1,000 a second per IP version", "mdns-rate", proof{"./engine/internal/discovery", "TestPacket_RateIsLimited", ""}},
 		{"", "500 a second from one sender; senders above 256 in a second count as one", "mdns-rate-per-sender", proof{"./engine/internal/discovery", "TestPacket_RateOfOneSenderIsLimited", ""}},
 		{"", "at most 9,000 bytes", "mdns-size", proof{"./engine/internal/discovery", "TestPacket_TooLargeIsIgnored", ""}},

@@ -67,11 +67,24 @@ func ParseTarget(s string) (identity.PeerID, []string, error) {
 		return identity.PeerID{}, nil, fmt.Errorf("ticket: %w: %d addresses, at most %d", wire.ErrInvalid, len(addresses), MaxTicket)
 	}
 	for _, a := range addresses {
-		if _, _, err := Parse(a); err != nil {
+		host, _, err := Parse(a)
+		if err != nil {
 			return identity.PeerID{}, nil, fmt.Errorf("ticket: %w", err)
+		}
+		if ip, err := netip.ParseAddr(host); err == nil && !isInterface(ip.Zone()) { // guard: ticket-zone
+			return identity.PeerID{}, nil, fmt.Errorf("ticket: %w: %.20q is not a network interface", wire.ErrInvalid, ip.Zone())
 		}
 	}
 	return want, addresses, nil
+}
+
+// isInterface reports whether a zone looks like an interface. A ticket comes from elsewhere, and a question shows its
+// addresses: its zones must not be able to hold sentences.
+func isInterface(zone string) bool {
+	letters := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_.-", r)
+	}
+	return len(zone) <= 16 && strings.TrimFunc(zone, letters) == ""
 }
 
 // Resolve returns the IP addresses of targets; if there are none, the error is that of the last name that failed.

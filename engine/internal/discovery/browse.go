@@ -22,6 +22,19 @@ const browseTime = 2 * time.Second
 // entry it delivers, however large, and waits for its reader.
 const browseRate = 100
 
+// libraryEvery is the minimum interval between two runs of the library: anyone on the link can cause changes of the
+// network, such as with router advertisements.
+const libraryEvery = time.Minute
+
+// maxEntry limits the addresses and texts of one entry. The library appends every address of a host to every entry that
+// names it, so one packet can cost it a hundred megabytes; an entry that is larger ends its run.
+const maxEntry = 64
+
+// tooLarge reports an entry that no engine sends.
+func tooLarge(e *zeroconf.ServiceEntry) bool {
+	return len(e.AddrIPv4)+len(e.AddrIPv6) > maxEntry || len(e.Text) > maxEntry
+}
+
 // browse has the library query for peers on some interfaces, and calls take with each answer, from several
 // goroutines. It returns an error only if no query was possible.
 func browse(ctx context.Context, service string, ifs []iface, take func(*zeroconf.ServiceEntry)) error {
@@ -36,21 +49,7 @@ func browse(ctx context.Context, service string, ifs []iface, take func(*zerocon
 	for i, family := range []zeroconf.IPType{zeroconf.IPv4, zeroconf.IPv6} { // in one call, a failing family would end the other
 		wg.Go(func() {
 			entries, returned := make(chan *zeroconf.ServiceEntry), make(chan struct{})
-			wg.Go(func() { // the library waits for its reader indefinitely
-				pace := rate.NewLimiter(browseRate, browseRate)
-				for {
-					select {
-					case e, ok := <-entries:
-						if !ok {
-							return
-						}
-						take(e)
-						_ = pace.Wait(ctx) // after ctx ends, drain the library
-					case <-returned:
-						return
-					}
-				}
-			})
+			wg.Go(func() { takeEntries(ctx, cancel, entries, returned, take) })
 			failed[i] = zeroconf.Browse(ctx, serviceName(service), "local", entries, zeroconf.SelectIfaces(on), zeroconf.SelectIPTraffic(family))
 			close(returned)
 		})
@@ -60,6 +59,27 @@ func browse(ctx context.Context, service string, ifs []iface, take func(*zerocon
 		return errors.Join(failed[:]...)
 	}
 	return nil
+}
+
+// takeEntries calls take with the entries of the library, which waits for its reader indefinitely, until it has returned.
+func takeEntries(ctx context.Context, end func(), entries <-chan *zeroconf.ServiceEntry, returned <-chan struct{}, take func(*zeroconf.ServiceEntry)) {
+	pace := rate.NewLimiter(browseRate, browseRate)
+	for {
+		select {
+		case e, ok := <-entries:
+			if !ok {
+				return
+			}
+			if tooLarge(e) { // guard: library-entry
+				end()
+				continue
+			}
+			take(e)
+			_ = pace.Wait(ctx) // after ctx ends, drain the library
+		case <-returned:
+			return
+		}
+	}
 }
 
 // sightingOn converts an entry of the library into a sighting on one link; false means that it contains nothing.

@@ -225,7 +225,7 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 		browses, service, ifs := m.self.Browse && l.err == nil && len(m.ifs) > 0, m.self.Service, m.ifs
 		m.mu.Unlock()
 		q.restart(0)
-		if !browses {
+		if !browses || !library.due(time.Now()) {
 			return
 		}
 		q.alone = true
@@ -425,6 +425,16 @@ type browsing struct {
 	cancel context.CancelFunc // nil while it does not run
 	done   chan struct{}
 	ended  chan error // the result of a run that ended by itself
+	began  time.Time  // when the last run began
+}
+
+// due reports whether a run may begin, and counts it.
+func (b *browsing) due(now time.Time) bool {
+	if !b.began.IsZero() && now.Sub(b.began) < libraryEvery { // guard: library-often
+		return false
+	}
+	b.began = now
+	return true
 }
 
 // start stops the current run and starts a new one.

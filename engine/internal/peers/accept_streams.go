@@ -55,7 +55,12 @@ func (l *Link) acceptStreams(ctx context.Context) {
 			case wire.Echo:
 				select {
 				case echoes <- struct{}{}:
-					echo(ctx, s, echoed)
+					echo(ctx, s, func() *rate.Limiter {
+						if !l.joined() { // guard: strangers-echo
+							return l.m.strangersEcho
+						}
+						return echoed
+					})
 					<-echoes
 				default:
 					s.Reset(wire.Busy)
@@ -105,14 +110,14 @@ func (l *Link) takeStream(ctx context.Context, raw *transport.Stream, name strin
 	}
 }
 
-// echo sends back what it reads.
-func echo(ctx context.Context, s *transport.Stream, pace *rate.Limiter) {
+// echo sends back what it reads, as fast as pace allows at the moment.
+func echo(ctx context.Context, s *transport.Stream, pace func() *rate.Limiter) {
 	b := make([]byte, echoChunk)
 	for {
 		s.SetDeadline(now().Add(time.Minute))
 		n, err := s.Read(b)
 		if n > 0 {
-			_ = pace.WaitN(ctx, n)
+			_ = pace().WaitN(ctx, n)
 			if _, err := s.Write(b[:n]); err != nil {
 				s.Reset(wire.Cancelled)
 				return

@@ -30,6 +30,8 @@ const (
 	openRate       = 2000
 	openBurst      = 200
 	echoRate       = 1 << 20 // bytes of echo streams
+	// strangersEchoRate applies to the echo streams of all peers without a session together.
+	strangersEchoRate = 1 << 20
 )
 
 // Limits on connections that strangers have dialled and that have no session, in total and from one source.

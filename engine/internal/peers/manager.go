@@ -19,6 +19,8 @@ import (
 	"multipeer/engine/internal/tasks"
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
+
+	"golang.org/x/time/rate"
 )
 
 // Config configures a Manager. All fields but Verify, Admit and Context are required; the rest of the engine is attached
@@ -57,6 +59,8 @@ type Manager struct {
 	asks      *asks.Asks
 	parking   *window.Budget // for the messages of all peers that wait for room in the program's queues
 	links     links
+	// strangersEcho limits the echo streams of all strangers together.
+	strangersEcho *rate.Limiter
 
 	announcing sync.Mutex // serializes updates to discovery
 
@@ -88,6 +92,7 @@ func New(cfg Config) *Manager {
 		boot: rand.Text()[:16], asks: asks.New(cfg.Profile), parking: window.NewBudget(maxParked), links: links{of: map[PeerID]*Link{}},
 		self: cfg.Self, context: cfg.Context, peers: map[PeerID]*peer{},
 	}
+	m.strangersEcho = rate.NewLimiter(strangersEchoRate, echoChunk)
 	m.table = peerTable{m}
 	m.dialer = dialer{m, make(chan struct{}, maxDials), make(chan struct{}, maxDials)}
 	m.acceptor = acceptor{m}
