@@ -127,7 +127,7 @@ type keeper struct {
 	store *history.Store
 	trust func(engine.PeerID) engine.Trust
 	like  func(engine.PeerID, string) engine.PeerID // Engine.LooksLike
-	asked paces // of offers that were not accepted
+	asked paces                                     // of offers that were not accepted
 	began time.Time
 	rows  map[engine.TransferID]row
 }

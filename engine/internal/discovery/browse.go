@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -55,10 +57,25 @@ func browse(ctx context.Context, service string, ifs []iface, take func(*zerocon
 		})
 	}
 	wg.Wait()
+	giveBackMemory()
 	if failed[0] != nil && failed[1] != nil {
 		return errors.Join(failed[:]...)
 	}
 	return nil
+}
+
+// wasted is how much unused memory is given back to the system after a run of the library.
+const wasted = 64 << 20
+
+// giveBackMemory returns the memory that a hostile packet has made the library use. The runtime alone would keep it for
+// minutes.
+func giveBackMemory() {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	if m.HeapIdle-m.HeapReleased > wasted {
+		debug.FreeOSMemory()
+	}
 }
 
 // takeEntries calls take with the entries of the library, which waits for its reader indefinitely, until it has returned.
