@@ -28,9 +28,11 @@ func (u *UI) speaker(t *talk, m engine.Message) string {
 	if name := u.o.Settings.Names[t.key]; name != "" {
 		return name
 	}
-	// The name of the message, which may not be the current one.
-	from := engine.Peer{ID: m.From, Name: m.Name, LooksLike: u.e.LooksLike(m.From, m.Name)}
-	if u.e.Trust(m.From) == engine.TrustVerified && from.LooksLike.IsZero() {
+	from, here := u.peers[m.From]
+	if !here || from.Name != m.Name { // the name of the message, which is not the current one
+		from = engine.Peer{ID: m.From, Name: m.Name, Trust: u.e.Trust(m.From), LooksLike: u.e.LooksLike(m.From, m.Name)}
+	}
+	if from.Trust == engine.TrustVerified && from.LooksLike.IsZero() {
 		return m.Name
 	}
 	return joined(m.Name, m.From.Short(), u.warning(from))

@@ -196,7 +196,7 @@ func TestHistory_KeepsTheWarning(t *testing.T) {
 		mallory: {ID: mallory, Name: "Anna", Trust: engine.TrustVerified, LooksLike: anna},
 	}
 	k := &keeper{
-		store: history.Memory(), began: time.Now(), rows: map[engine.TransferID]row{}, trust: func(engine.PeerID) engine.Trust { return engine.TrustVerified },
+		store: history.Memory(), began: time.Now(), rows: map[engine.TransferID]row{}, trust: func(id engine.PeerID) engine.Trust { return peers[id].Trust },
 		like: func(id engine.PeerID, _ string) engine.PeerID { return peers[id].LooksLike },
 	}
 	for id, want := range map[engine.PeerID]string{
