@@ -60,7 +60,7 @@ type receiver struct {
 // run receives until the transfer has ended, or until the engine ends.
 func (r *receiver) run(ctx context.Context) {
 	m, t := r.m, r.t
-	result, err := r.take(ctx)
+	result, err := m.guarded(func() (transfer.Result, error) { return r.take(ctx) })
 	switch {
 	case err == nil:
 	case errors.Is(err, errMore) && ctx.Err() == nil:

@@ -55,7 +55,7 @@ func (s *sender) run(ctx context.Context) {
 	m, t := s.m, s.t
 	counter, stopCounting := context.WithCancel(ctx)
 	var counting sync.WaitGroup
-	result, err := s.deliver(ctx, counter, &counting)
+	result, err := m.guarded(func() (transfer.Result, error) { return s.deliver(ctx, counter, &counting) })
 	stopCounting()
 	counting.Wait()
 	switch {

@@ -17,6 +17,7 @@ import (
 	"multipeer/engine/internal/tasks"
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
+	"multipeer/transfer"
 )
 
 // device is a manager without an engine.
@@ -370,4 +371,16 @@ func TestOutbox_KeptOfferSurvivesRestart(t *testing.T) {
 			t.Errorf("%+v", list)
 		}
 	})
+}
+
+// TestTransfer_PanicFailsItAlone: a mistake that the other side provokes does not end the program.
+func TestTransfer_PanicFailsItAlone(t *testing.T) {
+	m := &Manager{log: slog.New(slog.DiscardHandler)}
+	_, err := m.guarded(func() (transfer.Result, error) { panic("index out of range") })
+	if !errors.Is(err, errPanic) || goesOn(err) {
+		t.Errorf("%v, goes on: %v", err, goesOn(err))
+	}
+	if result, err := m.guarded(func() (transfer.Result, error) { return transfer.Result{Renamed: 1}, nil }); err != nil || result.Renamed != 1 {
+		t.Errorf("%+v, %v", result, err)
+	}
 }
