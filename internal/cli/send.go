@@ -29,7 +29,7 @@ files are read once. If it is interrupted (by a lost network, a crash of either 
 where it stopped.`,
 		Args: func(_ *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
-				return errors.New("no file or folder is named: send --to PEER PATH [PATH]")
+				return errors.New("name the files or folders to send: send --to PEER PATH")
 			}
 			return nil
 		},
