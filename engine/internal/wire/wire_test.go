@@ -23,7 +23,8 @@ func blocks(t testing.TB, info string) []string {
 	}
 	var out []string
 	for _, m := range regexp.MustCompile("(?ms)^```"+info+"\n(.*?)^```").FindAllSubmatch(b, -1) {
-		out = append(out, strings.Split(strings.TrimSpace(string(m[1])), "\n")...)
+		joined := strings.ReplaceAll(string(m[1]), "\n  ", "") // a line that is indented continues the one before
+		out = append(out, strings.Split(strings.TrimSpace(joined), "\n")...)
 	}
 	return out
 }

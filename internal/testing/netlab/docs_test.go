@@ -480,7 +480,7 @@ func TestSynopsis(t *testing.T) {
 	}
 
 	n := 0
-	for _, m := range regexp.MustCompile(`(?m)^multipeer-cli (\w+)(?: (confirm|link))?(.*)$`).FindAllStringSubmatch(page(t, "docs/cli.md"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^multipeer-cli (\w+)(?: (confirm|link))?(.*)$`).FindAllStringSubmatch(regexp.MustCompile(`\n {2,}\[`).ReplaceAllString(page(t, "docs/cli.md"), " ["), -1) {
 		n++
 		if !used[m[1]] || m[2] != "" && !used[m[1]+" "+m[2]] {
 			t.Errorf("multipeer-cli %s %s was not run", m[1], m[2])

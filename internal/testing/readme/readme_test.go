@@ -67,7 +67,7 @@ func TestReadme_NamesOnlyWhatExists(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for _, m := range regexp.MustCompile(`(?m)^multipeer-cli (\w+)(.*)$`).FindAllStringSubmatch(read(t, "docs/cli.md"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^multipeer-cli (\w+)(.*)$`).FindAllStringSubmatch(regexp.MustCompile(`\n {2,}\[`).ReplaceAllString(read(t, "docs/cli.md"), " ["), -1) {
 		help, err := exec.Command(cli, m[1], "--help").CombinedOutput()
 		if err != nil {
 			t.Errorf("multipeer-cli %s: %v", m[1], err)
