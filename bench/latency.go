@@ -37,7 +37,7 @@ func measureLatency(dir string, runs int, w *report) error {
 }
 
 // latency prints round trips, idle and during a transfer, together with those of the bare network and of bare QUIC.
-// The ways take turns in each run, so that a machine that slows down slows all of them.
+// The methods take turns in each run, so that a machine that slows down slows all of them.
 func (p *pair) latency(large string, runs int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()

@@ -309,6 +309,8 @@ func TestPost_LoopIsAsFastAsTheReceivers(t *testing.T) {
 					t.Fatalf("message %d is %s", i, m)
 				}
 			}
+			cancel()
+			readers.Wait()
 			if worst > 20*latency {
 				t.Errorf("a receiver that takes %v: messages to an idle peer take %v", takes, worst)
 			}

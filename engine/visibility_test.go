@@ -136,8 +136,11 @@ func TestVisible_HidingEndsALateGreeting(t *testing.T) {
 				}
 				late, replacing := m.dial(t, a), m.dial(t, a)
 				time.Sleep(100 * time.Millisecond)
-				var answers *transport.Stream
-				go func() { answers, _ = m.greet(t, replacing) }() // the old connection is probed for a second
+				greeted := make(chan *transport.Stream, 1)
+				go func() { // the old connection is probed for a second
+					answers, _ := m.greet(t, replacing)
+					greeted <- answers
+				}()
 				time.Sleep(1100 * time.Millisecond)
 				hide(a)
 				time.Sleep(500 * time.Millisecond)
@@ -147,7 +150,7 @@ func TestVisible_HidingEndsALateGreeting(t *testing.T) {
 				if _, err := m.greet(t, late); !errors.Is(err, engine.ErrBye) {
 					t.Errorf("a late hello: %v", err)
 				}
-				if replacing.Err() == nil {
+				if answers := <-greeted; answers != nil && replacing.Err() == nil {
 					if err := answers.WriteMessage(wire.Pong{}); err != nil {
 						t.Error(err)
 					}

@@ -46,7 +46,7 @@ func program() (string, error) {
 		return "", err
 	}
 	if strings.HasPrefix(p, filepath.Join(os.TempDir(), "go-build")) {
-		return "", errors.New("a program of go run is gone after its end: build it first, and start that")
+		return "", errors.New("go run deletes the program when it ends: build the program, and run the built one")
 	}
 	return p, nil
 }

@@ -160,7 +160,7 @@ func TestEntry_OfTheWindowIsWrittenAndRemoved(t *testing.T) {
 	}
 	is(false)
 	if strings.HasPrefix(os.Args[0], filepath.Join(os.TempDir(), "go-build")) { // as with go run
-		if err := e.Set(true); err == nil || !strings.Contains(err.Error(), "build it first") {
+		if err := e.Set(true); err == nil || !strings.Contains(err.Error(), "build the program") {
 			t.Errorf("a program that will be gone: %v", err)
 		}
 		is(false)

@@ -214,7 +214,7 @@ func (p *program) findNamed(ctx context.Context, e *engine.Engine, who string, w
 	}
 	switch {
 	case why != nil && why != engine.ErrNoPeer: // a different device has its name
-		why = fmt.Errorf("%w; to reach that one anyway, give its ID", why)
+		why = fmt.Errorf("%w; to reach the nearby device anyway, give its ID", why)
 	case own:
 		why = fmt.Errorf("%q is the name of this device, and no other device with that name was found", engine.CleanLine(who))
 	case problem != nil:

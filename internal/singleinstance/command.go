@@ -107,7 +107,7 @@ func Call(ctx context.Context, profile string, c Command, s Streams) (code int, 
 	for {
 		var f frame
 		if err := dec.Decode(&f); err != nil {
-			return 0, true, fmt.Errorf("the program that ran it has ended: %w", err)
+			return 0, true, fmt.Errorf("the program that ran the command has ended: %w", err)
 		}
 		_, _ = s.Out.Write(f.Out)
 		_, _ = s.Err.Write(f.Err)

@@ -1,5 +1,5 @@
-// Package desktop is what the desktop offers to the window: opening files, the system's dialog for files,
-// notifications, the clipboard, the tray and the start at login. It knows nothing of the window: it gets texts and
+// Package desktop is what the desktop offers to the window: opening files, the system's file dialog,
+// notifications, the clipboard, the tray and starting at login. It knows nothing of the window: it gets texts and
 // functions.
 package desktop
 
@@ -18,8 +18,8 @@ import (
 )
 
 var (
-	// ErrNoPicker means that the system has no dialog for files.
-	ErrNoPicker = errors.New("the system has no dialog for files")
+	// ErrNoPicker means that the system has no file dialog.
+	ErrNoPicker = errors.New("the system has no file dialog")
 	// ErrNoPicture means that the clipboard holds no picture.
 	ErrNoPicture = errors.New("there is no picture in the clipboard")
 )
@@ -27,7 +27,7 @@ var (
 // Texts are what the desktop shows for the window.
 type Texts struct {
 	Show       string // the button of a notification
-	PickFiles  string // the title of the dialog for files
+	PickFiles  string // the title of the file dialog
 	PickFolder string // the title of the dialog for a folder
 }
 

@@ -85,7 +85,7 @@ func (s *System) Notify(ctx context.Context, title, body string) error {
 	}
 }
 
-// Pick uses the portal's dialog (org.freedesktop.portal.FileChooser), which is the one of the user's desktop.
+// Pick uses the portal's dialog (org.freedesktop.portal.FileChooser), the native dialog of the user's desktop.
 func (s *System) Pick(ctx context.Context, folder bool) ([]string, error) {
 	c, err := sessionBus()
 	if err != nil {
