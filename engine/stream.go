@@ -27,8 +27,9 @@ const (
 type ResetError = transport.ResetError
 
 // Stream is a bidirectional byte stream to one peer with flow control: a Write blocks while the other side does not
-// read, and blocks nothing else (MCSession startStream, plus flow control). It ends with the session or its
-// connection, and then fails with ErrLost, ErrBye or the like; a stream does not survive a broken connection. All
+// read, and blocks nothing else (MCSession startStream, plus flow control). It ends with the session, and then
+// fails with ErrNotConnected, or with its connection, and then fails with the reason, such as ErrLost or ErrBye; a stream
+// does not survive a broken connection. After the other side has closed it, Write and CloseWrite fail with ErrCancelled. All
 // methods may be called concurrently; concurrent Writes run one after the other. Close it when it is no longer
 // needed: it counts as open until both sides have closed it.
 type Stream struct {
