@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -209,6 +210,28 @@ func ExampleEngine_OpenStream() {
 	fmt.Println(string(answer))
 	// Output:
 	// count me: 12 bytes
+}
+
+// Streams are net.Conn: an HTTP server of one peer, and a client of the other.
+func ExampleEngine_Listen() {
+	anna, ben, ctx, stop := run(everyone, everyone)
+	defer stop()
+	id := connectedPeer(ctx, anna)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "you asked for ", r.URL.Path)
+	})}
+	go server.Serve(ben.Listen("http"))
+	defer server.Close()
+	client := &http.Client{Transport: &http.Transport{DialContext: anna.DialStream(id, "http")}}
+	r, err := client.Get("http://ben/photos")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer r.Body.Close()
+	body, _ := io.ReadAll(r.Body)
+	fmt.Println(string(body))
+	// Output: you asked for /photos
 }
 
 // Each program gets the other's context with the session.

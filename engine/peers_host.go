@@ -50,7 +50,7 @@ func (e *Engine) publicEvent(ev peers.Event) Event {
 	case peers.PeerRemoved:
 		return PeerRemoved{publicPeer(ev.Peer), ev.Err}
 	case peers.StreamReceived:
-		return streamReceived{newStream(ev.Stream)}
+		return streamReceived{e.newStream(ev.Stream)}
 	case peers.InvitationReceived:
 		return InvitationReceived{e.publicInvitation(ev.Invitation)}
 	case peers.InvitationClosed:

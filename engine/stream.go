@@ -27,33 +27,38 @@ const (
 type ResetError = transport.ResetError
 
 // Stream is a bidirectional byte stream to one peer with flow control: a Write blocks while the other side does not
-// read, and blocks nothing else (MCSession startStream, plus flow control). It ends with the session, and then
-// fails with ErrNotConnected, or with its connection, and then fails with the reason, such as ErrLost or ErrBye; a stream
-// does not survive a broken connection. After the other side has closed it, Write and CloseWrite fail with ErrCancelled. All
-// methods may be called concurrently; concurrent Writes run one after the other. Close it when it is no longer
-// needed: it counts as open until both sides have closed it.
+// read, and blocks nothing else (MCSession startStream, plus flow control). It is a net.Conn, so net/http, net/rpc and the
+// like run over it; see Listen.
+//
+// It ends with the session, and then fails with ErrNotConnected, or with its connection, and then fails with the reason,
+// such as ErrLost or ErrBye; a stream does not survive a broken connection. After the other side has closed it, Write and
+// CloseWrite fail with ErrCancelled. All methods may be called concurrently; concurrent Writes run one after the other.
+// Close it when it is no longer needed: it counts as open until both sides have closed it.
 type Stream struct {
 	Peer PeerID
 	Name string // chosen by the side that opened it
 
 	s    *peers.Stream
+	self PeerID // this engine
 	held events.Held // counts the readers' queues that hold it
 }
 
-// OpenStream opens a stream to a connected peer; its program gets it by HandleStream or Handler.StreamReceive. There is no round trip: data
-// written at once arrives with the opening. It waits, at most SendTimeout, for a stream to be closed while MaxStreams
-// are open, and for a broken connection to return. Errors are ErrInvalid, ErrNoPeer, ErrNotConnected, ErrTimeout. The
-// other program may refuse the stream: then reading and writing fail with ErrUnavailable or ErrBusy. Only an answer
-// of the other program proves that it has received the data.
+// OpenStream opens a stream to a connected peer; its program gets it by HandleStream, Listen or Handler.StreamReceive.
+// There is no round trip: data written at once arrives with the opening. It waits, at most SendTimeout, for a stream to be
+// closed while MaxStreams are open, and for a broken connection to return. Errors are ErrInvalid, ErrNoPeer,
+// ErrNotConnected, ErrTimeout. The other program may refuse the stream: then reading and writing fail with ErrUnavailable
+// or ErrBusy. Only an answer of the other program proves that it has received the data.
 func (e *Engine) OpenStream(ctx context.Context, to PeerID, name string) (*Stream, error) {
 	s, err := e.peers.OpenStream(ctx, to, name)
 	if err != nil {
 		return nil, err
 	}
-	return newStream(s), nil
+	return e.newStream(s), nil
 }
 
-func newStream(s *peers.Stream) *Stream { return &Stream{Peer: s.Peer, Name: s.Name, s: s} }
+func (e *Engine) newStream(s *peers.Stream) *Stream {
+	return &Stream{Peer: s.Peer, Name: s.Name, s: s, self: e.profile.ID}
+}
 
 // Read reads bytes. io.EOF means that the other side called CloseWrite or Close; a *ResetError, that it called Reset.
 func (s *Stream) Read(b []byte) (int, error) { return s.s.Read(b) }
@@ -77,13 +82,22 @@ func (s *Stream) Reset(code uint16) { s.s.Reset(code) }
 // SetDeadline sets the deadline of both directions, SetReadDeadline and SetWriteDeadline that of one; the zero time
 // removes it. After the deadline, calls fail with os.ErrDeadlineExceeded; if that interrupts a frame, the stream can
 // no longer be used for frames.
-func (s *Stream) SetDeadline(t time.Time) { s.s.SetDeadline(t) }
+func (s *Stream) SetDeadline(t time.Time) error {
+	s.s.SetDeadline(t)
+	return nil
+}
 
 // SetReadDeadline sets the deadline for reading.
-func (s *Stream) SetReadDeadline(t time.Time) { s.s.SetReadDeadline(t) }
+func (s *Stream) SetReadDeadline(t time.Time) error {
+	s.s.SetReadDeadline(t)
+	return nil
+}
 
 // SetWriteDeadline sets the deadline for writing.
-func (s *Stream) SetWriteDeadline(t time.Time) { s.s.SetWriteDeadline(t) }
+func (s *Stream) SetWriteDeadline(t time.Time) error {
+	s.s.SetWriteDeadline(t)
+	return nil
+}
 
 // WriteFrame writes the length of b and then b, for ReadFrame on the other side: a stream itself has no message
 // boundaries. Only one call may run at a time.

@@ -164,6 +164,9 @@ func (s *Stream) Reset(code uint16) {
 // Abandon ends a stream whose program ends.
 func (s *Stream) Abandon() { s.end(func() { s.s.Reset(wire.Bye) }) }
 
+// Done returns a channel that is closed when the connection of the stream has ended.
+func (s *Stream) Done() <-chan struct{} { return s.l.Done() }
+
 // SetDeadline sets the deadline of both directions, SetReadDeadline and SetWriteDeadline that of one; the zero time
 // removes it. After the deadline, calls fail with os.ErrDeadlineExceeded; if that interrupts a frame, the stream can
 // no longer be used for frames.

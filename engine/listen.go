@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"context"
+	"net"
+	"sync"
+)
+
+// StreamAddr is the address of a stream: a peer and the name of the stream. Its String is ID/name.
+type StreamAddr struct {
+	Peer PeerID
+	Name string
+}
+
+// Network returns "multipeer".
+func (a StreamAddr) Network() string { return "multipeer" }
+
+func (a StreamAddr) String() string { return a.Peer.String() + "/" + a.Name }
+
+// LocalAddr returns this engine's end, a StreamAddr.
+func (s *Stream) LocalAddr() net.Addr { return StreamAddr{s.self, s.Name} }
+
+// RemoteAddr returns the peer's end, a StreamAddr.
+func (s *Stream) RemoteAddr() net.Addr { return StreamAddr{s.Peer, s.Name} }
+
+// DialStream returns a function that opens streams of one name to a peer, whatever address it is given, for
+// http.Transport.DialContext and the like.
+func (e *Engine) DialStream(to PeerID, name string) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
+		s, err := e.OpenStream(ctx, to, name)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+}
+
+// listener accepts the streams of one name.
+type listener struct {
+	addr    StreamAddr
+	e       *Engine
+	streams chan *Stream
+	remove  func()
+	once    sync.Once
+	closed  chan struct{}
+}
+
+// Listen returns a listener for the streams of one name that peers open, for http.Serve and the like; their diallers call
+// OpenStream. Like HandleStream it panics if the name is taken. Accept returns a *Stream, or net.ErrClosed after Close or
+// the end of the engine. Close it to leave the name to others; streams that wait are refused then, and accepted ones stay
+// open.
+func (e *Engine) Listen(name string) net.Listener {
+	l := &listener{addr: StreamAddr{e.Self().ID, name}, e: e, streams: make(chan *Stream), closed: make(chan struct{})}
+	l.remove = e.HandleStream(name, l.take)
+	return l
+}
+
+// take waits until the stream is accepted. MaxStreams limits how many of a peer wait.
+func (l *listener) take(s *Stream) {
+	select {
+	case l.streams <- s:
+		return
+	case <-l.closed:
+	case <-s.s.Done():
+	}
+	s.s.Abandon()
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	select {
+	case s := <-l.streams:
+		return s, nil
+	case <-l.closed:
+	case <-l.e.ended:
+	}
+	return nil, net.ErrClosed
+}
+
+func (l *listener) Close() error {
+	l.once.Do(func() {
+		l.remove()
+		close(l.closed)
+	})
+	return nil
+}
+
+func (l *listener) Addr() net.Addr { return l.addr }
+
+var _ net.Conn = (*Stream)(nil)
