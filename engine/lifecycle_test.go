@@ -214,3 +214,31 @@ func TestTransferState_ZeroIsNoState(t *testing.T) {
 		t.Errorf("the zero state is %v", s)
 	}
 }
+
+func TestWaitPeer_WaitsForTheState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a := net.Start(engine.Config{})
+		b := net.Start(engine.Config{Accept: engine.Everyone})
+		id := b.Self().ID
+		if p, err := a.WaitPeer(t.Context(), id, engine.Found); err != nil || p.ID != id {
+			t.Fatal(p, err)
+		}
+		go func() {
+			time.Sleep(time.Second)
+			_ = a.Invite(t.Context(), id)
+		}()
+		if p, err := a.WaitPeer(t.Context(), id, engine.Connected); err != nil || !p.HasSession() {
+			t.Error(p.State, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := a.WaitPeer(ctx, engine.PeerID{1}, engine.Found); !errors.Is(err, engine.ErrTimeout) {
+			t.Errorf("of a peer that is not there: %v", err)
+		}
+		_ = a.Stop()
+		if _, err := a.WaitPeer(t.Context(), engine.PeerID{1}, engine.Found); !errors.Is(err, engine.ErrClosed) {
+			t.Errorf("after the end: %v", err)
+		}
+	})
+}

@@ -1,5 +1,10 @@
 package engine
 
+import (
+	"context"
+	"multipeer/engine/internal/wire"
+)
+
 // Peers lists the peers that are found or connected, by name.
 func (e *Engine) Peers() []Peer { return publicPeers(e.peers.Peers()) }
 
@@ -14,3 +19,23 @@ func (e *Engine) Peer(id PeerID) (Peer, bool) {
 
 // Conflicts lists the identities that two devices have used since this engine began, newest first.
 func (e *Engine) Conflicts() []Conflict { return publicConflicts(e.peers.Conflicts()) }
+
+// WaitPeer waits until a peer is in a state, and returns it; Connected also means a session whose connection has just
+// broken. It does not ask for the state: see Invite and Dial. Errors are ErrTimeout, ErrCancelled or the cause of the end
+// of ctx, and ErrClosed.
+func (e *Engine) WaitPeer(ctx context.Context, id PeerID, state State) (Peer, error) {
+	for {
+		changed := e.events.Changed()
+		p, known := e.Peer(id)
+		if known && (p.State == state || state == Connected && p.HasSession()) {
+			return p, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return p, wire.EndOf(ctx)
+		case <-e.ended:
+			return p, ErrClosed
+		}
+	}
+}

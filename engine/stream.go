@@ -39,7 +39,7 @@ type Stream struct {
 	Name string // chosen by the side that opened it
 
 	s    *peers.Stream
-	self PeerID // this engine
+	self PeerID      // this engine
 	held events.Held // counts the readers' queues that hold it
 }
 
