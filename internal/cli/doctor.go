@@ -29,7 +29,6 @@ address of small networks, and says what is wrong and what to do about it. With 
 contains no file names or messages. Start Multipeer on the other device first. Exit code 1 means that it found a problem.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), engine.Config{}, func(ctx context.Context, e *engine.Engine) error {
-				awaitRunning(ctx, e)
 				bad := false
 				doctor.Examine(ctx, e, doctor.Options{To: to, OwnPort: p.ownPort(), Interfaces: p.interfaces()}, func(f doctor.Finding) {
 					bad = bad || f.Bad

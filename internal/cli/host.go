@@ -99,3 +99,12 @@ func workingDir() string {
 	}
 	return dir
 }
+
+// awaitRunning waits until the port is open.
+func awaitRunning(ctx context.Context, e *engine.Engine) {
+	for range e.WatchState(ctx) {
+		if e.Self().Running {
+			return
+		}
+	}
+}

@@ -100,7 +100,6 @@ func (p *program) openLink(ctx context.Context, e *engine.Engine, link string) e
 	if _, err := engine.ParseLink(link); err != nil {
 		return exit(exitUsage, err)
 	}
-	awaitRunning(ctx, e)
 	id, err := e.OpenLink(ctx, link)
 	if err != nil && ctx.Err() != nil {
 		return errInterrupted
@@ -114,15 +113,6 @@ func (p *program) openLink(ctx context.Context, e *engine.Engine, link string) e
 	}
 	p.verified(peer)
 	return nil
-}
-
-// awaitRunning waits until the port is open.
-func awaitRunning(ctx context.Context, e *engine.Engine) {
-	for range e.WatchState(ctx) {
-		if e.Self().Running {
-			return
-		}
-	}
 }
 
 func (p *program) verified(peer engine.Peer) {
@@ -177,7 +167,6 @@ func (r *pairer) ask(ctx context.Context, id engine.PeerID) error {
 // confirm is the side that waits.
 func (r *pairer) confirm(ctx context.Context, who string) error {
 	news := r.e.WatchState(ctx)
-	awaitRunning(ctx, r.e)
 	until := r.e.OpenPairing()
 	r.out.note("waiting until %s for a device that asks to be paired", until.Format("15:04:05"))
 	return r.follow(ctx, news, func(p engine.Pairing) bool {
@@ -206,7 +195,6 @@ func (r *pairer) means(who string, p engine.Pairing) bool {
 // link shows a link until somebody has used it.
 func (r *pairer) link(ctx context.Context) error {
 	news := r.e.WatchState(ctx)
-	awaitRunning(ctx, r.e)
 	link := r.e.PairingLink()
 	if link == "" {
 		return exit(exitFailed, errors.New("this machine has no address that another device could reach; connect it to a network"))

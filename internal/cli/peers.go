@@ -18,7 +18,6 @@ func (p *program) peersCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), engine.Config{Hidden: true}, func(ctx context.Context, e *engine.Engine) error {
 				if search {
-					awaitRunning(ctx, e)
 					if _, err := e.Search(ctx); err != nil {
 						p.out.note("search: %v", err)
 					}

@@ -285,7 +285,7 @@ func (p *program) inHost(f func(*engine.Engine) error) error {
 	return f(p.host.Engine)
 }
 
-// with runs an engine around f, unless there is a host. If the engine fails, f is cancelled.
+// with runs an engine around f, unless there is a host. Its port is open when f begins.
 func (p *program) with(ctx context.Context, cfg engine.Config, f func(context.Context, *engine.Engine) error) error {
 	if p.host != nil {
 		return p.inHost(func(e *engine.Engine) error {
@@ -304,23 +304,12 @@ func (p *program) with(ctx context.Context, cfg engine.Config, f func(context.Co
 	// f ends before the engine does, so that it can say goodbye.
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	ended := make(chan error, 1)
-	go func() {
-		err := e.Run(running)
-		if err != nil {
-			cancel(exit(exitFailed, err))
-		}
-		ended <- err
-	}()
-	err = f(ctx, e)
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		err = cause
+	if err := e.Start(running); err != nil {
+		return exit(exitFailed, err)
 	}
-	end()
-	if runErr := <-ended; err == nil && runErr != nil {
-		err = exit(exitFailed, runErr)
+	err = f(ctx, e)
+	if closeErr := e.Close(); err == nil && closeErr != nil {
+		err = exit(exitFailed, closeErr)
 	}
 	return err
 }
