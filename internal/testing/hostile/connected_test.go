@@ -220,7 +220,7 @@ var talking = []attack{
 		if err != nil {
 			return err
 		}
-		for _, d := range [][]byte{{}, {0}, {3}, []byte("\x03{"), []byte("\x03{\"a\":1,\"A\":1}"), []byte("\x03\xff"), append([]byte{3}, bytes.Repeat([]byte("["), 1000)...), {1, 2}, {9, 9, 9}} {
+		for _, d := range [][]byte{{}, {0}, {3}, []byte("\x03{"), []byte("\x03{\"a\":1,\"a\":1}"), []byte("\x03\xff"), append([]byte{3}, bytes.Repeat([]byte("["), 1000)...), {1, 2}, {9, 9, 9}} {
 			_ = a.conn.SendDatagram(d)
 		}
 		if err := a.alive(); err != nil {
