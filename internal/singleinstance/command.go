@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -57,7 +58,30 @@ type frame struct {
 // Call runs a command in the program that runs with the profile, and returns its exit code; there is false if none
 // runs. Standard input is read only when the command reads it. When ctx ends, the command is interrupted and has 15 s
 // to end. A goroutine that is blocked reading In may be left behind.
+//
+// A program that ends while it is called has not begun the command: then Call tries again, and finds that no program
+// listens, or the next one.
 func Call(ctx context.Context, profile string, c Command, s Streams) (code int, there bool, err error) {
+	for deadline := time.Now().Add(patience); ; {
+		code, there, err = call(ctx, profile, c, s)
+		if !errors.Is(err, errNotBegun) || time.Now().After(deadline) {
+			return code, there, err
+		}
+		select {
+		case <-time.After(endingPause):
+		case <-ctx.Done():
+			return code, there, err
+		}
+	}
+}
+
+// errNotBegun reports a program that has ended before it began the command.
+var errNotBegun = errors.New("the program that runs with this profile has ended")
+
+// endingPause is the time between two calls of a program that is ending.
+const endingPause = 50 * time.Millisecond
+
+func call(ctx context.Context, profile string, c Command, s Streams) (code int, there bool, err error) {
 	conn, err := dial(profile)
 	if err != nil {
 		return 0, false, nil // no program listens
@@ -71,8 +95,11 @@ func Call(ctx context.Context, profile string, c Command, s Streams) (code int, 
 		return enc.Encode(v)
 	}
 	_ = conn.SetWriteDeadline(time.Now().Add(patience)) // for a program that is stopped, for example
-	if err := send(c); err != nil {
+	switch err := send(c); {
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return 0, true, fmt.Errorf("the running program does not listen: %w", err)
+	case err != nil:
+		return 0, true, fmt.Errorf("%w: %w", errNotBegun, err)
 	}
 	_ = conn.SetWriteDeadline(time.Time{})
 	defer context.AfterFunc(ctx, func() {
@@ -98,7 +125,7 @@ func Call(ctx context.Context, profile string, c Command, s Streams) (code int, 
 	case !begin.Stop():
 		return 0, true, errors.New("the program that runs with this profile does not answer: continue it if it was stopped, or end it")
 	case err != nil:
-		return 0, true, fmt.Errorf("the program that runs with this profile has ended: %w", err)
+		return 0, true, fmt.Errorf("%w: %w", errNotBegun, err)
 	case first.Full:
 		return 0, true, fmt.Errorf("%d commands run with this profile already: wait until one has ended", commandsAtOnce)
 	case !first.Begun:

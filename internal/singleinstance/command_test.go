@@ -172,3 +172,44 @@ func TestCommand_StoppedProgramGivesAnError(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 }
+
+// TestCommand_ProgramThatEndsHasNotBegunIt: a program that ends while it is called runs nothing. Then no program listens, or
+// the next one runs the command.
+func TestCommand_ProgramThatEndsHasNotBegunIt(t *testing.T) {
+	for name, next := range map[string]bool{"nothing follows": false, "another follows": true} {
+		t.Run(name, func(t *testing.T) {
+			profile := t.TempDir()
+			l, err := ListenCommands(profile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ran := make(chan struct{})
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				defer close(ran)
+				conn, err := l.l.Accept() // the program is ending: it takes the call, and answers nothing
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = l.Close()
+				var second *Commands
+				if next {
+					if second, err = ListenCommands(profile); err != nil {
+						t.Error(err)
+					}
+				}
+				_ = conn.Close()
+				if second != nil {
+					second.Run(ctx, func(context.Context, Command, Streams) int { return 7 })
+				}
+			}()
+			code, there, err := Call(t.Context(), profile, Command{Args: []string{"id"}}, Streams{strings.NewReader(""), io.Discard, io.Discard})
+			if err != nil || there != next || next && code != 7 {
+				t.Errorf("%d, there %v, %v", code, there, err)
+			}
+			cancel()
+			<-ran
+		})
+	}
+}
