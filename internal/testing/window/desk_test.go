@@ -221,7 +221,7 @@ func (w *window) close() {
 	w.d.t.Helper()
 	_ = w.cmd.Process.Signal(os.Interrupt)
 	if err := ended(w.cmd); err != nil {
-		w.d.t.Errorf("%s ended with %v", filepath.Base(w.home), err)
+		w.d.t.Errorf("%s ended with %v, after:\n%s", filepath.Base(w.home), err, w.lines())
 	}
 	w.sound()
 }
