@@ -177,7 +177,10 @@ func (o *outbox) post(at place) {
 		return
 	}
 	o.u.setRow(at, func(r *history.Row) { r.State = history.Sending })
-	background(o.u.bind, func(context.Context) ([]engine.Result, error) { return d.Results(), nil }, func(results []engine.Result, _ error) {
+	background(o.u.bind, func(ctx context.Context) ([]engine.Result, error) {
+		defer context.AfterFunc(ctx, d.Cancel)() // the window is closing
+		return d.Results(), nil
+	}, func(results []engine.Result, _ error) {
 		o.posted(at, results, nil)
 	})
 }

@@ -81,7 +81,10 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 		if err != nil {
 			return nil, err
 		}
-		return func() error { return d.Results()[0].Err }, nil
+		return func() error {
+			defer context.AfterFunc(ctx, d.Cancel)() // the chat is ending
+			return d.Results()[0].Err
+		}, nil
 	})
 	lost := 0 // lines that were too long
 	var inputErr error
