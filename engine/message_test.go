@@ -317,3 +317,28 @@ func TestPost_LoopIsAsFastAsTheReceivers(t *testing.T) {
 		})
 	}
 }
+
+func TestDelivery_CancelEndsTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, _ := pair(t, net)
+		net.Cut(b.Addr, true)
+		ctx, cancel := context.WithCancel(t.Context())
+		d, err := a.Post(ctx, 1, b.Self().ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel() // limits only the wait for room
+		time.Sleep(time.Second)
+		select {
+		case <-d.Done():
+			t.Error("the context of Post ends the message")
+		default:
+		}
+		began := time.Now()
+		d.Cancel()
+		if r := d.Results(); !errors.Is(r[0].Err, engine.ErrCancelled) || time.Since(began) > time.Second {
+			t.Errorf("%v after %v", r[0].Err, time.Since(began))
+		}
+	})
+}
