@@ -301,12 +301,12 @@ func (f *finder) Run(ctx context.Context, self engine.Announcement, to engine.Si
 	f.net.mu.Lock()
 	f.net.ether[f] = true
 	f.net.mu.Unlock()
-	f.tell(true)
+	f.introduce(true)
 	<-ctx.Done()
 	f.net.mu.Lock()
 	delete(f.net.ether, f)
 	f.net.mu.Unlock()
-	f.tell(false)
+	f.introduce(false)
 	return nil
 }
 
@@ -315,7 +315,7 @@ func (f *finder) Update(self engine.Announcement) {
 	f.mu.Lock()
 	f.self = self
 	f.mu.Unlock()
-	f.tell(true)
+	f.introduce(true)
 }
 
 // Forget implements engine.Discovery; this discovery stores nothing.
@@ -344,8 +344,8 @@ func (f *finder) Recheck(id engine.PeerID) {
 	})
 }
 
-// tell introduces f and the other finders of its service to each other.
-func (f *finder) tell(here bool) {
+// introduce makes f and the other finders of its service known to each other, or lost if here is false.
+func (f *finder) introduce(here bool) {
 	f.net.mu.Lock()
 	var others []*finder
 	for o := range f.net.ether {

@@ -93,7 +93,7 @@ type MDNS struct {
 	cfg  Config
 	kick chan struct{}
 	ask  chan struct{} // signals that a peer is in doubt
-	told chan struct{} // signals that the responder has something to send
+	due  chan struct{} // signals that the responder has something to send
 
 	mu    sync.Mutex
 	self  Announcement
@@ -111,7 +111,7 @@ func New(cfg Config) *MDNS {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &MDNS{
-		cfg: cfg, kick: make(chan struct{}, 1), ask: make(chan struct{}, 1), told: make(chan struct{}, 1),
+		cfg: cfg, kick: make(chan struct{}, 1), ask: make(chan struct{}, 1), due: make(chan struct{}, 1),
 		table: newTable(), own: newResponder(cfg.Log),
 	}
 }
@@ -267,10 +267,10 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 			if err != nil { // our own queries continue
 				m.cfg.Log.Debug("browsing", "err", err)
 			}
-		case <-m.told:
+		case <-m.due:
 			answers.Reset(0)
 		case <-answers.C:
-			m.tell(l, answers)
+			m.sendDue(l, answers)
 		case <-q.next.C:
 			m.query(l, &q)
 		case <-sweep.C:
@@ -284,8 +284,8 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 	}
 }
 
-// tell sends what the responder has due.
-func (m *MDNS) tell(l *listener, next *time.Timer) {
+// sendDue sends what the responder has due.
+func (m *MDNS) sendDue(l *listener, next *time.Timer) {
 	now := time.Now()
 	m.mu.Lock()
 	out, again := m.own.due(now)
@@ -347,7 +347,7 @@ func (m *MDNS) receive(p packet, sink Sink) {
 		m.mu.Unlock()
 		if news {
 			select {
-			case m.told <- struct{}{}:
+			case m.due <- struct{}{}:
 			default:
 			}
 		}

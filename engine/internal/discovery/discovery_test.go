@@ -518,16 +518,16 @@ func TestPacket_MustComeFromTheLink(t *testing.T) {
 		p    packet
 		want bool
 	}{
-		"group, on the link":                   {packet{from: near, ifIndex: 7, group: true}, true},
-		"group, of another network":            {packet{from: far, ifIndex: 7, group: true}, true},
-		"one address, on the link":             {packet{from: near, ifIndex: 7, direct: true}, true},
-		"one address, of another network":      {packet{from: far, ifIndex: 7, direct: true}, false},
-		"nothing is told, on the link":         {packet{from: near}, true},
-		"nothing is told, of another network":  {packet{from: far}, false},
-		"another interface":                    {packet{from: near, ifIndex: 8, group: true}, false},
-		"another port":                         {packet{from: netip.MustParseAddrPort("192.0.2.9:40000"), ifIndex: 7, group: true}, false},
-		"IPv6, nothing is told but the zone":   {packet{from: netip.MustParseAddrPort("[fe80::9%eth7]:5353")}, true},
-		"IPv6, nothing is told but a bad zone": {packet{from: netip.MustParseAddrPort("[fe80::9%eth8]:5353")}, false},
+		"group, on the link":                    {packet{from: near, ifIndex: 7, group: true}, true},
+		"group, of another network":             {packet{from: far, ifIndex: 7, group: true}, true},
+		"one address, on the link":              {packet{from: near, ifIndex: 7, direct: true}, true},
+		"one address, of another network":       {packet{from: far, ifIndex: 7, direct: true}, false},
+		"nothing is known, on the link":         {packet{from: near}, true},
+		"nothing is known, of another network":  {packet{from: far}, false},
+		"another interface":                     {packet{from: near, ifIndex: 8, group: true}, false},
+		"another port":                          {packet{from: netip.MustParseAddrPort("192.0.2.9:40000"), ifIndex: 7, group: true}, false},
+		"IPv6, nothing is known but the zone":   {packet{from: netip.MustParseAddrPort("[fe80::9%eth7]:5353")}, true},
+		"IPv6, nothing is known but a bad zone": {packet{from: netip.MustParseAddrPort("[fe80::9%eth8]:5353")}, false},
 	} {
 		m, sink := New(Config{}), newCollect()
 		m.ifs, m.self = []iface{testLink()}, Announcement{Service: "multipeer", Browse: true}

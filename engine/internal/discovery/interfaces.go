@@ -79,18 +79,18 @@ func (f iface) sends(a netip.Addr) bool { return f.loopback() || f.onLink(a) }
 func (f iface) addresses(asker netip.Addr) []netip.Addr {
 	asker = asker.Unmap().WithZone("")
 	var near, first, rest []netip.Addr
-	told := map[netip.Prefix]bool{}
+	listed := map[netip.Prefix]bool{}
 	for _, p := range f.prefixes {
 		switch {
 		case f.loopback() && !p.Addr().Is4(): // one address is enough, and ::1 cannot be dialled from everywhere
 		case p.Contains(asker):
 			near = append(near, p.Addr())
-		case !told[p.Masked()]:
+		case !listed[p.Masked()]:
 			first = append(first, p.Addr())
 		default:
 			rest = append(rest, p.Addr())
 		}
-		told[p.Masked()] = true
+		listed[p.Masked()] = true
 	}
 	all := slices.Concat(near, first, rest)
 	return all[:min(len(all), maxOwnAddrs)]

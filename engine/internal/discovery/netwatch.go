@@ -20,13 +20,13 @@ const (
 // the machine was asleep. Where the system reports changes, the interfaces are scanned only then; elsewhere they are
 // polled.
 func watchNetwork(ctx context.Context, names []string, changed chan<- struct{}) {
-	told := make(chan struct{}, 1)
-	var telling atomic.Bool // the system reports changes
+	notified := make(chan struct{}, 1)
+	var notifying atomic.Bool // the system reports changes
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() {
-		systemEvents(ctx, told, &telling)
-		telling.Store(false)
+		systemEvents(ctx, notified, &notifying)
+		notifying.Store(false)
 	})
 
 	snapshot := func() []iface {
@@ -42,7 +42,7 @@ func watchNetwork(ctx context.Context, names []string, changed chan<- struct{}) 
 		select {
 		case <-ctx.Done():
 			return
-		case <-told:
+		case <-notified:
 			look = true
 			select {
 			case <-time.After(lookPause - time.Since(looked)):
@@ -50,7 +50,7 @@ func watchNetwork(ctx context.Context, names []string, changed chan<- struct{}) 
 				return
 			}
 		case <-tick.C:
-			look = !telling.Load()
+			look = !notifying.Load()
 		}
 		now := time.Now().Round(0)
 		woke := now.Sub(wall) > wakeAfter

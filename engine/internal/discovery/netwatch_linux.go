@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// systemEvents sends on told whenever the kernel reports a change of links or addresses (rtnetlink). It sets telling
-// once it is subscribed, and returns when it cannot continue.
-func systemEvents(ctx context.Context, told chan<- struct{}, telling *atomic.Bool) {
+// systemEvents sends on notified whenever the kernel reports a change of links or addresses (rtnetlink). It sets
+// notifying once it is subscribed, and returns when it cannot continue.
+func systemEvents(ctx context.Context, notified chan<- struct{}, notifying *atomic.Bool) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return // polling continues alone
@@ -22,9 +22,9 @@ func systemEvents(ctx context.Context, told chan<- struct{}, telling *atomic.Boo
 	if unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}) != nil {
 		return
 	}
-	telling.Store(true)
+	notifying.Store(true)
 	select {
-	case told <- struct{}{}: // for changes before the subscription
+	case notified <- struct{}{}: // for changes before the subscription
 	default:
 	}
 	defer context.AfterFunc(ctx, func() { _ = f.Close() })()
@@ -34,7 +34,7 @@ func systemEvents(ctx context.Context, told chan<- struct{}, telling *atomic.Boo
 			return
 		}
 		select {
-		case told <- struct{}{}:
+		case notified <- struct{}{}:
 		default:
 		}
 	}

@@ -20,21 +20,21 @@ const (
 	serviceText = "_multipeer._udp.local."
 )
 
-// told is a responder on one link, past its start.
-type told struct {
+// testResponder is a responder on one link, past its start.
+type testResponder struct {
 	*responder
 	t   *testing.T
 	id  identity.PeerID
 	now time.Time
 }
 
-func newTold(t *testing.T, prefixes ...string) *told {
+func newTestResponder(t *testing.T, prefixes ...string) *testResponder {
 	t.Helper()
 	link := testLink()
 	for _, p := range prefixes {
 		link.prefixes = append(link.prefixes, netip.MustParsePrefix(p))
 	}
-	r := &told{newResponder(slog.New(slog.DiscardHandler)), t, newID(t), time.Unix(1e9, 0)}
+	r := &testResponder{newResponder(slog.New(slog.DiscardHandler)), t, newID(t), time.Unix(1e9, 0)}
 	if _, err := r.reconcile(r.announcement(), []iface{link}, r.now); err != nil {
 		t.Fatal(err)
 	}
@@ -49,14 +49,14 @@ func newTold(t *testing.T, prefixes ...string) *told {
 	return r
 }
 
-func (r *told) announcement() Announcement {
+func (r *testResponder) announcement() Announcement {
 	return Announcement{ID: r.id, Name: "Anna", Service: "multipeer", Port: 17717, Advertise: true}
 }
 
-func (r *told) instance() string { return r.id.Instance() + "." + serviceText }
+func (r *testResponder) instance() string { return r.id.Instance() + "." + serviceText }
 
 // hears delivers a packet and returns what is sent at once.
-func (r *told) hears(p packet) []outgoing {
+func (r *testResponder) hears(p packet) []outgoing {
 	p.ifIndex = 7
 	r.ask(p, r.now)
 	out, _ := r.due(r.now)
@@ -101,7 +101,7 @@ func multicast(data []byte, from string) packet {
 }
 
 func TestResponder_AnswersQuestionsAboutUs(t *testing.T) {
-	r := newTold(t, "fe80::1/64")
+	r := newTestResponder(t, "fe80::1/64")
 	for name, c := range map[string]struct {
 		q             dnsmessage.Question
 		answers, more string
@@ -153,7 +153,7 @@ func kinds(rrs []dns.RR) (out string) {
 // TestResponder_OneMulticastPerSecond: whatever is queried, and how often, at most one packet per second is sent to
 // the link, and it answers everyone who has asked meanwhile.
 func TestResponder_OneMulticastPerSecond(t *testing.T) {
-	r := newTold(t)
+	r := newTestResponder(t)
 	var many []dnsmessage.Question
 	for range 59 {
 		many = append(many, ask(serviceText, dnsmessage.TypePTR), ask(typesName, dnsmessage.TypePTR), ask(r.instance(), dnsmessage.TypeSRV), ask(r.id.Instance()+".local.", dnsmessage.TypeA))
@@ -211,7 +211,7 @@ func TestResponder_UnicastStaysOnTheLink(t *testing.T) {
 		"wanted by unicast, of another network":      {p: multicast(wanted, "198.51.100.9:5353")},
 		"wanted by unicast, and nobody has heard it": {p: multicast(wanted, "192.0.2.9:5353")},
 	} {
-		r := newTold(t)
+		r := newTestResponder(t)
 		r.now = r.now.Add(-50 * time.Second) // after the announcement, within a quarter of its lifetime
 		if name == "wanted by unicast, and nobody has heard it" {
 			r.now = r.now.Add(time.Hour)
@@ -232,7 +232,7 @@ func TestResponder_UnicastStaysOnTheLink(t *testing.T) {
 			t.Errorf("%s: %v", name, m)
 		}
 	}
-	r := newTold(t)
+	r := newTestResponder(t)
 	one, others := 0, 0
 	for i := range 1000 {
 		one += len(r.hears(multicast(plain, "192.0.2.9:40000")))
@@ -249,7 +249,7 @@ func TestResponder_UnicastStaysOnTheLink(t *testing.T) {
 
 func TestResponder_QuestionsAreLimited(t *testing.T) {
 	for _, n := range []int{maxRecords - 1, maxRecords} {
-		r := newTold(t)
+		r := newTestResponder(t)
 		var questions []dnsmessage.Question
 		for range n {
 			questions = append(questions, ask("x.local.", dnsmessage.TypeA))
@@ -263,7 +263,7 @@ func TestResponder_QuestionsAreLimited(t *testing.T) {
 
 // TestResponder_KnownAnswersAreNotRepeated: known answers are not repeated, and a probe is not answered.
 func TestResponder_KnownAnswersAreNotRepeated(t *testing.T) {
-	r := newTold(t)
+	r := newTestResponder(t)
 	for _, c := range []struct {
 		left time.Duration
 		want int

@@ -74,7 +74,7 @@ func (n *node) await(t *testing.T, what string, is func([]Event, []Message) bool
 	}
 }
 
-// nothing stands in for the parts of the engine that the manager does not need here.
+// nothing replaces the parts of the engine that the manager does not need here.
 type nothing struct{}
 
 func (nothing) Take(*Link, wire.Message)                                          {}

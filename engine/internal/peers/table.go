@@ -122,10 +122,6 @@ func (m *Manager) Peer(id PeerID) (Peer, bool) {
 func (m *Manager) NameOf(id PeerID) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.nameOfLocked(id)
-}
-
-func (m *Manager) nameOfLocked(id PeerID) string {
 	if p := m.peers[id]; p != nil {
 		return p.name
 	}
