@@ -11,6 +11,7 @@ import (
 	"log"
 	"os"
 	"strings"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/app"
@@ -47,7 +48,7 @@ func main() {
 	cfg := ui.Configure(engine.Config{Name: *name, Service: *service, Profile: profile, Dial: list(*peers), Interfaces: list(*ifaces)}, chosen)
 	e, err := engine.New(cfg)
 	if err != nil {
-		ui.ShowFailure(a, err)
+		ui.ShowFailure(a, err, func() { exit(err) })
 		exit(err)
 	}
 	kept, err := ui.OpenHistory(profile, chosen)
@@ -62,12 +63,17 @@ func main() {
 	host := &cli.Host{Engine: e, History: kept, Profile: profile, OwnPort: chosen.Port != 0, Interfaces: cfg.Interfaces} // serves multipeer-cli, which does not run a second engine beside this one
 	endCommands, hostErr := host.Start(ctx)
 	u.Start(ctx)
-	u.Run(launch, *hidden, errors.Join(trouble, err, hostErr, u.Listen(profile))) // returns on close, Quit, SIGINT and SIGTERM
-	u.Close()
-	endCommands()
-	stop()
-	exit(errors.Join(<-ended, kept.Close()))
+	u.Run(launch, *hidden, errors.Join(trouble, err, hostErr, u.Listen(profile)), func() {
+		time.AfterFunc(endLimit, func() { exit(fmt.Errorf("did not end within %v", endLimit)) })
+		u.Close()
+		endCommands()
+		stop()
+		exit(errors.Join(<-ended, kept.Close()))
+	})
 }
+
+// endLimit is how long the program takes to end at most, with what it has to wait for: commands have 15 s to end.
+const endLimit = 40 * time.Second
 
 func exit(err error) {
 	if err == nil {

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -170,14 +173,19 @@ func (u *UI) taken(l singleinstance.Launch) {
 	u.settle()
 }
 
-// Run shows the window and blocks until the program ends. trouble is the error of the earlier startup steps. hidden
-// leaves the window in the tray, if there is one.
-func (u *UI) Run(l singleinstance.Launch, hidden bool, trouble error) {
+// Run shows the window and runs Fyne's loop. trouble is the error of the earlier startup steps. hidden leaves the window
+// in the tray, if there is one.
+//
+// When the user quits, or the process gets SIGINT or SIGTERM, Run calls end on the main thread, once. end must exit the
+// process; see leave.
+func (u *UI) Run(l singleinstance.Launch, hidden bool, trouble error, end func()) {
+	u.end = sync.OnceFunc(end)
 	life := u.o.App.Lifecycle()
 	life.SetOnEnteredForeground(func() { u.notes.seen(true) })
 	life.SetOnExitedForeground(func() { u.notes.seen(false) })
 	life.SetOnStarted(func() {
 		u.trace("started")
+		u.leaveOnSignal()
 		if trouble != nil {
 			u.say(reason(fmt.Errorf("%w", trouble), "", true))
 		}
@@ -193,4 +201,30 @@ func (u *UI) Run(l singleinstance.Launch, hidden bool, trouble error) {
 	}
 	u.o.App.Run()
 	u.over.Store(true)
+	u.end() // Fyne has ended its loop itself, as it does for the Quit of the system's own menus
+}
+
+// leave ends the program from inside Fyne's loop. Fyne cannot be asked to end the loop: a function that another
+// goroutine posts at that moment is lost, and App.Run waits for it forever, or the post panics (runGL and WaitForEvents
+// in fyne 2.8.1).
+func (u *UI) leave() {
+	u.trace("leaving")
+	u.w.Hide()
+	u.end()
+}
+
+// leaveOnSignal calls leave at SIGINT and SIGTERM, in place of Fyne's handler, which ends the loop. A second signal
+// ends the process at once.
+func (u *UI) leaveOnSignal() {
+	signals := make(chan os.Signal, 1)
+	signal.Reset(os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	u.bind.run(func(ctx context.Context) {
+		select {
+		case <-signals:
+			signal.Reset(os.Interrupt, syscall.SIGTERM)
+			u.o.Do(u.leave)
+		case <-ctx.Done():
+		}
+	})
 }

@@ -66,7 +66,7 @@ func (u *UI) raise() {
 // quit ends the program.
 func (u *UI) quit() {
 	u.saveSize()
-	u.o.App.Quit()
+	u.leave()
 }
 
 // closed runs when the user closes the window. The program keeps running if the tray can bring the window back,
@@ -74,7 +74,7 @@ func (u *UI) quit() {
 func (u *UI) closed() {
 	u.saveSize()
 	if u.tray == nil || u.o.Settings.CloseQuits {
-		u.o.App.Quit()
+		u.leave()
 		return
 	}
 	u.trace("hidden")

@@ -74,6 +74,7 @@ type UI struct {
 	problem  error
 	finished bool
 	over     atomic.Bool // the main thread has stopped
+	end      func()      // exits the process; set by Run
 	dirty    dirty
 
 	transfers *transfers
@@ -401,16 +402,18 @@ func (u *UI) copyText(text string) {
 	u.trace("copied %q", text)
 }
 
-// ShowFailure shows the window of a program that cannot start. It gives the reason and the remedy.
-func ShowFailure(a fyne.App, err error) {
+// ShowFailure shows the window of a program that cannot start. It gives the reason and the remedy. When the user closes
+// it, it calls end, which must exit the process; see UI.leave.
+func ShowFailure(a fyne.App, err error, end func()) {
 	_ = speak("")
 	w := a.NewWindow("Multipeer")
 	text := widget.NewLabel(firstUpper(engine.CleanText(err.Error())) + ".")
 	text.Wrapping = fyne.TextWrapWord
-	quit := widgets.NewButton(tr("Quit"), widget.HighImportance, a.Quit)
+	quit := widgets.NewButton(tr("Quit"), widget.HighImportance, end)
 	head := widgets.NewLine(tr("Multipeer cannot start"), widgets.SizeTitle, theme.ColorNameForeground, true)
 	w.SetContent(widgets.Inset(container.NewBorder(head, widgets.Row(0, layout.NewSpacer(), quit), nil, nil, widgets.Inset(text, widgets.Gap, widgets.Gap, -widgets.Gap, -widgets.Gap)), widgets.EdgeWide, widgets.EdgeWide, widgets.EdgeWide, widgets.EdgeWide))
 	w.Resize(fyne.NewSize(520, 220))
 	w.CenterOnScreen()
+	w.SetCloseIntercept(end)
 	w.ShowAndRun()
 }

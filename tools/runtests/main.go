@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -186,12 +187,14 @@ func (r *reader) take(ev event) error {
 	case ev.Action == "run":
 		r.running[ev.Package] = ev.Test
 	case ev.Action == "fail":
+		var reasons []string
 		for k, lines := range r.printed {
 			if k == key || strings.HasPrefix(k, key+"/") || strings.HasPrefix(key, k+"/") || ev.Test == "" && strings.HasPrefix(k, key) {
 				fmt.Print(strings.Join(lines, ""))
+				reasons = append(reasons, failures(lines)...)
 			}
 		}
-		return fmt.Errorf("FAILED: %s in %s, after %.1f s", orAll(ev.Test), ev.Package, ev.Elapsed)
+		return fmt.Errorf("%sFAILED: %s in %s, after %.1f s", strings.Join(reasons, ""), orAll(ev.Test), ev.Package, ev.Elapsed)
 	case ev.Action == "pass" && ev.Test == "":
 		delete(r.running, ev.Package)
 		fmt.Printf("ok  %-44s %6.1f s\n", ev.Package, ev.Elapsed)
@@ -204,6 +207,21 @@ func (r *reader) take(ev event) error {
 		delete(r.printed, key)
 	}
 	return nil
+}
+
+// maxReasons limits how many lines of a failed test are repeated after its output.
+const maxReasons = 20
+
+// failures returns the lines in which a test says at which of its lines it failed, and those in which a program
+// panicked. They are repeated last, because the output of a test can be long and its end is what a reader sees.
+func failures(lines []string) (found []string) {
+	said := regexp.MustCompile(`^\s*\w+_test\.go:\d+: |^panic: |^fatal error: |DATA RACE`)
+	for _, line := range lines {
+		if said.MatchString(line) && len(found) < maxReasons {
+			found = append(found, line)
+		}
+	}
+	return found
 }
 
 func orAll(test string) string {

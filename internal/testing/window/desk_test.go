@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"multipeer/internal/testing/netlab"
 )
@@ -119,24 +122,24 @@ func output(c *exec.Cmd) (string, error) {
 	if err := c.Start(); err != nil {
 		return "", err
 	}
-	err := ended(c)
+	err := ended(c, time.Minute)
 	return out.String(), err
 }
 
-// ended waits until a command ends.
-func ended(c *exec.Cmd) error {
+// ended waits until a command ends. A program in Go that takes longer prints its goroutines.
+func ended(c *exec.Cmd, limit time.Duration) error {
 	c.WaitDelay = 5 * time.Second
 	var late atomic.Bool
-	quit := time.AfterFunc(time.Minute, func() {
+	quit := time.AfterFunc(limit, func() {
 		late.Store(true)
 		_ = c.Process.Signal(syscall.SIGQUIT)
 	})
-	kill := time.AfterFunc(time.Minute+5*time.Second, func() { _ = c.Process.Kill() })
+	kill := time.AfterFunc(limit+5*time.Second, func() { _ = c.Process.Kill() })
 	defer quit.Stop()
 	defer kill.Stop()
 	err := c.Wait()
 	if late.Load() {
-		return fmt.Errorf("not ended within a minute: %w", err)
+		return fmt.Errorf("not ended within %v: %w", limit, err)
 	}
 	return err
 }
@@ -148,6 +151,8 @@ type window struct {
 	home  string
 	cmd   *exec.Cmd
 	trace string // a mode of tracing; empty for the usual one
+
+	oneCPU bool // runs on the first processor alone
 
 	mu  sync.Mutex
 	log bytes.Buffer
@@ -163,6 +168,11 @@ func (w *window) lines() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.log.String()
+}
+
+// events returns the lines without the positions of widgets.
+func (w *window) events() string {
+	return regexp.MustCompile(`(?m)^AT .*\n`).ReplaceAllString(w.lines(), "")
 }
 
 func (d *desk) start(name string, args ...string) *window {
@@ -203,6 +213,9 @@ func (w *window) openNow(args ...string) {
 	w.mu.Unlock()
 	w.cmd = w.command(args...)
 	w.cmd.Stdout, w.cmd.Stderr = w, w
+	if w.oneCPU {
+		defer onOneCPU(d.t)()
+	}
 	if err := w.cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}
@@ -211,17 +224,38 @@ func (w *window) openNow(args ...string) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		if d.t.Failed() {
-			d.t.Logf("%s said:\n%s", filepath.Base(w.home), w.lines())
+			d.t.Logf("%s said:\n%s", filepath.Base(w.home), w.events())
 		}
 	})
+}
+
+// onOneCPU binds this thread, and the processes that it starts, to the first processor, until the returned function is
+// called.
+func onOneCPU(t *testing.T) func() {
+	t.Helper()
+	runtime.LockOSThread()
+	var all, first unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		t.Fatal(err)
+	}
+	first.Set(0)
+	if err := unix.SchedSetaffinity(0, &first); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := unix.SchedSetaffinity(0, &all); err != nil {
+			t.Fatal(err)
+		}
+		runtime.UnlockOSThread()
+	}
 }
 
 // close ends the program as a system shutdown does.
 func (w *window) close() {
 	w.d.t.Helper()
 	_ = w.cmd.Process.Signal(os.Interrupt)
-	if err := ended(w.cmd); err != nil {
-		w.d.t.Errorf("%s ended with %v, after:\n%s", filepath.Base(w.home), err, w.lines())
+	if err := ended(w.cmd, 30*time.Second); err != nil { // less than the program's own limit
+		w.d.t.Errorf("%s ended with %v, after:\n%s", filepath.Base(w.home), err, w.events())
 	}
 	w.sound()
 }

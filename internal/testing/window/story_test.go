@@ -282,3 +282,22 @@ func kickAndBlock(d *desk, anna, ben *window) {
 	time.Sleep(500 * time.Millisecond)
 	anna.picture("blocked")
 }
+
+// TestEnd_NeverHangs: a window ends at SIGINT, however busy the machine is. On one processor, Fyne's own way to end its
+// loop waits forever once in some sixty ends.
+func TestEnd_NeverHangs(t *testing.T) {
+	d := newDesk(t, "light")
+	w := &window{d: d, home: filepath.Join(d.dir, "Anna"), trace: "events", oneCPU: true}
+	ends := 60
+	if testing.Short() {
+		ends = 5
+	}
+	for range ends {
+		w.openNow()
+		w.saw("EVT shown")
+		w.close()
+		if t.Failed() {
+			return
+		}
+	}
+}
