@@ -55,25 +55,18 @@ func main() {
 	u := ui.New(ui.Traced(ui.Options{App: a, Engine: e, Do: fyne.Do, Settings: chosen, History: kept, Downloads: *into, Interfaces: cfg.Interfaces, Version: a.Metadata().Version}))
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() {
-		err := e.Run(ctx)
-		u.Stopped(err)
-		ended <- err
-	}()
+	go func() { ended <- u.Stopped(e.Run(ctx)) }()
 	host := &cli.Host{Engine: e, History: kept, Profile: profile, OwnPort: chosen.Port != 0, Interfaces: cfg.Interfaces} // serves multipeer-cli, which does not run a second engine beside this one
 	endCommands, hostErr := host.Start(ctx)
 	u.Start(ctx)
 	u.Run(launch, *hidden, errors.Join(trouble, err, hostErr, u.Listen(profile)), func() {
-		time.AfterFunc(endLimit, func() { exit(fmt.Errorf("did not end within %v", endLimit)) })
+		time.AfterFunc(ui.EndLimit, func() { exit(fmt.Errorf("did not end within %v", ui.EndLimit)) })
 		u.Close()
 		endCommands()
 		stop()
 		exit(errors.Join(<-ended, kept.Close()))
 	})
 }
-
-// endLimit is how long the program takes to end at most, with what it has to wait for: commands have 15 s to end.
-const endLimit = 40 * time.Second
 
 func exit(err error) {
 	if err == nil {

@@ -145,11 +145,11 @@ func (u *UI) Launch(l singleinstance.Launch) bool {
 	}
 }
 
-// Stopped reports that the engine has stopped with an error; it does nothing for nil. It may be called on any
-// goroutine.
-func (u *UI) Stopped(err error) {
+// Stopped reports that the engine has stopped with an error, which it returns; it does nothing for nil. It may be
+// called on any goroutine.
+func (u *UI) Stopped(err error) error {
 	if err == nil {
-		return
+		return nil
 	}
 	u.o.Do(func() {
 		if !u.finished {
@@ -158,6 +158,7 @@ func (u *UI) Stopped(err error) {
 			u.settle()
 		}
 	})
+	return err
 }
 
 // taken brings the window to the front and handles what another start passed on.
@@ -203,6 +204,9 @@ func (u *UI) Run(l singleinstance.Launch, hidden bool, trouble error, end func()
 	u.over.Store(true)
 	u.end() // Fyne has ended its loop itself, as it does for the Quit of the system's own menus
 }
+
+// EndLimit is how long the program takes to end at most: commands that run in it have 15 s to end.
+const EndLimit = 40 * time.Second
 
 // leave ends the program from inside Fyne's loop. Fyne cannot be asked to end the loop: a function that another
 // goroutine posts at that moment is lost, and App.Run waits for it forever, or the post panics (runGL and WaitForEvents

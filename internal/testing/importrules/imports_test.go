@@ -73,7 +73,7 @@ var rules = []struct {
 	{"internal/autostart", []string{"golang.org/x/sys/windows/..."}, "what starts at login; it knows neither the window nor the terminal program"},
 	{"internal/singleinstance", nil, "a second start speaks to the first"},
 	{"internal/settings", []string{"multipeer/internal/boltfile"}, "what a person has chosen, as one file"},
-	{"internal/testing/window", []string{"multipeer/engine", "multipeer/internal/history", "multipeer/internal/testing/netlab"}, "drives the real window, among peers and with an old conversation"},
+	{"internal/testing/window", []string{"multipeer/engine", "multipeer/internal/history", "multipeer/internal/testing/netlab", "golang.org/x/sys/unix"}, "drives the real window, among peers and with an old conversation; x/sys binds it to one processor"},
 }
 
 // testsMay is what any test may import too.
