@@ -1,16 +1,23 @@
 package engine
 
-import "multipeer/engine/internal/peers"
+import (
+	"multipeer/engine/internal/peers"
+	"multipeer/engine/internal/wire"
+)
 
-// MaxDatagram is the largest unreliable message, in bytes of JSON. It fits into one packet on every path.
+// MaxDatagram is the largest unreliable message, in bytes of JSON or of Bytes. It fits into one packet on every path.
 const MaxDatagram = peers.MaxDatagram
 
-// SendDatagram sends v, any value that encodes to at most MaxDatagram bytes of JSON, unreliably: at once or not at
-// all, in no order, to the named peers, or to Broadcast (MCSession sendData, mode unreliable; RFC 9221).
+// SendDatagram sends v, Bytes or a value for JSON, of at most MaxDatagram bytes, unreliably: at once or not at all, in
+// no order, to the named peers, or to Broadcast (MCSession sendData, mode unreliable; RFC 9221).
 // It never blocks. A Result without an error means that the message was handed to the network; ErrBusy means that it
 // was dropped here because the path has no room. The error is ErrTooLarge with the limit, ErrInvalid or ErrNobody.
 func (e *Engine) SendDatagram(v any, to ...PeerID) ([]Result, error) {
-	body, err := encode(v, MaxDatagram)
+	return e.sendDatagram(wire.Text{}, v, to)
+}
+
+func (e *Engine) sendDatagram(msg wire.Text, v any, to []PeerID) ([]Result, error) {
+	err := putValue(&msg, v, MaxDatagram)
 	if err != nil {
 		return nil, err
 	}
@@ -22,7 +29,7 @@ func (e *Engine) SendDatagram(v any, to ...PeerID) ([]Result, error) {
 	}
 	results := make([]Result, len(to))
 	for i, id := range to {
-		results[i] = Result{id, e.peers.SendDatagram(id, body)}
+		results[i] = Result{id, e.peers.SendDatagram(id, msg)}
 	}
 	return results, nil
 }

@@ -34,7 +34,12 @@ type Engine struct {
 	pairings  *pairing.Manager
 	transfers *transfers.Manager
 
-	streams streamHandlers
+	streams  streamHandlers
+	requests requests
+
+	invitations claim[*Invitation]
+	offers      claim[*Offer]
+
 	sending sync.WaitGroup // messages whose outcome is not known yet
 
 	mu       sync.Mutex

@@ -22,7 +22,8 @@ func traitsOf(ev Event) events.Traits {
 		return events.Traits{State: ev.Transfer.ID}
 	case MessageReceived:
 		return events.Traits{
-			Kind: events.Messages, Limited: true, From: ev.Message.From, Bytes: len(ev.Message.Body), Unreliable: ev.Message.Unreliable,
+			Kind: events.Messages, Topic: ev.Message.Topic, Limited: true, From: ev.Message.From,
+			Bytes: len(ev.Message.Body) + len(ev.Message.Data), Unreliable: ev.Message.Unreliable,
 			Message: true, Held: ev.held,
 		}
 	case streamReceived:

@@ -134,7 +134,7 @@ func (e *Engine) freeze(f func(Snapshot)) {
 
 // unreadCode returns the code that gives the other side the reason why no reader has taken an event of a kind.
 func (e *Engine) unreadCode(kind events.Kind) wire.Code {
-	if e.events.HasReader(kind) {
+	if e.events.HasReader(kind, "") {
 		return wire.Busy
 	}
 	return wire.Unavailable

@@ -16,7 +16,7 @@ import (
 // MaxPending is how many messages to one peer may wait for their answer or for room in the window.
 const MaxPending = peers.MaxPending
 
-// MaxMessage is the largest message, in bytes of JSON.
+// MaxMessage is the largest message, in bytes of JSON or of Bytes.
 const MaxMessage = wire.MaxMessage
 
 // Broadcast as a recipient means all peers that are connected.
@@ -48,10 +48,11 @@ func (e *Engine) recipients(to []PeerID) ([]PeerID, error) {
 // unless the context has an earlier deadline.
 const SendTimeout = 30 * time.Second
 
-// Send sends v, any value that encoding/json can encode to at most MaxMessage bytes, to the named peers, or to all
-// that are connected if Broadcast is among them (MCSession sendData, mode reliable). It waits until each has answered,
-// at most SendTimeout, and returns one Result for each, in the order of to: without an error the other program has the
-// message. A peer that is named twice gets the message once. While MaxPending messages to a peer are pending, Send waits for room, but delays only that peer's message.
+// Send sends v, Bytes or any value that encoding/json can encode, of at most MaxMessage bytes, to the named peers, or to
+// all that are connected if Broadcast is among them (MCSession sendData, mode reliable). It waits until each has
+// answered, at most SendTimeout, and returns one Result for each, in the order of to: without an error the other program
+// has the message. A peer that is named twice gets the message once. While MaxPending messages to a peer are pending,
+// Send waits for room, but delays only that peer's message.
 //
 // Messages of one sender arrive in order and once, even if the connection breaks and is re-established. After an
 // error that ends the wait (ErrTimeout, ErrCancelled, ErrLost, ErrBye, ErrClosed) the message may or may not have
@@ -59,7 +60,12 @@ const SendTimeout = 30 * time.Second
 // Send itself reports what prevents sending at all: ErrTooLarge, ErrInvalid (no recipient, or a value that cannot be
 // sent), or ErrNobody if Broadcast finds none connected.
 func (e *Engine) Send(ctx context.Context, v any, to ...PeerID) ([]Result, error) {
-	d, err := e.newDelivery(v, to)
+	return e.send(ctx, wire.Text{}, v, to)
+}
+
+// send sends msg with v in it.
+func (e *Engine) send(ctx context.Context, msg wire.Text, v any, to []PeerID) ([]Result, error) {
+	d, err := e.newDelivery(msg, v, to)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +86,11 @@ func (e *Engine) Send(ctx context.Context, v any, to ...PeerID) ([]Result, error
 // slowest recipient reads. ctx does not affect what is queued; SendTimeout does. Do not call Post without bound from the
 // function that receives messages: two programs that do so can wait for each other.
 func (e *Engine) Post(ctx context.Context, v any, to ...PeerID) (*Delivery, error) {
-	d, err := e.newDelivery(v, to)
+	return e.post(ctx, wire.Text{}, v, to)
+}
+
+func (e *Engine) post(ctx context.Context, msg wire.Text, v any, to []PeerID) (*Delivery, error) {
+	d, err := e.newDelivery(msg, v, to)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +109,11 @@ func (e *Engine) Post(ctx context.Context, v any, to ...PeerID) (*Delivery, erro
 // TryPost is Post that never waits: if MaxPending messages to one of the peers are pending, it sends nothing and returns
 // ErrBusy. A program with a window can call it from its main thread.
 func (e *Engine) TryPost(v any, to ...PeerID) (*Delivery, error) {
-	d, err := e.newDelivery(v, to)
+	return e.tryPost(wire.Text{}, v, to)
+}
+
+func (e *Engine) tryPost(msg wire.Text, v any, to []PeerID) (*Delivery, error) {
+	d, err := e.newDelivery(msg, v, to)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +132,7 @@ type Delivery struct {
 	e      *Engine
 	ctx    context.Context // limits how long answers are waited for
 	cancel context.CancelCauseFunc
-	body   json.RawMessage
+	msg    wire.Text
 	// windows has the window of each recipient; nil if there is no session.
 	windows []*peers.Window
 
@@ -127,9 +141,9 @@ type Delivery struct {
 	results []Result
 }
 
-// newDelivery checks a message and its recipients. The caller must post, send or await for each window.
-func (e *Engine) newDelivery(v any, to []PeerID) (*Delivery, error) {
-	body, err := encode(v, MaxMessage)
+// newDelivery puts v into msg, and checks both and the recipients. The caller must post, send or await for each window.
+func (e *Engine) newDelivery(msg wire.Text, v any, to []PeerID) (*Delivery, error) {
+	err := putValue(&msg, v, MaxMessage)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +158,7 @@ func (e *Engine) newDelivery(v any, to []PeerID) (*Delivery, error) {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	d := &Delivery{
-		done: make(chan struct{}), e: e, ctx: ctx, cancel: cancel, body: body, left: len(to),
+		done: make(chan struct{}), e: e, ctx: ctx, cancel: cancel, msg: msg, left: len(to),
 		windows: make([]*peers.Window, len(to)), results: make([]Result, len(to)),
 	}
 	limit := time.AfterFunc(SendTimeout, func() { cancel(ErrTimeout) })
@@ -215,7 +229,7 @@ func (d *Delivery) send(i int) {
 		d.settle(i, d.results[i].Err)
 		return
 	}
-	d.windows[i].Post(d.ctx, d.body, func(err error) { d.settle(i, err) })
+	d.windows[i].Post(d.ctx, d.msg, func(err error) { d.settle(i, err) })
 }
 
 // settle stores the result of recipient i.
@@ -229,6 +243,23 @@ func (d *Delivery) settle(i int, err error) {
 		d.cancel(nil)
 		d.e.sending.Done()
 	}
+}
+
+// putValue puts v into a message that has no contents yet.
+func putValue(msg *wire.Text, v any, limit int) (err error) {
+	if msg.Failed != "" {
+		return nil
+	}
+	data, bytes := v.(Bytes)
+	switch {
+	case !bytes:
+		msg.Body, err = encode(v, limit)
+		return err
+	case len(data) > limit:
+		return fmt.Errorf("message of %d bytes: %w: at most %d", len(data), ErrTooLarge, limit)
+	}
+	msg.Data = append([]byte{}, data...)
+	return nil
 }
 
 // encode is json.Marshal with a size limit and without HTML escaping.

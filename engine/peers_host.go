@@ -18,7 +18,7 @@ func (h peersHost) Publish(ev peers.Event) wire.Code {
 	case streamReceived:
 		return e.streams.take(e, public.stream)
 	case InvitationReceived:
-		if !e.events.Publish(public) {
+		if !e.invitations.ask(e, public.Invitation) && !e.events.Publish(public) {
 			return e.unreadCode(events.Invitations)
 		}
 	default:
@@ -28,10 +28,19 @@ func (h peersHost) Publish(ev peers.Event) wire.Code {
 }
 
 func (h peersHost) Deliver(m peers.Message) wire.Code {
-	if h.e.events.Publish(MessageReceived{Message(m), new(events.Held)}) {
+	e := h.e
+	switch {
+	case m.Reply != 0:
+		e.requests.takeReply(m)
 		return 0
+	case m.Ask != 0:
+		return e.requests.takeRequest(e, m)
+	case e.events.Publish(MessageReceived{publicMessage(m), new(events.Held)}):
+		return 0
+	case e.events.HasReader(events.Messages, m.Topic):
+		return peers.Later
 	}
-	return h.e.unreadCode(events.Messages)
+	return wire.Unavailable
 }
 
 func (h peersHost) Changed() <-chan struct{} { return h.e.events.Changed() }

@@ -53,7 +53,8 @@ func (h transferHost) AcceptedBy(l transfers.Link, name string) {
 func (h transferHost) Publish(t transfers.Transfer) { h.e.events.Publish(TransferChanged{Transfer(t)}) }
 
 func (h transferHost) PublishOffer(o *transfers.Offer) (code wire.Code, taken bool) {
-	if h.e.events.Publish(OfferReceived{publicOffer(o)}) {
+	offer := publicOffer(o)
+	if h.e.offers.ask(h.e, offer) || h.e.events.Publish(OfferReceived{offer}) {
 		return 0, true
 	}
 	return h.e.unreadCode(events.Offers), false

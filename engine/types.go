@@ -2,7 +2,9 @@ package engine
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"multipeer/engine/internal/identity"
@@ -121,14 +123,28 @@ type Conflict struct {
 type Message struct {
 	From PeerID
 	Name string // the sender's display name
-	Body json.RawMessage
-	At   time.Time // when it arrived, by our clock
+	// Topic is the name of the topic that it was sent to; empty for Engine.Send and the like.
+	Topic string
+	Body  json.RawMessage // nil if it was sent as Bytes
+	Data  []byte          // not nil if it was sent as Bytes
+	At    time.Time       // when it arrived, by our clock
 	// Unreliable means that it was sent with SendDatagram: such messages may be lost or reordered.
 	Unreliable bool
 }
 
-// Decode decodes the body as JSON into v, like json.Unmarshal. Messages are untrusted: check their contents.
-func (m Message) Decode(v any) error { return json.Unmarshal(m.Body, v) }
+// Decode decodes the body as JSON into v, like json.Unmarshal, or copies Data if v is a *Bytes. Messages are untrusted:
+// check their contents. The error is ErrInvalid if the message has the other form.
+func (m Message) Decode(v any) error {
+	b, bytes := v.(*Bytes)
+	switch {
+	case bytes != (m.Data != nil):
+		return fmt.Errorf("message: %w: it is bytes, and not JSON, or the other way round", ErrInvalid)
+	case bytes:
+		*b = slices.Clone(m.Data)
+		return nil
+	}
+	return json.Unmarshal(m.Body, v)
+}
 
 // Result is the outcome of a message for one recipient. After Send and Post, a nil Err means that the other program
 // has it; after SendDatagram, that it was handed to the network.

@@ -5,6 +5,7 @@ package events
 import (
 	"context"
 	"iter"
+	"slices"
 	"sync"
 
 	"multipeer/engine/internal/identity"
@@ -61,16 +62,17 @@ func (h *Hub[E]) Changed() <-chan struct{} {
 	return h.changed
 }
 
-// HasReader reports whether some reader takes events of a kind.
-func (h *Hub[E]) HasReader(kind Kind) bool {
+// HasReader reports whether some reader takes events of a kind, and of a topic if it is not empty.
+func (h *Hub[E]) HasReader(kind Kind, topic string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.readerLocked(kind) != nil
+	return h.readerLocked(Traits{Kind: kind, Topic: topic}) != nil
 }
 
-func (h *Hub[E]) readerLocked(kind Kind) *Reader[E] {
+// readerLocked returns a reader of such events; nil if there is none.
+func (h *Hub[E]) readerLocked(t Traits) *Reader[E] {
 	for r := range h.readers {
-		if r.wants&kind != 0 {
+		if r.wants.take(t) {
 			return r
 		}
 	}
@@ -78,10 +80,18 @@ func (h *Hub[E]) readerLocked(kind Kind) *Reader[E] {
 }
 
 // Subscribe adds a reader, whose first event is the snapshot of the present state: the caller holds the locks that
-// keep the state from changing. wants are the kinds of events that it takes.
+// keep the state from changing.
 func (h *Hub[E]) Subscribe(wants Kind, snapshot E) *Reader[E] {
-	r := newReader[E](wants)
+	r := newReader[E](Wants{Kinds: wants})
 	r.put(item[E]{snapshot, h.traits(snapshot)})
+	h.addReader(r)
+	h.room(nil)
+	return r
+}
+
+// SubscribeTopic adds a reader of the messages of one topic.
+func (h *Hub[E]) SubscribeTopic(topic string) *Reader[E] {
+	r := newReader[E](Wants{Messages, topic})
 	h.addReader(r)
 	h.room(nil)
 	return r
@@ -91,14 +101,15 @@ func (h *Hub[E]) Subscribe(wants Kind, snapshot E) *Reader[E] {
 func (h *Hub[E]) addReader(r *Reader[E]) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if r.wants&Messages != 0 {
-		for _, ev := range h.unread {
-			it := item[E]{ev, h.traits(ev)}
-			it.Held.queues++
-			r.addUnread(it)
+	h.unread = slices.DeleteFunc(h.unread, func(ev E) bool {
+		it := item[E]{ev, h.traits(ev)}
+		if !r.wants.take(it.Traits) {
+			return false
 		}
-		h.unread = nil
-	}
+		it.Held.queues++
+		r.addUnread(it)
+		return true
+	})
 	if h.closed {
 		r.close()
 	} else {
@@ -208,7 +219,7 @@ func (h *Hub[E]) leave(r *Reader[E], skipped []item[E]) {
 			abandoned = append(abandoned, it.ev)
 			continue
 		}
-		if other := h.readerLocked(Messages); other != nil {
+		if other := h.readerLocked(it.Traits); other != nil {
 			it.Held.queues++
 			other.addUnread(it)
 		} else {

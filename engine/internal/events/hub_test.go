@@ -83,11 +83,11 @@ func TestHub_OnePeerCannotFillAQueue(t *testing.T) {
 
 func TestHub_MessageLeftBehindGoesToNextReader(t *testing.T) {
 	h := newTestHub(new([]event))
-	if h.HasReader(Messages) || h.Publish(message("too early")) {
+	if h.HasReader(Messages, "") || h.Publish(message("too early")) {
 		t.Error("taken without a reader")
 	}
 	quiet := h.Subscribe(0, event{text: "first"})
-	if h.HasReader(Messages) || h.Publish(message("too early")) {
+	if h.HasReader(Messages, "") || h.Publish(message("too early")) {
 		t.Error("taken by a quiet reader")
 	}
 	r := h.Subscribe(Messages, event{text: "first"})

@@ -27,6 +27,7 @@ type Traits struct {
 	Change bool // what the program waits for may have happened
 
 	Kind       Kind            // only readers that want this kind take it; 0 means that all do
+	Topic      string          // only readers of this topic take it
 	Limited    bool            // a peer can cause any number of such events
 	From       identity.PeerID // the peer that caused a Limited event
 	Unreliable bool            // it may be lost without harm
@@ -35,6 +36,21 @@ type Traits struct {
 
 	Message bool  // it is refused if there is no room, and outlives a reader that leaves it behind
 	Held    *Held // set if the event must not get lost in a queue
+}
+
+// Wants says which events a reader takes.
+type Wants struct {
+	Kinds Kind
+	// Topic limits a reader to the messages of one topic. Readers without one take no message that has a topic.
+	Topic string
+}
+
+// take reports whether a reader takes an event.
+func (w Wants) take(t Traits) bool {
+	if w.Topic != t.Topic {
+		return false
+	}
+	return t.Kind == 0 || t.Kind&w.Kinds != 0
 }
 
 // Kind is a kind of events that readers may leave to others.
@@ -84,7 +100,7 @@ func (u use) minus(o use) use {
 
 // Reader is the queue of one reader.
 type Reader[E any] struct {
-	wants   Kind        // the kinds that it takes
+	wants   Wants
 	reading atomic.Bool // a loop has started to read
 
 	mu     sync.Mutex
@@ -98,7 +114,7 @@ type Reader[E any] struct {
 	closed bool
 }
 
-func newReader[E any](wants Kind) *Reader[E] {
+func newReader[E any](wants Wants) *Reader[E] {
 	return &Reader[E]{wants: wants, states: map[any]int{}, uses: map[identity.PeerID]use{}, wake: make(chan struct{}, 1)}
 }
 
@@ -106,10 +122,7 @@ func newReader[E any](wants Kind) *Reader[E] {
 func (r *Reader[E]) put(it item[E]) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
-		return false
-	}
-	if it.Kind != 0 && it.Kind&r.wants == 0 {
+	if r.closed || !r.wants.take(it.Traits) {
 		return false
 	}
 	if it.Limited && !r.admitsLocked(it.Traits) { // guard: events-queued

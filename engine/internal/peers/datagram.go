@@ -3,13 +3,12 @@ package peers
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 
 	"multipeer/engine/internal/wire"
 )
 
-// MaxDatagram is the largest unreliable message, in bytes of JSON. It fits into one packet on every path.
+// MaxDatagram is the largest unreliable message, in bytes of JSON or of data. It fits into one packet on every path.
 const MaxDatagram = 1100
 
 // maxUnsure is how many datagrams may wait for congestion control.
@@ -19,18 +18,68 @@ const maxUnsure = 64
 const (
 	datagramPing    = 1
 	datagramPong    = 2
-	datagramMessage = 3
+	datagramMessage = 3 // JSON without a topic
+	datagramTopic   = 4 // the form, the length of the topic, the topic, and then JSON or bytes
 )
 
-// SendDatagram sends a message of at most MaxDatagram bytes of JSON unreliably: at once or not at all. It never blocks.
-func (m *Manager) SendDatagram(id PeerID, body json.RawMessage) error {
+// The forms of a datagramTopic.
+const (
+	formJSON  = 0
+	formBytes = 1
+)
+
+// SendDatagram sends a message of at most MaxDatagram bytes unreliably: at once or not at all. It never blocks.
+func (m *Manager) SendDatagram(id PeerID, msg wire.Text) error {
 	if _, err := m.sessionWith(id); err != nil { // waits for a session that is about to begin
 		return err
 	}
 	if l := m.links.get(id); l != nil && l.session.Load() != nil {
-		return l.sendDatagram(append([]byte{datagramMessage}, body...))
+		return l.sendDatagram(datagramOf(msg))
 	}
 	return wire.ErrNotConnected // a session whose connection has broken
+}
+
+// datagramOf encodes an unreliable message.
+func datagramOf(msg wire.Text) []byte {
+	if msg.Topic == "" && msg.Data == nil {
+		return append([]byte{datagramMessage}, msg.Body...)
+	}
+	b := append([]byte{datagramTopic, formJSON, byte(len(msg.Topic))}, msg.Topic...)
+	if msg.Data == nil {
+		return append(b, msg.Body...)
+	}
+	b[1] = formBytes
+	return append(b, msg.Data...)
+}
+
+// parseDatagram decodes an unreliable message, all of it untrusted. It returns false for what is malformed.
+func parseDatagram(b []byte) (msg wire.Text, ok bool) {
+	form, payload := byte(formJSON), b[1:]
+	if b[0] == datagramTopic {
+		if len(b) < 3 || len(b) < 3+int(b[2]) { // guard: datagram-topic
+			return msg, false
+		}
+		form = b[1]
+		msg.Topic, payload = string(b[3:3+int(b[2])]), b[3+int(b[2]):]
+		if msg.Topic != "" && wire.ValidateTopic(msg.Topic) != nil {
+			return msg, false
+		}
+	}
+	if len(payload) > MaxDatagram { // guard: datagram-size
+		return msg, false
+	}
+	switch form {
+	case formJSON:
+		if wire.CheckProgram(payload) != nil { // guard: datagram-json
+			return msg, false
+		}
+		msg.Body = payload
+		return msg, true
+	case formBytes:
+		msg.Data = payload
+		return msg, true
+	}
+	return msg, false
 }
 
 func (l *Link) sendDatagram(b []byte) error {
@@ -79,17 +128,22 @@ func (l *Link) readDatagrams(ctx context.Context) {
 			_ = l.sendDatagram(b)
 		case len(b) == 9 && b[0] == datagramPong:
 			l.pong(binary.BigEndian.Uint64(b[1:]))
-		case len(b) > 1 && b[0] == datagramMessage && len(b) <= 1+MaxDatagram && wire.CheckProgram(b[1:]) == nil:
-			l.takeDatagram(json.RawMessage(b[1:]))
+		case len(b) > 1 && (b[0] == datagramMessage || b[0] == datagramTopic):
+			if msg, ok := parseDatagram(b); ok {
+				l.takeDatagram(msg)
+			}
 		}
 	}
 }
 
-func (l *Link) takeDatagram(body json.RawMessage) {
+func (l *Link) takeDatagram(msg wire.Text) {
 	m := l.m
 	if s := l.sessionNow(); s != nil {
 		s.window.While(l, func() {
-			m.host.Deliver(Message{From: l.peer.id, Name: *l.name.Load(), Body: body, At: now(), Unreliable: true})
+			m.host.Deliver(Message{
+				From: l.peer.id, Name: *l.name.Load(), Topic: msg.Topic, Body: msg.Body, Data: msg.Data, At: now(),
+				Unreliable: true,
+			})
 		})
 	}
 }

@@ -33,6 +33,9 @@ const maxParked = 32 << 20
 // Window keeps the messages to a peer.
 type Window = window.Window
 
+// Later is what Host.Deliver returns when the program has no room for a message now.
+const Later = window.Later
+
 // Window returns the window of the messages to a connected peer.
 func (m *Manager) Window(id PeerID) (*Window, error) {
 	s, err := m.sessionWith(id)
@@ -91,12 +94,15 @@ func (l *Link) takeMessage(msg wire.Text) {
 		return
 	}
 	deliver := func() wire.Code {
-		return l.m.host.Deliver(Message{From: l.peer.id, Name: *l.name.Load(), Body: msg.Body, At: now()})
+		return l.m.host.Deliver(Message{
+			From: l.peer.id, Name: *l.name.Load(), Topic: msg.Topic, Body: msg.Body, Data: msg.Data, At: now(),
+			Ask: msg.Ask, Reply: msg.Reply, Failed: msg.Failed,
+		})
 	}
 	answer := func(code wire.Code) { l.Send(wire.TextAck{N: msg.N, Code: code}) }
 	for {
 		freed := l.m.parking.Freed()
-		if s.window.Take(l, msg.N, len(msg.Body), deliver, answer) {
+		if s.window.Take(l, msg.N, msg.Size(), deliver, answer) {
 			return
 		}
 		select { // nothing more is read from this peer until then

@@ -162,11 +162,11 @@ func TestManager_ConnectsAndCarriesAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	result := make(chan error, 1)
-	w.Post(ctx, json.RawMessage(`1`), func(err error) { result <- err })
+	w.Post(ctx, wire.Text{Body: json.RawMessage(`1`)}, func(err error) { result <- err })
 	if err := <-result; err != nil {
 		t.Error(err)
 	}
-	if err := a.SendDatagram(id, json.RawMessage(`2`)); err != nil {
+	if err := a.SendDatagram(id, wire.Text{Body: json.RawMessage(`2`)}); err != nil {
 		t.Error(err)
 	}
 	b.await(t, "message and datagram", func(_ []Event, messages []Message) bool { return len(messages) == 2 })

@@ -142,7 +142,15 @@ func (s Self) wireInfo() wire.Info { return wire.Info{Name: s.Name, Info: s.Info
 type Message struct {
 	From       PeerID
 	Name       string
-	Body       json.RawMessage
+	Topic      string
+	Body       json.RawMessage // nil for bytes
+	Data       []byte          // nil for JSON
 	At         time.Time
 	Unreliable bool // it was sent as a datagram
+
+	Ask, Reply uint64 // see wire.Text
+	Failed     string
 }
+
+// Size is the size of what the program sent, in bytes.
+func (m Message) Size() int { return len(m.Body) + len(m.Data) + len(m.Failed) }

@@ -143,11 +143,26 @@ func checkCount(n uint64) error {
 }
 
 func (m Text) check() error {
-	if len(m.Body) == 0 {
-		return malformed("message without body")
+	contents := 0
+	for _, is := range []bool{m.Body != nil, m.Data != nil, m.Failed != ""} {
+		if is {
+			contents++
+		}
 	}
-	if len(m.Body) > MaxMessage {
-		return malformed("message of %d bytes", len(m.Body))
+	switch {
+	case contents != 1: // guard: message-contents
+		return malformed("message with %d contents", contents)
+	case m.Size() > MaxMessage: // guard: message-size
+		return malformed("message of %d bytes", m.Size())
+	case m.Failed != "" && (m.Reply == 0 || len(m.Failed) > MaxFailed): // guard: message-failed
+		return malformed("message: reason of %d bytes", len(m.Failed))
+	case m.Ask != 0 && m.Reply != 0: // guard: message-both
+		return malformed("message that asks and replies")
+	}
+	if m.Topic != "" {
+		if err := ValidateTopic(m.Topic); err != nil { // guard: message-topic
+			return malformed("%v", err)
+		}
 	}
 	return checkCount(m.N)
 }

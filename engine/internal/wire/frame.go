@@ -20,9 +20,9 @@ import (
 const (
 	MaxHello   = 8 << 10  // a frame before the peer is greeted
 	MaxControl = 64 << 10 // any frame except a message
-	MaxMessage = 1 << 20  // the body of an application's message
-	// MaxFrame is the largest frame on a greeted connection: a full message and its envelope.
-	MaxFrame  = MaxMessage + 1<<10
+	MaxMessage = 1 << 20  // the value or the bytes of an application's message
+	// MaxFrame is the largest frame on a greeted connection: a full message of bytes in base64 and its envelope.
+	MaxFrame  = (MaxMessage+2)/3*4 + 1<<10
 	headerLen = 4
 )
 

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"strconv"
 )
@@ -18,8 +19,40 @@ func (m Pong) appendJSON(b []byte) []byte { return appendNumbered(b, m.kind(), m
 // appendJSON appends the body unchanged: it is JSON that Check has accepted.
 func (m Text) appendJSON(b []byte) []byte {
 	b = appendNumbered(b, m.kind(), m.N)
-	b = append(b[:len(b)-1], `,"body":`...)
-	return append(append(b, m.Body...), '}')
+	b = b[:len(b)-1]
+	b = appendText(b, "topic", m.Topic)
+	b = appendCount(b, "ask", m.Ask)
+	b = appendCount(b, "reply", m.Reply)
+	b = appendText(b, "failed", m.Failed)
+	if m.Body != nil {
+		b = append(append(b, `,"body":`...), m.Body...)
+	}
+	if m.Data != nil {
+		b = append(b, `,"data":"`...)
+		b = base64.StdEncoding.AppendEncode(b, m.Data)
+		b = append(b, '"')
+	}
+	return append(b, '}')
+}
+
+// appendText appends a member that is a text, unless it is empty.
+func appendText(b []byte, key, text string) []byte {
+	if text == "" {
+		return b
+	}
+	quoted, err := marshal(text)
+	if err != nil { // a string always has a JSON form
+		panic(err)
+	}
+	return append(append(append(append(b, `,"`...), key...), `":`...), quoted...)
+}
+
+// appendCount appends a member that is a number, unless it is 0.
+func appendCount(b []byte, key string, n uint64) []byte {
+	if n == 0 {
+		return b
+	}
+	return strconv.AppendUint(append(append(append(b, `,"`...), key...), `":`...), n, 10)
 }
 
 func (m TextAck) appendJSON(b []byte) []byte {
@@ -52,7 +85,7 @@ func (w *walker) hot(kind string) (Message, bool) {
 		return Pong{n}, w.used == 2
 	case "message":
 		body := w.member("body")
-		return Text{n, json.RawMessage(body)}, body != nil && w.used == 3
+		return Text{N: n, Body: json.RawMessage(body)}, body != nil && w.used == 3
 	case "message_ack":
 		if w.used == 2 {
 			return TextAck{N: n}, true

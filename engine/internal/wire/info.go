@@ -52,16 +52,24 @@ func ValidateInfo(info map[string]string) error {
 }
 
 // ValidateStreamName checks the name of a stream: 1 to 63 bytes of UTF-8 without control and bidi characters.
-func ValidateStreamName(s string) error {
+func ValidateStreamName(s string) error { return validateShort("stream name", s, MaxStreamName) }
+
+// MaxTopic is the maximum length of the name of a topic, in bytes of UTF-8: it fits into a datagram beside a full message.
+const MaxTopic = 31
+
+// ValidateTopic checks the name of a topic: 1 to 31 bytes of UTF-8 without control and bidi characters.
+func ValidateTopic(s string) error { return validateShort("topic", s, MaxTopic) }
+
+func validateShort(what, s string, most int) error {
 	switch {
-	case len(s) < 1 || len(s) > MaxStreamName:
-		return fmt.Errorf("stream name: %w: %d bytes, 1 to %d", ErrInvalid, len(s), MaxStreamName)
+	case len(s) < 1 || len(s) > most:
+		return fmt.Errorf("%s: %w: %d bytes, 1 to %d", what, ErrInvalid, len(s), most)
 	case !utf8.ValidString(s):
-		return fmt.Errorf("stream name: %w: not UTF-8", ErrInvalid)
+		return fmt.Errorf("%s: %w: not UTF-8", what, ErrInvalid)
 	}
 	for _, r := range s {
 		if BreaksText(r) {
-			return fmt.Errorf("stream name: %w: character %U is not allowed", ErrInvalid, r)
+			return fmt.Errorf("%s: %w: character %U is not allowed", what, ErrInvalid, r)
 		}
 	}
 	return nil

@@ -101,12 +101,26 @@ type Ping struct {
 // Pong answers Ping.
 type Pong Ping
 
-// Text carries one message of the program: any JSON value. N counts up from 1 in each session, over all its
-// connections; a repeated number is a message that was sent again because its answer was lost.
+// Text carries one message of the program: any JSON value in Body, or bytes in Data. N counts up from 1 in each
+// session, over all its connections; a repeated number is a message that was sent again because its answer was lost.
 type Text struct {
-	N    uint64          `json:"n"`
-	Body json.RawMessage `json:"body"`
+	N uint64 `json:"n"`
+	// Topic names the part of the program that the message is for; empty means none.
+	Topic string `json:"topic,omitempty"`
+	// Ask is a number that the sender chose for a request; Reply is that of the request that this message answers.
+	Ask   uint64 `json:"ask,omitempty"`
+	Reply uint64 `json:"reply,omitempty"`
+	// Failed is the reason why a request failed, in place of Body and Data.
+	Failed string          `json:"failed,omitempty"`
+	Body   json.RawMessage `json:"body,omitempty"`
+	Data   []byte          `json:"data,omitempty"` // written even if it is empty, unless it is nil
 }
+
+// Size is the size of what the program sent, in bytes.
+func (m Text) Size() int { return len(m.Body) + len(m.Data) + len(m.Failed) }
+
+// MaxFailed limits Text.Failed, in bytes.
+const MaxFailed = 1 << 10
 
 // TextAck reports the outcome of message N: accepted by the program, or why not.
 type TextAck struct {

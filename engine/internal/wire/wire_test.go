@@ -309,3 +309,24 @@ func FuzzCleanName(f *testing.F) {
 		}
 	})
 }
+
+func TestMessage_OddOnesAreRefused(t *testing.T) {
+	large := strings.Repeat("A", (MaxMessage+3)/3*4)
+	for name, raw := range map[string]string{
+		"no contents":             `{"type":"message","n":1}`,
+		"JSON and bytes":          `{"type":"message","n":1,"body":1,"data":"AQ=="}`,
+		"JSON and a reason":       `{"type":"message","n":1,"reply":1,"body":1,"failed":"x"}`,
+		"bytes that are null":     `{"type":"message","n":1,"data":null}`,
+		"a topic of two lines":    `{"type":"message","n":1,"topic":"a\nb","body":1}`,
+		"a topic too long":        `{"type":"message","n":1,"topic":"` + strings.Repeat("x", MaxTopic+1) + `","body":1}`,
+		"too many bytes":          `{"type":"message","n":1,"data":"` + large + `"}`,
+		"too much JSON":           `{"type":"message","n":1,"body":"` + large[:MaxMessage] + `"}`,
+		"a request and an answer": `{"type":"message","n":1,"ask":1,"reply":2,"body":1}`,
+		"a reason of no request":  `{"type":"message","n":1,"failed":"x"}`,
+		"a reason too long":       `{"type":"message","n":1,"reply":1,"failed":"` + strings.Repeat("x", MaxFailed+1) + `"}`,
+	} {
+		if m, err := Decode([]byte(raw)); err == nil {
+			t.Errorf("%s is taken as %.100v", name, m)
+		}
+	}
+}

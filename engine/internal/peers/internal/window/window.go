@@ -4,7 +4,6 @@ package window
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,6 +19,9 @@ const (
 	// MaxPending is how many messages to one peer may wait for their answer or for room in the window.
 	MaxPending = 256
 )
+
+// Later is what deliver returns when the program has no room for a message now. It is not sent to the other side.
+const Later wire.Code = 1 << 62
 
 // Link is a connection that carries messages. It is comparable.
 type Link interface {
@@ -96,12 +98,13 @@ func (w *Window) AwaitRoom(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// Post numbers a message and sends it as soon as the window and a connection allow; when ctx ends, the message is
+// Post numbers msg and sends it as soon as the window and a connection allow; when ctx ends, the message is
 // given up. The caller has reserved room. report receives the result once and must not block.
-func (w *Window) Post(ctx context.Context, body json.RawMessage, report func(error)) {
+func (w *Window) Post(ctx context.Context, msg wire.Text, report func(error)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	frame, err := wire.Frame(wire.Text{N: w.next + 1, Body: body})
+	msg.N = w.next + 1
+	frame, err := wire.Frame(msg)
 	if w.ended != nil {
 		err = w.ended
 	}
@@ -226,7 +229,7 @@ func (w *Window) End(err error) {
 }
 
 // Take calls deliver for message n of the other side, which came over l and has a size in bytes, unless it was delivered
-// before, and then answer with the code that deliver has returned for it. If that is Busy, the program has no room now:
+// before, and then answer with the code that deliver has returned for it. If that is Later, the program has no room now:
 // the message waits without an answer until Retry, and so do those after it, which stops the other side once its window
 // is full. Take does nothing if another link carries the messages: the other side repeats the message there. It returns
 // false if the budget has no bytes left for a message that has to wait: then it is to be called again.
@@ -247,7 +250,7 @@ func (w *Window) Take(l Link, n uint64, size int, deliver func() wire.Code, answ
 			bytes += m.size
 		}
 		if len(w.parked) == 0 {
-			if code = deliver(); code != wire.Busy {
+			if code = deliver(); code != Later {
 				w.keepAnswerLocked(n, code)
 				answer(code)
 				return
@@ -279,7 +282,7 @@ func (w *Window) retryLocked() {
 	for len(w.parked) > 0 {
 		m := w.parked[0]
 		code := m.deliver()
-		if code == wire.Busy {
+		if code == Later {
 			break
 		}
 		w.parked = w.parked[1:]

@@ -28,7 +28,7 @@ func post(t *testing.T, ctx context.Context, w *Window) chan error {
 		t.Fatal("there is no room")
 	}
 	result := make(chan error, 2)
-	w.Post(ctx, json.RawMessage(`1`), func(err error) { result <- err })
+	w.Post(ctx, wire.Text{Body: json.RawMessage(`1`)}, func(err error) { result <- err })
 	return result
 }
 
@@ -155,7 +155,7 @@ func TestWindow_KeepsMessagesUntilThereIsRoom(t *testing.T) {
 	take := func(over Link, n uint64, size int) {
 		deliver := func() wire.Code {
 			if room == 0 {
-				return wire.Busy
+				return Later
 			}
 			room--
 			delivered = append(delivered, n)
@@ -204,7 +204,7 @@ func TestWindow_WaitsForTheBudgetOfAll(t *testing.T) {
 	one, other, l := New(budget), New(budget), &testLink{}
 	one.Attach(l)
 	other.Attach(l)
-	code := wire.Busy
+	code := Later
 	deliver := func() wire.Code { return code }
 	answered := 0
 	answer := func(wire.Code) { answered++ }
@@ -219,7 +219,7 @@ func TestWindow_WaitsForTheBudgetOfAll(t *testing.T) {
 	default:
 		t.Error("there is no word of the room")
 	}
-	code = wire.Busy
+	code = Later
 	if !other.Take(l, 1, 90, deliver, answer) {
 		t.Error("the bytes were not given back")
 	}

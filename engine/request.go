@@ -1,0 +1,231 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"multipeer/engine/internal/peers"
+	"multipeer/engine/internal/wire"
+)
+
+// maxRequests is how many requests of one peer to one topic are answered at once.
+const maxRequests = 32
+
+// RequestError is the error that the other program's function returned for a request. Its text is untrusted; control
+// characters in it are escaped.
+type RequestError struct{ Text string }
+
+func (e *RequestError) Error() string { return e.Text }
+
+// Request sends v to one peer and waits for the answer of the function that its program has passed to Answer, until ctx
+// ends or for SendTimeout if ctx has no deadline. A request reaches the function at most once. The error is a
+// *RequestError if the function returned one; ErrUnavailable if no function answers this topic; ErrBusy if 32 requests
+// of this engine are being answered; ErrNotConnected, ErrLost and the like if the session ends first: then the function
+// may or may not have run.
+func (t *Topic) Request(ctx context.Context, v any, to PeerID) (Message, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeLeft(ctx), ErrTimeout)
+	defer cancel()
+	r := &t.e.requests
+	n, answer := r.begin(to)
+	defer r.end(n)
+	results, err := t.e.send(ctx, wire.Text{Topic: t.name, Ask: n}, v, []PeerID{to})
+	if err == nil {
+		err = results[0].Err
+	}
+	if err != nil {
+		return Message{}, err
+	}
+	for {
+		changed := t.e.events.Changed()
+		if p, known := t.e.Peer(to); !known || !p.HasSession() {
+			select {
+			case m := <-answer:
+				return answered(m)
+			default:
+				return Message{}, fmt.Errorf("request: %w", ErrLost)
+			}
+		}
+		select {
+		case m := <-answer:
+			return answered(m)
+		case <-changed:
+		case <-ctx.Done():
+			return Message{}, fmt.Errorf("request: %w", wire.EndOf(ctx))
+		case <-t.e.ended:
+			return Message{}, ErrClosed
+		}
+	}
+}
+
+// timeLeft returns how long a request may take.
+func timeLeft(ctx context.Context) time.Duration {
+	if until, has := ctx.Deadline(); has {
+		return time.Until(until)
+	}
+	return SendTimeout
+}
+
+func answered(m peers.Message) (Message, error) {
+	if m.Failed != "" {
+		return Message{}, &RequestError{CleanLine(m.Failed)}
+	}
+	return publicMessage(m), nil
+}
+
+// Answer has f answer the requests of this topic until stop is called. f gets each request on a goroutine of its own,
+// at most 32 of one peer at once, and returns the answer: a value for JSON, or Bytes. An error of f goes to the
+// requester as its text, at most 1 KiB of it. The context ends with the engine, whose end waits for f. Answer panics if
+// the topic has a function already.
+func (t *Topic) Answer(f func(ctx context.Context, request Message) (any, error)) (stop func()) {
+	if f == nil {
+		panic("engine: Answer without a function")
+	}
+	return t.e.requests.handle(t.name, f)
+}
+
+type answerFunc = func(context.Context, Message) (any, error)
+
+// requests holds the requests of this engine that wait for an answer, and the functions that answer those of others. Its
+// lock is a leaf.
+type requests struct {
+	mu      sync.Mutex
+	last    uint64
+	waiting map[uint64]waitingRequest
+	byTopic map[string]answerFunc
+	running map[requesterOf]int
+}
+
+type waitingRequest struct {
+	to     PeerID
+	answer chan peers.Message // has room for one
+}
+
+// requesterOf is a peer that sends requests to a topic.
+type requesterOf struct {
+	topic string
+	from  PeerID
+}
+
+func (r *requests) begin(to PeerID) (n uint64, answer chan peers.Message) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting == nil {
+		r.waiting = map[uint64]waitingRequest{}
+	}
+	r.last++
+	answer = make(chan peers.Message, 1)
+	r.waiting[r.last] = waitingRequest{to, answer}
+	return r.last, answer
+}
+
+func (r *requests) end(n uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.waiting, n)
+}
+
+func (r *requests) handle(topic string, f answerFunc) (stop func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, taken := r.byTopic[topic]; taken {
+		panic(fmt.Sprintf("engine: two functions answer the topic %q", topic))
+	}
+	if r.byTopic == nil {
+		r.byTopic = map[string]answerFunc{}
+	}
+	r.byTopic[topic] = f
+	return sync.OnceFunc(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.byTopic, topic)
+	})
+}
+
+// takeReply passes an answer to the request that waits for it. One that comes too late, or from another peer, is
+// dropped.
+func (r *requests) takeReply(m peers.Message) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w, waits := r.waiting[m.Reply]
+	if !waits || w.to != m.From { // guard: reply-from
+		return
+	}
+	delete(r.waiting, m.Reply)
+	w.answer <- m
+}
+
+// takeRequest starts the function that answers a request. If it does not, the code says why.
+func (r *requests) takeRequest(e *Engine, m peers.Message) (refused wire.Code) {
+	who := requesterOf{m.Topic, m.From}
+	f, refused := r.admit(who)
+	if f == nil {
+		return refused
+	}
+	started := e.tasks.Start(func(ctx context.Context) {
+		defer r.leave(who)
+		e.reply(ctx, m, f)
+	})
+	if !started {
+		r.leave(who)
+		return wire.Unavailable
+	}
+	return 0
+}
+
+// admit returns the function that answers, or the reason why none does.
+func (r *requests) admit(who requesterOf) (answerFunc, wire.Code) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.byTopic[who.topic]
+	switch {
+	case f == nil:
+		return nil, wire.Unavailable
+	case r.running[who] >= maxRequests: // guard: requests-at-once
+		return nil, wire.Busy
+	}
+	if r.running == nil {
+		r.running = map[requesterOf]int{}
+	}
+	r.running[who]++
+	return f, 0
+}
+
+func (r *requests) leave(who requesterOf) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running[who]--; r.running[who] == 0 {
+		delete(r.running, who)
+	}
+}
+
+// reply runs f and sends its answer.
+func (e *Engine) reply(ctx context.Context, m peers.Message, f answerFunc) {
+	msg := wire.Text{Topic: m.Topic, Reply: m.Ask}
+	v, err := f(ctx, publicMessage(m))
+	if err == nil {
+		if _, err = e.post(ctx, msg, v, []PeerID{m.From}); err == nil || !unsendable(err) {
+			return
+		}
+	}
+	msg.Failed = failedText(err)
+	_, _ = e.post(ctx, msg, nil, []PeerID{m.From}) // without a session, the requester knows
+}
+
+// unsendable reports whether an answer cannot be sent because of its value.
+func unsendable(err error) bool { return errors.Is(err, ErrInvalid) || errors.Is(err, ErrTooLarge) }
+
+// failedText returns the text that tells the requester the reason. It is not empty.
+func failedText(err error) string {
+	text := CleanLine(err.Error())
+	if len(text) > wire.MaxFailed {
+		text = strings.ToValidUTF8(text[:wire.MaxFailed], "")
+	}
+	if text == "" {
+		return "failed"
+	}
+	return text
+}

@@ -1,0 +1,167 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+	"multipeer/engine/internal/wire"
+)
+
+// TestRequest_GetsItsOwnAnswer: requests at once, each of which gets the answer to its own value, in JSON or bytes.
+func TestRequest_GetsItsOwnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := sessionOfTwo(t)
+		stop := b.Topic("sum").Answer(func(_ context.Context, m engine.Message) (any, error) {
+			var n int
+			if err := m.Decode(&n); err != nil {
+				return engine.Bytes(m.Data), nil
+			}
+			time.Sleep(time.Duration(30-n) * time.Millisecond) // answers come in another order
+			return n * 2, nil
+		})
+		var wg sync.WaitGroup
+		for n := range 30 {
+			wg.Go(func() {
+				m, err := a.Topic("sum").Request(t.Context(), n, b.Self().ID)
+				var got int
+				if err != nil || m.Decode(&got) != nil || got != 2*n {
+					t.Errorf("%d became %d: %v", n, got, err)
+				}
+			})
+		}
+		wg.Wait()
+		m, err := a.Topic("sum").Request(t.Context(), engine.Bytes("raw"), b.Self().ID)
+		if err != nil || string(m.Data) != "raw" {
+			t.Errorf("%q %v", m.Data, err)
+		}
+		stop()
+		if _, err := a.Topic("sum").Request(t.Context(), 1, b.Self().ID); !errors.Is(err, engine.ErrUnavailable) {
+			t.Errorf("after stop: %v", err)
+		}
+	})
+}
+
+// TestRequest_FailsWithTheReason: the function's error, a value that cannot be sent, the deadline, too many at once, a
+// peer that leaves.
+func TestRequest_FailsWithTheReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := sessionOfTwo(t)
+		to := b.Self().ID
+		release := make(chan struct{})
+		b.Topic("work").Answer(func(ctx context.Context, m engine.Message) (any, error) {
+			var what string
+			_ = m.Decode(&what)
+			switch what {
+			case "fail":
+				return nil, errors.New("no such\x1b[31m file" + strings.Repeat("é", 2000))
+			case "odd":
+				return func() {}, nil
+			}
+			select {
+			case <-release:
+			case <-ctx.Done():
+			}
+			return nil, nil
+		})
+		var failed *engine.RequestError
+		_, err := a.Topic("work").Request(t.Context(), "fail", to)
+		if !errors.As(err, &failed) || !strings.HasPrefix(failed.Text, "no such") || strings.ContainsRune(failed.Text, 0x1b) {
+			t.Errorf("the function's error: %v", err)
+		}
+		if _, err := a.Topic("work").Request(t.Context(), "odd", to); !errors.As(err, &failed) {
+			t.Errorf("a value that JSON has no form for: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := a.Topic("work").Request(ctx, "wait", to); !errors.Is(err, engine.ErrTimeout) {
+			t.Errorf("a deadline: %v", err)
+		}
+		began := time.Now()
+		if _, err := a.Topic("work").Request(t.Context(), "wait", to); !errors.Is(err, engine.ErrTimeout) || time.Since(began) != engine.SendTimeout {
+			t.Errorf("no deadline: %v after %v", err, time.Since(began))
+		}
+		results := make(chan error, 40)
+		for range 40 { // two more run already
+			go func() {
+				_, err := a.Topic("work").Request(t.Context(), "wait", to)
+				results <- err
+			}()
+		}
+		synctest.Wait()
+		time.Sleep(time.Second)
+		for range 10 {
+			if err := <-results; !errors.Is(err, engine.ErrBusy) {
+				t.Errorf("too many at once: %v", err)
+			}
+		}
+		_ = b.Stop()
+		for range 30 {
+			if err := <-results; err == nil || errors.Is(err, engine.ErrTimeout) {
+				t.Errorf("the peer left: %v", err)
+			}
+		}
+		close(release)
+	})
+}
+
+// TestRequest_MayAskBack: a function that asks back does not wait for itself.
+func TestRequest_MayAskBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := sessionOfTwo(t)
+		a.Topic("name").Answer(func(context.Context, engine.Message) (any, error) { return "Anna", nil })
+		b.Topic("greet").Answer(func(ctx context.Context, m engine.Message) (any, error) {
+			name, err := b.Topic("name").Request(ctx, nil, m.From)
+			if err != nil {
+				return nil, err
+			}
+			var text string
+			err = name.Decode(&text)
+			return "Hello " + text, err
+		})
+		m, err := a.Topic("greet").Request(t.Context(), nil, b.Self().ID)
+		if err != nil || string(m.Body) != `"Hello Anna"` {
+			t.Errorf("%s %v", m.Body, err)
+		}
+	})
+}
+
+// TestRequest_OnlyTheAskedPeerAnswers: another peer that guesses the number of a request cannot answer it.
+func TestRequest_OnlyTheAskedPeerAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		forger := newRaw(t, net)
+		control, err := forger.greet(t, forger.dial(t, a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := control.WriteMessage(wire.Invite{ID: "00112233445566778899aabbccddeeff"}); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []engine.PeerID{forger.id.ID, b.Self().ID} {
+			if _, err := a.WaitPeer(t.Context(), id, engine.Connected); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.Topic("sum").Answer(func(context.Context, engine.Message) (any, error) {
+			for n := range uint64(10) {
+				if err := control.WriteMessage(wire.Text{N: n + 1, Topic: "sum", Reply: n + 1, Body: []byte(`"forged"`)}); err != nil {
+					t.Error(err)
+				}
+			}
+			time.Sleep(time.Second)
+			return "true", nil
+		})
+		m, err := a.Topic("sum").Request(t.Context(), 1, b.Self().ID)
+		if err != nil || string(m.Body) != `"true"` {
+			t.Errorf("%s %v", m.Body, err)
+		}
+	})
+}
