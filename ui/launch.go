@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -186,7 +184,7 @@ func (u *UI) Run(l singleinstance.Launch, hidden bool, trouble error, end func()
 	life.SetOnExitedForeground(func() { u.notes.seen(false) })
 	life.SetOnStarted(func() {
 		u.trace("started")
-		u.leaveOnSignal()
+		onSignal(func() { u.o.Do(u.leave) }, u.end)
 		if trouble != nil {
 			u.say(reason(fmt.Errorf("%w", trouble), "", true))
 		}
@@ -213,22 +211,13 @@ const EndLimit = 40 * time.Second
 // in fyne 2.8.1).
 func (u *UI) leave() {
 	u.trace("leaving")
-	u.w.Hide()
+	u.hideWindow()
 	u.end()
 }
 
-// leaveOnSignal calls leave at SIGINT and SIGTERM, in place of Fyne's handler, which ends the loop. A second signal
-// ends the process at once.
-func (u *UI) leaveOnSignal() {
-	signals := make(chan os.Signal, 1)
-	signal.Reset(os.Interrupt, syscall.SIGTERM)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	u.bind.run(func(ctx context.Context) {
-		select {
-		case <-signals:
-			signal.Reset(os.Interrupt, syscall.SIGTERM)
-			u.o.Do(u.leave)
-		case <-ctx.Done():
-		}
-	})
+// hideWindow hides the window for the time that the end takes. At a signal, Fyne's own handler may have destroyed it
+// already, and then hiding it panics.
+func (u *UI) hideWindow() {
+	defer func() { _ = recover() }()
+	u.w.Hide()
 }
