@@ -60,7 +60,7 @@ func (p *program) elsewhere(cmd *cobra.Command, args []string) error {
 		return p.hosted(cmd)
 	}
 	dir, err := p.profileDir()
-	if err != nil || cmd.Annotations["alone"] != "" {
+	if err != nil || cmd.Annotations["alone"] != "" || cmd.Name() == "api" && p.profile == "" {
 		return nil // the command itself reports the error
 	}
 	code, there, err := singleinstance.Call(cmd.Context(), dir, singleinstance.Command{Args: args, Dir: p.dir, TTY: p.out.tty, Typed: p.typed()}, singleinstance.Streams{In: p.in, Out: p.out.out, Err: p.out.err})

@@ -185,7 +185,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 peer not found, 4 declined or can
 	f.BoolVar(&p.out.json, "json", false, "print one JSON object per line to standard output, and nothing else")
 	f.StringVar(&p.visible, "visible", "everyone", "who may see this peer: everyone, known or nobody")
 	f.BoolVar(&p.verbose, "verbose", false, "write a log to standard error")
-	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand(), p.doctorCommand(), p.serveCommand(), p.historyCommand(), manCommand())
+	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand(), p.doctorCommand(), p.serveCommand(), p.historyCommand(), p.apiCommand(), manCommand())
 	return root
 }
 
@@ -219,32 +219,9 @@ func (p *program) path(s string) (string, error) {
 
 // open creates the engine; the caller must run or close it.
 func (p *program) open(cfg engine.Config) (*engine.Engine, error) {
-	dir, err := p.profileDir()
+	cfg, err := p.config(cfg)
 	if err != nil {
-		return nil, exit(exitFailed, err)
-	}
-	cfg.Profile = dir
-	cfg.Name = p.name
-	cfg.Service = p.service
-	cfg.Dial = p.peers
-	cfg.Interfaces = p.ifaces
-	cfg.Port = p.port
-	switch p.visible {
-	case "everyone":
-	case "known":
-		cfg.Visible = engine.VisibleToKnown
-	case "nobody":
-		cfg.Visible = engine.VisibleToNobody
-	default:
-		return nil, exit(exitUsage, fmt.Errorf("--visible %q: must be everyone, known or nobody", p.visible))
-	}
-	for _, address := range p.peers {
-		if _, _, err := engine.ParseAddress(address); err != nil {
-			return nil, exit(exitUsage, err)
-		}
-	}
-	if p.verbose {
-		cfg.Log = newLog(p.out.err)
+		return nil, err
 	}
 	e, err := engine.New(cfg)
 	switch {
@@ -262,6 +239,38 @@ func (p *program) open(cfg engine.Config) (*engine.Engine, error) {
 		}
 	}
 	return e, nil
+}
+
+// config adds what the flags say to a configuration.
+func (p *program) config(cfg engine.Config) (engine.Config, error) {
+	dir, err := p.profileDir()
+	if err != nil {
+		return cfg, exit(exitFailed, err)
+	}
+	cfg.Profile = dir
+	cfg.Name = p.name
+	cfg.Service = p.service
+	cfg.Dial = p.peers
+	cfg.Interfaces = p.ifaces
+	cfg.Port = p.port
+	switch p.visible {
+	case "everyone":
+	case "known":
+		cfg.Visible = engine.VisibleToKnown
+	case "nobody":
+		cfg.Visible = engine.VisibleToNobody
+	default:
+		return cfg, exit(exitUsage, fmt.Errorf("--visible %q: must be everyone, known or nobody", p.visible))
+	}
+	for _, address := range p.peers {
+		if _, _, err := engine.ParseAddress(address); err != nil {
+			return cfg, exit(exitUsage, err)
+		}
+	}
+	if p.verbose {
+		cfg.Log = newLog(p.out.err)
+	}
+	return cfg, nil
 }
 
 // still calls f with an engine that does not run, or the host's.

@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"multipeer/engine"
+	"multipeer/internal/rpc"
+
+	"github.com/spf13/cobra"
+)
+
+// apiCommand serves a program in another language. Without --profile, the program has an identity of its own, which is
+// discarded at the end; with it, the one of the profile, in the program that runs with it, if there is one.
+func (p *program) apiCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "api",
+		Short: "Serve a program in any language: JSON-RPC 2.0 on standard input and output",
+		Long: `api serves the engine to the program that starts it: JSON-RPC 2.0, one message per line, on standard input and
+output. It ends when standard input ends. Nothing listens on the network or in the file system for it.
+docs/json-rpc.md describes the methods. The Python package multipeer is built on it.
+
+Without --profile, the program has a new identity, which is discarded at the end.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			err := rpc.Serve(cmd.Context(), p.in, p.out.out, p.openForProgram)
+			switch {
+			case err == nil, errors.Is(err, context.Canceled):
+				return nil
+			}
+			return exit(exitFailed, err)
+		},
+	}
+}
+
+// openForProgram makes the engine as the program and the command line configure it.
+func (p *program) openForProgram(cfg engine.Config) (e *engine.Engine, hosted bool, err error) {
+	if p.host != nil {
+		return p.host.Engine, true, nil
+	}
+	settings, err := p.config(engine.Config{})
+	if err != nil {
+		return nil, false, err
+	}
+	if p.profile == "" {
+		settings.Profile = ""
+	}
+	if cfg.Name == "" {
+		cfg.Name = settings.Name
+	}
+	if cfg.Service == "" {
+		cfg.Service = settings.Service
+	}
+	if cfg.Port == 0 {
+		cfg.Port = settings.Port
+	}
+	if cfg.Visible == engine.VisibleToAll {
+		cfg.Visible = settings.Visible
+	}
+	if len(cfg.Interfaces) == 0 {
+		cfg.Interfaces = settings.Interfaces
+	}
+	cfg.Dial = append(settings.Dial, cfg.Dial...)
+	cfg.Profile, cfg.Log = settings.Profile, settings.Log
+	e, err = engine.New(cfg)
+	return e, false, err
+}

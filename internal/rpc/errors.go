@@ -1,0 +1,137 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+
+	"multipeer/engine"
+)
+
+// The codes of JSON-RPC 2.0, section 5.1.
+const (
+	codeParse   = -32700
+	codeRequest = -32600
+	codeMethod  = -32601
+	codeParams  = -32602
+	codeFailed  = 1 // an error without a code of its own
+)
+
+// Kind names an error for programs: stable, like its code.
+type Kind struct {
+	Code int
+	Name string
+	err  error
+}
+
+// Kinds lists the errors of the engine. Numbers and names are never reused. The first that matches counts.
+var Kinds = []Kind{
+	{codeParams, "invalid", engine.ErrInvalid},
+	{10, "not_connected", engine.ErrNotConnected},
+	{11, "no_peer", engine.ErrNoPeer},
+	{12, "nobody", engine.ErrNobody},
+	{13, "declined", engine.ErrDeclined},
+	{14, "cancelled", engine.ErrCancelled},
+	{15, "timeout", engine.ErrTimeout},
+	{16, "too_large", engine.ErrTooLarge},
+	{17, "busy", engine.ErrBusy},
+	{18, "unavailable", engine.ErrUnavailable},
+	{19, "blocked", engine.ErrBlocked},
+	{20, "identity", engine.ErrIdentity},
+	{21, "version", engine.ErrVersion},
+	{22, "mismatch", engine.ErrMismatch},
+	{23, "refused", engine.ErrRefused},
+	{24, "own_key", engine.ErrOwnKey},
+	{25, "kicked", engine.ErrKicked},
+	{26, "bye", engine.ErrBye},
+	{27, "lost", engine.ErrLost},
+	{28, "answered", engine.ErrAnswered},
+	{29, "closed", engine.ErrClosed},
+	{30, "state", engine.ErrState},
+	{31, "no_network", engine.ErrNoNetwork},
+	{32, "profile_in_use", engine.ErrInUse},
+	{33, "profile_permissions", engine.ErrPermissions},
+	{34, "profile_corrupt", engine.ErrCorrupt},
+	{40, "no_room", engine.ErrNoRoom},
+	{41, "disk_full", engine.ErrDiskFull},
+	{42, "read_only", engine.ErrReadOnly},
+	{43, "denied", engine.ErrDenied},
+	{44, "bad_name", engine.ErrBadName},
+	{45, "digest", engine.ErrDigest},
+	{46, "vanished", engine.ErrVanished},
+	{47, "changed", engine.ErrChanged},
+	{48, "unreadable", engine.ErrUnreadable},
+	{49, "special", engine.ErrSpecial},
+	{50, "too_much", engine.ErrTooMuch},
+	{51, "stalled", engine.ErrStalled},
+	{52, "gone", engine.ErrGone},
+	{53, "file_too_large", engine.ErrFileTooLarge},
+	{54, "name_refused", engine.ErrNameRefused},
+	{55, "disk", engine.ErrDisk},
+	{56, "no_links", engine.ErrNoLinks},
+	{57, "unsized", engine.ErrUnsized},
+	{60, "not_started", errNotStarted},
+	{61, "started", errStarted},
+	{62, "no_such_handle", errNoHandle},
+	{63, "request_failed", nil}, // *engine.RequestError
+	{64, "stream_reset", nil},   // *engine.ResetError
+}
+
+var (
+	errNotStarted = errors.New("the engine is not started; call start first")
+	errStarted    = errors.New("the engine is started already")
+	errNoHandle   = errors.New("there is no such stream, invitation, offer or request any more")
+)
+
+// rpcError is an error of the protocol itself.
+type rpcError struct {
+	code int
+	text string
+}
+
+func (e *rpcError) Error() string { return e.text }
+
+func badParams(format string, a ...any) error {
+	return &rpcError{codeParams, fmt.Sprintf(format, a...)}
+}
+
+// errorJSON is the error object of JSON-RPC 2.0.
+type errorJSON struct {
+	Code    int       `json:"code"`
+	Message string    `json:"message"`
+	Data    *kindJSON `json:"data,omitempty"`
+}
+
+type kindJSON struct {
+	Kind  string `json:"kind"`
+	Reset *int   `json:"reset,omitempty"` // the code of a stream that was reset
+}
+
+// errorOf describes an error; nil for none.
+func errorOf(err error) *errorJSON {
+	if err == nil {
+		return nil
+	}
+	out := &errorJSON{Code: codeFailed, Message: engine.CleanText(err.Error()), Data: &kindJSON{Kind: "failed"}}
+	var own *rpcError
+	var failed *engine.RequestError
+	var reset *engine.ResetError
+	switch {
+	case errors.As(err, &own):
+		out.Code, out.Data = own.code, nil
+		return out
+	case errors.As(err, &failed):
+		out.Code, out.Data.Kind = 63, "request_failed"
+		return out
+	case errors.As(err, &reset):
+		code := int(reset.Code)
+		out.Code, out.Data.Kind, out.Data.Reset = 64, "stream_reset", &code
+		return out
+	}
+	for _, k := range Kinds {
+		if k.err != nil && errors.Is(err, k.err) {
+			out.Code, out.Data.Kind = k.Code, k.Name
+			return out
+		}
+	}
+	return out
+}

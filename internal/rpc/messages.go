@@ -1,0 +1,333 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"multipeer/engine"
+)
+
+// recipients are IDs, or the text "all".
+type recipients struct {
+	all bool
+	ids []engine.PeerID
+}
+
+func (r *recipients) UnmarshalJSON(b []byte) error {
+	if string(b) == `"all"` {
+		r.all = true
+		return nil
+	}
+	return json.Unmarshal(b, &r.ids)
+}
+
+type sendParams struct {
+	To    recipients `json:"to"`
+	Topic string     `json:"topic"`
+	content
+}
+
+type resultJSON struct {
+	Peer  engine.PeerID `json:"peer"`
+	Error *errorJSON    `json:"error,omitempty"`
+}
+
+type sendResult struct {
+	Results []resultJSON `json:"results"`
+}
+
+// outgoing is a message that was checked.
+type outgoing struct {
+	e     *engine.Engine
+	topic *engine.Topic // nil for none
+	value any
+	to    []engine.PeerID
+}
+
+// outgoingOf checks a message.
+func (s *session) outgoingOf(params json.RawMessage) (o outgoing, err error) {
+	p, err := decode[sendParams](params)
+	if err != nil {
+		return o, err
+	}
+	if o.value, err = p.value(); err != nil {
+		return o, err
+	}
+	if o.e, err = s.engine(); err != nil {
+		return o, err
+	}
+	if o.topic, err = topicOf(o.e, p.Topic); err != nil {
+		return o, err
+	}
+	o.to = p.To.ids
+	if !p.To.all {
+		if len(o.to) == 0 {
+			return o, badParams(`to: must be a list of IDs, or "all"`)
+		}
+		return o, nil
+	}
+	for _, peer := range o.e.Peers() {
+		if peer.HasSession() {
+			o.to = append(o.to, peer.ID)
+		}
+	}
+	if len(o.to) == 0 {
+		return o, engine.ErrNobody
+	}
+	return o, nil
+}
+
+// topicOf returns a topic; nil for an empty name.
+func topicOf(e *engine.Engine, name string) (t *engine.Topic, err error) {
+	if name == "" {
+		return nil, nil
+	}
+	defer func() {
+		if recover() != nil {
+			err = badParams("topic: 1 to %d bytes of UTF-8 without control characters", engine.MaxTopic)
+		}
+	}()
+	return e.Topic(name), nil
+}
+
+func (o outgoing) post(ctx context.Context, to engine.PeerID) (*engine.Delivery, error) {
+	if o.topic != nil {
+		return o.topic.Post(ctx, o.value, to)
+	}
+	return o.e.Post(ctx, o.value, to)
+}
+
+// each posts the message to each peer, in the order of requests for that peer, and calls sent with the outcome.
+func (s *session) each(o outgoing, sent func(i int, d *engine.Delivery, err error)) {
+	for i, to := range o.to {
+		s.serial.run(&s.wg, "peer "+to.String(), func() {
+			d, err := o.post(s.ctx, to)
+			sent(i, d, err)
+		})
+	}
+}
+
+// send responds when each peer has answered.
+func send(s *session, params json.RawMessage, done func(any, error)) {
+	o, err := s.outgoingOf(params)
+	if err != nil {
+		done(nil, err)
+		return
+	}
+	results := make([]resultJSON, len(o.to))
+	var all sync.WaitGroup
+	all.Add(len(o.to))
+	s.each(o, func(i int, d *engine.Delivery, err error) {
+		if err != nil {
+			results[i] = resultJSON{o.to[i], errorOf(err)}
+			all.Done()
+			return
+		}
+		s.wg.Go(func() {
+			defer all.Done()
+			results[i] = resultJSON{o.to[i], errorOf(d.Results()[0].Err)}
+		})
+	})
+	s.wg.Go(func() {
+		all.Wait()
+		done(sendResult{results}, nil)
+	})
+}
+
+// post responds when the message is queued for each peer, and reports later what was not delivered.
+func post(s *session, params json.RawMessage, done func(any, error)) {
+	o, err := s.outgoingOf(params)
+	if err != nil {
+		done(nil, err)
+		return
+	}
+	var left atomic.Int64
+	left.Store(int64(len(o.to)))
+	s.each(o, func(i int, d *engine.Delivery, err error) {
+		s.wg.Go(func() {
+			if err == nil {
+				err = d.Results()[0].Err
+			}
+			if err != nil {
+				s.notify("undelivered", resultJSON{o.to[i], errorOf(err)})
+			}
+		})
+		if left.Add(-1) == 0 {
+			done(nil, nil)
+		}
+	})
+}
+
+func datagram(s *session, params json.RawMessage, done func(any, error)) {
+	o, err := s.outgoingOf(params)
+	if err != nil {
+		done(nil, err)
+		return
+	}
+	sendTo := o.e.SendDatagram
+	if o.topic != nil {
+		sendTo = o.topic.SendDatagram
+	}
+	sent, err := sendTo(o.value, o.to...) // never blocks
+	r := sendResult{[]resultJSON{}}
+	for _, one := range sent {
+		r.Results = append(r.Results, resultJSON{one.Peer, errorOf(one.Err)})
+	}
+	done(r, err)
+}
+
+type topicParams struct {
+	Topic string `json:"topic"`
+}
+
+// subscribe passes the messages of a topic on.
+func subscribe(s *session, _ context.Context, p topicParams) (none, error) {
+	e, err := s.engine()
+	if err != nil {
+		return none{}, err
+	}
+	topic, err := topicOf(e, p.Topic)
+	switch {
+	case err != nil:
+		return none{}, err
+	case topic == nil:
+		return none{}, badParams("topic: messages without a topic come without subscribe")
+	}
+	key := "topic " + p.Topic
+	_ = s.unlisten(key)
+	ctx, cancel := context.WithCancel(s.ctx)
+	messages := topic.Messages(ctx)
+	s.listen(key, cancel)
+	s.wg.Go(func() {
+		for m := range messages {
+			s.passOn(m)
+		}
+	})
+	return none{}, nil
+}
+
+func unsubscribe(s *session, _ context.Context, p topicParams) (none, error) {
+	return none{}, s.unlisten("topic " + p.Topic)
+}
+
+type askParams struct {
+	To      engine.PeerID `json:"to"`
+	Topic   string        `json:"topic"`
+	Timeout float64       `json:"timeout_s"` // 0 means 30 s
+	content
+}
+
+// askPeer sends a request to a peer and waits for its answer.
+func askPeer(s *session, ctx context.Context, p askParams) (r content, err error) {
+	e, err := s.engine()
+	if err != nil {
+		return r, err
+	}
+	v, err := p.value()
+	if err != nil {
+		return r, err
+	}
+	topic, err := topicOf(e, p.Topic)
+	switch {
+	case err != nil:
+		return r, err
+	case topic == nil:
+		return r, badParams("topic: a request needs one")
+	case p.Timeout < 0 || p.Timeout > 1e6:
+		return r, badParams("timeout_s: must be 0 to 1,000,000")
+	case p.Timeout > 0:
+		timed, cancel := context.WithTimeoutCause(ctx, time.Duration(p.Timeout*float64(time.Second)), engine.ErrTimeout)
+		defer cancel()
+		ctx = timed
+	}
+	m, err := topic.Request(ctx, v, p.To)
+	return contentOf(m), err
+}
+
+// reply is what the program answers a request with.
+type reply struct {
+	value any
+	err   error
+}
+
+type requestJSON struct {
+	Request int64 `json:"request"`
+	messageJSON
+}
+
+// answerTopic passes the requests of a topic on, each of which waits for reply.
+func answerTopic(s *session, _ context.Context, p topicParams) (none, error) {
+	e, err := s.engine()
+	if err != nil {
+		return none{}, err
+	}
+	topic, err := topicOf(e, p.Topic)
+	switch {
+	case err != nil:
+		return none{}, err
+	case topic == nil:
+		return none{}, badParams("topic: requests have one")
+	}
+	return none{}, s.exclusive("answer "+p.Topic, func(*engine.Engine) func() {
+		return topic.Answer(s.ask)
+	})
+}
+
+// ask passes a request on and waits for the program's reply.
+func (s *session) ask(ctx context.Context, m engine.Message) (any, error) {
+	replied := make(chan reply, 1)
+	s.mu.Lock()
+	n := s.asked.add(replied)
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.asked.all, n)
+	}()
+	s.notify("request", requestJSON{n, messageOf(m)})
+	select {
+	case r := <-replied:
+		return r.value, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-s.ctx.Done():
+		return nil, engine.ErrUnavailable
+	}
+}
+
+func unanswer(s *session, _ context.Context, p topicParams) (none, error) {
+	return none{}, s.unlisten("answer " + p.Topic)
+}
+
+type replyParams struct {
+	Request int64  `json:"request"`
+	Error   string `json:"error"`
+	content
+}
+
+type programError string
+
+func (e programError) Error() string { return string(e) }
+
+func takeReply(s *session, _ context.Context, p replyParams) (none, error) {
+	r := reply{err: programError(p.Error)}
+	if p.Error == "" {
+		v, err := p.value()
+		if err != nil {
+			return none{}, err
+		}
+		r = reply{value: v}
+	}
+	s.mu.Lock()
+	replied := s.asked.all[p.Request]
+	delete(s.asked.all, p.Request)
+	s.mu.Unlock()
+	if replied == nil {
+		return none{}, errNoHandle
+	}
+	replied <- r
+	return none{}, nil
+}

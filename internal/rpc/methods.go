@@ -1,0 +1,192 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"slices"
+
+	"multipeer/engine"
+)
+
+// method starts a request and calls done once with its result. It must not block: requests are read meanwhile.
+type method func(s *session, params json.RawMessage, done func(result any, err error))
+
+// none is the parameters, or the result, of a method that has none.
+type none struct{}
+
+// methods are all methods, by name.
+var methods map[string]method
+
+func init() { // the functions refer to methods themselves
+	methods = map[string]method{
+		"start":  start,
+		"end":    end,
+		"credit": now(func(s *session, _ context.Context, p creditParams) (none, error) { return none{}, s.addCredit(p) }),
+
+		"self":          with(func(e *engine.Engine, _ context.Context, _ none) (selfJSON, error) { return selfOf(e.Self()), nil }),
+		"peers":         with(peersNow),
+		"acquaintances": with(acquaintances),
+		"ticket":        with(ticket),
+		"set_name": with(func(e *engine.Engine, _ context.Context, p nameParams) (none, error) {
+			return none{}, e.SetName(p.Name)
+		}),
+		"set_info": with(func(e *engine.Engine, _ context.Context, p infoParams) (none, error) {
+			return none{}, e.SetInfo(p.Info)
+		}),
+		"set_context": with(func(e *engine.Engine, _ context.Context, p contextParams) (none, error) {
+			return none{}, e.SetContext(p.value())
+		}),
+		"set_visible": with(setVisible),
+		"set_advertising": with(func(e *engine.Engine, _ context.Context, p onParams) (none, error) {
+			e.SetAdvertising(p.On)
+			return none{}, nil
+		}),
+		"set_browsing": with(func(e *engine.Engine, _ context.Context, p onParams) (none, error) {
+			e.SetBrowsing(p.On)
+			return none{}, nil
+		}),
+		"dial":   with(dial),
+		"search": with(search),
+		"find":   with(find),
+		"invite": with(invite),
+		"disconnect": with(func(e *engine.Engine, _ context.Context, p peerParams) (none, error) {
+			e.Disconnect(p.Peer)
+			return none{}, nil
+		}),
+		"leave": with(func(e *engine.Engine, _ context.Context, _ none) (none, error) { e.Leave(); return none{}, nil }),
+		"set_trust": with(func(e *engine.Engine, _ context.Context, p trustParams) (none, error) {
+			return none{}, e.SetTrust(p.Peer, engine.Trust(p.Trust))
+		}),
+		"ping": with(ping),
+
+		"handle_invitations": now(handleInvitations),
+		"answer_invitation":  now(answerInvitation),
+
+		"send":        send,
+		"post":        post,
+		"datagram":    datagram,
+		"subscribe":   now(subscribe),
+		"unsubscribe": now(unsubscribe),
+		"request":     plain(askPeer),
+		"answer":      now(answerTopic),
+		"unanswer":    now(unanswer),
+		"reply":       now(takeReply),
+
+		"open_stream":     plain(openStream),
+		"handle_stream":   now(handleStream),
+		"unhandle_stream": now(unhandleStream),
+		"read":            streamMethod("read", readStream),
+		"write":           streamMethod("write", writeStream),
+		"close_write": streamMethod("write", func(h *streamHandle, _ context.Context, _ streamParams) (none, error) {
+			return none{}, h.s.CloseWrite()
+		}),
+		"close": plain(closeStream),
+		"reset": plain(resetStream),
+
+		"offer":         with(offer),
+		"handle_offers": now(handleOffers),
+		"accept_offer":  plain(acceptOffer),
+		"decline_offer": now(declineOffer),
+		"transfers":     with(transfersNow),
+		"wait":          with(waitTransfer),
+		"cancel": with(func(e *engine.Engine, _ context.Context, p transferParams) (none, error) {
+			e.Cancel(p.Transfer)
+			return none{}, nil
+		}),
+		"pause": with(func(e *engine.Engine, _ context.Context, p transferParams) (none, error) {
+			return none{}, e.Pause(p.Transfer)
+		}),
+		"resume": with(func(e *engine.Engine, _ context.Context, p transferParams) (none, error) {
+			return none{}, e.Resume(p.Transfer)
+		}),
+		"retry": with(func(e *engine.Engine, _ context.Context, p transferParams) (none, error) {
+			return none{}, e.Retry(p.Transfer)
+		}),
+		"set_priority": with(func(e *engine.Engine, _ context.Context, p priorityParams) (none, error) {
+			return none{}, e.SetPriority(p.Transfer, p.Priority)
+		}),
+
+		"open_pairing":  with(func(e *engine.Engine, _ context.Context, _ none) (none, error) { e.OpenPairing(); return none{}, nil }),
+		"close_pairing": with(func(e *engine.Engine, _ context.Context, _ none) (none, error) { e.ClosePairing(); return none{}, nil }),
+		"pair": with(func(e *engine.Engine, ctx context.Context, p peerParams) (none, error) {
+			return none{}, e.Pair(ctx, p.Peer)
+		}),
+		"confirm_pairing": with(func(e *engine.Engine, _ context.Context, p pairingCodeParams) (none, error) {
+			return none{}, e.ConfirmPairing(p.Peer, p.Code)
+		}),
+		"cancel_pairing": with(func(e *engine.Engine, _ context.Context, p peerParams) (none, error) {
+			e.CancelPairing(p.Peer)
+			return none{}, nil
+		}),
+		"pairing_link": with(func(e *engine.Engine, _ context.Context, _ none) (linkParams, error) {
+			return linkParams{e.PairingLink()}, nil
+		}),
+		"open_link": with(openLink),
+	}
+}
+
+// Methods lists the names of all methods.
+func Methods() []string { return slices.Sorted(maps.Keys(methods)) }
+
+// decode decodes the parameters of a method: an object, none of whose members is unknown.
+func decode[P any](params json.RawMessage) (p P, err error) {
+	if len(params) == 0 {
+		params = json.RawMessage("{}")
+	}
+	dec := json.NewDecoder(bytes.NewReader(params))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&p); err != nil {
+		var own *rpcError
+		if errors.As(err, &own) {
+			return p, own
+		}
+		return p, badParams("params: %v", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return p, badParams("params: text after the value")
+	}
+	return p, nil
+}
+
+// plain makes a method of a function, which runs on a goroutine of its own.
+func plain[P, R any](f func(*session, context.Context, P) (R, error)) method {
+	return func(s *session, params json.RawMessage, done func(any, error)) {
+		p, err := decode[P](params)
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		s.wg.Go(func() {
+			r, err := f(s, s.ctx, p)
+			done(r, err)
+		})
+	}
+}
+
+// now makes a method of a function that does not block. It has run when the next request is read.
+func now[P, R any](f func(*session, context.Context, P) (R, error)) method {
+	return func(s *session, params json.RawMessage, done func(any, error)) {
+		p, err := decode[P](params)
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		r, err := f(s, s.ctx, p)
+		done(r, err)
+	}
+}
+
+// with makes a method of a function that only needs the engine.
+func with[P, R any](f func(*engine.Engine, context.Context, P) (R, error)) method {
+	return plain(func(s *session, ctx context.Context, p P) (r R, err error) {
+		e, err := s.engine()
+		if err != nil {
+			return r, err
+		}
+		return f(e, ctx, p)
+	})
+}

@@ -1,0 +1,110 @@
+package rpc
+
+import (
+	"context"
+	"sync"
+)
+
+// serial runs functions one after the other for each key, such as a peer. Its lock is a leaf.
+type serial struct {
+	mu     sync.Mutex
+	queues map[string][]func() // what waits behind the function that runs
+}
+
+// run runs f after the functions of the same key that were passed before. wg counts the goroutine.
+func (q *serial) run(wg *sync.WaitGroup, key string, f func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if waiting, runs := q.queues[key]; runs {
+		q.queues[key] = append(waiting, f)
+		return
+	}
+	q.queues[key] = nil
+	wg.Go(func() {
+		for next := f; next != nil; next = q.next(key) {
+			next()
+		}
+	})
+}
+
+func (q *serial) next(key string) func() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	waiting := q.queues[key]
+	if len(waiting) == 0 {
+		delete(q.queues, key)
+		return nil
+	}
+	q.queues[key] = waiting[1:]
+	return waiting[0]
+}
+
+// credit limits how many messages are passed on before the program says that it has handled some. The zero value has
+// no limit.
+type credit struct {
+	mu      sync.Mutex
+	limited bool
+	left    int
+	more    chan struct{} // closed when there is more; nil while no one waits
+}
+
+// limit begins to count.
+func (c *credit) limit(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limited, c.left = true, n
+}
+
+func (c *credit) add(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left += n
+	if c.more != nil {
+		close(c.more)
+		c.more = nil
+	}
+}
+
+// take uses one, and waits until there is one or ctx ends.
+func (c *credit) take(ctx context.Context) {
+	for {
+		c.mu.Lock()
+		if !c.limited || c.left > 0 {
+			c.left--
+			c.mu.Unlock()
+			return
+		}
+		if c.more == nil {
+			c.more = make(chan struct{})
+		}
+		more := c.more
+		c.mu.Unlock()
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// handles numbers what the program refers to later.
+type handles[T any] struct {
+	last int64
+	all  map[int64]T
+}
+
+func (h *handles[T]) add(v T) int64 {
+	if h.all == nil {
+		h.all = map[int64]T{}
+	}
+	h.last++
+	h.all[h.last] = v
+	return h.last
+}
+
+// clear removes and returns all.
+func (h *handles[T]) clear() map[int64]T {
+	all := h.all
+	h.all = nil
+	return all
+}

@@ -1,0 +1,233 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"multipeer/engine"
+)
+
+type (
+	peerParams struct {
+		Peer engine.PeerID `json:"peer"`
+	}
+	nameParams struct {
+		Name string `json:"name"`
+	}
+	infoParams struct {
+		Info map[string]string `json:"info"`
+	}
+	onParams struct {
+		On bool `json:"on"`
+	}
+	trustParams struct {
+		Peer  engine.PeerID `json:"peer"`
+		Trust trust         `json:"trust"`
+	}
+	pairingCodeParams struct {
+		Peer engine.PeerID `json:"peer"`
+		Code string        `json:"code"`
+	}
+	linkParams struct {
+		Link string `json:"link"`
+	}
+	contextParams struct {
+		Context json.RawMessage `json:"context"`
+	}
+	visibleParams struct {
+		Visible visibility `json:"visible"`
+		Seconds float64    `json:"for_s"` // 0 means until the next call
+	}
+	inviteParams struct {
+		Peer    engine.PeerID   `json:"peer"`
+		Context json.RawMessage `json:"context"`
+	}
+	targetParams struct {
+		Target string `json:"target"`
+	}
+	whoParams struct {
+		Who string `json:"who"`
+	}
+	pingParams struct {
+		Peer engine.PeerID   `json:"peer"`
+		Mode engine.PingMode `json:"mode"`
+	}
+	ticketResult struct {
+		Ticket    string   `json:"ticket"`
+		Addresses []string `json:"addresses"`
+	}
+	pingResult struct {
+		RTT float64 `json:"rtt_ms"`
+	}
+	acquaintanceJSON struct {
+		ID    engine.PeerID `json:"id"`
+		Name  string        `json:"name"`
+		Trust string        `json:"trust"`
+		Last  string        `json:"last,omitempty"`
+	}
+	acquaintancesResult struct {
+		Acquaintances []acquaintanceJSON `json:"acquaintances"`
+	}
+)
+
+// value returns the context for the engine; nil if there is none.
+func (p contextParams) value() any {
+	if p.Context == nil {
+		return nil
+	}
+	return p.Context
+}
+
+func peersNow(e *engine.Engine, _ context.Context, _ none) (peersResult, error) {
+	return peerList(e.Peers()), nil
+}
+
+func acquaintances(e *engine.Engine, _ context.Context, _ none) (acquaintancesResult, error) {
+	r := acquaintancesResult{[]acquaintanceJSON{}}
+	for _, a := range e.Acquaintances() {
+		r.Acquaintances = append(r.Acquaintances, acquaintanceJSON{a.ID, a.Name, trustOf(a.Trust), moment(a.Last)})
+	}
+	return r, nil
+}
+
+func ticket(e *engine.Engine, _ context.Context, _ none) (ticketResult, error) {
+	return ticketResult{e.Ticket(), texts(e.Addresses())}, nil
+}
+
+func setVisible(e *engine.Engine, _ context.Context, p visibleParams) (none, error) {
+	if p.Seconds < 0 || p.Seconds > 1e9 {
+		return none{}, badParams("for_s: must be 0 to 1,000,000,000")
+	}
+	return none{}, e.SetVisible(engine.Visibility(p.Visible), time.Duration(p.Seconds*float64(time.Second)))
+}
+
+func dial(e *engine.Engine, ctx context.Context, p targetParams) (peerParams, error) {
+	id, err := e.Dial(ctx, p.Target)
+	return peerParams{id}, err
+}
+
+func search(e *engine.Engine, ctx context.Context, _ none) (r struct {
+	Peers []string `json:"peers"`
+}, err error,
+) {
+	ids, err := e.Search(ctx)
+	r.Peers = texts(ids)
+	return r, err
+}
+
+func find(e *engine.Engine, _ context.Context, p whoParams) (peerEvent, error) {
+	peer, err := e.FindPeer(p.Who)
+	if err != nil {
+		return peerEvent{}, err
+	}
+	return peerEvent{Peer: peerOf(peer)}, nil
+}
+
+func invite(e *engine.Engine, ctx context.Context, p inviteParams) (none, error) {
+	if p.Context != nil {
+		return none{}, e.InviteWith(ctx, p.Peer, p.Context)
+	}
+	return none{}, e.Invite(ctx, p.Peer)
+}
+
+// pingTimeout is how long a ping waits for its answer.
+const pingTimeout = 5 * time.Second
+
+func ping(e *engine.Engine, ctx context.Context, p pingParams) (pingResult, error) {
+	if p.Mode == "" {
+		p.Mode = engine.PingReliable
+	}
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	pinger, err := e.NewPinger(ctx, p.Peer, p.Mode)
+	if err != nil {
+		return pingResult{}, err
+	}
+	defer pinger.Close()
+	rtt, err := pinger.Ping(ctx)
+	return pingResult{milliseconds(rtt)}, err
+}
+
+func openLink(e *engine.Engine, ctx context.Context, p linkParams) (peerParams, error) {
+	id, err := e.OpenLink(ctx, p.Link)
+	return peerParams{id}, err
+}
+
+// exclusive has listen claim what only one function may have. If another program has claimed it, the error is ErrBusy.
+func (s *session) exclusive(key string, listen func(*engine.Engine) (stop func())) (err error) {
+	e, err := s.engine()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if recover() != nil {
+			err = engine.ErrBusy
+		}
+	}()
+	s.listen(key, listen(e))
+	return nil
+}
+
+// listen records that the program listens to something, until unlisten or the end.
+func (s *session) listen(key string, stop func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		defer stop()
+		return
+	}
+	s.stops[key] = stop
+}
+
+// unlisten stops that.
+func (s *session) unlisten(key string) error {
+	s.mu.Lock()
+	stop := s.stops[key]
+	delete(s.stops, key)
+	s.mu.Unlock()
+	if stop == nil {
+		return errNoHandle
+	}
+	stop()
+	return nil
+}
+
+type invitationJSON struct {
+	Invitation string          `json:"invitation"`
+	Peer       peerJSON        `json:"peer"`
+	Context    json.RawMessage `json:"context,omitempty"`
+}
+
+func handleInvitations(s *session, _ context.Context, _ none) (none, error) {
+	return none{}, s.exclusive("invitations", func(e *engine.Engine) func() {
+		return e.HandleInvitations(func(i *engine.Invitation) {
+			s.mu.Lock()
+			s.invitations[i.ID] = i
+			s.mu.Unlock()
+			s.notify("invitation", invitationJSON{i.ID, peerOf(i.Peer), i.Context})
+		})
+	})
+}
+
+type answerInvitationParams struct {
+	Invitation string          `json:"invitation"`
+	Accept     bool            `json:"accept"`
+	Context    json.RawMessage `json:"context"`
+}
+
+func answerInvitation(s *session, _ context.Context, p answerInvitationParams) (none, error) {
+	s.mu.Lock()
+	i := s.invitations[p.Invitation]
+	delete(s.invitations, p.Invitation)
+	s.mu.Unlock()
+	switch {
+	case i == nil:
+		return none{}, errNoHandle
+	case !p.Accept:
+		return none{}, i.Decline()
+	case p.Context != nil:
+		return none{}, i.AcceptWith(p.Context)
+	}
+	return none{}, i.Accept()
+}

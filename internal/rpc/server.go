@@ -1,0 +1,295 @@
+package rpc
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"multipeer/engine"
+)
+
+const (
+	// maxLine is the longest line that is read, in bytes: a message of bytes in base64, and its envelope.
+	maxLine = 2 << 20
+	// maxRunning is how many requests may run at once. More are answered with "busy".
+	maxRunning = 1024
+	// farewell is how long the end waits for messages to be delivered.
+	farewell = 5 * time.Second
+)
+
+// Opener makes the engine for start. hosted says that it belongs to a program that runs with the profile already.
+type Opener func(cfg engine.Config) (e *engine.Engine, hosted bool, err error)
+
+// Serve answers requests from in until in ends, the program calls end, or ctx ends. Then it delivers the messages that
+// are pending, ends the engine and returns. The error is that of a stream. A read of in may be left behind.
+func Serve(ctx context.Context, in io.Reader, out io.Writer, open Opener) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s := &session{
+		ctx: ctx, cancel: cancel, open: open, out: &writer{w: out, fail: cancel}, serial: serial{queues: map[string][]func(){}},
+		streams: handles[*streamHandle]{}, asked: handles[chan reply]{}, invitations: map[string]*engine.Invitation{},
+		offers: map[engine.TransferID]*engine.Offer{}, stops: map[string]func(){},
+	}
+	lines := make(chan line)
+	go func() { // it may stay blocked in a read
+		defer close(lines)
+		readLines(ctx, in, lines)
+	}()
+	err := s.serve(lines)
+	s.end()
+	cancel(nil)
+	s.wg.Wait()
+	return errors.Join(err, s.out.problem())
+}
+
+// session is one program that uses an engine.
+type session struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	open   Opener
+	out    *writer
+	wg     sync.WaitGroup // requests and what they have begun
+	serial serial
+	credit credit
+
+	mu          sync.Mutex
+	running     int
+	e           *engine.Engine // nil before start
+	hosted      bool
+	started     bool
+	ended       bool
+	streams     handles[*streamHandle]
+	asked       handles[chan reply]
+	invitations map[string]*engine.Invitation
+	offers      map[engine.TransferID]*engine.Offer
+	stops       map[string]func() // what the program listens to, by kind and name
+}
+
+// errEnd ends the session because the program asked for it.
+var errEnd = errors.New("end")
+
+func (s *session) serve(lines <-chan line) error {
+	for {
+		select {
+		case l, ok := <-lines:
+			switch {
+			case !ok:
+				return nil
+			case l.err != nil:
+				return fmt.Errorf("standard input: %w", l.err)
+			case l.long:
+				s.answer(nil, nil, &rpcError{codeParse, fmt.Sprintf("a line of more than %d bytes", maxLine)})
+			case len(bytes.TrimSpace(l.text)) > 0:
+				s.take(l.text)
+			}
+		case <-s.ctx.Done():
+			if cause := context.Cause(s.ctx); !errors.Is(cause, errEnd) && !errors.Is(cause, context.Canceled) {
+				return cause
+			}
+			return nil
+		}
+	}
+}
+
+// request is one line of the program.
+type request struct {
+	Version string          `json:"jsonrpc"`
+	ID      json.RawMessage `json:"id"` // absent for a notification
+	Method  string          `json:"method"`
+	Params  json.RawMessage `json:"params"`
+}
+
+// take starts one request.
+func (s *session) take(text []byte) {
+	var r request
+	if err := json.Unmarshal(text, &r); err != nil {
+		if bytes.HasPrefix(bytes.TrimSpace(text), []byte("[")) {
+			err = &rpcError{codeRequest, "batches are not supported: write one request a line"}
+		} else {
+			err = &rpcError{codeParse, err.Error()}
+		}
+		s.answer(nil, nil, err)
+		return
+	}
+	if r.Version != "2.0" || r.Method == "" {
+		s.answer(r.ID, nil, &rpcError{codeRequest, `a request has "jsonrpc":"2.0" and a method`})
+		return
+	}
+	m, known := methods[r.Method]
+	if !known {
+		s.answer(r.ID, nil, &rpcError{codeMethod, "no method " + r.Method})
+		return
+	}
+	if !s.begin() {
+		s.answer(r.ID, nil, fmt.Errorf("%w: %d requests are running", engine.ErrBusy, maxRunning))
+		return
+	}
+	m(s, r.Params, func(result any, err error) {
+		defer s.finish()
+		s.answer(r.ID, result, err)
+	})
+}
+
+func (s *session) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running >= maxRunning {
+		return false
+	}
+	s.running++
+	s.wg.Add(1)
+	return true
+}
+
+func (s *session) finish() {
+	s.mu.Lock()
+	s.running--
+	s.mu.Unlock()
+	s.wg.Done()
+}
+
+// answer writes the response to a request; a notification gets none.
+func (s *session) answer(id json.RawMessage, result any, err error) {
+	type response struct {
+		Version string          `json:"jsonrpc"`
+		ID      json.RawMessage `json:"id"`
+		Result  any             `json:"result,omitempty"`
+		Error   *errorJSON      `json:"error,omitempty"`
+	}
+	if id == nil {
+		var own *rpcError
+		if !errors.As(err, &own) {
+			return
+		}
+		id = json.RawMessage("null")
+	}
+	switch {
+	case err != nil:
+		result = nil
+	case result == nil:
+		result = none{}
+	}
+	s.out.write(response{"2.0", id, result, errorOf(err)})
+}
+
+// notify writes a notification.
+func (s *session) notify(method string, params any) {
+	type notification struct {
+		Version string `json:"jsonrpc"`
+		Method  string `json:"method"`
+		Params  any    `json:"params"`
+	}
+	s.out.write(notification{"2.0", method, params})
+}
+
+// engine returns the engine, once it is started.
+func (s *session) engine() (*engine.Engine, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.e == nil || s.ended {
+		return nil, errNotStarted
+	}
+	return s.e, nil
+}
+
+// end ends what the program has begun, and its engine unless that belongs to another program.
+func (s *session) end() {
+	s.mu.Lock()
+	e, hosted, stops, streams := s.e, s.hosted, s.stops, s.streams.clear()
+	s.ended, s.stops = true, map[string]func(){}
+	s.mu.Unlock()
+	for _, stop := range stops {
+		stop()
+	}
+	for _, h := range streams {
+		_ = h.s.Close()
+	}
+	if e == nil || hosted {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	_ = e.Shutdown(ctx) // what was not delivered has its own result
+}
+
+// line is one line of input, or the reason why there are no more.
+type line struct {
+	text []byte
+	long bool
+	err  error
+}
+
+// readLines reads until the end of the input or of ctx. A line that is too long is skipped without being kept.
+func readLines(ctx context.Context, in io.Reader, lines chan<- line) {
+	r := bufio.NewReaderSize(in, 64<<10)
+	for {
+		l, err := readLine(r)
+		if err != nil && err != io.EOF {
+			l = line{err: err}
+		}
+		if len(l.text) > 0 || l.long || l.err != nil {
+			select {
+			case lines <- l:
+			case <-ctx.Done():
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func readLine(r *bufio.Reader) (l line, err error) {
+	for {
+		part, err := r.ReadSlice('\n')
+		if len(l.text)+len(part) > maxLine {
+			l.text, l.long = nil, true
+		}
+		if !l.long {
+			l.text = append(l.text, part...)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return l, err
+		}
+	}
+}
+
+// writer writes one JSON value per line. The first error ends the session.
+type writer struct {
+	fail context.CancelCauseFunc
+
+	mu  sync.Mutex
+	w   io.Writer
+	err error
+}
+
+func (w *writer) write(v any) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil { // every value of this package has a JSON form
+		panic(err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return
+	}
+	if _, err := w.w.Write(b.Bytes()); err != nil {
+		w.err = fmt.Errorf("standard output: %w", err)
+		w.fail(w.err)
+	}
+}
+
+func (w *writer) problem() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}

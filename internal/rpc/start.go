@@ -1,0 +1,147 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+
+	"multipeer/engine"
+)
+
+// startParams configure the engine; see engine.Config. A value that is not given is the one of the command line, or the
+// default.
+type startParams struct {
+	Name       string            `json:"name"`
+	Service    string            `json:"service"`
+	Port       int               `json:"port"`
+	Visible    visibility        `json:"visible"`
+	Invite     audience          `json:"invite"`
+	Accept     audience          `json:"accept"`
+	Context    json.RawMessage   `json:"context"`
+	Info       map[string]string `json:"info"`
+	Dial       []string          `json:"dial"`
+	Interfaces []string          `json:"interfaces"`
+	MaxPeers   int               `json:"max_peers"`
+	Hidden     bool              `json:"hidden"`
+	Blind      bool              `json:"blind"`
+	// Window is how many messages are passed on before the program calls credit; 0 means no limit.
+	Window int `json:"window"`
+}
+
+type startResult struct {
+	Self   selfJSON `json:"self"`
+	Hosted bool     `json:"hosted"` // the engine belongs to a program that runs with the profile already
+}
+
+// start opens the engine, responds, and begins to report events. No request is read meanwhile, so that one that follows
+// finds the engine started.
+func start(s *session, params json.RawMessage, done func(any, error)) {
+	p, err := decode[startParams](params)
+	if err != nil {
+		done(nil, err)
+		return
+	}
+	r, events, err := s.start(p)
+	done(r, err)
+	if err == nil {
+		s.wg.Go(events)
+	}
+}
+
+// start returns the function that reports the events until the session ends.
+func (s *session) start(p startParams) (r startResult, events func(), err error) {
+	if p.Window < 0 {
+		return r, nil, badParams("window: must be 0 or more")
+	}
+	if err := s.claimStart(); err != nil {
+		return r, nil, err
+	}
+	cfg := engine.Config{
+		Name: p.Name, Service: p.Service, Port: p.Port, Visible: engine.Visibility(p.Visible), Invite: engine.Audience(p.Invite),
+		Accept: engine.Audience(p.Accept), Info: p.Info, Dial: p.Dial, Interfaces: p.Interfaces, MaxPeers: p.MaxPeers,
+		Hidden: p.Hidden, Blind: p.Blind,
+	}
+	if p.Context != nil {
+		cfg.Context = p.Context
+	}
+	e, hosted, err := s.open(cfg)
+	if err != nil {
+		s.freeStart()
+		return r, nil, err
+	}
+	if p.Window > 0 {
+		s.credit.limit(p.Window)
+	}
+	events = e.Handling(s.ctx, s.handler())
+	if !hosted {
+		if err := e.Start(context.WithoutCancel(s.ctx)); err != nil { // else end closes it
+			s.freeStart()
+			return r, nil, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.e, s.hosted = e, hosted
+	return startResult{selfOf(e.Self()), hosted}, events, nil
+}
+
+func (s *session) claimStart() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started || s.ended {
+		return errStarted
+	}
+	s.started = true
+	return nil
+}
+
+func (s *session) freeStart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.started = false
+}
+
+// end ends the session; its response is the last line.
+func end(s *session, params json.RawMessage, done func(any, error)) {
+	if _, err := decode[none](params); err != nil {
+		done(nil, err)
+		return
+	}
+	s.wg.Go(func() {
+		s.end()
+		done(nil, nil)
+		s.cancel(errEnd)
+	})
+}
+
+type creditParams struct {
+	Messages int `json:"messages"`
+}
+
+func (s *session) addCredit(p creditParams) error {
+	if p.Messages < 1 {
+		return badParams("messages: must be 1 or more")
+	}
+	s.credit.add(p.Messages)
+	return nil
+}
+
+// handler reports the events of the engine as notifications, in their order.
+func (s *session) handler() engine.Handler {
+	return engine.Handler{
+		PeerFound:   func(p engine.Peer) { s.notify("peer", peerEvent{Peer: peerOf(p)}) },
+		PeerLost:    func(p engine.Peer) { s.notify("peer_lost", peerEvent{Peer: peerOf(p)}) },
+		PeerAdded:   func(p engine.Peer) { s.notify("peer_added", peerEvent{Peer: peerOf(p)}) },
+		PeerRemoved: func(p engine.Peer, err error) { s.notify("peer_removed", peerEvent{peerOf(p), errorOf(err)}) },
+		Receive:     s.passOn,
+		Transfer:    func(t engine.Transfer) { s.notify("transfer", transferEvent{transferOf(t)}) },
+		Pairing:     func(p engine.Pairing) { s.notify("pairing", pairingOf(p)) },
+		Conflict:    func(c engine.Conflict) { s.notify("conflict", conflictOf(c)) },
+		Problem:     func(err error) { s.notify("problem", problemEvent{errorOf(err)}) },
+	}
+}
+
+// passOn passes a message on once there is credit for it.
+func (s *session) passOn(m engine.Message) {
+	s.credit.take(s.ctx)
+	s.notify("message", messageOf(m))
+}

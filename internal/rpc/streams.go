@@ -1,0 +1,178 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"multipeer/engine"
+)
+
+const (
+	// maxStreams is how many streams the program may have open.
+	maxStreams = 256
+	// maxChunk is the most that one read returns, in bytes.
+	maxChunk = 256 << 10
+)
+
+// streamHandle is a stream that the program refers to by a number.
+type streamHandle struct{ s *engine.Stream }
+
+type (
+	openStreamParams struct {
+		Peer engine.PeerID `json:"peer"`
+		Name string        `json:"name"`
+	}
+	streamNameParams struct {
+		Name string `json:"name"`
+	}
+	streamResult struct {
+		Stream int64         `json:"stream"`
+		Peer   engine.PeerID `json:"peer"`
+		Name   string        `json:"name"`
+	}
+	// streamParams are those of all methods that concern an open stream.
+	streamParams struct {
+		Stream int64  `json:"stream"`
+		Max    int    `json:"max,omitempty"`  // read: at most so many bytes
+		Data   []byte `json:"data,omitempty"` // write
+		Code   uint16 `json:"code,omitempty"` // reset
+	}
+	readResult struct {
+		Data []byte `json:"data"`
+		End  bool   `json:"end"` // the other side will write no more
+	}
+)
+
+// addStream numbers a stream. It returns false if there are too many.
+func (s *session) addStream(stream *engine.Stream) (int64, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || len(s.streams.all) >= maxStreams {
+		return 0, false
+	}
+	return s.streams.add(&streamHandle{stream}), true
+}
+
+func openStream(s *session, ctx context.Context, p openStreamParams) (r streamResult, err error) {
+	e, err := s.engine()
+	if err != nil {
+		return r, err
+	}
+	stream, err := e.OpenStream(ctx, p.Peer, p.Name)
+	if err != nil {
+		return r, err
+	}
+	n, ok := s.addStream(stream)
+	if !ok {
+		stream.Reset(0)
+		return r, fmt.Errorf("%w: %d streams are open", engine.ErrBusy, maxStreams)
+	}
+	return streamResult{n, stream.Peer, stream.Name}, nil
+}
+
+// handleStream passes the streams of one name on; an empty name means all that nothing else handles.
+func handleStream(s *session, _ context.Context, p streamNameParams) (none, error) {
+	return none{}, s.exclusive("stream "+p.Name, func(e *engine.Engine) func() {
+		return e.HandleStream(p.Name, func(stream *engine.Stream) {
+			n, ok := s.addStream(stream)
+			if !ok {
+				stream.Reset(0)
+				return
+			}
+			s.notify("stream", streamResult{n, stream.Peer, stream.Name})
+		})
+	})
+}
+
+func unhandleStream(s *session, _ context.Context, p streamNameParams) (none, error) {
+	return none{}, s.unlisten("stream " + p.Name)
+}
+
+func (s *session) stream(n int64) (*streamHandle, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h := s.streams.all[n]; h != nil {
+		return h, nil
+	}
+	return nil, errNoHandle
+}
+
+// streamMethod makes a method whose calls for one stream run in the order of their requests, separately for each
+// direction.
+func streamMethod[R any](direction string, f func(*streamHandle, context.Context, streamParams) (R, error)) method {
+	return func(s *session, params json.RawMessage, done func(any, error)) {
+		p, err := decode[streamParams](params)
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		h, err := s.stream(p.Stream)
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		s.serial.run(&s.wg, fmt.Sprint(direction, p.Stream), func() {
+			r, err := f(h, s.ctx, p)
+			done(r, err)
+		})
+	}
+}
+
+// readStream waits for data or the end.
+func readStream(h *streamHandle, _ context.Context, p streamParams) (readResult, error) {
+	if p.Max < 0 {
+		return readResult{}, badParams("max: must be 1 or more")
+	}
+	if p.Max == 0 || p.Max > maxChunk {
+		p.Max = maxChunk
+	}
+	buf := make([]byte, p.Max)
+	n, err := h.s.Read(buf)
+	r := readResult{Data: buf[:n]}
+	if errors.Is(err, io.EOF) {
+		r.End, err = true, nil
+	}
+	if n > 0 { // the next read reports the error
+		err = nil
+	}
+	return r, err
+}
+
+func writeStream(h *streamHandle, _ context.Context, p streamParams) (none, error) {
+	_, err := h.s.Write(p.Data)
+	return none{}, err
+}
+
+func (s *session) takeStream(n int64) (*streamHandle, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.streams.all[n]
+	if h == nil {
+		return nil, errNoHandle
+	}
+	delete(s.streams.all, n)
+	return h, nil
+}
+
+// closeStream waits until what was written before is on its way.
+func closeStream(s *session, ctx context.Context, p streamParams) (none, error) {
+	h, err := s.takeStream(p.Stream)
+	if err != nil {
+		return none{}, err
+	}
+	closed := make(chan error, 1)
+	s.serial.run(&s.wg, fmt.Sprint("write", p.Stream), func() { closed <- h.s.Close() })
+	return none{}, <-closed
+}
+
+func resetStream(s *session, _ context.Context, p streamParams) (none, error) {
+	h, err := s.takeStream(p.Stream)
+	if err != nil {
+		return none{}, err
+	}
+	h.s.Reset(p.Code)
+	return none{}, nil
+}

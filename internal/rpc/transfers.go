@@ -1,0 +1,112 @@
+package rpc
+
+import (
+	"context"
+
+	"multipeer/engine"
+)
+
+type (
+	offerParams struct {
+		Peer     engine.PeerID `json:"peer"`
+		Paths    []string      `json:"paths"`
+		Keep     bool          `json:"keep"`
+		Priority int           `json:"priority"`
+		Links    bool          `json:"links"`
+	}
+	transferParams struct {
+		Transfer engine.TransferID `json:"transfer"`
+	}
+	priorityParams struct {
+		Transfer engine.TransferID `json:"transfer"`
+		Priority int               `json:"priority"`
+	}
+	acceptParams struct {
+		Transfer   engine.TransferID `json:"transfer"`
+		Dir        string            `json:"dir"`
+		Existing   string            `json:"existing"` // keep (the default), skip or replace
+		Executable bool              `json:"keep_executable"`
+		Links      bool              `json:"links"`
+		Reserve    int64             `json:"reserve"`
+		Policy     bool              `json:"policy"`
+	}
+	transfersResult struct {
+		Transfers []transferJSON `json:"transfers"`
+	}
+)
+
+func offer(e *engine.Engine, ctx context.Context, p offerParams) (transferEvent, error) {
+	if len(p.Paths) == 0 {
+		return transferEvent{}, badParams("paths: at least one must be given")
+	}
+	t, err := e.OfferWith(ctx, p.Peer, engine.OfferOptions{Keep: p.Keep, Priority: p.Priority, Links: p.Links}, p.Paths...)
+	if err != nil {
+		return transferEvent{}, err
+	}
+	return transferEvent{transferOf(t)}, nil
+}
+
+func handleOffers(s *session, _ context.Context, _ none) (none, error) {
+	return none{}, s.exclusive("offers", func(e *engine.Engine) func() {
+		return e.HandleOffers(func(o *engine.Offer) {
+			s.mu.Lock()
+			s.offers[o.Transfer.ID] = o
+			s.mu.Unlock()
+			s.notify("offer", transferEvent{transferOf(o.Transfer)})
+		})
+	})
+}
+
+func (s *session) takeOffer(id engine.TransferID) (*engine.Offer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.offers[id]
+	if o == nil {
+		return nil, errNoHandle
+	}
+	delete(s.offers, id)
+	return o, nil
+}
+
+var existing = map[string]engine.Existing{"": engine.KeepBoth, "keep": engine.KeepBoth, "skip": engine.SkipIdentical, "replace": engine.Replace}
+
+func acceptOffer(s *session, _ context.Context, p acceptParams) (none, error) {
+	policy, known := existing[p.Existing]
+	switch {
+	case !known:
+		return none{}, badParams("existing: must be keep, skip or replace")
+	case p.Dir == "":
+		return none{}, badParams("dir: must be given")
+	}
+	o, err := s.takeOffer(p.Transfer)
+	if err != nil {
+		return none{}, err
+	}
+	return none{}, o.Accept(engine.AcceptOptions{
+		Dir: p.Dir, Existing: policy, KeepExec: p.Executable, Links: p.Links, Reserve: p.Reserve, Policy: p.Policy,
+	})
+}
+
+func declineOffer(s *session, _ context.Context, p transferParams) (none, error) {
+	o, err := s.takeOffer(p.Transfer)
+	if err != nil {
+		return none{}, err
+	}
+	return none{}, o.Decline()
+}
+
+func transfersNow(e *engine.Engine, _ context.Context, _ none) (transfersResult, error) {
+	r := transfersResult{[]transferJSON{}}
+	for _, t := range e.Transfers() {
+		r.Transfers = append(r.Transfers, transferOf(t))
+	}
+	return r, nil
+}
+
+func waitTransfer(e *engine.Engine, ctx context.Context, p transferParams) (transferEvent, error) {
+	t, err := e.Wait(ctx, p.Transfer)
+	if err != nil {
+		return transferEvent{}, err
+	}
+	return transferEvent{transferOf(t)}, nil
+}
