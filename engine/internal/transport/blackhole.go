@@ -18,11 +18,12 @@ const (
 	holeAnswers = 2
 	// holeFlight is how many packets have to be lost after the first losses if the peer answers more than that.
 	holeFlight = 10
+	// holeProbes is how many large packets have to be sent without an acknowledgement of anything.
+	holeProbes = 2
 )
 
-// Found takes a sample of a connection's stats and reports whether the path is a black hole for large packets: only
-// large ones are lost, repeatedly, and either the peer has nothing to acknowledge or most of what was sent is lost.
-// It is to be called once a second.
+// Found takes a sample of a connection's stats and reports whether the path is a black hole for large packets. It is to be
+// called once a second.
 func (b *BlackHole) Found(s Stats) bool {
 	b.seen = append(b.seen, s)
 	if len(b.seen) < 2 {
@@ -31,6 +32,12 @@ func (b *BlackHole) Found(s Stats) bool {
 	if len(b.seen) > holeWindow {
 		b.seen = b.seen[1:]
 	}
+	return b.loses() || b.silent()
+}
+
+// loses reports whether only large packets are lost, repeatedly, and either the peer has nothing to acknowledge or most
+// of what was sent is lost.
+func (b *BlackHole) loses() bool {
 	intervals := 0
 	var lossy Stats // at the end of the first interval with losses: what was sent long before says nothing about the path now
 	for i, now := range b.seen[1:] {
@@ -42,15 +49,36 @@ func (b *BlackHole) Found(s Stats) bool {
 			lossy = now
 		}
 	}
-	first := b.seen[0]
+	first, s := b.seen[0], b.seen[len(b.seen)-1]
 	packets, bytes := s.PacketsLost-first.PacketsLost, s.BytesLost-first.BytesLost
 	if intervals < holeLosses || bytes <= packets*packetSize || s.PacketsReceived == first.PacketsReceived {
 		return false
 	}
-	seconds := uint64(len(b.seen) - 1)
-	if s.PacketsReceived-first.PacketsReceived <= seconds*holeAnswers {
+	if b.answersLittle() {
 		return true
 	}
 	// A busy machine also loses most of the few packets sent at one moment, but not a whole flight of large ones.
 	return s.PacketsLost-lossy.PacketsLost >= holeFlight && 2*(s.BytesLost-lossy.BytesLost) >= s.BytesSent-lossy.BytesSent
+}
+
+// silent reports whether large packets are sent and nothing is acknowledged, although packets of the peer arrive: its
+// keep-alives. The probes of RFC 9002 section 6.2 that follow a first loss are never declared lost, since nothing later
+// is acknowledged. Each acknowledgement changes the smoothed round-trip time.
+func (b *BlackHole) silent() bool {
+	if len(b.seen) < holeWindow {
+		return false
+	}
+	first, s := b.seen[0], b.seen[len(b.seen)-1]
+	for _, at := range b.seen {
+		if at.RTT != s.RTT || at.Jitter != s.Jitter {
+			return false
+		}
+	}
+	return s.PacketsReceived > first.PacketsReceived && b.answersLittle() && s.BytesSent-first.BytesSent > holeProbes*packetSize
+}
+
+// answersLittle reports whether few packets came from the peer.
+func (b *BlackHole) answersLittle() bool {
+	first, s := b.seen[0], b.seen[len(b.seen)-1]
+	return s.PacketsReceived-first.PacketsReceived <= uint64(len(b.seen)-1)*holeAnswers
 }
