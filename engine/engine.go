@@ -25,6 +25,7 @@ import (
 type Engine struct {
 	cfg     Config
 	log     *slog.Logger
+	panics  *slog.Logger // for the program's mistakes
 	profile *identity.Profile
 
 	events *events.Hub[Event]
@@ -106,7 +107,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		cfg: cfg, log: cfg.Log, profile: profile, ended: make(chan struct{}),
+		cfg: cfg, log: cfg.Log, panics: panics, profile: profile, ended: make(chan struct{}),
 	}
 	e.events = events.NewHub(traitsOf, abandon, e.retry)
 	self := peers.Self{
@@ -309,14 +310,8 @@ func (e *Engine) open() error {
 	}
 }
 
-// retry delivers messages for which a reader has made room; from is nil if readers have come or gone.
-func (e *Engine) retry(from *PeerID) {
-	if from != nil {
-		e.peers.Retry(*from)
-		return
-	}
-	e.peers.RetryAll()
-}
+// retry delivers messages for which a reader has made room.
+func (e *Engine) retry() { e.peers.Retry() }
 
 // beginSending counts a message whose outcome is not known yet, or returns ErrClosed.
 func (e *Engine) beginSending() error {

@@ -61,7 +61,8 @@ func (l *listener) take(s *Stream) {
 	case l.streams <- s:
 		return
 	case <-l.closed:
-	case <-s.s.Done():
+	case <-s.s.Done(): // its session has ended
+	case <-s.s.LinkDone():
 	}
 	s.s.Abandon()
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/rpc"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/engine/internal/wire"
 )
 
 // TestListen_ServesHTTP: net/http runs over streams without an adapter.
@@ -160,4 +162,39 @@ func TestStream_IsANetConn(t *testing.T) {
 			t.Errorf("after the other side has closed it: %v", err)
 		}
 	})
+}
+
+// TestListen_StreamsOfEndedSessionsLeave: no goroutine waits for a stream that no one can accept any more.
+func TestListen_StreamsOfEndedSessionsLeave(t *testing.T) {
+	net := enginetest.New(t, 0)
+	victim := net.Start(open("victim"))
+	_ = victim.Watch(t.Context())
+	l := victim.Listen("http") // accepts nothing
+	defer l.Close()
+	c, s := newRaw(t, net).join(t, victim)
+	before := runtime.NumGoroutine()
+	for range 20 {
+		for range 20 {
+			st, err := c.OpenStream(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := st.WriteMessage(wire.StreamOpen{Name: "http"}); err != nil {
+				t.Fatal(err)
+			}
+			go func() { _, _ = io.Copy(io.Discard, st); st.Reset(wire.Bye) }()
+		}
+		time.Sleep(10 * time.Millisecond)
+		if err := s.WriteMessage(wire.Leave{}); err != nil {
+			t.Fatal(err)
+		}
+		rejoin(t, s)
+	}
+	for range 100 {
+		if runtime.NumGoroutine() < before+100 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Errorf("%d goroutines more after 400 streams of ended sessions", runtime.NumGoroutine()-before)
 }

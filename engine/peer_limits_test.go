@@ -90,7 +90,7 @@ func TestAccept_SilentConnectionsKeepNoPeerOut(t *testing.T) {
 		a := n.Start(open("a"))
 		m := newRaw(t, n)
 		for range 64 {
-			if c, err := m.Dial(t.Context(), a.Addr, a.Self().ID, transport.Session); err == nil {
+			if c, err := m.Dial(t.Context(), a.Addr, transport.KeyOf(a.Self().ID), transport.Session); err == nil {
 				t.Cleanup(func() { c.Close(wire.Bye) })
 			}
 		}

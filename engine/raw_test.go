@@ -1,11 +1,13 @@
 package engine_test
 
 import (
+	"encoding/binary"
 	"log/slog"
 	"net"
 	"net/netip"
 	"testing"
 
+	"multipeer/engine"
 	"multipeer/engine/enginetest"
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/transport"
@@ -42,7 +44,7 @@ func rawOf(t *testing.T, n *enginetest.Net, id *identity.Identity) *raw {
 
 func (r *raw) dial(t *testing.T, to *enginetest.Node) *transport.Conn {
 	t.Helper()
-	c, err := r.Dial(t.Context(), to.Addr, to.Self().ID, transport.Session)
+	c, err := r.Dial(t.Context(), to.Addr, transport.KeyOf(to.Self().ID), transport.Session)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,4 +60,49 @@ func (r *raw) greet(t *testing.T, c *transport.Conn) (*transport.Stream, error) 
 
 func (r *raw) hello() wire.Hello {
 	return wire.Hello{Version: 1, ID: r.id.ID.String(), Name: "raw", Boot: "12345678"}
+}
+
+// join returns a connection with a session; a policy of to accepts it.
+func (r *raw) join(t *testing.T, to *enginetest.Node) (*transport.Conn, *transport.Stream) {
+	t.Helper()
+	c := r.dial(t, to)
+	h := r.hello()
+	h.Service = engine.DefaultService
+	s, _, err := c.Greet(t.Context(), h, transport.HelloTimeout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rejoin(t, s)
+	return c, s
+}
+
+// rejoin asks for a session and waits until it is accepted.
+func rejoin(t *testing.T, s *transport.Stream) {
+	t.Helper()
+	if err := s.WriteMessage(wire.Invite{ID: wire.NewID()}); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		m, err := s.ReadMessage(wire.MaxFrame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, ok := m.(wire.InviteAnswer); ok && a.Accept {
+			return
+		}
+	}
+}
+
+// drain reads what comes and answers nothing.
+func drain(s *transport.Stream) {
+	for {
+		if _, err := s.ReadMessage(wire.MaxFrame); err != nil {
+			return
+		}
+	}
+}
+
+// rawFrame is a frame as it is written, whatever its JSON is.
+func rawFrame(json string) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(json))), json...)
 }

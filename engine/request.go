@@ -205,7 +205,8 @@ func (r *requests) leave(who requesterOf) {
 // reply runs f and sends its answer.
 func (e *Engine) reply(ctx context.Context, m peers.Message, f answerFunc) {
 	msg := wire.Text{Topic: m.Topic, Reply: m.Ask}
-	v, err := f(ctx, publicMessage(m))
+	v, err := any(nil), errPanicked
+	e.guard("Answer", func() { v, err = f(ctx, publicMessage(m)) }, func() {})
 	if err == nil {
 		if _, err = e.post(ctx, msg, v, []PeerID{m.From}); err == nil || !unsendable(err) {
 			return
@@ -214,6 +215,9 @@ func (e *Engine) reply(ctx context.Context, m peers.Message, f answerFunc) {
 	msg.Failed = failedText(err)
 	_, _ = e.post(ctx, msg, nil, []PeerID{m.From}) // without a session, the requester knows
 }
+
+// errPanicked is what the requester gets to know of a panic.
+var errPanicked = errors.New("the program failed")
 
 // unsendable reports whether an answer cannot be sent because of its value.
 func unsendable(err error) bool { return errors.Is(err, ErrInvalid) || errors.Is(err, ErrTooLarge) }

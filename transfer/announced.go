@@ -124,6 +124,9 @@ func (r *receiver) chooseFor(saved string, k kind) error {
 	if err != nil || there.IsDir() != (k == kindFolder) || !there.IsDir() && !there.Mode().IsRegular() || k == kindLink {
 		return nil //nolint:nilerr // nothing is in the way that could be compared
 	}
+	if r.stage.holdsRepository(".") || there.IsDir() && r.stage.holdsRepository(saved) { // guard: merge-repository
+		return nil
+	}
 	policy := r.opts.Existing
 	if r.opts.Choose != nil { // may wait for the user
 		chosen := make(chan Existing, 1)

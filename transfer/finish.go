@@ -275,10 +275,13 @@ func (r *receiver) place(p part, policy Existing) (final string, whole bool, err
 	switch p.kind {
 	case kindFolder:
 		err = r.stage.mkdirFinal(p.saved)
+		if err == nil && r.stage.holdsRepository(p.saved) { // guard: merge-nested-repository
+			err = fs.ErrExist
+		}
 		if !errors.Is(err, fs.ErrExist) {
 			return p.saved, false, err
 		}
-		final, err = r.stage.publish(p.saved, p.saved, true, "", r.plan.limit, quiet) // a file has its name
+		final, err = r.stage.publish(p.saved, p.saved, true, "", r.plan.limit, quiet) // something else has its name
 		return final, true, err
 	case kindFile:
 		there, statErr := r.stage.existing(p.saved)

@@ -179,6 +179,8 @@ func ofVersionControl(lower string) bool {
 	switch lower {
 	case ".git", ".hg", ".sl", ".jj", "head":
 		return true
+	case "commondir", "gitdir", "config.worktree": // they configure a repository that is there already
+		return true
 	}
 	short, number, ok := strings.Cut(lower, "~")
 	if !ok || number == "" || strings.Trim(number, "0123456789") != "" {

@@ -379,6 +379,14 @@ func (s *stage) inPlace() error {
 // existing returns the entry of that name in the inbox.
 func (s *stage) existing(name string) (fs.FileInfo, error) { return s.inbox.Lstat(name) }
 
+// holdsRepository reports whether a folder of the inbox has a HEAD: then it is a Git repository without the name .git, or
+// becomes one with the folders objects and refs. Nothing may be merged into it, since other names in it also configure
+// commands that "git status" runs (gitrepository-layout(5)).
+func (s *stage) holdsRepository(name string) bool {
+	_, err := s.inbox.Lstat(path.Join(name, "HEAD"))
+	return err == nil
+}
+
 // openExisting opens a regular file of the inbox to compare with.
 func (s *stage) openExisting(name string) (*os.File, error) {
 	there, err := s.inbox.Lstat(name)

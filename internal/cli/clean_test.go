@@ -134,7 +134,7 @@ func TestMessage_NamesItsSender(t *testing.T) {
 	for want, from := range map[string]engine.Peer{
 		"Anna: hi\n":                        {ID: anna, Name: "Anna", Trust: engine.TrustVerified},
 		"Anna (" + anna.Short() + "): hi\n": {ID: anna, Name: "Anna", Trust: engine.TrustSeen},
-		"Anna (" + other.Short() + ", careful: not the Anna that you know): hi\n": {ID: other, Name: "Anna", LooksLike: anna},
+		"Anna (" + other.Short() + ", careful: not the device of that name that you know): hi\n": {ID: other, Name: "Anna", LooksLike: anna},
 	} {
 		var b strings.Builder
 		printMessage(newPrinter(&b, io.Discard), engine.Message{From: from.ID, Name: from.Name, Body: []byte(`"hi"`)}, from)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"multipeer/engine"
 )
@@ -328,4 +329,14 @@ func isAddress(s string) bool {
 	return colon || strings.Count(host, ".") == 3 && strings.Trim(host, "0123456789.") == ""
 }
 
-func describe(p engine.Peer) string { return fmt.Sprintf("%s (%s)", p.Name, p.ID.Short()) }
+func describe(p engine.Peer) string { return fmt.Sprintf("%s (%s)", quoted(p.Name), p.ID.Short()) }
+
+// quoted returns a name as it is printed: in quotes if it has characters that could pass for the text around it, as in
+// "Anna: see you" and "Anna (verified)".
+func quoted(name string) string {
+	odd := func(r rune) bool { return unicode.In(r, unicode.P, unicode.S) && !strings.ContainsRune("-'’._&+", r) }
+	if !strings.ContainsFunc(name, odd) {
+		return name
+	}
+	return `"` + strings.ReplaceAll(name, `"`, "'") + `"`
+}

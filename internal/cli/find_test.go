@@ -190,3 +190,18 @@ func TestPairConfirm_NameLikeAnID(t *testing.T) {
 		}
 	}
 }
+
+// TestQuoted_NamesThatImitateTheTextAroundThem are printed in quotes.
+func TestQuoted_NamesThatImitateTheTextAroundThem(t *testing.T) {
+	for name, want := range map[string]string{
+		"Anna": "Anna", "Anna's Mac-2": "Anna's Mac-2", "Zoë & Ben": "Zoë & Ben",
+		"Anna: see you":             `"Anna: see you"`,
+		"Anna (zkd3utoa), verified": `"Anna (zkd3utoa), verified"`,
+		`Anna" (zkd3utoa): "x`:      `"Anna' (zkd3utoa): 'x"`,
+		"Anna ✓":                    `"Anna ✓"`,
+	} {
+		if got := quoted(name); got != want {
+			t.Errorf("%s is printed as %s", name, got)
+		}
+	}
+}

@@ -147,7 +147,9 @@ func (p *program) printRow(h history.Hit, name string, shared map[string]bool) {
 		text = fmt.Sprintf("%s, %s", strings.Join(r.File.Names, ", "), size(r.File.Bytes))
 	}
 	p.out.object(o)
-	if id, err := engine.ParsePeerID(h.Talk); err == nil && shared[strings.ToLower(name)] {
+	alone := !shared[strings.ToLower(name)]
+	name = quoted(name)
+	if id, err := engine.ParsePeerID(h.Talk); err == nil && name != "" && !(r.Own && alone) { // anyone can take any name
 		name = fmt.Sprintf("%s (%s)", name, id.Short())
 	}
 	who, state := cmp.Or(r.Who, name, h.Talk), ""

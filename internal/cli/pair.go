@@ -117,7 +117,7 @@ func (p *program) openLink(ctx context.Context, e *engine.Engine, link string) e
 
 func (p *program) verified(peer engine.Peer) {
 	p.out.object(peerJSON("verified", peer))
-	p.out.line("%s is now verified: %s", peer.Name, peer.ID)
+	p.out.line("%s is now verified: %s", quoted(peer.Name), peer.ID)
 }
 
 // pairer is one run of pair.
@@ -299,7 +299,7 @@ func (r *pairer) follow(ctx context.Context, news func(func(engine.Event) bool),
 	}
 }
 
-func called(p engine.Pairing) string { return fmt.Sprintf("%s (%s)", p.Name, p.Peer.Short()) }
+func called(p engine.Pairing) string { return describe(engine.Peer{ID: p.Peer, Name: p.Name}) }
 
 // take reports a stage; done ends the program.
 func (r *pairer) take(ctx context.Context, p engine.Pairing) (done bool, err error) {

@@ -142,7 +142,7 @@ func (r *receiver) run(ctx context.Context) error {
 	r.out.note("receiving into %s as %q, ID %s", r.opts.Dir, self.Name, self.ID)
 	for _, a := range r.e.Acquaintances() {
 		if a.AutoAccept.Dir != "" && a.AutoAccept.Dir != r.opts.Dir {
-			r.out.note("what %s (%s) may send without asking goes into %s ('multipeer-cli auto')", a.Name, a.ID.Short(), a.AutoAccept.Dir)
+			r.out.note("what %s (%s) may send without asking goes into %s ('multipeer-cli auto')", quoted(a.Name), a.ID.Short(), a.AutoAccept.Dir)
 		}
 	}
 	events := make(chan engine.Event)
@@ -449,11 +449,11 @@ func senderOf(e *engine.Engine, m engine.Message) engine.Peer {
 func speaker(m engine.Message, from engine.Peer) string {
 	switch {
 	case !from.LooksLike.IsZero():
-		return fmt.Sprintf("%s (%s, careful: not the %s that you know)", m.Name, m.From.Short(), m.Name)
+		return fmt.Sprintf("%s (%s, careful: not the device of that name that you know)", quoted(m.Name), m.From.Short())
 	case from.Trust == engine.TrustVerified:
-		return m.Name
+		return quoted(m.Name)
 	}
-	return fmt.Sprintf("%s (%s)", m.Name, m.From.Short())
+	return fmt.Sprintf("%s (%s)", quoted(m.Name), m.From.Short())
 }
 
 // printConflict reports that two devices use one identity, and what to do.
@@ -479,7 +479,7 @@ func conflictText(self engine.PeerID, c engine.Conflict) string {
 	if c.ID == self {
 		return fmt.Sprintf("another device, at %s, uses this device's identity: its profile was copied. What is sent to this identity reaches one of the two; give one of them an empty profile (--profile)", strings.Join(at, " and "))
 	}
-	return fmt.Sprintf("two devices use the identity of %s (%s), at %s: what is sent to this identity reaches one of the two. One of them needs an empty profile", c.Name, c.ID.Short(), strings.Join(at, " and "))
+	return fmt.Sprintf("two devices use the identity of %s (%s), at %s: what is sent to this identity reaches one of the two. One of them needs an empty profile", quoted(c.Name), c.ID.Short(), strings.Join(at, " and "))
 }
 
 func printProblem(out *printer, err error) {

@@ -7,8 +7,6 @@ import (
 	"iter"
 	"slices"
 	"sync"
-
-	"multipeer/engine/internal/identity"
 )
 
 // Hub passes events to readers. Its lock is a leaf: any other lock may be taken before it, and then events arrive in the
@@ -16,7 +14,7 @@ import (
 type Hub[E any] struct {
 	traits  func(E) Traits
 	abandon func(E)
-	room    func(from *identity.PeerID)
+	room    func()
 
 	mu      sync.Mutex
 	closed  bool
@@ -26,9 +24,8 @@ type Hub[E any] struct {
 }
 
 // NewHub returns a hub for events with these traits. abandon ends an event, such as a stream, that no reader takes any
-// more. room is called without a lock held when a reader has made room for messages of a peer, and with nil when readers
-// have come or gone.
-func NewHub[E any](traits func(E) Traits, abandon func(E), room func(from *identity.PeerID)) *Hub[E] {
+// more. room is called without a lock held when a reader has made room for messages, and when readers have come or gone.
+func NewHub[E any](traits func(E) Traits, abandon func(E), room func()) *Hub[E] {
 	return &Hub[E]{traits: traits, abandon: abandon, room: room, readers: map[*Reader[E]]struct{}{}}
 }
 
@@ -85,7 +82,7 @@ func (h *Hub[E]) Subscribe(wants Kind, snapshot E) *Reader[E] {
 	r := newReader[E](Wants{Kinds: wants})
 	r.put(item[E]{snapshot, h.traits(snapshot)})
 	h.addReader(r)
-	h.room(nil)
+	h.room()
 	return r
 }
 
@@ -93,7 +90,7 @@ func (h *Hub[E]) Subscribe(wants Kind, snapshot E) *Reader[E] {
 func (h *Hub[E]) SubscribeTopic(topic string) *Reader[E] {
 	r := newReader[E](Wants{Messages, topic})
 	h.addReader(r)
-	h.room(nil)
+	h.room()
 	return r
 }
 
@@ -158,9 +155,7 @@ func (h *Hub[E]) Read(ctx context.Context, r *Reader[E], snapshot func() E) iter
 				}
 				continue
 			}
-			if it.Message {
-				h.room(&it.From)
-			}
+			h.room()
 			if !it.Message && ctx.Err() != nil {
 				skipped = append(skipped, it)
 				continue
@@ -177,7 +172,7 @@ func (h *Hub[E]) Read(ctx context.Context, r *Reader[E], snapshot func() E) iter
 
 // retire stops further events to r.
 func (h *Hub[E]) retire(r *Reader[E]) {
-	defer h.room(nil)
+	defer h.room()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.readers, r)
@@ -189,7 +184,7 @@ func (h *Hub[E]) retire(r *Reader[E]) {
 func (h *Hub[E]) leave(r *Reader[E], skipped []item[E]) {
 	var abandoned []E
 	defer func() {
-		h.room(nil)
+		h.room()
 		for _, ev := range abandoned {
 			h.abandon(ev)
 		}

@@ -30,7 +30,7 @@ func traitsOf(ev event) Traits {
 func message(text string) event { return event{text: text, held: new(Held)} }
 
 func newTestHub(abandoned *[]event) *Hub[event] {
-	return NewHub(traitsOf, func(ev event) { *abandoned = append(*abandoned, ev) }, func(*identity.PeerID) {})
+	return NewHub(traitsOf, func(ev event) { *abandoned = append(*abandoned, ev) }, func() {})
 }
 
 // texts reads what is queued and ends.

@@ -1,6 +1,9 @@
 package identity
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestImpersonated_AmongVerified: a verified peer that takes the name of another verified peer is flagged.
 func TestImpersonated_AmongVerified(t *testing.T) {
@@ -33,5 +36,32 @@ func TestImpersonated_ByCapitals(t *testing.T) {
 				t.Errorf("%q does not look like %q: %q, %q", fake, name, nameKeys(fake), nameKeys(name))
 			}
 		}
+	}
+}
+
+// TestImpersonated_ByWhatFollows: a name that begins with a known one reads like that one with a text, a mark or an ID.
+func TestImpersonated_ByWhatFollows(t *testing.T) {
+	p := &Profile{peers: map[PeerID]Record{{1}: {Trust: Verified, Name: "Anna"}, {3}: {Trust: Seen, Name: "Tom: office"}}}
+	for name, flagged := range map[string]bool{
+		"Anna: see you": true, "Anna, verified": true, "Аnnа (zkd3utoa)": true, "Anna ✓ verified": true, "Anna | Mac": true,
+		"Anna Smith": false, "Annabel": false, "Anna's iPhone": false, "Tom & Anna": false, ": Anna": true, "Ben: Anna": false,
+	} {
+		if got := !p.Impersonated(PeerID{2}, name).IsZero(); got != flagged {
+			t.Errorf("%q: flagged %v", name, got)
+		}
+	}
+	if !p.Impersonated(PeerID{3}, "Tom: office").IsZero() {
+		t.Error("a peer is flagged under its own name")
+	}
+}
+
+// TestNameKey_CostIsBounded: one character that stands for a sentence does not cost more than other names.
+func TestNameKey_CostIsBounded(t *testing.T) {
+	costly := strings.Repeat("\ufdfa", 40)
+	if n := len([]rune(NameKey(costly))); n > 2*maxCompared {
+		t.Errorf("the key has %d characters", n)
+	}
+	if NameKey(costly) != NameKey(costly+"x") {
+		t.Error("more than the start is compared")
 	}
 }

@@ -9,10 +9,43 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
+// maxCompared is how many characters of a decomposed name are compared: one character may stand for a whole sentence.
+const maxCompared = 64
+
 // NameKey returns the same key for names that a person would confuse: those that the Nickname profile of PRECIS (RFC
-// 8266) compares as equal, and also those that differ only in look-alike letters, in combining marks, or in invisible
-// characters.
+// 8266) compares as equal, and also those that differ only in look-alike letters, in combining marks, in punctuation and
+// symbols, or in invisible characters. A name without letters and digits keeps its symbols.
 func NameKey(name string) string {
+	skeleton := skeletonOf(start(norm.NFKD.String(start(name))))
+	letters := strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.L, unicode.N) && r != longVowel {
+			return r
+		}
+		return -1
+	}, skeleton)
+	if letters != "" {
+		skeleton = letters
+	}
+	return pairsAlike.Replace(skeleton)
+}
+
+// longVowel is the letter that the confusables table has for every dash.
+const longVowel = 'ー'
+
+// start returns the first maxCompared characters.
+func start(s string) string {
+	n := 0
+	for i := range s {
+		if n == maxCompared { // guard: name-length
+			return s[:i]
+		}
+		n++
+	}
+	return s
+}
+
+// skeletonOf replaces the letters of a name by those that they look like.
+func skeletonOf(name string) string {
 	if k, err := precis.Nickname.CompareKey(name); err == nil {
 		name = k
 	} else { // it holds what the profile forbids
@@ -23,13 +56,41 @@ func NameKey(name string) string {
 		switch {
 		case unicode.In(r, unicode.M), unicode.IsSpace(r), !unicode.IsGraphic(r), r == 0x3164, r == 0x115F, r == 0x1160, r == 0x2800:
 			continue
-		case r == '-', r == '_', r == '.', r == '\'', r == '’', r == '·':
-			continue
 		}
 		b.WriteRune(latin(r))
 	}
 	// Apply the confusables table of UTS #39 section 4, and then our own table to the result.
-	return pairsAlike.Replace(strings.Map(latin, confusables.Skeleton(b.String())))
+	return strings.Map(latin, confusables.Skeleton(b.String()))
+}
+
+// keysCached is how many names have their keys remembered: a peer's name is compared at each change of it.
+const keysCached = 4096
+
+// cachedKeysLocked is nameKeys for a name that is compared often.
+func (p *Profile) cachedKeysLocked(name string) []string {
+	if keys, known := p.keys[name]; known {
+		return keys
+	}
+	if p.keys == nil || len(p.keys) >= keysCached {
+		p.keys = map[string][]string{}
+	}
+	keys := nameKeys(name)
+	p.keys[name] = keys
+	return keys
+}
+
+// maxBeginnings limits the parts of one name that are compared.
+const maxBeginnings = 4
+
+// beginnings returns the parts of a name that a person may take for a name with something behind it, such as "Anna" in
+// "Anna: see you" and in "Anna (verified)".
+func beginnings(name string) (parts []string) {
+	for i, r := range name {
+		if i > 0 && len(parts) < maxBeginnings && unicode.In(r, unicode.P, unicode.S) && !strings.ContainsRune("-'’._&+", r) {
+			parts = append(parts, name[:i])
+		}
+	}
+	return parts
 }
 
 // nameKeys returns the keys of a name: the result of NameKey, and, if it differs, the key of the name with each capital
@@ -63,7 +124,7 @@ func capital(r rune) rune {
 }
 
 // capitals lists the look-alikes that are missing from the table of UTS #39.
-var capitals = map[rune]rune{'Ⲩ': 'Y', 'Ⲛ': 'N', 'Ⲕ': 'K', 'Ꮇ': 'M', 'Ϲ': 'C', 'Ⲙ': 'M', 'Ⲏ': 'H', 'Ⲧ': 'T'}
+var capitals = map[rune]rune{'Ⲩ': 'Y', 'Ⲛ': 'N', 'Ⲕ': 'K', 'Ꮇ': 'M', 'Ϲ': 'C', 'Ⲙ': 'M', 'Ⲏ': 'H', 'Ⲧ': 'T', 'Λ': 'A'}
 
 // latin returns the lower-case Latin letter that a letter in our table looks like, and any other letter in lower case.
 func latin(r rune) rune {
@@ -84,7 +145,7 @@ var lookAlikes = map[rune]rune{
 	'м': 'm', 'μ': 'u', 'ո': 'n', 'о': 'o', 'ο': 'o', 'օ': 'o', '0': 'o', 'σ': 'o', 'р': 'p', 'ρ': 'p', 'ԛ': 'q', 'г': 'r', 'ѕ': 's', '5': 's', 'т': 't', 'τ': 't',
 	'υ': 'u', 'ս': 'u', 'ν': 'v', 'ѵ': 'v', 'ԝ': 'w', 'ω': 'w', 'х': 'x', 'χ': 'x', 'у': 'y', 'γ': 'y', 'ү': 'y', 'ζ': 'z', '3': 'e', '8': 'b',
 	'п': 'n', 'π': 'n', 'ⲁ': 'a', 'ⲟ': 'o', 'ⲣ': 'p', 'ⲥ': 'c', 'ⲉ': 'e', 'ᴀ': 'a', 'ʙ': 'b', 'ᴄ': 'c', 'ᴅ': 'd', 'ᴇ': 'e', 'ꜰ': 'f', 'ɢ': 'g', 'ʜ': 'h', 'ɪ': 'l',
-	'ᴊ': 'j', 'ᴋ': 'k', 'ʟ': 'l', 'ᴍ': 'm', 'ɴ': 'n', 'ᴏ': 'o', 'ᴘ': 'p', 'ʀ': 'r', 'ꜱ': 's', 'ᴛ': 't', 'ᴜ': 'u', 'ᴠ': 'v', 'ᴡ': 'w', 'ʏ': 'y', 'ᴢ': 'z', 'ꞯ': 'q',
+	'ʌ': 'a', '∆': 'a', '4': 'a', '@': 'a', 'и': 'n', 'ᴊ': 'j', 'ᴋ': 'k', 'ʟ': 'l', 'ᴍ': 'm', 'ɴ': 'n', 'ᴏ': 'o', 'ᴘ': 'p', 'ʀ': 'r', 'ꜱ': 's', 'ᴛ': 't', 'ᴜ': 'u', 'ᴠ': 'v', 'ᴡ': 'w', 'ʏ': 'y', 'ᴢ': 'z', 'ꞯ': 'q',
 }
 
 // rank orders trust levels by how well they protect a name.
@@ -105,9 +166,12 @@ func (p *Profile) Impersonated(id PeerID, name string) PeerID {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	mine := rank(p.peers[id].Trust)
-	keys := nameKeys(name)
-	own := mine > 0 && keys[0] == NameKey(p.peers[id].Name)
-	if name == "" || len(p.peers) == 0 || mine == 2 && own {
+	if name == "" || len(p.peers) == 0 {
+		return PeerID{}
+	}
+	keys := p.cachedKeysLocked(name)
+	own := mine > 0 && keys[0] == p.cachedKeysLocked(p.peers[id].Name)[0]
+	if mine == 2 && own {
 		return PeerID{}
 	}
 	if p.names == nil {
@@ -121,6 +185,11 @@ func (p *Profile) Impersonated(id PeerID, name string) PeerID {
 		}
 	}
 	var found PeerID
+	if !own {
+		for _, part := range beginnings(start(name)) {
+			keys = append(keys[:len(keys):len(keys)], p.cachedKeysLocked(part)...)
+		}
+	}
 	for _, key := range keys {
 		for _, other := range p.names[key] {
 			r := rank(p.peers[other].Trust)

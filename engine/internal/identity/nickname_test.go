@@ -47,6 +47,19 @@ func TestNameKey(t *testing.T) {
 		{"Anna", "An\u200dna"},
 		{"Anna", "Anna\ufe0f"},
 		{"Sam", "ѕаm"},
+		{"Anna-PC", "Anna\u2011PC"},
+		{"Anna-PC", "Anna\u2212PC"},
+		{"Anna-PC", "Anna\u30fcPC"},
+		{"Anna's iPhone", "Anna\u02bcs iPhone"},
+		{"Anna's iPhone", "Anna\ua78cs iPhone"},
+		{"Anna's iPhone", "Anna`s iPhone"},
+		{"Dr. Anna", "Dr\ua4f8 Anna"},
+		{"Anna (phone)", "Anna \ufd3ephone\ufd3f"},
+		{"Anna", "Anna ✓"},
+		{"Anna", "“Anna”!"},
+		{"Anna", "@nna"},
+		{"Anna", "ʌnna"},
+		{"Nils-2", "Nils—²"},
 	}
 	for _, p := range same {
 		if NameKey(p[0]) != NameKey(p[1]) {

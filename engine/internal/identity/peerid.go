@@ -65,6 +65,12 @@ func (p PeerID) Instance() string { return p.plain()[:InstanceChars] }
 // IsZero reports whether p is the zero value, which is no peer's ID.
 func (p PeerID) IsZero() bool { return p == PeerID{} }
 
+// Broadcast stands for all peers. No key is known whose digest it is.
+var Broadcast = PeerID(bytes.Repeat([]byte{0xff}, len(PeerID{})))
+
+// Reserved reports whether p has a meaning of its own, and is no peer's ID: zero stands for none, and Broadcast for all.
+func (p PeerID) Reserved() bool { return p.IsZero() || p == Broadcast }
+
 // HasPrefix reports whether the text form starts with s, ignoring hyphens, spaces and case.
 func (p PeerID) HasPrefix(s string) bool {
 	s = normalise(s)
@@ -92,7 +98,8 @@ func normalise(s string) string {
 	return separators.Replace(strings.ToLower(strings.TrimSpace(s)))
 }
 
-// ParsePeerID parses the text form. It ignores hyphens, spaces and case, but verifies the check characters.
+// ParsePeerID parses the text form. It ignores hyphens, spaces and case, but verifies the check characters. Reserved IDs
+// are refused.
 func ParsePeerID(s string) (PeerID, error) {
 	var p PeerID
 	t := normalise(s)
@@ -107,6 +114,9 @@ func ParsePeerID(s string) (PeerID, error) {
 	// base32 ignores the spare bits of the last character, so two texts could give one ID: encode and compare.
 	if p.plain()+p.checkText() != t {
 		return PeerID{}, fmt.Errorf("%w: a character is wrong (the check characters do not match)", ErrPeerID)
+	}
+	if p.Reserved() { // guard: reserved-id
+		return PeerID{}, fmt.Errorf("%w: no device has this ID", ErrPeerID)
 	}
 	return p, nil
 }

@@ -74,6 +74,7 @@ type Profile struct {
 	mu      sync.Mutex
 	peers   map[PeerID]Record
 	names   map[string][]PeerID // by NameKey; nil until it is needed
+	keys    map[string][]string // the keys of names that were compared; see cachedKeysLocked
 	jobs    map[string][]byte
 	name    string
 }
@@ -147,7 +148,9 @@ func (p *Profile) load(dir string) (err error) {
 				return fmt.Errorf("reading %s: a record is damaged; no peer is trusted until the file is restored or removed", statePath)
 			}
 			copy(id[:], k)
-			p.peers[id] = r
+			if !id.Reserved() {
+				p.peers[id] = r
+			}
 			return nil
 		})
 	})

@@ -87,7 +87,7 @@ func (l *Link) mayJoin() bool {
 func (l *Link) takeStream(ctx context.Context, raw *transport.Stream, name string) {
 	m := l.m
 	p := l.peer
-	s := &Stream{Peer: p.id, Name: name, s: raw, l: l}
+	s := newStream(p.id, name, raw, l)
 	refuse := func(code wire.Code) { s.end(func() { raw.Reset(code) }) }
 	// A stream may overtake the answer to our invitation that was sent before it.
 	settled := func() bool {

@@ -109,7 +109,7 @@ func (cs *conflicts) dialOwnIDLocked(addrs []netip.AddrPort) {
 	endpoint, id := m.endpoint, m.self.ID
 	m.tasks.Start(func(ctx context.Context) {
 		// This never succeeds; metOwnKey is called instead.
-		_, err := endpoint.DialAny(ctx, addrs, id, transport.Session, probeTime)
+		_, err := endpoint.DialAny(ctx, addrs, transport.KeyOf(id), transport.Session, probeTime)
 		m.log.Debug("our own ID is announced elsewhere", "addrs", addrs, "err", err)
 	})
 }

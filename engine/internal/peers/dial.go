@@ -40,7 +40,11 @@ func (m *Manager) Dial(ctx context.Context, target string) (PeerID, error) {
 	}
 	// The first connection only shows which peer answers. The lasting one is dialled like any other, expecting that
 	// key.
-	conn, err := endpoint.DialAny(ctx, addrs, want, transport.Session, transport.DialTimeout)
+	pin := transport.KeyOf(want)
+	if want.IsZero() { // the target is an address alone
+		pin = transport.AnyKey
+	}
+	conn, err := endpoint.DialAny(ctx, addrs, pin, transport.Session, transport.DialTimeout)
 	if errors.Is(err, context.Canceled) {
 		return want, wire.EndOf(ctx)
 	}

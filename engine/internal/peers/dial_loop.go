@@ -148,7 +148,7 @@ func (d *dialer) dialPeer(ctx context.Context, p *peer) time.Duration {
 	addrs := p.all()
 	m.mu.Unlock()
 
-	conn, err := m.endpoint.DialAny(ctx, addrs, p.id, transport.Session, knock)
+	conn, err := m.endpoint.DialAny(ctx, addrs, transport.KeyOf(p.id), transport.Session, knock)
 	var control *transport.Stream
 	var hello, theirs wire.Hello
 	if err == nil {

@@ -18,7 +18,7 @@ func (s *sink) Found(h discovery.Hint) {
 	m := (*Manager)(s)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	if m.closed || h.ID.Reserved() { // guard: found-reserved
 		return
 	}
 	if h.ID == m.self.ID {

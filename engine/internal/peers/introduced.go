@@ -35,7 +35,7 @@ func (x *exchange) dialTarget(ctx context.Context, t target, how string) {
 	if !may || endpoint == nil {
 		return
 	}
-	conn, err := endpoint.DialAny(ctx, t.addrs, t.id, transport.Session, probeTime)
+	conn, err := endpoint.DialAny(ctx, t.addrs, transport.KeyOf(t.id), transport.Session, probeTime)
 	if err != nil {
 		return
 	}

@@ -1,6 +1,8 @@
 package peers
 
 import (
+	"time"
+
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/wire"
 )
@@ -45,6 +47,31 @@ func (ss *sessions) leaveLocked(id PeerID, why wire.Code) {
 		}
 		ss.endLocked(p, wire.ErrCancelled)
 	}
+}
+
+// muteAgain is the time in which a peer that is mute twice is not let in by policies any more.
+const muteAgain = 10 * time.Minute
+
+// endMute ends a session whose peer answers no message, so that it does not hold up what is sent to all. The first time
+// its policies may bring it back: it may have been asleep.
+func (ss *sessions) endMute(id PeerID, s *session) {
+	m := ss.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.peers[id]
+	if p == nil || p.session != s || p.link == nil {
+		return
+	}
+	m.log.Info("the peer answers no message", "peer", id.Short())
+	why := wire.Busy
+	if !p.muteAt.IsZero() && now().Sub(p.muteAt) < muteAgain {
+		m.invitations.kicked[id] = true
+		why = wire.Declined
+	}
+	p.muteAt = now()
+	delete(ss.resume, id)
+	p.link.Send(wire.Leave{Code: why})
+	ss.endLocked(p, wire.ErrBusy)
 }
 
 func (ss *sessions) takeLeave(p *peer, l *Link, msg wire.Leave) {

@@ -22,14 +22,18 @@ const (
 	byteBurst      = 8 << 20
 	infoRate       = 10 // changes of name and info
 	infoBurst      = 50
-	peersRate      = 4 // frames that announce other peers
-	peersBurst     = 16
-	strangerGrams  = 20 // datagrams
-	gramRate       = 10_000
-	strangerOpens  = 20 // streams
-	openRate       = 2000
-	openBurst      = 200
-	echoRate       = 1 << 20 // bytes of echo streams
+	// strangerInfoRate is for peers without a session: each change is compared with the names of known peers, and goes to
+	// all readers.
+	strangerInfoRate  = 1
+	strangerInfoBurst = 10
+	peersRate         = 4 // frames that announce other peers
+	peersBurst        = 16
+	strangerGrams     = 20 // datagrams
+	gramRate          = 10_000
+	strangerOpens     = 20 // streams
+	openRate          = 2000
+	openBurst         = 200
+	echoRate          = 1 << 20 // bytes of echo streams
 	// strangersEchoRate applies to the echo streams of all peers without a session together.
 	strangersEchoRate = 1 << 20
 )
@@ -70,14 +74,15 @@ func (p pace) wait(ctx context.Context, joined bool) error {
 // reading holds the limits on reading from one connection.
 type reading struct {
 	frames, bytes pace
-	info, peers   *rate.Limiter
+	info          pace
+	peers         *rate.Limiter
 }
 
 func newReading() reading {
 	return reading{
 		newPace(strangerFrames, strangerBurst, frameRate, frameBurst),
 		newPace(strangerBytes, strangerAtOnce, byteRate, byteBurst),
-		rate.NewLimiter(infoRate, infoBurst), rate.NewLimiter(peersRate, peersBurst),
+		newPace(strangerInfoRate, strangerInfoBurst, infoRate, infoBurst), rate.NewLimiter(peersRate, peersBurst),
 	}
 }
 
@@ -97,10 +102,10 @@ func (r reading) frame(ctx context.Context, joined bool, n int) error {
 }
 
 // message blocks until msg may be handled.
-func (r reading) message(ctx context.Context, msg wire.Message) error {
+func (r reading) message(ctx context.Context, joined bool, msg wire.Message) error {
 	switch msg.(type) {
 	case wire.Info:
-		return r.info.Wait(ctx)
+		return r.info.of(joined).Wait(ctx)
 	case wire.Peers:
 		return r.peers.Wait(ctx)
 	}

@@ -194,7 +194,7 @@ func (l *Link) readControl() (err error) {
 		if msg == nil {
 			continue // a type from a later version; it counted against the rate like any other
 		}
-		if err := pace.message(ctx, msg); err != nil {
+		if err := pace.message(ctx, l.joined(), msg); err != nil {
 			return err
 		}
 		if err := l.handle(msg); err != nil {

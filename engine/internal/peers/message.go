@@ -1,10 +1,10 @@
 package peers
 
 import (
-	"bytes"
 	"fmt"
 	"time"
 
+	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/peers/internal/window"
 	"multipeer/engine/internal/wire"
 )
@@ -12,8 +12,8 @@ import (
 // MaxPending is how many messages to one peer may wait for their answer or for room in the window.
 const MaxPending = window.MaxPending
 
-// Broadcast is the ID that no peer has, since no key is known whose digest it is.
-var Broadcast = PeerID(bytes.Repeat([]byte{0xff}, len(PeerID{})))
+// Broadcast as a recipient means all peers.
+var Broadcast = identity.Broadcast
 
 // Connected lists the peers with a session.
 func (m *Manager) Connected() (to []PeerID) {
@@ -68,18 +68,13 @@ func (m *Manager) sessionWith(id PeerID) (*session, error) {
 	return nil, wire.ErrNotConnected
 }
 
-// Retry delivers the messages of a peer that wait for room in the program's queues.
-func (m *Manager) Retry(id PeerID) {
-	if l := m.links.get(id); l != nil {
-		if s := l.session.Load(); s != nil {
-			s.window.Retry()
-		}
+// Retry delivers messages that wait for room in the program's queues. The room may have been taken by any peer, so those
+// of all are tried, each time beginning with another one.
+func (m *Manager) Retry() {
+	if !m.parking.Waiting() {
+		return
 	}
-}
-
-// RetryAll is Retry for all peers: the program has begun or stopped to read.
-func (m *Manager) RetryAll() {
-	for _, l := range m.links.all() {
+	for _, l := range m.links.all() { // a map gives them in another order each time
 		if s := l.session.Load(); s != nil {
 			s.window.Retry()
 		}

@@ -20,6 +20,7 @@ type peer struct {
 	how     string
 	hint    bool             // discovery sees it now
 	heard   bool             // seen by multicast
+	muteAt  time.Time        // when its session ended because it answered nothing
 	addrs   []netip.AddrPort // from discovery
 	extra   []netip.AddrPort // typed by a person, or the remote address of a connection
 

@@ -76,7 +76,7 @@ func (d *dialer) dialAll(ctx context.Context, addrs []netip.AddrPort, how string
 	var mu sync.Mutex
 	some(ctx, addrs, func(at netip.AddrPort) {
 		short, cancel := context.WithTimeout(ctx, probeTime)
-		conn, err := endpoint.DialAny(short, []netip.AddrPort{at}, PeerID{}, transport.Session, probeTime)
+		conn, err := endpoint.DialAny(short, []netip.AddrPort{at}, transport.AnyKey, transport.Session, probeTime)
 		cancel()
 		if err != nil {
 			return

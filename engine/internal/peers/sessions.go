@@ -233,7 +233,8 @@ func (ss *sessions) beginLocked(p *peer, theirs json.RawMessage, by consent) {
 	}
 	s := ss.resume[p.id]
 	if s == nil {
-		s = &session{window: window.New(m.parking)}
+		s = &session{}
+		s.window = window.New(m.parking, func() { ss.endMute(p.id, s) })
 		s.context = theirs
 		ss.keepLocked(p.id, s)
 	}

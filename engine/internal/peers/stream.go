@@ -39,6 +39,11 @@ type Stream struct {
 	writing sync.Mutex
 	busy    atomic.Bool // a Write is in progress
 	once    sync.Once
+	ended   chan struct{} // closed when the stream has ended
+}
+
+func newStream(peer PeerID, name string, raw *transport.Stream, l *Link) *Stream {
+	return &Stream{Peer: peer, Name: name, s: raw, l: l, ended: make(chan struct{})}
 }
 
 // OpenStream opens a stream to a connected peer. It waits, at most OpenTimeout, for a stream to be closed while
@@ -75,7 +80,7 @@ func (m *Manager) OpenStream(ctx context.Context, to PeerID, name string) (*Stre
 		raw.Reset(wire.CodeOf(err))
 		return nil, fmt.Errorf("opening stream: %w", err)
 	}
-	s := &Stream{Peer: to, Name: name, s: raw, l: l}
+	s := newStream(to, name, raw, l)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.joinStreamLocked(s); err != nil {
@@ -114,6 +119,7 @@ func (s *Stream) end(how func()) {
 		s.l.mu.Lock()
 		delete(s.l.streams, s)
 		s.l.mu.Unlock()
+		close(s.ended)
 	})
 }
 
@@ -164,8 +170,12 @@ func (s *Stream) Reset(code uint16) {
 // Abandon ends a stream whose program ends.
 func (s *Stream) Abandon() { s.end(func() { s.s.Reset(wire.Bye) }) }
 
-// Done returns a channel that is closed when the connection of the stream has ended.
-func (s *Stream) Done() <-chan struct{} { return s.l.Done() }
+// Done returns a channel that is closed when the stream has ended here, and LinkDone one that is closed when its
+// connection has.
+func (s *Stream) Done() <-chan struct{} { return s.ended }
+
+// LinkDone is described with Done.
+func (s *Stream) LinkDone() <-chan struct{} { return s.l.Done() }
 
 // SetDeadline sets the deadline of both directions, SetReadDeadline and SetWriteDeadline that of one; the zero time
 // removes it. After the deadline, calls fail with os.ErrDeadlineExceeded; if that interrupts a frame, the stream can

@@ -87,7 +87,7 @@ func Listen(cfg Config) (*Endpoint, error) {
 		e.socket, e.own = c, true
 	}
 	e.tr = &quic.Transport{Conn: e.socket, StatelessResetKey: resetKey(cfg.Identity, "session"), VerifySourceAddress: e.gate.mustProve}
-	l, err := e.tr.Listen(e.tlsConfig(identity.PeerID{}, false, nil, Session, Lane), e.gate.guarded(quicConfig()))
+	l, err := e.tr.Listen(e.tlsConfig(AnyKey, false, nil, Session, Lane), e.gate.guarded(quicConfig()))
 	if err != nil {
 		if e.own {
 			_ = e.socket.Close()
@@ -163,9 +163,23 @@ func quicConfig() *quic.Config {
 	}
 }
 
-// tlsConfig pins a key instead of verifying a chain: want is the only key accepted, the zero ID accepts any. refused,
+// Pin says which key the other side of a connection must have. The zero value accepts none.
+type Pin struct {
+	id  identity.PeerID
+	any bool
+}
+
+// AnyKey accepts every key, for an address whose device is not known yet.
+var AnyKey = Pin{any: true}
+
+// KeyOf accepts the key of one peer.
+func KeyOf(id identity.PeerID) Pin { return Pin{id: id} }
+
+func (p Pin) accepts(id identity.PeerID) bool { return p.any || id == p.id && !id.Reserved() }
+
+// tlsConfig pins a key instead of verifying a chain: want says which key is accepted. refused,
 // if not nil, is called with our reason for refusing the other side, because QUIC carries only an alert.
-func (e *Endpoint) tlsConfig(want identity.PeerID, dialled bool, refused func(error), kinds ...Kind) *tls.Config {
+func (e *Endpoint) tlsConfig(want Pin, dialled bool, refused func(error), kinds ...Kind) *tls.Config {
 	c := &tls.Config{
 		Certificates:           []tls.Certificate{e.cfg.Identity.Cert},
 		MinVersion:             tls.VersionTLS13,
@@ -186,12 +200,12 @@ func (e *Endpoint) tlsConfig(want identity.PeerID, dialled bool, refused func(er
 	return c
 }
 
-func (e *Endpoint) verify(s tls.ConnectionState, want identity.PeerID, dialled bool) error {
+func (e *Endpoint) verify(s tls.ConnectionState, want Pin, dialled bool) error {
 	id, err := peerOf(s)
 	switch {
 	case err != nil:
 		return err
-	case !want.IsZero() && id != want: // guard: pinned-key
+	case !want.accepts(id): // guard: pinned-key
 		return wire.ErrIdentity
 	case id == e.cfg.Identity.ID: // a certificate is public, so this is refused only once the key is proven
 		return nil
@@ -226,15 +240,15 @@ func (e *Endpoint) Accept(ctx context.Context) (*Conn, error) {
 	return e.newConn(q, false)
 }
 
-// Dial opens one connection to addr. If want is set, the other side must have that key. The other side may still
-// refuse ours: the connection is up only after Greet.
-func (e *Endpoint) Dial(ctx context.Context, addr netip.AddrPort, want identity.PeerID, kind Kind) (*Conn, error) {
+// Dial opens one connection to addr, where the key must be want. The other side may still refuse ours: the connection is
+// up only after Greet.
+func (e *Endpoint) Dial(ctx context.Context, addr netip.AddrPort, want Pin, kind Kind) (*Conn, error) {
 	return e.dialFrom(e.tr)(ctx, addr, want, kind)
 }
 
 // dialFrom is Dial from another socket.
-func (e *Endpoint) dialFrom(tr *quic.Transport) func(context.Context, netip.AddrPort, identity.PeerID, Kind) (*Conn, error) {
-	return func(ctx context.Context, addr netip.AddrPort, want identity.PeerID, kind Kind) (*Conn, error) {
+func (e *Endpoint) dialFrom(tr *quic.Transport) func(context.Context, netip.AddrPort, Pin, Kind) (*Conn, error) {
+	return func(ctx context.Context, addr netip.AddrPort, want Pin, kind Kind) (*Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, DialTimeout)
 		defer cancel()
 		refused := make(chan error, 1)
@@ -271,7 +285,7 @@ func dialError(err error) error {
 }
 
 // DialAny dials all addresses, a tenth of a second apart, and keeps the first that answers within the time limit.
-func (e *Endpoint) DialAny(ctx context.Context, addrs []netip.AddrPort, want identity.PeerID, kind Kind, within time.Duration) (*Conn, error) {
+func (e *Endpoint) DialAny(ctx context.Context, addrs []netip.AddrPort, want Pin, kind Kind, within time.Duration) (*Conn, error) {
 	if len(addrs) == 0 {
 		return nil, errors.New("dialling: no address known")
 	}

@@ -199,7 +199,7 @@ func (g *gathering) release() error {
 }
 
 // tcpLane performs the handshake over a TCP connection; on an error it closes it.
-func (e *Endpoint) tcpLane(ctx context.Context, c net.Conn, want identity.PeerID, dialled bool) (*LaneConn, error) {
+func (e *Endpoint) tcpLane(ctx context.Context, c net.Conn, want Pin, dialled bool) (*LaneConn, error) {
 	g := &gathering{Conn: c, in: bufio.NewReaderSize(c, 256<<10)}
 	var refusal error
 	cfg := e.tlsConfig(want, dialled, func(err error) { refusal = err }, Lane)
@@ -251,7 +251,7 @@ func (e *Endpoint) DialTCP(ctx context.Context, addr netip.AddrPort, want identi
 		}
 		return nil, fmt.Errorf("dialling a lane over TCP to %s: %w", addr, err)
 	}
-	l, err := e.tcpLane(ctx, c, want, true)
+	l, err := e.tcpLane(ctx, c, KeyOf(want), true)
 	if err != nil {
 		return nil, fmt.Errorf("dialling a lane over TCP to %s: %w", addr, err)
 	}
@@ -278,7 +278,7 @@ func (e *Endpoint) DialQUIC(ctx context.Context, addr netip.AddrPort, want ident
 			_ = own.Close()
 		}
 	}
-	c, err := dial(ctx, addr, want, Lane)
+	c, err := dial(ctx, addr, KeyOf(want), Lane)
 	if err != nil {
 		giveUp()
 		return nil, err

@@ -60,7 +60,7 @@ func (e *Endpoint) ListenLanes(tcp bool) (*Lanes, error) {
 		}
 	}
 	l.tr = e.laneTransport(l.udp, resetKey(e.cfg.Identity, "lanes"))
-	if l.quic, err = l.tr.Listen(e.tlsConfig(identity.PeerID{}, false, nil, Lane), e.laneGate.guarded(laneConfig())); err != nil {
+	if l.quic, err = l.tr.Listen(e.tlsConfig(AnyKey, false, nil, Lane), e.laneGate.guarded(laneConfig())); err != nil {
 		_ = l.udp.Close()
 		return nil, fmt.Errorf("listening for lanes: %w", err)
 	}
@@ -123,7 +123,7 @@ func (l *Lanes) Serve(ctx context.Context, overQUIC func(*Conn), overTCP func(*L
 			continue
 		}
 		wg.Go(func() {
-			lane, err := l.e.tcpLane(ctx, c, identity.PeerID{}, false)
+			lane, err := l.e.tcpLane(ctx, c, AnyKey, false)
 			place.Leave()
 			if err == nil {
 				overTCP(lane)

@@ -106,7 +106,7 @@ func TestOwnKey_RelayedPacketsAreNoSecondDevice(t *testing.T) {
 		"without the dialler's end":   func(int) (bool, time.Duration) { return false, 0 },
 		"with the dialler's end late": func(n int) (bool, time.Duration) { return true, 1500 * time.Millisecond },
 	} {
-		_, err := e.Dial(t.Context(), relay(t, addr, pass), id.ID, Session)
+		_, err := e.Dial(t.Context(), relay(t, addr, pass), KeyOf(id.ID), Session)
 		if err == nil || !errors.Is(err, ErrOwnKey) && !errors.Is(err, ErrLost) && !errors.Is(err, wire.ErrTimeout) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -116,7 +116,7 @@ func TestOwnKey_RelayedPacketsAreNoSecondDevice(t *testing.T) {
 		t.Errorf("%d devices with the same key are reported, and there is none", n)
 	}
 	other, _, otherReported := listenAs(t, id)
-	if _, err := e.Dial(t.Context(), other, id.ID, Session); !errors.Is(err, ErrOwnKey) {
+	if _, err := e.Dial(t.Context(), other, KeyOf(id.ID), Session); !errors.Is(err, ErrOwnKey) {
 		t.Errorf("a device with the same key: %v", err)
 	}
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && (reported.Load() == 0 || otherReported.Load() == 0); time.Sleep(50 * time.Millisecond) {

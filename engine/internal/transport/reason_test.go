@@ -85,7 +85,7 @@ func TestReason_TextOfAHostileDeviceIsNotRepeated(t *testing.T) {
 			t.Errorf("%s: %q", what, fmt.Sprint(err))
 		}
 	}
-	c, err := a.Dial(t.Context(), at(device(errors.New(phrase))), id.ID, Session)
+	c, err := a.Dial(t.Context(), at(device(errors.New(phrase))), KeyOf(id.ID), Session)
 	if err == nil { // the refusal arrives after our half is complete
 		_, _, err = c.Greet(t.Context(), a.hello(), HelloTimeout)
 	}
@@ -100,7 +100,7 @@ func TestReason_TextOfAHostileDeviceIsNotRepeated(t *testing.T) {
 				_ = q.CloseWithError(code, phrase)
 			}
 		}()
-		c, err := a.Dial(t.Context(), at(l), id.ID, Session)
+		c, err := a.Dial(t.Context(), at(l), KeyOf(id.ID), Session)
 		if err != nil {
 			t.Fatal(err)
 		}

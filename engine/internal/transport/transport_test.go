@@ -74,7 +74,7 @@ func (e *end) serve(t *testing.T, hello wire.Hello) <-chan error {
 
 func greet(t *testing.T, from *end, to *end, want identity.PeerID, hello wire.Hello) error {
 	t.Helper()
-	c, err := from.Dial(t.Context(), to.addr, want, Session)
+	c, err := from.Dial(t.Context(), to.addr, KeyOf(want), Session)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func TestDial_BlockedKeyIsRefused(t *testing.T) {
 func TestDial_OwnKeyIsRefused(t *testing.T) {
 	a := listen(t, nil)
 	a.serve(t, a.hello())
-	if _, err := a.Dial(t.Context(), a.addr, identity.PeerID{}, Session); err == nil {
+	if _, err := a.Dial(t.Context(), a.addr, AnyKey, Session); err == nil {
 		t.Error("an engine talks to itself")
 	}
 }
@@ -157,7 +157,7 @@ func TestDialAny_FirstAnswerWins(t *testing.T) {
 	b.serve(t, b.hello())
 	dead := netip.MustParseAddrPort("127.0.0.1:9")
 	began := time.Now()
-	c, err := a.DialAny(t.Context(), []netip.AddrPort{dead, dead, b.addr}, b.id.ID, Session, DialTimeout)
+	c, err := a.DialAny(t.Context(), []netip.AddrPort{dead, dead, b.addr}, KeyOf(b.id.ID), Session, DialTimeout)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestConn_KindReachesTheOtherSide(t *testing.T) {
 		}
 	}()
 	for _, k := range []Kind{Session, Lane} {
-		c, err := a.Dial(t.Context(), b.addr, b.id.ID, k)
+		c, err := a.Dial(t.Context(), b.addr, KeyOf(b.id.ID), k)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +202,7 @@ func TestConn_LaneTokenIsItsOwn(t *testing.T) {
 			c, _ := b.Accept(t.Context())
 			theirs <- c
 		}()
-		c, err := a.Dial(t.Context(), b.addr, b.id.ID, Session)
+		c, err := a.Dial(t.Context(), b.addr, KeyOf(b.id.ID), Session)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,7 +227,7 @@ func TestConn_CodesReachTheOtherSide(t *testing.T) {
 		c, _ := b.Accept(t.Context())
 		theirs <- c
 	}()
-	c, err := a.Dial(t.Context(), b.addr, b.id.ID, Session)
+	c, err := a.Dial(t.Context(), b.addr, KeyOf(b.id.ID), Session)
 	if err != nil {
 		t.Fatal(err)
 	}

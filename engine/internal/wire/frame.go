@@ -53,12 +53,20 @@ func ReadFrameWithin(r io.Reader, limitNow func() int) ([]byte, error) {
 		}
 		return body, nil
 	}
-	// The buffer grows with what arrives: a peer that announces a megabyte and sends nothing costs nothing.
-	var body bytes.Buffer
-	if _, err := io.CopyN(&body, r, int64(n)); err != nil {
-		return nil, unexpected(err)
+	// The buffer grows with what arrives, and not beyond the frame: a peer that announces a megabyte and sends nothing
+	// costs nothing.
+	body := make([]byte, 0, smallFrame)
+	for len(body) < int(n) {
+		if len(body) == cap(body) {
+			body = append(make([]byte, 0, min(int(n), 2*cap(body))), body...)
+		}
+		got, err := io.ReadFull(r, body[len(body):cap(body)])
+		body = body[:len(body)+got]
+		if err != nil {
+			return nil, unexpected(err)
+		}
 	}
-	return body.Bytes(), nil
+	return body, nil
 }
 
 // smallFrame is the frame size up to which memory is allocated at once, in bytes.

@@ -1,10 +1,15 @@
 package window
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Budget limits the bytes of the messages that wait for room in all windows together. Its methods may be called
 // concurrently; its lock is a leaf.
 type Budget struct {
+	windows atomic.Int32 // how many windows have messages that wait
+
 	mu    sync.Mutex
 	left  int
 	freed chan struct{} // closed when bytes are given back; nil while no one waits for it
@@ -12,6 +17,9 @@ type Budget struct {
 
 // NewBudget returns a budget of so many bytes.
 func NewBudget(bytes int) *Budget { return &Budget{left: bytes} }
+
+// Waiting reports whether messages wait for room in some window.
+func (b *Budget) Waiting() bool { return b.windows.Load() > 0 }
 
 // take takes bytes out of the budget if there are so many.
 func (b *Budget) take(bytes int) bool {

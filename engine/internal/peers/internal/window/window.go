@@ -4,6 +4,7 @@ package window
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -36,12 +37,14 @@ type Link interface {
 type Window struct {
 	room   chan struct{} // one entry for each pending message
 	budget *Budget       // for the bytes of parked
+	mute   func()        // called when the other side answers nothing for the time that messages wait
 
 	mu      sync.Mutex
 	link    Link  // carries the messages; nil while there is no connection
 	ended   error // why messages are not accepted now
 	next    uint64
 	pending []*outgoing // in the order of their numbers
+	heard   uint64      // how many answers have come
 
 	// What the other side has sent.
 	waiting atomic.Int32            // how many messages are in parked
@@ -55,6 +58,7 @@ type outgoing struct {
 	n      uint64
 	frame  []byte
 	over   Link        // the link it was last written to; nil while it waits
+	heard  uint64      // Window.heard when it was first written
 	stop   func() bool // stops watching the message's context
 	report func(error) // receives the result once and must not block; then nil
 }
@@ -67,9 +71,10 @@ type incoming struct {
 	answer  func(wire.Code)
 }
 
-// New returns a window that accepts no message before Attach.
-func New(budget *Budget) *Window {
-	return &Window{budget: budget, room: make(chan struct{}, MaxPending), ended: wire.ErrNotConnected}
+// New returns a window that accepts no message before Attach. mute is called, without a lock held, when a message is given
+// up because of its time limit while the window is full, and the other side has answered nothing since it was sent.
+func New(budget *Budget, mute func()) *Window {
+	return &Window{budget: budget, mute: mute, room: make(chan struct{}, MaxPending), ended: wire.ErrNotConnected}
 }
 
 // Reserve reserves room for one message if there is some. Post uses it and frees it at the end.
@@ -131,6 +136,9 @@ func (w *Window) pumpLocked() {
 			return
 		}
 		if o.over != w.link {
+			if o.over == nil {
+				o.heard = w.heard
+			}
 			o.over = w.link
 			w.link.Queue(o.frame)
 		}
@@ -141,16 +149,27 @@ func (w *Window) pumpLocked() {
 // giveUp ends the wait for a message that has no answer yet. A message in flight keeps its slot until the answer
 // comes or the connection breaks; otherwise more messages than the window allows could be in flight.
 func (w *Window) giveUp(o *outgoing, err error) {
+	if w.giveUpNow(o, err) {
+		w.mute()
+	}
+}
+
+// giveUpNow reports whether the other side is mute.
+func (w *Window) giveUpNow(o *outgoing, err error) (mute bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	i := slices.Index(w.pending, o)
 	switch {
 	case i < 0:
 	case w.link != nil && o.over == w.link:
+		if errors.Is(err, wire.ErrTimeout) && o.heard == w.heard && len(w.pending) >= inFlight { // guard: mute-peer
+			mute = true
+		}
 		o.finish(err)
 	default:
 		w.removeLocked(i, err)
 	}
+	return mute
 }
 
 // finish reports the result, unless it was reported before.
@@ -169,6 +188,7 @@ func (w *Window) Answered(l Link, n uint64, code wire.Code) {
 		// The message was repeated over a newer connection, and so will be its answer.
 		return
 	}
+	w.heard++
 	// Answers come in order: an earlier message without an answer was not taken.
 	for len(w.pending) > 0 && w.pending[0].n < n && w.pending[0].over == l {
 		w.removeLocked(0, wire.ErrNotConnected)
@@ -204,6 +224,7 @@ func (w *Window) Attach(l Link) {
 		}
 	}
 	w.pumpLocked()
+	w.retryLocked()
 }
 
 // Detach records that there is no connection for now.
@@ -222,7 +243,7 @@ func (w *Window) End(err error) {
 		w.budget.giveBack(m.size)
 	}
 	w.parked = nil
-	w.waiting.Store(0)
+	w.countParkedLocked()
 	for len(w.pending) > 0 {
 		w.removeLocked(0, err)
 	}
@@ -245,6 +266,7 @@ func (w *Window) Take(l Link, n uint64, size int, deliver func() wire.Code, answ
 		for i, m := range w.parked {
 			if m.n == n { // repeated over a new connection
 				w.parked[i].answer = answer
+				w.retryLocked() // the program may have made room while there was no connection
 				return
 			}
 			bytes += m.size
@@ -262,7 +284,7 @@ func (w *Window) Take(l Link, n uint64, size int, deliver func() wire.Code, answ
 			return
 		}
 		w.parked = append(w.parked, incoming{n, size, deliver, answer})
-		w.waiting.Store(int32(len(w.parked)))
+		w.countParkedLocked()
 		w.retryLocked() // there may be room by now, and Retry may have found nothing that waits
 	})
 	return taken
@@ -290,7 +312,17 @@ func (w *Window) retryLocked() {
 		w.keepAnswerLocked(m.n, code)
 		m.answer(code)
 	}
-	w.waiting.Store(int32(len(w.parked)))
+	w.countParkedLocked()
+}
+
+// countParkedLocked records that the number of parked messages may have changed.
+func (w *Window) countParkedLocked() {
+	switch had, has := w.waiting.Swap(int32(len(w.parked))) > 0, len(w.parked) > 0; {
+	case has && !had:
+		w.budget.windows.Add(1)
+	case had && !has:
+		w.budget.windows.Add(-1)
+	}
 }
 
 // While calls f if l carries the messages. Nothing is taken meanwhile.

@@ -45,7 +45,7 @@ func answered(t *testing.T, result chan error) error {
 }
 
 func TestWindow_RepeatsWhatHasNoAnswerOnTheNextLink(t *testing.T) {
-	w, one, two := New(NewBudget(1<<30)), &testLink{}, &testLink{}
+	w, one, two := New(NewBudget(1<<30), func() {}), &testLink{}, &testLink{}
 	w.Attach(one)
 	first, second := post(t, t.Context(), w), post(t, t.Context(), w)
 	w.Answered(one, 1, wire.Bye)
@@ -70,7 +70,7 @@ func TestWindow_RepeatsWhatHasNoAnswerOnTheNextLink(t *testing.T) {
 }
 
 func TestWindow_LimitsWhatIsInFlight(t *testing.T) {
-	w, l := New(NewBudget(1<<30)), &testLink{}
+	w, l := New(NewBudget(1<<30), func() {}), &testLink{}
 	w.Attach(l)
 	var results []chan error
 	for range MaxPending {
@@ -94,7 +94,7 @@ func TestWindow_LimitsWhatIsInFlight(t *testing.T) {
 }
 
 func TestWindow_TakesEachMessageOnce(t *testing.T) {
-	w, l := New(NewBudget(1<<30)), &testLink{}
+	w, l := New(NewBudget(1<<30), func() {}), &testLink{}
 	w.Attach(l)
 	delivered := 0
 	var answers []wire.Code
@@ -119,7 +119,7 @@ func TestWindow_TakesEachMessageOnce(t *testing.T) {
 }
 
 func TestWindow_ReportsTheEndOfEachWait(t *testing.T) {
-	w := New(NewBudget(1 << 30))
+	w := New(NewBudget(1<<30), func() {})
 	if err := answered(t, post(t, t.Context(), w)); !errors.Is(err, wire.ErrNotConnected) {
 		t.Errorf("before the first link: %v", err)
 	}
@@ -147,7 +147,7 @@ func TestWindow_ReportsTheEndOfEachWait(t *testing.T) {
 
 // TestWindow_KeepsMessagesUntilThereIsRoom: a program that has no room stops the other side, which loses nothing.
 func TestWindow_KeepsMessagesUntilThereIsRoom(t *testing.T) {
-	w, l := New(NewBudget(1<<30)), &testLink{}
+	w, l := New(NewBudget(1<<30), func() {}), &testLink{}
 	w.Attach(l)
 	room := 0
 	var delivered []uint64
@@ -201,7 +201,7 @@ func TestWindow_KeepsMessagesUntilThereIsRoom(t *testing.T) {
 // TestWindow_WaitsForTheBudgetOfAll: what many peers send to a busy program is bounded together.
 func TestWindow_WaitsForTheBudgetOfAll(t *testing.T) {
 	budget := NewBudget(100)
-	one, other, l := New(budget), New(budget), &testLink{}
+	one, other, l := New(budget, func() {}), New(budget, func() {}), &testLink{}
 	one.Attach(l)
 	other.Attach(l)
 	code := Later
