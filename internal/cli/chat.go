@@ -207,7 +207,7 @@ func (p *program) chatEvent(e *engine.Engine, ev engine.Event, only []engine.Pee
 	case engine.MessageReceived:
 		p.printMessage(e, ev.Message)
 	case engine.OfferReceived:
-		p.out.note("%s offers %s; chat does not receive files, use 'multipeer-cli receive'", ev.Offer.Transfer.PeerName, what(ev.Offer.Transfer))
+		p.out.note("%s offers %s; chat does not receive files, use 'multipeer-cli receive'", quoted(ev.Offer.Transfer.PeerName), what(ev.Offer.Transfer))
 		if p.host == nil {
 			_ = ev.Offer.Decline()
 		}

@@ -36,7 +36,7 @@ transfer.`,
 					if t.Incoming {
 						direction = "from"
 					}
-					p.out.line("%s  %s %s %s, %s", t.ID, what(t), direction, t.PeerName, t.State)
+					p.out.line("%s  %s %s %s, %s", t.ID, what(t), direction, quoted(t.PeerName), t.State)
 				}
 				return nil
 			})

@@ -68,7 +68,7 @@ func (p *progress) sayState(t engine.Transfer) {
 	case t.State == engine.Stalled:
 		say = "stalled: no progress; the transfer resumes automatically"
 	case t.State == engine.Queued && t.Err != nil:
-		say = fmt.Sprintf("waiting for %s: %v", t.PeerName, t.Err)
+		say = fmt.Sprintf("waiting for %s: %v", quoted(t.PeerName), t.Err)
 	case t.State == engine.Moving && p.said != "":
 		say = "continuing"
 	}
@@ -129,19 +129,19 @@ func (p *progress) end(t engine.Transfer) error {
 	}
 	p.notes(t)
 	if t.State != engine.Delivered {
-		return failed(fmt.Errorf("%s %s %s: %w", what(t), other, t.PeerName, t.Err))
+		return failed(fmt.Errorf("%s %s %s: %w", what(t), other, quoted(t.PeerName), t.Err))
 	}
 	seconds := max(t.Ended.Sub(t.Started).Seconds(), 0.001)
 	delivered := "delivered"
 	if t.LeftOut > 0 {
 		delivered = fmt.Sprintf("delivered, %d left out:", t.LeftOut)
 	}
-	p.out.line("%s %s %s %s in %.1f s, %s", delivered, what(t), other, t.PeerName, seconds, rate(float64(t.Bytes)/seconds))
+	p.out.line("%s %s %s %s in %.1f s, %s", delivered, what(t), other, quoted(t.PeerName), seconds, rate(float64(t.Bytes)/seconds))
 	for _, s := range t.Saved {
 		p.out.line("%s", place(s))
 	}
 	if t.LeftOut > 0 {
-		return exit(exitPartly, fmt.Errorf("%s %s %s: %s left out", what(t), other, t.PeerName, plural(t.LeftOut, "entry was", "entries were")))
+		return exit(exitPartly, fmt.Errorf("%s %s %s: %s left out", what(t), other, quoted(t.PeerName), plural(t.LeftOut, "entry was", "entries were")))
 	}
 	return nil
 }
@@ -154,7 +154,7 @@ func (p *progress) notes(t engine.Transfer) {
 	for _, n := range t.Notes {
 		switch {
 		case n.LeftOut() && n.Remote:
-			p.say("left out: %s: on %s's device: %v", n.Path, t.PeerName, n.Err)
+			p.say("left out: %s: on %s's device: %v", n.Path, quoted(t.PeerName), n.Err)
 		case n.LeftOut():
 			p.say("left out: %s: %v", n.Path, n.Err)
 		case n.Err != nil:

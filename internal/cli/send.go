@@ -87,7 +87,7 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 	var fresh []engine.PeerID
 	for _, id := range ids {
 		if t, ok := s.interrupted(id, paths); ok {
-			s.out.note("resuming %s to %s", what(t), t.PeerName)
+			s.out.note("resuming %s to %s", what(t), quoted(t.PeerName))
 			open[t.ID] = true
 			if err := s.e.Resume(t.ID); err != nil {
 				return failed(err)
@@ -106,7 +106,7 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 			continue
 		}
 		open[t.ID] = true
-		s.out.note("offering %s to %s (%s)", what(t), t.PeerName, t.Peer.Short())
+		s.out.note("offering %s to %s (%s)", what(t), quoted(t.PeerName), t.Peer.Short())
 	}
 	for id := range open {
 		s.bars[id] = &progress{out: s.out, one: len(open) == 1}
@@ -185,7 +185,7 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 			for id, t := range s.asked {
 				delete(s.asked, id)
 				if open[id] {
-					s.out.note("waiting for %s to accept %s", t.PeerName, what(t))
+					s.out.note("waiting for %s to accept %s", quoted(t.PeerName), what(t))
 				}
 			}
 			for id, since := range s.awaySince {
