@@ -1,6 +1,6 @@
 # Everything here works on a fresh machine with Go, git and make: what else is needed is installed, if it is missing.
 
-.PHONY: help run test test-long check demo cli bench figures pictures licences architecture package archives fuzz guards clean
+.PHONY: help run test test-long check demo cli bench figures pictures licences architecture package archives wheels fuzz guards clean
 
 help:
 	@echo "make run       open the window (without a display: the same engine in the terminal)"
@@ -11,6 +11,7 @@ help:
 	@echo "make cli       build/multipeer-cli, one static binary"
 	@echo "make bench     speed and round trips beside the ceilings of this machine and beside rivals; writes docs/performance.md"
 	@echo "make package   build/packages: .deb and tar.xz with the window, a Windows program, archives of the terminal program"
+	@echo "make wheels    build/wheels: the Python package for six systems, with the terminal program inside"
 	@echo "make archives  the archives of the terminal program alone"
 	@echo "make fuzz      each fuzz target for a minute (FUZZTIME=1m)"
 	@echo "make guards    takes each guard against hostile peers out of the code; its test has to fail"
@@ -53,6 +54,10 @@ bench:
 package:
 	@sh scripts/deps.sh go build package
 	@sh scripts/package.sh
+
+wheels:
+	@sh scripts/deps.sh go python
+	@sh scripts/wheels.sh
 
 archives:
 	@sh scripts/deps.sh go

@@ -377,3 +377,25 @@ func TestLeave_PeerCanBeFoundWhileItLooks(t *testing.T) {
 		}
 	})
 }
+
+// TestLeave_PoliciesMeetAgain: both engines look for peers, so the session begins again, on both sides, whoever left.
+func TestLeave_PoliciesMeetAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := sessionOfTwo(t)
+		for range 3 {
+			a.Leave()
+			if connected(a) != 0 {
+				t.Error("the session goes on")
+			}
+			time.Sleep(5 * time.Second)
+			if connected(a) != 1 || connected(b) != 1 {
+				t.Fatalf("%d and %d sessions", connected(a), connected(b))
+			}
+		}
+		a.Disconnect(b.Self().ID)
+		time.Sleep(time.Minute)
+		if connected(a) != 0 || connected(b) != 0 {
+			t.Error("a kick was undone")
+		}
+	})
+}

@@ -4,15 +4,17 @@
 #   build  what building the window needs: a C compiler and the headers of X, Wayland and OpenGL
 #   test   what the tests use: an X server, a mouse, network namespaces, a firewall, file systems on images
 #   package the packaging tools; windows adds the compiler for the Windows program
+#   python what building the Python package needs
 #   roots  what is needed to create and boot a new Debian in a folder
 #   bench  what the benchmarks compare with: rsync, netcat, iperf3
 # On Debian and Ubuntu it uses apt; macOS needs Xcode's command line tools; on other systems it prints what is missing.
 set -eu
 
 build="gcc libc6-dev pkg-config libgl-dev libegl-dev libx11-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev libwayland-dev libxkbcommon-dev"
-test="xvfb libwayland-client0 libgl1-mesa-dri xdotool python3 python3-xlib dbus-daemon fonts-dejavu-core iproute2 nftables procps util-linux mount e2fsprogs xfsprogs"
+test="xvfb libwayland-client0 libgl1-mesa-dri xdotool python3 python3-venv python3-xlib nodejs dbus-daemon fonts-dejavu-core iproute2 nftables procps util-linux mount e2fsprogs xfsprogs"
 package="dpkg-dev xz-utils tar gzip"
 windows="gcc-mingw-w64-x86-64"
+python="python3 python3-venv"
 roots="debootstrap systemd-container"
 bench="iproute2 util-linux rsync netcat-openbsd iperf3 tar"
 

@@ -161,7 +161,7 @@ func plain[P, R any](f func(*session, context.Context, P) (R, error)) method {
 			return
 		}
 		s.wg.Go(func() {
-			r, err := f(s, s.ctx, p)
+			r, err := f(s, s.calls, p)
 			done(r, err)
 		})
 	}
@@ -175,7 +175,7 @@ func now[P, R any](f func(*session, context.Context, P) (R, error)) method {
 			done(nil, err)
 			return
 		}
-		r, err := f(s, s.ctx, p)
+		r, err := f(s, s.calls, p)
 		done(r, err)
 	}
 }

@@ -203,7 +203,7 @@ func TestPage_EveryExampleIsTrue(t *testing.T) {
 	names := map[string]any{"SERVICE": fmt.Sprintf("r%d", os.Getpid()), "FILE": file, "INBOX": t.TempDir(), "lo": loopback(t)}
 	clients := map[string]*client{"anna": newClient(t), "ben": newClient(t)}
 	used := map[string]bool{}
-	for _, block := range regexp.MustCompile("(?s)```json-rpc\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+	for _, block := range regexp.MustCompile("(?s)```jsonrpc\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
 		for _, line := range strings.Split(strings.TrimSpace(block[1]), "\n") {
 			who, rest, _ := strings.Cut(line, " ")
 			c := clients[strings.TrimRight(who, "<>")]

@@ -143,11 +143,14 @@ func TestServe_HostedEngineOutlivesTheProgram(t *testing.T) {
 		in := strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"start"}
 {"jsonrpc":"2.0","id":2,"method":"handle_offers"}
 {"jsonrpc":"2.0","id":3,"method":"handle_stream","params":{"name":"log"}}
+{"jsonrpc":"2.0","id":4,"method":"dial","params":{"target":"192.0.2.1"}}
+{"jsonrpc":"2.0","id":5,"method":"end"}
 `)
 		if err := Serve(t.Context(), in, &out, func(engine.Config) (*engine.Engine, bool, error) { return e, true, nil }); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(out.String(), `"hosted":true`) || strings.Contains(out.String(), `"error"`) {
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if !strings.Contains(lines[0], `"hosted":true`) || strings.Contains(lines[2], `"error"`) || !strings.Contains(lines[len(lines)-1], `"id":5`) {
 			t.Error(out.String())
 		}
 	}

@@ -36,6 +36,9 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, open Opener) error 
 		streams: handles[*streamHandle]{}, asked: handles[chan reply]{}, invitations: map[string]*engine.Invitation{},
 		offers: map[engine.TransferID]*engine.Offer{}, stops: map[string]func(){},
 	}
+	s.fewer = sync.NewCond(&s.mu)
+	s.calls, s.endCalls = context.WithCancel(ctx)
+	defer s.endCalls()
 	lines := make(chan line)
 	go func() { // it may stay blocked in a read
 		defer close(lines)
@@ -52,6 +55,10 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, open Opener) error 
 type session struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	// calls is the context of requests, which end before the session does.
+	calls    context.Context
+	endCalls context.CancelFunc
+
 	open   Opener
 	out    *writer
 	wg     sync.WaitGroup // requests and what they have begun
@@ -60,6 +67,7 @@ type session struct {
 
 	mu          sync.Mutex
 	running     int
+	fewer       *sync.Cond // signals that running has become smaller
 	e           *engine.Engine // nil before start
 	hosted      bool
 	started     bool
@@ -150,8 +158,18 @@ func (s *session) begin() bool {
 func (s *session) finish() {
 	s.mu.Lock()
 	s.running--
+	s.fewer.Broadcast()
 	s.mu.Unlock()
 	s.wg.Done()
+}
+
+// awaitLast waits until no other request is running.
+func (s *session) awaitLast() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.running > 1 {
+		s.fewer.Wait()
+	}
 }
 
 // answer writes the response to a request; a notification gets none.
@@ -210,6 +228,7 @@ func (s *session) end() {
 	for _, h := range streams {
 		_ = h.s.Close()
 	}
+	defer s.endCalls()
 	if e == nil || hosted {
 		return
 	}

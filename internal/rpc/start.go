@@ -107,7 +107,8 @@ func end(s *session, params json.RawMessage, done func(any, error)) {
 		return
 	}
 	s.wg.Go(func() {
-		s.end()
+		s.end() // which ends the other requests
+		s.awaitLast()
 		done(nil, nil)
 		s.cancel(errEnd)
 	})

@@ -115,7 +115,7 @@ func streamMethod[R any](direction string, f func(*streamHandle, context.Context
 			return
 		}
 		s.serial.run(&s.wg, fmt.Sprint(direction, p.Stream), func() {
-			r, err := f(h, s.ctx, p)
+			r, err := f(h, s.calls, p)
 			done(r, err)
 		})
 	}

@@ -372,6 +372,10 @@ func (m *MDNS) receive(p packet, sink Sink) {
 func (m *MDNS) hear(e *zeroconf.ServiceEntry, service string, sink Sink) {
 	now := time.Now()
 	m.mu.Lock()
+	if !m.self.Browse { // the library browses for some seconds more
+		m.mu.Unlock()
+		return
+	}
 	var found []Hint
 	for _, f := range m.ifs {
 		s, ok := sightingOn(e, service, f, now)

@@ -46,6 +46,7 @@ func (ss *sessions) leaveLocked(id PeerID, why wire.Code) {
 			p.link.Send(wire.Leave{Code: why})
 		}
 		ss.endLocked(p, wire.ErrCancelled)
+		m.invitations.inviteAgainLocked(p)
 	}
 }
 
@@ -87,6 +88,7 @@ func (ss *sessions) takeLeave(p *peer, l *Link, msg wire.Leave) {
 		err, p.declined = ErrKicked, true
 	}
 	ss.endLocked(p, err)
+	m.invitations.inviteAgainLocked(p)
 }
 
 // TrustChanged applies a decision of the user about a key that the profile holds already.

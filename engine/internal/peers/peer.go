@@ -18,11 +18,13 @@ type peer struct {
 	service string
 	open    bool
 	how     string
-	hint    bool             // discovery sees it now
-	heard   bool             // seen by multicast
-	muteAt  time.Time        // when its session ended because it answered nothing
-	addrs   []netip.AddrPort // from discovery
-	extra   []netip.AddrPort // typed by a person, or the remote address of a connection
+	hint    bool      // discovery sees it now
+	heard   bool      // seen by multicast
+	muteAt  time.Time // when its session ended because it answered nothing
+	// invitesAgain says that Config.Invite is about to be applied again.
+	invitesAgain bool
+	addrs        []netip.AddrPort // from discovery
+	extra        []netip.AddrPort // typed by a person, or the remote address of a connection
 
 	link         *Link
 	accepting    int                // incoming connections being acknowledged

@@ -57,6 +57,19 @@ func (in *invitations) askByPolicyLocked(p *peer) {
 	})
 }
 
+// inviteAgainLocked applies Config.Invite again to a peer whose session either side has left, after one to two seconds:
+// while both look for peers, they meet again (disconnect in the Pythonista module).
+func (in *invitations) inviteAgainLocked(p *peer) {
+	if p.invitesAgain {
+		return
+	}
+	p.invitesAgain = true
+	in.m.afterFuncLocked(time.Second+rand.N(time.Second), func() {
+		p.invitesAgain = false
+		in.askByPolicyLocked(p)
+	})
+}
+
 // inviteOthersLocked applies Config.Invite again after a slot has become free. It waits a random time of one to two
 // seconds: otherwise engines that all want each other could keep colliding.
 func (in *invitations) inviteOthersLocked() {

@@ -69,6 +69,7 @@ var rules = []struct {
 	{"packaging", nil, "files for packages"},
 	{"internal/testing/readme", nil, "reads the README"},
 	{"internal/testing/netlab", nil, "network namespaces for tests"},
+	{"internal/testing/languages", []string{"multipeer/internal/testing/netlab"}, "programs in other languages, which know the terminal program alone"},
 	{"internal/testing/linkemu", []string{"golang.org/x/sys/unix"}, "a line between network namespaces for tests and benchmarks"},
 	{"internal/history", []string{"multipeer/internal/boltfile", "go.etcd.io/bbolt/..."}, "conversations on disk; it knows neither engine nor window"},
 	{"internal/autostart", []string{"golang.org/x/sys/windows/..."}, "what starts at login; it knows neither the window nor the terminal program"},

@@ -27,7 +27,7 @@ const root = "../../.."
 // told lists the pages that ask readers to type something.
 var told = []string{
 	"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md", "docs/building.md", "docs/cli.md", "docs/figures.md", "docs/packaging.md",
-	"docs/parity.md", "docs/performance.md", "docs/security.md", "docs/testing.md", "docs/window.md",
+	"docs/json-rpc.md", "docs/parity.md", "docs/performance.md", "docs/security.md", "docs/testing.md", "docs/window.md",
 }
 
 // Where a command is run.
@@ -56,12 +56,13 @@ var commands = map[string]string{
 	"multipeer-cli auto":              synops,
 	"multipeer-cli peers":             synops,
 	"multipeer-cli pair":              synops,
+	"multipeer-cli api":               "internal/testing/languages/testdata/api.mjs:[\"api\"]",
 	"multipeer-cli trust ID verified": synops,
 	"go run -C examples/lightcycle .": "examples/lightcycle/process_test.go:lightcycle",
 	"go mod edit -require multipeer@v0.0.0 -replace multipeer=../multipeer && go mod tidy": here,
 	"CGO_ENABLED=0 go build ./cmd/multipeer-cli":                                           here,
 
-	"make bench": long, "make package": long, "sh scripts/package-fresh.sh": long, "make archives": long, "make figures": long, "make pictures": long, "make licences": long, "make architecture": long,
+	"make bench": long, "make package": long, "sh scripts/package-fresh.sh": long, "make archives": long, "make wheels": long, "make figures": long, "make pictures": long, "make licences": long, "make architecture": long,
 	"make guards": long, "go run ./tools/checkguards -write": "tools/checkguards/guards_test.go:withTables", "make fuzz": long, "sh scripts/deps.sh windows": long, "sh scripts/package-test.sh": long, "sh scripts/wine-test.sh": long,
 
 	"sh scripts/service-test.sh":                           long,
@@ -378,6 +379,7 @@ func TestSynopsis(t *testing.T) {
 		}
 		return self.ID
 	}
+	do(1, "Api", 0, "api")
 	// background starts a command that stays, and reads its lines.
 	endsItself := false
 	background := func(i int, profile, kind string, args ...string) (first map[string]any, end func()) {

@@ -1,0 +1,50 @@
+"""Messages, streams and files between devices on the same network: no server, no account.
+
+``MultipeerConnectivity`` is the class of the Pythonista module ``multipeer``, name by name; programs written for it
+run unchanged. ``Engine`` is an asyncio interface to the whole engine, for new programs. Both start the program
+``multipeer-cli`` and talk to it over its standard input and output; see docs/json-rpc.md in the project.
+"""
+
+from ._connectivity import MultipeerConnectivity, PeerID
+from ._engine import (
+    Engine,
+    Event,
+    Invitation,
+    Message,
+    Offer,
+    Peer,
+    PeerAdded,
+    PeerFound,
+    PeerLost,
+    PeerRemoved,
+    Problem,
+    Stream,
+    Topic,
+    Transfer,
+    TransferChanged,
+)
+from ._errors import MultipeerError, ProgramNotFoundError
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Engine",
+    "Event",
+    "Invitation",
+    "Message",
+    "MultipeerConnectivity",
+    "MultipeerError",
+    "Offer",
+    "Peer",
+    "PeerAdded",
+    "PeerFound",
+    "PeerID",
+    "PeerLost",
+    "PeerRemoved",
+    "Problem",
+    "ProgramNotFoundError",
+    "Stream",
+    "Topic",
+    "Transfer",
+    "TransferChanged",
+]

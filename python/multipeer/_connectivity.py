@@ -1,0 +1,288 @@
+"""The class of the Pythonista module multipeer."""
+
+from __future__ import annotations
+
+import base64
+import json
+import queue
+import re
+import sys
+import threading
+import traceback
+from typing import Any, Callable, Dict, List, Optional, Sequence, Union
+
+from ._errors import MultipeerError
+from ._program import WINDOW
+from ._rpc import Connection
+
+_SERVICE = re.compile(r"[a-z0-9-]{1,15}\Z")
+_STREAM = "stream"
+_PIECE = 1024
+
+# What the original loses silently: the peer is gone, or there is none.
+_LOST = {"not_connected", "no_peer", "nobody", "lost", "bye", "kicked", "closed"}
+
+
+class PeerID:
+    """Identifies a peer. ``display_name`` is for people, and not unique."""
+
+    def __init__(self, key: str, display_name: str) -> None:
+        self.key = key
+        self.display_name = display_name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PeerID) and other.key == self.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"PeerID({self.key[:8]!r}, {self.display_name!r})"
+
+
+Recipients = Union[PeerID, Sequence[PeerID], None]
+
+
+class MultipeerConnectivity:
+    """Communicates with the peers of the same service type. Subclass it to react to them.
+
+    The object advertises and browses from the start, and connects to every peer that it finds. The methods that a
+    subclass overrides are called one at a time, on one thread that is not the main thread; an exception in one is
+    printed.
+
+    display_name: 1 to 63 bytes of UTF-8. service_type: 1 to 15 characters of a-z, 0-9 and -. initial_data: any value
+    for JSON, which peers get with ``get_initial_data``. initialize_streams: open the stream to a peer before
+    ``peer_added``.
+    """
+
+    def __init__(
+        self,
+        display_name: str = "Peer",
+        service_type: str = "dev-srv",
+        initial_data: Any = None,
+        initialize_streams: bool = False,
+    ) -> None:
+        if not isinstance(display_name, str) or not 1 <= len(display_name.encode("utf-8", "surrogatepass")) <= 63:
+            raise ValueError("display_name must be 1 to 63 bytes of UTF-8", display_name)
+        if not isinstance(service_type, str) or not _SERVICE.match(service_type):
+            raise ValueError("service_type must be 1 to 15 characters of a-z, 0-9 and -", service_type)
+        json.dumps(initial_data)  # a TypeError now, not later
+        self._initialize_streams = initialize_streams
+        self._peers: Dict[str, PeerID] = {}
+        self._initial: Dict[str, Any] = {}
+        self._streams: Dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._ended = False
+        self._handled = 0
+        self._events: "queue.Queue[Optional[Callable[[], None]]]" = queue.Queue()
+        self._rpc = Connection(self._notified, lambda: self._events.put(None))
+        try:
+            started = self._rpc.call(
+                "start",
+                name=display_name,
+                service=service_type,
+                context=initial_data,
+                invite="everyone",
+                accept="everyone",
+                window=WINDOW,
+            )
+            self._rpc.call("handle_stream", name=_STREAM)
+        except MultipeerError as error:
+            self._rpc.close()
+            if error.kind == "invalid":
+                bad = service_type if "service" in str(error) else display_name
+                raise ValueError(str(error), bad) from None
+            raise
+        self._self = PeerID(started["self"]["id"], started["self"]["name"])
+        self._thread = threading.Thread(target=self._run, name="multipeer callbacks", daemon=True)
+        self._thread.start()
+
+    # What a subclass overrides.
+
+    def peer_added(self, peer_id: PeerID) -> None:
+        """A peer is connected; ``get_peers`` has it, and ``get_initial_data`` what it sent."""
+        print("Added peer", peer_id.display_name)
+        print("Initial data:", self.get_initial_data(peer_id))
+
+    def peer_removed(self, peer_id: PeerID) -> None:
+        """A peer that was added is gone."""
+        print("Removed peer", peer_id.display_name)
+
+    def receive(self, message: Any, from_peer: PeerID) -> None:
+        """A message has arrived."""
+        print("Message from", from_peer.display_name, "-", message)
+
+    def stream_receive(self, byte_data: bytes, from_peer: PeerID) -> None:
+        """At most 1,024 bytes have arrived on the stream of a peer; their boundaries mean nothing."""
+        print("Stream data from", from_peer.display_name, "-", byte_data)
+
+    # What a program calls.
+
+    def get_self(self) -> PeerID:
+        """Return the ID of this peer."""
+        return self._self
+
+    def get_peers(self) -> List[PeerID]:
+        """List the peers that are connected."""
+        with self._lock:
+            return list(self._peers.values())
+
+    def get_initial_data(self, peer_id: PeerID) -> Any:
+        """Return what the peer's program passed as initial_data; None if nothing."""
+        with self._lock:
+            return self._initial.get(peer_id.key)
+
+    def start_looking_for_peers(self) -> None:
+        """Look for peers and let others find this one, as at the start."""
+        self._looking(True)
+
+    def stop_looking_for_peers(self) -> None:
+        """Meet no new peers. Connections stay."""
+        self._looking(False)
+
+    def _looking(self, on: bool) -> None:
+        self._rpc.call("set_advertising", on=on)
+        self._rpc.call("set_browsing", on=on)
+
+    def send(self, message: Any, to_peer: Recipients = None, reliable: bool = True) -> None:
+        """Send a value for JSON to one peer, to a list of peers, or to all that are connected.
+
+        Reliable messages arrive in order and once. While a peer reads slowly, sending to it waits. A message to a peer
+        that is gone, or to nobody, is lost without an error. An unreliable message has at most 1,100 bytes of JSON and
+        may be lost. TypeError means that JSON has no form for the message.
+        """
+        json.dumps(message)
+        to = self._recipients(to_peer)
+        if to == []:
+            return
+        try:
+            self._rpc.call("post" if reliable else "datagram", to=to, body=message)
+        except MultipeerError as error:
+            if error.kind not in _LOST:
+                raise
+
+    def stream(self, byte_data: bytes, to_peer: Recipients = None) -> None:
+        """Write bytes to the stream of one peer, of a list of peers, or of all that are connected.
+
+        It waits while a peer does not read. Bytes to a peer that is gone are lost without an error.
+        """
+        data = base64.b64encode(bytes(byte_data)).decode("ascii")
+        to = self._recipients(to_peer)
+        for key in [p.key for p in self.get_peers()] if to == "all" else to:
+            try:
+                self._rpc.call("write", stream=self._stream_to(key), data=data)
+            except MultipeerError as error:
+                with self._lock:
+                    self._streams.pop(key, None)
+                if error.kind not in _LOST and error.kind not in {"no_such_handle", "stream_reset", "cancelled"}:
+                    raise
+
+    def disconnect(self) -> None:
+        """End all connections. While this object looks for peers, they come back."""
+        self._rpc.call("leave")
+
+    def end_all(self) -> None:
+        """Stop looking, deliver what is pending, disconnect and end. It is idempotent, and may be called in a callback."""
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
+        self._rpc.close()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    # Inside.
+
+    @staticmethod
+    def _recipients(to_peer: Recipients) -> Any:
+        if to_peer is None:
+            return "all"
+        if isinstance(to_peer, PeerID):
+            return [to_peer.key]
+        return [p.key for p in to_peer]
+
+    def _stream_to(self, key: str) -> int:
+        with self._lock:
+            number = self._streams.get(key)
+        if number is None:
+            number = self._rpc.call("open_stream", peer=key, name=_STREAM)["stream"]
+            with self._lock:
+                self._streams[key] = number
+        return number
+
+    def _run(self) -> None:
+        while True:
+            event = self._events.get()
+            if event is None:
+                return
+            try:
+                event()
+            except Exception:  # noqa: BLE001  a mistake of the program does not end it
+                traceback.print_exc(file=sys.stderr)
+
+    def _notified(self, method: str, params: Dict[str, Any]) -> None:
+        handle = getattr(self, "_on_" + method, None)
+        if handle is not None:
+            self._events.put(lambda: handle(params))
+
+    def _on_peer_added(self, params: Dict[str, Any]) -> None:
+        peer = PeerID(params["peer"]["id"], params["peer"]["name"])
+        with self._lock:
+            self._peers[peer.key] = peer
+            self._initial[peer.key] = params["peer"].get("context")
+        if self._initialize_streams:
+            try:
+                self._stream_to(peer.key)
+            except MultipeerError:
+                pass  # it is gone again
+        self.peer_added(peer)
+
+    def _on_peer_removed(self, params: Dict[str, Any]) -> None:
+        key = params["peer"]["id"]
+        with self._lock:
+            peer = self._peers.pop(key, None)
+            self._streams.pop(key, None)
+        if peer is not None:
+            self.peer_removed(peer)
+
+    def _on_message(self, params: Dict[str, Any]) -> None:
+        self._handled += 1
+        if self._handled >= WINDOW // 4:
+            self._rpc.notify("credit", {"messages": self._handled})
+            self._handled = 0
+        sender = self._sender(params["from"], params["name"])
+        if "data" in params:  # bytes, which the original cannot send
+            self.receive(base64.b64decode(params["data"]), sender)
+        else:
+            self.receive(params.get("body"), sender)
+
+    def _on_stream(self, params: Dict[str, Any]) -> None:
+        self._read(params["stream"], params["peer"])
+
+    def _read(self, number: int, key: str) -> None:
+        """Read on once what has arrived was handled."""
+
+        def answer(result: Optional[Dict[str, Any]], error: Optional[MultipeerError]) -> None:
+            if error is None and result is not None:
+                self._events.put(lambda: self._read_done(number, key, result))
+            else:
+                self._close_stream(number)
+
+        self._rpc.request("read", {"stream": number, "max": 64 * _PIECE}, answer)
+
+    def _read_done(self, number: int, key: str, result: Dict[str, Any]) -> None:
+        data = base64.b64decode(result["data"])
+        if result.get("end"):
+            self._close_stream(number)
+        else:
+            self._read(number, key)
+        sender = self._sender(key, key[:8])
+        for at in range(0, len(data), _PIECE):
+            self.stream_receive(data[at : at + _PIECE], sender)
+
+    def _close_stream(self, number: int) -> None:
+        self._rpc.request("close", {"stream": number}, lambda result, error: None)
+
+    def _sender(self, key: str, name: str) -> PeerID:
+        with self._lock:
+            return self._peers.get(key) or PeerID(key, name)

@@ -1,0 +1,566 @@
+"""The asyncio interface."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import json
+from typing import Any, AsyncIterator, Awaitable, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple, Union
+
+from ._errors import MultipeerError
+from ._program import MAX_LINE, WINDOW, command
+from ._values import (
+    Event,
+    Message,
+    Peer,
+    PeerAdded,
+    PeerFound,
+    PeerLost,
+    PeerRemoved,
+    Problem,
+    Transfer,
+    TransferChanged,
+    content_of,
+    event_of,
+    value_of,
+)
+
+__all__ = [
+    "Engine",
+    "Event",
+    "Invitation",
+    "Message",
+    "Offer",
+    "Peer",
+    "PeerAdded",
+    "PeerFound",
+    "PeerLost",
+    "PeerRemoved",
+    "Problem",
+    "Stream",
+    "Topic",
+    "Transfer",
+    "TransferChanged",
+]
+
+To = Union[str, Peer, Iterable[Union[str, Peer]], None]
+
+# The most that one write of a stream carries, in bytes.
+_CHUNK = 256 << 10
+
+
+def _id(peer: Union[str, Peer]) -> str:
+    return peer.id if isinstance(peer, Peer) else peer
+
+
+def _to(to: To) -> Any:
+    if to is None:
+        return "all"
+    if isinstance(to, (str, Peer)):
+        return [_id(to)]
+    return [_id(p) for p in to]
+
+
+class Engine:
+    """One peer on the network. Use it in ``async with``: the block's end delivers what is pending and ends it.
+
+    name: the display name. service: programs of the same service type find each other. invite, accept: whom the engine
+    connects with by itself, ``"nobody"``, ``"verified"``, ``"known"`` or ``"everyone"``. context: what peers get with
+    PeerAdded. profile: a folder with the identity; without it, the identity is new and discarded at the end. Other
+    settings are those of ``start`` in docs/json-rpc.md.
+
+    Iterate over ``events()`` and ``messages()``. What no one reads is dropped, and senders wait while a reader is slow.
+    """
+
+    def __init__(
+        self,
+        name: Optional[str] = None,
+        service: Optional[str] = None,
+        *,
+        invite: str = "nobody",
+        accept: str = "nobody",
+        context: Any = None,
+        profile: Optional[str] = None,
+        **settings: Any,
+    ) -> None:
+        self._settings: Dict[str, Any] = {"invite": invite, "accept": accept, "window": WINDOW, **settings}
+        for key, value in (("name", name), ("service", service), ("context", context)):
+            if value is not None:
+                self._settings[key] = value
+        self._profile = profile
+        self._numbers = itertools.count(1)
+        self._answers: Dict[int, "asyncio.Future[Dict[str, Any]]"] = {}
+        self._readers: Dict[str, Set["asyncio.Queue[Any]"]] = {}
+        self._tasks: Set["asyncio.Task[Any]"] = set()
+        self._offers: Optional[Callable[["Offer"], Awaitable[None]]] = None
+        self._invitations: Optional[Callable[["Invitation"], Awaitable[None]]] = None
+        self._stream_handlers: Dict[str, Callable[["Stream"], Awaitable[None]]] = {}
+        self._answerers: Dict[str, Callable[[Message], Awaitable[Any]]] = {}
+        self._handled = 0
+        self._process: Optional[asyncio.subprocess.Process] = None
+        self._reading: Optional["asyncio.Task[None]"] = None
+        self._closed = False
+        self.id = ""
+        self.name = ""
+
+    async def __aenter__(self) -> "Engine":
+        self._process = await asyncio.create_subprocess_exec(
+            *command(self._profile), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE
+        )
+        self._reading = asyncio.ensure_future(self._read())
+        try:
+            started = await self._call("start", **self._settings)
+        except BaseException:
+            await self.close()
+            raise
+        self.id, self.name = started["self"]["id"], started["self"]["name"]
+        return self
+
+    async def __aexit__(self, *_: Any) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Deliver what is pending, at most 5 s, and end. It is idempotent."""
+        if self._process is None or self._closed:
+            return
+        self._closed = True
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), 20)
+        except asyncio.TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        if self._reading is not None:
+            await self._reading
+        current = asyncio.current_task()
+        for task in list(self._tasks):
+            if task is not current:
+                task.cancel()
+        await asyncio.gather(*(t for t in self._tasks if t is not current), return_exceptions=True)
+
+    # Peers.
+
+    async def peers(self) -> List[Peer]:
+        """List the peers that are known, connected or not."""
+        return [Peer.of(p) for p in (await self._call("peers"))["peers"]]
+
+    async def find(self, who: str) -> Peer:
+        """Return the peer of a name, an ID or the start of one, as a person types it."""
+        return Peer.of((await self._call("find", who=who))["peer"])
+
+    async def wait_for(self, who: str, timeout: float = 20) -> Peer:
+        """Wait until a peer is connected, given its name or ID."""
+        async with self._reader("event") as events:
+            for p in await self.peers():
+                if p.connected and who in (p.name, p.id):
+                    return p
+            deadline = asyncio.get_running_loop().time() + timeout
+            while True:
+                left = deadline - asyncio.get_running_loop().time()
+                try:
+                    event = await asyncio.wait_for(events.get(), left)
+                except asyncio.TimeoutError:
+                    raise MultipeerError(f"{who} was not connected within {timeout:g} s", "timeout") from None
+                if event is None:
+                    raise MultipeerError("the engine has ended", "closed")
+                if isinstance(event, PeerAdded) and who in (event.peer.name, event.peer.id):
+                    return event.peer
+
+    async def invite(self, peer: Union[str, Peer], context: Any = None) -> None:
+        """Ask for a session, and wait until the peer accepts."""
+        params = {"peer": _id(peer)}
+        if context is not None:
+            params["context"] = context
+        await self._call("invite", **params)
+
+    async def disconnect(self, peer: Union[str, Peer]) -> None:
+        """End the session with a peer, for good."""
+        await self._call("disconnect", peer=_id(peer))
+
+    async def dial(self, target: str) -> str:
+        """Connect to an address or a ticket, and return the peer's ID."""
+        return (await self._call("dial", target=target))["peer"]
+
+    async def ticket(self) -> str:
+        """Return what another device needs to connect where multicast does not work."""
+        return (await self._call("ticket"))["ticket"]
+
+    async def ping(self, peer: Union[str, Peer], mode: str = "reliable") -> float:
+        """Return the duration of a round trip, in seconds."""
+        return (await self._call("ping", peer=_id(peer), mode=mode))["rtt_ms"] / 1000
+
+    async def call(self, method: str, **params: Any) -> Dict[str, Any]:
+        """Call any method of docs/json-rpc.md."""
+        return await self._call(method, **params)
+
+    # Events and messages.
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Yield what happens, beginning with the peers that are here."""
+        async with self._reader("event") as events:
+            for p in await self.peers():
+                yield PeerFound(p)
+                if p.connected:
+                    yield PeerAdded(p)
+            while True:
+                event = await events.get()
+                if event is None:
+                    return
+                yield event
+
+    def messages(self) -> AsyncIterator[Message]:
+        """Yield the messages without a topic, from now on."""
+        return self._messages("")
+
+    async def send(self, value: Any, to: To = None, *, topic: str = "") -> None:
+        """Send a value for JSON, or bytes, to one peer, several, or all that are connected, and wait for it to arrive.
+
+        The error is that of the first peer that did not get it.
+        """
+        results = (await self._call("send", to=_to(to), topic=topic, **content_of(value)))["results"]
+        for result in results:
+            if result.get("error"):
+                raise MultipeerError.of(result["error"])
+
+    async def post(self, value: Any, to: To = None, *, topic: str = "") -> None:
+        """Queue a message, and wait only while too many are pending."""
+        await self._call("post", to=_to(to), topic=topic, **content_of(value))
+
+    async def datagram(self, value: Any, to: To = None, *, topic: str = "") -> None:
+        """Send a small message at once or not at all."""
+        await self._call("datagram", to=_to(to), topic=topic, **content_of(value))
+
+    def topic(self, name: str) -> "Topic":
+        """Return the messages of one topic."""
+        return Topic(self, name)
+
+    # Streams.
+
+    async def open_stream(self, peer: Union[str, Peer], name: str) -> "Stream":
+        """Open a stream of bytes in both directions."""
+        return Stream(self, await self._call("open_stream", peer=_id(peer), name=name))
+
+    async def handle_stream(self, name: str, handler: Callable[["Stream"], Awaitable[None]]) -> None:
+        """Have ``handler`` take the streams of one name, each in a task. Its stream is closed when it returns."""
+        self._stream_handlers[name] = handler
+        await self._call("handle_stream", name=name)
+
+    # Files.
+
+    async def offer(self, peer: Union[str, Peer], *paths: str, keep: bool = False) -> Transfer:
+        """Offer files and folders; ``wait`` returns the end. ``keep`` waits for a peer that is offline."""
+        return Transfer.of((await self._call("offer", peer=_id(peer), paths=list(paths), keep=keep))["transfer"])
+
+    async def wait(self, transfer: Union[str, Transfer]) -> Transfer:
+        """Wait until a transfer has ended."""
+        number = transfer.id if isinstance(transfer, Transfer) else transfer
+        return Transfer.of((await self._call("wait", transfer=number))["transfer"])
+
+    async def progress(self, transfer: Transfer) -> AsyncIterator[Transfer]:
+        """Yield each change of a transfer, and its end last."""
+        async with self._reader("event") as events:
+            yield transfer
+            ended = asyncio.ensure_future(self.wait(transfer))
+            try:
+                while not ended.done():
+                    getting = asyncio.ensure_future(events.get())
+                    await asyncio.wait({getting, ended}, return_when=asyncio.FIRST_COMPLETED)
+                    if not getting.done():
+                        getting.cancel()
+                        break
+                    event = getting.result()
+                    if event is None:
+                        break
+                    if isinstance(event, TransferChanged) and event.transfer.id == transfer.id and not event.transfer.final:
+                        yield event.transfer
+                yield await ended
+            finally:
+                ended.cancel()
+
+    async def cancel(self, transfer: Transfer) -> None:
+        """Withdraw an offer or end a transfer, on both sides."""
+        await self._call("cancel", transfer=transfer.id)
+
+    async def handle_offers(self, handler: Callable[["Offer"], Awaitable[None]]) -> None:
+        """Have ``handler`` decide about all offers, each in a task."""
+        self._offers = handler
+        await self._call("handle_offers")
+
+    async def handle_invitations(self, handler: Callable[["Invitation"], Awaitable[None]]) -> None:
+        """Have ``handler`` decide about all invitations, each in a task."""
+        self._invitations = handler
+        await self._call("handle_invitations")
+
+    # Inside.
+
+    async def _call(self, method: str, **params: Any) -> Dict[str, Any]:
+        if self._process is None or self._reading is None or self._reading.done() or (self._closed and method != "start"):
+            raise MultipeerError("the engine does not run", "closed")
+        number = next(self._numbers)
+        future: "asyncio.Future[Dict[str, Any]]" = asyncio.get_running_loop().create_future()
+        self._answers[number] = future
+        try:
+            await self._write({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+            return await future
+        finally:
+            self._answers.pop(number, None)
+
+    async def _write(self, message: Mapping[str, Any]) -> None:
+        assert self._process is not None and self._process.stdin is not None
+        line = json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        try:
+            self._process.stdin.write(line)
+            await self._process.stdin.drain()
+        except (ConnectionError, RuntimeError):  # it has ended: the reader answers
+            pass
+
+    async def _read(self) -> None:
+        assert self._process is not None and self._process.stdout is not None
+        while True:
+            line = await self._process.stdout.readline()
+            if not line:
+                break
+            message = json.loads(line)
+            if "method" in message:
+                self._notified(message["method"], message.get("params") or {})
+                continue
+            future = self._answers.get(message.get("id"))
+            if future is None or future.done():
+                continue
+            if message.get("error"):
+                future.set_exception(MultipeerError.of(message["error"]))
+            else:
+                future.set_result(message.get("result") or {})
+        for future in self._answers.values():
+            if not future.done():
+                future.set_exception(MultipeerError("the engine has ended", "closed"))
+        for queues in self._readers.values():
+            for q in queues:
+                q.put_nowait(None)
+
+    def _notified(self, method: str, params: Dict[str, Any]) -> None:
+        if method == "message":
+            queues = self._readers.get("topic " + params.get("topic", ""), set())
+            message = Message.of(params)
+            for q in queues:
+                q.put_nowait(message)
+            if not queues:
+                self._credit()
+        elif method == "offer" and self._offers is not None:
+            self._start(self._offers(Offer(self, params["transfer"])))
+        elif method == "invitation" and self._invitations is not None:
+            self._start(self._invitations(Invitation(self, params)))
+        elif method == "request":
+            self._start(self._reply(params))
+        elif method == "stream":
+            self._start(self._serve(Stream(self, params)))
+        else:
+            event = event_of(method, params)
+            if event is not None:
+                for q in self._readers.get("event", set()):
+                    q.put_nowait(event)
+
+    def _credit(self) -> None:
+        """Say from time to time how many messages were handled."""
+        self._handled += 1
+        if self._handled >= WINDOW // 4 and not self._closed:
+            handled, self._handled = self._handled, 0
+            self._start(self._write({"jsonrpc": "2.0", "method": "credit", "params": {"messages": handled}}))
+
+    def _start(self, work: Awaitable[Any]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "a handler of multipeer failed", "exception": task.exception(), "task": task}
+            )
+
+    def _reader(self, key: str) -> "_Reader":
+        return _Reader(self, key)
+
+    async def _messages(self, topic: str) -> AsyncIterator[Message]:
+        async with self._reader("topic " + topic) as messages:
+            if topic:
+                await self._call("subscribe", topic=topic)
+            try:
+                while True:
+                    message = await messages.get()
+                    if message is None:
+                        return
+                    self._credit()
+                    yield message
+            finally:
+                if topic and not self._closed:
+                    try:
+                        await self._call("unsubscribe", topic=topic)
+                    except MultipeerError:
+                        pass  # it has ended
+
+    async def _reply(self, params: Dict[str, Any]) -> None:
+        answer: Dict[str, Any]
+        try:
+            answer = content_of(await self._answerers[params["topic"]](Message.of(params)))
+            json.dumps(answer)
+        except Exception as error:  # noqa: BLE001  the requester gets it
+            answer = {"error": str(error) or type(error).__name__}
+        await self._call("reply", request=params["request"], **answer)
+
+    async def _serve(self, stream: "Stream") -> None:
+        handler = self._stream_handlers.get(stream.name) or self._stream_handlers.get("")
+        try:
+            if handler is not None:
+                await handler(stream)
+        finally:
+            if not self._closed:
+                await stream.close()
+
+
+class _Reader:
+    """A queue of events, or of the messages of one topic, while it is open."""
+
+    def __init__(self, engine: Engine, key: str) -> None:
+        self._engine, self._key = engine, key
+        self._queue: "asyncio.Queue[Any]" = asyncio.Queue()
+
+    async def __aenter__(self) -> "asyncio.Queue[Any]":
+        self._engine._readers.setdefault(self._key, set()).add(self._queue)
+        return self._queue
+
+    async def __aexit__(self, *_: Any) -> None:
+        self._engine._readers[self._key].discard(self._queue)
+        while not self._queue.empty():
+            if isinstance(self._queue.get_nowait(), Message):
+                self._engine._credit()
+
+
+class Topic:
+    """The messages of one part of a program; other parts do not see them."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine, self.name = engine, name
+
+    def messages(self) -> AsyncIterator[Message]:
+        """Yield the messages of this topic, from the first step of the iteration on."""
+        return self._engine._messages(self.name)
+
+    async def send(self, value: Any, to: To = None) -> None:
+        """Engine.send for this topic."""
+        await self._engine.send(value, to, topic=self.name)
+
+    async def post(self, value: Any, to: To = None) -> None:
+        """Engine.post for this topic."""
+        await self._engine.post(value, to, topic=self.name)
+
+    async def request(self, value: Any, to: Union[str, Peer], timeout: float = 30) -> Any:
+        """Ask a peer and return its answer."""
+        params = content_of(value)
+        return value_of(await self._engine._call("request", to=_id(to), topic=self.name, timeout_s=timeout, **params))
+
+    async def answer(self, handler: Callable[[Message], Awaitable[Any]]) -> None:
+        """Have ``handler`` answer requests: with a value for JSON, bytes, or an exception, whose text the peer gets."""
+        self._engine._answerers[self.name] = handler
+        await self._engine._call("answer", topic=self.name)
+
+
+class Stream:
+    """Bytes in both directions, with flow control: ``write`` waits while the other side does not read."""
+
+    def __init__(self, engine: Engine, opened: Mapping[str, Any]) -> None:
+        self._engine = engine
+        self._number: int = opened["stream"]
+        self.peer: str = opened["peer"]
+        self.name: str = opened["name"]
+
+    async def read(self, limit: int = _CHUNK) -> bytes:
+        """Wait for bytes; b"" means that the other side writes no more."""
+        while True:
+            got = await self._engine._call("read", stream=self._number, max=limit)
+            data = base64.b64decode(got["data"])
+            if data or got["end"]:
+                return data
+
+    async def read_all(self, limit: int = 64 << 20) -> bytes:
+        """Read to the end, at most ``limit`` bytes."""
+        parts: List[bytes] = []
+        size = 0
+        while True:
+            part = await self.read()
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                raise MultipeerError(f"more than {limit} bytes", "too_large")
+
+    async def write(self, data: bytes) -> None:
+        """Write all of the bytes."""
+        view = memoryview(data)
+        for at in range(0, len(view), _CHUNK):
+            part = base64.b64encode(view[at : at + _CHUNK]).decode("ascii")
+            await self._engine._call("write", stream=self._number, data=part)
+
+    async def close_write(self) -> None:
+        """Write no more; what was written still arrives."""
+        await self._engine._call("close_write", stream=self._number)
+
+    async def close(self) -> None:
+        """End both directions; what was written still arrives. It is idempotent."""
+        await self._end("close")
+
+    async def reset(self, code: int = 0) -> None:
+        """End both directions at once, and discard what has not arrived."""
+        await self._end("reset", code=code)
+
+    async def _end(self, how: str, **params: Any) -> None:
+        try:
+            await self._engine._call(how, stream=self._number, **params)
+        except MultipeerError as error:
+            if error.kind not in {"no_such_handle", "closed"}:
+                raise
+
+
+class Offer:
+    """A peer's offer of files. Nothing is stored before ``accept``."""
+
+    def __init__(self, engine: Engine, transfer: Mapping[str, Any]) -> None:
+        self._engine = engine
+        self.transfer = Transfer.of(transfer)
+
+    async def accept(self, folder: str, existing: str = "keep") -> Transfer:
+        """Accept into a folder and wait for the end. ``existing``: keep, skip or replace what is there."""
+        await self._engine._call("accept_offer", transfer=self.transfer.id, dir=folder, existing=existing)
+        return await self._engine.wait(self.transfer)
+
+    async def decline(self) -> None:
+        """Decline the offer."""
+        await self._engine._call("decline_offer", transfer=self.transfer.id)
+
+
+class Invitation:
+    """A peer's request for a session, with what its program sent."""
+
+    def __init__(self, engine: Engine, params: Mapping[str, Any]) -> None:
+        self._engine = engine
+        self._id = params["invitation"]
+        self.peer = Peer.of(params["peer"])
+        self.context = params.get("context")
+
+    async def accept(self, context: Any = None) -> None:
+        """Begin the session."""
+        await self._answer(True, context)
+
+    async def decline(self) -> None:
+        """Decline the session."""
+        await self._answer(False, None)
+
+    async def _answer(self, accept: bool, context: Any) -> None:
+        params: Dict[str, Any] = {"invitation": self._id, "accept": accept}
+        if context is not None:
+            params["context"] = context
+        await self._engine._call("answer_invitation", **params)

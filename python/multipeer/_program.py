@@ -1,0 +1,46 @@
+"""Where the program is, and how it is started."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from pathlib import Path
+from typing import List, Optional
+
+from ._errors import ProgramNotFoundError
+
+# Each message that the program passes on uses one of these, until it was handled here.
+WINDOW = 256
+
+# The longest line of the program, in bytes.
+MAX_LINE = 4 << 20
+
+
+def command(profile: Optional[str] = None) -> List[str]:
+    """Return the command that serves this process.
+
+    The environment variable MULTIPEER_CLI names another program, MULTIPEER_ARGS adds flags, such as
+    ``--interface lo``.
+    """
+    args = [find(), "api"]
+    if profile is not None:
+        args += ["--profile", profile]
+    return args + shlex.split(os.environ.get("MULTIPEER_ARGS", ""))
+
+
+def find() -> str:
+    """Return the path of multipeer-cli."""
+    named = os.environ.get("MULTIPEER_CLI")
+    if named:
+        return named
+    name = "multipeer-cli.exe" if os.name == "nt" else "multipeer-cli"
+    inside = Path(__file__).with_name("bin") / name
+    if inside.exists():
+        if not os.access(inside, os.X_OK):
+            inside.chmod(0o755)  # some installers drop the bit
+        return str(inside)
+    found = shutil.which(name)
+    if found is None:
+        raise ProgramNotFoundError()
+    return found

@@ -1,0 +1,114 @@
+"""A connection to the program for code with threads."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import threading
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from ._errors import MultipeerError
+from ._program import command
+
+Answer = Callable[[Optional[Dict[str, Any]], Optional[MultipeerError]], None]
+
+
+class Connection:
+    """One process of the program. Methods may be called from any thread.
+
+    ``notified`` is called on the reading thread for each notification, in order, and must not block. ``ended`` is
+    called last.
+    """
+
+    def __init__(self, notified: Callable[[str, Dict[str, Any]], None], ended: Callable[[], None]) -> None:
+        self._notified = notified
+        self._ended = ended
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._answers: Dict[int, Answer] = {}
+        self._closed = False
+        self._process = subprocess.Popen(command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._reader = threading.Thread(target=self._read, name="multipeer", daemon=True)
+        self._reader.start()
+
+    def request(self, method: str, params: Dict[str, Any], answer: Answer) -> None:
+        """Send a request; ``answer`` is called once, on the reading thread, and must not block."""
+        with self._lock:
+            number = next(self._numbers)
+            if self._closed:
+                closed = True
+            else:
+                closed = False
+                self._answers[number] = answer
+                self._write({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+        if closed:
+            answer(None, MultipeerError("the engine has ended", "closed"))
+
+    def notify(self, method: str, params: Dict[str, Any]) -> None:
+        """Send a notification."""
+        with self._lock:
+            if not self._closed:
+                self._write({"jsonrpc": "2.0", "method": method, "params": params})
+
+    def call(self, method: str, **params: Any) -> Dict[str, Any]:
+        """Send a request and wait for its answer. Do not call it on the reading thread."""
+        done = threading.Event()
+        got: List[Tuple[Optional[Dict[str, Any]], Optional[MultipeerError]]] = []
+
+        def answer(result: Optional[Dict[str, Any]], error: Optional[MultipeerError]) -> None:
+            got.append((result, error))
+            done.set()
+
+        self.request(method, params, answer)
+        done.wait()
+        result, error = got[0]
+        if error is not None:
+            raise error
+        return result or {}
+
+    def close(self) -> None:
+        """End the process once it has delivered what is pending. It is idempotent."""
+        with self._lock:
+            try:
+                if self._process.stdin and not self._process.stdin.closed:
+                    self._process.stdin.close()
+            except OSError:
+                pass
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if threading.current_thread() is not self._reader:
+            self._reader.join()
+            if self._process.stdout:
+                self._process.stdout.close()
+
+    def _write(self, message: Dict[str, Any]) -> None:
+        line = json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+        except (OSError, ValueError):  # it has ended: the reader answers
+            pass
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            message = json.loads(line)
+            if "method" in message:
+                self._notified(message["method"], message.get("params") or {})
+                continue
+            with self._lock:
+                answer = self._answers.pop(message.get("id"), None)
+            if answer is not None:
+                error = message.get("error")
+                answer(message.get("result"), MultipeerError.of(error) if error else None)
+        with self._lock:
+            self._closed = True
+            left, self._answers = list(self._answers.values()), {}
+        for answer in left:
+            answer(None, MultipeerError("the engine has ended", "closed"))
+        self._ended()

@@ -1,0 +1,181 @@
+"""The values that the asyncio interface gives a program."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional
+
+from ._errors import MultipeerError
+
+
+def _error(params: Mapping[str, Any]) -> Optional[MultipeerError]:
+    error = params.get("error")
+    return MultipeerError.of(error) if error else None
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another device. ``name`` is for people and proves nothing; ``looks_like`` is a known peer of a like name."""
+
+    id: str
+    name: str
+    state: str
+    trust: str
+    context: Any = None
+    info: Mapping[str, str] = field(default_factory=dict)
+    addresses: List[str] = field(default_factory=list)
+    looks_like: str = ""
+
+    @classmethod
+    def of(cls, p: Mapping[str, Any]) -> "Peer":
+        return cls(
+            p["id"],
+            p["name"],
+            p.get("state", ""),
+            p.get("trust", ""),
+            p.get("context"),
+            p.get("info") or {},
+            p.get("addresses") or [],
+            p.get("looks_like", ""),
+        )
+
+    @property
+    def connected(self) -> bool:
+        """Whether a session is active, even if its connection has just broken."""
+        return self.state in {"connected", "reconnecting"}
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message: ``value`` is what JSON gave, or bytes. It is untrusted."""
+
+    sender: str
+    name: str
+    value: Any
+    topic: str = ""
+    unreliable: bool = False
+
+    @classmethod
+    def of(cls, m: Mapping[str, Any]) -> "Message":
+        return cls(m["from"], m["name"], value_of(m), m.get("topic", ""), m.get("unreliable", False))
+
+
+def value_of(content: Mapping[str, Any]) -> Any:
+    """Return the value or the bytes of a message."""
+    if "data" in content:
+        return base64.b64decode(content["data"])
+    return content.get("body")
+
+
+def content_of(value: Any) -> Dict[str, Any]:
+    """Return a value or bytes as a message has them."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return {"data": base64.b64encode(bytes(value)).decode("ascii")}
+    return {"body": value}
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """The state of an offer and of what it became. ``state`` is the last word when ``final`` is true."""
+
+    id: str
+    peer: str
+    peer_name: str
+    incoming: bool
+    state: str
+    final: bool
+    names: List[str]
+    files: int
+    bytes: int
+    done: int
+    left_out: int
+    saved: List[str]
+    error: Optional[MultipeerError] = None
+
+    @classmethod
+    def of(cls, t: Mapping[str, Any]) -> "Transfer":
+        return cls(
+            t["id"],
+            t["peer"],
+            t["peer_name"],
+            t["incoming"],
+            t["state"],
+            t["final"],
+            t.get("names") or [],
+            t.get("files", 0),
+            t.get("bytes", 0),
+            t.get("done", 0),
+            t.get("left_out", 0),
+            t.get("saved") or [],
+            _error(t),
+        )
+
+    @property
+    def delivered(self) -> bool:
+        """Whether everything that was offered is on the other disk."""
+        return self.state == "delivered" and self.left_out == 0
+
+
+class Event:
+    """Something that happened. The classes below are all there are."""
+
+
+@dataclass(frozen=True)
+class PeerFound(Event):
+    """A peer was found or has changed."""
+
+    peer: Peer
+
+
+@dataclass(frozen=True)
+class PeerLost(Event):
+    """A peer is not on the network any more."""
+
+    peer: Peer
+
+
+@dataclass(frozen=True)
+class PeerAdded(Event):
+    """A session has begun; ``peer.context`` is what the other program sent."""
+
+    peer: Peer
+
+
+@dataclass(frozen=True)
+class PeerRemoved(Event):
+    """A session has ended, for a reason."""
+
+    peer: Peer
+    error: Optional[MultipeerError]
+
+
+@dataclass(frozen=True)
+class TransferChanged(Event):
+    """A transfer has changed."""
+
+    transfer: Transfer
+
+
+@dataclass(frozen=True)
+class Problem(Event):
+    """What keeps peers from being found; None when it is over."""
+
+    error: Optional[MultipeerError]
+
+
+def event_of(method: str, params: Mapping[str, Any]) -> Optional[Event]:
+    """Return the event of a notification; None if it is none."""
+    if method == "peer":
+        return PeerFound(Peer.of(params["peer"]))
+    if method == "peer_lost":
+        return PeerLost(Peer.of(params["peer"]))
+    if method == "peer_added":
+        return PeerAdded(Peer.of(params["peer"]))
+    if method == "peer_removed":
+        return PeerRemoved(Peer.of(params["peer"]), _error(params))
+    if method == "transfer":
+        return TransferChanged(Transfer.of(params["transfer"]))
+    if method == "problem":
+        return Problem(_error(params))
+    return None

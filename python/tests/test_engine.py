@@ -1,0 +1,211 @@
+"""The asyncio interface, with real processes."""
+
+import asyncio
+
+import pytest
+
+import multipeer
+from multipeer import Engine, MultipeerError, PeerAdded, PeerRemoved
+
+
+def run(coroutine):
+    """Run a test's coroutine, for at most a minute."""
+    return asyncio.run(asyncio.wait_for(coroutine, 60))
+
+
+def pair(service):
+    """Two engines that connect by themselves."""
+    return [Engine(name, service, invite="everyone", accept="everyone") for name in ("Anna", "Ben")]
+
+
+def test_messages_of_both_kinds(service):
+    async def test():
+        a, b = pair(service)
+        async with a, b:
+            ben = await a.wait_for("Ben")
+            plain, chess = b.messages(), b.topic("chess").messages()
+            first = [asyncio.ensure_future(it.__anext__()) for it in (plain, chess)]
+            await asyncio.sleep(0.2)
+            await a.send({"k": [1]}, ben)
+            await a.topic("chess").send(b"\x00\xff", ben)
+            got = await asyncio.gather(*first)
+            assert [(m.name, m.value, m.topic) for m in got] == [("Anna", {"k": [1]}, ""), ("Anna", b"\x00\xff", "chess")]
+            with pytest.raises(MultipeerError) as error:
+                await a.topic("nobody").send(1, ben)
+            assert error.value.kind == "unavailable"
+            assert await a.ping(ben) < 5
+
+    run(test())
+
+
+def test_thousands_arrive_in_order(service):
+    async def test():
+        a, b = pair(service)
+        async with a, b:
+            ben = await a.wait_for("Ben")
+            got = []
+
+            async def read():
+                async for m in b.messages():
+                    got.append(m.value)
+                    if len(got) == 3000:
+                        return
+
+            reading = asyncio.ensure_future(read())
+            await asyncio.sleep(0.2)
+            for n in range(3000):
+                await a.post(n, ben)
+            await reading
+            assert got == list(range(3000))
+
+    run(test())
+
+
+def test_events_come_in_order_and_end_with_the_engine(service):
+    async def test():
+        a, b = pair(service)
+        async with a:
+            seen = []
+
+            async def read():
+                async for event in a.events():
+                    seen.append(event)
+
+            reading = asyncio.ensure_future(read())
+            async with b:
+                await a.wait_for("Ben")
+            while not any(isinstance(e, PeerRemoved) for e in seen):
+                await asyncio.sleep(0.01)
+        await reading
+        kinds = [type(e) for e in seen if isinstance(e, (PeerAdded, PeerRemoved))]
+        assert kinds == [PeerAdded, PeerRemoved]
+
+    run(test())
+
+
+def test_request_and_answer(service):
+    async def test():
+        a, b = pair(service)
+        async with a, b:
+            ben = await a.wait_for("Ben")
+
+            async def total(message):
+                return sum(message.value)
+
+            await b.topic("sum").answer(total)
+            topic = a.topic("sum")
+            assert await asyncio.gather(*(topic.request([n, 1], ben) for n in range(20))) == [n + 1 for n in range(20)]
+            with pytest.raises(MultipeerError) as error:
+                await topic.request("x", ben)
+            assert error.value.kind == "request_failed" and "unsupported" in str(error.value)
+
+    run(test())
+
+
+def test_streams_carry_bytes_both_ways(service):
+    async def test():
+        a, b = pair(service)
+        async with a, b:
+            ben = await a.wait_for("Ben")
+
+            async def upper(stream):
+                await stream.write((await stream.read_all()).upper())
+
+            await b.handle_stream("upper", upper)
+            stream = await a.open_stream(ben, "upper")
+            await stream.write(b"hello " * 100_000)
+            await stream.close_write()
+            assert await stream.read_all() == b"HELLO " * 100_000
+            await stream.close()
+            with pytest.raises(MultipeerError) as error:
+                await (await a.open_stream(ben, "nobody")).read()
+            assert error.value.kind == "unavailable"
+
+    run(test())
+
+
+def test_files_arrive_with_progress(service, tmp_path):
+    source, inbox = tmp_path / "photos", tmp_path / "inbox"
+    source.mkdir()
+    for n in range(20):
+        (source / f"{n}.txt").write_text("x" * n)
+
+    async def test():
+        a, b = pair(service)
+        async with a, b:
+            ben = await a.wait_for("Ben")
+            received = []
+
+            async def accept(offer):
+                received.append(await offer.accept(str(inbox)))
+
+            await b.handle_offers(accept)
+            changes = [t async for t in a.progress(await a.offer(ben, str(source)))]
+            assert changes[-1].delivered and changes[-1].files == 20
+            while not received:
+                await asyncio.sleep(0.01)
+            assert received[0].saved == [str(inbox / "photos")]
+
+            async def decline(offer):
+                await offer.decline()
+
+            b._offers = decline
+            assert (await a.wait(await a.offer(ben, str(source)))).state == "declined"
+            with pytest.raises(MultipeerError):
+                await a.offer(ben, str(tmp_path / "missing"))
+
+    run(test())
+    assert sorted(p.name for p in (inbox / "photos").iterdir()) == sorted(f"{n}.txt" for n in range(20))
+
+
+def test_invitations_can_be_answered_by_hand(service):
+    async def test():
+        a, b = Engine("Anna", service, context={"score": 1}), Engine("Ben", service)
+        async with a, b:
+            asked = []
+
+            async def decide(invitation):
+                asked.append(invitation.context)
+                if len(asked) == 1:
+                    await invitation.decline()
+                else:
+                    await invitation.accept("welcome")
+
+            await b.handle_invitations(decide)
+            while not await a.peers():
+                await asyncio.sleep(0.01)
+            ben = (await a.peers())[0]
+            with pytest.raises(MultipeerError) as error:
+                await a.invite(ben)
+            assert error.value.kind == "declined"
+            await a.invite(ben)
+            assert (await a.wait_for("Ben")).context == "welcome" and asked == [{"score": 1}] * 2
+
+    run(test())
+
+
+def test_errors_of_the_start_and_after_the_end(service):
+    async def test():
+        with pytest.raises(MultipeerError) as error:
+            async with Engine("a\nb", service):
+                pass
+        assert error.value.kind == "invalid"
+        a = Engine("Anna", service)
+        async with a:
+            with pytest.raises(MultipeerError) as error:
+                await a.call("no such method")
+            assert error.value.code == -32601
+        await a.close()
+        with pytest.raises(MultipeerError) as error:
+            await a.peers()
+        assert error.value.kind == "closed"
+
+    run(test())
+
+
+def test_program_that_is_missing(monkeypatch):
+    monkeypatch.delenv("MULTIPEER_CLI", raising=False)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(multipeer.ProgramNotFoundError) as error:
+        multipeer.MultipeerConnectivity("Anna")
+    assert "MULTIPEER_CLI" in str(error.value)
