@@ -67,7 +67,7 @@ type session struct {
 
 	mu          sync.Mutex
 	running     int
-	fewer       *sync.Cond // signals that running has become smaller
+	fewer       *sync.Cond     // signals that running has become smaller
 	e           *engine.Engine // nil before start
 	hosted      bool
 	started     bool
