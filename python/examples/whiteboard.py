@@ -22,14 +22,15 @@ class Board:
         """Add what a peer sent, if it has the right form, and return how many notes are new."""
         before = len(self.notes)
         for note in notes if isinstance(notes, list) else []:
-            if isinstance(note, list) and len(note) == 3:
-                author, number, text = note
+            if isinstance(note, dict):
+                author, number, text = (note.get(key) for key in ("author", "number", "text"))
                 if isinstance(author, str) and isinstance(number, int) and isinstance(text, str):
                     self.notes.setdefault((author, number), text)
         return len(self.notes) - before
 
     def all(self):
-        return [[author, number, text] for (author, number), text in sorted(self.notes.items())]
+        notes = sorted(self.notes.items())
+        return [{"author": author, "number": number, "text": text} for (author, number), text in notes]
 
     def digest(self):
         return hashlib.sha256(json.dumps(self.all()).encode()).hexdigest()[:12]
@@ -64,7 +65,7 @@ async def main(name, service="whiteboard"):
             if not line:
                 break
             number += 1
-            note = [engine.id, number, line.rstrip("\n")]
+            note = {"author": engine.id, "number": number, "text": line.rstrip("\n")}
             board.add([note])
             print(len(board.notes), board.digest(), flush=True)
             try:
