@@ -16,10 +16,18 @@ import (
 	"strings"
 )
 
-const module = "multipeer"
+// modulePath returns the path that go.mod names.
+func modulePath(root string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		return "", err
+	}
+	path, _, _ := strings.Cut(strings.TrimPrefix(string(text), "module "), "\n")
+	return path, nil
+}
 
-// room is a package.
-type room struct {
+// node is a package.
+type node struct {
 	name    string // relative to the module's root; the root itself is main.go
 	about   string // the first sentence of its comment
 	imports []string
@@ -31,8 +39,12 @@ type room struct {
 var programs = []string{".", "cmd/multipeer-cli"}
 
 // collect follows the imports of the programs.
-func collect(root string) (map[string]*room, error) {
-	rooms := map[string]*room{}
+func collect(root string) (map[string]*node, error) {
+	module, err := modulePath(root)
+	if err != nil {
+		return nil, err
+	}
+	nodes := map[string]*node{}
 	ctx := build.Default
 	ctx.CgoEnabled, ctx.GOOS, ctx.GOARCH = true, "linux", "amd64" // the same on every machine
 	ctx.BuildTags = []string{"migrated_fynedo"}
@@ -40,62 +52,62 @@ func collect(root string) (map[string]*room, error) {
 	for len(todo) > 0 {
 		name := todo[0]
 		todo = todo[1:]
-		if rooms[name] != nil {
+		if nodes[name] != nil {
 			continue
 		}
 		p, err := ctx.ImportDir(filepath.Join(root, name), 0)
 		if err != nil {
 			return nil, err
 		}
-		r := &room{name: name, about: p.Doc}
+		r := &node{name: name, about: p.Doc}
 		for _, i := range p.Imports {
 			if below, ok := strings.CutPrefix(i, module+"/"); ok {
 				r.imports = append(r.imports, below)
 			}
 		}
-		rooms[name] = r
+		nodes[name] = r
 		todo = append(todo, r.imports...)
 	}
-	return rooms, nil
+	return nodes, nil
 }
 
 // reaches reports whether there is a path from a to b without the direct arrow between them.
-func reaches(rooms map[string]*room, a, b string) bool {
-	for _, i := range rooms[a].imports {
-		if i != b && (slices.Contains(rooms[i].imports, b) || reaches(rooms, i, b)) {
+func reaches(nodes map[string]*node, a, b string) bool {
+	for _, i := range nodes[a].imports {
+		if i != b && (slices.Contains(nodes[i].imports, b) || reaches(nodes, i, b)) {
 			return true
 		}
 	}
 	return false
 }
 
-// arrange gives each room a layer, below all that import it, and a place in it, near those.
-func arrange(rooms map[string]*room) [][]*room {
+// arrange gives each node a layer, below all that import it, and a place in it, near those.
+func arrange(nodes map[string]*node) [][]*node {
 	for changed := true; changed; {
 		changed = false
-		for _, r := range rooms {
+		for _, r := range nodes {
 			for _, i := range r.imports {
-				if below := rooms[i]; below.layer <= r.layer {
+				if below := nodes[i]; below.layer <= r.layer {
 					below.layer, changed = r.layer+1, true
 				}
 			}
 		}
 	}
-	var layers [][]*room
-	names := slices.Sorted(maps.Keys(rooms)) // a fixed order: floating-point sums depend on it, and so do ties
+	var layers [][]*node
+	names := slices.Sorted(maps.Keys(nodes)) // a fixed order: floating-point sums depend on it, and so do ties
 	for _, name := range names {
-		r := rooms[name]
+		r := nodes[name]
 		for len(layers) <= r.layer {
 			layers = append(layers, nil)
 		}
 		layers[r.layer] = append(layers[r.layer], r)
 	}
 	for _, l := range layers {
-		near := map[*room]float64{}
+		near := map[*node]float64{}
 		for _, r := range l {
 			sum, n := 0.0, 0.0
 			for _, name := range names {
-				o := rooms[name]
+				o := nodes[name]
 				if o.layer < r.layer && slices.Contains(o.imports, r.name) {
 					sum, n = sum+o.x, n+1
 				}
@@ -104,7 +116,7 @@ func arrange(rooms map[string]*room) [][]*room {
 				near[r] = sum / n
 			}
 		}
-		slices.SortStableFunc(l, func(a, b *room) int { return cmp.Compare(near[a], near[b]) })
+		slices.SortStableFunc(l, func(a, b *node) int { return cmp.Compare(near[a], near[b]) })
 		for i, r := range l {
 			r.x = (float64(i) + 0.5) * width / float64(len(l))
 		}
@@ -119,9 +131,9 @@ const (
 	margin            = 16.0
 )
 
-func draw(rooms map[string]*room) []byte {
-	layers := arrange(rooms)
-	y := func(r *room) float64 { return margin + float64(r.layer)*rowH }
+func draw(nodes map[string]*node) []byte {
+	layers := arrange(nodes)
+	y := func(r *node) float64 { return margin + float64(r.layer)*rowH }
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" font-family="sans-serif" font-size="13">`+"\n", width, 2*margin+float64(len(layers)-1)*rowH+boxH)
 	b.WriteString("<!-- made by tools/architecture; make architecture -->\n")
@@ -130,10 +142,10 @@ func draw(rooms map[string]*room) []byte {
 	for _, l := range layers {
 		for _, r := range l {
 			for _, i := range slices.Sorted(slices.Values(r.imports)) {
-				if reaches(rooms, r.name, i) { // another path implies this arrow
+				if reaches(nodes, r.name, i) { // another path implies this arrow
 					continue
 				}
-				to := rooms[i]
+				to := nodes[i]
 				fmt.Fprintf(&b, `<path d="M%.0f %.0fC%.0f %.0f %.0f %.0f %.0f %.0f" fill="none" stroke="#9aa1ad" marker-end="url(#a)"/>`+"\n",
 					r.x, y(r)+boxH, r.x, y(r)+boxH+32, to.x, y(to)-32, to.x, y(to))
 			}
@@ -162,9 +174,9 @@ func draw(rooms map[string]*room) []byte {
 const picture = "docs/architecture.svg"
 
 func main() {
-	rooms, err := collect(".")
+	nodes, err := collect(".")
 	if err == nil {
-		err = os.WriteFile(picture, draw(rooms), 0o644)
+		err = os.WriteFile(picture, draw(nodes), 0o644)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "architecture:", err)

@@ -14,12 +14,12 @@ import (
 // TestPictureIsTheCode: the picture in docs matches the current imports, and the page names every package in it.
 func TestPictureIsTheCode(t *testing.T) {
 	const root = "../.."
-	rooms, err := collect(root)
+	packages, err := collect(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(rooms) < 12 {
-		t.Errorf("only %d rooms", len(rooms))
+	if len(packages) < 12 {
+		t.Errorf("only %d packages", len(packages))
 	}
 	kept, err := os.ReadFile(filepath.Join(root, picture))
 	if err != nil {
@@ -27,7 +27,7 @@ func TestPictureIsTheCode(t *testing.T) {
 	}
 	kept = bytes.ReplaceAll(kept, []byte("\r\n"), []byte("\n"))
 	for range 50 { // the result must not depend on map order
-		if !bytes.Equal(kept, draw(rooms)) {
+		if !bytes.Equal(kept, draw(packages)) {
 			t.Fatalf("%s is not what the code says: make architecture", picture)
 		}
 	}
@@ -35,7 +35,7 @@ func TestPictureIsTheCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name := range rooms {
+	for name := range packages {
 		if name == "." {
 			name = "main.go"
 		}

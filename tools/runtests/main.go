@@ -59,6 +59,7 @@ var quick = []group{
 // long holds what needs the machine to itself: attacks, real windows, real networks, hours.
 var long = []group{
 	{what: "the engine's thousands of runs", env: []string{"CGO_ENABLED=0", "MULTIPEER_FULL=1"}, args: []string{"-timeout=30m", "./engine"}},
+	{what: "the module under another path", env: []string{"CGO_ENABLED=0"}, args: []string{"-timeout=20m", "./tools/modulepath"}},
 	{what: "a hostile peer", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-race", "-count=1", "-timeout=30m", "-skip=^TestVerifiedPeer", "./internal/testing/hostile"}},
 	{what: "what hostile peers do to others", env: []string{"CGO_ENABLED=0", "MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=30m", "-run=^TestVerifiedPeer", "./internal/testing/hostile"}},
 	{what: "the real window", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=15m", "./internal/testing/window"}},

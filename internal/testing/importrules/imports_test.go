@@ -18,7 +18,15 @@ import (
 	"testing"
 )
 
-const module = "multipeer"
+// module is the path that go.mod names.
+var module = func() string {
+	text, err := os.ReadFile("../../../go.mod")
+	if err != nil {
+		panic(err)
+	}
+	path, _, _ := strings.Cut(strings.TrimPrefix(string(text), "module "), "\n")
+	return path
+}()
 
 // rules lists what each package may import in addition to the standard library, and why. A rule covers a folder with
 // everything below it; the longest matching name applies. "multipeer/x" is that package alone, "multipeer/x/..."
@@ -51,6 +59,7 @@ var rules = []struct {
 	{"transfer", []string{"golang.org/x/text/cases", "golang.org/x/text/unicode/norm", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "github.com/zeebo/blake3", "github.com/zeebo/xxh3"}, "files to bytes and back: no peer, no network. x/text tells colliding names, x/sys opens without following links, finds holes, syncs volumes and asks for free space, XXH3 and BLAKE3 are the digests"},
 	{"cmd", []string{"multipeer/internal/cli"}, "one static binary"},
 	{"tools/architecture", nil, "reads source"},
+	{"tools/modulepath", nil, "changes source"},
 	{"internal/rpc", []string{"multipeer/engine"}, "programs in other languages are readers of the same engine"},
 	{"internal/cli", []string{"multipeer/engine", "multipeer/internal/rpc", "multipeer/internal/doctor", "multipeer/internal/history", "multipeer/internal/singleinstance", "multipeer/internal/chatlog", "multipeer/internal/autostart", "github.com/spf13/cobra/...", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term", "github.com/boombuler/barcode/qr"}, "the terminal is a reader of the same engine; it knows no window"},
 	{"internal/doctor", []string{"multipeer/engine"}, "looks at the network; programs put into words what it finds"},

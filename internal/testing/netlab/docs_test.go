@@ -26,7 +26,7 @@ const root = "../../.."
 
 // told lists the pages that ask readers to type something.
 var told = []string{
-	"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md", "docs/building.md", "docs/cli.md", "docs/figures.md", "docs/packaging.md",
+	"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/api.md", "docs/architecture.md", "docs/building.md", "docs/cli.md", "docs/figures.md", "docs/packaging.md",
 	"docs/json-rpc.md", "docs/parity.md", "docs/performance.md", "docs/security.md", "docs/testing.md", "docs/window.md",
 }
 
@@ -50,15 +50,16 @@ var commands = map[string]string{
 	"make cli":       here,
 	"build/multipeer-cli --profile /tmp/ben --name Ben receive --into /tmp/inbox":      here,
 	"build/multipeer-cli --profile /tmp/anna --name Anna send --to Ben README.md docs": here,
-	"multipeer-cli doctor":            here,
-	"multipeer-cli chat":              here,
-	"multipeer-cli serve":             synops,
-	"multipeer-cli auto":              synops,
-	"multipeer-cli peers":             synops,
-	"multipeer-cli pair":              synops,
-	"multipeer-cli api":               "internal/testing/languages/testdata/api.mjs:[\"api\"]",
-	"multipeer-cli trust ID verified": synops,
-	"go run -C examples/lightcycle .": "examples/lightcycle/process_test.go:lightcycle",
+	"multipeer-cli doctor":                    here,
+	"multipeer-cli chat":                      here,
+	"multipeer-cli serve":                     synops,
+	"multipeer-cli auto":                      synops,
+	"multipeer-cli peers":                     synops,
+	"multipeer-cli pair":                      synops,
+	"go run ./tools/modulepath -to HOST/PATH": "tools/modulepath/main_test.go:rename(copied,",
+	"multipeer-cli api":                       "internal/testing/languages/testdata/api.mjs:[\"api\"]",
+	"multipeer-cli trust ID verified":         synops,
+	"go run -C examples/lightcycle .":         "examples/lightcycle/process_test.go:lightcycle",
 	"go mod edit -require multipeer@v0.0.0 -replace multipeer=../multipeer && go mod tidy": here,
 	"CGO_ENABLED=0 go build ./cmd/multipeer-cli":                                           here,
 

@@ -47,7 +47,7 @@ var build = sync.OnceValue(func() (err error) {
 	if out, err := cli.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	window := exec.Command("go", "build", "-tags", "migrated_fynedo", "-o", built, "multipeer")
+	window := exec.Command("go", "build", "-C", "../../..", "-tags", "migrated_fynedo", "-o", filepath.Join(built, "multipeer"), ".")
 	window.Env = append(os.Environ(), "CGO_ENABLED=1")
 	if out, err := window.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
