@@ -45,5 +45,5 @@ func (c *claim[T]) ask(e *Engine, question T) bool {
 	c.mu.Lock()
 	f := c.f
 	c.mu.Unlock()
-	return f != nil && e.tasks.Start(func(context.Context) { e.guard("a function that decides", func() { f(question) }, func() {}) })
+	return f != nil && e.tasks.Start(func(context.Context) { guard(e, "a function that decides", func() { f(question) }, func() {}) })
 }

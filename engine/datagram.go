@@ -13,10 +13,10 @@ const MaxDatagram = peers.MaxDatagram
 // It never blocks. A Result without an error means that the message was handed to the network; ErrBusy means that it
 // was dropped here because the path has no room. The error is ErrTooLarge with the limit, ErrInvalid or ErrNobody.
 func (e *Engine) SendDatagram(v any, to ...PeerID) ([]Result, error) {
-	return e.sendDatagram(wire.Text{}, v, to)
+	return sendDatagram(e, wire.Text{}, v, to)
 }
 
-func (e *Engine) sendDatagram(msg wire.Text, v any, to []PeerID) ([]Result, error) {
+func sendDatagram(e *Engine, msg wire.Text, v any, to []PeerID) ([]Result, error) {
 	err := putValue(&msg, v, MaxDatagram)
 	if err != nil {
 		return nil, err

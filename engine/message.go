@@ -60,11 +60,11 @@ const SendTimeout = 30 * time.Second
 // Send itself reports what prevents sending at all: ErrTooLarge, ErrInvalid (no recipient, or a value that cannot be
 // sent), or ErrNobody if Broadcast finds none connected.
 func (e *Engine) Send(ctx context.Context, v any, to ...PeerID) ([]Result, error) {
-	return e.send(ctx, wire.Text{}, v, to)
+	return sendMessage(ctx, e, wire.Text{}, v, to)
 }
 
-// send sends msg with v in it.
-func (e *Engine) send(ctx context.Context, msg wire.Text, v any, to []PeerID) ([]Result, error) {
+// sendMessage is Send of msg with v in it.
+func sendMessage(ctx context.Context, e *Engine, msg wire.Text, v any, to []PeerID) ([]Result, error) {
 	d, err := e.newDelivery(msg, v, to)
 	if err != nil {
 		return nil, err
@@ -86,10 +86,10 @@ func (e *Engine) send(ctx context.Context, msg wire.Text, v any, to []PeerID) ([
 // slowest recipient reads. ctx does not affect what is queued; SendTimeout does. Do not call Post without bound from the
 // function that receives messages: two programs that do so can wait for each other.
 func (e *Engine) Post(ctx context.Context, v any, to ...PeerID) (*Delivery, error) {
-	return e.post(ctx, wire.Text{}, v, to)
+	return postMessage(ctx, e, wire.Text{}, v, to)
 }
 
-func (e *Engine) post(ctx context.Context, msg wire.Text, v any, to []PeerID) (*Delivery, error) {
+func postMessage(ctx context.Context, e *Engine, msg wire.Text, v any, to []PeerID) (*Delivery, error) {
 	d, err := e.newDelivery(msg, v, to)
 	if err != nil {
 		return nil, err
@@ -109,10 +109,10 @@ func (e *Engine) post(ctx context.Context, msg wire.Text, v any, to []PeerID) (*
 // TryPost is Post that never waits: if MaxPending messages to one of the peers are pending, it sends nothing and returns
 // ErrBusy. A program with a window can call it from its main thread.
 func (e *Engine) TryPost(v any, to ...PeerID) (*Delivery, error) {
-	return e.tryPost(wire.Text{}, v, to)
+	return tryPostMessage(e, wire.Text{}, v, to)
 }
 
-func (e *Engine) tryPost(msg wire.Text, v any, to []PeerID) (*Delivery, error) {
+func tryPostMessage(e *Engine, msg wire.Text, v any, to []PeerID) (*Delivery, error) {
 	d, err := e.newDelivery(msg, v, to)
 	if err != nil {
 		return nil, err

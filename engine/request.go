@@ -32,7 +32,7 @@ func (t *Topic) Request(ctx context.Context, v any, to PeerID) (Message, error) 
 	r := &t.e.requests
 	n, answer := r.begin(to)
 	defer r.end(n)
-	results, err := t.e.send(ctx, wire.Text{Topic: t.name, Ask: n}, v, []PeerID{to})
+	results, err := sendMessage(ctx, t.e, wire.Text{Topic: t.name, Ask: n}, v, []PeerID{to})
 	if err == nil {
 		err = results[0].Err
 	}
@@ -167,7 +167,7 @@ func (r *requests) takeRequest(e *Engine, m peers.Message) (refused wire.Code) {
 	}
 	started := e.tasks.Start(func(ctx context.Context) {
 		defer r.leave(who)
-		e.reply(ctx, m, f)
+		reply(ctx, e, m, f)
 	})
 	if !started {
 		r.leave(who)
@@ -197,23 +197,24 @@ func (r *requests) admit(who requesterOf) (answerFunc, wire.Code) {
 func (r *requests) leave(who requesterOf) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.running[who]--; r.running[who] == 0 {
+	r.running[who]--
+	if r.running[who] == 0 {
 		delete(r.running, who)
 	}
 }
 
 // reply runs f and sends its answer.
-func (e *Engine) reply(ctx context.Context, m peers.Message, f answerFunc) {
+func reply(ctx context.Context, e *Engine, m peers.Message, f answerFunc) {
 	msg := wire.Text{Topic: m.Topic, Reply: m.Ask}
 	v, err := any(nil), errPanicked
-	e.guard("Answer", func() { v, err = f(ctx, publicMessage(m)) }, func() {})
+	guard(e, "Answer", func() { v, err = f(ctx, publicMessage(m)) }, func() {})
 	if err == nil {
-		if _, err = e.post(ctx, msg, v, []PeerID{m.From}); err == nil || !unsendable(err) {
+		if _, err = postMessage(ctx, e, msg, v, []PeerID{m.From}); err == nil || !unsendable(err) {
 			return
 		}
 	}
 	msg.Failed = failedText(err)
-	_, _ = e.post(ctx, msg, nil, []PeerID{m.From}) // without a session, the requester knows
+	_, _ = postMessage(ctx, e, msg, nil, []PeerID{m.From}) // without a session, the requester knows
 }
 
 // errPanicked is what the requester gets to know of a panic.

@@ -33,22 +33,22 @@ func (e *Engine) Topic(name string) *Topic {
 
 // Send is Engine.Send for this topic. Peers whose program does not read it have the Result ErrUnavailable.
 func (t *Topic) Send(ctx context.Context, v any, to ...PeerID) ([]Result, error) {
-	return t.e.send(ctx, wire.Text{Topic: t.name}, v, to)
+	return sendMessage(ctx, t.e, wire.Text{Topic: t.name}, v, to)
 }
 
 // Post is Engine.Post for this topic.
 func (t *Topic) Post(ctx context.Context, v any, to ...PeerID) (*Delivery, error) {
-	return t.e.post(ctx, wire.Text{Topic: t.name}, v, to)
+	return postMessage(ctx, t.e, wire.Text{Topic: t.name}, v, to)
 }
 
 // TryPost is Engine.TryPost for this topic.
 func (t *Topic) TryPost(v any, to ...PeerID) (*Delivery, error) {
-	return t.e.tryPost(wire.Text{Topic: t.name}, v, to)
+	return tryPostMessage(t.e, wire.Text{Topic: t.name}, v, to)
 }
 
 // SendDatagram is Engine.SendDatagram for this topic.
 func (t *Topic) SendDatagram(v any, to ...PeerID) ([]Result, error) {
-	return t.e.sendDatagram(wire.Text{Topic: t.name}, v, to)
+	return sendDatagram(t.e, wire.Text{Topic: t.name}, v, to)
 }
 
 // Messages returns the messages of this topic as a sequence for one range loop, from the moment of the call until ctx

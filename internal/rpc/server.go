@@ -219,7 +219,8 @@ func (s *session) engine() (*engine.Engine, error) {
 // end ends what the program has begun, and its engine unless that belongs to another program.
 func (s *session) end() {
 	s.mu.Lock()
-	e, hosted, stops, streams := s.e, s.hosted, s.stops, s.streams.clear()
+	e, hosted := s.e, s.hosted
+	stops, streams := s.stops, s.streams.clear()
 	s.ended, s.stops = true, map[string]func(){}
 	s.mu.Unlock()
 	for _, stop := range stops {
