@@ -3,24 +3,34 @@ package engine
 import (
 	"context"
 	"sync"
+
+	"multipeer/engine/internal/wire"
 )
 
 // HandleInvitations has f decide about all invitations that no policy answers, until stop is called: no reader of events
-// is asked about them. f gets each on a goroutine of its own, answers with Accept or Decline, and may wait for a person;
-// the end of the engine waits for f, and closes the invitation. It panics if another function decides already.
+// is asked about them. f gets each on a goroutine of its own, answers with Accept or Decline, and may wait for a person,
+// at most until Invitation.Closed; the end of the engine waits for f. At most 64 questions of one peer wait for f. It panics if another function decides already.
 func (e *Engine) HandleInvitations(f func(*Invitation)) (stop func()) {
 	return e.invitations.set("invitations", f)
 }
 
 // HandleOffers has f decide about all offers that no policy answers, until stop is called: no reader of events is asked
-// about them. f gets each on a goroutine of its own, answers with Accept or Decline, and may wait for a person; the end of
-// the engine waits for f. It panics if another function decides already.
+// about them. f gets each on a goroutine of its own, answers with Accept or Decline, and may wait for a person, at most
+// until Offer.Closed; the end of the engine waits for f. At most 64 questions of one peer wait for f. It panics if another function decides already.
 func (e *Engine) HandleOffers(f func(*Offer)) (stop func()) { return e.offers.set("offers", f) }
+
+// maxAsked is how many questions of one peer wait for the functions at once, and of all peers.
+const (
+	maxAsked      = 64
+	maxAskedOfAll = 1024
+)
 
 // claim is the function that decides about all questions of one kind. The zero value is none. Its lock is a leaf.
 type claim[T any] struct {
-	mu sync.Mutex
-	f  func(T)
+	mu    sync.Mutex
+	f     func(T)
+	asked map[PeerID]int // questions that wait for f
+	all   int
 }
 
 func (c *claim[T]) set(what string, f func(T)) (stop func()) {
@@ -40,10 +50,48 @@ func (c *claim[T]) set(what string, f func(T)) (stop func()) {
 	})
 }
 
-// ask passes a question to the function on a goroutine of the engine. It returns false if there is no function.
-func (c *claim[T]) ask(e *Engine, question T) bool {
+// ask passes a question of a peer to the function, on a goroutine of the engine. claimed says whether there is a
+// function; the code says why it is not asked. decline answers the question if the function panics.
+func (c *claim[T]) ask(e *Engine, from PeerID, question T, decline func() error) (refused wire.Code, claimed bool) {
+	f, refused := c.begin(from)
+	if f == nil {
+		return refused, refused != 0
+	}
+	started := e.tasks.Start(func(context.Context) {
+		defer c.end(from)
+		guard(e, "a function that decides", func() { f(question) }, func() { _ = decline() })
+	})
+	if !started {
+		c.end(from)
+		return wire.Unavailable, true
+	}
+	return 0, true
+}
+
+// begin returns the function, or the reason why it is not asked; 0 if there is none.
+func (c *claim[T]) begin(from PeerID) (func(T), wire.Code) {
 	c.mu.Lock()
-	f := c.f
-	c.mu.Unlock()
-	return f != nil && e.tasks.Start(func(context.Context) { guard(e, "a function that decides", func() { f(question) }, func() {}) })
+	defer c.mu.Unlock()
+	switch {
+	case c.f == nil:
+		return nil, 0
+	case c.asked[from] >= maxAsked || c.all >= maxAskedOfAll: // guard: questions-claimed
+		return nil, wire.Busy
+	}
+	if c.asked == nil {
+		c.asked = map[PeerID]int{}
+	}
+	c.asked[from]++
+	c.all++
+	return c.f, 0
+}
+
+func (c *claim[T]) end(from PeerID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all--
+	c.asked[from]--
+	if c.asked[from] == 0 {
+		delete(c.asked, from)
+	}
 }

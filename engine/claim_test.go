@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,5 +65,69 @@ func TestHandleOffers_AsksOneOwner(t *testing.T) {
 		if got, err := a.Wait(t.Context(), tr.ID); err != nil || got.State != engine.Delivered {
 			t.Error(got.State, err)
 		}
+	})
+}
+
+// TestHandleInvitations_PanicDeclines: the peer does not wait for an answer that never comes.
+func TestHandleInvitations_PanicDeclines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		b.HandleInvitations(func(*engine.Invitation) { panic("a mistake") })
+		for len(a.Peers()) == 0 {
+			time.Sleep(time.Second)
+		}
+		began := time.Now()
+		if err := a.Invite(t.Context(), b.Self().ID); !errors.Is(err, engine.ErrDeclined) || time.Since(began) > time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
+}
+
+// TestHandleOffers_WithdrawnOnesClose: a function that waits for a person learns that the question is over, and a peer
+// cannot make more of them wait than its share.
+func TestHandleOffers_WithdrawnOnesClose(t *testing.T) {
+	file := bytesIn(t, 10)
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		meet(t, a, b)
+		if err := b.SetTrust(a.Self().ID, engine.TrustSeen); err != nil { // a stranger may ask less often
+			t.Fatal(err)
+		}
+		var waiting, stuck atomic.Int64
+		stop := b.HandleOffers(func(o *engine.Offer) {
+			waiting.Add(1)
+			<-o.Closed()
+			waiting.Add(-1)
+		})
+		for range 5 {
+			tr, err := a.Offer(t.Context(), b.Self().ID, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			if waiting.Load() != 1 {
+				t.Fatalf("%d questions wait", waiting.Load())
+			}
+			a.Cancel(tr.ID)
+			time.Sleep(time.Second)
+			if waiting.Load() != 0 {
+				t.Fatal("a withdrawn question waits")
+			}
+		}
+		stop()
+		release := make(chan struct{})
+		b.HandleOffers(func(*engine.Offer) { stuck.Add(1); <-release }) // does not look at Closed
+		for range 100 {
+			if tr, err := a.Offer(t.Context(), b.Self().ID, file); err == nil {
+				time.Sleep(100 * time.Millisecond)
+				a.Cancel(tr.ID)
+			}
+		}
+		if stuck.Load() != 64 {
+			t.Errorf("%d questions of one peer wait", stuck.Load())
+		}
+		close(release)
 	})
 }

@@ -51,5 +51,8 @@ func (i *Invitation) AcceptWith(context any) error {
 	return i.invitation.Answer(true, encoded)
 }
 
+// Closed returns a channel that is closed when the invitation was answered or withdrawn, or has expired.
+func (i *Invitation) Closed() <-chan struct{} { return i.invitation.Closed() }
+
 // Decline rejects the invitation. It returns ErrAnswered if it is too late.
 func (i *Invitation) Decline() error { return i.invitation.Answer(false, nil) }

@@ -61,8 +61,7 @@ func (l *listener) take(s *Stream) {
 	case l.streams <- s:
 		return
 	case <-l.closed:
-	case <-s.s.Done(): // its session has ended
-	case <-s.s.LinkDone():
+	case <-s.s.Done():
 	}
 	s.s.Abandon()
 }

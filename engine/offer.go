@@ -52,6 +52,9 @@ func (o *Offer) Accept(opts AcceptOptions) error {
 	})
 }
 
+// Closed returns a channel that is closed when the offer was answered or withdrawn, or has expired.
+func (o *Offer) Closed() <-chan struct{} { return o.offer.Closed() }
+
 // Decline rejects the offer. It returns ErrAnswered if it is too late.
 func (o *Offer) Decline() error { return o.offer.Decline() }
 

@@ -23,7 +23,7 @@ func (e *Engine) ClosePairing() { e.pairings.Close() }
 // The other user has to pick this device too. Errors are ErrNoPeer, ErrTimeout, ErrCancelled, ErrBusy during another
 // comparison or after too many attempts, and ErrMismatch within ten minutes after a mismatch.
 func (e *Engine) Pair(ctx context.Context, id PeerID) error {
-	if id == e.profile.ID || id.IsZero() {
+	if id == e.profile.ID || id.Reserved() {
 		return fmt.Errorf("pairing: %w: a device cannot pair with itself", ErrInvalid)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, InviteTimeout, ErrTimeout)

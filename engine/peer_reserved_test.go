@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -98,4 +99,22 @@ func TestHandleStream_PanicEndsItsStreamAlone(t *testing.T) {
 			t.Errorf("the session is %v", p.State)
 		}
 	})
+}
+
+// TestDiscovery_NamesChangeOnceASecond: each new name is compared with those of known peers and published.
+func TestDiscovery_NamesChangeOnceASecond(t *testing.T) {
+	net := enginetest.New(t, 0)
+	d := &sinkOf{make(chan engine.Sink, 1)}
+	cfg := open("a")
+	cfg.Discovery = d
+	a := net.Start(cfg)
+	sink := <-d.sink
+	names := map[string]bool{}
+	for n := range 100 {
+		sink.Found(engine.Hint{ID: engine.PeerID{1}, Name: fmt.Sprint("Anna ", n), Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.0.9.9:5000")}})
+		names[a.Peers()[0].Name] = true
+	}
+	if len(names) > 3 {
+		t.Errorf("%d names", len(names))
+	}
 }

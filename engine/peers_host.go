@@ -18,7 +18,11 @@ func (h peersHost) Publish(ev peers.Event) wire.Code {
 	case streamReceived:
 		return e.streams.take(e, public.stream)
 	case InvitationReceived:
-		if !e.invitations.ask(e, public.Invitation) && !e.events.Publish(public) {
+		i := public.Invitation
+		if refused, claimed := e.invitations.ask(e, i.Peer.ID, i, i.Decline); claimed {
+			return refused
+		}
+		if !e.events.Publish(public) {
 			return e.unreadCode(events.Invitations)
 		}
 	default:

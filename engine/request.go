@@ -12,8 +12,14 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// maxRequests is how many requests of one peer to one topic are answered at once.
-const maxRequests = 32
+const (
+	// maxRequests is how many requests of one peer to one topic are answered at once, maxRequestsOfAll those of all peers
+	// to all topics. An answer counts until the peer has it.
+	maxRequests      = 32
+	maxRequestsOfAll = 256
+	// maxRequestBytes limits the bytes of the requests of one peer that are answered at once.
+	maxRequestBytes = 4 << 20
+)
 
 // RequestError is the error that the other program's function returned for a request. Its text is untrusted; control
 // characters in it are escaped.
@@ -27,6 +33,9 @@ func (e *RequestError) Error() string { return e.Text }
 // of this engine are being answered; ErrNotConnected, ErrLost and the like if the session ends first: then the function
 // may or may not have run.
 func (t *Topic) Request(ctx context.Context, v any, to PeerID) (Message, error) {
+	if to.Reserved() {
+		return Message{}, fmt.Errorf("request: %w: it goes to one peer", ErrInvalid)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeLeft(ctx), ErrTimeout)
 	defer cancel()
 	r := &t.e.requests
@@ -97,6 +106,8 @@ type requests struct {
 	waiting map[uint64]waitingRequest
 	byTopic map[string]answerFunc
 	running map[requesterOf]int
+	bytes   map[PeerID]int // of the requests that are being answered
+	all     int
 }
 
 type waitingRequest struct {
@@ -161,67 +172,79 @@ func (r *requests) takeReply(m peers.Message) {
 // takeRequest starts the function that answers a request. If it does not, the code says why.
 func (r *requests) takeRequest(e *Engine, m peers.Message) (refused wire.Code) {
 	who := requesterOf{m.Topic, m.From}
-	f, refused := r.admit(who)
+	f, refused := r.admit(who, m.Size())
 	if f == nil {
 		return refused
 	}
 	started := e.tasks.Start(func(ctx context.Context) {
-		defer r.leave(who)
+		defer r.leave(who, m.Size())
 		reply(ctx, e, m, f)
 	})
 	if !started {
-		r.leave(who)
+		r.leave(who, m.Size())
 		return wire.Unavailable
 	}
 	return 0
 }
 
 // admit returns the function that answers, or the reason why none does.
-func (r *requests) admit(who requesterOf) (answerFunc, wire.Code) {
+func (r *requests) admit(who requesterOf, size int) (answerFunc, wire.Code) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f := r.byTopic[who.topic]
 	switch {
 	case f == nil:
 		return nil, wire.Unavailable
-	case r.running[who] >= maxRequests: // guard: requests-at-once
+	case r.running[who] >= maxRequests || r.all >= maxRequestsOfAll: // guard: requests-at-once
+		return nil, wire.Busy
+	case r.bytes[who.from]+size > maxRequestBytes: // guard: request-bytes
 		return nil, wire.Busy
 	}
 	if r.running == nil {
-		r.running = map[requesterOf]int{}
+		r.running, r.bytes = map[requesterOf]int{}, map[PeerID]int{}
 	}
 	r.running[who]++
+	r.bytes[who.from] += size
+	r.all++
 	return f, 0
 }
 
-func (r *requests) leave(who requesterOf) {
+func (r *requests) leave(who requesterOf, size int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.all--
 	r.running[who]--
 	if r.running[who] == 0 {
 		delete(r.running, who)
 	}
+	r.bytes[who.from] -= size
+	if r.bytes[who.from] == 0 {
+		delete(r.bytes, who.from)
+	}
 }
 
-// reply runs f and sends its answer.
+// reply runs f and sends its answer, and waits until the peer has it.
 func reply(ctx context.Context, e *Engine, m peers.Message, f answerFunc) {
 	msg := wire.Text{Topic: m.Topic, Reply: m.Ask}
-	v, err := any(nil), errPanicked
-	guard(e, "Answer", func() { v, err = f(ctx, publicMessage(m)) }, func() {})
-	if err == nil {
-		if _, err = postMessage(ctx, e, msg, v, []PeerID{m.From}); err == nil || !unsendable(err) {
-			return
+	var sent *Delivery
+	err := errPanicked
+	guard(e, "Answer", func() {
+		var v any
+		if v, err = f(ctx, publicMessage(m)); err == nil {
+			sent, err = postMessage(ctx, e, msg, v, []PeerID{m.From}) // the value may have code of its own
 		}
+	}, func() { err = errPanicked })
+	if sent == nil {
+		msg.Failed = failedText(err)
+		sent, _ = postMessage(ctx, e, msg, nil, []PeerID{m.From}) // without a session, the requester knows
 	}
-	msg.Failed = failedText(err)
-	_, _ = postMessage(ctx, e, msg, nil, []PeerID{m.From}) // without a session, the requester knows
+	if sent != nil {
+		<-sent.Done()
+	}
 }
 
 // errPanicked is what the requester gets to know of a panic.
 var errPanicked = errors.New("the program failed")
-
-// unsendable reports whether an answer cannot be sent because of its value.
-func unsendable(err error) bool { return errors.Is(err, ErrInvalid) || errors.Is(err, ErrTooLarge) }
 
 // failedText returns the text that tells the requester the reason. It is not empty.
 func failedText(err error) string {

@@ -165,3 +165,37 @@ func TestRequest_OnlyTheAskedPeerAnswers(t *testing.T) {
 		}
 	})
 }
+
+// TestRequest_LargeOnesShareALimit: the requests that a program has not answered yet hold few bytes of each peer.
+func TestRequest_LargeOnesShareALimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := sessionOfTwo(t)
+		release := make(chan struct{})
+		b.Topic("work").Answer(func(context.Context, engine.Message) (any, error) { <-release; return nil, nil })
+		results := make(chan error, 10)
+		for range 10 {
+			go func() {
+				_, err := a.Topic("work").Request(t.Context(), engine.Bytes(make([]byte, 1<<20)), b.Self().ID)
+				results <- err
+			}()
+		}
+		time.Sleep(time.Second)
+		for range 6 {
+			if err := <-results; !errors.Is(err, engine.ErrBusy) {
+				t.Errorf("more than 4 MiB at once: %v", err)
+			}
+		}
+		close(release)
+		for range 4 {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := a.Topic("work").Request(t.Context(), 1, engine.Broadcast); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("a request to all: %v", err)
+		}
+		if err := a.SetTrust(engine.Broadcast, engine.TrustVerified); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("trust in all: %v", err)
+		}
+	})
+}

@@ -74,6 +74,10 @@ func (s *Stream) CloseWrite() error { return s.s.CloseWrite() }
 // mistaken for the whole. It is idempotent.
 func (s *Stream) Close() error { return s.s.Close() }
 
+// Done returns a channel that is closed when this side has ended the stream, or its session or connection has ended. The
+// other side's end shows in Read and Write.
+func (s *Stream) Done() <-chan struct{} { return s.s.Done() }
+
 // Reset ends both directions at once and discards written data that has not arrived. The other side gets a
 // *ResetError with the code; all codes are free for the program's use. Reads and Writes in progress here fail. It is
 // idempotent, and may follow Close.

@@ -46,7 +46,7 @@ func (e *Engine) offer(ctx context.Context, to PeerID, opts OfferOptions, shared
 	if err != nil {
 		return Transfer{}, err
 	}
-	if to == e.profile.ID || to.IsZero() {
+	if to == e.profile.ID || to.Reserved() {
 		return Transfer{}, fmt.Errorf("offer: %w: a device cannot offer files to itself", ErrInvalid)
 	}
 	e.peers.Want(to)

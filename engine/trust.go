@@ -19,7 +19,7 @@ func (e *Engine) SetTrust(id PeerID, t Trust) error {
 	default:
 		return fmt.Errorf("trust %q: %w", t, ErrInvalid)
 	}
-	if id == e.profile.ID || id.IsZero() {
+	if id == e.profile.ID || id.Reserved() {
 		return fmt.Errorf("trust: %w: the ID is this device's own", ErrInvalid)
 	}
 	// This must not happen inside Update: a save may wait for Update with the lock of the peers held.

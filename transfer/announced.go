@@ -130,7 +130,7 @@ func (r *receiver) chooseFor(saved string, k kind) error {
 	policy := r.opts.Existing
 	if r.opts.Choose != nil { // may wait for the user
 		chosen := make(chan Existing, 1)
-		go func() { chosen <- r.opts.Choose(saved) }()
+		go func() { chosen <- r.choice(saved) }()
 		select {
 		case policy = <-chosen:
 		case <-r.b.quit:
@@ -141,6 +141,16 @@ func (r *receiver) chooseFor(saved string, k kind) error {
 		r.merging[saved] = policy
 	}
 	return nil
+}
+
+// choice asks the program. If its function panics, both entries are kept.
+func (r *receiver) choice(saved string) (policy Existing) {
+	defer func() {
+		if recover() != nil { // guard: choose-panics
+			policy = KeepBoth
+		}
+	}()
+	return r.opts.Choose(saved)
 }
 
 func newPart(e entry, saved string) part { return part{entry: e, saved: saved} }

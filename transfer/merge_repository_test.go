@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -15,7 +16,9 @@ func namesIn(t *testing.T, dir string) (names []string) {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		names = append(names, e.Name())
+		if !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
 	}
 	return names
 }
@@ -80,5 +83,17 @@ func TestNames_OfRepositoryParts(t *testing.T) {
 		if actsWhenListed(name) {
 			t.Errorf("%s is renamed", name)
 		}
+	}
+}
+
+// TestChoose_PanicKeepsBoth: a mistake of the program loses nothing.
+func TestChoose_PanicKeepsBoth(t *testing.T) {
+	src, dst := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(src, "a"), "new")
+	write(t, filepath.Join(dst, "a"), "old")
+	recv := ReceiveOptions{Dir: dst, ID: "x", Key: "k", Reserve: -1, Choose: func(string) Existing { panic("a mistake") }}
+	_, _, se, re := attempt(t, SendOptions{Paths: []string{filepath.Join(src, "a")}}, recv, 1<<40)
+	if se != nil || re != nil || !slices.Equal(namesIn(t, dst), []string{"a", "a (2)"}) {
+		t.Errorf("%v %v %q", se, re, namesIn(t, dst))
 	}
 }

@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	"multipeer/engine"
 )
@@ -44,16 +45,32 @@ func (ts *transfers) offersOf(id engine.PeerID) (n int) {
 	return n
 }
 
-// accept accepts an offer into a folder.
-func (ts *transfers) accept(id engine.TransferID, dir string, existing engine.Existing) {
-	o := ts.offers[id]
-	if o == nil {
-		return
+// lookAgain is how long a card whose offer was replaced by another one of the same ID is not accepted: the user may have
+// been about to accept the earlier one.
+const lookAgain = time.Second
+
+// shownOffer is an offer as the user sees it.
+type shownOffer struct {
+	offer *engine.Offer
+	seen  *engine.Transfer // nil if it is not shown
+}
+
+// shownOffer returns the offer that a card shows; false if there is none, or it has just been replaced.
+func (ts *transfers) shownOffer(id engine.TransferID) (shownOffer, bool) {
+	s := shownOffer{offer: ts.offers[id]}
+	if s.offer == nil || time.Since(ts.replaced[id]) < lookAgain {
+		return s, false
 	}
-	opts := engine.AcceptOptions{Dir: dir, Existing: existing}
 	if seen, ok := ts.all[id]; ok {
-		opts.Seen = &seen
+		s.seen = &seen
 	}
+	return s, true
+}
+
+// accept accepts what the user has seen into a folder. An offer that was withdrawn meanwhile is not accepted, even if
+// another one has its ID.
+func (ts *transfers) accept(s shownOffer, dir string, existing engine.Existing) {
+	o, opts := s.offer, engine.AcceptOptions{Dir: dir, Existing: existing, Seen: s.seen}
 	background(ts.u.bind, func(context.Context) (struct{}, error) {
 		return struct{}{}, o.Accept(opts)
 	}, func(_ struct{}, err error) {
@@ -83,14 +100,20 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 		}
 	}
 	return transferActions{
-		accept: func(e engine.Existing) { ts.accept(id, ts.u.downloads(), e) },
+		accept: func(e engine.Existing) {
+			if s, ok := ts.shownOffer(id); ok {
+				ts.accept(s, ts.u.downloads(), e)
+			}
+		},
 		acceptInto: func(e engine.Existing) {
-			ts.u.dialogs.pick(true, func(paths []string) { ts.accept(id, paths[0], e) })
+			if s, ok := ts.shownOffer(id); ok {
+				ts.u.dialogs.pick(true, func(paths []string) { ts.accept(s, paths[0], e) })
+			}
 		},
 		acceptAll: func() {
 			for other, o := range ts.offers {
-				if o.Transfer.Peer == t.Peer {
-					ts.accept(other, ts.u.downloads(), engine.KeepBoth)
+				if s, ok := ts.shownOffer(other); ok && o.Transfer.Peer == t.Peer {
+					ts.accept(s, ts.u.downloads(), engine.KeepBoth)
 				}
 			}
 		},

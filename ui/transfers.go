@@ -20,19 +20,24 @@ type transfers struct {
 	progressed time.Time
 	sources    map[engine.TransferID][]string // paths of own offers, to send them again
 	offers     map[engine.TransferID]*engine.Offer
+	replaced   map[engine.TransferID]time.Time // when the offer of a card was replaced by another one
 	pictures   *pictures
 }
 
 func newTransfers(u *UI) *transfers {
 	return &transfers{
 		u: u, all: map[engine.TransferID]engine.Transfer{}, rows: map[engine.TransferID]place{}, progress: map[engine.TransferID]bool{},
-		sources: map[engine.TransferID][]string{}, offers: map[engine.TransferID]*engine.Offer{}, pictures: newPictures(),
+		sources: map[engine.TransferID][]string{}, offers: map[engine.TransferID]*engine.Offer{}, replaced: map[engine.TransferID]time.Time{}, pictures: newPictures(),
 	}
 }
 
 // offered keeps an offer until it is answered, and updates the cards of the peer's offers.
 func (ts *transfers) offered(o *engine.Offer) {
-	ts.offers[o.Transfer.ID] = o
+	id := o.Transfer.ID
+	if ts.offers[id] != o && len(ts.cardsOf(id)) > 0 {
+		ts.replaced[id] = time.Now()
+	}
+	ts.offers[id] = o
 	for id, other := range ts.offers {
 		if other.Transfer.Peer == o.Transfer.Peer {
 			for _, c := range ts.cardsOf(id) {
@@ -200,6 +205,7 @@ func (ts *transfers) prune() {
 		delete(ts.all, id)
 		delete(ts.rows, id)
 		delete(ts.sources, id)
+		delete(ts.replaced, id)
 		delete(ts.u.moves.made, id)
 		delete(ts.u.moves.moved, id)
 		return true

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,10 +104,13 @@ func (o outgoing) post(ctx context.Context, to engine.PeerID) (*engine.Delivery,
 // each posts the message to each peer, in the order of requests for that peer, and calls sent with the outcome.
 func (s *session) each(o outgoing, sent func(i int, d *engine.Delivery, err error)) {
 	for i, to := range o.to {
-		s.serial.run(&s.wg, "peer "+to.String(), func() {
-			d, err := o.post(s.ctx, to)
+		queued := s.serial.run(&s.wg, "peer "+to.String(), func() {
+			d, err := o.post(s.calls, to)
 			sent(i, d, err)
 		})
+		if !queued {
+			sent(i, nil, fmt.Errorf("%w: %d messages to this peer wait for it", engine.ErrBusy, maxQueued))
+		}
 	}
 }
 

@@ -129,6 +129,12 @@ func init() { // the functions refer to methods themselves
 	}
 }
 
+// waitsForPeer has the methods that may wait for long until a peer does something.
+var waitsForPeer = map[string]bool{
+	"send": true, "post": true, "request": true, "open_stream": true, "read": true, "write": true, "close_write": true,
+	"close": true, "invite": true, "dial": true, "search": true, "pair": true, "open_link": true, "wait": true,
+}
+
 // Methods lists the names of all methods.
 func Methods() []string { return slices.Sorted(maps.Keys(methods)) }
 

@@ -11,13 +11,20 @@ type serial struct {
 	queues map[string][]func() // what waits behind the function that runs
 }
 
-// run runs f after the functions of the same key that were passed before. wg counts the goroutine.
-func (q *serial) run(wg *sync.WaitGroup, key string, f func()) {
+// maxQueued is how many functions of one key wait.
+const maxQueued = 512
+
+// run runs f after the functions of the same key that were passed before. wg counts the goroutine. It returns false if
+// too many wait.
+func (q *serial) run(wg *sync.WaitGroup, key string, f func()) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if waiting, runs := q.queues[key]; runs {
+		if len(waiting) >= maxQueued {
+			return false
+		}
 		q.queues[key] = append(waiting, f)
-		return
+		return true
 	}
 	q.queues[key] = nil
 	wg.Go(func() {
@@ -25,6 +32,7 @@ func (q *serial) run(wg *sync.WaitGroup, key string, f func()) {
 			next()
 		}
 	})
+	return true
 }
 
 func (q *serial) next(key string) func() {
@@ -100,6 +108,32 @@ func (h *handles[T]) add(v T) int64 {
 	h.last++
 	h.all[h.last] = v
 	return h.last
+}
+
+// add numbers a value of the session.
+func add[T any](s *session, h *handles[T], v T) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return h.add(v)
+}
+
+// take removes and returns a value of the session.
+func take[T any](s *session, h *handles[T], n int64) (v T, there bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, there = h.all[n]
+	delete(h.all, n)
+	return v, there
+}
+
+// awaitClosed waits until a question is closed. It returns false if the session ends first.
+func (s *session) awaitClosed(closed <-chan struct{}) bool {
+	select {
+	case <-closed:
+		return true
+	case <-s.ctx.Done():
+		return false
+	}
 }
 
 // clear removes and returns all.

@@ -194,7 +194,7 @@ func (s *session) unlisten(key string) error {
 }
 
 type invitationJSON struct {
-	Invitation string          `json:"invitation"`
+	Invitation int64           `json:"invitation"`
 	Peer       peerJSON        `json:"peer"`
 	Context    json.RawMessage `json:"context,omitempty"`
 }
@@ -202,27 +202,30 @@ type invitationJSON struct {
 func handleInvitations(s *session, _ context.Context, _ none) (none, error) {
 	return none{}, s.exclusive("invitations", func(e *engine.Engine) func() {
 		return e.HandleInvitations(func(i *engine.Invitation) {
-			s.mu.Lock()
-			s.invitations[i.ID] = i
-			s.mu.Unlock()
-			s.notify("invitation", invitationJSON{i.ID, peerOf(i.Peer), i.Context})
+			n := add(s, &s.invitations, i)
+			s.notify("invitation", invitationJSON{n, peerOf(i.Peer), i.Context})
+			if s.awaitClosed(i.Closed()) {
+				s.notify("invitation_closed", invitationClosed{n})
+			}
+			take(s, &s.invitations, n)
 		})
 	})
 }
 
+type invitationClosed struct {
+	Invitation int64 `json:"invitation"`
+}
+
 type answerInvitationParams struct {
-	Invitation string          `json:"invitation"`
+	Invitation int64           `json:"invitation"`
 	Accept     bool            `json:"accept"`
 	Context    json.RawMessage `json:"context"`
 }
 
 func answerInvitation(s *session, _ context.Context, p answerInvitationParams) (none, error) {
-	s.mu.Lock()
-	i := s.invitations[p.Invitation]
-	delete(s.invitations, p.Invitation)
-	s.mu.Unlock()
+	i, there := take(s, &s.invitations, p.Invitation)
 	switch {
-	case i == nil:
+	case !there:
 		return none{}, errNoHandle
 	case !p.Accept:
 		return none{}, i.Decline()

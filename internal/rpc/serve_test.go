@@ -50,7 +50,7 @@ func TestPost_KeepsTheOrderAndWaitsForCredit(t *testing.T) {
 	go func() {
 		for n := range total {
 			a.write(map[string]any{"id": 1, "method": "post", "params": map[string]any{"to": []any{names["IDB"]}, "body": n}})
-			if n%500 == 499 { // at most 1,024 requests may run
+			if n%250 == 249 { // at most 512 may wait for one peer
 				time.Sleep(50 * time.Millisecond)
 			}
 		}

@@ -17,8 +17,10 @@ import (
 const (
 	// maxLine is the longest line that is read, in bytes: a message of bytes in base64, and its envelope.
 	maxLine = 2 << 20
-	// maxRunning is how many requests may run at once. More are answered with "busy".
-	maxRunning = 1024
+	// maxRunning is how many requests may run at once, and maxWaiting how many of those that may wait for a peer, such as
+	// send and read. More are answered with "busy". So a program can always disconnect a peer that makes it wait.
+	maxRunning = 1280
+	maxWaiting = 1024
 	// farewell is how long the end waits for messages to be delivered.
 	farewell = 5 * time.Second
 )
@@ -33,8 +35,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, open Opener) error 
 	defer cancel(nil)
 	s := &session{
 		ctx: ctx, cancel: cancel, open: open, out: &writer{w: out, fail: cancel}, serial: serial{queues: map[string][]func(){}},
-		streams: handles[*streamHandle]{}, asked: handles[chan reply]{}, invitations: map[string]*engine.Invitation{},
-		offers: map[engine.TransferID]*engine.Offer{}, stops: map[string]func(){},
+		streams: handles[*streamHandle]{}, asked: handles[chan reply]{}, stops: map[string]func(){},
 	}
 	s.fewer = sync.NewCond(&s.mu)
 	s.calls, s.endCalls = context.WithCancel(ctx)
@@ -44,11 +45,25 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, open Opener) error 
 		defer close(lines)
 		readLines(ctx, in, lines)
 	}()
-	err := s.serve(lines)
-	s.end()
-	cancel(nil)
-	s.wg.Wait()
-	return errors.Join(err, s.out.problem())
+	ended := make(chan error, 1)
+	go func() {
+		err := s.serve(lines)
+		s.end()
+		cancel(nil)
+		s.wg.Wait()
+		ended <- errors.Join(err, s.out.problem())
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(2 * farewell): // a write may be blocked, since no one reads
+		return errors.New("standard output: no one reads it")
+	}
 }
 
 // session is one program that uses an engine.
@@ -67,6 +82,7 @@ type session struct {
 
 	mu          sync.Mutex
 	running     int
+	waiting     int            // of them, those that may wait for a peer
 	fewer       *sync.Cond     // signals that running has become smaller
 	e           *engine.Engine // nil before start
 	hosted      bool
@@ -74,8 +90,8 @@ type session struct {
 	ended       bool
 	streams     handles[*streamHandle]
 	asked       handles[chan reply]
-	invitations map[string]*engine.Invitation
-	offers      map[engine.TransferID]*engine.Offer
+	invitations handles[*engine.Invitation]
+	offers      handles[*engine.Offer]
 	stops       map[string]func() // what the program listens to, by kind and name
 }
 
@@ -130,34 +146,41 @@ func (s *session) take(text []byte) {
 		return
 	}
 	m, known := methods[r.Method]
+	waits := waitsForPeer[r.Method]
 	if !known {
 		s.answer(r.ID, nil, &rpcError{codeMethod, "no method " + r.Method})
 		return
 	}
-	if !s.begin() {
-		s.answer(r.ID, nil, fmt.Errorf("%w: %d requests are running", engine.ErrBusy, maxRunning))
+	if !s.begin(waits) {
+		s.answer(r.ID, nil, fmt.Errorf("%w: too many requests are running", engine.ErrBusy))
 		return
 	}
 	m(s, r.Params, func(result any, err error) {
-		defer s.finish()
+		defer s.finish(waits)
 		s.answer(r.ID, result, err)
 	})
 }
 
-func (s *session) begin() bool {
+func (s *session) begin(waits bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running >= maxRunning {
+	if s.running >= maxRunning || waits && s.waiting >= maxWaiting {
 		return false
 	}
 	s.running++
+	if waits {
+		s.waiting++
+	}
 	s.wg.Add(1)
 	return true
 }
 
-func (s *session) finish() {
+func (s *session) finish(waits bool) {
 	s.mu.Lock()
 	s.running--
+	if waits {
+		s.waiting--
+	}
 	s.fewer.Broadcast()
 	s.mu.Unlock()
 	s.wg.Done()

@@ -11,14 +11,18 @@ import (
 )
 
 const (
-	// maxStreams is how many streams the program may have open.
-	maxStreams = 256
+	// maxOpened is how many streams the program may have opened, maxTaken how many of each peer it may have taken.
+	maxOpened = 256
+	maxTaken  = 32
 	// maxChunk is the most that one read returns, in bytes.
 	maxChunk = 256 << 10
 )
 
 // streamHandle is a stream that the program refers to by a number.
-type streamHandle struct{ s *engine.Stream }
+type streamHandle struct {
+	s     *engine.Stream
+	taken bool // the peer has opened it
+}
 
 type (
 	openStreamParams struct {
@@ -46,14 +50,36 @@ type (
 	}
 )
 
-// addStream numbers a stream. It returns false if there are too many.
-func (s *session) addStream(stream *engine.Stream) (int64, bool) {
+// addStream numbers a stream. It returns false if there are too many of its kind. Those that have ended without the
+// program's close are forgotten then.
+func (s *session) addStream(stream *engine.Stream, taken bool) (int64, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended || len(s.streams.all) >= maxStreams {
+	most := maxOpened
+	if taken {
+		most = maxTaken
+	}
+	if s.ended || s.countStreamsLocked(stream.Peer, taken) >= most {
 		return 0, false
 	}
-	return s.streams.add(&streamHandle{stream}), true
+	return s.streams.add(&streamHandle{stream, taken}), true
+}
+
+// countStreamsLocked counts the streams that the program has opened, or those that a peer has, and forgets those that
+// have ended.
+func (s *session) countStreamsLocked(peer engine.PeerID, taken bool) (n int) {
+	for number, h := range s.streams.all {
+		if h.taken != taken || taken && h.s.Peer != peer {
+			continue
+		}
+		select {
+		case <-h.s.Done():
+			delete(s.streams.all, number)
+		default:
+			n++
+		}
+	}
+	return n
 }
 
 func openStream(s *session, ctx context.Context, p openStreamParams) (r streamResult, err error) {
@@ -65,10 +91,10 @@ func openStream(s *session, ctx context.Context, p openStreamParams) (r streamRe
 	if err != nil {
 		return r, err
 	}
-	n, ok := s.addStream(stream)
+	n, ok := s.addStream(stream, false)
 	if !ok {
 		stream.Reset(0)
-		return r, fmt.Errorf("%w: %d streams are open", engine.ErrBusy, maxStreams)
+		return r, fmt.Errorf("%w: %d streams are open", engine.ErrBusy, maxOpened)
 	}
 	return streamResult{n, stream.Peer, stream.Name}, nil
 }
@@ -77,7 +103,7 @@ func openStream(s *session, ctx context.Context, p openStreamParams) (r streamRe
 func handleStream(s *session, _ context.Context, p streamNameParams) (none, error) {
 	return none{}, s.exclusive("stream "+p.Name, func(e *engine.Engine) func() {
 		return e.HandleStream(p.Name, func(stream *engine.Stream) {
-			n, ok := s.addStream(stream)
+			n, ok := s.addStream(stream, true)
 			if !ok {
 				stream.Reset(0)
 				return
@@ -114,10 +140,13 @@ func streamMethod[R any](direction string, f func(*streamHandle, context.Context
 			done(nil, err)
 			return
 		}
-		s.serial.run(&s.wg, fmt.Sprint(direction, p.Stream), func() {
+		queued := s.serial.run(&s.wg, fmt.Sprint(direction, p.Stream), func() {
 			r, err := f(h, s.calls, p)
 			done(r, err)
 		})
+		if !queued {
+			done(nil, fmt.Errorf("%w: %d calls for this stream wait", engine.ErrBusy, maxQueued))
+		}
 	}
 }
 
@@ -159,13 +188,22 @@ func (s *session) takeStream(n int64) (*streamHandle, error) {
 
 // closeStream waits until what was written before is on its way.
 func closeStream(s *session, ctx context.Context, p streamParams) (none, error) {
-	h, err := s.takeStream(p.Stream)
+	h, err := s.stream(p.Stream)
 	if err != nil {
 		return none{}, err
 	}
 	closed := make(chan error, 1)
-	s.serial.run(&s.wg, fmt.Sprint("write", p.Stream), func() { closed <- h.s.Close() })
-	return none{}, <-closed
+	if !s.serial.run(&s.wg, fmt.Sprint("write", p.Stream), func() { closed <- h.s.Close() }) {
+		h.s.Reset(0)
+	}
+	defer func() { _, _ = s.takeStream(p.Stream) }() // until then, reset can end it
+	select {
+	case err = <-closed:
+	case <-h.s.Done(): // it was reset
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	return none{}, err
 }
 
 func resetStream(s *session, _ context.Context, p streamParams) (none, error) {

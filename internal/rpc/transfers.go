@@ -21,14 +21,22 @@ type (
 		Transfer engine.TransferID `json:"transfer"`
 		Priority int               `json:"priority"`
 	}
+	// offerEvent has a number of its own: the ID of the transfer is the peer's choice, and it may use it again.
+	offerEvent struct {
+		Offer    int64        `json:"offer"`
+		Transfer transferJSON `json:"transfer"`
+	}
+	offerQuestion struct {
+		Offer int64 `json:"offer"`
+	}
 	acceptParams struct {
-		Transfer   engine.TransferID `json:"transfer"`
-		Dir        string            `json:"dir"`
-		Existing   string            `json:"existing"` // keep (the default), skip or replace
-		Executable bool              `json:"keep_executable"`
-		Links      bool              `json:"links"`
-		Reserve    int64             `json:"reserve"`
-		Policy     bool              `json:"policy"`
+		Offer      int64  `json:"offer"`
+		Dir        string `json:"dir"`
+		Existing   string `json:"existing"` // keep (the default), skip or replace
+		Executable bool   `json:"keep_executable"`
+		Links      bool   `json:"links"`
+		Reserve    int64  `json:"reserve"`
+		Policy     bool   `json:"policy"`
 	}
 	transfersResult struct {
 		Transfers []transferJSON `json:"transfers"`
@@ -49,23 +57,14 @@ func offer(e *engine.Engine, ctx context.Context, p offerParams) (transferEvent,
 func handleOffers(s *session, _ context.Context, _ none) (none, error) {
 	return none{}, s.exclusive("offers", func(e *engine.Engine) func() {
 		return e.HandleOffers(func(o *engine.Offer) {
-			s.mu.Lock()
-			s.offers[o.Transfer.ID] = o
-			s.mu.Unlock()
-			s.notify("offer", transferEvent{transferOf(o.Transfer)})
+			n := add(s, &s.offers, o)
+			s.notify("offer", offerEvent{n, transferOf(o.Transfer)})
+			if s.awaitClosed(o.Closed()) {
+				s.notify("offer_closed", offerQuestion{n})
+			}
+			take(s, &s.offers, n)
 		})
 	})
-}
-
-func (s *session) takeOffer(id engine.TransferID) (*engine.Offer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o := s.offers[id]
-	if o == nil {
-		return nil, errNoHandle
-	}
-	delete(s.offers, id)
-	return o, nil
 }
 
 var existing = map[string]engine.Existing{"": engine.KeepBoth, "keep": engine.KeepBoth, "skip": engine.SkipIdentical, "replace": engine.Replace}
@@ -78,19 +77,19 @@ func acceptOffer(s *session, _ context.Context, p acceptParams) (none, error) {
 	case p.Dir == "":
 		return none{}, badParams("dir: must be given")
 	}
-	o, err := s.takeOffer(p.Transfer)
-	if err != nil {
-		return none{}, err
+	o, there := take(s, &s.offers, p.Offer)
+	if !there {
+		return none{}, errNoHandle
 	}
 	return none{}, o.Accept(engine.AcceptOptions{
 		Dir: p.Dir, Existing: policy, KeepExec: p.Executable, Links: p.Links, Reserve: p.Reserve, Policy: p.Policy,
 	})
 }
 
-func declineOffer(s *session, _ context.Context, p transferParams) (none, error) {
-	o, err := s.takeOffer(p.Transfer)
-	if err != nil {
-		return none{}, err
+func declineOffer(s *session, _ context.Context, p offerQuestion) (none, error) {
+	o, there := take(s, &s.offers, p.Offer)
+	if !there {
+		return none{}, errNoHandle
 	}
 	return none{}, o.Decline()
 }

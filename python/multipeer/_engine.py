@@ -349,7 +349,7 @@ class Engine:
             if not queues:
                 self._credit()
         elif method == "offer" and self._offers is not None:
-            self._start(self._offers(Offer(self, params["transfer"])))
+            self._start(self._offers(Offer(self, params)))
         elif method == "invitation" and self._invitations is not None:
             self._start(self._invitations(Invitation(self, params)))
         elif method == "request":
@@ -528,18 +528,19 @@ class Stream:
 class Offer:
     """A peer's offer of files. Nothing is stored before ``accept``."""
 
-    def __init__(self, engine: Engine, transfer: Mapping[str, Any]) -> None:
+    def __init__(self, engine: Engine, params: Mapping[str, Any]) -> None:
         self._engine = engine
-        self.transfer = Transfer.of(transfer)
+        self._number: int = params["offer"]
+        self.transfer = Transfer.of(params["transfer"])
 
     async def accept(self, folder: str, existing: str = "keep") -> Transfer:
         """Accept into a folder and wait for the end. ``existing``: keep, skip or replace what is there."""
-        await self._engine._call("accept_offer", transfer=self.transfer.id, dir=folder, existing=existing)
+        await self._engine._call("accept_offer", offer=self._number, dir=folder, existing=existing)
         return await self._engine.wait(self.transfer)
 
     async def decline(self) -> None:
         """Decline the offer."""
-        await self._engine._call("decline_offer", transfer=self.transfer.id)
+        await self._engine._call("decline_offer", offer=self._number)
 
 
 class Invitation:

@@ -219,6 +219,19 @@ func (h *Hub[E]) leave(r *Reader[E], skipped []item[E]) {
 			other.addUnread(it)
 		} else {
 			h.unread = append(h.unread, it.ev)
+			h.limitUnreadLocked()
+		}
+	}
+}
+
+// limitUnreadLocked drops the oldest of the messages that no reader has come back for.
+func (h *Hub[E]) limitUnreadLocked() {
+	bytes := 0
+	for i := len(h.unread) - 1; i >= 0; i-- {
+		bytes += h.traits(h.unread[i]).Bytes
+		if bytes > MaxQueuedBytes || len(h.unread)-i > MaxQueue { // guard: unread-left
+			h.unread = slices.Delete(h.unread, 0, i+1)
+			return
 		}
 	}
 }

@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -15,6 +16,8 @@ type event struct {
 	text string
 	from identity.PeerID
 	held *Held
+
+	topic string
 }
 
 func traitsOf(ev event) Traits {
@@ -24,7 +27,7 @@ func traitsOf(ev event) Traits {
 	if ev.held == nil {
 		return Traits{}
 	}
-	return Traits{Kind: Messages, Limited: true, From: ev.from, Bytes: len(ev.text), Message: true, Held: ev.held}
+	return Traits{Kind: Messages, Topic: ev.topic, Limited: true, From: ev.from, Bytes: len(ev.text), Message: true, Held: ev.held}
 }
 
 func message(text string) event { return event{text: text, held: new(Held)} }
@@ -140,4 +143,30 @@ func TestHub_ContextEndsWaitingReader(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	})
+}
+
+// TestHub_LeftBehindIsLimited: messages that no reader comes back for do not collect without end; the newest stay.
+func TestHub_LeftBehindIsLimited(t *testing.T) {
+	h := newTestHub(new([]event))
+	for n := range 3 {
+		topic := strings.Repeat("t", n+1)
+		r := h.SubscribeTopic(topic)
+		for from := range 30 {
+			ev := message(strings.Repeat("x", 1<<20))
+			ev.topic, ev.from[0] = topic, byte(from)
+			if !h.Publish(ev) {
+				t.Fatal("not taken")
+			}
+		}
+		for range h.Read(t.Context(), r, nil) {
+			break
+		}
+	}
+	bytes := 0
+	for _, ev := range h.unread {
+		bytes += len(ev.text)
+	}
+	if bytes > MaxQueuedBytes || bytes < MaxQueuedBytes/8 {
+		t.Errorf("%d MiB are kept", bytes>>20)
+	}
 }

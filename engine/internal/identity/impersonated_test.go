@@ -44,6 +44,7 @@ func TestImpersonated_ByWhatFollows(t *testing.T) {
 	p := &Profile{peers: map[PeerID]Record{{1}: {Trust: Verified, Name: "Anna"}, {3}: {Trust: Seen, Name: "Tom: office"}}}
 	for name, flagged := range map[string]bool{
 		"Anna: see you": true, "Anna, verified": true, "Аnnа (zkd3utoa)": true, "Anna ✓ verified": true, "Anna | Mac": true,
+		"Anna - verified": true, "Anna. Call me": true, "Annaː see you": true, "🌸🌸🌸🌸🌸Anna (verified)": true, "<<<<<Anna> hi": true,
 		"Anna Smith": false, "Annabel": false, "Anna's iPhone": false, "Tom & Anna": false, ": Anna": true, "Ben: Anna": false,
 	} {
 		if got := !p.Impersonated(PeerID{2}, name).IsZero(); got != flagged {

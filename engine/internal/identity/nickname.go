@@ -83,12 +83,18 @@ func (p *Profile) cachedKeysLocked(name string) []string {
 const maxBeginnings = 4
 
 // beginnings returns the parts of a name that a person may take for a name with something behind it, such as "Anna" in
-// "Anna: see you" and in "Anna (verified)".
+// "Anna: see you", in "Anna (verified)" and in "Anna - verified".
 func beginnings(name string) (parts []string) {
+	name = strings.TrimLeftFunc(name, func(r rune) bool { return !unicode.In(r, unicode.L, unicode.N) })
+	before := ' '
 	for i, r := range name {
-		if i > 0 && len(parts) < maxBeginnings && unicode.In(r, unicode.P, unicode.S) && !strings.ContainsRune("-'’._&+", r) {
+		mark := unicode.In(r, unicode.P, unicode.S, unicode.Lm, unicode.Mc) && !strings.ContainsRune("-'’._&+", r)
+		spaced := unicode.IsSpace(r) && unicode.In(before, unicode.P, unicode.S)          // "Anna. Call me"
+		spaced = spaced || unicode.IsSpace(before) && unicode.In(r, unicode.P, unicode.S) // "Anna - verified"
+		if i > 0 && (mark || spaced) && len(parts) < maxBeginnings {
 			parts = append(parts, name[:i])
 		}
+		before = r
 	}
 	return parts
 }

@@ -42,7 +42,7 @@ func (s *sink) Found(h discovery.Hint) {
 	p.shown = true
 	if p.link == nil {
 		if h.Name != "" && (!m.knows(h.ID) || m.profile.Peer(h.ID).Name == "") { // a known peer keeps its stored name
-			p.name = wire.CleanName(h.Name)
+			p.renameFound(wire.CleanName(h.Name))
 		}
 		if wire.ValidateInfo(h.Info) == nil {
 			p.info = h.Info
@@ -53,6 +53,14 @@ func (s *sink) Found(h discovery.Hint) {
 	}
 	m.table.publishLocked(p)
 	m.dialer.ensureLoopLocked(p)
+}
+
+// renameFound sets the name that discovery reports, which anyone can claim: it changes once a second at most.
+func (p *peer) renameFound(name string) {
+	if p.name == name || p.name != "" && now().Sub(p.renamed) < time.Second { // guard: found-names
+		return
+	}
+	p.name, p.renamed = name, now()
 }
 
 // Lost handles the end of a hint. A live connection is better evidence.

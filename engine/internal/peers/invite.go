@@ -139,8 +139,20 @@ type Invitation struct {
 	Context json.RawMessage // from its program; untrusted
 	Handle  any             // the value that programs see; for the host alone, which keeps it with the lock held
 
-	m    *Manager
-	peer *peer
+	m      *Manager
+	peer   *peer
+	closed chan struct{}
+}
+
+// Closed returns a channel that is closed when the invitation was answered or withdrawn, or has expired.
+func (i *Invitation) Closed() <-chan struct{} { return i.closed }
+
+// closeInvitation ends the invitation of p, if there is one. Manager.mu is held.
+func (p *peer) closeInvitation() {
+	if p.invitation != nil {
+		close(p.invitation.closed)
+		p.invitation = nil
+	}
 }
 
 // Answer accepts the invitation, with a context for the other program, or rejects it. The first answer counts. It
@@ -156,7 +168,7 @@ func (i *Invitation) Answer(yes bool, with json.RawMessage) error {
 	if yes && m.invitations.fullLocked(p) {
 		return fmt.Errorf("%w: the limit of %d peers (MaxPeers) is reached", wire.ErrBusy, m.cfg.MaxPeers)
 	}
-	p.invitation = nil
+	p.closeInvitation()
 	m.publish(InvitationClosed{i})
 	if !yes {
 		m.asks.Declined(p.id)
@@ -236,7 +248,7 @@ func (in *invitations) takeInvite(p *peer, l *Link, msg wire.Invite) {
 			l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.Busy})
 			return
 		}
-		inv := &Invitation{ID: msg.ID, Peer: m.table.viewLocked(p), Context: msg.Context, m: m, peer: p}
+		inv := &Invitation{ID: msg.ID, Peer: m.table.viewLocked(p), Context: msg.Context, m: m, peer: p, closed: make(chan struct{})}
 		if refused := m.publish(InvitationReceived{inv}); refused != 0 {
 			l.Send(wire.InviteAnswer{ID: msg.ID, Code: refused})
 			return
@@ -253,7 +265,7 @@ func (in *invitations) takeAnswer(p *peer, l *Link, msg wire.InviteAnswer) {
 	if p.link == l && msg.Accept && p.asked == nil && p.session == nil {
 		l.Send(wire.Leave{Code: wire.Cancelled})
 		if inv := p.invitation; inv != nil { // older than that acceptance, hence void
-			p.invitation = nil
+			p.closeInvitation()
 			m.publish(InvitationClosed{inv})
 		}
 	}
@@ -274,7 +286,7 @@ func (in *invitations) takeAnswer(p *peer, l *Link, msg wire.InviteAnswer) {
 		msg.Context = nil
 	}
 	if inv := p.invitation; inv != nil {
-		p.invitation = nil
+		p.closeInvitation()
 		m.publish(InvitationClosed{inv})
 	}
 	by := p.asked.consent()
@@ -287,7 +299,7 @@ func (in *invitations) takeCancel(p *peer, msg wire.InviteCancel) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if inv := p.invitation; inv != nil && inv.ID == msg.ID {
-		p.invitation = nil
+		p.closeInvitation()
 		m.publish(InvitationClosed{inv})
 	}
 	if p.session != nil && p.accepted == msg.ID { // the withdrawal crossed our acceptance
@@ -301,7 +313,7 @@ func (in *invitations) dropLocked(p *peer, err error) {
 	m := in.m
 	in.settleLocked(p, err)
 	if inv := p.invitation; inv != nil {
-		p.invitation = nil
+		p.closeInvitation()
 		m.publish(InvitationClosed{inv})
 	}
 }

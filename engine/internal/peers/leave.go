@@ -73,6 +73,7 @@ func (ss *sessions) endMute(id PeerID, s *session) {
 	delete(ss.resume, id)
 	p.link.Send(wire.Leave{Code: why})
 	ss.endLocked(p, wire.ErrBusy)
+	m.invitations.inviteAgainLocked(p)
 }
 
 func (ss *sessions) takeLeave(p *peer, l *Link, msg wire.Leave) {

@@ -100,6 +100,7 @@ func (l *Link) takeMessage(msg wire.Text) {
 		if s.window.Take(l, msg.N, msg.Size(), deliver, answer) {
 			return
 		}
+		s.window.Blocked()
 		select { // nothing more is read from this peer until then
 		case <-freed:
 		case <-time.After(time.Second): // or the program has read what was queued of this peer

@@ -20,6 +20,7 @@ type peer struct {
 	how     string
 	hint    bool      // discovery sees it now
 	heard   bool      // seen by multicast
+	renamed time.Time // when discovery last changed its name
 	muteAt  time.Time // when its session ended because it answered nothing
 	// invitesAgain says that Config.Invite is about to be applied again.
 	invitesAgain bool

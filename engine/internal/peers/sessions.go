@@ -131,6 +131,7 @@ func (ss *sessions) adoptLocked(p *peer, conn *transport.Conn, control *transpor
 func (ss *sessions) dropLinkLocked(p *peer) {
 	m := ss.m
 	m.links.remove(p.link)
+	p.link.forgetStreams()
 	p.link.session.Store(nil)
 	p.link = nil
 }

@@ -103,13 +103,24 @@ func (m *Manager) joinStreamLocked(s *Stream) error {
 
 // resetStreams ends the streams of a session that has ended while its connection stays up.
 func (l *Link) resetStreams() {
-	l.mu.Lock()
-	open := l.streams
-	l.streams = map[*Stream]struct{}{}
-	l.mu.Unlock()
-	for s := range open {
+	for s := range l.takeStreams() {
 		s.end(func() { s.s.Reset(wire.NotConnected) })
 	}
+}
+
+// forgetStreams ends the streams of a connection that is gone: they fail with its reason.
+func (l *Link) forgetStreams() {
+	for s := range l.takeStreams() {
+		s.end(func() {})
+	}
+}
+
+func (l *Link) takeStreams() map[*Stream]struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	open := l.streams
+	l.streams = map[*Stream]struct{}{}
+	return open
 }
 
 // end ends s by calling how, once; later calls do nothing.
@@ -170,12 +181,8 @@ func (s *Stream) Reset(code uint16) {
 // Abandon ends a stream whose program ends.
 func (s *Stream) Abandon() { s.end(func() { s.s.Reset(wire.Bye) }) }
 
-// Done returns a channel that is closed when the stream has ended here, and LinkDone one that is closed when its
-// connection has.
+// Done returns a channel that is closed when this side has ended the stream, or its session or connection has ended.
 func (s *Stream) Done() <-chan struct{} { return s.ended }
-
-// LinkDone is described with Done.
-func (s *Stream) LinkDone() <-chan struct{} { return s.l.Done() }
 
 // SetDeadline sets the deadline of both directions, SetReadDeadline and SetWriteDeadline that of one; the zero time
 // removes it. After the deadline, calls fail with os.ErrDeadlineExceeded; if that interrupts a frame, the stream can

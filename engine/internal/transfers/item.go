@@ -106,7 +106,7 @@ func (m *Manager) finishLocked(t *item, err error) {
 	if v.State == Delivered {
 		v.Counting = false
 	}
-	t.offer = nil
+	t.setOfferLocked(nil)
 	t.cancel = nil
 	close(t.done)
 	if t.revoked {

@@ -13,11 +13,23 @@ import (
 type Offer struct {
 	Transfer Transfer // as it was when it arrived
 
-	m *Manager
-	t *item
+	m      *Manager
+	t      *item
+	closed chan struct{}
 
 	// Handle belongs to the host, which may keep its own value for the offer here; the manager's lock guards it.
 	Handle any
+}
+
+// Closed returns a channel that is closed when the offer was answered or withdrawn, or has expired.
+func (o *Offer) Closed() <-chan struct{} { return o.closed }
+
+// setOfferLocked replaces the offer that waits for an answer; nil means that none does.
+func (t *item) setOfferLocked(o *Offer) {
+	if t.offer != nil {
+		close(t.offer.closed)
+	}
+	t.offer = o
 }
 
 // Accept accepts the files into a folder. The transfer then runs by itself, and resumes by itself after any
@@ -61,7 +73,8 @@ func (m *Manager) accept(o *Offer, opts AcceptOptions) error {
 		seen = *opts.Seen
 	}
 	t.agreed = agreement{transfer.Totals{Files: seen.Files, Folders: seen.Folders, Bytes: seen.Bytes}, seen.Counting}
-	t.offer, t.accepted = nil, true
+	t.setOfferLocked(nil)
+	t.accepted = true
 	t.view.Started, t.view.Dir = now(), opts.Dir
 	t.lastMove, t.offered = now(), now()
 	m.happenedLocked(t, accepted, nil)

@@ -81,7 +81,7 @@ func (m *Manager) TakeOffer(from identity.PeerID, name string, l Link, msg wire.
 	v.Bytes = msg.Bytes
 	v.Counting = msg.Counting
 	v.Keep = msg.Keep
-	t.offer = &Offer{Transfer: *v, m: m, t: t}
+	t.setOfferLocked(&Offer{Transfer: *v, m: m, t: t, closed: make(chan struct{})})
 	if !m.takenByPolicyLocked(t) {
 		if code, taken := m.host.PublishOffer(t.offer); !taken {
 			refuse(code)
@@ -102,7 +102,7 @@ func (m *Manager) askWithLocked(t *item, msg wire.Offer) (code wire.Code, taken 
 	v.Folders = msg.Folders
 	v.Bytes = msg.Bytes
 	v.Counting = msg.Counting
-	t.offer = &Offer{Transfer: *v, m: m, t: t}
+	t.setOfferLocked(&Offer{Transfer: *v, m: m, t: t, closed: make(chan struct{})})
 	m.publishLocked(t)
 	m.expireOfferLaterLocked(t)
 	return m.host.PublishOffer(t.offer)

@@ -61,14 +61,14 @@ func (b *BlackHole) loses() bool {
 	return s.PacketsLost-lossy.PacketsLost >= holeFlight && 2*(s.BytesLost-lossy.BytesLost) >= s.BytesSent-lossy.BytesSent
 }
 
-// silent reports whether large packets are sent and nothing is acknowledged, although packets of the peer arrive: its
-// keep-alives. The probes of RFC 9002 section 6.2 that follow a first loss are never declared lost, since nothing later
-// is acknowledged. Each acknowledgement changes the smoothed round-trip time.
+// silent reports whether, after a loss of large packets, more of them are sent and nothing is acknowledged, although
+// packets of the peer arrive: its keep-alives. The probes of RFC 9002 section 6.2 that follow a first loss are never declared lost, since nothing later
+// is acknowledged. An acknowledgement changes the smoothed round-trip time, unless the clock is coarse.
 func (b *BlackHole) silent() bool {
-	if len(b.seen) < holeWindow {
+	first, s := b.seen[0], b.seen[len(b.seen)-1]
+	if len(b.seen) < holeWindow || s.BytesLost <= s.PacketsLost*packetSize {
 		return false
 	}
-	first, s := b.seen[0], b.seen[len(b.seen)-1]
 	for _, at := range b.seen {
 		if at.RTT != s.RTT || at.Jitter != s.Jitter {
 			return false

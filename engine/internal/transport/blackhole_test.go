@@ -33,6 +33,7 @@ func TestBlackHole_OnlyLargePacketsAreLost(t *testing.T) {
 		"an idle session":                        {repeat(30, second{1, 0, 34, 1, false}), false},
 		"a file is received":                     {repeat(30, second{20, 0, 50, 100, true}), false},
 		"a message a second":                     {repeat(30, second{1, 0, 1436, 1, false}), false},
+		"a coarse clock":                         {repeat(30, second{2, 0, 1436, 1, true}), false},
 		"nothing comes back, and is answered":    {repeat(30, second{2, 0, 1436, 0, true}), false},
 		"nothing comes back":                     {repeat(30, second{4, 3, 1452, 0, false}), false},
 	} {

@@ -70,6 +70,9 @@ func appendNumbered(b []byte, kind string, n uint64) []byte {
 	return append(strconv.AppendUint(b, n, 10), '}')
 }
 
+// envelope is more than a frame needs around the body of a message.
+const envelope = 128
+
 // hot decodes a message of these types; false leaves it to encoding/json.
 func (w *walker) hot(kind string) (Message, bool) {
 	if w.overflow {
@@ -86,7 +89,7 @@ func (w *walker) hot(kind string) (Message, bool) {
 		return Pong{n}, w.used == 2
 	case "message":
 		body := w.member("body")
-		if len(w.raw) > 2*len(body)+smallFrame { // guard: message-padded
+		if len(w.raw) > len(body)+len(body)/2+envelope { // guard: message-padded
 			body = bytes.Clone(body) // else its queue would hold the blanks around it too
 		}
 		return Text{N: n, Body: json.RawMessage(body)}, body != nil && w.used == 3

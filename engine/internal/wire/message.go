@@ -1,9 +1,11 @@
 package wire
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // Version1 is the protocol's version. A peer that does not support it is rejected with the code Version.
@@ -113,7 +115,31 @@ type Text struct {
 	// Failed is the reason why a request failed, in place of Body and Data.
 	Failed string          `json:"failed,omitempty"`
 	Body   json.RawMessage `json:"body,omitempty"`
-	Data   []byte          `json:"data,omitempty"` // written even if it is empty, unless it is nil
+	Data   Data            `json:"data,omitempty"` // written even if it is empty, unless it is nil
+}
+
+// Data is bytes in base64 without line breaks (RFC 4648 section 3.3): encoding/json would skip any number of them, and
+// keep memory for each.
+type Data []byte
+
+// UnmarshalJSON decodes the text of a data member. A null stays nil.
+func (d *Data) UnmarshalJSON(b []byte) error {
+	text, ok := plain(b)
+	if !ok {
+		if string(b) == "null" {
+			return nil
+		}
+		return malformed("data is no text")
+	}
+	if strings.ContainsAny(text, "\r\n") { // guard: data-breaks
+		return malformed("a line break in base64")
+	}
+	decoded, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return malformed("data: %v", err)
+	}
+	*d = decoded
+	return nil
 }
 
 // Size is the size of what the program sent, in bytes.

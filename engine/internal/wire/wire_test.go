@@ -316,6 +316,8 @@ func TestMessage_OddOnesAreRefused(t *testing.T) {
 		"no contents":             `{"type":"message","n":1}`,
 		"JSON and bytes":          `{"type":"message","n":1,"body":1,"data":"AQ=="}`,
 		"JSON and a reason":       `{"type":"message","n":1,"reply":1,"body":1,"failed":"x"}`,
+		"line breaks in bytes":    `{"type":"message","n":1,"data":"AQ==\n\n"}`,
+		"a carriage return":       `{"type":"message","n":1,"data":"AQ\r=="}`,
 		"bytes that are null":     `{"type":"message","n":1,"data":null}`,
 		"a topic of two lines":    `{"type":"message","n":1,"topic":"a\nb","body":1}`,
 		"a topic too long":        `{"type":"message","n":1,"topic":"` + strings.Repeat("x", MaxTopic+1) + `","body":1}`,

@@ -51,7 +51,7 @@ writeFileSync(`${folder}/notes.txt`, "notes");
 await ben.call("handle_offers");
 const offer = ben.next("offer");
 const { transfer } = await anna.call("offer", { peer: b.id, paths: [`${folder}/notes.txt`] });
-await ben.call("accept_offer", { transfer: (await offer).transfer.id, dir: `${folder}/inbox` });
+await ben.call("accept_offer", { offer: (await offer).offer, dir: `${folder}/inbox` });
 assert.equal((await anna.call("wait", { transfer: transfer.id })).transfer.state, "delivered");
 assert.equal(readFileSync(`${folder}/inbox/notes.txt`, "utf8"), "notes");
 

@@ -4,10 +4,10 @@ package window
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"multipeer/engine/internal/wire"
 )
@@ -44,7 +44,8 @@ type Window struct {
 	ended   error // why messages are not accepted now
 	next    uint64
 	pending []*outgoing // in the order of their numbers
-	heard   uint64      // how many answers have come
+	heard   time.Time   // when an answer to a pending message last came
+	blocked time.Time   // when this side last did not read what comes
 
 	// What the other side has sent.
 	waiting atomic.Int32            // how many messages are in parked
@@ -58,7 +59,7 @@ type outgoing struct {
 	n      uint64
 	frame  []byte
 	over   Link        // the link it was last written to; nil while it waits
-	heard  uint64      // Window.heard when it was first written
+	sent   time.Time   // when it was written to that link
 	stop   func() bool // stops watching the message's context
 	report func(error) // receives the result once and must not block; then nil
 }
@@ -71,8 +72,11 @@ type incoming struct {
 	answer  func(wire.Code)
 }
 
-// New returns a window that accepts no message before Attach. mute is called, without a lock held, when a message is given
-// up because of its time limit while the window is full, and the other side has answered nothing since it was sent.
+// muteAfter is how long the other side answers nothing, with a full window, until it counts as mute.
+const muteAfter = 30 * time.Second
+
+// New returns a window that accepts no message before Attach. mute is called, without a lock held, when the window is
+// full, and the other side has answered nothing for muteAfter although this side has read all that came.
 func New(budget *Budget, mute func()) *Window {
 	return &Window{budget: budget, mute: mute, room: make(chan struct{}, MaxPending), ended: wire.ErrNotConnected}
 }
@@ -106,6 +110,13 @@ func (w *Window) AwaitRoom(ctx context.Context, done <-chan struct{}) error {
 // Post numbers msg and sends it as soon as the window and a connection allow; when ctx ends, the message is
 // given up. The caller has reserved room. report receives the result once and must not block.
 func (w *Window) Post(ctx context.Context, msg wire.Text, report func(error)) {
+	if w.post(ctx, msg, report) {
+		w.mute()
+	}
+}
+
+// post reports whether the other side is mute.
+func (w *Window) post(ctx context.Context, msg wire.Text, report func(error)) (mute bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	msg.N = w.next + 1
@@ -116,13 +127,14 @@ func (w *Window) Post(ctx context.Context, msg wire.Text, report func(error)) {
 	if err != nil {
 		<-w.room
 		report(err)
-		return
+		return false
 	}
 	w.next++
 	o := &outgoing{n: w.next, frame: frame, report: report}
 	o.stop = context.AfterFunc(ctx, func() { w.giveUp(o, wire.EndOf(ctx)) })
 	w.pending = append(w.pending, o)
 	w.pumpLocked()
+	return w.muteLocked()
 }
 
 // pumpLocked writes the messages that the window allows.
@@ -136,10 +148,7 @@ func (w *Window) pumpLocked() {
 			return
 		}
 		if o.over != w.link {
-			if o.over == nil {
-				o.heard = w.heard
-			}
-			o.over = w.link
+			o.over, o.sent = w.link, time.Now()
 			w.link.Queue(o.frame)
 		}
 		sent, bytes = sent+1, bytes+len(o.frame)
@@ -154,17 +163,39 @@ func (w *Window) giveUp(o *outgoing, err error) {
 	}
 }
 
+// muteLocked reports whether the other side is mute.
+func (w *Window) muteLocked() bool {
+	if w.link == nil || len(w.pending) < inFlight {
+		return false
+	}
+	since := w.pending[0].sent
+	for _, at := range []time.Time{w.heard, w.blocked} {
+		if at.After(since) {
+			since = at
+		}
+	}
+	if w.pending[0].over == w.link && time.Since(since) >= muteAfter { // guard: mute-peer
+		return true
+	}
+	return false
+}
+
+// Blocked records that this side cannot read what comes now, the answers of the other side included.
+func (w *Window) Blocked() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.blocked = time.Now()
+}
+
 // giveUpNow reports whether the other side is mute.
 func (w *Window) giveUpNow(o *outgoing, err error) (mute bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	mute = w.muteLocked()
 	i := slices.Index(w.pending, o)
 	switch {
 	case i < 0:
 	case w.link != nil && o.over == w.link:
-		if errors.Is(err, wire.ErrTimeout) && o.heard == w.heard && len(w.pending) >= inFlight { // guard: mute-peer
-			mute = true
-		}
 		o.finish(err)
 	default:
 		w.removeLocked(i, err)
@@ -188,15 +219,15 @@ func (w *Window) Answered(l Link, n uint64, code wire.Code) {
 		// The message was repeated over a newer connection, and so will be its answer.
 		return
 	}
-	w.heard++
 	// Answers come in order: an earlier message without an answer was not taken.
 	for len(w.pending) > 0 && w.pending[0].n < n && w.pending[0].over == l {
 		w.removeLocked(0, wire.ErrNotConnected)
 	}
 	i := slices.IndexFunc(w.pending, func(o *outgoing) bool { return o.n == n })
-	if i < 0 {
+	if i < 0 { // guard: mute-answers
 		return
 	}
+	w.heard = time.Now()
 	var err error
 	if code != wire.Bye {
 		err = code.Err()

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"multipeer/engine/internal/wire"
 )
@@ -226,5 +228,52 @@ func TestWindow_WaitsForTheBudgetOfAll(t *testing.T) {
 	other.End(wire.ErrBye)
 	if !one.Take(l, 2, 100, deliver, answer) || answered != 1 {
 		t.Errorf("an end gives nothing back; %d answers", answered)
+	}
+}
+
+// TestWindow_MuteIsWhoAnswersNothing: a full window without an answer for 30 s, however short the messages' limits are,
+// and whatever else the other side says; but not while this side does not read, and not after an answer.
+func TestWindow_MuteIsWhoAnswersNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		during func(w *Window, l *testLink) // each second
+		mute   bool
+	}{
+		"silence":                    {func(*Window, *testLink) {}, true},
+		"an answer to nothing":       {func(w *Window, l *testLink) { w.Answered(l, 0, wire.Bye) }, true},
+		"this side reads nothing":    {func(w *Window, _ *testLink) { w.Blocked() }, false},
+		"an answer now and then":     {func(w *Window, l *testLink) { w.Answered(l, w.pending[0].n, wire.Bye) }, false},
+		"the window is not full":     {func(w *Window, l *testLink) { w.Answered(l, w.pending[len(w.pending)-1].n, wire.Bye) }, false},
+		"a new connection each time": {func(w *Window, _ *testLink) { w.Detach(); w.Attach(&testLink{}) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				mute := false
+				w, l := New(NewBudget(1<<30), func() { mute = true }), &testLink{}
+				w.Attach(l)
+				post := func(limit time.Duration) {
+					ctx, cancel := context.WithTimeout(t.Context(), limit)
+					t.Cleanup(cancel)
+					if w.Reserve() {
+						w.Post(ctx, wire.Text{Body: json.RawMessage(`1`)}, func(error) {})
+					}
+				}
+				for range inFlight {
+					post(300 * time.Millisecond)
+				}
+				time.Sleep(time.Second)
+				if mute {
+					t.Error("a short limit of the messages counts as silence")
+				}
+				for range 60 {
+					c.during(w, l)
+					time.Sleep(time.Second)
+					post(time.Second)
+				}
+				if mute != c.mute {
+					t.Errorf("mute: %v", mute)
+				}
+				w.End(wire.ErrClosed)
+			})
+		})
 	}
 }
