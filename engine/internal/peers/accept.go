@@ -21,8 +21,10 @@ var (
 	expectedLanesWaiting = transport.AcceptLimits{All: 64, PerKey: 24}
 )
 
-// answerTimeout is how long the dialler of a connection that replaces another one may take to answer.
-const answerTimeout = 2 * time.Second
+// answerTimeout is how long the dialler of a connection that replaces another one may take to answer. It is long, since
+// the dialler takes the connection for its own from the acknowledgement on, and may be busy; the other connection serves
+// meanwhile.
+const answerTimeout = 10 * time.Second
 
 // acceptor answers the connections that peers dial.
 type acceptor struct{ m *Manager }
@@ -97,10 +99,11 @@ func (a *acceptor) greet(ctx context.Context, conn *transport.Conn, place *trans
 		return
 	}
 	place.Spoke()
+	running := ctx
 	ctx, cancel := context.WithTimeout(ctx, transport.HelloTimeout)
 	defer cancel()
 	for probed := false; ; {
-		settled, wait := a.settle(ctx, conn, control, hello, came, probed)
+		settled, wait := a.settle(running, conn, control, hello, came, probed)
 		if settled {
 			return
 		}

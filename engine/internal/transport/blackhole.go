@@ -18,6 +18,8 @@ const (
 	holeAnswers = 2
 	// holeFlight is how many packets have to be lost after the first losses if the peer answers more than that.
 	holeFlight = 10
+	// silentWindow is how many samples are examined for silence: longer, since a busy machine pauses for seconds.
+	silentWindow = 12
 	// holeProbes is how many large packets have to be sent without an acknowledgement of anything.
 	holeProbes = 2
 )
@@ -29,7 +31,7 @@ func (b *BlackHole) Found(s Stats) bool {
 	if len(b.seen) < 2 {
 		return false
 	}
-	if len(b.seen) > holeWindow {
+	if len(b.seen) > silentWindow {
 		b.seen = b.seen[1:]
 	}
 	return b.loses() || b.silent()
@@ -38,10 +40,11 @@ func (b *BlackHole) Found(s Stats) bool {
 // loses reports whether only large packets are lost, repeatedly, and either the peer has nothing to acknowledge or most
 // of what was sent is lost.
 func (b *BlackHole) loses() bool {
+	seen := b.seen[max(0, len(b.seen)-holeWindow):]
 	intervals := 0
 	var lossy Stats // at the end of the first interval with losses: what was sent long before says nothing about the path now
-	for i, now := range b.seen[1:] {
-		if now.PacketsLost == b.seen[i].PacketsLost {
+	for i, now := range seen[1:] {
+		if now.PacketsLost == seen[i].PacketsLost {
 			continue
 		}
 		intervals++
@@ -49,12 +52,12 @@ func (b *BlackHole) loses() bool {
 			lossy = now
 		}
 	}
-	first, s := b.seen[0], b.seen[len(b.seen)-1]
+	first, s := seen[0], seen[len(seen)-1]
 	packets, bytes := s.PacketsLost-first.PacketsLost, s.BytesLost-first.BytesLost
 	if intervals < holeLosses || bytes <= packets*packetSize || s.PacketsReceived == first.PacketsReceived {
 		return false
 	}
-	if b.answersLittle() {
+	if answersLittle(seen) {
 		return true
 	}
 	// A busy machine also loses most of the few packets sent at one moment, but not a whole flight of large ones.
@@ -66,7 +69,7 @@ func (b *BlackHole) loses() bool {
 // is acknowledged. An acknowledgement changes the smoothed round-trip time, unless the clock is coarse.
 func (b *BlackHole) silent() bool {
 	first, s := b.seen[0], b.seen[len(b.seen)-1]
-	if len(b.seen) < holeWindow || s.BytesLost <= s.PacketsLost*packetSize {
+	if len(b.seen) < silentWindow || s.BytesLost <= s.PacketsLost*packetSize {
 		return false
 	}
 	for _, at := range b.seen {
@@ -74,11 +77,11 @@ func (b *BlackHole) silent() bool {
 			return false
 		}
 	}
-	return s.PacketsReceived > first.PacketsReceived && b.answersLittle() && s.BytesSent-first.BytesSent > holeProbes*packetSize
+	return s.PacketsReceived > first.PacketsReceived && answersLittle(b.seen) && s.BytesSent-first.BytesSent > holeProbes*packetSize
 }
 
 // answersLittle reports whether few packets came from the peer.
-func (b *BlackHole) answersLittle() bool {
-	first, s := b.seen[0], b.seen[len(b.seen)-1]
-	return s.PacketsReceived-first.PacketsReceived <= uint64(len(b.seen)-1)*holeAnswers
+func answersLittle(seen []Stats) bool {
+	first, s := seen[0], seen[len(seen)-1]
+	return s.PacketsReceived-first.PacketsReceived <= uint64(len(seen)-1)*holeAnswers
 }

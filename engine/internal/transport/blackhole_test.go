@@ -28,7 +28,7 @@ func TestBlackHole_OnlyLargePacketsAreLost(t *testing.T) {
 		"an interruption":                        {[]second{{100, 0, 1452, 50, false}, {10, 0, 1452, 0, false}, {3, 0, 1452, 0, false}, {1, 0, 1452, 0, false}, {50, 12, 1452, 8, false}, {100, 0, 1452, 50, false}}, false},
 		"small packets are lost":                 {repeat(30, second{4, 3, 300, 1, false}), false},
 		"packets of the first size are lost":     {repeat(30, second{4, 3, packetSize, 1, false}), false},
-		"one loss, then unanswered probes":       {append([]second{{30, 28, 1436, 2, false}}, repeat(7, second{1, 0, 1436, 1, true})...), true},
+		"one loss, then unanswered probes":       {append([]second{{30, 28, 1436, 2, false}}, repeat(12, second{1, 0, 1436, 1, true})...), true},
 		"probes of the first size":               {repeat(30, second{1, 0, packetSize / 4, 1, true}), false},
 		"an idle session":                        {repeat(30, second{1, 0, 34, 1, false}), false},
 		"a file is received":                     {repeat(30, second{20, 0, 50, 100, true}), false},

@@ -23,17 +23,34 @@ func (c *Conn) Greet(ctx context.Context, hello wire.Hello, wait time.Duration) 
 	return s, theirs, nil
 }
 
-func (c *Conn) greet(ctx context.Context, hello wire.Hello, wait time.Duration) (*Stream, wire.Hello, error) {
+// within runs a step of the greeting, and closes the connection if ctx or wait ends before the step does: a stream's reads
+// take no ctx. A step that succeeds at the same moment has failed, since the connection is closed.
+func (c *Conn) within(ctx context.Context, wait time.Duration, step func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	// A stream's reads take no ctx: closing the connection ends them.
-	defer context.AfterFunc(ctx, func() {
+	stop := context.AfterFunc(ctx, func() {
 		if errors.Is(ctx.Err(), context.Canceled) {
-			c.Close(wire.Superseded) // the other side's connection came first
+			c.Close(wire.Superseded) // the other side's connection came first, or the engine ends
 			return
 		}
 		c.Close(wire.Timeout)
-	})()
+	})
+	err := step(ctx)
+	if !stop() && err == nil {
+		return wire.ErrTimeout
+	}
+	return err
+}
+
+func (c *Conn) greet(ctx context.Context, hello wire.Hello, wait time.Duration) (s *Stream, theirs wire.Hello, err error) {
+	err = c.within(ctx, wait, func(ctx context.Context) error {
+		s, theirs, err = c.exchangeHello(ctx, hello)
+		return err
+	})
+	return s, theirs, err
+}
+
+func (c *Conn) exchangeHello(ctx context.Context, hello wire.Hello) (*Stream, wire.Hello, error) {
 	s, err := c.OpenStream(ctx)
 	if err != nil {
 		return nil, wire.Hello{}, err
@@ -63,10 +80,15 @@ func (c *Conn) AwaitHello(ctx context.Context, wait time.Duration) (*Stream, wir
 	return s, hello, nil
 }
 
-func (c *Conn) awaitHello(ctx context.Context, wait time.Duration) (*Stream, wire.Hello, error) {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	defer context.AfterFunc(ctx, func() { c.Close(wire.Timeout) })()
+func (c *Conn) awaitHello(ctx context.Context, wait time.Duration) (s *Stream, hello wire.Hello, err error) {
+	err = c.within(ctx, wait, func(ctx context.Context) error {
+		s, hello, err = c.readHello(ctx)
+		return err
+	})
+	return s, hello, err
+}
+
+func (c *Conn) readHello(ctx context.Context) (*Stream, wire.Hello, error) {
 	s, err := c.AcceptStream(ctx)
 	if err != nil {
 		return nil, wire.Hello{}, err
@@ -95,13 +117,12 @@ func (c *Conn) Acknowledge(s *Stream, hello wire.Hello) error {
 // dialler shows that it still has the connection. A dialler that has given up says so, but that packet may be lost, and
 // its hello may be read long after. On an error the connection is closed.
 func (c *Conn) AwaitAnswer(ctx context.Context, s *Stream, wait time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	defer context.AfterFunc(ctx, func() { c.Close(wire.Timeout) })()
-	err := s.WriteMessage(wire.Ping{}) // no request has the number 0, so its answer is ignored later
-	if err == nil {
-		err = s.awaitData()
-	}
+	err := c.within(ctx, wait, func(context.Context) error {
+		if err := s.WriteMessage(wire.Ping{}); err != nil { // no request has the number 0, so its answer is ignored later
+			return err
+		}
+		return s.awaitData()
+	})
 	if err != nil {
 		c.Close(wire.CodeOf(err))
 		return fmt.Errorf("greeting: %w", err)

@@ -264,3 +264,22 @@ func TestListen_TakenPortIsAnError(t *testing.T) {
 		t.Error("a taken port was opened")
 	}
 }
+
+// TestGreeting_SuccessAfterTheLimitIsAFailure: the connection is closed at the limit, so a step that ends well a moment
+// later must not count, or its side would take a closed connection for its own.
+func TestGreeting_SuccessAfterTheLimitIsAFailure(t *testing.T) {
+	a, b := listen(t, nil), listen(t, nil)
+	b.serve(t, b.hello())
+	c, err := a.Dial(t.Context(), b.addr, KeyOf(b.id.ID), Session)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := func(ctx context.Context) error {
+		<-ctx.Done()
+		<-c.Done()
+		return nil
+	}
+	if err := c.within(t.Context(), 10*time.Millisecond, late); !errors.Is(err, wire.ErrTimeout) {
+		t.Errorf("a late step returned %v", err)
+	}
+}
