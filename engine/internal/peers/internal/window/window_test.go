@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -231,6 +232,18 @@ func TestWindow_WaitsForTheBudgetOfAll(t *testing.T) {
 	}
 }
 
+func firstPending(w *Window) uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.pending[0].n
+}
+
+func lastPending(w *Window) uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.pending[len(w.pending)-1].n
+}
+
 // TestWindow_MuteIsWhoAnswersNothing: a full window without an answer for 30 s, however short the messages' limits are,
 // and whatever else the other side says; but not while this side does not read, and not after an answer.
 func TestWindow_MuteIsWhoAnswersNothing(t *testing.T) {
@@ -241,14 +254,14 @@ func TestWindow_MuteIsWhoAnswersNothing(t *testing.T) {
 		"silence":                    {func(*Window, *testLink) {}, true},
 		"an answer to nothing":       {func(w *Window, l *testLink) { w.Answered(l, 0, wire.Bye) }, true},
 		"this side reads nothing":    {func(w *Window, _ *testLink) { w.Blocked() }, false},
-		"an answer now and then":     {func(w *Window, l *testLink) { w.Answered(l, w.pending[0].n, wire.Bye) }, false},
-		"the window is not full":     {func(w *Window, l *testLink) { w.Answered(l, w.pending[len(w.pending)-1].n, wire.Bye) }, false},
+		"an answer now and then":     {func(w *Window, l *testLink) { w.Answered(l, firstPending(w), wire.Bye) }, false},
+		"the window is not full":     {func(w *Window, l *testLink) { w.Answered(l, lastPending(w), wire.Bye) }, false},
 		"a new connection each time": {func(w *Window, _ *testLink) { w.Detach(); w.Attach(&testLink{}) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				mute := false
-				w, l := New(NewBudget(1<<30), func() { mute = true }), &testLink{}
+				var mute atomic.Bool
+				w, l := New(NewBudget(1<<30), func() { mute.Store(true) }), &testLink{}
 				w.Attach(l)
 				post := func(limit time.Duration) {
 					ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -261,7 +274,7 @@ func TestWindow_MuteIsWhoAnswersNothing(t *testing.T) {
 					post(300 * time.Millisecond)
 				}
 				time.Sleep(time.Second)
-				if mute {
+				if mute.Load() {
 					t.Error("a short limit of the messages counts as silence")
 				}
 				for range 60 {
@@ -269,8 +282,8 @@ func TestWindow_MuteIsWhoAnswersNothing(t *testing.T) {
 					time.Sleep(time.Second)
 					post(time.Second)
 				}
-				if mute != c.mute {
-					t.Errorf("mute: %v", mute)
+				if mute.Load() != c.mute {
+					t.Errorf("mute: %v", mute.Load())
 				}
 				w.End(wire.ErrClosed)
 			})
