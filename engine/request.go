@@ -246,7 +246,7 @@ func reply(ctx context.Context, e *Engine, m peers.Message, f answerFunc) {
 // errPanicked is what the requester gets to know of a panic.
 var errPanicked = errors.New("the program failed")
 
-// failedText returns the text that tells the requester the reason. It is not empty.
+// failedText returns the reason for the requester. It is not empty.
 func failedText(err error) string {
 	text := CleanLine(err.Error())
 	if len(text) > wire.MaxFailed {

@@ -378,7 +378,7 @@ func TestLeave_PeerCanBeFoundWhileItLooks(t *testing.T) {
 	})
 }
 
-// TestLeave_PoliciesMeetAgain: both engines look for peers, so the session begins again, on both sides, whoever left.
+// TestLeave_PoliciesMeetAgain: both engines look for peers, so the session begins again, on both sides, no matter which side left.
 func TestLeave_PoliciesMeetAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := sessionOfTwo(t)

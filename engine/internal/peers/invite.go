@@ -147,8 +147,8 @@ type Invitation struct {
 // Closed returns a channel that is closed when the invitation was answered or withdrawn, or has expired.
 func (i *Invitation) Closed() <-chan struct{} { return i.closed }
 
-// closeInvitation ends the invitation of p, if there is one. Manager.mu is held.
-func (p *peer) closeInvitation() {
+// closeInvitationLocked ends the invitation of p, if there is one. Manager.mu is held.
+func (p *peer) closeInvitationLocked() {
 	if p.invitation != nil {
 		close(p.invitation.closed)
 		p.invitation = nil
@@ -168,7 +168,7 @@ func (i *Invitation) Answer(yes bool, with json.RawMessage) error {
 	if yes && m.invitations.fullLocked(p) {
 		return fmt.Errorf("%w: the limit of %d peers (MaxPeers) is reached", wire.ErrBusy, m.cfg.MaxPeers)
 	}
-	p.closeInvitation()
+	p.closeInvitationLocked()
 	m.publish(InvitationClosed{i})
 	if !yes {
 		m.asks.Declined(p.id)
@@ -265,7 +265,7 @@ func (in *invitations) takeAnswer(p *peer, l *Link, msg wire.InviteAnswer) {
 	if p.link == l && msg.Accept && p.asked == nil && p.session == nil {
 		l.Send(wire.Leave{Code: wire.Cancelled})
 		if inv := p.invitation; inv != nil { // older than that acceptance, hence void
-			p.closeInvitation()
+			p.closeInvitationLocked()
 			m.publish(InvitationClosed{inv})
 		}
 	}
@@ -286,7 +286,7 @@ func (in *invitations) takeAnswer(p *peer, l *Link, msg wire.InviteAnswer) {
 		msg.Context = nil
 	}
 	if inv := p.invitation; inv != nil {
-		p.closeInvitation()
+		p.closeInvitationLocked()
 		m.publish(InvitationClosed{inv})
 	}
 	by := p.asked.consent()
@@ -299,7 +299,7 @@ func (in *invitations) takeCancel(p *peer, msg wire.InviteCancel) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if inv := p.invitation; inv != nil && inv.ID == msg.ID {
-		p.closeInvitation()
+		p.closeInvitationLocked()
 		m.publish(InvitationClosed{inv})
 	}
 	if p.session != nil && p.accepted == msg.ID { // the withdrawal crossed our acceptance
@@ -313,7 +313,7 @@ func (in *invitations) dropLocked(p *peer, err error) {
 	m := in.m
 	in.settleLocked(p, err)
 	if inv := p.invitation; inv != nil {
-		p.closeInvitation()
+		p.closeInvitationLocked()
 		m.publish(InvitationClosed{inv})
 	}
 }

@@ -65,7 +65,8 @@ func (b *BlackHole) loses() bool {
 }
 
 // silent reports whether, after a loss of large packets, more of them are sent and nothing is acknowledged, although
-// packets of the peer arrive: its keep-alives. The probes of RFC 9002 section 6.2 that follow a first loss are never declared lost, since nothing later
+// packets of the peer arrive: its keep-alives.
+// The probes of RFC 9002 section 6.2 that follow a first loss are never declared lost, since nothing later
 // is acknowledged. An acknowledgement changes the smoothed round-trip time, unless the clock is coarse.
 func (b *BlackHole) silent() bool {
 	first, s := b.seen[0], b.seen[len(b.seen)-1]
