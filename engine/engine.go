@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"path/filepath"
 	"runtime"
 	"sync"
 
@@ -129,7 +130,7 @@ func New(cfg Config) (*Engine, error) {
 	e.pairings = pairing.New(pairingHost{e}, profile, &e.tasks, cfg.Log)
 	e.transfers = transfers.New(transfers.Config{
 		Host: transferHost{e}, Asks: e.peers.Asks(), Profile: profile, Tasks: &e.tasks, Ended: e.ended, Log: cfg.Log,
-		MaxLanes: cfg.MaxLanes, TCP: !cfg.NoTCP && cfg.PacketConn == nil, LanePorts: cfg.PacketConn == nil,
+		Spool: spoolFolder(cfg), MaxLanes: cfg.MaxLanes, TCP: !cfg.NoTCP && cfg.PacketConn == nil, LanePorts: cfg.PacketConn == nil,
 	})
 	e.peers.Attach(peerTransfers{e.transfers}, peerPairings{e.pairings})
 	return e, nil
@@ -140,6 +141,14 @@ func openProfile(dir string) (*identity.Profile, error) {
 		return identity.Ephemeral()
 	}
 	return identity.Open(context.Background(), dir) // Open has its own limit of one second
+}
+
+// spoolFolder returns the folder for content that comes from readers. Engines that share a profile have one each.
+func spoolFolder(cfg Config) string {
+	if cfg.Profile == "" {
+		return ""
+	}
+	return filepath.Join(cfg.Profile, "spool", cfg.Service)
 }
 
 func (e *Engine) startName() string {
@@ -247,7 +256,7 @@ func (e *Engine) end(err error) {
 	e.closed = true
 	e.peers.Close()
 	e.events.Close()
-	if err := e.transfers.Flush(); err != nil {
+	if err := e.transfers.Close(); err != nil {
 		e.log.Error("keeping transfers", "err", err)
 	}
 	if err := e.profile.Close(); err != nil {

@@ -166,35 +166,34 @@ func TestStream_IsANetConn(t *testing.T) {
 
 // TestListen_StreamsOfEndedSessionsLeave: no goroutine waits for a stream that no one can accept any more.
 func TestListen_StreamsOfEndedSessionsLeave(t *testing.T) {
-	net := enginetest.New(t, 0)
-	victim := net.Start(open("victim"))
-	_ = victim.Watch(t.Context())
-	l := victim.Listen("http") // accepts nothing
-	defer l.Close()
-	c, s := newRaw(t, net).join(t, victim)
-	before := runtime.NumGoroutine()
-	for range 20 {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		victim := net.Start(open("victim"))
+		_ = victim.Watch(t.Context())
+		l := victim.Listen("http") // accepts nothing
+		defer l.Close()
+		c, s := newRaw(t, net).join(t, victim)
+		before := runtime.NumGoroutine()
 		for range 20 {
-			st, err := c.OpenStream(t.Context())
-			if err != nil {
+			for range 20 {
+				st, err := c.OpenStream(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := st.WriteMessage(wire.StreamOpen{Name: "http"}); err != nil {
+					t.Fatal(err)
+				}
+				go func() { _, _ = io.Copy(io.Discard, st); st.Reset(wire.Bye) }()
+			}
+			time.Sleep(10 * latency) // they arrive before the end of their session, which overtakes them otherwise
+			if err := s.WriteMessage(wire.Leave{}); err != nil {
 				t.Fatal(err)
 			}
-			if err := st.WriteMessage(wire.StreamOpen{Name: "http"}); err != nil {
-				t.Fatal(err)
-			}
-			go func() { _, _ = io.Copy(io.Discard, st); st.Reset(wire.Bye) }()
+			rejoin(t, s)
 		}
-		time.Sleep(10 * time.Millisecond)
-		if err := s.WriteMessage(wire.Leave{}); err != nil {
-			t.Fatal(err)
+		time.Sleep(5 * time.Second)
+		if n := runtime.NumGoroutine() - before; n >= 100 {
+			t.Errorf("%d goroutines more after 400 streams of ended sessions", n)
 		}
-		rejoin(t, s)
-	}
-	for range 100 {
-		if runtime.NumGoroutine() < before+100 {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Errorf("%d goroutines more after 400 streams of ended sessions", runtime.NumGoroutine()-before)
+	})
 }

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"io"
 	"time"
 
 	"multipeer/engine/internal/transfers"
+	"multipeer/engine/internal/wire"
 	"multipeer/transfer"
 )
 
@@ -39,15 +41,16 @@ type Transfer struct {
 	PeerName string
 	Incoming bool
 	State    TransferState
-	Paths    []string // outgoing: what is sent, as absolute paths; do not modify
+	Paths    []string // outgoing: what is sent, as absolute paths; nil if it came from a reader; do not modify
 	Names    []string // top-level names, safe to display; at most 20
 	Items    int64    // how many top-level names there are
 	Files    int64
 	Folders  int64
 	Bytes    int64
-	Counting bool // the sender is still counting; the totals grow
-	Priority int  // outgoing: of those that wait, the highest goes first
-	Keep     bool // it waits for an offline peer indefinitely, and across restarts
+	Counting bool   // the sender is still counting; the totals grow
+	Priority int    // outgoing: of those that wait, the highest goes first
+	Keep     bool   // it waits for an offline peer indefinitely, and across restarts
+	Note     string // the sender's words about it, safe to display
 
 	Done      int64 // bytes that the receiver has verified
 	DoneFiles int64
@@ -108,7 +111,18 @@ type OfferOptions struct {
 	// Links sends symbolic links that stay inside their folder as links, if the receiver accepts them; others are
 	// left out.
 	Links bool
+	// Name is the name under which the only path, or Content, is offered; empty means the path's own
+	// (sendResourceAtURL:withName:).
+	Name string
+	// Note is a text that the receiver's program shows with the offer, at most MaxNote bytes of UTF-8.
+	Note string
+	// Content is offered in place of paths, under Name: bytes.NewReader sends what is in memory. It is read to its end
+	// before the call returns, into a file that is removed when the transfer has ended; Retry is not possible then.
+	Content io.Reader
 }
+
+// MaxNote is the largest note of an offer, in bytes of UTF-8.
+const MaxNote = wire.MaxNote
 
 func publicTransfers(list []transfers.Transfer) []Transfer {
 	var out []Transfer

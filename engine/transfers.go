@@ -19,17 +19,27 @@ func (e *Engine) Offer(ctx context.Context, to PeerID, paths ...string) (Transfe
 
 // OfferWith is Offer with options. With Keep the peer may be offline, and ctx has no effect.
 func (e *Engine) OfferWith(ctx context.Context, to PeerID, opts OfferOptions, paths ...string) (Transfer, error) {
-	return e.offer(ctx, to, opts, nil, paths)
+	source, err := e.source(ctx, opts, paths)
+	defer e.transfers.Release(source)
+	if err != nil {
+		return Transfer{}, err
+	}
+	return e.offer(ctx, to, opts, source, nil)
 }
 
 // OfferEach offers the same to several peers. The source is read once for all peers that keep pace with each other; a
 // slow peer does not delay the others. Each offer has a transfer of its own, in the order of to; one that could not
 // be made has only Peer, State and Err.
 func (e *Engine) OfferEach(ctx context.Context, to []PeerID, opts OfferOptions, paths ...string) []Transfer {
-	shared := &transfer.Shared{}
 	out := make([]Transfer, len(to))
+	source, err := e.source(ctx, opts, paths)
+	defer e.transfers.Release(source)
+	shared := &transfer.Shared{}
 	for i, id := range to {
-		t, err := e.offer(ctx, id, opts, shared, paths)
+		t, err := Transfer{}, err
+		if err == nil {
+			t, err = e.offer(ctx, id, opts, source, shared)
+		}
 		if err != nil {
 			t = Transfer{Peer: id, State: Failed, Err: err}
 		}
@@ -38,14 +48,15 @@ func (e *Engine) OfferEach(ctx context.Context, to []PeerID, opts OfferOptions, 
 	return out
 }
 
-func (e *Engine) offer(ctx context.Context, to PeerID, opts OfferOptions, shared *transfer.Shared, paths []string) (Transfer, error) {
+// source lists what is offered. The caller releases it.
+func (e *Engine) source(ctx context.Context, opts OfferOptions, paths []string) (transfers.Source, error) {
 	if err := e.open(); err != nil {
-		return Transfer{}, err
+		return transfers.Source{}, err
 	}
-	source, err := transfers.NewSource(paths, opts.Links)
-	if err != nil {
-		return Transfer{}, err
-	}
+	return e.transfers.NewSource(ctx, paths, transfers.OfferOptions(opts))
+}
+
+func (e *Engine) offer(ctx context.Context, to PeerID, opts OfferOptions, source transfers.Source, shared *transfer.Shared) (Transfer, error) {
 	if to == e.profile.ID || to.Reserved() {
 		return Transfer{}, fmt.Errorf("offer: %w: a device cannot offer files to itself", ErrInvalid)
 	}

@@ -144,7 +144,7 @@ func TestSource_FolderBecomesLink(t *testing.T) {
 	top, dst := filepath.Join(t.TempDir(), "top"), t.TempDir()
 	write(t, filepath.Join(top, "cur/f"), "1")
 	write(t, filepath.Join(top, "next/f"), "2")
-	l, err := NewListing([]string{top}, false)
+	l, err := NewListing([]string{top}, ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,7 +359,7 @@ func TestFailure_NamesTheRightSideWhenNothingArrives(t *testing.T) {
 	src, dst := t.TempDir(), t.TempDir()
 	write(t, filepath.Join(src, "a"), "aaaa")
 	write(t, filepath.Join(src, "hit"), "aaaa")
-	l, err := NewListing([]string{filepath.Join(src, "a"), filepath.Join(src, "hit")}, false)
+	l, err := NewListing([]string{filepath.Join(src, "a"), filepath.Join(src, "hit")}, ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -410,7 +410,7 @@ func TestSource_FolderAwayForAMoment(t *testing.T) {
 	top, dst := filepath.Join(t.TempDir(), "top"), t.TempDir()
 	write(t, filepath.Join(top, "a"), "1")
 	write(t, filepath.Join(top, "d/f"), "2")
-	l, _ := NewListing([]string{top}, false)
+	l, _ := NewListing([]string{top}, ListOptions{})
 	_, _ = l.Fill(t.Context(), nil)
 	// as after EMFILE, EIO or a rename away and back: look fails once for d
 	_ = os.Rename(filepath.Join(top, "d"), filepath.Join(top, "e"))
@@ -550,7 +550,7 @@ func TestSource_OpensTheFileItself(t *testing.T) {
 		file := filepath.Join(home, "pub/album/key")
 		write(t, file, "public")
 		write(t, filepath.Join(home, "pub/album/other"), "secret")
-		l, err := NewListing([]string{filepath.Join(home, "pub")}, false)
+		l, err := NewListing([]string{filepath.Join(home, "pub")}, ListOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -270,7 +270,7 @@ func TestSource_SwappedForALinkIsNotFollowed(t *testing.T) {
 			write(t, filepath.Join(home, "pub/album/key"), "public")
 			write(t, filepath.Join(home, "pub/z"), "public")
 			write(t, filepath.Join(home, "private/key"), "secret")
-			l, err := NewListing([]string{filepath.Join(home, "pub")}, false)
+			l, err := NewListing([]string{filepath.Join(home, "pub")}, ListOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -45,16 +45,19 @@ type listed struct {
 	why  byte // why it is left out; 0 if it is not
 }
 
+// ListOptions say how paths are listed.
+type ListOptions struct {
+	// Links lists symbolic links that stay inside their folder as links.
+	Links bool
+	// Name is the name under which the only path is sent; empty means its own. See ValidateName.
+	Name string
+}
+
 // NewListing resolves the top level of paths and walks no folder. An error names a path that cannot be sent, and why.
-// With links, symbolic links that stay inside their folder are listed as links. Fill finds the rest.
-func NewListing(paths []string, links bool) (*Listing, error) {
-	if len(paths) == 0 {
-		return nil, errors.New("nothing to send")
-	}
-	l := &Listing{links: links}
-	l.grew = sync.NewCond(&l.mu)
-	var err error
-	if l.tops, err = topLevels(paths); err != nil {
+// Fill finds the rest.
+func NewListing(paths []string, opts ListOptions) (*Listing, error) {
+	l, err := newListing(paths, opts)
+	if err != nil {
 		return nil, err
 	}
 	for _, t := range l.tops {
@@ -80,14 +83,11 @@ func (l *Listing) Resolved() []string {
 // Relist is NewListing for an offer that was made before. A path that is gone by now is listed as left out, and so is
 // one that now leads elsewhere: the user chose what Resolved returned then. If resolved is nil, or holds "" for a
 // path, that is unknown.
-func Relist(paths, resolved []string, links bool) (*Listing, error) {
-	if len(paths) == 0 {
-		return nil, errors.New("nothing to send")
+func Relist(paths, resolved []string, opts ListOptions) (*Listing, error) {
+	l, err := newListing(paths, opts)
+	if err != nil {
+		return nil, err
 	}
-	l := &Listing{links: links}
-	l.grew = sync.NewCond(&l.mu)
-	var err error
-	l.tops, err = topLevels(paths)
 	for i := range min(len(l.tops), len(resolved)) {
 		t, was := &l.tops[i], resolved[i]
 		if t.gone == nil && was != "" && t.local != was { // guard: source-elsewhere
@@ -95,7 +95,31 @@ func Relist(paths, resolved []string, links bool) (*Listing, error) {
 			t.gone = fmt.Errorf("%w: %s no longer leads where it led when it was offered", ErrVanished, t.asked)
 		}
 	}
-	return l, err
+	return l, nil
+}
+
+// newListing resolves the top level of paths.
+func newListing(paths []string, opts ListOptions) (*Listing, error) {
+	switch {
+	case len(paths) == 0:
+		return nil, errors.New("nothing to send")
+	case opts.Name != "" && len(paths) > 1:
+		return nil, fmt.Errorf("%w: one name was given for %d paths", ErrBadName, len(paths))
+	}
+	l := &Listing{links: opts.Links}
+	l.grew = sync.NewCond(&l.mu)
+	var err error
+	if l.tops, err = topLevels(paths); err != nil {
+		return nil, err
+	}
+	if opts.Name == "" {
+		return l, nil
+	}
+	if err := ValidateName(opts.Name); err != nil {
+		return nil, err
+	}
+	l.tops[0].name = opts.Name
+	return l, nil
 }
 
 // Top returns what is known before Fill: names and kinds, and the sizes of plain files. If there are no folders, that

@@ -40,6 +40,23 @@ func splitPath(raw string) ([]string, error) {
 	return parts, nil
 }
 
+// ValidateName checks a name under which a file or folder is to be sent: one component of a path, in UTF-8, with at most
+// 255 bytes. The error wraps ErrBadName and names the rule. A receiver may still change a name that its own system does
+// not accept.
+func ValidateName(name string) error {
+	switch {
+	case name == "" || name == "." || name == "..":
+		return fmt.Errorf("%w: %q is no name of a file", ErrBadName, name)
+	case len(name) > maxName:
+		return fmt.Errorf("%w: %d bytes, more than %d", ErrBadName, len(name), maxName)
+	case !utf8.ValidString(name):
+		return fmt.Errorf("%w: %q is not UTF-8", ErrBadName, name)
+	case strings.ContainsAny(name, "/\\\x00"):
+		return fmt.Errorf("%w: %q contains a separator", ErrBadName, name)
+	}
+	return nil
+}
+
 // portable makes one path component safe and the same on every system, in at most limit bytes. top marks a name that
 // goes into the user's own folder, where a leading dot would hide it or turn it into a settings file.
 func portable(name string, top bool, limit int) string {

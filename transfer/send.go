@@ -197,7 +197,7 @@ func (s *sender) list(do func(*Listing) error, start func(func())) error {
 	l := s.opts.Listing
 	if l == nil {
 		var err error
-		if l, err = NewListing(s.opts.Paths, s.opts.Links); err != nil {
+		if l, err = NewListing(s.opts.Paths, ListOptions{Links: s.opts.Links}); err != nil {
 			return err
 		}
 		start(func() { _, _ = l.Fill(s.ctx, nil) }) // each returns its error

@@ -37,7 +37,7 @@ func TestSource_ChangesAtRandom(t *testing.T) {
 			uniform(t, p, rng.IntN(6*ChunkSize), byte(i))
 			files = append(files, p)
 		}
-		listing, err := NewListing([]string{src}, false)
+		listing, err := NewListing([]string{src}, ListOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -216,10 +216,21 @@ func (c *transferCard) setPicture(p *thumbnail.Thumbnail) {
 // shownNames is how many names of an offer are shown.
 const shownNames = 5
 
-// offerDetails describes an offer: its names, the free space in the target folder, and the names that already exist
-// there.
+// shownNote is how many characters of a note are shown.
+const shownNote = 300
+
+// noteLine returns the sender's note on one line.
+func noteLine(note string) string {
+	return widgets.Shortened(engine.CleanLine(strings.Join(strings.Fields(note), " ")), shownNote)
+}
+
+// offerDetails describes an offer: its note, its names, the free space in the target folder, and the names that already
+// exist there.
 func offerDetails(t engine.Transfer, free string, clashes []string) string {
 	var lines []string
+	if note := noteLine(t.Note); note != "" {
+		lines = append(lines, "“"+note+"”")
+	}
 	if t.Items > 1 {
 		names := t.Names[:min(len(t.Names), shownNames)]
 		list := strings.Join(names, ", ")

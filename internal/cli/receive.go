@@ -386,11 +386,19 @@ func (r *receiver) offer(o *engine.Offer) {
 		r.noteAbout(t.Peer, "declined %s from %s, which is not verified", what(t), describe(peer))
 		err = o.Decline()
 	default:
-		r.put(question{fmt.Sprintf("Take from %s: %s?", describe(peer), quotedNames(t)), peer, string(t.ID), accept, o.Decline})
+		r.put(question{fmt.Sprintf("Take from %s: %s?", describe(peer), quotedNames(t)+noteOf(t)), peer, string(t.ID), accept, o.Decline})
 	}
 	if err != nil {
 		r.noteAbout(t.Peer, "%v", err)
 	}
+}
+
+// noteOf returns what the sender says about an offer, in quotation marks; it is empty if there is nothing.
+func noteOf(t engine.Transfer) string {
+	if t.Note == "" {
+		return ""
+	}
+	return ", with the note \"" + engine.CleanLine(strings.ReplaceAll(t.Note, `"`, "'")) + "\""
 }
 
 func (r *receiver) transfer(t engine.Transfer) (done bool, err error) {

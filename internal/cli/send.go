@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/transfer"
 
 	"github.com/spf13/cobra"
 )
@@ -19,13 +20,15 @@ func (p *program) sendCommand() *cobra.Command {
 	var to []string
 	s := &sending{program: p, bars: map[engine.TransferID]*progress{}, awaySince: map[engine.TransferID]time.Time{}, offered: map[engine.TransferID]bool{}, asked: map[engine.TransferID]engine.Transfer{}}
 	c := &cobra.Command{
-		Use:   "send --to PEER PATH...",
+		Use: "send --to PEER PATH...",
+		Example: `  multipeer-cli send --to Anna photos notes.txt
+  tar c src | multipeer-cli send --to Anna --as src.tar -`,
 		Short: "Send files and folders; ends when the other side has them on its disk",
 		Long: `send offers files and folders to a peer and waits for its answer and for the receipt: then every byte
 is verified and durable under its final name on the other disk.
 
 PEER is a name, an ID or a unique start of one, or HOST:PORT. With several --to, all peers get the same files, and the
-files are read once. If it is interrupted (by a lost network, a crash of either side, Ctrl-C), the same command resumes
+files are read once. The path - sends what is on standard input, under the name that --as gives. If it is interrupted (by a lost network, a crash of either side, Ctrl-C), the same command resumes
 where it stopped.`,
 		Args: func(_ *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
@@ -34,6 +37,13 @@ where it stopped.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, paths []string) error {
+			if err := s.checkOptions(paths); err != nil {
+				return exit(exitUsage, fmt.Errorf("sending: %w", err))
+			}
+			if paths[0] == "-" {
+				s.opts.Content = s.in
+				paths = nil
+			}
 			for i := range paths {
 				var err error
 				if paths[i], err = s.path(paths[i]); err != nil {
@@ -56,9 +66,32 @@ where it stopped.`,
 	c.Flags().StringArrayVar(&to, "to", nil, "the peer: a name, an ID or its start, or HOST:PORT (repeatable)")
 	c.Flags().DurationVar(&s.wait, "wait", 20*time.Second, "how long to wait for a peer to appear, or to come back")
 	c.Flags().BoolVar(&s.opts.Links, "links", false, "send symbolic links that stay inside their folder, if the receiver accepts them")
+	c.Flags().StringVar(&s.opts.Name, "as", "", "the name under which a single file or folder is sent")
+	c.Flags().StringVar(&s.opts.Note, "note", "", "a text that the other side shows with the offer")
 	_ = c.MarkFlagRequired("to")
 	return c
 }
+
+// checkOptions reports options that do not fit the paths or each other.
+func (s *sending) checkOptions(paths []string) error {
+	input := slices.Contains(paths, "-")
+	switch {
+	case input && len(paths) > 1:
+		return errors.New("- cannot be combined with other paths: standard input is one file")
+	case input && s.opts.Name == "":
+		return errors.New("give standard input a name: send --to PEER --as NAME -")
+	case s.opts.Name != "" && len(paths) > 1:
+		return fmt.Errorf("--as gives one name, but there are %d paths", len(paths))
+	case len(s.opts.Note) > engine.MaxNote:
+		return fmt.Errorf("--note has %d bytes, more than %d", len(s.opts.Note), engine.MaxNote)
+	case s.opts.Name == "":
+		return nil
+	}
+	return transfer.ValidateName(s.opts.Name)
+}
+
+// fromInput reports whether standard input is sent.
+func (s *sending) fromInput() bool { return s.opts.Content != nil }
 
 // sending is one run of send.
 type sending struct {
@@ -74,7 +107,7 @@ type sending struct {
 }
 
 func (s *sending) run(ctx context.Context, to, paths []string) error {
-	s.opts.Keep = true
+	s.opts.Keep = !s.fromInput() || s.host != nil // the next run could not resume it: it has other input
 	var ids []engine.PeerID
 	for _, who := range to {
 		peer, err := s.find(ctx, s.e, who, s.wait)
@@ -83,10 +116,13 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 		}
 		ids = append(ids, peer.ID)
 	}
+	if s.fromInput() {
+		s.out.note("reading standard input")
+	}
 	open := map[engine.TransferID]bool{}
 	var fresh []engine.PeerID
 	for _, id := range ids {
-		if t, ok := s.interrupted(id, paths); ok {
+		if t, ok := s.interrupted(id, paths); ok && !s.fromInput() {
 			s.out.note("resuming %s to %s", what(t), quoted(t.PeerName))
 			open[t.ID] = true
 			if err := s.e.Resume(t.ID); err != nil {
@@ -147,6 +183,11 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 	hold := func(id engine.TransferID, code int, why string) {
 		if s.host != nil && ctx.Err() == nil {
 			end(id, exit(exitFailed, fmt.Errorf("sending: %s; the transfer waits in the outbox, and the running Multipeer continues it", why)))
+			return
+		}
+		if s.fromInput() {
+			s.e.Cancel(id)
+			end(id, exit(code, fmt.Errorf("sending: %s; the other device removes what has arrived", why)))
 			return
 		}
 		_ = s.e.Pause(id)

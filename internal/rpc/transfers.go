@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 
 	"multipeer/engine"
@@ -13,6 +14,9 @@ type (
 		Keep     bool          `json:"keep"`
 		Priority int           `json:"priority"`
 		Links    bool          `json:"links"`
+		Name     string        `json:"name"`
+		Note     string        `json:"note"`
+		Data     *[]byte       `json:"data"` // base64; in place of paths, under the name
 	}
 	transferParams struct {
 		Transfer engine.TransferID `json:"transfer"`
@@ -44,10 +48,14 @@ type (
 )
 
 func offer(e *engine.Engine, ctx context.Context, p offerParams) (transferEvent, error) {
-	if len(p.Paths) == 0 {
-		return transferEvent{}, badParams("paths: at least one must be given")
+	opts := engine.OfferOptions{Keep: p.Keep, Priority: p.Priority, Links: p.Links, Name: p.Name, Note: p.Note}
+	switch {
+	case p.Data != nil:
+		opts.Content = bytes.NewReader(*p.Data)
+	case len(p.Paths) == 0:
+		return transferEvent{}, badParams("paths: at least one must be given, or data")
 	}
-	t, err := e.OfferWith(ctx, p.Peer, engine.OfferOptions{Keep: p.Keep, Priority: p.Priority, Links: p.Links}, p.Paths...)
+	t, err := e.OfferWith(ctx, p.Peer, opts, p.Paths...)
 	if err != nil {
 		return transferEvent{}, err
 	}

@@ -202,6 +202,7 @@ type transferJSON struct {
 	Bytes     int64             `json:"bytes"`
 	Counting  bool              `json:"counting,omitempty"`
 	Keep      bool              `json:"keep,omitempty"`
+	Note      string            `json:"note,omitempty"`
 	Priority  int               `json:"priority,omitempty"`
 	Done      int64             `json:"done"`
 	Rate      float64           `json:"bytes_per_s,omitempty"`
@@ -219,7 +220,7 @@ func transferOf(t engine.Transfer) transferJSON {
 	out := transferJSON{
 		ID: t.ID, Peer: t.Peer, PeerName: t.PeerName, Incoming: t.Incoming, State: t.State.String(), Final: t.State.Final(),
 		Names: append([]string{}, t.Names...), Items: t.Items, Files: t.Files, Folders: t.Folders, Bytes: t.Bytes, Counting: t.Counting,
-		Keep: t.Keep, Priority: t.Priority, Done: t.Done, Rate: t.Rate, Left: milliseconds(t.Left), Dir: t.Dir, Saved: t.Saved,
+		Keep: t.Keep, Note: t.Note, Priority: t.Priority, Done: t.Done, Rate: t.Rate, Left: milliseconds(t.Left), Dir: t.Dir, Saved: t.Saved,
 		Renamed: t.Renamed, LeftOut: t.LeftOut, Unchanged: t.Unchanged, Error: errorOf(t.Err),
 	}
 	for _, n := range t.Notes {

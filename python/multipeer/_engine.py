@@ -249,9 +249,17 @@ class Engine:
 
     # Files.
 
-    async def offer(self, peer: Union[str, Peer], *paths: str, keep: bool = False) -> Transfer:
-        """Offer files and folders; ``wait`` returns the end. ``keep`` waits for a peer that is offline."""
-        return Transfer.of((await self._call("offer", peer=_id(peer), paths=list(paths), keep=keep))["transfer"])
+    async def offer(
+        self, peer: Union[str, Peer], *paths: str, keep: bool = False, name: str = "", note: str = "", data: Optional[bytes] = None
+    ) -> Transfer:
+        """Offer files and folders; ``wait`` returns the end.
+
+        ``keep`` waits for a peer that is offline. ``name`` replaces the name of a single path, and ``note`` is a text that
+        the other side shows. In place of paths, ``data`` is the content of one file, at most 1.5 MB, under ``name``.
+        """
+        more = {"data": base64.b64encode(data).decode()} if data is not None else {}
+        answer = await self._call("offer", peer=_id(peer), paths=list(paths), keep=keep, name=name, note=note, **more)
+        return Transfer.of(answer["transfer"])
 
     async def wait(self, transfer: Union[str, Transfer]) -> Transfer:
         """Wait until a transfer has ended."""

@@ -92,6 +92,7 @@ class Transfer:
     left_out: int
     saved: List[str]
     error: Optional[MultipeerError] = None
+    note: str = ""
 
     @classmethod
     def of(cls, t: Mapping[str, Any]) -> "Transfer":
@@ -109,6 +110,7 @@ class Transfer:
             t.get("left_out", 0),
             t.get("saved") or [],
             _error(t),
+            t.get("note", ""),
         )
 
     @property

@@ -158,6 +158,28 @@ def test_files_arrive_with_progress(service, tmp_path):
     assert sorted(p.name for p in (inbox / "photos").iterdir()) == sorted(f"{n}.txt" for n in range(20))
 
 
+def test_bytes_arrive_as_a_file_with_a_note(service, tmp_path):
+    async def test():
+        a, b = pair(service)
+        async with a, b:
+            ben = await a.wait_for("Ben")
+            notes = []
+
+            async def accept(offer):
+                notes.append((offer.transfer.names, offer.transfer.note))
+                await offer.accept(str(tmp_path))
+
+            await b.handle_offers(accept)
+            end = await a.wait(await a.offer(ben, data=b"\x00\xff", name="save.bin", note="level 3"))
+            assert end.delivered and notes == [(["save.bin"], "level 3")]
+            with pytest.raises(MultipeerError) as error:
+                await a.offer(ben, data=b"x")
+            assert error.value.kind == "invalid"
+
+    run(test())
+    assert (tmp_path / "save.bin").read_bytes() == b"\x00\xff"
+
+
 def test_invitations_can_be_answered_by_hand(service):
     async def test():
         a, b = Engine("Anna", service, context={"score": 1}), Engine("Ben", service)

@@ -136,6 +136,7 @@ var limits = []section{
 	{"Offers and lanes", []limit{
 		{"names of an offer", "the first 20 or all, 1,024 bytes each", "offer-names", proof{"./internal/testing/hostile", "TestAttacks", "an offer without names"}},
 		{"", "200 characters are shown; the middle is left out", "shown-names", proof{"./engine", "TestOffer_LongNamesAreCut", ""}},
+		{"note of an offer", "1,000 bytes", "offer-note", proof{"./internal/testing/hostile", "TestAttacks", "an offer with a note of 1,001 bytes"}},
 		{"counting", "folders only", "offer-counting", proof{"./internal/testing/hostile", "TestAttacks", "a file alone that is still counted"}},
 		{"reason of an end", "a number, and a path of at most 4,096 bytes", "offer-reason", proof{"./internal/testing/hostile", "TestAttacks", "an end with a path of 5,000 bytes"}},
 		{"an offer that a policy accepts", "does not change trust", "policy-accepts", proof{"./engine", "TestOffer_OnlyAPersonsChoiceRaisesTrust", ""}},

@@ -22,6 +22,7 @@ type item struct {
 
 	room     int64             // bytes that it needs on a disk, if known
 	paths    []string          // outgoing: the offered paths
+	spooled  string            // outgoing: the file of the spool that is sent; empty if there is none
 	resolved []string          // outgoing: the paths with links resolved, at the time of the offer
 	listing  *transfer.Listing // outgoing: the entries in the paths, once known
 	listed   int64             // outgoing: how many entries the listing holds
@@ -108,6 +109,9 @@ func (m *Manager) finishLocked(t *item, err error) {
 	}
 	t.setOfferLocked(nil)
 	t.cancel = nil
+	if t.spooled != "" && m.spool.release(t.spooled) {
+		m.tasks.Start(m.cleanSpool) // without a run, Close does it
+	}
 	close(t.done)
 	if t.revoked {
 		m.forgetAcceptanceLocked(t)

@@ -1,6 +1,7 @@
 package transfers
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -11,33 +12,86 @@ import (
 	"multipeer/transfer"
 )
 
-// Source is what is offered, checked and listed.
+// Source is what is offered, to one peer or to several.
 type Source struct {
-	listing *transfer.Listing
-	paths   []string
+	paths   []string // absolute
+	spooled string   // the file of the spool, if the content came from a reader
 }
 
-// NewSource lists what is at paths. Errors report what cannot be read.
-func NewSource(paths []string, links bool) (Source, error) {
-	listing, err := transfer.NewListing(paths, links)
+// NewSource checks what is at paths, or what opts.Content yields, which it stores first. Errors report what cannot be
+// read. The caller passes the source to Offer and then calls Release.
+func (m *Manager) NewSource(ctx context.Context, paths []string, opts OfferOptions) (Source, error) {
+	src, err := m.newSource(ctx, paths, opts)
 	if err != nil {
+		m.Release(src)
 		return Source{}, fmt.Errorf("offer: %w", err)
 	}
-	paths = slices.Clone(paths)
-	for i := range paths { // the program may change its working directory
-		if paths[i], err = filepath.Abs(paths[i]); err != nil {
-			return Source{}, fmt.Errorf("offer: %w", err)
+	return src, nil
+}
+
+func (m *Manager) newSource(ctx context.Context, paths []string, opts OfferOptions) (src Source, err error) {
+	if err := opts.check(paths); err != nil {
+		return src, err
+	}
+	src.paths = slices.Clone(paths)
+	if opts.Content != nil {
+		src.spooled, err = m.spool.store(ctx, opts.Content)
+		if err != nil {
+			return src, err
+		}
+		src.paths = []string{src.spooled}
+	}
+	if _, err := transfer.NewListing(src.paths, opts.listing()); err != nil {
+		return src, err
+	}
+	for i, p := range src.paths { // the program may change its working directory
+		if src.paths[i], err = filepath.Abs(p); err != nil {
+			return src, err
 		}
 	}
-	return Source{listing, paths}, nil
+	return src, nil
+}
+
+// Release ends the use of a source by the caller of NewSource.
+func (m *Manager) Release(src Source) {
+	if src.spooled != "" && m.spool.release(src.spooled) {
+		m.cleanSpool(context.Background())
+	}
+}
+
+// check reports options that contradict each other or the paths.
+func (o OfferOptions) check(paths []string) error {
+	switch {
+	case o.Content != nil && len(paths) > 0:
+		return fmt.Errorf("%w: an offer has either Content or paths", wire.ErrInvalid)
+	case o.Content != nil && o.Name == "":
+		return fmt.Errorf("%w: Content needs a Name", wire.ErrInvalid)
+	case o.Name != "" && len(paths) > 1:
+		return fmt.Errorf("%w: one Name for %d paths", wire.ErrInvalid, len(paths))
+	}
+	if o.Name != "" {
+		if err := transfer.ValidateName(o.Name); err != nil {
+			return fmt.Errorf("%w: %w", wire.ErrInvalid, err)
+		}
+	}
+	return wire.ValidateNote(o.Note)
+}
+
+func (o OfferOptions) listing() transfer.ListOptions {
+	return transfer.ListOptions{Links: o.Links, Name: o.Name}
 }
 
 // Offer offers a source to a peer under a new ID, and returns the state of the offer at once. With
 // OfferOptions.Keep, the offer is durable before Offer returns. shared is set if several peers get the same source.
 func (m *Manager) Offer(id ID, to identity.PeerID, name string, src Source, opts OfferOptions, shared *transfer.Shared) (Transfer, error) {
-	t, record := m.newOutgoing(id, to, name, src, opts, shared)
+	listing, err := transfer.NewListing(src.paths, opts.listing())
+	if err != nil {
+		return Transfer{}, fmt.Errorf("offer: %w", err)
+	}
+	t, record := m.newOutgoing(id, to, name, src, listing, opts, shared)
 	if record != nil {
 		if err := m.profile.KeepJob(string(id), record); err != nil {
+			m.Release(src)
 			return Transfer{}, err
 		}
 	}
@@ -46,24 +100,28 @@ func (m *Manager) Offer(id ID, to identity.PeerID, name string, src Source, opts
 		if err := m.profile.KeepJob(string(id), nil); err != nil {
 			m.log.Error("forgetting a transfer", "id", id, "err", err)
 		}
+		m.Release(src)
 		return Transfer{}, wire.ErrClosed
 	}
 	return view, nil
 }
 
-// newOutgoing returns a new outgoing transfer that is not in the table yet, and its record; nil if there is nothing to
+// newOutgoing counts one more user of src's file in the spool, and returns a new outgoing transfer that is not in the table yet, and its record; nil if there is nothing to
 // store.
-func (m *Manager) newOutgoing(id ID, to identity.PeerID, name string, src Source, opts OfferOptions, shared *transfer.Shared) (t *item, record []byte) {
-	summary := src.listing.Top()
+func (m *Manager) newOutgoing(id ID, to identity.PeerID, name string, src Source, listing *transfer.Listing, opts OfferOptions, shared *transfer.Shared) (t *item, record []byte) {
+	summary := listing.Top()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t = m.newLocked(id, to, name, false)
 	t.names = summary.Names[:min(len(summary.Names), wire.MaxOfferNames)]
 	t.paths = src.paths
-	t.listing = src.listing
+	t.spooled = src.spooled
+	m.spool.use(t.spooled)
+	t.listing = listing
 	t.opts = opts
+	t.opts.Content = nil
 	t.shared = shared
-	t.resolved = src.listing.Resolved()
+	t.resolved = listing.Resolved()
 	if summary.Folders == 0 {
 		t.room = summary.Room
 	}
@@ -74,6 +132,7 @@ func (m *Manager) newOutgoing(id ID, to identity.PeerID, name string, src Source
 	v.Bytes = summary.Bytes
 	v.Counting = summary.Folders > 0
 	v.Keep, v.Priority = opts.Keep, opts.Priority
+	v.Note = wire.CleanText(opts.Note)
 	if m.host.Current(to) != nil {
 		v.State = Offered // it is about to be sent
 	}
@@ -107,6 +166,8 @@ func (m *Manager) Retry(id ID) error {
 		return wire.ErrUnknownOffer
 	case t.view.State == Delivered || !t.view.State.Final():
 		return wire.Reword("the transfer has not failed", wire.ErrState)
+	case t.spooled != "":
+		return wire.Reword("the content came from a reader and is not kept; offer it again", wire.ErrState)
 	}
 	if !m.launchLocked(t, (&sender{m, t}).run) {
 		return wire.ErrClosed

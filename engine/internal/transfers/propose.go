@@ -22,7 +22,7 @@ func (s *sender) list() error {
 	if t.listing != nil {
 		return nil
 	}
-	l, err := transfer.Relist(t.paths, t.resolved, t.opts.Links)
+	l, err := transfer.Relist(t.paths, t.resolved, t.opts.listing())
 	if err != nil {
 		return err
 	}
@@ -133,6 +133,7 @@ func (s *sender) propose(ctx context.Context, l Link) (int64, error) {
 	l.Send(wire.Offer{
 		ID: string(v.ID), Names: slices.Clone(t.names), Items: v.Items, Files: v.Files, Folders: v.Folders, Bytes: v.Bytes,
 		Counting: v.Counting, Room: t.room, Attempt: t.attempt, Keep: v.Keep,
+		Note: t.opts.Note,
 	})
 	n, accepted := t.attempt, t.accepted
 	m.saveSoonLocked(t)

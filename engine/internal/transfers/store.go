@@ -35,7 +35,9 @@ type job struct {
 	Why      string                       `json:"why,omitempty"`
 	Untold   bool                         `json:"unsent,omitempty"`
 	Paths    []string                     `json:"paths,omitempty"`
+	Spooled  string                       `json:"spooled,omitempty"`
 	Resolved []string                     `json:"resolved,omitempty"`
+	Note     string                       `json:"note,omitempty"`
 	Opts     OfferOptions                 `json:"opts"`
 	Accept   AcceptOptions                `json:"accept"`
 	ByPolicy bool                         `json:"by_policy,omitempty"`
@@ -93,7 +95,7 @@ func (t *item) recordLocked() []byte {
 	b, err := json.Marshal(job{
 		Peer: v.Peer, Name: v.PeerName, Incoming: v.Incoming, Names: t.names, Items: v.Items, Files: v.Files, Folders: v.Folders, Bytes: v.Bytes,
 		Counting: v.Counting, Keep: v.Keep, Started: v.Started, Order: t.order, Attempt: t.attempt, Accepted: t.accepted, Paused: t.paused, State: v.State, Ended: v.Ended, Why: why, Untold: t.unsent,
-		Paths: t.paths, Resolved: t.resolved, Opts: t.opts, Accept: t.accept, ByPolicy: t.byPolicy, Chosen: t.chosen, Addrs: t.addrs, Saved: v.Saved[:min(len(v.Saved), keptSaved)],
+		Paths: t.paths, Spooled: t.spooled, Resolved: t.resolved, Note: v.Note, Opts: t.opts, Accept: t.accept, ByPolicy: t.byPolicy, Chosen: t.chosen, Addrs: t.addrs, Saved: v.Saved[:min(len(v.Saved), keptSaved)],
 		LeftOut: v.LeftOut, Listed: t.listed, Agreed: t.agreed.toKeep(), Offered: t.offered.UTC().Round(0),
 	})
 	if err != nil {
@@ -135,6 +137,10 @@ func (m *Manager) restoreLocked() {
 		t.order = j.Order
 		t.names = j.Names
 		t.paths = j.Paths
+		t.spooled = j.Spooled
+		if !j.State.Final() {
+			m.spool.use(t.spooled)
+		}
 		t.opts = j.Opts
 		t.accept = j.Accept
 		t.chosen = j.Chosen
@@ -153,6 +159,7 @@ func (m *Manager) restoreLocked() {
 		v.Bytes = j.Bytes
 		v.Counting = j.Counting
 		v.Keep = j.Keep
+		v.Note = j.Note
 		v.Priority = j.Opts.Priority
 		v.Started = j.Started
 		v.Dir = j.Accept.Dir
@@ -176,6 +183,9 @@ func (m *Manager) restoreLocked() {
 			v.State = Stalled
 		}
 		m.transfers[v.ID] = t
+	}
+	if err := m.spool.cleanLeftovers(); err != nil {
+		m.log.Error("cleaning the spool", "err", err)
 	}
 }
 

@@ -5,6 +5,7 @@ package transfers
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -31,6 +32,7 @@ type Config struct {
 	Ended   <-chan struct{} // closed when the engine is closed
 	Log     *slog.Logger
 
+	Spool     string // the folder for content that comes from readers; empty means a temporary one
 	MaxLanes  int
 	TCP       bool // lanes may use TCP
 	LanePorts bool // lanes have ports of their own; otherwise they use the port of the session
@@ -49,6 +51,7 @@ type Manager struct {
 	lanePorts bool
 	before    map[ID]time.Time // the transfers that had ended before New, and when; never modified later
 	writer    storeWriter
+	spool     spool
 
 	// mu guards what follows and the fields of every item. While it is held, only leaf locks may be taken: those of a
 	// run and of the store's writer, and those of the host that its interface allows.
@@ -67,6 +70,7 @@ func New(c Config) *Manager {
 		maxLanes: c.MaxLanes, tcp: c.TCP, lanePorts: c.LanePorts,
 		before: map[ID]time.Time{}, transfers: map[ID]*item{}, discarding: map[ID]chan struct{}{}, probing: map[identity.PeerID]bool{},
 	}
+	m.spool.folder = c.Spool
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.restoreLocked()
@@ -84,6 +88,17 @@ func (m *Manager) Start(d Dialer) {
 
 // Flush stores what has not been stored yet, and returns when it is durable. The engine calls it at its end.
 func (m *Manager) Flush() error { return m.writer.write(m.profile.KeepJob) }
+
+// Close stores what has not been stored yet, and removes what is not needed any more. The engine calls it last.
+func (m *Manager) Close() error {
+	return errors.Join(m.Flush(), m.spool.clean(), m.spool.close())
+}
+
+func (m *Manager) cleanSpool(context.Context) {
+	if err := m.spool.clean(); err != nil {
+		m.log.Error("removing what was sent", "err", err)
+	}
+}
 
 // EndedBefore returns the transfers that had ended before New, and when.
 func (m *Manager) EndedBefore() map[ID]time.Time { return maps.Clone(m.before) }
@@ -180,7 +195,10 @@ func (m *Manager) Freeze(f func(transfers []Transfer, offers []*Offer)) {
 // currentViewLocked returns the view with the values that change all the time.
 func (t *item) currentViewLocked() Transfer {
 	v := t.view
-	v.Moved, v.Paths = t.moved, t.paths
+	v.Moved = t.moved
+	if t.spooled == "" {
+		v.Paths = t.paths
+	}
 	if t.run != nil {
 		var moved int64
 		v.Lanes, moved = t.run.details()

@@ -199,7 +199,7 @@ func (d *device) offerTo(t *testing.T, to *device, id ID, opts OfferOptions) Tra
 	if err := os.WriteFile(file, []byte("content"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	src, err := NewSource([]string{file}, false)
+	src, err := d.NewSource(context.Background(), []string{file}, opts)
 	if err != nil {
 		t.Fatal(err)
 	}

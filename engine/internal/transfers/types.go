@@ -2,6 +2,7 @@ package transfers
 
 import (
 	"fmt"
+	"io"
 	"net/netip"
 	"time"
 
@@ -58,6 +59,7 @@ type Transfer struct {
 	Counting bool
 	Priority int
 	Keep     bool
+	Note     string
 
 	Done      int64
 	DoneFiles int64
@@ -92,6 +94,9 @@ type OfferOptions struct {
 	Keep     bool
 	Priority int
 	Links    bool
+	Name     string    `json:",omitempty"`
+	Note     string    `json:",omitempty"`
+	Content  io.Reader `json:"-"`
 }
 
 // AcceptOptions is engine.AcceptOptions, field by field.

@@ -188,6 +188,9 @@ func (m Offer) check() error {
 	if m.Room < 0 {
 		return malformed("negative room")
 	}
+	if len(m.Note) > MaxNote { // guard: offer-note
+		return malformed("offer: note of %d bytes", len(m.Note))
+	}
 	return checkTotals(m.Files, m.Folders, m.Bytes)
 }
 

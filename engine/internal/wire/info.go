@@ -60,6 +60,18 @@ const MaxTopic = 31
 // ValidateTopic checks the name of a topic: 1 to 31 bytes of UTF-8 without control and bidi characters.
 func ValidateTopic(s string) error { return validateShort("topic", s, MaxTopic) }
 
+// ValidateNote checks the note of an offer: at most MaxNote bytes of UTF-8. Line breaks and other control characters are
+// allowed, since the receiver escapes what it does not show. The error wraps ErrInvalid.
+func ValidateNote(s string) error {
+	switch {
+	case len(s) > MaxNote:
+		return fmt.Errorf("note: %w: %d bytes, at most %d", ErrInvalid, len(s), MaxNote)
+	case !utf8.ValidString(s):
+		return fmt.Errorf("note: %w: not UTF-8", ErrInvalid)
+	}
+	return nil
+}
+
 func validateShort(what, s string, most int) error {
 	switch {
 	case len(s) < 1 || len(s) > most:

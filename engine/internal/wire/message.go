@@ -170,7 +170,12 @@ type Offer struct {
 	Attempt int64 `json:"attempt"`
 	// Keep says that the sender waits for the receiver when it is offline, for as long as that takes.
 	Keep bool `json:"keep,omitempty"`
+	// Note is the sender's words about it, for a person.
+	Note string `json:"note,omitempty"`
 }
+
+// MaxNote limits a note, in bytes of UTF-8.
+const MaxNote = 1000
 
 // MaxOfferNames is how many top-level names an offer shows.
 const MaxOfferNames = 20
