@@ -30,9 +30,11 @@ func (e *Engine) SetAutoAccept(id PeerID, a AutoAccept) error {
 	if err != nil {
 		return err
 	}
-	if a.Bytes == 0 {
-		e.transfers.RevokePolicy(id)
-	}
-	e.peers.Republish()
+	e.shared.each(func(e *Engine) {
+		if a.Bytes == 0 {
+			e.transfers.RevokePolicy(id)
+		}
+		e.peers.Republish()
+	})
 	return nil
 }

@@ -63,6 +63,10 @@ type Config struct {
 	// Profile is the folder that holds the identity and the decisions about peers. It is created on the first start,
 	// and only one engine can use it at a time. Empty means a new identity that is discarded at the end.
 	Profile string
+	// Share is another engine of this program whose identity and profile this one uses as well, with another Service:
+	// a device that offers a game and a chat is one peer. Profile must be empty then. Decisions about peers apply to
+	// both; sessions and transfers are each engine's own. The profile is released when the last of them has ended.
+	Share *Engine
 	// Port is the UDP port. 0 means DefaultPort, or any free port if that one is taken.
 	Port int
 	// Dial lists addresses (HOST:PORT) or tickets of peers to connect to where multicast does not reach. They are

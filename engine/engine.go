@@ -27,7 +27,8 @@ type Engine struct {
 	cfg     Config
 	log     *slog.Logger
 	panics  *slog.Logger // for the program's mistakes
-	profile *identity.Profile
+	shared  *sharing
+	profile *identity.Profile // of shared
 
 	events *events.Hub[Event]
 	tasks  tasks.Group // every goroutine of the engine belongs to it
@@ -103,12 +104,13 @@ func New(cfg Config) (*Engine, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 		panics = slog.Default() // a program's mistake must not be silent
 	}
-	profile, err := openProfile(cfg.Profile)
+	shared, err := openSharing(cfg)
 	if err != nil {
 		return nil, err
 	}
+	profile := shared.profile
 	e := &Engine{
-		cfg: cfg, log: cfg.Log, panics: panics, profile: profile, ended: make(chan struct{}),
+		cfg: cfg, log: cfg.Log, panics: panics, shared: shared, profile: profile, ended: make(chan struct{}),
 	}
 	e.events = events.NewHub(traitsOf, abandon, e.retry)
 	self := peers.Self{
@@ -130,9 +132,12 @@ func New(cfg Config) (*Engine, error) {
 	e.pairings = pairing.New(pairingHost{e}, profile, &e.tasks, cfg.Log)
 	e.transfers = transfers.New(transfers.Config{
 		Host: transferHost{e}, Asks: e.peers.Asks(), Profile: profile, Tasks: &e.tasks, Ended: e.ended, Log: cfg.Log,
-		Spool: spoolFolder(cfg), MaxLanes: cfg.MaxLanes, TCP: !cfg.NoTCP && cfg.PacketConn == nil, LanePorts: cfg.PacketConn == nil,
+		Service: cfg.Service, Spool: spoolFolder(cfg.Service, cfg), MaxLanes: cfg.MaxLanes, TCP: !cfg.NoTCP && cfg.PacketConn == nil, LanePorts: cfg.PacketConn == nil,
 	})
 	e.peers.Attach(peerTransfers{e.transfers}, peerPairings{e.pairings})
+	if err := shared.join(e); err != nil {
+		return nil, err
+	}
 	return e, nil
 }
 
@@ -144,11 +149,14 @@ func openProfile(dir string) (*identity.Profile, error) {
 }
 
 // spoolFolder returns the folder for content that comes from readers. Engines that share a profile have one each.
-func spoolFolder(cfg Config) string {
+func spoolFolder(service string, cfg Config) string {
+	for cfg.Share != nil {
+		cfg = cfg.Share.cfg
+	}
 	if cfg.Profile == "" {
 		return ""
 	}
-	return filepath.Join(cfg.Profile, "spool", cfg.Service)
+	return filepath.Join(cfg.Profile, "spool", service)
 }
 
 func (e *Engine) startName() string {
@@ -212,7 +220,7 @@ func (e *Engine) Start(ctx context.Context) error {
 func (e *Engine) listen() (*transport.Endpoint, *transport.Lanes, error) {
 	endpoint, err := transport.Listen(transport.Config{
 		Identity: e.profile.Identity, Conn: e.cfg.PacketConn, Port: e.cfg.Port, Log: e.log,
-		Check: e.peers.Check, OwnKey: e.peers.MetOwnKey,
+		Check: e.peers.Check, OwnKey: e.peers.MetOwnKey, OwnConns: e.shared.ownConns,
 	})
 	if err != nil || e.cfg.PacketConn != nil {
 		return endpoint, nil, err
@@ -259,7 +267,7 @@ func (e *Engine) end(err error) {
 	if err := e.transfers.Close(); err != nil {
 		e.log.Error("keeping transfers", "err", err)
 	}
-	if err := e.profile.Close(); err != nil {
+	if err := e.shared.leave(e); err != nil {
 		e.log.Error("closing profile", "err", err)
 	}
 	e.failed = err

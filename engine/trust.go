@@ -39,6 +39,12 @@ func (e *Engine) SetTrust(id PeerID, t Trust) error {
 	if err != nil {
 		return err
 	}
+	e.shared.each(func(e *Engine) { e.applyTrust(id, t) })
+	return nil
+}
+
+// applyTrust acts on a decision that has been stored.
+func (e *Engine) applyTrust(id PeerID, t Trust) {
 	switch t {
 	case TrustBlocked:
 		e.transfers.Block(id)
@@ -48,5 +54,4 @@ func (e *Engine) SetTrust(id PeerID, t Trust) error {
 		e.transfers.RevokePolicy(id)
 	}
 	e.peers.TrustChanged(id, t)
-	return nil
 }

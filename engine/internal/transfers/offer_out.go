@@ -90,14 +90,14 @@ func (m *Manager) Offer(id ID, to identity.PeerID, name string, src Source, opts
 	}
 	t, record := m.newOutgoing(id, to, name, src, listing, opts, shared)
 	if record != nil {
-		if err := m.profile.KeepJob(string(id), record); err != nil {
+		if err := m.profile.KeepJob(m.recordKey(id), record); err != nil {
 			m.Release(src)
 			return Transfer{}, err
 		}
 	}
 	view, ok := m.addOutgoing(t)
 	if !ok {
-		if err := m.profile.KeepJob(string(id), nil); err != nil {
+		if err := m.profile.KeepJob(m.recordKey(id), nil); err != nil {
 			m.log.Error("forgetting a transfer", "id", id, "err", err)
 		}
 		m.Release(src)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"multipeer/engine/internal/identity"
@@ -106,9 +107,12 @@ func (t *item) recordLocked() []byte {
 
 // saveSoonLocked stores the current state of t in the background: the disk may be slow, and nothing waits for it.
 func (m *Manager) saveSoonLocked(t *item) {
-	m.writer.put(string(t.view.ID), t.recordLocked())
+	m.writer.put(m.recordKey(t.view.ID), t.recordLocked())
 	m.tasks.Start(m.save) // before the run, Start saves it; after the run, Flush does
 }
+
+// recordKey returns the key of a transfer's record in the profile, which engines of several services may share.
+func (m *Manager) recordKey(id ID) string { return m.service + "/" + string(id) }
 
 // save stores what has changed.
 func (m *Manager) save(context.Context) {
@@ -123,14 +127,18 @@ const receiptKept = 7 * 24 * time.Hour
 
 // restoreLocked reads the transfers stored in the profile. They resume with Run.
 func (m *Manager) restoreLocked() {
-	for id, raw := range m.profile.Jobs() {
+	for key, raw := range m.profile.Jobs() {
+		service, id, _ := strings.Cut(key, "/")
+		if service != m.service {
+			continue
+		}
 		var j job
 		if err := json.Unmarshal(raw, &j); err != nil || len(j.Names) == 0 || j.State.Final() && j.Ended.Before(now().Add(-receiptKept)) {
 			m.log.Info("forgetting a transfer", "id", id, "err", err)
 			if j.Incoming && j.Accept.Dir != "" {
 				_ = transfer.Discard(j.Accept.Dir, id)
 			}
-			_ = m.profile.KeepJob(id, nil)
+			_ = m.profile.KeepJob(key, nil)
 			continue
 		}
 		t := m.newLocked(ID(id), j.Peer, j.Name, j.Incoming)

@@ -32,6 +32,7 @@ type Config struct {
 	Ended   <-chan struct{} // closed when the engine is closed
 	Log     *slog.Logger
 
+	Service   string // the stored transfers of other services are left alone
 	Spool     string // the folder for content that comes from readers; empty means a temporary one
 	MaxLanes  int
 	TCP       bool // lanes may use TCP
@@ -46,6 +47,7 @@ type Manager struct {
 	tasks     *tasks.Group
 	ended     <-chan struct{}
 	log       *slog.Logger
+	service   string
 	maxLanes  int
 	tcp       bool
 	lanePorts bool
@@ -66,7 +68,7 @@ type Manager struct {
 // New returns a manager with the transfers that the profile holds. They resume with Start.
 func New(c Config) *Manager {
 	m := &Manager{
-		host: c.Host, asks: c.Asks, profile: c.Profile, tasks: c.Tasks, ended: c.Ended, log: c.Log,
+		host: c.Host, asks: c.Asks, profile: c.Profile, tasks: c.Tasks, ended: c.Ended, log: c.Log, service: c.Service,
 		maxLanes: c.MaxLanes, tcp: c.TCP, lanePorts: c.LanePorts,
 		before: map[ID]time.Time{}, transfers: map[ID]*item{}, discarding: map[ID]chan struct{}{}, probing: map[identity.PeerID]bool{},
 	}
@@ -141,7 +143,7 @@ func (m *Manager) trimLocked() {
 	forget := func(list []*item, kept int) {
 		for _, t := range list[:max(0, len(list)-kept)] {
 			delete(m.transfers, t.view.ID)
-			m.writer.put(string(t.view.ID), nil)
+			m.writer.put(m.recordKey(t.view.ID), nil)
 		}
 	}
 	forget(offers, keptOffers-1)

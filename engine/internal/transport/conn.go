@@ -51,7 +51,7 @@ func (e *Endpoint) newConn(q *quic.Conn, dialled bool) (*Conn, error) {
 		return nil, err
 	}
 	if id == e.cfg.Identity.ID { // guard: own-key
-		e.ownConns.take(q, dialled, e.cfg.OwnKey)
+		e.ownHeld.take(q, dialled, e.cfg.OwnKey)
 		return nil, ErrOwnKey
 	}
 	return &Conn{q: q, Peer: id, Kind: Kind(s.NegotiatedProtocol), Dialled: dialled}, nil

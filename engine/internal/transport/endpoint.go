@@ -61,7 +61,9 @@ type Config struct {
 	Check func(id identity.PeerID, certificate []byte, dialled bool) error
 	// OwnKey, if set, is called when another device has proven our own key. It may be called concurrently.
 	OwnKey func(at netip.AddrPort)
-	Log    *slog.Logger
+	// OwnConns is common to the endpoints of one program with this identity. nil means that there is no other.
+	OwnConns *OwnConns
+	Log      *slog.Logger
 }
 
 // Endpoint is one UDP socket that listens and dials. Its methods may be called concurrently.
@@ -73,12 +75,12 @@ type Endpoint struct {
 	listener *quic.Listener
 	gate     *gate // for incoming handshakes
 	laneGate *gate // the same for lanes on sockets of their own
-	ownConns *ownConns
+	ownHeld  *ownHolder
 }
 
 // Listen opens the endpoint. The caller must close it.
 func Listen(cfg Config) (*Endpoint, error) {
-	e := &Endpoint{cfg: cfg, socket: cfg.Conn, gate: newGate(handshakesPerAddr, handshakesAtOnce), laneGate: newGate(lanesPerAddr, lanesAtOnce), ownConns: newOwnConns()}
+	e := &Endpoint{cfg: cfg, socket: cfg.Conn, gate: newGate(handshakesPerAddr, handshakesAtOnce), laneGate: newGate(lanesPerAddr, lanesAtOnce), ownHeld: newOwnHolder(cfg.OwnConns)}
 	if e.socket == nil {
 		c, err := openSocket(cfg.Port, cfg.Log)
 		if err != nil {
@@ -331,7 +333,7 @@ func (e *Endpoint) DialAny(ctx context.Context, addrs []netip.AddrPort, want Pin
 
 // Close ends every connection and closes the socket.
 func (e *Endpoint) Close() error {
-	e.ownConns.close()
+	e.ownHeld.close()
 	err := e.listener.Close()
 	err = errors.Join(err, e.tr.Close())
 	if e.own {

@@ -27,17 +27,16 @@ const (
 	maxOwnSecrets = 1024
 )
 
-// ownConns are the connections to our own key. Both ends of a connection can export the same secret, and no one else
-// can: a connection of which this endpoint has both ends goes to itself; one of which it has one end goes to a device
+// OwnConns are the connections to our own key. Both ends of a connection can export the same secret, and no one else
+// can: a connection of which this program has both ends goes to itself; one of which it has one end goes to a device
 // with a copy of the key. The end that dialled knows only that a key answered, perhaps its own over a relay. So it
 // waits until the other end has closed the connection for having the same key, which takes a complete handshake
 // there.
-type ownConns struct {
-	mu     sync.Mutex
-	closed bool
-	done   chan struct{}
-	wg     sync.WaitGroup
-	ends   map[string]*ownConn
+//
+// Endpoints of one program that use one key share an OwnConns. The zero value is empty.
+type OwnConns struct {
+	mu   sync.Mutex
+	ends map[string]*ownConn
 }
 
 type ownConn struct {
@@ -45,14 +44,8 @@ type ownConn struct {
 	at   time.Time
 }
 
-func newOwnConns() *ownConns {
-	return &ownConns{done: make(chan struct{}), ends: map[string]*ownConn{}}
-}
-
-// take holds q briefly, closes it, and calls twin if its other end is elsewhere.
-func (o *ownConns) take(q *quic.Conn, dialled bool, twin func(at netip.AddrPort)) {
-	leave := func() { _ = q.CloseWithError(quic.ApplicationErrorCode(wire.Identity), "") }
-	secret, err := (&Conn{q: q}).Binding()
+// add counts one end of a connection; nil means that there are too many.
+func (o *OwnConns) add(secret string) *ownConn {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for key, c := range o.ends {
@@ -60,17 +53,60 @@ func (o *ownConns) take(q *quic.Conn, dialled bool, twin func(at netip.AddrPort)
 			delete(o.ends, key)
 		}
 	}
-	key := string(secret)
-	c := o.ends[key]
-	if err != nil || o.closed || c == nil && len(o.ends) >= maxOwnSecrets {
-		leave()
-		return
+	c := o.ends[secret]
+	if c == nil && len(o.ends) >= maxOwnSecrets {
+		return nil
 	}
 	if c == nil {
 		c = &ownConn{at: time.Now()}
-		o.ends[key] = c
+		if o.ends == nil {
+			o.ends = map[string]*ownConn{}
+		}
+		o.ends[secret] = c
 	}
 	c.ends++
+	return c
+}
+
+// count returns how many ends of a connection are here.
+func (o *OwnConns) count(c *ownConn) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return c.ends
+}
+
+// ownHolder holds the connections of one endpoint to our own key until it is known where their other ends are.
+type ownHolder struct {
+	conns *OwnConns
+	done  chan struct{}
+
+	mu     sync.Mutex
+	closed bool
+	wg     sync.WaitGroup
+}
+
+func newOwnHolder(conns *OwnConns) *ownHolder {
+	if conns == nil {
+		conns = &OwnConns{}
+	}
+	return &ownHolder{conns: conns, done: make(chan struct{})}
+}
+
+// take holds q briefly, closes it, and calls twin if its other end is elsewhere.
+func (o *ownHolder) take(q *quic.Conn, dialled bool, twin func(at netip.AddrPort)) {
+	leave := func() { _ = q.CloseWithError(quic.ApplicationErrorCode(wire.Identity), "") }
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	secret, err := (&Conn{q: q}).Binding()
+	if err != nil || o.closed {
+		leave()
+		return
+	}
+	c := o.conns.add(string(secret))
+	if c == nil {
+		leave()
+		return
+	}
 	o.wg.Go(func() {
 		defer leave()
 		wait := bothEnds
@@ -86,10 +122,7 @@ func (o *ownConns) take(q *quic.Conn, dialled bool, twin func(at netip.AddrPort)
 		case <-o.done:
 			return
 		}
-		o.mu.Lock()
-		here := c.ends
-		o.mu.Unlock()
-		if here == 1 && twin != nil && (!dialled || closedAsOwn(q)) { // guard: twin-proven
+		if o.conns.count(c) == 1 && twin != nil && (!dialled || closedAsOwn(q)) { // guard: twin-proven
 			twin((&Conn{q: q}).RemoteAddr())
 		}
 	})
@@ -102,7 +135,7 @@ func closedAsOwn(q *quic.Conn) bool {
 }
 
 // close waits for all goroutines that take has started.
-func (o *ownConns) close() {
+func (o *ownHolder) close() {
 	o.mu.Lock()
 	if !o.closed {
 		o.closed = true

@@ -1,0 +1,134 @@
+package engine_test
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+)
+
+// twoServices starts two engines with one identity, for the services chess and chat.
+func twoServices(net *enginetest.Net, profile string) (chess, chat *enginetest.Node) {
+	cfg := open("")
+	cfg.Profile, cfg.Service = profile, "chess"
+	chess = net.Start(cfg)
+	cfg.Profile, cfg.Service, cfg.Share = "", "chat", chess.Engine
+	return chess, net.Start(cfg)
+}
+
+// TestShare_TwoServicesAreOnePeer checks that two devices, each with two services, have a session for each service under
+// one ID; that messages of one service do not reach the other; and that no one sees a copied identity.
+func TestShare_TwoServicesAreOnePeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		chessA, chatA := twoServices(net, "")
+		chessB, chatB := twoServices(net, "")
+		next := events(t, chatB)
+		time.Sleep(10 * time.Second)
+		if chessA.Self().ID != chatA.Self().ID || chessB.Self().ID != chatB.Self().ID {
+			t.Fatal("the engines have different IDs")
+		}
+		for _, n := range []*enginetest.Node{chessA, chatA, chessB, chatB} {
+			if connected(n) != 1 || len(n.Peers()) != 1 {
+				t.Errorf("%s: %d sessions, %d peers", n.Self().Service, connected(n), len(n.Peers()))
+			}
+		}
+		_, _ = chessA.Send(t.Context(), "e4", engine.Broadcast)
+		if _, err := chatA.Send(t.Context(), "hello", engine.Broadcast); err != nil {
+			t.Fatal(err)
+		}
+		if m := next(is[engine.MessageReceived]).(engine.MessageReceived).Message; string(m.Body) != `"hello"` {
+			t.Errorf("the chat got %s", m.Body)
+		}
+		if _, err := chatA.Dial(t.Context(), chessA.Addr.String()); !errors.Is(err, engine.ErrOwnKey) {
+			t.Errorf("dialling the own device: %v", err)
+		}
+		time.Sleep(time.Minute)
+		for _, n := range []*enginetest.Node{chessA, chatA, chessB, chatB} {
+			if list := n.Conflicts(); len(list) > 0 {
+				t.Errorf("%s reports %+v", n.Self().Service, list)
+			}
+		}
+	})
+}
+
+// TestShare_DecisionsApplyToBoth checks that a peer that is blocked in one engine is disconnected in the other.
+func TestShare_DecisionsApplyToBoth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		chessA, chatA := twoServices(net, "")
+		chessB, _ := twoServices(net, "")
+		time.Sleep(10 * time.Second)
+		if err := chessA.SetTrust(chessB.Self().ID, engine.TrustBlocked); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if connected(chessA) != 0 || connected(chatA) != 0 {
+			t.Errorf("sessions with a blocked peer: %d and %d", connected(chessA), connected(chatA))
+		}
+		if chatA.Trust(chessB.Self().ID) != engine.TrustBlocked {
+			t.Error("the other engine does not know the decision")
+		}
+	})
+}
+
+// TestShare_OutboxesStayApart checks that each engine resumes its own kept offers and no others, whichever of the
+// engines opens the profile.
+func TestShare_OutboxesStayApart(t *testing.T) {
+	profile, file := filepath.Join(t.TempDir(), "profile"), bytesIn(t, 10)
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		stranger := net.Start(engine.Config{Hidden: true}).Self().ID
+		chess, chat := twoServices(net, profile)
+		kept, err := chess.OfferWith(t.Context(), stranger, engine.OfferOptions{Keep: true}, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := chess.Stop(); err != nil { // the profile stays open
+			t.Fatal(err)
+		}
+		if _, err := engine.New(engine.Config{Profile: profile}); !errors.Is(err, engine.ErrInUse) {
+			t.Errorf("a profile in use: %v", err)
+		}
+		if err := chat.SetTrust(stranger, engine.TrustSeen); err != nil {
+			t.Error(err)
+		}
+		if err := chat.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		chat = net.Start(engine.Config{Profile: profile, Service: "chat"})
+		if list := chat.Transfers(); len(list) != 0 {
+			t.Errorf("the chat has %+v", list)
+		}
+		chess = net.Start(engine.Config{Service: "chess", Share: chat.Engine})
+		if list := chess.Transfers(); len(list) != 1 || list[0].ID != kept.ID {
+			t.Errorf("chess has %+v", list)
+		}
+	})
+}
+
+// TestShare_RefusesWhatCannotBeShared checks the errors of New.
+func TestShare_RefusesWhatCannotBeShared(t *testing.T) {
+	first, err := engine.New(engine.Config{Service: "chess"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]engine.Config{
+		"the same service": {Service: "chess", Share: first},
+		"a second profile": {Service: "chat", Share: first, Profile: filepath.Join(t.TempDir(), "profile")},
+	} {
+		if _, err := engine.New(c); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.New(engine.Config{Service: "chat", Share: first}); !errors.Is(err, engine.ErrClosed) {
+		t.Errorf("an ended engine: %v", err)
+	}
+}
