@@ -21,9 +21,9 @@
 // the end, every call returns [ErrClosed].
 //
 // Commands are methods. They may be called from any goroutine, including from a [Handler] or between two events of
-// [Engine.Watch]. Those that take a context block at most until it ends, and all of them except Offer, Wait and Shutdown
-// have a time limit of their own as well. Several engines may run in one process; there is no
-// global state. With Config.Share they are one peer with several services.
+// [Engine.Watch]. Those that take a context block at most until it ends, and all of them except Offer, Wait and
+// Shutdown have a time limit of their own as well. Several engines may run in one process; there is no global state.
+// With Config.Share they are one peer with several services.
 //
 // # Events
 //
@@ -77,13 +77,13 @@
 // connections of its own, the lanes ([Transfer].Lanes), so that it does not delay messages: TLS over TCP where
 // possible, otherwise QUIC, with more lanes where packets are lost.
 //
-// An accepted transfer resumes by itself after a crash or restart of either side, a network outage, a change of
-// address or a full disk, and data that has arrived is not sent again; [TransferState] says what it waits for. With
-// [OfferOptions].Keep it waits indefinitely, even for a peer that is not online yet. Without it, a transfer whose
-// peer is gone fails within 30 s, and [Engine.Retry] resumes it. [Engine.Pause], [Engine.Resume] and [Engine.Cancel]
-// take effect on both sides at once. [OfferOptions] give a file another name, add a
-// note, or send what an io.Reader yields. [Engine.OfferEach] sends one source to several peers and reads it once. At most
-// 4 transfers to one peer run at once, and 12 in total; the others wait their turn, by priority.
+// An accepted transfer resumes by itself after a crash or restart of either side, a network outage, a change of address
+// or a full disk, and data that has arrived is not sent again; [TransferState] says what it waits for. With
+// [OfferOptions].Keep it waits indefinitely, even for a peer that is not online yet. Without it, a transfer whose peer
+// is gone fails within 30 s, and [Engine.Retry] resumes it. [Engine.Pause], [Engine.Resume] and [Engine.Cancel] take
+// effect on both sides at once. [OfferOptions] give a file another name, add a note, or send what an io.Reader yields.
+// [Engine.OfferEach] sends one source to several peers and reads it once. At most 4 transfers to one peer run at once,
+// and 12 in total; the others wait their turn, by priority.
 //
 // # Identity
 //
