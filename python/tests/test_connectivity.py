@@ -12,21 +12,7 @@ from conftest import until
 
 import multipeer
 
-CHAT = """\
-import multipeer
-
-my_name = input('Name: ')
-
-mc = multipeer.MultipeerConnectivity(display_name=my_name,
-  service_type='chat')
-
-try:
-  while True:
-    chat_message = input('Message: ')
-    mc.send(chat_message)
-finally:
-  mc.end_all()
-"""
+CHAT = Path(__file__).parent / "original" / "chat.py"
 
 
 class Recorder(multipeer.MultipeerConnectivity):
@@ -73,10 +59,8 @@ def meet(service):
         peer.end_all()
 
 
-def test_minimal_example_runs_unchanged(tmp_path):
+def test_minimal_example_runs_unchanged():
     """The example of the module's documentation, as it stands there, in two processes."""
-    script = tmp_path / "chat.py"
-    script.write_text(CHAT)
     args = os.environ["MULTIPEER_ARGS"] + f" --port {20000 + os.getpid() % 20000}"
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "MULTIPEER_ARGS": args, "PYTHONUNBUFFERED": "1"}
     procs, seen = {}, {"Anna": "", "Ben": ""}
@@ -89,7 +73,7 @@ def test_minimal_example_runs_unchanged(tmp_path):
             seen[name] += c
 
     for name in seen:
-        p = subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+        p = subprocess.Popen([sys.executable, str(CHAT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
         procs[name] = p
         threading.Thread(target=follow, args=(name, p.stdout), daemon=True).start()
         p.stdin.write(name + "\n")

@@ -25,9 +25,19 @@ import (
 
 var cli string
 
+// roles are what this program does in place of the tests when MULTIPEER_ROLE names one: hosts of a test run it.
+var roles = map[string]func(args []string) error{"serve http": serveHTTP, "ask http": askHTTP, "post": postMany}
+
 func TestMain(m *testing.M) {
 	if os.Getenv("MULTIPEER_ASK") != "" {
 		if err := askMDNS(os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	if role := os.Getenv("MULTIPEER_ROLE"); role != "" {
+		if err := roles[role](os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
