@@ -136,7 +136,10 @@ func (s *source) close() {
 // locate opens the folder that holds the entry at rel, and returns the entry's name in it.
 func (s *source) locate(rel string) (*os.Root, string, error) {
 	name, below, deep := strings.Cut(rel, "/")
-	t := s.tops[name]
+	t, known := s.tops[name]
+	if !known {
+		return nil, "", ErrVanished
+	}
 	if t.gone != nil && t.info == nil {
 		return nil, "", t.gone
 	}

@@ -1,0 +1,496 @@
+package transfer
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Part is a file that arrives as one plain stream, such as the body of an HTTP request.
+type Part struct {
+	Path    string    // the sender's, relative and with slashes
+	Size    int64     // Unknown if the sender does not say it: the file ends with the stream
+	ModTime time.Time // the zero time is now
+	SHA256  []byte    // of the whole file; nil if the sender gave none
+	// From is the offset at which the stream begins: 0, or what Arrived returns for a part whose stream broke.
+	From int64
+}
+
+// Unknown is the size of a Part whose sender does not announce it.
+const Unknown = -1
+
+// IntakeOptions say where and how an Intake receives.
+type IntakeOptions struct {
+	Dir string // the folder to publish in; it must exist
+	// Reserve is how many bytes stay free on the disk; see ReceiveOptions.Reserve.
+	Reserve int64
+	// Most returns how many files and bytes may arrive in total, such as what a person has accepted. Nil means no
+	// limit.
+	Most func() Totals
+	// Known reports whether the transfer with this ID will be resumed; see ReceiveOptions.Known.
+	Known func(id string) bool
+	// Told is called with the progress, from the goroutines that call Receive. It may be nil.
+	Told func(Progress)
+
+	check func(op, name string) error // tests use it to make the file system fail
+}
+
+// Intake receives files from a sender that does not speak this package's protocol, such as a browser, and takes the
+// care that the function Receive takes: names are made safe, files are staged on the same volume, nothing is
+// overwritten, and the disk keeps its reserve. Each file gets its final name when it is whole; Finish makes all of them
+// durable. A folder of the sender becomes a new folder. Methods may be called concurrently, so that several streams
+// arrive at once. The caller closes it.
+type Intake struct {
+	opts   IntakeOptions
+	mu     sync.Mutex // guards what follows; it is not held while a stream is read
+	stage  *stage
+	plan   *plan
+	closed bool
+	parts  map[string]*intakePart // by the sender's path
+	paths  int                    // total bytes of these paths
+	seen   Totals                 // admitted
+	made   map[string]string      // planned top-level folder -> the one that was created
+	dirs   map[string]bool        // folders of the inbox that have new names in them
+	fresh  []string               // published files that are not durable yet
+	tops   map[string]bool
+	noted  map[string]bool // the sender's paths whose new names are noted
+	result Result
+	moved  int64
+	unpaid int64 // bytes since free space was last checked
+}
+
+// intakePart is a file that was admitted.
+type intakePart struct {
+	size  int64
+	saved string // our path, in the staging folder and, before numbering, in the inbox
+	pos   int64  // bytes that are staged
+	sum   hash.Hash
+	busy  bool  // a stream for it is being read
+	whole bool  // it has its final name
+	err   error // why the last stream failed
+}
+
+// OpenIntake opens an Intake.
+func OpenIntake(opts IntakeOptions) (*Intake, error) {
+	s, err := openStage(ReceiveOptions{Dir: opts.Dir, Reserve: opts.Reserve, Known: opts.Known, check: opts.check})
+	if err != nil {
+		return nil, classify(err)
+	}
+	if err := s.flushJournal(); err != nil { // what a crash leaves is recognized by it, and removed
+		s.remove()
+		s.close()
+		return nil, classify(err)
+	}
+	return &Intake{
+		opts: opts, stage: s, plan: newPlan(), parts: map[string]*intakePart{}, made: map[string]string{}, dirs: map[string]bool{}, tops: map[string]bool{}, noted: map[string]bool{},
+	}, nil
+}
+
+// ErrPartBusy reports a part of which another stream is being read, or that is whole already.
+var ErrPartBusy = errors.New("this file is being received already, or is complete")
+
+// Receive reads one file from r, publishes it, and returns its final path, relative to the folder and with slashes. If
+// the stream breaks, what has arrived stays until Close, and Receive may be called again for the same path. Errors are
+// those of this package; ErrTooMuch means that the file is not among what may arrive, or longer than it said.
+func (in *Intake) Receive(ctx context.Context, p Part, r io.Reader) (string, error) {
+	part, f, err := in.begin(p)
+	if err != nil {
+		return "", classify(err)
+	}
+	err = in.copy(ctx, part, f, r)
+	final := ""
+	if err == nil {
+		final, err = in.publish(p, part, f)
+	} else {
+		err = errors.Join(err, f.Close())
+	}
+	err = classify(err)
+	in.mu.Lock()
+	part.busy, part.whole, part.err = false, err == nil, err
+	in.mu.Unlock()
+	in.tell()
+	return final, err
+}
+
+// Arrived returns how many bytes of a part have arrived; 0 if nothing is known about it.
+func (in *Intake) Arrived(path string) int64 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if part := in.parts[path]; part != nil {
+		return part.pos
+	}
+	return 0
+}
+
+// begin admits a part and opens its staged file.
+func (in *Intake) begin(p Part) (*intakePart, *os.File, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.closed {
+		return nil, nil, ErrCancelled
+	}
+	part := in.parts[p.Path]
+	switch {
+	case part != nil && (part.busy || part.whole): // guard: part-twice
+		return nil, nil, ErrPartBusy
+	case part != nil && part.size != p.Size:
+		return nil, nil, fmt.Errorf("%w: %q has another size than before", ErrChanged, p.Path)
+	case part == nil:
+		var err error
+		if part, err = in.admitLocked(p); err != nil {
+			return nil, nil, err
+		}
+	}
+	if p.From != 0 && p.From != part.pos {
+		return nil, nil, fmt.Errorf("%w: %d bytes of %q have arrived, not %d", ErrProtocol, part.pos, p.Path, p.From)
+	}
+	f, err := in.openLocked(p, part)
+	if err != nil {
+		return nil, nil, err
+	}
+	part.busy = true
+	return part, f, nil
+}
+
+// admitLocked checks a new part against what may arrive, and plans its path.
+func (in *Intake) admitLocked(p Part) (*intakePart, error) {
+	names, err := splitPath(p.Path)
+	if err != nil {
+		return nil, err
+	}
+	if p.Size < Unknown {
+		return nil, fmt.Errorf("%w: a size of %d", ErrProtocol, p.Size)
+	}
+	size := max(p.Size, 0)
+	if in.paths+len(p.Path) > maxPathBytes {
+		return nil, ErrTooMany
+	}
+	if in.opts.Most != nil {
+		most := in.opts.Most()
+		if in.seen.Files >= most.Files || size > most.Bytes-in.seen.Bytes { // guard: intake-most
+			return nil, ErrTooMuch
+		}
+	}
+	if limit, known := largestFile(in.stage.volume); known && size > limit {
+		return nil, ErrFileTooLarge
+	}
+	if err := in.stage.roomFor(min(size, 1<<61)+entryCost, in.opts.Reserve); err != nil {
+		return nil, err
+	}
+	for i := 1; i < len(names); i++ {
+		if err := in.makeFolderLocked(path.Join(names[:i]...)); err != nil {
+			return nil, err
+		}
+	}
+	saved, err := in.plan.add(p.Path, false, "")
+	if err != nil {
+		return nil, err
+	}
+	part := &intakePart{size: p.Size, saved: saved}
+	in.parts[p.Path] = part
+	in.paths += len(p.Path)
+	in.seen.Files++
+	in.seen.Bytes += size
+	return part, nil
+}
+
+// makeFolderLocked plans and stages a folder of the sender, unless that was done. The name may be one that the disk
+// rejects.
+func (in *Intake) makeFolderLocked(raw string) error {
+	if _, known := in.plan.folders[raw]; known {
+		return nil
+	}
+	saved, err := in.plan.add(raw, true, "")
+	if err != nil {
+		return err
+	}
+	for tries := 0; ; tries++ {
+		err := in.stage.mkdir(saved, entry{path: raw, kind: kindFolder})
+		if !namingError(err) {
+			return err
+		}
+		other, found := in.plan.rename(raw, saved, true, tries)
+		if !found {
+			return errors.Join(ErrNameRefused, err)
+		}
+		saved = other
+	}
+}
+
+// openLocked opens the staged file of a part: a new one, or the one that a broken stream has left.
+func (in *Intake) openLocked(p Part, part *intakePart) (*os.File, error) {
+	if p.From > 0 {
+		return in.stage.reopen(part.saved)
+	}
+	in.restartLocked(part)
+	part.sum = nil
+	if p.SHA256 != nil {
+		part.sum = sha256.New()
+	}
+	for tries := 0; ; tries++ {
+		f, err := in.stage.create(part.saved)
+		if !namingError(err) {
+			return f, err
+		}
+		saved, found := in.plan.rename(p.Path, part.saved, false, tries)
+		if !found {
+			return nil, errors.Join(ErrNameRefused, err)
+		}
+		part.saved = saved
+	}
+}
+
+// restartLocked forgets what has arrived of a part.
+func (in *Intake) restartLocked(part *intakePart) {
+	in.moved -= part.pos
+	if part.size == Unknown {
+		in.seen.Bytes -= part.pos
+	}
+	part.pos = 0
+}
+
+// copy writes the stream to the staged file. Only this goroutine uses part.sum.
+func (in *Intake) copy(ctx context.Context, part *intakePart, f *os.File, r io.Reader) error {
+	b := newBlock()
+	defer b.release()
+	pos := part.pos // no one else changes it while busy is set
+	for {
+		if ctx.Err() != nil {
+			return causeOf(ctx)
+		}
+		n, readErr := r.Read(b.buf[:ChunkSize])
+		if part.size != Unknown && int64(n) > part.size-pos { // guard: part-size
+			return fmt.Errorf("%w: more than the %d bytes that were announced", ErrTooMuch, part.size)
+		}
+		if n > 0 {
+			if err := in.stage.write(f, b.buf[:n], pos); err != nil {
+				return err
+			}
+			if part.sum != nil {
+				part.sum.Write(b.buf[:n])
+			}
+			pos += int64(n)
+			if err := in.charge(part, int64(n)); err != nil {
+				return err
+			}
+			in.tell()
+		}
+		switch {
+		case readErr == nil:
+		case errors.Is(readErr, io.EOF) && (pos == part.size || part.size == Unknown):
+			return nil
+		case errors.Is(readErr, io.EOF):
+			return fmt.Errorf("%w: only %d of %d bytes arrived", ErrInterrupted, pos, part.size)
+		case ctx.Err() != nil:
+			return causeOf(ctx)
+		default:
+			return fmt.Errorf("%w: %w", ErrInterrupted, readErr)
+		}
+	}
+}
+
+// charge counts bytes that were staged, and checks free space from time to time.
+func (in *Intake) charge(part *intakePart, n int64) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	part.pos += n
+	in.moved += n
+	in.unpaid += n
+	if in.closed {
+		return ErrCancelled
+	}
+	if part.size == Unknown {
+		in.seen.Bytes += n
+		if in.opts.Most != nil && in.seen.Bytes > in.opts.Most().Bytes { // guard: intake-unknown
+			return ErrTooMuch
+		}
+	}
+	if in.unpaid < spaceEvery { // guard: intake-room
+		return nil
+	}
+	in.unpaid = 0
+	return in.stage.roomFor(0, in.opts.Reserve)
+}
+
+// publish checks a staged file, closes it, and gives it its final name.
+func (in *Intake) publish(p Part, part *intakePart, f *os.File) (string, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if p.SHA256 != nil && (part.sum == nil || subtle.ConstantTimeCompare(part.sum.Sum(nil), p.SHA256) == 0) { // guard: part-digest
+		in.restartLocked(part)
+		return "", errors.Join(ErrDigest, f.Close(), in.stage.discard(part.saved))
+	}
+	if in.closed {
+		return "", errors.Join(ErrCancelled, f.Close())
+	}
+	modTime := p.ModTime
+	if modTime.IsZero() {
+		modTime = time.Now()
+	}
+	lost, err := in.stage.seal(f, part.saved, entry{path: p.Path, size: part.pos, modTime: modTime}, false)
+	if err != nil {
+		return "", err
+	}
+	wanted, err := in.placeLocked(part.saved)
+	if err != nil {
+		return "", err
+	}
+	final, err := in.stage.publish(part.saved, wanted, false, "", in.plan.limit, func(string) error { return nil })
+	if err != nil {
+		return "", err
+	}
+	if err := in.stage.discard(part.saved); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	in.publishedLocked(p, part, final, lost)
+	return final, nil
+}
+
+// publishedLocked counts a file that has its final name.
+func (in *Intake) publishedLocked(p Part, part *intakePart, final string, lost []error) {
+	in.dirs[path.Dir(final)] = true
+	in.fresh = append(in.fresh, final)
+	in.result.Files++
+	in.result.Bytes += part.pos
+	in.noteNamesLocked(p.Path, final)
+	for _, why := range lost {
+		in.result.note(Note{Path: p.Path, Saved: final, Err: why})
+	}
+	top, _, _ := strings.Cut(final, "/")
+	if !in.tops[top] {
+		in.tops[top] = true
+		in.result.Saved = append(in.result.Saved, top)
+	}
+}
+
+// noteNamesLocked notes each folder on a path, and the file itself, that has another name than the sender's; each once.
+func (in *Intake) noteNamesLocked(raw, final string) {
+	theirs, ours := strings.Split(raw, "/"), strings.Split(final, "/")
+	for i := range theirs {
+		from, to := path.Join(theirs[:i+1]...), path.Join(ours[:i+1]...)
+		if theirs[i] != ours[i] && !in.noted[from] {
+			in.noted[from] = true
+			in.result.note(Note{Path: from, Saved: to})
+		}
+	}
+}
+
+// placeLocked creates the folders of a planned path in the inbox, and returns the path there. The top-level folder is a
+// new one.
+func (in *Intake) placeLocked(saved string) (string, error) {
+	if err := in.stage.inPlace(); err != nil {
+		return "", err
+	}
+	top, rest, below := strings.Cut(saved, "/")
+	if !below {
+		return saved, nil
+	}
+	dir, err := in.topFolderLocked(top)
+	if err != nil {
+		return "", err
+	}
+	in.dirs["."] = true
+	for name := range strings.SplitSeq(path.Dir(rest), "/") {
+		if name == "." {
+			break
+		}
+		in.dirs[dir] = true
+		dir = path.Join(dir, name)
+		if in.dirs[dir] {
+			continue
+		}
+		if err := in.stage.mkdirFinal(dir); err != nil {
+			return "", err
+		}
+		in.result.Folders++
+	}
+	return path.Join(dir, path.Base(rest)), nil
+}
+
+// topFolderLocked creates the folder for a planned top-level folder, or returns the one that it has created before.
+func (in *Intake) topFolderLocked(top string) (string, error) {
+	if made, known := in.made[top]; known {
+		return made, nil
+	}
+	for n := 1; n <= maxNumber; n++ {
+		made := numbered(top, n, in.plan.limit)
+		err := in.stage.try("mkdir", made, func() error { return in.stage.inbox.Mkdir(made, 0o755) })
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		in.made[top] = made
+		in.result.Folders++
+		return made, nil
+	}
+	return "", fmt.Errorf("%w: no free name is left for %q", ErrBadName, top)
+}
+
+// tell reports the progress.
+func (in *Intake) tell() {
+	if in.opts.Told == nil {
+		return
+	}
+	in.mu.Lock()
+	now := Progress{Phase: Moving, Bytes: in.moved, Files: in.result.Files}
+	in.mu.Unlock()
+	in.opts.Told(now)
+}
+
+// Finish makes everything durable that has arrived, and returns what that is. The parts that were begun and are not
+// whole are noted as left out. It may be called again after more has arrived.
+func (in *Intake) Finish() (Result, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.closed {
+		return in.result, ErrCancelled
+	}
+	if err := in.stage.syncExisting(in.fresh); err != nil {
+		return in.result, classify(err)
+	}
+	if err := in.stage.syncInbox(in.dirs); err != nil {
+		return in.result, classify(err)
+	}
+	in.fresh = nil
+	result := in.result
+	result.Notes = append([]Note(nil), in.result.Notes...)
+	for name, part := range in.parts {
+		if part.whole {
+			continue
+		}
+		why := part.err
+		if why == nil {
+			why = ErrInterrupted
+		}
+		result.note(Note{Path: name, Err: why})
+	}
+	if in.stage.unconfirmed.Load() && len(result.Saved) > 0 {
+		result.note(Note{Path: result.Saved[0], Saved: result.Saved[0], Err: ErrNotDurable})
+	}
+	return result, nil
+}
+
+// Close removes what is not whole; what has its final name stays. Streams that are still being read fail. It is
+// idempotent.
+func (in *Intake) Close() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.closed {
+		return
+	}
+	in.closed = true
+	in.stage.remove()
+	in.stage.close()
+}
