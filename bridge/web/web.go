@@ -1,0 +1,285 @@
+// Package web exchanges files and text with devices that have nothing installed but a browser: by a link that a person
+// opens on the other device, from a QR code. A link offers files to download, or takes uploads into a folder, or both.
+// It answers on this device's addresses for a limited time and to a limited number of visitors, and only below a secret
+// path.
+//
+// Over plain HTTP the exchange is not encrypted: others on the network can read it, and one who controls the network can
+// change it. The page says so. Options.Certificate makes it HTTPS.
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"multipeer/transfer"
+)
+
+// DefaultPort is the TCP port that a link tries first, so that a firewall needs one rule.
+const DefaultPort = 8421
+
+// The default times of a link.
+const (
+	DefaultIdle     = 15 * time.Minute
+	DefaultLifetime = time.Hour
+)
+
+// Limits on what strangers and visitors can make a link do.
+const (
+	maxConns        = 64 // at once
+	maxConnsPerAddr = 16
+	maxWrongPaths   = 100 // requests outside the secret path; then the link closes
+	maxWrongPerAddr = 10  // of one address; then that address gets no answer
+	maxWrongPINs    = 5   // of all visitors; then the link closes
+	headerTimeout   = 10 * time.Second
+	bodyIdle        = time.Minute // how long a body may stall
+	maxHeader       = 16 << 10
+)
+
+// Errors for the end of a link; see Link.Err.
+var (
+	ErrExpired = errors.New("the link has expired")
+	ErrGuessed = errors.New("too many wrong PINs or addresses were tried")
+	ErrStopped = errors.New("the link was stopped")
+)
+
+// Options say what a link offers.
+type Options struct {
+	Name  string   // of this device, for the page
+	Paths []string // files and folders to share
+	Text  string   // text to share
+	// Dir is the folder to receive into; it must exist. Empty means that the link receives nothing.
+	Dir string
+	// Most limits what is received through this link, in total; a zero field means no limit but the disk's reserve.
+	Most    transfer.Totals
+	Reserve int64 // see transfer.ReceiveOptions.Reserve
+	// PIN, if set, is asked for before the page opens.
+	PIN string
+	// Visitors is how many browsers may open the link; 0 means one.
+	Visitors int
+	// Idle is how long the link stays after the last byte, Lifetime how long at most; 0 means the default.
+	Idle, Lifetime time.Duration
+	// Port is the TCP port; 0 means DefaultPort, or any free port if that one is taken.
+	Port int
+	// Certificate, if set, makes the link HTTPS; visitors then use a name that it is valid for.
+	Certificate *tls.Certificate
+	// Ask asks a person whether to receive an upload; nil accepts. Its error declines. ctx ends when the visitor gives
+	// up or the link ends. It may be called concurrently.
+	Ask func(ctx context.Context, u Upload) error
+	// Tell is called with each Event, from one goroutine at a time. It may be nil, and must return soon.
+	Tell func(Event)
+}
+
+// Link is an open link.
+type Link struct {
+	opts     Options
+	token    string // the secret path
+	listener net.Listener
+	server   *http.Server
+	share    *share // nil if nothing is shared
+	visitors visitors
+	uploads  uploads
+	telling  sync.Mutex
+
+	ctx      context.Context // ends with the link
+	stop     context.CancelCauseFunc
+	handlers sync.WaitGroup
+	active   chan struct{} // signals activity
+	ended    chan struct{} // closed when everything has ended
+}
+
+// Open opens a link. Errors name what cannot be read, the folder that cannot be received into, or the port. The caller
+// closes it; it also ends by itself.
+func Open(opts Options) (*Link, error) {
+	if len(opts.Paths) == 0 && opts.Text == "" && opts.Dir == "" {
+		return nil, errors.New("a link needs something to share, or a folder to receive into")
+	}
+	if opts.Visitors == 0 {
+		opts.Visitors = 1
+	}
+	if opts.Idle == 0 {
+		opts.Idle = DefaultIdle
+	}
+	if opts.Lifetime == 0 {
+		opts.Lifetime = DefaultLifetime
+	}
+	if opts.Dir != "" {
+		if err := transfer.CheckFolder(opts.Dir); err != nil {
+			return nil, err
+		}
+	}
+	ctx, stop := context.WithCancelCause(context.Background())
+	l := &Link{opts: opts, token: newToken(), ctx: ctx, stop: stop, active: make(chan struct{}, 1), ended: make(chan struct{})}
+	l.visitors = newVisitors(opts.PIN, opts.Visitors)
+	l.uploads = newUploads(l)
+	if len(opts.Paths) > 0 {
+		var err error
+		if l.share, err = newShare(opts.Paths); err != nil {
+			stop(nil)
+			return nil, err
+		}
+	}
+	listener, err := listen(opts.Port)
+	if err != nil {
+		stop(nil)
+		return nil, err
+	}
+	l.listener = newLimiter(listener)
+	l.server = &http.Server{
+		Handler: l, ReadHeaderTimeout: headerTimeout, IdleTimeout: bodyIdle, MaxHeaderBytes: maxHeader,
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2: one stream cannot stall another
+		ErrorLog:     discardLog, BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	if opts.Certificate != nil {
+		l.listener = tls.NewListener(l.listener, &tls.Config{Certificates: []tls.Certificate{*opts.Certificate}, MinVersion: tls.VersionTLS12})
+	}
+	go l.run()
+	return l, nil
+}
+
+// listen opens the port on all addresses.
+func listen(port int) (net.Listener, error) {
+	if port != 0 {
+		return net.Listen("tcp", fmt.Sprintf(":%d", port))
+	}
+	if listener, err := net.Listen("tcp", fmt.Sprintf(":%d", DefaultPort)); err == nil {
+		return listener, nil
+	}
+	return net.Listen("tcp", ":0")
+}
+
+// newToken returns a secret that can be typed: 40 bits as eight letters and digits.
+func newToken() string {
+	b := make([]byte, 5)
+	_, _ = rand.Read(b) // it never fails
+	s := strings.ToLower(base32.StdEncoding.EncodeToString(b))
+	return s[:4] + "-" + s[4:]
+}
+
+// run serves until the link ends, and then waits for everything.
+func (l *Link) run() {
+	defer close(l.ended)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		err := l.server.Serve(l.listener)
+		if l.ctx.Err() == nil { // the listener failed
+			l.stop(err)
+		}
+	}()
+	l.awaitEnd()
+	_ = l.server.Close()
+	<-served
+	l.handlers.Wait()
+	l.uploads.finishAll()
+	l.tell(Ended{l.Err()})
+}
+
+// awaitEnd waits until the link is stopped or has expired.
+func (l *Link) awaitEnd() {
+	most := time.NewTimer(l.opts.Lifetime)
+	defer most.Stop()
+	idle := time.NewTimer(l.opts.Idle)
+	defer idle.Stop()
+	for {
+		select {
+		case <-l.active:
+			idle.Reset(l.opts.Idle)
+		case <-idle.C:
+			l.stop(ErrExpired)
+		case <-most.C:
+			l.stop(ErrExpired)
+		case <-l.ctx.Done():
+			return
+		}
+	}
+}
+
+// touch keeps the link from being idle.
+func (l *Link) touch() {
+	select {
+	case l.active <- struct{}{}:
+	default:
+	}
+}
+
+// Close ends the link and waits until every request has ended. What is not whole is removed, what has arrived stays. It is
+// idempotent.
+func (l *Link) Close() {
+	l.stop(ErrStopped)
+	<-l.ended
+}
+
+// Done is closed when the link has ended.
+func (l *Link) Done() <-chan struct{} { return l.ended }
+
+// Err returns why the link has ended: ErrStopped, ErrExpired, ErrGuessed, or the error of the port.
+func (l *Link) Err() error { return context.Cause(l.ctx) }
+
+// Port returns the TCP port.
+func (l *Link) Port() int { return l.listener.Addr().(*net.TCPAddr).Port }
+
+// URLs lists the addresses of the link, the most likely first: private addresses of the network before others.
+func (l *Link) URLs() []string {
+	var out []string
+	for _, a := range ownAddrs() {
+		out = append(out, l.urlOf(a.String()))
+	}
+	return out
+}
+
+func (l *Link) urlOf(host string) string {
+	scheme := "http"
+	if l.opts.Certificate != nil {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://%s/%s/", scheme, net.JoinHostPort(host, fmt.Sprint(l.Port())), l.token)
+}
+
+// tell passes an event to the program.
+func (l *Link) tell(e Event) {
+	if l.opts.Tell == nil {
+		return
+	}
+	l.telling.Lock()
+	defer l.telling.Unlock()
+	l.opts.Tell(e)
+}
+
+// ownAddrs lists this device's addresses that a browser on the network can use: IPv4, private ones first, and loopback if
+// there is no other. IPv6 link-local addresses cannot be typed into a browser.
+func ownAddrs() []netip.Addr {
+	var out []netip.Addr
+	list, _ := net.InterfaceAddrs()
+	for _, a := range list {
+		p, err := netip.ParsePrefix(a.String())
+		if err != nil {
+			continue
+		}
+		if addr := p.Addr().Unmap(); addr.Is4() && !addr.IsLoopback() && !addr.IsLinkLocalUnicast() {
+			out = append(out, addr)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b netip.Addr) int { return rank(a) - rank(b) })
+	if len(out) == 0 {
+		out = append(out, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+	}
+	return out
+}
+
+func rank(a netip.Addr) int {
+	if a.IsPrivate() {
+		return 0
+	}
+	return 1
+}
