@@ -2,7 +2,7 @@
 # check.sh - checks formatting, vet on every system, staticcheck, and that go.mod is up to date.
 set -eu
 tags=migrated_fynedo
-pure="./cmd/... ./engine/... ./examples/... ./icons/... ./internal/... ./packaging/... ./tools/... ./transfer/... ./ui/..."
+pure="./bridge/... ./cmd/... ./engine/... ./examples/... ./icons/... ./internal/... ./packaging/... ./tools/... ./transfer/... ./ui/..."
 echo "== gofumpt"
 bad=$(go run mvdan.cc/gofumpt@v0.12.0 -l .)
 [ -z "$bad" ] || { echo "not formatted by gofumpt:"; echo "$bad"; exit 1; }

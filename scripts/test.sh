@@ -6,7 +6,7 @@ set -eu
 tags=migrated_fynedo
 if [ $# = 0 ]; then
 	echo "== build without cgo, everything but the window's main"
-	CGO_ENABLED=0 go build -tags $tags ./cmd/... ./engine/... ./examples/... ./icons/... ./internal/... ./packaging/... ./tools/... ./transfer/... ./ui/...
+	CGO_ENABLED=0 go build -tags $tags ./bridge/... ./cmd/... ./engine/... ./examples/... ./icons/... ./internal/... ./packaging/... ./tools/... ./transfer/... ./ui/...
 	CGO_ENABLED=0 go build -C bench -o /dev/null .
 fi
 go build -o build/runtests ./tools/runtests

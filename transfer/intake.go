@@ -315,11 +315,11 @@ func (in *Intake) charge(part *intakePart, n int64) error {
 			return ErrTooMuch
 		}
 	}
-	if in.unpaid < spaceEvery { // guard: intake-room
-		return nil
+	if in.unpaid >= spaceEvery { // guard: intake-room
+		in.unpaid = 0
+		return in.stage.roomFor(0, in.opts.Reserve)
 	}
-	in.unpaid = 0
-	return in.stage.roomFor(0, in.opts.Reserve)
+	return nil
 }
 
 // publish checks a staged file, closes it, and gives it its final name.

@@ -3,12 +3,14 @@ package transfer
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +26,9 @@ func openIntake(t *testing.T, opts IntakeOptions) (*Intake, string) {
 	if opts.Dir == "" {
 		opts.Dir = t.TempDir()
 	}
-	opts.Reserve = -1
+	if opts.Reserve == 0 {
+		opts.Reserve = -1
+	}
 	in, err := OpenIntake(opts)
 	if err != nil {
 		t.Fatal(err)
@@ -236,6 +240,23 @@ func TestIntake_UnknownSizeEndsWithTheStream(t *testing.T) {
 	}
 	if got := names(t, dir); len(got) != 1 {
 		t.Errorf("there are %q", got)
+	}
+}
+
+// TestIntake_LeavesTheReserve checks that a stream of unknown size does not fill the disk.
+func TestIntake_LeavesTheReserve(t *testing.T) {
+	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
+		t.Skip("free space is not asked for there")
+	}
+	dir := t.TempDir()
+	free, err := FreeSpace(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, _ := openIntake(t, IntakeOptions{Dir: dir, Reserve: int64(free) - 8<<20})
+	random := io.LimitReader(rand.Reader, 64<<20)
+	if _, err := in.Receive(t.Context(), Part{Path: "x", Size: Unknown}, random); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("64 MiB where 8 are free: %v", err)
 	}
 }
 

@@ -37,12 +37,9 @@ var (
 func (vs *visitors) enter(pin string, addr netip.Addr, agent string) (cookie string, v Visitor, err error) {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
-	if vs.wrongPINs >= maxWrongPINs { // guard: web-pin
-		return "", v, ErrGuessed
-	}
 	if subtle.ConstantTimeCompare([]byte(pin), []byte(vs.pin)) == 0 {
 		vs.wrongPINs++
-		if vs.wrongPINs >= maxWrongPINs {
+		if vs.wrongPINs >= maxWrongPINs { // guard: web-pin
 			return "", v, ErrGuessed
 		}
 		return "", v, errWrongPIN
@@ -68,19 +65,24 @@ func (vs *visitors) of(r *http.Request) (Visitor, bool) {
 	return v, known
 }
 
-// stray counts a request outside the secret path. silent means that the address gets no answer any more, guessed that
-// the link has to close.
-func (vs *visitors) stray(addr netip.Addr) (silent, guessed bool) {
+// stray counts a request outside the secret path, and reports whether the link has to close.
+func (vs *visitors) stray(addr netip.Addr) (guessed bool) {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
 	vs.wrong++
 	vs.wrongOf[addr]++
-	return vs.wrongOf[addr] > maxWrongPerAddr, vs.wrong >= maxWrongPaths // guard: web-paths
+	if vs.wrong >= maxWrongPaths { // guard: web-guesses
+		return true
+	}
+	return false
 }
 
-// silenced reports whether an address has made too many requests outside the secret path.
+// silenced reports whether an address has made too many requests outside the secret path to get any more answers.
 func (vs *visitors) silenced(addr netip.Addr) bool {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
-	return vs.wrongOf[addr] > maxWrongPerAddr
+	if vs.wrongOf[addr] >= maxWrongPerAddr { // guard: web-paths
+		return true
+	}
+	return false
 }

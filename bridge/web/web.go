@@ -93,6 +93,8 @@ type Link struct {
 
 	ctx      context.Context // ends with the link
 	stop     context.CancelCauseFunc
+	entering sync.Mutex
+	closing  bool // no more requests are handled
 	handlers sync.WaitGroup
 	active   chan struct{} // signals activity
 	ended    chan struct{} // closed when everything has ended
@@ -178,11 +180,25 @@ func (l *Link) run() {
 		}
 	}()
 	l.awaitEnd()
+	l.entering.Lock()
+	l.closing = true
+	l.entering.Unlock()
 	_ = l.server.Close()
 	<-served
 	l.handlers.Wait()
 	l.uploads.finishAll()
 	l.tell(Ended{l.Err()})
+}
+
+// enter counts a handler for whose end the link waits; false means that the link has ended.
+func (l *Link) enter() bool {
+	l.entering.Lock()
+	defer l.entering.Unlock()
+	if l.closing {
+		return false
+	}
+	l.handlers.Add(1)
+	return true
 }
 
 // awaitEnd waits until the link is stopped or has expired.

@@ -185,7 +185,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 peer not found, 4 declined or can
 	f.BoolVar(&p.out.json, "json", false, "print one JSON object per line to standard output, and nothing else")
 	f.StringVar(&p.visible, "visible", "everyone", "who may see this peer: everyone, known or nobody")
 	f.BoolVar(&p.verbose, "verbose", false, "write a log to standard error")
-	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand(), p.doctorCommand(), p.serveCommand(), p.historyCommand(), p.apiCommand(), manCommand())
+	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.linkCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand(), p.doctorCommand(), p.serveCommand(), p.historyCommand(), p.apiCommand(), manCommand())
 	return root
 }
 

@@ -37,7 +37,7 @@ func TestRename_NothingElseKnowsTheModulesName(t *testing.T) {
 	if got, err := current(copied); err != nil || got != "example.org/x/multipeer" {
 		t.Fatal(got, err)
 	}
-	c := exec.Command("go", "vet", "-tags", "migrated_fynedo", "./cmd/...", "./engine/...", "./examples/...", "./internal/...", "./tools/...", "./transfer/...", "./ui/...")
+	c := exec.Command("go", "vet", "-tags", "migrated_fynedo", "./bridge/...", "./cmd/...", "./engine/...", "./examples/...", "./internal/...", "./tools/...", "./transfer/...", "./ui/...")
 	c.Dir = copied
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {

@@ -34,7 +34,7 @@ type group struct {
 
 // packages are all but the window's main.
 var packages = []string{
-	"./cmd/...", "./engine/...", "./examples/...", "./icons/...", "./internal/...", "./packaging/...", "./tools/...", "./transfer/...", "./ui/...",
+	"./bridge/...", "./cmd/...", "./engine/...", "./examples/...", "./icons/...", "./internal/...", "./packaging/...", "./tools/...", "./transfer/...", "./ui/...",
 }
 
 var quick = []group{

@@ -27,7 +27,7 @@ const root = "../../.."
 // told lists the pages that ask readers to type something.
 var told = []string{
 	"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/api.md", "docs/architecture.md", "docs/building.md", "docs/cli.md", "docs/figures.md", "docs/packaging.md",
-	"docs/json-rpc.md", "docs/parity.md", "docs/performance.md", "docs/security.md", "docs/testing.md", "docs/window.md",
+	"docs/json-rpc.md", "docs/parity.md", "docs/performance.md", "docs/reach.md", "docs/security.md", "docs/testing.md", "docs/window.md",
 }
 
 // Where a command is run.
@@ -50,16 +50,19 @@ var commands = map[string]string{
 	"make cli":       here,
 	"build/multipeer-cli --profile /tmp/ben --name Ben receive --into /tmp/inbox":      here,
 	"build/multipeer-cli --profile /tmp/anna --name Anna send --to Ben README.md docs": here,
-	"multipeer-cli doctor":                    here,
-	"multipeer-cli chat":                      here,
-	"multipeer-cli serve":                     synops,
-	"multipeer-cli auto":                      synops,
-	"multipeer-cli peers":                     synops,
-	"multipeer-cli pair":                      synops,
-	"go run ./tools/modulepath -to HOST/PATH": "tools/modulepath/main_test.go:rename(copied,",
-	"multipeer-cli api":                       "internal/testing/languages/testdata/api.mjs:[\"api\"]",
-	"multipeer-cli trust ID verified":         synops,
-	"go run -C examples/lightcycle .":         "examples/lightcycle/process_test.go:lightcycle",
+	"multipeer-cli doctor":                      here,
+	"multipeer-cli chat":                        here,
+	"multipeer-cli serve":                       synops,
+	"multipeer-cli link":                        synops,
+	"multipeer-cli link photos notes.txt":       synops,
+	"multipeer-cli link --receive --into inbox": synops,
+	"multipeer-cli auto":                        synops,
+	"multipeer-cli peers":                       synops,
+	"multipeer-cli pair":                        synops,
+	"go run ./tools/modulepath -to HOST/PATH":   "tools/modulepath/main_test.go:rename(copied,",
+	"multipeer-cli api":                         "internal/testing/languages/testdata/api.mjs:[\"api\"]",
+	"multipeer-cli trust ID verified":           synops,
+	"go run -C examples/lightcycle .":           "examples/lightcycle/process_test.go:lightcycle",
 	"go mod edit -require multipeer@v0.0.0 -replace multipeer=../multipeer && go mod tidy": here,
 	"CGO_ENABLED=0 go build ./cmd/multipeer-cli":                                           here,
 
@@ -424,7 +427,7 @@ func TestSynopsis(t *testing.T) {
 	}
 	anna, ben := id("anna"), id("ben")
 	_, ended := background(2, "ben", "self", "serve", "--into", "inbox", "--accept", "all", "--existing", "skip", "--reserve", "1000")
-	do(1, "anna", 0, "send", "--to", "ben", "--wait", "10s", "--links", file)
+	do(1, "anna", 0, "send", "--to", "ben", "--wait", "10s", "--links", "--as", "g.txt", "--note", "hi", file)
 	do(1, "anna", 0, "ping", "--to", "ben", "-n", "20", "--mode", "unreliable", "--wait", "10s")
 	do(1, "anna", 0, "chat", "--to", "ben", "--wait", "10s")
 	do(1, "anna", 0, "peers", "--for", "1s", "--search")
@@ -445,6 +448,21 @@ func TestSynopsis(t *testing.T) {
 	endsItself = false
 	do(1, "anna", 0, "trust", ben, "verified")
 	do(2, "ben", 0, "auto", anna, "--up-to", "2GB", "--into", "taken", "--days", "3")
+
+	// A device with only a browser downloads a file, and sends one.
+	endsItself = true
+	share, endShare := background(2, "ben", "link", "link", "--once", "--text", "hi", "--visitors", "2", "--idle", "1m", "--for", "2m", file)
+	if out := visit(t, lan.Host(1), share); out != "hello" {
+		t.Errorf("downloaded %q", out)
+	}
+	endShare()
+	take, endTake := background(2, "ben", "link", "link", "--receive", "--into", "uploads", "--accept", "all", "--pin", "--once")
+	visit(t, lan.Host(1), take, "from a browser")
+	endTake()
+	endsItself = false
+	if b, err := os.ReadFile(filepath.Join(dir, "uploads", "sent.txt")); err != nil || string(b) != "from a browser" {
+		t.Errorf("uploaded: %q, %v", b, err)
+	}
 
 	// An interrupted transfer stays in the outbox, and waits for its receiver.
 	do(1, "anna", 3, "send", "--to", "ben", "--wait", "1s", file)

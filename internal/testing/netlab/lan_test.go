@@ -26,7 +26,7 @@ import (
 var cli string
 
 // roles are what this program does in place of the tests when MULTIPEER_ROLE names one: hosts of a test run it.
-var roles = map[string]func(args []string) error{"serve http": serveHTTP, "ask http": askHTTP, "post": postMany}
+var roles = map[string]func(args []string) error{"serve http": serveHTTP, "ask http": askHTTP, "post": postMany, "visit link": visitLink}
 
 func TestMain(m *testing.M) {
 	if os.Getenv("MULTIPEER_ASK") != "" {

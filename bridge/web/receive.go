@@ -1,0 +1,291 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"multipeer/transfer"
+)
+
+// takeOffer takes the announcement of an upload by the page's script.
+func (us *uploads) takeOffer(w http.ResponseWriter, r *http.Request, v Visitor) {
+	var o struct {
+		Files []offeredFile `json:"files"`
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxOffer)
+	if err := json.NewDecoder(stallGuard(w, r)).Decode(&o); err != nil {
+		refuse(w, http.StatusBadRequest, "bad-offer")
+		return
+	}
+	view, err := describe(v, o.Files)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "bad-offer")
+		return
+	}
+	up, err := us.begin(rand.Text(), view, o.Files)
+	if err != nil {
+		refuse(w, http.StatusTooManyRequests, "busy")
+		return
+	}
+	reply(w, http.StatusOK, map[string]string{"offer": up.id})
+}
+
+// describe sums up what a page announces.
+func describe(v Visitor, files []offeredFile) (Upload, error) {
+	u := Upload{Visitor: v, Files: int64(len(files))}
+	if len(files) == 0 || len(files) > maxOfferedFiles { // guard: web-files
+		return u, errTooMany
+	}
+	tops := map[string]bool{}
+	for _, f := range files {
+		if f.Size < 0 || f.Size > 1<<53 || u.Bytes > 1<<60 {
+			return u, transfer.ErrProtocol
+		}
+		u.Bytes += f.Size
+		top, _, _ := strings.Cut(f.Path, "/")
+		if len(f.Path) > transfer.MaxPath || top == "" {
+			return u, transfer.ErrBadName
+		}
+		if !tops[top] {
+			tops[top] = true
+			if len(u.Names) < shownNames {
+				u.Names = append(u.Names, top)
+			}
+		}
+	}
+	u.Items = len(tops)
+	return u, nil
+}
+
+// answer waits for the answer to an offer, for a while.
+func (us *uploads) answer(w http.ResponseWriter, r *http.Request, v Visitor, id string) {
+	up := us.of(v, id)
+	if up == nil {
+		http.NotFound(w, r)
+		return
+	}
+	up.asked()
+	timer := time.NewTimer(pollFor)
+	defer timer.Stop()
+	select {
+	case <-up.decided:
+	case <-timer.C:
+	case <-r.Context().Done():
+	}
+	up.asked()
+	up.mu.Lock()
+	state := up.state
+	up.mu.Unlock()
+	reply(w, http.StatusOK, map[string]string{"state": state})
+}
+
+// takePart takes one file of an accepted upload, or says how much of it has arrived.
+func (us *uploads) takePart(w http.ResponseWriter, r *http.Request, v Visitor, rest string) {
+	id, number, _ := strings.Cut(rest, "/")
+	up := us.of(v, id)
+	n, err := strconv.Atoi(number)
+	if up == nil || err != nil || n < 0 || n >= len(up.files) {
+		http.NotFound(w, r)
+		return
+	}
+	up.mu.Lock()
+	state, in := up.state, up.intake
+	up.mu.Unlock()
+	if state != accepted { // guard: web-consent
+		refuse(w, http.StatusForbidden, state)
+		return
+	}
+	f := up.files[n]
+	switch r.Method {
+	case http.MethodGet:
+		reply(w, http.StatusOK, map[string]int64{"arrived": in.Arrived(f.Path)})
+		return
+	case http.MethodPut:
+	default:
+		http.NotFound(w, r)
+		return
+	}
+	from, err := strconv.ParseInt(r.URL.Query().Get("from"), 10, 64)
+	if err != nil {
+		from = 0
+	}
+	ctx, cancel := us.l.awaiting(r)
+	defer cancel()
+	part := transfer.Part{Path: f.Path, Size: f.Size, From: from}
+	if f.Modified > 0 {
+		part.ModTime = time.UnixMilli(f.Modified)
+	}
+	_, err = in.Receive(ctx, part, stallGuard(w, r))
+	if err != nil {
+		w.Header().Set("Connection", "close") // what is left of the body is not read
+		refuse(w, statusOf(err), codeOf(err))
+		return
+	}
+	reply(w, http.StatusOK, struct{}{})
+}
+
+// reasons are the errors that the page explains.
+var reasons = []struct {
+	err    error
+	code   string
+	status int
+}{
+	{transfer.ErrInterrupted, "interrupted", http.StatusBadRequest},
+	{transfer.ErrProtocol, "interrupted", http.StatusBadRequest},
+	{transfer.ErrPartBusy, "busy", http.StatusConflict},
+	{transfer.ErrDiskFull, "disk-full", http.StatusInsufficientStorage},
+	{transfer.ErrTooMuch, "too-much", http.StatusRequestEntityTooLarge},
+	{transfer.ErrFileTooLarge, "too-large", http.StatusRequestEntityTooLarge},
+	{transfer.ErrBadName, "bad-name", http.StatusBadRequest},
+	{transfer.ErrTooLong, "bad-name", http.StatusBadRequest},
+	{transfer.ErrNameRefused, "bad-name", http.StatusBadRequest},
+	{transfer.ErrCancelled, "ended", http.StatusGone},
+	{errDeclined, "declined", http.StatusForbidden},
+	{errTooMany, "busy", http.StatusTooManyRequests},
+}
+
+func codeOf(err error) string {
+	for _, r := range reasons {
+		if errors.Is(err, r.err) {
+			return r.code
+		}
+	}
+	return "failed"
+}
+
+func statusOf(err error) int {
+	for _, r := range reasons {
+		if errors.Is(err, r.err) {
+			return r.status
+		}
+	}
+	return http.StatusInternalServerError
+}
+
+// finish ends an upload, and answers when everything that has arrived is durable.
+func (us *uploads) finish(w http.ResponseWriter, r *http.Request, v Visitor, id string) {
+	up := us.of(v, id)
+	if up == nil {
+		http.NotFound(w, r)
+		return
+	}
+	select {
+	case <-up.decided:
+	default:
+		refuse(w, http.StatusConflict, waiting)
+		return
+	}
+	up.end()
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	code := ""
+	if up.err != nil {
+		code = codeOf(up.err)
+	}
+	reply(w, http.StatusOK, map[string]any{"files": up.result.Files, "left_out": up.result.LeftOut, "error": code})
+}
+
+// cancel gives an upload up that waits for its answer, or ends an accepted one.
+func (us *uploads) cancel(w http.ResponseWriter, v Visitor, id string) {
+	if up := us.of(v, id); up != nil {
+		up.stop()
+		<-up.decided
+		up.end()
+	}
+	reply(w, http.StatusOK, struct{}{})
+}
+
+// takeForm takes the files of a plain form, for browsers without JavaScript. Their sizes are unknown, and their names
+// come one by one: the first one is shown to the person who is asked, before anything of the content is read.
+func (us *uploads) takeForm(w http.ResponseWriter, r *http.Request, v Visitor) {
+	r.Body = stallGuard(w, r)
+	reader, err := r.MultipartReader()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	part, name, err := nextFile(reader)
+	if err != nil { // no file was chosen
+		http.Redirect(w, r, "./", http.StatusSeeOther)
+		return
+	}
+	view := Upload{Visitor: v, Names: []string{name}, Items: 1, Files: maxOfferedFiles, Bytes: transfer.Unknown}
+	up, err := us.begin(rand.Text(), view, nil)
+	if err != nil {
+		us.l.page(w, r, http.StatusTooManyRequests, pageData{Problem: "busy"})
+		return
+	}
+	ctx, cancel := us.l.awaiting(r)
+	defer cancel()
+	if !up.awaitDecision(ctx) {
+		w.Header().Set("Connection", "close")
+		us.l.page(w, r, http.StatusForbidden, pageData{Problem: "declined"})
+		return
+	}
+	problem := ""
+	for err == nil {
+		_, err = up.intake.Receive(ctx, transfer.Part{Path: name, Size: transfer.Unknown}, part)
+		if err != nil {
+			problem = codeOf(err)
+			break
+		}
+		part, name, err = nextFile(reader)
+	}
+	if problem == "" && !errors.Is(err, io.EOF) {
+		problem = "interrupted"
+	}
+	up.end()
+	if problem != "" {
+		w.Header().Set("Connection", "close")
+	}
+	us.l.page(w, r, http.StatusOK, pageData{Problem: problem, Arrived: up.result.Files})
+}
+
+// awaitDecision waits for the answer; false means no.
+func (up *upload) awaitDecision(ctx context.Context) bool {
+	tick := time.NewTicker(askedFor / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-up.decided:
+			up.mu.Lock()
+			defer up.mu.Unlock()
+			return up.state == accepted
+		case <-tick.C:
+			up.asked()
+		case <-ctx.Done():
+			up.stop()
+			<-up.decided
+			up.end()
+			return false
+		}
+	}
+}
+
+// nextFile returns the next file of a form. Browsers send a part without a name for a field without a file.
+func nextFile(reader *multipart.Reader) (*multipart.Part, string, error) {
+	for {
+		part, err := reader.NextPart()
+		if err != nil {
+			return nil, "", err
+		}
+		_, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
+		if err != nil {
+			continue
+		}
+		name := path.Base(strings.ReplaceAll(params["filename"], `\`, "/"))
+		if part.FormName() == "files" && params["filename"] != "" && name != "." && name != "/" {
+			return part, name, nil
+		}
+	}
+}

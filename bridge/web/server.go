@@ -1,0 +1,227 @@
+package web
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// ServeHTTP answers one request. Outside the secret path it gives nothing away.
+func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !l.enter() {
+		hangUp()
+	}
+	defer l.handlers.Done()
+	addr := addrOf(r.RemoteAddr)
+	if l.visitors.silenced(addr) {
+		hangUp()
+	}
+	token, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if subtle.ConstantTimeCompare([]byte(token), []byte(l.token)) == 0 || !l.isForUs(r) { // guard: web-secret
+		if l.visitors.stray(addr) {
+			l.stop(ErrGuessed)
+		}
+		http.NotFound(w, r)
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "same-origin") // without it, a form's POST says that its origin is null
+	header.Set("Cache-Control", "no-store")
+	changes := r.Method != http.MethodGet && r.Method != http.MethodHead
+	if changes && !l.isOwnOrigin(r) { // guard: web-origin
+		http.Error(w, "This request comes from another page.", http.StatusForbidden)
+		return
+	}
+	l.touch()
+	l.route(w, r, rest)
+}
+
+// hangUp ends a request and its connection without an answer.
+func hangUp() { panic(http.ErrAbortHandler) }
+
+// route finds the handler of a path below the secret one.
+func (l *Link) route(w http.ResponseWriter, r *http.Request, path string) {
+	head, rest, _ := strings.Cut(path, "/")
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	switch {
+	case (head == "style.css" || head == "app.js") && reads:
+		serveAsset(w, r, head)
+		return
+	case head == "open" && r.Method == http.MethodPost:
+		l.open(w, r)
+		return
+	}
+	v, known := l.visitors.of(r)
+	switch {
+	case !known && head == "" && reads:
+		l.page(w, r, http.StatusOK, pageData{Closed: true})
+	case !known: // guard: web-cookie
+		http.Error(w, "Open the link first.", http.StatusForbidden)
+	case head == "" && reads:
+		l.page(w, r, http.StatusOK, pageData{})
+	case head == "file" && l.share != nil && reads:
+		l.share.serveFile(l, w, r, v, rest)
+	case head == "all.zip" && l.share != nil && reads:
+		l.share.serveArchive(l, w, r, v)
+	case l.opts.Dir == "":
+		http.NotFound(w, r)
+	case head == "text" && r.Method == http.MethodPost:
+		l.takeText(w, r, v)
+	case head == "upload" && r.Method == http.MethodPost:
+		l.uploads.takeForm(w, r, v)
+	case head == "offer" && r.Method == http.MethodPost:
+		l.uploads.takeOffer(w, r, v)
+	case head == "offer" && r.Method == http.MethodGet:
+		l.uploads.answer(w, r, v, rest)
+	case head == "put":
+		l.uploads.takePart(w, r, v, rest)
+	case head == "finish" && r.Method == http.MethodPost:
+		l.uploads.finish(w, r, v, rest)
+	case head == "cancel" && r.Method == http.MethodPost:
+		l.uploads.cancel(w, v, rest)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// open admits a visitor, who has pressed the button.
+func (l *Link) open(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
+	if _, known := l.visitors.of(r); known {
+		http.Redirect(w, r, "./", http.StatusSeeOther)
+		return
+	}
+	pin := strings.TrimSpace(r.PostFormValue("pin"))
+	cookie, v, err := l.visitors.enter(pin, addrOfVisitor(r), r.UserAgent())
+	switch {
+	case errors.Is(err, ErrGuessed):
+		l.page(w, r, http.StatusForbidden, pageData{Closed: true, Over: true})
+		l.stop(ErrGuessed)
+	case errors.Is(err, errWrongPIN):
+		l.page(w, r, http.StatusForbidden, pageData{Closed: true, WrongPIN: true})
+	case err != nil:
+		l.page(w, r, http.StatusConflict, pageData{Closed: true, InUse: true})
+	default:
+		http.SetCookie(w, &http.Cookie{
+			Name: cookieName, Value: cookie, Path: "/" + l.token, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
+		})
+		l.tell(Opened{v})
+		http.Redirect(w, r, "./", http.StatusSeeOther)
+	}
+}
+
+func addrOfVisitor(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
+}
+
+// isForUs reports whether the Host header names one of this device's addresses: another name that leads here belongs to a
+// page that attacks visitors by DNS rebinding. With a certificate, the names in it count as well.
+func (l *Link) isForUs(r *http.Request) bool {
+	host, port, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		return false
+	}
+	_, ownPort, err := net.SplitHostPort(l.listener.Addr().String())
+	if err != nil || port != ownPort { // guard: web-host
+		return false
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		cert := l.opts.Certificate
+		return cert != nil && cert.Leaf != nil && cert.Leaf.VerifyHostname(host) == nil
+	}
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if local == nil {
+		return false
+	}
+	own, err := netip.ParseAddrPort(local.String())
+	if err != nil || own.Addr().Unmap().WithZone("") != addr.Unmap().WithZone("") { // guard: web-rebinding
+		return false
+	}
+	return true
+}
+
+// isOwnOrigin reports whether a request that changes something comes from our own page. Browsers send Origin with every
+// POST and PUT, also over HTTP.
+func (l *Link) isOwnOrigin(r *http.Request) bool {
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
+	return r.Header.Get("Origin") == scheme+r.Host
+}
+
+// takeText passes a text on.
+func (l *Link) takeText(w http.ResponseWriter, r *http.Request, v Visitor) {
+	const most = 1 << 20
+	r.Body = http.MaxBytesReader(w, r.Body, most+4<<10)
+	stalls := stallGuard(w, r)
+	r.Body = stalls
+	text := r.PostFormValue("text")
+	var tooLarge *http.MaxBytesError
+	if err := r.ParseForm(); errors.As(err, &tooLarge) {
+		l.page(w, r, http.StatusRequestEntityTooLarge, pageData{Problem: "text-too-long"})
+		return
+	}
+	if strings.TrimSpace(text) == "" {
+		http.Redirect(w, r, "./", http.StatusSeeOther)
+		return
+	}
+	l.tell(Said{v, text})
+	if r.Header.Get("Accept") == "application/json" {
+		reply(w, http.StatusOK, struct{}{})
+		return
+	}
+	l.page(w, r, http.StatusOK, pageData{SaidText: true})
+}
+
+// reply writes a JSON value.
+func reply(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the visitor may be gone
+}
+
+// refuse writes an error for the page's script.
+func refuse(w http.ResponseWriter, status int, code string) {
+	reply(w, status, map[string]string{"error": code})
+}
+
+// moving is a body that may not stall: each read has a minute.
+type moving struct {
+	read  func([]byte) (int, error)
+	close func() error
+	again func()
+}
+
+func (m *moving) Read(b []byte) (int, error) {
+	m.again()
+	return m.read(b)
+}
+
+func (m *moving) Close() error { return m.close() }
+
+// stallGuard returns the body of a request, each read of which has a deadline of its own.
+func stallGuard(w http.ResponseWriter, r *http.Request) *moving {
+	control := http.NewResponseController(w)
+	return &moving{r.Body.Read, r.Body.Close, func() { _ = control.SetReadDeadline(time.Now().Add(bodyIdle)) }}
+}
+
+// awaiting returns a context for a request that waits: it ends with the request, and with the link.
+func (l *Link) awaiting(r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(r.Context())
+	stop := context.AfterFunc(l.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
+}

@@ -1,0 +1,201 @@
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"multipeer/internal/storezip"
+	"multipeer/transfer"
+)
+
+// share is what a link offers to download.
+type share struct {
+	listing *transfer.Listing
+	files   []sharedFile
+	folders []string
+	archive *storezip.Archive
+	name    string // of the archive
+	bytes   int64
+	leftOut int // entries that cannot be read
+}
+
+// sharedFile is a file as it was when the link was opened.
+type sharedFile struct {
+	path    string
+	size    int64
+	modTime time.Time
+}
+
+// maxShared limits the files of a link: the page lists them all.
+const maxShared = 100_000
+
+// newShare lists what is at paths. Errors name what cannot be read.
+func newShare(paths []string) (*share, error) {
+	listing, err := transfer.NewListing(paths, transfer.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	ctx := context.Background()
+	if _, err := listing.Fill(ctx, nil); err != nil {
+		return nil, err
+	}
+	s := &share{listing: listing}
+	var entries []storezip.File
+	for e, err := range listing.Entries(ctx) {
+		switch {
+		case err != nil:
+			return nil, err
+		case len(entries) >= maxShared:
+			return nil, fmt.Errorf("more than %d entries; share fewer, or send them with Multipeer", maxShared)
+		case e.Err != nil:
+			s.leftOut++
+		case e.Folder:
+			s.folders = append(s.folders, e.Path)
+			entries = append(entries, storezip.File{Name: e.Path + "/", ModTime: time.Now()})
+		default:
+			f, err := s.add(e.Path)
+			if err != nil {
+				s.leftOut++
+				continue
+			}
+			entries = append(entries, storezip.File{
+				Name: f.path, Size: f.size, ModTime: f.modTime, Open: func() (io.ReadCloser, error) { return s.open(f) },
+			})
+		}
+	}
+	if len(s.files) == 0 && len(s.folders) == 0 {
+		return nil, fmt.Errorf("nothing in %q can be read", paths)
+	}
+	s.archive = storezip.New(entries)
+	top, _, _ := strings.Cut(entries[0].Name, "/")
+	s.name = top + ".zip"
+	if len(paths) > 1 {
+		s.name = "files.zip"
+	}
+	return s, nil
+}
+
+func (s *share) add(path string) (sharedFile, error) {
+	file, info, err := s.listing.Open(path)
+	if err != nil {
+		return sharedFile{}, err
+	}
+	_ = file.Close()
+	f := sharedFile{path, info.Size(), info.ModTime()}
+	s.files = append(s.files, f)
+	s.bytes += f.size
+	return f, nil
+}
+
+// open opens a shared file, if it is still the one that was shared.
+func (s *share) open(f sharedFile) (*os.File, error) {
+	file, info, err := s.listing.Open(f.path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() != f.size || !info.ModTime().Equal(f.modTime) {
+		_ = file.Close()
+		return nil, storezip.ErrChanged
+	}
+	return file, nil
+}
+
+// tag returns a strong ETag (RFC 9110 section 8.8.3): browsers resume a broken download only with one.
+func tag(parts ...any) string {
+	sum := sha256.Sum256([]byte(fmt.Sprint(parts...)))
+	return `"` + hex.EncodeToString(sum[:16]) + `"`
+}
+
+// disposition names a download, for browsers that know RFC 6266 and for others. A page is never displayed from here.
+func disposition(name string) string {
+	plain := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || strings.ContainsRune(`"\%;`, r) {
+			return '_'
+		}
+		return r
+	}, name)
+	return fmt.Sprintf(`attachment; filename="%s"; filename*=UTF-8''%s`, plain, strings.ReplaceAll(url.QueryEscape(name), "+", "%20"))
+}
+
+// serveFile serves one file, or a range of it.
+func (s *share) serveFile(l *Link, w http.ResponseWriter, r *http.Request, v Visitor, number string) {
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 0 || n >= len(s.files) {
+		http.NotFound(w, r)
+		return
+	}
+	f := s.files[n]
+	file, err := s.open(f)
+	if err != nil {
+		http.Error(w, "This file was changed or removed after the link was made.", http.StatusGone)
+		return
+	}
+	defer file.Close()
+	name := path.Base(f.path)
+	w.Header().Set("ETag", tag(f.path, f.size, f.modTime.UnixNano()))
+	l.download(w, r, v, name, f.modTime, f.size, file)
+}
+
+// serveArchive serves everything as one ZIP archive, or a range of it.
+func (s *share) serveArchive(l *Link, w http.ResponseWriter, r *http.Request, v Visitor) {
+	archive := s.archive.NewReader()
+	defer archive.Close()
+	var parts []any
+	for _, f := range s.files {
+		parts = append(parts, f.path, f.size, f.modTime.UnixNano())
+	}
+	w.Header().Set("ETag", tag(parts...))
+	l.download(w, r, v, s.name, time.Time{}, s.archive.Size(), archive)
+}
+
+// download serves content as a file to save, and reports when the visitor has its end.
+func (l *Link) download(w http.ResponseWriter, r *http.Request, v Visitor, name string, modTime time.Time, size int64, content io.ReadSeeker) {
+	kind := mime.TypeByExtension(path.Ext(name))
+	if !strings.HasPrefix(kind, "image/") && !strings.HasPrefix(kind, "video/") { // a phone offers to keep these with its photos
+		kind = "application/octet-stream"
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Disposition", disposition(name))
+	control := http.NewResponseController(w)
+	watched := &watchedReader{ReadSeeker: content, moved: func() {
+		l.touch()
+		_ = control.SetWriteDeadline(time.Now().Add(bodyIdle))
+	}}
+	http.ServeContent(w, r, "", modTime, watched)
+	if r.Method == http.MethodGet && watched.pos == size && (watched.read || size == 0) && r.Context().Err() == nil {
+		l.tell(Sent{v, name, size})
+	}
+}
+
+// watchedReader knows how far it was read.
+type watchedReader struct {
+	io.ReadSeeker
+	moved func()
+	pos   int64
+	read  bool
+}
+
+func (w *watchedReader) Read(b []byte) (int, error) {
+	w.moved()
+	n, err := w.ReadSeeker.Read(b)
+	w.pos += int64(n)
+	w.read = w.read || n > 0
+	return n, err
+}
+
+func (w *watchedReader) Seek(offset int64, whence int) (int64, error) {
+	pos, err := w.ReadSeeker.Seek(offset, whence)
+	w.pos = pos
+	return pos, err
+}

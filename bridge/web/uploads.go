@@ -1,0 +1,259 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"multipeer/transfer"
+)
+
+// Limits on uploads.
+const (
+	maxOffer        = 32 << 20 // bytes of JSON
+	maxOfferedFiles = 100_000
+	maxAsking       = 3 // uploads that wait for an answer, of all visitors
+	maxOpen         = 8 // accepted uploads that are not finished
+	shownNames      = 20
+	// askedFor is how long the page may not ask for the answer before its visitor counts as gone, pollFor how long one
+	// such request is held, staleFor how long an accepted upload may bring nothing.
+	askedFor = time.Minute
+	pollFor  = 25 * time.Second
+	staleFor = 10 * time.Minute
+)
+
+// The states of an upload.
+const (
+	waiting  = "waiting"
+	accepted = "accepted"
+	declined = "declined"
+	finished = "finished"
+)
+
+// uploads are what visitors send through a link.
+type uploads struct {
+	l  *Link
+	mu sync.Mutex
+	// seen is what may have been received through the link so far.
+	seen   transfer.Totals
+	count  int
+	byID   map[string]*upload
+	asking int
+	open   int
+}
+
+// upload is one upload of a visitor.
+type upload struct {
+	u     *uploads
+	id    string
+	view  Upload
+	files []offeredFile // nil if the browser sends a form
+	stop  context.CancelFunc
+
+	mu      sync.Mutex
+	state   string
+	decided chan struct{} // closed when the state is not waiting any more
+	intake  *transfer.Intake
+	timer   *time.Timer // ends it when nothing comes
+	last    time.Time   // of the last progress event
+	done    chan struct{}
+	result  transfer.Result
+	err     error
+}
+
+// offeredFile is a file that a page has announced.
+type offeredFile struct {
+	Path     string `json:"path"`
+	Size     int64  `json:"size"`
+	Modified int64  `json:"modified"` // milliseconds since 1970
+}
+
+func newUploads(l *Link) uploads { return uploads{l: l, byID: map[string]*upload{}} }
+
+var (
+	errTooMany  = errors.New("too many uploads wait for an answer")
+	errDeclined = errors.New("declined")
+)
+
+// begin registers an upload and asks about it in the background.
+func (us *uploads) begin(id string, view Upload, files []offeredFile) (*upload, error) {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	if us.asking >= maxAsking || us.open >= maxOpen { // guard: web-asking
+		return nil, errTooMany
+	}
+	if !us.l.enter() {
+		return nil, us.l.Err()
+	}
+	us.asking++
+	us.count++
+	view.Number = us.count
+	ctx, cancel := context.WithCancel(us.l.ctx)
+	up := &upload{u: us, id: id, view: view, files: files, stop: cancel, state: waiting, decided: make(chan struct{}), done: make(chan struct{})}
+	us.byID[id] = up
+	up.timer = time.AfterFunc(askedFor, cancel)
+	go func() {
+		defer us.l.handlers.Done()
+		up.ask(ctx)
+	}()
+	return up, nil
+}
+
+// ask asks the program, and opens the folder if it accepts.
+func (up *upload) ask(ctx context.Context) {
+	us := up.u
+	var err error
+	if us.l.opts.Ask != nil {
+		err = us.l.opts.Ask(ctx, up.view)
+	}
+	if err == nil && ctx.Err() != nil {
+		err = errDeclined
+	}
+	us.mu.Lock()
+	us.asking--
+	if err == nil {
+		us.open++
+	}
+	us.mu.Unlock()
+	if err == nil {
+		err = up.openIntake()
+		if err != nil {
+			us.mu.Lock()
+			us.open--
+			us.mu.Unlock()
+			us.l.tell(Received{up.view, transfer.Result{}, err})
+		}
+	}
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	if err != nil {
+		up.state, up.err = declined, err
+		up.timer.Stop()
+		close(up.decided)
+		close(up.done)
+		return
+	}
+	up.state = accepted
+	up.timer.Stop()
+	up.timer = time.AfterFunc(staleFor, up.end)
+	close(up.decided)
+}
+
+func (up *upload) openIntake() error {
+	in, err := transfer.OpenIntake(transfer.IntakeOptions{
+		Dir: up.u.l.opts.Dir, Reserve: up.u.l.opts.Reserve, Most: up.most, Told: up.progress,
+	})
+	if err != nil {
+		return err
+	}
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	up.intake = in
+	return nil
+}
+
+// most returns how much may arrive: what was accepted, within what the link has left.
+func (up *upload) most() transfer.Totals {
+	const huge = 1 << 62
+	t := transfer.Totals{Files: up.view.Files, Bytes: up.view.Bytes}
+	if up.view.Bytes == transfer.Unknown {
+		t = transfer.Totals{Files: maxOfferedFiles, Bytes: huge}
+	}
+	limit := up.u.l.opts.Most
+	us := up.u
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	if limit.Files > 0 {
+		t.Files = min(t.Files, limit.Files-us.seen.Files)
+	}
+	if limit.Bytes > 0 {
+		t.Bytes = min(t.Bytes, limit.Bytes-us.seen.Bytes)
+	}
+	return t
+}
+
+// progress reports what has arrived.
+func (up *upload) progress(p transfer.Progress) {
+	up.u.l.touch()
+	up.mu.Lock()
+	late := time.Since(up.last) < 100*time.Millisecond
+	if !late {
+		up.last = time.Now()
+	}
+	if up.state == accepted {
+		up.timer.Reset(staleFor)
+	}
+	up.mu.Unlock()
+	if !late {
+		up.u.l.tell(Progress{up.view, p.Bytes, p.Files})
+	}
+}
+
+// asked notes that the page still waits for the answer.
+func (up *upload) asked() {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	if up.state == waiting {
+		up.timer.Reset(askedFor)
+	}
+}
+
+// end makes everything durable that has arrived, and closes the upload. It is idempotent, and returns what has arrived.
+func (up *upload) end() {
+	up.mu.Lock()
+	if up.state != accepted {
+		up.mu.Unlock()
+		<-up.done
+		return
+	}
+	up.state = finished
+	up.timer.Stop()
+	in := up.intake
+	up.mu.Unlock()
+	up.stop()
+	result, err := in.Finish()
+	in.Close()
+	us := up.u
+	us.mu.Lock()
+	us.open--
+	us.seen.Files += result.Files
+	us.seen.Bytes += result.Bytes
+	us.mu.Unlock()
+	up.mu.Lock()
+	missing := int64(len(up.files)) - result.Files
+	if err == nil && up.files != nil && missing > 0 {
+		result.LeftOut = missing
+		err = transfer.ErrInterrupted
+	}
+	up.result, up.err = result, err
+	up.mu.Unlock()
+	us.l.tell(Received{up.view, result, err})
+	close(up.done)
+}
+
+// finishAll ends all uploads.
+func (us *uploads) finishAll() {
+	us.mu.Lock()
+	var all []*upload
+	for _, up := range us.byID {
+		all = append(all, up)
+	}
+	us.mu.Unlock()
+	for _, up := range all {
+		up.stop()
+		<-up.decided
+		up.end()
+	}
+}
+
+// of returns an upload of a visitor.
+func (us *uploads) of(v Visitor, id string) *upload {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	up := us.byID[id]
+	if up != nil && up.view.Visitor.Number != v.Number { // guard: web-own-upload
+		return nil
+	}
+	return up
+}

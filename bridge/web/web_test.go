@@ -1,0 +1,553 @@
+package web
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"multipeer/internal/testing/load"
+	"multipeer/transfer"
+)
+
+// events collects what a link reports.
+type events struct {
+	mu  sync.Mutex
+	all []Event
+}
+
+func (e *events) tell(ev Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = append(e.all, ev)
+}
+
+// of returns the events of one type.
+func of[T Event](e *events) (out []T) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, ev := range e.all {
+		if t, is := ev.(T); is {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// openLink opens a link on any port, and closes it at the end of the test.
+func openLink(t *testing.T, opts Options) (*Link, *events) {
+	t.Helper()
+	seen := &events{}
+	opts.Tell, opts.Name = seen.tell, "Anna's <laptop>"
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.Port = free.Addr().(*net.TCPAddr).Port
+	_ = free.Close()
+	opts.Reserve = -1
+	l, err := Open(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l, seen
+}
+
+// browser is a client with a cookie jar that sends Origin, as browsers do.
+type browser struct {
+	t    *testing.T
+	http *http.Client
+	base string
+}
+
+func newBrowser(t *testing.T, l *Link) *browser {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &browser{t, &http.Client{Jar: jar, Timeout: 30 * time.Second}, l.urlOf("127.0.0.1")}
+}
+
+func (b *browser) do(method, path string, body io.Reader, header ...string) (status int, content []byte, h http.Header) {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), method, b.base+path, body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if method != http.MethodGet {
+		u, _ := url.Parse(b.base)
+		r.Header.Set("Origin", u.Scheme+"://"+u.Host)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	if host := r.Header.Get("Host"); host != "" {
+		r.Host = host
+	}
+	res, err := b.http.Do(r)
+	if err != nil {
+		return 0, []byte(err.Error()), nil
+	}
+	defer res.Body.Close()
+	content, err = io.ReadAll(res.Body)
+	if err != nil {
+		return 0, []byte(err.Error()), res.Header
+	}
+	return res.StatusCode, content, res.Header
+}
+
+func (b *browser) open(pin string) int {
+	b.t.Helper()
+	status, _, _ := b.do("POST", "open", strings.NewReader(url.Values{"pin": {pin}}.Encode()), "Content-Type", "application/x-www-form-urlencoded")
+	return status
+}
+
+// offer announces files and waits for the answer.
+func (b *browser) offer(files ...offeredFile) (id, state string) {
+	b.t.Helper()
+	body, _ := json.Marshal(map[string]any{"files": files})
+	status, content, _ := b.do("POST", "offer", bytes.NewReader(body))
+	var a struct{ Offer, State, Error string }
+	if err := json.Unmarshal(content, &a); err != nil || status != http.StatusOK {
+		return "", fmt.Sprint(status, " ", a.Error)
+	}
+	id = a.Offer
+	for a.State = waiting; a.State == waiting; {
+		_, content, _ = b.do("GET", "offer/"+id, nil)
+		if err := json.Unmarshal(content, &a); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	return id, a.State
+}
+
+func tree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// TestLink_SharesFilesFoldersAndText checks the page, single downloads with ranges, and the archive.
+func TestLink_SharesFilesFoldersAndText(t *testing.T) {
+	dir := tree(t, map[string]string{"photos/a b.jpg": "picture", "photos/deep/ü.txt": "text", "note.html": "<script>alert(1)</script>"})
+	l, seen := openLink(t, Options{Paths: []string{filepath.Join(dir, "photos"), filepath.Join(dir, "note.html")}, Text: "a </textarea> text"})
+	b := newBrowser(t, l)
+	if status, page, _ := b.do("GET", "", nil); status != http.StatusOK || strings.Contains(string(page), "photos") || !strings.Contains(string(page), "Anna&#39;s &lt;laptop&gt;") {
+		t.Errorf("before it is opened: %d %s", status, page)
+	}
+	if status, _, _ := b.do("GET", "file/0", nil); status != http.StatusForbidden {
+		t.Errorf("a file before the link is opened: %d", status)
+	}
+	if status := b.open(""); status != http.StatusOK {
+		t.Fatalf("open: %d", status)
+	}
+	status, page, h := b.do("GET", "", nil)
+	for _, want := range []string{"a b.jpg", "ü.txt", "note.html", "a &lt;/textarea&gt; text", "all.zip", "not encrypted"} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	if status != http.StatusOK || !strings.Contains(h.Get("Content-Security-Policy"), "default-src 'none'") || h.Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %v", status, h)
+	}
+	status, content, h := b.do("GET", "file/0", nil)
+	if status != http.StatusOK || string(content) != "picture" || h.Get("Content-Type") != "image/jpeg" || !strings.HasPrefix(h.Get("Content-Disposition"), "attachment") || !strings.Contains(h.Get("Content-Disposition"), "a%20b.jpg") {
+		t.Errorf("%d %q %v", status, content, h)
+	}
+	if status, content, _ = b.do("GET", "file/0", nil, "Range", "bytes=3-", "If-Range", h.Get("ETag")); status != http.StatusPartialContent || string(content) != "ture" {
+		t.Errorf("a range: %d %q", status, content)
+	}
+	if status, content, h := b.do("GET", "file/2", nil); status != http.StatusOK || !strings.Contains(string(content), "script") || h.Get("Content-Type") != "application/octet-stream" {
+		t.Errorf("a page: %d %v", status, h)
+	}
+	status, content, h = b.do("GET", "all.zip", nil)
+	z, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
+	if status != http.StatusOK || err != nil || len(z.File) != 5 || h.Get("Content-Length") != fmt.Sprint(len(content)) {
+		t.Errorf("the archive: %d, %v, %v", status, err, h)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "photos", "a b.jpg"), []byte("changed!"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, _ := b.do("GET", "file/0", nil); status != http.StatusGone {
+		t.Errorf("a changed file: %d", status)
+	}
+	if status, content, _ := b.do("GET", "all.zip", nil); status != 0 && len(content) == len(page) {
+		t.Errorf("an archive with a changed file: %d, %d bytes", status, len(content))
+	}
+	l.Close()
+	if sent := of[Sent](seen); len(sent) != 4 || sent[0].Name != "a b.jpg" {
+		t.Errorf("sent %+v", sent)
+	}
+	if ended := of[Ended](seen); len(ended) != 1 || !errors.Is(ended[0].Err, ErrStopped) {
+		t.Errorf("ended %+v", ended)
+	}
+}
+
+// TestLink_TakesUploads checks that nothing is stored before the person accepts, that files arrive with their folders,
+// and that a broken upload continues.
+func TestLink_TakesUploads(t *testing.T) {
+	dir := t.TempDir()
+	asked := make(chan Upload, 1)
+	answer := make(chan error)
+	l, seen := openLink(t, Options{Dir: dir, Ask: func(_ context.Context, u Upload) error { asked <- u; return <-answer }})
+	b := newBrowser(t, l)
+	b.open("")
+	content := bytes.Repeat([]byte("0123456789"), 100_000)
+	files := []offeredFile{{"trip/1.bin", int64(len(content)), 1_600_000_000_000}, {"trip/empty", 0, 0}, {"notes.txt", 5, 0}}
+	go func() {
+		u := <-asked
+		if u.Files != 3 || u.Bytes != int64(len(content)+5) || u.Items != 2 || !slices.Equal(u.Names, []string{"trip", "notes.txt"}) {
+			t.Errorf("asked %+v", u)
+		}
+		if list, _ := os.ReadDir(dir); len(list) > 0 {
+			t.Errorf("stored before it was accepted: %v", list)
+		}
+		answer <- nil
+	}()
+	id, state := b.offer(files...)
+	if state != accepted {
+		t.Fatal(state)
+	}
+	cut := io.MultiReader(bytes.NewReader(content[:300_000]), &breaking{})
+	if status, _, _ := b.do("PUT", "put/"+id+"/0", cut); status == http.StatusOK {
+		t.Error("a broken upload was taken")
+	}
+	var arrived struct{ Arrived int64 }
+	if !load.Within(5*time.Second, 10*time.Millisecond, func() bool {
+		_, body, _ := b.do("GET", "put/"+id+"/0", nil)
+		return json.Unmarshal(body, &arrived) == nil && arrived.Arrived == 300_000
+	}) {
+		t.Fatalf("%d bytes of the broken upload were kept", arrived.Arrived)
+	}
+	if !load.Within(5*time.Second, 10*time.Millisecond, func() bool { // the broken stream has to end first
+		status, _, _ := b.do("PUT", "put/"+id+"/0?from=300000", bytes.NewReader(content[300_000:]))
+		return status == http.StatusOK
+	}) {
+		t.Error("the upload does not continue")
+	}
+	for n, body := range map[int]string{1: "", 2: "hello"} {
+		if status, answer, _ := b.do("PUT", fmt.Sprintf("put/%s/%d", id, n), strings.NewReader(body)); status != http.StatusOK {
+			t.Errorf("%d: %d %s", n, status, answer)
+		}
+	}
+	if status, body, _ := b.do("POST", "finish/"+id, nil); status != http.StatusOK || !strings.Contains(string(body), `"files":3`) {
+		t.Errorf("finish: %d %s", status, body)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "trip", "1.bin")); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "trip", "1.bin")); err != nil || info.ModTime().UnixMilli() != 1_600_000_000_000 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if r := of[Received](seen); len(r) != 1 || r[0].Err != nil || r[0].Result.Files != 3 || r[0].Result.LeftOut != 0 {
+		t.Errorf("received %+v", r)
+	}
+
+	go func() { <-asked; answer <- errors.New("no") }()
+	id, state = b.offer(offeredFile{"x", 1, 0})
+	if state != declined {
+		t.Errorf("declined: %s", state)
+	}
+	if status, _, _ := b.do("PUT", "put/"+id+"/0", strings.NewReader("x")); status != http.StatusForbidden {
+		t.Errorf("a file that was declined: %d", status)
+	}
+}
+
+// breaking is a body that breaks.
+type breaking struct{}
+
+func (breaking) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// TestLink_WorksWithoutJavaScript checks the plain form, which is asked about by its first name.
+func TestLink_WorksWithoutJavaScript(t *testing.T) {
+	dir := t.TempDir()
+	var asked []Upload
+	l, seen := openLink(t, Options{Dir: dir, Ask: func(_ context.Context, u Upload) error {
+		asked = append(asked, u)
+		if len(asked) == 2 {
+			return errors.New("no")
+		}
+		return nil
+	}})
+	b := newBrowser(t, l)
+	b.open("")
+	for n, want := range []int{http.StatusOK, http.StatusForbidden} {
+		var body bytes.Buffer
+		form := multipart.NewWriter(&body)
+		for _, name := range []string{"one.txt", `..\two.txt`, "../../three.txt"} {
+			w, err := form.CreateFormFile("files", name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = w.Write([]byte(name))
+		}
+		_ = form.Close()
+		if status, page, _ := b.do("POST", "upload", &body, "Content-Type", form.FormDataContentType()); status != want {
+			t.Errorf("%d: %d %s", n, status, page)
+		}
+	}
+	for _, name := range []string{"one.txt", "two.txt", "three.txt"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(asked) != 2 || asked[0].Names[0] != "one.txt" || asked[0].Bytes != transfer.Unknown {
+		t.Errorf("asked %+v", asked)
+	}
+	if status, _, _ := b.do("POST", "text", strings.NewReader("text=hello+there"), "Content-Type", "application/x-www-form-urlencoded"); status != http.StatusOK {
+		t.Errorf("a text: %d", status)
+	}
+	if said := of[Said](seen); len(said) != 1 || said[0].Text != "hello there" {
+		t.Errorf("said %+v", said)
+	}
+}
+
+// TestLink_GivesNothingAway checks that nothing answers without the secret path, at another host name, or for another
+// page, and that guessing ends.
+func TestLink_GivesNothingAway(t *testing.T) {
+	dir := tree(t, map[string]string{"x": "x"})
+	l, _ := openLink(t, Options{Paths: []string{filepath.Join(dir, "x")}, Dir: dir, Visitors: 2})
+	b := newBrowser(t, l)
+	b.open("")
+	base := b.base
+	port := fmt.Sprint(l.Port())
+	for what, c := range map[string]struct {
+		method, path string
+		header       []string
+		want         int
+	}{
+		"another host":         {"GET", "file/0", []string{"Host", "evil.example:" + port}, http.StatusNotFound},
+		"another address":      {"GET", "file/0", []string{"Host", "192.168.77.77:" + port}, http.StatusNotFound},
+		"another port":         {"GET", "file/0", []string{"Host", "127.0.0.1:1"}, http.StatusNotFound},
+		"another origin":       {"POST", "text", []string{"Origin", "http://evil.example"}, http.StatusForbidden},
+		"no origin":            {"POST", "text", []string{"Origin", ""}, http.StatusForbidden},
+		"a null origin":        {"POST", "offer", []string{"Origin", "null"}, http.StatusForbidden},
+		"a path that climbs":   {"GET", "file/../../x", nil, http.StatusNotFound},
+		"a number of no file":  {"GET", "file/7", nil, http.StatusNotFound},
+		"a method of no route": {"DELETE", "file/0", nil, http.StatusNotFound},
+	} {
+		if status, _, _ := b.do(c.method, c.path, nil, c.header...); status != c.want && status != http.StatusNotFound {
+			t.Errorf("%s: %d", what, status)
+		}
+	}
+	b.base = strings.Replace(base, l.token, "aaaa-aaaa", 1)
+	answered := 0
+	for range maxWrongPerAddr + 5 {
+		if status, _, _ := b.do("GET", "", nil); status == http.StatusNotFound {
+			answered++
+		}
+	}
+	if answered > maxWrongPerAddr {
+		t.Errorf("%d wrong paths were answered", answered)
+	}
+	if runtime.GOOS != "linux" { // others have one loopback address
+		return
+	}
+	for n := range maxWrongPaths/maxWrongPerAddr + 1 {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(n))}}
+		b.http.Transport = &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}
+		for range maxWrongPerAddr {
+			_, _, _ = b.do("GET", "", nil)
+		}
+	}
+	select {
+	case <-l.Done():
+	case <-time.After(10 * time.Second):
+		t.Fatal("guesses do not close the link")
+	}
+	if !errors.Is(l.Err(), ErrGuessed) {
+		t.Errorf("ended with %v", l.Err())
+	}
+}
+
+// TestLink_ConnectionsOfAnAddressAreLimited checks that one device cannot take all connections.
+func TestLink_ConnectionsOfAnAddressAreLimited(t *testing.T) {
+	l, _ := openLink(t, Options{Text: "x"})
+	var open []net.Conn
+	for range maxConnsPerAddr {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", l.Port()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		open = append(open, c)
+	}
+	time.Sleep(100 * time.Millisecond) // they are accepted
+	b := newBrowser(t, l)
+	if status, _, _ := b.do("GET", "", nil); status != 0 {
+		t.Errorf("one more connection is answered: %d", status)
+	}
+	for _, c := range open {
+		_ = c.Close()
+	}
+	if !load.Within(5*time.Second, 10*time.Millisecond, func() bool { status, _, _ := b.do("GET", "", nil); return status == http.StatusOK }) {
+		t.Error("their places are not free again")
+	}
+}
+
+// TestLink_PINAndVisitors checks that a wrong PIN is refused, that five of them close the link, and that another browser
+// cannot open a link that is in use.
+func TestLink_PINAndVisitors(t *testing.T) {
+	l, _ := openLink(t, Options{Text: "x", PIN: "4711"})
+	a, b := newBrowser(t, l), newBrowser(t, l)
+	if status := a.open("4712"); status != http.StatusForbidden {
+		t.Errorf("a wrong PIN: %d", status)
+	}
+	if status := a.open(" 4711 "); status != http.StatusOK {
+		t.Errorf("the PIN: %d", status)
+	}
+	if status := b.open("4711"); status != http.StatusConflict {
+		t.Errorf("a second browser: %d", status)
+	}
+	for n := 2; n <= maxWrongPINs; n++ {
+		b.open("0000")
+	}
+	select {
+	case <-l.Done():
+	case <-time.After(10 * time.Second):
+		t.Fatal("guesses do not close the link")
+	}
+	if !errors.Is(l.Err(), ErrGuessed) {
+		t.Errorf("ended with %v", l.Err())
+	}
+}
+
+// TestLink_Expires checks that an idle link ends by itself, and an upload with it, whose whole files stay.
+func TestLink_Expires(t *testing.T) {
+	dir := t.TempDir()
+	l, seen := openLink(t, Options{Dir: dir, Idle: 300 * time.Millisecond})
+	b := newBrowser(t, l)
+	b.open("")
+	id, _ := b.offer(offeredFile{"whole", 2, 0}, offeredFile{"part", 10, 0})
+	_, _, _ = b.do("PUT", "put/"+id+"/0", strings.NewReader("ok"))
+	select {
+	case <-l.Done():
+	case <-time.After(10 * time.Second):
+		t.Fatal("it does not end")
+	}
+	if !errors.Is(l.Err(), ErrExpired) {
+		t.Errorf("ended with %v", l.Err())
+	}
+	list, _ := os.ReadDir(dir)
+	if len(list) != 1 || list[0].Name() != "whole" {
+		t.Errorf("the folder has %v", list)
+	}
+	if r := of[Received](seen); len(r) != 1 || r[0].Result.LeftOut != 1 || r[0].Err == nil {
+		t.Errorf("received %+v", r)
+	}
+	if status, _, _ := b.do("GET", "", nil); status != 0 {
+		t.Errorf("it still answers: %d", status)
+	}
+}
+
+// TestLink_LimitsHold checks that uploads bring no more than was announced and accepted, and that few can wait.
+func TestLink_LimitsHold(t *testing.T) {
+	dir := t.TempDir()
+	l, _ := openLink(t, Options{Dir: dir, Most: transfer.Totals{Bytes: 100}, Visitors: 2})
+	b := newBrowser(t, l)
+	b.open("")
+	id, _ := b.offer(offeredFile{"long", 5, 0})
+	if status, _, _ := b.do("PUT", "put/"+id+"/0", strings.NewReader("123456")); status == http.StatusOK {
+		t.Error("more than was announced was taken")
+	}
+	id, _ = b.offer(offeredFile{"large", 101, 0})
+	if status, body, _ := b.do("PUT", "put/"+id+"/0", strings.NewReader(strings.Repeat("x", 101))); status != http.StatusRequestEntityTooLarge {
+		t.Errorf("more than the link takes: %d %s", status, body)
+	}
+	for what, files := range map[string][]offeredFile{
+		"none":     {},
+		"negative": {{"x", -1, 0}},
+		"huge":     {{"x", 1 << 62, 0}},
+		"no name":  {{"", 1, 0}},
+		"absolute": {{"/etc/passwd", 1, 0}},
+	} {
+		if id, state := b.offer(files...); id != "" {
+			t.Errorf("%s: %s", what, state)
+		}
+	}
+	id, _ = b.offer(offeredFile{"own", 1, 0})
+	other := newBrowser(t, l)
+	other.open("")
+	if status, _, _ := other.do("PUT", "put/"+id+"/0", strings.NewReader("x")); status != http.StatusNotFound {
+		t.Errorf("another browser's upload: %d", status)
+	}
+	wait := make(chan struct{})
+	defer close(wait)
+	slow, _ := openLink(t, Options{Dir: dir, Ask: func(ctx context.Context, _ Upload) error {
+		select {
+		case <-wait:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}})
+	b = newBrowser(t, slow)
+	b.open("")
+	body, _ := json.Marshal(map[string]any{"files": []offeredFile{{"x", 1, 0}}})
+	taken := 0
+	for range 10 {
+		if status, _, _ := b.do("POST", "offer", bytes.NewReader(body)); status == http.StatusOK {
+			taken++
+		}
+	}
+	if taken != maxAsking {
+		t.Errorf("%d uploads wait", taken)
+	}
+}
+
+// TestTexts_AllLanguagesHaveAllKeys checks the languages of the page.
+func TestTexts_AllLanguagesHaveAllKeys(t *testing.T) {
+	for _, lang := range languages {
+		for key, en := range texts["en"] {
+			text, known := texts[lang][key]
+			if !known || text == "" {
+				t.Errorf("%s has no %q", lang, key)
+			}
+			for _, mark := range []string{"{name}", "{n}", "{done}", "{total}"} {
+				if strings.Count(text, mark) != strings.Count(en, mark) && mark != "{name}" {
+					t.Errorf("%s, %q: %s", lang, key, mark)
+				}
+			}
+		}
+		if len(texts[lang]) != len(texts["en"]) {
+			t.Errorf("%s has %d texts", lang, len(texts[lang]))
+		}
+	}
+	for _, r := range reasons {
+		if _, known := texts["en"][r.code]; !known {
+			t.Errorf("no text for %q", r.code)
+		}
+	}
+	for header, want := range map[string]string{"": "en", "de-DE,de;q=0.9,en;q=0.8": "de", "ja, fr;q=0.5": "fr", "zh-CN": "zh", "x;q=oops": "en", "en;q=0.1, fi;q=0.2": "fi"} {
+		if got := languageOf(header); got != want {
+			t.Errorf("%q: %s", header, got)
+		}
+	}
+}

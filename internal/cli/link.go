@@ -1,0 +1,336 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"os"
+	"path"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"multipeer/bridge/web"
+	"multipeer/engine"
+	"multipeer/transfer"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) linkCommand() *cobra.Command {
+	k := &linking{program: p}
+	var into, accept string
+	var receive, pin bool
+	c := &cobra.Command{
+		Use:   "link [PATH...]",
+		Short: "Exchange files with a device that has only a browser, by a link and its QR code",
+		Long: `link prints the address of a page, and its QR code. A browser on the same network that opens it downloads the
+files and folders at PATH, or with --receive sends files and text here. Nothing has to be installed there.
+
+The first browser that opens the link owns it. The link ends when it has not been used for 15 minutes, after an
+hour, or with Ctrl-C. The page is not encrypted: others on the network can read what is exchanged.`,
+		Example: `  multipeer-cli link holiday.zip photos
+  multipeer-cli link --receive --into inbox`,
+		Annotations: alone,
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			switch {
+			case len(paths) == 0 && k.opts.Text == "" && !receive:
+				return exit(exitUsage, errors.New("name the files to share, or give --text or --receive"))
+			case accept != "ask" && accept != "all":
+				return exit(exitUsage, fmt.Errorf("--accept %q: must be ask or all", accept))
+			case k.opts.Visitors < 1:
+				return exit(exitUsage, errors.New("--visitors must be 1 or more"))
+			case k.opts.Port < 0 || k.opts.Port > 65535:
+				return exit(exitUsage, fmt.Errorf("--port %d: must be 0 to 65535", k.opts.Port))
+			}
+			for i := range paths {
+				var err error
+				if paths[i], err = k.path(paths[i]); err != nil {
+					return exit(exitUsage, fmt.Errorf("sharing: %w", err))
+				}
+			}
+			k.opts.Paths, k.opts.Port, k.opts.Name = paths, p.port, p.deviceName()
+			if receive {
+				var err error
+				if k.opts.Dir, err = p.folder(into); err != nil {
+					return exit(exitFailed, err)
+				}
+			}
+			if pin {
+				k.opts.PIN = newPIN()
+			}
+			k.accept = accept
+			return k.run(cmd.Context())
+		},
+	}
+	c.Flags().StringVar(&k.opts.Text, "text", "", "a text to share")
+	c.Flags().BoolVar(&receive, "receive", false, "receive files and text")
+	c.Flags().StringVar(&into, "into", ".", "with --receive: folder to receive into; created if it is missing")
+	c.Flags().StringVar(&accept, "accept", "ask", "with --receive: ask on the terminal about each upload, or accept all")
+	c.Flags().Int64Var(&k.opts.Reserve, "reserve", 0, reserveUsage)
+	c.Flags().BoolVar(&pin, "pin", false, "ask the visitor for a PIN, which is printed here")
+	c.Flags().IntVar(&k.opts.Visitors, "visitors", 1, "how many browsers may open the link")
+	c.Flags().DurationVar(&k.opts.Idle, "idle", web.DefaultIdle, "how long the link stays without being used")
+	c.Flags().DurationVar(&k.opts.Lifetime, "for", web.DefaultLifetime, "how long the link stays at most")
+	c.Flags().BoolVar(&k.once, "once", false, "end after one complete download or upload")
+	return c
+}
+
+// deviceName returns the name for the page: the one of --name, or the kind of this device. A host name often contains its
+// owner's name.
+func (p *program) deviceName() string {
+	if p.name != "" {
+		return p.name
+	}
+	kinds := map[string]string{"darwin": "Mac", "windows": "Windows PC", "linux": "Linux PC"}
+	if kind := kinds[runtime.GOOS]; kind != "" {
+		return kind
+	}
+	return "this device"
+}
+
+// newPIN returns six random digits.
+func newPIN() string {
+	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
+	if err != nil {
+		panic(err) // it never fails
+	}
+	return fmt.Sprintf("%06d", n)
+}
+
+// linking is one run of link.
+type linking struct {
+	*program
+	opts   web.Options
+	accept string
+	once   bool
+
+	lines  <-chan inputLine
+	asking chan struct{} // holds a value while a question is open: there is one at a time
+	done   int           // complete downloads and uploads
+	partly error         // why an upload is incomplete
+	bars   map[int]int64 // by upload, the tenth of it that was reported last
+}
+
+func (k *linking) run(ctx context.Context) error {
+	k.asking = make(chan struct{}, 1)
+	k.bars = map[int]int64{}
+	if k.opts.Dir != "" && k.accept == "ask" {
+		k.lines = readLines(ctx, k.in, maxAnswer)
+	}
+	finished := make(chan struct{}, 1)
+	k.opts.Tell = func(ev web.Event) {
+		k.show(ev)
+		if k.once && k.done > 0 {
+			select {
+			case finished <- struct{}{}:
+			default:
+			}
+		}
+	}
+	k.opts.Ask = k.ask
+	l, err := web.Open(k.opts)
+	if err != nil {
+		var at *fs.PathError
+		if errors.As(err, &at) && errors.Is(err, os.ErrNotExist) {
+			err = fmt.Errorf("%s: no such file or folder", at.Path)
+		}
+		return exit(exitFailed, fmt.Errorf("making a link: %w", err))
+	}
+	k.print(l)
+	select {
+	case <-l.Done():
+	case <-finished:
+		time.Sleep(100 * time.Millisecond) // the browser gets its answer
+		l.Close()
+	case <-ctx.Done():
+		l.Close()
+	}
+	return k.outcome(ctx, l.Err())
+}
+
+// outcome returns how the command ends.
+func (k *linking) outcome(ctx context.Context, why error) error {
+	switch {
+	case k.partly != nil:
+		return exit(exitPartly, k.partly)
+	case k.done > 0:
+		return nil
+	case ctx.Err() != nil:
+		return errInterrupted
+	}
+	return exit(exitFailed, fmt.Errorf("%w; nothing was exchanged", why))
+}
+
+// print shows the link.
+func (k *linking) print(l *web.Link) {
+	urls := l.URLs()
+	k.out.object(struct {
+		Type string   `json:"type"`
+		URLs []string `json:"urls"`
+		PIN  string   `json:"pin,omitempty"`
+	}{"link", urls, k.opts.PIN})
+	if picture, err := drawQR(urls[0]); err == nil && k.out.tty {
+		k.out.line("%s", verbatim(picture))
+	}
+	for _, u := range urls {
+		k.out.line("%s", u)
+	}
+	if k.opts.PIN != "" {
+		k.out.line("PIN: %s", k.opts.PIN)
+	}
+	k.out.note("open this address on the other device, in the same network; it is not encrypted; Ctrl-C ends it")
+}
+
+// visitorText describes a visitor.
+func visitorText(v web.Visitor) string {
+	device := v.Device
+	if device == "" {
+		device = "a browser"
+	}
+	return fmt.Sprintf("%s at %s", device, v.Addr)
+}
+
+// uploadText describes an upload. Names are quoted, so that none can look like the end of a question.
+func uploadText(u web.Upload) string {
+	var names []string
+	for _, n := range u.Names[:min(len(u.Names), 3)] {
+		names = append(names, strconv.Quote(engine.CleanLine(shortName(n))))
+	}
+	text := strings.Join(names, ", ")
+	if u.Items > 3 {
+		text += fmt.Sprintf(" and %d more", u.Items-3)
+	}
+	if u.Bytes == transfer.Unknown {
+		return text + " (of unknown size, perhaps more files)"
+	}
+	return fmt.Sprintf("%s (%s, %s)", text, plural(u.Files, "file", "files"), size(u.Bytes))
+}
+
+// shortName shortens a name in its middle to 100 characters.
+func shortName(s string) string {
+	if r := []rune(s); len(r) > 100 {
+		return string(r[:70]) + "…" + string(r[len(r)-29:])
+	}
+	return s
+}
+
+// ask asks on the terminal whether to receive an upload.
+func (k *linking) ask(ctx context.Context, u web.Upload) error {
+	k.object("asked", u, 0, "")
+	if k.accept == "all" {
+		k.out.note("receiving %s from %s", uploadText(u), visitorText(u.Visitor))
+		return nil
+	}
+	select {
+	case k.asking <- struct{}{}:
+		defer func() { <-k.asking }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	k.out.ask(fmt.Sprintf("Take from %s: %s? [y/n] ", visitorText(u.Visitor), uploadText(u)))
+	defer k.out.ask("")
+	for {
+		select {
+		case line, open := <-k.lines:
+			if !open || line.err != nil {
+				k.out.note("declined: no one answers, standard input has ended")
+				return errors.New("no answer")
+			}
+			switch strings.ToLower(strings.TrimSpace(line.text)) {
+			case "y", "yes":
+				return nil
+			case "n", "no":
+				return errors.New("declined")
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// object prints an upload as JSON.
+func (k *linking) object(state string, u web.Upload, arrived int64, problem string) {
+	k.out.object(struct {
+		Type    string   `json:"type"`
+		State   string   `json:"state"`
+		Upload  int      `json:"upload"`
+		Visitor int      `json:"visitor"`
+		Addr    string   `json:"addr"`
+		Device  string   `json:"device,omitempty"`
+		Names   []string `json:"names"`
+		Files   int64    `json:"files"`
+		Bytes   int64    `json:"bytes"`
+		Arrived int64    `json:"arrived"`
+		Problem string   `json:"problem,omitempty"`
+	}{"upload", state, u.Number, u.Visitor.Number, u.Visitor.Addr.String(), u.Visitor.Device, u.Names, u.Files, u.Bytes, arrived, problem})
+}
+
+// show prints an event of the link.
+func (k *linking) show(ev web.Event) {
+	switch ev := ev.(type) {
+	case web.Opened:
+		k.out.object(struct {
+			Type    string `json:"type"`
+			Visitor int    `json:"visitor"`
+			Addr    string `json:"addr"`
+			Device  string `json:"device,omitempty"`
+		}{"visitor", ev.Visitor.Number, ev.Visitor.Addr.String(), ev.Visitor.Device})
+		k.out.note("opened by %s", visitorText(ev.Visitor))
+	case web.Sent:
+		k.out.object(struct {
+			Type    string `json:"type"`
+			Visitor int    `json:"visitor"`
+			Name    string `json:"name"`
+			Bytes   int64  `json:"bytes"`
+		}{"downloaded", ev.Visitor.Number, ev.Name, ev.Bytes})
+		k.out.line("%s has downloaded %s (%s)", visitorText(ev.Visitor), ev.Name, size(ev.Bytes))
+		k.done++
+	case web.Said:
+		k.out.object(struct {
+			Type    string `json:"type"`
+			Visitor int    `json:"visitor"`
+			Addr    string `json:"addr"`
+			Text    string `json:"text"`
+		}{"text", ev.Visitor.Number, ev.Visitor.Addr.String(), ev.Text})
+		k.out.line("%s: %s", visitorText(ev.Visitor), ev.Text)
+		k.done++
+	case web.Progress:
+		if step := ev.Bytes * 10 / max(ev.Upload.Bytes, 1); ev.Upload.Bytes > 0 && step > k.bars[ev.Upload.Number] && step < 10 {
+			k.bars[ev.Upload.Number] = step
+			k.object("moving", ev.Upload, ev.Bytes, "")
+			k.out.note("%d %% of %s has arrived", step*10, uploadText(ev.Upload))
+		}
+	case web.Received:
+		k.received(ev)
+	}
+}
+
+func (k *linking) received(ev web.Received) {
+	problem := ""
+	if ev.Err != nil {
+		problem = ev.Err.Error()
+	}
+	k.object("received", ev.Upload, ev.Result.Bytes, problem)
+	for _, name := range ev.Result.Saved {
+		k.out.line("saved %s", path.Join(k.opts.Dir, name))
+	}
+	for _, n := range ev.Result.Notes {
+		switch {
+		case n.LeftOut():
+			k.out.note("left out: %s: %v", n.Path, n.Err)
+		case n.Err != nil:
+			k.out.note("%s: %v", n.Saved, n.Err)
+		}
+	}
+	if ev.Err != nil {
+		k.partly = fmt.Errorf("an upload is incomplete: %s arrived: %w", plural(ev.Result.Files, "file", "files"), ev.Err)
+		k.out.note("%v", k.partly)
+		return
+	}
+	k.done++
+}
