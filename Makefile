@@ -29,7 +29,7 @@ test:
 	@sh scripts/test.sh
 
 test-long:
-	@sh scripts/deps.sh go build test
+	@sh scripts/deps.sh go build test browser
 	@sh scripts/test.sh -long
 
 check:

@@ -12,7 +12,7 @@ for os in linux windows darwin; do
 	# shellcheck disable=SC2086 # a list of packages
 	GOOS=$os CGO_ENABLED=0 go vet -tags ci,$tags $pure
 done
-for module in bench examples/lightcycle; do
+for module in bench examples/lightcycle internal/testing/browser; do
 	CGO_ENABLED=0 go vet -C $module ./...
 done
 for target in linux/arm64 windows/amd64 darwin/arm64; do
@@ -20,11 +20,11 @@ for target in linux/arm64 windows/amd64 darwin/arm64; do
 done
 echo "== staticcheck"
 go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags $tags ./...
-for module in bench examples/lightcycle; do
+for module in bench examples/lightcycle internal/testing/browser; do
 	(cd $module && go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...)
 done
 echo "== modules"
-for module in . bench examples/lightcycle; do
+for module in . bench examples/lightcycle internal/testing/browser; do
 	go mod tidy -C $module -diff
 done
 go mod verify

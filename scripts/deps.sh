@@ -3,6 +3,7 @@
 #   go     the Go toolchain (checked, not installed)
 #   build  what building the window needs: a C compiler and the headers of X, Wayland and OpenGL
 #   test   what the tests use: an X server, a mouse, network namespaces, a firewall, file systems on images
+#   browser a browser for the tests of the page that links open
 #   package the packaging tools; windows adds the compiler for the Windows program
 #   python what building the Python package needs
 #   roots  what is needed to create and boot a new Debian in a folder
@@ -12,6 +13,7 @@ set -eu
 
 build="gcc libc6-dev pkg-config libgl-dev libegl-dev libx11-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev libwayland-dev libxkbcommon-dev"
 test="xvfb libwayland-client0 libgl1-mesa-dri xdotool python3 python3-venv python3-xlib nodejs dbus-daemon fonts-dejavu-core iproute2 nftables procps util-linux mount e2fsprogs xfsprogs"
+browser="chromium"
 package="dpkg-dev xz-utils tar gzip"
 windows="gcc-mingw-w64-x86-64"
 python="python3 python3-venv"

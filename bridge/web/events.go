@@ -71,8 +71,13 @@ func (Ended) event()    {}
 // deviceOf guesses from the User-Agent header what a browser runs on.
 func deviceOf(agent string) string {
 	for _, d := range []struct{ mark, name string }{
-		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"CrOS", "Chromebook"}, {"Windows", "Windows"},
-		{"Macintosh", "Mac"}, {"Linux", "Linux"},
+		{"iPhone", "iPhone"},
+		{"iPad", "iPad"},
+		{"Android", "Android"},
+		{"CrOS", "Chromebook"},
+		{"Windows", "Windows"},
+		{"Macintosh", "Mac"},
+		{"Linux", "Linux"},
 	} {
 		if strings.Contains(agent, d.mark) {
 			return d.name

@@ -14,7 +14,7 @@ func TestRename_NothingElseKnowsTheModulesName(t *testing.T) {
 		t.Skip("it compiles everything once more")
 	}
 	copied := filepath.Join(t.TempDir(), "checkout")
-	list, err := exec.Command("git", "-C", "../..", "ls-files", "-z", "--", "*.go", "*go.mod", "*go.sum", "README.md", "icons", "ui", "packaging").Output()
+	list, err := exec.Command("git", "-C", "../..", "ls-files", "-z", "--", "*.go", "*go.mod", "*go.sum", "README.md", "bridge", "icons", "ui", "packaging").Output()
 	if err != nil {
 		t.Skip("not a checkout:", err)
 	}

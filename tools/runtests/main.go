@@ -63,6 +63,7 @@ var long = []group{
 	{what: "a hostile peer", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-race", "-count=1", "-timeout=30m", "-skip=^TestVerifiedPeer", "./internal/testing/hostile"}},
 	{what: "what hostile peers do to others", env: []string{"CGO_ENABLED=0", "MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=30m", "-run=^TestVerifiedPeer", "./internal/testing/hostile"}},
 	{what: "the real window", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=15m", "./internal/testing/window"}},
+	{what: "a real browser", dir: "internal/testing/browser", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=10m", "./..."}},
 	{what: "real networks", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=30m", "./internal/testing/netlab"}},
 	{what: "sixteen peers on a bad network (MULTIPEER_SOAK=1h for longer)", env: []string{"MULTIPEER_FULL=1", "MULTIPEER_SOAK=" + soakLength()}, args: []string{"-race", "-count=1", "-v", "-timeout=90m", "./internal/testing/soak"}},
 }

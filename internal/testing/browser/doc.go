@@ -1,0 +1,2 @@
+// Package browser tests the page of multipeer-cli link with a real browser, Chromium.
+package browser
