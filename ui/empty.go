@@ -24,6 +24,7 @@ type emptyState struct {
 	text    *widgets.Paragraph
 	waiting *widgets.Paragraph
 	drop    *widgets.LinkText
+	phone   *widgets.LinkText
 	card    *fyne.Container
 	code    *fyne.Container
 	address *widgets.Line
@@ -42,15 +43,16 @@ func newEmptyState(u *UI) *emptyState {
 		u.dirty.side = true
 		u.settle()
 	})
+	s.phone = widgets.NewLinkText(tr("Send to a phone without Multipeer"), func() { u.links.start(u.waiting) })
 	s.code = container.New(widgets.Fixed(fyne.NewSquareSize(emptyQR)))
 	s.address = widgets.Caption("")
 	pair := widgets.NewButton(tr("Pair a device"), widget.MediumImportance, u.pairings.showLink)
 	words := widgets.NewStacked(widgets.Gap,
 		widgets.NewLine(tr("Device not listed?"), widgets.SizeBody, theme.ColorNameForeground, true),
 		widgets.Hint(tr("Scan this code with the other device, or enter that device's address at the bottom left.")),
-		s.address, widgets.NewFlow(widgets.Gap, pair, u.finder.newSearch(), u.finder.newDoctor()))
+		s.address, widgets.NewFlow(widgets.Gap, pair, u.links.button(), u.finder.newSearch(), u.finder.newDoctor()))
 	s.card = container.NewStack(widgets.NewPanel(widgets.ColorCard, widgets.ColorBorder, 12), widgets.Inset(widgets.NewBeside(widgets.Edge, s.code, words), widgets.Edge, widgets.Edge, widgets.Edge, widgets.Edge))
-	s.col = widgets.NewStacked(widgets.Gap, container.NewCenter(widgets.NewEmblem(s.emblem, 80, 40)), s.title, s.text, s.waiting, container.NewCenter(s.drop), widgets.Inset(s.card, widgets.Edge, 0, 0, 0))
+	s.col = widgets.NewStacked(widgets.Gap, container.NewCenter(widgets.NewEmblem(s.emblem, 80, 40)), s.title, s.text, s.waiting, container.NewCenter(s.phone), container.NewCenter(s.drop), widgets.Inset(s.card, widgets.Edge, 0, 0, 0))
 	s.box = container.New(widgets.Middle(460), s.col)
 	return s
 }
@@ -89,6 +91,7 @@ func (s *emptyState) refresh() {
 	s.waiting.SetText(list)
 	widgets.Show(s.waiting, list != "")
 	widgets.Show(s.drop, len(s.u.waiting) > 0)
+	widgets.Show(s.phone, len(s.u.waiting) > 0)
 	s.address.SetText(address)
 	ticket := s.u.e.Ticket()
 	widgets.Show(s.card, ticket != "" && len(s.u.waiting) == 0 && s.u.side.sought == "")

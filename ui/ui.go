@@ -24,6 +24,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	"multipeer/bridge/web"
 	"multipeer/engine"
 	"multipeer/icons"
 	"multipeer/internal/history"
@@ -43,6 +44,7 @@ type Options struct {
 	Downloads  string             // folder for received files, which overrides the settings
 	Interfaces []string           // interfaces that the engine uses; none means all
 	Version    string
+	OpenLink   func(web.Options) (browserLink, error) // nil for web.Open
 	Trace      io.Writer // where events and positions are written for tests; nil for nowhere
 	TraceLess  bool      // omits the positions
 }
@@ -83,6 +85,7 @@ type UI struct {
 	invites   *invitations
 	dialogs   *dialogs
 	finder    *finder
+	links     *browserLinks
 	notes     *notifier
 	tracer    *tracer
 
@@ -125,6 +128,7 @@ func New(o Options) *UI {
 	u.invites = newInvitations(u)
 	u.dialogs = &dialogs{u: u}
 	u.finder = newFinder(u)
+	u.links = &browserLinks{u: u}
 	u.notes = newNotifier(u)
 	u.tracer = newTracer(u)
 	u.composer = &composer{u: u}
@@ -135,6 +139,9 @@ func New(o Options) *UI {
 	}
 	if o.Desktop == nil {
 		u.o.Desktop = desktop.New(o.App, desktopTexts, func() { u.o.Do(u.raise) })
+	}
+	if o.OpenLink == nil {
+		u.o.OpenLink = func(opts web.Options) (browserLink, error) { return web.Open(opts) }
 	}
 	u.loadTalks()
 	u.transfers.findRows()
@@ -178,6 +185,9 @@ func (u *UI) Start(ctx context.Context) {
 func (u *UI) Close() {
 	u.over.Store(true)
 	u.saveDraft()
+	if u.bind != nil {
+		u.links.stop()
+	}
 	u.notes.front = false
 	if u.bind == nil {
 		u.finished = true

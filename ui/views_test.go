@@ -13,10 +13,12 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
 
+	"multipeer/bridge/web"
 	"multipeer/engine"
 	"multipeer/internal/doctor"
 	"multipeer/internal/history"
 	"multipeer/internal/settings"
+	"multipeer/transfer"
 )
 
 // idOf returns an ID that is the same in every run.
@@ -97,6 +99,14 @@ func (s *stage) conversation() {
 	}
 	s.choose(t)
 	s.settle()
+}
+
+// browserLink shows the dialog of a link.
+func (s *stage) browserLink(paths []string) *linkDialog {
+	d := &linkDialog{u: s.UI, paths: paths, folder: "/home/anna/Downloads", link: &fakeLink{closed: make(chan struct{})}}
+	s.links.open = d
+	d.build()
+	return d
 }
 
 func (s *stage) transferOf(state engine.TransferState, in bool, change func(*engine.Transfer)) engine.Transfer {
@@ -189,6 +199,7 @@ var views = []struct {
 		s.peers3()
 		t := s.transferOf(engine.Offered, true, func(t *engine.Transfer) {
 			t.Names, t.Items = []string{"Sunday at the lake", "report.pdf", "song.flac", "notes.txt", "plan.svg", "more"}, 9
+			t.Note = "The photos from Sunday, and the report that you asked for."
 		})
 		s.transfers.take(t)
 		s.settle()
@@ -239,6 +250,19 @@ var views = []struct {
 			{Name: doctor.OwnFirewall, Bad: true, Detail: "ufw", Command: "sudo ufw allow 17717 && sudo ufw allow 5353/udp"},
 			{Name: doctor.Filtered, Bad: true, N: 2},
 		})
+	}},
+	{"browser-link", func(s *stage) {
+		s.peers3()
+		s.browserLink([]string{"/x/report.pdf", "/x/photos"})
+	}},
+	{"browser-link-asked", func(s *stage) {
+		s.peers3()
+		d := s.browserLink(nil)
+		s.settle()
+		d.take(web.Opened{Visitor: web.Visitor{Number: 1, Device: "iPhone"}})
+		d.take(web.Received{Upload: web.Upload{Visitor: web.Visitor{Number: 1, Device: "iPhone"}}, Result: transfer.Result{Totals: transfer.Totals{Files: 12}, Saved: []string{"a"}}})
+		d.asking = append(d.asking, &uploadQuestion{web.Upload{Visitor: web.Visitor{Number: 1, Device: "iPhone"}, Names: []string{"IMG_0001.heic", "IMG_0002.heic", "A video with a rather long name from the lake.mov", "x"}, Items: 14, Files: 14, Bytes: 1_400_000_000}, make(chan error, 1)})
+		d.refresh()
 	}},
 	{"shortcuts", func(s *stage) { s.showShortcuts() }},
 	{"toast", func(s *stage) {

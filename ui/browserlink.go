@@ -1,0 +1,327 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"multipeer/bridge/web"
+	"multipeer/engine"
+	"multipeer/transfer"
+	"multipeer/ui/internal/widgets"
+)
+
+// linkQR is the side length of the QR code of a link: small enough for the rest of the dialog in a low window.
+const linkQR = 176
+
+// browserLink is an open link for a browser, as web.Open returns it.
+type browserLink interface {
+	URLs() []string
+	Close()
+}
+
+// browserLinks exchanges files with devices that have only a browser. One link is open at a time, as long as its dialog
+// is.
+type browserLinks struct {
+	u    *UI
+	open *linkDialog // nil for none
+}
+
+// linkDialog shows a link, who uses it, and what arrives.
+type linkDialog struct {
+	u        *UI
+	m        *widgets.Modal
+	link     browserLink
+	paths    []string
+	invite   *fyne.Container    // the code and the address, until a browser has opened the link
+	state    *widgets.Paragraph // what happens at the moment
+	outcome  *widgets.Paragraph // what has arrived or was downloaded
+	question *fyne.Container    // about an upload
+	asked    *widgets.Paragraph
+	show     *widget.Button // opens the folder
+	buttons  *fyne.Container
+	asking   []*uploadQuestion // the first one is shown
+	moving   int               // uploads that are under way
+	folder   string
+}
+
+// uploadQuestion is an upload that waits for an answer.
+type uploadQuestion struct {
+	upload web.Upload
+	answer chan error // has room for one
+}
+
+// start opens a link that shares paths and receives into the folder for received files.
+func (bl *browserLinks) start(paths []string) {
+	u := bl.u
+	d := &linkDialog{u: u, paths: paths, folder: u.downloads()}
+	options := web.Options{Name: u.self.Name, Paths: paths, Dir: d.folder, Ask: d.ask, Tell: d.tell}
+	u.trace("browser link %q", paths)
+	bl.stop()
+	background(u.bind, func(ctx context.Context) (browserLink, error) {
+		if err := os.MkdirAll(d.folder, 0o755); err != nil {
+			return nil, err
+		}
+		l, err := u.o.OpenLink(options)
+		if err == nil && ctx.Err() != nil { // the window was closed meanwhile
+			l.Close()
+		}
+		return l, err
+	}, func(l browserLink, err error) {
+		if err != nil {
+			u.say(reason(err, "", true))
+			return
+		}
+		bl.open = d
+		d.link = l
+		d.build()
+	})
+}
+
+// button returns a button that opens a link without files to share.
+func (bl *browserLinks) button() *widget.Button {
+	return widgets.NewButton(tr("A phone without Multipeer"), widget.MediumImportance, func() { bl.start(nil) })
+}
+
+// stop closes the link that is open.
+func (bl *browserLinks) stop() {
+	if bl.open == nil {
+		return
+	}
+	d := bl.open
+	bl.open = nil
+	if d.m != nil {
+		d.m.Hide()
+	}
+	bl.u.trace("browser link stopped")
+	bl.u.bind.run(func(context.Context) { d.link.Close() })
+}
+
+// build makes and shows the dialog.
+func (d *linkDialog) build() {
+	u := d.u
+	address := d.link.URLs()[0]
+	u.trace("browser link at %q", address)
+	picture, err := drawQR(address)
+	if err != nil {
+		u.say(reason(err, "", true))
+		u.links.stop()
+		return
+	}
+	code := canvas.NewImageFromImage(picture)
+	code.FillMode, code.ScaleMode = canvas.ImageFillContain, canvas.ImageScalePixels
+	centred := func(p *widgets.Paragraph) *widgets.Paragraph {
+		p.Align = fyne.TextAlignCenter
+		return p
+	}
+	what := tr("Scan this with the phone, or open the address in its browser. It can send files here.")
+	if len(d.paths) > 0 {
+		what = trn("Scan this with the phone, or open the address in its browser, to download {{.N}} items. It can also send files here.", int64(len(d.paths)))
+	}
+	d.state = centred(widgets.NewParagraph(tr("Waiting for the phone…"), widgets.SizeBody, theme.ColorNameForeground))
+	d.outcome = centred(widgets.Hint(""))
+	d.outcome.Hide()
+	d.asked = centred(widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground))
+	d.question = widgets.NewStacked(widgets.Gap, d.asked, container.NewCenter(widgets.Row(widgets.Gap,
+		widgets.NewButton(tr("Decline"), widget.MediumImportance, func() { d.answer(errors.New("declined")) }),
+		widgets.NewButton(tr("Accept"), widget.HighImportance, func() { d.answer(nil) }))))
+	d.question.Hide()
+	d.show = widgets.NewButton(tr("Show in folder"), widget.MediumImportance, nil)
+	d.show.Hide()
+	d.invite = widgets.NewStacked(widgets.Gap,
+		container.NewCenter(container.New(widgets.Fixed(fyne.NewSquareSize(linkQR)), code)),
+		centred(widgets.NewParagraph(address, widgets.SizeCode, theme.ColorNameForeground)),
+		centred(widgets.Hint(what)))
+	body := widgets.NewStacked(widgets.Gap, d.invite, centred(widgets.Hint(tr("Not encrypted: others on this network could read what you exchange."))),
+		d.state, d.question, d.outcome, container.NewCenter(d.show))
+	copied := widgets.NewButton(tr("Copy the address"), widget.MediumImportance, nil)
+	copied.OnTapped = func() {
+		u.copyText(address)
+		copied.SetText(tr("Copied"))
+	}
+	buttons := []fyne.CanvasObject{copied, widgets.NewButton(tr("Stop"), widget.MediumImportance, func() { d.m.Hide() })}
+	d.m = u.dialogs.modal(tr("A phone without Multipeer"), body, 420, buttons...)
+	d.m.Closed = d.closed
+	d.m.Show()
+}
+
+// closed stops the link, unless an upload is under way and the user wants it to continue.
+func (d *linkDialog) closed() {
+	if d.u.links.open != d {
+		return
+	}
+	if d.moving == 0 {
+		d.u.links.stop()
+		return
+	}
+	q := d.u.dialogs.warn(tr("Stop receiving?"), tr("Files that are complete stay in the folder. The rest is not received."), tr("Stop"), d.u.links.stop)
+	q.Declined = func() {
+		if d.u.links.open == d {
+			d.m.Show()
+		}
+	}
+}
+
+// refresh fits the dialog to its content.
+func (d *linkDialog) refresh() {
+	if len(d.asking) > 0 {
+		q := d.asking[0].upload
+		d.asked.SetText(tr("{{.Device}} wants to send {{.What}}.", "Device", deviceText(q.Visitor), "What", uploadText(q)))
+	}
+	widgets.Show(d.question, len(d.asking) > 0)
+	if d.m != nil && d.u.dialogs.open == hidden(d.m) {
+		d.m.ShowAgain()
+	}
+}
+
+// deviceText names a visitor's device.
+func deviceText(v web.Visitor) string {
+	if v.Device == "" {
+		return tr("The phone")
+	}
+	return v.Device
+}
+
+// uploadText describes an upload.
+func uploadText(up web.Upload) string {
+	names := make([]string, 0, 3)
+	for _, n := range up.Names[:min(len(up.Names), 3)] {
+		names = append(names, "“"+widgets.Shortened(engine.CleanLine(n), 40)+"”")
+	}
+	list := strings.Join(names, ", ")
+	if rest := up.Items - len(names); rest > 0 {
+		list += " " + trn("and {{.N}} more", int64(rest))
+	}
+	if up.Bytes == transfer.Unknown {
+		return list
+	}
+	return list + " (" + size(up.Bytes) + ")"
+}
+
+// ask waits for the user's answer about an upload. It is called on a goroutine of the link.
+func (d *linkDialog) ask(ctx context.Context, up web.Upload) error {
+	q := &uploadQuestion{up, make(chan error, 1)}
+	d.u.o.Do(func() {
+		d.asking = append(d.asking, q)
+		d.u.trace("upload asked %d", up.Number)
+		d.u.notes.notify(noteOffer)
+		d.refresh()
+	})
+	select {
+	case err := <-q.answer:
+		return err
+	case <-ctx.Done():
+		d.u.o.Do(func() { d.drop(q) })
+		return ctx.Err()
+	}
+}
+
+// answer answers the question that is shown.
+func (d *linkDialog) answer(err error) {
+	if len(d.asking) == 0 {
+		return
+	}
+	q := d.asking[0]
+	q.answer <- err
+	d.u.trace("upload answered %v", err == nil)
+	if err == nil {
+		d.moving++
+		d.state.SetText(tr("Receiving from {{.Device}}", "Device", deviceText(q.upload.Visitor)))
+	}
+	d.drop(q)
+}
+
+// drop removes a question.
+func (d *linkDialog) drop(q *uploadQuestion) {
+	for i, other := range d.asking {
+		if other == q {
+			d.asking = append(d.asking[:i:i], d.asking[i+1:]...)
+		}
+	}
+	d.refresh()
+}
+
+// tell takes an event of the link, on a goroutine of it, to the main thread.
+func (d *linkDialog) tell(ev web.Event) { d.u.o.Do(func() { d.take(ev) }) }
+
+// take shows an event of the link.
+func (d *linkDialog) take(ev web.Event) {
+	u := d.u
+	if u.finished {
+		return
+	}
+	switch ev := ev.(type) {
+	case web.Opened: // the link is that browser's now
+		d.invite.Hide()
+		d.state.SetText(tr("{{.Device}} has opened the page.", "Device", deviceText(ev.Visitor)))
+	case web.Sent:
+		d.outcome.SetText(tr("{{.Device}} has downloaded {{.Name}}.", "Device", deviceText(ev.Visitor), "Name", widgets.Shortened(engine.CleanLine(ev.Name), 60)))
+		d.outcome.Show()
+	case web.Progress:
+		d.state.SetText(tr("Receiving {{.Done}} of {{.Total}}", "Done", size(ev.Bytes), "Total", size(max(ev.Upload.Bytes, ev.Bytes))))
+		return // the height does not change
+	case web.Said:
+		d.outcome.SetText(tr("{{.Device}} says: {{.Text}}", "Device", deviceText(ev.Visitor), "Text", widgets.Shortened(engine.CleanText(ev.Text), 500)))
+		d.outcome.Show()
+	case web.Received:
+		d.received(ev)
+	case web.Ended:
+		d.ended(ev.Err)
+		return
+	}
+	u.trace("browser link %T", ev)
+	d.refresh()
+}
+
+func (d *linkDialog) received(ev web.Received) {
+	d.moving = max(d.moving-1, 0)
+	d.state.SetText(tr("{{.Device}} has opened the page.", "Device", deviceText(ev.Upload.Visitor)))
+	saved := ev.Result.Saved
+	switch {
+	case len(saved) == 0:
+		d.outcome.SetText(strings.TrimSpace(tr("Nothing was received.") + " " + failure(ev.Err, deviceText(ev.Upload.Visitor), true)))
+	case ev.Err != nil:
+		d.outcome.SetText(trn("{{.N}} files arrived, and others did not.", ev.Result.Files))
+	default:
+		d.outcome.SetText(trn("{{.N}} files were saved to {{.Folder}}.", ev.Result.Files, "Folder", d.folder))
+	}
+	d.outcome.Show()
+	if len(saved) > 0 {
+		path := filepath.Join(d.folder, filepath.FromSlash(saved[0]))
+		d.show.OnTapped = func() {
+			background(d.u.bind, func(context.Context) (struct{}, error) { return struct{}{}, d.u.o.Desktop.Reveal(path) }, func(_ struct{}, err error) {
+				d.u.say(reason(err, "", true))
+			})
+		}
+		d.show.Show()
+	}
+	d.u.notes.notify(noteArrived)
+}
+
+// ended reports that the link has closed by itself.
+func (d *linkDialog) ended(why error) {
+	if d.u.links.open != d {
+		return
+	}
+	d.u.links.open = nil
+	d.asking = nil
+	if d.m != nil {
+		d.m.Hide()
+	}
+	switch {
+	case errors.Is(why, web.ErrGuessed):
+		d.u.say(tr("The link was closed, because someone tried to guess it."))
+	case errors.Is(why, web.ErrExpired):
+		d.u.say(tr("The link was closed, because it wasn't used any more."))
+	case why != nil && !errors.Is(why, web.ErrStopped):
+		d.u.say(reason(why, "", true))
+	}
+}

@@ -1,0 +1,139 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"multipeer/bridge/web"
+	"multipeer/transfer"
+)
+
+// fakeLink is a link that no browser opens.
+type fakeLink struct {
+	opts   web.Options
+	closed chan struct{}
+}
+
+func (f *fakeLink) URLs() []string { return []string{"http://192.168.1.20:8421/k7q2-m9xd/"} }
+func (f *fakeLink) Close()         { close(f.closed) }
+
+// newLinkStage returns a window whose links are fake, and the link that was opened last.
+func newLinkStage(t *testing.T) (*stage, func() *fakeLink) {
+	t.Helper()
+	opened := make(chan *fakeLink, 5)
+	st := newStageWith(t, Options{OpenLink: func(o web.Options) (browserLink, error) {
+		f := &fakeLink{o, make(chan struct{})}
+		opened <- f
+		return f, nil
+	}})
+	st.o.Downloads = t.TempDir()
+	return st, func() *fakeLink {
+		t.Helper()
+		select {
+		case f := <-opened:
+			return f
+		case <-time.After(5 * time.Second):
+			t.Fatal("no link was opened")
+			return nil
+		}
+	}
+}
+
+// TestBrowserLink_AsksAndReports checks the dialog from its address to an upload that is accepted, one that is declined,
+// a text, and its end.
+func TestBrowserLink_AsksAndReports(t *testing.T) {
+	st, link := newLinkStage(t)
+	st.links.start([]string{"/tmp/photos"})
+	f := link()
+	st.l.until(t, "the dialog", func() bool { return st.links.open != nil && st.links.open.m != nil })
+	d := st.links.open
+	if len(f.opts.Paths) != 1 || f.opts.Dir != st.downloads() || f.opts.Name != "Anna's laptop" {
+		t.Errorf("opened with %+v", f.opts)
+	}
+	keepPicture(t, "browser-link", st.w.Canvas())
+	visitor := web.Visitor{Number: 1, Device: "iPhone"}
+	go f.opts.Tell(web.Opened{Visitor: visitor})
+	st.l.until(t, "the visitor", func() bool { return strings.Contains(d.state.Text, "iPhone has opened") })
+
+	answers := make(chan error, 2)
+	for n, name := range []string{"one.jpg", "two\u202e.exe"} {
+		up := web.Upload{Visitor: visitor, Number: n + 1, Names: []string{name}, Items: 1, Files: 1, Bytes: 12_000_000}
+		go func() { answers <- f.opts.Ask(context.Background(), up) }()
+		st.l.until(t, "the question", func() bool { return len(d.asking) == 1 && d.question.Visible() })
+		if strings.Contains(d.asked.Text, "\u202e") || !strings.Contains(d.asked.Text, "12.0 MB") {
+			t.Errorf("asked %q", d.asked.Text)
+		}
+		if n == 0 {
+			keepPicture(t, "browser-link-asked", st.w.Canvas())
+			d.answer(nil)
+			if err := <-answers; err != nil {
+				t.Error(err)
+			}
+			go f.opts.Tell(web.Progress{Upload: up, Bytes: 6_000_000})
+			st.l.until(t, "the progress", func() bool { return strings.Contains(d.state.Text, "6.0 MB of 12.0 MB") })
+			go f.opts.Tell(web.Received{Upload: up, Result: transfer.Result{Totals: transfer.Totals{Files: 1}, Saved: []string{"one.jpg"}}})
+			st.l.until(t, "the end of the upload", func() bool { return strings.Contains(d.outcome.Text, "saved") && d.show.Visible() })
+			continue
+		}
+		d.answer(errors.New("no"))
+		if err := <-answers; err == nil {
+			t.Error("a declined upload was accepted")
+		}
+	}
+	if d.question.Visible() || d.moving != 0 {
+		t.Error("a question is left")
+	}
+	go f.opts.Tell(web.Said{Visitor: visitor, Text: "hello\x1b[2J"})
+	st.l.until(t, "the text", func() bool { return strings.Contains(d.outcome.Text, "hello") && !strings.Contains(d.outcome.Text, "\x1b") })
+	keepPicture(t, "browser-link-text", st.w.Canvas())
+
+	d.m.Hide()
+	<-f.closed
+	if st.links.open != nil {
+		t.Error("the link is still open")
+	}
+}
+
+// TestBrowserLink_ClosingAsksWhileFilesArrive checks that a dialog is not closed by accident during an upload.
+func TestBrowserLink_ClosingAsksWhileFilesArrive(t *testing.T) {
+	st, link := newLinkStage(t)
+	st.links.start(nil)
+	f := link()
+	st.l.until(t, "the dialog", func() bool { return st.links.open != nil && st.links.open.m != nil })
+	d := st.links.open
+	done := make(chan error, 1)
+	go func() { done <- f.opts.Ask(context.Background(), web.Upload{Names: []string{"x"}, Items: 1, Files: 1, Bytes: 1}) }()
+	st.l.until(t, "the question", func() bool { return len(d.asking) == 1 })
+	d.answer(nil)
+	<-done
+	d.m.Hide()
+	if st.links.open != d {
+		t.Fatal("the link was closed")
+	}
+	st.dialogs.open.Hide() // no
+	if st.links.open != d || st.dialogs.open != hidden(d.m) {
+		t.Error("the dialog is not there again")
+	}
+	go f.opts.Tell(web.Ended{Err: web.ErrGuessed})
+	st.l.until(t, "the end", func() bool { return st.links.open == nil })
+	if !st.toast.Box.Visible() {
+		t.Error("the end says nothing")
+	}
+}
+
+// TestBrowserLink_AnotherOneReplacesTheFirst checks that one link is open at a time.
+func TestBrowserLink_AnotherOneReplacesTheFirst(t *testing.T) {
+	st, link := newLinkStage(t)
+	st.links.start(nil)
+	first := link()
+	st.l.until(t, "the dialog", func() bool { return st.links.open != nil && st.links.open.m != nil })
+	st.links.start([]string{"/tmp/x"})
+	<-first.closed
+	second := link()
+	st.l.until(t, "the second dialog", func() bool { return st.links.open != nil && st.links.open.link == browserLink(second) })
+	st.UI.Close()
+	<-second.closed
+}
