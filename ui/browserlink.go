@@ -46,8 +46,8 @@ type linkDialog struct {
 	outcome  *widgets.Paragraph // what has arrived or was downloaded
 	question *fyne.Container    // about an upload
 	asked    *widgets.Paragraph
-	show     *widget.Button // opens the folder
-	buttons  *fyne.Container
+	accept   *widget.Button
+	show     *widget.Button    // opens the folder
 	asking   []*uploadQuestion // the first one is shown
 	moving   int               // uploads that are under way
 	folder   string
@@ -130,9 +130,9 @@ func (d *linkDialog) build() {
 	d.outcome = centred(widgets.Hint(""))
 	d.outcome.Hide()
 	d.asked = centred(widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground))
+	d.accept = widgets.NewButton(tr("Accept"), widget.HighImportance, func() { d.answer(nil) })
 	d.question = widgets.NewStacked(widgets.Gap, d.asked, container.NewCenter(widgets.Row(widgets.Gap,
-		widgets.NewButton(tr("Decline"), widget.MediumImportance, func() { d.answer(errors.New("declined")) }),
-		widgets.NewButton(tr("Accept"), widget.HighImportance, func() { d.answer(nil) }))))
+		widgets.NewButton(tr("Decline"), widget.MediumImportance, func() { d.answer(errors.New("declined")) }), d.accept)))
 	d.question.Hide()
 	d.show = widgets.NewButton(tr("Show in folder"), widget.MediumImportance, nil)
 	d.show.Hide()

@@ -87,7 +87,9 @@ func TestBrowserLink_AsksAndReports(t *testing.T) {
 		t.Error("a question is left")
 	}
 	go f.opts.Tell(web.Said{Visitor: visitor, Text: "hello\x1b[2J"})
-	st.l.until(t, "the text", func() bool { return strings.Contains(d.outcome.Text, "hello") && !strings.Contains(d.outcome.Text, "\x1b") })
+	st.l.until(t, "the text", func() bool {
+		return strings.Contains(d.outcome.Text, "hello") && !strings.Contains(d.outcome.Text, "\x1b")
+	})
 	keepPicture(t, "browser-link-text", st.w.Canvas())
 
 	d.m.Hide()
@@ -105,7 +107,9 @@ func TestBrowserLink_ClosingAsksWhileFilesArrive(t *testing.T) {
 	st.l.until(t, "the dialog", func() bool { return st.links.open != nil && st.links.open.m != nil })
 	d := st.links.open
 	done := make(chan error, 1)
-	go func() { done <- f.opts.Ask(context.Background(), web.Upload{Names: []string{"x"}, Items: 1, Files: 1, Bytes: 1}) }()
+	go func() {
+		done <- f.opts.Ask(context.Background(), web.Upload{Names: []string{"x"}, Items: 1, Files: 1, Bytes: 1})
+	}()
 	st.l.until(t, "the question", func() bool { return len(d.asking) == 1 })
 	d.answer(nil)
 	<-done

@@ -23,6 +23,7 @@ type emptyState struct {
 	title   *widgets.Line
 	text    *widgets.Paragraph
 	waiting *widgets.Paragraph
+	browser *widget.Button // opens a link for a browser
 	drop    *widgets.LinkText
 	phone   *widgets.LinkText
 	card    *fyne.Container
@@ -47,10 +48,11 @@ func newEmptyState(u *UI) *emptyState {
 	s.code = container.New(widgets.Fixed(fyne.NewSquareSize(emptyQR)))
 	s.address = widgets.Caption("")
 	pair := widgets.NewButton(tr("Pair a device"), widget.MediumImportance, u.pairings.showLink)
+	s.browser = u.links.button()
 	words := widgets.NewStacked(widgets.Gap,
 		widgets.NewLine(tr("Device not listed?"), widgets.SizeBody, theme.ColorNameForeground, true),
 		widgets.Hint(tr("Scan this code with the other device, or enter that device's address at the bottom left.")),
-		s.address, widgets.NewFlow(widgets.Gap, pair, u.links.button(), u.finder.newSearch(), u.finder.newDoctor()))
+		s.address, widgets.NewFlow(widgets.Gap, pair, s.browser, u.finder.newSearch(), u.finder.newDoctor()))
 	s.card = container.NewStack(widgets.NewPanel(widgets.ColorCard, widgets.ColorBorder, 12), widgets.Inset(widgets.NewBeside(widgets.Edge, s.code, words), widgets.Edge, widgets.Edge, widgets.Edge, widgets.Edge))
 	s.col = widgets.NewStacked(widgets.Gap, container.NewCenter(widgets.NewEmblem(s.emblem, 80, 40)), s.title, s.text, s.waiting, container.NewCenter(s.phone), container.NewCenter(s.drop), widgets.Inset(s.card, widgets.Edge, 0, 0, 0))
 	s.box = container.New(widgets.Middle(460), s.col)

@@ -56,6 +56,9 @@ func (tc *tracer) layout() {
 			at("ask:"+labelOf(b), b)
 		}
 	}
+	if d := tc.u.links.open; d != nil && d.m != nil && tc.u.dialogs.open == hidden(d.m) && d.question.Visible() {
+		at("link-accept", d.accept)
+	}
 	if tc.u.menu != nil && tc.u.menu.IsOpen() {
 		for _, r := range tc.u.menu.Rows {
 			at("menu:"+r.Label, r)
@@ -77,6 +80,10 @@ func (tc *tracer) layout() {
 		switch tc.u.page {
 		case pageTalk:
 			tc.talk(at)
+		case pageEmpty:
+			if tc.u.empty.card.Visible() {
+				at("phone", tc.u.empty.browser)
+			}
 		case pageTransfers:
 			at("back", tc.u.moves.back)
 			at("pause-all", tc.u.moves.hold)

@@ -45,8 +45,8 @@ type Options struct {
 	Interfaces []string           // interfaces that the engine uses; none means all
 	Version    string
 	OpenLink   func(web.Options) (browserLink, error) // nil for web.Open
-	Trace      io.Writer // where events and positions are written for tests; nil for nowhere
-	TraceLess  bool      // omits the positions
+	Trace      io.Writer                              // where events and positions are written for tests; nil for nowhere
+	TraceLess  bool                                   // omits the positions
 }
 
 // page is what the right side of the window shows.

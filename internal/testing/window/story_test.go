@@ -45,6 +45,8 @@ func story(t *testing.T, d *desk) {
 	anna.saw(`EVT peer "Ben"`)
 	ben.saw(`EVT peer "Anna"`)
 
+	phoneSends(t, anna)
+
 	// A first message asks to connect, and is delivered once that is accepted.
 	anna.click("row:Ben")
 	anna.saw(`EVT chosen Ben`)
