@@ -34,7 +34,10 @@ func (e *Engine) OfferEach(ctx context.Context, to []PeerID, opts OfferOptions, 
 	out := make([]Transfer, len(to))
 	source, err := e.source(ctx, opts, paths)
 	defer e.transfers.Release(source)
-	shared := &transfer.Shared{}
+	var shared *transfer.Shared
+	if len(to) > 1 { // its cache costs memory and a digest of its own
+		shared = &transfer.Shared{}
+	}
 	for i, id := range to {
 		t, err := Transfer{}, err
 		if err == nil {
