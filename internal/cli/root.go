@@ -172,7 +172,7 @@ server or an account. The window and this program use the same engine.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 peer not found, 4 declined or cancelled by the other side,
 5 delivered but something was left out, 130 interrupted before it was done.`,
-		SilenceUsage: true, SilenceErrors: true,
+		Version: versionText(), SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	f := root.PersistentFlags()
@@ -186,6 +186,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 peer not found, 4 declined or can
 	f.StringVar(&p.visible, "visible", "everyone", "who may see this peer: everyone, known or nobody")
 	f.BoolVar(&p.verbose, "verbose", false, "write a log to standard error")
 	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.linkCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand(), p.doctorCommand(), p.serveCommand(), p.historyCommand(), p.apiCommand(), manCommand())
+	root.InitDefaultCompletionCmd()
+	addExamples(root)
 	return root
 }
 
