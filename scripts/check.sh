@@ -23,6 +23,8 @@ go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags $tags ./...
 for module in bench examples/lightcycle internal/testing/browser; do
 	(cd $module && go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...)
 done
+echo "== actionlint"
+go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 echo "== modules"
 for module in . bench examples/lightcycle internal/testing/browser; do
 	go mod tidy -C $module -diff

@@ -76,6 +76,9 @@ apt_install() {
 }
 
 for group in "$@"; do
+	if [ "$group" = browser ] && { command -v chromium || command -v google-chrome || command -v chromium-browser; } >/dev/null 2>&1; then
+		continue
+	fi
 	if [ "$group" = go ]; then
 		check_go
 		continue

@@ -133,14 +133,20 @@ func (l *link) await(kind, state string) map[string]any {
 	return nil
 }
 
-// open starts a browser with the link's page, and presses its button.
-func open(t *testing.T, l *link, at string, script bool) context.Context {
+// newBrowser starts a browser.
+func newBrowser(t *testing.T) context.Context {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("MULTIPEER_FULL") != "" {
-			t.Fatal(err)
+	path := ""
+	for _, name := range []string{"chromium", "google-chrome", "chromium-browser"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
 		}
+	}
+	switch {
+	case path == "" && os.Getenv("MULTIPEER_FULL") != "":
+		t.Fatal("no chromium")
+	case path == "":
 		t.Skip("no chromium")
 	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true))
@@ -150,6 +156,13 @@ func open(t *testing.T, l *link, at string, script bool) context.Context {
 	t.Cleanup(cancel)
 	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(cancel)
+	return ctx
+}
+
+// open starts a browser with the link's page, and presses its button.
+func open(t *testing.T, l *link, at string, script bool) context.Context {
+	t.Helper()
+	ctx := newBrowser(t)
 	do(t, ctx, emulation.SetScriptExecutionDisabled(!script), chromedp.Navigate(at))
 	if l.pin != "" {
 		do(t, ctx, chromedp.SendKeys("#pin", l.pin, chromedp.ByID))
@@ -405,11 +418,7 @@ func TestPage_WorksWithoutScript(t *testing.T) {
 func TestPage_BelongsToItsFirstVisitor(t *testing.T) {
 	l := startLink(t, "--text", "secret text")
 	open(t, l, l.url, true)
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true))
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
-	defer cancel()
-	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
+	ctx := newBrowser(t)
 	do(t, ctx, chromedp.Navigate(l.url), chromedp.Click("button.main"))
 	awaitText(t, ctx, "body", "already open in another browser")
 	var page string
