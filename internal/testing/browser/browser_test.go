@@ -178,17 +178,17 @@ func do(t *testing.T, ctx context.Context, actions ...chromedp.Action) {
 	}
 }
 
-// awaitText waits until an element shows a text.
-func awaitText(t *testing.T, ctx context.Context, id, want string) {
+// awaitText waits until an element shows a text. The page may change meanwhile.
+func awaitText(t *testing.T, ctx context.Context, selector, want string) {
 	t.Helper()
-	var got string
+	got := ""
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		do(t, ctx, chromedp.Text(id, &got, chromedp.ByQuery))
-		if strings.Contains(got, want) {
+		script := fmt.Sprintf("(document.querySelector(%q) || {}).innerText || ''", selector)
+		if err := chromedp.Run(ctx, chromedp.Evaluate(script, &got)); err == nil && strings.Contains(got, want) {
 			return
 		}
 	}
-	t.Fatalf("%s shows %q, not %q", id, got, want)
+	t.Fatalf("%s shows %q, not %q", selector, got, want)
 }
 
 func random(t *testing.T, path string, n int64) []byte {
