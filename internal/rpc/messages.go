@@ -187,18 +187,24 @@ type topicParams struct {
 	Topic string `json:"topic"`
 }
 
-// subscribe passes the messages of a topic on.
-func subscribe(s *session, _ context.Context, p topicParams) (none, error) {
+// topicNamed returns a topic of the engine. why says why it has to have a name.
+func (s *session) topicNamed(name, why string) (*engine.Topic, error) {
 	e, err := s.engine()
 	if err != nil {
-		return none{}, err
+		return nil, err
 	}
-	topic, err := topicOf(e, p.Topic)
-	switch {
-	case err != nil:
+	topic, err := topicOf(e, name)
+	if err == nil && topic == nil {
+		err = badParams("topic: " + why)
+	}
+	return topic, err
+}
+
+// subscribe passes the messages of a topic on.
+func subscribe(s *session, _ context.Context, p topicParams) (none, error) {
+	topic, err := s.topicNamed(p.Topic, "messages without a topic come without subscribe")
+	if err != nil {
 		return none{}, err
-	case topic == nil:
-		return none{}, badParams("topic: messages without a topic come without subscribe")
 	}
 	key := "topic " + p.Topic
 	_ = s.unlisten(key)
@@ -264,16 +270,9 @@ type requestJSON struct {
 
 // answerTopic passes the requests of a topic on, each of which waits for reply.
 func answerTopic(s *session, _ context.Context, p topicParams) (none, error) {
-	e, err := s.engine()
+	topic, err := s.topicNamed(p.Topic, "requests have one")
 	if err != nil {
 		return none{}, err
-	}
-	topic, err := topicOf(e, p.Topic)
-	switch {
-	case err != nil:
-		return none{}, err
-	case topic == nil:
-		return none{}, badParams("topic: requests have one")
 	}
 	return none{}, s.exclusive("answer "+p.Topic, func(*engine.Engine) func() {
 		return topic.Answer(s.ask)
@@ -283,14 +282,8 @@ func answerTopic(s *session, _ context.Context, p topicParams) (none, error) {
 // ask passes a request on and waits for the program's reply.
 func (s *session) ask(ctx context.Context, m engine.Message) (any, error) {
 	replied := make(chan reply, 1)
-	s.mu.Lock()
-	n := s.asked.add(replied)
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.asked.all, n)
-	}()
+	n := add(s, &s.asked, replied)
+	defer take(s, &s.asked, n)
 	s.notify("request", requestJSON{n, messageOf(m)})
 	select {
 	case r := <-replied:
@@ -325,11 +318,8 @@ func takeReply(s *session, _ context.Context, p replyParams) (none, error) {
 		}
 		r = reply{value: v}
 	}
-	s.mu.Lock()
-	replied := s.asked.all[p.Request]
-	delete(s.asked.all, p.Request)
-	s.mu.Unlock()
-	if replied == nil {
+	replied, there := take(s, &s.asked, p.Request)
+	if !there {
 		return none{}, errNoHandle
 	}
 	replied <- r

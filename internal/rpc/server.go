@@ -35,7 +35,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, open Opener) error 
 	defer cancel(nil)
 	s := &session{
 		ctx: ctx, cancel: cancel, open: open, out: &writer{w: out, fail: cancel}, serial: serial{queues: map[string][]func(){}},
-		streams: handles[*streamHandle]{}, asked: handles[chan reply]{}, stops: map[string]func(){},
+		stops: map[string]func(){},
 	}
 	s.fewer = sync.NewCond(&s.mu)
 	s.calls, s.endCalls = context.WithCancel(ctx)
