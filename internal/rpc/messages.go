@@ -195,7 +195,7 @@ func (s *session) topicNamed(name, why string) (*engine.Topic, error) {
 	}
 	topic, err := topicOf(e, name)
 	if err == nil && topic == nil {
-		err = badParams("topic: " + why)
+		err = badParams("topic: %s", why)
 	}
 	return topic, err
 }
