@@ -150,6 +150,42 @@ func (z *zeros) Read(b []byte) (int, error) {
 
 func (z *zeros) Close() error { return nil }
 
+// at reads an archive at offsets.
+type at struct{ a *Archive }
+
+func (r at) ReadAt(b []byte, off int64) (int, error) {
+	reader := r.a.NewReader()
+	defer reader.Close()
+	if _, err := reader.Seek(off, io.SeekStart); err != nil {
+		return 0, err
+	}
+	return io.ReadFull(reader, b)
+}
+
+// TestArchive_FilesBehindFourGigabytes checks sizes and offsets that need Zip64, without reading what lies between.
+func TestArchive_FilesBehindFourGigabytes(t *testing.T) {
+	const large = 5 << 30
+	files := contents(map[string][]byte{"first": []byte("one"), "last": []byte("two")}, "first", "last")
+	a := New([]File{files[0], {Name: "large", Size: large, ModTime: time.Now(), Open: func() (io.ReadCloser, error) { return nil, errors.New("not read") }}, files[1]})
+	a.summed[1] = true // its checksum is of no interest here
+	z, err := zip.NewReader(at{a}, a.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(z.File) != 3 || z.File[1].UncompressedSize64 != large {
+		t.Errorf("%d entries, one of %d bytes", len(z.File), z.File[1].UncompressedSize64)
+	}
+	for i, want := range map[int]string{0: "one", 2: "two"} {
+		r, err := z.File[i].Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", z.File[i].Name, got, err)
+		}
+	}
+}
+
 // TestArchive_Zip64 checks files over 4 GB, files behind 4 GB, and more than 65,535 files.
 func TestArchive_Zip64(t *testing.T) {
 	if testing.Short() {
