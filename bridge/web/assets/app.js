@@ -170,10 +170,7 @@
   $('drop').hidden = phone;
   if ('webkitdirectory' in $('dir')) {
     $('choosedir').hidden = false;
-    $('choosedir').tabIndex = 0;
-    $('choosedir').setAttribute('role', 'button');
-    $('choosedir').onkeydown = (e) => { if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); $('dir').click(); } };
-    $('choosedir').onclick = (e) => { e.preventDefault(); $('dir').click(); };
+    $('choosedir').onclick = () => $('dir').click();
   }
   $('cancel').onclick = () => {
     if (!job) return;
