@@ -310,6 +310,32 @@ func TestIntake_NamesThatTheDiskRefuses(t *testing.T) {
 	}
 }
 
+// TestIntake_LeftoversOfACrashAreRemoved checks that what a program that died has left is removed after a week.
+func TestIntake_LeftoversOfACrashAreRemoved(t *testing.T) {
+	in, dir := openIntake(t, IntakeOptions{})
+	broken := io.MultiReader(strings.NewReader("12345"), iotest.ErrReader(io.ErrUnexpectedEOF))
+	if _, err := in.Receive(t.Context(), Part{Path: "file", Size: 10}, broken); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	left := filepath.Join(dir, PartialDir, in.stage.id)
+	if _, err := os.Stat(filepath.Join(left, dataDir, "file")); err != nil {
+		t.Fatal(err)
+	}
+	in.stage.close() // the program dies
+	in.closed = true
+	for _, age := range []time.Duration{6, 8} {
+		when := time.Now().Add(-age * 24 * time.Hour)
+		if err := os.Chtimes(filepath.Join(left, journalName), when, when); err != nil {
+			t.Fatal(err)
+		}
+		next, _ := openIntake(t, IntakeOptions{Dir: dir})
+		next.Close()
+		if _, err := os.Stat(left); (err == nil) != (age < 7) {
+			t.Errorf("after %d days: %v", age, err)
+		}
+	}
+}
+
 // TestIntake_EndsWithItsContextOrClose checks that a stream that does not end is given up, and that Close is safe while
 // streams are read.
 func TestIntake_EndsWithItsContextOrClose(t *testing.T) {
