@@ -110,7 +110,7 @@ func (m *Manager) finishLocked(t *item, err error) {
 	t.setOfferLocked(nil)
 	t.cancel = nil
 	if t.spooled != "" && m.spool.release(t.spooled) {
-		m.tasks.Start(m.cleanSpool) // without a run, Close does it
+		m.tasks.Start(m.spool.cleanNow) // without a run, Close does it
 	}
 	close(t.done)
 	if t.revoked {

@@ -21,7 +21,7 @@ type Source struct {
 // NewSource checks what is at paths, or what opts.Content yields, which it stores first. Errors report what cannot be
 // read. The caller passes the source to Offer and then calls Release.
 func (m *Manager) NewSource(ctx context.Context, paths []string, opts OfferOptions) (Source, error) {
-	src, err := m.newSource(ctx, paths, opts)
+	src, err := m.spool.newSource(ctx, paths, opts)
 	if err != nil {
 		m.Release(src)
 		return Source{}, fmt.Errorf("offer: %w", err)
@@ -29,13 +29,13 @@ func (m *Manager) NewSource(ctx context.Context, paths []string, opts OfferOptio
 	return src, nil
 }
 
-func (m *Manager) newSource(ctx context.Context, paths []string, opts OfferOptions) (src Source, err error) {
+func (s *spool) newSource(ctx context.Context, paths []string, opts OfferOptions) (src Source, err error) {
 	if err := opts.check(paths); err != nil {
 		return src, err
 	}
 	src.paths = slices.Clone(paths)
 	if opts.Content != nil {
-		src.spooled, err = m.spool.store(ctx, opts.Content)
+		src.spooled, err = s.store(ctx, opts.Content)
 		if err != nil {
 			return src, err
 		}
@@ -55,7 +55,7 @@ func (m *Manager) newSource(ctx context.Context, paths []string, opts OfferOptio
 // Release ends the use of a source by the caller of NewSource.
 func (m *Manager) Release(src Source) {
 	if src.spooled != "" && m.spool.release(src.spooled) {
-		m.cleanSpool(context.Background())
+		m.spool.cleanNow(context.Background())
 	}
 }
 
@@ -90,14 +90,14 @@ func (m *Manager) Offer(id ID, to identity.PeerID, name string, src Source, opts
 	}
 	t, record := m.newOutgoing(id, to, name, src, listing, opts, shared)
 	if record != nil {
-		if err := m.profile.KeepJob(m.recordKey(id), record); err != nil {
+		if err := m.profile.KeepJob(recordKey(m.service, id), record); err != nil {
 			m.Release(src)
 			return Transfer{}, err
 		}
 	}
 	view, ok := m.addOutgoing(t)
 	if !ok {
-		if err := m.profile.KeepJob(m.recordKey(id), nil); err != nil {
+		if err := m.profile.KeepJob(recordKey(m.service, id), nil); err != nil {
 			m.log.Error("forgetting a transfer", "id", id, "err", err)
 		}
 		m.Release(src)

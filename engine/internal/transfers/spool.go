@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -15,6 +16,7 @@ import (
 // like any other file. A file is removed when the last transfer that uses it has ended.
 type spool struct {
 	folder string // of the profile; empty means a temporary folder
+	log    *slog.Logger
 	mu     sync.Mutex
 	temp   string         // the temporary folder, once it is needed
 	users  map[string]int // how many transfers use each file
@@ -116,6 +118,13 @@ func (s *spool) clean() error {
 		}
 	}
 	return first
+}
+
+// cleanNow is clean for a goroutine, which logs the error.
+func (s *spool) cleanNow(context.Context) {
+	if err := s.clean(); err != nil {
+		s.log.Error("removing what was sent", "err", err)
+	}
 }
 
 // cleanLeftovers removes the files of the profile's folder that no stored transfer uses.

@@ -107,12 +107,12 @@ func (t *item) recordLocked() []byte {
 
 // saveSoonLocked stores the current state of t in the background: the disk may be slow, and nothing waits for it.
 func (m *Manager) saveSoonLocked(t *item) {
-	m.writer.put(m.recordKey(t.view.ID), t.recordLocked())
+	m.writer.put(recordKey(m.service, t.view.ID), t.recordLocked())
 	m.tasks.Start(m.save) // before the run, Start saves it; after the run, Flush does
 }
 
 // recordKey returns the key of a transfer's record in the profile, which engines of several services may share.
-func (m *Manager) recordKey(id ID) string { return m.service + "/" + string(id) }
+func recordKey(service string, id ID) string { return service + "/" + string(id) }
 
 // save stores what has changed.
 func (m *Manager) save(context.Context) {

@@ -72,7 +72,7 @@ func New(c Config) *Manager {
 		maxLanes: c.MaxLanes, tcp: c.TCP, lanePorts: c.LanePorts,
 		before: map[ID]time.Time{}, transfers: map[ID]*item{}, discarding: map[ID]chan struct{}{}, probing: map[identity.PeerID]bool{},
 	}
-	m.spool.folder = c.Spool
+	m.spool.folder, m.spool.log = c.Spool, c.Log
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.restoreLocked()
@@ -94,12 +94,6 @@ func (m *Manager) Flush() error { return m.writer.write(m.profile.KeepJob) }
 // Close stores what has not been stored yet, and removes what is not needed any more. The engine calls it last.
 func (m *Manager) Close() error {
 	return errors.Join(m.Flush(), m.spool.clean(), m.spool.close())
-}
-
-func (m *Manager) cleanSpool(context.Context) {
-	if err := m.spool.clean(); err != nil {
-		m.log.Error("removing what was sent", "err", err)
-	}
 }
 
 // EndedBefore returns the transfers that had ended before New, and when.
@@ -143,7 +137,7 @@ func (m *Manager) trimLocked() {
 	forget := func(list []*item, kept int) {
 		for _, t := range list[:max(0, len(list)-kept)] {
 			delete(m.transfers, t.view.ID)
-			m.writer.put(m.recordKey(t.view.ID), nil)
+			m.writer.put(recordKey(m.service, t.view.ID), nil)
 		}
 	}
 	forget(offers, keptOffers-1)
