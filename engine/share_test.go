@@ -56,6 +56,45 @@ func TestShare_TwoServicesAreOnePeer(t *testing.T) {
 	})
 }
 
+// TestShare_ServicesDoNotMix checks that an engine that is led to the port of another service, by an address or a forged
+// announcement, gets no connection there, and that the sessions of both services stay.
+func TestShare_ServicesDoNotMix(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		chessA, chatA := twoServices(net, "")
+		chessB, chatB := twoServices(net, "")
+		next := events(t, chatB)
+		time.Sleep(10 * time.Second)
+		alone := net.Start(engine.Config{Service: "chess", Hidden: true, Blind: true})
+		time.Sleep(time.Second)
+		for _, to := range []*enginetest.Node{chatA, chatB} {
+			if _, err := alone.Dial(t.Context(), to.Addr.String()); !errors.Is(err, engine.ErrUnavailable) {
+				t.Errorf("dialling another service: %v", err)
+			}
+		}
+		if _, err := chessA.Dial(t.Context(), chatB.Addr.String()); err == nil {
+			time.Sleep(time.Second) // it was connected already, elsewhere
+		}
+		time.Sleep(time.Minute)
+		for _, n := range []*enginetest.Node{chessA, chatA, chessB, chatB} {
+			if connected(n) != 1 {
+				t.Errorf("%s: %d sessions", n.Self().Service, connected(n))
+			}
+		}
+		if _, err := chatA.Send(t.Context(), "hello", engine.Broadcast); err != nil {
+			t.Error(err)
+		}
+		for {
+			switch ev := next(func(engine.Event) bool { return true }).(type) {
+			case engine.PeerRemoved:
+				t.Errorf("the chat lost its peer: %v", ev.Err)
+			case engine.MessageReceived:
+				return
+			}
+		}
+	})
+}
+
 // TestShare_DecisionsApplyToBoth checks that a peer that is blocked in one engine is disconnected in the other.
 func TestShare_DecisionsApplyToBoth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

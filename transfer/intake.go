@@ -59,7 +59,7 @@ type Intake struct {
 	parts  map[string]*intakePart // by the sender's path
 	paths  int                    // total bytes of these paths
 	seen   Totals                 // admitted
-	made   map[string]string      // planned top-level folder -> the one that was created
+	made   map[string]madeFolder  // by planned top-level folder
 	dirs   map[string]bool        // folders of the inbox that have new names in them
 	fresh  []string               // published files that are not durable yet
 	tops   map[string]bool
@@ -67,6 +67,15 @@ type Intake struct {
 	result Result
 	moved  int64
 	unpaid int64 // bytes since free space was last checked
+}
+
+// intakeSpaceEvery is the amount of data after which free space is checked again. Several intakes may run at once.
+const intakeSpaceEvery = 4 << 20
+
+// madeFolder is a top-level folder that an Intake has created.
+type madeFolder struct {
+	name string
+	info fs.FileInfo
 }
 
 // intakePart is a file that was admitted.
@@ -92,7 +101,7 @@ func OpenIntake(opts IntakeOptions) (*Intake, error) {
 		return nil, classify(err)
 	}
 	return &Intake{
-		opts: opts, stage: s, plan: newPlan(), parts: map[string]*intakePart{}, made: map[string]string{}, dirs: map[string]bool{}, tops: map[string]bool{}, noted: map[string]bool{},
+		opts: opts, stage: s, plan: newPlan(), parts: map[string]*intakePart{}, made: map[string]madeFolder{}, dirs: map[string]bool{}, tops: map[string]bool{}, noted: map[string]bool{},
 	}, nil
 }
 
@@ -315,7 +324,7 @@ func (in *Intake) charge(part *intakePart, n int64) error {
 			return ErrTooMuch
 		}
 	}
-	if in.unpaid >= spaceEvery { // guard: intake-room
+	if in.unpaid >= intakeSpaceEvery { // guard: intake-room
 		in.unpaid = 0
 		return in.stage.roomFor(0, in.opts.Reserve)
 	}
@@ -420,7 +429,10 @@ func (in *Intake) placeLocked(saved string) (string, error) {
 // topFolderLocked creates the folder for a planned top-level folder, or returns the one that it has created before.
 func (in *Intake) topFolderLocked(top string) (string, error) {
 	if made, known := in.made[top]; known {
-		return made, nil
+		// Another user of the folder may have moved it away and put another one, or a link, in its place.
+		if now, err := in.stage.inbox.Lstat(made.name); err == nil && os.SameFile(now, made.info) { // guard: intake-folder
+			return made.name, nil
+		}
 	}
 	for n := 1; n <= maxNumber; n++ {
 		made := numbered(top, n, in.plan.limit)
@@ -431,7 +443,11 @@ func (in *Intake) topFolderLocked(top string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		in.made[top] = made
+		info, err := in.stage.inbox.Lstat(made)
+		if err != nil {
+			return "", err
+		}
+		in.made[top] = madeFolder{made, info}
 		in.result.Folders++
 		return made, nil
 	}

@@ -310,6 +310,27 @@ func TestIntake_NamesThatTheDiskRefuses(t *testing.T) {
 	}
 }
 
+// TestIntake_FolderThatWasReplacedIsLeftAlone checks that a folder that another user puts in place of ours gets nothing.
+func TestIntake_FolderThatWasReplacedIsLeftAlone(t *testing.T) {
+	in, dir := openIntake(t, IntakeOptions{})
+	for _, name := range []string{"one", "two"} {
+		if _, err := in.Receive(t.Context(), Part{Path: "album/" + name, Size: 1}, strings.NewReader("x")); err != nil {
+			t.Fatal(err)
+		}
+		if name == "one" {
+			if err := os.Rename(filepath.Join(dir, "album"), filepath.Join(dir, "moved")); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Mkdir(filepath.Join(dir, "album"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got, want := names(t, dir), []string{"album (2)/two", "moved/one"}; !slices.Equal(got, want) {
+		t.Errorf("there are %q", got)
+	}
+}
+
 // TestIntake_LeftoversOfACrashAreRemoved checks that what a program that died has left is removed after a week.
 func TestIntake_LeftoversOfACrashAreRemoved(t *testing.T) {
 	in, dir := openIntake(t, IntakeOptions{})

@@ -63,14 +63,14 @@ type uploadQuestion struct {
 func (bl *browserLinks) start(paths []string) {
 	u := bl.u
 	d := &linkDialog{u: u, paths: paths, folder: u.downloads()}
-	options := web.Options{Name: u.self.Name, Paths: paths, Dir: d.folder, Ask: d.ask, Tell: d.tell}
+	options := web.Options{Name: u.self.Name, Interfaces: u.o.Interfaces, Paths: paths, Dir: d.folder, Ask: d.ask, Tell: d.tell}
 	u.trace("browser link %q", paths)
 	bl.stop()
 	background(u.bind, func(ctx context.Context) (browserLink, error) {
 		if err := os.MkdirAll(d.folder, 0o755); err != nil {
 			return nil, err
 		}
-		l, err := u.o.OpenLink(options)
+		l, err := u.o.OpenLink(ctx, options)
 		if err == nil && ctx.Err() != nil { // the window was closed meanwhile
 			l.Close()
 		}

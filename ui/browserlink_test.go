@@ -24,7 +24,7 @@ func (f *fakeLink) Close()         { close(f.closed) }
 func newLinkStage(t *testing.T) (*stage, func() *fakeLink) {
 	t.Helper()
 	opened := make(chan *fakeLink, 5)
-	st := newStageWith(t, Options{OpenLink: func(o web.Options) (browserLink, error) {
+	st := newStageWith(t, Options{OpenLink: func(_ context.Context, o web.Options) (browserLink, error) {
 		f := &fakeLink{o, make(chan struct{})}
 		opened <- f
 		return f, nil

@@ -44,9 +44,9 @@ type Options struct {
 	Downloads  string             // folder for received files, which overrides the settings
 	Interfaces []string           // interfaces that the engine uses; none means all
 	Version    string
-	OpenLink   func(web.Options) (browserLink, error) // nil for web.Open
-	Trace      io.Writer                              // where events and positions are written for tests; nil for nowhere
-	TraceLess  bool                                   // omits the positions
+	OpenLink   func(context.Context, web.Options) (browserLink, error) // nil for web.Open
+	Trace      io.Writer                                               // where events and positions are written for tests; nil for nowhere
+	TraceLess  bool                                                    // omits the positions
 }
 
 // page is what the right side of the window shows.
@@ -141,7 +141,7 @@ func New(o Options) *UI {
 		u.o.Desktop = desktop.New(o.App, desktopTexts, func() { u.o.Do(u.raise) })
 	}
 	if o.OpenLink == nil {
-		u.o.OpenLink = func(opts web.Options) (browserLink, error) { return web.Open(opts) }
+		u.o.OpenLink = func(ctx context.Context, opts web.Options) (browserLink, error) { return web.Open(ctx, opts) }
 	}
 	u.loadTalks()
 	u.transfers.findRows()

@@ -1,21 +1,28 @@
 package web
 
 import (
+	"context"
+	"crypto/tls"
 	"net"
+	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 )
 
-// limiter is a listener that holds no more connections than the limits allow, in total and per address; others are
-// closed at once.
+// limiter is a listener that takes connections at some addresses only, and holds no more than the limits allow, in total
+// and per address. A new one replaces the oldest that has not shown the secret path; if all have, it is closed.
 type limiter struct {
 	net.Listener
+	addrs []netip.Addr // this device's
 	mu    sync.Mutex
-	total int
-	of    map[netip.Addr]int
+	open  []*limitedConn // the oldest first
 }
 
-func newLimiter(l net.Listener) *limiter { return &limiter{Listener: l, of: map[netip.Addr]int{}} }
+func newLimiter(l net.Listener, addrs []netip.Addr) *limiter {
+	return &limiter{Listener: l, addrs: addrs}
+}
 
 func (l *limiter) Accept() (net.Conn, error) {
 	for {
@@ -23,44 +30,86 @@ func (l *limiter) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		addr := addrOf(c.RemoteAddr().String())
-		if l.enter(addr) {
-			return &limitedConn{Conn: c, leave: sync.OnceFunc(func() { l.leave(addr) })}, nil
+		if local, err := netip.ParseAddrPort(c.LocalAddr().String()); err == nil && l.answersAt(local.Addr().Unmap()) {
+			if lc := l.enter(c); lc != nil {
+				return lc, nil
+			}
 		}
 		_ = c.Close()
 	}
 }
 
-func (l *limiter) enter(addr netip.Addr) bool {
+// answersAt reports whether a link answers at an address. Loopback reaches this device only.
+func (l *limiter) answersAt(a netip.Addr) bool { return a.IsLoopback() || slices.Contains(l.addrs, a) }
+
+// enter makes room for a connection; nil means that there is none.
+func (l *limiter) enter(c net.Conn) *limitedConn {
+	lc := &limitedConn{Conn: c, l: l, from: addrOf(c.RemoteAddr().String())}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.total >= maxConns || l.of[addr] >= maxConnsPerAddr { // guard: web-conns
-		return false
+	same := func(o *limitedConn) bool { return o.from == lc.from }
+	count := 0
+	for _, o := range l.open {
+		if same(o) {
+			count++
+		}
 	}
-	l.total++
-	l.of[addr]++
-	return true
+	if count >= maxConnsPerAddr && !l.replaceLocked(same) { // guard: web-conns
+		return nil
+	}
+	if len(l.open) >= maxConns && !l.replaceLocked(func(*limitedConn) bool { return true }) { // guard: web-conns-in-all
+		return nil
+	}
+	l.open = append(l.open, lc)
+	return lc
 }
 
-func (l *limiter) leave(addr netip.Addr) {
+// replaceLocked closes the oldest connection that has not shown the secret path, of those that may be closed.
+func (l *limiter) replaceLocked(may func(*limitedConn) bool) bool {
+	for i, o := range l.open {
+		if may(o) && !o.admitted.Load() {
+			l.open = slices.Delete(l.open, i, i+1)
+			_ = o.Conn.Close()
+			return true
+		}
+	}
+	return false
+}
+
+func (l *limiter) leave(c *limitedConn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.total--
-	l.of[addr]--
-	if l.of[addr] == 0 {
-		delete(l.of, addr)
-	}
+	l.open = slices.DeleteFunc(l.open, func(o *limitedConn) bool { return o == c })
 }
 
 // limitedConn gives its place back when it is closed.
 type limitedConn struct {
 	net.Conn
-	leave func()
+	l        *limiter
+	from     netip.Addr
+	admitted atomic.Bool // a request on it has shown the secret path
 }
 
 func (c *limitedConn) Close() error {
-	c.leave()
+	c.l.leave(c)
 	return c.Conn.Close()
+}
+
+type connKey struct{}
+
+// rememberConn makes the connection known to its requests.
+func rememberConn(ctx context.Context, c net.Conn) context.Context {
+	if t, is := c.(*tls.Conn); is {
+		c = t.NetConn()
+	}
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// admitted notes that the connection of a request has shown the secret path.
+func admitted(r *http.Request) {
+	if c, is := r.Context().Value(connKey{}).(*limitedConn); is {
+		c.admitted.Store(true)
+	}
 }
 
 // addrOf returns the address in HOST:PORT; an IPv6 address stands for its /64 network, which one device owns.

@@ -19,20 +19,24 @@ import (
 
 // takeOffer takes the announcement of an upload by the page's script.
 func (us *uploads) takeOffer(w http.ResponseWriter, r *http.Request, v Visitor) {
-	var o struct {
-		Files []offeredFile `json:"files"`
+	if !us.parsing.TryLock() { // guard: web-parsing
+		refuse(w, http.StatusTooManyRequests, "busy")
+		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxOffer)
-	if err := json.NewDecoder(stallGuard(w, r)).Decode(&o); err != nil {
-		refuse(w, http.StatusBadRequest, "bad-offer")
-		return
-	}
-	view, err := describe(v, o.Files)
+	files, err := readOffer(stallGuard(w, r))
+	us.parsing.Unlock()
 	if err != nil {
-		refuse(w, http.StatusBadRequest, "bad-offer")
+		w.Header().Set("Connection", "close")
+		refuse(w, http.StatusBadRequest, "bad-name")
 		return
 	}
-	up, err := us.begin(rand.Text(), view, o.Files)
+	view, err := describe(v, files)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "bad-name")
+		return
+	}
+	up, err := us.begin(rand.Text(), view, files)
 	if err != nil {
 		refuse(w, http.StatusTooManyRequests, "busy")
 		return
@@ -40,12 +44,33 @@ func (us *uploads) takeOffer(w http.ResponseWriter, r *http.Request, v Visitor) 
 	reply(w, http.StatusOK, map[string]string{"offer": up.id})
 }
 
+// readOffer reads {"files":[...]}, file by file, so that what is wrong ends it early.
+func readOffer(body io.Reader) (files []offeredFile, err error) {
+	d := json.NewDecoder(body)
+	for _, want := range []json.Token{json.Delim('{'), "files", json.Delim('[')} {
+		if got, err := d.Token(); err != nil || got != want {
+			return nil, transfer.ErrProtocol
+		}
+	}
+	for d.More() {
+		var f offeredFile
+		if err := d.Decode(&f); err != nil {
+			return nil, err
+		}
+		if len(files) >= maxOfferedFiles || f.Path == "" || len(f.Path) > transfer.MaxPath { // guard: web-files
+			return nil, errTooMany
+		}
+		files = append(files, f)
+	}
+	if len(files) == 0 {
+		return nil, transfer.ErrProtocol
+	}
+	return files, nil
+}
+
 // describe sums up what a page announces.
 func describe(v Visitor, files []offeredFile) (Upload, error) {
 	u := Upload{Visitor: v, Files: int64(len(files))}
-	if len(files) == 0 || len(files) > maxOfferedFiles { // guard: web-files
-		return u, errTooMany
-	}
 	tops := map[string]bool{}
 	for _, f := range files {
 		if f.Size < 0 || f.Size > 1<<53 || u.Bytes > 1<<60 {
@@ -53,7 +78,7 @@ func describe(v Visitor, files []offeredFile) (Upload, error) {
 		}
 		u.Bytes += f.Size
 		top, _, _ := strings.Cut(f.Path, "/")
-		if len(f.Path) > transfer.MaxPath || top == "" {
+		if top == "" {
 			return u, transfer.ErrBadName
 		}
 		if !tops[top] {
@@ -94,18 +119,23 @@ func (us *uploads) takePart(w http.ResponseWriter, r *http.Request, v Visitor, r
 	id, number, _ := strings.Cut(rest, "/")
 	up := us.of(v, id)
 	n, err := strconv.Atoi(number)
-	if up == nil || err != nil || n < 0 || n >= len(up.files) {
+	if up == nil || err != nil {
 		http.NotFound(w, r)
 		return
 	}
 	up.mu.Lock()
-	state, in := up.state, up.intake
+	state, in, files := up.state, up.intake, up.files
 	up.mu.Unlock()
 	if state != accepted { // guard: web-consent
+		w.Header().Set("Connection", "close")
 		refuse(w, http.StatusForbidden, state)
 		return
 	}
-	f := up.files[n]
+	if n < 0 || n >= len(files) {
+		http.NotFound(w, r)
+		return
+	}
+	f := files[n]
 	switch r.Method {
 	case http.MethodGet:
 		reply(w, http.StatusOK, map[string]int64{"arrived": in.Arrived(f.Path)})
@@ -216,6 +246,7 @@ func (us *uploads) takeForm(w http.ResponseWriter, r *http.Request, v Visitor) {
 	}
 	part, name, err := nextFile(reader)
 	if err != nil { // no file was chosen
+		w.Header().Set("Connection", "close")
 		http.Redirect(w, r, "./", http.StatusSeeOther)
 		return
 	}
@@ -233,8 +264,11 @@ func (us *uploads) takeForm(w http.ResponseWriter, r *http.Request, v Visitor) {
 		return
 	}
 	problem := ""
+	up.mu.Lock()
+	in := up.intake
+	up.mu.Unlock()
 	for err == nil {
-		_, err = up.intake.Receive(ctx, transfer.Part{Path: name, Size: transfer.Unknown}, part)
+		_, err = in.Receive(ctx, transfer.Part{Path: name, Size: transfer.Unknown}, part)
 		if err != nil {
 			problem = codeOf(err)
 			break
@@ -255,6 +289,8 @@ func (us *uploads) takeForm(w http.ResponseWriter, r *http.Request, v Visitor) {
 func (up *upload) awaitDecision(ctx context.Context) bool {
 	tick := time.NewTicker(askedFor / 2)
 	defer tick.Stop()
+	ctx, cancel := context.WithTimeout(ctx, formFor)
+	defer cancel()
 	for {
 		select {
 		case <-up.decided:
@@ -284,6 +320,9 @@ func nextFile(reader *multipart.Reader) (*multipart.Part, string, error) {
 			continue
 		}
 		name := path.Base(strings.ReplaceAll(params["filename"], `\`, "/"))
+		if len(name) > transfer.MaxPath { // guard: web-form-name
+			return nil, "", transfer.ErrTooLong
+		}
 		if part.FormName() == "files" && params["filename"] != "" && name != "." && name != "/" {
 			return part, name, nil
 		}

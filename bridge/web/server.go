@@ -18,18 +18,20 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		hangUp()
 	}
 	defer l.handlers.Done()
-	addr := addrOf(r.RemoteAddr)
-	if l.visitors.silenced(addr) {
-		hangUp()
-	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyIdle)) // also for what no handler reads
+	_ = control.SetWriteDeadline(time.Now().Add(bodyIdle))
 	token, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if subtle.ConstantTimeCompare([]byte(token), []byte(l.token)) == 0 || !l.isForUs(r) { // guard: web-secret
-		if l.visitors.stray(addr) {
-			l.stop(ErrGuessed)
+		if l.visitors.stray(visitorAddr(r)) {
+			hangUp()
 		}
+		_ = control.SetReadDeadline(time.Now()) // its body is of no interest
+		w.Header().Set("Connection", "close")
 		http.NotFound(w, r)
 		return
 	}
+	admitted(r)
 	header := w.Header()
 	header.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	header.Set("X-Content-Type-Options", "nosniff")
@@ -37,6 +39,7 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Cache-Control", "no-store")
 	changes := r.Method != http.MethodGet && r.Method != http.MethodHead
 	if changes && !l.isOwnOrigin(r) { // guard: web-origin
+		w.Header().Set("Connection", "close")
 		http.Error(w, "This request comes from another page.", http.StatusForbidden)
 		return
 	}
@@ -100,7 +103,7 @@ func (l *Link) open(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	pin := strings.TrimSpace(r.PostFormValue("pin"))
-	cookie, v, err := l.visitors.enter(pin, addrOfVisitor(r), r.UserAgent())
+	cookie, v, err := l.visitors.enter(pin, visitorAddr(r), r.UserAgent())
 	switch {
 	case errors.Is(err, ErrGuessed):
 		l.page(w, r, http.StatusForbidden, pageData{Closed: true, Over: true})
@@ -118,7 +121,8 @@ func (l *Link) open(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func addrOfVisitor(r *http.Request) netip.Addr {
+// visitorAddr returns the address that a request comes from.
+func visitorAddr(r *http.Request) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
@@ -130,8 +134,11 @@ func addrOfVisitor(r *http.Request) netip.Addr {
 // page that attacks visitors by DNS rebinding. With a certificate, the names in it count as well.
 func (l *Link) isForUs(r *http.Request) bool {
 	host, port, err := net.SplitHostPort(r.Host)
-	if err != nil {
-		return false
+	if err != nil { // browsers leave the scheme's own port out
+		host, port = strings.Trim(r.Host, "[]"), "80"
+		if r.TLS != nil {
+			port = "443"
+		}
 	}
 	_, ownPort, err := net.SplitHostPort(l.listener.Addr().String())
 	if err != nil || port != ownPort { // guard: web-host
@@ -165,13 +172,17 @@ func (l *Link) isOwnOrigin(r *http.Request) bool {
 
 // takeText passes a text on.
 func (l *Link) takeText(w http.ResponseWriter, r *http.Request, v Visitor) {
-	const most = 1 << 20
-	r.Body = http.MaxBytesReader(w, r.Body, most+4<<10)
+	const most = 100_000
+	if !l.visitors.maySay(v) { // guard: web-texts
+		l.page(w, r, http.StatusTooManyRequests, pageData{Problem: "busy"})
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 3*most) // percent-encoding makes it longer
 	stalls := stallGuard(w, r)
 	r.Body = stalls
 	text := r.PostFormValue("text")
 	var tooLarge *http.MaxBytesError
-	if err := r.ParseForm(); errors.As(err, &tooLarge) {
+	if err := r.ParseForm(); errors.As(err, &tooLarge) || len(text) > most {
 		l.page(w, r, http.StatusRequestEntityTooLarge, pageData{Problem: "text-too-long"})
 		return
 	}
@@ -189,6 +200,7 @@ func (l *Link) takeText(w http.ResponseWriter, r *http.Request, v Visitor) {
 
 // reply writes a JSON value.
 func reply(w http.ResponseWriter, status int, v any) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(bodyIdle)) // the request may have waited
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v) // the visitor may be gone

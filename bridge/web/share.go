@@ -13,6 +13,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"multipeer/internal/storezip"
@@ -25,9 +26,10 @@ type share struct {
 	files   []sharedFile
 	folders []string
 	archive *storezip.Archive
-	name    string // of the archive
-	bytes   int64
-	leftOut int // entries that cannot be read
+	name    string   // of the archive
+	leftOut int      // entries that cannot be read
+	tag     string   // ETag of the archive
+	sent    progress // what visitors have
 }
 
 // sharedFile is a file as it was when the link was opened.
@@ -41,12 +43,11 @@ type sharedFile struct {
 const maxShared = 100_000
 
 // newShare lists what is at paths. Errors name what cannot be read.
-func newShare(paths []string) (*share, error) {
+func newShare(ctx context.Context, paths []string) (*share, error) {
 	listing, err := transfer.NewListing(paths, transfer.ListOptions{})
 	if err != nil {
 		return nil, err
 	}
-	ctx := context.Background()
 	if _, err := listing.Fill(ctx, nil); err != nil {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func newShare(paths []string) (*share, error) {
 			s.leftOut++
 		case e.Folder:
 			s.folders = append(s.folders, e.Path)
-			entries = append(entries, storezip.File{Name: e.Path + "/", ModTime: time.Now()})
+			entries = append(entries, storezip.File{Name: zipName(e.Path) + "/", ModTime: time.Now()})
 		default:
 			f, err := s.add(e.Path)
 			if err != nil {
@@ -70,7 +71,7 @@ func newShare(paths []string) (*share, error) {
 				continue
 			}
 			entries = append(entries, storezip.File{
-				Name: f.path, Size: f.size, ModTime: f.modTime, Open: func() (io.ReadCloser, error) { return s.open(f) },
+				Name: zipName(f.path), Size: f.size, ModTime: f.modTime, Open: func() (io.ReadCloser, error) { return s.open(f) },
 			})
 		}
 	}
@@ -78,6 +79,11 @@ func newShare(paths []string) (*share, error) {
 		return nil, fmt.Errorf("nothing in %q can be read", paths)
 	}
 	s.archive = storezip.New(entries)
+	parts := make([]any, 0, 3*len(s.files))
+	for _, f := range s.files {
+		parts = append(parts, f.path, f.size, f.modTime.UnixNano())
+	}
+	s.tag = tag(parts...)
 	top, _, _ := strings.Cut(entries[0].Name, "/")
 	s.name = top + ".zip"
 	if len(paths) > 1 {
@@ -94,8 +100,12 @@ func (s *share) add(path string) (sharedFile, error) {
 	_ = file.Close()
 	f := sharedFile{path, info.Size(), info.ModTime()}
 	s.files = append(s.files, f)
-	s.bytes += f.size
 	return f, nil
+}
+
+// zipName returns a name for the archive: unpackers on Windows take a backslash for a separator, and all expect UTF-8.
+func zipName(path string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(path, "_"), `\`, "_")
 }
 
 // open opens a shared file, if it is still the one that was shared.
@@ -149,13 +159,11 @@ func (s *share) serveFile(l *Link, w http.ResponseWriter, r *http.Request, v Vis
 
 // serveArchive serves everything as one ZIP archive, or a range of it.
 func (s *share) serveArchive(l *Link, w http.ResponseWriter, r *http.Request, v Visitor) {
-	archive := s.archive.NewReader()
+	ctx, cancel := l.awaiting(r)
+	defer cancel()
+	archive := s.archive.NewReader(ctx)
 	defer archive.Close()
-	var parts []any
-	for _, f := range s.files {
-		parts = append(parts, f.path, f.size, f.modTime.UnixNano())
-	}
-	w.Header().Set("ETag", tag(parts...))
+	w.Header().Set("ETag", s.tag)
 	l.download(w, r, v, s.name, time.Time{}, s.archive.Size(), archive)
 }
 
@@ -172,22 +180,54 @@ func (l *Link) download(w http.ResponseWriter, r *http.Request, v Visitor, name 
 		l.touch()
 		_ = control.SetWriteDeadline(time.Now().Add(bodyIdle))
 	}}
+	if strings.Contains(r.Header.Get("Range"), ",") { // no browser asks for several ranges of a download
+		r.Header.Del("Range")
+	}
 	http.ServeContent(w, r, "", modTime, watched)
-	if r.Method == http.MethodGet && watched.pos == size && (watched.read || size == 0) && r.Context().Err() == nil {
+	if r.Method == http.MethodGet && l.share.sent.whole(v, name, watched, size, r.Context().Err() == nil) {
 		l.tell(Sent{v, name, size})
 	}
+}
+
+// progress is how much of each download a visitor has, from its start.
+type progress struct {
+	mu sync.Mutex
+	to map[string]int64
+}
+
+// whole adds what was read for a visitor, and reports whether the visitor has everything now. If the connection broke,
+// the visitor's next request says how much of it arrived.
+func (p *progress) whole(v Visitor, name string, read *watchedReader, size int64, connected bool) bool {
+	key := fmt.Sprint(v.Number, " ", name)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.to == nil {
+		p.to = map[string]int64{}
+	}
+	if read.from <= p.to[key] {
+		p.to[key] = max(p.to[key], read.pos)
+	}
+	if !connected || p.to[key] < size || size > 0 && !read.read {
+		return false
+	}
+	delete(p.to, key) // the next download is a new one
+	return true
 }
 
 // watchedReader knows how far it was read.
 type watchedReader struct {
 	io.ReadSeeker
 	moved func()
+	from  int64 // where reading began
 	pos   int64
 	read  bool
 }
 
 func (w *watchedReader) Read(b []byte) (int, error) {
 	w.moved()
+	if !w.read {
+		w.from = w.pos
+	}
 	n, err := w.ReadSeeker.Read(b)
 	w.pos += int64(n)
 	w.read = w.read || n > 0

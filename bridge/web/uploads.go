@@ -11,16 +11,20 @@ import (
 
 // Limits on uploads.
 const (
-	maxOffer        = 32 << 20 // bytes of JSON
+	maxOffer        = 16 << 20 // bytes of JSON
 	maxOfferedFiles = 100_000
-	maxAsking       = 3 // uploads that wait for an answer, of all visitors
-	maxOpen         = 8 // accepted uploads that are not finished
+	maxAsking       = 3  // uploads that wait for an answer, of all visitors
+	maxOpen         = 8  // accepted uploads that are not finished, of all visitors
+	maxOpenOfOne    = 4  // uploads of one visitor that wait or are not finished
+	keptEnded       = 64 // ended uploads that the page may still ask about
 	shownNames      = 20
 	// askedFor is how long the page may not ask for the answer before its visitor counts as gone, pollFor how long one
 	// such request is held, staleFor how long an accepted upload may bring nothing.
 	askedFor = time.Minute
 	pollFor  = 25 * time.Second
 	staleFor = 10 * time.Minute
+	// formFor is how long a form waits for its answer: net/http does not notice that its sender has gone.
+	formFor = 3 * time.Minute
 )
 
 // The states of an upload.
@@ -39,8 +43,11 @@ type uploads struct {
 	seen   transfer.Totals
 	count  int
 	byID   map[string]*upload
+	ended  []string // their IDs, the oldest first
 	asking int
 	open   int
+
+	parsing sync.Mutex // held while an announcement is read: it may take a lot of memory
 }
 
 // upload is one upload of a visitor.
@@ -48,7 +55,11 @@ type upload struct {
 	u     *uploads
 	id    string
 	view  Upload
-	files []offeredFile // nil if the browser sends a form
+	files []offeredFile // nil if the browser sends a form, or when it has ended
+	form  bool
+	waits bool            // for an answer; guarded by uploads.mu, as open is
+	open  bool            // accepted and not ended
+	got   transfer.Totals // what has arrived; guarded by uploads.mu
 	stop  context.CancelFunc
 
 	mu      sync.Mutex
@@ -83,6 +94,12 @@ func (us *uploads) begin(id string, view Upload, files []offeredFile) (*upload, 
 	if us.asking >= maxAsking || us.open >= maxOpen { // guard: web-asking
 		return nil, errTooMany
 	}
+	if us.activeOfLocked(view.Visitor) >= maxOpenOfOne { // guard: web-asking-of-one
+		return nil, errTooMany
+	}
+	if !us.l.visitors.mayAsk(view.Visitor) { // guard: web-asks
+		return nil, errTooMany
+	}
 	if !us.l.enter() {
 		return nil, us.l.Err()
 	}
@@ -90,7 +107,8 @@ func (us *uploads) begin(id string, view Upload, files []offeredFile) (*upload, 
 	us.count++
 	view.Number = us.count
 	ctx, cancel := context.WithCancel(us.l.ctx)
-	up := &upload{u: us, id: id, view: view, files: files, stop: cancel, state: waiting, decided: make(chan struct{}), done: make(chan struct{})}
+	up := &upload{u: us, id: id, view: view, files: files, form: files == nil, stop: cancel, state: waiting, decided: make(chan struct{}), done: make(chan struct{})}
+	up.waits = true
 	us.byID[id] = up
 	up.timer = time.AfterFunc(askedFor, cancel)
 	go func() {
@@ -106,14 +124,19 @@ func (up *upload) ask(ctx context.Context) {
 	var err error
 	if us.l.opts.Ask != nil {
 		err = us.l.opts.Ask(ctx, up.view)
+		if ctx.Err() == nil {
+			us.l.visitors.answered(up.view.Visitor, err == nil)
+		}
 	}
 	if err == nil && ctx.Err() != nil {
 		err = errDeclined
 	}
 	us.mu.Lock()
 	us.asking--
+	up.waits = false
 	if err == nil {
 		us.open++
+		up.open = true
 	}
 	us.mu.Unlock()
 	if err == nil {
@@ -121,6 +144,7 @@ func (up *upload) ask(ctx context.Context) {
 		if err != nil {
 			us.mu.Lock()
 			us.open--
+			up.open = false
 			us.mu.Unlock()
 			us.l.tell(Received{up.view, transfer.Result{}, err})
 		}
@@ -129,9 +153,11 @@ func (up *upload) ask(ctx context.Context) {
 	defer up.mu.Unlock()
 	if err != nil {
 		up.state, up.err = declined, err
+		up.files = nil
 		up.timer.Stop()
 		close(up.decided)
 		close(up.done)
+		us.forgetLater(up)
 		return
 	}
 	up.state = accepted
@@ -164,18 +190,57 @@ func (up *upload) most() transfer.Totals {
 	us := up.u
 	us.mu.Lock()
 	defer us.mu.Unlock()
+	others := us.seen
+	for _, other := range us.byID { // what is under way counts as it was announced, or as it has arrived
+		if other != up && other.open {
+			others.Files += max(other.got.Files, announced(other.view.Files, other.form))
+			others.Bytes += max(other.got.Bytes, announced(other.view.Bytes, other.form))
+		}
+	}
 	if limit.Files > 0 {
-		t.Files = min(t.Files, limit.Files-us.seen.Files)
+		t.Files = min(t.Files, limit.Files-others.Files)
 	}
 	if limit.Bytes > 0 {
-		t.Bytes = min(t.Bytes, limit.Bytes-us.seen.Bytes)
+		t.Bytes = min(t.Bytes, limit.Bytes-others.Bytes)
 	}
 	return t
+}
+
+// announced returns what an upload has announced; a form announces nothing.
+func announced(n int64, form bool) int64 {
+	if form {
+		return 0
+	}
+	return n
+}
+
+// activeOfLocked counts the uploads of a visitor that have not ended.
+func (us *uploads) activeOfLocked(v Visitor) (n int) {
+	for _, up := range us.byID {
+		if up.view.Visitor.Number == v.Number && (up.open || up.waits) {
+			n++
+		}
+	}
+	return n
+}
+
+// forgetLater keeps an ended upload for the page's last question about it, among a limited number.
+func (us *uploads) forgetLater(up *upload) {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	us.ended = append(us.ended, up.id)
+	if len(us.ended) > keptEnded {
+		delete(us.byID, us.ended[0])
+		us.ended = us.ended[1:]
+	}
 }
 
 // progress reports what has arrived.
 func (up *upload) progress(p transfer.Progress) {
 	up.u.l.touch()
+	up.u.mu.Lock()
+	up.got = transfer.Totals{Files: p.Files, Bytes: p.Bytes}
+	up.u.mu.Unlock()
 	up.mu.Lock()
 	late := time.Since(up.last) < 100*time.Millisecond
 	if !late {
@@ -209,7 +274,8 @@ func (up *upload) end() {
 	}
 	up.state = finished
 	up.timer.Stop()
-	in := up.intake
+	in, files := up.intake, len(up.files)
+	up.files, up.intake = nil, nil
 	up.mu.Unlock()
 	up.stop()
 	result, err := in.Finish()
@@ -217,12 +283,13 @@ func (up *upload) end() {
 	us := up.u
 	us.mu.Lock()
 	us.open--
+	up.open = false
 	us.seen.Files += result.Files
 	us.seen.Bytes += result.Bytes
 	us.mu.Unlock()
 	up.mu.Lock()
-	missing := int64(len(up.files)) - result.Files
-	if err == nil && up.files != nil && missing > 0 {
+	missing := int64(files) - result.Files
+	if err == nil && missing > 0 {
 		result.LeftOut = missing
 		err = transfer.ErrInterrupted
 	}
@@ -230,6 +297,7 @@ func (up *upload) end() {
 	up.mu.Unlock()
 	us.l.tell(Received{up.view, result, err})
 	close(up.done)
+	us.forgetLater(up)
 }
 
 // finishAll ends all uploads.

@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // visitors are the browsers that have opened a link, and what strangers have tried.
@@ -17,12 +20,17 @@ type visitors struct {
 	mu        sync.Mutex
 	byCookie  map[string]Visitor
 	wrongPINs int
-	wrong     int                // requests outside the secret path
-	wrongOf   map[netip.Addr]int // of these, by address; as many as wrong at most
+	texts     map[int]*rate.Limiter // by visitor
+	offers    map[int]*rate.Limiter // by visitor
+	declined  map[int]int           // by visitor: uploads in a row that a person has declined
+	wrongOf   map[netip.Addr]int    // requests outside the secret path; at most maxStrays addresses
 }
 
 func newVisitors(pin string, most int) visitors {
-	return visitors{pin: pin, most: most, byCookie: map[string]Visitor{}, wrongOf: map[netip.Addr]int{}}
+	return visitors{
+		pin: pin, most: most, byCookie: map[string]Visitor{}, wrongOf: map[netip.Addr]int{},
+		texts: map[int]*rate.Limiter{}, offers: map[int]*rate.Limiter{}, declined: map[int]int{},
+	}
 }
 
 // cookieName is the name of the cookie that a visitor gets.
@@ -37,15 +45,15 @@ var (
 func (vs *visitors) enter(pin string, addr netip.Addr, agent string) (cookie string, v Visitor, err error) {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
-	if subtle.ConstantTimeCompare([]byte(pin), []byte(vs.pin)) == 0 {
+	if len(vs.byCookie) >= vs.most { // guard: web-visitors
+		return "", v, errInUse
+	}
+	if vs.pin != "" && subtle.ConstantTimeCompare([]byte(pin), []byte(vs.pin)) == 0 {
 		vs.wrongPINs++
 		if vs.wrongPINs >= maxWrongPINs { // guard: web-pin
 			return "", v, ErrGuessed
 		}
 		return "", v, errWrongPIN
-	}
-	if len(vs.byCookie) >= vs.most { // guard: web-visitors
-		return "", v, errInUse
 	}
 	cookie = rand.Text()
 	v = Visitor{Number: len(vs.byCookie) + 1, Device: deviceOf(agent), Addr: addr}
@@ -65,23 +73,49 @@ func (vs *visitors) of(r *http.Request) (Visitor, bool) {
 	return v, known
 }
 
-// stray counts a request outside the secret path, and reports whether the link has to close.
-func (vs *visitors) stray(addr netip.Addr) (guessed bool) {
-	vs.mu.Lock()
-	defer vs.mu.Unlock()
-	vs.wrong++
-	vs.wrongOf[addr]++
-	if vs.wrong >= maxWrongPaths { // guard: web-guesses
-		return true
+// limiterOf returns the limiter of a visitor.
+func limiterOf(of map[int]*rate.Limiter, v Visitor, every time.Duration, burst int) *rate.Limiter {
+	if of[v.Number] == nil {
+		of[v.Number] = rate.NewLimiter(rate.Every(every), burst)
 	}
-	return false
+	return of[v.Number]
 }
 
-// silenced reports whether an address has made too many requests outside the secret path to get any more answers.
-func (vs *visitors) silenced(addr netip.Addr) bool {
+// maySay reports whether a visitor may send one more text now.
+func (vs *visitors) maySay(v Visitor) bool {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
-	if vs.wrongOf[addr] >= maxWrongPerAddr { // guard: web-paths
+	return limiterOf(vs.texts, v, textEvery, textsAtOnce).Allow()
+}
+
+// mayAsk reports whether a visitor may ask a person about one more upload now.
+func (vs *visitors) mayAsk(v Visitor) bool {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	return vs.declined[v.Number] < maxDeclined && limiterOf(vs.offers, v, askEvery, asksAtOnce).Allow()
+}
+
+// answered counts a person's answer to a visitor.
+func (vs *visitors) answered(v Visitor, yes bool) {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	if yes {
+		delete(vs.declined, v.Number)
+	} else {
+		vs.declined[v.Number]++
+	}
+}
+
+// stray counts a request outside the secret path, and reports whether its address gets no answer any more. A browser on
+// that address that has the right path still does: any page can make it send such requests.
+func (vs *visitors) stray(addr netip.Addr) (silent bool) {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	if len(vs.wrongOf) >= maxStrays {
+		clear(vs.wrongOf)
+	}
+	vs.wrongOf[addr]++
+	if vs.wrongOf[addr] > maxWrongPerAddr { // guard: web-paths
 		return true
 	}
 	return false

@@ -11,7 +11,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"net"
@@ -38,18 +37,22 @@ const (
 const (
 	maxConns        = 64 // at once
 	maxConnsPerAddr = 16
-	maxWrongPaths   = 100 // requests outside the secret path; then the link closes
-	maxWrongPerAddr = 10  // of one address; then that address gets no answer
-	maxWrongPINs    = 5   // of all visitors; then the link closes
+	maxWrongPerAddr = 10 // requests of one address outside the secret path; then it gets no answer to others
+	maxStrays       = 4096
+	maxWrongPINs    = 5 // of all visitors; then the link closes
 	headerTimeout   = 10 * time.Second
 	bodyIdle        = time.Minute // how long a body may stall
 	maxHeader       = 16 << 10
+	// Texts and questions of one visitor.
+	textEvery, textsAtOnce = 2 * time.Second, 10
+	askEvery, asksAtOnce   = 5 * time.Second, 5
+	maxDeclined            = 3 // in a row; then the link takes no more of that visitor
 )
 
 // Errors for the end of a link; see Link.Err.
 var (
 	ErrExpired = errors.New("the link has expired")
-	ErrGuessed = errors.New("too many wrong PINs or addresses were tried")
+	ErrGuessed = errors.New("too many wrong PINs were tried")
 	ErrStopped = errors.New("the link was stopped")
 )
 
@@ -69,6 +72,9 @@ type Options struct {
 	Visitors int
 	// Idle is how long the link stays after the last byte, Lifetime how long at most; 0 means the default.
 	Idle, Lifetime time.Duration
+	// Interfaces names the network interfaces that the link answers on. Empty means all with private addresses, or all if
+	// there are none.
+	Interfaces []string
 	// Port is the TCP port; 0 means DefaultPort, or any free port if that one is taken.
 	Port int
 	// Certificate, if set, makes the link HTTPS; visitors then use a name that it is valid for.
@@ -83,7 +89,8 @@ type Options struct {
 // Link is an open link.
 type Link struct {
 	opts     Options
-	token    string // the secret path
+	token    string       // the secret path
+	addrs    []netip.Addr // that it answers at, the most likely first
 	listener net.Listener
 	server   *http.Server
 	share    *share // nil if nothing is shared
@@ -101,8 +108,8 @@ type Link struct {
 }
 
 // Open opens a link. Errors name what cannot be read, the folder that cannot be received into, or the port. The caller
-// closes it; it also ends by itself.
-func Open(opts Options) (*Link, error) {
+// closes it; it also ends by itself. ctx limits the time for reading what is to be shared.
+func Open(ctx context.Context, opts Options) (*Link, error) {
 	if len(opts.Paths) == 0 && opts.Text == "" && opts.Dir == "" {
 		return nil, errors.New("a link needs something to share, or a folder to receive into")
 	}
@@ -120,13 +127,16 @@ func Open(opts Options) (*Link, error) {
 			return nil, err
 		}
 	}
-	ctx, stop := context.WithCancelCause(context.Background())
-	l := &Link{opts: opts, token: newToken(), ctx: ctx, stop: stop, active: make(chan struct{}, 1), ended: make(chan struct{})}
+	addrs, err := linkAddrs(opts.Interfaces)
+	if err != nil {
+		return nil, err
+	}
+	running, stop := context.WithCancelCause(context.Background())
+	l := &Link{opts: opts, token: newToken(), addrs: addrs, ctx: running, stop: stop, active: make(chan struct{}, 1), ended: make(chan struct{})}
 	l.visitors = newVisitors(opts.PIN, opts.Visitors)
 	l.uploads = newUploads(l)
 	if len(opts.Paths) > 0 {
-		var err error
-		if l.share, err = newShare(opts.Paths); err != nil {
+		if l.share, err = newShare(ctx, opts.Paths); err != nil {
 			stop(nil)
 			return nil, err
 		}
@@ -136,11 +146,12 @@ func Open(opts Options) (*Link, error) {
 		stop(nil)
 		return nil, err
 	}
-	l.listener = newLimiter(listener)
+	l.listener = newLimiter(listener, l.addrs)
 	l.server = &http.Server{
 		Handler: l, ReadHeaderTimeout: headerTimeout, IdleTimeout: bodyIdle, MaxHeaderBytes: maxHeader,
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2: one stream cannot stall another
-		ErrorLog:     discardLog, BaseContext: func(net.Listener) context.Context { return ctx },
+		ErrorLog:     discardLog, BaseContext: func(net.Listener) context.Context { return running },
+		ConnContext: rememberConn, DisableGeneralOptionsHandler: true,
 	}
 	if opts.Certificate != nil {
 		l.listener = tls.NewListener(l.listener, &tls.Config{Certificates: []tls.Certificate{*opts.Certificate}, MinVersion: tls.VersionTLS12})
@@ -160,12 +171,10 @@ func listen(port int) (net.Listener, error) {
 	return net.Listen("tcp", ":0")
 }
 
-// newToken returns a secret that can be typed: 40 bits as eight letters and digits.
+// newToken returns a secret that can be typed: 60 bits as twelve letters and digits.
 func newToken() string {
-	b := make([]byte, 5)
-	_, _ = rand.Read(b) // it never fails
-	s := strings.ToLower(base32.StdEncoding.EncodeToString(b))
-	return s[:4] + "-" + s[4:]
+	s := strings.ToLower(rand.Text()) // five bits a character
+	return s[:4] + "-" + s[4:8] + "-" + s[8:12]
 }
 
 // run serves until the link ends, and then waits for everything.
@@ -248,7 +257,7 @@ func (l *Link) Port() int { return l.listener.Addr().(*net.TCPAddr).Port }
 // URLs lists the addresses of the link, the most likely first: private addresses of the network before others.
 func (l *Link) URLs() []string {
 	var out []string
-	for _, a := range ownAddrs() {
+	for _, a := range l.addrs {
 		out = append(out, l.urlOf(a.String()))
 	}
 	return out
@@ -272,30 +281,50 @@ func (l *Link) tell(e Event) {
 	l.opts.Tell(e)
 }
 
-// ownAddrs lists this device's addresses that a browser on the network can use: IPv4, private ones first, and loopback if
-// there is no other. IPv6 link-local addresses cannot be typed into a browser.
-func ownAddrs() []netip.Addr {
-	var out []netip.Addr
-	list, _ := net.InterfaceAddrs()
-	for _, a := range list {
-		p, err := netip.ParsePrefix(a.String())
-		if err != nil {
+// linkAddrs lists this device's addresses that a link answers at: IPv4, those of private networks first, since IPv6
+// link-local addresses cannot be typed into a browser. Public addresses count only if there are no private ones, or if
+// their interface is named. Loopback is there if nothing else is.
+func linkAddrs(interfaces []string) (out []netip.Addr, err error) {
+	all, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range interfaces {
+		if !slices.ContainsFunc(all, func(i net.Interface) bool { return i.Name == name }) {
+			return nil, fmt.Errorf("there is no network interface %q", name)
+		}
+	}
+	for _, i := range all {
+		if i.Flags&net.FlagUp == 0 || len(interfaces) > 0 && !slices.Contains(interfaces, i.Name) {
 			continue
 		}
-		if addr := p.Addr().Unmap(); addr.Is4() && !addr.IsLoopback() && !addr.IsLinkLocalUnicast() {
-			out = append(out, addr)
+		list, err := i.Addrs()
+		if err != nil {
+			continue // the interface is gone
+		}
+		for _, a := range list {
+			if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && !p.Addr().IsLinkLocalUnicast() {
+				out = append(out, p.Addr())
+			}
 		}
 	}
 	slices.SortStableFunc(out, func(a, b netip.Addr) int { return rank(a) - rank(b) })
-	if len(out) == 0 {
-		out = append(out, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+	if len(interfaces) == 0 && len(out) > 0 { // the best kind only
+		best := rank(out[0])
+		out = slices.DeleteFunc(out, func(a netip.Addr) bool { return rank(a) != best })
 	}
-	return out
+	if len(out) == 0 {
+		return nil, errors.New("this device has no address that a browser could open; connect it to a network")
+	}
+	return out, nil
 }
 
 func rank(a netip.Addr) int {
-	if a.IsPrivate() {
+	switch {
+	case a.IsPrivate():
 		return 0
+	case a.IsLoopback():
+		return 2
 	}
 	return 1
 }

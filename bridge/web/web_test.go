@@ -2,6 +2,7 @@ package web
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -15,7 +16,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -62,7 +62,7 @@ func openLink(t *testing.T, opts Options) (*Link, *events) {
 	opts.Port = free.Addr().(*net.TCPAddr).Port
 	_ = free.Close()
 	opts.Reserve = -1
-	l, err := Open(opts)
+	l, err := Open(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestLink_SharesFilesFoldersAndText(t *testing.T) {
 		t.Errorf("an archive with a changed file: %d, %d bytes", status, len(content))
 	}
 	l.Close()
-	if sent := of[Sent](seen); len(sent) != 4 || sent[0].Name != "a b.jpg" {
+	if sent := of[Sent](seen); len(sent) != 3 || sent[0].Name != "a b.jpg" {
 		t.Errorf("sent %+v", sent)
 	}
 	if ended := of[Ended](seen); len(ended) != 1 || !errors.Is(ended[0].Err, ErrStopped) {
@@ -318,6 +318,15 @@ func TestLink_WorksWithoutJavaScript(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	w, err := form.CreateFormFile("files", strings.Repeat("x", 5000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = w.Write([]byte("x"))
+	_ = form.Close()
+	_, _, _ = b.do("POST", "upload", &body, "Content-Type", form.FormDataContentType()) // a name of 5,000 bytes asks no one
 	if len(asked) != 2 || asked[0].Names[0] != "one.txt" || asked[0].Bytes != transfer.Unknown {
 		t.Errorf("asked %+v", asked)
 	}
@@ -359,7 +368,7 @@ func TestLink_GivesNothingAway(t *testing.T) {
 	}
 	b.base = strings.Replace(base, l.token, "aaaa-aaaa", 1)
 	answered := 0
-	for range maxWrongPerAddr + 5 {
+	for range 2 * maxWrongPerAddr {
 		if status, _, _ := b.do("GET", "", nil); status == http.StatusNotFound {
 			answered++
 		}
@@ -367,53 +376,90 @@ func TestLink_GivesNothingAway(t *testing.T) {
 	if answered > maxWrongPerAddr {
 		t.Errorf("%d wrong paths were answered", answered)
 	}
-	if runtime.GOOS != "linux" { // others have one loopback address
-		return
-	}
-	for n := range maxWrongPaths/maxWrongPerAddr + 1 {
-		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(n))}}
-		b.http.Transport = &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}
-		for range maxWrongPerAddr {
-			_, _, _ = b.do("GET", "", nil)
-		}
-	}
-	select {
-	case <-l.Done():
-	case <-time.After(10 * time.Second):
-		t.Fatal("guesses do not close the link")
-	}
-	if !errors.Is(l.Err(), ErrGuessed) {
-		t.Errorf("ended with %v", l.Err())
+	b.base = base
+	if status, _, _ := b.do("GET", "file/0", nil); status != http.StatusOK { // any page can make its browser send such requests
+		t.Errorf("the visitor of that address gets %d", status)
 	}
 }
 
-// TestLink_ConnectionsOfAnAddressAreLimited checks that one device cannot take all connections.
+// TestLink_ConnectionsOfAnAddressAreLimited checks that connections that have not shown the secret make room for new
+// ones, and that those of visitors stay.
 func TestLink_ConnectionsOfAnAddressAreLimited(t *testing.T) {
 	l, _ := openLink(t, Options{Text: "x"})
-	var open []net.Conn
+	var silent []net.Conn
 	for range maxConnsPerAddr {
 		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", l.Port()))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		open = append(open, c)
+		silent = append(silent, c)
 	}
-	time.Sleep(100 * time.Millisecond) // they are accepted
 	b := newBrowser(t, l)
-	if status, _, _ := b.do("GET", "", nil); status != 0 {
-		t.Errorf("one more connection is answered: %d", status)
+	if status, _, _ := b.do("GET", "", nil); status != http.StatusOK {
+		t.Errorf("beside silent connections: %d", status)
 	}
-	for _, c := range open {
-		_ = c.Close()
+	_ = silent[0].SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := silent[0].Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
+		t.Errorf("the oldest silent connection stays: %v", err)
 	}
-	if !load.Within(5*time.Second, 10*time.Millisecond, func() bool { status, _, _ := b.do("GET", "", nil); return status == http.StatusOK }) {
-		t.Error("their places are not free again")
+	u, _ := url.Parse(b.base)
+	var busy []net.Conn // connections of visitors
+	for range maxConnsPerAddr {
+		c, err := net.Dial("tcp", u.Host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", u.Path, u.Host)
+		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
+			busy = append(busy, c)
+		}
+	}
+	if len(busy) < maxConnsPerAddr-1 || len(busy) > maxConnsPerAddr {
+		t.Errorf("%d visitors are served", len(busy))
+	}
+	one, err := net.Dial("tcp", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer one.Close()
+	fmt.Fprintf(one, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", u.Path, u.Host)
+	if r, err := http.ReadResponse(bufio.NewReader(one), nil); err == nil {
+		t.Errorf("one more of that address is answered: %s", r.Status)
 	}
 }
 
-// TestLink_PINAndVisitors checks that a wrong PIN is refused, that five of them close the link, and that another browser
-// cannot open a link that is in use.
+// TestLimiter_LimitsAllConnections checks the limit of all addresses together.
+func TestLimiter_LimitsAllConnections(t *testing.T) {
+	l := newLimiter(nil, nil)
+	open := 0
+	for i := range 2 * maxConns {
+		c, _ := net.Pipe()
+		lc := l.enter(fromAddr{c, fmt.Sprintf("10.0.0.%d:1", i)})
+		if lc != nil {
+			lc.admitted.Store(true)
+			open++
+		}
+	}
+	if open != maxConns {
+		t.Errorf("%d connections are open", open)
+	}
+}
+
+// fromAddr is a connection from an address.
+type fromAddr struct {
+	net.Conn
+	addr string
+}
+
+func (f fromAddr) RemoteAddr() net.Addr {
+	a, _ := net.ResolveTCPAddr("tcp", f.addr)
+	return a
+}
+
+// TestLink_PINAndVisitors checks that a wrong PIN is refused, that another browser cannot open a link that is in use,
+// nor end it, and that five wrong PINs close a link that is not.
 func TestLink_PINAndVisitors(t *testing.T) {
 	l, _ := openLink(t, Options{Text: "x", PIN: "4711"})
 	a, b := newBrowser(t, l), newBrowser(t, l)
@@ -423,19 +469,30 @@ func TestLink_PINAndVisitors(t *testing.T) {
 	if status := a.open(" 4711 "); status != http.StatusOK {
 		t.Errorf("the PIN: %d", status)
 	}
-	if status := b.open("4711"); status != http.StatusConflict {
-		t.Errorf("a second browser: %d", status)
+	for range 2 * maxWrongPINs {
+		if status := b.open("0000"); status != http.StatusConflict {
+			t.Errorf("a second browser: %d", status)
+		}
 	}
-	for n := 2; n <= maxWrongPINs; n++ {
-		b.open("0000")
+	if status, _, _ := a.do("GET", "", nil); status != http.StatusOK {
+		t.Errorf("the owner gets %d", status)
+	}
+	free, _ := openLink(t, Options{Text: "x"})
+	if status := newBrowser(t, free).open("1"); status != http.StatusOK {
+		t.Errorf("a PIN where none is needed: %d", status)
+	}
+	guessed, _ := openLink(t, Options{Text: "x", PIN: "4711"})
+	c := newBrowser(t, guessed)
+	for range maxWrongPINs {
+		c.open("0000")
 	}
 	select {
-	case <-l.Done():
+	case <-guessed.Done():
 	case <-time.After(10 * time.Second):
 		t.Fatal("guesses do not close the link")
 	}
-	if !errors.Is(l.Err(), ErrGuessed) {
-		t.Errorf("ended with %v", l.Err())
+	if !errors.Is(guessed.Err(), ErrGuessed) {
+		t.Errorf("ended with %v", guessed.Err())
 	}
 }
 
@@ -519,6 +576,130 @@ func TestLink_LimitsHold(t *testing.T) {
 	}
 	if taken != maxAsking {
 		t.Errorf("%d uploads wait", taken)
+	}
+}
+
+// TestLink_QuestionsAndTextsAreLimited checks that a visitor cannot ask or say without end, and that a person who
+// declines three times is not asked again.
+func TestLink_QuestionsAndTextsAreLimited(t *testing.T) {
+	asked := 0
+	l, seen := openLink(t, Options{Dir: t.TempDir(), Visitors: 2, Ask: func(context.Context, Upload) error { asked++; return errors.New("no") }})
+	b := newBrowser(t, l)
+	b.open("")
+	for range 10 {
+		b.offer(offeredFile{"x", 1, 0})
+	}
+	if asked != maxDeclined {
+		t.Errorf("asked %d times", asked)
+	}
+	accepting, _ := openLink(t, Options{Dir: t.TempDir()})
+	c := newBrowser(t, accepting)
+	c.open("")
+	ids := map[string]bool{}
+	for range 20 {
+		if id, _ := c.offer(offeredFile{"x", 1, 0}); id != "" {
+			ids[id] = true
+		}
+	}
+	if len(ids) != maxOpenOfOne {
+		t.Errorf("%d uploads of one visitor are open", len(ids))
+	}
+	for id := range ids {
+		_, _, _ = c.do("POST", "finish/"+id, nil)
+	}
+	more := 0
+	for range 20 {
+		if id, _ := c.offer(offeredFile{"x", 1, 0}); id != "" {
+			_, _, _ = c.do("POST", "finish/"+id, nil)
+			more++
+		}
+	}
+	if len(ids)+more > asksAtOnce+1 {
+		t.Errorf("%d uploads at once", len(ids)+more)
+	}
+	for range 50 {
+		_, _, _ = b.do("POST", "text", strings.NewReader("text=hello"), "Content-Type", "application/x-www-form-urlencoded")
+	}
+	if n := len(of[Said](seen)); n < textsAtOnce || n > textsAtOnce+2 {
+		t.Errorf("%d texts were passed on", n)
+	}
+	other := newBrowser(t, l)
+	other.open("")
+	if status, _, _ := other.do("POST", "text", strings.NewReader("text="+strings.Repeat("x", 100_001)), "Content-Type", "application/x-www-form-urlencoded"); status != http.StatusRequestEntityTooLarge {
+		t.Errorf("a long text: %d", status)
+	}
+}
+
+// TestLink_AnnouncementsAreBounded checks that announcements do not take memory: long lists end early, one is read at a
+// time, and nothing is kept of what has ended.
+func TestLink_AnnouncementsAreBounded(t *testing.T) {
+	l, _ := openLink(t, Options{Dir: t.TempDir(), Ask: func(context.Context, Upload) error { return errors.New("no") }})
+	b := newBrowser(t, l)
+	b.open("")
+	for what, body := range map[string]string{
+		"too many":    `{"files":[` + strings.Repeat(`{"path":"x"},`, maxOfferedFiles+1) + `{"path":"x"}]}`,
+		"empty ones":  `{"files":[` + strings.Repeat(`{},`, 1000) + `{}]}`,
+		"a long name": `{"files":[{"path":"` + strings.Repeat("x", 2000) + `"}]}`,
+		"no list":     `{"files":7}`,
+		"no object":   `[]`,
+		"nothing":     ``,
+	} {
+		if status, _, _ := b.do("POST", "offer", strings.NewReader(body)); status != http.StatusBadRequest {
+			t.Errorf("%s: %d", what, status)
+		}
+	}
+	l.uploads.parsing.Lock()
+	if status, _, _ := b.do("POST", "offer", strings.NewReader(`{"files":[{"path":"x"}]}`)); status != http.StatusTooManyRequests {
+		t.Errorf("two at once: %d", status)
+	}
+	l.uploads.parsing.Unlock()
+	l.uploads.mu.Lock()
+	kept := len(l.uploads.byID)
+	l.uploads.mu.Unlock()
+	if kept > keptEnded {
+		t.Errorf("%d uploads are kept", kept)
+	}
+}
+
+// TestLink_MostHoldsForParallelUploads checks that uploads at the same time do not exceed the limit of the link together.
+func TestLink_MostHoldsForParallelUploads(t *testing.T) {
+	dir := t.TempDir()
+	l, _ := openLink(t, Options{Dir: dir, Most: transfer.Totals{Files: 2, Bytes: 1000}})
+	b := newBrowser(t, l)
+	b.open("")
+	var ids []string
+	for i := range maxOpenOfOne {
+		if id, _ := b.offer(offeredFile{fmt.Sprint(i), 400, 0}); id != "" {
+			ids = append(ids, id)
+		}
+	}
+	for _, id := range ids {
+		_, _, _ = b.do("PUT", "put/"+id+"/0", strings.NewReader(strings.Repeat("x", 400)))
+	}
+	if list, _ := os.ReadDir(dir); len(list) > 3 { // with the staging folder
+		t.Errorf("%d files were stored", len(list)-1)
+	}
+}
+
+// TestLink_StalledRequestsEnd checks that requests whose body never comes do not stay.
+func TestLink_StalledRequestsEnd(t *testing.T) {
+	l, _ := openLink(t, Options{Text: "x"})
+	for what, request := range map[string]string{
+		"a stray":           "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n",
+		"OPTIONS *":         "OPTIONS * HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n",
+		"another page's":    "POST /" + l.token + "/open HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nOrigin: http://evil\r\nContent-Length: 1000000\r\n\r\n",
+		"a file for no one": "PUT /" + l.token + "/put/x/0 HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nContent-Length: 1000000\r\n\r\n",
+	} {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", l.Port()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(c, strings.ReplaceAll(request, "PORT", fmt.Sprint(l.Port())))
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.Copy(io.Discard, c); err != nil && os.IsTimeout(err) {
+			t.Errorf("%s: the connection stays", what)
+		}
+		_ = c.Close()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/big"
 	"os"
@@ -54,6 +55,17 @@ hour, or with Ctrl-C. The page is not encrypted: others on the network can read 
 				}
 			}
 			k.opts.Paths, k.opts.Port, k.opts.Name = paths, p.port, p.deviceName()
+			k.opts.Interfaces = p.ifaces
+			if k.opts.Text == "-" { // arguments are visible to other users
+				if receive && accept == "ask" {
+					return exit(exitUsage, errors.New("--text - needs standard input, which also answers the questions of --accept ask"))
+				}
+				b, err := io.ReadAll(io.LimitReader(p.in, engine.MaxMessage))
+				if err != nil {
+					return exit(exitFailed, fmt.Errorf("reading the text: %w", err))
+				}
+				k.opts.Text = string(b)
+			}
 			if receive {
 				var err error
 				if k.opts.Dir, err = p.folder(into); err != nil {
@@ -67,7 +79,7 @@ hour, or with Ctrl-C. The page is not encrypted: others on the network can read 
 			return k.run(cmd.Context())
 		},
 	}
-	c.Flags().StringVar(&k.opts.Text, "text", "", "a text to share")
+	c.Flags().StringVar(&k.opts.Text, "text", "", "a text to share; - reads it from standard input")
 	c.Flags().BoolVar(&receive, "receive", false, "receive files and text")
 	c.Flags().StringVar(&into, "into", ".", "with --receive: folder to receive into; created if it is missing")
 	c.Flags().StringVar(&accept, "accept", "ask", "with --receive: ask on the terminal about each upload, or accept all")
@@ -133,7 +145,7 @@ func (k *linking) run(ctx context.Context) error {
 		}
 	}
 	k.opts.Ask = k.ask
-	l, err := web.Open(k.opts)
+	l, err := web.Open(ctx, k.opts)
 	if err != nil {
 		var at *fs.PathError
 		if errors.As(err, &at) && errors.Is(err, os.ErrNotExist) {
@@ -232,8 +244,11 @@ func (k *linking) ask(ctx context.Context, u web.Upload) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	k.out.ask(fmt.Sprintf("Take from %s: %s? [y/n] ", visitorText(u.Visitor), uploadText(u)))
+	show := func() { k.out.ask("Take from %s: %s? [y/n] ", visitorText(u.Visitor), uploadText(u)) }
+	k.dropTyped()
+	show()
 	defer k.out.ask("")
+	asked := time.Now()
 	for {
 		select {
 		case line, open := <-k.lines:
@@ -241,14 +256,39 @@ func (k *linking) ask(ctx context.Context, u web.Upload) error {
 				k.out.note("declined: no one answers, standard input has ended")
 				return errors.New("no answer")
 			}
+			if k.typed() && time.Since(asked) < tooSoon { // guard: link-answers
+				k.out.note("that was typed before you could read the question; please answer again")
+				show()
+				asked = time.Now()
+				continue
+			}
 			switch strings.ToLower(strings.TrimSpace(line.text)) {
 			case "y", "yes":
 				return nil
 			case "n", "no":
 				return errors.New("declined")
 			}
+			show()
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+	}
+}
+
+// dropTyped drops what a person has typed while no question was open.
+func (k *linking) dropTyped() {
+	if !k.typed() {
+		return
+	}
+	for {
+		select {
+		case _, open := <-k.lines:
+			if !open {
+				return
+			}
+			k.out.note("no question was open; the line is ignored")
+		case <-time.After(10 * time.Millisecond):
+			return
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"multipeer/engine"
 	"multipeer/internal/chatlog"
@@ -398,7 +399,13 @@ func noteOf(t engine.Transfer) string {
 	if t.Note == "" {
 		return ""
 	}
-	return ", with the note \"" + engine.CleanLine(strings.ReplaceAll(t.Note, `"`, "'")) + "\""
+	plain := strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Pi, unicode.Pf, unicode.Quotation_Mark) {
+			return '\''
+		}
+		return r
+	}, strings.Join(strings.Fields(t.Note), " "))
+	return ", with the note \"" + engine.CleanLine(shortName(plain)) + "\""
 }
 
 func (r *receiver) transfer(t engine.Transfer) (done bool, err error) {

@@ -105,7 +105,9 @@ func declineOffer(s *session, _ context.Context, p offerQuestion) (none, error) 
 func transfersNow(e *engine.Engine, _ context.Context, _ none) (transfersResult, error) {
 	r := transfersResult{[]transferJSON{}}
 	for _, t := range e.Transfers() {
-		r.Transfers = append(r.Transfers, transferOf(t))
+		j := transferOf(t)
+		j.Notes = nil // each may have a thousand: wait and the events have them
+		r.Transfers = append(r.Transfers, j)
 	}
 	return r, nil
 }

@@ -7,11 +7,13 @@
 package storezip
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"sort"
 	"strings"
 	"sync"
@@ -56,10 +58,11 @@ type Archive struct {
 	central int64   // offset of the central directory
 	size    int64
 
-	mu     sync.Mutex
-	sums   []uint32
-	summed []bool
-	tail   []byte // the central directory and the end record, once known
+	reading sync.Mutex // held while a file is read for its checksum: no two requests read the same one
+	mu      sync.Mutex
+	sums    []uint32
+	summed  []bool
+	tail    []byte // the central directory and the end record, once known
 }
 
 // New returns an archive of files. It reads nothing yet.
@@ -194,22 +197,31 @@ func (a *Archive) directory() []byte {
 	return append(b, 0, 0)
 }
 
-// sum returns the checksum of a file, which it reads the first time.
-func (a *Archive) sum(i int) (uint32, error) {
+// known returns the checksum of a file, if it does not have to be read for it.
+func (a *Archive) known(i int) (sum uint32, known bool) {
 	a.mu.Lock()
-	known, sum := a.summed[i], a.sums[i]
-	a.mu.Unlock()
-	f := a.files[i]
-	if known || f.Open == nil {
+	defer a.mu.Unlock()
+	return a.sums[i], a.summed[i] || a.files[i].Open == nil
+}
+
+// sum returns the checksum of a file, which it reads the first time.
+func (a *Archive) sum(ctx context.Context, i int) (uint32, error) {
+	if sum, known := a.known(i); known {
 		return sum, nil
 	}
+	a.reading.Lock()
+	defer a.reading.Unlock()
+	if sum, known := a.known(i); known { // read by another request meanwhile
+		return sum, nil
+	}
+	f := a.files[i]
 	r, err := f.Open()
 	if err != nil {
 		return 0, err
 	}
 	defer r.Close()
 	h := crc32.NewIEEE()
-	n, err := io.Copy(h, r)
+	n, err := io.Copy(h, readerUntil{ctx, r})
 	if err != nil {
 		return 0, err
 	}
@@ -222,10 +234,23 @@ func (a *Archive) sum(i int) (uint32, error) {
 	return a.sums[i], nil
 }
 
+// readerUntil reads from r until ctx ends.
+type readerUntil struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r readerUntil) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(b)
+}
+
 // end returns the central directory and the end record, for which every file has been read.
-func (a *Archive) end() ([]byte, error) {
+func (a *Archive) end(ctx context.Context) ([]byte, error) {
 	for i := range a.files {
-		if _, err := a.sum(i); err != nil {
+		if _, err := a.sum(ctx, i); err != nil {
 			return nil, err
 		}
 	}
@@ -237,8 +262,12 @@ func (a *Archive) end() ([]byte, error) {
 	return a.tail, nil
 }
 
-// Reader reads an archive. Only one goroutine may use it. The caller closes it.
+// Reader reads an archive. Its methods may be called concurrently, one after the other: net/http may still read when the
+// handler has returned and closed it. The caller closes it.
 type Reader struct {
+	ctx    context.Context
+	mu     sync.Mutex // guards what follows
+	closed bool
 	a      *Archive
 	pos    int64
 	head   []byte // what is read next, if it is in memory
@@ -247,11 +276,18 @@ type Reader struct {
 	offset int64 // in that file
 }
 
-// NewReader returns a reader of the whole archive, at its start.
-func (a *Archive) NewReader() *Reader { return &Reader{a: a} }
+// NewReader returns a reader of the whole archive, at its start. Reads fail when ctx has ended.
+func (a *Archive) NewReader(ctx context.Context) *Reader { return &Reader{ctx: ctx, a: a} }
 
-// Close closes the file that is open.
+// Close closes the file that is open; later reads fail with fs.ErrClosed. It is idempotent.
 func (r *Reader) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	return r.closeFileLocked()
+}
+
+func (r *Reader) closeFileLocked() error {
 	if r.open == nil {
 		return nil
 	}
@@ -262,6 +298,8 @@ func (r *Reader) Close() error {
 
 // Seek sets the position of the next Read.
 func (r *Reader) Seek(offset int64, whence int) (int64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	switch whence {
 	case io.SeekCurrent:
 		offset += r.pos
@@ -280,11 +318,19 @@ func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 
 // Read reads the archive. Errors come from the files; ErrChanged means that one has another length or content now.
 func (r *Reader) Read(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return 0, fs.ErrClosed
+	}
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
 	if r.pos >= r.a.size {
 		return 0, io.EOF
 	}
 	if len(r.head) == 0 {
-		if err := r.load(); err != nil {
+		if err := r.loadLocked(); err != nil {
 			return 0, err
 		}
 	}
@@ -294,14 +340,14 @@ func (r *Reader) Read(b []byte) (int, error) {
 		r.pos += int64(n)
 		return n, nil
 	}
-	return r.content(b)
+	return r.contentLocked(b)
 }
 
-// load puts what begins at pos into head, unless it is the content of a file.
-func (r *Reader) load() error {
+// loadLocked puts what begins at pos into head, unless it is the content of a file.
+func (r *Reader) loadLocked() error {
 	a := r.a
 	if r.pos >= a.central {
-		end, err := a.end()
+		end, err := a.end(r.ctx)
 		if err != nil {
 			return err
 		}
@@ -314,7 +360,7 @@ func (r *Reader) load() error {
 	if within >= int64(len(header)) {
 		return nil
 	}
-	sum, err := a.sum(r.file)
+	sum, err := a.sum(r.ctx, r.file)
 	if err != nil {
 		return err
 	}
@@ -322,12 +368,12 @@ func (r *Reader) load() error {
 	return nil
 }
 
-// content reads from the file at pos.
-func (r *Reader) content(b []byte) (int, error) {
+// contentLocked reads from the file at pos.
+func (r *Reader) contentLocked(b []byte) (int, error) {
 	a, f := r.a, r.a.files[r.file]
 	want := r.pos - a.starts[r.file] - int64(len(a.localHeader(r.file, 0)))
 	if r.open == nil || r.offset != want || want == 0 {
-		if err := r.openAt(f, want); err != nil {
+		if err := r.openAtLocked(f, want); err != nil {
 			return 0, err
 		}
 	}
@@ -344,9 +390,9 @@ func (r *Reader) content(b []byte) (int, error) {
 	return n, err
 }
 
-// openAt opens a file and goes to an offset in it.
-func (r *Reader) openAt(f File, offset int64) error {
-	if err := r.Close(); err != nil {
+// openAtLocked opens a file and goes to an offset in it.
+func (r *Reader) openAtLocked(f File, offset int64) error {
+	if err := r.closeFileLocked(); err != nil {
 		return err
 	}
 	open, err := f.Open()

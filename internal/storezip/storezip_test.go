@@ -3,9 +3,11 @@ package storezip
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -42,7 +44,7 @@ func TestArchive_IsReadByOthers(t *testing.T) {
 		order = append(order, name)
 	}
 	a := New(contents(files, order...))
-	if err := iotest.TestReader(a.NewReader(), readAll(t, a)); err != nil {
+	if err := iotest.TestReader(a.NewReader(t.Context()), readAll(t, a)); err != nil {
 		t.Error(err)
 	}
 	b := readAll(t, a)
@@ -95,7 +97,7 @@ func unpackers(t *testing.T, path string) {
 
 func readAll(t *testing.T, a *Archive) []byte {
 	t.Helper()
-	r := a.NewReader()
+	r := a.NewReader(t.Context())
 	defer r.Close()
 	b, err := io.ReadAll(r)
 	if err != nil || int64(len(b)) != a.Size() {
@@ -123,7 +125,7 @@ func TestReader_AnyRangeIsTheSame(t *testing.T) {
 	for range 500 {
 		from := random.IntN(len(whole))
 		n := random.IntN(len(whole) - from)
-		r := a.NewReader()
+		r := a.NewReader(t.Context())
 		if _, err := r.Seek(int64(from), io.SeekStart); err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +156,7 @@ func (z *zeros) Close() error { return nil }
 type at struct{ a *Archive }
 
 func (r at) ReadAt(b []byte, off int64) (int, error) {
-	reader := r.a.NewReader()
+	reader := r.a.NewReader(context.Background())
 	defer reader.Close()
 	if _, err := reader.Seek(off, io.SeekStart); err != nil {
 		return 0, err
@@ -215,7 +217,7 @@ func TestArchive_Zip64(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := io.Copy(sparse{f}, a.NewReader()); err != nil || n != a.Size() {
+	if n, err := io.Copy(sparse{f}, a.NewReader(t.Context())); err != nil || n != a.Size() {
 		t.Fatalf("%d of %d, %v", n, a.Size(), err)
 	}
 	if err := f.Truncate(a.Size()); err != nil {
@@ -248,6 +250,32 @@ func (s sparse) Write(b []byte) (int, error) {
 
 func (s sparse) ReadFrom(r io.Reader) (int64, error) { return io.Copy(struct{ io.Writer }{s}, r) }
 
+// TestReader_EndsWithItsContextAndClose checks that the work for an archive ends with its reader, and that a reader that
+// is closed while it is read fails.
+func TestReader_EndsWithItsContextAndClose(t *testing.T) {
+	const huge = 1 << 40
+	a := New([]File{{Name: "huge", Size: huge, Open: func() (io.ReadCloser, error) { return &zeros{huge}, nil }}})
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	if _, err := a.NewReader(ctx).Read(make([]byte, 10)); !errors.Is(err, context.Canceled) {
+		t.Errorf("ended: %v", err)
+	}
+	b := New(contents(map[string][]byte{"x": bytes.Repeat([]byte("x"), 1<<20)}, "x"))
+	r := b.NewReader(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(io.Discard, r)
+		done <- err
+	}()
+	_ = r.Close()
+	if err := <-done; err != nil && !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+	if _, err := r.Read(make([]byte, 1)); !errors.Is(err, fs.ErrClosed) && !errors.Is(err, io.EOF) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
 // TestReader_ChangedFilesFail checks that a file that became shorter, longer or unreadable ends the download.
 func TestReader_ChangedFilesFail(t *testing.T) {
 	broken := errors.New("broken")
@@ -260,7 +288,7 @@ func TestReader_ChangedFilesFail(t *testing.T) {
 		"unreadable": {func() (io.ReadCloser, error) { return nil, broken }, broken},
 	} {
 		a := New([]File{{Name: "x", Size: 10, Open: c.open}})
-		if _, err := io.ReadAll(a.NewReader()); !errors.Is(err, c.want) {
+		if _, err := io.ReadAll(a.NewReader(t.Context())); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -66,7 +66,13 @@ func (c *Conn) exchangeHello(ctx context.Context, hello wire.Hello) (*Stream, wi
 	if !ok {
 		return nil, wire.Hello{}, wire.ErrProtocol
 	}
-	return s, wire.Hello(ack), c.checkHello(wire.Hello(ack))
+	if err := c.checkHello(wire.Hello(ack)); err != nil {
+		return nil, wire.Hello{}, err
+	}
+	if !hello.SameService(wire.Hello(ack)) { // guard: dialled-service
+		return nil, wire.Hello{}, wire.ErrUnavailable
+	}
+	return s, wire.Hello(ack), nil
 }
 
 // AwaitHello is the first half for the accepting side: it accepts the control stream and waits for the dialler's

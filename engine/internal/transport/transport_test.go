@@ -152,6 +152,18 @@ func TestGreeting_OtherVersionGivesErrVersion(t *testing.T) {
 	}
 }
 
+func TestGreeting_OtherServiceIsRefused(t *testing.T) {
+	a, b := listen(t, nil), listen(t, nil)
+	other := b.hello()
+	other.Service = "chat"
+	b.serve(t, other)
+	h := a.hello()
+	h.Service = "chess"
+	if err := greet(t, a, b, b.id.ID, h); !errors.Is(err, wire.ErrUnavailable) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestDialAny_FirstAnswerWins(t *testing.T) {
 	a, b := listen(t, nil), listen(t, nil)
 	b.serve(t, b.hello())

@@ -57,7 +57,7 @@ var rules = []struct {
 	{"engine/internal/discovery", []string{"multipeer/engine/internal/identity", "multipeer/engine/internal/wire", "github.com/libp2p/zeroconf/v2", "golang.org/x/net/...", "golang.org/x/sys/unix", "golang.org/x/time/rate"}, "hints about where to dial; it opens no conn"},
 	{"engine/internal/transport", []string{"multipeer/engine/internal/identity", "multipeer/engine/internal/wire", "github.com/quic-go/quic-go", "golang.org/x/net/ipv4", "golang.org/x/sys/unix", "golang.org/x/time/rate"}, "conns with proven keys; it knows no peer list and no files. x/net and x/sys are what quic-go reads sockets with, x/time bounds handshakes"},
 	{"transfer", []string{"golang.org/x/text/cases", "golang.org/x/text/unicode/norm", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "github.com/zeebo/blake3", "github.com/zeebo/xxh3"}, "files to bytes and back: no peer, no network. x/text tells colliding names, x/sys opens without following links, finds holes, syncs volumes and asks for free space, XXH3 and BLAKE3 are the digests"},
-	{"bridge/web", []string{"multipeer/internal/storezip", "multipeer/transfer"}, "a page for browsers: it knows files and no peer"},
+	{"bridge/web", []string{"multipeer/internal/storezip", "multipeer/transfer", "golang.org/x/time/rate"}, "a page for browsers: it knows files and no peer. x/time bounds what visitors cause"},
 	{"internal/storezip", nil, "archives on the fly"},
 	{"cmd", []string{"multipeer/internal/cli"}, "one static binary"},
 	{"tools/architecture", nil, "reads source"},

@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"multipeer/bridge/web"
+	"multipeer/engine"
+)
+
+// lockedText is a writer that can be read while it is written to.
+type lockedText struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedText) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lockedText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// TestLink_EarlyAnswersAreIgnored checks that a line typed before a question, or before anyone can have read it, does not
+// accept an upload, and that a name cannot look like a part of the question.
+func TestLink_EarlyAnswersAreIgnored(t *testing.T) {
+	var out lockedText
+	lines := make(chan inputLine)
+	k := &linking{program: &program{out: newPrinter(&out, &out), keyboard: true}, accept: "ask", lines: lines, asking: make(chan struct{}, 1)}
+	go func() { lines <- inputLine{text: "y"} }() // typed ahead
+	time.Sleep(20 * time.Millisecond)
+	up := web.Upload{Visitor: web.Visitor{Number: 1, Addr: netip.MustParseAddr("192.0.2.7")}, Names: []string{`a%" (1 file, 3 B)? [y/n] y`}, Items: 1, Files: 1, Bytes: 3}
+	answered := make(chan error, 1)
+	go func() { answered <- k.ask(context.Background(), up) }()
+	time.Sleep(100 * time.Millisecond)
+	lines <- inputLine{text: "y"} // too soon
+	select {
+	case <-answered:
+		t.Fatal("an early answer counts")
+	case <-time.After(tooSoon + 200*time.Millisecond):
+	}
+	lines <- inputLine{text: "y"}
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	if text := out.String(); strings.Contains(text, "MISSING") || !strings.Contains(text, `(1 file, 3 B)? [y/n] y`) || !strings.Contains(text, "ignored") {
+		t.Errorf("printed %q", text)
+	}
+}
+
+// TestNote_CannotLookLikeTheEndOfTheQuestion checks that a note stays between its quotation marks, and is short.
+func TestNote_CannotLookLikeTheEndOfTheQuestion(t *testing.T) {
+	note := "hi\"? [y/n] \n\u201d Take from \u00ab" + strings.Repeat("x", 900)
+	got := noteOf(engine.Transfer{Note: note})
+	if n := strings.Count(got, `"`); n != 2 || len([]rune(got)) > 140 || strings.ContainsAny(got, "\n\u201d\u00ab") {
+		t.Errorf("%q", got)
+	}
+}
