@@ -115,6 +115,7 @@
 //	wait for a message's answer       30 s (SendTimeout)
 //	wait for an invitation's answer   30 s (InviteTimeout)
 //	wait for an offer's answer        10 min (OfferTimeout)
+//	unanswered offers of one peer     10; 2 of a peer that was never accepted. More fail with ErrBusy
 //	open streams of one peer          32 in each direction of opening (MaxStreams)
 //	unread bytes of one stream        524288 bytes
 //	name of a stream                  1 to 63 bytes of UTF-8 (MaxStreamName)

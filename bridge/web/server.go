@@ -40,7 +40,7 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	changes := r.Method != http.MethodGet && r.Method != http.MethodHead
 	if changes && !l.isOwnOrigin(r) { // guard: web-origin
 		w.Header().Set("Connection", "close")
-		http.Error(w, "This request comes from another page.", http.StatusForbidden)
+		http.Error(w, "The header Origin must have the address of this page, as browsers send it.", http.StatusForbidden)
 		return
 	}
 	l.touch()

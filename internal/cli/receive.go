@@ -374,7 +374,7 @@ func (r *receiver) offer(o *engine.Offer) {
 	switch {
 	case r.leave != nil && r.leave():
 	case r.accept == "all", r.accept == "verified" && peer.Trust == engine.TrustVerified:
-		r.noteAbout(t.Peer, "taking %s from %s", what(t), describe(peer))
+		r.noteAbout(t.Peer, "taking %s from %s%s", what(t), describe(peer), noteOf(t))
 		policy := r.opts
 		policy.Policy = true
 		err = o.Accept(policy)

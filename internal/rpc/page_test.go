@@ -236,3 +236,23 @@ func TestPage_EveryExampleIsTrue(t *testing.T) {
 		}
 	}
 }
+
+// TestPage_ListsEveryKind: programs decide by the kind of an error, so the page lists all of them with their codes.
+func TestPage_ListsEveryKind(t *testing.T) {
+	b, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (-?\\d+) \\|").FindAllStringSubmatch(string(b), -1)
+	var listed []string
+	for _, r := range rows {
+		listed = append(listed, r[1]+" "+r[2])
+	}
+	var kinds []string
+	for _, k := range Kinds {
+		kinds = append(kinds, fmt.Sprintf("%s %d", k.Name, k.Code))
+	}
+	if !slices.Equal(listed, kinds) {
+		t.Errorf("the page lists %q, want %q", listed, kinds)
+	}
+}

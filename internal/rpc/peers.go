@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"multipeer/engine"
@@ -162,7 +163,7 @@ func (s *session) exclusive(key string, listen func(*engine.Engine) (stop func()
 	}
 	defer func() {
 		if recover() != nil {
-			err = engine.ErrBusy
+			err = fmt.Errorf("%w: there is a handler for %s already", engine.ErrBusy, key)
 		}
 	}()
 	s.listen(key, listen(e))

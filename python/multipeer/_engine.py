@@ -13,6 +13,7 @@ from ._program import MAX_LINE, WINDOW, command
 from ._values import (
     Event,
     Message,
+    MessageDropped,
     Peer,
     PeerAdded,
     PeerFound,
@@ -31,6 +32,7 @@ __all__ = [
     "Event",
     "Invitation",
     "Message",
+    "MessageDropped",
     "Offer",
     "Peer",
     "PeerAdded",
@@ -49,6 +51,9 @@ To = Union[str, Peer, Iterable[Union[str, Peer]], None]
 # The most that one write of a stream carries, in bytes.
 _CHUNK = 256 << 10
 
+# How many messages wait for the first reader. The rest of the window is for topics.
+_EARLY = WINDOW // 4
+
 
 def _id(peer: Union[str, Peer]) -> str:
     return peer.id if isinstance(peer, Peer) else peer
@@ -63,14 +68,21 @@ def _to(to: To) -> Any:
 
 
 class Engine:
-    """One peer on the network. Use it in ``async with``: the block's end delivers what is pending and ends it.
+    """One peer on the network. Use it in ``async with``: the block's end delivers the messages that are pending and ends it.
+    Files are not waited for: call ``wait`` for each offer first.
 
     name: the display name. service: programs of the same service type find each other. invite, accept: whom the engine
     connects with by itself, ``"nobody"``, ``"verified"``, ``"known"`` or ``"everyone"``. context: what peers get with
-    PeerAdded. profile: a folder with the identity; without it, the identity is new and discarded at the end. Other
-    settings are those of ``start`` in docs/json-rpc.md.
+    PeerAdded. profile: a folder with the identity; without it, the identity is new and discarded at the end, so peers
+    take a program that starts again for another one, and transfers cannot resume. Other settings are those of ``start``
+    in docs/json-rpc.md, as keyword arguments, such as ``interfaces=["lo"]``.
 
-    Iterate over ``events()`` and ``messages()``. What no one reads is dropped, and senders wait while a reader is slow.
+    A peer is given as a ``Peer`` or its ID, not its name: ``find`` and ``wait_for`` return the peer of a name.
+
+    Iterate over ``events()`` and ``messages()``. They end when ``close`` is called, and raise a MultipeerError of the kind
+    "closed" if the program ends by itself. Senders wait while a reader is slow. The first 64 messages wait until
+    ``messages()`` is called for the first time. Later, what comes while no one reads is dropped; a MessageDropped is
+    reported for the first of it.
     """
 
     def __init__(
@@ -97,7 +109,11 @@ class Engine:
         self._invitations: Optional[Callable[["Invitation"], Awaitable[None]]] = None
         self._stream_handlers: Dict[str, Callable[["Stream"], Awaitable[None]]] = {}
         self._answerers: Dict[str, Callable[[Message], Awaitable[Any]]] = {}
+        self._early: List[Message] = []  # they came before the first reader
+        self._had_reader = False
+        self._dropping = False  # a MessageDropped was reported since the last reader
         self._handled = 0
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._process: Optional[asyncio.subprocess.Process] = None
         self._reading: Optional["asyncio.Task[None]"] = None
         self._closed = False
@@ -105,6 +121,7 @@ class Engine:
         self.name = ""
 
     async def __aenter__(self) -> "Engine":
+        self._loop = asyncio.get_running_loop()
         self._process = await asyncio.create_subprocess_exec(
             *command(self._profile), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE
         )
@@ -121,7 +138,7 @@ class Engine:
         await self.close()
 
     async def close(self) -> None:
-        """Deliver what is pending, at most 5 s, and end. It is idempotent."""
+        """Deliver the messages that are pending, at most 5 s, and end. Transfers are not waited for. It is idempotent."""
         if self._process is None or self._closed:
             return
         self._closed = True
@@ -198,7 +215,11 @@ class Engine:
     # Events and messages.
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield what happens, beginning with the peers that are here."""
+        """Yield what happens.
+
+        It begins with a PeerFound for each peer that is known, and a PeerAdded if it is connected. Transfers that have
+        begun before appear with their next change.
+        """
         async with self._reader("event") as events:
             for p in await self.peers():
                 yield PeerFound(p)
@@ -207,17 +228,29 @@ class Engine:
             while True:
                 event = await events.get()
                 if event is None:
+                    self._check_end()
                     return
                 yield event
 
     def messages(self) -> AsyncIterator[Message]:
-        """Yield the messages without a topic, from now on."""
-        return self._messages("")
+        """Yield the messages without a topic, from this call on.
+
+        The first call also gets those that came before, at most 64.
+        """
+        reader = self._reader("topic ")
+        reader.open()
+        if not self._had_reader:
+            self._had_reader = True
+            reader.add(self._early)
+            self._early = []
+        self._dropping = False
+        return _Messages(self, reader)
 
     async def send(self, value: Any, to: To = None, *, topic: str = "") -> None:
-        """Send a value for JSON, or bytes, to one peer, several, or all that are connected, and wait for it to arrive.
+        """Send a value for JSON, or bytes, to one peer, several, or all that are connected.
 
-        The error is that of the first peer that did not get it.
+        It waits until the library of each peer has the message; whether its program reads it, only an answer can say
+        (see ``Topic.request``). The error is that of the first peer that did not get it.
         """
         results = (await self._call("send", to=_to(to), topic=topic, **content_of(value)))["results"]
         for result in results:
@@ -225,7 +258,7 @@ class Engine:
                 raise MultipeerError.of(result["error"])
 
     async def post(self, value: Any, to: To = None, *, topic: str = "") -> None:
-        """Queue a message, and wait only while too many are pending."""
+        """Queue a message, and wait only while too many are pending. Messages to one peer arrive in order."""
         await self._call("post", to=_to(to), topic=topic, **content_of(value))
 
     async def datagram(self, value: Any, to: To = None, *, topic: str = "") -> None:
@@ -243,9 +276,18 @@ class Engine:
         return Stream(self, await self._call("open_stream", peer=_id(peer), name=name))
 
     async def handle_stream(self, name: str, handler: Callable[["Stream"], Awaitable[None]]) -> None:
-        """Have ``handler`` take the streams of one name, each in a task. Its stream is closed when it returns."""
+        """Have ``handler`` take the streams of one name, each in a task. Its stream is closed when it returns.
+
+        A second handler for one name is a MultipeerError of the kind "busy".
+        """
+        if name in self._stream_handlers:
+            raise MultipeerError(f"streams of the name {name!r} have a handler already", "busy")
         self._stream_handlers[name] = handler
-        await self._call("handle_stream", name=name)
+        try:
+            await self._call("handle_stream", name=name)
+        except MultipeerError:
+            del self._stream_handlers[name]
+            raise
 
     # Files.
 
@@ -292,14 +334,34 @@ class Engine:
         await self._call("cancel", transfer=transfer.id)
 
     async def handle_offers(self, handler: Callable[["Offer"], Awaitable[None]]) -> None:
-        """Have ``handler`` decide about all offers, each in a task."""
-        self._offers = handler
-        await self._call("handle_offers")
+        """Have ``handler`` decide about all offers, each in a task.
+
+        An offer that it has neither accepted nor declined when it ends is declined. One handler decides at a time: a
+        second call raises a MultipeerError of the kind "busy". A peer that was never accepted has at most two open
+        offers; more of its offers fail with "busy", so a sender passes several files in one ``offer``.
+        """
+        if self._offers is not None:
+            raise MultipeerError("offers have a handler already", "busy")
+        self._offers = handler  # before the call: an offer may come with its response
+        try:
+            await self._call("handle_offers")
+        except MultipeerError:
+            self._offers = None
+            raise
 
     async def handle_invitations(self, handler: Callable[["Invitation"], Awaitable[None]]) -> None:
-        """Have ``handler`` decide about all invitations, each in a task."""
+        """Have ``handler`` decide about all invitations, each in a task.
+
+        An invitation that it has not answered when it ends is declined.
+        """
+        if self._invitations is not None:
+            raise MultipeerError("invitations have a handler already", "busy")
         self._invitations = handler
-        await self._call("handle_invitations")
+        try:
+            await self._call("handle_invitations")
+        except MultipeerError:
+            self._invitations = None
+            raise
 
     # Inside.
 
@@ -355,11 +417,11 @@ class Engine:
             for q in queues:
                 q.put_nowait(message)
             if not queues:
-                self._credit()
-        elif method == "offer" and self._offers is not None:
-            self._start(self._offers(Offer(self, params)))
-        elif method == "invitation" and self._invitations is not None:
-            self._start(self._invitations(Invitation(self, params)))
+                self._unread(message)
+        elif method == "offer":
+            self._start(self._decide(Offer(self, params), self._offers))
+        elif method == "invitation":
+            self._start(self._decide(Invitation(self, params), self._invitations))
         elif method == "request":
             self._start(self._reply(params))
         elif method == "stream":
@@ -369,6 +431,36 @@ class Engine:
             if event is not None:
                 for q in self._readers.get("event", set()):
                     q.put_nowait(event)
+
+    def _unread(self, message: Message) -> None:
+        """Keep or drop a message that no one reads."""
+        if not message.topic and not self._had_reader and len(self._early) < _EARLY:
+            self._early.append(message)
+            return
+        self._credit()
+        if message.topic or self._dropping:
+            return
+        self._dropping = True
+        for q in self._readers.get("event", set()):
+            q.put_nowait(MessageDropped(message))
+
+    async def _decide(self, question: Any, handler: Optional[Callable[[Any], Awaitable[None]]]) -> None:
+        try:
+            if handler is not None:
+                await handler(question)
+        finally:
+            if not question.answered and not self._closed:
+                try:
+                    await question.decline()
+                except MultipeerError:
+                    pass  # it was withdrawn
+
+    def _check_end(self) -> None:
+        """Raise unless the end was asked for."""
+        if not self._closed:
+            code = self._process.returncode if self._process is not None else None
+            how = "" if code is None else f" with the exit code {code}"
+            raise MultipeerError(f"the program multipeer-cli has ended{how}", "closed")
 
     def _credit(self) -> None:
         """Say from time to time how many messages were handled."""
@@ -392,19 +484,19 @@ class Engine:
     def _reader(self, key: str) -> "_Reader":
         return _Reader(self, key)
 
-    async def _messages(self, topic: str) -> AsyncIterator[Message]:
+    async def _topic_messages(self, topic: str) -> AsyncIterator[Message]:
         async with self._reader("topic " + topic) as messages:
-            if topic:
-                await self._call("subscribe", topic=topic)
+            await self._call("subscribe", topic=topic)
             try:
                 while True:
                     message = await messages.get()
                     if message is None:
+                        self._check_end()
                         return
                     self._credit()
                     yield message
             finally:
-                if topic and not self._closed:
+                if not self._closed:
                     try:
                         await self._call("unsubscribe", topic=topic)
                     except MultipeerError:
@@ -436,15 +528,63 @@ class _Reader:
         self._engine, self._key = engine, key
         self._queue: "asyncio.Queue[Any]" = asyncio.Queue()
 
-    async def __aenter__(self) -> "asyncio.Queue[Any]":
+    def open(self) -> "asyncio.Queue[Any]":
         self._engine._readers.setdefault(self._key, set()).add(self._queue)
+        if self._engine._reading is not None and self._engine._reading.done():
+            self._queue.put_nowait(None)
         return self._queue
 
-    async def __aexit__(self, *_: Any) -> None:
+    def add(self, items: Iterable[Any]) -> None:
+        for item in items:
+            self._queue.put_nowait(item)
+
+    async def next(self) -> Any:
+        return await self._queue.get()
+
+    def close(self) -> None:
         self._engine._readers[self._key].discard(self._queue)
         while not self._queue.empty():
             if isinstance(self._queue.get_nowait(), Message):
                 self._engine._credit()
+
+    async def __aenter__(self) -> "asyncio.Queue[Any]":
+        return self.open()
+
+    async def __aexit__(self, *_: Any) -> None:
+        self.close()
+
+
+class _Messages:
+    """The messages of one reader. It reads from when it is made, until it is closed or garbage."""
+
+    def __init__(self, engine: Engine, reader: _Reader) -> None:
+        self._engine, self._reader, self._ended = engine, reader, False
+
+    def __aiter__(self) -> "_Messages":
+        return self
+
+    async def __anext__(self) -> Message:
+        if self._ended:
+            raise StopAsyncIteration
+        message = await self._reader.next()
+        if message is None:
+            await self.aclose()
+            self._engine._check_end()
+            raise StopAsyncIteration
+        self._engine._credit()
+        result: Message = message
+        return result
+
+    async def aclose(self) -> None:
+        """Read no more."""
+        if not self._ended:
+            self._ended = True
+            self._reader.close()
+
+    def __del__(self) -> None:
+        loop = self._engine._loop
+        if not self._ended and loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._reader.close)
 
 
 class Topic:
@@ -455,7 +595,7 @@ class Topic:
 
     def messages(self) -> AsyncIterator[Message]:
         """Yield the messages of this topic, from the first step of the iteration on."""
-        return self._engine._messages(self.name)
+        return self._engine._topic_messages(self.name)
 
     async def send(self, value: Any, to: To = None) -> None:
         """Engine.send for this topic."""
@@ -471,9 +611,20 @@ class Topic:
         return value_of(await self._engine._call("request", to=_id(to), topic=self.name, timeout_s=timeout, **params))
 
     async def answer(self, handler: Callable[[Message], Awaitable[Any]]) -> None:
-        """Have ``handler`` answer requests: with a value for JSON, bytes, or an exception, whose text the peer gets."""
-        self._engine._answerers[self.name] = handler
-        await self._engine._call("answer", topic=self.name)
+        """Have ``handler`` answer requests: with a value for JSON, bytes, or an exception, whose text the peer gets.
+
+        It runs to its end also after the peer has given up. One handler answers a topic: a second call raises a
+        MultipeerError of the kind "busy".
+        """
+        answerers = self._engine._answerers
+        if self.name in answerers:
+            raise MultipeerError(f"the topic {self.name!r} has a handler already", "busy")
+        answerers[self.name] = handler
+        try:
+            await self._engine._call("answer", topic=self.name)
+        except MultipeerError:
+            del answerers[self.name]
+            raise
 
 
 class Stream:
@@ -534,31 +685,47 @@ class Stream:
 
 
 class Offer:
-    """A peer's offer of files. Nothing is stored before ``accept``."""
+    """A peer's offer of files. Nothing is stored before ``accept``.
+
+    transfer: what is offered, such as its ``peer``, ``names``, ``bytes`` and ``note``. answered: whether it was accepted
+    or declined.
+    """
 
     def __init__(self, engine: Engine, params: Mapping[str, Any]) -> None:
         self._engine = engine
         self._number: int = params["offer"]
         self.transfer = Transfer.of(params["transfer"])
+        self.answered = False
 
-    async def accept(self, folder: str, existing: str = "keep") -> Transfer:
-        """Accept into a folder and wait for the end. ``existing``: keep, skip or replace what is there."""
-        await self._engine._call("accept_offer", offer=self._number, dir=folder, existing=existing)
+    async def accept(self, folder: str, existing: str = "keep", *, person: bool = False, **more: Any) -> Transfer:
+        """Accept into a folder and wait for the end.
+
+        ``existing``: "keep" both files under two names, "skip" a file that is there already (the choice of a program
+        that may get the same file twice), or "replace" it. ``person``: a person has decided, which makes the peer known;
+        else a rule of the program has, and trust stays as it is. Other settings are those of ``accept_offer`` in
+        docs/json-rpc.md: keep_executable, links and reserve.
+        """
+        await self._engine._call(
+            "accept_offer", offer=self._number, dir=folder, existing=existing, policy=not person, **more
+        )
+        self.answered = True
         return await self._engine.wait(self.transfer)
 
     async def decline(self) -> None:
         """Decline the offer."""
+        self.answered = True
         await self._engine._call("decline_offer", offer=self._number)
 
 
 class Invitation:
-    """A peer's request for a session, with what its program sent."""
+    """A peer's request for a session. peer: who asks. context: what its program sent. answered: whether it has an answer."""
 
     def __init__(self, engine: Engine, params: Mapping[str, Any]) -> None:
         self._engine = engine
         self._id = params["invitation"]
         self.peer = Peer.of(params["peer"])
         self.context = params.get("context")
+        self.answered = False
 
     async def accept(self, context: Any = None) -> None:
         """Begin the session."""
@@ -569,6 +736,7 @@ class Invitation:
         await self._answer(False, None)
 
     async def _answer(self, accept: bool, context: Any) -> None:
+        self.answered = True
         params: Dict[str, Any] = {"invitation": self._id, "accept": accept}
         if context is not None:
             params["context"] = context

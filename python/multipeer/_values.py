@@ -166,6 +166,13 @@ class Problem(Event):
     error: Optional[MultipeerError]
 
 
+@dataclass(frozen=True)
+class MessageDropped(Event):
+    """A message without a topic came while no one read. It is reported once, until there is a reader again."""
+
+    message: Message
+
+
 def event_of(method: str, params: Mapping[str, Any]) -> Optional[Event]:
     """Return the event of a notification; None if it is none."""
     if method == "peer":

@@ -18,6 +18,14 @@ def pair(service):
     return [Engine(name, service, invite="everyone", accept="everyone") for name in ("Anna", "Ben")]
 
 
+async def until_event(events, kind):
+    """Return the first event of a kind."""
+    async for event in events:
+        if isinstance(event, kind):
+            return event
+    return None
+
+
 def test_messages_of_both_kinds(service):
     async def test():
         a, b = pair(service)
@@ -34,6 +42,152 @@ def test_messages_of_both_kinds(service):
                 await a.topic("nobody").send(1, ben)
             assert error.value.kind == "unavailable"
             assert await a.ping(ben) < 5
+
+    run(test())
+
+
+def test_messages_wait_for_the_first_reader(service):
+    async def test():
+        a, b = pair(service)
+        async with a, b:
+            ben = await a.wait_for("Ben")
+            for n in range(3):
+                await a.send(n, ben)
+            late = b.messages()
+            await a.send(3, ben)  # before the first step of the iteration
+            assert [(await late.__anext__()).value for _ in range(4)] == [0, 1, 2, 3]
+
+    run(test())
+
+
+def test_dropped_messages_are_reported_once(service):
+    async def test():
+        a, b = pair(service)
+        async with a, b:
+            ben = await a.wait_for("Ben")
+            events = b.events()
+            step = asyncio.ensure_future(until_event(events, multipeer.MessageDropped))
+            await b.messages().aclose()
+            await a.send("first", ben)
+            await a.send("second", ben)
+            assert (await step).message.value == "first"
+            reader = b.messages()
+            await a.send("third", ben)
+            assert (await reader.__anext__()).value == "third"
+            for n in range(1000):  # much more than the window: nothing is held back by what was dropped
+                await a.post(n, ben)
+            for n in range(1000):
+                assert (await reader.__anext__()).value == n
+
+    run(test())
+
+
+def test_flood_without_a_reader_holds_up_no_topic(service):
+    async def test():
+        a, b = pair(service)
+        async with a, b:
+            ben = await a.wait_for("Ben")
+
+            async def double(m):
+                return m.value * 2
+
+            await b.topic("t").answer(double)
+            reader = b.topic("u").messages()
+            first = asyncio.ensure_future(reader.__anext__())
+            for n in range(1000):
+                await a.send(n, ben)
+            assert await a.topic("t").request(21, ben) == 42
+            await a.topic("u").send("here", ben)
+            assert (await first).value == "here"
+
+    run(test())
+
+
+def test_iterators_say_that_the_program_has_died(service):
+    async def test():
+        a = Engine("Anna", service)
+        async with a:
+            events, messages = a.events(), a.messages()
+            waiting = [asyncio.ensure_future(it.__anext__()) for it in (events, messages)]
+            await asyncio.sleep(0.2)
+            a._process.kill()
+            for end in await asyncio.gather(*waiting, return_exceptions=True):
+                assert isinstance(end, MultipeerError) and end.kind == "closed", repr(end)
+            with pytest.raises(MultipeerError):
+                await a.messages().__anext__()
+
+    run(test())
+
+
+def test_iterators_end_with_close(service):
+    async def test():
+        a = Engine("Anna", service)
+        async with a:
+            waiting = [asyncio.ensure_future(it.__anext__()) for it in (a.events(), a.messages(), a.topic("t").messages())]
+            await asyncio.sleep(0.2)
+        for end in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(end, StopAsyncIteration), repr(end)
+
+    run(test())
+
+
+def test_questions_without_an_answer_are_declined(service, tmp_path):
+    async def test():
+        (tmp_path / "f").write_text("x")
+        a, b = pair(service)
+        async with a, b:
+            ben = await a.wait_for("Ben")
+
+            async def returns(offer):
+                pass
+
+            async def fails(offer):
+                raise ValueError("no")
+
+            await b.handle_offers(returns)
+            assert (await a.wait(await a.offer(ben, str(tmp_path / "f")))).state == "declined"
+            with pytest.raises(MultipeerError) as error:
+                await b.handle_offers(fails)
+            assert error.value.kind == "busy" and "already" in str(error.value)
+
+    run(test())
+
+
+def test_handler_that_fails_declines(service, tmp_path):
+    async def test():
+        (tmp_path / "f").write_text("x")
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: seen.append(context["exception"]))
+        seen = []
+        a, b = pair(service)
+        async with a, b:
+            ben = await a.wait_for("Ben")
+
+            async def fails(offer):
+                raise ValueError("no")
+
+            await b.handle_offers(fails)
+            assert (await a.wait(await a.offer(ben, str(tmp_path / "f")))).state == "declined"
+            while not seen:  # the answer may come first
+                await asyncio.sleep(0.01)
+            assert [str(e) for e in seen] == ["no"]
+
+    run(test())
+
+
+def test_accepting_by_a_rule_keeps_trust(service, tmp_path):
+    async def test():
+        (tmp_path / "f").write_text("x")
+        for person, trust in ((False, "unknown"), (True, "seen")):
+            a, b = pair(service + str(int(person)))
+            async with a, b:
+                ben = await a.wait_for("Ben")
+
+                async def accept(offer):
+                    await offer.accept(str(tmp_path / "in"), existing="skip", person=person)
+
+                await b.handle_offers(accept)
+                assert (await a.wait(await a.offer(ben, str(tmp_path / "f")))).state == "delivered"
+                assert (await b.find("Anna")).trust == trust
 
     run(test())
 
