@@ -428,11 +428,8 @@ func (in *Intake) placeLocked(saved string) (string, error) {
 
 // topFolderLocked creates the folder for a planned top-level folder, or returns the one that it has created before.
 func (in *Intake) topFolderLocked(top string) (string, error) {
-	if made, known := in.made[top]; known {
-		// Another user of the folder may have moved it away and put another one, or a link, in its place.
-		if now, err := in.stage.inbox.Lstat(made.name); err == nil && os.SameFile(now, made.info) { // guard: intake-folder
-			return made.name, nil
-		}
+	if made, known := in.made[top]; known && in.isInPlace(made) {
+		return made.name, nil
 	}
 	for n := 1; n <= maxNumber; n++ {
 		made := numbered(top, n, in.plan.limit)
@@ -452,6 +449,19 @@ func (in *Intake) topFolderLocked(top string) (string, error) {
 		return made, nil
 	}
 	return "", fmt.Errorf("%w: no free name is left for %q", ErrBadName, top)
+}
+
+// isInPlace reports whether a folder is still the one that was created. Another user of the inbox may have moved it away
+// and put another one, or a link, in its place.
+func (in *Intake) isInPlace(made madeFolder) bool {
+	now, err := in.stage.inbox.Lstat(made.name)
+	if err != nil {
+		return false
+	}
+	if !os.SameFile(now, made.info) { // guard: intake-folder
+		return false
+	}
+	return true
 }
 
 // tell reports the progress.
