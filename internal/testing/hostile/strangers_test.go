@@ -41,7 +41,8 @@ func TestServe_StrangersFillNeitherMemoryNorDisk(t *testing.T) {
 	}
 	defer log.Close()
 	port := freePort(t)
-	serve := exec.Command(cli, "--interface", "lo", "--service", enginetest.Service(), "--port", fmt.Sprint(port), "--profile", profile,
+	service = enginetest.Service()
+	serve := exec.Command(cli, "--interface", "lo", "--service", service, "--port", fmt.Sprint(port), "--profile", profile,
 		"serve", "--accept", "auto", "--into", filepath.Join(dir, "inbox"))
 	serve.Stdout, serve.Stderr = log, log
 	if err := serve.Start(); err != nil {
