@@ -1,8 +1,13 @@
 package cli
 
 import (
+	"archive/zip"
 	"context"
 	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -63,5 +68,52 @@ func TestNote_CannotLookLikeTheEndOfTheQuestion(t *testing.T) {
 	got := noteOf(engine.Transfer{Note: note})
 	if n := strings.Count(got, `"`); n != 2 || len([]rune(got)) > 140 || strings.ContainsAny(got, "\n\u201d\u00ab") {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestLink_ScriptOfThePageDownloads runs the script of docs/reach.md against a link.
+func TestLink_ScriptOfThePageDownloads(t *testing.T) {
+	text, err := os.ReadFile("../../docs/reach.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := regexp.MustCompile("(?ms)^## From a script.*?^```\n(.*?)^```").FindSubmatch(text)
+	if script == nil {
+		t.Fatal("docs/reach.md has no script")
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"one", "two"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := web.Open(t.Context(), web.Options{
+		Paths: []string{filepath.Join(dir, "one"), filepath.Join(dir, "two")}, Interfaces: []string{"lo"}, Visitors: 1,
+		Tell: func(web.Event) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	url := l.URLs()[0]
+	origin := url[:strings.LastIndex(strings.TrimSuffix(url, "/"), "/")]
+	ready := strings.NewReplacer("http://192.0.2.7:8421/abcd-efgh-ijkl/", url, "http://192.0.2.7:8421", origin).Replace(string(script[1]))
+	into := t.TempDir()
+	c := exec.CommandContext(t.Context(), "sh", "-e", "-c", ready)
+	c.Dir = into
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v (the test needs curl): %s", err, out)
+	}
+	found, err := filepath.Glob(filepath.Join(into, "*.zip"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%q %v", found, err)
+	}
+	z, err := zip.OpenReader(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	if len(z.File) != 2 {
+		t.Errorf("the archive has %d entries", len(z.File))
 	}
 }
