@@ -18,7 +18,8 @@ func (e *Engine) HandleInvitations(f func(*Invitation)) (stop func()) {
 // HandleOffers has f decide about all offers that no policy answers, until stop is called: no reader of events is asked
 // about them. f gets each on a goroutine of its own, answers with Accept or Decline, and may wait for a person, at most
 // until Offer.Closed; the end of the engine waits for f. One that f does not answer stays open until it ends by itself. A
-// peer that was never accepted has at most 2 open offers, other peers have 10; more fail with ErrBusy. It panics if another function decides already.
+// peer that was never accepted has at most 2 open offers, other peers have 10; more fail with ErrBusy. It panics if
+// another function decides already.
 func (e *Engine) HandleOffers(f func(*Offer)) (stop func()) { return e.offers.set("offers", f) }
 
 // maxAsked is how many questions of one peer wait for the functions at once, and of all peers.

@@ -132,7 +132,8 @@ func New(cfg Config) (*Engine, error) {
 	e.pairings = pairing.New(pairingHost{e}, profile, &e.tasks, cfg.Log)
 	e.transfers = transfers.New(transfers.Config{
 		Host: transferHost{e}, Asks: e.peers.Asks(), Profile: profile, Tasks: &e.tasks, Ended: e.ended, Log: cfg.Log,
-		Service: cfg.Service, Spool: spoolFolder(cfg.Service, cfg), MaxLanes: cfg.MaxLanes, TCP: !cfg.NoTCP && cfg.PacketConn == nil, LanePorts: cfg.PacketConn == nil,
+		Service: cfg.Service, Spool: spoolFolder(cfg), MaxLanes: cfg.MaxLanes, TCP: !cfg.NoTCP && cfg.PacketConn == nil,
+		LanePorts: cfg.PacketConn == nil,
 	})
 	e.peers.Attach(peerTransfers{e.transfers}, peerPairings{e.pairings})
 	if err := shared.join(e); err != nil {
@@ -149,7 +150,8 @@ func openProfile(dir string) (*identity.Profile, error) {
 }
 
 // spoolFolder returns the folder for content that comes from readers. Engines that share a profile have one each.
-func spoolFolder(service string, cfg Config) string {
+func spoolFolder(cfg Config) string {
+	service := cfg.Service
 	for cfg.Share != nil {
 		cfg = cfg.Share.cfg
 	}

@@ -90,8 +90,9 @@ func (Problem) event()            {}
 // must be read by one range loop, which ends when the engine or ctx does. When ctx ends, messages already queued are
 // still yielded: their senders have been notified that they were delivered. Messages that a loop leaves behind with
 // break go to another reader that has not received them, or to the next Watch. Watch may be called before Run, and
-// any number of times. A peer that is connected already is in Snapshot.Peers only, without a PeerAdded. A Watch loop takes messages and is asked about invitations and offers, and the first answer of
-// any reader counts; it gets no streams: see HandleStream.
+// any number of times. A peer that is connected already is in Snapshot.Peers only, without a PeerAdded. A Watch loop
+// takes messages and is asked about invitations and offers, and the first answer of any reader counts; it gets no
+// streams: see HandleStream.
 func (e *Engine) Watch(ctx context.Context) iter.Seq[Event] {
 	return e.watch(ctx, events.Messages|events.Offers|events.Invitations)
 }

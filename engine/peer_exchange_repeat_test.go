@@ -342,10 +342,10 @@ func TestPeerExchange_StaysWithinOneService(t *testing.T) {
 			t.Error("Anna does not see Ben")
 		}
 		if _, ok := anna.Peer(game.Self().ID); ok {
-			t.Error("the chat was told of the game")
+			t.Error("the game was announced to the chat")
 		}
 		if _, ok := sees(game, anna); ok {
-			t.Error("the game was told of the chat")
+			t.Error("the chat was announced to the game")
 		}
 	})
 }

@@ -116,7 +116,7 @@ func (l *Link) open(w http.ResponseWriter, r *http.Request) {
 		http.SetCookie(w, &http.Cookie{
 			Name: cookieName, Value: cookie, Path: "/" + l.token, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
 		})
-		l.tell(Opened{v})
+		l.report(Opened{v})
 		http.Redirect(w, r, "./", http.StatusSeeOther)
 	}
 }
@@ -190,7 +190,7 @@ func (l *Link) takeText(w http.ResponseWriter, r *http.Request, v Visitor) {
 		http.Redirect(w, r, "./", http.StatusSeeOther)
 		return
 	}
-	l.tell(Said{v, text})
+	l.report(Said{v, text})
 	if r.Header.Get("Accept") == "application/json" {
 		reply(w, http.StatusOK, struct{}{})
 		return

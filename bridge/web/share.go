@@ -185,7 +185,7 @@ func (l *Link) download(w http.ResponseWriter, r *http.Request, v Visitor, name 
 	}
 	http.ServeContent(w, r, "", modTime, watched)
 	if r.Method == http.MethodGet && l.share.sent.whole(v, name, watched, size, r.Context().Err() == nil) {
-		l.tell(Sent{v, name, size})
+		l.report(Sent{v, name, size})
 	}
 }
 

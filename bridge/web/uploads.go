@@ -146,7 +146,7 @@ func (up *upload) ask(ctx context.Context) {
 			us.open--
 			up.open = false
 			us.mu.Unlock()
-			us.l.tell(Received{up.view, transfer.Result{}, err})
+			us.l.report(Received{up.view, transfer.Result{}, err})
 		}
 	}
 	up.mu.Lock()
@@ -251,7 +251,7 @@ func (up *upload) progress(p transfer.Progress) {
 	}
 	up.mu.Unlock()
 	if !late {
-		up.u.l.tell(Progress{up.view, p.Bytes, p.Files})
+		up.u.l.report(Progress{up.view, p.Bytes, p.Files})
 	}
 }
 
@@ -295,7 +295,7 @@ func (up *upload) end() {
 	}
 	up.result, up.err = result, err
 	up.mu.Unlock()
-	us.l.tell(Received{up.view, result, err})
+	us.l.report(Received{up.view, result, err})
 	close(up.done)
 	us.forgetLater(up)
 }

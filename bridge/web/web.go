@@ -196,7 +196,7 @@ func (l *Link) run() {
 	<-served
 	l.handlers.Wait()
 	l.uploads.finishAll()
-	l.tell(Ended{l.Err()})
+	l.report(Ended{l.Err()})
 }
 
 // enter counts a handler for whose end the link waits; false means that the link has ended.
@@ -271,8 +271,8 @@ func (l *Link) urlOf(host string) string {
 	return fmt.Sprintf("%s://%s/%s/", scheme, net.JoinHostPort(host, fmt.Sprint(l.Port())), l.token)
 }
 
-// tell passes an event to the program.
-func (l *Link) tell(e Event) {
+// report passes an event to the program.
+func (l *Link) report(e Event) {
 	if l.opts.Tell == nil {
 		return
 	}

@@ -158,7 +158,7 @@ func (a *acceptor) greet(ctx context.Context, conn *transport.Conn, place *trans
 // the other connection is the only one.
 func (a *acceptor) settle(ctx context.Context, conn *transport.Conn, control *transport.Stream, hello wire.Hello, came time.Time, probed bool) (settled bool, wait <-chan struct{}) {
 	m := a.m
-	if !hello.SameService(wire.Hello{Service: m.self.Service}) { // guard: accepted-service
+	if !wire.SameService(hello.Service, m.self.Service) { // guard: accepted-service
 		conn.Close(wire.Unavailable)
 		return true, nil
 	}

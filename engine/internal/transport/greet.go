@@ -69,7 +69,7 @@ func (c *Conn) exchangeHello(ctx context.Context, hello wire.Hello) (*Stream, wi
 	if err := c.checkHello(wire.Hello(ack)); err != nil {
 		return nil, wire.Hello{}, err
 	}
-	if !hello.SameService(wire.Hello(ack)) { // guard: dialled-service
+	if !wire.SameService(hello.Service, ack.Service) { // guard: dialled-service
 		return nil, wire.Hello{}, wire.ErrUnavailable
 	}
 	return s, wire.Hello(ack), nil

@@ -177,11 +177,9 @@ type Offer struct {
 // MaxNote limits a note, in bytes of UTF-8.
 const MaxNote = 1000
 
-// SameService reports whether two peers serve the same service type, as far as both say: engines of several services may
-// share one key, and a connection belongs to one of them.
-func (m Hello) SameService(other Hello) bool {
-	return m.Service == "" || other.Service == "" || m.Service == other.Service
-}
+// SameService reports whether the service types of two greetings allow a connection: they are equal, or one is not given.
+// Engines of several services may share one key, and a connection belongs to one of them.
+func SameService(a, b string) bool { return a == "" || b == "" || a == b }
 
 // MaxOfferNames is how many top-level names an offer shows.
 const MaxOfferNames = 20
