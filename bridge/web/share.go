@@ -184,7 +184,7 @@ func (l *Link) download(w http.ResponseWriter, r *http.Request, v Visitor, name 
 		r.Header.Del("Range")
 	}
 	http.ServeContent(w, r, "", modTime, watched)
-	if r.Method == http.MethodGet && l.share.sent.whole(v, name, watched, size, r.Context().Err() == nil) {
+	if r.Method == http.MethodGet && l.share.sent.whole(v, r.URL.Path, watched, size, r.Context().Err() == nil) {
 		l.report(Sent{v, name, size})
 	}
 }
@@ -197,8 +197,8 @@ type progress struct {
 
 // whole adds what was read for a visitor, and reports whether the visitor has everything now. If the connection broke,
 // the visitor's next request says how much of it arrived.
-func (p *progress) whole(v Visitor, name string, read *watchedReader, size int64, connected bool) bool {
-	key := fmt.Sprint(v.Number, " ", name)
+func (p *progress) whole(v Visitor, path string, read *watchedReader, size int64, connected bool) bool {
+	key := fmt.Sprint(v.Number, " ", path) // files of two folders may have one name
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.to == nil {
