@@ -210,6 +210,21 @@ func TestLink_SharesFilesFoldersAndText(t *testing.T) {
 	}
 }
 
+// TestLink_DownloadsOfOneNameAreCountedApart checks that the end of one file does not complete another one of its name.
+func TestLink_DownloadsOfOneNameAreCountedApart(t *testing.T) {
+	dir := tree(t, map[string]string{"all/a/x": "0123456789", "all/b/x": "0123456789"})
+	l, seen := openLink(t, Options{Paths: []string{filepath.Join(dir, "all")}})
+	b := newBrowser(t, l)
+	b.open("")
+	b.do("GET", "file/0", nil, "Range", "bytes=0-4")
+	b.do("GET", "file/1", nil, "Range", "bytes=5-9")
+	b.do("GET", "file/1", nil)
+	l.Close()
+	if sent := of[Sent](seen); len(sent) != 1 {
+		t.Errorf("downloaded: %v", sent)
+	}
+}
+
 // TestLink_TakesUploads checks that nothing is stored before the person accepts, that files arrive with their folders,
 // and that a broken upload continues.
 func TestLink_TakesUploads(t *testing.T) {
