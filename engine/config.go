@@ -97,12 +97,12 @@ type Config struct {
 	Info map[string]string
 	// Admit, if set, decides on each invitation before Accept does; its Yes also admits a peer that was kicked. It
 	// gets the peer and its context, and runs on the goroutine that reads what the peer sends. It must return at
-	// once: a call to that peer from within Admit would wait for itself.
+	// once: a call to that peer from within Admit would wait for itself. A panic in Admit is logged and declines.
 	Admit func(from Peer, context json.RawMessage) Decision
 	// Verify, if set, has the final say on who can connect (session:didReceiveCertificate:fromPeer). It gets the
 	// peer's ID and its certificate in DER, in each handshake, before anything else is exchanged; it may be called
 	// concurrently. If it returns an error, the connection fails: this side gets the error, the other side
-	// ErrRefused.
+	// ErrRefused. A panic in Verify is logged and refuses the peer.
 	Verify func(id PeerID, certificate []byte) error
 	// MaxPeers limits the number of concurrent sessions; further peers get ErrBusy. When a session ends,
 	// Config.Invite is applied again to the peers that are found. 0 means no limit.
@@ -116,9 +116,9 @@ type Config struct {
 	Discovery Discovery
 	// PacketConn replaces the UDP socket. Run does not close it.
 	PacketConn net.PacketConn
-	// Log receives log records for developers. nil means none, but a panic in Admit goes to the default logger of
-	// package slog. The library that answers multicast DNS only supports
-	// the standard logger of package log: a program that draws on a terminal must redirect that logger itself.
+	// Log receives log records for developers. nil means none, but a panic in a function of the program goes to the
+	// default logger of package slog. The library that answers multicast DNS only supports the standard logger of
+	// package log: a program that draws on a terminal must redirect that logger itself.
 	Log *slog.Logger
 }
 

@@ -183,18 +183,32 @@ func TestDial_EndOfTheContextIsAnErrorOfTheEngine(t *testing.T) {
 	}
 }
 
-// TestAdmit_PanicIsReportedWithoutALog: a mistake of the program shows, as with net/http.
-func TestAdmit_PanicIsReportedWithoutALog(t *testing.T) {
+// TestAdmit_PanicDeclinesAndIsReported: a mistake of the program shows, as with net/http.
+func TestAdmit_PanicDeclinesAndIsReported(t *testing.T) {
 	var out lockedBuffer
 	old := slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
 	defer slog.SetDefault(old)
+	asked := 0
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		net.Start(engine.Config{Admit: func(engine.Peer, json.RawMessage) engine.Decision { panic("a mistake") }})
-		net.Start(open("b"))
-		time.Sleep(5 * time.Second)
+		a := net.Start(engine.Config{Admit: func(engine.Peer, json.RawMessage) engine.Decision {
+			asked++
+			panic("a mistake")
+		}})
+		b := net.Start(engine.Config{})
+		reach(t, b, a)
+		if err := b.Invite(t.Context(), a.Self().ID); !errors.Is(err, engine.ErrDeclined) {
+			t.Errorf("the invitation: %v", err)
+		}
+		time.Sleep(time.Minute)
+		if p, _ := b.Peer(a.Self().ID); !p.Confirmed {
+			t.Error("the connection ended")
+		}
 	})
+	if asked != 1 {
+		t.Errorf("asked %d times", asked)
+	}
 	if text := string(out.bytes()); !strings.Contains(text, "a mistake") || !bytes.Contains(out.bytes(), []byte("lifecycle_test.go")) {
 		t.Errorf("the log is %q", text)
 	}
@@ -241,4 +255,27 @@ func TestWaitPeer_WaitsForTheState(t *testing.T) {
 			t.Errorf("after the end: %v", err)
 		}
 	})
+}
+
+// TestVerify_PanicRefusesThePeer: it must not end the process.
+func TestVerify_PanicRefusesThePeer(t *testing.T) {
+	var out lockedBuffer
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a := net.Start(engine.Config{
+			Verify: func(engine.PeerID, []byte) error { panic("a mistake") },
+			Log:    slog.New(slog.NewTextHandler(&out, nil)),
+		})
+		b := net.Start(engine.Config{})
+		up(a, b)
+		if _, err := b.Dial(t.Context(), a.Addr.String()); !errors.Is(err, engine.ErrRefused) {
+			t.Errorf("the refused peer: %v", err)
+		}
+		if _, err := a.Dial(t.Context(), b.Addr.String()); err == nil {
+			t.Error("the peer was not refused")
+		}
+	})
+	if !strings.Contains(string(out.bytes()), "a mistake") {
+		t.Errorf("the log is %q", out.bytes())
+	}
 }

@@ -116,10 +116,24 @@ func (e *Engine) publicInvitation(i *peers.Invitation) *Invitation {
 	return i.Handle.(*Invitation)
 }
 
-// publicAdmit returns Config.Admit as package peers calls it.
-func publicAdmit(admit func(Peer, json.RawMessage) Decision) func(peers.Peer, json.RawMessage) Decision {
-	if admit == nil {
+// admit returns Config.Admit as package peers calls it. A panic declines the invitation.
+func (e *Engine) admit() func(peers.Peer, json.RawMessage) Decision {
+	if e.cfg.Admit == nil {
 		return nil
 	}
-	return func(from peers.Peer, context json.RawMessage) Decision { return admit(publicPeer(from), context) }
+	return func(from peers.Peer, context json.RawMessage) (decision Decision) {
+		guard(e, "Config.Admit", func() { decision = e.cfg.Admit(publicPeer(from), context) }, func() { decision = No })
+		return decision
+	}
+}
+
+// verify returns Config.Verify as package peers calls it. A panic refuses the peer.
+func (e *Engine) verify() func(PeerID, []byte) error {
+	if e.cfg.Verify == nil {
+		return nil
+	}
+	return func(id PeerID, certificate []byte) (err error) {
+		guard(e, "Config.Verify", func() { err = e.cfg.Verify(id, certificate) }, func() { err = errPanicked })
+		return err
+	}
 }

@@ -243,7 +243,7 @@ func reply(ctx context.Context, e *Engine, m peers.Message, f answerFunc) {
 	}
 }
 
-// errPanicked is what the requester gets to know of a panic.
+// errPanicked is the error of a call whose function panicked.
 var errPanicked = errors.New("the program failed")
 
 // failedText returns the reason for the requester. It is not empty.

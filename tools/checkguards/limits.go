@@ -67,7 +67,7 @@ var limits = []section{
 		{"blanks around a message", "not kept", "message-padded", proof{"./engine", "TestMessage_BlanksAroundOneAreNotKept", ""}},
 		{"a peer that answers no message for 30 s, with 64 in flight, while this side reads", "its session ends; at the second time within 10 minutes, policies do not let it in any more", "mute-peer", proof{"./engine", "TestBroadcast_MutePeerDoesNotHoldUpOthers", ""}},
 		{"", "answers to messages that are not pending do not count", "mute-answers", proof{"./engine/internal/peers/internal/window", "TestWindow_MuteIsWhoAnswersNothing", ""}},
-		{"a panic in a function of the program that handles what a peer sends", "ends that stream, request or question", "panic-handler", proof{"./engine", "TestHandleStream_PanicEndsItsStreamAlone", ""}},
+		{"a panic in a function of the program that handles what a peer sends", "ends that stream, request or question, declines the invitation or refuses the peer", "panic-handler", proof{"./engine", "TestHandleStream_PanicEndsItsStreamAlone", ""}},
 		{"messages that wait for room in the program's queues", "64 and 4 MiB of one peer, and one message more", "messages-parked", proof{"./engine/internal/peers/internal/window", "TestWindow_KeepsMessagesUntilThereIsRoom", ""}},
 		{"", "32 MiB of all peers; beyond that, nothing more is read from a peer", "messages-parked-by-all", proof{"./engine/internal/peers/internal/window", "TestWindow_WaitsForTheBudgetOfAll", ""}},
 		{"what waits for a reader", "1,024 events and 8 MiB from one peer, 16 invitations, 256 datagrams; 32 MiB in total", "events-queued", proof{"./engine", "TestEventQueue_NoisyPeersLeaveRoomForOthers", ""}},
