@@ -260,7 +260,10 @@ func TestSend_TakesWhatEncodingJSONEncodes(t *testing.T) {
 // TestPost_LoopIsAsFastAsTheReceivers: all messages of a plain loop arrive, in order and once, however slow the receivers
 // are, and a peer that reads fast gets those of others without delay.
 func TestPost_LoopIsAsFastAsTheReceivers(t *testing.T) {
-	const messages = 10_000
+	messages := 10_000
+	if testing.Short() {
+		messages = 3000
+	}
 	for _, takes := range []time.Duration{0, time.Millisecond, 5 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)

@@ -476,7 +476,11 @@ func TestCancel_AtRandomMomentsLeavesNothing(t *testing.T) {
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
 		dice := rand.New(rand.NewPCG(1, 2))
-		for i := range 100 {
+		rounds := 100
+		if testing.Short() {
+			rounds = 30
+		}
+		for i := range rounds {
 			tr, err := a.Offer(t.Context(), b.Self().ID, file)
 			if err != nil {
 				t.Fatal(i, err)

@@ -20,7 +20,10 @@ func TestSource_ChangesAtRandom(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a file that is open cannot be renamed there")
 	}
-	const rounds, changes = 50, 20
+	rounds, changes := 50, 20
+	if testing.Short() {
+		rounds = 15
+	}
 	seed := time.Now().UnixNano()
 	t.Logf("seed %d", seed)
 	left, arrived := 0, 0

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -42,7 +43,8 @@ var quick = []group{
 		what: "all packages, with the race detector",
 		env:  []string{"MULTIPEER_FULL=1"},
 		// Not ./...: main.go has no tests, and its graphics in C take minutes to compile with the race detector.
-		args: append([]string{"-race", "-short", "-timeout=20m", "-skip=^TestViews"}, packages...),
+		// One more at once than there are processors: the packages that drive programs mostly wait for them.
+		args: append([]string{"-race", "-short", fmt.Sprintf("-p=%d", runtime.NumCPU()+1), "-timeout=20m", "-skip=^TestViews"}, packages...),
 	},
 	{
 		what: "the window's pictures, which the race detector would make ten times as long",
@@ -59,6 +61,7 @@ var quick = []group{
 // long holds what needs the machine to itself: attacks, real windows, real networks, hours.
 var long = []group{
 	{what: "the engine's thousands of runs", env: []string{"CGO_ENABLED=0", "MULTIPEER_FULL=1"}, args: []string{"-timeout=30m", "./engine"}},
+	{what: "thousands of changes while files are sent, and a million files", env: []string{"CGO_ENABLED=0"}, args: []string{"-timeout=10m", "-run=^TestSource_ChangesAtRandom|^TestJournal_OfAMillion", "./transfer"}},
 	{what: "the module under another path", env: []string{"CGO_ENABLED=0"}, args: []string{"-timeout=20m", "./tools/modulepath"}},
 	{what: "a hostile peer", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-race", "-count=1", "-timeout=30m", "-skip=^TestVerifiedPeer", "./internal/testing/hostile"}},
 	{what: "what hostile peers do to others", env: []string{"CGO_ENABLED=0", "MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=30m", "-run=^TestVerifiedPeer", "./internal/testing/hostile"}},
