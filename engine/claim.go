@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 
 	"multipeer/engine/internal/wire"
@@ -33,7 +34,8 @@ type claim[T any] struct {
 	mu    sync.Mutex
 	f     func(T)
 	asked map[PeerID]int // questions that wait for f
-	all   int
+
+	places places
 }
 
 func (c *claim[T]) set(what string, f func(T)) (stop func()) {
@@ -55,44 +57,44 @@ func (c *claim[T]) set(what string, f func(T)) (stop func()) {
 
 // ask passes a question of a peer to the function, on a goroutine of the engine. claimed says whether there is a
 // function; the code says why it is not asked. decline answers the question if the function panics.
-func (c *claim[T]) ask(e *Engine, from PeerID, question T, decline func() error) (refused wire.Code, claimed bool) {
-	f, refused := c.begin(from)
+func (c *claim[T]) ask(e *Engine, from PeerID, source netip.Addr, question T, decline func() error) (refused wire.Code, claimed bool) {
+	h := holderOf(e, from, source)
+	f, refused := c.begin(from, h)
 	if f == nil {
 		return refused, refused != 0
 	}
 	started := e.tasks.Start(func(context.Context) {
-		defer c.end(from)
+		defer c.end(from, h)
 		guard(e, "a function that decides", func() { f(question) }, func() { _ = decline() })
 	})
 	if !started {
-		c.end(from)
+		c.end(from, h)
 		return wire.Unavailable, true
 	}
 	return 0, true
 }
 
 // begin returns the function, or the reason why it is not asked; 0 if there is none.
-func (c *claim[T]) begin(from PeerID) (func(T), wire.Code) {
+func (c *claim[T]) begin(from PeerID, h holder) (func(T), wire.Code) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.f == nil:
 		return nil, 0
-	case c.asked[from] >= maxAsked || c.all >= maxAskedOfAll: // guard: questions-claimed
+	case c.asked[from] >= maxAsked || !c.places.take(h, maxAskedOfAll): // guard: questions-claimed
 		return nil, wire.Busy
 	}
 	if c.asked == nil {
 		c.asked = map[PeerID]int{}
 	}
 	c.asked[from]++
-	c.all++
 	return c.f, 0
 }
 
-func (c *claim[T]) end(from PeerID) {
+func (c *claim[T]) end(from PeerID, h holder) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.all--
+	c.places.giveBack(h)
 	c.asked[from]--
 	if c.asked[from] == 0 {
 		delete(c.asked, from)

@@ -127,7 +127,7 @@ func New(cfg Config) (*Engine, error) {
 	e.peers = peers.New(peers.Config{
 		Host: peersHost{e}, Finder: finder, Profile: profile, Tasks: &e.tasks, Ended: e.ended, Log: cfg.Log, Panics: panics,
 		Self: self, Invite: cfg.Invite, Accept: cfg.Accept, MaxPeers: cfg.MaxPeers, Interfaces: cfg.Interfaces,
-		Context: initial, Admit: e.admit(), Verify: e.verify(),
+		Context: initial, Admit: admitFor(e), Verify: verifyFor(e),
 	})
 	e.pairings = pairing.New(pairingHost{e}, profile, &e.tasks, cfg.Log)
 	e.transfers = transfers.New(transfers.Config{

@@ -19,7 +19,7 @@ func (h peersHost) Publish(ev peers.Event) wire.Code {
 		return e.streams.take(e, public.stream)
 	case InvitationReceived:
 		i := public.Invitation
-		if refused, claimed := e.invitations.ask(e, i.Peer.ID, i, i.Decline); claimed {
+		if refused, claimed := e.invitations.ask(e, i.Peer.ID, i.Peer.Addr.Addr(), i, i.Decline); claimed {
 			return refused
 		}
 		if !e.events.Publish(public) {
@@ -116,8 +116,8 @@ func (e *Engine) publicInvitation(i *peers.Invitation) *Invitation {
 	return i.Handle.(*Invitation)
 }
 
-// admit returns Config.Admit as package peers calls it. A panic declines the invitation.
-func (e *Engine) admit() func(peers.Peer, json.RawMessage) Decision {
+// admitFor returns Config.Admit as package peers calls it. A panic declines the invitation.
+func admitFor(e *Engine) func(peers.Peer, json.RawMessage) Decision {
 	if e.cfg.Admit == nil {
 		return nil
 	}
@@ -127,8 +127,8 @@ func (e *Engine) admit() func(peers.Peer, json.RawMessage) Decision {
 	}
 }
 
-// verify returns Config.Verify as package peers calls it. A panic refuses the peer.
-func (e *Engine) verify() func(PeerID, []byte) error {
+// verifyFor returns Config.Verify as package peers calls it. A panic refuses the peer.
+func verifyFor(e *Engine) func(PeerID, []byte) error {
 	if e.cfg.Verify == nil {
 		return nil
 	}

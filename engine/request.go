@@ -107,7 +107,7 @@ type requests struct {
 	byTopic map[string]answerFunc
 	running map[requesterOf]int
 	bytes   map[PeerID]int // of the requests that are being answered
-	all     int
+	places  places
 }
 
 type waitingRequest struct {
@@ -172,32 +172,41 @@ func (r *requests) takeReply(m peers.Message) {
 // takeRequest starts the function that answers a request. If it does not, the code says why.
 func (r *requests) takeRequest(e *Engine, m peers.Message) (refused wire.Code) {
 	who := requesterOf{m.Topic, m.From}
-	f, refused := r.admit(who, m.Size())
+	p, _ := e.peers.Peer(m.From)
+	h := holderOf(e, m.From, p.Addr.Addr())
+	f, refused := r.admit(who, h, m.Size())
 	if f == nil {
 		return refused
 	}
 	started := e.tasks.Start(func(ctx context.Context) {
-		defer r.leave(who, m.Size())
-		reply(ctx, e, m, f)
+		sent := func() *Delivery {
+			defer r.leave(who, h, m.Size())
+			return reply(ctx, e, m, f)
+		}()
+		if sent != nil {
+			<-sent.Done()
+		}
 	})
 	if !started {
-		r.leave(who, m.Size())
+		r.leave(who, h, m.Size())
 		return wire.Unavailable
 	}
 	return 0
 }
 
 // admit returns the function that answers, or the reason why none does.
-func (r *requests) admit(who requesterOf, size int) (answerFunc, wire.Code) {
+func (r *requests) admit(who requesterOf, h holder, size int) (answerFunc, wire.Code) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f := r.byTopic[who.topic]
 	switch {
 	case f == nil:
 		return nil, wire.Unavailable
-	case r.running[who] >= maxRequests || r.all >= maxRequestsOfAll: // guard: requests-at-once
+	case r.running[who] >= maxRequests: // guard: requests-at-once
 		return nil, wire.Busy
 	case r.bytes[who.from]+size > maxRequestBytes: // guard: request-bytes
+		return nil, wire.Busy
+	case !r.places.take(h, maxRequestsOfAll): // guard: requests-of-all
 		return nil, wire.Busy
 	}
 	if r.running == nil {
@@ -205,14 +214,13 @@ func (r *requests) admit(who requesterOf, size int) (answerFunc, wire.Code) {
 	}
 	r.running[who]++
 	r.bytes[who.from] += size
-	r.all++
 	return f, 0
 }
 
-func (r *requests) leave(who requesterOf, size int) {
+func (r *requests) leave(who requesterOf, h holder, size int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.all--
+	r.places.giveBack(h)
 	r.running[who]--
 	if r.running[who] == 0 {
 		delete(r.running, who)
@@ -223,8 +231,8 @@ func (r *requests) leave(who requesterOf, size int) {
 	}
 }
 
-// reply runs f and sends its answer, and waits until the peer has it.
-func reply(ctx context.Context, e *Engine, m peers.Message, f answerFunc) {
+// reply runs f and sends its answer. The delivery is nil if the session has ended.
+func reply(ctx context.Context, e *Engine, m peers.Message, f answerFunc) *Delivery {
 	msg := wire.Text{Topic: m.Topic, Reply: m.Ask}
 	var sent *Delivery
 	err := errPanicked
@@ -238,9 +246,7 @@ func reply(ctx context.Context, e *Engine, m peers.Message, f answerFunc) {
 		msg.Failed = failedText(err)
 		sent, _ = postMessage(ctx, e, msg, nil, []PeerID{m.From}) // without a session, the requester knows
 	}
-	if sent != nil {
-		<-sent.Done()
-	}
+	return sent
 }
 
 // errPanicked is the error of a call whose function panicked.

@@ -3,6 +3,8 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -67,6 +69,7 @@ func TestRequest_FailsWithTheReason(t *testing.T) {
 			select {
 			case <-release:
 			case <-ctx.Done():
+				return nil, ctx.Err() // an answer may still reach the peer
 			}
 			return nil, nil
 		})
@@ -196,6 +199,63 @@ func TestRequest_LargeOnesShareALimit(t *testing.T) {
 		}
 		if err := a.SetTrust(engine.Broadcast, engine.TrustVerified); !errors.Is(err, engine.ErrInvalid) {
 			t.Errorf("trust in all: %v", err)
+		}
+	})
+}
+
+// TestRequest_StrangersLeavePlacesForOthers checks that the requests of strangers at one address keep neither known peers
+// nor other strangers from being answered.
+func TestRequest_StrangersLeavePlacesForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		b := net.Start(open("b"))
+		b.Topic("slow").Answer(func(ctx context.Context, _ engine.Message) (any, error) {
+			<-ctx.Done()
+			return nil, nil
+		})
+		b.Topic("quick").Answer(func(context.Context, engine.Message) (any, error) { return 42, nil })
+		friend, other := net.Start(open("friend")), net.Start(open("other"))
+		if err := b.SetTrust(friend.Self().ID, engine.TrustVerified); err != nil {
+			t.Fatal(err)
+		}
+		var all []*enginetest.Node
+		for i := range 9 {
+			cfg := open(fmt.Sprint("stranger ", i))
+			cfg.Blind = true
+			all = append(all, net.StartAt(netip.AddrPortFrom(netip.MustParseAddr("10.0.0.200"), uint16(20000+i)), cfg))
+		}
+		for _, n := range append(all, friend, other) {
+			up(n)
+			dial(t, n, b)
+			if _, err := n.WaitPeer(t.Context(), b.Self().ID, engine.Connected); err != nil {
+				t.Fatal(err)
+			}
+		}
+		busy := make(chan error, 9*32)
+		for _, n := range all {
+			for range 32 {
+				go func() {
+					ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+					defer cancel()
+					_, err := n.Topic("slow").Request(ctx, 1, b.Self().ID)
+					busy <- err
+				}()
+			}
+		}
+		time.Sleep(5 * time.Second)
+		for _, n := range []*enginetest.Node{friend, other} {
+			if _, err := n.Topic("quick").Request(t.Context(), 1, b.Self().ID); err != nil {
+				t.Errorf("%s: %v", n.Self().Name, err)
+			}
+		}
+		refused := 0
+		for range 9 * 32 {
+			if err := <-busy; errors.Is(err, engine.ErrBusy) {
+				refused++
+			}
+		}
+		if running := 9*32 - refused; running > 64 {
+			t.Errorf("%d requests of one address ran", running)
 		}
 	})
 }

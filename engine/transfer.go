@@ -41,6 +41,7 @@ type Transfer struct {
 	PeerName string
 	Incoming bool
 	State    TransferState
+	ByPeer   bool     // the peer has paused or cancelled it, and not this side
 	Paths    []string // outgoing: what is sent, as absolute paths; nil if it came from a reader; do not modify
 	Names    []string // top-level names, safe to display; at most 20
 	Items    int64    // how many top-level names there are

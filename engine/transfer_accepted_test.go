@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -347,5 +348,44 @@ func TestOffer_VerifiedPeersHaveOwnPlaces(t *testing.T) {
 			propose(engine.TrustSeen, 100*i+1, 10)
 		}
 		propose(engine.TrustVerified, 1000, 1)
+	})
+}
+
+// TestOffer_StrangersOfOneAddressLeavePlaces checks that the accepted transfers of strangers at one address, which never
+// move, do not keep another stranger from sending.
+func TestOffer_StrangersOfOneAddressLeavePlaces(t *testing.T) {
+	large, small := bytesIn(t, 3<<20), bytesIn(t, 1000)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		net.Limit(20_000_000, 256<<10)
+		b := net.Start(engine.Config{})
+		acceptAll(t, b, engine.AcceptOptions{Dir: dir, Policy: true})
+		for i := range 4 {
+			evil := net.StartAt(netip.AddrPortFrom(netip.MustParseAddr("10.0.0.200"), uint16(20000+i)), engine.Config{Blind: true})
+			up(evil)
+			dial(t, evil, b)
+			for range 4 {
+				tr, err := evil.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, large)
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(100 * time.Millisecond)
+				if err := evil.Pause(tr.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		time.Sleep(5 * time.Second)
+		honest := net.Start(engine.Config{})
+		up(honest)
+		dial(t, honest, b)
+		tr, err := honest.Offer(t.Context(), b.Self().ID, small)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := honest.Wait(t.Context(), tr.ID); err != nil || got.State != engine.Delivered {
+			t.Errorf("%v, %v, %v", got.State, got.Err, err)
+		}
 	})
 }

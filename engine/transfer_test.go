@@ -130,6 +130,9 @@ func TestTransfer_PausedAndResumedByEitherSide(t *testing.T) {
 				if took := until(t, n, tr.ID, 500*time.Millisecond, "pause", inState(engine.Paused)); took > 500*time.Millisecond {
 					t.Errorf("paused after %v", took)
 				}
+				if byPeer := of(t, n, tr.ID).ByPeer; byPeer != (n != pair[0]) {
+					t.Errorf("paused by the peer: %v", byPeer)
+				}
 			}
 			time.Sleep(100 * time.Millisecond)
 			before := of(t, b, tr.ID).Done
@@ -142,6 +145,9 @@ func TestTransfer_PausedAndResumedByEitherSide(t *testing.T) {
 			}
 			for _, n := range []*enginetest.Node{a, b} {
 				until(t, n, tr.ID, 500*time.Millisecond, "resumption", inState(engine.Moving, engine.Queued, engine.Finishing))
+				if of(t, n, tr.ID).ByPeer {
+					t.Error("still paused by the peer")
+				}
 			}
 		}
 		got, err := a.Wait(t.Context(), tr.ID)
@@ -499,8 +505,8 @@ func TestCancel_AtRandomMomentsLeavesNothing(t *testing.T) {
 					continue
 				}
 				until(t, n, tr.ID, 500*time.Millisecond, "end", func(tr engine.Transfer) bool { return tr.State.Final() })
-				if s := of(t, n, tr.ID).State; s != engine.Cancelled {
-					t.Errorf("cycle %d: %v", i, s)
+				if got := of(t, n, tr.ID); got.State != engine.Cancelled || got.ByPeer != (n != who) {
+					t.Errorf("cycle %d: %v, by the peer %v", i, got.State, got.ByPeer)
 				}
 			}
 		}

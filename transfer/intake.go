@@ -34,8 +34,8 @@ type IntakeOptions struct {
 	Dir string // the folder to publish in; it must exist
 	// Reserve is how many bytes stay free on the disk; see ReceiveOptions.Reserve.
 	Reserve int64
-	// Most returns how many files and bytes may arrive in total, such as what a person has accepted. Nil means no
-	// limit.
+	// Most returns how many files, folders and bytes may arrive in total, such as what a person has accepted. Nil means
+	// no limit.
 	Most func() Totals
 	// Known reports whether the transfer with this ID will be resumed; see ReceiveOptions.Known.
 	Known func(id string) bool
@@ -56,17 +56,19 @@ type Intake struct {
 	stage  *stage
 	plan   *plan
 	closed bool
-	parts  map[string]*intakePart // by the sender's path
-	paths  int                    // total bytes of these paths
-	seen   Totals                 // admitted
-	made   map[string]madeFolder  // by planned top-level folder
-	dirs   map[string]bool        // folders of the inbox that have new names in them
-	fresh  []string               // published files that are not durable yet
-	tops   map[string]bool
-	noted  map[string]bool // the sender's paths whose new names are noted
-	result Result
-	moved  int64
-	unpaid int64 // bytes since free space was last checked
+	// finished means that nothing more is admitted or published: the result was returned.
+	finished bool
+	parts    map[string]*intakePart // by the sender's path
+	paths    int                    // total bytes of these paths
+	seen     Totals                 // admitted
+	made     map[string]madeFolder  // by planned top-level folder
+	dirs     map[string]bool        // folders of the inbox that have new names in them
+	fresh    []string               // published files that are not durable yet
+	tops     map[string]bool
+	noted    map[string]bool // the sender's paths whose new names are noted
+	result   Result
+	moved    int64
+	unpaid   int64 // bytes since free space was last checked
 }
 
 // intakeSpaceEvery is the amount of data after which free space is checked again. Several intakes may run at once.
@@ -145,7 +147,7 @@ func (in *Intake) Arrived(path string) int64 {
 func (in *Intake) begin(p Part) (*intakePart, *os.File, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.closed {
+	if in.closed || in.finished {
 		return nil, nil, ErrCancelled
 	}
 	part := in.parts[p.Path]
@@ -184,16 +186,25 @@ func (in *Intake) admitLocked(p Part) (*intakePart, error) {
 	if in.paths+len(p.Path) > maxPathBytes {
 		return nil, ErrTooMany
 	}
+	folders := int64(0)
+	for i := 1; i < len(names); i++ {
+		if _, known := in.plan.folders[path.Join(names[:i]...)]; !known {
+			folders++
+		}
+	}
 	if in.opts.Most != nil {
 		most := in.opts.Most()
 		if in.seen.Files >= most.Files || size > most.Bytes-in.seen.Bytes { // guard: intake-most
+			return nil, ErrTooMuch
+		}
+		if in.seen.Folders+folders > most.Folders { // guard: intake-folders
 			return nil, ErrTooMuch
 		}
 	}
 	if limit, known := largestFile(in.stage.volume); known && size > limit {
 		return nil, ErrFileTooLarge
 	}
-	if err := in.stage.roomFor(min(size, 1<<61)+entryCost, in.opts.Reserve); err != nil {
+	if err := in.stage.roomFor(min(size, 1<<61)+(1+folders)*entryCost, in.opts.Reserve); err != nil {
 		return nil, err
 	}
 	for i := 1; i < len(names); i++ {
@@ -209,6 +220,7 @@ func (in *Intake) admitLocked(p Part) (*intakePart, error) {
 	in.parts[p.Path] = part
 	in.paths += len(p.Path)
 	in.seen.Files++
+	in.seen.Folders += folders
 	in.seen.Bytes += size
 	return part, nil
 }
@@ -339,7 +351,7 @@ func (in *Intake) publish(p Part, part *intakePart, f *os.File) (string, error) 
 		in.restartLocked(part)
 		return "", errors.Join(ErrDigest, f.Close(), in.stage.discard(part.saved))
 	}
-	if in.closed {
+	if in.closed || in.finished { // guard: intake-finished
 		return "", errors.Join(ErrCancelled, f.Close())
 	}
 	modTime := p.ModTime
@@ -483,6 +495,7 @@ func (in *Intake) Finish() (Result, error) {
 	if in.closed {
 		return in.result, ErrCancelled
 	}
+	in.finished = true
 	if err := in.stage.syncExisting(in.fresh); err != nil {
 		return in.result, classify(err)
 	}

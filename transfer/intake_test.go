@@ -223,6 +223,48 @@ func TestIntake_LimitsHold(t *testing.T) {
 	}
 }
 
+// TestIntake_FoldersCount checks that files bring no more folders than were accepted.
+func TestIntake_FoldersCount(t *testing.T) {
+	in, dir := openIntake(t, IntakeOptions{Most: func() Totals { return Totals{Files: 100, Folders: 3, Bytes: 100} }})
+	for _, name := range []string{"a/b/c/x", "a/b/c/y", "z"} {
+		if _, err := in.Receive(t.Context(), Part{Path: name}, strings.NewReader("")); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := in.Receive(t.Context(), Part{Path: "d/x"}, strings.NewReader("")); !errors.Is(err, ErrTooMuch) {
+		t.Errorf("a fourth folder: %v", err)
+	}
+	if got := names(t, dir); len(got) != 3 {
+		t.Errorf("there are %q", got)
+	}
+}
+
+// TestIntake_NothingComesAfterFinish checks that what Finish returns is all that arrives.
+func TestIntake_NothingComesAfterFinish(t *testing.T) {
+	in, dir := openIntake(t, IntakeOptions{})
+	r, w := io.Pipe()
+	slow := make(chan error, 1)
+	go func() {
+		_, err := in.Receive(t.Context(), Part{Path: "slow", Size: 2}, r)
+		slow <- err
+	}()
+	_, _ = w.Write([]byte("x"))
+	if result, err := in.Finish(); err != nil || result.Files != 0 {
+		t.Errorf("%+v, %v", result, err)
+	}
+	_, _ = w.Write([]byte("x"))
+	_ = w.Close()
+	if err := <-slow; !errors.Is(err, ErrCancelled) {
+		t.Errorf("a stream that ends later: %v", err)
+	}
+	if _, err := in.Receive(t.Context(), Part{Path: "late"}, strings.NewReader("")); !errors.Is(err, ErrCancelled) {
+		t.Errorf("a late stream: %v", err)
+	}
+	if got := names(t, dir); len(got) != 0 {
+		t.Errorf("there are %q", got)
+	}
+}
+
 // TestIntake_UnknownSizeEndsWithTheStream checks files whose sender does not say their size: a whole stream is a whole
 // file, a broken one is none, and the limit holds.
 func TestIntake_UnknownSizeEndsWithTheStream(t *testing.T) {

@@ -25,7 +25,8 @@ type Upload struct {
 	Names   []string // top-level names, untrusted, the first 20
 	Items   int      // how many there are
 	Files   int64
-	Bytes   int64 // transfer.Unknown if the browser does not say
+	Folders int64
+	Bytes   int64 // transfer.Unknown if the browser does not say: then up to MaxFormFiles files may arrive
 }
 
 // Event is one of the types below.

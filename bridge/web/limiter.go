@@ -12,7 +12,8 @@ import (
 )
 
 // limiter is a listener that takes connections at some addresses only, and holds no more than the limits allow, in total
-// and per address. A new one replaces the oldest that has not shown the secret path; if all have, it is closed.
+// and per address. A new one replaces the oldest that has not shown the secret path, of the address that has the most of
+// these; if all have shown it, the new one is closed.
 type limiter struct {
 	net.Listener
 	addrs []netip.Addr // this device's
@@ -57,11 +58,28 @@ func (l *limiter) enter(c net.Conn) *limitedConn {
 	if count >= maxConnsPerAddr && !l.replaceLocked(same) { // guard: web-conns
 		return nil
 	}
-	if len(l.open) >= maxConns && !l.replaceLocked(func(*limitedConn) bool { return true }) { // guard: web-conns-in-all
+	if len(l.open) >= maxConns && !l.replaceLocked(l.ofBusiestLocked()) { // guard: web-conns-in-all
 		return nil
 	}
 	l.open = append(l.open, lc)
 	return lc
+}
+
+// ofBusiestLocked selects the connections of the address that has the most of those that have not shown the secret path:
+// a device that floods the link takes its own places.
+func (l *limiter) ofBusiestLocked() func(*limitedConn) bool {
+	counts := map[netip.Addr]int{}
+	var busiest netip.Addr
+	for _, o := range l.open {
+		if o.admitted.Load() {
+			continue
+		}
+		counts[o.from]++
+		if counts[o.from] > counts[busiest] {
+			busiest = o.from
+		}
+	}
+	return func(o *limitedConn) bool { return o.from == busiest }
 }
 
 // replaceLocked closes the oldest connection that has not shown the secret path, of those that may be closed.

@@ -80,7 +80,7 @@ func (l *Link) page(w http.ResponseWriter, r *http.Request, status int, d pageDa
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(bodyIdle)) // the request may have waited
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(l.opts.stalls)) // the request may have waited
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Language", d.Lang)
 	w.WriteHeader(status)

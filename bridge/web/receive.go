@@ -19,13 +19,14 @@ import (
 
 // takeOffer takes the announcement of an upload by the page's script.
 func (us *uploads) takeOffer(w http.ResponseWriter, r *http.Request, v Visitor) {
-	if !us.parsing.TryLock() { // guard: web-parsing
+	if !us.l.visitors.mayAnnounce(v) || !us.startParsing(v) { // guard: web-announcements
 		refuse(w, http.StatusTooManyRequests, "busy")
 		return
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(us.l.opts.stalls / 2))
 	r.Body = http.MaxBytesReader(w, r.Body, maxOffer)
-	files, err := readOffer(stallGuard(w, r))
-	us.parsing.Unlock()
+	files, err := readOffer(r.Body)
+	us.endParsing(v)
 	if err != nil {
 		w.Header().Set("Connection", "close")
 		refuse(w, http.StatusBadRequest, "bad-name")
@@ -71,7 +72,7 @@ func readOffer(body io.Reader) (files []offeredFile, err error) {
 // describe sums up what a page announces.
 func describe(v Visitor, files []offeredFile) (Upload, error) {
 	u := Upload{Visitor: v, Files: int64(len(files))}
-	tops := map[string]bool{}
+	tops, folders := map[string]bool{}, map[string]bool{}
 	for _, f := range files {
 		if f.Size < 0 || f.Size > 1<<53 || u.Bytes > 1<<60 {
 			return u, transfer.ErrProtocol
@@ -81,6 +82,12 @@ func describe(v Visitor, files []offeredFile) (Upload, error) {
 		if top == "" {
 			return u, transfer.ErrBadName
 		}
+		for dir := path.Dir(f.Path); dir != "." && dir != "/" && !folders[dir]; dir = path.Dir(dir) {
+			folders[dir] = true
+		}
+		if len(folders) > maxOfferedFolders { // guard: web-folders
+			return u, errTooMany
+		}
 		if !tops[top] {
 			tops[top] = true
 			if len(u.Names) < shownNames {
@@ -88,7 +95,7 @@ func describe(v Visitor, files []offeredFile) (Upload, error) {
 			}
 		}
 	}
-	u.Items = len(tops)
+	u.Items, u.Folders = len(tops), int64(len(folders))
 	return u, nil
 }
 
@@ -155,7 +162,7 @@ func (us *uploads) takePart(w http.ResponseWriter, r *http.Request, v Visitor, r
 	if f.Modified > 0 {
 		part.ModTime = time.UnixMilli(f.Modified)
 	}
-	_, err = in.Receive(ctx, part, stallGuard(w, r))
+	_, err = in.Receive(ctx, part, us.l.stallGuard(w, r))
 	if err != nil {
 		w.Header().Set("Connection", "close") // what is left of the body is not read
 		refuse(w, statusOf(err), codeOf(err))
@@ -238,7 +245,7 @@ func (us *uploads) cancel(w http.ResponseWriter, v Visitor, id string) {
 // takeForm takes the files of a plain form, for browsers without JavaScript. Their sizes are unknown, and their names
 // come one by one: the first one is shown to the person who is asked, before anything of the content is read.
 func (us *uploads) takeForm(w http.ResponseWriter, r *http.Request, v Visitor) {
-	r.Body = stallGuard(w, r)
+	r.Body = us.l.stallGuard(w, r)
 	reader, err := r.MultipartReader()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -250,7 +257,7 @@ func (us *uploads) takeForm(w http.ResponseWriter, r *http.Request, v Visitor) {
 		http.Redirect(w, r, "./", http.StatusSeeOther)
 		return
 	}
-	view := Upload{Visitor: v, Names: []string{name}, Items: 1, Files: maxOfferedFiles, Bytes: transfer.Unknown}
+	view := Upload{Visitor: v, Names: []string{name}, Items: 1, Files: MaxFormFiles, Bytes: transfer.Unknown}
 	up, err := us.begin(rand.Text(), view, nil)
 	if err != nil {
 		us.l.page(w, r, http.StatusTooManyRequests, pageData{Problem: "busy"})

@@ -19,8 +19,8 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer l.handlers.Done()
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyIdle)) // also for what no handler reads
-	_ = control.SetWriteDeadline(time.Now().Add(bodyIdle))
+	_ = control.SetReadDeadline(time.Now().Add(l.opts.stalls)) // also for what no handler reads
+	_ = control.SetWriteDeadline(time.Now().Add(l.opts.stalls))
 	token, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if subtle.ConstantTimeCompare([]byte(token), []byte(l.token)) == 0 || !l.isForUs(r) { // guard: web-secret
 		if l.visitors.stray(visitorAddr(r)) {
@@ -72,7 +72,7 @@ func (l *Link) route(w http.ResponseWriter, r *http.Request, path string) {
 		l.page(w, r, http.StatusOK, pageData{})
 	case head == "file" && l.share != nil && reads:
 		l.share.serveFile(l, w, r, v, rest)
-	case head == "all.zip" && l.share != nil && reads:
+	case path == "all.zip" && l.share != nil && reads:
 		l.share.serveArchive(l, w, r, v)
 	case l.opts.Dir == "":
 		http.NotFound(w, r)
@@ -178,7 +178,7 @@ func (l *Link) takeText(w http.ResponseWriter, r *http.Request, v Visitor) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 3*most) // percent-encoding makes it longer
-	stalls := stallGuard(w, r)
+	stalls := l.stallGuard(w, r)
 	r.Body = stalls
 	text := r.PostFormValue("text")
 	var tooLarge *http.MaxBytesError
@@ -226,9 +226,9 @@ func (m *moving) Read(b []byte) (int, error) {
 func (m *moving) Close() error { return m.close() }
 
 // stallGuard returns the body of a request, each read of which has a deadline of its own.
-func stallGuard(w http.ResponseWriter, r *http.Request) *moving {
+func (l *Link) stallGuard(w http.ResponseWriter, r *http.Request) *moving {
 	control := http.NewResponseController(w)
-	return &moving{r.Body.Read, r.Body.Close, func() { _ = control.SetReadDeadline(time.Now().Add(bodyIdle)) }}
+	return &moving{r.Body.Read, r.Body.Close, func() { _ = control.SetReadDeadline(time.Now().Add(l.opts.stalls)) }}
 }
 
 // awaiting returns a context for a request that waits: it ends with the request, and with the link.

@@ -141,7 +141,7 @@ func disposition(name string) string {
 // serveFile serves one file, or a range of it.
 func (s *share) serveFile(l *Link, w http.ResponseWriter, r *http.Request, v Visitor, number string) {
 	n, err := strconv.Atoi(number)
-	if err != nil || n < 0 || n >= len(s.files) {
+	if err != nil || n < 0 || n >= len(s.files) || strconv.Itoa(n) != number { // guard: web-file-number
 		http.NotFound(w, r)
 		return
 	}
@@ -154,7 +154,7 @@ func (s *share) serveFile(l *Link, w http.ResponseWriter, r *http.Request, v Vis
 	defer file.Close()
 	name := path.Base(f.path)
 	w.Header().Set("ETag", tag(f.path, f.size, f.modTime.UnixNano()))
-	l.download(w, r, v, name, f.modTime, f.size, file)
+	l.download(w, r, v, n, name, f.modTime, f.size, file)
 }
 
 // serveArchive serves everything as one ZIP archive, or a range of it.
@@ -164,11 +164,14 @@ func (s *share) serveArchive(l *Link, w http.ResponseWriter, r *http.Request, v 
 	archive := s.archive.NewReader(ctx)
 	defer archive.Close()
 	w.Header().Set("ETag", s.tag)
-	l.download(w, r, v, s.name, time.Time{}, s.archive.Size(), archive)
+	l.download(w, r, v, wholeArchive, s.name, time.Time{}, s.archive.Size(), archive)
 }
 
+// wholeArchive is the number of the archive among the downloads; files have numbers from 0.
+const wholeArchive = -1
+
 // download serves content as a file to save, and reports when the visitor has its end.
-func (l *Link) download(w http.ResponseWriter, r *http.Request, v Visitor, name string, modTime time.Time, size int64, content io.ReadSeeker) {
+func (l *Link) download(w http.ResponseWriter, r *http.Request, v Visitor, number int, name string, modTime time.Time, size int64, content io.ReadSeeker) {
 	kind := mime.TypeByExtension(path.Ext(name))
 	if !strings.HasPrefix(kind, "image/") && !strings.HasPrefix(kind, "video/") { // a phone offers to keep these with its photos
 		kind = "application/octet-stream"
@@ -176,41 +179,50 @@ func (l *Link) download(w http.ResponseWriter, r *http.Request, v Visitor, name 
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Content-Disposition", disposition(name))
 	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{}) // when it passes, net/http ends the request, however well it goes
 	watched := &watchedReader{ReadSeeker: content, moved: func() {
 		l.touch()
-		_ = control.SetWriteDeadline(time.Now().Add(bodyIdle))
+		_ = control.SetWriteDeadline(time.Now().Add(l.opts.stalls))
 	}}
 	if strings.Contains(r.Header.Get("Range"), ",") { // no browser asks for several ranges of a download
 		r.Header.Del("Range")
 	}
 	http.ServeContent(w, r, "", modTime, watched)
-	if r.Method == http.MethodGet && l.share.sent.whole(v, r.URL.Path, watched, size, r.Context().Err() == nil) {
+	if r.Method == http.MethodGet && l.share.sent.whole(download{v.Number, number}, watched, size, r.Context().Err() == nil) {
 		l.report(Sent{v, name, size})
 	}
 }
 
-// progress is how much of each download a visitor has, from its start.
+// progress is how much of each download a visitor has, from its start. It has an entry for each file and visitor at
+// most.
 type progress struct {
-	mu sync.Mutex
-	to map[string]int64
+	mu       sync.Mutex
+	to       map[download]int64
+	reported map[download]time.Time
 }
 
+// download is what a visitor downloads: a file by its number, or wholeArchive. Files of two folders may have one name.
+type download struct{ visitor, number int }
+
 // whole adds what was read for a visitor, and reports whether the visitor has everything now. If the connection broke,
-// the visitor's next request says how much of it arrived.
-func (p *progress) whole(v Visitor, path string, read *watchedReader, size int64, connected bool) bool {
-	key := fmt.Sprint(v.Number, " ", path) // files of two folders may have one name
+// the visitor's next request says how much of it arrived. A download that is repeated is reported once a minute.
+func (p *progress) whole(d download, read *watchedReader, size int64, connected bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.to == nil {
-		p.to = map[string]int64{}
+		p.to, p.reported = map[download]int64{}, map[download]time.Time{}
 	}
-	if read.from <= p.to[key] {
-		p.to[key] = max(p.to[key], read.pos)
+	if read.from <= p.to[d] {
+		p.to[d] = max(p.to[d], read.pos)
 	}
-	if !connected || p.to[key] < size || size > 0 && !read.read {
+	if !connected || p.to[d] < size || size > 0 && !read.read {
 		return false
 	}
-	delete(p.to, key) // the next download is a new one
+	delete(p.to, d)                              // the next download is a new one
+	if time.Since(p.reported[d]) < time.Minute { // guard: web-sent
+		return false
+	}
+	p.reported[d] = time.Now()
 	return true
 }
 
@@ -228,7 +240,8 @@ func (w *watchedReader) Read(b []byte) (int, error) {
 	if !w.read {
 		w.from = w.pos
 	}
-	n, err := w.ReadSeeker.Read(b)
+	n, err := w.ReadSeeker.Read(b) // it may take long: an archive computes checksums
+	w.moved()
 	w.pos += int64(n)
 	w.read = w.read || n > 0
 	return n, err

@@ -11,13 +11,15 @@ import (
 
 // Limits on uploads.
 const (
-	maxOffer        = 16 << 20 // bytes of JSON
-	maxOfferedFiles = 100_000
-	maxAsking       = 3  // uploads that wait for an answer, of all visitors
-	maxOpen         = 8  // accepted uploads that are not finished, of all visitors
-	maxOpenOfOne    = 4  // uploads of one visitor that wait or are not finished
-	keptEnded       = 64 // ended uploads that the page may still ask about
-	shownNames      = 20
+	maxOffer          = 16 << 20 // bytes of JSON
+	maxOfferedFiles   = 100_000
+	maxOfferedFolders = 20_000
+	maxParsing        = 4  // announcements that are read at once, one of each visitor
+	maxAsking         = 3  // uploads that wait for an answer, of all visitors
+	maxOpen           = 8  // accepted uploads that are not finished, of all visitors
+	maxOpenOfOne      = 4  // uploads of one visitor that wait or are not finished
+	keptEnded         = 64 // ended uploads that the page may still ask about
+	shownNames        = 20
 	// askedFor is how long the page may not ask for the answer before its visitor counts as gone, pollFor how long one
 	// such request is held, staleFor how long an accepted upload may bring nothing.
 	askedFor = time.Minute
@@ -26,6 +28,9 @@ const (
 	// formFor is how long a form waits for its answer: net/http does not notice that its sender has gone.
 	formFor = 3 * time.Minute
 )
+
+// MaxFormFiles is how many files an Upload of unknown size may bring.
+const MaxFormFiles = 100
 
 // The states of an upload.
 const (
@@ -47,7 +52,7 @@ type uploads struct {
 	asking int
 	open   int
 
-	parsing sync.Mutex // held while an announcement is read: it may take a lot of memory
+	parsing map[int]bool // the visitors whose announcement is read: each may take a lot of memory
 }
 
 // upload is one upload of a visitor.
@@ -80,7 +85,26 @@ type offeredFile struct {
 	Modified int64  `json:"modified"` // milliseconds since 1970
 }
 
-func newUploads(l *Link) uploads { return uploads{l: l, byID: map[string]*upload{}} }
+func newUploads(l *Link) uploads {
+	return uploads{l: l, byID: map[string]*upload{}, parsing: map[int]bool{}}
+}
+
+// startParsing reports whether an announcement of a visitor may be read now. If so, call endParsing after it.
+func (us *uploads) startParsing(v Visitor) bool {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	if us.parsing[v.Number] || len(us.parsing) >= maxParsing { // guard: web-parsing
+		return false
+	}
+	us.parsing[v.Number] = true
+	return true
+}
+
+func (us *uploads) endParsing(v Visitor) {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	delete(us.parsing, v.Number)
+}
 
 var (
 	errTooMany  = errors.New("too many uploads wait for an answer")
@@ -182,9 +206,9 @@ func (up *upload) openIntake() error {
 // most returns how much may arrive: what was accepted, within what the link has left.
 func (up *upload) most() transfer.Totals {
 	const huge = 1 << 62
-	t := transfer.Totals{Files: up.view.Files, Bytes: up.view.Bytes}
+	t := transfer.Totals{Files: up.view.Files, Folders: up.view.Folders, Bytes: up.view.Bytes}
 	if up.view.Bytes == transfer.Unknown {
-		t = transfer.Totals{Files: maxOfferedFiles, Bytes: huge}
+		t.Bytes = huge
 	}
 	limit := up.u.l.opts.Most
 	us := up.u
@@ -199,6 +223,7 @@ func (up *upload) most() transfer.Totals {
 	}
 	if limit.Files > 0 {
 		t.Files = min(t.Files, limit.Files-others.Files)
+		t.Folders = min(t.Folders, limit.Files)
 	}
 	if limit.Bytes > 0 {
 		t.Bytes = min(t.Bytes, limit.Bytes-others.Bytes)

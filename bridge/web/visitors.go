@@ -22,6 +22,7 @@ type visitors struct {
 	wrongPINs int
 	texts     map[int]*rate.Limiter // by visitor
 	offers    map[int]*rate.Limiter // by visitor
+	announced map[int]*rate.Limiter // by visitor
 	declined  map[int]int           // by visitor: uploads in a row that a person has declined
 	wrongOf   map[netip.Addr]int    // requests outside the secret path; at most maxStrays addresses
 }
@@ -29,7 +30,7 @@ type visitors struct {
 func newVisitors(pin string, most int) visitors {
 	return visitors{
 		pin: pin, most: most, byCookie: map[string]Visitor{}, wrongOf: map[netip.Addr]int{},
-		texts: map[int]*rate.Limiter{}, offers: map[int]*rate.Limiter{}, declined: map[int]int{},
+		texts: map[int]*rate.Limiter{}, offers: map[int]*rate.Limiter{}, announced: map[int]*rate.Limiter{}, declined: map[int]int{},
 	}
 }
 
@@ -42,6 +43,7 @@ var (
 )
 
 // enter admits one more visitor and returns its cookie. The error is errWrongPIN, errInUse or ErrGuessed.
+// After too many wrong PINs nobody else is admitted; the visitors that are there stay.
 func (vs *visitors) enter(pin string, addr netip.Addr, agent string) (cookie string, v Visitor, err error) {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
@@ -50,10 +52,14 @@ func (vs *visitors) enter(pin string, addr netip.Addr, agent string) (cookie str
 	}
 	if vs.pin != "" && subtle.ConstantTimeCompare([]byte(pin), []byte(vs.pin)) == 0 {
 		vs.wrongPINs++
-		if vs.wrongPINs >= maxWrongPINs { // guard: web-pin
+		switch {
+		case vs.wrongPINs < maxWrongPINs:
+			return "", v, errWrongPIN
+		case len(vs.byCookie) == 0: // guard: web-pin
 			return "", v, ErrGuessed
 		}
-		return "", v, errWrongPIN
+		vs.most = len(vs.byCookie)
+		return "", v, errInUse
 	}
 	cookie = rand.Text()
 	v = Visitor{Number: len(vs.byCookie) + 1, Device: deviceOf(agent), Addr: addr}
@@ -86,6 +92,13 @@ func (vs *visitors) maySay(v Visitor) bool {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
 	return limiterOf(vs.texts, v, textEvery, textsAtOnce).Allow()
+}
+
+// mayAnnounce reports whether an announcement of a visitor is read now: it may be long, and no question yet.
+func (vs *visitors) mayAnnounce(v Visitor) bool {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	return vs.declined[v.Number] < maxDeclined && limiterOf(vs.announced, v, announceEvery, announcementsAtOnce).Allow()
 }
 
 // mayAsk reports whether a visitor may ask a person about one more upload now.

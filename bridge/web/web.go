@@ -44,9 +44,10 @@ const (
 	bodyIdle        = time.Minute // how long a body may stall
 	maxHeader       = 16 << 10
 	// Texts and questions of one visitor.
-	textEvery, textsAtOnce = 2 * time.Second, 10
-	askEvery, asksAtOnce   = 5 * time.Second, 5
-	maxDeclined            = 3 // in a row; then the link takes no more of that visitor
+	textEvery, textsAtOnce             = 2 * time.Second, 10
+	askEvery, asksAtOnce               = 5 * time.Second, 5
+	announceEvery, announcementsAtOnce = time.Second, 30 // announcements of a visitor, also those that are refused
+	maxDeclined                        = 3               // in a row; then the link takes no more of that visitor
 )
 
 // Errors for the end of a link; see Link.Err.
@@ -84,6 +85,8 @@ type Options struct {
 	Ask func(ctx context.Context, u Upload) error
 	// Tell is called with each Event, from one goroutine at a time. It may be nil, and must return soon.
 	Tell func(Event)
+
+	stalls time.Duration // tests shorten how long a body may stall; 0 means bodyIdle
 }
 
 // Link is an open link.
@@ -121,6 +124,9 @@ func Open(ctx context.Context, opts Options) (*Link, error) {
 	}
 	if opts.Lifetime == 0 {
 		opts.Lifetime = DefaultLifetime
+	}
+	if opts.stalls == 0 {
+		opts.stalls = bodyIdle
 	}
 	if opts.Dir != "" {
 		if err := transfer.CheckFolder(opts.Dir); err != nil {

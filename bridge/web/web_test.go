@@ -496,6 +496,18 @@ func TestLink_PINAndVisitors(t *testing.T) {
 	if status := newBrowser(t, free).open("1"); status != http.StatusOK {
 		t.Errorf("a PIN where none is needed: %d", status)
 	}
+	several, _ := openLink(t, Options{Text: "x", PIN: "4711", Visitors: 3})
+	first, second := newBrowser(t, several), newBrowser(t, several)
+	first.open("4711")
+	for range maxWrongPINs {
+		second.open("0000")
+	}
+	if status := second.open("4711"); status != http.StatusConflict {
+		t.Errorf("after too many wrong PINs: %d", status)
+	}
+	if status, _, _ := first.do("GET", "", nil); status != http.StatusOK {
+		t.Errorf("wrong PINs of another browser end a visit: %d", status)
+	}
 	guessed, _ := openLink(t, Options{Text: "x", PIN: "4711"})
 	c := newBrowser(t, guessed)
 	for range maxWrongPINs {
@@ -663,16 +675,148 @@ func TestLink_AnnouncementsAreBounded(t *testing.T) {
 			t.Errorf("%s: %d", what, status)
 		}
 	}
-	l.uploads.parsing.Lock()
+	l.uploads.startParsing(Visitor{Number: 1})
 	if status, _, _ := b.do("POST", "offer", strings.NewReader(`{"files":[{"path":"x"}]}`)); status != http.StatusTooManyRequests {
 		t.Errorf("two at once: %d", status)
 	}
-	l.uploads.parsing.Unlock()
+	l.uploads.endParsing(Visitor{Number: 1})
+	deep := ""
+	for i := range 100 {
+		deep += fmt.Sprintf(`{"path":"%d%s/x"},`, i, strings.Repeat("/d", maxOfferedFolders/100))
+	}
+	if status, _, _ := b.do("POST", "offer", strings.NewReader(`{"files":[`+deep+`{"path":"x"}]}`)); status != http.StatusBadRequest {
+		t.Errorf("too many folders: %d", status)
+	}
+	refused := 0
+	for range 2 * announcementsAtOnce {
+		if status, _, _ := b.do("POST", "offer", strings.NewReader("{}")); status == http.StatusTooManyRequests {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("every announcement is read")
+	}
 	l.uploads.mu.Lock()
 	kept := len(l.uploads.byID)
 	l.uploads.mu.Unlock()
 	if kept > keptEnded {
 		t.Errorf("%d uploads are kept", kept)
+	}
+}
+
+// TestLink_SlowAnnouncementDelaysNobodyElse checks that a visitor whose announcement does not come holds up its own
+// uploads alone, and for a limited time.
+func TestLink_SlowAnnouncementDelaysNobodyElse(t *testing.T) {
+	l, _ := openLink(t, Options{Dir: t.TempDir(), Visitors: 2, stalls: 4 * time.Second})
+	slow, other := newBrowser(t, l), newBrowser(t, l)
+	slow.open("")
+	other.open("")
+	body, feed := io.Pipe()
+	defer feed.Close()
+	began := time.Now()
+	ended := make(chan int, 1)
+	go func() {
+		status, _, _ := slow.do("POST", "offer", body)
+		ended <- status
+	}()
+	_, _ = feed.Write([]byte("{"))
+	if !load.Within(5*time.Second, time.Millisecond, func() bool {
+		l.uploads.mu.Lock()
+		defer l.uploads.mu.Unlock()
+		return len(l.uploads.parsing) == 1
+	}) {
+		t.Fatal("the announcement is not read")
+	}
+	if id, state := other.offer(offeredFile{"x", 1, 0}); id == "" {
+		t.Errorf("the other visitor: %s", state)
+	}
+	for alive := true; alive; {
+		select {
+		case <-ended:
+			alive = false
+		case <-time.After(100 * time.Millisecond):
+			_, _ = feed.Write([]byte(" "))
+		}
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("it is still read")
+		}
+	}
+}
+
+// TestLink_LongDownloadsAreServed checks that a download may take longer than a body may stall.
+func TestLink_LongDownloadsAreServed(t *testing.T) {
+	dir := tree(t, map[string]string{"all/a": strings.Repeat("x", 8<<20), "all/b": strings.Repeat("y", 8<<20)})
+	l, seen := openLink(t, Options{Paths: []string{filepath.Join(dir, "all")}, stalls: time.Second})
+	b := newBrowser(t, l)
+	b.open("")
+	for _, path := range []string{"all.zip", "file/0"} {
+		res, err := b.http.Get(b.base + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := int64(0)
+		for began := time.Now(); err == nil; time.Sleep(100 * time.Millisecond) {
+			most := res.ContentLength/30 + 1
+			if time.Since(began) > 2500*time.Millisecond {
+				most = res.ContentLength
+			}
+			var m int64
+			m, err = io.CopyN(io.Discard, res.Body, most)
+			n += m
+		}
+		if n != res.ContentLength || !errors.Is(err, io.EOF) {
+			t.Errorf("%s: %d of %d bytes, %v", path, n, res.ContentLength, err)
+		}
+		_ = res.Body.Close()
+	}
+	l.Close()
+	if sent := of[Sent](seen); len(sent) != 2 {
+		t.Errorf("downloaded: %v", sent)
+	}
+}
+
+// TestLink_RepeatedDownloadsTakeNoMemory checks that a visitor cannot make the link keep or report more than there are
+// files.
+func TestLink_RepeatedDownloadsTakeNoMemory(t *testing.T) {
+	dir := tree(t, map[string]string{"one": "1"})
+	l, seen := openLink(t, Options{Paths: []string{filepath.Join(dir, "one")}})
+	b := newBrowser(t, l)
+	b.open("")
+	for i := range 20 {
+		for _, path := range []string{"file/0", "all.zip", fmt.Sprintf("file/%0*d", i+2, 0), "file/+0", fmt.Sprintf("all.zip/%d", i)} {
+			status, _, _ := b.do("GET", path, nil)
+			if known := path == "file/0" || path == "all.zip"; known != (status == http.StatusOK) {
+				t.Fatalf("%s: %d", path, status)
+			}
+		}
+		b.do("GET", "all.zip", nil, "Range", "bytes=0-0")
+	}
+	l.share.sent.mu.Lock()
+	kept := len(l.share.sent.to) + len(l.share.sent.reported)
+	l.share.sent.mu.Unlock()
+	if kept > 4 {
+		t.Errorf("%d entries are kept", kept)
+	}
+	l.Close()
+	if sent := of[Sent](seen); len(sent) != 2 {
+		t.Errorf("%d downloads are reported", len(sent))
+	}
+}
+
+// TestLimiter_FloodTakesItsOwnPlaces checks that one address with many new connections displaces its own.
+func TestLimiter_FloodTakesItsOwnPlaces(t *testing.T) {
+	l := newLimiter(nil, nil)
+	c, _ := net.Pipe()
+	honest := l.enter(fromAddr{c, "10.0.0.200:1"})
+	for i := range 20 * maxConns {
+		c, _ := net.Pipe()
+		l.enter(fromAddr{c, fmt.Sprintf("10.0.0.%d:1", 1+i%5)})
+	}
+	if !slices.Contains(l.open, honest) {
+		t.Error("an honest visitor lost its connection")
+	}
+	if len(l.open) > maxConns {
+		t.Errorf("%d connections are open", len(l.open))
 	}
 }
 

@@ -218,9 +218,13 @@ func uploadText(u web.Upload) string {
 		text += fmt.Sprintf(" and %d more", u.Items-3)
 	}
 	if u.Bytes == transfer.Unknown {
-		return text + " (of unknown size, perhaps more files)"
+		return fmt.Sprintf("%s (of unknown size, and perhaps up to %d more files)", text, u.Files-1)
 	}
-	return fmt.Sprintf("%s (%s, %s)", text, plural(u.Files, "file", "files"), size(u.Bytes))
+	count := plural(u.Files, "file", "files")
+	if u.Folders > 0 {
+		count += " in " + plural(u.Folders, "folder", "folders")
+	}
+	return fmt.Sprintf("%s (%s, %s)", text, count, size(u.Bytes))
 }
 
 // shortName shortens a name in its middle to 100 characters.

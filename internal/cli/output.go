@@ -297,6 +297,7 @@ type transferObject struct {
 	Name     string       `json:"name"`
 	Incoming bool         `json:"incoming"`
 	State    string       `json:"state"`
+	ByPeer   bool         `json:"by_peer,omitempty"`
 	Names    []string     `json:"names"`
 	Note     string       `json:"note,omitempty"`
 	Files    int64        `json:"files"`
@@ -328,7 +329,7 @@ type noteObject struct {
 
 func transferJSON(t engine.Transfer) transferObject {
 	o := transferObject{
-		Type: "transfer", ID: string(t.ID), Peer: t.Peer.String(), Name: t.PeerName, Incoming: t.Incoming, State: t.State.String(),
+		Type: "transfer", ID: string(t.ID), Peer: t.Peer.String(), Name: t.PeerName, Incoming: t.Incoming, State: t.State.String(), ByPeer: t.ByPeer,
 		Names: t.Names, Note: t.Note, Files: t.Files, Folders: t.Folders, Bytes: t.Bytes, Done: t.Done, Rate: t.Rate, Saved: t.Saved,
 		Renamed: t.Renamed, LeftOut: t.LeftOut, Unkept: t.Unkept, Same: t.Unchanged, Attempts: t.Attempts, Moved: t.Moved,
 	}

@@ -194,6 +194,7 @@ type transferJSON struct {
 	PeerName  string            `json:"peer_name"`
 	Incoming  bool              `json:"incoming"`
 	State     string            `json:"state"`
+	ByPeer    bool              `json:"by_peer,omitempty"`
 	Final     bool              `json:"final"`
 	Names     []string          `json:"names"`
 	Items     int64             `json:"items"`
@@ -208,7 +209,8 @@ type transferJSON struct {
 	Rate      float64           `json:"bytes_per_s,omitempty"`
 	Left      float64           `json:"left_ms,omitempty"`
 	Dir       string            `json:"dir,omitempty"`
-	Saved     []string          `json:"saved,omitempty"`
+	Saved     []string          `json:"saved,omitempty"` // the first shownSaved
+	SavedAll  int               `json:"saved_count,omitempty"`
 	Notes     []noteJSON        `json:"notes,omitempty"`
 	Renamed   int64             `json:"renamed,omitempty"`
 	LeftOut   int64             `json:"left_out,omitempty"`
@@ -216,11 +218,15 @@ type transferJSON struct {
 	Error     *errorJSON        `json:"error,omitempty"`
 }
 
+// shownSaved limits the paths of a transfer: it is reported often, and its sender decides how many there are.
+const shownSaved = 100
+
 func transferOf(t engine.Transfer) transferJSON {
 	out := transferJSON{
-		ID: t.ID, Peer: t.Peer, PeerName: t.PeerName, Incoming: t.Incoming, State: t.State.String(), Final: t.State.Final(),
+		ID: t.ID, Peer: t.Peer, PeerName: t.PeerName, Incoming: t.Incoming, State: t.State.String(), ByPeer: t.ByPeer, Final: t.State.Final(),
 		Names: append([]string{}, t.Names...), Items: t.Items, Files: t.Files, Folders: t.Folders, Bytes: t.Bytes, Counting: t.Counting,
-		Keep: t.Keep, Note: t.Note, Priority: t.Priority, Done: t.Done, Rate: t.Rate, Left: milliseconds(t.Left), Dir: t.Dir, Saved: t.Saved,
+		Keep: t.Keep, Note: t.Note, Priority: t.Priority, Done: t.Done, Rate: t.Rate, Left: milliseconds(t.Left), Dir: t.Dir,
+		Saved: t.Saved[:min(len(t.Saved), shownSaved)], SavedAll: len(t.Saved),
 		Renamed: t.Renamed, LeftOut: t.LeftOut, Unchanged: t.Unchanged, Error: errorOf(t.Err),
 	}
 	for _, n := range t.Notes {

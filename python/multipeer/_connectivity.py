@@ -74,6 +74,7 @@ class MultipeerConnectivity:
         self._lock = threading.Lock()
         self._ended = False
         self._handled = 0
+        self._added: Dict[str, List[Dict[str, Any]]] = {}  # peer_added callbacks, by peer; used by the reading thread
         self._events: "queue.Queue[Optional[Callable[[], None]]]" = queue.Queue()
         self._rpc = Connection(self._notified, lambda: self._events.put(None))
         try:
@@ -222,8 +223,17 @@ class MultipeerConnectivity:
 
     def _notified(self, method: str, params: Dict[str, Any]) -> None:
         handle = getattr(self, "_on_" + method, None)
-        if handle is not None:
-            self._events.put(lambda: handle(params))
+        if handle is None:
+            return
+        waiting = [params]  # emptied if the callback is not needed any more
+        if method == "peer_added":
+            self._added[params["peer"]["id"]] = waiting
+        elif method == "peer_removed":
+            unseen = self._added.pop(params["peer"]["id"], None)
+            if unseen:  # a peer that comes and goes while a callback runs is never seen
+                unseen.clear()
+                return
+        self._events.put(lambda: handle(waiting.pop()) if waiting else None)
 
     def _on_peer_added(self, params: Dict[str, Any]) -> None:
         peer = PeerID(params["peer"]["id"], params["peer"]["name"])

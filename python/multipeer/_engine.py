@@ -9,7 +9,8 @@ import json
 from typing import Any, AsyncIterator, Awaitable, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple, Union
 
 from ._errors import MultipeerError
-from ._program import MAX_LINE, WINDOW, command
+from ._events import EventQueue
+from ._program import WINDOW, command
 from ._values import (
     Event,
     Message,
@@ -123,7 +124,7 @@ class Engine:
     async def __aenter__(self) -> "Engine":
         self._loop = asyncio.get_running_loop()
         self._process = await asyncio.create_subprocess_exec(
-            *command(self._profile), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE
+            *command(self._profile), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
         self._reading = asyncio.ensure_future(self._read())
         try:
@@ -168,22 +169,33 @@ class Engine:
         return Peer.of((await self._call("find", who=who))["peer"])
 
     async def wait_for(self, who: str, timeout: float = 20) -> Peer:
-        """Wait until a peer is connected, given its name or ID."""
+        """Wait until a peer is connected, given its name or ID as a person types it.
+
+        A name means the known peer of that name, as in ``find``: a stranger that calls itself so is not returned.
+        """
         async with self._reader("event") as events:
-            for p in await self.peers():
-                if p.connected and who in (p.name, p.id):
-                    return p
             deadline = asyncio.get_running_loop().time() + timeout
             while True:
+                peer, why = await self._find_connected(who)
+                if peer is not None:
+                    return peer
                 left = deadline - asyncio.get_running_loop().time()
                 try:
                     event = await asyncio.wait_for(events.get(), left)
                 except asyncio.TimeoutError:
-                    raise MultipeerError(f"{who} was not connected within {timeout:g} s", "timeout") from None
+                    raise MultipeerError(f"{who} was not connected within {timeout:g} s{why}", "timeout") from None
                 if event is None:
                     raise MultipeerError("the engine has ended", "closed")
-                if isinstance(event, PeerAdded) and who in (event.peer.name, event.peer.id):
-                    return event.peer
+
+    async def _find_connected(self, who: str) -> Tuple[Optional[Peer], str]:
+        """Return the peer of a name or an ID if it is connected, or else the reason as the end of a sentence."""
+        try:
+            peer = await self.find(who)
+        except MultipeerError as error:
+            if error.kind in ("closed", "invalid"):
+                raise
+            return None, f": {error}"
+        return (peer, "") if peer.connected else (None, "")
 
     async def invite(self, peer: Union[str, Peer], context: Any = None) -> None:
         """Ask for a session, and wait until the peer accepts."""
@@ -387,28 +399,44 @@ class Engine:
             pass
 
     async def _read(self) -> None:
+        """Handle what the program writes, until its end."""
         assert self._process is not None and self._process.stdout is not None
-        while True:
-            line = await self._process.stdout.readline()
-            if not line:
-                break
-            message = json.loads(line)
-            if "method" in message:
-                self._notified(message["method"], message.get("params") or {})
-                continue
-            future = self._answers.get(message.get("id"))
-            if future is None or future.done():
-                continue
-            if message.get("error"):
-                future.set_exception(MultipeerError.of(message["error"]))
-            else:
-                future.set_result(message.get("result") or {})
+        rest = b""
+        try:
+            while True:
+                chunk = await self._process.stdout.read(1 << 16)
+                if not chunk:
+                    return
+                lines = (rest + chunk).split(b"\n") if b"\n" in chunk else [rest + chunk]
+                rest = lines.pop()
+                for line in lines:
+                    self._take(json.loads(line))
+        finally:
+            self._ended()
+
+    def _take(self, message: Mapping[str, Any]) -> None:
+        """Handle one line of the program."""
+        if "method" in message:
+            self._notified(message["method"], message.get("params") or {})
+            return
+        future = self._answers.get(message.get("id"))
+        if future is None or future.done():
+            return
+        if message.get("error"):
+            future.set_exception(MultipeerError.of(message["error"]))
+        else:
+            future.set_result(message.get("result") or {})
+
+    def _ended(self) -> None:
+        """End everything that waits for the program, and the program too if it still runs: nobody reads from it."""
         for future in self._answers.values():
             if not future.done():
                 future.set_exception(MultipeerError("the engine has ended", "closed"))
         for queues in self._readers.values():
             for q in queues:
                 q.put_nowait(None)
+        if not self._closed and self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
 
     def _notified(self, method: str, params: Dict[str, Any]) -> None:
         if method == "message":
@@ -526,7 +554,7 @@ class _Reader:
 
     def __init__(self, engine: Engine, key: str) -> None:
         self._engine, self._key = engine, key
-        self._queue: "asyncio.Queue[Any]" = asyncio.Queue()
+        self._queue: "asyncio.Queue[Any]" = EventQueue() if key == "event" else asyncio.Queue()
 
     def open(self) -> "asyncio.Queue[Any]":
         self._engine._readers.setdefault(self._key, set()).add(self._queue)

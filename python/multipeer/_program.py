@@ -13,9 +13,6 @@ from ._errors import ProgramNotFoundError
 # Each message that the program passes on uses one of these, until it was handled here.
 WINDOW = 256
 
-# The longest line of the program, in bytes.
-MAX_LINE = 4 << 20
-
 
 def command(profile: Optional[str] = None) -> List[str]:
     """Return the command that serves this process.
@@ -41,6 +38,14 @@ def find() -> str:
             inside.chmod(0o755)  # some installers drop the bit
         return str(inside)
     found = shutil.which(name)
-    if found is None:
+    if found is None or _is_here(found):
         raise ProgramNotFoundError()
     return found
+
+
+def _is_here(program: str) -> bool:
+    """Report whether Windows found a program in the current folder only: anyone may have put it there."""
+    here = os.path.abspath(os.curdir)
+    if os.name != "nt" or os.path.dirname(os.path.abspath(program)) != here:
+        return False
+    return here not in (os.path.abspath(p) for p in os.environ.get("PATH", "").split(os.pathsep) if p)

@@ -96,19 +96,24 @@ class Connection:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            message = json.loads(line)
-            if "method" in message:
-                self._notified(message["method"], message.get("params") or {})
-                continue
+        try:
+            for line in self._process.stdout:
+                self._take(json.loads(line))
+        finally:
             with self._lock:
-                answer = self._answers.pop(message.get("id"), None)
-            if answer is not None:
-                error = message.get("error")
-                answer(message.get("result"), MultipeerError.of(error) if error else None)
+                self._closed = True
+                left, self._answers = list(self._answers.values()), {}
+            for answer in left:
+                answer(None, MultipeerError("the engine has ended", "closed"))
+            self._ended()
+
+    def _take(self, message: Dict[str, Any]) -> None:
+        """Handle one line of the program."""
+        if "method" in message:
+            self._notified(message["method"], message.get("params") or {})
+            return
         with self._lock:
-            self._closed = True
-            left, self._answers = list(self._answers.values()), {}
-        for answer in left:
-            answer(None, MultipeerError("the engine has ended", "closed"))
-        self._ended()
+            answer = self._answers.pop(message.get("id"), None)
+        if answer is not None:
+            error = message.get("error")
+            answer(message.get("result"), MultipeerError.of(error) if error else None)

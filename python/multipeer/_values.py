@@ -77,7 +77,10 @@ def content_of(value: Any) -> Dict[str, Any]:
 
 @dataclass(frozen=True)
 class Transfer:
-    """The state of an offer and of what it became. ``state`` is the last word when ``final`` is true."""
+    """The state of an offer and of what it became. ``state`` is the last word when ``final`` is true.
+
+    ``saved`` lists the first 100 paths.
+    """
 
     id: str
     peer: str
@@ -93,6 +96,7 @@ class Transfer:
     saved: List[str]
     error: Optional[MultipeerError] = None
     note: str = ""
+    by_peer: bool = False  # the peer has paused or cancelled it
 
     @classmethod
     def of(cls, t: Mapping[str, Any]) -> "Transfer":
@@ -111,6 +115,7 @@ class Transfer:
             t.get("saved") or [],
             _error(t),
             t.get("note", ""),
+            t.get("by_peer", False),
         )
 
     @property

@@ -25,6 +25,7 @@ func (m *Manager) Cancel(id ID) {
 
 func (m *Manager) cancelLocked(t *item) {
 	t.cancelled = true
+	t.view.ByPeer = false
 	m.stopLocked(t, wire.ErrCancelled)
 	if t.view.Incoming || t.proposed {
 		m.sendDecisionLocked(t)
@@ -84,7 +85,7 @@ func (m *Manager) setPaused(id ID, on bool) error {
 	case t.view.State.Final(), t.view.Incoming && !t.accepted:
 		return wire.Reword("the transfer has ended or was not accepted", wire.ErrState)
 	}
-	m.pauseLocked(t, on)
+	m.pauseLocked(t, on, false)
 	m.sendDecisionLocked(t)
 	return nil
 }
@@ -95,19 +96,20 @@ func (m *Manager) TakePause(from identity.PeerID, id string, on bool) {
 	defer m.mu.Unlock()
 	if t := m.ofLocked(from, id); t != nil && !t.view.State.Final() && (t.accepted || !t.view.Incoming) {
 		t.unsent = false // the latest decision of either side counts
-		m.pauseLocked(t, on)
+		m.pauseLocked(t, on, true)
 	}
 }
 
 // errPaused ends an attempt that will resume later.
 var errPaused = fmt.Errorf("%w: paused", transfer.ErrInterrupted)
 
-// pauseLocked stores the choice, and ends the attempt in progress.
-func (m *Manager) pauseLocked(t *item, on bool) {
+// pauseLocked stores the choice and whose it was, and ends the attempt in progress.
+func (m *Manager) pauseLocked(t *item, on, byPeer bool) {
 	if t.paused == on {
 		return
 	}
 	t.paused = on
+	t.view.ByPeer = on && byPeer
 	t.offered = now() // its sender is there, or the user is
 	if on {
 		m.happenedLocked(t, pauses, nil)

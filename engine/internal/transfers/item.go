@@ -32,9 +32,10 @@ type item struct {
 	accept   AcceptOptions     // incoming: the options of Accept
 	chosen   map[string]transfer.Existing
 
-	link     Link  // carried the newest offer
-	attempt  int64 // the number of the newest offer
-	proposed bool  // the offer was sent: updates may follow
+	link     Link       // carried the newest offer
+	source   netip.Addr // incoming: where its first offer came from
+	attempt  int64      // the number of the newest offer
+	proposed bool       // the offer was sent: updates may follow
 	accepted bool
 	revoked  bool      // the acceptance ends with the attempt under way
 	offered  time.Time // incoming: when its sender was there last

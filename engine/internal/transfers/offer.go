@@ -2,6 +2,7 @@ package transfers
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -20,6 +21,9 @@ type Offer struct {
 	// Handle belongs to the host, which may keep its own value for the offer here; the manager's lock guards it.
 	Handle any
 }
+
+// Source returns where the offer came from; see transport.SourceOf.
+func (o *Offer) Source() netip.Addr { return o.t.source }
 
 // Closed returns a channel that is closed when the offer was answered or withdrawn, or has expired.
 func (o *Offer) Closed() <-chan struct{} { return o.closed }

@@ -2,9 +2,11 @@ package transfers
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
 	"multipeer/transfer"
 )
@@ -20,6 +22,7 @@ const (
 	openInAll       = 500 // of known peers
 	openPerStranger = 4
 	openOfStrangers = 16
+	openPerSource   = 8 // of the strangers at one address: new keys are free
 	// OfferTimeout is how long an offer waits for its answer.
 	OfferTimeout = 10 * time.Minute
 )
@@ -56,7 +59,7 @@ func (m *Manager) TakeOffer(from identity.PeerID, name string, l Link, msg wire.
 		}
 		delete(m.transfers, t.view.ID) // it was not accepted before, and is a new offer now
 	}
-	if !m.mayOfferLocked(from) { // guard: offers-pending
+	if !m.mayOfferLocked(from, l) { // guard: offers-pending
 		refuse(wire.Busy)
 		return
 	}
@@ -71,6 +74,7 @@ func (m *Manager) TakeOffer(from identity.PeerID, name string, l Link, msg wire.
 	t := m.newLocked(ID(msg.ID), from, name, true)
 	t.names = msg.Names
 	t.link = l
+	t.source = transport.SourceOf(l.RemoteAddr().Addr())
 	t.attempt = msg.Attempt
 	t.room = msg.Room
 	v := &t.view
@@ -112,14 +116,18 @@ func (m *Manager) askWithLocked(t *item, msg wire.Offer) (code wire.Code, taken 
 // mayOfferLocked reports whether one more offer of a peer may wait for an answer, and be open once it is accepted. Verified
 // peers, other known peers and strangers have separate places: new keys are free, and none may displace those that the
 // user trusts more.
-func (m *Manager) mayOfferLocked(from identity.PeerID) bool {
+func (m *Manager) mayOfferLocked(from identity.PeerID, l Link) bool {
 	trust := m.profile.Peer(from).Trust
-	var waiting, waitingOfPeer, open, openOfPeer int
+	source := transport.SourceOf(l.RemoteAddr().Addr())
+	var waiting, waitingOfPeer, open, openOfPeer, ofSource int
 	for _, t := range m.transfers {
 		if !t.view.Incoming || t.view.State.Final() {
 			continue
 		}
 		mine := t.view.Peer == from
+		if t.source == source && m.profile.Peer(t.view.Peer).Trust == identity.Unknown {
+			ofSource++
+		}
 		other := m.profile.Peer(t.view.Peer).Trust
 		switch {
 		case t.view.State == Offered && other == trust:
@@ -143,6 +151,9 @@ func (m *Manager) mayOfferLocked(from identity.PeerID) bool {
 		openMost, openMostOfPeer = openOfStrangers, openPerStranger
 	}
 	if open >= openMost || openOfPeer >= openMostOfPeer { // guard: transfers-open
+		return false
+	}
+	if stranger && ofSource >= openPerSource { // guard: transfers-of-a-source
 		return false
 	}
 	if stranger {
@@ -257,5 +268,6 @@ func (m *Manager) TakeCancel(from identity.PeerID, msg wire.OfferCancel) {
 	case wire.Failed:
 		err = &transfer.Failure{Path: msg.Path, Remote: true, Err: transfer.ReasonError(msg.Reason)}
 	}
+	t.view.ByPeer = !t.view.State.Final() && errors.Is(err, wire.ErrCancelled)
 	m.stopLocked(t, err)
 }

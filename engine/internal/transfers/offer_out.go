@@ -184,6 +184,7 @@ func (m *Manager) reviveLocked(t *item) {
 	t.cancelled = false
 	t.unsent = false
 	v := &t.view
+	v.ByPeer = false
 	v.Ended = time.Time{}
 	t.stepLocked(revived, nil)
 	t.lastMove = now()

@@ -31,6 +31,7 @@ type job struct {
 	Attempt  int64                        `json:"attempt,omitempty"`
 	Accepted bool                         `json:"accepted,omitempty"`
 	Paused   bool                         `json:"paused,omitempty"`
+	ByPeer   bool                         `json:"by_peer,omitempty"`
 	State    State                        `json:"state"`
 	Ended    time.Time                    `json:"ended,omitzero"`
 	Why      string                       `json:"why,omitempty"`
@@ -95,7 +96,7 @@ func (t *item) recordLocked() []byte {
 	}
 	b, err := json.Marshal(job{
 		Peer: v.Peer, Name: v.PeerName, Incoming: v.Incoming, Names: t.names, Items: v.Items, Files: v.Files, Folders: v.Folders, Bytes: v.Bytes,
-		Counting: v.Counting, Keep: v.Keep, Started: v.Started, Order: t.order, Attempt: t.attempt, Accepted: t.accepted, Paused: t.paused, State: v.State, Ended: v.Ended, Why: why, Untold: t.unsent,
+		Counting: v.Counting, Keep: v.Keep, Started: v.Started, Order: t.order, Attempt: t.attempt, Accepted: t.accepted, Paused: t.paused, ByPeer: v.ByPeer, State: v.State, Ended: v.Ended, Why: why, Untold: t.unsent,
 		Paths: t.paths, Spooled: t.spooled, Resolved: t.resolved, Note: v.Note, Opts: t.opts, Accept: t.accept, ByPolicy: t.byPolicy, Chosen: t.chosen, Addrs: t.addrs, Saved: v.Saved[:min(len(v.Saved), keptSaved)],
 		LeftOut: v.LeftOut, Listed: t.listed, Agreed: t.agreed.toKeep(), Offered: t.offered.UTC().Round(0),
 	})
@@ -160,6 +161,7 @@ func (m *Manager) restoreLocked() {
 		t.addrs = j.Addrs
 		t.offered = laterOf(j.Offered, j.Started)
 		v := &t.view
+		v.ByPeer = j.ByPeer
 		v.Names = clean(j.Names)
 		v.Items = j.Items
 		v.Files = j.Files

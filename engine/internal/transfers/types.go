@@ -50,6 +50,7 @@ type Transfer struct {
 	PeerName string
 	Incoming bool
 	State    State
+	ByPeer   bool
 	Paths    []string
 	Names    []string
 	Items    int64

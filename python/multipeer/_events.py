@@ -1,0 +1,65 @@
+"""The queue of one reader of events."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import OrderedDict
+from typing import Any, Set, Tuple
+
+from ._values import PeerAdded, PeerFound, PeerLost, PeerRemoved, Problem, TransferChanged
+
+# How many events wait at most. Only transfers can be so many; the oldest of them is dropped.
+MOST = 8192
+
+
+class EventQueue(asyncio.Queue):  # type: ignore[type-arg]
+    """Events in their order, in limited memory: of what changes again before it is read, only the newest waits.
+
+    A peer that comes and goes unread is never yielded.
+    """
+
+    def _init(self, maxsize: int) -> None:
+        self._queue: "OrderedDict[Tuple[Any, ...], Any]" = OrderedDict()
+        self._numbers = itertools.count()
+        self._shown: Set[str] = set()  # the IDs of the peers that the reader knows
+
+    def _put(self, event: Any) -> None:
+        if isinstance(event, PeerFound):
+            self._replace(("found", event.peer.id), event)
+        elif isinstance(event, PeerAdded):
+            self._append(("added", event.peer.id), event)
+        elif isinstance(event, PeerRemoved):
+            if self._queue.pop(("added", event.peer.id), None) is None:
+                self._append(("removed", event.peer.id), event)
+        elif isinstance(event, PeerLost):
+            unread = self._queue.pop(("found", event.peer.id), None)
+            if unread is None or event.peer.id in self._shown:
+                self._append(("lost", event.peer.id), event)
+        elif isinstance(event, TransferChanged):
+            self._replace(("transfer", event.transfer.id), event)
+        elif isinstance(event, Problem):
+            self._append(("problem",), event)
+        else:
+            self._append(("other", next(self._numbers)), event)
+
+    def _replace(self, key: Tuple[Any, ...], event: Any) -> None:
+        """Put the event in the place of an older one, or at the end."""
+        self._queue[key] = event
+        if len(self._queue) > MOST:
+            oldest = next((k for k in self._queue if k[0] == "transfer"), None)
+            if oldest is not None:
+                del self._queue[oldest]
+
+    def _append(self, key: Tuple[Any, ...], event: Any) -> None:
+        """Put the event at the end, and drop an older one."""
+        self._queue.pop(key, None)
+        self._queue[key] = event
+
+    def _get(self) -> Any:
+        _, event = self._queue.popitem(last=False)
+        if isinstance(event, (PeerFound, PeerAdded)):
+            self._shown.add(event.peer.id)
+        elif isinstance(event, PeerLost):
+            self._shown.discard(event.peer.id)
+        return event

@@ -1,0 +1,146 @@
+"""What other devices and the program itself may do to a Python program."""
+
+import asyncio
+import os
+import stat
+import sys
+
+import pytest
+
+from multipeer import Engine, MultipeerError, PeerAdded, PeerFound, PeerLost, PeerRemoved, Transfer, TransferChanged
+from multipeer import _program
+from multipeer._events import MOST, EventQueue
+from multipeer._values import Peer
+
+
+def run(coroutine):
+    """Run a test's coroutine, for at most a minute."""
+    return asyncio.run(asyncio.wait_for(coroutine, 60))
+
+
+def test_wait_for_returns_no_impostor(service, tmp_path):
+    async def test():
+        anna = Engine("Anna", service, invite="everyone", accept="everyone", profile=str(tmp_path / "anna"))
+        ben = Engine("Ben", service, invite="everyone", accept="everyone")
+        async with anna, ben:
+            known = await anna.wait_for("Ben")
+            assert known.id == ben.id
+            await anna.call("set_trust", peer=known.id, trust="verified")
+            async with Engine("Ben", service, invite="everyone", accept="everyone") as evil:
+                await anna.wait_for(evil.id)
+                for _ in range(5):
+                    assert (await anna.wait_for("Ben")).id == ben.id
+                await ben.close()
+                with pytest.raises(MultipeerError) as error:
+                    while True:  # the session of the one that has left takes a moment to end
+                        assert (await anna.wait_for("Ben", timeout=3)).id == ben.id
+                        await asyncio.sleep(0.2)
+                assert error.value.kind == "timeout"
+
+    run(test())
+
+
+FAKE = """#!{python}
+import json, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["method"] == "start":
+        answer = {{"self": {{"id": "x", "name": "x"}}}}
+    elif request["method"] == "long":
+        answer = {{"text": "x" * (20 << 20)}}
+    else:
+        print("this is not JSON", flush=True)
+        continue
+    print(json.dumps({{"id": request["id"], "result": answer}}), flush=True)
+"""
+
+
+@pytest.fixture
+def fake_program(tmp_path, monkeypatch):
+    """A program that answers with a long line, and with a broken one."""
+    path = tmp_path / "fake"
+    path.write_text(FAKE.format(python=sys.executable))
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("MULTIPEER_CLI", str(path))
+    monkeypatch.delenv("MULTIPEER_ARGS", raising=False)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the fake program is a script")
+def test_long_lines_are_read(fake_program):
+    async def test():
+        async with Engine() as engine:
+            assert len((await engine.call("long"))["text"]) == 20 << 20
+
+    run(test())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the fake program is a script")
+def test_broken_line_ends_everything_that_waits(fake_program):
+    async def test():
+        async with Engine() as engine:
+            messages = engine.messages()
+            waiting = asyncio.ensure_future(messages.__anext__())
+            with pytest.raises(MultipeerError) as error:
+                await engine.call("broken")
+            assert error.value.kind == "closed"
+            with pytest.raises(MultipeerError):
+                await waiting
+
+    with pytest.raises(ValueError):  # what was wrong with the line
+        run(test())
+
+
+def peer(number, name="x"):
+    """A peer as an event has it."""
+    return Peer.of({"id": str(number), "name": name, "state": "found", "trust": "unknown"})
+
+
+def drain(queue):
+    """Return what waits in a queue."""
+    out = []
+    while not queue.empty():
+        out.append(queue.get_nowait())
+    return out
+
+
+def test_unread_events_take_limited_memory():
+    async def test():
+        q = EventQueue()
+        q.put_nowait(PeerFound(peer(0)))
+        assert len(drain(q)) == 1
+        for n in range(100_000):
+            q.put_nowait(PeerFound(peer(0, str(n))))
+            q.put_nowait(PeerFound(peer(n + 1)))
+            q.put_nowait(PeerAdded(peer(n + 1)))
+            q.put_nowait(PeerRemoved(peer(n + 1), None))
+            q.put_nowait(PeerLost(peer(n + 1)))
+        left = drain(q)
+        assert [type(e) for e in left] == [PeerFound]
+        assert left[0].peer.name == "99999"
+        q.put_nowait(PeerLost(peer(0)))
+        assert [type(e) for e in drain(q)] == [PeerLost]
+        for n in range(2 * MOST):
+            t = {"id": str(n), "peer": "p", "peer_name": "x", "incoming": True, "state": "moving", "final": False}
+            q.put_nowait(TransferChanged(Transfer.of(t)))
+        assert len(drain(q)) == MOST
+
+    run(test())
+
+
+def test_order_of_unread_events_is_kept():
+    async def test():
+        q = EventQueue()
+        for event in (PeerAdded(peer(1)), PeerFound(peer(2)), PeerAdded(peer(2)), PeerRemoved(peer(1), None), PeerAdded(peer(1))):
+            q.put_nowait(event)
+        assert [(type(e), e.peer.id) for e in drain(q)] == [(PeerFound, "2"), (PeerAdded, "2"), (PeerAdded, "1")]
+
+    run(test())
+
+
+def test_program_in_the_current_folder_is_not_run(monkeypatch):
+    monkeypatch.setattr(_program.os, "name", "nt")
+    here = os.path.abspath(os.curdir)
+    assert _program._is_here(os.path.join(here, "multipeer-cli.exe"))
+    assert not _program._is_here(os.path.join(os.sep, "somewhere", "multipeer-cli.exe"))
+    monkeypatch.setenv("PATH", here)
+    assert not _program._is_here(os.path.join(here, "multipeer-cli.exe"))
