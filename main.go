@@ -64,7 +64,7 @@ func main() {
 		u.Close()
 		endCommands()
 		stop()
-		exit(errors.Join(<-ended, kept.Close()))
+		exit(errors.Join(<-ended, kept.Close(), u.StartAgain()))
 	})
 }
 

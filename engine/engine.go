@@ -80,8 +80,8 @@ func New(cfg Config) (*Engine, error) {
 			return nil, fmt.Errorf("Dial: %w", err)
 		}
 	}
-	if cfg.Invite < Nobody || cfg.Invite > Everyone || cfg.Accept < Nobody || cfg.Accept > Everyone {
-		return nil, fmt.Errorf("Invite %d, Accept %d: %w: Nobody to Everyone", cfg.Invite, cfg.Accept, ErrInvalid)
+	if err := checkPolicies(cfg.Invite, cfg.Accept); err != nil {
+		return nil, err
 	}
 	if cfg.Visible < VisibleToAll || cfg.Visible > VisibleToNobody {
 		return nil, fmt.Errorf("%v: %w", cfg.Visible, ErrInvalid)
@@ -140,6 +140,13 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+func checkPolicies(invite, accept Audience) error {
+	if invite < Nobody || invite > Everyone || accept < Nobody || accept > Everyone {
+		return fmt.Errorf("Invite %d, Accept %d: %w: Nobody to Everyone", invite, accept, ErrInvalid)
+	}
+	return nil
 }
 
 func openProfile(dir string) (*identity.Profile, error) {

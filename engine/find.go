@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"multipeer/engine/internal/identity"
 )
 
 // FindPeer looks up a nearby peer by what a person types: its name, its ID or the start of the ID. Text that fits
@@ -79,6 +81,9 @@ func (e *Engine) FindPeer(who string) (Peer, error) {
 // zero if there is none. Use it with the name that is shown, which may be older than that of Peer: the peer may have
 // changed its name, or have left.
 func (e *Engine) LooksLike(id PeerID, name string) PeerID { return e.profile.Impersonated(id, name) }
+
+// SameLook reports whether a person could take one name for the other: they are equal, or look alike.
+func SameLook(a, b string) bool { return identity.SameLook(a, b) }
 
 // meaning is a peer that a text can mean: by its name, or by the start of its ID.
 type meaning struct {

@@ -279,3 +279,30 @@ func TestVerify_PanicRefusesThePeer(t *testing.T) {
 		t.Errorf("the log is %q", out.bytes())
 	}
 }
+
+// TestSetPolicies_ActAtOnce: peers that the new policy includes are connected, and the others are asked about.
+func TestSetPolicies_ActAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{Accept: engine.Everyone})
+		reach(t, a, b)
+		if err := a.SetPolicies(engine.Everyone, engine.Nobody); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.WaitPeer(t.Context(), b.Self().ID, engine.Connected); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.SetPolicies(engine.Nobody, engine.Nobody); err != nil {
+			t.Fatal(err)
+		}
+		c := net.Start(engine.Config{Invite: engine.Everyone})
+		reach(t, c, b)
+		time.Sleep(time.Minute)
+		if p, _ := c.Peer(b.Self().ID); p.HasSession() {
+			t.Error("accepted after the policy has changed")
+		}
+		if err := a.SetPolicies(engine.Everyone+1, engine.Nobody); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("no policy: %v", err)
+		}
+	})
+}

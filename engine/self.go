@@ -44,6 +44,16 @@ func (e *Engine) SetContext(v any) error {
 	return nil
 }
 
+// SetPolicies changes Config.Invite and Config.Accept. Sessions that exist are not affected; peers that the new policy
+// includes are invited at once. The error is ErrInvalid.
+func (e *Engine) SetPolicies(invite, accept Audience) error {
+	if err := checkPolicies(invite, accept); err != nil {
+		return err
+	}
+	e.peers.SetPolicies(invite, accept)
+	return nil
+}
+
 // SetLooking calls both SetAdvertising and SetBrowsing (start_looking_for_peers, stop_looking_for_peers).
 func (e *Engine) SetLooking(on bool) {
 	e.peers.Update(func(s *peers.Self) { s.Advertising, s.Browsing = on, on })

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -49,6 +50,8 @@ type linkDialog struct {
 	accept   *widget.Button
 	show     *widget.Button    // opens the folder
 	asking   []*uploadQuestion // the first one is shown
+	shown    *uploadQuestion   // nil if none is
+	shownAt  time.Time         // when it came on screen
 	moving   int               // uploads that are under way
 	folder   string
 }
@@ -77,7 +80,7 @@ func (bl *browserLinks) start(paths []string) {
 		return l, err
 	}, func(l browserLink, err error) {
 		if err != nil {
-			u.say(reason(err, "", true))
+			u.fail(err, "", true)
 			return
 		}
 		bl.open = d
@@ -112,7 +115,7 @@ func (d *linkDialog) build() {
 	u.trace("browser link at %q", address)
 	picture, err := drawQR(address)
 	if err != nil {
-		u.say(reason(err, "", true))
+		u.fail(err, "", true)
 		u.links.stop()
 		return
 	}
@@ -172,8 +175,15 @@ func (d *linkDialog) closed() {
 
 // refresh fits the dialog to its content.
 func (d *linkDialog) refresh() {
+	var first *uploadQuestion
 	if len(d.asking) > 0 {
-		q := d.asking[0].upload
+		first = d.asking[0]
+	}
+	if first != d.shown {
+		d.shown, d.shownAt = first, time.Now()
+	}
+	if first != nil {
+		q := first.upload
 		d.asked.SetText(tr("{{.Device}} wants to send {{.What}}.", "Device", deviceText(q.Visitor), "What", uploadText(q)))
 	}
 	widgets.Show(d.question, len(d.asking) > 0)
@@ -201,9 +211,13 @@ func uploadText(up web.Upload) string {
 		list += " " + trn("and {{.N}} more", int64(rest))
 	}
 	if up.Bytes == transfer.Unknown {
-		return list
+		return list + " (" + trn("size unknown, and perhaps up to {{.N}} more files", up.Files-1) + ")"
 	}
-	return list + " (" + size(up.Bytes) + ")"
+	count := trn("{{.N}} files", up.Files)
+	if up.Folders > 0 {
+		count += ", " + trn("{{.N}} folders", up.Folders)
+	}
+	return list + " (" + count + ", " + size(up.Bytes) + ")"
 }
 
 // ask waits for the user's answer about an upload. It is called on a goroutine of the link.
@@ -226,10 +240,10 @@ func (d *linkDialog) ask(ctx context.Context, up web.Upload) error {
 
 // answer answers the question that is shown.
 func (d *linkDialog) answer(err error) {
-	if len(d.asking) == 0 {
+	if d.shown == nil || time.Since(d.shownAt) < lookAgain { // the user may have meant the question before this one
 		return
 	}
-	q := d.asking[0]
+	q := d.shown
 	q.answer <- err
 	d.u.trace("upload answered %v", err == nil)
 	if err == nil {
@@ -289,7 +303,7 @@ func (d *linkDialog) received(ev web.Received) {
 	case len(saved) == 0:
 		d.outcome.SetText(strings.TrimSpace(tr("Nothing was received.") + " " + failure(ev.Err, deviceText(ev.Upload.Visitor), true)))
 	case ev.Err != nil:
-		d.outcome.SetText(trn("{{.N}} files arrived, and others did not.", ev.Result.Files))
+		d.outcome.SetText(trn("{{.N}} files arrived, but others did not.", ev.Result.Files))
 	default:
 		d.outcome.SetText(trn("{{.N}} files were saved to {{.Folder}}.", ev.Result.Files, "Folder", d.folder))
 	}
@@ -298,7 +312,7 @@ func (d *linkDialog) received(ev web.Received) {
 		path := filepath.Join(d.folder, filepath.FromSlash(saved[0]))
 		d.show.OnTapped = func() {
 			background(d.u.bind, func(context.Context) (struct{}, error) { return struct{}{}, d.u.o.Desktop.Reveal(path) }, func(_ struct{}, err error) {
-				d.u.say(reason(err, "", true))
+				d.u.fail(err, "", true)
 			})
 		}
 		d.show.Show()
@@ -318,10 +332,10 @@ func (d *linkDialog) ended(why error) {
 	}
 	switch {
 	case errors.Is(why, web.ErrGuessed):
-		d.u.say(tr("The link was closed, because someone tried to guess it."))
+		d.u.say(tr("The link was closed because someone tried to guess it."))
 	case errors.Is(why, web.ErrExpired):
-		d.u.say(tr("The link was closed, because it wasn't used any more."))
+		d.u.say(tr("The link has expired. Open a new one to go on."))
 	case why != nil && !errors.Is(why, web.ErrStopped):
-		d.u.say(reason(why, "", true))
+		d.u.fail(why, "", true)
 	}
 }

@@ -68,6 +68,11 @@ func TestBrowserLink_AsksAndReports(t *testing.T) {
 		}
 		if n == 0 {
 			keepPicture(t, "browser-link-asked", st.w.Canvas())
+			d.answer(nil) // the user cannot have read it yet
+			if len(d.asking) != 1 {
+				t.Error("a click meant for an earlier question has accepted this one")
+			}
+			d.read()
 			d.answer(nil)
 			if err := <-answers; err != nil {
 				t.Error(err)
@@ -78,6 +83,7 @@ func TestBrowserLink_AsksAndReports(t *testing.T) {
 			st.l.until(t, "the end of the upload", func() bool { return strings.Contains(d.outcome.Text, "saved") && d.show.Visible() })
 			continue
 		}
+		d.read()
 		d.answer(errors.New("no"))
 		if err := <-answers; err == nil {
 			t.Error("a declined upload was accepted")
@@ -99,6 +105,9 @@ func TestBrowserLink_AsksAndReports(t *testing.T) {
 	}
 }
 
+// read makes the question one that was on screen for a while.
+func (d *linkDialog) read() { d.shownAt = d.shownAt.Add(-lookAgain) }
+
 // TestBrowserLink_ClosingAsksWhileFilesArrive checks that a dialog is not closed by accident during an upload.
 func TestBrowserLink_ClosingAsksWhileFilesArrive(t *testing.T) {
 	st, link := newLinkStage(t)
@@ -111,6 +120,7 @@ func TestBrowserLink_ClosingAsksWhileFilesArrive(t *testing.T) {
 		done <- f.opts.Ask(context.Background(), web.Upload{Names: []string{"x"}, Items: 1, Files: 1, Bytes: 1})
 	}()
 	st.l.until(t, "the question", func() bool { return len(d.asking) == 1 })
+	d.read()
 	d.answer(nil)
 	<-done
 	d.m.Hide()

@@ -2,13 +2,18 @@ package ui
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/widget"
 
 	"multipeer/ui/internal/desktop"
+	"multipeer/ui/internal/thumbnail"
+	"multipeer/ui/internal/widgets"
 )
 
 // sendClipboard sends the text in the clipboard as a message.
@@ -38,7 +43,7 @@ func (c *composer) offerText(text string) {
 			return desktop.SavePasted(time.Now().Format("Pasted text 2006-01-02 15.04.05.txt"), []byte(text))
 		}, func(path string, err error) {
 			if err != nil {
-				c.u.say(reason(err, "", true))
+				c.u.fail(err, "", true)
 				return
 			}
 			c.u.offer(t, []string{path})
@@ -95,9 +100,39 @@ func (c *composer) sendPicture() {
 		return desktop.SavePasted(time.Now().Format("Pasted 2006-01-02 15.04.05.png"), b)
 	}, func(path string, err error) {
 		if err != nil {
-			c.u.say(reason(err, "", true))
+			c.u.fail(err, "", true)
 			return
 		}
-		c.u.offer(t, []string{path})
+		c.askPicture(t, path)
 	})
 }
+
+// askPicture shows a pasted picture and asks whether to send it.
+func (c *composer) askPicture(t *talk, path string) {
+	u := c.u
+	background(u.bind, func(context.Context) (*thumbnail.Thumbnail, error) { return thumbnail.Make(path, pastedRoom) }, func(th *thumbnail.Thumbnail, _ error) {
+		preview := widgets.NewPictureBox() // empty if it is no picture that can be shown
+		if th != nil {
+			preview.Set(th.Image, th.Size)
+		}
+		var m *widgets.Modal
+		sent := false
+		m = u.dialogs.modal(tr("Send this picture to {{.Name}}?", "Name", widgets.Shortened(u.nameOf(t), shownName)), container.NewCenter(preview), 420,
+			widgets.NewButton(tr("Cancel"), widget.MediumImportance, func() { m.Hide() }),
+			widgets.NewButton(tr("Send"), widget.HighImportance, func() {
+				sent = true
+				m.Hide()
+				u.offer(t, []string{path})
+			}))
+		m.Closed = func() {
+			if !sent {
+				_ = os.Remove(path)
+			}
+		}
+		u.trace("ask about a picture")
+		m.Show()
+	})
+}
+
+// pastedRoom is the room for the preview of a pasted picture.
+var pastedRoom = fyne.NewSize(360, 240)

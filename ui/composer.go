@@ -6,6 +6,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/driver/desktop"
+	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
@@ -16,6 +17,7 @@ import (
 func (u *UI) newField(placeholder string) *widgets.Field {
 	f := widgets.NewField(placeholder)
 	f.OnShortcut, f.OnEscape = u.shortcut, func() { u.w.Canvas().Unfocus() }
+	f.OnHelp = u.showShortcuts
 	f.OnTooMuch = func(string) {
 		u.say(tr("This text is too long for this field. Nothing was pasted."))
 		u.settle()
@@ -39,9 +41,14 @@ func (c *composer) build() {
 	c.send = widget.NewButtonWithIcon("", widgets.IconGo, c.sendText)
 	c.send.Importance = widget.LowImportance
 	c.attach = widgets.NewIconButton(widgets.IconAttach, tr("Attach"), c.attachMenu)
-	c.box = widgets.Inset(container.NewBorder(nil, nil, c.attach, c.send, widgets.Inset(c.entry, 0, 0, widgets.Gap, widgets.Gap)), widgets.Gap, widgets.GapWide, widgets.GapWide, widgets.Edge)
+	c.box = widgets.Inset(container.NewBorder(nil, nil, atBottom(c.attach), atBottom(c.send), widgets.Inset(c.entry, 0, 0, widgets.Gap, widgets.Gap)), widgets.Gap, widgets.GapWide, widgets.GapWide, widgets.Edge)
 	c.barred = c.refusal()
 	c.barred.Hide()
+}
+
+// atBottom keeps the height of a button beside a field that grows.
+func atBottom(o fyne.CanvasObject) fyne.CanvasObject {
+	return container.NewVBox(layout.NewSpacer(), o)
 }
 
 // field returns the field for messages, in which Enter sends and Shift+Enter breaks the line: the reverse of
@@ -49,15 +56,12 @@ func (c *composer) build() {
 func (c *composer) field() *widgets.Field {
 	f := c.u.newField("")
 	f.MultiLine, f.Wrapping = true, fyne.TextWrapWord
+	f.MostRows = 8
 	f.SetMinRowsVisible(1)
-	f.OnChanged = func(text string) {
-		rows := 1
-		for _, r := range text {
-			if r == '\n' {
-				rows++
-			}
+	f.OnChanged = func(string) {
+		if f.Grow() {
+			c.u.pages[pageTalk].Refresh()
 		}
-		f.SetMinRowsVisible(min(rows, 6))
 		c.offerSend()
 	}
 	f.OnEscape = func() {

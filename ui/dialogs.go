@@ -53,8 +53,17 @@ func (ds *dialogs) warn(title, text, yes string, do func()) *widgets.Modal {
 	return ds.question(title, text, yes, widget.DangerImportance, do)
 }
 
+// confirm is warn with a label of its own for the button that changes nothing.
+func (ds *dialogs) confirm(title, text, no, yes string, do func()) *widgets.Modal {
+	return ds.choice(title, text, no, yes, widget.DangerImportance, do)
+}
+
 func (ds *dialogs) question(title, text, yes string, importance widget.Importance, do func()) *widgets.Modal {
-	m := ds.single(widgets.NewQuestion(ds.u.w.Canvas(), title, text, tr("Cancel"), yes, importance, func() {
+	return ds.choice(title, text, tr("Cancel"), yes, importance, do)
+}
+
+func (ds *dialogs) choice(title, text, no, yes string, importance widget.Importance, do func()) *widgets.Modal {
+	m := ds.single(widgets.NewQuestion(ds.u.w.Canvas(), title, text, no, yes, importance, func() {
 		do()
 		ds.u.settle()
 	}))
@@ -77,7 +86,7 @@ func (ds *dialogs) pick(folder bool, took func(paths []string)) {
 		case errors.Is(err, desktop.ErrNoPicker):
 			ds.pickWithFyne(folder, took)
 		case err != nil:
-			ds.u.say(reason(err, "", true))
+			ds.u.fail(err, "", true)
 		case len(paths) > 0:
 			ds.u.trace("picked %q", paths)
 			took(paths)

@@ -35,7 +35,7 @@ func (fi *finder) newSearch() *widget.Button {
 			fi.u.trace("searched %d", len(found))
 			switch {
 			case err != nil:
-				fi.u.say(reason(err, "", true))
+				fi.u.fail(err, "", true)
 			case len(found) == 0:
 				fi.u.say(tr("No other devices found on this network. Check that Multipeer is open on the other device and allowed through its firewall."))
 			}
@@ -121,7 +121,7 @@ func findingWords(f doctor.Finding) (what, remedy string) {
 	case doctor.PortTaken:
 		return tr("Port is already in use, probably by another copy of Multipeer; using {{.Port}} instead", "Port", f.N), tr("Quit the other copy, or connect to this device by its address.")
 	case doctor.Clock:
-		return tr("The clock is set to {{.Date}}", "Date", f.Detail), tr("Set the right date and time: security keys depend on it.")
+		return tr("The clock is set to {{.Date}}", "Date", f.Detail), tr("Set the correct date and time: certificates depend on them.")
 	case doctor.OwnFirewall:
 		what = tr("This device's firewall ({{.Which}}) blocks incoming connections", "Which", f.Detail)
 		switch {
@@ -163,7 +163,7 @@ func (fi *finder) conflict(c engine.Conflict) {
 		f.N = 1
 	} else {
 		t := fi.u.talk(c.ID)
-		text := tr("Two devices use the identity of {{.Name}}: {{.Where}}", "Name", fi.u.nameOf(t), "Where", f.Detail)
+		text := tr("Two devices are using {{.Name}}'s identity: {{.Where}}", "Name", fi.u.nameOf(t), "Where", f.Detail)
 		fi.u.add(t, history.Row{Kind: history.Notice, Text: text}, nil)
 	}
 	fi.u.trace("conflict %v", c.ID.Short())
@@ -186,15 +186,15 @@ func otherWords(f doctor.Finding) (what, remedy string) {
 	case doctor.Refused:
 		return tr("{{.Name}} does not accept connections from this device", "Name", f.Detail), tr("Ask the owner of that device whether this device is blocked there.")
 	case doctor.Version:
-		return tr("{{.Name}} runs another version of Multipeer", "Name", f.Detail), tr("Update the older one.")
+		return tr("{{.Name}} is running a different version of Multipeer", "Name", f.Detail), tr("Update the older one.")
 	case doctor.Failed:
 		return tr("{{.Name}} could not be reached: {{.Why}}", "Name", f.Detail, "Why", why), ""
 	case doctor.SameIdentity:
 		remedy = tr("Anything sent to this identity reaches one of the two devices. A profile was copied: delete the profile folder on one of them.")
 		if f.N == 1 {
-			return tr("Another device uses this device's identity: {{.Where}}", "Where", f.Detail), remedy
+			return tr("Another device is using this device's identity: {{.Where}}", "Where", f.Detail), remedy
 		}
-		return tr("Two devices use one identity: {{.Where}}", "Where", f.Detail), remedy
+		return tr("Two devices are using the same identity: {{.Where}}", "Where", f.Detail), remedy
 	}
 	return firstUpper(why), ""
 }

@@ -79,7 +79,7 @@ func (s *emptyState) refresh() {
 	case s.u.side.sought != "":
 		title, text, icon = tr("Search"), tr("Results are listed on the left: devices first, then messages."), widgets.IconFind
 	case len(s.u.peers) > 0:
-		title, text = trn("{{.N}} devices nearby", int64(len(s.u.peers))), tr("Choose a device to chat, or drop files on it.")
+		title, text = trn("{{.N}} devices nearby", int64(len(s.u.peers))), tr("Choose a device to chat with, or drop files on it.")
 	case s.u.self.Visible != 0:
 		text += " " + tr("Not everyone can see this device right now. Change it in Settings.")
 	}

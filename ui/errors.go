@@ -2,8 +2,14 @@ package ui
 
 import (
 	"errors"
+	"io/fs"
+	"syscall"
+
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/ui/internal/widgets"
 )
 
 // This file turns errors into sentences. Each names the cause and the remedy.
@@ -46,8 +52,8 @@ func failure(err error, peer string, here bool) string {
 		return either(tr("The file is larger than this device's disk allows. Choose a folder on another disk."),
 			tr("The file is larger than {{.Name}}'s disk allows. Choose a folder on another disk there.", name...))
 	case errors.Is(err, engine.ErrNameRefused):
-		return either(tr("This device's disk does not accept the name. Ask the sender to rename it and send it again."),
-			tr("{{.Name}}'s disk does not accept the name. Rename it, then send again.", name...))
+		return either(tr("This device's disk does not accept the file name. Ask the sender to rename the file and send it again."),
+			tr("{{.Name}}'s disk does not accept the file name. Rename the file, then send it again.", name...))
 	case errors.Is(err, engine.ErrDisk):
 		return either(tr("This device's disk reported an error. Check the disk, or choose another folder."),
 			tr("{{.Name}}'s disk reported an error. Check the disk there, or choose another folder.", name...))
@@ -56,7 +62,7 @@ func failure(err error, peer string, here bool) string {
 	case errors.Is(err, engine.ErrUnsized):
 		return tr("The system does not report the size of this file. Copy it to a disk, then send the copy.")
 	case errors.Is(err, engine.ErrNoLinks):
-		return tr("Links cannot be stored on this disk.")
+		return tr("This disk does not support symbolic links.")
 	case errors.Is(err, engine.ErrDenied):
 		return either(tr("Can't save to this folder. Choose another one."),
 			tr("{{.Name}} can't save to its folder. Choose another one there.", name...))
@@ -73,7 +79,7 @@ func failure(err error, peer string, here bool) string {
 	case errors.Is(err, engine.ErrTooMuch):
 		return tr("Stopped: the sender sent more than it announced. Nothing was saved.")
 	case errors.Is(err, engine.ErrGone):
-		return tr("The folder, or the data received in it, is gone. Send it again.")
+		return tr("The destination folder, or the data already received, is gone. Send the files again.")
 	case errors.Is(err, engine.ErrStalled):
 		return tr("No data for a minute. Check the network on both devices, then send again.")
 	}
@@ -104,11 +110,17 @@ func reason(err error, peer string, here bool) string {
 		return s
 	}
 	name := []any{"Name", peer}
+	either := func(mine, theirs string) string {
+		if here {
+			return mine
+		}
+		return theirs
+	}
 	switch {
 	case errors.Is(err, engine.ErrDeclined):
 		return tr("{{.Name}} declined.", name...)
 	case errors.Is(err, engine.ErrBye):
-		return tr("{{.Name}} went offline. Send again when it's back.", name...)
+		return either(tr("{{.Name}} went offline. Ask the sender to send it again when it's back.", name...), tr("{{.Name}} went offline. Send again when it's back.", name...))
 	case errors.Is(err, engine.ErrBlocked):
 		return tr("Blocked, here or on {{.Name}}.", name...)
 	case errors.Is(err, engine.ErrRefused):
@@ -116,7 +128,7 @@ func reason(err error, peer string, here bool) string {
 	case errors.Is(err, engine.ErrIdentity):
 		return tr("A different device answered as {{.Name}}, so nothing was sent.", name...)
 	case errors.Is(err, engine.ErrVersion):
-		return tr("{{.Name}} runs another version of Multipeer. Update the older one.", name...)
+		return tr("{{.Name}} is running a different version of Multipeer. Update the older one.", name...)
 	case errors.Is(err, engine.ErrBusy):
 		return tr("{{.Name}} is busy. Try again in a moment.", name...)
 	case errors.Is(err, engine.ErrTooLarge):
@@ -133,10 +145,79 @@ func reason(err error, peer string, here bool) string {
 		return tr("The connection to {{.Name}} was lost. Try again when it is back.", name...)
 	case errors.Is(err, engine.ErrAnswered):
 		return tr("This request was already answered or withdrawn.")
+	case errors.Is(err, engine.ErrOwnKey):
+		return tr("That is this device. Enter the address of another one.")
+	case errors.Is(err, engine.ErrKicked):
+		return tr("{{.Name}} has disconnected this device. Ask there to connect again.", name...)
+	case errors.Is(err, engine.ErrCancelled):
+		return tr("Cancelled.")
+	case errors.Is(err, engine.ErrMismatch):
+		return tr("The codes did not match, so nothing was verified. Try again.")
+	case errors.Is(err, engine.ErrState):
+		return tr("This transfer has already ended.")
+	case errors.Is(err, engine.ErrClosed):
+		return tr("Multipeer is closing. Start it again.")
+	case errors.Is(err, engine.ErrInUse):
+		return tr("Another Multipeer uses these settings. Quit it, then try again.")
+	case errors.Is(err, engine.ErrPermissions):
+		return tr("This device's settings folder can't be used. Check its permissions.")
+	case errors.Is(err, engine.ErrCorrupt), errors.Is(err, engine.ErrMissing):
+		return tr("This device's settings are damaged. Restore them from a backup.")
+	case errors.Is(err, fs.ErrPermission):
+		return tr("Access was denied. Check the permissions.")
+	case errors.Is(err, fs.ErrNotExist):
+		return tr("It was moved or deleted.")
 	case errors.Is(err, engine.ErrInvalid):
-		return firstUpper(engine.CleanLine(err.Error())) + "."
+		return tr("This entry is not valid. Check it and try again.")
+	case errors.Is(err, engine.ErrNoNetwork), offline(err):
+		return tr("This device is offline. Connect it to a network, then try again.")
 	}
-	return tr("Something went wrong: {{.Why}}", "Why", engine.CleanLine(err.Error()))
+	return tr("Something went wrong. Try again.")
+}
+
+// offline reports whether an error of the system means that there is no network.
+func offline(err error) bool {
+	var number syscall.Errno
+	if !errors.As(err, &number) {
+		return false
+	}
+	switch number {
+	case syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EHOSTUNREACH, syscall.EHOSTDOWN, syscall.EADDRNOTAVAIL:
+		return true
+	}
+	return false
+}
+
+// details returns the words of an error for which there is no sentence, or "".
+func details(err error, peer string, here bool) string {
+	if err == nil || reason(err, peer, here) != tr("Something went wrong. Try again.") {
+		return ""
+	}
+	return engine.CleanText(err.Error())
+}
+
+// fail shows an error as a toast; it ignores nil.
+func (u *UI) fail(err error, peer string, here bool) {
+	if err == nil {
+		return
+	}
+	text, more := reason(err, peer, here), details(err, peer, here)
+	u.trace("toast %q %q", text, more)
+	if more == "" {
+		u.toast.Show(text)
+		return
+	}
+	u.toast.ShowMore(text, tr("Details"), func() { u.showDetails(more) })
+}
+
+// showDetails shows the words of an error, which can be copied.
+func (u *UI) showDetails(text string) {
+	var m *widgets.Modal
+	body := widgets.NewParagraph(widgets.Shortened(text, 1000), widgets.SizeBody, theme.ColorNameForeground)
+	m = u.dialogs.modal(tr("Details"), body, 480,
+		widgets.NewButton(tr("Copy"), widget.MediumImportance, func() { u.copyText(text) }),
+		widgets.NewButton(tr("Close"), widget.HighImportance, func() { m.Hide() }))
+	m.Show()
 }
 
 // problem says why the engine cannot find peers.
@@ -144,5 +225,5 @@ func problem(err error) string {
 	if errors.Is(err, engine.ErrNoNetwork) {
 		return tr("No network. Connect to Wi-Fi or plug in a cable, and devices will appear here.")
 	}
-	return tr("Can't look for devices: {{.Why}}.", "Why", engine.CleanLine(err.Error()))
+	return joined(tr("Can't look for devices."), reason(err, "", true))
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 
 	"fyne.io/fyne/v2"
 
@@ -84,7 +85,7 @@ func (u *UI) wait(paths []string) {
 	u.dirty.side = true
 }
 
-// offer offers paths to the peer of a conversation, or to every connected peer.
+// offer offers paths to the peer of a conversation, or to every connected peer if the user confirms that.
 func (u *UI) offer(t *talk, paths []string) {
 	to := []engine.PeerID{t.id}
 	if t.everyone() {
@@ -99,14 +100,25 @@ func (u *UI) offer(t *talk, paths []string) {
 			u.wait(paths)
 			return
 		}
+		q := u.dialogs.ask(trn("Send to {{.N}} devices?", int64(len(to))), strings.Join(names(paths), ", "), tr("Send"), func() {
+			u.offerTo(to, paths)
+			u.showTransfers() // each has a card there; the conversation with everyone has none
+		})
+		q.Declined = func() { u.wait(paths) }
+		return
 	}
+	u.offerTo(to, paths)
+}
+
+// offerTo offers paths to peers.
+func (u *UI) offerTo(to []engine.PeerID, paths []string) {
 	background(u.bind, func(ctx context.Context) ([]engine.Transfer, error) {
 		return u.e.OfferEach(ctx, to, engine.OfferOptions{Keep: true}, paths...), nil
 	}, func(offered []engine.Transfer, _ error) {
 		for _, t := range offered {
 			name := u.nameOf(u.talk(t.Peer))
 			if t.ID == "" {
-				u.say(reason(t.Err, name, false))
+				u.fail(t.Err, name, false)
 				continue
 			}
 			u.transfers.sources[t.ID] = paths

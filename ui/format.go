@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/ui/internal/widgets"
 )
 
 // This file turns the engine's values into user-facing text. errors.go does the same for its errors.
@@ -105,7 +106,7 @@ func content(t engine.Transfer) string {
 
 // status returns the line below a transfer's title.
 func status(t engine.Transfer) string {
-	name := []any{"Name", t.PeerName}
+	name := []any{"Name", widgets.Shortened(t.PeerName, shownName)}
 	switch t.State {
 	case engine.Queued:
 		switch {
@@ -118,6 +119,9 @@ func status(t engine.Transfer) string {
 	case engine.Stalled:
 		return joined(stalled(t), progressOf(t))
 	case engine.Paused:
+		if t.ByPeer {
+			return joined(progressOf(t), tr("paused by {{.Name}}", name...))
+		}
 		return joined(progressOf(t), tr("paused"))
 	case engine.Offered:
 		if t.Incoming {
@@ -153,6 +157,9 @@ func status(t engine.Transfer) string {
 		}
 		return joined(tr("{{.Name}} declined", name...), content(t))
 	case engine.Cancelled:
+		if t.ByPeer {
+			return joined(tr("{{.Name}} cancelled", name...), content(t))
+		}
 		return joined(tr("Cancelled"), content(t))
 	}
 	return tr("{{.Done}} of {{.All}}", "Done", size(t.Done), "All", content(t)) // the card shows the reason below
@@ -174,9 +181,9 @@ func outcome(t engine.Transfer) string {
 // withWhom names the other side of a transfer.
 func withWhom(t engine.Transfer) string {
 	if t.Incoming {
-		return tr("from {{.Name}}", "Name", t.PeerName)
+		return tr("from {{.Name}}", "Name", widgets.Shortened(t.PeerName, shownName))
 	}
-	return tr("to {{.Name}}", "Name", t.PeerName)
+	return tr("to {{.Name}}", "Name", widgets.Shortened(t.PeerName, shownName))
 }
 
 func progressOf(t engine.Transfer) string {

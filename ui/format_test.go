@@ -3,7 +3,11 @@ package ui
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -12,18 +16,35 @@ import (
 
 // TestErrors_NameCauseAndRemedy checks that the user sees no raw Go error.
 func TestErrors_NameCauseAndRemedy(t *testing.T) {
+	unknown := errors.New("raw \x1b")
+	general := reason(unknown, "Ben", false)
 	for _, err := range []error{
 		engine.ErrDiskFull, engine.ErrDenied, engine.ErrBadName, engine.ErrDigest, engine.ErrChanged, engine.ErrUnreadable, engine.ErrSpecial, engine.ErrTooMuch, engine.ErrStalled,
 		engine.ErrDeclined, engine.ErrBye, engine.ErrBlocked, engine.ErrBusy, engine.ErrTooLarge, engine.ErrNobody, engine.ErrNoPeer,
-		engine.ErrUnavailable, engine.ErrTimeout, engine.ErrLost, engine.ErrNotConnected,
+		engine.ErrUnavailable, engine.ErrTimeout, engine.ErrLost, engine.ErrNotConnected, engine.ErrInvalid, engine.ErrCancelled, engine.ErrIdentity, engine.ErrVersion,
+		engine.ErrMismatch, engine.ErrRefused, engine.ErrOwnKey, engine.ErrAnswered, engine.ErrKicked, engine.ErrClosed, engine.ErrState, engine.ErrInUse, engine.ErrPermissions,
+		engine.ErrCorrupt, engine.ErrMissing, engine.ErrNoNetwork, engine.ErrGone, engine.ErrNoRoom, engine.ErrReadOnly, engine.ErrFileTooLarge, engine.ErrNameRefused,
+		engine.ErrDisk, engine.ErrVanished, engine.ErrNoLinks, engine.ErrUnsized, fs.ErrPermission, fs.ErrNotExist,
+		&net.OpError{Op: "write", Err: os.NewSyscallError("sendmsg", syscall.ENETUNREACH)},
 	} {
-		s := reason(fmt.Errorf("wrapped: %w", err), "Ben", false)
-		if s == "" || strings.Contains(s, "wrapped") || !strings.HasSuffix(strings.TrimSpace(s), ".") && !strings.HasSuffix(s, "?") {
-			t.Errorf("%v: %q", err, s)
+		for _, here := range []bool{true, false} {
+			s := reason(fmt.Errorf("wrapped: %w", err), "Ben", here)
+			if s == "" || s == general || strings.Contains(s, "wrapped") || !strings.HasSuffix(strings.TrimSpace(s), ".") && !strings.HasSuffix(s, "?") {
+				t.Errorf("%v: %q", err, s)
+			}
+			if more := details(err, "Ben", here); more != "" {
+				t.Errorf("%v has details: %q", err, more)
+			}
 		}
 	}
-	if s := reason(errors.New("raw \x1b"), "Ben", false); strings.Contains(s, "\x1b") || !strings.Contains(s, "raw") {
-		t.Errorf("an unknown error: %q", s)
+	if strings.Contains(general, "raw") {
+		t.Errorf("an unknown error: %q", general)
+	}
+	if more := details(unknown, "Ben", false); !strings.Contains(more, "raw") || strings.Contains(more, "\x1b") {
+		t.Errorf("details of an unknown error: %q", more)
+	}
+	if s := reason(engine.ErrBye, "Ben", true); strings.Contains(s, "Send again") {
+		t.Errorf("to the receiver: %q", s)
 	}
 }
 

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"errors"
 	"fmt"
 
 	"fyne.io/fyne/v2"
@@ -162,7 +163,7 @@ func (h *header) setButton(p engine.Peer, here bool) {
 	switch {
 	case !here || p.Trust == engine.TrustBlocked || h.u.invites.asked(p.ID):
 		widgets.Show(h.button, false)
-	case p.HasSession():
+	case p.HasSession(), errors.Is(p.Err, engine.ErrBlocked), errors.Is(p.Err, engine.ErrRefused):
 		widgets.Show(h.button, false)
 	case p.State == engine.Connecting:
 		set(tr("Withdraw"), widget.MediumImportance, func() { h.u.e.Disconnect(p.ID) })
@@ -182,6 +183,9 @@ func (h *header) describe(t *talk, p engine.Peer, here bool) string {
 		return tr("Not nearby")
 	case h.u.shell.narrow && p.Err == nil && p.LooksLike.IsZero():
 		return joined(peerState(p), "ID "+p.ID.Short())
+	}
+	if errors.Is(p.Err, engine.ErrBlocked) || errors.Is(p.Err, engine.ErrRefused) {
+		return tr("Unreachable") // it is the other side's own matter
 	}
 	if p.Err != nil && !p.HasSession() {
 		return reason(p.Err, h.u.nameOf(t), false)

@@ -10,18 +10,22 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
+// shownName is how many characters of a peer's name a question shows, so that the question itself is always seen.
+const shownName = 40
+
 // invitationCard asks the user whether to connect.
 type invitationCard struct {
 	widgets.Card
 	peer   engine.PeerID
-	title  *widgets.Line
+	title  *widgets.Paragraph
 	accept *widget.Button
 	at     place
 	of     *engine.Invitation
 }
 
 func newInvitationCard(u *UI, p engine.Peer, accept, decline, block func()) *invitationCard {
-	c := &invitationCard{peer: p.ID, title: widgets.NewLine(tr("{{.Name}} wants to connect", "Name", p.Name), widgets.SizeBody, theme.ColorNameForeground, true)}
+	c := &invitationCard{peer: p.ID, title: widgets.NewParagraph(tr("{{.Name}} wants to connect", "Name", widgets.Shortened(p.Name, shownName)), widgets.SizeBody, theme.ColorNameForeground)}
+	c.title.Bold = true
 	text := widgets.Hint(tr("You'll be able to exchange messages and files. Device ID: {{.ID}}…", "ID", p.ID.Short()))
 	if w := u.warning(p); w != "" {
 		text.Text, text.Color = w+". "+text.Text, widgets.ColorBad

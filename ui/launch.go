@@ -186,7 +186,7 @@ func (u *UI) Run(l singleinstance.Launch, hidden bool, trouble error, end func()
 		u.trace("started")
 		onSignal(func() { u.o.Do(u.leave) }, u.end)
 		if trouble != nil {
-			u.say(reason(fmt.Errorf("%w", trouble), "", true))
+			u.fail(fmt.Errorf("%w", trouble), "", true)
 		}
 		if len(l.Paths) > 0 || l.Link != "" {
 			u.taken(l)
@@ -201,6 +201,26 @@ func (u *UI) Run(l singleinstance.Launch, hidden bool, trouble error, end func()
 	u.o.App.Run()
 	u.over.Store(true)
 	u.end() // Fyne has ended its loop itself, as it does for the Quit of the system's own menus
+}
+
+// restart ends the program and starts it again.
+func (u *UI) restart() {
+	u.again = true
+	u.saveSize()
+	u.leave()
+}
+
+// StartAgain starts the program again if the user wants that; call it when everything has ended. Where the system can
+// replace a running program, it does not return.
+func (u *UI) StartAgain() error {
+	if !u.again {
+		return nil
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return startAgain(program, os.Args)
 }
 
 // EndLimit is how long the program takes to end at most: commands that run in it have 15 s to end.

@@ -54,7 +54,7 @@ func (ps *pairings) showLink() {
 	ps.u.trace("link %q", link)
 	picture, err := drawQR(link)
 	if err != nil {
-		ps.u.say(reason(err, "", true))
+		ps.u.fail(err, "", true)
 		return
 	}
 	code := canvas.NewImageFromImage(picture)
@@ -91,7 +91,7 @@ func (ps *pairings) hideLink() {
 func (ps *pairings) openLink(text string, outside bool) {
 	link, err := engine.ParseLink(text)
 	if err != nil {
-		ps.u.say(reason(err, "", false))
+		ps.u.fail(err, "", false)
 		return
 	}
 	_, addresses, _ := strings.Cut(link.Ticket, "@")
@@ -113,7 +113,7 @@ func (ps *pairings) openLink(text string, outside bool) {
 		background(ps.u.bind, func(ctx context.Context) (engine.PeerID, error) { return ps.u.e.OpenLink(ctx, text) }, func(id engine.PeerID, err error) {
 			ps.u.side.busy(false)
 			if err != nil {
-				ps.u.say(reason(err, tr("The device in the link"), false))
+				ps.u.fail(err, tr("The device in the link"), false)
 				return
 			}
 			ps.u.side.address.SetText("")

@@ -27,7 +27,7 @@ func (u *UI) showMenu(actions []widgets.Action, at fyne.Position) {
 
 // talkActions returns the menu of a conversation and its peer.
 func (u *UI) talkActions(t *talk) (items []widgets.Action) {
-	id, name := t.id, u.nameOf(t)
+	id := t.id
 	p, here := u.peers[id]
 	add := func(label string, do func()) {
 		items = append(items, widgets.Action{Label: label, Do: func() { do(); u.settle() }})
@@ -77,9 +77,7 @@ func (u *UI) talkActions(t *talk) (items []widgets.Action) {
 	}
 	takeAway(tr("Block…"), func() { u.block(id) })
 	if trust != engine.TrustUnknown {
-		takeAway(tr("Forget…"), func() {
-			u.dialogs.warn(tr("Forget {{.Name}}?", "Name", name), tr("You'll have to accept and verify it again next time."), tr("Forget"), u.setTrust(id, engine.TrustUnknown))
-		})
+		takeAway(tr("Forget…"), func() { u.forget(id) })
 	}
 	return items
 }
@@ -89,7 +87,7 @@ func (u *UI) autoActions(t *talk, p engine.Peer, here bool, add func(string, fun
 	auto := func(a engine.AutoAccept) {
 		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.e.SetAutoAccept(t.id, a) }, func(_ struct{}, err error) {
 			u.trace("auto %d", a.Bytes)
-			u.say(reason(err, u.nameOf(t), true))
+			u.fail(err, u.nameOf(t), true)
 		})
 	}
 	switch {
@@ -118,7 +116,7 @@ func (u *UI) setTrust(id engine.PeerID, t engine.Trust) func() {
 	return func() {
 		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.e.SetTrust(id, t) }, func(_ struct{}, err error) {
 			u.trace("trust %q %q", name, t)
-			u.say(reason(err, name, true))
+			u.fail(err, name, true)
 			u.judged(id)
 			if u.page == pageSettings {
 				u.prefs.people()
@@ -152,10 +150,19 @@ func (u *UI) judged(id engine.PeerID) {
 	}
 }
 
+// forget asks the user whether to forget what was decided about a peer.
+func (u *UI) forget(id engine.PeerID) {
+	u.dialogs.warn(tr("Forget {{.Name}}?", "Name", u.nameOf(u.talk(id))), tr("You'll have to accept and verify it again next time."), tr("Forget"), u.setTrust(id, engine.TrustUnknown))
+}
+
 // block asks the user whether to block a peer.
 func (u *UI) block(id engine.PeerID) {
 	name := u.nameOf(u.talk(id))
-	u.dialogs.warn(tr("Block {{.Name}}?", "Name", name), tr("{{.Name}} won't be able to connect or send you anything. You can unblock it at any time.", "Name", name), tr("Block"), u.setTrust(id, engine.TrustBlocked))
+	text := tr("{{.Name}} won't be able to connect or send you anything. You can unblock it at any time.", "Name", name)
+	if u.e.Trust(id) == engine.TrustVerified {
+		text += " " + tr("It will have to be verified again then.")
+	}
+	u.dialogs.warn(tr("Block {{.Name}}?", "Name", name), text, tr("Block"), u.setTrust(id, engine.TrustBlocked))
 }
 
 // rename lets the user give a peer a local name.
@@ -166,8 +173,8 @@ func (u *UI) rename(t *talk) {
 	keep := func() {
 		name := strings.TrimSpace(entry.Text)
 		if name != "" {
-			if err := engine.ValidateName(name); err != nil {
-				u.say(reason(err, "", true))
+			if engine.ValidateName(name) != nil {
+				u.say(badName())
 				return
 			}
 		}
@@ -175,6 +182,11 @@ func (u *UI) rename(t *talk) {
 		u.o.Settings.SetName(t.key, name)
 		u.keepSettings()
 		u.trace("named %q", name)
+		for id := range u.peers {
+			if p, known := u.e.Peer(id); known {
+				u.peers[id] = u.compared(p)
+			}
+		}
 		u.dirty.side = true
 		u.settle()
 	}
@@ -191,7 +203,7 @@ func (u *UI) rename(t *talk) {
 func (u *UI) clearTalk(t *talk) {
 	u.dialogs.warn(tr("Clear the conversation with {{.Name}}?", "Name", u.nameOf(t)), tr("Messages and the file list are removed from this device. The files stay on disk, and the other person keeps their copy."), tr("Clear"), func() {
 		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.o.History.Clear(t.key) }, func(_ struct{}, err error) {
-			u.say(reason(err, "", true))
+			u.fail(err, "", true)
 			u.cleared(t)
 		})
 	})
@@ -266,7 +278,7 @@ func (u *UI) messageMenu(at place, pos fyne.Position) {
 func (u *UI) openWeb(target *url.URL) {
 	u.dialogs.ask(tr("Open {{.Host}} in the browser?", "Host", engine.CleanLine(target.Host)), widgets.Shortened(engine.CleanLine(target.String()), 300), tr("Open"), func() {
 		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.o.Desktop.OpenLink(target) }, func(_ struct{}, err error) {
-			u.say(reason(err, "", true))
+			u.fail(err, "", true)
 		})
 	})
 }

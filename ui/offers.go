@@ -74,7 +74,7 @@ func (ts *transfers) accept(s shownOffer, dir string, existing engine.Existing) 
 	background(ts.u.bind, func(context.Context) (struct{}, error) {
 		return struct{}{}, o.Accept(opts)
 	}, func(_ struct{}, err error) {
-		ts.u.say(reason(err, o.Transfer.PeerName, true))
+		ts.u.fail(err, o.Transfer.PeerName, true)
 	})
 }
 
@@ -83,7 +83,7 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 	id := t.ID
 	call := func(do func() error) {
 		background(ts.u.bind, func(context.Context) (struct{}, error) { return struct{}{}, do() }, func(_ struct{}, err error) {
-			ts.u.say(reason(err, t.PeerName, true))
+			ts.u.fail(err, t.PeerName, true)
 		})
 	}
 	saved := func() []string {
@@ -122,8 +122,17 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 				call(o.Decline)
 			}
 		},
-		block:  func() { ts.u.block(t.Peer) },
-		cancel: func() { call(func() error { ts.u.e.Cancel(id); return nil }) },
+		block: func() { ts.u.block(t.Peer) },
+		cancel: func() {
+			end := func() { call(func() error { ts.u.e.Cancel(id); return nil }) }
+			now := ts.all[id]
+			if now.Done == 0 {
+				end()
+				return
+			}
+			ts.u.dialogs.confirm(tr("Cancel this transfer?"), tr("{{.Done}} of {{.All}} has arrived. It is deleted, and sending again starts from the beginning. Pause keeps it.", "Done", size(now.Done), "All", size(now.Bytes)),
+				tr("Keep going"), tr("Cancel transfer"), end)
+		},
 		pause:  func() { call(func() error { return ts.u.e.Pause(id) }) },
 		resume: func() { call(func() error { return ts.u.e.Resume(id) }) },
 		open:   withSaved(ts.u.o.Desktop.Open),

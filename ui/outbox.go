@@ -27,7 +27,7 @@ const maxMessageText = engine.MaxMessage - 1000
 func (o *outbox) mayDeliver(t *talk, text string) bool {
 	switch {
 	case len(text) > maxMessageText:
-		o.u.say(reason(engine.ErrTooLarge, "", true))
+		o.u.fail(engine.ErrTooLarge, "", true)
 	case len(t.open) >= maxOpen:
 		o.u.say(tr("Too many messages are already waiting for {{.Name}}.", "Name", o.u.nameOf(t)))
 	default:

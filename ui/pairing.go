@@ -20,7 +20,7 @@ import (
 type pairingCard struct {
 	widgets.Card
 	peer    engine.PeerID
-	title   *widgets.Line
+	title   *widgets.Paragraph
 	text    *widgets.Paragraph
 	code    *widgets.Line
 	buttons *fyne.Container
@@ -37,9 +37,10 @@ type pairingActions struct {
 
 func newPairingCard(p engine.Pairing, face color.NRGBA, actions pairingActions) *pairingCard {
 	c := &pairingCard{
-		peer: p.Peer, title: widgets.NewLine("", widgets.SizeBody, theme.ColorNameForeground, true), text: widgets.Hint(""),
+		peer: p.Peer, title: widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground), text: widgets.Hint(""),
 		code: widgets.NewLine("", widgets.SizeDigits, theme.ColorNameForeground, true), actions: actions, stage: -1,
 	}
+	c.title.Bold = true
 	c.buttons = widgets.NewFlow(widgets.Gap)
 	c.code.Fits = true
 	a := widgets.NewAvatar(40, widgets.ColorCard)
@@ -56,6 +57,7 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 		return false
 	}
 	c.stage = p.Stage
+	p.Name = widgets.Shortened(p.Name, shownName)
 	c.buttons.RemoveAll()
 	c.code.Hide()
 	add := func(label string, importance widget.Importance, f func()) {
@@ -65,7 +67,7 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 	switch p.Stage {
 	case engine.PairingAsked:
 		c.title.SetText(tr("{{.Name}} wants to verify", "Name", p.Name))
-		c.text.SetText(tr("Compare a six-digit code once, and you know nobody is intercepting."))
+		c.text.SetText(tr("Compare a six-digit code once to make sure nobody is intercepting the connection."))
 		add(tr("Compare"), widget.HighImportance, c.actions.pick)
 		cancel(tr("Not now"))
 	case engine.PairingWaiting, engine.PairingStarted:
@@ -138,7 +140,7 @@ func (ps *pairings) verify(id engine.PeerID) {
 		case errors.Is(err, engine.ErrMismatch), errors.Is(err, engine.ErrBusy):
 			ps.u.say(pairingFailure(engine.Pairing{Name: name, Err: err}))
 		default:
-			ps.u.say(reason(err, name, false))
+			ps.u.fail(err, name, false)
 		}
 	})
 }
@@ -199,11 +201,22 @@ func (u *UI) warning(p engine.Peer) string {
 	if p.LooksLike.IsZero() {
 		return ""
 	}
-	name := p.Name
-	if other, ok := u.peers[p.LooksLike]; ok {
-		name = other.Name
+	return tr("Not the {{.Name}} you know", "Name", widgets.Shortened(u.nameOf(u.talk(p.LooksLike)), shownName))
+}
+
+// compared returns a peer with LooksLike also set for a name that the user has given another device: the engine does not
+// know these names.
+func (u *UI) compared(p engine.Peer) engine.Peer {
+	if !p.LooksLike.IsZero() || p.Trust == engine.TrustVerified || u.o.Settings.Names[p.ID.String()] != "" {
+		return p
 	}
-	return tr("Not the {{.Name}} you know", "Name", name)
+	for key, name := range u.o.Settings.Names {
+		id, err := engine.ParsePeerID(key)
+		if err == nil && id != p.ID && engine.SameLook(name, p.Name) {
+			p.LooksLike = id
+		}
+	}
+	return p
 }
 
 // likeness is a stored result of Engine.LooksLike for the name of a conversation.
@@ -221,5 +234,5 @@ func (u *UI) absent(t *talk) engine.Peer {
 	if l := &t.likeness; l.name != t.name || time.Since(l.at) > likenessFor {
 		*l = likeness{t.name, time.Now(), u.e.LooksLike(t.id, t.name)}
 	}
-	return engine.Peer{ID: t.id, Name: t.name, LooksLike: t.likeness.id}
+	return u.compared(engine.Peer{ID: t.id, Name: t.name, LooksLike: t.likeness.id, Trust: u.e.Trust(t.id)})
 }

@@ -54,7 +54,7 @@ func (u *UI) invite(id engine.PeerID) {
 	u.trace("invite %q", name)
 	background(u.bind, func(ctx context.Context) (struct{}, error) { return struct{}{}, u.e.Invite(ctx, id) }, func(_ struct{}, err error) {
 		if err != nil && !errors.Is(err, engine.ErrCancelled) {
-			u.say(reason(err, name, false))
+			u.fail(err, name, false)
 		}
 	})
 }

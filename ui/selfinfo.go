@@ -29,7 +29,7 @@ func (u *UI) describeSelf() {
 	if c := u.o.Settings.Colour; c > 0 {
 		info["color"] = strconv.Itoa(c)
 	}
-	u.say(reason(u.e.SetInfo(info), "", true))
+	u.fail(u.e.SetInfo(info), "", true)
 }
 
 // colorOf returns the colour of a device: its owner's choice if chosen is at least 1, or the one derived from its key

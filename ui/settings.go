@@ -30,7 +30,7 @@ type settingsPage struct {
 	folder *widgets.Line
 	list   *fyne.Container // of known devices
 	scroll *container.Scroll
-	later  *widgets.Paragraph // says that a restart is needed
+	shown  *fyne.Container // whether and until when the device is visible to everyone
 	about  *widgets.Line
 }
 
@@ -56,17 +56,15 @@ func (u *UI) keepSettings() {
 		return
 	}
 	err := u.o.Settings.Save()
-	u.say(reason(err, "", true))
+	u.fail(err, "", true)
 }
 
 func newSettingsPage(u *UI) *settingsPage {
-	p := &settingsPage{u: u, list: widgets.NewStacked(widgets.Gap), later: widgets.Hint("")}
+	p := &settingsPage{u: u, list: widgets.NewStacked(widgets.Gap), shown: widgets.NewStacked(widgets.Gap)}
 	p.back = widgets.NewIconButton(widgets.IconBack, tr("Back"), u.back)
 	head := widgets.NewHead(widgets.NewBeside(widgets.Gap, p.back, widgets.NewLine(tr("Settings"), widgets.SizeTitle, theme.ColorNameForeground, true)))
-	p.later.Color = widgets.ColorBad
-	p.later.Hide()
 	content := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.Edge, Top: widgets.Edge, Bottom: widgets.EdgeWide, Left: widgets.Edge, Right: widgets.Edge},
-		p.later, p.you(), p.receiving(), p.talks(), p.looks(), p.desk(), p.network(), p.known(), p.aboutUs())
+		p.you(), p.receiving(), p.talks(), p.looks(), p.desk(), p.network(), p.known(), p.aboutUs())
 	shown, scroll := widgets.NewScroll(container.New(widgets.AtMost(settingsWidth), content))
 	p.scroll = scroll
 	p.box = widgets.NewPane(head, nil, shown)
@@ -91,11 +89,15 @@ func (p *settingsPage) choice(name, about string, labels []string, chosen int, c
 	}))
 }
 
-// atNextStart shows that the change takes effect after a restart.
-func (p *settingsPage) atNextStart() {
-	p.later.SetText(tr("Restart Multipeer to apply your changes."))
-	widgets.Show(p.later, true)
-	p.box.Refresh()
+// restarting returns a row with a line below it, and a function that shows this line: what was changed takes effect after
+// a restart.
+func (p *settingsPage) restarting(row fyne.CanvasObject) (with fyne.CanvasObject, later func()) {
+	hint := widgets.NewBesideRight(widgets.Gap, widgets.Hint(tr("Restart Multipeer to apply this.")), widgets.NewButton(tr("Restart now"), widget.MediumImportance, p.u.restart))
+	hint.Hide()
+	return widgets.NewStacked(widgets.Gap, row, hint), func() {
+		widgets.Show(hint, true)
+		p.box.Refresh()
+	}
 }
 
 func (p *settingsPage) you() fyne.CanvasObject {
@@ -130,15 +132,18 @@ func (p *settingsPage) rename(name string) {
 	if name == u.self.Name {
 		return
 	}
-	if err := engine.ValidateName(name); err != nil {
-		u.say(reason(err, "", true))
+	if engine.ValidateName(name) != nil {
+		u.say(badName())
 		return
 	}
 	background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.e.SetName(name) }, func(_ struct{}, err error) {
 		u.trace("renamed %q", name)
-		u.say(reason(err, "", true))
+		u.fail(err, "", true)
 	})
 }
+
+// badName says which names a device can have.
+func badName() string { return tr("Enter a name of 1 to 63 visible characters on one line.") }
 
 func (p *settingsPage) receiving() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
@@ -154,7 +159,7 @@ func (p *settingsPage) receiving() fyne.CanvasObject {
 	show := widgets.NewButton(tr("Show"), widget.LowImportance, func() {
 		dir := u.downloads()
 		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.o.Desktop.Open(dir) }, func(_ struct{}, err error) {
-			u.say(reason(err, "", true))
+			u.fail(err, "", true)
 		})
 	})
 	accept := []string{settings.Nobody, settings.Verified, ""}
@@ -171,9 +176,9 @@ func (p *settingsPage) receiving() fyne.CanvasObject {
 		widgets.Setting(tr("Save received files to"), "", widgets.NewBesideRight(widgets.Gap, p.folder, widgets.Row(widgets.Gap, show, change))),
 		p.choice(tr("Connect without asking"), tr("You'll still be asked about files."), []string{tr("No one"), tr("Verified devices"), tr("Anyone I've accepted")}, at, func(i int) {
 			s.Accept = accept[i]
-			p.atNextStart()
+			u.fail(u.e.SetPolicies(Acceptance(s), Acceptance(s)), "", true)
 		}),
-		p.choice(tr("Receive automatically"), tr("Daily limit per verified device. Turn it on in the device's ⋯ menu."), labels, max(0, slices.Index(sizes, u.autoBytes())), func(i int) { s.AutoBytes = sizes[i] }))
+		p.choice(tr("Receive automatically"), tr("Daily limit per verified device. Turn on automatic receiving in the device's ⋯ menu."), labels, max(0, slices.Index(sizes, u.autoBytes())), func(i int) { s.AutoBytes = sizes[i] }))
 }
 
 func (p *settingsPage) talks() fyne.CanvasObject {
@@ -181,7 +186,7 @@ func (p *settingsPage) talks() fyne.CanvasObject {
 	clearAll := widgets.NewButton(tr("Clear…"), widget.MediumImportance, func() {
 		u.dialogs.warn(tr("Clear all conversations?"), tr("Messages and the file list are removed from this device. The files stay on disk, and the other person keeps their copy."), tr("Clear"), func() {
 			background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.o.History.ClearAll() }, func(_ struct{}, err error) {
-				u.say(reason(err, "", true))
+				u.fail(err, "", true)
 				for _, t := range u.talks {
 					u.cleared(t)
 				}
@@ -199,20 +204,23 @@ func (p *settingsPage) talks() fyne.CanvasObject {
 func (p *settingsPage) keeping() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
 	var row *fyne.Container
+	var later func()
 	row = p.toggle(tr("Save chat history"), tr("Stored on this device only, unencrypted: anyone who can read your files can read it."), !s.NoHistory, func(on bool) {
 		keep := func() {
 			s.NoHistory = !on
 			u.keepSettings()
-			p.atNextStart()
+			later()
 		}
 		if on {
 			keep()
 			return
 		}
-		m := u.dialogs.warn(tr("Stop saving chats?"), tr("Chats saved so far are deleted at the next start."), tr("Forget"), keep)
+		m := u.dialogs.warn(tr("Stop saving chats?"), tr("Chats saved so far will be deleted the next time Multipeer starts."), tr("Forget"), keep)
 		m.Declined = func() { row.Objects[1].(*widgets.Toggle).Set(true) }
 	})
-	return row
+	with, show := p.restarting(row)
+	later = show
+	return with
 }
 
 func (p *settingsPage) looks() fyne.CanvasObject {
@@ -225,11 +233,6 @@ func (p *settingsPage) looks() fyne.CanvasObject {
 		u.prefs.scroll.ScrollToOffset(at)
 	}
 	modes := []string{settings.System, settings.Light, settings.Dark, settings.Contrast}
-	tags := []string{""}
-	names := []string{tr("System")}
-	for _, l := range languages {
-		tags, names = append(tags, l.tag), append(names, l.name)
-	}
 	return widgets.Section(tr("Appearance"),
 		p.choice(tr("Theme"), "", []string{tr("System"), tr("Light"), tr("Dark"), tr("High contrast")}, slices.Index(modes, s.Appearance), func(i int) {
 			s.Appearance = modes[i]
@@ -239,21 +242,28 @@ func (p *settingsPage) looks() fyne.CanvasObject {
 			s.TextSize = []int{-1, 0, 1, 2, 4}[i]
 			again()
 		}),
-		p.choice(tr("Language"), "", names, max(0, slices.Index(tags, s.Language)), func(i int) {
-			s.Language = tags[i]
-			if s.Language == "" {
-				p.atNextStart()
-				return
-			}
-			if err := speak(s.Language); err != nil {
-				u.say(reason(err, "", true))
-			}
-			again()
-		}),
+		widgets.Setting(tr("Language"), "", p.languages(again)),
 		p.toggle(tr("Reduced motion"), tr("Turns off animations."), s.Still, func(on bool) {
 			s.Still = on
 			u.o.App.Settings().SetTheme(themeOf(s))
 		}))
+}
+
+// languages chooses the language; again shows the window in it.
+func (p *settingsPage) languages(again func()) fyne.CanvasObject {
+	s := p.u.o.Settings
+	tags, names := []string{""}, []string{tr("System")}
+	for _, l := range languages {
+		tags, names = append(tags, l.tag), append(names, l.name)
+	}
+	choice := widget.NewSelect(names, nil)
+	choice.SetSelectedIndex(max(0, slices.Index(tags, s.Language)))
+	choice.OnChanged = func(string) {
+		s.Language = tags[choice.SelectedIndex()]
+		p.u.fail(speak(s.Language), "", true)
+		again()
+	}
+	return choice
 }
 
 func (p *settingsPage) desk() fyne.CanvasObject {
@@ -264,7 +274,7 @@ func (p *settingsPage) desk() fyne.CanvasObject {
 	login, err := u.o.Desktop.Login()
 	rows := []fyne.CanvasObject{}
 	if err == nil {
-		rows = append(rows, p.toggle(tr("Start when you log in"), "", login, func(on bool) { u.say(reason(u.o.Desktop.SetLogin(on), "", true)) }))
+		rows = append(rows, p.toggle(tr("Start when you log in"), "", login, func(on bool) { u.fail(u.o.Desktop.SetLogin(on), "", true) }))
 	}
 	if u.tray != nil {
 		rows = append(rows, p.toggle(tr("Keep running when the window is closed"), tr("Multipeer stays in the tray and keeps receiving. Quit it there."), !s.CloseQuits, func(on bool) { s.CloseQuits = !on }))
@@ -278,14 +288,7 @@ func (p *settingsPage) desk() fyne.CanvasObject {
 func (p *settingsPage) network() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
 	visible := []string{settings.Everyone, settings.Known, settings.Nobody}
-	for10 := widgets.NewButton(tr("Turn on"), widget.MediumImportance, func() {
-		background(u.bind, func(context.Context) (struct{}, error) {
-			return struct{}{}, u.e.SetVisible(engine.VisibleToAll, 10*time.Minute)
-		}, func(_ struct{}, err error) {
-			u.trace("visible for a while")
-			u.say(reason(err, "", true))
-		})
-	})
+	var portLater, onLater func()
 	port := u.newField(tr("Automatic ({{.Port}} if free)", "Port", strconv.Itoa(engine.DefaultPort)))
 	if s.Port > 0 {
 		port.SetText(strconv.Itoa(s.Port))
@@ -302,7 +305,7 @@ func (p *settingsPage) network() fyne.CanvasObject {
 		if n != s.Port {
 			s.Port = n
 			u.keepSettings()
-			p.atNextStart()
+			portLater()
 		}
 	}
 	port.OnLeft = func() { port.OnSubmitted(port.Text) }
@@ -316,7 +319,7 @@ func (p *settingsPage) network() fyne.CanvasObject {
 		if !slices.Equal(names, s.Interfaces) {
 			s.Interfaces = names
 			u.keepSettings()
-			p.atNextStart()
+			onLater()
 		}
 	}
 	on.OnLeft = func() { on.OnSubmitted(on.Text) }
@@ -324,15 +327,40 @@ func (p *settingsPage) network() fyne.CanvasObject {
 	if a := u.e.Addresses(); len(a) > 0 {
 		at = tr("This device's address: {{.Address}}", "Address", a[0].String())
 	}
+	portRow, later := p.restarting(widgets.Setting(tr("Port"), at, port))
+	portLater = later
+	onRow, later := p.restarting(widgets.Setting(tr("Network interfaces"), tr("Where to look for devices."), on))
+	onLater = later
+	p.refreshVisible()
 	return widgets.Section(tr("Network"),
 		p.choice(tr("Who can see this device"), tr("You can always connect to others yourself."), []string{tr("Everyone"), tr("Known devices"), tr("No one")}, slices.Index(visible, s.Visible), func(i int) {
 			s.Visible = visible[i]
-			u.say(reason(u.e.SetVisible(Visibility(s), 0), "", true))
+			u.fail(u.e.SetVisible(Visibility(s), 0), "", true)
 		}),
-		widgets.Setting(tr("Visible to everyone for 10 minutes"), "", widgets.Row(0, for10)),
-		widgets.Setting(tr("Port"), at, port),
-		widgets.Setting(tr("Network interfaces"), tr("Where to look for devices."), on),
+		p.shown,
+		portRow, onRow,
 		widgets.NewFlow(widgets.Gap, u.finder.newSearch(), u.finder.newDoctor()))
+}
+
+// refreshVisible updates the row that makes the device visible to everyone for a while.
+func (p *settingsPage) refreshVisible() {
+	u := p.u
+	set := func(v engine.Visibility, d time.Duration) func() {
+		return func() {
+			background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.e.SetVisible(v, d) }, func(_ struct{}, err error) {
+				u.trace("visible for %v", d)
+				u.fail(err, "", true)
+			})
+		}
+	}
+	until := u.self.VisibleTo
+	row := widgets.Setting(tr("Visible to everyone for 10 minutes"), "", widgets.Row(0, widgets.NewButton(tr("Turn on"), widget.MediumImportance, set(engine.VisibleToAll, 10*time.Minute))))
+	if !until.IsZero() && u.self.Visible == engine.VisibleToAll {
+		row = widgets.Setting(tr("Visible to everyone until {{.Time}}", "Time", until.Local().Format("15:04")), "",
+			widgets.Row(0, widgets.NewButton(tr("Stop"), widget.MediumImportance, set(Visibility(u.o.Settings), 0))))
+	}
+	p.shown.Objects = []fyne.CanvasObject{row}
+	p.shown.Refresh()
 }
 
 // Visibility returns who can see this device according to the settings.
@@ -382,12 +410,12 @@ func (p *settingsPage) people() {
 		}
 		face := widgets.NewAvatar(faceSize, widgets.ColorCard)
 		face.Set(u.colorOf(k.ID), u.nameOf(t), "")
-		label, to := tr("Forget"), engine.TrustUnknown
+		label, undo := tr("Forget…"), func() { u.forget(k.ID) }
 		if k.Trust == engine.TrustBlocked {
-			label = tr("Unblock")
+			label, undo = tr("Unblock"), u.setTrust(k.ID, engine.TrustUnknown)
 		}
 		words := widgets.Column(2, widgets.NewLine(u.nameOf(t), widgets.SizeBody, theme.ColorNameForeground, true), widgets.Caption(joined(k.ID.Short(), state)))
-		p.list.Add(widgets.NewBesideRight(widgets.GapWide, widgets.NewBeside(widgets.GapWide, face, words), widgets.NewButton(label, widget.MediumImportance, u.setTrust(k.ID, to))))
+		p.list.Add(widgets.NewBesideRight(widgets.GapWide, widgets.NewBeside(widgets.GapWide, face, words), widgets.NewButton(label, widget.MediumImportance, undo)))
 	}
 	if len(p.list.Objects) == 0 {
 		p.list.Add(widgets.Hint(tr("No devices yet. Devices you accept or verify appear here.")))

@@ -2,12 +2,14 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
+	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
@@ -86,7 +88,7 @@ func TestSettings_AreKeptAndTakeEffect(t *testing.T) {
 	}
 	test.Tap(s.toggleOf("Save chat history"))
 	s.tap("", "Forget")
-	if !s.prefs.later.Visible() {
+	if _, ok := find(s.prefs.box, func(b *widget.Button) bool { return b.Text == "Restart now" }); !ok {
 		t.Error("nothing says that a new start is needed")
 	}
 	test.Tap(s.toggleOf("Start when you log in"))
@@ -128,13 +130,21 @@ func TestSettings_AreKeptAndTakeEffect(t *testing.T) {
 	}
 }
 
+func (s *stage) chooseLanguage(name string) {
+	s.t.Helper()
+	choice, ok := find(s.prefs.box, func(c *widget.Select) bool { return slices.Contains(c.Options, name) })
+	if !ok {
+		s.t.Fatal("no choice of the language")
+	}
+	choice.SetSelected(name)
+}
+
 // TestLanguage_ChangesAtOnce checks that text that is already on screen changes too.
 func TestLanguage_ChangesAtOnce(t *testing.T) {
 	s := newStage(t, nil)
 	t.Cleanup(func() { _ = speak("en") })
 	s.showSettings()
-	g, i := s.segmentsWith("Suomi")
-	g.Choose(i)
+	s.chooseLanguage("Suomi")
 	if s.page != pageSettings {
 		t.Errorf("the page is %d", s.page)
 	}
@@ -144,8 +154,7 @@ func TestLanguage_ChangesAtOnce(t *testing.T) {
 	if got := size(1_500_000); got != "1,5 MB" {
 		t.Errorf("a size is %q", got)
 	}
-	g, i = s.segmentsWith("English")
-	g.Choose(i)
+	s.chooseLanguage("English")
 	if got := s.side.transfers.name.Text; got != "Transfers" {
 		t.Errorf("back in English it is called %q", got)
 	}

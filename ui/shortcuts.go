@@ -156,6 +156,7 @@ func (u *UI) showShortcuts() {
 	add("Shift + Enter", tr("New line"))
 	add("Page ↑, Page ↓", tr("Scroll the conversation"))
 	add("Tab", tr("Next control"))
+	add("↑, ↓", tr("Next device in the list"))
 	add("Esc", tr("Close a dialog, leave a field"))
 	add("F1, ?", tr("Keyboard shortcuts"))
 	u.dialogs.list(tr("Shortcuts"), list, 460, 600)

@@ -3,6 +3,7 @@ package ui
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -164,7 +165,11 @@ func (s *side) connectTo(address string) {
 	background(s.u.bind, func(ctx context.Context) (engine.PeerID, error) { return s.u.e.Dial(ctx, address) }, func(id engine.PeerID, err error) {
 		s.busy(false)
 		if err != nil {
-			s.u.say(reason(err, address, false))
+			if errors.Is(err, engine.ErrInvalid) {
+				s.u.say(tr("This is not an address. Enter one such as 192.168.1.20 or ben.local, or a link."))
+				return
+			}
+			s.u.fail(err, address, false)
 			return
 		}
 		s.address.SetText("")
@@ -273,6 +278,7 @@ func (s *side) refresh() {
 			relayout = true
 		}
 	}
+	s.oneStop()
 	s.waiting.update()
 	switch {
 	case s.sought != "":
@@ -339,11 +345,11 @@ func (s *side) refreshRow(l listed, double bool) {
 	}
 	r.status.SetColor(color)
 	r.face.Set(u.colorOf(id), l.name, dotOf(l.p, l.here))
+	named, marked := r.name.Text, r.mark.Visible()
 	r.name.SetText(l.name)
-	marked := r.mark.Visible()
 	setMark(r.mark, l.p, trust)
-	if marked != r.mark.Visible() {
-		r.Content.Refresh()
+	if named != r.name.Text || marked != r.mark.Visible() {
+		r.Content.Refresh() // the mark follows the name
 	}
 	r.status.SetText(state)
 	t := u.talks[id]
@@ -355,6 +361,76 @@ func (s *side) refreshRow(l listed, double bool) {
 	if t != nil {
 		r.unread(t.unread)
 	}
+}
+
+// stop is a row that the arrow keys reach. In the tree of widgets it is shown.
+type stop struct {
+	shown fyne.Focusable
+	row   *widgets.TapRow
+}
+
+// stops are the rows that the arrow keys reach, from top to bottom.
+func (s *side) stops() (rows []stop) {
+	if s.sought == "" {
+		rows = append(rows, stop{s.everyone, s.everyone.TapRow}, stop{s.transfers, s.transfers.TapRow})
+	}
+	for _, id := range s.order {
+		rows = append(rows, stop{s.rows[id], s.rows[id].TapRow})
+	}
+	for _, o := range s.hits.Objects {
+		r := o.(*widgets.TapRow)
+		rows = append(rows, stop{r, r})
+	}
+	return rows
+}
+
+// oneStop makes the list one stop for Tab: the row that has the focus or is selected, or else the first one.
+func (s *side) oneStop() {
+	rows := s.stops()
+	focused := s.u.w.Canvas().Focused()
+	at := 0
+	for i, r := range rows {
+		if r.row.Selected {
+			at = i
+		}
+		if focused == r.shown {
+			at = i
+			break
+		}
+	}
+	for i, r := range rows {
+		r.row.Skip(i != at)
+		r.row.OnFocus = func() { s.reveal(r.shown.(fyne.CanvasObject)) }
+		r.row.OnMove = func(by int) { s.move(i + by) }
+	}
+}
+
+// move moves the focus to the row with an index, if there is one.
+func (s *side) move(to int) {
+	rows := s.stops()
+	if to < 0 || to >= len(rows) {
+		return
+	}
+	rows[to].row.Skip(false)
+	s.u.w.Canvas().Focus(rows[to].shown)
+	s.oneStop()
+}
+
+// reveal scrolls a row into view.
+func (s *side) reveal(r fyne.CanvasObject) {
+	d := fyne.CurrentApp().Driver()
+	top := d.AbsolutePositionForObject(r).Y - d.AbsolutePositionForObject(s.scroll).Y
+	bottom := top + r.Size().Height
+	offset := s.scroll.Offset
+	switch {
+	case top < 0:
+		offset.Y += top
+	case bottom > s.scroll.Size().Height:
+		offset.Y += bottom - s.scroll.Size().Height
+	default:
+		return
+	}
+	s.scroll.ScrollToOffset(offset)
 }
 
 // rowAt returns the peer whose row is at a position in the window; the zero ID is Everyone.
@@ -429,6 +505,7 @@ func (s *side) found(hits []history.Hit) {
 		})
 		s.hits.Add(r)
 	}
+	s.oneStop()
 	widgets.Show(s.hitsHead, len(hits) > 0)
 	s.hits.Refresh()
 	s.scroll.Content.Refresh()

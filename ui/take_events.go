@@ -27,6 +27,9 @@ func (u *UI) take(ev engine.Event) {
 		u.takeSnapshot(ev)
 	case engine.SelfChanged:
 		u.self = ev.Self
+		if u.prefs != nil {
+			u.prefs.refreshVisible()
+		}
 		u.dirty.side = true
 	case engine.Problem:
 		u.problem = ev.Err
@@ -40,7 +43,7 @@ func (u *UI) take(ev engine.Event) {
 		if !known {
 			u.trace("peer %q", ev.Peer.Name)
 		}
-		u.peers[ev.Peer.ID] = ev.Peer
+		u.peers[ev.Peer.ID] = u.compared(ev.Peer)
 		if known && before.Trust != ev.Peer.Trust { // possibly by the CLI
 			u.judged(ev.Peer.ID)
 		}
@@ -84,7 +87,7 @@ func (u *UI) takeSnapshot(s engine.Snapshot) {
 		if _, ok := known[p.ID]; !ok { // the engine found it before the window started watching
 			u.trace("peer %q", p.Name)
 		}
-		u.peers[p.ID] = p
+		u.peers[p.ID] = u.compared(p)
 		if p.HasSession() {
 			u.outbox.sendOpen(u.talk(p.ID))
 		}
@@ -137,7 +140,7 @@ func (u *UI) takeSnapshot(s engine.Snapshot) {
 
 // came records that a session is up, and sends the messages that were waiting for it.
 func (u *UI) came(p engine.Peer) {
-	u.peers[p.ID] = p
+	u.peers[p.ID] = u.compared(p)
 	t := u.talk(p.ID)
 	t.rename(p.Name)
 	u.add(t, history.Row{Kind: history.Notice, Text: tr("Connected to {{.Name}}", "Name", u.nameOf(t))}, nil)

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -359,7 +360,9 @@ func (u *UI) said(at place, r history.Row) widgets.Said {
 	switch r.State {
 	case history.Queued:
 		s.Stamp = tr("Sends when {{.Name}} is back", "Name", name)
-		if u.outbox.inviting[at.t.id] {
+		if err := u.peers[at.t.id].Err; errors.Is(err, engine.ErrBlocked) || errors.Is(err, engine.ErrRefused) {
+			s.Stamp = tr("Not delivered yet")
+		} else if u.outbox.inviting[at.t.id] {
 			s.Stamp = tr("Waiting for {{.Name}} to accept…", "Name", name)
 		}
 		if at.t.everyone() {

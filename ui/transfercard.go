@@ -53,7 +53,6 @@ func newTransferCard(t engine.Transfer, actions transferActions) *transferCard {
 		title: widgets.NewLine("", widgets.SizeBody, theme.ColorNameForeground, true), status: widgets.Caption(""), icon: widget.NewIcon(widgets.IconFile), bar: widgets.NewThinBar(),
 		details: widgets.Hint(""), failure: widgets.NewParagraph("", widgets.SizeCaption, widgets.ColorBad), notes: widgets.Hint(""), actions: actions, state: -1,
 	}
-	c.title.Tail = 10
 	c.stop = widgets.NewIconButton(widgets.IconClose, tr("Cancel"), func() { c.actions.cancel() })
 	c.hold = widgets.NewIconButton(widgets.IconPause, tr("Pause"), func() {
 		if c.state == engine.Paused {
@@ -83,10 +82,14 @@ func (c *transferCard) AccessibilityRole() fyne.AccessibleRole { return fyne.Acc
 // set updates the card for t. It reports whether the height changed.
 func (c *transferCard) set(t engine.Transfer) bool {
 	c.now = t
+	c.title.Tail = 0
+	if t.Items == 1 {
+		c.title.Tail = 10 // a cut file name keeps its extension
+	}
 	c.title.SetText(title(t))
 	c.status.SetText(status(t))
-	if c.Wide { // outside a conversation, the card has to name the peer
-		c.status.SetText(joined(withWhom(t), status(t)))
+	if c.Wide && (t.State != engine.Offered || !t.Incoming) { // outside a conversation, the card has to name the peer
+		c.status.SetText(joined(status(t), withWhom(t)))
 	}
 	switch {
 	case t.State == engine.Delivered && t.LeftOut == 0:
@@ -173,7 +176,7 @@ func (c *transferCard) rebuild() {
 	widgets.Show(c.notes, t.State == engine.Delivered && c.notes.Text != "")
 	widgets.Show(c.barBox, begun && t.State != engine.Queued)
 	widgets.Show(c.stop, begun || t.State == engine.Offered && !t.Incoming)
-	widgets.Show(c.hold, begun && t.State != engine.Finishing)
+	widgets.Show(c.hold, begun && t.State != engine.Finishing && !(t.State == engine.Paused && t.ByPeer)) // who paused it resumes it
 	c.hold.SetIcon(widgets.IconPause)
 	if t.State == engine.Paused {
 		c.hold.SetIcon(widgets.IconPlay)

@@ -15,6 +15,7 @@ type transfers struct {
 	u          *UI
 	all        map[engine.TransferID]engine.Transfer
 	order      []engine.TransferID // in the order in which they were first seen
+	past       []engine.TransferID // of earlier runs, from the history, newest first
 	rows       map[engine.TransferID]place
 	progress   map[engine.TransferID]bool // those that moved since progressed
 	progressed time.Time
@@ -38,10 +39,15 @@ func (ts *transfers) offered(o *engine.Offer) {
 		ts.replaced[id] = time.Now()
 	}
 	ts.offers[id] = o
-	for id, other := range ts.offers {
-		if other.Transfer.Peer == o.Transfer.Peer {
+	ts.examineOf(o.Transfer.Peer)
+}
+
+// examineOf updates the cards of a peer's open offers: each says how many there are.
+func (ts *transfers) examineOf(peer engine.PeerID) {
+	for id, o := range ts.offers {
+		if o.Transfer.Peer == peer {
 			for _, c := range ts.cardsOf(id) {
-				ts.examine(c, other.Transfer)
+				ts.examine(c, o.Transfer)
 			}
 		}
 	}
@@ -58,9 +64,30 @@ func (ts *transfers) findRows() {
 		for i, r := range ts.u.o.History.Rows(t.key, from, newest) {
 			if r.File != nil {
 				ts.rows[engine.TransferID(r.File.ID)] = place{t, from + uint64(i)}
+				ts.past = append(ts.past, engine.TransferID(r.File.ID))
 			}
 		}
 	}
+	slices.SortStableFunc(ts.past, func(a, b engine.TransferID) int { return ts.at(b).Compare(ts.at(a)) })
+	ts.past = ts.past[:min(len(ts.past), maxPast)]
+}
+
+// maxPast is how many transfers of earlier runs the transfers page lists.
+const maxPast = 300
+
+// at returns when a transfer was last changed: its end, its begin, or the time of its row.
+func (ts *transfers) at(id engine.TransferID) time.Time {
+	t := ts.all[id]
+	switch {
+	case !t.Ended.IsZero():
+		return t.Ended
+	case !t.Started.IsZero():
+		return t.Started
+	}
+	if row, ok := ts.rows[id]; ok {
+		return row.t.data(row.seq).At
+	}
+	return time.Time{}
 }
 
 // take shows a transfer in the conversation with its peer.
@@ -84,8 +111,9 @@ func (ts *transfers) take(t engine.Transfer) {
 		return
 	}
 	ts.u.dirty.transfers = true
-	if t.State != engine.Offered {
+	if t.State != engine.Offered && ts.offers[t.ID] != nil {
 		delete(ts.offers, t.ID)
+		ts.examineOf(t.Peer)
 	}
 	if at, ok := ts.rows[t.ID]; ok {
 		if !known || before.State != t.State {
@@ -145,8 +173,17 @@ func (ts *transfers) showProgress() {
 	ts.u.dirty.transfers = true
 }
 
+// named returns a transfer with the name that the user knows the peer by.
+func (ts *transfers) named(t engine.Transfer) engine.Transfer {
+	if name := ts.u.o.Settings.Names[t.Peer.String()]; name != "" {
+		t.PeerName = name
+	}
+	return t
+}
+
 // show updates the cards of a transfer.
 func (ts *transfers) show(t engine.Transfer) {
+	t = ts.named(t)
 	for _, c := range ts.cardsOf(t.ID) {
 		if c.set(t) {
 			ts.u.dirty.resized = true
@@ -215,6 +252,7 @@ func (ts *transfers) prune() {
 
 // newCard makes a card that follows its transfer.
 func (ts *transfers) newCard(t engine.Transfer) *transferCard {
+	t = ts.named(t)
 	c := newTransferCard(t, ts.actions(t))
 	c.setBarred(ts.u.blocked(t.Peer))
 	ts.addPicture(c, t)

@@ -1,6 +1,9 @@
 package ui
 
 import (
+	"cmp"
+	"slices"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/theme"
@@ -10,8 +13,8 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// transfersPage shows the transfers that the engine has reported, newest first, with totals and the rate of the last
-// minute.
+// transfersPage shows the transfers of this run and of the history: the active ones, then the newest first, with totals
+// and the rate of the last minute.
 type transfersPage struct {
 	u      *UI
 	box    *fyne.Container
@@ -24,12 +27,13 @@ type transfersPage struct {
 	list   *widgets.Timeline
 	none   *fyne.Container
 	made   map[engine.TransferID]*transferCard
+	headed map[engine.TransferID]*dayItem // cards below a heading
 	shown  []engine.TransferID
 	moved  map[engine.TransferID]int64 // bytes that were done a second ago
 }
 
 func newTransfersPage(u *UI) *transfersPage {
-	p := &transfersPage{u: u, totals: widgets.Caption(""), chart: widgets.NewChart(), list: widgets.NewTimeline(newRows), made: map[engine.TransferID]*transferCard{}, moved: map[engine.TransferID]int64{}}
+	p := &transfersPage{u: u, totals: widgets.Caption(""), chart: widgets.NewChart(), list: widgets.NewTimeline(newRows), made: map[engine.TransferID]*transferCard{}, headed: map[engine.TransferID]*dayItem{}, moved: map[engine.TransferID]int64{}}
 	p.back = widgets.NewIconButton(widgets.IconBack, tr("Back"), u.back)
 	p.hold = widgets.NewButton(tr("Pause all"), widget.MediumImportance, p.holdAll)
 	p.graph = container.NewCenter(container.New(widgets.Fixed(fyne.NewSize(120, 32)), p.chart))
@@ -59,27 +63,78 @@ func (p *transfersPage) Count() int { return len(p.shown) }
 // Row implements widgets.Rows.
 func (p *transfersPage) Row(i int) widgets.Item {
 	id := p.shown[i]
-	c := p.made[id]
-	if c == nil {
-		c = p.u.transfers.newCard(p.u.transfers.all[id])
-		c.Wide = true
-		c.set(p.u.transfers.all[id])
-		p.made[id] = c
+	card := p.card(id)
+	head := p.heading(id)
+	if i > 0 && p.heading(p.shown[i-1]) == head {
+		return card
 	}
+	h := p.headed[id]
+	if h == nil || h.item != widgets.Item(card) || h.line.Text.Text != head {
+		h = &dayItem{line: widgets.NewNotice(head), item: card}
+		h.ExtendBaseWidget(h)
+		p.headed[id] = h
+	}
+	return h
+}
+
+// card returns the card of a transfer: of this run, or of the history.
+func (p *transfersPage) card(id engine.TransferID) *transferCard {
+	c := p.made[id]
+	if c != nil {
+		return c
+	}
+	ts := p.u.transfers
+	t, known := ts.all[id]
+	if at, ok := ts.rows[id]; ok && !known {
+		t = transferOf(at.t.data(at.seq), at.t)
+	}
+	c = ts.newCard(t)
+	c.Wide = true
+	c.set(ts.named(t))
+	p.made[id] = c
 	return c
+}
+
+// heading returns the part of the list that a transfer belongs to.
+func (p *transfersPage) heading(id engine.TransferID) string {
+	if t, known := p.u.transfers.all[id]; known && !t.State.Final() {
+		return tr("Active")
+	}
+	if at := p.u.transfers.at(id); dayName(at) == tr("Today") {
+		return tr("Today")
+	}
+	return tr("Earlier")
+}
+
+// ids returns the transfers of this run and of the history: the active ones first, then the newest.
+func (p *transfersPage) ids() []engine.TransferID {
+	ts := p.u.transfers
+	ids := slices.Clone(ts.order)
+	for _, id := range ts.past {
+		_, known := ts.all[id]
+		if _, kept := ts.rows[id]; kept && !known {
+			ids = append(ids, id)
+		}
+	}
+	rank := func(id engine.TransferID) int {
+		if t, known := ts.all[id]; known && !t.State.Final() {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(ids, func(a, b engine.TransferID) int {
+		return cmp.Or(rank(a)-rank(b), ts.at(b).Compare(ts.at(a)))
+	})
+	return ids
 }
 
 // refresh updates the page.
 func (p *transfersPage) refresh() {
 	u := p.u
-	if len(p.shown) != len(u.transfers.order) {
-		p.shown = make([]engine.TransferID, len(u.transfers.order))
-		for i, id := range u.transfers.order {
-			p.shown[len(u.transfers.order)-1-i] = id
-		}
-	}
+	p.shown = p.ids()
 	if len(p.made) > 4*generation {
 		clear(p.made)
+		clear(p.headed)
 	}
 	widgets.Show(p.none, len(p.shown) == 0)
 	p.list.From(p)
@@ -106,7 +161,7 @@ func (p *transfersPage) holdAll() {
 	_, held := p.u.transfers.running()
 	for id, t := range p.u.transfers.all {
 		switch {
-		case held && t.State == engine.Paused:
+		case held && t.State == engine.Paused && !t.ByPeer:
 			p.u.transfers.actions(p.u.transfers.all[id]).resume()
 		case !held && (t.State == engine.Moving || t.State == engine.Stalled || t.State == engine.Queued):
 			p.u.transfers.actions(p.u.transfers.all[id]).pause()

@@ -63,10 +63,16 @@ func (u *UI) raise() {
 	u.trace("raised")
 }
 
-// quit ends the program.
+// quit ends the program. It asks first if that interrupts a transfer.
 func (u *UI) quit() {
 	u.saveSize()
-	u.leave()
+	moving, _ := u.transfers.running()
+	if !moving {
+		u.leave()
+		return
+	}
+	u.raise()
+	u.dialogs.confirm(tr("Quit during a transfer?"), tr("It resumes the next time Multipeer runs on both devices."), tr("Keep running"), tr("Quit"), u.leave)
 }
 
 // closed runs when the user closes the window. The program keeps running if the tray can bring the window back,
@@ -74,7 +80,7 @@ func (u *UI) quit() {
 func (u *UI) closed() {
 	u.saveSize()
 	if u.tray == nil || u.o.Settings.CloseQuits {
-		u.leave()
+		u.quit()
 		return
 	}
 	u.trace("hidden")

@@ -77,6 +77,7 @@ type UI struct {
 	finished bool
 	over     atomic.Bool // the main thread has stopped
 	end      func()      // exits the process; set by Run
+	again    bool        // the program starts again at its end
 	dirty    dirty
 
 	transfers *transfers
@@ -223,7 +224,7 @@ func (u *UI) build() {
 	u.empty = newEmptyState(u)
 	u.moves = newTransfersPage(u)
 	u.prefs = nil
-	u.toast = widgets.NewToast(u.w, tr("Close"))
+	u.toast = widgets.NewToast(tr("Close"))
 
 	u.composer.build()
 	talk := widgets.NewPane(u.header.box, container.NewStack(u.composer.box, u.composer.barred), u.timeline)
@@ -231,7 +232,7 @@ func (u *UI) build() {
 	main := container.NewStack(append([]fyne.CanvasObject{widgets.NewPanel(theme.ColorNameBackground, "", 0)}, u.pages[:]...)...)
 	u.shell = &shell{changed: func(bool) { u.header.refresh(); u.side.waiting.update(); u.dirty.side = true }, resized: u.resized}
 	u.root = container.New(u.shell, u.side.box, main)
-	u.w.SetContent(widgets.NewPane(u.toast.Box, nil, u.root))
+	u.w.SetContent(container.NewStack(u.root, u.toast.Box))
 	u.turn(u.page)
 	u.side.refresh()
 }
@@ -344,6 +345,7 @@ func (u *UI) choose(t *talk) {
 	t.save()
 	if !again {
 		u.composer.entry.SetText(t.draft)
+		u.composer.entry.PutCursorAtEnd()
 		u.timeline.ShowRows(t)
 	}
 	u.turn(pageTalk)

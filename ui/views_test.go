@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -263,6 +264,20 @@ var views = []struct {
 		d.take(web.Received{Upload: web.Upload{Visitor: web.Visitor{Number: 1, Device: "iPhone"}}, Result: transfer.Result{Totals: transfer.Totals{Files: 12}, Saved: []string{"a"}}})
 		d.asking = append(d.asking, &uploadQuestion{web.Upload{Visitor: web.Visitor{Number: 1, Device: "iPhone"}, Names: []string{"IMG_0001.heic", "IMG_0002.heic", "A video with a rather long name from the lake.mov", "x"}, Items: 14, Files: 14, Bytes: 1_400_000_000}, make(chan error, 1)})
 		d.refresh()
+	}},
+	{"long-message", func(s *stage) {
+		s.conversation()
+		s.composer.entry.SetText(strings.Repeat("A message that is longer than its field, and wraps. ", 5))
+	}},
+	{"error-details", func(s *stage) {
+		s.peers3()
+		s.fail(errors.New("something that only the library knows"), "Ben's phone", false)
+	}},
+	{"cancel", func(s *stage) {
+		s.allTransfers()
+		s.showTransfers()
+		id := s.moves.shown[0]
+		s.transfers.actions(s.transfers.all[id]).cancel()
 	}},
 	{"shortcuts", func(s *stage) { s.showShortcuts() }},
 	{"toast", func(s *stage) {

@@ -19,9 +19,8 @@ var translations embed.FS
 // language is a language of the window.
 type language struct{ tag, name string }
 
-// languages are the languages of the window under their own names, in letters that every system has. The English text
-// is in the code.
-var languages = []language{{"en", "English"}, {"de", "Deutsch"}, {"fr", "Français"}, {"es", "Español"}, {"zh-Hans", "Zhōngwén"}, {"fi", "Suomi"}}
+// languages are the languages of the window under their own names. The English text is in the code.
+var languages = []language{{"en", "English"}, {"de", "Deutsch"}, {"fr", "Français"}, {"es", "Español"}, {"zh-Hans", "中文"}, {"fi", "Suomi"}}
 
 // speak loads the translations. tag chooses a language; an empty tag follows the system.
 func speak(tag string) error {
@@ -29,7 +28,7 @@ func speak(tag string) error {
 		return fmt.Errorf("translations: %w", err)
 	}
 	if tag == "" {
-		return nil
+		tag = systemTag() // a language that was chosen before has replaced it
 	}
 	b, err := fs.ReadFile(translations, "translations/"+tag+".json")
 	if err != nil {
@@ -37,6 +36,17 @@ func speak(tag string) error {
 	}
 	// Fyne only follows the system's locale, so the chosen language is registered under that locale.
 	return lang.AddTranslationsForLocale(b, systemLocale())
+}
+
+// systemTag returns the language of the window that the system's locale asks for.
+func systemTag() string {
+	locale := string(systemLocale())
+	for _, l := range languages {
+		if base, _, _ := strings.Cut(l.tag, "-"); strings.HasPrefix(locale, base) {
+			return l.tag
+		}
+	}
+	return "en"
 }
 
 // systemLocale returns the locale that Fyne picks for the system.

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -206,4 +207,10 @@ func (p *Profile) Impersonated(id PeerID, name string) PeerID {
 		}
 	}
 	return found
+}
+
+// SameLook reports whether two names are equal or look alike.
+func SameLook(a, b string) bool {
+	keys := nameKeys(a)
+	return slices.ContainsFunc(nameKeys(b), func(k string) bool { return slices.Contains(keys, k) })
 }

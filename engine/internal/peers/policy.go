@@ -7,6 +7,16 @@ import (
 	"multipeer/engine/internal/identity"
 )
 
+// SetPolicies changes whom policies invite and accept.
+func (m *Manager) SetPolicies(invite, accept Audience) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cfg.Invite, m.cfg.Accept = invite, accept
+	for _, p := range m.peers {
+		m.invitations.askByPolicyLocked(p)
+	}
+}
+
 // policyAdmitsLocked reports whether a policy includes id.
 func (in *invitations) policyAdmitsLocked(a Audience, id PeerID) bool {
 	m := in.m

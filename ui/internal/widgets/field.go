@@ -5,6 +5,7 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/driver/desktop"
+	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 )
 
@@ -13,10 +14,13 @@ type Field struct {
 	widget.Entry
 	OnShortcut func(fyne.Shortcut) bool // reports whether the window handled the shortcut
 	OnEscape   func()
+	OnHelp     func()                  // runs at F1
 	OnKey      func(fyne.KeyName) bool // reports whether it handled the key
 	OnLeft     func()                  // runs when the field loses focus
 	OnPaste    func() bool             // reports whether it handled the paste; false pastes the clipboard as text
 	OnTooMuch  func(text string)       // gets pasted text that exceeds the field's limits
+	MostRows   int                     // the field grows with its text up to this many rows; 0 keeps its height
+	rows       int
 }
 
 // Limits on pasted text. Fyne lays out the whole text of an entry after every change, in time quadratic in a line's
@@ -39,6 +43,59 @@ func NewField(placeholder string) *Field {
 	f.SetPlaceHolder(placeholder)
 	f.ExtendBaseWidget(f)
 	return f
+}
+
+// Resize implements fyne.CanvasObject. Another width wraps the text into another number of rows.
+func (f *Field) Resize(s fyne.Size) {
+	f.Entry.Resize(s)
+	f.Grow()
+}
+
+// Grow makes the field as high as its text, up to MostRows. Call it after the text has changed. It reports whether the
+// height has changed.
+func (f *Field) Grow() bool {
+	if f.MostRows == 0 {
+		return false
+	}
+	rows := f.textRows()
+	if rows == f.rows {
+		return false
+	}
+	f.rows = rows
+	f.SetMinRowsVisible(rows)
+	return true
+}
+
+// textRows returns the number of rows that the text takes in the current width, 1 to MostRows.
+func (f *Field) textRows() int {
+	th := f.Theme()
+	pad := 2 * (th.Size(theme.SizeNameInnerPadding) + th.Size(theme.SizeNameInputBorder))
+	width := f.Size().Width - pad
+	measure := measured(th.Size(theme.SizeNameText), fyne.TextStyle{})
+	rows := 0
+	for line := range strings.SplitSeq(f.Text, "\n") {
+		if rows >= f.MostRows {
+			break
+		}
+		if len(line) > maxGrowing { // far more than MostRows rows
+			return f.MostRows
+		}
+		n := 1
+		if width > 0 {
+			n = max(1, len(wrapText(line, width, measure)))
+		}
+		rows += n
+	}
+	return min(max(1, rows), f.MostRows)
+}
+
+// maxGrowing is the length of a line, in bytes, that fills more than any field's rows.
+const maxGrowing = 4 << 10
+
+// PutCursorAtEnd puts the cursor behind the last character.
+func (f *Field) PutCursorAtEnd() {
+	f.Entry.TypedShortcut(&fyne.ShortcutSelectAll{})
+	f.Entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyRight})
 }
 
 // Insert pastes text, or passes it to OnTooMuch.
@@ -70,6 +127,10 @@ func (f *Field) TypedShortcut(s fyne.Shortcut) {
 func (f *Field) TypedKey(k *fyne.KeyEvent) {
 	if k.Name == fyne.KeyEscape && f.OnEscape != nil {
 		f.OnEscape()
+		return
+	}
+	if k.Name == fyne.KeyF1 && f.OnHelp != nil {
+		f.OnHelp()
 		return
 	}
 	if f.OnKey != nil && f.OnKey(k.Name) {

@@ -33,6 +33,7 @@ var (
 	IconAttach    = newIcon("attach", theme.ColorNameForeground)
 	IconGo        = newIcon("send", theme.ColorNameForeground)
 	IconSend      = newIcon("send", theme.ColorNameForegroundOnPrimary)
+	IconDown      = newIcon("down", theme.ColorNameForegroundOnPrimary)
 )
 
 // strokeIcon is an SVG whose black strokes take a colour from the current theme when it is drawn. Fyne's own themed

@@ -113,7 +113,7 @@ func cut(text string, tail int, fits func(string) bool) string {
 			hi = mid - 1
 		}
 	}
-	return strings.TrimSpace(string(runes[:lo])) + end
+	return strings.TrimRight(string(runes[:lo]), " …") + end
 }
 
 func (r *lineRenderer) Refresh() {
@@ -139,6 +139,7 @@ type Paragraph struct {
 	Color fyne.ThemeColorName
 	size  fyne.ThemeSizeName
 	Align fyne.TextAlign
+	Bold  bool
 	width float32 // the width that the lines are wrapped for
 	lines []*canvas.Text
 }
@@ -174,9 +175,10 @@ func (p *Paragraph) wrap(width float32) {
 	}
 	p.width, p.lines = width, nil
 	size := p.Theme().Size(p.size)
-	for _, l := range wrapText(p.Text, max(40, width), measured(size, fyne.TextStyle{})) {
+	for _, l := range wrapText(p.Text, max(40, width), measured(size, fyne.TextStyle{Bold: p.Bold})) {
 		t := canvas.NewText(l, tint(p, p.Color))
 		t.TextSize, t.Alignment = size, p.Align
+		t.TextStyle.Bold = p.Bold
 		p.lines = append(p.lines, t)
 	}
 }

@@ -28,7 +28,8 @@ type Modal struct {
 // NewModal makes a modal with a title, a body and buttons. The last button is the primary one.
 func NewModal(over fyne.Canvas, title string, body fyne.CanvasObject, width float32, buttons ...fyne.CanvasObject) *Modal {
 	m := &Modal{over: over, Opens: func() {}, Hides: func() {}, Closed: func() {}, Buttons: buttons}
-	head := NewLine(title, SizeTitle, theme.ColorNameForeground, true)
+	head := NewParagraph(title, SizeTitle, theme.ColorNameForeground)
+	head.Bold = true
 	foot := append([]fyne.CanvasObject{layout.NewSpacer()}, buttons...)
 	m.wide = width
 	m.inner = NewStackedInset(Stacked{Gap: Edge, Top: EdgeWide, Bottom: Edge, Left: EdgeWide, Right: EdgeWide}, head, body, Row(Gap, foot...))

@@ -22,6 +22,9 @@ type TapRow struct {
 	focused  bool
 	tapped   func()
 	OnMenu   func(at fyne.Position) // opens the context menu; nil for none
+	OnFocus  func()                 // runs when the row gains the focus; nil for none
+	OnMove   func(by int)           // moves the focus to another row; nil for none
+	skipped  bool
 }
 
 var (
@@ -30,6 +33,7 @@ var (
 	_ fyne.Focusable         = (*TapRow)(nil)
 	_ fyne.Accessible        = (*TapRow)(nil)
 	_ desktop.Hoverable      = (*TapRow)(nil)
+	_ fyne.Disableable       = (*TapRow)(nil)
 )
 
 // NewTapRow returns a row around its content.
@@ -66,7 +70,25 @@ func (r *TapRow) MouseMoved(*desktop.MouseEvent) {}
 func (r *TapRow) MouseOut() { r.hovered = false; r.Refresh() }
 
 // FocusGained implements fyne.Focusable.
-func (r *TapRow) FocusGained() { r.focused = true; r.Refresh() }
+func (r *TapRow) FocusGained() {
+	r.focused = true
+	r.Refresh()
+	if r.OnFocus != nil {
+		r.OnFocus()
+	}
+}
+
+// Skip makes Tab pass the row over, because the arrow keys reach it from another one.
+func (r *TapRow) Skip(on bool) { r.skipped = on }
+
+// Disabled implements fyne.Disableable, which is how Fyne passes over a widget. A row can always be tapped.
+func (r *TapRow) Disabled() bool { return r.skipped }
+
+// Enable implements fyne.Disableable.
+func (r *TapRow) Enable() { r.skipped = false }
+
+// Disable implements fyne.Disableable.
+func (r *TapRow) Disable() { r.skipped = true }
 
 // FocusLost implements fyne.Focusable.
 func (r *TapRow) FocusLost() { r.focused = false; r.Refresh() }
@@ -83,6 +105,10 @@ func (r *TapRow) TypedKey(k *fyne.KeyEvent) {
 	switch k.Name {
 	case fyne.KeyReturn, fyne.KeyEnter:
 		r.tapped()
+	case fyne.KeyUp, fyne.KeyDown:
+		if r.OnMove != nil {
+			r.OnMove(map[fyne.KeyName]int{fyne.KeyUp: -1, fyne.KeyDown: 1}[k.Name])
+		}
 	case desktop.KeyMenu:
 		if r.OnMenu != nil {
 			r.OnMenu(fyne.CurrentApp().Driver().AbsolutePositionForObject(r).AddXY(Edge, r.Size().Height))

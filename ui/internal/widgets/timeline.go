@@ -57,6 +57,7 @@ func NewTimeline(label func(fresh int) string) *Timeline {
 	t.clip = container.NewClip(t.view)
 	t.thumb = newScrollThumb(t)
 	t.Newest = NewButton("", widget.HighImportance, t.ToEnd)
+	t.Newest.Icon = IconDown
 	t.Newest.Hide()
 	t.ExtendBaseWidget(t)
 	return t
@@ -214,7 +215,7 @@ func (t *Timeline) offerNewest(size fyne.Size) {
 		Show(t.Newest, false)
 		return
 	}
-	if text := "↓ " + t.label(t.fresh); t.Newest.Text != text {
+	if text := t.label(t.fresh); t.Newest.Text != text {
 		t.Newest.SetText(text)
 	}
 	m := t.Newest.MinSize()

@@ -60,7 +60,7 @@ func TestTimeline_ShowsTheNewestAndKeepsItsPlace(t *testing.T) {
 	if firstText(tl) != before || tl.view.Objects[0].Position().Y != at {
 		t.Errorf("a new row moved %q to %q", before, firstText(tl))
 	}
-	if !tl.Newest.Visible() || tl.Newest.Text != "↓ 1 new" {
+	if !tl.Newest.Visible() || tl.Newest.Text != "1 new" {
 		t.Errorf("no way to the newest: %v %q", tl.Newest.Visible(), tl.Newest.Text)
 	}
 	test.Tap(tl.Newest)

@@ -6,42 +6,72 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
 )
 
-// Toast is a temporary message at the top of the window, usually an error.
+// Toast is a temporary message over the bottom of the window, usually an error. It covers the page and moves nothing.
 type Toast struct {
-	w     fyne.Window
 	Box   *fyne.Container
 	Text  *Paragraph
 	until time.Time
-	body  *fyne.Container
+	more  *widget.Button
+	do    func()
 }
 
 const toastTime = 12 * time.Second
 
-// NewToast returns a hidden toast; closeName names its button for screen readers.
-func NewToast(w fyne.Window, closeName string) *Toast {
-	t := &Toast{w: w, Text: NewParagraph("", SizeBody, theme.ColorNameForeground)}
+// NewToast returns a hidden toast; closeName names its button for screen readers. Box has to lie over the page and to
+// fill it.
+func NewToast(closeName string) *Toast {
+	t := &Toast{Text: NewParagraph("", SizeBody, theme.ColorNameForeground)}
 	closeButton := NewIconButton(IconClose, closeName, func() { t.hide() })
-	t.body = NewStackedInset(Stacked{Top: Gap, Bottom: Gap, Left: Edge, Right: Gap}, NewBesideRight(Gap, t.Text, closeButton))
-	t.Box = container.NewStack(NewPanel(ColorBanner, "", 0), t.body)
+	t.more = NewButton("", widget.MediumImportance, func() {
+		t.hide()
+		t.do()
+	})
+	t.more.Hide()
+	body := NewStackedInset(Stacked{Top: Gap, Bottom: Gap, Left: Edge, Right: Gap}, NewBesideRight(Gap, t.Text, Row(Gap, t.more, closeButton)))
+	t.Box = container.New(floating{}, container.NewStack(NewPanel(ColorBanner, ColorBorder, 12), body))
 	t.Box.Hide()
 	return t
 }
 
-// Show shows a text for a while.
-func (t *Toast) Show(text string) {
-	t.Text.SetText(text)
-	t.until = time.Now().Add(toastTime)
-	t.body.Layout.(*Stacked).width = t.w.Canvas().Size().Width // otherwise its height would be that of a narrower one
-	t.Box.Show()
-	t.w.Content().Refresh()
+// floating places its only object over the lower edge of the room, in its middle.
+type floating struct{}
+
+const toastWidth = 560
+
+// MinSize implements fyne.Layout. The object takes no room.
+func (floating) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.Size{} }
+
+// Layout implements fyne.Layout.
+func (floating) Layout(o []fyne.CanvasObject, room fyne.Size) {
+	w := min(toastWidth, room.Width-2*Edge)
+	h := heightOf(o[0], w)
+	o[0].Resize(fyne.NewSize(w, h))
+	o[0].Move(fyne.NewPos((room.Width-w)/2, room.Height-h-toastBottom))
 }
 
-func (t *Toast) hide() {
-	t.Box.Hide()
-	t.w.Content().Refresh()
+// toastBottom keeps the toast off the field for messages.
+const toastBottom = 72
+
+// Show shows a text for a while.
+func (t *Toast) Show(text string) { t.show(text, "", nil) }
+
+// ShowMore shows a text with a button for a while.
+func (t *Toast) ShowMore(text, label string, do func()) { t.show(text, label, do) }
+
+func (t *Toast) show(text, label string, do func()) {
+	t.Text.SetText(text)
+	t.do = do
+	t.more.SetText(label)
+	Show(t.more, do != nil)
+	t.until = time.Now().Add(toastTime)
+	t.Box.Show()
+	t.Box.Refresh()
 }
+
+func (t *Toast) hide() { t.Box.Hide() }
 
 // Age hides the toast when its time is over.
 func (t *Toast) Age() {
