@@ -238,7 +238,7 @@ func ExampleEngine_Listen() {
 func ExampleEngine_InviteWith() {
 	anna, ben, ctx, stop := run(engine.Config{}, engine.Config{Accept: engine.Everyone, Context: "a table for two"})
 	defer stop()
-	if err := anna.InviteWith(ctx, ben.Self().ID, map[string]int{"level": 3}); err != nil {
+	if err := anna.InviteWith(ctx, ben.Self().ID, engine.InviteOptions{Context: map[string]int{"level": 3}}); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -281,8 +281,8 @@ func ExampleConfig_admit() {
 	}}
 	anna, ben, ctx, stop := run(door, engine.Config{})
 	defer stop()
-	fmt.Println(ben.InviteWith(ctx, anna.Self().ID, "it is me"))
-	fmt.Println(ben.InviteWith(ctx, anna.Self().ID, "open sesame"))
+	fmt.Println(ben.InviteWith(ctx, anna.Self().ID, engine.InviteOptions{Context: "it is me"}))
+	fmt.Println(ben.InviteWith(ctx, anna.Self().ID, engine.InviteOptions{Context: "open sesame"}))
 	// Output:
 	// declined
 	// <nil>

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"time"
 
@@ -92,4 +93,19 @@ func (e *Engine) WatchStreams(ctx context.Context) iter.Seq[Event] {
 	e.streams.byName[""] = nil
 	e.streams.mu.Unlock()
 	return e.watch(ctx, events.Messages|events.Streams|events.Offers|events.Invitations)
+}
+
+// ReportEnds has a Handler report the ends of n transfers that the engine has forgotten, each twice, and returns how many
+// it reported and remembers.
+func ReportEnds(e *Engine, n int) (reported, remembered int) {
+	h := Handler{Transfer: func(Transfer) { reported++ }}
+	s := seen{engine: e, ended: map[TransferID]time.Time{}}
+	for i := range n {
+		t := Transfer{ID: TransferID(fmt.Sprint(i)), State: Cancelled, Ended: time.Unix(int64(i), 0)}
+		h.transfer(t, &s)
+		if _, known := s.ended[t.ID]; known {
+			h.transfer(t, &s)
+		}
+	}
+	return reported, len(s.ended)
 }

@@ -76,7 +76,7 @@ func (h *Handler) wants() (kinds events.Kind) {
 func (e *Engine) handleAll(ctx context.Context, news iter.Seq[Event], h Handler) {
 	var streams sync.WaitGroup
 	defer streams.Wait()
-	seen := seen{added: map[PeerID]Peer{}, invited: map[string]*Invitation{}, offered: map[TransferID]*Offer{}, ended: e.transfers.EndedBefore()}
+	seen := seen{engine: e, added: map[PeerID]Peer{}, invited: map[string]*Invitation{}, offered: map[TransferID]*Offer{}, ended: e.transfers.EndedBefore()}
 	for ev := range news {
 		switch ev := ev.(type) {
 		case Snapshot:
@@ -127,10 +127,25 @@ func call[T any](f func(T), v T) {
 // seen records what a Handler has been called with, so that a Snapshot, which a slow program gets again, repeats
 // nothing.
 type seen struct {
+	engine  *Engine
 	added   map[PeerID]Peer
 	invited map[string]*Invitation // the open invitations
 	offered map[TransferID]*Offer  // the open offers
 	ended   map[TransferID]time.Time
+	known   int // the length of ended after the last call of forget
+}
+
+// maxEnded is how many ended transfers are remembered before those are dropped that the engine has forgotten.
+const maxEnded = 4096
+
+// forget drops the transfers that the engine no longer knows: it reports nothing more about them.
+func (s *seen) forget() {
+	known := map[TransferID]bool{}
+	for _, t := range s.engine.Transfers() {
+		known[t.ID] = true
+	}
+	maps.DeleteFunc(s.ended, func(id TransferID, _ time.Time) bool { return !known[id] })
+	s.known = len(s.ended)
 }
 
 func (h *Handler) added(p Peer, s *seen) {
@@ -175,6 +190,9 @@ func (h *Handler) transfer(t Transfer, s *seen) {
 		return
 	default:
 		s.ended[t.ID] = t.Ended
+		if len(s.ended) > max(maxEnded, 2*s.known) { // guard: ended-remembered
+			s.forget()
+		}
 	}
 	call(h.Transfer, t)
 }

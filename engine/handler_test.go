@@ -458,3 +458,13 @@ func TestHandler_RefusesWhatNothingTakes(t *testing.T) {
 		b.HandleStream("mine", func(s *engine.Stream) { _ = s.Close() })()
 	})
 }
+
+// TestHandler_ForgetsWhatTheEngineForgets checks that a peer whose offers come and go leaves nothing behind, and that an
+// end is still reported once.
+func TestHandler_ForgetsWhatTheEngineForgets(t *testing.T) {
+	e := alone(t)
+	reported, remembered := engine.ReportEnds(e, 50_000)
+	if reported != 50_000 || remembered > 5000 {
+		t.Errorf("%d ends were reported, %d are remembered", reported, remembered)
+	}
+}

@@ -40,7 +40,13 @@ type Invitation struct {
 
 // Accept starts the session; the other program gets the context of Config or SetContext. It returns ErrAnswered if it
 // is too late, ErrBusy if MaxPeers are connected.
-func (i *Invitation) Accept() error { return i.invitation.Answer(true, i.peers.Context()) }
+func (i *Invitation) Accept() error { return i.invitation.Answer(true, i.peers.Context(), true) }
+
+// AcceptByPolicy is Accept for a rule of the program that no person has confirmed: the peer does not become known
+// (TrustSeen), and the session is no more than that.
+func (i *Invitation) AcceptByPolicy() error {
+	return i.invitation.Answer(true, i.peers.Context(), false)
+}
 
 // AcceptWith is Accept with a context for this call: any JSON value of at most MaxContext bytes, or nil for none.
 func (i *Invitation) AcceptWith(context any) error {
@@ -48,11 +54,11 @@ func (i *Invitation) AcceptWith(context any) error {
 	if err != nil {
 		return err
 	}
-	return i.invitation.Answer(true, encoded)
+	return i.invitation.Answer(true, encoded, true)
 }
 
 // Closed returns a channel that is closed when the invitation was answered or withdrawn, or has expired.
 func (i *Invitation) Closed() <-chan struct{} { return i.invitation.Closed() }
 
 // Decline rejects the invitation. It returns ErrAnswered if it is too late.
-func (i *Invitation) Decline() error { return i.invitation.Answer(false, nil) }
+func (i *Invitation) Decline() error { return i.invitation.Answer(false, nil, true) }

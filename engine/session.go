@@ -8,17 +8,30 @@ import "context"
 // invitation is withdrawn. If the peer has invited us meanwhile, that counts as its acceptance
 // (MCNearbyServiceBrowser invitePeer).
 func (e *Engine) Invite(ctx context.Context, id PeerID) error {
-	return e.peers.Invite(ctx, id, e.peers.Context())
+	return e.peers.Invite(ctx, id, e.peers.Context(), true)
 }
 
-// InviteWith is Invite with a context for this call: any JSON value of at most MaxContext bytes, or nil for none. If
-// an invitation is already in progress, the call joins it, and its context is not sent.
-func (e *Engine) InviteWith(ctx context.Context, id PeerID, context any) error {
-	encoded, err := encodeContext(context)
-	if err != nil {
-		return err
+// InviteOptions say how InviteWith invites a peer.
+type InviteOptions struct {
+	// Context is what the other program gets with the invitation: any JSON value of at most MaxContext bytes. nil means
+	// the context of Config or SetContext. If an invitation is already in progress, the call joins it, and its context is
+	// not sent.
+	Context any
+	// Policy means that a rule of the program invites the peer, and not a person: the peer does not become known
+	// (TrustSeen), and has to be invited or accepted again the next time.
+	Policy bool
+}
+
+// InviteWith is Invite with options.
+func (e *Engine) InviteWith(ctx context.Context, id PeerID, opts InviteOptions) error {
+	encoded := e.peers.Context()
+	if opts.Context != nil {
+		var err error
+		if encoded, err = encodeContext(opts.Context); err != nil {
+			return err
+		}
 	}
-	return e.peers.Invite(ctx, id, encoded)
+	return e.peers.Invite(ctx, id, encoded, !opts.Policy)
 }
 
 // Disconnect ends the session with a peer, or withdraws the invitation to it (cancelConnectPeer); both still see each

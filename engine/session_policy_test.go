@@ -85,7 +85,7 @@ func TestInvitation_CarriesItsOwnContext(t *testing.T) {
 					t.Error(err)
 				}
 			}()
-			if err := a.InviteWith(t.Context(), b.Self().ID, c.invite); err != nil {
+			if err := a.InviteWith(t.Context(), b.Self().ID, engine.InviteOptions{Context: c.invite}); err != nil {
 				t.Fatal(err)
 			}
 			if p := nextA(is[engine.PeerAdded]).(engine.PeerAdded).Peer; string(p.Context) != c.atA {
@@ -236,7 +236,7 @@ func TestAdmit_DecidesBeforeThePolicy(t *testing.T) {
 			if c.word == "?" {
 				go func() { _ = next(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation.Accept() }()
 			}
-			if err := n.InviteWith(t.Context(), door.Self().ID, c.word); !errors.Is(err, c.want) {
+			if err := n.InviteWith(t.Context(), door.Self().ID, engine.InviteOptions{Context: c.word}); !errors.Is(err, c.want) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -398,4 +398,43 @@ func TestLeave_PoliciesMeetAgain(t *testing.T) {
 			t.Error("a kick was undone")
 		}
 	})
+}
+
+// TestPolicy_OfTheProgramMakesNobodyKnown checks that what a rule of the program invites or accepts gets no more trust
+// than what Config.Invite and Config.Accept do, and that a person's decision still counts.
+func TestPolicy_OfTheProgramMakesNobodyKnown(t *testing.T) {
+	for _, policy := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+			b.HandleInvitations(func(i *engine.Invitation) {
+				if policy {
+					_ = i.AcceptByPolicy()
+				} else {
+					_ = i.Accept()
+				}
+			})
+			reach(t, a, b)
+			if err := a.InviteWith(t.Context(), b.Self().ID, engine.InviteOptions{Policy: policy}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second) // the profile is written in the background
+			want := engine.TrustSeen
+			if policy {
+				want = engine.TrustUnknown
+			}
+			for _, pair := range [][2]*enginetest.Node{{a, b}, {b, a}} {
+				if got := pair[0].Trust(pair[1].Self().ID); got != want {
+					t.Errorf("policy %v: %v", policy, got)
+				}
+			}
+			if err := a.Invite(t.Context(), b.Self().ID); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Second)
+			if got := a.Trust(b.Self().ID); got != engine.TrustSeen {
+				t.Errorf("a person has invited it: %v", got)
+			}
+		})
+	}
 }

@@ -110,7 +110,7 @@ func TestEngine_RefusesValuesOutOfRange(t *testing.T) {
 	if _, err := engine.New(engine.Config{Context: repeat("x", engine.MaxContext)}); !errors.Is(err, engine.ErrTooLarge) || !strings.Contains(err.Error(), "16384") {
 		t.Errorf("context: %v", err)
 	}
-	if err := e.InviteWith(t.Context(), e.Self().ID, make(chan int)); !errors.Is(err, engine.ErrInvalid) {
+	if err := e.InviteWith(t.Context(), e.Self().ID, engine.InviteOptions{Context: make(chan int)}); !errors.Is(err, engine.ErrInvalid) {
 		t.Errorf("context that is no JSON: %v", err)
 	}
 	if _, err := e.Send(t.Context(), func() {}, engine.Broadcast); !errors.Is(err, engine.ErrInvalid) {

@@ -110,7 +110,9 @@ func (c *composer) sendPicture() {
 // askPicture shows a pasted picture and asks whether to send it.
 func (c *composer) askPicture(t *talk, path string) {
 	u := c.u
-	background(u.bind, func(context.Context) (*thumbnail.Thumbnail, error) { return thumbnail.Make(path, pastedRoom) }, func(th *thumbnail.Thumbnail, _ error) {
+	background(u.bind, func(ctx context.Context) (*thumbnail.Thumbnail, error) {
+		return thumbnail.Make(ctx, path, pastedRoom)
+	}, func(th *thumbnail.Thumbnail, _ error) {
 		preview := widgets.NewPictureBox() // empty if it is no picture that can be shown
 		if th != nil {
 			preview.Set(th.Image, th.Size)

@@ -20,7 +20,7 @@ const maxThumbnails = 20
 
 // pictures caches thumbnails by path, and makes one at a time.
 type pictures struct {
-	kept  map[string]*thumbnail.Thumbnail
+	kept  map[string]*thumbnail.Thumbnail // nil for those that cannot be shown
 	order []string
 	busy  bool
 	queue []func()
@@ -41,18 +41,22 @@ func (ts *transfers) addPicture(c *transferCard, t engine.Transfer) {
 		return
 	}
 	p := ts.pictures
-	if th := p.kept[paths[0]]; th != nil {
-		c.setPicture(th)
+	if th, known := p.kept[paths[0]]; known {
+		if th != nil {
+			c.setPicture(th)
+		}
 		return
 	}
 	if len(p.queue) >= 100 {
 		return
 	}
 	p.queue = append(p.queue, func() {
-		background(ts.u.bind, func(context.Context) (*thumbnail.Thumbnail, error) { return thumbnail.Make(paths[0], pictureRoom) }, func(th *thumbnail.Thumbnail, err error) {
+		background(ts.u.bind, func(ctx context.Context) (*thumbnail.Thumbnail, error) {
+			return thumbnail.Make(ctx, paths[0], pictureRoom)
+		}, func(th *thumbnail.Thumbnail, err error) {
 			p.busy = false
+			p.keep(paths[0], th) // nil if it cannot be shown
 			if err == nil {
-				p.keep(paths[0], th)
 				for _, c := range append(ts.cardsOf(t.ID), c) {
 					c.setPicture(th)
 				}

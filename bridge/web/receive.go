@@ -245,13 +245,21 @@ func (us *uploads) cancel(w http.ResponseWriter, v Visitor, id string) {
 // takeForm takes the files of a plain form, for browsers without JavaScript. Their sizes are unknown, and their names
 // come one by one: the first one is shown to the person who is asked, before anything of the content is read.
 func (us *uploads) takeForm(w http.ResponseWriter, r *http.Request, v Visitor) {
-	r.Body = us.l.stallGuard(w, r)
+	if !us.l.visitors.mayAnnounce(v) || !us.startParsing(v) {
+		w.Header().Set("Connection", "close")
+		us.l.page(w, r, http.StatusTooManyRequests, pageData{Problem: "busy"})
+		return
+	}
+	body := &formBody{ReadCloser: us.l.stallGuard(w, r)}
+	r.Body = body
 	reader, err := r.MultipartReader()
 	if err != nil {
+		us.endParsing(v)
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	part, name, err := nextFile(reader)
+	part, name, err := body.nextFile(reader)
+	us.endParsing(v)
 	if err != nil { // no file was chosen
 		w.Header().Set("Connection", "close")
 		http.Redirect(w, r, "./", http.StatusSeeOther)
@@ -280,7 +288,7 @@ func (us *uploads) takeForm(w http.ResponseWriter, r *http.Request, v Visitor) {
 			problem = codeOf(err)
 			break
 		}
-		part, name, err = nextFile(reader)
+		part, name, err = body.nextFile(reader)
 	}
 	if problem == "" && !errors.Is(err, io.EOF) {
 		problem = "interrupted"
@@ -315,8 +323,33 @@ func (up *upload) awaitDecision(ctx context.Context) bool {
 	}
 }
 
+// formBody is the body of a form. Outside of files it brings maxFormHead bytes at most: the reader of forms would take
+// headers of 10 MB.
+type formBody struct {
+	io.ReadCloser
+	inFile bool
+	left   int64
+}
+
+// maxFormHead limits the bytes between two files of a form, with what is read ahead of the second one.
+const maxFormHead = 64 << 10
+
+func (b *formBody) Read(p []byte) (int, error) {
+	if b.inFile {
+		return b.ReadCloser.Read(p)
+	}
+	if b.left <= 0 { // guard: web-form-head
+		return 0, transfer.ErrTooLong
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
 // nextFile returns the next file of a form. Browsers send a part without a name for a field without a file.
-func nextFile(reader *multipart.Reader) (*multipart.Part, string, error) {
+func (b *formBody) nextFile(reader *multipart.Reader) (*multipart.Part, string, error) {
+	b.inFile, b.left = false, maxFormHead
+	defer func() { b.inFile = true }()
 	for {
 		part, err := reader.NextPart()
 		if err != nil {

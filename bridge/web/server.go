@@ -38,6 +38,9 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Referrer-Policy", "same-origin") // without it, a form's POST says that its origin is null
 	header.Set("Cache-Control", "no-store")
 	changes := r.Method != http.MethodGet && r.Method != http.MethodHead
+	if !changes && r.ContentLength != 0 { // guard: web-get-body
+		hangUp() // no browser sends a body with it, and nothing would read it
+	}
 	if changes && !l.isOwnOrigin(r) { // guard: web-origin
 		w.Header().Set("Connection", "close")
 		http.Error(w, "The header Origin must have the address of this page, as browsers send it.", http.StatusForbidden)

@@ -743,6 +743,43 @@ func TestLink_SlowAnnouncementDelaysNobodyElse(t *testing.T) {
 	}
 }
 
+// TestLink_FormsTakeLittleMemory checks that the headers of a form are limited before anybody is asked, and that a form
+// without files is not read on.
+func TestLink_FormsTakeLittleMemory(t *testing.T) {
+	asked := 0
+	l, _ := openLink(t, Options{Dir: t.TempDir(), Ask: func(context.Context, Upload) error { asked++; return errors.New("no") }})
+	b := newBrowser(t, l)
+	b.open("")
+	const kind = "multipart/form-data; boundary=x"
+	for what, body := range map[string]string{
+		"a long header": "--x\r\nContent-Disposition: form-data; name=files; filename=\"" + strings.Repeat("a", 5<<20) + "\"\r\n\r\nhello\r\n--x--\r\n",
+		"other fields":  strings.Repeat("--x\r\nContent-Disposition: form-data; name=other\r\n\r\nhello\r\n", 100_000) + "--x--\r\n",
+	} {
+		b.do("POST", "upload", strings.NewReader(body), "Content-Type", kind)
+		if asked > 0 {
+			t.Errorf("%s: a person was asked", what)
+		}
+	}
+	b.do("POST", "upload", strings.NewReader("--x\r\nContent-Disposition: form-data; name=files; filename=a\r\n\r\n"+strings.Repeat("y", 1<<20)+"\r\n--x--\r\n"), "Content-Type", kind)
+	if asked != 1 {
+		t.Errorf("asked %d times about a plain form", asked)
+	}
+}
+
+// TestLink_ReadsWithABodyEnd checks that a request that only reads cannot hold its connection with a body.
+func TestLink_ReadsWithABodyEnd(t *testing.T) {
+	dir := tree(t, map[string]string{"one": "1"})
+	l, _ := openLink(t, Options{Paths: []string{filepath.Join(dir, "one")}})
+	b := newBrowser(t, l)
+	b.open("")
+	if status, _, _ := b.do("GET", "file/0", strings.NewReader("x")); status != 0 {
+		t.Errorf("a body with GET: %d", status)
+	}
+	if status, _, _ := b.do("GET", "file/0", nil); status != http.StatusOK {
+		t.Errorf("without: %d", status)
+	}
+}
+
 // TestLink_LongDownloadsAreServed checks that a download may take longer than a body may stall.
 func TestLink_LongDownloadsAreServed(t *testing.T) {
 	dir := tree(t, map[string]string{"all/a": strings.Repeat("x", 8<<20), "all/b": strings.Repeat("y", 8<<20)})

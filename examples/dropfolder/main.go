@@ -143,7 +143,7 @@ func (f *folder) accept(o *engine.Offer) {
 		f.received[name] = true
 	}
 	f.mu.Unlock()
-	if err := o.Accept(engine.AcceptOptions{Dir: f.dir, Existing: engine.SkipIdentical}); err != nil {
+	if err := o.Accept(engine.AcceptOptions{Dir: f.dir, Existing: engine.SkipIdentical, Policy: true}); err != nil {
 		fmt.Printf("%s: %v\n", strings.Join(o.Transfer.Names, ", "), err)
 	}
 }

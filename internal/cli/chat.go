@@ -118,7 +118,7 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 				for _, peer := range peersIn(ev) {
 					if peer.State == engine.Found && peer.Confirmed && !asked[peer.ID] {
 						asked[peer.ID] = true
-						invitations.Go(func() { _ = e.Invite(ctx, peer.ID) }) // a peer that declines is not in the room
+						invitations.Go(func() { _ = e.InviteWith(ctx, peer.ID, engine.InviteOptions{Policy: true}) }) // a peer that declines does not take part
 					}
 				}
 			}

@@ -356,7 +356,7 @@ func (r *receiver) invitation(i *engine.Invitation) {
 		_ = i.Decline()
 		return
 	case r.accept == "all":
-		_ = i.Accept() // ErrAnswered: the host was faster
+		_ = i.AcceptByPolicy() // ErrAnswered: the host was faster
 		return
 	default: // the host answers
 		return

@@ -43,6 +43,7 @@ type (
 	inviteParams struct {
 		Peer    engine.PeerID   `json:"peer"`
 		Context json.RawMessage `json:"context"`
+		Policy  bool            `json:"policy"`
 	}
 	targetParams struct {
 		Target string `json:"target"`
@@ -126,10 +127,11 @@ func find(e *engine.Engine, _ context.Context, p whoParams) (peerEvent, error) {
 }
 
 func invite(e *engine.Engine, ctx context.Context, p inviteParams) (none, error) {
+	opts := engine.InviteOptions{Policy: p.Policy}
 	if p.Context != nil {
-		return none{}, e.InviteWith(ctx, p.Peer, p.Context)
+		opts.Context = p.Context
 	}
-	return none{}, e.Invite(ctx, p.Peer)
+	return none{}, e.InviteWith(ctx, p.Peer, opts)
 }
 
 // pingTimeout is how long a ping waits for its answer.
@@ -221,6 +223,7 @@ type answerInvitationParams struct {
 	Invitation int64           `json:"invitation"`
 	Accept     bool            `json:"accept"`
 	Context    json.RawMessage `json:"context"`
+	Policy     bool            `json:"policy"`
 }
 
 func answerInvitation(s *session, _ context.Context, p answerInvitationParams) (none, error) {
@@ -230,8 +233,12 @@ func answerInvitation(s *session, _ context.Context, p answerInvitationParams) (
 		return none{}, errNoHandle
 	case !p.Accept:
 		return none{}, i.Decline()
+	case p.Context != nil && p.Policy:
+		return none{}, badParams("context: not with policy; set_context sets it")
 	case p.Context != nil:
 		return none{}, i.AcceptWith(p.Context)
+	case p.Policy:
+		return none{}, i.AcceptByPolicy()
 	}
 	return none{}, i.Accept()
 }

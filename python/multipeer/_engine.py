@@ -110,6 +110,7 @@ class Engine:
         self._invitations: Optional[Callable[["Invitation"], Awaitable[None]]] = None
         self._stream_handlers: Dict[str, Callable[["Stream"], Awaitable[None]]] = {}
         self._answerers: Dict[str, Callable[[Message], Awaitable[Any]]] = {}
+        self._questions: Dict[Tuple[str, int], Tuple[Any, Any]] = {}  # offers and invitations that a handler decides about
         self._early: List[Message] = []  # they came before the first reader
         self._had_reader = False
         self._dropping = False  # a MessageDropped was reported since the last reader
@@ -197,9 +198,12 @@ class Engine:
             return None, f": {error}"
         return (peer, "") if peer.connected else (None, "")
 
-    async def invite(self, peer: Union[str, Peer], context: Any = None) -> None:
-        """Ask for a session, and wait until the peer accepts."""
-        params = {"peer": _id(peer)}
+    async def invite(self, peer: Union[str, Peer], context: Any = None, *, person: bool = False) -> None:
+        """Ask for a session, and wait until the peer accepts.
+
+        ``person``: a person wants it, which makes the peer known; otherwise a rule of the program does.
+        """
+        params: Dict[str, Any] = {"peer": _id(peer), "policy": not person}
         if context is not None:
             params["context"] = context
         await self._call("invite", **params)
@@ -232,8 +236,10 @@ class Engine:
         It begins with a PeerFound for each peer that is known, and a PeerAdded if it is connected. Transfers that have
         begun before appear with their next change.
         """
-        async with self._reader("event") as events:
+        async with self._reader("event") as queue:
+            events: EventQueue = queue  # type: ignore[assignment]
             for p in await self.peers():
+                events.show(p.id)
                 yield PeerFound(p)
                 if p.connected:
                     yield PeerAdded(p)
@@ -348,7 +354,8 @@ class Engine:
     async def handle_offers(self, handler: Callable[["Offer"], Awaitable[None]]) -> None:
         """Have ``handler`` decide about all offers, each in a task.
 
-        An offer that it has neither accepted nor declined when it ends is declined. One handler decides at a time: a
+        An offer that it has neither accepted nor declined when it ends is declined. If the offer is withdrawn first, the
+        task of the handler is cancelled. One handler decides at a time: a
         second call raises a MultipeerError of the kind "busy". A peer that was never accepted has at most two open
         offers; more of its offers fail with "busy", so a sender passes several files in one ``offer``.
         """
@@ -364,7 +371,8 @@ class Engine:
     async def handle_invitations(self, handler: Callable[["Invitation"], Awaitable[None]]) -> None:
         """Have ``handler`` decide about all invitations, each in a task.
 
-        An invitation that it has not answered when it ends is declined.
+        An invitation that it has not answered when it ends is declined. If it is withdrawn first, the task of the handler
+        is cancelled.
         """
         if self._invitations is not None:
             raise MultipeerError("invitations have a handler already", "busy")
@@ -447,9 +455,12 @@ class Engine:
             if not queues:
                 self._unread(message)
         elif method == "offer":
-            self._start(self._decide(Offer(self, params), self._offers))
+            self._ask((method, params["offer"]), Offer(self, params), self._offers)
         elif method == "invitation":
-            self._start(self._decide(Invitation(self, params), self._invitations))
+            self._ask((method, params["invitation"]), Invitation(self, params), self._invitations)
+        elif method in ("offer_closed", "invitation_closed"):
+            kind = method.split("_")[0]
+            self._withdrawn((kind, params[kind]))
         elif method == "request":
             self._start(self._reply(params))
         elif method == "stream":
@@ -471,6 +482,19 @@ class Engine:
         self._dropping = True
         for q in self._readers.get("event", set()):
             q.put_nowait(MessageDropped(message))
+
+    def _ask(self, key: Tuple[str, int], question: Any, handler: Optional[Callable[[Any], Awaitable[None]]]) -> None:
+        """Have a handler decide about a question."""
+        task = self._start(self._decide(question, handler))
+        self._questions[key] = (question, task)
+        task.add_done_callback(lambda _: self._questions.pop(key, None))
+
+    def _withdrawn(self, key: Tuple[str, int]) -> None:
+        """End the handler of a question that needs no answer any more, unless it has given one."""
+        question, task = self._questions.pop(key, (None, None))
+        if question is not None and task is not None and not question.answered:
+            question.answered = True
+            task.cancel()
 
     async def _decide(self, question: Any, handler: Optional[Callable[[Any], Awaitable[None]]]) -> None:
         try:
@@ -497,10 +521,11 @@ class Engine:
             handled, self._handled = self._handled, 0
             self._start(self._write({"jsonrpc": "2.0", "method": "credit", "params": {"messages": handled}}))
 
-    def _start(self, work: Awaitable[Any]) -> None:
-        task = asyncio.ensure_future(work)
+    def _start(self, work: Awaitable[Any]) -> "asyncio.Future[Any]":
+        task: Any = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
@@ -755,17 +780,21 @@ class Invitation:
         self.context = params.get("context")
         self.answered = False
 
-    async def accept(self, context: Any = None) -> None:
-        """Begin the session."""
-        await self._answer(True, context)
+    async def accept(self, context: Any = None, *, person: bool = False) -> None:
+        """Begin the session.
+
+        ``person``: a person has decided, which makes the peer known. A ``context`` for this invitation alone is a
+        person's decision too.
+        """
+        await self._answer(True, context, person or context is not None)
 
     async def decline(self) -> None:
         """Decline the session."""
-        await self._answer(False, None)
+        await self._answer(False, None, False)
 
-    async def _answer(self, accept: bool, context: Any) -> None:
+    async def _answer(self, accept: bool, context: Any, person: bool) -> None:
         self.answered = True
-        params: Dict[str, Any] = {"invitation": self._id, "accept": accept}
+        params: Dict[str, Any] = {"invitation": self._id, "accept": accept, "policy": accept and not person}
         if context is not None:
             params["context"] = context
         await self._engine._call("answer_invitation", **params)

@@ -24,6 +24,10 @@ class EventQueue(asyncio.Queue):  # type: ignore[type-arg]
         self._numbers = itertools.count()
         self._shown: Set[str] = set()  # the IDs of the peers that the reader knows
 
+    def show(self, peer: str) -> None:
+        """Record that the reader knows a peer from elsewhere."""
+        self._shown.add(peer)
+
     def _put(self, event: Any) -> None:
         if isinstance(event, PeerFound):
             self._replace(("found", event.peer.id), event)

@@ -144,3 +144,68 @@ def test_program_in_the_current_folder_is_not_run(monkeypatch):
     assert not _program._is_here(os.path.join(os.sep, "somewhere", "multipeer-cli.exe"))
     monkeypatch.setenv("PATH", here)
     assert not _program._is_here(os.path.join(here, "multipeer-cli.exe"))
+
+
+def test_withdrawn_questions_end_their_handlers(service, tmp_path):
+    async def test():
+        path = tmp_path / "x"
+        path.write_text("x")
+        a = Engine("Anna", service, invite="everyone", accept="everyone")
+        b = Engine("Ben", service, invite="everyone", accept="everyone")
+        async with a, b:
+            ended = []
+
+            async def never(offer):
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    ended.append(offer)
+                    raise
+
+            await b.handle_offers(never)
+            ben = await a.wait_for("Ben")
+            transfer = await a.offer(ben, str(path))
+            while not b._questions:
+                await asyncio.sleep(0.01)
+            await a.cancel(transfer)
+            while not ended:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            assert not b._questions and not b._tasks
+
+    run(test())
+
+
+def test_rules_make_nobody_known(service):
+    async def test():
+        a, b = Engine("Anna", service), Engine("Ben", service)
+        async with a, b:
+
+            async def accept(invitation):
+                await invitation.accept()
+
+            await b.handle_invitations(accept)
+            ben = None
+            while ben is None:
+                ben = next((p for p in await a.peers() if p.name == "Ben"), None)
+                await asyncio.sleep(0.05)
+            await a.invite(ben)
+            await asyncio.sleep(0.3)
+            for engine in (a, b):
+                assert [p.trust for p in await engine.peers()] == ["unknown"]
+            await a.invite(ben, person=True)
+            await asyncio.sleep(0.3)
+            assert [p.trust for p in await a.peers()] == ["seen"]
+
+    run(test())
+
+
+def test_peer_that_the_reader_knows_is_reported_lost():
+    async def test():
+        q = EventQueue()
+        q.show("1")
+        q.put_nowait(PeerFound(peer(1)))
+        q.put_nowait(PeerLost(peer(1)))
+        assert [type(e) for e in drain(q)] == [PeerLost]
+
+    run(test())

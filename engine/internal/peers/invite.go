@@ -29,15 +29,23 @@ type asking struct {
 	id      string
 	policy  bool         // Config.Invite wants it, even if no caller waits
 	answers []chan error // the callers that wait
-	name    string       // what the last caller was shown of the peer
+	persons []chan error // those of them that a person has caused
+	name    string       // what the last person was shown of the peer
 }
 
-// consent says whether a caller waits for the answer, and not just the policy.
+// consent says whether a person waits for the answer, and not just a policy.
 func (a *asking) consent() consent {
-	if a == nil || len(a.answers) == 0 {
+	if a == nil || len(a.persons) == 0 {
 		return consent{}
 	}
 	return consent{true, a.name}
+}
+
+// leave removes a caller that waits no longer.
+func (a *asking) leave(answer chan error) {
+	is := func(c chan error) bool { return c == answer }
+	a.answers = slices.DeleteFunc(a.answers, is)
+	a.persons = slices.DeleteFunc(a.persons, is)
 }
 
 func (a *asking) finish(err error) {
@@ -47,12 +55,13 @@ func (a *asking) finish(err error) {
 }
 
 // Invite asks a peer for a session, sends it a context, and waits for the answer. It returns nil when connected. When
-// ctx ends, the invitation is withdrawn. If the peer has invited us meanwhile, that counts as its acceptance.
-func (m *Manager) Invite(ctx context.Context, id PeerID, with json.RawMessage) error {
-	return m.invitations.invite(ctx, id, with)
+// ctx ends, the invitation is withdrawn. If the peer has invited us meanwhile, that counts as its acceptance. person says
+// whether a person wants it, which makes the peer known.
+func (m *Manager) Invite(ctx context.Context, id PeerID, with json.RawMessage, person bool) error {
+	return m.invitations.invite(ctx, id, with, person)
 }
 
-func (in *invitations) invite(ctx context.Context, id PeerID, with json.RawMessage) error {
+func (in *invitations) invite(ctx context.Context, id PeerID, with json.RawMessage, person bool) error {
 	m := in.m
 	ctx, cancel := context.WithTimeoutCause(ctx, InviteTimeout, wire.ErrTimeout)
 	defer cancel()
@@ -65,7 +74,9 @@ func (in *invitations) invite(ctx context.Context, id PeerID, with json.RawMessa
 	m.mu.Lock()
 	delete(in.kicked, id)
 	if p.session != nil {
-		m.sessions.pinPeerLocked(p, p.name) // a policy may have begun it; now a user wants it
+		if person {
+			m.sessions.pinPeerLocked(p, p.name) // a policy may have begun it; now a user wants it
+		}
 		m.mu.Unlock()
 		return nil
 	}
@@ -75,13 +86,17 @@ func (in *invitations) invite(ctx context.Context, id PeerID, with json.RawMessa
 	}
 	if inv := p.invitation; inv != nil {
 		m.mu.Unlock()
-		return inv.Answer(true, with)
+		return inv.Answer(true, with, person)
 	}
 	if in.fullLocked(p) {
 		m.mu.Unlock()
 		return fmt.Errorf("%w: the limit of %d peers (MaxPeers) is reached", wire.ErrBusy, m.cfg.MaxPeers)
 	}
 	in.sendLocked(p, with, answer)
+	if person {
+		p.asked.persons = append(p.asked.persons, answer)
+		p.asked.name = p.name
+	}
 	m.mu.Unlock()
 	select {
 	case err := <-answer:
@@ -96,7 +111,7 @@ func (in *invitations) invite(ctx context.Context, id PeerID, with json.RawMessa
 	default:
 	}
 	if a := p.asked; a != nil {
-		a.answers = slices.DeleteFunc(a.answers, func(c chan error) bool { return c == answer })
+		a.leave(answer)
 		if len(a.answers) == 0 && !a.policy {
 			in.withdrawLocked(p)
 		}
@@ -128,7 +143,6 @@ func (in *invitations) sendLocked(p *peer, with json.RawMessage, answer chan err
 	}
 	if answer != nil {
 		p.asked.answers = append(p.asked.answers, answer)
-		p.asked.name = p.name
 	}
 }
 
@@ -155,9 +169,9 @@ func (p *peer) closeInvitationLocked() {
 	}
 }
 
-// Answer accepts the invitation, with a context for the other program, or rejects it. The first answer counts. It
-// returns ErrAnswered if it is too late, ErrBusy if the limit of peers is reached.
-func (i *Invitation) Answer(yes bool, with json.RawMessage) error {
+// Answer accepts the invitation, with a context for the other program, or rejects it; person says whether a person has
+// decided, which makes the peer known. The first answer counts. It returns ErrAnswered if it is too late, ErrBusy if the limit of peers is reached.
+func (i *Invitation) Answer(yes bool, with json.RawMessage, person bool) error {
 	m := i.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -177,7 +191,7 @@ func (i *Invitation) Answer(yes bool, with json.RawMessage) error {
 	}
 	delete(m.invitations.kicked, p.id)
 	m.asks.Accepted(p.id)
-	m.invitations.acceptLocked(p, i.ID, i.Context, with, consent{true, i.Peer.Name})
+	m.invitations.acceptLocked(p, i.ID, i.Context, with, consent{person, i.Peer.Name})
 	return nil
 }
 

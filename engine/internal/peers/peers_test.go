@@ -146,7 +146,7 @@ func TestManager_ConnectsAndCarriesAlone(t *testing.T) {
 	if err != nil || id != b.Self().ID {
 		t.Fatal(id, err)
 	}
-	if err := a.Invite(ctx, id, json.RawMessage(`"hello"`)); err != nil {
+	if err := a.Invite(ctx, id, json.RawMessage(`"hello"`), true); err != nil {
 		t.Fatal(err)
 	}
 	b.await(t, "session", func(events []Event, _ []Message) bool {

@@ -72,6 +72,7 @@ func phoneSends(t *testing.T, w *window) {
 	}
 	w.saw(`EVT upload asked 1`)
 	w.picture("phone-asks")
+	time.Sleep(1500 * time.Millisecond) // an answer within a second could be meant for an earlier question
 	w.click("link-accept")
 	if err := json.Unmarshal(p.do("GET", "offer/"+offer.Offer, ""), &answer); err != nil || answer.State != "accepted" {
 		t.Fatalf("%v, %v", answer, err)

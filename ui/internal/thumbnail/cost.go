@@ -89,7 +89,32 @@ func jpegCost(r *bufio.Reader) (float64, error) {
 		if c == 0xC2 {
 			cost += coefficient * perPixel
 		}
-		return cost, nil
+		return cost, checkScans(r)
+	}
+}
+
+// maxScans limits the scans of a JPEG. Each takes a pass over all pixels, and few bytes of the file; encoders make some
+// ten.
+const maxScans = 64
+
+// checkScans counts the scans in the rest of a JPEG (ITU T.81, B.2.3).
+func checkScans(r *bufio.Reader) error {
+	scans, marker := 0, false
+	for {
+		c, err := r.ReadByte()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if marker && c == 0xDA {
+			scans++
+		}
+		if scans > maxScans { // guard: picture-scans
+			return errors.New("decoding this picture would take too long")
+		}
+		marker = c == 0xFF
 	}
 }
 

@@ -4,16 +4,19 @@ package thumbnail
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"image"
 	_ "image/gif" // registers the supported formats
 	_ "image/jpeg"
 	_ "image/png"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"fyne.io/fyne/v2"
 
@@ -43,8 +46,26 @@ func MayBe(name string) bool {
 	return slices.Contains([]string{".jpg", ".jpeg", ".png", ".gif", ".webp"}, strings.ToLower(filepath.Ext(name)))
 }
 
-// Make makes a thumbnail of a picture that fits into room.
-func Make(path string, room fyne.Size) (*Thumbnail, error) {
+// limit is how long reading and decoding a picture may take.
+const limit = 5 * time.Second
+
+// limitedReader fails when its context ends.
+type limitedReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (l limitedReader) Read(b []byte) (int, error) {
+	if err := l.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return l.r.Read(b)
+}
+
+// Make makes a thumbnail of a picture that fits into room, within some seconds.
+func Make(ctx context.Context, path string, room fyne.Size) (*Thumbnail, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -57,7 +78,8 @@ func Make(path string, room fyne.Size) (*Thumbnail, error) {
 		return nil, err
 	}
 	defer f.Close()
-	head, kind, err := image.DecodeConfig(bufio.NewReader(f))
+	in := limitedReader{ctx, f}
+	head, kind, err := image.DecodeConfig(bufio.NewReader(in))
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +89,7 @@ func Make(path string, room fyne.Size) (*Thumbnail, error) {
 	if _, err := f.Seek(0, 0); err != nil {
 		return nil, err
 	}
-	each, err := bytesPerPixel(kind, bufio.NewReader(f))
+	each, err := bytesPerPixel(kind, bufio.NewReader(in))
 	if err != nil {
 		return nil, err
 	}
@@ -77,14 +99,14 @@ func Make(path string, room fyne.Size) (*Thumbnail, error) {
 	if _, err := f.Seek(0, 0); err != nil {
 		return nil, err
 	}
-	src, _, err := image.Decode(bufio.NewReader(f))
+	src, _, err := image.Decode(bufio.NewReader(in))
 	if err != nil {
 		return nil, err
 	}
 	turn := 1
 	if kind == "jpeg" {
 		if _, err := f.Seek(0, 0); err == nil {
-			turn = orientation(bufio.NewReader(f))
+			turn = orientation(bufio.NewReader(in))
 		}
 	}
 	return shrink(src, turn, room), nil

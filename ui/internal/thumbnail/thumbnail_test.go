@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/zlib"
+	"context"
 	"encoding/binary"
 	"hash/crc32"
 	"image"
@@ -13,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 
 	"fyne.io/fyne/v2"
@@ -64,13 +67,13 @@ func TestThumbnail_FitsAndIsUpright(t *testing.T) {
 	if err := png.Encode(&b, testPicture(2000, 500)); err != nil {
 		t.Fatal(err)
 	}
-	th, err := Make(put(t, "wide.png", b.Bytes()), room)
+	th, err := Make(t.Context(), put(t, "wide.png", b.Bytes()), room)
 	if err != nil || th.Size.Width > room.Width+0.1 || th.Image.Bounds().Dx() > int(scale*room.Width) {
 		t.Fatalf("%v, %v", th, err)
 	}
 	red := func(m image.Image, x, y int) bool { r, _, bl, _ := m.At(x, y).RGBA(); return r > bl }
 	for turn, want := range map[uint16][2]bool{1: {true, true}, 3: {false, false}, 6: {true, false}, 8: {false, true}} { // only the first value is used: whether the left or the top half is red
-		th, err := Make(put(t, "p.jpg", exif(t, testPicture(200, 100), turn)), room)
+		th, err := Make(t.Context(), put(t, "p.jpg", exif(t, testPicture(200, 100), turn)), room)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,9 +103,32 @@ func TestPicture_UnsuitableFilesAreNotShown(t *testing.T) {
 	binary.BigEndian.PutUint32(bomb[16:], 60_000) // width and height of IHDR
 	binary.BigEndian.PutUint32(bomb[20:], 60_000)
 	for name, path := range map[string]string{"bomb": put(t, "bomb.png", bomb), "text": put(t, "text.png", []byte("hello")), "folder": t.TempDir(), "none": "/none.png"} {
-		if th, err := Make(path, room); err == nil {
+		if th, err := Make(t.Context(), path, room); err == nil {
 			t.Errorf("%s is shown: %v", name, th.Size)
 		}
+	}
+}
+
+// TestPicture_ManyScansAreNotDecoded checks that a small file cannot take minutes: each scan of a JPEG is a pass over all
+// its pixels.
+func TestPicture_ManyScansAreNotDecoded(t *testing.T) {
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, testPicture(200, 100), nil); err != nil {
+		t.Fatal(err)
+	}
+	whole := b.Bytes()
+	if _, err := Make(t.Context(), put(t, "one.jpg", whole), room); err != nil {
+		t.Errorf("a picture with one scan: %v", err)
+	}
+	scan := []byte{0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0}
+	many := append(slices.Clone(whole[:len(whole)-2]), bytes.Repeat(scan, maxScans)...)
+	if _, err := Make(t.Context(), put(t, "many.jpg", append(many, 0xFF, 0xD9)), room); err == nil || !strings.Contains(err.Error(), "too long") {
+		t.Errorf("a picture with many scans: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Make(ctx, put(t, "late.jpg", whole), room); err == nil {
+		t.Error("a picture is decoded after the end")
 	}
 }
 
@@ -201,7 +227,7 @@ func TestPicture_AllKindsTakeBoundedMemory(t *testing.T) {
 		path := put(t, c.name, c.content)
 		before, after := new(runtime.MemStats), new(runtime.MemStats)
 		runtime.ReadMemStats(before)
-		th, err := Make(path, room)
+		th, err := Make(t.Context(), path, room)
 		runtime.ReadMemStats(after)
 		if (err == nil) != c.shown || err == nil && th.Image.Bounds().Empty() {
 			t.Errorf("%s of %d bytes: shown %v, %v", c.name, len(c.content), err == nil, err)
