@@ -22,7 +22,7 @@ import (
 // role is one process of a contender: NAME PORT OUT, or NAME ADDRESS PATH, and what the contender adds.
 func role(args []string) error {
 	if len(args) < 3 {
-		return errors.New("usage: role NAME PORT OUT|ADDRESS PATH")
+		return errors.New("usage: role NAME (PORT OUT | ADDRESS PATH)")
 	}
 	more := args[3:]
 	switch args[0] {

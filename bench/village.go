@@ -51,5 +51,5 @@ func (d *door) Forget(engine.PeerID) {}
 // Recheck implements engine.Discovery.
 func (d *door) Recheck(engine.PeerID) {}
 
-// Link implements engine.Discovery: no peer has to learn of others through a third one here.
+// Link implements engine.Discovery. It returns no link, since no peer here needs peer exchange to find the others.
 func (d *door) Link(netip.Addr) string { return "" }

@@ -34,7 +34,7 @@ type Announcement struct {
 	Port      int    // the UDP port of the engine
 	Advertise bool   // let others find it
 	Browse    bool   // find others
-	// Known advertises the ID alone, for those who know it: without name and info.
+	// Known advertises only the ID, without the name and info, so that only peers that know the ID recognize it.
 	Known bool
 	Info  map[string]string // discovery info, valid by ValidateInfo; do not modify it
 }

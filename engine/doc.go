@@ -34,10 +34,10 @@
 // name to one function. What nothing takes is refused, and its sender gets [ErrUnavailable].
 //
 // A slow reader never blocks the engine: it gets only the newest state of each peer and transfer. Messages that do not
-// fit its queue wait at their senders, so a program that reads slowly slows down those that send to it. Acknowledged
-// messages are always delivered: a loop whose context has ended still gets those. A program that only waits for a state
-// reads [Engine.WatchState], which leaves messages to other readers. A program with a window must forward events to its
-// main thread itself, in one place.
+// fit in its queue stay with their senders, so a program that reads slowly slows down those that send to it.
+// Acknowledged messages are always delivered: a loop whose context has ended still gets those. A program that only
+// waits for a state reads [Engine.WatchState], which leaves messages to other readers. A program with a window must
+// forward events to its main thread itself, in one place.
 //
 // # Peers
 //

@@ -53,8 +53,8 @@ type ListOptions struct {
 	Name string
 }
 
-// NewListing resolves the top level of paths and walks no folder. An error names a path that cannot be sent, and why.
-// Fill finds the rest.
+// NewListing resolves the top level of paths without walking any folder; Fill finds the rest. An error says which path
+// cannot be sent, and why.
 func NewListing(paths []string, opts ListOptions) (*Listing, error) {
 	l, err := newListing(paths, opts)
 	if err != nil {
@@ -92,7 +92,7 @@ func Relist(paths, resolved []string, opts ListOptions) (*Listing, error) {
 		t, was := &l.tops[i], resolved[i]
 		if t.gone == nil && was != "" && t.local != was { // guard: source-elsewhere
 			t.info = nil
-			t.gone = fmt.Errorf("%w: %s no longer leads where it led when it was offered", ErrVanished, t.asked)
+			t.gone = fmt.Errorf("%w: %s now points to a different place than when it was offered", ErrVanished, t.asked)
 		}
 	}
 	return l, nil

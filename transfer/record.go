@@ -344,7 +344,7 @@ func (r *records) next() (kind byte, body []byte, ok bool, err error) {
 		return 0, nil, false, badRecord(kind)
 	}
 	if limit := uint64(maxSmall); kind != recChunk && n > limit || n > maxChunk { // guard: record-size
-		return 0, nil, false, fmt.Errorf("%w: record %q of %d bytes", ErrProtocol, kind, n)
+		return 0, nil, false, fmt.Errorf("%w: record %q has %d bytes, more than allowed", ErrProtocol, kind, n)
 	}
 	body = r.b[1+used:][:n]
 	r.b = r.b[1+used+int(n):]

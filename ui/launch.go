@@ -26,7 +26,7 @@ import (
 func Launched(flags *flag.FlagSet) (l singleinstance.Launch, err error) {
 	flags.Visit(func(f *flag.Flag) {
 		if f.Value.String() == "" && f.Name != "name" && err == nil { // an empty name keeps the name of the profile
-			err = fmt.Errorf("-%s is empty; is the variable that it comes from set?", f.Name)
+			err = fmt.Errorf("-%s is empty; check that the variable it comes from is set", f.Name)
 		}
 	})
 	if err != nil {
@@ -34,7 +34,7 @@ func Launched(flags *flag.FlagSet) (l singleinstance.Launch, err error) {
 	}
 	for i, a := range flags.Args() {
 		if a == "" {
-			return l, fmt.Errorf("argument %d is empty; is the variable that it comes from set?", i+1)
+			return l, fmt.Errorf("argument %d is empty; check that the variable it comes from is set", i+1)
 		}
 		if strings.HasPrefix(a, "multipeer:") {
 			l.Link = a

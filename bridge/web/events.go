@@ -53,7 +53,7 @@ type (
 		Result transfer.Result
 		Err    error
 	}
-	// Said reports a text that a visitor has sent. Untrusted.
+	// Said reports text that a visitor has sent. The text is untrusted.
 	Said struct {
 		Visitor Visitor
 		Text    string

@@ -76,7 +76,7 @@ func newShare(ctx context.Context, paths []string) (*share, error) {
 		}
 	}
 	if len(s.files) == 0 && len(s.folders) == 0 {
-		return nil, fmt.Errorf("nothing in %q can be read", paths)
+		return nil, fmt.Errorf("none of %q can be read; check that the files exist and their permissions", paths)
 	}
 	s.archive = storezip.New(entries)
 	parts := make([]any, 0, 3*len(s.files))

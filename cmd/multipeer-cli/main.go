@@ -1,5 +1,5 @@
-// Command multipeer-cli is Multipeer without a window: it finds the devices nearby, sends and receives files, chats
-// and measures, in a terminal or a script. Its commands, flags and exit codes are a stable interface (docs/cli.md).
+// Command multipeer-cli is Multipeer without a window: it finds the devices nearby, sends and receives files, chats and
+// measures latency, in a terminal or a script. Its commands, flags and exit codes are a stable interface (docs/cli.md).
 package main
 
 import (

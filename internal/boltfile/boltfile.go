@@ -1,5 +1,5 @@
-// Package boltfile opens the databases of a profile, also on file systems without sync: network shares and user-space
-// file systems return EINVAL or ENOTSUP. What is written to them is as safe as they make it.
+// Package boltfile opens the databases of a profile, including on file systems that do not support fsync: some network
+// shares and user-space file systems return EINVAL or ENOTSUP. Data there is only as durable as they make it.
 package boltfile
 
 import (

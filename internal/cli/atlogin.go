@@ -92,7 +92,7 @@ func (p *program) serviceArgs(cmd *cobra.Command, into string) ([]string, error)
 		return nil, fmt.Errorf("--profile: %w", err)
 	}
 	if !filepath.IsAbs(profile) || !filepath.IsAbs(into) {
-		return nil, errors.New("the current folder is not known: give absolute paths for --into and --profile")
+		return nil, errors.New("cannot determine the current folder: give absolute paths for --into and --profile")
 	}
 	args := []string{"serve", "--profile=" + profile, "--into=" + into}
 	if runtime.GOOS == "windows" {
@@ -153,7 +153,7 @@ func (p *program) stopServe(ctx context.Context) error {
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			return exit(exitFailed, fmt.Errorf("the program that uses this profile has not ended: %w", err))
+			return exit(exitFailed, fmt.Errorf("the program that is using this profile did not stop; stop it, then try again: %w", err))
 		}
 	}
 }

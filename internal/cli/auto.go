@@ -14,8 +14,8 @@ func (p *program) autoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "auto ID",
 		Short: "Accept files from a verified peer without asking, up to a number of bytes a day, into a folder",
-		Long: `auto stores how much is accepted from a verified peer without asking. ID is the whole ID. Without --up-to, every offer is
-asked about again.`,
+		Long: `auto stores how much is accepted from a verified peer without asking. ID is the whole ID. Without --up-to, you are asked
+about every offer again.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := engine.ParsePeerID(args[0])
@@ -51,8 +51,8 @@ asked about again.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&upTo, "up-to", "", "bytes in 24 hours, such as 500MB or 2GB")
+	c.Flags().StringVar(&upTo, "up-to", "", "bytes per 24 hours, such as 500MB or 2GB")
 	c.Flags().StringVar(&into, "into", ".", "folder to receive into; created if it is missing")
-	c.Flags().IntVar(&days, "days", 0, "number of days; 0 means without a time limit")
+	c.Flags().IntVar(&days, "days", 0, "number of days; 0 means no time limit")
 	return c
 }

@@ -20,7 +20,7 @@ func (p *program) chatCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "chat",
 		Short: "Chat line by line, with everyone nearby or with one peer",
-		Long: `chat sends each line of input to every nearby peer that runs chat, or with --to to one peer, and prints the messages
+		Long: `chat sends each line of input to every nearby peer that runs chat (with --to, only to that peer), and prints the messages
 that arrive. Without --to it connects to everyone it finds, like a chat room. It ends when the input ends (Ctrl-D).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -93,7 +93,7 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 	for {
 		if m.ended && m.quiet(time.Now()) {
 			if lost > 0 && inputErr == nil {
-				inputErr = exit(exitFailed, fmt.Errorf("%d of the lines were too long and were not sent", lost))
+				inputErr = exit(exitFailed, fmt.Errorf("not sent because they were too long: %d lines", lost))
 			}
 			return cmp.Or(inputErr, m.err())
 		}

@@ -6,11 +6,11 @@ import (
 
 // examples are shown in the help of each command, by its path.
 var examples = map[string]string{
-	"multipeer-cli": `  multipeer-cli receive --into inbox            on the one device
-  multipeer-cli send --to Ben photos            on the other one`,
+	"multipeer-cli": `  multipeer-cli receive --into inbox            on one device
+  multipeer-cli send --to Ben photos            on the other`,
 	"multipeer-cli api": `  multipeer-cli api < commands.jsonl`,
-	"multipeer-cli auto": `  multipeer-cli auto 2mjitk54 --up-to 2GB --into /srv/inbox
-  multipeer-cli auto 2mjitk54                   ask again`,
+	"multipeer-cli auto": `  multipeer-cli auto 2mjitk54-4rkkqx3ea-5w4bt3oi5-7bqqk6nxc-4kyqhjpda-qhz2ph4la-ptvnxqbla --up-to 2GB --into /srv/inbox
+  multipeer-cli auto 2mjitk54-4rkkqx3ea-5w4bt3oi5-7bqqk6nxc-4kyqhjpda-qhz2ph4la-ptvnxqbla   ask again`,
 	"multipeer-cli chat": `  multipeer-cli chat                            with everyone nearby
   date | multipeer-cli chat --to Ben`,
 	"multipeer-cli completion bash":       `  multipeer-cli completion bash > /etc/bash_completion.d/multipeer-cli`,

@@ -25,7 +25,7 @@ func (p *program) historyCommand() *cobra.Command {
 		Use:   "history",
 		Short: "Print the conversations that serve and the window have kept",
 		Long: `history prints the newest messages and transfers of all conversations, or of one, the oldest first. A peer is shown under the
-name that it last used; ID is its ID or the start of it.`,
+name that it last used. --with also takes its ID, or the start of it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if count < 1 {

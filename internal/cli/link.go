@@ -28,9 +28,9 @@ func (p *program) linkCommand() *cobra.Command {
 	var receive, pin bool
 	c := &cobra.Command{
 		Use:   "link [PATH...]",
-		Short: "Exchange files with a device that has only a browser, by a link and its QR code",
-		Long: `link prints the address of a page, and its QR code. A browser on the same network that opens it downloads the
-files and folders at PATH, or with --receive sends files and text here. Nothing has to be installed there.
+		Short: "Exchange files with a device that has only a browser, through a link or its QR code",
+		Long: `link prints the address of a page, and its QR code. A device on the same network that opens it in a browser can download
+the files and folders at PATH or, with --receive, send files and text to this device. It needs nothing else.
 
 The first browser that opens the link owns it. The link ends when it has not been used for 15 minutes, after an
 hour, or with Ctrl-C. The page is not encrypted: others on the network can read what is exchanged.`,
@@ -79,15 +79,15 @@ hour, or with Ctrl-C. The page is not encrypted: others on the network can read 
 			return k.run(cmd.Context())
 		},
 	}
-	c.Flags().StringVar(&k.opts.Text, "text", "", "a text to share; - reads it from standard input")
+	c.Flags().StringVar(&k.opts.Text, "text", "", "text to share; - reads it from standard input")
 	c.Flags().BoolVar(&receive, "receive", false, "receive files and text")
 	c.Flags().StringVar(&into, "into", ".", "with --receive: folder to receive into; created if it is missing")
 	c.Flags().StringVar(&accept, "accept", "ask", "with --receive: ask on the terminal about each upload, or accept all")
 	c.Flags().Int64Var(&k.opts.Reserve, "reserve", 0, reserveUsage)
 	c.Flags().BoolVar(&pin, "pin", false, "ask the visitor for a PIN, which is printed here")
 	c.Flags().IntVar(&k.opts.Visitors, "visitors", 1, "how many browsers may open the link")
-	c.Flags().DurationVar(&k.opts.Idle, "idle", web.DefaultIdle, "how long the link stays without being used")
-	c.Flags().DurationVar(&k.opts.Lifetime, "for", web.DefaultLifetime, "how long the link stays at most")
+	c.Flags().DurationVar(&k.opts.Idle, "idle", web.DefaultIdle, "close the link after this long without use")
+	c.Flags().DurationVar(&k.opts.Lifetime, "for", web.DefaultLifetime, "maximum lifetime of the link")
 	c.Flags().BoolVar(&k.once, "once", false, "end after one complete download or upload")
 	return c
 }

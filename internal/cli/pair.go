@@ -52,7 +52,7 @@ Answers are read from standard input; you have one minute for each.`,
 
 	var from string
 	confirm := &cobra.Command{
-		Use: "confirm", Short: "Wait for two minutes for a peer that asks to be paired, and compare", Args: cobra.NoArgs,
+		Use: "confirm", Short: "Wait two minutes for a peer to ask for pairing, then compare codes", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), engine.Config{}, func(ctx context.Context, e *engine.Engine) error {
 				return newPairer(p, e).confirm(ctx, from)
@@ -63,7 +63,7 @@ Answers are read from standard input; you have one minute for each.`,
 	link := &cobra.Command{
 		Use: "link", Short: "Print a link, and its QR code, that pairs one device within two minutes", Args: cobra.NoArgs,
 		Long: `link prints a multipeer:// link. The first device that opens it within two minutes is connected and verified, and
-verifies this device too. Show the link to no one else.`,
+verifies this device too. Do not show the link to anyone else.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), engine.Config{}, func(ctx context.Context, e *engine.Engine) error {
 				return newPairer(p, e).link(ctx)

@@ -22,7 +22,7 @@ func (p *program) receiveCommand() *cobra.Command {
 	opts := engine.AcceptOptions{}
 	c := &cobra.Command{
 		Use:   "receive",
-		Short: "Run and receive files and messages",
+		Short: "Wait for files and messages, and receive them",
 		Long: `receive runs until it is interrupted, and accepts what others offer: after asking on the terminal (ask),
 from verified peers only, without asking (verified), or from everyone (all).
 Nothing in the folder is overwritten, except with --existing replace. Interrupted transfers continue when their sender is
@@ -73,7 +73,7 @@ back.`,
 
 const (
 	existingUsage = "what to do if a name is taken: keep (number the new entry), skip (leave out identical files), replace"
-	reserveUsage  = "bytes that stay free on the disk; 0 for the larger of 1 GiB and a twentieth of it, -1 for none"
+	reserveUsage  = "bytes to leave free on the disk; 0 for the larger of 1 GiB and 5% of the disk, -1 for none"
 )
 
 func parseExisting(s string) (engine.Existing, error) {

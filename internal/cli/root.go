@@ -170,7 +170,7 @@ func (p *program) command() *cobra.Command {
 		Long: `multipeer-cli finds nearby devices that run Multipeer and communicates with them, without a
 server or an account. The window and this program use the same engine.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 peer not found, 4 declined or cancelled by the other side,
+Exit codes: 0 done, 1 failed, 2 usage error, 3 peer not found, 4 declined or cancelled by the other side,
 5 delivered but something was left out, 130 interrupted before it was done.`,
 		Version: versionText(), SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -179,9 +179,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 peer not found, 4 declined or can
 	f.StringVar(&p.profile, "profile", "", "folder with this peer's identity; created on first use (default: "+defaultProfileText+")")
 	f.StringVar(&p.name, "name", "", "name that others see, kept in the profile")
 	f.StringVar(&p.service, "service", engine.DefaultService, "service type: only peers of the same type find each other")
-	f.StringArrayVar(&p.peers, "peer", nil, "connect to HOST:PORT, where peers cannot be found by multicast (repeatable)")
+	f.StringArrayVar(&p.peers, "peer", nil, "connect to HOST:PORT; for networks where multicast does not work (repeatable)")
 	f.StringSliceVar(&p.ifaces, "interface", nil, "find peers on these network interfaces only")
-	f.IntVar(&p.port, "port", 0, fmt.Sprintf("UDP port; 0 is %d, or any free one if that is taken", engine.DefaultPort))
+	f.IntVar(&p.port, "port", 0, fmt.Sprintf("UDP port; 0 means %d, or any free port if that is taken", engine.DefaultPort))
 	f.BoolVar(&p.out.json, "json", false, "print one JSON object per line to standard output, and nothing else")
 	f.StringVar(&p.visible, "visible", "everyone", "who may see this peer: everyone, known or nobody")
 	f.BoolVar(&p.verbose, "verbose", false, "write a log to standard error")
@@ -191,7 +191,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 peer not found, 4 declined or can
 	return root
 }
 
-const defaultProfileText = "multipeer in the system's folder for settings"
+const defaultProfileText = "multipeer in the user's configuration directory"
 
 func (p *program) profileDir() (string, error) {
 	if p.profile != "" {

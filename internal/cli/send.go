@@ -24,12 +24,12 @@ func (p *program) sendCommand() *cobra.Command {
 		Example: `  multipeer-cli send --to Anna photos notes.txt
   tar c src | multipeer-cli send --to Anna --as src.tar -`,
 		Short: "Send files and folders; ends when the other side has them on its disk",
-		Long: `send offers files and folders to a peer and waits for its answer and for the receipt: then every byte
-is verified and durable under its final name on the other disk.
+		Long: `send offers files and folders to a peer and waits for its answer and for the receipt, which means
+that every byte is verified and durable under its final name on the receiver's disk.
 
-PEER is a name, an ID or a unique start of one, or HOST:PORT. With several --to, all peers get the same files, and the
-files are read once. The path - sends what is on standard input, under the name that --as gives. If it is interrupted (by a lost network, a crash of either side, Ctrl-C), the same command resumes
-where it stopped.`,
+PEER is a name, an ID, a unique prefix of an ID, or HOST:PORT. If --to is repeated, all peers get the same files, and the
+files are read once. The path - sends what is on standard input, under the name that --as gives. If a transfer of files or folders is interrupted (by a lost
+network, a crash of either side, or Ctrl-C), the same command resumes where it stopped.`,
 		Args: func(_ *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
 				return errors.New("name the files or folders to send: send --to PEER PATH")
@@ -67,7 +67,7 @@ where it stopped.`,
 	c.Flags().DurationVar(&s.wait, "wait", 20*time.Second, "how long to wait for a peer to appear, or to come back")
 	c.Flags().BoolVar(&s.opts.Links, "links", false, "send symbolic links that stay inside their folder, if the receiver accepts them")
 	c.Flags().StringVar(&s.opts.Name, "as", "", "the name under which a single file or folder is sent")
-	c.Flags().StringVar(&s.opts.Note, "note", "", "a text that the other side shows with the offer")
+	c.Flags().StringVar(&s.opts.Note, "note", "", "a note that the other side shows with the offer")
 	_ = c.MarkFlagRequired("to")
 	return c
 }

@@ -22,7 +22,7 @@ func (p *program) serveCommand() *cobra.Command {
 	opts := engine.AcceptOptions{}
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Run without a window: receive by a policy, deliver the outbox, keep the history",
+		Short: "Run without a window: receive according to a policy, deliver the outbox, keep the history",
 		Long: `serve is Multipeer without a window, for an unattended machine. It never asks: it accepts what 'multipeer-cli auto' lets
 a peer send (auto), what any verified peer sends (verified), or everything (all), and declines the rest. It delivers what is
 in the outbox when the recipients are online, and stores messages and transfers in the history, where the window and

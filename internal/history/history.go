@@ -230,7 +230,8 @@ func (s *Store) makeRoomLocked() {
 	}
 }
 
-// Append adds a row at the end of a talk and returns its number. A held talk is kept from then on.
+// Append adds a row at the end of a conversation and returns its number. A conversation that was held only in memory is
+// saved from then on.
 func (s *Store) Append(talk string, r Row) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -76,7 +76,7 @@ func Call(ctx context.Context, profile string, c Command, s Streams) (code int, 
 }
 
 // errNotBegun reports a program that has ended before it began the command.
-var errNotBegun = errors.New("the program that runs with this profile has ended")
+var errNotBegun = errors.New("the program that was using this profile has ended; try again")
 
 // endingPause is the time between two calls of a program that is ending.
 const endingPause = 50 * time.Millisecond

@@ -62,7 +62,7 @@ func Hand(profile string, l Launch) (bool, error) {
 type Listener struct{ l net.Listener }
 
 // Listen starts to listen for launches with the profile. Only the holder of the profile's lock may call it: it
-// replaces a socket that a dead process has left. The caller must call Run or Close.
+// replaces a socket left behind by a dead process. The caller must call Run or Close.
 func Listen(profile string) (*Listener, error) {
 	l, err := listen(profile, socket)
 	if err != nil {

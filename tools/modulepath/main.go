@@ -2,7 +2,7 @@
 //
 //	go run ./tools/modulepath -to example.org/multipeer
 //
-// The path without a dot suits a checkout alone: "go get" needs the host that the project will have.
+// A path without a dot works only in a checkout: "go get" needs a path that begins with a host name.
 package main
 
 import (

@@ -26,7 +26,7 @@ const (
 	InstanceChars = 16
 )
 
-// ErrPeerID reports that a text is not a peer ID.
+// ErrPeerID reports that a string is not a peer ID.
 var ErrPeerID = errors.New("not a peer ID")
 
 // IDOf computes the ID of a certificate's key.
@@ -116,7 +116,7 @@ func ParsePeerID(s string) (PeerID, error) {
 		return PeerID{}, fmt.Errorf("%w: a character is wrong (the check characters do not match)", ErrPeerID)
 	}
 	if p.Reserved() { // guard: reserved-id
-		return PeerID{}, fmt.Errorf("%w: no device has this ID", ErrPeerID)
+		return PeerID{}, fmt.Errorf("%w: this ID is reserved", ErrPeerID)
 	}
 	return p, nil
 }

@@ -169,7 +169,7 @@ func (m *Manager) takeCancelLocked(p Peer, msg wire.PairCancel) {
 		err = wire.ErrCancelled
 	}
 	if a.secret != nil && (msg.Code == wire.Unavailable || msg.Code == wire.Declined) {
-		err = fmt.Errorf("%w: the link was used or has expired; show a new one", wire.ErrDeclined)
+		err = fmt.Errorf("%w: the link has already been used or has expired; get a new one from the other device", wire.ErrDeclined)
 	}
 	m.failLocked(a, err, wire.Bye)
 }

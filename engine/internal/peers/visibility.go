@@ -49,7 +49,7 @@ func (m *Manager) SetVisible(v Visibility, d time.Duration) error {
 	return nil
 }
 
-// PairingChanged is called after the pairing window was opened or closed.
+// PairingChanged is called after the pairing window opens or closes.
 func (m *Manager) PairingChanged() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

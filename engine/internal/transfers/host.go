@@ -37,7 +37,7 @@ type Host interface {
 type Link interface {
 	// Send queues a message and does not wait. The manager's lock may be held.
 	Send(m wire.Message)
-	// Addrs lists the addresses where the peer may be dialled, best first. Without the manager's lock.
+	// Addrs lists the addresses where the peer may be dialled, best first. The manager's lock must not be held.
 	Addrs() []netip.AddrPort
 	// LanePorts returns the peer's ports for lanes; 0 means none.
 	LanePorts() (udp, tcp int)
@@ -53,7 +53,7 @@ type Link interface {
 type Asks interface {
 	// MayPrompt reports whether a peer may cause one more question.
 	MayPrompt(id identity.PeerID) bool
-	// Declined counts a refusal, Accepted resets the count, and RefusedTooOften reports that it is too high.
+	// Declined counts a refusal, Accepted resets the count, and RefusedTooOften reports whether it is too high.
 	Declined(id identity.PeerID)
 	Accepted(id identity.PeerID)
 	RefusedTooOften(id identity.PeerID) bool

@@ -18,7 +18,7 @@ type ID string
 // State is engine.TransferState.
 type State int
 
-// The states; the last four are final. The zero value is no state.
+// The states; the last four are final. The zero value is not a valid state.
 const (
 	Queued State = iota + 1
 	Offered
@@ -100,7 +100,7 @@ type OfferOptions struct {
 	Content  io.Reader `json:"-"`
 }
 
-// AcceptOptions is engine.AcceptOptions, field by field.
+// AcceptOptions mirrors engine.AcceptOptions, field for field.
 type AcceptOptions struct {
 	Dir      string
 	Existing transfer.Existing

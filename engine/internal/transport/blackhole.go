@@ -4,7 +4,7 @@ package transport
 // discovery only ever raises the packet size, so a connection over such a path stays up indefinitely and carries
 // nothing larger than its keep-alives. A new connection starts with packets that every path carries.
 //
-// The zero value is ready. It is not safe for concurrent use.
+// The zero value is ready to use. It is not safe for concurrent use.
 type BlackHole struct {
 	seen []Stats
 }

@@ -233,7 +233,7 @@ func (s *Stream) Write(b []byte) (int, error) {
 }
 
 // CloseWrite ends our direction; data already written still arrives.
-// ErrCancelled means that the stream was ended before, or that the other side does not read any more.
+// ErrCancelled means that the stream had already ended, or that the other side no longer reads.
 func (s *Stream) CloseWrite() error {
 	if s.s.Close() != nil { // its text is about stream numbers
 		return fmt.Errorf("%w: the stream has ended", wire.ErrCancelled)

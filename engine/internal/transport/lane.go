@@ -239,7 +239,7 @@ func (e *Endpoint) tcpLane(ctx context.Context, c net.Conn, want Pin, dialled bo
 	return &LaneConn{Peer: id, Proto: TCP, Dialled: dialled, stream: &tcpStream{t, g}, remote: remote, socket: socket, queue: firstQueue, end: func() { _ = c.Close() }}, nil
 }
 
-// DialTCP opens a lane over TCP to addr, where the key must be want.
+// DialTCP opens a lane over TCP to addr. The peer's key must be want.
 func (e *Endpoint) DialTCP(ctx context.Context, addr netip.AddrPort, want identity.PeerID) (*LaneConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, DialTimeout)
 	defer cancel()

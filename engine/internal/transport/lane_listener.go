@@ -49,8 +49,8 @@ type Lanes struct {
 	handshakes *AcceptQueue
 }
 
-// ListenLanes opens the ports for lanes: TCP on the number of the endpoint's UDP port, UDP on the next one, or any
-// free ones. If tcp is false, there is no TCP port. The caller must close it.
+// ListenLanes opens the ports for lanes: TCP on the same port number as the endpoint's UDP socket, UDP on the next one,
+// or any free ports. If tcp is false, there is no TCP port. The caller must close it.
 func (e *Endpoint) ListenLanes(tcp bool) (*Lanes, error) {
 	l := &Lanes{e: e, handshakes: NewAcceptQueue(handshaking)}
 	var err error

@@ -73,7 +73,7 @@ type Leave struct {
 	Code Code `json:"code,omitempty"`
 }
 
-// Info announces a new display name, new discovery info, or another Hello.Open; it always holds all three.
+// Info announces a new display name, new discovery info, or a changed Hello.Open; it always carries all three.
 type Info struct {
 	Name string            `json:"name"`
 	Info map[string]string `json:"info,omitempty"`

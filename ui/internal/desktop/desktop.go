@@ -87,7 +87,7 @@ func MayOpen(path string) bool {
 	}, ext)
 }
 
-// Downloads returns the user's download folder, as the system names it.
+// Downloads returns the user's download folder, as configured in the system.
 func Downloads() string {
 	home, err := os.UserHomeDir()
 	if err != nil {
