@@ -341,7 +341,7 @@ func (b *formBody) Read(p []byte) (int, error) {
 	if b.left <= 0 { // guard: web-form-head
 		return 0, transfer.ErrTooLong
 	}
-	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	n, err := b.ReadCloser.Read(p[:min(len(p), 4096)])
 	b.left -= int64(n)
 	return n, err
 }
