@@ -40,8 +40,8 @@ type Engine struct {
 	streams  streamHandlers
 	requests requests
 
-	invitations claim[*Invitation]
-	offers      claim[*Offer]
+	invitations exclusive[*Invitation]
+	offers      exclusive[*Offer]
 
 	sending sync.WaitGroup // messages whose outcome is not known yet
 

@@ -95,7 +95,7 @@ func (e *Engine) handleAll(ctx context.Context, news iter.Seq[Event], h Handler)
 			streams.Go(func() {
 				defer ev.stream.Close()
 				defer context.AfterFunc(ctx, ev.stream.s.Abandon)()
-				guard(e, "StreamReceive", func() { h.StreamReceive(ev.stream) }, ev.stream.s.Abandon)
+				recoverPanic(e, "StreamReceive", func() { h.StreamReceive(ev.stream) }, ev.stream.s.Abandon)
 			})
 		case InvitationReceived:
 			h.invitation(ev.Invitation, &seen)

@@ -5,9 +5,9 @@ import (
 	"runtime/debug"
 )
 
-// guard calls a function of the program that handles something of a peer. If it panics, that is logged, undo is called,
+// recoverPanic calls a function of the program that handles something of a peer. If it panics, that is logged, undo is called,
 // and the engine goes on: what a peer sends must not end the process.
-func guard(e *Engine, what string, f, undo func()) {
+func recoverPanic(e *Engine, what string, f, undo func()) {
 	defer func() {
 		if r := recover(); r != nil { // guard: panic-handler
 			e.panics.Error("panic in a function of the program", "function", what, "panic", fmt.Sprintf("%q", fmt.Sprint(r)), "stack", string(debug.Stack()))

@@ -122,7 +122,7 @@ func admitFor(e *Engine) func(peers.Peer, json.RawMessage) Decision {
 		return nil
 	}
 	return func(from peers.Peer, context json.RawMessage) (decision Decision) {
-		guard(e, "Config.Admit", func() { decision = e.cfg.Admit(publicPeer(from), context) }, func() { decision = No })
+		recoverPanic(e, "Config.Admit", func() { decision = e.cfg.Admit(publicPeer(from), context) }, func() { decision = No })
 		return decision
 	}
 }
@@ -133,7 +133,7 @@ func verifyFor(e *Engine) func(PeerID, []byte) error {
 		return nil
 	}
 	return func(id PeerID, certificate []byte) (err error) {
-		guard(e, "Config.Verify", func() { err = e.cfg.Verify(id, certificate) }, func() { err = errPanicked })
+		recoverPanic(e, "Config.Verify", func() { err = e.cfg.Verify(id, certificate) }, func() { err = errPanicked })
 		return err
 	}
 }

@@ -236,7 +236,7 @@ func reply(ctx context.Context, e *Engine, m peers.Message, f answerFunc) *Deliv
 	msg := wire.Text{Topic: m.Topic, Reply: m.Ask}
 	var sent *Delivery
 	err := errPanicked
-	guard(e, "Answer", func() {
+	recoverPanic(e, "Answer", func() {
 		var v any
 		if v, err = f(ctx, publicMessage(m)); err == nil {
 			sent, err = postMessage(ctx, e, msg, v, []PeerID{m.From}) // the value may have code of its own

@@ -59,7 +59,7 @@ func (h *streamHandlers) take(e *Engine, s *Stream) (refused wire.Code) {
 	case !claimed:
 		return wire.Unavailable
 	case f != nil:
-		if !e.tasks.Start(func(context.Context) { guard(e, "HandleStream", func() { f(s) }, s.s.Abandon) }) {
+		if !e.tasks.Start(func(context.Context) { recoverPanic(e, "HandleStream", func() { f(s) }, s.s.Abandon) }) {
 			return wire.Unavailable
 		}
 	case !e.events.Publish(streamReceived{s}):

@@ -87,7 +87,7 @@ func (d *dialer) loop(ctx context.Context, p *peer) {
 				return
 			}
 		}
-		if returning { // its grace period is short: skip the queue of peers that may not exist
+		if returning { // its reconnectTimeout period is short: skip the queue of peers that may not exist
 			next = now().Add(d.dialPeer(ctx, p))
 			continue
 		}

@@ -2,136 +2,53 @@ package peers
 
 import (
 	"context"
-	"net/netip"
-	"slices"
-	"sync"
 	"time"
 
-	"multipeer/engine/internal/discovery"
-	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/transport"
-	"multipeer/engine/internal/wire"
 )
 
-// Where multicast does not reach, peers are found at their last addresses, or by probing every address nearby.
+// reconnectTimeout is how long a session lives without a connection. It equals the time that one dial may take.
+const reconnectTimeout = transport.DialTimeout
 
-const (
-	// maxReconnected is how many known peers are looked for at their last addresses, most recently seen first.
-	maxReconnected = 32
-	// maxProbes is how many addresses are dialled at once by reconnectKnown, peer exchange and Search.
-	maxProbes = 8
-	// probeTime is how long one of these dials may take.
-	probeTime = 1500 * time.Millisecond
-)
+// minConnLifetime is how long a connection lives at most that has brought nothing back.
+const minConnLifetime = 300 * time.Millisecond
 
-// reconnectAfter lists when known peers are looked for at their last addresses, counted from the start. Discovery gets
-// the first chance, and devices that start at the same time need a moment.
-var reconnectAfter = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second, 30 * time.Second}
-
-// reconnectKnown looks for known peers at their last addresses during the first half minute, unless this engine does
-// not browse or must not be seen. It skips peers that were found meanwhile, and those that were seen once since the
-// start: a peer that has left or no longer wants to be found must not be dialled again and again.
-func (d *dialer) reconnectKnown(ctx context.Context) {
-	m := d.m
-	began, met := now(), map[PeerID]bool{}
-	for _, after := range reconnectAfter {
+// startReconnectTimerLocked keeps the session of p for the reconnect timeout after its connection l broke with err. A connection
+// that lived only briefly does not restart the period: it counts from the earlier break.
+func (ss *sessions) startReconnectTimerLocked(p *peer, l *Link, err error) {
+	m := ss.m
+	if p.session == nil {
+		return
+	}
+	if p.broken.IsZero() || now().Sub(l.began) > minConnLifetime || l.began.Sub(p.broken) > reconnectTimeout {
+		p.broken = now()
+	}
+	p.happened(broke)
+	p.rtt = l.conn.RTT()
+	p.session.window.Detach()
+	left := p.broken.Add(reconnectTimeout).Sub(now())
+	p.away++
+	away := p.away
+	waits := m.tasks.Start(func(ctx context.Context) {
+		timer := time.NewTimer(left)
+		defer timer.Stop()
 		select {
-		case <-time.After(after - now().Sub(began)):
+		case <-timer.C:
 		case <-ctx.Done():
-			return
 		}
 		m.mu.Lock()
-		off := !m.self.Browsing || m.self.Visible == VisibleToNobody
-		for id, p := range m.peers {
-			met[id] = met[id] || p.shown
-		}
-		m.mu.Unlock()
-		if off {
-			continue
-		}
-		some(ctx, d.missing(met), func(t target) { m.exchange.dialTarget(ctx, t, "remembered") })
-	}
-}
-
-// missing lists the known peers that were not seen yet, most recently seen first.
-func (d *dialer) missing(met map[PeerID]bool) (out []target) {
-	m := d.m
-	records := m.profile.Peers()
-	for id, r := range records {
-		addrs := slices.DeleteFunc(slices.Clone(r.Addrs[:]), func(a netip.AddrPort) bool { return !a.IsValid() })
-		if (r.Trust == identity.Seen || r.Trust == identity.Verified) && len(addrs) > 0 && !met[id] {
-			out = append(out, target{id: id, addrs: addrs})
-		}
-	}
-	slices.SortFunc(out, func(a, b target) int { return records[b.id].Last.Compare(records[a.id].Last) })
-	return out[:min(len(out), maxReconnected)]
-}
-
-// dialAll dials addresses where a peer may be, several at once. It connects to those that answer and returns them.
-func (d *dialer) dialAll(ctx context.Context, addrs []netip.AddrPort, how string) (found []PeerID) {
-	endpoint := d.open()
-	if endpoint == nil {
-		return nil
-	}
-	var mu sync.Mutex
-	some(ctx, addrs, func(at netip.AddrPort) {
-		short, cancel := context.WithTimeout(ctx, probeTime)
-		conn, err := endpoint.DialAny(short, []netip.AddrPort{at}, transport.AnyKey, transport.Session, probeTime)
-		cancel()
-		if err != nil {
+		defer m.mu.Unlock()
+		if p.away != away || p.state != Reconnecting {
 			return
 		}
-		id, at := conn.Peer, conn.RemoteAddr()
-		conn.Close(wire.Duplicate)
-		greet, cancel := context.WithTimeout(ctx, transport.HelloTimeout)
-		defer cancel()
-		if d.dialWanted(greet, id, at, how) == nil {
-			mu.Lock()
-			found = append(found, id)
-			mu.Unlock()
+		ss.endLocked(p, err)
+		if p.suspect && p.failures > 0 && m.peers[p.id] == p { // all dials since then have failed
+			m.table.removeGoneLocked(p)
+		} else {
+			m.table.removeUnusedLocked(p)
 		}
 	})
-	return found
-}
-
-// some calls do for each element of all, maxProbes at a time, until ctx ends.
-func some[T any](ctx context.Context, all []T, do func(T)) {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	room := make(chan struct{}, maxProbes)
-	for _, t := range all {
-		select {
-		case room <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
-		wg.Go(func() {
-			defer func() { <-room }()
-			do(t)
-		})
+	if !waits {
+		ss.endLocked(p, err)
 	}
-}
-
-// Search probes every address of this machine's networks for an engine on its default port, connects to those that
-// answer, and returns them. The error gives the reason why not every address was probed.
-func (m *Manager) Search(ctx context.Context) ([]PeerID, error) {
-	if m.dialer.open() == nil {
-		return nil, wire.ErrClosed
-	}
-	sweeping, cancel := ctx, func() {}
-	if end, ok := ctx.Deadline(); ok { // leave time to dial the peers that answer
-		sweeping, cancel = context.WithDeadline(ctx, end.Add(-probeTime))
-	}
-	addrs, err := discovery.Sweep(sweeping, m.cfg.Interfaces, transport.DefaultPort)
-	cancel()
-	m.mu.Lock()
-	known := map[netip.Addr]bool{}
-	for _, p := range m.peers {
-		if p.link != nil {
-			known[p.link.conn.RemoteAddr().Addr()] = true
-		}
-	}
-	m.mu.Unlock()
-	addrs = slices.DeleteFunc(addrs, func(a netip.AddrPort) bool { return known[a.Addr()] })
-	return m.dialer.dialAll(ctx, addrs, "search"), err
 }

@@ -168,7 +168,7 @@ func (ss *sessions) linkDownLocked(p *peer, l *Link, err error) {
 		for by, at := range p.reports { // the peer may have moved before the loss was noticed
 			m.exchange.addHintLocked(target{p.id, []netip.AddrPort{at}, by})
 		}
-		ss.awaitReturnLocked(p, l, err)
+		ss.startReconnectTimerLocked(p, l, err)
 	}
 	// The peer was removed meanwhile: it was a stranger, and its failed pairing closed the pairing window.
 	if m.peers[p.id] != p {
@@ -179,53 +179,7 @@ func (ss *sessions) linkDownLocked(p *peer, l *Link, err error) {
 	m.table.removeUnusedLocked(p)
 }
 
-// grace is how long a session lives without a connection. It equals the time that one dial may take.
-const grace = transport.DialTimeout
-
-// brief is how long a connection lives at most that has brought nothing back.
-const brief = 300 * time.Millisecond
-
-// awaitReturnLocked keeps the session of p for the grace period after its connection l broke with err. A connection
-// that lived only briefly does not restart the period: it counts from the earlier break.
-func (ss *sessions) awaitReturnLocked(p *peer, l *Link, err error) {
-	m := ss.m
-	if p.session == nil {
-		return
-	}
-	if p.broken.IsZero() || now().Sub(l.began) > brief || l.began.Sub(p.broken) > grace {
-		p.broken = now()
-	}
-	p.happened(broke)
-	p.rtt = l.conn.RTT()
-	p.session.window.Detach()
-	left := p.broken.Add(grace).Sub(now())
-	p.away++
-	away := p.away
-	waits := m.tasks.Start(func(ctx context.Context) {
-		timer := time.NewTimer(left)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if p.away != away || p.state != Reconnecting {
-			return
-		}
-		ss.endLocked(p, err)
-		if p.suspect && p.failures > 0 && m.peers[p.id] == p { // all dials since then have failed
-			m.table.removeGoneLocked(p)
-		} else {
-			m.table.removeUnusedLocked(p)
-		}
-	})
-	if !waits {
-		ss.endLocked(p, err)
-	}
-}
-
-// beginLocked begins a session with p, or resumes one whose connection was down for longer than the grace
+// beginLocked begins a session with p, or resumes one whose connection was down for longer than the reconnectTimeout
 // period. theirs is the other program's context. by says who on this side wants the session. It needs p.link.
 func (ss *sessions) beginLocked(p *peer, theirs json.RawMessage, by consent) {
 	m := ss.m

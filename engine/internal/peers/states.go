@@ -13,9 +13,9 @@ const (
 	ended                 // the session has ended
 )
 
-// life says which state follows when an event happens in a state. What is not listed changes nothing: an invitation that
+// transitions says which state follows when an event happens in a state. What is not listed changes nothing: an invitation that
 // crosses the beginning of a session is settled by it.
-var life = map[event]map[State]State{
+var transitions = map[event]map[State]State{
 	invited:  {Found: Connecting},
 	answered: {Connecting: Found},
 	began:    {Found: Connected, Connecting: Connected},
@@ -26,7 +26,7 @@ var life = map[event]map[State]State{
 
 // happened changes the state as an event demands.
 func (p *peer) happened(ev event) {
-	if to, ok := life[ev][p.state]; ok {
+	if to, ok := transitions[ev][p.state]; ok {
 		p.state = to
 	}
 }

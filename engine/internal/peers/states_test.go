@@ -36,7 +36,7 @@ ended     .            .            found        found
 			p := &peer{state: s}
 			p.happened(event(ev))
 			cell := p.state.String()
-			if _, listed := life[event(ev)][s]; !listed {
+			if _, listed := transitions[event(ev)][s]; !listed {
 				cell = "."
 				if p.state != s {
 					t.Errorf("%s changes %v, which is not listed", name, s)

@@ -23,9 +23,9 @@ const (
 	failed
 )
 
-// life says which state follows when an event happens in a state. What is not listed cannot happen or changes nothing:
+// transitions says which state follows when an event happens in a state. What is not listed cannot happen or changes nothing:
 // a paused transfer stays paused whatever its last attempt reports, and one that has ended can only be revived.
-var life = map[event]map[State]State{
+var transitions = map[event]map[State]State{
 	proposed:   {Queued: Offered, Offered: Offered, Stalled: Offered},
 	accepted:   {Offered: Queued},
 	askedAgain: {Queued: Offered, Moving: Offered, Stalled: Offered, Finishing: Offered, Paused: Offered},
@@ -54,7 +54,7 @@ func unlessEnded(to State) map[State]State {
 // has changed.
 func (t *item) stepLocked(ev event, why error) bool {
 	v := &t.view
-	to, ok := life[ev][v.State]
+	to, ok := transitions[ev][v.State]
 	if !ok || v.State == to && errors.Is(v.Err, why) && errors.Is(why, v.Err) {
 		return false
 	}

@@ -48,7 +48,7 @@ failed        failed    failed    failed    failed    failed    failed    .     
 			why := errors.New("a new reason")
 			i := &item{view: Transfer{State: s}}
 			changed := i.stepLocked(ev, why)
-			switch _, listed := life[ev][s]; {
+			switch _, listed := transitions[ev][s]; {
 			case changed != listed:
 				t.Errorf("%v in state %v: changed %v", names[ev], s, changed)
 			case changed && !errors.Is(i.view.Err, why):

@@ -29,8 +29,8 @@ const (
 	maxAskedOfAll = 1024
 )
 
-// claim is the function that decides about all questions of one kind. The zero value is none. Its lock is a leaf.
-type claim[T any] struct {
+// exclusive is the function that decides about all questions of one kind. The zero value is none. Its lock is a leaf.
+type exclusive[T any] struct {
 	mu    sync.Mutex
 	f     func(T)
 	asked map[PeerID]int // questions that wait for f
@@ -38,7 +38,7 @@ type claim[T any] struct {
 	places places
 }
 
-func (c *claim[T]) set(what string, f func(T)) (stop func()) {
+func (c *exclusive[T]) set(what string, f func(T)) (stop func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -57,7 +57,7 @@ func (c *claim[T]) set(what string, f func(T)) (stop func()) {
 
 // ask passes a question of a peer to the function, on a goroutine of the engine. claimed says whether there is a
 // function; the code says why it is not asked. decline answers the question if the function panics.
-func (c *claim[T]) ask(e *Engine, from PeerID, source netip.Addr, question T, decline func() error) (refused wire.Code, claimed bool) {
+func (c *exclusive[T]) ask(e *Engine, from PeerID, source netip.Addr, question T, decline func() error) (refused wire.Code, claimed bool) {
 	h := holderOf(e, from, source)
 	f, refused := c.begin(from, h)
 	if f == nil {
@@ -65,7 +65,7 @@ func (c *claim[T]) ask(e *Engine, from PeerID, source netip.Addr, question T, de
 	}
 	started := e.tasks.Start(func(context.Context) {
 		defer c.end(from, h)
-		guard(e, "a function that decides", func() { f(question) }, func() { _ = decline() })
+		recoverPanic(e, "a function that decides", func() { f(question) }, func() { _ = decline() })
 	})
 	if !started {
 		c.end(from, h)
@@ -75,7 +75,7 @@ func (c *claim[T]) ask(e *Engine, from PeerID, source netip.Addr, question T, de
 }
 
 // begin returns the function, or the reason why it is not asked; 0 if there is none.
-func (c *claim[T]) begin(from PeerID, h holder) (func(T), wire.Code) {
+func (c *exclusive[T]) begin(from PeerID, h holder) (func(T), wire.Code) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -91,7 +91,7 @@ func (c *claim[T]) begin(from PeerID, h holder) (func(T), wire.Code) {
 	return c.f, 0
 }
 
-func (c *claim[T]) end(from PeerID, h holder) {
+func (c *exclusive[T]) end(from PeerID, h holder) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.places.giveBack(h)
