@@ -207,11 +207,12 @@ func (u *UI) fail(err error, peer string, here bool) {
 		u.toast.Show(text)
 		return
 	}
-	u.toast.ShowMore(text, tr("Details"), func() { u.showDetails(more) })
+	u.toast.ShowMore(text, tr("Details"), func() { u.dialogs.details(more) })
 }
 
-// showDetails shows the words of an error, which can be copied.
-func (u *UI) showDetails(text string) {
+// details shows the words of an error, which can be copied.
+func (ds *dialogs) details(text string) {
+	u := ds.u
 	var m *widgets.Modal
 	body := widgets.NewParagraph(widgets.Shortened(text, 1000), widgets.SizeBody, theme.ColorNameForeground)
 	m = u.dialogs.modal(tr("Details"), body, 480,

@@ -352,3 +352,45 @@ func TestVisibility_EndsWhereItBegan(t *testing.T) {
 		t.Error("no way to stop it")
 	}
 }
+
+// TestBanner_RequestsReachEveryPage checks that a request is seen and can be answered wherever the user is, that no click
+// is taken for another request, and that a doubtful one has to be looked at.
+func TestBanner_RequestsReachEveryPage(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
+	l.until(t, "reached", func() bool { return anna.peers[ben.self.ID].Confirmed && ben.peers[anna.self.ID].Confirmed })
+	ben.showSettings()
+	anna.invite(ben.self.ID)
+	l.until(t, "the request over the settings", func() bool { return ben.banner.box.Visible() })
+	if got := ben.banner.text.Text; got != "Anna wants to connect" {
+		t.Errorf("asked %q", got)
+	}
+	test.Tap(ben.banner.accept) // the user cannot have read it yet
+	if len(ben.invites.open) != 1 {
+		t.Error("a click meant for something else has accepted")
+	}
+	ben.banner.since = ben.banner.since.Add(-lookAgain)
+	test.Tap(ben.banner.accept)
+	l.until(t, "connected", func() bool { return ben.peers[anna.self.ID].HasSession() && !ben.banner.box.Visible() })
+
+	path := filepath.Join(t.TempDir(), "photo.jpg")
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	anna.offer(anna.talk(ben.self.ID), []string{path})
+	l.until(t, "the offer over the settings", func() bool { return ben.banner.box.Visible() })
+	if got := ben.banner.text.Text; !strings.Contains(got, "photo.jpg") || !strings.Contains(got, "1 byte") {
+		t.Errorf("asked %q", got)
+	}
+	p := ben.peers[anna.self.ID]
+	p.LooksLike = idOf(t, 7)
+	ben.peers[anna.self.ID] = p
+	ben.banner.refresh()
+	if ben.banner.accept.Visible() || !ben.banner.show.Visible() || !ben.banner.more.Visible() {
+		t.Error("a device with another one's name can be accepted without a look")
+	}
+	test.Tap(ben.banner.show)
+	if ben.page != pageTalk || ben.banner.box.Visible() {
+		t.Error("the card is on screen, and the banner too")
+	}
+}

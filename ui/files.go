@@ -101,17 +101,18 @@ func (u *UI) offer(t *talk, paths []string) {
 			return
 		}
 		q := u.dialogs.ask(trn("Send to {{.N}} devices?", int64(len(to))), strings.Join(names(paths), ", "), tr("Send"), func() {
-			u.offerTo(to, paths)
+			u.transfers.offerTo(to, paths)
 			u.showTransfers() // each has a card there; the conversation with everyone has none
 		})
 		q.Declined = func() { u.wait(paths) }
 		return
 	}
-	u.offerTo(to, paths)
+	u.transfers.offerTo(to, paths)
 }
 
 // offerTo offers paths to peers.
-func (u *UI) offerTo(to []engine.PeerID, paths []string) {
+func (ts *transfers) offerTo(to []engine.PeerID, paths []string) {
+	u := ts.u
 	background(u.bind, func(ctx context.Context) ([]engine.Transfer, error) {
 		return u.e.OfferEach(ctx, to, engine.OfferOptions{Keep: true}, paths...), nil
 	}, func(offered []engine.Transfer, _ error) {
@@ -121,7 +122,7 @@ func (u *UI) offerTo(to []engine.PeerID, paths []string) {
 				u.fail(t.Err, name, false)
 				continue
 			}
-			u.transfers.sources[t.ID] = paths
+			ts.sources[t.ID] = paths
 			u.trace("offered %q to %s", t.Names, name)
 		}
 	})

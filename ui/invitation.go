@@ -16,15 +16,16 @@ const shownName = 40
 // invitationCard asks the user whether to connect.
 type invitationCard struct {
 	widgets.Card
-	peer   engine.PeerID
-	title  *widgets.Paragraph
-	accept *widget.Button
-	at     place
-	of     *engine.Invitation
+	peer    engine.PeerID
+	title   *widgets.Paragraph
+	accept  *widget.Button
+	decline func()
+	at      place
+	of      *engine.Invitation
 }
 
 func newInvitationCard(u *UI, p engine.Peer, accept, decline, block func()) *invitationCard {
-	c := &invitationCard{peer: p.ID, title: widgets.NewParagraph(tr("{{.Name}} wants to connect", "Name", widgets.Shortened(p.Name, shownName)), widgets.SizeBody, theme.ColorNameForeground)}
+	c := &invitationCard{peer: p.ID, decline: decline, title: widgets.NewParagraph(tr("{{.Name}} wants to connect", "Name", widgets.Shortened(p.Name, shownName)), widgets.SizeBody, theme.ColorNameForeground)}
 	c.title.Bold = true
 	text := widgets.Hint(tr("You'll be able to exchange messages and files. Device ID: {{.ID}}…", "ID", p.ID.Short()))
 	if w := u.warning(p); w != "" {

@@ -101,6 +101,7 @@ type UI struct {
 	moves    *transfersPage
 	prefs    *settingsPage
 	toast    *widgets.Toast
+	banner   *banner
 	menu     *widgets.PopMenu // the menu that was opened last
 	tray     *desktop.Tray    // nil without one
 }
@@ -225,6 +226,7 @@ func (u *UI) build() {
 	u.moves = newTransfersPage(u)
 	u.prefs = nil
 	u.toast = widgets.NewToast(tr("Close"))
+	u.banner = newBanner(u)
 
 	u.composer.build()
 	talk := widgets.NewPane(u.header.box, container.NewStack(u.composer.box, u.composer.barred), u.timeline)
@@ -232,7 +234,7 @@ func (u *UI) build() {
 	main := container.NewStack(append([]fyne.CanvasObject{widgets.NewPanel(theme.ColorNameBackground, "", 0)}, u.pages[:]...)...)
 	u.shell = &shell{changed: func(bool) { u.header.refresh(); u.side.waiting.update(); u.dirty.side = true }, resized: u.resized}
 	u.root = container.New(u.shell, u.side.box, main)
-	u.w.SetContent(container.NewStack(u.root, u.toast.Box))
+	u.w.SetContent(container.NewStack(u.root, u.banner.box, u.toast.Box))
 	u.turn(u.page)
 	u.side.refresh()
 }
@@ -329,6 +331,7 @@ func (u *UI) settle() {
 			u.moves.refresh()
 		}
 	}
+	u.banner.refresh()
 	u.tracer.layout()
 }
 

@@ -265,6 +265,12 @@ var views = []struct {
 		d.asking = append(d.asking, &uploadQuestion{web.Upload{Visitor: web.Visitor{Number: 1, Device: "iPhone"}, Names: []string{"IMG_0001.heic", "IMG_0002.heic", "A video with a rather long name from the lake.mov", "x"}, Items: 14, Files: 14, Bytes: 1_400_000_000}, make(chan error, 1)})
 		d.refresh()
 	}},
+	{"banner", func(s *stage) {
+		s.conversation()
+		s.apply([]engine.Event{engine.InvitationReceived{Invitation: &engine.Invitation{ID: "1", Peer: s.peers[s.eva]}}})
+		s.transfers.take(s.transferOf(engine.Offered, true, func(t *engine.Transfer) { t.Peer, t.PeerName = s.eva, "Eva" }))
+		s.settle()
+	}},
 	{"long-message", func(s *stage) {
 		s.conversation()
 		s.composer.entry.SetText(strings.Repeat("A message that is longer than its field, and wraps. ", 5))
@@ -320,6 +326,9 @@ func TestViews(t *testing.T) {
 						o := outlineOf(t, test.RenderToMarkup(s.w.Canvas()))
 						if size != keptSize || o.isAsKept(t, v.name, attempt == 1) {
 							for _, f := range o.faults() {
+								if s.banner.box.Visible() && strings.Contains(f, "lies over") {
+									continue // it lies over the page
+								}
 								t.Error(f)
 							}
 							return

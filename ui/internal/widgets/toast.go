@@ -31,25 +31,43 @@ func NewToast(closeName string) *Toast {
 	})
 	t.more.Hide()
 	body := NewStackedInset(Stacked{Top: Gap, Bottom: Gap, Left: Edge, Right: Gap}, NewBesideRight(Gap, t.Text, Row(Gap, t.more, closeButton)))
-	t.Box = container.New(floating{}, container.NewStack(NewPanel(ColorBanner, ColorBorder, 12), body))
+	t.Box = container.New(floating{bottom: true}, container.NewStack(NewPanel(ColorBanner, ColorBorder, 12), body))
 	t.Box.Hide()
 	return t
 }
 
-// floating places its only object over the lower edge of the room, in its middle.
-type floating struct{}
+// NewOverTop returns content that lies over the upper edge of the room it fills, in a card. left returns how much of the
+// room's width it leaves free.
+func NewOverTop(content fyne.CanvasObject, left func() float32) *fyne.Container {
+	body := NewStackedInset(Stacked{Top: GapWide, Bottom: GapWide, Left: Edge, Right: Edge}, content)
+	return container.New(floating{left: left}, container.NewStack(NewPanel(ColorCard, theme.ColorNamePrimary, 12), body))
+}
 
-const toastWidth = 560
+// floating places its only object over the upper or the lower edge of the room, in the middle.
+type floating struct {
+	bottom bool
+	left   func() float32 // nil for nothing
+}
+
+const floatingWidth = 560
 
 // MinSize implements fyne.Layout. The object takes no room.
 func (floating) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.Size{} }
 
 // Layout implements fyne.Layout.
-func (floating) Layout(o []fyne.CanvasObject, room fyne.Size) {
-	w := min(toastWidth, room.Width-2*Edge)
+func (f floating) Layout(o []fyne.CanvasObject, room fyne.Size) {
+	left := float32(0)
+	if f.left != nil {
+		left = f.left()
+	}
+	w := min(floatingWidth, room.Width-left-2*Edge)
 	h := heightOf(o[0], w)
+	y := float32(Gap)
+	if f.bottom {
+		y = room.Height - h - toastBottom
+	}
 	o[0].Resize(fyne.NewSize(w, h))
-	o[0].Move(fyne.NewPos((room.Width-w)/2, room.Height-h-toastBottom))
+	o[0].Move(fyne.NewPos(left+(room.Width-left-w)/2, y))
 }
 
 // toastBottom keeps the toast off the field for messages.
