@@ -394,3 +394,22 @@ func TestBanner_RequestsReachEveryPage(t *testing.T) {
 		t.Error("the card is on screen, and the banner too")
 	}
 }
+
+// TestTitle_ShowsTheProgress checks what a taskbar shows.
+func TestTitle_ShowsTheProgress(t *testing.T) {
+	s := newStage(t, nil)
+	if got := s.w.Title(); got != "Multipeer" {
+		t.Errorf("at rest: %q", got)
+	}
+	s.peers3()
+	tr := s.transferOf(engine.Moving, false, nil)
+	s.apply([]engine.Event{engine.TransferChanged{Transfer: tr}})
+	if got := s.w.Title(); got != "25 % – Multipeer" {
+		t.Errorf("a quarter: %q", got)
+	}
+	tr.State = engine.Delivered
+	s.apply([]engine.Event{engine.TransferChanged{Transfer: tr}})
+	if got := s.w.Title(); got != "Multipeer" {
+		t.Errorf("at the end: %q", got)
+	}
+}

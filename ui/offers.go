@@ -113,7 +113,7 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 		acceptAll: func() {
 			for other, o := range ts.offers {
 				if s, ok := ts.shownOffer(other); ok && o.Transfer.Peer == t.Peer {
-					ts.accept(s, ts.u.downloads(), engine.KeepBoth)
+					ts.accept(s, ts.u.downloads(), engine.SkipIdentical)
 				}
 			}
 		},

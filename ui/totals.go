@@ -1,6 +1,10 @@
 package ui
 
-import "multipeer/engine"
+import (
+	"fmt"
+
+	"multipeer/engine"
+)
 
 // counts is how many transfers are in which kind of state.
 type counts struct{ moving, waiting, paused, delivered, ended int64 }
@@ -72,6 +76,21 @@ func (ts *transfers) totalsLine() string {
 		s = joined(s, trn("{{.N}} failed", n.ended))
 	}
 	return s
+}
+
+// windowTitle returns the title of the window: with the progress of what is moving, so that a taskbar shows it.
+func (ts *transfers) windowTitle() string {
+	var done, all int64
+	for _, t := range ts.all {
+		if t.State == engine.Moving || t.State == engine.Stalled {
+			done += t.Done
+			all += t.Bytes
+		}
+	}
+	if all == 0 {
+		return "Multipeer"
+	}
+	return fmt.Sprintf("%d %% – Multipeer", done*100/all)
 }
 
 // line returns the status in the list.

@@ -61,7 +61,7 @@ func newTransferCard(t engine.Transfer, actions transferActions) *transferCard {
 			c.actions.pause()
 		}
 	})
-	c.taken = widgets.NewSegments([]string{tr("Keep both"), tr("Skip identical files"), tr("Replace")}, 0, nil)
+	c.taken = widgets.NewSegments([]string{tr("Skip identical files"), tr("Keep both"), tr("Replace")}, 0, nil)
 	c.barBox = widgets.Inset(c.bar, widgets.GapTight, 0, 0, 0)
 	c.buttons = widgets.NewFlow(widgets.Gap)
 	c.picture = widgets.NewPictureBox()
@@ -147,7 +147,7 @@ func (c *transferCard) setBarred(on bool) {
 }
 
 func (c *transferCard) existing() engine.Existing {
-	return []engine.Existing{engine.KeepBoth, engine.SkipIdentical, engine.Replace}[c.taken.Chosen]
+	return []engine.Existing{engine.SkipIdentical, engine.KeepBoth, engine.Replace}[c.taken.Chosen]
 }
 
 // rebuild chooses which parts a state shows.

@@ -310,6 +310,9 @@ func (u *UI) settle() {
 		return
 	}
 	u.transfers.showProgress()
+	if title := u.transfers.windowTitle(); title != u.w.Title() {
+		u.w.SetTitle(title)
+	}
 	d := u.dirty
 	u.dirty = dirty{}
 	if d.side {
