@@ -402,3 +402,50 @@ func TestTransfer_ContinuesWhileASideHides(t *testing.T) {
 		}
 	}
 }
+
+// TestRetry_AsksTheReceiverAgain checks that a transfer that either side has cancelled or declined can be offered again:
+// the receiver is asked, and the sender knows that it waits for the answer.
+func TestRetry_AsksTheReceiverAgain(t *testing.T) {
+	path := bytesIn(t, 3<<20)
+	for _, how := range []string{"declined", "cancelled there", "cancelled here"} {
+		t.Run(how, func(t *testing.T) {
+			dir := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				net := enginetest.New(t, latency)
+				net.Limit(5_000_000, 256<<10)
+				a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+				reach(t, a, b)
+				next := events(t, b)
+				offer := func() *engine.Offer { return next(is[engine.OfferReceived]).(engine.OfferReceived).Offer }
+				tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				first := offer()
+				if how == "declined" {
+					_ = first.Decline()
+				} else {
+					_ = first.Accept(engine.AcceptOptions{Dir: dir})
+					until(t, a, tr.ID, 5*time.Second, "movement", past(1<<20))
+					if how == "cancelled there" {
+						b.Cancel(tr.ID)
+					} else {
+						a.Cancel(tr.ID)
+					}
+				}
+				time.Sleep(5 * time.Second)
+				if err := a.Retry(tr.ID); err != nil {
+					t.Fatal(err)
+				}
+				again := offer()
+				until(t, a, tr.ID, time.Second, "a wait for the answer", inState(engine.Offered))
+				if err := again.Accept(engine.AcceptOptions{Dir: dir}); err != nil {
+					t.Fatal(err)
+				}
+				if got, err := a.Wait(t.Context(), tr.ID); err != nil || got.State != engine.Delivered {
+					t.Errorf("%v, %v, %v", got.State, got.Err, err)
+				}
+			})
+		})
+	}
+}

@@ -51,6 +51,7 @@ func (m *Manager) sendDecisionLocked(t *item) {
 	case t.paused:
 		msg = wire.OfferPause{ID: string(t.view.ID)}
 	}
+	t.decided = now()
 	if unsent := !m.sendToLocked(t.view.Peer, msg); unsent != t.unsent {
 		t.unsent = unsent
 		m.saveSoonLocked(t)

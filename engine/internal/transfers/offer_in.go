@@ -27,6 +27,10 @@ const (
 	OfferTimeout = 10 * time.Minute
 )
 
+// crossing is how long after a cancellation an offer of the same transfer counts as one that its sender had repeated
+// before it knew. Later, a person there offers it again.
+const crossing = 3 * time.Second
+
 // TakeOffer handles an offer of a peer, or the repetition of one.
 func (m *Manager) TakeOffer(from identity.PeerID, name string, l Link, msg wire.Offer) {
 	m.mu.Lock()
@@ -42,7 +46,7 @@ func (m *Manager) TakeOffer(from identity.PeerID, name string, l Link, msg wire.
 			return
 		case t.accepted && m.continueOfferLocked(t, l, msg):
 			return
-		case t.cancelled:
+		case t.cancelled && (t.unsent || now().Sub(t.decided) < crossing):
 			refuse(wire.Cancelled)
 			return
 		case !t.view.State.Final(): // it still waits for its answer here, and the sender repeats it
@@ -57,7 +61,7 @@ func (m *Manager) TakeOffer(from identity.PeerID, name string, l Link, msg wire.
 			}
 			return
 		}
-		delete(m.transfers, t.view.ID) // it was not accepted before, and is a new offer now
+		delete(m.transfers, t.view.ID) // it was not accepted before, or was cancelled: it is a new offer now
 	}
 	if !m.mayOfferLocked(from, l) { // guard: offers-pending
 		refuse(wire.Busy)

@@ -173,6 +173,9 @@ func (m *Manager) Retry(id ID) error {
 		return wire.ErrClosed
 	}
 	t.listing, t.listed = nil, 0 // list what is there by now
+	if s := t.view.State; s == Cancelled || s == Declined {
+		t.accepted = false // its receiver is asked again
+	}
 	m.reviveLocked(t)
 	return nil
 }
