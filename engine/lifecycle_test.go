@@ -306,3 +306,51 @@ func TestSetPolicies_ActAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestSetPolicies_TakeBackWhatTheyBegan: an invitation by the old policy is withdrawn, and a session that has ended does not
+// come back with its peer.
+func TestSetPolicies_TakeBackWhatTheyBegan(t *testing.T) {
+	t.Run("an invitation", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, b := net.Start(engine.Config{Invite: engine.Everyone, Accept: engine.Everyone}), net.Start(engine.Config{})
+			inv := events(t, b)(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+			if err := a.SetPolicies(engine.Nobody, engine.Nobody); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			if err := inv.Accept(); !errors.Is(err, engine.ErrAnswered) {
+				t.Errorf("the invitation can still be accepted: %v", err)
+			}
+			time.Sleep(time.Minute)
+			if p, _ := a.Peer(b.Self().ID); p.HasSession() {
+				t.Error("a session has begun")
+			}
+		})
+	})
+	t.Run("a session", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, b := net.Start(engine.Config{Accept: engine.Everyone}), net.Start(engine.Config{Invite: engine.Everyone})
+			for _, pair := range [][2]*enginetest.Node{{a, b}, {b, a}} {
+				if _, err := pair[0].WaitPeer(t.Context(), pair[1].Self().ID, engine.Connected); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(5 * time.Second)
+			net.Cut(b.Addr, true)
+			time.Sleep(time.Minute)
+			if err := a.SetPolicies(engine.Nobody, engine.Nobody); err != nil {
+				t.Fatal(err)
+			}
+			net.Cut(b.Addr, false)
+			if _, err := b.Dial(t.Context(), a.Addr.String()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			if p, _ := a.Peer(b.Self().ID); p.HasSession() {
+				t.Error("the session has come back")
+			}
+		})
+	})
+}

@@ -1,6 +1,9 @@
 package engine
 
-import "context"
+import (
+	"context"
+	"encoding/json"
+)
 
 // Invite asks a peer for a session, with the context of Config or SetContext, and waits for the answer. It returns
 // nil when connected, ErrDeclined, ErrTimeout after InviteTimeout, ErrNoPeer, ErrCancelled, or ErrBusy if MaxPeers
@@ -11,10 +14,15 @@ func (e *Engine) Invite(ctx context.Context, id PeerID) error {
 	return e.peers.Invite(ctx, id, e.peers.Context(), true)
 }
 
+type noContext struct{}
+
+// NoContext is an InviteOptions.Context that sends none.
+var NoContext any = noContext{}
+
 // InviteOptions say how InviteWith invites a peer.
 type InviteOptions struct {
 	// Context is what the other program gets with the invitation: any JSON value of at most MaxContext bytes. nil means
-	// the context of Config or SetContext. If an invitation is already in progress, the call joins it, and its context is
+	// the context of Config or SetContext, NoContext means none. If an invitation is already in progress, the call joins it, and its context is
 	// not sent.
 	Context any
 	// Policy means that a rule of the program invites the peer, and not a person: the peer does not become known
@@ -24,12 +32,17 @@ type InviteOptions struct {
 
 // InviteWith is Invite with options.
 func (e *Engine) InviteWith(ctx context.Context, id PeerID, opts InviteOptions) error {
-	encoded := e.peers.Context()
-	if opts.Context != nil {
-		var err error
-		if encoded, err = encodeContext(opts.Context); err != nil {
-			return err
-		}
+	var encoded json.RawMessage
+	var err error
+	switch opts.Context {
+	case nil:
+		encoded = e.peers.Context()
+	case NoContext:
+	default:
+		encoded, err = encodeContext(opts.Context)
+	}
+	if err != nil {
+		return err
 	}
 	return e.peers.Invite(ctx, id, encoded, !opts.Policy)
 }

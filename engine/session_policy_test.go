@@ -73,7 +73,8 @@ func TestInvitation_CarriesItsOwnContext(t *testing.T) {
 		}{
 			{"config a", "config b", `"config a"`, `"config b"`},
 			{map[string]int{"level": 3}, []int{1}, `{"level":3}`, `[1]`},
-			{nil, nil, ``, ``},
+			{engine.NoContext, nil, ``, ``},
+			{nil, []int{2}, `"config a"`, `[2]`},
 			{"config a", nil, `"config a"`, ``},
 		} {
 			go func() {

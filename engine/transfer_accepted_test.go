@@ -389,3 +389,44 @@ func TestOffer_StrangersOfOneAddressLeavePlaces(t *testing.T) {
 		}
 	})
 }
+
+// TestOffer_RevivedOnesCount checks that transfers that have failed and continue count like new ones.
+func TestOffer_RevivedOnesCount(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		b := net.Start(engine.Config{})
+		m, other := newRaw(t, net), newRaw(t, net)
+		acceptAll(t, b, engine.AcceptOptions{Dir: dir, Policy: true})
+		s, err := m.greet(t, m.dial(t, b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const n = 20
+		for i := range n {
+			id := fmt.Sprintf("%032x", i+1)
+			offerRaw(t, s, id, 1)
+			if err := s.WriteMessage(wire.OfferCancel{ID: id, Code: wire.Timeout}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(3 * time.Second)
+		}
+		again := 0
+		for i := range n {
+			if offerRaw(t, s, fmt.Sprintf("%032x", i+1), 2).Accept {
+				again++
+			}
+			time.Sleep(30 * time.Millisecond)
+		}
+		if again != 4 {
+			t.Errorf("%d continue, want 4", again)
+		}
+		s2, err := other.greet(t, other.dial(t, b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := offerRaw(t, s2, fmt.Sprintf("%032x", 0xffff00), 1); !a.Accept {
+			t.Errorf("another peer: %v", a.Code)
+		}
+	})
+}

@@ -67,7 +67,7 @@ func Load(profile string) (*Settings, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return s, nil
 	case err != nil:
-		return s, fmt.Errorf("settings: %w", err)
+		return &Settings{dir: profile, Visible: Nobody, Accept: Nobody}, fmt.Errorf("settings: %w; nobody sees this device until it can be read", err)
 	}
 	var values map[string]json.RawMessage
 	if err := json.Unmarshal(b, &values); err != nil {

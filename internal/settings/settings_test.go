@@ -52,3 +52,16 @@ func TestLoad_DamagedSettingsAreReportedAndNotUsed(t *testing.T) {
 		}
 	}
 }
+
+// TestLoad_UnreadableSettingsHideTheDevice checks that a device does not become visible because its settings cannot be
+// read.
+func TestLoad_UnreadableSettingsHideTheDevice(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, file), 0o700); err != nil { // not even root can read a folder as a file
+		t.Fatal(err)
+	}
+	s, err := Load(dir)
+	if err == nil || s.Visible != Nobody || s.Accept != Nobody {
+		t.Errorf("visible to %q, accepts %q, %v", s.Visible, s.Accept, err)
+	}
+}

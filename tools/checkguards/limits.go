@@ -91,6 +91,7 @@ var limits = []section{
 		{"pending offers", "2 from a stranger, 10 from a known peer; 10 from all strangers, 50 from all verified peers, 50 from all others; 10 min", "offers-pending", proof{"./internal/testing/hostile", "TestAttacks", "1,000 offers of a stranger"}},
 		{"accepted transfers that have not ended", "4 of a stranger, 16 of all strangers; 100 of a known peer, 500 of all; offers that wait count", "transfers-open", proof{"./engine", "TestOffer_AcceptedButNeverBegunIsLimited", ""}},
 		{"", "8 of the strangers at one address", "transfers-of-a-source", proof{"./engine", "TestOffer_StrangersOfOneAddressLeavePlaces", ""}},
+		{"", "also those that had failed and continue", "transfers-revived", proof{"./engine", "TestOffer_RevivedOnesCount", ""}},
 		{"accepted transfers whose sender stays away", "end after a day for a stranger and 30 days for a known peer, whatever the sender requests", "transfers-idle", proof{"./engine", "TestOffer_AcceptedEndsWhenItsSenderStaysAway", ""}},
 		{"questions caused by all strangers together", "60, then 2 a second", "", proof{}},
 		{"a typed answer", "must come at least 0.7 s after its question; earlier input is dropped", "answers-after-questions", proof{"./internal/cli", "TestAnswers_ComeAfterTheirQuestion", ""}},
@@ -118,6 +119,8 @@ var limits = []section{
 		{"", "", "auto-until", proof{"./engine", "TestAutoAccept_OnlyVerifiedPeersWithinTheirLimits", ""}},
 		{"keys that were accepted but not verified", "10,000; then the one that was connected longest ago is removed. Verified and blocked keys always have a place", "seen-peers", proof{"./engine/internal/identity", "TestProfile_SeenPeersAreLimited", ""}},
 		{"sessions that a policy accepts", "the key stays unknown", "policy-trust", proof{"./engine", "TestTrust_PolicyDoesNotRaiseIt", ""}},
+		{"what a policy has begun, when it or the trust in the peer changes", "invitations are withdrawn, and sessions that have ended do not come back", "policy-changed", proof{"./engine", "TestSetPolicies_TakeBackWhatTheyBegan", ""}},
+		{"", "", "policy-resume", proof{"./engine", "TestSetPolicies_TakeBackWhatTheyBegan", ""}},
 	}},
 	{"Names that a user types", []limit{
 		{"a text that fits several peers, as a name or as the start of an ID", "means the one that the user trusts most, nearby or not", "name-of-better-known", proof{"./engine", "TestFindPeer_NameLikeAnID", ""}},

@@ -75,6 +75,7 @@ func (in *invitations) invite(ctx context.Context, id PeerID, with json.RawMessa
 	delete(in.kicked, id)
 	if p.session != nil {
 		if person {
+			p.session.person = true
 			m.sessions.pinPeerLocked(p, p.name) // a policy may have begun it; now a user wants it
 		}
 		m.mu.Unlock()

@@ -99,6 +99,7 @@ func (m *Manager) TrustChanged(id PeerID, t identity.Trust) {
 	if t == identity.Blocked || t == identity.Unknown {
 		delete(m.sessions.resume, id)
 	}
+	m.invitations.recheckLocked() // a policy may admit it no longer
 	p := m.peers[id]
 	if p == nil {
 		return

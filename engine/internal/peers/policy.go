@@ -12,8 +12,30 @@ func (m *Manager) SetPolicies(invite, accept Audience) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.cfg.Invite, m.cfg.Accept = invite, accept
+	m.invitations.recheckLocked()
 	for _, p := range m.peers {
 		m.invitations.askByPolicyLocked(p)
+	}
+}
+
+// recheckLocked takes back what a policy has begun and admits no longer: invitations that no caller waits for, and
+// sessions that would begin again when their peer returns.
+func (in *invitations) recheckLocked() {
+	m := in.m
+	for _, p := range m.peers {
+		if a := p.asked; a != nil && a.policy && !in.policyAdmitsLocked(m.cfg.Invite, p.id) { // guard: policy-changed
+			a.policy = false
+			if len(a.answers) == 0 {
+				in.withdrawLocked(p)
+			}
+		}
+	}
+	for id, s := range m.sessions.resume {
+		p := m.peers[id]
+		live := p != nil && p.session == s
+		if !live && !s.person && !in.policyAdmitsLocked(max(m.cfg.Invite, m.cfg.Accept), id) { // guard: policy-resume
+			delete(m.sessions.resume, id)
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ type session struct {
 	window  *window.Window
 	context json.RawMessage // what the other program sent with the invitation or its answer; guarded by Manager.mu
 	ends    uint64          // how often the program has seen it end; guarded by Manager.mu
+	person  bool            // a person wants it, and not just a policy; guarded by Manager.mu
 }
 
 // sessions begins, resumes and ends sessions as connections come and go.
@@ -193,6 +194,7 @@ func (ss *sessions) beginLocked(p *peer, theirs json.RawMessage, by consent) {
 		s.context = theirs
 		ss.keepLocked(p.id, s)
 	}
+	s.person = s.person || by.person
 	p.session = s
 	p.happened(began)
 	p.link.large.Store(true)

@@ -23,6 +23,10 @@ func (m *Manager) continueOfferLocked(t *item, l Link, msg wire.Offer) bool {
 	case Cancelled, Declined:
 		return false
 	case Failed:
+		if !m.mayOpenLocked(t.view.Peer, l) { // guard: transfers-revived
+			l.Send(wire.OfferAnswer{ID: msg.ID, Code: wire.Busy, Attempt: msg.Attempt})
+			return true
+		}
 		if !m.launchLocked(t, (&receiver{m, t}).run) {
 			return false
 		}

@@ -121,49 +121,65 @@ func (m *Manager) askWithLocked(t *item, msg wire.Offer) (code wire.Code, taken 
 // peers, other known peers and strangers have separate places: new keys are free, and none may displace those that the
 // user trusts more.
 func (m *Manager) mayOfferLocked(from identity.PeerID, l Link) bool {
+	n := countLocked(m, from, l)
+	if !m.mayOpenLocked(from, l) {
+		return false
+	}
+	if m.profile.Peer(from).Trust == identity.Unknown {
+		return n.waitingOfPeer < offersPerStranger && n.waiting < offersOfStrangers
+	}
+	return n.waitingOfPeer < offersPerPeer && n.waiting < offersInAll
+}
+
+// mayOpenLocked reports whether one more transfer of a peer may be under way: a new one, or one that had failed.
+func (m *Manager) mayOpenLocked(from identity.PeerID, l Link) bool {
+	n := countLocked(m, from, l)
+	stranger := m.profile.Peer(from).Trust == identity.Unknown
+	openMost, openMostOfPeer := openInAll, openPerPeer
+	if stranger {
+		openMost, openMostOfPeer = openOfStrangers, openPerStranger
+	}
+	if n.open >= openMost || n.openOfPeer >= openMostOfPeer { // guard: transfers-open
+		return false
+	}
+	if stranger && n.ofSource >= openPerSource { // guard: transfers-of-a-source
+		return false
+	}
+	return true
+}
+
+// counts are the incoming transfers that have not ended: those that wait for an answer, and all of them, which an offer
+// that waits may join at any moment.
+type counts struct{ waiting, waitingOfPeer, open, openOfPeer, ofSource int }
+
+// countLocked counts the transfers that share the limits of a peer.
+func countLocked(m *Manager, from identity.PeerID, l Link) (n counts) {
 	trust := m.profile.Peer(from).Trust
 	source := transport.SourceOf(l.RemoteAddr().Addr())
-	var waiting, waitingOfPeer, open, openOfPeer, ofSource int
 	for _, t := range m.transfers {
 		if !t.view.Incoming || t.view.State.Final() {
 			continue
 		}
 		mine := t.view.Peer == from
-		if t.source == source && m.profile.Peer(t.view.Peer).Trust == identity.Unknown {
-			ofSource++
-		}
 		other := m.profile.Peer(t.view.Peer).Trust
+		if t.source == source && other == identity.Unknown {
+			n.ofSource++
+		}
 		switch {
 		case t.view.State == Offered && other == trust:
-			waiting++
+			n.waiting++
+			n.open++
 		case t.view.State != Offered && (other == identity.Unknown) == (trust == identity.Unknown):
-			open++
+			n.open++
 		}
-		switch {
-		case mine && t.view.State == Offered:
-			waitingOfPeer++
-		case mine:
-			openOfPeer++
+		if mine {
+			n.openOfPeer++
+		}
+		if mine && t.view.State == Offered {
+			n.waitingOfPeer++
 		}
 	}
-	// An offer that waits may be accepted at any moment.
-	openOfPeer += waitingOfPeer
-	open += waiting
-	stranger := trust == identity.Unknown
-	openMost, openMostOfPeer := openInAll, openPerPeer
-	if stranger {
-		openMost, openMostOfPeer = openOfStrangers, openPerStranger
-	}
-	if open >= openMost || openOfPeer >= openMostOfPeer { // guard: transfers-open
-		return false
-	}
-	if stranger && ofSource >= openPerSource { // guard: transfers-of-a-source
-		return false
-	}
-	if stranger {
-		return waitingOfPeer < offersPerStranger && waiting < offersOfStrangers
-	}
-	return waitingOfPeer < offersPerPeer && waiting < offersInAll
+	return n
 }
 
 // expireOfferLaterLocked starts the timeout of t's offer.
