@@ -52,7 +52,7 @@ type item struct {
 	// yet.
 	cancelled bool
 	unsent    bool
-	decided   time.Time // when the peer was last sent such a decision
+	decided   time.Time        // when the peer was last sent such a decision
 	wake      chan struct{}    // signals a change to look at, such as a pause or resumption
 	answer    chan offerAnswer // outgoing: receives the answer to an offer
 	start     chan attempt     // incoming: the newest offer of an accepted transfer
