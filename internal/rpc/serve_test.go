@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"multipeer/engine"
 )
@@ -37,11 +36,13 @@ func TestPost_KeepsTheOrderAndWaitsForCredit(t *testing.T) {
 	a, b, names := started(t, 10)
 	const total = 2000
 	answered := make(chan bool)
+	waiting := make(chan bool, 250) // at most 512 may wait for one peer
 	go func() {
 		defer close(answered)
 		for range total {
 			for m := range a.lines {
 				if m["id"] == 1.0 {
+					<-waiting
 					break
 				}
 			}
@@ -49,10 +50,8 @@ func TestPost_KeepsTheOrderAndWaitsForCredit(t *testing.T) {
 	}()
 	go func() {
 		for n := range total {
+			waiting <- true
 			a.write(map[string]any{"id": 1, "method": "post", "params": map[string]any{"to": []any{names["IDB"]}, "body": n}})
-			if n%250 == 249 { // at most 512 may wait for one peer
-				time.Sleep(50 * time.Millisecond)
-			}
 		}
 	}()
 	for n := range total {
