@@ -758,10 +758,14 @@ class Offer:
         else a rule of the program has, and trust stays as it is. Other settings are those of ``accept_offer`` in
         docs/json-rpc.md: keep_executable, links and reserve.
         """
-        await self._engine._call(
-            "accept_offer", offer=self._number, dir=folder, existing=existing, policy=not person, **more
-        )
-        self.answered = True
+        self.answered = True  # before the call: the offer closes with it
+        try:
+            await self._engine._call(
+                "accept_offer", offer=self._number, dir=folder, existing=existing, policy=not person, **more
+            )
+        except MultipeerError:
+            self.answered = False
+            raise
         return await self._engine.wait(self.transfer)
 
     async def decline(self) -> None:

@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -43,8 +42,7 @@ var quick = []group{
 		what: "all packages, with the race detector",
 		env:  []string{"MULTIPEER_FULL=1"},
 		// Not ./...: main.go has no tests, and its graphics in C take minutes to compile with the race detector.
-		// One more at once than there are processors: the packages that drive programs mostly wait for them.
-		args: append([]string{"-race", "-short", fmt.Sprintf("-p=%d", runtime.NumCPU()+1), "-timeout=20m", "-skip=^TestViews"}, packages...),
+		args: append([]string{"-race", "-short", "-timeout=20m", "-skip=^TestViews"}, packages...),
 	},
 	{
 		what: "the window's pictures, which the race detector would make ten times as long",
