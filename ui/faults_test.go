@@ -365,6 +365,7 @@ func TestBanner_RequestsReachEveryPage(t *testing.T) {
 	if got := ben.banner.text.Text; got != "Anna wants to connect" {
 		t.Errorf("asked %q", got)
 	}
+	ben.banner.since = time.Now()
 	test.Tap(ben.banner.accept) // the user cannot have read it yet
 	if len(ben.invites.open) != 1 {
 		t.Error("a click meant for something else has accepted")
