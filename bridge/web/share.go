@@ -218,7 +218,8 @@ func (p *progress) whole(d download, read *watchedReader, size int64, connected 
 	if !connected || p.to[d] < size || size > 0 && !read.read {
 		return false
 	}
-	delete(p.to, d)                              // the next download is a new one
+	delete(p.to, d) // the next download is a new one
+
 	if time.Since(p.reported[d]) < time.Minute { // guard: web-sent
 		return false
 	}

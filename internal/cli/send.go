@@ -28,8 +28,8 @@ func (p *program) sendCommand() *cobra.Command {
 that every byte is verified and durable under its final name on the receiver's disk.
 
 PEER is a name, an ID, a unique prefix of an ID, or HOST:PORT. If --to is repeated, all peers get the same files, and the
-files are read once. The path - sends what is on standard input, under the name that --as gives. If a transfer of files or folders is interrupted (by a lost
-network, a crash of either side, or Ctrl-C), the same command resumes where it stopped.`,
+files are read once. The path - sends what is on standard input, under the name that --as gives. If a transfer of files or
+folders is interrupted (by a lost network, a crash of either side, or Ctrl-C), the same command resumes where it stopped.`,
 		Args: func(_ *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
 				return errors.New("name the files or folders to send: send --to PEER PATH")

@@ -171,7 +171,8 @@ func (p *peer) closeInvitationLocked() {
 }
 
 // Answer accepts the invitation, with a context for the other program, or rejects it; person says whether a person has
-// decided, which makes the peer known. The first answer counts. It returns ErrAnswered if it is too late, ErrBusy if the limit of peers is reached.
+// decided, which makes the peer known. The first answer counts. It returns ErrAnswered if it is too late, ErrBusy if the
+// limit of peers is reached.
 func (i *Invitation) Answer(yes bool, with json.RawMessage, person bool) error {
 	m := i.m
 	m.mu.Lock()

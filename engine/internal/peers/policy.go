@@ -7,7 +7,7 @@ import (
 	"multipeer/engine/internal/identity"
 )
 
-// SetPolicies changes whom policies invite and accept.
+// SetPolicies changes which peers are invited and accepted without a question.
 func (m *Manager) SetPolicies(invite, accept Audience) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

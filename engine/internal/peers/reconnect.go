@@ -10,11 +10,11 @@ import (
 // reconnectTimeout is how long a session lives without a connection. It equals the time that one dial may take.
 const reconnectTimeout = transport.DialTimeout
 
-// minConnLifetime is how long a connection lives at most that has brought nothing back.
+// minConnLifetime is how long a new connection must live to restart the reconnect timeout when it breaks.
 const minConnLifetime = 300 * time.Millisecond
 
-// startReconnectTimerLocked keeps the session of p for the reconnect timeout after its connection l broke with err. A connection
-// that lived only briefly does not restart the period: it counts from the earlier break.
+// startReconnectTimerLocked keeps the session of p for the reconnect timeout after its connection l broke with err. A
+// connection that lived only briefly does not restart the timeout: it counts from the earlier break.
 func (ss *sessions) startReconnectTimerLocked(p *peer, l *Link, err error) {
 	m := ss.m
 	if p.session == nil {

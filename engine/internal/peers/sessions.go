@@ -180,8 +180,8 @@ func (ss *sessions) linkDownLocked(p *peer, l *Link, err error) {
 	m.table.removeUnusedLocked(p)
 }
 
-// beginLocked begins a session with p, or resumes one whose connection was down for longer than the reconnectTimeout
-// period. theirs is the other program's context. by says who on this side wants the session. It needs p.link.
+// beginLocked begins a session with p, or resumes one whose connection was down for longer than reconnectTimeout.
+// theirs is the other program's context. by says who on this side wants the session. It needs p.link.
 func (ss *sessions) beginLocked(p *peer, theirs json.RawMessage, by consent) {
 	m := ss.m
 	if p.session != nil {
