@@ -22,8 +22,8 @@ var NoContext any = noContext{}
 // InviteOptions say how InviteWith invites a peer.
 type InviteOptions struct {
 	// Context is what the other program gets with the invitation: any JSON value of at most MaxContext bytes. nil means
-	// the context of Config or SetContext, NoContext means none. If an invitation is already in progress, the call joins it, and its context is
-	// not sent.
+	// the context of Config or SetContext, NoContext means none. If an invitation is already in progress, the call
+	// joins it, and its context is not sent.
 	Context any
 	// Policy means that a rule of the program invites the peer, and not a person: the peer does not become known
 	// (TrustSeen), and has to be invited or accepted again the next time.

@@ -175,8 +175,8 @@ func (s *sender) settle(saved Result) (Result, error) {
 	return saved, nil
 }
 
-// maxProgress is how many progress records a receiver may send in a second. An honest one sends ten; after a pause, more may arrive
-// at once.
+// maxProgress is how many progress records a receiver may send in a second. An honest one sends ten; after a pause,
+// more may arrive at once.
 const maxProgress = 1000
 
 // perSecond counts what happens in each second.

@@ -2,8 +2,8 @@
 // networks or protocols.
 //
 // The engine's events cross to Fyne's main thread only in bind.go; take_events.go turns them into what is shown.
-// Everything else in this package runs on the main thread. Text from a peer is shown as plain text, and is never used as Markdown, a link, a notification or a
-// translation key.
+// Everything else in this package runs on the main thread. Text from a peer is shown as plain text, and is never used
+// as Markdown, a link, a notification or a translation key.
 //
 // The engine holds the current state and the history holds the past. This package holds only what is on screen of
 // both. Event and click handlers record in UI.dirty what they have changed, and settle updates the screen once.

@@ -106,8 +106,8 @@ func (m *Manager) Offer(id ID, to identity.PeerID, name string, src Source, opts
 	return view, nil
 }
 
-// newOutgoing counts one more user of src's file in the spool, and returns a new outgoing transfer that is not in the table yet, and its record; nil if there is nothing to
-// store.
+// newOutgoing counts one more user of src's file in the spool, and returns a new outgoing transfer that is not in the
+// table yet, and its record; nil if there is nothing to store.
 func (m *Manager) newOutgoing(id ID, to identity.PeerID, name string, src Source, listing *transfer.Listing, opts OfferOptions, shared *transfer.Shared) (t *item, record []byte) {
 	summary := listing.Top()
 	m.mu.Lock()

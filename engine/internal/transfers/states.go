@@ -23,8 +23,9 @@ const (
 	failed
 )
 
-// transitions says which state follows when an event happens in a state. What is not listed cannot happen or changes nothing:
-// a paused transfer stays paused whatever its last attempt reports, and one that has ended can only be revived.
+// transitions says which state follows when an event happens in a state. What is not listed cannot happen or changes
+// nothing: a paused transfer stays paused whatever its last attempt reports, and one that has ended can only be
+// revived.
 var transitions = map[event]map[State]State{
 	proposed:   {Queued: Offered, Offered: Offered, Stalled: Offered},
 	accepted:   {Offered: Queued},
