@@ -17,11 +17,13 @@ type Path struct {
 	Jitter time.Duration // mean deviation of the round-trip time
 
 	BytesSent, BytesReceived uint64 // QUIC bytes, without UDP and IP headers
-	PacketsSent, PacketsLost uint64 // packets that we sent
+	PacketsSent              uint64
+	PacketsLost              uint64 // of those that we sent; see Loss
 	PacketsReceived          uint64
 }
 
-// Loss is the fraction of our packets that was lost, 0 to 1.
+// Loss is the fraction of our packets that acknowledgements showed to be lost (RFC 9002 section 6.1), 0 to 1. It is a
+// lower bound: QUIC does not count packets that it repeats after a timeout, which are many on a path that loses a lot.
 func (p Path) Loss() float64 {
 	if p.PacketsSent == 0 {
 		return 0
