@@ -35,6 +35,7 @@ func (e *Engine) SetAutoAccept(id PeerID, a AutoAccept) error {
 			e.transfers.RevokePolicy(id)
 		}
 		e.peers.Republish()
+		e.gateways.Republish()
 	})
 	return nil
 }

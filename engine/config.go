@@ -112,6 +112,8 @@ type Config struct {
 	// MaxLanes limits how many QUIC connections carry one transfer, 1 to 8. 0 means 8. Lanes are added only while
 	// each one adds speed.
 	MaxLanes int
+	// Gateways reach devices that do not speak Multipeer's protocol. Each runs while the engine does.
+	Gateways []Gateway
 	// Discovery replaces multicast DNS. nil means multicast DNS.
 	Discovery Discovery
 	// PacketConn replaces the UDP socket. Run does not close it.

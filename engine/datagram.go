@@ -29,7 +29,9 @@ func sendDatagram(e *Engine, msg wire.Text, v any, to []PeerID) ([]Result, error
 	}
 	results := make([]Result, len(to))
 	for i, id := range to {
-		results[i] = Result{id, e.peers.SendDatagram(id, msg)}
+		if results[i] = (Result{id, unlessDevice(e, id)}); results[i].Err == nil {
+			results[i].Err = e.peers.SendDatagram(id, msg)
+		}
 	}
 	return results, nil
 }

@@ -13,6 +13,7 @@ import (
 	"multipeer/engine/internal/address"
 	"multipeer/engine/internal/discovery"
 	"multipeer/engine/internal/events"
+	"multipeer/engine/internal/gateways"
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/pairing"
 	"multipeer/engine/internal/peers"
@@ -36,6 +37,7 @@ type Engine struct {
 	peers     *peers.Manager
 	pairings  *pairing.Manager
 	transfers *transfers.Manager
+	gateways  *gateways.Manager
 
 	streams  streamHandlers
 	requests requests
@@ -129,6 +131,7 @@ func New(cfg Config) (*Engine, error) {
 		Self: self, Invite: cfg.Invite, Accept: cfg.Accept, MaxPeers: cfg.MaxPeers, Interfaces: cfg.Interfaces,
 		Context: initial, Admit: admitFor(e), Verify: verifyFor(e),
 	})
+	e.gateways = newGateways(e, self)
 	e.pairings = pairing.New(pairingHost{e}, profile, &e.tasks, cfg.Log)
 	e.transfers = transfers.New(transfers.Config{
 		Host: transferHost{e}, Asks: e.peers.Asks(), Profile: profile, Tasks: &e.tasks, Ended: e.ended, Log: cfg.Log,
@@ -245,6 +248,7 @@ func (e *Engine) listen() (*transport.Endpoint, *transport.Lanes, error) {
 func (e *Engine) serve(ctx context.Context, endpoint *transport.Endpoint, lanes *transport.Lanes) (err error) {
 	var finding sync.WaitGroup
 	finding.Go(func() { e.peers.Find(ctx) })
+	finding.Go(func() { e.gateways.Run(ctx) })
 	e.peers.Start(lanes, e.cfg.Dial)
 	<-ctx.Done()
 	e.peers.SayGoodbye()

@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"multipeer/engine/internal/events"
+	"multipeer/engine/internal/gateways"
 	"multipeer/engine/internal/pairing"
 	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/transfers"
@@ -117,18 +118,26 @@ func (e *Engine) freeze(f func(Snapshot)) {
 			Self: e.publicSelf(shown.Self), Problem: shown.Problem, Peers: publicPeers(shown.Peers),
 			Conflicts: publicConflicts(shown.Conflicts),
 		}
-		for _, i := range shown.Invitations {
-			s.Invitations = append(s.Invitations, e.publicInvitation(i))
-		}
-		e.pairings.Freeze(func(pairings []pairing.View) {
-			e.transfers.Freeze(func(list []transfers.Transfer, offers []*transfers.Offer) {
-				s.Pairings = publicPairings(pairings)
-				s.Transfers = publicTransfers(list)
-				for _, o := range offers {
-					s.Offers = append(s.Offers, publicOffer(o))
-				}
-				f(s)
-			})
+		e.gateways.Freeze(func(devices []gateways.Peer) {
+			s.Peers = byName(append(s.Peers, devicePeers(devices)...))
+			freezeRest(e, s, shown, f)
+		})
+	})
+}
+
+// freezeRest adds to s what package peers and the gateways do not know, and calls f.
+func freezeRest(e *Engine, s Snapshot, shown peers.Shown, f func(Snapshot)) {
+	for _, i := range shown.Invitations {
+		s.Invitations = append(s.Invitations, e.publicInvitation(i))
+	}
+	e.pairings.Freeze(func(pairings []pairing.View) {
+		e.transfers.Freeze(func(list []transfers.Transfer, offers []*transfers.Offer) {
+			s.Pairings = publicPairings(pairings)
+			s.Transfers = publicTransfers(list)
+			for _, o := range offers {
+				s.Offers = append(s.Offers, publicOffer(o))
+			}
+			f(s)
 		})
 	})
 }

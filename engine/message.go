@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"multipeer/engine/internal/gateways"
 	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/wire"
 )
@@ -135,6 +136,8 @@ type Delivery struct {
 	msg    wire.Text
 	// windows has the window of each recipient; nil if there is no session.
 	windows []*peers.Window
+	// devices has the link to each recipient that a gateway reaches; nil for all others.
+	devices []*gateways.Link
 
 	mu      sync.Mutex
 	left    int
@@ -159,13 +162,15 @@ func (e *Engine) newDelivery(msg wire.Text, v any, to []PeerID) (*Delivery, erro
 	ctx, cancel := context.WithCancelCause(context.Background())
 	d := &Delivery{
 		done: make(chan struct{}), e: e, ctx: ctx, cancel: cancel, msg: msg, left: len(to),
-		windows: make([]*peers.Window, len(to)), results: make([]Result, len(to)),
+		windows: make([]*peers.Window, len(to)), devices: make([]*gateways.Link, len(to)), results: make([]Result, len(to)),
 	}
 	limit := time.AfterFunc(SendTimeout, func() { cancel(ErrTimeout) })
 	context.AfterFunc(ctx, func() { limit.Stop() })
 	for i, id := range to {
 		d.results[i].Peer = id
-		d.windows[i], d.results[i].Err = e.peers.Window(id)
+		if d.devices[i] = e.gateways.Link(id); d.devices[i] == nil {
+			d.windows[i], d.results[i].Err = e.peers.Window(id)
+		}
 	}
 	return d, nil
 }
@@ -225,6 +230,12 @@ func (d *Delivery) reserve() bool {
 
 // send sends the message to recipient i, for which room is reserved, or settles it if there is no session.
 func (d *Delivery) send(i int) {
+	if device := d.devices[i]; device != nil {
+		if !d.e.tasks.Start(func(context.Context) { d.settle(i, device.SendText(d.ctx, d.msg)) }) {
+			d.settle(i, ErrClosed)
+		}
+		return
+	}
 	if d.windows[i] == nil {
 		d.settle(i, d.results[i].Err)
 		return

@@ -22,7 +22,12 @@ func (h pairingHost) Publish(v pairing.View) { h.e.events.Publish(PairingChanged
 
 func (h pairingHost) WindowChanged() { h.e.peers.PairingChanged() }
 
-func (h pairingHost) Verified(PeerID) { h.e.shared.each(func(e *Engine) { e.peers.Republish() }) }
+func (h pairingHost) Verified(PeerID) {
+	h.e.shared.each(func(e *Engine) {
+		e.peers.Republish()
+		e.gateways.Republish()
+	})
+}
 
 // peerPairings is package pairing as package peers sees it.
 type peerPairings struct{ *pairing.Manager }

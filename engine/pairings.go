@@ -26,6 +26,9 @@ func (e *Engine) Pair(ctx context.Context, id PeerID) error {
 	if id == e.profile.ID || id.Reserved() {
 		return fmt.Errorf("pairing: %w: a device cannot pair with itself", ErrInvalid)
 	}
+	if err := unlessDevice(e, id); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, InviteTimeout, ErrTimeout)
 	defer cancel()
 	if _, err := e.peers.AwaitLink(ctx, id); err != nil {

@@ -34,6 +34,9 @@ func (p Path) Loss() float64 {
 // Path returns the network path to a peer. Errors are ErrNoPeer, and ErrNotConnected if there is no connection at the
 // moment.
 func (e *Engine) Path(id PeerID) (Path, error) {
+	if err := unlessDevice(e, id); err != nil {
+		return Path{}, err
+	}
 	l, err := e.peers.Link(id)
 	if err != nil {
 		return Path{}, err

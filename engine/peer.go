@@ -1,16 +1,31 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"strings"
 
 	"multipeer/engine/internal/wire"
 )
 
 // Peers lists the peers that are found or connected, by name.
-func (e *Engine) Peers() []Peer { return publicPeers(e.peers.Peers()) }
+func (e *Engine) Peers() []Peer {
+	return byName(append(publicPeers(e.peers.Peers()), devicePeers(e.gateways.Peers())...))
+}
+
+func byName(list []Peer) []Peer {
+	slices.SortFunc(list, func(a, b Peer) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), a.ID.Compare(b.ID))
+	})
+	return list
+}
 
 // Peer looks up one peer.
 func (e *Engine) Peer(id PeerID) (Peer, bool) {
+	if d, ok := e.gateways.Peer(id); ok {
+		return devicePeer(d), true
+	}
 	p, ok := e.peers.Peer(id)
 	if !ok {
 		return Peer{}, false

@@ -26,6 +26,9 @@ func (h peersHost) Publish(ev peers.Event) wire.Code {
 			return e.unreadCode(events.Invitations)
 		}
 	default:
+		if changed, ok := ev.(peers.SelfChanged); ok {
+			e.gateways.Update(gatewaySelf(changed.Self))
+		}
 		e.events.Publish(public)
 	}
 	return 0

@@ -23,6 +23,9 @@ type Pinger struct{ p *peers.Pinger }
 // NewPinger prepares pings to a connected peer; a session is not needed, but see Pinger.Pace. The caller must close
 // it.
 func (e *Engine) NewPinger(ctx context.Context, id PeerID, mode PingMode) (*Pinger, error) {
+	if err := unlessDevice(e, id); err != nil {
+		return nil, err
+	}
 	p, err := e.peers.NewPinger(ctx, id, peers.PingMode(mode))
 	if err != nil {
 		return nil, err

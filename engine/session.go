@@ -11,7 +11,7 @@ import (
 // invitation is withdrawn. If the peer has invited us meanwhile, that counts as its acceptance
 // (MCNearbyServiceBrowser invitePeer).
 func (e *Engine) Invite(ctx context.Context, id PeerID) error {
-	return e.peers.Invite(ctx, id, e.peers.Context(), true)
+	return e.InviteWith(ctx, id, InviteOptions{})
 }
 
 type noContext struct{}
@@ -32,6 +32,9 @@ type InviteOptions struct {
 
 // InviteWith is Invite with options.
 func (e *Engine) InviteWith(ctx context.Context, id PeerID, opts InviteOptions) error {
+	if err := unlessDevice(e, id); err != nil {
+		return err
+	}
 	var encoded json.RawMessage
 	var err error
 	switch opts.Context {

@@ -49,6 +49,9 @@ type Stream struct {
 // ErrNotConnected, ErrTimeout. The other program may refuse the stream: then reading and writing fail with ErrUnavailable
 // or ErrBusy. Only an answer of the other program proves that it has received the data.
 func (e *Engine) OpenStream(ctx context.Context, to PeerID, name string) (*Stream, error) {
+	if err := unlessDevice(e, to); err != nil {
+		return nil, err
+	}
 	s, err := e.peers.OpenStream(ctx, to, name)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 
 	"multipeer/engine/internal/address"
 	"multipeer/engine/internal/events"
+	"multipeer/engine/internal/gateways"
 	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/transfers"
 	"multipeer/engine/internal/wire"
@@ -19,6 +20,9 @@ import (
 type transferHost struct{ e *Engine }
 
 func (h transferHost) Link(id PeerID) (transfers.Link, error) {
+	if l := h.e.gateways.Link(id); l != nil {
+		return l, nil
+	}
 	l, err := h.e.peers.Link(id)
 	if err != nil {
 		return nil, err
@@ -27,6 +31,9 @@ func (h transferHost) Link(id PeerID) (transfers.Link, error) {
 }
 
 func (h transferHost) Current(id PeerID) transfers.Link {
+	if l := h.e.gateways.Link(id); l != nil {
+		return l
+	}
 	if l := h.e.peers.Current(id); l != nil {
 		return l
 	}
@@ -44,10 +51,21 @@ func (h transferHost) Probe(ctx context.Context, id PeerID, addrs []netip.AddrPo
 	}
 }
 
-func (h transferHost) Accepted(id PeerID, name string) { h.e.peers.Accepted(id, name) }
+func (h transferHost) Accepted(id PeerID, name string) {
+	if l := h.e.gateways.Link(id); l != nil {
+		h.e.gateways.Accepted(l, name)
+		return
+	}
+	h.e.peers.Accepted(id, name)
+}
 
 func (h transferHost) AcceptedBy(l transfers.Link, name string) {
-	h.e.peers.AcceptedBy(l.(*peers.Link), name)
+	switch l := l.(type) {
+	case *gateways.Link:
+		h.e.gateways.Accepted(l, name)
+	case *peers.Link:
+		h.e.peers.AcceptedBy(l, name)
+	}
 }
 
 func (h transferHost) Publish(t transfers.Transfer) { h.e.events.Publish(TransferChanged{Transfer(t)}) }

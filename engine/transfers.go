@@ -63,14 +63,24 @@ func (e *Engine) offer(ctx context.Context, to PeerID, opts OfferOptions, source
 	if to == e.profile.ID || to.Reserved() {
 		return Transfer{}, fmt.Errorf("offer: %w: a device cannot offer files to itself", ErrInvalid)
 	}
-	e.peers.Want(to)
-	if !opts.Keep {
-		if _, err := e.peers.AwaitLink(ctx, to); err != nil {
-			return Transfer{}, err
-		}
+	name, err := reach(ctx, e, to, opts.Keep)
+	if err != nil {
+		return Transfer{}, err
 	}
-	t, err := e.transfers.Offer(TransferID(wire.NewID()), to, e.peers.NameOf(to), source, transfers.OfferOptions(opts), shared)
+	t, err := e.transfers.Offer(TransferID(wire.NewID()), to, name, source, transfers.OfferOptions(opts), shared)
 	return Transfer(t), err
+}
+
+// reach waits for the connection that an offer needs, unless the offer is kept, and returns the name of the peer.
+func reach(ctx context.Context, e *Engine, to PeerID, keep bool) (name string, err error) {
+	if l := e.gateways.Link(to); l != nil {
+		return l.Name(), nil
+	}
+	e.peers.Want(to)
+	if !keep {
+		_, err = e.peers.AwaitLink(ctx, to)
+	}
+	return e.peers.NameOf(to), err
 }
 
 // Transfers lists offers and transfers, running and finished, in the order in which they were created.

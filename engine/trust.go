@@ -22,6 +22,9 @@ func (e *Engine) SetTrust(id PeerID, t Trust) error {
 	if id == e.profile.ID || id.Reserved() {
 		return fmt.Errorf("trust: %w: the ID is this device's own", ErrInvalid)
 	}
+	if l := e.gateways.Link(id); l != nil && !l.Proven() && (t == TrustSeen || t == TrustVerified) { // guard: gateway-trust
+		return fmt.Errorf("trust: %w: this device proves nothing: another one could take its place", ErrInvalid)
+	}
 	// This must not happen inside Update: a save may wait for Update with the lock of the peers held.
 	seen, _ := e.Peer(id)
 	err := e.profile.Update(id, func(r *identity.Record) {
@@ -54,4 +57,5 @@ func (e *Engine) applyTrust(id PeerID, t Trust) {
 		e.transfers.RevokePolicy(id)
 	}
 	e.peers.TrustChanged(id, t)
+	e.gateways.Republish()
 }

@@ -94,10 +94,18 @@ type Peer struct {
 	// AutoAccept says which of its offers are accepted without asking.
 	AutoAccept AutoAccept
 	Err        error // why it cannot be reached at the moment; nil if it can be or was not tried yet
+	// Via is the name of the Gateway that reaches it, such as "LocalSend"; empty for all others. Such a device takes
+	// files, folders and texts, and has no session.
+	Via string
+	// Plain means that what is exchanged with it is not encrypted. It is never set without Via.
+	Plain bool
 }
 
 // HasSession reports whether a session is active, even if its connection has just broken.
 func (p Peer) HasSession() bool { return p.State == Connected || p.State == Reconnecting }
+
+// TakesTexts reports whether a message to it can be sent now: it has a session, or a Gateway reaches it.
+func (p Peer) TakesTexts() bool { return p.HasSession() || p.Via != "" }
 
 // AutoAccept says which offers of a verified peer are accepted without asking. The zero value always asks.
 type AutoAccept struct {

@@ -85,6 +85,8 @@ func (m *Manager) setPaused(id ID, on bool) error {
 		return wire.ErrUnknownOffer
 	case t.view.State.Final(), t.view.Incoming && !t.accepted:
 		return wire.Reword("the transfer has ended or was not accepted", wire.ErrState)
+	case isGateway(t.link):
+		return errNoPause
 	}
 	m.pauseLocked(t, on, false)
 	m.sendDecisionLocked(t)

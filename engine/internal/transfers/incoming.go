@@ -64,7 +64,12 @@ type receiver struct {
 // run receives until the transfer has ended, or until the engine ends.
 func (r *receiver) run(ctx context.Context) {
 	m, t := r.m, r.t
-	result, err := m.guarded(func() (transfer.Result, error) { return r.take(ctx) })
+	result, err := m.guarded(func() (transfer.Result, error) {
+		if l, ok := r.link().(GatewayLink); ok {
+			return r.takeFrom(ctx, l)
+		}
+		return r.take(ctx)
+	})
 	switch {
 	case err == nil:
 	case errors.Is(err, errMore) && ctx.Err() == nil:
@@ -101,6 +106,13 @@ func (r *receiver) run(ctx context.Context) {
 	default:
 	}
 	r.discardDelivered()
+}
+
+// link returns the link that carried the offer.
+func (r *receiver) link() Link {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	return r.t.link
 }
 
 // deliveredAnswerLocked returns the answer to a repeated offer of a delivered transfer.

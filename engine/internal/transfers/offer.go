@@ -91,8 +91,15 @@ func (m *Manager) accept(o *Offer, opts AcceptOptions) error {
 	return nil
 }
 
-// Conflicts lists the top-level names of the offer that are taken in a folder, for a screen that asks what to do.
+// Conflicts lists the top-level names of the offer that are taken in a folder, for a screen that asks what to do. What a
+// gateway receives never replaces anything, so it has none.
 func (o *Offer) Conflicts(dir string) []string {
+	o.m.mu.Lock()
+	renames := isGateway(o.t.link)
+	o.m.mu.Unlock()
+	if renames {
+		return nil
+	}
 	var out []string
 	for _, n := range o.t.names {
 		if _, err := os.Lstat(filepath.Join(dir, filepath.Base(n))); err == nil {

@@ -97,23 +97,13 @@ func (s *sender) deliver(ctx, counter context.Context, counting *sync.WaitGroup)
 		case <-ctx.Done():
 			return none, context.Cause(ctx)
 		}
-		var result transfer.Result
-		n, err := s.propose(ctx, l)
-		var before *deliveredBefore
-		if errors.As(err, &before) {
-			return before.result(), nil
+		done := s.done()
+		result, err := s.attempt(ctx, l)
+		if err == nil || isGateway(l) && s.isAccepted() {
+			return result, err
 		}
-		if err == nil {
-			var done int64
-			done, result, err = s.sendOnce(ctx, l, n)
-			if err == nil {
-				return s.withMissing(result), nil
-			}
-			m.mu.Lock()
-			if t.view.Done > done {
-				vain, pause = 0, retryFirst
-			}
-			m.mu.Unlock()
+		if s.done() > done {
+			vain, pause = 0, retryFirst
 		}
 		switch {
 		case ctx.Err() != nil && goesOn(err):
@@ -143,6 +133,33 @@ func (s *sender) deliver(ctx, counter context.Context, counting *sync.WaitGroup)
 		}
 		pause = min(2*pause, retryMost)
 	}
+}
+
+// attempt offers once, and sends if that is accepted.
+func (s *sender) attempt(ctx context.Context, l Link) (transfer.Result, error) {
+	if g, ok := l.(GatewayLink); ok {
+		return s.deliverBy(ctx, g)
+	}
+	n, err := s.propose(ctx, l)
+	var before *deliveredBefore
+	if errors.As(err, &before) {
+		return before.result(), nil
+	}
+	if err != nil {
+		return transfer.Result{}, err
+	}
+	result, err := s.sendOnce(ctx, l, n)
+	if err != nil {
+		return result, err
+	}
+	return s.withMissing(result), nil
+}
+
+// done returns how much has arrived.
+func (s *sender) done() int64 {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	return s.t.view.Done
 }
 
 func (s *sender) isAccepted() bool {
@@ -207,20 +224,19 @@ func cause(err error) error {
 	return err
 }
 
-// sendOnce makes one attempt to send, in its turn. before is how much had arrived when it began.
-func (s *sender) sendOnce(ctx context.Context, l Link, n int64) (before int64, result transfer.Result, err error) {
+// sendOnce makes one attempt to send, in its turn.
+func (s *sender) sendOnce(ctx context.Context, l Link, n int64) (transfer.Result, error) {
 	m, t := s.m, s.t
 	m.mu.Lock()
 	m.happenedLocked(t, waits, nil)
-	before = t.view.Done
 	m.mu.Unlock()
 	leave, err := m.takeTurn(ctx, t)
 	if err != nil {
-		return before, result, err
+		return transfer.Result{}, err
 	}
 	defer leave()
 	run := m.newRun(ctx, t, l, n)
 	defer run.end()
-	result, err = transfer.Send(run.ctx, run.lanes, transfer.SendOptions{Listing: t.listing, Links: t.opts.Links, Shared: t.shared, Told: m.track(t)})
-	return before, result, run.reason(err)
+	result, err := transfer.Send(run.ctx, run.lanes, transfer.SendOptions{Listing: t.listing, Links: t.opts.Links, Shared: t.shared, Told: m.track(t)})
+	return result, run.reason(err)
 }

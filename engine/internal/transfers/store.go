@@ -83,6 +83,8 @@ func (t *item) recordLocked() []byte {
 	switch {
 	case v.Incoming && !t.accepted, !v.Incoming && !v.Keep:
 		return nil
+	case v.Incoming && isGateway(t.link): // nothing resumes
+		return nil
 	case v.State == Cancelled:
 		if !t.unsent { // the other side knows
 			return nil

@@ -1,0 +1,129 @@
+package enginetest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"multipeer/engine"
+	"multipeer/transfer"
+)
+
+// Gateway is a simulated engine.Gateway, for Config.Gateways. Its devices exist only as calls of the test. Its methods
+// may be called concurrently.
+type Gateway struct {
+	// Answer decides on what the engine offers to a device; nil accepts. It may wait until ctx ends.
+	Answer func(ctx context.Context, to engine.Device) error
+
+	ready chan struct{} // closed when Run has begun
+	mu    sync.Mutex
+	self  engine.GatewaySelf
+	sink  engine.GatewaySink
+	files map[string]map[string]string // what devices got, by key and path
+	texts map[string][]string
+}
+
+// NewGateway returns a gateway without devices.
+func NewGateway() *Gateway {
+	return &Gateway{ready: make(chan struct{}), files: map[string]map[string]string{}, texts: map[string][]string{}}
+}
+
+// Name is the name of the protocol.
+func (g *Gateway) Name() string { return "Simulation" }
+
+// Run serves until ctx ends.
+func (g *Gateway) Run(ctx context.Context, self engine.GatewaySelf, to engine.GatewaySink) error {
+	g.mu.Lock()
+	g.self, g.sink = self, to
+	g.mu.Unlock()
+	close(g.ready)
+	<-ctx.Done()
+	return nil
+}
+
+// Update replaces what is announced.
+func (g *Gateway) Update(self engine.GatewaySelf) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.self = self
+}
+
+// Self returns what is announced.
+func (g *Gateway) Self() engine.GatewaySelf {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.self
+}
+
+// Sink returns what a device does is reported to, once the engine runs.
+func (g *Gateway) Sink() engine.GatewaySink {
+	<-g.ready
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.sink
+}
+
+// Send keeps the files for Files.
+func (g *Gateway) Send(ctx context.Context, to engine.Device, out engine.Outgoing) (result transfer.Result, err error) {
+	if g.Answer != nil {
+		if err := g.Answer(ctx, to); err != nil {
+			return result, err
+		}
+	}
+	out.Accepted()
+	for e, err := range out.Listing.Entries(ctx) {
+		switch {
+		case err != nil:
+			return result, err
+		case e.Err != nil:
+			return result, e.Err
+		case e.Folder:
+			result.Folders++
+			continue
+		}
+		f, _, err := out.Listing.Open(e.Path)
+		if err != nil {
+			return result, err
+		}
+		b, err := io.ReadAll(f)
+		if closeErr := f.Close(); err == nil {
+			err = closeErr
+		}
+		if err != nil {
+			return result, fmt.Errorf("reading %s: %w", e.Path, err)
+		}
+		g.mu.Lock()
+		if g.files[to.Key] == nil {
+			g.files[to.Key] = map[string]string{}
+		}
+		g.files[to.Key][e.Path] = string(b)
+		g.mu.Unlock()
+		result.Files++
+		result.Bytes += int64(len(b))
+		out.Told(transfer.Progress{Phase: transfer.Moving, Bytes: result.Bytes, Files: result.Files})
+	}
+	return result, nil
+}
+
+// SendText keeps the text for Texts.
+func (g *Gateway) SendText(_ context.Context, to engine.Device, text string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.texts[to.Key] = append(g.texts[to.Key], text)
+	return nil
+}
+
+// Files returns what a device got, by path.
+func (g *Gateway) Files(key string) map[string]string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.files[key]
+}
+
+// Texts returns the texts that a device got.
+func (g *Gateway) Texts(key string) []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.texts[key]
+}

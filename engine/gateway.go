@@ -1,0 +1,114 @@
+package engine
+
+import (
+	"context"
+	"net/netip"
+
+	"multipeer/engine/internal/gateways"
+	"multipeer/transfer"
+)
+
+// Gateway reaches devices that do not speak Multipeer's protocol, such as phones with another program. Config.Gateways
+// lists them. The devices are peers with Peer.Via: their offers go through the same consent, limits, policy and
+// automatic acceptance, and what is offered to them is a transfer like all others. They have no session: they take files,
+// folders and texts, and all else fails with ErrUnavailable. Implementations must accept calls from any goroutine.
+type Gateway interface {
+	// Name is the name of the other protocol, such as "LocalSend". It is Peer.Via of its devices.
+	Name() string
+	// Run announces self, finds devices and serves them until ctx ends. Nothing that it has started outlives it.
+	Run(ctx context.Context, self GatewaySelf, to GatewaySink) error
+	// Update replaces what is announced. If it is called before Run, it is newer than the one passed to Run. It is called
+	// with the engine locked: it must return at once and must not call the sink.
+	Update(self GatewaySelf)
+	// Send offers files to a device, waits for its answer, and sends what was accepted. It returns when the device has
+	// everything. ErrDeclined, ErrBusy and ErrLost say why it has not. When ctx ends, the device is told so.
+	Send(ctx context.Context, to Device, files Outgoing) (transfer.Result, error)
+	// SendText sends a text, and returns when the device has it.
+	SendText(ctx context.Context, to Device, text string) error
+}
+
+// GatewaySelf is what a gateway may announce about this device.
+type GatewaySelf struct {
+	Name    string
+	Visible bool // strangers may see this device; otherwise it must be silent
+}
+
+// Device is a device that a gateway has found.
+type Device struct {
+	// Key identifies the device in its own protocol. If the device proves nothing, it must be where the device is, such
+	// as its address.
+	Key  string
+	Name string // what it calls itself; need not be safe to display
+	Addr netip.AddrPort
+	// Proven means that the device has proven Key by a cryptographic key. Others stay strangers, whatever is accepted.
+	Proven    bool
+	Encrypted bool
+}
+
+// DeviceOffer is what a device wants to send.
+type DeviceOffer struct {
+	From           Device
+	Names          []string // top-level names, at least one; those after the first 20 are not shown
+	Items          int64    // the number of top-level names
+	Files, Folders int64
+	Bytes          int64
+	Note           string // shown with the offer; at most 1,000 bytes
+}
+
+// Outgoing is what is offered to a device.
+type Outgoing struct {
+	Listing  *transfer.Listing       // may still be filling: Entries waits for it
+	Accepted func()                  // to be called when the device has accepted
+	Told     func(transfer.Progress) // to be called with the progress
+}
+
+// GatewaySink receives what a Gateway finds. Its methods may be called from any goroutine.
+type GatewaySink interface {
+	// Found reports a device that appeared or whose description changed.
+	Found(Device)
+	// Lost reports a device that is gone. What it has offered and no one has answered ends.
+	Lost(key string)
+	// Receive asks a person about an offer, and waits. When it is accepted, it calls take, which feeds the files to in
+	// and returns when all have arrived; take must end with its ctx. The result is nil after that. Otherwise it is the
+	// reason why nothing, or not everything, was received: ErrDeclined, ErrBlocked, ErrTimeout, ErrBusy if too much is
+	// asked, ErrUnavailable if no one is there to ask, ErrCancelled, or the error of take or of the disk. The end of ctx
+	// withdraws the offer.
+	Receive(ctx context.Context, o DeviceOffer, take func(ctx context.Context, in *transfer.Intake) error) error
+	// ReceiveText delivers a text of at most 32 KiB as a message: a JSON object with the member text. ErrDeclined means
+	// that the device is a stranger, whose text can be offered as a file. ErrBusy and ErrUnavailable mean that no one
+	// reads messages.
+	ReceiveText(from Device, text string) error
+}
+
+// programGateway is a program's Gateway as package gateways sees it.
+type programGateway struct{ Gateway }
+
+func (g programGateway) Run(ctx context.Context, self gateways.Self, to gateways.Sink) error {
+	return g.Gateway.Run(ctx, GatewaySelf(self), gatewaySink{to})
+}
+
+func (g programGateway) Update(self gateways.Self) { g.Gateway.Update(GatewaySelf(self)) }
+
+func (g programGateway) Send(ctx context.Context, to gateways.Device, files gateways.Outgoing) (transfer.Result, error) {
+	return g.Gateway.Send(ctx, Device(to), Outgoing(files))
+}
+
+func (g programGateway) SendText(ctx context.Context, to gateways.Device, text string) error {
+	return g.Gateway.SendText(ctx, Device(to), text)
+}
+
+// gatewaySink is the engine's sink as a program's Gateway sees it.
+type gatewaySink struct{ gateways.Sink }
+
+func (s gatewaySink) Found(d Device) { s.Sink.Found(gateways.Device(d)) }
+
+func (s gatewaySink) Receive(ctx context.Context, o DeviceOffer, take func(ctx context.Context, in *transfer.Intake) error) error {
+	return s.Sink.Receive(ctx, gateways.Offer{
+		From: gateways.Device(o.From), Names: o.Names, Items: o.Items, Files: o.Files, Folders: o.Folders, Bytes: o.Bytes,
+		Note: o.Note,
+	}, take)
+}
+
+func (s gatewaySink) ReceiveText(from Device, text string) error {
+	return s.Sink.ReceiveText(gateways.Device(from), text)
+}

@@ -1,0 +1,301 @@
+// Package gateways holds the devices that gateways have found: devices that do not speak this engine's protocol. They
+// have no session and no connection of ours. Their offers, and ours to them, are transfers like all others; the gateway
+// moves the data.
+package gateways
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/tasks"
+	"multipeer/engine/internal/wire"
+	"multipeer/transfer"
+)
+
+// The types below are documented in package engine, which converts them.
+
+// Gateway is engine.Gateway.
+type Gateway interface {
+	Name() string
+	Run(ctx context.Context, self Self, to Sink) error
+	Update(self Self)
+	Send(ctx context.Context, to Device, files Outgoing) (transfer.Result, error)
+	SendText(ctx context.Context, to Device, text string) error
+}
+
+// Sink is engine.GatewaySink.
+type Sink interface {
+	Found(d Device)
+	Lost(key string)
+	Receive(ctx context.Context, o Offer, take func(ctx context.Context, in *transfer.Intake) error) error
+	ReceiveText(from Device, text string) error
+}
+
+// Self is engine.GatewaySelf.
+type Self struct {
+	Name    string
+	Visible bool
+}
+
+// Device is engine.Device.
+type Device struct {
+	Key       string
+	Name      string
+	Addr      netip.AddrPort
+	Proven    bool
+	Encrypted bool
+}
+
+// Offer is engine.DeviceOffer.
+type Offer struct {
+	From    Device
+	Names   []string
+	Items   int64
+	Files   int64
+	Folders int64
+	Bytes   int64
+	Note    string
+}
+
+// Outgoing is engine.Outgoing.
+type Outgoing struct {
+	Listing  *transfer.Listing
+	Accepted func()
+	Told     func(transfer.Progress)
+}
+
+// Peer is the view of a device.
+type Peer struct {
+	ID        identity.PeerID
+	Via       string
+	Device    Device // its name is safe to display
+	Trust     identity.Trust
+	LooksLike identity.PeerID
+	Auto      identity.Auto
+}
+
+// Host is what gateways need from the engine around them.
+type Host interface {
+	// Changed reports a device that was found or has changed, Gone one that is gone. They must not call the manager.
+	Changed(p Peer)
+	Gone(p Peer)
+	// TakeText passes a text to the program. The error says why no reader has taken it.
+	TakeText(from Peer, text string) error
+	// TakeOffer passes an offer that came over a link to the transfers, and Withdraw its end.
+	TakeOffer(l *Link, o wire.Offer)
+	Withdraw(l *Link, id string)
+	// Wait waits until a transfer has ended, and returns why it was not delivered.
+	Wait(ctx context.Context, id string) error
+	// LinkDown reports that a device is gone.
+	LinkDown(l *Link)
+}
+
+// maxDevices limits the devices of all gateways. They cost nothing to invent.
+const maxDevices = 256
+
+// Config is what a Manager needs.
+type Config struct {
+	Host     Host
+	Gateways []Gateway
+	Profile  *identity.Profile
+	Tasks    *tasks.Group
+	Log      *slog.Logger
+}
+
+// Manager holds the devices of all gateways. Its methods may be called concurrently.
+type Manager struct {
+	host     Host
+	gateways []Gateway
+	profile  *identity.Profile
+	tasks    *tasks.Group
+	log      *slog.Logger
+
+	// publishing keeps what is published in the order of the changes. It is taken before any lock of the transfers.
+	publishing sync.Mutex
+
+	mu      sync.Mutex // guards what follows; a leaf
+	self    Self
+	devices map[identity.PeerID]*Link
+}
+
+// New returns a manager without devices.
+func New(c Config, self Self) *Manager {
+	return &Manager{
+		host: c.Host, gateways: c.Gateways, profile: c.Profile, tasks: c.Tasks, log: c.Log, self: self,
+		devices: map[identity.PeerID]*Link{},
+	}
+}
+
+// Run runs the gateways until ctx ends.
+func (m *Manager) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	for _, g := range m.gateways {
+		running.Go(func() {
+			m.mu.Lock()
+			self := m.self
+			m.mu.Unlock()
+			if err := g.Run(ctx, self, sink{m, g}); err != nil && ctx.Err() == nil {
+				m.log.Error("a gateway has ended", "gateway", g.Name(), "err", err)
+			}
+		})
+	}
+	running.Wait()
+}
+
+// Update passes on what the gateways announce.
+func (m *Manager) Update(self Self) {
+	m.mu.Lock()
+	changed := m.self != self
+	m.self = self
+	m.mu.Unlock()
+	if !changed {
+		return
+	}
+	for _, g := range m.gateways {
+		g.Update(self)
+	}
+}
+
+// Link returns the link to a device, or nil.
+func (m *Manager) Link(id identity.PeerID) *Link {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.devices[id]
+}
+
+// Peer returns the view of a device.
+func (m *Manager) Peer(id identity.PeerID) (Peer, bool) {
+	l := m.Link(id)
+	if l == nil {
+		return Peer{}, false
+	}
+	return m.view(l), true
+}
+
+// Peers lists the devices.
+func (m *Manager) Peers() []Peer {
+	m.mu.Lock()
+	links := make([]*Link, 0, len(m.devices))
+	for _, l := range m.devices {
+		links = append(links, l)
+	}
+	m.mu.Unlock()
+	out := make([]Peer, 0, len(links))
+	for _, l := range links {
+		out = append(out, m.view(l))
+	}
+	return out
+}
+
+// Freeze calls f with the devices, none of which changes meanwhile.
+func (m *Manager) Freeze(f func([]Peer)) {
+	m.publishing.Lock()
+	defer m.publishing.Unlock()
+	f(m.Peers())
+}
+
+// Republish publishes the state of all devices after the user's decision about one, whose name may look like theirs.
+func (m *Manager) Republish() {
+	m.publishing.Lock()
+	defer m.publishing.Unlock()
+	for _, p := range m.Peers() {
+		m.host.Changed(p)
+	}
+}
+
+// Accepted records that a person has accepted what a device offers, or that the device has accepted what a person has
+// offered to it. A device that proves nothing stays a stranger: others could take its place.
+func (m *Manager) Accepted(l *Link, name string) {
+	if !l.current().Proven { // guard: gateway-unproven
+		return
+	}
+	taken := !m.profile.Impersonated(l.id, name).IsZero()
+	m.tasks.Start(func(context.Context) { // the disk may be slow, and nothing here waits for it
+		err := m.profile.Update(l.id, func(r *identity.Record) {
+			if r.Trust == identity.Unknown {
+				r.Trust = identity.Seen
+			}
+			if name != "" && (r.Name == "" || !taken) { // a name that belongs to another peer is not stored
+				r.Name = name
+			}
+			r.Last = now()
+		})
+		if err != nil {
+			m.log.Error("keeping a device", "err", err)
+			return
+		}
+		m.Republish()
+	})
+}
+
+// view returns the public value of a device.
+func (m *Manager) view(l *Link) Peer {
+	d := l.current()
+	d.Name = wire.CleanLine(d.Name)
+	if d.Name == "" {
+		d.Name = "unnamed"
+	}
+	known := m.profile.Peer(l.id)
+	return Peer{ID: l.id, Via: l.gateway.Name(), Device: d, Trust: known.Trust, LooksLike: m.profile.Impersonated(l.id, d.Name), Auto: known.Auto}
+}
+
+// found adds a device, or updates it. It returns nil if there are too many.
+func (m *Manager) found(g Gateway, d Device) *Link {
+	d.Name = shortName(d.Name)
+	id := IDOf(g.Name(), d.Key)
+	m.publishing.Lock()
+	defer m.publishing.Unlock()
+	m.mu.Lock()
+	l := m.devices[id]
+	if l == nil && len(m.devices) >= maxDevices { // guard: gateway-devices
+		m.mu.Unlock()
+		return nil
+	}
+	fresh := l == nil
+	if fresh {
+		l = &Link{m: m, gateway: g, id: id, done: make(chan struct{}), texts: make(chan struct{}, 1), offers: map[string]*incoming{}}
+		m.devices[id] = l
+	}
+	m.mu.Unlock()
+	if l.update(d) || fresh {
+		m.host.Changed(m.view(l))
+	}
+	return l
+}
+
+// lost removes a device.
+func (m *Manager) lost(g Gateway, key string) {
+	id := IDOf(g.Name(), key)
+	m.publishing.Lock()
+	m.mu.Lock()
+	l := m.devices[id]
+	delete(m.devices, id)
+	m.mu.Unlock()
+	if l != nil {
+		close(l.done)
+		m.host.Gone(m.view(l))
+	}
+	m.publishing.Unlock()
+	if l != nil {
+		m.host.LinkDown(l)
+	}
+}
+
+// IDOf returns the ID of a device. It can equal no peer's, which is the digest of a public key.
+func IDOf(gateway, key string) identity.PeerID {
+	return identity.PeerID(sha256.Sum256([]byte("multipeer gateway\x00" + gateway + "\x00" + key)))
+}
+
+// shortName cuts a name to the length that our own peers may have.
+func shortName(name string) string {
+	if len(name) <= wire.MaxName {
+		return name
+	}
+	cut := []byte(name)[:wire.MaxName]
+	return string(slices.Clip([]byte(validPrefix(cut))))
+}

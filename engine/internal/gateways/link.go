@@ -1,0 +1,183 @@
+package gateways
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+	"multipeer/transfer"
+)
+
+// maxTexts limits the texts that wait to be sent to one device: it takes one at a time.
+const maxTexts = 16
+
+// Link is what carries offers to a device and from it, as package transfers sees it.
+type Link struct {
+	m       *Manager
+	gateway Gateway
+	id      identity.PeerID
+	done    chan struct{} // closed when the device is gone
+	texts   chan struct{} // holds one value while a text is being sent
+
+	mu      sync.Mutex // guards what follows; a leaf
+	device  Device
+	offers  map[string]*incoming // those that the device waits for
+	waiting int                  // texts that are being sent or wait for that
+}
+
+// incoming is an offer of a device.
+type incoming struct {
+	take    func(ctx context.Context, in *transfer.Intake) error
+	refused wire.Code // why nobody was asked
+}
+
+// ID is the ID of the device.
+func (l *Link) ID() identity.PeerID { return l.id }
+
+// Name is the name of the device, safe to display.
+func (l *Link) Name() string { return l.m.view(l).Device.Name }
+
+// Proven reports whether the device has proven its key.
+func (l *Link) Proven() bool { return l.current().Proven }
+
+func (l *Link) current() Device {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.device
+}
+
+// update replaces the description of the device, and reports whether it has changed.
+func (l *Link) update(d Device) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	changed := l.device != d
+	l.device = d
+	return changed
+}
+
+// Send takes what the transfers have to say about an offer of the device. Only a refusal matters: the gateway learns all
+// else from the function that it waits in.
+func (l *Link) Send(msg wire.Message) {
+	answer, ok := msg.(wire.OfferAnswer)
+	if !ok || answer.Accept {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if in := l.offers[answer.ID]; in != nil {
+		in.refused = answer.Code
+	}
+}
+
+// Addrs returns nothing: such a device is not dialled.
+func (l *Link) Addrs() []netip.AddrPort { return nil }
+
+// LanePorts returns no ports.
+func (l *Link) LanePorts() (udp, tcp int) { return 0, 0 }
+
+// Token returns an error: there are no lanes.
+func (l *Link) Token(string) (string, error) { return "", l.unsupported() }
+
+// Dialled is always true.
+func (l *Link) Dialled() bool { return true }
+
+// RemoteAddr is where the device was last seen.
+func (l *Link) RemoteAddr() netip.AddrPort { return l.current().Addr }
+
+// Done is closed when the device is gone.
+func (l *Link) Done() <-chan struct{} { return l.done }
+
+// Err is nil while the device is there.
+func (l *Link) Err() error {
+	select {
+	case <-l.done:
+		return transport.ErrLost
+	default:
+		return nil
+	}
+}
+
+// unsupported is the error of everything that such a device cannot do.
+func (l *Link) unsupported() error { return Unsupported(l.gateway.Name()) }
+
+// Unsupported is the error of everything that a device of a gateway cannot do.
+func Unsupported(gateway string) error {
+	return wire.Reword(fmt.Sprintf("a device with %s takes files and texts only", gateway), wire.ErrUnavailable)
+}
+
+// Receive has the gateway feed an accepted offer to in.
+func (l *Link) Receive(ctx context.Context, id string, in *transfer.Intake) error {
+	l.mu.Lock()
+	offer := l.offers[id]
+	l.mu.Unlock()
+	if offer == nil {
+		return transport.ErrLost
+	}
+	return offer.take(ctx, in)
+}
+
+// Deliver has the gateway offer and send what is listed.
+func (l *Link) Deliver(ctx context.Context, listing *transfer.Listing, accepted func(), told func(transfer.Progress)) (transfer.Result, error) {
+	return l.gateway.Send(ctx, l.current(), Outgoing{Listing: listing, Accepted: accepted, Told: told})
+}
+
+// SendText sends a message as a text, in the order of the calls. The message must have a text.
+func (l *Link) SendText(ctx context.Context, msg wire.Text) error {
+	var words struct {
+		Text *string `json:"text"`
+	}
+	if msg.Topic != "" || json.Unmarshal(msg.Body, &words) != nil || words.Text == nil {
+		return l.unsupported()
+	}
+	if !l.startText() {
+		return fmt.Errorf("%w: %d texts to this device are waiting", wire.ErrBusy, maxTexts)
+	}
+	defer l.endText()
+	select {
+	case l.texts <- struct{}{}:
+	case <-l.done:
+		return transport.ErrLost
+	case <-ctx.Done():
+		return wire.EndOf(ctx)
+	}
+	defer func() { <-l.texts }()
+	return l.gateway.SendText(ctx, l.current(), *words.Text)
+}
+
+func (l *Link) startText() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting >= maxTexts { // guard: gateway-texts
+		return false
+	}
+	l.waiting++
+	return true
+}
+
+func (l *Link) endText() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting--
+}
+
+// validPrefix returns the longest prefix of b that is whole UTF-8.
+func validPrefix(b []byte) []byte {
+	for len(b) > 0 {
+		r, n := utf8.DecodeLastRune(b)
+		if r != utf8.RuneError || n > 1 {
+			break
+		}
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// now is the time that the profile keeps.
+func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
