@@ -30,7 +30,9 @@ type Gateway interface {
 // GatewaySelf is what a gateway may announce about this device.
 type GatewaySelf struct {
 	Name    string
-	Visible bool // strangers may see this device; otherwise it must be silent
+	// Visible means that strangers may see this device, and that it advertises or browses. Otherwise the gateway must be
+	// silent.
+	Visible bool
 }
 
 // Device is a device that a gateway has found.
@@ -79,6 +81,9 @@ type GatewaySink interface {
 	// reads messages.
 	ReceiveText(from Device, text string) error
 }
+
+// GatewayPeerID returns the ID of the peer that a device is: of a gateway with a name, and with Device.Key.
+func GatewayPeerID(gateway, key string) PeerID { return gateways.IDOf(gateway, key) }
 
 // programGateway is a program's Gateway as package gateways sees it.
 type programGateway struct{ Gateway }

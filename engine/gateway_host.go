@@ -48,7 +48,7 @@ func (h gatewayHost) Wait(ctx context.Context, id string) error {
 	return t.Err
 }
 
-func (h gatewayHost) LinkDown(l *gateways.Link) { h.e.transfers.LinkDown(l, l.Err()) }
+func (h gatewayHost) LinkDown(l *gateways.Link) { h.e.transfers.LinkDown(l, ErrLost) }
 
 // unlessDevice returns ErrUnavailable if a gateway reaches the peer: it has no session and no connection of ours.
 func unlessDevice(e *Engine, id PeerID) error {
@@ -71,7 +71,7 @@ func newGateways(e *Engine, self peers.Self) *gateways.Manager {
 
 // gatewaySelf is what gateways may announce.
 func gatewaySelf(s peers.Self) gateways.Self {
-	return gateways.Self{Name: s.Name, Visible: s.Advertising && s.Visible == VisibleToAll}
+	return gateways.Self{Name: s.Name, Visible: (s.Advertising || s.Browsing) && s.Visible == VisibleToAll}
 }
 
 // devicePeer returns the peer that programs see in place of a device.

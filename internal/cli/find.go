@@ -21,6 +21,9 @@ const sameName = 3 * time.Second
 
 // find waits until the peer that the user means is found. A text that may be a host name is tried as both.
 func (p *program) find(ctx context.Context, e *engine.Engine, who string, wait time.Duration) (engine.Peer, error) {
+	if strings.HasPrefix(who, localSendPrefix) {
+		return p.findLocalSend(ctx, e, who, wait)
+	}
 	if isAddress(who) {
 		return p.dialWithin(ctx, e, who, wait)
 	}

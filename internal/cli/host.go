@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync/atomic"
 
+	"multipeer/bridge/localsend"
 	"multipeer/engine"
 	"multipeer/internal/history"
 	"multipeer/internal/singleinstance"
@@ -23,6 +24,8 @@ type Host struct {
 	// Interfaces are those that it was configured to use; none means all.
 	Interfaces []string
 	Stop       func() // ends it; nil if only the user can
+	// LocalSend is its gateway to devices with LocalSend; nil if it has none.
+	LocalSend *localsend.Gateway
 
 	receivers atomic.Int32 // number of commands that receive files and answer invitations in its place
 }
@@ -83,7 +86,7 @@ func (p *program) hosted(cmd *cobra.Command) error {
 	if cmd.Annotations["alone"] != "" && !cmd.Flags().Changed("stop") { // serve --stop is meant for the running program
 		return exit(exitUsage, fmt.Errorf("%s cannot run while another program uses this profile", cmd.Name()))
 	}
-	for _, name := range []string{"service", "interface", "port", "visible", "verbose"} {
+	for _, name := range []string{"service", "interface", "port", "visible", "verbose", "localsend"} {
 		if cmd.Flags().Changed(name) {
 			return exit(exitUsage, fmt.Errorf("--%s: Multipeer is already running with this profile and keeps the settings it was started with; quit it, or give another --profile", name))
 		}

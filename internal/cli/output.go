@@ -260,6 +260,8 @@ type peerObject struct {
 	Problem string   `json:"problem,omitempty"`
 	RTT     float64  `json:"rtt_ms,omitempty"`
 	Like    string   `json:"looks_like,omitempty"` // the ID of a more trusted peer with this name
+	Via     string   `json:"via,omitempty"`        // the protocol of a device that does not run Multipeer
+	Plain   bool     `json:"plain,omitempty"`      // not encrypted
 }
 
 func peerJSON(kind string, p engine.Peer) peerObject {
@@ -277,6 +279,7 @@ func peerJSON(kind string, p engine.Peer) peerObject {
 		o.Problem = p.Err.Error()
 	}
 	o.RTT = float64(p.RTT.Microseconds()) / 1000
+	o.Via, o.Plain = p.Via, p.Plain
 	return o
 }
 

@@ -44,7 +44,7 @@ func (p *program) peersCommand() *cobra.Command {
 					if !peer.LooksLike.IsZero() {
 						like = ", careful: the name of another device that you know, " + peer.LooksLike.Short()
 					}
-					p.out.line("%s  %s  %s  by %s  %s%s%s", quoted(peer.Name), peer.ID, strings.Join(addrs, " "), peer.How, state, trustText(peer.Trust), like)
+					p.out.line("%s  %s  %s  by %s  %s%s%s", quoted(peer.Name), peer.ID, strings.Join(addrs, " "), peer.How, state, trustText(peer.Trust)+viaText(peer), like)
 				}
 				if ctx.Err() != nil {
 					return errInterrupted

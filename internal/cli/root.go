@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"multipeer/bridge/localsend"
 	"multipeer/engine"
 
 	"github.com/spf13/cobra"
@@ -54,19 +55,21 @@ func exit(code int, err error) error { return &exitError{code: code, err: err} }
 type program struct {
 	in io.Reader
 	// keyboard says that a person types in, in another process.
-	keyboard bool
-	out      *printer
-	profile  string
-	name     string
-	service  string
-	peers    []string
-	ifaces   []string
-	port     int
-	verbose  bool
-	visible  string
-	dir      string // base of relative paths
-	host     *Host  // the host in which it runs; nil if it runs alone
-	endless  bool   // it continues even if no one reads its results
+	keyboard      bool
+	out           *printer
+	profile       string
+	name          string
+	service       string
+	peers         []string
+	ifaces        []string
+	port          int
+	verbose       bool
+	visible       string
+	withLocalSend bool
+	localSend     *localsend.Gateway // nil without --localsend
+	dir           string             // base of relative paths
+	host          *Host              // the host in which it runs; nil if it runs alone
+	endless       bool               // it continues even if no one reads its results
 }
 
 // Run executes one command line and returns its exit code:
@@ -184,6 +187,7 @@ Exit codes: 0 done, 1 failed, 2 usage error, 3 peer not found, 4 declined or can
 	f.IntVar(&p.port, "port", 0, fmt.Sprintf("UDP port; 0 means %d, or any free port if that is taken", engine.DefaultPort))
 	f.BoolVar(&p.out.json, "json", false, "print one JSON object per line to standard output, and nothing else")
 	f.StringVar(&p.visible, "visible", "everyone", "who may see this peer: everyone, known or nobody")
+	f.BoolVar(&p.withLocalSend, "localsend", false, "also exchange with devices that have LocalSend; they see this peer")
 	f.BoolVar(&p.verbose, "verbose", false, "write a log to standard error")
 	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.linkCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand(), p.doctorCommand(), p.serveCommand(), p.historyCommand(), p.apiCommand(), manCommand())
 	root.InitDefaultCompletionCmd()
@@ -272,7 +276,10 @@ func (p *program) config(cfg engine.Config) (engine.Config, error) {
 	if p.verbose {
 		cfg.Log = newLog(p.out.err)
 	}
-	return cfg, nil
+	if p.withLocalSend {
+		err = p.addLocalSend(&cfg)
+	}
+	return cfg, err
 }
 
 // still calls f with an engine that does not run, or the host's.

@@ -104,7 +104,7 @@ func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forg
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	host := &Host{Engine: e, History: store, Profile: dir, OwnPort: p.port != 0, Interfaces: p.ifaces, Stop: stop}
+	host := &Host{Engine: e, History: store, Profile: dir, OwnPort: p.port != 0, Interfaces: p.ifaces, Stop: stop, LocalSend: p.localSend}
 	r.leave = func() bool { return host.receivers.Load() > 0 }
 	end, err := host.Start(ctx)
 	if err != nil {

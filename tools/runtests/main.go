@@ -30,6 +30,10 @@ type group struct {
 	dir  string // of another module than the main one
 	env  []string
 	args []string
+	// shortened is a folder of which only the tests run that the quick groups shorten.
+	shortened string
+	// beside runs at the same time: both wait for clocks more than for a processor.
+	beside *group
 }
 
 // packages are all but the window's main.
@@ -58,16 +62,22 @@ var quick = []group{
 
 // long holds what needs the machine to itself: attacks, real windows, real networks, hours.
 var long = []group{
-	{what: "the engine's thousands of runs", env: []string{"CGO_ENABLED=0", "MULTIPEER_FULL=1"}, args: []string{"-timeout=30m", "./engine"}},
+	{what: "the engine's thousands of runs", env: []string{"CGO_ENABLED=0", "MULTIPEER_FULL=1"}, args: []string{"-timeout=30m", "./engine"}, shortened: "./engine"},
 	{what: "thousands of changes while files are sent, and a million files", env: []string{"CGO_ENABLED=0"}, args: []string{"-timeout=10m", "-run=^TestSource_ChangesAtRandom|^TestJournal_OfAMillion", "./transfer"}},
 	{what: "the module under another path", env: []string{"CGO_ENABLED=0"}, args: []string{"-timeout=20m", "./tools/modulepath"}},
 	{what: "a hostile peer", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-race", "-count=1", "-timeout=30m", "-skip=^TestVerifiedPeer", "./internal/testing/hostile"}},
 	{what: "what hostile peers do to others", env: []string{"CGO_ENABLED=0", "MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=30m", "-run=^TestVerifiedPeer", "./internal/testing/hostile"}},
 	{what: "the real window", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=15m", "./internal/testing/window"}},
 	{what: "a real browser", dir: "internal/testing/browser", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=10m", "./..."}},
-	{what: "real networks", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=30m", "./internal/testing/netlab"}},
+	{
+		what: "real networks that carry files and messages", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=30m", "-run=" + networksWithLoad, "./internal/testing/netlab"},
+		beside: &group{what: "real networks where peers find each other", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=30m", "-skip=" + networksWithLoad, "./internal/testing/netlab"}},
+	},
 	{what: "sixteen peers on a bad network (MULTIPEER_SOAK=1h for longer)", env: []string{"MULTIPEER_FULL=1", "MULTIPEER_SOAK=" + soakLength()}, args: []string{"-race", "-count=1", "-v", "-timeout=90m", "./internal/testing/soak"}},
 }
+
+// networksWithLoad matches the tests of netlab that move much data or start many programs.
+const networksWithLoad = "^Test(ExitCodes|LAN|MTU|Post|Readme|Send|Synopsis|Transfer)"
 
 func soakLength() string {
 	if d := os.Getenv("MULTIPEER_SOAK"); d != "" {
@@ -87,7 +97,7 @@ func main() {
 	}
 	began := time.Now()
 	for _, g := range groups {
-		if err := run(ctx, g); err != nil {
+		if err := runBoth(ctx, g); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
@@ -104,12 +114,41 @@ type event struct {
 	Elapsed float64
 }
 
+// runBoth runs a group and the one beside it until both have ended, or one has failed.
+func runBoth(ctx context.Context, g group) error {
+	if g.beside == nil {
+		return run(ctx, g)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make(chan error, 2)
+	for _, g := range []group{g, *g.beside} {
+		go func() { failed <- run(ctx, g) }()
+	}
+	err := <-failed
+	if err != nil {
+		cancel()
+	}
+	if later := <-failed; err == nil {
+		err = later
+	}
+	return err
+}
+
 // run runs one group until its end or its first failure.
 func run(ctx context.Context, g group) error {
 	fmt.Printf("== %s\n", g.what)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-failfast", "-tags=" + tags}, g.args...)...)
+	args := append([]string{"test", "-json", "-failfast", "-tags=" + tags}, g.args...)
+	if g.shortened != "" {
+		pattern, err := shortened(g.shortened)
+		if err != nil {
+			return err
+		}
+		args = append(args, "-run="+pattern)
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = g.dir
 	cmd.Env = append(os.Environ(), g.env...)
 	cmd.SysProcAttr, cmd.Cancel = together(cmd)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -131,8 +132,16 @@ func New(c Config, self Self) *Manager {
 	}
 }
 
-// Run runs the gateways until ctx ends.
+// Run runs the gateways until ctx ends. What devices have offered and no one has answered ends with it.
 func (m *Manager) Run(ctx context.Context) {
+	defer context.AfterFunc(ctx, func() {
+		m.mu.Lock()
+		all := slices.Collect(maps.Values(m.devices))
+		m.mu.Unlock()
+		for _, l := range all {
+			m.host.LinkDown(l)
+		}
+	})()
 	var running sync.WaitGroup
 	for _, g := range m.gateways {
 		running.Go(func() {

@@ -77,7 +77,7 @@ func (r *receiver) run(ctx context.Context) {
 		r.askForMore()
 		return
 	case ctx.Err() != nil && (goesOn(err) || errors.Is(err, context.Cause(ctx))):
-		if m.tasks.EndedBy(ctx) { // the next run of the program resumes it
+		if m.tasks.EndedBy(ctx) && !isGateway(r.link()) { // the next run of the program resumes it
 			return
 		}
 		err = m.endedBy(ctx)

@@ -288,6 +288,6 @@ func (m *Manager) TakeCancel(from identity.PeerID, msg wire.OfferCancel) {
 	case wire.Failed:
 		err = &transfer.Failure{Path: msg.Path, Remote: true, Err: transfer.ReasonError(msg.Reason)}
 	}
-	t.view.ByPeer = !t.view.State.Final() && errors.Is(err, wire.ErrCancelled)
+	t.view.ByPeer = !t.view.State.Final() && !t.cancelled && errors.Is(err, wire.ErrCancelled)
 	m.stopLocked(t, err)
 }

@@ -1,0 +1,127 @@
+package localsend
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// keyFile holds the private key and the certificate. Phones that have accepted this device recognize it by them.
+const keyFile = "localsend.pem"
+
+// fingerprintOf is SHA-256 of a certificate in DER, in upper-case hexadecimal digits, as LocalSend shows it.
+func fingerprintOf(der []byte) string {
+	sum := sha256.Sum256(der)
+	return strings.ToUpper(hex.EncodeToString(sum[:]))
+}
+
+// VerificationText is what both devices show when their keys are compared: LocalSend's own text.
+func VerificationText(a, b string) string { return min(a, b) + max(a, b) }
+
+// loadCertificate reads the key from a folder, or makes one there. An empty folder means a key that is not kept.
+func loadCertificate(dir string) (tls.Certificate, error) {
+	if dir == "" {
+		text, err := newCertificate()
+		if err != nil {
+			return tls.Certificate{}, err
+		}
+		return tls.X509KeyPair(text, text)
+	}
+	path := filepath.Join(dir, keyFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if text, err = newCertificate(); err == nil {
+			err = writeKey(path, text)
+		}
+	}
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("the key for LocalSend: %w", err)
+	}
+	certificate, err := tls.X509KeyPair(text, text)
+	if err != nil {
+		return certificate, fmt.Errorf("the key for LocalSend in %s is damaged (remove it, and phones ask again who this is): %w", path, err)
+	}
+	return certificate, nil
+}
+
+// writeKey writes the file whole or not at all.
+func writeKey(path string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), keyFile+".*") // of mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// newCertificate makes a key and a self-signed certificate. It is valid for so long because clocks of phones are wrong.
+func newCertificate() ([]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Multipeer"},
+		NotBefore: time.Date(1975, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
+	return append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...), nil
+}
+
+// serverTLS asks for the certificate of a client, and does not require it: apps before 1.16 have none. HTTP/2 is not
+// offered, as by LocalSend.
+func (g *Gateway) serverTLS() *tls.Config {
+	return &tls.Config{
+		Certificates: []tls.Certificate{g.certificate}, ClientAuth: tls.RequestClientCert, NextProtos: []string{"http/1.1"},
+		MinVersion: tls.VersionTLS12,
+	}
+}
+
+// errOtherKey reports a device that has another key than the one that is known by.
+var errOtherKey = errors.New("the device has another key than before")
+
+// clientTLS proves this device, and demands the key with a fingerprint; an empty one accepts any.
+func (g *Gateway) clientTLS(fingerprint string) *tls.Config {
+	return &tls.Config{
+		InsecureSkipVerify: true, //nolint:gosec // self-signed on both sides: the fingerprint counts
+		NextProtos:         []string{"http/1.1"},
+		MinVersion:         tls.VersionTLS12,
+		// Certificates would not be sent: LocalSend names itself as the only issuer that it accepts.
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &g.certificate, nil },
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if fingerprint != "" && fingerprintOf(state.PeerCertificates[0].Raw) != fingerprint { // guard: localsend-pin
+				return errOtherKey
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,179 @@
+package localsend
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"multipeer/engine"
+
+	"golang.org/x/net/ipv4"
+)
+
+// multicastGroup is LocalSend's: inside 224.0.0.0/24, because some Androids receive no other.
+const multicastGroup = "224.0.0.167"
+
+// interfacesEvery is how often the network interfaces are looked at.
+const interfacesEvery = 5 * time.Second
+
+// announceAfter is when this device announces itself, after the start and after each change of the interfaces.
+var announceAfter = []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second}
+
+// discover announces this device and hears others, until ctx ends.
+func (g *Gateway) discover(ctx context.Context) error {
+	group := &net.UDPAddr{IP: net.ParseIP(multicastGroup), Port: DefaultPort}
+	conn, err := net.ListenUDP("udp4", group) // for a group, package net shares the port with other programs
+	if err != nil {
+		return err
+	}
+	m := &multicast{g: g, conn: ipv4.NewPacketConn(conn), group: group}
+	_ = m.conn.SetMulticastLoopback(true)
+	_ = m.conn.SetMulticastTTL(1)
+	var running sync.WaitGroup
+	running.Go(func() { m.followInterfaces(ctx) })
+	running.Go(func() {
+		<-ctx.Done()
+		_ = conn.Close()
+	})
+	defer running.Wait()
+	return m.read(ctx)
+}
+
+// multicast is the socket on which devices announce themselves.
+type multicast struct {
+	g     *Gateway
+	conn  *ipv4.PacketConn
+	group *net.UDPAddr
+}
+
+// read takes announcements.
+func (m *multicast) read(ctx context.Context) error {
+	buf := make([]byte, maxInfo)
+	for {
+		n, _, from, err := m.conn.ReadFrom(buf)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		if err != nil { // such as a network that is gone
+			pause(ctx, time.Second)
+			continue
+		}
+		i, err := parseInfo(bytes.NewReader(buf[:n]))
+		if err != nil || i.Fingerprint == m.g.fingerprint {
+			continue
+		}
+		if a, ok := from.(*net.UDPAddr); ok {
+			m.g.devices.probe(a.AddrPort().Addr().Unmap(), i)
+		}
+	}
+}
+
+// followInterfaces joins the group on each interface, and announces this device when they change.
+func (m *multicast) followInterfaces(ctx context.Context) {
+	var before []net.Interface
+	for ctx.Err() == nil {
+		now := m.g.interfaces()
+		if !slices.EqualFunc(before, now, func(a, b net.Interface) bool { return a.Index == b.Index && a.Name == b.Name }) {
+			for _, i := range now {
+				_ = m.conn.JoinGroup(&i, m.group) // joined before, or an interface that is just going
+			}
+			m.announce(ctx, now)
+			before = now
+		}
+		pause(ctx, interfacesEvery)
+	}
+}
+
+// announce announces this device on some interfaces.
+func (m *multicast) announce(ctx context.Context, interfaces []net.Interface) {
+	for _, after := range announceAfter {
+		pause(ctx, after)
+		if ctx.Err() != nil {
+			return
+		}
+		i := m.g.info()
+		i.Announce, i.Announcement = true, true
+		text, err := json.Marshal(i)
+		if err != nil {
+			return
+		}
+		for _, to := range interfaces {
+			if err := m.conn.SetMulticastInterface(&to); err != nil {
+				continue
+			}
+			if _, err := m.conn.WriteTo(text, nil, m.group); err != nil {
+				m.g.log.Debug("announcing to LocalSend", "interface", to.Name, "err", err)
+			}
+		}
+	}
+}
+
+// interfaces lists the network interfaces that are used.
+func (g *Gateway) interfaces() []net.Interface {
+	all, err := net.Interfaces()
+	if err != nil {
+		g.log.Debug("network interfaces", "err", err)
+	}
+	return slices.DeleteFunc(all, func(i net.Interface) bool {
+		if i.Flags&net.FlagUp == 0 {
+			return true
+		}
+		if len(g.opts.Interfaces) > 0 {
+			return !slices.Contains(g.opts.Interfaces, i.Name)
+		}
+		return i.Flags&net.FlagMulticast == 0
+	})
+}
+
+// isNear reports whether an address is on a network of this machine: an announcement names its source, and must not
+// make this device send to others.
+func isNear(a netip.Addr) bool {
+	if a.IsLinkLocalUnicast() {
+		return true
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(own, func(o net.Addr) bool {
+		p, err := netip.ParsePrefix(o.String())
+		return err == nil && p.Contains(a)
+	})
+}
+
+// Find asks a device at an address that a person has typed, and reports it as found if LocalSend answers there. It returns
+// its engine.Device.Key. The gateway must be running.
+func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err error) {
+	own, err := json.Marshal(g.info())
+	if err != nil {
+		return "", err
+	}
+	var failed error
+	for _, scheme := range []string{schemeTLS, schemePlain} {
+		d := &device{Device: engine.Device{Key: unprovenKey(at.Addr()), Addr: at, Encrypted: scheme == schemeTLS}, scheme: scheme}
+		answer, err := g.call(ctx, d, http.MethodPost, "register", own)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		if d.Name = answer.Alias; answer.seen != "" {
+			d.Key, d.Proven = answer.seen, true
+		}
+		if !g.devices.found(d.Device, scheme) {
+			return "", fmt.Errorf("%w: too many devices with LocalSend", engine.ErrBusy)
+		}
+		return d.Key, nil
+	}
+	return "", failed
+}

@@ -1,0 +1,217 @@
+// Package localsend reaches devices with LocalSend, as an engine.Gateway. It speaks version 2 of the LocalSend protocol
+// as the apps 1.15 to 1.18 do: UDP multicast for discovery, and HTTPS with a certificate on both sides, or plain HTTP
+// where a device has turned encryption off. The key is its own, so that a device cannot be followed from one protocol to
+// the other.
+package localsend
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"multipeer/engine"
+)
+
+// Name is Peer.Via of devices with LocalSend.
+const Name = "LocalSend"
+
+// DefaultPort is the port of LocalSend, for UDP and TCP.
+const DefaultPort = 53317
+
+// Options configure a Gateway. The zero value of every field is usable.
+type Options struct {
+	// Dir is the folder that keeps the key, by which phones remember this device. Empty means a new key each time.
+	Dir string
+	// PIN is asked of everyone who sends; empty means none. Letters and digits only: LocalSend does not encode others.
+	PIN string
+	// Interfaces names the network interfaces to use. Empty means all that are up.
+	Interfaces []string
+	// Log receives log records for developers.
+	Log *slog.Logger
+
+	loopback bool // for tests: any port of 127.0.0.1, and no multicast
+}
+
+// Gateway is an engine.Gateway.
+type Gateway struct {
+	opts        Options
+	log         *slog.Logger
+	certificate tls.Certificate
+	fingerprint string
+
+	devices  *devices
+	sessions *sessions
+	sent     *outgoing
+	pins     pinGuesses
+
+	changed chan struct{} // signals a new self
+	mu      sync.Mutex    // guards what follows
+	self    engine.GatewaySelf
+	port    int // of the server; 0 while it does not listen
+}
+
+// New returns a gateway. The error comes from Options.Dir, or reports an invalid PIN.
+func New(opts Options) (*Gateway, error) {
+	if err := checkPIN(opts.PIN); err != nil {
+		return nil, err
+	}
+	certificate, err := loadCertificate(opts.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	g := &Gateway{
+		opts: opts, log: opts.Log, certificate: certificate, fingerprint: fingerprintOf(certificate.Certificate[0]),
+		changed: make(chan struct{}, 1),
+	}
+	g.devices = newDevices(g)
+	g.sessions = newSessions(g)
+	g.sent = newOutgoing()
+	return g, nil
+}
+
+// Name is Name.
+func (g *Gateway) Name() string { return Name }
+
+// Fingerprint is the fingerprint of this device, which LocalSend shows for comparison.
+func (g *Gateway) Fingerprint() string { return g.fingerprint }
+
+// Update replaces what is announced.
+func (g *Gateway) Update(self engine.GatewaySelf) {
+	g.mu.Lock()
+	g.self = self
+	g.mu.Unlock()
+	select {
+	case g.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Run serves while this device is visible, until ctx ends. While it is hidden, no port is open and nothing is sent.
+func (g *Gateway) Run(ctx context.Context, self engine.GatewaySelf, to engine.GatewaySink) error {
+	g.mu.Lock()
+	if g.self == (engine.GatewaySelf{}) {
+		g.self = self
+	}
+	g.mu.Unlock()
+	for ctx.Err() == nil {
+		if g.visible() {
+			if err := g.serve(ctx, to); err != nil && ctx.Err() == nil {
+				g.log.Warn("LocalSend does not work; trying again", "err", err)
+				pause(ctx, 10*time.Second)
+			}
+			continue
+		}
+		select {
+		case <-g.changed:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+func (g *Gateway) visible() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.self.Visible
+}
+
+// info is what this device says about itself.
+func (g *Gateway) info() deviceInfo {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return deviceInfo{
+		Alias: g.self.Name, Version: protocolVersion, DeviceModel: "Multipeer", DeviceType: "desktop", Fingerprint: g.fingerprint,
+		Port: g.port, Protocol: schemeTLS,
+	}
+}
+
+// serve finds devices and serves them until this device is hidden and nothing is being received, or ctx ends.
+func (g *Gateway) serve(ctx context.Context, to engine.GatewaySink) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	listener, err := g.listen()
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	g.port = listener.Addr().(*net.TCPAddr).Port
+	g.mu.Unlock()
+	g.devices.begin(to)
+	g.sessions.begin(to)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	running.Go(func() { g.devices.run(ctx) })
+	if !g.opts.loopback {
+		running.Go(func() {
+			if err := g.discover(ctx); err != nil {
+				g.log.Warn("LocalSend: multicast does not work; devices find this one by its address only", "err", err)
+			}
+		})
+	}
+	server := g.server()
+	failed := make(chan error, 1)
+	running.Go(func() { failed <- server.Serve(tls.NewListener(listener, g.serverTLS())) })
+	for {
+		select {
+		case <-g.changed:
+			if !g.visible() {
+				g.sessions.refuseNew()
+				g.sessions.wait(ctx)
+				return g.stop(server)
+			}
+		case <-ctx.Done():
+			g.sessions.cancelAll()
+			return g.stop(server)
+		case err := <-failed:
+			g.sessions.cancelAll()
+			return err
+		}
+	}
+}
+
+// stop ends the server and what devices began.
+func (g *Gateway) stop(server *http.Server) error {
+	err := server.Close()
+	g.sessions.wait(context.Background())
+	g.devices.forgetAll()
+	g.mu.Lock()
+	g.port = 0
+	g.mu.Unlock()
+	return err
+}
+
+// listen opens LocalSend's port, or any other if the app itself uses it: then devices find this one by multicast only.
+func (g *Gateway) listen() (net.Listener, error) {
+	if g.opts.loopback {
+		return net.Listen("tcp", "127.0.0.1:0")
+	}
+	l, err := net.Listen("tcp", ":"+strconv.Itoa(DefaultPort))
+	if err == nil {
+		return l, nil
+	}
+	other, otherErr := net.Listen("tcp", ":0")
+	if otherErr != nil {
+		return nil, errors.Join(err, otherErr)
+	}
+	return other, nil
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,250 @@
+package localsend
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"multipeer/engine"
+	"multipeer/transfer"
+)
+
+const (
+	protocolVersion = "2.1"
+	schemeTLS       = "https"
+	schemePlain     = "http"
+	apiPath         = "/api/localsend/v2/"
+)
+
+// Limits on what a device may send.
+const (
+	maxInfo    = 8 << 10  // bytes of a description
+	maxPrepare = 16 << 20 // bytes of an offer
+	maxFiles   = 20_000
+	maxSize    = 1 << 48 // bytes of a file; the sum of all fits into 63 bits
+)
+
+// deviceInfo is what a device says about itself.
+type deviceInfo struct {
+	Alias        string `json:"alias"`
+	Version      string `json:"version"`
+	DeviceModel  string `json:"deviceModel,omitempty"`
+	DeviceType   string `json:"deviceType,omitempty"`
+	Fingerprint  string `json:"fingerprint"`
+	Port         int    `json:"port,omitempty"`
+	Protocol     string `json:"protocol,omitempty"`
+	Download     bool   `json:"download"`
+	Announce     bool   `json:"announce,omitempty"`
+	Announcement bool   `json:"announcement,omitempty"` // the name of version 1
+
+	seen string // the fingerprint of the certificate with which it came
+}
+
+// parseInfo reads a description, which is not verified.
+func parseInfo(r io.Reader) (deviceInfo, error) {
+	var i deviceInfo
+	if err := json.NewDecoder(io.LimitReader(r, maxInfo)).Decode(&i); err != nil {
+		return i, err
+	}
+	i.Fingerprint = strings.ToUpper(i.Fingerprint)
+	if i.Alias == "" || i.Version == "" {
+		return i, errors.New("the description has no alias or no version")
+	}
+	return i, nil
+}
+
+// fileInfo is a file that is offered.
+type fileInfo struct {
+	ID       string        `json:"id"`
+	FileName string        `json:"fileName"` // with slashes, if it is in a folder
+	Size     int64         `json:"size"`
+	FileType string        `json:"fileType"` // a MIME type
+	SHA256   string        `json:"sha256,omitempty"`
+	Preview  *string       `json:"preview,omitempty"` // the whole text, if it is one
+	Metadata *fileMetadata `json:"metadata,omitempty"`
+}
+
+type fileMetadata struct {
+	Modified string `json:"modified,omitempty"`
+}
+
+// modified is the time of the last change; zero if it is not given or makes no sense.
+func (f fileInfo) modified() time.Time {
+	if f.Metadata == nil {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339Nano, f.Metadata.Modified)
+	if err != nil || t.Before(time.Unix(0, 0)) || t.After(time.Now().Add(24*time.Hour)) {
+		return time.Time{}
+	}
+	return t
+}
+
+// offer is the body of prepare-upload.
+type offer struct {
+	Info  deviceInfo `json:"info"`
+	Files files      `json:"files"`
+}
+
+// files are the offered files by their IDs.
+type files map[string]fileInfo
+
+// UnmarshalJSON stops at the first file too many: each takes much more memory than its text.
+func (fs *files) UnmarshalJSON(b []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return errors.New("the files are no object")
+	}
+	*fs = files{}
+	for dec.More() {
+		id, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		if len(*fs) >= maxFiles { // guard: localsend-files
+			return fmt.Errorf("more than %d files", maxFiles)
+		}
+		var f fileInfo
+		if err := dec.Decode(&f); err != nil {
+			return err
+		}
+		(*fs)[id.(string)] = f
+	}
+	_, err := dec.Token()
+	return err
+}
+
+// acceptance is the answer to it: a token for each file that is wanted.
+type acceptance struct {
+	SessionID string            `json:"sessionId"`
+	Files     map[string]string `json:"files"`
+}
+
+// part is a file that a device may upload.
+type part struct {
+	fileInfo
+	path   string // without a second one of the same path
+	sha256 []byte
+}
+
+// parseOffer reads and checks an offer. The parts are in the order of their paths.
+func parseOffer(r io.Reader) (offer, []part, error) {
+	var o offer
+	limited := &io.LimitedReader{R: r, N: maxPrepare + 1}
+	if err := json.NewDecoder(limited).Decode(&o); err != nil || limited.N <= 0 {
+		return o, nil, fmt.Errorf("the offer is not JSON of at most %d bytes: %w", maxPrepare, errors.Join(err, engine.ErrInvalid))
+	}
+	if len(o.Files) == 0 {
+		return o, nil, fmt.Errorf("%w: it has no files", engine.ErrInvalid)
+	}
+	parts := make([]part, 0, len(o.Files))
+	for id, f := range o.Files {
+		p, err := checkFile(id, f)
+		if err != nil {
+			return o, nil, fmt.Errorf("%w: %w", engine.ErrInvalid, err)
+		}
+		parts = append(parts, p)
+	}
+	slices.SortFunc(parts, func(a, b part) int { return strings.Compare(a.FileName+"\x00"+a.ID, b.FileName+"\x00"+b.ID) })
+	taken := map[string]bool{}
+	for i := range parts {
+		p := &parts[i]
+		for n := 2; taken[p.path]; n++ {
+			ext := path.Ext(p.FileName)
+			p.path = strings.TrimSuffix(p.FileName, ext) + " (" + strconv.Itoa(n) + ")" + ext
+		}
+		taken[p.path] = true
+	}
+	return o, parts, nil
+}
+
+func checkFile(id string, f fileInfo) (part, error) {
+	p := part{fileInfo: f, path: f.FileName}
+	p.ID = id
+	switch {
+	case id == "" || len(id) > 200:
+		return p, errors.New("a file has no ID, or one of more than 200 bytes")
+	case f.Size < 0 || f.Size > maxSize:
+		return p, fmt.Errorf("a size of %d", f.Size)
+	case len(f.FileName) > 4096 || strings.Count(f.FileName, "/") > 100:
+		return p, errors.New("a path is too long")
+	}
+	for name := range strings.SplitSeq(f.FileName, "/") {
+		if err := transfer.ValidateName(name); err != nil { // guard: localsend-names
+			return p, err
+		}
+	}
+	if f.SHA256 != "" {
+		sum, err := hex.DecodeString(f.SHA256)
+		if err != nil || len(sum) != 32 {
+			return p, errors.New("a digest is not SHA-256 in hexadecimal digits")
+		}
+		p.sha256 = sum
+	}
+	return p, nil
+}
+
+// text returns the text that an offer consists of, if it is one.
+func (o offer) text() (string, bool) {
+	for _, f := range o.Files {
+		if len(o.Files) == 1 && f.Preview != nil && (f.FileType == "text" || strings.HasPrefix(f.FileType, "text/plain")) {
+			return *f.Preview, true
+		}
+	}
+	return "", false
+}
+
+// maxNote is the length of a text that is shown with an offer, in bytes.
+const maxNote = 900
+
+// describe is the offer as a person sees it.
+func describe(from engine.Device, o offer, parts []part) engine.DeviceOffer {
+	d := engine.DeviceOffer{From: from, Files: int64(len(parts))}
+	tops, folders := map[string]bool{}, map[string]bool{}
+	for _, p := range parts {
+		d.Bytes += p.Size
+		top, _, _ := strings.Cut(p.path, "/")
+		if !tops[top] {
+			tops[top] = true
+			d.Names = append(d.Names, top)
+		}
+		for dir := path.Dir(p.path); dir != "." && !folders[dir]; dir = path.Dir(dir) {
+			folders[dir] = true
+		}
+	}
+	d.Items, d.Folders = int64(len(tops)), int64(len(folders))
+	d.Names = d.Names[:min(len(d.Names), 20)]
+	if text, ok := o.text(); ok && utf8.ValidString(text) {
+		d.Note = text
+		if len(text) > maxNote {
+			cut := maxNote
+			for !utf8.RuneStart(text[cut]) {
+				cut--
+			}
+			d.Note = text[:cut] + "…"
+		}
+	}
+	return d
+}
+
+// checkPIN checks a PIN that this device asks for.
+func checkPIN(pin string) error {
+	for _, r := range pin {
+		if (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
+			return fmt.Errorf("PIN %q: %w: letters and digits only", pin, engine.ErrInvalid)
+		}
+	}
+	if len(pin) > 64 {
+		return fmt.Errorf("PIN: %w: at most 64 characters", engine.ErrInvalid)
+	}
+	return nil
+}

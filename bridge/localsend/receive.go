@@ -1,0 +1,471 @@
+package localsend
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/transfer"
+)
+
+const (
+	maxSessions = 8 // offers that wait or are being received; one of each device
+	// bodyIdle is how long an upload may bring no byte, sessionIdle how long a session may have no upload.
+	bodyIdle    = 30 * time.Second
+	sessionIdle = 30 * time.Second
+	// retryFor is how long the sender may retry when every other file has had its turn.
+	retryFor    = 5 * time.Second
+	maxDigests  = 3 // attempts to send a file whose digest did not fit
+	maxAttempts = 10
+)
+
+// sessions are what devices offer and send.
+type sessions struct {
+	g *Gateway
+
+	mu      sync.Mutex
+	to      engine.GatewaySink
+	hidden  bool // no new ones
+	parsing int
+	byKey   map[string]*session // of the device
+	running sync.WaitGroup
+}
+
+func newSessions(g *Gateway) *sessions { return &sessions{g: g, byKey: map[string]*session{}} }
+
+func (ss *sessions) begin(to engine.GatewaySink) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	ss.to, ss.hidden = to, false
+}
+
+func (ss *sessions) sink() engine.GatewaySink {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	return ss.to
+}
+
+// has reports whether a device offers or sends something.
+func (ss *sessions) has(key string) bool {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	return ss.byKey[key] != nil
+}
+
+// refuseNew refuses sessions from now on.
+func (ss *sessions) refuseNew() {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	ss.hidden = true
+}
+
+// cancelAll ends all sessions.
+func (ss *sessions) cancelAll() {
+	ss.refuseNew()
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	for _, s := range ss.byKey {
+		s.end(engine.ErrCancelled)
+	}
+}
+
+// wait waits until all sessions have ended; if ctx ends, it ends them.
+func (ss *sessions) wait(ctx context.Context) {
+	defer context.AfterFunc(ctx, ss.cancelAll)()
+	ss.running.Wait()
+}
+
+// session is what one device offers and sends.
+type session struct {
+	id    string
+	from  source
+	key   string // of the device
+	parts map[string]part
+
+	ctx      context.Context         // of the offer
+	end      context.CancelCauseFunc // withdraws it
+	reading  context.Context         // of the uploads; a child of ctx
+	stop     context.CancelCauseFunc // interrupts them
+	accepted chan acceptance         // holds the answer once a person has accepted
+	done     chan struct{}           // closed when it has ended
+	err      error                   // why it has; set before done is closed
+
+	mu       sync.Mutex // guards what follows
+	in       *transfer.Intake
+	tokens   map[string]string // by ID; a whole file has none
+	attempts map[string]int    // failed ones, by ID
+	failed   map[string]error  // the last failure of a file that is not whole, by ID
+	active   int               // uploads that are being read
+	closed   bool              // no more uploads are read
+	uploads  sync.WaitGroup
+	moved    chan struct{} // holds a value after an upload has ended or brought bytes
+}
+
+func newSession(from source, key string, parts []part) *session {
+	s := &session{
+		id: rand.Text(), from: from, key: key, parts: map[string]part{}, accepted: make(chan acceptance, 1), done: make(chan struct{}),
+		tokens: map[string]string{}, attempts: map[string]int{}, failed: map[string]error{}, moved: make(chan struct{}, 1),
+	}
+	s.ctx, s.end = context.WithCancelCause(context.Background())
+	s.reading, s.stop = context.WithCancelCause(s.ctx)
+	for _, p := range parts {
+		s.parts[p.ID] = p
+	}
+	return s
+}
+
+// startParsing reports whether another offer may be read now.
+func (ss *sessions) startParsing() bool {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if ss.hidden || ss.parsing >= maxParsing { // guard: localsend-parsing
+		return false
+	}
+	ss.parsing++
+	return true
+}
+
+func (ss *sessions) endParsing() {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	ss.parsing--
+}
+
+// add begins a session, unless the device has one already or there are too many.
+func (ss *sessions) add(s *session, o engine.DeviceOffer) bool {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if ss.hidden || ss.byKey[s.key] != nil || len(ss.byKey) >= maxSessions { // guard: localsend-sessions
+		return false
+	}
+	ss.byKey[s.key] = s
+	to := ss.to
+	ss.running.Go(func() {
+		s.err = to.Receive(s.ctx, o, s.take)
+		s.end(nil)
+		ss.mu.Lock()
+		delete(ss.byKey, s.key)
+		ss.mu.Unlock()
+		close(s.done)
+	})
+	return true
+}
+
+// awaitEnding waits for the session of a device that is just ending: its last file has been answered.
+func (ss *sessions) awaitEnding(ctx context.Context, key string) {
+	ss.mu.Lock()
+	s := ss.byKey[key]
+	ss.mu.Unlock()
+	if s == nil || s.ctx.Err() == nil && !s.isComplete() {
+		return
+	}
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+	case <-time.After(bodyIdle):
+	}
+}
+
+// of returns the session with an ID, but only to the device that it is with.
+func (ss *sessions) of(from source, id string) *session {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	for _, s := range ss.byKey {
+		if subtle.ConstantTimeCompare([]byte(s.id), []byte(id)) == 1 && s.from == from { // guard: localsend-source
+			return s
+		}
+	}
+	return nil
+}
+
+// cancel ends a session of a device; without an ID, the one that waits for its answer.
+func (ss *sessions) cancel(from source, id string) bool {
+	s := ss.of(from, id)
+	if id == "" {
+		ss.mu.Lock()
+		s = ss.byKey[keyOf(from)]
+		ss.mu.Unlock()
+	}
+	if s == nil || id == "" && s.isAccepted() {
+		return false
+	}
+	s.end(engine.ErrCancelled)
+	return true
+}
+
+// keyOf is the key of the device that sent a request.
+func keyOf(from source) string {
+	if from.fingerprint != "" {
+		return from.fingerprint
+	}
+	return unprovenKey(from.addr)
+}
+
+// isComplete reports whether every file has arrived.
+func (s *session) isComplete() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.in != nil && len(s.tokens) == 0
+}
+
+func (s *session) isAccepted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.in != nil
+}
+
+// handlePrepare takes an offer and answers when a person has.
+func (g *Gateway) handlePrepare(w http.ResponseWriter, r *http.Request) {
+	from := sourceOf(r)
+	if pin := g.opts.PIN; pin != "" && !g.checkPIN(w, r, from, pin) {
+		return
+	}
+	if !g.sessions.startParsing() {
+		fail(w, http.StatusConflict, "Blocked by another session")
+		return
+	}
+	limitBody(w, time.Minute)
+	o, parts, err := parseOffer(r.Body)
+	_, _ = io.CopyN(io.Discard, r.Body, 1<<10) // at its end, the server begins to notice when the sender goes
+	g.sessions.endParsing()
+	if err != nil {
+		fail(w, http.StatusBadRequest, "Request body malformed")
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a person takes longer
+	device := from.device(o.Info)
+	g.devices.foundSender(device, schemeOf(o.Info))
+	if text, ok := o.text(); ok {
+		err := g.sessions.sink().ReceiveText(device, text)
+		switch {
+		case err == nil:
+			w.WriteHeader(http.StatusNoContent)
+			return
+		case errors.Is(err, engine.ErrDeclined), errors.Is(err, engine.ErrTooLarge): // it becomes a file, if a person wants that
+		default:
+			code, message := codeOf(err)
+			fail(w, code, message)
+			return
+		}
+	}
+	s := newSession(from, device.Key, parts)
+	g.sessions.awaitEnding(r.Context(), device.Key)
+	if !g.sessions.add(s, describe(device, o, parts)) {
+		fail(w, http.StatusConflict, "Blocked by another session")
+		return
+	}
+	select {
+	case a := <-s.accepted:
+		reply(w, a)
+	case <-s.done:
+		code, message := codeOf(s.err)
+		fail(w, code, message)
+	case <-r.Context().Done(): // LocalSend 1.18 gives up in this way
+		s.end(engine.ErrCancelled)
+	}
+}
+
+// checkPIN answers a request whose PIN is wrong.
+func (g *Gateway) checkPIN(w http.ResponseWriter, r *http.Request, from source, pin string) bool {
+	given := r.URL.Query().Get("pin")
+	switch {
+	case !g.pins.mayGuess(from.addr):
+		fail(w, http.StatusTooManyRequests, "Too many attempts")
+	case given == "":
+		fail(w, http.StatusUnauthorized, "PIN required")
+	case subtle.ConstantTimeCompare([]byte(given), []byte(pin)) != 1:
+		g.pins.wrong(from.addr)
+		fail(w, http.StatusUnauthorized, "Invalid PIN")
+	default:
+		return true
+	}
+	return false
+}
+
+// take is the part of a session after its acceptance: it gives out the tokens, and waits until all files are whole.
+func (s *session) take(ctx context.Context, in *transfer.Intake) error {
+	s.mu.Lock()
+	s.in = in
+	for id := range s.parts {
+		s.tokens[id] = rand.Text()
+	}
+	s.accepted <- acceptance{s.id, maps.Clone(s.tokens)} // take runs once
+	s.mu.Unlock()
+	defer context.AfterFunc(ctx, func() { s.stop(context.Cause(ctx)) })()
+	err := s.awaitFiles()
+	if err == nil {
+		s.stop(errAllArrived)
+	}
+	s.stop(err)
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.uploads.Wait() // the intake is closed after this
+	return err
+}
+
+// errAllArrived ends a session that was completed.
+var errAllArrived = errors.New("all files have arrived")
+
+// awaitFiles waits until every file is whole, or none comes any more.
+func (s *session) awaitFiles() error {
+	for {
+		left, active, why := s.progress()
+		idle := sessionIdle
+		switch {
+		case left == 0:
+			return nil
+		case active > 0: // an upload has a limit of its own
+			idle = 2 * bodyIdle
+		case why != nil && left == s.failures():
+			idle = retryFor
+		}
+		timer := time.NewTimer(idle)
+		select {
+		case <-s.moved:
+		case <-s.reading.Done():
+			timer.Stop()
+			return context.Cause(s.reading)
+		case <-timer.C:
+			if why == nil {
+				why = engine.ErrLost
+			}
+			return why
+		}
+		timer.Stop()
+	}
+}
+
+// progress returns how many files are not whole and how many are being read, and why one has failed.
+func (s *session) progress() (left, active int, why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range s.parts {
+		if err := s.failed[id]; err != nil {
+			why = err
+		}
+	}
+	return len(s.tokens), s.active, why
+}
+
+// failures is how many files have failed.
+func (s *session) failures() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.failed)
+}
+
+func (s *session) signal() {
+	select {
+	case s.moved <- struct{}{}:
+	default:
+	}
+}
+
+// beginUpload checks a token, and returns what the upload may bring.
+func (s *session) beginUpload(id, token string) (part, *transfer.Intake, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	want := s.tokens[id]
+	if s.closed || want == "" || subtle.ConstantTimeCompare([]byte(token), []byte(want)) != 1 { // guard: localsend-token
+		return part{}, nil, false
+	}
+	if s.attempts[id] >= maxAttempts { // guard: localsend-attempts
+		return part{}, nil, false
+	}
+	s.active++
+	s.uploads.Add(1)
+	return s.parts[id], s.in, true
+}
+
+// endUpload records the outcome of an upload. The last file makes everything durable before its sender gets an answer.
+func (s *session) endUpload(id string, err error) error {
+	s.mu.Lock()
+	s.active--
+	if err != nil {
+		s.failed[id] = err
+		s.attempts[id]++
+		if errors.Is(err, transfer.ErrDigest) && s.attempts[id] >= maxDigests { // guard: localsend-digests
+			s.attempts[id] = maxAttempts
+		}
+	} else {
+		delete(s.tokens, id)
+		delete(s.failed, id)
+	}
+	last := len(s.tokens) == 0
+	s.mu.Unlock()
+	if last {
+		_, err = s.in.Finish()
+	}
+	s.signal()
+	return err
+}
+
+// handleUpload takes one file.
+func (g *Gateway) handleUpload(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	s := g.sessions.of(sourceOf(r), q.Get("sessionId"))
+	if s == nil {
+		fail(w, http.StatusForbidden, "Invalid session, token or IP address")
+		return
+	}
+	id := q.Get("fileId")
+	p, in, ok := s.beginUpload(id, q.Get("token"))
+	if !ok {
+		fail(w, http.StatusForbidden, "Invalid session, token or IP address")
+		return
+	}
+	defer s.uploads.Done()
+	control := http.NewResponseController(w)
+	stop := context.AfterFunc(s.reading, func() {
+		if context.Cause(s.reading) != errAllArrived {
+			_ = control.SetReadDeadline(time.Now())
+		}
+	})
+	defer stop()
+	body := &upload{Reader: r.Body, s: s, control: control}
+	_, err := in.Receive(s.reading, transfer.Part{Path: p.path, Size: p.Size, ModTime: p.modified(), SHA256: p.sha256}, body)
+	err = s.endUpload(id, err)
+	if err != nil { // net/http does not recover from the deadline: later requests would seem to be given up
+		w.Header().Set("Connection", "close")
+	}
+	switch {
+	case err == nil:
+		w.WriteHeader(http.StatusOK)
+	case errors.Is(err, transfer.ErrDigest):
+		fail(w, http.StatusUnprocessableEntity, "Checksum mismatch")
+	case s.reading.Err() != nil:
+		fail(w, http.StatusForbidden, "Invalid session, token or IP address")
+	default:
+		g.log.Warn("an upload from LocalSend failed", "err", err)
+		fail(w, http.StatusInternalServerError, "The file cannot be saved")
+	}
+}
+
+// upload is the body of an upload. Each read has a time limit.
+type upload struct {
+	io.Reader
+	s       *session
+	control *http.ResponseController
+}
+
+func (u *upload) Read(b []byte) (int, error) {
+	_ = u.control.SetReadDeadline(time.Now().Add(bodyIdle))
+	if u.s.reading.Err() != nil { // its own deadline may have been replaced just now
+		return 0, context.Cause(u.s.reading)
+	}
+	n, err := u.Reader.Read(b)
+	u.s.signal()
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: %w", engine.ErrLost, err)
+	}
+	return n, err
+}

@@ -1,0 +1,407 @@
+package localsend
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/transfer"
+)
+
+const (
+	uploadsAtOnce = 2 // as LocalSend
+	cancelTimeout = 5 * time.Second
+	textTimeout   = 25 * time.Second
+	maxNotes      = 1000
+)
+
+var (
+	errTooMany   = errors.New("LocalSend takes at most " + strconv.Itoa(maxFiles) + " files at once")
+	errAsksPIN   = errors.New("the other device asks for a PIN, which cannot be given here; turn it off there in LocalSend's settings")
+	errNoFolders = errors.New("LocalSend has no empty folders")
+	errNoFiles   = fmt.Errorf("%w: there are no files in it, and %w", engine.ErrInvalid, errNoFolders)
+)
+
+// outgoing are the sessions that this device has with others, by their IDs: the receiver can cancel them.
+type outgoing struct {
+	mu   sync.Mutex
+	byID map[string]outgoingSession
+}
+
+type outgoingSession struct {
+	to  netip.Addr
+	end context.CancelCauseFunc
+}
+
+func newOutgoing() *outgoing { return &outgoing{byID: map[string]outgoingSession{}} }
+
+func (o *outgoing) add(id string, to netip.Addr, end context.CancelCauseFunc) (remove func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.byID[id] = outgoingSession{to, end}
+	return func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		delete(o.byID, id)
+	}
+}
+
+// cancel ends a session whose receiver asks for that.
+func (o *outgoing) cancel(from netip.Addr, id string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s, ok := o.byID[id]
+	if !ok || s.to != from { // guard: localsend-cancel
+		return false
+	}
+	s.end(engine.ErrCancelled)
+	return true
+}
+
+// reach returns how a device is spoken to.
+func (g *Gateway) reach(to engine.Device) *device {
+	if d := g.devices.of(to.Key); d != nil {
+		return &device{Device: to, scheme: d.scheme}
+	}
+	d := &device{Device: to, scheme: schemeTLS}
+	if !to.Encrypted {
+		d.scheme = schemePlain
+	}
+	return d
+}
+
+// Send offers files and sends those that are accepted, two at a time.
+func (g *Gateway) Send(ctx context.Context, to engine.Device, out engine.Outgoing) (transfer.Result, error) {
+	s := &sending{g: g, d: g.reach(to), out: out}
+	s.client = g.client(s.d)
+	defer s.client.CloseIdleConnections()
+	if err := s.list(ctx); err != nil {
+		return s.result, err
+	}
+	a, err := s.ask(ctx)
+	if err != nil {
+		return s.result, err
+	}
+	out.Accepted()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	defer g.sent.add(a.SessionID, to.Addr.Addr(), end)()
+	err = s.upload(ctx, a)
+	if err != nil {
+		s.giveUp(ctx, a.SessionID)
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+	}
+	return s.result, err
+}
+
+// sending is one offer to a device.
+type sending struct {
+	g      *Gateway
+	d      *device
+	out    engine.Outgoing
+	client *http.Client
+	files  []fileInfo
+
+	mu     sync.Mutex // guards what follows
+	result transfer.Result
+}
+
+// list makes the list of files. The protocol has no folders, only paths of files.
+func (s *sending) list(ctx context.Context) error {
+	empty := map[string]bool{}
+	for e, err := range s.out.Listing.Entries(ctx) {
+		switch {
+		case err != nil:
+			return err
+		case e.Err != nil:
+			s.leaveOut(e.Path, e.Err)
+			continue
+		case e.Folder:
+			s.result.Folders++
+			empty[e.Path] = true
+			continue
+		case len(s.files) >= maxFiles:
+			return errTooMany
+		}
+		id := strconv.Itoa(len(s.files))
+		kind := mime.TypeByExtension(path.Ext(e.Path))
+		if kind == "" {
+			kind = "application/octet-stream"
+		}
+		s.files = append(s.files, fileInfo{ID: id, FileName: e.Path, Size: e.Size, FileType: kind})
+		for dir := path.Dir(e.Path); empty[dir]; dir = path.Dir(dir) {
+			delete(empty, dir)
+		}
+	}
+	for _, folder := range slices.Sorted(maps.Keys(empty)) {
+		s.result.Folders--
+		s.leaveOut(folder, errNoFolders)
+	}
+	if len(s.files) == 0 {
+		return errNoFiles
+	}
+	return nil
+}
+
+// leaveOut notes a file that does not arrive.
+func (s *sending) leaveOut(name string, why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.result.LeftOut++
+	if len(s.result.Notes) < maxNotes {
+		s.result.Notes = append(s.result.Notes, transfer.Note{Path: name, Err: why})
+	}
+}
+
+// ask offers the files and waits for the answer.
+func (s *sending) ask(ctx context.Context) (acceptance, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, engine.OfferTimeout, engine.ErrTimeout)
+	defer cancel()
+	o := offer{Info: s.g.info(), Files: files{}}
+	for _, f := range s.files {
+		o.Files[f.ID] = f
+	}
+	a, err := s.g.prepare(ctx, s.client, s.d, o)
+	if err == nil && len(a.Files) == 0 { // 204: it wants none of the files
+		err = engine.ErrDeclined
+	}
+	return a, err
+}
+
+// prepare makes the request prepare-upload. An answer without tokens means that nothing has to be uploaded.
+func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o offer) (a acceptance, err error) {
+	body, err := json.Marshal(o)
+	if err != nil {
+		return a, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url("prepare-upload"), bytes.NewReader(body))
+	if err != nil {
+		return a, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	res, err := client.Do(r)
+	if err != nil {
+		if ctx.Err() != nil { // apps before 1.18 do not notice that the request has ended
+			g.cancelRemote(ctx, client, d, "")
+			return a, context.Cause(ctx)
+		}
+		return a, reachError(err)
+	}
+	defer res.Body.Close()
+	switch res.StatusCode {
+	case http.StatusOK:
+		if err := json.NewDecoder(io.LimitReader(res.Body, maxPrepare)).Decode(&a); err != nil {
+			return a, fmt.Errorf("the answer of the other device makes no sense: %w", err)
+		}
+		return a, nil
+	case http.StatusNoContent:
+		return a, nil
+	case http.StatusUnauthorized:
+		return a, errAsksPIN
+	case http.StatusForbidden:
+		return a, engine.ErrDeclined
+	case http.StatusConflict, http.StatusTooManyRequests:
+		return a, engine.ErrBusy
+	}
+	return a, answerError(res)
+}
+
+// answerError is the error for an answer that the protocol does not explain.
+func answerError(res *http.Response) error {
+	return fmt.Errorf("the other device reports a failure: %s", engine.CleanLine(res.Status))
+}
+
+// reachError is the error for a request that got no answer.
+func reachError(err error) error {
+	if errors.Is(err, errOtherKey) {
+		return fmt.Errorf("%w: %w", engine.ErrIdentity, err)
+	}
+	return fmt.Errorf("%w: open LocalSend there, and keep it on the screen: %w", engine.ErrLost, err)
+}
+
+// upload sends the files that were accepted. Files that were not are noted as left out.
+func (s *sending) upload(ctx context.Context, a acceptance) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	slots := make(chan struct{}, uploadsAtOnce)
+	var running sync.WaitGroup
+	for _, f := range s.files {
+		token, wanted := a.Files[f.ID]
+		if !wanted {
+			s.leaveOut(f.FileName, engine.ErrDeclined)
+			continue
+		}
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		running.Go(func() {
+			defer func() { <-slots }()
+			if err := s.uploadFile(ctx, f, a.SessionID, token); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	running.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case s.result.Files == 0:
+		return s.result.Notes[0].Err
+	}
+	return nil
+}
+
+// uploadFile sends one file. One that cannot be read is left out, and the others are sent.
+func (s *sending) uploadFile(ctx context.Context, f fileInfo, session, token string) error {
+	file, info, err := s.out.Listing.Open(f.FileName)
+	if err != nil {
+		s.leaveOut(f.FileName, err)
+		return nil
+	}
+	defer file.Close()
+	if info.Size() < f.Size {
+		s.leaveOut(f.FileName, transfer.ErrChanged)
+		return nil
+	}
+	query := url.Values{"sessionId": {session}, "fileId": {f.ID}, "token": {token}}
+	body := &uploadBody{Reader: io.LimitReader(file, f.Size), s: s}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.d.url("upload?"+query.Encode()), io.NopCloser(body))
+	if err != nil {
+		return err
+	}
+	r.ContentLength = f.Size
+	if f.Size == 0 {
+		r.Body = http.NoBody
+	}
+	r.Header.Set("Content-Type", "application/octet-stream")
+	res, err := s.client.Do(r)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if body.ended && body.sent < f.Size { // it shrank while it was read
+			s.leaveOut(f.FileName, transfer.ErrChanged)
+			s.tell(-body.sent)
+			return nil
+		}
+		return reachError(err)
+	}
+	defer res.Body.Close()
+	_, _ = io.CopyN(io.Discard, res.Body, maxInfo)
+	switch {
+	case res.StatusCode == http.StatusOK:
+	case res.StatusCode == http.StatusForbidden || res.StatusCode == http.StatusConflict: // its person has cancelled
+		return engine.ErrCancelled
+	default: // the other files may still arrive
+		s.leaveOut(f.FileName, answerError(res))
+		s.tell(-body.sent)
+		return nil
+	}
+	s.mu.Lock()
+	s.result.Files++
+	s.mu.Unlock()
+	s.tell(0)
+	return nil
+}
+
+// uploadBody counts what is sent of a file.
+type uploadBody struct {
+	io.Reader
+	s     *sending
+	sent  int64
+	ended bool
+}
+
+func (b *uploadBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	b.sent += int64(n)
+	b.ended = b.ended || err != nil
+	if n > 0 {
+		b.s.tell(int64(n))
+	}
+	return n, err
+}
+
+// tell reports the progress after n more bytes were sent.
+func (s *sending) tell(n int64) {
+	s.mu.Lock()
+	s.result.Bytes += n
+	p := transfer.Progress{Phase: transfer.Moving, Bytes: s.result.Bytes, Files: s.result.Files}
+	s.mu.Unlock()
+	s.out.Told(p)
+}
+
+// giveUp ends a session that has failed: LocalSend would refuse everyone else until then.
+func (s *sending) giveUp(ctx context.Context, session string) {
+	s.g.cancelRemote(ctx, s.client, s.d, session)
+}
+
+// cancelRemote cancels a session at the other device; an empty ID means the one that waits for its answer.
+func (g *Gateway) cancelRemote(ctx context.Context, client *http.Client, d *device, session string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
+	defer cancel()
+	what := "cancel"
+	if session != "" {
+		what += "?sessionId=" + url.QueryEscape(session)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url(what), http.NoBody)
+	if err != nil {
+		return
+	}
+	res, err := client.Do(r)
+	if err != nil {
+		g.log.Debug("cancelling at LocalSend", "err", err)
+		return
+	}
+	_ = res.Body.Close()
+}
+
+// SendText sends a text. LocalSend shows it at once; other programs ask for it as a file.
+func (g *Gateway) SendText(ctx context.Context, to engine.Device, text string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, textTimeout, engine.ErrTimeout)
+	defer cancel()
+	d := g.reach(to)
+	client := g.client(d)
+	defer client.CloseIdleConnections()
+	f := fileInfo{ID: "0", FileName: "text.txt", Size: int64(len(text)), FileType: "text/plain", Preview: &text}
+	a, err := g.prepare(ctx, client, d, offer{Info: g.info(), Files: files{"0": f}})
+	if err != nil || len(a.Files) == 0 {
+		return err
+	}
+	query := url.Values{"sessionId": {a.SessionID}, "fileId": {"0"}, "token": {a.Files["0"]}}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url("upload?"+query.Encode()), bytes.NewReader([]byte(text)))
+	if err != nil {
+		return err
+	}
+	res, err := client.Do(r)
+	if err != nil {
+		g.cancelRemote(ctx, client, d, a.SessionID)
+		return reachError(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		g.cancelRemote(ctx, client, d, a.SessionID)
+		return answerError(res)
+	}
+	return nil
+}

@@ -1,0 +1,198 @@
+package localsend
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"multipeer/engine"
+)
+
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = time.Minute
+	maxParsing    = 4 // offers that are read at once: each may take a lot of memory
+)
+
+// server returns the HTTP server. A request for prepare-upload waits for a person, so it has no time limit of its own.
+func (g *Gateway) server() *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/localsend/v1/info", g.handleInfo)
+	mux.HandleFunc("GET "+apiPath+"info", g.handleInfo)
+	mux.HandleFunc("POST "+apiPath+"register", g.handleRegister)
+	mux.HandleFunc("POST "+apiPath+"prepare-upload", g.handlePrepare)
+	mux.HandleFunc("POST "+apiPath+"upload", g.handleUpload)
+	mux.HandleFunc("POST "+apiPath+"cancel", g.handleCancel)
+	return &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Origin") != "" { // guard: localsend-browsers
+				fail(w, http.StatusForbidden, "Not for web pages")
+				return
+			}
+			mux.ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 16 << 10,
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2, as LocalSend
+	}
+}
+
+// source is who sent a request.
+type source struct {
+	addr        netip.Addr
+	fingerprint string // of its certificate; empty without one
+}
+
+func sourceOf(r *http.Request) source {
+	s := source{addr: addrOf(r)}
+	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 && isValid(r.TLS.PeerCertificates[0]) {
+		s.fingerprint = fingerprintOf(r.TLS.PeerCertificates[0].Raw)
+	}
+	return s
+}
+
+// isValid reports whether a certificate is one that LocalSend accepts: signed by its own key, and not expired.
+func isValid(c *x509.Certificate) bool {
+	now := time.Now()
+	return c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil && !now.Before(c.NotBefore) && !now.After(c.NotAfter)
+}
+
+func addrOf(r *http.Request) netip.Addr {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap()
+}
+
+// device is the source of a request, with what it says about itself.
+func (s source) device(i deviceInfo) engine.Device {
+	d := engine.Device{Key: unprovenKey(s.addr), Name: i.Alias, Addr: portOf(s.addr, i.Port), Encrypted: true}
+	if s.fingerprint != "" {
+		d.Key, d.Proven = s.fingerprint, true
+	}
+	return d
+}
+
+// unprovenKey identifies a device without a certificate: by where it is.
+func unprovenKey(a netip.Addr) string { return "at " + a.String() }
+
+func portOf(a netip.Addr, port int) netip.AddrPort {
+	if port <= 0 || port > 65535 {
+		port = DefaultPort
+	}
+	return netip.AddrPortFrom(a, uint16(port))
+}
+
+func reply(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // the other side has gone
+}
+
+// fail answers with an error as LocalSend words it.
+func fail(w http.ResponseWriter, code int, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]string{"message": message})
+}
+
+// limitBody gives a small request a time limit.
+func limitBody(w http.ResponseWriter, d time.Duration) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d))
+}
+
+func (g *Gateway) handleInfo(w http.ResponseWriter, _ *http.Request) {
+	if !g.visible() {
+		fail(w, http.StatusForbidden, "Hidden")
+		return
+	}
+	reply(w, g.info())
+}
+
+// handleRegister takes what a device says about itself, which is also its answer to our announcement.
+func (g *Gateway) handleRegister(w http.ResponseWriter, r *http.Request) {
+	if !g.visible() {
+		fail(w, http.StatusForbidden, "Hidden")
+		return
+	}
+	limitBody(w, headerTimeout)
+	i, err := parseInfo(r.Body)
+	if err != nil {
+		fail(w, http.StatusBadRequest, "Request body malformed")
+		return
+	}
+	if i.Fingerprint == g.fingerprint {
+		fail(w, http.StatusPreconditionFailed, "Self-discovered")
+		return
+	}
+	from := sourceOf(r)
+	if from.fingerprint != "" && from.fingerprint == i.Fingerprint {
+		g.devices.found(from.device(i), schemeOf(i))
+	} else { // it has proven nothing yet
+		g.devices.probe(from.addr, i)
+	}
+	reply(w, g.info())
+}
+
+// handleCancel ends what the source of the request sends, or what it receives.
+func (g *Gateway) handleCancel(w http.ResponseWriter, r *http.Request) {
+	id := r.URL.Query().Get("sessionId")
+	from := sourceOf(r)
+	if g.sessions.cancel(from, id) || g.sent.cancel(from.addr, id) {
+		reply(w, struct{}{})
+		return
+	}
+	fail(w, http.StatusForbidden, "No permission")
+}
+
+// codeOf is the status for the reason why an offer was not accepted.
+func codeOf(err error) (int, string) {
+	switch {
+	case errors.Is(err, engine.ErrDeclined), errors.Is(err, engine.ErrBlocked):
+		return http.StatusForbidden, "File request declined by recipient"
+	case errors.Is(err, engine.ErrBusy), errors.Is(err, engine.ErrUnavailable), errors.Is(err, engine.ErrTimeout):
+		return http.StatusConflict, "Blocked by another session"
+	case errors.Is(err, engine.ErrInvalid):
+		return http.StatusBadRequest, "Request body malformed"
+	}
+	return http.StatusInternalServerError, "The files cannot be saved"
+}
+
+// Guesses of the PIN: as many as LocalSend allows one address, and then none for a while.
+const (
+	maxGuesses   = 3
+	guessesFor   = 10 * time.Minute
+	maxGuessers  = 200
+	guessesOfAll = 30
+)
+
+// pinGuesses counts wrong PINs, by address and of all.
+type pinGuesses struct {
+	mu    sync.Mutex
+	by    map[netip.Addr]int
+	all   int
+	since time.Time
+}
+
+// mayGuess reports whether an address may try a PIN.
+func (p *pinGuesses) mayGuess(a netip.Addr) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.since) > guessesFor {
+		p.by, p.all, p.since = map[netip.Addr]int{}, 0, time.Now()
+	}
+	return p.by[a] < maxGuesses && p.all < guessesOfAll // guard: localsend-pin-guesses
+}
+
+func (p *pinGuesses) wrong(a netip.Addr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all++
+	if len(p.by) < maxGuessers || p.by[a] > 0 {
+		p.by[a]++
+	}
+}

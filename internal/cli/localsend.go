@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"multipeer/bridge/localsend"
+	"multipeer/engine"
+)
+
+// localSendPrefix begins the address of a device with LocalSend.
+const localSendPrefix = "localsend:"
+
+// addLocalSend adds the gateway to a configuration. Its key is in the profile.
+func (p *program) addLocalSend(cfg *engine.Config) error {
+	if err := os.MkdirAll(cfg.Profile, 0o700); err != nil {
+		return exit(exitFailed, err)
+	}
+	g, err := localsend.New(localsend.Options{Dir: cfg.Profile, Interfaces: cfg.Interfaces, Log: cfg.Log})
+	if err != nil {
+		return exit(exitFailed, err)
+	}
+	p.localSend = g
+	cfg.Gateways = append(cfg.Gateways, g)
+	return nil
+}
+
+// findLocalSend asks a device at an address that a person has typed, until it answers.
+func (p *program) findLocalSend(ctx context.Context, e *engine.Engine, who string, wait time.Duration) (engine.Peer, error) {
+	g := p.localSend
+	if p.host != nil {
+		g = p.host.LocalSend
+	}
+	if g == nil {
+		return engine.Peer{}, exit(exitUsage, fmt.Errorf("%s: LocalSend is off; give --localsend", engine.CleanLine(who)))
+	}
+	at, err := localSendAddress(ctx, strings.TrimPrefix(who, localSendPrefix))
+	if err != nil {
+		return engine.Peer{}, exit(exitUsage, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	for {
+		key, err := g.Find(ctx, at)
+		if err == nil {
+			if peer, ok := e.Peer(engine.GatewayPeerID(localsend.Name, key)); ok {
+				return peer, nil
+			}
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return engine.Peer{}, errInterrupted
+			}
+			return engine.Peer{}, exit(exitNotFound, fmt.Errorf("no LocalSend answers at %s: open the app there, and keep it on the screen: %w", at, err))
+		}
+	}
+}
+
+// localSendAddress parses HOST or HOST:PORT.
+func localSendAddress(ctx context.Context, s string) (netip.AddrPort, error) {
+	if at, err := netip.ParseAddrPort(s); err == nil {
+		return at, nil
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		host, port = s, fmt.Sprint(localsend.DefaultPort)
+	}
+	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, &unresolved{host}
+	}
+	return netip.AddrPortFrom(addrs[0].Unmap(), uint16(number)), nil
+}
+
+// viaText is how a device is reached that does not run Multipeer.
+func viaText(p engine.Peer) string {
+	switch {
+	case p.Via == "":
+		return ""
+	case p.Plain:
+		return ", not encrypted"
+	case p.Trust != engine.TrustVerified:
+		return ", not verified"
+	}
+	return ""
+}
