@@ -46,20 +46,21 @@ func main() {
 	a := app.NewWithID("io.github.multipeer.Multipeer") // no SetMetadata: packages set the name, icon and version themselves
 	trouble = errors.Join(trouble, ui.Dress(a, chosen))
 	cfg := ui.Configure(engine.Config{Name: *name, Service: *service, Profile: profile, Dial: list(*peers), Interfaces: list(*ifaces)}, chosen)
+	phones, noPhones := ui.AddLocalSend(&cfg, chosen)
 	e, err := engine.New(cfg)
 	if err != nil {
 		ui.ShowFailure(a, err, func() { exit(err) })
 		exit(err)
 	}
 	kept, err := ui.OpenHistory(profile, chosen)
-	u := ui.New(ui.Traced(ui.Options{App: a, Engine: e, Do: fyne.Do, Settings: chosen, History: kept, Downloads: *into, Interfaces: cfg.Interfaces, Version: a.Metadata().Version}))
+	u := ui.New(ui.Traced(ui.Options{App: a, Engine: e, Do: fyne.Do, Settings: chosen, History: kept, Downloads: *into, Interfaces: cfg.Interfaces, LocalSend: phones, Version: a.Metadata().Version}))
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- u.Stopped(e.Run(ctx)) }()
-	host := &cli.Host{Engine: e, History: kept, Profile: profile, OwnPort: chosen.Port != 0, Interfaces: cfg.Interfaces} // serves multipeer-cli, which does not run a second engine beside this one
+	host := &cli.Host{Engine: e, History: kept, Profile: profile, OwnPort: chosen.Port != 0, Interfaces: cfg.Interfaces, LocalSend: phones} // serves multipeer-cli, which does not run a second engine beside this one
 	endCommands, hostErr := host.Start(ctx)
 	u.Start(ctx)
-	u.Run(launch, *hidden, errors.Join(trouble, err, hostErr, u.Listen(profile)), func() {
+	u.Run(launch, *hidden, errors.Join(trouble, noPhones, err, hostErr, u.Listen(profile)), func() {
 		time.AfterFunc(ui.EndLimit, func() { exit(fmt.Errorf("did not end within %v", ui.EndLimit)) })
 		u.Close()
 		endCommands()

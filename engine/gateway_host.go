@@ -81,6 +81,9 @@ func devicePeer(p gateways.Peer) Peer {
 		ID: p.ID, Name: d.Name, State: Found, Trust: p.Trust, Confirmed: d.Proven, How: p.Via, Heard: true,
 		LooksLike: p.LooksLike, AutoAccept: publicAutoAccept(p.Auto), Via: p.Via, Plain: !d.Encrypted,
 	}
+	if d.Proven {
+		out.Key = d.Key
+	}
 	if d.Addr.IsValid() {
 		out.Addrs = []netip.AddrPort{d.Addr}
 	}

@@ -382,6 +382,31 @@ func TestGateway_TextsOfKnownDevicesOnly(t *testing.T) {
 	})
 }
 
+// TestGateway_TextsThatWaitAreLimited checks that text to a device that does not answer fails at once when much waits.
+func TestGateway_TextsThatWaitAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, g, id := withGateway(t)
+		g.Hold(true)
+		busy := 0
+		var all []*engine.Delivery
+		for range 40 {
+			d, err := a.Post(t.Context(), map[string]string{"text": "x"}, id)
+			must(t, err)
+			all = append(all, d)
+		}
+		synctest.Wait()
+		g.Hold(false)
+		for _, d := range all {
+			if errors.Is(d.Results()[0].Err, engine.ErrBusy) {
+				busy++
+			}
+		}
+		if busy != 40-16 || len(g.Texts(phone.Key)) != 16 {
+			t.Errorf("%d refused, %d sent", busy, len(g.Texts(phone.Key)))
+		}
+	})
+}
+
 // TestGateway_WhatDevicesCannot checks that everything else fails at once, and says why.
 func TestGateway_WhatDevicesCannot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

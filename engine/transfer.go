@@ -52,6 +52,7 @@ type Transfer struct {
 	Priority int    // outgoing: of those that wait, the highest goes first
 	Keep     bool   // it waits for an offline peer indefinitely, and across restarts
 	Note     string // the sender's words about it, safe to display
+	Via      string // the Gateway that moves it, as in Peer.Via: it cannot be paused or resumed; empty for all others
 
 	Done      int64 // bytes that the receiver has verified
 	DoneFiles int64

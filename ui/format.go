@@ -192,6 +192,9 @@ func progressOf(t engine.Transfer) string {
 
 // peerStatus returns the line below a peer's name.
 func peerStatus(p engine.Peer) string {
+	if via := viaStatus(p, p.Trust); via != "" && p.Trust != engine.TrustBlocked {
+		return via
+	}
 	s := joined(kindName(p.Info["kind"]), peerState(p))
 	if p.Trust == engine.TrustVerified {
 		s = joined(s, tr("verified"))
@@ -203,6 +206,8 @@ func peerState(p engine.Peer) string {
 	switch {
 	case p.Trust == engine.TrustBlocked:
 		return tr("Blocked")
+	case p.Via != "":
+		return viaStatus(p, p.Trust)
 	case p.State == engine.Connected:
 		return tr("Connected")
 	case p.State == engine.Connecting:

@@ -39,7 +39,7 @@ func newHeader(u *UI) *header {
 	h.button = widgets.NewButton("", widget.MediumImportance, func() { h.action() })
 	h.verify = widgets.NewButton(tr("Verify"), widget.MediumImportance, func() {
 		if u.current != nil {
-			u.pairings.verify(u.current.id)
+			u.verify(u.current.id)
 		}
 	})
 	h.more = widgets.NewIconButton(widgets.IconMore, tr("More"), func() {
@@ -133,7 +133,7 @@ func (h *header) refresh() {
 		h.status.SetColor(widgets.ColorBad)
 	}
 	setMark(h.mark, p, h.u.e.Trust(t.id))
-	widgets.Show(h.verify, !h.u.shell.narrow && here && p.Confirmed && p.Trust != engine.TrustVerified && p.Trust != engine.TrustBlocked && h.u.pairings.cards[t.id] == nil)
+	widgets.Show(h.verify, !h.u.shell.narrow && here && p.Confirmed && h.u.comparable(p) && p.Trust != engine.TrustVerified && p.Trust != engine.TrustBlocked && h.u.pairings.cards[t.id] == nil)
 	if h.u.composer.placeHolder(tr("Message {{.Name}}, or drop files", "Name", name)); h.u.shell.narrow {
 		h.u.composer.placeHolder(tr("Message"))
 	}
@@ -163,7 +163,7 @@ func (h *header) setButton(p engine.Peer, here bool) {
 	switch {
 	case !here || p.Trust == engine.TrustBlocked || h.u.invites.asked(p.ID):
 		widgets.Show(h.button, false)
-	case p.HasSession(), errors.Is(p.Err, engine.ErrBlocked), errors.Is(p.Err, engine.ErrRefused):
+	case p.TakesTexts(), errors.Is(p.Err, engine.ErrBlocked), errors.Is(p.Err, engine.ErrRefused):
 		widgets.Show(h.button, false)
 	case p.State == engine.Connecting:
 		set(tr("Withdraw"), widget.MediumImportance, func() { h.u.e.Disconnect(p.ID) })

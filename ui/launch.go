@@ -14,6 +14,7 @@ import (
 
 	"fyne.io/fyne/v2"
 
+	"multipeer/bridge/localsend"
 	"multipeer/engine"
 	"multipeer/internal/history"
 	"multipeer/internal/settings"
@@ -74,6 +75,18 @@ func Configure(cfg engine.Config, s *settings.Settings) engine.Config {
 	cfg.Invite = Acceptance(s)
 	cfg.Accept = Acceptance(s)
 	return cfg
+}
+
+// AddLocalSend adds the gateway to LocalSend to a configuration; its key is in the profile. Without one the window works
+// as well.
+func AddLocalSend(cfg *engine.Config, s *settings.Settings) (*localsend.Gateway, error) {
+	g, err := localsend.New(localsend.Options{Dir: cfg.Profile, Interfaces: cfg.Interfaces})
+	if err != nil {
+		return nil, err
+	}
+	g.SetOn(!s.NoLocalSend)
+	cfg.Gateways = append(cfg.Gateways, g)
+	return g, nil
 }
 
 // OpenHistory opens the conversations of a profile. If that fails, it returns an in-memory history and the error. If

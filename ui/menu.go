@@ -53,13 +53,14 @@ func (u *UI) talkActions(t *talk) (items []widgets.Action) {
 		line()
 		switch {
 		case !here:
+		case p.Via != "":
 		case p.HasSession():
 			add(tr("Disconnect"), func() { u.e.Disconnect(id) })
 		case p.State == engine.Found:
 			add(tr("Connect"), func() { u.invite(id) })
 		}
-		if here && p.Confirmed && trust != engine.TrustVerified && u.pairings.cards[id] == nil {
-			add(tr("Verify"), func() { u.choose(t); u.pairings.verify(id) })
+		if here && p.Confirmed && u.comparable(p) && trust != engine.TrustVerified && u.pairings.cards[id] == nil {
+			add(tr("Verify"), func() { u.choose(t); u.verify(id) })
 		}
 		if trust == engine.TrustVerified {
 			u.autoActions(t, p, here, add)

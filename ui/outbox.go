@@ -70,7 +70,7 @@ func (o *outbox) sendOpen(t *talk) {
 		if !o.u.anyone() {
 			return
 		}
-	} else if p, here := o.u.peers[t.id]; !here || !p.HasSession() {
+	} else if p, here := o.u.peers[t.id]; !here || !p.TakesTexts() {
 		if here && p.Trust != engine.TrustBlocked {
 			o.inviteFor(t)
 		}

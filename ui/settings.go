@@ -338,8 +338,21 @@ func (p *settingsPage) network() fyne.CanvasObject {
 			u.fail(u.e.SetVisible(Visibility(s), 0), "", true)
 		}),
 		p.shown,
+		p.localSend(),
 		portRow, onRow,
 		widgets.NewFlow(widgets.Gap, u.finder.newSearch(), u.finder.newDoctor()))
+}
+
+// localSend is the switch for devices with LocalSend.
+func (p *settingsPage) localSend() fyne.CanvasObject {
+	u, s := p.u, p.u.o.Settings
+	if u.o.LocalSend == nil {
+		return container.NewWithoutLayout()
+	}
+	return p.toggle(tr("Devices with LocalSend"), tr("Phones and computers with the LocalSend app find this device while everyone can see it."), !s.NoLocalSend, func(on bool) {
+		s.NoLocalSend = !on
+		u.o.LocalSend.SetOn(on)
+	})
 }
 
 // refreshVisible updates the row that makes the device visible to everyone for a while.

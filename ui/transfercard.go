@@ -176,7 +176,7 @@ func (c *transferCard) rebuild() {
 	widgets.Show(c.notes, t.State == engine.Delivered && c.notes.Text != "")
 	widgets.Show(c.barBox, begun && t.State != engine.Queued)
 	widgets.Show(c.stop, begun || t.State == engine.Offered && !t.Incoming)
-	widgets.Show(c.hold, begun && t.State != engine.Finishing && !(t.State == engine.Paused && t.ByPeer)) // who paused it resumes it
+	widgets.Show(c.hold, begun && t.Via == "" && t.State != engine.Finishing && !(t.State == engine.Paused && t.ByPeer)) // who paused it resumes it
 	c.hold.SetIcon(widgets.IconPause)
 	if t.State == engine.Paused {
 		c.hold.SetIcon(widgets.IconPlay)
@@ -231,6 +231,9 @@ func noteLine(note string) string {
 // exist there.
 func offerDetails(t engine.Transfer, free string, clashes []string) string {
 	var lines []string
+	if t.Via != "" {
+		lines = append(lines, tr("Sent with {{.Program}}", "Program", t.Via))
+	}
 	if note := noteLine(t.Note); note != "" {
 		lines = append(lines, "“"+note+"”")
 	}

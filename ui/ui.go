@@ -24,6 +24,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	"multipeer/bridge/localsend"
 	"multipeer/bridge/web"
 	"multipeer/engine"
 	"multipeer/icons"
@@ -43,6 +44,7 @@ type Options struct {
 	History    *history.Store     // nil for one in memory; the caller closes it after Close
 	Downloads  string             // folder for received files, which overrides the settings
 	Interfaces []string           // interfaces that the engine uses; none means all
+	LocalSend  *localsend.Gateway // reaches devices with LocalSend; nil if nothing does
 	Version    string
 	OpenLink   func(context.Context, web.Options) (browserLink, error) // nil for web.Open
 	Trace      io.Writer                                               // where events and positions are written for tests; nil for nowhere

@@ -60,6 +60,9 @@ func loadCertificate(dir string) (tls.Certificate, error) {
 
 // writeKey writes the file whole or not at all.
 func writeKey(path string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), keyFile+".*") // of mode 0600
 	if err != nil {
 		return err

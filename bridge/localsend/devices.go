@@ -121,8 +121,11 @@ func (ds *devices) answered(d *device, err error) {
 // found records a device and reports it. It returns false if there are too many.
 func (ds *devices) found(d engine.Device, scheme string) bool {
 	ds.mu.Lock()
-	full := ds.byKey[d.Key] == nil && len(ds.byKey) >= maxDevices // guard: localsend-devices
-	if full || ds.to == nil {
+	if ds.to == nil { // before Run
+		ds.mu.Unlock()
+		return false
+	}
+	if ds.byKey[d.Key] == nil && len(ds.byKey) >= maxDevices { // guard: localsend-devices
 		ds.mu.Unlock()
 		return false
 	}

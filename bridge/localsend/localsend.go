@@ -53,6 +53,7 @@ type Gateway struct {
 	changed chan struct{} // signals a new self
 	mu      sync.Mutex    // guards what follows
 	self    engine.GatewaySelf
+	off     bool
 	port    int // of the server; 0 while it does not listen
 }
 
@@ -89,10 +90,7 @@ func (g *Gateway) Update(self engine.GatewaySelf) {
 	g.mu.Lock()
 	g.self = self
 	g.mu.Unlock()
-	select {
-	case g.changed <- struct{}{}:
-	default:
-	}
+	g.signal()
 }
 
 // Run serves while this device is visible, until ctx ends. While it is hidden, no port is open and nothing is sent.
@@ -118,10 +116,25 @@ func (g *Gateway) Run(ctx context.Context, self engine.GatewaySelf, to engine.Ga
 	return nil
 }
 
+// SetOn turns the gateway off and on again. It is on at first.
+func (g *Gateway) SetOn(on bool) {
+	g.mu.Lock()
+	g.off = !on
+	g.mu.Unlock()
+	g.signal()
+}
+
+func (g *Gateway) signal() {
+	select {
+	case g.changed <- struct{}{}:
+	default:
+	}
+}
+
 func (g *Gateway) visible() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.self.Visible
+	return g.self.Visible && !g.off
 }
 
 // info is what this device says about itself.
@@ -160,7 +173,7 @@ func (g *Gateway) serve(ctx context.Context, to engine.GatewaySink) error {
 	}
 	server := g.server()
 	failed := make(chan error, 1)
-	running.Go(func() { failed <- server.Serve(tls.NewListener(listener, g.serverTLS())) })
+	running.Go(func() { failed <- server.Serve(tls.NewListener(limitConns(listener), g.serverTLS())) })
 	for {
 		select {
 		case <-g.changed:

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -37,6 +38,7 @@ func (g *Gateway) server() *http.Server {
 			mux.ServeHTTP(w, r)
 		}),
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 16 << 10,
+		ErrorLog:     slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),      // anyone can cause lines
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2, as LocalSend
 	}
 }
@@ -185,7 +187,10 @@ func (p *pinGuesses) mayGuess(a netip.Addr) bool {
 	if time.Since(p.since) > guessesFor {
 		p.by, p.all, p.since = map[netip.Addr]int{}, 0, time.Now()
 	}
-	return p.by[a] < maxGuesses && p.all < guessesOfAll // guard: localsend-pin-guesses
+	if p.by[a] >= maxGuesses || p.all >= guessesOfAll { // guard: localsend-pin-guesses
+		return false
+	}
+	return true
 }
 
 func (p *pinGuesses) wrong(a netip.Addr) {

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -61,6 +62,7 @@ func newStrictPeer(t *testing.T, plain bool) *strictPeer {
 	mux.HandleFunc("POST "+apiPath+"upload", p.upload)
 	mux.HandleFunc("POST "+apiPath+"cancel", p.cancel)
 	p.server = httptest.NewUnstartedServer(mux)
+	p.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	if plain {
 		p.server.Start()
 	} else {
@@ -224,7 +226,7 @@ func newClient(t *testing.T, port int, certified bool) *client {
 		config.Certificates = []tls.Certificate{own}
 		c.own = fingerprintOf(own.Certificate[0])
 	}
-	transport := &http.Transport{TLSClientConfig: config}
+	transport := &http.Transport{TLSClientConfig: config, MaxConnsPerHost: 4}
 	c.http = &http.Client{Transport: transport, Timeout: time.Minute}
 	t.Cleanup(transport.CloseIdleConnections)
 	return c

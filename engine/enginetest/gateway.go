@@ -22,6 +22,7 @@ type Gateway struct {
 	sink  engine.GatewaySink
 	files map[string]map[string]string // what devices got, by key and path
 	texts map[string][]string
+	held  chan struct{} // closed when SendText may go on; nil means at once
 }
 
 // NewGateway returns a gateway without devices.
@@ -106,8 +107,29 @@ func (g *Gateway) Send(ctx context.Context, to engine.Device, out engine.Outgoin
 	return result, nil
 }
 
+// Hold makes SendText wait until it is called again with false.
+func (g *Gateway) Hold(on bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if on {
+		g.held = make(chan struct{})
+	} else {
+		close(g.held)
+	}
+}
+
 // SendText keeps the text for Texts.
-func (g *Gateway) SendText(_ context.Context, to engine.Device, text string) error {
+func (g *Gateway) SendText(ctx context.Context, to engine.Device, text string) error {
+	g.mu.Lock()
+	held := g.held
+	g.mu.Unlock()
+	if held != nil {
+		select {
+		case <-held:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.texts[to.Key] = append(g.texts[to.Key], text)

@@ -61,7 +61,7 @@ func (p *program) openForProgram(cfg engine.Config) (e *engine.Engine, hosted bo
 		cfg.Interfaces = settings.Interfaces
 	}
 	cfg.Dial = append(settings.Dial, cfg.Dial...)
-	cfg.Profile, cfg.Log = settings.Profile, settings.Log
+	cfg.Profile, cfg.Log, cfg.Gateways = settings.Profile, settings.Log, settings.Gateways
 	e, err = engine.New(cfg)
 	return e, false, err
 }

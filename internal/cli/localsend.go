@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"time"
 
@@ -19,9 +18,6 @@ const localSendPrefix = "localsend:"
 
 // addLocalSend adds the gateway to a configuration. Its key is in the profile.
 func (p *program) addLocalSend(cfg *engine.Config) error {
-	if err := os.MkdirAll(cfg.Profile, 0o700); err != nil {
-		return exit(exitFailed, err)
-	}
 	g, err := localsend.New(localsend.Options{Dir: cfg.Profile, Interfaces: cfg.Interfaces, Log: cfg.Log})
 	if err != nil {
 		return exit(exitFailed, err)

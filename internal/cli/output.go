@@ -303,6 +303,7 @@ type transferObject struct {
 	ByPeer   bool         `json:"by_peer,omitempty"`
 	Names    []string     `json:"names"`
 	Note     string       `json:"note,omitempty"`
+	Via      string       `json:"via,omitempty"`
 	Files    int64        `json:"files"`
 	Folders  int64        `json:"folders"`
 	Bytes    int64        `json:"bytes"`
@@ -333,7 +334,7 @@ type noteObject struct {
 func transferJSON(t engine.Transfer) transferObject {
 	o := transferObject{
 		Type: "transfer", ID: string(t.ID), Peer: t.Peer.String(), Name: t.PeerName, Incoming: t.Incoming, State: t.State.String(), ByPeer: t.ByPeer,
-		Names: t.Names, Note: t.Note, Files: t.Files, Folders: t.Folders, Bytes: t.Bytes, Done: t.Done, Rate: t.Rate, Saved: t.Saved,
+		Names: t.Names, Note: t.Note, Via: t.Via, Files: t.Files, Folders: t.Folders, Bytes: t.Bytes, Done: t.Done, Rate: t.Rate, Saved: t.Saved,
 		Renamed: t.Renamed, LeftOut: t.LeftOut, Unkept: t.Unkept, Same: t.Unchanged, Attempts: t.Attempts, Moved: t.Moved,
 	}
 	for _, n := range t.Notes {

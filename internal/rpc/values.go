@@ -114,13 +114,15 @@ type peerJSON struct {
 	Context   json.RawMessage   `json:"context,omitempty"`
 	Info      map[string]string `json:"info,omitempty"`
 	LooksLike string            `json:"looks_like,omitempty"`
+	Via       string            `json:"via,omitempty"`
+	Plain     bool              `json:"plain,omitempty"`
 	Error     *errorJSON        `json:"error,omitempty"`
 }
 
 func peerOf(p engine.Peer) peerJSON {
 	out := peerJSON{
 		ID: p.ID, Name: p.Name, State: p.State.String(), Trust: trustOf(p.Trust), Confirmed: p.Confirmed, Addresses: texts(p.Addrs),
-		RTT: milliseconds(p.RTT), How: p.How, Context: p.Context, Info: p.Info, Error: errorOf(p.Err),
+		RTT: milliseconds(p.RTT), How: p.How, Via: p.Via, Plain: p.Plain, Context: p.Context, Info: p.Info, Error: errorOf(p.Err),
 	}
 	if !p.LooksLike.IsZero() {
 		out.LooksLike = p.LooksLike.String()

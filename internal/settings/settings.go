@@ -35,20 +35,21 @@ const (
 
 // Settings are the choices. The zero value is that of a new window.
 type Settings struct {
-	Downloads  string   `json:"downloads,omitempty"`  // folder for received files; empty is the system's
-	Language   string   `json:"language,omitempty"`   // BCP 47; empty is the system's
-	Appearance string   `json:"appearance,omitempty"` // System, Light, Dark or Contrast
-	TextSize   int      `json:"textSize,omitempty"`   // steps of 12.5 % from the normal size, -1 to 4
-	Still      bool     `json:"still,omitempty"`      // no animations
-	NoHistory  bool     `json:"noHistory,omitempty"`  // conversations are not kept when the program ends
-	Quiet      bool     `json:"quiet,omitempty"`      // no notifications
-	CloseQuits bool     `json:"closeQuits,omitempty"` // closing the window ends the program, with or without a tray
-	Colour     int      `json:"colour,omitempty"`     // of this device, from 1; 0 derives it from its key
-	Visible    string   `json:"visible,omitempty"`    // who can see this device: Everyone, Known or Nobody
-	Accept     string   `json:"accept,omitempty"`     // who connects without a question: Known (the zero value), Verified or Nobody
-	Port       int      `json:"port,omitempty"`       // UDP; 0 is the default one
-	Interfaces []string `json:"interfaces,omitempty"` // empty is all
-	AutoBytes  int64    `json:"autoBytes,omitempty"`  // preset limit for "take files without asking", bytes per day; 0 is a gigabyte
+	Downloads   string   `json:"downloads,omitempty"`   // folder for received files; empty is the system's
+	Language    string   `json:"language,omitempty"`    // BCP 47; empty is the system's
+	Appearance  string   `json:"appearance,omitempty"`  // System, Light, Dark or Contrast
+	TextSize    int      `json:"textSize,omitempty"`    // steps of 12.5 % from the normal size, -1 to 4
+	Still       bool     `json:"still,omitempty"`       // no animations
+	NoHistory   bool     `json:"noHistory,omitempty"`   // conversations are not kept when the program ends
+	Quiet       bool     `json:"quiet,omitempty"`       // no notifications
+	CloseQuits  bool     `json:"closeQuits,omitempty"`  // closing the window ends the program, with or without a tray
+	Colour      int      `json:"colour,omitempty"`      // of this device, from 1; 0 derives it from its key
+	Visible     string   `json:"visible,omitempty"`     // who can see this device: Everyone, Known or Nobody
+	Accept      string   `json:"accept,omitempty"`      // who connects without a question: Known (the zero value), Verified or Nobody
+	NoLocalSend bool     `json:"noLocalSend,omitempty"` // devices with LocalSend are not looked for, and do not find this one
+	Port        int      `json:"port,omitempty"`        // UDP; 0 is the default one
+	Interfaces  []string `json:"interfaces,omitempty"`  // empty is all
+	AutoBytes   int64    `json:"autoBytes,omitempty"`   // preset limit for "take files without asking", bytes per day; 0 is a gigabyte
 	// Names are this user's names for others, by the text form of their ID.
 	Names  map[string]string `json:"names,omitempty"`
 	Width  float32           `json:"width,omitempty"` // of the window, in Fyne's units; 0 is the default

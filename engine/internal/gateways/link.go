@@ -44,6 +44,9 @@ func (l *Link) ID() identity.PeerID { return l.id }
 // Name is the name of the device, safe to display.
 func (l *Link) Name() string { return l.m.view(l).Device.Name }
 
+// Via is the name of the gateway.
+func (l *Link) Via() string { return l.gateway.Name() }
+
 // Proven reports whether the device has proven its key.
 func (l *Link) Proven() bool { return l.current().Proven }
 

@@ -11,6 +11,7 @@ import (
 // GatewayLink is the link to a device with another protocol. Its gateway moves the data; nothing resumes.
 type GatewayLink interface {
 	Link
+	Via() string // the name of the gateway
 	// Receive feeds what the device sends for an accepted offer to in. It returns nil when everything has arrived.
 	Receive(ctx context.Context, id string, in *transfer.Intake) error
 	// Deliver offers what is listed and waits for the answer, calls accepted, and sends. The listing may still be
@@ -25,6 +26,14 @@ var errNoPause = wire.Reword("a transfer with this device cannot be paused", wir
 func isGateway(l Link) bool {
 	_, ok := l.(GatewayLink)
 	return ok
+}
+
+// via returns the name of the gateway of a link; empty if there is none.
+func via(l Link) string {
+	if g, ok := l.(GatewayLink); ok {
+		return g.Via()
+	}
+	return ""
 }
 
 // takeFrom receives an accepted offer of a device that a gateway reaches. What is whole stays when the rest fails.
@@ -53,6 +62,7 @@ func (s *sender) deliverBy(ctx context.Context, l GatewayLink) (transfer.Result,
 	m, t := s.m, s.t
 	m.mu.Lock()
 	t.link = l
+	t.view.Via = l.Via()
 	t.accepted = false
 	m.happenedLocked(t, proposed, nil)
 	m.mu.Unlock()

@@ -90,6 +90,7 @@ func (m *Manager) TakeOffer(from identity.PeerID, name string, l Link, msg wire.
 	v.Counting = msg.Counting
 	v.Keep = msg.Keep
 	v.Note = wire.CleanText(msg.Note)
+	v.Via = via(l)
 	t.setOfferLocked(&Offer{Transfer: *v, m: m, t: t, closed: make(chan struct{})})
 	if !m.takenByPolicyLocked(t) {
 		if code, taken := m.host.PublishOffer(t.offer); !taken {

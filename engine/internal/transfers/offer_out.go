@@ -133,8 +133,9 @@ func (m *Manager) newOutgoing(id ID, to identity.PeerID, name string, src Source
 	v.Counting = summary.Folders > 0
 	v.Keep, v.Priority = opts.Keep, opts.Priority
 	v.Note = wire.CleanText(opts.Note)
-	if m.host.Current(to) != nil {
+	if l := m.host.Current(to); l != nil {
 		v.State = Offered // it is about to be sent
+		v.Via = via(l)
 	}
 	return t, t.recordLocked()
 }

@@ -61,6 +61,7 @@ type Transfer struct {
 	Priority int
 	Keep     bool
 	Note     string
+	Via      string
 
 	Done      int64
 	DoneFiles int64

@@ -1,0 +1,60 @@
+package ui
+
+import (
+	"strings"
+
+	"multipeer/bridge/localsend"
+	"multipeer/engine"
+)
+
+// viaStatus says how a device is reached that does not run Multipeer, and what that proves; empty for all others.
+func viaStatus(p engine.Peer, trust engine.Trust) string {
+	switch {
+	case p.Via == "":
+		return ""
+	case p.Plain:
+		return joined(p.Via, tr("not encrypted"))
+	case trust == engine.TrustVerified:
+		return joined(p.Via, tr("verified"))
+	}
+	return joined(p.Via, tr("not verified"))
+}
+
+// comparable reports whether a person can verify a peer: with codes, or with the keys of LocalSend.
+func (u *UI) comparable(p engine.Peer) bool {
+	return p.Via == "" || u.o.LocalSend != nil && p.Key != ""
+}
+
+// verify begins the comparison with a peer.
+func (u *UI) verify(id engine.PeerID) {
+	if p := u.peers[id]; p.Via != "" {
+		u.compareKeys(p)
+		return
+	}
+	u.pairings.verify(id)
+}
+
+// compareKeys has a person compare the keys of this device and of one with LocalSend, which shows the same text.
+func (u *UI) compareKeys(p engine.Peer) {
+	if u.o.LocalSend == nil || p.Key == "" {
+		return
+	}
+	name := u.nameOf(u.talk(p.ID))
+	text := tr("In LocalSend on {{.Name}}, open this device's details and choose Verify. The two texts must be equal:", "Name", name)
+	u.dialogs.ask(tr("Verify {{.Name}}", "Name", name), text+"\n\n"+inGroups(localsend.VerificationText(u.o.LocalSend.Fingerprint(), p.Key)), tr("They are equal"), u.setTrust(p.ID, engine.TrustVerified))
+}
+
+// inGroups writes a long text in groups of four characters, eight to a line.
+func inGroups(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i += 4 {
+		switch {
+		case i > 0 && i%32 == 0:
+			b.WriteByte('\n')
+		case i > 0:
+			b.WriteByte(' ')
+		}
+		b.WriteString(s[i:min(i+4, len(s))])
+	}
+	return b.String()
+}
