@@ -28,7 +28,8 @@ const DefaultPort = 53317
 type Options struct {
 	// Dir is the folder that keeps the key, by which phones remember this device. Empty means a new key each time.
 	Dir string
-	// PIN is asked of everyone who sends; empty means none. Letters and digits only: LocalSend does not encode others.
+	// PIN is asked of every device that sends, and given to those that ask for one; empty means none. Letters and digits
+	// only: LocalSend does not encode others.
 	PIN string
 	// Interfaces names the network interfaces to use. Empty means all that are up.
 	Interfaces []string

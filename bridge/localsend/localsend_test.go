@@ -547,6 +547,19 @@ func TestSend_ReceiverCancels(t *testing.T) {
 	close(goOn)
 }
 
+// TestSend_GivesThePIN checks that a PIN is given when the other device asks for one, and a wrong one only once.
+func TestSend_GivesThePIN(t *testing.T) {
+	l := newLab(t, Options{PIN: "42"})
+	for pin, want := range map[string]int{"42": 1, "43": 0} {
+		p := newStrictPeer(t, false)
+		p.pin = pin
+		results, err := l.Send(t.Context(), map[string]string{"text": "see you"}, l.find(t, p))
+		if err != nil || (results[0].Err == nil) != (want == 1) || len(p.files()) != want {
+			t.Errorf("PIN %s: %v %v", pin, results, err)
+		}
+	}
+}
+
 func TestSend_Text(t *testing.T) {
 	l := newLab(t, Options{})
 	for _, shows := range []bool{true, false} {

@@ -31,7 +31,7 @@ const (
 
 var (
 	errTooMany   = errors.New("LocalSend takes at most " + strconv.Itoa(maxFiles) + " files at once")
-	errAsksPIN   = errors.New("the other device asks for a PIN, which cannot be given here; turn it off there in LocalSend's settings")
+	errAsksPIN   = errors.New("the other device asks for a PIN: give it with --localsend-pin, or turn it off there in LocalSend's settings")
 	errNoFolders = errors.New("LocalSend has no empty folders")
 	errNoFiles   = fmt.Errorf("%w: there are no files in it, and %w", engine.ErrInvalid, errNoFolders)
 )
@@ -190,12 +190,11 @@ func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o
 	if err != nil {
 		return a, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url("prepare-upload"), bytes.NewReader(body))
-	if err != nil {
-		return a, err
+	res, err := g.askOnce(ctx, client, d, body, "")
+	if err == nil && res.StatusCode == http.StatusUnauthorized && g.opts.PIN != "" { // once: a few wrong ones lock it
+		_ = res.Body.Close()
+		res, err = g.askOnce(ctx, client, d, body, "?pin="+g.opts.PIN)
 	}
-	r.Header.Set("Content-Type", "application/json")
-	res, err := client.Do(r)
 	if err != nil {
 		if ctx.Err() != nil { // apps before 1.18 do not notice that the request has ended
 			g.cancelRemote(ctx, client, d, "")
@@ -220,6 +219,16 @@ func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o
 		return a, engine.ErrBusy
 	}
 	return a, answerError(res)
+}
+
+// askOnce makes one request prepare-upload.
+func (g *Gateway) askOnce(ctx context.Context, client *http.Client, d *device, body []byte, query string) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url("prepare-upload"+query), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	return client.Do(r)
 }
 
 // answerError is the error for an answer that the protocol does not explain.

@@ -86,7 +86,7 @@ func (p *program) hosted(cmd *cobra.Command) error {
 	if cmd.Annotations["alone"] != "" && !cmd.Flags().Changed("stop") { // serve --stop is meant for the running program
 		return exit(exitUsage, fmt.Errorf("%s cannot run while another program uses this profile", cmd.Name()))
 	}
-	for _, name := range []string{"service", "interface", "port", "visible", "verbose", "localsend"} {
+	for _, name := range []string{"service", "interface", "port", "visible", "verbose", "localsend", "localsend-pin"} {
 		if cmd.Flags().Changed(name) {
 			return exit(exitUsage, fmt.Errorf("--%s: Multipeer is already running with this profile and keeps the settings it was started with; quit it, or give another --profile", name))
 		}

@@ -18,7 +18,10 @@ const localSendPrefix = "localsend:"
 
 // addLocalSend adds the gateway to a configuration. Its key is in the profile.
 func (p *program) addLocalSend(cfg *engine.Config) error {
-	g, err := localsend.New(localsend.Options{Dir: cfg.Profile, Interfaces: cfg.Interfaces, Log: cfg.Log})
+	g, err := localsend.New(localsend.Options{Dir: cfg.Profile, PIN: p.localSendPIN, Interfaces: cfg.Interfaces, Log: cfg.Log})
+	if errors.Is(err, engine.ErrInvalid) {
+		return exit(exitUsage, err)
+	}
 	if err != nil {
 		return exit(exitFailed, err)
 	}

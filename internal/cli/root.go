@@ -66,6 +66,7 @@ type program struct {
 	verbose       bool
 	visible       string
 	withLocalSend bool
+	localSendPIN  string
 	localSend     *localsend.Gateway // nil without --localsend
 	dir           string             // base of relative paths
 	host          *Host              // the host in which it runs; nil if it runs alone
@@ -188,6 +189,7 @@ Exit codes: 0 done, 1 failed, 2 usage error, 3 peer not found, 4 declined or can
 	f.BoolVar(&p.out.json, "json", false, "print one JSON object per line to standard output, and nothing else")
 	f.StringVar(&p.visible, "visible", "everyone", "who may see this peer: everyone, known or nobody")
 	f.BoolVar(&p.withLocalSend, "localsend", false, "also exchange with devices that have LocalSend; they see this peer")
+	f.StringVar(&p.localSendPIN, "localsend-pin", "", "PIN that devices with LocalSend have to give, and that is given to those that ask for one; implies --localsend")
 	f.BoolVar(&p.verbose, "verbose", false, "write a log to standard error")
 	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.linkCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand(), p.doctorCommand(), p.serveCommand(), p.historyCommand(), p.apiCommand(), manCommand())
 	root.InitDefaultCompletionCmd()
@@ -276,7 +278,7 @@ func (p *program) config(cfg engine.Config) (engine.Config, error) {
 	if p.verbose {
 		cfg.Log = newLog(p.out.err)
 	}
-	if p.withLocalSend {
+	if p.withLocalSend || p.localSendPIN != "" {
 		err = p.addLocalSend(&cfg)
 	}
 	return cfg, err

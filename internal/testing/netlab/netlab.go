@@ -126,6 +126,9 @@ func (h *Host) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + netnsDir + h.ns}, args...)...)
 }
 
+// RouteAll sends what has no other route over the cable: programs that join multicast groups on any interface need a route.
+func (h *Host) RouteAll() { h.lan.sh(inside+"ip route add default dev eth0", h.ns) }
+
 // Unplug unplugs the host's cable.
 func (h *Host) Unplug() { h.lan.sh(inside+"ip link set %s down", h.lan.bridge(), h.port) }
 

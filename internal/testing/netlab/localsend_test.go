@@ -1,0 +1,229 @@
+//go:build linux
+
+package netlab_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"multipeer/internal/testing/netlab"
+)
+
+// localSendVersion is the other implementation of LocalSend that the tests use: a package of PyPI in pure Python.
+const localSendVersion = "localsendd==0.1.1"
+
+// localSend is that program on a host.
+type localSend struct {
+	t      *testing.T
+	bin    string
+	socket string
+	dir    string // where it saves
+}
+
+// localSendBin returns the folder of the program in a virtual environment of its own, which it makes once.
+func localSendBin(t *testing.T) string {
+	t.Helper()
+	if _, err := exec.LookPath("python3"); err != nil {
+		netlab.Missing(t, "no python3")
+	}
+	venv, err := filepath.Abs(filepath.Join("..", "..", "..", "build", "venv-localsend"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := filepath.Join(venv, "bin")
+	if _, err := os.Stat(filepath.Join(bin, "localsendd")); err == nil {
+		return bin
+	}
+	for _, c := range []*exec.Cmd{
+		exec.Command("python3", "-m", "venv", venv),
+		exec.Command(filepath.Join(bin, "pip"), "install", "--quiet", "--disable-pip-version-check", localSendVersion),
+	} {
+		if out, err := c.CombinedOutput(); err != nil {
+			netlab.Missing(t, "making a virtual environment: %v: %s", err, out)
+		}
+	}
+	return bin
+}
+
+// startLocalSend starts the program under the name Phone, and ends it with the test.
+func startLocalSend(t *testing.T, h *netlab.Host, args ...string) *localSend {
+	t.Helper()
+	home := t.TempDir()
+	short, err := os.MkdirTemp("", "ls") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(short) })
+	l := &localSend{t: t, bin: localSendBin(t), socket: filepath.Join(short, "s"), dir: filepath.Join(home, "saved")}
+	if err := os.Mkdir(l.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := h.Command(ctx, append([]string{filepath.Join(l.bin, "localsendd"), "--alias", "Phone", "--device-type", "mobile", "--download-dir", l.dir, "--socket", l.socket}, args...)...)
+	c.Env = append(os.Environ(), "HOME="+home, "XDG_RUNTIME_DIR="+home, "XDG_STATE_HOME="+home, "XDG_CONFIG_HOME="+home)
+	var log bytes.Buffer
+	c.Stdout, c.Stderr = &log, &log
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = c.Wait()
+		if t.Failed() {
+			t.Logf("localsendd:\n%s", log.String())
+		}
+	})
+	for range 100 {
+		if _, err := os.Stat(l.socket); err == nil {
+			return l
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatalf("localsendd does not start: %s", log.String())
+	return nil
+}
+
+// control runs a command of the program.
+func (l *localSend) control(args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, filepath.Join(l.bin, "localsendctl"), append([]string{"--socket", l.socket}, args...)...).CombinedOutput()
+	return string(out), err
+}
+
+// awaitPhone waits until the profile's program sees the phone, and returns it.
+func awaitPhone(t *testing.T, h *netlab.Host, profile string) map[string]any {
+	t.Helper()
+	for range 30 {
+		out, err := h.Command(t.Context(), cli, "--profile", profile, "--json", "peers", "--for", "500ms").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range bytes.Lines(out) {
+			var p map[string]any
+			if json.Unmarshal(line, &p) == nil && p["name"] == "Phone" {
+				return p
+			}
+		}
+	}
+	t.Fatal("the phone does not appear")
+	return nil
+}
+
+// TestLocalSend_BothDirections exchanges files, folders and text with another implementation of LocalSend.
+func TestLocalSend_BothDirections(t *testing.T) {
+	lan := netlab.New(t, 2)
+	for i := 1; i <= 2; i++ {
+		lan.Host(i).RouteAll()
+	}
+	for _, encrypted := range []bool{true, false} {
+		t.Run(fmt.Sprintf("encrypted %v", encrypted), func(t *testing.T) {
+			args := []string{"--unattended"}
+			if !encrypted {
+				args = append(args, "--no-encryption")
+			}
+			phone := startLocalSend(t, lan.Host(2), args...)
+			own, inbox := profile(t), filepath.Join(t.TempDir(), "inbox")
+			start(t, lan.Host(1), "--profile", own, "--name", "Laptop", "--localsend", "serve", "--accept", "all", "--into", inbox).wait("self", 20*time.Second)
+			p := awaitPhone(t, lan.Host(1), own)
+			if p["via"] != "LocalSend" || (p["plain"] == true) != !encrypted {
+				t.Errorf("%v", p)
+			}
+			src := t.TempDir()
+			tree := filepath.Join(src, "tree")
+			for i := range 200 {
+				name := filepath.Join(tree, fmt.Sprintf("d%02d", i%20), fmt.Sprintf("f%03d", i))
+				if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(name, bytes.Repeat([]byte{byte(i)}, i*100+1), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			big := filepath.Join(src, "big.bin")
+			if err := os.WriteFile(big, bytes.Repeat([]byte("0123456789abcdef"), 4<<20), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if code, err := run(t, lan.Host(1), "--profile", own, "send", "--to", "Phone", tree, big); code != 0 {
+				t.Fatalf("send: exit %d: %s", code, err)
+			}
+			if got := base(digest(t, phone.dir)); !maps.Equal(got, base(digest(t, src))) { // it keeps no folders
+				t.Errorf("%d files arrived", len(got))
+			}
+			if !encrypted { // it finds nobody by itself then
+				return
+			}
+			if out, err := phone.control("devices", "--scan"); err != nil || !strings.Contains(out, "Laptop") {
+				t.Fatalf("%s %v", out, err)
+			}
+			var files []string
+			for name := range digest(t, phone.dir) {
+				files = append(files, filepath.Join(phone.dir, name))
+			}
+			if out, err := phone.control(append(append([]string{"send"}, files...), "--to", "Laptop", "--wait", "--quiet")...); err != nil {
+				t.Fatalf("%s %v", out, err)
+			}
+			if got := digest(t, inbox); !maps.Equal(base(got), base(digest(t, phone.dir))) {
+				t.Errorf("%d files came back", len(got))
+			}
+		})
+	}
+}
+
+// base keeps the files of a digest, by their names and without their times.
+func base(m map[string]string) map[string]string {
+	out := map[string]string{}
+	for name, sum := range m {
+		if sum, _, _ = strings.Cut(sum, " "); sum != "folder" {
+			out[filepath.Base(name)] = sum
+		}
+	}
+	return out
+}
+
+// TestLocalSend_Outcomes checks what the exit codes say when the other side declines, asks for a PIN, or is not there.
+func TestLocalSend_Outcomes(t *testing.T) {
+	lan := netlab.New(t, 2)
+	for i := 1; i <= 2; i++ {
+		lan.Host(i).RouteAll()
+	}
+	file := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(file, []byte("hello"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	own := profile(t)
+	at := "localsend:" + lan.Host(2).Addr
+	if code, err := run(t, lan.Host(1), "--profile", own, "--localsend", "send", "--wait", "2s", "--to", at, file); code != 3 || !strings.Contains(err, "LocalSend") {
+		t.Errorf("not there: exit %d: %s", code, err)
+	}
+	if code, err := run(t, lan.Host(1), "--profile", own, "send", "--wait", "2s", "--to", at, file); code != 2 || !strings.Contains(err, "--localsend") {
+		t.Errorf("off: exit %d: %s", code, err)
+	}
+	t.Run("PIN", func(t *testing.T) {
+		phone := startLocalSend(t, lan.Host(2), "--unattended", "--pin", "1234")
+		if code, err := run(t, lan.Host(1), "--profile", own, "--localsend", "send", "--to", at, file); code != 1 || !strings.Contains(err, "PIN") {
+			t.Errorf("without a PIN: exit %d: %s", code, err)
+		}
+		if code, err := run(t, lan.Host(1), "--profile", own, "--localsend-pin", "1234", "send", "--to", at, file); code != 0 {
+			t.Errorf("with it: exit %d: %s", code, err)
+		}
+		if got := digest(t, phone.dir); len(got) != 1 {
+			t.Errorf("%d files", len(got))
+		}
+	})
+	t.Run("declined", func(t *testing.T) {
+		startLocalSend(t, lan.Host(2)) // without --unattended it declines, since no one is there to ask
+		if code, err := run(t, lan.Host(1), "--profile", own, "--localsend", "send", "--to", at, file); code != 4 {
+			t.Errorf("exit %d: %s", code, err)
+		}
+	})
+}
