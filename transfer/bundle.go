@@ -138,13 +138,13 @@ func (b *bundle) failLocked(err error) {
 	b.came.Broadcast()
 }
 
-// farewell is how long a graceful close of a bundle may take.
-const farewell = 2 * time.Second
+// closeTimeout is how long a graceful close of a bundle may take.
+const closeTimeout = 2 * time.Second
 
 // close ends the bundle gracefully, after drain: the other side reads what was written and then the end, and we wait
 // for its end.
 func (b *bundle) close() {
-	timer := time.NewTimer(farewell)
+	timer := time.NewTimer(closeTimeout)
 	b.mu.Lock()
 	b.closing = true
 	for l := range b.lanes {

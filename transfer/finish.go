@@ -49,15 +49,15 @@ func (r *receiver) finish() error {
 	for _, n := range r.result.Notes {
 		r.stage.journal.put(jourNote, encodeNote(n))
 	}
-	if err := r.stage.record(jourEnd, r.reckoning()); err != nil {
+	if err := r.stage.record(jourEnd, r.encodeResult()); err != nil {
 		return err
 	}
 	return r.publish()
 }
 
-// reckoning encodes the counters of the result for the journal, except the top-level names, which have records of
+// encodeResult encodes the counters of the result for the journal, except the top-level names, which have records of
 // their own.
-func (r *receiver) reckoning() []byte {
+func (r *receiver) encodeResult() []byte {
 	counted := counts(r.result.Unchanged, r.result.Renamed-r.topsRenamed, r.result.LeftOut, r.result.Unkept)
 	return append(counted, r.result.Totals.encode()...)
 }
@@ -197,7 +197,7 @@ func (r *receiver) refusePublished(path string, t Totals, err error) error {
 	r.result.note(n)
 	r.result.LeftOut += max(t.Files+t.Folders+t.Links, 1) - 1
 	r.stage.journal.put(jourNote, encodeNote(n))
-	r.stage.journal.put(jourEnd, r.reckoning())
+	r.stage.journal.put(jourEnd, r.encodeResult())
 	r.stage.journal.put(jourGone, []byte(path))
 	if err := r.stage.flushJournal(); err != nil {
 		return err

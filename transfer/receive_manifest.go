@@ -100,7 +100,7 @@ func (r *receiver) announced(body []byte) error {
 	if !r.ask {
 		return nil
 	}
-	return r.ponder(in)
+	return r.requestFile(in)
 }
 
 // makeFolder creates a folder in the staging folder, under another name if the disk rejects the planned one.
@@ -201,8 +201,8 @@ func (r *receiver) admit(e entry) error {
 	return r.opts.Limit(r.seen)
 }
 
-// ponder sends the sender the request for a file.
-func (r *receiver) ponder(in *incoming) error {
+// requestFile sends the sender the request for a file.
+func (r *receiver) requestFile(in *incoming) error {
 	if h := in.held; h != nil {
 		switch {
 		case !h.is(in.entry) || !r.stillThere(h):

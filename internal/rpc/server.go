@@ -21,8 +21,8 @@ const (
 	// send and read. More are answered with "busy". So a program can always disconnect a peer that makes it wait.
 	maxRunning = 1280
 	maxWaiting = 1024
-	// farewell is how long the end waits for messages to be delivered.
-	farewell = 5 * time.Second
+	// deliverTimeout is how long the end waits for messages to be delivered.
+	deliverTimeout = 5 * time.Second
 )
 
 // Opener makes the engine for start. hosted says that it belongs to a program that runs with the profile already.
@@ -61,7 +61,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, open Opener) error 
 	select {
 	case err := <-ended:
 		return err
-	case <-time.After(2 * farewell): // a write may be blocked, since no one reads
+	case <-time.After(2 * deliverTimeout): // a write may be blocked, since no one reads
 		return errors.New("standard output: no one reads it")
 	}
 }
@@ -256,7 +256,7 @@ func (s *session) end() {
 	if e == nil || hosted {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	ctx, cancel := context.WithTimeout(context.Background(), deliverTimeout)
 	defer cancel()
 	_ = e.Shutdown(ctx) // what was not delivered has its own result
 }
