@@ -44,12 +44,12 @@ func TestQuestion_WarnsOfATakenName(t *testing.T) {
 	r := &receiver{program: &program{in: strings.NewReader(""), out: newPrinter(io.Discard, &said)}, e: e, accept: "ask"}
 	anna, eve := engine.PeerID{1}, engine.PeerID{2}
 	peer := engine.Peer{ID: eve, Name: "Anna", LooksLike: anna}
-	warning := fmt.Sprintf("Careful: Anna (%s) is not the device of that name that you know (%s). ", eve.Short(), anna.Short())
+	warning := fmt.Sprintf("Warning: Anna (%s) is not the device you know by that name (%s). ", eve.Short(), anna.Short())
 	for i := range 3 * strangerLines {
 		said.Reset()
 		id := fmt.Sprint(i)
 		r.invitation(&engine.Invitation{ID: id, Peer: peer})
-		if got, want := said.String(), warning+"Connect with Anna ("+eve.Short()+")? [y/n] \n"; got != want {
+		if got, want := said.String(), warning+"Connect to Anna ("+eve.Short()+")? [y/n] \n"; got != want {
 			t.Fatalf("question %d is %q, want %q", i, got, want)
 		}
 		r.noteAbout(eve, "connected to %s", describe(peer))

@@ -10,8 +10,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// apiCommand serves a program in another language. Without --profile, the program has an identity of its own, which is
-// discarded at the end; with it, the one of the profile, in the program that runs with it, if there is one.
+// apiCommand serves a program in another language. Without --profile, the program has a temporary identity, which is
+// discarded when it exits. With --profile, it uses the identity of the profile, in the program that already uses the
+// profile if there is one.
 func (p *program) apiCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "api",
@@ -33,7 +34,7 @@ Without --profile, the program gets a temporary identity, which is discarded whe
 	}
 }
 
-// openForProgram makes the engine as the program and the command line configure it.
+// openForProgram creates the engine with the settings of the program and of the command line.
 func (p *program) openForProgram(cfg engine.Config) (e *engine.Engine, hosted bool, err error) {
 	if p.host != nil {
 		return p.host.Engine, true, nil

@@ -44,7 +44,7 @@ about every offer again.`,
 				Dir   string `json:"into,omitempty"`
 			}{"auto", id.String(), a.Bytes, a.Dir})
 			if a.Bytes == 0 {
-				p.out.line("from now on, you are asked about every offer from %s", id.Short())
+				p.out.line("you will be asked about every offer from %s", id.Short())
 			} else {
 				p.out.line("up to %s a day from %s is accepted into %s without asking", size(a.Bytes), id.Short(), a.Dir)
 			}

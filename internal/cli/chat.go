@@ -106,11 +106,11 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 			if !ok {
 				return nil
 			}
-			if p.host != nil && to == "" { // without a host the engine invites by itself
+			if p.host != nil && to == "" { // without a host, the engine invites peers automatically
 				switch ev := ev.(type) {
 				case engine.PeerLost:
 					delete(asked, ev.Peer.ID)
-				case engine.PeerRemoved: // it may come back, and then it is invited again
+				case engine.PeerRemoved: // if it comes back, it is invited again
 					if !errors.Is(ev.Err, engine.ErrCancelled) {
 						delete(asked, ev.Peer.ID)
 					}

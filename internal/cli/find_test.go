@@ -40,7 +40,7 @@ func TestFind_OwnDeviceIsReportedAtOnce(t *testing.T) {
 	_ = l.Close()
 	for to, want := range map[string]string{
 		id.String(): "is the ID of this device", id.Short(): "is the ID of this device", "Anna": `"Anna" is the name of this device`, "anna": "is the name of this device",
-		"127.0.0.1:" + port: "is this device; give the address of another one", "localhost:" + port: "is this device", "[::1]:" + port: "is this device",
+		"127.0.0.1:" + port: "is this device; give the address of a different one", "localhost:" + port: "is this device", "[::1]:" + port: "is this device",
 	} {
 		var said strings.Builder
 		began := time.Now()
@@ -172,7 +172,8 @@ func TestFindNamed_NameLikeAnID(t *testing.T) {
 	}
 }
 
-// TestPairConfirm_NameLikeAnID: a device that takes the start of another one's ID as its name is not the one that was named.
+// TestPairConfirm_NameLikeAnID: a device that takes the start of another one's ID as its name is not the one that was
+// named.
 func TestPairConfirm_NameLikeAnID(t *testing.T) {
 	e, err := engine.New(engine.Config{Name: "Me", Profile: filepath.Join(t.TempDir(), "me")})
 	if err != nil {

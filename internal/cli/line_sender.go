@@ -18,8 +18,8 @@ const (
 	lastAckWait = 10 * time.Second
 )
 
-// lineSender sends the lines of a chat, in their order, without waiting for each: a peer that does not acknowledge them does
-// not hold up others. It has one user at a time.
+// lineSender sends the lines of a chat, in their order, without waiting for each: a peer that does not acknowledge them
+// does not hold up others. It has one user at a time.
 type lineSender struct {
 	*program
 	only     []engine.PeerID // the recipients; empty means all connected peers
@@ -97,7 +97,7 @@ func (m *lineSender) take(o outcome, now time.Time) {
 	m.failed++
 	ok, hidden := m.unsaid.allow(now)
 	if hidden > 0 {
-		m.out.note("%d lines about messages that were not delivered were left out", hidden)
+		m.out.note("%d lines about undelivered messages were omitted", hidden)
 	}
 	if ok {
 		m.out.note("not delivered to %s: %v", m.name(o.peer), o.err)
@@ -176,7 +176,7 @@ func (m *lineSender) quiet(now time.Time) bool {
 		}
 	}
 	if n := m.unsaid.hiddenNow(); n > 0 {
-		m.out.note("%d lines about messages that were not delivered were left out", n)
+		m.out.note("%d lines about undelivered messages were omitted", n)
 	}
 	m.under = nil
 	return true

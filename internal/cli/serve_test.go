@@ -97,7 +97,7 @@ func TestServe_StrangersDoNotFillTheJournal(t *testing.T) {
 		if most := 2 * (strangerLines + seconds/10 + 1); lines > most || said.Len() > lines*4_500 {
 			t.Errorf("%d lines, %d bytes", lines, said.Len())
 		}
-		if !strings.Contains(said.String(), " lines about strangers were left out\n") {
+		if !strings.Contains(said.String(), " lines about strangers were omitted\n") {
 			t.Error("nothing says that lines are missing")
 		}
 	})
@@ -152,7 +152,7 @@ func TestServe_PacesAKnownPeer(t *testing.T) {
 		if most := 3 * (peerLines + seconds/2 + 1); lines > most || lines < peerLines {
 			t.Errorf("%d lines, at most %d", lines, most)
 		}
-		if !strings.Contains(said.String(), " lines about "+ben.Short()+" were left out\n") {
+		if !strings.Contains(said.String(), " lines about "+ben.Short()+" were omitted\n") {
 			t.Error("nothing says that lines are missing")
 		}
 		said.Reset()
@@ -166,7 +166,8 @@ func TestServe_PacesAKnownPeer(t *testing.T) {
 	})
 }
 
-// TestServe_KeepsFewOffersThatWereDeclined: a peer that is known does not fill the history with offers that no one accepts.
+// TestServe_KeepsFewOffersThatWereDeclined: a peer that is known does not fill the history with offers that no one
+// accepts.
 func TestServe_KeepsFewOffersThatWereDeclined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &keeper{store: history.Memory(), began: time.Now(), rows: map[engine.TransferID]row{}, trust: func(engine.PeerID) engine.Trust { return engine.TrustVerified }}
@@ -201,7 +202,7 @@ func TestHistory_KeepsTheWarning(t *testing.T) {
 	}
 	for id, want := range map[engine.PeerID]string{
 		anna:    "Anna: hi",
-		mallory: "Anna (" + mallory.Short() + ", careful: not the device of that name that you know): hi",
+		mallory: "Anna (" + mallory.Short() + ", warning: not the device you know by that name): hi",
 		gone:    "Anna (" + gone.Short() + "): hi",
 	} {
 		for talk, body := range map[string]string{chatlog.Everyone: `{"text":"hi","everyone":true}`, id.String(): `{"text":"hi"}`} {

@@ -341,7 +341,7 @@ func dialFinding(who string, err error) Finding {
 	case errors.Is(err, engine.ErrVersion):
 		return Finding{Name: Version, Bad: true, Detail: who}
 	case errors.As(err, &unresolved) && unresolved.IsNotFound:
-		return Finding{Name: Address, Bad: true, Err: fmt.Errorf("%s cannot be resolved: check the spelling, or give the IP address", who)}
+		return Finding{Name: Address, Bad: true, Err: fmt.Errorf("%s cannot be resolved; check the spelling, or give the IP address", who)}
 	case errors.As(err, &unresolved):
 		return Finding{Name: Address, Bad: true, Err: fmt.Errorf("%s could not be looked up: %w; give the IP address", who, err)}
 	case errors.Is(err, engine.ErrTimeout), errors.Is(err, context.DeadlineExceeded):

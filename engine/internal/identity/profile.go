@@ -101,7 +101,7 @@ func Open(ctx context.Context, dir string) (*Profile, error) {
 		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return nil, fmt.Errorf("locking profile: %w", err)
 		}
-		return nil, fmt.Errorf("%w: another Multipeer is using %s; quit it or choose another profile folder", ErrInUse, dir)
+		return nil, fmt.Errorf("%w: another copy of Multipeer is using %s; quit it or choose another profile folder", ErrInUse, dir)
 	}
 	if err := p.load(dir); err != nil {
 		_ = p.Close()
