@@ -27,11 +27,11 @@
 //
 // # Events
 //
-// [Engine.Watch] is a single stream of typed events: first a [Snapshot], then each change, on the goroutine that
-// ranges over it. [Engine.Handle] instead calls one function for each kind of event, in the style of the Pythonista
-// module, and [Engine.Handling] does so alongside Run. There may be any number of readers, so several packages can share
-// an engine: a reader never decides about what it has no function for. [Engine.HandleStream] gives the streams of one
-// name to one function. What nothing takes is refused, and its sender gets [ErrUnavailable].
+// [Engine.Watch] is a single stream of typed events: first a [Snapshot], then each change, on the goroutine that ranges
+// over it. [Engine.Handle] instead calls one function for each kind of event, in the style of the Pythonista module,
+// and [Engine.Handling] does so alongside Run. There may be any number of readers, so several packages can share an
+// engine: a reader never decides about what it has no function for. [Engine.HandleStream] gives the streams of one name
+// to one function. What nothing takes is refused, and its sender gets [ErrUnavailable].
 //
 // A slow reader never blocks the engine: it gets only the newest state of each peer and transfer. Messages that do not
 // fit in its queue stay with their senders, so a program that reads slowly slows down those that send to it.
@@ -106,7 +106,7 @@
 //	display name                      1 to 63 bytes of UTF-8 (MaxName)
 //	service type                      1 to 15 characters of a-z, 0-9 and - (MaxService)
 //	discovery info, one key=value     255 bytes (MaxPair)
-//	discovery info in all             1000 bytes, about 400 are advised (MaxInfo)
+//	discovery info in total           1000 bytes, about 400 are advised (MaxInfo)
 //	context of an invitation          16384 bytes of JSON (MaxContext)
 //	message                           1048576 bytes of JSON (MaxMessage)
 //	unreliable message                1100 bytes of JSON (MaxDatagram)

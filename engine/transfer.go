@@ -115,7 +115,7 @@ type OfferOptions struct {
 	// Name is the name under which the only path, or Content, is offered; empty means the path's own
 	// (sendResourceAtURL:withName:).
 	Name string
-	// Note is a text that the receiver's program shows with the offer, at most MaxNote bytes of UTF-8.
+	// Note is text that the receiver's program shows with the offer, at most MaxNote bytes of UTF-8.
 	Note string
 	// Content is offered in place of paths, under Name: bytes.NewReader sends what is in memory. It is read to its end
 	// before the call returns, into a file that is removed when the transfer has ended; Retry is not possible then.

@@ -35,7 +35,7 @@ func hostileNames() []string {
 		"desktop.ini", "autorun.inf", "x.desktop", "x.lnk", "x.url", "X.LIBRARY-MS", "x.scf", "x.search-ms", "x.theme", "x.terminal", "x.command", "x.webloc",
 		"victim.txt", "VICTIM.TXT", "victim.txt.", "victim.txt ", "victim.tx\u200Bt", "dir", "dir/x", "link/x", "link",
 	}
-	for _, n := range slices.Clone(names) { // variants: an extension, a blank, another case, a joiner
+	for _, n := range slices.Clone(names) { // variants: an extension, a space, another case, a joiner
 		names = append(names, n+".txt", " "+n, strings.ToUpper(n), n+"\u200D", n+". .")
 	}
 	slices.Sort(names)
@@ -386,8 +386,8 @@ func safe(p string) error {
 	return nil
 }
 
-// TestNames_AreSafeAtEachLength: a disk that rejects a name gets a shorter one, which is as safe as the name itself, also
-// if the part that is kept holds nothing but dots and blanks.
+// TestNames_AreSafeAtEachLength: a disk that rejects a name gets a shorter one, which is as safe as the name itself,
+// also if the part that is kept contains only dots and spaces.
 func TestNames_AreSafeAtEachLength(t *testing.T) {
 	names := hostileNames()
 	for _, fill := range []string{".", " ", ". ", "..b", "_", "\u00a0", "CON.", "~1"} {

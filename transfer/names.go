@@ -40,13 +40,13 @@ func splitPath(raw string) ([]string, error) {
 	return parts, nil
 }
 
-// ValidateName checks a name under which a file or folder is to be sent: one component of a path, in UTF-8, with at most
-// 255 bytes. The error wraps ErrBadName and names the rule. A receiver may still change a name that its own system does
-// not accept.
+// ValidateName checks a name under which a file or folder is to be sent: one component of a path, in UTF-8, with at
+// most 255 bytes. The error wraps ErrBadName and names the rule. A receiver may still change a name that its own system
+// does not accept.
 func ValidateName(name string) error {
 	switch {
 	case name == "" || name == "." || name == "..":
-		return fmt.Errorf("%w: %q is no name of a file", ErrBadName, name)
+		return fmt.Errorf("%w: %q is not a valid file name", ErrBadName, name)
 	case len(name) > maxName:
 		return fmt.Errorf("%w: %d bytes, more than %d", ErrBadName, len(name), maxName)
 	case !utf8.ValidString(name):
@@ -222,7 +222,7 @@ func shorten(name string, limit int) string {
 	if short := strings.TrimRight(cut(name, limit-len(ext)), ". ") + ext; short != "" {
 		return short
 	}
-	return "_" // nothing but dots and blanks was left
+	return "_" // only dots and spaces were left
 }
 
 // numbered returns the n-th candidate for a name that is taken, in at most limit bytes: "name (2).ext".

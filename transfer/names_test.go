@@ -134,8 +134,8 @@ func TestTimes_AreKeptAsTheDiskAllows(t *testing.T) {
 	}
 }
 
-// TestNames_RepositoriesAreInert: a folder that was received is no repository of a program that a prompt runs, at any
-// depth, and neither is the folder that receives.
+// TestNames_RepositoriesAreInert: a received folder is not a repository for any program that a shell prompt runs, at
+// any depth, and neither is the folder that receives.
 func TestNames_RepositoriesAreInert(t *testing.T) {
 	for _, name := range []string{".git", ".Git", ".GIT", ".hg", ".sl", ".jj", "HEAD", "head", "git~1", "GIT~12", "hg~1", ".ſl", "x.{ED7BA470-8E54-465E-825C-99712043E01C}"} {
 		if got := portable(name, false, maxName); got != name+InertSuffix {

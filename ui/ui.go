@@ -406,7 +406,7 @@ func (u *UI) downloads() string {
 	return desktop.Downloads()
 }
 
-// say shows a text as a toast; it ignores an empty text.
+// say shows text as a toast; it ignores an empty string.
 func (u *UI) say(text string) {
 	if text != "" {
 		u.trace("toast %q", text)

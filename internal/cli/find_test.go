@@ -54,7 +54,7 @@ func TestFind_OwnDeviceIsReportedAtOnce(t *testing.T) {
 	}
 }
 
-// TestMayBeHost: which texts are tried both as a name and as an address.
+// TestMayBeHost checks which inputs are tried both as a name and as an address.
 func TestMayBeHost(t *testing.T) {
 	for s, want := range map[string]bool{"six.lan": true, "a.b.c": true, "Anna": false, "Anna.": false, "Anna's Mac": false, "Dr. Ben": false, "v1.2": true, ".": false, "a/b.c": false} {
 		if got := mayBeHost(s); got != want {

@@ -160,7 +160,7 @@ func TestQuestion_CannotBeForgedByAFileName(t *testing.T) {
 	}
 }
 
-// TestBlanks_DoNotMakeALine: text behind many blanks would stand at the start of the next line of a terminal.
+// TestBlanks_DoNotMakeALine: after many spaces, text would start on the next line of a terminal.
 func TestBlanks_DoNotMakeALine(t *testing.T) {
 	eve := engine.Peer{ID: engine.PeerID{7}, Name: "Eve"}
 	for what, blank := range map[string]string{

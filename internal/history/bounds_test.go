@@ -101,7 +101,7 @@ func TestTalks_AreBounded(t *testing.T) {
 		return all, n
 	}
 	if all, n := total(s); n > 101 || all > 2<<20 {
-		t.Errorf("%d talks of strangers, %d bytes in all", n, all)
+		t.Errorf("%d talks of strangers, %d bytes in total", n, all)
 	}
 	if first, next := s.Bounds("stranger0"); next-first != 1 || s.Rows("stranger0", first, 9)[0].Text != "back" || first == 1 {
 		t.Errorf("one that was dropped has rows %d to %d", first, next)
@@ -110,14 +110,14 @@ func TestTalks_AreBounded(t *testing.T) {
 		s.Append("ben", Row{At: at(10_000 + i), Kind: Text, Text: text, Own: true})
 	}
 	if all, _ := total(s); all > 4<<20 {
-		t.Errorf("%d bytes in all", all)
+		t.Errorf("%d bytes in total", all)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	s = open(t, path)
 	if all, n := total(s); n > 101 || all > 4<<20 {
-		t.Errorf("on the disk: %d talks of strangers, %d bytes in all", n, all)
+		t.Errorf("on disk: %d talks of strangers, %d bytes in total", n, all)
 	}
 	for _, name := range []string{"ben", "camera"} {
 		if first, next := s.Bounds(name); first == next {

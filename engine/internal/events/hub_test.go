@@ -36,7 +36,7 @@ func newTestHub(abandoned *[]event) *Hub[event] {
 	return NewHub(traitsOf, func(ev event) { *abandoned = append(*abandoned, ev) }, func() {})
 }
 
-// texts reads what is queued and ends.
+// texts reads the queued events and ends.
 func texts(ctx context.Context, h *Hub[event], r *Reader[event]) (out []string) {
 	for ev := range h.Read(ctx, r, func() event { return event{text: "snapshot"} }) {
 		out = append(out, ev.text)

@@ -39,7 +39,8 @@ func TestImpersonated_ByCapitals(t *testing.T) {
 	}
 }
 
-// TestImpersonated_ByWhatFollows: a name that begins with a known one reads like that one with a text, a mark or an ID.
+// TestImpersonated_ByWhatFollows: a name that begins with a known name looks like that name followed by text, a
+// punctuation mark or an ID.
 func TestImpersonated_ByWhatFollows(t *testing.T) {
 	p := &Profile{peers: map[PeerID]Record{{1}: {Trust: Verified, Name: "Anna"}, {3}: {Trust: Seen, Name: "Tom: office"}}}
 	for name, flagged := range map[string]bool{

@@ -59,7 +59,7 @@ type Record struct {
 	Name  string    `json:"name,omitempty"` // the name it last used
 	Last  time.Time `json:"last"`           // when it was last connected
 	Auto  Auto      `json:"auto,omitzero"`  // for verified peers only
-	// Addrs are where it was reached last, the newest first; hints, as all addresses are.
+	// Addrs are where it was last reached, newest first; hints, like all addresses.
 	Addrs [4]netip.AddrPort `json:"addrs,omitzero"`
 }
 

@@ -69,7 +69,7 @@ func TestWeak_SmallOrderAndNonCanonicalKeys(t *testing.T) {
 			key[31] |= sign
 			p := of(key)
 			if p == nil || !p.small() {
-				t.Fatalf("%x is no point of a small order", key)
+				t.Fatalf("%x is not a point of small order", key)
 			}
 			points[fmt.Sprint(p.x, p.y)] = true
 			if !weak(key[:]) {

@@ -36,7 +36,7 @@ func (m Text) appendJSON(b []byte) []byte {
 	return append(b, '}')
 }
 
-// appendText appends a member that is a text, unless it is empty.
+// appendText appends a string member, unless it is empty.
 func appendText(b []byte, key, text string) []byte {
 	if text == "" {
 		return b
@@ -90,7 +90,7 @@ func (w *walker) hot(kind string) (Message, bool) {
 	case "message":
 		body := w.member("body")
 		if len(w.raw) > len(body)+len(body)/2+envelope { // guard: message-padded
-			body = bytes.Clone(body) // else its queue would hold the blanks around it too
+			body = bytes.Clone(body) // otherwise its queue would also hold the surrounding white space
 		}
 		return Text{N: n, Body: json.RawMessage(body)}, body != nil && w.used == 3
 	case "message_ack":

@@ -129,7 +129,7 @@ func (d *Data) UnmarshalJSON(b []byte) error {
 		if string(b) == "null" {
 			return nil
 		}
-		return malformed("data is no text")
+		return malformed("data is not a string")
 	}
 	if strings.ContainsAny(text, "\r\n") { // guard: data-breaks
 		return malformed("a line break in base64")
@@ -177,8 +177,8 @@ type Offer struct {
 // MaxNote limits a note, in bytes of UTF-8.
 const MaxNote = 1000
 
-// SameService reports whether the service types of two greetings allow a connection: they are equal, or one is not given.
-// Engines of several services may share one key, and a connection belongs to one of them.
+// SameService reports whether the service types of two greetings allow a connection: they are equal, or one is not
+// given. Engines of several services may share one key, and a connection belongs to one of them.
 func SameService(a, b string) bool { return a == "" || b == "" || a == b }
 
 // MaxOfferNames is how many top-level names an offer shows.

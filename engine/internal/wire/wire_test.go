@@ -91,7 +91,7 @@ func TestCode_TableOfTheProtocol(t *testing.T) {
 		t.Errorf("PROTOCOL.md says %q, the code %q", table, ours)
 	}
 	if !errors.Is(Code(999).Err(), ErrFailed) {
-		t.Error("an unknown code is no failure")
+		t.Error("an unknown code is not a failure")
 	}
 }
 

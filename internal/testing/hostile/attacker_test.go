@@ -120,7 +120,7 @@ func (a *attacker) dial() error {
 	return err
 }
 
-// frame prepends the length to a text.
+// frame prepends the length to a string.
 func frame(s string) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(s))), s...)
 }

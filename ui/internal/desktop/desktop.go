@@ -1,6 +1,5 @@
-// Package desktop is what the desktop offers to the window: opening files, the system's file dialog,
-// notifications, the clipboard, the tray and starting at login. It knows nothing of the window: it gets texts and
-// functions.
+// Package desktop is what the desktop offers to the window: opening files, the system's file dialog, notifications, the
+// clipboard, the tray and starting at login. It knows nothing of the window: it gets strings and functions.
 package desktop
 
 import (
