@@ -125,7 +125,7 @@ func TestHandler_ReportsTransferEndOnceAcrossRestart(t *testing.T) {
 		stop()
 		stopAgain()
 		if first.Load() != 1 || again.Load() != 1 {
-			t.Errorf("told %d and %d times", first.Load(), again.Load())
+			t.Errorf("reported %d and %d times", first.Load(), again.Load())
 		}
 		saved := of(t, b, tr.ID).Saved
 		if err := b.Stop(); err != nil {
@@ -136,7 +136,7 @@ func TestHandler_ReportsTransferEndOnceAcrossRestart(t *testing.T) {
 		time.Sleep(time.Second)
 		stop()
 		if later.Load() != 0 {
-			t.Error("told again after a restart")
+			t.Error("reported again after a restart")
 		}
 		if got := of(t, b, tr.ID).Saved; len(saved) != 1 || !slices.Equal(got, saved) {
 			t.Errorf("saved as %q, and listed as %q later", saved, got)
@@ -255,7 +255,7 @@ func TestHandler_SlowCallMissesNoTransferEnd(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		if got := of(t, b, tr.ID); got.State != engine.Delivered || delivered.Load() != 1 {
-			t.Errorf("%v, told of %d deliveries", got.State, delivered.Load())
+			t.Errorf("%v, reported %d deliveries", got.State, delivered.Load())
 		}
 		cancel()
 		<-done
@@ -334,7 +334,7 @@ func TestHandler_ClockSetBackRepeatsNoTransferEnd(t *testing.T) {
 		cancel()
 		<-done
 		if n != 0 {
-			t.Errorf("what ended in an earlier run is told %d times", n)
+			t.Errorf("a transfer that ended in an earlier run is reported %d times", n)
 		}
 	})
 }
@@ -399,7 +399,7 @@ func TestHandler_LeavesToOthersWhatItDoesNotTake(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		if whole != 20 || messages != 1 {
-			t.Errorf("%d of 20 streams are whole, %d messages", whole, messages)
+			t.Errorf("%d of 20 streams are complete, %d messages", whole, messages)
 		}
 	})
 }

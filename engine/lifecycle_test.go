@@ -42,7 +42,7 @@ func TestStart_PortIsOpenWhenItReturns(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := taken.Start(t.Context()); err == nil {
-		t.Error("it starts with a port that is taken")
+		t.Error("it starts with a port that is in use")
 	}
 	select {
 	case <-taken.Done():
@@ -248,7 +248,7 @@ func TestWaitPeer_WaitsForTheState(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := a.WaitPeer(ctx, engine.PeerID{1}, engine.Found); !errors.Is(err, engine.ErrTimeout) {
-			t.Errorf("of a peer that is not there: %v", err)
+			t.Errorf("of a peer that is missing: %v", err)
 		}
 		_ = a.Stop()
 		if _, err := a.WaitPeer(t.Context(), engine.PeerID{1}, engine.Found); !errors.Is(err, engine.ErrClosed) {

@@ -300,7 +300,7 @@ func TestOffer_AsksAgainBeyondWhatWasShown(t *testing.T) {
 			t.Errorf("asked again about %+v", o.Transfer)
 		}
 		if got := of(t, b, tr.ID); got.State != engine.Offered {
-			t.Errorf("meanwhile it is %v", got.State)
+			t.Errorf("in the meantime it is %v", got.State)
 		}
 		time.Sleep(5 * time.Second)
 		if err := o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}); err != nil {
@@ -344,7 +344,7 @@ func TestOffer_DeclinedWhenAskedAgainLeavesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		if end, _ := a.Wait(t.Context(), tr.ID); end.State != engine.Declined {
-			t.Errorf("the sender says %v, %v", end.State, end.Err)
+			t.Errorf("the sender reports %v, %v", end.State, end.Err)
 		}
 	})
 	if left, _ := os.ReadDir(dir); len(left) != 0 {

@@ -177,7 +177,7 @@ func TestSession_EndIsReportedOnceOnBothSides(t *testing.T) {
 				t.Fatalf("added and removed: %v at the one that has noticed, %v at the other", x, y)
 			}
 			if r := posted.Results(); r[0].Err != nil {
-				t.Errorf("what was posted meanwhile: %v", r[0].Err)
+				t.Errorf("what was posted in the meantime: %v", r[0].Err)
 			}
 			if m := ea(is[engine.MessageReceived]).(engine.MessageReceived).Message; !strings.Contains(string(m.Body), "kept") {
 				t.Errorf("%s", m.Body)

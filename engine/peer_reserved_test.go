@@ -44,7 +44,7 @@ func TestPeerExchange_ReservedIDsEndTheConnection(t *testing.T) {
 func TestParsePeerID_RefusesReservedIDs(t *testing.T) {
 	for _, id := range []engine.PeerID{{}, engine.Broadcast} {
 		if got, err := engine.ParsePeerID(id.String()); err == nil {
-			t.Errorf("%s is taken", got)
+			t.Errorf("%s is accepted", got)
 		}
 	}
 }

@@ -158,7 +158,7 @@ func TestSend_ToAVanishingPeerEndsInTime(t *testing.T) {
 				}
 				switch {
 				case err == nil && !got[fmt.Sprint(i)]:
-					t.Errorf("round %d: message %d counts as delivered and is not there", round, i)
+					t.Errorf("round %d: message %d counts as delivered and is missing", round, i)
 				case err == nil:
 					delivered++
 				case known:

@@ -161,7 +161,7 @@ func TestTopic_InvalidNamePanics(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%q is taken", name)
+					t.Errorf("%q is accepted", name)
 				}
 			}()
 			a.Topic(name)

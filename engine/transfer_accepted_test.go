@@ -288,7 +288,7 @@ func TestForget_CancelsWhatWaitsToBeSent(t *testing.T) {
 // TestOffer_LongAttemptIsNotIdle checks that a transfer of a stranger may be paused after an attempt of more than a day.
 func TestOffer_LongAttemptIsNotIdle(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a day takes long to simulate")
+		t.Skip("simulating a day takes a long time")
 	}
 	file := bytesIn(t, 300_000)
 	busy := t.TempDir()

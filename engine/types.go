@@ -138,7 +138,7 @@ func (m Message) Decode(v any) error {
 	b, bytes := v.(*Bytes)
 	switch {
 	case bytes != (m.Data != nil):
-		return fmt.Errorf("message: %w: it is bytes, and not JSON, or the other way round", ErrInvalid)
+		return fmt.Errorf("message: %w: cannot decode bytes as JSON, or JSON as Bytes", ErrInvalid)
 	case bytes:
 		*b = slices.Clone(m.Data)
 		return nil

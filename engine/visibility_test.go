@@ -44,7 +44,7 @@ func TestVisibility_KnownOnlyHidesFromStrangers(t *testing.T) {
 			t.Errorf("a stranger dials it: %v", err)
 		}
 		if connected(a) != 1 {
-			t.Error("the one that is known was lost")
+			t.Error("the known peer was lost")
 		}
 		_ = known.Stop()
 		again := net.Start(engine.Config{Name: "Ben again", Invite: engine.Everyone})

@@ -135,7 +135,7 @@ func TestMerge_NamesLinks(t *testing.T) {
 	}
 	_, err := os.Lstat(filepath.Join(dst, "d/l"))
 	if err != nil && (got.Links != 0 || got.LeftOut == 0) {
-		t.Errorf("the link is not there (%v), the receipt says: %+v; sender %+v", err, got, sent)
+		t.Errorf("the link is missing (%v), the receipt says: %+v; sender %+v", err, got, sent)
 	}
 }
 

@@ -120,7 +120,7 @@ func TestCompare_RevealsNoDigest(t *testing.T) {
 			}
 			go func() { _, _ = a.Write(binary.BigEndian.AppendUint64([]byte{frameTaken}, k.seq+1)) }()
 			if strings.Contains(string(k.body()), string(secret[:])) || strings.Contains(string(k.body()), string(secret[:16])) {
-				t.Error("the receiver has told the digest of its file")
+				t.Error("the receiver has revealed the digest of its file")
 			}
 			said := records{k.body()}
 			for kind, body, ok, err := said.next(); ok && err == nil; kind, body, ok, err = said.next() {
@@ -285,7 +285,7 @@ func TestSource_SwappedForALinkIsNotFollowed(t *testing.T) {
 				t.Errorf("sent %q", b)
 			}
 			if sent.LeftOut == 0 {
-				t.Error("nothing is said")
+				t.Error("nothing is reported")
 			}
 		})
 	}
@@ -315,7 +315,7 @@ func TestJournal_GivesNoUnsafeName(t *testing.T) {
 		p := newPlan()
 		got, err := p.add("notes.txt", false, saved)
 		if err != nil || got != "notes.txt" {
-			t.Errorf("journal says %q: saved as %q, %v", saved, got, err)
+			t.Errorf("journal reports %q: saved as %q, %v", saved, got, err)
 		}
 	}
 	p := newPlan()

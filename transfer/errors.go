@@ -47,7 +47,7 @@ var (
 	// ErrTimes, ErrExec, ErrGrew and ErrNotDurable appear in notes of entries that were saved.
 	ErrTimes      = errors.New("the modification time was not kept")
 	ErrExec       = errors.New("not made executable")
-	ErrGrew       = errors.New("grew while it was being sent; only the part that was there at the start was sent")
+	ErrGrew       = errors.New("grew while it was being sent; only its original part was sent")
 	ErrNotDurable = errors.New("the disk does not confirm that data is safe from a power cut")
 
 	// ErrInterrupted is an end that says nothing about the transfer itself: the next call resumes it.

@@ -181,7 +181,7 @@ func TestReceive_HostileNamesStayInTheFolder(t *testing.T) {
 		if saved == name {
 			plain++
 		} else if rewritten++; len(got.Notes) == 0 {
-			t.Errorf("%q: nobody was told that it is %q", name, saved)
+			t.Errorf("%q: no one was told that it is %q", name, saved)
 		}
 	}
 	t.Logf("%d names: %d refused, %d rewritten and told, %d saved as they are", len(names), refused, rewritten, plain)
@@ -204,7 +204,7 @@ func TestReceive_CollidingNamesAreAllKept(t *testing.T) {
 	for i, s := range got.Saved {
 		key := collisionKey(newPlan().fold, s)
 		if seen[key] {
-			t.Errorf("%q stands twice", s)
+			t.Errorf("%q occurs twice", s)
 		}
 		seen[key] = true
 		if b, _ := os.ReadFile(filepath.Join(dst, s)); string(b) != names[i] {
@@ -427,7 +427,7 @@ func FuzzSafePath(f *testing.F) {
 				t.Errorf("%q became %q: %v", raw, s, err)
 			}
 			if key := collisionKey(p.fold, s); saved[key] {
-				t.Errorf("%q stands twice", s)
+				t.Errorf("%q occurs twice", s)
 			} else {
 				saved[key] = true
 			}
@@ -555,7 +555,7 @@ func TestSend_WantOfAnUnannouncedFileIsRefused(t *testing.T) {
 					t.Errorf("%s, digests %v: %v", name, digests, err)
 				}
 			case <-time.After(10 * time.Second):
-				t.Errorf("%s, digests %v: the sender goes on", name, digests)
+				t.Errorf("%s, digests %v: the sender continues", name, digests)
 			}
 			b.fail(errEnded)
 			b.wait()

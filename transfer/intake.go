@@ -108,7 +108,7 @@ func OpenIntake(opts IntakeOptions) (*Intake, error) {
 }
 
 // ErrPartBusy reports a part of which another stream is being read, or that is whole already.
-var ErrPartBusy = errors.New("this file is being received already, or is complete")
+var ErrPartBusy = errors.New("this file is already being received, or is complete")
 
 // Receive reads one file from r, publishes it, and returns its final path, relative to the folder and with slashes. If
 // the stream breaks, what has arrived stays until Close, and Receive may be called again for the same path. Errors are

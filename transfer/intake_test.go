@@ -433,7 +433,7 @@ func TestIntake_EndsWithItsContextOrClose(t *testing.T) {
 	}
 	for _, n := range names(t, dir) {
 		if info, err := os.Stat(filepath.Join(dir, n)); err != nil || info.Size() != 1<<24 {
-			t.Errorf("%s is not whole: %v", n, err)
+			t.Errorf("%s is not complete: %v", n, err)
 		}
 	}
 }

@@ -84,7 +84,7 @@ func TestLeftovers_CountAgainstTheLimit(t *testing.T) {
 				t.Fatalf("%s: attempt %d: %v", name, n, err)
 			}
 			if got, files := stagedBytes(t, dst); got > each+4<<10 || files > 2 { // with the journal
-				t.Errorf("%s: %d bytes in %d files lie there after attempt %d", name, got, files, n)
+				t.Errorf("%s: %d bytes in %d files are left after attempt %d", name, got, files, n)
 			}
 			list, _ := os.ReadDir(filepath.Join(dst, PartialDir, "x", dataDir, "d"))
 			if len(list) > 2 {
@@ -113,7 +113,7 @@ func TestLeftovers_AnotherOrderKeepsAll(t *testing.T) {
 	a, b := newPipe()
 	hostileSend(a, announce(announce(announce(folderRecord("d"), "c"), "b"), "a"), endRecord(3, 1, 21)) // and no content
 	if _, err := Receive(t.Context(), only(b), opts); err != nil {
-		t.Errorf("what had come is not there: %v", err)
+		t.Errorf("received data is missing: %v", err)
 	}
 	a.Interrupt()
 }
@@ -140,7 +140,7 @@ func TestLeftovers_OnlyTheExcessIsRemoved(t *testing.T) {
 	a, b := newPipe()
 	hostileSend(a, announce(announce(content(announce(folderRecord("d"), "a"), 0), "c"), "d"), endRecord(3, 1, 21))
 	if _, err := Receive(t.Context(), only(b), opts); err != nil {
-		t.Errorf("what had come is not there: %v", err)
+		t.Errorf("received data is missing: %v", err)
 	}
 	a.Interrupt()
 	if got := visible(t, dst); len(got) != 4 || got["d/b"] != "" {
@@ -186,7 +186,7 @@ func TestJournal_ByteByByteStaysSmall(t *testing.T) {
 	}
 	r.mark(true)
 	if r.cur.marked != r.cur.pos {
-		t.Errorf("it does not go on where it broke off: %d of %d", r.cur.marked, r.cur.pos)
+		t.Errorf("it does not continue where it broke off: %d of %d", r.cur.marked, r.cur.pos)
 	}
 }
 

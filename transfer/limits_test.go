@@ -152,7 +152,7 @@ func TestManifest_ManipulatedOnesDoNoHarm(t *testing.T) {
 			continue
 		}
 		if b, err := os.ReadFile(filepath.Join(inbox, "d (2)", "a")); err == nil && string(b) != "payload" {
-			t.Errorf("manifest %d: another content: %q", i, b)
+			t.Errorf("manifest %d: different content: %q", i, b)
 		}
 	}
 	t.Logf("%d manifests: %d refused", len(cases), refused)

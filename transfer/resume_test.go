@@ -224,7 +224,7 @@ func TestResume_WithAnotherKeyIsRefused(t *testing.T) {
 		t.Fatal("was not cut")
 	}
 	if _, _, _, err := attempt(t, SendOptions{Paths: []string{src}}, ReceiveOptions{Dir: dst, ID: "x", Key: "mallory", Resume: true}, 1<<40); !errors.Is(err, ErrGone) {
-		t.Errorf("went on with what is another's: %v", err)
+		t.Errorf("continued with another transfer's data: %v", err)
 	}
 }
 

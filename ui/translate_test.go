@@ -125,7 +125,7 @@ func TestTranslations_CoverEveryText(t *testing.T) {
 		}
 		for key := range m {
 			if !slices.Contains(fyneKeys(t), key) {
-				t.Errorf("%s translates %q, which nothing says", l.tag, key)
+				t.Errorf("%s translates %q, which the code does not use", l.tag, key)
 			}
 		}
 	}

@@ -253,7 +253,7 @@ func TestLink_TakesUploads(t *testing.T) {
 	}
 	cut := io.MultiReader(bytes.NewReader(content[:300_000]), &breaking{})
 	if status, _, _ := b.do("PUT", "put/"+id+"/0", cut); status == http.StatusOK {
-		t.Error("a broken upload was taken")
+		t.Error("a broken upload was accepted")
 	}
 	var arrived struct{ Arrived int64 }
 	if !load.Within(5*time.Second, 10*time.Millisecond, func() bool {
@@ -413,7 +413,7 @@ func TestLink_ConnectionsOfAnAddressAreLimited(t *testing.T) {
 	}
 	b := newBrowser(t, l)
 	if status, _, _ := b.do("GET", "", nil); status != http.StatusOK {
-		t.Errorf("beside silent connections: %d", status)
+		t.Errorf("with silent connections: %d", status)
 	}
 	_ = silent[0].SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, err := silent[0].Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
@@ -560,7 +560,7 @@ func TestLink_LimitsHold(t *testing.T) {
 	b.open("")
 	id, _ := b.offer(offeredFile{"long", 5, 0})
 	if status, _, _ := b.do("PUT", "put/"+id+"/0", strings.NewReader("123456")); status == http.StatusOK {
-		t.Error("more than was announced was taken")
+		t.Error("more than was announced was accepted")
 	}
 	id, _ = b.offer(offeredFile{"large", 101, 0})
 	if status, body, _ := b.do("PUT", "put/"+id+"/0", strings.NewReader(strings.Repeat("x", 101))); status != http.StatusRequestEntityTooLarge {

@@ -24,7 +24,7 @@ func TestAnswers_ComeAfterTheirQuestion(t *testing.T) {
 	}
 	r.askedAt = time.Now().Add(-2 * tooSoon)
 	if r.early() {
-		t.Error("an answer is not taken")
+		t.Error("an answer is not accepted")
 	}
 	p.keyboard = false
 	r.questions = nil

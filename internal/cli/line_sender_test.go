@@ -58,7 +58,7 @@ func TestChat_SilentPeerDelaysNoOthers(t *testing.T) {
 			t.Errorf("%d lines took %v", lines, took)
 		}
 		if most > linesAhead {
-			t.Errorf("%d lines were under way to a peer that answers", most)
+			t.Errorf("%d lines were in flight to a peer that answers", most)
 		}
 		m.end(time.Now())
 		for began = time.Now(); !m.quiet(time.Now()); {

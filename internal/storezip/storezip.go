@@ -30,7 +30,7 @@ type File struct {
 }
 
 // ErrChanged reports a file whose content is not what it was.
-var ErrChanged = errors.New("a file changed while the archive was being made")
+var ErrChanged = errors.New("a file changed while the archive was being created")
 
 const (
 	most32 = 1<<32 - 1

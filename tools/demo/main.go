@@ -216,7 +216,7 @@ func send(ctx context.Context, dir string, anna, ben *peer) error {
 		}
 	}
 	if !slices.Equal(sent, arrived) {
-		return errors.New("what arrived differs from what was sent")
+		return errors.New("the received file differs from the sent file")
 	}
 	return nil
 }

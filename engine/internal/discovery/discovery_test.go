@@ -260,7 +260,7 @@ func TestTable_ForgedFloodIsCapped(t *testing.T) {
 	}
 	for i := range 3 {
 		if _, ok := tb.see(sight(newID(t), "192.0.2.9:3000"), netip.MustParseAddr("192.0.2.10"), at, i > 0); ok != (i > 0) {
-			t.Errorf("one more is taken: %v", ok)
+			t.Errorf("one more is accepted: %v", ok)
 		}
 	}
 	tb = newTable()
@@ -460,7 +460,7 @@ func TestPacket_RateIsLimited(t *testing.T) {
 	}
 	(&listener{}).loop(t.Context(), func(packet) { taken++ }, read)
 	if taken < packetBurst || taken > packetBurst+packetRate {
-		t.Errorf("%d of %d packets were looked into", taken, 5*packetBurst)
+		t.Errorf("%d of %d packets were parsed", taken, 5*packetBurst)
 	}
 }
 
@@ -484,10 +484,10 @@ func TestPacket_RateOfOneSenderIsLimited(t *testing.T) {
 		}
 		(&listener{}).loop(t.Context(), func(p packet) { taken[p.from.Addr()]++ }, read)
 		if honest := taken[netip.MustParseAddr("192.0.2.9")]; honest < 3*packetBurst/200 {
-			t.Errorf("%s: %d of %d packets of another were looked into", name, honest, 3*packetBurst/200)
+			t.Errorf("%s: %d of %d packets of another were parsed", name, honest, 3*packetBurst/200)
 		}
 		if n := taken[netip.MustParseAddr("192.0.2.66")]; n > 3*sourceRate || len(taken) > maxSources+sourceRate+1 {
-			t.Errorf("%s: %d packets of %d senders were looked into", name, n, len(taken))
+			t.Errorf("%s: %d packets of %d senders were parsed", name, n, len(taken))
 		}
 	}
 }
@@ -504,7 +504,7 @@ func TestPacket_TooLargeIsIgnored(t *testing.T) {
 	}
 	(&listener{}).loop(t.Context(), func(packet) { taken++ }, read)
 	if taken != 1 {
-		t.Errorf("%d packets were looked into", taken)
+		t.Errorf("%d packets were parsed", taken)
 	}
 }
 

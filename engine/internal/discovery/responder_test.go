@@ -370,7 +370,7 @@ func TestResponder_ProbesAnnouncesAndSaysGoodbye(t *testing.T) {
 	self.Advertise = false
 	goodbye("advertised no more", "chat")
 	if r.ask(packet{data: question(t, ask("_chat._udp.local.", dnsmessage.TypePTR)), from: netip.MustParseAddrPort("192.0.2.9:5353"), ifIndex: 7, group: true}, now) {
-		t.Error("who is not advertised answers")
+		t.Error("a peer that is not advertised answers")
 	}
 }
 

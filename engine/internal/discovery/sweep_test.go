@@ -122,7 +122,7 @@ func TestSearch_ErrorNamesTheNetworksLeftOut(t *testing.T) {
 			t.Errorf("%s: %d targets, %v", name, len(targets), err)
 		}
 		if text := fmt.Sprint(errors.Join(left, err)); c.says == "" != (left == nil && err == nil) || !strings.Contains(text, c.says) && c.says != "" {
-			t.Errorf("%s: says %q, want %q", name, text, c.says)
+			t.Errorf("%s: reports %q, want %q", name, text, c.says)
 		}
 	}
 }

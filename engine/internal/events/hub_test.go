@@ -80,7 +80,7 @@ func TestHub_OnePeerCannotFillAQueue(t *testing.T) {
 	other := message("hello")
 	other.from[0] = 1
 	if !h.Publish(other) || taken != maxQueuedOfOne {
-		t.Errorf("%d messages of one peer were taken", taken)
+		t.Errorf("%d messages of one peer were accepted", taken)
 	}
 }
 
@@ -95,7 +95,7 @@ func TestHub_MessageLeftBehindGoesToNextReader(t *testing.T) {
 	}
 	r := h.Subscribe(Messages, event{text: "first"})
 	if !h.Publish(message("hello")) {
-		t.Fatal("not taken")
+		t.Fatal("not accepted")
 	}
 	for range h.Read(t.Context(), r, nil) { // leaves after the snapshot
 		break
@@ -155,7 +155,7 @@ func TestHub_LeftBehindIsLimited(t *testing.T) {
 			ev := message(strings.Repeat("x", 1<<20))
 			ev.topic, ev.from[0] = topic, byte(from)
 			if !h.Publish(ev) {
-				t.Fatal("not taken")
+				t.Fatal("not accepted")
 			}
 		}
 		for range h.Read(t.Context(), r, nil) {

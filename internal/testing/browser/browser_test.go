@@ -397,7 +397,7 @@ func awaitFile(t *testing.T, path string, atLeast int64) {
 			}
 		}
 	}
-	t.Fatalf("%s is not there", path)
+	t.Fatalf("%s is missing", path)
 }
 
 // TestPage_WorksWithoutScript: without JavaScript, a browser sends files with the form, and downloads files.

@@ -331,7 +331,7 @@ func attempts(a *attacker) error {
 			return fmt.Errorf("attempt %d brought %d bytes", n, got)
 		}
 		if got := bytesBelow(inbox) - before; got > size+size/4 {
-			return fmt.Errorf("%d bytes lie there after attempt %d", got, n)
+			return fmt.Errorf("%d bytes are left after attempt %d", got, n)
 		}
 		_ = c.CloseWithError(0, "")
 		time.Sleep(200 * time.Millisecond)

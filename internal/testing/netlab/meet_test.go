@@ -226,7 +226,7 @@ print("answer",a[0],len(d))`).CombinedOutput()
 		a.wait("connected", 5*time.Second)
 		b.wait("connected", 5*time.Second)
 		if !answers() {
-			t.Error("avahi does not answer beside the engine")
+			t.Error("avahi does not answer while the engine runs")
 		}
 		for _, r := range []*running{a, b} {
 			r.signal(syscall.SIGTERM)

@@ -192,7 +192,7 @@ time.sleep(60)`)
 			for v := range d.lines {
 				t.Logf("%v: %v", v["name"], v["what"])
 				if v["name"] == c.never {
-					t.Errorf("it says %v: %v", v["name"], v["what"])
+					t.Errorf("it reports %v: %v", v["name"], v["what"])
 				}
 				if v["name"] == c.want {
 					said = fmt.Sprint(v["what"])
@@ -215,7 +215,7 @@ func TestDoctor_FailsWhenInterrupted(t *testing.T) {
 			d.signal(syscall.SIGINT)
 			for v := range d.lines {
 				if v["type"] == "finding" && v["bad"] == true {
-					t.Errorf("it says %v: %v", v["name"], v["what"])
+					t.Errorf("it reports %v: %v", v["name"], v["what"])
 				}
 			}
 			if code := d.exit(); code != 130 || !strings.Contains(d.err.String(), "interrupted") {

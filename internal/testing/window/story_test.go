@@ -237,11 +237,11 @@ func besideTheWindow(t *testing.T, d *desk, anna, ben *window) {
 	ben.click("accept")
 	anna.saw(`EVT transfer "from-the-terminal.txt" delivered incoming=false`)
 	if s := <-said; !strings.HasPrefix(s, "<nil>") || !strings.Contains(s, "delivered from-the-terminal.txt") {
-		t.Errorf("send beside the window: %s", s)
+		t.Errorf("send while the window runs: %s", s)
 	}
 	history := exec.Command(d.cli, "--profile", filepath.Join(anna.home, "profile"), "history", "--with", "Ben")
 	if out, err := output(history); err != nil || !strings.Contains(out, "to Ben: from-the-terminal.txt, 5 B (delivered)") {
-		t.Errorf("history beside the window: %v %s", err, out)
+		t.Errorf("history while the window runs: %v %s", err, out)
 	}
 }
 
