@@ -56,7 +56,7 @@ func main() {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- u.Stopped(e.Run(ctx)) }()
-	host := &cli.Host{Engine: e, History: kept, Profile: profile, OwnPort: chosen.Port != 0, Interfaces: cfg.Interfaces} // serves multipeer-cli, which does not run a second engine beside this one
+	host := &cli.Host{Engine: e, History: kept, Profile: profile, OwnPort: chosen.Port != 0, Interfaces: cfg.Interfaces} // serves multipeer-cli, which does not run a second engine with the same profile
 	endCommands, hostErr := host.Start(ctx)
 	u.Start(ctx)
 	u.Run(launch, *hidden, errors.Join(trouble, err, hostErr, u.Listen(profile)), func() {

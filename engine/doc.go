@@ -72,13 +72,13 @@
 // # Files
 //
 // [Engine.Offer] offers files and folders to a peer; nothing is transferred before the peer's program has accepted
-// ([OfferReceived]). Each chunk is verified, nothing is overwritten unless [AcceptOptions].Existing says so, and
-// Delivered means that everything is durably stored under its final name on the other disk. File data uses
-// connections of its own, the lanes ([Transfer].Lanes), so that it does not delay messages: TLS over TCP where
-// possible, otherwise QUIC, with more lanes where packets are lost.
+// ([OfferReceived]). Each chunk is verified, nothing is overwritten unless [AcceptOptions].Existing allows it, and
+// Delivered means that everything is durably stored under its final name on the other disk. File data uses connections
+// of its own, the lanes ([Transfer].Lanes), so that it does not delay messages: TLS over TCP where possible, otherwise
+// QUIC, with more lanes where packets are lost.
 //
 // An accepted transfer resumes by itself after a crash or restart of either side, a network outage, a change of address
-// or a full disk, and data that has arrived is not sent again; [TransferState] says what it waits for. With
+// or a full disk, and data that has arrived is not sent again; [TransferState] reports what it waits for. With
 // [OfferOptions].Keep it waits indefinitely, even for a peer that is not online yet. Without it, a transfer whose peer
 // is gone fails within 30 s, and [Engine.Retry] resumes it. [Engine.Pause], [Engine.Resume] and [Engine.Cancel] take
 // effect on both sides at once. [OfferOptions] give a file another name, add a note, or send what an io.Reader yields.
@@ -88,11 +88,11 @@
 // # Identity
 //
 // A peer is its key. With [Engine.Pair] two people compare six digits: the user of one device picks the other device
-// ([PairingChanged] with PairingAsked), one screen shows a code, the other shows three, and [Engine.ConfirmPairing]
-// on both makes each a verified peer of the other. [Engine.PairingLink] and [Engine.OpenLink] do this in one step.
-// [Engine.SetTrust] is for IDs that were received another way. Files from verified peers can be accepted
-// automatically ([Engine.SetAutoAccept]). [Peer].LooksLike warns of a name that belongs to a more trusted peer.
-// [Config].Visible and [Engine.SetVisible] say who can see this engine and connect to it.
+// ([PairingChanged] with PairingAsked), one screen shows a code, the other shows three, and [Engine.ConfirmPairing] on
+// both makes each a verified peer of the other. [Engine.PairingLink] and [Engine.OpenLink] do this in one step.
+// [Engine.SetTrust] is for IDs that were received another way. Files from verified peers can be accepted automatically
+// ([Engine.SetAutoAccept]). [Peer].LooksLike warns of a name that belongs to a more trusted peer. [Config].Visible and
+// [Engine.SetVisible] control who can see this engine and connect to it.
 //
 // # Untrusted input
 //

@@ -35,7 +35,7 @@ type exclusive[T any] struct {
 	f     func(T)
 	asked map[PeerID]int // questions that wait for f
 
-	places places
+	slots slots
 }
 
 func (c *exclusive[T]) set(what string, f func(T)) (stop func()) {
@@ -55,8 +55,8 @@ func (c *exclusive[T]) set(what string, f func(T)) (stop func()) {
 	})
 }
 
-// ask passes a question of a peer to the function, on a goroutine of the engine. claimed says whether there is a
-// function; the code says why it is not asked. decline answers the question if the function panics.
+// ask passes a question of a peer to the function, on a goroutine of the engine. claimed reports whether there is a
+// function; the code is the reason why it is not asked. decline answers the question if the function panics.
 func (c *exclusive[T]) ask(e *Engine, from PeerID, source netip.Addr, question T, decline func() error) (refused wire.Code, claimed bool) {
 	h := holderOf(e, from, source)
 	f, refused := c.begin(from, h)
@@ -81,7 +81,7 @@ func (c *exclusive[T]) begin(from PeerID, h holder) (func(T), wire.Code) {
 	switch {
 	case c.f == nil:
 		return nil, 0
-	case c.asked[from] >= maxAsked || !c.places.take(h, maxAskedOfAll): // guard: questions-claimed
+	case c.asked[from] >= maxAsked || !c.slots.take(h, maxAskedOfAll): // guard: questions-claimed
 		return nil, wire.Busy
 	}
 	if c.asked == nil {
@@ -94,7 +94,7 @@ func (c *exclusive[T]) begin(from PeerID, h holder) (func(T), wire.Code) {
 func (c *exclusive[T]) end(from PeerID, h holder) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.places.giveBack(h)
+	c.slots.giveBack(h)
 	c.asked[from]--
 	if c.asked[from] == 0 {
 		delete(c.asked, from)

@@ -210,8 +210,8 @@ func TestHandling_AcceptsBeforeItsGoroutineStarts(t *testing.T) {
 	})
 }
 
-// TestHandler_SlowCallMissesNoTransferEnd checks that an end is reported however long a call takes: a transfer that
-// has ended is retried and ends again meanwhile.
+// TestHandler_SlowCallMissesNoTransferEnd checks that an end is reported however long a call takes: a transfer that has
+// ended is retried and ends again in the meantime.
 func TestHandler_SlowCallMissesNoTransferEnd(t *testing.T) {
 	path := bytesIn(t, 1000)
 	dir := t.TempDir()
@@ -339,8 +339,8 @@ func TestHandler_ClockSetBackRepeatsNoTransferEnd(t *testing.T) {
 	})
 }
 
-// TestHandler_LeavesToOthersWhatItDoesNotTake: a package that only watches peers does not decide about the streams, messages,
-// offers and invitations of another package that shares the engine.
+// TestHandler_LeavesToOthersWhatItDoesNotTake: a package that only watches peers does not decide about the streams,
+// messages, offers and invitations of another package that shares the engine.
 func TestHandler_LeavesToOthersWhatItDoesNotTake(t *testing.T) {
 	file := bytesIn(t, 1000)
 	dir := t.TempDir()
@@ -404,7 +404,7 @@ func TestHandler_LeavesToOthersWhatItDoesNotTake(t *testing.T) {
 	})
 }
 
-// TestHandler_RefusesWhatNothingTakes: the other side knows at once, and nothing is kept.
+// TestHandler_RefusesWhatNothingTakes: the other side is notified immediately, and nothing is kept.
 func TestHandler_RefusesWhatNothingTakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -459,8 +459,8 @@ func TestHandler_RefusesWhatNothingTakes(t *testing.T) {
 	})
 }
 
-// TestHandler_ForgetsWhatTheEngineForgets checks that a peer whose offers come and go leaves nothing behind, and that an
-// end is still reported once.
+// TestHandler_ForgetsWhatTheEngineForgets checks that a peer whose offers come and go leaves nothing behind, and that
+// an end is still reported once.
 func TestHandler_ForgetsWhatTheEngineForgets(t *testing.T) {
 	e := alone(t)
 	reported, remembered := engine.ReportEnds(e, 50_000)

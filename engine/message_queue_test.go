@@ -92,7 +92,7 @@ func busyAndHonest(t *testing.T, net *enginetest.Net) (busy, honest *enginetest.
 	return busy, honest
 }
 
-// TestMessage_WaitingOneGetsTheRoomOfAnyPeer: the queue was full of the messages of others, who then say nothing more.
+// TestMessage_WaitingOneGetsTheRoomOfAnyPeer: the queue was full of messages from others, which then send nothing more.
 func TestMessage_WaitingOneGetsTheRoomOfAnyPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

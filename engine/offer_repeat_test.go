@@ -224,7 +224,7 @@ func TestOffer_AskedAgainAfterAPause(t *testing.T) {
 }
 
 // TestOffer_GrownSourceIsAskedAboutAgain: a folder has 20 more files when its sender comes back from a restart, and
-// says so. The person is asked again, and all of it arrives.
+// reports that. The person is asked again, and everything arrives.
 func TestOffer_GrownSourceIsAskedAboutAgain(t *testing.T) {
 	src, dir, pa, pb := filepath.Join(t.TempDir(), "photos"), t.TempDir(), t.TempDir(), t.TempDir()
 	_ = os.Chmod(pa, 0o700)

@@ -305,8 +305,8 @@ func TestPeerExchange_RefusingPeerIsNotShown(t *testing.T) {
 	}
 }
 
-// TestPeerExchange_ConnectionResetsFailedDials checks that a connection resets the failed dials, whichever side
-// dialled it: Ben was unreachable for long, then dials Anna himself, and comes back after a restart.
+// TestPeerExchange_ConnectionResetsFailedDials checks that a connection resets the failed dials, whichever side dialled
+// it: Ben was unreachable for a long time, then dials Anna himself, and comes back after a restart.
 func TestPeerExchange_ConnectionResetsFailedDials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net, dir := enginetest.New(t, latency), t.TempDir()+"/profile"

@@ -330,8 +330,8 @@ func TestSession_EndIsReportedBeforeTheNextSession(t *testing.T) {
 }
 
 // TestSession_SurvivesTheHelloOfARejectedConnection: when two connections cross, the hello of the rejected one may be
-// read late, and its sender may be too busy to answer a probe. That hello must not affect the session that began
-// meanwhile.
+// read late, and its sender may be too busy to answer a probe. That hello must not affect the session that began in the
+// meantime.
 func TestSession_SurvivesTheHelloOfARejectedConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := enginetest.New(t, latency)
@@ -365,7 +365,7 @@ func TestSession_SurvivesTheHelloOfARejectedConnection(t *testing.T) {
 	})
 }
 
-// TestSession_SurvivesTheHelloOfAnAbandonedConnection: a dialler gives up a connection, the packet that says so is
+// TestSession_SurvivesTheHelloOfAnAbandonedConnection: a dialler gives up a connection, the packet that reports it is
 // lost, and its hello is read while the dialler is too busy to answer a probe of the connection that it has.
 func TestSession_SurvivesTheHelloOfAnAbandonedConnection(t *testing.T) {
 	for _, lower := range []bool{true, false} {

@@ -14,7 +14,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// TestPeerExchange_ReservedIDsEndTheConnection: the IDs that stand for no peer and for all pin no key.
+// TestPeerExchange_ReservedIDsEndTheConnection: the reserved IDs (no peer, all peers) pin no key.
 func TestPeerExchange_ReservedIDsEndTheConnection(t *testing.T) {
 	for name, id := range map[string]engine.PeerID{"zero": {}, "broadcast": engine.Broadcast} {
 		t.Run(name, func(t *testing.T) {

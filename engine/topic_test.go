@@ -29,7 +29,7 @@ func sessionOfTwo(t *testing.T) (a, b *enginetest.Node) {
 	return a, b
 }
 
-// topicTexts reads the messages of a topic until stop is called, which returns what they said.
+// topicTexts reads the messages of a topic until stop is called, which returns their text.
 func topicTexts(t *testing.T, topic *engine.Topic) (stop func() []string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

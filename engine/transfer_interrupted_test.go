@@ -363,8 +363,8 @@ func TestPause_IsKeptForAWeek(t *testing.T) {
 	})
 }
 
-// TestTransfer_ContinuesWhileASideHides checks that a transfer with a stranger continues when a side hides, even if
-// its connection breaks for long.
+// TestTransfer_ContinuesWhileASideHides checks that a transfer with a stranger continues when a side hides, even if its
+// connection breaks for a long time.
 func TestTransfer_ContinuesWhileASideHides(t *testing.T) {
 	file := bytesIn(t, 4<<20)
 	for name, v := range map[string]engine.Visibility{"known": engine.VisibleToKnown, "nobody": engine.VisibleToNobody} {
@@ -403,8 +403,8 @@ func TestTransfer_ContinuesWhileASideHides(t *testing.T) {
 	}
 }
 
-// TestRetry_AsksTheReceiverAgain checks that a transfer that either side has cancelled or declined can be offered again:
-// the receiver is asked, and the sender knows that it waits for the answer.
+// TestRetry_AsksTheReceiverAgain checks that a transfer that either side has cancelled or declined can be offered
+// again: the receiver is asked, and the sender knows that it waits for the answer.
 func TestRetry_AsksTheReceiverAgain(t *testing.T) {
 	path := bytesIn(t, 3<<20)
 	for _, how := range []string{"declined", "cancelled there", "cancelled here"} {

@@ -91,7 +91,7 @@ type Peer struct {
 	// LooksLike is another peer, more trusted than this one, with the same name or one that looks the same; zero if
 	// there is none. Warn the user: names prove nothing.
 	LooksLike PeerID
-	// AutoAccept says which of its offers are accepted without asking.
+	// AutoAccept selects which of its offers are accepted without asking.
 	AutoAccept AutoAccept
 	Err        error // why it cannot be reached at the moment; nil if it can be or was not tried yet
 }
@@ -99,7 +99,7 @@ type Peer struct {
 // HasSession reports whether a session is active, even if its connection has just broken.
 func (p Peer) HasSession() bool { return p.State == Connected || p.State == Reconnecting }
 
-// AutoAccept says which offers of a verified peer are accepted without asking. The zero value always asks.
+// AutoAccept selects which offers of a verified peer are accepted without asking. The zero value always asks.
 type AutoAccept struct {
 	// Bytes is how much is accepted in 24 hours; 0 accepts nothing. Each offer is charged a sixteenth and 64 KiB more
 	// than its bytes, plus 4 KiB for each file and folder.

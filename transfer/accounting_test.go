@@ -287,7 +287,7 @@ func TestNotes_AreGivenAgain(t *testing.T) {
 	}
 }
 
-// A file is refused while the sender waits for room in the window, and has changed meanwhile.
+// A file is refused while the sender waits for room in the window, and has changed in the meantime.
 func TestRefused_FileThatHasChanged(t *testing.T) {
 	src, dst := t.TempDir(), t.TempDir()
 	big := filepath.Join(src, "big")

@@ -90,7 +90,7 @@ func (s *stage) syncFiles(names []string) error {
 	}
 	return inParallel(names, func(name string) error {
 		f, err := s.root.Open(name)
-		if isGone(err) { // dropped meanwhile
+		if isGone(err) { // dropped in the meantime
 			return nil
 		}
 		if err != nil {

@@ -92,7 +92,7 @@ func hostileSend(p *testPipe, blocks ...[]byte) {
 	}()
 }
 
-// wholeRecords returns how many bytes of r, at most n, are whole records.
+// wholeRecords returns how many bytes of r, at most n, are complete records.
 func wholeRecords(r []byte, n int) int {
 	in := records{r[:min(n, len(r))]}
 	at := 0

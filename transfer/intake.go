@@ -47,9 +47,9 @@ type IntakeOptions struct {
 
 // Intake receives files from a sender that does not speak this package's protocol, such as a browser, and takes the
 // care that the function Receive takes: names are made safe, files are staged on the same volume, nothing is
-// overwritten, and the disk keeps its reserve. Each file gets its final name when it is whole; Finish makes all of them
-// durable. A folder of the sender becomes a new folder. Methods may be called concurrently, so that several streams
-// arrive at once. The caller closes it.
+// overwritten, and the disk keeps its reserve. Each file gets its final name when it is complete; Finish makes all of
+// them durable. A folder of the sender becomes a new folder. Methods may be called concurrently, so that several
+// streams arrive at once. The caller closes it.
 type Intake struct {
 	opts   IntakeOptions
 	mu     sync.Mutex // guards what follows; it is not held while a stream is read
@@ -107,7 +107,7 @@ func OpenIntake(opts IntakeOptions) (*Intake, error) {
 	}, nil
 }
 
-// ErrPartBusy reports a part of which another stream is being read, or that is whole already.
+// ErrPartBusy reports a part of which another stream is being read, or that is complete already.
 var ErrPartBusy = errors.New("this file is already being received, or is complete")
 
 // Receive reads one file from r, publishes it, and returns its final path, relative to the folder and with slashes. If
@@ -463,8 +463,8 @@ func (in *Intake) topFolderLocked(top string) (string, error) {
 	return "", fmt.Errorf("%w: no free name is left for %q", ErrBadName, top)
 }
 
-// isInPlace reports whether a folder is still the one that was created. Another user of the inbox may have moved it away
-// and put another one, or a link, in its place.
+// isInPlace reports whether a folder is still the one that was created. Another user of the inbox may have moved it
+// away and put another one, or a link, in its place.
 func (in *Intake) isInPlace(made madeFolder) bool {
 	now, err := in.stage.inbox.Lstat(made.name)
 	if err != nil {

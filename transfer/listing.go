@@ -53,8 +53,8 @@ type ListOptions struct {
 	Name string
 }
 
-// NewListing resolves the top level of paths without walking any folder; Fill finds the rest. An error says which path
-// cannot be sent, and why.
+// NewListing resolves the top level of paths without walking any folder; Fill finds the rest. The error states which
+// path cannot be sent, and why.
 func NewListing(paths []string, opts ListOptions) (*Listing, error) {
 	l, err := newListing(paths, opts)
 	if err != nil {

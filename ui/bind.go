@@ -147,7 +147,7 @@ func (b *binding) every(interval time.Duration, f func()) {
 // loopIsDead is how long the main thread has to take a function before the loop counts as ended.
 const loopIsDead = 10 * time.Second
 
-// onSignal calls leave at SIGINT and SIGTERM, in place of Fyne's handler, which ends the loop. If the main thread does
+// onSignal calls leave at SIGINT and SIGTERM, instead of Fyne's handler, which ends the loop. If the main thread does
 // not handle that because Fyne's handler got the signal too, onSignal calls end, which exits the process. A second
 // signal ends the process at once. Its goroutine is not part of a binding, whose close it may call.
 func onSignal(leave, end func()) {

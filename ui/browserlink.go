@@ -74,7 +74,7 @@ func (bl *browserLinks) start(paths []string) {
 			return nil, err
 		}
 		l, err := u.o.OpenLink(ctx, options)
-		if err == nil && ctx.Err() != nil { // the window was closed meanwhile
+		if err == nil && ctx.Err() != nil { // the window was closed in the meantime
 			l.Close()
 		}
 		return l, err

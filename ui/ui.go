@@ -182,7 +182,7 @@ func (u *UI) Start(ctx context.Context) {
 	u.startTray()
 }
 
-// Close stops what Start began and waits for it. Messages that came meanwhile go into the history, because their
+// Close stops what Start began and waits for it. Messages that came in the meantime go into the history, because their
 // senders were notified that they are delivered.
 func (u *UI) Close() {
 	u.over.Store(true)

@@ -136,7 +136,7 @@ func byID(all []*seated) []*seated {
 	return all
 }
 
-// result returns the line that says how a game has ended.
+// result returns the line that reports how a game has ended.
 func (p *seated) result() string {
 	for _, line := range p.said() {
 		if line == "draw" || strings.HasPrefix(line, "winner: ") || strings.HasPrefix(line, "no winner: ") {
@@ -216,7 +216,8 @@ func TestUndecidedLeaver(t *testing.T) {
 	})
 }
 
-// TestLeaderLeaves ends the leader in the middle of a game, in both ways: the game is over for all, and says why.
+// TestLeaderLeaves ends the leader in the middle of a game, in both ways: the game is over for all, and the reason is
+// reported.
 func TestLeaderLeaves(t *testing.T) {
 	for name, leave := range map[string]func(*enginetest.Node) error{"goodbye": (*enginetest.Node).Stop, "crash": (*enginetest.Node).Kill} {
 		t.Run(name, func(t *testing.T) {
@@ -258,8 +259,8 @@ func TestRiderLeaves(t *testing.T) {
 	})
 }
 
-// TestConnBreaks cuts a player off for long enough to end its connection but not its session: it receives everything
-// that it missed.
+// TestConnBreaks cuts a player off long enough to end its connection but not its session: it receives everything that
+// it missed.
 func TestConnBreaks(t *testing.T) {
 	again := 0
 	for _, dead := range []time.Duration{5 * time.Second, 8 * time.Second, 9 * time.Second} {

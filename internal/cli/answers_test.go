@@ -62,7 +62,7 @@ func TestQuestion_WarnsOfATakenName(t *testing.T) {
 	}
 }
 
-// TestReceiveOnce_EndsWithWhatWasAccepted: an offer and its withdrawal by somebody else do not end it.
+// TestReceiveOnce_EndsWithWhatWasAccepted: an offer and its withdrawal by someone else do not end it.
 func TestReceiveOnce_EndsWithWhatWasAccepted(t *testing.T) {
 	e, err := engine.New(engine.Config{Name: "Ben"})
 	if err != nil {

@@ -63,7 +63,7 @@ func TestMayBeHost(t *testing.T) {
 	}
 }
 
-// TestFindEither_NameIsAHost: anybody can take the name of a host. Such a name means the device that is known by it, or
+// TestFindEither_NameIsAHost: anyone can take the name of a host. Such a name means the device that is known by it, or
 // else the host, and no one if these are two.
 func TestFindEither_NameIsAHost(t *testing.T) {
 	nas, thief, other := engine.Peer{ID: engine.PeerID{1}, Name: "NAS"}, engine.Peer{ID: engine.PeerID{2}, Name: "nas.lan"}, engine.Peer{ID: engine.PeerID{3}, Name: "nas.lan"}
@@ -131,8 +131,8 @@ func TestFindEither_NameIsAHost(t *testing.T) {
 	}
 }
 
-// TestFindNamed_NameLikeAnID: who takes the start of another device's ID as a name is not sent to because it was found
-// first. A name that only looks so is found all the same.
+// TestFindNamed_NameLikeAnID: a device that uses the start of another device's ID as its name gets no files just
+// because it was found first. A name that only looks so is found all the same.
 func TestFindNamed_NameLikeAnID(t *testing.T) {
 	profile := filepath.Join(t.TempDir(), "anna")
 	for _, late := range []bool{true, false} {

@@ -155,7 +155,7 @@ func (m *lineSender) recipients() []engine.PeerID {
 	return to
 }
 
-// end says that the input has ended.
+// end records that the input has ended.
 func (m *lineSender) end(now time.Time) { m.ended, m.progress = true, now }
 
 // quiet reports whether nothing is in flight any more, or nothing in flight is acknowledged any more. It then reports

@@ -13,8 +13,8 @@ import (
 	"multipeer/internal/chatlog"
 )
 
-// TestChat_SilentPeerDelaysNoOthers: lines go to the others in their order, at their pace, while one acknowledges
-// none, and the end of the input does not wait for it for long.
+// TestChat_SilentPeerDelaysNoOthers: lines go to the others in their order, at their pace, while one acknowledges none,
+// and the end of the input does not wait for it for a long time.
 func TestChat_SilentPeerDelaysNoOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())

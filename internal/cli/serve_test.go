@@ -148,7 +148,7 @@ func TestServe_PacesAKnownPeer(t *testing.T) {
 		}
 		const seconds = 20
 		lines := strings.Count(said.String(), "\n")
-		// The lines, the ends of transfers, and what says how many were left out.
+		// The lines, the ends of transfers, and the line that reports how many were omitted.
 		if most := 3 * (peerLines + seconds/2 + 1); lines > most || lines < peerLines {
 			t.Errorf("%d lines, at most %d", lines, most)
 		}

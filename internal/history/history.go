@@ -1,5 +1,5 @@
-// Package history stores conversations ("talks"): rows in order, in a bbolt file or only in memory. Rows of a talk have
-// consecutive numbers, so that a screen can show any part of a long conversation without reading the rest.
+// Package history stores conversations, called talks: rows in order, in a bbolt file or only in memory. Rows of a talk
+// have consecutive numbers, so that a screen can show any part of a long conversation without reading the rest.
 //
 // Writing does not wait for the disk: rows that are not committed yet are read from memory, and one goroutine commits
 // them in batches. The exceptions are Clear, ClearAll and Close.

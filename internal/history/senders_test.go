@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestFlood_KeepsRowsOfOthers: who writes without end to a talk of several drives out rows of its own, whether it does
-// so with one key or with many, with many rows or with long ones, and in memory or on the disk.
+// TestFlood_KeepsRowsOfOthers: a sender that floods a talk with several peers displaces only its own rows, whether it
+// does so with one key or with many, with many rows or with long ones, and in memory or on the disk.
 func TestFlood_KeepsRowsOfOthers(t *testing.T) {
 	for what, c := range map[string]struct {
 		keys, rows, length int

@@ -16,7 +16,7 @@ type (
 		Links    bool          `json:"links"`
 		Name     string        `json:"name"`
 		Note     string        `json:"note"`
-		Data     *[]byte       `json:"data"` // base64; in place of paths, under the name
+		Data     *[]byte       `json:"data"` // base64; instead of paths, under the name
 	}
 	transferParams struct {
 		Transfer engine.TransferID `json:"transfer"`

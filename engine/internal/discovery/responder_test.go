@@ -150,8 +150,8 @@ func kinds(rrs []dns.RR) (out string) {
 	return out
 }
 
-// TestResponder_OneMulticastPerSecond: whatever is queried, and how often, at most one packet per second is sent to
-// the link, and it answers everyone who has asked meanwhile.
+// TestResponder_OneMulticastPerSecond: whatever is queried, and how often, at most one packet per second is sent to the
+// link, and it answers everyone who has asked in the meantime.
 func TestResponder_OneMulticastPerSecond(t *testing.T) {
 	r := newTestResponder(t)
 	var many []dnsmessage.Question

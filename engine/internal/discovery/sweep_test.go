@@ -93,7 +93,7 @@ func TestSearch_CutShortReturnsAnError(t *testing.T) {
 	}
 }
 
-// TestSearch_ErrorNamesTheNetworksLeftOut: the error says which networks are left out, and why.
+// TestSearch_ErrorNamesTheNetworksLeftOut: the error lists the skipped networks and the reason.
 func TestSearch_ErrorNamesTheNetworksLeftOut(t *testing.T) {
 	on := func(name string, prefixes ...string) iface {
 		f := iface{Interface: net.Interface{Name: name}}

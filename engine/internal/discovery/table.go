@@ -48,8 +48,8 @@ func newTable() *table {
 	return &table{entries: map[identity.PeerID]*entry{}, tombstones: map[identity.PeerID]time.Time{}}
 }
 
-// see records a sighting of a peer; known says that the user knows it. It returns true with the hint to report if the
-// peer is new or has changed.
+// see records a sighting of a peer; known reports that the user knows it. It returns true with the hint to report if
+// the peer is new or has changed.
 func (t *table) see(s sighting, from netip.Addr, now time.Time, known bool) (Hint, bool) {
 	if now.Before(t.tombstones[s.id]) {
 		return Hint{}, false

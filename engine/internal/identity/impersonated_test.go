@@ -57,7 +57,7 @@ func TestImpersonated_ByWhatFollows(t *testing.T) {
 	}
 }
 
-// TestNameKey_CostIsBounded: one character that stands for a sentence does not cost more than other names.
+// TestNameKey_CostIsBounded: one character that decomposes into a sentence does not cost more than other names.
 func TestNameKey_CostIsBounded(t *testing.T) {
 	costly := strings.Repeat("\ufdfa", 40)
 	if n := len([]rune(NameKey(costly))); n > 2*maxCompared {

@@ -65,7 +65,7 @@ func (p PeerID) Instance() string { return p.plain()[:InstanceChars] }
 // IsZero reports whether p is the zero value, which is not the ID of any peer.
 func (p PeerID) IsZero() bool { return p == PeerID{} }
 
-// Broadcast stands for all peers. No key is known whose digest it is.
+// Broadcast means all peers. No known key has this digest.
 var Broadcast = PeerID(bytes.Repeat([]byte{0xff}, len(PeerID{})))
 
 // Reserved reports whether p has a special meaning and is not the ID of any peer: zero means none, and Broadcast means

@@ -78,7 +78,7 @@ func (r readerUntil) Read(b []byte) (int, error) {
 	return r.r.Read(b)
 }
 
-// use counts one more transfer that uses a file; an empty path is none.
+// use counts one more transfer that uses a file; an empty path does not count.
 func (s *spool) use(path string) {
 	if path == "" {
 		return

@@ -173,7 +173,8 @@ func (m *Manager) List() []Transfer {
 	return out
 }
 
-// Freeze calls f with the transfers and the offers that wait for a person's answer, none of which changes meanwhile.
+// Freeze calls f with the transfers and the offers that wait for a person's answer, none of which changes in the
+// meantime.
 func (m *Manager) Freeze(f func(transfers []Transfer, offers []*Offer)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -7,9 +7,9 @@ import (
 	"strconv"
 )
 
-// Frames of messages and pings in their usual form are written and read by hand. encoding/json takes several times as
-// long for them, most of it for reflection, and a round trip has four of these steps. Everything else, and any
-// unusual form, is left to encoding/json; FuzzDecode checks that both give the same results.
+// Frames of messages and pings in their usual form are written and read by handwritten code. encoding/json takes
+// several times as long for them, most of it for reflection, and a round trip has four of these steps. Everything else,
+// and any unusual form, is left to encoding/json; FuzzDecode checks that both give the same results.
 
 // appender is a message that encodes itself.
 type appender interface{ appendJSON(b []byte) []byte }

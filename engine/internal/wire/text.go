@@ -68,7 +68,7 @@ func ValidateServiceType(s string) error {
 	return nil
 }
 
-// BreaksText reports whether a character must not be displayed as it is in text from a peer: control characters, line
+// BreaksText reports whether a character must not be displayed unchanged in text from a peer: control characters, line
 // separators, private-use code points, invisible characters, and those that change the text direction.
 func BreaksText(r rune) bool {
 	switch {

@@ -24,7 +24,7 @@ import (
 
 const root = "../../.."
 
-// told lists the pages that ask readers to type something.
+// told lists the pages with commands for readers to type.
 var told = []string{
 	"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/api.md", "docs/architecture.md", "docs/building.md", "docs/cli.md", "docs/figures.md", "docs/packaging.md",
 	"docs/json-rpc.md", "docs/parity.md", "docs/performance.md", "docs/reach.md", "docs/security.md", "docs/testing.md", "docs/window.md",

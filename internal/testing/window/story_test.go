@@ -174,8 +174,8 @@ func declinedAndCancelled(t *testing.T, d *desk, anna, ben *window) {
 	}
 }
 
-// restart ends Ben's window. Messages that Anna sends meanwhile are queued, and arrive when Ben is back; Ben still
-// sees the old ones.
+// restart ends Ben's window. Messages that Anna sends in the meantime are queued, and arrive when Ben is back; Ben
+// still sees the old ones.
 func restart(t *testing.T, d *desk, anna, ben *window) {
 	ben.close()
 	anna.saw(`EVT lost "Ben"`)
@@ -202,7 +202,7 @@ func restart(t *testing.T, d *desk, anna, ben *window) {
 	}
 }
 
-// secondLaunch starts the program once more with a path: the open window takes it over.
+// secondLaunch starts the program again with a path: the open window takes it over.
 func secondLaunch(t *testing.T, d *desk, anna, ben *window) {
 	path := write(t, filepath.Join(d.dir, "from-the-file-manager.txt"), "launched")
 	second := anna.command(path)
