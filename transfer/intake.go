@@ -45,11 +45,11 @@ type IntakeOptions struct {
 	check func(op, name string) error // tests use it to make the file system fail
 }
 
-// Intake receives files from a sender that does not speak this package's protocol, such as a browser, and takes the
-// care that the function Receive takes: names are made safe, files are staged on the same volume, nothing is
-// overwritten, and the disk keeps its reserve. Each file gets its final name when it is complete; Finish makes all of
-// them durable. A folder of the sender becomes a new folder. Methods may be called concurrently, so that several
-// streams arrive at once. The caller closes it.
+// Intake receives files from a sender that does not speak this package's protocol, such as a browser, with the same
+// precautions as Receive: names are made safe, files are staged on the same volume, nothing is overwritten, and the
+// disk keeps its reserve. Each file gets its final name when it is complete; Finish makes all of them durable. A folder
+// of the sender becomes a new folder. Methods may be called concurrently, so that several streams arrive at once. The
+// caller closes it.
 type Intake struct {
 	opts   IntakeOptions
 	mu     sync.Mutex // guards what follows; it is not held while a stream is read

@@ -5,15 +5,15 @@
 // lane that dies are sent over another (bundle.go). The sender walks the tree while it sends: an entry for each folder,
 // file or link, and after a file's entry its chunks with their digests, computed while they are read. The receiver
 // stages everything in a hidden folder on the same volume, verifies each chunk before it counts, and keeps a journal of
-// it there (journal.go). A block counts as taken when it is in the journal, except for less than 64 KiB of a file. So
-// whatever breaks, the next call with the same ID resumes where this one stopped: the receiver says what it has, file
-// by file.
+// it there (journal.go). A block counts as accepted when it is in the journal, except for less than 64 KiB of a file.
+// So after any failure, the next call with the same ID resumes where this one stopped: the receiver reports what it
+// has, file by file.
 //
 // When everything has arrived it is made durable and then published under its final name, never over an existing
 // entry unless that was requested. The receipt means that every byte is verified and durable under its final name.
 //
-// Nothing that a sender says about names, sizes or counts is trusted; names.go is the one place where a received name
-// becomes a path.
+// Names, sizes and counts from the sender are never trusted; names.go is the only place where a received name becomes a
+// path.
 package transfer
 
 import "time"
@@ -25,7 +25,7 @@ const (
 	MaxDepth   = 32        // components of a relative path
 	maxName    = 255       // bytes of one component after rewriting, unless the disk accepts less
 	maxNoted   = 256 << 10 // total bytes of their names
-	maxNotes   = 1000      // renamed or left-out entries that are kept by name; all are counted
+	maxNotes   = 1000      // renamed or left-out entries that are listed; all are counted
 )
 
 // Totals counts what a transfer holds.

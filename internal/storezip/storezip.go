@@ -262,8 +262,8 @@ func (a *Archive) end(ctx context.Context) ([]byte, error) {
 	return a.tail, nil
 }
 
-// Reader reads an archive. Its methods may be called concurrently, one after the other: net/http may still read when
-// the handler has returned and closed it. The caller closes it.
+// Reader reads an archive. Its methods may be called concurrently; calls are serialized, because net/http may still
+// read when the handler has returned and closed it. The caller closes it.
 type Reader struct {
 	ctx    context.Context
 	mu     sync.Mutex // guards what follows
