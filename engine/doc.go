@@ -22,8 +22,8 @@
 //
 // Commands are methods. They may be called from any goroutine, including from a [Handler] or between two events of
 // [Engine.Watch]. Those that take a context block at most until it ends, and all of them except Offer, Wait and
-// Shutdown have a time limit of their own as well. Several engines may run in one process; there is no global state.
-// With Config.Share they are one peer with several services.
+// Shutdown have their own time limit as well. Several engines may run in one process; there is no global state. With
+// Config.Share they are one peer with several services.
 //
 // # Events
 //
@@ -73,8 +73,8 @@
 //
 // [Engine.Offer] offers files and folders to a peer; nothing is transferred before the peer's program has accepted
 // ([OfferReceived]). Each chunk is verified, nothing is overwritten unless [AcceptOptions].Existing allows it, and
-// Delivered means that everything is durably stored under its final name on the other disk. File data uses connections
-// of its own, the lanes ([Transfer].Lanes), so that it does not delay messages: TLS over TCP where possible, otherwise
+// Delivered means that everything is durably stored under its final name on the other disk. File data uses separate
+// connections, the lanes ([Transfer].Lanes), so that it does not delay messages: TLS over TCP where possible, otherwise
 // QUIC, with more lanes where packets are lost.
 //
 // An accepted transfer resumes by itself after a crash or restart of either side, a network outage, a change of address

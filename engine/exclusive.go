@@ -9,7 +9,7 @@ import (
 )
 
 // HandleInvitations has f decide about all invitations that no policy answers, until stop is called: no reader of
-// events is asked about them. f gets each on a goroutine of its own, answers with Accept or Decline, and may wait for a
+// events is asked about them. f gets each on its own goroutine, answers with Accept or Decline, and may wait for a
 // person, at most until Invitation.Closed; the engine waits for f before it ends. One that f does not answer stays open
 // until it expires. At most 64 questions of one peer wait for f. It panics if another function is already set.
 func (e *Engine) HandleInvitations(f func(*Invitation)) (stop func()) {
@@ -17,7 +17,7 @@ func (e *Engine) HandleInvitations(f func(*Invitation)) (stop func()) {
 }
 
 // HandleOffers has f decide about all offers that no policy answers, until stop is called: no reader of events is asked
-// about them. f gets each on a goroutine of its own, answers with Accept or Decline, and may wait for a person, at most
+// about them. f gets each on its own goroutine, answers with Accept or Decline, and may wait for a person, at most
 // until Offer.Closed; the engine waits for f before it ends. One that f does not answer stays open until it expires. A
 // peer that was never accepted has at most 2 open offers, other peers have 10; more fail with ErrBusy. It panics if
 // another function is already set.

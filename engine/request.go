@@ -85,9 +85,9 @@ func answered(m peers.Message) (Message, error) {
 	return publicMessage(m), nil
 }
 
-// Answer has f answer the requests of this topic until stop is called. f gets each request on a goroutine of its own,
-// at most 32 of one peer at once, and returns the answer: a JSON value, or Bytes. An error of f goes to the requester
-// as its text, at most 1 KiB of it. The context ends with the engine, whose end waits for f. Answer panics if the topic
+// Answer has f answer the requests of this topic until stop is called. f gets each request on its own goroutine, at
+// most 32 of one peer at once, and returns the answer: a JSON value, or Bytes. An error of f goes to the requester as
+// its text, at most 1 KiB of it. The context ends with the engine, whose end waits for f. Answer panics if the topic
 // has a function already.
 func (t *Topic) Answer(f func(ctx context.Context, request Message) (any, error)) (stop func()) {
 	if f == nil {
@@ -239,7 +239,7 @@ func reply(ctx context.Context, e *Engine, m peers.Message, f answerFunc) *Deliv
 	recoverPanic(e, "Answer", func() {
 		var v any
 		if v, err = f(ctx, publicMessage(m)); err == nil {
-			sent, err = postMessage(ctx, e, msg, v, []PeerID{m.From}) // the value may have code of its own
+			sent, err = postMessage(ctx, e, msg, v, []PeerID{m.From}) // the value may have its own encoding code
 		}
 	}, func() { err = errPanicked })
 	if sent == nil {

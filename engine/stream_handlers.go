@@ -16,10 +16,10 @@ type streamHandlers struct {
 	byName map[string]func(*Stream)
 }
 
-// HandleStream has f take the streams of one name that peers open, each on a goroutine of its own, until stop is
-// called. An empty name means all names that nothing else takes. f must close its stream and return: the end of the
-// engine waits for it, and fails its reads and writes. Streams that nothing takes are refused with ErrUnavailable. It
-// panics if the name is taken, as http.HandleFunc does.
+// HandleStream has f take the streams of one name that peers open, each on its own goroutine, until stop is called. An
+// empty name means all names that nothing else takes. f must close its stream and return: the end of the engine waits
+// for it, and fails its reads and writes. Streams that nothing takes are refused with ErrUnavailable. It panics if the
+// name is taken, as http.HandleFunc does.
 func (e *Engine) HandleStream(name string, f func(*Stream)) (stop func()) {
 	if f == nil {
 		panic("engine: HandleStream without a function")

@@ -53,7 +53,7 @@ func (ds *dialogs) warn(title, text, yes string, do func()) *widgets.Modal {
 	return ds.question(title, text, yes, widget.DangerImportance, do)
 }
 
-// confirm is warn with a label of its own for the button that changes nothing.
+// confirm is warn with its own label for the button that changes nothing.
 func (ds *dialogs) confirm(title, text, no, yes string, do func()) *widgets.Modal {
 	return ds.choice(title, text, no, yes, widget.DangerImportance, do)
 }

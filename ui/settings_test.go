@@ -335,7 +335,7 @@ func TestDialog_StaysCentred(t *testing.T) {
 	}
 }
 
-// TestSettings_ScrollWhereverThePointerIs includes fields, which have a scroller of their own.
+// TestSettings_ScrollWhereverThePointerIs includes fields, which have their own scroller.
 func TestSettings_ScrollWhereverThePointerIs(t *testing.T) {
 	s := newStage(t, nil)
 	s.w.Resize(fyne.NewSize(420, 500))

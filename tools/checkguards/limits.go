@@ -12,7 +12,7 @@ var limits = []section{
 		{"", "16 per source", "waiting-per-source", proof{"./engine/internal/transport", "TestAcceptQueue_NewcomersReplaceSilentConnections", ""}},
 		{"", "3 connections and 24 lanes per key", "waiting-per-key", proof{"./engine/internal/transport", "TestAcceptQueue_NewcomersReplaceSilentConnections", ""}},
 		{"", "5 s each, and 1 s while more than half of the slots are taken", "waiting-silent", proof{"./engine/internal/transport", "TestAcceptQueue_NewcomersReplaceSilentConnections", ""}},
-		{"", "connections of known peers, and lanes of keys with an active transfer, have 64 slots of their own", "known-first", proof{"./engine", "TestAccept_KnownPeersHaveTheirOwnPlaces", ""}},
+		{"", "connections of known peers, and lanes of keys with an active transfer, have their own 64 slots", "known-first", proof{"./engine", "TestAccept_KnownPeersHaveTheirOwnPlaces", ""}},
 		{"", "", "expected-lanes", proof{"./engine", "TestAccept_KnownPeersHaveTheirOwnPlaces", ""}},
 		{"peers in the table", "1,024; 128 of these slots are reserved for known peers", "places-for-known", proof{"./engine", "TestPeerTable_AnnouncedStrangersLeaveAPlaceForKnownPeer", ""}},
 		{"long-lived connections of strangers", "128 without a session and 512 with one that a policy has accepted; 64 per source, sessions included", "strangers-connected", proof{"./internal/testing/hostile", "TestAttacks", "150 greeted conns"}},
@@ -132,7 +132,7 @@ var limits = []section{
 	}},
 	{"Pairing", []limit{
 		{"pairing window", "opened by the user, 2 min", "pairing-window", proof{"./engine", "TestPairing_CodeVerifiesBothSides", ""}},
-		{"strangers that wait to be picked", "5; the newest replaces the oldest, from the source with the most requests. Known peers have 5 slots of their own", "pairing-asked", proof{"./engine", "TestPairing_FiveWaitAndOneIsCompared", ""}},
+		{"strangers that wait to be picked", "5; the newest replaces the oldest, from the source with the most requests. Known peers have their own 5 slots", "pairing-asked", proof{"./engine", "TestPairing_FiveWaitAndOneIsCompared", ""}},
 		{"", "2 per source", "pairing-per-source", proof{"./engine", "TestPairing_ManyKeysOfOneDeviceGetTwoPlaces", ""}},
 		{"", "5 requests from a source at once, then one in 2 s", "pairing-asked-by-source", proof{"./engine", "TestPairing_ManyKeysOfOneDeviceGetTwoPlaces", ""}},
 		{"failures after the code could be known", "3 close the window, no matter with which peers", "pairing-failures", proof{"./engine", "TestPairing_FailuresAndAttemptsAreLimited", ""}},
@@ -231,7 +231,7 @@ var limits = []section{
 	{"Discovery", []limit{
 		{"addresses of a peer", "8 of the addresses that it announces, always the same ones", "addresses-of-one", proof{"./engine/internal/discovery", "TestTable_AddressesOfAPeerAreLimited", ""}},
 		{"announced peers that this device does not know", "256, 64 from one sender; previously accepted peers have separate slots, and are dialled separately", "announced-peers", proof{"./engine/internal/discovery", "TestTable_ForgedFloodIsCapped", ""}},
-		{"runs of the zeroconf library, which has no limits of its own", "one a minute, for two seconds", "library-often", proof{"./engine/internal/discovery", "TestBrowse_LibraryRunsOnceAMinute", ""}},
+		{"runs of the zeroconf library, which has no limits", "one a minute, for two seconds", "library-often", proof{"./engine/internal/discovery", "TestBrowse_LibraryRunsOnceAMinute", ""}},
 		{"", "ended by an entry with more than 64 addresses or TXT strings", "library-entry", proof{"./engine/internal/discovery", "TestBrowse_LargeEntryEndsTheLibrary", ""}},
 		{"packets that are parsed", "1,000 a second per IP version", "mdns-rate", proof{"./engine/internal/discovery", "TestPacket_RateIsLimited", ""}},
 		{"", "500 a second from one sender; above 256 senders in a second, the others count as one", "mdns-rate-per-sender", proof{"./engine/internal/discovery", "TestPacket_RateOfOneSenderIsLimited", ""}},

@@ -1,6 +1,6 @@
-// Command demo shows what Multipeer does, on one machine: two peers with profiles of their own find each other over
-// the loopback interface, chat, and send a real folder. It runs the terminal program twice, as two people would,
-// compares every byte and fails if anything differs.
+// Command demo shows what Multipeer does, on one machine: two peers with separate profiles find each other over the
+// loopback interface, chat, and send a real folder. It runs the terminal program twice, as two people would, compares
+// every byte and fails if anything differs.
 package main
 
 import (

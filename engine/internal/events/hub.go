@@ -1,5 +1,5 @@
-// Package events passes an engine's events to its readers. Each reader has a queue of its own, so that a slow one
-// delays no one. The package knows events only by their Traits.
+// Package events passes an engine's events to its readers. Each reader has its own queue, so that a slow one delays no
+// one. The package knows events only by their Traits.
 package events
 
 import (

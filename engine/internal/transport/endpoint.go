@@ -4,7 +4,7 @@
 //
 // Two kinds of connection are distinguished by ALPN before any data is sent: a session connection carries control,
 // messages and datagrams; a lane carries the bytes of one transfer, so that bulk data never delays a message. Lanes
-// have sockets of their own, and run over QUIC or over TLS and TCP (lane.go, lane_listener.go).
+// have their own sockets, and run over QUIC or over TLS and TCP (lane.go, lane_listener.go).
 package transport
 
 import (
@@ -74,7 +74,7 @@ type Endpoint struct {
 	tr       *quic.Transport
 	listener *quic.Listener
 	gate     *gate // for incoming handshakes
-	laneGate *gate // the same for lanes on sockets of their own
+	laneGate *gate // the same for lanes on their own sockets
 	ownHeld  *ownHolder
 }
 
@@ -120,8 +120,8 @@ func openSocket(port int, log *slog.Logger) (net.PacketConn, error) {
 }
 
 // resetKey is derived from the identity, so that an engine that restarts after a crash can signal its peers at once
-// that the old connections are gone (RFC 9000 section 10.3). Each socket has a key of its own: the answer of one must
-// not end connections of another (RFC 9000 section 21.11).
+// that the old connections are gone (RFC 9000 section 10.3). Each socket has its own key: the answer of one must not
+// end connections of another (RFC 9000 section 21.11).
 func resetKey(id *identity.Identity, socket string) *quic.StatelessResetKey {
 	seed := id.Cert.PrivateKey.(ed25519.PrivateKey).Seed()
 	b, err := hkdf.Key(sha256.New, seed, nil, "multipeer stateless reset, "+socket, 32)

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// TestStory plays a day of two people, each with a window and a profile of their own, in light and in dark mode.
+// TestStory plays a day of two people, each with a window and their own profile, in light and in dark mode.
 func TestStory(t *testing.T) {
 	for _, theme := range []string{"light", "dark"} {
 		t.Run(theme, func(t *testing.T) {
