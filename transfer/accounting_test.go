@@ -206,7 +206,7 @@ func TestCompare_ContinuesAfterRefusals(t *testing.T) {
 	}
 }
 
-// A receiver that requests the digests of each file and then says that it has the file.
+// A receiver that requests the digests of each file and then reports that it has the file.
 func TestCompare_HostileReceiverDoesNotHang(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "d")
 	_ = os.MkdirAll(src, 0o755)

@@ -160,8 +160,8 @@ func TestStaging_OfAnotherUserIsNotUsed(t *testing.T) {
 	}
 }
 
-// TestStaging_ExchangedProbeIsNotTrusted: whoever may write to the folder exchanges what is made there to ask the disk
-// whether it keeps modes.
+// TestStaging_ExchangedProbeIsNotTrusted: a user with write access to the folder replaces the file that is created
+// there to probe the disk whether it keeps modes.
 func TestStaging_ExchangedProbeIsNotTrusted(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the system's own rights decide there")

@@ -289,7 +289,7 @@ func TestLanes_InvalidFramesAreRefused(t *testing.T) {
 		b := binary.BigEndian.AppendUint64([]byte{frameBlock}, seq)
 		return append(binary.BigEndian.AppendUint32(b, n), body...)
 	}
-	flood := func() []byte { // blocks whose turn never comes
+	flood := func() []byte { // blocks that are never due
 		var b []byte
 		for i := range 200 {
 			b = append(b, frame(uint64(i+1), maxBlock, string(make([]byte, maxBlock)))...)

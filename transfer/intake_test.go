@@ -112,8 +112,8 @@ func TestIntake_ParallelStreamsArrive(t *testing.T) {
 	}
 }
 
-// TestIntake_UnsafeNamesAreRefusedOrRewritten checks that nothing is written outside the folder, and that names that act
-// by being listed are stored inert.
+// TestIntake_UnsafeNamesAreRefusedOrRewritten checks that nothing is written outside the folder, and that names that
+// act by being listed are stored inert.
 func TestIntake_UnsafeNamesAreRefusedOrRewritten(t *testing.T) {
 	in, dir := openIntake(t, IntakeOptions{})
 	for name, want := range map[string]string{
@@ -352,7 +352,8 @@ func TestIntake_NamesThatTheDiskRefuses(t *testing.T) {
 	}
 }
 
-// TestIntake_FolderThatWasReplacedIsLeftAlone checks that a folder that another user puts in place of ours gets nothing.
+// TestIntake_FolderThatWasReplacedIsLeftAlone checks that a folder that another user puts in place of ours gets
+// nothing.
 func TestIntake_FolderThatWasReplacedIsLeftAlone(t *testing.T) {
 	in, dir := openIntake(t, IntakeOptions{})
 	for _, name := range []string{"one", "two"} {

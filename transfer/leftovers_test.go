@@ -44,7 +44,7 @@ func folderRecord(path string) []byte {
 	return putRecord(nil, recEntry, entry{path: path, kind: kindFolder}.encode(""))
 }
 
-// stagedBytes is how much lies in a folder that receives, and in how many files.
+// stagedBytes returns the number of bytes and files that are staged in a receiving folder.
 func stagedBytes(t *testing.T, dir string) (n, files int64) {
 	t.Helper()
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
@@ -58,8 +58,8 @@ func stagedBytes(t *testing.T, dir string) (n, files int64) {
 	return n, files
 }
 
-// TestLeftovers_CountAgainstTheLimit: each attempt announces other names and breaks off. What an earlier one has brought
-// does not stay beside it, whether the journal says how much that is or not.
+// TestLeftovers_CountAgainstTheLimit: each attempt announces other names and breaks off. What an earlier one has
+// brought does not stay next to it, whether or not the journal records how much that is.
 func TestLeftovers_CountAgainstTheLimit(t *testing.T) {
 	const each = 300 << 10
 	for name, unmarked := range map[string]bool{"whole": false, "under way": true} {
@@ -73,7 +73,7 @@ func TestLeftovers_CountAgainstTheLimit(t *testing.T) {
 			for off := int64(0); off < each; off += 100 << 10 {
 				records = append(records, chunkRecord(off, strings.Repeat("x", 100<<10)))
 			}
-			if unmarked { // behind a hole the journal does not say how much is there
+			if unmarked { // after a hole, the journal does not record how much there is
 				records[len(records)-1] = append(records[len(records)-1], putRecord(nil, recHole, counts(1))...)
 				size++
 			} else {
@@ -173,7 +173,7 @@ func TestJournal_DoesNotGrowWithAttempts(t *testing.T) {
 	}
 }
 
-// TestJournal_ByteByByteStaysSmall: what says how much of a file is verified is not more than the file.
+// TestJournal_ByteByByteStaysSmall: the records of how much of a file is verified do not take more space than the file.
 func TestJournal_ByteByByteStaysSmall(t *testing.T) {
 	r := receiver{stage: &stage{}, cur: &incoming{entry: entry{path: "f", size: 1 << 20}, saved: "f", marked: -1}}
 	for r.cur.pos < 100_000 {

@@ -23,8 +23,8 @@ func namesIn(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// TestMerge_NotIntoARepository: a folder with a HEAD is or becomes a Git repository, which other names configure too. So
-// nothing is merged into it, wherever it is, and the received folder gets a number.
+// TestMerge_NotIntoARepository: a folder with a HEAD is or becomes a Git repository, which other names configure too.
+// So nothing is merged into it, wherever it is, and the received folder gets a number.
 func TestMerge_NotIntoARepository(t *testing.T) {
 	for policy, name := range map[Existing]string{SkipIdentical: "skip", Replace: "replace"} {
 		t.Run(name, func(t *testing.T) {

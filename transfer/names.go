@@ -187,7 +187,7 @@ func actsWhenListed(name string) bool {
 // above it. Prompts, file managers and editors run these programs, and a repository configures commands that they run:
 //   - Git: core.fsmonitor in .git/config, on each "git status" (git-config(1)). A .git that is a file names another folder.
 //     A folder with HEAD, objects and refs is a repository by itself, without the name .git (gitrepository-layout(5);
-//     safe.bareRepository in git-config(1) says why that is a danger). No repository is without its HEAD.
+//     safe.bareRepository in git-config(1) explains the danger). No repository is without its HEAD.
 //   - Mercurial and Sapling: [extensions] and [hooks] in .hg/hgrc and .sl/config, on each command (hgrc(5)).
 //   - Jujutsu: the programs that sign and compare in .jj/repo/config.toml.
 //

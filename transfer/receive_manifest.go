@@ -297,8 +297,8 @@ func (r *receiver) see(h *held) {
 
 // makeRoom discards what earlier attempts left here, until it fits together with what this attempt has announced. Each
 // attempt may bring as much as the offer: otherwise, attempts that announce different names would add up. For an
-// unchanged source, both fit. The oldest data goes first, because the sender would have announced it by now if it still
-// had it.
+// unchanged source, both fit. The oldest data goes first, because the sender would have announced it if it still had
+// it.
 func (r *receiver) makeRoom() error {
 	if r.left != (Totals{}) {
 		// The user is asked again, and keeps what has arrived until the answer.

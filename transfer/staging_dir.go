@@ -131,7 +131,7 @@ func (s *stage) openData() error {
 	return err
 }
 
-// start begins a transfer of which nothing is here yet, if there is room for it.
+// start begins a transfer without data here, if there is room for it.
 func (s *stage) start(opts ReceiveOptions, boot string) error {
 	s.past = nil
 	if opts.Resume {
@@ -218,10 +218,10 @@ func openHidden(inbox *os.Root) (*os.Root, error) {
 	return hidden, nil
 }
 
-// keepsModes reports whether the disk can be trusted when it says that a folder belongs to another user, or that others
-// may write to it: FAT and many shares give everything the same owner and mode. keepsModes creates a new file there and
-// examines it by its handle: anyone who may write to the folder can replace the file under its name, but cannot change
-// its owner.
+// keepsModes reports whether the disk can be trusted when it reports that a folder belongs to another user, or that
+// others may write to it: FAT and many shares give everything the same owner and mode. keepsModes creates a new file
+// there and examines it by its handle: anyone who may write to the folder can replace the file under its name, but
+// cannot change its owner.
 func keepsModes(root *os.Root, folder fs.FileInfo) bool {
 	probe := strings.ToLower(rand.Text())
 	f, err := root.OpenFile(probe, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)

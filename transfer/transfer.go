@@ -56,9 +56,10 @@ type Progress struct {
 }
 
 // Note reports an entry that did not arrive exactly as it was. Path is the sender's, relative and with slashes. Without
-// Saved, the entry was left out, and Err says why. With Saved and no Err, it was saved under that name. With both, it
-// was saved, and Err says what was not kept: its modification time (ErrTimes), its executable bit (ErrExec), what was
-// added to it while it was being sent (ErrGrew), or that the disk does not confirm that it is durable (ErrNotDurable).
+// Saved, the entry was left out, and Err is the reason. With Saved and no Err, it was saved under that name. With both,
+// it was saved, and Err states what was not kept: its modification time (ErrTimes), its executable bit (ErrExec), data
+// that was added to it while it was being sent (ErrGrew), or that the disk does not confirm that it is durable
+// (ErrNotDurable).
 type Note struct {
 	Path  string
 	Saved string
@@ -77,7 +78,7 @@ type Result struct {
 	Notes   []Note   // the first 1000
 	Renamed int64    // entries that were saved under another name
 	LeftOut int64    // entries that were offered and are not stored
-	Unkept  int64    // entries of which something was not kept; see Note
+	Unkept  int64    // entries that were saved without some attribute; see Note
 	// Unchanged counts the files that the receiver already had, byte for byte, as ReceiveOptions.Existing allows.
 	Unchanged int64
 	noted     int   // bytes of the names in Notes

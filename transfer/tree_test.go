@@ -116,8 +116,8 @@ func TestLinks_LeadingOutAreRefused(t *testing.T) {
 	}
 }
 
-// TestLinks_ClimbOnlyAtTheirStart: a name before ".." could be another link, so the text of the target would not say where
-// it leads, even deep in a folder.
+// TestLinks_ClimbOnlyAtTheirStart: a name before ".." could be another link, so the text of the target would not say
+// where it leads, even deep in a folder.
 func TestLinks_ClimbOnlyAtTheirStart(t *testing.T) {
 	for target, inside := range map[string]bool{"../x": true, "../../x": true, "x/../y": false, "../x/../y": false, "./x/./..": false} {
 		if staysInside("d/e/f/l", target) != inside {
