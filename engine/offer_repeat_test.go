@@ -90,7 +90,7 @@ func swappable(t *testing.T, above bool) (src string, swap func()) {
 	}
 }
 
-// ledNowhere checks that nothing behind the link was sent, and that the result reports the missing entry.
+// ledNowhere checks that nothing from the target of the link was sent, and that the result reports the missing entry.
 func ledNowhere(t *testing.T, dir string, x engine.Transfer) {
 	t.Helper()
 	_ = filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
@@ -387,7 +387,7 @@ func TestOffer_AsksAgainAfterAViolation(t *testing.T) {
 }
 
 // TestOffer_LimitedByWhatThePersonSaw checks that if a sender announces more after the person was asked, the offer is
-// limited by what the question showed, or by what the program reports that the person saw.
+// limited by what the question showed, or by what the program states that the person saw.
 func TestOffer_LimitedByWhatThePersonSaw(t *testing.T) {
 	src, dir := photos(t), t.TempDir()
 	for _, seen := range []bool{false, true} {

@@ -27,8 +27,8 @@ func offers(t *testing.T, n *enginetest.Node) func() *engine.Offer {
 	}
 }
 
-// TestOffer_VanishedFileIsNamedOnBothSides checks that a file that is renamed between the offer and its turn is named
-// on both sides.
+// TestOffer_VanishedFileIsNamedOnBothSides checks that a file that is renamed after the offer and before it is sent is
+// reported on both sides.
 func TestOffer_VanishedFileIsNamedOnBothSides(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "src")
 	dir := t.TempDir()

@@ -386,7 +386,7 @@ func safe(p string) error {
 	return nil
 }
 
-// TestNames_AreSafeAtEachLength: a disk that rejects a name gets a shorter one, which is as safe as the name itself,
+// TestNames_AreSafeAtEachLength: a disk that rejects a name gets a shorter one, which is as safe as the original name,
 // also if the part that is kept contains only dots and spaces.
 func TestNames_AreSafeAtEachLength(t *testing.T) {
 	names := hostileNames()

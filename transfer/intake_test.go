@@ -265,8 +265,8 @@ func TestIntake_NothingComesAfterFinish(t *testing.T) {
 	}
 }
 
-// TestIntake_UnknownSizeEndsWithTheStream checks files whose sender does not say their size: a whole stream is a whole
-// file, a broken one is none, and the limit holds.
+// TestIntake_UnknownSizeEndsWithTheStream checks files whose sender does not report their size: a complete stream is a
+// complete file, a broken stream is not, and the limit holds.
 func TestIntake_UnknownSizeEndsWithTheStream(t *testing.T) {
 	in, dir := openIntake(t, IntakeOptions{Most: func() Totals { return Totals{Files: 10, Bytes: 100} }})
 	saved, err := in.Receive(t.Context(), Part{Path: "whole", Size: Unknown}, strings.NewReader(strings.Repeat("x", 60)))

@@ -94,7 +94,7 @@ func TestLeftovers_CountAgainstTheLimit(t *testing.T) {
 	}
 }
 
-// TestLeftovers_AnotherOrderKeepsAll: a source that is as it was has room for all of it at each moment.
+// TestLeftovers_AnotherOrderKeepsAll: an unchanged source always has room for all of its data.
 func TestLeftovers_AnotherOrderKeepsAll(t *testing.T) {
 	dst := t.TempDir()
 	opts := ReceiveOptions{Dir: dst, ID: "x", Key: "k", Limit: atMost(Totals{Files: 3, Folders: 1, Bytes: 21})}
@@ -118,8 +118,7 @@ func TestLeftovers_AnotherOrderKeepsAll(t *testing.T) {
 	a.Interrupt()
 }
 
-// TestLeftovers_OnlyTheExcessIsRemoved: of a file that was renamed in between, the old one gives way, and the others
-// stay.
+// TestLeftovers_OnlyTheExcessIsRemoved: if a file was renamed in between, the old data is removed, and the others stay.
 func TestLeftovers_OnlyTheExcessIsRemoved(t *testing.T) {
 	dst := t.TempDir()
 	opts := ReceiveOptions{Dir: dst, ID: "x", Key: "k", Limit: atMost(Totals{Files: 3, Folders: 1, Bytes: 21})}
@@ -190,8 +189,8 @@ func TestJournal_ByteByByteStaysSmall(t *testing.T) {
 	}
 }
 
-// TestJournal_SurvivesItsRewriting: a journal that is mostly about what is gone is written again, and each operation on
-// the way may fail: what had arrived is not sent again, and all arrives.
+// TestJournal_SurvivesItsRewriting: a journal that is mostly about removed data is rewritten, and each operation on the
+// way may fail: what had arrived is not sent again, and all arrives.
 func TestJournal_SurvivesItsRewriting(t *testing.T) {
 	t.Parallel()
 	src := mixed(t, 2, 30)

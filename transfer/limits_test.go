@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// TestPath_StructureIsChecked: what no honest sender sends is rejected before any file system call.
+// TestPath_StructureIsChecked: paths that no honest sender sends are rejected before any file system call.
 func TestPath_StructureIsChecked(t *testing.T) {
 	for _, bad := range []string{
 		"", "..", ".", "/", "a/..", "a/../b", "./a", "a//b", "a/", "/a", "a\x00b",

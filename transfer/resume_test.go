@@ -228,7 +228,7 @@ func TestResume_WithAnotherKeyIsRefused(t *testing.T) {
 	}
 }
 
-// TestResume_RepeatsALostReceipt: what is delivered, but whose receipt was lost, is not sent again.
+// TestResume_RepeatsALostReceipt: delivered data whose receipt was lost is not sent again.
 func TestResume_RepeatsALostReceipt(t *testing.T) {
 	src, dst := mixed(t, 1, 20), t.TempDir()
 	recv := ReceiveOptions{Dir: dst, ID: "r", Key: "k"}

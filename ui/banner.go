@@ -35,7 +35,7 @@ type banner struct {
 	decline *widget.Button
 	accept  *widget.Button
 	show    *widget.Button
-	now     request   // the one that is shown; the zero value is none
+	now     request   // the request that is shown; zero if there is none
 	since   time.Time // when it came on screen
 }
 

@@ -29,7 +29,7 @@ type binding struct {
 	do     func(func()) // fyne.Do; in tests, a queue that the test drains
 	after  func()       // runs on the main thread after a result has been handled
 	wg     sync.WaitGroup
-	late   []engine.Event // events that came while the program was ending
+	late   []engine.Event // events that arrived while the program was shutting down
 }
 
 func newBinding(ctx context.Context, do func(func()), after func()) *binding {

@@ -22,7 +22,7 @@ type dialogs struct {
 	open hidden // nil for none
 }
 
-// modal makes a modal that opens in place of an open one. The last button is the primary one.
+// modal makes a modal that replaces the open one. The last button is the primary one.
 func (ds *dialogs) modal(title string, body fyne.CanvasObject, width float32, buttons ...fyne.CanvasObject) *widgets.Modal {
 	return ds.single(widgets.NewModal(ds.u.w.Canvas(), title, body, width, buttons...))
 }

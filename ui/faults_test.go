@@ -23,7 +23,7 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// What users met in the window, each with the right behaviour.
+// Problems that users had with the window, each with the right behaviour.
 
 // TestComposer_GrowsWithWrappedLines checks that wrapped text is visible, that the field shrinks again, and that the
 // buttons beside it keep their height.

@@ -10,8 +10,8 @@ import (
 	"multipeer/engine"
 )
 
-// TestAnswers_ComeAfterTheirQuestion: a line typed before a question appears, or just as it appears, answers nothing;
-// a script may write its answers in advance.
+// TestAnswers_ComeAfterTheirQuestion: a line typed before or just as a question appears does not answer it; a script
+// may write its answers in advance.
 func TestAnswers_ComeAfterTheirQuestion(t *testing.T) {
 	p := &program{keyboard: true, out: newPrinter(io.Discard, io.Discard)}
 	r := &receiver{program: p, lines: make(chan inputLine)}

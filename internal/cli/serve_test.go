@@ -29,7 +29,7 @@ func offerOf(id engine.PeerID, n int) engine.Transfer {
 	return engine.Transfer{ID: engine.TransferID(fmt.Sprint("t", n)), Peer: id, PeerName: "Mallory", Incoming: true, State: engine.Offered, Names: names, Items: 20, Files: 20}
 }
 
-// TestServe_StrangersDoNotFillTheHistory: unaccepted offers with ever new keys leave nothing on the disk.
+// TestServe_StrangersDoNotFillTheHistory: unaccepted offers with ever new keys leave nothing on disk.
 func TestServe_StrangersDoNotFillTheHistory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), historyFile)
 	store, err := history.Open(path)
@@ -74,7 +74,7 @@ func TestServe_StrangersDoNotFillTheHistory(t *testing.T) {
 	}
 }
 
-// TestServe_StrangersDoNotFillTheJournal: a limited burst of lines, and then few, whatever the names are.
+// TestServe_StrangersDoNotFillTheJournal: prints a limited burst of lines, then few, whatever the names are.
 func TestServe_StrangersDoNotFillTheJournal(t *testing.T) {
 	dir := t.TempDir()
 	e, err := engine.New(engine.Config{Profile: filepath.Join(dir, "p"), Name: "Anna"})
@@ -117,7 +117,8 @@ func TestHistory_SendersAreShownWithTheirID(t *testing.T) {
 	}
 }
 
-// TestServe_PacesAKnownPeer: what a peer that is known has a service print is bounded as well, and the rest is counted.
+// TestServe_PacesAKnownPeer: the lines that a known peer causes in a service are bounded too, and omitted lines are
+// counted.
 func TestServe_PacesAKnownPeer(t *testing.T) {
 	dir := t.TempDir()
 	e, err := engine.New(engine.Config{Profile: filepath.Join(dir, "p"), Name: "Anna"})
@@ -189,7 +190,7 @@ func TestServe_KeepsFewOffersThatWereDeclined(t *testing.T) {
 	})
 }
 
-// TestHistory_KeepsTheWarning: what is kept and shown of a message names its sender as it was printed.
+// TestHistory_KeepsTheWarning: the stored and displayed message names its sender as it was printed.
 func TestHistory_KeepsTheWarning(t *testing.T) {
 	anna, mallory, gone := stranger(), stranger(), stranger()
 	peers := map[engine.PeerID]engine.Peer{

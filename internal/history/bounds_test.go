@@ -12,7 +12,7 @@ import (
 // at returns a time that increases with n.
 func at(n int) time.Time { return time.Unix(1_800_000_000+int64(n), 0).UTC() }
 
-// TestHeldTalk_IsNotWritten: unanswered strangers leave nothing on the disk, however many they are.
+// TestHeldTalk_IsNotWritten: unanswered strangers leave nothing on disk, however many they are.
 func TestHeldTalk_IsNotWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "h")
 	s := open(t, path)
@@ -72,8 +72,7 @@ func TestHeldTalk_IsKeptOnceTheUserActs(t *testing.T) {
 	}
 }
 
-// TestTalks_AreBounded: one-sided talks are dropped first, the oldest of them first; then rows of the largest
-// talk.
+// TestTalks_AreBounded: one-sided talks are dropped first, oldest first; then rows of the largest talk.
 func TestTalks_AreBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "h")
 	s := open(t, path)
@@ -129,7 +128,7 @@ func TestTalks_AreBounded(t *testing.T) {
 	}
 }
 
-// TestTalks_NumbersOfDroppedRowsAreNotReused: the number of a row that is gone never changes another row.
+// TestTalks_NumbersOfDroppedRowsAreNotReused: the number of a deleted row never refers to another row.
 func TestTalks_NumbersOfDroppedRowsAreNotReused(t *testing.T) {
 	s := Memory()
 	s.limits.oneSided = 1

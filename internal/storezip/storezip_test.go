@@ -172,7 +172,7 @@ func (z *seekableZeros) Seek(offset int64, _ int) (int64, error) {
 	return offset, nil
 }
 
-// TestArchive_FilesBehindFourGigabytes checks sizes and offsets that need Zip64, without reading what lies between.
+// TestArchive_FilesBehindFourGigabytes checks sizes and offsets that need Zip64, without reading the data in between.
 func TestArchive_FilesBehindFourGigabytes(t *testing.T) {
 	const large = 5 << 30
 	files := contents(map[string][]byte{"first": []byte("one"), "last": []byte("two")}, "first", "last")

@@ -175,7 +175,7 @@ func TestInfo_ArrivesUnchanged(t *testing.T) {
 	}
 }
 
-// TestTable_DoubtedPeerIsDroppedUnlessHeardAgain: a peer that does not answer is dropped unless it is heard of again.
+// TestTable_DoubtedPeerIsDroppedUnlessHeardAgain: a peer that does not answer is dropped unless it is announced again.
 func TestTable_DoubtedPeerIsDroppedUnlessHeardAgain(t *testing.T) {
 	tb, gone, there, at := newTable(), newID(t), newID(t), time.Unix(1e9, 0)
 	from := netip.MustParseAddr("192.0.2.9")
@@ -425,7 +425,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestPacket_OnlyTheFirstRecordsAreRead: of a packet with very many records only the first are read.
+// TestPacket_OnlyTheFirstRecordsAreRead: only the first records of a packet with very many records are read.
 func TestPacket_OnlyTheFirstRecordsAreRead(t *testing.T) {
 	service := dnsmessage.MustNewName("_multipeer._udp.local.")
 	b := dnsmessage.NewBuilder(nil, dnsmessage.Header{Response: true})
@@ -449,7 +449,7 @@ func TestPacket_OnlyTheFirstRecordsAreRead(t *testing.T) {
 	}
 }
 
-// TestPacket_RateIsLimited: only a limited number of a flood of packets is parsed.
+// TestPacket_RateIsLimited: only a limited number of packets in a flood is parsed.
 func TestPacket_RateIsLimited(t *testing.T) {
 	sent, taken := 0, 0
 	read := func([]byte) (arrival, error) {
@@ -543,7 +543,7 @@ func TestPacket_MustComeFromTheLink(t *testing.T) {
 	}
 }
 
-// TestTable_AddressesOfAPeerAreLimited: of many addresses a few are stored, always the same ones, so that nothing
+// TestTable_AddressesOfAPeerAreLimited: only a few of many addresses are stored, always the same ones, so that nothing
 // seems to change.
 func TestTable_AddressesOfAPeerAreLimited(t *testing.T) {
 	tb, at := newTable(), time.Unix(1e9, 0)

@@ -145,7 +145,7 @@ func TestHub_ContextEndsWaitingReader(t *testing.T) {
 	})
 }
 
-// TestHub_LeftBehindIsLimited: messages that no reader comes back for do not collect without end; the newest stay.
+// TestHub_LeftBehindIsLimited: messages that no reader fetches do not accumulate without limit; the newest are kept.
 func TestHub_LeftBehindIsLimited(t *testing.T) {
 	h := newTestHub(new([]event))
 	for n := range 3 {

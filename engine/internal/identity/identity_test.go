@@ -111,7 +111,7 @@ func TestProfile_OneProcessAtATime(t *testing.T) {
 	}
 }
 
-// TestProfile_BadKeyIsRefusedAndKept: whatever is wrong with the key, it is never replaced.
+// TestProfile_BadKeyIsRefusedAndKept: a key is never replaced, whatever is wrong with it.
 func TestProfile_BadKeyIsRefusedAndKept(t *testing.T) {
 	key := func(dir string) string { return filepath.Join(dir, keyFile) }
 	cases := map[string]struct {

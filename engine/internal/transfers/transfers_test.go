@@ -373,7 +373,7 @@ func TestOutbox_KeptOfferSurvivesRestart(t *testing.T) {
 	})
 }
 
-// TestTransfer_PanicFailsItAlone: a mistake that the other side provokes does not end the program.
+// TestTransfer_PanicFailsItAlone: a panic that the other side causes does not end the program.
 func TestTransfer_PanicFailsItAlone(t *testing.T) {
 	m := &Manager{log: slog.New(slog.DiscardHandler)}
 	_, err := m.guarded(func() (transfer.Result, error) { panic("index out of range") })

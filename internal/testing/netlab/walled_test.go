@@ -130,7 +130,7 @@ func TestDoctor_NamesEachCause(t *testing.T) {
 	})
 }
 
-// TestDoctor_ReportsOnlyWhatItMeasured: a finding names what was measured, and not what another check would have
+// TestDoctor_ReportsOnlyWhatItMeasured: a finding reports what was measured, and not what another check would have
 // reported.
 func TestDoctor_ReportsOnlyWhatItMeasured(t *testing.T) {
 	t.Parallel() // it mostly waits
@@ -205,7 +205,7 @@ time.sleep(60)`)
 	}
 }
 
-// TestDoctor_FailsWhenInterrupted: an interrupted doctor fails, and says nothing about checks it has not made.
+// TestDoctor_FailsWhenInterrupted: an interrupted doctor fails, and reports nothing about checks it has not finished.
 func TestDoctor_FailsWhenInterrupted(t *testing.T) {
 	lan := netlab.New(t, 1)
 	for name, after := range map[string]time.Duration{"listening": time.Second, "searching": 3500 * time.Millisecond} {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestDeps_OldGoIsRecognised: an old Go is detected before anything is installed, and the message says what to do.
+// TestDeps_OldGoIsRecognised: an old Go is detected before anything is installed, and the message states what to do.
 func TestDeps_OldGoIsRecognised(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the scripts are for other systems")

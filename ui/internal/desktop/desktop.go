@@ -23,7 +23,7 @@ var (
 	ErrNoPicture = errors.New("there is no picture in the clipboard")
 )
 
-// Texts are what the desktop shows for the window.
+// Texts are the strings that the desktop shows for the window.
 type Texts struct {
 	Show       string // the button of a notification
 	PickFiles  string // the title of the file dialog
