@@ -65,7 +65,7 @@ func failure(err error, peer string, here bool) string {
 		return tr("This disk does not support symbolic links.")
 	case errors.Is(err, engine.ErrDenied):
 		return either(tr("Can't save to this folder. Choose another one."),
-			tr("{{.Name}} can't save to its folder. Choose another one there.", name...))
+			tr("{{.Name}} can't save to its folder. Choose a different folder there.", name...))
 	case errors.Is(err, engine.ErrBadName):
 		return tr("Refused for safety: a file would have been saved outside the folder. Nothing was saved.")
 	case errors.Is(err, engine.ErrDigest):

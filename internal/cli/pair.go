@@ -22,11 +22,11 @@ func (p *program) pairCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pair --to PEER",
 		Short: "Verify a peer's key by comparing six digits, or with a link",
-		Long: `pair asks a peer to compare codes. Run 'multipeer-cli pair confirm' on the other device, or press Verify
-in its window: this one prints six digits, and the other asks its user to type or pick them. When both users have said yes, each
-device stores the other as verified. PEER is a name, an ID or HOST:PORT. A multipeer:// link verifies in one step: with --to - it is read from
-standard input, because every program on this machine can read the arguments of this one, and the link contains a secret.
-Answers are read from standard input; you have one minute for each.`,
+		Long: `pair asks a peer to compare codes. Run 'multipeer-cli pair confirm' on the other device, or press Verify in its window.
+This device prints six digits, and the other device asks its user to type or pick them. When both users have confirmed,
+each device stores the other as verified. PEER is a name, an ID or HOST:PORT. A multipeer:// link verifies in one step:
+with --to - it is read from standard input, because every program on this machine can read the arguments of this
+program, and the link contains a secret. Answers are read from standard input; you have one minute for each.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if to == "" {

@@ -23,10 +23,9 @@ func (p *program) receiveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "receive",
 		Short: "Wait for files and messages, and receive them",
-		Long: `receive runs until it is interrupted, and accepts offers: after asking on the terminal (ask),
-from verified peers only, without asking (verified), or from everyone (all).
-Nothing in the folder is overwritten, except with --existing replace. Interrupted transfers continue when their sender is
-back.`,
+		Long: `receive runs until it is interrupted, and accepts offers: after asking on the terminal (ask), from verified peers
+without asking (verified), or from everyone (all). Nothing in the folder is overwritten, except with --existing replace.
+Interrupted transfers resume when their sender is back.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg := engine.Config{}
