@@ -1,24 +1,24 @@
-# Everything here works on a fresh machine with Go, git and make: what else is needed is installed, if it is missing.
+# Everything here works on a fresh machine with Go, git and make. Other tools are installed if they are missing.
 
 .PHONY: help run test test-long check demo cli bench figures pictures licences architecture package archives wheels fuzz guards clean
 
 help:
 	@echo "make run       open the window (without a display: the same engine in the terminal)"
-	@echo "make demo      two peers on this machine find each other, chat, and send a folder"
-	@echo "make test      the tests of all packages, in some ten minutes"
-	@echo "make test-long what wants the machine for itself: attacks, the real window, real networks, a long run"
-	@echo "make check     formatting, vet for Linux, Windows and macOS, staticcheck"
-	@echo "make cli       build/multipeer-cli, one static binary"
-	@echo "make bench     speed and round trips beside the ceilings of this machine and beside rivals; writes docs/performance.md"
-	@echo "make package   build/packages: .deb and tar.xz with the window, a Windows program, archives of the terminal program"
-	@echo "make wheels    build/wheels: the Python package for six systems, with the terminal program inside"
-	@echo "make archives  the archives of the terminal program alone"
-	@echo "make fuzz      each fuzz target for a minute (FUZZTIME=1m)"
-	@echo "make guards    takes each guard against hostile peers out of the code; its test has to fail"
-	@echo "make figures   what the window costs: start, memory, idling, scrolling; writes docs/figures.md"
-	@echo "make pictures  build/pictures: every state of the window; updates those that the pages show"
-	@echo "make architecture  the picture of docs/architecture.md, from the imports"
-	@echo "make licences  the licences of everything that is built in, which the window shows"
+	@echo "make demo      run two peers on this machine that find each other, chat, and send a folder"
+	@echo "make test      run the tests of all packages (about ten minutes)"
+	@echo "make test-long run the tests that need the machine to themselves: attacks, the real window, real networks, a long run"
+	@echo "make check     check formatting, vet for Linux, Windows and macOS, and staticcheck"
+	@echo "make cli       build build/multipeer-cli, a static binary"
+	@echo "make bench     measure speed and round trips, compared with the limits of this machine and with other programs; writes docs/performance.md"
+	@echo "make package   build packages in build/packages: .deb and tar.xz with the window, a Windows program, archives of the terminal program"
+	@echo "make wheels    build the Python package for six systems in build/wheels, including the terminal program"
+	@echo "make archives  build only the archives of the terminal program"
+	@echo "make fuzz      run each fuzz target for a minute (FUZZTIME=1m)"
+	@echo "make guards    remove each guard against hostile peers from the code in turn, and check that its test fails"
+	@echo "make figures   measure the window: start, memory, idle CPU time, scrolling; writes docs/figures.md"
+	@echo "make pictures  draw every state of the window in build/pictures, and update the pictures in docs"
+	@echo "make architecture  draw the diagram in docs/architecture.md from the imports"
+	@echo "make licences  collect the licences of all modules that are built in, which the window shows"
 
 run:
 	@sh scripts/deps.sh go

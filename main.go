@@ -24,13 +24,13 @@ import (
 )
 
 func main() {
-	dir := flag.String("profile", "", "folder with this peer's identity, settings and conversations (default: multipeer in the system's folder for settings)")
+	dir := flag.String("profile", "", "folder with this peer's identity, settings and conversations (default: multipeer in the system's settings folder)")
 	name := flag.String("name", "", "name that others see")
 	service := flag.String("service", engine.DefaultService, "service type: only peers of the same type find each other")
 	peers := flag.String("peer", "", "connect to HOST:PORT[,HOST:PORT...] where peers cannot be found by multicast")
-	ifaces := flag.String("interface", "", "find peers on these network interfaces only (comma separated)")
-	into := flag.String("into", "", "folder for received files (default: that of the settings)")
-	hidden := flag.Bool("hidden", false, "start in the tray, where there is one")
+	ifaces := flag.String("interface", "", "find peers on these network interfaces only (comma-separated)")
+	into := flag.String("into", "", "folder for received files (default: from the settings)")
+	hidden := flag.Bool("hidden", false, "start in the tray, if there is one")
 	flag.Parse()              // the remaining arguments are files and folders to send, or a multipeer: link to open
 	log.SetOutput(io.Discard) // libp2p/zeroconf logs here; the failures that matter come back as errors
 
@@ -40,7 +40,7 @@ func main() {
 		exit(err)
 	}
 	if there, err := singleinstance.Hand(profile, launch); there {
-		exit(err) // the window that is already open has it now
+		exit(err) // the window that is already open has received it
 	}
 	chosen, trouble := settings.Load(profile)
 	a := app.NewWithID("io.github.multipeer.Multipeer") // no SetMetadata: packages set the name, icon and version themselves
@@ -57,7 +57,7 @@ func main() {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- u.Stopped(e.Run(ctx)) }()
-	host := &cli.Host{Engine: e, History: kept, Profile: profile, OwnPort: chosen.Port != 0, Interfaces: cfg.Interfaces, LocalSend: phones} // serves multipeer-cli, which does not run a second engine beside this one
+	host := &cli.Host{Engine: e, History: kept, Profile: profile, OwnPort: chosen.Port != 0, Interfaces: cfg.Interfaces, LocalSend: phones} // serves multipeer-cli, which does not run a second engine with the same profile
 	endCommands, hostErr := host.Start(ctx)
 	u.Start(ctx)
 	u.Run(launch, *hidden, errors.Join(trouble, noPhones, err, hostErr, u.Listen(profile)), func() {

@@ -14,7 +14,7 @@ import (
 func measureBusy(ctx context.Context, dir string, w *report) error {
 	at, err := layGigabit(ctx)
 	if errors.Is(err, errNoNamespaces) {
-		fmt.Printf("\nmessages beside a file on 1 Gbit/s: left out, %v\n", err)
+		fmt.Printf("\nmessages during a file transfer on 1 Gbit/s: skipped, %v\n", err)
 		return nil
 	}
 	if err != nil {
@@ -34,7 +34,7 @@ func measureBusy(ctx context.Context, dir string, w *report) error {
 	if err != nil {
 		return err
 	}
-	text := "Round trips of messages while a file fills a 1 Gbit/s line: " + r.note + "."
+	text := "Round trips of messages on a 1 Gbit/s line: " + r.note + "."
 	fmt.Println("\n" + text)
 	w.notes = append(w.notes, text)
 	return nil
@@ -102,7 +102,7 @@ func pingOurs(to, path string) error {
 	if err = errors.Join(err, pingErr, t.Err); err != nil {
 		return err
 	}
-	fmt.Printf("idle p50 %v, p99 %v; while it moves at %.0f MB/s p50 %v, p99 %v (%d round trips)", at(idle, 0.5), at(idle, 0.99),
-		float64(t.Bytes)/1e6/time.Since(began).Seconds(), at(busy, 0.5), at(busy, 0.99), len(busy))
+	fmt.Printf("p50 %v and p99 %v while idle; p50 %v and p99 %v during a file transfer at %.0f MB/s that fills the line (%d round trips)", at(idle, 0.5), at(idle, 0.99),
+		at(busy, 0.5), at(busy, 0.99), float64(t.Bytes)/1e6/time.Since(began).Seconds(), len(busy))
 	return stop()
 }

@@ -129,7 +129,7 @@ func (c contender) run(ctx context.Context, at *line, j job, out string) (result
 	return r, nil
 }
 
-// startReceiver starts the receiver and waits until it is ready: the bench's own report that, others get a moment.
+// startReceiver starts the receiver and waits until it is ready: those of this program report that; others get a moment.
 func startReceiver(c *exec.Cmd, args []string) error {
 	c.Stderr = os.Stderr
 	own := false
@@ -153,7 +153,7 @@ func startReceiver(c *exec.Cmd, args []string) error {
 	}
 	in := bufio.NewReader(out)
 	if s, err := in.ReadString('\n'); err != nil || s != "READY\n" {
-		return errors.Join(fmt.Errorf("the receiver said %q", s), err)
+		return errors.Join(fmt.Errorf("the receiver printed %q", s), err)
 	}
 	go func() { _, _ = io.Copy(io.Discard, in) }()
 	return nil

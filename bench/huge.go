@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // measureHuge sends jobs that are too large to be counted or read first: the first byte must not wait for that, and
@@ -52,7 +53,7 @@ func measureHuge(ctx context.Context, dir string, w *report) error {
 		}
 		text := fmt.Sprintf("%s: %.1f s, peak memory %d + %d MiB (sender + receiver); %s", j.title, r.took.Seconds(), r.sendRSS>>20, r.rcvRSS>>20, r.note)
 		fmt.Println("  " + text)
-		w.notes = append(w.notes, text)
+		w.notes = append(w.notes, strings.ToUpper(text[:1])+text[1:]+".")
 	}
 	return nil
 }

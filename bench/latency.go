@@ -143,7 +143,7 @@ func (p *pair) ways(ctx context.Context) (ways []way, closeAll func(), err error
 		}
 	}
 	once, end = p.messages(ctx)
-	err = add("Multipeer, Send until it is there", once, end, nil)
+	err = add("Multipeer, Send until delivered", once, end, nil)
 	return ways, closeAll, err
 }
 

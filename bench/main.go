@@ -1,5 +1,5 @@
-// Command bench measures transfers and messages against the ceilings of this machine and against installed rivals,
-// all in one run, and the cost of a mesh of many peers. Everything runs on the loopback interface and, with root on
+// Command bench measures transfers and messages against the limits of this machine and against installed alternatives,
+// all in one run, and the cost of a mesh of many peers. It runs on the loopback interface and, as root on
 // Linux, between network namespaces that it creates: on a bare cable, on one of 1 Gbit/s, and on a line that loses
 // packets as Wi-Fi does. Compare ratios; absolute figures depend on the machine and the moment.
 //
@@ -40,14 +40,14 @@ func main() {
 		return
 	}
 	var s settings
-	flag.StringVar(&s.dir, "dir", defaultDir(), "where files are written; memory, so that no disk is measured")
-	flag.IntVar(&s.runs, "runs", 5, "runs of each; the median is printed")
-	flag.Int64Var(&s.size, "size", 1<<30, "bytes of the one large file")
-	flag.IntVar(&s.files, "files", 10_000, "how many files of 4 KiB")
-	flag.IntVar(&s.medium, "medium", 200, "how many files of 5 MiB")
-	flag.StringVar(&s.only, "only", "", "a part: loopback, cable, gigabit, wifi, huge, busy, latency, mesh (comma-separated; empty is all)")
-	flag.StringVar(&s.report, "report", "", "write the results as Markdown to this file, and a plot beside it")
-	flag.IntVar(&s.mesh, "mesh", 64, "peers of the mesh")
+	flag.StringVar(&s.dir, "dir", defaultDir(), "where to write files; in memory, so that the disk is not measured")
+	flag.IntVar(&s.runs, "runs", 5, "runs of each measurement; the median is printed")
+	flag.Int64Var(&s.size, "size", 1<<30, "size of the large file, in bytes")
+	flag.IntVar(&s.files, "files", 10_000, "number of files of 4 KiB")
+	flag.IntVar(&s.medium, "medium", 200, "number of files of 5 MiB")
+	flag.StringVar(&s.only, "only", "", "what to measure: loopback, cable, gigabit, wifi, huge, busy, latency, mesh (comma-separated; empty means all)")
+	flag.StringVar(&s.report, "report", "", "write the results as Markdown to this file, and a plot next to it")
+	flag.IntVar(&s.mesh, "mesh", 64, "number of peers in the mesh")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -130,7 +130,7 @@ func measureLines(ctx context.Context, dir string, s settings, jobs []job, wants
 		}
 		at, err := l.lay(ctx)
 		if errors.Is(err, errNoNamespaces) {
-			fmt.Printf("%s: left out, %v\n", l.title, err)
+			fmt.Printf("%s: skipped, %v\n", l.title, err)
 			continue
 		}
 		if err != nil {
@@ -161,7 +161,7 @@ func measureOn(ctx context.Context, at *line, title, dir string, s settings, job
 				r, err := c.run(ctx, at, j, filepath.Join(dir, "out"))
 				if err != nil {
 					if n == 0 {
-						fmt.Printf("  %s is left out: %v\n", c.name, err)
+						fmt.Printf("  %s is skipped: %v\n", c.name, err)
 					}
 					continue
 				}

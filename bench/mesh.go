@@ -11,14 +11,14 @@ import (
 	"multipeer/engine"
 )
 
-// measureMesh connects n engines in this process, each with each, over the loopback interface, and prints the cost of
+// measureMesh connects n engines in this process, fully connected, over the loopback interface, and prints the cost of
 // a session. Every session is counted at both of its ends.
 func measureMesh(n int) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	home := &village{}
+	shared := &registry{}
 	all := make([]*engine.Engine, n)
 	for i := range all {
 		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -28,7 +28,7 @@ func measureMesh(n int) error {
 		defer c.Close()
 		e, err := engine.New(engine.Config{
 			Name: fmt.Sprint("peer ", i), Invite: engine.Everyone, Accept: engine.Everyone, PacketConn: c,
-			Discovery: home.door(c.LocalAddr().(*net.UDPAddr).AddrPort()),
+			Discovery: shared.member(c.LocalAddr().(*net.UDPAddr).AddrPort()),
 		})
 		if err != nil {
 			return err
@@ -63,7 +63,7 @@ func measureMesh(n int) error {
 	took := time.Since(began)
 	time.Sleep(2 * time.Second)
 	after := usage()
-	fmt.Printf("%d peers in one process, each connected with each: %d sessions in %.1f s\n", n, ends/2, took.Seconds())
+	fmt.Printf("%d peers in one process, fully connected: %d sessions in %.1f s\n", n, ends/2, took.Seconds())
 	fmt.Printf("  memory        %7.1f KiB for each end of a session (heap and stacks)\n", float64(after.bytes-before.bytes)/1024/float64(ends))
 	fmt.Printf("  goroutines    %7.1f for each end of a session\n", float64(after.goroutines-before.goroutines)/float64(ends))
 	return nil

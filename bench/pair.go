@@ -53,7 +53,7 @@ func newPair(dir string) (*pair, error) {
 			return p, nil
 		}
 	}
-	return nil, fmt.Errorf("the two engines did not meet")
+	return nil, fmt.Errorf("the two engines did not find each other")
 }
 
 func freePort() (int, error) {

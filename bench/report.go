@@ -37,7 +37,7 @@ type report struct {
 
 func (r row) rate(j job) float64 { return float64(j.bytes) / 1e6 / r.took.Seconds() }
 
-// ours returns the row with which others are compared.
+// ours returns the row that the others are compared with.
 func (t table) ours() row {
 	for _, r := range t.rows {
 		if r.kind == "ours" {
@@ -97,11 +97,11 @@ func (t table) print() {
 func (w *report) write(path string) error {
 	var b strings.Builder
 	b.WriteString("# Performance\n\n")
-	head := fmt.Sprintf("Written by `make bench` on %s, %s/%s, %d processors, %s; medians of %d runs, each a sender and a receiver, whole processes, files in memory (tmpfs). ",
+	head := fmt.Sprintf("`make bench` wrote this page on %s (%s/%s, %d processors, %s). Figures are medians of %d runs. Each run starts a sender process and a receiver process; files are in memory (tmpfs). ",
 		w.began.Format("2006-01-02"), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), w.settings.runs)
-	head += "Compare the ratios: absolute figures depend on the machine and the moment. \"Multipeer is faster by\" is that row's time divided by ours. Rows without encryption say so; bare QUIC is quic-go out of the box."
+	head += "Compare the ratios: absolute figures depend on the machine and its load. \"Multipeer is faster by\" is the time of that row divided by the time of Multipeer. Rows without encryption are marked; bare QUIC is quic-go with its default settings."
 	if cc, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control"); err == nil {
-		head += fmt.Sprintf(" TCP here uses %s unless a row says otherwise.", strings.TrimSpace(string(cc)))
+		head += fmt.Sprintf(" TCP uses %s congestion control unless a row says otherwise.", strings.TrimSpace(string(cc)))
 	}
 	b.WriteString(wrapped(head))
 	if len(w.tables) > 0 {

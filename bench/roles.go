@@ -19,7 +19,7 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// role is one process of a contender: NAME PORT OUT, or NAME ADDRESS PATH, and what the contender adds.
+// role runs one process of a contender: NAME PORT OUT, or NAME ADDRESS PATH, followed by the contender's own options.
 func role(args []string) error {
 	if len(args) < 3 {
 		return errors.New("usage: role NAME (PORT OUT | ADDRESS PATH)")
@@ -363,7 +363,7 @@ func sendOurs(to, path string, more []string) error {
 	if err != nil {
 		return err
 	}
-	var lanes string
+	lanes := "none"
 	var accepted, first time.Time
 	for ev := range e.Watch(ctx) {
 		var now engine.Transfer
@@ -394,7 +394,7 @@ func sendOurs(to, path string, more []string) error {
 			lanes = fmt.Sprint(count)[3:]
 		}
 		if now.State.Final() {
-			fmt.Printf("lanes %s, first progress reported %v after the acceptance, %v from the offer to the receipt\n", lanes,
+			fmt.Printf("lanes %s, first progress reported %v after acceptance, receipt %v after the offer\n", lanes,
 				first.Sub(accepted).Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 			return errors.Join(now.Err, stop())
 		}

@@ -13,7 +13,7 @@ type Acquaintance struct {
 	Name  string // the name it last used, safe to display
 	Trust Trust
 	Last  time.Time // when it was last connected; zero if never
-	// AutoAccept says which of its offers are accepted without asking.
+	// AutoAccept selects which of its offers are accepted without asking.
 	AutoAccept AutoAccept
 }
 

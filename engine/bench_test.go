@@ -13,7 +13,7 @@ import (
 	"multipeer/engine"
 )
 
-// onLoopback returns two engines with a session, over the loopback interface, beside others that are connected too.
+// onLoopback returns two engines with a session over the loopback interface, in addition to others that are connected.
 func onLoopback(b *testing.B, others int) (from *engine.Engine, to engine.PeerID) {
 	b.Helper()
 	ctx, cancel := context.WithCancel(b.Context())

@@ -26,7 +26,7 @@ const (
 	Everyone = peers.Everyone
 )
 
-// Visibility says who can see an engine and whose connections it answers. It never restricts connections that the
+// Visibility controls who can see an engine and whose connections it answers. It never restricts connections that the
 // engine dials itself. Its methods:
 //
 //	String() string   its name, such as "everyone"
@@ -75,14 +75,13 @@ type Config struct {
 	// Interfaces names the network interfaces to find peers on. Empty means all that support multicast, or loopback
 	// if there are none.
 	Interfaces []string
-	// Visible says who can see this engine and connect to it. The zero value is everyone.
+	// Visible controls who can see this engine and connect to it. The zero value is everyone.
 	Visible Visibility
 	// Hidden starts without advertising, Blind without browsing; see SetAdvertising and SetBrowsing.
 	Hidden, Blind bool
-	// Invite says which peers the engine invites automatically when it finds them. The zero value leaves that to
+	// Invite selects which peers the engine invites automatically when it finds them. The zero value leaves that to
 	// Engine.Invite. Such an invitation waits for its answer as long as the connection lives, or for InviteTimeout if
-	// MaxPeers is set, unless Disconnect withdraws it. A session that it starts does not change the trust in the
-	// peer.
+	// MaxPeers is set, unless Disconnect withdraws it. A session that it starts does not change the trust in the peer.
 	Invite Audience
 	// Accept says whose invitations the engine accepts automatically. All others become an InvitationReceived.
 	// Accepting this way does not change the trust in the peer, even if Admit returns Yes: only Invite,

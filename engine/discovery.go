@@ -46,8 +46,8 @@ type Hint struct {
 	Info  map[string]string // the engine keeps it; do not modify it afterwards
 	Addrs []netip.AddrPort  // where it can be dialled, best first
 	How   string            // how it was found, for Peer.How
-	Known bool              // it wants to be visible only to those who know its ID
-	// Multicast says that it was received by multicast, and not only in an answer to this device alone.
+	Known bool              // it wants to be visible only to peers that know its ID
+	// Multicast reports that it was received by multicast, and not only in an answer to this device alone.
 	Multicast bool
 }
 

@@ -22,16 +22,16 @@
 //
 // Commands are methods. They may be called from any goroutine, including from a [Handler] or between two events of
 // [Engine.Watch]. Those that take a context block at most until it ends, and all of them except Offer, Wait and
-// Shutdown have a time limit of their own as well. Several engines may run in one process; there is no global state.
-// With Config.Share they are one peer with several services.
+// Shutdown have their own time limit as well. Several engines may run in one process; there is no global state. With
+// Config.Share they are one peer with several services.
 //
 // # Events
 //
-// [Engine.Watch] is a single stream of typed events: first a [Snapshot], then each change, on the goroutine that
-// ranges over it. [Engine.Handle] instead calls one function for each kind of event, in the style of the Pythonista
-// module, and [Engine.Handling] does so alongside Run. There may be any number of readers, so several packages can share
-// an engine: a reader never decides about what it has no function for. [Engine.HandleStream] gives the streams of one
-// name to one function. What nothing takes is refused, and its sender gets [ErrUnavailable].
+// [Engine.Watch] is a single stream of typed events: first a [Snapshot], then each change, on the goroutine that ranges
+// over it. [Engine.Handle] instead calls one function for each kind of event, in the style of the Pythonista module,
+// and [Engine.Handling] does so alongside Run. There may be any number of readers, so several packages can share an
+// engine: a reader never decides about what it has no function for. [Engine.HandleStream] gives the streams of one name
+// to one function. What nothing takes is refused, and its sender gets [ErrUnavailable].
 //
 // A slow reader never blocks the engine: it gets only the newest state of each peer and transfer. Messages that do not
 // fit in its queue stay with their senders, so a program that reads slowly slows down those that send to it.
@@ -72,13 +72,13 @@
 // # Files
 //
 // [Engine.Offer] offers files and folders to a peer; nothing is transferred before the peer's program has accepted
-// ([OfferReceived]). Each chunk is verified, nothing is overwritten unless [AcceptOptions].Existing says so, and
-// Delivered means that everything is durably stored under its final name on the other disk. File data uses
-// connections of its own, the lanes ([Transfer].Lanes), so that it does not delay messages: TLS over TCP where
-// possible, otherwise QUIC, with more lanes where packets are lost.
+// ([OfferReceived]). Each chunk is verified, nothing is overwritten unless [AcceptOptions].Existing allows it, and
+// Delivered means that everything is durably stored under its final name on the other disk. File data uses separate
+// connections, the lanes ([Transfer].Lanes), so that it does not delay messages: TLS over TCP where possible, otherwise
+// QUIC, with more lanes where packets are lost.
 //
 // An accepted transfer resumes by itself after a crash or restart of either side, a network outage, a change of address
-// or a full disk, and data that has arrived is not sent again; [TransferState] says what it waits for. With
+// or a full disk, and data that has arrived is not sent again; [TransferState] reports what it waits for. With
 // [OfferOptions].Keep it waits indefinitely, even for a peer that is not online yet. Without it, a transfer whose peer
 // is gone fails within 30 s, and [Engine.Retry] resumes it. [Engine.Pause], [Engine.Resume] and [Engine.Cancel] take
 // effect on both sides at once. [OfferOptions] give a file another name, add a note, or send what an io.Reader yields.
@@ -88,11 +88,11 @@
 // # Identity
 //
 // A peer is its key. With [Engine.Pair] two people compare six digits: the user of one device picks the other device
-// ([PairingChanged] with PairingAsked), one screen shows a code, the other shows three, and [Engine.ConfirmPairing]
-// on both makes each a verified peer of the other. [Engine.PairingLink] and [Engine.OpenLink] do this in one step.
-// [Engine.SetTrust] is for IDs that were received another way. Files from verified peers can be accepted
-// automatically ([Engine.SetAutoAccept]). [Peer].LooksLike warns of a name that belongs to a more trusted peer.
-// [Config].Visible and [Engine.SetVisible] say who can see this engine and connect to it.
+// ([PairingChanged] with PairingAsked), one screen shows a code, the other shows three, and [Engine.ConfirmPairing] on
+// both makes each a verified peer of the other. [Engine.PairingLink] and [Engine.OpenLink] do this in one step.
+// [Engine.SetTrust] is for IDs that were received another way. Files from verified peers can be accepted automatically
+// ([Engine.SetAutoAccept]). [Peer].LooksLike warns of a name that belongs to a more trusted peer. [Config].Visible and
+// [Engine.SetVisible] control who can see this engine and connect to it.
 //
 // # Untrusted input
 //
@@ -106,7 +106,7 @@
 //	display name                      1 to 63 bytes of UTF-8 (MaxName)
 //	service type                      1 to 15 characters of a-z, 0-9 and - (MaxService)
 //	discovery info, one key=value     255 bytes (MaxPair)
-//	discovery info in all             1000 bytes, about 400 are advised (MaxInfo)
+//	discovery info in total           1000 bytes, about 400 are advised (MaxInfo)
 //	context of an invitation          16384 bytes of JSON (MaxContext)
 //	message                           1048576 bytes of JSON (MaxMessage)
 //	unreliable message                1100 bytes of JSON (MaxDatagram)

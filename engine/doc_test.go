@@ -35,7 +35,7 @@ func TestDoc_LimitsAgreeWithTheConstants(t *testing.T) {
 		"InviteTimeout": minutes(engine.InviteTimeout), "OfferTimeout": minutes(engine.OfferTimeout),
 	} {
 		if !strings.Contains(" "+told[name]+" ", " "+is+" ") {
-			t.Errorf("%s is %s, the package comment says %q", name, is, told[name])
+			t.Errorf("%s is %s, the package comment has %q", name, is, told[name])
 		}
 		delete(told, name)
 	}

@@ -27,7 +27,7 @@ import (
 type Engine struct {
 	cfg     Config
 	log     *slog.Logger
-	panics  *slog.Logger // for the program's mistakes
+	panics  *slog.Logger // for panics in the program's functions
 	shared  *sharing
 	profile *identity.Profile // of shared
 
@@ -53,7 +53,7 @@ type Engine struct {
 	draining bool                    // Shutdown waits for messages: no more are accepted
 	stop     context.CancelCauseFunc // ends the run
 	ended    chan struct{}           // closed when the run has ended, or by Close if there was none
-	failed   error                   // what Run returns; set before ended is closed
+	failed   error                   // the result of Run; set before ended is closed
 }
 
 // New checks cfg and opens the profile. It sends nothing to the network before Run or Start. The errors are ErrInvalid,
@@ -104,7 +104,7 @@ func New(cfg Config) (*Engine, error) {
 	panics := cfg.Log
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
-		panics = slog.Default() // a program's mistake must not be silent
+		panics = slog.Default() // panics in the program's functions must not be silent
 	}
 	shared, err := openSharing(cfg)
 	if err != nil {
@@ -159,7 +159,7 @@ func openProfile(dir string) (*identity.Profile, error) {
 	return identity.Open(context.Background(), dir) // Open has its own limit of one second
 }
 
-// spoolFolder returns the folder for content that comes from readers. Engines that share a profile have one each.
+// spoolFolder returns the folder for content from readers. Engines that share a profile have one each.
 func spoolFolder(cfg Config) string {
 	service := cfg.Service
 	for cfg.Share != nil {
@@ -186,7 +186,7 @@ func (e *Engine) startName() string {
 	return kind + " " + e.profile.ID.Short()[:4]
 }
 
-// Run is Start and then waits for the end, and returns it: nil after ctx has ended or Close was called. When it returns,
+// Run calls Start and waits until the engine has ended. It returns nil if ctx ended or Close was called. When it returns,
 // every goroutine of the engine has ended and the profile is released.
 func (e *Engine) Run(ctx context.Context) error {
 	if err := e.Start(ctx); err != nil {
@@ -197,7 +197,7 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 // Start opens the socket, and then advertises, browses and serves until ctx ends or Close is called; then the engine
-// says goodbye. When it returns, the port is open: Ticket and PairingLink work. It can be called once, and also works
+// says goodbye. When it returns, the port is open: Ticket and PairingLink work. It can be called once. It also works
 // without a network; the engine continues once one appears. After an error, which comes from opening the socket, the
 // engine has ended. ErrClosed means that it was started or closed before.
 func (e *Engine) Start(ctx context.Context) error {
@@ -262,7 +262,7 @@ func (e *Engine) serve(ctx context.Context, endpoint *transport.Endpoint, lanes 
 		e.log.Error("keeping transfers", "err", saveErr)
 	}
 	if e.cfg.PacketConn != nil {
-		err = nil // errors of a socket that we do not own are the owner's concern
+		err = nil // the program handles the errors of a socket that it supplied
 	}
 	return err
 }

@@ -235,7 +235,7 @@ func TestEngine_StopIsReportedAtOnce(t *testing.T) {
 		}
 		next(is[engine.PeerLost])
 		if took := time.Since(stop); took > 100*time.Millisecond {
-			t.Errorf("told after %v", took)
+			t.Errorf("reported after %v", took)
 		}
 	})
 }
@@ -306,7 +306,7 @@ func TestNew_RefusesInvalidConfig(t *testing.T) {
 		}
 	}
 	if _, err := engine.New(engine.Config{Context: make(chan int)}); err == nil {
-		t.Error("a context that is no JSON was taken")
+		t.Error("a context that is not JSON was accepted")
 	}
 }
 

@@ -28,7 +28,7 @@ var (
 	// ErrNoPeer reports a peer that is neither found nor connected.
 	ErrNoPeer = wire.ErrNoPeer
 	// ErrNobody reports a message to all peers while none is connected.
-	ErrNobody = errors.New("nobody is connected")
+	ErrNobody = errors.New("no peer is connected")
 	// ErrDeclined reports that a person or a policy declined.
 	ErrDeclined = wire.ErrDeclined
 	// ErrCancelled reports an offer or invitation that was withdrawn, or a transfer that either side ended

@@ -5,7 +5,7 @@ import "multipeer/engine/internal/events"
 // conflictKey distinguishes a conflict from the peer's own state.
 type conflictKey PeerID
 
-// traitsOf says how the queues of readers treat an event.
+// traitsOf defines how the queues of readers treat an event.
 func traitsOf(ev Event) events.Traits {
 	switch ev := ev.(type) {
 	case SelfChanged:

@@ -38,8 +38,8 @@ type (
 	// break was noticed (see Reconnecting), it is the same session. PeerAdded comes before any message or stream of
 	// the session, PeerRemoved after the last.
 	PeerAdded struct{ Peer Peer }
-	// PeerRemoved reports that the session has ended: once for each PeerAdded (peer_removed). Err is the reason:
-	// ErrBye or ErrKicked if the other side has ended it, ErrCancelled if this program has, ErrClosed if this engine has
+	// PeerRemoved reports that the session has ended: once for each PeerAdded (peer_removed). Err is the reason: ErrBye
+	// or ErrKicked if the other side has ended it, ErrCancelled if this program has, ErrClosed if this engine has
 	// ended, ErrLost or ErrTimeout if the peer has fallen silent or the network is gone, ErrBusy if it has too much to
 	// handle, ErrBlocked, ErrRefused, ErrIdentity or ErrVersion if the two cannot be connected any more.
 	PeerRemoved struct {
@@ -111,7 +111,7 @@ func (e *Engine) watch(ctx context.Context, wants events.Kind) iter.Seq[Event] {
 	})
 }
 
-// freeze calls f with the whole state, which does not change meanwhile.
+// freeze calls f with the whole state, which does not change in the meantime.
 func (e *Engine) freeze(f func(Snapshot)) {
 	e.peers.Freeze(func(shown peers.Shown) {
 		s := Snapshot{

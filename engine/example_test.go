@@ -300,7 +300,7 @@ func ExampleEngine_Disconnect() {
 	fmt.Println(err)
 	// Output:
 	// true found
-	// nobody is connected
+	// no peer is connected
 }
 
 // Nothing is transferred before the other program accepts; a nil error means that the file is on its disk.

@@ -9,7 +9,7 @@ import (
 )
 
 // HandleInvitations has f decide about all invitations that no policy answers, until stop is called: no reader of
-// events is asked about them. f gets each on a goroutine of its own, answers with Accept or Decline, and may wait for a
+// events is asked about them. f gets each on its own goroutine, answers with Accept or Decline, and may wait for a
 // person, at most until Invitation.Closed; the engine waits for f before it ends. One that f does not answer stays open
 // until it expires. At most 64 questions of one peer wait for f. It panics if another function is already set.
 func (e *Engine) HandleInvitations(f func(*Invitation)) (stop func()) {
@@ -17,7 +17,7 @@ func (e *Engine) HandleInvitations(f func(*Invitation)) (stop func()) {
 }
 
 // HandleOffers has f decide about all offers that no policy answers, until stop is called: no reader of events is asked
-// about them. f gets each on a goroutine of its own, answers with Accept or Decline, and may wait for a person, at most
+// about them. f gets each on its own goroutine, answers with Accept or Decline, and may wait for a person, at most
 // until Offer.Closed; the engine waits for f before it ends. One that f does not answer stays open until it expires. A
 // peer that was never accepted has at most 2 open offers, other peers have 10; more fail with ErrBusy. It panics if
 // another function is already set.
@@ -35,7 +35,7 @@ type exclusive[T any] struct {
 	f     func(T)
 	asked map[PeerID]int // questions that wait for f
 
-	places places
+	slots slots
 }
 
 func (c *exclusive[T]) set(what string, f func(T)) (stop func()) {
@@ -55,8 +55,8 @@ func (c *exclusive[T]) set(what string, f func(T)) (stop func()) {
 	})
 }
 
-// ask passes a question of a peer to the function, on a goroutine of the engine. claimed says whether there is a
-// function; the code says why it is not asked. decline answers the question if the function panics.
+// ask passes a question of a peer to the function, on a goroutine of the engine. claimed reports whether there is a
+// function; the code is the reason why it is not asked. decline answers the question if the function panics.
 func (c *exclusive[T]) ask(e *Engine, from PeerID, source netip.Addr, question T, decline func() error) (refused wire.Code, claimed bool) {
 	h := holderOf(e, from, source)
 	f, refused := c.begin(from, h)
@@ -81,7 +81,7 @@ func (c *exclusive[T]) begin(from PeerID, h holder) (func(T), wire.Code) {
 	switch {
 	case c.f == nil:
 		return nil, 0
-	case c.asked[from] >= maxAsked || !c.places.take(h, maxAskedOfAll): // guard: questions-claimed
+	case c.asked[from] >= maxAsked || !c.slots.take(h, maxAskedOfAll): // guard: questions-claimed
 		return nil, wire.Busy
 	}
 	if c.asked == nil {
@@ -94,7 +94,7 @@ func (c *exclusive[T]) begin(from PeerID, h holder) (func(T), wire.Code) {
 func (c *exclusive[T]) end(from PeerID, h holder) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.places.giveBack(h)
+	c.slots.giveBack(h)
 	c.asked[from]--
 	if c.asked[from] == 0 {
 		delete(c.asked, from)

@@ -84,8 +84,8 @@ func TestHandleInvitations_PanicDeclines(t *testing.T) {
 	})
 }
 
-// TestHandleOffers_WithdrawnOnesClose: a function that waits for a person learns that the question is over, and a peer
-// cannot make more of them wait than its share.
+// TestHandleOffers_WithdrawnOnesClose: a function that waits for a person is notified that the offer was withdrawn, and
+// a peer cannot make more of them wait than its share.
 func TestHandleOffers_WithdrawnOnesClose(t *testing.T) {
 	file := bytesIn(t, 10)
 	synctest.Test(t, func(t *testing.T) {

@@ -58,7 +58,7 @@ func (e *Engine) AnnouncedTo(id PeerID) int {
 	return e.peers.AnnouncedTo(id)
 }
 
-// Tried counts the places where announced peers were dialled without success.
+// Tried counts the addresses at which announced peers were dialled without success.
 func (e *Engine) Tried() int {
 	return e.peers.Tried()
 }
@@ -95,8 +95,8 @@ func (e *Engine) WatchStreams(ctx context.Context) iter.Seq[Event] {
 	return e.watch(ctx, events.Messages|events.Streams|events.Offers|events.Invitations)
 }
 
-// ReportEnds has a Handler report the ends of n transfers that the engine has forgotten, each twice, and returns how many
-// it reported and remembers.
+// ReportEnds has a Handler report the ends of n transfers that the engine has forgotten, each twice, and returns how
+// many it reported and remembers.
 func ReportEnds(e *Engine, n int) (reported, remembered int) {
 	h := Handler{Transfer: func(Transfer) { reported++ }}
 	s := seen{engine: e, ended: map[TransferID]time.Time{}}

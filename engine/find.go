@@ -85,7 +85,7 @@ func (e *Engine) LooksLike(id PeerID, name string) PeerID { return e.profile.Imp
 // SameLook reports whether a person could take one name for the other: they are equal, or look alike.
 func SameLook(a, b string) bool { return identity.SameLook(a, b) }
 
-// meaning is a peer that a text can mean: by its name, or by the start of its ID.
+// meaning is a peer that input can refer to: by its name, or by the start of its ID.
 type meaning struct {
 	id     PeerID
 	name   string

@@ -21,7 +21,7 @@ type Handler struct {
 	PeerRemoved func(Peer, error) // a session has ended; called once for each PeerAdded (peer_removed)
 	Receive     func(Message)     // a message has arrived, of either kind (receive)
 	// StreamReceive gets the streams that the other programs open and that HandleStream does not take, each on a
-	// goroutine of its own; the stream is closed when the function returns (stream_receive). Only one Handler may take
+	// separate goroutine; the stream is closed when the function returns (stream_receive). Only one Handler may take
 	// streams.
 	StreamReceive func(*Stream)
 	Invitation    func(*Invitation)

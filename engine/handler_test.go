@@ -125,7 +125,7 @@ func TestHandler_ReportsTransferEndOnceAcrossRestart(t *testing.T) {
 		stop()
 		stopAgain()
 		if first.Load() != 1 || again.Load() != 1 {
-			t.Errorf("told %d and %d times", first.Load(), again.Load())
+			t.Errorf("reported %d and %d times", first.Load(), again.Load())
 		}
 		saved := of(t, b, tr.ID).Saved
 		if err := b.Stop(); err != nil {
@@ -136,7 +136,7 @@ func TestHandler_ReportsTransferEndOnceAcrossRestart(t *testing.T) {
 		time.Sleep(time.Second)
 		stop()
 		if later.Load() != 0 {
-			t.Error("told again after a restart")
+			t.Error("reported again after a restart")
 		}
 		if got := of(t, b, tr.ID).Saved; len(saved) != 1 || !slices.Equal(got, saved) {
 			t.Errorf("saved as %q, and listed as %q later", saved, got)
@@ -210,8 +210,8 @@ func TestHandling_AcceptsBeforeItsGoroutineStarts(t *testing.T) {
 	})
 }
 
-// TestHandler_SlowCallMissesNoTransferEnd checks that an end is reported however long a call takes: a transfer that
-// has ended is retried and ends again meanwhile.
+// TestHandler_SlowCallMissesNoTransferEnd checks that an end is reported however long a call takes: a transfer that has
+// ended is retried and ends again in the meantime.
 func TestHandler_SlowCallMissesNoTransferEnd(t *testing.T) {
 	path := bytesIn(t, 1000)
 	dir := t.TempDir()
@@ -255,7 +255,7 @@ func TestHandler_SlowCallMissesNoTransferEnd(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		if got := of(t, b, tr.ID); got.State != engine.Delivered || delivered.Load() != 1 {
-			t.Errorf("%v, told of %d deliveries", got.State, delivered.Load())
+			t.Errorf("%v, reported %d deliveries", got.State, delivered.Load())
 		}
 		cancel()
 		<-done
@@ -334,13 +334,13 @@ func TestHandler_ClockSetBackRepeatsNoTransferEnd(t *testing.T) {
 		cancel()
 		<-done
 		if n != 0 {
-			t.Errorf("what ended in an earlier run is told %d times", n)
+			t.Errorf("a transfer that ended in an earlier run is reported %d times", n)
 		}
 	})
 }
 
-// TestHandler_LeavesToOthersWhatItDoesNotTake: a package that only watches peers does not decide about the streams, messages,
-// offers and invitations of another package that shares the engine.
+// TestHandler_LeavesToOthersWhatItDoesNotTake: a package that only watches peers does not decide about the streams,
+// messages, offers and invitations of another package that shares the engine.
 func TestHandler_LeavesToOthersWhatItDoesNotTake(t *testing.T) {
 	file := bytesIn(t, 1000)
 	dir := t.TempDir()
@@ -399,12 +399,12 @@ func TestHandler_LeavesToOthersWhatItDoesNotTake(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		if whole != 20 || messages != 1 {
-			t.Errorf("%d of 20 streams are whole, %d messages", whole, messages)
+			t.Errorf("%d of 20 streams are complete, %d messages", whole, messages)
 		}
 	})
 }
 
-// TestHandler_RefusesWhatNothingTakes: the other side knows at once, and nothing is kept.
+// TestHandler_RefusesWhatNothingTakes: the other side is notified immediately, and nothing is kept.
 func TestHandler_RefusesWhatNothingTakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -459,8 +459,8 @@ func TestHandler_RefusesWhatNothingTakes(t *testing.T) {
 	})
 }
 
-// TestHandler_ForgetsWhatTheEngineForgets checks that a peer whose offers come and go leaves nothing behind, and that an
-// end is still reported once.
+// TestHandler_ForgetsWhatTheEngineForgets checks that a peer whose offers come and go leaves nothing behind, and that
+// an end is still reported once.
 func TestHandler_ForgetsWhatTheEngineForgets(t *testing.T) {
 	e := alone(t)
 	reported, remembered := engine.ReportEnds(e, 50_000)

@@ -15,7 +15,7 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// alone returns an engine that finds no one by itself.
+// alone returns an engine that finds no peers on its own.
 func alone(t *testing.T) *engine.Engine {
 	t.Helper()
 	e, err := engine.New(engine.Config{Interfaces: []string{"lo"}, Hidden: true, Blind: true, Accept: engine.Everyone})
@@ -42,7 +42,7 @@ func TestStart_PortIsOpenWhenItReturns(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := taken.Start(t.Context()); err == nil {
-		t.Error("it starts with a port that is taken")
+		t.Error("it starts with a port that is in use")
 	}
 	select {
 	case <-taken.Done():
@@ -76,7 +76,7 @@ func TestClose_EndsARunningEngine(t *testing.T) {
 	}
 }
 
-// TestClose_EveryCallThenSaysSo: a program that repeats what fails with ErrNoPeer must not repeat it for ever.
+// TestClose_EveryCallThenSaysSo: a program that retries after ErrNoPeer must not retry forever.
 func TestClose_EveryCallThenSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -183,7 +183,7 @@ func TestDial_EndOfTheContextIsAnErrorOfTheEngine(t *testing.T) {
 	}
 }
 
-// TestAdmit_PanicDeclinesAndIsReported: a mistake of the program shows, as with net/http.
+// TestAdmit_PanicDeclinesAndIsReported: a panic in the program is visible, as with net/http.
 func TestAdmit_PanicDeclinesAndIsReported(t *testing.T) {
 	var out lockedBuffer
 	old := slog.Default()
@@ -248,7 +248,7 @@ func TestWaitPeer_WaitsForTheState(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := a.WaitPeer(ctx, engine.PeerID{1}, engine.Found); !errors.Is(err, engine.ErrTimeout) {
-			t.Errorf("of a peer that is not there: %v", err)
+			t.Errorf("of a peer that is missing: %v", err)
 		}
 		_ = a.Stop()
 		if _, err := a.WaitPeer(t.Context(), engine.PeerID{1}, engine.Found); !errors.Is(err, engine.ErrClosed) {
@@ -307,8 +307,8 @@ func TestSetPolicies_ActAtOnce(t *testing.T) {
 	})
 }
 
-// TestSetPolicies_TakeBackWhatTheyBegan: an invitation by the old policy is withdrawn, and a session that has ended does not
-// come back with its peer.
+// TestSetPolicies_TakeBackWhatTheyBegan: an invitation by the old policy is withdrawn, and a session that has ended
+// does not come back with its peer.
 func TestSetPolicies_TakeBackWhatTheyBegan(t *testing.T) {
 	t.Run("an invitation", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

@@ -15,14 +15,14 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// reader is a program that begins to read when begin is closed, and counts messages by sender.
+// reader is a program that starts to read when begin is closed, and counts messages by sender.
 type reader struct {
 	begin  chan struct{}
 	counts map[string]int
 	stop   func()
 }
 
-// newReader subscribes at once. It takes pause for each message.
+// newReader subscribes immediately. It pauses after each message.
 func newReader(t *testing.T, n *enginetest.Node, pause time.Duration) *reader {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -42,7 +42,7 @@ func newReader(t *testing.T, n *enginetest.Node, pause time.Duration) *reader {
 	return r
 }
 
-// TestMessage_BlanksAroundOneAreNotKept: a queue whose messages count a byte each does not hold megabytes.
+// TestMessage_BlanksAroundOneAreNotKept: a queue of one-byte messages does not take megabytes.
 func TestMessage_BlanksAroundOneAreNotKept(t *testing.T) {
 	net := enginetest.New(t, 0)
 	victim := net.Start(open("victim"))
@@ -92,7 +92,7 @@ func busyAndHonest(t *testing.T, net *enginetest.Net) (busy, honest *enginetest.
 	return busy, honest
 }
 
-// TestMessage_WaitingOneGetsTheRoomOfAnyPeer: the queue was full of the messages of others, who then say nothing more.
+// TestMessage_WaitingOneGetsTheRoomOfAnyPeer: the queue was full of messages from others, which then send nothing more.
 func TestMessage_WaitingOneGetsTheRoomOfAnyPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

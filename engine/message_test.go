@@ -257,8 +257,8 @@ func TestSend_TakesWhatEncodingJSONEncodes(t *testing.T) {
 	})
 }
 
-// TestPost_LoopIsAsFastAsTheReceivers: all messages of a plain loop arrive, in order and once, however slow the receivers
-// are, and a peer that reads fast gets those of others without delay.
+// TestPost_LoopIsAsFastAsTheReceivers: all messages of a plain loop arrive, in order and once, however slow the
+// receivers are, and a fast reader gets the messages of others without delay.
 func TestPost_LoopIsAsFastAsTheReceivers(t *testing.T) {
 	messages := 10_000
 	if testing.Short() {

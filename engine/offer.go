@@ -18,7 +18,7 @@ type Offer struct {
 type AcceptOptions struct {
 	// Dir is the folder to receive into; it is created if it is missing.
 	Dir string
-	// Existing says what to do with entries whose name is taken there. The zero value keeps both.
+	// Existing selects what to do with entries whose name already exists there. The zero value keeps both.
 	Existing Existing
 	// Choose, if set, decides that for each top-level name that is taken, instead of Existing. It runs on a goroutine
 	// of the engine and may wait for a person.
@@ -30,7 +30,7 @@ type AcceptOptions struct {
 	// Reserve is how many bytes must stay free on the disk: 0 means the larger of 1 GiB and a twentieth of the disk
 	// (but at most a tenth), less than 0 means none.
 	Reserve int64
-	// Policy says that a rule of the program accepts, not a person: the trust in the peer does not change.
+	// Policy means that a rule of the program accepts, not a person: the trust in the peer does not change.
 	Policy bool
 	// Seen is the transfer as the person last saw it, if that is newer than Offer.Transfer: it limits what may
 	// arrive.

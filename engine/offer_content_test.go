@@ -98,8 +98,8 @@ func TestOffer_NamedFolderArrives(t *testing.T) {
 	}
 }
 
-// TestOffer_ContentFromAReaderArrivesAtEach checks that what a reader yields arrives at several peers, and that the
-// sender keeps nothing of it.
+// TestOffer_ContentFromAReaderArrivesAtEach checks that content from a reader arrives at several peers, and that the
+// sender does not keep it.
 func TestOffer_ContentFromAReaderArrivesAtEach(t *testing.T) {
 	profile := filepath.Join(t.TempDir(), "profile")
 	content := bytes.Repeat([]byte("0123456789"), 50_000)
@@ -184,8 +184,8 @@ func TestOffer_KeptContentSurvivesARestart(t *testing.T) {
 	}
 }
 
-// TestOffer_RefusesContradictingOptions checks that options that cannot be met are refused with a reason, and that
-// nothing of the content stays.
+// TestOffer_RefusesContradictingOptions checks that contradictory options are refused with a reason, and that no
+// content is kept.
 func TestOffer_RefusesContradictingOptions(t *testing.T) {
 	file, profile := bytesIn(t, 10), filepath.Join(t.TempDir(), "profile")
 	synctest.Test(t, func(t *testing.T) {

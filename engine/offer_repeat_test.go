@@ -90,7 +90,7 @@ func swappable(t *testing.T, above bool) (src string, swap func()) {
 	}
 }
 
-// ledNowhere checks that nothing behind the link was sent, and that the result reports the missing entry.
+// ledNowhere checks that nothing from the target of the link was sent, and that the result reports the missing entry.
 func ledNowhere(t *testing.T, dir string, x engine.Transfer) {
 	t.Helper()
 	_ = filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
@@ -224,7 +224,7 @@ func TestOffer_AskedAgainAfterAPause(t *testing.T) {
 }
 
 // TestOffer_GrownSourceIsAskedAboutAgain: a folder has 20 more files when its sender comes back from a restart, and
-// says so. The person is asked again, and all of it arrives.
+// reports that. The person is asked again, and everything arrives.
 func TestOffer_GrownSourceIsAskedAboutAgain(t *testing.T) {
 	src, dir, pa, pb := filepath.Join(t.TempDir(), "photos"), t.TempDir(), t.TempDir(), t.TempDir()
 	_ = os.Chmod(pa, 0o700)
@@ -300,7 +300,7 @@ func TestOffer_AsksAgainBeyondWhatWasShown(t *testing.T) {
 			t.Errorf("asked again about %+v", o.Transfer)
 		}
 		if got := of(t, b, tr.ID); got.State != engine.Offered {
-			t.Errorf("meanwhile it is %v", got.State)
+			t.Errorf("in the meantime it is %v", got.State)
 		}
 		time.Sleep(5 * time.Second)
 		if err := o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}); err != nil {
@@ -344,7 +344,7 @@ func TestOffer_DeclinedWhenAskedAgainLeavesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		if end, _ := a.Wait(t.Context(), tr.ID); end.State != engine.Declined {
-			t.Errorf("the sender says %v, %v", end.State, end.Err)
+			t.Errorf("the sender reports %v, %v", end.State, end.Err)
 		}
 	})
 	if left, _ := os.ReadDir(dir); len(left) != 0 {
@@ -387,7 +387,7 @@ func TestOffer_AsksAgainAfterAViolation(t *testing.T) {
 }
 
 // TestOffer_LimitedByWhatThePersonSaw checks that if a sender announces more after the person was asked, the offer is
-// limited by what the question showed, or by what the program reports that the person saw.
+// limited by what the question showed, or by what the program states that the person saw.
 func TestOffer_LimitedByWhatThePersonSaw(t *testing.T) {
 	src, dir := photos(t), t.TempDir()
 	for _, seen := range []bool{false, true} {

@@ -27,8 +27,8 @@ func offers(t *testing.T, n *enginetest.Node) func() *engine.Offer {
 	}
 }
 
-// TestOffer_VanishedFileIsNamedOnBothSides checks that a file that is renamed between the offer and its turn is named
-// on both sides.
+// TestOffer_VanishedFileIsNamedOnBothSides checks that a file that is renamed after the offer and before it is sent is
+// reported on both sides.
 func TestOffer_VanishedFileIsNamedOnBothSides(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "src")
 	dir := t.TempDir()
@@ -93,10 +93,10 @@ func TestOffer_CauseReachesTheSender(t *testing.T) {
 			got, _ := b.Wait(t.Context(), tr.ID)
 			var f *engine.Failure
 			if !errors.Is(sent.Err, engine.ErrDenied) || !errors.As(sent.Err, &f) || !f.Remote {
-				t.Errorf("run %d: the sender says %v", i, sent.Err)
+				t.Errorf("run %d: the sender reports %v", i, sent.Err)
 			}
 			if !errors.Is(got.Err, engine.ErrDenied) || !strings.Contains(got.Err.Error(), ".multipeer-partial") {
-				t.Errorf("run %d: the receiver says %v", i, got.Err)
+				t.Errorf("run %d: the receiver reports %v", i, got.Err)
 			}
 			if sent.Attempts > 1 || time.Since(began) > 10*time.Second {
 				t.Errorf("run %d: %d attempts in %v", i, sent.Attempts, time.Since(began))

@@ -70,21 +70,21 @@ func TestPairing_ManyKeysOfOneDeviceGetTwoPlaces(t *testing.T) {
 			}
 		}
 		if took != 2 {
-			t.Errorf("one device has %d places", took)
+			t.Errorf("one device has %d slots", took)
 		}
 		if heard > 7 { // five at once, and one every two seconds
 			t.Errorf("one device has asked a person %d times", heard)
 		}
 		honest := ask(2, 1000)
 		if !waits(honest) {
-			t.Error("a device that comes after them has no place")
+			t.Error("a device that comes after them has no slot")
 		}
 		time.Sleep(10 * time.Second)
 		for i := range uint16(4) {
 			ask(1, 2000+i)
 		}
 		if !waits(honest) {
-			t.Error("the device that has most places took that of another")
+			t.Error("the device that has the most slots took that of another")
 		}
 		for host := range byte(8) {
 			ask(10+host, 1000)
@@ -101,7 +101,7 @@ func TestPairing_ManyKeysOfOneDeviceGetTwoPlaces(t *testing.T) {
 		}
 		pair(last)
 		if !waits(last) {
-			t.Error("a known peer that comes last has no place")
+			t.Error("a known peer that comes last has no slot")
 		}
 	})
 }

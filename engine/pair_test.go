@@ -67,7 +67,7 @@ func TestPairing_CodeVerifiesBothSides(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		if len(b.Pairings()) != 0 {
-			t.Fatal("a closed window tells that somebody asks")
+			t.Fatal("a peer asks while the window is closed")
 		}
 		if until := b.OpenPairing(); time.Until(until) != engine.PairingWindow || b.Self().PairingUntil != until {
 			t.Error("the window is not open for its time")

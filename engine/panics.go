@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 )
 
-// recoverPanic calls a function of the program that handles something of a peer. If it panics, that is logged, undo is
+// recoverPanic calls a function of the program that handles input from a peer. If it panics, that is logged, undo is
 // called, and the engine continues: what a peer sends must not end the process.
 func recoverPanic(e *Engine, what string, f, undo func()) {
 	defer func() {

@@ -91,7 +91,7 @@ func TestConflict_OwnIdentityElsewhereIsReported(t *testing.T) {
 				for n, told := range map[*enginetest.Node][]engine.Conflict{a: toldA(), b: toldB()} {
 					other := map[*enginetest.Node]*enginetest.Node{a: b, b: a}[n]
 					if len(told) != 1 || told[0].ID != n.Self().ID || !slices.Equal(told[0].Addrs, []netip.AddrPort{other.Addr}) || len(n.Conflicts()) != 1 {
-						t.Errorf("told: %+v, kept: %+v", told, n.Conflicts())
+						t.Errorf("reported: %+v, kept: %+v", told, n.Conflicts())
 					}
 				}
 				// A peer that knows one of them learns of the conflict too.
@@ -106,7 +106,7 @@ func TestConflict_OwnIdentityElsewhereIsReported(t *testing.T) {
 				}
 				time.Sleep(time.Second)
 				if told := toldC(); len(told) != 1 || told[0].ID != b.Self().ID {
-					t.Errorf("who knows it is told %+v", told)
+					t.Errorf("a peer that knows the key gets %+v", told)
 				}
 			})
 		})
@@ -136,7 +136,7 @@ func TestConflict_ForgedOwnIDCausesNoWarning(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		if len(told()) > 0 || packets == 0 || packets > 30 {
-			t.Errorf("told %+v, and sent %d packets there", told(), packets)
+			t.Errorf("reported %+v, and sent %d packets there", told(), packets)
 		}
 	})
 }
@@ -192,7 +192,7 @@ func TestConflict_SecondDeviceDoesNotDisplaceTheFirst(t *testing.T) {
 				case !ok || p.Addr != first.Addr || p.State != engine.Connected:
 					t.Errorf("the first is at %v, the second at %v, the conn goes to %v (%v)", first.Addr, second.Addr, p.Addr, p.State)
 				case !c.dial && (len(told()) != 1 || told()[0].ID != first.Self().ID || told()[0].Name != "Ben" || !slices.Equal(told()[0].Addrs, []netip.AddrPort{first.Addr, second.Addr})):
-					t.Errorf("told %+v", told())
+					t.Errorf("reported %+v", told())
 				}
 			})
 		})

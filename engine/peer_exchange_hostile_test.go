@@ -137,7 +137,7 @@ func TestPeerExchange_FewStrangersAreAnnounced(t *testing.T) {
 		}
 		time.Sleep(10 * time.Minute)
 		if n := hub.AnnouncedTo(anna.Self().ID); n != 4 {
-			t.Errorf("Anna was told of %d strangers", n)
+			t.Errorf("Anna was told about %d strangers", n)
 		}
 		ben := among(net, "Ben", blind)
 		join(t, ben, hub)
@@ -170,7 +170,7 @@ func TestPeerExchange_OnePeerCannotTakeAllPlaces(t *testing.T) {
 			tell(fmt.Sprintf("10.0.0.%d", 201+i), 8)
 		}
 		if n := len(anna.Peers()) - 2; n != 18 {
-			t.Errorf("Anna has met %d strangers by one teller", n)
+			t.Errorf("Anna has met %d strangers through one peer", n)
 		}
 		ben := among(net, "Ben", blind)
 		dial(t, ben, hub)
@@ -288,11 +288,11 @@ func TestPeerExchange_RefusingPeerIsNotShown(t *testing.T) {
 						switch ev := ev.(type) {
 						case engine.PeerChanged:
 							if ev.Peer.ID == ben.Self().ID {
-								t.Errorf("told of %+v", ev.Peer)
+								t.Errorf("reported %+v", ev.Peer)
 							}
 						case engine.PeerLost:
 							if ev.Peer.ID == ben.Self().ID {
-								t.Error("told of as lost")
+								t.Error("reported as lost")
 							}
 						}
 					}
@@ -305,8 +305,8 @@ func TestPeerExchange_RefusingPeerIsNotShown(t *testing.T) {
 	}
 }
 
-// TestPeerExchange_ConnectionResetsFailedDials checks that a connection resets the failed dials, whichever side
-// dialled it: Ben was unreachable for long, then dials Anna himself, and comes back after a restart.
+// TestPeerExchange_ConnectionResetsFailedDials checks that a connection resets the failed dials, whichever side dialled
+// it: Ben was unreachable for a long time, then dials Anna himself, and comes back after a restart.
 func TestPeerExchange_ConnectionResetsFailedDials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net, dir := enginetest.New(t, latency), t.TempDir()+"/profile"

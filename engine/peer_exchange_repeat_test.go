@@ -173,7 +173,7 @@ func TestPeerExchange_ReturningPeerIsAnnouncedAgain(t *testing.T) {
 				dial(t, ben, hub)
 				time.Sleep(5 * time.Second)
 				if _, ok := sees(anna, ben); !ok {
-					t.Error("Anna does not see who has come back")
+					t.Error("Anna does not see the peer that has come back")
 				}
 			})
 		})
@@ -317,7 +317,7 @@ func TestPeerExchange_LastPeerFollowsWhenOthersLeave(t *testing.T) {
 		}
 		time.Sleep(5 * time.Minute)
 		if _, ok := sees(anna, last); !ok {
-			t.Error("the last one is not told of")
+			t.Error("the last one is not announced")
 		}
 	})
 }
@@ -424,7 +424,7 @@ func TestPeerExchange_HidingDuringADialKeepsNoRecord(t *testing.T) {
 				}
 				time.Sleep(c.wait)
 				if _, ok := anna.Peer(ben.Self().ID); ok || !dialled.Load() {
-					t.Fatalf("Anna sees who has not answered: %v; he is dialled: %v", ok, dialled.Load())
+					t.Fatalf("Anna sees a peer that has not answered: %v; it is dialled: %v", ok, dialled.Load())
 				}
 				if err := anna.SetVisible(engine.VisibleToKnown, 0); err != nil {
 					t.Fatal(err)
@@ -477,7 +477,7 @@ func TestPeerExchange_StrangersFromOnePeerAreLimited(t *testing.T) {
 		dial(t, ben, hub)
 		time.Sleep(10 * time.Second)
 		if _, ok := sees(anna, ben); !ok {
-			t.Error("those that came by themselves take the places of those that are told of")
+			t.Error("peers that connected on their own take the slots of announced peers")
 		}
 	})
 }

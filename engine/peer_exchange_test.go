@@ -82,10 +82,10 @@ func TestPeerExchange_PeersWithASessionLearnOfOthers(t *testing.T) {
 			t.Errorf("Anna sees Ben: %v, by %s", ok, how)
 		}
 		if how, ok := sees(a, stranger); !ok || how != "peer exchange" {
-			t.Errorf("Anna sees who is not connected to the hub: %v, by %s", ok, how)
+			t.Errorf("Anna sees a peer that is not connected to the hub: %v, by %s", ok, how)
 		}
 		if how, ok := sees(stranger, a); !ok || how != "incoming" {
-			t.Errorf("who is not connected is dialled: %v, by %s", ok, how)
+			t.Errorf("a peer that is not connected is dialled: %v, by %s", ok, how)
 		}
 		if n := connected(a); n != 1 {
 			t.Errorf("Anna has %d sessions", n)
@@ -102,7 +102,7 @@ func TestPeerExchange_PeersWithASessionLearnOfOthers(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		if _, ok := a.Peer(d.Self().ID); ok {
-			t.Error("Anna sees who has left")
+			t.Error("Anna sees the peer that has left")
 		}
 	})
 }
@@ -115,14 +115,14 @@ func TestPeerExchange_NeedsASession(t *testing.T) {
 		dial(t, b, hub)
 		time.Sleep(5 * time.Second)
 		if _, ok := a.Peer(b.Self().ID); ok || hub.AnnouncedTo(a.Self().ID) > 0 {
-			t.Error("told without a session")
+			t.Error("reported without a session")
 		}
 		if err := a.Invite(t.Context(), hub.Self().ID); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Second)
 		if _, ok := sees(a, b); !ok {
-			t.Error("not told with one")
+			t.Error("not announced with a session")
 		}
 	})
 }
@@ -166,7 +166,7 @@ func TestPeerExchange_HiddenPeerIsNotAnnounced(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				for _, n := range []*enginetest.Node{early, late} {
 					if _, ok := a.Peer(n.Self().ID); ok {
-						t.Errorf("Anna was told of %s", n.Self().Name)
+						t.Errorf("Anna was told about %s", n.Self().Name)
 					}
 					if err := how.show(n); err != nil {
 						t.Fatal(err)
@@ -175,7 +175,7 @@ func TestPeerExchange_HiddenPeerIsNotAnnounced(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				for _, n := range []*enginetest.Node{early, late} {
 					if _, ok := sees(a, n); !ok {
-						t.Errorf("Anna was not told of %s when it was to be seen", n.Self().Name)
+						t.Errorf("%s was not announced to Anna when it was visible", n.Self().Name)
 					}
 				}
 			})
@@ -231,7 +231,7 @@ func TestPeerExchange_IgnoredWhileHiddenOrNotBrowsing(t *testing.T) {
 				dial(t, b, hub)
 				time.Sleep(10 * time.Second)
 				if _, ok := sees(a, b); ok {
-					t.Error("Anna dials whom she was told of")
+					t.Error("Anna dials a peer that was announced to her")
 				}
 			})
 		})

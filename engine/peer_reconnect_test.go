@@ -177,7 +177,7 @@ func TestSession_EndIsReportedOnceOnBothSides(t *testing.T) {
 				t.Fatalf("added and removed: %v at the one that has noticed, %v at the other", x, y)
 			}
 			if r := posted.Results(); r[0].Err != nil {
-				t.Errorf("what was posted meanwhile: %v", r[0].Err)
+				t.Errorf("what was posted in the meantime: %v", r[0].Err)
 			}
 			if m := ea(is[engine.MessageReceived]).(engine.MessageReceived).Message; !strings.Contains(string(m.Body), "kept") {
 				t.Errorf("%s", m.Body)
@@ -330,8 +330,8 @@ func TestSession_EndIsReportedBeforeTheNextSession(t *testing.T) {
 }
 
 // TestSession_SurvivesTheHelloOfARejectedConnection: when two connections cross, the hello of the rejected one may be
-// read late, and its sender may be too busy to answer a probe. That hello must not affect the session that began
-// meanwhile.
+// read late, and its sender may be too busy to answer a probe. That hello must not affect the session that began in the
+// meantime.
 func TestSession_SurvivesTheHelloOfARejectedConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := enginetest.New(t, latency)
@@ -365,7 +365,7 @@ func TestSession_SurvivesTheHelloOfARejectedConnection(t *testing.T) {
 	})
 }
 
-// TestSession_SurvivesTheHelloOfAnAbandonedConnection: a dialler gives up a connection, the packet that says so is
+// TestSession_SurvivesTheHelloOfAnAbandonedConnection: a dialler gives up a connection, the packet that reports it is
 // lost, and its hello is read while the dialler is too busy to answer a probe of the connection that it has.
 func TestSession_SurvivesTheHelloOfAnAbandonedConnection(t *testing.T) {
 	for _, lower := range []bool{true, false} {

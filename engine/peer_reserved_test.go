@@ -14,7 +14,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// TestPeerExchange_ReservedIDsEndTheConnection: the IDs that stand for no peer and for all pin no key.
+// TestPeerExchange_ReservedIDsEndTheConnection: the reserved IDs (no peer, all peers) pin no key.
 func TestPeerExchange_ReservedIDsEndTheConnection(t *testing.T) {
 	for name, id := range map[string]engine.PeerID{"zero": {}, "broadcast": engine.Broadcast} {
 		t.Run(name, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestPeerExchange_ReservedIDsEndTheConnection(t *testing.T) {
 func TestParsePeerID_RefusesReservedIDs(t *testing.T) {
 	for _, id := range []engine.PeerID{{}, engine.Broadcast} {
 		if got, err := engine.ParsePeerID(id.String()); err == nil {
-			t.Errorf("%s is taken", got)
+			t.Errorf("%s is accepted", got)
 		}
 	}
 }

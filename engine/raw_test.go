@@ -102,7 +102,7 @@ func drain(s *transport.Stream) {
 	}
 }
 
-// rawFrame is a frame as it is written, whatever its JSON is.
+// rawFrame is a frame that is written unchanged, even if its JSON is invalid.
 func rawFrame(json string) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(json))), json...)
 }

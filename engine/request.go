@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// maxRequests is how many requests of one peer to one topic are answered at once, maxRequestsOfAll those of all peers
-	// to all topics. An answer counts until the peer has it.
+	// maxRequests is how many requests of one peer to one topic are answered at once, maxRequestsOfAll those of all
+	// peers to all topics. An answer counts until the peer has it.
 	maxRequests      = 32
 	maxRequestsOfAll = 256
 	// maxRequestBytes limits the bytes of the requests of one peer that are answered at once.
@@ -85,10 +85,10 @@ func answered(m peers.Message) (Message, error) {
 	return publicMessage(m), nil
 }
 
-// Answer has f answer the requests of this topic until stop is called. f gets each request on a goroutine of its own,
-// at most 32 of one peer at once, and returns the answer: a value for JSON, or Bytes. An error of f goes to the
-// requester as its text, at most 1 KiB of it. The context ends with the engine, whose end waits for f. Answer panics if
-// the topic has a function already.
+// Answer has f answer the requests of this topic until stop is called. f gets each request on its own goroutine, at
+// most 32 of one peer at once, and returns the answer: a JSON value, or Bytes. An error of f goes to the requester as
+// its text, at most 1 KiB of it. The context ends with the engine, whose end waits for f. Answer panics if the topic
+// has a function already.
 func (t *Topic) Answer(f func(ctx context.Context, request Message) (any, error)) (stop func()) {
 	if f == nil {
 		panic("engine: Answer without a function")
@@ -98,8 +98,8 @@ func (t *Topic) Answer(f func(ctx context.Context, request Message) (any, error)
 
 type answerFunc = func(context.Context, Message) (any, error)
 
-// requests holds the requests of this engine that wait for an answer, and the functions that answer those of others. Its
-// lock is a leaf.
+// requests holds the requests of this engine that wait for an answer, and the functions that answer those of others.
+// Its lock is a leaf.
 type requests struct {
 	mu      sync.Mutex
 	last    uint64
@@ -107,7 +107,7 @@ type requests struct {
 	byTopic map[string]answerFunc
 	running map[requesterOf]int
 	bytes   map[PeerID]int // of the requests that are being answered
-	places  places
+	slots   slots
 }
 
 type waitingRequest struct {
@@ -169,7 +169,7 @@ func (r *requests) takeReply(m peers.Message) {
 	w.answer <- m
 }
 
-// takeRequest starts the function that answers a request. If it does not, the code says why.
+// takeRequest starts the function that answers a request. If it does not, the code is the reason.
 func (r *requests) takeRequest(e *Engine, m peers.Message) (refused wire.Code) {
 	who := requesterOf{m.Topic, m.From}
 	p, _ := e.peers.Peer(m.From)
@@ -206,7 +206,7 @@ func (r *requests) admit(who requesterOf, h holder, size int) (answerFunc, wire.
 		return nil, wire.Busy
 	case r.bytes[who.from]+size > maxRequestBytes: // guard: request-bytes
 		return nil, wire.Busy
-	case !r.places.take(h, maxRequestsOfAll): // guard: requests-of-all
+	case !r.slots.take(h, maxRequestsOfAll): // guard: requests-of-all
 		return nil, wire.Busy
 	}
 	if r.running == nil {
@@ -220,7 +220,7 @@ func (r *requests) admit(who requesterOf, h holder, size int) (answerFunc, wire.
 func (r *requests) leave(who requesterOf, h holder, size int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.places.giveBack(h)
+	r.slots.giveBack(h)
 	r.running[who]--
 	if r.running[who] == 0 {
 		delete(r.running, who)
@@ -239,7 +239,7 @@ func reply(ctx context.Context, e *Engine, m peers.Message, f answerFunc) *Deliv
 	recoverPanic(e, "Answer", func() {
 		var v any
 		if v, err = f(ctx, publicMessage(m)); err == nil {
-			sent, err = postMessage(ctx, e, msg, v, []PeerID{m.From}) // the value may have code of its own
+			sent, err = postMessage(ctx, e, msg, v, []PeerID{m.From}) // the value may have its own encoding code
 		}
 	}, func() { err = errPanicked })
 	if sent == nil {

@@ -198,13 +198,13 @@ func TestRequest_LargeOnesShareALimit(t *testing.T) {
 			t.Errorf("a request to all: %v", err)
 		}
 		if err := a.SetTrust(engine.Broadcast, engine.TrustVerified); !errors.Is(err, engine.ErrInvalid) {
-			t.Errorf("trust in all: %v", err)
+			t.Errorf("trust in everyone: %v", err)
 		}
 	})
 }
 
-// TestRequest_StrangersLeavePlacesForOthers checks that the requests of strangers at one address keep neither known peers
-// nor other strangers from being answered.
+// TestRequest_StrangersLeavePlacesForOthers checks that the requests of strangers at one address keep neither known
+// peers nor other strangers from being answered.
 func TestRequest_StrangersLeavePlacesForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 )
 
-// Invite asks a peer for a session, with the context of Config or SetContext, and waits for the answer. It returns
-// nil when connected, ErrDeclined, ErrTimeout after InviteTimeout, ErrNoPeer, ErrCancelled, or ErrBusy if MaxPeers
-// are connected, here or there. It waits for a peer that is found but not connected yet. When ctx ends, the
-// invitation is withdrawn. If the peer has invited us meanwhile, that counts as its acceptance
-// (MCNearbyServiceBrowser invitePeer).
+// Invite asks a peer for a session, with the context of Config or SetContext, and waits for the answer. It returns nil
+// when connected, ErrDeclined, ErrTimeout after InviteTimeout, ErrNoPeer, ErrCancelled, or ErrBusy if MaxPeers are
+// connected, here or there. It waits for a peer that is found but not connected yet. When ctx ends, the invitation is
+// withdrawn. If the peer has invited us in the meantime, that counts as its acceptance (MCNearbyServiceBrowser
+// invitePeer).
 func (e *Engine) Invite(ctx context.Context, id PeerID) error {
 	return e.InviteWith(ctx, id, InviteOptions{})
 }
@@ -19,7 +19,7 @@ type noContext struct{}
 // NoContext is an InviteOptions.Context that sends none.
 var NoContext any = noContext{}
 
-// InviteOptions say how InviteWith invites a peer.
+// InviteOptions configure InviteWith.
 type InviteOptions struct {
 	// Context is what the other program gets with the invitation: any JSON value of at most MaxContext bytes. nil means
 	// the context of Config or SetContext, NoContext means none. If an invitation is already in progress, the call

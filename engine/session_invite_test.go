@@ -165,7 +165,7 @@ func TestMaxPeers_EnginesWithOneSlotFormPairs(t *testing.T) {
 			net.Start(engine.Config{Accept: engine.Everyone})
 			time.Sleep(2 * time.Minute)
 			if connected(small) != 1 {
-				t.Errorf("%d sessions, though one accepts everybody", connected(small))
+				t.Errorf("%d sessions, though one accepts everyone", connected(small))
 			}
 		})
 	}

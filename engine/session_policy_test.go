@@ -269,10 +269,10 @@ func TestVerify_RefusedPeerIsNotGreeted(t *testing.T) {
 			t.Errorf("%d and %d sessions", connected(picky), connected(stranger))
 		}
 		if p, ok := stranger.Peer(picky.Self().ID); !ok || p.Confirmed || !errors.Is(p.Err, engine.ErrRefused) {
-			t.Errorf("the stranger is told %v", p.Err)
+			t.Errorf("the stranger gets %v", p.Err)
 		}
 		if p, ok := picky.Peer(stranger.Self().ID); !ok || !errors.Is(p.Err, engine.ErrIdentity) || !strings.Contains(p.Err.Error(), "not on the list") {
-			t.Errorf("the picky one is told %v", p.Err)
+			t.Errorf("the picky one gets %v", p.Err)
 		}
 		if n, ok := certificates.Load(friend.Self().ID); !ok || n.(int) == 0 {
 			t.Error("no certificate to look at")
@@ -328,7 +328,7 @@ func TestDisconnect_OnlyAnInvitationBringsThePeerBack(t *testing.T) {
 		a.Disconnect(b.Self().ID)
 		a.Disconnect(b.Self().ID)
 		if r := nextB(is[engine.PeerRemoved]).(engine.PeerRemoved); !errors.Is(r.Err, engine.ErrKicked) || !errors.Is(r.Err, engine.ErrBye) {
-			t.Errorf("the kicked one is told %v", r.Err)
+			t.Errorf("the kicked one gets %v", r.Err)
 		}
 		net.Cut(b.Addr, true)
 		time.Sleep(30 * time.Second)
@@ -364,7 +364,7 @@ func TestLeave_PeerCanBeFoundWhileItLooks(t *testing.T) {
 		c := net.Start(open("c"))
 		time.Sleep(10 * time.Second)
 		if len(c.Peers()) != 0 {
-			t.Error("a closed lobby lets somebody in")
+			t.Error("a closed lobby lets someone in")
 		}
 		a.SetLooking(true)
 		time.Sleep(10 * time.Second)
@@ -386,7 +386,7 @@ func TestLeave_PoliciesMeetAgain(t *testing.T) {
 		for range 3 {
 			a.Leave()
 			if connected(a) != 0 {
-				t.Error("the session goes on")
+				t.Error("the session continues")
 			}
 			time.Sleep(5 * time.Second)
 			if connected(a) != 1 || connected(b) != 1 {

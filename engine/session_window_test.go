@@ -71,7 +71,7 @@ func TestSession_DeliversEachMessageOnceAcrossBreaks(t *testing.T) {
 			var all []*engine.Delivery
 			for j := range n {
 				if j == 50 {
-					go func() { // the line is dead for long enough to end the connection
+					go func() { // the line is dead long enough to end the connection
 						time.Sleep(time.Duration(i) * 300 * time.Microsecond)
 						net.Drop(func(from, to netip.AddrPort) bool { return true })
 						time.Sleep(9 * time.Second)
@@ -158,7 +158,7 @@ func TestSend_ToAVanishingPeerEndsInTime(t *testing.T) {
 				}
 				switch {
 				case err == nil && !got[fmt.Sprint(i)]:
-					t.Errorf("round %d: message %d counts as delivered and is not there", round, i)
+					t.Errorf("round %d: message %d counts as delivered and is missing", round, i)
 				case err == nil:
 					delivered++
 				case known:

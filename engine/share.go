@@ -44,7 +44,7 @@ func (s *sharing) admitsLocked(cfg Config) error {
 	case len(s.engines) == 0:
 		return fmt.Errorf("sharing an identity: %w", ErrClosed)
 	case slices.ContainsFunc(s.engines, func(e *Engine) bool { return e.cfg.Service == cfg.Service }):
-		return fmt.Errorf("sharing an identity: %w: an engine for the service %q uses this identity already", ErrInvalid, cfg.Service)
+		return fmt.Errorf("sharing an identity: %w: an engine for the service %q already uses this identity", ErrInvalid, cfg.Service)
 	}
 	return nil
 }

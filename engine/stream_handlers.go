@@ -9,17 +9,17 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// streamHandlers says who takes incoming streams, by name.
+// streamHandlers holds the handlers of incoming streams, by name.
 type streamHandlers struct {
 	mu sync.Mutex
 	// byName has a nil function for those that go to a Handler, and an empty name for all that are not listed.
 	byName map[string]func(*Stream)
 }
 
-// HandleStream has f take the streams of one name that peers open, each on a goroutine of its own, until stop is called.
-// An empty name means all names that nothing else takes. f must close its stream and return: the end of the engine
-// waits for it, and fails its reads and writes. Streams that nothing takes are refused with ErrUnavailable. It panics if
-// the name is taken, as http.HandleFunc does.
+// HandleStream has f take the streams of one name that peers open, each on its own goroutine, until stop is called. An
+// empty name means all names that nothing else takes. f must close its stream and return: the end of the engine waits
+// for it, and fails its reads and writes. Streams that nothing takes are refused with ErrUnavailable. It panics if the
+// name is taken, as http.HandleFunc does.
 func (e *Engine) HandleStream(name string, f func(*Stream)) (stop func()) {
 	if f == nil {
 		panic("engine: HandleStream without a function")
@@ -47,7 +47,7 @@ func (h *streamHandlers) add(name string, f func(*Stream)) (remove func()) {
 	}
 }
 
-// take passes s to its handler. If there is none, the code says why.
+// take passes s to its handler. If there is none, the code is the reason.
 func (h *streamHandlers) take(e *Engine, s *Stream) (refused wire.Code) {
 	h.mu.Lock()
 	f, claimed := h.byName[s.Name]

@@ -179,7 +179,7 @@ func TestStream_UnreadOnesAreReleasedWithTheirReader(t *testing.T) {
 			defer close(done)
 			b.Handle(ctx, engine.Handler{Receive: func(m engine.Message) {
 				if string(m.Body) == "1" {
-					time.Sleep(5 * time.Second) // the rest arrives meanwhile
+					time.Sleep(5 * time.Second) // the rest arrives in the meantime
 				} else {
 					cancel()
 				}

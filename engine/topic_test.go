@@ -29,7 +29,7 @@ func sessionOfTwo(t *testing.T) (a, b *enginetest.Node) {
 	return a, b
 }
 
-// topicTexts reads the messages of a topic until stop is called, which returns what they said.
+// topicTexts reads the messages of a topic until stop is called, which returns their text.
 func topicTexts(t *testing.T, topic *engine.Topic) (stop func() []string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -161,7 +161,7 @@ func TestTopic_InvalidNamePanics(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%q is taken", name)
+					t.Errorf("%q is accepted", name)
 				}
 			}()
 			a.Topic(name)

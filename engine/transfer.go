@@ -84,7 +84,7 @@ type Transfer struct {
 //	Bytes int64            in both directions, without the overhead of encryption
 type Lane = transfers.Lane
 
-// Existing says what to do with an entry whose name is taken in the receiving folder. It is an integer.
+// Existing selects what to do with an entry whose name already exists in the receiving folder. It is an integer.
 type Existing = transfer.Existing
 
 // The policies for names that are taken.
@@ -103,7 +103,7 @@ const (
 //	LeftOut() bool   whether the entry did not arrive
 type Note = transfer.Note
 
-// OfferOptions say how files are offered and sent.
+// OfferOptions configure how files are offered and sent.
 type OfferOptions struct {
 	// Keep puts the offer into the outbox: it waits for an offline peer indefinitely, including across restarts with
 	// the same profile. Without it a transfer whose peer is gone fails within 30 s; see Retry.
@@ -116,9 +116,9 @@ type OfferOptions struct {
 	// Name is the name under which the only path, or Content, is offered; empty means the path's own
 	// (sendResourceAtURL:withName:).
 	Name string
-	// Note is a text that the receiver's program shows with the offer, at most MaxNote bytes of UTF-8.
+	// Note is text that the receiver's program shows with the offer, at most MaxNote bytes of UTF-8.
 	Note string
-	// Content is offered in place of paths, under Name: bytes.NewReader sends what is in memory. It is read to its end
+	// Content is offered instead of paths, under Name: bytes.NewReader sends what is in memory. It is read to its end
 	// before the call returns, into a file that is removed when the transfer has ended; Retry is not possible then.
 	Content io.Reader
 }

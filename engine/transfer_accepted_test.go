@@ -285,10 +285,11 @@ func TestForget_CancelsWhatWaitsToBeSent(t *testing.T) {
 	})
 }
 
-// TestOffer_LongAttemptIsNotIdle checks that a transfer of a stranger may be paused after an attempt of more than a day.
+// TestOffer_LongAttemptIsNotIdle checks that a transfer of a stranger may be paused after an attempt of more than a
+// day.
 func TestOffer_LongAttemptIsNotIdle(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a day takes long to simulate")
+		t.Skip("simulating a day takes a long time")
 	}
 	file := bytesIn(t, 300_000)
 	busy := t.TempDir()
@@ -320,7 +321,7 @@ func TestOffer_LongAttemptIsNotIdle(t *testing.T) {
 	})
 }
 
-// TestOffer_VerifiedPeersHaveOwnPlaces checks that offers of peers that were only accepted take no places of verified
+// TestOffer_VerifiedPeersHaveOwnPlaces checks that offers of peers that were only accepted take no slots of verified
 // peers.
 func TestOffer_VerifiedPeersHaveOwnPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -351,8 +352,8 @@ func TestOffer_VerifiedPeersHaveOwnPlaces(t *testing.T) {
 	})
 }
 
-// TestOffer_StrangersOfOneAddressLeavePlaces checks that the accepted transfers of strangers at one address, which never
-// move, do not keep another stranger from sending.
+// TestOffer_StrangersOfOneAddressLeavePlaces checks that the accepted transfers of strangers at one address, which
+// never move, do not keep another stranger from sending.
 func TestOffer_StrangersOfOneAddressLeavePlaces(t *testing.T) {
 	large, small := bytesIn(t, 3<<20), bytesIn(t, 1000)
 	dir := t.TempDir()

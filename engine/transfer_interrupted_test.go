@@ -64,7 +64,7 @@ func TestResume_WorksAfterALongPause(t *testing.T) {
 		_ = b.Resume(tr.ID)
 		time.Sleep(10 * time.Second)
 		if x, y := show(t, "a", a, tr.ID), show(t, "b", b, tr.ID); x.State != engine.Delivered || y.State != engine.Delivered {
-			t.Error("it does not go on")
+			t.Error("it does not continue")
 		}
 	})
 }
@@ -101,7 +101,7 @@ func TestPause_WhileOfflineReachesThePeerLater(t *testing.T) {
 		net.Cut(b.Addr, false)
 		time.Sleep(2 * time.Minute)
 		if x, y := show(t, "a", a, tr.ID), show(t, "b", b, tr.ID); x.State != engine.Delivered || y.State != engine.Delivered {
-			t.Error("it does not go on")
+			t.Error("it does not continue")
 		}
 	})
 }
@@ -155,7 +155,7 @@ func TestTransfer_MissingSourceLeavesNoReceiverWaiting(t *testing.T) {
 		time.Sleep(time.Hour)
 		x, y := show(t, "a", a, tr.ID), show(t, "b", b, tr.ID)
 		if x.State.Final() && !y.State.Final() {
-			t.Error("the receiver waits for ever")
+			t.Error("the receiver waits forever")
 		}
 	})
 }
@@ -215,7 +215,7 @@ func TestTransfer_LostAcceptanceIsAskedForAgain(t *testing.T) {
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		time.Sleep(20 * time.Second)
 		if x := show(t, "a", a, tr.ID); x.State != engine.Delivered {
-			t.Error("it was accepted again, and did not go on")
+			t.Error("it was accepted again, and did not continue")
 		}
 	})
 }
@@ -325,7 +325,7 @@ func TestCancel_WhileOfflineReachesThePeerLater(t *testing.T) {
 		time.Sleep(time.Hour)
 		show(t, "a", a, tr.ID)
 		if y := show(t, "b", b, tr.ID); !y.State.Final() {
-			t.Error("the receiver waits for ever")
+			t.Error("the receiver waits forever")
 		}
 	})
 }
@@ -363,8 +363,8 @@ func TestPause_IsKeptForAWeek(t *testing.T) {
 	})
 }
 
-// TestTransfer_ContinuesWhileASideHides checks that a transfer with a stranger continues when a side hides, even if
-// its connection breaks for long.
+// TestTransfer_ContinuesWhileASideHides checks that a transfer with a stranger continues when a side hides, even if its
+// connection breaks for a long time.
 func TestTransfer_ContinuesWhileASideHides(t *testing.T) {
 	file := bytesIn(t, 4<<20)
 	for name, v := range map[string]engine.Visibility{"known": engine.VisibleToKnown, "nobody": engine.VisibleToNobody} {
@@ -395,7 +395,7 @@ func TestTransfer_ContinuesWhileASideHides(t *testing.T) {
 					net.Cut(b.Addr, false)
 					time.Sleep(2 * time.Minute)
 					if x, y := show(t, "a", a, tr.ID), show(t, "b", b, tr.ID); x.State != engine.Delivered || y.State != engine.Delivered {
-						t.Error("it does not go on")
+						t.Error("it does not continue")
 					}
 				})
 			})
@@ -403,8 +403,8 @@ func TestTransfer_ContinuesWhileASideHides(t *testing.T) {
 	}
 }
 
-// TestRetry_AsksTheReceiverAgain checks that a transfer that either side has cancelled or declined can be offered again:
-// the receiver is asked, and the sender knows that it waits for the answer.
+// TestRetry_AsksTheReceiverAgain checks that a transfer that either side has cancelled or declined can be offered
+// again: the receiver is asked, and the sender knows that it waits for the answer.
 func TestRetry_AsksTheReceiverAgain(t *testing.T) {
 	path := bytesIn(t, 3<<20)
 	for _, how := range []string{"declined", "cancelled there", "cancelled here"} {

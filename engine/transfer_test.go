@@ -396,7 +396,7 @@ func TestTransfers_StartByPriority(t *testing.T) {
 		stop()
 		<-watched
 		if most != 4 {
-			t.Errorf("%d moved at once", most)
+			t.Errorf("%d moved at the same time", most)
 		}
 		var order []int
 		for _, id := range began {

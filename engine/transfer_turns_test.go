@@ -11,7 +11,8 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// TestTurns_AreNotHeldByIdleReceivers checks that receivers that take nothing for long keep no other receiver waiting.
+// TestTurns_AreNotHeldByIdleReceivers checks that receivers that take nothing for a long time keep no other receiver
+// waiting.
 func TestTurns_AreNotHeldByIdleReceivers(t *testing.T) {
 	file := bytesIn(t, 300_000)
 	busy, dir := t.TempDir(), t.TempDir()

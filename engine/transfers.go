@@ -28,14 +28,14 @@ func (e *Engine) OfferWith(ctx context.Context, to PeerID, opts OfferOptions, pa
 }
 
 // OfferEach offers the same to several peers. The source is read once for all peers that keep pace with each other; a
-// slow peer does not delay the others. Each offer has a transfer of its own, in the order of to; one that could not
-// be made has only Peer, State and Err.
+// slow peer does not delay the others. Each offer has its own transfer, in the order of to; one that could not be made
+// has only Peer, State and Err.
 func (e *Engine) OfferEach(ctx context.Context, to []PeerID, opts OfferOptions, paths ...string) []Transfer {
 	out := make([]Transfer, len(to))
 	source, err := e.source(ctx, opts, paths)
 	defer e.transfers.Release(source)
 	var shared *transfer.Shared
-	if len(to) > 1 { // its cache costs memory and a digest of its own
+	if len(to) > 1 { // its cache costs memory and its own digest
 		shared = &transfer.Shared{}
 	}
 	for i, id := range to {

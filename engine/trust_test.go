@@ -178,7 +178,7 @@ func TestImpersonation_NameOfABetterKnownPeerIsFlagged(t *testing.T) {
 			t.Fatal(err)
 		}
 		if like(eve) != anna.Self().ID || !like(anna).IsZero() {
-			t.Error("the one that is not verified is not flagged")
+			t.Error("the unverified peer is not flagged")
 		}
 	})
 }
@@ -290,7 +290,7 @@ func TestFindPeer_NameOfAKnownPeerFindsNoOther(t *testing.T) {
 		time.Sleep(time.Second)
 		_, err := anna.FindPeer("Ben")
 		if !errors.Is(err, engine.ErrNoPeer) || !strings.Contains(err.Error(), "is not the") {
-			t.Errorf("when the one that is known is away: %v", err)
+			t.Errorf("when the known peer is away: %v", err)
 		}
 		for _, id := range []string{other.Self().ID.String(), other.Self().ID.Short()} {
 			if p, err := anna.FindPeer(id); err != nil || p.ID != other.Self().ID {
@@ -386,7 +386,7 @@ func TestFindPeer_NameLikeAnID(t *testing.T) {
 			t.Fatal(err)
 		}
 		if p, err := me.FindPeer(short); err != nil || p.ID != anna.Self().ID {
-			t.Errorf("beside a verified one it finds %v, %v", p.ID, err)
+			t.Errorf("with a verified one nearby it finds %v, %v", p.ID, err)
 		}
 		if err := anna.Stop(); err != nil {
 			t.Fatal(err)

@@ -91,7 +91,7 @@ type Peer struct {
 	// LooksLike is another peer, more trusted than this one, with the same name or one that looks the same; zero if
 	// there is none. Warn the user: names prove nothing.
 	LooksLike PeerID
-	// AutoAccept says which of its offers are accepted without asking.
+	// AutoAccept selects which of its offers are accepted without asking.
 	AutoAccept AutoAccept
 	Err        error // why it cannot be reached at the moment; nil if it can be or was not tried yet
 	// Via is the name of the Gateway that reaches it, such as "LocalSend"; empty for all others. Such a device takes
@@ -109,7 +109,7 @@ func (p Peer) HasSession() bool { return p.State == Connected || p.State == Reco
 // TakesTexts reports whether a message to it can be sent now: it has a session, or a Gateway reaches it.
 func (p Peer) TakesTexts() bool { return p.HasSession() || p.Via != "" }
 
-// AutoAccept says which offers of a verified peer are accepted without asking. The zero value always asks.
+// AutoAccept selects which offers of a verified peer are accepted without asking. The zero value always asks.
 type AutoAccept struct {
 	// Bytes is how much is accepted in 24 hours; 0 accepts nothing. Each offer is charged a sixteenth and 64 KiB more
 	// than its bytes, plus 4 KiB for each file and folder.
@@ -148,7 +148,7 @@ func (m Message) Decode(v any) error {
 	b, bytes := v.(*Bytes)
 	switch {
 	case bytes != (m.Data != nil):
-		return fmt.Errorf("message: %w: it is bytes, and not JSON, or the other way round", ErrInvalid)
+		return fmt.Errorf("message: %w: cannot decode bytes as JSON, or JSON as Bytes", ErrInvalid)
 	case bytes:
 		*b = slices.Clone(m.Data)
 		return nil

@@ -44,7 +44,7 @@ func TestVisibility_KnownOnlyHidesFromStrangers(t *testing.T) {
 			t.Errorf("a stranger dials it: %v", err)
 		}
 		if connected(a) != 1 {
-			t.Error("the one that is known was lost")
+			t.Error("the known peer was lost")
 		}
 		_ = known.Stop()
 		again := net.Start(engine.Config{Name: "Ben again", Invite: engine.Everyone})
@@ -110,8 +110,8 @@ func TestVisibility_LanePortAdmitsNoStranger(t *testing.T) {
 	}
 }
 
-// TestVisible_HidingEndsALateGreeting: a stranger whose handshake was complete before this engine hid, or before its pairing
-// window closed, and who says hello afterwards, is not let in.
+// TestVisible_HidingEndsALateGreeting: a stranger whose handshake was complete before this engine hid, or before its
+// pairing window closed and that sends its hello afterwards is not accepted.
 func TestVisible_HidingEndsALateGreeting(t *testing.T) {
 	for name, hide := range map[string]func(a *enginetest.Node){
 		"hiding":                 func(a *enginetest.Node) { _ = a.SetVisible(engine.VisibleToNobody, 0) },
@@ -167,8 +167,8 @@ func TestVisible_HidingEndsALateGreeting(t *testing.T) {
 	}
 }
 
-// TestTrust_ForgottenPeerIsAStranger: to a device that only known peers may see, a peer that is forgotten is a stranger at
-// once.
+// TestTrust_ForgottenPeerIsAStranger: to a device that only known peers may see, a peer that is forgotten is a stranger
+// at once.
 func TestTrust_ForgottenPeerIsAStranger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

@@ -1,4 +1,4 @@
-// Package examples tests the example programs that have no test of their own, as processes on the loopback interface.
+// Package examples tests the example programs without their own tests, as processes on the loopback interface.
 package examples
 
 import (

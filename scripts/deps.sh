@@ -1,13 +1,13 @@
 #!/bin/sh
-# deps.sh GROUP... - installs what a group needs and this system lacks, and nothing else.
+# deps.sh GROUP... - installs the tools that a group needs and this system lacks, and nothing else.
 #   go     the Go toolchain (checked, not installed)
-#   build  what building the window needs: a C compiler and the headers of X, Wayland and OpenGL
-#   test   what the tests use: an X server, a mouse, network namespaces, a firewall, file systems on images
-#   browser a browser for the tests of the page that links open
+#   build  the tools to build the window: a C compiler and the headers of X, Wayland and OpenGL
+#   test   the tools that the tests use: an X server, a mouse, network namespaces, a firewall, file systems on images
+#   browser a browser for the tests of the page for browsers
 #   package the packaging tools; windows adds the compiler for the Windows program
-#   python what building the Python package needs
-#   roots  what is needed to create and boot a new Debian in a folder
-#   bench  what the benchmarks compare with: rsync, netcat, iperf3
+#   python the tools to build the Python package
+#   roots  the tools to create and boot a new Debian in a folder
+#   bench  the programs that the benchmarks compare with: rsync, netcat, iperf3
 # On Debian and Ubuntu it uses apt; macOS needs Xcode's command line tools; on other systems it prints what is missing.
 set -eu
 
@@ -33,24 +33,24 @@ check_go() {
 		echo "Multipeer needs Go $need or newer, and there is no 'go' on the path. $how" >&2
 		exit 1
 	}
-	# Outside the module, so that the installed version is reported and not another toolchain selected by it.
+	# Run outside the module, so that go reports the installed version and not the toolchain that the module selects.
 	here=$(cd / && GOTOOLCHAIN=local go env GOVERSION 2>/dev/null | sed 's/^go//; s/[ -].*//')
 	case $here in
 	"" | *[!0-9.]*) return ;; # a development version, which cannot be compared
 	esac
 	go_is_enough "$here" "$need" && return
-	# Since 1.21 Go can fetch a newer version by itself, unless that is disabled, as in Debian's package.
+	# Since 1.21, Go can download a newer version automatically, unless that is disabled, as in Debian's package.
 	if go_is_enough "$here" 1.21; then
 		set_to=$(cd / && go env GOTOOLCHAIN)
 		case $set_to in
 		auto | *+auto | path | *+path) return ;;
 		go[0-9]*) go_is_enough "${set_to#go}" "$need" && return ;;
 		esac
-		echo "Multipeer needs Go $need or newer, and this is Go $here ($(command -v go)), which is set to fetch no newer one (GOTOOLCHAIN=$set_to)." >&2
-		echo "Have it fetch what it needs: go env -w GOTOOLCHAIN=auto. Or: $how" >&2
+		echo "Multipeer needs Go $need or newer, and this is Go $here ($(command -v go)), which is set not to download a newer version (GOTOOLCHAIN=$set_to)." >&2
+		echo "Let it download the version it needs: go env -w GOTOOLCHAIN=auto. Or: $how" >&2
 		exit 1
 	fi
-	echo "Multipeer needs Go $need or newer, and this is Go $here ($(command -v go)), which is too old to fetch a newer one. $how" >&2
+	echo "Multipeer needs Go $need or newer, and this is Go $here ($(command -v go)), which is too old to download a newer version. $how" >&2
 	exit 1
 }
 
@@ -70,7 +70,7 @@ apt_install() {
 		sudo="sudo"
 	fi
 	echo "Installing:$missing"
-	$sudo apt-get update -qq || echo "(some package lists could not be read; going on)" >&2
+	$sudo apt-get update -qq || echo "(some package lists could not be read; continuing)" >&2
 	# shellcheck disable=SC2086 # one word per package
 	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
 }
@@ -90,7 +90,7 @@ for group in "$@"; do
 		else
 			echo "This system has no apt. Multipeer needs the counterparts of these Debian packages:" >&2
 			eval "echo \"  \$$group\" >&2"
-			echo "(going on; what is missing will be named by the build)" >&2
+			echo "(continuing; the build will report missing dependencies)" >&2
 		fi
 		;;
 	Darwin)

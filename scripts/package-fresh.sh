@@ -1,7 +1,7 @@
 #!/bin/sh
 # package-fresh.sh [FOLDER] - as root, on Debian: creates a new Debian in a folder (or a temporary one), builds the
-# packages there from what is committed here, with only what the project's own files install, and runs package-test.sh
-# there. Go and the modules are this machine's. The packages are in FOLDER/src/build/packages.
+# packages there from the committed files, with only the tools that the project's own files install, and runs package-test.sh
+# there. It uses Go and the modules of this machine. The packages are in FOLDER/src/build/packages.
 set -eu
 [ "$(id -u)" = 0 ] || { echo "This needs root." >&2; exit 1; }
 sh scripts/deps.sh roots

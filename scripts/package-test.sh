@@ -24,7 +24,7 @@ $at "$program" -name Packaged -service "$service" -interface lo >"$tmp/window" 2
 window=$!
 said() {
 	for _ in $(seq 100); do grep -q "$1" "$tmp/window" && return; sleep 0.2; done
-	echo "the window never said $1:" >&2; cat "$tmp/window" "$tmp/send" >&2; exit 1
+	echo "the window never reported $1:" >&2; cat "$tmp/window" "$tmp/send" >&2; exit 1
 }
 said "EVT shown"
 echo "a file for the package" >"$tmp/hello.txt"
@@ -49,6 +49,6 @@ dpkg -P multipeer >/dev/null 2>&1 || true
 cmp "$tmp/hello.txt" "$tmp/home/Downloads/hello.txt"
 find / -xdev \( -path /proc -o -path /sys -o -path /tmp -o -path /var/lib/dpkg -o -path /var/cache -o -path /var/log -o -path /var/lib/xkb -o -path "$PWD" -o -path "$HOME" \) -prune -o -print 2>/dev/null | sort >"$tmp/after"
 if ! diff "$tmp/before" "$tmp/after" >"$tmp/left"; then
-	echo "the package has left something, or taken it away:" >&2; cat "$tmp/left" >&2; exit 1
+	echo "the package left files behind, or removed others:" >&2; cat "$tmp/left" >&2; exit 1
 fi
 echo "installed, received, removed; nothing is left but the file"

@@ -79,7 +79,7 @@ if [ "${1:-}" != archives ] && [ "$(uname -s)" = Linux ]; then
 		dpkg-deb --root-owner-group -Zxz --build "$deb" "$out/multipeer_${version}_$(dpkg --print-architecture).deb" >/dev/null
 	fi
 	if command -v x86_64-w64-mingw32-gcc >/dev/null 2>&1; then
-		echo "== the window for windows/amd64 (the first time takes some minutes)"
+		echo "== the window for windows/amd64 (the first build takes a few minutes)"
 		sed "s/@VERSION@/$version/; s/@COMMAS@/$(echo "$version" | tr . ,),0/" packaging/windows/multipeer.rc >"$tmp/multipeer.rc"
 		cp packaging/windows/multipeer.ico packaging/windows/multipeer.manifest "$tmp/"
 		x86_64-w64-mingw32-windres -I "$tmp" --include-dir "$tmp" "$tmp/multipeer.rc" -O coff -o rsrc_windows_amd64.syso

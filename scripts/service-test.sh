@@ -1,6 +1,6 @@
 #!/bin/sh
 # service-test.sh [FOLDER] - as root, on Debian: creates a Debian in a folder (or a temporary one), unpacks the tar.xz of
-# build/packages there, boots it, and types as a user what docs/packaging.md says about the service: it receives,
+# build/packages there, boots it, and runs as a user the commands from docs/packaging.md: the service receives,
 # restarts when it is killed, keeps running when the user logs out, and stops.
 set -eu
 [ "$(id -u)" = 0 ] || { echo "This needs root." >&2; exit 1; }
@@ -20,10 +20,10 @@ touch "$root.whole"
 tar -xJf "$archive" -C "$root" --strip-components=1 --no-same-owner
 chroot "$root" sh -c 'id anna >/dev/null 2>&1 || useradd -m anna'
 
-# What the user anna types.
+# The commands of the user anna.
 cat >"$root/home/anna/session" <<'END'
 set -eu
-soon() { for _ in $(seq 100); do "$@" >/dev/null 2>&1 && return; sleep 0.2; done; echo "it never came true: $*"; exit 1; }
+soon() { for _ in $(seq 100); do "$@" >/dev/null 2>&1 && return; sleep 0.2; done; echo "this never succeeded: $*"; exit 1; }
 other="multipeer-cli --profile $HOME/other --interface lo --name Ben"
 mkdir -p Downloads
 id=$($other id | cut -d" " -f1)
@@ -43,7 +43,7 @@ back() { now=$(systemctl --user show -p MainPID --value multipeer); [ "$now" != 
 soon back
 soon $other send --to "$to" --wait 20s session
 cmp session Downloads/session
-echo "killed, and back"
+echo "killed, and restarted"
 loginctl enable-linger
 
 # The same without the package: the program's own unit replaces the packaged one, with a path that has to be quoted.
@@ -61,10 +61,10 @@ soon sh -c "! systemctl --user is-active multipeer"
 multipeer-cli serve --stop
 [ ! -e .config/systemd/user/multipeer.service ]
 multipeer-cli serve --into ~/Downloads --at-login on
-echo "set up by itself, ended, and set up again"
+echo "set up without the package, stopped, and set up again"
 END
 
-# What root checks after anna has logged out.
+# The checks of root after anna has logged out.
 cat >"$root/srv/try" <<'END'
 set -eu
 su -l anna -c 'sh session'
@@ -73,7 +73,7 @@ as="runuser -u anna -- env XDG_RUNTIME_DIR=$runtime systemctl --user"
 for _ in $(seq 50); do [ -z "$(loginctl list-sessions --no-legend)" ] && break; sleep 0.2; done
 sleep 12 # longer than a user's services keep running without lingering
 $as is-active multipeer
-echo "logged out, and still there"
+echo "still running after the user has logged out"
 runuser -u anna -- env XDG_RUNTIME_DIR=$runtime HOME=/home/anna multipeer-cli serve --at-login off
 ! $as is-active multipeer
 echo ended >/srv/ended
@@ -95,4 +95,4 @@ chroot "$root" systemctl enable -q try.service
 timeout 240 systemd-nspawn -q -D "$root" --private-network --register=no --keep-unit --console=pipe --boot >"$root.boot" 2>&1 </dev/null || true
 cat "$root/srv/said" 2>/dev/null || cat "$root.boot"
 rm -f "$root.boot"
-[ -e "$root/srv/ended" ] || { echo "the service did not hold" >&2; exit 1; }
+[ -e "$root/srv/ended" ] || { echo "the service test failed" >&2; exit 1; }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # test.sh [-long] - runs the tests of all packages, with the race detector; with -long those that need the machine to
-# themselves: attacks, the real window, real networks, a long run. Network namespaces need root; without it a user
+# themselves: attacks, the real window, real networks, a long run. Network namespaces need root; without root, a user
 # namespace is used.
 set -eu
 tags=migrated_fynedo

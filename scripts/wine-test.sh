@@ -31,7 +31,7 @@ if [ ! -e "$system32/bcryptprimitives.dll" ]; then # wine 8 lacks it, and Go get
 fi
 export WINEDLLOVERRIDES='bcryptprimitives=n,b;mscoree,mshtml='
 id=$(timeout 60 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' --name Wine --json id)
-case "$id" in *'"name":"Wine"'*) ;; *) echo "the terminal program says: $id" >&2; exit 1 ;; esac
+case "$id" in *'"name":"Wine"'*) ;; *) echo "the terminal program printed: $id" >&2; exit 1 ;; esac
 # The service cannot run here, but the registry value that starts it at login is written and removed.
 run='HKCU\Software\Microsoft\Windows\CurrentVersion\Run'
 timeout 120 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' serve --into 'C:\in box' --at-login on >"$tmp/said" 2>&1 || true
@@ -42,10 +42,10 @@ timeout 120 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' serve
 MULTIPEER_TRACE=events wine "$tmp/Multipeer/Multipeer.exe" -profile 'C:\profile' >"$tmp/window" 2>&1 &
 window=$!
 found=$(timeout 120 xdotool search --sync --onlyvisible --name '^Multipeer' | head -n 1)
-[ -n "$found" ] || { echo "no window came" >&2; cat "$tmp/window" >&2; exit 1; }
+[ -n "$found" ] || { echo "no window appeared" >&2; cat "$tmp/window" >&2; exit 1; }
 said() {
 	for _ in $(seq 100); do grep -aq "$1" "$tmp/window" && return; sleep 0.2; done
-	echo "the window never said $1:" >&2; cat "$tmp/window" >&2; exit 1
+	echo "the window never reported $1:" >&2; cat "$tmp/window" >&2; exit 1
 }
 said "EVT shown"
 xdotool windowfocus "$found" key ctrl+comma
@@ -54,7 +54,7 @@ sleep 2
 [ -z "${1:-}" ] || import -window "$found" "$1"
 xdotool windowfocus "$found" key ctrl+q
 for _ in $(seq 50); do kill -0 "$window" 2>/dev/null || break; sleep 0.2; done
-if kill -0 "$window" 2>/dev/null; then echo "the window did not end" >&2; cat "$tmp/window" >&2; exit 1; fi
+if kill -0 "$window" 2>/dev/null; then echo "the window did not close" >&2; cat "$tmp/window" >&2; exit 1; fi
 wait "$window" || grep -aq "^multipeer: opening a UDP port" "$tmp/window" || { echo "the window ended with an error" >&2; cat "$tmp/window" >&2; exit 1; }
 window=""
 echo "the terminal program and the window run under $(wine --version)"

@@ -33,7 +33,7 @@ func sameAccount(t *testing.T, what string, want, got map[string]string, sent, r
 		t.Errorf("%s: left out at the sender %q, at the receiver %q", what, theirs, ours)
 	}
 	if sent.Totals != received.Totals {
-		t.Errorf("%s: the sender says %+v, the receiver %+v", what, sent.Totals, received.Totals)
+		t.Errorf("%s: the sender reports %+v, the receiver %+v", what, sent.Totals, received.Totals)
 	}
 	content := func(s string) string { // without the time
 		if _, after, ok := strings.Cut(s, " "); ok && !strings.HasPrefix(s, "-> ") {
@@ -48,7 +48,7 @@ func sameAccount(t *testing.T, what string, want, got map[string]string, sent, r
 			t.Errorf("%s: %s is there: %v, named as left out: %v", what, p, ok, named)
 		}
 		if ok && content(there) != content(v) {
-			t.Errorf("%s: %s has another content", what, p)
+			t.Errorf("%s: %s has different content", what, p)
 		}
 	}
 	for p := range got {
@@ -57,6 +57,6 @@ func sameAccount(t *testing.T, what string, want, got map[string]string, sent, r
 		}
 	}
 	if len(ours) == 0 && received.Unkept == 0 && !maps.Equal(want, got) {
-		t.Errorf("%s: something was not kept, and nobody says so", what)
+		t.Errorf("%s: something was not kept, and nobody reports it", what)
 	}
 }

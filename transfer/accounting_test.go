@@ -135,7 +135,7 @@ func TestMerge_NamesLinks(t *testing.T) {
 	}
 	_, err := os.Lstat(filepath.Join(dst, "d/l"))
 	if err != nil && (got.Links != 0 || got.LeftOut == 0) {
-		t.Errorf("the link is not there (%v), the receipt says: %+v; sender %+v", err, got, sent)
+		t.Errorf("the link is missing (%v), the receipt says: %+v; sender %+v", err, got, sent)
 	}
 }
 
@@ -206,7 +206,7 @@ func TestCompare_ContinuesAfterRefusals(t *testing.T) {
 	}
 }
 
-// A receiver that requests the digests of each file and then says that it has the file.
+// A receiver that requests the digests of each file and then reports that it has the file.
 func TestCompare_HostileReceiverDoesNotHang(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "d")
 	_ = os.MkdirAll(src, 0o755)
@@ -287,7 +287,7 @@ func TestNotes_AreGivenAgain(t *testing.T) {
 	}
 }
 
-// A file is refused while the sender waits for room in the window, and has changed meanwhile.
+// A file is refused while the sender waits for room in the window, and has changed in the meantime.
 func TestRefused_FileThatHasChanged(t *testing.T) {
 	src, dst := t.TempDir(), t.TempDir()
 	big := filepath.Join(src, "big")
@@ -354,7 +354,8 @@ func slowTaken(p *testPipe) Pipe {
 	return &q
 }
 
-// The sender could not read one entry, the receiver could not store the other: which side is named?
+// The sender could not read one entry, and the receiver could not store the other: each note has to name the right
+// side.
 func TestFailure_NamesTheRightSideWhenNothingArrives(t *testing.T) {
 	src, dst := t.TempDir(), t.TempDir()
 	write(t, filepath.Join(src, "a"), "aaaa")
@@ -378,7 +379,7 @@ func TestFailure_NamesTheRightSideWhenNothingArrives(t *testing.T) {
 	}
 }
 
-// One file of a merged folder cannot be published: what becomes of those published before it?
+// One file of a merged folder cannot be published: the files published before it must stay.
 func TestMerge_FailsHalfway(t *testing.T) {
 	src, dst := t.TempDir(), t.TempDir()
 	for i := range 3 {
@@ -511,7 +512,7 @@ func TestCompare_LeaksNoDescriptors(t *testing.T) {
 	}
 }
 
-// TestRefused_UnannouncedOrRepeatedFile: a receiver refuses what was not announced, or one file twice.
+// TestRefused_UnannouncedOrRepeatedFile: a receiver refuses an unannounced file, or the same file twice.
 func TestRefused_UnannouncedOrRepeatedFile(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "f")
 	random(t, src, 100, 1)
@@ -539,7 +540,7 @@ func TestRefused_UnannouncedOrRepeatedFile(t *testing.T) {
 	}
 }
 
-// TestSource_OpensTheFileItself: what replaces a file after the last look at it, such as a link or a pipe, is not read.
+// TestSource_OpensTheFileItself: if a link or a pipe replaces a file after it was last checked, it is not read.
 func TestSource_OpensTheFileItself(t *testing.T) {
 	for name, swap := range map[string]func(file string) error{
 		"a link":   func(file string) error { return os.Symlink("other", file) },

@@ -17,7 +17,7 @@ import (
 	"github.com/zeebo/blake3"
 )
 
-// TestOfferedNames_ArriveOrAreReported: what the user was shown arrives, or is reported as left out.
+// TestOfferedNames_ArriveOrAreReported: every name that the user saw arrives, or is reported as left out.
 func TestOfferedNames_ArriveOrAreReported(t *testing.T) {
 	dst := t.TempDir()
 	opts := ReceiveOptions{Dir: dst, Names: []string{"holiday.jpg", "b"}, Items: 2}
@@ -42,8 +42,8 @@ func TestOfferedNames_ArriveOrAreReported(t *testing.T) {
 	a.Interrupt()
 }
 
-// TestLinks_LeadingOutTogetherAreLeftOut: links that each stay inside by their text, but together lead out, are left
-// out.
+// TestLinks_LeadingOutTogetherAreLeftOut: links that each stay inside by their text but lead out in combination are
+// left out.
 func TestLinks_LeadingOutTogetherAreLeftOut(t *testing.T) {
 	for name, links := range map[string][]entry{
 		"two":     {{path: "photos/a/b/c/d", target: "../../.."}, {path: "photos/album", target: "a/b/c/d/secret"}},
@@ -84,7 +84,7 @@ func TestLinks_LeadingOutTogetherAreLeftOut(t *testing.T) {
 	}
 }
 
-// TestCompare_RevealsNoDigest: a sender that asks about a file of the receiver learns whether it has the same one, and
+// TestCompare_RevealsNoDigest: a sender that asks about a receiver's file learns whether it has the same file, and
 // nothing against which it could test guesses.
 func TestCompare_RevealsNoDigest(t *testing.T) {
 	dst := t.TempDir()
@@ -120,7 +120,7 @@ func TestCompare_RevealsNoDigest(t *testing.T) {
 			}
 			go func() { _, _ = a.Write(binary.BigEndian.AppendUint64([]byte{frameTaken}, k.seq+1)) }()
 			if strings.Contains(string(k.body()), string(secret[:])) || strings.Contains(string(k.body()), string(secret[:16])) {
-				t.Error("the receiver has told the digest of its file")
+				t.Error("the receiver has revealed the digest of its file")
 			}
 			said := records{k.body()}
 			for kind, body, ok, err := said.next(); ok && err == nil; kind, body, ok, err = said.next() {
@@ -141,7 +141,7 @@ func TestCompare_RevealsNoDigest(t *testing.T) {
 	}
 }
 
-// TestStaging_OfAnotherUserIsNotUsed: anyone who could put other content there could have it published.
+// TestStaging_OfAnotherUserIsNotUsed: anyone who can write there could have other content published.
 func TestStaging_OfAnotherUserIsNotUsed(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the system's own rights decide there")
@@ -160,8 +160,8 @@ func TestStaging_OfAnotherUserIsNotUsed(t *testing.T) {
 	}
 }
 
-// TestStaging_ExchangedProbeIsNotTrusted: whoever may write to the folder exchanges what is made there to ask the disk
-// whether it keeps modes.
+// TestStaging_ExchangedProbeIsNotTrusted: a user with write access to the folder replaces the file that is created
+// there to probe the disk whether it keeps modes.
 func TestStaging_ExchangedProbeIsNotTrusted(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the system's own rights decide there")
@@ -214,7 +214,7 @@ func TestStaging_ExchangedProbeIsNotTrusted(t *testing.T) {
 	}
 }
 
-// TestStaging_IsPublishedByItsHandle: another folder in the place of the staging is not published.
+// TestStaging_IsPublishedByItsHandle: a different folder in place of the staging folder is not published.
 func TestStaging_IsPublishedByItsHandle(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a folder that is open cannot be renamed there")
@@ -285,7 +285,7 @@ func TestSource_SwappedForALinkIsNotFollowed(t *testing.T) {
 				t.Errorf("sent %q", b)
 			}
 			if sent.LeftOut == 0 {
-				t.Error("nothing is said")
+				t.Error("nothing is reported")
 			}
 		})
 	}
@@ -315,7 +315,7 @@ func TestJournal_GivesNoUnsafeName(t *testing.T) {
 		p := newPlan()
 		got, err := p.add("notes.txt", false, saved)
 		if err != nil || got != "notes.txt" {
-			t.Errorf("journal says %q: saved as %q, %v", saved, got, err)
+			t.Errorf("journal reports %q: saved as %q, %v", saved, got, err)
 		}
 	}
 	p := newPlan()
@@ -324,7 +324,7 @@ func TestJournal_GivesNoUnsafeName(t *testing.T) {
 	}
 }
 
-// TestPortable_LeavesNoSeparator: on another system a backslash or a colon would lead elsewhere.
+// TestPortable_LeavesNoSeparator: on other systems, a backslash or a colon would lead to another folder.
 func TestPortable_LeavesNoSeparator(t *testing.T) {
 	for _, name := range []string{`..\..\x`, `C:`, `c:\x`, `a\b`, `\\server\share`, "file.txt:stream", "a/b"[:1] + "\\"} {
 		for _, top := range []bool{true, false} {
@@ -436,7 +436,7 @@ func TestCompare_RevealsNoPart(t *testing.T) {
 	}
 }
 
-// TestPortable_ActsNotAfterShortening: cutting a name must not turn it into one that acts when listed.
+// TestPortable_ActsNotAfterShortening: cutting a name must not turn it into one that takes effect when listed.
 func TestPortable_ActsNotAfterShortening(t *testing.T) {
 	for _, ext := range []string{".desktop", ".lnk", ".url", ".scf", ".directory", ".webloc"} {
 		for _, limit := range []int{maxName, 143, 100, 60} {
@@ -525,7 +525,7 @@ func TestNotes_AreBounded(t *testing.T) {
 	}
 }
 
-// TestCompare_OncePerLocalName: names that map to one name here count as one question.
+// TestCompare_OncePerLocalName: names that map to the same local name count as one question.
 func TestCompare_OncePerLocalName(t *testing.T) {
 	h := &history{fold: newPlan().fold, differ: map[string]string{}}
 	if err := h.apply(jourDiffers, []byte("d/my_PIN.txt"), false); err != nil {
@@ -546,7 +546,7 @@ func TestCompare_OncePerLocalName(t *testing.T) {
 	}
 }
 
-// TestOrphans_OnlyStagingsAreRemoved: of the old folders in the hidden one, only those of transfers are removed.
+// TestOrphans_OnlyStagingsAreRemoved: only the old folders of transfers in the hidden folder are removed.
 func TestOrphans_OnlyStagingsAreRemoved(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("folders have no modes there")

@@ -52,7 +52,7 @@ func (k *block) seal() {
 // release returns the memory to the pool.
 func (k *block) release() { blocks.Put(k) }
 
-// tryReleaseLocked releases a block that was taken and that no lane is still writing.
+// tryReleaseLocked releases a block that was acknowledged and that no lane is still writing.
 func (k *block) tryReleaseLocked() {
 	if k.taken && k.writing == 0 {
 		k.taken = false // so that it is released only once
@@ -65,7 +65,7 @@ type frameReader struct{ r *bufio.Reader }
 
 func newFrameReader(r io.Reader) *frameReader { return &frameReader{bufio.NewReaderSize(r, 4<<10)} }
 
-// next returns a block, or the number up to which our blocks were taken. It returns io.EOF at an end between two
+// next returns a block, or the number up to which our blocks were acknowledged. It returns io.EOF at an end between two
 // frames.
 func (f *frameReader) next() (*block, uint64, error) {
 	kind, err := f.r.ReadByte()

@@ -32,13 +32,13 @@ const (
 	silence   = 6 * time.Second
 	// hedgeAfter is the age of the oldest block at which an idle lane sends it a second time.
 	hedgeAfter = 500 * time.Millisecond
-	// ackEvery is how many bytes are taken before an acknowledgement is sent, and ackWait the longest delay before
+	// ackEvery is how many bytes are processed before an acknowledgement is sent, and ackWait the longest delay before
 	// it.
 	ackEvery = 1 << 20
 	ackWait  = 2 * time.Millisecond
 )
 
-// Frames on a pipe: a block with its number and length, or the number up to which blocks were taken.
+// Frames on a pipe: a block with its number and length, or the number up to which blocks were processed.
 const (
 	frameBlock = 'B'
 	frameTaken = 'K'
@@ -48,13 +48,13 @@ const (
 // errEnded is what calls return after a bundle was closed on purpose.
 var errEnded = errors.New("ended")
 
-// bundle turns pipes that come and go, its lanes, into one ordered stream of blocks in each direction. Whichever lane
+// bundle turns its lanes, pipes that come and go, into one ordered stream of blocks in each direction. Whichever lane
 // is free takes the next block, so each carries as much as it can. The blocks of a lane that dies are sent again over
 // another lane; duplicates are dropped. A block counts as taken when the other end has processed it.
 type bundle struct {
 	mu   sync.Mutex
 	work *sync.Cond // signals the lanes' writers: there is something to write
-	room *sync.Cond // signals senders that the window has room, and drain that everything is taken
+	room *sync.Cond // signals senders that the window has room, and drain that everything is acknowledged
 	came *sync.Cond // signals the receiver: the next block has arrived
 	err  error
 	quit chan struct{} // closed when err is set
@@ -66,7 +66,7 @@ type bundle struct {
 	next  uint64   // number of the next new block
 	queue []*block // new blocks that no lane has taken
 	again []*block // blocks to send again
-	out   []*block // sent but not yet taken, in order; includes those in again
+	out   []*block // sent but not yet acknowledged, in order; includes those in again
 	bytes int      // size of queue and out
 
 	want       uint64            // number of the next expected block
@@ -78,7 +78,7 @@ type bundle struct {
 	told       uint64 // the part of taken that was acknowledged to the other side
 	untold     int    // bytes not yet acknowledged
 	toldAt     time.Time
-	due        bool // an acknowledgement is to be sent now
+	due        bool // an acknowledgement is due now
 	timer      *time.Timer
 
 	moved int64 // bytes of blocks sent, including repetitions
@@ -138,13 +138,13 @@ func (b *bundle) failLocked(err error) {
 	b.came.Broadcast()
 }
 
-// farewell is how long a graceful close of a bundle may take.
-const farewell = 2 * time.Second
+// closeTimeout is how long a graceful close of a bundle may take.
+const closeTimeout = 2 * time.Second
 
 // close ends the bundle gracefully, after drain: the other side reads what was written and then the end, and we wait
 // for its end.
 func (b *bundle) close() {
-	timer := time.NewTimer(farewell)
+	timer := time.NewTimer(closeTimeout)
 	b.mu.Lock()
 	b.closing = true
 	for l := range b.lanes {
@@ -425,8 +425,8 @@ func (b *bundle) tellNow() {
 	}
 }
 
-// drain waits until the other side has taken everything and was sent all our acknowledgements, or until limit. It
-// returns nil if the other side has taken everything.
+// drain waits until the other side has acknowledged everything and was sent all our acknowledgements, or until limit.
+// It returns nil if the other side has acknowledged everything.
 func (b *bundle) drain(limit time.Duration) error {
 	late := false
 	timer := time.AfterFunc(limit, func() {
@@ -490,7 +490,7 @@ func (b *bundle) sentBytes() int64 {
 	return b.moved
 }
 
-// attachAll attaches lanes as they come, until the bundle ends.
+// attachAll attaches lanes as they arrive, until the bundle ends.
 func (b *bundle) attachAll(lanes <-chan Pipe) {
 	b.wg.Go(func() {
 		for {

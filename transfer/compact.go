@@ -7,18 +7,18 @@ import (
 	"path"
 )
 
-// A journal grows with each attempt, even with what the attempt takes back. So each call begins with a journal that
-// contains little more than what still counts; otherwise, interrupted attempts would fill the disk.
+// A journal grows with each attempt, even if the attempt discards data. So each call begins with a journal that
+// contains little more than the records that still count; otherwise, interrupted attempts would fill the disk.
 
 const (
 	// newJournal is the name of the journal while it is being rewritten.
 	newJournal = journalName + ".new"
-	// journalSlack is how many bytes about data that is gone a journal may hold, beyond as many as it holds about data
-	// that is here.
+	// journalSlack is how many bytes about removed data a journal may contain, beyond the number of bytes about
+	// existing data that is here.
 	journalSlack = 1 << 20
 	// entryRecords is the maximum size of the records of an entry, not counting its names.
 	entryRecords = 128
-	// rewriteAt is how many bytes are written at once.
+	// rewriteAt is how many bytes are written at a time.
 	rewriteAt = 64 << 10
 )
 
@@ -42,7 +42,7 @@ func (h *history) needed() (n int64) {
 	return n
 }
 
-// compactJournal rewrites the journal if most of it is about data that is gone.
+// compactJournal rewrites the journal if most of it is about removed data.
 func (s *stage) compactJournal(key, boot string) error {
 	if err := s.hidden.Remove(path.Join(s.id, newJournal)); err != nil && !isGone(err) {
 		return err
@@ -53,8 +53,8 @@ func (s *stage) compactJournal(key, boot string) error {
 	return nil
 }
 
-// rewriteJournal replaces the old journal with a new one in one step. What the old one says is made durable first, so
-// that the new one is durable as a whole.
+// rewriteJournal atomically replaces the old journal with a new one. The data that the old one records is made durable
+// first, so that the new one is durable as a whole.
 func (s *stage) rewriteJournal(key, boot string) error {
 	var fresh []string
 	for _, h := range s.past.order {
@@ -63,7 +63,7 @@ func (s *stage) rewriteJournal(key, boot string) error {
 		}
 	}
 	if err := s.syncFiles(fresh); err != nil {
-		s.forget(s.past.durable) // what came since the sync before is unknown
+		s.forget(s.past.durable) // the state of data since the previous sync is unknown
 		return fmt.Errorf("%w: %w", ErrUnsynced, err)
 	}
 	next := journal{}
@@ -98,7 +98,7 @@ func (s *stage) rewriteJournal(key, boot string) error {
 	return s.syncDir(s.hidden, s.id)
 }
 
-// writeHistory writes the records that still count into an empty journal, and makes it durable as far as they say.
+// writeHistory writes the records that still count into an empty journal, and makes it as durable as they state.
 func (s *stage) writeHistory(key, boot string) (durable int64, err error) {
 	past, j := s.past, &s.journal
 	j.put(jourStart, []byte(key))

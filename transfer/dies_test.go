@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// dies runs a receiver, in a process of its own that kills itself at its n-th operation, and a sender here. It
-// returns false if the receiver reached its end.
+// dies runs a receiver, in its own process that kills itself at its n-th operation, and a sender here. It returns false
+// if the receiver reached its end.
 func dies(t *testing.T, src, dst string, n int) bool {
 	t.Helper()
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))

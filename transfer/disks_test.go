@@ -193,7 +193,7 @@ func TestDisk_RefusesCalls(t *testing.T) {
 							}
 						}
 						if d.left != nil && r.LeftOut == 0 || d.kept != nil && r.Unkept == 0 {
-							t.Errorf("%s: nothing is said: %+v", side, r)
+							t.Errorf("%s: nothing is reported: %+v", side, r)
 						}
 					}
 					if err := Discard(dst, "x"); err != nil {

@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// What has to be on the disk before it is acknowledged: the journal, the files, and the folders that name them.
+// This file makes data durable before it is acknowledged: the journal, the files, and the folders that contain them.
 
-// flushJournal writes the records that were put.
+// flushJournal writes the buffered records.
 func (s *stage) flushJournal() error {
 	j := &s.journal
 	if len(j.buf) == 0 {
@@ -30,7 +30,7 @@ func (s *stage) flushJournal() error {
 	return nil
 }
 
-// syncJournal makes the records that were put durable.
+// syncJournal makes the buffered records durable.
 func (s *stage) syncJournal() error {
 	if err := s.flushJournal(); err != nil {
 		return err
@@ -65,7 +65,7 @@ func unsupported(err error) bool {
 	return false
 }
 
-// forget truncates the journal to its durable length: what came after is unknown again.
+// forget truncates the journal to its durable length: later records are unknown again.
 func (s *stage) forget(durable int64) {
 	s.journal.buf = s.journal.buf[:0]
 	s.journal.size = min(s.journal.size, durable)
@@ -90,7 +90,7 @@ func (s *stage) syncFiles(names []string) error {
 	}
 	return inParallel(names, func(name string) error {
 		f, err := s.root.Open(name)
-		if isGone(err) { // dropped meanwhile
+		if isGone(err) { // dropped in the meantime
 			return nil
 		}
 		if err != nil {
@@ -127,8 +127,8 @@ func inParallel(names []string, do func(string) error) error {
 	return errors.Join(errs...)
 }
 
-// finishFolders sets the times of the folders, the deepest first because a folder's time changes with its content,
-// and makes the names in them durable. lost are the folders whose time the disk does not keep.
+// finishFolders sets the times of the folders, deepest first because a folder's time changes with its content, and
+// makes the names in them durable. lost are the folders whose time the disk does not keep.
 func (s *stage) finishFolders() (lost []string, err error) {
 	names := make([]string, 0, len(s.folders))
 	for name := range s.folders {

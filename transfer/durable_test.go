@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// TestSync_FailureStaysFailed: a sync that failed because the disk was full stays failed when there is room again.
+// TestSync_FailureStaysFailed: after a sync failed because the disk was full, the failure stays even when there is room
+// again.
 func TestSync_FailureStaysFailed(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "src")
 	for i := range 12 {

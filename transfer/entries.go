@@ -16,8 +16,8 @@ type Entry struct {
 	Err    error // why it is left out; nil if it is not
 }
 
-// Entries yields what the listing holds, folders before their content, as Fill finds it. The error, which comes last,
-// is that of Fill or of ctx.
+// Entries yields the entries of the listing, folders before their content, as Fill finds them. The error, which comes
+// last, is that of Fill or of ctx.
 func (l *Listing) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		err := l.each(ctx, func(e listed) error {
@@ -39,11 +39,11 @@ func (l *Listing) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 	}
 }
 
-// errEnough ends a walk whose reader needs no more.
+// errEnough ends a walk whose reader needs no further entries.
 var errEnough = fmt.Errorf("%w: enough", ErrCancelled)
 
-// Open opens a listed file for reading and returns its current state. It follows no link and leaves the listed folders
-// for no other place. The caller closes the file. ErrVanished means that something else has its name now.
+// Open opens a listed file for reading and returns its current state. It follows no links and never leaves the listed
+// folders. The caller closes the file. ErrVanished means that a different entry now has its name.
 func (l *Listing) Open(path string) (*os.File, fs.FileInfo, error) {
 	if _, err := splitPath(path); err != nil {
 		return nil, nil, err

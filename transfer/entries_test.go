@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestListing_EntriesCanBeOpened checks that everything listed can be read, what is left out is named, and a file that was
-// replaced by a link that leads out is refused.
+// TestListing_EntriesCanBeOpened checks that everything listed can be read, what is left out is named, and a file that
+// was replaced by a link that leads out is refused.
 func TestListing_EntriesCanBeOpened(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("it needs symbolic links")

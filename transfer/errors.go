@@ -34,23 +34,23 @@ var (
 	ErrNameRefused = errors.New("the disk does not accept the name")
 	// ErrDisk is a device error: the state of the data on the device is uncertain.
 	ErrDisk = errors.New("the disk reported an error")
-	// ErrVanished is an entry that was offered but was moved or removed before its turn.
+	// ErrVanished is an entry that was offered but was moved or removed before it was sent.
 	ErrVanished = errors.New("moved or removed before it was sent")
 	// ErrNoLinks is a symbolic link on a disk that supports none.
 	ErrNoLinks = errors.New("the disk does not support symbolic links")
 	// ErrUnsized is a file whose size the system does not report, as in /proc and /sys: the sender cannot announce
 	// how much is to come.
 	ErrUnsized = errors.New("the system does not report the size of the file; copy it to a disk first")
-	// ErrUnsynced is a failed sync: what came since the previous one may be lost. The next attempt sends it again.
+	// ErrUnsynced is a failed sync: data since the previous sync may be lost. The next attempt sends it again.
 	ErrUnsynced = errors.New("the written data could not be made durable")
 
 	// ErrTimes, ErrExec, ErrGrew and ErrNotDurable appear in notes of entries that were saved.
 	ErrTimes      = errors.New("the modification time was not kept")
 	ErrExec       = errors.New("not made executable")
-	ErrGrew       = errors.New("grew while it was being sent; only the part that was there at the start was sent")
+	ErrGrew       = errors.New("grew while it was being sent; only its original part was sent")
 	ErrNotDurable = errors.New("the disk does not confirm that data is safe from a power cut")
 
-	// ErrInterrupted is an end that says nothing about the transfer itself: the next call resumes it.
+	// ErrInterrupted is an end that does not concern the transfer itself: the next call resumes it.
 	ErrInterrupted = errors.New("interrupted")
 )
 
@@ -155,7 +155,7 @@ func classify(err error) error {
 
 // Failure is why a transfer has ended, and where.
 type Failure struct {
-	// Path is the entry at which it ended, as the sender names it; empty if it was no particular entry.
+	// Path is the entry at which it ended, as the sender names it; empty if no particular entry is the reason.
 	Path string
 	// Remote reports that the other device found the error and reported it.
 	Remote bool
@@ -175,7 +175,7 @@ func (f *Failure) Error() string {
 
 func (f *Failure) Unwrap() error { return f.Err }
 
-// unreadable makes err an ErrUnreadable, unless it is one already.
+// unreadable makes err an ErrUnreadable, unless it already is one.
 func unreadable(err error) error {
 	if errors.Is(err, ErrUnreadable) {
 		return err
@@ -183,7 +183,7 @@ func unreadable(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnreadable, err)
 }
 
-// at adds the entry to an error, unless the error names one already.
+// at adds the entry to an error, unless the error already names one.
 func at(path string, err error) error {
 	var f *Failure
 	if err == nil || errors.As(err, &f) {
@@ -219,7 +219,7 @@ func Passing(err error) bool {
 // drops reports whether nothing is kept after such an end.
 func drops(err error) bool { return errors.Is(err, ErrCancelled) || Violation(err) }
 
-// isGone reports whether something no longer exists, or a file has replaced the folder that it was in.
+// isGone reports whether an entry no longer exists, or a file has replaced the folder that contained it.
 func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) }
 
 // namingError reports whether the disk rejects the name rather than the file.

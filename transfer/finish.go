@@ -49,15 +49,15 @@ func (r *receiver) finish() error {
 	for _, n := range r.result.Notes {
 		r.stage.journal.put(jourNote, encodeNote(n))
 	}
-	if err := r.stage.record(jourEnd, r.reckoning()); err != nil {
+	if err := r.stage.record(jourEnd, r.encodeResult()); err != nil {
 		return err
 	}
 	return r.publish()
 }
 
-// reckoning encodes the counters of the result for the journal, except the top-level names, which have records of
+// encodeResult encodes the counters of the result for the journal, except the top-level names, which have records of
 // their own.
-func (r *receiver) reckoning() []byte {
+func (r *receiver) encodeResult() []byte {
 	counted := counts(r.result.Unchanged, r.result.Renamed-r.topsRenamed, r.result.LeftOut, r.result.Unkept)
 	return append(counted, r.result.Totals.encode()...)
 }
@@ -92,8 +92,8 @@ func (r *receiver) makeLinks() error {
 	return r.stage.flushJournal()
 }
 
-// throughLink reports whether the path of a link leads through another link, and so to a place that its text does not
-// reveal.
+// throughLink reports whether the path of a link leads through another link, and so to a location that its text does
+// not reveal.
 func (r *receiver) throughLink(e entry) bool {
 	way := path.Join(path.Dir(e.path), e.target)
 	for dir := path.Dir(way); dir != "." && dir != "/"; dir = path.Dir(dir) {
@@ -138,7 +138,7 @@ func (r *receiver) checkUnchanged() error {
 	return nil
 }
 
-// errNothing returns why not a single entry arrived.
+// errNothing returns why no entry arrived.
 func (r *receiver) errNothing() error {
 	if n := r.result.first; n != nil {
 		return &Failure{Path: n.Path, Remote: n.Remote, Err: n.Err}
@@ -197,7 +197,7 @@ func (r *receiver) refusePublished(path string, t Totals, err error) error {
 	r.result.note(n)
 	r.result.LeftOut += max(t.Files+t.Folders+t.Links, 1) - 1
 	r.stage.journal.put(jourNote, encodeNote(n))
-	r.stage.journal.put(jourEnd, r.reckoning())
+	r.stage.journal.put(jourEnd, r.encodeResult())
 	r.stage.journal.put(jourGone, []byte(path))
 	if err := r.stage.flushJournal(); err != nil {
 		return err
@@ -228,11 +228,11 @@ func (r *receiver) publishTop(t topEntry, folders map[string]bool) (string, erro
 		if t.kind == kindFolder {
 			return r.stage.syncJournal()
 		}
-		return r.stage.flushJournal() // a link shows by itself whether it was completed
+		return r.stage.flushJournal() // the link itself shows whether it was completed
 	})
 }
 
-// merge moves what is staged below a top-level folder into the existing folder of that name. Parts that cannot be
+// merge moves the staged content of a top-level folder into the existing folder with that name. Parts that cannot be
 // moved are left out, and the others are moved.
 func (r *receiver) merge(topName string, policy Existing, folders map[string]bool) error {
 	moved := map[string]bool{}    // folders that were moved as a whole
@@ -281,7 +281,7 @@ func (r *receiver) place(p part, policy Existing) (final string, whole bool, err
 		if !errors.Is(err, fs.ErrExist) {
 			return p.saved, false, err
 		}
-		final, err = r.stage.publish(p.saved, p.saved, true, "", r.plan.limit, quiet) // something else has its name
+		final, err = r.stage.publish(p.saved, p.saved, true, "", r.plan.limit, quiet) // a different entry has its name
 		return final, true, err
 	case kindFile:
 		there, statErr := r.stage.existing(p.saved)

@@ -35,7 +35,7 @@ func hostileNames() []string {
 		"desktop.ini", "autorun.inf", "x.desktop", "x.lnk", "x.url", "X.LIBRARY-MS", "x.scf", "x.search-ms", "x.theme", "x.terminal", "x.command", "x.webloc",
 		"victim.txt", "VICTIM.TXT", "victim.txt.", "victim.txt ", "victim.tx\u200Bt", "dir", "dir/x", "link/x", "link",
 	}
-	for _, n := range slices.Clone(names) { // variants: an extension, a blank, another case, a joiner
+	for _, n := range slices.Clone(names) { // variants: an extension, a space, another case, a joiner
 		names = append(names, n+".txt", " "+n, strings.ToUpper(n), n+"\u200D", n+". .")
 	}
 	slices.Sort(names)
@@ -92,7 +92,7 @@ func hostileSend(p *testPipe, blocks ...[]byte) {
 	}()
 }
 
-// wholeRecords returns how many bytes of r, at most n, are whole records.
+// wholeRecords returns how many bytes of r, at most n, are complete records.
 func wholeRecords(r []byte, n int) int {
 	in := records{r[:min(n, len(r))]}
 	at := 0
@@ -181,7 +181,7 @@ func TestReceive_HostileNamesStayInTheFolder(t *testing.T) {
 		if saved == name {
 			plain++
 		} else if rewritten++; len(got.Notes) == 0 {
-			t.Errorf("%q: nobody was told that it is %q", name, saved)
+			t.Errorf("%q: no one was told that it is %q", name, saved)
 		}
 	}
 	t.Logf("%d names: %d refused, %d rewritten and told, %d saved as they are", len(names), refused, rewritten, plain)
@@ -204,7 +204,7 @@ func TestReceive_CollidingNamesAreAllKept(t *testing.T) {
 	for i, s := range got.Saved {
 		key := collisionKey(newPlan().fold, s)
 		if seen[key] {
-			t.Errorf("%q stands twice", s)
+			t.Errorf("%q occurs twice", s)
 		}
 		seen[key] = true
 		if b, _ := os.ReadFile(filepath.Join(dst, s)); string(b) != names[i] {
@@ -289,7 +289,7 @@ func TestLanes_InvalidFramesAreRefused(t *testing.T) {
 		b := binary.BigEndian.AppendUint64([]byte{frameBlock}, seq)
 		return append(binary.BigEndian.AppendUint32(b, n), body...)
 	}
-	flood := func() []byte { // blocks whose turn never comes
+	flood := func() []byte { // blocks that are never due
 		var b []byte
 		for i := range 200 {
 			b = append(b, frame(uint64(i+1), maxBlock, string(make([]byte, maxBlock)))...)
@@ -386,8 +386,8 @@ func safe(p string) error {
 	return nil
 }
 
-// TestNames_AreSafeAtEachLength: a disk that rejects a name gets a shorter one, which is as safe as the name itself, also
-// if the part that is kept holds nothing but dots and blanks.
+// TestNames_AreSafeAtEachLength: a disk that rejects a name gets a shorter one, which is as safe as the original name,
+// also if the part that is kept contains only dots and spaces.
 func TestNames_AreSafeAtEachLength(t *testing.T) {
 	names := hostileNames()
 	for _, fill := range []string{".", " ", ". ", "..b", "_", "\u00a0", "CON.", "~1"} {
@@ -427,7 +427,7 @@ func FuzzSafePath(f *testing.F) {
 				t.Errorf("%q became %q: %v", raw, s, err)
 			}
 			if key := collisionKey(p.fold, s); saved[key] {
-				t.Errorf("%q stands twice", s)
+				t.Errorf("%q occurs twice", s)
 			} else {
 				saved[key] = true
 			}
@@ -555,7 +555,7 @@ func TestSend_WantOfAnUnannouncedFileIsRefused(t *testing.T) {
 					t.Errorf("%s, digests %v: %v", name, digests, err)
 				}
 			case <-time.After(10 * time.Second):
-				t.Errorf("%s, digests %v: the sender goes on", name, digests)
+				t.Errorf("%s, digests %v: the sender continues", name, digests)
 			}
 			b.fail(errEnded)
 			b.wait()

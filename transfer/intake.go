@@ -19,7 +19,7 @@ import (
 // Part is a file that arrives as one plain stream, such as the body of an HTTP request.
 type Part struct {
 	Path    string    // the sender's, relative and with slashes
-	Size    int64     // Unknown if the sender does not say it: the file ends with the stream
+	Size    int64     // Unknown if the sender does not report it: the file ends with the stream
 	ModTime time.Time // the zero time is now
 	SHA256  []byte    // of the whole file; nil if the sender gave none
 	// From is the offset at which the stream begins: 0, or what Arrived returns for a part whose stream broke.
@@ -29,7 +29,7 @@ type Part struct {
 // Unknown is the size of a Part whose sender does not announce it.
 const Unknown = -1
 
-// IntakeOptions say where and how an Intake receives.
+// IntakeOptions configure an Intake.
 type IntakeOptions struct {
 	Dir string // the folder to publish in; it must exist
 	// Reserve is how many bytes stay free on the disk; see ReceiveOptions.Reserve.
@@ -45,18 +45,18 @@ type IntakeOptions struct {
 	check func(op, name string) error // tests use it to make the file system fail
 }
 
-// Intake receives files from a sender that does not speak this package's protocol, such as a browser, and takes the
-// care that the function Receive takes: names are made safe, files are staged on the same volume, nothing is
-// overwritten, and the disk keeps its reserve. Each file gets its final name when it is whole; Finish makes all of them
-// durable. A folder of the sender becomes a new folder. Methods may be called concurrently, so that several streams
-// arrive at once. The caller closes it.
+// Intake receives files from a sender that does not speak this package's protocol, such as a browser, with the same
+// precautions as Receive: names are made safe, files are staged on the same volume, nothing is overwritten, and the
+// disk keeps its reserve. Each file gets its final name when it is complete; Finish makes all of them durable. A folder
+// of the sender becomes a new folder. Methods may be called concurrently, so that several streams arrive at once. The
+// caller closes it.
 type Intake struct {
 	opts   IntakeOptions
 	mu     sync.Mutex // guards what follows; it is not held while a stream is read
 	stage  *stage
 	plan   *plan
 	closed bool
-	// finished means that nothing more is admitted or published: the result was returned.
+	// finished means that nothing more is admitted or published, because the result has been returned.
 	finished bool
 	parts    map[string]*intakePart // by the sender's path
 	paths    int                    // total bytes of these paths
@@ -65,7 +65,7 @@ type Intake struct {
 	dirs     map[string]bool        // folders of the inbox that have new names in them
 	fresh    []string               // published files that are not durable yet
 	tops     map[string]bool
-	noted    map[string]bool // the sender's paths whose new names are noted
+	noted    map[string]bool // the sender's paths whose new names have been noted
 	result   Result
 	moved    int64
 	unpaid   int64 // bytes since free space was last checked
@@ -97,7 +97,7 @@ func OpenIntake(opts IntakeOptions) (*Intake, error) {
 	if err != nil {
 		return nil, classify(err)
 	}
-	if err := s.flushJournal(); err != nil { // what a crash leaves is recognized by it, and removed
+	if err := s.flushJournal(); err != nil { // data left by a crash is recognized by it, and removed
 		s.remove()
 		s.close()
 		return nil, classify(err)
@@ -107,12 +107,12 @@ func OpenIntake(opts IntakeOptions) (*Intake, error) {
 	}, nil
 }
 
-// ErrPartBusy reports a part of which another stream is being read, or that is whole already.
-var ErrPartBusy = errors.New("this file is being received already, or is complete")
+// ErrPartBusy reports a part that another stream is sending, or that is already complete.
+var ErrPartBusy = errors.New("this file is already being received, or is complete")
 
 // Receive reads one file from r, publishes it, and returns its final path, relative to the folder and with slashes. If
 // the stream breaks, what has arrived stays until Close, and Receive may be called again for the same path. Errors are
-// those of this package; ErrTooMuch means that the file is not among what may arrive, or longer than it said.
+// those of this package; ErrTooMuch means that the file is not among the expected files, or is longer than announced.
 func (in *Intake) Receive(ctx context.Context, p Part, r io.Reader) (string, error) {
 	part, f, err := in.begin(p)
 	if err != nil {
@@ -463,8 +463,8 @@ func (in *Intake) topFolderLocked(top string) (string, error) {
 	return "", fmt.Errorf("%w: no free name is left for %q", ErrBadName, top)
 }
 
-// isInPlace reports whether a folder is still the one that was created. Another user of the inbox may have moved it away
-// and put another one, or a link, in its place.
+// isInPlace reports whether a folder is still the one that was created. Another user of the inbox may have moved it
+// away and put another one, or a link, in its place.
 func (in *Intake) isInPlace(made madeFolder) bool {
 	now, err := in.stage.inbox.Lstat(made.name)
 	if err != nil {
@@ -476,7 +476,7 @@ func (in *Intake) isInPlace(made madeFolder) bool {
 	return true
 }
 
-// tell reports the progress.
+// tell reports progress.
 func (in *Intake) tell() {
 	if in.opts.Told == nil {
 		return
@@ -487,8 +487,8 @@ func (in *Intake) tell() {
 	in.opts.Told(now)
 }
 
-// Finish makes everything durable that has arrived, and returns what that is. The parts that were begun and are not
-// whole are noted as left out. It may be called again after more has arrived.
+// Finish makes everything durable that has arrived, and returns the result. Parts that were started and are not whole
+// are noted as left out. It may be called again after more has arrived.
 func (in *Intake) Finish() (Result, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -521,7 +521,7 @@ func (in *Intake) Finish() (Result, error) {
 	return result, nil
 }
 
-// Close removes what is not whole; what has its final name stays. Streams that are still being read fail. It is
+// Close removes incomplete files; files with their final name stay. Streams that are still being read fail. It is
 // idempotent.
 func (in *Intake) Close() {
 	in.mu.Lock()

@@ -112,8 +112,8 @@ func TestIntake_ParallelStreamsArrive(t *testing.T) {
 	}
 }
 
-// TestIntake_UnsafeNamesAreRefusedOrRewritten checks that nothing is written outside the folder, and that names that act
-// by being listed are stored inert.
+// TestIntake_UnsafeNamesAreRefusedOrRewritten checks that nothing is written outside the folder, and that names that
+// act by being listed are stored inert.
 func TestIntake_UnsafeNamesAreRefusedOrRewritten(t *testing.T) {
 	in, dir := openIntake(t, IntakeOptions{})
 	for name, want := range map[string]string{
@@ -265,8 +265,8 @@ func TestIntake_NothingComesAfterFinish(t *testing.T) {
 	}
 }
 
-// TestIntake_UnknownSizeEndsWithTheStream checks files whose sender does not say their size: a whole stream is a whole
-// file, a broken one is none, and the limit holds.
+// TestIntake_UnknownSizeEndsWithTheStream checks files whose sender does not report their size: a complete stream is a
+// complete file, a broken stream is not, and the limit holds.
 func TestIntake_UnknownSizeEndsWithTheStream(t *testing.T) {
 	in, dir := openIntake(t, IntakeOptions{Most: func() Totals { return Totals{Files: 10, Bytes: 100} }})
 	saved, err := in.Receive(t.Context(), Part{Path: "whole", Size: Unknown}, strings.NewReader(strings.Repeat("x", 60)))
@@ -352,7 +352,8 @@ func TestIntake_NamesThatTheDiskRefuses(t *testing.T) {
 	}
 }
 
-// TestIntake_FolderThatWasReplacedIsLeftAlone checks that a folder that another user puts in place of ours gets nothing.
+// TestIntake_FolderThatWasReplacedIsLeftAlone checks that a folder that another user puts in place of ours gets
+// nothing.
 func TestIntake_FolderThatWasReplacedIsLeftAlone(t *testing.T) {
 	in, dir := openIntake(t, IntakeOptions{})
 	for _, name := range []string{"one", "two"} {
@@ -433,7 +434,7 @@ func TestIntake_EndsWithItsContextOrClose(t *testing.T) {
 	}
 	for _, n := range names(t, dir) {
 		if info, err := os.Stat(filepath.Join(dir, n)); err != nil || info.Size() != 1<<24 {
-			t.Errorf("%s is not whole: %v", n, err)
+			t.Errorf("%s is not complete: %v", n, err)
 		}
 	}
 }

@@ -16,10 +16,10 @@ import (
 // good. It is a file to which records are appended: type, length, body, CRC-32C. A truncated or damaged record ends the
 // journal.
 //
-// There are two levels of durability. What was written survives a crash of this program, because the system keeps it.
-// Only what was synced survives a power cut, and a record says so after each sync. So a journal written since the
-// current boot counts in full, and an older one only up to what its last such record covers. bbolt, which holds the
-// rest of the program's state, syncs at each commit or may be torn by a power cut.
+// There are two levels of durability. Written data survives a crash of this program, because the system keeps it. Only
+// synced data survives a power cut, and a record marks each sync. So a journal written since the current boot counts in
+// full, and an older one only up to what its last such record covers. bbolt, which holds the rest of the program's
+// state, syncs at each commit or may be torn by a power cut.
 const (
 	jourStart   = 'T' // first: the key of the transfer
 	jourBoot    = 'B' // the boot in which the following records were written
@@ -58,7 +58,7 @@ func (j *journal) put(kind byte, body ...[]byte) {
 	j.buf = binary.BigEndian.AppendUint32(j.buf, crc32.Checksum(j.buf[at:], castagnoli))
 }
 
-// held is what a journal says is stored for an entry. There may be a million of them.
+// held describes the stored data of an entry, according to the journal. There may be a million of them.
 type held struct {
 	path  string // the sender's path
 	saved string // our path; the same string if it does not differ
@@ -71,7 +71,7 @@ type held struct {
 	kind  kind
 	exec  bool
 	whole bool
-	fresh bool // said after the last sync
+	fresh bool // recorded after the last sync
 	gone  bool // not wanted any more
 	seen  bool // this attempt has announced it again, or discarded it
 }
@@ -98,7 +98,7 @@ type history struct {
 	ended     *Totals
 	unchanged int64
 	noted     Result            // the notes, and how many there are of each kind
-	differ    map[string]string // by the collision key of our path, files that were compared and are others
+	differ    map[string]string // by the collision key of our path: files that were compared and differ
 	fold      cases.Caser
 	same      map[string]*held  // top-level files that already existed, by our path
 	tops      []string          // staged paths whose publishing has begun, in order
@@ -170,7 +170,7 @@ func scan(r io.Reader, each func(kind byte, body []byte, end int64) bool) error 
 	}
 }
 
-// notEOF returns err if the disk failed; a journal that ends inside a record is what a crash leaves.
+// notEOF returns err if the disk failed. A journal that ends inside a record is the result of a crash.
 func notEOF(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil
@@ -282,7 +282,7 @@ func (h *history) apply(kind byte, body []byte, fresh bool) error {
 		h.same[e.saved] = e
 	case jourDone:
 		h.done = true
-	case jourEnd: // the last one counts: what cannot be published is subtracted from the totals
+	case jourEnd: // the last one counts: entries that cannot be published are subtracted from the totals
 		h.unchanged = d.count()
 		h.noted.Renamed, h.noted.LeftOut, h.noted.Unkept = d.count(), d.count(), d.count()
 		t, err := decodeTotals(d.b)

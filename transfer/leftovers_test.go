@@ -44,7 +44,7 @@ func folderRecord(path string) []byte {
 	return putRecord(nil, recEntry, entry{path: path, kind: kindFolder}.encode(""))
 }
 
-// stagedBytes is how much lies in a folder that receives, and in how many files.
+// stagedBytes returns the number of bytes and files that are staged in a receiving folder.
 func stagedBytes(t *testing.T, dir string) (n, files int64) {
 	t.Helper()
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
@@ -58,8 +58,8 @@ func stagedBytes(t *testing.T, dir string) (n, files int64) {
 	return n, files
 }
 
-// TestLeftovers_CountAgainstTheLimit: each attempt announces other names and breaks off. What an earlier one has brought
-// does not stay beside it, whether the journal says how much that is or not.
+// TestLeftovers_CountAgainstTheLimit: each attempt announces other names and breaks off. What an earlier one has
+// brought does not stay next to it, whether or not the journal records how much that is.
 func TestLeftovers_CountAgainstTheLimit(t *testing.T) {
 	const each = 300 << 10
 	for name, unmarked := range map[string]bool{"whole": false, "under way": true} {
@@ -73,7 +73,7 @@ func TestLeftovers_CountAgainstTheLimit(t *testing.T) {
 			for off := int64(0); off < each; off += 100 << 10 {
 				records = append(records, chunkRecord(off, strings.Repeat("x", 100<<10)))
 			}
-			if unmarked { // behind a hole the journal does not say how much is there
+			if unmarked { // after a hole, the journal does not record how much there is
 				records[len(records)-1] = append(records[len(records)-1], putRecord(nil, recHole, counts(1))...)
 				size++
 			} else {
@@ -84,7 +84,7 @@ func TestLeftovers_CountAgainstTheLimit(t *testing.T) {
 				t.Fatalf("%s: attempt %d: %v", name, n, err)
 			}
 			if got, files := stagedBytes(t, dst); got > each+4<<10 || files > 2 { // with the journal
-				t.Errorf("%s: %d bytes in %d files lie there after attempt %d", name, got, files, n)
+				t.Errorf("%s: %d bytes in %d files are left after attempt %d", name, got, files, n)
 			}
 			list, _ := os.ReadDir(filepath.Join(dst, PartialDir, "x", dataDir, "d"))
 			if len(list) > 2 {
@@ -94,7 +94,7 @@ func TestLeftovers_CountAgainstTheLimit(t *testing.T) {
 	}
 }
 
-// TestLeftovers_AnotherOrderKeepsAll: a source that is as it was has room for all of it at each moment.
+// TestLeftovers_AnotherOrderKeepsAll: an unchanged source always has room for all of its data.
 func TestLeftovers_AnotherOrderKeepsAll(t *testing.T) {
 	dst := t.TempDir()
 	opts := ReceiveOptions{Dir: dst, ID: "x", Key: "k", Limit: atMost(Totals{Files: 3, Folders: 1, Bytes: 21})}
@@ -113,13 +113,12 @@ func TestLeftovers_AnotherOrderKeepsAll(t *testing.T) {
 	a, b := newPipe()
 	hostileSend(a, announce(announce(announce(folderRecord("d"), "c"), "b"), "a"), endRecord(3, 1, 21)) // and no content
 	if _, err := Receive(t.Context(), only(b), opts); err != nil {
-		t.Errorf("what had come is not there: %v", err)
+		t.Errorf("received data is missing: %v", err)
 	}
 	a.Interrupt()
 }
 
-// TestLeftovers_OnlyTheExcessIsRemoved: of a file that was renamed in between, the old one gives way, and the others
-// stay.
+// TestLeftovers_OnlyTheExcessIsRemoved: if a file was renamed in between, the old data is removed, and the others stay.
 func TestLeftovers_OnlyTheExcessIsRemoved(t *testing.T) {
 	dst := t.TempDir()
 	opts := ReceiveOptions{Dir: dst, ID: "x", Key: "k", Limit: atMost(Totals{Files: 3, Folders: 1, Bytes: 21})}
@@ -140,7 +139,7 @@ func TestLeftovers_OnlyTheExcessIsRemoved(t *testing.T) {
 	a, b := newPipe()
 	hostileSend(a, announce(announce(content(announce(folderRecord("d"), "a"), 0), "c"), "d"), endRecord(3, 1, 21))
 	if _, err := Receive(t.Context(), only(b), opts); err != nil {
-		t.Errorf("what had come is not there: %v", err)
+		t.Errorf("received data is missing: %v", err)
 	}
 	a.Interrupt()
 	if got := visible(t, dst); len(got) != 4 || got["d/b"] != "" {
@@ -173,7 +172,7 @@ func TestJournal_DoesNotGrowWithAttempts(t *testing.T) {
 	}
 }
 
-// TestJournal_ByteByByteStaysSmall: what says how much of a file is verified is not more than the file.
+// TestJournal_ByteByByteStaysSmall: the records of how much of a file is verified do not take more space than the file.
 func TestJournal_ByteByByteStaysSmall(t *testing.T) {
 	r := receiver{stage: &stage{}, cur: &incoming{entry: entry{path: "f", size: 1 << 20}, saved: "f", marked: -1}}
 	for r.cur.pos < 100_000 {
@@ -186,12 +185,12 @@ func TestJournal_ByteByByteStaysSmall(t *testing.T) {
 	}
 	r.mark(true)
 	if r.cur.marked != r.cur.pos {
-		t.Errorf("it does not go on where it broke off: %d of %d", r.cur.marked, r.cur.pos)
+		t.Errorf("it does not continue where it broke off: %d of %d", r.cur.marked, r.cur.pos)
 	}
 }
 
-// TestJournal_SurvivesItsRewriting: a journal that is mostly about what is gone is written again, and each operation on
-// the way may fail: what had arrived is not sent again, and all arrives.
+// TestJournal_SurvivesItsRewriting: a journal that is mostly about removed data is rewritten, and each operation on the
+// way may fail: what had arrived is not sent again, and all arrives.
 func TestJournal_SurvivesItsRewriting(t *testing.T) {
 	t.Parallel()
 	src := mixed(t, 2, 30)

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// TestPath_StructureIsChecked: what no honest sender sends is rejected before any file system call.
+// TestPath_StructureIsChecked: paths that no honest sender sends are rejected before any file system call.
 func TestPath_StructureIsChecked(t *testing.T) {
 	for _, bad := range []string{
 		"", "..", ".", "/", "a/..", "a/../b", "./a", "a//b", "a/", "/a", "a\x00b",
@@ -152,7 +152,7 @@ func TestManifest_ManipulatedOnesDoNoHarm(t *testing.T) {
 			continue
 		}
 		if b, err := os.ReadFile(filepath.Join(inbox, "d (2)", "a")); err == nil && string(b) != "payload" {
-			t.Errorf("manifest %d: another content: %q", i, b)
+			t.Errorf("manifest %d: different content: %q", i, b)
 		}
 	}
 	t.Logf("%d manifests: %d refused", len(cases), refused)

@@ -18,12 +18,12 @@ type Summary struct {
 	Totals
 	Names   []string // top-level names, in order
 	LeftOut int64    // links, devices and unreadable entries
-	Room    int64    // bytes that everything takes on a disk that supports holes
+	Room    int64    // bytes that everything takes on a disk with support for sparse files
 }
 
-// Listing is what is offered: the paths and everything below them, as one walk found it. Send visits exactly these
-// entries, so that each of them either arrives or is named as left out, whatever happens to the source in between. It
-// takes about twenty bytes per entry. Its methods may be called concurrently; Fill is called once.
+// Listing is the content of an offer: the paths and everything below them, as found by one walk. Send visits exactly
+// these entries, so that each of them either arrives or is named as left out, whatever happens to the source in
+// between. It takes about twenty bytes per entry. Its methods may be called concurrently; Fill is called once.
 type Listing struct {
 	tops  []top
 	links bool
@@ -45,7 +45,7 @@ type listed struct {
 	why  byte // why it is left out; 0 if it is not
 }
 
-// ListOptions say how paths are listed.
+// ListOptions configure NewListing.
 type ListOptions struct {
 	// Links lists symbolic links that stay inside their folder as links.
 	Links bool
@@ -53,8 +53,8 @@ type ListOptions struct {
 	Name string
 }
 
-// NewListing resolves the top level of paths without walking any folder; Fill finds the rest. An error says which path
-// cannot be sent, and why.
+// NewListing resolves the top level of paths without walking any folder; Fill finds the rest. The error states which
+// path cannot be sent, and why.
 func NewListing(paths []string, opts ListOptions) (*Listing, error) {
 	l, err := newListing(paths, opts)
 	if err != nil {
@@ -80,9 +80,9 @@ func (l *Listing) Resolved() []string {
 	return out
 }
 
-// Relist is NewListing for an offer that was made before. A path that is gone by now is listed as left out, and so is
-// one that now leads elsewhere: the user chose what Resolved returned then. If resolved is nil, or holds "" for a
-// path, that is unknown.
+// Relist is NewListing for an earlier offer. A path that no longer exists is listed as left out, and so is one that now
+// leads elsewhere: the user chose the path that Resolved returned then. If resolved is nil, or holds "" for a path,
+// that is unknown.
 func Relist(paths, resolved []string, opts ListOptions) (*Listing, error) {
 	l, err := newListing(paths, opts)
 	if err != nil {
@@ -238,7 +238,7 @@ type item struct {
 	entry
 	index int64       // number among the announced files
 	room  int64       // bytes that it takes on the disk
-	info  fs.FileInfo // as it was found; nil if it was not
+	info  fs.FileInfo // as it was found; nil if it was not found
 	err   error
 }
 
@@ -286,15 +286,15 @@ func (l *Listing) visit(ctx context.Context, src *source, rel string, yield func
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err != nil { // the rest of the folder cannot be listed; what was found of it is sent
+		if err != nil { // the rest of the folder cannot be listed; the entries found so far are sent
 			it.err = unreadable(err)
 			return yield(it)
 		}
 	}
 }
 
-// staysInside reports whether a link at rel with this target leads to its top-level folder or to something below it.
-// It looks at the text alone: ".." is allowed only at its start, because a name before it could be another link. Both
+// staysInside reports whether a link at rel with this target leads to its top-level folder or to something below it. It
+// checks only the text: ".." is allowed only at its start, because a name before it could be another link. Both
 // arguments use slashes.
 func staysInside(rel, target string) bool {
 	if target == "" || len(target) > MaxPath || path.IsAbs(target) || strings.ContainsAny(target, "\\\x00") || len(target) > 1 && target[1] == ':' {

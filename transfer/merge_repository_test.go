@@ -23,8 +23,8 @@ func namesIn(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// TestMerge_NotIntoARepository: a folder with a HEAD is or becomes a Git repository, which other names configure too. So
-// nothing is merged into it, wherever it is, and the received folder gets a number.
+// TestMerge_NotIntoARepository: a folder with a HEAD is or becomes a Git repository, which other names configure too.
+// So nothing is merged into it, wherever it is, and the received folder gets a number.
 func TestMerge_NotIntoARepository(t *testing.T) {
 	for policy, name := range map[Existing]string{SkipIdentical: "skip", Replace: "replace"} {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestMerge_NotIntoARepository(t *testing.T) {
 	}
 }
 
-// TestNames_OfRepositoryParts: the names that redirect or configure a repository do not act here.
+// TestNames_OfRepositoryParts: names that redirect or configure a repository have no effect here.
 func TestNames_OfRepositoryParts(t *testing.T) {
 	for _, name := range []string{"commondir", "CommonDir", "gitdir", "config.worktree"} {
 		if !actsWhenListed(name) {
@@ -86,7 +86,7 @@ func TestNames_OfRepositoryParts(t *testing.T) {
 	}
 }
 
-// TestChoose_PanicKeepsBoth: a mistake of the program loses nothing.
+// TestChoose_PanicKeepsBoth: a panic in the program's function loses nothing.
 func TestChoose_PanicKeepsBoth(t *testing.T) {
 	src, dst := t.TempDir(), t.TempDir()
 	write(t, filepath.Join(src, "a"), "new")

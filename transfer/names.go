@@ -40,13 +40,13 @@ func splitPath(raw string) ([]string, error) {
 	return parts, nil
 }
 
-// ValidateName checks a name under which a file or folder is to be sent: one component of a path, in UTF-8, with at most
-// 255 bytes. The error wraps ErrBadName and names the rule. A receiver may still change a name that its own system does
-// not accept.
+// ValidateName checks a name under which a file or folder is to be sent: one component of a path, in UTF-8, with at
+// most 255 bytes. The error wraps ErrBadName and names the rule. A receiver may still change a name that its own system
+// does not accept.
 func ValidateName(name string) error {
 	switch {
 	case name == "" || name == "." || name == "..":
-		return fmt.Errorf("%w: %q is no name of a file", ErrBadName, name)
+		return fmt.Errorf("%w: %q is not a valid file name", ErrBadName, name)
 	case len(name) > maxName:
 		return fmt.Errorf("%w: %d bytes, more than %d", ErrBadName, len(name), maxName)
 	case !utf8.ValidString(name):
@@ -187,7 +187,7 @@ func actsWhenListed(name string) bool {
 // above it. Prompts, file managers and editors run these programs, and a repository configures commands that they run:
 //   - Git: core.fsmonitor in .git/config, on each "git status" (git-config(1)). A .git that is a file names another folder.
 //     A folder with HEAD, objects and refs is a repository by itself, without the name .git (gitrepository-layout(5);
-//     safe.bareRepository in git-config(1) says why that is a danger). No repository is without its HEAD.
+//     safe.bareRepository in git-config(1) explains the danger). No repository is without its HEAD.
 //   - Mercurial and Sapling: [extensions] and [hooks] in .hg/hgrc and .sl/config, on each command (hgrc(5)).
 //   - Jujutsu: the programs that sign and compare in .jj/repo/config.toml.
 //
@@ -222,7 +222,7 @@ func shorten(name string, limit int) string {
 	if short := strings.TrimRight(cut(name, limit-len(ext)), ". ") + ext; short != "" {
 		return short
 	}
-	return "_" // nothing but dots and blanks was left
+	return "_" // only dots and spaces were left
 }
 
 // numbered returns the n-th candidate for a name that is taken, in at most limit bytes: "name (2).ext".

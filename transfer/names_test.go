@@ -14,7 +14,7 @@ import (
 // noted once.
 func TestNames_CollidingOnesAreAllKept(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("such names are to be had on Linux")
+		t.Skip("such names are available on Linux")
 	}
 	src, dst := filepath.Join(t.TempDir(), `top?`), t.TempDir()
 	files := []string{`a\b`, `a_b`, `a?b`, `a*b`, `A_B`, `in:ner/a\b`, `in:ner/a_b`, `in_ner/x`, `in_ner/a\b`, `C:`, `c_`}
@@ -36,7 +36,7 @@ func TestNames_CollidingOnesAreAllKept(t *testing.T) {
 			}
 			slices.Sort(told)
 			if unique := slices.Compact(slices.Clone(told)); len(unique) != len(told) {
-				t.Errorf("%s: told twice: %q", side, told)
+				t.Errorf("%s: reported twice: %q", side, told)
 			}
 		}
 	}
@@ -56,7 +56,7 @@ func TestNames_CollidingOnesAreAllKept(t *testing.T) {
 // TestNames_RenamedFolderIsOneNote: a renamed folder is one note, however many files are in it.
 func TestNames_RenamedFolderIsOneNote(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("such a name is not to be had there")
+		t.Skip("such a name is not available there")
 	}
 	for _, at := range []string{"", "below/"} {
 		base, dst := t.TempDir(), t.TempDir()
@@ -119,7 +119,7 @@ func TestTimes_AreKeptAsTheDiskAllows(t *testing.T) {
 		}
 		noted := slices.ContainsFunc(got.Notes, func(n Note) bool { return n.Path == "src/"+name })
 		if kept := info.ModTime().Equal(at); !kept && !noted {
-			t.Errorf("%s: %v became %v, and nobody says so", name, at, info.ModTime())
+			t.Errorf("%s: %v became %v, and nobody reports it", name, at, info.ModTime())
 		}
 	}
 	if sent.Unkept != got.Unkept {
@@ -134,8 +134,8 @@ func TestTimes_AreKeptAsTheDiskAllows(t *testing.T) {
 	}
 }
 
-// TestNames_RepositoriesAreInert: a folder that was received is no repository of a program that a prompt runs, at any
-// depth, and neither is the folder that receives.
+// TestNames_RepositoriesAreInert: a received folder is not a repository for any program that a shell prompt runs, at
+// any depth, and neither is the folder that receives.
 func TestNames_RepositoriesAreInert(t *testing.T) {
 	for _, name := range []string{".git", ".Git", ".GIT", ".hg", ".sl", ".jj", "HEAD", "head", "git~1", "GIT~12", "hg~1", ".ſl", "x.{ED7BA470-8E54-465E-825C-99712043E01C}"} {
 		if got := portable(name, false, maxName); got != name+InertSuffix {
@@ -179,7 +179,7 @@ func TestNames_RepositoryIsOneNote(t *testing.T) {
 	there := visible(t, dst)
 	for _, f := range []string{".git.inert/config", ".git.inert/HEAD.inert", ".git.inert/objects/ab/cd", "z/.hg.inert/hgrc", "a.jpg"} {
 		if _, ok := there["photos/"+f]; !ok {
-			t.Errorf("%s is not there", f)
+			t.Errorf("%s is missing", f)
 		}
 	}
 }

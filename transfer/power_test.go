@@ -132,19 +132,19 @@ func powerCuts(t *testing.T, mkfs, options, again string) {
 		command(t, "mount -o loop,%s %s %s", again, copied, after)
 		for _, id := range receipted {
 			if got := visible(t, filepath.Join(after, id)); !maps.Equal(got, want) {
-				t.Errorf("point %d: %s was receipted, and %d of %d entries are whole", point, id, len(got), len(want))
+				t.Errorf("point %d: %s was receipted, and %d of %d entries are complete", point, id, len(got), len(want))
 			}
 			kept++
 		}
 		inbox := filepath.Join(after, under)
 		if _, err := os.Stat(inbox); err == nil {
 			if got := visible(t, inbox); len(got) != 0 && !maps.Equal(got, want) {
-				t.Errorf("point %d: under a final name and not whole: %d entries", point, len(got))
+				t.Errorf("point %d: under a final name and not complete: %d entries", point, len(got))
 			}
 			sent, got, sendErr, recvErr := attempt(t, SendOptions{Paths: []string{src}}, ReceiveOptions{Dir: inbox, ID: under, Key: "k", Reserve: -1, boot: fmt.Sprint("after ", point)}, 1<<40)
 			switch {
 			case sendErr != nil || recvErr != nil:
-				t.Errorf("point %d: it did not go on: %v, %v", point, sendErr, recvErr)
+				t.Errorf("point %d: it did not continue: %v, %v", point, sendErr, recvErr)
 			default:
 				found := visible(t, inbox)
 				delete(found, "src (2)") // it was delivered together with its receipt, so this is a second delivery
@@ -154,7 +154,7 @@ func powerCuts(t *testing.T, mkfs, options, again string) {
 					}
 				}
 				if !maps.Equal(found, want) {
-					t.Errorf("point %d: it went on, and %d of %d entries are whole", point, len(found), len(want))
+					t.Errorf("point %d: it continued, and %d of %d entries are complete", point, len(found), len(want))
 				}
 				resumed++
 				saved += got.Bytes - sent.Moved
@@ -166,9 +166,9 @@ func powerCuts(t *testing.T, mkfs, options, again string) {
 	cancel()
 	<-done
 	if kept == 0 || resumed == 0 {
-		t.Errorf("%d receipted transfers were looked at, %d went on", kept, resumed)
+		t.Errorf("%d receipted transfers were looked at, %d continued", kept, resumed)
 	}
-	t.Logf("%d power cuts: %d receipted transfers were there and whole, %d went on, %.1f MB of which were not sent again", points, kept, resumed, float64(saved)/1e6)
+	t.Logf("%d power cuts: %d receipted transfers were there and whole, %d continued, %.1f MB of which were not sent again", points, kept, resumed, float64(saved)/1e6)
 }
 
 // unmount retries for two seconds, because other processes may have the disk open: a forked child of another test has

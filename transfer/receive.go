@@ -17,7 +17,7 @@ type ReceiveOptions struct {
 	ID string
 	// Key binds the staged data to its sender: a call with another key does not resume it.
 	Key string
-	// Resume says that an earlier call has begun the transfer: if nothing of it is left, that is ErrGone.
+	// Resume means that an earlier call has begun the transfer: if none of its data is left, the error is ErrGone.
 	Resume bool
 	// Expect is how many bytes the offer announced, and Entries how many files and folders, which take another 4 KiB
 	// each. A disk without room for them makes Receive fail at the start. 0 is unknown.
@@ -179,7 +179,7 @@ type receiver struct {
 
 	unasked     int64       // bytes since free space was last checked
 	toAsk       []*incoming // files to compare whose digests have yet to be requested
-	asked       int         // number of requested files whose turn has not passed
+	asked       int         // number of requested files that have not been sent yet
 	toCompare   chan *incoming
 	comparisons sync.WaitGroup
 	differMu    sync.Mutex

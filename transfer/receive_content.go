@@ -18,7 +18,7 @@ func (r *receiver) takeAll() error {
 		}
 		in, end := records{k.body()}, false
 		for {
-			if r.ctx.Err() != nil { // broken lanes alone are no reason to discard what they delivered
+			if r.ctx.Err() != nil { // broken lanes alone are not a reason to discard what they delivered
 				return causeOf(r.ctx)
 			}
 			kind, body, ok, err := in.next()

@@ -100,7 +100,7 @@ func (r *receiver) announced(body []byte) error {
 	if !r.ask {
 		return nil
 	}
-	return r.ponder(in)
+	return r.requestFile(in)
 }
 
 // makeFolder creates a folder in the staging folder, under another name if the disk rejects the planned one.
@@ -201,8 +201,8 @@ func (r *receiver) admit(e entry) error {
 	return r.opts.Limit(r.seen)
 }
 
-// ponder sends the sender the request for a file.
-func (r *receiver) ponder(in *incoming) error {
+// requestFile sends the sender the request for a file.
+func (r *receiver) requestFile(in *incoming) error {
 	if h := in.held; h != nil {
 		switch {
 		case !h.is(in.entry) || !r.stillThere(h):
@@ -297,8 +297,8 @@ func (r *receiver) see(h *held) {
 
 // makeRoom discards what earlier attempts left here, until it fits together with what this attempt has announced. Each
 // attempt may bring as much as the offer: otherwise, attempts that announce different names would add up. For an
-// unchanged source, both fit. The oldest data goes first, because the sender would have announced it by now if it still
-// had it.
+// unchanged source, both fit. The oldest data goes first, because the sender would have announced it if it still had
+// it.
 func (r *receiver) makeRoom() error {
 	if r.left != (Totals{}) {
 		// The user is asked again, and keeps what has arrived until the answer.

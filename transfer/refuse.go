@@ -99,7 +99,7 @@ func (r *receiver) sayRefused(e entry, index int64, err error) error {
 	return r.out.put(recRefused, encodeRefused(e.totals(), index, err, e.path))
 }
 
-// unkept notes a stored entry of which some property was not kept.
+// unkept notes an entry that was stored without some property.
 func (r *receiver) unkept(path, saved string, why error) error {
 	n := Note{Path: path, Saved: saved, Err: why}
 	r.result.note(n)

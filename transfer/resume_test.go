@@ -224,11 +224,11 @@ func TestResume_WithAnotherKeyIsRefused(t *testing.T) {
 		t.Fatal("was not cut")
 	}
 	if _, _, _, err := attempt(t, SendOptions{Paths: []string{src}}, ReceiveOptions{Dir: dst, ID: "x", Key: "mallory", Resume: true}, 1<<40); !errors.Is(err, ErrGone) {
-		t.Errorf("went on with what is another's: %v", err)
+		t.Errorf("continued with another transfer's data: %v", err)
 	}
 }
 
-// TestResume_RepeatsALostReceipt: what is delivered, but whose receipt was lost, is not sent again.
+// TestResume_RepeatsALostReceipt: delivered data whose receipt was lost is not sent again.
 func TestResume_RepeatsALostReceipt(t *testing.T) {
 	src, dst := mixed(t, 1, 20), t.TempDir()
 	recv := ReceiveOptions{Dir: dst, ID: "r", Key: "k"}

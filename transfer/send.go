@@ -12,7 +12,7 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-// SendOptions say what to send, and how.
+// SendOptions configure Send.
 type SendOptions struct {
 	// Listing is what was offered. Without it, Paths are listed first, with everything below them.
 	Listing *Listing

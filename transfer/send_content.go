@@ -53,7 +53,7 @@ func (s *sender) shorter(f *os.File, it item) error {
 }
 
 // body sends what the receiver requested of a file and checks that it was all one version; grew reports that the file
-// is longer by now.
+// is longer now.
 func (s *sender) body(f *os.File, it item, w want) (grew bool, err error) {
 	pos := w.from
 	if pos > it.size || !s.fits(f, w) {

@@ -44,7 +44,7 @@ func TestCompare_EndsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestCompare_KeepsOfOneByteAreCheap: keep records of one byte each must not cost the digest of a whole piece each.
+// TestCompare_KeepsOfOneByteAreCheap: keep records of one byte must not each cost the digest of a whole piece.
 func TestCompare_KeepsOfOneByteAreCheap(t *testing.T) {
 	dst := t.TempDir()
 	random(t, filepath.Join(dst, "big"), 64<<20, 1)

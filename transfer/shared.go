@@ -46,7 +46,7 @@ const sharedBytes = 32 << 20
 type Shared struct {
 	mu    sync.Mutex
 	kept  map[chunkKey]*list.Element
-	order list.List // of *sharedChunk, the newest first
+	order list.List // of *sharedChunk, newest first
 	bytes int
 	reads int64
 }

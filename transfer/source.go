@@ -25,7 +25,7 @@ func topLevels(paths []string) ([]top, error) {
 	taken := map[string]bool{}
 	for _, p := range paths {
 		if p == "" {
-			return nil, fmt.Errorf("reading %q: the path is empty; name a file or folder", p)
+			return nil, fmt.Errorf("reading %q: the path is empty; specify a file or folder", p)
 		}
 		t, err := resolve(p)
 		if err != nil {
@@ -52,7 +52,7 @@ func resolve(p string) (top, error) {
 	}
 	t := top{asked: p, local: local, name: offerable(filepath.Base(local))}
 	if filepath.Dir(local) == local {
-		return t, fmt.Errorf("reading %s: a whole volume has no name to send it under; name a folder in it", p)
+		return t, fmt.Errorf("reading %s: a whole volume has no name to send it under; specify a folder in it", p)
 	}
 	t.gone = t.open()
 	return t, nil

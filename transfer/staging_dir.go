@@ -92,7 +92,7 @@ func (s *stage) open(opts ReceiveOptions) error {
 	}
 	boot := opts.boot
 	if boot == "" {
-		if boot = bootID(); boot != "" { // a volume that was unplugged meanwhile may have lost unsynced data
+		if boot = bootID(); boot != "" { // a volume that was unplugged in the meantime may have lost unsynced data
 			boot += " " + mountID(s.volume)
 		}
 	}
@@ -131,7 +131,7 @@ func (s *stage) openData() error {
 	return err
 }
 
-// start begins a transfer of which nothing is here yet, if there is room for it.
+// start begins a transfer without data here, if there is room for it.
 func (s *stage) start(opts ReceiveOptions, boot string) error {
 	s.past = nil
 	if opts.Resume {
@@ -218,10 +218,10 @@ func openHidden(inbox *os.Root) (*os.Root, error) {
 	return hidden, nil
 }
 
-// keepsModes reports whether the disk can be trusted when it says that a folder belongs to another user, or that others
-// may write to it: FAT and many shares give everything the same owner and mode. keepsModes creates a new file there and
-// examines it by its handle: anyone who may write to the folder can replace the file under its name, but cannot change
-// its owner.
+// keepsModes reports whether the disk can be trusted when it reports that a folder belongs to another user, or that
+// others may write to it: FAT and many shares give everything the same owner and mode. keepsModes creates a new file
+// there and examines it by its handle: anyone who may write to the folder can replace the file under its name, but
+// cannot change its owner.
 func keepsModes(root *os.Root, folder fs.FileInfo) bool {
 	probe := strings.ToLower(rand.Text())
 	f, err := root.OpenFile(probe, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
@@ -340,7 +340,7 @@ func (s *stage) remove() {
 	_ = s.inbox.Remove(PartialDir) // fails while another transfer has something there
 }
 
-// Discard removes the staged data of a transfer that will not be resumed. It is no error if there is none.
+// Discard removes the staged data of a transfer that will not be resumed. It is not an error if there is none.
 func Discard(dir, id string) error {
 	if !plainID.MatchString(id) {
 		return fmt.Errorf("%w: transfer ID %q", ErrBadName, id)
@@ -379,9 +379,9 @@ func (s *stage) inPlace() error {
 // existing returns the entry of that name in the inbox.
 func (s *stage) existing(name string) (fs.FileInfo, error) { return s.inbox.Lstat(name) }
 
-// holdsRepository reports whether a folder of the inbox has a HEAD: then it is a Git repository without the name .git, or
-// becomes one with the folders objects and refs. Nothing may be merged into it, since other names in it also configure
-// commands that "git status" runs (gitrepository-layout(5)).
+// holdsRepository reports whether a folder of the inbox has a HEAD: then it is a Git repository without the name .git,
+// or becomes one with the folders objects and refs. Nothing may be merged into it, since other names in it also
+// configure commands that "git status" runs (gitrepository-layout(5)).
 func (s *stage) holdsRepository(name string) bool {
 	_, err := s.inbox.Lstat(path.Join(name, "HEAD"))
 	return err == nil

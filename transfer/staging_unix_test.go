@@ -21,7 +21,7 @@ func (o of) Sys() any {
 	return &st
 }
 
-// TestStaging_OwnerIsProbed: what we make in the folder of another user is ours, on a disk that keeps owners.
+// TestStaging_OwnerIsProbed: files that we create in another user's folder belong to us, on a disk that keeps owners.
 func TestStaging_OwnerIsProbed(t *testing.T) {
 	dir := t.TempDir()
 	root, err := os.OpenRoot(dir)

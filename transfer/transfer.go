@@ -5,15 +5,15 @@
 // lane that dies are sent over another (bundle.go). The sender walks the tree while it sends: an entry for each folder,
 // file or link, and after a file's entry its chunks with their digests, computed while they are read. The receiver
 // stages everything in a hidden folder on the same volume, verifies each chunk before it counts, and keeps a journal of
-// it there (journal.go). A block counts as taken when it is in the journal, except for less than 64 KiB of a file. So
-// whatever breaks, the next call with the same ID resumes where this one stopped: the receiver says what it has, file
-// by file.
+// it there (journal.go). A block counts as accepted when it is in the journal, except for less than 64 KiB of a file.
+// So after any failure, the next call with the same ID resumes where this one stopped: the receiver reports what it
+// has, file by file.
 //
 // When everything has arrived it is made durable and then published under its final name, never over an existing
 // entry unless that was requested. The receipt means that every byte is verified and durable under its final name.
 //
-// Nothing that a sender says about names, sizes or counts is trusted; names.go is the one place where a received name
-// becomes a path.
+// Names, sizes and counts from the sender are never trusted; names.go is the only place where a received name becomes a
+// path.
 package transfer
 
 import "time"
@@ -25,7 +25,7 @@ const (
 	MaxDepth   = 32        // components of a relative path
 	maxName    = 255       // bytes of one component after rewriting, unless the disk accepts less
 	maxNoted   = 256 << 10 // total bytes of their names
-	maxNotes   = 1000      // renamed or left-out entries that are kept by name; all are counted
+	maxNotes   = 1000      // renamed or left-out entries that are listed; all are counted
 )
 
 // Totals counts what a transfer holds.
@@ -56,9 +56,10 @@ type Progress struct {
 }
 
 // Note reports an entry that did not arrive exactly as it was. Path is the sender's, relative and with slashes. Without
-// Saved, the entry was left out, and Err says why. With Saved and no Err, it was saved under that name. With both, it
-// was saved, and Err says what was not kept: its modification time (ErrTimes), its executable bit (ErrExec), what was
-// added to it while it was being sent (ErrGrew), or that the disk does not confirm that it is durable (ErrNotDurable).
+// Saved, the entry was left out, and Err is the reason. With Saved and no Err, it was saved under that name. With both,
+// it was saved, and Err states what was not kept: its modification time (ErrTimes), its executable bit (ErrExec), data
+// that was added to it while it was being sent (ErrGrew), or that the disk does not confirm that it is durable
+// (ErrNotDurable).
 type Note struct {
 	Path  string
 	Saved string
@@ -77,7 +78,7 @@ type Result struct {
 	Notes   []Note   // the first 1000
 	Renamed int64    // entries that were saved under another name
 	LeftOut int64    // entries that were offered and are not stored
-	Unkept  int64    // entries of which something was not kept; see Note
+	Unkept  int64    // entries that were saved without some attribute; see Note
 	// Unchanged counts the files that the receiver already had, byte for byte, as ReceiveOptions.Existing allows.
 	Unchanged int64
 	noted     int   // bytes of the names in Notes

@@ -198,8 +198,8 @@ func TestSource_ChangedFileIsNeverMixed(t *testing.T) {
 	}
 }
 
-// TestSource_ChangeThatKeepsTheContentLosesNoFile: a change that leaves the announced content as it is does not lose
-// the file.
+// TestSource_ChangeThatKeepsTheContentLosesNoFile: a change that does not alter the announced content does not lose the
+// file.
 func TestSource_ChangeThatKeepsTheContentLosesNoFile(t *testing.T) {
 	content := strings.Repeat("x", 200*ChunkSize)
 	for name, c := range map[string]struct {

@@ -92,7 +92,7 @@ func TestLinks_OnlyOnRequest(t *testing.T) {
 	}
 }
 
-// TestLinks_LeadingOutAreRefused: a receiver that accepts links accepts none that lead out of their folder.
+// TestLinks_LeadingOutAreRefused: a receiver that accepts links refuses those that lead out of their folder.
 func TestLinks_LeadingOutAreRefused(t *testing.T) {
 	for _, target := range []string{"/etc", "..", "../..", "../../x", "../x", "a/../../..", "..\\x", "C:/x", "d/../../x", "x/../y", "../d/x/../y", "../d/a", "../../d", "x/y/../../..", "../x/../y", strings.Repeat("a/", 600)} {
 		home := t.TempDir()
@@ -116,8 +116,8 @@ func TestLinks_LeadingOutAreRefused(t *testing.T) {
 	}
 }
 
-// TestLinks_ClimbOnlyAtTheirStart: a name before ".." could be another link, so the text of the target would not say where
-// it leads, even deep in a folder.
+// TestLinks_ClimbOnlyAtTheirStart: a name before ".." could be another link, so the text of the target would not show
+// where it leads, even deep in a folder.
 func TestLinks_ClimbOnlyAtTheirStart(t *testing.T) {
 	for target, inside := range map[string]bool{"../x": true, "../../x": true, "x/../y": false, "../x/../y": false, "./x/./..": false} {
 		if staysInside("d/e/f/l", target) != inside {

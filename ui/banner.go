@@ -35,7 +35,7 @@ type banner struct {
 	decline *widget.Button
 	accept  *widget.Button
 	show    *widget.Button
-	now     request   // the one that is shown; the zero value is none
+	now     request   // the request that is shown; zero if there is none
 	since   time.Time // when it came on screen
 }
 
@@ -107,7 +107,7 @@ func (b *banner) refresh() {
 	b.box.Refresh()
 }
 
-// requests lists what waits for an answer of the user, the oldest first.
+// requests lists the requests that wait for the user's answer, oldest first.
 func (b *banner) requests() (out []request) {
 	u := b.u
 	for id, c := range u.invites.open {

@@ -29,7 +29,7 @@ type binding struct {
 	do     func(func()) // fyne.Do; in tests, a queue that the test drains
 	after  func()       // runs on the main thread after a result has been handled
 	wg     sync.WaitGroup
-	late   []engine.Event // events that came while the program was ending
+	late   []engine.Event // events that arrived while the program was shutting down
 }
 
 func newBinding(ctx context.Context, do func(func()), after func()) *binding {
@@ -147,7 +147,7 @@ func (b *binding) every(interval time.Duration, f func()) {
 // loopIsDead is how long the main thread has to take a function before the loop counts as ended.
 const loopIsDead = 10 * time.Second
 
-// onSignal calls leave at SIGINT and SIGTERM, in place of Fyne's handler, which ends the loop. If the main thread does
+// onSignal calls leave at SIGINT and SIGTERM, instead of Fyne's handler, which ends the loop. If the main thread does
 // not handle that because Fyne's handler got the signal too, onSignal calls end, which exits the process. A second
 // signal ends the process at once. Its goroutine is not part of a binding, whose close it may call.
 func onSignal(leave, end func()) {

@@ -36,7 +36,7 @@ type browserLinks struct {
 	open *linkDialog // nil for none
 }
 
-// linkDialog shows a link, who uses it, and what arrives.
+// linkDialog shows a link, the browsers that use it, and what arrives.
 type linkDialog struct {
 	u        *UI
 	m        *widgets.Modal
@@ -74,7 +74,7 @@ func (bl *browserLinks) start(paths []string) {
 			return nil, err
 		}
 		l, err := u.o.OpenLink(ctx, options)
-		if err == nil && ctx.Err() != nil { // the window was closed meanwhile
+		if err == nil && ctx.Err() != nil { // the window was closed in the meantime
 			l.Close()
 		}
 		return l, err
@@ -320,7 +320,7 @@ func (d *linkDialog) received(ev web.Received) {
 	d.u.notes.notify(noteArrived)
 }
 
-// ended reports that the link has closed by itself.
+// ended reports that the link has closed on its own.
 func (d *linkDialog) ended(why error) {
 	if d.u.links.open != d {
 		return

@@ -130,12 +130,12 @@ func TestBrowserLink_ClosingAsksWhileFilesArrive(t *testing.T) {
 	}
 	st.dialogs.open.Hide() // no
 	if st.links.open != d || st.dialogs.open != hidden(d.m) {
-		t.Error("the dialog is not there again")
+		t.Error("the dialog did not open again")
 	}
 	go f.opts.Tell(web.Ended{Err: web.ErrGuessed})
 	st.l.until(t, "the end", func() bool { return st.links.open == nil })
 	if !st.toast.Box.Visible() {
-		t.Error("the end says nothing")
+		t.Error("the end reports nothing")
 	}
 }
 

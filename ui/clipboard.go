@@ -113,7 +113,7 @@ func (c *composer) askPicture(t *talk, path string) {
 	background(u.bind, func(ctx context.Context) (*thumbnail.Thumbnail, error) {
 		return thumbnail.Make(ctx, path, pastedRoom)
 	}, func(th *thumbnail.Thumbnail, _ error) {
-		preview := widgets.NewPictureBox() // empty if it is no picture that can be shown
+		preview := widgets.NewPictureBox() // empty if it is not a picture that can be shown
 		if th != nil {
 			preview.Set(th.Image, th.Size)
 		}

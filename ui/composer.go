@@ -46,7 +46,7 @@ func (c *composer) build() {
 	c.barred.Hide()
 }
 
-// atBottom keeps the height of a button beside a field that grows.
+// atBottom keeps the height of a button next to a field that grows.
 func atBottom(o fyne.CanvasObject) fyne.CanvasObject {
 	return container.NewVBox(layout.NewSpacer(), o)
 }

@@ -32,7 +32,7 @@ type Desktop interface {
 
 var _ Desktop = (*desktop.System)(nil)
 
-// desktopTexts returns what the desktop shows for the window, in the current language.
+// desktopTexts returns the strings that the desktop shows for the window, in the current language.
 func desktopTexts() desktop.Texts {
 	return desktop.Texts{Show: tr("Show"), PickFiles: tr("Choose files to send"), PickFolder: tr("Choose a folder")}
 }

@@ -22,7 +22,7 @@ type dialogs struct {
 	open hidden // nil for none
 }
 
-// modal makes a modal that opens in place of an open one. The last button is the primary one.
+// modal makes a modal that replaces the open one. The last button is the primary one.
 func (ds *dialogs) modal(title string, body fyne.CanvasObject, width float32, buttons ...fyne.CanvasObject) *widgets.Modal {
 	return ds.single(widgets.NewModal(ds.u.w.Canvas(), title, body, width, buttons...))
 }
@@ -53,7 +53,7 @@ func (ds *dialogs) warn(title, text, yes string, do func()) *widgets.Modal {
 	return ds.question(title, text, yes, widget.DangerImportance, do)
 }
 
-// confirm is warn with a label of its own for the button that changes nothing.
+// confirm is warn with its own label for the button that changes nothing.
 func (ds *dialogs) confirm(title, text, no, yes string, do func()) *widgets.Modal {
 	return ds.choice(title, text, no, yes, widget.DangerImportance, do)
 }

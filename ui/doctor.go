@@ -15,7 +15,7 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// finder helps to find devices: it scans the network and names what is in the way.
+// finder helps to find devices: it scans the network and reports obstacles.
 type finder struct {
 	u         *UI
 	conflicts map[engine.PeerID]bool // identities whose conflict has been shown

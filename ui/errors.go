@@ -14,7 +14,7 @@ import (
 
 // This file turns errors into sentences. Each names the cause and the remedy.
 
-// stalled says why a transfer is stalled, and that it will resume by itself.
+// stalled returns why a transfer is stalled, and that it will resume automatically.
 func stalled(t engine.Transfer) string {
 	switch {
 	case errors.Is(t.Err, engine.ErrDiskFull) && t.Incoming:
@@ -29,7 +29,7 @@ func stalled(t engine.Transfer) string {
 	return tr("Stalled – will resume automatically")
 }
 
-// failure says why a transfer failed. here means that this device is the receiver.
+// failure returns why a transfer failed. here means that this device is the receiver.
 func failure(err error, peer string, here bool) string {
 	name := []any{"Name", peer}
 	either := func(mine, theirs string) string {
@@ -65,7 +65,7 @@ func failure(err error, peer string, here bool) string {
 		return tr("This disk does not support symbolic links.")
 	case errors.Is(err, engine.ErrDenied):
 		return either(tr("Can't save to this folder. Choose another one."),
-			tr("{{.Name}} can't save to its folder. Choose another one there.", name...))
+			tr("{{.Name}} can't save to its folder. Choose a different folder there.", name...))
 	case errors.Is(err, engine.ErrBadName):
 		return tr("Refused for safety: a file would have been saved outside the folder. Nothing was saved.")
 	case errors.Is(err, engine.ErrDigest):
@@ -86,7 +86,7 @@ func failure(err error, peer string, here bool) string {
 	return ""
 }
 
-// unkept says in what respect an entry that arrived is incomplete.
+// unkept returns which attribute of an entry was not kept.
 func unkept(err error) string {
 	switch {
 	case errors.Is(err, engine.ErrTimes):
@@ -221,7 +221,7 @@ func (ds *dialogs) details(text string) {
 	m.Show()
 }
 
-// problem says why the engine cannot find peers.
+// problem returns why the engine cannot find peers.
 func problem(err error) string {
 	if errors.Is(err, engine.ErrNoNetwork) {
 		return tr("No network. Connect to Wi-Fi or plug in a cable, and devices will appear here.")

@@ -23,9 +23,9 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// What users met in the window, each with the right behaviour.
+// Problems that users had with the window, each with the right behaviour.
 
-// TestComposer_GrowsWithWrappedLines checks that a text that wraps is seen, that the field shrinks again, and that the
+// TestComposer_GrowsWithWrappedLines checks that wrapped text is visible, that the field shrinks again, and that the
 // buttons beside it keep their height.
 func TestComposer_GrowsWithWrappedLines(t *testing.T) {
 	s := newStage(t, nil)
@@ -42,7 +42,7 @@ func TestComposer_GrowsWithWrappedLines(t *testing.T) {
 		s.composer.entry.SetText(text)
 		grown := (s.composer.entry.Size().Height - one) / 18
 		if grown < (rows-1)*0.8 || rows < 8 && grown > (rows+2)*1.2 {
-			t.Errorf("a text of %d characters has %.0f units, an empty one %.0f", len(text), s.composer.entry.Size().Height, one)
+			t.Errorf("text of %d characters has %.0f units, an empty field %.0f", len(text), s.composer.entry.Size().Height, one)
 		}
 		if h := s.composer.send.Size().Height; h != button {
 			t.Errorf("the button is %.0f units high, not %.0f", h, button)
@@ -353,8 +353,8 @@ func TestVisibility_EndsWhereItBegan(t *testing.T) {
 	}
 }
 
-// TestBanner_RequestsReachEveryPage checks that a request is seen and can be answered wherever the user is, that no click
-// is taken for another request, and that a doubtful one has to be looked at.
+// TestBanner_RequestsReachEveryPage checks that a request is seen and can be answered wherever the user is, that no
+// click is taken for another request, and that a doubtful one has to be looked at.
 func TestBanner_RequestsReachEveryPage(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")

@@ -78,7 +78,7 @@ func shortTime(at time.Time) string {
 	return dayName(at)
 }
 
-// newRows says how many rows of a timeline are new.
+// newRows returns the text that states how many rows of a timeline are new.
 func newRows(n int) string { return trn("{{.N}} new", int64(n)) }
 
 // title returns the name of a transfer.
@@ -92,7 +92,7 @@ func title(t engine.Transfer) string {
 	return t.Names[0]
 }
 
-// content describes how much a transfer holds.
+// content describes the size of a transfer.
 func content(t engine.Transfer) string {
 	s := size(t.Bytes)
 	if t.Files != 1 || t.Folders > 0 {
@@ -165,7 +165,7 @@ func status(t engine.Transfer) string {
 	return tr("{{.Done}} of {{.All}}", "Done", size(t.Done), "All", content(t)) // the card shows the reason below
 }
 
-// outcome says that a transfer is delivered, and whether any files were skipped.
+// outcome states that a transfer was delivered, and whether any files were skipped.
 func outcome(t engine.Transfer) string {
 	switch {
 	case t.Incoming && t.LeftOut > 0:
@@ -241,7 +241,7 @@ func kindName(kind string) string {
 	return ""
 }
 
-// visibleTo says who can see this device, unless everyone can.
+// visibleTo returns who can see this device, or "" if everyone can.
 func visibleTo(s engine.Self) string {
 	out := ""
 	switch s.Visible {

@@ -185,7 +185,7 @@ func (h *header) describe(t *talk, p engine.Peer, here bool) string {
 		return joined(peerState(p), "ID "+p.ID.Short())
 	}
 	if errors.Is(p.Err, engine.ErrBlocked) || errors.Is(p.Err, engine.ErrRefused) {
-		return tr("Unreachable") // it is the other side's own matter
+		return tr("Unreachable") // it concerns only the other side
 	}
 	if p.Err != nil && !p.HasSession() {
 		return reason(p.Err, h.u.nameOf(t), false)

@@ -122,7 +122,7 @@ func Profile(named string) (string, error) {
 	}
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return "", fmt.Errorf("finding the folder for settings: %w; give -profile DIR", err)
+		return "", fmt.Errorf("finding the settings folder: %w; give -profile DIR", err)
 	}
 	return filepath.Join(dir, "multipeer"), nil
 }

@@ -40,7 +40,7 @@ func (n note) words() (title, body string) {
 	return tr("Multipeer is still running"), tr("Multipeer keeps receiving in the background. Open or quit it from the tray.")
 }
 
-// notifier tells a user who is not looking at the window what has happened.
+// notifier notifies a user who is not looking at the window.
 type notifier struct {
 	u     *UI
 	front bool               // the user is looking at the window

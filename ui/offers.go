@@ -45,8 +45,8 @@ func (ts *transfers) offersOf(id engine.PeerID) (n int) {
 	return n
 }
 
-// lookAgain is how long a card whose offer was replaced by another one of the same ID is not accepted: the user may have
-// been about to accept the earlier one.
+// lookAgain is how long a card whose offer was replaced by another one of the same ID is not accepted: the user may
+// have been about to accept the earlier one.
 const lookAgain = time.Second
 
 // shownOffer is an offer as the user sees it.
@@ -67,8 +67,8 @@ func (ts *transfers) shownOffer(id engine.TransferID) (shownOffer, bool) {
 	return s, true
 }
 
-// accept accepts what the user has seen into a folder. An offer that was withdrawn meanwhile is not accepted, even if
-// another one has its ID.
+// accept accepts what the user has seen into a folder. An offer that was withdrawn in the meantime is not accepted,
+// even if another one has its ID.
 func (ts *transfers) accept(s shownOffer, dir string, existing engine.Existing) {
 	o, opts := s.offer, engine.AcceptOptions{Dir: dir, Existing: existing, Seen: s.seen}
 	background(ts.u.bind, func(context.Context) (struct{}, error) {

@@ -26,7 +26,7 @@ func (b box) within(o box) box {
 	return box{x, y, max(0, min(b.x+b.w, o.x+o.w)-x), max(0, min(b.y+b.h, o.y+o.h)-y)}
 }
 
-// shownText is a text of the window: where it is drawn, and the part of the window that can show it.
+// shownText is a string in the window: where it is drawn, and the part of the window that can show it.
 type shownText struct {
 	text  string
 	ink   box
@@ -131,7 +131,7 @@ func (o *outline) add(n node, parent, clip box, depth, layer int) {
 	}
 }
 
-// inkOf returns where a text is drawn in its box.
+// inkOf returns where text is drawn in its box.
 func inkOf(n node, at box) box {
 	size := float32(14)
 	_, _ = fmt.Sscanf(n.attr("textSize"), "%g", &size)
@@ -147,7 +147,7 @@ func inkOf(n node, at box) box {
 	return ink
 }
 
-// faults lists the texts that are cut off at a side, that do not fit into their box, or that lie over each other.
+// faults lists the strings that are cut off at a side, that do not fit into their box, or that overlap.
 func (o *outline) faults() (out []string) {
 	const tolerance = 1.5 // of rounding
 	fault := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }

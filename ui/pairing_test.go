@@ -91,7 +91,7 @@ func TestImpersonation_SameNameIsMarked(t *testing.T) {
 		t.Error(got)
 	}
 	if ben.side.rows[id].status.Color == widgets.ColorBad {
-		t.Error("the one that is known is warned of")
+		t.Error("there is a warning about the known peer")
 	}
 }
 
@@ -146,7 +146,7 @@ func TestPairingLink_IsShownAndEndsWithItsDialog(t *testing.T) {
 	l.until(t, "its end", func() bool { return anna.self.PairingUntil.IsZero() })
 	anna.side.dial("multipeer://nonsense")
 	if !anna.toast.Box.Visible() {
-		t.Error("a bad link says nothing")
+		t.Error("a bad link reports nothing")
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// shownRows returns the texts of the bubbles in view.
+// shownRows returns the text of the bubbles in view.
 func shownRows(tl *widgets.Timeline) (out []string) {
 	for _, o := range tl.InView() {
 		if d, ok := o.(*dayItem); ok {

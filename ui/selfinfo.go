@@ -12,7 +12,7 @@ import (
 )
 
 // The window announces two things in its discovery info: "kind", one of the words of kindName, and "color", a number
-// from 1 to the number of avatarColors. What other devices announce is only looked up, never shown as it is.
+// from 1 to the number of avatarColors. Values that other devices announce are only looked up, never shown directly.
 
 // describeSelf announces what kind of device this is and which colour it has.
 func (u *UI) describeSelf() {

@@ -89,8 +89,8 @@ func (p *settingsPage) choice(name, about string, labels []string, chosen int, c
 	}))
 }
 
-// restarting returns a row with a line below it, and a function that shows this line: what was changed takes effect after
-// a restart.
+// restarting returns a row with a line below it, and a function that shows this line: what was changed takes effect
+// after a restart.
 func (p *settingsPage) restarting(row fyne.CanvasObject) (with fyne.CanvasObject, later func()) {
 	hint := widgets.NewBesideRight(widgets.Gap, widgets.Hint(tr("Restart Multipeer to apply this.")), widgets.NewButton(tr("Restart now"), widget.MediumImportance, p.u.restart))
 	hint.Hide()
@@ -142,7 +142,7 @@ func (p *settingsPage) rename(name string) {
 	})
 }
 
-// badName says which names a device can have.
+// badName returns the message for a name that a device cannot have.
 func badName() string { return tr("Enter a name of 1 to 63 visible characters on one line.") }
 
 func (p *settingsPage) receiving() fyne.CanvasObject {

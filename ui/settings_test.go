@@ -118,7 +118,7 @@ func TestSettings_AreKeptAndTakeEffect(t *testing.T) {
 		t.Error("the colour is not shown")
 	}
 	if got := s.e.Self().Info; got["color"] != fmt.Sprint(set.Colour) || got["kind"] == "" {
-		t.Errorf("others are told %v", got)
+		t.Errorf("others get %v", got)
 	}
 	kept, err := settings.Load(dir)
 	if err != nil || !kept.Quiet || !kept.NoHistory || kept.Appearance != settings.Dark || kept.TextSize != 4 || kept.Port != 4242 || kept.Colour != set.Colour || set.Colour == 0 {
@@ -221,7 +221,7 @@ func TestWindow_NarrowOneHasTwoPages(t *testing.T) {
 	test.Tap(s.header.back)
 	front(true, false)
 	if s.current != nil {
-		t.Error("somebody is chosen behind the list")
+		t.Error("someone is chosen behind the list")
 	}
 	test.Tap(s.side.rows[s.eva])
 	front(false, true)
@@ -335,7 +335,7 @@ func TestDialog_StaysCentred(t *testing.T) {
 	}
 }
 
-// TestSettings_ScrollWhereverThePointerIs includes fields, which have a scroller of their own.
+// TestSettings_ScrollWhereverThePointerIs includes fields, which have their own scroller.
 func TestSettings_ScrollWhereverThePointerIs(t *testing.T) {
 	s := newStage(t, nil)
 	s.w.Resize(fyne.NewSize(420, 500))

@@ -540,7 +540,7 @@ func (w *waiting) update() {
 	}
 }
 
-// snippet returns the part of a text around the search text, on one line.
+// snippet returns the part of text around the sought string, on one line.
 func snippet(text, sought string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	lower := []rune(strings.ToLower(text))

@@ -20,8 +20,8 @@ func report(b *testing.B, all []time.Duration) {
 	b.ReportMetric(float64(all[len(all)-1].Microseconds())/1000, "ms/max")
 }
 
-// storm yields changing peers and transfers and the messages of one peer, up to rate events a second in total, and
-// then the last state of each peer and a last message. It adds the texts of the messages to sent.
+// storm yields changing peers and transfers and the messages of one peer, up to rate events a second in total, and then
+// the last state of each peer and a last message. It adds the text of each message to sent.
 func storm(peers, rate int, d time.Duration, sent *[]string) iter.Seq[engine.Event] {
 	id := func(i int) (id engine.PeerID) { id[0], id[1] = byte(i), 1; return id }
 	return func(yield func(engine.Event) bool) {

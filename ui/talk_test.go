@@ -66,7 +66,7 @@ func TestTalk_SurvivesARestart(t *testing.T) {
 	anna.outbox.deliver(anna.talk(id), "for later")
 	anna.settle()
 	if b := anna.bubbles(); !strings.HasSuffix(b[len(b)-1], "Sends when Ben is back") {
-		t.Errorf("it says %q", b[len(b)-1])
+		t.Errorf("it reports %q", b[len(b)-1])
 	}
 	anna.composer.entry.SetText("half a thou")
 	anna.Close()
@@ -243,12 +243,12 @@ func TestLocalName_IsKeptBesideTheDeviceName(t *testing.T) {
 	entry.SetText("My sister's Mac")
 	s.tap("", "Save")
 	if s.side.rows[s.eva].name.Text != "My sister's Mac" {
-		t.Errorf("the row says %q", s.side.rows[s.eva].name.Text)
+		t.Errorf("the row reports %q", s.side.rows[s.eva].name.Text)
 	}
 	s.choose(s.talk(s.eva))
 	s.settle()
 	if !strings.Contains(s.header.status.Text, "device name: Eva") {
-		t.Errorf("the header says %q", s.header.status.Text)
+		t.Errorf("the header reports %q", s.header.status.Text)
 	}
 	if kept, err := settings.Load(dir); err != nil || kept.Names[s.eva.String()] != "My sister's Mac" {
 		t.Errorf("kept: %v, %v", kept.Names, err)
@@ -330,7 +330,7 @@ func TestNotifications_HaveNoNamesAndAreFew(t *testing.T) {
 	s.receive(engine.Message{From: s.ben, Name: "Ben", Body: []byte(`"x"`), At: time.Now()})
 	time.Sleep(50 * time.Millisecond)
 	if n := len(s.desk.told); n != 0 {
-		t.Error("who looks was told")
+		t.Error("a user who looks at the conversation was notified")
 	}
 }
 
@@ -354,7 +354,7 @@ func TestClear_NumbersOfRowsAreNotReused(t *testing.T) {
 		t.Errorf("the new message became %+v", r)
 	}
 	if tk.Count() != 2 || tk.shown(tk.first) != widgets.Item(s.invites.open["i"]) {
-		t.Errorf("%d rows; the request is not asked anew", tk.Count())
+		t.Errorf("%d rows; the request is not asked again", tk.Count())
 	}
 	s.invites.withdrawn(i)
 	if r := tk.data(at.seq); r.Text != "new" {

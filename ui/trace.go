@@ -14,7 +14,7 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// trace writes an event for tests. Callers quote names and texts, so that an event stays on one line.
+// trace writes an event for tests. Callers quote names and text, so that an event stays on one line.
 func (u *UI) trace(format string, a ...any) {
 	if u.o.Trace != nil {
 		fmt.Fprintf(u.o.Trace, "EVT "+format+"\n", a...)

@@ -13,8 +13,8 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// transfersPage shows the transfers of this run and of the history: the active ones, then the newest first, with totals
-// and the rate of the last minute.
+// transfersPage shows the transfers of this run and of the history: the active ones, then newest first, with totals and
+// the rate of the last minute.
 type transfersPage struct {
 	u      *UI
 	box    *fyne.Container

@@ -58,7 +58,7 @@ func systemLocale() fyne.Locale {
 	return l
 }
 
-// tr translates a text. pairs are names and values for its template: tr("Message {{.Name}}", "Name", n).
+// tr translates a string. pairs are names and values for its template: tr("Message {{.Name}}", "Name", n).
 func tr(text string, pairs ...any) string {
 	if len(pairs) == 0 {
 		return lang.L(text)
@@ -66,7 +66,7 @@ func tr(text string, pairs ...any) string {
 	return lang.L(text, fields(pairs))
 }
 
-// trn translates a text with a count, which its template gets as N.
+// trn translates a string with a count, which its template gets as N.
 func trn(text string, n int64, pairs ...any) string {
 	return lang.N(text, int(min(n, 1<<30)), fields(append(pairs, "N", n)))
 }

@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// keysInCode returns the texts that the code translates. The value is true for texts with a count.
+// keysInCode returns the strings that the code translates. The value is true for strings with a count.
 func keysInCode(t *testing.T) map[string]bool {
 	t.Helper()
 	files, err := filepath.Glob("*.go")
@@ -47,7 +47,7 @@ func keysInCode(t *testing.T) map[string]bool {
 			}
 			lit, ok := call.Args[0].(*ast.BasicLit)
 			if !ok {
-				t.Errorf("%s: a key of a translation is no constant: a peer's text could become a template", name)
+				t.Errorf("%s: a key of a translation is not a constant: a peer's text could become a template", name)
 				return true
 			}
 			key, _ := strconv.Unquote(lit.Value)
@@ -82,7 +82,7 @@ func holders(s string) []string {
 	return slices.Compact(all)
 }
 
-// TestTranslations_CoverEveryText checks that each language has exactly the texts of the code, with the same
+// TestTranslations_CoverEveryText checks that each language has exactly the strings of the code, with the same
 // placeholders.
 func TestTranslations_CoverEveryText(t *testing.T) {
 	keys := keysInCode(t)
@@ -125,7 +125,7 @@ func TestTranslations_CoverEveryText(t *testing.T) {
 		}
 		for key := range m {
 			if !slices.Contains(fyneKeys(t), key) {
-				t.Errorf("%s translates %q, which nothing says", l.tag, key)
+				t.Errorf("%s translates %q, which the code does not use", l.tag, key)
 			}
 		}
 	}
@@ -135,7 +135,8 @@ func without(s []string, what string) []string {
 	return slices.DeleteFunc(slices.Clone(s), func(e string) bool { return e == what })
 }
 
-// fyneKeys are the texts of Fyne's own dialogs and menus, which Fyne does not have in all of the app's languages.
+// fyneKeys are the strings of Fyne's own dialogs and menus, which Fyne does not translate into all of the app's
+// languages.
 func fyneKeys(*testing.T) []string {
 	return []string{
 		"Cancel", "Cannot open directory", "Clear", "Close", "Computer", "Confirm", "Copy", "Create Folder", "Cut", "Error", "Favourites", "File", "Files", "Folder",

@@ -184,7 +184,7 @@ func (u *UI) Start(ctx context.Context) {
 	u.startTray()
 }
 
-// Close stops what Start began and waits for it. Messages that came meanwhile go into the history, because their
+// Close stops what Start began and waits for it. Messages that came in the meantime go into the history, because their
 // senders were notified that they are delivered.
 func (u *UI) Close() {
 	u.over.Store(true)
@@ -408,7 +408,7 @@ func (u *UI) downloads() string {
 	return desktop.Downloads()
 }
 
-// say shows a text as a toast; it ignores an empty text.
+// say shows text as a toast; it ignores an empty string.
 func (u *UI) say(text string) {
 	if text != "" {
 		u.trace("toast %q", text)

@@ -22,7 +22,7 @@ func TestWindow_TwoExchangeMessagesAndAFolder(t *testing.T) {
 	ben, anna := newStation(t, a, l, net, "Ben"), newStation(t, a, l, net, "Anna") // the test driver knows positions only in the last window
 	l.until(t, "both in the list", func() bool { return len(anna.side.order) == 1 && len(ben.side.order) == 1 })
 	if anna.current != nil || !anna.empty.box.Visible() {
-		t.Error("a conversation is open before anybody was chosen")
+		t.Error("a conversation is open before anyone was chosen")
 	}
 
 	row := anna.side.rows[ben.node.Self().ID]
@@ -56,10 +56,10 @@ func TestWindow_TwoExchangeMessagesAndAFolder(t *testing.T) {
 	anna.dropped(at.AddXY(10, 10), []fyne.URI{storage.NewFileURI(folder)})
 	l.until(t, "the offer", func() bool { return ben.card(engine.Offered) != nil })
 	if c := ben.card(engine.Offered); c.title.Text != "a folder" || !strings.Contains(c.status.Text, "2 files, 6 bytes") {
-		t.Errorf("the offer says %q, %q", c.title.Text, c.status.Text)
+		t.Errorf("the offer reports %q, %q", c.title.Text, c.status.Text)
 	}
 	if !strings.Contains(ben.card(engine.Offered).status.Text, "from Anna") {
-		t.Errorf("the offer says %q", ben.card(engine.Offered).status.Text)
+		t.Errorf("the offer reports %q", ben.card(engine.Offered).status.Text)
 	}
 	test.Tap(ben.card(engine.Offered).accept)
 	l.until(t, "Delivered on both sides", func() bool { return anna.card(engine.Delivered) != nil && ben.card(engine.Delivered) != nil })
@@ -89,7 +89,7 @@ func TestWindow_TwoExchangeMessagesAndAFolder(t *testing.T) {
 	go func() { _ = ben.node.Stop() }()
 	l.until(t, "gone", func() bool { return len(anna.peers) == 0 })
 	if row.status.Text != "Not nearby" || len(anna.side.order) != 1 {
-		t.Errorf("row says %q", row.status.Text)
+		t.Errorf("row reports %q", row.status.Text)
 	}
 	anna.choose(anna.talk(ben.node.Self().ID))
 	test.Type(anna.composer.entry, "too late")
@@ -110,7 +110,7 @@ func TestDrop_WaitsUntilAPeerIsChosen(t *testing.T) {
 	}
 	anna.dropped(fyne.NewPos(600, 300), []fyne.URI{storage.NewFileURI(file)})
 	if !strings.Contains(anna.empty.title.Text, "1 item ready") {
-		t.Errorf("the window says %q", anna.empty.title.Text)
+		t.Errorf("the window reports %q", anna.empty.title.Text)
 	}
 	test.Tap(anna.side.rows[ben.node.Self().ID])
 	l.until(t, "the offer", func() bool { return ben.card(engine.Offered) != nil })
@@ -118,6 +118,6 @@ func TestDrop_WaitsUntilAPeerIsChosen(t *testing.T) {
 	c.actions.decline()
 	l.until(t, "declined", func() bool { return anna.card(engine.Declined) != nil })
 	if s := anna.card(engine.Declined).status.Text; !strings.HasPrefix(s, "Ben declined") {
-		t.Errorf("the card says %q", s)
+		t.Errorf("the card reports %q", s)
 	}
 }

@@ -11,22 +11,22 @@ import (
 
 var discardLog = log.New(io.Discard, "", 0)
 
-// Visitor is a browser that has opened the link. Nothing proves who uses it but that it knows the link.
+// Visitor is a browser that has opened the link. Knowing the link is its only credential.
 type Visitor struct {
 	Number int        // 1 for the first
-	Device string     // what its browser says it runs on, such as "iPhone"; empty if that is unknown
-	Addr   netip.Addr // as it was when the visitor opened the link
+	Device string     // the device that the browser reports, such as "iPhone"; empty if unknown
+	Addr   netip.Addr // the address when the visitor opened the link
 }
 
-// Upload is what a visitor wants to send.
+// Upload describes the files that a visitor wants to send.
 type Upload struct {
 	Visitor Visitor
-	Number  int      // counts up
+	Number  int      // 1, 2, and so on
 	Names   []string // top-level names, untrusted, the first 20
-	Items   int      // how many there are
+	Items   int      // the number of top-level names
 	Files   int64
 	Folders int64
-	Bytes   int64 // transfer.Unknown if the browser does not say: then up to MaxFormFiles files may arrive
+	Bytes   int64 // transfer.Unknown if the browser does not report it: then up to MaxFormFiles files may arrive
 }
 
 // Event is one of the types below.
@@ -35,7 +35,7 @@ type Event interface{ event() }
 type (
 	// Opened reports that a visitor has opened the link.
 	Opened struct{ Visitor Visitor }
-	// Sent reports that a visitor has downloaded a file, or the archive of all files, to its end.
+	// Sent reports that a visitor has downloaded a file, or the archive of all files, completely.
 	Sent struct {
 		Visitor Visitor
 		Name    string
@@ -47,7 +47,7 @@ type (
 		Bytes  int64
 		Files  int64
 	}
-	// Received reports the end of an upload. With an Err nothing has arrived, or not everything; Result says what has.
+	// Received reports the end of an upload. If Err is set, some or all files did not arrive; Result lists what did.
 	Received struct {
 		Upload Upload
 		Result transfer.Result
@@ -69,7 +69,7 @@ func (Received) event() {}
 func (Said) event()     {}
 func (Ended) event()    {}
 
-// deviceOf guesses from the User-Agent header what a browser runs on.
+// deviceOf guesses the device from the User-Agent header.
 func deviceOf(agent string) string {
 	for _, d := range []struct{ mark, name string }{
 		{"iPhone", "iPhone"},

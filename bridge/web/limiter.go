@@ -11,14 +11,14 @@ import (
 	"sync/atomic"
 )
 
-// limiter is a listener that takes connections at some addresses only, and holds no more than the limits allow, in total
-// and per address. A new one replaces the oldest that has not shown the secret path, of the address that has the most of
-// these; if all have shown it, the new one is closed.
+// limiter is a listener that accepts connections only at certain addresses, and limits their number in total and per
+// address. A new connection replaces the oldest one that has not used the secret path, from the address with the most
+// such connections. If all have used it, the new connection is closed.
 type limiter struct {
 	net.Listener
-	addrs []netip.Addr // this device's
+	addrs []netip.Addr // this device's addresses
 	mu    sync.Mutex
-	open  []*limitedConn // the oldest first
+	open  []*limitedConn // oldest first
 }
 
 func newLimiter(l net.Listener, addrs []netip.Addr) *limiter {
@@ -40,10 +40,10 @@ func (l *limiter) Accept() (net.Conn, error) {
 	}
 }
 
-// answersAt reports whether a link answers at an address. Loopback reaches this device only.
+// answersAt reports whether a link answers at an address. The loopback address reaches only this device.
 func (l *limiter) answersAt(a netip.Addr) bool { return a.IsLoopback() || slices.Contains(l.addrs, a) }
 
-// enter makes room for a connection; nil means that there is none.
+// enter registers a connection; nil means that there is no slot for it.
 func (l *limiter) enter(c net.Conn) *limitedConn {
 	lc := &limitedConn{Conn: c, l: l, from: addrOf(c.RemoteAddr().String())}
 	l.mu.Lock()
@@ -65,8 +65,8 @@ func (l *limiter) enter(c net.Conn) *limitedConn {
 	return lc
 }
 
-// ofBusiestLocked selects the connections of the address that has the most of those that have not shown the secret path:
-// a device that floods the link takes its own places.
+// ofBusiestLocked selects the connections from the address with the most connections that have not used the secret
+// path: a device that floods the link loses its own slots.
 func (l *limiter) ofBusiestLocked() func(*limitedConn) bool {
 	counts := map[netip.Addr]int{}
 	var busiest netip.Addr
@@ -82,7 +82,7 @@ func (l *limiter) ofBusiestLocked() func(*limitedConn) bool {
 	return func(o *limitedConn) bool { return o.from == busiest }
 }
 
-// replaceLocked closes the oldest connection that has not shown the secret path, of those that may be closed.
+// replaceLocked closes the oldest connection that has not used the secret path, among those that may be closed.
 func (l *limiter) replaceLocked(may func(*limitedConn) bool) bool {
 	for i, o := range l.open {
 		if may(o) && !o.admitted.Load() {
@@ -100,12 +100,12 @@ func (l *limiter) leave(c *limitedConn) {
 	l.open = slices.DeleteFunc(l.open, func(o *limitedConn) bool { return o == c })
 }
 
-// limitedConn gives its place back when it is closed.
+// limitedConn releases its slot when it is closed.
 type limitedConn struct {
 	net.Conn
 	l        *limiter
 	from     netip.Addr
-	admitted atomic.Bool // a request on it has shown the secret path
+	admitted atomic.Bool // a request on it has used the secret path
 }
 
 func (c *limitedConn) Close() error {
@@ -115,7 +115,7 @@ func (c *limitedConn) Close() error {
 
 type connKey struct{}
 
-// rememberConn makes the connection known to its requests.
+// rememberConn stores the connection in the context of its requests.
 func rememberConn(ctx context.Context, c net.Conn) context.Context {
 	if t, is := c.(*tls.Conn); is {
 		c = t.NetConn()
@@ -123,14 +123,14 @@ func rememberConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// admitted notes that the connection of a request has shown the secret path.
+// admitted records that the connection of a request has used the secret path.
 func admitted(r *http.Request) {
 	if c, is := r.Context().Value(connKey{}).(*limitedConn); is {
 		c.admitted.Store(true)
 	}
 }
 
-// addrOf returns the address in HOST:PORT; an IPv6 address stands for its /64 network, which one device owns.
+// addrOf returns the address in HOST:PORT. For IPv6 it returns the /64 network, which belongs to one device.
 func addrOf(hostport string) netip.Addr {
 	ap, err := netip.ParseAddrPort(hostport)
 	if err != nil {

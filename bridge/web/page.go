@@ -17,17 +17,17 @@ var assets embed.FS
 
 var pageTemplate = template.Must(template.ParseFS(assets, "assets/page.html"))
 
-// maxListed limits the files that the page lists one by one; the archive has them all.
+// maxListed limits the files that the page lists one by one; the archive contains all of them.
 const maxListed = 1000
 
-// pageData is what the page shows.
+// pageData is the data of the page template.
 type pageData struct {
 	Closed   bool // the visitor has not opened the link
 	Over     bool // the link has closed
 	WrongPIN bool
 	InUse    bool
-	Problem  string // a code of reasons
-	Arrived  int64  // files, after a form was sent
+	Problem  string // a code from reasons
+	Arrived  int64  // number of files received through a form
 	SaidText bool
 
 	Title       string
@@ -42,10 +42,10 @@ type pageData struct {
 	Encrypted bool
 	Receives  bool
 	Text      string
-	Archive   string // its name; empty if there is one file only
+	Archive   string // its name; empty if there is only one file
 	Total     string
 	Files     []listedFile
-	More      string // about files that are not listed
+	More      string // the note about files that are not listed
 	LeftOut   string
 }
 
@@ -85,11 +85,11 @@ func (l *Link) page(w http.ResponseWriter, r *http.Request, status int, d pageDa
 	w.Header().Set("Content-Language", d.Lang)
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(b.Bytes()) // the visitor may be gone
+		_, _ = w.Write(b.Bytes()) // the visitor may have disconnected
 	}
 }
 
-// text returns a text of the page in its language.
+// text returns a string of the page in its language.
 func (d *pageData) text(key string) string {
 	t, known := d.T[key]
 	if !known {
@@ -98,7 +98,7 @@ func (d *pageData) text(key string) string {
 	return strings.ReplaceAll(t, "{name}", d.Name)
 }
 
-// describe adds the shared files to a page.
+// describe adds the shared files to the page.
 func (s *share) describe(d *pageData) {
 	if s == nil {
 		return
@@ -148,7 +148,7 @@ func size(n int64) string {
 	return ""
 }
 
-// serveAsset serves the script or the style.
+// serveAsset serves the script or the style sheet.
 func serveAsset(w http.ResponseWriter, r *http.Request, name string) {
 	b, err := assets.ReadFile("assets/" + name)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"multipeer/transfer"
 )
 
-// takeOffer takes the announcement of an upload by the page's script.
+// takeOffer handles the announcement of an upload by the page's script.
 func (us *uploads) takeOffer(w http.ResponseWriter, r *http.Request, v Visitor) {
 	if !us.l.visitors.mayAnnounce(v) || !us.startParsing(v) { // guard: web-announcements
 		refuse(w, http.StatusTooManyRequests, "busy")
@@ -45,7 +45,7 @@ func (us *uploads) takeOffer(w http.ResponseWriter, r *http.Request, v Visitor) 
 	reply(w, http.StatusOK, map[string]string{"offer": up.id})
 }
 
-// readOffer reads {"files":[...]}, file by file, so that what is wrong ends it early.
+// readOffer reads {"files":[...]} file by file, so that it stops at the first invalid entry.
 func readOffer(body io.Reader) (files []offeredFile, err error) {
 	d := json.NewDecoder(body)
 	for _, want := range []json.Token{json.Delim('{'), "files", json.Delim('[')} {
@@ -69,7 +69,7 @@ func readOffer(body io.Reader) (files []offeredFile, err error) {
 	return files, nil
 }
 
-// describe sums up what a page announces.
+// describe summarizes an announced upload.
 func describe(v Visitor, files []offeredFile) (Upload, error) {
 	u := Upload{Visitor: v, Files: int64(len(files))}
 	tops, folders := map[string]bool{}, map[string]bool{}
@@ -99,7 +99,7 @@ func describe(v Visitor, files []offeredFile) (Upload, error) {
 	return u, nil
 }
 
-// answer waits for the answer to an offer, for a while.
+// answer waits for a limited time for the answer to an offer.
 func (us *uploads) answer(w http.ResponseWriter, r *http.Request, v Visitor, id string) {
 	up := us.of(v, id)
 	if up == nil {
@@ -121,7 +121,7 @@ func (us *uploads) answer(w http.ResponseWriter, r *http.Request, v Visitor, id 
 	reply(w, http.StatusOK, map[string]string{"state": state})
 }
 
-// takePart takes one file of an accepted upload, or says how much of it has arrived.
+// takePart receives one file of an accepted upload, or reports how much of it has arrived.
 func (us *uploads) takePart(w http.ResponseWriter, r *http.Request, v Visitor, rest string) {
 	id, number, _ := strings.Cut(rest, "/")
 	up := us.of(v, id)
@@ -164,7 +164,7 @@ func (us *uploads) takePart(w http.ResponseWriter, r *http.Request, v Visitor, r
 	}
 	_, err = in.Receive(ctx, part, us.l.stallGuard(w, r))
 	if err != nil {
-		w.Header().Set("Connection", "close") // what is left of the body is not read
+		w.Header().Set("Connection", "close") // the rest of the body is not read
 		refuse(w, statusOf(err), codeOf(err))
 		return
 	}
@@ -209,7 +209,7 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// finish ends an upload, and answers when everything that has arrived is durable.
+// finish ends an upload, and responds when everything that has arrived is durable.
 func (us *uploads) finish(w http.ResponseWriter, r *http.Request, v Visitor, id string) {
 	up := us.of(v, id)
 	if up == nil {
@@ -232,7 +232,7 @@ func (us *uploads) finish(w http.ResponseWriter, r *http.Request, v Visitor, id 
 	reply(w, http.StatusOK, map[string]any{"files": up.result.Files, "left_out": up.result.LeftOut, "error": code})
 }
 
-// cancel gives an upload up that waits for its answer, or ends an accepted one.
+// cancel withdraws an upload that waits for an answer, or ends an accepted one.
 func (us *uploads) cancel(w http.ResponseWriter, v Visitor, id string) {
 	if up := us.of(v, id); up != nil {
 		up.stop()
@@ -242,8 +242,8 @@ func (us *uploads) cancel(w http.ResponseWriter, v Visitor, id string) {
 	reply(w, http.StatusOK, struct{}{})
 }
 
-// takeForm takes the files of a plain form, for browsers without JavaScript. Their sizes are unknown, and their names
-// come one by one: the first one is shown to the person who is asked, before anything of the content is read.
+// takeForm receives the files of a plain form, for browsers without JavaScript. Their sizes are unknown, and their
+// names arrive one by one: the question to the person shows the first name, before any content is read.
 func (us *uploads) takeForm(w http.ResponseWriter, r *http.Request, v Visitor) {
 	if !us.l.visitors.mayAnnounce(v) || !us.startParsing(v) {
 		w.Header().Set("Connection", "close")
@@ -300,7 +300,7 @@ func (us *uploads) takeForm(w http.ResponseWriter, r *http.Request, v Visitor) {
 	us.l.page(w, r, http.StatusOK, pageData{Problem: problem, Arrived: up.result.Files})
 }
 
-// awaitDecision waits for the answer; false means no.
+// awaitDecision waits for the answer. It returns false if the upload was declined.
 func (up *upload) awaitDecision(ctx context.Context) bool {
 	tick := time.NewTicker(askedFor / 2)
 	defer tick.Stop()
@@ -323,15 +323,15 @@ func (up *upload) awaitDecision(ctx context.Context) bool {
 	}
 }
 
-// formBody is the body of a form. Outside of files it brings maxFormHead bytes at most: the reader of forms would take
-// headers of 10 MB.
+// formBody is the body of a form. Outside of files it may contain at most maxFormHead bytes: mime/multipart would
+// accept headers of 10 MB.
 type formBody struct {
 	io.ReadCloser
 	inFile bool
 	left   int64
 }
 
-// maxFormHead limits the bytes between two files of a form, with what is read ahead of the second one.
+// maxFormHead limits the bytes between two files of a form, including those read ahead from the second file.
 const maxFormHead = 64 << 10
 
 func (b *formBody) Read(p []byte) (int, error) {

@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-// ServeHTTP answers one request. Outside the secret path it gives nothing away.
+// ServeHTTP handles one request. Outside the secret path it reveals nothing.
 func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !l.enter() {
 		hangUp()
 	}
 	defer l.handlers.Done()
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(l.opts.stalls)) // also for what no handler reads
+	_ = control.SetReadDeadline(time.Now().Add(l.opts.stalls)) // also for bodies that no handler reads
 	_ = control.SetWriteDeadline(time.Now().Add(l.opts.stalls))
 	token, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if subtle.ConstantTimeCompare([]byte(token), []byte(l.token)) == 0 || !l.isForUs(r) { // guard: web-secret
 		if l.visitors.stray(visitorAddr(r)) {
 			hangUp()
 		}
-		_ = control.SetReadDeadline(time.Now()) // its body is of no interest
+		_ = control.SetReadDeadline(time.Now()) // its body is not needed
 		w.Header().Set("Connection", "close")
 		http.NotFound(w, r)
 		return
@@ -35,25 +35,25 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Referrer-Policy", "same-origin") // without it, a form's POST says that its origin is null
+	header.Set("Referrer-Policy", "same-origin") // without it, the Origin of a form's POST is null
 	header.Set("Cache-Control", "no-store")
 	changes := r.Method != http.MethodGet && r.Method != http.MethodHead
 	if !changes && r.ContentLength != 0 { // guard: web-get-body
-		hangUp() // no browser sends a body with it, and nothing would read it
+		hangUp() // browsers send no body with such requests, and nothing would read it
 	}
 	if changes && !l.isOwnOrigin(r) { // guard: web-origin
 		w.Header().Set("Connection", "close")
-		http.Error(w, "The header Origin must have the address of this page, as browsers send it.", http.StatusForbidden)
+		http.Error(w, "The Origin header must contain the address of this page, as browsers send it.", http.StatusForbidden)
 		return
 	}
 	l.touch()
 	l.route(w, r, rest)
 }
 
-// hangUp ends a request and its connection without an answer.
+// hangUp ends a request and its connection without a response.
 func hangUp() { panic(http.ErrAbortHandler) }
 
-// route finds the handler of a path below the secret one.
+// route finds the handler for a path below the secret path.
 func (l *Link) route(w http.ResponseWriter, r *http.Request, path string) {
 	head, rest, _ := strings.Cut(path, "/")
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
@@ -98,7 +98,7 @@ func (l *Link) route(w http.ResponseWriter, r *http.Request, path string) {
 	}
 }
 
-// open admits a visitor, who has pressed the button.
+// open admits a visitor that has pressed the button.
 func (l *Link) open(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	if _, known := l.visitors.of(r); known {
@@ -133,11 +133,11 @@ func visitorAddr(r *http.Request) netip.Addr {
 	return ap.Addr().Unmap()
 }
 
-// isForUs reports whether the Host header names one of this device's addresses: another name that leads here belongs to a
-// page that attacks visitors by DNS rebinding. With a certificate, the names in it count as well.
+// isForUs reports whether the Host header contains one of this device's addresses: any other name that resolves to this
+// device may belong to a DNS rebinding attack. With a certificate, the names in it are valid as well.
 func (l *Link) isForUs(r *http.Request) bool {
 	host, port, err := net.SplitHostPort(r.Host)
-	if err != nil { // browsers leave the scheme's own port out
+	if err != nil { // browsers omit the default port
 		host, port = strings.Trim(r.Host, "[]"), "80"
 		if r.TLS != nil {
 			port = "443"
@@ -163,8 +163,8 @@ func (l *Link) isForUs(r *http.Request) bool {
 	return true
 }
 
-// isOwnOrigin reports whether a request that changes something comes from our own page. Browsers send Origin with every
-// POST and PUT, also over HTTP.
+// isOwnOrigin reports whether a request that changes something comes from the link's own page. Browsers send Origin
+// with every POST and PUT, also over HTTP.
 func (l *Link) isOwnOrigin(r *http.Request) bool {
 	scheme := "http://"
 	if r.TLS != nil {
@@ -173,14 +173,14 @@ func (l *Link) isOwnOrigin(r *http.Request) bool {
 	return r.Header.Get("Origin") == scheme+r.Host
 }
 
-// takeText passes a text on.
+// takeText passes on a text message.
 func (l *Link) takeText(w http.ResponseWriter, r *http.Request, v Visitor) {
 	const most = 100_000
 	if !l.visitors.maySay(v) { // guard: web-texts
 		l.page(w, r, http.StatusTooManyRequests, pageData{Problem: "busy"})
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, 3*most) // percent-encoding makes it longer
+	r.Body = http.MaxBytesReader(w, r.Body, 3*most) // percent-encoding makes the text longer
 	stalls := l.stallGuard(w, r)
 	r.Body = stalls
 	text := r.PostFormValue("text")
@@ -206,15 +206,15 @@ func reply(w http.ResponseWriter, status int, v any) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(bodyIdle)) // the request may have waited
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the visitor may be gone
+	_ = json.NewEncoder(w).Encode(v) // the visitor may have disconnected
 }
 
-// refuse writes an error for the page's script.
+// refuse writes an error that the page's script understands.
 func refuse(w http.ResponseWriter, status int, code string) {
 	reply(w, status, map[string]string{"error": code})
 }
 
-// moving is a body that may not stall: each read has a minute.
+// moving is a body that may not stall: each read may take a minute.
 type moving struct {
 	read  func([]byte) (int, error)
 	close func() error
@@ -228,13 +228,13 @@ func (m *moving) Read(b []byte) (int, error) {
 
 func (m *moving) Close() error { return m.close() }
 
-// stallGuard returns the body of a request, each read of which has a deadline of its own.
+// stallGuard returns the body of a request with a separate deadline for each read.
 func (l *Link) stallGuard(w http.ResponseWriter, r *http.Request) *moving {
 	control := http.NewResponseController(w)
 	return &moving{r.Body.Read, r.Body.Close, func() { _ = control.SetReadDeadline(time.Now().Add(l.opts.stalls)) }}
 }
 
-// awaiting returns a context for a request that waits: it ends with the request, and with the link.
+// awaiting returns a context for a request that waits. It ends with the request or with the link.
 func (l *Link) awaiting(r *http.Request) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(r.Context())
 	stop := context.AfterFunc(l.ctx, cancel)

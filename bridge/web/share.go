@@ -20,7 +20,7 @@ import (
 	"multipeer/transfer"
 )
 
-// share is what a link offers to download.
+// share holds the files that a link offers for download.
 type share struct {
 	listing *transfer.Listing
 	files   []sharedFile
@@ -29,7 +29,7 @@ type share struct {
 	name    string   // of the archive
 	leftOut int      // entries that cannot be read
 	tag     string   // ETag of the archive
-	sent    progress // what visitors have
+	sent    progress // what visitors have downloaded
 }
 
 // sharedFile is a file as it was when the link was opened.
@@ -42,7 +42,7 @@ type sharedFile struct {
 // maxShared limits the files of a link: the page lists them all.
 const maxShared = 100_000
 
-// newShare lists what is at paths. Errors name what cannot be read.
+// newShare lists the files at paths. Errors contain the paths that cannot be read.
 func newShare(ctx context.Context, paths []string) (*share, error) {
 	listing, err := transfer.NewListing(paths, transfer.ListOptions{})
 	if err != nil {
@@ -103,12 +103,12 @@ func (s *share) add(path string) (sharedFile, error) {
 	return f, nil
 }
 
-// zipName returns a name for the archive: unpackers on Windows take a backslash for a separator, and all expect UTF-8.
+// zipName returns a name for the archive: on Windows, unpackers treat a backslash as a separator, and all expect UTF-8.
 func zipName(path string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(path, "_"), `\`, "_")
 }
 
-// open opens a shared file, if it is still the one that was shared.
+// open opens a shared file if it is still the same file.
 func (s *share) open(f sharedFile) (*os.File, error) {
 	file, info, err := s.listing.Open(f.path)
 	if err != nil {
@@ -127,7 +127,8 @@ func tag(parts ...any) string {
 	return `"` + hex.EncodeToString(sum[:16]) + `"`
 }
 
-// disposition names a download, for browsers that know RFC 6266 and for others. A page is never displayed from here.
+// disposition returns the Content-Disposition of a download, for browsers with and without support for RFC 6266. Files
+// are never displayed in the browser.
 func disposition(name string) string {
 	plain := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' || strings.ContainsRune(`"\%;`, r) {
@@ -148,7 +149,7 @@ func (s *share) serveFile(l *Link, w http.ResponseWriter, r *http.Request, v Vis
 	f := s.files[n]
 	file, err := s.open(f)
 	if err != nil {
-		http.Error(w, "This file was changed or removed after the link was made.", http.StatusGone)
+		http.Error(w, "This file was changed or removed after the link was created.", http.StatusGone)
 		return
 	}
 	defer file.Close()
@@ -167,24 +168,24 @@ func (s *share) serveArchive(l *Link, w http.ResponseWriter, r *http.Request, v 
 	l.download(w, r, v, wholeArchive, s.name, time.Time{}, s.archive.Size(), archive)
 }
 
-// wholeArchive is the number of the archive among the downloads; files have numbers from 0.
+// wholeArchive is the number of the archive among the downloads. Files are numbered from 0.
 const wholeArchive = -1
 
-// download serves content as a file to save, and reports when the visitor has its end.
+// download serves content as a file to save, and reports when the visitor has received all of it.
 func (l *Link) download(w http.ResponseWriter, r *http.Request, v Visitor, number int, name string, modTime time.Time, size int64, content io.ReadSeeker) {
 	kind := mime.TypeByExtension(path.Ext(name))
-	if !strings.HasPrefix(kind, "image/") && !strings.HasPrefix(kind, "video/") { // a phone offers to keep these with its photos
+	if !strings.HasPrefix(kind, "image/") && !strings.HasPrefix(kind, "video/") { // phones offer to store these with their photos
 		kind = "application/octet-stream"
 	}
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Content-Disposition", disposition(name))
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{}) // when it passes, net/http ends the request, however well it goes
+	_ = control.SetReadDeadline(time.Time{}) // net/http ends a request at this deadline even if data is flowing
 	watched := &watchedReader{ReadSeeker: content, moved: func() {
 		l.touch()
 		_ = control.SetWriteDeadline(time.Now().Add(l.opts.stalls))
 	}}
-	if strings.Contains(r.Header.Get("Range"), ",") { // no browser asks for several ranges of a download
+	if strings.Contains(r.Header.Get("Range"), ",") { // browsers never request several ranges of a download
 		r.Header.Del("Range")
 	}
 	http.ServeContent(w, r, "", modTime, watched)
@@ -193,19 +194,20 @@ func (l *Link) download(w http.ResponseWriter, r *http.Request, v Visitor, numbe
 	}
 }
 
-// progress is how much of each download a visitor has, from its start. It has an entry for each file and visitor at
-// most.
+// progress records how much of each download a visitor has, from its start. It has at most one entry for each file and
+// visitor.
 type progress struct {
 	mu       sync.Mutex
 	to       map[download]int64
 	reported map[download]time.Time
 }
 
-// download is what a visitor downloads: a file by its number, or wholeArchive. Files of two folders may have one name.
+// download identifies a download: a file by its number, or wholeArchive. Files in different folders may have the same
+// name.
 type download struct{ visitor, number int }
 
-// whole adds what was read for a visitor, and reports whether the visitor has everything now. If the connection broke,
-// the visitor's next request says how much of it arrived. A download that is repeated is reported once a minute.
+// whole adds bytes that were read for a visitor, and reports whether the visitor has everything now. If the connection
+// breaks, the visitor's next request shows how much arrived. A repeated download is reported at most once a minute.
 func (p *progress) whole(d download, read *watchedReader, size int64, connected bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -218,7 +220,7 @@ func (p *progress) whole(d download, read *watchedReader, size int64, connected 
 	if !connected || p.to[d] < size || size > 0 && !read.read {
 		return false
 	}
-	delete(p.to, d) // the next download is a new one
+	delete(p.to, d) // a later download starts from zero
 
 	if time.Since(p.reported[d]) < time.Minute { // guard: web-sent
 		return false
@@ -227,7 +229,7 @@ func (p *progress) whole(d download, read *watchedReader, size int64, connected 
 	return true
 }
 
-// watchedReader knows how far it was read.
+// watchedReader records how far it was read.
 type watchedReader struct {
 	io.ReadSeeker
 	moved func()
@@ -241,7 +243,7 @@ func (w *watchedReader) Read(b []byte) (int, error) {
 	if !w.read {
 		w.from = w.pos
 	}
-	n, err := w.ReadSeeker.Read(b) // it may take long: an archive computes checksums
+	n, err := w.ReadSeeker.Read(b) // it may take a while: an archive computes checksums
 	w.moved()
 	w.pos += int64(n)
 	w.read = w.read || n > 0

@@ -12,10 +12,10 @@ import (
 //go:embed texts
 var textFiles embed.FS
 
-// languages are those that the page has, the default first.
+// languages are the languages of the page, default first.
 var languages = []string{"en", "de", "es", "fi", "fr", "zh"}
 
-// texts are the page's texts by language and key.
+// texts holds the strings of the page by language and key.
 var texts = loadTexts()
 
 func loadTexts() map[string]map[string]string {
@@ -54,7 +54,7 @@ func languageOf(header string) string {
 	return best
 }
 
-// scriptTexts returns a line of JavaScript that defines the texts for the page's script.
+// scriptTexts returns a line of JavaScript that defines the strings for the page's script.
 func scriptTexts(lang string) []byte {
 	b, err := json.Marshal(texts[lang])
 	if err != nil {

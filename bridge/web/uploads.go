@@ -14,22 +14,22 @@ const (
 	maxOffer          = 16 << 20 // bytes of JSON
 	maxOfferedFiles   = 100_000
 	maxOfferedFolders = 20_000
-	maxParsing        = 4  // announcements that are read at once, one of each visitor
-	maxAsking         = 3  // uploads that wait for an answer, of all visitors
-	maxOpen           = 8  // accepted uploads that are not finished, of all visitors
-	maxOpenOfOne      = 4  // uploads of one visitor that wait or are not finished
-	keptEnded         = 64 // ended uploads that the page may still ask about
+	maxParsing        = 4  // announcements that are read at once, one per visitor
+	maxAsking         = 3  // uploads that wait for an answer, from all visitors
+	maxOpen           = 8  // accepted uploads that are not finished, from all visitors
+	maxOpenOfOne      = 4  // uploads from one visitor that wait or are not finished
+	keptEnded         = 64 // ended uploads that the page may still query
 	shownNames        = 20
-	// askedFor is how long the page may not ask for the answer before its visitor counts as gone, pollFor how long one
-	// such request is held, staleFor how long an accepted upload may bring nothing.
+	// askedFor is how long the page may go without polling for the answer before its visitor counts as gone, pollFor
+	// how long one poll is held, and staleFor how long an accepted upload may stay without data.
 	askedFor = time.Minute
 	pollFor  = 25 * time.Second
 	staleFor = 10 * time.Minute
-	// formFor is how long a form waits for its answer: net/http does not notice that its sender has gone.
+	// formFor is how long a form waits for its answer: net/http does not detect that its sender has disconnected.
 	formFor = 3 * time.Minute
 )
 
-// MaxFormFiles is how many files an Upload of unknown size may bring.
+// MaxFormFiles is how many files an Upload of unknown size may contain.
 const MaxFormFiles = 100
 
 // The states of an upload.
@@ -40,19 +40,19 @@ const (
 	finished = "finished"
 )
 
-// uploads are what visitors send through a link.
+// uploads holds the uploads of the visitors of a link.
 type uploads struct {
 	l  *Link
 	mu sync.Mutex
-	// seen is what may have been received through the link so far.
+	// seen is the most that may have been received through the link so far.
 	seen   transfer.Totals
 	count  int
 	byID   map[string]*upload
-	ended  []string // their IDs, the oldest first
+	ended  []string // their IDs, oldest first
 	asking int
 	open   int
 
-	parsing map[int]bool // the visitors whose announcement is read: each may take a lot of memory
+	parsing map[int]bool // the visitors whose announcement is being read; each may take a lot of memory
 }
 
 // upload is one upload of a visitor.
@@ -60,18 +60,18 @@ type upload struct {
 	u     *uploads
 	id    string
 	view  Upload
-	files []offeredFile // nil if the browser sends a form, or when it has ended
+	files []offeredFile // nil if the browser sends a form, or after the upload has ended
 	form  bool
 	waits bool            // for an answer; guarded by uploads.mu, as open is
 	open  bool            // accepted and not ended
-	got   transfer.Totals // what has arrived; guarded by uploads.mu
+	got   transfer.Totals // the files and bytes that have arrived; guarded by uploads.mu
 	stop  context.CancelFunc
 
 	mu      sync.Mutex
 	state   string
-	decided chan struct{} // closed when the state is not waiting any more
+	decided chan struct{} // closed when the state is no longer waiting
 	intake  *transfer.Intake
-	timer   *time.Timer // ends it when nothing comes
+	timer   *time.Timer // ends the upload if no data arrives
 	last    time.Time   // of the last progress event
 	done    chan struct{}
 	result  transfer.Result
@@ -89,7 +89,7 @@ func newUploads(l *Link) uploads {
 	return uploads{l: l, byID: map[string]*upload{}, parsing: map[int]bool{}}
 }
 
-// startParsing reports whether an announcement of a visitor may be read now. If so, call endParsing after it.
+// startParsing reports whether an announcement of a visitor may be read now. If so, the caller must call endParsing.
 func (us *uploads) startParsing(v Visitor) bool {
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -142,7 +142,7 @@ func (us *uploads) begin(id string, view Upload, files []offeredFile) (*upload, 
 	return up, nil
 }
 
-// ask asks the program, and opens the folder if it accepts.
+// ask asks the program, and opens the folder if the upload is accepted.
 func (up *upload) ask(ctx context.Context) {
 	us := up.u
 	var err error
@@ -203,7 +203,7 @@ func (up *upload) openIntake() error {
 	return nil
 }
 
-// most returns how much may arrive: what was accepted, within what the link has left.
+// most returns how much may arrive: the accepted totals, within the remaining limit of the link.
 func (up *upload) most() transfer.Totals {
 	const huge = 1 << 62
 	t := transfer.Totals{Files: up.view.Files, Folders: up.view.Folders, Bytes: up.view.Bytes}
@@ -215,7 +215,7 @@ func (up *upload) most() transfer.Totals {
 	us.mu.Lock()
 	defer us.mu.Unlock()
 	others := us.seen
-	for _, other := range us.byID { // what is under way counts as it was announced, or as it has arrived
+	for _, other := range us.byID { // uploads in progress count as announced, or as arrived if that is more
 		if other != up && other.open {
 			others.Files += max(other.got.Files, announced(other.view.Files, other.form))
 			others.Bytes += max(other.got.Bytes, announced(other.view.Bytes, other.form))
@@ -231,7 +231,7 @@ func (up *upload) most() transfer.Totals {
 	return t
 }
 
-// announced returns what an upload has announced; a form announces nothing.
+// announced returns the announced count n, or 0 for a form, which announces nothing.
 func announced(n int64, form bool) int64 {
 	if form {
 		return 0
@@ -249,7 +249,7 @@ func (us *uploads) activeOfLocked(v Visitor) (n int) {
 	return n
 }
 
-// forgetLater keeps an ended upload for the page's last question about it, among a limited number.
+// forgetLater keeps an ended upload, so that the page can query its result. The number of these is limited.
 func (us *uploads) forgetLater(up *upload) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -260,7 +260,7 @@ func (us *uploads) forgetLater(up *upload) {
 	}
 }
 
-// progress reports what has arrived.
+// progress reports how much has arrived.
 func (up *upload) progress(p transfer.Progress) {
 	up.u.l.touch()
 	up.u.mu.Lock()
@@ -280,7 +280,7 @@ func (up *upload) progress(p transfer.Progress) {
 	}
 }
 
-// asked notes that the page still waits for the answer.
+// asked records that the page still waits for the answer.
 func (up *upload) asked() {
 	up.mu.Lock()
 	defer up.mu.Unlock()
@@ -289,7 +289,7 @@ func (up *upload) asked() {
 	}
 }
 
-// end makes everything durable that has arrived, and closes the upload. It is idempotent, and returns what has arrived.
+// end makes everything durable that has arrived, closes the upload and returns what has arrived. It is idempotent.
 func (up *upload) end() {
 	up.mu.Lock()
 	if up.state != accepted {
@@ -340,7 +340,7 @@ func (us *uploads) finishAll() {
 	}
 }
 
-// of returns an upload of a visitor.
+// of returns a visitor's upload.
 func (us *uploads) of(v Visitor, id string) *upload {
 	us.mu.Lock()
 	defer us.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// visitors are the browsers that have opened a link, and what strangers have tried.
+// visitors holds the browsers that have opened a link, and counts the attempts of others.
 type visitors struct {
 	pin  string
 	most int
@@ -42,8 +42,8 @@ var (
 	errInUse    = errors.New("the link is in use")
 )
 
-// enter admits one more visitor and returns its cookie. The error is errWrongPIN, errInUse or ErrGuessed.
-// After too many wrong PINs nobody else is admitted; the visitors that are there stay.
+// enter admits one more visitor and returns its cookie. The error is errWrongPIN, errInUse or ErrGuessed. After too
+// many wrong PINs, no one else is admitted; existing visitors are not affected.
 func (vs *visitors) enter(pin string, addr netip.Addr, agent string) (cookie string, v Visitor, err error) {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
@@ -67,7 +67,7 @@ func (vs *visitors) enter(pin string, addr netip.Addr, agent string) (cookie str
 	return cookie, v, nil
 }
 
-// of returns the visitor that a request comes from.
+// of returns the visitor that sent a request.
 func (vs *visitors) of(r *http.Request) (Visitor, bool) {
 	c, err := r.Cookie(cookieName)
 	if err != nil {
@@ -87,14 +87,15 @@ func limiterOf(of map[int]*rate.Limiter, v Visitor, every time.Duration, burst i
 	return of[v.Number]
 }
 
-// maySay reports whether a visitor may send one more text now.
+// maySay reports whether a visitor may send one more text message now.
 func (vs *visitors) maySay(v Visitor) bool {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
 	return limiterOf(vs.texts, v, textEvery, textsAtOnce).Allow()
 }
 
-// mayAnnounce reports whether an announcement of a visitor is read now: it may be long, and no question yet.
+// mayAnnounce reports whether an announcement of a visitor may be read now. It may be long, and reading it comes before
+// any question.
 func (vs *visitors) mayAnnounce(v Visitor) bool {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
@@ -119,8 +120,8 @@ func (vs *visitors) answered(v Visitor, yes bool) {
 	}
 }
 
-// stray counts a request outside the secret path, and reports whether its address gets no answer any more. A browser on
-// that address that has the right path still does: any page can make it send such requests.
+// stray counts a request outside the secret path, and reports whether its address no longer gets an answer. Requests
+// with the right path from that address are still answered: any web page can make a browser send stray requests.
 func (vs *visitors) stray(addr netip.Addr) (silent bool) {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()

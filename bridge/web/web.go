@@ -1,10 +1,10 @@
-// Package web exchanges files and text with devices that have nothing installed but a browser: by a link that a person
-// opens on the other device, from a QR code. A link offers files to download, or takes uploads into a folder, or both.
-// It answers on this device's addresses for a limited time and to a limited number of visitors, and only below a secret
-// path.
+// Package web exchanges files and text with devices that have only a browser. A person opens a link on the other
+// device, for example by scanning its QR code. A link offers files for download, receives uploads into a folder, or
+// both. It answers on this device's addresses for a limited time, for a limited number of visitors, and only under a
+// secret path.
 //
-// Over plain HTTP the exchange is not encrypted: others on the network can read it, and one who controls the network can
-// change it. The page says so. Options.Certificate makes it HTTPS.
+// Over plain HTTP the exchange is not encrypted: others on the network can read it, and an attacker who controls the
+// network can change it. The page states this. Options.Certificate enables HTTPS.
 package web
 
 import (
@@ -24,7 +24,7 @@ import (
 	"multipeer/transfer"
 )
 
-// DefaultPort is the TCP port that a link tries first, so that a firewall needs one rule.
+// DefaultPort is the TCP port that a link tries first, so that one firewall rule is enough.
 const DefaultPort = 8421
 
 // The default times of a link.
@@ -37,17 +37,17 @@ const (
 const (
 	maxConns        = 64 // at once
 	maxConnsPerAddr = 16
-	maxWrongPerAddr = 10 // requests of one address outside the secret path; then it gets no answer to others
+	maxWrongPerAddr = 10 // requests from one address outside the secret path; further ones get no answer
 	maxStrays       = 4096
-	maxWrongPINs    = 5 // of all visitors; then the link closes
+	maxWrongPINs    = 5 // from all browsers; then the link closes
 	headerTimeout   = 10 * time.Second
 	bodyIdle        = time.Minute // how long a body may stall
 	maxHeader       = 16 << 10
-	// Texts and questions of one visitor.
+	// Text messages and questions from one visitor.
 	textEvery, textsAtOnce             = 2 * time.Second, 10
 	askEvery, asksAtOnce               = 5 * time.Second, 5
-	announceEvery, announcementsAtOnce = time.Second, 30 // announcements of a visitor, also those that are refused
-	maxDeclined                        = 3               // in a row; then the link takes no more of that visitor
+	announceEvery, announcementsAtOnce = time.Second, 30 // announcements from a visitor, including refused ones
+	maxDeclined                        = 3               // in a row; then the link accepts nothing more from that visitor
 )
 
 // Errors for the end of a link; see Link.Err.
@@ -57,43 +57,43 @@ var (
 	ErrStopped = errors.New("the link was stopped")
 )
 
-// Options say what a link offers.
+// Options configure a link.
 type Options struct {
 	Name  string   // of this device, for the page
 	Paths []string // files and folders to share
 	Text  string   // text to share
 	// Dir is the folder to receive into; it must exist. Empty means that the link receives nothing.
 	Dir string
-	// Most limits what is received through this link, in total; a zero field means no limit but the disk's reserve.
+	// Most limits the total that this link receives. A zero field means no limit except the disk's reserve.
 	Most    transfer.Totals
 	Reserve int64 // see transfer.ReceiveOptions.Reserve
-	// PIN, if set, is asked for before the page opens.
+	// PIN, if set, has to be entered before the page opens.
 	PIN string
 	// Visitors is how many browsers may open the link; 0 means one.
 	Visitors int
-	// Idle is how long the link stays after the last byte, Lifetime how long at most; 0 means the default.
+	// Idle is how long the link stays open after the last byte, Lifetime how long in total; 0 means the default.
 	Idle, Lifetime time.Duration
-	// Interfaces names the network interfaces that the link answers on. Empty means all with private addresses, or all if
-	// there are none.
+	// Interfaces names the network interfaces that the link answers on. Empty means all with private addresses, or all
+	// if there are none.
 	Interfaces []string
 	// Port is the TCP port; 0 means DefaultPort, or any free port if that one is taken.
 	Port int
-	// Certificate, if set, makes the link HTTPS; visitors then use a name that it is valid for.
+	// Certificate, if set, enables HTTPS; visitors then have to use a name for which it is valid.
 	Certificate *tls.Certificate
-	// Ask asks a person whether to receive an upload; nil accepts. Its error declines. ctx ends when the visitor gives
-	// up or the link ends. It may be called concurrently.
+	// Ask decides whether to receive an upload; nil accepts all. An error declines. ctx ends when the visitor gives up
+	// or the link ends. It may be called concurrently.
 	Ask func(ctx context.Context, u Upload) error
-	// Tell is called with each Event, from one goroutine at a time. It may be nil, and must return soon.
+	// Tell is called with each Event, from one goroutine at a time. It may be nil, and must return quickly.
 	Tell func(Event)
 
-	stalls time.Duration // tests shorten how long a body may stall; 0 means bodyIdle
+	stalls time.Duration // how long a body may stall, shortened by tests; 0 means bodyIdle
 }
 
 // Link is an open link.
 type Link struct {
 	opts     Options
 	token    string       // the secret path
-	addrs    []netip.Addr // that it answers at, the most likely first
+	addrs    []netip.Addr // the addresses that it answers at, most likely first
 	listener net.Listener
 	server   *http.Server
 	share    *share // nil if nothing is shared
@@ -104,14 +104,14 @@ type Link struct {
 	ctx      context.Context // ends with the link
 	stop     context.CancelCauseFunc
 	entering sync.Mutex
-	closing  bool // no more requests are handled
+	closing  bool // new requests are refused
 	handlers sync.WaitGroup
 	active   chan struct{} // signals activity
 	ended    chan struct{} // closed when everything has ended
 }
 
-// Open opens a link. Errors name what cannot be read, the folder that cannot be received into, or the port. The caller
-// closes it; it also ends by itself. ctx limits the time for reading what is to be shared.
+// Open opens a link. Errors contain the path that cannot be read, the folder that cannot be written to, or the port.
+// The caller closes the link; it also ends on its own. ctx limits the time for listing the shared files.
 func Open(ctx context.Context, opts Options) (*Link, error) {
 	if len(opts.Paths) == 0 && opts.Text == "" && opts.Dir == "" {
 		return nil, errors.New("a link needs something to share, or a folder to receive into")
@@ -155,7 +155,7 @@ func Open(ctx context.Context, opts Options) (*Link, error) {
 	l.listener = newLimiter(listener, l.addrs)
 	l.server = &http.Server{
 		Handler: l, ReadHeaderTimeout: headerTimeout, IdleTimeout: bodyIdle, MaxHeaderBytes: maxHeader,
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2: one stream cannot stall another
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2, so that one stream cannot stall another
 		ErrorLog:     discardLog, BaseContext: func(net.Listener) context.Context { return running },
 		ConnContext: rememberConn, DisableGeneralOptionsHandler: true,
 	}
@@ -177,7 +177,7 @@ func listen(port int) (net.Listener, error) {
 	return net.Listen("tcp", ":0")
 }
 
-// newToken returns a secret that can be typed: 60 bits as twelve letters and digits.
+// newToken returns a secret that can be typed: 60 bits, as twelve letters and digits.
 func newToken() string {
 	s := strings.ToLower(rand.Text()) // five bits a character
 	return s[:4] + "-" + s[4:8] + "-" + s[8:12]
@@ -205,7 +205,7 @@ func (l *Link) run() {
 	l.report(Ended{l.Err()})
 }
 
-// enter counts a handler for whose end the link waits; false means that the link has ended.
+// enter registers a handler that the link waits for at its end. It returns false if the link has ended.
 func (l *Link) enter() bool {
 	l.entering.Lock()
 	defer l.entering.Unlock()
@@ -236,7 +236,7 @@ func (l *Link) awaitEnd() {
 	}
 }
 
-// touch keeps the link from being idle.
+// touch restarts the idle timer.
 func (l *Link) touch() {
 	select {
 	case l.active <- struct{}{}:
@@ -244,8 +244,8 @@ func (l *Link) touch() {
 	}
 }
 
-// Close ends the link and waits until every request has ended. What is not whole is removed, what has arrived stays. It is
-// idempotent.
+// Close ends the link and waits until every request has ended. Incomplete files are removed, complete ones are kept. It
+// is idempotent.
 func (l *Link) Close() {
 	l.stop(ErrStopped)
 	<-l.ended
@@ -260,7 +260,7 @@ func (l *Link) Err() error { return context.Cause(l.ctx) }
 // Port returns the TCP port.
 func (l *Link) Port() int { return l.listener.Addr().(*net.TCPAddr).Port }
 
-// URLs lists the addresses of the link, the most likely first: private addresses of the network before others.
+// URLs lists the addresses of the link, most likely first: private addresses of the network before others.
 func (l *Link) URLs() []string {
 	var out []string
 	for _, a := range l.addrs {
@@ -287,9 +287,9 @@ func (l *Link) report(e Event) {
 	l.opts.Tell(e)
 }
 
-// linkAddrs lists this device's addresses that a link answers at: IPv4, those of private networks first, since IPv6
-// link-local addresses cannot be typed into a browser. Public addresses count only if there are no private ones, or if
-// their interface is named. Loopback is there if nothing else is.
+// linkAddrs lists this device's addresses that a link answers at: IPv4, private networks first, since IPv6 link-local
+// addresses cannot be typed into a browser. Public addresses are used only if there are no private ones, or if their
+// interface is specified. The loopback address is used only if there is nothing else.
 func linkAddrs(interfaces []string) (out []netip.Addr, err error) {
 	all, err := net.Interfaces()
 	if err != nil {
@@ -306,7 +306,7 @@ func linkAddrs(interfaces []string) (out []netip.Addr, err error) {
 		}
 		list, err := i.Addrs()
 		if err != nil {
-			continue // the interface is gone
+			continue // the interface has been removed
 		}
 		for _, a := range list {
 			if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && !p.Addr().IsLinkLocalUnicast() {
@@ -315,7 +315,7 @@ func linkAddrs(interfaces []string) (out []netip.Addr, err error) {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b netip.Addr) int { return rank(a) - rank(b) })
-	if len(interfaces) == 0 && len(out) > 0 { // the best kind only
+	if len(interfaces) == 0 && len(out) > 0 { // only the best kind
 		best := rank(out[0])
 		out = slices.DeleteFunc(out, func(a netip.Addr) bool { return rank(a) != best })
 	}

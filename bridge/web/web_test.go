@@ -210,7 +210,8 @@ func TestLink_SharesFilesFoldersAndText(t *testing.T) {
 	}
 }
 
-// TestLink_DownloadsOfOneNameAreCountedApart checks that the end of one file does not complete another one of its name.
+// TestLink_DownloadsOfOneNameAreCountedApart checks that the end of one file does not complete another file with the
+// same name.
 func TestLink_DownloadsOfOneNameAreCountedApart(t *testing.T) {
 	dir := tree(t, map[string]string{"all/a/x": "0123456789", "all/b/x": "0123456789"})
 	l, seen := openLink(t, Options{Paths: []string{filepath.Join(dir, "all")}})
@@ -226,7 +227,7 @@ func TestLink_DownloadsOfOneNameAreCountedApart(t *testing.T) {
 }
 
 // TestLink_TakesUploads checks that nothing is stored before the person accepts, that files arrive with their folders,
-// and that a broken upload continues.
+// and that an interrupted upload resumes.
 func TestLink_TakesUploads(t *testing.T) {
 	dir := t.TempDir()
 	asked := make(chan Upload, 1)
@@ -252,7 +253,7 @@ func TestLink_TakesUploads(t *testing.T) {
 	}
 	cut := io.MultiReader(bytes.NewReader(content[:300_000]), &breaking{})
 	if status, _, _ := b.do("PUT", "put/"+id+"/0", cut); status == http.StatusOK {
-		t.Error("a broken upload was taken")
+		t.Error("a broken upload was accepted")
 	}
 	var arrived struct{ Arrived int64 }
 	if !load.Within(5*time.Second, 10*time.Millisecond, func() bool {
@@ -261,7 +262,7 @@ func TestLink_TakesUploads(t *testing.T) {
 	}) {
 		t.Fatalf("%d bytes of the broken upload were kept", arrived.Arrived)
 	}
-	if !load.Within(5*time.Second, 10*time.Millisecond, func() bool { // the broken stream has to end first
+	if !load.Within(5*time.Second, 10*time.Millisecond, func() bool { // wait until the broken stream has ended
 		status, _, _ := b.do("PUT", "put/"+id+"/0?from=300000", bytes.NewReader(content[300_000:]))
 		return status == http.StatusOK
 	}) {
@@ -295,12 +296,12 @@ func TestLink_TakesUploads(t *testing.T) {
 	}
 }
 
-// breaking is a body that breaks.
+// breaking is a body that fails.
 type breaking struct{}
 
 func (breaking) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// TestLink_WorksWithoutJavaScript checks the plain form, which is asked about by its first name.
+// TestLink_WorksWithoutJavaScript checks the plain form; the question shows its first name.
 func TestLink_WorksWithoutJavaScript(t *testing.T) {
 	dir := t.TempDir()
 	var asked []Upload
@@ -341,7 +342,7 @@ func TestLink_WorksWithoutJavaScript(t *testing.T) {
 	}
 	_, _ = w.Write([]byte("x"))
 	_ = form.Close()
-	_, _, _ = b.do("POST", "upload", &body, "Content-Type", form.FormDataContentType()) // a name of 5,000 bytes asks no one
+	_, _, _ = b.do("POST", "upload", &body, "Content-Type", form.FormDataContentType()) // a name of 5,000 bytes is refused without asking
 	if len(asked) != 2 || asked[0].Names[0] != "one.txt" || asked[0].Bytes != transfer.Unknown {
 		t.Errorf("asked %+v", asked)
 	}
@@ -353,8 +354,8 @@ func TestLink_WorksWithoutJavaScript(t *testing.T) {
 	}
 }
 
-// TestLink_GivesNothingAway checks that nothing answers without the secret path, at another host name, or for another
-// page, and that guessing ends.
+// TestLink_GivesNothingAway checks that nothing answers without the secret path, under another host name, or for
+// another page, and that guessing is stopped.
 func TestLink_GivesNothingAway(t *testing.T) {
 	dir := tree(t, map[string]string{"x": "x"})
 	l, _ := openLink(t, Options{Paths: []string{filepath.Join(dir, "x")}, Dir: dir, Visitors: 2})
@@ -397,8 +398,8 @@ func TestLink_GivesNothingAway(t *testing.T) {
 	}
 }
 
-// TestLink_ConnectionsOfAnAddressAreLimited checks that connections that have not shown the secret make room for new
-// ones, and that those of visitors stay.
+// TestLink_ConnectionsOfAnAddressAreLimited checks that new connections replace those that have not used the secret
+// path, and that connections of visitors stay.
 func TestLink_ConnectionsOfAnAddressAreLimited(t *testing.T) {
 	l, _ := openLink(t, Options{Text: "x"})
 	var silent []net.Conn
@@ -412,7 +413,7 @@ func TestLink_ConnectionsOfAnAddressAreLimited(t *testing.T) {
 	}
 	b := newBrowser(t, l)
 	if status, _, _ := b.do("GET", "", nil); status != http.StatusOK {
-		t.Errorf("beside silent connections: %d", status)
+		t.Errorf("with silent connections: %d", status)
 	}
 	_ = silent[0].SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, err := silent[0].Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
@@ -445,7 +446,7 @@ func TestLink_ConnectionsOfAnAddressAreLimited(t *testing.T) {
 	}
 }
 
-// TestLimiter_LimitsAllConnections checks the limit of all addresses together.
+// TestLimiter_LimitsAllConnections checks the total limit for all addresses.
 func TestLimiter_LimitsAllConnections(t *testing.T) {
 	l := newLimiter(nil, nil)
 	open := 0
@@ -473,8 +474,8 @@ func (f fromAddr) RemoteAddr() net.Addr {
 	return a
 }
 
-// TestLink_PINAndVisitors checks that a wrong PIN is refused, that another browser cannot open a link that is in use,
-// nor end it, and that five wrong PINs close a link that is not.
+// TestLink_PINAndVisitors checks that a wrong PIN is refused, that another browser can neither open nor close a link
+// that is in use, and that five wrong PINs close a link that is not in use.
 func TestLink_PINAndVisitors(t *testing.T) {
 	l, _ := openLink(t, Options{Text: "x", PIN: "4711"})
 	a, b := newBrowser(t, l), newBrowser(t, l)
@@ -523,7 +524,7 @@ func TestLink_PINAndVisitors(t *testing.T) {
 	}
 }
 
-// TestLink_Expires checks that an idle link ends by itself, and an upload with it, whose whole files stay.
+// TestLink_Expires checks that an idle link ends on its own and ends its uploads, whose complete files are kept.
 func TestLink_Expires(t *testing.T) {
 	dir := t.TempDir()
 	l, seen := openLink(t, Options{Dir: dir, Idle: 300 * time.Millisecond})
@@ -534,7 +535,7 @@ func TestLink_Expires(t *testing.T) {
 	select {
 	case <-l.Done():
 	case <-time.After(10 * time.Second):
-		t.Fatal("it does not end")
+		t.Fatal("the link does not end")
 	}
 	if !errors.Is(l.Err(), ErrExpired) {
 		t.Errorf("ended with %v", l.Err())
@@ -547,11 +548,11 @@ func TestLink_Expires(t *testing.T) {
 		t.Errorf("received %+v", r)
 	}
 	if status, _, _ := b.do("GET", "", nil); status != 0 {
-		t.Errorf("it still answers: %d", status)
+		t.Errorf("the link still answers: %d", status)
 	}
 }
 
-// TestLink_LimitsHold checks that uploads bring no more than was announced and accepted, and that few can wait.
+// TestLink_LimitsHold checks that uploads cannot exceed what was announced and accepted, and that only a few can wait.
 func TestLink_LimitsHold(t *testing.T) {
 	dir := t.TempDir()
 	l, _ := openLink(t, Options{Dir: dir, Most: transfer.Totals{Bytes: 100}, Visitors: 2})
@@ -559,7 +560,7 @@ func TestLink_LimitsHold(t *testing.T) {
 	b.open("")
 	id, _ := b.offer(offeredFile{"long", 5, 0})
 	if status, _, _ := b.do("PUT", "put/"+id+"/0", strings.NewReader("123456")); status == http.StatusOK {
-		t.Error("more than was announced was taken")
+		t.Error("more than was announced was accepted")
 	}
 	id, _ = b.offer(offeredFile{"large", 101, 0})
 	if status, body, _ := b.do("PUT", "put/"+id+"/0", strings.NewReader(strings.Repeat("x", 101))); status != http.StatusRequestEntityTooLarge {
@@ -606,8 +607,8 @@ func TestLink_LimitsHold(t *testing.T) {
 	}
 }
 
-// TestLink_QuestionsAndTextsAreLimited checks that a visitor cannot ask or say without end, and that a person who
-// declines three times is not asked again.
+// TestLink_QuestionsAndTextsAreLimited checks that questions and messages from a visitor are limited, and that a person
+// who declines three times is not asked again.
 func TestLink_QuestionsAndTextsAreLimited(t *testing.T) {
 	asked := 0
 	l, seen := openLink(t, Options{Dir: t.TempDir(), Visitors: 2, Ask: func(context.Context, Upload) error { asked++; return errors.New("no") }})
@@ -648,7 +649,7 @@ func TestLink_QuestionsAndTextsAreLimited(t *testing.T) {
 		_, _, _ = b.do("POST", "text", strings.NewReader("text=hello"), "Content-Type", "application/x-www-form-urlencoded")
 	}
 	if n := len(of[Said](seen)); n < textsAtOnce || n > textsAtOnce+2 {
-		t.Errorf("%d texts were passed on", n)
+		t.Errorf("%d messages were passed on", n)
 	}
 	other := newBrowser(t, l)
 	other.open("")
@@ -657,8 +658,8 @@ func TestLink_QuestionsAndTextsAreLimited(t *testing.T) {
 	}
 }
 
-// TestLink_AnnouncementsAreBounded checks that announcements do not take memory: long lists end early, one is read at a
-// time, and nothing is kept of what has ended.
+// TestLink_AnnouncementsAreBounded checks that announcements take little memory: long lists end early, one is read at a
+// time, and nothing is kept of those that have ended.
 func TestLink_AnnouncementsAreBounded(t *testing.T) {
 	l, _ := openLink(t, Options{Dir: t.TempDir(), Ask: func(context.Context, Upload) error { return errors.New("no") }})
 	b := newBrowser(t, l)
@@ -704,8 +705,8 @@ func TestLink_AnnouncementsAreBounded(t *testing.T) {
 	}
 }
 
-// TestLink_SlowAnnouncementDelaysNobodyElse checks that a visitor whose announcement does not come holds up its own
-// uploads alone, and for a limited time.
+// TestLink_SlowAnnouncementDelaysNobodyElse checks that a visitor whose announcement stalls delays only its own
+// uploads, and for a limited time.
 func TestLink_SlowAnnouncementDelaysNobodyElse(t *testing.T) {
 	l, _ := openLink(t, Options{Dir: t.TempDir(), Visitors: 2, stalls: 4 * time.Second})
 	slow, other := newBrowser(t, l), newBrowser(t, l)
@@ -738,13 +739,13 @@ func TestLink_SlowAnnouncementDelaysNobodyElse(t *testing.T) {
 			_, _ = feed.Write([]byte(" "))
 		}
 		if time.Since(began) > 20*time.Second {
-			t.Fatal("it is still read")
+			t.Fatal("the request is still read")
 		}
 	}
 }
 
-// TestLink_FormsTakeLittleMemory checks that the headers of a form are limited before anybody is asked, and that a form
-// without files is not read on.
+// TestLink_FormsTakeLittleMemory checks that the headers of a form are limited before anyone is asked, and that a form
+// without files is not read further.
 func TestLink_FormsTakeLittleMemory(t *testing.T) {
 	asked := 0
 	l, _ := openLink(t, Options{Dir: t.TempDir(), Ask: func(context.Context, Upload) error { asked++; return errors.New("no") }})
@@ -774,7 +775,7 @@ func TestLink_FormsTakeLittleMemory(t *testing.T) {
 	}
 }
 
-// repeated is a text again and again.
+// repeated is a reader that repeats a string.
 type repeated struct {
 	text    string
 	n, most int
@@ -792,7 +793,7 @@ func (r *repeated) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// TestLink_ReadsWithABodyEnd checks that a request that only reads cannot hold its connection with a body.
+// TestLink_ReadsWithABodyEnd checks that a GET request cannot hold its connection open with a body.
 func TestLink_ReadsWithABodyEnd(t *testing.T) {
 	dir := tree(t, map[string]string{"one": "1"})
 	l, _ := openLink(t, Options{Paths: []string{filepath.Join(dir, "one")}})
@@ -838,8 +839,8 @@ func TestLink_LongDownloadsAreServed(t *testing.T) {
 	}
 }
 
-// TestLink_RepeatedDownloadsTakeNoMemory checks that a visitor cannot make the link keep or report more than there are
-// files.
+// TestLink_RepeatedDownloadsTakeNoMemory checks that a visitor cannot make the link keep or report more entries than
+// there are files.
 func TestLink_RepeatedDownloadsTakeNoMemory(t *testing.T) {
 	dir := tree(t, map[string]string{"one": "1"})
 	l, seen := openLink(t, Options{Paths: []string{filepath.Join(dir, "one")}})
@@ -866,7 +867,7 @@ func TestLink_RepeatedDownloadsTakeNoMemory(t *testing.T) {
 	}
 }
 
-// TestLimiter_FloodTakesItsOwnPlaces checks that one address with many new connections displaces its own.
+// TestLimiter_FloodTakesItsOwnPlaces checks that many new connections from one address displace only its own.
 func TestLimiter_FloodTakesItsOwnPlaces(t *testing.T) {
 	l := newLimiter(nil, nil)
 	c, _ := net.Pipe()
@@ -876,14 +877,14 @@ func TestLimiter_FloodTakesItsOwnPlaces(t *testing.T) {
 		l.enter(fromAddr{c, fmt.Sprintf("10.0.0.%d:1", 1+i%5)})
 	}
 	if !slices.Contains(l.open, honest) {
-		t.Error("an honest visitor lost its connection")
+		t.Error("a visitor lost its connection")
 	}
 	if len(l.open) > maxConns {
 		t.Errorf("%d connections are open", len(l.open))
 	}
 }
 
-// TestLink_MostHoldsForParallelUploads checks that uploads at the same time do not exceed the limit of the link together.
+// TestLink_MostHoldsForParallelUploads checks that parallel uploads together do not exceed the limit of the link.
 func TestLink_MostHoldsForParallelUploads(t *testing.T) {
 	dir := t.TempDir()
 	l, _ := openLink(t, Options{Dir: dir, Most: transfer.Totals{Files: 2, Bytes: 1000}})
@@ -898,12 +899,12 @@ func TestLink_MostHoldsForParallelUploads(t *testing.T) {
 	for _, id := range ids {
 		_, _, _ = b.do("PUT", "put/"+id+"/0", strings.NewReader(strings.Repeat("x", 400)))
 	}
-	if list, _ := os.ReadDir(dir); len(list) > 3 { // with the staging folder
+	if list, _ := os.ReadDir(dir); len(list) > 3 { // including the staging folder
 		t.Errorf("%d files were stored", len(list)-1)
 	}
 }
 
-// TestLink_StalledRequestsEnd checks that requests whose body never comes do not stay.
+// TestLink_StalledRequestsEnd checks that requests whose body never arrives are ended.
 func TestLink_StalledRequestsEnd(t *testing.T) {
 	l, _ := openLink(t, Options{Text: "x"})
 	for what, request := range map[string]string{

@@ -26,7 +26,7 @@ const (
 // Turn is what one rider does in one tick. It is also a byte on the wire.
 type Turn uint8
 
-// The turns. Leave is not a player's choice: it says that the rider has left.
+// The turns. Leave is not a player's choice: it means that the rider has left.
 const (
 	Straight Turn = iota
 	Left
@@ -34,7 +34,7 @@ const (
 	Leave
 )
 
-// Cell is a place between the walls; 0, 0 is the upper left one.
+// Cell is a position between the walls; 0, 0 is the upper left cell.
 type Cell struct{ X, Y int }
 
 // Rider is one cycle.

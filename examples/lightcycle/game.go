@@ -14,7 +14,7 @@ import (
 	"multipeer/engine"
 )
 
-// Options say how a player plays.
+// Options define how a player plays.
 type Options struct {
 	Card   card // the value of Config.Context
 	Robot  bool // plays by itself, and Play returns after one game
@@ -90,8 +90,8 @@ func NewGame(e *engine.Engine, opt Options) *Game {
 	}
 }
 
-// Play plays until ctx or the engine ends, or, for a robot, until its game is over. The error says why a robot's game
-// had no result. It can be called once.
+// Play plays until ctx or the engine ends, or, for a robot, until its game is over. The error is the reason why a
+// robot's game had no result. It can be called once.
 func (g *Game) Play(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	g.ctx = ctx
@@ -215,7 +215,7 @@ func (g *Game) receive(m engine.Message) {
 	}
 }
 
-// Commit says that this player is ready; it cannot be undone before the end of the game.
+// Commit reports that this player is ready; it cannot be undone before the end of the game.
 func (g *Game) Commit() { g.do(g.commit) }
 
 func (g *Game) commit() {

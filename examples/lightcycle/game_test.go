@@ -112,7 +112,7 @@ func wait(t *testing.T, what string, so func() bool) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("%s: it did not come to that", what)
+	t.Fatalf("%s: the condition was never met", what)
 }
 
 func (p *seated) finished(t *testing.T) {
@@ -120,7 +120,7 @@ func (p *seated) finished(t *testing.T) {
 	select {
 	case <-p.done:
 	case <-time.After(5 * time.Minute):
-		t.Fatalf("%s plays for ever: %q", p.game.me.name, p.said())
+		t.Fatalf("%s plays forever: %q", p.game.me.name, p.said())
 	}
 }
 
@@ -136,7 +136,7 @@ func byID(all []*seated) []*seated {
 	return all
 }
 
-// result returns the line that says how a game has ended.
+// result returns the line that reports how a game has ended.
 func (p *seated) result() string {
 	for _, line := range p.said() {
 		if line == "draw" || strings.HasPrefix(line, "winner: ") || strings.HasPrefix(line, "no winner: ") {
@@ -157,7 +157,7 @@ func sameGame(t *testing.T, all []*seated) {
 		}
 		first := all[0]
 		if p.result() == "" || p.result() != first.result() {
-			t.Errorf("%s says %q, %s says %q", p.game.me.name, p.result(), first.game.me.name, first.result())
+			t.Errorf("%s reports %q, %s reports %q", p.game.me.name, p.result(), first.game.me.name, first.result())
 		}
 		if p.game.last.board.trails != first.game.last.board.trails {
 			t.Errorf("%s and %s have different boards", p.game.me.name, first.game.me.name)
@@ -216,7 +216,8 @@ func TestUndecidedLeaver(t *testing.T) {
 	})
 }
 
-// TestLeaderLeaves ends the leader in the middle of a game, in both ways: the game is over for all, and says why.
+// TestLeaderLeaves ends the leader in the middle of a game, in both ways: the game is over for all, and the reason is
+// reported.
 func TestLeaderLeaves(t *testing.T) {
 	for name, leave := range map[string]func(*enginetest.Node) error{"goodbye": (*enginetest.Node).Stop, "crash": (*enginetest.Node).Kill} {
 		t.Run(name, func(t *testing.T) {
@@ -253,13 +254,13 @@ func TestRiderLeaves(t *testing.T) {
 		sameGame(t, all[:3])
 		b := all[0].game.last.board
 		if start := NewBoard(4).Riders[3].At; !b.Riders[3].Out || b.Free(start) {
-			t.Error("the one who has left is in, or its trail is gone")
+			t.Error("the peer that has left is in, or its trail is gone")
 		}
 	})
 }
 
-// TestConnBreaks cuts a player off for long enough to end its connection but not its session: it receives everything
-// that it missed.
+// TestConnBreaks cuts a player off long enough to end its connection but not its session: it receives everything that
+// it missed.
 func TestConnBreaks(t *testing.T) {
 	again := 0
 	for _, dead := range []time.Duration{5 * time.Second, 8 * time.Second, 9 * time.Second} {
@@ -514,7 +515,7 @@ func TestHostileLeader(t *testing.T) {
 				attack(board)
 				wait(t, "the end", func() bool { return strings.HasPrefix(p.result(), "no winner: the leader, ") && !p.sees().Live })
 				if _, err := io.Copy(io.Discard, turns); err == nil && p.count("dropped") > 0 {
-					t.Error("the stream to one who was dropped has ended well")
+					t.Error("the stream to a peer that was dropped has ended well")
 				}
 				if strings.ContainsAny(strings.Join(p.said(), ""), "\x1b\n") {
 					t.Errorf("control characters: %q", p.said())

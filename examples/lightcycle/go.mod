@@ -1,4 +1,4 @@
-// The game is a module of its own, as a program of somebody else would be.
+// The game is a separate module, like a third-party program would be.
 module multipeer/examples/lightcycle
 
 go 1.26.6

@@ -24,12 +24,11 @@
 //
 // Framed streams. Every player opens a stream to the leader for its turns, and the leader one to every player for the
 // ticks (round.go). A stream has no boundaries, hence WriteFrame and ReadFrame. A stream does not outlive a broken
-// connection, but the session does, for 3 s: the first frame of a stream of turns says which tick is needed next.
+// connection, but the session does, for 3 s: the first frame of a stream of turns states which tick is needed next.
 //
-// Hostile peers. Everything received is checked for length, value and order (protocol.go, and Board.Check); a peer
-// that breaks a rule is dropped by Engine.Disconnect. Positions need no check, because none are sent: all make the
-// same moves on a board of their own (board.go). A peer that reads no ticks is dropped too, and blocks no one
-// meanwhile.
+// Hostile peers. Everything received is checked for length, value and order (protocol.go, and Board.Check); a peer that
+// breaks a rule is dropped by Engine.Disconnect. Positions need no check, because none are sent: all make the same
+// moves on their own board (board.go). A peer that reads no ticks is dropped too, and blocks no one in the meantime.
 //
 // Leaving. A player whose session ends is out and its trail stays. Without its leader a game ends for all, and says
 // so.
@@ -120,7 +119,7 @@ func run(ctx context.Context, args []string) error {
 		})
 	}
 
-	// The engine has a context of its own: it ends after the game, and says goodbye to all.
+	// The engine has its own context: it ends after the game, and says goodbye to all.
 	running, end := context.WithCancel(context.Background())
 	defer end()
 	ended := make(chan error, 1)

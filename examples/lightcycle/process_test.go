@@ -52,7 +52,7 @@ func TestProcesses(t *testing.T) {
 	want := result.FindString(outs[0].String())
 	for i := range outs {
 		if got := result.FindAllString(outs[i].String(), -1); want == "" || len(got) != 1 || got[0] != want {
-			t.Errorf("robot %d says %q, robot 0 %q\n%s", i, got, want, &outs[i])
+			t.Errorf("robot %d reports %q, robot 0 %q\n%s", i, got, want, &outs[i])
 		}
 	}
 	t.Log(want)

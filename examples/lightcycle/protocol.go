@@ -37,8 +37,8 @@ func newCard(colour int) card {
 	return card{Colour: colours[colour], Token: hex.EncodeToString(token[:])}
 }
 
-// readCard reads a peer's card. Peer.Context is any JSON, or nil: missing or invalid values are derived from the
-// peer's ID, which is proven. A bad card is no reason to exclude a player.
+// readCard reads a peer's card. Peer.Context is any JSON, or nil: missing or invalid values are derived from the peer's
+// ID, which is proven. A bad card is not a reason to exclude a player.
 func readCard(raw json.RawMessage, id engine.PeerID) (colour int, token string) {
 	var c card
 	_ = json.Unmarshal(raw, &c) // use what could be read

@@ -14,7 +14,7 @@ import (
 const (
 	tickTime  = 100 * time.Millisecond
 	retryTime = 200 * time.Millisecond
-	// countdown is how many ticks pass before the first move: the streams are opened meanwhile.
+	// countdown is how many ticks pass before the first move: the streams are opened in the meantime.
 	countdown = 20
 	// silence is how many ticks a leader may be silent; the engine notices a crash long before.
 	silence = 150

@@ -32,7 +32,7 @@ type Screen struct {
 // OpenScreen takes over the terminal; Close restores it.
 func OpenScreen(in, out *os.File) (*Screen, error) {
 	if !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(out.Fd())) {
-		return nil, fmt.Errorf("this is not a terminal, so no one could see or steer anything; use -robot to play without one")
+		return nil, fmt.Errorf("this is not a terminal; use -robot to play without one")
 	}
 	was, err := term.MakeRaw(int(in.Fd()))
 	if err != nil {

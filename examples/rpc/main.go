@@ -42,7 +42,7 @@ var functions = map[string]func([]json.RawMessage) (any, error){
 	"upper": func(args []json.RawMessage) (any, error) {
 		var text string
 		if len(args) != 1 || json.Unmarshal(args[0], &text) != nil {
-			return nil, errors.New("upper takes one text")
+			return nil, errors.New("upper takes one string")
 		}
 		return strings.ToUpper(text), nil
 	},

@@ -116,7 +116,7 @@ func run(ctx context.Context, cfg engine.Config) error {
 	for number := 1; in.Scan(); number++ {
 		n := []note{{e.Self().ID, number, in.Text()}}
 		b.add(n)
-		_, _ = topic.Post(ctx, n, engine.Broadcast) // without anybody here, newcomers get it
+		_, _ = topic.Post(ctx, n, engine.Broadcast) // without anyone here, newcomers get it
 	}
 	err = e.Shutdown(ctx)
 	reading.Wait()

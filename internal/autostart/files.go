@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// For systems where an entry is a file, which tools of the system read.
+// For systems where an entry is a file that system tools read.
 
 // On reports whether the entry exists.
 func (e Entry) On() (bool, error) {
@@ -24,7 +24,7 @@ func (e Entry) On() (bool, error) {
 	return exists(path)
 }
 
-// patience is how long one system tool may take.
+// patience is how long a system tool may take.
 const patience = 10 * time.Second
 
 // tool runs a system tool; if it fails, its output is the error.
@@ -38,8 +38,8 @@ func tool(name string, args ...string) error {
 	if err == nil {
 		return nil
 	}
-	if said := strings.TrimSpace(string(out)); said != "" {
-		err = errors.New(said)
+	if text := strings.TrimSpace(string(out)); text != "" {
+		err = errors.New(text)
 	}
 	return fmt.Errorf("%s: %w", strings.Join(append([]string{name}, args...), " "), err)
 }

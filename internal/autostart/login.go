@@ -1,5 +1,5 @@
-// Package autostart makes the system start a program of ours when its user logs in: the window, or the service
-// multipeer-cli serve. None of it needs an administrator.
+// Package autostart makes the system start one of our programs when its user logs in: the window, or the service
+// multipeer-cli serve. Nothing here needs administrator rights.
 package autostart
 
 import (
@@ -19,11 +19,11 @@ type Entry struct {
 }
 
 // ErrNoSystem reports that start at login is not supported on this system.
-var ErrNoSystem = errors.New("how programs start at login on this system is not known: use its own way")
+var ErrNoSystem = errors.New("start at login is not supported on this system; set it up with the system's own tools")
 
-// Set creates or replaces the entry for this program, or removes it. It also starts or stops a service now. Each
-// system tool gets at most ten seconds. A command with a control character is an error, and so is a program started
-// by go run, because it does not exist later.
+// Set creates or replaces the entry for this program, or removes it. It also starts or stops a service immediately.
+// Each system tool gets at most ten seconds. A command with a control character is an error, and so is a program
+// started by go run, because its file is deleted when it exits.
 func (e Entry) Set(on bool) error {
 	if !on {
 		return e.remove()
@@ -46,7 +46,7 @@ func program() (string, error) {
 		return "", err
 	}
 	if strings.HasPrefix(p, filepath.Join(os.TempDir(), "go-build")) {
-		return "", errors.New("go run deletes the program when it ends: build the program, and run the built one")
+		return "", errors.New("go run deletes the program when it exits; build the program first and run the binary")
 	}
 	return p, nil
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// On macOS a launch agent starts either kind.
+// On macOS, a launch agent starts both the window and the service.
 
 func (e Entry) label() string {
 	if e.Service {
@@ -34,7 +34,7 @@ func (e Entry) write(command []string) error {
 		return err
 	}
 	e.end()
-	for until := time.Now().Add(patience); ; time.Sleep(patience / 40) { // fails until a stopped service has ended
+	for until := time.Now().Add(patience); ; time.Sleep(patience / 40) { // fails until the stopped service has exited
 		if err := tool("launchctl", "bootstrap", domain(), path); err == nil || time.Now().After(until) {
 			return err
 		}
@@ -55,5 +55,5 @@ func (e Entry) remove() error {
 // end removes the service from launchd, if it is loaded.
 func (e Entry) end() { _ = tool("launchctl", "bootout", domain()+"/"+e.label()) }
 
-// domain is that of the user who is logged in on the screen.
+// domain is the launchd domain of the user who is logged in to the desktop.
 func domain() string { return fmt.Sprintf("gui/%d", os.Getuid()) }

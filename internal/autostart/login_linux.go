@@ -9,11 +9,12 @@ import (
 	"strings"
 )
 
-// On Linux and similar systems, an autostart entry of the desktop starts a window, and a systemd user unit a service.
+// On Linux and similar systems, a desktop autostart entry starts the window, and a systemd user unit starts the
+// service.
 
 const (
 	entryFile = "multipeer.desktop"
-	unitFile  = "multipeer.service" // replaces the one from the package
+	unitFile  = "multipeer.service" // overrides the unit from the package
 )
 
 func (e Entry) file() (string, error) {
@@ -72,10 +73,10 @@ func (e Entry) remove() error {
 
 func systemd(args ...string) error {
 	if _, err := exec.LookPath("systemctl"); err != nil {
-		return errors.New("this system has no systemd, which would start the service: have its own way of starting services run multipeer-cli serve")
+		return errors.New("this system has no systemd; set up multipeer-cli serve as a service with the system's own tools")
 	}
 	if err := tool("systemctl", append([]string{"--user"}, args...)...); err != nil {
-		return fmt.Errorf("%w; the user's systemd is there in a session that was logged in to, by ssh for one, and not in one of sudo or su", err)
+		return fmt.Errorf("%w; if the user's systemd is not running, log in directly (for example with ssh), not through sudo or su", err)
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func TestEntry_KeepsTheCommandWhole(t *testing.T) {
 	}
 }
 
-// TestEntry_RefusesControlCharacters: they would end a line of these files and start another one.
+// TestEntry_RefusesControlCharacters: they would end a line in these files and start another one.
 func TestEntry_RefusesControlCharacters(t *testing.T) {
 	for _, s := range []string{"a\nExec=evil", "a\rb", "a\tb", "\x00", "\x1b[0m", "a\x7f", "a\u0085b", "a\u2028b", "a\u2029b", "a\xffb"} {
 		err := oneLine([]string{"/opt/multipeer", "--into=" + s})
@@ -62,7 +62,7 @@ func TestSet_RefusesControlCharacters(t *testing.T) {
 		t.Setenv("TMPDIR", t.TempDir()) // so that this test's own program is accepted
 	}
 	if runtime.GOOS == "windows" {
-		t.Skip("the folder for temporary files has another name there")
+		t.Skip("the folder for temporary files has a different name on Windows")
 	}
 	home := t.TempDir()
 	t.Setenv("HOME", home)
@@ -73,7 +73,7 @@ func TestSet_RefusesControlCharacters(t *testing.T) {
 		}
 	}
 	if found, _ := os.ReadDir(home); len(found) > 0 {
-		t.Errorf("%v was made", found)
+		t.Errorf("%v was created", found)
 	}
 }
 
@@ -131,7 +131,7 @@ func TestUnit_EqualsThePackagedOne(t *testing.T) {
 // TestEntry_OfTheWindowIsWrittenAndRemoved: the entry can be written, read and removed repeatedly.
 func TestEntry_OfTheWindowIsWrittenAndRemoved(t *testing.T) {
 	if runtime.GOOS == "windows" && os.Getenv("MULTIPEER_LONG") == "" {
-		t.Skip("it changes this user's registry: MULTIPEER_LONG=1 has it do so")
+		t.Skip("it changes this user's registry; set MULTIPEER_LONG=1 to run it")
 	}
 	home := t.TempDir()
 	t.Setenv("HOME", home)
@@ -161,16 +161,16 @@ func TestEntry_OfTheWindowIsWrittenAndRemoved(t *testing.T) {
 	is(false)
 	if strings.HasPrefix(os.Args[0], filepath.Join(os.TempDir(), "go-build")) { // as with go run
 		if err := e.Set(true); err == nil || !strings.Contains(err.Error(), "build the program") {
-			t.Errorf("a program that will be gone: %v", err)
+			t.Errorf("a program that go run deletes: %v", err)
 		}
 		is(false)
 	}
 }
 
-// TestEntry_IsRunByADesktop passes the entry to an independent reader of such files.
+// TestEntry_IsRunByADesktop launches the entry with an independent implementation.
 func TestEntry_IsRunByADesktop(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("of Linux")
+		t.Skip("Linux only")
 	}
 	gio, err := exec.LookPath("gio")
 	if err != nil {
@@ -178,7 +178,7 @@ func TestEntry_IsRunByADesktop(t *testing.T) {
 	}
 	dir := t.TempDir()
 	program := filepath.Join(dir, `An na's "best" $HOME multi\peer`)
-	if err := os.WriteFile(program, []byte("#!/bin/sh\nprintf '%s\\n' \"$@\" >\""+dir+"/said\"\n"), 0o755); err != nil {
+	if err := os.WriteFile(program, []byte("#!/bin/sh\nprintf '%s\\n' \"$@\" >\""+dir+"/args\"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	entry := filepath.Join(dir, "x.desktop")
@@ -190,11 +190,11 @@ func TestEntry_IsRunByADesktop(t *testing.T) {
 	}
 	want := strings.Join(odd[1:], "\n") + "\n"
 	for range 1000 {
-		if said, _ := os.ReadFile(filepath.Join(dir, "said")); string(said) == want {
+		if got, _ := os.ReadFile(filepath.Join(dir, "args")); string(got) == want {
 			return
 		}
 		_ = exec.CommandContext(t.Context(), "sleep", "0.01").Run()
 	}
-	said, _ := os.ReadFile(filepath.Join(dir, "said"))
-	t.Errorf("%s", said)
+	got, _ := os.ReadFile(filepath.Join(dir, "args"))
+	t.Errorf("%s", got)
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/windows/registry"
 )
 
-// On Windows the user's Run key starts either kind; anything more that a service needs, it has to do itself.
+// On Windows, the user's Run key starts both the window and the service. A service gets no further support.
 
 const runKey = `Software\Microsoft\Windows\CurrentVersion\Run`
 
@@ -48,7 +48,7 @@ func (e Entry) write(command []string) error {
 	if err := c.Start(); err != nil {
 		return err
 	}
-	return c.Process.Release() // it keeps running when we end
+	return c.Process.Release() // it keeps running when we exit
 }
 
 func (e Entry) remove() error {
@@ -65,6 +65,5 @@ func (e Entry) remove() error {
 
 var freeConsole = windows.NewLazySystemDLL("kernel32.dll").NewProc("FreeConsole")
 
-// CloseConsole closes the console window of this program, if it has one of its own, as programs started by the Run
-// key do.
+// CloseConsole closes the console window of this program, if it has its own, as programs started by the Run key do.
 func CloseConsole() { _, _, _ = freeConsole.Call() }

@@ -8,26 +8,26 @@ import (
 	"unicode/utf8"
 )
 
-// The content of the systems' files. All of it is built on every system, so that its tests run on every system.
+// The content of each system's files. It is compiled on every system, so that its tests run on every system.
 
-// oneLine rejects a command that no such file can hold: for systemd and the desktops some control characters end a
-// line, and what follows would be a line of its own; XML allows no control characters except white space.
+// oneLine rejects a command that these files cannot contain: for systemd and desktops, some control characters end a
+// line, and the rest would become a separate line; XML allows no control characters except white space.
 func oneLine(command []string) error {
 	for _, s := range command {
 		if !utf8.ValidString(s) {
-			return fmt.Errorf("%q is not UTF-8, which what starts programs at login needs; choose another path", s)
+			return fmt.Errorf("%q is not UTF-8, so the system cannot start it at login; choose another path", s)
 		}
 		if i := strings.IndexFunc(s, breaksLine); i >= 0 {
-			return fmt.Errorf("%q holds the control character %U, which what starts programs at login cannot take; choose another path", s, []rune(s[i:])[0])
+			return fmt.Errorf("%q contains the control character %U, so the system cannot start it at login; choose another path", s, []rune(s[i:])[0])
 		}
 	}
 	return nil
 }
 
-// unitProgram rejects a program path that systemd does not start, however it is quoted.
+// unitProgram rejects a program path that systemd cannot start, however it is quoted.
 func unitProgram(path string) error {
 	if i := strings.IndexAny(path, `"'\`); i >= 0 {
-		return fmt.Errorf("systemd starts no program with %q in its path: %s; put it elsewhere", path[i], path)
+		return fmt.Errorf("systemd cannot start a program with %q in its path: %s; move it elsewhere", path[i], path)
 	}
 	return nil
 }
@@ -43,7 +43,7 @@ func desktopEntry(command []string) string {
 		"\nIcon=multipeer\nX-GNOME-Autostart-enabled=true\n"
 }
 
-// unit returns a systemd user unit (systemd.service(5)), which equals the package's except for the command.
+// unit returns a systemd user unit (systemd.service(5)), which is the same as the package's except for the command.
 func unit(command []string) string {
 	// The leading colon disables the expansion of $ variables.
 	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%")

@@ -79,7 +79,7 @@ func syncs(dir string) (bool, error) {
 	return true, errors.Join(err, closeErr)
 }
 
-// Confirmed returns nil if err says that the file system has no sync, and err otherwise.
+// Confirmed returns nil if err reports that the file system has no sync, and err otherwise.
 func Confirmed(err error) error {
 	if Unsupported(err) {
 		return nil
@@ -87,7 +87,7 @@ func Confirmed(err error) error {
 	return err
 }
 
-// Unsupported reports whether err says that the file system has no sync.
+// Unsupported reports whether err means that the file system has no sync.
 func Unsupported(err error) bool {
 	for _, e := range []error{syscall.EINVAL, syscall.ENOTSUP, syscall.EOPNOTSUPP, syscall.ENOSYS} {
 		if errors.Is(err, e) {

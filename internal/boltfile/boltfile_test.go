@@ -40,7 +40,7 @@ func TestOpen_KeepsWhatWasWritten(t *testing.T) {
 	}
 }
 
-// TestConfirmed_ForgivesOnlyMissingSyncs: missing syncs are forgiven, disk errors are not.
+// TestConfirmed_ForgivesOnlyMissingSyncs: missing syncs are tolerated, disk errors are not.
 func TestConfirmed_ForgivesOnlyMissingSyncs(t *testing.T) {
 	for _, err := range []error{syscall.EINVAL, syscall.ENOTSUP, syscall.ENOSYS} {
 		if Confirmed(&fs.PathError{Op: "sync", Path: "x", Err: err}) != nil {

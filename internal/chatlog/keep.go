@@ -9,16 +9,17 @@ import (
 	"multipeer/internal/history"
 )
 
-// Everyone is the talk with everyone; that with a peer has the text form of its ID.
+// Everyone is the key of the talk with everyone. The key of a talk with a peer is the string form of its ID.
 const Everyone = "everyone"
 
-// Words is the body of a message of our programs, on the wire.
+// Words is the body of a message from our programs, on the wire.
 type Words struct {
 	Text     string `json:"text"`
 	Everyone bool   `json:"everyone,omitempty"` // sent to everyone
 }
 
-// Text returns the text of a message: that of our programs, a plain string, or else the JSON itself. It is cleaned.
+// Text returns the text of a message: the text from our programs, a plain string, or else the JSON itself. It is
+// cleaned.
 func Text(body json.RawMessage) (text string, everyone bool) {
 	var w struct {
 		Text     *string `json:"text"`
@@ -57,12 +58,12 @@ func CutName(name string, most int) string {
 }
 
 const (
-	// maxNames is how many names of an offer are kept, and maxNameLength how many characters of each.
+	// maxNames is how many names of an offer are stored, and maxNameLength how many characters of each.
 	maxNames      = 3
 	maxNameLength = 100
 )
 
-// Names returns the names of an offer that are kept and shown: the first ones, shortened.
+// Names returns the names of an offer that are stored and shown: the first ones, shortened.
 func Names(names []string) []string { return FirstNames(names, maxNames) }
 
 // FirstNames returns the first names of an offer, at most most, shortened as Names does.
@@ -84,10 +85,10 @@ func Accepted(t engine.Transfer) bool {
 	return !t.Incoming || !t.Started.IsZero()
 }
 
-// maxPaths limits how many paths of a transfer are kept.
+// maxPaths limits how many paths of a transfer are stored.
 const maxPaths = 20
 
-// File returns what is kept of a transfer.
+// File returns the part of a transfer that is stored.
 func File(t engine.Transfer) *history.File {
 	paths, names := t.Paths, t.Names
 	if t.Incoming {

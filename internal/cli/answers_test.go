@@ -10,8 +10,8 @@ import (
 	"multipeer/engine"
 )
 
-// TestAnswers_ComeAfterTheirQuestion: a line typed before a question appears, or just as it appears, answers nothing;
-// a script may write its answers in advance.
+// TestAnswers_ComeAfterTheirQuestion: a line typed before or just as a question appears does not answer it; a script
+// may write its answers in advance.
 func TestAnswers_ComeAfterTheirQuestion(t *testing.T) {
 	p := &program{keyboard: true, out: newPrinter(io.Discard, io.Discard)}
 	r := &receiver{program: p, lines: make(chan inputLine)}
@@ -24,7 +24,7 @@ func TestAnswers_ComeAfterTheirQuestion(t *testing.T) {
 	}
 	r.askedAt = time.Now().Add(-2 * tooSoon)
 	if r.early() {
-		t.Error("an answer is not taken")
+		t.Error("an answer is not accepted")
 	}
 	p.keyboard = false
 	r.questions = nil
@@ -44,12 +44,12 @@ func TestQuestion_WarnsOfATakenName(t *testing.T) {
 	r := &receiver{program: &program{in: strings.NewReader(""), out: newPrinter(io.Discard, &said)}, e: e, accept: "ask"}
 	anna, eve := engine.PeerID{1}, engine.PeerID{2}
 	peer := engine.Peer{ID: eve, Name: "Anna", LooksLike: anna}
-	warning := fmt.Sprintf("Careful: Anna (%s) is not the device of that name that you know (%s). ", eve.Short(), anna.Short())
+	warning := fmt.Sprintf("Warning: Anna (%s) is not the device you know by that name (%s). ", eve.Short(), anna.Short())
 	for i := range 3 * strangerLines {
 		said.Reset()
 		id := fmt.Sprint(i)
 		r.invitation(&engine.Invitation{ID: id, Peer: peer})
-		if got, want := said.String(), warning+"Connect with Anna ("+eve.Short()+")? [y/n] \n"; got != want {
+		if got, want := said.String(), warning+"Connect to Anna ("+eve.Short()+")? [y/n] \n"; got != want {
 			t.Fatalf("question %d is %q, want %q", i, got, want)
 		}
 		r.noteAbout(eve, "connected to %s", describe(peer))
@@ -62,7 +62,7 @@ func TestQuestion_WarnsOfATakenName(t *testing.T) {
 	}
 }
 
-// TestReceiveOnce_EndsWithWhatWasAccepted: an offer and its withdrawal by somebody else do not end it.
+// TestReceiveOnce_EndsWithWhatWasAccepted: an offer and its withdrawal by someone else do not end it.
 func TestReceiveOnce_EndsWithWhatWasAccepted(t *testing.T) {
 	e, err := engine.New(engine.Config{Name: "Ben"})
 	if err != nil {

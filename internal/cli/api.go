@@ -10,14 +10,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// apiCommand serves a program in another language. Without --profile, the program has an identity of its own, which is
-// discarded at the end; with it, the one of the profile, in the program that runs with it, if there is one.
+// apiCommand serves a program in another language. Without --profile, the program has a temporary identity, which is
+// discarded when it exits. With --profile, it uses the identity of the profile, in the program that already uses the
+// profile if there is one.
 func (p *program) apiCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "api",
 		Short: "Serve a program in any language: JSON-RPC 2.0 on standard input and output",
 		Long: `api serves the engine to the program that starts it: JSON-RPC 2.0, one message per line, on standard input and
-output. It ends when standard input ends. It opens no port or socket of its own for this.
+output. It ends when standard input ends. It opens no port or socket for this.
 docs/json-rpc.md describes the methods. The Python package multipeer is built on it.
 
 Without --profile, the program gets a temporary identity, which is discarded when it exits.`,
@@ -33,7 +34,7 @@ Without --profile, the program gets a temporary identity, which is discarded whe
 	}
 }
 
-// openForProgram makes the engine as the program and the command line configure it.
+// openForProgram creates the engine with the settings of the program and of the command line.
 func (p *program) openForProgram(cfg engine.Config) (e *engine.Engine, hosted bool, err error) {
 	if p.host != nil {
 		return p.host.Engine, true, nil

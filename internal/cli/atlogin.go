@@ -18,7 +18,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// serve as a service: started by the system at login, and stopped by a command.
+// This file runs serve as a service: the system starts it at login, and a command stops it.
 
 // noConsole is a flag of serve, for Windows.
 const noConsole = "no-console"
@@ -37,7 +37,7 @@ func (p *program) atLogin(cmd *cobra.Command, on bool, into string) error {
 		if err == nil {
 			err = entry.Set(false)
 		}
-		if err == nil && was { // for systems that do not stop it themselves
+		if err == nil && was { // for systems that do not stop it on their own
 			err = p.stopServe(ctx)
 		}
 		if err != nil {
@@ -58,7 +58,7 @@ func (p *program) atLogin(cmd *cobra.Command, on bool, into string) error {
 		err = e.Close()
 	case errors.Is(err, engine.ErrInUse):
 		if was, _ := entry.On(); !was {
-			return exit(exitFailed, errors.New("only one program at a time can use a profile, and one is using this profile: close the window or run 'multipeer-cli serve --stop', then try again"))
+			return exit(exitFailed, errors.New("only one program at a time can use a profile, and another one is using this profile; close the window or run 'multipeer-cli serve --stop', then try again"))
 		}
 		err = p.stopServe(ctx) // the new one replaces it
 	}
@@ -69,7 +69,7 @@ func (p *program) atLogin(cmd *cobra.Command, on bool, into string) error {
 		return exit(exitFailed, fmt.Errorf("--at-login on: %w", err))
 	}
 	if !p.awaitHost(ctx) {
-		return exit(exitFailed, fmt.Errorf("serve will start when you log in, but it did not start now within %v; 'multipeer-cli %s' shows why, and 'multipeer-cli serve --at-login off' undoes this", beginWait, strings.Join(args, " ")))
+		return exit(exitFailed, fmt.Errorf("serve will start when you log in, but did not start within %v; 'multipeer-cli %s' shows why, and 'multipeer-cli serve --at-login off' undoes this", beginWait, strings.Join(args, " ")))
 	}
 	p.out.object(serviceJSON{"service", true, into})
 	p.out.line("serve is running and will start whenever you log in; it receives into %s", into)
@@ -92,7 +92,7 @@ func (p *program) serviceArgs(cmd *cobra.Command, into string) ([]string, error)
 		return nil, fmt.Errorf("--profile: %w", err)
 	}
 	if !filepath.IsAbs(profile) || !filepath.IsAbs(into) {
-		return nil, errors.New("cannot determine the current folder: give absolute paths for --into and --profile")
+		return nil, errors.New("cannot determine the current folder; give absolute paths for --into and --profile")
 	}
 	args := []string{"serve", "--profile=" + profile, "--into=" + into}
 	if runtime.GOOS == "windows" {
@@ -115,20 +115,20 @@ func (p *program) serviceArgs(cmd *cobra.Command, into string) ([]string, error)
 	return args, nil
 }
 
-// stop implements serve --stop: in the running program it ends that program, otherwise it asks the running one to
+// stop implements serve --stop: in the running program it stops that program, otherwise it asks the running program to
 // end.
 func (p *program) stop(ctx context.Context) error {
 	switch {
 	case p.host == nil:
 		return p.stopServe(ctx)
 	case p.host.Stop == nil:
-		return exit(exitFailed, errors.New("the window is using this profile: close it"))
+		return exit(exitFailed, errors.New("the window is using this profile; close it"))
 	}
 	p.host.Stop()
 	return nil
 }
 
-// stopServe ends the serve that runs with the profile, and returns when the profile is free. It is no error if none
+// stopServe stops the serve that uses the profile, and returns when the profile is free. It is not an error if none
 // runs.
 func (p *program) stopServe(ctx context.Context) error {
 	var said strings.Builder
@@ -175,8 +175,7 @@ func (p *program) awaitHost(ctx context.Context) bool {
 	}
 }
 
-// askRunning runs a command in the program that runs with the profile, if there is one, and writes its errors to
-// said.
+// askRunning runs a command in the program that uses the profile, if there is one, and writes its errors to said.
 func (p *program) askRunning(ctx context.Context, said io.Writer, args ...string) (code int, there bool, err error) {
 	dir, err := p.profileDir()
 	if err != nil {

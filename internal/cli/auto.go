@@ -14,8 +14,8 @@ func (p *program) autoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "auto ID",
 		Short: "Accept files from a verified peer without asking, up to a number of bytes a day, into a folder",
-		Long: `auto stores how much is accepted from a verified peer without asking. ID is the whole ID. Without --up-to, you are asked
-about every offer again.`,
+		Long: `auto sets how many bytes are accepted from a verified peer without asking. ID is the whole ID. Without --up-to, you are
+asked about every offer again.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := engine.ParsePeerID(args[0])
@@ -44,7 +44,7 @@ about every offer again.`,
 				Dir   string `json:"into,omitempty"`
 			}{"auto", id.String(), a.Bytes, a.Dir})
 			if a.Bytes == 0 {
-				p.out.line("from now on, you are asked about every offer from %s", id.Short())
+				p.out.line("you will be asked about every offer from %s", id.Short())
 			} else {
 				p.out.line("up to %s a day from %s is accepted into %s without asking", size(a.Bytes), id.Short(), a.Dir)
 			}

@@ -76,7 +76,7 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 	defer cancel()
 	asked := map[engine.PeerID]bool{}
 	lines := readLines(ctx, p.in, maxLine)
-	m := newMouth(p, only, func() []engine.Peer { return e.Peers() }, func(v any, to engine.PeerID) (func() error, error) {
+	m := newLineSender(p, only, func() []engine.Peer { return e.Peers() }, func(v any, to engine.PeerID) (func() error, error) {
 		d, err := e.Post(ctx, v, to)
 		if err != nil {
 			return nil, err
@@ -106,11 +106,11 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 			if !ok {
 				return nil
 			}
-			if p.host != nil && to == "" { // without a host the engine invites by itself
+			if p.host != nil && to == "" { // without a host, the engine invites peers automatically
 				switch ev := ev.(type) {
 				case engine.PeerLost:
 					delete(asked, ev.Peer.ID)
-				case engine.PeerRemoved: // it may come back, and then it is invited again
+				case engine.PeerRemoved: // if it comes back, it is invited again
 					if !errors.Is(ev.Err, engine.ErrCancelled) {
 						delete(asked, ev.Peer.ID)
 					}
@@ -141,7 +141,7 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 				lost++
 				p.notSent(line.tooLong())
 			case strings.TrimSpace(line.text) != "":
-				m.say(ctx, line.text, time.Now())
+				m.send(ctx, line.text, time.Now())
 			}
 			p.out.ask("> ")
 		case <-ctx.Done():

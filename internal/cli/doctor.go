@@ -34,7 +34,7 @@ contains no file names or messages. Start Multipeer on the other device first. E
 					bad = bad || f.Bad
 					p.printFinding(f)
 				})
-				if ctx.Err() != nil { // what was found so far says nothing about the rest
+				if ctx.Err() != nil { // partial results would be misleading
 					return errInterrupted
 				}
 				if bad {
@@ -48,7 +48,7 @@ contains no file names or messages. Start Multipeer on the other device first. E
 	return c
 }
 
-// ownPort reports whether the user has chosen the engine's port.
+// ownPort reports whether the user has set the engine's port.
 func (p *program) ownPort() bool {
 	if p.host != nil {
 		return p.host.OwnPort
@@ -77,7 +77,7 @@ func (p *program) printFinding(f doctor.Finding) {
 	}
 }
 
-// findingText returns what was found, and what to do.
+// findingText returns the finding and what to do about it.
 func findingText(f doctor.Finding) (what, remedy string) {
 	switch f.Name {
 	case doctor.Network:
@@ -89,11 +89,11 @@ func findingText(f doctor.Finding) (what, remedy string) {
 		return "No network interface is up.", "Connect to Wi-Fi, plug in a cable, or switch the interface on."
 	case doctor.VPN:
 		if f.Bad {
-			return "Only a VPN or tunnel is up: " + f.Detail + ".", "Connect to Wi-Fi, plug in a cable, or switch the interface on. Give --interface to find devices through the tunnel, if it carries multicast."
+			return "Only a VPN or tunnel is up: " + f.Detail + ".", "Connect to Wi-Fi, plug in a cable, or switch the interface on. Use --interface to find devices through the tunnel, if it carries multicast."
 		}
 		return "A VPN or tunnel is up: " + f.Detail + ".", "If devices do not find each other, turn it off, or exclude the local network from it (\"allow LAN access\")."
 	case doctor.PortTaken:
-		return fmt.Sprintf("UDP port %d is taken, most likely by another Multipeer on this device; this one uses %d.", engine.DefaultPort, f.N), "Close the other one, or give others this device's address with its port."
+		return fmt.Sprintf("UDP port %d is taken, most likely by another copy of Multipeer on this device; this copy uses %d.", engine.DefaultPort, f.N), "Close the other copy, or include the port in the address that you give to others."
 	case doctor.Clock:
 		return "The clock is set to " + f.Detail + ".", "Set the right date and time: certificates depend on them."
 	case doctor.OwnFirewall:
@@ -103,14 +103,14 @@ func findingText(f doctor.Finding) (what, remedy string) {
 	case doctor.Peers:
 		return fmt.Sprintf("%d found by multicast and reached.", f.N), ""
 	case doctor.OtherFirewall:
-		return f.Detail + " does not answer.", "Is Multipeer running there, and does the firewall there let it through? Run multipeer-cli doctor there. A guest Wi-Fi may keep devices apart (\"client isolation\"): use another network. One direction is enough: if this device can be reached, connect from the other one."
+		return f.Detail + " does not answer.", "Is Multipeer running there, and does the firewall there allow it? Run multipeer-cli doctor there. A guest Wi-Fi may keep devices apart (\"client isolation\"): use another network. One direction is enough: if this device can be reached, connect from the other one."
 	case doctor.Filtered:
 		return fmt.Sprintf("%d devices can be reached, but none of them was heard by multicast: the network or this device drops multicast, or the devices do not announce themselves.", f.N), "Known devices are still found. Connect new ones by their link, QR code or address, or by peers --search; one is enough, because connected devices tell each other about the rest. The network administrator can turn off \"IGMP snooping\" or \"multicast filtering\"."
 	case doctor.Nobody:
 		if f.Err != nil {
 			return "No device was heard by multicast, and not every address on this network could be probed: " + engine.CleanLine(f.Err.Error()) + ".", "Give the address of the other device: doctor --to ADDRESS."
 		}
-		return "No device was heard by multicast, and none answers on this network.", "Is Multipeer running on the other device, on this same network (not a guest Wi-Fi, not another subnet), and does the firewall there let it through? Run the doctor there, and here with --to ITS-ADDRESS."
+		return "No device was heard by multicast, and none answers on this network.", "Is Multipeer running on the other device, on this same network (not a guest Wi-Fi, not another subnet), and does the firewall there allow it? Run the doctor there, and here with --to ITS-ADDRESS."
 	case doctor.Address:
 		return engine.CleanLine(f.Err.Error()) + ".", ""
 	case doctor.OtherSubnet:
@@ -126,7 +126,7 @@ func findingText(f doctor.Finding) (what, remedy string) {
 		if f.N == 1 {
 			whose = "this device"
 		}
-		return "Two devices use the identity of " + whose + ": " + f.Detail + ". What is sent to this identity reaches one of the two.", "A profile was copied, or a disk was cloned. Give one of the two an empty profile (--profile)."
+		return "Two devices use the identity of " + whose + ": " + f.Detail + ". Data sent to this identity reaches only one of them.", "A profile was copied, or a disk was cloned. Give one of them an empty profile (--profile)."
 	case doctor.Failed:
 		return f.Detail + " could not be reached: " + engine.CleanLine(f.Err.Error()) + ".", ""
 	}

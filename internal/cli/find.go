@@ -19,7 +19,7 @@ import (
 // name.
 const sameName = 3 * time.Second
 
-// find waits until the peer that the user means is found. A text that may be a host name is tried as both.
+// find waits until the peer that the user means is found. Input that may be a host name is tried as both.
 func (p *program) find(ctx context.Context, e *engine.Engine, who string, wait time.Duration) (engine.Peer, error) {
 	if strings.HasPrefix(who, localSendPrefix) {
 		return p.findLocalSend(ctx, e, who, wait)
@@ -28,7 +28,7 @@ func (p *program) find(ctx context.Context, e *engine.Engine, who string, wait t
 		return p.dialWithin(ctx, e, who, wait)
 	}
 	if isSelf(e.Self(), who) {
-		return engine.Peer{}, exit(exitUsage, fmt.Errorf("%s is the ID of this device; name another one", engine.CleanLine(who)))
+		return engine.Peer{}, exit(exitUsage, fmt.Errorf("%s is the ID of this device; specify a different one", engine.CleanLine(who)))
 	}
 	if !mayBeHost(who) {
 		return p.findNamed(ctx, e, who, wait)
@@ -42,12 +42,12 @@ func (p *program) find(ctx context.Context, e *engine.Engine, who string, wait t
 	})
 }
 
-// search says how to look for a text that may be both a name and a host.
+// search holds the ways to look for input that may be both a name and a host.
 type search struct {
-	byName, byHost func(context.Context) (engine.Peer, error) // until the peer is there
+	byName, byHost func(context.Context) (engine.Peer, error) // until the peer is found
 	hostOnce       func(context.Context) (engine.Peer, error) // the peer that answers at the host now
-	isHost         func(context.Context) bool                 // false only if there is surely no such host
-	known          []engine.Acquaintance                      // of that name
+	isHost         func(context.Context) bool                 // false only if there is certainly no such host
+	known          []engine.Acquaintance                      // with that name
 }
 
 // hostWait is how long to wait for a host that has the name of a known peer.
@@ -112,18 +112,18 @@ func findEither(ctx context.Context, who string, s search) (engine.Peer, error) 
 	switch {
 	case name.err == nil:
 		return engine.Peer{}, onlyNamed(who, host.err, name.peer)
-	case errors.As(host.err, new(*unresolved)): // so it was meant as a name
+	case errors.As(host.err, new(*unresolved)): // so the user meant a name
 		return engine.Peer{}, name.err
 	}
 	return engine.Peer{}, host.err
 }
 
-// knows reports whether the user knows a peer by the name that is looked for.
+// knows reports whether p is a peer that the user knows by the name that is searched for.
 func (s search) knows(p engine.Peer) bool {
 	return slices.ContainsFunc(s.known, func(a engine.Acquaintance) bool { return a.ID == p.ID })
 }
 
-// another is a known peer of the name, if p is none; zero if there is none.
+// another returns a known peer with the name if p is not one; zero if there is none.
 func (s search) another(p engine.Peer) engine.PeerID {
 	if len(s.known) == 0 || s.knows(p) {
 		return engine.PeerID{}
@@ -138,7 +138,7 @@ func twoMeanings(who string, named, host engine.PeerID) error {
 
 // onlyNamed returns the error for a name that only an unknown peer has.
 func onlyNamed(who string, why error, p engine.Peer) error {
-	return exit(exitNotFound, fmt.Errorf("%w; a device that you do not know calls itself %q (%s): to reach that one, give its ID", why, engine.CleanLine(who), p.ID.Short()))
+	return exit(exitNotFound, fmt.Errorf("%w; a device that you do not know calls itself %q (%s); to reach it, give its ID", why, engine.CleanLine(who), p.ID.Short()))
 }
 
 // isHost reports whether a name may be a host: it can be resolved, or the name server does not answer.
@@ -166,7 +166,7 @@ func isSelf(self engine.Self, who string) bool {
 	return len(who) >= enough && self.ID.HasPrefix(who)
 }
 
-// mayBeHost reports whether a text can be a host name or an address without a port, and also the name of a peer.
+// mayBeHost reports whether s can be a host name or an address without a port, and also the name of a peer.
 func mayBeHost(who string) bool {
 	_, _, err := engine.ParseAddress(who)
 	return err == nil && strings.Contains(strings.Trim(who, "."), ".")
@@ -224,14 +224,14 @@ func (p *program) findNamed(ctx context.Context, e *engine.Engine, who string, w
 	case problem != nil:
 		why = fmt.Errorf("%s: %w", what, problem)
 	case len(here) > 0:
-		why = fmt.Errorf("%s, but %s; see 'multipeer-cli peers'", what, strings.Join(here[:min(len(here), 5)], ", "))
+		why = fmt.Errorf("%s; nearby: %s; see 'multipeer-cli peers'", what, strings.Join(here[:min(len(here), 5)], ", "))
 	default:
 		why = fmt.Errorf("%s; see 'multipeer-cli doctor', or connect with --to HOST:PORT", what)
 	}
 	return engine.Peer{}, exit(exitNotFound, why)
 }
 
-// onlyName reports whether a peer was found only by a name that it has given itself.
+// onlyName reports whether a peer was found only by the name that it has chosen for itself.
 func onlyName(p engine.Peer, who string) bool {
 	return p.Trust != engine.TrustSeen && p.Trust != engine.TrustVerified && !p.ID.HasPrefix(who)
 }
@@ -287,7 +287,7 @@ func isOwnAddress(ctx context.Context, e *engine.Engine, address string) bool {
 type unresolved struct{ name string }
 
 func (u *unresolved) Error() string {
-	return fmt.Sprintf("%s cannot be resolved: check the spelling, or give the IP address", engine.CleanLine(u.name))
+	return fmt.Sprintf("%s cannot be resolved; check the spelling, or give the IP address", engine.CleanLine(u.name))
 }
 
 // dial connects to an address, and retries until ctx ends.
@@ -303,7 +303,7 @@ func (p *program) dial(ctx context.Context, e *engine.Engine, address string) (e
 			}
 		}
 		if err != nil && isOwnAddress(ctx, e, address) {
-			return engine.Peer{}, exit(exitUsage, fmt.Errorf("%s is this device; give the address of another one", engine.CleanLine(address)))
+			return engine.Peer{}, exit(exitUsage, fmt.Errorf("%s is this device; give the address of a different one", engine.CleanLine(address)))
 		}
 		select {
 		case <-time.After(300 * time.Millisecond):
@@ -317,7 +317,7 @@ func (p *program) dial(ctx context.Context, e *engine.Engine, address string) (e
 			if unknown := new(net.DNSError); errors.As(err, &unknown) {
 				return engine.Peer{}, exit(exitNotFound, &unresolved{unknown.Name})
 			}
-			return engine.Peer{}, exit(exitNotFound, fmt.Errorf("nobody answers at %s: %w; is Multipeer running there, and does the firewall there let UDP through?", engine.CleanLine(address), err))
+			return engine.Peer{}, exit(exitNotFound, fmt.Errorf("nothing answers at %s: %w; is Multipeer running there, and does its firewall allow UDP?", engine.CleanLine(address), err))
 		}
 	}
 }
@@ -334,8 +334,8 @@ func isAddress(s string) bool {
 
 func describe(p engine.Peer) string { return fmt.Sprintf("%s (%s)", quoted(p.Name), p.ID.Short()) }
 
-// quoted returns a name as it is printed: in quotes if it has characters that could pass for the text around it, as in
-// "Anna: see you" and "Anna (verified)".
+// quoted returns a name as it is printed: in quotes if it has characters that could pass for the surrounding text, as
+// in "Anna: see you" and "Anna (verified)".
 func quoted(name string) string {
 	odd := func(r rune) bool { return unicode.In(r, unicode.P, unicode.S) && !strings.ContainsRune("-'’._&+", r) }
 	if !strings.ContainsFunc(name, odd) {

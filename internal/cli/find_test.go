@@ -40,7 +40,7 @@ func TestFind_OwnDeviceIsReportedAtOnce(t *testing.T) {
 	_ = l.Close()
 	for to, want := range map[string]string{
 		id.String(): "is the ID of this device", id.Short(): "is the ID of this device", "Anna": `"Anna" is the name of this device`, "anna": "is the name of this device",
-		"127.0.0.1:" + port: "is this device; give the address of another one", "localhost:" + port: "is this device", "[::1]:" + port: "is this device",
+		"127.0.0.1:" + port: "is this device; give the address of a different one", "localhost:" + port: "is this device", "[::1]:" + port: "is this device",
 	} {
 		var said strings.Builder
 		began := time.Now()
@@ -54,7 +54,7 @@ func TestFind_OwnDeviceIsReportedAtOnce(t *testing.T) {
 	}
 }
 
-// TestMayBeHost: which texts are tried both as a name and as an address.
+// TestMayBeHost checks which inputs are tried both as a name and as an address.
 func TestMayBeHost(t *testing.T) {
 	for s, want := range map[string]bool{"six.lan": true, "a.b.c": true, "Anna": false, "Anna.": false, "Anna's Mac": false, "Dr. Ben": false, "v1.2": true, ".": false, "a/b.c": false} {
 		if got := mayBeHost(s); got != want {
@@ -63,7 +63,7 @@ func TestMayBeHost(t *testing.T) {
 	}
 }
 
-// TestFindEither_NameIsAHost: anybody can take the name of a host. Such a name means the device that is known by it, or
+// TestFindEither_NameIsAHost: anyone can take the name of a host. Such a name means the device that is known by it, or
 // else the host, and no one if these are two.
 func TestFindEither_NameIsAHost(t *testing.T) {
 	nas, thief, other := engine.Peer{ID: engine.PeerID{1}, Name: "NAS"}, engine.Peer{ID: engine.PeerID{2}, Name: "nas.lan"}, engine.Peer{ID: engine.PeerID{3}, Name: "nas.lan"}
@@ -131,8 +131,8 @@ func TestFindEither_NameIsAHost(t *testing.T) {
 	}
 }
 
-// TestFindNamed_NameLikeAnID: who takes the start of another device's ID as a name is not sent to because it was found
-// first. A name that only looks so is found all the same.
+// TestFindNamed_NameLikeAnID: a device that uses the start of another device's ID as its name gets no files just
+// because it was found first. A name that only looks so is found all the same.
 func TestFindNamed_NameLikeAnID(t *testing.T) {
 	profile := filepath.Join(t.TempDir(), "anna")
 	for _, late := range []bool{true, false} {
@@ -172,7 +172,8 @@ func TestFindNamed_NameLikeAnID(t *testing.T) {
 	}
 }
 
-// TestPairConfirm_NameLikeAnID: a device that takes the start of another one's ID as its name is not the one that was named.
+// TestPairConfirm_NameLikeAnID: a device that takes the start of another one's ID as its name is not the one that was
+// named.
 func TestPairConfirm_NameLikeAnID(t *testing.T) {
 	e, err := engine.New(engine.Config{Name: "Me", Profile: filepath.Join(t.TempDir(), "me")})
 	if err != nil {

@@ -23,7 +23,7 @@ func TestHelp_EveryCommandHasAnExample(t *testing.T) {
 	visit(root)
 	for path := range examples {
 		if c, _, err := root.Find(strings.Fields(path)[1:]); err != nil || c.CommandPath() != path {
-			t.Errorf("examples of %s, which is no command", path)
+			t.Errorf("examples of %s, which is not a command", path)
 		}
 	}
 }

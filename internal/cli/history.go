@@ -23,9 +23,9 @@ func (p *program) historyCommand() *cobra.Command {
 	var count int
 	c := &cobra.Command{
 		Use:   "history",
-		Short: "Print the conversations that serve and the window have kept",
-		Long: `history prints the newest messages and transfers of all conversations, or of one, the oldest first. A peer is shown under the
-name that it last used. --with also takes its ID, or the start of it.`,
+		Short: "Print the conversations that serve and the window have stored",
+		Long: `history prints the newest messages and transfers of all conversations, or of one, oldest first. A peer is shown under the
+name that it last used. --with also accepts its ID, or the start of it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if count < 1 {
@@ -47,9 +47,9 @@ name that it last used. --with also takes its ID, or the start of it.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&with, "with", "", "only the conversation with this peer: a name, or an ID or the start of one; \"everyone\" for the one with everyone")
+	c.Flags().StringVar(&with, "with", "", "only the conversation with this peer: a name, an ID or the start of one; \"everyone\" for the conversation with everyone")
 	c.Flags().StringVar(&search, "search", "", "only rows with this text")
-	c.Flags().IntVarP(&count, "count", "n", 100, "maximum number of rows of each conversation")
+	c.Flags().IntVarP(&count, "count", "n", 100, "maximum number of rows per conversation")
 	return c
 }
 
@@ -73,7 +73,7 @@ func (p *program) conversations(f func(*history.Store) error) error {
 	return errors.Join(f(s), s.Close())
 }
 
-// rows returns the matching rows, the oldest first.
+// rows returns the matching rows, oldest first.
 func rows(ctx context.Context, s *history.Store, talks map[string]history.Talk, with, search string, count int) (found []history.Hit, err error) {
 	var chosen []string
 	for key, t := range talks {
@@ -120,7 +120,7 @@ type rowObject struct {
 
 var messageStates = map[history.State]string{history.Queued: "queued", history.Sending: "sending", history.Delivered: "delivered", history.Failed: "failed"}
 
-// sharedNames returns the names, in lower case, that several talks have: they are ambiguous.
+// sharedNames returns the names, in lower case, that several conversations share: they are ambiguous.
 func sharedNames(talks map[string]history.Talk) map[string]bool {
 	shared, seen := map[string]bool{}, map[string]bool{}
 	for _, t := range talks {

@@ -14,14 +14,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Host is a program that runs with a profile: the window, or serve. While it runs, command lines for that profile are
-// executed in it, with its engine: a profile has one engine at a time.
+// Host is a program that uses a profile: the window, or serve. While it runs, command lines for that profile are
+// executed in it, with its engine, because only one engine at a time can use a profile.
 type Host struct {
 	Engine  *engine.Engine
 	History *history.Store // of its conversations
 	Profile string         // its folder
 	OwnPort bool           // the user has chosen its port
-	// Interfaces are those that it was configured to use; none means all.
+	// Interfaces are the network interfaces that it was configured to use; none means all.
 	Interfaces []string
 	Stop       func() // ends it; nil if only the user can
 	// LocalSend is its gateway to devices with LocalSend; nil if it has none.
@@ -30,9 +30,9 @@ type Host struct {
 	receivers atomic.Int32 // number of commands that receive files and answer invitations in its place
 }
 
-// Start accepts command lines. Call it as soon as the engine runs. The caller must call end before the engine ends:
-// it interrupts running commands and waits for them and their output. An error says why no commands can be accepted;
-// the host can continue without them.
+// Start accepts command lines. Call it as soon as the engine runs. The caller must call end before the engine ends: it
+// interrupts running commands and waits for them and their output. The error is the reason why no commands can be
+// accepted; the host can continue without them.
 func (h *Host) Start(ctx context.Context) (end func(), err error) {
 	l, err := singleinstance.ListenCommands(h.Profile)
 	if err != nil {
@@ -54,10 +54,10 @@ func (h *Host) run(ctx context.Context, c singleinstance.Command, s singleinstan
 	return (&program{in: s.In, out: out, dir: c.Dir, host: h, keyboard: c.Typed}).run(ctx, c.Args)
 }
 
-// alone marks the commands that need no engine, or one of their own.
+// alone marks the commands that need no engine, or their own.
 var alone = map[string]string{"alone": "yes"}
 
-// elsewhere runs the command line in the program that runs with the profile, if there is one.
+// elsewhere runs the command line in the program that uses the profile, if there is one.
 func (p *program) elsewhere(cmd *cobra.Command, args []string) error {
 	if p.host != nil {
 		return p.hosted(cmd)
@@ -76,12 +76,12 @@ func (p *program) elsewhere(cmd *cobra.Command, args []string) error {
 	return &done{code}
 }
 
-// done is the end of a command that ran elsewhere and has printed everything.
+// done is the result of a command that ran in another process and has printed everything.
 type done struct{ code int }
 
 func (d *done) Error() string { return fmt.Sprintf("exit code %d", d.code) }
 
-// hosted rejects commands and flags that need an engine of their own.
+// hosted rejects commands and flags that need their own engine.
 func (p *program) hosted(cmd *cobra.Command) error {
 	if cmd.Annotations["alone"] != "" && !cmd.Flags().Changed("stop") { // serve --stop is meant for the running program
 		return exit(exitUsage, fmt.Errorf("%s cannot run while another program uses this profile", cmd.Name()))

@@ -211,7 +211,7 @@ func TestChat_ContinuesAfterATooLongLine(t *testing.T) {
 	}
 }
 
-// TestPrompt_ContinuesAfterATooLongLine: a line that is too long does not end the questions.
+// TestPrompt_ContinuesAfterATooLongLine: a line that is too long does not stop further questions.
 func TestPrompt_ContinuesAfterATooLongLine(t *testing.T) {
 	args := common(t)
 	b := start(t, args("Ben", "receive", "--once", "--into", t.TempDir())...)

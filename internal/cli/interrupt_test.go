@@ -25,8 +25,8 @@ func interrupted(t *testing.T, after time.Duration, args ...string) (code int, o
 	return code, o.String(), e.String()
 }
 
-// TestInterrupt_IsReportedByEachCommand: interrupted commands say so, and nothing about a firewall; commands that
-// normally end by an interrupt succeed.
+// TestInterrupt_IsReportedByEachCommand: interrupted commands report the interruption, and nothing about a firewall;
+// commands that normally end by an interrupt succeed.
 func TestInterrupt_IsReportedByEachCommand(t *testing.T) {
 	args := common(t)
 	plain := func(more ...string) []string {
@@ -81,7 +81,7 @@ func TestPing_InterruptedPrintsItsFigures(t *testing.T) {
 	}
 }
 
-// TestSend_InterruptedKeepsWhatHasArrived: an interrupted send keeps what has arrived, and says so.
+// TestSend_InterruptedKeepsWhatHasArrived: an interrupted send keeps what has arrived, and reports that.
 func TestSend_InterruptedKeepsWhatHasArrived(t *testing.T) {
 	args := common(t)
 	b := start(t, args("Ben", "receive", "--into", t.TempDir())...) // it answers nothing

@@ -13,10 +13,10 @@ const (
 	// further one.
 	strangerLines = 20
 	strangerEvery = 10 * time.Second
-	// peerLines and peerEvery are the same for each peer that is known, where a service runs.
+	// peerLines and peerEvery are the same for each known peer, in a service.
 	peerLines = 100
 	peerEvery = 2 * time.Second
-	// pacedPeers is how many known peers have a pace of their own at a time; the others share the one of strangers.
+	// pacedPeers is how many known peers can have their own pace at a time; the others share one.
 	pacedPeers = 1024
 )
 
@@ -31,7 +31,7 @@ type pace struct {
 	hidden int
 }
 
-// allow reports whether another line may be printed now, and how many were left out since the last one.
+// allow reports whether another line may be printed now, and how many were omitted since the last one.
 func (p *pace) allow(now time.Time) (ok bool, hidden int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -50,14 +50,14 @@ func (p *pace) allow(now time.Time) (ok bool, hidden int) {
 	return true, hidden
 }
 
-// hiddenNow returns how many lines were left out since the last one.
+// hiddenNow returns how many lines were omitted since the last one.
 func (p *pace) hiddenNow() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.hidden
 }
 
-// idle reports whether none of the limit is in use any more.
+// idle reports whether the limit is no longer in use.
 func (p *pace) idle(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,8 +97,8 @@ func (p *paces) allow(id engine.PeerID, now time.Time) bool {
 	return ok
 }
 
-// may reports whether one more line that a peer causes may be printed. Lines about strangers are always limited; those
-// about other peers only in a service, whose output no one reads at once.
+// may reports whether one more line that a peer causes may be printed. Lines about strangers are always limited; lines
+// about other peers only in a service, whose output no one reads immediately.
 func (r *receiver) may(id engine.PeerID) bool {
 	c, who := &r.strangers, "strangers"
 	if r.e.Trust(id) != engine.TrustUnknown {
@@ -109,20 +109,20 @@ func (r *receiver) may(id engine.PeerID) bool {
 	}
 	ok, hidden := c.allow(time.Now())
 	if hidden > 0 {
-		r.out.note("%d lines about %s were left out", hidden, who)
+		r.out.note("%d lines about %s were omitted", hidden, who)
 	}
 	return ok
 }
 
-// noteAbout is note for what a peer causes.
+// noteAbout is like note, for lines that a peer causes.
 func (r *receiver) noteAbout(id engine.PeerID, format string, a ...any) {
 	if r.may(id) {
 		r.out.note(format, a...)
 	}
 }
 
-// ends limits the lines that report the end of a transfer. It is separate from the limit on lines about progress, which
-// would use it up: the end is what a reader looks for. Its methods may be called concurrently.
+// ends limits the lines that report the end of a transfer. It is separate from the limit on progress lines, which would
+// use it up: readers look for the end. Its methods may be called concurrently.
 type ends struct {
 	known     paces
 	once      sync.Once

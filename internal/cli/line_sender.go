@@ -14,13 +14,13 @@ const (
 	linesAhead = 32
 	// muteAfter is how long to wait for a peer that acknowledges nothing.
 	muteAfter = 5 * time.Second
-	// lastWords is how long to wait, at the end of the input, for the next acknowledgement.
-	lastWords = 10 * time.Second
+	// lastAckWait is how long to wait, at the end of the input, for the next acknowledgement.
+	lastAckWait = 10 * time.Second
 )
 
-// mouth sends the lines of a chat, in their order, without waiting for each: a peer that does not acknowledge them does
-// not hold up others. It has one user at a time.
-type mouth struct {
+// lineSender sends the lines of a chat, in their order, without waiting for each: a peer that does not acknowledge them
+// does not hold up others. It has one user at a time.
+type lineSender struct {
 	*program
 	only     []engine.PeerID // the recipients; empty means all connected peers
 	peers    func() []engine.Peer
@@ -45,12 +45,12 @@ type underway struct {
 	since time.Time // that it has acknowledged nothing
 }
 
-func newMouth(p *program, only []engine.PeerID, peers func() []engine.Peer, post func(v any, to engine.PeerID) (func() error, error)) *mouth {
-	return &mouth{program: p, only: only, peers: peers, post: post, results: make(chan outcome), under: map[engine.PeerID]*underway{}}
+func newLineSender(p *program, only []engine.PeerID, peers func() []engine.Peer, post func(v any, to engine.PeerID) (func() error, error)) *lineSender {
+	return &lineSender{program: p, only: only, peers: peers, post: post, results: make(chan outcome), under: map[engine.PeerID]*underway{}}
 }
 
-// say sends a line.
-func (m *mouth) say(ctx context.Context, line string, now time.Time) {
+// send sends a line.
+func (m *lineSender) send(ctx context.Context, line string, now time.Time) {
 	to := m.recipients()
 	if len(to) == 0 {
 		m.notSent(engine.ErrNobody)
@@ -79,7 +79,7 @@ func (m *mouth) say(ctx context.Context, line string, now time.Time) {
 }
 
 // take reports what became of a line.
-func (m *mouth) take(o outcome, now time.Time) {
+func (m *lineSender) take(o outcome, now time.Time) {
 	m.progress = now
 	if u := m.under[o.peer]; u != nil {
 		u.lines--
@@ -97,7 +97,7 @@ func (m *mouth) take(o outcome, now time.Time) {
 	m.failed++
 	ok, hidden := m.unsaid.allow(now)
 	if hidden > 0 {
-		m.out.note("%d lines about messages that were not delivered were left out", hidden)
+		m.out.note("%d lines about undelivered messages were omitted", hidden)
 	}
 	if ok {
 		m.out.note("not delivered to %s: %v", m.name(o.peer), o.err)
@@ -105,7 +105,7 @@ func (m *mouth) take(o outcome, now time.Time) {
 }
 
 // name describes a peer.
-func (m *mouth) name(id engine.PeerID) string {
+func (m *lineSender) name(id engine.PeerID) string {
 	for _, peer := range m.peers() {
 		if peer.ID == id {
 			return describe(peer)
@@ -116,7 +116,7 @@ func (m *mouth) name(id engine.PeerID) string {
 
 // room reports whether the next line may be read: no peer has too many lines in flight. A peer that does not answer is
 // not waited for while another one answers, and gets what the engine has room for.
-func (m *mouth) room(now time.Time) bool {
+func (m *lineSender) room(now time.Time) bool {
 	waits := false
 	for _, u := range m.under {
 		if u.lines < linesAhead {
@@ -131,7 +131,7 @@ func (m *mouth) room(now time.Time) bool {
 }
 
 // othersAnswer reports whether a recipient is not mute.
-func (m *mouth) othersAnswer(now time.Time) bool {
+func (m *lineSender) othersAnswer(now time.Time) bool {
 	for _, id := range m.recipients() {
 		u := m.under[id]
 		if u == nil || now.Sub(u.since) < muteAfter {
@@ -142,7 +142,7 @@ func (m *mouth) othersAnswer(now time.Time) bool {
 }
 
 // recipients lists who gets the next line.
-func (m *mouth) recipients() []engine.PeerID {
+func (m *lineSender) recipients() []engine.PeerID {
 	if len(m.only) > 0 {
 		return m.only
 	}
@@ -155,13 +155,13 @@ func (m *mouth) recipients() []engine.PeerID {
 	return to
 }
 
-// end says that the input has ended.
-func (m *mouth) end(now time.Time) { m.ended, m.progress = true, now }
+// end records that the input has ended.
+func (m *lineSender) end(now time.Time) { m.ended, m.progress = true, now }
 
 // quiet reports whether nothing is in flight any more, or nothing in flight is acknowledged any more. It then reports
 // the lines that were not acknowledged. A single recipient is waited for as long as the engine tries.
-func (m *mouth) quiet(now time.Time) bool {
-	patience := lastWords
+func (m *lineSender) quiet(now time.Time) bool {
+	patience := lastAckWait
 	if len(m.only) > 0 {
 		patience = engine.SendTimeout + time.Second
 	}
@@ -176,14 +176,14 @@ func (m *mouth) quiet(now time.Time) bool {
 		}
 	}
 	if n := m.unsaid.hiddenNow(); n > 0 {
-		m.out.note("%d lines about messages that were not delivered were left out", n)
+		m.out.note("%d lines about undelivered messages were omitted", n)
 	}
 	m.under = nil
 	return true
 }
 
 // err is the error of a chat with a named peer that did not get every line.
-func (m *mouth) err() error {
+func (m *lineSender) err() error {
 	if len(m.only) == 0 || m.failed == 0 {
 		return nil
 	}

@@ -13,8 +13,8 @@ import (
 	"multipeer/internal/chatlog"
 )
 
-// TestChat_SilentPeerDelaysNoOthers: lines go to the others in their order, at their pace, while one acknowledges
-// none, and the end of the input does not wait for it for long.
+// TestChat_SilentPeerDelaysNoOthers: lines go to the others in their order, at their pace, while one acknowledges none,
+// and the end of the input does not wait for it for a long time.
 func TestChat_SilentPeerDelaysNoOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
@@ -26,7 +26,7 @@ func TestChat_SilentPeerDelaysNoOthers(t *testing.T) {
 		waiting := 0
 		var said strings.Builder
 		p := &program{out: newPrinter(&said, &said)}
-		m := newMouth(p, nil, func() []engine.Peer { return []engine.Peer{ben, eve} }, func(v any, to engine.PeerID) (func() error, error) {
+		m := newLineSender(p, nil, func() []engine.Peer { return []engine.Peer{ben, eve} }, func(v any, to engine.PeerID) (func() error, error) {
 			if to == ben.ID {
 				got = append(got, v.(chatlog.Words).Text)
 				return func() error { time.Sleep(trip); return nil }, nil
@@ -48,7 +48,7 @@ func TestChat_SilentPeerDelaysNoOthers(t *testing.T) {
 				}
 				continue
 			}
-			m.say(ctx, fmt.Sprint(i), time.Now())
+			m.send(ctx, fmt.Sprint(i), time.Now())
 			if u := m.under[ben.ID]; u != nil {
 				most = max(most, u.lines)
 			}
@@ -58,7 +58,7 @@ func TestChat_SilentPeerDelaysNoOthers(t *testing.T) {
 			t.Errorf("%d lines took %v", lines, took)
 		}
 		if most > linesAhead {
-			t.Errorf("%d lines were under way to a peer that answers", most)
+			t.Errorf("%d lines were in flight to a peer that answers", most)
 		}
 		m.end(time.Now())
 		for began = time.Now(); !m.quiet(time.Now()); {
@@ -68,7 +68,7 @@ func TestChat_SilentPeerDelaysNoOthers(t *testing.T) {
 			case <-time.After(100 * time.Millisecond):
 			}
 		}
-		if took := time.Since(began); took > 3*lastWords {
+		if took := time.Since(began); took > 3*lastAckWait {
 			t.Errorf("the end took %v", took)
 		}
 		for i, line := range got {
@@ -108,7 +108,7 @@ func TestChat_OutageLosesNoLines(t *testing.T) {
 		}
 		var said strings.Builder
 		p := &program{out: newPrinter(&said, &said)}
-		m := newMouth(p, []engine.PeerID{b.Self().ID}, a.Peers, func(v any, to engine.PeerID) (func() error, error) {
+		m := newLineSender(p, []engine.PeerID{b.Self().ID}, a.Peers, func(v any, to engine.PeerID) (func() error, error) {
 			d, err := a.Post(ctx, v, to)
 			if err != nil {
 				return nil, err
@@ -122,7 +122,7 @@ func TestChat_OutageLosesNoLines(t *testing.T) {
 					net.Cut(b.Addr, true)
 					time.AfterFunc(8*time.Second, func() { net.Cut(b.Addr, false) })
 				}
-				m.say(ctx, fmt.Sprint(i), time.Now())
+				m.send(ctx, fmt.Sprint(i), time.Now())
 				i++
 				continue
 			}

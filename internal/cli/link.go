@@ -30,7 +30,7 @@ func (p *program) linkCommand() *cobra.Command {
 		Use:   "link [PATH...]",
 		Short: "Exchange files with a device that has only a browser, through a link or its QR code",
 		Long: `link prints the address of a page, and its QR code. A device on the same network that opens it in a browser can download
-the files and folders at PATH or, with --receive, send files and text to this device. It needs nothing else.
+the files and folders at PATH or, with --receive, send files and text to this device. It needs no other software.
 
 The first browser that opens the link owns it. The link ends when it has not been used for 15 minutes, after an
 hour, or with Ctrl-C. The page is not encrypted: others on the network can read what is exchanged.`,
@@ -40,7 +40,7 @@ hour, or with Ctrl-C. The page is not encrypted: others on the network can read 
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			switch {
 			case len(paths) == 0 && k.opts.Text == "" && !receive:
-				return exit(exitUsage, errors.New("name the files to share, or give --text or --receive"))
+				return exit(exitUsage, errors.New("specify the files to share, or give --text or --receive"))
 			case accept != "ask" && accept != "all":
 				return exit(exitUsage, fmt.Errorf("--accept %q: must be ask or all", accept))
 			case k.opts.Visitors < 1:
@@ -88,12 +88,12 @@ hour, or with Ctrl-C. The page is not encrypted: others on the network can read 
 	c.Flags().IntVar(&k.opts.Visitors, "visitors", 1, "how many browsers may open the link")
 	c.Flags().DurationVar(&k.opts.Idle, "idle", web.DefaultIdle, "close the link after this long without use")
 	c.Flags().DurationVar(&k.opts.Lifetime, "for", web.DefaultLifetime, "maximum lifetime of the link")
-	c.Flags().BoolVar(&k.once, "once", false, "end after one complete download or upload")
+	c.Flags().BoolVar(&k.once, "once", false, "exit after one complete download or upload")
 	return c
 }
 
-// deviceName returns the name for the page: the one of --name, or the kind of this device. A host name often contains its
-// owner's name.
+// deviceName returns the name for the page: the one of --name, or the kind of this device. A host name often contains
+// its owner's name.
 func (p *program) deviceName() string {
 	if p.name != "" {
 		return p.name
@@ -109,7 +109,7 @@ func (p *program) deviceName() string {
 func newPIN() string {
 	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
 	if err != nil {
-		panic(err) // it never fails
+		panic(err) // crypto/rand never fails
 	}
 	return fmt.Sprintf("%06d", n)
 }
@@ -125,7 +125,7 @@ type linking struct {
 	asking chan struct{} // holds a value while a question is open: there is one at a time
 	done   int           // complete downloads and uploads
 	partly error         // why an upload is incomplete
-	bars   map[int]int64 // by upload, the tenth of it that was reported last
+	bars   map[int]int64 // by upload number, the last reported tenth
 }
 
 func (k *linking) run(ctx context.Context) error {
@@ -151,13 +151,13 @@ func (k *linking) run(ctx context.Context) error {
 		if errors.As(err, &at) && errors.Is(err, os.ErrNotExist) {
 			err = fmt.Errorf("%s: no such file or folder", at.Path)
 		}
-		return exit(exitFailed, fmt.Errorf("making a link: %w", err))
+		return exit(exitFailed, fmt.Errorf("creating the link: %w", err))
 	}
 	k.print(l)
 	select {
 	case <-l.Done():
 	case <-finished:
-		time.Sleep(100 * time.Millisecond) // the browser gets its answer
+		time.Sleep(100 * time.Millisecond) // give the browser time to get its response
 		l.Close()
 	case <-ctx.Done():
 		l.Close()
@@ -165,7 +165,7 @@ func (k *linking) run(ctx context.Context) error {
 	return k.outcome(ctx, l.Err())
 }
 
-// outcome returns how the command ends.
+// outcome returns the result of the command.
 func (k *linking) outcome(ctx context.Context, why error) error {
 	switch {
 	case k.partly != nil:
@@ -195,7 +195,7 @@ func (k *linking) print(l *web.Link) {
 	if k.opts.PIN != "" {
 		k.out.line("PIN: %s", k.opts.PIN)
 	}
-	k.out.note("open this address on the other device, in the same network; it is not encrypted; Ctrl-C ends it")
+	k.out.note("open this address on the other device, on the same network; the page is not encrypted; Ctrl-C closes the link")
 }
 
 // visitorText describes a visitor.
@@ -218,7 +218,7 @@ func uploadText(u web.Upload) string {
 		text += fmt.Sprintf(" and %d more", u.Items-3)
 	}
 	if u.Bytes == transfer.Unknown {
-		return fmt.Sprintf("%s (of unknown size, and perhaps up to %d more files)", text, u.Files-1)
+		return fmt.Sprintf("%s (of unknown size, with up to %d more files)", text, u.Files-1)
 	}
 	count := plural(u.Files, "file", "files")
 	if u.Folders > 0 {
@@ -248,7 +248,7 @@ func (k *linking) ask(ctx context.Context, u web.Upload) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	show := func() { k.out.ask("Take from %s: %s? [y/n] ", visitorText(u.Visitor), uploadText(u)) }
+	show := func() { k.out.ask("Accept from %s: %s? [y/n] ", visitorText(u.Visitor), uploadText(u)) }
 	k.dropTyped()
 	show()
 	defer k.out.ask("")
@@ -257,7 +257,7 @@ func (k *linking) ask(ctx context.Context, u web.Upload) error {
 		select {
 		case line, open := <-k.lines:
 			if !open || line.err != nil {
-				k.out.note("declined: no one answers, standard input has ended")
+				k.out.note("declined: no one can answer, because standard input has ended")
 				return errors.New("no answer")
 			}
 			if k.typed() && time.Since(asked) < tooSoon { // guard: link-answers

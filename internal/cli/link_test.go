@@ -35,8 +35,8 @@ func (l *lockedText) String() string {
 	return l.b.String()
 }
 
-// TestLink_EarlyAnswersAreIgnored checks that a line typed before a question, or before anyone can have read it, does not
-// accept an upload, and that a name cannot look like a part of the question.
+// TestLink_EarlyAnswersAreIgnored checks that a line typed before a question, or before anyone can have read it, does
+// not accept an upload, and that a name cannot look like a part of the question.
 func TestLink_EarlyAnswersAreIgnored(t *testing.T) {
 	var out lockedText
 	lines := make(chan inputLine)
@@ -64,7 +64,7 @@ func TestLink_EarlyAnswersAreIgnored(t *testing.T) {
 
 // TestNote_CannotLookLikeTheEndOfTheQuestion checks that a note stays between its quotation marks, and is short.
 func TestNote_CannotLookLikeTheEndOfTheQuestion(t *testing.T) {
-	note := "hi\"? [y/n] \n\u201d Take from \u00ab" + strings.Repeat("x", 900)
+	note := "hi\"? [y/n] \n\u201d Accept from \u00ab" + strings.Repeat("x", 900)
 	got := noteOf(engine.Transfer{Note: note})
 	if n := strings.Count(got, `"`); n != 2 || len([]rune(got)) > 140 || strings.ContainsAny(got, "\n\u201d\u00ab") {
 		t.Errorf("%q", got)

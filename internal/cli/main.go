@@ -9,11 +9,11 @@ import (
 )
 
 // Main runs the command line of this process, with its streams and signals, and returns the exit code. It closes
-// standard output, because some file systems report only then that nothing was written.
+// standard output, because some file systems report only then that the data was not written.
 func Main() int {
 	// Otherwise a write to a closed pipe kills the process silently.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	// Never undone: otherwise a signal at the very end could kill a process that has succeeded.
+	// Signals stay caught until the end: otherwise a late signal could kill a process that has succeeded.
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	if err := os.Stdout.Close(); err != nil && code == exitDone {

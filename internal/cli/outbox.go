@@ -15,7 +15,7 @@ func (p *program) outboxCommand() *cobra.Command {
 	var deliver bool
 	c := &cobra.Command{
 		Use:   "outbox",
-		Short: "List what is waiting to be sent, deliver it, or remove it",
+		Short: "List, deliver or remove pending transfers",
 		Long: `outbox lists the transfers that were interrupted or are waiting for an offline peer, and those that were accepted here
 and are waiting for their sender. With --deliver it runs until everything in the outbox has arrived; --drop cancels a
 transfer.`,
@@ -47,12 +47,12 @@ transfer.`,
 	return c
 }
 
-// waiting lists what is to be sent.
+// waiting lists the outgoing transfers that have not ended.
 func waiting(e *engine.Engine) []engine.Transfer {
 	return slices.DeleteFunc(unfinished(e), func(t engine.Transfer) bool { return t.Incoming })
 }
 
-// unfinished lists what is to be sent, and what was accepted and has not arrived.
+// unfinished lists the transfers that have not ended, except incoming offers that were not accepted.
 func unfinished(e *engine.Engine) []engine.Transfer {
 	return slices.DeleteFunc(e.Transfers(), func(t engine.Transfer) bool {
 		return t.State.Final() || t.Incoming && t.State == engine.Offered

@@ -322,13 +322,13 @@ type transferObject struct {
 	Error    string       `json:"error,omitempty"`
 }
 
-// noteObject is an entry that did not arrive as it was: without saved it was left out, without problem it was
-// renamed, and otherwise it was saved but something of it was not kept.
+// noteObject is an entry that did not arrive unchanged: without saved, it was left out; without problem, it was
+// renamed, and otherwise it was saved without some attribute.
 type noteObject struct {
 	Path    string `json:"path"`
 	Saved   string `json:"saved,omitempty"`
 	Problem string `json:"problem,omitempty"`
-	Remote  bool   `json:"remote,omitempty"` // the other device made the note
+	Remote  bool   `json:"remote,omitempty"` // the other device reported it
 }
 
 func transferJSON(t engine.Transfer) transferObject {

@@ -21,19 +21,19 @@ func (p *program) pairCommand() *cobra.Command {
 	var wait time.Duration
 	c := &cobra.Command{
 		Use:   "pair --to PEER",
-		Short: "Verify a peer's key by comparing six digits, or by a link",
-		Long: `pair asks a peer to compare codes. Run 'multipeer-cli pair confirm' on the other device, or press Verify
-in its window: this one prints six digits, and the other asks its user to type or pick them. When both users have said yes, each
-device stores the other as verified. PEER is a name, an ID or HOST:PORT. A multipeer:// link verifies in one step: with --to - it is read from
-standard input, because every program on this machine can read the arguments of this one, and the link contains a secret.
-Answers are read from standard input; you have one minute for each.`,
+		Short: "Verify a peer's key by comparing six digits, or with a link",
+		Long: `pair asks a peer to compare codes. Run 'multipeer-cli pair confirm' on the other device, or press Verify in its window.
+This device prints six digits, and the other device asks its user to type or pick them. When both users have confirmed,
+each device stores the other as verified. PEER is a name, an ID or HOST:PORT. A multipeer:// link verifies in one step:
+with --to - it is read from standard input, because every program on this machine can read the arguments of this
+program, and the link contains a secret. Answers are read from standard input; you have one minute for each.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if to == "" {
-				return exit(exitUsage, errors.New("name the peer with --to, or run 'pair confirm' to wait for one"))
+				return exit(exitUsage, errors.New("specify the peer with --to, or run 'pair confirm' to wait for one"))
 			}
 			if strings.HasPrefix(strings.ToLower(strings.TrimSpace(to)), "multipeer:") {
-				return exit(exitUsage, errors.New("do not put a link on the command line: others on this machine can read it and its secret there. Run 'multipeer-cli pair --to -' and paste a new link"))
+				return exit(exitUsage, errors.New("do not put a link on the command line, where other users of this machine can read it and its secret. Run 'multipeer-cli pair --to -' and paste a new link"))
 			}
 			return p.with(cmd.Context(), engine.Config{}, func(ctx context.Context, e *engine.Engine) error {
 				if to == "-" {
@@ -48,7 +48,7 @@ Answers are read from standard input; you have one minute for each.`,
 		},
 	}
 	c.Flags().StringVar(&to, "to", "", "the peer: a name, an ID or the start of it, or HOST:PORT; - reads a link from standard input")
-	c.Flags().DurationVar(&wait, "wait", 30*time.Second, "how long to look for it")
+	c.Flags().DurationVar(&wait, "wait", 30*time.Second, "how long to look for the peer")
 
 	var from string
 	confirm := &cobra.Command{
@@ -74,7 +74,7 @@ verifies this device too. Do not show the link to anyone else.`,
 	return c
 }
 
-// readLink verifies by the link in the first line of standard input.
+// readLink verifies a peer with the link in the first line of standard input.
 func (p *program) readLink(ctx context.Context, e *engine.Engine) error {
 	p.out.ask("Paste the link: ")
 	defer p.out.ask("")
@@ -95,7 +95,7 @@ func (p *program) readLink(ctx context.Context, e *engine.Engine) error {
 	}
 }
 
-// openLink verifies in one step.
+// openLink verifies a peer in one step.
 func (p *program) openLink(ctx context.Context, e *engine.Engine, link string) error {
 	if _, err := engine.ParseLink(link); err != nil {
 		return exit(exitUsage, err)
@@ -151,7 +151,7 @@ func (r *pairer) tell(p engine.Pairing) {
 	r.out.object(o)
 }
 
-// ask is the side that begins.
+// ask runs the side that starts the pairing.
 func (r *pairer) ask(ctx context.Context, id engine.PeerID) error {
 	news := r.e.WatchState(ctx)
 	r.picked = id
@@ -164,11 +164,11 @@ func (r *pairer) ask(ctx context.Context, id engine.PeerID) error {
 	return r.follow(ctx, news, func(p engine.Pairing) bool { return p.Peer == id })
 }
 
-// confirm is the side that waits.
+// confirm runs the side that waits.
 func (r *pairer) confirm(ctx context.Context, who string) error {
 	news := r.e.WatchState(ctx)
 	until := r.e.OpenPairing()
-	r.out.note("waiting until %s for a device that asks to be paired", until.Format("15:04:05"))
+	r.out.note("waiting until %s for a device that asks to pair", until.Format("15:04:05"))
 	return r.follow(ctx, news, func(p engine.Pairing) bool {
 		if who == "" {
 			return true
@@ -177,7 +177,7 @@ func (r *pairer) confirm(ctx context.Context, who string) error {
 	})
 }
 
-// means reports whether a pairing is with the peer that the user has named. A device that was set up again has the same
+// means reports whether a pairing is with the peer that the user specified. A device that was set up again has the same
 // name but a different key: the question about it contains a warning. The start of another peer's ID does not count as
 // a name.
 func (r *pairer) means(who string, p engine.Pairing) bool {
@@ -192,7 +192,7 @@ func (r *pairer) means(who string, p engine.Pairing) bool {
 	return strings.EqualFold(p.Name, who)
 }
 
-// link shows a link until somebody has used it.
+// link shows a link until someone has used it.
 func (r *pairer) link(ctx context.Context) error {
 	news := r.e.WatchState(ctx)
 	link := r.e.PairingLink()
@@ -329,7 +329,7 @@ func (r *pairer) take(ctx context.Context, p engine.Pairing) (done bool, err err
 	case engine.PairingDone:
 		r.settle(ctx, p.Peer)
 		peer, here := r.e.Peer(p.Peer)
-		if !here { // it got what it wanted, and left
+		if !here { // it is done and has disconnected
 			peer = engine.Peer{ID: p.Peer, Name: p.Name, Trust: engine.TrustVerified}
 		}
 		r.verified(peer)
@@ -363,7 +363,7 @@ func (r *pairer) askNext() {
 	r.out.ask("%sCompare codes with %s? [y/n] ", careful(peer), called(p))
 }
 
-// settle makes sure that the other side has received everything, before the program ends and the connection with it.
+// settle makes sure that the other side has received everything before the program exits and closes the connection.
 func (r *pairer) settle(ctx context.Context, id engine.PeerID) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -403,7 +403,7 @@ func (r *pairer) answer(ctx context.Context, line string) error {
 		r.out.ask("")
 		return r.e.Pair(ctx, r.picked)
 	case no:
-		r.e.CancelPairing(r.asking[0].Peer) // its end makes us ask about the next one
+		r.e.CancelPairing(r.asking[0].Peer) // the event for its end makes us ask about the next one
 		return nil
 	}
 	r.askNext()

@@ -42,7 +42,7 @@ func (p *program) peersCommand() *cobra.Command {
 					}
 					like := ""
 					if !peer.LooksLike.IsZero() {
-						like = ", careful: the name of another device that you know, " + peer.LooksLike.Short()
+						like = ", warning: the name of another device that you know, " + peer.LooksLike.Short()
 					}
 					p.out.line("%s  %s  %s  by %s  %s%s%s", quoted(peer.Name), peer.ID, strings.Join(addrs, " "), peer.How, state, trustText(peer.Trust)+viaText(peer), like)
 				}
@@ -58,7 +58,7 @@ func (p *program) peersCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().DurationVar(&lookFor, "for", 3*time.Second, "how long to look")
+	c.Flags().DurationVar(&lookFor, "for", 3*time.Second, "how long to look for peers")
 	c.Flags().BoolVar(&search, "search", false, "also probe every address of small networks, for networks without multicast")
 	return c
 }

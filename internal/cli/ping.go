@@ -68,7 +68,7 @@ func (p *program) ping(ctx context.Context, e *engine.Engine, peer engine.Peer, 
 		one, cancel := context.WithTimeout(ctx, pingTimeout)
 		rtt, err := pinger.Ping(one)
 		cancel()
-		if ctx.Err() != nil { // that is why the last one was not answered
+		if ctx.Err() != nil { // which is why the last ping was not answered
 			interrupted = errInterrupted
 			break
 		}

@@ -13,11 +13,11 @@ import (
 // progress shows one transfer: a bar on a terminal, a line every two seconds elsewhere, objects in JSON mode.
 type progress struct {
 	out  *printer
-	one  bool // it is the only one shown
+	one  bool // it is the only progress shown
 	bar  *progressbar.ProgressBar
 	last time.Time
 	said string
-	note func(format string, a ...any) // prints what is no result; nil is out's
+	note func(format string, a ...any) // prints text that is not a result; nil means out.note
 }
 
 func (p *progress) say(format string, a ...any) {
@@ -48,7 +48,7 @@ func (p *progress) show(t engine.Transfer) {
 		if t.State == engine.Finishing {
 			p.bar.Describe("saving to disk")
 		}
-		_ = p.bar.Set64(min(t.Done, max(t.Bytes-1, 0))) // 100 % is shown only by the receipt
+		_ = p.bar.Set64(min(t.Done, max(t.Bytes-1, 0))) // 100 % is shown only after the receipt
 	case time.Since(p.last) >= progressEvery:
 		if !p.last.IsZero() {
 			p.say("%s", movingLine(t))
@@ -57,7 +57,7 @@ func (p *progress) show(t engine.Transfer) {
 	}
 }
 
-// sayState prints, once, what keeps a transfer from moving.
+// sayState prints, once, why a transfer does not move.
 func (p *progress) sayState(t engine.Transfer) {
 	say := ""
 	switch {
@@ -96,7 +96,7 @@ func movingLine(t engine.Transfer) string {
 	return s
 }
 
-// over describes the lanes that carry a transfer.
+// over describes the lanes of a transfer.
 func over(lanes []engine.Lane) string {
 	count := map[string]int{}
 	for _, l := range lanes {
@@ -146,8 +146,8 @@ func (p *progress) end(t engine.Transfer) error {
 	return nil
 }
 
-// notes prints the entries that did not arrive as they were: each one that was left out or renamed, and, for each
-// property that was not kept, the first entry and the number of others.
+// notes prints the entries that did not arrive unchanged: each one that was left out or renamed, and, for each property
+// that was not kept, the first entry and the number of others.
 func (p *progress) notes(t engine.Transfer) {
 	unkept := map[string][]string{}
 	var reasons []string
@@ -176,7 +176,7 @@ func (p *progress) notes(t engine.Transfer) {
 		p.say("note: %s%s: %s", list[0], more, why)
 	}
 	if more := t.Renamed + t.LeftOut + t.Unkept - int64(len(t.Notes)); more > 0 {
-		p.say("and %d more that are not listed", more)
+		p.say("and %d more not listed", more)
 	}
 }
 

@@ -23,10 +23,9 @@ func (p *program) receiveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "receive",
 		Short: "Wait for files and messages, and receive them",
-		Long: `receive runs until it is interrupted, and accepts what others offer: after asking on the terminal (ask),
-from verified peers only, without asking (verified), or from everyone (all).
-Nothing in the folder is overwritten, except with --existing replace. Interrupted transfers continue when their sender is
-back.`,
+		Long: `receive runs until it is interrupted, and accepts offers: after asking on the terminal (ask), from verified peers
+without asking (verified), or from everyone (all). Nothing in the folder is overwritten, except with --existing replace.
+Interrupted transfers resume when their sender is back.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg := engine.Config{}
@@ -63,7 +62,7 @@ back.`,
 	}
 	c.Flags().StringVar(&into, "into", ".", "folder to receive into; created if it is missing")
 	c.Flags().StringVar(&accept, "accept", "ask", "ask, verified or all")
-	c.Flags().BoolVar(&once, "once", false, "end after one accepted transfer has finished")
+	c.Flags().BoolVar(&once, "once", false, "exit after one accepted transfer has finished")
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
 	c.Flags().BoolVar(&opts.KeepExec, "keep-executable", false, "keep the executable permission of received files")
 	c.Flags().BoolVar(&opts.Links, "links", false, "accept symbolic links that stay inside their folder, if the sender sends them")
@@ -72,7 +71,7 @@ back.`,
 }
 
 const (
-	existingUsage = "what to do if a name is taken: keep (number the new entry), skip (leave out identical files), replace"
+	existingUsage = "what to do if a name already exists: keep (number the new entry), skip (leave out identical files), replace"
 	reserveUsage  = "bytes to leave free on the disk; 0 for the larger of 1 GiB and 5% of the disk, -1 for none"
 )
 
@@ -103,7 +102,7 @@ func (p *program) folder(into string) (string, error) {
 	return dir, nil
 }
 
-// receiver accepts offers by policy, or by asking one question after the other.
+// receiver accepts offers by policy, or asks one question after the other.
 type receiver struct {
 	*program
 	e      *engine.Engine
@@ -118,7 +117,7 @@ type receiver struct {
 	known     paces
 	ends      ends
 	inputErr  error       // why standard input cannot be read
-	keeper    *keeper     // nil if nothing is kept
+	keeper    *keeper     // nil if nothing is stored
 	leave     func() bool // reports whether another receiver answers; nil means never
 	bars      map[engine.TransferID]*progress
 }
@@ -126,7 +125,7 @@ type receiver struct {
 // question waits for a yes or no.
 type question struct {
 	text    string
-	peer    engine.Peer // that asks
+	peer    engine.Peer // the peer that asks
 	id      string      // of the invitation or offer
 	accept  func() error
 	decline func() error
@@ -143,7 +142,7 @@ func (r *receiver) run(ctx context.Context) error {
 	r.out.note("receiving into %s as %q, ID %s", r.opts.Dir, self.Name, self.ID)
 	for _, a := range r.e.Acquaintances() {
 		if a.AutoAccept.Dir != "" && a.AutoAccept.Dir != r.opts.Dir {
-			r.out.note("what %s (%s) may send without asking goes into %s ('multipeer-cli auto')", quoted(a.Name), a.ID.Short(), a.AutoAccept.Dir)
+			r.out.note("files that %s (%s) may send without asking go into %s ('multipeer-cli auto')", quoted(a.Name), a.ID.Short(), a.AutoAccept.Dir)
 		}
 	}
 	events := make(chan engine.Event)
@@ -214,8 +213,8 @@ func (r *receiver) endAnswers(err error) {
 	}
 }
 
-// answers returns where to read lines from. A script may write its answers before the questions; a line typed before
-// a question is read and dropped.
+// answers returns the channel to read lines from. A script may write its answers before the questions; a line typed
+// before a question is read and dropped.
 func (r *receiver) answers() <-chan inputLine {
 	if len(r.questions) == 0 && !r.typed() {
 		return nil
@@ -226,7 +225,7 @@ func (r *receiver) answers() <-chan inputLine {
 // tooSoon is the time after a question within which no one can have read it.
 const tooSoon = 700 * time.Millisecond
 
-// early reports whether a typed line is no answer to the open question.
+// early reports whether a typed line is not an answer to the open question.
 func (r *receiver) early() bool {
 	if !r.typed() {
 		return false
@@ -258,7 +257,7 @@ func (r *receiver) askNext() {
 	r.askedAt = time.Now()
 	q := r.questions[0]
 	if !q.peer.ID.IsZero() {
-		// The name in the question, which may not be the current one.
+		// Check the name in the question, which may differ from the current one.
 		if like := r.e.LooksLike(q.peer.ID, q.peer.Name); !like.IsZero() {
 			q.peer.LooksLike = like
 		}
@@ -272,7 +271,7 @@ func careful(p engine.Peer) string {
 	if p.LooksLike.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("Careful: %s is not the device of that name that you know (%s). ", describe(p), p.LooksLike.Short())
+	return fmt.Sprintf("Warning: %s is not the device you know by that name (%s). ", describe(p), p.LooksLike.Short())
 }
 
 func (r *receiver) reply(yes bool) {
@@ -334,7 +333,7 @@ func (r *receiver) take(ev engine.Event) (done bool, err error) {
 		r.noteAbout(ev.Peer.ID, "disconnected from %s", describe(ev.Peer))
 	case engine.MessageReceived:
 		from := senderOf(r.e, ev.Message)
-		if r.keeper == nil || r.out.json || r.may(ev.Message.From) { // a service keeps what it does not print
+		if r.keeper == nil || r.out.json || r.may(ev.Message.From) { // a service stores what it does not print
 			printMessage(r.out, ev.Message, from)
 		}
 	case engine.Problem:
@@ -361,7 +360,7 @@ func (r *receiver) invitation(i *engine.Invitation) {
 	default: // the host answers
 		return
 	}
-	r.put(question{fmt.Sprintf("Connect with %s?", describe(i.Peer)), i.Peer, i.ID, i.Accept, i.Decline})
+	r.put(question{fmt.Sprintf("Connect to %s?", describe(i.Peer)), i.Peer, i.ID, i.Accept, i.Decline})
 }
 
 func (r *receiver) offer(o *engine.Offer) {
@@ -369,12 +368,12 @@ func (r *receiver) offer(o *engine.Offer) {
 	r.out.object(transferJSON(t))
 	accept := func() error { return o.Accept(r.opts) }
 	peer, _ := r.e.Peer(t.Peer)
-	peer.Name = t.PeerName // as it was when it asked: accepting stores this name
+	peer.Name = t.PeerName // the name it had when it asked: accepting stores this name
 	var err error
 	switch {
 	case r.leave != nil && r.leave():
 	case r.accept == "all", r.accept == "verified" && peer.Trust == engine.TrustVerified:
-		r.noteAbout(t.Peer, "taking %s from %s%s", what(t), describe(peer), noteOf(t))
+		r.noteAbout(t.Peer, "receiving %s from %s%s", what(t), describe(peer), noteOf(t))
 		policy := r.opts
 		policy.Policy = true
 		err = o.Accept(policy)
@@ -382,19 +381,19 @@ func (r *receiver) offer(o *engine.Offer) {
 		r.noteAbout(t.Peer, "declined %s from %s: 'multipeer-cli auto' does not allow it", what(t), describe(peer))
 		err = o.Decline()
 	case r.accept == "verified" && r.host != nil:
-		r.noteAbout(t.Peer, "leaving %s from %s, which is not verified, to the program that runs", what(t), describe(peer))
+		r.noteAbout(t.Peer, "leaving %s from %s, which is not verified, to the running program", what(t), describe(peer))
 	case r.accept == "verified":
 		r.noteAbout(t.Peer, "declined %s from %s, which is not verified", what(t), describe(peer))
 		err = o.Decline()
 	default:
-		r.put(question{fmt.Sprintf("Take from %s: %s?", describe(peer), quotedNames(t)+noteOf(t)), peer, string(t.ID), accept, o.Decline})
+		r.put(question{fmt.Sprintf("Accept from %s: %s?", describe(peer), quotedNames(t)+noteOf(t)), peer, string(t.ID), accept, o.Decline})
 	}
 	if err != nil {
 		r.noteAbout(t.Peer, "%v", err)
 	}
 }
 
-// noteOf returns what the sender says about an offer, in quotation marks; it is empty if there is nothing.
+// noteOf returns the sender's note on an offer, in quotation marks. It is empty if there is none.
 func noteOf(t engine.Transfer) string {
 	if t.Note == "" {
 		return ""
@@ -455,7 +454,7 @@ func printMessage(out *printer, m engine.Message, from engine.Peer) {
 	out.line("%s: %s", speaker(m, from), passage(text))
 }
 
-// senderOf describes the sender of a message under the name that it had then: it may have another one by now.
+// senderOf describes the sender of a message under the name that it had then, which may have changed since.
 func senderOf(e *engine.Engine, m engine.Message) engine.Peer {
 	return engine.Peer{ID: m.From, Name: m.Name, Trust: e.Trust(m.From), LooksLike: e.LooksLike(m.From, m.Name)}
 }
@@ -464,14 +463,14 @@ func senderOf(e *engine.Engine, m engine.Message) engine.Peer {
 func speaker(m engine.Message, from engine.Peer) string {
 	switch {
 	case !from.LooksLike.IsZero():
-		return fmt.Sprintf("%s (%s, careful: not the device of that name that you know)", quoted(m.Name), m.From.Short())
+		return fmt.Sprintf("%s (%s, warning: not the device you know by that name)", quoted(m.Name), m.From.Short())
 	case from.Trust == engine.TrustVerified:
 		return quoted(m.Name)
 	}
 	return fmt.Sprintf("%s (%s)", quoted(m.Name), m.From.Short())
 }
 
-// printConflict reports that two devices use one identity, and what to do.
+// printConflict reports that two devices use the same identity, and what to do.
 func printConflict(out *printer, e *engine.Engine, c engine.Conflict) {
 	var at []string
 	for _, a := range c.Addrs {
@@ -492,9 +491,9 @@ func conflictText(self engine.PeerID, c engine.Conflict) string {
 		at = append(at, a.String())
 	}
 	if c.ID == self {
-		return fmt.Sprintf("another device, at %s, uses this device's identity: its profile was copied. What is sent to this identity reaches one of the two; give one of them an empty profile (--profile)", strings.Join(at, " and "))
+		return fmt.Sprintf("another device, at %s, uses this device's identity: its profile was copied. Data sent to this identity reaches only one of them; give one of them an empty profile (--profile)", strings.Join(at, " and "))
 	}
-	return fmt.Sprintf("two devices use the identity of %s (%s), at %s: what is sent to this identity reaches one of the two. One of them needs an empty profile", quoted(c.Name), c.ID.Short(), strings.Join(at, " and "))
+	return fmt.Sprintf("two devices use the identity of %s (%s), at %s: data sent to this identity reaches only one of them. One of them needs an empty profile", quoted(c.Name), c.ID.Short(), strings.Join(at, " and "))
 }
 
 func printProblem(out *printer, err error) {

@@ -1,5 +1,5 @@
 // Package cli is the terminal program: it takes a command line, and produces text or JSON and an exit code. It runs a
-// command with an engine of its own, or, if a [Host] already runs with the same profile, in that one.
+// command with its own engine or, if a [Host] already uses the same profile, in that host.
 package cli
 
 import (
@@ -54,7 +54,7 @@ func exit(code int, err error) error { return &exitError{code: code, err: err} }
 // program is one invocation.
 type program struct {
 	in io.Reader
-	// keyboard says that a person types in, in another process.
+	// keyboard reports that in is typed by a person, in another process.
 	keyboard      bool
 	out           *printer
 	profile       string
@@ -118,7 +118,7 @@ func (p *program) execute(ctx context.Context, args []string) int {
 	root.SetOut(p.out.out)
 	root.SetErr(p.out.err)
 	cmd, err := root.ExecuteContextC(ctx)
-	if errors.Is(err, engine.ErrInUse) && p.host == nil { // in use by a program that has just started, and listens by now
+	if errors.Is(err, engine.ErrInUse) && p.host == nil { // in use by a program that has just started and now accepts commands
 		if elsewhere := p.elsewhere(cmd, args); elsewhere != nil {
 			err = elsewhere
 		}
@@ -181,7 +181,7 @@ Exit codes: 0 done, 1 failed, 2 usage error, 3 peer not found, 4 declined or can
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&p.profile, "profile", "", "folder with this peer's identity; created on first use (default: "+defaultProfileText+")")
-	f.StringVar(&p.name, "name", "", "name that others see, kept in the profile")
+	f.StringVar(&p.name, "name", "", "name that others see, stored in the profile")
 	f.StringVar(&p.service, "service", engine.DefaultService, "service type: only peers of the same type find each other")
 	f.StringArrayVar(&p.peers, "peer", nil, "connect to HOST:PORT; for networks where multicast does not work (repeatable)")
 	f.StringSliceVar(&p.ifaces, "interface", nil, "find peers on these network interfaces only")
@@ -205,7 +205,7 @@ func (p *program) profileDir() (string, error) {
 	}
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return "", fmt.Errorf("finding the folder for settings: %w; give --profile DIR", err)
+		return "", fmt.Errorf("finding the settings folder: %w; give --profile DIR", err)
 	}
 	return filepath.Join(dir, "multipeer"), nil
 }
@@ -218,7 +218,7 @@ func (p *program) path(s string) (string, error) {
 	case filepath.IsAbs(s):
 		return s, nil
 	case p.dir == "" && p.host != nil: // it would be relative to the host's folder
-		return "", fmt.Errorf("%s: the current folder is not known; give an absolute path", s)
+		return "", fmt.Errorf("%s: the current folder is unknown; give an absolute path", s)
 	case p.dir == "":
 		return s, nil
 	}
@@ -249,7 +249,7 @@ func (p *program) open(cfg engine.Config) (*engine.Engine, error) {
 	return e, nil
 }
 
-// config adds what the flags say to a configuration.
+// config applies the flags to a configuration.
 func (p *program) config(cfg engine.Config) (engine.Config, error) {
 	dir, err := p.profileDir()
 	if err != nil {
@@ -284,7 +284,7 @@ func (p *program) config(cfg engine.Config) (engine.Config, error) {
 	return cfg, err
 }
 
-// still calls f with an engine that does not run, or the host's.
+// still calls f with an engine that is not running, or with the host's.
 func (p *program) still(f func(*engine.Engine) error) error {
 	if p.host != nil {
 		return p.inHost(f)
@@ -334,7 +334,7 @@ func (p *program) with(ctx context.Context, cfg engine.Config, f func(context.Co
 	return err
 }
 
-// failed gives an error of the engine its exit code.
+// failed adds the exit code to an error of the engine.
 func failed(err error) error {
 	var e *exitError
 	switch {

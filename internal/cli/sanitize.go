@@ -14,24 +14,24 @@ import (
 // What a printer writes may contain text from a peer, the network or a file system. All of it goes through clean, so
 // that none of it can control the terminal or imitate a line of this program.
 
-// verbatim is text that comes from this program alone. It is printed as it is.
+// verbatim is text that comes from this program alone. It is printed unchanged.
 type verbatim string
 
 // passage is text that may have several lines, such as a message. Each line after the first is indented.
 type passage string
 
-// place is the path of a file. It has to be right, so a few blanks in it stay.
+// place is the path of a file. It has to be correct, so a few consecutive spaces in it are kept.
 type place string
 
 const (
-	// maxIndent is the maximum number of blanks at the start of a line of a message.
+	// maxIndent is the maximum number of spaces at the start of a line of a message.
 	maxIndent = 16
-	// maxBlanks is the maximum number of consecutive blanks in a path.
+	// maxBlanks is the maximum number of consecutive spaces in a path.
 	maxBlanks = 8
 )
 
 // clean makes the arguments of a format string safe: text becomes one line without characters that act on a terminal.
-// Numbers and booleans stay.
+// Numbers and booleans are unchanged.
 func clean(args []any) []any {
 	out := make([]any, len(args))
 	for i, a := range args {
@@ -75,11 +75,11 @@ func cleanOne(a any) any {
 	return oneLine(fmt.Sprint(a))
 }
 
-// oneLine is text for a place inside a line. Several blanks become one.
+// oneLine returns text for use within a line. Consecutive spaces become one.
 func oneLine(s string) string { return squeeze(engine.CleanLine(s), 1) }
 
-// squeeze replaces each run of more than most blanks, of whatever kind, with one blank: a terminal breaks lines at its
-// width, and text after many blanks would look like a separate line.
+// squeeze replaces each run of more than most spaces, of any kind, with one space: a terminal breaks lines at its
+// width, and text after many spaces would look like a separate line.
 func squeeze(s string, most int) string {
 	var out, run strings.Builder
 	blanks := 0

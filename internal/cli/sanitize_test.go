@@ -112,7 +112,7 @@ func TestPrinter_ResultsOfPeersAreClean(t *testing.T) {
 			"problem": func(p *program) { printProblem(p.out, errors.New(s)) },
 			"question": func(p *program) {
 				r := &receiver{program: p, accept: "ask"}
-				r.put(question{text: "Take from " + s})
+				r.put(question{text: "Accept from " + s})
 			},
 		} {
 			var b strings.Builder
@@ -134,7 +134,7 @@ func TestMessage_NamesItsSender(t *testing.T) {
 	for want, from := range map[string]engine.Peer{
 		"Anna: hi\n":                        {ID: anna, Name: "Anna", Trust: engine.TrustVerified},
 		"Anna (" + anna.Short() + "): hi\n": {ID: anna, Name: "Anna", Trust: engine.TrustSeen},
-		"Anna (" + other.Short() + ", careful: not the device of that name that you know): hi\n": {ID: other, Name: "Anna", LooksLike: anna},
+		"Anna (" + other.Short() + ", warning: not the device you know by that name): hi\n": {ID: other, Name: "Anna", LooksLike: anna},
 	} {
 		var b strings.Builder
 		printMessage(newPrinter(&b, io.Discard), engine.Message{From: from.ID, Name: from.Name, Body: []byte(`"hi"`)}, from)
@@ -147,7 +147,7 @@ func TestMessage_NamesItsSender(t *testing.T) {
 // TestQuestion_CannotBeForgedByAFileName: a file name cannot forge a question: it comes after the verb and the peer,
 // and it is truncated and quoted.
 func TestQuestion_CannotBeForgedByAFileName(t *testing.T) {
-	long := `photo.jpg" (12 kB)? [y/n] ` + strings.Repeat(" ", 400) + "Take from Mum: \"real.exe"
+	long := `photo.jpg" (12 kB)? [y/n] ` + strings.Repeat(" ", 400) + "Accept from Mum: \"real.exe"
 	got := quotedNames(engine.Transfer{Names: []string{long, "b.txt", "c", "d"}, Items: 9, Files: 9, Bytes: 4})
 	if want := `"photo.jpg\" (12 kB)? [y/n] `; !strings.HasPrefix(got, want) {
 		t.Errorf("%s does not begin with %s", got, want)
@@ -160,7 +160,7 @@ func TestQuestion_CannotBeForgedByAFileName(t *testing.T) {
 	}
 }
 
-// TestBlanks_DoNotMakeALine: text behind many blanks would stand at the start of the next line of a terminal.
+// TestBlanks_DoNotMakeALine: after many spaces, text would start on the next line of a terminal.
 func TestBlanks_DoNotMakeALine(t *testing.T) {
 	eve := engine.Peer{ID: engine.PeerID{7}, Name: "Eve"}
 	for what, blank := range map[string]string{

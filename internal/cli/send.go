@@ -28,11 +28,11 @@ func (p *program) sendCommand() *cobra.Command {
 that every byte is verified and durable under its final name on the receiver's disk.
 
 PEER is a name, an ID, a unique prefix of an ID, or HOST:PORT. If --to is repeated, all peers get the same files, and the
-files are read once. The path - sends what is on standard input, under the name that --as gives. If a transfer of files or
+files are read once. The path - sends standard input, under the name given with --as. If a transfer of files or
 folders is interrupted (by a lost network, a crash of either side, or Ctrl-C), the same command resumes where it stopped.`,
 		Args: func(_ *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
-				return errors.New("name the files or folders to send: send --to PEER PATH")
+				return errors.New("specify the files or folders to send: send --to PEER PATH")
 			}
 			return nil
 		},
@@ -49,7 +49,7 @@ folders is interrupted (by a lost network, a crash of either side, or Ctrl-C), t
 				if paths[i], err = s.path(paths[i]); err != nil {
 					return exit(exitUsage, fmt.Errorf("sending: %w", err))
 				}
-				if _, err := os.Lstat(paths[i]); err != nil { // reported before we wait for a peer
+				if _, err := os.Lstat(paths[i]); err != nil { // report errors before waiting for a peer
 					var at *fs.PathError
 					if errors.As(err, &at) {
 						err = at.Err
@@ -103,11 +103,11 @@ type sending struct {
 	bars      map[engine.TransferID]*progress
 	awaySince map[engine.TransferID]time.Time
 	offered   map[engine.TransferID]bool            // transfers that wait or waited for an answer
-	asked     map[engine.TransferID]engine.Transfer // transfers whose wait is to be reported if it lasts
+	asked     map[engine.TransferID]engine.Transfer // transfers to report as waiting if they still wait later
 }
 
 func (s *sending) run(ctx context.Context, to, paths []string) error {
-	s.opts.Keep = !s.fromInput() || s.host != nil // the next run could not resume it: it has other input
+	s.opts.Keep = !s.fromInput() || s.host != nil // the next run could not resume it, because its input differs
 	var ids []engine.PeerID
 	for _, who := range to {
 		peer, err := s.find(ctx, s.e, who, s.wait)
@@ -182,7 +182,7 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 	}
 	hold := func(id engine.TransferID, code int, why string) {
 		if s.host != nil && ctx.Err() == nil {
-			end(id, exit(exitFailed, fmt.Errorf("sending: %s; the transfer waits in the outbox, and the running Multipeer continues it", why)))
+			end(id, exit(exitFailed, fmt.Errorf("sending: %s; the transfer waits in the outbox, and the running copy of Multipeer continues it", why)))
 			return
 		}
 		if s.fromInput() {
@@ -212,7 +212,7 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 		select {
 		case ev, ok := <-events:
 			if !ok {
-				return exit(exitFailed, errors.New("sending: the program ended"))
+				return exit(exitFailed, errors.New("sending: the program has exited"))
 			}
 			if found, ok := ev.(engine.ConflictFound); ok {
 				printConflict(s.out, s.e, found.Conflict)
@@ -231,7 +231,7 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 			}
 			for id, since := range s.awaySince {
 				if open[id] && time.Since(since) > s.wait {
-					hold(id, exitFailed, fmt.Sprintf("the peer is gone and did not come back within %v", s.wait))
+					hold(id, exitFailed, fmt.Sprintf("the peer disconnected and did not come back within %v", s.wait))
 				}
 			}
 		case <-ctx.Done():

@@ -75,11 +75,11 @@ system stops it and no longer starts it at login. Neither needs administrator ri
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
 	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, reserveUsage)
 	c.Flags().StringVar(&atLogin, "at-login", "", "on: start serve with these flags now and whenever you log in; off: stop doing so")
-	if runtime.GOOS == "windows" { // programs started at login get a console there, which no one wants to see
+	if runtime.GOOS == "windows" { // programs started at login get a console window, which should not stay open
 		c.Flags().BoolVar(&unseen, noConsole, false, "close the console")
 		_ = c.Flags().MarkHidden(noConsole)
 	}
-	c.Flags().BoolVar(&stop, "stop", false, "stop the serve that uses this profile, and wait until it has ended")
+	c.Flags().BoolVar(&stop, "stop", false, "stop the serve that uses this profile, and wait until it has exited")
 	c.Flags().BoolVar(&forget, "no-history", false, "do not store messages or the list of files; what is already stored stays")
 	return c
 }
@@ -97,7 +97,7 @@ func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forg
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	r.keeper = &keeper{store: store, trust: e.Trust, like: e.LooksLike, began: time.Now(), rows: map[engine.TransferID]row{}}
-	for _, t := range waiting(e) { // an earlier send has ended, and held it
+	for _, t := range waiting(e) { // paused by an earlier send that has exited
 		if err := e.Resume(t.ID); err != nil {
 			p.out.note("%s: %v", what(t), err)
 		}
@@ -122,17 +122,17 @@ func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forg
 // historyFile is the file of a profile's conversations.
 const historyFile = "history.db"
 
-// keeper records events in the history, as the window does.
+// keeper stores events in the history, as the window does.
 type keeper struct {
 	store *history.Store
 	trust func(engine.PeerID) engine.Trust
 	like  func(engine.PeerID, string) engine.PeerID // Engine.LooksLike
-	asked paces                                     // of offers that were not accepted
+	asked paces                                     // limits offers that were not accepted
 	began time.Time
 	rows  map[engine.TransferID]row
 }
 
-// row is the place of a transfer in the history, and its recorded state.
+// row is the position of a transfer in the history, and its stored state.
 type row struct {
 	talk  string
 	seq   uint64
@@ -181,7 +181,7 @@ func (k *keeper) transfer(t engine.Transfer) {
 	case !known && t.State.Final() && t.Ended.Before(k.began): // from an earlier run
 		return
 	case !known && !chatlog.Accepted(t) && k.trust(t.Peer) == engine.TrustUnknown: // guard: questions-written
-		return // a stranger's question is not kept
+		return // a stranger's question is not stored
 	case !known && !chatlog.Accepted(t) && !k.asked.allow(t.Peer, time.Now()): // guard: offers-written
 		return
 	case !known:
@@ -210,7 +210,7 @@ func (k *keeper) transfer(t engine.Transfer) {
 	}
 }
 
-// find looks for a transfer that an earlier run has recorded.
+// find looks for a transfer that an earlier run has stored.
 func (k *keeper) find(talk string, id engine.TransferID) (uint64, bool) {
 	const newest = 256
 	first, next := k.store.Bounds(talk)

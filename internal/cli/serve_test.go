@@ -29,7 +29,7 @@ func offerOf(id engine.PeerID, n int) engine.Transfer {
 	return engine.Transfer{ID: engine.TransferID(fmt.Sprint("t", n)), Peer: id, PeerName: "Mallory", Incoming: true, State: engine.Offered, Names: names, Items: 20, Files: 20}
 }
 
-// TestServe_StrangersDoNotFillTheHistory: unaccepted offers with ever new keys leave nothing on the disk.
+// TestServe_StrangersDoNotFillTheHistory: unaccepted offers with ever new keys leave nothing on disk.
 func TestServe_StrangersDoNotFillTheHistory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), historyFile)
 	store, err := history.Open(path)
@@ -74,7 +74,7 @@ func TestServe_StrangersDoNotFillTheHistory(t *testing.T) {
 	}
 }
 
-// TestServe_StrangersDoNotFillTheJournal: a limited burst of lines, and then few, whatever the names are.
+// TestServe_StrangersDoNotFillTheJournal: prints a limited burst of lines, then few, whatever the names are.
 func TestServe_StrangersDoNotFillTheJournal(t *testing.T) {
 	dir := t.TempDir()
 	e, err := engine.New(engine.Config{Profile: filepath.Join(dir, "p"), Name: "Anna"})
@@ -97,7 +97,7 @@ func TestServe_StrangersDoNotFillTheJournal(t *testing.T) {
 		if most := 2 * (strangerLines + seconds/10 + 1); lines > most || said.Len() > lines*4_500 {
 			t.Errorf("%d lines, %d bytes", lines, said.Len())
 		}
-		if !strings.Contains(said.String(), " lines about strangers were left out\n") {
+		if !strings.Contains(said.String(), " lines about strangers were omitted\n") {
 			t.Error("nothing says that lines are missing")
 		}
 	})
@@ -117,7 +117,8 @@ func TestHistory_SendersAreShownWithTheirID(t *testing.T) {
 	}
 }
 
-// TestServe_PacesAKnownPeer: what a peer that is known has a service print is bounded as well, and the rest is counted.
+// TestServe_PacesAKnownPeer: the lines that a known peer causes in a service are bounded too, and omitted lines are
+// counted.
 func TestServe_PacesAKnownPeer(t *testing.T) {
 	dir := t.TempDir()
 	e, err := engine.New(engine.Config{Profile: filepath.Join(dir, "p"), Name: "Anna"})
@@ -148,11 +149,11 @@ func TestServe_PacesAKnownPeer(t *testing.T) {
 		}
 		const seconds = 20
 		lines := strings.Count(said.String(), "\n")
-		// The lines, the ends of transfers, and what says how many were left out.
+		// The lines, the ends of transfers, and the line that reports how many were omitted.
 		if most := 3 * (peerLines + seconds/2 + 1); lines > most || lines < peerLines {
 			t.Errorf("%d lines, at most %d", lines, most)
 		}
-		if !strings.Contains(said.String(), " lines about "+ben.Short()+" were left out\n") {
+		if !strings.Contains(said.String(), " lines about "+ben.Short()+" were omitted\n") {
 			t.Error("nothing says that lines are missing")
 		}
 		said.Reset()
@@ -166,7 +167,8 @@ func TestServe_PacesAKnownPeer(t *testing.T) {
 	})
 }
 
-// TestServe_KeepsFewOffersThatWereDeclined: a peer that is known does not fill the history with offers that no one accepts.
+// TestServe_KeepsFewOffersThatWereDeclined: a peer that is known does not fill the history with offers that no one
+// accepts.
 func TestServe_KeepsFewOffersThatWereDeclined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &keeper{store: history.Memory(), began: time.Now(), rows: map[engine.TransferID]row{}, trust: func(engine.PeerID) engine.Trust { return engine.TrustVerified }}
@@ -188,7 +190,7 @@ func TestServe_KeepsFewOffersThatWereDeclined(t *testing.T) {
 	})
 }
 
-// TestHistory_KeepsTheWarning: what is kept and shown of a message names its sender as it was printed.
+// TestHistory_KeepsTheWarning: the stored and displayed message names its sender as it was printed.
 func TestHistory_KeepsTheWarning(t *testing.T) {
 	anna, mallory, gone := stranger(), stranger(), stranger()
 	peers := map[engine.PeerID]engine.Peer{
@@ -201,7 +203,7 @@ func TestHistory_KeepsTheWarning(t *testing.T) {
 	}
 	for id, want := range map[engine.PeerID]string{
 		anna:    "Anna: hi",
-		mallory: "Anna (" + mallory.Short() + ", careful: not the device of that name that you know): hi",
+		mallory: "Anna (" + mallory.Short() + ", warning: not the device you know by that name): hi",
 		gone:    "Anna (" + gone.Short() + "): hi",
 	} {
 		for talk, body := range map[string]string{chatlog.Everyone: `{"text":"hi","everyone":true}`, id.String(): `{"text":"hi"}`} {

@@ -13,8 +13,9 @@ func (p *program) trustCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "trust ID LEVEL",
 		Short: "Set how far a peer's key is trusted: verified, seen, blocked or unknown",
-		Long: `trust stores your decision about a peer. LEVEL is verified, seen, blocked or unknown. ID is the whole ID, as 'multipeer-cli id' prints it on the other
-device. Before you mark a peer as verified, compare the IDs, or have the ID sent over a channel that you trust.`,
+		Long: `trust stores your decision about a peer. LEVEL is verified, seen, blocked or unknown. ID is the whole ID, as
+'multipeer-cli id' prints it on the other device. Before you mark a peer as verified, compare the IDs, or have the ID
+sent over a channel that you trust.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := engine.ParsePeerID(args[0])

@@ -9,7 +9,7 @@ import (
 // version is the version of all programs; FyneApp.toml has the same.
 const version = "0.1.0"
 
-// versionText says which program this is, for bug reports.
+// versionText identifies the program, for bug reports.
 func versionText() string {
 	commit := ""
 	if info, ok := debug.ReadBuildInfo(); ok {

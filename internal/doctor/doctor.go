@@ -27,20 +27,20 @@ const (
 	NoNetwork     Name = "no-network"         // none is up; Detail: the requested ones, if any were
 	VPN           Name = "vpn"                // Detail: tunnels that are up and may interfere. Bad if nothing else is up
 	PortTaken     Name = "port-taken"         // N: the port used instead
-	Clock         Name = "clock"              // Detail: the date that it shows
-	OwnFirewall   Name = "own-firewall"       // Detail: which one; Command: what to type there
+	Clock         Name = "clock"              // Detail: the date of this device's clock
+	OwnFirewall   Name = "own-firewall"       // Detail: the firewall; Command: the command to type
 	NoMulticast   Name = "no-multicast"       // Err: what keeps this device from finding others by multicast
-	Peers         Name = "peers"              // N: how many were found by multicast and reached
+	Peers         Name = "peers"              // N: the number of peers found by multicast and reached
 	OtherFirewall Name = "other-firewall"     // Detail: devices that were heard or dialled, but do not answer
-	Filtered      Name = "multicast-filtered" // N: how many can be reached but not heard
-	Nobody        Name = "nobody"             // Err: why not every address was probed; nil if each was
+	Filtered      Name = "multicast-filtered" // N: the number of peers that can be reached but were not heard
+	Nobody        Name = "nobody"             // Err: why not every address was probed; nil if all were
 	Address       Name = "address"            // Err: what is wrong with it
 	OtherSubnet   Name = "other-subnet"       // Detail: the address, on another network
 	Reached       Name = "reached"            // Detail: the address, ID: the device that answers
 	Refused       Name = "refused"            // Detail: the address or the devices, which refuse this device
 	Version       Name = "version"            // Detail: the address or the devices, which use another version
 	SameIdentity  Name = "same-identity"      // Detail: the addresses; ID: the shared identity; N: 1 if it is our own
-	Failed        Name = "failed"             // Detail: the address or the device; Err: what kept this one from reaching it
+	Failed        Name = "failed"             // Detail: the address or the device; Err: why this device could not reach it
 )
 
 // Finding is one result of the examination.
@@ -61,12 +61,12 @@ const Listen = 3 * time.Second
 type Options struct {
 	To         string   // the address of one device; empty looks for all
 	OwnPort    bool     // the engine's port was chosen, and may differ from the usual one
-	Interfaces []string // those that the engine was configured to use; empty means all
+	Interfaces []string // the interfaces that the engine was configured to use; empty means all
 }
 
-// Examine examines this device, and then looks for others, or for the one at an address. It takes up to ten seconds,
-// or until ctx ends, and calls tell for each finding as it is made, from this goroutine. It reports nothing about
-// checks that were cut off by the end of ctx. The engine must be running.
+// Examine examines this device, and then looks for others, or for the one at an address. It takes up to ten seconds, or
+// until ctx ends, and calls tell immediately for each finding, from this goroutine. It reports nothing about checks
+// that were cut off by the end of ctx. The engine must be running.
 func Examine(ctx context.Context, e *engine.Engine, o Options, tell func(Finding)) {
 	d := &doctor{e, func(f Finding) {
 		if ctx.Err() == nil {
@@ -124,8 +124,8 @@ func (d *doctor) device(ctx context.Context, o Options) {
 	}
 }
 
-// interfaces lists the interfaces that are up with their addresses, and those that are tunnels. If some are named, it
-// lists only those, and they may include the loopback interface.
+// interfaces lists the interfaces that are up with their addresses, and those that are tunnels. If some are specified,
+// it lists only those, and they may include the loopback interface.
 func interfaces(only []string) (up, tunnels []string) {
 	all, _ := net.Interfaces()
 	for _, i := range all {
@@ -153,7 +153,7 @@ func tunnel(i net.Interface) bool {
 	return slices.ContainsFunc([]string{"tun", "tap", "wg", "utun", "ppp", "tailscale", "zt"}, func(prefix string) bool { return strings.HasPrefix(i.Name, prefix) })
 }
 
-// ownFirewall returns the firewall that blocks incoming traffic on this device, as far as that can be seen without
+// ownFirewall returns the firewall that blocks incoming traffic on this device, as far as that can be detected without
 // privileges; empty if none. remedy is the command to type, where it is known.
 func ownFirewall(ctx context.Context, port int) (which, remedy string) {
 	run := func(name string, args ...string) string {
@@ -221,7 +221,7 @@ func (d *doctor) others(ctx context.Context) {
 	}
 	problem := d.e.Problem()
 	if errors.Is(problem, engine.ErrNoNetwork) {
-		problem = nil // it was reported as NoNetwork or VPN
+		problem = nil // it has already been reported as NoNetwork or VPN
 	}
 	if problem != nil {
 		d.tell(Finding{Name: NoMulticast, Bad: true, Err: problem})
@@ -328,20 +328,20 @@ func (d *doctor) address(ctx context.Context, to string) {
 	d.tell(dialFinding(host, err))
 }
 
-// dialFinding returns why a device, or whatever is at an address, was not reached.
+// dialFinding returns why a device, or the device at an address, was not reached.
 func dialFinding(who string, err error) Finding {
 	var unresolved *net.DNSError
 	switch {
-	case err == nil: // reached, but lost again since
+	case err == nil: // reached, but lost since then
 		return Finding{}
 	case errors.Is(err, engine.ErrOwnKey): // this device, or a copy of it, which is reported separately
-		return Finding{Name: Address, Bad: true, Err: fmt.Errorf("%s is this device, or another one with a copy of its profile", who)}
+		return Finding{Name: Address, Bad: true, Err: fmt.Errorf("%s is this device, or another device with a copy of its profile", who)}
 	case errors.Is(err, engine.ErrRefused), errors.Is(err, engine.ErrBlocked):
 		return Finding{Name: Refused, Bad: true, Detail: who}
 	case errors.Is(err, engine.ErrVersion):
 		return Finding{Name: Version, Bad: true, Detail: who}
 	case errors.As(err, &unresolved) && unresolved.IsNotFound:
-		return Finding{Name: Address, Bad: true, Err: fmt.Errorf("%s cannot be resolved: check the spelling, or give the IP address", who)}
+		return Finding{Name: Address, Bad: true, Err: fmt.Errorf("%s cannot be resolved; check the spelling, or give the IP address", who)}
 	case errors.As(err, &unresolved):
 		return Finding{Name: Address, Bad: true, Err: fmt.Errorf("%s could not be looked up: %w; give the IP address", who, err)}
 	case errors.Is(err, engine.ErrTimeout), errors.Is(err, context.DeadlineExceeded):

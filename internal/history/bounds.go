@@ -2,11 +2,11 @@ package history
 
 import "maps"
 
-// What strangers send is held in memory until the user interacts with them, and the total size of all talks is
+// Rows from strangers are held in memory until the user interacts with them, and the total size of all talks is
 // limited.
 
-// Hold adds a row as Append does, but does not write it to disk if the talk is not kept yet: only the newest rows of
-// such a talk stay in memory, until Append, Keep or a draft keeps the talk with all of them. If too many talks are
+// Hold adds a row as Append does, but does not write it to disk if the talk is not stored yet: only the newest rows of
+// such a talk stay in memory, until Append, Keep or a draft stores the talk with all of them. If too many talks are
 // held, the oldest ones are dropped.
 func (s *Store) Hold(talk string, r Row) uint64 {
 	s.mu.Lock()
@@ -49,7 +49,7 @@ func (s *Store) Keep(talk string) {
 	}
 }
 
-// Held reports whether nothing of a talk is kept: it is held, or does not exist.
+// Held reports whether a talk is not stored: it is held in memory, or does not exist.
 func (s *Store) Held(talk string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +57,7 @@ func (s *Store) Held(talk string) bool {
 	return b == nil || b.held
 }
 
-// keepLocked makes the held rows pending.
+// keepLocked makes the held rows of a talk pending.
 func (s *Store) keepLocked(talk string, b *book) {
 	if !b.held {
 		return
@@ -74,7 +74,7 @@ func (s *Store) keepLocked(talk string, b *book) {
 	s.talks[talk] = true
 }
 
-// enforceLocked enforces the limits over all talks; it spares but, which has just got a row.
+// enforceLocked enforces the limits for all talks together. It spares the talk but, which has just got a row.
 func (s *Store) enforceLocked(but string) {
 	for {
 		var one int

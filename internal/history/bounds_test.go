@@ -12,7 +12,7 @@ import (
 // at returns a time that increases with n.
 func at(n int) time.Time { return time.Unix(1_800_000_000+int64(n), 0).UTC() }
 
-// TestHeldTalk_IsNotWritten: unanswered strangers leave nothing on the disk, however many they are.
+// TestHeldTalk_IsNotWritten: unanswered strangers leave nothing on disk, however many they are.
 func TestHeldTalk_IsNotWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "h")
 	s := open(t, path)
@@ -72,8 +72,7 @@ func TestHeldTalk_IsKeptOnceTheUserActs(t *testing.T) {
 	}
 }
 
-// TestTalks_AreBounded: one-sided talks are dropped first, the oldest of them first; then rows of the largest
-// talk.
+// TestTalks_AreBounded: one-sided talks are dropped first, oldest first; then rows of the largest talk.
 func TestTalks_AreBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "h")
 	s := open(t, path)
@@ -101,7 +100,7 @@ func TestTalks_AreBounded(t *testing.T) {
 		return all, n
 	}
 	if all, n := total(s); n > 101 || all > 2<<20 {
-		t.Errorf("%d talks of strangers, %d bytes in all", n, all)
+		t.Errorf("%d talks of strangers, %d bytes in total", n, all)
 	}
 	if first, next := s.Bounds("stranger0"); next-first != 1 || s.Rows("stranger0", first, 9)[0].Text != "back" || first == 1 {
 		t.Errorf("one that was dropped has rows %d to %d", first, next)
@@ -110,14 +109,14 @@ func TestTalks_AreBounded(t *testing.T) {
 		s.Append("ben", Row{At: at(10_000 + i), Kind: Text, Text: text, Own: true})
 	}
 	if all, _ := total(s); all > 4<<20 {
-		t.Errorf("%d bytes in all", all)
+		t.Errorf("%d bytes in total", all)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	s = open(t, path)
 	if all, n := total(s); n > 101 || all > 4<<20 {
-		t.Errorf("on the disk: %d talks of strangers, %d bytes in all", n, all)
+		t.Errorf("on disk: %d talks of strangers, %d bytes in total", n, all)
 	}
 	for _, name := range []string{"ben", "camera"} {
 		if first, next := s.Bounds(name); first == next {
@@ -129,7 +128,7 @@ func TestTalks_AreBounded(t *testing.T) {
 	}
 }
 
-// TestTalks_NumbersOfDroppedRowsAreNotReused: the number of a row that is gone never changes another row.
+// TestTalks_NumbersOfDroppedRowsAreNotReused: the number of a deleted row never refers to another row.
 func TestTalks_NumbersOfDroppedRowsAreNotReused(t *testing.T) {
 	s := Memory()
 	s.limits.oneSided = 1

@@ -1,5 +1,5 @@
-// Package history stores conversations: rows in order, by talk, in a bbolt file or in memory alone. Rows of a talk
-// have consecutive numbers, so that a screen can show any place of a long conversation without reading the rest.
+// Package history stores conversations, called talks: rows in order, in a bbolt file or only in memory. Rows of a talk
+// have consecutive numbers, so that a screen can show any part of a long conversation without reading the rest.
 //
 // Writing does not wait for the disk: rows that are not committed yet are read from memory, and one goroutine commits
 // them in batches. The exceptions are Clear, ClearAll and Close.
@@ -23,12 +23,12 @@ import (
 	"multipeer/internal/boltfile"
 )
 
-// Limits. Beyond them the oldest rows are deleted: neither one peer nor many must be able to fill the disk.
+// Limits. Beyond them, the oldest rows are deleted: neither one peer nor many peers may fill the disk.
 const (
 	maxRows   = 200_000
 	maxBytes  = 128 << 20 // of the rows of one talk
 	maxMemory = 5_000     // rows of one talk without a file
-	// checkEvery is how many bytes are added before the limits over all talks are checked.
+	// checkEvery is how many bytes are added before the limits for all talks together are checked.
 	checkEvery = 1 << 20
 )
 
@@ -37,9 +37,9 @@ type limits struct {
 	rows          int   // of one talk
 	rowBytes      int64 // of the rows of one talk
 	heldTalks     int   // talks that are held
-	heldRows      int   // rows of each of them
+	heldRows      int   // rows per held talk
 	oneSided      int   // one-sided talks
-	oneSidedBytes int64 // of their rows
+	oneSidedBytes int64 // bytes of their rows
 	bytes         int64 // of the rows of all talks
 }
 
@@ -59,9 +59,9 @@ type Talk struct {
 	Unread int       `json:"unread,omitempty"`
 	Draft  string    `json:"draft,omitempty"`
 	Bytes  int64     `json:"bytes,omitempty"` // size of the rows
-	// OneSided is set while only the peer has sent anything. Many such talks must not displace the others: if there
-	// are too many, the oldest ones are dropped. The store sets it, and clears it with the first own row; a caller
-	// that knows the peer better can clear it with Update.
+	// OneSided is set while only the peer has sent anything. Many such talks must not displace others: if there are too
+	// many, the oldest ones are dropped. The store sets it, and clears it with the first own row; a caller that knows
+	// the peer better can clear it with Update.
 	OneSided bool `json:"one_sided,omitempty"`
 	// Open are the numbers of own messages that are not delivered yet.
 	Open []uint64 `json:"open,omitempty"`
@@ -83,8 +83,8 @@ type key struct {
 type book struct {
 	first, next uint64 // numbers of the oldest row, and of the one after the newest
 	talk        Talk
-	held        bool             // it is not written to the disk
-	shares      map[string]share // what each sender has of the rows; nil until it is needed
+	held        bool             // it is not written to disk
+	shares      map[string]share // the rows of each sender; nil until needed
 }
 
 // Store holds the conversations of a profile. Its methods may be called concurrently.
@@ -116,7 +116,7 @@ func newStore() *Store {
 	return s
 }
 
-// Memory returns a store that keeps nothing after the program ends, and drops the oldest rows before that.
+// Memory returns a store that keeps rows only while the program runs, and only the newest ones.
 func Memory() *Store {
 	s := newStore()
 	close(s.done)
@@ -219,7 +219,7 @@ func (s *Store) makeRoomLocked() {
 	for s.db != nil && !s.closed && s.problem == nil && len(s.pending) >= maxPending {
 		s.room.Wait()
 	}
-	if len(s.pending) >= maxPending && s.problem != nil { // they cannot be saved: better to lose the oldest
+	if len(s.pending) >= maxPending && s.problem != nil { // they cannot be saved, so drop the oldest
 		var oldest key
 		for k := range s.pending {
 			if oldest.talk == "" || k.seq < oldest.seq {
@@ -230,7 +230,7 @@ func (s *Store) makeRoomLocked() {
 	}
 }
 
-// Append adds a row at the end of a conversation and returns its number. A conversation that was held only in memory is
+// Append adds a row at the end of a conversation and returns its number. A conversation that was held in memory is
 // saved from then on.
 func (s *Store) Append(talk string, r Row) uint64 {
 	s.mu.Lock()
@@ -259,7 +259,7 @@ func (s *Store) Append(talk string, r Row) uint64 {
 	return seq
 }
 
-// Set replaces a row, unless it is gone already, or another row has its number by now (see thinLocked).
+// Set replaces a row, unless it was deleted, or a different row now has its number (see thinLocked).
 func (s *Store) Set(talk string, seq uint64, r Row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -276,7 +276,7 @@ func (s *Store) Set(talk string, seq uint64, r Row) {
 	}
 }
 
-// trimLocked lets rows of a talk that is too long go. Those on disk are deleted with the next commit.
+// trimLocked removes rows of a talk that is too long. Rows on disk are deleted with the next commit.
 func (s *Store) trimLocked(talk string, b *book) {
 	limit := uint64(s.limits.rows)
 	if s.db == nil {
@@ -289,8 +289,9 @@ func (s *Store) trimLocked(talk string, b *book) {
 	}
 }
 
-// cutLocked lets old rows of a talk go: of one with several peers those of the senders that have most, by a measure, and
-// of one with a single peer the oldest twentieth, so that the other rows keep their numbers.
+// cutLocked removes old rows of a talk. In a talk with several peers, it removes those of the senders with the most
+// rows by the given measure. In a talk with a single peer, it removes the oldest twentieth, so that the other rows keep
+// their numbers.
 func (s *Store) cutLocked(talk string, b *book, m measure) {
 	s.shareLocked(talk, b)
 	if b.peers() > 1 && s.thinLocked(talk, b, m) { // guard: history-by-sender
@@ -367,7 +368,7 @@ func (s *Store) readLocked(talk string, from, to uint64) []Row {
 				break
 			}
 			if i := seq - from; !got[i] {
-				_ = json.Unmarshal(v, &out[i]) // a damaged row appears empty
+				_ = json.Unmarshal(v, &out[i]) // a damaged row is shown as empty
 			}
 		}
 		return nil
@@ -391,8 +392,8 @@ func (s *Store) Talks() map[string]Talk {
 	return out
 }
 
-// Update changes what is stored about a talk. The store maintains Last and Bytes. A talk without rows exists if it
-// has a draft; a held talk is kept from then on if it gets one.
+// Update changes what is stored about a talk. The store maintains Last and Bytes. A talk without rows exists if it has
+// a draft; a held talk is stored from then on if it gets one.
 func (s *Store) Update(talk string, change func(*Talk)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -439,8 +440,8 @@ func (s *Store) ClearAll() error {
 	return all
 }
 
-// Search returns the newest rows that contain a text, in messages and names, ignoring case; at most limit per talk.
-// It reads everything: call it where that may take a while.
+// Search returns the newest rows whose message or names contain the text, ignoring case; at most limit per talk. It
+// reads all rows: call it where that may take a while.
 func (s *Store) Search(ctx context.Context, text string, limit int) []Hit {
 	text = strings.ToLower(strings.TrimSpace(text))
 	if text == "" {

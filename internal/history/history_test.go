@@ -89,7 +89,7 @@ func TestStore_SurvivesARestart(t *testing.T) {
 		t.Errorf("%+v", rows)
 	}
 	if seq := s.Append("ben", Row{}); seq != 3 {
-		t.Errorf("goes on at %d", seq)
+		t.Errorf("continues at %d", seq)
 	}
 	if err := s.ClearAll(); err != nil {
 		t.Fatal(err)

@@ -21,11 +21,11 @@ type State uint8
 
 // The states. Queued and Sending are temporary; Delivered and Failed are final.
 const (
-	None      State = iota // it came from the other side
+	None      State = iota // received from the other side
 	Queued                 // waits until the peer is online
 	Sending                // in transit
-	Delivered              // the other program has it
-	Failed                 // Note says why
+	Delivered              // the other program has received it
+	Failed                 // Note is the reason
 )
 
 // Row is one entry of a conversation.
@@ -33,7 +33,7 @@ type Row struct {
 	At    time.Time `json:"at"`
 	Kind  Kind      `json:"kind"`
 	Own   bool      `json:"own,omitempty"`
-	Who   string    `json:"who,omitempty"`  // the sender, where several speak, as it is shown
+	Who   string    `json:"who,omitempty"`  // the sender's displayed name, in talks with several peers
 	From  string    `json:"from,omitempty"` // the ID of that sender
 	Text  string    `json:"text,omitempty"`
 	State State     `json:"state,omitempty"`
@@ -43,7 +43,7 @@ type Row struct {
 	File   *File `json:"file,omitempty"` // for a Transfer
 }
 
-// File is a transfer as it was last seen.
+// File is the last known state of a transfer.
 type File struct {
 	ID       string   `json:"id"`
 	Names    []string `json:"names,omitempty"`
@@ -53,7 +53,7 @@ type File struct {
 	Bytes    int64    `json:"bytes,omitempty"`
 	State    int      `json:"state"`
 	Incoming bool     `json:"incoming,omitempty"`
-	Paths    []string `json:"paths,omitempty"` // what was sent, or where the received files are
+	Paths    []string `json:"paths,omitempty"` // the paths that were sent, or where the received files are stored
 }
 
 // weight estimates the size of a row on disk, in bytes.

@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// A talk of several senders that is too long loses rows of those that have most: one that floods it must not drive out
-// what the others have said.
+// If a talk with several senders is too long, the senders with the most rows lose rows: a sender that floods the talk
+// must not displace the messages of others.
 
-// share is what one sender has of a talk.
+// share is the part of a talk that one sender has.
 type share struct{ rows, bytes int64 }
 
-// measure is by what a talk is too long.
+// measure selects the size of a talk that is limited.
 type measure int
 
 const (
@@ -34,7 +34,7 @@ func (c share) of(m measure) int64 {
 	return c.bytes
 }
 
-// sender is who a row is of.
+// sender returns the sender of a row.
 func (r Row) sender() string {
 	if r.Own {
 		return "own"
@@ -42,7 +42,7 @@ func (r Row) sender() string {
 	return cmp.Or(r.From, r.Who)
 }
 
-// peers counts the senders other than this device. Rows that name none, such as notices, count for none.
+// peers counts the senders other than this device. Rows without a sender, such as notices, do not count.
 func (b *book) peers() int {
 	n := len(b.shares)
 	for _, who := range []string{"own", ""} {
@@ -53,7 +53,7 @@ func (b *book) peers() int {
 	return n
 }
 
-// is reports whether a row is an earlier state of another one.
+// is reports whether a row is an earlier state of another row.
 func (r Row) is(now Row) bool {
 	id := func(r Row) string {
 		if r.File == nil {
@@ -64,7 +64,7 @@ func (r Row) is(now Row) bool {
 	return r.Kind == now.Kind && r.Own == now.Own && r.At.Equal(now.At) && r.From == now.From && id(r) == id(now)
 }
 
-// count adds a row to the share of its sender, or with -1 takes it off.
+// count adds a row to the share of its sender, or subtracts it with -1.
 func (b *book) count(r Row, n int64) {
 	if b.shares == nil {
 		return
@@ -79,10 +79,11 @@ func (b *book) count(r Row, n int64) {
 	b.shares[who] = c
 }
 
-// page is how many rows are read at once where all are.
+// page is how many rows are read at a time when all are read.
 const page = 1000
 
-// shareLocked counts what each sender has. It reads all rows once; Append and the cuts keep the numbers from then on.
+// shareLocked computes the share of each sender. It reads all rows once; after that, Append and the cuts keep it
+// current.
 func (s *Store) shareLocked(talk string, b *book) {
 	if b.shares != nil {
 		return
@@ -95,10 +96,10 @@ func (s *Store) shareLocked(talk string, b *book) {
 	}
 }
 
-// thinLocked frees an eighth of a talk, by a measure: senders lose their oldest rows, down to a level that is the same for
-// all. The rows that stay keep their order and move up to the end of the part that was looked at, so that the numbers of
-// a talk have no gap. It reports whether a row has gone. It reads up to the last row that goes: that is an eighth of the
-// talk and what stays before it, once for as many new rows.
+// thinLocked frees an eighth of a talk, by a measure: senders lose their oldest rows, down to a level that is the same
+// for all. The remaining rows keep their order and move to the end of the part that was read, so that the numbers of a
+// talk have no gap. It reports whether a row was removed. It reads up to the last removed row: an eighth of the talk
+// and the remaining rows before it, once for the same number of new rows.
 func (s *Store) thinLocked(talk string, b *book, m measure) bool {
 	const part = 8
 	has := map[string]int64{}
@@ -147,7 +148,7 @@ func (s *Store) thinLocked(talk string, b *book, m measure) bool {
 	return true
 }
 
-// above returns by how much each sender is above a level, so that it is free in all; those that are not are left out.
+// above returns how far each sender is above a level chosen so that free is freed in total. It omits senders below it.
 func above(has map[string]int64, free int64) map[string]int64 {
 	sorted := slices.SortedFunc(maps.Values(has), func(a, b int64) int { return cmp.Compare(b, a) })
 	level, sum := int64(0), int64(0)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestFlood_KeepsRowsOfOthers: who writes without end to a talk of several drives out rows of its own, whether it does
-// so with one key or with many, with many rows or with long ones, and in memory or on the disk.
+// TestFlood_KeepsRowsOfOthers: a sender that floods a talk with several peers displaces only its own rows, whether it
+// does so with one key or with many, with many rows or with long ones, and in memory or on the disk.
 func TestFlood_KeepsRowsOfOthers(t *testing.T) {
 	for what, c := range map[string]struct {
 		keys, rows, length int
@@ -85,7 +85,7 @@ func TestFlood_KeepsRowsOfOthers(t *testing.T) {
 	}
 }
 
-// TestAbove finds the level that frees so much, the same for all.
+// TestAbove finds the level, the same for all, that frees the given amount.
 func TestAbove(t *testing.T) {
 	for _, c := range []struct {
 		has  map[string]int64
@@ -103,7 +103,7 @@ func TestAbove(t *testing.T) {
 	}
 }
 
-// BenchmarkFlood is a row of one that floods a talk in which another one has said half of what fits.
+// BenchmarkFlood appends a row from a sender that floods a talk in which another sender has used half of the limit.
 func BenchmarkFlood(b *testing.B) {
 	s, err := Open(filepath.Join(b.TempDir(), "h"))
 	if err != nil {

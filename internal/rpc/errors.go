@@ -13,7 +13,7 @@ const (
 	codeRequest = -32600
 	codeMethod  = -32601
 	codeParams  = -32602
-	codeFailed  = 1 // an error without a code of its own
+	codeFailed  = 1 // an error without its own code
 )
 
 // Kind names an error for programs: stable, like its code.
@@ -78,8 +78,8 @@ var Kinds = []Kind{
 
 var (
 	errNotStarted = errors.New("the engine is not started; call start first")
-	errStarted    = errors.New("the engine is started already")
-	errNoHandle   = errors.New("there is no such stream, invitation, offer or request any more")
+	errStarted    = errors.New("the engine is already started")
+	errNoHandle   = errors.New("this stream, invitation, offer or request does not exist or has ended")
 )
 
 // rpcError is an error of the protocol itself.

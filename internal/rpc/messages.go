@@ -11,7 +11,7 @@ import (
 	"multipeer/engine"
 )
 
-// recipients are IDs, or the text "all".
+// recipients are IDs, or the string "all".
 type recipients struct {
 	all bool
 	ids []engine.PeerID
@@ -40,10 +40,10 @@ type sendResult struct {
 	Results []resultJSON `json:"results"`
 }
 
-// outgoing is a message that was checked.
+// outgoing is a checked message.
 type outgoing struct {
 	e     *engine.Engine
-	topic *engine.Topic // nil for none
+	topic *engine.Topic // nil if there is none
 	value any
 	to    []engine.PeerID
 }
@@ -109,7 +109,7 @@ func (s *session) each(o outgoing, sent func(i int, d *engine.Delivery, err erro
 			sent(i, d, err)
 		})
 		if !queued {
-			sent(i, nil, fmt.Errorf("%w: %d messages to this peer wait for it", engine.ErrBusy, maxQueued))
+			sent(i, nil, fmt.Errorf("%w: %d messages to this peer are waiting", engine.ErrBusy, maxQueued))
 		}
 	}
 }
@@ -141,7 +141,7 @@ func send(s *session, params json.RawMessage, done func(any, error)) {
 	})
 }
 
-// post responds when the message is queued for each peer, and reports later what was not delivered.
+// post responds when the message is queued for each peer. Later it reports the peers that did not get it.
 func post(s *session, params json.RawMessage, done func(any, error)) {
 	o, err := s.outgoingOf(params)
 	if err != nil {
@@ -187,7 +187,7 @@ type topicParams struct {
 	Topic string `json:"topic"`
 }
 
-// topicNamed returns a topic of the engine. why says why it has to have a name.
+// topicNamed returns a topic of the engine. why is the reason why it must have a name.
 func (s *session) topicNamed(name, why string) (*engine.Topic, error) {
 	e, err := s.engine()
 	if err != nil {
@@ -200,7 +200,7 @@ func (s *session) topicNamed(name, why string) (*engine.Topic, error) {
 	return topic, err
 }
 
-// subscribe passes the messages of a topic on.
+// subscribe passes on the messages of a topic.
 func subscribe(s *session, _ context.Context, p topicParams) (none, error) {
 	topic, err := s.topicNamed(p.Topic, "messages without a topic come without subscribe")
 	if err != nil {
@@ -257,7 +257,7 @@ func askPeer(s *session, ctx context.Context, p askParams) (r content, err error
 	return contentOf(m), err
 }
 
-// reply is what the program answers a request with.
+// reply is the program's answer to a request.
 type reply struct {
 	value any
 	err   error
@@ -268,7 +268,7 @@ type requestJSON struct {
 	messageJSON
 }
 
-// answerTopic passes the requests of a topic on, each of which waits for reply.
+// answerTopic passes on the requests of a topic. Each request waits for its reply.
 func answerTopic(s *session, _ context.Context, p topicParams) (none, error) {
 	topic, err := s.topicNamed(p.Topic, "requests have one")
 	if err != nil {
@@ -279,7 +279,7 @@ func answerTopic(s *session, _ context.Context, p topicParams) (none, error) {
 	})
 }
 
-// ask passes a request on and waits for the program's reply.
+// ask passes on a request and waits for the program's reply.
 func (s *session) ask(ctx context.Context, m engine.Message) (any, error) {
 	replied := make(chan reply, 1)
 	n := add(s, &s.asked, replied)

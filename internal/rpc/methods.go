@@ -12,10 +12,10 @@ import (
 	"multipeer/engine"
 )
 
-// method starts a request and calls done once with its result. It must not block: requests are read meanwhile.
+// method starts a request and calls done once with its result. It must not block, because it delays the next request.
 type method func(s *session, params json.RawMessage, done func(result any, err error))
 
-// none is the parameters, or the result, of a method that has none.
+// none stands for absent parameters or an absent result.
 type none struct{}
 
 // methods are all methods, by name.
@@ -129,7 +129,7 @@ func init() { // the functions refer to methods themselves
 	}
 }
 
-// waitsForPeer has the methods that may wait for long until a peer does something.
+// waitsForPeer lists the methods that may wait a long time for a peer.
 var waitsForPeer = map[string]bool{
 	"send": true, "post": true, "request": true, "open_stream": true, "read": true, "write": true, "close_write": true,
 	"close": true, "invite": true, "dial": true, "search": true, "pair": true, "open_link": true, "wait": true,
@@ -138,7 +138,7 @@ var waitsForPeer = map[string]bool{
 // Methods lists the names of all methods.
 func Methods() []string { return slices.Sorted(maps.Keys(methods)) }
 
-// decode decodes the parameters of a method: an object, none of whose members is unknown.
+// decode decodes the parameters of a method: an object without unknown members.
 func decode[P any](params json.RawMessage) (p P, err error) {
 	if len(params) == 0 {
 		params = json.RawMessage("{}")
@@ -158,7 +158,7 @@ func decode[P any](params json.RawMessage) (p P, err error) {
 	return p, nil
 }
 
-// plain makes a method of a function, which runs on a goroutine of its own.
+// plain turns a function into a method that runs on its own goroutine.
 func plain[P, R any](f func(*session, context.Context, P) (R, error)) method {
 	return func(s *session, params json.RawMessage, done func(any, error)) {
 		p, err := decode[P](params)
@@ -173,7 +173,7 @@ func plain[P, R any](f func(*session, context.Context, P) (R, error)) method {
 	}
 }
 
-// now makes a method of a function that does not block. It has run when the next request is read.
+// now turns a function that does not block into a method. It has run before the next request is read.
 func now[P, R any](f func(*session, context.Context, P) (R, error)) method {
 	return func(s *session, params json.RawMessage, done func(any, error)) {
 		p, err := decode[P](params)
@@ -186,7 +186,7 @@ func now[P, R any](f func(*session, context.Context, P) (R, error)) method {
 	}
 }
 
-// with makes a method of a function that only needs the engine.
+// with turns a function that needs only the engine into a method.
 func with[P, R any](f func(*engine.Engine, context.Context, P) (R, error)) method {
 	return plain(func(s *session, ctx context.Context, p P) (r R, err error) {
 		e, err := s.engine()

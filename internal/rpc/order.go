@@ -8,10 +8,10 @@ import (
 // serial runs functions one after the other for each key, such as a peer. Its lock is a leaf.
 type serial struct {
 	mu     sync.Mutex
-	queues map[string][]func() // what waits behind the function that runs
+	queues map[string][]func() // the functions that wait for the running one
 }
 
-// maxQueued is how many functions of one key wait.
+// maxQueued is how many functions may wait for one key.
 const maxQueued = 512
 
 // run runs f after the functions of the same key that were passed before. wg counts the goroutine. It returns false if
@@ -47,16 +47,16 @@ func (q *serial) next(key string) func() {
 	return waiting[0]
 }
 
-// credit limits how many messages are passed on before the program says that it has handled some. The zero value has
+// credit limits how many messages are passed on before the program reports that it has handled some. The zero value has
 // no limit.
 type credit struct {
 	mu      sync.Mutex
 	limited bool
 	left    int
-	more    chan struct{} // closed when there is more; nil while no one waits
+	more    chan struct{} // closed when more is available; nil while nothing waits
 }
 
-// limit begins to count.
+// limit enables the limit.
 func (c *credit) limit(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,7 +73,7 @@ func (c *credit) add(n int) {
 	}
 }
 
-// take uses one, and waits until there is one or ctx ends.
+// take uses one unit of credit, and waits until there is one or ctx ends.
 func (c *credit) take(ctx context.Context) {
 	for {
 		c.mu.Lock()
@@ -95,7 +95,7 @@ func (c *credit) take(ctx context.Context) {
 	}
 }
 
-// handles numbers what the program refers to later.
+// handles assigns numbers to values that the program refers to later.
 type handles[T any] struct {
 	last int64
 	all  map[int64]T
@@ -110,14 +110,14 @@ func (h *handles[T]) add(v T) int64 {
 	return h.last
 }
 
-// add numbers a value of the session.
+// add assigns a number to a value.
 func add[T any](s *session, h *handles[T], v T) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return h.add(v)
 }
 
-// take removes and returns a value of the session.
+// take removes and returns a value.
 func take[T any](s *session, h *handles[T], n int64) (v T, there bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,7 +126,7 @@ func take[T any](s *session, h *handles[T], n int64) (v T, there bool) {
 	return v, there
 }
 
-// awaitClosed waits until a question is closed. It returns false if the session ends first.
+// awaitClosed waits until an offer or an invitation is closed. It returns false if the session ends first.
 func (s *session) awaitClosed(closed <-chan struct{}) bool {
 	select {
 	case <-closed:
@@ -136,7 +136,7 @@ func (s *session) awaitClosed(closed <-chan struct{}) bool {
 	}
 }
 
-// clear removes and returns all.
+// clear removes and returns all values.
 func (h *handles[T]) clear() map[int64]T {
 	all := h.all
 	h.all = nil

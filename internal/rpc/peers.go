@@ -157,7 +157,8 @@ func openLink(e *engine.Engine, ctx context.Context, p linkParams) (peerParams, 
 	return peerParams{id}, err
 }
 
-// exclusive has listen claim what only one function may have. If another program has claimed it, the error is ErrBusy.
+// exclusive calls listen for a key that only one function may claim. If another program has claimed it, the error is
+// ErrBusy.
 func (s *session) exclusive(key string, listen func(*engine.Engine) (stop func())) (err error) {
 	e, err := s.engine()
 	if err != nil {
@@ -165,14 +166,14 @@ func (s *session) exclusive(key string, listen func(*engine.Engine) (stop func()
 	}
 	defer func() {
 		if recover() != nil {
-			err = fmt.Errorf("%w: there is a handler for %s already", engine.ErrBusy, key)
+			err = fmt.Errorf("%w: there is already a handler for %s", engine.ErrBusy, key)
 		}
 	}()
 	s.listen(key, listen(e))
 	return nil
 }
 
-// listen records that the program listens to something, until unlisten or the end.
+// listen records that the program listens to a key, until unlisten or the end.
 func (s *session) listen(key string, stop func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,7 +184,7 @@ func (s *session) listen(key string, stop func()) {
 	s.stops[key] = stop
 }
 
-// unlisten stops that.
+// unlisten stops listening.
 func (s *session) unlisten(key string) error {
 	s.mu.Lock()
 	stop := s.stops[key]

@@ -128,7 +128,7 @@ func TestServe_EndsWithItsStreams(t *testing.T) {
 	}
 }
 
-// TestServe_HostedEngineOutlivesTheProgram: a program that uses the engine of another one takes nothing with it.
+// TestServe_HostedEngineOutlivesTheProgram: a program that uses another program's engine does not end it.
 func TestServe_HostedEngineOutlivesTheProgram(t *testing.T) {
 	e, err := engine.New(engine.Config{Service: fmt.Sprintf("h%d", os.Getpid()), Interfaces: []string{loopback(t)}})
 	if err != nil {

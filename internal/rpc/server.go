@@ -17,19 +17,19 @@ import (
 const (
 	// maxLine is the longest line that is read, in bytes: a message of bytes in base64, and its envelope.
 	maxLine = 2 << 20
-	// maxRunning is how many requests may run at once, and maxWaiting how many of those that may wait for a peer, such as
-	// send and read. More are answered with "busy". So a program can always disconnect a peer that makes it wait.
+	// maxRunning is how many requests may run at once, and maxWaiting how many of those that may wait for a peer, such
+	// as send and read. Further requests get "busy". So a program can always disconnect a peer that makes it wait.
 	maxRunning = 1280
 	maxWaiting = 1024
-	// farewell is how long the end waits for messages to be delivered.
-	farewell = 5 * time.Second
+	// deliverTimeout is how long the end waits for messages to be delivered.
+	deliverTimeout = 5 * time.Second
 )
 
-// Opener makes the engine for start. hosted says that it belongs to a program that runs with the profile already.
+// Opener creates the engine for start. hosted reports that it belongs to a program that already uses the profile.
 type Opener func(cfg engine.Config) (e *engine.Engine, hosted bool, err error)
 
-// Serve answers requests from in until in ends, the program calls end, or ctx ends. Then it delivers the messages that
-// are pending, ends the engine and returns. The error is that of a stream. A read of in may be left behind.
+// Serve answers requests from in until in ends, the program calls end, or ctx ends. Then it delivers the pending
+// messages, ends the engine and returns. The error is the error of a stream. A read of in may stay blocked.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, open Opener) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -61,7 +61,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, open Opener) error 
 	select {
 	case err := <-ended:
 		return err
-	case <-time.After(2 * farewell): // a write may be blocked, since no one reads
+	case <-time.After(2 * deliverTimeout): // a write may be blocked, since no one reads
 		return errors.New("standard output: no one reads it")
 	}
 }
@@ -70,20 +70,20 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, open Opener) error 
 type session struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	// calls is the context of requests, which end before the session does.
+	// calls is the context of requests, which end before the session.
 	calls    context.Context
 	endCalls context.CancelFunc
 
 	open   Opener
 	out    *writer
-	wg     sync.WaitGroup // requests and what they have begun
+	wg     sync.WaitGroup // requests and the work that they have started
 	serial serial
 	credit credit
 
 	mu          sync.Mutex
 	running     int
-	waiting     int            // of them, those that may wait for a peer
-	fewer       *sync.Cond     // signals that running has become smaller
+	waiting     int            // the running requests that may wait for a peer
+	fewer       *sync.Cond     // signals that running has decreased
 	e           *engine.Engine // nil before start
 	hosted      bool
 	started     bool
@@ -95,7 +95,7 @@ type session struct {
 	stops       map[string]func() // what the program listens to, by kind and name
 }
 
-// errEnd ends the session because the program asked for it.
+// errEnd ends the session at the program's request.
 var errEnd = errors.New("end")
 
 func (s *session) serve(lines <-chan line) error {
@@ -121,7 +121,7 @@ func (s *session) serve(lines <-chan line) error {
 	}
 }
 
-// request is one line of the program.
+// request is one line from the program.
 type request struct {
 	Version string          `json:"jsonrpc"`
 	ID      json.RawMessage `json:"id"` // absent for a notification
@@ -229,7 +229,7 @@ func (s *session) notify(method string, params any) {
 	s.out.write(notification{"2.0", method, params})
 }
 
-// engine returns the engine, once it is started.
+// engine returns the engine, if it has been started.
 func (s *session) engine() (*engine.Engine, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -239,7 +239,7 @@ func (s *session) engine() (*engine.Engine, error) {
 	return s.e, nil
 }
 
-// end ends what the program has begun, and its engine unless that belongs to another program.
+// end ends everything that the program has started, and its engine unless that belongs to another program.
 func (s *session) end() {
 	s.mu.Lock()
 	e, hosted := s.e, s.hosted
@@ -256,19 +256,19 @@ func (s *session) end() {
 	if e == nil || hosted {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	ctx, cancel := context.WithTimeout(context.Background(), deliverTimeout)
 	defer cancel()
-	_ = e.Shutdown(ctx) // what was not delivered has its own result
+	_ = e.Shutdown(ctx) // messages that are not delivered have their own results
 }
 
-// line is one line of input, or the reason why there are no more.
+// line is one line of input, or the reason why there are no more lines.
 type line struct {
 	text []byte
 	long bool
 	err  error
 }
 
-// readLines reads until the end of the input or of ctx. A line that is too long is skipped without being kept.
+// readLines reads until the input or ctx ends. A line that is too long is skipped without being stored.
 func readLines(ctx context.Context, in io.Reader, lines chan<- line) {
 	r := bufio.NewReaderSize(in, 64<<10)
 	for {
@@ -317,7 +317,7 @@ func (w *writer) write(v any) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil { // every value of this package has a JSON form
+	if err := enc.Encode(v); err != nil { // every value of this package can be encoded
 		panic(err)
 	}
 	w.mu.Lock()

@@ -7,7 +7,7 @@ import (
 	"multipeer/engine"
 )
 
-// startParams configure the engine; see engine.Config. A value that is not given is the one of the command line, or the
+// startParams configure the engine; see engine.Config. A missing value is taken from the command line, or is the
 // default.
 type startParams struct {
 	Name       string            `json:"name"`
@@ -29,10 +29,10 @@ type startParams struct {
 
 type startResult struct {
 	Self   selfJSON `json:"self"`
-	Hosted bool     `json:"hosted"` // the engine belongs to a program that runs with the profile already
+	Hosted bool     `json:"hosted"` // the engine belongs to a program that already uses the profile
 }
 
-// start opens the engine, responds, and begins to report events. No request is read meanwhile, so that one that follows
+// start opens the engine, responds, and begins to report events. No request is read during that, so that the next one
 // finds the engine started.
 func start(s *session, params json.RawMessage, done func(any, error)) {
 	p, err := decode[startParams](params)
@@ -126,7 +126,7 @@ func (s *session) addCredit(p creditParams) error {
 	return nil
 }
 
-// handler reports the events of the engine as notifications, in their order.
+// handler reports the events of the engine as notifications, in order.
 func (s *session) handler() engine.Handler {
 	return engine.Handler{
 		PeerFound:   func(p engine.Peer) { s.notify("peer", peerEvent{Peer: peerOf(p)}) },
@@ -141,7 +141,7 @@ func (s *session) handler() engine.Handler {
 	}
 }
 
-// passOn passes a message on once there is credit for it.
+// passOn passes on a message once there is credit for it.
 func (s *session) passOn(m engine.Message) {
 	s.credit.take(s.ctx)
 	s.notify("message", messageOf(m))

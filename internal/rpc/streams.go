@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	// maxOpened is how many streams the program may have opened, maxTaken how many of each peer it may have taken.
+	// maxOpened is how many streams the program may have open, maxTaken how many it may have accepted from each peer.
 	maxOpened = 256
 	maxTaken  = 32
-	// maxChunk is the most that one read returns, in bytes.
+	// maxChunk is the maximum size of one read, in bytes.
 	maxChunk = 256 << 10
 )
 
 // streamHandle is a stream that the program refers to by a number.
 type streamHandle struct {
 	s     *engine.Stream
-	taken bool // the peer has opened it
+	taken bool // the peer opened it
 }
 
 type (
@@ -37,10 +37,10 @@ type (
 		Peer   engine.PeerID `json:"peer"`
 		Name   string        `json:"name"`
 	}
-	// streamParams are those of all methods that concern an open stream.
+	// streamParams are the parameters of all methods for an open stream.
 	streamParams struct {
 		Stream int64  `json:"stream"`
-		Max    int    `json:"max,omitempty"`  // read: at most so many bytes
+		Max    int    `json:"max,omitempty"`  // read: the maximum number of bytes
 		Data   []byte `json:"data,omitempty"` // write
 		Code   uint16 `json:"code,omitempty"` // reset
 	}
@@ -50,8 +50,8 @@ type (
 	}
 )
 
-// addStream numbers a stream. It returns false if there are too many of its kind. Those that have ended without the
-// program's close are forgotten then.
+// addStream assigns a number to a stream. It returns false if there are too many of its kind. Before that, it removes
+// streams that have ended without being closed by the program.
 func (s *session) addStream(stream *engine.Stream, taken bool) (int64, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,8 +65,8 @@ func (s *session) addStream(stream *engine.Stream, taken bool) (int64, bool) {
 	return s.streams.add(&streamHandle{stream, taken}), true
 }
 
-// countStreamsLocked counts the streams that the program has opened, or those that a peer has, and forgets those that
-// have ended.
+// countStreamsLocked counts the streams that the program has opened, or those that a peer has opened, and removes those
+// that have ended.
 func (s *session) countStreamsLocked(peer engine.PeerID, taken bool) (n int) {
 	for number, h := range s.streams.all {
 		if h.taken != taken || taken && h.s.Peer != peer {
@@ -99,7 +99,7 @@ func openStream(s *session, ctx context.Context, p openStreamParams) (r streamRe
 	return streamResult{n, stream.Peer, stream.Name}, nil
 }
 
-// handleStream passes the streams of one name on; an empty name means all that nothing else handles.
+// handleStream passes on the streams with one name. An empty name means all streams that nothing else handles.
 func handleStream(s *session, _ context.Context, p streamNameParams) (none, error) {
 	return none{}, s.exclusive("stream "+p.Name, func(e *engine.Engine) func() {
 		return e.HandleStream(p.Name, func(stream *engine.Stream) {
@@ -126,7 +126,7 @@ func (s *session) stream(n int64) (*streamHandle, error) {
 	return nil, errNoHandle
 }
 
-// streamMethod makes a method whose calls for one stream run in the order of their requests, separately for each
+// streamMethod returns a method whose calls for one stream run in the order of their requests, separately for each
 // direction.
 func streamMethod[R any](direction string, f func(*streamHandle, context.Context, streamParams) (R, error)) method {
 	return func(s *session, params json.RawMessage, done func(any, error)) {
@@ -145,7 +145,7 @@ func streamMethod[R any](direction string, f func(*streamHandle, context.Context
 			done(r, err)
 		})
 		if !queued {
-			done(nil, fmt.Errorf("%w: %d calls for this stream wait", engine.ErrBusy, maxQueued))
+			done(nil, fmt.Errorf("%w: %d calls for this stream are waiting", engine.ErrBusy, maxQueued))
 		}
 	}
 }
@@ -186,7 +186,7 @@ func (s *session) takeStream(n int64) (*streamHandle, error) {
 	return h, nil
 }
 
-// closeStream waits until what was written before is on its way.
+// closeStream waits until previously written data has been sent.
 func closeStream(s *session, ctx context.Context, p streamParams) (none, error) {
 	h, err := s.stream(p.Stream)
 	if err != nil {

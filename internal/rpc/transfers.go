@@ -16,7 +16,7 @@ type (
 		Links    bool          `json:"links"`
 		Name     string        `json:"name"`
 		Note     string        `json:"note"`
-		Data     *[]byte       `json:"data"` // base64; in place of paths, under the name
+		Data     *[]byte       `json:"data"` // base64; instead of paths, under the name
 	}
 	transferParams struct {
 		Transfer engine.TransferID `json:"transfer"`
@@ -25,7 +25,7 @@ type (
 		Transfer engine.TransferID `json:"transfer"`
 		Priority int               `json:"priority"`
 	}
-	// offerEvent has a number of its own: the ID of the transfer is the peer's choice, and it may use it again.
+	// offerEvent has its own number: the peer chooses the ID of the transfer, and may use it again.
 	offerEvent struct {
 		Offer    int64        `json:"offer"`
 		Transfer transferJSON `json:"transfer"`
@@ -106,7 +106,7 @@ func transfersNow(e *engine.Engine, _ context.Context, _ none) (transfersResult,
 	r := transfersResult{[]transferJSON{}}
 	for _, t := range e.Transfers() {
 		j := transferOf(t)
-		j.Notes = nil // each may have a thousand: wait and the events have them
+		j.Notes = nil // each may have a thousand notes: wait and the events include them
 		r.Transfers = append(r.Transfers, j)
 	}
 	return r, nil

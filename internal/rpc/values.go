@@ -10,7 +10,7 @@ import (
 
 // The JSON forms of the engine's values.
 
-// audience is an engine.Audience as a text.
+// audience is an engine.Audience as a string.
 type audience engine.Audience
 
 var audiences = []string{"nobody", "verified", "known", "everyone"}
@@ -24,7 +24,7 @@ func (a *audience) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// visibility is an engine.Visibility as a text.
+// visibility is an engine.Visibility as a string.
 type visibility engine.Visibility
 
 var visibilities = map[string]engine.Visibility{"everyone": engine.VisibleToAll, "known": engine.VisibleToKnown, "nobody": engine.VisibleToNobody}
@@ -47,7 +47,7 @@ func visibilityOf(v engine.Visibility) string {
 	return ""
 }
 
-// trust is an engine.Trust as a text.
+// trust is an engine.Trust as a string.
 type trust engine.Trust
 
 const trustUnknown = "unknown"
@@ -70,7 +70,7 @@ func (t *trust) UnmarshalText(text []byte) error {
 // milliseconds is a duration as a number.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// moment is a time as text; empty for the zero time.
+// moment is a time as a string; empty for the zero time.
 func moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -147,7 +147,7 @@ func peerList(peers []engine.Peer) peersResult {
 	return r
 }
 
-// content is what a message holds: a JSON value in body, or bytes in data.
+// content is the content of a message: a JSON value in body, or bytes in data.
 type content struct {
 	Body json.RawMessage `json:"body,omitempty"`
 	Data *[]byte         `json:"data,omitempty"`
@@ -160,7 +160,7 @@ func contentOf(m engine.Message) content {
 	return content{Body: m.Body}
 }
 
-// value returns what the engine sends.
+// value returns the value to pass to the engine.
 func (c content) value() (any, error) {
 	switch {
 	case c.Body == nil == (c.Data == nil):
@@ -264,5 +264,5 @@ type conflictJSON struct {
 func conflictOf(c engine.Conflict) conflictJSON { return conflictJSON{c.ID, c.Name, texts(c.Addrs)} }
 
 type problemEvent struct {
-	Error *errorJSON `json:"error"` // null when the problem is over
+	Error *errorJSON `json:"error"` // null when the problem is resolved
 }

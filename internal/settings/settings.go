@@ -19,7 +19,7 @@ const file = "window.json"
 
 // The values of Appearance.
 const (
-	System   = "" // as the desktop sets it
+	System   = "" // follows the desktop
 	Light    = "light"
 	Dark     = "dark"
 	Contrast = "contrast" // black and white only
@@ -33,34 +33,34 @@ const (
 	Verified = "verified"
 )
 
-// Settings are the choices. The zero value is that of a new window.
+// Settings are the user's choices. The zero value holds the defaults of a new window.
 type Settings struct {
-	Downloads   string   `json:"downloads,omitempty"`   // folder for received files; empty is the system's
-	Language    string   `json:"language,omitempty"`    // BCP 47; empty is the system's
+	Downloads   string   `json:"downloads,omitempty"`   // folder for received files; empty means the system's downloads folder
+	Language    string   `json:"language,omitempty"`    // BCP 47; empty means the system's language
 	Appearance  string   `json:"appearance,omitempty"`  // System, Light, Dark or Contrast
 	TextSize    int      `json:"textSize,omitempty"`    // steps of 12.5 % from the normal size, -1 to 4
 	Still       bool     `json:"still,omitempty"`       // no animations
-	NoHistory   bool     `json:"noHistory,omitempty"`   // conversations are not kept when the program ends
+	NoHistory   bool     `json:"noHistory,omitempty"`   // conversations are not stored on disk
 	Quiet       bool     `json:"quiet,omitempty"`       // no notifications
-	CloseQuits  bool     `json:"closeQuits,omitempty"`  // closing the window ends the program, with or without a tray
-	Colour      int      `json:"colour,omitempty"`      // of this device, from 1; 0 derives it from its key
+	CloseQuits  bool     `json:"closeQuits,omitempty"`  // closing the window quits the program, with or without a tray
+	Colour      int      `json:"colour,omitempty"`      // colour of this device, from 1; 0 derives it from the key
 	Visible     string   `json:"visible,omitempty"`     // who can see this device: Everyone, Known or Nobody
-	Accept      string   `json:"accept,omitempty"`      // who connects without a question: Known (the zero value), Verified or Nobody
-	NoLocalSend bool     `json:"noLocalSend,omitempty"` // devices with LocalSend are not looked for, and do not find this one
-	Port        int      `json:"port,omitempty"`        // UDP; 0 is the default one
-	Interfaces  []string `json:"interfaces,omitempty"`  // empty is all
+	Accept      string   `json:"accept,omitempty"`      // who connects without asking: Known (the zero value), Verified or Nobody
+	NoLocalSend bool     `json:"noLocalSend,omitempty"` // devices with LocalSend are not searched for, and cannot find this one
+	Port        int      `json:"port,omitempty"`        // UDP port; 0 means the default
+	Interfaces  []string `json:"interfaces,omitempty"`  // empty means all
 	AutoBytes   int64    `json:"autoBytes,omitempty"`   // preset limit for "take files without asking", bytes per day; 0 is a gigabyte
-	// Names are this user's names for others, by the text form of their ID.
+	// Names are the names that this user has assigned to peers, by the string form of their ID.
 	Names  map[string]string `json:"names,omitempty"`
-	Width  float32           `json:"width,omitempty"` // of the window, in Fyne's units; 0 is the default
+	Width  float32           `json:"width,omitempty"` // of the window, in Fyne's units; 0 means the default
 	Height float32           `json:"height,omitempty"`
 
 	dir string
 }
 
 // Load reads the settings of a profile; a profile without any has the zero value. A value that cannot be parsed is
-// reported, and replaced by the most private one. The settings are usable even with an error; a file that is not JSON
-// is copied before it can be overwritten.
+// reported, and replaced by the most private value. The settings are usable even after an error; a file that is not
+// JSON is copied before it can be overwritten.
 func Load(profile string) (*Settings, error) {
 	s := &Settings{dir: profile}
 	b, err := os.ReadFile(filepath.Join(profile, file))
@@ -68,12 +68,12 @@ func Load(profile string) (*Settings, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return s, nil
 	case err != nil:
-		return &Settings{dir: profile, Visible: Nobody, Accept: Nobody}, fmt.Errorf("settings: %w; nobody sees this device until it can be read", err)
+		return &Settings{dir: profile, Visible: Nobody, Accept: Nobody}, fmt.Errorf("settings: %w; this device is invisible until the file can be read", err)
 	}
 	var values map[string]json.RawMessage
 	if err := json.Unmarshal(b, &values); err != nil {
 		_ = os.WriteFile(filepath.Join(profile, file+".damaged"), b, 0o600)
-		return &Settings{dir: profile, Visible: Nobody, Accept: Nobody}, fmt.Errorf("settings: %s is damaged and was not used; nobody sees this device until you change that: %w", filepath.Join(profile, file), err)
+		return &Settings{dir: profile, Visible: Nobody, Accept: Nobody}, fmt.Errorf("settings: %s is damaged and was not used; this device is invisible until you change its visibility: %w", filepath.Join(profile, file), err)
 	}
 	var bad []string
 	for name, v := range values {
@@ -92,19 +92,19 @@ func Load(profile string) (*Settings, error) {
 	s.tidy()
 	if len(bad) > 0 {
 		slices.Sort(bad)
-		return s, fmt.Errorf("settings: %s: %q were not understood", filepath.Join(profile, file), bad)
+		return s, fmt.Errorf("settings: %s: invalid values for %q", filepath.Join(profile, file), bad)
 	}
 	return s, nil
 }
 
-// tidy brings values that were edited by hand into their ranges.
+// tidy corrects values that are out of range, for example after manual edits.
 func (s *Settings) tidy() {
 	s.TextSize = min(4, max(-1, s.TextSize))
 	if !slices.Contains([]string{System, Light, Dark, Contrast}, s.Appearance) {
 		s.Appearance = System
 	}
 	if !slices.Contains([]string{Everyone, Known, Nobody}, s.Visible) {
-		s.Visible = Nobody // rather too little than too much
+		s.Visible = Nobody // the safer choice
 	}
 	if !slices.Contains([]string{"", Known, Verified, Nobody}, s.Accept) {
 		s.Accept = Nobody
@@ -118,7 +118,7 @@ func (s *Settings) tidy() {
 	}
 }
 
-// Save makes the settings durable. Without a profile they last as long as the program.
+// Save makes the settings durable. Without a profile, they last only as long as the program runs.
 func (s *Settings) Save() error {
 	if s.dir == "" {
 		return nil
@@ -146,7 +146,7 @@ func (s *Settings) Save() error {
 // TextScale returns the factor of the text size.
 func (s *Settings) TextScale() float32 { return 1 + 0.125*float32(s.TextSize) }
 
-// SetName stores this user's name for a peer; an empty name restores the peer's own.
+// SetName stores this user's name for a peer; an empty name restores the peer's own name.
 func (s *Settings) SetName(id, name string) {
 	if s.Names == nil {
 		s.Names = map[string]string{}

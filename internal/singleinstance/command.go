@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// Commands reach the program that runs with a profile over a second socket: the caller sends a Command and then
-// frames; the program answers with frames: the first one says at once whether it runs the command, the last one holds
-// its exit code. All are JSON values, one per line.
+// Commands reach the program that uses a profile over a second socket: the caller sends a Command and then frames. The
+// program answers with frames: the first one states whether it runs the command, the last one contains the exit code.
+// All are JSON values, one per line.
 
 const (
 	commandSocket = "control.sock"
@@ -23,7 +23,7 @@ const (
 	maxChunk = 32 << 10
 	// commandsAtOnce limits how many commands run at the same time.
 	commandsAtOnce = 32
-	// leave is how long an interrupted command has to end.
+	// leave is how long an interrupted command may take to end.
 	leave = 15 * time.Second
 )
 
@@ -32,7 +32,7 @@ type Command struct {
 	Args []string `json:"args"`
 	Dir  string   `json:"dir"` // base of relative paths
 	TTY  bool     `json:"tty"` // its standard error is a terminal
-	// Typed says that its standard input is a keyboard.
+	// Typed reports that its standard input is a terminal.
 	Typed bool `json:"typed,omitempty"`
 }
 
@@ -44,23 +44,23 @@ type Streams struct {
 
 // frame is one step of a command, in either direction.
 type frame struct {
-	Begun     bool   `json:"begun,omitempty"` // from the command, first: it runs
-	Full      bool   `json:"full,omitempty"`  // or it does not, because too many do
+	Begun     bool   `json:"begun,omitempty"` // from the program, first: it runs the command
+	Full      bool   `json:"full,omitempty"`  // or it does not, because too many commands are running
 	In        []byte `json:"in,omitempty"`    // to the command: its standard input
 	EOF       bool   `json:"eof,omitempty"`
 	Interrupt bool   `json:"interrupt,omitempty"`
-	Want      bool   `json:"want,omitempty"` // from the command: it reads its standard input, once for each In or EOF
+	Want      bool   `json:"want,omitempty"` // from the program: it wants input; sent once for each In or EOF
 	Out       []byte `json:"out,omitempty"`
 	Err       []byte `json:"err,omitempty"`
 	Code      *int   `json:"code,omitempty"`
 }
 
-// Call runs a command in the program that runs with the profile, and returns its exit code; there is false if none
-// runs. Standard input is read only when the command reads it. When ctx ends, the command is interrupted and has 15 s
+// Call runs a command in the program that uses the profile, and returns its exit code; there is false if no program
+// does. Standard input is read only when the command reads it. When ctx ends, the command is interrupted and has 15 s
 // to end. A goroutine that is blocked reading In may be left behind.
 //
-// A program that ends while it is called has not begun the command: then Call tries again, and finds that no program
-// listens, or the next one.
+// If the program exits before it begins the command, Call tries again, and finds that no program listens, or reaches
+// the next program.
 func Call(ctx context.Context, profile string, c Command, s Streams) (code int, there bool, err error) {
 	for deadline := time.Now().Add(patience); ; {
 		code, there, err = call(ctx, profile, c, s)
@@ -75,10 +75,10 @@ func Call(ctx context.Context, profile string, c Command, s Streams) (code int, 
 	}
 }
 
-// errNotBegun reports a program that has ended before it began the command.
-var errNotBegun = errors.New("the program that was using this profile has ended; try again")
+// errNotBegun reports that the program exited before it began the command.
+var errNotBegun = errors.New("the program that used this profile has just exited; try again")
 
-// endingPause is the time between two calls of a program that is ending.
+// endingPause is the time between two attempts to reach a program that is exiting.
 const endingPause = 50 * time.Millisecond
 
 func call(ctx context.Context, profile string, c Command, s Streams) (code int, there bool, err error) {
@@ -94,10 +94,10 @@ func call(ctx context.Context, profile string, c Command, s Streams) (code int, 
 		defer mu.Unlock()
 		return enc.Encode(v)
 	}
-	_ = conn.SetWriteDeadline(time.Now().Add(patience)) // for a program that is stopped, for example
+	_ = conn.SetWriteDeadline(time.Now().Add(patience)) // for example if the program is suspended
 	switch err := send(c); {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return 0, true, fmt.Errorf("the running program does not listen: %w", err)
+		return 0, true, fmt.Errorf("the running program does not respond: %w", err)
 	case err != nil:
 		return 0, true, fmt.Errorf("%w: %w", errNotBegun, err)
 	}
@@ -123,18 +123,18 @@ func call(ctx context.Context, profile string, c Command, s Streams) (code int, 
 	err = dec.Decode(&first)
 	switch {
 	case !begin.Stop():
-		return 0, true, errors.New("the program that runs with this profile does not answer: continue it if it was stopped, or end it")
+		return 0, true, errors.New("the program that uses this profile does not answer; resume it if it is suspended, or quit it")
 	case err != nil:
 		return 0, true, fmt.Errorf("%w: %w", errNotBegun, err)
 	case first.Full:
-		return 0, true, fmt.Errorf("%d commands run with this profile already: wait until one has ended", commandsAtOnce)
+		return 0, true, fmt.Errorf("%d commands are already running with this profile; wait until one has ended", commandsAtOnce)
 	case !first.Begun:
-		return 0, true, errors.New("the program that runs with this profile is of another version: end it")
+		return 0, true, errors.New("the program that uses this profile is a different version; quit it")
 	}
 	for {
 		var f frame
 		if err := dec.Decode(&f); err != nil {
-			return 0, true, fmt.Errorf("the program that ran the command has ended: %w", err)
+			return 0, true, fmt.Errorf("the program that ran the command has exited: %w", err)
 		}
 		_, _ = s.Out.Write(f.Out)
 		_, _ = s.Err.Write(f.Err)
@@ -203,7 +203,7 @@ func (l *Commands) Run(ctx context.Context, do func(context.Context, Command, St
 		in := &input{ctx: ctx, want: func() error { return send(frame{Want: true}) }, came: make(chan frame, 1)}
 		var heard sync.WaitGroup
 		heard.Go(func() {
-			defer cancel() // the caller is gone
+			defer cancel() // the caller has disconnected
 			for {
 				var f frame
 				if dec.Decode(&f) != nil {
@@ -226,7 +226,7 @@ func (l *Commands) Run(ctx context.Context, do func(context.Context, Command, St
 	})
 }
 
-// input is the standard input of a command: each read requests more from the caller. It ends with the command.
+// input is the standard input of a command. Each read requests more from the caller. It ends with the command.
 type input struct {
 	ctx  context.Context
 	want func() error
@@ -255,7 +255,7 @@ func (i *input) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// writer sends what is written in chunks.
+// writer sends written data in chunks.
 type writer func([]byte) error
 
 func (w writer) Write(b []byte) (n int, err error) {

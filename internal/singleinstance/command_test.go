@@ -27,8 +27,8 @@ func program(t *testing.T, do func(context.Context, Command, Streams) int) (prof
 	return profile, end
 }
 
-// TestCommand_RunsInTheOtherProcess: arguments, folder, input, both outputs and the exit code are passed on, of any
-// size.
+// TestCommand_RunsInTheOtherProcess: arguments, folder, input, both outputs and the exit code are passed on, whatever
+// their size.
 func TestCommand_RunsInTheOtherProcess(t *testing.T) {
 	profile, _ := program(t, func(_ context.Context, c Command, s Streams) int {
 		fmt.Fprintf(s.Out, "%q in %s, tty %v\n", c.Args, c.Dir, c.TTY)
@@ -50,7 +50,7 @@ func TestCommand_RunsInTheOtherProcess(t *testing.T) {
 	}
 }
 
-// TestCommand_ReadsNoMoreInputThanItAsksFor: the rest may belong to others.
+// TestCommand_ReadsNoMoreInputThanItAsksFor: the rest may belong to another command.
 func TestCommand_ReadsNoMoreInputThanItAsksFor(t *testing.T) {
 	profile, _ := program(t, func(context.Context, Command, Streams) int { return 0 })
 	in := strings.NewReader("for the next command")
@@ -58,7 +58,7 @@ func TestCommand_ReadsNoMoreInputThanItAsksFor(t *testing.T) {
 		t.Fatal(code, there, err)
 	}
 	if in.Len() != len("for the next command") {
-		t.Error("it was read")
+		t.Error("the input was read")
 	}
 }
 
@@ -95,7 +95,7 @@ func TestCommand_Interruptions(t *testing.T) {
 		<-started
 		cancel()
 		if err := <-ended; err == nil {
-			t.Errorf("%s: it went on", dir)
+			t.Errorf("%s: the command was not interrupted", dir)
 		}
 		if r := <-got; r.code != 7 || r.err != nil {
 			t.Errorf("%s: the caller's interruption: %+v", dir, r)
@@ -113,7 +113,7 @@ func TestCommand_Interruptions(t *testing.T) {
 			t.Error("it listens after its end")
 		}
 	}
-	// A caller that is killed.
+	// The caller is killed.
 	profile, _ := program(t, do)
 	l, err := dial(profile)
 	if err != nil {
@@ -129,11 +129,11 @@ func TestCommand_Interruptions(t *testing.T) {
 	}
 }
 
-// TestCommand_OneTooManyIsRejected: one command too many is rejected with that reason, and the running ones continue.
+// TestCommand_OneTooManyIsRejected: one command too many is rejected with the reason, and the running ones continue.
 func TestCommand_OneTooManyIsRejected(t *testing.T) {
 	running := make(chan struct{}, commandsAtOnce)
-	goOn := make(chan struct{})
-	profile, _ := program(t, func(ctx context.Context, _ Command, _ Streams) int { running <- struct{}{}; <-goOn; return 7 })
+	release := make(chan struct{})
+	profile, _ := program(t, func(ctx context.Context, _ Command, _ Streams) int { running <- struct{}{}; <-release; return 7 })
 	codes := make(chan int, commandsAtOnce)
 	for range commandsAtOnce {
 		go func() {
@@ -147,7 +147,7 @@ func TestCommand_OneTooManyIsRejected(t *testing.T) {
 	if _, there, err := Call(t.Context(), profile, Command{}, Streams{strings.NewReader(""), io.Discard, io.Discard}); !there || err == nil || !strings.Contains(err.Error(), "32 commands") {
 		t.Error(there, err)
 	}
-	close(goOn)
+	close(release)
 	for range commandsAtOnce {
 		if code := <-codes; code != 7 {
 			t.Errorf("a command ended with %d", code)
@@ -155,7 +155,7 @@ func TestCommand_OneTooManyIsRejected(t *testing.T) {
 	}
 }
 
-// TestCommand_StoppedProgramGivesAnError: a stopped program accepts the command and never answers.
+// TestCommand_StoppedProgramGivesAnError: a suspended program accepts the command and never answers.
 func TestCommand_StoppedProgramGivesAnError(t *testing.T) {
 	profile := t.TempDir()
 	l, err := ListenCommands(profile)
@@ -173,8 +173,8 @@ func TestCommand_StoppedProgramGivesAnError(t *testing.T) {
 	}
 }
 
-// TestCommand_ProgramThatEndsHasNotBegunIt: a program that ends while it is called runs nothing. Then no program listens, or
-// the next one runs the command.
+// TestCommand_ProgramThatEndsHasNotBegunIt: a program that exits before it begins the command runs nothing. Then no
+// program listens, or the next one runs the command.
 func TestCommand_ProgramThatEndsHasNotBegunIt(t *testing.T) {
 	for name, next := range map[string]bool{"nothing follows": false, "another follows": true} {
 		t.Run(name, func(t *testing.T) {
@@ -187,7 +187,7 @@ func TestCommand_ProgramThatEndsHasNotBegunIt(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() {
 				defer close(ran)
-				conn, err := l.l.Accept() // the program is ending: it takes the call, and answers nothing
+				conn, err := l.l.Accept() // the program is exiting: it accepts the connection and does not answer
 				if err != nil {
 					t.Error(err)
 					return

@@ -1,6 +1,6 @@
-// Package singleinstance lets another process of the same user talk to the program that already runs with a profile, over
-// Unix sockets in the profile's folder, which only its owner can enter: a second start of the window hands over what
-// it was started with ([Hand]), and the terminal program its command line ([Call]).
+// Package singleinstance lets another process of the same user talk to the program that already uses a profile, over
+// Unix sockets in the profile's folder, which only its owner can access: a second start of the window passes on its
+// paths and link ([Hand]), and the terminal program passes on its command line ([Call]).
 package singleinstance
 
 import (
@@ -28,13 +28,13 @@ const (
 	atOnce = 8
 )
 
-// Launch is what a program was started with.
+// Launch holds the arguments of a program start.
 type Launch struct {
 	Paths []string `json:"paths,omitempty"` // absolute
 	Link  string   `json:"link,omitempty"`  // multipeer:...
 }
 
-// Hand passes a launch to the program that runs with the profile; it returns false if none does.
+// Hand passes a launch to the program that uses the profile. It returns false if no program does.
 func Hand(profile string, l Launch) (bool, error) {
 	c, err := net.DialTimeout("unix", filepath.Join(profile, socket), patience)
 	if err != nil {
@@ -47,13 +47,13 @@ func Hand(profile string, l Launch) (bool, error) {
 		return true, err
 	}
 	if len(b) >= maxLaunch {
-		return true, errors.New("too many paths at once: give the folder that holds them instead")
+		return true, errors.New("too many paths at once; pass the folder that contains them instead")
 	}
 	if _, err := c.Write(append(b, '\n')); err != nil {
-		return true, fmt.Errorf("the running program does not listen: %w", err)
+		return true, fmt.Errorf("the running program does not respond: %w", err)
 	}
 	if answer, err := bufio.NewReader(io.LimitReader(c, 16)).ReadString('\n'); err != nil || answer != "ok\n" {
-		return true, fmt.Errorf("the running program did not take it (%w)", errors.Join(err, errors.New(answer)))
+		return true, fmt.Errorf("the running program did not accept the request (%w)", errors.Join(err, errors.New(answer)))
 	}
 	return true, nil
 }
@@ -61,8 +61,8 @@ func Hand(profile string, l Launch) (bool, error) {
 // Listener accepts launches.
 type Listener struct{ l net.Listener }
 
-// Listen starts to listen for launches with the profile. Only the holder of the profile's lock may call it: it
-// replaces a socket left behind by a dead process. The caller must call Run or Close.
+// Listen starts to listen for launches for the profile. Only the holder of the profile's lock may call it: it replaces
+// a socket left behind by a dead process. The caller must call Run or Close.
 func Listen(profile string) (*Listener, error) {
 	l, err := listen(profile, socket)
 	if err != nil {
@@ -74,7 +74,7 @@ func Listen(profile string) (*Listener, error) {
 func listen(profile, name string) (net.Listener, error) {
 	path := filepath.Join(profile, name)
 	if len(path) > 100 { // sun_path of unix(7) and its equivalents
-		return nil, fmt.Errorf("the folder %s has too long a name for a socket", profile)
+		return nil, fmt.Errorf("the path of the folder %s is too long for a socket", profile)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -93,8 +93,8 @@ func listen(profile, name string) (net.Listener, error) {
 // Close closes a Listener that was never run.
 func (l *Listener) Close() error { return l.l.Close() }
 
-// Run passes each launch to take, on its own goroutine, until ctx ends; then it closes and waits for them. take
-// reports whether it has accepted the launch; if not, the other process gets an error.
+// Run passes each launch to take, on its own goroutine, until ctx ends; then it closes and waits for them. take reports
+// whether it accepts the launch; if not, the other process gets an error.
 func (l *Listener) Run(ctx context.Context, take func(Launch) bool) {
 	serve(ctx, l.l, atOnce, nil, func(c net.Conn) {
 		_ = c.SetDeadline(time.Now().Add(patience))
@@ -103,8 +103,8 @@ func (l *Listener) Run(ctx context.Context, take func(Launch) bool) {
 		if err != nil || json.Unmarshal(line, &launch) != nil {
 			return
 		}
-		if slices.ContainsFunc(launch.Paths, func(p string) bool { return !filepath.IsAbs(p) }) { // relative to our own folder
-			_, _ = c.Write([]byte("no whole path\n"))
+		if slices.ContainsFunc(launch.Paths, func(p string) bool { return !filepath.IsAbs(p) }) { // it would be relative to our own folder
+			_, _ = c.Write([]byte("not absolute\n"))
 			return
 		}
 		if take(launch) {
@@ -113,8 +113,8 @@ func (l *Listener) Run(ctx context.Context, take func(Launch) bool) {
 	})
 }
 
-// serve calls do for each connection, for at most atOnce at a time, and full for the others, if full is not nil,
-// until ctx ends; then it closes l and waits for them.
+// serve calls do for each connection, at most atOnce at a time, and full for the others, if full is not nil, until ctx
+// ends; then it closes l and waits for them.
 func serve(ctx context.Context, l net.Listener, atOnce int, full, do func(net.Conn)) {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
@@ -130,7 +130,7 @@ func serve(ctx context.Context, l net.Listener, atOnce int, full, do func(net.Co
 			}
 			return
 		}
-		if err != nil { // for example too many open files, which passes
+		if err != nil { // for example too many open files, which is temporary
 			select {
 			case <-time.After(100 * time.Millisecond):
 			case <-ctx.Done():

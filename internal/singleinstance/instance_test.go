@@ -13,9 +13,9 @@ import (
 func TestInstance_SecondStartHandsOver(t *testing.T) {
 	dir := t.TempDir()
 	if there, err := Hand(dir, Launch{}); there || err != nil {
-		t.Fatalf("nobody listens: %v, %v", there, err)
+		t.Fatalf("without a listener: %v, %v", there, err)
 	}
-	// The socket of a killed program is no obstacle.
+	// The socket of a killed program is replaced.
 	dead, err := Listen(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -23,7 +23,7 @@ func TestInstance_SecondStartHandsOver(t *testing.T) {
 	dead.l.(*net.UnixListener).SetUnlinkOnClose(false)
 	_ = dead.Close()
 	if there, err := Hand(dir, Launch{}); there || err != nil {
-		t.Fatalf("a dead one listens: %v, %v", there, err)
+		t.Fatalf("with the socket of a dead program: %v, %v", there, err)
 	}
 
 	l, err := Listen(dir)
@@ -44,13 +44,13 @@ func TestInstance_SecondStartHandsOver(t *testing.T) {
 		t.Errorf("got %+v", g)
 	}
 	if there, err := Hand(dir, Launch{Paths: []string{strings.Repeat("x", maxLaunch)}}); !there || err == nil {
-		t.Errorf("too much: %v, %v", there, err)
+		t.Errorf("a launch that is too large: %v, %v", there, err)
 	}
 	if there, err := Hand(dir, Launch{Link: "no"}); !there || err == nil {
-		t.Errorf("what is not taken: %v, %v", there, err)
+		t.Errorf("a launch that is not accepted: %v, %v", there, err)
 	}
 	<-got
-	for _, path := range []string{"", "a", "./a"} { // they would have another meaning here
+	for _, path := range []string{"", "a", "./a"} { // they would mean something else here
 		if there, err := Hand(dir, Launch{Paths: []string{dir, path}}); !there || err == nil {
 			t.Errorf("the path %q: %v, %v", path, there, err)
 		}

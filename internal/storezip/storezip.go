@@ -1,7 +1,7 @@
 // Package storezip makes ZIP archives of files on the fly: stored without compression, of known size and seekable, so
 // that a browser shows progress and resumes a broken download. Local headers carry sizes and checksums and there are no
-// data descriptors, which Android's ZipInputStream and macOS cannot read for stored entries. Archives and files over 4 GB
-// use Zip64 (APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.3).
+// data descriptors, which Android's ZipInputStream and macOS cannot read for stored entries. Archives and files over 4
+// GB use Zip64 (APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.3).
 //
 // A file's checksum comes before its content, so each file is read twice.
 package storezip
@@ -30,7 +30,7 @@ type File struct {
 }
 
 // ErrChanged reports a file whose content is not what it was.
-var ErrChanged = errors.New("a file changed while the archive was being made")
+var ErrChanged = errors.New("a file changed while the archive was being created")
 
 const (
 	most32 = 1<<32 - 1
@@ -211,7 +211,7 @@ func (a *Archive) sum(ctx context.Context, i int) (uint32, error) {
 	}
 	a.reading.Lock()
 	defer a.reading.Unlock()
-	if sum, known := a.known(i); known { // read by another request meanwhile
+	if sum, known := a.known(i); known { // read by another request in the meantime
 		return sum, nil
 	}
 	f := a.files[i]
@@ -262,8 +262,8 @@ func (a *Archive) end(ctx context.Context) ([]byte, error) {
 	return a.tail, nil
 }
 
-// Reader reads an archive. Its methods may be called concurrently, one after the other: net/http may still read when the
-// handler has returned and closed it. The caller closes it.
+// Reader reads an archive. Its methods may be called concurrently; calls are serialized, because net/http may still
+// read when the handler has returned and closed it. The caller closes it.
 type Reader struct {
 	ctx    context.Context
 	mu     sync.Mutex // guards what follows

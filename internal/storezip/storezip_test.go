@@ -164,7 +164,7 @@ func (r at) ReadAt(b []byte, off int64) (int, error) {
 	return io.ReadFull(reader, b)
 }
 
-// seekableZeros are zeros of which any part is read at once.
+// seekableZeros are zeros that can be read at any offset.
 type seekableZeros struct{ zeros }
 
 func (z *seekableZeros) Seek(offset int64, _ int) (int64, error) {
@@ -172,7 +172,7 @@ func (z *seekableZeros) Seek(offset int64, _ int) (int64, error) {
 	return offset, nil
 }
 
-// TestArchive_FilesBehindFourGigabytes checks sizes and offsets that need Zip64, without reading what lies between.
+// TestArchive_FilesBehindFourGigabytes checks sizes and offsets that need Zip64, without reading the data in between.
 func TestArchive_FilesBehindFourGigabytes(t *testing.T) {
 	const large = 5 << 30
 	files := contents(map[string][]byte{"first": []byte("one"), "last": []byte("two")}, "first", "last")
@@ -250,8 +250,8 @@ func (s sparse) Write(b []byte) (int, error) {
 
 func (s sparse) ReadFrom(r io.Reader) (int64, error) { return io.Copy(struct{ io.Writer }{s}, r) }
 
-// TestReader_EndsWithItsContextAndClose checks that the work for an archive ends with its reader, and that a reader that
-// is closed while it is read fails.
+// TestReader_EndsWithItsContextAndClose checks that the work for an archive ends with its reader, and that a reader
+// that is closed while it is read fails.
 func TestReader_EndsWithItsContextAndClose(t *testing.T) {
 	const huge = 1 << 40
 	a := New([]File{{Name: "huge", Size: huge, Open: func() (io.ReadCloser, error) { return &zeros{huge}, nil }}})

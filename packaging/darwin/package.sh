@@ -1,6 +1,6 @@
 #!/bin/sh
 # package.sh - creates build/packages/Multipeer.app on a Mac: packaged by Fyne's tool from a copy (it rewrites
-# FyneApp.toml), completed, and signed: with the identity in SIGN_AS for any Mac, otherwise for this one only.
+# FyneApp.toml), completed, and signed: with the identity in SIGN_AS for any Mac, otherwise for this Mac only.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)

@@ -40,7 +40,7 @@ func TestPlistIsCompleted(t *testing.T) {
 		}
 		for _, want := range []string{"NSLocalNetworkUsageDescription", "NSBonjourServices", "_multipeer._udp", "CFBundleDocumentTypes", "CFBundleURLSchemes", "<string>12.0</string>"} {
 			if strings.Count(string(b), want) != 1 {
-				t.Errorf("%q stands there %d times", want, strings.Count(string(b), want))
+				t.Errorf("%q occurs %d times", want, strings.Count(string(b), want))
 			}
 		}
 		for d := xml.NewDecoder(strings.NewReader(string(b))); ; {

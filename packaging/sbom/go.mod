@@ -1,4 +1,4 @@
-// The tool that lists what is in a program, for scripts/package.sh: in a module of its own, so that its version and those
+// The tool that lists what is in a program, for scripts/package.sh: in a separate module, so that its version and those
 // of what it needs are pinned, and the project's own modules stay what the programs need.
 module multipeer/packaging/sbom
 

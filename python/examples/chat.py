@@ -16,7 +16,7 @@ async def show_events(engine):
 
 async def show_messages(engine):
     async for message in engine.messages():
-        # ascii() shows control characters of a stranger's message as escapes.
+        # ascii() prints control characters in a stranger's message as escapes.
         text = message.value if str(message.value).isprintable() else ascii(message.value)
         print(f"{message.name}: {text}", flush=True)
 

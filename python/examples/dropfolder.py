@@ -1,4 +1,4 @@
-"""A folder that several devices share: what is put into it arrives in the others.
+"""A folder that several devices share: a file put into one copy arrives in the others.
 
 python dropfolder.py NAME FOLDER
 
@@ -12,11 +12,11 @@ from pathlib import Path
 
 from multipeer import Engine, MultipeerError, PeerAdded
 
-PAUSE = 0.5  # seconds between two looks at the folder
+PAUSE = 0.5  # seconds between two scans of the folder
 
 
 def files_in(folder):
-    """The files that are complete: their size is the same at two looks."""
+    """The files that are complete: their size is the same in two scans."""
     return {p.name: p.stat().st_size for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")}
 
 

@@ -1,4 +1,4 @@
-"""Functions that another device calls.
+"""Functions that another device can call.
 
 python rpc.py NAME                           serves
 python rpc.py NAME PEER FUNCTION ARGUMENT... calls
@@ -11,7 +11,7 @@ import sys
 
 from multipeer import Engine, MultipeerError
 
-# Only what is listed here can be called, whatever a peer asks for.
+# Only the functions listed here can be called, whatever a peer requests.
 FUNCTIONS = {
     "add": lambda *numbers: sum(numbers),
     "upper": lambda text: text.upper(),

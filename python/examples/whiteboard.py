@@ -1,4 +1,4 @@
-"""A whiteboard that all share, also those who join late: python whiteboard.py NAME.
+"""A whiteboard shared by all peers, including late joiners: python whiteboard.py NAME.
 
 Each line of input is a note on the board. The board is a set of notes, so it does not matter in which order they come,
 or how often: a peer that is added gets the whole board, and the boards become equal.
@@ -11,7 +11,7 @@ import sys
 
 from multipeer import Engine, MultipeerError, PeerAdded
 
-CHUNK = 500  # notes in one message
+CHUNK = 500  # notes per message
 
 
 class Board:
@@ -19,7 +19,7 @@ class Board:
         self.notes = {}  # (author, number) -> text
 
     def add(self, notes):
-        """Add what a peer sent, if it has the right form, and return how many notes are new."""
+        """Add the notes from a peer, if they have the right form, and return how many are new."""
         before = len(self.notes)
         for note in notes if isinstance(notes, list) else []:
             if isinstance(note, dict):
@@ -44,7 +44,7 @@ async def greet_newcomers(engine, topic, board):
                 try:
                     await topic.post(notes[at : at + CHUNK], event.peer)
                 except MultipeerError:
-                    break  # it has left again
+                    break  # it has already left
 
 
 async def follow(topic, board):
@@ -71,7 +71,7 @@ async def main(name, service="whiteboard"):
             try:
                 await topic.post([note])
             except MultipeerError:
-                pass  # nobody is here yet: newcomers get it
+                pass  # no one is here yet: newcomers get it
     await asyncio.gather(*tasks)
 
 

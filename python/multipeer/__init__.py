@@ -1,8 +1,8 @@
 """Messages, streams and files between devices on the same network: no server, no account.
 
-``MultipeerConnectivity`` is the class of the Pythonista module ``multipeer``, name by name; programs written for it
-run unchanged. ``Engine`` is an asyncio interface to the whole engine, for new programs. Both start the program
-``multipeer-cli`` and talk to it over its standard input and output; see docs/json-rpc.md in the project.
+``MultipeerConnectivity`` has the same interface as the class in the Pythonista module ``multipeer``; programs written
+for it run unchanged. ``Engine`` is an asyncio interface to the whole engine, for new programs. Both start the program
+``multipeer-cli`` and use its standard input and output; see docs/json-rpc.md in the project.
 """
 
 from ._connectivity import MultipeerConnectivity, PeerID

@@ -19,12 +19,12 @@ _SERVICE = re.compile(r"[a-z0-9-]{1,15}\Z")
 _STREAM = "stream"
 _PIECE = 1024
 
-# What the original loses silently: the peer is gone, or there is none.
+# Errors that the original ignores: the peer has left, or there is none.
 _LOST = {"not_connected", "no_peer", "nobody", "lost", "bye", "kicked", "closed"}
 
 
 class PeerID:
-    """Identifies a peer. ``display_name`` is for people, and not unique."""
+    """Identifies a peer. ``display_name`` is for display and is not unique."""
 
     def __init__(self, key: str, display_name: str) -> None:
         self.key = key
@@ -44,15 +44,15 @@ Recipients = Union[PeerID, Sequence[PeerID], None]
 
 
 class MultipeerConnectivity:
-    """Communicates with the peers of the same service type. Subclass it to react to them.
+    """Communicates with peers of the same service type. Subclass it to react to them.
 
     The object advertises and browses from the start, and connects to every peer that it finds. The methods that a
     subclass overrides are called one at a time, on one thread that is not the main thread; an exception in one is
     printed.
 
     display_name: 1 to 63 bytes of UTF-8. service_type: 1 to 15 characters of a-z, 0-9 and -. initial_data: any value
-    for JSON, which peers get with ``get_initial_data``. initialize_streams: open the stream to a peer before
-    ``peer_added``.
+    that JSON can represent; peers read it with ``get_initial_data``. initialize_streams: open the stream to each peer
+    before ``peer_added`` is called.
     """
 
     def __init__(
@@ -98,38 +98,38 @@ class MultipeerConnectivity:
         self._thread = threading.Thread(target=self._run, name="multipeer callbacks", daemon=True)
         self._thread.start()
 
-    # What a subclass overrides.
+    # Methods for subclasses to override.
 
     def peer_added(self, peer_id: PeerID) -> None:
-        """A peer is connected; ``get_peers`` has it, and ``get_initial_data`` what it sent."""
+        """Called when a peer is connected. ``get_initial_data`` returns its initial data."""
         print("Added peer", peer_id.display_name)
         print("Initial data:", self.get_initial_data(peer_id))
 
     def peer_removed(self, peer_id: PeerID) -> None:
-        """A peer that was added is gone."""
+        """Called when a peer that was added has disconnected."""
         print("Removed peer", peer_id.display_name)
 
     def receive(self, message: Any, from_peer: PeerID) -> None:
-        """A message has arrived."""
+        """Called when a message has arrived."""
         print("Message from", from_peer.display_name, "-", message)
 
     def stream_receive(self, byte_data: bytes, from_peer: PeerID) -> None:
-        """At most 1,024 bytes have arrived on the stream of a peer; their boundaries mean nothing."""
+        """Called with up to 1,024 bytes from a peer's stream. Boundaries between calls have no meaning."""
         print("Stream data from", from_peer.display_name, "-", byte_data)
 
-    # What a program calls.
+    # Methods for programs to call.
 
     def get_self(self) -> PeerID:
         """Return the ID of this peer."""
         return self._self
 
     def get_peers(self) -> List[PeerID]:
-        """List the peers that are connected."""
+        """List the connected peers."""
         with self._lock:
             return list(self._peers.values())
 
     def get_initial_data(self, peer_id: PeerID) -> Any:
-        """Return what the peer's program passed as initial_data; None if nothing."""
+        """Return the initial_data of the peer's program, or None."""
         with self._lock:
             return self._initial.get(peer_id.key)
 
@@ -138,7 +138,7 @@ class MultipeerConnectivity:
         self._looking(True)
 
     def stop_looking_for_peers(self) -> None:
-        """Meet no new peers. Connections stay."""
+        """Stop looking for peers and advertising. Existing connections stay open."""
         self._looking(False)
 
     def _looking(self, on: bool) -> None:
@@ -146,11 +146,11 @@ class MultipeerConnectivity:
         self._rpc.call("set_browsing", on=on)
 
     def send(self, message: Any, to_peer: Recipients = None, reliable: bool = True) -> None:
-        """Send a value for JSON to one peer, to a list of peers, or to all that are connected.
+        """Send a JSON value to one peer, a list of peers, or all connected peers.
 
-        Reliable messages arrive in order and once. While a peer reads slowly, sending to it waits. A message to a peer
-        that is gone, or to nobody, is lost without an error. An unreliable message has at most 1,100 bytes of JSON and
-        may be lost. TypeError means that JSON has no form for the message.
+        Reliable messages arrive in order and exactly once. Sending waits while a peer reads slowly. A message to a peer
+        that has left, or to no peer, is lost without an error. An unreliable message has at most 1,100 bytes of JSON
+        and may be lost. TypeError means that JSON cannot represent the message.
         """
         json.dumps(message)
         to = self._recipients(to_peer)
@@ -163,9 +163,9 @@ class MultipeerConnectivity:
                 raise
 
     def stream(self, byte_data: bytes, to_peer: Recipients = None) -> None:
-        """Write bytes to the stream of one peer, of a list of peers, or of all that are connected.
+        """Write bytes to the stream of one peer, a list of peers, or all connected peers.
 
-        It waits while a peer does not read. Bytes to a peer that is gone are lost without an error.
+        It waits while a peer does not read. Bytes to a peer that has left are lost without an error.
         """
         data = base64.b64encode(bytes(byte_data)).decode("ascii")
         to = self._recipients(to_peer)
@@ -179,11 +179,11 @@ class MultipeerConnectivity:
                     raise
 
     def disconnect(self) -> None:
-        """End all connections. While this object looks for peers, they come back."""
+        """Close all connections. Peers reconnect while this object looks for peers."""
         self._rpc.call("leave")
 
     def end_all(self) -> None:
-        """Stop looking, deliver what is pending, disconnect and end. It is idempotent, and may be called in a callback."""
+        """Deliver pending messages, disconnect and stop. Idempotent; may be called from a callback."""
         with self._lock:
             if self._ended:
                 return
@@ -192,7 +192,7 @@ class MultipeerConnectivity:
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
-    # Inside.
+    # Internals.
 
     @staticmethod
     def _recipients(to_peer: Recipients) -> Any:
@@ -218,19 +218,19 @@ class MultipeerConnectivity:
                 return
             try:
                 event()
-            except Exception:  # noqa: BLE001  a mistake of the program does not end it
+            except Exception:  # noqa: BLE001  an error in a callback does not end the thread
                 traceback.print_exc(file=sys.stderr)
 
     def _notified(self, method: str, params: Dict[str, Any]) -> None:
         handle = getattr(self, "_on_" + method, None)
         if handle is None:
             return
-        waiting = [params]  # emptied if the callback is not needed any more
+        waiting = [params]  # emptied if the callback is no longer needed
         if method == "peer_added":
             self._added[params["peer"]["id"]] = waiting
         elif method == "peer_removed":
             unseen = self._added.pop(params["peer"]["id"], None)
-            if unseen:  # a peer that comes and goes while a callback runs is never seen
+            if unseen:  # a peer that comes and goes during a callback is never reported
                 unseen.clear()
                 return
         self._events.put(lambda: handle(waiting.pop()) if waiting else None)
@@ -244,7 +244,7 @@ class MultipeerConnectivity:
             try:
                 self._stream_to(peer.key)
             except MultipeerError:
-                pass  # it is gone again
+                pass  # it has already left
         self.peer_added(peer)
 
     def _on_peer_removed(self, params: Dict[str, Any]) -> None:
@@ -261,7 +261,7 @@ class MultipeerConnectivity:
             self._rpc.notify("credit", {"messages": self._handled})
             self._handled = 0
         sender = self._sender(params["from"], params["name"])
-        if "data" in params:  # bytes, which the original cannot send
+        if "data" in params:  # bytes; the original cannot send them
             self.receive(base64.b64decode(params["data"]), sender)
         else:
             self.receive(params.get("body"), sender)
@@ -270,7 +270,7 @@ class MultipeerConnectivity:
         self._read(params["stream"], params["peer"])
 
     def _read(self, number: int, key: str) -> None:
-        """Read on once what has arrived was handled."""
+        """Read the next bytes after the previous ones have been handled."""
 
         def answer(result: Optional[Dict[str, Any]], error: Optional[MultipeerError]) -> None:
             if error is None and result is not None:

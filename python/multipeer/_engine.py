@@ -49,10 +49,10 @@ __all__ = [
 
 To = Union[str, Peer, Iterable[Union[str, Peer]], None]
 
-# The most that one write of a stream carries, in bytes.
+# The maximum size of one write to a stream, in bytes.
 _CHUNK = 256 << 10
 
-# How many messages wait for the first reader. The rest of the window is for topics.
+# How many messages are kept for the first reader. The rest of the window is for topics.
 _EARLY = WINDOW // 4
 
 
@@ -69,21 +69,21 @@ def _to(to: To) -> Any:
 
 
 class Engine:
-    """One peer on the network. Use it in ``async with``: the block's end delivers the messages that are pending and ends it.
-    Files are not waited for: call ``wait`` for each offer first.
+    """One peer on the network. Use it with ``async with``: the end of the block delivers pending messages and stops the
+    engine. It does not wait for files: call ``wait`` for each offer first.
 
-    name: the display name. service: programs of the same service type find each other. invite, accept: whom the engine
-    connects with by itself, ``"nobody"``, ``"verified"``, ``"known"`` or ``"everyone"``. context: what peers get with
-    PeerAdded. profile: a folder with the identity; without it, the identity is new and discarded at the end, so peers
-    take a program that starts again for another one, and transfers cannot resume. Other settings are those of ``start``
-    in docs/json-rpc.md, as keyword arguments, such as ``interfaces=["lo"]``.
+    name: the display name. service: the service type; programs with the same one find each other. invite, accept: which
+    peers the engine connects to automatically, ``"nobody"``, ``"verified"``, ``"known"`` or ``"everyone"``. context: a
+    value that peers get with PeerAdded. profile: a folder that stores the identity. Without a profile, the identity is
+    new at every start: after a restart, peers see a different device, and transfers cannot resume. Other keyword
+    arguments are settings of ``start`` in docs/json-rpc.md, such as ``interfaces=["lo"]``.
 
-    A peer is given as a ``Peer`` or its ID, not its name: ``find`` and ``wait_for`` return the peer of a name.
+    Methods take a ``Peer`` or its ID, not a name: ``find`` and ``wait_for`` look up a name.
 
-    Iterate over ``events()`` and ``messages()``. They end when ``close`` is called, and raise a MultipeerError of the kind
-    "closed" if the program ends by itself. Senders wait while a reader is slow. The first 64 messages wait until
-    ``messages()`` is called for the first time. Later, what comes while no one reads is dropped; a MessageDropped is
-    reported for the first of it.
+    Iterate over ``events()`` and ``messages()``. Both end when ``close`` is called, and raise a MultipeerError of kind
+    "closed" if the program exits on its own. Senders wait while a reader is slow. Up to 64 messages are kept until the
+    first call of ``messages()``. After that, messages that arrive while nothing reads are dropped, and the first of
+    them is reported as a MessageDropped.
     """
 
     def __init__(
@@ -110,8 +110,8 @@ class Engine:
         self._invitations: Optional[Callable[["Invitation"], Awaitable[None]]] = None
         self._stream_handlers: Dict[str, Callable[["Stream"], Awaitable[None]]] = {}
         self._answerers: Dict[str, Callable[[Message], Awaitable[Any]]] = {}
-        self._questions: Dict[Tuple[str, int], Tuple[Any, Any]] = {}  # offers and invitations that a handler decides about
-        self._early: List[Message] = []  # they came before the first reader
+        self._questions: Dict[Tuple[str, int], Tuple[Any, Any]] = {}  # offers and invitations with a running handler
+        self._early: List[Message] = []  # received before the first reader
         self._had_reader = False
         self._dropping = False  # a MessageDropped was reported since the last reader
         self._handled = 0
@@ -140,7 +140,7 @@ class Engine:
         await self.close()
 
     async def close(self) -> None:
-        """Deliver the messages that are pending, at most 5 s, and end. Transfers are not waited for. It is idempotent."""
+        """Deliver pending messages for at most 5 s, then stop. It does not wait for transfers. Idempotent."""
         if self._process is None or self._closed:
             return
         self._closed = True
@@ -162,17 +162,17 @@ class Engine:
     # Peers.
 
     async def peers(self) -> List[Peer]:
-        """List the peers that are known, connected or not."""
+        """List all peers that the engine currently knows, connected or not."""
         return [Peer.of(p) for p in (await self._call("peers"))["peers"]]
 
     async def find(self, who: str) -> Peer:
-        """Return the peer of a name, an ID or the start of one, as a person types it."""
+        """Return the peer with a name, an ID or the start of an ID, as a person would type it."""
         return Peer.of((await self._call("find", who=who))["peer"])
 
     async def wait_for(self, who: str, timeout: float = 20) -> Peer:
-        """Wait until a peer is connected, given its name or ID as a person types it.
+        """Wait until a peer is connected, given its name or ID as a person would type it.
 
-        A name means the known peer of that name, as in ``find``: a stranger that calls itself so is not returned.
+        As in ``find``, a name means the known peer with that name, not a stranger that uses the same name.
         """
         async with self._reader("event") as events:
             deadline = asyncio.get_running_loop().time() + timeout
@@ -189,7 +189,7 @@ class Engine:
                     raise MultipeerError("the engine has ended", "closed")
 
     async def _find_connected(self, who: str) -> Tuple[Optional[Peer], str]:
-        """Return the peer of a name or an ID if it is connected, or else the reason as the end of a sentence."""
+        """Return the peer with a name or an ID if it is connected, otherwise the reason as the end of a sentence."""
         try:
             peer = await self.find(who)
         except MultipeerError as error:
@@ -201,7 +201,7 @@ class Engine:
     async def invite(self, peer: Union[str, Peer], context: Any = None, *, person: bool = False) -> None:
         """Ask for a session, and wait until the peer accepts.
 
-        ``person``: a person wants it, which makes the peer known; otherwise a rule of the program does.
+        ``person=True`` means that a person decided to invite, which makes the peer known. Otherwise the program did.
         """
         params: Dict[str, Any] = {"peer": _id(peer), "policy": not person}
         if context is not None:
@@ -209,7 +209,7 @@ class Engine:
         await self._call("invite", **params)
 
     async def disconnect(self, peer: Union[str, Peer]) -> None:
-        """End the session with a peer, for good."""
+        """End the session with a peer permanently."""
         await self._call("disconnect", peer=_id(peer))
 
     async def dial(self, target: str) -> str:
@@ -217,24 +217,24 @@ class Engine:
         return (await self._call("dial", target=target))["peer"]
 
     async def ticket(self) -> str:
-        """Return what another device needs to connect where multicast does not work."""
+        """Return a ticket, with which another device can connect where multicast does not work."""
         return (await self._call("ticket"))["ticket"]
 
     async def ping(self, peer: Union[str, Peer], mode: str = "reliable") -> float:
-        """Return the duration of a round trip, in seconds."""
+        """Return the round-trip time in seconds."""
         return (await self._call("ping", peer=_id(peer), mode=mode))["rtt_ms"] / 1000
 
     async def call(self, method: str, **params: Any) -> Dict[str, Any]:
-        """Call any method of docs/json-rpc.md."""
+        """Call any method from docs/json-rpc.md."""
         return await self._call(method, **params)
 
     # Events and messages.
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield what happens.
+        """Yield events.
 
-        It begins with a PeerFound for each peer that is known, and a PeerAdded if it is connected. Transfers that have
-        begun before appear with their next change.
+        It begins with a PeerFound for each peer that the engine knows, and a PeerAdded if the peer is connected.
+        Earlier transfers appear with their next change.
         """
         async with self._reader("event") as queue:
             events: EventQueue = queue  # type: ignore[assignment]
@@ -251,9 +251,9 @@ class Engine:
                 yield event
 
     def messages(self) -> AsyncIterator[Message]:
-        """Yield the messages without a topic, from this call on.
+        """Yield the messages without a topic that arrive after this call.
 
-        The first call also gets those that came before, at most 64.
+        The first call also yields up to 64 messages that arrived before it.
         """
         reader = self._reader("topic ")
         reader.open()
@@ -265,10 +265,10 @@ class Engine:
         return _Messages(self, reader)
 
     async def send(self, value: Any, to: To = None, *, topic: str = "") -> None:
-        """Send a value for JSON, or bytes, to one peer, several, or all that are connected.
+        """Send a JSON value or bytes to one peer, several peers, or all connected peers.
 
-        It waits until the library of each peer has the message; whether its program reads it, only an answer can say
-        (see ``Topic.request``). The error is that of the first peer that did not get it.
+        It waits until the engine of each peer has received the message. That does not mean that the peer's program has
+        read it; use ``Topic.request`` to get a reply. If delivery fails, it raises the error of the first such peer.
         """
         results = (await self._call("send", to=_to(to), topic=topic, **content_of(value)))["results"]
         for result in results:
@@ -276,11 +276,11 @@ class Engine:
                 raise MultipeerError.of(result["error"])
 
     async def post(self, value: Any, to: To = None, *, topic: str = "") -> None:
-        """Queue a message, and wait only while too many are pending. Messages to one peer arrive in order."""
+        """Queue a message. Wait only while too many are pending. Messages to the same peer arrive in order."""
         await self._call("post", to=_to(to), topic=topic, **content_of(value))
 
     async def datagram(self, value: Any, to: To = None, *, topic: str = "") -> None:
-        """Send a small message at once or not at all."""
+        """Send a small message without retransmission: it may be lost."""
         await self._call("datagram", to=_to(to), topic=topic, **content_of(value))
 
     def topic(self, name: str) -> "Topic":
@@ -290,16 +290,16 @@ class Engine:
     # Streams.
 
     async def open_stream(self, peer: Union[str, Peer], name: str) -> "Stream":
-        """Open a stream of bytes in both directions."""
+        """Open a bidirectional byte stream."""
         return Stream(self, await self._call("open_stream", peer=_id(peer), name=name))
 
     async def handle_stream(self, name: str, handler: Callable[["Stream"], Awaitable[None]]) -> None:
-        """Have ``handler`` take the streams of one name, each in a task. Its stream is closed when it returns.
+        """Call ``handler`` for each incoming stream with this name, in its own task. Close the stream when it returns.
 
-        A second handler for one name is a MultipeerError of the kind "busy".
+        A second handler for the same name raises a MultipeerError of kind "busy".
         """
         if name in self._stream_handlers:
-            raise MultipeerError(f"streams of the name {name!r} have a handler already", "busy")
+            raise MultipeerError(f"streams named {name!r} already have a handler", "busy")
         self._stream_handlers[name] = handler
         try:
             await self._call("handle_stream", name=name)
@@ -312,10 +312,11 @@ class Engine:
     async def offer(
         self, peer: Union[str, Peer], *paths: str, keep: bool = False, name: str = "", note: str = "", data: Optional[bytes] = None
     ) -> Transfer:
-        """Offer files and folders; ``wait`` returns the end.
+        """Offer files and folders. ``wait`` returns when the transfer has ended.
 
-        ``keep`` waits for a peer that is offline. ``name`` replaces the name of a single path, and ``note`` is a text that
-        the other side shows. In place of paths, ``data`` is the content of one file, at most 1.5 MB, under ``name``.
+        ``keep`` keeps the offer until an offline peer returns. ``name`` replaces the name of a single path, and
+        ``note`` is text that the other side shows. Instead of paths, ``data`` can hold the content of one file, at most
+        1.5 MB, which is sent as ``name``.
         """
         more = {"data": base64.b64encode(data).decode()} if data is not None else {}
         answer = await self._call("offer", peer=_id(peer), paths=list(paths), keep=keep, name=name, note=note, **more)
@@ -327,7 +328,7 @@ class Engine:
         return Transfer.of((await self._call("wait", transfer=number))["transfer"])
 
     async def progress(self, transfer: Transfer) -> AsyncIterator[Transfer]:
-        """Yield each change of a transfer, and its end last."""
+        """Yield each change of a transfer; the last value is its final state."""
         async with self._reader("event") as events:
             yield transfer
             ended = asyncio.ensure_future(self.wait(transfer))
@@ -348,20 +349,20 @@ class Engine:
                 ended.cancel()
 
     async def cancel(self, transfer: Transfer) -> None:
-        """Withdraw an offer or end a transfer, on both sides."""
+        """Withdraw an offer or cancel a transfer, on both sides."""
         await self._call("cancel", transfer=transfer.id)
 
     async def handle_offers(self, handler: Callable[["Offer"], Awaitable[None]]) -> None:
-        """Have ``handler`` decide about all offers, each in a task.
+        """Call ``handler`` for each incoming offer, in its own task.
 
-        An offer that it has neither accepted nor declined when it ends is declined. If the offer is withdrawn first, the
-        task of the handler is cancelled. One handler decides at a time: a
-        second call raises a MultipeerError of the kind "busy". A peer that was never accepted has at most two open
-        offers; more of its offers fail with "busy", so a sender passes several files in one ``offer``.
+        An offer that the handler neither accepts nor declines before it returns is declined. If the offer is withdrawn
+        first, the handler's task is cancelled. There can be only one handler: a second call raises a MultipeerError of
+        kind "busy". A peer that was never accepted can have at most two open offers; further offers fail with "busy",
+        so senders should pass several files in one ``offer``.
         """
         if self._offers is not None:
-            raise MultipeerError("offers have a handler already", "busy")
-        self._offers = handler  # before the call: an offer may come with its response
+            raise MultipeerError("offers already have a handler", "busy")
+        self._offers = handler  # before the call: an offer may arrive first
         try:
             await self._call("handle_offers")
         except MultipeerError:
@@ -369,13 +370,13 @@ class Engine:
             raise
 
     async def handle_invitations(self, handler: Callable[["Invitation"], Awaitable[None]]) -> None:
-        """Have ``handler`` decide about all invitations, each in a task.
+        """Call ``handler`` for each incoming invitation, in its own task.
 
-        An invitation that it has not answered when it ends is declined. If it is withdrawn first, the task of the handler
-        is cancelled.
+        An invitation that the handler does not answer before it returns is declined. If the invitation is withdrawn
+        first, the handler's task is cancelled.
         """
         if self._invitations is not None:
-            raise MultipeerError("invitations have a handler already", "busy")
+            raise MultipeerError("invitations already have a handler", "busy")
         self._invitations = handler
         try:
             await self._call("handle_invitations")
@@ -383,11 +384,11 @@ class Engine:
             self._invitations = None
             raise
 
-    # Inside.
+    # Internals.
 
     async def _call(self, method: str, **params: Any) -> Dict[str, Any]:
         if self._process is None or self._reading is None or self._reading.done() or (self._closed and method != "start"):
-            raise MultipeerError("the engine does not run", "closed")
+            raise MultipeerError("the engine is not running", "closed")
         number = next(self._numbers)
         future: "asyncio.Future[Dict[str, Any]]" = asyncio.get_running_loop().create_future()
         self._answers[number] = future
@@ -403,11 +404,11 @@ class Engine:
         try:
             self._process.stdin.write(line)
             await self._process.stdin.drain()
-        except (ConnectionError, RuntimeError):  # it has ended: the reader answers
+        except (ConnectionError, RuntimeError):  # the program has exited: _read fails the pending calls
             pass
 
     async def _read(self) -> None:
-        """Handle what the program writes, until its end."""
+        """Handle the output of the program until it ends."""
         assert self._process is not None and self._process.stdout is not None
         rest = b""
         try:
@@ -423,7 +424,7 @@ class Engine:
             self._ended()
 
     def _take(self, message: Mapping[str, Any]) -> None:
-        """Handle one line of the program."""
+        """Handle one line from the program."""
         if "method" in message:
             self._notified(message["method"], message.get("params") or {})
             return
@@ -436,7 +437,7 @@ class Engine:
             future.set_result(message.get("result") or {})
 
     def _ended(self) -> None:
-        """End everything that waits for the program, and the program too if it still runs: nobody reads from it."""
+        """Fail every pending call, and stop the program if it still runs: nothing reads its output."""
         for future in self._answers.values():
             if not future.done():
                 future.set_exception(MultipeerError("the engine has ended", "closed"))
@@ -472,7 +473,7 @@ class Engine:
                     q.put_nowait(event)
 
     def _unread(self, message: Message) -> None:
-        """Keep or drop a message that no one reads."""
+        """Keep or drop a message that nothing reads."""
         if not message.topic and not self._had_reader and len(self._early) < _EARLY:
             self._early.append(message)
             return
@@ -484,13 +485,13 @@ class Engine:
             q.put_nowait(MessageDropped(message))
 
     def _ask(self, key: Tuple[str, int], question: Any, handler: Optional[Callable[[Any], Awaitable[None]]]) -> None:
-        """Have a handler decide about a question."""
+        """Start a handler for an offer or an invitation."""
         task = self._start(self._decide(question, handler))
         self._questions[key] = (question, task)
         task.add_done_callback(lambda _: self._questions.pop(key, None))
 
     def _withdrawn(self, key: Tuple[str, int]) -> None:
-        """End the handler of a question that needs no answer any more, unless it has given one."""
+        """Cancel the handler of a withdrawn offer or invitation, unless it has answered."""
         question, task = self._questions.pop(key, (None, None))
         if question is not None and task is not None and not question.answered:
             question.answered = True
@@ -505,17 +506,17 @@ class Engine:
                 try:
                     await question.decline()
                 except MultipeerError:
-                    pass  # it was withdrawn
+                    pass  # it has been withdrawn
 
     def _check_end(self) -> None:
-        """Raise unless the end was asked for."""
+        """Raise an error unless close was called."""
         if not self._closed:
             code = self._process.returncode if self._process is not None else None
-            how = "" if code is None else f" with the exit code {code}"
+            how = "" if code is None else f" with exit code {code}"
             raise MultipeerError(f"the program multipeer-cli has ended{how}", "closed")
 
     def _credit(self) -> None:
-        """Say from time to time how many messages were handled."""
+        """Report from time to time how many messages were handled, so that the program sends more."""
         self._handled += 1
         if self._handled >= WINDOW // 4 and not self._closed:
             handled, self._handled = self._handled, 0
@@ -531,7 +532,7 @@ class Engine:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             asyncio.get_running_loop().call_exception_handler(
-                {"message": "a handler of multipeer failed", "exception": task.exception(), "task": task}
+                {"message": "a multipeer handler failed", "exception": task.exception(), "task": task}
             )
 
     def _reader(self, key: str) -> "_Reader":
@@ -553,14 +554,14 @@ class Engine:
                     try:
                         await self._call("unsubscribe", topic=topic)
                     except MultipeerError:
-                        pass  # it has ended
+                        pass  # the engine has ended
 
     async def _reply(self, params: Dict[str, Any]) -> None:
         answer: Dict[str, Any]
         try:
             answer = content_of(await self._answerers[params["topic"]](Message.of(params)))
             json.dumps(answer)
-        except Exception as error:  # noqa: BLE001  the requester gets it
+        except Exception as error:  # noqa: BLE001  the requester gets the error
             answer = {"error": str(error) or type(error).__name__}
         await self._call("reply", request=params["request"], **answer)
 
@@ -575,7 +576,7 @@ class Engine:
 
 
 class _Reader:
-    """A queue of events, or of the messages of one topic, while it is open."""
+    """A queue of events, or of the messages with one topic. It is filled while it is open."""
 
     def __init__(self, engine: Engine, key: str) -> None:
         self._engine, self._key = engine, key
@@ -608,7 +609,7 @@ class _Reader:
 
 
 class _Messages:
-    """The messages of one reader. It reads from when it is made, until it is closed or garbage."""
+    """The messages of one reader, from its creation until it is closed or garbage-collected."""
 
     def __init__(self, engine: Engine, reader: _Reader) -> None:
         self._engine, self._reader, self._ended = engine, reader, False
@@ -629,7 +630,7 @@ class _Messages:
         return result
 
     async def aclose(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         if not self._ended:
             self._ended = True
             self._reader.close()
@@ -641,37 +642,38 @@ class _Messages:
 
 
 class Topic:
-    """The messages of one part of a program; other parts do not see them."""
+    """A separate channel for the messages of one part of a program. Other parts do not see them."""
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine, self.name = engine, name
 
     def messages(self) -> AsyncIterator[Message]:
-        """Yield the messages of this topic, from the first step of the iteration on."""
+        """Yield the messages of this topic. Reading starts with the first step of the iteration."""
         return self._engine._topic_messages(self.name)
 
     async def send(self, value: Any, to: To = None) -> None:
-        """Engine.send for this topic."""
+        """Like Engine.send, for this topic."""
         await self._engine.send(value, to, topic=self.name)
 
     async def post(self, value: Any, to: To = None) -> None:
-        """Engine.post for this topic."""
+        """Like Engine.post, for this topic."""
         await self._engine.post(value, to, topic=self.name)
 
     async def request(self, value: Any, to: Union[str, Peer], timeout: float = 30) -> Any:
-        """Ask a peer and return its answer."""
+        """Send a request to a peer and return its reply."""
         params = content_of(value)
         return value_of(await self._engine._call("request", to=_id(to), topic=self.name, timeout_s=timeout, **params))
 
     async def answer(self, handler: Callable[[Message], Awaitable[Any]]) -> None:
-        """Have ``handler`` answer requests: with a value for JSON, bytes, or an exception, whose text the peer gets.
+        """Call ``handler`` for each request.
 
-        It runs to its end also after the peer has given up. One handler answers a topic: a second call raises a
-        MultipeerError of the kind "busy".
+        It returns a JSON value or bytes, or raises an exception, whose text the peer gets. The handler runs to
+        completion even if the peer has given up. A topic can have only one handler: a second call raises a
+        MultipeerError of kind "busy".
         """
         answerers = self._engine._answerers
         if self.name in answerers:
-            raise MultipeerError(f"the topic {self.name!r} has a handler already", "busy")
+            raise MultipeerError(f"the topic {self.name!r} already has a handler", "busy")
         answerers[self.name] = handler
         try:
             await self._engine._call("answer", topic=self.name)
@@ -681,7 +683,7 @@ class Topic:
 
 
 class Stream:
-    """Bytes in both directions, with flow control: ``write`` waits while the other side does not read."""
+    """A bidirectional byte stream with flow control: ``write`` waits while the other side does not read."""
 
     def __init__(self, engine: Engine, opened: Mapping[str, Any]) -> None:
         self._engine = engine
@@ -690,7 +692,7 @@ class Stream:
         self.name: str = opened["name"]
 
     async def read(self, limit: int = _CHUNK) -> bytes:
-        """Wait for bytes; b"" means that the other side writes no more."""
+        """Wait for bytes. b"" means that the other side has finished writing."""
         while True:
             got = await self._engine._call("read", stream=self._number, max=limit)
             data = base64.b64decode(got["data"])
@@ -718,15 +720,15 @@ class Stream:
             await self._engine._call("write", stream=self._number, data=part)
 
     async def close_write(self) -> None:
-        """Write no more; what was written still arrives."""
+        """Finish writing. Data already written is still delivered."""
         await self._engine._call("close_write", stream=self._number)
 
     async def close(self) -> None:
-        """End both directions; what was written still arrives. It is idempotent."""
+        """Close both directions. Data already written is still delivered. Idempotent."""
         await self._end("close")
 
     async def reset(self, code: int = 0) -> None:
-        """End both directions at once, and discard what has not arrived."""
+        """Close both directions immediately, and discard data that has not been delivered."""
         await self._end("reset", code=code)
 
     async def _end(self, how: str, **params: Any) -> None:
@@ -740,8 +742,8 @@ class Stream:
 class Offer:
     """A peer's offer of files. Nothing is stored before ``accept``.
 
-    transfer: what is offered, such as its ``peer``, ``names``, ``bytes`` and ``note``. answered: whether it was accepted
-    or declined.
+    transfer: what is offered, for example ``peer``, ``names``, ``bytes`` and ``note``. answered: whether it was
+    accepted or declined.
     """
 
     def __init__(self, engine: Engine, params: Mapping[str, Any]) -> None:
@@ -751,12 +753,12 @@ class Offer:
         self.answered = False
 
     async def accept(self, folder: str, existing: str = "keep", *, person: bool = False, **more: Any) -> Transfer:
-        """Accept into a folder and wait for the end.
+        """Accept into a folder, and wait until the transfer has ended.
 
-        ``existing``: "keep" both files under two names, "skip" a file that is there already (the choice of a program
-        that may get the same file twice), or "replace" it. ``person``: a person has decided, which makes the peer known;
-        else a rule of the program has, and trust stays as it is. Other settings are those of ``accept_offer`` in
-        docs/json-rpc.md: keep_executable, links and reserve.
+        ``existing``: "keep" keeps both files under different names, "skip" skips a file that already exists (for a
+        program that may get the same file twice), and "replace" replaces it. ``person=True`` means that a person
+        decided, which makes the peer known. Otherwise the program decided, and trust does not change. Other keyword
+        arguments are settings of ``accept_offer`` in docs/json-rpc.md: keep_executable, links and reserve.
         """
         self.answered = True  # before the call: the offer closes with it
         try:
@@ -775,7 +777,10 @@ class Offer:
 
 
 class Invitation:
-    """A peer's request for a session. peer: who asks. context: what its program sent. answered: whether it has an answer."""
+    """A peer's request for a session.
+
+    peer: the sender. context: a value from its program. answered: whether it was answered.
+    """
 
     def __init__(self, engine: Engine, params: Mapping[str, Any]) -> None:
         self._engine = engine
@@ -785,10 +790,10 @@ class Invitation:
         self.answered = False
 
     async def accept(self, context: Any = None, *, person: bool = False) -> None:
-        """Begin the session.
+        """Start the session.
 
-        ``person``: a person has decided, which makes the peer known. A ``context`` for this invitation alone is a
-        person's decision too.
+        ``person=True`` means that a person decided, which makes the peer known. Passing a ``context`` for this
+        invitation counts as a person's decision too.
         """
         await self._answer(True, context, person or context is not None)
 

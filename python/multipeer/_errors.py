@@ -6,7 +6,7 @@ from typing import Any, Mapping, Optional
 
 
 class MultipeerError(Exception):
-    """An error of the engine or of a peer. ``kind`` is stable, such as ``"timeout"``; the text is for people."""
+    """An error of the engine or of a peer. ``kind`` is stable, for example ``"timeout"``; the text is for people."""
 
     def __init__(self, message: str, kind: str = "failed", code: int = 1, reset: Optional[int] = None) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class ProgramNotFoundError(MultipeerError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the program multipeer-cli was not found: install a wheel that has it, put it on PATH, "
+            "the program multipeer-cli was not found: install a wheel that contains it, put it on PATH, "
             "or set MULTIPEER_CLI to its path",
             "no_program",
         )

@@ -9,14 +9,14 @@ from typing import Any, Set, Tuple
 
 from ._values import PeerAdded, PeerFound, PeerLost, PeerRemoved, Problem, TransferChanged
 
-# How many events wait at most. Only transfers can be so many; the oldest of them is dropped.
+# The maximum number of unread events. Only transfers can reach it; then the oldest transfer event is dropped.
 MOST = 8192
 
 
 class EventQueue(asyncio.Queue):  # type: ignore[type-arg]
-    """Events in their order, in limited memory: of what changes again before it is read, only the newest waits.
+    """Events in order, in limited memory: a newer event about the same thing replaces an unread one.
 
-    A peer that comes and goes unread is never yielded.
+    A peer that is found and lost again before anything is read is never yielded.
     """
 
     def _init(self, maxsize: int) -> None:
@@ -25,7 +25,7 @@ class EventQueue(asyncio.Queue):  # type: ignore[type-arg]
         self._shown: Set[str] = set()  # the IDs of the peers that the reader knows
 
     def show(self, peer: str) -> None:
-        """Record that the reader knows a peer from elsewhere."""
+        """Record that the reader already knows a peer from another source."""
         self._shown.add(peer)
 
     def _put(self, event: Any) -> None:
@@ -48,7 +48,7 @@ class EventQueue(asyncio.Queue):  # type: ignore[type-arg]
             self._append(("other", next(self._numbers)), event)
 
     def _replace(self, key: Tuple[Any, ...], event: Any) -> None:
-        """Put the event in the place of an older one, or at the end."""
+        """Replace an older event with this one, or append it."""
         self._queue[key] = event
         if len(self._queue) > MOST:
             oldest = next((k for k in self._queue if k[0] == "transfer"), None)
@@ -56,7 +56,7 @@ class EventQueue(asyncio.Queue):  # type: ignore[type-arg]
                 del self._queue[oldest]
 
     def _append(self, key: Tuple[Any, ...], event: Any) -> None:
-        """Put the event at the end, and drop an older one."""
+        """Append the event, and drop an older one with the same key."""
         self._queue.pop(key, None)
         self._queue[key] = event
 

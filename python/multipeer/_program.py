@@ -1,4 +1,4 @@
-"""Where the program is, and how it is started."""
+"""Finds multipeer-cli and builds its command line."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import List, Optional
 
 from ._errors import ProgramNotFoundError
 
-# Each message that the program passes on uses one of these, until it was handled here.
+# The number of messages that the program may send before they have been handled here.
 WINDOW = 256
 
 
 def command(profile: Optional[str] = None) -> List[str]:
-    """Return the command that serves this process.
+    """Return the command that starts the engine.
 
-    The environment variable MULTIPEER_CLI names another program, MULTIPEER_ARGS adds flags, such as
+    The environment variable MULTIPEER_CLI sets the path of the program; MULTIPEER_ARGS adds flags, such as
     ``--interface lo``.
     """
     args = [find(), "api"]
@@ -35,7 +35,7 @@ def find() -> str:
     inside = Path(__file__).with_name("bin") / name
     if inside.exists():
         if not os.access(inside, os.X_OK):
-            inside.chmod(0o755)  # some installers drop the bit
+            inside.chmod(0o755)  # some installers drop the executable bit
         return str(inside)
     found = shutil.which(name)
     if found is None or _is_here(found):
@@ -44,7 +44,7 @@ def find() -> str:
 
 
 def _is_here(program: str) -> bool:
-    """Report whether Windows found a program in the current folder only: anyone may have put it there."""
+    """Report whether Windows found the program only in the current folder, where anyone may have put it."""
     here = os.path.abspath(os.curdir)
     if os.name != "nt" or os.path.dirname(os.path.abspath(program)) != here:
         return False

@@ -1,4 +1,4 @@
-"""A connection to the program for code with threads."""
+"""A connection to the program, for threaded code."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Connection:
         return result or {}
 
     def close(self) -> None:
-        """End the process once it has delivered what is pending. It is idempotent."""
+        """Stop the process after it has delivered pending messages. Idempotent."""
         with self._lock:
             try:
                 if self._process.stdin and not self._process.stdin.closed:
@@ -91,7 +91,7 @@ class Connection:
         try:
             self._process.stdin.write(line)
             self._process.stdin.flush()
-        except (OSError, ValueError):  # it has ended: the reader answers
+        except (OSError, ValueError):  # the program has exited: _read fails the pending calls
             pass
 
     def _read(self) -> None:
@@ -108,7 +108,7 @@ class Connection:
             self._ended()
 
     def _take(self, message: Dict[str, Any]) -> None:
-        """Handle one line of the program."""
+        """Handle one line from the program."""
         if "method" in message:
             self._notified(message["method"], message.get("params") or {})
             return

@@ -1,4 +1,4 @@
-"""The values that the asyncio interface gives a program."""
+"""The values that the asyncio interface returns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _error(params: Mapping[str, Any]) -> Optional[MultipeerError]:
 
 @dataclass(frozen=True)
 class Peer:
-    """Another device. ``name`` is for people and proves nothing; ``looks_like`` is a known peer of a like name."""
+    """Another device. ``name`` proves nothing; ``looks_like`` is a known peer with a similar name."""
 
     id: str
     name: str
@@ -42,13 +42,13 @@ class Peer:
 
     @property
     def connected(self) -> bool:
-        """Whether a session is active, even if its connection has just broken."""
+        """Whether there is a session, even if its connection is being re-established."""
         return self.state in {"connected", "reconnecting"}
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message: ``value`` is what JSON gave, or bytes. It is untrusted."""
+    """A message. ``value`` is the decoded JSON, or bytes. It is untrusted input."""
 
     sender: str
     name: str
@@ -69,7 +69,7 @@ def value_of(content: Mapping[str, Any]) -> Any:
 
 
 def content_of(value: Any) -> Dict[str, Any]:
-    """Return a value or bytes as a message has them."""
+    """Encode a value or bytes as the content of a message."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {"data": base64.b64encode(bytes(value)).decode("ascii")}
     return {"body": value}
@@ -77,7 +77,7 @@ def content_of(value: Any) -> Dict[str, Any]:
 
 @dataclass(frozen=True)
 class Transfer:
-    """The state of an offer and of what it became. ``state`` is the last word when ``final`` is true.
+    """The state of an offer and its transfer. When ``final`` is true, ``state`` no longer changes.
 
     ``saved`` lists the first 100 paths.
     """
@@ -96,7 +96,7 @@ class Transfer:
     saved: List[str]
     error: Optional[MultipeerError] = None
     note: str = ""
-    by_peer: bool = False  # the peer has paused or cancelled it
+    by_peer: bool = False  # the peer paused or cancelled it
 
     @classmethod
     def of(cls, t: Mapping[str, Any]) -> "Transfer":
@@ -120,12 +120,12 @@ class Transfer:
 
     @property
     def delivered(self) -> bool:
-        """Whether everything that was offered is on the other disk."""
+        """Whether everything that was offered is stored on the receiver's disk."""
         return self.state == "delivered" and self.left_out == 0
 
 
 class Event:
-    """Something that happened. The classes below are all there are."""
+    """The base class of all events, which are listed below."""
 
 
 @dataclass(frozen=True)
@@ -137,21 +137,21 @@ class PeerFound(Event):
 
 @dataclass(frozen=True)
 class PeerLost(Event):
-    """A peer is not on the network any more."""
+    """A peer is no longer on the network."""
 
     peer: Peer
 
 
 @dataclass(frozen=True)
 class PeerAdded(Event):
-    """A session has begun; ``peer.context`` is what the other program sent."""
+    """A session has started; ``peer.context`` is the value from the other program."""
 
     peer: Peer
 
 
 @dataclass(frozen=True)
 class PeerRemoved(Event):
-    """A session has ended, for a reason."""
+    """A session has ended; ``error`` is the reason."""
 
     peer: Peer
     error: Optional[MultipeerError]
@@ -166,20 +166,20 @@ class TransferChanged(Event):
 
 @dataclass(frozen=True)
 class Problem(Event):
-    """What keeps peers from being found; None when it is over."""
+    """A problem that prevents peers from being found; ``error`` is None once it is resolved."""
 
     error: Optional[MultipeerError]
 
 
 @dataclass(frozen=True)
 class MessageDropped(Event):
-    """A message without a topic came while no one read. It is reported once, until there is a reader again."""
+    """A message without a topic arrived while nothing read. Only the first is reported until something reads again."""
 
     message: Message
 
 
 def event_of(method: str, params: Mapping[str, Any]) -> Optional[Event]:
-    """Return the event of a notification; None if it is none."""
+    """Return the event of a notification, or None if it is not an event."""
     if method == "peer":
         return PeerFound(Peer.of(params["peer"]))
     if method == "peer_lost":

@@ -1,4 +1,4 @@
-"""What the tests share: real processes, which meet on the loopback interface."""
+"""Shared by the tests: real processes that connect over the loopback interface."""
 
 import itertools
 import os
@@ -13,7 +13,7 @@ _services = itertools.count(1)
 
 @pytest.fixture
 def service():
-    """A service type that no other test has."""
+    """A service type that no other test uses."""
     return f"p{os.getpid() % 100000}-{next(_services)}"
 
 
@@ -21,5 +21,5 @@ def until(condition, seconds=20):
     """Wait until a condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it never came to that"
+        assert time.monotonic() < deadline, "the condition was never met"
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Each statement of the Pythonista module's documentation, with two or more processes."""
+"""Checks each statement in the documentation of the Pythonista module, with two or more processes."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ CHAT = Path(__file__).parent / "original" / "chat.py"
 
 
 class Recorder(multipeer.MultipeerConnectivity):
-    """Keeps what the callbacks got."""
+    """Records the arguments of the callbacks."""
 
     def __init__(self, *args, **kwargs):
         self.log, self.threads = [], set()
@@ -60,7 +60,7 @@ def meet(service):
 
 
 def test_minimal_example_runs_unchanged():
-    """The example of the module's documentation, as it stands there, in two processes."""
+    """The example from the module's documentation, unchanged, in two processes."""
     args = os.environ["MULTIPEER_ARGS"] + f" --port {20000 + os.getpid() % 20000}"
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "MULTIPEER_ARGS": args, "PYTHONUNBUFFERED": "1"}
     procs, seen = {}, {"Anna": "", "Ben": ""}
@@ -123,7 +123,7 @@ def test_initial_data_must_have_a_json_form():
 
 def test_names_at_the_limit(meet):
     a, b = meet("a" * 63, "é" * 31)
-    # Names of others are for display: 40 characters of them.
+    # Names of other peers are cut to 40 characters for display.
     assert [p.display_name for p in a.get_peers() + b.get_peers()] == ["é" * 31, "a" * 40 + "…"]
 
 

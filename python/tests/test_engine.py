@@ -14,7 +14,7 @@ def run(coroutine):
 
 
 def pair(service):
-    """Two engines that connect by themselves."""
+    """Two engines that connect automatically."""
     return [Engine(name, service, invite="everyone", accept="everyone") for name in ("Anna", "Ben")]
 
 
@@ -74,7 +74,7 @@ def test_dropped_messages_are_reported_once(service):
             reader = b.messages()
             await a.send("third", ben)
             assert (await reader.__anext__()).value == "third"
-            for n in range(1000):  # much more than the window: nothing is held back by what was dropped
+            for n in range(1000):  # far more than the window: dropped messages do not use it up
                 await a.post(n, ben)
             for n in range(1000):
                 assert (await reader.__anext__()).value == n
@@ -167,7 +167,7 @@ def test_handler_that_fails_declines(service, tmp_path):
 
             await b.handle_offers(fails)
             assert (await a.wait(await a.offer(ben, str(tmp_path / "f")))).state == "declined"
-            while not seen:  # the answer may come first
+            while not seen:  # the reply may come first
                 await asyncio.sleep(0.01)
             assert [str(e) for e in seen] == ["no"]
 

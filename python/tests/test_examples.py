@@ -1,4 +1,4 @@
-"""Each example, in processes of its own."""
+"""Runs each example in its own processes."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 class Program:
-    """An example that runs."""
+    """A running example."""
 
     def __init__(self, name, *args):
         self.out = ""

@@ -1,4 +1,4 @@
-"""What other devices and the program itself may do to a Python program."""
+"""Limits what other devices and multipeer-cli can do to a Python program."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ def test_wait_for_returns_no_impostor(service, tmp_path):
                     assert (await anna.wait_for("Ben")).id == ben.id
                 await ben.close()
                 with pytest.raises(MultipeerError) as error:
-                    while True:  # the session of the one that has left takes a moment to end
+                    while True:  # the session of the peer that has left takes a moment to end
                         assert (await anna.wait_for("Ben", timeout=3)).id == ben.id
                         await asyncio.sleep(0.2)
                 assert error.value.kind == "timeout"

@@ -1,6 +1,6 @@
-// Command demo shows what Multipeer does, on one machine: two peers with profiles of their own find each other over
-// the loopback interface, chat, and send a real folder. It runs the terminal program twice, as two people would,
-// compares every byte and fails if anything differs.
+// Command demo shows what Multipeer does, on one machine: two peers with separate profiles find each other over the
+// loopback interface, chat, and send a real folder. It runs the terminal program twice, as two people would, compares
+// every byte and fails if anything differs.
 package main
 
 import (
@@ -216,7 +216,7 @@ func send(ctx context.Context, dir string, anna, ben *peer) error {
 		}
 	}
 	if !slices.Equal(sent, arrived) {
-		return errors.New("what arrived differs from what was sent")
+		return errors.New("the received file differs from the sent file")
 	}
 	return nil
 }

@@ -94,7 +94,8 @@ func changedFile(root, path string, text []byte, from, to string) ([]byte, error
 	return text, nil
 }
 
-// changedGo changes the imports of a file, and the texts that name a package: what follows the path is a folder.
+// changedGo changes the imports of a file, and the strings that contain a package path: the rest of the path is a
+// folder.
 func changedGo(root, path string, text []byte, from, to string) ([]byte, error) {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, path, text, parser.ParseComments)

@@ -54,7 +54,7 @@ var quick = []group{
 		args: []string{"-timeout=20m", "-run=^TestViews", "./ui"},
 	},
 	{
-		what: "the game, which is a module of its own",
+		what: "the game, which is a separate module",
 		dir:  "examples/lightcycle",
 		args: []string{"-race", "-timeout=10m", "./..."},
 	},

@@ -54,14 +54,14 @@
     }
   };
 
-  // put sends one file, from an offset; fetch would not report progress.
+  // put sends one file from an offset. It does not use fetch, which cannot report upload progress.
   const put = (path, file, from, moved) => new Promise((done) => {
     const x = new XMLHttpRequest();
     x.open('PUT', path + '?from=' + from);
     x.upload.onprogress = (e) => moved(from + e.loaded);
     x.onload = () => {
       let answer = {};
-      try { answer = JSON.parse(x.responseText); } catch (e) { /* it stays empty */ }
+      try { answer = JSON.parse(x.responseText); } catch (e) { /* not JSON: keep the empty answer */ }
       done([x.status, answer.error]);
     };
     x.onerror = x.onabort = () => done([0, 'interrupted']);
@@ -70,7 +70,7 @@
     x.send(from ? file.slice(from) : file);
   });
 
-  // sendFile sends one file, and continues where a broken connection has stopped.
+  // sendFile sends one file, and resumes after a broken connection.
   const sendFile = async (n, moved) => {
     const path = 'put/' + job.offer + '/' + n;
     let from = 0;
@@ -150,7 +150,7 @@
     if (job) return;
     if (!items.length) return show(say('nothing'));
     const seen = new Set();
-    for (const i of items) { // a page may give two files one name
+    for (const i of items) { // a page may give two files the same name
       let path = i.path;
       for (let n = 2; seen.has(path); n++) path = i.path.replace(/(\.[^./]*)?$/, ' (' + n + ')$1');
       seen.add(path);
@@ -179,7 +179,7 @@
     if (job.offer) fetch('cancel/' + job.offer, {method: 'POST'}).catch(() => {});
   };
 
-  // Files and folders that are dropped.
+  // Dropped files and folders.
   const walk = (entry, out) => new Promise((done) => {
     if (entry.isFile) return entry.file((file) => { out.push({file, path: entry.fullPath.replace(/^\//, '')}); done(); }, done);
     const reader = entry.createReader(), all = [];

@@ -28,8 +28,8 @@ const browseRate = 100
 // network, such as with router advertisements.
 const libraryEvery = time.Minute
 
-// maxEntry limits the addresses and texts of one entry. The library appends every address of a host to every entry that
-// names it, so one packet can cost it a hundred megabytes; an entry that is larger ends its run.
+// maxEntry limits the addresses and TXT strings of one entry. The library appends every address of a host to every
+// entry that names it, so one packet can cost it a hundred megabytes; an entry that is larger ends its run.
 const maxEntry = 64
 
 // tooLarge reports an entry that no engine sends.
@@ -78,7 +78,8 @@ func giveBackMemory() {
 	}
 }
 
-// takeEntries calls take with the entries of the library, which waits for its reader indefinitely, until it has returned.
+// takeEntries calls take with the entries of the library, which waits for its reader indefinitely, until it has
+// returned.
 func takeEntries(ctx context.Context, end func(), entries <-chan *zeroconf.ServiceEntry, returned <-chan struct{}, take func(*zeroconf.ServiceEntry)) {
 	pace := rate.NewLimiter(browseRate, browseRate)
 	for {

@@ -9,7 +9,7 @@ import (
 	"github.com/libp2p/zeroconf/v2"
 )
 
-// TestBrowse_LibraryRunsOnceAMinute: anyone on the link can make the network seem to change.
+// TestBrowse_LibraryRunsOnceAMinute: anyone on the link can simulate a network change.
 func TestBrowse_LibraryRunsOnceAMinute(t *testing.T) {
 	var b browsing
 	start := time.Now()
@@ -24,7 +24,7 @@ func TestBrowse_LibraryRunsOnceAMinute(t *testing.T) {
 	}
 }
 
-// TestBrowse_LargeEntryEndsTheLibrary: the library has no limit on what it collects.
+// TestBrowse_LargeEntryEndsTheLibrary: the library does not limit what it collects.
 func TestBrowse_LargeEntryEndsTheLibrary(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	entries, returned := make(chan *zeroconf.ServiceEntry), make(chan struct{})

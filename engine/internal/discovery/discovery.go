@@ -1,6 +1,6 @@
 // Package discovery finds peers on the local network and makes this device discoverable, by multicast DNS service
 // discovery (RFC 6762, RFC 6763). It reports hints. Anyone on the network can forge one, so a hint only says where to
-// dial; the handshake decides who is there, and the connection whether the peer is still there.
+// dial; the handshake identifies the peer, and the connection shows whether the peer is still there.
 //
 // libp2p/zeroconf sends the first query after a start or a network change, and listens briefly. It reports no removals
 // and no changes, keeps no cache and sends no known answers, and its responder answers everything, from anywhere and
@@ -31,7 +31,7 @@ type Announcement struct {
 	Port      int    // UDP port of the endpoint
 	Advertise bool   // let others find us
 	Browse    bool   // find others
-	// Known advertises the ID alone, for those who know it: without name and info.
+	// Known advertises only the ID, for peers that know it: without name and info.
 	Known bool
 	// Info is the program's discovery info, valid by wire.ValidateInfo. It must not be modified afterwards.
 	Info map[string]string
@@ -50,8 +50,8 @@ type Hint struct {
 	Info  map[string]string // must not be modified
 	Addrs []netip.AddrPort  // IPv4 first
 	How   string            // how it was found, for display: "mDNS"
-	Known bool              // it wants to be visible only to those who know its ID
-	// Multicast says that it was received by multicast, and not only in an answer to us alone.
+	Known bool              // it wants to be visible only to peers that know its ID
+	// Multicast reports that it was received by multicast, and not only in an answer to this device alone.
 	Multicast bool
 }
 
@@ -308,7 +308,7 @@ func (m *MDNS) takeLeave(l *listener) {
 	}
 }
 
-// linkFor finds the interface by which a packet arrived; false if it is none of ours. Where the system does not
+// linkFor finds the interface on which a packet arrived; false if it is not one of ours. Where the system does not
 // report the interface, it is the one whose network the sender is on.
 func linkFor(ifs []iface, p packet) (iface, bool) {
 	from := p.from.Addr()

@@ -175,7 +175,7 @@ func TestInfo_ArrivesUnchanged(t *testing.T) {
 	}
 }
 
-// TestTable_DoubtedPeerIsDroppedUnlessHeardAgain: a peer that does not answer is dropped unless it is heard of again.
+// TestTable_DoubtedPeerIsDroppedUnlessHeardAgain: a peer that does not answer is dropped unless it is announced again.
 func TestTable_DoubtedPeerIsDroppedUnlessHeardAgain(t *testing.T) {
 	tb, gone, there, at := newTable(), newID(t), newID(t), time.Unix(1e9, 0)
 	from := netip.MustParseAddr("192.0.2.9")
@@ -260,7 +260,7 @@ func TestTable_ForgedFloodIsCapped(t *testing.T) {
 	}
 	for i := range 3 {
 		if _, ok := tb.see(sight(newID(t), "192.0.2.9:3000"), netip.MustParseAddr("192.0.2.10"), at, i > 0); ok != (i > 0) {
-			t.Errorf("one more is taken: %v", ok)
+			t.Errorf("one more is accepted: %v", ok)
 		}
 	}
 	tb = newTable()
@@ -425,7 +425,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestPacket_OnlyTheFirstRecordsAreRead: of a packet with very many records only the first are read.
+// TestPacket_OnlyTheFirstRecordsAreRead: only the first records of a packet with very many records are read.
 func TestPacket_OnlyTheFirstRecordsAreRead(t *testing.T) {
 	service := dnsmessage.MustNewName("_multipeer._udp.local.")
 	b := dnsmessage.NewBuilder(nil, dnsmessage.Header{Response: true})
@@ -449,7 +449,7 @@ func TestPacket_OnlyTheFirstRecordsAreRead(t *testing.T) {
 	}
 }
 
-// TestPacket_RateIsLimited: only a limited number of a flood of packets is parsed.
+// TestPacket_RateIsLimited: only a limited number of packets in a flood is parsed.
 func TestPacket_RateIsLimited(t *testing.T) {
 	sent, taken := 0, 0
 	read := func([]byte) (arrival, error) {
@@ -460,7 +460,7 @@ func TestPacket_RateIsLimited(t *testing.T) {
 	}
 	(&listener{}).loop(t.Context(), func(packet) { taken++ }, read)
 	if taken < packetBurst || taken > packetBurst+packetRate {
-		t.Errorf("%d of %d packets were looked into", taken, 5*packetBurst)
+		t.Errorf("%d of %d packets were parsed", taken, 5*packetBurst)
 	}
 }
 
@@ -484,10 +484,10 @@ func TestPacket_RateOfOneSenderIsLimited(t *testing.T) {
 		}
 		(&listener{}).loop(t.Context(), func(p packet) { taken[p.from.Addr()]++ }, read)
 		if honest := taken[netip.MustParseAddr("192.0.2.9")]; honest < 3*packetBurst/200 {
-			t.Errorf("%s: %d of %d packets of another were looked into", name, honest, 3*packetBurst/200)
+			t.Errorf("%s: %d of %d packets of another were parsed", name, honest, 3*packetBurst/200)
 		}
 		if n := taken[netip.MustParseAddr("192.0.2.66")]; n > 3*sourceRate || len(taken) > maxSources+sourceRate+1 {
-			t.Errorf("%s: %d packets of %d senders were looked into", name, n, len(taken))
+			t.Errorf("%s: %d packets of %d senders were parsed", name, n, len(taken))
 		}
 	}
 }
@@ -504,7 +504,7 @@ func TestPacket_TooLargeIsIgnored(t *testing.T) {
 	}
 	(&listener{}).loop(t.Context(), func(packet) { taken++ }, read)
 	if taken != 1 {
-		t.Errorf("%d packets were looked into", taken)
+		t.Errorf("%d packets were parsed", taken)
 	}
 }
 
@@ -543,7 +543,7 @@ func TestPacket_MustComeFromTheLink(t *testing.T) {
 	}
 }
 
-// TestTable_AddressesOfAPeerAreLimited: of many addresses a few are stored, always the same ones, so that nothing
+// TestTable_AddressesOfAPeerAreLimited: only a few of many addresses are stored, always the same ones, so that nothing
 // seems to change.
 func TestTable_AddressesOfAPeerAreLimited(t *testing.T) {
 	tb, at := newTable(), time.Unix(1e9, 0)

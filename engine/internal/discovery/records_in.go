@@ -20,7 +20,7 @@ type sighting struct {
 	known bool // not for strangers
 	addrs []netip.AddrPort
 	ttl   time.Duration // 0 is a goodbye
-	// multicast says that it was sent to the group. The library does not report this for its entries.
+	// multicast reports that it was sent to the group. The library does not report this for its entries.
 	multicast bool
 }
 

@@ -150,8 +150,8 @@ func kinds(rrs []dns.RR) (out string) {
 	return out
 }
 
-// TestResponder_OneMulticastPerSecond: whatever is queried, and how often, at most one packet per second is sent to
-// the link, and it answers everyone who has asked meanwhile.
+// TestResponder_OneMulticastPerSecond: whatever is queried, and how often, at most one packet per second is sent to the
+// link, and it answers everyone who has asked in the meantime.
 func TestResponder_OneMulticastPerSecond(t *testing.T) {
 	r := newTestResponder(t)
 	var many []dnsmessage.Question
@@ -370,7 +370,7 @@ func TestResponder_ProbesAnnouncesAndSaysGoodbye(t *testing.T) {
 	self.Advertise = false
 	goodbye("advertised no more", "chat")
 	if r.ask(packet{data: question(t, ask("_chat._udp.local.", dnsmessage.TypePTR)), from: netip.MustParseAddrPort("192.0.2.9:5353"), ifIndex: 7, group: true}, now) {
-		t.Error("who is not advertised answers")
+		t.Error("a peer that is not advertised answers")
 	}
 }
 

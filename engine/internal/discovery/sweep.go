@@ -117,8 +117,7 @@ func (e *cutError) Error() string {
 
 func (e *cutError) Unwrap() error { return e.cause }
 
-// sweepPart probes some addresses from a socket of its own; whole reports that each was probed and had time to
-// answer.
+// sweepPart probes some addresses from its own socket; whole reports that each was probed and had time to answer.
 func sweepPart(ctx context.Context, targets []netip.Addr, port uint16, packet, ours []byte, pace *rate.Limiter) (found []netip.AddrPort, whole bool, err error) {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{})
 	if err != nil {

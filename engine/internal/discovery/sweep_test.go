@@ -93,7 +93,7 @@ func TestSearch_CutShortReturnsAnError(t *testing.T) {
 	}
 }
 
-// TestSearch_ErrorNamesTheNetworksLeftOut: the error says which networks are left out, and why.
+// TestSearch_ErrorNamesTheNetworksLeftOut: the error lists the skipped networks and the reason.
 func TestSearch_ErrorNamesTheNetworksLeftOut(t *testing.T) {
 	on := func(name string, prefixes ...string) iface {
 		f := iface{Interface: net.Interface{Name: name}}
@@ -122,7 +122,7 @@ func TestSearch_ErrorNamesTheNetworksLeftOut(t *testing.T) {
 			t.Errorf("%s: %d targets, %v", name, len(targets), err)
 		}
 		if text := fmt.Sprint(errors.Join(left, err)); c.says == "" != (left == nil && err == nil) || !strings.Contains(text, c.says) && c.says != "" {
-			t.Errorf("%s: says %q, want %q", name, text, c.says)
+			t.Errorf("%s: reports %q, want %q", name, text, c.says)
 		}
 	}
 }

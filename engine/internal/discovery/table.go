@@ -40,18 +40,18 @@ type entry struct {
 
 // table is the cache of sightings.
 type table struct {
-	entries map[identity.PeerID]*entry
-	graves  map[identity.PeerID]time.Time // ignored until then
+	entries    map[identity.PeerID]*entry
+	tombstones map[identity.PeerID]time.Time // ignored until then
 }
 
 func newTable() *table {
-	return &table{entries: map[identity.PeerID]*entry{}, graves: map[identity.PeerID]time.Time{}}
+	return &table{entries: map[identity.PeerID]*entry{}, tombstones: map[identity.PeerID]time.Time{}}
 }
 
-// see records a sighting of a peer; known says that the user knows it. It returns true with the hint to report if the
-// peer is new or has changed.
+// see records a sighting of a peer; known reports that the user knows it. It returns true with the hint to report if
+// the peer is new or has changed.
 func (t *table) see(s sighting, from netip.Addr, now time.Time, known bool) (Hint, bool) {
-	if now.Before(t.graves[s.id]) {
+	if now.Before(t.tombstones[s.id]) {
 		return Hint{}, false
 	}
 	e := t.entries[s.id]
@@ -152,14 +152,14 @@ func (t *table) sweep(now time.Time) []identity.PeerID {
 			lost = append(lost, id)
 		}
 	}
-	maps.DeleteFunc(t.graves, func(_ identity.PeerID, until time.Time) bool { return now.After(until) })
+	maps.DeleteFunc(t.tombstones, func(_ identity.PeerID, until time.Time) bool { return now.After(until) })
 	return lost
 }
 
 func (t *table) forget(id identity.PeerID, now time.Time) {
 	delete(t.entries, id)
-	if len(t.graves) < maxEntries { // the others cost one more dial
-		t.graves[id] = now.Add(tombstone)
+	if len(t.tombstones) < maxEntries { // the others cost one more dial
+		t.tombstones[id] = now.Add(tombstone)
 	}
 }
 

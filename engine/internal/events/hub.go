@@ -1,5 +1,5 @@
-// Package events passes an engine's events to its readers. Each reader has a queue of its own, so that a slow one
-// delays nobody. The package knows events only by their Traits.
+// Package events passes an engine's events to its readers. Each reader has its own queue, so that a slow one delays no
+// one. The package knows events only by their Traits.
 package events
 
 import (
@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// Hub passes events to readers. Its lock is a leaf: any other lock may be taken before it, and then events arrive in the
-// order in which things happened. All methods may be called concurrently.
+// Hub passes events to readers. Its lock is a leaf: any other lock may be taken before it, and then events arrive in
+// the order in which things happened. All methods may be called concurrently.
 type Hub[E any] struct {
 	traits  func(E) Traits
 	abandon func(E)
@@ -24,7 +24,8 @@ type Hub[E any] struct {
 }
 
 // NewHub returns a hub for events with these traits. abandon ends an event, such as a stream, that no reader takes any
-// more. room is called without a lock held when a reader has made room for messages, and when readers have come or gone.
+// more. room is called without a lock held when a reader has made room for messages, and when readers have come or
+// gone.
 func NewHub[E any](traits func(E) Traits, abandon func(E), room func()) *Hub[E] {
 	return &Hub[E]{traits: traits, abandon: abandon, room: room, readers: map[*Reader[E]]struct{}{}}
 }

@@ -36,7 +36,7 @@ func newTestHub(abandoned *[]event) *Hub[event] {
 	return NewHub(traitsOf, func(ev event) { *abandoned = append(*abandoned, ev) }, func() {})
 }
 
-// texts reads what is queued and ends.
+// texts reads the queued events and ends.
 func texts(ctx context.Context, h *Hub[event], r *Reader[event]) (out []string) {
 	for ev := range h.Read(ctx, r, func() event { return event{text: "snapshot"} }) {
 		out = append(out, ev.text)
@@ -80,7 +80,7 @@ func TestHub_OnePeerCannotFillAQueue(t *testing.T) {
 	other := message("hello")
 	other.from[0] = 1
 	if !h.Publish(other) || taken != maxQueuedOfOne {
-		t.Errorf("%d messages of one peer were taken", taken)
+		t.Errorf("%d messages of one peer were accepted", taken)
 	}
 }
 
@@ -95,7 +95,7 @@ func TestHub_MessageLeftBehindGoesToNextReader(t *testing.T) {
 	}
 	r := h.Subscribe(Messages, event{text: "first"})
 	if !h.Publish(message("hello")) {
-		t.Fatal("not taken")
+		t.Fatal("not accepted")
 	}
 	for range h.Read(t.Context(), r, nil) { // leaves after the snapshot
 		break
@@ -145,7 +145,7 @@ func TestHub_ContextEndsWaitingReader(t *testing.T) {
 	})
 }
 
-// TestHub_LeftBehindIsLimited: messages that no reader comes back for do not collect without end; the newest stay.
+// TestHub_LeftBehindIsLimited: messages that no reader fetches do not accumulate without limit; the newest are kept.
 func TestHub_LeftBehindIsLimited(t *testing.T) {
 	h := newTestHub(new([]event))
 	for n := range 3 {
@@ -155,7 +155,7 @@ func TestHub_LeftBehindIsLimited(t *testing.T) {
 			ev := message(strings.Repeat("x", 1<<20))
 			ev.topic, ev.from[0] = topic, byte(from)
 			if !h.Publish(ev) {
-				t.Fatal("not taken")
+				t.Fatal("not accepted")
 			}
 		}
 		for range h.Read(t.Context(), r, nil) {

@@ -20,7 +20,7 @@ const (
 	maxQueuedBytesOfOne = 8 << 20
 )
 
-// Traits says what the queues need to know about an event.
+// Traits describes an event to the queues.
 type Traits struct {
 	State  any  // comparable: of two queued events with the same State only the newer matters; nil for news
 	Ends   any  // the State that ends with this event: what follows it is not a newer version of what came before
@@ -38,7 +38,7 @@ type Traits struct {
 	Held    *Held // set if the event must not get lost in a queue
 }
 
-// Wants says which events a reader takes.
+// Wants selects which events a reader takes.
 type Wants struct {
 	Kinds Kind
 	// Topic limits a reader to the messages of one topic. Readers without one take no message that has a topic.
@@ -194,7 +194,7 @@ func (r *Reader[E]) close() {
 	r.notify()
 }
 
-// status says what next has found.
+// status is the result of next.
 type status int
 
 const (

@@ -10,12 +10,13 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// maxCompared is how many characters of a decomposed name are compared: one character may stand for a whole sentence.
+// maxCompared is how many characters of a decomposed name are compared: one character may decompose into a whole
+// sentence.
 const maxCompared = 64
 
 // NameKey returns the same key for names that a person would confuse: those that the Nickname profile of PRECIS (RFC
-// 8266) compares as equal, and also those that differ only in look-alike letters, in combining marks, in punctuation and
-// symbols, or in invisible characters. A name without letters and digits keeps its symbols.
+// 8266) compares as equal, and also those that differ only in look-alike letters, in combining marks, in punctuation
+// and symbols, or in invisible characters. A name without letters and digits keeps its symbols.
 func NameKey(name string) string {
 	skeleton := skeletonOf(start(norm.NFKD.String(start(name))))
 	letters := strings.Map(func(r rune) rune {

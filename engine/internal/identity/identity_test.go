@@ -30,7 +30,7 @@ func TestPeerID_TextForm(t *testing.T) {
 	var id PeerID
 	_, _ = hex.Decode(id[:], m[1])
 	if id.String() != string(m[2]) {
-		t.Errorf("%x is %s, PROTOCOL.md says %s", m[1], id, m[2])
+		t.Errorf("%x is %s, PROTOCOL.md has %s", m[1], id, m[2])
 	}
 	for _, same := range []string{id.String(), strings.ToUpper(id.String()), strings.ReplaceAll(id.String(), "-", " "), " " + strings.ReplaceAll(id.String(), "-", "") + "\n"} {
 		if back, err := ParsePeerID(same); err != nil || back != id {
@@ -111,7 +111,7 @@ func TestProfile_OneProcessAtATime(t *testing.T) {
 	}
 }
 
-// TestProfile_BadKeyIsRefusedAndKept: whatever is wrong with the key, it is never replaced.
+// TestProfile_BadKeyIsRefusedAndKept: a key is never replaced, whatever is wrong with it.
 func TestProfile_BadKeyIsRefusedAndKept(t *testing.T) {
 	key := func(dir string) string { return filepath.Join(dir, keyFile) }
 	cases := map[string]struct {
@@ -182,7 +182,7 @@ func TestParseCert_OnlySmallEd25519(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := ParseCert(der); err == nil {
-		t.Error("an ECDSA certificate was taken")
+		t.Error("an ECDSA certificate was accepted")
 	}
 	_, own, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -193,14 +193,14 @@ func TestParseCert_OnlySmallEd25519(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := ParseCert(der); err == nil {
-		t.Error("a large certificate was taken")
+		t.Error("a large certificate was accepted")
 	}
 	id, err := New()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(id.Cert.Leaf.Subject.Names)+len(id.Cert.Leaf.DNSNames) != 0 {
-		t.Error("the certificate tells a name")
+		t.Error("the certificate contains a name")
 	}
 }
 

@@ -39,7 +39,8 @@ func TestImpersonated_ByCapitals(t *testing.T) {
 	}
 }
 
-// TestImpersonated_ByWhatFollows: a name that begins with a known one reads like that one with a text, a mark or an ID.
+// TestImpersonated_ByWhatFollows: a name that begins with a known name looks like that name followed by text, a
+// punctuation mark or an ID.
 func TestImpersonated_ByWhatFollows(t *testing.T) {
 	p := &Profile{peers: map[PeerID]Record{{1}: {Trust: Verified, Name: "Anna"}, {3}: {Trust: Seen, Name: "Tom: office"}}}
 	for name, flagged := range map[string]bool{
@@ -56,7 +57,7 @@ func TestImpersonated_ByWhatFollows(t *testing.T) {
 	}
 }
 
-// TestNameKey_CostIsBounded: one character that stands for a sentence does not cost more than other names.
+// TestNameKey_CostIsBounded: one character that decomposes into a sentence does not cost more than other names.
 func TestNameKey_CostIsBounded(t *testing.T) {
 	costly := strings.Repeat("\ufdfa", 40)
 	if n := len([]rune(NameKey(costly))); n > 2*maxCompared {

@@ -168,7 +168,7 @@ func readKey(path string) (ed25519.PrivateKey, error) {
 	}
 	key, ok := k.(ed25519.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("%w: %s holds a %T, want Ed25519", ErrCorrupt, path, k)
+		return nil, fmt.Errorf("%w: %s contains a %T, want Ed25519", ErrCorrupt, path, k)
 	}
 	return key, nil
 }

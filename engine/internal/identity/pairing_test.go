@@ -43,7 +43,7 @@ func TestPairing_MatchesTheVectorsOfTheProtocol(t *testing.T) {
 		"link_R":    hex.EncodeToString(p.LinkProof(secret, Responder)),
 	} {
 		if want[name] != got {
-			t.Errorf("%s is %s, PROTOCOL.md says %s", name, got, want[name])
+			t.Errorf("%s is %s, PROTOCOL.md has %s", name, got, want[name])
 		}
 	}
 }
@@ -76,10 +76,10 @@ func TestPairing_BindsEveryInput(t *testing.T) {
 	}
 	code := p.Code(nI, nR)
 	if p.Confirms(p.Confirm(nI, nR, Initiator, code), nI, nR, Responder, code) {
-		t.Error("one side's yes stands for the other's")
+		t.Error("one side's yes counts as the other's")
 	}
 	if p.LinkProves(p.LinkProof(nI[:SecretSize], Initiator), nI[:SecretSize], Responder) {
-		t.Error("one side's proof stands for the other's")
+		t.Error("one side's proof counts as the other's")
 	}
 }
 

@@ -62,13 +62,14 @@ func (p PeerID) Short() string { return p.plain()[:8] }
 // Instance returns the start of the ID, as used in the mDNS instance name.
 func (p PeerID) Instance() string { return p.plain()[:InstanceChars] }
 
-// IsZero reports whether p is the zero value, which is no peer's ID.
+// IsZero reports whether p is the zero value, which is not the ID of any peer.
 func (p PeerID) IsZero() bool { return p == PeerID{} }
 
-// Broadcast stands for all peers. No key is known whose digest it is.
+// Broadcast means all peers. No known key has this digest.
 var Broadcast = PeerID(bytes.Repeat([]byte{0xff}, len(PeerID{})))
 
-// Reserved reports whether p has a meaning of its own, and is no peer's ID: zero stands for none, and Broadcast for all.
+// Reserved reports whether p has a special meaning and is not the ID of any peer: zero means none, and Broadcast means
+// all.
 func (p PeerID) Reserved() bool { return p.IsZero() || p == Broadcast }
 
 // HasPrefix reports whether the text form starts with s, ignoring hyphens, spaces and case.
@@ -98,8 +99,8 @@ func normalise(s string) string {
 	return separators.Replace(strings.ToLower(strings.TrimSpace(s)))
 }
 
-// ParsePeerID parses the text form. It ignores hyphens, spaces and case, but verifies the check characters. Reserved IDs
-// are refused.
+// ParsePeerID parses the text form. It ignores hyphens, spaces and case, but verifies the check characters. Reserved
+// IDs are refused.
 func ParsePeerID(s string) (PeerID, error) {
 	var p PeerID
 	t := normalise(s)
@@ -111,7 +112,7 @@ func ParsePeerID(s string) (PeerID, error) {
 		return p, fmt.Errorf("%w: only a-z and 2-7 are allowed", ErrPeerID)
 	}
 	copy(p[:], raw)
-	// base32 ignores the spare bits of the last character, so two texts could give one ID: encode and compare.
+	// base32 ignores the spare bits of the last character, so two strings could give the same ID: encode and compare.
 	if p.plain()+p.checkText() != t {
 		return PeerID{}, fmt.Errorf("%w: a character is wrong (the check characters do not match)", ErrPeerID)
 	}

@@ -59,7 +59,7 @@ type Record struct {
 	Name  string    `json:"name,omitempty"` // the name it last used
 	Last  time.Time `json:"last"`           // when it was last connected
 	Auto  Auto      `json:"auto,omitzero"`  // for verified peers only
-	// Addrs are where it was reached last, the newest first; hints, as all addresses are.
+	// Addrs are where it was last reached, newest first; hints, like all addresses.
 	Addrs [4]netip.AddrPort `json:"addrs,omitzero"`
 }
 
@@ -101,7 +101,7 @@ func Open(ctx context.Context, dir string) (*Profile, error) {
 		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return nil, fmt.Errorf("locking profile: %w", err)
 		}
-		return nil, fmt.Errorf("%w: another Multipeer is using %s; quit it or choose another profile folder", ErrInUse, dir)
+		return nil, fmt.Errorf("%w: another copy of Multipeer is using %s; quit it or choose another profile folder", ErrInUse, dir)
 	}
 	if err := p.load(dir); err != nil {
 		_ = p.Close()

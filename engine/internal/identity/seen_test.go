@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestProfile_SeenPeersAreLimited: of too many peers with trust Seen the oldest is deleted for good; verified and
-// blocked ones stay, and can always be added.
+// TestProfile_SeenPeersAreLimited: if there are too many peers with trust Seen, the oldest is deleted permanently;
+// verified and blocked ones stay, and can always be added.
 func TestProfile_SeenPeersAreLimited(t *testing.T) {
 	dir := t.TempDir() + "/profile"
 	p := open(t, dir)

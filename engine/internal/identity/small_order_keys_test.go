@@ -69,11 +69,11 @@ func TestWeak_SmallOrderAndNonCanonicalKeys(t *testing.T) {
 			key[31] |= sign
 			p := of(key)
 			if p == nil || !p.small() {
-				t.Fatalf("%x is no point of a small order", key)
+				t.Fatalf("%x is not a point of small order", key)
 			}
 			points[fmt.Sprint(p.x, p.y)] = true
 			if !weak(key[:]) {
-				t.Errorf("%x is taken", key)
+				t.Errorf("%x is accepted", key)
 			}
 		}
 	}
@@ -85,13 +85,13 @@ func TestWeak_SmallOrderAndNonCanonicalKeys(t *testing.T) {
 			key := bytes.Repeat([]byte{0xff}, 32)
 			key[0], key[31] = 0xed+n, last
 			if !weak(key) {
-				t.Errorf("%x, a second encoding of %d, is taken", key, n)
+				t.Errorf("%x, a second encoding of %d, is accepted", key, n)
 			}
 		}
 	}
 	for _, size := range []int{0, 31, 33} {
 		if !weak(make([]byte, size)) {
-			t.Errorf("a key of %d bytes is taken", size)
+			t.Errorf("a key of %d bytes is accepted", size)
 		}
 	}
 	for range 2000 {

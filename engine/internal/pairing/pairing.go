@@ -1,6 +1,6 @@
-// Package pairing lets two people verify each other's devices: by comparing codes on both screens, or by a link that one
-// device shows and the other opens. It knows peers by their IDs, and connections by the interface Link. All methods of
-// Manager may be called concurrently.
+// Package pairing lets two people verify each other's devices: by comparing codes on both screens, or by a link that
+// one device shows and the other opens. It knows peers by their IDs, and connections by the interface Link. All methods
+// of Manager may be called concurrently.
 package pairing
 
 import (
@@ -166,7 +166,7 @@ func (m *Manager) LinkDown(id identity.PeerID, err error) {
 	}
 }
 
-// Freeze calls f with the pairings in progress, none of which changes meanwhile.
+// Freeze calls f with the pairings in progress, none of which changes in the meantime.
 func (m *Manager) Freeze(f func([]View)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

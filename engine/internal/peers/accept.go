@@ -22,8 +22,8 @@ var (
 )
 
 // answerTimeout is how long the dialler of a connection that replaces another one may take to answer. It is long, since
-// the dialler takes the connection for its own from the acknowledgement on, and may be busy; the other connection serves
-// meanwhile.
+// the dialler takes the connection for its own from the acknowledgement on, and may be busy; the other connection
+// serves in the meantime.
 const answerTimeout = 10 * time.Second
 
 // acceptor answers the connections that peers dial.

@@ -51,7 +51,7 @@ func (x *exchange) proven(t target, at netip.AddrPort, how string) *peer {
 	m := x.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !x.mayDialLocked(t) { // this may have changed meanwhile
+	if !x.mayDialLocked(t) { // this may have changed in the meantime
 		return nil
 	}
 	p := m.table.addLocked(t.id)

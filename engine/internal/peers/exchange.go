@@ -24,8 +24,8 @@ import (
 const (
 	// announceEvery is the minimum interval between updates to a peer; changes in between are batched.
 	announceEvery = time.Second
-	// announceAgain is the interval at which announcements are repeated, since a peer that could not be reached then may
-	// be reachable now. The interval is longer if repeating would use more than half of the rate at which the
+	// announceAgain is the interval at which announcements are repeated, since a peer that could not be reached then
+	// may be reachable now. The interval is longer if repeating would use more than half of the rate at which the
 	// receiver accepts announcements.
 	announceAgain = time.Minute
 	// maxAnnouncedPerAddr limits the strangers at one address; peers with a session and known peers do not count.
@@ -38,9 +38,9 @@ const (
 	maxTried = 4096
 )
 
-// maxIntroduced is how many strangers may be found through peer exchange, apart from those that connect by themselves. One
-// announcing peer may use three quarters of that, and an honest one uses half for strangers. So the peers that it has
-// accepted find room, however many strangers it announces.
+// maxIntroduced is how many strangers may be found through peer exchange, apart from those that connect by themselves.
+// One announcing peer may use three quarters of that, and an honest one uses half for strangers. So the peers that it
+// has accepted find room, however many strangers it announces.
 var maxIntroduced = maxStrangers
 
 // exchanged is Peer.How of a peer found through peer exchange.
@@ -70,7 +70,7 @@ type place struct {
 	by PeerID
 }
 
-// trial counts the failed dials of a peer at a place.
+// trial counts the failed dials of a peer at an address.
 type trial struct {
 	times int
 	last  time.Time
@@ -321,13 +321,13 @@ func (x *exchange) nextHintLocked() (target, bool) {
 	return target{}, false
 }
 
-// mayTryLocked reports whether a peer may be dialled at a place now, given the earlier failures.
+// mayTryLocked reports whether a peer may be dialled at an address now, given the earlier failures.
 func (x *exchange) mayTryLocked(p place) bool {
 	t := x.tried[p]
 	return t.times == 0 || now().Sub(t.last) >= min(dialAgainMost, dialAgain<<min(t.times-1, 10))
 }
 
-// addTrialLocked records that a peer is dialled at a place.
+// addTrialLocked records that a peer is dialled at an address.
 func (x *exchange) addTrialLocked(p place) {
 	times := x.tried[p].times + 1
 	if len(x.tried) >= maxTried {

@@ -33,7 +33,7 @@ type asking struct {
 	name    string       // what the last person was shown of the peer
 }
 
-// consent says whether a person waits for the answer, and not just a policy.
+// consent records whether a person waits for the answer, and not just a policy.
 func (a *asking) consent() consent {
 	if a == nil || len(a.persons) == 0 {
 		return consent{}
@@ -55,8 +55,8 @@ func (a *asking) finish(err error) {
 }
 
 // Invite asks a peer for a session, sends it a context, and waits for the answer. It returns nil when connected. When
-// ctx ends, the invitation is withdrawn. If the peer has invited us meanwhile, that counts as its acceptance. person says
-// whether a person wants it, which makes the peer known.
+// ctx ends, the invitation is withdrawn. If the peer has invited us in the meantime, that counts as its acceptance.
+// person reports whether a person wants it, which makes the peer known.
 func (m *Manager) Invite(ctx context.Context, id PeerID, with json.RawMessage, person bool) error {
 	return m.invitations.invite(ctx, id, with, person)
 }
@@ -170,9 +170,9 @@ func (p *peer) closeInvitationLocked() {
 	}
 }
 
-// Answer accepts the invitation, with a context for the other program, or rejects it; person says whether a person has
-// decided, which makes the peer known. The first answer counts. It returns ErrAnswered if it is too late, ErrBusy if the
-// limit of peers is reached.
+// Answer accepts the invitation, with a context for the other program, or rejects it; person reports whether a person
+// has decided, which makes the peer known. The first answer counts. It returns ErrAnswered if it is too late, ErrBusy
+// if the limit of peers is reached.
 func (i *Invitation) Answer(yes bool, with json.RawMessage, person bool) error {
 	m := i.m
 	m.mu.Lock()
@@ -197,7 +197,7 @@ func (i *Invitation) Answer(yes bool, with json.RawMessage, person bool) error {
 	return nil
 }
 
-// acceptLocked accepts an invitation; by says who does.
+// acceptLocked accepts an invitation. by records whether a person or a policy decided.
 func (in *invitations) acceptLocked(p *peer, id string, theirs, ours json.RawMessage, by consent) {
 	m := in.m
 	if !by.person {

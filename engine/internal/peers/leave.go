@@ -119,7 +119,7 @@ func (m *Manager) TrustChanged(id PeerID, t identity.Trust) {
 	m.table.publishAllLocked() // a name may belong to it now, or to it no longer
 }
 
-// Accepted records that a person here has accepted a peer, who was shown under a name.
+// Accepted records that a person here has accepted a peer that was shown under a name.
 func (m *Manager) Accepted(id PeerID, name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

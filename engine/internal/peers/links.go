@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// links holds the current link of each peer, for those who hold a lock that comes after Manager.mu. Its lock is a leaf:
-// any other lock may be taken before it. It changes together with peer.link, under Manager.mu.
+// links holds the current link of each peer, for code that holds a lock that comes after Manager.mu. Its lock is a
+// leaf: any other lock may be taken before it. It changes together with peer.link, under Manager.mu.
 type links struct {
 	mu sync.RWMutex
 	of map[PeerID]*Link

@@ -23,8 +23,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Config configures a Manager. All fields but Verify, Admit and Context are required; the rest of the engine is attached
-// by Attach.
+// Config configures a Manager. All fields but Verify, Admit and Context are required; the rest of the engine is
+// attached by Attach.
 type Config struct {
 	Host    Host
 	Finder  Finder
@@ -169,7 +169,7 @@ func (m *Manager) Close() {
 	}
 }
 
-// Freeze calls f with what programs are shown, which does not change meanwhile.
+// Freeze calls f with what programs are shown, which does not change in the meantime.
 func (m *Manager) Freeze(f func(Shown)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -22,7 +22,7 @@ type peer struct {
 	heard   bool      // seen by multicast
 	renamed time.Time // when discovery last changed its name
 	muteAt  time.Time // when its session ended because it answered nothing
-	// invitesAgain says that Config.Invite is about to be applied again.
+	// invitesAgain means that Config.Invite is about to be applied again.
 	invitesAgain bool
 	addrs        []netip.AddrPort // from discovery
 	extra        []netip.AddrPort // typed by a person, or the remote address of a connection

@@ -29,8 +29,8 @@ const (
 var reconnectAfter = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second, 30 * time.Second}
 
 // reconnectKnown looks for known peers at their last addresses during the first half minute, unless this engine does
-// not browse or must not be seen. It skips peers that were found meanwhile, and those that were seen once since the
-// start: a peer that has left or no longer wants to be found must not be dialled again and again.
+// not browse or must not be seen. It skips peers that were found in the meantime, and those that were seen once since
+// the start: a peer that has left or no longer wants to be found must not be dialled again and again.
 func (d *dialer) reconnectKnown(ctx context.Context) {
 	m := d.m
 	began, met := now(), map[PeerID]bool{}

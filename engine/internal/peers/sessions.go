@@ -15,8 +15,8 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// session is the state that two connected peers share, across all connections between them. Both sides keep it until one
-// of them leaves; a hello says whether its sender still has it (wire.Hello.Session).
+// session is the state that two connected peers share, across all connections between them. Both sides keep it until
+// one of them leaves; a hello reports whether its sender still has it (wire.Hello.Session).
 type session struct {
 	window  *window.Window
 	context json.RawMessage // what the other program sent with the invitation or its answer; guarded by Manager.mu
@@ -110,7 +110,7 @@ func (ss *sessions) adoptLocked(p *peer, conn *transport.Conn, control *transpor
 	case !ours.Session || !theirs.Session: // one side has no session to resume, so both drop it
 		delete(ss.resume, p.id)
 		ss.endLocked(p, transport.ErrLost)
-	case p.session == nil && m.invitations.fullLocked(p): // its slot was taken meanwhile
+	case p.session == nil && m.invitations.fullLocked(p): // its slot was taken in the meantime
 		delete(ss.resume, p.id)
 		l.Send(wire.Leave{Code: wire.Busy})
 	case p.session == nil:
@@ -171,7 +171,7 @@ func (ss *sessions) linkDownLocked(p *peer, l *Link, err error) {
 		}
 		ss.startReconnectTimerLocked(p, l, err)
 	}
-	// The peer was removed meanwhile: it was a stranger, and its failed pairing closed the pairing window.
+	// The peer was removed in the meantime: it was a stranger, and its failed pairing closed the pairing window.
 	if m.peers[p.id] != p {
 		return
 	}
@@ -181,7 +181,7 @@ func (ss *sessions) linkDownLocked(p *peer, l *Link, err error) {
 }
 
 // beginLocked begins a session with p, or resumes one whose connection was down for longer than reconnectTimeout.
-// theirs is the other program's context. by says who on this side wants the session. It needs p.link.
+// theirs is the other program's context. by records whether a person or a policy wants the session. It needs p.link.
 func (ss *sessions) beginLocked(p *peer, theirs json.RawMessage, by consent) {
 	m := ss.m
 	if p.session != nil {
@@ -321,7 +321,7 @@ func (ss *sessions) endLocked(p *peer, err error) {
 	m.invitations.inviteOthersLocked() // a slot is free now
 }
 
-// unanswered converts err for messages whose outcome is unknown: some errors would otherwise say that the peer did
+// unanswered converts err for messages whose outcome is unknown: some errors would otherwise claim that the peer did
 // not take the message.
 func unanswered(err error) error {
 	if errors.Is(err, wire.ErrBusy) || errors.Is(err, wire.ErrUnavailable) {

@@ -13,8 +13,8 @@ const (
 	ended                 // the session has ended
 )
 
-// transitions says which state follows when an event happens in a state. What is not listed changes nothing: an
-// invitation that crosses the beginning of a session is settled by it.
+// transitions defines which state follows when an event happens in a state. Events that are not listed change nothing:
+// an invitation that crosses the beginning of a session is settled by it.
 var transitions = map[event]map[State]State{
 	invited:  {Found: Connecting},
 	answered: {Connecting: Found},

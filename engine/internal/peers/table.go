@@ -18,7 +18,7 @@ const (
 	forKnown = 128
 )
 
-// peerTable decides who has a record, and what the program is shown of it. The records are in Manager.peers.
+// peerTable decides which peers have a record, and what the program sees of it. The records are in Manager.peers.
 type peerTable struct{ m *Manager }
 
 // viewLocked returns the public value of p.
@@ -128,8 +128,8 @@ func (m *Manager) NameOf(id PeerID) string {
 	return m.profile.Peer(id).Name
 }
 
-// Republish publishes the current state of all peers after the profile's record of one has changed: names that look like
-// its name are flagged from now on, or no longer.
+// Republish publishes the current state of all peers after the profile's record of one has changed: names that look
+// like its name are flagged from now on, or no longer.
 func (m *Manager) Republish() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -55,7 +55,7 @@ func (m *Manager) AnnouncedTo(id PeerID) int {
 	return len(m.peers[id].link.announced)
 }
 
-// Tried counts the places where announced peers were dialled without success.
+// Tried counts the addresses at which announced peers were dialled without success.
 func (m *Manager) Tried() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

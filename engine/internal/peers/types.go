@@ -52,7 +52,7 @@ const (
 	Everyone
 )
 
-// Visibility says who can see an engine and whose connections it answers.
+// Visibility controls who can see an engine and whose connections it answers.
 type Visibility int
 
 // The visibilities.

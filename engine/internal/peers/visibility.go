@@ -10,8 +10,8 @@ import (
 )
 
 // SetVisible changes who can see this engine, for the duration d or, if d is 0, until the next call; after d, the
-// previous value is restored. Strangers that are connected without a session are disconnected if the new value no longer
-// includes them. Errors are ErrInvalid, and ErrClosed for a duration that begins before the run.
+// previous value is restored. Strangers that are connected without a session are disconnected if the new value no
+// longer includes them. Errors are ErrInvalid, and ErrClosed for a duration that begins before the run.
 func (m *Manager) SetVisible(v Visibility, d time.Duration) error {
 	if v < VisibleToAll || v > VisibleToNobody || d < 0 {
 		return fmt.Errorf("visible to %v for %v: %w", v, d, wire.ErrInvalid)
@@ -74,8 +74,9 @@ func (a *acceptor) answers(id PeerID) bool {
 	return m.self.Visible == VisibleToAll || m.pairings.IsOpen() || p != nil && p.link != nil || m.transfers.Busy(id)
 }
 
-// welcomeLocked reports whether a connection that id has dialled may become the link to it. It is answers once more, since
-// this engine may have hidden, or its pairing window may have closed, after the handshake. A session goes on.
+// welcomeLocked reports whether a connection that id has dialled may become the link to it. It repeats the check in
+// answers, since this engine may have hidden, or its pairing window may have closed, after the handshake. A session
+// continues.
 func (a *acceptor) welcomeLocked(id PeerID) bool {
 	m := a.m
 	if m.self.Visible == VisibleToAll || m.profile.Peer(id).Trust != identity.Unknown {

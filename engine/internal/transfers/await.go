@@ -33,7 +33,7 @@ func (m *Manager) whilePaused(ctx context.Context, t *item) error {
 		timer := time.NewTimer(time.Hour)
 		select {
 		case <-t.wake:
-		case <-timer.C: // it may be idle by now
+		case <-timer.C: // it may be idle now
 		case <-ctx.Done():
 			timer.Stop()
 			return context.Cause(ctx)
@@ -43,7 +43,7 @@ func (m *Manager) whilePaused(ctx context.Context, t *item) error {
 }
 
 // awaitPeer waits for a connection to t's peer, and dials its last addresses if discovery does not find it. Without
-// Keep the transfer is given up after a while; with Keep its state says that it waits.
+// Keep the transfer is given up after a while; with Keep its state shows that it waits.
 func (s *sender) awaitPeer(ctx context.Context) (Link, error) {
 	m, t := s.m, s.t
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {

@@ -99,7 +99,7 @@ func (r *receiver) run(ctx context.Context) {
 		return
 	}
 	select {
-	case a := <-t.start: // the sender has repeated the offer meanwhile
+	case a := <-t.start: // the sender has repeated the offer in the meantime
 		m.mu.Lock()
 		a.link.Send(t.deliveredAnswerLocked(a.n))
 		m.mu.Unlock()
@@ -272,7 +272,7 @@ const (
 	idleLimitStrangers = 24 * time.Hour
 )
 
-// isIdle reports whether the sender of an accepted transfer has been away for so long that its place is needed for
+// isIdle reports whether the sender of an accepted transfer has been offline for so long that its slot is needed for
 // others. The acceptance stays on record for a while: a sender that comes back later can still continue.
 func (m *Manager) isIdle(t *item) bool {
 	limit := idleLimit

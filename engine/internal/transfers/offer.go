@@ -43,7 +43,7 @@ func (t *item) setOfferLocked(o *Offer) {
 func (o *Offer) Accept(opts AcceptOptions) error {
 	dir, err := filepath.Abs(opts.Dir)
 	if err != nil || opts.Dir == "" {
-		return fmt.Errorf("folder %q: %w: name a folder to receive into", opts.Dir, wire.ErrInvalid)
+		return fmt.Errorf("folder %q: %w: specify a folder to receive into", opts.Dir, wire.ErrInvalid)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("folder %s: %w", dir, err)

@@ -118,9 +118,9 @@ func (m *Manager) askWithLocked(t *item, msg wire.Offer) (code wire.Code, taken 
 	return m.host.PublishOffer(t.offer)
 }
 
-// mayOfferLocked reports whether one more offer of a peer may wait for an answer, and be open once it is accepted. Verified
-// peers, other known peers and strangers have separate places: new keys are free, and none may displace those that the
-// user trusts more.
+// mayOfferLocked reports whether one more offer of a peer may wait for an answer, and be open once it is accepted.
+// Verified peers, other known peers and strangers have separate slots: anyone can create new keys, and none may
+// displace those that the user trusts more.
 func (m *Manager) mayOfferLocked(from identity.PeerID, l Link) bool {
 	n := countLocked(m, from, l)
 	if !m.mayOpenLocked(from, l) {

@@ -8,7 +8,7 @@ import (
 	"multipeer/transfer"
 )
 
-// errPanic is the error of a transfer that this program failed at by a mistake of its own.
+// errPanic is the error of a transfer that failed because of a bug in this program.
 var errPanic = errors.New("an internal error of this program; please report it")
 
 // guarded calls run. A panic in it fails this transfer alone: what the other side sends must not end the program.

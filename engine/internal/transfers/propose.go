@@ -115,7 +115,7 @@ func (s *sender) propose(ctx context.Context, l Link) (int64, error) {
 	m, t := s.m, s.t
 	at := listensAt(l)
 	m.mu.Lock()
-	if ctx.Err() != nil { // cancelled meanwhile: the peer has not been offered this attempt
+	if ctx.Err() != nil { // cancelled in the meantime: the peer has not been offered this attempt
 		m.mu.Unlock()
 		return t.attempt, context.Cause(ctx)
 	}

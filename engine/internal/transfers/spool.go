@@ -43,11 +43,11 @@ func (s *spool) dir() (string, error) {
 func (s *spool) store(ctx context.Context, r io.Reader) (path string, err error) {
 	dir, err := s.dir()
 	if err != nil {
-		return "", fmt.Errorf("storing what is to be sent: %w", err)
+		return "", fmt.Errorf("storing outgoing data: %w", err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, wire.NewID()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return "", fmt.Errorf("storing what is to be sent: %w", err)
+		return "", fmt.Errorf("storing outgoing data: %w", err)
 	}
 	path = f.Name()
 	_, err = io.Copy(f, readerUntil{ctx, r})
@@ -59,7 +59,7 @@ func (s *spool) store(ctx context.Context, r io.Reader) (path string, err error)
 	}
 	if err != nil {
 		_ = os.Remove(path)
-		return "", fmt.Errorf("storing what is to be sent: %w", err)
+		return "", fmt.Errorf("storing outgoing data: %w", err)
 	}
 	s.use(path)
 	return path, nil
@@ -78,7 +78,7 @@ func (r readerUntil) Read(b []byte) (int, error) {
 	return r.r.Read(b)
 }
 
-// use counts one more transfer that uses a file; an empty path is none.
+// use counts one more transfer that uses a file; an empty path does not count.
 func (s *spool) use(path string) {
 	if path == "" {
 		return

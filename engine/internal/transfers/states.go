@@ -23,8 +23,8 @@ const (
 	failed
 )
 
-// transitions says which state follows when an event happens in a state. What is not listed cannot happen or changes
-// nothing: a paused transfer stays paused whatever its last attempt reports, and one that has ended can only be
+// transitions defines which state follows when an event happens in a state. Events that are not listed cannot happen or
+// change nothing: a paused transfer stays paused whatever its last attempt reports, and one that has ended can only be
 // revived.
 var transitions = map[event]map[State]State{
 	proposed:   {Queued: Offered, Offered: Offered, Stalled: Offered},

@@ -14,7 +14,7 @@ type agreement struct {
 }
 
 // errMore ends an attempt that brings more than the person saw when accepting: the person is asked again.
-var errMore = fmt.Errorf("%w: more is coming than was shown when the offer was accepted", transfer.ErrInterrupted)
+var errMore = fmt.Errorf("%w: more data is arriving than was shown when the offer was accepted", transfer.ErrInterrupted)
 
 // byteLimitLocked returns how much an accepted offer may bring.
 func (t *item) byteLimitLocked() transfer.Totals {

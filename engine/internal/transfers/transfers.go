@@ -36,7 +36,7 @@ type Config struct {
 	Spool     string // the folder for content that comes from readers; empty means a temporary one
 	MaxLanes  int
 	TCP       bool // lanes may use TCP
-	LanePorts bool // lanes have ports of their own; otherwise they use the port of the session
+	LanePorts bool // lanes have their own ports; otherwise they use the port of the session
 }
 
 // Manager holds the offers and transfers of one engine.
@@ -173,7 +173,8 @@ func (m *Manager) List() []Transfer {
 	return out
 }
 
-// Freeze calls f with the transfers and the offers that wait for a person's answer, none of which changes meanwhile.
+// Freeze calls f with the transfers and the offers that wait for a person's answer, none of which changes in the
+// meantime.
 func (m *Manager) Freeze(f func(transfers []Transfer, offers []*Offer)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

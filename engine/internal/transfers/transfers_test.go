@@ -373,12 +373,12 @@ func TestOutbox_KeptOfferSurvivesRestart(t *testing.T) {
 	})
 }
 
-// TestTransfer_PanicFailsItAlone: a mistake that the other side provokes does not end the program.
+// TestTransfer_PanicFailsItAlone: a panic that the other side causes does not end the program.
 func TestTransfer_PanicFailsItAlone(t *testing.T) {
 	m := &Manager{log: slog.New(slog.DiscardHandler)}
 	_, err := m.guarded(func() (transfer.Result, error) { panic("index out of range") })
 	if !errors.Is(err, errPanic) || goesOn(err) {
-		t.Errorf("%v, goes on: %v", err, goesOn(err))
+		t.Errorf("%v, continues: %v", err, goesOn(err))
 	}
 	if result, err := m.guarded(func() (transfer.Result, error) { return transfer.Result{Renamed: 1}, nil }); err != nil || result.Renamed != 1 {
 		t.Errorf("%+v, %v", result, err)

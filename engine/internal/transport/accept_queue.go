@@ -11,7 +11,7 @@ import (
 // hurry is how long a waiting connection may stay silent while more than half of the slots are taken.
 const hurry = time.Second
 
-// AcceptQueue limits the accepted connections that have not said yet what they want: in total, per key and per source
+// AcceptQueue limits the accepted connections that have not yet stated their purpose: in total, per key and per source
 // (see SourceOf). A newcomer is not refused when it is full, because then a few silent devices could keep all others
 // out: instead, the source with the most connections loses the one that has been silent longest. Its methods may be
 // called concurrently.
@@ -134,7 +134,7 @@ func (w *Waiting) Within(most time.Duration) time.Duration {
 	return most
 }
 
-// Spoke records that the connection has said what it wants and is being served.
+// Spoke records that the connection has stated its purpose and is being served.
 func (w *Waiting) Spoke() {
 	w.q.mu.Lock()
 	defer w.q.mu.Unlock()

@@ -22,7 +22,7 @@ func TestAcceptQueue_NewcomersReplaceSilentConnections(t *testing.T) {
 	gone := func(t *testing.T, what string, want ...string) {
 		t.Helper()
 		if !slices.Equal(out, want) {
-			t.Errorf("%s: %q have lost their places, want %q", what, out, want)
+			t.Errorf("%s: %q have lost their slots, want %q", what, out, want)
 		}
 		out = nil
 	}
@@ -79,7 +79,7 @@ func TestAcceptQueue_NewcomersReplaceSilentConnections(t *testing.T) {
 		}
 		enter(q, 3, "10.0.0.3")
 		if w := enter(q, 4, "10.0.0.4"); w.Within(HelloTimeout) != hurry {
-			t.Error("more than half is taken, and nobody is hurried")
+			t.Error("more than half of the slots are in use, and no connection is hurried")
 		}
 		time.Sleep(hurry - time.Millisecond)
 		enter(q, 5, "10.0.0.5")

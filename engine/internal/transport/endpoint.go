@@ -4,7 +4,7 @@
 //
 // Two kinds of connection are distinguished by ALPN before any data is sent: a session connection carries control,
 // messages and datagrams; a lane carries the bytes of one transfer, so that bulk data never delays a message. Lanes
-// have sockets of their own, and run over QUIC or over TLS and TCP (lane.go, lane_listener.go).
+// have their own sockets, and run over QUIC or over TLS and TCP (lane.go, lane_listener.go).
 package transport
 
 import (
@@ -49,15 +49,15 @@ const (
 	Lane    Kind = "multipeer-lane/1"
 )
 
-// Config says how an endpoint is opened.
+// Config configures an endpoint.
 type Config struct {
 	Identity *identity.Identity
 	// Conn is the socket to use instead of opening one. Close leaves it open.
 	Conn net.PacketConn
 	// Port is the UDP port; 0 tries DefaultPort and falls back to any free one.
 	Port int
-	// Check returns why a key may not connect; nil admits it. It runs in each handshake and may be called
-	// concurrently. dialled says that we began the handshake.
+	// Check returns why a key may not connect; nil admits it. It runs in each handshake and may be called concurrently.
+	// dialled means that we began the handshake.
 	Check func(id identity.PeerID, certificate []byte, dialled bool) error
 	// OwnKey, if set, is called when another device has proven our own key. It may be called concurrently.
 	OwnKey func(at netip.AddrPort)
@@ -74,7 +74,7 @@ type Endpoint struct {
 	tr       *quic.Transport
 	listener *quic.Listener
 	gate     *gate // for incoming handshakes
-	laneGate *gate // the same for lanes on sockets of their own
+	laneGate *gate // the same for lanes on their own sockets
 	ownHeld  *ownHolder
 }
 
@@ -120,7 +120,7 @@ func openSocket(port int, log *slog.Logger) (net.PacketConn, error) {
 }
 
 // resetKey is derived from the identity, so that an engine that restarts after a crash can signal its peers at once
-// that the old connections are gone (RFC 9000 section 10.3). Each socket has a key of its own: the answer of one must not
+// that the old connections are gone (RFC 9000 section 10.3). Each socket has its own key: the answer of one must not
 // end connections of another (RFC 9000 section 21.11).
 func resetKey(id *identity.Identity, socket string) *quic.StatelessResetKey {
 	seed := id.Cert.PrivateKey.(ed25519.PrivateKey).Seed()
@@ -165,7 +165,7 @@ func quicConfig() *quic.Config {
 	}
 }
 
-// Pin says which key the other side of a connection must have. The zero value accepts none.
+// Pin defines which key the other side of a connection must have. The zero value accepts none.
 type Pin struct {
 	id  identity.PeerID
 	any bool
@@ -179,8 +179,8 @@ func KeyOf(id identity.PeerID) Pin { return Pin{id: id} }
 
 func (p Pin) accepts(id identity.PeerID) bool { return p.any || id == p.id && !id.Reserved() }
 
-// tlsConfig pins a key instead of verifying a chain: want says which key is accepted. refused,
-// if not nil, is called with our reason for refusing the other side, because QUIC carries only an alert.
+// tlsConfig pins a key instead of verifying a chain: want defines which key is accepted. refused, if not nil, is called
+// with our reason for refusing the other side, because QUIC carries only an alert.
 func (e *Endpoint) tlsConfig(want Pin, dialled bool, refused func(error), kinds ...Kind) *tls.Config {
 	c := &tls.Config{
 		Certificates:           []tls.Certificate{e.cfg.Identity.Cert},
@@ -242,8 +242,8 @@ func (e *Endpoint) Accept(ctx context.Context) (*Conn, error) {
 	return e.newConn(q, false)
 }
 
-// Dial opens one connection to addr, where the key must be want. The other side may still refuse ours: the connection is
-// up only after Greet.
+// Dial opens one connection to addr, where the key must be want. The other side may still refuse ours: the connection
+// is up only after Greet.
 func (e *Endpoint) Dial(ctx context.Context, addr netip.AddrPort, want Pin, kind Kind) (*Conn, error) {
 	return e.dialFrom(e.tr)(ctx, addr, want, kind)
 }

@@ -23,8 +23,8 @@ func (c *Conn) Greet(ctx context.Context, hello wire.Hello, wait time.Duration) 
 	return s, theirs, nil
 }
 
-// within runs a step of the greeting, and closes the connection if ctx or wait ends before the step does: a stream's reads
-// take no ctx. A step that succeeds at the same moment has failed, since the connection is closed.
+// within runs a step of the greeting, and closes the connection if ctx or wait ends before the step does: a stream's
+// reads take no ctx. A step that succeeds at the same moment has failed, since the connection is closed.
 func (c *Conn) within(ctx context.Context, wait time.Duration, step func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -120,8 +120,8 @@ func (c *Conn) Acknowledge(s *Stream, hello wire.Hello) error {
 }
 
 // AwaitAnswer follows Acknowledge if the connection is to replace another one: it waits, for at most wait, until the
-// dialler shows that it still has the connection. A dialler that has given up says so, but that packet may be lost, and
-// its hello may be read long after. On an error the connection is closed.
+// dialler shows that it still has the connection. A dialler that has given up reports that, but the packet may be lost,
+// and its hello may be read long after. On an error the connection is closed.
 func (c *Conn) AwaitAnswer(ctx context.Context, s *Stream, wait time.Duration) error {
 	err := c.within(ctx, wait, func(context.Context) error {
 		if err := s.WriteMessage(wire.Ping{}); err != nil { // no request has the number 0, so its answer is ignored later

@@ -131,7 +131,7 @@ func (l *LaneConn) ReadMessage() (wire.Message, error) { return readMessage(l, w
 // SetDeadline sets the deadline for reading and writing; the zero time clears it.
 func (l *LaneConn) SetDeadline(t time.Time) { l.stream.SetDeadline(t) }
 
-// quicLane returns the lane over a QUIC connection of its own.
+// quicLane returns the lane over its own QUIC connection.
 func quicLane(c *Conn, s *Stream) *LaneConn {
 	return &LaneConn{Peer: c.Peer, Proto: QUIC, Dialled: c.Dialled, stream: s, remote: c.RemoteAddr(), stats: c.Stats, end: func() {
 		s.Reset(wire.Cancelled)

@@ -37,7 +37,7 @@ func laneConfig() *quic.Config {
 // handshaking limits the TCP connections that have not proven their key yet.
 var handshaking = AcceptLimits{All: 64, PerSource: 16}
 
-// Lanes accepts lanes that others dial, over sockets of its own, so that files cause no queue where messages pass. An
+// Lanes accepts lanes that others dial, over its own sockets, so that files cause no queue where messages pass. An
 // endpoint that does not own its socket has no Lanes; lanes then use that socket.
 type Lanes struct {
 	e    *Endpoint

@@ -28,9 +28,9 @@ const (
 )
 
 // OwnConns are the connections to our own key. Both ends of a connection can export the same secret, and no one else
-// can: a connection of which this program has both ends goes to itself; one of which it has one end goes to a device
-// with a copy of the key. The end that dialled knows only that a key answered, perhaps its own over a relay. So it
-// waits until the other end has closed the connection for having the same key, which takes a complete handshake
+// can: if this program has both ends of a connection, the connection goes to itself; if it has one end, it goes to a
+// device with a copy of the key. The end that dialled knows only that a key answered, perhaps its own over a relay. So
+// it waits until the other end has closed the connection for having the same key, which takes a complete handshake
 // there.
 //
 // Endpoints of one program that use one key share an OwnConns. The zero value is empty.

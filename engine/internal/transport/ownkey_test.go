@@ -37,7 +37,7 @@ func listenAs(t *testing.T, id *identity.Identity) (addr netip.AddrPort, e *Endp
 		defer close(done)
 		for ctx.Err() == nil {
 			if conn, err := e.Accept(ctx); err == nil {
-				t.Error("a conn to our own key was taken")
+				t.Error("a conn to our own key was accepted")
 				conn.Close(wire.Bye)
 			}
 		}

@@ -21,8 +21,8 @@ import (
 
 const phrase = "\x1b[2K\x1b]52;c;ZXZpbA==\x07\nAnna reached, verified"
 
-// TestReason_TextOfAPeerIsNotRepeated: whatever text a device sends when it ends a connection, errors contain only the
-// code.
+// TestReason_TextOfAPeerIsNotRepeated: errors never contain the text that a device sends when it ends a connection,
+// only the code.
 func TestReason_TextOfAPeerIsNotRepeated(t *testing.T) {
 	for _, err := range []error{
 		&quic.TransportError{Remote: true, ErrorCode: 0x100 + 42, ErrorMessage: phrase},
@@ -44,8 +44,8 @@ func TestReason_TextOfAPeerIsNotRepeated(t *testing.T) {
 	}
 }
 
-// TestReason_SystemErrorsMeanThatThePeerIsLost: a connection whose packets the system refuses to send, as when the cable is
-// pulled, has an error that programs can check for.
+// TestReason_SystemErrorsMeanThatThePeerIsLost: a connection whose packets the system refuses to send, as when the
+// cable is pulled, has an error that programs can check for.
 func TestReason_SystemErrorsMeanThatThePeerIsLost(t *testing.T) {
 	for _, number := range []syscall.Errno{syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL, syscall.ENOBUFS} {
 		system := &net.OpError{Op: "write", Net: "udp", Err: os.NewSyscallError("sendmsg", number)}
@@ -58,7 +58,7 @@ func TestReason_SystemErrorsMeanThatThePeerIsLost(t *testing.T) {
 	}
 }
 
-// TestReason_TextOfAHostileDeviceIsNotRepeated covers a device that refuses the handshake, and ones that end the
+// TestReason_TextOfAHostileDeviceIsNotRepeated covers devices that refuse the handshake and devices that end the
 // connection before and during the greeting.
 func TestReason_TextOfAHostileDeviceIsNotRepeated(t *testing.T) {
 	a := listen(t, nil)
@@ -110,8 +110,8 @@ func TestReason_TextOfAHostileDeviceIsNotRepeated(t *testing.T) {
 	}
 }
 
-// TestStatelessReset_EachSocketHasItsOwnKey: what one socket answers to a packet of an unknown connection ends no connection
-// of another socket (RFC 9000 section 21.11).
+// TestStatelessReset_EachSocketHasItsOwnKey: the answer of one socket to a packet of an unknown connection ends no
+// connection of another socket (RFC 9000 section 21.11).
 func TestStatelessReset_EachSocketHasItsOwnKey(t *testing.T) {
 	id, err := identity.New()
 	if err != nil {

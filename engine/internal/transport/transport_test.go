@@ -277,7 +277,7 @@ func TestListen_TakenPortIsAnError(t *testing.T) {
 	}
 }
 
-// TestGreeting_SuccessAfterTheLimitIsAFailure: the connection is closed at the limit, so a step that ends well a moment
+// TestGreeting_SuccessAfterTheLimitIsAFailure: the connection is closed at the limit, so a step that succeeds a moment
 // later must not count, or its side would take a closed connection for its own.
 func TestGreeting_SuccessAfterTheLimitIsAFailure(t *testing.T) {
 	a, b := listen(t, nil), listen(t, nil)

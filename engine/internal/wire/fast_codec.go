@@ -7,9 +7,9 @@ import (
 	"strconv"
 )
 
-// Frames of messages and pings in their usual form are written and read by hand. encoding/json takes several times as
-// long for them, most of it for reflection, and a round trip has four of these steps. Everything else, and any
-// unusual form, is left to encoding/json; FuzzDecode checks that both give the same results.
+// Frames of messages and pings in their usual form are written and read by handwritten code. encoding/json takes
+// several times as long for them, most of it for reflection, and a round trip has four of these steps. Everything else,
+// and any unusual form, is left to encoding/json; FuzzDecode checks that both give the same results.
 
 // appender is a message that encodes itself.
 type appender interface{ appendJSON(b []byte) []byte }
@@ -36,7 +36,7 @@ func (m Text) appendJSON(b []byte) []byte {
 	return append(b, '}')
 }
 
-// appendText appends a member that is a text, unless it is empty.
+// appendText appends a string member, unless it is empty.
 func appendText(b []byte, key, text string) []byte {
 	if text == "" {
 		return b
@@ -90,7 +90,7 @@ func (w *walker) hot(kind string) (Message, bool) {
 	case "message":
 		body := w.member("body")
 		if len(w.raw) > len(body)+len(body)/2+envelope { // guard: message-padded
-			body = bytes.Clone(body) // else its queue would hold the blanks around it too
+			body = bytes.Clone(body) // otherwise its queue would also hold the surrounding white space
 		}
 		return Text{N: n, Body: json.RawMessage(body)}, body != nil && w.used == 3
 	case "message_ack":

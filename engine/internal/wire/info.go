@@ -54,14 +54,15 @@ func ValidateInfo(info map[string]string) error {
 // ValidateStreamName checks the name of a stream: 1 to 63 bytes of UTF-8 without control and bidi characters.
 func ValidateStreamName(s string) error { return validateShort("stream name", s, MaxStreamName) }
 
-// MaxTopic is the maximum length of the name of a topic, in bytes of UTF-8: it fits into a datagram beside a full message.
+// MaxTopic is the maximum length of the name of a topic, in bytes of UTF-8: it fits into a datagram together with a
+// full message.
 const MaxTopic = 31
 
 // ValidateTopic checks the name of a topic: 1 to 31 bytes of UTF-8 without control and bidi characters.
 func ValidateTopic(s string) error { return validateShort("topic", s, MaxTopic) }
 
-// ValidateNote checks the note of an offer: at most MaxNote bytes of UTF-8. Line breaks and other control characters are
-// allowed, since the receiver escapes what it does not show. The error wraps ErrInvalid.
+// ValidateNote checks the note of an offer: at most MaxNote bytes of UTF-8. Line breaks and other control characters
+// are allowed, since the receiver escapes what it does not show. The error wraps ErrInvalid.
 func ValidateNote(s string) error {
 	switch {
 	case len(s) > MaxNote:

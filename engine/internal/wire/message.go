@@ -23,8 +23,8 @@ type Hello struct {
 	ID      string `json:"id"`   // the sender's peer ID; must be the one of its key
 	Name    string `json:"name"` // display name, for display only
 	Boot    string `json:"boot"` // 8 to 32 characters, new at each start of the engine
-	// Session says that the sender considers the two sides connected already, from an earlier connection of this run.
-	// If both sides say so, no invitation is needed.
+	// Session means that the sender considers the two sides already connected, from an earlier connection of this run.
+	// If both sides do, no invitation is needed.
 	Session bool `json:"session,omitempty"`
 	// Ends is how often the sender has notified its program that this session has ended; see Renew.
 	Ends uint64 `json:"ends,omitempty"`
@@ -33,11 +33,11 @@ type Hello struct {
 	// UDP and TCP are the ports where the sender accepts lanes; 0 means none except the port of this connection.
 	UDP int `json:"udp,omitempty"`
 	TCP int `json:"tcp,omitempty"`
-	// Service is the sender's service type. Open says that the sender wants to be found by everyone with that type on
+	// Service is the sender's service type. Open means that the sender wants to be found by everyone with that type on
 	// its network: see Peers.
 	Service string `json:"service,omitempty"`
 	Open    bool   `json:"open,omitempty"`
-	// Shared says that the sender has met another device that has its own key: a copied profile.
+	// Shared means that the sender has met another device with the sender's own key: a copied profile.
 	Shared bool `json:"shared,omitempty"`
 }
 
@@ -112,7 +112,7 @@ type Text struct {
 	// Ask is a number that the sender chose for a request; Reply is that of the request that this message answers.
 	Ask   uint64 `json:"ask,omitempty"`
 	Reply uint64 `json:"reply,omitempty"`
-	// Failed is the reason why a request failed, in place of Body and Data.
+	// Failed is the reason why a request failed, instead of Body and Data.
 	Failed string          `json:"failed,omitempty"`
 	Body   json.RawMessage `json:"body,omitempty"`
 	Data   Data            `json:"data,omitempty"` // written even if it is empty, unless it is nil
@@ -129,7 +129,7 @@ func (d *Data) UnmarshalJSON(b []byte) error {
 		if string(b) == "null" {
 			return nil
 		}
-		return malformed("data is no text")
+		return malformed("data is not a string")
 	}
 	if strings.ContainsAny(text, "\r\n") { // guard: data-breaks
 		return malformed("a line break in base64")
@@ -154,7 +154,7 @@ type TextAck struct {
 	Code Code   `json:"code,omitempty"` // Bye (absent) means accepted
 }
 
-// Offer proposes files. Sizes and counts are what is known so far; Counting says that the sender is still counting.
+// Offer proposes files. Sizes and counts are the values known so far; Counting means that the sender is still counting.
 type Offer struct {
 	ID       string   `json:"id"`
 	Names    []string `json:"names"` // top-level names, at most MaxOfferNames of them
@@ -168,7 +168,7 @@ type Offer struct {
 	// Attempt counts up from 1 each time the offer is sent: if it was accepted, the transfer resumes with that
 	// attempt.
 	Attempt int64 `json:"attempt"`
-	// Keep says that the sender waits for the receiver when it is offline, for as long as that takes.
+	// Keep means that the sender waits without a time limit for a receiver that is offline.
 	Keep bool `json:"keep,omitempty"`
 	// Note is the sender's words about it, for a person.
 	Note string `json:"note,omitempty"`
@@ -177,8 +177,8 @@ type Offer struct {
 // MaxNote limits a note, in bytes of UTF-8.
 const MaxNote = 1000
 
-// SameService reports whether the service types of two greetings allow a connection: they are equal, or one is not given.
-// Engines of several services may share one key, and a connection belongs to one of them.
+// SameService reports whether the service types of two greetings allow a connection: they are equal, or one is not
+// given. Engines of several services may share one key, and a connection belongs to one of them.
 func SameService(a, b string) bool { return a == "" || b == "" || a == b }
 
 // MaxOfferNames is how many top-level names an offer shows.

@@ -45,7 +45,7 @@ func CheckProgram(raw []byte) error {
 	return w.scan(raw)
 }
 
-// programs says which members of a message are a program's value.
+// programs reports whether a member of a message is a program's value.
 func programs(key string) bool { return key == "body" || key == "context" }
 
 // scan is Check, and keeps the members of the outermost object.

@@ -17,7 +17,7 @@ const MaxService = 15
 // ErrInvalid reports that a value from the program itself breaks a rule; the text names the rule.
 var ErrInvalid = errors.New("invalid")
 
-// ValidateName checks a display name of our own: 1 to 63 bytes of UTF-8 (MCPeerID), with something visible in it, and
+// ValidateName checks our own display name: 1 to 63 bytes of UTF-8 (MCPeerID), with something visible in it, and
 // without characters that break a line or change the text direction.
 func ValidateName(s string) error {
 	switch {
@@ -68,7 +68,7 @@ func ValidateServiceType(s string) error {
 	return nil
 }
 
-// BreaksText reports whether a character must not be displayed as it is in text from a peer: control characters, line
+// BreaksText reports whether a character must not be displayed unchanged in text from a peer: control characters, line
 // separators, private-use code points, invisible characters, and those that change the text direction.
 func BreaksText(r rune) bool {
 	switch {

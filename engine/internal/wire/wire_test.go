@@ -88,10 +88,10 @@ func TestCode_TableOfTheProtocol(t *testing.T) {
 		}
 	}
 	if !slices.Equal(table, ours) {
-		t.Errorf("PROTOCOL.md says %q, the code %q", table, ours)
+		t.Errorf("PROTOCOL.md has %q, the code %q", table, ours)
 	}
 	if !errors.Is(Code(999).Err(), ErrFailed) {
-		t.Error("an unknown code is no failure")
+		t.Error("an unknown code is not a failure")
 	}
 }
 
@@ -128,7 +128,7 @@ func TestFrame_SizeIsLimited(t *testing.T) {
 		t.Errorf("four gigabytes announced: %v", err)
 	}
 	if _, err := ReadFrame(strings.NewReader("\x00\x00\x00\x00"), MaxFrame); err == nil {
-		t.Error("an empty frame was taken")
+		t.Error("an empty frame was accepted")
 	}
 	if _, err := ReadFrame(bytes.NewReader(frame[:len(frame)-1]), MaxFrame); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("cut inside: %v", err)
@@ -213,7 +213,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		again, err := Encode(m)
 		if err != nil {
-			t.Fatalf("%s was taken and cannot be written: %v", raw, err)
+			t.Fatalf("%s was accepted and cannot be written: %v", raw, err)
 		}
 		back, err := Decode(again)
 		if err != nil {
@@ -242,7 +242,7 @@ func FuzzCheck(f *testing.F) {
 		kind := w.kind
 		var v any
 		if err := json.Unmarshal(raw, &v); err != nil {
-			t.Fatalf("%q was taken: %v", raw, err)
+			t.Fatalf("%q was accepted: %v", raw, err)
 		}
 		if twice := twice(json.NewDecoder(bytes.NewReader(raw))); twice {
 			t.Fatalf("%q has a key twice", raw)

@@ -178,7 +178,7 @@ func do(t *testing.T, ctx context.Context, actions ...chromedp.Action) {
 	}
 }
 
-// awaitText waits until an element shows a text. The page may change meanwhile.
+// awaitText waits until an element shows a string. The page may change in the meantime.
 func awaitText(t *testing.T, ctx context.Context, selector, want string) {
 	t.Helper()
 	got := ""
@@ -211,7 +211,7 @@ func same(t *testing.T, path string, want []byte) {
 	}
 }
 
-// TestUpload_FilesFoldersAndText: a browser sends 300 files, a folder, a text, and a file with an odd name.
+// TestUpload_FilesFoldersAndText: a browser sends 300 files, a folder, text, and a file with an unusual name.
 func TestUpload_FilesFoldersAndText(t *testing.T) {
 	inbox, src := t.TempDir(), t.TempDir()
 	l := startLink(t, "--receive", "--into", inbox, "--accept", "all", "--pin")
@@ -229,7 +229,7 @@ func TestUpload_FilesFoldersAndText(t *testing.T) {
 	if r := l.await("upload", "received"); r["files"] != 301.0 || r["problem"] != nil {
 		t.Errorf("%v", r)
 	}
-	awaitText(t, ctx, "#state", "Everything has arrived.")
+	awaitText(t, ctx, "#state", "All files have arrived.")
 	for name, want := range contents {
 		same(t, filepath.Join(inbox, strings.ReplaceAll(name, `"`, "_")), want)
 	}
@@ -260,17 +260,17 @@ func TestUpload_IsAskedAbout(t *testing.T) {
 			t.Errorf("stored before the answer: %v", list)
 		}
 		_, _ = io.WriteString(l.in, answer+"\n")
-		awaitText(t, ctx, "#state", map[string]string{"n": "Anna declined.", "y": "Everything has arrived."}[answer])
+		awaitText(t, ctx, "#state", map[string]string{"n": "Anna declined.", "y": "All files have arrived."}[answer])
 	}
 	same(t, filepath.Join(inbox, "file"), content)
 }
 
-// cutter is a proxy on another port that cuts connections once they have carried some bytes. Requests have to name the
-// link's own host, so it replaces the Host and Origin headers by what the browser would send there.
+// cutter is a proxy on another port that cuts connections once they have carried some bytes. Requests have to contain
+// the link's own host, so it replaces the Host and Origin headers with those that the browser would send there.
 type cutter struct {
 	l    net.Listener
 	to   string
-	left atomic.Int64 // cuts that are still to be made
+	left atomic.Int64 // remaining cuts
 	cuts atomic.Int64
 }
 
@@ -347,7 +347,7 @@ func hostOf(t *testing.T, link string) string {
 	return u.Host
 }
 
-// TestUpload_ContinuesAfterCuts: the connection breaks twice in the middle of a file, which arrives whole.
+// TestUpload_ContinuesAfterCuts: the connection breaks twice in the middle of a file, which still arrives completely.
 func TestUpload_ContinuesAfterCuts(t *testing.T) {
 	inbox, file := t.TempDir(), filepath.Join(t.TempDir(), "large")
 	content := random(t, file, 40<<20)
@@ -355,14 +355,14 @@ func TestUpload_ContinuesAfterCuts(t *testing.T) {
 	c := newCutter(t, hostOf(t, l.url), 2)
 	ctx := open(t, l, c.through(t, l.url), true)
 	do(t, ctx, chromedp.SetUploadFiles("#files", []string{file}, chromedp.ByID))
-	awaitText(t, ctx, "#state", "Everything has arrived.")
+	awaitText(t, ctx, "#state", "All files have arrived.")
 	same(t, filepath.Join(inbox, "large"), content)
 	if c.cuts.Load() != 2 {
 		t.Errorf("%d cuts", c.cuts.Load())
 	}
 }
 
-// TestDownload_ContinuesAfterCuts: Chromium resumes a file and the archive of all files by itself.
+// TestDownload_ContinuesAfterCuts: Chromium resumes a file and the archive of all files automatically.
 func TestDownload_ContinuesAfterCuts(t *testing.T) {
 	src, saved := t.TempDir(), t.TempDir()
 	content := random(t, filepath.Join(src, "large.bin"), 40<<20)
@@ -397,10 +397,10 @@ func awaitFile(t *testing.T, path string, atLeast int64) {
 			}
 		}
 	}
-	t.Fatalf("%s is not there", path)
+	t.Fatalf("%s is missing", path)
 }
 
-// TestPage_WorksWithoutScript: without JavaScript a browser sends files by the form, and downloads.
+// TestPage_WorksWithoutScript: without JavaScript, a browser sends files with the form, and downloads files.
 func TestPage_WorksWithoutScript(t *testing.T) {
 	inbox, saved := t.TempDir(), t.TempDir()
 	file := filepath.Join(t.TempDir(), "file.txt")
@@ -414,7 +414,7 @@ func TestPage_WorksWithoutScript(t *testing.T) {
 	same(t, filepath.Join(saved, "file.txt"), content)
 }
 
-// TestPage_BelongsToItsFirstVisitor: another browser is told that the link is in use.
+// TestPage_BelongsToItsFirstVisitor: another browser gets the message that the link is in use.
 func TestPage_BelongsToItsFirstVisitor(t *testing.T) {
 	l := startLink(t, "--text", "secret text")
 	open(t, l, l.url, true)

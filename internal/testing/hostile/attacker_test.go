@@ -120,7 +120,7 @@ func (a *attacker) dial() error {
 	return err
 }
 
-// frame prepends the length to a text.
+// frame prepends the length to a string.
 func frame(s string) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(s))), s...)
 }
@@ -271,7 +271,7 @@ func (a *attacker) transfer(names []string, files, folders, size int64) (id stri
 	return id, lane, err
 }
 
-// The parts of a transfer's bytes, written by hand.
+// The parts of a transfer's bytes, written directly.
 
 func varint(n uint64) []byte { return binary.AppendUvarint(nil, n) }
 

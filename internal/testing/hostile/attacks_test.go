@@ -155,8 +155,8 @@ func nowhere(change func(*tls.Config)) func(*attacker) error {
 	}
 }
 
-// prompts runs f and checks that the user was asked at most n times meanwhile, or, if n is above 2, also once more for
-// every 2 s.
+// prompts runs f and checks that the user was asked at most n times in the meantime, or, if n is above 2, also again
+// for every 2 s.
 func (a *attacker) prompts(n int64, f func() error) error {
 	old, err := a.v.ask("")
 	if err != nil {

@@ -82,7 +82,7 @@ var greeting = []attack{
 	{before, "an unknown ALPN", "the handshake fails", nowhere(func(c *tls.Config) { c.NextProtos = []string{"h3"} })},
 	{before, "no ALPN", "the handshake fails", nowhere(func(c *tls.Config) { c.NextProtos = nil })},
 	{before, "TLS 1.2 and below", "the handshake fails", nowhere(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS12, tls.VersionTLS12 })},
-	{before, "100 conns that say nothing", "16 of an address wait, 5 s long; others are refused as busy", func(a *attacker) error {
+	{before, "100 silent conns", "16 per address wait for 5 s; others are refused as busy", func(a *attacker) error {
 		var conns []*attacker
 		defer func() {
 			for _, b := range conns {
@@ -106,7 +106,7 @@ var greeting = []attack{
 		}
 		return nil
 	}},
-	{before, "a hello that comes a byte at a time", "timeout after 5 s", func(a *attacker) error {
+	{before, "a hello that arrives a byte at a time", "timeout after 5 s", func(a *attacker) error {
 		if err := a.dial(); err != nil {
 			return err
 		}
@@ -132,8 +132,8 @@ var greeting = []attack{
 	{before, "no version", "protocol", badHello(protocol, `"v":1,`, ``)},
 	{before, "a hello that is not UTF-8", "protocol", badHello(protocol, `"name":"`, "\"name\":\"\xff")},
 	{before, "a lone surrogate", "protocol", badHello(protocol, `"name":"`, `"name":"\ud800`)},
-	{before, "a key that stands twice", "protocol", badHello(protocol, `{`, `{"v":1,`)},
-	{before, "a key that stands twice but for its case", "protocol", badHello(protocol, `{`, `{"V":1,`)},
+	{before, "a duplicate key", "protocol", badHello(protocol, `{`, `{"v":1,`)},
+	{before, "a duplicate key in a different case", "protocol", badHello(protocol, `{`, `{"V":1,`)},
 	{before, "a name of 5,000 bytes", "protocol", badHello(protocol, `"name":"`, `"name":"`+strings.Repeat("n", 5000))},
 	{before, "discovery info against the rules", "protocol", badHello(protocol, `{`, `{"info":{"_x":"1"},`)},
 	{before, "a service type against the rules", "protocol", badHello(protocol, `"service":"`, `"service":"a_b`)},
@@ -176,7 +176,7 @@ var greeting = []attack{
 		}
 		return nil
 	}},
-	{before, "a lane that says noise", "it is ended", func(a *attacker) error {
+	{before, "a lane that carries noise", "it is ended", func(a *attacker) error {
 		c, err := a.dialAs(laneALPN)
 		if err != nil {
 			return err
@@ -189,7 +189,7 @@ var greeting = []attack{
 		_, err = closed(c, 8*time.Second)
 		return err
 	}},
-	{before, "a lane for a transfer that nobody made", "unknown-offer", func(a *attacker) error {
+	{before, "a lane for an unknown transfer", "unknown-offer", func(a *attacker) error {
 		if err := a.greet(); err != nil {
 			return err
 		}
@@ -253,7 +253,7 @@ var greeting = []attack{
 		packets(func() { m.send(random(600)) })
 		return nil
 	}},
-	{before, "mDNS: another peer's ID at our address", "what answers there has another key, and is told nothing", func(a *attacker) error {
+	{before, "mDNS: another peer's ID at our address", "the device there has a different key, and gets no information", func(a *attacker) error {
 		l, err := quic.ListenAddr("127.0.0.1:0", a.tls(sessionALPN), nil)
 		if err != nil {
 			return err

@@ -29,16 +29,16 @@ func stillOpen(conns []*quic.Conn) (n int) {
 // talking holds the attacks on a greeted connection, or with a session.
 var talking = []attack{
 	{session, "a second hello", "protocol", func(a *attacker) error { return foul(okHello, protocol, a.hello())(a) }},
-	{session, "types of the future, 2,000 of them", "skipped", ignored((*attacker).connect, many(2000, `{"type":"something_newer","x":[1]}`)...)},
+	{session, "2,000 frames of future types", "skipped", ignored((*attacker).connect, many(2000, `{"type":"something_newer","x":[1]}`)...)},
 	{session, "invalid JSON", "protocol", foul((*attacker).connect, protocol, `{"type":"ping","n":`)},
 	{session, "a frame over the limit", "too-large", raw((*attacker).connect, tooLarge, []byte{0x7f, 0, 0, 0})},
 	{session, "a control frame of 100 KB", "too-large", foul((*attacker).connect, tooLarge, `{"type":"info","name":"x","y":"`+strings.Repeat("y", 100_000)+`"}`)},
 	{session, "nesting 10,000 deep", "protocol", foul((*attacker).connect, protocol, `{"type":"message","n":1,"body":`+strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000)+`}`)},
 	{session, "half a million tokens", "protocol", foul((*attacker).connect, protocol, `{"type":"message","n":1,"body":[`+strings.Repeat("1,", 400_000)+`1]}`)},
-	{session, "10,000 keys twice", "protocol", foul((*attacker).connect, protocol, `{"type":"message","n":1,"body":{`+keys(10_000)+keys(1)+`"z":1}}`)},
+	{session, "10,000 duplicate keys", "protocol", foul((*attacker).connect, protocol, `{"type":"message","n":1,"body":{`+keys(10_000)+keys(1)+`"z":1}}`)},
 	{session, "a number out of range", "protocol", foul((*attacker).connect, protocol, `{"type":"ping","n":1e400}`)},
 	{session, "a message without a number", "protocol", foul((*attacker).connect, protocol, `{"type":"message","body":1}`)},
-	{session, "a message twice", "handed over once", func(a *attacker) error {
+	{session, "a message twice", "delivered once", func(a *attacker) error {
 		if err := a.connect(); err != nil {
 			return err
 		}
@@ -56,12 +56,12 @@ var talking = []attack{
 		return err
 	}},
 	{session, "a number 2^63 ahead, and back", "served", ignored((*attacker).connect, `{"type":"message","n":9223372036854775808,"body":1}`, `{"type":"message","n":2,"body":1}`)},
-	{session, "answers to what was never asked", "ignored", ignored((*attacker).connect,
+	{session, "answers to unknown messages", "ignored", ignored((*attacker).connect,
 		`{"type":"message_ack","n":99}`, `{"type":"pong","n":99}`, `{"type":"invite_answer","id":"00112233445566778899aabbccddeeff","accept":true}`,
 		`{"type":"offer_answer","id":"00112233445566778899aabbccddeeff","accept":true,"attempt":1}`, `{"type":"offer_cancel","id":"00112233445566778899aabbccddeeff"}`,
 		`{"type":"offer_pause","id":"00112233445566778899aabbccddeeff"}`, `{"type":"lanes","id":"00112233445566778899aabbccddeeff","attempt":1,"quic":8}`,
 		`{"type":"offer_update","id":"00112233445566778899aabbccddeeff","files":1,"folders":1,"bytes":1}`)},
-	{session, "a yes that nobody asked for, from a stranger", "no session", func(a *attacker) error {
+	{session, "an unsolicited acceptance from a stranger", "no session", func(a *attacker) error {
 		a.name = "stranger"
 		if err := ignored(okHello, `{"type":"invite_answer","id":"00112233445566778899aabbccddeeff","accept":true}`)(a); err != nil {
 			return err
@@ -81,7 +81,7 @@ var talking = []attack{
 		}
 		return a.noSession()
 	}},
-	{session, "messages, datagrams and streams of a stranger", "none is handed over", func(a *attacker) error {
+	{session, "messages, datagrams and streams of a stranger", "none is delivered", func(a *attacker) error {
 		a.name = "stranger"
 		old, err := a.v.ask("")
 		if err != nil {
@@ -149,10 +149,10 @@ var talking = []attack{
 	{session, "a file alone that is still counted", "protocol", foul((*attacker).connect, protocol, `{"type":"offer","id":"00112233445566778899aabbccddeeff","names":["note.txt"],"items":1,"files":1,"folders":0,"bytes":20,"counting":true,"attempt":1}`)},
 	{session, "an end with a path of 5,000 bytes", "protocol", foul((*attacker).connect, protocol, `{"type":"offer_cancel","id":"00112233445566778899aabbccddeeff","code":"failed","reason":5,"path":"`+strings.Repeat("x", 5000)+`"}`)},
 	{session, "an end with a reason of 300", "protocol", foul((*attacker).connect, protocol, `{"type":"offer_cancel","id":"00112233445566778899aabbccddeeff","code":"failed","reason":300}`)},
-	{session, "an offer of less than nothing", "protocol", foul((*attacker).connect, protocol, `{"type":"offer","id":"00112233445566778899aabbccddeeff","names":["x"],"items":1,"files":-1,"folders":0,"bytes":-1,"attempt":1}`)},
+	{session, "an offer with negative totals", "protocol", foul((*attacker).connect, protocol, `{"type":"offer","id":"00112233445566778899aabbccddeeff","names":["x"],"items":1,"files":-1,"folders":0,"bytes":-1,"attempt":1}`)},
 	{session, "an offer with a name of 2,000 bytes", "protocol", foul((*attacker).connect, protocol, `{"type":"offer","id":"00112233445566778899aabbccddeeff","names":["`+strings.Repeat("x", 2000)+`"],"items":1,"files":1,"folders":0,"bytes":1,"attempt":1}`)},
 	{session, "an offer with a note of 1,001 bytes", "protocol", foul((*attacker).connect, protocol, `{"type":"offer","id":"00112233445566778899aabbccddeeff","names":["x"],"items":1,"files":1,"folders":0,"bytes":1,"attempt":1,"note":"`+strings.Repeat("x", 1001)+`"}`)},
-	{session, "a flood of pings", "read at its pace", flood((*attacker).connect, func(a *attacker, i int) error { return a.say(many(100, `{"type":"ping","n":1}`)...) })},
+	{session, "a flood of pings", "read at the rate limit", flood((*attacker).connect, func(a *attacker, i int) error { return a.say(many(100, `{"type":"ping","n":1}`)...) })},
 	{session, "a flood of pings of a stranger", "50 a second are read, 200 at once", func(a *attacker) error {
 		if err := a.greet(); err != nil {
 			return err
@@ -184,7 +184,7 @@ var talking = []attack{
 	{session, "a flood of messages whose answers are not read", "the conn ends", flood((*attacker).connect, func(a *attacker, i int) error {
 		return a.say(fmt.Sprintf(`{"type":"message","n":%d,"body":"%s"}`, i+1, strings.Repeat("m", 1000)))
 	})},
-	{session, "a flood of messages of 1 MB", "read at its pace", flood((*attacker).connect, func(a *attacker, i int) error {
+	{session, "a flood of messages of 1 MB", "read at the rate limit", flood((*attacker).connect, func(a *attacker, i int) error {
 		return a.say(fmt.Sprintf(`{"type":"message","n":%d,"body":"%s"}`, i+1, strings.Repeat("m", 1<<20-100)))
 	})},
 	{session, "a flood of names", "the newest counts", flood((*attacker).connect, func(a *attacker, i int) error {
@@ -222,7 +222,7 @@ var talking = []attack{
 		}
 		return err
 	}},
-	{session, "a flood of datagrams", "dropped above the pace", flood((*attacker).connect, func(a *attacker, i int) error {
+	{session, "a flood of datagrams", "dropped above the rate limit", flood((*attacker).connect, func(a *attacker, i int) error {
 		return a.conn.SendDatagram([]byte("\x03{\"x\":1}"))
 	})},
 	{session, "malformed datagrams", "dropped", func(a *attacker) error {
@@ -245,7 +245,7 @@ var talking = []attack{
 		}
 		return err
 	}},
-	{session, "streams that are opened and dropped without end", "served at their pace", flood((*attacker).connect, func(a *attacker, i int) error {
+	{session, "streams that are opened and dropped without end", "served at the rate limit", flood((*attacker).connect, func(a *attacker, i int) error {
 		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		defer cancel()
 		s, err := a.conn.OpenStreamSync(ctx)
@@ -257,7 +257,7 @@ var talking = []attack{
 		s.CancelWrite(70000)
 		return nil
 	})},
-	{session, "40 streams that never say what they are", "reset after 5 s; messages pass", func(a *attacker) error {
+	{session, "40 streams without a header", "reset after 5 s; messages pass", func(a *attacker) error {
 		if err := a.connect(); err != nil {
 			return err
 		}
@@ -268,7 +268,7 @@ var talking = []attack{
 		}
 		return a.alive()
 	}},
-	{session, "credit exhaustion: echoes that nobody reads", "what the peer does not read blocks itself; others are served", func(a *attacker) error {
+	{session, "credit exhaustion: echoes that are not read", "what the peer does not read blocks itself; others are served", func(a *attacker) error {
 		if err := a.connect(); err != nil {
 			return err
 		}
@@ -299,7 +299,7 @@ var talking = []attack{
 		return a.alive()
 	}},
 	{session, "a session that ends again and again", "protocol", foul((*attacker).connect, protocol, `{"type":"renew","n":1}`, `{"type":"renew","n":2}`)},
-	{session, "a message after leave", "not handed over, not answered", func(a *attacker) error {
+	{session, "a message after leave", "not delivered, not answered", func(a *attacker) error {
 		if err := a.connect(); err != nil {
 			return err
 		}
@@ -324,7 +324,7 @@ var talking = []attack{
 		_, err := closed(a.conn, 8*time.Second)
 		return err
 	}},
-	{session, "a half frame, and no more", "others are served; the session waits", func(a *attacker) error {
+	{session, "half a frame, then nothing", "others are served; the session waits", func(a *attacker) error {
 		if err := a.connect(); err != nil {
 			return err
 		}
@@ -449,7 +449,7 @@ var talking = []attack{
 		}
 		return nil
 	}},
-	{session, "20 streams of a stranger that say nothing", "8 wait, others are refused as busy", func(a *attacker) error {
+	{session, "20 silent streams of a stranger", "8 wait, others are refused as busy", func(a *attacker) error {
 		a.name = "stranger"
 		if err := a.greet(); err != nil {
 			return err
@@ -476,14 +476,14 @@ var talking = []attack{
 		}
 		return nil
 	}},
-	{session, "a pairing that reveals another nonce than it has committed to", "protocol; nobody is verified", func(a *attacker) error {
+	{session, "a pairing that reveals another nonce than it has committed to", "protocol; no one is verified", func(a *attacker) error {
 		_, err := a.pairing(random(32))
 		if err != nil {
 			return err
 		}
 		return wants(a.conn, protocol)
 	}},
-	{session, "a pairing whose confirmation is forged", "protocol; nobody is verified", func(a *attacker) error {
+	{session, "a pairing whose confirmation is forged", "protocol; no one is verified", func(a *attacker) error {
 		id, err := a.pairing(nil)
 		if err != nil {
 			return err
@@ -522,7 +522,7 @@ var talking = []attack{
 		}
 		return a.alive()
 	}},
-	{session, "20 conns with one key", "three wait beside the one that is there, 10 s long; it remains", func(a *attacker) error {
+	{session, "20 conns with one key", "three wait in addition to the existing one, for 10 s; it remains", func(a *attacker) error {
 		if err := a.connect(); err != nil {
 			return err
 		}

@@ -207,7 +207,7 @@ func TestVerifiedPeerGetsThrough(t *testing.T) {
 
 // doors holds attacks on the resources that the engine uses for strangers.
 var doors = []attack{
-	{session, "frames of unknown types of a stranger, 64 kB each", "read at a stranger's pace", func(a *attacker) error {
+	{session, "frames of unknown types of a stranger, 64 kB each", "read at the rate limit for strangers", func(a *attacker) error {
 		a.name = "stranger"
 		if err := a.greet(); err != nil {
 			return err
@@ -225,7 +225,7 @@ var doors = []attack{
 		}
 		return nil
 	}},
-	{session, "frames of unknown types of a stranger, 360 small ones", "read at a stranger's pace", func(a *attacker) error {
+	{session, "frames of unknown types of a stranger, 360 small ones", "read at the rate limit for strangers", func(a *attacker) error {
 		a.name = "stranger"
 		if err := a.greet(); err != nil {
 			return err
@@ -298,7 +298,7 @@ var doors = []attack{
 		}
 		return nil
 	}},
-	{session, "sessions of 20 strangers that a function lets in", "none is kept as known", func(a *attacker) error {
+	{session, "sessions of 20 strangers that a function admits", "none becomes known", func(a *attacker) error {
 		old, err := a.v.ask("")
 		if err != nil {
 			return err

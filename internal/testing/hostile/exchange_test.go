@@ -70,16 +70,16 @@ func leads(p prepare, times, least, most int64) func(*attacker) error {
 // leading holds attacks that announce other peers to a connected one.
 var leading = []attack{
 	{session, "33 peers in a frame", "protocol", foul((*attacker).connect, protocol, peers(33, "127.0.0.1:20000"))},
-	{session, "a peer at an address of many", "protocol", foul((*attacker).connect, protocol, peers(1, "224.0.0.251:20000"))},
+	{session, "a peer at a multicast address", "protocol", foul((*attacker).connect, protocol, peers(1, "224.0.0.251:20000"))},
 	{session, "a peer at no address", "protocol", foul((*attacker).connect, protocol, peers(1, "0.0.0.0:20000"))},
 	{session, "a peer with a zone", "protocol", foul((*attacker).connect, protocol, peers(1, "[fe80::1%lo]:20000"))},
 	{session, "a peer whose ID is none", "protocol", foul((*attacker).connect, protocol, `{"type":"peers","peers":[{"id":"x","addr":"127.0.0.1:20000"}]}`)},
 	{session, "the victim itself, as a peer elsewhere", "ignored", func(a *attacker) error {
 		return ignored((*attacker).connect, fmt.Sprintf(`{"type":"peers","peers":[{"id":%q,"addr":"127.0.0.1:20000"}]}`, a.v.id))(a)
 	}},
-	{session, "peers told by a stranger", "nobody is dialled", leads((*attacker).greet, 1, 0, 0)},
-	{session, "200 peers that are not there", "64 are dialled, and one in 5 s", leads((*attacker).connect, 10, 20, 66)},
-	{session, "a flood of peers", "read at their pace, and few are dialled", flood((*attacker).connect, func(a *attacker, i int) error {
+	{session, "peers announced by a stranger", "no one is dialled", leads((*attacker).greet, 1, 0, 0)},
+	{session, "200 peers that do not exist", "64 are dialled, and one in 5 s", leads((*attacker).connect, 10, 20, 66)},
+	{session, "a flood of peers", "read at the rate limit, and few are dialled", flood((*attacker).connect, func(a *attacker, i int) error {
 		return a.say(many(100, peersFrame)...)
 	})},
 }

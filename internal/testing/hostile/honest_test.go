@@ -38,8 +38,8 @@ func (silence) Forget(engine.PeerID)       {}
 func (silence) Recheck(engine.PeerID)      {}
 func (silence) Link(netip.Addr) string     { return "" }
 
-// runHonest runs a program that constantly talks to the victim, in a process of its own: the attacker's work must not
-// count as slowness of the victim.
+// runHonest runs a program that constantly talks to the victim, in its own process: the attacker's work must not count
+// as slowness of the victim.
 func runHonest(at, id, service string) error {
 	e, err := engine.New(engine.Config{Name: "friend in need", Service: service, Discovery: silence{}})
 	if err != nil {

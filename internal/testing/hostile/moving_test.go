@@ -17,7 +17,7 @@ import (
 
 // transferring holds the attacks inside a transfer.
 var transferring = []attack{
-	{moving, "bytes for an offer that nobody has accepted", "no lane; nothing is stored", func(a *attacker) error {
+	{moving, "bytes for an offer that was not accepted", "no lane; nothing is stored", func(a *attacker) error {
 		a.name = "stranger"
 		if err := a.greet(); err != nil {
 			return err
@@ -41,7 +41,7 @@ var transferring = []attack{
 		}
 		return nil
 	}},
-	{moving, "a lane of another key for a transfer that moves", "no lane", func(a *attacker) error {
+	{moving, "a lane of another key for a running transfer", "no lane", func(a *attacker) error {
 		id, _, err := a.transfer([]string{"x"}, 1, 0, 7)
 		if err != nil {
 			return err
@@ -76,7 +76,7 @@ var transferring = []attack{
 		}
 		return a.alive()
 	}},
-	{moving, "20 lanes", "10 at the most", func(a *attacker) error {
+	{moving, "20 lanes", "at most 10", func(a *attacker) error {
 		id, _, err := a.transfer([]string{"x"}, 1, 0, 7)
 		if err != nil {
 			return err
@@ -102,7 +102,7 @@ var transferring = []attack{
 	{moving, "a path 40 deep", "refused", badPath("d/" + strings.Repeat("x/", 40) + "x")},
 	{moving, "another top-level name than was offered", "refused", badPath("e")},
 	{moving, "a file in a folder that was not announced", "refused", badPath("d/e/x")},
-	{moving, "a path that is no UTF-8, absolute", "refused", badPath("/\xff")},
+	{moving, "an absolute path that is not UTF-8", "refused", badPath("/\xff")},
 	{moving, "an entry twice", "refused", spoiled([]string{"d"}, 2, 1, 14, one(entry(1, "d", 0, ""), entry(0, "d/a", 7, ""), entry(0, "d/a", 7, ""))...)},
 	{moving, "a file used as a folder", "refused", spoiled([]string{"d"}, 2, 1, 14, one(entry(1, "d", 0, ""), entry(0, "d/a", 7, ""), entry(0, "d/a/b", 7, ""))...)},
 	{moving, "a link that leads out", "not made", func(a *attacker) error {
@@ -131,8 +131,8 @@ var transferring = []attack{
 		return nil
 	}},
 	{moving, "not all names that were offered", "refused", spoiled([]string{"x", "y"}, 2, 0, 7, one(entry(0, "x", 7, ""), data(0, 0), chunk(0, "payload"), record('F'), end(1, 0, 0, 7))...)},
-	{moving, "digests of a file that nobody asked for", "refused", spoiled([]string{"x"}, 1, 0, 7, one(entry(0, "x", 7, ""), record('Y', varint(0), make([]byte, 32)))...)},
-	{moving, "content after a refusal that was not said", "refused", spoiled([]string{"x"}, 1, 0, 7, one(entry(0, "x", 7, ""), record('X', varint(0), []byte{1}), data(0, 0))...)},
+	{moving, "unrequested digests of a file", "refused", spoiled([]string{"x"}, 1, 0, 7, one(entry(0, "x", 7, ""), record('Y', varint(0), make([]byte, 32)))...)},
+	{moving, "content after an unannounced refusal", "refused", spoiled([]string{"x"}, 1, 0, 7, one(entry(0, "x", 7, ""), record('X', varint(0), []byte{1}), data(0, 0))...)},
 	{moving, "more bytes than were offered", "refused", spoiled([]string{"x"}, 1, 0, 7, one(entry(0, "x", 1<<30, ""))...)},
 	{moving, "a file of 2^63 bytes", "refused", spoiled([]string{"x"}, 1, 0, 7, one(entry(0, "x", 1<<63, ""))...)},
 	{moving, "more files than were offered", "refused", func(a *attacker) error {
@@ -144,7 +144,7 @@ var transferring = []attack{
 		return spoiled([]string{"d"}, 1, 1, 7, one(records[:1000]...)[0], block(1, records[1000:2500]...), block(2, records[2500:]...))(a)
 	}},
 	{moving, "a file alone that is larger than was offered", "refused", spoiled([]string{"x"}, 1, 0, 7, one(entry(0, "x", 200<<10, ""))...)},
-	{moving, "another file beside files alone", "refused", spoiled([]string{"x", "y"}, 2, 0, 7, one(entry(0, "x", 7, ""), entry(0, "y", 0, ""), entry(0, "z", 0, ""))...)},
+	{moving, "another file in an offer of files only", "refused", spoiled([]string{"x", "y"}, 2, 0, 7, one(entry(0, "x", 7, ""), entry(0, "y", 0, ""), entry(0, "z", 0, ""))...)},
 	{moving, "2 MiB in a folder of 7 bytes", "refused", spoiled([]string{"d"}, 1, 1, 7, one(entry(1, "d", 0, ""), entry(0, "d/x", 2<<20, ""))...)},
 	{moving, "10 files in a folder of one", "refused", func(a *attacker) error {
 		records := [][]byte{entry(1, "d", 0, "")}
@@ -154,7 +154,7 @@ var transferring = []attack{
 		return spoiled([]string{"d"}, 1, 1, 7, one(records...)...)(a)
 	}},
 	{moving, "lanes for more transfers than eight", "refused", manyLanes},
-	{moving, "attempts that each bring another file", "no more lies there than was offered", attempts},
+	{moving, "attempts that each bring another file", "no more is stored than was offered", attempts},
 	{moving, "a digest that lies", "refused", spoiled([]string{"x"}, 1, 0, 7, one(entry(0, "x", 7, ""), data(0, 0), record('C', varint(0), make([]byte, 16), []byte("payload")), record('F'), end(1, 0, 0, 7))...)},
 	{moving, "a chunk beyond the end of its file", "refused", spoiled([]string{"x"}, 1, 0, 7, one(entry(0, "x", 3, ""), data(0, 0), chunk(0, "payload"))...)},
 	{moving, "a chunk with a gap before it", "refused", spoiled([]string{"x"}, 1, 0, 14, one(entry(0, "x", 14, ""), data(0, 0), chunk(7, "payload"))...)},
@@ -171,7 +171,7 @@ var transferring = []attack{
 	{moving, "a varint without end", "refused", spoiled([]string{"x"}, 1, 0, 7, one(append([]byte{'E'}, bytes.Repeat([]byte{0xff}, 30)...))...)},
 	{moving, "a block of 4 GiB", "the lane is ended", spoiled([]string{"x"}, 1, 0, 7, append([]byte{'B', 0, 0, 0, 0, 0, 0, 0, 0}, 0xff, 0xff, 0xff, 0xff))},
 	{moving, "a block far ahead", "the lane is ended", spoiled([]string{"x"}, 1, 0, 7, block(1<<40, entry(0, "x", 7, "")))},
-	{moving, "a block twice", "taken once", func(a *attacker) error {
+	{moving, "a block twice", "accepted once", func(a *attacker) error {
 		_, lane, err := a.transfer([]string{"twice.txt"}, 1, 0, 7)
 		if err != nil {
 			return err
@@ -184,7 +184,7 @@ var transferring = []attack{
 		}
 		return err
 	}},
-	{moving, "taken for what was never sent", "the lane is ended", spoiled([]string{"x"}, 1, 0, 7, binary.BigEndian.AppendUint64([]byte{'K'}, 1<<50))},
+	{moving, "an acknowledgement of unsent blocks", "the lane is ended", spoiled([]string{"x"}, 1, 0, 7, binary.BigEndian.AppendUint64([]byte{'K'}, 1<<50))},
 	{moving, "noise on the lane", "the lane is ended", spoiled([]string{"x"}, 1, 0, 7, random(10_000))},
 	{moving, "a manifest of 300,000 entries where one was offered", "refused early", func(a *attacker) error {
 		_, lane, err := a.transfer([]string{"d"}, 1, 1, 7)
@@ -211,7 +211,7 @@ var transferring = []attack{
 		}
 		return nil
 	}},
-	{moving, "a lane on which a byte comes each 100 ms", "others are served", func(a *attacker) error {
+	{moving, "a lane with a byte every 100 ms", "others are served", func(a *attacker) error {
 		_, lane, err := a.transfer([]string{"x"}, 1, 0, 7)
 		if err != nil {
 			return err
@@ -224,7 +224,7 @@ var transferring = []attack{
 		}
 		return a.nothingStored()
 	}},
-	{moving, "a lane that says nothing", "given up after 6 s", func(a *attacker) error {
+	{moving, "a silent lane", "given up after 6 s", func(a *attacker) error {
 		id := hexID()
 		if err := a.connect(); err != nil {
 			return err
@@ -252,7 +252,7 @@ var transferring = []attack{
 		_, _ = io.Copy(io.Discard, lane)
 		return a.nothingStored()
 	}},
-	{moving, "a file over one that is there", "numbered, and the old one stays", func(a *attacker) error {
+	{moving, "a file with the name of an existing one", "numbered, and the old one stays", func(a *attacker) error {
 		_, lane, err := a.transfer([]string{"victim.txt"}, 1, 0, 7)
 		if err != nil {
 			return err
@@ -264,7 +264,7 @@ var transferring = []attack{
 		}
 		return err
 	}},
-	{moving, "a file that acts by being listed", "stored inert", func(a *attacker) error {
+	{moving, "a file that takes effect when listed", "stored inert", func(a *attacker) error {
 		_, lane, err := a.transfer([]string{"x.desktop"}, 1, 0, 7)
 		if err != nil {
 			return err
@@ -331,7 +331,7 @@ func attempts(a *attacker) error {
 			return fmt.Errorf("attempt %d brought %d bytes", n, got)
 		}
 		if got := bytesBelow(inbox) - before; got > size+size/4 {
-			return fmt.Errorf("%d bytes lie there after attempt %d", got, n)
+			return fmt.Errorf("%d bytes are left after attempt %d", got, n)
 		}
 		_ = c.CloseWithError(0, "")
 		time.Sleep(200 * time.Millisecond)

@@ -194,14 +194,14 @@ var queries = []attack{
 			return nil
 		})
 	}},
-	{before, "mDNS: one datagram of 65 kB with 10,000 questions", "not looked into", func(a *attacker) error {
+	{before, "mDNS: one datagram of 65 kB with 10,000 questions", "not parsed", func(a *attacker) error {
 		id := a.v.id.String()
 		return amplified(id, 0, func(m *multicast) error {
 			m.send(questions(id, 10_000))
 			return nil
 		})
 	}},
-	{before, "mDNS: 100 packets of 238 questions a second", "one packet a second answers them, and others are answered meanwhile", func(a *attacker) error {
+	{before, "mDNS: 100 packets of 238 questions a second", "one packet a second answers them, and others are still answered", func(a *attacker) error {
 		id := a.v.id.String()
 		flood := questions(id, 238)
 		return amplified(id, floodTime, func(m *multicast) error {
@@ -230,7 +230,7 @@ var queries = []attack{
 			return nil
 		})
 	}},
-	{before, "mDNS: 10,000 queries a second", "others are answered meanwhile", func(a *attacker) error {
+	{before, "mDNS: 10,000 queries a second", "others are still answered", func(a *attacker) error {
 		id := a.v.id.String()
 		flood := questions(id, 1)
 		return amplified(id, 2*floodTime, func(m *multicast) error {

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// pairing runs the protocol up to the reveal, by hand, while the victim's user opens the window and chooses the
-// attacker. If other is given, it reveals that nonce instead of the one it has committed to; otherwise a.code is set
-// to the code.
+// pairing runs the protocol up to the reveal directly, while the victim's user opens the window and chooses the
+// attacker. If other is given, it reveals that nonce instead of the one it has committed to; otherwise a.code is set to
+// the code.
 func (a *attacker) pairing(other []byte) (id string, err error) {
 	if _, err := a.v.ask("pair"); err != nil {
 		return "", err

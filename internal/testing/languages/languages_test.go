@@ -72,7 +72,7 @@ func absolute(t *testing.T, parts ...string) string {
 	return p
 }
 
-// pytest returns the path of pytest in a virtual environment of its own, which it makes once.
+// pytest returns the path of pytest in its own virtual environment, which it makes once.
 func pytest(t *testing.T) string {
 	t.Helper()
 	if _, err := exec.LookPath("python3"); err != nil {

@@ -32,7 +32,7 @@ func (s *speaker) Write(b []byte) (int, error) {
 	return s.out.Write(b)
 }
 
-// said reports whether the program has printed a text. The prompt of the Python example may come before it.
+// said reports whether the program has printed a string. The prompt of the Python example may come before it.
 func (s *speaker) said(text string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,7 +47,7 @@ func (s *speaker) say(t *testing.T, line string) {
 	}
 }
 
-// await waits until the program has printed a text.
+// await waits until the program has printed a string.
 func (s *speaker) await(t *testing.T, text string) {
 	t.Helper()
 	if !load.Within(30*time.Second, 20*time.Millisecond, func() bool { return s.said(text) }) {

@@ -33,7 +33,7 @@ func TestFactor_GrowsWithBusyThreads(t *testing.T) {
 	stop.Store(true)
 	wg.Wait()
 	if most < 1.5 {
-		t.Errorf("beside four busy threads a core it is %.2f", most)
+		t.Errorf("with four busy threads per core it is %.2f", most)
 	}
 }
 

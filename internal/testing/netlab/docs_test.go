@@ -24,7 +24,7 @@ import (
 
 const root = "../../.."
 
-// told lists the pages that ask readers to type something.
+// told lists the pages with commands for readers to type.
 var told = []string{
 	"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/api.md", "docs/architecture.md", "docs/building.md", "docs/cli.md", "docs/figures.md", "docs/packaging.md",
 	"docs/json-rpc.md", "docs/parity.md", "docs/performance.md", "docs/reach.md", "docs/security.md", "docs/testing.md", "docs/window.md",
@@ -142,10 +142,10 @@ func TestDocs_EveryCommandIsRun(t *testing.T) {
 	for c, name := range docs {
 		by, run := commands[c]
 		if !run {
-			t.Errorf("%s tells of %q, which no test runs", name, c)
+			t.Errorf("%s mentions %q, which no test runs", name, c)
 		}
 		if by == elsewhere && !strings.Contains(page(t, "internal/testing/readme/system_test.go"), c) {
-			t.Errorf("%s tells of %q, which internal/testing/readme does not run", name, c)
+			t.Errorf("%s mentions %q, which internal/testing/readme does not run", name, c)
 		}
 		if file, says, ok := strings.Cut(by, ":"); ok && !strings.Contains(page(t, file), says) {
 			t.Errorf("%q: %s does not run it", c, file)
@@ -153,7 +153,7 @@ func TestDocs_EveryCommandIsRun(t *testing.T) {
 	}
 	for c := range commands {
 		if _, there := docs[c]; !there {
-			t.Errorf("no page tells of %q", c)
+			t.Errorf("no page mentions %q", c)
 		}
 	}
 }
@@ -267,7 +267,7 @@ func TestReadme_TwoPeersConnect(t *testing.T) {
 		}
 	}
 	if out, err := shell(t, lan.Lonely(), t.TempDir(), "multipeer-cli doctor").CombinedOutput(); err == nil || !strings.Contains(string(out), "no-network") {
-		t.Errorf("the doctor of a host without a network says %v: %s", err, out)
+		t.Errorf("the doctor of a host without a network reports %v: %s", err, out)
 	}
 	for _, me := range both {
 		_ = me.in.Close()
@@ -326,7 +326,7 @@ func TestReadme_ModuleOfYourOwn(t *testing.T) {
 	}
 	const edit = "go mod edit -require multipeer@v0.0.0 -replace multipeer=../multipeer && go mod tidy"
 	if commands[edit] != here {
-		t.Fatal("the README says something else now")
+		t.Fatal("the README has changed")
 	}
 	for _, line := range []string{"go mod init mine", edit, "go build ."} {
 		c := exec.Command("sh", "-c", line)

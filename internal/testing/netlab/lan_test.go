@@ -25,7 +25,7 @@ import (
 
 var cli string
 
-// roles are what this program does in place of the tests when MULTIPEER_ROLE names one: hosts of a test run it.
+// roles are what this program does instead of the tests when MULTIPEER_ROLE names one: hosts of a test run it.
 var roles = map[string]func(args []string) error{"serve http": serveHTTP, "ask http": askHTTP, "post": postMany, "visit link": visitLink}
 
 func TestMain(m *testing.M) {

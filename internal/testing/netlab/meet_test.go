@@ -70,7 +70,7 @@ func TestDiscovery_KnownPeersMeetWithoutMulticast(t *testing.T) {
 		return ofAnna, ofBen
 	}
 	ofAnna, ofBen := meet()
-	// A chat accepts everyone, which makes no peer known. A person does.
+	// A chat accepts everyone, which makes no peer known. A person's decision does.
 	for _, r := range []*running{
 		start(t, lan.Host(1), "--profile", anna, "trust", ofBen, "verified"),
 		start(t, lan.Host(2), "--profile", ben, "trust", ofAnna, "verified"),
@@ -226,7 +226,7 @@ print("answer",a[0],len(d))`).CombinedOutput()
 		a.wait("connected", 5*time.Second)
 		b.wait("connected", 5*time.Second)
 		if !answers() {
-			t.Error("avahi does not answer beside the engine")
+			t.Error("avahi does not answer while the engine runs")
 		}
 		for _, r := range []*running{a, b} {
 			r.signal(syscall.SIGTERM)

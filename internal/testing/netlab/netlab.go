@@ -41,7 +41,7 @@ type LAN struct {
 	t      testing.TB
 	prefix string
 	hosts  []*Host
-	rate   int // megabits per second; 0 is no limit
+	rate   int // megabits per second; 0 means no limit
 }
 
 // Host is a network namespace.

@@ -224,7 +224,7 @@ func startPoster(t *testing.T, h *netlab.Host, p poster) *postingProcess {
 
 // TestPost_EightProcessesLoseNothing: eight processes post to each other in plain loops, and take 0, 1 or 5 ms for each
 // message that they receive. All messages arrive, in order and once; memory stays flat; and a ninth process answers
-// pings of all of them as fast as ever. MULTIPEER_MESSAGES says how many messages each posts to each.
+// pings of all of them as fast as ever. MULTIPEER_MESSAGES sets how many messages each posts to each.
 func TestPost_EightProcessesLoseNothing(t *testing.T) {
 	messages := 300
 	if s := os.Getenv("MULTIPEER_MESSAGES"); s != "" {

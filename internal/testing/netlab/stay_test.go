@@ -36,7 +36,7 @@ func TestSession_EndOfAPeerIsReportedInTime(t *testing.T) {
 			began := time.Now()
 			c.end(b, lan.Host(2))
 			a.wait("disconnected", c.limit)
-			t.Logf("told after %v", time.Since(began).Round(time.Millisecond))
+			t.Logf("reported after %v", time.Since(began).Round(time.Millisecond))
 			if c.name == "cable" {
 				lan.Host(2).Plug()
 				began = time.Now()

@@ -130,7 +130,7 @@ func TestDoctor_NamesEachCause(t *testing.T) {
 	})
 }
 
-// TestDoctor_ReportsOnlyWhatItMeasured: a finding names what was measured, and not what another check would have
+// TestDoctor_ReportsOnlyWhatItMeasured: a finding reports what was measured, and not what another check would have
 // reported.
 func TestDoctor_ReportsOnlyWhatItMeasured(t *testing.T) {
 	t.Parallel() // it mostly waits
@@ -192,7 +192,7 @@ time.sleep(60)`)
 			for v := range d.lines {
 				t.Logf("%v: %v", v["name"], v["what"])
 				if v["name"] == c.never {
-					t.Errorf("it says %v: %v", v["name"], v["what"])
+					t.Errorf("it reports %v: %v", v["name"], v["what"])
 				}
 				if v["name"] == c.want {
 					said = fmt.Sprint(v["what"])
@@ -205,7 +205,7 @@ time.sleep(60)`)
 	}
 }
 
-// TestDoctor_FailsWhenInterrupted: an interrupted doctor fails, and says nothing about checks it has not made.
+// TestDoctor_FailsWhenInterrupted: an interrupted doctor fails, and reports nothing about checks it has not finished.
 func TestDoctor_FailsWhenInterrupted(t *testing.T) {
 	lan := netlab.New(t, 1)
 	for name, after := range map[string]time.Duration{"listening": time.Second, "searching": 3500 * time.Millisecond} {
@@ -215,7 +215,7 @@ func TestDoctor_FailsWhenInterrupted(t *testing.T) {
 			d.signal(syscall.SIGINT)
 			for v := range d.lines {
 				if v["type"] == "finding" && v["bad"] == true {
-					t.Errorf("it says %v: %v", v["name"], v["what"])
+					t.Errorf("it reports %v: %v", v["name"], v["what"])
 				}
 			}
 			if code := d.exit(); code != 130 || !strings.Contains(d.err.String(), "interrupted") {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestDeps_OldGoIsRecognised: an old Go is detected before anything is installed, and the message says what to do.
+// TestDeps_OldGoIsRecognised: an old Go is detected before anything is installed, and the message states what to do.
 func TestDeps_OldGoIsRecognised(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the scripts are for other systems")
@@ -31,7 +31,7 @@ func TestDeps_OldGoIsRecognised(t *testing.T) {
 		{"the one that is needed", "go" + need, "local", ""},
 		{"a newer one", "go1.100.2 X:some", "local", ""},
 		{"one of tomorrow", "devel go1.99-abcdef Fri", "local", ""},
-		{"Debian 12's", "go1.19.8", "", "too old to fetch a newer one"},
+		{"Debian 12's", "go1.19.8", "", "too old to download a newer version"},
 		{"Debian 13's", "go1.24.4", "local", "go env -w GOTOOLCHAIN=auto"},
 		{"one that fetches", "go1.24.4", "auto", ""},
 		{"one that fetches, with a floor", "go1.24.4", "go1.25.0+auto", ""},

@@ -57,7 +57,7 @@ func TestReadme_NamesOnlyWhatExists(t *testing.T) {
 		makefile := read(t, "Makefile")
 		for _, m := range regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)").FindAllStringSubmatch(text, -1) {
 			if !strings.Contains(makefile, "\n"+m[1]+":") {
-				t.Errorf("%s tells of make %s, which the Makefile lacks", page, m[1])
+				t.Errorf("%s mentions make %s, which the Makefile lacks", page, m[1])
 			}
 		}
 	}

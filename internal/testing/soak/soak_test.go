@@ -184,7 +184,7 @@ func (s *soak) send(from, to *member, n int) {
 		s.delivered = append(s.delivered, func() error {
 			b, err := os.ReadFile(filepath.Join(to.inbox, filepath.Base(path)))
 			if err != nil || !bytes.Equal(b, content) {
-				return fmt.Errorf("%s was delivered to %s and is not there: %v", path, to.name, err)
+				return fmt.Errorf("%s was delivered to %s and is missing: %v", path, to.name, err)
 			}
 			return os.Remove(filepath.Join(to.inbox, filepath.Base(path)))
 		})

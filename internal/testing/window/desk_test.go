@@ -280,7 +280,7 @@ func (w *window) saw(pattern string) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	w.d.t.Fatalf("%s did not say %q", filepath.Base(w.home), pattern)
+	w.d.t.Fatalf("%s did not print %q", filepath.Base(w.home), pattern)
 }
 
 // at returns the centre of a widget in the window, once it is shown.

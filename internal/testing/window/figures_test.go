@@ -21,7 +21,7 @@ import (
 	"multipeer/internal/history"
 )
 
-// TestMain plays a crowd of peers if MULTIPEER_CROWD is set, and otherwise runs the tests.
+// TestMain runs a crowd of peers if MULTIPEER_CROWD is set, and otherwise the tests.
 func TestMain(m *testing.M) {
 	if n, _ := strconv.Atoi(os.Getenv("MULTIPEER_CROWD")); n > 0 {
 		crowd(n, os.Getenv("MULTIPEER_CROWD_SERVICE"))
@@ -161,18 +161,18 @@ func flood(t *testing.T, w *window, rate int, d time.Duration) (delivered, befor
 	return delivered, before
 }
 
-// TestFigures measures the window as a user has it: real processes, software OpenGL. MULTIPEER_FIGURES=FILE enables
+// TestFigures measures the window as users run it: real processes, software OpenGL. MULTIPEER_FIGURES=FILE enables
 // it; it writes a table to that file, and checks it against the window's targets.
 func TestFigures(t *testing.T) {
 	if os.Getenv("MULTIPEER_FIGURES") == "" {
-		t.Skip("MULTIPEER_FIGURES=FILE measures; it wants a quiet machine")
+		t.Skip("set MULTIPEER_FIGURES=FILE to measure; the machine must be otherwise idle")
 	}
 	d := newDesk(t, "light")
 	var table []string
 	figure := func(name, format string, ok bool, a ...any) {
 		mark := ""
 		if !ok {
-			mark = "  <- MORE THAN PROMISED"
+			mark = "  <- ABOVE THE TARGET"
 			t.Errorf("%s: "+format, append([]any{name}, a...)...)
 		}
 		table = append(table, fmt.Sprintf("| %s | %s%s |", name, fmt.Sprintf(format, a...), mark))
@@ -231,7 +231,7 @@ func TestFigures(t *testing.T) {
 	time.Sleep(idle)
 	all, after := usage(t, w.cmd.Process.Pid)
 	part := 100 * (after - before).Seconds() / idle.Seconds()
-	figure("processor while idle with 50 peers: the window", "%.2f %% of a core", part < 1, part)
+	figure("CPU while idle with 50 peers: the window", "%.2f %% of a core", part < 1, part)
 	figure("the whole program, with its engine", "%.2f %% of a core", true, 100*(all-allBefore).Seconds()/idle.Seconds())
 	_ = in.Close()
 	_ = others.Wait()
@@ -264,7 +264,7 @@ func TestFigures(t *testing.T) {
 	late := w.late()[seen:]
 	slices.Sort(late)
 	figure("scrolling 100,000 rows: frame p50 / p99 / slowest", "%.1f / %.1f / %.1f ms", late[len(late)*99/100] <= 50, late[len(late)/2], late[len(late)*99/100], late[len(late)-1])
-	figure("memory then, resident", "%.0f MB", true, resident(t, w.cmd.Process.Pid))
+	figure("memory after that, resident", "%.0f MB", true, resident(t, w.cmd.Process.Pid))
 	w.trace = ""
 	w.close()
 
@@ -286,22 +286,22 @@ func TestFigures(t *testing.T) {
 	took := time.Since(began)
 	all, after = usage(t, ben.cmd.Process.Pid)
 	part = 100 * (after - before).Seconds() / took.Seconds()
-	figure("processor while a file arrives: the window", "%.1f %% of a core", part < 10, part)
-	figure("the whole program then", "%.0f %% of a core, %.0f MB/s", true, 100*(all-allBefore).Seconds()/took.Seconds(), 4096*1.048576/took.Seconds())
+	figure("CPU while a file arrives: the window", "%.1f %% of a core", part < 10, part)
+	figure("the whole program during that", "%.0f %% of a core, %.0f MB/s", true, 100*(all-allBefore).Seconds()/took.Seconds(), 4096*1.048576/took.Seconds())
 	ben.close()
 	w.close()
 
-	// A peer that sends more than anyone reads.
+	// A peer that sends more than anyone can read.
 	w.trace = "frames"
 	w.open()
 	sent, over := flood(t, w, 10_000, 5*time.Second)
 	late = w.late()[over:]
 	slices.Sort(late)
-	figure("10,000 messages a second from a peer, taken", "%d in 5 s", sent > 45_000, sent)
-	figure("a tap waits meanwhile: p50 / p99 / longest", "%.1f / %.1f / %.1f ms", late[len(late)-1] <= 100, late[len(late)/2], late[len(late)*99/100], late[len(late)-1])
+	figure("10,000 messages a second from a peer: delivered", "%d in 5 s", sent > 45_000, sent)
+	figure("delay of a tap during that: p50 / p99 / longest", "%.1f / %.1f / %.1f ms", late[len(late)-1] <= 100, late[len(late)/2], late[len(late)*99/100], late[len(late)-1])
 	w.saw(`EVT message "the end" from Flood`)
 
-	report := "# What the window costs\n\n`make figures` writes this page: real processes under Xvfb, drawn by software (Mesa's llvmpipe),\nwhich costs many times what a graphics card does. \"The window\" is its main thread and those that draw\nfor it.\n\n| figure | |\n| --- | --- |\n" + strings.Join(table, "\n") + "\n"
+	report := "# What the window costs\n\n`make figures` writes this page. It runs real processes under Xvfb with software rendering (Mesa's\nllvmpipe), which uses far more CPU time than a graphics card would. \"The window\" means the main\nthread of the process and the threads that draw for it.\n\n| figure | |\n| --- | --- |\n" + strings.Join(table, "\n") + "\n"
 	if err := os.WriteFile(os.Getenv("MULTIPEER_FIGURES"), []byte(report), 0o644); err != nil {
 		t.Error(err)
 	}

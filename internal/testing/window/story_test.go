@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// TestStory plays a day of two people, each with a window and a profile of their own, in light and in dark mode.
+// TestStory plays a day of two people, each with a window and their own profile, in light and in dark mode.
 func TestStory(t *testing.T) {
 	for _, theme := range []string{"light", "dark"} {
 		t.Run(theme, func(t *testing.T) {
@@ -174,8 +174,8 @@ func declinedAndCancelled(t *testing.T, d *desk, anna, ben *window) {
 	}
 }
 
-// restart ends Ben's window. Messages that Anna sends meanwhile are queued, and arrive when Ben is back; Ben still
-// sees the old ones.
+// restart ends Ben's window. Messages that Anna sends in the meantime are queued, and arrive when Ben is back; Ben
+// still sees the old ones.
 func restart(t *testing.T, d *desk, anna, ben *window) {
 	ben.close()
 	anna.saw(`EVT lost "Ben"`)
@@ -202,7 +202,7 @@ func restart(t *testing.T, d *desk, anna, ben *window) {
 	}
 }
 
-// secondLaunch starts the program once more with a path: the open window takes it over.
+// secondLaunch starts the program again with a path: the open window takes it over.
 func secondLaunch(t *testing.T, d *desk, anna, ben *window) {
 	path := write(t, filepath.Join(d.dir, "from-the-file-manager.txt"), "launched")
 	second := anna.command(path)
@@ -237,11 +237,11 @@ func besideTheWindow(t *testing.T, d *desk, anna, ben *window) {
 	ben.click("accept")
 	anna.saw(`EVT transfer "from-the-terminal.txt" delivered incoming=false`)
 	if s := <-said; !strings.HasPrefix(s, "<nil>") || !strings.Contains(s, "delivered from-the-terminal.txt") {
-		t.Errorf("send beside the window: %s", s)
+		t.Errorf("send while the window runs: %s", s)
 	}
 	history := exec.Command(d.cli, "--profile", filepath.Join(anna.home, "profile"), "history", "--with", "Ben")
 	if out, err := output(history); err != nil || !strings.Contains(out, "to Ben: from-the-terminal.txt, 5 B (delivered)") {
-		t.Errorf("history beside the window: %v %s", err, out)
+		t.Errorf("history while the window runs: %v %s", err, out)
 	}
 }
 

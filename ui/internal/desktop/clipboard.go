@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// ClipboardPaths parses a text in which every line is a path or a file: URL on this machine, and returns nil for any
+// ClipboardPaths parses text in which every line is a path or a file: URL on this machine, and returns nil for any
 // other text. It rejects paths to other hosts, because looking one up would reveal this user to that host.
 func ClipboardPaths(text string) (paths []string) {
 	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestClipboardPaths checks which texts are the paths that a file manager copies.
+// TestClipboardPaths checks which text is recognized as the paths that a file manager copies.
 func TestClipboardPaths(t *testing.T) {
 	dir := t.TempDir()
 	odd := filepath.Join(dir, "a+b 100% ü.txt")

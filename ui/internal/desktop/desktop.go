@@ -1,6 +1,5 @@
-// Package desktop is what the desktop offers to the window: opening files, the system's file dialog,
-// notifications, the clipboard, the tray and starting at login. It knows nothing of the window: it gets texts and
-// functions.
+// Package desktop is what the desktop offers to the window: opening files, the system's file dialog, notifications, the
+// clipboard, the tray and starting at login. It knows nothing of the window: it gets strings and functions.
 package desktop
 
 import (
@@ -24,7 +23,7 @@ var (
 	ErrNoPicture = errors.New("there is no picture in the clipboard")
 )
 
-// Texts are what the desktop shows for the window.
+// Texts are the strings that the desktop shows for the window.
 type Texts struct {
 	Show       string // the button of a notification
 	PickFiles  string // the title of the file dialog

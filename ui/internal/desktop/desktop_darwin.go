@@ -15,7 +15,7 @@ import (
 // HasTray always reports true: macOS has the menu bar.
 func (s *System) HasTray() bool { return true }
 
-// Notify passes the words as arguments, not as part of the script.
+// Notify passes the text as arguments, not as part of the script.
 func (s *System) Notify(ctx context.Context, title, body string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

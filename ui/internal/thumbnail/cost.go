@@ -118,8 +118,8 @@ func checkScans(r *bufio.Reader) error {
 	}
 }
 
-// pngCost reads the IHDR chunk (PNG, 11.2.1). Go decodes each pass of an interlaced picture into an image of its own;
-// the last pass has half of the pixels.
+// pngCost reads the IHDR chunk (PNG, 11.2.1). Go decodes each pass of an interlaced picture into its own image; the
+// last pass has half of the pixels.
 func pngCost(r *bufio.Reader) (float64, error) {
 	var head [8 + 8 + 13]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {

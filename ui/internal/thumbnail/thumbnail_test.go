@@ -92,8 +92,8 @@ func TestThumbnail_FitsAndIsUpright(t *testing.T) {
 	}
 }
 
-// TestPicture_UnsuitableFilesAreNotShown checks a picture whose header claims too many pixels, a text, a folder and a
-// missing file.
+// TestPicture_UnsuitableFilesAreNotShown checks a picture whose header claims too many pixels, a text file, a folder
+// and a missing file.
 func TestPicture_UnsuitableFilesAreNotShown(t *testing.T) {
 	var b bytes.Buffer
 	if err := png.Encode(&b, testPicture(10, 10)); err != nil {
@@ -109,8 +109,8 @@ func TestPicture_UnsuitableFilesAreNotShown(t *testing.T) {
 	}
 }
 
-// TestPicture_ManyScansAreNotDecoded checks that a small file cannot take minutes: each scan of a JPEG is a pass over all
-// its pixels.
+// TestPicture_ManyScansAreNotDecoded checks that a small file cannot take minutes: each scan of a JPEG is a pass over
+// all its pixels.
 func TestPicture_ManyScansAreNotDecoded(t *testing.T) {
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, testPicture(200, 100), nil); err != nil {

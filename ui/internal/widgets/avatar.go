@@ -101,7 +101,7 @@ func (r *avatarRenderer) Objects() []fyne.CanvasObject {
 }
 func (r *avatarRenderer) Destroy() {}
 
-// NewEmblem puts an icon on a disc or a rounded square, in place of an avatar.
+// NewEmblem puts an icon on a disc or a rounded square, instead of an avatar.
 func NewEmblem(icon *widget.Icon, size, radius float32) *fyne.Container {
 	pad := size / 4
 	return container.New(Fixed(fyne.NewSquareSize(size)), NewPanel(ColorTile, "", radius), Inset(icon, pad, pad, pad, pad))

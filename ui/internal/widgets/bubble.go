@@ -25,7 +25,7 @@ type Said struct {
 	Words BubbleWords
 }
 
-// BubbleWords are the texts of a bubble's links.
+// BubbleWords are the labels of a bubble's links.
 type BubbleWords struct{ Again, All string }
 
 // Bubble is one message with its time and delivery state. Text between lines of ``` is code.
@@ -38,7 +38,7 @@ type Bubble struct {
 	name  *Line
 	foot  *Paragraph
 	Again *LinkText
-	all   *LinkText // copies a text that is too long to show
+	all   *LinkText // copies text that is too long to show
 
 	width  float32 // the width that the lines are wrapped for
 	scale  float32
@@ -117,7 +117,7 @@ type Block struct {
 	Code bool
 }
 
-// Blocks splits a text at its lines of ```.
+// Blocks splits text at its lines of ```.
 func Blocks(text string) (out []Block) {
 	var part []string
 	code := false

@@ -17,7 +17,7 @@ type Chart struct {
 	values [60]float64
 }
 
-// NewChart returns a chart of nothing.
+// NewChart returns an empty chart.
 func NewChart() *Chart {
 	c := &Chart{}
 	for i := range c.bars {

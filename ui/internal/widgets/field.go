@@ -92,7 +92,7 @@ func (f *Field) textRows() int {
 // maxGrowing is the length of a line, in bytes, that fills more than any field's rows.
 const maxGrowing = 4 << 10
 
-// PutCursorAtEnd puts the cursor behind the last character.
+// PutCursorAtEnd puts the cursor after the last character.
 func (f *Field) PutCursorAtEnd() {
 	f.Entry.TypedShortcut(&fyne.ShortcutSelectAll{})
 	f.Entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyRight})

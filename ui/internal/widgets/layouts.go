@@ -22,13 +22,13 @@ func Row(gap float32, o ...fyne.CanvasObject) *fyne.Container {
 	return container.New(layout.NewCustomPaddedHBoxLayout(gap), o...)
 }
 
-// flow arranges objects in lines from the left, like words in a text. Its height depends on its width.
+// flow arranges objects in lines from the left, like words in text. Its height depends on its width.
 type flow struct {
 	gap   float32
 	width float32
 }
 
-// NewFlow arranges objects in lines from the left, like words in a text.
+// NewFlow arranges objects in lines from the left, like words in text.
 func NewFlow(gap float32, o ...fyne.CanvasObject) *fyne.Container {
 	return container.New(&flow{gap: gap}, o...)
 }

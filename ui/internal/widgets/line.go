@@ -100,7 +100,7 @@ func (r *lineRenderer) Layout(s fyne.Size) {
 	t.Refresh()
 }
 
-// cut shortens a text until it fits, with an ellipsis before its last tail characters.
+// cut shortens text until it fits, with an ellipsis before its last tail characters.
 func cut(text string, tail int, fits func(string) bool) string {
 	runes := []rune(text)
 	end := "…" + string(runes[len(runes)-min(tail, len(runes)/2):])
@@ -124,7 +124,7 @@ func (r *lineRenderer) Refresh() {
 func (r *lineRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObject{r.l.drawn} }
 func (r *lineRenderer) Destroy()                     {}
 
-// Shortened cuts a text after n characters.
+// Shortened cuts text after n characters.
 func Shortened(text string, n int) string {
 	if r := []rune(text); len(r) > n {
 		return string(r[:n]) + "…"
@@ -250,7 +250,7 @@ func measured(size float32, style fyne.TextStyle) func(string) float32 {
 	return func(s string) float32 { return fyne.MeasureText(s, size, style).Width }
 }
 
-// wrapText breaks a text into lines of a width: at spaces and hyphens, and inside words that are longer than a line.
+// wrapText breaks text into lines of a width: at spaces and hyphens, and inside words that are longer than a line.
 func wrapText(text string, width float32, measure func(string) float32) (lines []string) {
 	for paragraph := range strings.SplitSeq(strings.ReplaceAll(text, "\t", "    "), "\n") {
 		rest := []rune(strings.TrimRight(paragraph, " "))
@@ -287,7 +287,7 @@ func wrapText(text string, width float32, measure func(string) float32) (lines [
 	return lines
 }
 
-// LinkText is a text that can be tapped.
+// LinkText is text that can be tapped.
 type LinkText struct {
 	Line
 	tapped func()

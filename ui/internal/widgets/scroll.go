@@ -30,8 +30,8 @@ func NewScroll(content fyne.CanvasObject) (fyne.CanvasObject, *container.Scroll)
 	return container.NewStack(container.NewThemeOverride(s, unshaded{fyne.CurrentApp().Settings().Theme()}), w), s
 }
 
-// wheel lies over the scroll area and takes only the scroll wheel. A field has a scroller of its own, which would
-// swallow the wheel events.
+// wheel lies over the scroll area and takes only the scroll wheel. A field has its own scroller, which would swallow
+// the wheel events.
 type wheel struct {
 	widget.BaseWidget
 	to fyne.Scrollable

@@ -8,7 +8,7 @@ import (
 	"fyne.io/fyne/v2/test"
 )
 
-// textsInView returns the texts of the bubbles in view.
+// textsInView returns the text of the bubbles in view.
 func textsInView(tl *Timeline) (out []string) {
 	for _, o := range tl.view.Objects {
 		if b, ok := o.(*Bubble); ok {

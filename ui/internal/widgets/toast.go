@@ -36,8 +36,8 @@ func NewToast(closeName string) *Toast {
 	return t
 }
 
-// NewOverTop returns content that lies over the upper edge of the room it fills, in a card. left returns how much of the
-// room's width it leaves free.
+// NewOverTop returns content that lies over the upper edge of the room it fills, in a card. left returns how much of
+// the room's width it leaves free.
 func NewOverTop(content fyne.CanvasObject, left func() float32) *fyne.Container {
 	body := NewStackedInset(Stacked{Top: GapWide, Bottom: GapWide, Left: Edge, Right: Edge}, content)
 	return container.New(floating{left: left}, container.NewStack(NewPanel(ColorCard, theme.ColorNamePrimary, 12), body))
@@ -73,10 +73,10 @@ func (f floating) Layout(o []fyne.CanvasObject, room fyne.Size) {
 // toastBottom keeps the toast off the field for messages.
 const toastBottom = 72
 
-// Show shows a text for a while.
+// Show shows text for a few seconds.
 func (t *Toast) Show(text string) { t.show(text, "", nil) }
 
-// ShowMore shows a text with a button for a while.
+// ShowMore shows text with a button for a few seconds.
 func (t *Toast) ShowMore(text, label string, do func()) { t.show(text, label, do) }
 
 func (t *Toast) show(text, label string, do func()) {

@@ -89,6 +89,6 @@ func TestAsks_KeepsRoomForKnownPeers(t *testing.T) {
 		t.Errorf("%d peers are remembered", len(a.peers))
 	}
 	if !a.MayIntroduce(friend) || a.peers[friend] == nil {
-		t.Error("strangers crowd out a known peer")
+		t.Error("strangers displace a known peer")
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// Budget limits the bytes of the messages that wait for room in all windows together. Its methods may be called
+// Budget limits the total bytes of the messages that wait for room in all windows. Its methods may be called
 // concurrently; its lock is a leaf.
 type Budget struct {
 	windows atomic.Int32 // how many windows have messages that wait

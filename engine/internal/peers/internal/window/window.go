@@ -219,7 +219,7 @@ func (w *Window) Answered(l Link, n uint64, code wire.Code) {
 		// The message was repeated over a newer connection, and so will be its answer.
 		return
 	}
-	// Answers come in order: an earlier message without an answer was not taken.
+	// Answers arrive in order: an earlier message without an answer was not accepted.
 	for len(w.pending) > 0 && w.pending[0].n < n && w.pending[0].over == l {
 		w.removeLocked(0, wire.ErrNotConnected)
 	}
@@ -280,11 +280,12 @@ func (w *Window) End(err error) {
 	}
 }
 
-// Take calls deliver for message n of the other side, which came over l and has a size in bytes, unless it was delivered
-// before, and then answer with the code that deliver has returned for it. If that is Later, the program has no room now:
-// the message waits without an answer until Retry, and so do those after it, which stops the other side once its window
-// is full. Take does nothing if another link carries the messages: the other side repeats the message there. It returns
-// false if the budget has no bytes left for a message that has to wait: then it is to be called again.
+// Take calls deliver for message n of the other side, which came over l and has a size in bytes, unless it was
+// delivered before, and then answer with the code that deliver has returned for it. If that is Later, the program has
+// no room now: the message waits without an answer until Retry, and so do those after it, which stops the other side
+// once its window is full. Take does nothing if another link carries the messages: the other side repeats the message
+// there. It returns false if the budget has no bytes left for a message that has to wait: then it is to be called
+// again.
 func (w *Window) Take(l Link, n uint64, size int, deliver func() wire.Code, answer func(wire.Code)) (taken bool) {
 	taken = true
 	w.While(l, func() {
@@ -316,7 +317,7 @@ func (w *Window) Take(l Link, n uint64, size int, deliver func() wire.Code, answ
 		}
 		w.parked = append(w.parked, incoming{n, size, deliver, answer})
 		w.countParkedLocked()
-		w.retryLocked() // there may be room by now, and Retry may have found nothing that waits
+		w.retryLocked() // there may be room now, and Retry may have found nothing that waits
 	})
 	return taken
 }
@@ -356,7 +357,7 @@ func (w *Window) countParkedLocked() {
 	}
 }
 
-// While calls f if l carries the messages. Nothing is taken meanwhile.
+// While calls f if l carries the messages. Nothing is taken in the meantime.
 func (w *Window) While(l Link, f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -365,7 +366,7 @@ func (w *Window) While(l Link, f func()) {
 	}
 }
 
-// Hold calls f. Nothing is taken meanwhile.
+// Hold calls f. Nothing is taken in the meantime.
 func (w *Window) Hold(f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -148,7 +148,7 @@ func TestWindow_ReportsTheEndOfEachWait(t *testing.T) {
 	}
 }
 
-// TestWindow_KeepsMessagesUntilThereIsRoom: a program that has no room stops the other side, which loses nothing.
+// TestWindow_KeepsMessagesUntilThereIsRoom: if a program has no room, the other side waits and loses nothing.
 func TestWindow_KeepsMessagesUntilThereIsRoom(t *testing.T) {
 	w, l := New(NewBudget(1<<30), func() {}), &testLink{}
 	w.Attach(l)
@@ -201,7 +201,7 @@ func TestWindow_KeepsMessagesUntilThereIsRoom(t *testing.T) {
 	}
 }
 
-// TestWindow_WaitsForTheBudgetOfAll: what many peers send to a busy program is bounded together.
+// TestWindow_WaitsForTheBudgetOfAll: the total that many peers send to a busy program is bounded.
 func TestWindow_WaitsForTheBudgetOfAll(t *testing.T) {
 	budget := NewBudget(100)
 	one, other, l := New(budget, func() {}), New(budget, func() {}), &testLink{}

@@ -6,27 +6,27 @@ import (
 	"multipeer/engine/internal/transport"
 )
 
-// places limits what peers hold at once of something that is scarce. Known peers and strangers have separate places, and
-// one source of strangers gets a quarter of theirs at most: new keys are free. The zero value is empty. The caller locks
-// it.
-type places struct {
+// slots limits how much of a scarce resource peers hold at once. Known peers and strangers have separate slots, and one
+// source gets at most a quarter of the strangers' slots, because anyone can create new keys. The zero value is empty.
+// The caller locks it.
+type slots struct {
 	known, strangers int
 	bySource         map[netip.Addr]int
 }
 
-// holder is who holds a place.
+// holder identifies the holder of a slot.
 type holder struct {
 	stranger bool
 	source   netip.Addr // see transport.SourceOf
 }
 
-// holderOf returns a peer at an address as a holder of places.
+// holderOf returns the holder for a peer at an address.
 func holderOf(e *Engine, id PeerID, at netip.Addr) holder {
 	return holder{e.Trust(id) == TrustUnknown, transport.SourceOf(at)}
 }
 
-// take takes one of limit places, and reports whether there was one. Whoever takes one gives it back.
-func (ps *places) take(h holder, limit int) bool {
+// take takes one of limit slots, and reports whether there was one. The caller must give it back.
+func (ps *slots) take(h holder, limit int) bool {
 	if !h.stranger {
 		if ps.known >= limit {
 			return false
@@ -45,8 +45,8 @@ func (ps *places) take(h holder, limit int) bool {
 	return true
 }
 
-// giveBack frees the place of h.
-func (ps *places) giveBack(h holder) {
+// giveBack frees the slot of h.
+func (ps *slots) giveBack(h holder) {
 	if !h.stranger {
 		ps.known--
 		return
