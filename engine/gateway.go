@@ -29,7 +29,7 @@ type Gateway interface {
 
 // GatewaySelf is what a gateway may announce about this device.
 type GatewaySelf struct {
-	Name    string
+	Name string
 	// Visible means that strangers may see this device, and that it advertises or browses. Otherwise the gateway must be
 	// silent.
 	Visible bool
