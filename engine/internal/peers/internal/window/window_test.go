@@ -217,6 +217,9 @@ func TestWindow_WaitsForTheBudgetOfAll(t *testing.T) {
 	freed := budget.Freed()
 	code = wire.Bye
 	one.Retry()
+	if other.Retry(); answered != 1 {
+		t.Error("a message beyond the budget was kept")
+	}
 	select {
 	case <-freed:
 	default:
