@@ -109,7 +109,11 @@ func newStation(t *testing.T, a fyne.App, l *loop, net *enginetest.Net, name str
 
 func newStationWith(t *testing.T, a fyne.App, l *loop, net *enginetest.Net, name string, o Options) *station {
 	t.Helper()
-	node := net.Start(engine.Config{Name: name, Invite: engine.Known, Accept: engine.Known})
+	return newStationOn(t, a, l, net.Start(engine.Config{Name: name, Invite: engine.Known, Accept: engine.Known}), o)
+}
+
+func newStationOn(t *testing.T, a fyne.App, l *loop, node *enginetest.Node, o Options) *station {
+	t.Helper()
 	s := &station{node: node, inbox: t.TempDir(), desk: newFakeDesktop()}
 	if testing.Verbose() {
 		o.Trace = os.Stderr

@@ -47,11 +47,14 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 		if err != nil {
 			return err
 		}
-		p.out.note("inviting %s", describe(peer))
-		if err := e.Invite(ctx, peer.ID); err != nil {
-			if ctx.Err() != nil {
-				return errInterrupted
-			}
+		if peer.Via == "" {
+			p.out.note("inviting %s", describe(peer))
+			err = e.Invite(ctx, peer.ID)
+		}
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return errInterrupted
+		case err != nil:
 			return failed(fmt.Errorf("inviting %s: %w", describe(peer), err))
 		}
 		only = []engine.PeerID{peer.ID}
@@ -116,7 +119,7 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 					}
 				}
 				for _, peer := range peersIn(ev) {
-					if peer.State == engine.Found && peer.Confirmed && !asked[peer.ID] {
+					if peer.State == engine.Found && peer.Confirmed && peer.Via == "" && !asked[peer.ID] {
 						asked[peer.ID] = true
 						invitations.Go(func() { _ = e.InviteWith(ctx, peer.ID, engine.InviteOptions{Policy: true}) }) // a peer that declines does not take part
 					}

@@ -77,7 +77,7 @@ func TestLink_ScriptOfThePageDownloads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := regexp.MustCompile("(?ms)^## From a script.*?^```\n(.*?)^```").FindSubmatch(text)
+	script := regexp.MustCompile("(?ms)^### From a script.*?^```\n(.*?)^```").FindSubmatch(text)
 	if script == nil {
 		t.Fatal("docs/reach.md has no script")
 	}

@@ -236,6 +236,9 @@ func (d *doctor) others(ctx context.Context) {
 	var silent, refused, old []string
 	var told []Finding
 	for _, p := range d.e.Peers() {
+		if p.Via != "" { // it runs another program
+			continue
+		}
 		if p.Heard {
 			heard++
 		}
@@ -289,7 +292,7 @@ func (d *doctor) dialFound(ctx context.Context) map[engine.PeerID]error {
 	out := map[engine.PeerID]error{}
 	started := 0
 	for _, p := range d.e.Peers() {
-		if p.Confirmed || len(p.Addrs) == 0 || started == mostDialled {
+		if p.Via != "" || p.Confirmed || len(p.Addrs) == 0 || started == mostDialled {
 			continue
 		}
 		started++
