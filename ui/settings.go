@@ -332,23 +332,23 @@ func (p *settingsPage) network() fyne.CanvasObject {
 	onRow, later := p.restarting(widgets.Setting(tr("Network interfaces"), tr("Where to look for devices."), on))
 	onLater = later
 	p.refreshVisible()
-	return widgets.Section(tr("Network"),
+	rows := []fyne.CanvasObject{
 		p.choice(tr("Who can see this device"), tr("You can always connect to others yourself."), []string{tr("Everyone"), tr("Known devices"), tr("No one")}, slices.Index(visible, s.Visible), func(i int) {
 			s.Visible = visible[i]
 			u.fail(u.e.SetVisible(Visibility(s), 0), "", true)
 		}),
 		p.shown,
-		p.localSend(),
-		portRow, onRow,
-		widgets.NewFlow(widgets.Gap, u.finder.newSearch(), u.finder.newDoctor()))
+	}
+	if u.o.LocalSend != nil {
+		rows = append(rows, p.localSend())
+	}
+	rows = append(rows, portRow, onRow, widgets.NewFlow(widgets.Gap, u.finder.newSearch(), u.finder.newDoctor()))
+	return widgets.Section(tr("Network"), rows...)
 }
 
 // localSend is the switch for devices with LocalSend.
 func (p *settingsPage) localSend() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
-	if u.o.LocalSend == nil {
-		return container.NewWithoutLayout()
-	}
 	return p.toggle(tr("Devices with LocalSend"), tr("Phones and computers with the LocalSend app find this device while everyone can see it."), !s.NoLocalSend, func(on bool) {
 		s.NoLocalSend = !on
 		u.o.LocalSend.SetOn(on)

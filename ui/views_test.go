@@ -15,6 +15,7 @@ import (
 	"fyne.io/fyne/v2/test"
 
 	"multipeer/bridge/web"
+	"multipeer/bridge/localsend"
 	"multipeer/engine"
 	"multipeer/internal/doctor"
 	"multipeer/internal/history"
@@ -60,6 +61,9 @@ func newStageWith(t *testing.T, o Options) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = e.Close() })
+	if o.LocalSend, err = localsend.New(localsend.Options{}); err != nil {
+		t.Fatal(err)
+	}
 	st := &stage{t: t, l: newLoop(), desk: newFakeDesktop(), ben: idOf(t, 1), eva: idOf(t, 2), dora: idOf(t, 3)}
 	o.App, o.Engine, o.Do, o.Desktop, o.Downloads, o.Version = a, e, st.l.do, st.desk, "/home/anna/Downloads", "1.0"
 	st.UI = New(o)
