@@ -70,6 +70,8 @@ type GatewaySink interface {
 	Found(Device)
 	// Lost reports a device that is gone. What it has offered and no one has answered ends.
 	Lost(key string)
+	// Knows reports whether a person has accepted the device with this key before: known devices have slots of their own.
+	Knows(key string) bool
 	// Receive asks a person about an offer, and waits. When it is accepted, it calls take, which feeds the files to in
 	// and returns when all have arrived; take must end with its ctx. The result is nil after that. Otherwise it is the
 	// reason why nothing, or not everything, was received: ErrDeclined, ErrBlocked, ErrTimeout, ErrBusy if too much is

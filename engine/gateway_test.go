@@ -439,8 +439,15 @@ func TestGateway_DevicesAreLimited(t *testing.T) {
 			d.Key = strings.Repeat("k", i+1)
 			g.Sink().Found(d)
 		}
-		if n := len(a.Peers()); n != 256 {
+		if n := len(a.Peers()); n != 192 {
 			t.Errorf("%d devices", n)
+		}
+		known := phone
+		known.Key = "known"
+		must(t, a.SetTrust(engine.GatewayPeerID(g.Name(), known.Key), engine.TrustSeen))
+		g.Sink().Found(known)
+		if n := len(a.Peers()); n != 193 {
+			t.Error("strangers keep a known device out")
 		}
 	})
 }

@@ -14,12 +14,19 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/internal/connlimit"
 
 	"golang.org/x/time/rate"
 )
 
 const (
-	maxDevices = 128
+	// maxDevices is how many devices are listed, maxDevicesAtOne how many of them at one address unless they are known.
+	// reservedDevices more may be listed that are known.
+	maxDevices      = 128
+	maxDevicesAtOne = 4
+	reservedDevices = 64
+	// renameEvery is how often a device may change its name.
+	renameEvery = time.Second
 	// checkEvery is how often the devices are asked whether they are there: LocalSend says nothing when it ends.
 	checkEvery    = 20 * time.Second
 	checkFailures = 3
@@ -28,13 +35,17 @@ const (
 	probeRate   = 5 // per second
 	probeBurst  = 30
 	probesAtOne = 16 // at once
+	// One address may describe itself so often.
+	registerRate  = 0.5 // per second
+	registerBurst = 10
+	maxSources    = 1000 // addresses that are counted
 )
 
 // device is a device that was found.
 type device struct {
 	engine.Device
-	scheme   string
 	failures int
+	renamed  time.Time // when its name last changed
 }
 
 // devices are the devices that were found.
@@ -43,16 +54,21 @@ type devices struct {
 	limit   *rate.Limiter
 	running sync.WaitGroup
 	slots   chan struct{} // one for each probe
+	asking  chan struct{} // one for each check
 
 	mu    sync.Mutex
 	to    engine.GatewaySink
 	ctx   context.Context // of the run
 	byKey map[string]*device
+	// probing holds the addresses that are being asked, often how often addresses may cause something.
+	probing map[netip.Addr]bool
+	often   map[netip.Addr]*rate.Limiter
 }
 
 func newDevices(g *Gateway) *devices {
 	return &devices{
-		g: g, limit: rate.NewLimiter(probeRate, probeBurst), slots: make(chan struct{}, probesAtOne), byKey: map[string]*device{},
+		g: g, limit: rate.NewLimiter(probeRate, probeBurst), slots: make(chan struct{}, probesAtOne), asking: make(chan struct{}, probesAtOne),
+		byKey: map[string]*device{}, probing: map[netip.Addr]bool{}, often: map[netip.Addr]*rate.Limiter{},
 	}
 }
 
@@ -69,7 +85,9 @@ func (ds *devices) run(ctx context.Context) {
 	ds.mu.Unlock()
 	for ctx.Err() == nil {
 		pause(ctx, checkEvery)
-		ds.check(ctx)
+		if ds.g.visible() {
+			ds.check(ctx)
+		}
 	}
 	ds.running.Wait()
 }
@@ -85,12 +103,12 @@ func (ds *devices) check(ctx context.Context) {
 			continue
 		}
 		select {
-		case ds.slots <- struct{}{}:
+		case ds.asking <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
 		asking.Go(func() {
-			defer func() { <-ds.slots }()
+			defer func() { <-ds.asking }()
 			_, err := ds.g.call(ctx, d, http.MethodGet, "info", nil)
 			if ctx.Err() == nil {
 				ds.answered(d, err)
@@ -119,17 +137,26 @@ func (ds *devices) answered(d *device, err error) {
 }
 
 // found records a device and reports it. It returns false if there are too many.
-func (ds *devices) found(d engine.Device, scheme string) bool {
+func (ds *devices) found(d engine.Device) bool { return ds.record(d, false) }
+
+// record is found; wanted means that a person has typed the address.
+func (ds *devices) record(d engine.Device, wanted bool) bool {
 	ds.mu.Lock()
-	if ds.to == nil { // before Run
+	to := ds.to
+	if to == nil { // before Run
 		ds.mu.Unlock()
 		return false
 	}
-	if ds.byKey[d.Key] == nil && len(ds.byKey) >= maxDevices { // guard: localsend-devices
+	old := ds.byKey[d.Key]
+	if old == nil && !ds.roomForLocked(d, wanted) {
 		ds.mu.Unlock()
 		return false
 	}
-	ds.byKey[d.Key] = &device{Device: d, scheme: scheme}
+	now := &device{Device: d, renamed: time.Now()}
+	if old != nil && time.Since(old.renamed) < renameEvery { // guard: localsend-names-often
+		now.Name, now.renamed = old.Name, old.renamed
+	}
+	ds.byKey[d.Key] = now
 	var replaced []string // the same device, known by its address or by an older key
 	for key, other := range ds.byKey {
 		if key != d.Key && d.Proven && other.Addr == d.Addr && !ds.g.sessions.has(key) {
@@ -137,17 +164,31 @@ func (ds *devices) found(d engine.Device, scheme string) bool {
 			delete(ds.byKey, key)
 		}
 	}
-	to := ds.to
 	ds.mu.Unlock()
-	to.Found(d)
+	to.Found(now.Device)
 	for _, key := range replaced {
 		to.Lost(key)
 	}
 	return true
 }
 
-// foundSender records a device that makes an offer.
-func (ds *devices) foundSender(d engine.Device, scheme string) { ds.found(d, scheme) }
+// roomForLocked reports whether one more device may be recorded. What strangers take does not limit known devices, and those
+// that a person asks for.
+func (ds *devices) roomForLocked(d engine.Device, wanted bool) bool {
+	if wanted || ds.to.Knows(d.Key) {
+		return len(ds.byKey) < maxDevices+reservedDevices
+	}
+	if len(ds.byKey) >= maxDevices { // guard: localsend-devices
+		return false
+	}
+	n := 0
+	for _, other := range ds.byKey {
+		if connlimit.SourceOf(other.Addr.Addr()) == connlimit.SourceOf(d.Addr.Addr()) {
+			n++
+		}
+	}
+	return n < maxDevicesAtOne
+}
 
 // of returns the device with a key.
 func (ds *devices) of(key string) *device {
@@ -168,13 +209,50 @@ func (ds *devices) forgetAll() {
 	}
 }
 
-// probe tells a device that claims to be at an address about this one, and records it if it answers with the key that
-// it claims.
+// mayRegister limits how often an address describes itself.
+func (ds *devices) mayRegister(from netip.Addr) bool {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	if !ds.oftenLocked(from).Allow() { // guard: localsend-register
+		return false
+	}
+	return true
+}
+
+// oftenLocked returns the limit of one address.
+func (ds *devices) oftenLocked(from netip.Addr) *rate.Limiter {
+	from = connlimit.SourceOf(from)
+	l := ds.often[from]
+	if l == nil {
+		if len(ds.often) >= maxSources {
+			ds.often = map[netip.Addr]*rate.Limiter{}
+		}
+		l = rate.NewLimiter(registerRate, registerBurst)
+		ds.often[from] = l
+	}
+	return l
+}
+
+// mayProbeLocked reports whether a description from an address may cause a request to it: one at a time, and few.
+func (ds *devices) mayProbeLocked(at netip.Addr) bool {
+	if ds.ctx == nil || ds.ctx.Err() != nil || !ds.g.visible() {
+		return false
+	}
+	if ds.probing[at] || !isNear(at) { // guard: localsend-probes-near
+		return false
+	}
+	if !ds.oftenLocked(at).Allow() || !ds.limit.Allow() { // guard: localsend-probes
+		return false
+	}
+	return true
+}
+
+// probe describes this device to one that claims to be at an address, and records it if it answers with the key that it
+// claims.
 func (ds *devices) probe(at netip.Addr, i deviceInfo) {
 	ds.mu.Lock()
-	ctx := ds.ctx
-	ds.mu.Unlock()
-	if ctx == nil || ctx.Err() != nil || !isNear(at) || !ds.limit.Allow() { // guard: localsend-probes
+	defer ds.mu.Unlock()
+	if !ds.mayProbeLocked(at) {
 		return
 	}
 	select {
@@ -182,12 +260,16 @@ func (ds *devices) probe(at netip.Addr, i deviceInfo) {
 	default:
 		return
 	}
+	ds.probing[at] = true
+	ctx := ds.ctx
 	ds.running.Go(func() {
-		defer func() { <-ds.slots }()
-		d := &device{Device: engine.Device{Key: i.Fingerprint, Name: i.Alias, Addr: portOf(at, i.Port), Proven: true, Encrypted: true}, scheme: schemeOf(i)}
-		if d.scheme == schemePlain {
-			d.Key, d.Proven, d.Encrypted = unprovenKey(at), false, false
-		}
+		defer func() {
+			<-ds.slots
+			ds.mu.Lock()
+			delete(ds.probing, at)
+			ds.mu.Unlock()
+		}()
+		d := &device{Device: source{at, i.Fingerprint}.device(i)}
 		own, err := json.Marshal(ds.g.info())
 		if err != nil {
 			return
@@ -198,16 +280,8 @@ func (ds *devices) probe(at netip.Addr, i deviceInfo) {
 			return
 		}
 		d.Name = answer.Alias
-		ds.found(d.Device, d.scheme)
+		ds.found(d.Device)
 	})
-}
-
-// schemeOf is how a device is spoken to.
-func schemeOf(i deviceInfo) string {
-	if i.Protocol == schemePlain {
-		return schemePlain
-	}
-	return schemeTLS
 }
 
 // call makes a request whose answer describes the device.
@@ -238,7 +312,13 @@ func (g *Gateway) call(ctx context.Context, d *device, method, what string, body
 }
 
 // url is the address of a request, with the zone of a link-local address.
-func (d *device) url(what string) string { return d.scheme + "://" + d.Addr.String() + apiPath + what }
+func (d *device) url(what string) string {
+	scheme := schemePlain
+	if d.Encrypted || d.Proven { // a proven device is never spoken to without its key
+		scheme = schemeTLS
+	}
+	return scheme + "://" + d.Addr.String() + apiPath + what
+}
 
 // client returns a client for one device. A proxy of the system, redirects and compression are not used.
 func (g *Gateway) client(d *device) *http.Client {

@@ -84,13 +84,16 @@ func (m *multicast) followInterfaces(ctx context.Context) {
 	var before []net.Interface
 	for ctx.Err() == nil {
 		now := m.g.interfaces()
-		if !slices.EqualFunc(before, now, func(a, b net.Interface) bool { return a.Index == b.Index && a.Name == b.Name }) {
+		if !m.g.visible() {
+			now = nil // announced again when it is
+		}
+		if len(now) > 0 && !slices.EqualFunc(before, now, func(a, b net.Interface) bool { return a.Index == b.Index && a.Name == b.Name }) {
 			for _, i := range now {
 				_ = m.conn.JoinGroup(&i, m.group) // joined before, or an interface that is just going
 			}
 			m.announce(ctx, now)
-			before = now
 		}
+		before = now
 		pause(ctx, interfacesEvery)
 	}
 }
@@ -99,7 +102,7 @@ func (m *multicast) followInterfaces(ctx context.Context) {
 func (m *multicast) announce(ctx context.Context, interfaces []net.Interface) {
 	for _, after := range announceAfter {
 		pause(ctx, after)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || !m.g.visible() {
 			return
 		}
 		i := m.g.info()
@@ -160,17 +163,19 @@ func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err 
 		return "", err
 	}
 	var failed error
-	for _, scheme := range []string{schemeTLS, schemePlain} {
-		d := &device{Device: engine.Device{Key: unprovenKey(at.Addr()), Addr: at, Encrypted: scheme == schemeTLS}, scheme: scheme}
+	for _, encrypted := range []bool{true, false} {
+		d := &device{Device: engine.Device{Key: unprovenKey(at.Addr()), Addr: at, Encrypted: encrypted}}
 		answer, err := g.call(ctx, d, http.MethodPost, "register", own)
 		if err != nil {
-			failed = errors.Join(failed, err)
+			if failed == nil {
+				failed = err
+			}
 			continue
 		}
 		if d.Name = answer.Alias; answer.seen != "" {
 			d.Key, d.Proven = answer.seen, true
 		}
-		if !g.devices.found(d.Device, scheme) {
+		if !g.devices.record(d.Device, true) {
 			return "", fmt.Errorf("%w: too many devices with LocalSend", engine.ErrBusy)
 		}
 		return d.Key, nil

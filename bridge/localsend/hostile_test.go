@@ -3,6 +3,8 @@ package localsend
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +14,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -72,7 +75,7 @@ func TestHostile_ManyFiles(t *testing.T) {
 	c := newClient(t, l.port, true)
 	var b bytes.Buffer
 	b.WriteString(`{"info":{"alias":"x","version":"2.1"},"files":{`)
-	for i := range 1 << 20 {
+	for i := range 300_000 {
 		if i > 0 {
 			b.WriteByte(',')
 		}
@@ -85,7 +88,7 @@ func TestHostile_ManyFiles(t *testing.T) {
 		t.Errorf("%d", code)
 	}
 	runtime.ReadMemStats(&after)
-	if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; mb > 100 {
+	if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; mb > 60 {
 		t.Errorf("it took %d MB", mb)
 	}
 	if code, _ := c.post(t.Context(), "prepare-upload", io.LimitReader(endless{}, 64<<20)); code == http.StatusOK {
@@ -201,45 +204,246 @@ func TestHostile_SessionsAreLimited(t *testing.T) {
 	cancel()
 }
 
-// TestHostile_ParsingIsLimited checks how many offers are read at once.
+// TestHostile_ParsingIsLimited checks that an offer that does not end delays no other device.
 func TestHostile_ParsingIsLimited(t *testing.T) {
+	t.Parallel() // it waits for a limit
 	l := newLab(t, Options{})
-	var open []*io.PipeWriter
-	for range maxParsing {
-		c := newClient(t, l.port, true)
-		r, w := io.Pipe()
-		open = append(open, w)
-		go c.post(t.Context(), "prepare-upload", r)
-		_, _ = w.Write([]byte(`{"info":`))
-	}
+	slow, same, other := newClient(t, l.port, true), newClient(t, l.port, true), newClientFrom(t, l.port, "127.0.0.2")
+	r, w := io.Pipe()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		slow.post(t.Context(), "prepare-upload", r)
+	}()
+	_, _ = w.Write([]byte(`{"info":`))
 	eventually(t, func() bool {
 		l.gateway.sessions.mu.Lock()
 		defer l.gateway.sessions.mu.Unlock()
-		return l.gateway.sessions.parsing == maxParsing
+		return len(l.gateway.sessions.parsing) == 1
 	})
+	if _, code := same.prepare(same.offerOf(map[string]string{"a": "hello"})); code != http.StatusConflict {
+		t.Errorf("from the same address: %d", code)
+	}
+	if _, code := other.prepare(other.offerOf(map[string]string{"a": "hello"})); code != http.StatusOK {
+		t.Errorf("from another address: %d", code)
+	}
+	began := time.Now()
+	<-ended
+	if d := time.Since(began); d > parseFor+5*time.Second {
+		t.Errorf("it lasted %v", d)
+	}
+	_ = w.Close()
+}
+
+// TestHostile_TrailingData checks that the end of an offer is the end of its request: only then does a server notice that
+// the sender has gone.
+func TestHostile_TrailingData(t *testing.T) {
+	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
-	if _, code := c.prepare(c.offerOf(map[string]string{"a": "hello"})); code != http.StatusConflict {
-		t.Errorf("one more: %d", code)
+	offer, _ := json.Marshal(c.offerOf(map[string]string{"a": "hello"}))
+	for what, after := range map[string]string{"an object": "{}", "text": "x"} {
+		if code, _ := c.post(t.Context(), "prepare-upload", io.MultiReader(bytes.NewReader(offer), strings.NewReader(after))); code != http.StatusBadRequest {
+			t.Errorf("%s: %d", what, code)
+		}
 	}
-	for _, w := range open {
-		_ = w.Close()
+	asked := make(chan struct{}, 1)
+	l.when(func(*engine.Offer) { asked <- struct{}{} })
+	ctx, cancel := context.WithCancel(t.Context())
+	go c.post(ctx, "prepare-upload", io.MultiReader(bytes.NewReader(offer), strings.NewReader(strings.Repeat(" ", 8<<10))))
+	<-asked
+	cancel()
+	eventually(t, func() bool { return !l.gateway.sessions.has(c.own) })
+}
+
+// TestHostile_EqualPaths checks that an offer of many files of one name takes no time.
+func TestHostile_EqualPaths(t *testing.T) {
+	l := newLab(t, Options{})
+	l.when(func(o *engine.Offer) { _ = o.Decline() })
+	c := newClient(t, l.port, true)
+	o := offer{Info: deviceInfo{Alias: "x", Version: "2.1"}, Files: files{}}
+	for i := range maxFiles {
+		o.Files[fmt.Sprint(i)] = fileInfo{FileName: "same (2).txt", Size: 1}
 	}
+	began := time.Now()
+	if _, code := c.prepare(o); code != http.StatusForbidden {
+		t.Errorf("%d", code)
+	}
+	if d := time.Since(began); d > 5*time.Second {
+		t.Errorf("it took %v", d)
+	}
+}
+
+// TestHostile_StrangersLeaveSessions checks that strangers, and one address, leave sessions for others.
+func TestHostile_StrangersLeaveSessions(t *testing.T) {
+	l := newLab(t, Options{})
+	asked := make(chan struct{}, 20)
+	l.when(func(*engine.Offer) { asked <- struct{}{} })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	taken := 0
+	for i := range 12 {
+		c := newClientFrom(t, l.port, fmt.Sprintf("127.0.0.%d", 2+i/4))
+		go c.json(ctx, "prepare-upload", c.offerOf(map[string]string{"a": "hello"}))
+		select {
+		case <-asked:
+			taken++
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+	if taken != maxOfStrangers {
+		t.Errorf("strangers have %d sessions", taken)
+	}
+	known := newClientFrom(t, l.port, "127.0.0.2")
+	must(t, l.SetTrust(engine.GatewayPeerID(Name, known.own), engine.TrustSeen))
+	go known.json(ctx, "prepare-upload", known.offerOf(map[string]string{"a": "hello"}))
+	select {
+	case <-asked:
+	case <-time.After(5 * time.Second):
+		t.Error("a known device is refused")
+	}
+	cancel()
 	eventually(t, func() bool {
-		_, code := c.prepare(c.offerOf(map[string]string{"a": "hello"}))
-		return code == http.StatusOK
+		l.gateway.sessions.mu.Lock()
+		defer l.gateway.sessions.mu.Unlock()
+		return len(l.gateway.sessions.byKey) == 0
 	})
+}
+
+// TestHostile_GhostsLeave checks that devices that do not exist take few slots, and leave the list.
+func TestHostile_GhostsLeave(t *testing.T) {
+	l := newLab(t, Options{})
+	l.when(func(o *engine.Offer) { _ = o.Decline() })
+	for i := range 20 {
+		c := newClient(t, l.port, true)
+		o := c.offerOf(map[string]string{"a": "hello"})
+		o.Info.Port = 60_000 + i
+		c.prepare(o)
+	}
+	if n := len(l.Peers()); n != maxDevicesAtOne {
+		t.Errorf("%d devices", n)
+	}
+	for range checkFailures {
+		l.gateway.devices.check(t.Context())
+	}
+	if n := len(l.Peers()); n != 0 {
+		t.Errorf("%d ghosts are left", n)
+	}
+}
+
+// TestHostile_SilentConnectionsEnd checks that a request whose body does not come does not keep its connection.
+func TestHostile_SilentConnectionsEnd(t *testing.T) {
+	t.Parallel() // it waits for a limit
+	l := newLab(t, Options{})
+	c := newClient(t, l.port, false)
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, what := range []string{"POST " + apiPath + "cancel", "GET /x", "POST " + apiPath + "register"} {
+		conn, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", l.port), c.http.Transport.(*http.Transport).TLSClientConfig)
+		must(t, err)
+		_, err = fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\nx", what)
+		must(t, err)
+		running.Go(func() {
+			defer conn.Close()
+			_ = conn.SetReadDeadline(time.Now().Add(headerTimeout + 10*time.Second))
+			if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: it is still open", what)
+			}
+		})
+	}
+}
+
+// TestHostile_HidingEndsOffers checks that an offer that no one has answered does not keep a hidden device visible.
+func TestHostile_HidingEndsOffers(t *testing.T) {
+	l := newLab(t, Options{})
+	asked := make(chan struct{}, 1)
+	l.when(func(*engine.Offer) { asked <- struct{}{} })
+	c := newClient(t, l.port, true)
+	go c.prepare(c.offerOf(map[string]string{"a": "hello"}))
+	<-asked
+	must(t, l.SetVisible(engine.VisibleToNobody, 0))
+	eventually(t, func() bool { return l.gateway.info().Port == 0 })
+	p := newStrictPeer(t, false)
+	l.gateway.devices.probe(p.device.Addr.Addr(), p.info())
+	if n := len(l.gateway.devices.slots); n != 0 {
+		t.Error("it answers an announcement")
+	}
+	must(t, l.SetVisible(engine.VisibleToAll, 0))
+	eventually(t, func() bool { return l.gateway.info().Port != 0 })
+}
+
+// TestHostile_NamesChangeSeldom checks that a device cannot cause countless events.
+func TestHostile_NamesChangeSeldom(t *testing.T) {
+	l := newLab(t, Options{})
+	c := newClient(t, l.port, true)
+	events, ended := 0, make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	seq := l.WatchState(ctx)
+	go func() {
+		defer close(ended)
+		for ev := range seq {
+			if _, ok := ev.(engine.PeerChanged); ok {
+				events++
+			}
+		}
+	}()
+	answered := 0
+	for i := range 100 {
+		code, _ := c.json(t.Context(), "register", deviceInfo{Alias: fmt.Sprint("n", i), Version: "2.1", Fingerprint: c.own, Port: 1})
+		if code == http.StatusOK {
+			answered++
+		}
+	}
+	time.Sleep(100 * time.Millisecond)
+	cancel()
+	<-ended
+	if answered > registerBurst+5 || events > 3 {
+		t.Errorf("%d answers, %d events", answered, events)
+	}
+}
+
+// TestHostile_TextIsWhatIsSaved checks that the text that a person reads is the one that is saved.
+func TestHostile_TextIsWhatIsSaved(t *testing.T) {
+	l := newLab(t, Options{})
+	notes := make(chan string, 2)
+	l.when(func(o *engine.Offer) {
+		notes <- o.Transfer.Note
+		_ = o.Accept(engine.AcceptOptions{Dir: l.dir})
+	})
+	shown := "hello"
+	for size, want := range map[int64]struct {
+		note string
+		code int
+	}{5: {"hello", 422}, 11: {"", 200}} {
+		c := newClient(t, l.port, true)
+		o := offer{Info: deviceInfo{Alias: "x", Version: "2.1", Port: int(size)}, Files: files{"1": {FileName: fmt.Sprint("t", size), Size: size, FileType: "text/plain", Preview: &shown}}}
+		a, code := c.prepare(o)
+		if code != http.StatusOK {
+			t.Fatal(code)
+		}
+		if note := <-notes; note != want.note {
+			t.Errorf("size %d: shown %q", size, note)
+		}
+		if code := c.upload(a, "1", strings.NewReader("evil text!!"[:size])); code != want.code {
+			t.Errorf("size %d: %d", size, code)
+		}
+	}
 }
 
 // TestHostile_ConnectionsAreLimited checks that one address cannot keep countless connections open.
 func TestHostile_ConnectionsAreLimited(t *testing.T) {
 	l := newLab(t, Options{})
 	at := fmt.Sprintf("127.0.0.1:%d", l.port)
-	kept := 0
+	var conns []net.Conn
 	for range 3 * maxConnsOfOne {
 		c, err := net.Dial("tcp", at)
 		must(t, err)
 		defer c.Close()
-		_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		conns = append(conns, c)
+	}
+	time.Sleep(200 * time.Millisecond)
+	kept := 0
+	for _, c := range conns {
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 		if _, err := c.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
 			kept++
 		}
@@ -283,14 +487,20 @@ func TestHostile_Claims(t *testing.T) {
 	for range 1000 {
 		ds.probe(p.device.Addr.Addr(), p.info())
 	}
-	if tokens := ds.limit.Tokens(); tokens > 5+probeRate*time.Since(began).Seconds() {
-		t.Errorf("%.0f more requests are possible", tokens)
+	eventually(t, func() bool { return len(ds.slots) == 0 })
+	if used := probeBurst - ds.limit.Tokens(); used > registerBurst+1+registerRate*time.Since(began).Seconds() {
+		t.Errorf("%.0f requests", used)
 	}
 	for i := range 2 * maxDevices {
-		ds.found(engine.Device{Key: fmt.Sprint(i), Name: "x", Addr: netip.AddrPortFrom(p.device.Addr.Addr(), uint16(i+1)), Proven: true, Encrypted: true}, schemeTLS)
+		at := netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})
+		ds.found(engine.Device{Key: fmt.Sprint(i), Name: "x", Addr: netip.AddrPortFrom(at, 1), Proven: true, Encrypted: true})
 	}
 	if n := len(l.Peers()); n > maxDevices {
 		t.Errorf("%d devices", n)
+	}
+	must(t, l.SetTrust(engine.GatewayPeerID(Name, p.device.Key), engine.TrustSeen))
+	if !ds.found(p.device) {
+		t.Error("strangers keep a known device out")
 	}
 }
 

@@ -11,11 +11,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync"
 	"time"
 
 	"multipeer/engine"
+	"multipeer/internal/connlimit"
 )
 
 // Name is Peer.Via of devices with LocalSend.
@@ -24,13 +26,20 @@ const Name = "LocalSend"
 // DefaultPort is the port of LocalSend, for UDP and TCP.
 const DefaultPort = 53317
 
+// Connections that are open at once, from one address and in total.
+const (
+	maxConnsOfOne = 16
+	maxConns      = 128
+)
+
 // Options configure a Gateway. The zero value of every field is usable.
 type Options struct {
 	// Dir is the folder that keeps the key, by which phones remember this device. Empty means a new key each time.
 	Dir string
-	// PIN is asked of every device that sends, and given to those that ask for one; empty means none. Letters and digits
-	// only: LocalSend does not encode others.
+	// PIN is asked of every device that sends; empty means none. Letters and digits only: LocalSend does not encode others.
 	PIN string
+	// GivePIN is given to devices that ask for one when this device sends. It goes to those alone that have proven a key.
+	GivePIN string
 	// Interfaces names the network interfaces to use. Empty means all that are up.
 	Interfaces []string
 	// Log receives log records for developers.
@@ -60,7 +69,7 @@ type Gateway struct {
 
 // New returns a gateway. The error comes from Options.Dir, or reports an invalid PIN.
 func New(opts Options) (*Gateway, error) {
-	if err := checkPIN(opts.PIN); err != nil {
+	if err := errors.Join(checkPIN(opts.PIN), checkPIN(opts.GivePIN)); err != nil {
 		return nil, err
 	}
 	certificate, err := loadCertificate(opts.Dir)
@@ -174,21 +183,27 @@ func (g *Gateway) serve(ctx context.Context, to engine.GatewaySink) error {
 	}
 	server := g.server()
 	failed := make(chan error, 1)
-	running.Go(func() { failed <- server.Serve(tls.NewListener(limitConns(listener), g.serverTLS())) })
+	running.Go(func() { failed <- server.Serve(tls.NewListener(listener, g.serverTLS())) })
+	var idle <-chan struct{} // while this device is hidden: closed when nothing is being received any more
 	for {
 		select {
 		case <-g.changed:
-			if !g.visible() {
+			switch hidden := !g.visible(); {
+			case hidden && idle == nil:
 				g.sessions.refuseNew()
-				g.sessions.wait(ctx)
-				return g.stop(server)
+				idle = g.sessions.idle()
+			case !hidden && idle != nil:
+				idle = nil
+				g.sessions.begin(to)
 			}
+		case <-idle:
+			return g.stop(server)
 		case <-ctx.Done():
 			g.sessions.cancelAll()
 			return g.stop(server)
 		case err := <-failed:
 			g.sessions.cancelAll()
-			return err
+			return errors.Join(err, g.stop(server))
 		}
 	}
 }
@@ -196,7 +211,7 @@ func (g *Gateway) serve(ctx context.Context, to engine.GatewaySink) error {
 // stop ends the server and what devices began.
 func (g *Gateway) stop(server *http.Server) error {
 	err := server.Close()
-	g.sessions.wait(context.Background())
+	<-g.sessions.idle()
 	g.devices.forgetAll()
 	g.mu.Lock()
 	g.port = 0
@@ -207,17 +222,36 @@ func (g *Gateway) stop(server *http.Server) error {
 // listen opens LocalSend's port, or any other if the app itself uses it: then devices find this one by multicast only.
 func (g *Gateway) listen() (net.Listener, error) {
 	if g.opts.loopback {
-		return net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		return &connlimit.Listener{Listener: l, OfOne: maxConnsOfOne, All: maxConns}, err
 	}
 	l, err := net.Listen("tcp", ":"+strconv.Itoa(DefaultPort))
-	if err == nil {
-		return l, nil
+	if err != nil {
+		var otherErr error
+		if l, otherErr = net.Listen("tcp", ":0"); otherErr != nil {
+			return nil, errors.Join(err, otherErr)
+		}
 	}
-	other, otherErr := net.Listen("tcp", ":0")
-	if otherErr != nil {
-		return nil, errors.Join(err, otherErr)
+	return &connlimit.Listener{Listener: l, OfOne: maxConnsOfOne, All: maxConns, Answers: g.answersAt}, nil
+}
+
+// answersAt reports whether an address of this device is on an interface that is used.
+func (g *Gateway) answersAt(local netip.Addr) bool {
+	if len(g.opts.Interfaces) == 0 {
+		return true
 	}
-	return other, nil
+	for _, i := range g.interfaces() {
+		addrs, err := i.Addrs()
+		if err != nil {
+			continue
+		}
+		for _, a := range addrs {
+			if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Unmap() == local.WithZone("") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // pause waits for d, or until ctx ends.

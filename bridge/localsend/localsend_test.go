@@ -379,6 +379,7 @@ func TestReceive_Text(t *testing.T) {
 // TestReceive_Broken checks that a file that breaks off leaves nothing, that the others stay, and that it may be sent
 // again.
 func TestReceive_Broken(t *testing.T) {
+	t.Parallel() // it waits for a limit
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
 	contents := map[string]string{"a": "hello", "b": "world"}
@@ -549,7 +550,7 @@ func TestSend_ReceiverCancels(t *testing.T) {
 
 // TestSend_GivesThePIN checks that a PIN is given when the other device asks for one, and a wrong one only once.
 func TestSend_GivesThePIN(t *testing.T) {
-	l := newLab(t, Options{PIN: "42"})
+	l := newLab(t, Options{GivePIN: "42"})
 	for pin, want := range map[string]int{"42": 1, "43": 0} {
 		p := newStrictPeer(t, false)
 		p.pin = pin
@@ -583,7 +584,7 @@ func TestSend_OtherKey(t *testing.T) {
 	id := l.find(t, p)
 	d := p.device
 	d.Addr = impostor.device.Addr
-	l.gateway.devices.found(d, schemeTLS)
+	l.gateway.devices.found(d)
 	file := filepath.Join(t.TempDir(), "a")
 	must(t, os.WriteFile(file, []byte("hello"), 0o644))
 	tr, err := l.Offer(t.Context(), id, file)
@@ -594,26 +595,102 @@ func TestSend_OtherKey(t *testing.T) {
 	}
 }
 
-// TestSend_FileChanges checks that a file that shrinks or goes is left out, and named.
+// TestSend_FileChanges checks that a file that has changed since it was offered, or is gone, is left out, and named: never
+// a part of it counts as delivered.
 func TestSend_FileChanges(t *testing.T) {
 	l := newLab(t, Options{})
 	dir := t.TempDir()
-	for _, name := range []string{"a", "b", "c"} {
-		must(t, os.WriteFile(filepath.Join(dir, name), []byte("hello"), 0o644))
+	at := func(name string) string { return filepath.Join(dir, name) }
+	change := map[string]func() error{
+		"shrinks": func() error { return os.Truncate(at("shrinks"), 2) },
+		"goes":    func() error { return os.Remove(at("goes")) },
+		"grows":   func() error { return os.WriteFile(at("grows"), []byte("a new and longer text"), 0o644) },
+		"new":     func() error { return os.WriteFile(at("new"), []byte("hallo"), 0o644) },
+		"replaced": func() error {
+			return errors.Join(os.Remove(at("replaced")), os.WriteFile(at("replaced"), []byte("jello"), 0o644))
+		},
+	}
+	paths := []string{at("stays")}
+	for name := range change {
+		paths = append(paths, at(name))
+	}
+	for _, path := range paths {
+		must(t, os.WriteFile(path, []byte("hello"), 0o644))
 	}
 	p := newStrictPeer(t, false)
 	p.answer = func(offer) int {
-		_ = os.Truncate(filepath.Join(dir, "a"), 2)
-		_ = os.Remove(filepath.Join(dir, "b"))
+		time.Sleep(20 * time.Millisecond) // so that the times differ
+		for _, f := range change {
+			_ = f()
+		}
 		return 200
 	}
-	tr, err := l.Offer(t.Context(), l.find(t, p), filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "c"))
+	tr, err := l.Offer(t.Context(), l.find(t, p), paths...)
 	must(t, err)
 	end, err := l.Wait(t.Context(), tr.ID)
-	if err != nil || end.State != engine.Delivered || end.LeftOut != 2 || end.Files != 1 || end.Bytes != 5 {
+	if err != nil || end.State != engine.Delivered || end.LeftOut != int64(len(change)) || end.Files != 1 || end.Bytes != 5 {
 		t.Errorf("%+v %v", end, err)
 	}
-	same(t, p.files(), map[string]string{"c": "hello"})
+	same(t, p.files(), map[string]string{"stays": "hello"})
+}
+
+// TestSend_EarlyAnswer checks that a receiver that confirms a file before it has all of it is not believed.
+func TestSend_EarlyAnswer(t *testing.T) {
+	l := newLab(t, Options{})
+	file := filepath.Join(t.TempDir(), "big")
+	must(t, os.WriteFile(file, make([]byte, 64<<20), 0o644))
+	p := newStrictPeer(t, false)
+	p.break_ = func(string) int { return http.StatusOK }
+	tr, err := l.Offer(t.Context(), l.find(t, p), file)
+	must(t, err)
+	end, err := l.Wait(t.Context(), tr.ID)
+	if err != nil || end.State == engine.Delivered {
+		t.Errorf("%+v %v", end, err)
+	}
+}
+
+// TestSend_PlainIsNeverProven checks that a device that is spoken to in plain text is not the one whose key is known, and
+// that its request does not make the known one be spoken to in plain text.
+func TestSend_PlainIsNeverProven(t *testing.T) {
+	l := newLab(t, Options{})
+	c := newClient(t, l.port, true)
+	must(t, c.send(map[string]string{"a": "hello"}))
+	proven := engine.GatewayPeerID(Name, c.own)
+	eventually(t, func() bool { return l.Trust(proven) == engine.TrustSeen })
+	plain := newStrictPeer(t, true)
+	for _, how := range []string{"prepare-upload", "register"} {
+		o := c.offerOf(map[string]string{"b": "hello"})
+		o.Info.Protocol, o.Info.Port = "http", int(plain.device.Addr.Port())
+		if how == "register" {
+			c.json(t.Context(), how, o.Info)
+		} else {
+			c.prepare(o)
+		}
+		if p, _ := l.Peer(proven); p.Plain || len(p.Addrs) > 0 && p.Addrs[0] == plain.device.Addr {
+			t.Errorf("%s: %+v", how, p)
+		}
+	}
+	eventually(t, func() bool {
+		p, ok := l.Peer(engine.GatewayPeerID(Name, plain.device.Key))
+		return ok && p.Plain && !p.Confirmed
+	})
+}
+
+// TestSend_PINStaysHere checks that the PIN that is asked of others is given to no one, and the one to give only to
+// devices that have proven a key.
+func TestSend_PINStaysHere(t *testing.T) {
+	for what, c := range map[string]struct {
+		opts  Options
+		plain bool
+	}{"asked here": {Options{PIN: "735291"}, false}, "plain": {Options{GivePIN: "735291"}, true}} {
+		l := newLab(t, c.opts)
+		p := newStrictPeer(t, c.plain)
+		p.pin = "735291"
+		results, err := l.Send(t.Context(), map[string]string{"text": "x"}, l.find(t, p))
+		if err != nil || results[0].Err == nil {
+			t.Errorf("%s: it was given: %v %v", what, results, err)
+		}
+	}
 }
 
 // TestDevices_GoneOnesAreLost checks that a device that does not answer any more leaves the list.
@@ -647,7 +724,8 @@ func TestDevices_ClaimsAreChecked(t *testing.T) {
 	if code, _ := c.json(t.Context(), "register", claim); code != http.StatusOK {
 		t.Errorf("register: %d", code)
 	}
-	claim = p.info() // true, and told by another device
+	eventually(t, func() bool { return len(l.gateway.devices.slots) == 0 })
+	claim = p.info() // true, and reported by another device
 	if code, _ := c.json(t.Context(), "register", claim); code != http.StatusOK {
 		t.Errorf("register: %d", code)
 	}

@@ -2,6 +2,8 @@ package localsend
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -27,9 +29,9 @@ const (
 
 // Limits on what a device may send.
 const (
-	maxInfo    = 8 << 10  // bytes of a description
-	maxPrepare = 16 << 20 // bytes of an offer
-	maxFiles   = 20_000
+	maxInfo    = 8 << 10 // bytes of a description
+	maxPrepare = 4 << 20 // bytes of an offer
+	maxFiles   = 10_000
 	maxSize    = 1 << 48 // bytes of a file; the sum of all fits into 63 bits
 )
 
@@ -48,6 +50,9 @@ type deviceInfo struct {
 
 	seen string // the fingerprint of the certificate with which it came
 }
+
+// encrypted reports whether the device is spoken to with TLS.
+func (i deviceInfo) encrypted() bool { return i.Protocol != schemePlain }
 
 // parseInfo reads a description, which is not verified.
 func parseInfo(r io.Reader) (deviceInfo, error) {
@@ -129,18 +134,27 @@ type acceptance struct {
 	Files     map[string]string `json:"files"`
 }
 
-// part is a file that a device may upload.
+// part is a file that a device may upload. It holds no more than that needs: the sender of an offer waits for a person.
 type part struct {
-	fileInfo
-	path   string // without a second one of the same path
-	sha256 []byte
+	id       string
+	path     string // without a second one of the same path
+	size     int64
+	modified time.Time
+	sha256   []byte
 }
 
-// parseOffer reads and checks an offer. The parts are in the order of their paths.
+// parseOffer reads and checks an offer, to the end of r. The parts are in the order of their paths.
 func parseOffer(r io.Reader) (offer, []part, error) {
 	var o offer
 	limited := &io.LimitedReader{R: r, N: maxPrepare + 1}
-	if err := json.NewDecoder(limited).Decode(&o); err != nil || limited.N <= 0 {
+	dec := json.NewDecoder(limited)
+	err := dec.Decode(&o)
+	if err == nil {
+		if _, after := dec.Token(); after != io.EOF { // guard: localsend-trailing
+			err = errors.New("something follows it")
+		}
+	}
+	if err != nil || limited.N <= 0 {
 		return o, nil, fmt.Errorf("the offer is not JSON of at most %d bytes: %w", maxPrepare, errors.Join(err, engine.ErrInvalid))
 	}
 	if len(o.Files) == 0 {
@@ -154,22 +168,39 @@ func parseOffer(r io.Reader) (offer, []part, error) {
 		}
 		parts = append(parts, p)
 	}
-	slices.SortFunc(parts, func(a, b part) int { return strings.Compare(a.FileName+"\x00"+a.ID, b.FileName+"\x00"+b.ID) })
-	taken := map[string]bool{}
-	for i := range parts {
-		p := &parts[i]
-		for n := 2; taken[p.path]; n++ {
-			ext := path.Ext(p.FileName)
-			p.path = strings.TrimSuffix(p.FileName, ext) + " (" + strconv.Itoa(n) + ")" + ext
-		}
-		taken[p.path] = true
+	slices.SortFunc(parts, func(a, b part) int { return cmp.Or(strings.Compare(a.path, b.path), strings.Compare(a.id, b.id)) })
+	numberSame(parts)
+	if text, ok := o.text(); ok { // what is saved is what was shown
+		sum := sha256.Sum256([]byte(text))
+		parts[0].sha256 = sum[:]
 	}
 	return o, parts, nil
 }
 
+// numberSame gives files of the same path, which are next to each other, a number.
+func numberSame(parts []part) {
+	taken := map[string]bool{}
+	for _, p := range parts {
+		taken[p.path] = true
+	}
+	first, number := "", 1
+	for i := range parts {
+		p := &parts[i]
+		if i == 0 || p.path != first {
+			first, number = p.path, 1
+			continue
+		}
+		ext := path.Ext(first)
+		for taken[p.path] {
+			number++
+			p.path = strings.TrimSuffix(first, ext) + " (" + strconv.Itoa(number) + ")" + ext
+		}
+		taken[p.path] = true
+	}
+}
+
 func checkFile(id string, f fileInfo) (part, error) {
-	p := part{fileInfo: f, path: f.FileName}
-	p.ID = id
+	p := part{id: id, path: f.FileName, size: f.Size, modified: f.modified()}
 	switch {
 	case id == "" || len(id) > 200:
 		return p, errors.New("a file has no ID, or one of more than 200 bytes")
@@ -196,9 +227,13 @@ func checkFile(id string, f fileInfo) (part, error) {
 // text returns the text that an offer consists of, if it is one.
 func (o offer) text() (string, bool) {
 	for _, f := range o.Files {
-		if len(o.Files) == 1 && f.Preview != nil && (f.FileType == "text" || strings.HasPrefix(f.FileType, "text/plain")) {
-			return *f.Preview, true
+		if len(o.Files) != 1 || f.Preview == nil || f.FileType != "text" && !strings.HasPrefix(f.FileType, "text/plain") {
+			return "", false
 		}
+		if f.Size != int64(len(*f.Preview)) { // guard: localsend-text
+			return "", false
+		}
+		return *f.Preview, true
 	}
 	return "", false
 }
@@ -211,7 +246,7 @@ func describe(from engine.Device, o offer, parts []part) engine.DeviceOffer {
 	d := engine.DeviceOffer{From: from, Files: int64(len(parts))}
 	tops, folders := map[string]bool{}, map[string]bool{}
 	for _, p := range parts {
-		d.Bytes += p.Size
+		d.Bytes += p.size
 		top, _, _ := strings.Cut(p.path, "/")
 		if !tops[top] {
 			tops[top] = true

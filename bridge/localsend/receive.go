@@ -9,15 +9,24 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
 	"multipeer/engine"
+	"multipeer/internal/connlimit"
 	"multipeer/transfer"
 )
 
 const (
-	maxSessions = 8 // offers that wait or are being received; one of each device
+	// maxSessions is how many offers wait or are being received, one of each device. Devices that no one has accepted may
+	// take maxOfStrangers of these, and two from one address.
+	maxSessions    = 8
+	maxOfStrangers = 5
+	maxOfOne       = 2
+	// maxParsing is how many offers are read at once, one from each address, and parseFor how long each may take.
+	maxParsing = 8
+	parseFor   = 10 * time.Second
 	// bodyIdle is how long an upload may bring no byte, sessionIdle how long a session may have no upload.
 	bodyIdle    = 30 * time.Second
 	sessionIdle = 30 * time.Second
@@ -34,12 +43,14 @@ type sessions struct {
 	mu      sync.Mutex
 	to      engine.GatewaySink
 	hidden  bool // no new ones
-	parsing int
+	parsing map[netip.Addr]bool
 	byKey   map[string]*session // of the device
 	running sync.WaitGroup
 }
 
-func newSessions(g *Gateway) *sessions { return &sessions{g: g, byKey: map[string]*session{}} }
+func newSessions(g *Gateway) *sessions {
+	return &sessions{g: g, parsing: map[netip.Addr]bool{}, byKey: map[string]*session{}}
+}
 
 func (ss *sessions) begin(to engine.GatewaySink) {
 	ss.mu.Lock()
@@ -47,6 +58,7 @@ func (ss *sessions) begin(to engine.GatewaySink) {
 	ss.to, ss.hidden = to, false
 }
 
+// sink is nil before the first run.
 func (ss *sessions) sink() engine.GatewaySink {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -60,11 +72,26 @@ func (ss *sessions) has(key string) bool {
 	return ss.byKey[key] != nil
 }
 
-// refuseNew refuses sessions from now on.
+// refuseNew refuses sessions from now on, and ends those that no one has accepted.
 func (ss *sessions) refuseNew() {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	ss.hidden = true
+	for _, s := range ss.byKey {
+		if !s.isAccepted() {
+			s.end(engine.ErrCancelled)
+		}
+	}
+}
+
+// idle returns a channel that is closed when no session is left. New ones must be refused.
+func (ss *sessions) idle() <-chan struct{} {
+	done := make(chan struct{})
+	go func() { // ends with the sessions
+		defer close(done)
+		ss.running.Wait()
+	}()
+	return done
 }
 
 // cancelAll ends all sessions.
@@ -77,18 +104,13 @@ func (ss *sessions) cancelAll() {
 	}
 }
 
-// wait waits until all sessions have ended; if ctx ends, it ends them.
-func (ss *sessions) wait(ctx context.Context) {
-	defer context.AfterFunc(ctx, ss.cancelAll)()
-	ss.running.Wait()
-}
-
 // session is what one device offers and sends.
 type session struct {
-	id    string
-	from  source
-	key   string // of the device
-	parts map[string]part
+	id       string
+	from     source
+	key      string // of the device
+	stranger bool   // no one has accepted the device
+	parts    map[string]part
 
 	ctx      context.Context         // of the offer
 	end      context.CancelCauseFunc // withdraws it
@@ -117,26 +139,26 @@ func newSession(from source, key string, parts []part) *session {
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.reading, s.stop = context.WithCancelCause(s.ctx)
 	for _, p := range parts {
-		s.parts[p.ID] = p
+		s.parts[p.id] = p
 	}
 	return s
 }
 
-// startParsing reports whether another offer may be read now.
-func (ss *sessions) startParsing() bool {
+// startParsing reports whether an offer from an address may be read now.
+func (ss *sessions) startParsing(from netip.Addr) bool {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	if ss.hidden || ss.parsing >= maxParsing { // guard: localsend-parsing
+	if ss.hidden || ss.parsing[from] || len(ss.parsing) >= maxParsing { // guard: localsend-parsing
 		return false
 	}
-	ss.parsing++
+	ss.parsing[from] = true
 	return true
 }
 
-func (ss *sessions) endParsing() {
+func (ss *sessions) endParsing(from netip.Addr) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	ss.parsing--
+	delete(ss.parsing, from)
 }
 
 // add begins a session, unless the device has one already or there are too many.
@@ -146,8 +168,11 @@ func (ss *sessions) add(s *session, o engine.DeviceOffer) bool {
 	if ss.hidden || ss.byKey[s.key] != nil || len(ss.byKey) >= maxSessions { // guard: localsend-sessions
 		return false
 	}
-	ss.byKey[s.key] = s
 	to := ss.to
+	if s.stranger = !to.Knows(s.key); s.stranger && !ss.roomForStrangerLocked(s) {
+		return false
+	}
+	ss.byKey[s.key] = s
 	ss.running.Go(func() {
 		s.err = to.Receive(s.ctx, o, s.take)
 		s.end(nil)
@@ -156,6 +181,24 @@ func (ss *sessions) add(s *session, o engine.DeviceOffer) bool {
 		ss.mu.Unlock()
 		close(s.done)
 	})
+	return true
+}
+
+// roomForStrangerLocked reports whether one more device that no one has accepted may have a session.
+func (ss *sessions) roomForStrangerLocked(s *session) bool {
+	strangers, same := 0, 0
+	for _, other := range ss.byKey {
+		if !other.stranger {
+			continue
+		}
+		strangers++
+		if connlimit.SourceOf(other.from.addr) == connlimit.SourceOf(s.from.addr) {
+			same++
+		}
+	}
+	if strangers >= maxOfStrangers || same >= maxOfOne { // guard: localsend-strangers
+		return false
+	}
 	return true
 }
 
@@ -228,21 +271,24 @@ func (g *Gateway) handlePrepare(w http.ResponseWriter, r *http.Request) {
 	if pin := g.opts.PIN; pin != "" && !g.checkPIN(w, r, from, pin) {
 		return
 	}
-	if !g.sessions.startParsing() {
+	network := connlimit.SourceOf(from.addr)
+	if !g.sessions.startParsing(network) {
 		fail(w, http.StatusConflict, "Blocked by another session")
 		return
 	}
-	limitBody(w, time.Minute)
+	limitBody(w, parseFor)
 	o, parts, err := parseOffer(r.Body)
-	_, _ = io.CopyN(io.Discard, r.Body, 1<<10) // at its end, the server begins to notice when the sender goes
-	g.sessions.endParsing()
+	g.sessions.endParsing(network)
 	if err != nil {
 		fail(w, http.StatusBadRequest, "Request body malformed")
 		return
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a person takes longer
 	device := from.device(o.Info)
-	g.devices.foundSender(device, schemeOf(o.Info))
+	if !g.devices.found(device) {
+		fail(w, http.StatusConflict, "Blocked by another session")
+		return
+	}
 	if text, ok := o.text(); ok {
 		err := g.sessions.sink().ReceiveText(device, text)
 		switch {
@@ -262,6 +308,11 @@ func (g *Gateway) handlePrepare(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusConflict, "Blocked by another session")
 		return
 	}
+	g.awaitAnswer(w, r, s)
+}
+
+// awaitAnswer answers an offer when a person has.
+func (g *Gateway) awaitAnswer(w http.ResponseWriter, r *http.Request, s *session) {
 	select {
 	case a := <-s.accepted:
 		reply(w, a)
@@ -276,13 +327,14 @@ func (g *Gateway) handlePrepare(w http.ResponseWriter, r *http.Request) {
 // checkPIN answers a request whose PIN is wrong.
 func (g *Gateway) checkPIN(w http.ResponseWriter, r *http.Request, from source, pin string) bool {
 	given := r.URL.Query().Get("pin")
+	network := connlimit.SourceOf(from.addr)
 	switch {
-	case !g.pins.mayGuess(from.addr):
+	case !g.pins.mayGuess(network, g.sessions.sink().Knows(keyOf(from))):
 		fail(w, http.StatusTooManyRequests, "Too many attempts")
 	case given == "":
 		fail(w, http.StatusUnauthorized, "PIN required")
 	case subtle.ConstantTimeCompare([]byte(given), []byte(pin)) != 1:
-		g.pins.wrong(from.addr)
+		g.pins.wrong(network)
 		fail(w, http.StatusUnauthorized, "Invalid PIN")
 	default:
 		return true
@@ -424,6 +476,7 @@ func (g *Gateway) handleUpload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.uploads.Done()
+	connlimit.Admit(r)
 	control := http.NewResponseController(w)
 	stop := context.AfterFunc(s.reading, func() {
 		if context.Cause(s.reading) != errAllArrived {
@@ -432,7 +485,7 @@ func (g *Gateway) handleUpload(w http.ResponseWriter, r *http.Request) {
 	})
 	defer stop()
 	body := &upload{Reader: r.Body, s: s, control: control}
-	_, err := in.Receive(s.reading, transfer.Part{Path: p.path, Size: p.Size, ModTime: p.modified(), SHA256: p.sha256}, body)
+	_, err := in.Receive(s.reading, transfer.Part{Path: p.path, Size: p.size, ModTime: p.modified, SHA256: p.sha256}, body)
 	err = s.endUpload(id, err)
 	if err != nil { // net/http does not recover from the deadline: later requests would seem to be given up
 		w.Header().Set("Connection", "close")
@@ -464,6 +517,9 @@ func (u *upload) Read(b []byte) (int, error) {
 	}
 	n, err := u.Reader.Read(b)
 	u.s.signal()
+	if errors.Is(err, io.EOF) { // what follows, such as writing to the disk, has no such limit
+		_ = u.control.SetReadDeadline(time.Time{})
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("%w: %w", engine.ErrLost, err)
 	}

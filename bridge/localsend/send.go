@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"mime"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -72,21 +74,9 @@ func (o *outgoing) cancel(from netip.Addr, id string) bool {
 	return true
 }
 
-// reach returns how a device is spoken to.
-func (g *Gateway) reach(to engine.Device) *device {
-	if d := g.devices.of(to.Key); d != nil {
-		return &device{Device: to, scheme: d.scheme}
-	}
-	d := &device{Device: to, scheme: schemeTLS}
-	if !to.Encrypted {
-		d.scheme = schemePlain
-	}
-	return d
-}
-
 // Send offers files and sends those that are accepted, two at a time.
 func (g *Gateway) Send(ctx context.Context, to engine.Device, out engine.Outgoing) (transfer.Result, error) {
-	s := &sending{g: g, d: g.reach(to), out: out}
+	s := &sending{g: g, d: &device{Device: to}, out: out}
 	s.client = g.client(s.d)
 	defer s.client.CloseIdleConnections()
 	if err := s.list(ctx); err != nil {
@@ -117,6 +107,7 @@ type sending struct {
 	out    engine.Outgoing
 	client *http.Client
 	files  []fileInfo
+	stats  []fs.FileInfo // of the files, when they were offered
 
 	mu     sync.Mutex // guards what follows
 	result transfer.Result
@@ -139,12 +130,18 @@ func (s *sending) list(ctx context.Context) error {
 		case len(s.files) >= maxFiles:
 			return errTooMany
 		}
+		stat, err := s.stat(e.Path)
+		if err != nil {
+			s.leaveOut(e.Path, err)
+			continue
+		}
+		s.stats = append(s.stats, stat)
 		id := strconv.Itoa(len(s.files))
 		kind := mime.TypeByExtension(path.Ext(e.Path))
 		if kind == "" {
 			kind = "application/octet-stream"
 		}
-		s.files = append(s.files, fileInfo{ID: id, FileName: e.Path, Size: e.Size, FileType: kind})
+		s.files = append(s.files, fileInfo{ID: id, FileName: e.Path, Size: stat.Size(), FileType: kind})
 		for dir := path.Dir(e.Path); empty[dir]; dir = path.Dir(dir) {
 			delete(empty, dir)
 		}
@@ -157,6 +154,15 @@ func (s *sending) list(ctx context.Context) error {
 		return errNoFiles
 	}
 	return nil
+}
+
+// stat returns the state of a file.
+func (s *sending) stat(path string) (fs.FileInfo, error) {
+	f, info, err := s.out.Listing.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return info, f.Close()
 }
 
 // leaveOut notes a file that does not arrive.
@@ -191,9 +197,9 @@ func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o
 		return a, err
 	}
 	res, err := g.askOnce(ctx, client, d, body, "")
-	if err == nil && res.StatusCode == http.StatusUnauthorized && g.opts.PIN != "" { // once: a few wrong ones lock it
+	if err == nil && res.StatusCode == http.StatusUnauthorized && g.opts.GivePIN != "" && d.Proven { // once: a few wrong ones lock it
 		_ = res.Body.Close()
-		res, err = g.askOnce(ctx, client, d, body, "?pin="+g.opts.PIN)
+		res, err = g.askOnce(ctx, client, d, body, "?pin="+g.opts.GivePIN)
 	}
 	if err != nil {
 		if ctx.Err() != nil { // apps before 1.18 do not notice that the request has ended
@@ -250,7 +256,7 @@ func (s *sending) upload(ctx context.Context, a acceptance) error {
 	defer cancel(nil)
 	slots := make(chan struct{}, uploadsAtOnce)
 	var running sync.WaitGroup
-	for _, f := range s.files {
+	for n, f := range s.files {
 		token, wanted := a.Files[f.ID]
 		if !wanted {
 			s.leaveOut(f.FileName, engine.ErrDeclined)
@@ -265,7 +271,7 @@ func (s *sending) upload(ctx context.Context, a acceptance) error {
 		}
 		running.Go(func() {
 			defer func() { <-slots }()
-			if err := s.uploadFile(ctx, f, a.SessionID, token); err != nil {
+			if err := s.uploadFile(ctx, n, a.SessionID, token); err != nil {
 				cancel(err)
 			}
 		})
@@ -280,21 +286,34 @@ func (s *sending) upload(ctx context.Context, a acceptance) error {
 	return nil
 }
 
-// uploadFile sends one file. One that cannot be read is left out, and the others are sent.
-func (s *sending) uploadFile(ctx context.Context, f fileInfo, session, token string) error {
+// Limits on a receiver that takes nothing: for the next bytes, and for the answer after the last one, when it may write to
+// a slow disk.
+const (
+	sendIdle   = 30 * time.Second
+	answerIdle = 2 * time.Minute
+)
+
+// uploadFile sends one file. One that has changed since it was offered, or cannot be read, is left out, and the others are
+// sent.
+func (s *sending) uploadFile(ctx context.Context, n int, session, token string) error {
+	f, offered := s.files[n], s.stats[n]
 	file, info, err := s.out.Listing.Open(f.FileName)
 	if err != nil {
 		s.leaveOut(f.FileName, err)
 		return nil
 	}
 	defer file.Close()
-	if info.Size() < f.Size {
+	if !unchanged(offered, info) { // guard: localsend-changed
 		s.leaveOut(f.FileName, transfer.ErrChanged)
 		return nil
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	idle := time.AfterFunc(sendIdle, func() { cancel(transfer.ErrStalled) })
+	defer idle.Stop()
+	body := &uploadBody{file: file, offered: offered, left: f.Size, s: s, idle: idle}
 	query := url.Values{"sessionId": {session}, "fileId": {f.ID}, "token": {token}}
-	body := &uploadBody{Reader: io.LimitReader(file, f.Size), s: s}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.d.url("upload?"+query.Encode()), io.NopCloser(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.d.url("upload?"+query.Encode()), body)
 	if err != nil {
 		return err
 	}
@@ -304,26 +323,31 @@ func (s *sending) uploadFile(ctx context.Context, f fileInfo, session, token str
 	}
 	r.Header.Set("Content-Type", "application/octet-stream")
 	res, err := s.client.Do(r)
+	left, changed := body.end()
+	if changed {
+		s.leaveOut(f.FileName, transfer.ErrChanged)
+		s.tell(left - f.Size)
+		return nil
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
-		}
-		if body.ended && body.sent < f.Size { // it shrank while it was read
-			s.leaveOut(f.FileName, transfer.ErrChanged)
-			s.tell(-body.sent)
-			return nil
 		}
 		return reachError(err)
 	}
 	defer res.Body.Close()
 	_, _ = io.CopyN(io.Discard, res.Body, maxInfo)
 	switch {
-	case res.StatusCode == http.StatusOK:
 	case res.StatusCode == http.StatusForbidden || res.StatusCode == http.StatusConflict: // its person has cancelled
 		return engine.ErrCancelled
-	default: // the other files may still arrive
-		s.leaveOut(f.FileName, answerError(res))
-		s.tell(-body.sent)
+	case res.StatusCode != http.StatusOK: // the other files may still arrive
+		err = answerError(res)
+	case left > 0: // guard: localsend-early
+		err = errEarly
+	}
+	if err != nil {
+		s.leaveOut(f.FileName, err)
+		s.tell(left - f.Size)
 		return nil
 	}
 	s.mu.Lock()
@@ -333,22 +357,67 @@ func (s *sending) uploadFile(ctx context.Context, f fileInfo, session, token str
 	return nil
 }
 
-// uploadBody counts what is sent of a file.
-type uploadBody struct {
-	io.Reader
-	s     *sending
-	sent  int64
-	ended bool
+// errEarly reports a receiver that confirms a file before it has got it.
+var errEarly = errors.New("the other device confirmed the file before it had all of it")
+
+// unchanged reports whether a file is still the one that was offered, as far as the disk says.
+func unchanged(offered, now fs.FileInfo) bool {
+	return os.SameFile(offered, now) && offered.Size() == now.Size() && offered.ModTime().Equal(now.ModTime())
 }
 
+// uploadBody reads a file. Its last bytes are given out only if the file has not changed meanwhile: without them the
+// receiver drops it.
+type uploadBody struct {
+	file    *os.File
+	offered fs.FileInfo
+	s       *sending
+	idle    *time.Timer
+
+	mu      sync.Mutex // the transport may still read when its caller has the answer
+	left    int64
+	changed bool
+	ended   bool
+}
+
+// Read implements io.Reader.
 func (b *uploadBody) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
-	b.sent += int64(n)
-	b.ended = b.ended || err != nil
-	if n > 0 {
-		b.s.tell(int64(n))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended || b.changed {
+		return 0, transfer.ErrChanged
 	}
-	return n, err
+	if b.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := b.file.Read(p[:min(int64(len(p)), b.left)])
+	if err == nil && int64(n) == b.left {
+		var now fs.FileInfo
+		if now, err = b.file.Stat(); err == nil && !unchanged(b.offered, now) {
+			err = transfer.ErrChanged
+		}
+	}
+	if err != nil { // also its end, before the size that was offered
+		b.changed = true
+		return 0, transfer.ErrChanged
+	}
+	b.left -= int64(n)
+	b.idle.Reset(sendIdle)
+	if b.left == 0 {
+		b.idle.Reset(answerIdle)
+	}
+	b.s.tell(int64(n))
+	return n, nil
+}
+
+// Close implements io.Closer. The file is closed by who has opened it.
+func (b *uploadBody) Close() error { return nil }
+
+// end ends the reading, and returns how many bytes were not read, and whether the file has changed.
+func (b *uploadBody) end() (left int64, changed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = true
+	return b.left, b.changed
 }
 
 // tell reports the progress after n more bytes were sent.
@@ -389,7 +458,7 @@ func (g *Gateway) cancelRemote(ctx context.Context, client *http.Client, d *devi
 func (g *Gateway) SendText(ctx context.Context, to engine.Device, text string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, textTimeout, engine.ErrTimeout)
 	defer cancel()
-	d := g.reach(to)
+	d := &device{Device: to}
 	client := g.client(d)
 	defer client.CloseIdleConnections()
 	f := fileInfo{ID: "0", FileName: "text.txt", Size: int64(len(text)), FileType: "text/plain", Preview: &text}

@@ -12,12 +12,12 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/internal/connlimit"
 )
 
 const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = time.Minute
-	maxParsing    = 4 // offers that are read at once: each may take a lot of memory
 )
 
 // server returns the HTTP server. A request for prepare-upload waits for a person, so it has no time limit of its own.
@@ -31,13 +31,16 @@ func (g *Gateway) server() *http.Server {
 	mux.HandleFunc("POST "+apiPath+"cancel", g.handleCancel)
 	return &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			control := http.NewResponseController(w)
+			limitBody(w, headerTimeout) // also for bodies that no handler reads
+			defer func() { _ = control.SetWriteDeadline(time.Time{}) }()
 			if r.Header.Get("Origin") != "" { // guard: localsend-browsers
 				fail(w, http.StatusForbidden, "Not for web pages")
 				return
 			}
 			mux.ServeHTTP(w, r)
 		}),
-		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 16 << 10,
+		ConnContext: connlimit.Context, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 16 << 10,
 		ErrorLog:     slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),      // anyone can cause lines
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2, as LocalSend
 	}
@@ -71,10 +74,11 @@ func addrOf(r *http.Request) netip.Addr {
 	return a.Addr().Unmap()
 }
 
-// device is the source of a request, with what it says about itself.
+// device is the source of a request, with what it says about itself. One that is spoken to in plain text proves nothing,
+// whatever certificate it has shown: anyone at its address would get what is sent to it.
 func (s source) device(i deviceInfo) engine.Device {
-	d := engine.Device{Key: unprovenKey(s.addr), Name: i.Alias, Addr: portOf(s.addr, i.Port), Encrypted: true}
-	if s.fingerprint != "" {
+	d := engine.Device{Key: unprovenKey(s.addr), Name: i.Alias, Addr: portOf(s.addr, i.Port), Encrypted: i.encrypted()}
+	if s.fingerprint != "" && d.Encrypted { // guard: localsend-plain
 		d.Key, d.Proven = s.fingerprint, true
 	}
 	return d
@@ -91,12 +95,14 @@ func portOf(a netip.Addr, port int) netip.AddrPort {
 }
 
 func reply(w http.ResponseWriter, v any) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(headerTimeout))
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(v) // the other side has gone
 }
 
 // fail answers with an error as LocalSend words it.
 func fail(w http.ResponseWriter, code int, message string) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(headerTimeout))
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(map[string]string{"message": message})
@@ -132,8 +138,12 @@ func (g *Gateway) handleRegister(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	from := sourceOf(r)
-	if from.fingerprint != "" && from.fingerprint == i.Fingerprint {
-		g.devices.found(from.device(i), schemeOf(i))
+	if !g.devices.mayRegister(from.addr) {
+		fail(w, http.StatusTooManyRequests, "Too many requests")
+		return
+	}
+	if d := from.device(i); d.Proven && d.Key == i.Fingerprint {
+		g.devices.found(d)
 	} else { // it has proven nothing yet
 		g.devices.probe(from.addr, i)
 	}
@@ -180,14 +190,14 @@ type pinGuesses struct {
 	since time.Time
 }
 
-// mayGuess reports whether an address may try a PIN.
-func (p *pinGuesses) mayGuess(a netip.Addr) bool {
+// mayGuess reports whether an address may try a PIN. Strangers share a total, which does not count for known devices.
+func (p *pinGuesses) mayGuess(a netip.Addr, known bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if time.Since(p.since) > guessesFor {
 		p.by, p.all, p.since = map[netip.Addr]int{}, 0, time.Now()
 	}
-	if p.by[a] >= maxGuesses || p.all >= guessesOfAll { // guard: localsend-pin-guesses
+	if p.by[a] >= maxGuesses || !known && p.all >= guessesOfAll { // guard: localsend-pin-guesses
 		return false
 	}
 	return true

@@ -173,7 +173,7 @@ func (p *strictPeer) upload(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	content, err := io.ReadAll(r.Body)
-	if err != nil || int64(len(content)) != f.Size {
+	if err != nil || int64(len(content)) != f.Size { // as a body that was broken off
 		fail(w, http.StatusInternalServerError, "size")
 		return
 	}
@@ -211,6 +211,15 @@ type client struct {
 	base    string
 	own     string // fingerprint; empty without a certificate
 	chunked bool   // as 1.18; with Content-Length as 1.17
+}
+
+// newClientFrom is newClient with a certificate, from an address of loopback.
+func newClientFrom(t *testing.T, port int, from string) *client {
+	t.Helper()
+	c := newClient(t, port, true)
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	c.http.Transport.(*http.Transport).DialContext = dialer.DialContext
+	return c
 }
 
 // newClient returns a client with a certificate of its own, or without one.

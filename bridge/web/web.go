@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"multipeer/internal/connlimit"
 	"multipeer/transfer"
 )
 
@@ -152,12 +153,14 @@ func Open(ctx context.Context, opts Options) (*Link, error) {
 		stop(nil)
 		return nil, err
 	}
-	l.listener = newLimiter(listener, l.addrs)
+	l.listener = &connlimit.Listener{Listener: listener, OfOne: maxConnsPerAddr, All: maxConns, Answers: func(a netip.Addr) bool {
+		return a.IsLoopback() || slices.Contains(l.addrs, a) // loopback reaches this device only
+	}}
 	l.server = &http.Server{
 		Handler: l, ReadHeaderTimeout: headerTimeout, IdleTimeout: bodyIdle, MaxHeaderBytes: maxHeader,
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2, so that one stream cannot stall another
 		ErrorLog:     discardLog, BaseContext: func(net.Listener) context.Context { return running },
-		ConnContext: rememberConn, DisableGeneralOptionsHandler: true,
+		ConnContext: connlimit.Context, DisableGeneralOptionsHandler: true,
 	}
 	if opts.Certificate != nil {
 		l.listener = tls.NewListener(l.listener, &tls.Config{Certificates: []tls.Certificate{*opts.Certificate}, MinVersion: tls.VersionTLS12})

@@ -446,34 +446,6 @@ func TestLink_ConnectionsOfAnAddressAreLimited(t *testing.T) {
 	}
 }
 
-// TestLimiter_LimitsAllConnections checks the total limit for all addresses.
-func TestLimiter_LimitsAllConnections(t *testing.T) {
-	l := newLimiter(nil, nil)
-	open := 0
-	for i := range 2 * maxConns {
-		c, _ := net.Pipe()
-		lc := l.enter(fromAddr{c, fmt.Sprintf("10.0.0.%d:1", i)})
-		if lc != nil {
-			lc.admitted.Store(true)
-			open++
-		}
-	}
-	if open != maxConns {
-		t.Errorf("%d connections are open", open)
-	}
-}
-
-// fromAddr is a connection from an address.
-type fromAddr struct {
-	net.Conn
-	addr string
-}
-
-func (f fromAddr) RemoteAddr() net.Addr {
-	a, _ := net.ResolveTCPAddr("tcp", f.addr)
-	return a
-}
-
 // TestLink_PINAndVisitors checks that a wrong PIN is refused, that another browser can neither open nor close a link
 // that is in use, and that five wrong PINs close a link that is not in use.
 func TestLink_PINAndVisitors(t *testing.T) {
@@ -864,23 +836,6 @@ func TestLink_RepeatedDownloadsTakeNoMemory(t *testing.T) {
 	l.Close()
 	if sent := of[Sent](seen); len(sent) != 2 {
 		t.Errorf("%d downloads are reported", len(sent))
-	}
-}
-
-// TestLimiter_FloodTakesItsOwnPlaces checks that many new connections from one address displace only its own.
-func TestLimiter_FloodTakesItsOwnPlaces(t *testing.T) {
-	l := newLimiter(nil, nil)
-	c, _ := net.Pipe()
-	honest := l.enter(fromAddr{c, "10.0.0.200:1"})
-	for i := range 20 * maxConns {
-		c, _ := net.Pipe()
-		l.enter(fromAddr{c, fmt.Sprintf("10.0.0.%d:1", 1+i%5)})
-	}
-	if !slices.Contains(l.open, honest) {
-		t.Error("a visitor lost its connection")
-	}
-	if len(l.open) > maxConns {
-		t.Errorf("%d connections are open", len(l.open))
 	}
 }
 

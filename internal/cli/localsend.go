@@ -18,7 +18,11 @@ const localSendPrefix = "localsend:"
 
 // addLocalSend adds the gateway to a configuration. Its key is in the profile.
 func (p *program) addLocalSend(cfg *engine.Config) error {
-	g, err := localsend.New(localsend.Options{Dir: cfg.Profile, PIN: p.localSendPIN, Interfaces: cfg.Interfaces, Log: cfg.Log})
+	opts := localsend.Options{Dir: cfg.Profile, PIN: p.localSendPIN, Interfaces: cfg.Interfaces, Log: cfg.Log}
+	if p.gives {
+		opts.PIN, opts.GivePIN = "", opts.PIN
+	}
+	g, err := localsend.New(opts)
 	if errors.Is(err, engine.ErrInvalid) {
 		return exit(exitUsage, err)
 	}

@@ -67,6 +67,7 @@ type program struct {
 	visible       string
 	withLocalSend bool
 	localSendPIN  string
+	gives         bool               // localSendPIN is for the device that is sent to
 	localSend     *localsend.Gateway // nil without --localsend
 	dir           string             // base of relative paths
 	host          *Host              // the host in which it runs; nil if it runs alone
@@ -189,7 +190,7 @@ Exit codes: 0 done, 1 failed, 2 usage error, 3 peer not found, 4 declined or can
 	f.BoolVar(&p.out.json, "json", false, "print one JSON object per line to standard output, and nothing else")
 	f.StringVar(&p.visible, "visible", "everyone", "who may see this peer: everyone, known or nobody")
 	f.BoolVar(&p.withLocalSend, "localsend", false, "also exchange with devices that have LocalSend; they see this peer")
-	f.StringVar(&p.localSendPIN, "localsend-pin", "", "PIN that devices with LocalSend have to give, and that is given to those that ask for one; implies --localsend")
+	f.StringVar(&p.localSendPIN, "localsend-pin", "", "PIN that devices with LocalSend have to give to send to this peer; with send, the PIN for a device that asks for one; implies --localsend")
 	f.BoolVar(&p.verbose, "verbose", false, "write a log to standard error")
 	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.linkCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand(), p.doctorCommand(), p.serveCommand(), p.historyCommand(), p.apiCommand(), manCommand())
 	root.InitDefaultCompletionCmd()

@@ -57,6 +57,7 @@ folders is interrupted (by a lost network, a crash of either side, or Ctrl-C), t
 					return exit(exitFailed, fmt.Errorf("sending %s: %w", paths[i], err))
 				}
 			}
+			p.gives = true
 			return p.with(cmd.Context(), engine.Config{Hidden: true}, func(ctx context.Context, e *engine.Engine) error {
 				s.e = e
 				return s.run(ctx, to, paths)

@@ -33,6 +33,7 @@ type Gateway interface {
 type Sink interface {
 	Found(d Device)
 	Lost(key string)
+	Knows(key string) bool
 	Receive(ctx context.Context, o Offer, take func(ctx context.Context, in *transfer.Intake) error) error
 	ReceiveText(from Device, text string) error
 }
@@ -96,8 +97,11 @@ type Host interface {
 	LinkDown(l *Link)
 }
 
-// maxDevices limits the devices of all gateways. They cost nothing to invent.
-const maxDevices = 256
+// maxDevices limits the devices of all gateways, maxStrangers those that no one has accepted: they cost nothing to invent.
+const (
+	maxDevices   = 256
+	maxStrangers = 192
+)
 
 // Config is what a Manager needs.
 type Config struct {
@@ -261,7 +265,11 @@ func (m *Manager) found(g Gateway, d Device) *Link {
 	defer m.publishing.Unlock()
 	m.mu.Lock()
 	l := m.devices[id]
-	if l == nil && len(m.devices) >= maxDevices { // guard: gateway-devices
+	room := maxDevices
+	if !m.profile.Knows(id) {
+		room = maxStrangers
+	}
+	if l == nil && len(m.devices) >= room { // guard: gateway-devices
 		m.mu.Unlock()
 		return nil
 	}

@@ -23,6 +23,8 @@ func (s sink) Found(d Device) { s.m.found(s.g, d) }
 
 func (s sink) Lost(key string) { s.m.lost(s.g, key) }
 
+func (s sink) Knows(key string) bool { return s.m.profile.Knows(IDOf(s.g.Name(), key)) }
+
 // admit returns the link to a device that wants something, unless the user has blocked it.
 func (s sink) admit(d Device) (*Link, error) {
 	if s.m.profile.Peer(IDOf(s.g.Name(), d.Key)).Trust == identity.Blocked { // guard: gateway-blocked
