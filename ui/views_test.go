@@ -14,8 +14,8 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
 
-	"multipeer/bridge/web"
 	"multipeer/bridge/localsend"
+	"multipeer/bridge/web"
 	"multipeer/engine"
 	"multipeer/internal/doctor"
 	"multipeer/internal/history"

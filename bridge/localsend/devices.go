@@ -190,13 +190,6 @@ func (ds *devices) roomForLocked(d engine.Device, wanted bool) bool {
 	return n < maxDevicesAtOne
 }
 
-// of returns the device with a key.
-func (ds *devices) of(key string) *device {
-	ds.mu.Lock()
-	defer ds.mu.Unlock()
-	return ds.byKey[key]
-}
-
 // forgetAll reports all devices as gone.
 func (ds *devices) forgetAll() {
 	ds.mu.Lock()

@@ -37,14 +37,15 @@ type strictPeer struct {
 	break_ func(id string) int
 	before func(id string) // called when an upload begins
 
-	mu      sync.Mutex
-	session string
-	tokens  map[string]string
-	offer   offer
-	got     map[string]string // content by name
-	from    string            // fingerprint of the sender
-	cancels int
-	asked   int
+	mu         sync.Mutex
+	session    string
+	tokens     map[string]string
+	offer      offer
+	got        map[string]string // content by name
+	from       string            // fingerprint of the sender
+	cancels    int
+	asked      int
+	registered int // requests that describe another device
 }
 
 // newStrictPeer starts a peer. plain turns its encryption off.
@@ -94,6 +95,9 @@ func (p *strictPeer) info() deviceInfo {
 
 func (p *strictPeer) register(w http.ResponseWriter, r *http.Request) {
 	i, err := parseInfo(r.Body)
+	p.mu.Lock()
+	p.registered++
+	p.mu.Unlock()
 	if err != nil {
 		fail(w, http.StatusBadRequest, "no")
 		return
