@@ -250,7 +250,11 @@ func TestHostile_TrailingData(t *testing.T) {
 	l.when(func(*engine.Offer) { asked <- struct{}{} })
 	ctx, cancel := context.WithCancel(t.Context())
 	go c.post(ctx, "prepare-upload", io.MultiReader(bytes.NewReader(offer), strings.NewReader(strings.Repeat(" ", 8<<10))))
-	<-asked
+	select {
+	case <-asked:
+	case <-time.After(10 * time.Second):
+		t.Fatal("no one is asked")
+	}
 	cancel()
 	eventually(t, func() bool { return !l.gateway.sessions.has(c.own) })
 }
