@@ -610,6 +610,7 @@ func TestSend_FileChanges(t *testing.T) {
 			return errors.Join(os.Remove(at("replaced")), os.WriteFile(at("replaced"), []byte("jello"), 0o644))
 		},
 	}
+	change["empty grows"] = func() error { return os.WriteFile(at("empty grows"), []byte("hello"), 0o644) }
 	paths := []string{at("stays")}
 	for name := range change {
 		paths = append(paths, at(name))
@@ -617,6 +618,7 @@ func TestSend_FileChanges(t *testing.T) {
 	for _, path := range paths {
 		must(t, os.WriteFile(path, []byte("hello"), 0o644))
 	}
+	must(t, os.Truncate(at("empty grows"), 0))
 	p := newStrictPeer(t, false)
 	p.answer = func(offer) int {
 		time.Sleep(20 * time.Millisecond) // so that the times differ
