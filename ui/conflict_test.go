@@ -16,7 +16,7 @@ func TestFindings_AllHaveASentence(t *testing.T) {
 	for _, name := range []doctor.Name{
 		doctor.Network, doctor.NoNetwork, doctor.VPN, doctor.PortTaken, doctor.Clock, doctor.OwnFirewall, doctor.NoMulticast, doctor.Peers,
 		doctor.OtherFirewall, doctor.Filtered, doctor.Nobody, doctor.Address, doctor.OtherSubnet, doctor.Reached, doctor.Refused, doctor.Version,
-		doctor.SameIdentity, doctor.Failed,
+		doctor.SameIdentity, doctor.LocalSend, doctor.Failed,
 	} {
 		f := doctor.Finding{Name: name, Bad: true, N: 1, Detail: "10.77.0.2:17717", Err: engine.ErrTimeout}
 		if what, _ := findingWords(f); what == "" || what == string(name) || strings.Contains(what, "{{") {

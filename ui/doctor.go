@@ -51,7 +51,7 @@ func (fi *finder) newDoctor() *widget.Button {
 		b.Disable()
 		b.SetText(tr("Looking…"))
 		background(fi.u.bind, func(ctx context.Context) (found []doctor.Finding, err error) {
-			doctor.Examine(ctx, fi.u.e, doctor.Options{OwnPort: fi.u.o.Settings.Port != 0, Interfaces: fi.u.o.Interfaces}, func(f doctor.Finding) { found = append(found, f) })
+			doctor.Examine(ctx, fi.u.e, doctor.Options{OwnPort: fi.u.o.Settings.Port != 0, Interfaces: fi.u.o.Interfaces, LocalSend: fi.u.localSendPort()}, func(f doctor.Finding) { found = append(found, f) })
 			return found, nil
 		}, func(found []doctor.Finding, _ error) {
 			b.Enable()
@@ -187,6 +187,8 @@ func otherWords(f doctor.Finding) (what, remedy string) {
 		return tr("{{.Name}} does not accept connections from this device", "Name", f.Detail), tr("Ask the owner of that device whether this device is blocked there.")
 	case doctor.Version:
 		return tr("{{.Name}} is running a different version of Multipeer", "Name", f.Detail), tr("Update the older one.")
+	case doctor.LocalSend:
+		return localSendWords(f)
 	case doctor.Failed:
 		return tr("{{.Name}} could not be reached: {{.Why}}", "Name", f.Detail, "Why", why), ""
 	case doctor.SameIdentity:

@@ -84,7 +84,7 @@ func AddLocalSend(cfg *engine.Config, s *settings.Settings) (*localsend.Gateway,
 	if err != nil {
 		return nil, err
 	}
-	g.SetOn(!s.NoLocalSend)
+	g.SetOn(!s.NoLocalSend && !cfg.Hidden)
 	cfg.Gateways = append(cfg.Gateways, g)
 	return g, nil
 }
@@ -200,6 +200,9 @@ func (u *UI) Run(l singleinstance.Launch, hidden bool, trouble error, end func()
 		onSignal(func() { u.o.Do(u.leave) }, u.end)
 		if trouble != nil {
 			u.fail(fmt.Errorf("%w", trouble), "", true)
+		}
+		if u.o.Welcome {
+			u.welcome()
 		}
 		if len(l.Paths) > 0 || l.Link != "" {
 			u.taken(l)

@@ -1,10 +1,12 @@
 package ui
 
 import (
+	"strconv"
 	"strings"
 
 	"multipeer/bridge/localsend"
 	"multipeer/engine"
+	"multipeer/internal/doctor"
 )
 
 // viaStatus says how a device is reached that does not run Multipeer, and what that proves; empty for all others.
@@ -57,4 +59,23 @@ func inGroups(s string) string {
 		b.WriteString(s[i:min(i+4, len(s))])
 	}
 	return b.String()
+}
+
+// localSendPort returns the TCP port of the gateway; 0 if there is none or it is off.
+func (u *UI) localSendPort() int {
+	if u.o.LocalSend == nil {
+		return 0
+	}
+	return u.o.LocalSend.Port()
+}
+
+// localSendWords describes what was found of LocalSend.
+func localSendWords(f doctor.Finding) (what, remedy string) {
+	switch {
+	case f.Detail != "":
+		return tr("LocalSend itself is running on this device"), tr("Other devices find Multipeer only by multicast while it runs.")
+	case f.N > 0:
+		return trn("{{.N}} devices with LocalSend found", int64(f.N)), ""
+	}
+	return tr("No device with LocalSend was found"), tr("If there is one, open LocalSend there and keep it on the screen. The firewall here has to allow port {{.Port}}.", "Port", strconv.Itoa(localsend.DefaultPort))
 }

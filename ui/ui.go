@@ -44,6 +44,7 @@ type Options struct {
 	History    *history.Store     // nil for one in memory; the caller closes it after Close
 	Downloads  string             // folder for received files, which overrides the settings
 	Interfaces []string           // interfaces that the engine uses; none means all
+	Welcome    bool               // ask for a name first; see Welcomes
 	LocalSend  *localsend.Gateway // reaches devices with LocalSend; nil if nothing does
 	Version    string
 	OpenLink   func(context.Context, web.Options) (browserLink, error) // nil for web.Open

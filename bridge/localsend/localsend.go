@@ -95,6 +95,9 @@ func (g *Gateway) Name() string { return Name }
 // Fingerprint is the fingerprint of this device, which LocalSend shows for comparison.
 func (g *Gateway) Fingerprint() string { return g.fingerprint }
 
+// Port is the TCP port of this gateway; 0 while it is off.
+func (g *Gateway) Port() int { return g.info().Port }
+
 // Update replaces what is announced.
 func (g *Gateway) Update(self engine.GatewaySelf) {
 	g.mu.Lock()

@@ -45,7 +45,7 @@ type sessions struct {
 	hidden  bool // no new ones
 	parsing map[netip.Addr]bool
 	byKey   map[string]*session // of the device
-	running sync.WaitGroup
+	waiting []chan struct{}     // closed when there is no session
 }
 
 func newSessions(g *Gateway) *sessions {
@@ -84,14 +84,32 @@ func (ss *sessions) refuseNew() {
 	}
 }
 
-// idle returns a channel that is closed when no session is left. New ones must be refused.
+// idle returns a channel that is closed as soon as there is no session.
 func (ss *sessions) idle() <-chan struct{} {
-	done := make(chan struct{})
-	go func() { // ends with the sessions
-		defer close(done)
-		ss.running.Wait()
-	}()
-	return done
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	none := make(chan struct{})
+	if len(ss.byKey) == 0 {
+		close(none)
+	} else {
+		ss.waiting = append(ss.waiting, none)
+	}
+	return none
+}
+
+// remove ends the record of a session.
+func (ss *sessions) remove(s *session) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	delete(ss.byKey, s.key)
+	close(s.done)
+	if len(ss.byKey) > 0 {
+		return
+	}
+	for _, none := range ss.waiting {
+		close(none)
+	}
+	ss.waiting = nil
 }
 
 // cancelAll ends all sessions.
@@ -173,14 +191,11 @@ func (ss *sessions) add(s *session, o engine.DeviceOffer) bool {
 		return false
 	}
 	ss.byKey[s.key] = s
-	ss.running.Go(func() {
+	go func() { // serve waits for it: see idle
+		defer ss.remove(s)
 		s.err = to.Receive(s.ctx, o, s.take)
 		s.end(nil)
-		ss.mu.Lock()
-		delete(ss.byKey, s.key)
-		ss.mu.Unlock()
-		close(s.done)
-	})
+	}()
 	return true
 }
 
@@ -217,12 +232,16 @@ func (ss *sessions) awaitEnding(ctx context.Context, key string) {
 	}
 }
 
-// of returns the session with an ID, but only to the device that it is with.
+// of returns the session with an ID, but only to the device that it is with. Without an ID, it is the one that waits for
+// its answer.
 func (ss *sessions) of(from source, id string) *session {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	for _, s := range ss.byKey {
-		if subtle.ConstantTimeCompare([]byte(s.id), []byte(id)) == 1 && s.from == from { // guard: localsend-source
+		if s.from != from { // guard: localsend-source
+			continue
+		}
+		if subtle.ConstantTimeCompare([]byte(s.id), []byte(id)) == 1 || id == "" && !s.isAccepted() {
 			return s
 		}
 	}
@@ -232,12 +251,7 @@ func (ss *sessions) of(from source, id string) *session {
 // cancel ends a session of a device; without an ID, the one that waits for its answer.
 func (ss *sessions) cancel(from source, id string) bool {
 	s := ss.of(from, id)
-	if id == "" {
-		ss.mu.Lock()
-		s = ss.byKey[keyOf(from)]
-		ss.mu.Unlock()
-	}
-	if s == nil || id == "" && s.isAccepted() {
+	if s == nil {
 		return false
 	}
 	s.end(engine.ErrCancelled)
@@ -271,16 +285,10 @@ func (g *Gateway) handlePrepare(w http.ResponseWriter, r *http.Request) {
 	if pin := g.opts.PIN; pin != "" && !g.checkPIN(w, r, from, pin) {
 		return
 	}
-	network := connlimit.SourceOf(from.addr)
-	if !g.sessions.startParsing(network) {
-		fail(w, http.StatusConflict, "Blocked by another session")
-		return
-	}
-	limitBody(w, parseFor)
-	o, parts, err := parseOffer(r.Body)
-	g.sessions.endParsing(network)
+	o, parts, err := g.readOffer(w, r, connlimit.SourceOf(from.addr))
 	if err != nil {
-		fail(w, http.StatusBadRequest, "Request body malformed")
+		code, message := codeOf(err)
+		fail(w, code, message)
 		return
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a person takes longer
@@ -309,6 +317,16 @@ func (g *Gateway) handlePrepare(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.awaitAnswer(w, r, s)
+}
+
+// readOffer reads the offer in a request from a network, unless too many are being read.
+func (g *Gateway) readOffer(w http.ResponseWriter, r *http.Request, network netip.Addr) (offer, []part, error) {
+	if !g.sessions.startParsing(network) {
+		return offer{}, nil, engine.ErrBusy
+	}
+	defer g.sessions.endParsing(network)
+	limitBody(w, parseFor)
+	return parseOffer(r.Body)
 }
 
 // awaitAnswer answers an offer when a person has.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"multipeer/bridge/localsend"
 	"multipeer/engine"
 	"multipeer/internal/doctor"
 
@@ -30,7 +31,7 @@ contains no file names or messages. Start Multipeer on the other device first. E
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), engine.Config{}, func(ctx context.Context, e *engine.Engine) error {
 				bad := false
-				doctor.Examine(ctx, e, doctor.Options{To: to, OwnPort: p.ownPort(), Interfaces: p.interfaces()}, func(f doctor.Finding) {
+				doctor.Examine(ctx, e, doctor.Options{To: to, OwnPort: p.ownPort(), Interfaces: p.interfaces(), LocalSend: p.localSendPort()}, func(f doctor.Finding) {
 					bad = bad || f.Bad
 					p.printFinding(f)
 				})
@@ -127,10 +128,24 @@ func findingText(f doctor.Finding) (what, remedy string) {
 			whose = "this device"
 		}
 		return "Two devices use the identity of " + whose + ": " + f.Detail + ". Data sent to this identity reaches only one of them.", "A profile was copied, or a disk was cloned. Give one of them an empty profile (--profile)."
+	case doctor.LocalSend:
+		return localSendText(f)
 	case doctor.Failed:
 		return f.Detail + " could not be reached: " + engine.CleanLine(f.Err.Error()) + ".", ""
 	}
 	return string(f.Name), ""
+}
+
+// localSendText describes what was found of LocalSend.
+func localSendText(f doctor.Finding) (what, remedy string) {
+	switch {
+	case f.Detail != "":
+		what = fmt.Sprintf("%d devices with LocalSend found. TCP port %d is taken, most likely by LocalSend on this device; this program uses %s.", f.N, localsend.DefaultPort, f.Detail)
+		return what, "Devices with LocalSend find this one by multicast only. Close LocalSend here to give up its port."
+	case f.N > 0:
+		return fmt.Sprintf("%d devices with LocalSend found.", f.N), ""
+	}
+	return "No device with LocalSend was found.", fmt.Sprintf("If there is one, open LocalSend there and keep it on the screen: in the background it does not answer. The firewall here has to allow TCP and UDP port %d.", localsend.DefaultPort)
 }
 
 func firewallText(f doctor.Finding) (what, remedy string) {

@@ -34,6 +34,18 @@ func (p *program) addLocalSend(cfg *engine.Config) error {
 	return nil
 }
 
+// localSendPort returns the TCP port of the gateway; 0 if there is none or it is off.
+func (p *program) localSendPort() int {
+	g := p.localSend
+	if p.host != nil {
+		g = p.host.LocalSend
+	}
+	if g == nil {
+		return 0
+	}
+	return g.Port()
+}
+
 // findLocalSend asks a device at an address that a person has typed, until it answers.
 func (p *program) findLocalSend(ctx context.Context, e *engine.Engine, who string, wait time.Duration) (engine.Peer, error) {
 	g := p.localSend

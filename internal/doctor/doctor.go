@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -40,6 +41,7 @@ const (
 	Refused       Name = "refused"            // Detail: the address or the devices, which refuse this device
 	Version       Name = "version"            // Detail: the address or the devices, which use another version
 	SameIdentity  Name = "same-identity"      // Detail: the addresses; ID: the shared identity; N: 1 if it is our own
+	LocalSend     Name = "localsend"          // N: the number of devices with LocalSend; Detail: the TCP port used instead of its own
 	Failed        Name = "failed"             // Detail: the address or the device; Err: why this device could not reach it
 )
 
@@ -62,6 +64,7 @@ type Options struct {
 	To         string   // the address of one device; empty looks for all
 	OwnPort    bool     // the engine's port was chosen, and may differ from the usual one
 	Interfaces []string // the interfaces that the engine was configured to use; empty means all
+	LocalSend  int      // the TCP port of the gateway to LocalSend; 0 if it is off
 }
 
 // Examine examines this device, and then looks for others, or for the one at an address. It takes up to ten seconds, or
@@ -80,6 +83,7 @@ func Examine(ctx context.Context, e *engine.Engine, o Options, tell func(Finding
 		d.address(short, o.To)
 	} else {
 		d.others(short)
+		d.localSend(o)
 	}
 	for _, c := range e.Conflicts() {
 		f := Finding{Name: SameIdentity, Bad: true, ID: c.ID}
@@ -122,6 +126,26 @@ func (d *doctor) device(ctx context.Context, o Options) {
 	if which, command := ownFirewall(ctx, port); which != "" {
 		d.tell(Finding{Name: OwnFirewall, Bad: true, Detail: which, Command: command})
 	}
+}
+
+// localSendPort is LocalSend's port, for UDP and TCP.
+const localSendPort = 53317
+
+// localSend counts the devices with LocalSend. None may be right: the app hears nothing in the background.
+func (d *doctor) localSend(o Options) {
+	if o.LocalSend == 0 {
+		return
+	}
+	f := Finding{Name: LocalSend}
+	for _, p := range d.e.Peers() {
+		if p.Via != "" {
+			f.N++
+		}
+	}
+	if o.LocalSend != localSendPort {
+		f.Detail = strconv.Itoa(o.LocalSend)
+	}
+	d.tell(f)
 }
 
 // interfaces lists the interfaces that are up with their addresses, and those that are tunnels. If some are specified,

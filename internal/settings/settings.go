@@ -50,6 +50,7 @@ type Settings struct {
 	Port        int      `json:"port,omitempty"`        // UDP port; 0 means the default
 	Interfaces  []string `json:"interfaces,omitempty"`  // empty means all
 	AutoBytes   int64    `json:"autoBytes,omitempty"`   // preset limit for "take files without asking", bytes per day; 0 is a gigabyte
+	Welcomed    bool     `json:"welcomed,omitempty"`    // the user was asked for the name of this device
 	// Names are the names that this user has assigned to peers, by the string form of their ID.
 	Names  map[string]string `json:"names,omitempty"`
 	Width  float32           `json:"width,omitempty"` // of the window, in Fyne's units; 0 means the default

@@ -54,6 +54,7 @@ var commands = map[string]string{
 	"multipeer-cli chat":                                                        here,
 	"multipeer-cli serve":                                                       synops,
 	"multipeer-cli link":                                                        synops,
+	"multipeer-cli --localsend doctor":                                          "internal/cli/localsend_test.go:TestDoctor_SaysWhatItFoundOfLocalSend",
 	"multipeer-cli --localsend serve --into inbox":                              "internal/testing/netlab/localsend_test.go:TestLocalSend_BothDirections",
 	"multipeer-cli --localsend send --to Phone photos":                          "internal/testing/netlab/localsend_test.go:TestLocalSend_BothDirections",
 	"multipeer-cli --localsend send --to localsend:192.0.2.23 photos":           "internal/testing/netlab/localsend_test.go:TestLocalSend_Outcomes",
