@@ -46,8 +46,6 @@ func main() {
 	a := app.NewWithID("io.github.multipeer.Multipeer") // no SetMetadata: packages set the name, icon and version themselves
 	trouble = errors.Join(trouble, ui.Dress(a, chosen))
 	cfg := ui.Configure(engine.Config{Name: *name, Service: *service, Profile: profile, Dial: list(*peers), Interfaces: list(*ifaces)}, chosen)
-	first := ui.Welcomes(chosen, *name)
-	cfg.Hidden, cfg.Blind = first, first // a device that only browses tells its name to those that it finds
 	phones, noPhones := ui.AddLocalSend(&cfg, chosen)
 	e, err := engine.New(cfg)
 	if err != nil {
@@ -55,7 +53,7 @@ func main() {
 		exit(err)
 	}
 	kept, err := ui.OpenHistory(profile, chosen)
-	u := ui.New(ui.Traced(ui.Options{App: a, Engine: e, Do: fyne.Do, Settings: chosen, History: kept, Downloads: *into, Interfaces: cfg.Interfaces, Welcome: first, LocalSend: phones, Version: a.Metadata().Version}))
+	u := ui.New(ui.Traced(ui.Options{App: a, Engine: e, Do: fyne.Do, Settings: chosen, History: kept, Downloads: *into, Interfaces: cfg.Interfaces, Welcome: cfg.Hidden, LocalSend: phones, Version: a.Metadata().Version}))
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- u.Stopped(e.Run(ctx)) }()

@@ -74,6 +74,9 @@ func Configure(cfg engine.Config, s *settings.Settings) engine.Config {
 	cfg.Visible = Visibility(s)
 	cfg.Invite = Acceptance(s)
 	cfg.Accept = Acceptance(s)
+	if Welcomes(s, cfg.Name) {
+		cfg.Hidden, cfg.Blind = true, true // a device that only browses reveals its name to those that it finds
+	}
 	return cfg
 }
 
