@@ -39,11 +39,12 @@ func (p *program) openForProgram(cfg engine.Config) (e *engine.Engine, hosted bo
 	if p.host != nil {
 		return p.host.Engine, true, nil
 	}
+	p.temporary = p.profile == ""
 	settings, err := p.config(engine.Config{})
 	if err != nil {
 		return nil, false, err
 	}
-	if p.profile == "" {
+	if p.temporary {
 		settings.Profile = ""
 	}
 	if cfg.Name == "" {

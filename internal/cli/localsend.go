@@ -16,9 +16,12 @@ import (
 // localSendPrefix begins the address of a device with LocalSend.
 const localSendPrefix = "localsend:"
 
-// addLocalSend adds the gateway to a configuration. Its key is in the profile.
+// addLocalSend adds the gateway to a configuration. Its key is in the profile, unless the identity is temporary.
 func (p *program) addLocalSend(cfg *engine.Config) error {
-	opts := localsend.Options{Dir: cfg.Profile, PIN: p.localSendPIN, Interfaces: cfg.Interfaces, Log: cfg.Log}
+	opts := localsend.Options{PIN: p.localSendPIN, Interfaces: cfg.Interfaces, Log: cfg.Log}
+	if !p.temporary {
+		opts.Dir = cfg.Profile
+	}
 	if p.gives {
 		opts.PIN, opts.GivePIN = "", opts.PIN
 	}

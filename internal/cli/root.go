@@ -68,6 +68,7 @@ type program struct {
 	withLocalSend bool
 	localSendPIN  string
 	gives         bool               // localSendPIN is for the device that is sent to
+	temporary     bool               // the identity is not that of a profile
 	localSend     *localsend.Gateway // nil without --localsend
 	dir           string             // base of relative paths
 	host          *Host              // the host in which it runs; nil if it runs alone

@@ -197,6 +197,7 @@ type transferJSON struct {
 	Incoming  bool              `json:"incoming"`
 	State     string            `json:"state"`
 	ByPeer    bool              `json:"by_peer,omitempty"`
+	Via       string            `json:"via,omitempty"`
 	Final     bool              `json:"final"`
 	Names     []string          `json:"names"`
 	Items     int64             `json:"items"`
@@ -225,7 +226,7 @@ const shownSaved = 100
 
 func transferOf(t engine.Transfer) transferJSON {
 	out := transferJSON{
-		ID: t.ID, Peer: t.Peer, PeerName: t.PeerName, Incoming: t.Incoming, State: t.State.String(), ByPeer: t.ByPeer, Final: t.State.Final(),
+		ID: t.ID, Peer: t.Peer, PeerName: t.PeerName, Incoming: t.Incoming, State: t.State.String(), ByPeer: t.ByPeer, Via: t.Via, Final: t.State.Final(),
 		Names: append([]string{}, t.Names...), Items: t.Items, Files: t.Files, Folders: t.Folders, Bytes: t.Bytes, Counting: t.Counting,
 		Keep: t.Keep, Note: t.Note, Priority: t.Priority, Done: t.Done, Rate: t.Rate, Left: milliseconds(t.Left), Dir: t.Dir,
 		Saved: t.Saved[:min(len(t.Saved), shownSaved)], SavedAll: len(t.Saved),

@@ -75,8 +75,8 @@ class Engine:
     name: the display name. service: the service type; programs with the same one find each other. invite, accept: which
     peers the engine connects to automatically, ``"nobody"``, ``"verified"``, ``"known"`` or ``"everyone"``. context: a
     value that peers get with PeerAdded. profile: a folder that stores the identity. Without a profile, the identity is
-    new at every start: after a restart, peers see a different device, and transfers cannot resume. Other keyword
-    arguments are settings of ``start`` in docs/json-rpc.md, such as ``interfaces=["lo"]``.
+    new at every start: after a restart, peers see a different device, and transfers cannot resume. localsend: also
+    exchange files and text with devices that have LocalSend (``Peer.via``). Other keyword arguments are settings of ``start`` in docs/json-rpc.md, such as ``interfaces=["lo"]``.
 
     Methods take a ``Peer`` or its ID, not a name: ``find`` and ``wait_for`` look up a name.
 
@@ -95,13 +95,14 @@ class Engine:
         accept: str = "nobody",
         context: Any = None,
         profile: Optional[str] = None,
+        localsend: bool = False,
         **settings: Any,
     ) -> None:
         self._settings: Dict[str, Any] = {"invite": invite, "accept": accept, "window": WINDOW, **settings}
         for key, value in (("name", name), ("service", service), ("context", context)):
             if value is not None:
                 self._settings[key] = value
-        self._profile = profile
+        self._command = command(profile, localsend)
         self._numbers = itertools.count(1)
         self._answers: Dict[int, "asyncio.Future[Dict[str, Any]]"] = {}
         self._readers: Dict[str, Set["asyncio.Queue[Any]"]] = {}
@@ -125,7 +126,7 @@ class Engine:
     async def __aenter__(self) -> "Engine":
         self._loop = asyncio.get_running_loop()
         self._process = await asyncio.create_subprocess_exec(
-            *command(self._profile), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
         self._reading = asyncio.ensure_future(self._read())
         try:

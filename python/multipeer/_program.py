@@ -14,7 +14,7 @@ from ._errors import ProgramNotFoundError
 WINDOW = 256
 
 
-def command(profile: Optional[str] = None) -> List[str]:
+def command(profile: Optional[str] = None, localsend: bool = False) -> List[str]:
     """Return the command that starts the engine.
 
     The environment variable MULTIPEER_CLI sets the path of the program; MULTIPEER_ARGS adds flags, such as
@@ -23,6 +23,8 @@ def command(profile: Optional[str] = None) -> List[str]:
     args = [find(), "api"]
     if profile is not None:
         args += ["--profile", profile]
+    if localsend:
+        args.append("--localsend")
     return args + shlex.split(os.environ.get("MULTIPEER_ARGS", ""))
 
 

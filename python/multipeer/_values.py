@@ -26,6 +26,8 @@ class Peer:
     info: Mapping[str, str] = field(default_factory=dict)
     addresses: List[str] = field(default_factory=list)
     looks_like: str = ""
+    via: str = ""  # the protocol of a device that does not run Multipeer, such as "LocalSend"
+    plain: bool = False  # what is exchanged with it is not encrypted
 
     @classmethod
     def of(cls, p: Mapping[str, Any]) -> "Peer":
@@ -38,6 +40,8 @@ class Peer:
             p.get("info") or {},
             p.get("addresses") or [],
             p.get("looks_like", ""),
+            p.get("via", ""),
+            p.get("plain", False),
         )
 
     @property
@@ -97,6 +101,7 @@ class Transfer:
     error: Optional[MultipeerError] = None
     note: str = ""
     by_peer: bool = False  # the peer paused or cancelled it
+    via: str = ""  # as in Peer
 
     @classmethod
     def of(cls, t: Mapping[str, Any]) -> "Transfer":
@@ -116,6 +121,7 @@ class Transfer:
             _error(t),
             t.get("note", ""),
             t.get("by_peer", False),
+            t.get("via", ""),
         )
 
     @property

@@ -385,3 +385,16 @@ def test_program_that_is_missing(monkeypatch):
     with pytest.raises(multipeer.ProgramNotFoundError) as error:
         multipeer.MultipeerConnectivity("Anna")
     assert "MULTIPEER_CLI" in str(error.value)
+
+
+def test_localsend_is_a_flag_of_the_program(monkeypatch):
+    """localsend=True starts the program with its flag, and peers say how they are reached."""
+    from multipeer import Peer
+    from multipeer._program import command
+
+    monkeypatch.setenv("MULTIPEER_ARGS", "")
+    assert command(None, True)[1:] == ["api", "--localsend"]
+    assert command("p")[1:] == ["api", "--profile", "p"]
+    phone = Peer.of({"id": "x", "name": "Phone", "via": "LocalSend", "plain": True})
+    assert (phone.via, phone.plain, phone.connected) == ("LocalSend", True, False)
+    assert Peer.of({"id": "x", "name": "Ben"}).via == ""
