@@ -245,6 +245,7 @@ func TestGateway_Sends(t *testing.T) {
 		if got := g.Files(phone.Key); got["album/deep/x.txt"] != "x" || got["y.txt"] != "yy" || len(got) != 2 {
 			t.Errorf("%q", got)
 		}
+		synctest.Wait() // the profile is written in the background
 		if a.Trust(id) != engine.TrustSeen {
 			t.Errorf("trust %v", a.Trust(id))
 		}
