@@ -289,7 +289,7 @@ func (in *Intake) copy(ctx context.Context, part *intakePart, f *os.File, r io.R
 		if ctx.Err() != nil {
 			return causeOf(ctx)
 		}
-		n, readErr := r.Read(b.buf[:ChunkSize])
+		n, readErr := readSome(ctx, r, b.buf[:ChunkSize])
 		if part.size != Unknown && int64(n) > part.size-pos { // guard: part-size
 			return fmt.Errorf("%w: more than the %d bytes that were announced", ErrTooMuch, part.size)
 		}
@@ -318,6 +318,20 @@ func (in *Intake) copy(ctx context.Context, part *intakePart, f *os.File, r io.R
 			return fmt.Errorf("%w: %w", ErrInterrupted, readErr)
 		}
 	}
+}
+
+// fillFor is how long a write may wait for more bytes. Streams come in records of 16 KiB, and a write for each is slow.
+const fillFor = 100 * time.Millisecond
+
+// readSome reads until buf is full, the stream ends, ctx does, or fillFor has passed since the first bytes.
+func readSome(ctx context.Context, r io.Reader, buf []byte) (n int, err error) {
+	n, err = r.Read(buf)
+	for began := time.Now(); err == nil && ctx.Err() == nil && n > 0 && n < len(buf) && time.Since(began) < fillFor; {
+		var more int
+		more, err = r.Read(buf[n:])
+		n += more
+	}
+	return n, err
 }
 
 // charge counts bytes that were staged, and checks free space from time to time.

@@ -438,3 +438,32 @@ func TestIntake_EndsWithItsContextOrClose(t *testing.T) {
 		}
 	}
 }
+
+// slowly is a stream that brings a byte at a time.
+type slowly struct {
+	left  int
+	every time.Duration
+}
+
+func (s *slowly) Read(b []byte) (int, error) {
+	if s.left == 0 {
+		return 0, io.EOF
+	}
+	time.Sleep(s.every)
+	s.left--
+	b[0] = 'x'
+	return 1, nil
+}
+
+// TestIntake_SlowStreamShowsProgress checks that a stream that brings little does not wait for a full buffer.
+func TestIntake_SlowStreamShowsProgress(t *testing.T) {
+	var seen []int64
+	in, _ := openIntake(t, IntakeOptions{Told: func(p Progress) { seen = append(seen, p.Bytes) }})
+	defer in.Close()
+	if _, err := in.Receive(t.Context(), Part{Path: "slow", Size: 30}, &slowly{30, 20 * time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) < 4 || seen[0] > 10 {
+		t.Errorf("progress %d", seen)
+	}
+}
