@@ -487,7 +487,8 @@ func TestSend_Outcomes(t *testing.T) {
 		if end.ByPeer != (what == "cancelled there") {
 			t.Errorf("%s: by peer %v", what, end.ByPeer)
 		}
-		if p.mu.Lock(); p.cancels != c.cancels {
+		p.mu.Lock()
+		if p.cancels != c.cancels {
 			t.Errorf("%s: %d cancels, want %d", what, p.cancels, c.cancels)
 		}
 		p.mu.Unlock()

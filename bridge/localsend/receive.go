@@ -187,7 +187,8 @@ func (ss *sessions) add(s *session, o engine.DeviceOffer) bool {
 		return false
 	}
 	to := ss.to
-	if s.stranger = !to.Knows(s.key); s.stranger && !ss.roomForStrangerLocked(s) {
+	s.stranger = !to.Knows(s.key)
+	if s.stranger && !ss.roomForStrangerLocked(s) {
 		return false
 	}
 	ss.byKey[s.key] = s
