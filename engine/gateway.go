@@ -11,7 +11,7 @@ import (
 // Gateway reaches devices that do not speak Multipeer's protocol, such as phones with another program. Config.Gateways
 // lists them. The devices are peers with Peer.Via: their offers go through the same consent, limits, policy and
 // automatic acceptance, and what is offered to them is a transfer like all others. They have no session: they take files,
-// folders and texts, and all else fails with ErrUnavailable. Implementations must accept calls from any goroutine.
+// folders and text, and all else fails with ErrUnavailable. Implementations must accept calls from any goroutine.
 type Gateway interface {
 	// Name is the name of the other protocol, such as "LocalSend". It is Peer.Via of its devices.
 	Name() string
@@ -21,9 +21,9 @@ type Gateway interface {
 	// with the engine locked: it must return at once and must not call the sink.
 	Update(self GatewaySelf)
 	// Send offers files to a device, waits for its answer, and sends what was accepted. It returns when the device has
-	// everything. ErrDeclined, ErrBusy and ErrLost say why it has not. When ctx ends, the device is told so.
+	// everything. ErrDeclined, ErrBusy and ErrLost say why it has not. When ctx ends, it cancels at the device.
 	Send(ctx context.Context, to Device, files Outgoing) (transfer.Result, error)
-	// SendText sends a text, and returns when the device has it.
+	// SendText sends text, and returns when the device has it.
 	SendText(ctx context.Context, to Device, text string) error
 }
 
@@ -78,7 +78,7 @@ type GatewaySink interface {
 	// asked, ErrUnavailable if no one is there to ask, ErrCancelled, or the error of take or of the disk. The end of ctx
 	// withdraws the offer.
 	Receive(ctx context.Context, o DeviceOffer, take func(ctx context.Context, in *transfer.Intake) error) error
-	// ReceiveText delivers a text of at most 32 KiB as a message: a JSON object with the member text. ErrDeclined means
+	// ReceiveText delivers text of at most 32 KiB as a message: a JSON object with the member text. ErrDeclined means
 	// that the device is a stranger, whose text can be offered as a file. ErrBusy and ErrUnavailable mean that no one
 	// reads messages.
 	ReceiveText(from Device, text string) error

@@ -95,7 +95,7 @@ type Peer struct {
 	AutoAccept AutoAccept
 	Err        error // why it cannot be reached at the moment; nil if it can be or was not tried yet
 	// Via is the name of the Gateway that reaches it, such as "LocalSend"; empty for all others. Such a device takes
-	// files, folders and texts, and has no session.
+	// files, folders and text, and has no session.
 	Via string
 	// Plain means that what is exchanged with it is not encrypted. It is never set without Via.
 	Plain bool

@@ -89,7 +89,7 @@ func (m *multicast) followInterfaces(ctx context.Context) {
 		}
 		if len(now) > 0 && !slices.EqualFunc(before, now, func(a, b net.Interface) bool { return a.Index == b.Index && a.Name == b.Name }) {
 			for _, i := range now {
-				_ = m.conn.JoinGroup(&i, m.group) // joined before, or an interface that is just going
+				_ = m.conn.JoinGroup(&i, m.group) // joined before, or an interface that is being removed
 			}
 			m.announce(ctx, now)
 		}
@@ -172,7 +172,8 @@ func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err 
 			}
 			continue
 		}
-		if d.Name = answer.Alias; answer.seen != "" {
+		d.Name = answer.Alias
+		if answer.seen != "" {
 			d.Key, d.Proven = answer.seen, true
 		}
 		if !g.devices.record(d.Device, true) {

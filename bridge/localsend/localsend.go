@@ -38,7 +38,7 @@ type Options struct {
 	Dir string
 	// PIN is asked of every device that sends; empty means none. Letters and digits only: LocalSend does not encode others.
 	PIN string
-	// GivePIN is given to devices that ask for one when this device sends. It goes to those alone that have proven a key.
+	// GivePIN is given to devices that ask for one when this device sends. Only devices that have proven a key get it.
 	GivePIN string
 	// Interfaces names the network interfaces to use. Empty means all that are up.
 	Interfaces []string
@@ -84,7 +84,7 @@ func New(opts Options) (*Gateway, error) {
 		changed: make(chan struct{}, 1),
 	}
 	g.devices = newDevices(g)
-	g.sessions = newSessions(g)
+	g.sessions = newSessions()
 	g.sent = newOutgoing()
 	return g, nil
 }
@@ -106,7 +106,8 @@ func (g *Gateway) Update(self engine.GatewaySelf) {
 	g.signal()
 }
 
-// Run serves while this device is visible, until ctx ends. While it is hidden, no port is open and nothing is sent.
+// Run serves while this device is visible, until ctx ends. While it is hidden, no port is open and nothing is sent, except
+// that a transfer that was accepted before is completed.
 func (g *Gateway) Run(ctx context.Context, self engine.GatewaySelf, to engine.GatewaySink) error {
 	g.mu.Lock()
 	if g.self == (engine.GatewaySelf{}) {

@@ -107,7 +107,7 @@ type files map[string]fileInfo
 func (fs *files) UnmarshalJSON(b []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return errors.New("the files are no object")
+		return errors.New("the files are not an object")
 	}
 	*fs = files{}
 	for dec.More() {
@@ -238,7 +238,7 @@ func (o offer) text() (string, bool) {
 	return "", false
 }
 
-// maxNote is the length of a text that is shown with an offer, in bytes.
+// maxNote is how much of a text is shown with an offer, in bytes.
 const maxNote = 900
 
 // describe is the offer as a person sees it.

@@ -38,8 +38,6 @@ const (
 
 // sessions are what devices offer and send.
 type sessions struct {
-	g *Gateway
-
 	mu      sync.Mutex
 	to      engine.GatewaySink
 	hidden  bool // no new ones
@@ -48,8 +46,8 @@ type sessions struct {
 	waiting []chan struct{}     // closed when there is no session
 }
 
-func newSessions(g *Gateway) *sessions {
-	return &sessions{g: g, parsing: map[netip.Addr]bool{}, byKey: map[string]*session{}}
+func newSessions() *sessions {
+	return &sessions{parsing: map[netip.Addr]bool{}, byKey: map[string]*session{}}
 }
 
 func (ss *sessions) begin(to engine.GatewaySink) {
@@ -389,14 +387,14 @@ var errAllArrived = errors.New("all files have arrived")
 // awaitFiles waits until every file is whole, or none comes any more.
 func (s *session) awaitFiles() error {
 	for {
-		left, active, why := s.progress()
+		left, failed, active, why := s.progress()
 		idle := sessionIdle
 		switch {
 		case left == 0:
 			return nil
 		case active > 0: // an upload has a limit of its own
 			idle = 2 * bodyIdle
-		case why != nil && left == s.failures():
+		case failed > 0 && left == failed:
 			idle = retryFor
 		}
 		timer := time.NewTimer(idle)
@@ -415,23 +413,15 @@ func (s *session) awaitFiles() error {
 	}
 }
 
-// progress returns how many files are not whole and how many are being read, and why one has failed.
-func (s *session) progress() (left, active int, why error) {
+// progress returns how many files are not whole, how many of these have failed and how many uploads are being read, and
+// why a file has failed. It is called for each read, so it does not go through all files.
+func (s *session) progress() (left, failed, active int, why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id := range s.parts {
-		if err := s.failed[id]; err != nil {
-			why = err
-		}
+	for _, why = range s.failed {
+		break
 	}
-	return len(s.tokens), s.active, why
-}
-
-// failures is how many files have failed.
-func (s *session) failures() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.failed)
+	return len(s.tokens), len(s.failed), s.active, why
 }
 
 func (s *session) signal() {
@@ -506,7 +496,7 @@ func (g *Gateway) handleUpload(w http.ResponseWriter, r *http.Request) {
 	body := &upload{Reader: r.Body, s: s, control: control}
 	_, err := in.Receive(s.reading, transfer.Part{Path: p.path, Size: p.size, ModTime: p.modified, SHA256: p.sha256}, body)
 	err = s.endUpload(id, err)
-	if err != nil { // net/http does not recover from the deadline: later requests would seem to be given up
+	if err != nil { // net/http does not recover from the deadline: later requests on the connection would look as if their sender had gone
 		w.Header().Set("Connection", "close")
 	}
 	switch {

@@ -91,8 +91,8 @@ func (g *Gateway) Send(ctx context.Context, to engine.Device, out engine.Outgoin
 	defer end(nil)
 	defer g.sent.add(a.SessionID, to.Addr.Addr(), end)()
 	err = s.upload(ctx, a)
-	if err != nil {
-		s.giveUp(ctx, a.SessionID)
+	if err != nil { // LocalSend would refuse everyone else until the session is cancelled
+		g.cancelRemote(ctx, s.client, s.d, a.SessionID)
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
@@ -212,7 +212,7 @@ func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o
 	switch res.StatusCode {
 	case http.StatusOK:
 		if err := json.NewDecoder(io.LimitReader(res.Body, maxPrepare)).Decode(&a); err != nil {
-			return a, fmt.Errorf("the answer of the other device makes no sense: %w", err)
+			return a, fmt.Errorf("the answer of the other device cannot be read: %w", err)
 		}
 		return a, nil
 	case http.StatusNoContent:
@@ -326,7 +326,7 @@ func (s *sending) uploadFile(ctx context.Context, n int, session, token string) 
 	left, changed := body.end()
 	if changed {
 		s.leaveOut(f.FileName, transfer.ErrChanged)
-		s.tell(left - f.Size)
+		s.report(left - f.Size)
 		return nil
 	}
 	if err != nil {
@@ -347,17 +347,17 @@ func (s *sending) uploadFile(ctx context.Context, n int, session, token string) 
 	}
 	if err != nil {
 		s.leaveOut(f.FileName, err)
-		s.tell(left - f.Size)
+		s.report(left - f.Size)
 		return nil
 	}
 	s.mu.Lock()
 	s.result.Files++
 	s.mu.Unlock()
-	s.tell(0)
+	s.report(0)
 	return nil
 }
 
-// errEarly reports a receiver that confirms a file before it has got it.
+// errEarly reports a receiver that confirms a file before it has all of it.
 var errEarly = errors.New("the other device confirmed the file before it had all of it")
 
 // unchanged reports whether a file is still the one that was offered, as far as the disk says.
@@ -405,11 +405,11 @@ func (b *uploadBody) Read(p []byte) (int, error) {
 	if b.left == 0 {
 		b.idle.Reset(answerIdle)
 	}
-	b.s.tell(int64(n))
+	b.s.report(int64(n))
 	return n, nil
 }
 
-// Close implements io.Closer. The file is closed by who has opened it.
+// Close implements io.Closer. uploadFile closes the file.
 func (b *uploadBody) Close() error { return nil }
 
 // end ends the reading, and returns how many bytes were not read, and whether the file has changed.
@@ -420,18 +420,13 @@ func (b *uploadBody) end() (left int64, changed bool) {
 	return b.left, b.changed
 }
 
-// tell reports the progress after n more bytes were sent.
-func (s *sending) tell(n int64) {
+// report passes on the progress after n more bytes were sent.
+func (s *sending) report(n int64) {
 	s.mu.Lock()
 	s.result.Bytes += n
 	p := transfer.Progress{Phase: transfer.Moving, Bytes: s.result.Bytes, Files: s.result.Files}
 	s.mu.Unlock()
 	s.out.Told(p)
-}
-
-// giveUp ends a session that has failed: LocalSend would refuse everyone else until then.
-func (s *sending) giveUp(ctx context.Context, session string) {
-	s.g.cancelRemote(ctx, s.client, s.d, session)
 }
 
 // cancelRemote cancels a session at the other device; an empty ID means the one that waits for its answer.
@@ -454,7 +449,7 @@ func (g *Gateway) cancelRemote(ctx context.Context, client *http.Client, d *devi
 	_ = res.Body.Close()
 }
 
-// SendText sends a text. LocalSend shows it at once; other programs ask for it as a file.
+// SendText sends text. LocalSend shows it at once; other programs ask for it as a file.
 func (g *Gateway) SendText(ctx context.Context, to engine.Device, text string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, textTimeout, engine.ErrTimeout)
 	defer cancel()

@@ -41,7 +41,7 @@ func (g *Gateway) server() *http.Server {
 			mux.ServeHTTP(w, r)
 		}),
 		ConnContext: connlimit.Context, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 16 << 10,
-		ErrorLog:     slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),      // anyone can cause lines
+		ErrorLog:     slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),      // anyone can cause these lines
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2, as LocalSend
 	}
 }
@@ -108,7 +108,7 @@ func fail(w http.ResponseWriter, code int, message string) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"message": message})
 }
 
-// limitBody gives a small request a time limit.
+// limitBody limits how long the body of a request may take.
 func limitBody(w http.ResponseWriter, d time.Duration) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d))
 }
@@ -127,7 +127,6 @@ func (g *Gateway) handleRegister(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusForbidden, "Hidden")
 		return
 	}
-	limitBody(w, headerTimeout)
 	i, err := parseInfo(r.Body)
 	if err != nil {
 		fail(w, http.StatusBadRequest, "Request body malformed")

@@ -67,7 +67,7 @@ func newStrictPeer(t *testing.T, plain bool) *strictPeer {
 	if plain {
 		p.server.Start()
 	} else {
-		other, err := loadCertificate("") // the list of issuers names nobody whom we know
+		other, err := loadCertificate("") // the list of issuers names no one that we know
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -143,7 +143,7 @@ func (g *Gateway) Files(key string) map[string]string {
 	return g.files[key]
 }
 
-// Texts returns the texts that a device got.
+// Texts returns the text that a device got, message by message.
 func (g *Gateway) Texts(key string) []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 
 	"multipeer/engine/internal/identity"
@@ -86,7 +87,7 @@ type Host interface {
 	// Changed reports a device that was found or has changed, Gone one that is gone. They must not call the manager.
 	Changed(p Peer)
 	Gone(p Peer)
-	// TakeText passes a text to the program. The error says why no reader has taken it.
+	// TakeText passes text to the program. The error says why no reader has taken it.
 	TakeText(from Peer, text string) error
 	// TakeOffer passes an offer that came over a link to the transfers, and Withdraw its end.
 	TakeOffer(l *Link, o wire.Offer)
@@ -139,10 +140,7 @@ func New(c Config, self Self) *Manager {
 // Run runs the gateways until ctx ends. What devices have offered and no one has answered ends with it.
 func (m *Manager) Run(ctx context.Context) {
 	defer context.AfterFunc(ctx, func() {
-		m.mu.Lock()
-		all := slices.Collect(maps.Values(m.devices))
-		m.mu.Unlock()
-		for _, l := range all {
+		for _, l := range m.links() {
 			m.host.LinkDown(l)
 		}
 	})()
@@ -192,17 +190,17 @@ func (m *Manager) Peer(id identity.PeerID) (Peer, bool) {
 
 // Peers lists the devices.
 func (m *Manager) Peers() []Peer {
-	m.mu.Lock()
-	links := make([]*Link, 0, len(m.devices))
-	for _, l := range m.devices {
-		links = append(links, l)
-	}
-	m.mu.Unlock()
-	out := make([]Peer, 0, len(links))
-	for _, l := range links {
+	var out []Peer
+	for _, l := range m.links() {
 		out = append(out, m.view(l))
 	}
 	return out
+}
+
+func (m *Manager) links() []*Link {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.devices))
 }
 
 // Freeze calls f with the devices, none of which changes meanwhile.
@@ -313,6 +311,5 @@ func shortName(name string) string {
 	if len(name) <= wire.MaxName {
 		return name
 	}
-	cut := []byte(name)[:wire.MaxName]
-	return string(slices.Clip([]byte(validPrefix(cut))))
+	return strings.ToValidUTF8(name[:wire.MaxName], "")
 }

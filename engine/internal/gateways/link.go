@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/transport"
@@ -15,7 +14,7 @@ import (
 	"multipeer/transfer"
 )
 
-// maxTexts limits the texts that wait to be sent to one device: it takes one at a time.
+// maxTexts limits how many pieces of text wait to be sent to one device: it takes one at a time.
 const maxTexts = 16
 
 // Link is what carries offers to a device and from it, as package transfers sees it.
@@ -24,18 +23,18 @@ type Link struct {
 	gateway Gateway
 	id      identity.PeerID
 	done    chan struct{} // closed when the device is gone
-	texts   chan struct{} // holds one value while a text is being sent
+	texts   chan struct{} // holds one value while text is being sent
 
 	mu      sync.Mutex // guards what follows; a leaf
 	device  Device
 	offers  map[string]*incoming // those that the device waits for
-	waiting int                  // texts that are being sent or wait for that
+	waiting int                  // pieces of text that are being sent or wait for that
 }
 
 // incoming is an offer of a device.
 type incoming struct {
 	take    func(ctx context.Context, in *transfer.Intake) error
-	refused wire.Code // why nobody was asked
+	refused wire.Code // why no one was asked
 }
 
 // ID is the ID of the device.
@@ -65,8 +64,7 @@ func (l *Link) update(d Device) bool {
 	return changed
 }
 
-// Send takes what the transfers have to say about an offer of the device. Only a refusal matters: the gateway learns all
-// else from the function that it waits in.
+// Send takes the answer to an offer of the device. Only a refusal matters: Receive returns everything else.
 func (l *Link) Send(msg wire.Message) {
 	answer, ok := msg.(wire.OfferAnswer)
 	if !ok || answer.Accept {
@@ -112,7 +110,7 @@ func (l *Link) unsupported() error { return Unsupported(l.gateway.Name()) }
 
 // Unsupported is the error of everything that a device of a gateway cannot do.
 func Unsupported(gateway string) error {
-	return wire.Reword(fmt.Sprintf("a device with %s takes files and texts only", gateway), wire.ErrUnavailable)
+	return wire.Reword(fmt.Sprintf("a device with %s takes only files and text", gateway), wire.ErrUnavailable)
 }
 
 // Receive has the gateway feed an accepted offer to in.
@@ -131,7 +129,7 @@ func (l *Link) Deliver(ctx context.Context, listing *transfer.Listing, accepted 
 	return l.gateway.Send(ctx, l.current(), Outgoing{Listing: listing, Accepted: accepted, Told: told})
 }
 
-// SendText sends a message as a text, in the order of the calls. The message must have a text.
+// SendText sends the text of a message, one at a time. A message without one is refused.
 func (l *Link) SendText(ctx context.Context, msg wire.Text) error {
 	var words struct {
 		Text *string `json:"text"`
@@ -140,7 +138,7 @@ func (l *Link) SendText(ctx context.Context, msg wire.Text) error {
 		return l.unsupported()
 	}
 	if !l.startText() {
-		return fmt.Errorf("%w: %d texts to this device are waiting", wire.ErrBusy, maxTexts)
+		return fmt.Errorf("%w: %d messages to this device are waiting", wire.ErrBusy, maxTexts)
 	}
 	defer l.endText()
 	select {
@@ -168,18 +166,6 @@ func (l *Link) endText() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waiting--
-}
-
-// validPrefix returns the longest prefix of b that is whole UTF-8.
-func validPrefix(b []byte) []byte {
-	for len(b) > 0 {
-		r, n := utf8.DecodeLastRune(b)
-		if r != utf8.RuneError || n > 1 {
-			break
-		}
-		b = b[:len(b)-1]
-	}
-	return b
 }
 
 // now is the time that the profile keeps.

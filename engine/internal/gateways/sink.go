@@ -10,8 +10,8 @@ import (
 	"multipeer/transfer"
 )
 
-// MaxText limits a text of a device, in bytes. The program gets it as JSON, which may be several times as long.
-const MaxText = 32 << 10
+// maxText limits text from a device, in bytes. The program gets it as JSON, which may be several times as long.
+const maxText = 32 << 10
 
 // sink is what a gateway reports to.
 type sink struct {
@@ -45,6 +45,9 @@ func (s sink) Receive(ctx context.Context, o Offer, take func(ctx context.Contex
 	if len(o.Names) == 0 || o.Files <= 0 || o.Bytes < 0 || o.Items < int64(len(o.Names)) {
 		return fmt.Errorf("offer: %w: it has no files", wire.ErrInvalid)
 	}
+	if err := wire.ValidateNote(o.Note); err != nil {
+		return err
+	}
 	id := wire.NewID()
 	in := &incoming{take: take}
 	l.mu.Lock()
@@ -74,8 +77,8 @@ func (s sink) ReceiveText(from Device, text string) error {
 	switch {
 	case !utf8.ValidString(text) || text == "":
 		return fmt.Errorf("text: %w: it is not UTF-8, or empty", wire.ErrInvalid)
-	case len(text) > MaxText: // guard: gateway-text
-		return fmt.Errorf("text of %d bytes: %w: at most %d", len(text), wire.ErrTooLarge, MaxText)
+	case len(text) > maxText: // guard: gateway-text
+		return fmt.Errorf("text of %d bytes: %w: at most %d", len(text), wire.ErrTooLarge, maxText)
 	}
 	l, err := s.admit(from)
 	if err != nil {
