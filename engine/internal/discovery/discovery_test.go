@@ -180,7 +180,14 @@ func TestTable_DoubtedPeerIsDroppedUnlessHeardAgain(t *testing.T) {
 	tb, gone, there, at := newTable(), newID(t), newID(t), time.Unix(1e9, 0)
 	from := netip.MustParseAddr("192.0.2.9")
 	for _, id := range []identity.PeerID{gone, there} {
-		tb.see(sight(id, "192.0.2.9:2000"), from, at, false)
+		s := sight(id, "192.0.2.9:2000")
+		s.multicast = true
+		tb.see(s, from, at, false)
+	}
+	if known := tb.fresh(at); len(known) != 2 {
+		t.Errorf("before the doubt, known: %v", known)
+	}
+	for _, id := range []identity.PeerID{gone, there} {
 		tb.doubt(id, at)
 	}
 	if known := tb.fresh(at); len(known) != 0 {
@@ -285,16 +292,23 @@ func TestTable_KnownPeersTakeNoPlace(t *testing.T) {
 	}
 }
 
-// TestTable_FirstMulticastIsReported: the first multicast of a peer that had answered only us before is reported.
+// TestTable_FirstMulticastIsReported: the first multicast of a peer that had answered only us before is reported. Until
+// then, no query suppresses its multicast answer by giving it as known.
 func TestTable_FirstMulticastIsReported(t *testing.T) {
 	tb, id, at, from := newTable(), newID(t), time.Unix(1e9, 0), netip.MustParseAddr("192.0.2.9")
 	s := sight(id, "192.0.2.9:2000")
 	if h, news := tb.see(s, from, at, false); !news || h.Multicast {
 		t.Errorf("%+v, %v", h, news)
 	}
+	if known := tb.fresh(at); len(known) != 0 {
+		t.Errorf("known before a multicast arrived: %v", known)
+	}
 	s.multicast = true
 	if h, news := tb.see(s, from, at, false); !news || !h.Multicast {
 		t.Errorf("%+v, %v", h, news)
+	}
+	if known := tb.fresh(at); len(known) != 1 {
+		t.Errorf("known after a multicast arrived: %v", known)
 	}
 	s.multicast = false
 	if h, news := tb.see(s, from, at, false); news || !h.Multicast {
