@@ -46,7 +46,7 @@ func (c *composer) offerText(text string) {
 				c.u.fail(err, "", true)
 				return
 			}
-			c.u.offer(t, []string{path})
+			c.u.sending.offer(t, []string{path})
 		})
 	})
 	c.u.settle()
@@ -73,7 +73,7 @@ func (c *composer) pasteFiles() bool {
 			asText()
 			return
 		}
-		m := c.u.dialogs.ask(trn("Send {{.N}} items from the clipboard?", int64(len(paths))), strings.Join(names(paths), ", "), tr("Send"), func() { c.u.offer(t, paths) })
+		m := c.u.dialogs.ask(trn("Send {{.N}} items from the clipboard?", int64(len(paths))), strings.Join(names(paths), ", "), tr("Send"), func() { c.u.sending.offer(t, paths) })
 		m.Declined = asText
 	})
 	return true
@@ -124,7 +124,7 @@ func (c *composer) askPicture(t *talk, path string) {
 			widgets.NewButton(tr("Send"), widget.HighImportance, func() {
 				sent = true
 				m.Hide()
-				u.offer(t, []string{path})
+				u.sending.offer(t, []string{path})
 			}))
 		m.Closed = func() {
 			if !sent {

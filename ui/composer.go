@@ -145,6 +145,6 @@ func (c *composer) attachMenu() {
 
 func (c *composer) attachPicked(folder bool) {
 	if t := c.u.current; t != nil {
-		c.u.dialogs.pick(folder, func(paths []string) { c.u.offer(t, paths) })
+		c.u.dialogs.pick(folder, func(paths []string) { c.u.sending.offer(t, paths) })
 	}
 }

@@ -106,7 +106,7 @@ func TestOffers_OneThatEndsIsNotCounted(t *testing.T) {
 		if err := os.WriteFile(path, []byte(name), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		anna.offer(anna.talk(ben.self.ID), []string{path})
+		anna.sending.offer(anna.talk(ben.self.ID), []string{path})
 	}
 	l.until(t, "two offers", func() bool { return len(ben.transfers.offers) == 2 })
 	ben.choose(ben.talk(anna.self.ID))
@@ -162,14 +162,14 @@ func TestTransfers_SayWhoPausedAndCancelled(t *testing.T) {
 func TestEveryone_GetsFilesOnlyIfTheUserConfirms(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
-	s.wait([]string{"/x/photo.jpg"})
-	s.tapped(s.talk(engine.PeerID{}))
+	s.sending.wait([]string{"/x/photo.jpg"})
+	s.sending.tapped(s.talk(engine.PeerID{}))
 	if s.dialogs.open == nil {
 		t.Fatal("sent without a question")
 	}
 	s.tap("", "Cancel")
-	if !slices.Equal(s.waiting, []string{"/x/photo.jpg"}) {
-		t.Errorf("%q wait", s.waiting)
+	if !slices.Equal(s.sending.paths, []string{"/x/photo.jpg"}) {
+		t.Errorf("%q wait", s.sending.paths)
 	}
 }
 
@@ -248,7 +248,7 @@ func TestList_IsOneStopForTab(t *testing.T) {
 		s.apply([]engine.Event{engine.PeerChanged{Peer: engine.Peer{ID: idOf(t, byte(20+i)), Name: fmt.Sprint("device ", i), State: engine.Found, Confirmed: true}}})
 	}
 	stops := 0
-	for _, r := range s.side.stops() {
+	for _, r := range s.side.stops.all() {
 		if !r.row.Disabled() {
 			stops++
 		}
@@ -256,11 +256,11 @@ func TestList_IsOneStopForTab(t *testing.T) {
 	if stops != 1 {
 		t.Errorf("Tab stops at %d rows", stops)
 	}
-	s.w.Canvas().Focus(s.side.stops()[0].shown)
+	s.w.Canvas().Focus(s.side.stops.all()[0].shown)
 	for range 30 {
 		s.w.Canvas().Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyDown})
 	}
-	r := s.side.stops()[30]
+	r := s.side.stops.all()[30]
 	if s.w.Canvas().Focused() != r.shown {
 		t.Fatal("the arrows do not move the focus")
 	}
@@ -378,7 +378,7 @@ func TestBanner_RequestsReachEveryPage(t *testing.T) {
 	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	anna.offer(anna.talk(ben.self.ID), []string{path})
+	anna.sending.offer(anna.talk(ben.self.ID), []string{path})
 	l.until(t, "the offer over the settings", func() bool { return ben.banner.box.Visible() })
 	if got := ben.banner.text.Text; !strings.Contains(got, "photo.jpg") || !strings.Contains(got, "1 byte") {
 		t.Errorf("asked %q", got)

@@ -180,7 +180,7 @@ func (u *UI) taken(l singleinstance.Launch) {
 	u.trace("launched with %q %q", l.Paths, l.Link)
 	u.raise()
 	if len(l.Paths) > 0 {
-		u.wait(l.Paths)
+		u.sending.wait(l.Paths)
 	}
 	if l.Link != "" {
 		u.pairings.openLink(l.Link, true)

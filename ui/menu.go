@@ -67,6 +67,9 @@ func (u *UI) talkActions(t *talk) (items []widgets.Action) {
 		}
 	}
 	if !t.everyone() {
+		if trust != engine.TrustBlocked {
+			t.favouriteAction(add)
+		}
 		add(tr("Rename…"), func() { u.rename(t) })
 	}
 	line()
@@ -81,6 +84,21 @@ func (u *UI) talkActions(t *talk) (items []widgets.Action) {
 		takeAway(tr("Forget…"), func() { u.forget(id) })
 	}
 	return items
+}
+
+// favouriteAction adds the menu item that makes a peer a favourite, or no longer.
+func (t *talk) favouriteAction(add func(string, func())) {
+	u := t.u
+	label, on := tr("Add to favourites"), true
+	if u.o.Settings.Favourite(t.key) {
+		label, on = tr("Remove from favourites"), false
+	}
+	add(label, func() {
+		u.o.Settings.SetFavourite(t.key, on)
+		u.keepSettings()
+		u.trace("favourite %q %v", t.name, on)
+		u.dirty.side = true
+	})
 }
 
 // autoActions adds the menu items that turn automatic receiving on or off for a verified peer.

@@ -55,7 +55,7 @@ func (nt *notifier) away() bool { return !nt.front }
 // attend draws the user's attention to a conversation. It opens the conversation for a request if the empty page is
 // in front, and sends a notification.
 func (nt *notifier) attend(t *talk, n note) {
-	if nt.u.current == nil && nt.u.page == pageEmpty && len(nt.u.waiting) == 0 && !nt.u.shell.narrow && n != noteMessage {
+	if nt.u.current == nil && nt.u.page == pageEmpty && len(nt.u.sending.paths) == 0 && !nt.u.shell.narrow && n != noteMessage {
 		nt.u.choose(t)
 	}
 	nt.notify(n)

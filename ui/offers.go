@@ -150,7 +150,7 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 			if len(paths) == 0 {
 				paths = t.Paths
 			}
-			ts.u.offer(ts.u.talk(t.Peer), paths)
+			ts.u.sending.offer(ts.u.talk(t.Peer), paths)
 			ts.u.settle()
 		},
 	}

@@ -160,7 +160,7 @@ func (ps *pairings) take(p engine.Pairing) {
 	t := ps.u.talk(p.Peer)
 	t.rename(p.Name)
 	if p.Stage == engine.PairingDone { // verified by a link
-		choose := ps.u.chooser()
+		choose := ps.u.connecting.chooser()
 		ps.hideLink()
 		ps.u.add(t, history.Row{Kind: history.Notice, Text: tr("{{.Name}} is verified", "Name", p.Name)}, nil)
 		choose(t)

@@ -102,21 +102,21 @@ func (ps *pairings) openLink(text string, outside bool) {
 	where := engine.CleanLine(strings.ReplaceAll(addresses, ",", ", "))
 	if !link.Secret() {
 		ps.u.dialogs.ask(tr("Connect to the device in this link?"), tr("The other device will learn this device's name and ID. Its ID starts with {{.ID}}, and the link gives its address as {{.Address}}.", "ID", link.ID.Short(), "Address", where), tr("Connect"), func() {
-			ps.u.side.connectTo(link.Ticket)
+			ps.u.connecting.connectTo(link.Ticket)
 		})
 		return
 	}
 	body := tr("Continue only if you got this link directly from the other device. Its ID starts with {{.ID}}, and the link gives its address as {{.Address}}.", "ID", link.ID.Short(), "Address", where)
 	ps.u.dialogs.ask(tr("Verify this device?"), body, tr("Verify"), func() {
-		ps.u.side.busy(true)
-		choose := ps.u.chooser()
+		ps.u.connecting.busy(true)
+		choose := ps.u.connecting.chooser()
 		background(ps.u.bind, func(ctx context.Context) (engine.PeerID, error) { return ps.u.e.OpenLink(ctx, text) }, func(id engine.PeerID, err error) {
-			ps.u.side.busy(false)
+			ps.u.connecting.busy(false)
 			if err != nil {
 				ps.u.fail(err, tr("The device in the link"), false)
 				return
 			}
-			ps.u.side.address.SetText("")
+			ps.u.connecting.reached()
 			choose(ps.u.talk(id))
 		})
 	})

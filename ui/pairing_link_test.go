@@ -31,7 +31,7 @@ func TestLink_AsksFirst(t *testing.T) {
 				t.Errorf("%s: %v", link, err)
 			}
 			s.taken(singleinstance.Launch{Link: link})
-			if s.side.dialling {
+			if s.connecting.dialing {
 				t.Errorf("%s is dialled at once", link)
 			}
 			m, asked := s.dialogs.open.(*widgets.Modal)

@@ -144,7 +144,7 @@ func TestPairingLink_IsShownAndEndsWithItsDialog(t *testing.T) {
 	keepPicture(t, "link", anna.w.Canvas())
 	anna.pairings.hideLink()
 	l.until(t, "its end", func() bool { return anna.self.PairingUntil.IsZero() })
-	anna.side.dial("multipeer://nonsense")
+	anna.connecting.dial("multipeer://nonsense")
 	if !anna.toast.Box.Visible() {
 		t.Error("a bad link reports nothing")
 	}
@@ -172,17 +172,17 @@ func TestPeerMenu_FitsTheStateOfThePeer(t *testing.T) {
 		}
 		return do
 	}
-	offers("Message", "Connect", "Verify", "Rename…", "Block…")
+	offers("Message", "Connect", "Verify", "Add to favourites", "Rename…", "Block…")
 	if err := anna.e.SetTrust(id, engine.TrustVerified); err != nil {
 		t.Fatal(err)
 	}
 	l.until(t, "verified", func() bool { return anna.peers[id].Trust == engine.TrustVerified })
-	offers("Message", "Connect", "Receive automatically…", "Rename…", "Block…", "Forget…")
+	offers("Message", "Connect", "Receive automatically…", "Add to favourites", "Rename…", "Block…", "Forget…")
 	if err := anna.e.SetAutoAccept(id, engine.AutoAccept{Bytes: autoBytes, Dir: anna.inbox}); err != nil {
 		t.Fatal(err)
 	}
 	l.until(t, "auto", func() bool { return anna.peers[id].AutoAccept.Bytes > 0 })
-	offers("Message", "Connect", "Ask before receiving files", "Rename…", "Block…", "Forget…")["Ask before receiving files"]()
+	offers("Message", "Connect", "Ask before receiving files", "Add to favourites", "Rename…", "Block…", "Forget…")["Ask before receiving files"]()
 	l.until(t, "asked again", func() bool { return anna.peers[id].AutoAccept.Bytes == 0 })
 	if err := anna.e.SetTrust(id, engine.TrustBlocked); err != nil {
 		t.Fatal(err)

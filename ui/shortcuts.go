@@ -36,7 +36,7 @@ func (u *UI) keys() []keyBinding {
 		key(fyne.KeyV, ctrl|fyne.KeyModifierShift, tr("Send the picture in the clipboard"), u.composer.sendPicture),
 		key(fyne.KeyT, ctrl, tr("Transfers"), u.showTransfers),
 		key(fyne.KeyComma, ctrl, tr("Settings"), u.showSettings),
-		key(fyne.KeyL, ctrl, tr("Connect by address or link"), func() { u.toList(); u.w.Canvas().Focus(u.side.address) }),
+		key(fyne.KeyL, ctrl, tr("Connect by address or link"), u.connecting.show),
 		key(fyne.KeyReturn, ctrl, tr("Accept the request that is shown"), func() { u.banner.answer(u.banner.now.accept) }),
 		key(fyne.KeyBackspace, ctrl, tr("Decline the request that is shown"), func() { u.banner.answer(u.banner.now.decline) }),
 		key(fyne.KeyDown, alt, tr("Next conversation"), func() { u.step(1) }),
@@ -52,7 +52,7 @@ func (u *UI) keys() []keyBinding {
 		}
 		out = append(out, key(fyne.KeyName(fmt.Sprint(i+1)), ctrl, does, func() {
 			if i < len(u.side.order) {
-				u.tapped(u.talk(u.side.order[i]))
+				u.sending.tapped(u.talk(u.side.order[i]))
 			}
 		}))
 	}

@@ -3,7 +3,6 @@ package ui
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -19,8 +18,8 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// side is the left side of the window: this device, a search field, Everyone, the transfers, the devices nearby, and
-// a field for an address.
+// side is the left side of the window: this device, a search field, Everyone, the transfers, and a list of devices. In a
+// narrow window, where it is the first page, the devices nearby are tiles.
 type side struct {
 	u         *UI
 	box       *fyne.Container
@@ -39,9 +38,10 @@ type side struct {
 	order     []engine.PeerID
 	nobody    *widgets.Paragraph
 	pair      *fyne.Container
-	waiting   *waiting
-	address   *widgets.Field
-	dialling  bool
+	tiles     *deviceTiles // shown in a narrow window
+	tray      *sendTray    // shown in a narrow window
+	absent    *fyne.Container
+	stops     stops
 	sought    string // the search text that hits belong to
 	searching int    // counts searches, so that the results of older ones are dropped
 }
@@ -99,11 +99,11 @@ func newSide(u *UI) *side {
 	}
 	s.search.OnSubmitted = func(string) {
 		if len(s.order) > 0 {
-			u.tapped(u.talk(s.order[0]))
+			u.sending.tapped(u.talk(s.order[0]))
 		}
 	}
 
-	s.everyone = newPeerRow(widgets.NewEmblem(widget.NewIcon(widgets.IconEveryone), faceSize, faceSize/2), func() { u.tapped(u.talk(engine.PeerID{})) })
+	s.everyone = newPeerRow(widgets.NewEmblem(widget.NewIcon(widgets.IconEveryone), faceSize, faceSize/2), func() { u.sending.tapped(u.talk(engine.PeerID{})) })
 	s.everyone.name.Text, s.everyone.status.Text = tr("Everyone"), tr("No one connected")
 	s.transfers = newPeerRow(widgets.NewEmblem(widget.NewIcon(widgets.IconTransfers), faceSize, faceSize/2), u.showTransfers)
 	s.transfers.name.Text, s.transfers.status.Text = tr("Transfers"), tr("No transfers yet")
@@ -114,18 +114,17 @@ func newSide(u *UI) *side {
 	head := func(l *widgets.Line) fyne.CanvasObject {
 		return widgets.Inset(l, widgets.GapWide, widgets.GapTight, widgets.Gap, widgets.Gap)
 	}
-	list := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.GapTight, Left: widgets.Gap, Right: widgets.Gap, Bottom: widgets.Gap}, s.everyone, s.transfers, head(s.near), widgets.Inset(s.list, 0, 0, 0, 0), s.nobodyBox(), head(s.hitsHead), s.hits)
+	s.tiles, s.tray = newDeviceTiles(u), newSendTray(u)
+	list := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.GapTight, Left: widgets.Gap, Right: widgets.Gap, Bottom: widgets.Gap}, s.tiles.box, s.everyone, s.transfers, head(s.near), widgets.Inset(s.list, 0, 0, 0, 0), s.nobodyBox(), head(s.hitsHead), s.hits)
 	shown, scroll := widgets.NewScroll(list)
 	s.scroll = scroll
+	s.tiles.scrolled(scroll)
+	s.stops = stops{canvas: u.w.Canvas(), scroll: scroll, all: s.rowStops}
 
-	s.address = u.newField(tr("Connect by address or link"))
-	s.address.OnSubmitted = s.dial
-	connect := widgets.NewIconButton(widgets.IconGo, tr("Connect"), func() { s.dial(s.address.Text) })
-	bottom := widgets.Inset(container.NewBorder(nil, nil, nil, connect, s.address), widgets.Gap, widgets.GapWide, widgets.Edge, widgets.Gap)
-
-	s.waiting = newWaiting(u)
-	top := widgets.NewStacked(0, me, s.waiting.box, widgets.Inset(s.search, 0, widgets.Gap, widgets.Edge, widgets.Edge))
-	s.box = container.NewStack(widgets.NewPanel(widgets.ColorSidebar, "", 0), container.NewBorder(top, bottom, nil, nil, shown))
+	s.absent = widgets.Inset(container.NewCenter(widgets.NewLinkText(tr("Device not listed?"), u.connecting.show)), widgets.Gap, widgets.GapWide, widgets.Edge, widgets.Edge)
+	top := widgets.NewStacked(0, me, widgets.Inset(s.search, 0, widgets.Gap, widgets.Edge, widgets.Edge))
+	bottom := widgets.NewStacked(0, s.absent, s.tray.box)
+	s.box = container.NewStack(widgets.NewPanel(widgets.ColorSidebar, "", 0), widgets.NewPane(top, bottom, shown))
 	return s
 }
 
@@ -133,49 +132,6 @@ func (s *side) nobodyBox() fyne.CanvasObject {
 	s.pair = widgets.NewFlow(widgets.Gap, widgets.NewButton(tr("Pair a device"), widget.MediumImportance, s.u.pairings.showLink), s.u.links.button(), s.u.finder.newSearch(), s.u.finder.newDoctor())
 	s.pair.Hide()
 	return widgets.NewStackedInset(widgets.Stacked{Left: widgets.Gap, Right: widgets.Gap, Gap: widgets.GapWide}, s.nobody, s.pair)
-}
-
-// dial connects to an address or link that the user typed.
-func (s *side) dial(address string) {
-	address = strings.TrimSpace(address)
-	if address == "" || s.dialling {
-		return
-	}
-	if strings.HasPrefix(address, "multipeer:") {
-		s.u.pairings.openLink(address, false)
-		return
-	}
-	s.connectTo(address)
-}
-
-// busy disables the address field while a dial is in progress.
-func (s *side) busy(on bool) {
-	s.dialling = on
-	if on {
-		s.address.Disable()
-	} else {
-		s.address.Enable()
-	}
-}
-
-// connectTo dials an address or a ticket.
-func (s *side) connectTo(address string) {
-	s.busy(true)
-	choose := s.u.chooser()
-	background(s.u.bind, func(ctx context.Context) (engine.PeerID, error) { return s.u.e.Dial(ctx, address) }, func(id engine.PeerID, err error) {
-		s.busy(false)
-		if err != nil {
-			if errors.Is(err, engine.ErrInvalid) {
-				s.u.say(tr("This is not an address. Enter one such as 192.168.1.20 or ben.local, or a link."))
-				return
-			}
-			s.u.fail(err, address, false)
-			return
-		}
-		s.address.SetText("")
-		s.u.trace("dialled %s", id.Short())
-		choose(s.u.talk(id))
-	})
 }
 
 // dotOf returns the colour of a peer's dot.
@@ -193,14 +149,15 @@ func dotOf(p engine.Peer, here bool) fyne.ThemeColorName {
 
 // listed is a row of the list: a peer, or an old conversation.
 type listed struct {
-	p    engine.Peer
-	here bool
-	name string
-	last time.Time
+	p         engine.Peer
+	here      bool
+	favourite bool
+	name      string
+	last      time.Time
 }
 
-// listed returns the rows of the list: connected peers first, then peers nearby, then old conversations, each group
-// sorted by last use. sought filters by a part of the name or the beginning of the ID.
+// listed returns the rows of the list: favourites first, then connected peers, peers nearby, and old conversations, each
+// group sorted by last use. sought filters by a part of the name or the beginning of the ID.
 func (s *side) listed(sought string) (all []listed, connected int64) {
 	u := s.u
 	for _, p := range u.peers {
@@ -215,8 +172,11 @@ func (s *side) listed(sought string) (all []listed, connected int64) {
 	}
 	for id, t := range u.talks {
 		if _, here := u.peers[id]; !here && !t.everyone() && t.Count() > 0 {
-			all = append(all, listed{u.absent(t), false, u.nameOf(t), t.last})
+			all = append(all, listed{p: u.absent(t), name: u.nameOf(t), last: t.last})
 		}
+	}
+	for i := range all {
+		all[i].favourite = u.o.Settings.Favourite(all[i].p.ID.String())
 	}
 	if q := strings.ToLower(sought); q != "" {
 		all = slices.DeleteFunc(all, func(l listed) bool {
@@ -225,17 +185,25 @@ func (s *side) listed(sought string) (all []listed, connected int64) {
 	}
 	rank := func(l listed) int {
 		switch {
-		case l.p.HasSession():
+		case l.here && l.favourite:
 			return 0
-		case l.here:
+		case l.p.HasSession():
 			return 1
+		case l.here:
+			return 2
 		}
-		return 2
+		return 3
 	}
 	slices.SortFunc(all, func(a, b listed) int {
 		return cmp.Or(rank(a)-rank(b), b.last.Compare(a.last), strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name)), a.p.ID.Compare(b.p.ID))
 	})
 	return all, connected
+}
+
+// nearby returns the devices that are here, in the order of the list.
+func (s *side) nearby() []listed {
+	all, _ := s.listed("")
+	return slices.DeleteFunc(all, func(l listed) bool { return !l.here })
 }
 
 // refresh updates the list.
@@ -245,41 +213,56 @@ func (s *side) refresh() {
 	s.name.SetText(u.self.Name)
 	s.id.SetText(joined("ID "+u.self.ID.Short(), visibleTo(u.self)))
 	all, connected := s.listed(s.sought)
-	names := map[string]int{}
-	for _, l := range all {
-		names[l.name]++
-	}
+	tiled := u.shell.narrow && s.sought == "" // the devices nearby are tiles
+	double := repeated(all)
 	order := make([]engine.PeerID, 0, len(all))
+	var rows []fyne.CanvasObject
 	for _, l := range all {
 		order = append(order, l.p.ID)
-		s.refreshRow(l, names[l.name] > 1)
+		s.refreshRow(l, double[l.name])
+		if !tiled || !l.here {
+			rows = append(rows, s.rows[l.p.ID])
+		}
 	}
 	relayout := false
 	if !slices.Equal(order, s.order) {
 		s.order = order
-		s.list.Objects = nil
-		for _, id := range order {
-			s.list.Objects = append(s.list.Objects, s.rows[id])
-		}
 		for id := range s.rows {
 			if !slices.Contains(order, id) {
 				delete(s.rows, id)
 			}
 		}
+	}
+	if !slices.Equal(rows, s.list.Objects) {
+		s.list.Objects = rows
 		s.list.Refresh()
 		relayout = true
 	}
+	var nearby []listed
+	if tiled {
+		nearby = slices.DeleteFunc(slices.Clone(all), func(l listed) bool { return !l.here })
+	}
+	if s.tiles.refresh(nearby) {
+		relayout = true
+	}
+	s.near.SetText(tr("DEVICES"))
+	if tiled && len(nearby) > 0 {
+		s.near.SetText(tr("EARLIER"))
+	}
 	for o, on := range map[fyne.CanvasObject]bool{
 		s.everyone: s.sought == "", s.transfers: s.sought == "", s.nobody: len(order) == 0, s.hitsHead: len(s.hits.Objects) > 0,
-		s.pair: len(order) == 0 && s.sought == "" && u.shell.narrow, // in a wide window the page next to the list has it
+		s.pair:      len(order) == 0 && s.sought == "" && u.shell.narrow, // in a wide window the page next to the list has it
+		s.tiles.box: len(nearby) > 0, s.near: len(rows) > 0 || len(order) == 0, s.absent: u.shell.narrow || u.page != pageEmpty,
 	} {
 		if on != o.Visible() {
 			widgets.Show(o, on)
 			relayout = true
 		}
 	}
-	s.oneStop()
-	s.waiting.update()
+	s.stops.arrange()
+	if s.tray.refresh(u.shell.narrow) {
+		relayout = true
+	}
 	switch {
 	case s.sought != "":
 		s.nobody.SetText(tr("No matching devices."))
@@ -291,6 +274,7 @@ func (s *side) refresh() {
 	if relayout {
 		s.scroll.Content.Refresh()
 		s.scroll.Refresh()
+		s.box.Refresh()
 	}
 	if connected == 0 {
 		s.everyone.status.SetText(tr("No one connected"))
@@ -312,33 +296,17 @@ func (s *side) refreshRow(l listed, double bool) {
 	u, id := s.u, l.p.ID
 	r := s.rows[id]
 	if r == nil {
-		r = newPeerRow(nil, func() { u.tapped(u.talk(id)) })
+		r = newPeerRow(nil, func() { u.sending.tapped(u.talk(id)) })
 		r.OnMenu = func(at fyne.Position) { u.showMenu(u.talkActions(u.talk(id)), at) }
 		s.rows[id] = r
 	}
-	trust := l.p.Trust
-	state, color := tr("Not nearby"), widgets.ColorSubtle
-	if l.here {
-		state = joined(kindName(l.p.Info["kind"]), peerState(l.p))
-		if w := u.warning(l.p); w != "" {
-			state, color = w, widgets.ColorBad
-		}
-		wants := ""
-		switch {
-		case u.invites.asked(id):
-			wants = tr("Wants to connect")
-		case u.transfers.offersOf(id) > 0:
-			wants = tr("Wants to send files")
-		}
-		if wants != "" && color == widgets.ColorBad { // the question does not hide the warning
-			state = joined(state, wants)
-		} else if wants != "" {
-			state = wants
-		}
-	} else if trust = u.e.Trust(id); trust == engine.TrustBlocked {
-		state = tr("Blocked")
-	} else if w := u.warning(l.p); w != "" {
-		state, color = w, widgets.ColorBad
+	state, warns := s.stateOf(l)
+	if kind := kindName(l.p.Info["kind"]); l.here && !warns && !s.asks(id) {
+		state = joined(kind, state)
+	}
+	color := widgets.ColorSubtle
+	if warns {
+		color = widgets.ColorBad
 	}
 	if double { // their IDs distinguish devices with equal names
 		state = joined(id.Short(), state)
@@ -347,6 +315,10 @@ func (s *side) refreshRow(l listed, double bool) {
 	r.face.Set(u.colorOf(id), l.name, dotOf(l.p, l.here))
 	named, marked := r.name.Text, r.mark.Visible()
 	r.name.SetText(l.name)
+	trust := l.p.Trust
+	if !l.here {
+		trust = u.e.Trust(id)
+	}
 	setMark(r.mark, l.p, trust)
 	if named != r.name.Text || marked != r.mark.Visible() {
 		r.Content.Refresh() // the mark follows the name
@@ -363,98 +335,79 @@ func (s *side) refreshRow(l listed, double bool) {
 	}
 }
 
-// stop is a row that the arrow keys reach. In the tree of widgets it is shown.
-type stop struct {
-	shown fyne.Focusable
-	row   *widgets.TapRow
+// asks reports whether a peer waits for an answer of the user.
+func (s *side) asks(id engine.PeerID) bool {
+	return s.u.invites.asked(id) || s.u.transfers.offersOf(id) > 0
 }
 
-// stops are the rows that the arrow keys reach, from top to bottom.
-func (s *side) stops() (rows []stop) {
-	if s.sought == "" {
-		rows = append(rows, stop{s.everyone, s.everyone.TapRow}, stop{s.transfers, s.transfers.TapRow})
+// stateOf describes a device in the list, and reports whether that is a warning.
+func (s *side) stateOf(l listed) (state string, warns bool) {
+	u, id := s.u, l.p.ID
+	if w := u.warning(l.p); w != "" {
+		state, warns = w, true
 	}
-	for _, id := range s.order {
-		rows = append(rows, stop{s.rows[id], s.rows[id].TapRow})
+	wants := ""
+	switch {
+	case !l.here && u.e.Trust(id) == engine.TrustBlocked:
+		return tr("Blocked"), false
+	case !l.here && !warns:
+		return tr("Not nearby"), false
+	case !l.here:
+		return state, true
+	case u.invites.asked(id):
+		wants = tr("Wants to connect")
+	case u.transfers.offersOf(id) > 0:
+		wants = tr("Wants to send files")
+	}
+	switch {
+	case warns: // the question does not hide the warning
+		return joined(state, wants), true
+	case wants != "":
+		return wants, false
+	}
+	return peerState(l.p), false
+}
+
+// rowStops are the rows that the arrow keys reach, from top to bottom.
+func (s *side) rowStops() (all []stop) {
+	if s.sought == "" {
+		all = append(all, stop{s.everyone, s.everyone.TapRow}, stop{s.transfers, s.transfers.TapRow})
+	}
+	for _, o := range s.list.Objects {
+		r := o.(*peerRow)
+		all = append(all, stop{r, r.TapRow})
 	}
 	for _, o := range s.hits.Objects {
 		r := o.(*widgets.TapRow)
-		rows = append(rows, stop{r, r})
+		all = append(all, stop{r, r})
 	}
-	return rows
+	return all
 }
 
-// oneStop makes the list one stop for Tab: the row that has the focus or is selected, or else the first one.
-func (s *side) oneStop() {
-	rows := s.stops()
-	focused := s.u.w.Canvas().Focused()
-	at := 0
-	for i, r := range rows {
-		if r.row.Selected {
-			at = i
-		}
-		if focused == r.shown {
-			at = i
-			break
-		}
-	}
-	for i, r := range rows {
-		r.row.Skip(i != at)
-		r.row.OnFocus = func() { s.reveal(r.shown.(fyne.CanvasObject)) }
-		r.row.OnMove = func(by int) { s.move(i + by) }
-	}
-}
-
-// move moves the focus to the row with an index, if there is one.
-func (s *side) move(to int) {
-	rows := s.stops()
-	if to < 0 || to >= len(rows) {
-		return
-	}
-	rows[to].row.Skip(false)
-	s.u.w.Canvas().Focus(rows[to].shown)
-	s.oneStop()
-}
-
-// reveal scrolls a row into view.
-func (s *side) reveal(r fyne.CanvasObject) {
-	d := fyne.CurrentApp().Driver()
-	top := d.AbsolutePositionForObject(r).Y - d.AbsolutePositionForObject(s.scroll).Y
-	bottom := top + r.Size().Height
-	offset := s.scroll.Offset
-	switch {
-	case top < 0:
-		offset.Y += top
-	case bottom > s.scroll.Size().Height:
-		offset.Y += bottom - s.scroll.Size().Height
-	default:
-		return
-	}
-	s.scroll.ScrollToOffset(offset)
-}
-
-// rowAt returns the peer whose row is at a position in the window; the zero ID is Everyone.
+// rowAt returns the peer whose row or tile is at a position in the window; the zero ID is Everyone.
 func (s *side) rowAt(at fyne.Position) (engine.PeerID, bool) {
-	if !s.box.Visible() {
+	if !s.box.Visible() || !covers(s.scroll, at) {
 		return engine.PeerID{}, false
 	}
-	d := fyne.CurrentApp().Driver()
-	in := func(o fyne.CanvasObject) bool {
-		p := d.AbsolutePositionForObject(o)
-		return at.X >= p.X && at.Y >= p.Y && at.X < p.X+o.Size().Width && at.Y < p.Y+o.Size().Height
-	}
-	if !in(s.scroll) {
-		return engine.PeerID{}, false
-	}
-	if s.everyone.Visible() && in(s.everyone) {
+	if s.everyone.Visible() && covers(s.everyone, at) {
 		return engine.PeerID{}, true
 	}
-	for id, r := range s.rows {
-		if in(r) {
-			return id, true
+	for _, o := range s.list.Objects {
+		if covers(o, at) {
+			return s.idOf(o.(*peerRow)), true
 		}
 	}
-	return engine.PeerID{}, false
+	return s.tiles.at(at)
+}
+
+// idOf returns the peer of a row.
+func (s *side) idOf(row *peerRow) (id engine.PeerID) {
+	for id, r := range s.rows {
+		if r == row {
+			return id
+		}
+	}
+	return id
 }
 
 // seek searches for the text in the search field: names at once, conversations in the background.
@@ -505,39 +458,12 @@ func (s *side) found(hits []history.Hit) {
 		})
 		s.hits.Add(r)
 	}
-	s.oneStop()
+	s.stops.arrange()
 	widgets.Show(s.hitsHead, len(hits) > 0)
 	s.hits.Refresh()
 	s.scroll.Content.Refresh()
 	s.scroll.Refresh()
 	u.trace("found %d", len(hits))
-}
-
-// waiting shows above the list which files wait to be sent, in a narrow window, where the page is hidden.
-type waiting struct {
-	u    *UI
-	box  *fyne.Container
-	text *widgets.Paragraph
-}
-
-func newWaiting(u *UI) *waiting {
-	w := &waiting{u: u, text: widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground)}
-	drop := widgets.NewLinkText(tr("Cancel sending"), func() { u.waiting = nil; u.dirty.side = true; u.settle() })
-	body := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.GapTight, Top: widgets.GapWide, Bottom: widgets.GapWide, Left: widgets.Edge, Right: widgets.Edge}, w.text, widgets.Row(0, drop))
-	w.box = widgets.Inset(container.NewStack(widgets.NewPanel(widgets.ColorTile, "", 0), body), 0, widgets.Gap, 0, 0)
-	w.box.Hide()
-	return w
-}
-
-func (w *waiting) update() {
-	n := len(w.u.waiting)
-	if n > 0 {
-		w.text.SetText(trn("{{.N}} items ready to send", int64(n)) + ": " + strings.Join(names(w.u.waiting), ", ") + ". " + tr("Choose a device to send to."))
-	}
-	if on := n > 0 && w.u.shell.narrow; on != w.box.Visible() {
-		widgets.Show(w.box, on)
-		w.u.side.box.Refresh()
-	}
 }
 
 // snippet returns the part of text around the sought string, on one line.

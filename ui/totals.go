@@ -93,6 +93,26 @@ func (ts *transfers) windowTitle() string {
 	return fmt.Sprintf("%d %% – Multipeer", done*100/all)
 }
 
+// partOf returns how much of the running transfers with a peer is done, from 0 to 1, and whether there are any.
+func (ts *transfers) partOf(id engine.PeerID) (part float64, any bool) {
+	var done, all int64
+	for _, t := range ts.all {
+		if t.Peer != id {
+			continue
+		}
+		switch t.State {
+		case engine.Moving, engine.Stalled, engine.Finishing, engine.Paused:
+			any = true
+			done += t.Done
+			all += t.Bytes
+		}
+	}
+	if all > 0 {
+		part = float64(done) / float64(all)
+	}
+	return part, any
+}
+
 // line returns the status in the list.
 func (ts *transfers) line() string {
 	n := ts.count()

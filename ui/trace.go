@@ -65,13 +65,14 @@ func (tc *tracer) layout() {
 		}
 	}
 	if tc.u.side.box.Visible() {
-		at("address", tc.u.side.address)
 		at("search", tc.u.side.search)
 		at("everyone", tc.u.side.everyone)
 		at("transfers", tc.u.side.transfers)
-		for id, r := range tc.u.side.rows {
-			at("row:"+tc.u.label(tc.u.talk(id)), r)
+		for _, o := range tc.u.side.list.Objects {
+			r := o.(*peerRow)
+			at("row:"+tc.u.label(tc.u.talk(tc.u.side.idOf(r))), r)
 		}
+		tc.tiles(at, tc.u.side.tiles, tc.u.side.tray)
 		for i, o := range tc.u.side.hits.Objects {
 			at(fmt.Sprint("hit:", i), o)
 		}
@@ -81,9 +82,7 @@ func (tc *tracer) layout() {
 		case pageTalk:
 			tc.talk(at)
 		case pageEmpty:
-			if tc.u.empty.card.Visible() {
-				at("phone", tc.u.empty.browser)
-			}
+			tc.home(at)
 		case pageTransfers:
 			at("back", tc.u.moves.back)
 			at("pause-all", tc.u.moves.hold)
@@ -97,6 +96,28 @@ func (tc *tracer) layout() {
 			delete(tc.traced, name)
 			fmt.Fprintf(tc.u.o.Trace, "AT %s 0 0 0 0\n", n)
 		}
+	}
+}
+
+func (tc *tracer) home(at func(string, fyne.CanvasObject)) {
+	h := tc.u.home
+	if h.alone() {
+		at("address", tc.u.connecting.page.field)
+		at("phone", tc.u.connecting.page.browser)
+		return
+	}
+	at("not-listed", h.absent)
+	at("phone", h.browser)
+	tc.tiles(at, h.tiles, h.tray)
+}
+
+// tiles writes where the devices are, and the button that sends to the chosen ones.
+func (tc *tracer) tiles(at func(string, fyne.CanvasObject), g *deviceTiles, tray *sendTray) {
+	for _, id := range g.order {
+		at("tile:"+tc.u.label(tc.u.talk(id)), g.tiles[id])
+	}
+	if tray.box.Visible() {
+		at("send-to", tray.send)
 	}
 }
 

@@ -46,7 +46,7 @@ func (u *UI) updateTray() {
 		}
 		items = append(items, desktop.TrayItem{Label: name, Do: func() {
 			u.raise()
-			u.tapped(talk)
+			u.sending.tapped(talk)
 		}})
 	}
 	if shown == 0 {

@@ -75,7 +75,6 @@ type UI struct {
 	talks    map[engine.PeerID]*talk // by peer; the zero ID is everyone
 	current  *talk                   // nil while no conversation is open
 	page     page
-	waiting  []string // paths that wait until the user chooses a recipient
 	problem  error
 	finished bool
 	over     atomic.Bool // the main thread has stopped
@@ -83,15 +82,17 @@ type UI struct {
 	again    bool        // the program starts again at its end
 	dirty    dirty
 
-	transfers *transfers
-	outbox    *outbox
-	pairings  *pairings
-	invites   *invitations
-	dialogs   *dialogs
-	finder    *finder
-	links     *browserLinks
-	notes     *notifier
-	tracer    *tracer
+	transfers  *transfers
+	sending    *sending
+	connecting *connecting
+	outbox     *outbox
+	pairings   *pairings
+	invites    *invitations
+	dialogs    *dialogs
+	finder     *finder
+	links      *browserLinks
+	notes      *notifier
+	tracer     *tracer
 
 	shell    *shell
 	root     *fyne.Container
@@ -100,7 +101,7 @@ type UI struct {
 	header   *header
 	timeline *widgets.Timeline
 	composer *composer
-	empty    *emptyState
+	home     *home
 	moves    *transfersPage
 	prefs    *settingsPage
 	toast    *widgets.Toast
@@ -128,6 +129,8 @@ func New(o Options) *UI {
 		peers: map[engine.PeerID]engine.Peer{}, talks: map[engine.PeerID]*talk{},
 	}
 	u.transfers = newTransfers(u)
+	u.sending = newSending(u)
+	u.connecting = &connecting{u: u}
 	u.outbox = newOutbox(u)
 	u.pairings = newPairings(u)
 	u.invites = newInvitations(u)
@@ -161,7 +164,7 @@ func New(o Options) *UI {
 	u.w.Resize(size)
 	u.w.CenterOnScreen()
 	u.w.SetMaster()
-	u.w.SetOnDropped(u.dropped)
+	u.w.SetOnDropped(u.sending.dropped)
 	u.w.SetCloseIntercept(u.closed)
 	u.addShortcuts()
 	return u
@@ -225,7 +228,7 @@ func (u *UI) build() {
 	u.side = newSide(u)
 	u.header = newHeader(u)
 	u.timeline = widgets.NewTimeline(newRows)
-	u.empty = newEmptyState(u)
+	u.home = newHome(u)
 	u.moves = newTransfersPage(u)
 	u.prefs = nil
 	u.toast = widgets.NewToast(tr("Close"))
@@ -233,9 +236,9 @@ func (u *UI) build() {
 
 	u.composer.build()
 	talk := widgets.NewPane(u.header.box, container.NewStack(u.composer.box, u.composer.barred), u.timeline)
-	u.pages = [4]fyne.CanvasObject{u.empty.box, talk, u.moves.box, container.NewStack()}
+	u.pages = [4]fyne.CanvasObject{u.home.box, talk, u.moves.box, container.NewStack()}
 	main := container.NewStack(append([]fyne.CanvasObject{widgets.NewPanel(theme.ColorNameBackground, "", 0)}, u.pages[:]...)...)
-	u.shell = &shell{changed: func(bool) { u.header.refresh(); u.side.waiting.update(); u.dirty.side = true }, resized: u.resized}
+	u.shell = &shell{changed: func(bool) { u.header.refresh(); u.dirty.side = true }, resized: u.resized}
 	u.root = container.New(u.shell, u.side.box, main)
 	u.w.SetContent(container.NewStack(u.root, u.banner.box, u.toast.Box))
 	u.turn(u.page)
@@ -264,7 +267,7 @@ func (u *UI) turn(p page) {
 		widgets.Show(o, page(i) == p)
 	}
 	if p == pageEmpty {
-		u.empty.refresh()
+		u.home.refresh()
 	}
 	u.shell.onPage = p != pageEmpty
 	u.arrange()
@@ -313,6 +316,7 @@ func (u *UI) settle() {
 		return
 	}
 	u.transfers.showProgress()
+	u.side.tiles.showProgress()
 	if title := u.transfers.windowTitle(); title != u.w.Title() {
 		u.w.SetTitle(title)
 	}
@@ -324,7 +328,7 @@ func (u *UI) settle() {
 	}
 	switch u.page {
 	case pageEmpty:
-		u.empty.refresh()
+		u.home.refresh()
 	case pageTalk:
 		u.header.refresh()
 		if d.grew > 0 {

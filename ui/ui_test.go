@@ -21,7 +21,7 @@ func TestWindow_TwoExchangeMessagesAndAFolder(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	ben, anna := newStation(t, a, l, net, "Ben"), newStation(t, a, l, net, "Anna") // the test driver knows positions only in the last window
 	l.until(t, "both in the list", func() bool { return len(anna.side.order) == 1 && len(ben.side.order) == 1 })
-	if anna.current != nil || !anna.empty.box.Visible() {
+	if anna.current != nil || !anna.home.box.Visible() {
 		t.Error("a conversation is open before anyone was chosen")
 	}
 
@@ -53,7 +53,7 @@ func TestWindow_TwoExchangeMessagesAndAFolder(t *testing.T) {
 		}
 	}
 	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(row)
-	anna.dropped(at.AddXY(10, 10), []fyne.URI{storage.NewFileURI(folder)})
+	anna.sending.dropped(at.AddXY(10, 10), []fyne.URI{storage.NewFileURI(folder)})
 	l.until(t, "the offer", func() bool { return ben.card(engine.Offered) != nil })
 	if c := ben.card(engine.Offered); c.title.Text != "a folder" || !strings.Contains(c.status.Text, "2 files, 6 bytes") {
 		t.Errorf("the offer reports %q, %q", c.title.Text, c.status.Text)
@@ -108,9 +108,9 @@ func TestDrop_WaitsUntilAPeerIsChosen(t *testing.T) {
 	if err := os.WriteFile(file, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	anna.dropped(fyne.NewPos(600, 300), []fyne.URI{storage.NewFileURI(file)})
-	if !strings.Contains(anna.empty.title.Text, "1 item ready") {
-		t.Errorf("the window reports %q", anna.empty.title.Text)
+	anna.sending.dropped(fyne.NewPos(600, 300), []fyne.URI{storage.NewFileURI(file)})
+	if !strings.Contains(anna.home.tray.text.Text, "1 item ready") {
+		t.Errorf("the window reports %q", anna.home.tray.text.Text)
 	}
 	test.Tap(anna.side.rows[ben.node.Self().ID])
 	l.until(t, "the offer", func() bool { return ben.card(engine.Offered) != nil })

@@ -83,6 +83,28 @@ func (s *stage) peers3() {
 	})
 }
 
+// crowd is twelve devices nearby.
+func (s *stage) crowd() {
+	s.peers3()
+	for i, p := range []engine.Peer{
+		{Name: "Carl's tablet", Info: map[string]string{"kind": "tablet"}, State: engine.Connected, Trust: engine.TrustSeen},
+		{Name: "workshop", Info: map[string]string{"kind": "server"}},
+		{Name: "Fiona", Info: map[string]string{"kind": "windows"}},
+		{Name: "Łukasz", Info: map[string]string{"kind": "linux"}},
+		{Name: "Zoë's phone", Info: map[string]string{"kind": "phone"}},
+		{Name: "Greta", Info: map[string]string{"kind": "phone"}},
+		{Name: "Greta", Info: map[string]string{"kind": "mac"}},
+		{Name: "Henri's phone", Info: map[string]string{"kind": "phone"}, Err: engine.ErrTimeout},
+		{Name: "A-name-that-has-no-space-in-it-and-does-not-fit", Info: map[string]string{"kind": "linux"}},
+	} {
+		p.ID, p.Confirmed = idOf(s.t, byte(30+i)), true
+		if p.State == 0 {
+			p.State = engine.Found
+		}
+		s.apply([]engine.Event{engine.PeerChanged{Peer: p}})
+	}
+}
+
 // conversation adds rows to the conversation with Ben.
 func (s *stage) conversation() {
 	s.peers3()
@@ -165,7 +187,21 @@ var views = []struct {
 	{"empty", func(s *stage) {}},
 	{"nobody-chosen", func(s *stage) { s.peers3() }},
 	{"no-network", func(s *stage) { s.apply([]engine.Event{engine.Problem{Err: engine.ErrNoNetwork}}) }},
-	{"waiting", func(s *stage) { s.peers3(); s.wait([]string{"/x/report.pdf", "/x/photos"}) }},
+	{"waiting", func(s *stage) { s.peers3(); s.sending.wait([]string{"/x/report.pdf", "/x/photos"}) }},
+	{"chosen", func(s *stage) {
+		s.crowd()
+		s.sending.wait([]string{"/x/report.pdf", "/x/photos", "/x/song.flac"})
+		s.sending.toggle(s.ben)
+		s.sending.toggle(s.eva)
+	}},
+	{"nearby", func(s *stage) {
+		s.crowd()
+		s.o.Settings.SetFavourite(s.eva.String(), true)
+		s.transfers.take(s.transferOf(engine.Moving, false, nil))
+		s.apply([]engine.Event{engine.InvitationReceived{Invitation: &engine.Invitation{ID: "1", Peer: s.peers[idOf(s.t, 30)]}}})
+		s.choose(nil) // the first request has opened its conversation
+	}},
+	{"not-listed", func(s *stage) { s.peers3(); s.connecting.show() }},
 	{"conversation", (*stage).conversation},
 	{"left-out", func(s *stage) {
 		s.peers3()

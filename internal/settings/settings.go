@@ -52,9 +52,11 @@ type Settings struct {
 	AutoBytes   int64    `json:"autoBytes,omitempty"`   // preset limit for "take files without asking", bytes per day; 0 is a gigabyte
 	Welcomed    bool     `json:"welcomed,omitempty"`    // the user was asked for the name of this device
 	// Names are the names that this user has assigned to peers, by the string form of their ID.
-	Names  map[string]string `json:"names,omitempty"`
-	Width  float32           `json:"width,omitempty"` // of the window, in Fyne's units; 0 means the default
-	Height float32           `json:"height,omitempty"`
+	Names map[string]string `json:"names,omitempty"`
+	// Favourites are the peers that are listed first, by the string form of their ID.
+	Favourites []string `json:"favourites,omitempty"`
+	Width      float32  `json:"width,omitempty"` // of the window, in Fyne's units; 0 means the default
+	Height     float32  `json:"height,omitempty"`
 
 	dir string
 }
@@ -146,6 +148,17 @@ func (s *Settings) Save() error {
 
 // TextScale returns the factor of the text size.
 func (s *Settings) TextScale() float32 { return 1 + 0.125*float32(s.TextSize) }
+
+// Favourite reports whether a peer is one of the user's favourites.
+func (s *Settings) Favourite(id string) bool { return slices.Contains(s.Favourites, id) }
+
+// SetFavourite adds a peer to the favourites, or removes it.
+func (s *Settings) SetFavourite(id string, on bool) {
+	s.Favourites = slices.DeleteFunc(s.Favourites, func(f string) bool { return f == id })
+	if on {
+		s.Favourites = append(s.Favourites, id)
+	}
+}
 
 // SetName stores this user's name for a peer; an empty name restores the peer's own name.
 func (s *Settings) SetName(id, name string) {

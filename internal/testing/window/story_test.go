@@ -46,6 +46,7 @@ func story(t *testing.T, d *desk) {
 	ben.saw(`EVT peer "Anna"`)
 
 	phoneSends(t, anna)
+	dropsBeforeAnyoneIsChosen(t, d, anna, ben)
 
 	// A first message asks to connect, and is delivered once that is accepted.
 	anna.click("row:Ben")
@@ -77,6 +78,15 @@ func story(t *testing.T, d *desk) {
 
 	anna.close()
 	ben.close()
+}
+
+// dropsBeforeAnyoneIsChosen drops a file on the tile of a device.
+func dropsBeforeAnyoneIsChosen(t *testing.T, d *desk, anna, ben *window) {
+	anna.drop("tile:Ben", write(t, filepath.Join(d.dir, "dropped-on-a-tile.txt"), "x"))
+	anna.saw(`EVT chosen Ben`)
+	ben.saw(`EVT transfer "dropped-on-a-tile.txt" offered incoming=true`)
+	ben.click("offer:Decline")
+	anna.saw(`EVT transfer "dropped-on-a-tile.txt" declined incoming=false`)
 }
 
 // verify makes both verify each other: the code shown on one screen is chosen on the other.
@@ -212,8 +222,9 @@ func secondLaunch(t *testing.T, d *desk, anna, ben *window) {
 	}
 	t.Logf("the second start took %v", time.Since(began).Round(time.Millisecond))
 	anna.saw(`EVT launched with .*from-the-file-manager.txt`)
+	anna.click("tile:Ben")
 	anna.picture("launched-with-a-path")
-	anna.click("row:Ben")
+	anna.click("send-to")
 	ben.saw(`EVT transfer "from-the-file-manager.txt" offered incoming=true`)
 	if ben.firstOf("newest", "accept") == "newest" { // the search has left Ben at an old row; a large window shows all
 		ben.click("newest")

@@ -131,12 +131,14 @@ func (r *toggleRenderer) Objects() []fyne.CanvasObject {
 }
 func (r *toggleRenderer) Destroy() {}
 
-// Segments is a choice between a few options, side by side. Options that do not fit wrap to the next line.
+// Segments is a choice between a few options, side by side on one track. Options that do not fit wrap to the next line,
+// on a track of its own.
 type Segments struct {
 	focusable
 	Labels  []string
 	texts   []*canvas.Text
 	backs   []*canvas.Rectangle
+	tracks  []*canvas.Rectangle // one for each option; those beyond the lines are hidden
 	Chosen  int
 	changed func(int) // may be nil
 	width   float32
@@ -153,9 +155,9 @@ func NewSegments(labels []string, chosen int, changed func(int)) *Segments {
 	s := &Segments{Labels: labels, Chosen: chosen, changed: changed}
 	for _, l := range labels {
 		s.texts = append(s.texts, canvas.NewText(l, nil))
-		r := canvas.NewRectangle(color.Transparent)
-		r.CornerRadius = 8
-		s.backs = append(s.backs, r)
+		back, track := canvas.NewRectangle(color.Transparent), canvas.NewRectangle(color.Transparent)
+		back.CornerRadius, track.CornerRadius = 6, 8
+		s.backs, s.tracks = append(s.backs, back), append(s.tracks, track)
 	}
 	s.ExtendBaseWidget(s)
 	return s
@@ -204,17 +206,20 @@ func (s *Segments) TypedKey(k *fyne.KeyEvent) {
 func (s *Segments) arrange(width float32, place func(i int, x, y, w, h float32)) float32 {
 	size := s.Theme().Size(SizeCaption)
 	h := fyne.MeasureText("X", size, fyne.TextStyle{}).Height + 2*6
-	x, y := float32(0), float32(0)
+	x, y := float32(trackRim), float32(trackRim)
 	for i, l := range s.Labels {
 		w := fyne.MeasureText(l, size, fyne.TextStyle{Bold: true}).Width + 2*GapWide
-		if x > 0 && x+w > width {
-			x, y = 0, y+h+Gap
+		if x > trackRim && x+w+trackRim > width {
+			x, y = trackRim, y+h+2*trackRim+Gap
 		}
 		place(i, x, y, w, h)
-		x += w + Gap
+		x += w
 	}
-	return y + h
+	return y + h + trackRim
 }
+
+// trackRim is how much of the track is seen around an option.
+const trackRim = 2
 
 // HeightFor implements Flexible.
 func (s *Segments) HeightFor(width float32) float32 {
@@ -241,7 +246,18 @@ func (r *segmentsRenderer) MinSize() fyne.Size {
 func (r *segmentsRenderer) Layout(size fyne.Size) {
 	s := r.s
 	s.width = size.Width
+	line, top := -1, float32(-1)
+	for _, t := range s.tracks {
+		t.Hidden = true
+	}
 	s.arrange(size.Width, func(i int, x, y, w, h float32) {
+		if y != top {
+			line, top = line+1, y
+		}
+		track := s.tracks[line]
+		track.Hidden = false
+		track.Move(fyne.NewPos(0, y-trackRim))
+		track.Resize(fyne.NewSize(x+w+trackRim, h+2*trackRim))
 		s.backs[i].Move(fyne.NewPos(x, y))
 		s.backs[i].Resize(fyne.NewSize(w, h))
 		s.texts[i].Move(fyne.NewPos(x, y))
@@ -254,15 +270,16 @@ func (r *segmentsRenderer) paint() {
 	for i, t := range s.texts {
 		t.TextSize, t.Alignment = s.Theme().Size(SizeCaption), fyne.TextAlignCenter
 		t.TextStyle.Bold = i == s.Chosen
-		b := s.backs[i]
-		b.StrokeWidth = s.Theme().Size(theme.SizeNameInputBorder)
+		t.Color = tint(s, theme.ColorNameForeground)
+		border := s.Theme().Size(theme.SizeNameInputBorder)
+		track, b := s.tracks[i], s.backs[i]
+		track.FillColor, track.StrokeColor, track.StrokeWidth = tint(s, theme.ColorNameInputBackground), tint(s, theme.ColorNameInputBorder), border
+		b.FillColor, b.StrokeColor, b.StrokeWidth = color.Transparent, color.Transparent, border
 		if i == s.Chosen {
-			t.Color, b.FillColor, b.StrokeColor = tint(s, theme.ColorNameForeground), tint(s, theme.ColorNameSelection), tint(s, theme.ColorNamePrimary)
+			b.FillColor, b.StrokeColor = tint(s, ColorCard), tint(s, theme.ColorNamePrimary)
 			if s.focused {
 				b.StrokeWidth = 2
 			}
-		} else {
-			t.Color, b.FillColor, b.StrokeColor = tint(s, theme.ColorNameForeground), tint(s, ColorCard), tint(s, theme.ColorNameInputBorder)
 		}
 	}
 }
@@ -274,6 +291,9 @@ func (r *segmentsRenderer) Refresh() {
 }
 
 func (r *segmentsRenderer) Objects() (out []fyne.CanvasObject) {
+	for _, t := range r.s.tracks {
+		out = append(out, t)
+	}
 	for i := range r.s.texts {
 		out = append(out, r.s.backs[i], r.s.texts[i])
 	}

@@ -34,6 +34,12 @@ var (
 	IconGo        = newIcon("send", theme.ColorNameForeground)
 	IconSend      = newIcon("send", theme.ColorNameForegroundOnPrimary)
 	IconDown      = newIcon("down", theme.ColorNameForegroundOnPrimary)
+	IconChecked   = newIcon("check", theme.ColorNameForegroundOnPrimary)
+	IconStar      = newIcon("star", theme.ColorNamePrimary)
+	IconComputer  = newIcon("computer", theme.ColorNameForeground)
+	IconPhone     = newIcon("phone", theme.ColorNameForeground)
+	IconTablet    = newIcon("tablet", theme.ColorNameForeground)
+	IconServer    = newIcon("server", theme.ColorNameForeground)
 )
 
 // strokeIcon is an SVG whose black strokes take a colour from the current theme when it is drawn. Fyne's own themed

@@ -140,6 +140,7 @@ type Paragraph struct {
 	size  fyne.ThemeSizeName
 	Align fyne.TextAlign
 	Bold  bool
+	Most  int     // how many lines are shown at most; 0 for all
 	width float32 // the width that the lines are wrapped for
 	lines []*canvas.Text
 }
@@ -175,7 +176,13 @@ func (p *Paragraph) wrap(width float32) {
 	}
 	p.width, p.lines = width, nil
 	size := p.Theme().Size(p.size)
-	for _, l := range wrapText(p.Text, max(40, width), measured(size, fyne.TextStyle{Bold: p.Bold})) {
+	measure := measured(size, fyne.TextStyle{Bold: p.Bold})
+	lines := wrapText(p.Text, max(40, width), measure)
+	if p.Most > 0 && len(lines) > p.Most {
+		rest := strings.Join(lines[p.Most-1:], " ")
+		lines = append(lines[:p.Most-1], cut(rest, 0, func(text string) bool { return measure(text) <= max(40, width) }))
+	}
+	for _, l := range lines {
 		t := canvas.NewText(l, tint(p, p.Color))
 		t.TextSize, t.Alignment = size, p.Align
 		t.TextStyle.Bold = p.Bold

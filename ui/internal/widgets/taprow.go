@@ -23,7 +23,7 @@ type TapRow struct {
 	tapped   func()
 	OnMenu   func(at fyne.Position) // opens the context menu; nil for none
 	OnFocus  func()                 // runs when the row gains the focus; nil for none
-	OnMove   func(by int)           // moves the focus to another row; nil for none
+	OnMove   func(right, down int)  // moves the focus to another row; nil for none
 	skipped  bool
 }
 
@@ -105,16 +105,29 @@ func (r *TapRow) TypedKey(k *fyne.KeyEvent) {
 	switch k.Name {
 	case fyne.KeyReturn, fyne.KeyEnter:
 		r.tapped()
-	case fyne.KeyUp, fyne.KeyDown:
-		if r.OnMove != nil {
-			r.OnMove(map[fyne.KeyName]int{fyne.KeyUp: -1, fyne.KeyDown: 1}[k.Name])
-		}
+	case fyne.KeyUp:
+		r.move(0, -1)
+	case fyne.KeyDown:
+		r.move(0, 1)
+	case fyne.KeyLeft:
+		r.move(-1, 0)
+	case fyne.KeyRight:
+		r.move(1, 0)
 	case desktop.KeyMenu:
 		if r.OnMenu != nil {
 			r.OnMenu(fyne.CurrentApp().Driver().AbsolutePositionForObject(r).AddXY(Edge, r.Size().Height))
 		}
 	}
 }
+
+func (r *TapRow) move(right, down int) {
+	if r.OnMove != nil {
+		r.OnMove(right, down)
+	}
+}
+
+// HeightFor implements Flexible.
+func (r *TapRow) HeightFor(width float32) float32 { return heightOf(r.Content, width-2*Gap) + 2*Gap }
 
 // Choose sets whether the row is selected.
 func (r *TapRow) Choose(on bool) {

@@ -35,8 +35,8 @@ var palette = map[fyne.ThemeColorName][2]uint32{
 	theme.ColorNameForegroundOnPrimary: {0xFFFFFF, 0x0D1424},
 	theme.ColorNameButton:              {0xEBEEF3, 0x363B47},
 	theme.ColorNameSeparator:           {0xE6E8ED, 0x3A3F4A},
-	theme.ColorNameInputBackground:     {0xF3F4F7, 0x22252C},
-	theme.ColorNameInputBorder:         {0x6E7480, 0x8F96A5}, // above the 3:1 of WCAG, because a thin line is blurred
+	theme.ColorNameInputBackground:     {0xECEEF3, 0x262A32},
+	theme.ColorNameInputBorder:         {0xD5D9E2, 0x3A3F4A}, // quiet: the fill shows the field, and the focus has a ring
 	theme.ColorNameOverlayBackground:   {0xFFFFFF, 0x22252C},
 	theme.ColorNameMenuBackground:      {0xFFFFFF, 0x262A32},
 	theme.ColorNameSelection:           {0xDEE8FF, 0x24345C},
@@ -186,7 +186,10 @@ func (t Theme) Size(n fyne.ThemeSizeName) float32 {
 	case theme.SizeNameDialogRadius, theme.SizeNameCardRadius, theme.SizeNamePopupRadius:
 		return 12
 	case theme.SizeNameInputBorder:
-		return 1.5 // a thinner line between two pixels looks too faint
+		if t.Look == LookContrast {
+			return 1.5 // a thinner line between two pixels looks too faint
+		}
+		return 1
 	case theme.SizeNameScrollBar:
 		return 8
 	case theme.SizeNameScrollBarSmall:

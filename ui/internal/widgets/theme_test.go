@@ -57,12 +57,14 @@ func TestTheme_TextHasEnoughContrast(t *testing.T) {
 			}
 		}
 	}
-	for _, on := range []fyne.ThemeColorName{theme.ColorNameBackground, ColorSidebar, ColorCard, theme.ColorNameInputBackground} { // the border of a control needs 3:1
+	for _, on := range []fyne.ThemeColorName{theme.ColorNameBackground, ColorSidebar, ColorCard, theme.ColorNameInputBackground} { // what shows a control needs 3:1: its focus, and in high contrast its border
 		for i, v := range []fyne.ThemeVariant{theme.VariantLight, theme.VariantDark} {
-			th := Theme{Look: []Look{LookLight, LookDark}[i]}
-			x, y := luminance(th.Color(theme.ColorNameInputBorder, v)), luminance(th.Color(on, v))
-			if r := (max(x, y) + 0.05) / (min(x, y) + 0.05); r < 3.5 {
-				t.Errorf("the border of a field on %s, look %d: %.2f", on, th.Look, r)
+			for look, border := range map[Look]fyne.ThemeColorName{[]Look{LookLight, LookDark}[i]: theme.ColorNamePrimary, LookContrast: theme.ColorNameInputBorder} {
+				th := Theme{Look: look}
+				x, y := luminance(th.Color(border, v)), luminance(th.Color(on, v))
+				if r := (max(x, y) + 0.05) / (min(x, y) + 0.05); r < 3.5 {
+					t.Errorf("%s on %s, look %d: %.2f", border, on, look, r)
+				}
 			}
 		}
 	}

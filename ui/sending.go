@@ -1,0 +1,195 @@
+package ui
+
+import (
+	"context"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"fyne.io/fyne/v2"
+
+	"multipeer/engine"
+)
+
+// sending offers files, and holds those that wait until the user chooses who gets them.
+type sending struct {
+	u      *UI
+	paths  []string               // that wait
+	chosen map[engine.PeerID]bool // who gets them, as far as the user has chosen
+}
+
+func newSending(u *UI) *sending { return &sending{u: u, chosen: map[engine.PeerID]bool{}} }
+
+// dropped offers files that were dropped on the window: to the peer whose row or tile they hit, or in the open
+// conversation.
+func (s *sending) dropped(at fyne.Position, uris []fyne.URI) {
+	u := s.u
+	var paths []string
+	for _, uri := range uris {
+		if uri.Scheme() == "file" {
+			paths = append(paths, filepath.FromSlash(uri.Path()))
+		}
+	}
+	u.trace("drop at %.0f,%.0f %q", at.X, at.Y, paths)
+	defer u.settle()
+	if len(paths) == 0 {
+		u.say(tr("Only files and folders can be dropped here."))
+		return
+	}
+	t := u.current
+	if u.page != pageTalk {
+		t = nil
+	}
+	if id, ok := s.target(at); ok && (t == nil || t.id != id) {
+		hit := u.talk(id)
+		if runtime.GOOS == "linux" { // X11 reports the exact drop position; Wayland reports none, which hits nothing
+			u.choose(hit)
+			s.offer(hit, paths)
+			return
+		}
+		u.dialogs.ask(tr("Send to {{.Name}}?", "Name", u.nameOf(hit)), trn("Send the {{.N}} dropped items?", int64(len(paths))), tr("Send"), func() {
+			u.choose(hit)
+			s.offer(hit, paths)
+		})
+		return
+	}
+	if t == nil {
+		s.wait(paths)
+		return
+	}
+	s.offer(t, paths)
+}
+
+// target returns the peer whose row or tile is at a position in the window; the zero ID is Everyone.
+func (s *sending) target(at fyne.Position) (engine.PeerID, bool) {
+	if id, ok := s.u.side.rowAt(at); ok {
+		return id, true
+	}
+	return s.u.home.tiles.at(at)
+}
+
+// tapped opens a conversation that the user tapped, and offers the paths that were waiting for a recipient.
+func (s *sending) tapped(t *talk) {
+	s.u.choose(t)
+	if len(s.paths) > 0 {
+		s.offer(t, s.take())
+	}
+	s.u.settle()
+}
+
+// wait keeps paths until the user chooses a recipient.
+func (s *sending) wait(paths []string) {
+	for _, p := range paths {
+		if !slices.Contains(s.paths, p) {
+			s.paths = append(s.paths, p)
+		}
+	}
+	u := s.u
+	u.choose(nil)
+	u.shell.onPage = false // in a narrow window the user needs the devices now
+	u.arrange()
+	s.changed()
+}
+
+// take returns the paths that wait, which then wait no more.
+func (s *sending) take() []string {
+	paths := s.paths
+	s.paths = nil
+	clear(s.chosen)
+	s.u.dirty.side = true
+	return paths
+}
+
+// cancel drops the paths that wait.
+func (s *sending) cancel() {
+	s.take()
+	s.changed()
+	s.u.settle()
+}
+
+// toggle chooses a peer as a recipient of what waits, or no longer.
+func (s *sending) toggle(id engine.PeerID) {
+	if s.chosen[id] {
+		delete(s.chosen, id)
+	} else {
+		s.chosen[id] = true
+	}
+	s.changed()
+}
+
+// changed shows what waits, and for whom.
+func (s *sending) changed() {
+	s.u.dirty.side = true
+	s.u.home.refresh()
+	s.u.side.refresh()
+}
+
+// recipients returns the chosen peers that are here.
+func (s *sending) recipients() (to []engine.PeerID) {
+	for id := range s.chosen {
+		if _, here := s.u.peers[id]; here {
+			to = append(to, id)
+		}
+	}
+	slices.SortFunc(to, engine.PeerID.Compare)
+	return to
+}
+
+// send offers what waits to the chosen peers.
+func (s *sending) send() {
+	u, to := s.u, s.recipients()
+	if len(to) == 0 {
+		return
+	}
+	u.transfers.offerTo(to, s.take())
+	if len(to) == 1 {
+		u.choose(u.talk(to[0]))
+	} else {
+		u.showTransfers() // it shows the offers to all of them
+	}
+	u.settle()
+}
+
+// offer offers paths to the peer of a conversation, or to every connected peer if the user confirms that.
+func (s *sending) offer(t *talk, paths []string) {
+	u := s.u
+	if !t.everyone() {
+		u.transfers.offerTo([]engine.PeerID{t.id}, paths)
+		return
+	}
+	var to []engine.PeerID
+	for id, p := range u.peers {
+		if p.HasSession() {
+			to = append(to, id)
+		}
+	}
+	if len(to) == 0 {
+		u.say(tr("No one is connected. Choose a device to send the files to."))
+		s.wait(paths)
+		return
+	}
+	q := u.dialogs.ask(trn("Send to {{.N}} devices?", int64(len(to))), strings.Join(names(paths), ", "), tr("Send"), func() {
+		u.transfers.offerTo(to, paths)
+		u.showTransfers() // each has a card there; the conversation with everyone has none
+	})
+	q.Declined = func() { s.wait(paths) }
+}
+
+// offerTo offers paths to peers.
+func (ts *transfers) offerTo(to []engine.PeerID, paths []string) {
+	u := ts.u
+	background(u.bind, func(ctx context.Context) ([]engine.Transfer, error) {
+		return u.e.OfferEach(ctx, to, engine.OfferOptions{Keep: true}, paths...), nil
+	}, func(offered []engine.Transfer, _ error) {
+		for _, t := range offered {
+			name := u.nameOf(u.talk(t.Peer))
+			if t.ID == "" {
+				u.fail(t.Err, name, false)
+				continue
+			}
+			ts.sources[t.ID] = paths
+			u.trace("offered %q to %s", t.Names, name)
+		}
+	})
+}
