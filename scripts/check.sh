@@ -8,9 +8,9 @@ bad=$(go run mvdan.cc/gofumpt@v0.12.0 -l .)
 [ -z "$bad" ] || { echo "not formatted by gofumpt:"; echo "$bad"; exit 1; }
 echo "== vet"
 go vet -tags $tags .
-for os in linux windows darwin; do
+for target in linux/amd64 windows/amd64 darwin/arm64; do
 	# shellcheck disable=SC2086 # a list of packages
-	GOOS=$os CGO_ENABLED=0 go vet -tags ci,$tags $pure
+	GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go vet -tags ci,$tags $pure
 done
 for module in bench examples/lightcycle internal/testing/browser; do
 	CGO_ENABLED=0 go vet -C $module ./...

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -46,7 +47,8 @@ var quick = []group{
 		what: "all packages, with the race detector",
 		env:  []string{"MULTIPEER_FULL=1"},
 		// Not ./...: main.go has no tests, and its graphics in C take minutes to compile with the race detector.
-		args: append([]string{"-race", "-short", "-timeout=20m", "-skip=^TestViews"}, packages...),
+		// More packages at a time than processors, because many of their tests wait.
+		args: append([]string{"-race", "-short", "-timeout=20m", "-skip=^TestViews", fmt.Sprintf("-p=%d", runtime.NumCPU()+1)}, packages...),
 	},
 	{
 		what: "the window's pictures, which the race detector would make ten times as long",
@@ -65,9 +67,11 @@ var long = []group{
 	{what: "the engine's thousands of runs", env: []string{"CGO_ENABLED=0", "MULTIPEER_FULL=1"}, args: []string{"-timeout=30m", "./engine"}, shortened: "./engine"},
 	{what: "thousands of changes while files are sent, and a million files", env: []string{"CGO_ENABLED=0"}, args: []string{"-timeout=10m", "-run=^TestSource_ChangesAtRandom|^TestJournal_OfAMillion", "./transfer"}},
 	{what: "the module under another path", env: []string{"CGO_ENABLED=0"}, args: []string{"-timeout=20m", "./tools/modulepath"}},
-	{what: "a hostile peer", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-race", "-count=1", "-timeout=30m", "-skip=^TestVerifiedPeer", "./internal/testing/hostile"}},
 	{what: "what hostile peers do to others", env: []string{"CGO_ENABLED=0", "MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=30m", "-run=^TestVerifiedPeer", "./internal/testing/hostile"}},
-	{what: "the real window", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=15m", "./internal/testing/window"}},
+	{
+		what: "the real window", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=15m", "./internal/testing/window"},
+		beside: &group{what: "a hostile peer", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-race", "-count=1", "-timeout=30m", "-skip=^TestVerifiedPeer", "./internal/testing/hostile"}},
+	},
 	{what: "a real browser", dir: "internal/testing/browser", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=10m", "./..."}},
 	{
 		what: "real networks that carry files and messages", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=30m", "-run=" + networksWithLoad, "./internal/testing/netlab"},

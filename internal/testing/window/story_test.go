@@ -45,6 +45,7 @@ func story(t *testing.T, d *desk) {
 	anna.saw(`EVT peer "Ben"`)
 	ben.saw(`EVT peer "Anna"`)
 
+	anna.picture("nearby")
 	phoneSends(t, anna)
 	dropsBeforeAnyoneIsChosen(t, d, anna, ben)
 
