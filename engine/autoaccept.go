@@ -11,8 +11,9 @@ import (
 // call it in response to a user's action. The peer must be verified; a later SetTrust that changes this revokes it.
 // The zero AutoAccept asks again, and cancels what was accepted without asking and has not ended. The error is
 // ErrInvalid with the reason.
-func (e *Engine) SetAutoAccept(id PeerID, a AutoAccept) error {
-	bad := func(why string) error { return fmt.Errorf("auto-accept: %w: %s", ErrInvalid, why) }
+func (e *Engine) SetAutoAccept(id PeerID, a AutoAccept) (err error) {
+	defer withPeer(&err, "auto-accept from", id)
+	bad := func(why string) error { return fmt.Errorf("%w: %s", ErrInvalid, why) }
 	switch {
 	case a != (AutoAccept{}) && e.profile.Peer(id).Trust != identity.Verified: // guard: auto-verified
 		return bad("the peer is not verified; compare codes first")
@@ -21,7 +22,7 @@ func (e *Engine) SetAutoAccept(id PeerID, a AutoAccept) error {
 	case a.Bytes > 0 && !filepath.IsAbs(a.Dir):
 		return bad("the receiving folder must be an absolute path")
 	}
-	err := e.profile.Update(id, func(r *identity.Record) {
+	err = e.profile.Update(id, func(r *identity.Record) {
 		r.Auto = identity.Auto{Bytes: a.Bytes, Dir: a.Dir, Until: a.Until, Day: r.Auto.Day, Used: r.Auto.Used}
 		if a.Bytes == 0 {
 			r.Auto = identity.Auto{}

@@ -281,10 +281,11 @@ func ExampleConfig_admit() {
 	}}
 	anna, ben, ctx, stop := run(door, engine.Config{})
 	defer stop()
-	fmt.Println(ben.InviteWith(ctx, anna.Self().ID, engine.InviteOptions{Context: "it is me"}))
+	err := ben.InviteWith(ctx, anna.Self().ID, engine.InviteOptions{Context: "it is me"})
+	fmt.Println(errors.Is(err, engine.ErrDeclined))
 	fmt.Println(ben.InviteWith(ctx, anna.Self().ID, engine.InviteOptions{Context: "open sesame"}))
 	// Output:
-	// declined
+	// true
 	// <nil>
 }
 

@@ -22,9 +22,10 @@ func (e *Engine) ClosePairing() { e.pairings.Close() }
 // the window if it is closed, waits for the peer to be connected, and returns; PairingChanged reports the progress.
 // The other user has to pick this device too. Errors are ErrNoPeer, ErrTimeout, ErrCancelled, ErrBusy during another
 // comparison or after too many attempts, and ErrMismatch within ten minutes after a mismatch.
-func (e *Engine) Pair(ctx context.Context, id PeerID) error {
+func (e *Engine) Pair(ctx context.Context, id PeerID) (err error) {
+	defer withPeer(&err, "pair with", id)
 	if id == e.profile.ID || id.Reserved() {
-		return fmt.Errorf("pairing: %w: a device cannot pair with itself", ErrInvalid)
+		return fmt.Errorf("%w: a device cannot pair with itself", ErrInvalid)
 	}
 	if err := unlessDevice(e, id); err != nil {
 		return err
@@ -40,12 +41,16 @@ func (e *Engine) Pair(ctx context.Context, id PeerID) error {
 // ConfirmPairing confirms that this device's user has compared the codes. On the side that chooses, code is the
 // choice; a wrong choice ends the pairing with ErrMismatch. On the other side code is empty, or what the user has
 // read from the other screen. Spaces are ignored. The peer is verified when both have confirmed.
-func (e *Engine) ConfirmPairing(id PeerID, code string) error {
+func (e *Engine) ConfirmPairing(id PeerID, code string) (err error) {
+	defer withPeer(&err, "confirm pairing with", id)
 	return e.pairings.Confirm(id, strings.ReplaceAll(code, " ", ""))
 }
 
 // RejectPairing reports that the codes do not match: it ends the pairing, and this peer cannot pair for ten minutes.
-func (e *Engine) RejectPairing(id PeerID) error { return e.pairings.Reject(id) }
+func (e *Engine) RejectPairing(id PeerID) (err error) {
+	defer withPeer(&err, "reject pairing with", id)
+	return e.pairings.Reject(id)
+}
 
 // CancelPairing ends a pairing with a peer, or declines one. It is idempotent.
 func (e *Engine) CancelPairing(id PeerID) { e.pairings.Cancel(id) }

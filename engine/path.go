@@ -33,7 +33,8 @@ func (p Path) Loss() float64 {
 
 // Path returns the network path to a peer. Errors are ErrNoPeer, and ErrNotConnected if there is no connection at the
 // moment.
-func (e *Engine) Path(id PeerID) (Path, error) {
+func (e *Engine) Path(id PeerID) (_ Path, err error) {
+	defer withPeer(&err, "path to", id)
 	if err := unlessDevice(e, id); err != nil {
 		return Path{}, err
 	}

@@ -22,7 +22,8 @@ type Pinger struct{ p *peers.Pinger }
 
 // NewPinger prepares pings to a connected peer; a session is not needed, but see Pinger.Pace. The caller must close
 // it.
-func (e *Engine) NewPinger(ctx context.Context, id PeerID, mode PingMode) (*Pinger, error) {
+func (e *Engine) NewPinger(ctx context.Context, id PeerID, mode PingMode) (_ *Pinger, err error) {
+	defer withPeer(&err, "ping", id)
 	if err := unlessDevice(e, id); err != nil {
 		return nil, err
 	}

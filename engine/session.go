@@ -31,12 +31,12 @@ type InviteOptions struct {
 }
 
 // InviteWith is Invite with options.
-func (e *Engine) InviteWith(ctx context.Context, id PeerID, opts InviteOptions) error {
+func (e *Engine) InviteWith(ctx context.Context, id PeerID, opts InviteOptions) (err error) {
+	defer withPeer(&err, "invite", id)
 	if err := unlessDevice(e, id); err != nil {
 		return err
 	}
 	var encoded json.RawMessage
-	var err error
 	switch opts.Context {
 	case nil:
 		encoded = e.peers.Context()

@@ -48,7 +48,8 @@ type Stream struct {
 // closed while MaxStreams are open, and for a broken connection to return. Errors are ErrInvalid, ErrNoPeer,
 // ErrNotConnected, ErrTimeout. The other program may refuse the stream: then reading and writing fail with ErrUnavailable
 // or ErrBusy. Only an answer of the other program proves that it has received the data.
-func (e *Engine) OpenStream(ctx context.Context, to PeerID, name string) (*Stream, error) {
+func (e *Engine) OpenStream(ctx context.Context, to PeerID, name string) (_ *Stream, err error) {
+	defer withPeer(&err, "open stream to", to)
 	if err := unlessDevice(e, to); err != nil {
 		return nil, err
 	}

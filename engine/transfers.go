@@ -18,7 +18,8 @@ func (e *Engine) Offer(ctx context.Context, to PeerID, paths ...string) (Transfe
 }
 
 // OfferWith is Offer with options. With Keep the peer may be offline, and ctx has no effect.
-func (e *Engine) OfferWith(ctx context.Context, to PeerID, opts OfferOptions, paths ...string) (Transfer, error) {
+func (e *Engine) OfferWith(ctx context.Context, to PeerID, opts OfferOptions, paths ...string) (_ Transfer, err error) {
+	defer withPeer(&err, "offer to", to)
 	source, err := e.source(ctx, opts, paths)
 	defer e.transfers.Release(source)
 	if err != nil {
@@ -44,6 +45,7 @@ func (e *Engine) OfferEach(ctx context.Context, to []PeerID, opts OfferOptions, 
 			t, err = e.offer(ctx, id, opts, source, shared)
 		}
 		if err != nil {
+			withPeer(&err, "offer to", id)
 			t = Transfer{Peer: id, State: Failed, Err: err}
 		}
 		out[i] = t
@@ -61,7 +63,7 @@ func (e *Engine) source(ctx context.Context, opts OfferOptions, paths []string) 
 
 func (e *Engine) offer(ctx context.Context, to PeerID, opts OfferOptions, source transfers.Source, shared *transfer.Shared) (Transfer, error) {
 	if to == e.profile.ID || to.Reserved() {
-		return Transfer{}, fmt.Errorf("offer: %w: a device cannot offer files to itself", ErrInvalid)
+		return Transfer{}, fmt.Errorf("%w: a device cannot offer files to itself", ErrInvalid)
 	}
 	name, err := reach(ctx, e, to, opts.Keep)
 	if err != nil {
@@ -89,7 +91,7 @@ func (e *Engine) Transfers() []Transfer { return publicTransfers(e.transfers.Lis
 // Wait waits until a transfer has ended and returns it; its Err is nil if it was delivered.
 func (e *Engine) Wait(ctx context.Context, id TransferID) (Transfer, error) {
 	t, err := e.transfers.Wait(ctx, id)
-	return Transfer(t), err
+	return Transfer(t), withTransfer("wait for", id, err)
 }
 
 // Cancel withdraws an offer or ends a transfer, on both sides; received data is removed. Files that are already being
@@ -98,16 +100,22 @@ func (e *Engine) Cancel(id TransferID) { e.transfers.Cancel(id) }
 
 // Pause pauses a transfer, on both sides and across restarts, until either side calls Resume. Data that has arrived
 // is kept. It is idempotent; ErrState means that the transfer has ended or is not accepted.
-func (e *Engine) Pause(id TransferID) error { return e.transfers.Pause(id) }
+func (e *Engine) Pause(id TransferID) error {
+	return withTransfer("pause", id, e.transfers.Pause(id))
+}
 
 // Resume continues a paused transfer.
-func (e *Engine) Resume(id TransferID) error { return e.transfers.Resume(id) }
+func (e *Engine) Resume(id TransferID) error {
+	return withTransfer("resume", id, e.transfers.Resume(id))
+}
 
 // Retry repeats an offer that has failed or was cancelled or declined; data that has arrived and is still there is
 // not sent again. ErrState means that it has not failed.
-func (e *Engine) Retry(id TransferID) error { return e.transfers.Retry(id) }
+func (e *Engine) Retry(id TransferID) error {
+	return withTransfer("retry", id, e.transfers.Retry(id))
+}
 
 // SetPriority moves an outgoing transfer ahead of or behind others that wait; 0 is the default.
 func (e *Engine) SetPriority(id TransferID, priority int) error {
-	return e.transfers.SetPriority(id, priority)
+	return withTransfer("set priority of", id, e.transfers.SetPriority(id, priority))
 }

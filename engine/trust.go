@@ -13,21 +13,22 @@ func (e *Engine) Trust(id PeerID) Trust { return e.profile.Peer(id).Trust }
 // returns. Blocking ends the connection at once; TrustUnknown forgets the peer. Both cancel its unfinished transfers, and
 // less trust than TrustVerified cancels those that were accepted without asking. Only call it in response to a user's
 // action: TrustVerified means that someone has compared the whole ID.
-func (e *Engine) SetTrust(id PeerID, t Trust) error {
+func (e *Engine) SetTrust(id PeerID, t Trust) (err error) {
+	defer withPeer(&err, "set trust in", id)
 	switch t {
 	case TrustUnknown, TrustSeen, TrustVerified, TrustBlocked:
 	default:
 		return fmt.Errorf("trust %q: %w", t, ErrInvalid)
 	}
 	if id == e.profile.ID || id.Reserved() {
-		return fmt.Errorf("trust: %w: the ID is this device's own", ErrInvalid)
+		return fmt.Errorf("%w: the ID is this device's own", ErrInvalid)
 	}
 	if l := e.gateways.Link(id); l != nil && !l.Proven() && (t == TrustSeen || t == TrustVerified) { // guard: gateway-trust
-		return fmt.Errorf("trust: %w: this device proves nothing: another one could take its place", ErrInvalid)
+		return fmt.Errorf("%w: this device proves nothing: another one could take its place", ErrInvalid)
 	}
 	// This must not happen inside Update: a save may wait for Update with the lock of the peers held.
 	seen, _ := e.Peer(id)
-	err := e.profile.Update(id, func(r *identity.Record) {
+	err = e.profile.Update(id, func(r *identity.Record) {
 		r.Trust = t
 		if t == TrustUnknown {
 			*r = identity.Record{}

@@ -336,12 +336,24 @@ func (p *program) with(ctx context.Context, cfg engine.Config, f func(context.Co
 	return err
 }
 
+// why returns the reason of an engine's error, without the operation and the ID: the user typed the command, and knows
+// the peer by its name.
+func why(err error) error {
+	var op *engine.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
 // failed adds the exit code to an error of the engine.
 func failed(err error) error {
 	var e *exitError
-	switch {
-	case err == nil || errors.As(err, &e):
+	if err == nil || errors.As(err, &e) {
 		return err
+	}
+	err = why(err)
+	switch {
 	case errors.Is(err, engine.ErrNoPeer):
 		return exit(exitNotFound, err)
 	case errors.Is(err, engine.ErrDeclined), errors.Is(err, engine.ErrCancelled):

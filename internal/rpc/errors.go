@@ -102,8 +102,10 @@ type errorJSON struct {
 }
 
 type kindJSON struct {
-	Kind  string `json:"kind"`
-	Reset *int   `json:"reset,omitempty"` // the code of a stream that was reset
+	Kind     string            `json:"kind"`
+	Peer     string            `json:"peer,omitempty"`     // the peer that the method acted on
+	Transfer engine.TransferID `json:"transfer,omitempty"` // the transfer that the method acted on
+	Reset    *int              `json:"reset,omitempty"`    // the code of a stream that was reset
 }
 
 // errorOf describes an error; nil for none.
@@ -112,6 +114,14 @@ func errorOf(err error) *errorJSON {
 		return nil
 	}
 	out := &errorJSON{Code: codeFailed, Message: engine.CleanText(err.Error()), Data: &kindJSON{Kind: "failed"}}
+	var op *engine.OpError
+	if errors.As(err, &op) { // the caller knows what it called
+		out.Message = engine.CleanText(op.Err.Error())
+		out.Data.Transfer = op.Transfer
+		if !op.Peer.IsZero() {
+			out.Data.Peer = op.Peer.String()
+		}
+	}
 	var own *rpcError
 	var failed *engine.RequestError
 	var reset *engine.ResetError
