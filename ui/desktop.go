@@ -19,8 +19,9 @@ type Desktop interface {
 	// Pick lets the user choose files, or one folder. An empty result means that the user cancelled; ErrNoPicker
 	// means that the system has no file dialog.
 	Pick(ctx context.Context, folder bool) ([]string, error)
-	// Notify shows a notification. Its words are always the app's own, never a peer's.
-	Notify(ctx context.Context, title, body string) error
+	// Notify shows a notification. Its words are data, never markup or a part of a script: they may contain the name
+	// of a peer.
+	Notify(ctx context.Context, n desktop.Notice) error
 	// ClipboardPicture returns the picture in the clipboard as PNG.
 	ClipboardPicture(ctx context.Context) ([]byte, error)
 	// HasTray reports whether something draws tray icons.

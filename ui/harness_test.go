@@ -56,14 +56,14 @@ func (l *loop) until(t *testing.T, what string, ok func() bool) {
 // fakeDesktop records the calls that it gets.
 type fakeDesktop struct {
 	opened  chan string // paths and pages
-	told    chan string // titles of notifications
-	picks   []string    // what the user picks; nil leaves it to Fyne's dialog
-	picture []byte      // in the clipboard
+	told    chan desktop.Notice
+	picks   []string // what the user picks; nil leaves it to Fyne's dialog
+	picture []byte   // in the clipboard
 	login   bool
 }
 
 func newFakeDesktop() *fakeDesktop {
-	return &fakeDesktop{opened: make(chan string, 10), told: make(chan string, 100)}
+	return &fakeDesktop{opened: make(chan string, 10), told: make(chan desktop.Notice, 100)}
 }
 
 func (f *fakeDesktop) Open(path string) error       { f.opened <- path; return nil }
@@ -76,7 +76,7 @@ func (f *fakeDesktop) Pick(context.Context, bool) ([]string, error) {
 	return f.picks, nil
 }
 
-func (f *fakeDesktop) Notify(_ context.Context, title, _ string) error { f.told <- title; return nil }
+func (f *fakeDesktop) Notify(_ context.Context, n desktop.Notice) error { f.told <- n; return nil }
 
 func (f *fakeDesktop) ClipboardPicture(context.Context) ([]byte, error) {
 	if f.picture == nil {

@@ -124,9 +124,10 @@ func TestHome_TilesShowTheirDevices(t *testing.T) {
 // TestHome_NarrowWindowBeginsWithTiles checks the first page at the width of a phone.
 func TestHome_NarrowWindowBeginsWithTiles(t *testing.T) {
 	s := newStage(t, nil)
-	s.w.Resize(fyne.NewSize(420, 800))
 	s.peers3()
 	s.settle()
+	s.w.Resize(fyne.NewSize(420, 800)) // nothing else happens
+	s.l.until(t, "tiles", func() bool { return len(s.side.tiles.order) == 3 })
 	if len(s.side.tiles.order) != 3 || !s.side.tiles.box.Visible() || len(s.side.list.Objects) != 0 {
 		t.Errorf("%d tiles and %d rows", len(s.side.tiles.order), len(s.side.list.Objects))
 	}

@@ -72,7 +72,19 @@ func (in *invitations) take(i *engine.Invitation) {
 	t.rename(i.Peer.Name)
 	c.at = in.u.addQuestion(t, history.Row{Kind: history.Notice, Text: tr("{{.Name}} asked to connect", "Name", i.Peer.Name)}, c)
 	in.u.trace("invitation from %q", i.Peer.Name)
-	in.u.notes.attend(t, noteInvitation)
+	in.u.notes.attend(attention{
+		kind: noteInvitation, from: t,
+		accept: in.ifOpen(i.ID, func(c *invitationCard) { c.accept.OnTapped() }), decline: in.ifOpen(i.ID, func(c *invitationCard) { c.decline() }),
+	})
+}
+
+// ifOpen returns a function that answers a request, unless it has been answered or withdrawn by then.
+func (in *invitations) ifOpen(id string, answer func(*invitationCard)) func() {
+	return func() {
+		if c := in.open[id]; c != nil {
+			answer(c)
+		}
+	}
 }
 
 // close replaces a request's card with a row that says what became of it.

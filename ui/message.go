@@ -19,7 +19,7 @@ func (u *UI) receive(m engine.Message) {
 	}
 	u.add(t, r, nil)
 	u.trace("message %q from %s", r.Text, m.Name)
-	u.notes.attend(t, noteMessage)
+	u.notes.attend(attention{kind: noteMessage, from: u.talk(m.From)})
 }
 
 // speaker names the sender of a message to everyone. A peer can give itself any name, so the start of its ID is added

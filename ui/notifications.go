@@ -3,10 +3,14 @@ package ui
 import (
 	"context"
 	"time"
+
+	"multipeer/engine"
+	"multipeer/internal/settings"
+	"multipeer/ui/internal/desktop"
+	"multipeer/ui/internal/widgets"
 )
 
-// note is the kind of a notification, for a user who is not looking at the window. The words are always the app's
-// own: text from a peer would be markup on one system and a script on another.
+// note is the kind of a notification, for a user who is not looking at the window.
 type note int
 
 const (
@@ -19,10 +23,12 @@ const (
 	noteBehind // the window was closed, and the program keeps running
 )
 
-// between is the shortest time between two notifications of the same kind, so that a peer cannot flood the user.
+// between is the shortest time between two notifications of the same kind about the same device, so that a peer cannot
+// flood the user. All devices whose names are not shown count as one.
 const between = 20 * time.Second
 
-func (n note) words() (title, body string) {
+// nameless returns the words of a notification that names no one.
+func (n note) nameless() (title, body string) {
 	switch n {
 	case noteMessage:
 		return tr("New message"), tr("You have a new message.")
@@ -40,36 +46,114 @@ func (n note) words() (title, body string) {
 	return tr("Multipeer is still running"), tr("Multipeer keeps receiving in the background. Open or quit it from the tray.")
 }
 
+// named returns the second line of a notification whose first one is the name of a device.
+func (n note) named() string {
+	switch n {
+	case noteMessage:
+		return tr("You have a new message.")
+	case noteInvitation:
+		return tr("Wants to connect")
+	case noteOffer:
+		return tr("Wants to send files")
+	case noteVerify:
+		return tr("Wants to verify. Open Multipeer to answer.")
+	case noteArrived:
+		return tr("Files received")
+	}
+	return tr("A transfer failed")
+}
+
+// attention is something that the user should know.
+type attention struct {
+	kind note
+	from *talk  // whose doing it is; nil for none
+	what string // what it is about, for a device whose name is shown; empty for the words of the kind
+	// accept and decline answer a request. Both may be nil, and they do nothing once it has been answered.
+	accept, decline func()
+}
+
 // notifier notifies a user who is not looking at the window.
 type notifier struct {
 	u     *UI
-	front bool               // the user is looking at the window
-	quiet map[note]time.Time // when a notification of each kind was last shown
+	front bool                     // the user is looking at the window
+	quiet map[notifiedOf]time.Time // when a notification was last shown
 }
 
-func newNotifier(u *UI) *notifier { return &notifier{u: u, front: true, quiet: map[note]time.Time{}} }
+// notifiedOf is what the rate of notifications is limited for.
+type notifiedOf struct {
+	kind note
+	from engine.PeerID // zero for all devices whose names are not shown
+}
+
+func newNotifier(u *UI) *notifier {
+	return &notifier{u: u, front: true, quiet: map[notifiedOf]time.Time{}}
+}
 
 // away reports that the user is not looking at the window.
 func (nt *notifier) away() bool { return !nt.front }
 
 // attend draws the user's attention to a conversation. It opens the conversation for a request if the empty page is
 // in front, and sends a notification.
-func (nt *notifier) attend(t *talk, n note) {
-	if nt.u.current == nil && nt.u.page == pageEmpty && len(nt.u.sending.paths) == 0 && !nt.u.shell.narrow && n != noteMessage {
-		nt.u.choose(t)
+func (nt *notifier) attend(a attention) {
+	if nt.u.current == nil && nt.u.page == pageEmpty && len(nt.u.sending.paths) == 0 && !nt.u.shell.narrow && a.kind != noteMessage {
+		nt.u.choose(a.from)
 	}
-	nt.notify(n)
+	nt.notify(a)
 }
 
 // notify shows a notification if the user is not looking at the window, at a limited rate.
-func (nt *notifier) notify(n note) {
-	if nt.front || nt.u.finished || nt.u.o.Settings.Quiet || time.Since(nt.quiet[n]) < between || nt.u.bind == nil {
+func (nt *notifier) notify(a attention) {
+	u := nt.u
+	if nt.front || u.finished || u.o.Settings.Quiet || u.bind == nil {
 		return
 	}
-	nt.quiet[n] = time.Now()
-	nt.u.trace("notify %d", n)
-	title, body := n.words()
-	nt.u.bind.run(func(ctx context.Context) { _ = nt.u.o.Desktop.Notify(ctx, title, body) })
+	shown := notifiedOf{kind: a.kind}
+	n := desktop.Notice{}
+	n.Title, n.Body = a.kind.nameless()
+	if nt.mayName(a.from) {
+		shown.from = a.from.id
+		n.Title, n.Body = widgets.Shortened(u.nameOf(a.from), shownName), a.kind.named()
+		if a.what != "" {
+			n.Body = a.what
+		}
+		if a.accept != nil && u.warning(u.peers[a.from.id]) == "" {
+			n.Buttons = []desktop.Button{{Label: tr("Accept"), Do: nt.later(a.accept)}, {Label: tr("Decline"), Do: nt.later(a.decline)}}
+		}
+	}
+	if time.Since(nt.quiet[shown]) < between {
+		return
+	}
+	nt.quiet[shown] = time.Now()
+	u.trace("notify %d", a.kind)
+	u.bind.run(func(ctx context.Context) { _ = u.o.Desktop.Notify(ctx, n) })
+}
+
+// later returns a function that runs do on the main thread, from any goroutine.
+func (nt *notifier) later(do func()) func() {
+	return func() {
+		nt.u.o.Do(func() {
+			if !nt.u.finished {
+				do()
+				nt.u.settle()
+			}
+		})
+	}
+}
+
+// mayName reports whether a notification may show the name of a conversation's device. A stranger can choose any name,
+// and anyone who sees the screen can read it.
+func (nt *notifier) mayName(t *talk) bool {
+	if t == nil || t.everyone() {
+		return false
+	}
+	switch nt.u.o.Settings.NoticeNames {
+	case settings.NamesHidden:
+		return false
+	case settings.NamesShown:
+		return true
+	}
+	trust := nt.u.e.Trust(t.id)
+	return trust == engine.TrustVerified || trust == engine.TrustSeen
 }
 
 // seen records whether the user is looking at the window.

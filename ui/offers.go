@@ -78,6 +78,22 @@ func (ts *transfers) accept(s shownOffer, dir string, existing engine.Existing) 
 	})
 }
 
+// offerAttention draws the user's attention to an offer. It is accepted as the notification describes it, or not at all:
+// while its size is unknown, the answer is given in the window.
+func (ts *transfers) offerAttention(from *talk, t engine.Transfer) attention {
+	a := attention{kind: noteOffer, from: from, what: tr("Wants to send {{.What}}", "What", content(t))}
+	if t.Counting {
+		return a
+	}
+	a.accept = func() {
+		if o := ts.offers[t.ID]; o != nil {
+			ts.accept(shownOffer{o, &t}, ts.u.downloads(), engine.SkipIdentical)
+		}
+	}
+	a.decline = ts.actions(t).decline
+	return a
+}
+
 // actions returns the handlers of a card's buttons.
 func (ts *transfers) actions(t engine.Transfer) transferActions {
 	id := t.ID

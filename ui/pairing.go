@@ -177,7 +177,7 @@ func (ps *pairings) take(p engine.Pairing) {
 	})
 	ps.cards[id] = c
 	c.at = ps.u.addQuestion(t, history.Row{Kind: history.Notice, Text: c.title.Text}, c)
-	ps.u.notes.attend(t, noteVerify)
+	ps.u.notes.attend(attention{kind: noteVerify, from: t})
 }
 
 // set updates the card of a pairing. Its row keeps the outcome.

@@ -193,9 +193,11 @@ func (p *settingsPage) talks() fyne.CanvasObject {
 			})
 		})
 	})
+	names := []string{settings.NamesHidden, settings.NamesKnown, settings.NamesShown}
 	return widgets.Section(tr("Conversations"),
 		p.keeping(),
-		p.toggle(tr("Notifications"), tr("Shown while Multipeer is in the background, without names or content."), !s.Quiet, func(on bool) { s.Quiet = !on }),
+		p.toggle(tr("Notifications"), tr("Shown while Multipeer is in the background, without what was written or sent."), !s.Quiet, func(on bool) { s.Quiet = !on }),
+		p.choice(tr("Names in notifications"), tr("Anyone who sees your screen can read them. Other devices choose their names."), []string{tr("Hide"), tr("Devices I've accepted"), tr("All devices")}, slices.Index(names, s.NoticeNames), func(i int) { s.NoticeNames = names[i] }),
 		widgets.Setting(tr("All conversations"), "", widgets.Row(0, clearAll)))
 }
 

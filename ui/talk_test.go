@@ -307,33 +307,6 @@ func TestPaste_OffersFiles(t *testing.T) {
 	}
 }
 
-// TestNotifications_HaveNoNamesAndAreFew checks that notifications contain no names and are rate-limited.
-func TestNotifications_HaveNoNamesAndAreFew(t *testing.T) {
-	s := newStage(t, nil)
-	s.peers3()
-	s.choose(s.talk(s.eva))
-	s.notes.seen(false)
-	for range 50 {
-		s.receive(engine.Message{From: s.ben, Name: "Ben", Body: []byte(`{"text":"secret"}`), At: time.Now()})
-	}
-	if got := <-s.desk.told; got != "New message" {
-		t.Errorf("said %q", got)
-	}
-	time.Sleep(50 * time.Millisecond)
-	if n := len(s.desk.told); n != 0 {
-		t.Errorf("%d more notifications", n)
-	}
-	if s.talk(s.ben).unread != 50 {
-		t.Errorf("%d unread", s.talk(s.ben).unread)
-	}
-	s.notes.seen(true)
-	s.receive(engine.Message{From: s.ben, Name: "Ben", Body: []byte(`"x"`), At: time.Now()})
-	time.Sleep(50 * time.Millisecond)
-	if n := len(s.desk.told); n != 0 {
-		t.Error("a user who looks at the conversation was notified")
-	}
-}
-
 // TestClear_NumbersOfRowsAreNotReused checks that a reference to a cleared row changes no other row, and that
 // a request that is still open is shown again.
 func TestClear_NumbersOfRowsAreNotReused(t *testing.T) {

@@ -143,7 +143,7 @@ func (ts *transfers) take(t engine.Transfer) {
 	ts.rows[t.ID] = at
 	ts.trace(t)
 	if t.Incoming && t.State == engine.Offered {
-		ts.u.notes.attend(talk, noteOffer)
+		ts.u.notes.attend(ts.offerAttention(talk, t))
 	}
 }
 
@@ -151,9 +151,9 @@ func (ts *transfers) take(t engine.Transfer) {
 func (ts *transfers) ended(t *talk, now engine.Transfer) {
 	switch {
 	case now.State == engine.Delivered && now.Incoming:
-		ts.u.notes.notify(noteArrived)
+		ts.u.notes.notify(attention{kind: noteArrived, from: t, what: tr("Files received: {{.What}}", "What", content(now))})
 	case now.State == engine.Failed:
-		ts.u.notes.notify(noteFailed)
+		ts.u.notes.notify(attention{kind: noteFailed, from: t})
 	}
 }
 

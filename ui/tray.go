@@ -86,7 +86,7 @@ func (u *UI) closed() {
 	u.trace("hidden")
 	u.w.Hide()
 	u.notes.front = false
-	u.notes.notify(noteBehind)
+	u.notes.notify(attention{kind: noteBehind})
 }
 
 // saveSize saves the size of the window for the next start. The system decides its position, which Fyne does not

@@ -238,7 +238,12 @@ func (u *UI) build() {
 	talk := widgets.NewPane(u.header.box, container.NewStack(u.composer.box, u.composer.barred), u.timeline)
 	u.pages = [4]fyne.CanvasObject{u.home.box, talk, u.moves.box, container.NewStack()}
 	main := container.NewStack(append([]fyne.CanvasObject{widgets.NewPanel(theme.ColorNameBackground, "", 0)}, u.pages[:]...)...)
-	u.shell = &shell{changed: func(bool) { u.header.refresh(); u.dirty.side = true }, resized: u.resized}
+	narrowed := func(bool) {
+		u.header.refresh()
+		u.dirty.side = true
+		u.o.Do(u.settle) // later: this runs while the window is laid out
+	}
+	u.shell = &shell{changed: narrowed, resized: u.resized}
 	u.root = container.New(u.shell, u.side.box, main)
 	u.w.SetContent(container.NewStack(u.root, u.banner.box, u.toast.Box))
 	u.turn(u.page)

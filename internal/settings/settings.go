@@ -33,6 +33,13 @@ const (
 	Verified = "verified"
 )
 
+// The values of NoticeNames.
+const (
+	NamesKnown  = "" // of devices that the user has accepted or verified
+	NamesHidden = "hidden"
+	NamesShown  = "all"
+)
+
 // Settings are the user's choices. The zero value holds the defaults of a new window.
 type Settings struct {
 	Downloads   string   `json:"downloads,omitempty"`   // folder for received files; empty means the system's downloads folder
@@ -42,6 +49,7 @@ type Settings struct {
 	Still       bool     `json:"still,omitempty"`       // no animations
 	NoHistory   bool     `json:"noHistory,omitempty"`   // conversations are not stored on disk
 	Quiet       bool     `json:"quiet,omitempty"`       // no notifications
+	NoticeNames string   `json:"noticeNames,omitempty"` // whose names notifications show: NamesKnown, NamesHidden or NamesShown
 	CloseQuits  bool     `json:"closeQuits,omitempty"`  // closing the window quits the program, with or without a tray
 	Colour      int      `json:"colour,omitempty"`      // colour of this device, from 1; 0 derives it from the key
 	Visible     string   `json:"visible,omitempty"`     // who can see this device: Everyone, Known or Nobody
@@ -111,6 +119,9 @@ func (s *Settings) tidy() {
 	}
 	if !slices.Contains([]string{"", Known, Verified, Nobody}, s.Accept) {
 		s.Accept = Nobody
+	}
+	if !slices.Contains([]string{NamesKnown, NamesHidden, NamesShown}, s.NoticeNames) {
+		s.NoticeNames = NamesHidden
 	}
 	if s.Port < 0 || s.Port > 65535 {
 		s.Port = 0

@@ -24,6 +24,7 @@ type desktop struct {
 	mu    sync.Mutex
 	tray  string   // the bus name of the program that has an icon
 	told  []string // "title: body" of notifications
+	keys  []string // the actions of the last one: keys and labels
 	picks []string // what the file dialog returns, as URLs
 	asked int      // how often it was opened
 }
@@ -83,10 +84,10 @@ func (d *desktop) register(_ string, from dbus.Sender) *dbus.Error {
 	return nil
 }
 
-func (d *desktop) notify(_ string, _ uint32, _, title, body string, _ []string, _ map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
+func (d *desktop) notify(_ string, _ uint32, _, title, body string, actions []string, _ map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.told = append(d.told, title+": "+body)
+	d.told, d.keys = append(d.told, title+": "+body), actions
 	return uint32(len(d.told)), nil
 }
 
@@ -101,12 +102,17 @@ func (d *desktop) choose(_, _ string, _ map[string]dbus.Variant) (dbus.ObjectPat
 	return request, nil
 }
 
-// click acts as a user who clicks the last notification.
-func (d *desktop) click() error {
+// click acts as a user who clicks the last notification, or its button with a label.
+func (d *desktop) click(label string) error {
 	d.mu.Lock()
-	id := uint32(len(d.told))
+	id, key := uint32(len(d.told)), "default"
+	for i := 1; i < len(d.keys); i += 2 {
+		if d.keys[i] == label {
+			key = d.keys[i-1]
+		}
+	}
 	d.mu.Unlock()
-	return d.conn.Emit("/org/freedesktop/Notifications", "org.freedesktop.Notifications.ActionInvoked", id, "default")
+	return d.conn.Emit("/org/freedesktop/Notifications", "org.freedesktop.Notifications.ActionInvoked", id, key)
 }
 
 func (d *desktop) notes() []string {

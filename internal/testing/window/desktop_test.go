@@ -53,11 +53,27 @@ func TestTrayNotificationsAndPicker(t *testing.T) {
 	anna.saw(`EVT connected "Ben"|EVT invitation from "Ben"|EVT message`)
 	within(t, "a notification", func() bool { return len(shell.notes()) > 1 })
 	for _, n := range shell.notes() {
-		if strings.Contains(n, "peer text") || strings.Contains(n, "Ben") || strings.Contains(n, "odd") {
-			t.Errorf("a peer's words stand in a notification: %q", n)
+		if strings.Contains(n, "peer text") || strings.Contains(n, "odd") {
+			t.Errorf("a peer's words are in a notification: %q", n)
 		}
 	}
-	if err := shell.click(); err != nil {
+
+	// Ben is known by now: his next file is accepted by the button of a notification, which leaves the window hidden.
+	before := len(shell.notes())
+	ben.drop("timeline", write(t, filepath.Join(d.dir, "accepted-outside.txt"), "x"))
+	within(t, "a notification with the name", func() bool {
+		all := shell.notes()
+		return len(all) > before && all[len(all)-1] == "Ben: Wants to send 1 byte"
+	})
+	if err := shell.click("Accept"); err != nil {
+		t.Fatal(err)
+	}
+	anna.saw(`EVT transfer "accepted-outside.txt" delivered incoming=true`)
+	if strings.Contains(anna.lines(), "EVT raised") {
+		t.Error("the button has raised the window")
+	}
+	within(t, "a notification that it has arrived", func() bool { return strings.HasPrefix(shell.notes()[len(shell.notes())-1], "Ben: Files received") })
+	if err := shell.click("Show"); err != nil {
 		t.Fatal(err)
 	}
 	anna.saw(`EVT raised`)

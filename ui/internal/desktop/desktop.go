@@ -30,6 +30,18 @@ type Texts struct {
 	PickFolder string // the title of the dialog for a folder
 }
 
+// Notice is a notification. Its words may contain the name of a peer, and are plain text.
+type Notice struct {
+	Title, Body string
+	Buttons     []Button // shown where the desktop supports them
+}
+
+// Button is a button of a notification. Do runs on any goroutine.
+type Button struct {
+	Label string
+	Do    func()
+}
+
 // System is the desktop that the program runs on. Its methods may block, except for HasTray, Login and SetLogin.
 type System struct {
 	app     fyne.App

@@ -15,11 +15,11 @@ import (
 // HasTray always reports true: macOS has the menu bar.
 func (s *System) HasTray() bool { return true }
 
-// Notify passes the text as arguments, not as part of the script.
-func (s *System) Notify(ctx context.Context, title, body string) error {
+// Notify passes the text as arguments, not as part of the script. It has no buttons.
+func (s *System) Notify(ctx context.Context, n Notice) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	return exec.CommandContext(ctx, "osascript", "-e", "on run a\ndisplay notification (item 2 of a) with title (item 1 of a)\nend run", title, body).Run()
+	return exec.CommandContext(ctx, "osascript", "-e", "on run a\ndisplay notification (item 2 of a) with title (item 1 of a)\nend run", n.Title, n.Body).Run()
 }
 
 // Pick uses the system's own dialog.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,8 +45,9 @@ func (s *System) HasTray() bool {
 	return err == nil && has
 }
 
-// Notify shows a notification (Desktop Notifications Specification 1.2). A click brings the window to the front.
-func (s *System) Notify(ctx context.Context, title, body string) error {
+// Notify shows a notification (Desktop Notifications Specification 1.2). A click brings the window to the front; a button
+// runs its function. It returns when the notification is closed, or after a minute.
+func (s *System) Notify(ctx context.Context, n Notice) error {
 	c, err := sessionBus()
 	if err != nil {
 		return err
@@ -58,10 +60,14 @@ func (s *System) Notify(ctx context.Context, title, body string) error {
 	}
 	news := make(chan *dbus.Signal, 16)
 	c.Signal(news)
+	server := c.Object("org.freedesktop.Notifications", "/org/freedesktop/Notifications")
+	actions := []string{"default", s.texts().Show}
+	for i, b := range n.Buttons {
+		actions = append(actions, fmt.Sprint(i), b.Label)
+	}
 	var id uint32
-	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;") // the server may parse the body as markup
-	call := c.Object("org.freedesktop.Notifications", "/org/freedesktop/Notifications").CallWithContext(ctx, "org.freedesktop.Notifications.Notify", 0,
-		"Multipeer", uint32(0), "", title, escape.Replace(body), []string{"default", s.texts().Show},
+	call := server.CallWithContext(ctx, "org.freedesktop.Notifications.Notify", 0,
+		"Multipeer", uint32(0), "", n.Title, escapedFor(ctx, server, n.Body), actions,
 		map[string]dbus.Variant{"desktop-entry": dbus.MakeVariant("multipeer")}, int32(-1))
 	if err := call.Store(&id); err != nil {
 		return err
@@ -69,20 +75,43 @@ func (s *System) Notify(ctx context.Context, title, body string) error {
 	for {
 		select {
 		case sig, ok := <-news:
-			if !ok || len(sig.Body) == 0 || sig.Body[0] != id {
-				if !ok {
-					return nil
-				}
+			if !ok {
+				return nil
+			}
+			if len(sig.Body) < 2 || sig.Body[0] != id {
 				continue
 			}
-			if strings.HasSuffix(sig.Name, ".ActionInvoked") && s.clicked != nil {
-				s.clicked()
+			if strings.HasSuffix(sig.Name, ".ActionInvoked") {
+				s.invoked(n, fmt.Sprint(sig.Body[1]))
 			}
 			return nil
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// invoked runs what belongs to an action of a notification.
+func (s *System) invoked(n Notice, action string) {
+	for i, b := range n.Buttons {
+		if action == fmt.Sprint(i) {
+			b.Do()
+			return
+		}
+	}
+	if s.clicked != nil {
+		s.clicked()
+	}
+}
+
+// escapedFor escapes the body of a notification if the server parses it as markup. If it does not say, it may.
+func escapedFor(ctx context.Context, server dbus.BusObject, body string) string {
+	var can []string
+	err := server.CallWithContext(ctx, "org.freedesktop.Notifications.GetCapabilities", 0).Store(&can)
+	if err == nil && !slices.Contains(can, "body-markup") {
+		return body
+	}
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(body)
 }
 
 // Pick uses the portal's dialog (org.freedesktop.portal.FileChooser), the native dialog of the user's desktop.

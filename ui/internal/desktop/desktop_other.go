@@ -14,7 +14,7 @@ var errNotHere = errors.New("not supported on this system")
 func (s *System) HasTray() bool { return false }
 
 // Notify does nothing: notifications are untested on this system.
-func (s *System) Notify(context.Context, string, string) error { return errNotHere }
+func (s *System) Notify(context.Context, Notice) error { return errNotHere }
 
 // Pick leaves the choice to Fyne's dialog.
 func (s *System) Pick(context.Context, bool) ([]string, error) { return nil, ErrNoPicker }

@@ -1,0 +1,134 @@
+package ui
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+	"multipeer/internal/settings"
+	"multipeer/ui/internal/desktop"
+)
+
+// message has a peer write while the user does not look at the window.
+func (s *stage) message(from engine.PeerID, name string) {
+	s.receive(engine.Message{From: from, Name: name, Body: []byte(`{"text":"secret"}`), At: time.Now()})
+}
+
+// noMore checks that no other notification is shown.
+func (s *stage) noMore(why string) {
+	s.t.Helper()
+	time.Sleep(50 * time.Millisecond)
+	if n := len(s.desk.told); n != 0 {
+		s.t.Errorf("%d more notifications: %s", n, why)
+	}
+}
+
+// TestNotifications_OfStrangersHaveNoNamesAndAreFew checks that a stranger can put no words on the screen, and that all
+// strangers share one limit.
+func TestNotifications_OfStrangersHaveNoNamesAndAreFew(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	s.choose(s.talk(s.eva))
+	s.notes.seen(false)
+	for range 50 {
+		s.message(s.ben, "Ben")
+		s.message(s.dora, "Dora")
+	}
+	if got := <-s.desk.told; got.Title != "New message" || got.Body != "You have a new message." || got.Buttons != nil {
+		t.Errorf("said %+v", got)
+	}
+	s.noMore("of strangers")
+	if s.talk(s.ben).unread != 50 {
+		t.Errorf("%d unread", s.talk(s.ben).unread)
+	}
+	s.notes.seen(true)
+	s.message(s.ben, "Ben")
+	s.noMore("the user looks at the window")
+}
+
+// TestNotifications_NameKnownDevices checks whose names are shown under each setting, and that each known device has a
+// limit of its own.
+func TestNotifications_NameKnownDevices(t *testing.T) {
+	for choice, want := range map[string][2]string{
+		settings.NamesKnown:  {"Ben's phone", "New message"},
+		settings.NamesHidden: {"New message", ""},
+		settings.NamesShown:  {"Ben's phone", "Eva"},
+	} {
+		s := newStage(t, &settings.Settings{NoticeNames: choice})
+		s.peers3()
+		s.choose(s.talk(s.dora))
+		if err := s.e.SetTrust(s.ben, engine.TrustSeen); err != nil {
+			t.Fatal(err)
+		}
+		s.notes.seen(false)
+		for i, from := range []engine.PeerID{s.ben, s.eva, s.ben, s.eva} {
+			s.message(from, s.peers[from].Name)
+			if i < 2 && want[i] != "" {
+				if got := <-s.desk.told; got.Title != want[i] || got.Body != "You have a new message." {
+					t.Errorf("%q: %+v instead of %q", choice, got, want[i])
+				}
+			}
+		}
+		s.noMore("too soon")
+	}
+}
+
+// pressNotice presses a button of a notification.
+func pressNotice(t *testing.T, n desktop.Notice, label string) {
+	t.Helper()
+	for _, b := range n.Buttons {
+		if b.Label == label {
+			b.Do()
+			return
+		}
+	}
+	t.Fatalf("%+v has no button %q", n, label)
+}
+
+// TestNotifications_AnswerRequests accepts and declines files by the buttons of notifications.
+func TestNotifications_AnswerRequests(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
+	desk := newFakeDesktop()
+	ben.o.Desktop = desk
+	l.until(t, "reached", func() bool { return anna.peers[ben.self.ID].Confirmed && ben.peers[anna.self.ID].Confirmed })
+	if err := ben.e.SetTrust(anna.self.ID, engine.TrustSeen); err != nil {
+		t.Fatal(err)
+	}
+	anna.choose(anna.talk(ben.self.ID))
+	ben.notes.seen(false)
+	offer := func(name string) desktop.Notice {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte("0123456789"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		clear(ben.notes.quiet)
+		anna.sending.offer(anna.talk(ben.self.ID), []string{path})
+		l.until(t, "a notification about "+name, func() bool { return len(desk.told) > 0 })
+		return <-desk.told
+	}
+	first := offer("one.txt")
+	if first.Title != "Anna" || first.Body != "Wants to send 10 bytes" {
+		t.Errorf("%+v", first)
+	}
+	pressNotice(t, first, "Accept")
+	l.until(t, "delivered", func() bool {
+		_, err := os.Stat(filepath.Join(ben.inbox, "one.txt"))
+		return err == nil && ben.card(engine.Delivered) != nil
+	})
+	if n := <-desk.told; n.Title != "Anna" || n.Body != "Files received: 10 bytes" {
+		t.Errorf("%+v", n)
+	}
+	second := offer("two.txt")
+	pressNotice(t, second, "Decline")
+	l.until(t, "declined", func() bool { return anna.card(engine.Declined) != nil })
+	pressNotice(t, second, "Accept") // too late
+	pressNotice(t, first, "Decline")
+	l.until(t, "the buttons to have no effect", func() bool { return len(l.queue) == 0 })
+	if _, err := os.Stat(filepath.Join(ben.inbox, "two.txt")); err == nil {
+		t.Error("a declined file arrived")
+	}
+}
