@@ -24,6 +24,8 @@ type Desktop interface {
 	Notify(ctx context.Context, n desktop.Notice) error
 	// ClipboardPicture returns the picture in the clipboard as PNG.
 	ClipboardPicture(ctx context.Context) ([]byte, error)
+	// SetClipboardPicture puts a picture, as PNG, into the clipboard.
+	SetClipboardPicture(ctx context.Context, png []byte) error
 	// HasTray reports whether something draws tray icons.
 	HasTray() bool
 	// Login reports whether the program starts at login. An error means that this system does not support it.

@@ -55,6 +55,7 @@ func (l *loop) until(t *testing.T, what string, ok func() bool) {
 
 // fakeDesktop records the calls that it gets.
 type fakeDesktop struct {
+	copied  chan []byte // pictures that were put into the clipboard
 	opened  chan string // paths and pages
 	told    chan desktop.Notice
 	picks   []string // what the user picks; nil leaves it to Fyne's dialog
@@ -63,7 +64,7 @@ type fakeDesktop struct {
 }
 
 func newFakeDesktop() *fakeDesktop {
-	return &fakeDesktop{opened: make(chan string, 10), told: make(chan desktop.Notice, 100)}
+	return &fakeDesktop{copied: make(chan []byte, 10), opened: make(chan string, 10), told: make(chan desktop.Notice, 100)}
 }
 
 func (f *fakeDesktop) Open(path string) error       { f.opened <- path; return nil }
@@ -83,6 +84,11 @@ func (f *fakeDesktop) ClipboardPicture(context.Context) ([]byte, error) {
 		return nil, desktop.ErrNoPicture
 	}
 	return f.picture, nil
+}
+
+func (f *fakeDesktop) SetClipboardPicture(_ context.Context, png []byte) error {
+	f.copied <- png
+	return nil
 }
 func (f *fakeDesktop) HasTray() bool          { return true }
 func (f *fakeDesktop) Login() (bool, error)   { return f.login, nil }

@@ -149,10 +149,12 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 			ts.u.dialogs.confirm(tr("Cancel this transfer?"), tr("{{.Done}} of {{.All}} has arrived. It is deleted, and sending again starts from the beginning. Pause keeps it.", "Done", size(now.Done), "All", size(now.Bytes)),
 				tr("Keep going"), tr("Cancel transfer"), end)
 		},
-		pause:  func() { call(func() error { return ts.u.e.Pause(id) }) },
-		resume: func() { call(func() error { return ts.u.e.Resume(id) }) },
-		open:   withSaved(ts.u.o.Desktop.Open),
-		reveal: withSaved(ts.u.o.Desktop.Reveal),
+		pause:      func() { call(func() error { return ts.u.e.Pause(id) }) },
+		resume:     func() { call(func() error { return ts.u.e.Resume(id) }) },
+		open:       withSaved(ts.u.o.Desktop.Open),
+		reveal:     withSaved(ts.u.o.Desktop.Reveal),
+		openFile:   func(path string) { call(func() error { return ts.u.o.Desktop.Open(path) }) },
+		revealFile: func(path string) { call(func() error { return ts.u.o.Desktop.Reveal(path) }) },
 		copy: func() {
 			if s := saved(); len(s) > 0 {
 				ts.u.copyText(s[0])

@@ -1,34 +1,54 @@
 package ui
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"image/png"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"fyne.io/fyne/v2"
 
 	"multipeer/engine"
+	"multipeer/ui/internal/desktop"
 	"multipeer/ui/internal/thumbnail"
 	"multipeer/ui/internal/widgets"
 )
 
-// pictureRoom is the room for a picture in a card. A picture is decoded only after the transfer is accepted, complete
-// and verified.
-var pictureRoom = fyne.NewSize(widgets.CardWidth-2*widgets.CardPadX, 340)
+// The room for one picture in a card, and for each of several. A picture is decoded only after the transfer is accepted,
+// complete and verified.
+var (
+	pictureRoom = fyne.NewSize(widgets.CardWidth-2*widgets.CardPadX, 340)
+	squareRoom  = fyne.NewSquareSize(200)
+)
 
-// maxThumbnails is how many thumbnails stay in memory. Each takes at most 1.4 MB.
-const maxThumbnails = 20
+const (
+	maxAlbums   = 12   // how many albums stay in memory; each takes at most 2.2 MB
+	mostListed  = 1000 // how many entries of a folder are looked at for pictures
+	mostWaiting = 100  // how many albums may wait to be made
+)
 
-// pictures caches thumbnails by path, and makes one at a time.
+// album is the pictures of a transfer.
+type album struct {
+	paths []string // of those that are shown
+	shown []widgets.AlbumPicture
+	more  int // how many others there are
+}
+
+// pictures caches the albums of transfers, and makes one at a time.
 type pictures struct {
-	kept  map[string]*thumbnail.Thumbnail // nil for those that cannot be shown
+	kept  map[string]*album // by the paths of the transfer; an empty album if it has no picture
 	order []string
 	busy  bool
 	queue []func()
 }
 
-func newPictures() *pictures { return &pictures{kept: map[string]*thumbnail.Thumbnail{}} }
+func newPictures() *pictures { return &pictures{kept: map[string]*album{}} }
 
-// addPicture adds a thumbnail to the card of a picture that was received or sent.
+// addPicture adds thumbnails to the card of pictures that were received or sent.
 func (ts *transfers) addPicture(c *transferCard, t engine.Transfer) {
 	paths := t.Paths
 	if t.Incoming {
@@ -37,36 +57,45 @@ func (ts *transfers) addPicture(c *transferCard, t engine.Transfer) {
 			return
 		}
 	}
-	if len(paths) != 1 || t.Items != 1 || !thumbnail.MayBe(paths[0]) || ts.u.bind == nil {
+	if len(paths) == 0 || ts.u.bind == nil || t.Folders == 0 && !anyPicture(paths) {
 		return
 	}
-	p := ts.pictures
-	if th, known := p.kept[paths[0]]; known {
-		if th != nil {
-			c.setPicture(th)
-		}
+	p, key := ts.pictures, strings.Join(paths, "\x00")
+	if a, known := p.kept[key]; known {
+		ts.setAlbum(c, a)
 		return
 	}
-	if len(p.queue) >= 100 {
+	if len(p.queue) >= mostWaiting {
 		return
 	}
 	p.queue = append(p.queue, func() {
-		background(ts.u.bind, func(ctx context.Context) (*thumbnail.Thumbnail, error) {
-			return thumbnail.Make(ctx, paths[0], pictureRoom)
-		}, func(th *thumbnail.Thumbnail, err error) {
+		background(ts.u.bind, func(ctx context.Context) (*album, error) {
+			return makeAlbum(ctx, paths), nil
+		}, func(a *album, _ error) {
 			p.busy = false
-			p.keep(paths[0], th) // nil if it cannot be shown
-			if err == nil {
+			if a != nil {
+				p.keep(key, a)
 				for _, c := range append(ts.cardsOf(t.ID), c) {
-					c.setPicture(th)
+					ts.setAlbum(c, a)
 				}
 				ts.u.dirty.resized = true
-				ts.u.trace("picture %q", filepath.Base(paths[0]))
+				for _, path := range a.paths {
+					ts.u.trace("picture %q", filepath.Base(path))
+				}
 			}
 			p.next()
 		})
 	})
 	p.next()
+}
+
+func anyPicture(paths []string) bool {
+	for _, p := range paths {
+		if thumbnail.MayBe(p) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *pictures) next() {
@@ -78,10 +107,105 @@ func (p *pictures) next() {
 	next()
 }
 
-func (p *pictures) keep(path string, th *thumbnail.Thumbnail) {
-	p.kept[path] = th
-	if p.order = append(p.order, path); len(p.order) > maxThumbnails {
+func (p *pictures) keep(key string, a *album) {
+	p.kept[key] = a
+	if p.order = append(p.order, key); len(p.order) > maxAlbums {
 		delete(p.kept, p.order[0])
 		p.order = p.order[1:]
 	}
+}
+
+// makeAlbum makes thumbnails of the first pictures among paths, and in the folders among them.
+func makeAlbum(ctx context.Context, paths []string) *album {
+	var found []string
+	for _, path := range paths {
+		info, err := os.Lstat(path)
+		switch {
+		case err != nil:
+		case info.IsDir():
+			found = append(found, picturesIn(path)...)
+		case thumbnail.MayBe(path):
+			found = append(found, path)
+		}
+	}
+	room := pictureRoom
+	if len(found) > 1 {
+		room = squareRoom
+	}
+	a := &album{}
+	for i, path := range found {
+		if len(a.shown) == widgets.AlbumMost || ctx.Err() != nil {
+			a.more = len(found) - i
+			break
+		}
+		if th, err := thumbnail.Make(ctx, path, room); err == nil {
+			a.paths = append(a.paths, path)
+			a.shown = append(a.shown, widgets.AlbumPicture{Name: filepath.Base(path), Image: th.Image, Size: th.Size})
+		}
+	}
+	return a
+}
+
+// picturesIn lists the pictures in a folder, but not in those below.
+func picturesIn(dir string) (found []string) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	entries, _ := f.ReadDir(mostListed)
+	for _, e := range entries {
+		if e.Type().IsRegular() && thumbnail.MayBe(e.Name()) {
+			found = append(found, filepath.Join(dir, e.Name()))
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// setAlbum shows an album in a card. A tap opens a picture.
+func (ts *transfers) setAlbum(c *transferCard, a *album) {
+	c.pictures.Set(a.shown, a.more, func(i int) { ts.openPicture(a.paths[i]) }, func(i int, at fyne.Position) {
+		ts.u.showMenu(ts.pictureActions(a.paths[i]), at)
+	})
+	c.Refresh()
+}
+
+// openPicture opens a picture in the program that the system uses for it.
+func (ts *transfers) openPicture(path string) {
+	if desktop.MayOpen(path) {
+		ts.inBackground(func(context.Context) error { return ts.u.o.Desktop.Open(path) })
+	}
+}
+
+// pictureActions returns the menu of a picture.
+func (ts *transfers) pictureActions(path string) []widgets.Action {
+	u := ts.u
+	return []widgets.Action{
+		{Label: tr("Open"), Do: func() { ts.openPicture(path) }},
+		{Label: tr("Show in folder"), Do: func() { ts.inBackground(func(context.Context) error { return u.o.Desktop.Reveal(path) }) }},
+		{Label: tr("Copy picture"), Do: func() { ts.inBackground(func(ctx context.Context) error { return ts.copyPicture(ctx, path) }) }},
+		{},
+		{Label: tr("Send to…"), Do: func() { u.sending.wait([]string{path}); u.settle() }},
+	}
+}
+
+// inBackground runs what may block, and shows its error.
+func (ts *transfers) inBackground(do func(context.Context) error) {
+	background(ts.u.bind, func(ctx context.Context) (struct{}, error) { return struct{}{}, do(ctx) }, func(_ struct{}, err error) {
+		ts.u.fail(err, "", true)
+	})
+}
+
+// copyPicture puts a picture into the clipboard as PNG, in the right orientation.
+func (ts *transfers) copyPicture(ctx context.Context, path string) error {
+	whole, err := thumbnail.Make(ctx, path, thumbnail.Whole)
+	if err != nil {
+		return fmt.Errorf("%s cannot be copied: %w", filepath.Base(path), err)
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, whole.Image); err != nil {
+		return err
+	}
+	return ts.u.o.Desktop.SetClipboardPicture(ctx, b.Bytes())
 }

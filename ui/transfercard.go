@@ -20,32 +20,34 @@ type transferActions struct {
 	acceptInto                                                       func(engine.Existing)
 	acceptAll                                                        func()
 	decline, block, cancel, pause, resume, open, reveal, copy, retry func()
+	openFile, revealFile                                             func(path string)
 }
 
 // transferCard shows an offer and then its transfer, from the request to the result.
 type transferCard struct {
 	widgets.Card
-	title   *widgets.Line
-	status  *widgets.Line
-	details *widgets.Paragraph // of an offer: its contents and the free disk space
-	failure *widgets.Paragraph // the full reason, on as many lines as needed
-	notes   *widgets.Paragraph // renamed or skipped files
-	icon    *widget.Icon
-	picture *widgets.PictureBox
-	bar     *widgets.ThinBar
-	barBox  *fyne.Container
-	stop    *widgets.QuietButton
-	hold    *widgets.QuietButton // pauses or resumes
-	taken   *widgets.Segments    // what to do with names that already exist
-	accept  *widget.Button
-	buttons *fyne.Container
-	actions transferActions
-	now     engine.Transfer
-	state   engine.TransferState
-	waiting int      // unanswered offers of the same peer
-	free    string   // the free disk space, as text
-	clashes []string // names that already exist in the target folder
-	barred  bool     // the peer is blocked, so nothing can be sent again
+	title    *widgets.Line
+	status   *widgets.Line
+	details  *widgets.Paragraph // of an offer: its contents and the free disk space
+	failure  *widgets.Paragraph // the full reason, on as many lines as needed
+	notes    *widgets.Paragraph // renamed or skipped files
+	icon     *widget.Icon
+	pictures *widgets.Album
+	files    *fyne.Container // the first of several files that were received
+	bar      *widgets.ThinBar
+	barBox   *fyne.Container
+	stop     *widgets.QuietButton
+	hold     *widgets.QuietButton // pauses or resumes
+	taken    *widgets.Segments    // what to do with names that already exist
+	accept   *widget.Button
+	buttons  *fyne.Container
+	actions  transferActions
+	now      engine.Transfer
+	state    engine.TransferState
+	waiting  int      // unanswered offers of the same peer
+	free     string   // the free disk space, as text
+	clashes  []string // names that already exist in the target folder
+	barred   bool     // the peer is blocked, so nothing can be sent again
 }
 
 func newTransferCard(t engine.Transfer, actions transferActions) *transferCard {
@@ -64,9 +66,10 @@ func newTransferCard(t engine.Transfer, actions transferActions) *transferCard {
 	c.taken = widgets.NewSegments([]string{tr("Skip identical files"), tr("Keep both"), tr("Replace")}, 0, nil)
 	c.barBox = widgets.Inset(c.bar, widgets.GapTight, 0, 0, 0)
 	c.buttons = widgets.NewFlow(widgets.Gap)
-	c.picture = widgets.NewPictureBox()
+	c.pictures = widgets.NewAlbum()
+	c.files = widgets.NewStacked(widgets.GapTight)
 	head := widgets.NewBesideRight(widgets.Gap, widgets.NewBeside(widgets.GapWide, widgets.NewEmblem(c.icon, 40, 10), widgets.Column(2, c.title, c.status, c.barBox)), widgets.Row(0, c.hold, c.stop))
-	c.Init(c, !t.Incoming, widgets.NewStacked(widgets.Gap, head, c.picture, c.details, c.taken, c.failure, c.notes, c.buttons))
+	c.Init(c, !t.Incoming, widgets.NewStacked(widgets.Gap, head, c.pictures, c.files, c.details, c.taken, c.failure, c.notes, c.buttons))
 	c.set(t)
 	return c
 }
@@ -92,8 +95,6 @@ func (c *transferCard) set(t engine.Transfer) bool {
 		c.status.SetText(joined(status(t), withWhom(t)))
 	}
 	switch {
-	case t.State == engine.Delivered && t.LeftOut == 0:
-		c.status.SetColor(widgets.ColorGood)
 	case t.State == engine.Delivered: // incomplete
 		c.status.SetColor(widgets.ColorBad)
 	case t.State == engine.Stalled, t.State == engine.Queued && t.Err != nil:
@@ -207,13 +208,36 @@ func (c *transferCard) rebuild() {
 		add(tr("Send again"), widget.MediumImportance, c.actions.retry)
 	}
 	widgets.Show(c.buttons, len(c.buttons.Objects) > 0)
+	c.listFiles()
 	c.Refresh()
 }
 
-// setPicture shows a thumbnail of the received or sent picture.
-func (c *transferCard) setPicture(p *thumbnail.Thumbnail) {
-	c.picture.Set(p.Image, p.Size)
-	c.Refresh()
+// listFiles lists the first of several files that were received, each with what can be done with it. Pictures are in the
+// album.
+func (c *transferCard) listFiles() {
+	c.files.RemoveAll()
+	if c.state == engine.Delivered && c.now.Incoming && len(c.now.Saved) > 1 {
+		for _, path := range c.now.Saved {
+			if len(c.files.Objects) == shownNames {
+				break
+			}
+			if !thumbnail.MayBe(path) {
+				c.files.Add(c.fileRow(path))
+			}
+		}
+	}
+	widgets.Show(c.files, len(c.files.Objects) > 0)
+}
+
+// fileRow shows one received file, with a link that opens it, or shows it in its folder if it must not be opened.
+func (c *transferCard) fileRow(path string) fyne.CanvasObject {
+	name := widgets.NewLine(engine.CleanLine(filepath.Base(path)), widgets.SizeCaption, theme.ColorNameForeground, false)
+	name.Tail = 10
+	link := widgets.NewLinkText(tr("Show"), func() { c.actions.revealFile(path) })
+	if desktop.MayOpen(path) {
+		link = widgets.NewLinkText(tr("Open"), func() { c.actions.openFile(path) })
+	}
+	return widgets.NewBesideRight(widgets.Gap, name, link)
 }
 
 // shownNames is how many names of an offer are shown.

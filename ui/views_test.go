@@ -21,6 +21,7 @@ import (
 	"multipeer/internal/history"
 	"multipeer/internal/settings"
 	"multipeer/transfer"
+	"multipeer/ui/internal/widgets"
 )
 
 // idOf returns an ID that is the same in every run.
@@ -219,6 +220,24 @@ var views = []struct {
 		}))
 		s.transfers.take(s.transferOf(engine.Failed, false, func(t *engine.Transfer) { file("report.pdf")(t); t.Err = engine.ErrReadOnly }))
 		s.choose(s.talk(s.ben))
+	}},
+	{"album", func(s *stage) {
+		s.peers3()
+		received := s.transferOf(engine.Delivered, true, func(t *engine.Transfer) {
+			t.Names, t.Items, t.Folders, t.Files = []string{"IMG_0001.jpg", "plan.pdf", "script.sh"}, 20, 0, 20
+			t.Saved = []string{"/home/anna/Downloads/IMG_0001.jpg", "/home/anna/Downloads/plan.pdf", "/home/anna/Downloads/script.sh"}
+		})
+		s.transfers.take(received)
+		s.choose(s.talk(s.ben))
+		a := &album{more: 12}
+		for i := range widgets.AlbumMost {
+			a.paths = append(a.paths, fmt.Sprintf("/home/anna/Downloads/IMG_%04d.jpg", i))
+			a.shown = append(a.shown, widgets.AlbumPicture{Image: plain(120, 80, widgets.RGB(widgets.AvatarColors[i]))})
+		}
+		for _, c := range s.transfers.cardsOf(received.ID) {
+			s.transfers.setAlbum(c, a)
+		}
+		s.timeline.Remeasure()
 	}},
 	{"same-identity", func(s *stage) {
 		s.peers3()

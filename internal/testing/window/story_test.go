@@ -165,6 +165,27 @@ open(sys.argv[1],'wb').write(b'\x89PNG\r\n\x1a\n'+chunk(b'IHDR',struct.pack('>II
 	ben.saw(`EVT picture "lake.png"`)
 	ben.picture("received")
 	anna.picture("conversation")
+	photosArrive(t, d, anna, ben, picture)
+}
+
+// photosArrive drops five photos at once, which arrive as an album.
+func photosArrive(t *testing.T, d *desk, anna, ben *window, photo string) {
+	content, err := os.ReadFile(photo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var photos []string
+	for i := range 5 {
+		photos = append(photos, write(t, filepath.Join(d.dir, fmt.Sprintf("photo-%d.png", i)), string(content)))
+	}
+	anna.drop("timeline", photos...)
+	ben.saw(`EVT transfer "photo-0.png and 4 more" offered incoming=true`)
+	ben.click("accept")
+	ben.saw(`EVT transfer "photo-0.png and 4 more" delivered incoming=true`)
+	for i := range photos {
+		ben.saw(fmt.Sprintf(`EVT picture "photo-%d.png"`, i))
+	}
+	ben.picture("album")
 }
 
 // declinedAndCancelled offers a file that the other side declines, and one that this side withdraws.

@@ -1,6 +1,7 @@
 package desktop
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -190,6 +191,31 @@ func (s *System) Reveal(path string) error {
 	return s.Open(filepath.Dir(path))
 }
 
+// SetClipboardPicture runs the desktop's clipboard tools, which stay to serve the picture.
+func (s *System) SetClipboardPicture(ctx context.Context, png []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	tools := [][]string{{"xclip", "-selection", "clipboard", "-target", "image/png", "-in"}}
+	if os.Getenv("WAYLAND_DISPLAY") != "" {
+		tools = append([][]string{{"wl-copy", "--type", "image/png"}}, tools...)
+	}
+	for _, t := range tools {
+		if _, err := exec.LookPath(t[0]); err != nil {
+			continue
+		}
+		c := exec.CommandContext(ctx, t[0], t[1:]...)
+		c.Stdin = bytes.NewReader(png)
+		if err := c.Run(); err != nil {
+			return fmt.Errorf("%s: %w", t[0], err)
+		}
+		return nil
+	}
+	return errNoClipboardTool
+}
+
+// errNoClipboardTool says what pictures in the clipboard need.
+var errNoClipboardTool = errors.New("pictures in the clipboard need the program xclip or, under Wayland, wl-paste and wl-copy (package wl-clipboard): install it and try again")
+
 // ClipboardPicture runs the desktop's clipboard tools, because Fyne's clipboard supports only text.
 func (s *System) ClipboardPicture(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, busTimeout)
@@ -209,7 +235,7 @@ func (s *System) ClipboardPicture(ctx context.Context) ([]byte, error) {
 		}
 	}
 	if !found {
-		return nil, errors.New("pictures in the clipboard need the program xclip or, under Wayland, wl-paste (package wl-clipboard): install it and paste again")
+		return nil, errNoClipboardTool
 	}
 	return nil, ErrNoPicture
 }

@@ -22,5 +22,8 @@ func (s *System) Pick(context.Context, bool) ([]string, error) { return nil, Err
 // Reveal opens the folder.
 func (s *System) Reveal(path string) error { return s.Open(filepath.Dir(path)) }
 
+// SetClipboardPicture always fails here.
+func (s *System) SetClipboardPicture(context.Context, []byte) error { return errNotHere }
+
 // ClipboardPicture always fails here.
 func (s *System) ClipboardPicture(context.Context) ([]byte, error) { return nil, ErrNoPicture }

@@ -75,6 +75,29 @@ func (s *System) Reveal(path string) error {
 	return nil
 }
 
+const setPictureScript = `Add-Type -AssemblyName System.Windows.Forms
+Add-Type -AssemblyName System.Drawing
+$i = [System.Drawing.Image]::FromFile($env:MULTIPEER_FILE)
+[System.Windows.Forms.Clipboard]::SetImage($i)
+$i.Dispose()`
+
+// SetClipboardPicture passes the picture in a temporary file.
+func (s *System) SetClipboardPicture(ctx context.Context, png []byte) error {
+	dir, err := os.MkdirTemp("", "multipeer")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "clipboard.png")
+	if err := os.WriteFile(path, png, 0o600); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	_, err = powershell(ctx, setPictureScript, "MULTIPEER_FILE="+path)
+	return err
+}
+
 // ClipboardPicture saves the clipboard picture to a temporary PNG file and reads it.
 func (s *System) ClipboardPicture(ctx context.Context) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "multipeer")

@@ -35,6 +35,9 @@ const (
 	scale = 1.5
 )
 
+// Whole is the room for a copy of a picture in its own size.
+var Whole = fyne.NewSquareSize(maxSide)
+
 // Thumbnail is a small copy of a picture.
 type Thumbnail struct {
 	Image image.Image
