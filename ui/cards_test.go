@@ -94,3 +94,23 @@ func TestBlockedPeer_IsNotSentAnythingAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestTransferCard_ColourIsForWhatNeedsAttention checks that what went well is grey for ever.
+func TestTransferCard_ColourIsForWhatNeedsAttention(t *testing.T) {
+	newTestApp(t)
+	for _, c := range []struct {
+		state   engine.TransferState
+		leftOut int64
+		want    fyne.ThemeColorName
+	}{
+		{engine.Moving, 0, widgets.ColorSubtle},
+		{engine.Delivered, 0, widgets.ColorSubtle},
+		{engine.Delivered, 1, widgets.ColorBad},
+		{engine.Stalled, 0, widgets.ColorBad},
+	} {
+		card := newTransferCard(engine.Transfer{State: c.state, LeftOut: c.leftOut, Names: []string{"f"}, Items: 1, Files: 2}, transferActions{})
+		if got := card.status.Color; got != c.want {
+			t.Errorf("%v with %d left out: %s", c.state, c.leftOut, got)
+		}
+	}
+}

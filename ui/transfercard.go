@@ -95,7 +95,7 @@ func (c *transferCard) set(t engine.Transfer) bool {
 		c.status.SetText(joined(status(t), withWhom(t)))
 	}
 	switch {
-	case t.State == engine.Delivered: // incomplete
+	case t.State == engine.Delivered && t.LeftOut > 0:
 		c.status.SetColor(widgets.ColorBad)
 	case t.State == engine.Stalled, t.State == engine.Queued && t.Err != nil:
 		c.status.SetColor(widgets.ColorBad)
