@@ -268,17 +268,46 @@ func (u *UI) askAnew(t *talk) {
 // webLink matches links that can be opened in a browser.
 var webLink = regexp.MustCompile(`https?://[^\s<>"'` + "`" + `]{1,1000}`)
 
+// linksIn returns where the links of a text are, without the punctuation that ends a sentence.
+func linksIn(text string) (found [][2]int) {
+	for _, at := range webLink.FindAllStringIndex(text, maxLinks) {
+		link := strings.TrimRight(text[at[0]:at[1]], ".,;:!?)")
+		found = append(found, [2]int{at[0], at[0] + len(link)})
+	}
+	return found
+}
+
+// maxLinks is how many links of a message are found.
+const maxLinks = 50
+
+// openLinkIn opens a link that the user tapped in a message.
+func (u *UI) openLinkIn(link string) {
+	if target, err := url.Parse(link); err == nil && target.Host != "" {
+		u.openWeb(target)
+	}
+}
+
+// selectText shows a message in a dialog in which any part of it can be selected.
+func (ds *dialogs) selectText(text string) {
+	label := widget.NewLabel(widgets.Shortened(text, mostSelectable))
+	label.Wrapping, label.Selectable = fyne.TextWrapWord, true
+	ds.list(tr("Select text"), label, 560, 480)
+}
+
+// mostSelectable is how many characters of a message can be selected: Fyne lays out longer text too slowly.
+const mostSelectable = 20_000
+
 // messageMenu opens the context menu of a message.
 func (u *UI) messageMenu(at place, pos fyne.Position) {
 	r := at.t.data(at.seq)
-	items := []widgets.Action{{Label: tr("Copy"), Do: func() { u.copyText(r.Text) }}}
+	items := []widgets.Action{{Label: tr("Copy"), Do: func() { u.copyText(r.Text) }}, {Label: tr("Select text…"), Do: func() { u.dialogs.selectText(r.Text) }}}
 	for _, b := range widgets.Blocks(r.Text) {
 		if b.Code && len(items) < 5 {
 			items = append(items, widgets.Action{Label: tr("Copy the code"), Do: func() { u.copyText(b.Text) }})
 		}
 	}
-	for _, l := range webLink.FindAllString(r.Text, 4) {
-		l = strings.TrimRight(l, ".,;:!?)")
+	for _, at := range linksIn(r.Text)[:min(len(linksIn(r.Text)), 4)] {
+		l := r.Text[at[0]:at[1]]
 		target, err := url.Parse(l)
 		if err != nil || target.Host == "" {
 			continue

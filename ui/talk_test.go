@@ -396,3 +396,30 @@ func TestSnapshot_EndsWhatItDoesNotList(t *testing.T) {
 		t.Errorf("left: %d requests, %d offers, %+v", len(s.invites.open), len(s.transfers.offers), s.transfers.count())
 	}
 }
+
+// TestLinks_AskBeforeTheyOpen taps a link in a message, and selects text of it.
+func TestLinks_AskBeforeTheyOpen(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	s.receive(engine.Message{From: s.ben, Name: "Ben", Body: []byte(`{"text":"See https://example.org/how?x=1, and javascript:alert(1)."}`), At: time.Now()})
+	s.choose(s.talk(s.ben))
+	s.settle()
+	text := "See https://example.org/how?x=1, and javascript:alert(1)."
+	links := linksIn(text)
+	if len(links) != 1 || text[links[0][0]:links[0][1]] != "https://example.org/how?x=1" {
+		t.Fatalf("links at %v", links)
+	}
+	s.openLinkIn("https://example.org/how?x=1")
+	if len(s.desk.opened) != 0 || s.dialogs.open == nil {
+		t.Fatal("the link opens without a question")
+	}
+	s.tap("", "Open")
+	s.l.until(t, "the page", func() bool { return len(s.desk.opened) == 1 })
+	if got := <-s.desk.opened; got != "https://example.org/how?x=1" {
+		t.Errorf("opened %s", got)
+	}
+	s.dialogs.selectText(text)
+	if s.dialogs.open == nil {
+		t.Error("no text can be selected")
+	}
+}

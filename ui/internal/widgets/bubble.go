@@ -22,6 +22,7 @@ type Said struct {
 	Retry func() // sends a failed message again; nil for none
 	Menu  func(at fyne.Position)
 	Copy  func(text string)
+	Links Links // Find is nil for none
 	Words BubbleWords
 }
 
@@ -40,10 +41,11 @@ type Bubble struct {
 	Again *LinkText
 	all   *LinkText // copies text that is too long to show
 
-	width  float32 // the width that the lines are wrapped for
-	scale  float32
-	widest float32
-	height float32 // height of the coloured part
+	pointed bool    // the pointer is over a link
+	width   float32 // the width that the lines are wrapped for
+	scale   float32
+	widest  float32
+	height  float32 // height of the coloured part
 }
 
 // codeBack is the background of a code block.
@@ -52,10 +54,13 @@ type codeBack struct {
 	top, h float32 // top is relative to the top of the coloured part
 }
 
+// bubbleLine is a line, or the part of one that belongs to a link or lies between links.
 type bubbleLine struct {
 	text *canvas.Text
+	x    float32 // relative to the left end of the line
 	y    float32 // relative to the top of the coloured part
 	code bool
+	link string // empty for none
 }
 
 var _ fyne.Accessible = (*Bubble)(nil)
@@ -159,7 +164,7 @@ func (b *Bubble) wrap(width float32) {
 		text = string([]rune(text)[:bubbleRunes]) + "…"
 		b.all.Hidden = false
 	}
-	y := float32(bubblePadY)
+	y, lines := float32(bubblePadY), 0
 	for i, part := range Blocks(text) {
 		size, style := scale, fyne.TextStyle{}
 		if part.Code {
@@ -177,15 +182,19 @@ func (b *Bubble) wrap(width float32) {
 		if part.Code {
 			y += GapTight
 		}
-		for _, l := range wrapText(part.Text, inner, measure) {
-			if len(b.lines) >= bubbleLines {
+		for _, l := range b.segments(part, wrapText(part.Text, inner, measure)) {
+			if lines++; lines > bubbleLines {
 				b.all.Hidden = false
 				break
 			}
-			t := canvas.NewText(l, b.textColor())
-			t.TextSize, t.TextStyle = size, style
-			b.lines = append(b.lines, bubbleLine{t, y, part.Code})
-			w := measure(l)
+			w := float32(0)
+			for _, s := range l {
+				t := canvas.NewText(s.text, b.textColor())
+				t.TextSize, t.TextStyle = size, style
+				t.TextStyle.Underline = s.link != ""
+				b.lines = append(b.lines, bubbleLine{t, w, y, part.Code, s.link})
+				w += measure(s.text)
+			}
 			if part.Code {
 				w += 2 * Gap
 			}
@@ -205,6 +214,16 @@ func (b *Bubble) wrap(width float32) {
 		b.widest = max(b.widest, b.all.MinSize().Width)
 	}
 	b.height = y + bubblePadY
+}
+
+// segments splits the lines of a block at its links. Code has none.
+func (b *Bubble) segments(part Block, lines []string) [][]segment {
+	text := strings.ReplaceAll(part.Text, "\t", "    ") // as wrapText does
+	var links [][2]int
+	if b.Links.Find != nil && !part.Code {
+		links = b.Links.Find(text)
+	}
+	return splitLines(text, lines, links)
 }
 
 func (b *Bubble) maxText(width float32) float32 {
@@ -261,12 +280,12 @@ func (r *bubbleRenderer) Layout(s fyne.Size) {
 	b.back.Move(fyne.NewPos(x, y))
 	b.back.Resize(fyne.NewSize(w, b.height))
 	for _, l := range b.lines {
-		at := x + bubblePadX
+		at := x + bubblePadX + l.x
 		if l.code {
 			at += Gap
 		}
 		l.text.Move(fyne.NewPos(at, y+l.y))
-		l.text.Resize(fyne.NewSize(b.widest, l.text.MinSize().Height))
+		l.text.Resize(l.text.MinSize())
 	}
 	for _, c := range b.code {
 		c.rect.Resize(fyne.NewSize(b.widest, c.h))
@@ -311,6 +330,9 @@ func (r *bubbleRenderer) paint() {
 	}
 	for _, l := range r.b.lines {
 		l.text.Color = r.b.textColor()
+		if l.link != "" && !r.b.Out {
+			l.text.Color = tint(r.b, ColorLink)
+		}
 	}
 	for _, c := range r.b.code {
 		c.rect.FillColor = r.b.codeColor()
