@@ -1,14 +1,18 @@
 package ui
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
 	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/engine/enginetest"
 	"multipeer/ui/internal/widgets"
 )
 
@@ -113,4 +117,43 @@ func TestTransferCard_ColourIsForWhatNeedsAttention(t *testing.T) {
 			t.Errorf("%v with %d left out: %s", c.state, c.leftOut, got)
 		}
 	}
+}
+
+// TestOffer_OfVerifiedPeerCanBeAcceptedForGood accepts an offer together with all further ones of the peer.
+func TestOffer_OfVerifiedPeerCanBeAcceptedForGood(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
+	l.until(t, "reached", func() bool { return anna.peers[ben.self.ID].Confirmed && ben.peers[anna.self.ID].Confirmed })
+	offer := func(name string) {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		anna.sending.offer(anna.talk(ben.self.ID), []string{path})
+	}
+	offer("of a stranger")
+	l.until(t, "an offer", func() bool { return ben.card(engine.Offered) != nil })
+	if ben.card(engine.Offered).alwaysRow.Visible() {
+		t.Error("the files of a stranger could be accepted for good")
+	}
+	ben.card(engine.Offered).actions.decline()
+	l.until(t, "declined", func() bool { return ben.card(engine.Declined) != nil })
+	if err := ben.e.SetTrust(anna.self.ID, engine.TrustVerified); err != nil {
+		t.Fatal(err)
+	}
+	l.until(t, "verified", func() bool { return ben.peers[anna.self.ID].Trust == engine.TrustVerified })
+	offer("first")
+	l.until(t, "an offer of a verified peer", func() bool { return ben.card(engine.Offered) != nil })
+	c := ben.card(engine.Offered)
+	if !c.alwaysRow.Visible() || c.always.On {
+		t.Error("the choice is missing, or is on from the start")
+	}
+	test.Tap(c.always)
+	test.Tap(c.accept)
+	l.until(t, "the first file", func() bool { return ben.peers[anna.self.ID].AutoAccept.Bytes == autoBytes })
+	offer("second")
+	l.until(t, "the second file, without a question", func() bool {
+		_, err := os.Stat(filepath.Join(ben.inbox, "second"))
+		return err == nil
+	})
 }

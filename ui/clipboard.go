@@ -31,6 +31,25 @@ func (c *composer) sendClipboard() {
 	c.u.settle()
 }
 
+// sendClipboardToLast sends the text in the clipboard in the open conversation, or to the device that was used last. That
+// conversation opens, so that the user sees where the text went.
+func (c *composer) sendClipboardToLast() {
+	if c.u.current == nil {
+		var last *talk
+		for _, t := range c.u.talks {
+			if !t.everyone() && t.Count() > 0 && !c.u.blocked(t.id) && (last == nil || t.last.After(last.last)) {
+				last = t
+			}
+		}
+		if last == nil {
+			c.u.say(tr("There is no device that you have used before."))
+			return
+		}
+		c.u.choose(last)
+	}
+	c.sendClipboard()
+}
+
 // offerText offers to send text as a file if it does not fit into the composer. Until the user agrees, the text stays
 // only in the clipboard.
 func (c *composer) offerText(text string) {

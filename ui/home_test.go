@@ -16,6 +16,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/internal/history"
 )
 
 // middleOf returns the position of an object's middle in the window.
@@ -239,5 +240,47 @@ func TestConnect_OpensForDevicesThatAreNotListed(t *testing.T) {
 	s.connecting.open.field.OnEscape()
 	if s.connecting.open != nil || s.dialogs.open != nil {
 		t.Error("Escape does not close the dialog")
+	}
+}
+
+// TestClipboard_GoesToTheLastDevice sends the clipboard by the keyboard alone.
+func TestClipboard_GoesToTheLastDevice(t *testing.T) {
+	s := newStage(t, nil)
+	keys := &desktop.CustomShortcut{KeyName: fyne.KeyC, Modifier: fyne.KeyModifierShortcutDefault | fyne.KeyModifierShift}
+	s.shortcut(keys)
+	if s.current != nil || !s.toast.Box.Visible() {
+		t.Error("without a device, nothing is said")
+	}
+	s.conversation()
+	s.add(s.talk(s.eva), history.Row{Kind: history.Text, Text: "older", At: noon.AddDate(0, 0, -9)}, nil)
+	s.choose(nil)
+	fyne.CurrentApp().Clipboard().SetContent("from the clipboard")
+	s.shortcut(keys)
+	if t0 := s.current; t0 != s.talk(s.ben) || t0.data(t0.first+uint64(t0.Count())-1).Text != "from the clipboard" {
+		t.Error("the text did not go to Ben")
+	}
+}
+
+// TestTransfers_AreFiltered checks each choice of the filter, and the search.
+func TestTransfers_AreFiltered(t *testing.T) {
+	s := newStage(t, nil)
+	s.allTransfers()
+	s.showTransfers()
+	all := len(s.moves.shown)
+	for choice, want := range map[int]int{0: 7, 1: 3, 2: 4, 3: 2} {
+		s.moves.filter.Choose(choice)
+		if got := len(s.moves.shown); got != want {
+			t.Errorf("choice %d shows %d of %d", choice, got, all)
+		}
+	}
+	s.moves.filter.Choose(0)
+	for sought, want := range map[string]int{"SONG": 1, "ben": 7, "nothing like it": 0, "": 7} {
+		s.moves.search.SetText(sought)
+		if got := len(s.moves.shown); got != want || s.moves.none.Visible() != (want == 0) {
+			t.Errorf("%q finds %d", sought, got)
+		}
+	}
+	if s.moves.search.SetText("nothing like it"); s.moves.empty.Text != "No matching transfers." {
+		t.Errorf("it says %q", s.moves.empty.Text)
 	}
 }

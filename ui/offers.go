@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/ui/internal/widgets"
 )
 
 // examine looks up what the user needs before accepting an offer: free disk space and name conflicts.
@@ -76,6 +77,25 @@ func (ts *transfers) accept(s shownOffer, dir string, existing engine.Existing) 
 	}, func(_ struct{}, err error) {
 		ts.u.fail(err, o.Transfer.PeerName, true)
 	})
+}
+
+// offerAlways lets the user accept all further files of a verified peer, together with an offer.
+func (ts *transfers) offerAlways(c *transferCard, t engine.Transfer) {
+	u := ts.u
+	p, here := u.peers[t.Peer]
+	if !here || !t.Incoming || t.State != engine.Offered || p.Trust != engine.TrustVerified || p.Via != "" || p.AutoAccept.Bytes > 0 {
+		return
+	}
+	n := u.autoBytes()
+	c.always.Name = tr("Always accept from {{.Name}}, up to {{.Size}} a day", "Name", widgets.Shortened(t.PeerName, shownName), "Size", roundSize(n))
+	c.actions.always = func() {
+		ts.inBackground(func(context.Context) error {
+			return u.e.SetAutoAccept(t.Peer, engine.AutoAccept{Bytes: n, Dir: u.downloads()})
+		})
+		u.trace("always %q", t.PeerName)
+	}
+	c.alwaysText.SetText(c.always.Name)
+	c.rebuild()
 }
 
 // offerAttention draws the user's attention to an offer. It is accepted as the notification describes it, or not at all:

@@ -34,6 +34,7 @@ func (u *UI) keys() []keyBinding {
 		key(fyne.KeyO, ctrl, tr("Send files"), func() { u.composer.attachPicked(false) }),
 		key(fyne.KeyO, ctrl|fyne.KeyModifierShift, tr("Send a folder"), func() { u.composer.attachPicked(true) }),
 		key(fyne.KeyV, ctrl|fyne.KeyModifierShift, tr("Send the picture in the clipboard"), u.composer.sendPicture),
+		key(fyne.KeyC, ctrl|fyne.KeyModifierShift, tr("Send clipboard text to the last device"), u.composer.sendClipboardToLast),
 		key(fyne.KeyT, ctrl, tr("Transfers"), u.showTransfers),
 		key(fyne.KeyComma, ctrl, tr("Settings"), u.showSettings),
 		key(fyne.KeyL, ctrl, tr("Connect by address or link"), u.connecting.show),

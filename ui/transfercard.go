@@ -19,6 +19,7 @@ type transferActions struct {
 	accept                                                           func(engine.Existing)
 	acceptInto                                                       func(engine.Existing)
 	acceptAll                                                        func()
+	always                                                           func() // nil if the peer's files cannot be accepted without asking
 	decline, block, cancel, pause, resume, open, reveal, copy, retry func()
 	openFile, revealFile                                             func(path string)
 }
@@ -26,28 +27,31 @@ type transferActions struct {
 // transferCard shows an offer and then its transfer, from the request to the result.
 type transferCard struct {
 	widgets.Card
-	title    *widgets.Line
-	status   *widgets.Line
-	details  *widgets.Paragraph // of an offer: its contents and the free disk space
-	failure  *widgets.Paragraph // the full reason, on as many lines as needed
-	notes    *widgets.Paragraph // renamed or skipped files
-	icon     *widget.Icon
-	pictures *widgets.Album
-	files    *fyne.Container // the first of several files that were received
-	bar      *widgets.ThinBar
-	barBox   *fyne.Container
-	stop     *widgets.QuietButton
-	hold     *widgets.QuietButton // pauses or resumes
-	taken    *widgets.Segments    // what to do with names that already exist
-	accept   *widget.Button
-	buttons  *fyne.Container
-	actions  transferActions
-	now      engine.Transfer
-	state    engine.TransferState
-	waiting  int      // unanswered offers of the same peer
-	free     string   // the free disk space, as text
-	clashes  []string // names that already exist in the target folder
-	barred   bool     // the peer is blocked, so nothing can be sent again
+	title      *widgets.Line
+	status     *widgets.Line
+	details    *widgets.Paragraph // of an offer: its contents and the free disk space
+	failure    *widgets.Paragraph // the full reason, on as many lines as needed
+	notes      *widgets.Paragraph // renamed or skipped files
+	icon       *widget.Icon
+	pictures   *widgets.Album
+	files      *fyne.Container // the first of several files that were received
+	bar        *widgets.ThinBar
+	barBox     *fyne.Container
+	stop       *widgets.QuietButton
+	hold       *widgets.QuietButton // pauses or resumes
+	always     *widgets.Toggle      // accepts all further files of the peer, together with this offer
+	alwaysText *widgets.Paragraph
+	alwaysRow  *fyne.Container
+	taken      *widgets.Segments // what to do with names that already exist
+	accept     *widget.Button
+	buttons    *fyne.Container
+	actions    transferActions
+	now        engine.Transfer
+	state      engine.TransferState
+	waiting    int      // unanswered offers of the same peer
+	free       string   // the free disk space, as text
+	clashes    []string // names that already exist in the target folder
+	barred     bool     // the peer is blocked, so nothing can be sent again
 }
 
 func newTransferCard(t engine.Transfer, actions transferActions) *transferCard {
@@ -64,12 +68,15 @@ func newTransferCard(t engine.Transfer, actions transferActions) *transferCard {
 		}
 	})
 	c.taken = widgets.NewSegments([]string{tr("Skip identical files"), tr("Keep both"), tr("Replace")}, 0, nil)
+	c.always = widgets.NewToggle("", widgets.ToggleStates{On: tr("on"), Off: tr("off")}, false, func(bool) {})
+	c.alwaysText = widgets.Hint("")
+	c.alwaysRow = widgets.NewBesideRight(widgets.Gap, c.alwaysText, c.always)
 	c.barBox = widgets.Inset(c.bar, widgets.GapTight, 0, 0, 0)
 	c.buttons = widgets.NewFlow(widgets.Gap)
 	c.pictures = widgets.NewAlbum()
 	c.files = widgets.NewStacked(widgets.GapTight)
 	head := widgets.NewBesideRight(widgets.Gap, widgets.NewBeside(widgets.GapWide, widgets.NewEmblem(c.icon, 40, 10), widgets.Column(2, c.title, c.status, c.barBox)), widgets.Row(0, c.hold, c.stop))
-	c.Init(c, !t.Incoming, widgets.NewStacked(widgets.Gap, head, c.pictures, c.files, c.details, c.taken, c.failure, c.notes, c.buttons))
+	c.Init(c, !t.Incoming, widgets.NewStacked(widgets.Gap, head, c.pictures, c.files, c.details, c.taken, c.alwaysRow, c.failure, c.notes, c.buttons))
 	c.set(t)
 	return c
 }
@@ -147,6 +154,14 @@ func (c *transferCard) setBarred(on bool) {
 	}
 }
 
+// acceptShown accepts the offer, and all further ones of the peer if the user has chosen that.
+func (c *transferCard) acceptShown() {
+	if c.always.On && c.actions.always != nil {
+		c.actions.always()
+	}
+	c.actions.accept(c.existing())
+}
+
 func (c *transferCard) existing() engine.Existing {
 	return []engine.Existing{engine.SkipIdentical, engine.KeepBoth, engine.Replace}[c.taken.Chosen]
 }
@@ -166,6 +181,7 @@ func (c *transferCard) rebuild() {
 	asks := t.State == engine.Offered && t.Incoming
 	widgets.Show(c.details, asks)
 	widgets.Show(c.taken, asks && len(c.clashes) > 0)
+	widgets.Show(c.alwaysRow, asks && c.actions.always != nil)
 	if asks {
 		c.describe()
 	}
@@ -191,7 +207,7 @@ func (c *transferCard) rebuild() {
 	}
 	switch {
 	case asks:
-		c.accept = add(tr("Accept"), widget.HighImportance, func() { c.actions.accept(c.existing()) })
+		c.accept = add(tr("Accept"), widget.HighImportance, c.acceptShown)
 		add(tr("Accept into…"), widget.MediumImportance, func() { c.actions.acceptInto(c.existing()) })
 		if c.waiting > 1 {
 			add(tr("Accept all {{.N}}", "N", c.waiting), widget.MediumImportance, c.actions.acceptAll)

@@ -210,6 +210,15 @@ func (ts *transfers) newItem(at place, r history.Row) widgets.Item {
 	return ts.newCard(t)
 }
 
+// get returns a transfer: of this run, or of the history.
+func (ts *transfers) get(id engine.TransferID) engine.Transfer {
+	t, known := ts.all[id]
+	if at, ok := ts.rows[id]; ok && !known {
+		t = transferOf(at.t.data(at.seq), at.t)
+	}
+	return t
+}
+
 // cardsOf returns the cards of a transfer that are shown or were shown recently: in its conversation and on the
 // transfers page.
 func (ts *transfers) cardsOf(id engine.TransferID) (out []*transferCard) {
@@ -255,6 +264,7 @@ func (ts *transfers) newCard(t engine.Transfer) *transferCard {
 	t = ts.named(t)
 	c := newTransferCard(t, ts.actions(t))
 	c.setBarred(ts.u.blocked(t.Peer))
+	ts.offerAlways(c, t)
 	ts.addPicture(c, t)
 	ts.examine(c, t)
 	return c

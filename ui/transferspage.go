@@ -2,7 +2,9 @@ package ui
 
 import (
 	"cmp"
+	"context"
 	"slices"
+	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -25,7 +27,10 @@ type transfersPage struct {
 	graph  *fyne.Container
 	hold   *widget.Button
 	list   *widgets.Timeline
+	filter *widgets.Segments
+	search *widgets.Field
 	none   *fyne.Container
+	empty  *widgets.Paragraph // why the list is empty
 	made   map[engine.TransferID]*transferCard
 	headed map[engine.TransferID]*dayItem // cards below a heading
 	shown  []engine.TransferID
@@ -38,12 +43,53 @@ func newTransfersPage(u *UI) *transfersPage {
 	p.hold = widgets.NewButton(tr("Pause all"), widget.MediumImportance, p.holdAll)
 	p.graph = container.NewCenter(container.New(widgets.Fixed(fyne.NewSize(120, 32)), p.chart))
 	title := widgets.NewLine(tr("Transfers"), widgets.SizeTitle, theme.ColorNameForeground, true)
-	p.head = widgets.NewHead(widgets.NewBeside(widgets.Gap, p.back, widgets.NewBesideRight(widgets.GapWide, widgets.Column(2, title, p.totals), widgets.Row(widgets.GapWide, p.graph, p.hold))))
-	text := widgets.Hint(tr("No transfers yet. Drop files on a device or into a chat."))
-	text.Align = fyne.TextAlignCenter
-	p.none = container.New(widgets.Middle(320), widgets.NewStacked(widgets.GapWide, container.NewCenter(widgets.NewEmblem(widget.NewIcon(widgets.IconTransfers), 64, 32)), text))
-	p.box = widgets.NewPane(p.head, nil, container.NewStack(p.none, p.list))
+	folder := widgets.NewIconButton(widgets.IconFolder, tr("Show received files"), func() {
+		u.transfers.inBackground(func(context.Context) error { return u.o.Desktop.Open(u.downloads()) })
+	})
+	p.head = widgets.NewHead(widgets.NewBeside(widgets.Gap, p.back, widgets.NewBesideRight(widgets.GapWide, widgets.Column(2, title, p.totals), widgets.Row(widgets.GapWide, p.graph, p.hold, folder))))
+	p.filter = widgets.NewSegments([]string{tr("All"), tr("Received"), tr("Sent"), tr("Failed")}, 0, func(int) { p.again() })
+	p.search = u.newField(tr("Search"))
+	p.search.SetIcon(widgets.IconSearch)
+	p.search.OnChanged = func(string) { p.again() }
+	p.search.OnEscape = func() {
+		p.search.SetText("")
+		u.w.Canvas().Unfocus()
+	}
+	tools := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.Gap, Top: widgets.GapWide, Left: widgets.Edge, Right: widgets.Edge}, p.filter, p.search)
+	p.empty = widgets.Hint("")
+	p.empty.Align = fyne.TextAlignCenter
+	p.none = container.New(widgets.Middle(320), widgets.NewStacked(widgets.GapWide, container.NewCenter(widgets.NewEmblem(widget.NewIcon(widgets.IconTransfers), 64, 32)), p.empty))
+	p.box = widgets.NewPane(p.head, nil, widgets.NewPane(tools, nil, container.NewStack(p.none, p.list)))
 	return p
+}
+
+// again applies the filter to the list.
+func (p *transfersPage) again() {
+	p.refresh()
+	p.list.ToStart()
+}
+
+// filters are what the choice above the list shows, in its order. A transfer that has not ended is never a failed one.
+var filters = []func(t engine.Transfer) bool{
+	func(engine.Transfer) bool { return true },
+	func(t engine.Transfer) bool { return t.Incoming },
+	func(t engine.Transfer) bool { return !t.Incoming },
+	func(t engine.Transfer) bool { return t.State > engine.Delivered || t.LeftOut > 0 },
+}
+
+// matches reports whether the filter and the search field let a transfer through.
+func (p *transfersPage) matches(id engine.TransferID) bool {
+	t := p.u.transfers.named(p.u.transfers.get(id))
+	if !filters[p.filter.Chosen](t) {
+		return false
+	}
+	sought := strings.ToLower(strings.TrimSpace(p.search.Text))
+	for _, s := range append([]string{t.PeerName}, t.Names...) {
+		if strings.Contains(strings.ToLower(s), sought) {
+			return true
+		}
+	}
+	return sought == ""
 }
 
 // showTransfers shows the transfers page.
@@ -84,10 +130,7 @@ func (p *transfersPage) card(id engine.TransferID) *transferCard {
 		return c
 	}
 	ts := p.u.transfers
-	t, known := ts.all[id]
-	if at, ok := ts.rows[id]; ok && !known {
-		t = transferOf(at.t.data(at.seq), at.t)
-	}
+	t := ts.get(id)
 	c = ts.newCard(t)
 	c.Wide = true
 	c.set(ts.named(t))
@@ -131,7 +174,12 @@ func (p *transfersPage) ids() []engine.TransferID {
 // refresh updates the page.
 func (p *transfersPage) refresh() {
 	u := p.u
-	p.shown = p.ids()
+	all := p.ids()
+	p.shown = slices.DeleteFunc(slices.Clone(all), func(id engine.TransferID) bool { return !p.matches(id) })
+	p.empty.SetText(tr("No transfers yet. Drop files on a device or into a chat."))
+	if len(all) > 0 {
+		p.empty.SetText(tr("No matching transfers."))
+	}
 	if len(p.made) > 4*generation {
 		clear(p.made)
 		clear(p.headed)
