@@ -22,6 +22,8 @@ type Desktop interface {
 	// Notify shows a notification. Its words are data, never markup or a part of a script: they may contain the name
 	// of a peer.
 	Notify(ctx context.Context, n desktop.Notice) error
+	// ShowProgress shows in the dock or the task bar how much is done, from 0 to 1; a negative part hides it.
+	ShowProgress(part float64) error
 	// ClipboardPicture returns the picture in the clipboard as PNG.
 	ClipboardPicture(ctx context.Context) ([]byte, error)
 	// SetClipboardPicture puts a picture, as PNG, into the clipboard.

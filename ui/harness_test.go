@@ -56,6 +56,7 @@ func (l *loop) until(t *testing.T, what string, ok func() bool) {
 // fakeDesktop records the calls that it gets.
 type fakeDesktop struct {
 	copied  chan []byte // pictures that were put into the clipboard
+	dock    chan float64
 	opened  chan string // paths and pages
 	told    chan desktop.Notice
 	picks   []string // what the user picks; nil leaves it to Fyne's dialog
@@ -64,7 +65,7 @@ type fakeDesktop struct {
 }
 
 func newFakeDesktop() *fakeDesktop {
-	return &fakeDesktop{copied: make(chan []byte, 10), opened: make(chan string, 10), told: make(chan desktop.Notice, 100)}
+	return &fakeDesktop{copied: make(chan []byte, 10), dock: make(chan float64, 1000), opened: make(chan string, 10), told: make(chan desktop.Notice, 100)}
 }
 
 func (f *fakeDesktop) Open(path string) error       { f.opened <- path; return nil }
@@ -79,6 +80,7 @@ func (f *fakeDesktop) Pick(context.Context, bool) ([]string, error) {
 
 func (f *fakeDesktop) Notify(_ context.Context, n desktop.Notice) error { f.told <- n; return nil }
 
+func (f *fakeDesktop) ShowProgress(part float64) error { f.dock <- part; return nil }
 func (f *fakeDesktop) ClipboardPicture(context.Context) ([]byte, error) {
 	if f.picture == nil {
 		return nil, desktop.ErrNoPicture

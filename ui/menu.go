@@ -281,9 +281,9 @@ func linksIn(text string) (found [][2]int) {
 const maxLinks = 50
 
 // openLinkIn opens a link that the user tapped in a message.
-func (u *UI) openLinkIn(link string) {
+func (ds *dialogs) openLinkIn(link string) {
 	if target, err := url.Parse(link); err == nil && target.Host != "" {
-		u.openWeb(target)
+		ds.openWeb(target)
 	}
 }
 
@@ -314,7 +314,7 @@ func (u *UI) messageMenu(at place, pos fyne.Position) {
 		}
 		items = append(items,
 			widgets.Action{Label: tr("Copy the link to {{.Host}}", "Host", engine.CleanLine(target.Host)), Do: func() { u.copyText(l) }},
-			widgets.Action{Label: tr("Open {{.Host}}…", "Host", engine.CleanLine(target.Host)), Do: func() { u.openWeb(target) }})
+			widgets.Action{Label: tr("Open {{.Host}}…", "Host", engine.CleanLine(target.Host)), Do: func() { u.dialogs.openWeb(target) }})
 	}
 	if r.State == history.Failed && !u.blocked(at.t.id) {
 		items = append(items, widgets.Action{Label: tr("Try again"), Do: func() { u.outbox.sendAgain(at) }})
@@ -323,8 +323,9 @@ func (u *UI) messageMenu(at place, pos fyne.Position) {
 }
 
 // openWeb opens a page that a peer linked to, after asking, because a link may not lead where it seems to.
-func (u *UI) openWeb(target *url.URL) {
-	u.dialogs.ask(tr("Open {{.Host}} in the browser?", "Host", engine.CleanLine(target.Host)), widgets.Shortened(engine.CleanLine(target.String()), 300), tr("Open"), func() {
+func (ds *dialogs) openWeb(target *url.URL) {
+	u := ds.u
+	ds.ask(tr("Open {{.Host}} in the browser?", "Host", engine.CleanLine(target.Host)), widgets.Shortened(engine.CleanLine(target.String()), 300), tr("Open"), func() {
 		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.o.Desktop.OpenLink(target) }, func(_ struct{}, err error) {
 			u.fail(err, "", true)
 		})

@@ -110,6 +110,7 @@ func (nt *notifier) notify(a attention) {
 	shown := notifiedOf{kind: a.kind}
 	n := desktop.Notice{}
 	n.Title, n.Body = a.kind.nameless()
+	n.Sound = map[note]string{noteMessage: "message-new-instant", noteArrived: "complete-download", noteFailed: "dialog-warning"}[a.kind]
 	if nt.mayName(a.from) {
 		shown.from = a.from.id
 		n.Title, n.Body = widgets.Shortened(u.nameOf(a.from), shownName), a.kind.named()

@@ -132,3 +132,40 @@ func TestNotifications_AnswerRequests(t *testing.T) {
 		t.Error("a declined file arrived")
 	}
 }
+
+// TestProgress_IsShownOutsideTheWindow checks the title of the window and what the dock shows.
+func TestProgress_IsShownOutsideTheWindow(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	s.settle()
+	if s.w.Title() != "Multipeer" || len(s.desk.dock) != 0 {
+		t.Errorf("%q while nothing moves, %d changes in the dock", s.w.Title(), len(s.desk.dock))
+	}
+	shows := func(want float64) {
+		t.Helper()
+		s.l.until(t, "a change in the dock", func() bool { return len(s.desk.dock) > 0 })
+		if got := <-s.desk.dock; got != want {
+			t.Errorf("the dock shows %v, not %v", got, want)
+		}
+		s.l.until(t, "the dock to be told", func() bool { return !s.outside.busy })
+	}
+	moving := s.transferOf(engine.Moving, false, nil)
+	s.transfers.take(moving)
+	s.settle()
+	if s.w.Title() != "25 % – Multipeer" {
+		t.Errorf("the title is %q", s.w.Title())
+	}
+	shows(0.25)
+	moving.Done = moving.Bytes / 2
+	s.transfers.take(moving)
+	s.settle()
+	shows(0.5)
+	s.settle()
+	moving.State = engine.Delivered
+	s.transfers.take(moving)
+	s.settle()
+	shows(-0.01)
+	if s.w.Title() != "Multipeer" || len(s.desk.dock) != 0 {
+		t.Errorf("%q after the end, %d more changes in the dock", s.w.Title(), len(s.desk.dock))
+	}
+}

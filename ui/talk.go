@@ -355,7 +355,7 @@ func (u *UI) newItem(t *talk, seq uint64, r history.Row) widgets.Item {
 
 // said returns the content of a row's bubble.
 func (u *UI) said(at place, r history.Row) widgets.Said {
-	s := widgets.Said{Links: widgets.Links{Find: linksIn, Open: u.openLinkIn}, Text: r.Text, Who: r.Who, Out: r.Own, Stamp: r.At.Local().Format("15:04"), Copy: u.copyText, Words: widgets.BubbleWords{Again: tr("Try again"), All: tr("Copy the whole message")}}
+	s := widgets.Said{Links: widgets.Links{Find: linksIn, Open: u.dialogs.openLinkIn}, Text: r.Text, Who: r.Who, Out: r.Own, Stamp: r.At.Local().Format("15:04"), Copy: u.copyText, Words: widgets.BubbleWords{Again: tr("Try again"), All: tr("Copy the whole message")}}
 	name := u.nameOf(at.t)
 	switch r.State {
 	case history.Queued:

@@ -409,7 +409,7 @@ func TestLinks_AskBeforeTheyOpen(t *testing.T) {
 	if len(links) != 1 || text[links[0][0]:links[0][1]] != "https://example.org/how?x=1" {
 		t.Fatalf("links at %v", links)
 	}
-	s.openLinkIn("https://example.org/how?x=1")
+	s.dialogs.openLinkIn("https://example.org/how?x=1")
 	if len(s.desk.opened) != 0 || s.dialogs.open == nil {
 		t.Fatal("the link opens without a question")
 	}

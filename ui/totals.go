@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"fmt"
 
 	"multipeer/engine"
@@ -78,8 +79,8 @@ func (ts *transfers) totalsLine() string {
 	return s
 }
 
-// windowTitle returns the title of the window: with the progress of what is moving, so that a taskbar shows it.
-func (ts *transfers) windowTitle() string {
+// percent returns how much is done of all that is moving, or -1 if nothing is.
+func (ts *transfers) percent() int {
 	var done, all int64
 	for _, t := range ts.all {
 		if t.State == engine.Moving || t.State == engine.Stalled {
@@ -88,9 +89,38 @@ func (ts *transfers) windowTitle() string {
 		}
 	}
 	if all == 0 {
-		return "Multipeer"
+		return -1
 	}
-	return fmt.Sprintf("%d %% – Multipeer", done*100/all)
+	return int(done * 100 / all)
+}
+
+// progressOutside shows the progress of what is moving in the title of the window and in the dock.
+type progressOutside struct {
+	u       *UI
+	percent int  // that was shown last
+	busy    bool // the dock is being told
+}
+
+// refresh shows the current progress. One change after the other goes to the dock, which may be slow.
+func (p *progressOutside) refresh() {
+	now := p.u.transfers.percent()
+	title := "Multipeer"
+	if now >= 0 {
+		title = fmt.Sprintf("%d %% – Multipeer", now)
+	}
+	if title != p.u.w.Title() {
+		p.u.w.SetTitle(title)
+	}
+	if now == p.percent || p.busy || p.u.bind == nil {
+		return
+	}
+	p.percent, p.busy = now, true
+	background(p.u.bind, func(context.Context) (struct{}, error) {
+		return struct{}{}, p.u.o.Desktop.ShowProgress(float64(now) / 100)
+	}, func(struct{}, error) { // a desktop without a dock is no fault
+		p.busy = false
+		p.refresh()
+	})
 }
 
 // partOf returns how much of the running transfers with a peer is done, from 0 to 1, and whether there are any.

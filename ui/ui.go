@@ -92,6 +92,7 @@ type UI struct {
 	finder     *finder
 	links      *browserLinks
 	notes      *notifier
+	outside    *progressOutside
 	tracer     *tracer
 
 	shell    *shell
@@ -138,6 +139,7 @@ func New(o Options) *UI {
 	u.finder = newFinder(u)
 	u.links = &browserLinks{u: u}
 	u.notes = newNotifier(u)
+	u.outside = &progressOutside{u: u, percent: -1}
 	u.tracer = newTracer(u)
 	u.composer = &composer{u: u}
 	u.o.Do = func(f func()) { // once Fyne's loop has ended, it runs functions on the goroutine that posts them
@@ -322,9 +324,7 @@ func (u *UI) settle() {
 	}
 	u.transfers.showProgress()
 	u.side.tiles.showProgress()
-	if title := u.transfers.windowTitle(); title != u.w.Title() {
-		u.w.SetTitle(title)
-	}
+	u.outside.refresh()
 	d := u.dirty
 	u.dirty = dirty{}
 	if d.side {

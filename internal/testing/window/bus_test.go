@@ -4,6 +4,7 @@ package window
 
 import (
 	"bufio"
+	"fmt"
 	"os/exec"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ type desktop struct {
 	tray  string   // the bus name of the program that has an icon
 	told  []string // "title: body" of notifications
 	keys  []string // the actions of the last one: keys and labels
+	dock  []string // the progress that docks show: a percentage, or "hidden"
 	picks []string // what the file dialog returns, as URLs
 	asked int      // how often it was opened
 }
@@ -74,7 +76,38 @@ func newDesktop(t *testing.T) (*desktop, string) {
 			t.Fatal(name, reply, err)
 		}
 	}
+	if err := conn.AddMatchSignal(dbus.WithMatchInterface("com.canonical.Unity.LauncherEntry")); err != nil {
+		t.Fatal(err)
+	}
+	signals := make(chan *dbus.Signal, 1000)
+	conn.Signal(signals)
+	go d.watchDock(signals)
 	return d, address
+}
+
+// watchDock records the progress that programs report to docks, until the connection is closed.
+func (d *desktop) watchDock(signals <-chan *dbus.Signal) {
+	for sig := range signals {
+		if len(sig.Body) != 2 || !strings.HasSuffix(sig.Name, ".Update") {
+			continue
+		}
+		properties, _ := sig.Body[1].(map[string]dbus.Variant)
+		shown := "hidden"
+		if visible, _ := properties["progress-visible"].Value().(bool); visible {
+			part, _ := properties["progress"].Value().(float64)
+			shown = fmt.Sprintf("%s %.0f", sig.Body[0], part*100)
+		}
+		d.mu.Lock()
+		d.dock = append(d.dock, shown)
+		d.mu.Unlock()
+	}
+}
+
+// docked returns what docks have shown.
+func (d *desktop) docked() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]string(nil), d.dock...)
 }
 
 func (d *desktop) register(_ string, from dbus.Sender) *dbus.Error {

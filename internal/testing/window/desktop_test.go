@@ -60,15 +60,19 @@ func TestTrayNotificationsAndPicker(t *testing.T) {
 
 	// Ben is known by now: his next file is accepted by the button of a notification, which leaves the window hidden.
 	before := len(shell.notes())
-	ben.drop("timeline", write(t, filepath.Join(d.dir, "accepted-outside.txt"), "x"))
+	ben.drop("timeline", write(t, filepath.Join(d.dir, "accepted-outside.txt"), strings.Repeat("x", 300_000_000)))
 	within(t, "a notification with the name", func() bool {
 		all := shell.notes()
-		return len(all) > before && all[len(all)-1] == "Ben: Wants to send 1 byte"
+		return len(all) > before && all[len(all)-1] == "Ben: Wants to send 300 MB"
 	})
 	if err := shell.click("Accept"); err != nil {
 		t.Fatal(err)
 	}
 	anna.saw(`EVT transfer "accepted-outside.txt" delivered incoming=true`)
+	within(t, "the progress in the dock, until the end", func() bool {
+		all := shell.docked()
+		return len(all) > 1 && strings.HasPrefix(all[0], "application://multipeer.desktop ") && all[len(all)-1] == "hidden"
+	})
 	if strings.Contains(anna.lines(), "EVT raised") {
 		t.Error("the button has raised the window")
 	}

@@ -33,6 +33,7 @@ type Texts struct {
 // Notice is a notification. Its words may contain the name of a peer, and are plain text.
 type Notice struct {
 	Title, Body string
+	Sound       string   // a name of the Sound Naming Specification, for desktops that have it; empty for the usual one
 	Buttons     []Button // shown where the desktop supports them
 }
 
@@ -47,6 +48,7 @@ type System struct {
 	app     fyne.App
 	texts   func() Texts
 	clicked func()
+	dock    dock
 }
 
 // New returns the desktop of the running system. It calls clicked, on any goroutine, when the user clicks a

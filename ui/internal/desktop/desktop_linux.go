@@ -66,10 +66,14 @@ func (s *System) Notify(ctx context.Context, n Notice) error {
 	for i, b := range n.Buttons {
 		actions = append(actions, fmt.Sprint(i), b.Label)
 	}
+	hints := map[string]dbus.Variant{"desktop-entry": dbus.MakeVariant("multipeer")}
+	if n.Sound != "" {
+		hints["sound-name"] = dbus.MakeVariant(n.Sound)
+	}
 	var id uint32
 	call := server.CallWithContext(ctx, "org.freedesktop.Notifications.Notify", 0,
 		"Multipeer", uint32(0), "", n.Title, escapedFor(ctx, server, n.Body), actions,
-		map[string]dbus.Variant{"desktop-entry": dbus.MakeVariant("multipeer")}, int32(-1))
+		hints, int32(-1))
 	if err := call.Store(&id); err != nil {
 		return err
 	}
