@@ -45,7 +45,8 @@ type Options struct {
 	// Log receives log records for developers.
 	Log *slog.Logger
 
-	loopback bool // for tests: any port of 127.0.0.1, and no multicast
+	loopback bool          // for tests: any port of 127.0.0.1, and no multicast
+	stalls   time.Duration // stallsFor, shortened by tests
 }
 
 // Gateway is an engine.Gateway.
@@ -79,12 +80,15 @@ func New(opts Options) (*Gateway, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	if opts.stalls == 0 {
+		opts.stalls = stallsFor
+	}
 	g := &Gateway{
 		opts: opts, log: opts.Log, certificate: certificate, fingerprint: fingerprintOf(certificate.Certificate[0]),
 		changed: make(chan struct{}, 1),
 	}
 	g.devices = newDevices(g)
-	g.sessions = newSessions()
+	g.sessions = newSessions(opts.stalls)
 	g.sent = newOutgoing()
 	return g, nil
 }
@@ -227,7 +231,7 @@ func (g *Gateway) stop(server *http.Server) error {
 func (g *Gateway) listen() (net.Listener, error) {
 	if g.opts.loopback {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
-		return &connlimit.Listener{Listener: l, OfOne: maxConnsOfOne, All: maxConns}, err
+		return g.limited(l), err
 	}
 	l, err := net.Listen("tcp", ":"+strconv.Itoa(DefaultPort))
 	if err != nil {
@@ -236,7 +240,11 @@ func (g *Gateway) listen() (net.Listener, error) {
 			return nil, errors.Join(err, otherErr)
 		}
 	}
-	return &connlimit.Listener{Listener: l, OfOne: maxConnsOfOne, All: maxConns, Answers: g.answersAt}, nil
+	return g.limited(l), nil
+}
+
+func (g *Gateway) limited(l net.Listener) net.Listener {
+	return &connlimit.Listener{Listener: l, OfOne: maxConnsOfOne, All: maxConns, Answers: g.answersAt}
 }
 
 // answersAt reports whether an address of this device is on an interface that is used.

@@ -27,9 +27,11 @@ const (
 	// maxParsing is how many offers are read at once, one from each address, and parseFor how long each may take.
 	maxParsing = 8
 	parseFor   = 10 * time.Second
-	// bodyIdle is how long an upload may bring no byte, sessionIdle how long a session may have no upload.
-	bodyIdle    = 30 * time.Second
-	sessionIdle = 30 * time.Second
+	// stallsFor is how long an upload may bring no byte, and a session have no upload. When sending, it is how long the
+	// receiver may take no byte; it has answerFactor times as long to answer after the last one, because it may write to a
+	// slow disk.
+	stallsFor    = 30 * time.Second
+	answerFactor = 4
 	// retryFor is how long the sender may retry when every other file has had its turn.
 	retryFor    = 5 * time.Second
 	maxDigests  = 3 // attempts to send a file whose digest did not fit
@@ -44,10 +46,11 @@ type sessions struct {
 	parsing map[netip.Addr]bool
 	byKey   map[string]*session // of the device
 	waiting []chan struct{}     // closed when there is no session
+	stalls  time.Duration       // from Options
 }
 
-func newSessions() *sessions {
-	return &sessions{parsing: map[netip.Addr]bool{}, byKey: map[string]*session{}}
+func newSessions(stalls time.Duration) *sessions {
+	return &sessions{stalls: stalls, parsing: map[netip.Addr]bool{}, byKey: map[string]*session{}}
 }
 
 func (ss *sessions) begin(to engine.GatewaySink) {
@@ -125,6 +128,7 @@ type session struct {
 	id       string
 	from     source
 	key      string // of the device
+	stalls   time.Duration
 	stranger bool   // no one has accepted the device
 	parts    map[string]part
 
@@ -147,9 +151,9 @@ type session struct {
 	moved    chan struct{} // holds a value after an upload has ended or brought bytes
 }
 
-func newSession(from source, key string, parts []part) *session {
+func newSession(from source, key string, parts []part, stalls time.Duration) *session {
 	s := &session{
-		id: rand.Text(), from: from, key: key, parts: map[string]part{}, accepted: make(chan acceptance, 1), done: make(chan struct{}),
+		id: rand.Text(), from: from, key: key, stalls: stalls, parts: map[string]part{}, accepted: make(chan acceptance, 1), done: make(chan struct{}),
 		tokens: map[string]string{}, attempts: map[string]int{}, failed: map[string]error{}, moved: make(chan struct{}, 1),
 	}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
@@ -227,7 +231,7 @@ func (ss *sessions) awaitEnding(ctx context.Context, key string) {
 	select {
 	case <-s.done:
 	case <-ctx.Done():
-	case <-time.After(bodyIdle):
+	case <-time.After(ss.stalls):
 	}
 }
 
@@ -309,7 +313,7 @@ func (g *Gateway) handlePrepare(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	s := newSession(from, device.Key, parts)
+	s := newSession(from, device.Key, parts, g.opts.stalls)
 	g.sessions.awaitEnding(r.Context(), device.Key)
 	if !g.sessions.add(s, describe(device, o, parts)) {
 		fail(w, http.StatusConflict, "Blocked by another session")
@@ -388,12 +392,12 @@ var errAllArrived = errors.New("all files have arrived")
 func (s *session) awaitFiles() error {
 	for {
 		left, failed, active, why := s.progress()
-		idle := sessionIdle
+		idle := s.stalls
 		switch {
 		case left == 0:
 			return nil
 		case active > 0: // an upload has a limit of its own
-			idle = 2 * bodyIdle
+			idle = 2 * s.stalls
 		case failed > 0 && left == failed:
 			idle = retryFor
 		}
@@ -520,7 +524,7 @@ type upload struct {
 }
 
 func (u *upload) Read(b []byte) (int, error) {
-	_ = u.control.SetReadDeadline(time.Now().Add(bodyIdle))
+	_ = u.control.SetReadDeadline(time.Now().Add(u.s.stalls))
 	if u.s.reading.Err() != nil { // its own deadline may have been replaced just now
 		return 0, context.Cause(u.s.reading)
 	}

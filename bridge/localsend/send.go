@@ -286,13 +286,6 @@ func (s *sending) upload(ctx context.Context, a acceptance) error {
 	return nil
 }
 
-// Limits on a receiver that takes nothing: for the next bytes, and for the answer after the last one, when it may write to
-// a slow disk.
-const (
-	sendIdle   = 30 * time.Second
-	answerIdle = 2 * time.Minute
-)
-
 // uploadFile sends one file. One that has changed since it was offered, or cannot be read, is left out, and the others are
 // sent.
 func (s *sending) uploadFile(ctx context.Context, n int, session, token string) error {
@@ -309,7 +302,7 @@ func (s *sending) uploadFile(ctx context.Context, n int, session, token string) 
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	idle := time.AfterFunc(sendIdle, func() { cancel(transfer.ErrStalled) })
+	idle := time.AfterFunc(s.g.opts.stalls, func() { cancel(transfer.ErrStalled) })
 	defer idle.Stop()
 	body := &uploadBody{file: file, offered: offered, left: f.Size, s: s, idle: idle}
 	query := url.Values{"sessionId": {session}, "fileId": {f.ID}, "token": {token}}
@@ -401,9 +394,9 @@ func (b *uploadBody) Read(p []byte) (int, error) {
 		return 0, transfer.ErrChanged
 	}
 	b.left -= int64(n)
-	b.idle.Reset(sendIdle)
+	b.idle.Reset(b.s.g.opts.stalls)
 	if b.left == 0 {
-		b.idle.Reset(answerIdle)
+		b.idle.Reset(answerFactor * b.s.g.opts.stalls)
 	}
 	b.s.report(int64(n))
 	return n, nil

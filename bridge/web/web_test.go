@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -737,8 +738,8 @@ func TestLink_FormsTakeLittleMemory(t *testing.T) {
 		if asked > 0 {
 			t.Errorf("%s: a person was asked", what)
 		}
-		if sent.n >= 8<<20 {
-			t.Errorf("%s: %d MiB were read", what, sent.n>>20)
+		if n := sent.n.Load(); n >= 8<<20 {
+			t.Errorf("%s: %d MiB were read", what, n>>20)
 		}
 	}
 	b.do("POST", "upload", strings.NewReader("--x\r\nContent-Disposition: form-data; name=files; filename=a\r\n\r\n"+strings.Repeat("y", 1<<20)+"\r\n--x--\r\n"), "Content-Type", kind)
@@ -747,21 +748,22 @@ func TestLink_FormsTakeLittleMemory(t *testing.T) {
 	}
 }
 
-// repeated is a reader that repeats a string.
+// repeated is a reader that repeats a string. As the body of a request it may be read after the answer has come.
 type repeated struct {
-	text    string
-	n, most int
+	text string
+	most int64
+	n    atomic.Int64
 }
 
 func (r *repeated) Read(b []byte) (int, error) {
-	if r.n >= r.most {
+	if r.n.Load() >= r.most {
 		return 0, io.EOF
 	}
 	n := 0
 	for len(b)-n >= len(r.text) {
 		n += copy(b[n:], r.text)
 	}
-	r.n += n
+	r.n.Add(int64(n))
 	return n, nil
 }
 
