@@ -66,7 +66,8 @@ type Outgoing struct {
 
 // GatewaySink receives what a Gateway finds. Its methods may be called from any goroutine.
 type GatewaySink interface {
-	// Found reports a device that appeared or whose description changed.
+	// Found reports a device that appeared or whose description changed. Only a device that was found can offer, and be
+	// sent to; the gateway reports each change of a device in order, with Lost at the end.
 	Found(Device)
 	// Lost reports a device that is gone. What it has offered and no one has answered ends.
 	Lost(key string)
@@ -75,7 +76,7 @@ type GatewaySink interface {
 	// Receive asks a person about an offer, and waits. When it is accepted, it calls take, which feeds the files to in
 	// and returns when all have arrived; take must end with its ctx. The result is nil after that. Otherwise it is the
 	// reason why nothing, or not everything, was received: ErrDeclined, ErrBlocked, ErrTimeout, ErrBusy if too much is
-	// asked, ErrUnavailable if no one is there to ask, ErrCancelled, or the error of take or of the disk. The end of ctx
+	// asked or the device was not found, ErrUnavailable if no one is there to ask, ErrCancelled, or the error of take or of the disk. The end of ctx
 	// withdraws the offer.
 	Receive(ctx context.Context, o DeviceOffer, take func(ctx context.Context, in *transfer.Intake) error) error
 	// ReceiveText delivers text of at most 32 KiB as a message: a JSON object with the member text. ErrDeclined means

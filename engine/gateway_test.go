@@ -340,6 +340,10 @@ func TestGateway_UnprovenStaysAStranger(t *testing.T) {
 		answerOffers(t, a, func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir}) })
 		o, take := oneFile("hello")
 		o.From = engine.Device{Key: "10.0.9.8", Name: "Plain Plum", Addr: phone.Addr}
+		if err := g.Sink().Receive(t.Context(), o, take); !errors.Is(err, engine.ErrBusy) {
+			t.Errorf("a device that was not found offers: %v", err)
+		}
+		g.Sink().Found(o.From)
 		must(t, g.Sink().Receive(t.Context(), o, take))
 		synctest.Wait()
 		p, err := a.FindPeer("Plain Plum")

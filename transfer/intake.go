@@ -64,6 +64,7 @@ type Intake struct {
 	made     map[string]madeFolder  // by planned top-level folder
 	dirs     map[string]bool        // folders of the inbox that have new names in them
 	fresh    []string               // published files that are not durable yet
+	lost     error                  // why they may never be
 	tops     map[string]bool
 	noted    map[string]bool // the sender's paths whose new names have been noted
 	result   Result
@@ -501,6 +502,15 @@ func (in *Intake) tell() {
 	in.opts.Told(now)
 }
 
+// LeaveOut notes that a part will not come, and why.
+func (in *Intake) LeaveOut(path string, why error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.closed && in.parts[path] == nil {
+		in.result.note(Note{Path: path, Err: why})
+	}
+}
+
 // Finish makes everything durable that has arrived, and returns the result. Parts that were started and are not whole
 // are noted as left out. It may be called again after more has arrived.
 func (in *Intake) Finish() (Result, error) {
@@ -510,11 +520,11 @@ func (in *Intake) Finish() (Result, error) {
 		return in.result, ErrCancelled
 	}
 	in.finished = true
-	if err := in.stage.syncExisting(in.fresh); err != nil {
-		return in.result, classify(err)
+	if in.lost == nil { // a second fsync may succeed although the data is lost
+		in.lost = errors.Join(in.stage.syncExisting(in.fresh), in.stage.syncInbox(in.dirs))
 	}
-	if err := in.stage.syncInbox(in.dirs); err != nil {
-		return in.result, classify(err)
+	if in.lost != nil {
+		return in.result, classify(in.lost)
 	}
 	in.fresh = nil
 	result := in.result

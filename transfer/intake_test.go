@@ -467,3 +467,27 @@ func TestIntake_SlowStreamShowsProgress(t *testing.T) {
 		t.Errorf("progress %d", seen)
 	}
 }
+
+// TestIntake_LostDataStaysLost: the disk fails once while what has arrived is made durable. A second attempt may succeed,
+// because the system has dropped the data, and must not count as success.
+func TestIntake_LostDataStaysLost(t *testing.T) {
+	failed := false
+	in, _ := openIntake(t, IntakeOptions{check: func(op, name string) error {
+		if op == "fsync" && name == "existing" && !failed {
+			failed = true
+			return errors.New("input/output error")
+		}
+		return nil
+	}})
+	if _, err := in.Receive(t.Context(), Part{Path: "a", Size: 5}, strings.NewReader("hello")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if _, err := in.Finish(); err == nil {
+			t.Errorf("attempt %d succeeds", i+1)
+		}
+	}
+	if !failed {
+		t.Error("the disk was not asked")
+	}
+}

@@ -45,7 +45,7 @@ func loadCertificate(dir string) (tls.Certificate, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if text, err = newCertificate(); err == nil {
-			err = writeKey(path, text)
+			err = writeFile(path, text)
 		}
 	}
 	if err != nil {
@@ -58,12 +58,12 @@ func loadCertificate(dir string) (tls.Certificate, error) {
 	return certificate, nil
 }
 
-// writeKey writes the file whole or not at all.
-func writeKey(path string, text []byte) error {
+// writeFile writes a file of the profile whole or not at all.
+func writeFile(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), keyFile+".*") // of mode 0600
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // of mode 0600
 	if err != nil {
 		return err
 	}

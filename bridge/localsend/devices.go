@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,8 +26,8 @@ const (
 	maxDevices      = 128
 	maxDevicesAtOne = 4
 	reservedDevices = 64
-	// renameEvery is how often a device may change its name.
-	renameEvery = time.Second
+	// changeEvery is how often a device may change its name or its port.
+	changeEvery = time.Second
 	// checkEvery is how often the devices are asked whether they are there: LocalSend says nothing when it ends.
 	checkEvery    = 20 * time.Second
 	checkFailures = 3
@@ -38,37 +39,54 @@ const (
 	// One address may describe itself so often.
 	registerRate  = 0.5 // per second
 	registerBurst = 10
-	maxSources    = 1000 // addresses that are counted
+	// One address whose devices no one has accepted may ask so often.
+	questionRate  = 1.0 / 30 // per second
+	questionBurst = 5
+	// heardFor is how long a device outside of the networks of this machine is listed after it was last heard from: it is
+	// not asked whether it is there.
+	heardFor = time.Minute
+	// lowestPort is the first port that an announcement may have a request sent to.
+	lowestPort = 1024
 )
 
 // device is a device that was found.
 type device struct {
 	engine.Device
 	failures int
-	renamed  time.Time // when its name last changed
+	renamed  time.Time // when its description last changed
+	heard    time.Time
 }
 
 // devices are the devices that were found.
 type devices struct {
-	g       *Gateway
-	limit   *rate.Limiter
-	running sync.WaitGroup
-	slots   chan struct{} // one for each probe
-	asking  chan struct{} // one for each check
+	g          *Gateway
+	probes     *rate.Limiter // of all announcements by multicast, whose source can be forged
+	claims     *rate.Limiter // of all descriptions by TCP that prove nothing
+	announced  *sourceLimits
+	registered *sourceLimits
+	questions  *sourceLimits
+	running    sync.WaitGroup
+	slots      chan struct{} // one for each probe
+	asking     chan struct{} // one for each check
 
-	mu    sync.Mutex
-	to    engine.GatewaySink
-	ctx   context.Context // of the run
-	byKey map[string]*device
-	// probing holds the addresses that are being asked, often how often addresses may cause something.
-	probing map[netip.Addr]bool
-	often   map[netip.Addr]*rate.Limiter
+	// publishing keeps what is reported in the order of the changes. It is taken before mu.
+	publishing sync.Mutex
+
+	mu      sync.Mutex
+	to      engine.GatewaySink // nil while the gateway does not serve
+	ctx     context.Context    // of the run
+	byKey   map[string]*device
+	probing map[netip.Addr]bool // addresses that are being asked
+	moving  map[string]bool     // known devices whose old address is being asked
 }
 
 func newDevices(g *Gateway) *devices {
 	return &devices{
-		g: g, limit: rate.NewLimiter(probeRate, probeBurst), slots: make(chan struct{}, probesAtOne), asking: make(chan struct{}, probesAtOne),
-		byKey: map[string]*device{}, probing: map[netip.Addr]bool{}, often: map[netip.Addr]*rate.Limiter{},
+		g: g, probes: rate.NewLimiter(probeRate, probeBurst), claims: rate.NewLimiter(probeRate, probeBurst),
+		announced: newSourceLimits(registerRate, registerBurst), registered: newSourceLimits(registerRate, registerBurst),
+		questions: newSourceLimits(questionRate, questionBurst),
+		slots:     make(chan struct{}, probesAtOne), asking: make(chan struct{}, probesAtOne),
+		byKey: map[string]*device{}, probing: map[netip.Addr]bool{}, moving: map[string]bool{},
 	}
 }
 
@@ -102,6 +120,12 @@ func (ds *devices) check(ctx context.Context) {
 		if ds.g.sessions.has(d.Key) { // it is busy
 			continue
 		}
+		if !isNear(d.Addr.Addr()) { // guard: localsend-checks-near
+			if time.Since(d.heard) > heardFor {
+				ds.drop(d)
+			}
+			continue
+		}
 		select {
 		case ds.asking <- struct{}{}:
 		case <-ctx.Done():
@@ -125,108 +149,182 @@ func (ds *devices) answered(d *device, err error) {
 	if err == nil {
 		d.failures = 0
 	}
-	gone := d.failures >= checkFailures && ds.byKey[d.Key] == d
+	gone := d.failures >= checkFailures
+	ds.mu.Unlock()
+	if gone {
+		ds.drop(d)
+	}
+}
+
+// drop removes a device, unless it was replaced.
+func (ds *devices) drop(d *device) {
+	ds.publishing.Lock()
+	defer ds.publishing.Unlock()
+	ds.mu.Lock()
+	gone := ds.byKey[d.Key] == d
 	if gone {
 		delete(ds.byKey, d.Key)
 	}
 	to := ds.to
 	ds.mu.Unlock()
-	if gone {
+	if gone && to != nil {
 		to.Lost(d.Key)
 	}
 }
 
-// found records a device and reports it. It returns false if there are too many.
-func (ds *devices) found(d engine.Device) bool { return ds.record(d, false) }
+// found records a device and reports it. It returns what is recorded, and false if there are too many devices.
+func (ds *devices) found(d engine.Device) (engine.Device, bool) { return ds.record(d, false) }
 
 // record is found; wanted means that a person has typed the address.
-func (ds *devices) record(d engine.Device, wanted bool) bool {
+func (ds *devices) record(d engine.Device, wanted bool) (engine.Device, bool) {
+	if !wanted && ds.isElsewhere(d) { // guard: localsend-moves
+		return engine.Device{}, false
+	}
+	ds.publishing.Lock()
+	defer ds.publishing.Unlock()
 	ds.mu.Lock()
 	to := ds.to
-	if to == nil { // before Run
+	if to == nil { // it does not serve
 		ds.mu.Unlock()
-		return false
+		return engine.Device{}, false
 	}
+	var lost []string
 	old := ds.byKey[d.Key]
-	if old == nil && !ds.roomForLocked(d, wanted) {
-		ds.mu.Unlock()
-		return false
+	if old == nil {
+		evicted, ok := ds.roomForLocked(d, wanted)
+		if !ok {
+			ds.mu.Unlock()
+			return engine.Device{}, false
+		}
+		lost = append(lost, evicted...)
 	}
-	now := &device{Device: d, renamed: time.Now()}
-	if old != nil && time.Since(old.renamed) < renameEvery { // guard: localsend-names-often
-		now.Name, now.renamed = old.Name, old.renamed
+	now := &device{Device: d, renamed: time.Now(), heard: time.Now()}
+	if old != nil && old.Device == d || old != nil && !wanted && time.Since(old.renamed) < changeEvery { // guard: localsend-names-often
+		now.Device, now.renamed = old.Device, old.renamed
 	}
 	ds.byKey[d.Key] = now
-	var replaced []string // the same device, known by its address or by an older key
-	for key, other := range ds.byKey {
-		if key != d.Key && d.Proven && other.Addr == d.Addr && !ds.g.sessions.has(key) {
-			replaced = append(replaced, key)
-			delete(ds.byKey, key)
-		}
+	lost = append(lost, ds.replaceLocked(now.Device)...)
+	for _, key := range lost {
+		delete(ds.byKey, key)
 	}
 	ds.mu.Unlock()
 	to.Found(now.Device)
-	for _, key := range replaced {
+	for _, key := range lost {
 		to.Lost(key)
 	}
+	return now.Device, true
+}
+
+// replaceLocked returns the devices that a device replaces: the same one, known by its address or by an older key. A
+// stranger replaces no known device.
+func (ds *devices) replaceLocked(d engine.Device) (replaced []string) {
+	known := ds.to.Knows(d.Key)
+	for key, other := range ds.byKey {
+		if key == d.Key || !d.Proven || other.Addr != d.Addr || ds.g.sessions.has(key) {
+			continue
+		}
+		if !known && ds.to.Knows(key) { // guard: localsend-replaces
+			continue
+		}
+		replaced = append(replaced, key)
+	}
+	return replaced
+}
+
+// isElsewhere reports whether a known device is listed at another address. Anyone can pass its traffic on, so it moves only
+// after its old address does not answer.
+func (ds *devices) isElsewhere(d engine.Device) bool {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	old := ds.byKey[d.Key]
+	if old == nil || old.Addr == d.Addr || ds.to == nil || !ds.to.Knows(d.Key) || ds.ctx == nil || ds.ctx.Err() != nil {
+		return false
+	}
+	if ds.moving[d.Key] {
+		return true
+	}
+	ds.moving[d.Key] = true
+	ctx := ds.ctx
+	ds.running.Go(func() {
+		_, err := ds.g.call(ctx, old, http.MethodGet, "info", nil)
+		ds.mu.Lock()
+		delete(ds.moving, d.Key)
+		ds.mu.Unlock()
+		if err != nil && ctx.Err() == nil {
+			ds.drop(old)
+			ds.found(d)
+		}
+	})
 	return true
 }
 
-// roomForLocked reports whether one more device may be recorded. What strangers take does not limit known devices, and those
-// that a person asks for.
-func (ds *devices) roomForLocked(d engine.Device, wanted bool) bool {
+// roomForLocked reports whether one more device may be recorded, and which devices leave for it. What strangers take does
+// not limit known devices, and those that a person asks for. A stranger takes the slot of one whose address has the most.
+func (ds *devices) roomForLocked(d engine.Device, wanted bool) (evicted []string, ok bool) {
 	if wanted || ds.to.Knows(d.Key) {
-		return len(ds.byKey) < maxDevices+reservedDevices
+		return nil, len(ds.byKey) < maxDevices+reservedDevices
 	}
-	if len(ds.byKey) >= maxDevices { // guard: localsend-devices
-		return false
-	}
-	n := 0
-	for _, other := range ds.byKey {
-		if connlimit.SourceOf(other.Addr.Addr()) == connlimit.SourceOf(d.Addr.Addr()) {
-			n++
+	of := map[netip.Addr][]*device{} // strangers without a session, by address
+	all := 0                         // devices at the address
+	from := connlimit.SourceOf(d.Addr.Addr())
+	for key, other := range ds.byKey {
+		at := connlimit.SourceOf(other.Addr.Addr())
+		if at == from {
+			all++
+		}
+		if !ds.to.Knows(key) && !ds.g.sessions.has(key) {
+			of[at] = append(of[at], other)
 		}
 	}
-	return n < maxDevicesAtOne
+	if all >= maxDevicesAtOne { // guard: localsend-devices-at-one
+		return nil, false
+	}
+	if len(ds.byKey) < maxDevices {
+		return nil, true
+	}
+	var busiest []*device
+	for _, some := range of {
+		if len(some) > len(busiest) {
+			busiest = some
+		}
+	}
+	if len(busiest) <= len(of[from])+1 { // guard: localsend-devices
+		return nil, false
+	}
+	oldest := slices.MinFunc(busiest, func(a, b *device) int { return a.heard.Compare(b.heard) })
+	return []string{oldest.Key}, true
 }
 
-// forgetAll reports all devices as gone.
+// forgetAll reports all devices as gone. Nothing is recorded from now on.
 func (ds *devices) forgetAll() {
+	ds.publishing.Lock()
+	defer ds.publishing.Unlock()
 	ds.mu.Lock()
 	all := ds.byKey
 	ds.byKey = map[string]*device{}
 	to := ds.to
+	ds.to = nil
 	ds.mu.Unlock()
 	for key := range all {
 		to.Lost(key)
 	}
 }
 
-// mayRegister limits how often an address describes itself.
-func (ds *devices) mayRegister(from netip.Addr) bool {
-	ds.mu.Lock()
-	defer ds.mu.Unlock()
-	if !ds.oftenLocked(from).Allow() { // guard: localsend-register
-		return false
+// mayAsk reports whether a device that no one has accepted may cause one more question to a person.
+func (ds *devices) mayAsk(from source, known bool) error {
+	if known {
+		return nil
 	}
-	return true
+	if ds.questions.isDeclined(from.addr) { // guard: localsend-declined-often
+		return engine.ErrDeclined
+	}
+	if !ds.questions.allow(from.addr) { // guard: localsend-questions
+		return engine.ErrBusy
+	}
+	return nil
 }
 
-// oftenLocked returns the limit of one address.
-func (ds *devices) oftenLocked(from netip.Addr) *rate.Limiter {
-	from = connlimit.SourceOf(from)
-	l := ds.often[from]
-	if l == nil {
-		if len(ds.often) >= maxSources {
-			ds.often = map[netip.Addr]*rate.Limiter{}
-		}
-		l = rate.NewLimiter(registerRate, registerBurst)
-		ds.often[from] = l
-	}
-	return l
-}
-
-// mayProbeLocked reports whether a description from an address may cause a request to it: one at a time, and few.
+// mayProbeLocked reports whether a description from an address may cause a request to it: one at a time.
 func (ds *devices) mayProbeLocked(at netip.Addr) bool {
 	if ds.ctx == nil || ds.ctx.Err() != nil || !ds.g.visible() {
 		return false
@@ -234,10 +332,18 @@ func (ds *devices) mayProbeLocked(at netip.Addr) bool {
 	if ds.probing[at] || !isNear(at) { // guard: localsend-probes-near
 		return false
 	}
-	if !ds.oftenLocked(at).Allow() || !ds.limit.Allow() { // guard: localsend-probes
-		return false
-	}
 	return true
+}
+
+// hear takes an announcement by multicast. Its source can be forged, so it does not limit what comes by TCP.
+func (ds *devices) hear(at netip.Addr, i deviceInfo) {
+	if i.Port != 0 && i.Port < lowestPort { // guard: localsend-ports
+		return
+	}
+	if !ds.probes.Allow() || !ds.announced.allow(at) { // guard: localsend-probes
+		return
+	}
+	ds.probe(at, i)
 }
 
 // probe describes this device to one that claims to be at an address, and records it if it answers with the key that it
@@ -310,7 +416,8 @@ func (d *device) url(what string) string {
 	if d.Encrypted || d.Proven { // a proven device is never spoken to without its key
 		scheme = schemeTLS
 	}
-	return scheme + "://" + d.Addr.String() + apiPath + what
+	at := strings.Replace(d.Addr.String(), "%", "%25", 1) // RFC 6874
+	return scheme + "://" + at + apiPath + what
 }
 
 // client returns a client for one device. A proxy of the system, redirects and compression are not used.

@@ -56,7 +56,7 @@ type multicast struct {
 
 // read takes announcements.
 func (m *multicast) read(ctx context.Context) error {
-	buf := make([]byte, maxInfo)
+	buf := make([]byte, 64<<10) // Windows reports an error for a packet that is larger
 	for {
 		n, _, from, err := m.conn.ReadFrom(buf)
 		if ctx.Err() != nil {
@@ -69,12 +69,15 @@ func (m *multicast) read(ctx context.Context) error {
 			pause(ctx, time.Second)
 			continue
 		}
+		if n > maxInfo {
+			continue
+		}
 		i, err := parseInfo(bytes.NewReader(buf[:n]))
 		if err != nil || i.Fingerprint == m.g.fingerprint {
 			continue
 		}
 		if a, ok := from.(*net.UDPAddr); ok {
-			m.g.devices.probe(a.AddrPort().Addr().Unmap(), i)
+			m.g.devices.hear(a.AddrPort().Addr().Unmap(), i)
 		}
 	}
 }
@@ -156,7 +159,8 @@ func isNear(a netip.Addr) bool {
 }
 
 // Find asks a device at an address that a person has typed, and reports it as found if LocalSend answers there. It returns
-// its engine.Device.Key. The gateway must be running.
+// its engine.Device.Key. The gateway must be running. If a device that is known has answered at this address before, and
+// another one does now, the error is ErrIdentity: see AnotherDevice.
 func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err error) {
 	own, err := json.Marshal(g.info())
 	if err != nil {
@@ -176,10 +180,37 @@ func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err 
 		if answer.seen != "" {
 			d.Key, d.Proven = answer.seen, true
 		}
-		if !g.devices.record(d.Device, true) {
+		if before := g.typed.of(at); before != "" && before != d.Key && g.sessions.sink().Knows(before) { // guard: localsend-typed
+			return "", &AnotherDevice{At: at, Before: engine.GatewayPeerID(Name, before), Encrypted: d.Proven}
+		}
+		if _, ok := g.devices.record(d.Device, true); !ok {
 			return "", fmt.Errorf("%w: too many devices with LocalSend", engine.ErrBusy)
+		}
+		if d.Proven {
+			if err := g.typed.keep(at, d.Key); err != nil {
+				g.log.Warn("keeping the address of a device", "err", err)
+			}
 		}
 		return d.Key, nil
 	}
 	return "", failed
 }
+
+// AnotherDevice is the error for an address where a known device has answered before, and where another one answers now.
+// It is an engine.ErrIdentity.
+type AnotherDevice struct {
+	At        netip.AddrPort
+	Before    engine.PeerID // the device that is known
+	Encrypted bool          // the one that answers now has a key
+}
+
+func (e *AnotherDevice) Error() string {
+	how := "another device"
+	if !e.Encrypted {
+		how = "a device without encryption"
+	}
+	return fmt.Sprintf("%s answers at %s, where %s was before", how, e.At, e.Before.Short())
+}
+
+// Unwrap returns engine.ErrIdentity.
+func (e *AnotherDevice) Unwrap() error { return engine.ErrIdentity }

@@ -59,6 +59,8 @@ func TestHostile_Offers(t *testing.T) {
 		"long ID":           offerOf(`{"` + strings.Repeat("i", 201) + `":{"fileName":"a","size":1}}`),
 		"deep JSON":         offerOf(strings.Repeat(`{"a":`, 20_000)),
 		"name as an object": offerOf(`{"1":{"fileName":{},"size":1}}`),
+		"file and folder":   offerOf(`{"1":{"fileName":"a/b","size":1},"2":{"fileName":"c","size":1},"3":{"fileName":"a","size":1}}`),
+		"long alias":        `{"info":{"alias":"` + strings.Repeat("x", maxAlias+1) + `","version":"2.1"},"files":` + file("a", 1, "") + `}`,
 	} {
 		if code, _ := c.post(t.Context(), "prepare-upload", strings.NewReader(body)); code != http.StatusBadRequest {
 			t.Errorf("%s: %d", what, code)
@@ -227,6 +229,17 @@ func TestHostile_ParsingIsLimited(t *testing.T) {
 	if _, code := other.prepare(other.offerOf(map[string]string{"a": "hello"})); code != http.StatusOK {
 		t.Errorf("from another address: %d", code)
 	}
+	l.gateway.sessions.mu.Lock()
+	for i := range maxParsing { // strangers take all their slots
+		l.gateway.sessions.parsing[fmt.Sprint(i)] = true
+	}
+	l.gateway.sessions.mu.Unlock()
+	if err := l.SetTrust(engine.GatewayPeerID(Name, same.own), engine.TrustSeen); err != nil {
+		t.Fatal(err)
+	}
+	if _, code := same.prepare(same.offerOf(map[string]string{"a": "hello"})); code != http.StatusOK {
+		t.Errorf("a known device from the same address: %d", code)
+	}
 	began := time.Now()
 	<-ended
 	if d := time.Since(began); d > parseFor+5*time.Second {
@@ -323,8 +336,15 @@ func TestHostile_GhostsLeave(t *testing.T) {
 		o.Info.Port = 60_000 + i
 		c.prepare(o)
 	}
-	if n := len(l.Peers()); n != maxDevicesAtOne {
+	if n := len(l.Peers()); n != maxDeclined { // after that no one is asked any more
 		t.Errorf("%d devices", n)
+	}
+	for i := range 20 {
+		at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(61_000+i))
+		l.gateway.devices.found(engine.Device{Key: fmt.Sprint(i), Name: "x", Addr: at, Proven: true, Encrypted: true})
+	}
+	if n := len(l.Peers()); n != maxDevicesAtOne {
+		t.Errorf("%d devices at one address", n)
 	}
 	for range checkFailures {
 		l.gateway.devices.check(t.Context())
@@ -483,13 +503,13 @@ func TestHostile_Claims(t *testing.T) {
 	p := newStrictPeer(t, false)
 	ds := l.gateway.devices
 	far := p.info()
-	ds.probe(netip.MustParseAddr("203.0.113.1"), far)
+	ds.hear(netip.MustParseAddr("203.0.113.1"), far)
 	if n := len(ds.slots); n != 0 {
 		t.Error("it asks a device that is not near")
 	}
 	began := time.Now()
 	for range 5 * registerBurst {
-		ds.probe(p.device.Addr.Addr(), p.info())
+		ds.hear(p.device.Addr.Addr(), p.info())
 		eventually(t, func() bool { return len(ds.slots) == 0 })
 	}
 	p.mu.Lock()
@@ -506,7 +526,7 @@ func TestHostile_Claims(t *testing.T) {
 		t.Errorf("%d devices", n)
 	}
 	must(t, l.SetTrust(engine.GatewayPeerID(Name, p.device.Key), engine.TrustSeen))
-	if !ds.found(p.device) {
+	if _, ok := ds.found(p.device); !ok {
 		t.Error("strangers keep a known device out")
 	}
 }

@@ -60,6 +60,7 @@ type Gateway struct {
 	sessions *sessions
 	sent     *outgoing
 	pins     pinGuesses
+	typed    *addresses
 
 	changed chan struct{} // signals a new self
 	mu      sync.Mutex    // guards what follows
@@ -87,6 +88,7 @@ func New(opts Options) (*Gateway, error) {
 		opts: opts, log: opts.Log, certificate: certificate, fingerprint: fingerprintOf(certificate.Certificate[0]),
 		changed: make(chan struct{}, 1),
 	}
+	g.typed = loadAddresses(opts.Dir)
 	g.devices = newDevices(g)
 	g.sessions = newSessions(opts.stalls)
 	g.sent = newOutgoing()

@@ -36,6 +36,7 @@ func newLab(t *testing.T, opts Options) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.devices.questions = newSourceLimits(1000, 1000) // all clients of a test have one address
 	l := &lab{gateway: g, dir: t.TempDir(), texts: make(chan engine.Message, 100)}
 	l.Node = enginetest.New(t, time.Millisecond).Start(engine.Config{Name: "Laptop", Gateways: []engine.Gateway{g}})
 	l.accept()

@@ -30,6 +30,8 @@ const (
 // Limits on what a device may send.
 const (
 	maxInfo    = 8 << 10 // bytes of a description
+	maxAlias   = 1 << 10 // bytes of a name in an offer
+	maxTokens  = 1 << 10 // bytes of the ID of a session, and of a token
 	maxPrepare = 4 << 20 // bytes of an offer
 	maxFiles   = 10_000
 	maxSize    = 1 << 48 // bytes of a file; the sum of all fits into 63 bits
@@ -160,6 +162,9 @@ func parseOffer(r io.Reader) (offer, []part, error) {
 	if len(o.Files) == 0 {
 		return o, nil, fmt.Errorf("%w: it has no files", engine.ErrInvalid)
 	}
+	if len(o.Info.Alias) > maxAlias { // guard: localsend-alias
+		return o, nil, fmt.Errorf("%w: the name of the device has %d bytes, at most %d are allowed", engine.ErrInvalid, len(o.Info.Alias), maxAlias)
+	}
 	parts := make([]part, 0, len(o.Files))
 	for id, f := range o.Files {
 		p, err := checkFile(id, f)
@@ -170,11 +175,30 @@ func parseOffer(r io.Reader) (offer, []part, error) {
 	}
 	slices.SortFunc(parts, func(a, b part) int { return cmp.Or(strings.Compare(a.path, b.path), strings.Compare(a.id, b.id)) })
 	numberSame(parts)
+	if err := checkFolders(parts); err != nil {
+		return o, nil, fmt.Errorf("%w: %w", engine.ErrInvalid, err)
+	}
 	if text, ok := o.text(); ok { // what is saved is what was shown
 		sum := sha256.Sum256([]byte(text))
 		parts[0].sha256 = sum[:]
 	}
 	return o, parts, nil
+}
+
+// checkFolders refuses a file whose path is that of a folder of another file.
+func checkFolders(parts []part) error {
+	folders := map[string]bool{}
+	for _, p := range parts {
+		for dir := path.Dir(p.path); dir != "." && dir != "/" && !folders[dir]; dir = path.Dir(dir) {
+			folders[dir] = true
+		}
+	}
+	for _, p := range parts {
+		if folders[p.path] {
+			return fmt.Errorf("%q is a file and a folder", p.path)
+		}
+	}
+	return nil
 }
 
 // numberSame gives files of the same path, which are next to each other, a number.

@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -24,9 +23,11 @@ const (
 	maxSessions    = 8
 	maxOfStrangers = 5
 	maxOfOne       = 2
-	// maxParsing is how many offers are read at once, one from each address, and parseFor how long each may take.
-	maxParsing = 8
-	parseFor   = 10 * time.Second
+	// maxParsing is how many offers of strangers are read at once, one from each address, and parseFor how long each may
+	// take. reservedParsing more are read of known devices, one of each.
+	maxParsing      = 8
+	reservedParsing = 8
+	parseFor        = 10 * time.Second
 	// stallsFor is how long an upload may bring no byte, and a session have no upload. When sending, it is how long the
 	// receiver may take no byte; it has answerFactor times as long to answer after the last one, because it may write to a
 	// slow disk.
@@ -42,15 +43,16 @@ const (
 type sessions struct {
 	mu      sync.Mutex
 	to      engine.GatewaySink
-	hidden  bool // no new ones
-	parsing map[netip.Addr]bool
+	hidden  bool                // no new ones
+	parsing map[string]bool     // offers of strangers that are being read, by address
+	reading map[string]bool     // those of known devices, by key
 	byKey   map[string]*session // of the device
 	waiting []chan struct{}     // closed when there is no session
 	stalls  time.Duration       // from Options
 }
 
 func newSessions(stalls time.Duration) *sessions {
-	return &sessions{stalls: stalls, parsing: map[netip.Addr]bool{}, byKey: map[string]*session{}}
+	return &sessions{stalls: stalls, parsing: map[string]bool{}, reading: map[string]bool{}, byKey: map[string]*session{}}
 }
 
 func (ss *sessions) begin(to engine.GatewaySink) {
@@ -129,7 +131,7 @@ type session struct {
 	from     source
 	key      string // of the device
 	stalls   time.Duration
-	stranger bool   // no one has accepted the device
+	stranger bool // no one has accepted the device
 	parts    map[string]part
 
 	ctx      context.Context         // of the offer
@@ -164,21 +166,23 @@ func newSession(from source, key string, parts []part, stalls time.Duration) *se
 	return s
 }
 
-// startParsing reports whether an offer from an address may be read now.
-func (ss *sessions) startParsing(from netip.Addr) bool {
+// startParsing reports whether an offer may be read now, and returns a function that ends that.
+func (ss *sessions) startParsing(from source, known bool) (end func(), ok bool) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	if ss.hidden || ss.parsing[from] || len(ss.parsing) >= maxParsing { // guard: localsend-parsing
-		return false
+	slots, most, who := ss.parsing, maxParsing, connlimit.SourceOf(from.addr).String()
+	if known {
+		slots, most, who = ss.reading, reservedParsing, keyOf(from)
 	}
-	ss.parsing[from] = true
-	return true
-}
-
-func (ss *sessions) endParsing(from netip.Addr) {
-	ss.mu.Lock()
-	defer ss.mu.Unlock()
-	delete(ss.parsing, from)
+	if ss.hidden || slots[who] || len(slots) >= most { // guard: localsend-parsing
+		return nil, false
+	}
+	slots[who] = true
+	return func() {
+		ss.mu.Lock()
+		defer ss.mu.Unlock()
+		delete(slots, who)
+	}, true
 }
 
 // add begins a session, unless the device has one already or there are too many.
@@ -285,18 +289,19 @@ func (s *session) isAccepted() bool {
 // handlePrepare takes an offer and answers when a person has.
 func (g *Gateway) handlePrepare(w http.ResponseWriter, r *http.Request) {
 	from := sourceOf(r)
-	if pin := g.opts.PIN; pin != "" && !g.checkPIN(w, r, from, pin) {
+	known := g.sessions.sink().Knows(keyOf(from))
+	if pin := g.opts.PIN; pin != "" && !g.checkPIN(w, r, from, pin, known) {
 		return
 	}
-	o, parts, err := g.readOffer(w, r, connlimit.SourceOf(from.addr))
+	o, parts, err := g.readOffer(w, r, from, known)
 	if err != nil {
 		code, message := codeOf(err)
 		fail(w, code, message)
 		return
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a person takes longer
-	device := from.device(o.Info)
-	if !g.devices.found(device) {
+	device, ok := g.devices.found(from.device(o.Info))
+	if !ok {
 		fail(w, http.StatusConflict, "Blocked by another session")
 		return
 	}
@@ -304,6 +309,7 @@ func (g *Gateway) handlePrepare(w http.ResponseWriter, r *http.Request) {
 		err := g.sessions.sink().ReceiveText(device, text)
 		switch {
 		case err == nil:
+			answerSoon(w)
 			w.WriteHeader(http.StatusNoContent)
 			return
 		case errors.Is(err, engine.ErrDeclined), errors.Is(err, engine.ErrTooLarge): // it becomes a file, if a person wants that
@@ -319,25 +325,35 @@ func (g *Gateway) handlePrepare(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusConflict, "Blocked by another session")
 		return
 	}
-	g.awaitAnswer(w, r, s)
+	g.awaitAnswer(w, r, s, known)
 }
 
-// readOffer reads the offer in a request from a network, unless too many are being read.
-func (g *Gateway) readOffer(w http.ResponseWriter, r *http.Request, network netip.Addr) (offer, []part, error) {
-	if !g.sessions.startParsing(network) {
+// readOffer reads the offer in a request, unless its sender asks too often or too many are being read.
+func (g *Gateway) readOffer(w http.ResponseWriter, r *http.Request, from source, known bool) (offer, []part, error) {
+	if err := g.devices.mayAsk(from, known); err != nil {
+		return offer{}, nil, err
+	}
+	end, ok := g.sessions.startParsing(from, known)
+	if !ok {
 		return offer{}, nil, engine.ErrBusy
 	}
-	defer g.sessions.endParsing(network)
+	defer end()
 	limitBody(w, parseFor)
 	return parseOffer(r.Body)
 }
 
 // awaitAnswer answers an offer when a person has.
-func (g *Gateway) awaitAnswer(w http.ResponseWriter, r *http.Request, s *session) {
+func (g *Gateway) awaitAnswer(w http.ResponseWriter, r *http.Request, s *session, known bool) {
 	select {
 	case a := <-s.accepted:
-		reply(w, a)
+		g.devices.questions.accept(s.from.addr)
+		if err := reply(w, a); err != nil || r.Context().Err() != nil { // it has just given up
+			s.end(engine.ErrCancelled)
+		}
 	case <-s.done:
+		if !known && errors.Is(s.err, engine.ErrDeclined) {
+			g.devices.questions.decline(s.from.addr)
+		}
 		code, message := codeOf(s.err)
 		fail(w, code, message)
 	case <-r.Context().Done(): // LocalSend 1.18 gives up in this way
@@ -346,16 +362,15 @@ func (g *Gateway) awaitAnswer(w http.ResponseWriter, r *http.Request, s *session
 }
 
 // checkPIN answers a request whose PIN is wrong.
-func (g *Gateway) checkPIN(w http.ResponseWriter, r *http.Request, from source, pin string) bool {
+func (g *Gateway) checkPIN(w http.ResponseWriter, r *http.Request, from source, pin string, known bool) bool {
 	given := r.URL.Query().Get("pin")
-	network := connlimit.SourceOf(from.addr)
 	switch {
-	case !g.pins.mayGuess(network, g.sessions.sink().Knows(keyOf(from))):
+	case !g.pins.mayGuess(from, known):
 		fail(w, http.StatusTooManyRequests, "Too many attempts")
 	case given == "":
 		fail(w, http.StatusUnauthorized, "PIN required")
 	case subtle.ConstantTimeCompare([]byte(given), []byte(pin)) != 1:
-		g.pins.wrong(network)
+		g.pins.wrong(from, known)
 		fail(w, http.StatusUnauthorized, "Invalid PIN")
 	default:
 		return true
@@ -382,7 +397,23 @@ func (s *session) take(ctx context.Context, in *transfer.Intake) error {
 	s.closed = true
 	s.mu.Unlock()
 	s.uploads.Wait() // the intake is closed after this
+	if err != nil {
+		s.noteMissing(err)
+	}
 	return err
+}
+
+// noteMissing notes the files that never came as left out. The intake notes those that it has begun to receive.
+func (s *session) noteMissing(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range s.tokens {
+		of := why
+		if s.failed[id] != nil {
+			of = s.failed[id]
+		}
+		s.in.LeaveOut(s.parts[id].path, of)
+	}
 }
 
 // errAllArrived ends a session that was completed.
@@ -505,6 +536,7 @@ func (g *Gateway) handleUpload(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case err == nil:
+		answerSoon(w)
 		w.WriteHeader(http.StatusOK)
 	case errors.Is(err, transfer.ErrDigest):
 		fail(w, http.StatusUnprocessableEntity, "Checksum mismatch")

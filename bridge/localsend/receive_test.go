@@ -203,7 +203,12 @@ func TestReceive_PIN(t *testing.T) {
 	if n := l.asked.Load(); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
-	try("?pin=0")
+	eventually(t, func() bool { return l.gateway.sessions.sink().Knows(c.own) })
+	for _, query := range []string{"?pin=0", "?pin=2", "?pin=3"} { // it is known now, and counted anew by its key
+		if code := try(query); code != http.StatusUnauthorized {
+			t.Errorf("%q: %d", query, code)
+		}
+	}
 	for _, query := range []string{"?pin=2", "?pin=1234"} {
 		if code := try(query); code != http.StatusTooManyRequests {
 			t.Errorf("after three wrong ones, %q: %d", query, code)

@@ -214,7 +214,7 @@ func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o
 		if err := json.NewDecoder(io.LimitReader(res.Body, maxPrepare)).Decode(&a); err != nil {
 			return a, fmt.Errorf("the answer of the other device cannot be read: %w", err)
 		}
-		return a, nil
+		return a, checkAcceptance(a)
 	case http.StatusNoContent:
 		return a, nil
 	case http.StatusUnauthorized:
@@ -225,6 +225,19 @@ func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o
 		return a, engine.ErrBusy
 	}
 	return a, answerError(res)
+}
+
+// checkAcceptance limits what is sent back with each file.
+func checkAcceptance(a acceptance) error {
+	if len(a.SessionID) > maxTokens { // guard: localsend-long-session
+		return fmt.Errorf("the answer of the other device is invalid: its session has an ID of %d bytes", len(a.SessionID))
+	}
+	for _, token := range a.Files {
+		if len(token) > maxTokens { // guard: localsend-long-token
+			return fmt.Errorf("the answer of the other device is invalid: it has a token of %d bytes", len(token))
+		}
+	}
+	return nil
 }
 
 // askOnce makes one request prepare-upload.

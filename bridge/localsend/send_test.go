@@ -183,7 +183,7 @@ func TestSend_OtherKey(t *testing.T) {
 	id := l.find(t, p)
 	d := p.device
 	d.Addr = impostor.device.Addr
-	l.gateway.devices.found(d)
+	l.gateway.devices.record(d, true)
 	file := filepath.Join(t.TempDir(), "a")
 	must(t, os.WriteFile(file, []byte("hello"), 0o644))
 	tr, err := l.Offer(t.Context(), id, file)

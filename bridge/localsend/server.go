@@ -31,9 +31,8 @@ func (g *Gateway) server() *http.Server {
 	mux.HandleFunc("POST "+apiPath+"cancel", g.handleCancel)
 	return &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			control := http.NewResponseController(w)
-			limitBody(w, headerTimeout) // also for bodies that no handler reads
-			defer func() { _ = control.SetWriteDeadline(time.Time{}) }()
+			limitBody(w, headerTimeout)       // also for bodies that no handler reads
+			answerSoon(w)                     // also for what net/http writes; an answer that comes later sets it again
 			if r.Header.Get("Origin") != "" { // guard: localsend-browsers
 				fail(w, http.StatusForbidden, "Not for web pages")
 				return
@@ -94,18 +93,24 @@ func portOf(a netip.Addr, port int) netip.AddrPort {
 	return netip.AddrPortFrom(a, uint16(port))
 }
 
-func reply(w http.ResponseWriter, v any) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(headerTimeout))
+// reply answers a request. The error means that the other side has gone.
+func reply(w http.ResponseWriter, v any) error {
+	answerSoon(w)
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // the other side has gone
+	return errors.Join(json.NewEncoder(w).Encode(v), http.NewResponseController(w).Flush())
 }
 
 // fail answers with an error as LocalSend words it.
 func fail(w http.ResponseWriter, code int, message string) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(headerTimeout))
+	answerSoon(w)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(map[string]string{"message": message})
+}
+
+// answerSoon limits how long the answer to a request may take, from now on.
+func answerSoon(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(headerTimeout))
 }
 
 // limitBody limits how long the body of a request may take.
@@ -118,7 +123,7 @@ func (g *Gateway) handleInfo(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusForbidden, "Hidden")
 		return
 	}
-	reply(w, g.info())
+	_ = reply(w, g.info())
 }
 
 // handleRegister takes what a device says about itself, which is also its answer to our announcement.
@@ -137,16 +142,16 @@ func (g *Gateway) handleRegister(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	from := sourceOf(r)
-	if !g.devices.mayRegister(from.addr) {
+	if !g.devices.registered.allow(from.addr) { // guard: localsend-register
 		fail(w, http.StatusTooManyRequests, "Too many requests")
 		return
 	}
 	if d := from.device(i); d.Proven && d.Key == i.Fingerprint {
 		g.devices.found(d)
-	} else { // it has proven nothing yet
-		g.devices.probe(from.addr, i)
+	} else if g.devices.claims.Allow() {
+		g.devices.probe(from.addr, i) // it has proven nothing yet
 	}
-	reply(w, g.info())
+	_ = reply(w, g.info())
 }
 
 // handleCancel ends what the source of the request sends, or what it receives.
@@ -154,7 +159,7 @@ func (g *Gateway) handleCancel(w http.ResponseWriter, r *http.Request) {
 	id := r.URL.Query().Get("sessionId")
 	from := sourceOf(r)
 	if g.sessions.cancel(from, id) || g.sent.cancel(from.addr, id) {
-		reply(w, struct{}{})
+		_ = reply(w, struct{}{})
 		return
 	}
 	fail(w, http.StatusForbidden, "No permission")
@@ -177,36 +182,43 @@ func codeOf(err error) (int, string) {
 const (
 	maxGuesses   = 3
 	guessesFor   = 10 * time.Minute
-	maxGuessers  = 200
 	guessesOfAll = 30
 )
 
-// pinGuesses counts wrong PINs, by address and of all.
+// pinGuesses counts wrong PINs: of strangers by address and of all, of known devices by key.
 type pinGuesses struct {
 	mu    sync.Mutex
-	by    map[netip.Addr]int
-	all   int
+	by    map[string]int
+	all   int // of strangers
 	since time.Time
 }
 
-// mayGuess reports whether an address may try a PIN. Strangers share a total, which does not count for known devices.
-func (p *pinGuesses) mayGuess(a netip.Addr, known bool) bool {
+// guesser is who is counted: a known device by its key, so that strangers at its address do not lock it out.
+func guesser(from source, known bool) string {
+	if known {
+		return keyOf(from)
+	}
+	return connlimit.SourceOf(from.addr).String()
+}
+
+// mayGuess reports whether a device may try a PIN. Strangers share a total, which does not count for known devices.
+func (p *pinGuesses) mayGuess(from source, known bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if time.Since(p.since) > guessesFor {
-		p.by, p.all, p.since = map[netip.Addr]int{}, 0, time.Now()
+		p.by, p.all, p.since = map[string]int{}, 0, time.Now()
 	}
-	if p.by[a] >= maxGuesses || !known && p.all >= guessesOfAll { // guard: localsend-pin-guesses
+	if p.by[guesser(from, known)] >= maxGuesses || !known && p.all >= guessesOfAll { // guard: localsend-pin-guesses
 		return false
 	}
 	return true
 }
 
-func (p *pinGuesses) wrong(a netip.Addr) {
+func (p *pinGuesses) wrong(from source, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.all++
-	if len(p.by) < maxGuessers || p.by[a] > 0 {
-		p.by[a]++
+	if !known {
+		p.all++ // which ends before there are many of them
 	}
+	p.by[guesser(from, known)]++
 }

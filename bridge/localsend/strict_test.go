@@ -2,6 +2,7 @@ package localsend
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -36,6 +37,8 @@ type strictPeer struct {
 	texts  bool // it shows texts and answers 204
 	break_ func(id string) int
 	before func(id string) // called when an upload begins
+	// sessionID replaces the ID of a session, and tokenTail is added to each token.
+	sessionID, tokenTail string
 
 	mu         sync.Mutex
 	session    string
@@ -51,6 +54,12 @@ type strictPeer struct {
 // newStrictPeer starts a peer. plain turns its encryption off.
 func newStrictPeer(t *testing.T, plain bool) *strictPeer {
 	t.Helper()
+	return newStrictPeerAt(t, plain, "127.0.0.1:0")
+}
+
+// newStrictPeerAt starts a peer at an address.
+func newStrictPeerAt(t *testing.T, plain bool, address string) *strictPeer {
+	t.Helper()
 	own, err := loadCertificate("")
 	if err != nil {
 		t.Fatal(err)
@@ -58,12 +67,20 @@ func newStrictPeer(t *testing.T, plain bool) *strictPeer {
 	p := &strictPeer{t: t, own: own, texts: true, got: map[string]string{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+apiPath+"register", p.register)
-	mux.HandleFunc("GET "+apiPath+"info", func(w http.ResponseWriter, _ *http.Request) { reply(w, p.info()) })
+	mux.HandleFunc("GET "+apiPath+"info", func(w http.ResponseWriter, _ *http.Request) { _ = reply(w, p.info()) })
 	mux.HandleFunc("POST "+apiPath+"prepare-upload", p.prepare)
 	mux.HandleFunc("POST "+apiPath+"upload", p.upload)
 	mux.HandleFunc("POST "+apiPath+"cancel", p.cancel)
 	p.server = httptest.NewUnstartedServer(mux)
 	p.server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	if address != "127.0.0.1:0" {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = p.server.Listener.Close()
+		p.server.Listener = listener
+	}
 	if plain {
 		p.server.Start()
 	} else {
@@ -105,7 +122,7 @@ func (p *strictPeer) register(w http.ResponseWriter, r *http.Request) {
 	if r.TLS != nil && i.Fingerprint != fingerprintOf(r.TLS.PeerCertificates[0].Raw) {
 		p.t.Errorf("it says %s and proves %s", i.Fingerprint, fingerprintOf(r.TLS.PeerCertificates[0].Raw))
 	}
-	reply(w, p.info())
+	_ = reply(w, p.info())
 }
 
 func (p *strictPeer) prepare(w http.ResponseWriter, r *http.Request) {
@@ -146,14 +163,14 @@ func (p *strictPeer) prepare(w http.ResponseWriter, r *http.Request) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.session, p.offer, p.tokens = "session-"+strconv.Itoa(p.asked), o, map[string]string{}
+	p.session, p.offer, p.tokens = cmp.Or(p.sessionID, "session-"+strconv.Itoa(p.asked)), o, map[string]string{}
 	if r.TLS != nil {
 		p.from = fingerprintOf(r.TLS.PeerCertificates[0].Raw)
 	}
 	for id := range o.Files {
-		p.tokens[id] = "token-" + id
+		p.tokens[id] = "token-" + id + p.tokenTail
 	}
-	reply(w, acceptance{p.session, p.tokens})
+	_ = reply(w, acceptance{p.session, p.tokens})
 }
 
 func (p *strictPeer) upload(w http.ResponseWriter, r *http.Request) {
@@ -195,7 +212,7 @@ func (p *strictPeer) cancel(w http.ResponseWriter, r *http.Request) {
 	defer p.mu.Unlock()
 	p.cancels++
 	p.session = ""
-	reply(w, struct{}{})
+	_ = reply(w, struct{}{})
 }
 
 func (p *strictPeer) files() map[string]string {

@@ -66,6 +66,10 @@ func (p *program) findLocalSend(ctx context.Context, e *engine.Engine, who strin
 	defer cancel()
 	for {
 		key, err := g.Find(ctx, at)
+		var another *localsend.AnotherDevice
+		if errors.As(err, &another) {
+			return engine.Peer{}, exit(exitFailed, fmt.Errorf("%w; nothing was sent. If that is right, forget the other one: multipeer-cli trust %s unknown", err, another.Before))
+		}
 		if err == nil {
 			if peer, ok := e.Peer(engine.GatewayPeerID(localsend.Name, key)); ok {
 				return peer, nil
@@ -100,6 +104,15 @@ func localSendAddress(ctx context.Context, s string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, &unresolved{host}
 	}
 	return netip.AddrPortFrom(addrs[0].Unmap(), uint16(number)), nil
+}
+
+// viaNote names the protocol of a device that does not run Multipeer, and what it does not protect from.
+func viaNote(e *engine.Engine, id engine.PeerID) string {
+	p, ok := e.Peer(id)
+	if !ok || p.Via == "" {
+		return ""
+	}
+	return ", " + p.Via + viaText(p)
 }
 
 // viaText is how a device is reached that does not run Multipeer.

@@ -339,8 +339,7 @@ func (p *program) with(ctx context.Context, cfg engine.Config, f func(context.Co
 // why returns the reason of an engine's error, without the operation and the ID: the user typed the command, and knows
 // the peer by its name.
 func why(err error) error {
-	var op *engine.OpError
-	if errors.As(err, &op) {
+	if op, ok := err.(*engine.OpError); ok { // one that another error wraps has a place in its text
 		return op.Err
 	}
 	return err

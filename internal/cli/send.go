@@ -139,11 +139,11 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 			if ctx.Err() != nil {
 				return errInterrupted
 			}
-			errs = append(errs, failed(fmt.Errorf("sending: %w", t.Err)))
+			errs = append(errs, failed(fmt.Errorf("sending: %w", why(t.Err))))
 			continue
 		}
 		open[t.ID] = true
-		s.out.note("offering %s to %s (%s)", what(t), quoted(t.PeerName), t.Peer.Short())
+		s.out.note("offering %s to %s (%s%s)", what(t), quoted(t.PeerName), t.Peer.Short(), viaNote(s.e, t.Peer))
 	}
 	for id := range open {
 		s.bars[id] = &progress{out: s.out, one: len(open) == 1}

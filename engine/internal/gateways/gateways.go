@@ -308,8 +308,8 @@ func IDOf(gateway, key string) identity.PeerID {
 
 // shortName cuts a name to the length that our own peers may have.
 func shortName(name string) string {
-	if len(name) <= wire.MaxName {
-		return name
+	if len(name) > wire.MaxName {
+		name = strings.ToValidUTF8(name[:wire.MaxName], "")
 	}
-	return strings.ToValidUTF8(name[:wire.MaxName], "")
+	return strings.Clone(name) // it may be a part of a large message
 }

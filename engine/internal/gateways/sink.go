@@ -25,13 +25,15 @@ func (s sink) Lost(key string) { s.m.lost(s.g, key) }
 
 func (s sink) Knows(key string) bool { return s.m.profile.Knows(IDOf(s.g.Name(), key)) }
 
-// admit returns the link to a device that wants something, unless the user has blocked it.
+// admit returns the link to a device that wants something, unless the user has blocked it. Only Found adds a device: one
+// that the gateway does not count would never leave.
 func (s sink) admit(d Device) (*Link, error) {
-	if s.m.profile.Peer(IDOf(s.g.Name(), d.Key)).Trust == identity.Blocked { // guard: gateway-blocked
+	id := IDOf(s.g.Name(), d.Key)
+	if s.m.profile.Peer(id).Trust == identity.Blocked { // guard: gateway-blocked
 		return nil, wire.ErrBlocked
 	}
-	l := s.m.found(s.g, d)
-	if l == nil {
+	l := s.m.Link(id)
+	if l == nil { // guard: gateway-found-first
 		return nil, wire.ErrBusy
 	}
 	return l, nil

@@ -260,7 +260,7 @@ func (in *invitations) takeInvite(p *peer, l *Link, msg wire.Invite) {
 	case decision == No, m.asks.RefusedTooOften(p.id): // guard: invited-often
 		l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.Declined})
 	default:
-		if !m.asks.MayPrompt(p.id) { // guard: prompts
+		if !m.asks.MayPrompt(p.id, false) { // guard: prompts
 			l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.Busy})
 			return
 		}

@@ -51,8 +51,8 @@ type Link interface {
 
 // Asks limits what peers may ask a person. Its lock is a leaf.
 type Asks interface {
-	// MayPrompt reports whether a peer may cause one more question.
-	MayPrompt(id identity.PeerID) bool
+	// MayPrompt reports whether a peer may cause one more question; device means that a gateway reaches it.
+	MayPrompt(id identity.PeerID, device bool) bool
 	// Declined counts a refusal, Accepted resets the count, and RefusedTooOften reports whether it is too high.
 	Declined(id identity.PeerID)
 	Accepted(id identity.PeerID)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -222,6 +223,14 @@ func TestLocalSend_Outcomes(t *testing.T) {
 	})
 	t.Run("declined", func(t *testing.T) {
 		startLocalSend(t, lan.Host(2)) // without --unattended it declines, since no one is there to ask
+		code, err := run(t, lan.Host(1), "--profile", own, "--localsend", "send", "--to", at, file)
+		forget := regexp.MustCompile(`trust ([\w-]+) unknown`).FindStringSubmatch(err)
+		if code != 1 || !strings.Contains(err, "another device answers") || forget == nil { // it has a new key
+			t.Fatalf("another phone at the address: exit %d: %s", code, err)
+		}
+		if code, err := run(t, lan.Host(1), "--profile", own, "trust", forget[1], "unknown"); code != 0 {
+			t.Fatalf("forgetting: exit %d: %s", code, err)
+		}
 		if code, err := run(t, lan.Host(1), "--profile", own, "--localsend", "send", "--to", at, file); code != 4 {
 			t.Errorf("exit %d: %s", code, err)
 		}

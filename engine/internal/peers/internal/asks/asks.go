@@ -25,6 +25,9 @@ const (
 	// strangersPromptRate and strangersPromptBurst apply to all strangers together.
 	strangersPromptRate  = 2
 	strangersPromptBurst = 60
+	// knownPromptRate and knownPromptBurst apply to each peer that was accepted but is not verified.
+	knownPromptRate  = 2
+	knownPromptBurst = 100
 	// AnnounceEvery and MaxAnnounced limit how many dials one peer's announcements may cause, per interval and at once; we
 	// announce to it at the same rate.
 	AnnounceEvery = 5 * time.Second
@@ -42,11 +45,13 @@ type Asks struct {
 	mu        sync.Mutex
 	peers     map[identity.PeerID]*asker
 	strangers *rate.Limiter // one limit for all strangers, since keys cost nothing
+	devices   *rate.Limiter // one limit for all strangers that gateways reach
 }
 
 // asker counts what one peer has asked, the peers that it announced, and the peers announced to it.
 type asker struct {
-	prompts    *rate.Limiter
+	prompts    *rate.Limiter // while it is a stranger
+	known      *rate.Limiter // once it was accepted
 	introduces *rate.Limiter
 	hears      *rate.Limiter
 	lately     map[identity.PeerID]time.Time // guarded by the caller of LastGossip
@@ -67,6 +72,7 @@ func (as *Asks) Clear() {
 	defer as.mu.Unlock()
 	as.peers = map[identity.PeerID]*asker{}
 	as.strangers = rate.NewLimiter(strangersPromptRate, strangersPromptBurst)
+	as.devices = rate.NewLimiter(strangersPromptRate, strangersPromptBurst)
 }
 
 // ofLocked returns the record of a peer.
@@ -91,7 +97,7 @@ func (as *Asks) ofLocked(id identity.PeerID) *asker {
 		}
 	}
 	a := &asker{
-		prompts:    rate.NewLimiter(promptRate, promptBurst),
+		prompts: rate.NewLimiter(promptRate, promptBurst), known: rate.NewLimiter(knownPromptRate, knownPromptBurst),
 		introduces: rate.NewLimiter(rate.Every(AnnounceEvery), MaxAnnounced), hears: rate.NewLimiter(rate.Every(AnnounceEvery), MaxAnnounced),
 		lately: map[identity.PeerID]time.Time{},
 	}
@@ -101,14 +107,23 @@ func (as *Asks) ofLocked(id identity.PeerID) *asker {
 	return a
 }
 
-// MayPrompt reports whether a peer may cause one more question to a person.
-func (as *Asks) MayPrompt(id identity.PeerID) bool {
-	if as.profile.Peer(id).Trust != identity.Unknown {
-		return true
-	}
+// MayPrompt reports whether a peer may cause one more question to a person; device means that a gateway reaches it. What
+// strangers of other protocols ask does not limit those of our own.
+func (as *Asks) MayPrompt(id identity.PeerID, device bool) bool {
+	trust := as.profile.Peer(id).Trust
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	return as.ofLocked(id).prompts.Allow() && as.strangers.Allow()
+	a, all := as.ofLocked(id), as.strangers
+	if device {
+		all = as.devices
+	}
+	if trust == identity.Unknown {
+		return a.prompts.Allow() && all.Allow()
+	}
+	if trust != identity.Verified && !a.known.Allow() { // guard: prompts-of-known
+		return false
+	}
+	return true
 }
 
 // MayAsk applies the part of MayPrompt that limits each peer separately.

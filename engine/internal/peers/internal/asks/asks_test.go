@@ -33,8 +33,8 @@ func TestAsks_LimitsStrangersAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, stranger, friend := limits(t)
 		asked := func(id identity.PeerID) (n int) {
-			for range 10 * promptBurst {
-				if a.MayPrompt(id) {
+			for range 10 * knownPromptBurst {
+				if a.MayPrompt(id, false) {
 					n++
 				}
 			}
@@ -43,8 +43,14 @@ func TestAsks_LimitsStrangersAlone(t *testing.T) {
 		if n := asked(stranger); n != promptBurst {
 			t.Errorf("a stranger asked %d times, not %d", n, promptBurst)
 		}
-		if n := asked(friend); n != 10*promptBurst {
-			t.Errorf("a known peer asked %d times", n)
+		if n := asked(friend); n != knownPromptBurst {
+			t.Errorf("a known peer asked %d times, not %d", n, knownPromptBurst)
+		}
+		if err := a.profile.Update(friend, func(r *identity.Record) { r.Trust = identity.Verified }); err != nil {
+			t.Fatal(err)
+		}
+		if n := asked(friend); n != 10*knownPromptBurst {
+			t.Errorf("a verified peer asked %d times", n)
 		}
 		time.Sleep(time.Duration(float64(time.Second) / promptRate))
 		if n := asked(stranger); n != 1 {

@@ -1,0 +1,301 @@
+package localsend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"multipeer/engine"
+)
+
+// addrOf returns where a device is listed.
+func (l *lab) addrOf(id engine.PeerID) netip.AddrPort {
+	if p, ok := l.Peer(id); ok && len(p.Addrs) > 0 {
+		return p.Addrs[0]
+	}
+	return netip.AddrPort{}
+}
+
+// relay passes on all connections to an address of loopback, and returns where it listens.
+func relay(t *testing.T, from, to string) netip.AddrPort {
+	t.Helper()
+	at, err := net.Listen("tcp", from+":0")
+	must(t, err)
+	done := make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		defer close(done)
+		for {
+			c, err := at.Accept()
+			if err != nil {
+				return
+			}
+			d, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = c.Close()
+				continue
+			}
+			stop := func() {
+				_ = c.Close()
+				_ = d.Close()
+			}
+			context.AfterFunc(ctx, stop)
+			go func() { _, _ = io.Copy(d, c); stop() }()
+			go func() { _, _ = io.Copy(c, d); stop() }()
+		}
+	}()
+	t.Cleanup(func() { cancel(); _ = at.Close(); <-done })
+	return at.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// TestImpersonation_KnownDeviceKeepsItsAddress: another device passes on the traffic of a known one, and describes itself at
+// the same address. It neither moves the known device nor replaces it. Once that is gone, it may be found elsewhere.
+func TestImpersonation_KnownDeviceKeepsItsAddress(t *testing.T) {
+	l := newLab(t, Options{})
+	p := newStrictPeer(t, false)
+	id := l.find(t, p)
+	must(t, l.SetTrust(id, engine.TrustVerified))
+	own, evil := l.addrOf(id), relay(t, "127.0.0.9", p.device.Addr.String())
+	ds := l.gateway.devices
+	i := p.info()
+	i.Port = int(evil.Port())
+	settle := func() {
+		ds.running.Wait()
+		time.Sleep(changeEvery) // a change is taken at most this often
+		ds.running.Wait()
+	}
+	for range 3 {
+		ds.hear(evil.Addr(), i)
+		settle()
+	}
+	if at := l.addrOf(id); at != own {
+		t.Errorf("it has moved to %v", at)
+	}
+	ds.found(engine.Device{Key: strings.Repeat("AB", 32), Name: "other", Addr: own, Proven: true, Encrypted: true})
+	if at := l.addrOf(id); at != own {
+		t.Errorf("another key has replaced it: %v", at)
+	}
+	p.server.CloseClientConnections()
+	p.server.Close()
+	d := p.device
+	d.Addr = netip.AddrPortFrom(own.Addr(), 54_321)
+	ds.found(d) // its register came from there, with its key
+	eventually(t, func() bool { return l.addrOf(id) == d.Addr })
+}
+
+// TestImpersonation_TypedAddress: where a known device has answered, no other one gets what is sent to the address that a
+// person types, with encryption or without, also after a restart.
+func TestImpersonation_TypedAddress(t *testing.T) {
+	dir := t.TempDir()
+	l := newLab(t, Options{Dir: dir})
+	p := newStrictPeer(t, false)
+	id := l.find(t, p)
+	must(t, l.SetTrust(id, engine.TrustSeen))
+	at := p.device.Addr
+	p.server.CloseClientConnections()
+	p.server.Close()
+	for _, plain := range []bool{true, false} {
+		impostor := newStrictPeerAt(t, plain, at.String())
+		key, err := l.gateway.Find(t.Context(), at)
+		var another *AnotherDevice
+		if !errors.As(err, &another) || !errors.Is(err, engine.ErrIdentity) || another.Before != id || another.Encrypted == plain {
+			t.Errorf("plain %v: %q, %v", plain, key, err)
+		}
+		impostor.server.Close()
+	}
+	again, err := New(Options{Dir: dir, loopback: true})
+	must(t, err)
+	if got := again.typed.of(at); engine.GatewayPeerID(Name, got) != id {
+		t.Errorf("after a restart: %q", got)
+	}
+	must(t, l.SetTrust(id, engine.TrustUnknown))
+	newStrictPeerAt(t, false, at.String())
+	if _, err := l.gateway.Find(t.Context(), at); err != nil {
+		t.Errorf("after it was forgotten: %v", err)
+	}
+	must(t, os.WriteFile(filepath.Join(dir, addressFile), []byte("{"), 0o600))
+	if as := loadAddresses(dir); len(as.keyOf) != 0 || as.keep(at, "x") != nil || as.of(at) != "x" {
+		t.Error("a damaged file is not replaced")
+	}
+}
+
+// TestHostile_QuestionsOfOneAddress: however many keys one address has, it asks a person seldom, and after three refusals
+// no more. Other addresses, and known devices at the same one, may ask.
+func TestHostile_QuestionsOfOneAddress(t *testing.T) {
+	l := newLab(t, Options{})
+	ds := l.gateway.devices
+	ds.questions = newSourceLimits(questionRate, questionBurst)
+	contents := map[string]string{"a": "hello"}
+	ask := func(from string, trust engine.Trust) int {
+		c := newClientFrom(t, l.port, from)
+		must(t, l.SetTrust(engine.GatewayPeerID(Name, c.own), trust))
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		code, _ := c.json(ctx, "prepare-upload", c.offerOf(contents))
+		eventually(t, func() bool { return !l.gateway.sessions.has(c.own) || code == http.StatusOK })
+		return code
+	}
+	l.when(func(o *engine.Offer) { _ = o.Decline() })
+	for i := range 2 * maxDeclined {
+		if code := ask("127.0.0.11", engine.TrustUnknown); code != http.StatusForbidden {
+			t.Errorf("offer %d: %d", i, code)
+		}
+	}
+	if n := l.asked.Load(); n != maxDeclined {
+		t.Errorf("declined %d times, not %d", n, maxDeclined)
+	}
+	l.when(func(o *engine.Offer) {}) // the person is away
+	l.asked.Store(0)
+	for range 4 * questionBurst {
+		c := newClientFrom(t, l.port, "127.0.0.12")
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		c.json(ctx, "prepare-upload", c.offerOf(contents))
+		cancel()
+		eventually(t, func() bool { return !l.gateway.sessions.has(c.own) })
+	}
+	if n := l.asked.Load(); n > questionBurst || n == 0 {
+		t.Errorf("one address has asked %d times, at most %d are allowed", n, questionBurst)
+	}
+	l.accept()
+	for from, trust := range map[string]engine.Trust{"127.0.0.13": engine.TrustUnknown, "127.0.0.11": engine.TrustSeen} {
+		if code := ask(from, trust); code != http.StatusOK {
+			t.Errorf("from %s, %q: %d", from, trust, code)
+		}
+	}
+}
+
+// TestHostile_FullListMakesRoom: many devices of a few addresses keep no one else out of the list.
+func TestHostile_FullListMakesRoom(t *testing.T) {
+	l := newLab(t, Options{})
+	ds := l.gateway.devices
+	device := func(address string, n int) engine.Device {
+		at := netip.AddrPortFrom(netip.MustParseAddr(address), uint16(2000+n))
+		return engine.Device{Key: fmt.Sprint(address, " ", n), Name: "x", Addr: at, Proven: true, Encrypted: true}
+	}
+	for a := range maxDevices / maxDevicesAtOne {
+		for n := range maxDevicesAtOne + 1 {
+			if _, ok := ds.found(device(fmt.Sprintf("127.0.1.%d", a+1), n)); ok != (n < maxDevicesAtOne) {
+				t.Fatalf("device %d of address %d: %v", n, a, ok)
+			}
+		}
+	}
+	if n := len(l.Peers()); n != maxDevices {
+		t.Errorf("%d devices", n)
+	}
+	for n := range maxDevicesAtOne - 1 {
+		if _, ok := ds.found(device("127.0.2.1", n)); !ok {
+			t.Errorf("device %d of another address finds no slot", n)
+		}
+	}
+	for a := range maxDevices { // addresses with one device each replace those with the most, and then none
+		ds.found(device(fmt.Sprintf("127.0.3.%d", a+1), 0))
+	}
+	if _, ok := ds.found(device("127.0.4.1", 0)); ok {
+		t.Error("one device of an address replaces the only one of another")
+	}
+	if n := len(l.Peers()); n != maxDevices {
+		t.Errorf("%d devices at the end", n)
+	}
+}
+
+// TestHostile_AnnouncementsAreForged: packets with the address of a phone do not keep the phone from describing itself by
+// TCP, and cause no request to a port of the system.
+func TestHostile_AnnouncementsAreForged(t *testing.T) {
+	l := newLab(t, Options{})
+	c := newClientFrom(t, l.port, "127.0.0.7")
+	at, ds := netip.MustParseAddr("127.0.0.7"), l.gateway.devices
+	other := netip.MustParseAddr("127.0.0.8")
+	for _, port := range []int{1, 22, lowestPort - 1} {
+		ds.hear(other, deviceInfo{Alias: "x", Version: "2.1", Fingerprint: "00", Port: port, Protocol: schemePlain})
+		ds.mu.Lock()
+		if ds.probing[other] {
+			t.Errorf("port %d is asked", port)
+		}
+		ds.mu.Unlock()
+	}
+	for range 500 {
+		ds.hear(at, deviceInfo{Alias: "x", Version: "2.1", Fingerprint: "00", Port: 2000})
+	}
+	code, _ := c.json(t.Context(), "register", deviceInfo{Alias: "Phone", Version: "2.1", Fingerprint: c.own, Port: DefaultPort, Protocol: schemeTLS})
+	if code != http.StatusOK || l.addrOf(engine.GatewayPeerID(Name, c.own)) == (netip.AddrPort{}) {
+		t.Errorf("the phone got %d", code)
+	}
+}
+
+// TestHostile_FarDevicesAreNotAsked: no request goes to a device outside of the networks of this machine, and it leaves the
+// list by itself.
+func TestHostile_FarDevicesAreNotAsked(t *testing.T) {
+	l := newLab(t, Options{})
+	ds := l.gateway.devices
+	far := engine.Device{Key: "far", Name: "x", Addr: netip.MustParseAddrPort("203.0.113.9:2222"), Proven: true, Encrypted: true}
+	ds.found(far)
+	began := time.Now()
+	ds.check(t.Context())
+	if took := time.Since(began); took > probeTimeout/2 || ds.byKey["far"].failures != 0 {
+		t.Errorf("it was asked: %v", took)
+	}
+	ds.mu.Lock()
+	ds.byKey["far"].heard = time.Now().Add(-2 * heardFor)
+	ds.mu.Unlock()
+	ds.check(t.Context())
+	if n := len(l.Peers()); n != 0 {
+		t.Errorf("%d devices are left", n)
+	}
+}
+
+// TestSend_LongAnswers: what a receiver answers is sent back with each file, so it is short.
+func TestSend_LongAnswers(t *testing.T) {
+	l := newLab(t, Options{})
+	file := filepath.Join(t.TempDir(), "a")
+	must(t, os.WriteFile(file, []byte("hello"), 0o644))
+	for what, change := range map[string]func(p *strictPeer){
+		"session": func(p *strictPeer) { p.sessionID = strings.Repeat("s", maxTokens+1) },
+		"token":   func(p *strictPeer) { p.tokenTail = strings.Repeat("t", maxTokens) },
+	} {
+		p := newStrictPeer(t, false)
+		change(p)
+		tr, err := l.Offer(t.Context(), l.find(t, p), file)
+		must(t, err)
+		end, err := l.Wait(t.Context(), tr.ID)
+		if err != nil || end.State != engine.Failed || len(p.files()) != 0 {
+			t.Errorf("a long %s: %v %v", what, end.State, err)
+		}
+	}
+}
+
+// TestReceive_WhatNeverComesIsLeftOut: every file that was offered and did not arrive is named.
+func TestReceive_WhatNeverComesIsLeftOut(t *testing.T) {
+	l := newLab(t, Options{stalls: 300 * time.Millisecond})
+	c := newClient(t, l.port, true)
+	a, code := c.prepare(c.offerOf(map[string]string{"a": "hello", "b": "hello", "c": "hello"}))
+	if code != http.StatusOK || c.upload(a, idOf("a"), strings.NewReader("hello")) != http.StatusOK {
+		t.Fatal(code)
+	}
+	c.upload(a, idOf("b"), strings.NewReader("he"))
+	eventually(t, func() bool { return l.last().State == engine.Failed })
+	missing := map[string]bool{}
+	for _, n := range l.last().Notes {
+		missing[n.Path] = n.Err != nil
+	}
+	if got := l.last(); got.LeftOut != 2 || !missing["b"] || !missing["c"] {
+		t.Errorf("%d left out: %+v", got.LeftOut, got.Notes)
+	}
+}
+
+// TestURL_OfALinkLocalAddress: the zone of an address is escaped.
+func TestURL_OfALinkLocalAddress(t *testing.T) {
+	d := &device{Device: engine.Device{Addr: netip.MustParseAddrPort("[fe80::1%eth0]:53317"), Proven: true}}
+	r, err := http.NewRequest(http.MethodGet, d.url("info"), nil)
+	if err != nil || r.URL.Host != "[fe80::1%eth0]:53317" {
+		t.Errorf("%v, %v", r, err)
+	}
+}

@@ -1,0 +1,108 @@
+package localsend
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"multipeer/internal/connlimit"
+
+	"golang.org/x/time/rate"
+)
+
+// maxSources is how many addresses are counted separately. All further ones count as one.
+const maxSources = 1000
+
+// sourceLimits limit how often each address may cause something. They may be used concurrently.
+type sourceLimits struct {
+	rate  rate.Limit // per second
+	burst int
+
+	mu sync.Mutex
+	of map[netip.Addr]*sourceLimit
+}
+
+// sourceLimit is what one address has used.
+type sourceLimit struct {
+	*rate.Limiter
+	used     time.Time
+	declined int
+	since    time.Time // when it was last declined
+}
+
+func newSourceLimits(perSecond rate.Limit, burst int) *sourceLimits {
+	return &sourceLimits{rate: perSecond, burst: burst, of: map[netip.Addr]*sourceLimit{}}
+}
+
+// ofLocked returns the limit of an address.
+func (sl *sourceLimits) ofLocked(from netip.Addr) *sourceLimit {
+	from = connlimit.SourceOf(from)
+	if l := sl.of[from]; l != nil {
+		return l
+	}
+	if len(sl.of) >= maxSources {
+		sl.forgetOldLocked()
+	}
+	if len(sl.of) >= maxSources {
+		from = netip.Addr{}
+		if l := sl.of[from]; l != nil {
+			return l
+		}
+	}
+	l := &sourceLimit{Limiter: rate.NewLimiter(sl.rate, sl.burst)}
+	sl.of[from] = l
+	return l
+}
+
+// forgetOldLocked forgets the addresses whose limit is full again and that were not declined lately.
+func (sl *sourceLimits) forgetOldLocked() {
+	full := time.Duration(float64(sl.burst) / float64(sl.rate) * float64(time.Second))
+	for from, l := range sl.of {
+		if time.Since(l.used) > full && time.Since(l.since) > declinePause {
+			delete(sl.of, from)
+		}
+	}
+}
+
+// allow reports whether an address may cause it once more.
+func (sl *sourceLimits) allow(from netip.Addr) bool {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	l := sl.ofLocked(from)
+	l.used = time.Now()
+	return l.Allow()
+}
+
+const (
+	// maxDeclined is how often an address may be declined before it is declined without a question, for declinePause.
+	maxDeclined  = 3
+	declinePause = 10 * time.Minute
+)
+
+// decline counts that a person has declined what came from an address.
+func (sl *sourceLimits) decline(from netip.Addr) {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	l := sl.ofLocked(from)
+	l.declined++
+	l.since = time.Now()
+}
+
+// accept forgets what an address has caused, since a person has accepted it.
+func (sl *sourceLimits) accept(from netip.Addr) {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	l := sl.ofLocked(from)
+	l.Limiter, l.declined = rate.NewLimiter(sl.rate, sl.burst), 0
+}
+
+// isDeclined reports whether an address was declined so often that no one is asked any more.
+func (sl *sourceLimits) isDeclined(from netip.Addr) bool {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	l := sl.ofLocked(from)
+	if time.Since(l.since) > declinePause {
+		l.declined = 0
+	}
+	return l.declined >= maxDeclined
+}
