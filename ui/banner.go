@@ -2,6 +2,7 @@ package ui
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -35,12 +36,13 @@ type banner struct {
 	decline *widget.Button
 	accept  *widget.Button
 	show    *widget.Button
-	now     request   // the request that is shown; zero if there is none
-	since   time.Time // when it came on screen
+	put     map[string]bool // requests that the user has put aside
+	now     request         // the request that is shown; zero if there is none
+	since   time.Time       // when it came on screen
 }
 
-func newBanner(u *UI) *banner {
-	b := &banner{u: u, face: widgets.NewAvatar(36, widgets.ColorCard), text: widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground), more: widgets.Hint("")}
+func newBanner(u *UI, list func() float32) *banner {
+	b := &banner{u: u, put: map[string]bool{}, face: widgets.NewAvatar(36, widgets.ColorCard), text: widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground), more: widgets.Hint("")}
 	b.accept = widgets.NewButton(tr("Accept"), widget.HighImportance, func() { b.answer(b.now.accept) })
 	b.decline = widgets.NewButton(tr("Decline"), widget.MediumImportance, func() { b.answer(b.now.decline) })
 	b.show = widgets.NewButton(tr("Show"), widget.MediumImportance, func() {
@@ -48,15 +50,17 @@ func newBanner(u *UI) *banner {
 		u.settle()
 	})
 	words := widgets.NewStacked(2, b.text, b.more)
-	b.body = widgets.NewStacked(widgets.Gap, widgets.NewBeside(widgets.GapWide, container.NewCenter(b.face), words), widgets.NewFlow(widgets.Gap, b.accept, b.decline, b.show))
-	b.box = widgets.NewOverTop(b.body, func() float32 {
-		if u.shell.narrow {
-			return 0
-		}
-		return sideWidth
-	})
+	later := widgets.NewIconButton(widgets.IconClose, tr("Not now"), b.later)
+	b.body = widgets.NewStacked(widgets.Gap, widgets.NewBesideRight(widgets.Gap, widgets.NewBeside(widgets.GapWide, container.NewCenter(b.face), words), later), widgets.NewFlow(widgets.Gap, b.accept, b.decline, b.show))
+	b.box = widgets.NewOverTop(b.body, list)
 	b.box.Hide()
 	return b
+}
+
+// later hides the request that is shown. It stays in the list, with its mark.
+func (b *banner) later() {
+	b.put[b.now.id] = true
+	b.refresh()
 }
 
 // answer answers the request that is shown, unless it has just replaced another one that the user may have meant.
@@ -73,7 +77,10 @@ func (b *banner) refresh() {
 	u := b.u
 	all := b.requests()
 	waiting := slices.DeleteFunc(slices.Clone(all), func(r request) bool {
-		return u.page == pageTalk && u.current == r.talk && (!u.shell.narrow || u.shell.onPage)
+		return b.put[r.id] || u.page == pageTalk && u.current == r.talk && (!u.shell.narrow || u.shell.onPage)
+	})
+	maps.DeleteFunc(b.put, func(id string, _ bool) bool {
+		return !slices.ContainsFunc(all, func(r request) bool { return r.id == id })
 	})
 	if len(waiting) == 0 {
 		b.now = request{}

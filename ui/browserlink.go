@@ -135,7 +135,7 @@ func (d *linkDialog) build() {
 	d.asked = centred(widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground))
 	d.accept = widgets.NewButton(tr("Accept"), widget.HighImportance, func() { d.answer(nil) })
 	d.question = widgets.NewStacked(widgets.Gap, d.asked, container.NewCenter(widgets.Row(widgets.Gap,
-		widgets.NewButton(tr("Decline"), widget.MediumImportance, func() { d.answer(errors.New("declined")) }), d.accept)))
+		d.accept, widgets.NewButton(tr("Decline"), widget.MediumImportance, func() { d.answer(errors.New("declined")) }))))
 	d.question.Hide()
 	d.show = widgets.NewButton(tr("Show in folder"), widget.MediumImportance, nil)
 	d.show.Hide()

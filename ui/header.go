@@ -15,19 +15,23 @@ import (
 
 // header is the top of a conversation.
 type header struct {
-	u      *UI
-	box    *fyne.Container
-	back   *widgets.QuietButton
-	face   *widgets.Avatar
-	group  *fyne.Container
-	name   *widgets.Line
-	mark   *fyne.Container
-	status *widgets.Line
-	button *widget.Button
-	action func()
-	verify *widget.Button
-	more   *widgets.QuietButton
-	said   string // the content at the last layout
+	u       *UI
+	box     *fyne.Container
+	back    *widgets.QuietButton
+	face    *widgets.Avatar
+	group   *fyne.Container
+	name    *widgets.Line
+	mark    *fyne.Container
+	status  *widgets.Line
+	button  *widget.Button
+	action  func()
+	verify  *widget.Button
+	more    *widgets.QuietButton
+	alert   *fyne.Container    // below the head: the peer looks like another one
+	alarm   *widgets.Paragraph // what is wrong
+	check   *widget.Button     // verifies the peer
+	connect *widget.Button     // connects all the same
+	said    string             // the content at the last layout
 }
 
 func newHeader(u *UI) *header {
@@ -49,8 +53,36 @@ func newHeader(u *UI) *header {
 		}
 	})
 	left := widgets.NewBeside(widgets.GapWide, container.NewStack(h.face, h.group), widgets.Column(2, widgets.NewNamed(h.name, h.mark), h.status))
-	h.box = widgets.NewHead(widgets.NewBeside(widgets.Gap, h.back, widgets.NewBesideRight(widgets.GapWide, left, widgets.Row(widgets.Gap, h.verify, h.button, h.more))))
+	head := widgets.NewHead(widgets.NewBeside(widgets.Gap, h.back, widgets.NewBesideRight(widgets.GapWide, left, widgets.Row(widgets.Gap, h.verify, h.button, h.more))))
+	h.alarm = widgets.NewParagraph("", widgets.SizeBody, widgets.ColorBad)
+	h.check = widgets.NewButton(tr("Verify"), widget.MediumImportance, h.verify.OnTapped)
+	h.connect = widgets.NewButton(tr("Connect anyway"), widget.MediumImportance, func() { h.action() })
+	block := widgets.NewButton(tr("Block…"), widget.MediumImportance, func() {
+		if u.current != nil {
+			u.block(u.current.id)
+		}
+	})
+	body := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.Gap, Top: widgets.GapWide, Bottom: widgets.GapWide, Left: widgets.Edge, Right: widgets.Edge}, h.alarm, widgets.NewFlow(widgets.Gap, h.check, h.connect, block))
+	h.alert = container.NewStack(widgets.NewPanel(widgets.ColorBanner, "", 0), body)
+	h.alert.Hide()
+	h.box = widgets.NewStacked(0, head, h.alert)
 	return h
+}
+
+// warn shows below the head that a peer looks like another one that the user knows.
+func (h *header) warn(p engine.Peer, here bool) {
+	like := p.LooksLike
+	on := !like.IsZero() && p.Trust != engine.TrustBlocked
+	if on {
+		name := widgets.Shortened(h.u.nameOf(h.u.talk(like)), shownName)
+		h.alarm.SetText(tr("This is not the {{.Name}} you know. Its ID is {{.ID}}; the one you know has {{.Known}}. Find out whose device it is before you connect.", "Name", name, "ID", p.ID.Short(), "Known", like.Short()))
+		widgets.Show(h.check, here && p.Confirmed && h.u.comparable(p))
+		widgets.Show(h.connect, here && !p.HasSession() && p.State == engine.Found && p.Via == "")
+	}
+	if on != h.alert.Visible() {
+		widgets.Show(h.alert, on)
+		h.u.pages[pageTalk].Refresh()
+	}
 }
 
 // newMark returns the trust icon next to a name.
@@ -97,6 +129,7 @@ func (h *header) refresh() {
 		h.u.pages[pageTalk].Refresh() // the two differ in height
 	}
 	if t.everyone() {
+		h.warn(engine.Peer{}, false)
 		widgets.Show(h.button, false)
 		widgets.Show(h.verify, false)
 		widgets.Show(h.mark, false)
@@ -137,6 +170,7 @@ func (h *header) refresh() {
 	if h.u.composer.placeHolder(tr("Message {{.Name}}, or drop files", "Name", name)); h.u.shell.narrow {
 		h.u.composer.placeHolder(tr("Message"))
 	}
+	h.warn(p, here)
 	h.setButton(p, here)
 	h.settle()
 }
@@ -167,6 +201,9 @@ func (h *header) setButton(p engine.Peer, here bool) {
 		widgets.Show(h.button, false)
 	case p.State == engine.Connecting:
 		set(tr("Withdraw"), widget.MediumImportance, func() { h.u.e.Disconnect(p.ID) })
+	case !p.LooksLike.IsZero(): // the warning has the button
+		h.action = func() { h.u.invite(p.ID) }
+		widgets.Show(h.button, false)
 	default:
 		set(tr("Connect"), widget.HighImportance, func() { h.u.invite(p.ID) })
 	}

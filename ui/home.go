@@ -18,6 +18,7 @@ type home struct {
 	title   *widgets.Line
 	text    *widgets.Paragraph
 	tiles   *deviceTiles
+	send    *fyne.Container // picks what to send
 	links   *fyne.Container
 	browser *widgets.LinkText // opens a link for a browser
 	absent  *widgets.LinkText // opens the dialog for devices that are not listed
@@ -40,8 +41,10 @@ func newHome(u *UI) *home {
 	h.links = widgets.NewFlow(widgets.EdgeWide, h.absent, h.browser)
 	shown, scroll := widgets.NewScroll(widgets.Inset(h.tiles.box, widgets.Edge, widgets.Edge, widgets.Edge, widgets.Edge))
 	h.tiles.scrolled(scroll)
-	head := widgets.NewHead(widgets.NewStacked(2, h.title, h.text))
-	h.devices = widgets.NewPane(head, widgets.Inset(h.links, widgets.Gap, widgets.GapWide, widgets.Edge, widgets.Edge), shown)
+	h.send = widgets.Row(widgets.Gap, u.sending.buttons().Objects...)
+	head := widgets.NewHead(widgets.NewBesideRight(widgets.GapWide, widgets.NewStacked(2, h.title, h.text), h.send))
+	foot := widgets.Column(0, widget.NewSeparator(), widgets.Inset(h.links, widgets.Gap, widgets.GapWide, widgets.Edge, widgets.Edge))
+	h.devices = widgets.NewPane(head, foot, shown)
 
 	u.connecting.page = u.connecting.newCard()
 	h.card = u.connecting.page.framed()
@@ -75,6 +78,7 @@ func (h *home) refresh() {
 		return
 	}
 	text, color := tr("Choose a device to chat with, or drop files on it."), widgets.ColorSubtle
+	widgets.Show(h.send, len(u.sending.paths) == 0 && !u.shell.narrow)
 	switch {
 	case u.problem != nil:
 		text, color = problem(u.problem), widgets.ColorBad

@@ -80,7 +80,7 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 			c.code.SetText(p.Code)
 			c.code.Show()
 			c.text.SetText(tr("{{.Name}}'s screen shows three codes. Make sure this one is chosen there.", "Name", p.Name))
-			add(tr("Yes, it was chosen"), widget.HighImportance, func() { c.actions.confirm("") })
+			add(tr("Yes, it was chosen"), widget.MediumImportance, func() { c.actions.confirm("") })
 			add(tr("My code isn't there"), widget.MediumImportance, c.actions.reject)
 			break
 		}

@@ -8,8 +8,10 @@ import (
 	"strings"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/ui/internal/widgets"
 )
 
 // sending offers files, and holds those that wait until the user chooses who gets them.
@@ -106,6 +108,16 @@ func (s *sending) cancel() {
 	s.take()
 	s.changed()
 	s.u.settle()
+}
+
+// buttons returns buttons that pick what to send before the recipients are chosen.
+func (s *sending) buttons() *fyne.Container {
+	pick := func(folder bool) func() {
+		return func() { s.u.dialogs.pick(folder, s.wait) }
+	}
+	return widgets.NewFlow(widgets.Gap,
+		widgets.NewButton(tr("Send files…"), widget.HighImportance, pick(false)),
+		widgets.NewButton(tr("Folder…"), widget.MediumImportance, pick(true)))
 }
 
 // toggle chooses a peer as a recipient of what waits, or no longer.

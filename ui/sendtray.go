@@ -45,7 +45,7 @@ func newSendTray(u *UI) *sendTray {
 	phone := widgets.NewButton(tr("Send to a phone without Multipeer"), widget.MediumImportance, func() { u.links.start(slices.Clone(u.sending.paths)) })
 	head := widgets.NewBesideRight(widgets.Gap, widgets.NewBeside(widgets.GapWide, s.pictures, widgets.NewStacked(2, s.text, s.names)), cancel)
 	body := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.Gap, Top: widgets.GapWide, Bottom: widgets.GapWide, Left: widgets.Edge, Right: widgets.Edge}, head, widgets.NewFlow(widgets.Gap, s.send, phone))
-	s.box = container.NewStack(widgets.NewPanel(widgets.ColorTile, "", 0), body)
+	s.box = container.NewStack(widgets.NewPanel(widgets.ColorCard, widgets.ColorBorder, 0), body)
 	s.box.Hide()
 	return s
 }

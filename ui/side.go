@@ -27,6 +27,7 @@ type side struct {
 	name      *widgets.Line
 	id        *widgets.Line
 	search    *widgets.Field
+	home      *peerRow // shown in a wide window
 	everyone  *peerRow
 	transfers *peerRow
 	list      *fyne.Container
@@ -41,6 +42,7 @@ type side struct {
 	tiles     *deviceTiles // shown in a narrow window
 	tray      *sendTray    // shown in a narrow window
 	absent    *fyne.Container
+	send      *fyne.Container // picks what to send, in a narrow window
 	stops     stops
 	sought    string // the search text that hits belong to
 	searching int    // counts searches, so that the results of older ones are dropped
@@ -103,6 +105,8 @@ func newSide(u *UI) *side {
 		}
 	}
 
+	s.home = newPeerRow(widgets.NewEmblem(widget.NewIcon(widgets.IconRadar), faceSize, faceSize/2), u.goHome)
+	s.home.name.Text = tr("Nearby")
 	s.everyone = newPeerRow(widgets.NewEmblem(widget.NewIcon(widgets.IconEveryone), faceSize, faceSize/2), func() { u.sending.tapped(u.talk(engine.PeerID{})) })
 	s.everyone.name.Text, s.everyone.status.Text = tr("Everyone"), tr("No one connected")
 	s.transfers = newPeerRow(widgets.NewEmblem(widget.NewIcon(widgets.IconTransfers), faceSize, faceSize/2), u.showTransfers)
@@ -115,13 +119,14 @@ func newSide(u *UI) *side {
 		return widgets.Inset(l, widgets.GapWide, widgets.GapTight, widgets.Gap, widgets.Gap)
 	}
 	s.tiles, s.tray = newDeviceTiles(u), newSendTray(u)
-	list := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.GapTight, Left: widgets.Gap, Right: widgets.Gap, Bottom: widgets.Gap}, s.tiles.box, s.everyone, s.transfers, head(s.near), widgets.Inset(s.list, 0, 0, 0, 0), s.nobodyBox(), head(s.hitsHead), s.hits)
+	list := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.GapTight, Left: widgets.Gap, Right: widgets.Gap, Bottom: widgets.Gap}, s.tiles.box, s.home, s.everyone, s.transfers, head(s.near), widgets.Inset(s.list, 0, 0, 0, 0), s.nobodyBox(), head(s.hitsHead), s.hits)
 	shown, scroll := widgets.NewScroll(list)
 	s.scroll = scroll
 	s.tiles.scrolled(scroll)
 	s.stops = stops{canvas: u.w.Canvas(), scroll: scroll, all: s.rowStops}
 
-	s.absent = widgets.Inset(container.NewCenter(widgets.NewLinkText(tr("Device not listed?"), u.connecting.show)), widgets.Gap, widgets.GapWide, widgets.Edge, widgets.Edge)
+	s.send = u.sending.buttons()
+	s.absent = widgets.Inset(widgets.NewStacked(widgets.Gap, s.send, container.NewCenter(widgets.NewLinkText(tr("Device not listed?"), u.connecting.show))), widgets.Gap, widgets.GapWide, widgets.Edge, widgets.Edge)
 	top := widgets.NewStacked(0, me, widgets.Inset(s.search, 0, widgets.Gap, widgets.Edge, widgets.Edge))
 	bottom := widgets.NewStacked(0, s.absent, s.tray.box)
 	s.box = container.NewStack(widgets.NewPanel(widgets.ColorSidebar, "", 0), widgets.NewPane(top, bottom, shown))
@@ -141,8 +146,8 @@ func dotOf(p engine.Peer, here bool) fyne.ThemeColorName {
 		return ""
 	case p.State == engine.Connected:
 		return widgets.ColorDot
-	case p.Err != nil:
-		return widgets.ColorBad
+	case p.Err != nil: // the words below the name say why
+		return widgets.ColorSubtle
 	}
 	return ""
 }
@@ -250,9 +255,9 @@ func (s *side) refresh() {
 		s.near.SetText(tr("EARLIER"))
 	}
 	for o, on := range map[fyne.CanvasObject]bool{
-		s.everyone: s.sought == "", s.transfers: s.sought == "", s.nobody: len(order) == 0, s.hitsHead: len(s.hits.Objects) > 0,
+		s.home: s.sought == "" && !u.shell.narrow, s.everyone: s.sought == "", s.transfers: s.sought == "", s.nobody: len(order) == 0, s.hitsHead: len(s.hits.Objects) > 0,
 		s.pair:      len(order) == 0 && s.sought == "" && u.shell.narrow, // in a wide window the page next to the list has it
-		s.tiles.box: len(nearby) > 0, s.near: len(rows) > 0 || len(order) == 0, s.absent: u.shell.narrow || u.page != pageEmpty,
+		s.tiles.box: len(nearby) > 0, s.near: len(rows) > 0 || len(order) == 0, s.absent: u.shell.narrow || u.page != pageEmpty, s.send: u.shell.narrow && len(u.sending.paths) == 0,
 	} {
 		if on != o.Visible() {
 			widgets.Show(o, on)
@@ -285,6 +290,11 @@ func (s *side) refresh() {
 	s.everyone.Choose(room != nil && room == u.current && u.page == pageTalk)
 	if room != nil {
 		s.everyone.unread(room.unread)
+	}
+	s.home.Choose(u.page == pageEmpty)
+	s.home.status.SetText(tr("No devices nearby"))
+	if n := int64(len(u.peers)); n > 0 {
+		s.home.status.SetText(trn("{{.N}} devices", n))
 	}
 	s.transfers.Choose(u.page == pageTransfers)
 	s.transfers.status.SetText(u.transfers.line())
@@ -371,6 +381,9 @@ func (s *side) stateOf(l listed) (state string, warns bool) {
 // rowStops are the rows that the arrow keys reach, from top to bottom.
 func (s *side) rowStops() (all []stop) {
 	if s.sought == "" {
+		if s.home.Visible() {
+			all = append(all, stop{s.home, s.home.TapRow})
+		}
 		all = append(all, stop{s.everyone, s.everyone.TapRow}, stop{s.transfers, s.transfers.TapRow})
 	}
 	for _, o := range s.list.Objects {

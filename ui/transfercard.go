@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
@@ -74,7 +75,7 @@ func newTransferCard(t engine.Transfer, actions transferActions) *transferCard {
 	c.barBox = widgets.Inset(c.bar, widgets.GapTight, 0, 0, 0)
 	c.buttons = widgets.NewFlow(widgets.Gap)
 	c.pictures = widgets.NewAlbum()
-	c.files = widgets.NewStacked(widgets.GapTight)
+	c.files = widgets.NewStacked(0)
 	head := widgets.NewBesideRight(widgets.Gap, widgets.NewBeside(widgets.GapWide, widgets.NewEmblem(c.icon, 40, 10), widgets.Column(2, c.title, c.status, c.barBox)), widgets.Row(0, c.hold, c.stop))
 	c.Init(c, !t.Incoming, widgets.NewStacked(widgets.Gap, head, c.pictures, c.files, c.details, c.taken, c.alwaysRow, c.failure, c.notes, c.buttons))
 	c.set(t)
@@ -249,12 +250,15 @@ func (c *transferCard) listFiles() {
 func (c *transferCard) fileRow(path string) fyne.CanvasObject {
 	name := widgets.NewLine(engine.CleanLine(filepath.Base(path)), widgets.SizeCaption, theme.ColorNameForeground, false)
 	name.Tail = 10
-	link := widgets.NewLinkText(tr("Show"), func() { c.actions.revealFile(path) })
+	link := widgets.NewLinkText(tr("Show in folder"), func() { c.actions.revealFile(path) })
 	if desktop.MayOpen(path) {
 		link = widgets.NewLinkText(tr("Open"), func() { c.actions.openFile(path) })
 	}
-	return widgets.NewBesideRight(widgets.Gap, name, link)
+	return container.New(widgets.Least(fileRowHeight), widgets.NewBesideRight(widgets.Gap, name, link))
 }
+
+// fileRowHeight leaves room for a finger.
+const fileRowHeight = 32
 
 // shownNames is how many names of an offer are shown.
 const shownNames = 5

@@ -233,8 +233,14 @@ func (u *UI) build() {
 	u.home = newHome(u)
 	u.moves = newTransfersPage(u)
 	u.prefs = nil
-	u.toast = widgets.NewToast(tr("Close"))
-	u.banner = newBanner(u)
+	list := func() float32 { // the width of the list, which stays free
+		if u.shell.narrow {
+			return 0
+		}
+		return sideWidth
+	}
+	u.toast = widgets.NewToast(tr("Close"), list)
+	u.banner = newBanner(u, list)
 
 	u.composer.build()
 	talk := widgets.NewPane(u.header.box, container.NewStack(u.composer.box, u.composer.barred), u.timeline)
@@ -315,6 +321,12 @@ func (u *UI) resized() {
 			}
 		})
 	}
+}
+
+// goHome shows the devices nearby.
+func (u *UI) goHome() {
+	u.choose(nil)
+	u.settle()
 }
 
 // settle updates the screen with what has changed.

@@ -21,8 +21,8 @@ type Toast struct {
 const toastTime = 12 * time.Second
 
 // NewToast returns a hidden toast; closeName names its button for screen readers. Box has to lie over the page and to
-// fill it.
-func NewToast(closeName string) *Toast {
+// fill it; left returns how much of its width stays free.
+func NewToast(closeName string, left func() float32) *Toast {
 	t := &Toast{Text: NewParagraph("", SizeBody, theme.ColorNameForeground)}
 	closeButton := NewIconButton(IconClose, closeName, func() { t.hide() })
 	t.more = NewButton("", widget.MediumImportance, func() {
@@ -31,7 +31,7 @@ func NewToast(closeName string) *Toast {
 	})
 	t.more.Hide()
 	body := NewStackedInset(Stacked{Top: Gap, Bottom: Gap, Left: Edge, Right: Gap}, NewBesideRight(Gap, t.Text, Row(Gap, t.more, closeButton)))
-	t.Box = container.New(floating{bottom: true}, container.NewStack(NewPanel(ColorBanner, ColorBorder, 12), body))
+	t.Box = container.New(floating{bottom: true, left: left}, container.NewStack(NewPanel(ColorBanner, ColorBorder, 12), body))
 	t.Box.Hide()
 	return t
 }
@@ -62,7 +62,7 @@ func (f floating) Layout(o []fyne.CanvasObject, room fyne.Size) {
 	}
 	w := min(floatingWidth, room.Width-left-2*Edge)
 	h := heightOf(o[0], w)
-	y := float32(Gap)
+	y := float32(HeadHeight + Gap) // the head of the page stays free
 	if f.bottom {
 		y = room.Height - h - toastBottom
 	}
