@@ -143,13 +143,13 @@ func (h *header) refresh() {
 		if n == 0 {
 			h.status.SetText(tr("No one is connected yet"))
 		} else {
-			if h.status.SetText(trn("Sends to all {{.N}} connected devices", n)); h.u.shell.narrow {
-				h.status.SetText(trn("{{.N}} devices connected", n))
+			text := trn("Sends to all {{.N}} connected devices", n)
+			if h.u.shell.narrow {
+				text = trn("{{.N}} devices connected", n)
 			}
+			h.status.SetText(text)
 		}
-		if h.u.composer.placeHolder(tr("Message all connected devices, or drop files")); h.u.shell.narrow {
-			h.u.composer.placeHolder(tr("Message"))
-		}
+		h.invite(tr("Message all connected devices, or drop files"))
 		h.settle()
 		return
 	}
@@ -167,12 +167,18 @@ func (h *header) refresh() {
 	}
 	setMark(h.mark, p, h.u.e.Trust(t.id))
 	widgets.Show(h.verify, !h.u.shell.narrow && here && p.Confirmed && h.u.comparable(p) && p.Trust != engine.TrustVerified && p.Trust != engine.TrustBlocked && h.u.pairings.cards[t.id] == nil)
-	if h.u.composer.placeHolder(tr("Message {{.Name}}, or drop files", "Name", name)); h.u.shell.narrow {
-		h.u.composer.placeHolder(tr("Message"))
-	}
+	h.invite(tr("Message {{.Name}}, or drop files", "Name", name))
 	h.warn(p, here)
 	h.setButton(p, here)
 	h.settle()
+}
+
+// invite says in the field for messages what it is for: text, or in a narrow window one word.
+func (h *header) invite(text string) {
+	if h.u.shell.narrow {
+		text = tr("Message")
+	}
+	h.u.composer.placeHolder(text)
 }
 
 // settle lays out the header again if its widths have changed.

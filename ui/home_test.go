@@ -280,7 +280,8 @@ func TestTransfers_AreFiltered(t *testing.T) {
 			t.Errorf("%q finds %d", sought, got)
 		}
 	}
-	if s.moves.search.SetText("nothing like it"); s.moves.empty.Text != "No matching transfers." {
+	s.moves.search.SetText("nothing like it")
+	if s.moves.empty.Text != "No matching transfers." {
 		t.Errorf("it says %q", s.moves.empty.Text)
 	}
 }

@@ -130,7 +130,7 @@ func (s *sending) toggle(id engine.PeerID) {
 	s.changed()
 }
 
-// changed shows what waits, and for whom.
+// changed shows what waits, and who gets it.
 func (s *sending) changed() {
 	s.u.dirty.side = true
 	s.u.home.refresh()

@@ -204,7 +204,7 @@ func TestReceive_PIN(t *testing.T) {
 		t.Errorf("asked %d times", n)
 	}
 	eventually(t, func() bool { return l.gateway.sessions.sink().Knows(c.own) })
-	for _, query := range []string{"?pin=0", "?pin=2", "?pin=3"} { // it is known now, and counted anew by its key
+	for _, query := range []string{"?pin=0", "?pin=2", "?pin=3"} { // it is known now, and its key is counted
 		if code := try(query); code != http.StatusUnauthorized {
 			t.Errorf("%q: %d", query, code)
 		}
