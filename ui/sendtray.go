@@ -133,7 +133,8 @@ func examineFiles(ctx context.Context, paths []string) (f waitingFiles) {
 	counted := 0
 	for _, path := range paths {
 		_ = filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
-			if counted++; counted > mostCounted || ctx.Err() != nil {
+			counted++
+			if counted > mostCounted || ctx.Err() != nil {
 				f.more = true
 				return fs.SkipAll
 			}

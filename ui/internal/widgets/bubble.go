@@ -183,7 +183,8 @@ func (b *Bubble) wrap(width float32) {
 			y += GapTight
 		}
 		for _, l := range b.segments(part, wrapText(part.Text, inner, measure)) {
-			if lines++; lines > bubbleLines {
+			lines++
+			if lines > bubbleLines {
 				b.all.Hidden = false
 				break
 			}
