@@ -2,7 +2,6 @@ package ui
 
 import (
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/container"
 
 	"multipeer/ui/internal/widgets"
 )
@@ -19,7 +18,7 @@ type stops struct {
 	canvas  fyne.Canvas
 	all     func() []stop
 	columns func() int // of a grid; nil for a list
-	scroll  *container.Scroll
+	scroll  *widgets.Scroll
 }
 
 // arrange makes the current stop the one that Tab reaches.
@@ -61,7 +60,7 @@ func (s *stops) move(to int) {
 }
 
 // reveal scrolls an object into view.
-func reveal(scroll *container.Scroll, o fyne.CanvasObject) {
+func reveal(scroll *widgets.Scroll, o fyne.CanvasObject) {
 	d := fyne.CurrentApp().Driver()
 	top := d.AbsolutePositionForObject(o).Y - d.AbsolutePositionForObject(scroll).Y
 	bottom := top + o.Size().Height

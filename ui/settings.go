@@ -29,7 +29,7 @@ type settingsPage struct {
 	name   *widgets.Field
 	folder *widgets.Line
 	list   *fyne.Container // of known devices
-	scroll *container.Scroll
+	scroll *widgets.Scroll
 	shown  *fyne.Container // whether and until when the device is visible to everyone
 	about  *widgets.Line
 }

@@ -34,7 +34,7 @@ type side struct {
 	near      *widgets.Line
 	hits      *fyne.Container // search results from conversations
 	hitsHead  *widgets.Line
-	scroll    *container.Scroll
+	scroll    *widgets.Scroll
 	rows      map[engine.PeerID]*peerRow
 	order     []engine.PeerID
 	nobody    *widgets.Paragraph

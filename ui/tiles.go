@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/container"
 
 	"multipeer/engine"
 	"multipeer/ui/internal/widgets"
@@ -28,7 +27,7 @@ func newDeviceTiles(u *UI) *deviceTiles {
 }
 
 // scrolled tells the grid in which area it scrolls.
-func (g *deviceTiles) scrolled(s *container.Scroll) {
+func (g *deviceTiles) scrolled(s *widgets.Scroll) {
 	g.stops = stops{canvas: g.u.w.Canvas(), scroll: s, columns: func() int { return widgets.Columns(g.box) }, all: func() (all []stop) {
 		for _, id := range g.order {
 			all = append(all, stop{g.tiles[id], g.tiles[id].TapRow})

@@ -345,7 +345,11 @@ func (u *UI) settle() {
 	}
 	switch u.page {
 	case pageEmpty:
-		u.home.refresh()
+		if d.side || u.home.alone() {
+			u.home.refresh()
+		} else {
+			u.home.tiles.showProgress()
+		}
 	case pageTalk:
 		u.header.refresh()
 		if d.grew > 0 {

@@ -2,7 +2,6 @@ package widgets
 
 import (
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
@@ -15,7 +14,7 @@ type Modal struct {
 	pop      *widget.PopUp
 	inner    *fyne.Container
 	wide     float32           // preferred width
-	scroll   *container.Scroll // of a list; nil for none
+	scroll   *Scroll // of a list; nil for none
 	gutter   *fyne.Container   // the scrolled content, with room for the scroll bar if there is one
 	tall     float32           // preferred height of the scrolled content
 	Buttons  []fyne.CanvasObject

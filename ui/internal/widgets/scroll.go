@@ -1,33 +1,41 @@
 package widgets
 
 import (
+	"fmt"
 	"image/color"
+	"slices"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 )
 
-// unshaded is a theme without the shadows that Fyne draws at the ends of a scroll area. The scroll bar already shows
-// whether there is more.
-type unshaded struct{ fyne.Theme }
-
-// Color implements fyne.Theme.
-func (t unshaded) Color(n fyne.ThemeColorName, v fyne.ThemeVariant) color.Color {
-	if n == theme.ColorNameShadow {
-		return color.Transparent
-	}
-	return t.Theme.Color(n, v)
-}
+// Scroll is a scroll area without the shadows that Fyne draws at its ends: the scroll bar already shows whether there is
+// more. A theme without shadows would load all fonts once more, for this area alone.
+type Scroll struct{ container.Scroll }
 
 // NewScroll makes content scroll vertically wherever the pointer is over it. The first result is the object to show.
-func NewScroll(content fyne.CanvasObject) (fyne.CanvasObject, *container.Scroll) {
-	s := container.NewVScroll(content)
+func NewScroll(content fyne.CanvasObject) (fyne.CanvasObject, *Scroll) {
+	s := &Scroll{}
+	s.Content, s.Direction = content, container.ScrollVerticalOnly
+	s.ExtendBaseWidget(s)
 	w := &wheel{to: s}
 	w.ExtendBaseWidget(w)
-	return container.NewStack(container.NewThemeOverride(s, unshaded{fyne.CurrentApp().Settings().Theme()}), w), s
+	return container.NewStack(s, w), s
+}
+
+// CreateRenderer implements fyne.Widget.
+func (s *Scroll) CreateRenderer() fyne.WidgetRenderer { return unshaded{s.Scroll.CreateRenderer()} }
+
+// unshaded is the renderer of a scroll area without its shadows.
+type unshaded struct{ fyne.WidgetRenderer }
+
+// Objects implements fyne.WidgetRenderer.
+func (u unshaded) Objects() []fyne.CanvasObject {
+	return slices.DeleteFunc(slices.Clone(u.WidgetRenderer.Objects()), func(o fyne.CanvasObject) bool {
+		return fmt.Sprintf("%T", o) == "*widget.Shadow" // a type that only Fyne can name
+	})
 }
 
 // wheel lies over the scroll area and takes only the scroll wheel. A field has its own scroller, which would swallow
