@@ -74,14 +74,15 @@ func (in *invitations) take(i *engine.Invitation) {
 	in.u.trace("invitation from %q", i.Peer.Name)
 	in.u.notes.attend(attention{
 		kind: noteInvitation, from: t,
-		accept: in.ifOpen(i.ID, func(c *invitationCard) { c.accept.OnTapped() }), decline: in.ifOpen(i.ID, func(c *invitationCard) { c.decline() }),
+		accept: in.ifOpen(i, func(c *invitationCard) { c.accept.OnTapped() }), decline: in.ifOpen(i, func(c *invitationCard) { c.decline() }),
 	})
 }
 
-// ifOpen returns a function that answers a request, unless it has been answered or withdrawn by then.
-func (in *invitations) ifOpen(id string, answer func(*invitationCard)) func() {
+// ifOpen returns a function that answers a request, unless it has been answered or withdrawn by then. Another request may
+// have the same ID, which peers choose.
+func (in *invitations) ifOpen(i *engine.Invitation, answer func(*invitationCard)) func() {
 	return func() {
-		if c := in.open[id]; c != nil {
+		if c := in.open[i.ID]; c != nil && c.of == i {
 			answer(c)
 		}
 	}

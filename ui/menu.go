@@ -4,10 +4,14 @@ import (
 	"context"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/widget"
+
+	"golang.org/x/net/idna"
 
 	"multipeer/engine"
 	"multipeer/internal/chatlog"
@@ -287,6 +291,15 @@ func (ds *dialogs) openLinkIn(link string) {
 	}
 }
 
+// hostText is the host of a link in ASCII: letters of other scripts can look like those of a known host.
+func hostText(target *url.URL) string {
+	host, err := idna.Punycode.ToASCII(target.Host)
+	if err != nil || strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return strconv.QuoteToASCII(target.Host)
+	}
+	return engine.CleanLine(host)
+}
+
 // selectText shows a message in a dialog in which any part of it can be selected.
 func (ds *dialogs) selectText(text string) {
 	label := widget.NewLabel(widgets.Shortened(text, mostSelectable))
@@ -313,8 +326,8 @@ func (u *UI) messageMenu(at place, pos fyne.Position) {
 			continue
 		}
 		items = append(items,
-			widgets.Action{Label: tr("Copy the link to {{.Host}}", "Host", engine.CleanLine(target.Host)), Do: func() { u.copyText(l) }},
-			widgets.Action{Label: tr("Open {{.Host}}…", "Host", engine.CleanLine(target.Host)), Do: func() { u.dialogs.openWeb(target) }})
+			widgets.Action{Label: tr("Copy the link to {{.Host}}", "Host", hostText(target)), Do: func() { u.copyText(l) }},
+			widgets.Action{Label: tr("Open {{.Host}}…", "Host", hostText(target)), Do: func() { u.dialogs.openWeb(target) }})
 	}
 	if r.State == history.Failed && !u.blocked(at.t.id) {
 		items = append(items, widgets.Action{Label: tr("Try again"), Do: func() { u.outbox.sendAgain(at) }})
@@ -325,7 +338,7 @@ func (u *UI) messageMenu(at place, pos fyne.Position) {
 // openWeb opens a page that a peer linked to, after asking, because a link may not lead where it seems to.
 func (ds *dialogs) openWeb(target *url.URL) {
 	u := ds.u
-	ds.ask(tr("Open {{.Host}} in the browser?", "Host", engine.CleanLine(target.Host)), widgets.Shortened(engine.CleanLine(target.String()), 300), tr("Open"), func() {
+	ds.ask(tr("Open {{.Host}} in the browser?", "Host", hostText(target)), widgets.Shortened(engine.CleanLine(target.String()), 300), tr("Open"), func() {
 		background(u.bind, func(context.Context) (struct{}, error) { return struct{}{}, u.o.Desktop.OpenLink(target) }, func(_ struct{}, err error) {
 			u.fail(err, "", true)
 		})

@@ -169,3 +169,59 @@ func TestProgress_IsShownOutsideTheWindow(t *testing.T) {
 		t.Errorf("%q after the end, %d more changes in the dock", s.w.Title(), len(s.desk.dock))
 	}
 }
+
+// TestNotifications_AnswerOnlyWhatTheyShow: another peer's request with the same ID, which peers choose, is not answered by
+// an old notification.
+func TestNotifications_AnswerOnlyWhatTheyShow(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	if err := s.e.SetTrust(s.ben, engine.TrustSeen); err != nil {
+		t.Fatal(err)
+	}
+	s.notes.seen(false)
+	first, second := &engine.Invitation{ID: "i", Peer: s.peers[s.ben]}, &engine.Invitation{ID: "i", Peer: s.peers[s.eva]}
+	s.invites.take(first)
+	old := <-s.desk.told
+	s.invites.withdrawn(first)
+	s.invites.take(second)
+	for _, b := range old.Buttons {
+		b.Do()
+	}
+	s.l.until(t, "the buttons to have run", func() bool { return len(s.l.queue) == 0 })
+	if s.invites.open["i"] == nil || s.invites.open["i"].of != second {
+		t.Error("the other request was answered")
+	}
+
+	offer := s.transferOf(engine.Offered, true, file("photo.jpg"))
+	a := s.transfers.offerAttention(s.talk(s.ben), offer)
+	other := offer
+	other.Names = []string{"other.exe"}
+	eva := offer
+	eva.Peer = s.eva
+	for what, o := range map[string]engine.Transfer{"another file": other, "another peer": eva} {
+		s.transfers.offers[offer.ID] = &engine.Offer{Transfer: o}
+		a.decline() // accepting or declining an offer of no engine would panic
+		a.accept()
+		if s.transfers.offers[offer.ID] == nil {
+			t.Errorf("%s: it was answered", what)
+		}
+	}
+}
+
+// TestTransfers_IDsOfOtherPeersAreTheirOwn: a transfer with an ID that another peer has used before is shown in the
+// conversation with its own peer.
+func TestTransfers_IDsOfOtherPeersAreTheirOwn(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	first := s.transferOf(engine.Declined, true, file("photo.jpg"))
+	s.transfers.take(first)
+	second := first
+	second.Peer, second.PeerName, second.State, second.Names = s.eva, "Eva", engine.Offered, []string{"other.exe"}
+	s.transfers.take(second)
+	if at := s.transfers.rows[first.ID]; at.t != s.talk(s.eva) {
+		t.Errorf("it is in the conversation with %s", at.t.name)
+	}
+	if n := len(s.transfers.order); n != 1 {
+		t.Errorf("%d transfers are listed", n)
+	}
+}

@@ -3,9 +3,11 @@ package ui
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"multipeer/engine"
+	"multipeer/internal/chatlog"
 	"multipeer/ui/internal/widgets"
 )
 
@@ -105,13 +107,30 @@ func (ts *transfers) offerAttention(from *talk, t engine.Transfer) attention {
 	if t.Counting {
 		return a
 	}
+	still := func() *engine.Offer { // peers choose the IDs, so another offer may have this one
+		o := ts.offers[t.ID]
+		if o == nil || o.Transfer.Peer != t.Peer || !sameOffer(o.Transfer, t) {
+			return nil
+		}
+		return o
+	}
 	a.accept = func() {
-		if o := ts.offers[t.ID]; o != nil {
+		if o := still(); o != nil {
 			ts.accept(shownOffer{o, &t}, ts.u.downloads(), engine.SkipIdentical)
 		}
 	}
-	a.decline = ts.actions(t).decline
+	a.decline = func() {
+		if still() != nil {
+			ts.actions(t).decline()
+		}
+	}
 	return a
+}
+
+// sameOffer reports whether two offers of a peer hold the same, as far as a person was shown.
+func sameOffer(a, b engine.Transfer) bool {
+	return slices.Equal(chatlog.FirstNames(a.Names, shownNames), chatlog.FirstNames(b.Names, shownNames)) &&
+		a.Items == b.Items && a.Files == b.Files && a.Folders == b.Folders && a.Bytes == b.Bytes && a.Note == b.Note
 }
 
 // actions returns the handlers of a card's buttons.

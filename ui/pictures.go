@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"fyne.io/fyne/v2"
 
@@ -29,6 +30,8 @@ const (
 	maxAlbums   = 12   // how many albums stay in memory; each takes at most 2.2 MB
 	mostListed  = 1000 // how many entries of a folder are looked at for pictures
 	mostWaiting = 100  // how many albums may wait to be made
+	mostTried   = 20   // how many pictures of an album are decoded; some may be damaged
+	albumTime   = 10 * time.Second
 )
 
 // album is the pictures of a transfer.
@@ -40,7 +43,7 @@ type album struct {
 
 // pictures caches the albums of transfers, and makes one at a time.
 type pictures struct {
-	kept  map[string]*album // by the paths of the transfer; an empty album if it has no picture
+	kept  map[string]*album // by the ID and the paths of the transfer; an empty album if it has no picture
 	order []string
 	busy  bool
 	queue []func()
@@ -60,7 +63,7 @@ func (ts *transfers) addPicture(c *transferCard, t engine.Transfer) {
 	if len(paths) == 0 || ts.u.bind == nil || t.Folders == 0 && !anyPicture(paths) {
 		return
 	}
-	p, key := ts.pictures, strings.Join(paths, "\x00")
+	p, key := ts.pictures, string(t.ID)+"\x00"+strings.Join(paths, "\x00")
 	if a, known := p.kept[key]; known {
 		ts.setAlbum(c, a)
 		return
@@ -117,6 +120,8 @@ func (p *pictures) keep(key string, a *album) {
 
 // makeAlbum makes thumbnails of the first pictures among paths, and in the folders among them.
 func makeAlbum(ctx context.Context, paths []string) *album {
+	ctx, cancel := context.WithTimeout(ctx, albumTime)
+	defer cancel()
 	var found []string
 	for _, path := range paths {
 		info, err := os.Lstat(path)
@@ -134,7 +139,7 @@ func makeAlbum(ctx context.Context, paths []string) *album {
 	}
 	a := &album{}
 	for i, path := range found {
-		if len(a.shown) == widgets.AlbumMost || ctx.Err() != nil {
+		if len(a.shown) == widgets.AlbumMost || i == mostTried || ctx.Err() != nil {
 			a.more = len(found) - i
 			break
 		}

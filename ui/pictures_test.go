@@ -127,3 +127,52 @@ func TestAlbum_ShowsThePicturesOfAFolder(t *testing.T) {
 		t.Errorf("%d pictures, %d more: %q", len(a.shown), a.more, a.paths)
 	}
 }
+
+// TestAlbum_DamagedPicturesTakeLittleTime: only so many pictures of an album are tried.
+func TestAlbum_DamagedPicturesTakeLittleTime(t *testing.T) {
+	dir := t.TempDir()
+	for i := range mostTried {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("a%02d.png", i)), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writePicture(t, filepath.Join(dir, "b.png"), plain(8, 8, color.Black))
+	if a := makeAlbum(t.Context(), []string{dir}); len(a.shown) != 0 || a.more != 1 {
+		t.Errorf("%d pictures, %d more", len(a.shown), a.more)
+	}
+}
+
+// TestAlbum_BelongsToOneTransfer: a later file with the same path does not appear in an earlier transfer's album of this run.
+func TestAlbum_BelongsToOneTransfer(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	path := writePicture(t, filepath.Join(t.TempDir(), "photo.png"), plain(8, 8, color.Black))
+	receive := func(from engine.PeerID) *transferCard {
+		tr := s.transferOf(engine.Delivered, true, func(tr *engine.Transfer) {
+			file("photo.png")(tr)
+			tr.Peer, tr.Saved = from, []string{path}
+		})
+		s.transfers.take(tr)
+		s.choose(s.talk(from))
+		var c *transferCard
+		s.l.until(t, "the picture", func() bool {
+			cards := s.transfers.cardsOf(tr.ID)
+			if len(cards) == 0 || cards[0].pictures.Len() == 0 {
+				return false
+			}
+			c = cards[0]
+			return true
+		})
+		return c
+	}
+	receive(s.ben)
+	writePicture(t, path, plain(8, 8, color.White))
+	receive(s.eva)
+	kept := map[color.Color]bool{}
+	for _, a := range s.transfers.pictures.kept {
+		kept[color.RGBAModel.Convert(a.shown[0].Image.At(2, 2))] = true
+	}
+	if len(kept) != 2 {
+		t.Errorf("the albums hold %v", kept)
+	}
+}

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -421,5 +422,23 @@ func TestLinks_AskBeforeTheyOpen(t *testing.T) {
 	s.dialogs.selectText(text)
 	if s.dialogs.open == nil {
 		t.Error("no text can be selected")
+	}
+}
+
+// TestLinks_HostIsShownInASCII: letters that look like those of a known host are seen for what they are.
+func TestLinks_HostIsShownInASCII(t *testing.T) {
+	for link, want := range map[string]string{
+		"https://example.org/x":                        "example.org",
+		"https://example.org:8080/x":                   "example.org:8080",
+		"https://аррӏе.com/":                           "xn--80ak6aa92e.com",
+		"http://bank.com%E2%88%95login.evil.example/x": "bank.xn--comlogin-",
+	} {
+		target, err := url.Parse(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := hostText(target); !strings.HasPrefix(got, want) || strings.ContainsFunc(got, func(r rune) bool { return r > 127 }) {
+			t.Errorf("%s is shown as %s", link, got)
+		}
 	}
 }

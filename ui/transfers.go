@@ -92,6 +92,9 @@ func (ts *transfers) at(id engine.TransferID) time.Time {
 
 // take shows a transfer in the conversation with its peer.
 func (ts *transfers) take(t engine.Transfer) {
+	if at, ok := ts.rows[t.ID]; ok && at.t.id != t.Peer { // peers choose the IDs, and this one was that of another peer's transfer
+		ts.forget(t.ID)
+	}
 	before, known := ts.all[t.ID]
 	if at, ok := ts.rows[t.ID]; ok && t.Incoming && len(t.Saved) == 0 { // after a restart only the history knows where the files went
 		if f := at.t.data(at.seq).File; f != nil {
@@ -257,6 +260,18 @@ func (ts *transfers) prune() {
 		return true
 	})
 	ts.u.moves.shown = nil
+}
+
+// forget drops a transfer from the page; its row stays in its conversation.
+func (ts *transfers) forget(id engine.TransferID) {
+	ts.order = slices.DeleteFunc(ts.order, func(other engine.TransferID) bool { return other == id })
+	delete(ts.all, id)
+	delete(ts.rows, id)
+	delete(ts.offers, id)
+	delete(ts.sources, id)
+	delete(ts.replaced, id)
+	delete(ts.u.moves.made, id)
+	delete(ts.u.moves.moved, id)
 }
 
 // newCard makes a card that follows its transfer.

@@ -11,14 +11,15 @@ import (
 	"sync"
 )
 
-// addressFile keeps which device answered at an address that a person has typed.
+// addressFile keeps which device has answered at an address.
 const addressFile = "localsend-addresses.json"
 
 // maxAddresses is how many addresses are kept.
 const maxAddresses = 256
 
-// addresses are the keys of the devices that answered at addresses that a person has typed. A device that is known by then
-// is not replaced by another one that answers at its address.
+// addresses are the keys of devices by the addresses where they have answered: at an address that a person has typed, or
+// in a transfer that was accepted. When a person types such an address again, a device that is known by then is not
+// replaced by another one that answers there.
 type addresses struct {
 	dir string // empty: they are not kept
 

@@ -177,8 +177,10 @@ func (ds *devices) found(d engine.Device) (engine.Device, bool) { return ds.reco
 
 // record is found; wanted means that a person has typed the address.
 func (ds *devices) record(d engine.Device, wanted bool) (engine.Device, bool) {
-	if !wanted && ds.isElsewhere(d) { // guard: localsend-moves
-		return engine.Device{}, false
+	if !wanted {
+		if old, elsewhere := ds.isElsewhere(d); elsewhere { // guard: localsend-moves
+			return old, true
+		}
 	}
 	ds.publishing.Lock()
 	defer ds.publishing.Unlock()
@@ -231,17 +233,17 @@ func (ds *devices) replaceLocked(d engine.Device) (replaced []string) {
 	return replaced
 }
 
-// isElsewhere reports whether a known device is listed at another address. Anyone can pass its traffic on, so it moves only
-// after its old address does not answer.
-func (ds *devices) isElsewhere(d engine.Device) bool {
+// isElsewhere reports whether a known device is listed at another address, and returns it. Anyone can pass its traffic on,
+// so it moves only after its old address does not answer: what is sent to it goes there. It may offer from any address.
+func (ds *devices) isElsewhere(d engine.Device) (engine.Device, bool) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	old := ds.byKey[d.Key]
 	if old == nil || old.Addr == d.Addr || ds.to == nil || !ds.to.Knows(d.Key) || ds.ctx == nil || ds.ctx.Err() != nil {
-		return false
+		return engine.Device{}, false
 	}
 	if ds.moving[d.Key] {
-		return true
+		return old.Device, true
 	}
 	ds.moving[d.Key] = true
 	ctx := ds.ctx
@@ -255,7 +257,7 @@ func (ds *devices) isElsewhere(d engine.Device) bool {
 			ds.found(d)
 		}
 	})
-	return true
+	return old.Device, true
 }
 
 // roomForLocked reports whether one more device may be recorded, and which devices leave for it. What strangers take does
@@ -308,6 +310,18 @@ func (ds *devices) forgetAll() {
 	for key := range all {
 		to.Lost(key)
 	}
+}
+
+// knownAt returns the key of a known device that is listed at an address; empty if there is none.
+func (ds *devices) knownAt(at netip.AddrPort) string {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	for key, d := range ds.byKey {
+		if d.Proven && d.Addr == at && ds.to != nil && ds.to.Knows(key) {
+			return key
+		}
+	}
+	return ""
 }
 
 // mayAsk reports whether a device that no one has accepted may cause one more question to a person.

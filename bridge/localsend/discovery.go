@@ -35,6 +35,7 @@ func (g *Gateway) discover(ctx context.Context) error {
 		return err
 	}
 	m := &multicast{g: g, conn: ipv4.NewPacketConn(conn), group: group}
+	_ = m.conn.SetControlMessage(ipv4.FlagInterface, true)
 	_ = m.conn.SetMulticastLoopback(true)
 	_ = m.conn.SetMulticastTTL(1)
 	var running sync.WaitGroup
@@ -58,7 +59,7 @@ type multicast struct {
 func (m *multicast) read(ctx context.Context) error {
 	buf := make([]byte, 64<<10) // Windows reports an error for a packet that is larger
 	for {
-		n, _, from, err := m.conn.ReadFrom(buf)
+		n, on, from, err := m.conn.ReadFrom(buf)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -69,7 +70,7 @@ func (m *multicast) read(ctx context.Context) error {
 			pause(ctx, time.Second)
 			continue
 		}
-		if n > maxInfo {
+		if n > maxInfo || on != nil && !m.g.uses(on.IfIndex) {
 			continue
 		}
 		i, err := parseInfo(bytes.NewReader(buf[:n]))
@@ -142,6 +143,11 @@ func (g *Gateway) interfaces() []net.Interface {
 	})
 }
 
+// uses reports whether what comes from a network interface is taken.
+func (g *Gateway) uses(index int) bool {
+	return len(g.opts.Interfaces) == 0 || slices.ContainsFunc(g.interfaces(), func(i net.Interface) bool { return i.Index == index })
+}
+
 // isNear reports whether an address is on a network of this machine: an announcement names its source, and must not
 // make this device send to others.
 func isNear(a netip.Addr) bool {
@@ -162,6 +168,7 @@ func isNear(a netip.Addr) bool {
 // its engine.Device.Key. The gateway must be running. If a device that is known has answered at this address before, and
 // another one does now, the error is ErrIdentity: see AnotherDevice.
 func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err error) {
+	at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 	own, err := json.Marshal(g.info())
 	if err != nil {
 		return "", err
@@ -180,20 +187,39 @@ func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err 
 		if answer.seen != "" {
 			d.Key, d.Proven = answer.seen, true
 		}
-		if before := g.typed.of(at); before != "" && before != d.Key && g.sessions.sink().Knows(before) { // guard: localsend-typed
+		if before := g.knownAt(at); before != "" && before != d.Key { // guard: localsend-typed
 			return "", &AnotherDevice{At: at, Before: engine.GatewayPeerID(Name, before), Encrypted: d.Proven}
 		}
 		if _, ok := g.devices.record(d.Device, true); !ok {
 			return "", fmt.Errorf("%w: too many devices with LocalSend", engine.ErrBusy)
 		}
-		if d.Proven {
-			if err := g.typed.keep(at, d.Key); err != nil {
-				g.log.Warn("keeping the address of a device", "err", err)
-			}
-		}
+		g.answeredAt(d.Device)
 		return d.Key, nil
 	}
 	return "", failed
+}
+
+// knownAt returns the key of the known device that is listed at an address, or that has answered there; empty if there is
+// none.
+func (g *Gateway) knownAt(at netip.AddrPort) string {
+	if key := g.devices.knownAt(at); key != "" {
+		return key
+	}
+	to := g.sessions.sink()
+	if key := g.typed.of(at); key != "" && to != nil && to.Knows(key) {
+		return key
+	}
+	return ""
+}
+
+// answeredAt keeps the address of a device that has proven its key there.
+func (g *Gateway) answeredAt(d engine.Device) {
+	if !d.Proven {
+		return
+	}
+	if err := g.typed.keep(d.Addr, d.Key); err != nil {
+		g.log.Warn("keeping the address of a device", "err", err)
+	}
 }
 
 // AnotherDevice is the error for an address where a known device has answered before, and where another one answers now.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/transfer"
 )
 
 // addrOf returns where a device is listed.
@@ -117,6 +118,12 @@ func TestImpersonation_TypedAddress(t *testing.T) {
 	if got := again.typed.of(at); engine.GatewayPeerID(Name, got) != id {
 		t.Errorf("after a restart: %q", got)
 	}
+	mapped := netip.AddrPortFrom(netip.AddrFrom16(at.Addr().As16()), at.Port())
+	impostor := newStrictPeerAt(t, true, at.String())
+	if key, err := l.gateway.Find(t.Context(), mapped); !errors.Is(err, engine.ErrIdentity) {
+		t.Errorf("as an IPv6 address: %q, %v", key, err)
+	}
+	impostor.server.Close()
 	must(t, l.SetTrust(id, engine.TrustUnknown))
 	newStrictPeerAt(t, false, at.String())
 	if _, err := l.gateway.Find(t.Context(), at); err != nil {
@@ -125,6 +132,89 @@ func TestImpersonation_TypedAddress(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, addressFile), []byte("{"), 0o600))
 	if as := loadAddresses(dir); len(as.keyOf) != 0 || as.keep(at, "x") != nil || as.of(at) != "x" {
 		t.Error("a damaged file is not replaced")
+	}
+}
+
+// TestImpersonation_AddressOfAListedDevice: a known device that was found by its announcement, or has exchanged files, is
+// the only one that gets what is sent to its address.
+func TestImpersonation_AddressOfAListedDevice(t *testing.T) {
+	l := newLab(t, Options{})
+	p := newStrictPeer(t, false)
+	at := p.device.Addr
+	l.gateway.devices.found(p.device)
+	id := engine.GatewayPeerID(Name, p.device.Key)
+	must(t, l.SetTrust(id, engine.TrustVerified))
+	file := filepath.Join(t.TempDir(), "a")
+	must(t, os.WriteFile(file, []byte("hello"), 0o644))
+	tr, err := l.Offer(t.Context(), id, file)
+	must(t, err)
+	if end, err := l.Wait(t.Context(), tr.ID); err != nil || end.State != engine.Delivered {
+		t.Fatalf("%+v %v", end, err)
+	}
+	p.server.CloseClientConnections()
+	p.server.Close()
+	newStrictPeerAt(t, true, at.String())
+	for _, listed := range []bool{true, false} {
+		if !listed {
+			l.gateway.devices.drop(l.gateway.devices.byKey[p.device.Key])
+		}
+		if key, err := l.gateway.Find(t.Context(), at); !errors.Is(err, engine.ErrIdentity) {
+			t.Errorf("listed %v: %q, %v", listed, key, err)
+		}
+	}
+}
+
+// TestImpersonation_RelayShutsNoOneOut: a device that is listed where another one passes on its traffic may still offer.
+func TestImpersonation_RelayShutsNoOneOut(t *testing.T) {
+	l := newLab(t, Options{})
+	c := newClient(t, l.port, true)
+	id := engine.GatewayPeerID(Name, c.own)
+	must(t, l.SetTrust(id, engine.TrustVerified))
+	evil := netip.MustParseAddrPort("127.0.0.9:7777")
+	l.gateway.devices.found(engine.Device{Key: c.own, Name: "Phone", Addr: evil, Proven: true, Encrypted: true})
+	if err := c.send(map[string]string{"a": "hello"}); err != nil {
+		t.Error(err)
+	}
+	same(t, l.inbox(t), map[string]string{"a": "hello"})
+}
+
+// TestInterfaces_OfAnnouncements: what arrives on another interface is not taken.
+func TestInterfaces_OfAnnouncements(t *testing.T) {
+	all, err := net.Interfaces()
+	must(t, err)
+	for _, i := range all {
+		if i.Flags&net.FlagUp == 0 {
+			continue
+		}
+		for name, uses := range map[string]bool{i.Name: true, "none": false} {
+			g, err := New(Options{Interfaces: []string{name}})
+			must(t, err)
+			if g.uses(i.Index) != uses {
+				t.Errorf("%s with --interface %s: %v", i.Name, name, !uses)
+			}
+		}
+	}
+	g, err := New(Options{})
+	must(t, err)
+	if !g.uses(1) {
+		t.Error("without --interface, nothing is taken")
+	}
+}
+
+// TestHostile_Folders: an offer holds no more folders than a person could mean.
+func TestHostile_Folders(t *testing.T) {
+	l := newLab(t, Options{})
+	c := newClient(t, l.port, true)
+	contents := map[string]string{}
+	for i := range maxFolders/(transfer.MaxDepth-1) + 2 {
+		contents[fmt.Sprint(i, strings.Repeat("/d", transfer.MaxDepth-2), "/f")] = "x"
+	}
+	if _, code := c.prepare(c.offerOf(contents)); code != http.StatusBadRequest {
+		t.Errorf("%d files in more than %d folders: %d", len(contents), maxFolders, code)
+	}
+	contents = map[string]string{"f" + strings.Repeat("/d", transfer.MaxDepth): "x"}
+	if _, code := c.prepare(c.offerOf(contents)); code != http.StatusBadRequest {
+		t.Errorf("too deep: %d", code)
 	}
 }
 

@@ -34,6 +34,7 @@ const (
 	maxTokens  = 1 << 10 // bytes of the ID of a session, and of a token
 	maxPrepare = 4 << 20 // bytes of an offer
 	maxFiles   = 10_000
+	maxFolders = 20_000
 	maxSize    = 1 << 48 // bytes of a file; the sum of all fits into 63 bits
 )
 
@@ -192,6 +193,9 @@ func checkFolders(parts []part) error {
 		for dir := path.Dir(p.path); dir != "." && dir != "/" && !folders[dir]; dir = path.Dir(dir) {
 			folders[dir] = true
 		}
+		if len(folders) > maxFolders { // guard: localsend-folders
+			return fmt.Errorf("it has more than %d folders", maxFolders)
+		}
 	}
 	for _, p := range parts {
 		if folders[p.path] {
@@ -230,7 +234,7 @@ func checkFile(id string, f fileInfo) (part, error) {
 		return p, errors.New("a file has no ID, or one of more than 200 bytes")
 	case f.Size < 0 || f.Size > maxSize:
 		return p, fmt.Errorf("a size of %d", f.Size)
-	case len(f.FileName) > 4096 || strings.Count(f.FileName, "/") > 100:
+	case len(f.FileName) > 4096 || strings.Count(f.FileName, "/") >= transfer.MaxDepth: // guard: localsend-depth
 		return p, errors.New("a path is too long")
 	}
 	for name := range strings.SplitSeq(f.FileName, "/") {

@@ -129,6 +129,7 @@ func (ss *sessions) cancelAll() {
 type session struct {
 	id       string
 	from     source
+	device   engine.Device
 	key      string // of the device
 	stalls   time.Duration
 	stranger bool // no one has accepted the device
@@ -320,6 +321,7 @@ func (g *Gateway) handlePrepare(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s := newSession(from, device.Key, parts, g.opts.stalls)
+	s.device = device
 	g.sessions.awaitEnding(r.Context(), device.Key)
 	if !g.sessions.add(s, describe(device, o, parts)) {
 		fail(w, http.StatusConflict, "Blocked by another session")
@@ -347,6 +349,7 @@ func (g *Gateway) awaitAnswer(w http.ResponseWriter, r *http.Request, s *session
 	select {
 	case a := <-s.accepted:
 		g.devices.questions.accept(s.from.addr)
+		g.answeredAt(s.device)
 		if err := reply(w, a); err != nil || r.Context().Err() != nil { // it has just given up
 			s.end(engine.ErrCancelled)
 		}

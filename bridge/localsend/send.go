@@ -87,6 +87,7 @@ func (g *Gateway) Send(ctx context.Context, to engine.Device, out engine.Outgoin
 		return s.result, err
 	}
 	out.Accepted()
+	g.answeredAt(to)
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	defer g.sent.add(a.SessionID, to.Addr.Addr(), end)()

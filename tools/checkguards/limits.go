@@ -315,6 +315,8 @@ var limits = []section{
 		{"LocalSend: offers", "1 to 10,000 files, in at most 4 MiB", "localsend-files", proof{"./bridge/localsend", "TestHostile_ManyFiles", ""}},
 		{"", "nothing after it in its request", "localsend-trailing", proof{"./bridge/localsend", "TestHostile_TrailingData", ""}},
 		{"", "names and paths without a parent, a root or a separator of another system", "localsend-names", proof{"./bridge/localsend", "TestHostile_Offers", ""}},
+		{"", "32 levels", "localsend-depth", proof{"./bridge/localsend", "TestHostile_Folders", ""}},
+		{"", "20,000 folders", "localsend-folders", proof{"./bridge/localsend", "TestHostile_Folders", ""}},
 		{"", "a name of at most 1 KiB", "localsend-alias", proof{"./bridge/localsend", "TestHostile_Offers", ""}},
 		{"", "one from each address and 8 of all are read at once, for 10 s; 8 of known devices in addition", "localsend-parsing", proof{"./bridge/localsend", "TestHostile_ParsingIsLimited", ""}},
 		{"", "8 wait or are received at once, one of each device", "localsend-sessions", proof{"./bridge/localsend", "TestHostile_SessionsAreLimited", ""}},

@@ -145,6 +145,9 @@ func (d *desktop) click(label string) error {
 		}
 	}
 	d.mu.Unlock()
+	if err := d.conn.Emit("/org/freedesktop/Notifications", "org.freedesktop.Notifications.ActivationToken", id, "token"); err != nil { // some desktops send it first
+		return err
+	}
 	return d.conn.Emit("/org/freedesktop/Notifications", "org.freedesktop.Notifications.ActionInvoked", id, key)
 }
 

@@ -15,11 +15,12 @@ import (
 // HasTray always reports true: macOS has the menu bar.
 func (s *System) HasTray() bool { return true }
 
-// Notify passes the text as arguments, not as part of the script. It has no buttons.
+// Notify passes the text as arguments, not as part of the script; "--" ends the options, since a name may begin with a
+// dash. It has no buttons.
 func (s *System) Notify(ctx context.Context, n Notice) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	return exec.CommandContext(ctx, "osascript", "-e", "on run a\ndisplay notification (item 2 of a) with title (item 1 of a)\nend run", n.Title, n.Body).Run()
+	return exec.CommandContext(ctx, "osascript", "-e", "on run a\ndisplay notification (item 2 of a) with title (item 1 of a)\nend run", "--", n.Title, n.Body).Run()
 }
 
 // Pick uses the system's own dialog.
@@ -59,7 +60,7 @@ func (s *System) SetClipboardPicture(ctx context.Context, png []byte) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	return exec.CommandContext(ctx, "osascript", "-e", "on run a\nset the clipboard to (read (POSIX file (item 1 of a)) as «class PNGf»)\nend run", path).Run()
+	return exec.CommandContext(ctx, "osascript", "-e", "on run a\nset the clipboard to (read (POSIX file (item 1 of a)) as «class PNGf»)\nend run", "--", path).Run()
 }
 
 // ClipboardPicture has a script write the clipboard to a temporary file as PNG, and reads that file.
@@ -73,7 +74,7 @@ func (s *System) ClipboardPicture(ctx context.Context) ([]byte, error) {
 	script := "on run a\nset d to the clipboard as «class PNGf»\nset f to open for access POSIX file (item 1 of a) with write permission\nwrite d to f\nclose access f\nend run"
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if exec.CommandContext(ctx, "osascript", "-e", script, path).Run() != nil {
+	if exec.CommandContext(ctx, "osascript", "-e", script, "--", path).Run() != nil {
 		return nil, ErrNoPicture
 	}
 	return os.ReadFile(path)

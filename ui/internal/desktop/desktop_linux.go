@@ -56,7 +56,7 @@ func (s *System) Notify(ctx context.Context, n Notice) error {
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute) // the longest time that it may be on screen
 	defer cancel()
-	if err := c.AddMatchSignal(dbus.WithMatchInterface("org.freedesktop.Notifications")); err != nil {
+	if err := c.AddMatchSignal(dbus.WithMatchSender("org.freedesktop.Notifications"), dbus.WithMatchObjectPath("/org/freedesktop/Notifications"), dbus.WithMatchInterface("org.freedesktop.Notifications")); err != nil {
 		return err
 	}
 	news := make(chan *dbus.Signal, 16)
@@ -86,10 +86,13 @@ func (s *System) Notify(ctx context.Context, n Notice) error {
 			if len(sig.Body) < 2 || sig.Body[0] != id {
 				continue
 			}
-			if strings.HasSuffix(sig.Name, ".ActionInvoked") {
+			switch sig.Name {
+			case "org.freedesktop.Notifications.ActionInvoked":
 				s.invoked(n, fmt.Sprint(sig.Body[1]))
+				return nil
+			case "org.freedesktop.Notifications.NotificationClosed":
+				return nil
 			}
-			return nil
 		case <-ctx.Done():
 			return nil
 		}

@@ -13,10 +13,10 @@ type Modal struct {
 	over     fyne.Canvas
 	pop      *widget.PopUp
 	inner    *fyne.Container
-	wide     float32           // preferred width
-	scroll   *Scroll // of a list; nil for none
-	gutter   *fyne.Container   // the scrolled content, with room for the scroll bar if there is one
-	tall     float32           // preferred height of the scrolled content
+	wide     float32         // preferred width
+	scroll   *Scroll         // of a list; nil for none
+	gutter   *fyne.Container // the scrolled content, with room for the scroll bar if there is one
+	tall     float32         // preferred height of the scrolled content
 	Buttons  []fyne.CanvasObject
 	Opens    func() // runs before it is shown
 	Hides    func() // runs when it is closed, before closed
