@@ -3,6 +3,7 @@ package widgets
 import (
 	"bytes"
 	"fmt"
+	"image/color"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
@@ -56,8 +57,8 @@ func newIcon(name string, color fyne.ThemeColorName) *strokeIcon {
 
 func (i *strokeIcon) hex() string {
 	s := fyne.CurrentApp().Settings()
-	r, g, b, _ := s.Theme().Color(i.color, s.ThemeVariant()).RGBA()
-	return fmt.Sprintf("#%02x%02x%02x", r>>8, g>>8, b>>8)
+	c := color.NRGBAModel.Convert(s.Theme().Color(i.color, s.ThemeVariant())).(color.NRGBA)
+	return fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B)
 }
 
 // Name changes with the colour, because Fyne caches drawn icons by name.

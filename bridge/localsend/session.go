@@ -1,0 +1,204 @@
+package localsend
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"maps"
+	"sync"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/transfer"
+)
+
+// session is what one device offers and sends.
+type session struct {
+	id       string
+	from     source
+	device   engine.Device
+	key      string // of the device
+	stalls   time.Duration
+	stranger bool // no one has accepted the device
+	parts    map[string]part
+
+	ctx      context.Context         // of the offer
+	end      context.CancelCauseFunc // withdraws it
+	reading  context.Context         // of the uploads; a child of ctx
+	stop     context.CancelCauseFunc // interrupts them
+	accepted chan acceptance         // holds the answer once a person has accepted
+	done     chan struct{}           // closed when it has ended
+	err      error                   // why it has; set before done is closed
+
+	mu       sync.Mutex // guards what follows
+	in       *transfer.Intake
+	tokens   map[string]string // by ID; a whole file has none
+	attempts map[string]int    // failed ones, by ID
+	failed   map[string]error  // the last failure of a file that is not whole, by ID
+	active   int               // uploads that are being read
+	closed   bool              // no more uploads are read
+	uploads  sync.WaitGroup
+	moved    chan struct{} // holds a value after an upload has ended or brought bytes
+}
+
+func newSession(from source, key string, parts []part, stalls time.Duration) *session {
+	s := &session{
+		id: rand.Text(), from: from, key: key, stalls: stalls, parts: map[string]part{}, accepted: make(chan acceptance, 1), done: make(chan struct{}),
+		tokens: map[string]string{}, attempts: map[string]int{}, failed: map[string]error{}, moved: make(chan struct{}, 1),
+	}
+	s.ctx, s.end = context.WithCancelCause(context.Background())
+	s.reading, s.stop = context.WithCancelCause(s.ctx)
+	for _, p := range parts {
+		s.parts[p.id] = p
+	}
+	return s
+}
+
+// isComplete reports whether every file has arrived.
+func (s *session) isComplete() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.in != nil && len(s.tokens) == 0
+}
+
+func (s *session) isAccepted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.in != nil
+}
+
+// take is the part of a session after its acceptance: it gives out the tokens, and waits until all files are whole.
+func (s *session) take(ctx context.Context, in *transfer.Intake) error {
+	s.mu.Lock()
+	s.in = in
+	for id := range s.parts {
+		s.tokens[id] = rand.Text()
+	}
+	s.accepted <- acceptance{s.id, maps.Clone(s.tokens)} // take runs once
+	s.mu.Unlock()
+	defer context.AfterFunc(ctx, func() { s.stop(context.Cause(ctx)) })()
+	err := s.awaitFiles()
+	if err == nil {
+		s.stop(errAllArrived)
+	}
+	s.stop(err)
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.uploads.Wait() // the intake is closed after this
+	if err != nil {
+		s.noteMissing(err)
+	}
+	return err
+}
+
+// noteMissing notes the files that never came as left out. The intake notes those that it has begun to receive.
+func (s *session) noteMissing(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range s.tokens {
+		of := why
+		if s.failed[id] != nil {
+			of = s.failed[id]
+		}
+		s.in.LeaveOut(s.parts[id].path, of)
+	}
+}
+
+// errAllArrived ends a session that was completed.
+var errAllArrived = errors.New("all files have arrived")
+
+// awaitFiles waits until every file is whole, or none comes any more.
+func (s *session) awaitFiles() error {
+	for {
+		now := s.progress()
+		idle := s.stalls
+		switch {
+		case now.left == 0:
+			return nil
+		case now.active > 0: // an upload has a limit of its own
+			idle = 2 * s.stalls
+		case now.failed > 0 && now.left == now.failed:
+			idle = retryFor
+		}
+		timer := time.NewTimer(idle)
+		select {
+		case <-s.moved:
+		case <-s.reading.Done():
+			timer.Stop()
+			return context.Cause(s.reading)
+		case <-timer.C:
+			if now.why == nil {
+				return engine.ErrLost
+			}
+			return now.why
+		}
+		timer.Stop()
+	}
+}
+
+// sessionProgress is how far the uploads of a session are.
+type sessionProgress struct {
+	left   int   // files that are not whole
+	failed int   // of these, those whose upload has failed
+	active int   // uploads that are being read
+	why    error // why a file has failed
+}
+
+// progress is called for each read, so it does not go through all files.
+func (s *session) progress() sessionProgress {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := sessionProgress{left: len(s.tokens), failed: len(s.failed), active: s.active}
+	for _, now.why = range s.failed {
+		break
+	}
+	return now
+}
+
+func (s *session) signal() {
+	select {
+	case s.moved <- struct{}{}:
+	default:
+	}
+}
+
+// beginUpload checks a token, and returns what the upload may bring.
+func (s *session) beginUpload(id, token string) (part, *transfer.Intake, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	want := s.tokens[id]
+	if s.closed || want == "" || subtle.ConstantTimeCompare([]byte(token), []byte(want)) != 1 { // guard: localsend-token
+		return part{}, nil, false
+	}
+	if s.attempts[id] >= maxAttempts { // guard: localsend-attempts
+		return part{}, nil, false
+	}
+	s.active++
+	s.uploads.Add(1)
+	return s.parts[id], s.in, true
+}
+
+// endUpload records the outcome of an upload. The last file makes everything durable before its sender gets an answer.
+func (s *session) endUpload(id string, err error) error {
+	s.mu.Lock()
+	s.active--
+	if err != nil {
+		s.failed[id] = err
+		s.attempts[id]++
+		if errors.Is(err, transfer.ErrDigest) && s.attempts[id] >= maxDigests { // guard: localsend-digests
+			s.attempts[id] = maxAttempts
+		}
+	} else {
+		delete(s.tokens, id)
+		delete(s.failed, id)
+	}
+	last := len(s.tokens) == 0
+	s.mu.Unlock()
+	if last {
+		_, err = s.in.Finish()
+	}
+	s.signal()
+	return err
+}
