@@ -89,9 +89,12 @@ func (fi *finder) showFindings(found []doctor.Finding) {
 }
 
 func (fi *finder) findingRow(f doctor.Finding) fyne.CanvasObject {
-	icon := widgets.IconVerified
-	if f.Bad {
+	icon := widgets.IconDone
+	switch {
+	case f.Bad:
 		icon = widgets.IconWarning
+	case f.Name == doctor.VPN: // it may be the cause
+		icon = widgets.IconNotice
 	}
 	what, remedy := findingWords(f)
 	const sign = 20
@@ -104,7 +107,10 @@ func (fi *finder) findingRow(f doctor.Finding) fyne.CanvasObject {
 	}
 	if f.Command != "" {
 		copyIt := widgets.NewButton(tr("Copy"), widget.MediumImportance, func() { fi.u.copyText(f.Command) })
-		row.Add(below(widgets.NewBesideRight(widgets.Gap, widgets.NewParagraph(f.Command, widgets.SizeCode, theme.ColorNameForeground), copyIt)))
+		command := widgets.NewParagraph(f.Command, widgets.SizeCode, theme.ColorNameForeground)
+		command.Mono = true
+		box := widgets.NewStackedInset(widgets.Stacked{Top: widgets.Gap, Bottom: widgets.Gap, Left: widgets.Gap, Right: widgets.Gap}, widgets.NewBesideRight(widgets.Gap, command, copyIt))
+		row.Add(below(widgets.NewFilled(widgets.ColorBubbleIn, 8, box)))
 	}
 	return row
 }

@@ -35,6 +35,8 @@ var (
 	IconGo        = newIcon("send", theme.ColorNameForeground)
 	IconSend      = newIcon("send", theme.ColorNameForegroundOnPrimary)
 	IconDown      = newIcon("down", theme.ColorNameForegroundOnPrimary)
+	IconDone      = newIcon("check", ColorGood)
+	IconNotice    = newIcon("warning", ColorSubtle)
 	IconChecked   = newIcon("check", theme.ColorNameForegroundOnPrimary)
 	IconStar      = newIcon("star", theme.ColorNamePrimary)
 	IconComputer  = newIcon("computer", theme.ColorNameForeground)

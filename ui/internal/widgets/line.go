@@ -140,6 +140,7 @@ type Paragraph struct {
 	size  fyne.ThemeSizeName
 	Align fyne.TextAlign
 	Bold  bool
+	Mono  bool
 	Most  int     // how many lines are shown at most; 0 for all
 	width float32 // the width that the lines are wrapped for
 	lines []*canvas.Text
@@ -176,7 +177,8 @@ func (p *Paragraph) wrap(width float32) {
 	}
 	p.width, p.lines = width, nil
 	size := p.Theme().Size(p.size)
-	measure := measured(size, fyne.TextStyle{Bold: p.Bold})
+	style := fyne.TextStyle{Bold: p.Bold, Monospace: p.Mono}
+	measure := measured(size, style)
 	lines := wrapText(p.Text, max(40, width), measure)
 	if p.Most > 0 && len(lines) > p.Most {
 		rest := strings.Join(lines[p.Most-1:], " ")
@@ -185,7 +187,7 @@ func (p *Paragraph) wrap(width float32) {
 	for _, l := range lines {
 		t := canvas.NewText(l, tint(p, p.Color))
 		t.TextSize, t.Alignment = size, p.Align
-		t.TextStyle.Bold = p.Bold
+		t.TextStyle = style
 		p.lines = append(p.lines, t)
 	}
 }

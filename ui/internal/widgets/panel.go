@@ -5,6 +5,7 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/widget"
 )
 
@@ -39,4 +40,23 @@ func (p *panel) Refresh() {
 func (p *panel) CreateRenderer() fyne.WidgetRenderer {
 	p.paint()
 	return widget.NewSimpleRenderer(p.rect)
+}
+
+// NewFilled puts a panel under content whose height depends on its width.
+func NewFilled(fill fyne.ThemeColorName, radius float32, content *fyne.Container) *fyne.Container {
+	return container.New(&filled{}, NewPanel(fill, "", radius), content)
+}
+
+// filled gives both of its objects all the room.
+type filled struct{}
+
+// MinSize implements fyne.Layout.
+func (filled) MinSize(o []fyne.CanvasObject) fyne.Size { return o[1].MinSize() }
+
+// Layout implements fyne.Layout.
+func (filled) Layout(o []fyne.CanvasObject, s fyne.Size) {
+	for _, object := range o {
+		object.Resize(s)
+		object.Move(fyne.NewPos(0, 0))
+	}
 }

@@ -71,7 +71,7 @@ var contrast = map[fyne.ThemeColorName][2]uint32{
 	theme.ColorNameForeground:          {0x000000, 0xFFFFFF},
 	theme.ColorNamePrimary:             {0x0033A0, 0xFFD400},
 	theme.ColorNameForegroundOnPrimary: {0xFFFFFF, 0x000000},
-	theme.ColorNameButton:              {0x959595, 0x595959}, // Fyne's buttons have no border
+	theme.ColorNameButton:              {0x5A95F4, 0x2455AB}, // Fyne's buttons have no border, and grey ones look disabled
 	theme.ColorNameSeparator:           {0x000000, 0xFFFFFF},
 	theme.ColorNameInputBackground:     {0xFFFFFF, 0x000000},
 	theme.ColorNameInputBorder:         {0x000000, 0xFFFFFF},
