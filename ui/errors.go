@@ -8,6 +8,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	"multipeer/bridge/localsend"
 	"multipeer/engine"
 	"multipeer/ui/internal/widgets"
 )
@@ -39,6 +40,8 @@ func failure(err error, peer string, here bool) string {
 		return theirs
 	}
 	switch {
+	case errors.Is(err, localsend.ErrPIN):
+		return tr("{{.Name}} asks for a PIN.", name...)
 	case errors.Is(err, engine.ErrNoRoom):
 		return either(tr("Not enough space on this device. Free some, then ask the sender to send it again."),
 			tr("Not enough space on {{.Name}}. Free some there, then send again.", name...))

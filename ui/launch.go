@@ -83,7 +83,7 @@ func Configure(cfg engine.Config, s *settings.Settings) engine.Config {
 // AddLocalSend adds the gateway to LocalSend to a configuration; its key is in the profile. Without one the window works
 // as well.
 func AddLocalSend(cfg *engine.Config, s *settings.Settings) (*localsend.Gateway, error) {
-	g, err := localsend.New(localsend.Options{Dir: cfg.Profile, Interfaces: cfg.Interfaces})
+	g, err := localsend.New(localsend.Options{Dir: cfg.Profile, PIN: s.PIN, Interfaces: cfg.Interfaces})
 	if err != nil {
 		return nil, err
 	}

@@ -4,9 +4,12 @@ import (
 	"strconv"
 	"strings"
 
+	"fyne.io/fyne/v2/widget"
+
 	"multipeer/bridge/localsend"
 	"multipeer/engine"
 	"multipeer/internal/doctor"
+	"multipeer/ui/internal/widgets"
 )
 
 // viaStatus says how a device is reached that does not run Multipeer, and what that proves; empty for all others.
@@ -44,6 +47,33 @@ func (u *UI) compareKeys(p engine.Peer) {
 	name := u.nameOf(u.talk(p.ID))
 	text := tr("In LocalSend on {{.Name}}, open this device's details and choose Verify. The two texts must be equal:", "Name", name)
 	u.dialogs.ask(tr("Verify {{.Name}}", "Name", name), text+"\n\n"+inGroups(localsend.VerificationText(u.o.LocalSend.Fingerprint(), p.Key)), tr("They are equal"), u.setTrust(p.ID, engine.TrustVerified))
+}
+
+// enterPIN asks for the PIN of a device with LocalSend, and then runs again, which sends to it.
+func (u *UI) enterPIN(p engine.Peer, again func()) {
+	if u.o.LocalSend == nil || p.Key == "" || p.Plain {
+		u.say(tr("A PIN is given only to a device that encrypts. Turn the PIN off there, or turn encryption on."))
+		return
+	}
+	name := u.nameOf(u.talk(p.ID))
+	field := u.newField(tr("PIN"))
+	var m *widgets.Modal
+	give := func() {
+		pin := strings.TrimSpace(field.Text)
+		if pin == "" || u.o.LocalSend.GivePIN(p.Key, pin) != nil {
+			u.say(badPIN())
+			return
+		}
+		m.Hide()
+		again()
+	}
+	field.OnSubmitted = func(string) { give() }
+	field.OnEscape = func() { m.Hide() }
+	text := widgets.Hint(tr("{{.Name}} asks for its PIN. It is in LocalSend's settings there.", "Name", widgets.Shortened(name, shownName)))
+	m = u.dialogs.modal(tr("Enter the PIN"), widgets.NewStacked(widgets.Gap, text, field), 420,
+		widgets.NewButton(tr("Cancel"), widget.MediumImportance, func() { m.Hide() }), widgets.NewButton(tr("Send"), widget.HighImportance, give))
+	m.Show()
+	u.w.Canvas().Focus(field)
 }
 
 // inGroups writes a long text in groups of four characters, eight to a line.

@@ -3,6 +3,8 @@ package ui
 import (
 	"context"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -103,5 +105,74 @@ func TestLocalSend_SwitchIsKept(t *testing.T) {
 	toggle.Tapped(nil)
 	if !anna.o.Settings.NoLocalSend {
 		t.Error("it is still on")
+	}
+}
+
+// TestLocalSend_PINs sets the own PIN, and enters that of a device which has asked for it.
+func TestLocalSend_PINs(t *testing.T) {
+	a, l := newTestApp(t), newLoop()
+	g := enginetest.NewGateway()
+	asks := true
+	g.Answer = func(context.Context, engine.Device) error {
+		if asks {
+			return localsend.ErrPIN
+		}
+		return nil
+	}
+	ls, err := localsend.New(localsend.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := enginetest.New(t, time.Millisecond).Start(engine.Config{Name: "Anna", Gateways: []engine.Gateway{g}})
+	anna := newStationOn(t, a, l, node, Options{LocalSend: ls})
+	phone := engine.Device{Key: strings.Repeat("AB", 32), Name: "Phone", Addr: netip.MustParseAddrPort("10.0.9.9:53317"), Proven: true, Encrypted: true}
+	g.Sink().Found(phone)
+	id := engine.GatewayPeerID(g.Name(), phone.Key)
+	l.until(t, "in the list", func() bool { return len(anna.side.order) == 1 })
+	path := filepath.Join(t.TempDir(), "a.txt")
+	if err := os.WriteFile(path, []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	anna.choose(anna.talk(id))
+	anna.sending.offer(anna.talk(id), []string{path})
+	l.until(t, "that a PIN is asked for", func() bool { return anna.card(engine.Failed) != nil })
+	c := anna.card(engine.Failed)
+	if got := c.failure.Text; got != "Phone asks for a PIN." {
+		t.Errorf("the card says %q", got)
+	}
+	b, ok := c.buttons.Objects[0].(*widget.Button)
+	if !ok || b.Text != "Enter the PIN…" {
+		t.Fatalf("the card has %v", c.buttons.Objects)
+	}
+	test.Tap(b)
+	m := anna.dialogs.open.(*widgets.Modal)
+	asks = false
+	entry, ok := find(anna.w.Canvas().Overlays().Top(), func(*widgets.Field) bool { return true })
+	if !ok {
+		t.Fatal("the dialog has no field")
+	}
+	entry.SetText("no PIN")
+	test.Tap(m.Buttons[1].(*widget.Button))
+	if anna.dialogs.open == nil {
+		t.Fatal("a wrong PIN is taken")
+	}
+	entry.SetText("735291")
+	test.Tap(m.Buttons[1].(*widget.Button))
+	l.until(t, "delivered", func() bool { return len(g.Files(phone.Key)) == 1 })
+
+	anna.showSettings()
+	field, ok := find(anna.prefs.box, func(f *widgets.Field) bool { return f.PlaceHolder == "None" })
+	if !ok {
+		t.Fatal("no field for the PIN")
+	}
+	field.SetText("not a PIN")
+	field.OnSubmitted("")
+	if anna.o.Settings.PIN != "" {
+		t.Errorf("the PIN is %q", anna.o.Settings.PIN)
+	}
+	field.SetText("42")
+	field.OnSubmitted("")
+	if anna.o.Settings.PIN != "42" {
+		t.Errorf("the PIN is %q", anna.o.Settings.PIN)
 	}
 }

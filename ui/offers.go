@@ -154,6 +154,17 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 			}
 		}
 	}
+	retry := func() {
+		if ts.u.blocked(t.Peer) || ts.u.e.Retry(id) == nil {
+			return
+		}
+		paths := ts.sources[id] // the engine no longer knows it
+		if len(paths) == 0 {
+			paths = t.Paths
+		}
+		ts.u.sending.offer(ts.u.talk(t.Peer), paths)
+		ts.u.settle()
+	}
 	return transferActions{
 		accept: func(e engine.Existing) {
 			if s, ok := ts.shownOffer(id); ok {
@@ -199,16 +210,7 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 				ts.u.copyText(s[0])
 			}
 		},
-		retry: func() {
-			if ts.u.blocked(t.Peer) || ts.u.e.Retry(id) == nil {
-				return
-			}
-			paths := ts.sources[id] // the engine no longer knows it
-			if len(paths) == 0 {
-				paths = t.Paths
-			}
-			ts.u.sending.offer(ts.u.talk(t.Peer), paths)
-			ts.u.settle()
-		},
+		retry:    retry,
+		enterPIN: func() { ts.u.enterPIN(ts.u.peers[t.Peer], retry) },
 	}
 }

@@ -342,7 +342,7 @@ func (p *settingsPage) network() fyne.CanvasObject {
 		p.shown,
 	}
 	if u.o.LocalSend != nil {
-		rows = append(rows, p.localSend())
+		rows = append(rows, p.localSend(), p.localSendPIN())
 	}
 	rows = append(rows, portRow, onRow, widgets.NewFlow(widgets.Gap, u.finder.newSearch(), u.finder.newDoctor()))
 	return widgets.Section(tr("Network"), rows...)
@@ -356,6 +356,32 @@ func (p *settingsPage) localSend() fyne.CanvasObject {
 		u.o.LocalSend.SetOn(on)
 	})
 }
+
+// localSendPIN is the PIN that devices with LocalSend have to give.
+func (p *settingsPage) localSendPIN() fyne.CanvasObject {
+	u, s := p.u, p.u.o.Settings
+	field := u.newField(tr("None"))
+	field.SetText(s.PIN)
+	set := func() {
+		pin := strings.TrimSpace(field.Text)
+		if pin == s.PIN {
+			return
+		}
+		if u.o.LocalSend.SetPIN(pin) != nil {
+			u.say(badPIN())
+			return
+		}
+		s.PIN = pin
+		u.keepSettings()
+	}
+	field.OnSubmitted = func(string) { set() }
+	field.OnLeft = set
+	field.OnEscape = func() { field.SetText(s.PIN) }
+	return widgets.Setting(tr("PIN for devices with LocalSend"), tr("They have to enter it before they can send. Leave it empty for none."), field)
+}
+
+// badPIN returns the message for a PIN that LocalSend cannot use.
+func badPIN() string { return tr("A PIN has letters from a to z and digits only, at most 64.") }
 
 // refreshVisible updates the row that makes the device visible to everyone for a while.
 func (p *settingsPage) refreshVisible() {

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	"multipeer/bridge/localsend"
 	"multipeer/engine"
 	"multipeer/ui/internal/desktop"
 	"multipeer/ui/internal/thumbnail"
@@ -20,6 +22,7 @@ type transferActions struct {
 	accept                                                           func(engine.Existing)
 	acceptInto                                                       func(engine.Existing)
 	acceptAll                                                        func()
+	enterPIN                                                         func()
 	always                                                           func() // nil if the peer's files cannot be accepted without asking
 	decline, block, cancel, pause, resume, open, reveal, copy, retry func()
 	openFile, revealFile                                             func(path string)
@@ -221,6 +224,8 @@ func (c *transferCard) rebuild() {
 			add(tr("Open"), widget.MediumImportance, c.actions.open)
 		}
 		add(tr("Copy path"), widget.LowImportance, c.actions.copy)
+	case errors.Is(t.Err, localsend.ErrPIN) && !c.barred:
+		add(tr("Enter the PIN…"), widget.MediumImportance, c.actions.enterPIN)
 	case t.State > engine.Delivered && !t.Incoming && !c.barred:
 		add(tr("Send again"), widget.MediumImportance, c.actions.retry)
 	}

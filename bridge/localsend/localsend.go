@@ -62,8 +62,9 @@ type Gateway struct {
 	pins     pinGuesses
 	typed    *addresses
 
-	changed chan struct{} // signals a new self
-	mu      sync.Mutex    // guards what follows
+	changed chan struct{}     // signals a new self
+	mu      sync.Mutex        // guards what follows, and opts.PIN
+	given   map[string]string // PINs by the keys of devices
 	self    engine.GatewaySelf
 	off     bool
 	port    int // of the server; 0 while it does not listen

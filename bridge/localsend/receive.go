@@ -18,7 +18,7 @@ import (
 func (g *Gateway) handlePrepare(w http.ResponseWriter, r *http.Request) {
 	from := sourceOf(r)
 	known := g.sessions.sink().Knows(keyOf(from))
-	if pin := g.opts.PIN; pin != "" && !g.checkPIN(w, r, from, pin, known) {
+	if pin := g.ownPIN(); pin != "" && !g.checkPIN(w, r, from, pin, known) {
 		return
 	}
 	o, parts, err := g.readOffer(w, r, from, known)

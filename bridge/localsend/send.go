@@ -32,8 +32,9 @@ const (
 )
 
 var (
-	errTooMany   = errors.New("LocalSend takes at most " + strconv.Itoa(maxFiles) + " files at once")
-	errAsksPIN   = errors.New("the other device asks for a PIN: give it with --localsend-pin, or turn it off there in LocalSend's settings")
+	errTooMany = errors.New("LocalSend takes at most " + strconv.Itoa(maxFiles) + " files at once")
+	// ErrPIN reports a device that asks for a PIN that was not given, or was wrong: see GivePIN.
+	ErrPIN       = errors.New("the other device asks for a PIN: give it with --localsend-pin, or turn it off there in LocalSend's settings")
 	errNoFolders = errors.New("LocalSend has no empty folders")
 	errNoFiles   = fmt.Errorf("%w: there are no files in it, and %w", engine.ErrInvalid, errNoFolders)
 )
@@ -198,9 +199,9 @@ func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o
 		return a, err
 	}
 	res, err := g.askOnce(ctx, client, d, body, "")
-	if err == nil && res.StatusCode == http.StatusUnauthorized && g.opts.GivePIN != "" && d.Proven { // once: a few wrong ones lock it
+	if pin := g.pinFor(d); err == nil && res.StatusCode == http.StatusUnauthorized && pin != "" { // once: a few wrong ones lock it
 		_ = res.Body.Close()
-		res, err = g.askOnce(ctx, client, d, body, "?pin="+g.opts.GivePIN)
+		res, err = g.askOnce(ctx, client, d, body, "?pin="+pin)
 	}
 	if err != nil {
 		if ctx.Err() != nil { // apps before 1.18 do not notice that the request has ended
@@ -219,7 +220,7 @@ func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o
 	case http.StatusNoContent:
 		return a, nil
 	case http.StatusUnauthorized:
-		return a, errAsksPIN
+		return a, ErrPIN
 	case http.StatusForbidden:
 		return a, engine.ErrDeclined
 	case http.StatusConflict, http.StatusTooManyRequests:

@@ -161,6 +161,45 @@ func TestSend_GivesThePIN(t *testing.T) {
 	}
 }
 
+// TestSend_PINOfOneDevice gives a PIN to the device that has asked for it, and to no other.
+func TestSend_PINOfOneDevice(t *testing.T) {
+	l := newLab(t, Options{})
+	file := filepath.Join(t.TempDir(), "a")
+	must(t, os.WriteFile(file, []byte("hello"), 0o644))
+	send := func(p *strictPeer) engine.Transfer {
+		tr, err := l.Offer(t.Context(), l.find(t, p), file)
+		must(t, err)
+		end, err := l.Wait(t.Context(), tr.ID)
+		must(t, err)
+		return end
+	}
+	p, other := newStrictPeer(t, false), newStrictPeer(t, false)
+	p.pin, other.pin = "42", "42"
+	if end := send(p); !errors.Is(end.Err, ErrPIN) {
+		t.Errorf("without a PIN: %v", end.Err)
+	}
+	must(t, l.gateway.GivePIN(p.device.Key, "42"))
+	if end := send(p); end.State != engine.Delivered {
+		t.Errorf("with it: %v", end.Err)
+	}
+	if end := send(other); !errors.Is(end.Err, ErrPIN) {
+		t.Errorf("another device: %v", end.Err)
+	}
+	for _, bad := range []string{"a b", strings.Repeat("1", 65)} {
+		if err := l.gateway.GivePIN(p.device.Key, bad); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("%q: %v", bad, err)
+		}
+		if err := l.gateway.SetPIN(bad); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	must(t, l.gateway.SetPIN("7"))
+	c := newClient(t, l.port, true)
+	if _, code := c.prepare(c.offerOf(map[string]string{"a": "hello"})); code != 401 {
+		t.Errorf("the own PIN is not asked for: %d", code)
+	}
+}
+
 func TestSend_Text(t *testing.T) {
 	l := newLab(t, Options{})
 	for _, shows := range []bool{true, false} {
