@@ -87,7 +87,7 @@ func (h *home) refresh() {
 	}
 	h.text.Color = color
 	h.text.SetText(text)
-	if h.tiles.refresh(u.side.nearby()) {
+	if h.tiles.refresh(u.side.here) {
 		h.box.Refresh()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -195,6 +196,11 @@ func (u *UI) taken(l singleinstance.Launch) {
 // process; see leave.
 func (u *UI) Run(l singleinstance.Launch, hidden bool, trouble error, end func()) {
 	u.end = sync.OnceFunc(end)
+	// Most of the heap is fonts, which stay loaded. The default of 100 lets the heap grow to twice
+	// their size before a collection.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 	life := u.o.App.Lifecycle()
 	life.SetOnEnteredForeground(func() { u.notes.seen(true) })
 	life.SetOnExitedForeground(func() { u.notes.seen(false) })

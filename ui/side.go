@@ -37,6 +37,7 @@ type side struct {
 	scroll    *widgets.Scroll
 	rows      map[engine.PeerID]*peerRow
 	order     []engine.PeerID
+	here      []listed // the devices nearby that match the search, in the order of the list
 	nobody    *widgets.Paragraph
 	pair      *fyne.Container
 	tiles     *deviceTiles // shown in a narrow window
@@ -165,6 +166,7 @@ type listed struct {
 // group sorted by last use. sought filters by a part of the name or the beginning of the ID.
 func (s *side) listed(sought string) (all []listed, connected int64) {
 	u := s.u
+	all = make([]listed, 0, len(u.peers)+len(u.talks))
 	for _, p := range u.peers {
 		if p.HasSession() {
 			connected++
@@ -180,7 +182,7 @@ func (s *side) listed(sought string) (all []listed, connected int64) {
 			all = append(all, listed{p: u.absent(t), name: u.nameOf(t), last: t.last})
 		}
 	}
-	for i := range all {
+	for i := 0; i < len(all) && len(u.o.Settings.Favourites) > 0; i++ {
 		all[i].favourite = u.o.Settings.Favourite(all[i].p.ID.String())
 	}
 	if q := strings.ToLower(sought); q != "" {
@@ -203,12 +205,6 @@ func (s *side) listed(sought string) (all []listed, connected int64) {
 		return cmp.Or(rank(a)-rank(b), b.last.Compare(a.last), strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name)), a.p.ID.Compare(b.p.ID))
 	})
 	return all, connected
-}
-
-// nearby returns the devices that are here, in the order of the list.
-func (s *side) nearby() []listed {
-	all, _ := s.listed("")
-	return slices.DeleteFunc(all, func(l listed) bool { return !l.here })
 }
 
 // refresh updates the list.
@@ -243,9 +239,10 @@ func (s *side) refresh() {
 		s.list.Refresh()
 		relayout = true
 	}
+	s.here = slices.DeleteFunc(all, func(l listed) bool { return !l.here })
 	var nearby []listed
 	if tiled {
-		nearby = slices.DeleteFunc(slices.Clone(all), func(l listed) bool { return !l.here })
+		nearby = s.here
 	}
 	if s.tiles.refresh(nearby) {
 		relayout = true
