@@ -8,9 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	_ "image/gif" // registers the supported formats
-	_ "image/jpeg"
-	_ "image/png"
 	"io"
 	"os"
 	"path/filepath"
@@ -21,7 +18,6 @@ import (
 	"fyne.io/fyne/v2"
 
 	"golang.org/x/image/draw"
-	_ "golang.org/x/image/webp"
 )
 
 // Limits on pictures. There is no thumbnail of a larger one.
@@ -35,7 +31,7 @@ const (
 	scale = 1.5
 )
 
-// Whole is the room for a copy of a picture in its own size.
+// Whole is the box for a copy of a picture in its own size.
 var Whole = fyne.NewSquareSize(maxSide)
 
 // Thumbnail is a small copy of a picture.
@@ -65,8 +61,13 @@ func (l limitedReader) Read(b []byte) (int, error) {
 	return l.r.Read(b)
 }
 
-// Make makes a thumbnail of a picture that fits into room, within some seconds.
-func Make(ctx context.Context, path string, room fyne.Size) (*Thumbnail, error) {
+// Make makes a thumbnail of a picture that fits into box, within some seconds.
+func Make(ctx context.Context, path string, box fyne.Size) (made *Thumbnail, err error) {
+	defer func() { // a fault of a decoder must not end the program, which would decode the picture at each start
+		if fault := recover(); fault != nil {
+			made, err = nil, fmt.Errorf("%s cannot be decoded: %v", path, fault)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	info, err := os.Stat(path)
@@ -82,7 +83,12 @@ func Make(ctx context.Context, path string, room fyne.Size) (*Thumbnail, error) 
 	}
 	defer f.Close()
 	in := limitedReader{ctx, f}
-	head, kind, err := image.DecodeConfig(bufio.NewReader(in))
+	start := bufio.NewReader(in)
+	format, err := formatOf(start)
+	if err != nil {
+		return nil, err
+	}
+	head, err := format.config(start)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +98,7 @@ func Make(ctx context.Context, path string, room fyne.Size) (*Thumbnail, error) 
 	if _, err := f.Seek(0, 0); err != nil {
 		return nil, err
 	}
-	each, err := bytesPerPixel(kind, bufio.NewReader(in))
+	each, err := bytesPerPixel(format.name, bufio.NewReader(in))
 	if err != nil {
 		return nil, err
 	}
@@ -102,27 +108,27 @@ func Make(ctx context.Context, path string, room fyne.Size) (*Thumbnail, error) 
 	if _, err := f.Seek(0, 0); err != nil {
 		return nil, err
 	}
-	src, _, err := image.Decode(bufio.NewReader(in))
+	src, err := format.decode(bufio.NewReader(in))
 	if err != nil {
 		return nil, err
 	}
 	turn := 1
-	if kind == "jpeg" {
+	if format.name == "jpeg" {
 		if _, err := f.Seek(0, 0); err == nil {
 			turn = orientation(bufio.NewReader(in))
 		}
 	}
-	return shrink(src, turn, room), nil
+	return shrink(src, turn, box), nil
 }
 
-// shrink makes a copy that fits into room, in the right orientation, with scale pixels per unit.
-func shrink(src image.Image, turn int, room fyne.Size) *Thumbnail {
+// shrink makes a copy that fits into box, in the right orientation, with scale pixels per unit.
+func shrink(src image.Image, turn int, box fyne.Size) *Thumbnail {
 	b := src.Bounds()
 	w, h := float32(b.Dx()), float32(b.Dy())
 	if turn >= 5 {
 		w, h = h, w
 	}
-	by := min(1, room.Width/w, room.Height/h)
+	by := min(1, box.Width/w, box.Height/h)
 	size := fyne.NewSize(max(1, w*by), max(1, h*by))
 	pw, ph := int(min(w, scale*size.Width)), int(min(h, scale*size.Height))
 	if turn >= 5 {

@@ -6,11 +6,13 @@ import (
 	"compress/zlib"
 	"context"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"image"
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,8 +23,8 @@ import (
 	"fyne.io/fyne/v2"
 )
 
-// room is the room in a card of the window.
-var room = fyne.NewSize(448, 340)
+// box is the largest size of a picture in a card.
+var box = fyne.NewSize(448, 340)
 
 // testPicture has a red left half and a blue right half.
 func testPicture(w, h int) *image.RGBA {
@@ -62,18 +64,43 @@ func put(t *testing.T, name string, content []byte) string {
 	return p
 }
 
+// TestPicture_OnlyOurDecodersRun: other packages of the program register decoders with package image. A file that only
+// they know is no picture, whatever its name is.
+func TestPicture_OnlyOurDecodersRun(t *testing.T) {
+	image.RegisterFormat("hostile", "\x00\x00\x01\x00",
+		func(io.Reader) (image.Image, error) { panic("decoded") },
+		func(io.Reader) (image.Config, error) { panic("decoded") })
+	icon := []byte{0, 0, 1, 0, 1, 0, 16, 16, 0, 0, 1, 0, 32, 0, 0, 0, 0, 0, 22, 0, 0, 0}
+	for _, name := range []string{"holiday.jpg", "holiday.png", "holiday.gif", "holiday.webp"} {
+		if _, err := Make(t.Context(), put(t, name, icon), box); !errors.Is(err, image.ErrFormat) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestPicture_FaultOfADecoderIsAnError: a damaged picture must not end the program.
+func TestPicture_FaultOfADecoderIsAnError(t *testing.T) {
+	whole := formats
+	defer func() { formats = whole }()
+	fault := func(io.Reader) (image.Config, error) { panic("index out of range") }
+	formats = append([]format{{name: "jpeg", magic: "fault", config: fault}}, formats...)
+	if th, err := Make(t.Context(), put(t, "p.jpg", []byte("fault")), box); th != nil || err == nil || !strings.Contains(err.Error(), "index out of range") {
+		t.Errorf("%v, %v", th, err)
+	}
+}
+
 func TestThumbnail_FitsAndIsUpright(t *testing.T) {
 	var b bytes.Buffer
 	if err := png.Encode(&b, testPicture(2000, 500)); err != nil {
 		t.Fatal(err)
 	}
-	th, err := Make(t.Context(), put(t, "wide.png", b.Bytes()), room)
-	if err != nil || th.Size.Width > room.Width+0.1 || th.Image.Bounds().Dx() > int(scale*room.Width) {
+	th, err := Make(t.Context(), put(t, "wide.png", b.Bytes()), box)
+	if err != nil || th.Size.Width > box.Width+0.1 || th.Image.Bounds().Dx() > int(scale*box.Width) {
 		t.Fatalf("%v, %v", th, err)
 	}
 	red := func(m image.Image, x, y int) bool { r, _, bl, _ := m.At(x, y).RGBA(); return r > bl }
 	for turn, want := range map[uint16][2]bool{1: {true, true}, 3: {false, false}, 6: {true, false}, 8: {false, true}} { // only the first value is used: whether the left or the top half is red
-		th, err := Make(t.Context(), put(t, "p.jpg", exif(t, testPicture(200, 100), turn)), room)
+		th, err := Make(t.Context(), put(t, "p.jpg", exif(t, testPicture(200, 100), turn)), box)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +130,7 @@ func TestPicture_UnsuitableFilesAreNotShown(t *testing.T) {
 	binary.BigEndian.PutUint32(bomb[16:], 60_000) // width and height of IHDR
 	binary.BigEndian.PutUint32(bomb[20:], 60_000)
 	for name, path := range map[string]string{"bomb": put(t, "bomb.png", bomb), "text": put(t, "text.png", []byte("hello")), "folder": t.TempDir(), "none": "/none.png"} {
-		if th, err := Make(t.Context(), path, room); err == nil {
+		if th, err := Make(t.Context(), path, box); err == nil {
 			t.Errorf("%s is shown: %v", name, th.Size)
 		}
 	}
@@ -117,17 +144,17 @@ func TestPicture_ManyScansAreNotDecoded(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole := b.Bytes()
-	if _, err := Make(t.Context(), put(t, "one.jpg", whole), room); err != nil {
+	if _, err := Make(t.Context(), put(t, "one.jpg", whole), box); err != nil {
 		t.Errorf("a picture with one scan: %v", err)
 	}
 	scan := []byte{0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0}
 	many := append(slices.Clone(whole[:len(whole)-2]), bytes.Repeat(scan, maxScans)...)
-	if _, err := Make(t.Context(), put(t, "many.jpg", append(many, 0xFF, 0xD9)), room); err == nil || !strings.Contains(err.Error(), "too long") {
+	if _, err := Make(t.Context(), put(t, "many.jpg", append(many, 0xFF, 0xD9)), box); err == nil || !strings.Contains(err.Error(), "too long") {
 		t.Errorf("a picture with many scans: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Make(ctx, put(t, "late.jpg", whole), room); err == nil {
+	if _, err := Make(ctx, put(t, "late.jpg", whole), box); err == nil {
 		t.Error("a picture is decoded after the end")
 	}
 }
@@ -227,7 +254,7 @@ func TestPicture_AllKindsTakeBoundedMemory(t *testing.T) {
 		path := put(t, c.name, c.content)
 		before, after := new(runtime.MemStats), new(runtime.MemStats)
 		runtime.ReadMemStats(before)
-		th, err := Make(t.Context(), path, room)
+		th, err := Make(t.Context(), path, box)
 		runtime.ReadMemStats(after)
 		if (err == nil) != c.shown || err == nil && th.Image.Bounds().Empty() {
 			t.Errorf("%s of %d bytes: shown %v, %v", c.name, len(c.content), err == nil, err)
