@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -200,6 +201,9 @@ func codeOf(err error) string {
 	return "failed"
 }
 
+// isExplained reports whether the page explains an error.
+func isExplained(err error) bool { return codeOf(err) != "failed" }
+
 func statusOf(err error) int {
 	for _, r := range reasons {
 		if errors.Is(err, r.err) {
@@ -223,13 +227,8 @@ func (us *uploads) finish(w http.ResponseWriter, r *http.Request, v Visitor, id 
 		return
 	}
 	up.end()
-	up.mu.Lock()
-	defer up.mu.Unlock()
-	code := ""
-	if up.err != nil {
-		code = codeOf(up.err)
-	}
-	reply(w, http.StatusOK, map[string]any{"files": up.result.Files, "left_out": up.result.LeftOut, "error": code})
+	problem, arrived := up.outcome()
+	reply(w, http.StatusOK, map[string]any{"files": arrived, "error": problem})
 }
 
 // cancel withdraws an upload that waits for an answer, or ends an accepted one.
@@ -278,26 +277,49 @@ func (us *uploads) takeForm(w http.ResponseWriter, r *http.Request, v Visitor) {
 		us.l.page(w, r, http.StatusForbidden, pageData{Problem: "declined"})
 		return
 	}
-	problem := ""
 	up.mu.Lock()
 	in := up.intake
 	up.mu.Unlock()
+	names := map[string]bool{}
 	for err == nil {
+		name = unusedName(names, name)
 		_, err = in.Receive(ctx, transfer.Part{Path: name, Size: transfer.Unknown}, part)
 		if err != nil {
-			problem = codeOf(err)
+			in.LeaveOut(name, err)
 			break
 		}
 		part, name, err = body.nextFile(reader)
 	}
-	if problem == "" && !errors.Is(err, io.EOF) {
-		problem = "interrupted"
-	}
+	up.formEnded(formError(err))
 	up.end()
+	problem, arrived := up.outcome()
 	if problem != "" {
 		w.Header().Set("Connection", "close")
 	}
-	us.l.page(w, r, http.StatusOK, pageData{Problem: problem, Arrived: up.result.Files})
+	us.l.page(w, r, http.StatusOK, pageData{Problem: problem, Arrived: arrived})
+}
+
+// unusedName returns a name that no earlier file of a form has, and adds it to names: phones give several pictures the
+// same name.
+func unusedName(names map[string]bool, name string) string {
+	unused, ext := name, path.Ext(name)
+	for n := 2; names[unused]; n++ {
+		unused = fmt.Sprintf("%s (%d)%s", strings.TrimSuffix(name, ext), n, ext)
+	}
+	names[unused] = true
+	return unused
+}
+
+// formError returns why a form has not brought all of its files. err is the error that ended it. A form that ends without
+// its last boundary has an error that wraps io.EOF.
+func formError(err error) error {
+	switch {
+	case err == io.EOF: //nolint:errorlint // see above
+		return nil
+	case isExplained(err):
+		return err
+	}
+	return fmt.Errorf("%w: %w", transfer.ErrInterrupted, err)
 }
 
 // awaitDecision waits for the answer. It returns false if the upload was declined.
@@ -357,14 +379,18 @@ func (b *formBody) nextFile(reader *multipart.Reader) (*multipart.Part, string, 
 		}
 		_, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
 		if err != nil {
+			return nil, "", transfer.ErrProtocol
+		}
+		if params["name"] != "files" || params["filename"] == "" {
 			continue
 		}
 		name := path.Base(strings.ReplaceAll(params["filename"], `\`, "/"))
-		if len(name) > transfer.MaxPath { // guard: web-form-name
+		switch {
+		case len(name) > transfer.MaxPath: // guard: web-form-name
 			return nil, "", transfer.ErrTooLong
+		case name == "." || name == "/":
+			return nil, "", transfer.ErrBadName
 		}
-		if part.FormName() == "files" && params["filename"] != "" && name != "." && name != "/" {
-			return part, name, nil
-		}
+		return part, name, nil
 	}
 }

@@ -74,6 +74,7 @@ type upload struct {
 	timer   *time.Timer // ends the upload if no data arrives
 	last    time.Time   // of the last progress event
 	done    chan struct{}
+	broken  error // why a form has not brought all of its files; nil if it has
 	result  transfer.Result
 	err     error
 }
@@ -133,6 +134,9 @@ func (us *uploads) begin(id string, view Upload, files []offeredFile) (*upload, 
 	ctx, cancel := context.WithCancel(us.l.ctx)
 	up := &upload{u: us, id: id, view: view, files: files, form: files == nil, stop: cancel, state: waiting, decided: make(chan struct{}), done: make(chan struct{})}
 	up.waits = true
+	if up.form {
+		up.broken = transfer.ErrInterrupted // until its end is read
+	}
 	us.byID[id] = up
 	up.timer = time.AfterFunc(askedFor, cancel)
 	go func() {
@@ -289,6 +293,23 @@ func (up *upload) asked() {
 	}
 }
 
+// formEnded records why a form has not brought all of its files; nil if it has.
+func (up *upload) formEnded(why error) {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	up.broken = why
+}
+
+// outcome returns the code of what went wrong, or "", and how many files have arrived. The upload has ended.
+func (up *upload) outcome() (problem string, arrived int64) {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	if up.err != nil {
+		problem = codeOf(up.err)
+	}
+	return problem, up.result.Files
+}
+
 // end makes everything durable that has arrived, closes the upload and returns what has arrived. It is idempotent.
 func (up *upload) end() {
 	up.mu.Lock()
@@ -314,7 +335,11 @@ func (up *upload) end() {
 	us.mu.Unlock()
 	up.mu.Lock()
 	missing := int64(files) - result.Files
-	if err == nil && missing > 0 {
+	switch {
+	case err != nil:
+	case up.broken != nil:
+		err = up.broken
+	case missing > 0:
 		result.LeftOut = missing
 		err = transfer.ErrInterrupted
 	}

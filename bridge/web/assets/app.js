@@ -127,8 +127,11 @@
       if (job.cancelled) throw 'cancel';
       [status, answer] = await ask('POST', 'finish/' + job.offer);
       left = items.filter((i) => !i.sent).length;
-      if (status !== 200 && !left) throw answer.error || 'failed';
       if (left) throw failed || 'failed';
+      if (status !== 200 || answer.error) { // they may not survive: send all of them again
+        for (const i of items) i.sent = false;
+        throw answer.error || 'failed';
+      }
       busy(false);
       show(say('done'), 'done');
     } catch (why) {
