@@ -193,7 +193,7 @@ func (ds *devices) record(d engine.Device, wanted bool) (engine.Device, bool) {
 	var lost []string
 	old := ds.byKey[d.Key]
 	if old == nil {
-		evicted, ok := ds.roomForLocked(d, wanted)
+		evicted, ok := ds.admitLocked(d, wanted)
 		if !ok {
 			ds.mu.Unlock()
 			return engine.Device{}, false
@@ -253,16 +253,15 @@ func (ds *devices) isElsewhere(d engine.Device) (engine.Device, bool) {
 		delete(ds.moving, d.Key)
 		ds.mu.Unlock()
 		if err != nil && ctx.Err() == nil {
-			ds.drop(old)
-			ds.found(d)
+			ds.record(d, true) // in place: an offer that it has made goes on
 		}
 	})
 	return old.Device, true
 }
 
-// roomForLocked reports whether one more device may be recorded, and which devices leave for it. What strangers take does
+// admitLocked reports whether one more device may be recorded, and which devices leave for it. What strangers take does
 // not limit known devices, and those that a person asks for. A stranger takes the slot of one whose address has the most.
-func (ds *devices) roomForLocked(d engine.Device, wanted bool) (evicted []string, ok bool) {
+func (ds *devices) admitLocked(d engine.Device, wanted bool) (evicted []string, ok bool) {
 	if wanted || ds.to.Knows(d.Key) {
 		return nil, len(ds.byKey) < maxDevices+reservedDevices
 	}
@@ -312,16 +311,35 @@ func (ds *devices) forgetAll() {
 	}
 }
 
-// knownAt returns the key of a known device that is listed at an address; empty if there is none.
-func (ds *devices) knownAt(at netip.AddrPort) string {
+// knownAt returns the key of a known device that is listed at an address: key, if that is one of them. It is empty if
+// there is none.
+func (ds *devices) knownAt(at netip.AddrPort, key string) (known string) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	for key, d := range ds.byKey {
-		if d.Proven && d.Addr == at && ds.to != nil && ds.to.Knows(key) {
-			return key
+	for listed, d := range ds.byKey {
+		if d.Proven && d.Addr == at && ds.to != nil && ds.to.Knows(listed) && known != key {
+			known = listed
 		}
 	}
-	return ""
+	return known
+}
+
+// confirm keeps the address of a device whose offer was accepted, once the device answers there: an offer only claims a
+// port. The address of another known device stays its own.
+func (ds *devices) confirm(d engine.Device) {
+	if before := ds.g.knownAt(d.Addr, d.Key); before != "" && before != d.Key { // guard: localsend-claimed
+		return
+	}
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	if ctx := ds.ctx; ctx != nil && ctx.Err() == nil {
+		ds.running.Go(func() {
+			_, err := ds.g.call(ctx, &device{Device: d}, http.MethodGet, "info", nil)
+			if err == nil {
+				ds.g.answeredAt(d)
+			}
+		})
+	}
 }
 
 // mayAsk reports whether a device that no one has accepted may cause one more question to a person.

@@ -24,6 +24,12 @@ const multicastGroup = "224.0.0.167"
 // interfacesEvery is how often the network interfaces are looked at.
 const interfacesEvery = 5 * time.Second
 
+// The announcements of one address that are read. LocalSend sends a few when it starts.
+const (
+	packetRate  = 5 // per second
+	packetBurst = 30
+)
+
 // announceAfter is when this device announces itself, after the start and after each change of the interfaces.
 var announceAfter = []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second}
 
@@ -34,7 +40,7 @@ func (g *Gateway) discover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m := &multicast{g: g, conn: ipv4.NewPacketConn(conn), group: group}
+	m := &multicast{g: g, conn: ipv4.NewPacketConn(conn), group: group, packets: newSourceLimits(packetRate, packetBurst)}
 	_ = m.conn.SetControlMessage(ipv4.FlagInterface, true)
 	_ = m.conn.SetMulticastLoopback(true)
 	_ = m.conn.SetMulticastTTL(1)
@@ -53,6 +59,8 @@ type multicast struct {
 	g     *Gateway
 	conn  *ipv4.PacketConn
 	group *net.UDPAddr
+	// packets limits how many announcements of an address are read: reading one takes a while.
+	packets *sourceLimits
 }
 
 // read takes announcements.
@@ -70,17 +78,23 @@ func (m *multicast) read(ctx context.Context) error {
 			pause(ctx, time.Second)
 			continue
 		}
-		if n > maxInfo || on != nil && !m.g.uses(on.IfIndex) {
-			continue
-		}
-		i, err := parseInfo(bytes.NewReader(buf[:n]))
-		if err != nil || i.Fingerprint == m.g.fingerprint {
-			continue
-		}
-		if a, ok := from.(*net.UDPAddr); ok {
-			m.g.devices.hear(a.AddrPort().Addr().Unmap(), i)
+		at, ok := from.(*net.UDPAddr)
+		if ok && (on == nil || m.g.uses(on.IfIndex)) {
+			m.take(buf[:n], at.AddrPort().Addr().Unmap())
 		}
 	}
+}
+
+// take takes an announcement. It reports whether it has read it.
+func (m *multicast) take(packet []byte, from netip.Addr) bool {
+	if len(packet) > maxInfo || !m.packets.allow(from) { // guard: localsend-packets
+		return false
+	}
+	i, err := parseInfo(bytes.NewReader(packet))
+	if err == nil && i.Fingerprint != m.g.fingerprint {
+		m.g.devices.hear(from, i)
+	}
+	return true
 }
 
 // followInterfaces joins the group on each interface, and announces this device when they change.
@@ -187,7 +201,7 @@ func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err 
 		if answer.seen != "" {
 			d.Key, d.Proven = answer.seen, true
 		}
-		if before := g.knownAt(at); before != "" && before != d.Key { // guard: localsend-typed
+		if before := g.knownAt(at, d.Key); before != "" && before != d.Key { // guard: localsend-typed
 			return "", &AnotherDevice{At: at, Before: engine.GatewayPeerID(Name, before), Encrypted: d.Proven}
 		}
 		if _, ok := g.devices.record(d.Device, true); !ok {
@@ -199,17 +213,14 @@ func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err 
 	return "", failed
 }
 
-// knownAt returns the key of the known device that is listed at an address, or that has answered there; empty if there is
-// none.
-func (g *Gateway) knownAt(at netip.AddrPort) string {
-	if key := g.devices.knownAt(at); key != "" {
-		return key
-	}
+// knownAt returns the key of the known device that has answered at an address, or else of one that is listed there: key,
+// if that is one of them. It is empty if there is none.
+func (g *Gateway) knownAt(at netip.AddrPort, key string) string {
 	to := g.sessions.sink()
-	if key := g.typed.of(at); key != "" && to != nil && to.Knows(key) {
-		return key
+	if before := g.typed.of(at); before != "" && to != nil && to.Knows(before) {
+		return before
 	}
-	return ""
+	return g.devices.knownAt(at, key)
 }
 
 // answeredAt keeps the address of a device that has proven its key there.

@@ -389,3 +389,82 @@ func TestURL_OfALinkLocalAddress(t *testing.T) {
 		t.Errorf("%v, %v", r, err)
 	}
 }
+
+// TestImpersonation_MoveKeepsOffers: a known device is listed where it no longer answers, or where another one passes on
+// its traffic. It moves while a person reads its offer, which goes on.
+func TestImpersonation_MoveKeepsOffers(t *testing.T) {
+	l := newLab(t, Options{})
+	c := newClient(t, l.port, true)
+	id := engine.GatewayPeerID(Name, c.own)
+	must(t, l.SetTrust(id, engine.TrustVerified))
+	before := netip.MustParseAddrPort("127.0.0.9:7777") // nothing answers there
+	l.gateway.devices.found(engine.Device{Key: c.own, Name: "Phone", Addr: before, Proven: true, Encrypted: true})
+	l.when(func(o *engine.Offer) {
+		eventually(t, func() bool { return l.addrOf(id) != before })
+		if err := o.Accept(engine.AcceptOptions{Dir: l.dir}); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := c.send(map[string]string{"a": "hello"}); err != nil {
+		t.Error(err)
+	}
+	same(t, l.inbox(t), map[string]string{"a": "hello"})
+}
+
+// TestImpersonation_ClaimedAddress: a device whose offer is accepted claims the address of another known one. It does not
+// get what a person sends to that address, and the other device still does.
+func TestImpersonation_ClaimedAddress(t *testing.T) {
+	l := newLab(t, Options{})
+	p := newStrictPeer(t, false)
+	id := l.find(t, p)
+	must(t, l.SetTrust(id, engine.TrustVerified))
+	at := p.device.Addr
+	ds := l.gateway.devices
+	ds.drop(ds.byKey[p.device.Key]) // it sleeps
+	c := newClient(t, l.port, true)
+	o := c.offerOf(map[string]string{"a": "hello"})
+	o.Info.Port = int(at.Port())
+	if _, code := c.prepare(o); code != http.StatusOK {
+		t.Fatalf("the offer is refused: %d", code)
+	}
+	ds.running.Wait()
+	if got := l.gateway.typed.of(at); got != p.device.Key {
+		t.Errorf("the address belongs to %q", got)
+	}
+	if key, err := l.gateway.Find(t.Context(), at); err != nil || key != p.device.Key {
+		t.Errorf("the device that answers there: %q, %v", key, err)
+	}
+}
+
+// TestImpersonation_ClaimedPort: nothing is kept of an address at which a device only says that it is.
+func TestImpersonation_ClaimedPort(t *testing.T) {
+	l := newLab(t, Options{})
+	c := newClient(t, l.port, true)
+	o := c.offerOf(map[string]string{"a": "hello"})
+	o.Info.Port = 54_321 // nothing answers there
+	if _, code := c.prepare(o); code != http.StatusOK {
+		t.Fatalf("the offer is refused: %d", code)
+	}
+	l.gateway.devices.running.Wait()
+	if got := l.gateway.typed.of(netip.MustParseAddrPort("127.0.0.1:54321")); got != "" {
+		t.Errorf("the address belongs to %q", got)
+	}
+}
+
+// TestHostile_Packets: one address cannot make this device read announcements all the time, and keeps no other one out.
+func TestHostile_Packets(t *testing.T) {
+	l := newLab(t, Options{})
+	m := &multicast{g: l.gateway, packets: newSourceLimits(packetRate, packetBurst)}
+	began, read := time.Now(), 0
+	for range 100 * packetBurst {
+		if m.take([]byte("{"), netip.MustParseAddr("192.0.2.1")) {
+			read++
+		}
+	}
+	if most := packetBurst + 1 + int(packetRate*time.Since(began).Seconds()); read == 0 || read > most {
+		t.Errorf("%d announcements of one address were read", read)
+	}
+	if !m.take([]byte("{"), netip.MustParseAddr("192.0.2.2")) {
+		t.Error("the announcement of another address was not read")
+	}
+}

@@ -76,7 +76,7 @@ func (g *Gateway) awaitAnswer(w http.ResponseWriter, r *http.Request, s *session
 	select {
 	case a := <-s.accepted:
 		g.devices.questions.accept(s.from.addr)
-		g.answeredAt(s.device)
+		g.devices.confirm(s.device)
 		if err := reply(w, a); err != nil || r.Context().Err() != nil { // it has just given up
 			s.end(engine.ErrCancelled)
 		}
@@ -94,13 +94,13 @@ func (g *Gateway) awaitAnswer(w http.ResponseWriter, r *http.Request, s *session
 // checkPIN answers a request whose PIN is wrong.
 func (g *Gateway) checkPIN(w http.ResponseWriter, r *http.Request, from source, pin string, known bool) bool {
 	given := r.URL.Query().Get("pin")
+	right := subtle.ConstantTimeCompare([]byte(given), []byte(pin)) == 1
 	switch {
-	case !g.pins.mayGuess(from, known):
+	case !g.pins.guess(from, known, given != "" && !right):
 		fail(w, http.StatusTooManyRequests, "Too many attempts")
 	case given == "":
 		fail(w, http.StatusUnauthorized, "PIN required")
-	case subtle.ConstantTimeCompare([]byte(given), []byte(pin)) != 1:
-		g.pins.wrong(from, known)
+	case !right:
 		fail(w, http.StatusUnauthorized, "Invalid PIN")
 	default:
 		return true

@@ -39,27 +39,30 @@ var (
 	errNoFiles   = fmt.Errorf("%w: there are no files in it, and %w", engine.ErrInvalid, errNoFolders)
 )
 
-// outgoing are the sessions that this device has with others, by their IDs: the receiver can cancel them.
+// outgoing are the sessions that this device has with others: the receiver can cancel them.
 type outgoing struct {
 	mu   sync.Mutex
-	byID map[string]outgoingSession
+	ends map[outgoingSession]context.CancelCauseFunc
 }
 
+// outgoingSession names a session. Receivers choose the IDs, so those of two receivers may be equal.
 type outgoingSession struct {
-	to  netip.Addr
-	end context.CancelCauseFunc
+	to netip.Addr
+	id string
 }
 
-func newOutgoing() *outgoing { return &outgoing{byID: map[string]outgoingSession{}} }
+func newOutgoing() *outgoing {
+	return &outgoing{ends: map[outgoingSession]context.CancelCauseFunc{}}
+}
 
 func (o *outgoing) add(id string, to netip.Addr, end context.CancelCauseFunc) (remove func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.byID[id] = outgoingSession{to, end}
+	o.ends[outgoingSession{to, id}] = end
 	return func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		delete(o.byID, id)
+		delete(o.ends, outgoingSession{to, id})
 	}
 }
 
@@ -67,11 +70,11 @@ func (o *outgoing) add(id string, to netip.Addr, end context.CancelCauseFunc) (r
 func (o *outgoing) cancel(from netip.Addr, id string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	s, ok := o.byID[id]
-	if !ok || s.to != from { // guard: localsend-cancel
+	end := o.ends[outgoingSession{from, id}]
+	if end == nil { // guard: localsend-cancel
 		return false
 	}
-	s.end(engine.ErrCancelled)
+	end(engine.ErrCancelled)
 	return true
 }
 

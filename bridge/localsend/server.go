@@ -201,8 +201,9 @@ func guesser(from source, known bool) string {
 	return connlimit.SourceOf(from.addr).String()
 }
 
-// mayGuess reports whether a device may try a PIN. Strangers share a total, which does not count for known devices.
-func (p *pinGuesses) mayGuess(from source, known bool) bool {
+// guess reports whether a device may try a PIN, and counts a wrong one. Strangers share a total, which does not count for
+// known devices.
+func (p *pinGuesses) guess(from source, known, wrong bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if time.Since(p.since) > guessesFor {
@@ -211,14 +212,12 @@ func (p *pinGuesses) mayGuess(from source, known bool) bool {
 	if p.by[guesser(from, known)] >= maxGuesses || !known && p.all >= guessesOfAll { // guard: localsend-pin-guesses
 		return false
 	}
-	return true
-}
-
-func (p *pinGuesses) wrong(from source, known bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	if !wrong {
+		return true
+	}
 	if !known {
 		p.all++ // which ends before there are many of them
 	}
 	p.by[guesser(from, known)]++
+	return true
 }

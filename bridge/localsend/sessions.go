@@ -146,7 +146,7 @@ func (ss *sessions) add(s *session, o engine.DeviceOffer) bool {
 	}
 	to := ss.to
 	s.stranger = !to.Knows(s.key)
-	if s.stranger && !ss.roomForStrangerLocked(s) {
+	if s.stranger && !ss.admitsStrangerLocked(s) {
 		return false
 	}
 	ss.byKey[s.key] = s
@@ -158,8 +158,8 @@ func (ss *sessions) add(s *session, o engine.DeviceOffer) bool {
 	return true
 }
 
-// roomForStrangerLocked reports whether one more device that no one has accepted may have a session.
-func (ss *sessions) roomForStrangerLocked(s *session) bool {
+// admitsStrangerLocked reports whether one more device that no one has accepted may have a session.
+func (ss *sessions) admitsStrangerLocked(s *session) bool {
 	strangers, same := 0, 0
 	for _, other := range ss.byKey {
 		if !other.stranger {
