@@ -30,11 +30,10 @@ type settingsPage struct {
 	folder *widgets.Line
 	list   *fyne.Container // of known devices
 	scroll *widgets.Scroll
+	groups *groupList
 	shown  *fyne.Container // whether and until when the device is visible to everyone
 	about  *widgets.Line
 }
-
-const settingsWidth = 640
 
 // showSettings shows the settings page.
 func (u *UI) showSettings() {
@@ -63,11 +62,15 @@ func newSettingsPage(u *UI) *settingsPage {
 	p := &settingsPage{u: u, list: widgets.NewStacked(widgets.Gap), shown: widgets.NewStacked(widgets.Gap)}
 	p.back = widgets.NewIconButton(widgets.IconBack, tr("Back"), u.back)
 	head := widgets.NewHead(widgets.NewBeside(widgets.Gap, p.back, widgets.NewLine(tr("Settings"), widgets.SizeTitle, theme.ColorNameForeground, true)))
-	content := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.Edge, Top: widgets.Edge, Bottom: widgets.EdgeWide, Left: widgets.Edge, Right: widgets.Edge},
-		p.you(), p.receiving(), p.talks(), p.looks(), p.desk(), p.network(), p.known(), p.aboutUs())
-	shown, scroll := widgets.NewScroll(container.New(widgets.AtMost(settingsWidth), content))
-	p.scroll = scroll
-	p.box = widgets.NewPane(head, nil, shown)
+	content := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.Edge, Top: widgets.Edge, Bottom: widgets.EdgeWide, Left: widgets.Edge, Right: widgets.Edge})
+	groups := []settingsGroup{p.you(), p.receiving(), p.talks(), p.looks(), p.desk(), p.network(), p.known(), p.aboutUs()}
+	groups = slices.DeleteFunc(groups, func(g settingsGroup) bool { return g.card == nil })
+	for _, g := range groups {
+		content.Add(g.card)
+	}
+	shown, scroll := widgets.NewScroll(container.New(settingsColumn{}, content))
+	p.scroll, p.groups = scroll, newGroupList(u.w.Canvas(), groups, scroll)
+	p.box = widgets.NewPane(head, nil, p.groups.beside(shown))
 	p.people()
 	return p
 }
@@ -100,7 +103,7 @@ func (p *settingsPage) restarting(row fyne.CanvasObject) (with fyne.CanvasObject
 	}
 }
 
-func (p *settingsPage) you() fyne.CanvasObject {
+func (p *settingsPage) you() settingsGroup {
 	u, s := p.u, p.u.o.Settings
 	p.name = u.newField("")
 	p.name.SetText(u.self.Name)
@@ -121,7 +124,7 @@ func (p *settingsPage) you() fyne.CanvasObject {
 		u.dirty.side = true
 		u.settle()
 	})
-	return widgets.Section(tr("This device"),
+	return newSettingsGroup(tr("This device"),
 		widgets.Setting(tr("Name"), tr("Shown to other devices."), p.name),
 		widgets.Setting(tr("Avatar colour"), tr("The first colour is the default."), widgets.Row(0, pick)))
 }
@@ -145,7 +148,7 @@ func (p *settingsPage) rename(name string) {
 // badName returns the message for a name that a device cannot have.
 func badName() string { return tr("Enter a name of 1 to 63 visible characters on one line.") }
 
-func (p *settingsPage) receiving() fyne.CanvasObject {
+func (p *settingsPage) receiving() settingsGroup {
 	u, s := p.u, p.u.o.Settings
 	p.folder = widgets.NewLine(shortPath(u.downloads()), widgets.SizeBody, theme.ColorNameForeground, false)
 	p.folder.Tail = 24
@@ -172,7 +175,7 @@ func (p *settingsPage) receiving() fyne.CanvasObject {
 	for _, n := range sizes {
 		labels = append(labels, roundSize(n))
 	}
-	return widgets.Section(tr("Receiving"),
+	return newSettingsGroup(tr("Receiving"),
 		widgets.Setting(tr("Save received files to"), "", widgets.NewBesideRight(widgets.Gap, p.folder, widgets.Row(widgets.Gap, show, change))),
 		p.choice(tr("Connect without asking"), tr("You'll still be asked about files."), []string{tr("No one"), tr("Verified devices"), tr("Anyone I've accepted")}, at, func(i int) {
 			s.Accept = accept[i]
@@ -181,7 +184,7 @@ func (p *settingsPage) receiving() fyne.CanvasObject {
 		p.choice(tr("Receive automatically"), tr("Daily limit per verified device. Turn on automatic receiving in the device's ⋯ menu."), labels, max(0, slices.Index(sizes, u.autoBytes())), func(i int) { s.AutoBytes = sizes[i] }))
 }
 
-func (p *settingsPage) talks() fyne.CanvasObject {
+func (p *settingsPage) talks() settingsGroup {
 	u, s := p.u, p.u.o.Settings
 	clearAll := widgets.NewButton(tr("Clear…"), widget.MediumImportance, func() {
 		u.dialogs.warn(tr("Clear all conversations?"), tr("Messages and the file list are removed from this device. The files stay on disk, and the other person keeps their copy."), tr("Clear"), func() {
@@ -194,7 +197,7 @@ func (p *settingsPage) talks() fyne.CanvasObject {
 		})
 	})
 	names := []string{settings.NamesHidden, settings.NamesKnown, settings.NamesShown}
-	return widgets.Section(tr("Conversations"),
+	return newSettingsGroup(tr("Conversations"),
 		p.keeping(),
 		p.toggle(tr("Notifications"), tr("Shown while Multipeer is in the background, without what was written or sent."), !s.Quiet, func(on bool) { s.Quiet = !on }),
 		p.choice(tr("Names in notifications"), tr("Anyone who sees your screen can read them. Other devices choose their names."), []string{tr("Hide"), tr("Devices I've accepted"), tr("All devices")}, slices.Index(names, s.NoticeNames), func(i int) { s.NoticeNames = names[i] }),
@@ -225,17 +228,17 @@ func (p *settingsPage) keeping() fyne.CanvasObject {
 	return with
 }
 
-func (p *settingsPage) looks() fyne.CanvasObject {
+func (p *settingsPage) looks() settingsGroup {
 	u, s := p.u, p.u.o.Settings
 	again := func() {
 		u.keepSettings()
 		u.o.App.Settings().SetTheme(themeOf(s))
 		at := p.scroll.Offset
 		u.rebuild()
-		u.prefs.scroll.ScrollToOffset(at)
+		u.prefs.groups.scrollTo(at.Y)
 	}
 	modes := []string{settings.System, settings.Light, settings.Dark, settings.Contrast}
-	return widgets.Section(tr("Appearance"),
+	return newSettingsGroup(tr("Appearance"),
 		p.choice(tr("Theme"), "", []string{tr("System"), tr("Light"), tr("Dark"), tr("High contrast")}, slices.Index(modes, s.Appearance), func(i int) {
 			s.Appearance = modes[i]
 			again()
@@ -268,10 +271,10 @@ func (p *settingsPage) languages(again func()) fyne.CanvasObject {
 	return choice
 }
 
-func (p *settingsPage) desk() fyne.CanvasObject {
+func (p *settingsPage) desk() settingsGroup {
 	u, s := p.u, p.u.o.Settings
 	if fyne.CurrentDevice().IsMobile() {
-		return widgets.NewStacked(0)
+		return settingsGroup{}
 	}
 	login, err := u.o.Desktop.Login()
 	rows := []fyne.CanvasObject{}
@@ -282,12 +285,12 @@ func (p *settingsPage) desk() fyne.CanvasObject {
 		rows = append(rows, p.toggle(tr("Keep running when the window is closed"), tr("Multipeer stays in the tray and keeps receiving. Quit it there."), !s.CloseQuits, func(on bool) { s.CloseQuits = !on }))
 	}
 	if len(rows) == 0 {
-		return widgets.NewStacked(0)
+		return settingsGroup{}
 	}
-	return widgets.Section(tr("Desktop"), rows...)
+	return newSettingsGroup(tr("Desktop"), rows...)
 }
 
-func (p *settingsPage) network() fyne.CanvasObject {
+func (p *settingsPage) network() settingsGroup {
 	u, s := p.u, p.u.o.Settings
 	visible := []string{settings.Everyone, settings.Known, settings.Nobody}
 	var portLater, onLater func()
@@ -345,7 +348,7 @@ func (p *settingsPage) network() fyne.CanvasObject {
 		rows = append(rows, p.localSend(), p.localSendPIN())
 	}
 	rows = append(rows, portRow, onRow, widgets.NewFlow(widgets.Gap, u.finder.newSearch(), u.finder.newDoctor()))
-	return widgets.Section(tr("Network"), rows...)
+	return newSettingsGroup(tr("Network"), rows...)
 }
 
 // localSend is the switch for devices with LocalSend.
@@ -426,8 +429,8 @@ func Acceptance(s *settings.Settings) engine.Audience {
 	return engine.Known
 }
 
-func (p *settingsPage) known() fyne.CanvasObject {
-	return widgets.Section(tr("Devices you know"), p.list)
+func (p *settingsPage) known() settingsGroup {
+	return newSettingsGroup(tr("Devices you know"), p.list)
 }
 
 // people lists accepted, verified and blocked devices, each with a button that undoes the decision.
@@ -464,7 +467,7 @@ func (p *settingsPage) people() {
 	p.box.Refresh()
 }
 
-func (p *settingsPage) aboutUs() fyne.CanvasObject {
+func (p *settingsPage) aboutUs() settingsGroup {
 	u := p.u
 	version := u.o.Version
 	if version == "" {
@@ -473,6 +476,6 @@ func (p *settingsPage) aboutUs() fyne.CanvasObject {
 	p.about = widgets.NewLine("Multipeer "+version, widgets.SizeBody, theme.ColorNameForeground, true)
 	id := widgets.NewParagraph(u.self.ID.String(), widgets.SizeSmall, widgets.ColorSubtle)
 	copyID := widgets.NewButton(tr("Copy this device's ID"), widget.MediumImportance, func() { u.copyText(u.self.ID.String()) })
-	return widgets.Section(tr("About"), p.about, id, widgets.Caption(joined(runtime.GOOS+"/"+runtime.GOARCH, runtime.Version())),
+	return newSettingsGroup(tr("About"), p.about, id, widgets.Caption(joined(runtime.GOOS+"/"+runtime.GOARCH, runtime.Version())),
 		widgets.NewFlow(widgets.Gap, copyID, widgets.NewButton(tr("Shortcuts"), widget.MediumImportance, u.showShortcuts), widgets.NewButton(tr("Licences"), widget.MediumImportance, u.showLicences)))
 }

@@ -340,12 +340,77 @@ func TestSettings_ScrollWhereverThePointerIs(t *testing.T) {
 	s := newStage(t, nil)
 	s.w.Resize(fyne.NewSize(420, 500))
 	s.showSettings()
-	c, room := s.w.Canvas(), s.prefs.scroll.Size()
+	c, space := s.w.Canvas(), s.prefs.scroll.Size()
 	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(s.prefs.scroll)
 	for range 60 {
-		test.Scroll(c, at.AddXY(room.Width/2, room.Height/2), 0, -40)
+		test.Scroll(c, at.AddXY(space.Width/2, space.Height/2), 0, -40)
 	}
-	if end := s.prefs.scroll.Content.Size().Height - room.Height; s.prefs.scroll.Offset.Y != end {
+	if end := s.prefs.scroll.Content.Size().Height - space.Height; s.prefs.scroll.Offset.Y != end {
 		t.Errorf("it stands at %v of %v", s.prefs.scroll.Offset.Y, end)
+	}
+}
+
+// TestSettings_GroupsLeadToTheirSettings checks the list next to the settings: by tap, by arrow keys and by scrolling.
+func TestSettings_GroupsLeadToTheirSettings(t *testing.T) {
+	s := newStage(t, nil)
+	s.w.Resize(fyne.NewSize(900, 500))
+	s.showSettings()
+	g, c := s.prefs.groups, s.w.Canvas()
+	marked := func() (names []string) {
+		for i, r := range g.rows {
+			if r.Selected {
+				names = append(names, g.groups[i].name)
+			}
+		}
+		return names
+	}
+	at := func(name string) int {
+		return slices.IndexFunc(g.groups, func(g settingsGroup) bool { return g.name == name })
+	}
+	top := func(name string) float32 {
+		d := fyne.CurrentApp().Driver()
+		return d.AbsolutePositionForObject(g.groups[at(name)].card).Y - d.AbsolutePositionForObject(s.prefs.scroll).Y
+	}
+	test.Tap(g.rows[at("Appearance")])
+	if y := top("Appearance"); y < 0 || y > 2*widgets.Edge || !slices.Equal(marked(), []string{"Appearance"}) {
+		t.Errorf("after a tap the group is at %v, and %q are marked", y, marked())
+	}
+	looks, dark := s.segmentsWith("Dark")
+	looks.Choose(dark) // makes the page again
+	g = s.prefs.groups
+	if y := top("Appearance"); y < 0 || y > 2*widgets.Edge || !slices.Equal(marked(), []string{"Appearance"}) {
+		t.Errorf("after a new theme the group is at %v, and %q are marked", y, marked())
+	}
+	test.Tap(g.rows[at("About")]) // it is too short to reach the top
+	if y := top("About"); y < 0 || y > s.prefs.scroll.Size().Height || !slices.Equal(marked(), []string{"About"}) {
+		t.Errorf("after a tap the last group is at %v, and %q are marked", y, marked())
+	}
+	over := fyne.CurrentApp().Driver().AbsolutePositionForObject(s.prefs.scroll).AddXY(100, 100)
+	for range 100 {
+		test.Scroll(c, over, 0, 100)
+	}
+	if s.prefs.scroll.Offset.Y != 0 || !slices.Equal(marked(), []string{"This device"}) {
+		t.Errorf("at the top (%v), %q are marked", s.prefs.scroll.Offset.Y, marked())
+	}
+	c.Focus(g.rows[0])
+	for range 3 {
+		c.Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyDown})
+	}
+	c.Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	if !slices.Equal(marked(), []string{g.groups[3].name}) {
+		t.Errorf("after three arrows and Enter, %q are marked", marked())
+	}
+	enabled := 0
+	for _, r := range g.rows {
+		if !r.Disabled() {
+			enabled++
+		}
+	}
+	if enabled != 1 {
+		t.Errorf("Tab stops at %d groups", enabled)
+	}
+	s.w.Resize(fyne.NewSize(420, 800))
+	if g.box.Visible() {
+		t.Error("a narrow window shows the groups")
 	}
 }

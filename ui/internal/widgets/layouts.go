@@ -158,19 +158,6 @@ func (l Fixed) Layout(o []fyne.CanvasObject, _ fyne.Size) {
 	}
 }
 
-// AtMost gives its object all the width up to a limit, and centres it.
-type AtMost float32
-
-// MinSize implements fyne.Layout.
-func (l AtMost) MinSize(o []fyne.CanvasObject) fyne.Size { return o[0].MinSize() }
-
-// Layout implements fyne.Layout.
-func (l AtMost) Layout(o []fyne.CanvasObject, s fyne.Size) {
-	w := min(float32(l), s.Width)
-	o[0].Resize(fyne.NewSize(w, s.Height))
-	o[0].Move(fyne.NewPos((s.Width-w)/2, 0))
-}
-
 // Middle centres its object, with a maximum width and as much height as the object needs.
 type Middle float32
 
