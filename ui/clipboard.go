@@ -130,7 +130,7 @@ func (c *composer) sendPicture() {
 func (c *composer) askPicture(t *talk, path string) {
 	u := c.u
 	background(u.bind, func(ctx context.Context) (*thumbnail.Thumbnail, error) {
-		return thumbnail.Make(ctx, path, pastedRoom)
+		return thumbnail.Make(ctx, path, pastedBox)
 	}, func(th *thumbnail.Thumbnail, _ error) {
 		preview := widgets.NewPictureBox() // empty if it is not a picture that can be shown
 		if th != nil {
@@ -155,5 +155,5 @@ func (c *composer) askPicture(t *talk, path string) {
 	})
 }
 
-// pastedRoom is the room for the preview of a pasted picture.
-var pastedRoom = fyne.NewSize(360, 240)
+// pastedBox is the largest size of the preview of a pasted picture.
+var pastedBox = fyne.NewSize(360, 240)

@@ -42,7 +42,7 @@ func failure(err error, peer string, here bool) string {
 	switch {
 	case errors.Is(err, localsend.ErrPIN):
 		return tr("{{.Name}} asks for a PIN.", name...)
-	case errors.Is(err, engine.ErrNoRoom):
+	case errors.Is(err, engine.ErrNoSpace):
 		return either(tr("Not enough space on this device. Free some, then ask the sender to send it again."),
 			tr("Not enough space on {{.Name}}. Free some there, then send again.", name...))
 	case errors.Is(err, engine.ErrDiskFull):
@@ -112,6 +112,14 @@ func reason(err error, peer string, here bool) string {
 	if s := failure(err, peer, here); s != "" {
 		return s
 	}
+	if s := sessionError(err, peer, here); s != "" {
+		return s
+	}
+	return tr("Something went wrong. Try again.")
+}
+
+// sessionError returns the sentence for an error of a session, of the profile or of input, or "" if there is none.
+func sessionError(err error, peer string, here bool) string {
 	name := []any{"Name", peer}
 	either := func(mine, theirs string) string {
 		if here {
@@ -175,7 +183,7 @@ func reason(err error, peer string, here bool) string {
 	case errors.Is(err, engine.ErrNoNetwork), offline(err):
 		return tr("This device is offline. Connect it to a network, then try again.")
 	}
-	return tr("Something went wrong. Try again.")
+	return ""
 }
 
 // offline reports whether an error of the system means that there is no network.
@@ -193,7 +201,7 @@ func offline(err error) bool {
 
 // details returns the words of an error for which there is no sentence, or "".
 func details(err error, peer string, here bool) string {
-	if err == nil || reason(err, peer, here) != tr("Something went wrong. Try again.") {
+	if err == nil || failure(err, peer, here) != "" || sessionError(err, peer, here) != "" {
 		return ""
 	}
 	return engine.CleanText(err.Error())

@@ -114,9 +114,57 @@ func TestOffers_OneThatEndsIsNotCounted(t *testing.T) {
 	for id := range ben.transfers.offers {
 		cards = append(cards, ben.transfers.cardsOf(id)...)
 	}
-	l.until(t, "both counted", func() bool { return cards[0].waiting == 2 && cards[1].waiting == 2 })
+	l.until(t, "both counted", func() bool { return len(cards[0].waiting) == 2 && len(cards[1].waiting) == 2 })
 	cards[0].actions.decline()
-	l.until(t, "one counted", func() bool { return cards[1].waiting == 1 })
+	l.until(t, "one counted", func() bool { return len(cards[1].waiting) == 1 })
+}
+
+// TestOffers_AcceptAllTakesWhatWasCounted: an offer that comes while the user aims at the button is not accepted with the
+// others.
+func TestOffers_AcceptAllTakesWhatWasCounted(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	anna, ben := newStation(t, a, l, net, "Anna"), newStationOn(t, a, l, net.Start(engine.Config{Name: "Ben", Invite: engine.Known}), Options{})
+	l.until(t, "reached", func() bool { return anna.peers[ben.self.ID].Confirmed && ben.peers[anna.self.ID].Confirmed })
+	if err := ben.e.SetTrust(anna.self.ID, engine.TrustSeen); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	offer := func(name string) {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		anna.sending.offer(anna.talk(ben.self.ID), []string{path})
+	}
+	states := func(state engine.TransferState) (n int) {
+		for _, tr := range ben.transfers.all {
+			if tr.State == state {
+				n++
+			}
+		}
+		return n
+	}
+	offer("one")
+	offer("two")
+	l.until(t, "two offers", func() bool { return len(ben.transfers.offers) == 2 })
+	ben.choose(ben.talk(anna.self.ID))
+	var c *transferCard
+	for id := range ben.transfers.offers {
+		c = ben.transfers.cardsOf(id)[0]
+	}
+	l.until(t, "two counted", func() bool { return len(c.waiting) == 2 })
+	counted := c.waiting
+	offer("three")
+	l.until(t, "three counted", func() bool { return len(c.waiting) == 3 })
+	c.acceptCounted() // the label has just changed
+	c.actions.acceptAll(counted)
+	l.until(t, "two accepted", func() bool { return states(engine.Delivered) == 2 })
+	if states(engine.Offered) != 1 {
+		t.Errorf("%d offers are left", states(engine.Offered))
+	}
+	if _, err := os.Stat(filepath.Join(ben.inbox, "three")); err == nil {
+		t.Error("an offer that was not counted was accepted")
+	}
 }
 
 // TestCancel_AsksAboutWhatHasArrived checks that one click loses nothing that has arrived.

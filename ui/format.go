@@ -58,21 +58,26 @@ func left(d time.Duration) string {
 
 // dayName returns the name of a day, which is Today or Yesterday for these two.
 func dayName(at time.Time) string {
-	at = at.Local()
-	y, m, d := time.Now().Date()
-	today := time.Date(y, m, d, 0, 0, 0, 0, time.Local)
 	switch {
-	case !at.Before(today):
+	case isToday(at):
 		return tr("Today")
-	case !at.Before(today.AddDate(0, 0, -1)):
+	case !at.Before(midnight().AddDate(0, 0, -1)):
 		return tr("Yesterday")
 	}
-	return at.Format(tr("2 January 2006 as digits"))
+	return at.Local().Format(tr("2 January 2006 as digits"))
 }
+
+// midnight returns the beginning of this day.
+func midnight() time.Time {
+	y, m, d := time.Now().Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, time.Local)
+}
+
+func isToday(at time.Time) bool { return !at.Before(midnight()) }
 
 // shortTime returns the time of day if it is today, otherwise the day.
 func shortTime(at time.Time) string {
-	if dayName(at) == tr("Today") {
+	if isToday(at) {
 		return at.Local().Format("15:04")
 	}
 	return dayName(at)

@@ -66,7 +66,7 @@ func (n note) named() string {
 // attention is something that the user should know.
 type attention struct {
 	kind note
-	from *talk  // whose doing it is; nil for none
+	from *talk  // who causes it; nil for none
 	what string // what it is about, for a device whose name is shown; empty for the words of the kind
 	// accept and decline answer a request. Both may be nil, and they do nothing once it has been answered.
 	accept, decline func()
@@ -79,7 +79,7 @@ type notifier struct {
 	quiet map[notifiedOf]time.Time // when a notification was last shown
 }
 
-// notifiedOf is what the rate of notifications is limited for.
+// notifiedOf is a key by which notifications are limited.
 type notifiedOf struct {
 	kind note
 	from engine.PeerID // zero for all devices whose names are not shown

@@ -32,20 +32,21 @@ func (ts *transfers) examine(c *transferCard, t engine.Transfer) {
 		}
 		return f, nil
 	}, func(f found, _ error) {
-		if c.ask(f.free, f.clashes, ts.offersOf(t.Peer)) {
+		if c.ask(f.free, f.clashes, ts.offersFrom(t.Peer)) {
 			ts.u.dirty.resized = true
 		}
 	})
 }
 
-// offersOf counts a peer's unanswered offers.
-func (ts *transfers) offersOf(id engine.PeerID) (n int) {
-	for _, o := range ts.offers {
-		if o.Transfer.Peer == id {
-			n++
+// offersFrom returns a peer's unanswered offers, in the order of their IDs.
+func (ts *transfers) offersFrom(peer engine.PeerID) (ids []engine.TransferID) {
+	for id, o := range ts.offers {
+		if o.Transfer.Peer == peer {
+			ids = append(ids, id)
 		}
 	}
-	return n
+	slices.Sort(ids)
+	return ids
 }
 
 // lookAgain is how long a card whose offer was replaced by another one of the same ID is not accepted: the user may
@@ -176,9 +177,9 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 				ts.u.dialogs.pick(true, func(paths []string) { ts.accept(s, paths[0], e) })
 			}
 		},
-		acceptAll: func() {
-			for other, o := range ts.offers {
-				if s, ok := ts.shownOffer(other); ok && o.Transfer.Peer == t.Peer {
+		acceptAll: func(counted []engine.TransferID) {
+			for _, other := range counted {
+				if s, ok := ts.shownOffer(other); ok && s.offer.Transfer.Peer == t.Peer {
 					ts.accept(s, ts.u.downloads(), engine.SkipIdentical)
 				}
 			}

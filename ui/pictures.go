@@ -19,11 +19,11 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// The room for one picture in a card, and for each of several. A picture is decoded only after the transfer is accepted,
-// complete and verified.
+// The largest size of a single picture in a card, and of each of several. A picture is decoded only after the transfer
+// is accepted, complete and verified.
 var (
-	pictureRoom = fyne.NewSize(widgets.CardWidth-2*widgets.CardPadX, 340)
-	squareRoom  = fyne.NewSquareSize(200)
+	pictureBox = fyne.NewSize(widgets.CardWidth-2*widgets.CardPadX, 340)
+	squareBox  = fyne.NewSquareSize(200)
 )
 
 const (
@@ -133,9 +133,9 @@ func makeAlbum(ctx context.Context, paths []string) *album {
 			found = append(found, path)
 		}
 	}
-	room := pictureRoom
+	box := pictureBox
 	if len(found) > 1 {
-		room = squareRoom
+		box = squareBox
 	}
 	a := &album{}
 	for i, path := range found {
@@ -143,7 +143,7 @@ func makeAlbum(ctx context.Context, paths []string) *album {
 			a.more = len(found) - i
 			break
 		}
-		if th, err := thumbnail.Make(ctx, path, room); err == nil {
+		if th, err := thumbnail.Make(ctx, path, box); err == nil {
 			a.paths = append(a.paths, path)
 			a.shown = append(a.shown, widgets.AlbumPicture{Name: filepath.Base(path), Image: th.Image, Size: th.Size})
 		}

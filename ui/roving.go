@@ -6,7 +6,7 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// stop is a row or a tile that the arrow keys reach. In the tree of widgets it is shown.
+// stop is a row or a tile that the arrow keys reach. shown is the object that the canvas holds.
 type stop struct {
 	shown fyne.Focusable
 	row   *widgets.TapRow

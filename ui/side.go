@@ -283,10 +283,10 @@ func (s *side) refresh() {
 	} else {
 		s.everyone.status.SetText(trn("{{.N}} devices connected", connected))
 	}
-	room := u.talks[engine.PeerID{}]
-	s.everyone.Choose(room != nil && room == u.current && u.page == pageTalk)
-	if room != nil {
-		s.everyone.unread(room.unread)
+	everyone := u.talks[engine.PeerID{}]
+	s.everyone.Choose(everyone != nil && everyone == u.current && u.page == pageTalk)
+	if everyone != nil {
+		s.everyone.unread(everyone.unread)
 	}
 	s.home.Choose(u.page == pageEmpty)
 	s.home.status.SetText(tr("No devices nearby"))
@@ -344,7 +344,7 @@ func (s *side) refreshRow(l listed, double bool) {
 
 // asks reports whether a peer waits for an answer of the user.
 func (s *side) asks(id engine.PeerID) bool {
-	return s.u.invites.asked(id) || s.u.transfers.offersOf(id) > 0
+	return s.u.invites.asked(id) || len(s.u.transfers.offersFrom(id)) > 0
 }
 
 // stateOf describes a device in the list, and reports whether that is a warning.
@@ -363,7 +363,7 @@ func (s *side) stateOf(l listed) (state string, warns bool) {
 		return state, true
 	case u.invites.asked(id):
 		wants = tr("Wants to connect")
-	case u.transfers.offersOf(id) > 0:
+	case len(u.transfers.offersFrom(id)) > 0:
 		wants = tr("Wants to send files")
 	}
 	switch {

@@ -81,7 +81,7 @@ func (u *UI) pruneTalks(but *talk) {
 	var idle []*talk
 	for _, t := range u.talks {
 		if t != but && t != u.current && !t.everyone() && u.stranger(t) && u.o.History.Held(t.key) && t.draft == "" && len(t.open) == 0 &&
-			len(t.live) == 0 && u.transfers.offersOf(t.id) == 0 && u.pairings.cards[t.id] == nil {
+			len(t.live) == 0 && len(u.transfers.offersFrom(t.id)) == 0 && u.pairings.cards[t.id] == nil {
 			idle = append(idle, t)
 		}
 	}

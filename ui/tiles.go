@@ -78,7 +78,7 @@ func (g *deviceTiles) set(l listed, double bool) (resized bool) {
 		resized = true
 	}
 	state, warns := u.side.stateOf(l)
-	if l.p.Trust == engine.TrustVerified && (state == tr("Connected") || state == tr("Nearby")) {
+	if !warns && !u.side.asks(id) && isVerifiedAndReachable(l.p) {
 		state = tr("Verified") // the dot shows the connection
 	}
 	if double {
@@ -94,6 +94,14 @@ func (g *deviceTiles) set(l listed, double bool) (resized bool) {
 		Favourite: l.favourite, Checkable: len(u.sending.paths) > 0, Checked: u.sending.chosen[id], Unread: unread, Moves: moves, Part: part,
 	})
 	return resized || changed
+}
+
+// isVerifiedAndReachable reports whether nothing about a verified peer needs words.
+func isVerifiedAndReachable(p engine.Peer) bool {
+	if p.Trust != engine.TrustVerified || p.Via != "" {
+		return false
+	}
+	return p.State == engine.Connected || p.State == engine.Found && p.Err == nil
 }
 
 // tileLabel is what a screen reader says about a tile.

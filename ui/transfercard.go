@@ -3,7 +3,9 @@ package ui
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -21,7 +23,7 @@ import (
 type transferActions struct {
 	accept                                                           func(engine.Existing)
 	acceptInto                                                       func(engine.Existing)
-	acceptAll                                                        func()
+	acceptAll                                                        func([]engine.TransferID)
 	enterPIN                                                         func()
 	always                                                           func() // nil if the peer's files cannot be accepted without asking
 	decline, block, cancel, pause, resume, open, reveal, copy, retry func()
@@ -52,10 +54,11 @@ type transferCard struct {
 	actions    transferActions
 	now        engine.Transfer
 	state      engine.TransferState
-	waiting    int      // unanswered offers of the same peer
-	free       string   // the free disk space, as text
-	clashes    []string // names that already exist in the target folder
-	barred     bool     // the peer is blocked, so nothing can be sent again
+	waiting    []engine.TransferID // unanswered offers of the same peer, as the card counts them
+	recounted  time.Time           // when they changed while the card offered to accept all
+	free       string              // the free disk space, as text
+	clashes    []string            // names that already exist in the target folder
+	barred     bool                // the peer is blocked, so nothing can be sent again
 }
 
 func newTransferCard(t engine.Transfer, actions transferActions) *transferCard {
@@ -136,13 +139,16 @@ func (c *transferCard) describe() bool {
 }
 
 // ask adds what was looked up about an offer. It reports whether the height changed.
-func (c *transferCard) ask(free string, clashes []string, waiting int) bool {
+func (c *transferCard) ask(free string, clashes []string, waiting []engine.TransferID) bool {
 	if c.state != engine.Offered || !c.now.Incoming {
 		return false
 	}
 	c.free, c.clashes = free, clashes
 	changed := c.describe()
-	if waiting != c.waiting {
+	if !slices.Equal(waiting, c.waiting) {
+		if len(c.waiting) > 1 {
+			c.recounted = time.Now()
+		}
 		c.waiting = waiting
 		c.rebuild()
 		changed = true
@@ -155,6 +161,14 @@ func (c *transferCard) setBarred(on bool) {
 	if on != c.barred {
 		c.barred = on
 		c.rebuild()
+	}
+}
+
+// acceptCounted accepts the offers that the card has counted, unless they have just changed: the user may have meant the
+// earlier ones.
+func (c *transferCard) acceptCounted() {
+	if time.Since(c.recounted) >= lookAgain {
+		c.actions.acceptAll(c.waiting)
 	}
 }
 
@@ -213,8 +227,8 @@ func (c *transferCard) rebuild() {
 	case asks:
 		c.accept = add(tr("Accept"), widget.HighImportance, c.acceptShown)
 		add(tr("Accept into…"), widget.MediumImportance, func() { c.actions.acceptInto(c.existing()) })
-		if c.waiting > 1 {
-			add(tr("Accept all {{.N}}", "N", c.waiting), widget.MediumImportance, c.actions.acceptAll)
+		if len(c.waiting) > 1 {
+			add(tr("Accept all {{.N}}", "N", len(c.waiting)), widget.MediumImportance, c.acceptCounted)
 		}
 		add(tr("Decline"), widget.MediumImportance, c.actions.decline)
 		add(tr("Block…"), widget.LowImportance, c.actions.block)

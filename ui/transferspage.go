@@ -143,7 +143,7 @@ func (p *transfersPage) heading(id engine.TransferID) string {
 	if t, known := p.u.transfers.all[id]; known && !t.State.Final() {
 		return tr("Active")
 	}
-	if at := p.u.transfers.at(id); dayName(at) == tr("Today") {
+	if isToday(p.u.transfers.at(id)) {
 		return tr("Today")
 	}
 	return tr("Earlier")

@@ -81,8 +81,8 @@ func TestWindow_TwoExchangeMessagesAndAFolder(t *testing.T) {
 		return len(b) == 1 && strings.HasSuffix(b[0], "Delivered to 1 device")
 	})
 	l.until(t, "unread for everyone", func() bool {
-		room := anna.talks[engine.PeerID{}]
-		return room != nil && room.unread == 1 && anna.side.everyone.badge.Visible()
+		everyone := anna.talks[engine.PeerID{}]
+		return everyone != nil && everyone.unread == 1 && anna.side.everyone.badge.Visible()
 	})
 
 	// The conversation with a peer that left stays in the list.

@@ -167,7 +167,7 @@ func (s *stage) allTransfers() {
 			file("report.pdf")(t)
 			t.Saved, t.Renamed, t.Notes = []string{"/home/anna/Downloads/report (1).pdf"}, 1, []engine.Note{{Path: "report.pdf", Saved: "report (1).pdf"}}
 		}},
-		{engine.Failed, false, func(t *engine.Transfer) { file("holiday-video.mp4")(t); t.Err = engine.ErrNoRoom }},
+		{engine.Failed, false, func(t *engine.Transfer) { file("holiday-video.mp4")(t); t.Err = engine.ErrNoSpace }},
 		{engine.Declined, false, file("song.flac")},
 		{engine.Stalled, false, func(t *engine.Transfer) { t.Err = engine.ErrLost }},
 		{engine.Paused, true, file("disk image of an old computer, a rather long name.img")},
@@ -264,7 +264,7 @@ var views = []struct {
 		s.transfers.take(t)
 		s.settle()
 		for _, c := range s.transfers.cardsOf(t.ID) {
-			c.ask("Goes to Downloads, where 23.1 GB are free", []string{"report.pdf", "notes.txt"}, 2)
+			c.ask("Goes to Downloads, where 23.1 GB are free", []string{"report.pdf", "notes.txt"}, []engine.TransferID{"a", "b"})
 		}
 		s.timeline.Remeasure()
 	}},

@@ -300,23 +300,23 @@ func (r *bubbleRenderer) Layout(s fyne.Size) {
 	r.layoutFoot(s.Width, y+b.height+2)
 }
 
-// footRoom returns the width that is left for the stamp next to the Try again link.
-func (b *Bubble) footRoom(width float32) float32 {
+// footWidth returns the width that is left for the stamp next to the Try again link.
+func (b *Bubble) footWidth(width float32) float32 {
 	if !b.Again.Hidden {
 		width -= b.Again.MinSize().Width + Gap
 	}
 	return width - 2*GapTight
 }
 
-func (b *Bubble) footHeight(width float32) float32 { return b.foot.HeightFor(b.footRoom(width)) }
+func (b *Bubble) footHeight(width float32) float32 { return b.foot.HeightFor(b.footWidth(width)) }
 
 // layoutFoot puts the stamp below the bubble, with the Try again link at its end.
 func (r *bubbleRenderer) layoutFoot(width, y float32) {
-	b, room := r.b, r.b.footRoom(width)
-	b.foot.Resize(fyne.NewSize(room, b.footHeight(width)))
+	b, left := r.b, r.b.footWidth(width)
+	b.foot.Resize(fyne.NewSize(left, b.footHeight(width)))
 	b.foot.Move(fyne.NewPos(GapTight, y))
 	b.Again.Resize(b.Again.MinSize())
-	b.Again.Move(fyne.NewPos(GapTight+room+Gap, y-1))
+	b.Again.Move(fyne.NewPos(GapTight+left+Gap, y-1))
 }
 
 func (r *bubbleRenderer) MinSize() fyne.Size {

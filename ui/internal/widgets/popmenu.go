@@ -35,15 +35,15 @@ var _ fyne.Focusable = (*PopMenu)(nil)
 // of less than zero is that of the right edge, less 1e4.
 func OpenMenu(actions []Action, over fyne.Canvas, at fyne.Position) *PopMenu {
 	m := newPopMenu(actions, over)
-	room := over.Size()
+	space := over.Size()
 	size := m.MinSize()
-	if room.Height < size.Height+2*Gap {
-		size.Height = room.Height - 2*Gap
+	if space.Height < size.Height+2*Gap {
+		size.Height = space.Height - 2*Gap
 	}
 	if at.X < 0 {
 		at.X += 1e4 - size.Width
 	}
-	m.pop.ShowAtPosition(fyne.NewPos(max(Gap, min(at.X, room.Width-size.Width-Gap)), max(Gap, min(at.Y, room.Height-size.Height-Gap))))
+	m.pop.ShowAtPosition(fyne.NewPos(max(Gap, min(at.X, space.Width-size.Width-Gap)), max(Gap, min(at.Y, space.Height-size.Height-Gap))))
 	m.pop.Resize(size)
 	over.Focus(m)
 	return m

@@ -36,14 +36,14 @@ func NewToast(closeName string, left func() float32) *Toast {
 	return t
 }
 
-// NewOverTop returns content that lies over the upper edge of the room it fills, in a card. left returns how much of
-// the room's width it leaves free.
+// NewOverTop returns content that lies over the upper edge of the space it fills, in a card. left returns how much of
+// the space's width it leaves free.
 func NewOverTop(content fyne.CanvasObject, left func() float32) *fyne.Container {
 	body := NewStackedInset(Stacked{Top: GapWide, Bottom: GapWide, Left: Edge, Right: Edge}, content)
 	return container.New(floating{left: left}, container.NewStack(NewPanel(ColorCard, theme.ColorNamePrimary, 12), body))
 }
 
-// floating places its only object over the upper or the lower edge of the room, in the middle.
+// floating places its only object over the upper or the lower edge of the space, in the middle.
 type floating struct {
 	bottom bool
 	left   func() float32 // nil for nothing
@@ -51,23 +51,23 @@ type floating struct {
 
 const floatingWidth = 560
 
-// MinSize implements fyne.Layout. The object takes no room.
+// MinSize implements fyne.Layout. The object takes no space.
 func (floating) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.Size{} }
 
 // Layout implements fyne.Layout.
-func (f floating) Layout(o []fyne.CanvasObject, room fyne.Size) {
+func (f floating) Layout(o []fyne.CanvasObject, space fyne.Size) {
 	left := float32(0)
 	if f.left != nil {
 		left = f.left()
 	}
-	w := min(floatingWidth, room.Width-left-2*Edge)
+	w := min(floatingWidth, space.Width-left-2*Edge)
 	h := heightOf(o[0], w)
 	y := float32(HeadHeight + Gap) // the head of the page stays free
 	if f.bottom {
-		y = room.Height - h - toastBottom
+		y = space.Height - h - toastBottom
 	}
 	o[0].Resize(fyne.NewSize(w, h))
-	o[0].Move(fyne.NewPos(left+(room.Width-left-w)/2, y))
+	o[0].Move(fyne.NewPos(left+(space.Width-left-w)/2, y))
 }
 
 // toastBottom keeps the toast off the field for messages.
