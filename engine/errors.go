@@ -89,7 +89,7 @@ var (
 	ErrTooMuch    = transfer.ErrTooMuch
 	ErrStalled    = transfer.ErrStalled
 	ErrGone       = transfer.ErrGone
-	ErrNoRoom     = transfer.ErrNoRoom // an ErrDiskFull found before the first byte
+	ErrNoSpace    = transfer.ErrNoSpace // an ErrDiskFull found before the first byte
 
 	ErrReadOnly     = transfer.ErrReadOnly     // an ErrDenied for a read-only disk
 	ErrFileTooLarge = transfer.ErrFileTooLarge // the disk's file system cannot hold so large a file

@@ -335,13 +335,13 @@ func TestPortable_LeavesNoSeparator(t *testing.T) {
 	}
 }
 
-// TestDiskRoom_ManySmallFiles: files of one byte take 4 KiB each, and leave the reserve free.
-func TestDiskRoom_ManySmallFiles(t *testing.T) {
+// TestDiskSpace_ManySmallFiles: files of one byte take 4 KiB each, and leave the reserve free.
+func TestDiskSpace_ManySmallFiles(t *testing.T) {
 	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
 		t.Skip("free space is not asked for there")
 	}
 	dst := t.TempDir()
-	if _, _, _, err := run(t, t.Context(), []string{dst}, ReceiveOptions{Dir: t.TempDir(), Entries: 1 << 50}); !errors.Is(err, ErrNoRoom) {
+	if _, _, _, err := run(t, t.Context(), []string{dst}, ReceiveOptions{Dir: t.TempDir(), Entries: 1 << 50}); !errors.Is(err, ErrNoSpace) {
 		t.Errorf("2^50 entries: %v", err)
 	}
 	free, err := FreeSpace(dst)

@@ -52,13 +52,13 @@ var errEnded = errors.New("ended")
 // is free takes the next block, so each carries as much as it can. The blocks of a lane that dies are sent again over
 // another lane; duplicates are dropped. A block counts as taken when the other end has processed it.
 type bundle struct {
-	mu   sync.Mutex
-	work *sync.Cond // signals the lanes' writers: there is something to write
-	room *sync.Cond // signals senders that the window has room, and drain that everything is acknowledged
-	came *sync.Cond // signals the receiver: the next block has arrived
-	err  error
-	quit chan struct{} // closed when err is set
-	wg   sync.WaitGroup
+	mu    sync.Mutex
+	work  *sync.Cond // signals the lanes' writers: there is something to write
+	freed *sync.Cond // signals senders that the window has room, and drain that everything is acknowledged
+	came  *sync.Cond // signals the receiver: the next block has arrived
+	err   error
+	quit  chan struct{} // closed when err is set
+	wg    sync.WaitGroup
 
 	lanes   map[*lane]struct{}
 	closing bool // the end of a lane is no longer a failure
@@ -95,7 +95,7 @@ type lane struct {
 
 func newBundle() *bundle {
 	b := &bundle{lanes: map[*lane]struct{}{}, early: map[uint64]*block{}, quit: make(chan struct{})}
-	b.work, b.room, b.came = sync.NewCond(&b.mu), sync.NewCond(&b.mu), sync.NewCond(&b.mu)
+	b.work, b.freed, b.came = sync.NewCond(&b.mu), sync.NewCond(&b.mu), sync.NewCond(&b.mu)
 	b.timer = time.AfterFunc(time.Hour, b.tellNow)
 	b.wg.Go(b.watch)
 	return b
@@ -134,7 +134,7 @@ func (b *bundle) failLocked(err error) {
 	}
 	b.timer.Stop()
 	b.work.Broadcast()
-	b.room.Broadcast()
+	b.freed.Broadcast()
 	b.came.Broadcast()
 }
 
@@ -207,7 +207,7 @@ func (b *bundle) send(k *block) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for b.err == nil && (b.bytes > 0 && b.bytes+n > sendWindow || len(b.queue)+len(b.out) >= sendBlocks) {
-		b.room.Wait()
+		b.freed.Wait()
 	}
 	if b.err != nil {
 		k.release()
@@ -281,7 +281,7 @@ func (b *bundle) write(l *lane) {
 		b.mu.Lock()
 		if tell && err == nil && !l.dead {
 			b.told = max(b.told, taken)
-			b.room.Broadcast() // for drain
+			b.freed.Broadcast() // for drain
 		}
 		if k != nil {
 			k.writing--
@@ -358,7 +358,7 @@ func (b *bundle) acknowledgedLocked(taken uint64) error {
 		k.tryReleaseLocked()
 	}
 	b.out = slices.Delete(b.out, 0, n)
-	b.room.Broadcast()
+	b.freed.Broadcast()
 	return nil
 }
 
@@ -433,7 +433,7 @@ func (b *bundle) drain(limit time.Duration) error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		late = true
-		b.room.Broadcast()
+		b.freed.Broadcast()
 	})
 	defer timer.Stop()
 	b.mu.Lock()
@@ -443,7 +443,7 @@ func (b *bundle) drain(limit time.Duration) error {
 		b.work.Signal()
 	}
 	for b.err == nil && !late && (b.bytes > 0 || b.told < b.taken) {
-		b.room.Wait()
+		b.freed.Wait()
 	}
 	switch {
 	case b.bytes == 0: // even if the lanes have ended since

@@ -24,8 +24,8 @@ var (
 	ErrStalled    = errors.New("the other side stopped sending or reading")
 	ErrGone       = errors.New("the receiving folder is gone or was replaced")
 	ErrFailed     = errors.New("the transfer failed")
-	// ErrNoRoom is an ErrDiskFull before the first byte: the whole transfer would not fit.
-	ErrNoRoom = fmt.Errorf("%w: not enough space for the whole transfer", ErrDiskFull)
+	// ErrNoSpace is an ErrDiskFull before the first byte: the whole transfer would not fit.
+	ErrNoSpace = fmt.Errorf("%w: not enough space for the whole transfer", ErrDiskFull)
 	// ErrReadOnly is an ErrDenied from a disk that accepts no writes at all.
 	ErrReadOnly = fmt.Errorf("%w: the disk is read-only", ErrDenied)
 	// ErrFileTooLarge is a file that the disk's file system cannot hold, such as one of 4 GB on FAT32.
@@ -71,7 +71,7 @@ var reasons = [...]error{
 	12: ErrTooMuch,
 	13: ErrStalled,
 	14: ErrGone,
-	15: ErrNoRoom,
+	15: ErrNoSpace,
 	16: ErrReadOnly,
 	17: ErrFileTooLarge,
 	18: ErrNameRefused,
@@ -205,7 +205,7 @@ func Violation(err error) bool {
 
 // Passing reports whether another attempt may succeed.
 func Passing(err error) bool {
-	if errors.Is(err, ErrNoRoom) {
+	if errors.Is(err, ErrNoSpace) {
 		return false
 	}
 	for _, e := range []error{ErrInterrupted, ErrStalled, ErrDigest, ErrUnsynced, ErrDiskFull} {

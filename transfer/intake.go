@@ -205,7 +205,7 @@ func (in *Intake) admitLocked(p Part) (*intakePart, error) {
 	if limit, known := largestFile(in.stage.volume); known && size > limit {
 		return nil, ErrFileTooLarge
 	}
-	if err := in.stage.roomFor(min(size, 1<<61)+(1+folders)*entryCost, in.opts.Reserve); err != nil {
+	if err := in.stage.checkSpace(min(size, 1<<61)+(1+folders)*entryCost, in.opts.Reserve); err != nil {
 		return nil, err
 	}
 	for i := 1; i < len(names); i++ {
@@ -351,9 +351,9 @@ func (in *Intake) charge(part *intakePart, n int64) error {
 			return ErrTooMuch
 		}
 	}
-	if in.unpaid >= intakeSpaceEvery { // guard: intake-room
+	if in.unpaid >= intakeSpaceEvery { // guard: intake-space
 		in.unpaid = 0
-		return in.stage.roomFor(0, in.opts.Reserve)
+		return in.stage.checkSpace(0, in.opts.Reserve)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ type Summary struct {
 	Totals
 	Names   []string // top-level names, in order
 	LeftOut int64    // links, devices and unreadable entries
-	Room    int64    // bytes that everything takes on a disk with support for sparse files
+	OnDisk  int64    // bytes that everything takes on a disk with support for sparse files
 }
 
 // Listing is the content of an offer: the paths and everything below them, as found by one walk. Send visits exactly
@@ -136,7 +136,7 @@ func (l *Listing) Top() Summary {
 		default:
 			s.Files++
 			s.Bytes += t.info.Size()
-			s.Room += roomOf(t.info)
+			s.OnDisk += onDisk(t.info)
 		}
 	}
 	return s
@@ -184,7 +184,7 @@ func (l *Listing) add(it item) Totals {
 	default:
 		s.Files++
 		s.Bytes += it.size
-		s.Room += it.room
+		s.OnDisk += it.onDisk
 	}
 	same := 0
 	for same < len(l.last) && same < len(e.path) && l.last[same] == e.path[same] {
@@ -236,10 +236,10 @@ func (l *Listing) each(ctx context.Context, visit func(listed) error) error {
 // item is an entry found by a walk of the source, or the reason why it is left out.
 type item struct {
 	entry
-	index int64       // number among the announced files
-	room  int64       // bytes that it takes on the disk
-	info  fs.FileInfo // as it was found; nil if it was not found
-	err   error
+	index  int64       // number among the announced files
+	onDisk int64       // bytes that it takes on the disk
+	info   fs.FileInfo // as it was found; nil if it was not found
+	err    error
 }
 
 // dirBatch is how many names of a folder are read at once, so that memory use does not grow with the folder.

@@ -68,10 +68,10 @@ const (
 	// transfer.
 	syncEvery = 8 << 20
 	syncWait  = 2 * time.Second
-	// spaceEvery is the amount of data after which free space is checked again, roomWait the interval while there is
+	// spaceEvery is the amount of data after which free space is checked again, spaceWait the interval while there is
 	// none.
 	spaceEvery = 16 << 20
-	roomWait   = 500 * time.Millisecond
+	spaceWait  = 500 * time.Millisecond
 )
 
 // Receive receives what Send sends, and returns when it is durable under its final names and the receipt is written.
@@ -148,7 +148,7 @@ type receiver struct {
 	index       int64               // number of the next file
 	seen        Totals              // announced
 	left        Totals              // what earlier attempts have left here and this one has not announced
-	fromStart   int                 // how many of the journal's entries makeRoom has passed for files
+	fromStart   int                 // how many of the journal's entries discardLeftovers has passed for files
 	fromEnd     int                 // and for folders
 	refused     Totals              // of these, what cannot be stored here
 	under       map[string]Totals   // by the sender's top-level name: what is stored here

@@ -210,9 +210,9 @@ const entryCost = 4 << 10
 // charge counts bytes that the disk takes, and checks free space from time to time.
 func (r *receiver) charge(n int64) error {
 	r.unasked += n
-	if r.unasked >= spaceEvery { // guard: disk-room-meanwhile
+	if r.unasked >= spaceEvery { // guard: disk-space-meanwhile
 		r.unasked = 0
-		return r.retry(func() error { return r.stage.roomFor(0, r.opts.Reserve) })
+		return r.retry(func() error { return r.stage.checkSpace(0, r.opts.Reserve) })
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ func (r *receiver) retry(do func() error) error {
 			return err
 		}
 		select {
-		case <-time.After(roomWait):
+		case <-time.After(spaceWait):
 		case <-r.b.quit:
 			return r.b.alive()
 		}

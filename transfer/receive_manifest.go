@@ -194,7 +194,7 @@ func (r *receiver) admit(e entry) error {
 		return nil
 	}
 	if r.left != (Totals{}) { // guard: leftovers
-		if err := r.makeRoom(); err != nil {
+		if err := r.discardLeftovers(); err != nil {
 			return at(e.path, err)
 		}
 	}
@@ -295,11 +295,11 @@ func (r *receiver) see(h *held) {
 	h.seen = true
 }
 
-// makeRoom discards what earlier attempts left here, until it fits together with what this attempt has announced. Each
-// attempt may bring as much as the offer: otherwise, attempts that announce different names would add up. For an
-// unchanged source, both fit. The oldest data goes first, because the sender would have announced it if it still had
-// it.
-func (r *receiver) makeRoom() error {
+// discardLeftovers discards what earlier attempts left here, until it fits together with what this attempt has
+// announced. Each attempt may bring as much as the offer: otherwise, attempts that announce different names would add
+// up. For an unchanged source, both fit. The oldest data goes first, because the sender would have announced it if it
+// still had it.
+func (r *receiver) discardLeftovers() error {
 	if r.left != (Totals{}) {
 		// The user is asked again, and keeps what has arrived until the answer.
 		if err := r.opts.Limit(r.withLeft()); err != nil && Passing(err) {

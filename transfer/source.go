@@ -188,7 +188,7 @@ func (s *source) look(rel string, links bool) item {
 	it.modTime, it.stamp, it.info = info.ModTime(), stampOf(info), info
 	switch {
 	case info.Mode().IsRegular():
-		it.size, it.room, it.exec = info.Size(), roomOf(info), info.Mode()&0o100 != 0
+		it.size, it.onDisk, it.exec = info.Size(), onDisk(info), info.Mode()&0o100 != 0
 		if it.size == 0 && s.unsized(rel, info) {
 			it.err = ErrUnsized
 		}

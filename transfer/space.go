@@ -23,10 +23,10 @@ func checkSpace(d *os.File, n, reserve int64) error {
 	if reserve != 0 {
 		keep = uint64(max(reserve, 0))
 	}
-	if uint64(max(n, 0))+keep > free { // guard: disk-room
+	if uint64(max(n, 0))+keep > free { // guard: disk-space
 		full := ErrDiskFull
 		if n > 0 {
-			full = ErrNoRoom
+			full = ErrNoSpace
 		}
 		return fmt.Errorf("%w: %d bytes are needed, %d are free, and %d of those stay in reserve", full, n, free, keep)
 	}

@@ -144,7 +144,7 @@ func (s *stage) start(opts ReceiveOptions, boot string) error {
 	if err := s.journal.f.Truncate(0); err != nil {
 		return err
 	}
-	if err := s.roomFor(min(opts.Expect, 1<<61)+entryCost*min(opts.Entries, 1<<48), opts.Reserve); err != nil {
+	if err := s.checkSpace(min(opts.Expect, 1<<61)+entryCost*min(opts.Entries, 1<<48), opts.Reserve); err != nil {
 		s.remove()
 		return err
 	}
@@ -248,8 +248,8 @@ func keepsModes(root *os.Root, folder fs.FileInfo) bool {
 	return true
 }
 
-// roomFor reports whether n more bytes fit.
-func (s *stage) roomFor(n, reserve int64) error {
+// checkSpace reports whether n more bytes fit.
+func (s *stage) checkSpace(n, reserve int64) error {
 	if s.check("statfs", s.dir) != nil { // simulates a disk that does not report its free space
 		return nil
 	}

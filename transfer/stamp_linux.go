@@ -20,8 +20,8 @@ func isSparse(info fs.FileInfo) bool {
 	return ok && st.Blocks*512 < info.Size()
 }
 
-// roomOf returns how many bytes a file takes on its disk, but no more than its length.
-func roomOf(info fs.FileInfo) int64 {
+// onDisk returns how many bytes a file takes on its disk, but no more than its length.
+func onDisk(info fs.FileInfo) int64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return min(info.Size(), st.Blocks*512)
 	}

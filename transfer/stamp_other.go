@@ -8,4 +8,4 @@ func stampOf(info fs.FileInfo) uint64 { return stamp(info) }
 
 func isSparse(fs.FileInfo) bool { return false }
 
-func roomOf(info fs.FileInfo) int64 { return info.Size() }
+func onDisk(info fs.FileInfo) int64 { return info.Size() }

@@ -252,7 +252,7 @@ func TestSource_ChangeThatKeepsTheContentLosesNoFile(t *testing.T) {
 	}
 }
 
-func TestDiskRoom_TooLargeIsRefusedAtOnce(t *testing.T) {
+func TestDiskSpace_TooLargeIsRefusedAtOnce(t *testing.T) {
 	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
 		t.Skip("free space is not asked for there")
 	}

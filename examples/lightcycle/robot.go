@@ -9,12 +9,12 @@ func pilot(b *Board, rider int, dice *rand.Rand) Turn {
 	if r.Out {
 		return Straight
 	}
-	left, right := room(b, r, Left), room(b, r, Right)
+	left, right := freeCells(b, r, Left), freeCells(b, r, Right)
 	side := Left
 	if right > left || right == left && dice.IntN(2) == 0 {
 		side = Right
 	}
-	switch ahead := room(b, r, Straight); {
+	switch ahead := freeCells(b, r, Straight); {
 	case ahead == 0:
 		return side
 	case dice.IntN(12) == 0 && max(left, right) > 2:
@@ -23,8 +23,8 @@ func pilot(b *Board, rider int, dice *rand.Rand) Turn {
 	return Straight
 }
 
-// room returns how many free cells follow in a line after a turn.
-func room(b *Board, r Rider, t Turn) int {
+// freeCells returns how many free cells follow in a line after a turn.
+func freeCells(b *Board, r Rider, t Turn) int {
 	h, n := r.Heading.turned(t), 0
 	for at := r.At.next(h); b.Free(at); at = at.next(h) {
 		n++

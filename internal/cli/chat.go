@@ -101,7 +101,7 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 			return cmp.Or(inputErr, m.err())
 		}
 		in, again := lines, (<-chan time.Time)(nil)
-		if m.ended || !m.room(time.Now()) {
+		if m.ended || !m.mayRead(time.Now()) {
 			in, again = nil, time.After(100*time.Millisecond)
 		}
 		select {

@@ -40,7 +40,7 @@ func TestChat_SilentPeerDelaysNoOthers(t *testing.T) {
 		began := time.Now()
 		most := 0
 		for i := 0; i < lines; {
-			if !m.room(time.Now()) {
+			if !m.mayRead(time.Now()) {
 				select {
 				case r := <-m.results:
 					m.take(r, time.Now())
@@ -117,7 +117,7 @@ func TestChat_OutageLosesNoLines(t *testing.T) {
 		})
 		const lines = 2000
 		for i := 0; i < lines; {
-			if m.room(time.Now()) {
+			if m.mayRead(time.Now()) {
 				if i == 500 {
 					net.Cut(b.Addr, true)
 					time.AfterFunc(8*time.Second, func() { net.Cut(b.Addr, false) })

@@ -114,7 +114,7 @@ func (s *Store) commit() error {
 			s.dropped[id] = true
 		}
 	}
-	s.room.Broadcast()
+	s.written.Broadcast()
 	return err
 }
 

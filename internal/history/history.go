@@ -92,7 +92,7 @@ type Store struct {
 	db *bbolt.DB // nil keeps everything in memory
 
 	mu       sync.Mutex
-	room     sync.Cond
+	written  sync.Cond
 	books    map[string]*book
 	pending  map[key]Row
 	held     map[key]Row     // rows of the held talks
@@ -112,7 +112,7 @@ type Store struct {
 
 func newStore() *Store {
 	s := &Store{books: map[string]*book{}, pending: map[key]Row{}, held: map[key]Row{}, talks: map[string]bool{}, dropped: map[string]bool{}, floor: 1, limits: defaultLimits, wake: make(chan struct{}, 1), done: make(chan struct{})}
-	s.room.L = &s.mu
+	s.written.L = &s.mu
 	return s
 }
 
@@ -172,7 +172,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	s.room.Broadcast()
+	s.written.Broadcast()
 	s.mu.Unlock()
 	if s.db == nil {
 		return nil
@@ -214,10 +214,10 @@ func (s *Store) changed() {
 	}
 }
 
-// makeRoomLocked waits until the disk has caught up, unless the disk fails.
-func (s *Store) makeRoomLocked() {
+// awaitDiskLocked waits until the disk has caught up, unless the disk fails.
+func (s *Store) awaitDiskLocked() {
 	for s.db != nil && !s.closed && s.problem == nil && len(s.pending) >= maxPending {
-		s.room.Wait()
+		s.written.Wait()
 	}
 	if len(s.pending) >= maxPending && s.problem != nil { // they cannot be saved, so drop the oldest
 		var oldest key
@@ -235,7 +235,7 @@ func (s *Store) makeRoomLocked() {
 func (s *Store) Append(talk string, r Row) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.makeRoomLocked()
+	s.awaitDiskLocked()
 	known := s.books[talk] != nil
 	b := s.bookLocked(talk)
 	if !known || b.held || b.first == b.next && b.talk.Last.IsZero() {
@@ -263,7 +263,7 @@ func (s *Store) Append(talk string, r Row) uint64 {
 func (s *Store) Set(talk string, seq uint64, r Row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.makeRoomLocked()
+	s.awaitDiskLocked()
 	b := s.books[talk]
 	switch {
 	case b == nil || seq < b.first || seq >= b.next:

@@ -51,7 +51,7 @@ var Kinds = []Kind{
 	{32, "profile_in_use", engine.ErrInUse},
 	{33, "profile_permissions", engine.ErrPermissions},
 	{34, "profile_corrupt", engine.ErrCorrupt},
-	{40, "no_room", engine.ErrNoRoom},
+	{40, "no_space", engine.ErrNoSpace},
 	{41, "disk_full", engine.ErrDiskFull},
 	{42, "read_only", engine.ErrReadOnly},
 	{43, "denied", engine.ErrDenied},

@@ -121,7 +121,7 @@ func serve(ctx context.Context, l net.Listener, atOnce int, full, do func(net.Co
 	defer l.Close()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	room := make(chan struct{}, atOnce)
+	slots := make(chan struct{}, atOnce)
 	for {
 		c, err := l.Accept()
 		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
@@ -138,7 +138,7 @@ func serve(ctx context.Context, l net.Listener, atOnce int, full, do func(net.Co
 			continue
 		}
 		select {
-		case room <- struct{}{}:
+		case slots <- struct{}{}:
 		default:
 			if full != nil {
 				full(c)
@@ -147,7 +147,7 @@ func serve(ctx context.Context, l net.Listener, atOnce int, full, do func(net.Co
 			continue
 		}
 		wg.Go(func() {
-			defer func() { <-room }()
+			defer func() { <-slots }()
 			defer c.Close()
 			do(c)
 		})

@@ -67,17 +67,17 @@ func sweepAll(ctx context.Context, targets []netip.Addr, port uint16) ([]netip.A
 		wg    sync.WaitGroup
 		fail  error
 	)
-	room := make(chan struct{}, sweepSockets)
+	slots := make(chan struct{}, sweepSockets)
 	for part := range slices.Chunk(targets, sweepShare) {
 		select {
-		case room <- struct{}{}:
+		case slots <- struct{}{}:
 		case <-sweeping.Done():
 		}
 		if sweeping.Err() != nil {
 			break
 		}
 		wg.Go(func() {
-			defer func() { <-room }()
+			defer func() { <-slots }()
 			got, whole, err := sweepPart(sweeping, part, port, packet, ours, pace)
 			mu.Lock()
 			defer mu.Unlock()

@@ -14,7 +14,7 @@ import (
 type Hub[E any] struct {
 	traits  func(E) Traits
 	abandon func(E)
-	room    func()
+	drained func()
 
 	mu      sync.Mutex
 	closed  bool
@@ -24,10 +24,10 @@ type Hub[E any] struct {
 }
 
 // NewHub returns a hub for events with these traits. abandon ends an event, such as a stream, that no reader takes any
-// more. room is called without a lock held when a reader has made room for messages, and when readers have come or
+// more. drained is called without a lock held when a reader has made room for messages, and when readers have come or
 // gone.
-func NewHub[E any](traits func(E) Traits, abandon func(E), room func()) *Hub[E] {
-	return &Hub[E]{traits: traits, abandon: abandon, room: room, readers: map[*Reader[E]]struct{}{}}
+func NewHub[E any](traits func(E) Traits, abandon func(E), drained func()) *Hub[E] {
+	return &Hub[E]{traits: traits, abandon: abandon, drained: drained, readers: map[*Reader[E]]struct{}{}}
 }
 
 // Publish queues ev for every reader. It reports whether any reader takes the event.
@@ -83,7 +83,7 @@ func (h *Hub[E]) Subscribe(wants Kind, snapshot E) *Reader[E] {
 	r := newReader[E](Wants{Kinds: wants})
 	r.put(item[E]{snapshot, h.traits(snapshot)})
 	h.addReader(r)
-	h.room()
+	h.drained()
 	return r
 }
 
@@ -91,7 +91,7 @@ func (h *Hub[E]) Subscribe(wants Kind, snapshot E) *Reader[E] {
 func (h *Hub[E]) SubscribeTopic(topic string) *Reader[E] {
 	r := newReader[E](Wants{Messages, topic})
 	h.addReader(r)
-	h.room()
+	h.drained()
 	return r
 }
 
@@ -156,7 +156,7 @@ func (h *Hub[E]) Read(ctx context.Context, r *Reader[E], snapshot func() E) iter
 				}
 				continue
 			}
-			h.room()
+			h.drained()
 			if !it.Message && ctx.Err() != nil {
 				skipped = append(skipped, it)
 				continue
@@ -173,7 +173,7 @@ func (h *Hub[E]) Read(ctx context.Context, r *Reader[E], snapshot func() E) iter
 
 // retire stops further events to r.
 func (h *Hub[E]) retire(r *Reader[E]) {
-	defer h.room()
+	defer h.drained()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.readers, r)
@@ -185,7 +185,7 @@ func (h *Hub[E]) retire(r *Reader[E]) {
 func (h *Hub[E]) leave(r *Reader[E], skipped []item[E]) {
 	var abandoned []E
 	defer func() {
-		h.room()
+		h.drained()
 		for _, ev := range abandoned {
 			h.abandon(ev)
 		}

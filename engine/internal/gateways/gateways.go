@@ -263,11 +263,11 @@ func (m *Manager) found(g Gateway, d Device) *Link {
 	defer m.publishing.Unlock()
 	m.mu.Lock()
 	l := m.devices[id]
-	room := maxDevices
+	limit := maxDevices
 	if !m.profile.Knows(id) {
-		room = maxStrangers
+		limit = maxStrangers
 	}
-	if l == nil && len(m.devices) >= room { // guard: gateway-devices
+	if l == nil && len(m.devices) >= limit { // guard: gateway-devices
 		m.mu.Unlock()
 		return nil
 	}

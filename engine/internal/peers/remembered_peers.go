@@ -98,15 +98,15 @@ func (d *dialer) dialAll(ctx context.Context, addrs []netip.AddrPort, how string
 func some[T any](ctx context.Context, all []T, do func(T)) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	room := make(chan struct{}, maxProbes)
+	slots := make(chan struct{}, maxProbes)
 	for _, t := range all {
 		select {
-		case room <- struct{}{}:
+		case slots <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
 		wg.Go(func() {
-			defer func() { <-room }()
+			defer func() { <-slots }()
 			do(t)
 		})
 	}

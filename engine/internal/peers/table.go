@@ -46,11 +46,11 @@ func (pt *peerTable) viewLocked(p *peer) Peer {
 func (pt *peerTable) addLocked(id PeerID) *peer {
 	m := pt.m
 	p := m.peers[id]
-	room := maxPeers
+	limit := maxPeers
 	if !m.knows(id) { // guard: places-for-known
-		room -= forKnown
+		limit -= forKnown
 	}
-	if p == nil && len(m.peers) < room {
+	if p == nil && len(m.peers) < limit {
 		p = &peer{id: id, wake: make(chan struct{}, 1), name: m.profile.Peer(id).Name}
 		m.peers[id] = p
 	}

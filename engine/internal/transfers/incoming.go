@@ -293,8 +293,8 @@ func (r *receiver) receiveOptions() transfer.ReceiveOptions {
 		Names: t.names, Items: t.view.Items, Reserve: t.accept.Reserve, Existing: t.accept.Existing,
 		KeepExec: t.accept.KeepExec, Links: t.accept.Links, Known: m.isOpen,
 	}
-	if t.room > 0 && t.room < o.Expect {
-		o.Expect = t.room
+	if t.onDisk > 0 && t.onDisk < o.Expect {
+		o.Expect = t.onDisk
 	}
 	if t.accept.Choose != nil || len(t.chosen) > 0 {
 		o.Choose = r.choose

@@ -20,7 +20,7 @@ type item struct {
 	cancel context.CancelCauseFunc // set while a goroutine runs the transfer
 	done   chan struct{}           // closed when the transfer is final
 
-	room     int64             // bytes that it needs on a disk, if known
+	onDisk   int64             // bytes that it needs on a disk, if known
 	paths    []string          // outgoing: the offered paths
 	spooled  string            // outgoing: the file of the spool that is sent; empty if there is none
 	resolved []string          // outgoing: the paths with links resolved, at the time of the offer

@@ -80,7 +80,7 @@ func (m *Manager) TakeOffer(from identity.PeerID, name string, l Link, msg wire.
 	t.link = l
 	t.source = transport.SourceOf(l.RemoteAddr().Addr())
 	t.attempt = msg.Attempt
-	t.room = msg.Room
+	t.onDisk = msg.OnDisk
 	v := &t.view
 	v.State = Offered
 	v.Names, v.Items = clean(msg.Names), msg.Items

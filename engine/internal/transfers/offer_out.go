@@ -123,7 +123,7 @@ func (m *Manager) newOutgoing(id ID, to identity.PeerID, name string, src Source
 	t.shared = shared
 	t.resolved = listing.Resolved()
 	if summary.Folders == 0 {
-		t.room = summary.Room
+		t.onDisk = summary.OnDisk
 	}
 	v := &t.view
 	v.Names, v.Items = clean(t.names), int64(len(summary.Names))

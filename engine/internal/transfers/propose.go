@@ -30,7 +30,7 @@ func (s *sender) list() error {
 	top := l.Top()
 	v := &t.view
 	if v.Counting = top.Folders > 0; !v.Counting {
-		t.room = top.Room
+		t.onDisk = top.OnDisk
 	}
 	v.Files, v.Folders, v.Bytes = top.Files, top.Folders, top.Bytes
 	return nil
@@ -91,7 +91,7 @@ func (s *sender) counted(ctx context.Context, listing *transfer.Listing, report 
 		m.log.Debug("counting", "err", err) // it only ends early with its context
 	} else {
 		m.mu.Lock()
-		t.room = sum.Room
+		t.onDisk = sum.OnDisk
 		t.listed = sum.Files + sum.Folders + sum.Links + sum.LeftOut
 		m.mu.Unlock()
 	}
@@ -132,7 +132,7 @@ func (s *sender) propose(ctx context.Context, l Link) (int64, error) {
 	}
 	l.Send(wire.Offer{
 		ID: string(v.ID), Names: slices.Clone(t.names), Items: v.Items, Files: v.Files, Folders: v.Folders, Bytes: v.Bytes,
-		Counting: v.Counting, Room: t.room, Attempt: t.attempt, Keep: v.Keep,
+		Counting: v.Counting, OnDisk: t.onDisk, Attempt: t.attempt, Keep: v.Keep,
 		Note: t.opts.Note,
 	})
 	n, accepted := t.attempt, t.accepted

@@ -185,8 +185,8 @@ func (m Offer) check() error {
 	if err := checkAttempt(m.ID, m.Attempt); err != nil {
 		return err
 	}
-	if m.Room < 0 {
-		return malformed("negative room")
+	if m.OnDisk < 0 {
+		return malformed("negative on_disk")
 	}
 	if len(m.Note) > MaxNote { // guard: offer-note
 		return malformed("offer: note of %d bytes", len(m.Note))

@@ -163,8 +163,8 @@ type Offer struct {
 	Folders  int64    `json:"folders"`
 	Bytes    int64    `json:"bytes"`
 	Counting bool     `json:"counting,omitempty"`
-	// Room is how many bytes everything takes on a disk, if that is less than Bytes: files may have holes.
-	Room int64 `json:"room,omitempty"`
+	// OnDisk is how many bytes everything takes on a disk, if that is less than Bytes: files may have holes.
+	OnDisk int64 `json:"on_disk,omitempty"`
 	// Attempt counts up from 1 each time the offer is sent: if it was accepted, the transfer resumes with that
 	// attempt.
 	Attempt int64 `json:"attempt"`

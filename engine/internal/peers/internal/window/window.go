@@ -35,7 +35,7 @@ type Link interface {
 // keeps their order. Numbers never restart, so a number identifies a message that was taken before. Its lock is held
 // during calls to the link and to the functions that it is given. All methods may be called concurrently.
 type Window struct {
-	room   chan struct{} // one entry for each pending message
+	slots  chan struct{} // one entry for each pending message
 	budget *Budget       // for the bytes of parked
 	mute   func()        // called when the other side answers nothing for the time that messages wait
 
@@ -78,13 +78,13 @@ const muteAfter = 30 * time.Second
 // New returns a window that accepts no message before Attach. mute is called, without a lock held, when the window is
 // full, and the other side has answered nothing for muteAfter although this side has read all that came.
 func New(budget *Budget, mute func()) *Window {
-	return &Window{budget: budget, mute: mute, room: make(chan struct{}, MaxPending), ended: wire.ErrNotConnected}
+	return &Window{budget: budget, mute: mute, slots: make(chan struct{}, MaxPending), ended: wire.ErrNotConnected}
 }
 
 // Reserve reserves room for one message if there is some. Post uses it and frees it at the end.
 func (w *Window) Reserve() bool {
 	select {
-	case w.room <- struct{}{}:
+	case w.slots <- struct{}{}:
 		return true
 	default:
 		return false
@@ -92,13 +92,13 @@ func (w *Window) Reserve() bool {
 }
 
 // Free frees room that Reserve has reserved, without a message.
-func (w *Window) Free() { <-w.room }
+func (w *Window) Free() { <-w.slots }
 
 // AwaitRoom reserves room for one message as soon as there is some. The error is the end of ctx, or ErrClosed once done
 // is closed.
 func (w *Window) AwaitRoom(ctx context.Context, done <-chan struct{}) error {
 	select {
-	case w.room <- struct{}{}:
+	case w.slots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return wire.EndOf(ctx)
@@ -125,7 +125,7 @@ func (w *Window) post(ctx context.Context, msg wire.Text, report func(error)) (m
 		err = w.ended
 	}
 	if err != nil {
-		<-w.room
+		<-w.slots
 		report(err)
 		return false
 	}
@@ -240,7 +240,7 @@ func (w *Window) removeLocked(i int, err error) {
 	o := w.pending[i]
 	w.pending = slices.Delete(w.pending, i, i+1)
 	o.stop()
-	<-w.room
+	<-w.slots
 	o.finish(err)
 }
 
