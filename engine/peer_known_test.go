@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"net/netip"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,6 +137,45 @@ func TestPeer_KnownKeepsItsNameUntilItsKeyAnswers(t *testing.T) {
 		time.Sleep(time.Second)
 		if p, ok := a.Peer(b.Self().ID); ok && p.Name != "Ben" {
 			t.Errorf("it is called %q", p.Name)
+		}
+	})
+}
+
+// TestPeer_KnownIsDialledWhereItAnswered: anyone can announce a known peer at an address where nothing answers. It is
+// reached at its last address nevertheless.
+func TestPeer_KnownIsDialledWhereItAnswered(t *testing.T) {
+	pa, pb := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		start := func(profile string, at netip.AddrPort) (*enginetest.Node, engine.Sink) {
+			d := &byHand{make(chan engine.Sink, 1)}
+			cfg := engine.Config{Profile: profile, Discovery: d, Invite: engine.Everyone}
+			if at.IsValid() {
+				return net.StartAt(at, cfg), <-d.sink
+			}
+			return net.Start(cfg), <-d.sink
+		}
+		a, toA := start(pa, netip.AddrPort{})
+		b, _ := start(pb, netip.AddrPort{})
+		toA.Found(engine.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
+		time.Sleep(5 * time.Second)
+		for from, to := range map[*enginetest.Node]*enginetest.Node{a: b, b: a} {
+			if err := from.Invite(t.Context(), to.Self().ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		at := a.Addr
+		if err := a.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(40 * time.Second)
+		a, toA = start(pa, at)
+		nobody := netip.MustParseAddrPort("10.9.9.9:2000")
+		toA.Found(engine.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{nobody}, How: "test"})
+		time.Sleep(30 * time.Second)
+		if p, ok := a.Peer(b.Self().ID); !ok || !p.Confirmed {
+			t.Errorf("not reached: %+v", p)
 		}
 	})
 }

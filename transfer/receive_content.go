@@ -247,6 +247,9 @@ func (r *receiver) without(kind byte, body []byte) error {
 		return badRecord(kind)
 	}
 	if kind == recKeep && !in.refused {
+		if err := r.charge(n); err != nil {
+			return err
+		}
 		err := r.keep(in, n)
 		if err != nil {
 			err = r.refuse(in, err)

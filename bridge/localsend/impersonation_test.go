@@ -434,6 +434,14 @@ func TestImpersonation_ClaimedAddress(t *testing.T) {
 	if key, err := l.gateway.Find(t.Context(), at); err != nil || key != p.device.Key {
 		t.Errorf("the device that answers there: %q, %v", key, err)
 	}
+	p.server.CloseClientConnections()
+	p.server.Close()
+	other := newStrictPeerAt(t, false, at.String()) // it answers there now
+	ds.confirm(other.device)
+	ds.running.Wait()
+	if got := l.gateway.typed.of(at); got != p.device.Key {
+		t.Errorf("the address now belongs to %q", got)
+	}
 }
 
 // TestImpersonation_ClaimedPort: nothing is kept of an address at which a device only says that it is.

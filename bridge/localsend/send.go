@@ -69,8 +69,8 @@ func (o *outgoing) add(id string, to netip.Addr, end context.CancelCauseFunc) (r
 // cancel ends a session whose receiver asks for that.
 func (o *outgoing) cancel(from netip.Addr, id string) bool {
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	end := o.ends[outgoingSession{from, id}]
+	o.mu.Unlock()
 	if end == nil { // guard: localsend-cancel
 		return false
 	}

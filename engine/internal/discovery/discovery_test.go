@@ -557,6 +557,51 @@ func TestPacket_MustComeFromTheLink(t *testing.T) {
 	}
 }
 
+// TestTable_OthersCannotRemoveAnAddress: who announces a peer with another port adds that address, and removes none that
+// the peer itself, or another sender, has announced. The peer's own restart removes its old ones, on all of its networks.
+func TestTable_OthersCannotRemoveAnAddress(t *testing.T) {
+	tb, at, id := newTable(), time.Unix(1e9, 0), newID(t)
+	see := func(from string, addrs ...string) []string {
+		at = at.Add(time.Second)
+		s := sight(id, addrs[0])
+		for _, a := range addrs[1:] {
+			s.addrs = append(s.addrs, netip.MustParseAddrPort(a))
+		}
+		h, _ := tb.see(s, netip.MustParseAddr(from), at, true)
+		var out []string
+		for _, a := range h.Addrs {
+			out = append(out, a.String())
+		}
+		slices.Sort(out)
+		return out
+	}
+	for _, step := range []struct {
+		name  string
+		from  string
+		addrs []string
+		want  []string
+	}{
+		{"the peer", "192.0.2.9", []string{"192.0.2.9:2000", "198.51.100.9:2000"}, []string{"192.0.2.9:2000", "198.51.100.9:2000"}},
+		{"its other network", "198.51.100.9", []string{"192.0.2.9:2000", "198.51.100.9:2000"}, []string{"192.0.2.9:2000", "198.51.100.9:2000"}},
+		{"another sender", "192.0.2.66", []string{"192.0.2.66:3000"}, []string{"192.0.2.66:3000", "192.0.2.9:2000", "198.51.100.9:2000"}},
+		{"another one, with the peer's address", "192.0.2.66", []string{"192.0.2.9:2000"}, []string{"192.0.2.9:2000", "198.51.100.9:2000"}},
+		{"another one, which then takes it back", "192.0.2.66", []string{"192.0.2.9:4000"}, []string{"192.0.2.9:2000", "192.0.2.9:4000", "198.51.100.9:2000"}},
+		{"the peer, restarted", "192.0.2.9", []string{"192.0.2.9:5000", "198.51.100.9:5000"}, []string{"192.0.2.9:5000", "198.51.100.9:2000", "198.51.100.9:5000"}},
+		{"its other network, restarted", "198.51.100.9", []string{"192.0.2.9:5000", "198.51.100.9:5000"}, []string{"192.0.2.9:5000", "198.51.100.9:5000"}},
+	} {
+		if got := see(step.from, step.addrs...); !slices.Equal(got, step.want) {
+			t.Errorf("%s: %v", step.name, got)
+		}
+	}
+	var many []string
+	for i := range 2 * maxAddrs {
+		many = append(many, fmt.Sprintf("192.0.2.%d:6000", 100+i))
+	}
+	if got := see("192.0.2.66", many...); !slices.Contains(got, "192.0.2.9:5000") || len(got) != maxAddrs {
+		t.Errorf("after many addresses of another sender: %v", got)
+	}
+}
+
 // TestTable_AddressesOfAPeerAreLimited: only a few of many addresses are stored, always the same ones, so that nothing
 // seems to change.
 func TestTable_AddressesOfAPeerAreLimited(t *testing.T) {

@@ -29,13 +29,19 @@ const (
 type entry struct {
 	name    string
 	info    map[string]string
-	known   bool                         // from Hint.Known
-	friend  bool                         // the user knows it
-	heard   bool                         // from Hint.Multicast
-	addrs   map[netip.AddrPort]time.Time // last seen
-	source  netip.Addr                   // the first sender that announced it
+	known   bool // from Hint.Known
+	friend  bool // the user knows it
+	heard   bool // from Hint.Multicast
+	addrs   map[netip.AddrPort]announced
+	source  netip.Addr // the first sender that announced it
 	expires time.Time
 	bye     time.Time // when a goodbye arrived
+}
+
+// announced is how an address was last announced.
+type announced struct {
+	at   time.Time
+	from netip.Addr // its first sender, or the address itself
 }
 
 // table is the cache of sightings.
@@ -65,7 +71,7 @@ func (t *table) see(s sighting, from netip.Addr, now time.Time, known bool) (Hin
 		if all, its := t.unknown(from); !known && (all >= maxEntries || its >= maxPerSource) { // guard: announced-peers
 			return Hint{}, false
 		}
-		e = &entry{source: from, friend: known, addrs: map[netip.AddrPort]time.Time{}}
+		e = &entry{source: from, friend: known, addrs: map[netip.AddrPort]announced{}}
 		t.entries[s.id] = e
 	}
 	if !e.bye.IsZero() && now.Sub(e.bye) < stale {
@@ -91,19 +97,30 @@ func (t *table) see(s sighting, from netip.Addr, now time.Time, known bool) (Hin
 		addrs = slices.SortedFunc(slices.Values(addrs), func(a, b netip.AddrPort) int { return a.Compare(b) })[:maxAddrs]
 	}
 	for _, a := range addrs {
-		if _, known := e.addrs[a]; !known {
-			// Another port means a restart: the old addresses are those of a dead socket.
-			for old := range e.addrs {
-				if old.Port() != a.Port() {
-					delete(e.addrs, old)
-				}
-			}
+		if e.announce(a, from, now) {
 			changed = true
 		}
-		e.addrs[a] = now
 	}
 	e.trim()
 	return Hint{ID: s.id, Name: e.name, Info: e.info, Addrs: e.sorted(), How: "mDNS", Known: e.known, Multicast: e.heard}, changed
+}
+
+// announce records that a sender announces an address. It reports whether the addresses change. Another port means a
+// restart: the old addresses are those of a dead socket. Only who announced them, or has them, can know that.
+func (e *entry) announce(a netip.AddrPort, from netip.Addr, now time.Time) (changed bool) {
+	by, known := e.addrs[a]
+	if !known || a.Addr() == from {
+		by.from = from
+	}
+	by.at = now
+	e.addrs[a] = by
+	for old, by := range e.addrs {
+		if old.Port() != a.Port() && (by.from == from || old.Addr() == from) { // guard: announced-elsewhere
+			delete(e.addrs, old)
+			changed = true
+		}
+	}
+	return changed || !known
 }
 
 // unknown counts the peers that the user does not know: all of them, and those that one sender announced first.
@@ -120,13 +137,19 @@ func (t *table) unknown(from netip.Addr) (all, its int) {
 	return all, its
 }
 
-// trim drops the addresses that were seen longest ago.
+// trim drops the addresses that were seen longest ago, but first those that only others have announced.
 func (e *entry) trim() {
 	if len(e.addrs) <= maxAddrs {
 		return
 	}
 	byAge := slices.SortedFunc(maps.Keys(e.addrs), func(a, b netip.AddrPort) int {
-		return cmp.Or(e.addrs[b].Compare(e.addrs[a]), a.Compare(b))
+		if own := e.addrs[a].from == a.Addr(); own != (e.addrs[b].from == b.Addr()) { // guard: announced-by-itself
+			if own {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(e.addrs[b].at.Compare(e.addrs[a].at), a.Compare(b))
 	})
 	for _, a := range byAge[maxAddrs:] {
 		delete(e.addrs, a)
@@ -137,7 +160,7 @@ func (e *entry) trim() {
 func (e *entry) sorted() []netip.AddrPort {
 	return slices.SortedFunc(maps.Keys(e.addrs), func(a, b netip.AddrPort) int {
 		return cmp.Or(
-			e.addrs[b].Truncate(time.Second).Compare(e.addrs[a].Truncate(time.Second)),
+			e.addrs[b].at.Truncate(time.Second).Compare(e.addrs[a].at.Truncate(time.Second)),
 			a.Addr().BitLen()-b.Addr().BitLen(),
 			a.Compare(b))
 	})

@@ -33,6 +33,11 @@ func (s *sink) Found(h discovery.Hint) {
 	if p == nil {
 		return
 	}
+	if !p.hint && p.link == nil { // guard: found-known
+		for _, a := range m.profile.Peer(h.ID).Addrs { // anyone can announce a known peer elsewhere
+			p.reached(a)
+		}
+	}
 	if !p.hint || !slices.Equal(p.addrs, h.Addrs) {
 		p.failures, p.retry = 0, true // new addresses are worth trying at once
 	}

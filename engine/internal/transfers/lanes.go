@@ -221,6 +221,7 @@ func (r *run) dial() {
 	tcp := make(chan bool, 1)
 	r.wg.Go(func() { tcp <- r.dialTCP() })
 	want, decided := 0, false
+	dialled := 0 // lanes since the last tick: the other side may close each at once, and ask for more
 	head := time.NewTimer(tcpHead)
 	defer head.Stop()
 	again := time.NewTicker(time.Second)
@@ -243,6 +244,7 @@ func (r *run) dial() {
 				want = max(want, 1)
 			}
 		case <-again.C: // replace lanes that have died or could not be opened
+			dialled = 0
 		case <-r.ctx.Done():
 			return
 		}
@@ -251,9 +253,10 @@ func (r *run) dial() {
 				newest.Interrupt()
 				continue
 			}
-			if !r.dialQUIC() {
+			if dialled >= r.m.maxLanes || !r.dialQUIC() {
 				break
 			}
+			dialled++
 		}
 	}
 }
