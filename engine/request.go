@@ -179,11 +179,8 @@ func (r *requests) takeRequest(e *Engine, m peers.Message) (refused wire.Code) {
 		return refused
 	}
 	started := e.tasks.Start(func(ctx context.Context) {
-		sent := func() *Delivery {
-			defer r.leave(who, h, m.Size())
-			return reply(ctx, e, m, f)
-		}()
-		if sent != nil {
+		defer r.leave(who, h, m.Size()) // an answer takes memory until the peer has it
+		if sent := reply(ctx, e, m, f); sent != nil {
 			<-sent.Done()
 		}
 	})

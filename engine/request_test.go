@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -256,6 +257,40 @@ func TestRequest_StrangersLeavePlacesForOthers(t *testing.T) {
 		}
 		if running := 9*32 - refused; running > 64 {
 			t.Errorf("%d requests of one address ran", running)
+		}
+	})
+}
+
+// TestRequest_AnswersOnTheirWayCount: an answer takes memory until the peer has it, so it keeps its slot until then.
+func TestRequest_AnswersOnTheirWayCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, time.Second)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		dial(t, a, b)
+		up(a)
+		if _, err := a.WaitPeer(t.Context(), b.Self().ID, engine.Connected); err != nil {
+			t.Fatal(err)
+		}
+		var answered atomic.Int32
+		b.Topic("work").Answer(func(context.Context, engine.Message) (any, error) {
+			answered.Add(1)
+			return 42, nil
+		})
+		results := make(chan error, 100)
+		for range 100 {
+			go func() {
+				_, err := a.Topic("work").Request(t.Context(), 1, b.Self().ID)
+				results <- err
+			}()
+		}
+		time.Sleep(2 * time.Second) // the requests have arrived, and no answer has been acknowledged
+		if n := answered.Load(); n != 32 {
+			t.Errorf("%d answers are on their way", n)
+		}
+		for range 100 {
+			if err := <-results; err != nil && !errors.Is(err, engine.ErrBusy) {
+				t.Error(err)
+			}
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -156,7 +157,15 @@ func TestOffers_AcceptAllTakesWhatWasCounted(t *testing.T) {
 	counted := c.waiting
 	offer("three")
 	l.until(t, "three counted", func() bool { return len(c.waiting) == 3 })
+	for id := range ben.transfers.offers {
+		if !slices.Contains(counted, id) { // its card is where another one was
+			ben.transfers.actions(ben.transfers.all[id]).accept(engine.SkipIdentical)
+		}
+	}
 	c.acceptCounted() // the label has just changed
+	for _, id := range counted {
+		delete(ben.transfers.replaced, id) // a second has passed since these came
+	}
 	c.actions.acceptAll(counted)
 	l.until(t, "two accepted", func() bool { return states(engine.Delivered) == 2 })
 	if states(engine.Offered) != 1 {
@@ -286,6 +295,31 @@ func TestTransfersPage_ListsEarlierRuns(t *testing.T) {
 	}
 	if got := s.moves.card(s.moves.shown[len(s.moves.shown)-1]).title.Text; got != "file 0" {
 		t.Errorf("the oldest is %q", got)
+	}
+}
+
+// TestTransfers_ReusedIDIsAnotherTransfer: a peer knows the IDs of earlier transfers, and offers something under one of
+// them. What the history says about the earlier one stays, and the offer is a new row.
+func TestTransfers_ReusedIDIsAnotherTransfer(t *testing.T) {
+	for _, incoming := range []bool{false, true} {
+		h := history.Memory()
+		ben := idOf(t, 1)
+		earlier := engine.Transfer{ID: "reused", Peer: ben, Names: []string{"diary"}, Items: 1, Files: 1, State: engine.Delivered, Incoming: incoming, Paths: []string{"/home/anna/diary"}, Saved: []string{"/home/anna/Downloads/diary"}}
+		h.Append(ben.String(), chatlog.Transfer(earlier))
+		want := chatlog.File(earlier)
+		s := newStageWith(t, Options{History: h})
+		s.transfers.findRows()
+		s.transfers.take(engine.Transfer{ID: "reused", Peer: ben, Names: []string{"trick"}, Items: 1, Files: 1, State: engine.Offered, Incoming: true})
+		if got := s.transfers.all["reused"].Saved; len(got) > 0 {
+			t.Errorf("incoming %v: the offer is at %q", incoming, got)
+		}
+		rows := h.Rows(ben.String(), 0, 10)
+		if len(rows) == 0 || !reflect.DeepEqual(rows[0].File, want) {
+			t.Errorf("incoming %v: the history has %+v", incoming, rows[0].File)
+		}
+		if at, ok := s.transfers.rows["reused"]; !ok || at.seq == 0 {
+			t.Errorf("incoming %v: the offer has no row of its own", incoming)
+		}
 	}
 }
 

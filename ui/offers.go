@@ -49,8 +49,8 @@ func (ts *transfers) offersFrom(peer engine.PeerID) (ids []engine.TransferID) {
 	return ids
 }
 
-// lookAgain is how long a card whose offer was replaced by another one of the same ID is not accepted: the user may
-// have been about to accept the earlier one.
+// lookAgain is how long an offer is not accepted that has replaced another one of the same ID, or that has come while
+// another one of the peer is open: its card may have moved to where that one was, which the user meant to accept.
 const lookAgain = time.Second
 
 // shownOffer is an offer as the user sees it.

@@ -55,7 +55,7 @@ type transferCard struct {
 	now        engine.Transfer
 	state      engine.TransferState
 	waiting    []engine.TransferID // unanswered offers of the same peer, as the card counts them
-	recounted  time.Time           // when they changed while the card offered to accept all
+	recounted  time.Time           // when they changed
 	free       string              // the free disk space, as text
 	clashes    []string            // names that already exist in the target folder
 	barred     bool                // the peer is blocked, so nothing can be sent again
@@ -146,10 +146,7 @@ func (c *transferCard) ask(free string, clashes []string, waiting []engine.Trans
 	c.free, c.clashes = free, clashes
 	changed := c.describe()
 	if !slices.Equal(waiting, c.waiting) {
-		if len(c.waiting) > 1 {
-			c.recounted = time.Now()
-		}
-		c.waiting = waiting
+		c.waiting, c.recounted = waiting, time.Now()
 		c.rebuild()
 		changed = true
 	}
@@ -227,11 +224,11 @@ func (c *transferCard) rebuild() {
 	case asks:
 		c.accept = add(tr("Accept"), widget.HighImportance, c.acceptShown)
 		add(tr("Accept into…"), widget.MediumImportance, func() { c.actions.acceptInto(c.existing()) })
-		if len(c.waiting) > 1 {
-			add(tr("Accept all {{.N}}", "N", len(c.waiting)), widget.MediumImportance, c.acceptCounted)
-		}
 		add(tr("Decline"), widget.MediumImportance, c.actions.decline)
 		add(tr("Block…"), widget.LowImportance, c.actions.block)
+		if len(c.waiting) > 1 { // the last one: it appears while the user aims at another button
+			add(tr("Accept all {{.N}}", "N", len(c.waiting)), widget.MediumImportance, c.acceptCounted)
+		}
 	case t.State == engine.Delivered && t.Incoming:
 		add(tr("Show in folder"), widget.MediumImportance, c.actions.reveal)
 		if len(t.Saved) == 1 && desktop.MayOpen(t.Saved[0]) {

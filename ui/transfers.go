@@ -21,7 +21,7 @@ type transfers struct {
 	progressed time.Time
 	sources    map[engine.TransferID][]string // paths of own offers, to send them again
 	offers     map[engine.TransferID]*engine.Offer
-	replaced   map[engine.TransferID]time.Time // when the offer of a card was replaced by another one
+	replaced   map[engine.TransferID]time.Time // when an offer came where another one was: in its card, or below it
 	pictures   *pictures
 }
 
@@ -35,7 +35,9 @@ func newTransfers(u *UI) *transfers {
 // offered keeps an offer until it is answered, and updates the cards of the peer's offers.
 func (ts *transfers) offered(o *engine.Offer) {
 	id := o.Transfer.ID
-	if ts.offers[id] != o && len(ts.cardsOf(id)) > 0 {
+	isNew := ts.offers[id] != o
+	others := slices.ContainsFunc(ts.offersFrom(o.Transfer.Peer), func(other engine.TransferID) bool { return other != id })
+	if isNew && (len(ts.cardsOf(id)) > 0 || others) {
 		ts.replaced[id] = time.Now()
 	}
 	ts.offers[id] = o
@@ -90,9 +92,19 @@ func (ts *transfers) at(id engine.TransferID) time.Time {
 	return time.Time{}
 }
 
+// isReused reports whether a row is that of another transfer, of an earlier run, whose ID a peer has used again.
+func (ts *transfers) isReused(at place, t engine.Transfer) bool {
+	_, known := ts.all[t.ID]
+	f := at.t.data(at.seq).File
+	if known || f == nil {
+		return false
+	}
+	return f.Incoming != t.Incoming || t.State == engine.Offered && engine.TransferState(f.State).Final()
+}
+
 // take shows a transfer in the conversation with its peer.
 func (ts *transfers) take(t engine.Transfer) {
-	if at, ok := ts.rows[t.ID]; ok && at.t.id != t.Peer { // peers choose the IDs, and this one was that of another peer's transfer
+	if at, ok := ts.rows[t.ID]; ok && (at.t.id != t.Peer || ts.isReused(at, t)) { // peers choose the IDs
 		ts.forget(t.ID)
 	}
 	before, known := ts.all[t.ID]

@@ -280,6 +280,11 @@ func (us *uploads) takeForm(w http.ResponseWriter, r *http.Request, v Visitor) {
 	up.mu.Lock()
 	in := up.intake
 	up.mu.Unlock()
+	if in == nil { // the link has just closed
+		w.Header().Set("Connection", "close")
+		us.l.page(w, r, http.StatusGone, pageData{Problem: "ended"})
+		return
+	}
 	names := map[string]bool{}
 	for err == nil {
 		name = unusedName(names, name)

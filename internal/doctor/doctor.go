@@ -307,7 +307,8 @@ func (d *doctor) others(ctx context.Context) {
 	}
 }
 
-// dialFound dials the peers that were found but not reached, and returns the results.
+// dialFound dials the peers that were found but not reached, and returns the results. A device that is hidden from
+// strangers does not show itself to them.
 func (d *doctor) dialFound(ctx context.Context) map[engine.PeerID]error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -315,7 +316,11 @@ func (d *doctor) dialFound(ctx context.Context) map[engine.PeerID]error {
 	var wg sync.WaitGroup
 	out := map[engine.PeerID]error{}
 	started := 0
+	hidden := d.e.Self().Visible != engine.VisibleToAll
 	for _, p := range d.e.Peers() {
+		if hidden && p.Trust == engine.TrustUnknown { // guard: doctor-hidden
+			continue
+		}
 		if p.Via != "" || p.Confirmed || len(p.Addrs) == 0 || started == mostDialled {
 			continue
 		}

@@ -33,7 +33,7 @@ func (s *sink) Found(h discovery.Hint) {
 	if p == nil {
 		return
 	}
-	if !p.hint && p.link == nil { // guard: found-known
+	if !p.hint && p.link == nil && m.self.Visible != VisibleToNobody { // guard: found-known
 		for _, a := range m.profile.Peer(h.ID).Addrs { // anyone can announce a known peer elsewhere
 			p.reached(a)
 		}
