@@ -50,7 +50,8 @@ func (u *UI) compareKeys(p engine.Peer) {
 }
 
 // enterPIN asks for the PIN of a device with LocalSend, and then runs again, which sends to it.
-func (u *UI) enterPIN(p engine.Peer, again func()) {
+func (ts *transfers) enterPIN(p engine.Peer, again func()) {
+	u := ts.u
 	if u.o.LocalSend == nil || p.Key == "" || p.Plain {
 		u.say(tr("A PIN is given only to a device that encrypts. Turn the PIN off there, or turn encryption on."))
 		return

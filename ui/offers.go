@@ -212,6 +212,6 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 			}
 		},
 		retry:    retry,
-		enterPIN: func() { ts.u.enterPIN(ts.u.peers[t.Peer], retry) },
+		enterPIN: func() { ts.enterPIN(ts.u.peers[t.Peer], retry) },
 	}
 }
