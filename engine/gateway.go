@@ -76,8 +76,8 @@ type GatewaySink interface {
 	// Receive asks a person about an offer, and waits. When it is accepted, it calls take, which feeds the files to in
 	// and returns when all have arrived; take must end with its ctx. The result is nil after that. Otherwise it is the
 	// reason why nothing, or not everything, was received: ErrDeclined, ErrBlocked, ErrTimeout, ErrBusy if too much is
-	// asked or the device was not found, ErrUnavailable if no one is there to ask, ErrCancelled, or the error of take or of the disk. The end of ctx
-	// withdraws the offer.
+	// asked or the device was not found, ErrUnavailable if no one is there to ask, ErrCancelled, or the error of take or
+	// of the disk. The end of ctx withdraws the offer.
 	Receive(ctx context.Context, o DeviceOffer, take func(ctx context.Context, in *transfer.Intake) error) error
 	// ReceiveText delivers text of at most 32 KiB as a message: a JSON object with the member text. ErrDeclined means
 	// that the device is a stranger, whose text can be offered as a file. ErrBusy and ErrUnavailable mean that no one

@@ -58,14 +58,14 @@ type fakeDesktop struct {
 	copied  chan []byte // pictures that were put into the clipboard
 	dock    chan float64
 	opened  chan string // paths and pages
-	told    chan desktop.Notice
+	notices chan desktop.Notice
 	picks   []string // what the user picks; nil leaves it to Fyne's dialog
 	picture []byte   // in the clipboard
 	login   bool
 }
 
 func newFakeDesktop() *fakeDesktop {
-	return &fakeDesktop{copied: make(chan []byte, 10), dock: make(chan float64, 1000), opened: make(chan string, 10), told: make(chan desktop.Notice, 100)}
+	return &fakeDesktop{copied: make(chan []byte, 10), dock: make(chan float64, 1000), opened: make(chan string, 10), notices: make(chan desktop.Notice, 100)}
 }
 
 func (f *fakeDesktop) Open(path string) error       { f.opened <- path; return nil }
@@ -78,7 +78,7 @@ func (f *fakeDesktop) Pick(context.Context, bool) ([]string, error) {
 	return f.picks, nil
 }
 
-func (f *fakeDesktop) Notify(_ context.Context, n desktop.Notice) error { f.told <- n; return nil }
+func (f *fakeDesktop) Notify(_ context.Context, n desktop.Notice) error { f.notices <- n; return nil }
 
 func (f *fakeDesktop) ShowProgress(part float64) error { f.dock <- part; return nil }
 func (f *fakeDesktop) ClipboardPicture(context.Context) ([]byte, error) {

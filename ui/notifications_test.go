@@ -21,7 +21,7 @@ func (s *stage) message(from engine.PeerID, name string) {
 func (s *stage) noMore(why string) {
 	s.t.Helper()
 	time.Sleep(50 * time.Millisecond)
-	if n := len(s.desk.told); n != 0 {
+	if n := len(s.desk.notices); n != 0 {
 		s.t.Errorf("%d more notifications: %s", n, why)
 	}
 }
@@ -37,7 +37,7 @@ func TestNotifications_OfStrangersHaveNoNamesAndAreFew(t *testing.T) {
 		s.message(s.ben, "Ben")
 		s.message(s.dora, "Dora")
 	}
-	if got := <-s.desk.told; got.Title != "New message" || got.Body != "You have a new message." || got.Buttons != nil {
+	if got := <-s.desk.notices; got.Title != "New message" || got.Body != "You have a new message." || got.Buttons != nil {
 		t.Errorf("said %+v", got)
 	}
 	s.noMore("of strangers")
@@ -67,7 +67,7 @@ func TestNotifications_NameKnownDevices(t *testing.T) {
 		for i, from := range []engine.PeerID{s.ben, s.eva, s.ben, s.eva} {
 			s.message(from, s.peers[from].Name)
 			if i < 2 && want[i] != "" {
-				if got := <-s.desk.told; got.Title != want[i] || got.Body != "You have a new message." {
+				if got := <-s.desk.notices; got.Title != want[i] || got.Body != "You have a new message." {
 					t.Errorf("%q: %+v instead of %q", choice, got, want[i])
 				}
 			}
@@ -107,8 +107,8 @@ func TestNotifications_AnswerRequests(t *testing.T) {
 		}
 		clear(ben.notes.quiet)
 		anna.sending.offer(anna.talk(ben.self.ID), []string{path})
-		l.until(t, "a notification about "+name, func() bool { return len(desk.told) > 0 })
-		return <-desk.told
+		l.until(t, "a notification about "+name, func() bool { return len(desk.notices) > 0 })
+		return <-desk.notices
 	}
 	first := offer("one.txt")
 	if first.Title != "Anna" || first.Body != "Wants to send 10 bytes" {
@@ -119,7 +119,7 @@ func TestNotifications_AnswerRequests(t *testing.T) {
 		_, err := os.Stat(filepath.Join(ben.inbox, "one.txt"))
 		return err == nil && ben.card(engine.Delivered) != nil
 	})
-	if n := <-desk.told; n.Title != "Anna" || n.Body != "Files received: 10 bytes" {
+	if n := <-desk.notices; n.Title != "Anna" || n.Body != "Files received: 10 bytes" {
 		t.Errorf("%+v", n)
 	}
 	second := offer("two.txt")
@@ -181,7 +181,7 @@ func TestNotifications_AnswerOnlyWhatTheyShow(t *testing.T) {
 	s.notes.seen(false)
 	first, second := &engine.Invitation{ID: "i", Peer: s.peers[s.ben]}, &engine.Invitation{ID: "i", Peer: s.peers[s.eva]}
 	s.invites.take(first)
-	old := <-s.desk.told
+	old := <-s.desk.notices
 	s.invites.withdrawn(first)
 	s.invites.take(second)
 	for _, b := range old.Buttons {

@@ -17,8 +17,8 @@ const addressFile = "localsend-addresses.json"
 // maxAddresses is how many addresses are kept.
 const maxAddresses = 256
 
-// addresses are the keys of devices by the addresses where they have answered: at an address that a person has typed, or
-// in a transfer that was accepted. When a person types such an address again, a device that is known by then is not
+// addresses are the keys of devices by the addresses where they have answered: because a person has typed the address,
+// has sent something there, or has accepted an offer from there. When a person types such an address again, a device that is known by then is not
 // replaced by another one that answers there.
 type addresses struct {
 	dir string // empty: they are not kept

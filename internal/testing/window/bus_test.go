@@ -22,13 +22,13 @@ import (
 type desktop struct {
 	conn *dbus.Conn
 
-	mu    sync.Mutex
-	tray  string   // the bus name of the program that has an icon
-	told  []string // "title: body" of notifications
-	keys  []string // the actions of the last one: keys and labels
-	dock  []string // the progress that docks show: a percentage, or "hidden"
-	picks []string // what the file dialog returns, as URLs
-	asked int      // how often it was opened
+	mu      sync.Mutex
+	tray    string   // the bus name of the program that has an icon
+	notices []string // "title: body" of notifications
+	keys    []string // the actions of the last one: keys and labels
+	dock    []string // the progress that docks show: a percentage, or "hidden"
+	picks   []string // what the file dialog returns, as URLs
+	asked   int      // how often it was opened
 }
 
 // newDesktop starts a separate bus, and the desktop on it.
@@ -120,8 +120,8 @@ func (d *desktop) register(_ string, from dbus.Sender) *dbus.Error {
 func (d *desktop) notify(_ string, _ uint32, _, title, body string, actions []string, _ map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.told, d.keys = append(d.told, title+": "+body), actions
-	return uint32(len(d.told)), nil
+	d.notices, d.keys = append(d.notices, title+": "+body), actions
+	return uint32(len(d.notices)), nil
 }
 
 func (d *desktop) choose(_, _ string, _ map[string]dbus.Variant) (dbus.ObjectPath, *dbus.Error) {
@@ -138,7 +138,7 @@ func (d *desktop) choose(_, _ string, _ map[string]dbus.Variant) (dbus.ObjectPat
 // click acts as a user who clicks the last notification, or its button with a label.
 func (d *desktop) click(label string) error {
 	d.mu.Lock()
-	id, key := uint32(len(d.told)), "default"
+	id, key := uint32(len(d.notices)), "default"
 	for i := 1; i < len(d.keys); i += 2 {
 		if d.keys[i] == label {
 			key = d.keys[i-1]
@@ -154,7 +154,7 @@ func (d *desktop) click(label string) error {
 func (d *desktop) notes() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return append([]string(nil), d.told...)
+	return append([]string(nil), d.notices...)
 }
 
 // menu reads the tray's menu: labels with their numbers.

@@ -49,15 +49,11 @@ func (s *System) Reveal(path string) error {
 
 // SetClipboardPicture has a script read the picture from a temporary file.
 func (s *System) SetClipboardPicture(ctx context.Context, png []byte) error {
-	dir, err := os.MkdirTemp("", "multipeer")
+	dir, path, err := pictureFile(png)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "clipboard.png")
-	if err := os.WriteFile(path, png, 0o600); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	return exec.CommandContext(ctx, "osascript", "-e", "on run a\nset the clipboard to (read (POSIX file (item 1 of a)) as «class PNGf»)\nend run", "--", path).Run()

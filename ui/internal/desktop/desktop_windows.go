@@ -83,15 +83,11 @@ $i.Dispose()`
 
 // SetClipboardPicture passes the picture in a temporary file.
 func (s *System) SetClipboardPicture(ctx context.Context, png []byte) error {
-	dir, err := os.MkdirTemp("", "multipeer")
+	dir, path, err := pictureFile(png)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "clipboard.png")
-	if err := os.WriteFile(path, png, 0o600); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	_, err = powershell(ctx, setPictureScript, "MULTIPEER_FILE="+path)
