@@ -235,6 +235,7 @@ var limits = []section{
 		{"", "those that the peer itself announces before those that only others announce", "announced-by-itself", proof{"./engine/internal/discovery", "TestTable_OthersCannotRemoveAnAddress", ""}},
 		{"", "removed by who has announced them, or has them", "announced-elsewhere", proof{"./engine/internal/discovery", "TestTable_OthersCannotRemoveAnAddress", ""}},
 		{"a device that is hidden from strangers", "does not dial them to examine the network", "doctor-hidden", proof{"./internal/doctor", "TestDoctor_HiddenDeviceStaysHidden", ""}},
+		{"", "nor to search it for peers", "search-hidden", proof{"./engine/internal/peers", "TestSearch_HiddenDeviceStaysHidden", ""}},
 		{"a known peer that is announced", "is dialled where it has answered before, too", "found-known", proof{"./engine", "TestPeer_KnownIsDialledWhereItAnswered", ""}},
 		{"announced peers that this device does not know", "256, 64 from one sender; previously accepted peers have separate slots, and are dialled separately", "announced-peers", proof{"./engine/internal/discovery", "TestTable_ForgedFloodIsCapped", ""}},
 		{"runs of the zeroconf library, which has no limits", "one a minute, for two seconds", "library-often", proof{"./engine/internal/discovery", "TestBrowse_LibraryRunsOnceAMinute", ""}},

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ type node struct {
 	mu       sync.Mutex
 	events   []Event
 	messages []Message
+	keys     []PeerID      // of the devices that dialled it, whether it accepted them or not
 	changed  chan struct{} // closed at the next event
 }
 
@@ -53,6 +55,20 @@ func (n *node) Changed() <-chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.changed
+}
+
+// check is Check, which notes the key.
+func (n *node) check(id PeerID, cert []byte, dialled bool) error {
+	n.mu.Lock()
+	n.keys = append(n.keys, id)
+	n.mu.Unlock()
+	return n.Check(id, cert, dialled)
+}
+
+func (n *node) sawKey(id PeerID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Contains(n.keys, id)
 }
 
 // await waits until is returns true for what was published.
@@ -117,7 +133,7 @@ func start(t *testing.T, name string) *node {
 	})
 	n.Attach(nothing{}, noPairings{})
 	endpoint, err := transport.Listen(transport.Config{
-		Identity: profile.Identity, Conn: socket, Log: slog.New(slog.DiscardHandler), Check: n.Check, OwnKey: n.MetOwnKey,
+		Identity: profile.Identity, Conn: socket, Log: slog.New(slog.DiscardHandler), Check: n.check, OwnKey: n.MetOwnKey,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -188,4 +204,25 @@ func TestManager_ConnectsAndCarriesAlone(t *testing.T) {
 		}
 		return false
 	})
+}
+
+// TestSearch_HiddenDeviceStaysHidden: a search connects to strangers only while they may see this device, and to known
+// peers always. A stranger that it does not connect to does not even learn its key.
+func TestSearch_HiddenDeviceStaysHidden(t *testing.T) {
+	for visible, meets := range map[Visibility]bool{VisibleToAll: true, VisibleToKnown: false, VisibleToNobody: false} {
+		a, stranger, friend := start(t, "a"), start(t, "stranger"), start(t, "friend")
+		if err := a.profile.Update(friend.Self().ID, func(r *identity.Record) { r.Trust = identity.Seen }); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.SetVisible(visible, 0); err != nil {
+			t.Fatal(err)
+		}
+		found := a.dialer.dialAll(t.Context(), []netip.AddrPort{stranger.addr, friend.addr}, "search")
+		if !slices.Contains(found, friend.Self().ID) || slices.Contains(found, stranger.Self().ID) != meets {
+			t.Errorf("%v: found %v", visible, found)
+		}
+		if stranger.sawKey(a.Self().ID) != meets {
+			t.Errorf("%v: the stranger saw the key: %v", visible, !meets)
+		}
+	}
 }

@@ -67,16 +67,25 @@ func (d *dialer) missing(met map[PeerID]bool) (out []target) {
 	return out[:min(len(out), maxReconnected)]
 }
 
-// dialAll dials addresses where a peer may be, several at once. It connects to those that answer and returns them.
+// dialAll dials addresses where a peer may be, several at once. It connects to those that answer and returns them. No
+// stranger asked to be dialled, so a device that is hidden from strangers does not show itself to them.
 func (d *dialer) dialAll(ctx context.Context, addrs []netip.AddrPort, how string) (found []PeerID) {
 	endpoint := d.open()
 	if endpoint == nil {
 		return nil
 	}
+	pin := transport.KeyThat(func(id PeerID) bool {
+		d.m.mu.Lock()
+		defer d.m.mu.Unlock()
+		if !d.mayShowToLocked(id) { // guard: search-hidden
+			return false
+		}
+		return true
+	})
 	var mu sync.Mutex
 	some(ctx, addrs, func(at netip.AddrPort) {
 		short, cancel := context.WithTimeout(ctx, probeTime)
-		conn, err := endpoint.DialAny(short, []netip.AddrPort{at}, transport.AnyKey, transport.Session, probeTime)
+		conn, err := endpoint.DialAny(short, []netip.AddrPort{at}, pin, transport.Session, probeTime)
 		cancel()
 		if err != nil {
 			return

@@ -167,17 +167,26 @@ func quicConfig() *quic.Config {
 
 // Pin defines which key the other side of a connection must have. The zero value accepts none.
 type Pin struct {
-	id  identity.PeerID
-	any bool
+	id identity.PeerID
+	ok func(identity.PeerID) bool // replaces id if it is not nil
 }
 
 // AnyKey accepts every key, for an address whose device is not known yet.
-var AnyKey = Pin{any: true}
+var AnyKey = KeyThat(func(identity.PeerID) bool { return true })
 
 // KeyOf accepts the key of one peer.
 func KeyOf(id identity.PeerID) Pin { return Pin{id: id} }
 
-func (p Pin) accepts(id identity.PeerID) bool { return p.any || id == p.id && !id.Reserved() }
+// KeyThat accepts the keys of peers for which ok returns true. A device whose key is refused does not learn ours: a
+// client checks the server's certificate before it sends its own (RFC 8446 section 4.4).
+func KeyThat(ok func(identity.PeerID) bool) Pin { return Pin{ok: ok} }
+
+func (p Pin) accepts(id identity.PeerID) bool {
+	if p.ok != nil {
+		return p.ok(id)
+	}
+	return id == p.id && !id.Reserved()
+}
 
 // tlsConfig pins a key instead of verifying a chain: want defines which key is accepted. refused, if not nil, is called
 // with our reason for refusing the other side, because QUIC carries only an alert.
