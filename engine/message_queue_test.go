@@ -193,6 +193,39 @@ func TestMessage_WaitingOnesSurviveABreak(t *testing.T) {
 	})
 }
 
+// TestRequest_WaitingOneSurvivesABreak: a request waits behind messages for which the program has no room, the program
+// makes room while the connection is down, and the request is answered when it is back.
+func TestRequest_WaitingOneSurvivesABreak(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		busy, honest := busyAndHonest(t, net)
+		r := newReader(t, busy, 0)
+		busy.Topic("ask").Answer(func(context.Context, engine.Message) (any, error) { return "answer", nil })
+		for n := range 1024 + 16 {
+			if _, err := honest.Post(t.Context(), n, busy.Self().ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		answered := make(chan error, 1)
+		go func() {
+			_, err := honest.Topic("ask").Request(t.Context(), "question", busy.Self().ID)
+			answered <- err
+		}()
+		time.Sleep(time.Second)
+		net.Drop(func(_, _ netip.AddrPort) bool { return true })
+		for busy.Peers()[0].State != engine.Reconnecting {
+			time.Sleep(100 * time.Millisecond)
+		}
+		close(r.begin)
+		time.Sleep(100 * time.Millisecond)
+		net.Drop(nil)
+		if err := <-answered; err != nil {
+			t.Error(err)
+		}
+		r.stop()
+	})
+}
+
 // TestBroadcast_MutePeerDoesNotHoldUpOthers: a peer that reads and answers nothing loses its session.
 func TestBroadcast_MutePeerDoesNotHoldUpOthers(t *testing.T) {
 	for name, try := range map[string]bool{"TryPost": true, "Post": false} {

@@ -169,11 +169,11 @@ func (r *requests) takeReply(m peers.Message) {
 	w.answer <- m
 }
 
-// takeRequest starts the function that answers a request. If it does not, the code is the reason.
+// takeRequest starts the function that answers a request. If it does not, the code is the reason. Locks of the peers
+// are held.
 func (r *requests) takeRequest(e *Engine, m peers.Message) (refused wire.Code) {
 	who := requesterOf{m.Topic, m.From}
-	p, _ := e.peers.Peer(m.From)
-	h := holderOf(e, m.From, p.Addr.Addr())
+	h := holderOf(e, m.From, m.Addr.Addr())
 	f, refused := r.admit(who, h, m.Size())
 	if f == nil {
 		return refused

@@ -9,7 +9,8 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// Host is what the table of peers needs from the engine around it. The manager's lock may be held during each call.
+// Host is what the table of peers needs from the engine around it. The manager's lock and that of a window may be held
+// during each call, so that none may call the manager.
 type Host interface {
 	// Publish passes an event to the program. If the other side waits for what becomes of it and no reader takes it, the
 	// code says why; else it is 0.

@@ -90,7 +90,7 @@ func (l *Link) takeMessage(msg wire.Text) {
 	}
 	deliver := func() wire.Code {
 		return l.m.host.Deliver(Message{
-			From: l.peer.id, Name: *l.name.Load(), Topic: msg.Topic, Body: msg.Body, Data: msg.Data, At: now(),
+			From: l.peer.id, Name: *l.name.Load(), Addr: l.conn.RemoteAddr(), Topic: msg.Topic, Body: msg.Body, Data: msg.Data, At: now(),
 			Ask: msg.Ask, Reply: msg.Reply, Failed: msg.Failed,
 		})
 	}

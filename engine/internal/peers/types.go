@@ -142,6 +142,7 @@ func (s Self) wireInfo() wire.Info { return wire.Info{Name: s.Name, Info: s.Info
 type Message struct {
 	From       PeerID
 	Name       string
+	Addr       netip.AddrPort // where the sender is
 	Topic      string
 	Body       json.RawMessage // nil for bytes
 	Data       []byte          // nil for JSON
