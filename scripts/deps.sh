@@ -13,7 +13,7 @@ set -eu
 
 build="gcc libc6-dev pkg-config libgl-dev libegl-dev libx11-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev libwayland-dev libxkbcommon-dev"
 test="xvfb libwayland-client0 libgl1-mesa-dri xdotool python3 python3-venv python3-xlib nodejs dbus-daemon fonts-dejavu-core iproute2 nftables procps util-linux mount e2fsprogs xfsprogs curl"
-browser="chromium"
+browser="chromium firefox-esr unzip libarchive-tools"
 package="dpkg-dev xz-utils tar gzip"
 windows="gcc-mingw-w64-x86-64"
 python="python3 python3-venv"

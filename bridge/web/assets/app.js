@@ -166,6 +166,7 @@
   $('files').onfocus = () => $('choose').classList.add('focus');
   $('files').onblur = () => $('choose').classList.remove('focus');
   $('dir').onchange = (e) => { start(listed(e.target.files)); e.target.value = ''; };
+  if ($('files').files.length) $('files').onchange({target: $('files')}); // chosen before this script came
   $('plain').hidden = true;
   $('upload').onsubmit = (e) => e.preventDefault();
   const phone = /iPhone|iPad|Android/.test(navigator.userAgent);
