@@ -120,7 +120,7 @@ func (b *banner) requests() (out []request) {
 	for id, c := range u.invites.open {
 		t := c.at.t
 		out = append(out, request{
-			id: id, talk: t, warning: u.warning(u.peers[t.id]), accept: c.accept.OnTapped, decline: c.decline,
+			id: id, talk: t, warning: u.warning(u.peers[t.id]), accept: c.agree, decline: c.decline,
 			asks: tr("{{.Name}} wants to connect", "Name", widgets.Shortened(u.nameOf(t), shownName)),
 		})
 	}

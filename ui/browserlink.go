@@ -226,7 +226,7 @@ func (d *linkDialog) ask(ctx context.Context, up web.Upload) error {
 	d.u.o.Do(func() {
 		d.asking = append(d.asking, q)
 		d.u.trace("upload asked %d", up.Number)
-		d.u.notes.notify(attention{kind: noteOffer})
+		d.u.notes.attend(attention{kind: noteOffer})
 		d.refresh()
 	})
 	select {
@@ -317,7 +317,7 @@ func (d *linkDialog) received(ev web.Received) {
 		}
 		d.show.Show()
 	}
-	d.u.notes.notify(attention{kind: noteArrived})
+	d.u.notes.attend(attention{kind: noteArrived})
 }
 
 // ended reports that the link has closed on its own.

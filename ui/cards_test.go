@@ -149,7 +149,7 @@ func TestOffer_OfVerifiedPeerCanBeAcceptedForGood(t *testing.T) {
 		t.Error("the choice is missing, or is on from the start")
 	}
 	test.Tap(c.always)
-	test.Tap(c.accept)
+	test.Tap(c.rested().accept)
 	l.until(t, "the first file", func() bool { return ben.peers[anna.self.ID].AutoAccept.Bytes == autoBytes })
 	offer("second")
 	l.until(t, "the second file, without a question", func() bool {

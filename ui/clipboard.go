@@ -11,6 +11,7 @@ import (
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/widget"
 
+	"multipeer/engine"
 	"multipeer/ui/internal/desktop"
 	"multipeer/ui/internal/thumbnail"
 	"multipeer/ui/internal/widgets"
@@ -31,16 +32,11 @@ func (c *composer) sendClipboard() {
 	c.u.settle()
 }
 
-// sendClipboardToLast sends the text in the clipboard in the open conversation, or to the device that was used last. That
-// conversation opens, so that the user sees where the text went.
+// sendClipboardToLast sends the text in the clipboard in the open conversation, or to the known device that the user last
+// sent something to. That conversation opens, so that the user sees where the text went.
 func (c *composer) sendClipboardToLast() {
 	if c.u.current == nil {
-		var last *talk
-		for _, t := range c.u.talks {
-			if !t.everyone() && t.Count() > 0 && !c.u.blocked(t.id) && (last == nil || t.last.After(last.last)) {
-				last = t
-			}
-		}
+		last := c.u.lastSentTo()
 		if last == nil {
 			c.u.say(tr("There is no device that you have used before."))
 			return
@@ -48,6 +44,28 @@ func (c *composer) sendClipboardToLast() {
 		c.u.choose(last)
 	}
 	c.sendClipboard()
+}
+
+// lastSentTo returns the conversation with the known device that the user last sent something to; nil for none. What
+// devices send themselves does not count, or any of them could make itself the last one.
+func (u *UI) lastSentTo() (last *talk) {
+	for _, t := range u.talks {
+		used := !t.everyone() && t.Count() > 0 && !t.lastOwn.IsZero()
+		if used && (last == nil || t.lastOwn.After(last.lastOwn)) && !u.looksRisky(t) {
+			last = t
+		}
+	}
+	return last
+}
+
+// looksRisky reports whether a device is not a known one, or could be taken for another one.
+func (u *UI) looksRisky(t *talk) bool {
+	p, here := u.peers[t.id]
+	if !here {
+		p = u.absent(t)
+	}
+	trust := u.e.Trust(t.id)
+	return trust != engine.TrustSeen && trust != engine.TrustVerified || u.warning(p) != ""
 }
 
 // offerText offers to send text as a file if it does not fit into the composer. Until the user agrees, the text stays

@@ -146,10 +146,14 @@ func (u *UI) items(t *talk) (out []widgets.Item) {
 	return out
 }
 
-// card returns the transfer card with a state in the current conversation.
+// card returns the transfer card with a state in the current conversation. If none is open, it opens the one of the
+// request over the page, as the user does.
 func (s *station) card(state engine.TransferState) *transferCard {
 	if s.current == nil {
-		return nil
+		if s.banner.now.talk == nil {
+			return nil
+		}
+		test.Tap(s.banner.show)
 	}
 	for _, i := range s.items(s.current) {
 		if c, ok := i.(*transferCard); ok && c.state == state {
@@ -157,6 +161,12 @@ func (s *station) card(state engine.TransferState) *transferCard {
 		}
 	}
 	return nil
+}
+
+// rested returns a card that has not moved for a while.
+func (c *transferCard) rested() *transferCard {
+	c.since = time.Time{}
+	return c
 }
 
 func (s *station) bubbles() (out []string) {

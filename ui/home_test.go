@@ -73,6 +73,7 @@ func TestHome_DropOnATileSendsToIt(t *testing.T) {
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	anna.side.reordered = time.Time{} // they came a while ago
 	anna.sending.dropped(middleOf(anna.home.tiles.tiles[ben.self.ID]), []fyne.URI{storage.NewFileURI(file)})
 	l.until(t, "Ben is asked", func() bool { return ben.card(engine.Offered) != nil })
 	if anna.current != anna.talk(ben.self.ID) || len(eva.transfers.all) != 0 {
@@ -252,7 +253,12 @@ func TestClipboard_GoesToTheLastDevice(t *testing.T) {
 		t.Error("without a device, nothing is said")
 	}
 	s.conversation()
-	s.add(s.talk(s.eva), history.Row{Kind: history.Text, Text: "older", At: noon.AddDate(0, 0, -9)}, nil)
+	if err := s.e.SetTrust(s.ben, engine.TrustSeen); err != nil {
+		t.Fatal(err)
+	}
+	// Eva has sent something since, and the user has sent something to a stranger.
+	s.add(s.talk(s.eva), history.Row{Kind: history.Text, Text: "newer", At: time.Now()}, nil)
+	s.add(s.talk(s.dora), history.Row{Kind: history.Text, Own: true, Text: "newest", At: time.Now()}, nil)
 	s.choose(nil)
 	fyne.CurrentApp().Clipboard().SetContent("from the clipboard")
 	s.shortcut(keys)

@@ -16,16 +16,18 @@ const shownName = 40
 // invitationCard asks the user whether to connect.
 type invitationCard struct {
 	widgets.Card
+	steady
 	peer    engine.PeerID
 	title   *widgets.Paragraph
 	accept  *widget.Button
+	agree   func() // accepts, even if the card has just shifted
 	decline func()
 	at      place
 	of      *engine.Invitation
 }
 
 func newInvitationCard(u *UI, p engine.Peer, accept, decline, block func()) *invitationCard {
-	c := &invitationCard{peer: p.ID, decline: decline, title: widgets.NewParagraph(tr("{{.Name}} wants to connect", "Name", widgets.Shortened(p.Name, shownName)), widgets.SizeBody, theme.ColorNameForeground)}
+	c := &invitationCard{peer: p.ID, steady: steady{hasty: u.hasty}, agree: accept, decline: decline, title: widgets.NewParagraph(tr("{{.Name}} wants to connect", "Name", widgets.Shortened(p.Name, shownName)), widgets.SizeBody, theme.ColorNameForeground)}
 	c.title.Bold = true
 	text := widgets.Hint(tr("You'll be able to exchange messages and files. Device ID: {{.ID}}…", "ID", p.ID.Short()))
 	if w := u.warning(p); w != "" {
@@ -33,7 +35,7 @@ func newInvitationCard(u *UI, p engine.Peer, accept, decline, block func()) *inv
 	}
 	face := widgets.NewAvatar(40, widgets.ColorCard)
 	face.Set(u.colorOf(p.ID), p.Name, "")
-	c.accept = widgets.NewButton(tr("Accept"), widget.HighImportance, accept)
+	c.accept = widgets.NewButton(tr("Accept"), widget.HighImportance, c.press(accept))
 	buttons := widgets.NewFlow(widgets.Gap, c.accept, widgets.NewButton(tr("Decline"), widget.MediumImportance, decline), widgets.NewButton(tr("Block…"), widget.LowImportance, block))
 	c.Init(c, false, widgets.NewStacked(widgets.GapWide, widgets.NewBeside(widgets.GapWide, container.NewCenter(face), widgets.NewStacked(2, c.title, text)), buttons))
 	return c
@@ -74,7 +76,7 @@ func (in *invitations) take(i *engine.Invitation) {
 	in.u.trace("invitation from %q", i.Peer.Name)
 	in.u.notes.attend(attention{
 		kind: noteInvitation, from: t,
-		accept: in.ifOpen(i, func(c *invitationCard) { c.accept.OnTapped() }), decline: in.ifOpen(i, func(c *invitationCard) { c.decline() }),
+		accept: in.ifOpen(i, func(c *invitationCard) { c.agree() }), decline: in.ifOpen(i, func(c *invitationCard) { c.decline() }),
 	})
 }
 

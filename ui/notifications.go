@@ -92,17 +92,9 @@ func newNotifier(u *UI) *notifier {
 // away reports that the user is not looking at the window.
 func (nt *notifier) away() bool { return !nt.front }
 
-// attend draws the user's attention to a conversation. It opens the conversation for a request if the empty page is
-// in front, and sends a notification.
+// attend draws the user's attention to something: it shows a notification if the user is not looking at the window, at a
+// limited rate. It never changes the page: the user may be about to type or to drop files there.
 func (nt *notifier) attend(a attention) {
-	if nt.u.current == nil && nt.u.page == pageEmpty && len(nt.u.sending.paths) == 0 && !nt.u.shell.narrow && a.kind != noteMessage {
-		nt.u.choose(a.from)
-	}
-	nt.notify(a)
-}
-
-// notify shows a notification if the user is not looking at the window, at a limited rate.
-func (nt *notifier) notify(a attention) {
 	u := nt.u
 	if nt.front || u.finished || u.o.Settings.Quiet || u.bind == nil {
 		return

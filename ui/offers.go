@@ -49,10 +49,6 @@ func (ts *transfers) offersFrom(peer engine.PeerID) (ids []engine.TransferID) {
 	return ids
 }
 
-// lookAgain is how long an offer is not accepted that has replaced another one of the same ID, or that has come while
-// another one of the peer is open: its card may have moved to where that one was, which the user meant to accept.
-const lookAgain = time.Second
-
 // shownOffer is an offer as the user sees it.
 type shownOffer struct {
 	offer *engine.Offer
@@ -62,7 +58,11 @@ type shownOffer struct {
 // shownOffer returns the offer that a card shows; false if there is none, or it has just been replaced.
 func (ts *transfers) shownOffer(id engine.TransferID) (shownOffer, bool) {
 	s := shownOffer{offer: ts.offers[id]}
-	if s.offer == nil || time.Since(ts.replaced[id]) < lookAgain {
+	if s.offer == nil {
+		return s, false
+	}
+	if time.Since(ts.replaced[id]) < lookAgain {
+		ts.u.hasty()
 		return s, false
 	}
 	if seen, ok := ts.all[id]; ok {

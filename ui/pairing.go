@@ -19,6 +19,7 @@ import (
 // pairingCard leads two people through comparing a code. It is a row in the conversation and blocks nothing else.
 type pairingCard struct {
 	widgets.Card
+	steady
 	peer    engine.PeerID
 	title   *widgets.Paragraph
 	text    *widgets.Paragraph
@@ -35,9 +36,9 @@ type pairingActions struct {
 	confirm              func(code string)
 }
 
-func newPairingCard(p engine.Pairing, face color.NRGBA, actions pairingActions) *pairingCard {
+func newPairingCard(p engine.Pairing, face color.NRGBA, actions pairingActions, hasty func()) *pairingCard {
 	c := &pairingCard{
-		peer: p.Peer, title: widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground), text: widgets.Hint(""),
+		peer: p.Peer, steady: steady{hasty: hasty}, title: widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground), text: widgets.Hint(""),
 		code: widgets.NewLine("", widgets.SizeDigits, theme.ColorNameForeground, true), actions: actions, stage: -1,
 	}
 	c.title.Bold = true
@@ -56,6 +57,9 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 	if p.Stage == c.stage {
 		return false
 	}
+	if c.stage >= 0 {
+		c.Shifted() // its buttons change
+	}
 	c.stage = p.Stage
 	p.Name = widgets.Shortened(p.Name, shownName)
 	c.buttons.RemoveAll()
@@ -68,7 +72,7 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 	case engine.PairingAsked:
 		c.title.SetText(tr("{{.Name}} wants to verify", "Name", p.Name))
 		c.text.SetText(tr("Compare a six-digit code once to make sure nobody is intercepting the connection."))
-		add(tr("Compare"), widget.HighImportance, c.actions.pick)
+		add(tr("Compare"), widget.HighImportance, c.press(c.actions.pick))
 		cancel(tr("Not now"))
 	case engine.PairingWaiting, engine.PairingStarted:
 		c.title.SetText(tr("Verifying {{.Name}}", "Name", p.Name))
@@ -80,14 +84,14 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 			c.code.SetText(p.Code)
 			c.code.Show()
 			c.text.SetText(tr("{{.Name}}'s screen shows three codes. Make sure this one is chosen there.", "Name", p.Name))
-			add(tr("Yes, it was chosen"), widget.MediumImportance, func() { c.actions.confirm("") })
+			add(tr("Yes, it was chosen"), widget.MediumImportance, c.press(func() { c.actions.confirm("") }))
 			add(tr("My code isn't there"), widget.MediumImportance, c.actions.reject)
 			break
 		}
 		c.title.SetText(tr("Which code does {{.Name}} show?", "Name", p.Name))
 		c.text.SetText(tr("Look at its screen and choose the same code here."))
 		for _, choice := range p.Choices {
-			add(choice, widget.MediumImportance, func() { c.actions.confirm(choice) })
+			add(choice, widget.MediumImportance, c.press(func() { c.actions.confirm(choice) }))
 		}
 		add(tr("None of these"), widget.LowImportance, c.actions.reject)
 	case engine.PairingConfirmed:
@@ -174,7 +178,7 @@ func (ps *pairings) take(p engine.Pairing) {
 		cancel:  func() { ps.u.e.CancelPairing(id) },
 		reject:  func() { ps.answered(ps.u.e.RejectPairing(id)) },
 		confirm: func(code string) { ps.answered(ps.u.e.ConfirmPairing(id, code)) },
-	})
+	}, ps.u.hasty)
 	ps.cards[id] = c
 	c.at = ps.u.addQuestion(t, history.Row{Kind: history.Notice, Text: c.title.Text}, c)
 	ps.u.notes.attend(attention{kind: noteVerify, from: t})

@@ -63,6 +63,11 @@ func TestPairing_VerifiesInTwoWindows(t *testing.T) {
 		t.Fatalf("%q is not among %q", shows.code.Text, labels(picks))
 	}
 	press(t, picks, shows.code.Text)
+	if !anna.toast.Box.Visible() && !ben.toast.Box.Visible() {
+		t.Error("a press counts at the moment in which the buttons change")
+	}
+	picks.since, shows.since = time.Time{}, time.Time{}
+	press(t, picks, shows.code.Text)
 	press(t, shows, "Yes, it was chosen")
 	l.until(t, "verified", func() bool {
 		return anna.peers[ids[1]].Trust == engine.TrustVerified && ben.peers[ids[0]].Trust == engine.TrustVerified &&
@@ -111,7 +116,7 @@ func TestPairingCard_EachStage(t *testing.T) {
 		{Stage: engine.PairingFailed, Err: errors.New("x")},
 	} {
 		p.Name = "Ben's laptop"
-		items = append(items, newPairingCard(p, widgets.RGB(widgets.AvatarColors[1]), pairingActions{}))
+		items = append(items, newPairingCard(p, widgets.RGB(widgets.AvatarColors[1]), pairingActions{}, func() {}))
 	}
 	w := a.NewWindow("")
 	tl := widgets.NewTimeline(newRows)

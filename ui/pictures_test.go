@@ -68,7 +68,7 @@ func TestAlbum_ShowsSeveralPictures(t *testing.T) {
 	if ben.card(engine.Offered).pictures.Visible() {
 		t.Error("pictures are shown before the user has accepted them")
 	}
-	test.Tap(ben.card(engine.Offered).accept)
+	test.Tap(ben.card(engine.Offered).rested().accept)
 	l.until(t, "the album", func() bool {
 		c := ben.card(engine.Delivered)
 		return c != nil && c.pictures.Len() == widgets.AlbumMost

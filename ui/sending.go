@@ -45,15 +45,16 @@ func (s *sending) dropped(at fyne.Position, uris []fyne.URI) {
 	}
 	if id, ok := s.target(at); ok && (t == nil || t.id != id) {
 		hit := u.talk(id)
-		if runtime.GOOS == "linux" { // X11 reports the exact drop position; Wayland reports none, which hits nothing
+		send := func() {
 			u.choose(hit)
 			s.offer(hit, paths)
+		}
+		// X11 reports the exact drop position; Wayland reports none, which hits nothing. Other systems need the question.
+		if runtime.GOOS == "linux" && !s.mayBeMistaken(hit) {
+			send()
 			return
 		}
-		u.dialogs.ask(tr("Send to {{.Name}}?", "Name", u.nameOf(hit)), trn("Send the {{.N}} dropped items?", int64(len(paths))), tr("Send"), func() {
-			u.choose(hit)
-			s.offer(hit, paths)
-		})
+		s.ask(hit, paths, send)
 		return
 	}
 	if t == nil {
@@ -72,12 +73,42 @@ func (s *sending) target(at fyne.Position) (engine.PeerID, bool) {
 }
 
 // tapped opens a conversation that the user tapped, and offers the paths that were waiting for a recipient.
-func (s *sending) tapped(t *talk) {
-	s.u.choose(t)
-	if len(s.paths) > 0 {
-		s.offer(t, s.take())
+func (s *sending) tapped(t *talk) { s.chosenBy(t, s.mayBeMistaken(t)) }
+
+// chosenByName is tapped for a conversation that was found by a name. Anyone can have that name, so a device that the
+// user does not know gets nothing without a question.
+func (s *sending) chosenByName(t *talk) {
+	s.chosenBy(t, s.mayBeMistaken(t) || !t.everyone() && s.u.looksRisky(t))
+}
+
+func (s *sending) chosenBy(t *talk, asks bool) {
+	send := func() {
+		s.u.choose(t)
+		if len(s.paths) > 0 {
+			s.offer(t, s.take())
+		}
+	}
+	if len(s.paths) > 0 && asks {
+		s.ask(t, s.paths, send)
+	} else {
+		send()
 	}
 	s.u.settle()
+}
+
+// mayBeMistaken reports whether the user may have meant another device: the list has just changed, or the device could
+// be taken for another one.
+func (s *sending) mayBeMistaken(t *talk) bool {
+	return s.u.side.justReordered() || s.u.warning(s.u.peers[t.id]) != ""
+}
+
+// ask asks whether paths are for a device.
+func (s *sending) ask(t *talk, paths []string, send func()) {
+	text := strings.Join(names(paths), ", ")
+	if w := s.u.warning(s.u.peers[t.id]); w != "" {
+		text = w + ".\n" + text
+	}
+	s.u.dialogs.ask(tr("Send to {{.Name}}?", "Name", widgets.Shortened(s.u.nameOf(t), shownName)), text, tr("Send"), send)
 }
 
 // wait keeps paths until the user chooses a recipient.

@@ -37,6 +37,8 @@ type side struct {
 	scroll    *widgets.Scroll
 	rows      map[engine.PeerID]*peerRow
 	order     []engine.PeerID
+	ordered   string    // the search text that order belongs to
+	reordered time.Time // when order last changed without a change of that text
 	here      []listed // the devices nearby that match the search, in the order of the list
 	nobody    *widgets.Paragraph
 	pair      *fyne.Container
@@ -101,8 +103,8 @@ func newSide(u *UI) *side {
 		u.w.Canvas().Unfocus()
 	}
 	s.search.OnSubmitted = func(string) {
-		if len(s.order) > 0 {
-			u.sending.tapped(u.talk(s.order[0]))
+		if t := s.best(); t != nil {
+			u.sending.chosenByName(t)
 		}
 	}
 
@@ -162,8 +164,8 @@ type listed struct {
 	last      time.Time
 }
 
-// listed returns the rows of the list: favourites first, then connected peers, peers nearby, and old conversations, each
-// group sorted by last use. sought filters by a part of the name or the beginning of the ID.
+// listed returns the rows of the list: favourites first, then connected peers, known peers nearby, strangers, those that
+// could be taken for a known peer, and old conversations, each group sorted by last use. sought filters by a part of the name or the beginning of the ID.
 func (s *side) listed(sought string) (all []listed, connected int64) {
 	u := s.u
 	all = make([]listed, 0, len(u.peers)+len(u.talks))
@@ -194,18 +196,44 @@ func (s *side) listed(sought string) (all []listed, connected int64) {
 		switch {
 		case l.here && l.favourite:
 			return 0
+		case !l.here:
+			return 5
+		case !l.p.LooksLike.IsZero():
+			return 4
 		case l.p.HasSession():
 			return 1
-		case l.here:
-			return 2
+		case l.p.Trust == engine.TrustUnknown:
+			return 3
 		}
-		return 3
+		return 2
 	}
 	slices.SortFunc(all, func(a, b listed) int {
 		return cmp.Or(rank(a)-rank(b), b.last.Compare(a.last), strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name)), a.p.ID.Compare(b.p.ID))
 	})
 	return all, connected
 }
+
+// best returns the conversation that the text of the search field means; nil for none. As for Engine.FindPeer, known
+// devices come first, even if they are not nearby, and those that could be taken for one of them come last.
+func (s *side) best() *talk {
+	all, _ := s.listed(s.search.Text)
+	if len(all) == 0 {
+		return nil
+	}
+	rank := func(l listed) int {
+		switch {
+		case !l.p.LooksLike.IsZero():
+			return 2
+		case s.u.e.Trust(l.p.ID) == engine.TrustUnknown:
+			return 1
+		}
+		return 0
+	}
+	return s.u.talk(slices.MinFunc(all, func(a, b listed) int { return rank(a) - rank(b) }).p.ID)
+}
+
+// justReordered reports whether devices have just moved in the list without the user's doing.
+func (s *side) justReordered() bool { return time.Since(s.reordered) < lookAgain }
 
 // refresh updates the list.
 func (s *side) refresh() {
@@ -227,7 +255,10 @@ func (s *side) refresh() {
 	}
 	relayout := false
 	if !slices.Equal(order, s.order) {
-		s.order = order
+		if s.ordered == s.sought && len(s.order) > 0 {
+			s.reordered = time.Now()
+		}
+		s.order, s.ordered = order, s.sought
 		for id := range s.rows {
 			if !slices.Contains(order, id) {
 				delete(s.rows, id)

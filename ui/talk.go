@@ -26,6 +26,7 @@ type talk struct {
 	draft      string
 	savedDraft string // the draft in the history
 	last       time.Time
+	lastOwn    time.Time // when the user last sent something
 	refused    int       // how often in a row the peer's program refused a message
 	invited    time.Time // when waiting messages last asked the peer to connect
 	open       []uint64  // own messages that are not delivered yet, in order
@@ -120,6 +121,7 @@ func (u *UI) loadTalks() {
 		t.draft = k.Draft
 		t.savedDraft = k.Draft
 		t.last = k.Last
+		t.lastOwn = k.Own
 		t.open = k.Open
 		for _, seq := range slices.Clone(t.open) {
 			r, ok := u.o.History.Row(t.key, seq)
@@ -288,6 +290,9 @@ func (u *UI) place(t *talk, r history.Row, card widgets.Item, seq uint64) place 
 	first, _ := u.o.History.Bounds(t.key)
 	gone := int(first - t.first)
 	t.first, t.next, t.last = first, seq+1, r.At
+	if r.Own {
+		t.lastOwn = r.At
+	}
 	t.keep(seq, r)
 	if card != nil {
 		t.live[seq] = t.dated(seq, r, card)
@@ -397,6 +402,13 @@ type dayItem struct {
 
 func (d *dayItem) HeightFor(width float32) float32 {
 	return d.line.HeightFor(width) + widgets.ItemGap + d.item.HeightFor(width)
+}
+
+// Shifted implements widgets.Shifting.
+func (d *dayItem) Shifted() {
+	if s, ok := d.item.(widgets.Shifting); ok {
+		s.Shifted()
+	}
 }
 
 func (d *dayItem) CreateRenderer() fyne.WidgetRenderer {

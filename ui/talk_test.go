@@ -118,7 +118,8 @@ func TestTalk_WaitingMessagesAreSentInOrder(t *testing.T) {
 	for _, c := range ben.invites.open {
 		test.Tap(c.accept)
 	}
-	l.until(t, "all three", func() bool { return ben.current != nil && len(ben.bubbles()) == 3 })
+	ben.choose(ben.talk(anna.self.ID))
+	l.until(t, "all three", func() bool { return len(ben.bubbles()) == 3 })
 	for i, want := range []string{"one", "two", "three"} {
 		if !strings.HasPrefix(ben.bubbles()[i], want+" | ") {
 			t.Errorf("arrived as %q", ben.bubbles())

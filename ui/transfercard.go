@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -33,6 +32,7 @@ type transferActions struct {
 // transferCard shows an offer and then its transfer, from the request to the result.
 type transferCard struct {
 	widgets.Card
+	steady
 	title      *widgets.Line
 	status     *widgets.Line
 	details    *widgets.Paragraph // of an offer: its contents and the free disk space
@@ -55,7 +55,6 @@ type transferCard struct {
 	now        engine.Transfer
 	state      engine.TransferState
 	waiting    []engine.TransferID // unanswered offers of the same peer, as the card counts them
-	recounted  time.Time           // when they changed
 	free       string              // the free disk space, as text
 	clashes    []string            // names that already exist in the target folder
 	barred     bool                // the peer is blocked, so nothing can be sent again
@@ -146,7 +145,8 @@ func (c *transferCard) ask(free string, clashes []string, waiting []engine.Trans
 	c.free, c.clashes = free, clashes
 	changed := c.describe()
 	if !slices.Equal(waiting, c.waiting) {
-		c.waiting, c.recounted = waiting, time.Now()
+		c.waiting = waiting
+		c.Shifted()
 		c.rebuild()
 		changed = true
 	}
@@ -161,13 +161,8 @@ func (c *transferCard) setBarred(on bool) {
 	}
 }
 
-// acceptCounted accepts the offers that the card has counted, unless they have just changed: the user may have meant the
-// earlier ones.
-func (c *transferCard) acceptCounted() {
-	if time.Since(c.recounted) >= lookAgain {
-		c.actions.acceptAll(c.waiting)
-	}
-}
+// acceptCounted accepts the offers that the card has counted.
+func (c *transferCard) acceptCounted() { c.actions.acceptAll(c.waiting) }
 
 // acceptShown accepts the offer, and all further ones of the peer if the user has chosen that.
 func (c *transferCard) acceptShown() {
@@ -222,12 +217,12 @@ func (c *transferCard) rebuild() {
 	}
 	switch {
 	case asks:
-		c.accept = add(tr("Accept"), widget.HighImportance, c.acceptShown)
-		add(tr("Accept into…"), widget.MediumImportance, func() { c.actions.acceptInto(c.existing()) })
+		c.accept = add(tr("Accept"), widget.HighImportance, c.press(c.acceptShown))
+		add(tr("Accept into…"), widget.MediumImportance, c.press(func() { c.actions.acceptInto(c.existing()) }))
 		add(tr("Decline"), widget.MediumImportance, c.actions.decline)
 		add(tr("Block…"), widget.LowImportance, c.actions.block)
 		if len(c.waiting) > 1 { // the last one: it appears while the user aims at another button
-			add(tr("Accept all {{.N}}", "N", len(c.waiting)), widget.MediumImportance, c.acceptCounted)
+			add(tr("Accept all {{.N}}", "N", len(c.waiting)), widget.MediumImportance, c.press(c.acceptCounted))
 		}
 	case t.State == engine.Delivered && t.Incoming:
 		add(tr("Show in folder"), widget.MediumImportance, c.actions.reveal)

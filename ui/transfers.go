@@ -166,9 +166,9 @@ func (ts *transfers) take(t engine.Transfer) {
 func (ts *transfers) ended(t *talk, now engine.Transfer) {
 	switch {
 	case now.State == engine.Delivered && now.Incoming:
-		ts.u.notes.notify(attention{kind: noteArrived, from: t, what: tr("Files received: {{.What}}", "What", content(now))})
+		ts.u.notes.attend(attention{kind: noteArrived, from: t, what: tr("Files received: {{.What}}", "What", content(now))})
 	case now.State == engine.Failed:
-		ts.u.notes.notify(attention{kind: noteFailed, from: t})
+		ts.u.notes.attend(attention{kind: noteFailed, from: t})
 	}
 }
 
@@ -290,6 +290,7 @@ func (ts *transfers) forget(id engine.TransferID) {
 func (ts *transfers) newCard(t engine.Transfer) *transferCard {
 	t = ts.named(t)
 	c := newTransferCard(t, ts.actions(t))
+	c.hasty = ts.u.hasty
 	c.setBarred(ts.u.blocked(t.Peer))
 	ts.offerAlways(c, t)
 	ts.addPicture(c, t)

@@ -97,6 +97,7 @@ func (u *UI) showTransfers() {
 	u.saveDraft()
 	u.current = nil
 	u.turn(pageTransfers)
+	u.moves.list.Clear()
 	u.moves.refresh()
 	u.moves.list.ToStart()
 	u.trace("transfers %d", len(u.moves.shown))

@@ -44,6 +44,7 @@ func (u *UI) updateTray() {
 		if p.HasSession() {
 			name += " · " + tr("Connected")
 		}
+		name = joined(name, u.warning(l.p))
 		items = append(items, desktop.TrayItem{Label: name, Do: func() {
 			u.raise()
 			u.sending.tapped(talk)
@@ -86,7 +87,7 @@ func (u *UI) closed() {
 	u.trace("hidden")
 	u.w.Hide()
 	u.notes.front = false
-	u.notes.notify(attention{kind: noteBehind})
+	u.notes.attend(attention{kind: noteBehind})
 }
 
 // saveSize saves the size of the window for the next start. The system decides its position, which Fyne does not

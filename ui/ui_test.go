@@ -43,7 +43,8 @@ func TestWindow_TwoExchangeMessagesAndAFolder(t *testing.T) {
 		b := anna.bubbles()
 		return len(b) == 1 && strings.HasPrefix(b[0], "hello\nyou | ") && strings.HasSuffix(b[0], "Delivered")
 	})
-	l.until(t, "the message", func() bool { return ben.current != nil && len(ben.bubbles()) == 1 })
+	ben.choose(ben.talk(anna.self.ID))
+	l.until(t, "the message", func() bool { return len(ben.bubbles()) == 1 })
 
 	folder := filepath.Join(t.TempDir(), "a folder")
 	for name, content := range map[string]string{"x.txt": "one", "sub/ü.txt": "two"} {
@@ -61,7 +62,7 @@ func TestWindow_TwoExchangeMessagesAndAFolder(t *testing.T) {
 	if !strings.Contains(ben.card(engine.Offered).status.Text, "from Anna") {
 		t.Errorf("the offer reports %q", ben.card(engine.Offered).status.Text)
 	}
-	test.Tap(ben.card(engine.Offered).accept)
+	test.Tap(ben.card(engine.Offered).rested().accept)
 	l.until(t, "Delivered on both sides", func() bool { return anna.card(engine.Delivered) != nil && ben.card(engine.Delivered) != nil })
 	if b, err := os.ReadFile(filepath.Join(ben.inbox, "a folder", "sub", "ü.txt")); string(b) != "two" {
 		t.Errorf("%q, %v", b, err)

@@ -200,7 +200,6 @@ var views = []struct {
 		s.o.Settings.SetFavourite(s.eva.String(), true)
 		s.transfers.take(s.transferOf(engine.Moving, false, nil))
 		s.apply([]engine.Event{engine.InvitationReceived{Invitation: &engine.Invitation{ID: "1", Peer: s.peers[idOf(s.t, 30)]}}})
-		s.choose(nil) // the first request has opened its conversation
 	}},
 	{"not-listed", func(s *stage) { s.peers3(); s.connecting.show() }},
 	{"conversation", (*stage).conversation},
@@ -254,6 +253,7 @@ var views = []struct {
 	{"invitation", func(s *stage) {
 		s.peers3()
 		s.invites.take(&engine.Invitation{ID: "i", Peer: s.UI.peers[s.eva]})
+		s.choose(s.talk(s.eva))
 	}},
 	{"offer", func(s *stage) {
 		s.peers3()
@@ -262,6 +262,7 @@ var views = []struct {
 			t.Note = "The photos from Sunday, and the report that you asked for."
 		})
 		s.transfers.take(t)
+		s.choose(s.talk(t.Peer))
 		s.settle()
 		for _, c := range s.transfers.cardsOf(t.ID) {
 			c.ask("Goes to Downloads, where 23.1 GB are free", []string{"report.pdf", "notes.txt"}, []engine.TransferID{"a", "b"})

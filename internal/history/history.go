@@ -56,6 +56,7 @@ const (
 type Talk struct {
 	Name   string    `json:"name,omitempty"` // of the peer, when last seen
 	Last   time.Time `json:"last"`           // time of the newest row
+	Own    time.Time `json:"own,omitzero"`   // time of the newest own row
 	Unread int       `json:"unread,omitempty"`
 	Draft  string    `json:"draft,omitempty"`
 	Bytes  int64     `json:"bytes,omitempty"` // size of the rows
@@ -245,6 +246,9 @@ func (s *Store) Append(talk string, r Row) uint64 {
 	seq := b.next
 	b.next++
 	b.talk.Last = r.At
+	if r.Own {
+		b.talk.Own = r.At
+	}
 	b.talk.Bytes += weight(r)
 	b.talk.OneSided = b.talk.OneSided && !r.Own
 	b.count(r, 1)
@@ -392,16 +396,16 @@ func (s *Store) Talks() map[string]Talk {
 	return out
 }
 
-// Update changes what is stored about a talk. The store maintains Last and Bytes. A talk without rows exists if it has
+// Update changes what is stored about a talk. The store maintains Last, Own and Bytes. A talk without rows exists if it has
 // a draft; a held talk is stored from then on if it gets one.
 func (s *Store) Update(talk string, change func(*Talk)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.books[talk] != nil
 	b := s.bookLocked(talk)
-	last, size := b.talk.Last, b.talk.Bytes
+	last, own, size := b.talk.Last, b.talk.Own, b.talk.Bytes
 	change(&b.talk)
-	b.talk.Last, b.talk.Bytes = last, size
+	b.talk.Last, b.talk.Own, b.talk.Bytes = last, own, size
 	if b.talk.Draft != "" {
 		s.keepLocked(talk, b)
 	} else if !known {

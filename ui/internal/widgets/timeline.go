@@ -27,6 +27,9 @@ const (
 	itemTop  = GapWide // above the first row and below the last
 )
 
+// Shifting is a row that has to know when it comes into view or moves without the user's doing.
+type Shifting interface{ Shifted() }
+
 // Timeline is a scrolling column of rows of any height. Only the rows in view exist: the scroll position is a row and
 // an offset into it, so neither the number nor the heights of the other rows matter.
 type Timeline struct {
@@ -71,6 +74,7 @@ func (t *Timeline) ShowRows(src rows) {
 	t.pinned = true
 	t.marked = -1
 	t.fresh = 0
+	t.Clear()
 	t.fill()
 }
 
@@ -79,7 +83,7 @@ func (t *Timeline) ShowRows(src rows) {
 func (t *Timeline) Grew(n int, own bool) {
 	t.pinned = t.pinned || own
 	t.fresh += n
-	t.fill()
+	t.refill()
 }
 
 // ToEnd scrolls to the newest row.
@@ -108,12 +112,15 @@ func (t *Timeline) From(src rows) {
 	}
 }
 
+// Clear forgets which rows were in view: those that come next are what the user asked for.
+func (t *Timeline) Clear() { t.view.Objects = nil }
+
 // Shrank updates the timeline after the source has lost n rows at the beginning.
 func (t *Timeline) Shrank(n int) {
 	if t.top -= n; t.top < 0 {
 		t.top, t.past = 0, 0
 	}
-	t.fill()
+	t.refill()
 }
 
 // GoTo scrolls row i near the upper edge and highlights it.
@@ -124,7 +131,25 @@ func (t *Timeline) GoTo(i int) {
 }
 
 // Remeasure lays the rows out again after a height has changed.
-func (t *Timeline) Remeasure() { t.fill() }
+func (t *Timeline) Remeasure() { t.refill() }
+
+// refill is fill after a change that the user did not make. It notifies the rows that it moves.
+func (t *Timeline) refill() {
+	before := map[fyne.CanvasObject]fyne.Position{}
+	for _, o := range t.view.Objects {
+		before[o] = o.Position()
+	}
+	t.fill()
+	if len(before) == 0 {
+		return
+	}
+	for _, o := range t.view.Objects {
+		s, shifting := o.(Shifting)
+		if was, there := before[o]; shifting && (!there || was != o.Position()) {
+			s.Shifted()
+		}
+	}
+}
 
 func (t *Timeline) rowHeight(i int) float32 {
 	h := t.src.Row(i).HeightFor(t.inner()) + ItemGap

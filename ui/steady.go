@@ -1,0 +1,33 @@
+package ui
+
+import "time"
+
+// lookAgain is how long nothing is accepted or sent by a press at something that a peer has just brought to that place,
+// or changed there: the user may have meant what was there before.
+const lookAgain = time.Second
+
+// steady is the part of a card with a peer's question that knows when it last came, moved or changed without the user's
+// doing.
+type steady struct {
+	since time.Time
+	hasty func() // tells the user that a press was ignored
+}
+
+// Shifted implements widgets.Shifting.
+func (s *steady) Shifted() { s.since = time.Now() }
+
+// press returns a function that calls do, unless the card has just shifted.
+func (s *steady) press(do func()) func() {
+	return func() {
+		if time.Since(s.since) < lookAgain {
+			s.hasty()
+			return
+		}
+		do()
+	}
+}
+
+// hasty tells the user that a press was ignored.
+func (u *UI) hasty() {
+	u.say(tr("This has just changed. Look again before you answer."))
+}
