@@ -13,6 +13,8 @@ import (
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
 )
 
 // reader is a program that starts to read when begin is closed, and counts messages by sender.
@@ -189,6 +191,47 @@ func TestMessage_WaitingOnesSurviveABreak(t *testing.T) {
 		r.stop()
 		if r.counts["honest"] != messages+1 {
 			t.Errorf("%d of %d were read", r.counts["honest"], messages+1)
+		}
+	})
+}
+
+// TestSession_MutePeerIsNotLetInByReconnecting: a peer that answers nothing, twice, is let in by no policy, although it
+// has said goodbye and connected again in between.
+func TestSession_MutePeerIsNotLetInByReconnecting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		game := net.Start(engine.Config{Name: "game", Accept: engine.Everyone})
+		mute := newRaw(t, net)
+		for range 2 {
+			conn, s := mute.join(t, game)
+			go drain(s)
+			for len(game.Peers()) > 0 && game.Peers()[0].HasSession() {
+				_, _ = game.TryPost("state", engine.Broadcast)
+				time.Sleep(100 * time.Millisecond)
+			}
+			conn.Close(wire.Bye)
+			time.Sleep(5 * time.Second)
+		}
+		h := mute.hello()
+		h.Service = engine.DefaultService
+		s, _, err := mute.dial(t, game).Greet(t.Context(), h, transport.HelloTimeout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.WriteMessage(wire.Invite{ID: wire.NewID()}); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			m, err := s.ReadMessage(wire.MaxFrame)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a, ok := m.(wire.InviteAnswer); ok {
+				if a.Accept {
+					t.Error("it has a session for the third time")
+				}
+				return
+			}
 		}
 	})
 }

@@ -7,12 +7,15 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
 )
 
 // TestInfo_IsVisibleBeforeASessionAndChanges checks that discovery info is visible before a session, and that changes
@@ -438,4 +441,45 @@ func TestPolicy_OfTheProgramMakesNobodyKnown(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMaxPeers_BusyPeersAreLeftAlone: peers that answer each invitation of a policy with "busy" are invited less and less
+// often, and a peer with room is still invited.
+func TestMaxPeers_BusyPeersAreLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a := net.Start(engine.Config{Invite: engine.Everyone, Accept: engine.Everyone, MaxPeers: 3})
+		var invited atomic.Int64
+		const busy = 5
+		for range busy {
+			r := newRaw(t, net)
+			h := r.hello()
+			h.Service, h.Name = engine.DefaultService, "busy"
+			s, _, err := r.dial(t, a).Greet(t.Context(), h, transport.HelloTimeout)
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				for {
+					m, err := s.ReadMessage(wire.MaxFrame)
+					if err != nil {
+						return
+					}
+					if i, ok := m.(wire.Invite); ok {
+						invited.Add(1)
+						_ = s.WriteMessage(wire.InviteAnswer{ID: i.ID, Code: wire.Busy})
+					}
+				}
+			}()
+		}
+		time.Sleep(5 * time.Minute)
+		if n := invited.Load(); n < busy || n > 10*busy {
+			t.Errorf("%d invitations", n)
+		}
+		b := net.Start(engine.Config{Accept: engine.Everyone})
+		time.Sleep(10 * time.Second)
+		if connected(b) != 1 {
+			t.Error("a peer with room is not invited")
+		}
+	})
 }

@@ -53,18 +53,18 @@ func (h transferHost) Probe(ctx context.Context, id PeerID, addrs []netip.AddrPo
 
 func (h transferHost) Accepted(id PeerID, name string) {
 	if l := h.e.gateways.Link(id); l != nil {
-		h.e.gateways.Accepted(l, name)
+		h.e.gateways.Accepted(l, name, h.e.profile.Decisions(id))
 		return
 	}
 	h.e.peers.Accepted(id, name)
 }
 
-func (h transferHost) AcceptedBy(l transfers.Link, name string) {
+func (h transferHost) AcceptedBy(l transfers.Link, name string, decisions int) {
 	switch l := l.(type) {
 	case *gateways.Link:
-		h.e.gateways.Accepted(l, name)
+		h.e.gateways.Accepted(l, name, decisions)
 	case *peers.Link:
-		h.e.peers.AcceptedBy(l, name)
+		h.e.peers.AcceptedBy(l, name, decisions)
 	}
 }
 

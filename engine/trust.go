@@ -24,11 +24,11 @@ func (e *Engine) SetTrust(id PeerID, t Trust) (err error) {
 		return fmt.Errorf("%w: the ID is this device's own", ErrInvalid)
 	}
 	if l := e.gateways.Link(id); l != nil && !l.Proven() && (t == TrustSeen || t == TrustVerified) { // guard: gateway-trust
-		return fmt.Errorf("%w: this device proves nothing: another one could take its place", ErrInvalid)
+		return fmt.Errorf("%w: this device cannot prove its identity, so another device could impersonate it", ErrInvalid)
 	}
 	// This must not happen inside Update: a save may wait for Update with the lock of the peers held.
 	seen, _ := e.Peer(id)
-	err = e.profile.Update(id, func(r *identity.Record) {
+	err = e.profile.Decide(id, func(r *identity.Record) {
 		r.Trust = t
 		if t == TrustUnknown {
 			*r = identity.Record{}

@@ -269,6 +269,9 @@ func (o offer) text() (string, bool) {
 // maxNote is how much of a text is shown with an offer, in bytes.
 const maxNote = 900
 
+// maxNames is how many names of an offer are kept: the history of transfers holds them.
+const maxNames = 20
+
 // describe is the offer as a person sees it.
 func describe(from engine.Device, o offer, parts []part) engine.DeviceOffer {
 	d := engine.DeviceOffer{From: from, Files: int64(len(parts))}
@@ -278,14 +281,15 @@ func describe(from engine.Device, o offer, parts []part) engine.DeviceOffer {
 		top, _, _ := strings.Cut(p.path, "/")
 		if !tops[top] {
 			tops[top] = true
-			d.Names = append(d.Names, top)
+			if len(d.Names) < maxNames { // guard: localsend-kept-names
+				d.Names = append(d.Names, top)
+			}
 		}
 		for dir := path.Dir(p.path); dir != "." && !folders[dir]; dir = path.Dir(dir) {
 			folders[dir] = true
 		}
 	}
 	d.Items, d.Folders = int64(len(tops)), int64(len(folders))
-	d.Names = d.Names[:min(len(d.Names), 20)]
 	if text, ok := o.text(); ok && utf8.ValidString(text) {
 		d.Note = text
 		if len(text) > maxNote {

@@ -3,6 +3,7 @@ package localsend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -282,4 +283,16 @@ func TestReceive_Broken(t *testing.T) {
 		t.Errorf("%+v", tr)
 	}
 	same(t, l.inbox(t), map[string]string{"a": "hello"})
+}
+
+// TestOffer_KeepsFewNames: an offer of many files, of which the history of transfers keeps the names, takes little memory.
+func TestOffer_KeepsFewNames(t *testing.T) {
+	var parts []part
+	for i := range 10_000 {
+		parts = append(parts, part{path: fmt.Sprint(i), size: 1})
+	}
+	d := describe(engine.Device{}, offer{}, parts)
+	if len(d.Names) != maxNames || cap(d.Names) > 2*maxNames || d.Items != 10_000 || d.Files != 10_000 || d.Bytes != 10_000 {
+		t.Errorf("%d names, room for %d, %d items, %d files, %d bytes", len(d.Names), cap(d.Names), d.Items, d.Files, d.Bytes)
+	}
 }

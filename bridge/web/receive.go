@@ -249,8 +249,12 @@ func (us *uploads) takeForm(w http.ResponseWriter, r *http.Request, v Visitor) {
 		us.l.page(w, r, http.StatusTooManyRequests, pageData{Problem: "busy"})
 		return
 	}
-	body := &formBody{ReadCloser: us.l.stallGuard(w, r)}
+	content := us.l.stallGuard(w, r)
+	body := &formBody{ReadCloser: content}
 	r.Body = body
+	eachRead := content.again
+	content.again = func() {} // the beginning has one deadline, or a slow visitor could keep its place
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(us.l.opts.stalls / 2))
 	reader, err := r.MultipartReader()
 	if err != nil {
 		us.endParsing(v)
@@ -259,6 +263,7 @@ func (us *uploads) takeForm(w http.ResponseWriter, r *http.Request, v Visitor) {
 	}
 	part, name, err := body.nextFile(reader)
 	us.endParsing(v)
+	content.again = eachRead
 	if err != nil { // no file was chosen
 		w.Header().Set("Connection", "close")
 		http.Redirect(w, r, "./", http.StatusSeeOther)

@@ -182,26 +182,36 @@ func (l *Link) takeText(w http.ResponseWriter, r *http.Request, v Visitor) {
 		l.page(w, r, http.StatusTooManyRequests, pageData{Problem: "busy"})
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, 3*most) // percent-encoding makes the text longer
+	r.Body = http.MaxBytesReader(w, r.Body, 3*most+100) // percent-encoding makes the text longer
 	stalls := l.stallGuard(w, r)
 	r.Body = stalls
-	text := r.PostFormValue("text")
+	err := r.ParseForm() // a form value that cannot be read would look empty
+	text := r.PostForm.Get("text")
 	var tooLarge *http.MaxBytesError
-	if err := r.ParseForm(); errors.As(err, &tooLarge) || len(text) > most {
+	switch {
+	case errors.As(err, &tooLarge), len(text) > most:
 		l.page(w, r, http.StatusRequestEntityTooLarge, pageData{Problem: "text-too-long"})
 		return
-	}
-	if strings.TrimSpace(text) == "" {
+	case err != nil:
+		l.page(w, r, http.StatusBadRequest, pageData{Problem: "interrupted"})
+		return
+	case strings.TrimSpace(text) == "" && wantsJSON(r): // the script sends no empty text
+		refuse(w, http.StatusBadRequest, "failed")
+		return
+	case strings.TrimSpace(text) == "":
 		http.Redirect(w, r, "./", http.StatusSeeOther)
 		return
 	}
 	l.report(Said{v, text})
-	if r.Header.Get("Accept") == "application/json" {
+	if wantsJSON(r) {
 		reply(w, http.StatusOK, struct{}{})
 		return
 	}
 	l.page(w, r, http.StatusOK, pageData{SaidText: true})
 }
+
+// wantsJSON reports whether the page's script has sent a request, and not a form.
+func wantsJSON(r *http.Request) bool { return r.Header.Get("Accept") == "application/json" }
 
 // reply writes a JSON value.
 func reply(w http.ResponseWriter, status int, v any) {

@@ -912,3 +912,56 @@ func TestTexts_AllLanguagesHaveAllKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestLink_LongTextIsRefused: a text that is too long is never reported as sent, however long its encoding is.
+func TestLink_LongTextIsRefused(t *testing.T) {
+	for what, text := range map[string]string{"bytes": strings.Repeat("x", 310_000), "encoded": strings.Repeat("字", 34_000), "much": strings.Repeat("字", 200_000)} {
+		l, seen := openLink(t, Options{Dir: t.TempDir()})
+		b := newBrowser(t, l)
+		b.open("")
+		form := url.Values{"text": {text}}.Encode()
+		status, _, _ := b.do("POST", "text", strings.NewReader(form), "Content-Type", "application/x-www-form-urlencoded", "Accept", "application/json")
+		if status != http.StatusRequestEntityTooLarge || len(of[Said](seen)) != 0 {
+			t.Errorf("%s: %d, %d messages", what, status, len(of[Said](seen)))
+		}
+	}
+	l, seen := openLink(t, Options{Dir: t.TempDir()})
+	b := newBrowser(t, l)
+	b.open("")
+	form := url.Values{"text": {strings.Repeat("字", 33_333)}}.Encode()
+	if status, _, _ := b.do("POST", "text", strings.NewReader(form), "Content-Type", "application/x-www-form-urlencoded", "Accept", "application/json"); status != http.StatusOK || len(of[Said](seen)) != 1 {
+		t.Errorf("the longest text: %d, %d messages", status, len(of[Said](seen)))
+	}
+	for _, bad := range []string{"text=%zz", "text=", "other=1"} {
+		if status, _, _ := b.do("POST", "text", strings.NewReader(bad), "Content-Type", "application/x-www-form-urlencoded", "Accept", "application/json"); status != http.StatusBadRequest {
+			t.Errorf("%s: %d", bad, status)
+		}
+	}
+}
+
+// TestForm_SlowBeginningEnds: a form whose first file does not begin soon gives its place to others.
+func TestForm_SlowBeginningEnds(t *testing.T) {
+	l, _ := openLink(t, Options{Dir: t.TempDir(), stalls: 2 * time.Second})
+	b := newBrowser(t, l)
+	b.open("")
+	body, feed := io.Pipe()
+	defer feed.Close()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _, _ = b.do("POST", "upload", body, "Content-Type", "multipart/form-data; boundary=b")
+	}()
+	go func() {
+		for {
+			if _, err := feed.Write([]byte("-")); err != nil {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Error("the form is still read")
+	}
+}

@@ -87,3 +87,23 @@ func TestReceiveOnce_EndsWithWhatWasAccepted(t *testing.T) {
 		}
 	}
 }
+
+// TestPair_AnswersComeAfterTheirQuestion: a device that waited has left, and the answer for it does not count for the
+// next one.
+func TestPair_AnswersComeAfterTheirQuestion(t *testing.T) {
+	e, err := engine.New(engine.Config{Name: "Ben"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	p := &program{keyboard: true, out: newPrinter(io.Discard, io.Discard)}
+	r := &pairer{program: p, e: e, asking: []engine.Pairing{{Peer: engine.PeerID{1}, Name: "Anna"}}}
+	r.askNext()
+	if err := r.answer(t.Context(), "y"); err != nil || !r.picked.IsZero() {
+		t.Errorf("an answer that no one can have meant: %v, picked %v", err, r.picked)
+	}
+	r.askedAt = time.Now().Add(-2 * tooSoon)
+	if err := r.answer(t.Context(), "y"); err == nil || r.picked.IsZero() {
+		t.Errorf("an answer to the question: %v, picked %v", err, r.picked)
+	}
+}

@@ -123,11 +123,13 @@ func (p *program) verified(peer engine.Peer) {
 // pairer is one run of pair.
 type pairer struct {
 	*program
-	e      *engine.Engine
-	lines  <-chan inputLine
-	picked engine.PeerID    // zero until a peer is chosen
-	asking []engine.Pairing // peers that wait to be chosen; the question is about the first
-	codes  *engine.Pairing  // set while the question is about the codes
+	e        *engine.Engine
+	lines    <-chan inputLine
+	askedAt  time.Time        // when question was shown
+	question func()           // shows the open question
+	picked   engine.PeerID    // zero until a peer is chosen
+	asking   []engine.Pairing // peers that wait to be chosen; the question is about the first
+	codes    *engine.Pairing  // set while the question is about the codes
 }
 
 func newPairer(p *program, e *engine.Engine) *pairer { return &pairer{program: p, e: e} }
@@ -320,9 +322,9 @@ func (r *pairer) take(ctx context.Context, p engine.Pairing) (done bool, err err
 		r.codes = &p
 		if p.Code != "" {
 			r.out.line("%s", p.Code)
-			r.out.ask("This is the code. Type y once it has been entered on %s, n if the codes differ: ", called(p))
+			r.prompt("This is the code. Type y once it has been entered on %s, n if the codes differ: ", called(p))
 		} else {
-			r.out.ask("Type the six digits that %s shows, or n if it shows none: ", called(p))
+			r.prompt("Type the six digits that %s shows, or n if it shows none: ", called(p))
 		}
 	case engine.PairingConfirmed:
 		r.out.note("waiting for confirmation on %s", called(p))
@@ -360,7 +362,13 @@ func (r *pairer) askNext() {
 	}
 	p := r.asking[0]
 	peer := engine.Peer{ID: p.Peer, Name: p.Name, LooksLike: r.e.LooksLike(p.Peer, p.Name)}
-	r.out.ask("%sCompare codes with %s? [y/n] ", careful(peer), called(p))
+	r.prompt("%sCompare codes with %s? [y/n] ", careful(peer), called(p))
+}
+
+// prompt shows a question and notes when.
+func (r *pairer) prompt(format string, args ...any) {
+	r.askedAt, r.question = time.Now(), func() { r.out.ask(format, args...) }
+	r.question()
 }
 
 // settle makes sure that the other side has received everything before the program exits and closes the connection.
@@ -379,6 +387,12 @@ var sixDigits = regexp.MustCompile(`^[0-9]{3} ?[0-9]{3}$`)
 func (r *pairer) answer(ctx context.Context, line string) error {
 	yes := strings.EqualFold(line, "y") || strings.EqualFold(line, "yes")
 	no := strings.EqualFold(line, "n") || strings.EqualFold(line, "no")
+	asked := r.codes != nil || len(r.asking) > 0 && r.picked.IsZero()
+	if asked && line != "" && r.typed() && time.Since(r.askedAt) < tooSoon { // guard: pair-answers
+		r.out.note("that was typed before you could read the question; please answer again")
+		r.question()
+		return nil
+	}
 	switch p := r.codes; {
 	case p != nil && line == "": // an accidental Enter is not an answer
 		return nil

@@ -220,17 +220,15 @@ func (m *Manager) Republish() {
 }
 
 // Accepted records that a person has accepted what a device offers, or that the device has accepted what a person has
-// offered to it. A device that proves nothing stays a stranger: others could take its place.
-func (m *Manager) Accepted(l *Link, name string) {
+// offered to it. decisions is identity.Profile.Decisions when the person acted. A device that proves nothing stays a
+// stranger: others could take its place.
+func (m *Manager) Accepted(l *Link, name string, decisions int) {
 	if !l.current().Proven { // guard: gateway-unproven
 		return
 	}
 	taken := !m.profile.Impersonated(l.id, name).IsZero()
 	m.tasks.Start(func(context.Context) { // the disk may be slow, and nothing here waits for it
-		err := m.profile.Update(l.id, func(r *identity.Record) {
-			if r.Trust == identity.Unknown {
-				r.Trust = identity.Seen
-			}
+		err := m.profile.Accept(l.id, decisions, func(r *identity.Record) {
 			if name != "" && (r.Name == "" || !taken) { // a name that belongs to another peer is not stored
 				r.Name = name
 			}

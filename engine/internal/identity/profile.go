@@ -77,6 +77,8 @@ type Profile struct {
 	keys    map[string][]string // the keys of names that were compared; see cachedKeysLocked
 	jobs    map[string][]byte
 	name    string
+	// decisions counts the user's decisions about each key; see Accept.
+	decisions map[PeerID]int
 }
 
 // Ephemeral returns a profile in memory: a new identity that is not saved.
@@ -85,7 +87,7 @@ func Ephemeral() (*Profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Profile{Identity: id, peers: map[PeerID]Record{}, jobs: map[string][]byte{}}, nil
+	return &Profile{Identity: id, peers: map[PeerID]Record{}, jobs: map[string][]byte{}, decisions: map[PeerID]int{}}, nil
 }
 
 // Open opens the profile in dir and creates it on the first start. Only one process can hold it: a second one waits
@@ -94,7 +96,7 @@ func Open(ctx context.Context, dir string) (*Profile, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
-	p := &Profile{lock: flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600)), peers: map[PeerID]Record{}, jobs: map[string][]byte{}}
+	p := &Profile{lock: flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600)), peers: map[PeerID]Record{}, jobs: map[string][]byte{}, decisions: map[PeerID]int{}}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if ok, err := p.lock.TryLockContext(ctx, 50*time.Millisecond); !ok {
@@ -197,6 +199,44 @@ func (p *Profile) Peers() map[PeerID]Record {
 func (p *Profile) Update(id PeerID, change func(*Record)) error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
+	return p.update(id, change)
+}
+
+// Decide is Update for a decision of the user about id. What followed from the user's earlier actions, and is stored only
+// now, does not change the trust any more: see Accept.
+func (p *Profile) Decide(id PeerID, change func(*Record)) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	p.mu.Lock()
+	p.decisions[id]++
+	p.mu.Unlock()
+	return p.update(id, change)
+}
+
+// Decisions counts the user's decisions about id since the profile was opened.
+func (p *Profile) Decisions(id PeerID) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.decisions[id]
+}
+
+// Accept stores that the user has accepted the peer id: a stranger becomes a peer with trust Seen. decisions is
+// Decisions at the time of the action of the user that this follows from. If the user has decided about id since then,
+// the trust stays what it is. change changes the rest of the record, and is not called for a peer that stays a stranger.
+func (p *Profile) Accept(id PeerID, decisions int, change func(*Record)) error {
+	return p.Update(id, func(r *Record) {
+		if r.Trust == Unknown && p.Decisions(id) != decisions { // guard: decided-since
+			return
+		}
+		if r.Trust == Unknown {
+			r.Trust = Seen
+		}
+		change(r)
+	})
+}
+
+// update is Update. p.writing is held.
+func (p *Profile) update(id PeerID, change func(*Record)) error {
 	p.mu.Lock()
 	old := p.peers[id]
 	p.mu.Unlock()

@@ -61,3 +61,41 @@ func TestProfile_SeenPeersAreLimited(t *testing.T) {
 		}
 	}
 }
+
+// TestProfile_DecisionOutlastsEarlierActions: what follows from an action before the user's latest decision does not
+// make a peer known again; what follows from a later one does.
+func TestProfile_DecisionOutlastsEarlierActions(t *testing.T) {
+	p, err := Ephemeral()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := PeerID{1}
+	trust := func() Trust { return p.Peer(id).Trust }
+	accept := func(decisions int) {
+		if err := p.Accept(id, decisions, func(r *Record) { r.Name = "Ben" }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	forget := func() {
+		if err := p.Decide(id, func(r *Record) { *r = Record{} }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := p.Decisions(id)
+	if accept(before); trust() != Seen {
+		t.Errorf("accepted: %q", trust())
+	}
+	forget()
+	if accept(before); trust() != Unknown || p.Peer(id).Name != "" {
+		t.Errorf("forgotten: %+v", p.Peer(id))
+	}
+	if accept(p.Decisions(id)); trust() != Seen {
+		t.Errorf("accepted again: %q", trust())
+	}
+	if err := p.Decide(id, func(r *Record) { r.Trust = Blocked }); err != nil {
+		t.Fatal(err)
+	}
+	if accept(p.Decisions(id)); trust() != Blocked {
+		t.Errorf("blocked: %q", trust())
+	}
+}

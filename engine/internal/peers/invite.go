@@ -22,6 +22,8 @@ const (
 type invitations struct {
 	m      *Manager
 	kicked map[PeerID]bool // disconnected by the program; policies must not bring them back
+	// othersDue is set while inviteOthersLocked waits.
+	othersDue bool
 }
 
 // asking is an invitation that we have sent.
@@ -31,6 +33,8 @@ type asking struct {
 	answers []chan error // the callers that wait
 	persons []chan error // those of them that a person has caused
 	name    string       // what the last person was shown of the peer
+	decided int          // identity.Profile.Decisions when that person asked
+	expires func()       // stops the timer that withdraws it; nil if there is none
 }
 
 // consent records whether a person waits for the answer, and not just a policy.
@@ -38,7 +42,7 @@ func (a *asking) consent() consent {
 	if a == nil || len(a.persons) == 0 {
 		return consent{}
 	}
-	return consent{true, a.name}
+	return consent{true, a.name, a.decided}
 }
 
 // leave removes a caller that waits no longer.
@@ -76,7 +80,7 @@ func (in *invitations) invite(ctx context.Context, id PeerID, with json.RawMessa
 	if p.session != nil {
 		if person {
 			p.session.person = true
-			m.sessions.pinPeerLocked(p, p.name) // a policy may have begun it; now a user wants it
+			m.sessions.pinPeerLocked(p, p.name, m.profile.Decisions(id)) // a policy may have begun it; now a user wants it
 		}
 		m.mu.Unlock()
 		return nil
@@ -96,7 +100,7 @@ func (in *invitations) invite(ctx context.Context, id PeerID, with json.RawMessa
 	in.sendLocked(p, with, answer)
 	if person {
 		p.asked.persons = append(p.asked.persons, answer)
-		p.asked.name = p.name
+		p.asked.name, p.asked.decided = p.name, m.profile.Decisions(id)
 	}
 	m.mu.Unlock()
 	select {
@@ -193,7 +197,7 @@ func (i *Invitation) Answer(yes bool, with json.RawMessage, person bool) error {
 	}
 	delete(m.invitations.kicked, p.id)
 	m.asks.Accepted(p.id)
-	m.invitations.acceptLocked(p, i.ID, i.Context, with, consent{person, i.Peer.Name})
+	m.invitations.acceptLocked(p, i.ID, i.Context, with, consent{person, i.Peer.Name, m.profile.Decisions(p.id)})
 	return nil
 }
 
@@ -216,6 +220,9 @@ func (in *invitations) acceptLocked(p *peer, id string, theirs, ours json.RawMes
 func (in *invitations) settleLocked(p *peer, err error) {
 	if a := p.asked; a != nil {
 		p.asked = nil
+		if a.expires != nil {
+			a.expires()
+		}
 		p.happened(answered)
 		a.finish(err)
 		if err != nil {
@@ -294,6 +301,9 @@ func (in *invitations) takeAnswer(p *peer, l *Link, msg wire.InviteAnswer) {
 			err = msg.Code.Err()
 		}
 		p.declined = errors.Is(err, wire.ErrDeclined)
+		if !p.declined && p.asked.policy { // guard: busy-pause
+			in.pauseLocked(p)
+		}
 		in.settleLocked(p, err)
 		m.table.publishLocked(p)
 		return

@@ -1,8 +1,6 @@
 package peers
 
 import (
-	"time"
-
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/wire"
 )
@@ -50,9 +48,6 @@ func (ss *sessions) leaveLocked(id PeerID, why wire.Code) {
 	}
 }
 
-// muteAgain is the time in which a peer that is mute twice is not let in by policies any more.
-const muteAgain = 10 * time.Minute
-
 // endMute ends a session whose peer answers no message, so that it does not hold up what is sent to all. The first time
 // its policies may bring it back: it may have been asleep.
 func (ss *sessions) endMute(id PeerID, s *session) {
@@ -65,11 +60,10 @@ func (ss *sessions) endMute(id PeerID, s *session) {
 	}
 	m.log.Info("the peer answers no message", "peer", id.Short())
 	why := wire.Busy
-	if !p.muteAt.IsZero() && now().Sub(p.muteAt) < muteAgain {
+	if m.asks.WasMute(id) { // guard: mute-again
 		m.invitations.kicked[id] = true
 		why = wire.Declined
 	}
-	p.muteAt = now()
 	delete(ss.resume, id)
 	p.link.Send(wire.Leave{Code: why})
 	ss.endLocked(p, wire.ErrBusy)
@@ -124,16 +118,17 @@ func (m *Manager) Accepted(id PeerID, name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if p := m.peers[id]; p != nil {
-		m.sessions.pinPeerLocked(p, name)
+		m.sessions.pinPeerLocked(p, name, m.profile.Decisions(id))
 	}
 }
 
-// AcceptedBy records that the peer of a link has accepted what a person here has sent to it.
-func (m *Manager) AcceptedBy(l *Link, name string) {
+// AcceptedBy records that the peer of a link has accepted what a person here has sent to it. decisions is
+// identity.Profile.Decisions when the person sent it.
+func (m *Manager) AcceptedBy(l *Link, name string, decisions int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := l.peer
-	m.sessions.pinPeerLocked(p, name) // a user here has chosen to send to this peer
+	m.sessions.pinPeerLocked(p, name, decisions) // a user here has chosen to send to this peer
 	if l.shared {
 		m.conflicts.reportLocked(p.id, p.name, l.conn.RemoteAddr())
 	}

@@ -97,7 +97,7 @@ func New(cfg Config) *Manager {
 	m.dialer = dialer{m, make(chan struct{}, maxDials), make(chan struct{}, maxDials)}
 	m.acceptor = acceptor{m}
 	m.sessions = sessions{m, map[PeerID]*session{}}
-	m.invitations = invitations{m, map[PeerID]bool{}}
+	m.invitations = invitations{m: m, kicked: map[PeerID]bool{}}
 	m.exchange = newExchange(m)
 	m.conflicts = newConflicts(m)
 	return m
@@ -263,11 +263,13 @@ func (m *Manager) Conflicts() []Conflict {
 func now() time.Time { return time.Now() }
 
 // afterFuncLocked runs f after d with the lock held, unless the engine ends first.
-func (m *Manager) afterFuncLocked(d time.Duration, f func()) {
+func (m *Manager) afterFuncLocked(d time.Duration, f func()) (stop func()) {
+	stopped := make(chan struct{})
 	m.tasks.Start(func(ctx context.Context) {
 		timer := time.NewTimer(d)
 		defer timer.Stop()
 		select {
+		case <-stopped:
 		case <-timer.C:
 			m.mu.Lock()
 			defer m.mu.Unlock()
@@ -275,6 +277,7 @@ func (m *Manager) afterFuncLocked(d time.Duration, f func()) {
 		case <-ctx.Done():
 		}
 	})
+	return sync.OnceFunc(func() { close(stopped) })
 }
 
 func (m *Manager) publish(ev Event) (refused wire.Code) { return m.host.Publish(ev) }

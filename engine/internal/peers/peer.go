@@ -21,7 +21,6 @@ type peer struct {
 	hint    bool      // discovery sees it now
 	heard   bool      // seen by multicast
 	renamed time.Time // when discovery last changed its name
-	muteAt  time.Time // when its session ended because it answered nothing
 	// invitesAgain means that Config.Invite is about to be applied again.
 	invitesAgain bool
 	addrs        []netip.AddrPort // from discovery
@@ -45,6 +44,8 @@ type peer struct {
 	state      State
 	session    *session      // set while Connected or Reconnecting
 	accepted   string        // the ID of the peer's invitation that began the session, if any
+	busyPause  time.Duration // after it last had no room for a session
+	busyUntil  time.Time     // Config.Invite does not invite it until then
 	declined   bool          // has declined our policy's invitation, on this connection
 	away       int           // counts breaks of the session's connection
 	broken     time.Time     // when its last useful connection broke

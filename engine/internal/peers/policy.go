@@ -72,7 +72,7 @@ func (in *invitations) fullLocked(but *peer) bool {
 // slot after InviteTimeout.
 func (in *invitations) askByPolicyLocked(p *peer) {
 	m := in.m
-	if p.link == nil || p.state != Found || p.declined || !in.policyAdmitsLocked(m.cfg.Invite, p.id) || in.fullLocked(p) {
+	if p.link == nil || p.state != Found || p.declined || now().Before(p.busyUntil) || !in.policyAdmitsLocked(m.cfg.Invite, p.id) || in.fullLocked(p) {
 		return
 	}
 	in.sendLocked(p, m.context, nil)
@@ -81,7 +81,7 @@ func (in *invitations) askByPolicyLocked(p *peer) {
 		return
 	}
 	asked := p.asked
-	m.afterFuncLocked(InviteTimeout, func() {
+	asked.expires = m.afterFuncLocked(InviteTimeout, func() {
 		if p.asked == asked {
 			p.declined = true
 			in.withdrawLocked(p)
@@ -106,12 +106,35 @@ func (in *invitations) inviteAgainLocked(p *peer) {
 // seconds: otherwise engines that all want each other could keep colliding.
 func (in *invitations) inviteOthersLocked() {
 	m := in.m
-	if m.cfg.MaxPeers == 0 || m.cfg.Invite == Nobody {
+	if m.cfg.MaxPeers == 0 || m.cfg.Invite == Nobody || in.othersDue {
 		return
 	}
+	in.othersDue = true
 	m.afterFuncLocked(time.Second+rand.N(time.Second), func() {
+		in.othersDue = false
 		for _, p := range m.peers {
+			if in.fullLocked(nil) {
+				return
+			}
 			in.askByPolicyLocked(p)
 		}
 	})
+}
+
+// Pauses of Config.Invite after a peer had no room: the first, and the longest one.
+const (
+	busyPauseFirst = 2 * time.Second
+	busyPauseMost  = 2 * time.Minute
+)
+
+// pauseLocked keeps Config.Invite from inviting p for a while, longer each time: it had no room for a session, or no
+// program that answers.
+func (in *invitations) pauseLocked(p *peer) {
+	p.busyPause = min(max(busyPauseFirst, 2*p.busyPause), busyPauseMost)
+	pause := p.busyPause + rand.N(p.busyPause/2)
+	p.busyUntil = now().Add(pause)
+	if in.m.cfg.MaxPeers == 0 {
+		return
+	}
+	in.m.afterFuncLocked(pause, func() { in.askByPolicyLocked(p) })
 }

@@ -95,7 +95,7 @@ func (ss *sessions) adoptLocked(p *peer, conn *transport.Conn, control *transpor
 	}
 	// It was trusted by its ID alone: store its name, so that no one else can take it.
 	if m.knows(p.id) && m.profile.Peer(p.id).Name == "" {
-		ss.pinPeerLocked(p, p.name)
+		ss.pinPeerLocked(p, p.name, m.profile.Decisions(p.id))
 	}
 	// Our own state changed during the greeting.
 	if ours.Name != m.self.Name || !maps.Equal(ours.Info, m.self.Info) || ours.Open != m.self.open() {
@@ -202,7 +202,11 @@ func (ss *sessions) beginLocked(p *peer, theirs json.RawMessage, by consent) {
 	if !by.person && !m.knows(p.id) { // guard: policy-trust
 		m.log.Info("let in by a policy alone", "peer", p.id.Short())
 	} else {
-		ss.pinPeerLocked(p, by.name)
+		decisions := by.decisions
+		if !by.person {
+			decisions = m.profile.Decisions(p.id)
+		}
+		ss.pinPeerLocked(p, by.name, decisions)
 	}
 	m.exchange.changed()
 	m.publish(PeerAdded{m.table.viewLocked(p)})
@@ -260,21 +264,21 @@ func (ss *sessions) renewLocked(p *peer, ends uint64) {
 
 // consent says who wants a session: a policy, or a person who was shown a name of the peer.
 type consent struct {
-	person bool
-	name   string
+	person    bool
+	name      string
+	decisions int // identity.Profile.Decisions when the person acted
 }
 
 // pinPeerLocked records that p is accepted: its key is pinned from now on. name is what a person was shown of it; empty
 // keeps the name that is stored. So a peer cannot have itself stored under a name that no one has seen.
-func (ss *sessions) pinPeerLocked(p *peer, name string) {
+//
+// decisions is identity.Profile.Decisions at the time of the user's action that this follows from.
+func (ss *sessions) pinPeerLocked(p *peer, name string, decisions int) {
 	m := ss.m
 	addrs := p.rememberedLocked()
 	taken := !m.profile.Impersonated(p.id, name).IsZero()
 	m.tasks.Start(func(context.Context) { // the disk may be slow, and nothing here waits for it
-		err := m.profile.Update(p.id, func(r *identity.Record) {
-			if r.Trust == identity.Unknown {
-				r.Trust = identity.Seen
-			}
+		err := m.profile.Accept(p.id, decisions, func(r *identity.Record) {
 			if name != "" && (r.Name == "" || !taken) { // a name that belongs to another peer is not stored
 				r.Name = name
 			}

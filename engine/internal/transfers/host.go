@@ -25,7 +25,7 @@ type Host interface {
 	Accepted(id identity.PeerID, name string)
 	// AcceptedBy is called when a peer has accepted an offer that a person here has made to it. Without the lock.
 	// name is what the person was shown.
-	AcceptedBy(l Link, name string)
+	AcceptedBy(l Link, name string, decisions int)
 	// Publish publishes the newest state of a transfer. The manager's lock is held.
 	Publish(t Transfer)
 	// PublishOffer asks a person about an offer. If no reader takes the question, code is the answer for the other

@@ -58,6 +58,7 @@ type item struct {
 	start     chan attempt     // incoming: the newest offer of an accepted transfer
 	run       *run             // the attempt in progress
 	addrs     []netip.AddrPort // the last addresses of the peer
+	decisions int              // identity.Profile.Decisions about the peer when it was offered
 
 	lastMove  time.Time // when a byte was last acknowledged
 	lastHeard time.Time // when the receiver last reported progress, even if there was none

@@ -242,21 +242,21 @@ func (m *Manager) TakeUpdate(from identity.PeerID, msg wire.OfferUpdate) {
 
 // TakeAnswer handles the answer to an offer that was made here.
 func (m *Manager) TakeAnswer(from identity.PeerID, l Link, msg wire.OfferAnswer) {
-	if name, accepted := m.takeAnswer(from, l, msg); accepted {
-		m.host.AcceptedBy(l, name)
+	if name, decisions, first := m.takeAnswer(from, l, msg); first {
+		m.host.AcceptedBy(l, name, decisions)
 	}
 }
 
-// takeAnswer also returns the name of the peer that the person here was shown.
-func (m *Manager) takeAnswer(from identity.PeerID, l Link, msg wire.OfferAnswer) (name string, accepted bool) {
+// takeAnswer reports whether this is the first time that the peer accepts, and returns what Host.AcceptedBy needs then.
+func (m *Manager) takeAnswer(from identity.PeerID, l Link, msg wire.OfferAnswer) (name string, decisions int, first bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.ofLocked(from, msg.ID)
 	if t == nil || t.view.Incoming || msg.Attempt != t.attempt || t.link != l {
-		return "", false
+		return "", 0, false
 	}
 	a := offerAnswer{attempt: msg.Attempt}
-	accepted = msg.Accept && !t.view.State.Final()
+	accepted := msg.Accept && !t.view.State.Final()
 	if !accepted {
 		switch msg.Code {
 		case wire.Bye:
@@ -270,8 +270,9 @@ func (m *Manager) takeAnswer(from identity.PeerID, l Link, msg wire.OfferAnswer)
 	select {
 	case t.answer <- a:
 	default: // answered before
+		return "", 0, false
 	}
-	return t.view.PeerName, accepted
+	return t.view.PeerName, t.decisions, accepted && !t.accepted
 }
 
 // TakeCancel handles the end of an offer or a transfer by the other side.

@@ -111,17 +111,40 @@ func (t *item) recordLocked() []byte {
 // saveSoonLocked stores the current state of t in the background: the disk may be slow, and nothing waits for it.
 func (m *Manager) saveSoonLocked(t *item) {
 	m.writer.put(recordKey(m.service, t.view.ID), t.recordLocked())
-	m.tasks.Start(m.save) // before the run, Start saves it; after the run, Flush does
+	m.saveDue = true
+	if m.saving { // guard: one-save
+		return
+	}
+	m.saving = m.tasks.Start(m.save) // before the run, Start saves it; after the run, Flush does
 }
 
 // recordKey returns the key of a transfer's record in the profile, which engines of several services may share.
 func recordKey(service string, id ID) string { return service + "/" + string(id) }
 
-// save stores what has changed.
-func (m *Manager) save(context.Context) {
-	if err := m.Flush(); err != nil {
-		m.log.Error("keeping transfers", "err", err)
+// saveEvery is the shortest time between two saves in the background: peers can cause changes faster than a disk
+// stores them.
+const saveEvery = 50 * time.Millisecond
+
+// save stores what has changed, until nothing has. At most one runs at a time.
+func (m *Manager) save(ctx context.Context) {
+	for m.takeSaveDue() {
+		if err := m.Flush(); err != nil {
+			m.log.Error("keeping transfers", "err", err)
+		}
+		select {
+		case <-time.After(saveEvery):
+		case <-ctx.Done(): // Flush stores the rest at the end of the run
+		}
 	}
+}
+
+// takeSaveDue reports whether a save is due. If none is, the caller has to end.
+func (m *Manager) takeSaveDue() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	due := m.saveDue
+	m.saveDue, m.saving = false, due
+	return due
 }
 
 // receiptKept is how long a transfer that has ended is remembered: the other side may have missed its receipt or its

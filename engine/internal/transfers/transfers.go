@@ -63,6 +63,8 @@ type Manager struct {
 	discarding map[ID]chan struct{}     // what is being removed of transfers; closed at the end
 	probing    map[identity.PeerID]bool // those that a waiting transfer dials at the moment
 	turns      turns
+	saving     bool // save runs
+	saveDue    bool // something has changed since it last began to save
 }
 
 // New returns a manager with the transfers that the profile holds. They resume with Start.
@@ -85,7 +87,7 @@ func (m *Manager) Start(d Dialer) {
 	defer m.mu.Unlock()
 	m.dialer = d
 	m.resumeLocked()
-	m.tasks.Start(m.save)
+	m.saveDue, m.saving = true, m.tasks.Start(m.save)
 }
 
 // Flush stores what has not been stored yet, and returns when it is durable. The engine calls it at its end.
@@ -106,8 +108,8 @@ func now() time.Time { return time.Now() }
 func (m *Manager) newLocked(id ID, peer identity.PeerID, name string, incoming bool) *item {
 	m.trimLocked()
 	return &item{
-		view:   Transfer{ID: id, Peer: peer, PeerName: name, Incoming: incoming, State: Queued},
-		order:  int64(len(m.transfers)) + now().UnixNano(),
+		view:  Transfer{ID: id, Peer: peer, PeerName: name, Incoming: incoming, State: Queued},
+		order: int64(len(m.transfers)) + now().UnixNano(), decisions: m.profile.Decisions(peer),
 		answer: make(chan offerAnswer, 1), start: make(chan attempt, 1), wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 }

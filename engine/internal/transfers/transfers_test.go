@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -26,10 +28,11 @@ type device struct {
 	profile *identity.Profile
 	link    *testLink // to the other device; guarded by mu
 
-	mu       sync.Mutex
-	offers   []*Offer
-	accepted int
-	deaf     bool // no program reads offers
+	mu         sync.Mutex
+	offers     []*Offer
+	accepted   int
+	acceptedBy int  // how often a peer has accepted
+	deaf       bool // no program reads offers
 }
 
 func (d *device) Link(identity.PeerID) (Link, error) {
@@ -50,8 +53,13 @@ func (d *device) Current(identity.PeerID) Link {
 
 func (d *device) Changed() <-chan struct{}                                 { return make(chan struct{}) }
 func (d *device) Probe(context.Context, identity.PeerID, []netip.AddrPort) {}
-func (d *device) AcceptedBy(Link, string)                                  {}
 func (d *device) Publish(Transfer)                                         {}
+
+func (d *device) AcceptedBy(Link, string, int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.acceptedBy++
+}
 
 func (d *device) Accepted(identity.PeerID, string) {
 	d.mu.Lock()
@@ -77,6 +85,12 @@ func (d *device) offer(t *testing.T) *Offer {
 		t.Fatal("no offer has arrived")
 	}
 	return d.offers[len(d.offers)-1]
+}
+
+// hold is a disk that stores nothing until the function that it returns is called.
+func (s *storeWriter) hold() (release func()) {
+	s.writing.Lock()
+	return s.writing.Unlock
 }
 
 // asks is the limit on questions: none but a count of refusals.
@@ -383,4 +397,51 @@ func TestTransfer_PanicFailsItAlone(t *testing.T) {
 	if result, err := m.guarded(func() (transfer.Result, error) { return transfer.Result{Renamed: 1}, nil }); err != nil || result.Renamed != 1 {
 		t.Errorf("%+v, %v", result, err)
 	}
+}
+
+// TestOffer_AcceptanceIsReportedOnce: a peer that repeats its answer does not cause a change of its trust each time.
+func TestOffer_AcceptanceIsReportedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t)
+		a.offerTo(t, b, "1", OfferOptions{Keep: true})
+		if err := b.offer(t).Accept(AcceptOptions{Dir: t.TempDir()}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		for range 10 {
+			a.TakeAnswer(b.profile.ID, a.link, wire.OfferAnswer{ID: "1", Attempt: 1, Accept: true})
+			time.Sleep(time.Millisecond)
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.acceptedBy != 1 {
+			t.Errorf("reported %d times", a.acceptedBy)
+		}
+	})
+}
+
+// TestStore_ManyChangesAreOneSave: a peer that pauses and resumes faster than the disk stores that does not pile up
+// goroutines, and its last decision is stored.
+func TestStore_ManyChangesAreOneSave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t)
+		a.offerTo(t, b, "1", OfferOptions{Keep: true})
+		if err := b.offer(t).Accept(AcceptOptions{Dir: t.TempDir()}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		release := b.writer.hold()
+		before := runtime.NumGoroutine()
+		for i := range 1001 {
+			b.TakePause(a.profile.ID, "1", i%2 == 0)
+		}
+		if n := runtime.NumGoroutine() - before; n > 5 {
+			t.Errorf("%d goroutines", n)
+		}
+		release()
+		time.Sleep(time.Second)
+		if job := string(b.profile.Jobs()["/1"]); !strings.Contains(job, `"paused":true`) {
+			t.Errorf("stored: %s", job)
+		}
+	})
 }

@@ -74,12 +74,13 @@ func BreaksText(r rune) bool {
 	switch {
 	case unicode.IsControl(r), r == utf8.RuneError:
 		return true
-	case r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069, r == 0x200E, r == 0x200F, r == 0x061C:
+	case r == 0x2028, r == 0x2029, r >= 0xE0000 && r <= 0xE0FFF && !joins(r):
 		return true
-	case r == 0x00AD, r == 0x034F, r == 0x115F, r == 0x1160, r == 0x17B4, r == 0x17B5, r >= 0x180B && r <= 0x180F, r == 0x200B,
-		r >= 0x2060 && r <= 0x2064, r >= 0x206A && r <= 0x206F, r == 0x2800, r == 0x3164, r == 0xFFA0: // invisible
+	case r >= 0x180B && r <= 0x180F, r == 0x2800, r >= 0xFFF0 && r <= 0xFFFB, r == 0x13441, r == 0x13442, r == 0x1D159: // blank
 		return true
-	case r == 0x2028, r == 0x2029, r >= 0xE0000 && r <= 0xE007F, r == 0xFEFF, r >= 0xFFF9 && r <= 0xFFFB:
+	case unicode.Is(unicode.Prepended_Concatenation_Mark, r): // visible, although it is a format character
+		return false
+	case unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point) && !joins(r): // invisible, or changes the direction
 		return true
 	}
 	return unicode.Is(unicode.Co, r)

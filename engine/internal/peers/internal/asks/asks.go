@@ -34,6 +34,9 @@ const (
 	MaxAnnounced  = 2 * wire.MaxPeersAnnounced
 )
 
+// muteAgain is the time in which a peer that is mute twice is not let in by policies any more.
+const muteAgain = 10 * time.Minute
+
 // maxAskers limits how many peers are remembered.
 const maxAskers = 4096
 
@@ -57,6 +60,7 @@ type asker struct {
 	lately     map[identity.PeerID]time.Time // guarded by the caller of LastGossip
 	declined   int
 	since      time.Time // when it was last declined
+	mute       time.Time // when its session last ended because it answered nothing
 }
 
 // New returns limits that have seen nothing yet. A peer that the profile knows is limited less than a stranger.
@@ -167,6 +171,17 @@ func (as *Asks) Accepted(id identity.PeerID) {
 	if a := as.peers[id]; a != nil {
 		a.prompts, a.declined = rate.NewLimiter(promptRate, promptBurst), 0
 	}
+}
+
+// WasMute records that the session with a peer has ended because it answered nothing, and reports whether that has
+// happened before, lately.
+func (as *Asks) WasMute(id identity.PeerID) bool {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	a := as.ofLocked(id)
+	before := a.mute
+	a.mute = time.Now()
+	return !before.IsZero() && time.Since(before) < muteAgain
 }
 
 // Declined counts a refusal.

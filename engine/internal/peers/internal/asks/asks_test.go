@@ -98,3 +98,21 @@ func TestAsks_KeepsRoomForKnownPeers(t *testing.T) {
 		t.Error("strangers displace a known peer")
 	}
 }
+
+// TestAsks_MuteOutlivesConnections: a peer that was mute is remembered for ten minutes, whatever it does meanwhile.
+func TestAsks_MuteOutlivesConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as, id, _ := limits(t)
+		if as.WasMute(id) {
+			t.Error("mute for the first time")
+		}
+		time.Sleep(muteAgain - time.Second)
+		if !as.WasMute(id) {
+			t.Error("the first time is forgotten")
+		}
+		time.Sleep(muteAgain + time.Second)
+		if as.WasMute(id) {
+			t.Error("it was long ago")
+		}
+	})
+}
