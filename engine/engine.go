@@ -45,15 +45,14 @@ type Engine struct {
 	invitations exclusive[*Invitation]
 	offers      exclusive[*Offer]
 
-	sending sync.WaitGroup // messages whose outcome is not known yet
+	sending *outstanding
 
-	mu       sync.Mutex
-	started  bool
-	closed   bool
-	draining bool                    // Shutdown waits for messages: no more are accepted
-	stop     context.CancelCauseFunc // ends the run
-	ended    chan struct{}           // closed when the run has ended, or by Close if there was none
-	failed   error                   // the result of Run; set before ended is closed
+	mu      sync.Mutex
+	started bool
+	closed  bool
+	stop    context.CancelCauseFunc // ends the run
+	ended   chan struct{}           // closed when the run has ended, or by Close if there was none
+	failed  error                   // the result of Run; set before ended is closed
 }
 
 // New checks cfg and opens the profile. It sends nothing to the network before Run or Start. The errors are ErrInvalid,
@@ -112,7 +111,8 @@ func New(cfg Config) (*Engine, error) {
 	}
 	profile := shared.profile
 	e := &Engine{
-		cfg: cfg, log: cfg.Log, panics: panics, shared: shared, profile: profile, ended: make(chan struct{}),
+		sending: newOutstanding(),
+		cfg:     cfg, log: cfg.Log, panics: panics, shared: shared, profile: profile, ended: make(chan struct{}),
 	}
 	e.events = events.NewHub(traitsOf, abandon, e.retry)
 	self := peers.Self{
@@ -206,7 +206,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	if e.started || e.closed {
 		e.mu.Unlock()
 		cancel(nil)
-		return fmt.Errorf("%w: an engine runs once", ErrClosed)
+		return fmt.Errorf("%w: an engine can be started only once", ErrClosed)
 	}
 	e.started = true
 	e.stop = cancel
@@ -275,6 +275,7 @@ func (e *Engine) end(err error) {
 		return
 	}
 	e.closed = true
+	e.sending.close()
 	e.peers.Close()
 	e.events.Close()
 	if err := e.transfers.Close(); err != nil {
@@ -310,23 +311,16 @@ func (e *Engine) Close() error {
 // more messages: Send and Post return ErrClosed. Transfers do not delay it; those with Keep continue in the next run.
 // The error is the reason why messages were not waited for: the end of ctx.
 func (e *Engine) Shutdown(ctx context.Context) error {
-	e.mu.Lock()
-	e.draining = true
-	e.mu.Unlock()
-	delivered := make(chan struct{})
-	go func() { // ends at the latest when Close has failed the messages
-		defer close(delivered)
-		e.sending.Wait()
-	}()
+	e.sending.close()
 	var err error
 	select {
-	case <-delivered:
+	case <-e.sending.none:
 	case <-ctx.Done():
 		err = wire.EndOf(ctx)
 	case <-e.ended:
 	}
 	closed := e.Close()
-	<-delivered
+	<-e.sending.none // Close has failed the messages
 	return errors.Join(err, closed)
 }
 
@@ -342,14 +336,3 @@ func (e *Engine) open() error {
 
 // retry delivers messages for which a reader has made room.
 func (e *Engine) retry() { e.peers.Retry() }
-
-// beginSending counts a message whose outcome is not known yet, or returns ErrClosed.
-func (e *Engine) beginSending() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.draining || e.closed {
-		return ErrClosed
-	}
-	e.sending.Add(1)
-	return nil
-}

@@ -8,19 +8,20 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// HandleInvitations has f decide about all invitations that no policy answers, until stop is called: no reader of
-// events is asked about them. f gets each on its own goroutine, answers with Accept or Decline, and may wait for a
+// HandleInvitations makes f decide on all invitations that no policy answers, until stop is called: no reader of events
+// is asked about them. f gets each on its own goroutine, answers with Accept or Decline, and may wait for a
 // person, at most until Invitation.Closed; the engine waits for f before it ends. One that f does not answer stays open
-// until it expires. At most 64 questions of one peer wait for f. It panics if another function is already set.
+// until it expires. At most 64 invitations from one peer wait for f. HandleInvitations panics if another function is
+// already set.
 func (e *Engine) HandleInvitations(f func(*Invitation)) (stop func()) {
 	return e.invitations.set("invitations", f)
 }
 
-// HandleOffers has f decide about all offers that no policy answers, until stop is called: no reader of events is asked
+// HandleOffers makes f decide on all offers that no policy answers, until stop is called: no reader of events is asked
 // about them. f gets each on its own goroutine, answers with Accept or Decline, and may wait for a person, at most
 // until Offer.Closed; the engine waits for f before it ends. One that f does not answer stays open until it expires. A
-// peer that was never accepted has at most 2 open offers, other peers have 10; more fail with ErrBusy. It panics if
-// another function is already set.
+// peer that was never accepted has at most 2 open offers, other peers have 10; more fail with ErrBusy. HandleOffers
+// panics if another function is already set.
 func (e *Engine) HandleOffers(f func(*Offer)) (stop func()) { return e.offers.set("offers", f) }
 
 // maxAsked is how many questions of one peer wait for the functions at once, and of all peers.
@@ -29,7 +30,7 @@ const (
 	maxAskedOfAll = 1024
 )
 
-// exclusive is the function that decides about all questions of one kind. The zero value is none. Its lock is a leaf.
+// exclusive is the function that decides on all questions of one kind. The zero value is none. Its lock is a leaf.
 type exclusive[T any] struct {
 	mu    sync.Mutex
 	f     func(T)

@@ -156,7 +156,7 @@ func (e *Engine) newDelivery(msg wire.Text, v any, to []PeerID) (*Delivery, erro
 	if to, err = e.recipients(to); err != nil {
 		return nil, err
 	}
-	if err := e.beginSending(); err != nil {
+	if err := e.sending.begin(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -222,7 +222,7 @@ func (d *Delivery) reserve() bool {
 			}
 		}
 		d.cancel(nil)
-		d.e.sending.Done()
+		d.e.sending.end()
 		return false
 	}
 	return true
@@ -252,7 +252,7 @@ func (d *Delivery) settle(i int, err error) {
 	if d.left == 0 {
 		close(d.done)
 		d.cancel(nil)
-		d.e.sending.Done()
+		d.e.sending.end()
 	}
 }
 

@@ -1,62 +1,107 @@
 package engine
 
 import (
+	"context"
+	"fmt"
+	"io"
+
 	"multipeer/engine/internal/transfers"
+	"multipeer/engine/internal/wire"
+	"multipeer/transfer"
 )
 
-// OfferTimeout is how long an offer waits for its answer.
-const OfferTimeout = transfers.OfferTimeout
-
-// Offer is a peer's offer of files. Call Accept or Decline once; the first answer counts.
-type Offer struct {
-	Transfer Transfer // as it was when it arrived
-
-	offer *transfers.Offer
-}
-
-// AcceptOptions say where and how an offer is received.
-type AcceptOptions struct {
-	// Dir is the folder to receive into; it is created if it is missing.
-	Dir string
-	// Existing selects what to do with entries whose name already exists there. The zero value keeps both.
-	Existing Existing
-	// Choose, if set, decides that for each top-level name that is taken, instead of Existing. It runs on a goroutine
-	// of the engine and may wait for a person.
-	Choose func(name string) Existing `json:"-"`
-	// KeepExec makes files that are executable on the sender's side executable here, for their owner.
-	KeepExec bool
-	// Links accepts symbolic links that stay inside their folder, if the sender sends them.
+// OfferOptions configure how files are offered and sent.
+type OfferOptions struct {
+	// Keep puts the offer into the outbox: it waits for an offline peer indefinitely, including across restarts with
+	// the same profile. Without it a transfer whose peer is gone fails within 30 s; see Retry.
+	Keep bool
+	// Priority orders the transfers that wait for their turn: higher values go first.
+	Priority int
+	// Links sends symbolic links that stay inside their folder as links, if the receiver accepts them; others are
+	// left out.
 	Links bool
-	// Reserve is how many bytes must stay free on the disk: 0 means the larger of 1 GiB and a twentieth of the disk
-	// (but at most a tenth), less than 0 means none.
-	Reserve int64
-	// Policy means that a rule of the program accepts, not a person: the trust in the peer does not change.
-	Policy bool
-	// Seen is the transfer as the person last saw it, if that is newer than Offer.Transfer: it limits what may
-	// arrive.
-	Seen *Transfer `json:"-"`
+	// Name is the name under which the only path, or Content, is offered; empty means the path's own
+	// (sendResourceAtURL:withName:).
+	Name string
+	// Note is text that the receiver's program shows with the offer, at most MaxNote bytes of UTF-8.
+	Note string
+	// Content is offered instead of paths, under Name: bytes.NewReader sends what is in memory. It is read to its end
+	// before the call returns, into a file that is removed when the transfer has ended; Retry is not possible then.
+	Content io.Reader
 }
 
-// Accept accepts the files into a folder. The transfer then runs by itself, and resumes by itself after any
-// interruption, including a restart of either side with the same profile; Watch and Wait report its progress. It may
-// bring what was offered, plus a small margin for a source that has grown since. Errors are ErrAnswered, and the
-// reasons why the folder cannot be used.
-func (o *Offer) Accept(opts AcceptOptions) error {
-	seen := transfers.Transfer(o.Transfer)
-	if opts.Seen != nil {
-		seen = transfers.Transfer(*opts.Seen)
+// Offer offers files and folders to a peer and returns the state of the offer at once; nothing is transferred before
+// the peer accepts. It needs no session, only a connection: the first thing that the peer accepts from us may be an
+// offer. Wait waits for the end, Cancel withdraws the offer. Errors report what cannot be read or reached
+// (sendResourceAtURL of MCSession).
+func (e *Engine) Offer(ctx context.Context, to PeerID, paths ...string) (Transfer, error) {
+	return e.OfferWith(ctx, to, OfferOptions{}, paths...)
+}
+
+// OfferWith is Offer with options. With Keep the peer may be offline, and ctx has no effect.
+func (e *Engine) OfferWith(ctx context.Context, to PeerID, opts OfferOptions, paths ...string) (_ Transfer, err error) {
+	defer withPeer(&err, "offer to", to)
+	source, err := e.source(ctx, opts, paths)
+	defer e.transfers.Release(source)
+	if err != nil {
+		return Transfer{}, err
 	}
-	return o.offer.Accept(transfers.AcceptOptions{
-		Dir: opts.Dir, Existing: opts.Existing, Choose: opts.Choose, KeepExec: opts.KeepExec, Links: opts.Links,
-		Reserve: opts.Reserve, Policy: opts.Policy, Seen: &seen,
-	})
+	return e.offer(ctx, to, opts, source, nil)
 }
 
-// Closed returns a channel that is closed when the offer was answered or withdrawn, or has expired.
-func (o *Offer) Closed() <-chan struct{} { return o.offer.Closed() }
+// OfferEach offers the same to several peers. The source is read once for all peers that keep pace with each other; a
+// slow peer does not delay the others. Each offer has its own transfer, in the order of to; one that could not be made
+// has only Peer, State and Err.
+func (e *Engine) OfferEach(ctx context.Context, to []PeerID, opts OfferOptions, paths ...string) []Transfer {
+	out := make([]Transfer, len(to))
+	source, err := e.source(ctx, opts, paths)
+	defer e.transfers.Release(source)
+	var shared *transfer.Shared
+	if len(to) > 1 { // its cache costs memory and its own digest
+		shared = &transfer.Shared{}
+	}
+	for i, id := range to {
+		t, err := Transfer{}, err
+		if err == nil {
+			t, err = e.offer(ctx, id, opts, source, shared)
+		}
+		if err != nil {
+			withPeer(&err, "offer to", id)
+			t = Transfer{Peer: id, State: Failed, Err: err}
+		}
+		out[i] = t
+	}
+	return out
+}
 
-// Decline rejects the offer. It returns ErrAnswered if it is too late.
-func (o *Offer) Decline() error { return o.offer.Decline() }
+// source lists what is offered. The caller releases it.
+func (e *Engine) source(ctx context.Context, opts OfferOptions, paths []string) (transfers.Source, error) {
+	if err := e.open(); err != nil {
+		return transfers.Source{}, err
+	}
+	return e.transfers.NewSource(ctx, paths, transfers.OfferOptions(opts))
+}
 
-// Conflicts lists the top-level names of the offer that are taken in a folder, for a screen that asks what to do.
-func (o *Offer) Conflicts(dir string) []string { return o.offer.Conflicts(dir) }
+func (e *Engine) offer(ctx context.Context, to PeerID, opts OfferOptions, source transfers.Source, shared *transfer.Shared) (Transfer, error) {
+	if to == e.profile.ID || to.Reserved() {
+		return Transfer{}, fmt.Errorf("%w: a device cannot offer files to itself", ErrInvalid)
+	}
+	name, err := reach(ctx, e, to, opts.Keep)
+	if err != nil {
+		return Transfer{}, err
+	}
+	t, err := e.transfers.Offer(TransferID(wire.NewID()), to, name, source, transfers.OfferOptions(opts), shared)
+	return Transfer(t), err
+}
+
+// reach waits for the connection that an offer needs, unless the offer is kept, and returns the name of the peer.
+func reach(ctx context.Context, e *Engine, to PeerID, keep bool) (name string, err error) {
+	if l := e.gateways.Link(to); l != nil {
+		return l.Name(), nil
+	}
+	e.peers.Want(to)
+	if !keep {
+		_, err = e.peers.AwaitLink(ctx, to)
+	}
+	return e.peers.NameOf(to), err
+}

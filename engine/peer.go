@@ -37,8 +37,8 @@ func (e *Engine) Peer(id PeerID) (Peer, bool) {
 func (e *Engine) Conflicts() []Conflict { return publicConflicts(e.peers.Conflicts()) }
 
 // WaitPeer waits until a peer is in a state, and returns it; Connected also means a session whose connection has just
-// broken. It does not ask for the state: see Invite and Dial. Errors are ErrTimeout, ErrCancelled or the cause of the end
-// of ctx, and ErrClosed.
+// broken. It does nothing to bring that state about: see Invite and Dial. Errors are ErrTimeout, ErrCancelled or the
+// cause of ctx, and ErrClosed.
 func (e *Engine) WaitPeer(ctx context.Context, id PeerID, state State) (_ Peer, err error) {
 	defer withPeer(&err, "wait for", id)
 	for {

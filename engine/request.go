@@ -34,7 +34,7 @@ func (e *RequestError) Error() string { return e.Text }
 // may or may not have run.
 func (t *Topic) Request(ctx context.Context, v any, to PeerID) (Message, error) {
 	if to.Reserved() {
-		return Message{}, fmt.Errorf("request: %w: it goes to one peer", ErrInvalid)
+		return Message{}, fmt.Errorf("request: %w: the recipient must be a single peer", ErrInvalid)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeLeft(ctx), ErrTimeout)
 	defer cancel()
@@ -247,7 +247,7 @@ func reply(ctx context.Context, e *Engine, m peers.Message, f answerFunc) *Deliv
 }
 
 // errPanicked is the error of a call whose function panicked.
-var errPanicked = errors.New("the program failed")
+var errPanicked = errors.New("the handler panicked")
 
 // failedText returns the reason for the requester. It is not empty.
 func failedText(err error) string {

@@ -28,7 +28,7 @@ func openSharing(cfg Config) (*sharing, error) {
 		return &sharing{profile: profile, ownConns: &transport.OwnConns{}}, nil
 	}
 	if cfg.Profile != "" {
-		return nil, fmt.Errorf("profile %q: %w: an engine with Share uses the profile of that engine", cfg.Profile, ErrInvalid)
+		return nil, fmt.Errorf("profile %q: %w: it must be empty with Share, which uses the profile of the other engine", cfg.Profile, ErrInvalid)
 	}
 	s := cfg.Share.shared
 	s.mu.Lock()
@@ -42,7 +42,7 @@ func (s *sharing) admitsLocked(cfg Config) error {
 	case cfg.Share == nil:
 		return nil
 	case len(s.engines) == 0:
-		return fmt.Errorf("sharing an identity: %w", ErrClosed)
+		return fmt.Errorf("Share: %w: the other engine has ended", ErrClosed)
 	case slices.ContainsFunc(s.engines, func(e *Engine) bool { return e.cfg.Service == cfg.Service }):
 		return fmt.Errorf("sharing an identity: %w: an engine for the service %q already uses this identity", ErrInvalid, cfg.Service)
 	}

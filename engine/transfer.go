@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"io"
 	"time"
 
 	"multipeer/engine/internal/transfers"
@@ -102,26 +101,6 @@ const (
 //	Remote bool      the other device made the note
 //	LeftOut() bool   whether the entry did not arrive
 type Note = transfer.Note
-
-// OfferOptions configure how files are offered and sent.
-type OfferOptions struct {
-	// Keep puts the offer into the outbox: it waits for an offline peer indefinitely, including across restarts with
-	// the same profile. Without it a transfer whose peer is gone fails within 30 s; see Retry.
-	Keep bool
-	// Priority orders the transfers that wait for their turn: higher values go first.
-	Priority int
-	// Links sends symbolic links that stay inside their folder as links, if the receiver accepts them; others are
-	// left out.
-	Links bool
-	// Name is the name under which the only path, or Content, is offered; empty means the path's own
-	// (sendResourceAtURL:withName:).
-	Name string
-	// Note is text that the receiver's program shows with the offer, at most MaxNote bytes of UTF-8.
-	Note string
-	// Content is offered instead of paths, under Name: bytes.NewReader sends what is in memory. It is read to its end
-	// before the call returns, into a file that is removed when the transfer has ended; Retry is not possible then.
-	Content io.Reader
-}
 
 // MaxNote is the largest note of an offer, in bytes of UTF-8.
 const MaxNote = wire.MaxNote

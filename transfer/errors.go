@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Errors that end a transfer, or the reason why an entry was left out. Each has a number on the wire; see reasons.
+// Errors that end a transfer, or say why an entry was left out. Each has a number on the wire; see reasons.
 var (
 	ErrCancelled  = errors.New("cancelled")
 	ErrProtocol   = errors.New("the other side broke the transfer protocol")

@@ -12,10 +12,10 @@ import (
 // Existing is the policy for an entry whose name is taken in the receiving folder.
 type Existing int
 
-// The policies. KeepBoth numbers the new entry. SkipIdentical does so too, but leaves out files that already exist
-// with identical content. Replace replaces old files with new ones, each atomically when it is complete. With the
-// last two, a folder is merged into the existing folder of its name, and whatever is only in that one stays
-// untouched.
+// The policies. KeepBoth adds a number to the name of the new entry. SkipIdentical does the same, but leaves out files
+// that already exist with identical content. Replace replaces existing files, each atomically once it is complete. With
+// the last two, a folder is merged into an existing folder with the same name; entries that exist only there are left
+// alone.
 const (
 	KeepBoth Existing = iota
 	SkipIdentical

@@ -156,7 +156,7 @@ func (s *source) locate(rel string) (*os.Root, string, error) {
 		s.root, s.name = root, name
 		if now, err := root.Stat("."); err != nil || !os.SameFile(now, t.base) { // guard: source-swapped
 			s.close()
-			return nil, "", fmt.Errorf("%w: %s is not the folder that was named", ErrVanished, folder)
+			return nil, "", fmt.Errorf("%w: the folder %s was replaced", ErrVanished, folder)
 		}
 	}
 	switch {

@@ -24,7 +24,7 @@ const multicastGroup = "224.0.0.167"
 // interfacesEvery is how often the network interfaces are looked at.
 const interfacesEvery = 5 * time.Second
 
-// The announcements of one address that are read. LocalSend sends a few when it starts.
+// The limit on announcements from one address; more are dropped. LocalSend sends a few when it starts.
 const (
 	packetRate  = 5 // per second
 	packetBurst = 30

@@ -13,7 +13,8 @@ import (
 // Gateway is a simulated engine.Gateway, for Config.Gateways. Its devices exist only as calls of the test. Its methods
 // may be called concurrently.
 type Gateway struct {
-	// Answer decides on what the engine offers to a device; nil accepts. It may wait until ctx ends.
+	// Answer decides whether a device accepts what the engine offers to it; an error other than nil declines. If Answer is
+	// nil, every offer is accepted. It may block until ctx ends.
 	Answer func(ctx context.Context, to engine.Device) error
 
 	ready chan struct{} // closed when Run has begun
@@ -57,7 +58,7 @@ func (g *Gateway) Self() engine.GatewaySelf {
 	return g.self
 }
 
-// Sink returns what a device does is reported to, once the engine runs.
+// Sink returns the sink to which a test reports what its devices do. It blocks until Run has started.
 func (g *Gateway) Sink() engine.GatewaySink {
 	<-g.ready
 	g.mu.Lock()

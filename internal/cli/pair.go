@@ -61,7 +61,7 @@ program, and the link contains a secret. Answers are read from standard input; y
 	}
 	confirm.Flags().StringVar(&from, "to", "", "pair with this peer only: its name, ID or the start of it")
 	link := &cobra.Command{
-		Use: "link", Short: "Print a link, and its QR code, that pairs one device within two minutes", Args: cobra.NoArgs,
+		Use: "link", Short: "Print a link and its QR code; they pair one device, and expire after two minutes", Args: cobra.NoArgs,
 		Long: `link prints a multipeer:// link. The first device that opens it within two minutes is connected and verified, and
 verifies this device too. Do not show the link to anyone else.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -183,7 +183,7 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 	}
 	hold := func(id engine.TransferID, code int, why string) {
 		if s.host != nil && ctx.Err() == nil {
-			end(id, exit(exitFailed, fmt.Errorf("sending: %s; the transfer waits in the outbox, and the running copy of Multipeer continues it", why)))
+			end(id, exit(exitFailed, fmt.Errorf("sending: %s; the transfer is in the outbox, and the running copy of Multipeer will continue it", why)))
 			return
 		}
 		if s.fromInput() {

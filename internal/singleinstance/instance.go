@@ -58,11 +58,11 @@ func Hand(profile string, l Launch) (bool, error) {
 	return true, nil
 }
 
-// Listener accepts launches.
+// Listener receives the requests of programs that are started later with the same profile.
 type Listener struct{ l net.Listener }
 
-// Listen starts to listen for launches for the profile. Only the holder of the profile's lock may call it: it replaces
-// a socket left behind by a dead process. The caller must call Run or Close.
+// Listen starts to listen for the requests of programs that are started later with the same profile. Only the holder of
+// the profile's lock may call it: it replaces a socket left behind by a dead process. The caller must call Run or Close.
 func Listen(profile string) (*Listener, error) {
 	l, err := listen(profile, socket)
 	if err != nil {

@@ -98,7 +98,7 @@ func (u use) minus(o use) use {
 	return use{u.events - o.events, u.unreliable - o.unreliable, u.questions - o.questions, u.bytes - o.bytes}
 }
 
-// Reader is the queue of one reader.
+// Reader queues the events for one consumer.
 type Reader[E any] struct {
 	wants   Wants
 	reading atomic.Bool // a loop has started to read

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/tasks"
@@ -127,6 +128,8 @@ type Manager struct {
 	mu      sync.Mutex // guards what follows; a leaf
 	self    Self
 	devices map[identity.PeerID]*Link
+
+	count atomic.Int32 // how many devices there are
 }
 
 // New returns a manager without devices.
@@ -174,6 +177,9 @@ func (m *Manager) Update(self Self) {
 
 // Link returns the link to a device, or nil.
 func (m *Manager) Link(id identity.PeerID) *Link {
+	if m.count.Load() == 0 { // messages to all peers come here
+		return nil
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.devices[id]
@@ -273,6 +279,7 @@ func (m *Manager) found(g Gateway, d Device) *Link {
 	if fresh {
 		l = &Link{m: m, gateway: g, id: id, done: make(chan struct{}), texts: make(chan struct{}, 1), offers: map[string]*incoming{}}
 		m.devices[id] = l
+		m.count.Store(int32(len(m.devices)))
 	}
 	m.mu.Unlock()
 	if l.update(d) || fresh {
@@ -288,6 +295,7 @@ func (m *Manager) lost(g Gateway, key string) {
 	m.mu.Lock()
 	l := m.devices[id]
 	delete(m.devices, id)
+	m.count.Store(int32(len(m.devices)))
 	m.mu.Unlock()
 	if l != nil {
 		close(l.done)

@@ -21,7 +21,7 @@ func (m *Manager) Code(id identity.PeerID) string {
 	return ""
 }
 
-// Reset forgets the pairing with a peer and all counters, as if there had been none.
+// Reset discards the attempt to pair with a peer, and resets all counters of attempts and failures.
 func (m *Manager) Reset(id identity.PeerID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// Peer exchange (as in BEP 11 of BitTorrent): connected peers announce to each other which other peers they reach.
+// Peer exchange (as in BEP 11 of BitTorrent): connected peers tell each other which other peers they are connected to.
 // This finds peers where the network does not carry multicast, and where it is too large to be searched.
 //
 // It discloses nothing that multicast on the same link would not: it only announces peers that want to be found by

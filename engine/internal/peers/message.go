@@ -95,9 +95,13 @@ func (l *Link) takeMessage(msg wire.Text) {
 		})
 	}
 	answer := func(code wire.Code) { l.Send(wire.TextAck{N: msg.N, Code: code}) }
+	take := func() bool { return s.window.Take(l, msg.N, msg.Size(), deliver, answer) }
+	if take() {
+		return
+	}
 	for {
 		freed := l.m.parking.Freed()
-		if s.window.Take(l, msg.N, msg.Size(), deliver, answer) {
+		if take() {
 			return
 		}
 		s.window.Blocked()

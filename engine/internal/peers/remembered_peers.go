@@ -49,7 +49,7 @@ func (d *dialer) reconnectKnown(ctx context.Context) {
 		if off {
 			continue
 		}
-		some(ctx, d.missing(met), func(t target) { m.exchange.dialTarget(ctx, t, "remembered") })
+		forEach(ctx, d.missing(met), func(t target) { m.exchange.dialTarget(ctx, t, "remembered") })
 	}
 }
 
@@ -83,7 +83,7 @@ func (d *dialer) dialAll(ctx context.Context, addrs []netip.AddrPort, how string
 		return true
 	})
 	var mu sync.Mutex
-	some(ctx, addrs, func(at netip.AddrPort) {
+	forEach(ctx, addrs, func(at netip.AddrPort) {
 		short, cancel := context.WithTimeout(ctx, probeTime)
 		conn, err := endpoint.DialAny(short, []netip.AddrPort{at}, pin, transport.Session, probeTime)
 		cancel()
@@ -103,8 +103,8 @@ func (d *dialer) dialAll(ctx context.Context, addrs []netip.AddrPort, how string
 	return found
 }
 
-// some calls do for each element of all, maxProbes at a time, until ctx ends.
-func some[T any](ctx context.Context, all []T, do func(T)) {
+// forEach calls do for each element of all, maxProbes at a time, until ctx ends.
+func forEach[T any](ctx context.Context, all []T, do func(T)) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	slots := make(chan struct{}, maxProbes)

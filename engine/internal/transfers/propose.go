@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
 	"multipeer/transfer"
@@ -190,4 +191,39 @@ func lostBy(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", transport.ErrLost, err)
+}
+
+// TakeAnswer handles the answer to an offer that was made here.
+func (m *Manager) TakeAnswer(from identity.PeerID, l Link, msg wire.OfferAnswer) {
+	if name, decisions, first := m.takeAnswer(from, l, msg); first {
+		m.host.AcceptedBy(l, name, decisions)
+	}
+}
+
+// takeAnswer reports whether this is the first time that the peer accepts, and returns what Host.AcceptedBy needs then.
+func (m *Manager) takeAnswer(from identity.PeerID, l Link, msg wire.OfferAnswer) (name string, decisions int, first bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.ofLocked(from, msg.ID)
+	if t == nil || t.view.Incoming || msg.Attempt != t.attempt || t.link != l {
+		return "", 0, false
+	}
+	a := offerAnswer{attempt: msg.Attempt}
+	accepted := msg.Accept && !t.view.State.Final()
+	if !accepted {
+		switch msg.Code {
+		case wire.Bye:
+			a.err = wire.ErrDeclined
+		case wire.Delivered:
+			a.err = &deliveredBefore{msg.Done}
+		default:
+			a.err = msg.Code.Err()
+		}
+	}
+	select {
+	case t.answer <- a:
+	default: // answered before
+		return "", 0, false
+	}
+	return t.view.PeerName, t.decisions, accepted && !t.accepted
 }

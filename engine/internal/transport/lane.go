@@ -155,7 +155,7 @@ func (t *tcpStream) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// SetDeadline sets the deadline of both directions.
+// SetDeadline is Conn.SetDeadline without the error.
 func (t *tcpStream) SetDeadline(at time.Time) { _ = t.Conn.SetDeadline(at) }
 
 // gathering buffers what TLS writes while it is held.

@@ -30,7 +30,8 @@ type Hello struct {
 	Ends uint64 `json:"ends,omitempty"`
 	// Info is the sender's discovery info; see ValidateInfo.
 	Info map[string]string `json:"info,omitempty"`
-	// UDP and TCP are the ports where the sender accepts lanes; 0 means none except the port of this connection.
+	// UDP and TCP are the ports where the sender accepts lanes. If UDP is 0, lanes over QUIC use the port of this
+	// connection; if TCP is 0, the sender accepts none over TCP.
 	UDP int `json:"udp,omitempty"`
 	TCP int `json:"tcp,omitempty"`
 	// Service is the sender's service type. Open means that the sender wants to be found by everyone with that type on
@@ -229,8 +230,8 @@ type OfferPause struct {
 // OfferResume resumes it.
 type OfferResume OfferPause
 
-// Lanes permits the side that dials the lanes of an attempt to do so, and sets how many to use over QUIC: the first
-// Lanes leaves that number to the dialling side.
+// Lanes allows the dialling side to open the lanes of an attempt. QUIC is how many it opens over QUIC; in the first
+// Lanes message it is 0, and the dialling side chooses.
 type Lanes struct {
 	ID      string `json:"id"`
 	Attempt int64  `json:"attempt"`

@@ -72,7 +72,7 @@ var rules = []struct {
 	{"bench", []string{"multipeer/engine", "multipeer/internal/testing/linkemu", "github.com/quic-go/quic-go", "gonum.org/v1/plot/..."}, "measures what programs see, beside bare QUIC and others"},
 	{"examples", []string{"multipeer/engine", "golang.org/x/term"}, "what a program on the engine needs, and no more"},
 	{"internal/testing/hostile", []string{"multipeer/engine", "github.com/quic-go/quic-go", "github.com/zeebo/xxh3", "golang.org/x/net/ipv4", "golang.org/x/sys/unix"}, "attacks an engine from outside, with nothing of its encoders"},
-	{"internal/testing/browser", []string{"github.com/chromedp/..."}, "drives a real browser; it knows the terminal program alone"},
+	{"internal/testing/browser", []string{"github.com/chromedp/...", "github.com/gobwas/ws/..."}, "drives a real browser; it knows the terminal program alone"},
 	{"internal/testing/soak", []string{"multipeer/engine", "multipeer/internal/testing/load"}, "runs many engines for long"},
 	{"internal/boltfile", []string{"go.etcd.io/bbolt"}, "opens databases, also on file systems without syncs"},
 	{"internal/testing/load", []string{"golang.org/x/sys/unix"}, "measures how busy the machine is, for limits of tests"},

@@ -16,7 +16,7 @@ import (
 	"testing"
 )
 
-// Required reports whether a test fails instead of being skipped if its lab cannot be built. make test sets that.
+// Required reports whether a test fails instead of being skipped if its lab cannot be built. make test sets MULTIPEER_FULL.
 func Required() bool { return os.Getenv("MULTIPEER_FULL") != "" }
 
 // Programs enter a namespace with nsenter, because 'ip netns exec' changes mounts, which a chroot does not permit.

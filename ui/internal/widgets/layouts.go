@@ -136,10 +136,10 @@ func (l Least) Layout(o []fyne.CanvasObject, s fyne.Size) {
 	o[0].Move(fyne.NewPos(0, (s.Height-h)/2))
 }
 
-// HeadHeight is the height of each page's top.
+// HeadHeight is the height of a page header.
 const HeadHeight = 64
 
-// NewHead returns the top of a page, with a line below.
+// NewHead returns a page header, with a line below.
 func NewHead(o fyne.CanvasObject) *fyne.Container {
 	return Column(0, container.New(Least(HeadHeight), Inset(o, 0, 0, Edge, Edge)), widget.NewSeparator())
 }

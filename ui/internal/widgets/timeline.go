@@ -123,7 +123,7 @@ func (t *Timeline) Shrank(n int) {
 	t.refill()
 }
 
-// GoTo scrolls row i near the upper edge and highlights it.
+// GoTo scrolls until row i is near the top, and highlights it.
 func (t *Timeline) GoTo(i int) {
 	t.pinned, t.marked = false, i
 	t.top, t.past = max(0, i-1), 0

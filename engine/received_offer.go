@@ -1,0 +1,62 @@
+package engine
+
+import (
+	"multipeer/engine/internal/transfers"
+)
+
+// OfferTimeout is how long an offer waits for its answer.
+const OfferTimeout = transfers.OfferTimeout
+
+// Offer is a peer's offer of files. Call Accept or Decline once; the first answer counts.
+type Offer struct {
+	Transfer Transfer // as it was when it arrived
+
+	offer *transfers.Offer
+}
+
+// AcceptOptions say where and how an offer is received.
+type AcceptOptions struct {
+	// Dir is the folder to receive into; it is created if it is missing.
+	Dir string
+	// Existing selects what to do with entries whose name already exists there. The zero value keeps both.
+	Existing Existing
+	// Choose, if set, decides that for each top-level name that is taken, instead of Existing. It runs on a goroutine
+	// of the engine and may wait for a person.
+	Choose func(name string) Existing `json:"-"`
+	// KeepExec makes files that are executable on the sender's side executable here, for their owner.
+	KeepExec bool
+	// Links accepts symbolic links that stay inside their folder, if the sender sends them.
+	Links bool
+	// Reserve is how many bytes must stay free on the disk: 0 means the larger of 1 GiB and a twentieth of the disk
+	// (but at most a tenth), less than 0 means none.
+	Reserve int64
+	// Policy means that the program accepts the offer by a rule, not a person: the trust in the peer does not change.
+	Policy bool
+	// Seen is the transfer as the person last saw it, if that is newer than Offer.Transfer: it limits what may
+	// arrive.
+	Seen *Transfer `json:"-"`
+}
+
+// Accept accepts the files into a folder. The transfer then runs by itself, and resumes by itself after any
+// interruption, including a restart of either side with the same profile; Watch and Wait report its progress. It may
+// deliver no more than was offered, plus a small margin for a source that has grown since. It returns ErrAnswered, or an
+// error that says why the folder cannot be used.
+func (o *Offer) Accept(opts AcceptOptions) error {
+	seen := transfers.Transfer(o.Transfer)
+	if opts.Seen != nil {
+		seen = transfers.Transfer(*opts.Seen)
+	}
+	return o.offer.Accept(transfers.AcceptOptions{
+		Dir: opts.Dir, Existing: opts.Existing, Choose: opts.Choose, KeepExec: opts.KeepExec, Links: opts.Links,
+		Reserve: opts.Reserve, Policy: opts.Policy, Seen: &seen,
+	})
+}
+
+// Closed returns a channel that is closed once the offer has been answered or withdrawn, or has expired.
+func (o *Offer) Closed() <-chan struct{} { return o.offer.Closed() }
+
+// Decline rejects the offer. It returns ErrAnswered if it is too late.
+func (o *Offer) Decline() error { return o.offer.Decline() }
+
+// Conflicts lists the top-level names of the offer that are taken in a folder, for a screen that asks what to do.
+func (o *Offer) Conflicts(dir string) []string { return o.offer.Conflicts(dir) }
