@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -188,7 +189,7 @@ func (l *Link) download(w http.ResponseWriter, r *http.Request, v Visitor, numbe
 	if strings.Contains(r.Header.Get("Range"), ",") { // browsers never request several ranges of a download
 		r.Header.Del("Range")
 	}
-	http.ServeContent(w, r, "", modTime, watched)
+	http.ServeContent(&fileWriter{w}, r, "", modTime, watched)
 	if r.Method == http.MethodGet && l.share.sent.whole(download{v.Number, number}, watched, size, r.Context().Err() == nil) {
 		l.report(Sent{v, name, size})
 	}
@@ -240,14 +241,63 @@ type watchedReader struct {
 
 func (w *watchedReader) Read(b []byte) (int, error) {
 	w.moved()
+	n, err := w.ReadSeeker.Read(b) // it may take a while: an archive computes checksums
+	w.moved()
+	w.advance(int64(n))
+	return n, err
+}
+
+// advance records that n bytes were read.
+func (w *watchedReader) advance(n int64) {
 	if !w.read {
 		w.from = w.pos
 	}
-	n, err := w.ReadSeeker.Read(b) // it may take a while: an archive computes checksums
-	w.moved()
-	w.pos += int64(n)
+	w.pos += n
 	w.read = w.read || n > 0
-	return n, err
+}
+
+// How much of a file is passed to the system at once. Each part has a deadline, so a slow visitor gets small ones.
+const (
+	leastPart = 256 << 10
+	mostPart  = 4 << 20
+)
+
+// fileWriter passes a file to the connection without copying it through this program, where the system can do that
+// (sendfile). It is used with a watchedReader.
+type fileWriter struct{ http.ResponseWriter }
+
+// ReadFrom implements io.ReaderFrom.
+func (w *fileWriter) ReadFrom(src io.Reader) (total int64, err error) {
+	limited, isLimited := src.(*io.LimitedReader)
+	if !isLimited {
+		return io.Copy(struct{ io.Writer }{w.ResponseWriter}, src)
+	}
+	watched, isWatched := limited.R.(*watchedReader)
+	if !isWatched {
+		return io.Copy(struct{ io.Writer }{w.ResponseWriter}, src)
+	}
+	file, isFile := watched.ReadSeeker.(*os.File)
+	if !isFile { // the archive
+		return io.Copy(struct{ io.Writer }{w.ResponseWriter}, src)
+	}
+	for part := int64(leastPart); limited.N > 0; {
+		watched.moved()
+		began := time.Now()
+		n, err := io.CopyN(w.ResponseWriter, file, min(limited.N, part))
+		if part = min(2*part, mostPart); time.Since(began) > time.Second {
+			part = leastPart
+		}
+		watched.advance(n)
+		limited.N -= n
+		total += n
+		if errors.Is(err, io.EOF) { // it has become shorter
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
 }
 
 func (w *watchedReader) Seek(offset int64, whence int) (int64, error) {

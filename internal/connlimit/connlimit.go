@@ -5,6 +5,7 @@ package connlimit
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -112,6 +113,9 @@ func (c *conn) Close() error {
 	c.l.leave(c)
 	return c.Conn.Close()
 }
+
+// ReadFrom implements io.ReaderFrom: net/http passes files to a connection that has it without copying them.
+func (c *conn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
 
 type connKey struct{}
 
