@@ -282,10 +282,16 @@ func (in *Intake) restartLocked(part *intakePart) {
 }
 
 // copy writes the stream to the staged file. Only this goroutine uses part.sum.
-func (in *Intake) copy(ctx context.Context, part *intakePart, f *os.File, r io.Reader) error {
+func (in *Intake) copy(ctx context.Context, part *intakePart, f *os.File, r io.Reader) (err error) {
 	b := newBlock()
 	defer b.release()
 	pos := part.pos // no one else changes it while busy is set
+	early := earlySync{stage: in.stage, f: f, from: pos}
+	defer func() {
+		if syncErr := early.end(); err == nil {
+			err = syncErr
+		}
+	}()
 	for {
 		if ctx.Err() != nil {
 			return causeOf(ctx)
@@ -303,6 +309,9 @@ func (in *Intake) copy(ctx context.Context, part *intakePart, f *os.File, r io.R
 			}
 			pos += int64(n)
 			if err := in.charge(part, int64(n)); err != nil {
+				return err
+			}
+			if err := early.written(pos); err != nil {
 				return err
 			}
 			in.tell()

@@ -491,3 +491,30 @@ func TestIntake_LostDataStaysLost(t *testing.T) {
 		t.Error("the disk was not asked")
 	}
 }
+
+// TestIntake_DiskErrorEndsALargeFileEarly: what arrives of a large file is made durable meanwhile, and an error of that
+// ends the file before the rest has arrived.
+func TestIntake_DiskErrorEndsALargeFileEarly(t *testing.T) {
+	in, _ := openIntake(t, IntakeOptions{check: func(op, _ string) error {
+		if op == "fsync" {
+			return syscall.EIO
+		}
+		return nil
+	}})
+	const size = 20 * syncAhead
+	zeros := &io.LimitedReader{R: zeroReader{}, N: size}
+	_, err := in.Receive(t.Context(), Part{Path: "large", Size: size}, zeros)
+	if !errors.Is(err, ErrDisk) {
+		t.Errorf("%v", err)
+	}
+	if zeros.N == 0 {
+		t.Error("the error came at the end")
+	}
+}
+
+type zeroReader struct{}
+
+func (zeroReader) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
+}
