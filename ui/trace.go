@@ -64,6 +64,9 @@ func (tc *tracer) layout() {
 			at("menu:"+r.Label, r)
 		}
 	}
+	if tc.u.banner.box.Visible() {
+		at("banner-show", tc.u.banner.show)
+	}
 	if tc.u.side.box.Visible() {
 		at("search", tc.u.side.search)
 		at("everyone", tc.u.side.everyone)

@@ -341,10 +341,15 @@ func (w *window) front() {
 	w.d.tool("xdotool", "windowfocus", "--sync", w.id)
 }
 
+// click presses a widget. A card ignores presses that come within a second of a change to it.
 func (w *window) click(name string) {
 	w.d.t.Helper()
 	w.front()
 	x, y := w.settled(name)
+	if name == "accept" || name == "connect-accept" || strings.HasPrefix(name, "pair:") {
+		time.Sleep(1100 * time.Millisecond)
+		x, y = w.settled(name)
+	}
 	w.d.tool("xdotool", "mousemove", "--window", w.id, strconv.Itoa(x), strconv.Itoa(y))
 	time.Sleep(150 * time.Millisecond)
 	w.d.tool("xdotool", "click", "1")

@@ -126,6 +126,7 @@ func flood(t *testing.T, w *window, rate int, d time.Duration) (delivered, befor
 	}
 	invited := make(chan error, 1)
 	go func() { invited <- e.Invite(ctx, to) }()
+	w.click("banner-show")
 	w.click("connect-accept")
 	if err := <-invited; err != nil {
 		t.Fatal(err)

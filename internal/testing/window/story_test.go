@@ -86,6 +86,7 @@ func dropsBeforeAnyoneIsChosen(t *testing.T, d *desk, anna, ben *window) {
 	anna.drop("tile:Ben", write(t, filepath.Join(d.dir, "dropped-on-a-tile.txt"), "x"))
 	anna.saw(`EVT chosen Ben`)
 	ben.saw(`EVT transfer "dropped-on-a-tile.txt" offered incoming=true`)
+	ben.click("banner-show")
 	ben.click("offer:Decline")
 	anna.saw(`EVT transfer "dropped-on-a-tile.txt" declined incoming=false`)
 }
