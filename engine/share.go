@@ -42,7 +42,7 @@ func (s *sharing) admitsLocked(cfg Config) error {
 	case cfg.Share == nil:
 		return nil
 	case len(s.engines) == 0:
-		return fmt.Errorf("Share: %w: the other engine has ended", ErrClosed)
+		return fmt.Errorf("sharing an identity: %w: the other engine has ended", ErrClosed)
 	case slices.ContainsFunc(s.engines, func(e *Engine) bool { return e.cfg.Service == cfg.Service }):
 		return fmt.Errorf("sharing an identity: %w: an engine for the service %q already uses this identity", ErrInvalid, cfg.Service)
 	}

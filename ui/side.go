@@ -39,7 +39,7 @@ type side struct {
 	order     []engine.PeerID
 	ordered   string    // the search text that order belongs to
 	reordered time.Time // when order last changed without a change of that text
-	here      []listed // the devices nearby that match the search, in the order of the list
+	here      []listed  // the devices nearby that match the search, in the order of the list
 	nobody    *widgets.Paragraph
 	pair      *fyne.Container
 	tiles     *deviceTiles // shown in a narrow window
