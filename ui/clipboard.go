@@ -11,7 +11,6 @@ import (
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/widget"
 
-	"multipeer/engine"
 	"multipeer/ui/internal/desktop"
 	"multipeer/ui/internal/thumbnail"
 	"multipeer/ui/internal/widgets"
@@ -36,7 +35,7 @@ func (c *composer) sendClipboard() {
 // sent something to. That conversation opens, so that the user sees where the text went.
 func (c *composer) sendClipboardToLast() {
 	if c.u.current == nil {
-		last := c.u.lastSentTo()
+		last := c.lastSentTo()
 		if last == nil {
 			c.u.say(tr("There is no device that you have used before."))
 			return
@@ -48,24 +47,14 @@ func (c *composer) sendClipboardToLast() {
 
 // lastSentTo returns the conversation with the known device that the user last sent something to; nil for none. What
 // devices send themselves does not count, or any of them could make itself the last one.
-func (u *UI) lastSentTo() (last *talk) {
-	for _, t := range u.talks {
+func (c *composer) lastSentTo() (last *talk) {
+	for _, t := range c.u.talks {
 		used := !t.everyone() && t.Count() > 0 && !t.lastOwn.IsZero()
-		if used && (last == nil || t.lastOwn.After(last.lastOwn)) && !u.looksRisky(t) {
+		if used && (last == nil || t.lastOwn.After(last.lastOwn)) && !c.u.sending.isRisky(t) {
 			last = t
 		}
 	}
 	return last
-}
-
-// looksRisky reports whether a device is not a known one, or could be taken for another one.
-func (u *UI) looksRisky(t *talk) bool {
-	p, here := u.peers[t.id]
-	if !here {
-		p = u.absent(t)
-	}
-	trust := u.e.Trust(t.id)
-	return trust != engine.TrustSeen && trust != engine.TrustVerified || u.warning(p) != ""
 }
 
 // offerText offers to send text as a file if it does not fit into the composer. Until the user agrees, the text stays

@@ -62,7 +62,7 @@ func (ts *transfers) shownOffer(id engine.TransferID) (shownOffer, bool) {
 		return s, false
 	}
 	if time.Since(ts.replaced[id]) < lookAgain {
-		ts.u.hasty()
+		hasty(ts.u)
 		return s, false
 	}
 	if seen, ok := ts.all[id]; ok {

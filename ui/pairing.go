@@ -36,9 +36,9 @@ type pairingActions struct {
 	confirm              func(code string)
 }
 
-func newPairingCard(p engine.Pairing, face color.NRGBA, actions pairingActions, hasty func()) *pairingCard {
+func newPairingCard(p engine.Pairing, face color.NRGBA, actions pairingActions, u *UI) *pairingCard {
 	c := &pairingCard{
-		peer: p.Peer, steady: steady{hasty: hasty}, title: widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground), text: widgets.Hint(""),
+		peer: p.Peer, steady: steady{u: u}, title: widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground), text: widgets.Hint(""),
 		code: widgets.NewLine("", widgets.SizeDigits, theme.ColorNameForeground, true), actions: actions, stage: -1,
 	}
 	c.title.Bold = true
@@ -178,7 +178,7 @@ func (ps *pairings) take(p engine.Pairing) {
 		cancel:  func() { ps.u.e.CancelPairing(id) },
 		reject:  func() { ps.answered(ps.u.e.RejectPairing(id)) },
 		confirm: func(code string) { ps.answered(ps.u.e.ConfirmPairing(id, code)) },
-	}, ps.u.hasty)
+	}, ps.u)
 	ps.cards[id] = c
 	c.at = ps.u.addQuestion(t, history.Row{Kind: history.Notice, Text: c.title.Text}, c)
 	ps.u.notes.attend(attention{kind: noteVerify, from: t})

@@ -116,7 +116,7 @@ func TestPairingCard_EachStage(t *testing.T) {
 		{Stage: engine.PairingFailed, Err: errors.New("x")},
 	} {
 		p.Name = "Ben's laptop"
-		items = append(items, newPairingCard(p, widgets.RGB(widgets.AvatarColors[1]), pairingActions{}, func() {}))
+		items = append(items, newPairingCard(p, widgets.RGB(widgets.AvatarColors[1]), pairingActions{}, nil))
 	}
 	w := a.NewWindow("")
 	tl := widgets.NewTimeline(newRows)

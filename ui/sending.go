@@ -78,7 +78,7 @@ func (s *sending) tapped(t *talk) { s.chosenBy(t, s.mayBeMistaken(t)) }
 // chosenByName is tapped for a conversation that was found by a name. Anyone can have that name, so a device that the
 // user does not know gets nothing without a question.
 func (s *sending) chosenByName(t *talk) {
-	s.chosenBy(t, s.mayBeMistaken(t) || !t.everyone() && s.u.looksRisky(t))
+	s.chosenBy(t, s.mayBeMistaken(t) || !t.everyone() && s.isRisky(t))
 }
 
 func (s *sending) chosenBy(t *talk, asks bool) {
@@ -100,6 +100,16 @@ func (s *sending) chosenBy(t *talk, asks bool) {
 // be taken for another one.
 func (s *sending) mayBeMistaken(t *talk) bool {
 	return s.u.side.justReordered() || s.u.warning(s.u.peers[t.id]) != ""
+}
+
+// isRisky reports whether a device is not a known one, or could be taken for another one.
+func (s *sending) isRisky(t *talk) bool {
+	p, here := s.u.peers[t.id]
+	if !here {
+		p = s.u.absent(t)
+	}
+	trust := s.u.e.Trust(t.id)
+	return trust != engine.TrustSeen && trust != engine.TrustVerified || s.u.warning(p) != ""
 }
 
 // ask asks whether paths are for a device.
@@ -153,6 +163,10 @@ func (s *sending) buttons() *fyne.Container {
 
 // toggle chooses a peer as a recipient of what waits, or no longer.
 func (s *sending) toggle(id engine.PeerID) {
+	if s.u.side.justReordered() {
+		hasty(s.u)
+		return
+	}
 	if s.chosen[id] {
 		delete(s.chosen, id)
 	} else {

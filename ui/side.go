@@ -165,7 +165,8 @@ type listed struct {
 }
 
 // listed returns the rows of the list: favourites first, then connected peers, known peers nearby, strangers, those that
-// could be taken for a known peer, and old conversations, each group sorted by last use. sought filters by a part of the name or the beginning of the ID.
+// could be taken for a known peer, and old conversations, each group sorted by last use. sought filters by a part of
+// the name or the beginning of the ID.
 func (s *side) listed(sought string) (all []listed, connected int64) {
 	u := s.u
 	all = make([]listed, 0, len(u.peers)+len(u.talks))

@@ -10,7 +10,7 @@ const lookAgain = time.Second
 // doing.
 type steady struct {
 	since time.Time
-	hasty func() // tells the user that a press was ignored
+	u     *UI
 }
 
 // Shifted implements widgets.Shifting.
@@ -20,7 +20,7 @@ func (s *steady) Shifted() { s.since = time.Now() }
 func (s *steady) press(do func()) func() {
 	return func() {
 		if time.Since(s.since) < lookAgain {
-			s.hasty()
+			hasty(s.u)
 			return
 		}
 		do()
@@ -28,6 +28,4 @@ func (s *steady) press(do func()) func() {
 }
 
 // hasty tells the user that a press was ignored.
-func (u *UI) hasty() {
-	u.say(tr("This has just changed. Look again before you answer."))
-}
+func hasty(u *UI) { u.say(tr("This has just changed. Check it, then press again.")) }

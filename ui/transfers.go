@@ -290,7 +290,7 @@ func (ts *transfers) forget(id engine.TransferID) {
 func (ts *transfers) newCard(t engine.Transfer) *transferCard {
 	t = ts.named(t)
 	c := newTransferCard(t, ts.actions(t))
-	c.hasty = ts.u.hasty
+	c.steady.u = ts.u
 	c.setBarred(ts.u.blocked(t.Peer))
 	ts.offerAlways(c, t)
 	ts.addPicture(c, t)

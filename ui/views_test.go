@@ -192,6 +192,7 @@ var views = []struct {
 	{"chosen", func(s *stage) {
 		s.crowd()
 		s.sending.wait([]string{"/x/report.pdf", "/x/photos", "/x/song.flac"})
+		s.side.reordered = time.Time{} // the devices came a while ago
 		s.sending.toggle(s.ben)
 		s.sending.toggle(s.eva)
 	}},

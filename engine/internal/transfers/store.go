@@ -111,11 +111,7 @@ func (t *item) recordLocked() []byte {
 // saveSoonLocked stores the current state of t in the background: the disk may be slow, and nothing waits for it.
 func (m *Manager) saveSoonLocked(t *item) {
 	m.writer.put(recordKey(m.service, t.view.ID), t.recordLocked())
-	m.saveDue = true
-	if m.saving { // guard: one-save
-		return
-	}
-	m.saving = m.tasks.Start(m.save) // before the run, Start saves it; after the run, Flush does
+	m.startSaving()
 }
 
 // recordKey returns the key of a transfer's record in the profile, which engines of several services may share.
@@ -125,26 +121,28 @@ func recordKey(service string, id ID) string { return service + "/" + string(id)
 // stores them.
 const saveEvery = 50 * time.Millisecond
 
-// save stores what has changed, until nothing has. At most one runs at a time.
-func (m *Manager) save(ctx context.Context) {
-	for m.takeSaveDue() {
-		if err := m.Flush(); err != nil {
-			m.log.Error("keeping transfers", "err", err)
-		}
-		select {
-		case <-time.After(saveEvery):
-		case <-ctx.Done(): // Flush stores the rest at the end of the run
-		}
+// startSaving stores what has changed in the background, until nothing has. Before the run, Start calls it; after the
+// run, Flush stores the rest.
+func (m *Manager) startSaving() {
+	if !m.writer.claim() { // guard: one-save
+		return
 	}
-}
-
-// takeSaveDue reports whether a save is due. If none is, the caller has to end.
-func (m *Manager) takeSaveDue() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	due := m.saveDue
-	m.saveDue, m.saving = false, due
-	return due
+	started := m.tasks.Start(func(ctx context.Context) {
+		for m.writer.waits() {
+			if err := m.Flush(); err != nil { // the next change tries again
+				m.log.Error("keeping transfers", "err", err)
+				m.writer.release()
+				return
+			}
+			select {
+			case <-time.After(saveEvery):
+			case <-ctx.Done():
+			}
+		}
+	})
+	if !started {
+		m.writer.release()
+	}
 }
 
 // receiptKept is how long a transfer that has ended is remembered: the other side may have missed its receipt or its

@@ -11,6 +11,7 @@ type storeWriter struct {
 	writing sync.Mutex
 	mu      sync.Mutex
 	records map[string][]byte
+	claimed bool // a goroutine writes in the background
 }
 
 func (s *storeWriter) put(id string, record []byte) {
@@ -20,6 +21,29 @@ func (s *storeWriter) put(id string, record []byte) {
 		s.records = map[string][]byte{}
 	}
 	s.records[id] = record
+}
+
+// claim reports whether the caller may write in the background: no one else does. It must end with waits or release.
+func (s *storeWriter) claim() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	free := !s.claimed
+	s.claimed = true
+	return free
+}
+
+func (s *storeWriter) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.claimed = false
+}
+
+// waits reports whether records wait. If none do, it is also release: a record that is put after that needs a new claim.
+func (s *storeWriter) waits() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.claimed = len(s.records) > 0
+	return s.claimed
 }
 
 // write passes all waiting records to keep.

@@ -63,8 +63,6 @@ type Manager struct {
 	discarding map[ID]chan struct{}     // what is being removed of transfers; closed at the end
 	probing    map[identity.PeerID]bool // those that a waiting transfer dials at the moment
 	turns      turns
-	saving     bool // save runs
-	saveDue    bool // something has changed since it last began to save
 }
 
 // New returns a manager with the transfers that the profile holds. They resume with Start.
@@ -87,7 +85,7 @@ func (m *Manager) Start(d Dialer) {
 	defer m.mu.Unlock()
 	m.dialer = d
 	m.resumeLocked()
-	m.saveDue, m.saving = true, m.tasks.Start(m.save)
+	m.startSaving()
 }
 
 // Flush stores what has not been stored yet, and returns when it is durable. The engine calls it at its end.
