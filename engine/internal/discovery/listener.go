@@ -58,6 +58,10 @@ type listener struct {
 	in4, in6 members
 }
 
+// packetBuffer is the receive buffer of a socket, in bytes, if the system allows as much: while others flood the group,
+// and this machine is busy, the packets of honest peers have to wait in it.
+const packetBuffer = 1 << 20
+
 func newListener(log *slog.Logger) *listener {
 	l := &listener{log: log}
 	l.in4 = members{group: group4, on: map[int]membership{}, more: func() (joiner, error) {
@@ -75,6 +79,12 @@ func newListener(log *slog.Logger) *listener {
 		return ipv6.NewPacketConn(c), nil
 	}}
 	c4, err4 := listenGroup("udp4", group4)
+	c6, err6 := listenGroup("udp6", group6)
+	for _, c := range []net.PacketConn{c4, c6} {
+		if u, is := c.(*net.UDPConn); is {
+			_ = u.SetReadBuffer(packetBuffer)
+		}
+	}
 	if err4 == nil {
 		l.c4 = ipv4.NewPacketConn(c4)
 		_ = l.c4.SetControlMessage(ipv4.FlagInterface|ipv4.FlagDst, true)
@@ -83,7 +93,6 @@ func newListener(log *slog.Logger) *listener {
 		_ = l.c4.SetMulticastLoopback(true)
 		l.in4.first = l.c4
 	}
-	c6, err6 := listenGroup("udp6", group6)
 	if err6 == nil {
 		l.c6 = ipv6.NewPacketConn(c6)
 		_ = l.c6.SetControlMessage(ipv6.FlagInterface|ipv6.FlagDst, true)
