@@ -45,7 +45,7 @@ func TestHome_SendsToTheChosenDevices(t *testing.T) {
 	if !anna.home.tray.send.Disabled() || anna.home.tray.send.Text != "Choose a device to send to" {
 		t.Errorf("nothing is chosen, and the button says %q", anna.home.tray.send.Text)
 	}
-	anna.side.reordered = time.Time{} // the devices came a while ago
+	anna.side.reordered = time.Time{}                                                         // the devices came a while ago
 	for _, id := range []engine.PeerID{ben.self.ID, eva.self.ID, dora.self.ID, eva.self.ID} { // the last tap takes Eva back
 		test.Tap(tiles[id])
 	}
