@@ -150,10 +150,18 @@ func (u *UI) items(t *talk) (out []widgets.Item) {
 // request over the page, as the user does.
 func (s *station) card(state engine.TransferState) *transferCard {
 	if s.current == nil {
-		if s.banner.now.talk == nil {
-			return nil
+		if s.banner.now.talk == nil { // a request that was answered elsewhere
+			for _, t := range s.talks {
+				if t.Count() > 0 {
+					s.choose(t)
+				}
+			}
+		} else {
+			test.Tap(s.banner.show)
 		}
-		test.Tap(s.banner.show)
+	}
+	if s.current == nil {
+		return nil
 	}
 	for _, i := range s.items(s.current) {
 		if c, ok := i.(*transferCard); ok && c.state == state {
