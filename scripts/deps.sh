@@ -76,8 +76,8 @@ apt_install() {
 }
 
 for group in "$@"; do
-	if [ "$group" = browser ] && { command -v chromium || command -v google-chrome || command -v chromium-browser; } >/dev/null 2>&1; then
-		continue
+	if [ "$group" = browser ] && { command -v google-chrome || command -v chromium-browser; } >/dev/null 2>&1; then
+		browser="firefox-esr unzip libarchive-tools" # the tests take the Chrome that is there
 	fi
 	if [ "$group" = go ]; then
 		check_go
