@@ -111,8 +111,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	profile := shared.profile
 	e := &Engine{
-		sending: newOutstanding(),
-		cfg:     cfg, log: cfg.Log, panics: panics, shared: shared, profile: profile, ended: make(chan struct{}),
+		cfg: cfg, log: cfg.Log, panics: panics, shared: shared, profile: profile, sending: newOutstanding(), ended: make(chan struct{}),
 	}
 	e.events = events.NewHub(traitsOf, abandon, e.retry)
 	self := peers.Self{

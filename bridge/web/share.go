@@ -266,16 +266,8 @@ type fileWriter struct{ http.ResponseWriter }
 
 // ReadFrom implements io.ReaderFrom.
 func (w *fileWriter) ReadFrom(src io.Reader) (total int64, err error) {
-	limited, isLimited := src.(*io.LimitedReader)
-	if !isLimited {
-		return io.Copy(struct{ io.Writer }{w.ResponseWriter}, src)
-	}
-	watched, isWatched := limited.R.(*watchedReader)
-	if !isWatched {
-		return io.Copy(struct{ io.Writer }{w.ResponseWriter}, src)
-	}
-	file, isFile := watched.ReadSeeker.(*os.File)
-	if !isFile { // the archive
+	limited, watched, file := fileIn(src)
+	if file == nil { // the archive
 		return io.Copy(struct{ io.Writer }{w.ResponseWriter}, src)
 	}
 	for limited.N > 0 {
@@ -292,6 +284,20 @@ func (w *fileWriter) ReadFrom(src io.Reader) (total int64, err error) {
 		}
 	}
 	return total, nil
+}
+
+// fileIn returns the file that src reads, through a watchedReader; nil if it reads something else.
+func fileIn(src io.Reader) (*io.LimitedReader, *watchedReader, *os.File) {
+	limited, _ := src.(*io.LimitedReader)
+	if limited == nil {
+		return nil, nil, nil
+	}
+	watched, _ := limited.R.(*watchedReader)
+	if watched == nil {
+		return nil, nil, nil
+	}
+	file, _ := watched.ReadSeeker.(*os.File)
+	return limited, watched, file
 }
 
 func (w *watchedReader) Seek(offset int64, whence int) (int64, error) {
