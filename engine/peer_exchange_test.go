@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -253,6 +254,51 @@ func TestPeerExchange_ManyPeersTakeSeveralFrames(t *testing.T) {
 			if _, ok := sees(a, o); !ok {
 				t.Errorf("Anna does not see %d", i)
 			}
+		}
+	})
+}
+
+// A peer that is being dialled is not dialled a second time because others announce it. Where many devices start at
+// once, each hears about all the others from everyone, and such dials would keep the devices busy with handshakes.
+func TestPeerExchange_PeerBeingDialledIsNotDialledTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		start := func() *enginetest.Node {
+			return net.Start(engine.Config{Invite: engine.Everyone, Accept: engine.Everyone})
+		}
+		anna, friends := start(), 12
+		for range friends {
+			start()
+		}
+		for connected(anna) != friends {
+			time.Sleep(latency)
+		}
+		time.Sleep(5 * time.Second)
+		// Packets between Anna and the newcomer are lost until the others have announced it to her, and a little longer.
+		lossy := time.Now().Add(2900 * time.Millisecond)
+		var packets atomic.Int64
+		var newcomer atomic.Pointer[netip.AddrPort]
+		net.Drop(func(from, to netip.AddrPort) bool {
+			ben := newcomer.Load()
+			if ben == nil || time.Now().After(lossy) {
+				return false
+			}
+			if from == anna.Addr && to == *ben {
+				packets.Add(1)
+				return true
+			}
+			return from == *ben && to == anna.Addr
+		})
+		at := netip.MustParseAddrPort("10.0.9.9:8008")
+		newcomer.Store(&at)
+		net.StartAt(at, engine.Config{Invite: engine.Everyone, Accept: engine.Everyone})
+		time.Sleep(time.Until(lossy))
+		if n := packets.Load(); n == 0 || n > 12 { // QUIC repeats the packets of a handshake at growing intervals
+			t.Errorf("Anna sent %d packets to a peer that she was dialling", n)
+		}
+		time.Sleep(3 * time.Second)
+		if connected(anna) != friends+1 {
+			t.Error("the newcomer is not connected afterwards")
 		}
 	})
 }

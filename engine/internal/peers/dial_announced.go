@@ -3,6 +3,7 @@ package peers
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/transport"
@@ -86,7 +87,19 @@ func (x *exchange) mayDialLocked(t target) bool {
 	if p == nil && !t.by.IsZero() && m.profile.Peer(t.id).Trust == identity.Unknown && !x.mayIntroduceLocked(t) {
 		return false
 	}
-	return p == nil || p.link == nil
+	return p == nil || p.link == nil && p.accepting == 0 && !p.isDialledAtLocked(t.addrs)
+}
+
+// isDialledAtLocked reports whether the dial loop of p tries all of these addresses, or is about to. A second handshake
+// beside the first slows both down: where many devices start at once, each of them announces all the others, and the
+// announcements alone would keep every processor busy.
+func (p *peer) isDialledAtLocked(addrs []netip.AddrPort) bool {
+	soon := p.looping && p.failures == 0 && now().Sub(p.dialDue) < transport.DialTimeout
+	if p.dialling == nil && !soon {
+		return false
+	}
+	own := p.all()
+	return !slices.ContainsFunc(addrs, func(a netip.AddrPort) bool { return !slices.Contains(own, a) })
 }
 
 // mayIntroduceLocked reports whether there is room for one more announced stranger: in total, from one announcing

@@ -65,6 +65,7 @@ func (d *dialer) loop(ctx context.Context, p *peer) {
 			next = time.Time{}
 		case p.retry || next.IsZero():
 			next = d.firstDialAtLocked(p)
+			p.dialDue = next
 		}
 		p.retry = false
 		returning := p.session != nil

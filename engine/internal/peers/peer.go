@@ -31,6 +31,7 @@ type peer struct {
 	dialling     context.CancelFunc // cancels our dial in progress
 	dialled      chan struct{}      // closed when that dial has ended
 	looping      bool               // a dial loop is running
+	dialDue      time.Time          // when the dial loop wants to make, or wanted to make, the first dial after a change
 	wake         chan struct{}      // wakes the dial loop after a change
 	failures     int
 	retry        bool // dial now, regardless of the backoff
