@@ -30,7 +30,7 @@ const port = "17800"
 
 var self, _ = os.Executable()
 
-// contenders returns those that make sense for a job on a line and are installed.
+// contenders returns the installed contenders that make sense for a job on a line.
 func contenders(at *line, j job) []contender {
 	ours := func(name string, more ...string) contender {
 		return contender{
@@ -77,7 +77,7 @@ func contenders(at *line, j job) []contender {
 	return append(all, rivals(at, j)...)
 }
 
-// run moves j once, and checks what arrived.
+// run transfers j once, and checks what arrived.
 func (c contender) run(ctx context.Context, at *line, j job, out string) (result, error) {
 	var r result
 	if err := os.RemoveAll(out); err != nil {

@@ -15,7 +15,7 @@ const DefaultService = "multipeer"
 // DefaultPort is the UDP port that an engine tries to bind first.
 const DefaultPort = transport.DefaultPort
 
-// Audience is a set of peers that a policy applies to. It is an integer.
+// Audience is the set of peers to which a policy applies. It is an integer.
 type Audience = peers.Audience
 
 // The audiences. The zero value includes no one.

@@ -14,9 +14,9 @@ type Discovery interface {
 	Run(ctx context.Context, self Announcement, to Sink) error
 	// Update replaces the announcement. If it is called before Run, it is newer than the one passed to Run.
 	Update(self Announcement)
-	// Forget drops what is known about a peer, because no one answers there. It must not call the sink.
+	// Forget drops what is known about a peer, because nothing answers at its address. It must not call the sink.
 	Forget(id PeerID)
-	// Recheck queries whether a peer that does not answer is still there. If it is not heard from, Sink.Lost follows
+	// Recheck queries whether a peer that does not answer is still there. If nothing comes back, Sink.Lost follows
 	// within seconds (RFC 6762 section 10.4). Recheck must not call the sink before it returns.
 	Recheck(id PeerID)
 	// Link returns the name of the network interface through which an address is directly reachable; peers on the
@@ -55,7 +55,7 @@ type Hint struct {
 type Sink interface {
 	// Found reports a peer that appeared or whose description changed.
 	Found(Hint)
-	// Lost reports a peer that said goodbye or was not heard from for its time to live.
+	// Lost reports a peer that said goodbye or whose records have expired.
 	Lost(PeerID)
 	// NetworkChanged reports that interfaces or addresses changed, or that the machine was asleep.
 	NetworkChanged()

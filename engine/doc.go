@@ -31,13 +31,13 @@
 // over it. [Engine.Handle] instead calls one function for each kind of event, in the style of the Pythonista module,
 // and [Engine.Handling] does so alongside Run. There may be any number of readers, so several packages can share an
 // engine: a reader never decides about what it has no function for. [Engine.HandleStream] gives the streams of one name
-// to one function. What nothing takes is refused, and its sender gets [ErrUnavailable].
+// to one function. Streams and messages without a taker are refused, and their senders get [ErrUnavailable].
 //
 // A slow reader never blocks the engine: it gets only the newest state of each peer and transfer. Messages that do not
 // fit in its queue stay with their senders, so a program that reads slowly slows down those that send to it.
-// Acknowledged messages are always delivered: a loop whose context has ended still gets those. A program that only
-// waits for a state reads [Engine.WatchState], which leaves messages to other readers. A program with a window must
-// forward events to its main thread itself, in one place.
+// Acknowledged messages are always delivered: a loop whose context has ended still receives them. A program that only
+// waits for a state reads [Engine.WatchState], which does not take messages from other readers. A program with a window
+// must forward events to its main thread itself, in one place.
 //
 // # Peers
 //

@@ -17,9 +17,9 @@ func TestDoc_LimitsAgreeWithTheConstants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := map[string]string{}
+	documented := map[string]string{}
 	for _, m := range regexp.MustCompile(`(?m)^//\t(.*?)  +(.*\((\w+)\))$`).FindAllStringSubmatch(string(b), -1) {
-		told[m[3]] = m[2]
+		documented[m[3]] = m[2]
 	}
 	minutes := func(d time.Duration) string {
 		if d%time.Minute == 0 {
@@ -34,12 +34,12 @@ func TestDoc_LimitsAgreeWithTheConstants(t *testing.T) {
 		"MaxStreamName": fmt.Sprint(engine.MaxStreamName), "SendTimeout": minutes(engine.SendTimeout),
 		"InviteTimeout": minutes(engine.InviteTimeout), "OfferTimeout": minutes(engine.OfferTimeout),
 	} {
-		if !strings.Contains(" "+told[name]+" ", " "+is+" ") {
-			t.Errorf("%s is %s, the package comment has %q", name, is, told[name])
+		if !strings.Contains(" "+documented[name]+" ", " "+is+" ") {
+			t.Errorf("%s is %s, the package comment has %q", name, is, documented[name])
 		}
-		delete(told, name)
+		delete(documented, name)
 	}
-	if len(told) > 0 {
-		t.Errorf("limits that do not exist: %v", told)
+	if len(documented) > 0 {
+		t.Errorf("limits that do not exist: %v", documented)
 	}
 }

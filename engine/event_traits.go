@@ -36,7 +36,7 @@ func traitsOf(ev Event) events.Traits {
 	return events.Traits{Change: true}
 }
 
-// abandon ends an event that no reader takes any more.
+// abandon ends an event that no reader will take.
 func abandon(ev Event) {
 	if s, ok := ev.(streamReceived); ok { // no one else would close it
 		s.stream.s.Abandon()

@@ -89,11 +89,11 @@ func (Problem) event()            {}
 
 // Watch returns the engine's events as a sequence: a Snapshot first, then each change from the moment of the call. It
 // must be read by one range loop, which ends when the engine or ctx does. When ctx ends, messages already queued are
-// still yielded: their senders have been notified that they were delivered. Messages that a loop leaves behind with
-// break go to another reader that has not received them, or to the next Watch. Watch may be called before Run, and
-// any number of times. A peer that is connected already is in Snapshot.Peers only, without a PeerAdded. A Watch loop
-// takes messages and is asked about invitations and offers, and the first answer of any reader counts; it gets no
-// streams: see HandleStream.
+// still yielded: their senders have been notified that they were delivered. Messages that a loop leaves unread when it
+// breaks go to another reader that has not received them, or to the next Watch. Watch may be called before Run, and any
+// number of times. A peer that is connected already is in Snapshot.Peers only, without a PeerAdded. A Watch loop takes
+// messages and is asked about invitations and offers, and the first answer of any reader counts; it gets no streams:
+// see HandleStream.
 func (e *Engine) Watch(ctx context.Context) iter.Seq[Event] {
 	return e.watch(ctx, events.Messages|events.Offers|events.Invitations)
 }
@@ -142,7 +142,7 @@ func freezeRest(e *Engine, s Snapshot, shown peers.Shown, f func(Snapshot)) {
 	})
 }
 
-// unreadCode returns the code that gives the other side the reason why no reader has taken an event of a kind.
+// unreadCode returns the code for the other side when no reader takes an event of a kind.
 func (e *Engine) unreadCode(kind events.Kind) wire.Code {
 	if e.events.HasReader(kind, "") {
 		return wire.Busy

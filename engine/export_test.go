@@ -37,9 +37,9 @@ func (e *Engine) WhileSessionBegins(id PeerID, d time.Duration, f func()) {
 	e.peers.WhileSessionBegins(id, d, f)
 }
 
-// Tell acts as if a peer with a session had announced others.
-func (e *Engine) Tell(from PeerID, list ...wire.PeerAt) error {
-	return e.peers.Tell(from, list...)
+// AnnounceFrom acts as if a peer with a session had announced others.
+func (e *Engine) AnnounceFrom(from PeerID, list ...wire.PeerAt) error {
+	return e.peers.AnnounceFrom(from, list...)
 }
 
 // Places counts the addresses where a peer may be dialled, even if the program does not know the peer; -1 means no

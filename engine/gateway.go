@@ -10,12 +10,13 @@ import (
 
 // Gateway reaches devices that do not speak Multipeer's protocol, such as phones with another program. Config.Gateways
 // lists them. The devices are peers with Peer.Via: their offers go through the same consent, limits, policy and
-// automatic acceptance, and what is offered to them is a transfer like all others. They have no session: they take files,
-// folders and text, and all else fails with ErrUnavailable. Implementations must accept calls from any goroutine.
+// automatic acceptance, and what is offered to them is a transfer like all others. They have no session: they take
+// files, folders and text; everything else fails with ErrUnavailable. Implementations must accept calls from any
+// goroutine.
 type Gateway interface {
 	// Name is the name of the other protocol, such as "LocalSend". It is Peer.Via of its devices.
 	Name() string
-	// Run announces self, finds devices and serves them until ctx ends. Nothing that it has started outlives it.
+	// Run announces self, finds devices and serves them until ctx ends. It waits for everything that it has started.
 	Run(ctx context.Context, self GatewaySelf, to GatewaySink) error
 	// Update replaces what is announced. If it is called before Run, it is newer than the one passed to Run. It is called
 	// with the engine locked: it must return at once and must not call the sink.
@@ -59,9 +60,9 @@ type DeviceOffer struct {
 
 // Outgoing is what is offered to a device.
 type Outgoing struct {
-	Listing  *transfer.Listing       // may still be filling: Entries waits for it
-	Accepted func()                  // to be called when the device has accepted
-	Told     func(transfer.Progress) // to be called with the progress
+	Listing    *transfer.Listing       // may still be filling: Entries waits for it
+	Accepted   func()                  // to be called when the device has accepted
+	OnProgress func(transfer.Progress) // to be called with the progress
 }
 
 // GatewaySink receives what a Gateway finds. Its methods may be called from any goroutine.
@@ -69,7 +70,7 @@ type GatewaySink interface {
 	// Found reports a device that appeared or whose description changed. Only a device that was found can offer, and be
 	// sent to; the gateway reports each change of a device in order, with Lost at the end.
 	Found(Device)
-	// Lost reports a device that is gone. What it has offered and no one has answered ends.
+	// Lost reports a device that is gone. Its unanswered offers end.
 	Lost(key string)
 	// Knows reports whether a person has accepted the device with this key before: known devices have slots of their own.
 	Knows(key string) bool

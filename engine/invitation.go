@@ -43,7 +43,7 @@ type Invitation struct {
 func (i *Invitation) Accept() error { return i.invitation.Answer(true, i.peers.Context(), true) }
 
 // AcceptByPolicy is Accept for a rule of the program that no person has confirmed: the peer does not become known
-// (TrustSeen), and the session is no more than that.
+// (TrustSeen).
 func (i *Invitation) AcceptByPolicy() error {
 	return i.invitation.Answer(true, i.peers.Context(), false)
 }

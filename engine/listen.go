@@ -55,7 +55,7 @@ func (e *Engine) Listen(name string) net.Listener {
 	return l
 }
 
-// take waits until the stream is accepted. MaxStreams limits how many of a peer wait.
+// take waits until the stream is accepted. MaxStreams limits how many streams of one peer wait.
 func (l *listener) take(s *Stream) {
 	select {
 	case l.streams <- s:

@@ -23,7 +23,7 @@ const MaxMessage = wire.MaxMessage
 // Broadcast as a recipient means all peers that are connected.
 var Broadcast = peers.Broadcast
 
-// recipients returns the peers that to names, each once.
+// recipients returns the peers named in to, each once.
 func (e *Engine) recipients(to []PeerID) ([]PeerID, error) {
 	switch {
 	case len(to) == 0:
@@ -101,7 +101,7 @@ func postMessage(ctx context.Context, e *Engine, msg wire.Text, v any, to []Peer
 			full = append(full, i)
 		}
 	}
-	for _, i := range full { // after the others, which it delays no longer
+	for _, i := range full { // last, so that it does not delay the others
 		d.await(ctx, i)
 	}
 	return d, nil
@@ -184,8 +184,8 @@ func (d *Delivery) Results() []Result {
 	return d.results
 }
 
-// Cancel gives the message up: recipients that have not answered have the Result ErrCancelled, and may get it all the same.
-// It is idempotent.
+// Cancel abandons the message: recipients that have not answered have the Result ErrCancelled, but may still receive
+// it. It is idempotent.
 func (d *Delivery) Cancel() { d.cancel(ErrCancelled) }
 
 // post sends the message to recipient i if there is room.

@@ -25,7 +25,7 @@ type PairingStage = pairing.Stage
 // The stages of a pairing. The last two are final.
 const (
 	PairingAsked     = pairing.Asked     // the peer asks; Pair picks it
-	PairingWaiting   = pairing.Waiting   // we have asked; the peer's user has not picked us yet
+	PairingWaiting   = pairing.Waiting   // we have asked; the peer's user has not picked this device yet
 	PairingStarted   = pairing.Started   // both have picked each other; the codes are being computed
 	PairingCompare   = pairing.Compare   // the codes are on both screens; call ConfirmPairing or RejectPairing
 	PairingConfirmed = pairing.Confirmed // our user has confirmed; the other user has not yet

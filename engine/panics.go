@@ -5,8 +5,8 @@ import (
 	"runtime/debug"
 )
 
-// recoverPanic calls a function of the program that handles input from a peer. If it panics, that is logged, undo is
-// called, and the engine continues: what a peer sends must not end the process.
+// recoverPanic calls a function of the program that handles input from a peer. A panic is logged and undo is called,
+// and the engine continues: input from a peer must not end the process.
 func recoverPanic(e *Engine, what string, f, undo func()) {
 	defer func() {
 		if r := recover(); r != nil { // guard: panic-handler

@@ -70,15 +70,15 @@ func TestConflict_OwnIdentityElsewhereIsReported(t *testing.T) {
 				a := net.Start(engine.Config{Profile: one, Discovery: found})
 				sink := <-found.sink
 				b := net.Start(engine.Config{Profile: two})
-				toldA, toldB := conflicts(t, a), conflicts(t, b)
+				reportedA, reportedB := conflicts(t, a), conflicts(t, b)
 				time.Sleep(time.Second)
 				if _, err := a.Dial(t.Context(), a.Addr.String()); !errors.Is(err, engine.ErrOwnKey) {
 					t.Errorf("dialling itself: %v", err)
 				}
 				sink.Found(engine.Hint{ID: a.Self().ID, Addrs: []netip.AddrPort{a.Addr}, How: "test"})
 				time.Sleep(time.Minute)
-				if len(toldA()) > 0 || len(a.Conflicts()) > 0 {
-					t.Errorf("a device alone: %+v", toldA())
+				if len(reportedA()) > 0 || len(a.Conflicts()) > 0 {
+					t.Errorf("a device alone: %+v", reportedA())
 				}
 				if way == "by address" {
 					if _, err := a.Dial(t.Context(), b.Addr.String()); !errors.Is(err, engine.ErrOwnKey) {
@@ -88,15 +88,15 @@ func TestConflict_OwnIdentityElsewhereIsReported(t *testing.T) {
 					sink.Found(engine.Hint{ID: a.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
 				}
 				time.Sleep(5 * time.Second)
-				for n, told := range map[*enginetest.Node][]engine.Conflict{a: toldA(), b: toldB()} {
+				for n, reported := range map[*enginetest.Node][]engine.Conflict{a: reportedA(), b: reportedB()} {
 					other := map[*enginetest.Node]*enginetest.Node{a: b, b: a}[n]
-					if len(told) != 1 || told[0].ID != n.Self().ID || !slices.Equal(told[0].Addrs, []netip.AddrPort{other.Addr}) || len(n.Conflicts()) != 1 {
-						t.Errorf("reported: %+v, kept: %+v", told, n.Conflicts())
+					if len(reported) != 1 || reported[0].ID != n.Self().ID || !slices.Equal(reported[0].Addrs, []netip.AddrPort{other.Addr}) || len(n.Conflicts()) != 1 {
+						t.Errorf("reported: %+v, kept: %+v", reported, n.Conflicts())
 					}
 				}
 				// A peer that knows one of them learns of the conflict too.
 				c := net.Start(engine.Config{})
-				toldC := conflicts(t, c)
+				reportedC := conflicts(t, c)
 				if err := c.SetTrust(b.Self().ID, engine.TrustSeen); err != nil {
 					t.Fatal(err)
 				}
@@ -105,8 +105,8 @@ func TestConflict_OwnIdentityElsewhereIsReported(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Second)
-				if told := toldC(); len(told) != 1 || told[0].ID != b.Self().ID {
-					t.Errorf("a peer that knows the key gets %+v", told)
+				if reported := reportedC(); len(reported) != 1 || reported[0].ID != b.Self().ID {
+					t.Errorf("a peer that knows the key gets %+v", reported)
 				}
 			})
 		})
@@ -122,7 +122,7 @@ func TestConflict_ForgedOwnIDCausesNoWarning(t *testing.T) {
 		a := net.Start(engine.Config{Discovery: found})
 		sink := <-found.sink
 		liar := net.Start(engine.Config{Hidden: true, Blind: true})
-		told := conflicts(t, a)
+		reported := conflicts(t, a)
 		time.Sleep(time.Second)
 		packets := 0
 		net.Drop(func(from, to netip.AddrPort) bool {
@@ -135,8 +135,8 @@ func TestConflict_ForgedOwnIDCausesNoWarning(t *testing.T) {
 			sink.Found(engine.Hint{ID: a.Self().ID, Addrs: []netip.AddrPort{liar.Addr}, How: "test"})
 			time.Sleep(100 * time.Millisecond)
 		}
-		if len(told()) > 0 || packets == 0 || packets > 30 {
-			t.Errorf("reported %+v, and sent %d packets there", told(), packets)
+		if len(reported()) > 0 || packets == 0 || packets > 30 {
+			t.Errorf("reported %+v, and sent %d packets there", reported(), packets)
 		}
 	})
 }
@@ -159,7 +159,7 @@ func TestConflict_SecondDeviceDoesNotDisplaceTheFirst(t *testing.T) {
 				}
 				a := net.Start(engine.Config{Name: "Anna", Blind: true, Hidden: true, Accept: engine.Everyone})
 				first := net.Start(quiet(one))
-				told := conflicts(t, a)
+				reported := conflicts(t, a)
 				time.Sleep(time.Second)
 				if err := a.SetTrust(first.Self().ID, engine.TrustVerified); err != nil {
 					t.Fatal(err)
@@ -186,13 +186,13 @@ func TestConflict_SecondDeviceDoesNotDisplaceTheFirst(t *testing.T) {
 				p, ok := a.Peer(first.Self().ID)
 				switch {
 				case c.move:
-					if !ok || p.Addr != second.Addr || len(told()) > 0 {
-						t.Errorf("it is at %v, the conn goes to %v; told %+v", second.Addr, p.Addr, told())
+					if !ok || p.Addr != second.Addr || len(reported()) > 0 {
+						t.Errorf("it is at %v, the conn goes to %v; reported %+v", second.Addr, p.Addr, reported())
 					}
 				case !ok || p.Addr != first.Addr || p.State != engine.Connected:
 					t.Errorf("the first is at %v, the second at %v, the conn goes to %v (%v)", first.Addr, second.Addr, p.Addr, p.State)
-				case !c.dial && (len(told()) != 1 || told()[0].ID != first.Self().ID || told()[0].Name != "Ben" || !slices.Equal(told()[0].Addrs, []netip.AddrPort{first.Addr, second.Addr})):
-					t.Errorf("reported %+v", told())
+				case !c.dial && (len(reported()) != 1 || reported()[0].ID != first.Self().ID || reported()[0].Name != "Ben" || !slices.Equal(reported()[0].Addrs, []netip.AddrPort{first.Addr, second.Addr})):
+					t.Errorf("reported %+v", reported())
 				}
 			})
 		})

@@ -22,7 +22,7 @@ func lie(t *testing.T, a, liar, b *enginetest.Node, i int) {
 
 func lieAt(t *testing.T, a, liar, b *enginetest.Node, place netip.AddrPort) {
 	t.Helper()
-	if err := a.Tell(liar.Self().ID, wire.PeerAt{ID: b.Self().ID.String(), Addr: place}); err != nil {
+	if err := a.AnnounceFrom(liar.Self().ID, wire.PeerAt{ID: b.Self().ID.String(), Addr: place}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -237,7 +237,7 @@ func TestPeerExchange_ForgedAddressesDelayNoTrueOnes(t *testing.T) {
 			others := crowd(t, net, 40, hub)
 			join(t, anna, liar)
 			for j := range 4 {
-				if err := anna.Tell(liar.Self().ID, manyGone(16*j)...); err != nil {
+				if err := anna.AnnounceFrom(liar.Self().ID, manyGone(16*j)...); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -62,7 +62,7 @@ func TestPeerExchange_EarlyAnnouncementPreventsNoDial(t *testing.T) {
 		join(t, anna, hub)
 		join(t, anna, liar)
 		for range 18 {
-			if err := anna.Tell(liar.Self().ID, place); err != nil {
+			if err := anna.AnnounceFrom(liar.Self().ID, place); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Minute)
@@ -137,7 +137,7 @@ func TestPeerExchange_FewStrangersAreAnnounced(t *testing.T) {
 		}
 		time.Sleep(10 * time.Minute)
 		if n := hub.AnnouncedTo(anna.Self().ID); n != 4 {
-			t.Errorf("Anna was told about %d strangers", n)
+			t.Errorf("Anna knows of %d strangers", n)
 		}
 		ben := among(net, "Ben", blind)
 		join(t, ben, hub)
@@ -156,7 +156,7 @@ func TestPeerExchange_OnePeerCannotTakeAllPlaces(t *testing.T) {
 		join(t, anna, liar)
 		tell := func(host string, n int) {
 			for i := range n {
-				if err := anna.Tell(liar.Self().ID, at(stranger(t, net, nil, host, i))); err != nil {
+				if err := anna.AnnounceFrom(liar.Self().ID, at(stranger(t, net, nil, host, i))); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(toldEvery)
@@ -216,7 +216,7 @@ func TestPeerExchange_StalledPeersDoNotBlockOthers(t *testing.T) {
 			})
 			place := gone(0)
 			place.ID, place.Addr = id.ID.String(), netip.MustParseAddrPort(conn.LocalAddr().String())
-			if err := anna.Tell(liar.Self().ID, place); err != nil {
+			if err := anna.AnnounceFrom(liar.Self().ID, place); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -254,7 +254,7 @@ func TestPeerExchange_RefusingPeerIsNotShown(t *testing.T) {
 			if err := ben.SetVisible(engine.VisibleToNobody, 0); err != nil {
 				t.Fatal(err)
 			}
-			if err := anna.Tell(anna.Peers()[0].ID, at(ben)); err != nil {
+			if err := anna.AnnounceFrom(anna.Peers()[0].ID, at(ben)); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -262,7 +262,7 @@ func TestPeerExchange_RefusingPeerIsNotShown(t *testing.T) {
 			if err := ben.SetVisible(engine.VisibleToNobody, 0); err != nil {
 				t.Fatal(err)
 			}
-			if err := anna.Tell(anna.Peers()[0].ID, at(ben)); err != nil {
+			if err := anna.AnnounceFrom(anna.Peers()[0].ID, at(ben)); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(100 * time.Millisecond)
@@ -365,7 +365,7 @@ func TestPeerExchange_CrashedPeerIsFoundAtItsNewAddress(t *testing.T) {
 				for i := range c.lies {
 					wrong := gone(i)
 					wrong.ID = ben.Self().ID.String()
-					if err := anna.Tell(liar.Self().ID, wrong); err != nil {
+					if err := anna.AnnounceFrom(liar.Self().ID, wrong); err != nil {
 						t.Fatal(err)
 					}
 					time.Sleep(200 * time.Millisecond)

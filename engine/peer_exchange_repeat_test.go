@@ -116,12 +116,12 @@ func TestPeerExchange_SeparatedPeersMeetLater(t *testing.T) {
 			}
 			dial(t, ben, hub)
 		}},
-		"others have told of many that do not answer": {ben: []func(*engine.Config){blind}, what: func(t *testing.T, net *enginetest.Net, hub, anna, ben *enginetest.Node) {
+		"others have announced many that do not answer": {ben: []func(*engine.Config){blind}, what: func(t *testing.T, net *enginetest.Net, hub, anna, ben *enginetest.Node) {
 			for i := range 2 {
 				h := among(net, "Liar", blind)
 				join(t, anna, h)
 				for j := range 4 {
-					if err := anna.Tell(h.Self().ID, manyGone(64*i+16*j)...); err != nil {
+					if err := anna.AnnounceFrom(h.Self().ID, manyGone(64*i+16*j)...); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -210,7 +210,7 @@ func TestPeerExchange_WrongAddressesHideNoPeer(t *testing.T) {
 			time.Sleep(latency)
 		}
 		lie := func(i int) {
-			if err := anna.Tell(liar.Self().ID, wire.PeerAt{ID: ben.Self().ID.String(), Addr: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.240"), uint16(20000+i%2))}); err != nil {
+			if err := anna.AnnounceFrom(liar.Self().ID, wire.PeerAt{ID: ben.Self().ID.String(), Addr: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.240"), uint16(20000+i%2))}); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(250 * time.Millisecond)
@@ -240,7 +240,7 @@ func TestPeerExchange_AcceptedOffersDoNotResetTheBudget(t *testing.T) {
 		}
 		for i := range 3 {
 			for j := range 4 {
-				if err := anna.Tell(liar.Self().ID, manyGone(64*i+16*j)...); err != nil {
+				if err := anna.AnnounceFrom(liar.Self().ID, manyGone(64*i+16*j)...); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -371,7 +371,7 @@ func TestPeerExchange_HidingForgetsAnnouncedPeers(t *testing.T) {
 					}
 					return false
 				})
-				if err := anna.Tell(hub.Self().ID, append(list, at(ben))...); err != nil {
+				if err := anna.AnnounceFrom(hub.Self().ID, append(list, at(ben))...); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(100 * time.Millisecond)
@@ -419,7 +419,7 @@ func TestPeerExchange_HidingDuringADialKeepsNoRecord(t *testing.T) {
 					}
 					return false
 				})
-				if err := anna.Tell(hub.Self().ID, at(ben)); err != nil {
+				if err := anna.AnnounceFrom(hub.Self().ID, at(ben)); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(c.wait)
@@ -456,7 +456,7 @@ func TestPeerExchange_StrangersFromOnePeerAreLimited(t *testing.T) {
 				for !s.Self().Running {
 					time.Sleep(latency)
 				}
-				if err := anna.Tell(c.by.Self().ID, at(s)); err != nil {
+				if err := anna.AnnounceFrom(c.by.Self().ID, at(s)); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Second)
@@ -515,7 +515,7 @@ func TestPeerExchange_FewAddressesOfAPeerAreDialled(t *testing.T) {
 	for i := range 30 {
 		list = append(list, wire.PeerAt{ID: shy.Self().ID.String(), Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 1, byte(i + 1)}), uint16(shy.Self().Port))})
 	}
-	if err := anna.Tell(hub.Self().ID, list...); err != nil {
+	if err := anna.AnnounceFrom(hub.Self().ID, list...); err != nil {
 		t.Fatal(err)
 	}
 	most := 0

@@ -167,7 +167,7 @@ func TestPeerExchange_HiddenPeerIsNotAnnounced(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				for _, n := range []*enginetest.Node{early, late} {
 					if _, ok := a.Peer(n.Self().ID); ok {
-						t.Errorf("Anna was told about %s", n.Self().Name)
+						t.Errorf("Anna knows of %s", n.Self().Name)
 					}
 					if err := how.show(n); err != nil {
 						t.Fatal(err)
@@ -192,7 +192,7 @@ func (careless) Link(netip.Addr) string { return "all" }
 // TestPeerExchange_StaysOnOneNetwork checks that announcements do not cross from one network to another, enforced by
 // both the sender and the receiver.
 func TestPeerExchange_StaysOnOneNetwork(t *testing.T) {
-	for name, find := range map[string]engine.Discovery{"an honest hub": here, "a hub that tells all": careless{here}} {
+	for name, find := range map[string]engine.Discovery{"an honest hub": here, "a hub that announces all": careless{here}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)

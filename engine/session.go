@@ -26,7 +26,8 @@ type InviteOptions struct {
 	// joins it, and its context is not sent.
 	Context any
 	// Policy means that a rule of the program invites the peer, and not a person: the peer does not become known
-	// (TrustSeen), and has to be invited or accepted again the next time.
+	// (TrustSeen), and has to be invited or accepted again the next time. After Disconnect, Config.Invite and
+	// Config.Accept still do not bring the peer back.
 	Policy bool
 }
 

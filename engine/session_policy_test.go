@@ -351,6 +351,41 @@ func TestDisconnect_OnlyAnInvitationBringsThePeerBack(t *testing.T) {
 	})
 }
 
+// TestDisconnect_OutlastsASessionByPolicy checks that a session that a rule of the program has begun does not lift the
+// kick: the policies still do not bring the peer back.
+func TestDisconnect_OutlastsASessionByPolicy(t *testing.T) {
+	for name, begin := range map[string]func(t *testing.T, a *enginetest.Node, inv *engine.Invitation) error{
+		"accepted": func(_ *testing.T, _ *enginetest.Node, inv *engine.Invitation) error { return inv.AcceptByPolicy() },
+		"invited": func(t *testing.T, a *enginetest.Node, inv *engine.Invitation) error {
+			return a.InviteWith(t.Context(), inv.Peer.ID, engine.InviteOptions{Policy: true})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := enginetest.New(t, latency)
+				a, b, nextA, _ := pair(t, net)
+				a.Disconnect(b.Self().ID)
+				nextA(is[engine.PeerRemoved])
+				net.Cut(b.Addr, true)
+				time.Sleep(30 * time.Second)
+				net.Cut(b.Addr, false)
+				b.SetAdvertising(false)
+				b.SetAdvertising(true)
+				if err := begin(t, a, nextA(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation); err != nil {
+					t.Fatal(err)
+				}
+				nextA(is[engine.PeerAdded])
+				b.Leave() // it may not have the answer yet
+				nextA(is[engine.PeerRemoved])
+				nextA(is[engine.InvitationReceived]) // b's policy invites, and a's policy does not accept
+				if connected(a) != 0 {
+					t.Error("the kicked peer is back")
+				}
+			})
+		})
+	}
+}
+
 // TestLeave_PeerCanBeFoundWhileItLooks checks that a peer that leaves can still be found unless it stops looking as
 // well, and that looking does not affect sessions.
 func TestLeave_PeerCanBeFoundWhileItLooks(t *testing.T) {

@@ -19,7 +19,7 @@ type TransferState = transfers.State
 
 // The states of a transfer. The last four are final.
 const (
-	Queued  = transfers.Queued  // waits for its turn or a peer; Err is the reason if it was running before
+	Queued  = transfers.Queued  // waits for its turn or for its peer; Err is the reason if it was running before
 	Offered = transfers.Offered // waits for the receiver's answer
 	Moving  = transfers.Moving  // data is being transferred
 	// Stalled means that no byte was acknowledged for 5 s, the connection is gone, or the receiver's disk is full;
@@ -40,7 +40,7 @@ type Transfer struct {
 	PeerName string
 	Incoming bool
 	State    TransferState
-	ByPeer   bool     // the peer has paused or cancelled it, and not this side
+	ByPeer   bool     // paused or cancelled by the peer, not by this side
 	Paths    []string // outgoing: what is sent, as absolute paths; nil if it came from a reader; do not modify
 	Names    []string // top-level names, safe to display; at most 20
 	Items    int64    // how many top-level names there are
@@ -50,7 +50,7 @@ type Transfer struct {
 	Counting bool   // the sender is still counting; the totals grow
 	Priority int    // outgoing: of those that wait, the highest goes first
 	Keep     bool   // it waits for an offline peer indefinitely, and across restarts
-	Note     string // the sender's words about it, safe to display
+	Note     string // the sender's note, safe to display
 	Via      string // the Gateway that moves it, as in Peer.Via: it cannot be paused or resumed; empty for all others
 
 	Done      int64 // bytes that the receiver has verified

@@ -37,7 +37,7 @@ func (e *Engine) SetTrust(id PeerID, t Trust) (err error) {
 			r.Auto = identity.Auto{}
 		}
 		if (t == TrustVerified || t == TrustSeen) && r.Name == "" {
-			r.Name = seen.Name // another device that takes this name is flagged
+			r.Name = seen.Name // another device that uses this name is flagged
 		}
 	})
 	if err != nil {

@@ -359,7 +359,7 @@ func TestDiskSpace_ManySmallFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, _, _ = run(t, ctx, []string{src}, ReceiveOptions{Dir: dst, Reserve: int64(min(free, after)) - 4<<20, Told: func(p Progress) {
+	_, _, _, _ = run(t, ctx, []string{src}, ReceiveOptions{Dir: dst, Reserve: int64(min(free, after)) - 4<<20, OnProgress: func(p Progress) {
 		if p.Phase == Full {
 			full = true
 			cancel()

@@ -27,7 +27,7 @@ const (
 	sendWindow = 8 << 20
 	// sendBlocks is the same limit in blocks: a small block takes as much memory as a large one.
 	sendBlocks = 128
-	// beatEvery is how often a lane shows that it is alive; a lane that is quiet for silence is given up.
+	// beatEvery is how often a lane shows that it is alive; a lane that is quiet for silence is closed.
 	beatEvery = 1500 * time.Millisecond
 	silence   = 6 * time.Second
 	// hedgeAfter is the age of the oldest block at which an idle lane sends it a second time.
@@ -75,9 +75,9 @@ type bundle struct {
 	given      int    // bytes handed out and not yet returned by done
 	givenN     int    // number of those blocks
 	taken      uint64 // blocks processed here
-	told       uint64 // the part of taken that was acknowledged to the other side
-	untold     int    // bytes not yet acknowledged
-	toldAt     time.Time
+	reported   uint64 // the part of taken that was acknowledged to the other side
+	unreported int    // bytes not yet acknowledged
+	reportedAt time.Time
 	due        bool // an acknowledgement is due now
 	timer      *time.Timer
 
@@ -189,7 +189,7 @@ func (b *bundle) laneDown(l *lane, err error) {
 		}
 	}
 	slices.SortFunc(b.again, func(x, y *block) int { return int(int64(x.seq - y.seq)) })
-	b.told, b.due = 0, b.taken > 0 // the acknowledgement may have been sent over this lane only
+	b.reported, b.due = 0, b.taken > 0 // the acknowledgement may have been sent over this lane only
 	if len(b.lanes) == 0 {
 		if b.closing {
 			err = errEnded
@@ -250,37 +250,37 @@ func (b *bundle) write(l *lane) {
 	for {
 		b.mu.Lock()
 		var k *block
-		tell := false
+		report := false
 		for {
 			if b.err != nil || l.dead {
 				b.mu.Unlock()
 				return
 			}
 			now := time.Now()
-			tell = b.due || l.beat
-			if k = b.pickLocked(l, now); k != nil || tell {
+			report = b.due || l.beat
+			if k = b.pickLocked(l, now); k != nil || report {
 				l.spoke = now
 				break
 			}
 			b.work.Wait()
 		}
 		taken := b.taken
-		if tell {
+		if report {
 			b.due, l.beat = false, false
-			b.untold, b.toldAt = 0, l.spoke
+			b.unreported, b.reportedAt = 0, l.spoke
 			binary.BigEndian.PutUint64(head[1:], taken)
 		}
 		b.mu.Unlock()
 		var err error
-		if tell {
+		if report {
 			_, err = l.pipe.Write(head[:])
 		}
 		if k != nil && err == nil {
 			_, err = l.pipe.Write(k.buf)
 		}
 		b.mu.Lock()
-		if tell && err == nil && !l.dead {
-			b.told = max(b.told, taken)
+		if report && err == nil && !l.dead {
+			b.reported = max(b.reported, taken)
 			b.freed.Broadcast() // for drain
 		}
 		if k != nil {
@@ -370,7 +370,7 @@ func (b *bundle) recv() (*block, error) {
 		if b.err != nil {
 			return nil, b.err
 		}
-		if b.untold > 0 {
+		if b.unreported > 0 {
 			b.tellSoonLocked()
 		}
 		b.came.Wait()
@@ -396,11 +396,11 @@ func (b *bundle) done(k *block) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.taken = k.seq + 1
-	b.untold += len(k.buf)
+	b.unreported += len(k.buf)
 	b.given -= len(k.buf)
 	b.givenN--
 	k.release()
-	if b.untold >= ackEvery {
+	if b.unreported >= ackEvery {
 		b.due = true
 		b.work.Signal()
 	}
@@ -408,7 +408,7 @@ func (b *bundle) done(k *block) {
 
 // tellSoonLocked schedules an acknowledgement, at most one every ackWait.
 func (b *bundle) tellSoonLocked() {
-	if since := time.Since(b.toldAt); since < ackWait {
+	if since := time.Since(b.reportedAt); since < ackWait {
 		b.timer.Reset(ackWait - since)
 		return
 	}
@@ -419,7 +419,7 @@ func (b *bundle) tellSoonLocked() {
 func (b *bundle) tellNow() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.err == nil && b.untold > 0 {
+	if b.err == nil && b.unreported > 0 {
 		b.due = true
 		b.work.Signal()
 	}
@@ -438,11 +438,11 @@ func (b *bundle) drain(limit time.Duration) error {
 	defer timer.Stop()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.told < b.taken {
+	if b.reported < b.taken {
 		b.due = true
 		b.work.Signal()
 	}
-	for b.err == nil && !late && (b.bytes > 0 || b.told < b.taken) {
+	for b.err == nil && !late && (b.bytes > 0 || b.reported < b.taken) {
 		b.freed.Wait()
 	}
 	switch {

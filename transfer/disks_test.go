@@ -223,7 +223,7 @@ func wholeFails(t *testing.T, left, all, sendErr, recvErr error) {
 	}
 	var f *Failure
 	if !errors.As(sendErr, &f) || !f.Remote || all == nil && f.Path != hit {
-		t.Errorf("the sender is not told that the other device found it, and where: %v", sendErr)
+		t.Errorf("the sender does not learn that the other device found it, and where: %v", sendErr)
 	}
 	if errors.As(recvErr, &f) && f.Remote {
 		t.Errorf("the receiver says that the sender found it: %v", recvErr)

@@ -39,8 +39,8 @@ type IntakeOptions struct {
 	Most func() Totals
 	// Known reports whether the transfer with this ID will be resumed; see ReceiveOptions.Known.
 	Known func(id string) bool
-	// Told is called with the progress, from the goroutines that call Receive. It may be nil.
-	Told func(Progress)
+	// OnProgress is called with the progress, from the goroutines that call Receive. It may be nil.
+	OnProgress func(Progress)
 
 	check func(op, name string) error // tests use it to make the file system fail
 }
@@ -130,7 +130,7 @@ func (in *Intake) Receive(ctx context.Context, p Part, r io.Reader) (string, err
 	in.mu.Lock()
 	part.busy, part.whole, part.err = false, err == nil, err
 	in.mu.Unlock()
-	in.tell()
+	in.reportProgress()
 	return final, err
 }
 
@@ -314,7 +314,7 @@ func (in *Intake) copy(ctx context.Context, part *intakePart, f *os.File, r io.R
 			if err := early.written(pos); err != nil {
 				return err
 			}
-			in.tell()
+			in.reportProgress()
 		}
 		switch {
 		case readErr == nil:
@@ -500,15 +500,15 @@ func (in *Intake) isInPlace(made madeFolder) bool {
 	return true
 }
 
-// tell reports progress.
-func (in *Intake) tell() {
-	if in.opts.Told == nil {
+// reportProgress reports the progress so far.
+func (in *Intake) reportProgress() {
+	if in.opts.OnProgress == nil {
 		return
 	}
 	in.mu.Lock()
 	now := Progress{Phase: Moving, Bytes: in.moved, Files: in.result.Files}
 	in.mu.Unlock()
-	in.opts.Told(now)
+	in.opts.OnProgress(now)
 }
 
 // LeaveOut notes that a part will not come, and why.

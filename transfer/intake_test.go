@@ -458,7 +458,7 @@ func (s *slowly) Read(b []byte) (int, error) {
 // TestIntake_SlowStreamShowsProgress checks that a stream that brings little does not wait for a full buffer.
 func TestIntake_SlowStreamShowsProgress(t *testing.T) {
 	var seen []int64
-	in, _ := openIntake(t, IntakeOptions{Told: func(p Progress) { seen = append(seen, p.Bytes) }})
+	in, _ := openIntake(t, IntakeOptions{OnProgress: func(p Progress) { seen = append(seen, p.Bytes) }})
 	defer in.Close()
 	if _, err := in.Receive(t.Context(), Part{Path: "slow", Size: 30}, &slowly{30, 20 * time.Millisecond}); err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func atMost(most Totals) func(Totals) error {
 func broken(t *testing.T, opts ReceiveOptions, size, files int64, records ...[]byte) error {
 	t.Helper()
 	a, b := newPipe()
-	opts.Told = func(p Progress) {
+	opts.OnProgress = func(p Progress) {
 		if p.Bytes == size && p.Files == files {
 			a.Interrupt()
 		}

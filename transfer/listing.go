@@ -142,15 +142,15 @@ func (l *Listing) Top() Summary {
 	return s
 }
 
-// Fill walks the paths, and from time to time calls tell with the totals so far. Send may run concurrently. The error
+// Fill walks the paths, and from time to time calls report with the totals so far. Send may run concurrently. The error
 // is that of ctx.
-func (l *Listing) Fill(ctx context.Context, tell func(Totals)) (Summary, error) {
+func (l *Listing) Fill(ctx context.Context, report func(Totals)) (Summary, error) {
 	seen := 0
 	err := l.walk(ctx, func(it item) error {
 		s := l.add(it)
 		seen++
-		if seen%1000 == 0 && tell != nil {
-			tell(s)
+		if seen%1000 == 0 && report != nil {
+			report(s)
 		}
 		return nil
 	})

@@ -30,13 +30,13 @@ func TestNames_CollidingOnesAreAllKept(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		for side, r := range map[string]Result{"sender": sent, "receiver": got} {
-			var told []string
+			var noted []string
 			for _, n := range r.Notes {
-				told = append(told, n.Path)
+				noted = append(noted, n.Path)
 			}
-			slices.Sort(told)
-			if unique := slices.Compact(slices.Clone(told)); len(unique) != len(told) {
-				t.Errorf("%s: reported twice: %q", side, told)
+			slices.Sort(noted)
+			if unique := slices.Compact(slices.Clone(noted)); len(unique) != len(noted) {
+				t.Errorf("%s: reported twice: %q", side, noted)
 			}
 		}
 	}

@@ -45,8 +45,8 @@ type ReceiveOptions struct {
 	// Known reports whether the transfer with this ID will be resumed some time: its staged data is kept, however
 	// old. It may be nil.
 	Known func(id string) bool
-	// Told is called with the progress, from one goroutine, at most ten times a second. It may be nil.
-	Told func(Progress)
+	// OnProgress is called with the progress, from one goroutine, at most ten times a second. It may be nil.
+	OnProgress func(Progress)
 
 	check func(op, name string) error // tests use it to make the file system fail,
 	boot  string                      // and this to simulate another boot

@@ -35,8 +35,8 @@ func (r *receiver) report() (done func()) {
 				continue
 			}
 			last, told = now, time.Now()
-			if r.opts.Told != nil {
-				r.opts.Told(now)
+			if r.opts.OnProgress != nil {
+				r.opts.OnProgress(now)
 			}
 			if r.out.put(recProgress, counts(now.Bytes, now.Files, int64(now.Phase))) != nil || r.out.flush() != nil {
 				return

@@ -22,8 +22,8 @@ type SendOptions struct {
 	Links bool
 	// Shared is common to Sends of the same paths to several receivers; nil reads the files for this Send alone.
 	Shared *Shared
-	// Told is called from one goroutine with the progress that the receiver reports. It may be nil.
-	Told func(Progress)
+	// OnProgress is called from one goroutine with the progress that the receiver reports. It may be nil.
+	OnProgress func(Progress)
 }
 
 const (
@@ -132,7 +132,7 @@ type sender struct {
 	digesting map[int64]struct{}
 	sent      Result // what the manifest holds, and what was left out here
 
-	dropped        map[int64]bool     // files that were announced and given up here
+	dropped        map[int64]bool     // files that were announced and then dropped here
 	refused        Totals             // of sent, what the receiver could not store
 	receiptLeftOut int64              // entries that the receipt counts as left out, on either side
 	refusals       map[int64]struct{} // by file number, those that the receiver refused
@@ -192,7 +192,7 @@ func (s *sender) produce() error {
 	return s.out.flush()
 }
 
-// list calls do with what is to be sent, which may still grow.
+// list calls do with the entries to send, which may still grow in number.
 func (s *sender) list(do func(*Listing) error, start func(func())) error {
 	l := s.opts.Listing
 	if l == nil {
@@ -200,7 +200,7 @@ func (s *sender) list(do func(*Listing) error, start func(func())) error {
 		if l, err = NewListing(s.opts.Paths, ListOptions{Links: s.opts.Links}); err != nil {
 			return err
 		}
-		start(func() { _, _ = l.Fill(s.ctx, nil) }) // each returns its error
+		start(func() { _, _ = l.Fill(s.ctx, nil) }) // the listing reports its error at the end
 	}
 	s.tops = l.tops // before anything is announced
 	return do(l)
@@ -250,7 +250,7 @@ func (s *sender) offer(src *source, e listed, ask, links bool) error {
 	select {
 	case s.announced <- it:
 		return nil
-	default: // the limit ahead is reached: let the receiver see them
+	default: // the limit is reached: let the receiver see the entries
 	}
 	if err := s.out.flush(); err != nil {
 		return err
@@ -316,7 +316,7 @@ func (s *sender) leftOut(kind byte, it item, why error) error {
 	return s.out.put(kind, []byte{reasonOf(why)}, []byte(it.path[:min(len(it.path), MaxPath)]))
 }
 
-// push sends a file without asking: the receiver has nothing of any.
+// push sends a file without asking first, because the receiver has no part of any file.
 func (s *sender) push(src *source, it item, was int64) error {
 	f, err := s.open(src, &it)
 	if err != nil {
@@ -349,7 +349,7 @@ func (s *sender) contents() error {
 	defer close(s.passed)
 	var src *source
 	for it := range s.announced {
-		if src == nil { // whatever is announced has been listed
+		if src == nil { // whatever is announced was listed before
 			src = newSource(s.tops)
 			defer src.close()
 		}
@@ -380,7 +380,7 @@ func (s *sender) contents() error {
 			}
 			continue
 		}
-		if now.stamp != it.stamp { // what the receiver has is of another state
+		if now.stamp != it.stamp { // the receiver has part of another version
 			it.stamp, w = now.stamp, want{}
 		}
 		err = s.content(f, it, w)

@@ -64,8 +64,8 @@ func (s *sender) answer(kind byte, body []byte, saved *Result) (end bool, err er
 		if !s.progress.mayCount(time.Now()) { // guard: progress-rate
 			return false, fmt.Errorf("%w: more than %d progress records a second", ErrProtocol, maxProgress)
 		}
-		if s.opts.Told != nil {
-			s.opts.Told(pr)
+		if s.opts.OnProgress != nil {
+			s.opts.OnProgress(pr)
 		}
 	case recNote:
 		n, err := decodeNote(body)
@@ -132,7 +132,7 @@ func (s *sender) isRefused(body []byte, saved *Result) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dropped[f.index] { // both sides gave it up at the same time
+	if s.dropped[f.index] { // both sides dropped it at the same time
 		return nil
 	}
 	if _, twice := s.refusals[f.index]; twice || f.index >= s.files { // guard: refused-once

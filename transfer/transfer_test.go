@@ -88,7 +88,7 @@ func TestReceive_CancelLeavesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	got := make(chan error, 1)
 	go func() {
-		_, err := Receive(ctx, only(b), ReceiveOptions{Dir: dst, Told: func(p Progress) { cancel(ErrCancelled) }})
+		_, err := Receive(ctx, only(b), ReceiveOptions{Dir: dst, OnProgress: func(p Progress) { cancel(ErrCancelled) }})
 		got <- err
 	}()
 	slow := &testPipe{a.Reader, slowWriter{a}, a.closeWrite, a.interrupt}

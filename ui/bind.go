@@ -98,7 +98,7 @@ func gather(in <-chan engine.Event) []engine.Event {
 		return nil
 	}
 	batch := []engine.Event{ev}
-	// The goroutine that reads from the engine needs a moment for each waiting event.
+	// The goroutine that reads from the engine needs a moment to pass on each waiting event.
 	pause := time.NewTimer(5 * time.Millisecond)
 	defer pause.Stop()
 	for len(batch) < maxBatch {
@@ -128,15 +128,22 @@ func background[T any](b *binding, work func(context.Context) (T, error), done f
 // run runs work that returns no result.
 func (b *binding) run(work func(context.Context)) { b.wg.Go(func() { work(b.ctx) }) }
 
-// every calls f on the main thread at an interval, for what changes only with time.
+// every calls f on the main thread at an interval, for what changes only with time. While the window is busy, one call
+// waits, and the others are left out.
 func (b *binding) every(interval time.Duration, f func()) {
 	b.wg.Go(func() {
 		t := time.NewTicker(interval)
 		defer t.Stop()
+		done := make(chan struct{}, 1)
 		for {
 			select {
 			case <-t.C:
-				b.do(f)
+				b.do(func() { f(); done <- struct{}{} })
+			case <-b.ctx.Done():
+				return
+			}
+			select {
+			case <-done:
 			case <-b.ctx.Done():
 				return
 			}

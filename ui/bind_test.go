@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"multipeer/engine"
 )
@@ -74,4 +76,23 @@ func TestBinding_CloseReturnsUntakenEvents(t *testing.T) {
 	if len(got) != sent {
 		t.Errorf("%d of %d events", len(got), sent)
 	}
+}
+
+func TestBinding_BusyWindowLeavesTicksOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queue, calls := make(chan func(), 10), 0
+		b := newBinding(t.Context(), func(f func()) { queue <- f }, func() {})
+		b.every(time.Second, func() { calls++ })
+		time.Sleep(time.Hour)
+		if n := len(queue); n != 1 {
+			t.Errorf("%d calls wait for a window that was busy for an hour", n)
+		}
+		(<-queue)()
+		time.Sleep(1500 * time.Millisecond)
+		(<-queue)()
+		if calls != 2 {
+			t.Errorf("%d calls", calls)
+		}
+		b.close()
+	})
 }

@@ -29,8 +29,8 @@ type browserLink interface {
 	Close()
 }
 
-// browserLinks exchanges files with devices that have only a browser. One link is open at a time, as long as its dialog
-// is.
+// browserLinks exchanges files with devices that have only a browser. One link is open at a time, until its dialog
+// closes.
 type browserLinks struct {
 	u    *UI
 	open *linkDialog // nil for none
@@ -66,7 +66,7 @@ type uploadQuestion struct {
 func (bl *browserLinks) start(paths []string) {
 	u := bl.u
 	d := &linkDialog{u: u, paths: paths, folder: u.downloads()}
-	options := web.Options{Name: u.self.Name, Interfaces: u.o.Interfaces, Paths: paths, Dir: d.folder, Ask: d.ask, Tell: d.tell}
+	options := web.Options{Name: u.self.Name, Interfaces: u.o.Interfaces, Paths: paths, Dir: d.folder, Ask: d.ask, OnEvent: d.post}
 	u.trace("browser link %q", paths)
 	bl.stop()
 	background(u.bind, func(ctx context.Context) (browserLink, error) {
@@ -263,8 +263,8 @@ func (d *linkDialog) drop(q *uploadQuestion) {
 	d.refresh()
 }
 
-// tell takes an event of the link, on a goroutine of it, to the main thread.
-func (d *linkDialog) tell(ev web.Event) { d.u.o.Do(func() { d.take(ev) }) }
+// post passes an event from the link's goroutine to the main thread.
+func (d *linkDialog) post(ev web.Event) { d.u.o.Do(func() { d.take(ev) }) }
 
 // take shows an event of the link.
 func (d *linkDialog) take(ev web.Event) {

@@ -55,7 +55,7 @@ func TestBrowserLink_AsksAndReports(t *testing.T) {
 	}
 	keepPicture(t, "browser-link", st.w.Canvas())
 	visitor := web.Visitor{Number: 1, Device: "iPhone"}
-	go f.opts.Tell(web.Opened{Visitor: visitor})
+	go f.opts.OnEvent(web.Opened{Visitor: visitor})
 	st.l.until(t, "the visitor", func() bool { return strings.Contains(d.state.Text, "iPhone has opened") })
 
 	answers := make(chan error, 2)
@@ -78,9 +78,9 @@ func TestBrowserLink_AsksAndReports(t *testing.T) {
 			if err := <-answers; err != nil {
 				t.Error(err)
 			}
-			go f.opts.Tell(web.Progress{Upload: up, Bytes: 6_000_000})
+			go f.opts.OnEvent(web.Progress{Upload: up, Bytes: 6_000_000})
 			st.l.until(t, "the progress", func() bool { return strings.Contains(d.state.Text, "6.0 MB of 12.0 MB") })
-			go f.opts.Tell(web.Received{Upload: up, Result: transfer.Result{Totals: transfer.Totals{Files: 1}, Saved: []string{"one.jpg"}}})
+			go f.opts.OnEvent(web.Received{Upload: up, Result: transfer.Result{Totals: transfer.Totals{Files: 1}, Saved: []string{"one.jpg"}}})
 			st.l.until(t, "the end of the upload", func() bool { return strings.Contains(d.outcome.Text, "saved") && d.show.Visible() })
 			continue
 		}
@@ -93,7 +93,7 @@ func TestBrowserLink_AsksAndReports(t *testing.T) {
 	if d.question.Visible() || d.moving != 0 {
 		t.Error("a question is left")
 	}
-	go f.opts.Tell(web.Said{Visitor: visitor, Text: "hello\x1b[2J"})
+	go f.opts.OnEvent(web.Said{Visitor: visitor, Text: "hello\x1b[2J"})
 	st.l.until(t, "the text", func() bool {
 		return strings.Contains(d.outcome.Text, "hello") && !strings.Contains(d.outcome.Text, "\x1b")
 	})
@@ -132,7 +132,7 @@ func TestBrowserLink_ClosingAsksWhileFilesArrive(t *testing.T) {
 	if st.links.open != d || st.dialogs.open != hidden(d.m) {
 		t.Error("the dialog did not open again")
 	}
-	go f.opts.Tell(web.Ended{Err: web.ErrGuessed})
+	go f.opts.OnEvent(web.Ended{Err: web.ErrGuessed})
 	st.l.until(t, "the end", func() bool { return st.links.open == nil })
 	if !st.toast.Box.Visible() {
 		t.Error("the end reports nothing")

@@ -183,8 +183,8 @@ func outcome(t engine.Transfer) string {
 	return tr("Delivered")
 }
 
-// withWhom names the other side of a transfer.
-func withWhom(t engine.Transfer) string {
+// otherSide names the other side of a transfer.
+func otherSide(t engine.Transfer) string {
 	if t.Incoming {
 		return tr("from {{.Name}}", "Name", widgets.Shortened(t.PeerName, shownName))
 	}

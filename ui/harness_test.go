@@ -28,10 +28,11 @@ func TestMain(m *testing.M) {
 }
 
 // loop replaces the main thread: posted functions wait until the test runs them. fyne.Do is unsuitable, because the
-// test driver runs the function at once, on the calling goroutine.
+// test driver runs the function at once, on the calling goroutine. As with fyne.Do, posting does not wait: the queue
+// has room for more than any test posts.
 type loop struct{ queue chan func() }
 
-func newLoop() *loop { return &loop{make(chan func(), 100)} }
+func newLoop() *loop { return &loop{make(chan func(), 100_000)} }
 
 func (l *loop) do(f func()) { l.queue <- f }
 

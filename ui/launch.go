@@ -260,8 +260,8 @@ func (u *UI) leave() {
 	u.end()
 }
 
-// hideWindow hides the window for the time that the end takes. At a signal, Fyne's own handler may have destroyed it
-// already, and then hiding it panics.
+// hideWindow hides the window while the program ends. At a signal, Fyne's own handler may have destroyed it already,
+// and then hiding it panics.
 func (u *UI) hideWindow() {
 	defer func() { _ = recover() }()
 	u.w.Hide()

@@ -90,7 +90,7 @@ func (u *UI) talkActions(t *talk) (items []widgets.Action) {
 	return items
 }
 
-// favouriteAction adds the menu item that makes a peer a favourite, or no longer.
+// favouriteAction adds the menu item that adds a peer to the favourites or removes it.
 func (t *talk) favouriteAction(add func(string, func())) {
 	u := t.u
 	label, on := tr("Add to favourites"), true
@@ -242,7 +242,7 @@ func (u *UI) cleared(t *talk) {
 	t.unread = 0
 	t.forget()
 	t.prune()
-	u.askAnew(t)
+	u.restoreOpen(t)
 	if t == u.current {
 		u.timeline.ShowRows(t)
 	}
@@ -250,8 +250,8 @@ func (u *UI) cleared(t *talk) {
 	u.dirty.side = true
 }
 
-// askAnew adds open questions and running transfers back to a conversation that was cleared.
-func (u *UI) askAnew(t *talk) {
+// restoreOpen adds open questions and running transfers back to a conversation that was cleared.
+func (u *UI) restoreOpen(t *talk) {
 	for _, c := range u.invites.open {
 		if c.at.t == t {
 			c.at = u.addQuestion(t, history.Row{Kind: history.Notice, Text: c.title.Text}, c)

@@ -147,7 +147,7 @@ func TestProgress_IsShownOutsideTheWindow(t *testing.T) {
 		if got := <-s.desk.dock; got != want {
 			t.Errorf("the dock shows %v, not %v", got, want)
 		}
-		s.l.until(t, "the dock to be told", func() bool { return !s.outside.busy })
+		s.l.until(t, "the dock to be updated", func() bool { return !s.outside.busy })
 	}
 	moving := s.transferOf(engine.Moving, false, nil)
 	s.transfers.take(moving)

@@ -12,7 +12,7 @@ import (
 	"multipeer/internal/history"
 )
 
-// outbox sends messages, in the order in which they were written, to peers that are here. The others wait.
+// outbox sends messages to connected peers, in the order in which they were written. Messages to other peers wait.
 type outbox struct {
 	u        *UI
 	inviting map[engine.PeerID]bool // peers that are asked to connect because messages wait
@@ -106,8 +106,8 @@ func (t *talk) atOnce() int {
 	return 1
 }
 
-// sendWaiting sends the messages that wait for peers that are here. It runs every second, so that a peer that did not
-// answer is asked again after a pause.
+// sendWaiting sends the messages that wait for nearby peers. It runs every second, so that a peer that did not answer
+// is asked again after a pause.
 func (o *outbox) sendWaiting() {
 	for _, t := range o.u.talks {
 		o.sendOpen(t)
@@ -146,7 +146,7 @@ func (o *outbox) inviteFor(t *talk) {
 	})
 }
 
-// restamp updates what the open messages of a conversation say they wait for.
+// restamp updates the line below each open message of a conversation: what the message waits for.
 func (o *outbox) restamp(t *talk) {
 	for _, seq := range slices.Clone(t.open) {
 		o.u.setRow(place{t, seq}, func(*history.Row) {})

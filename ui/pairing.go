@@ -16,7 +16,7 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// pairingCard leads two people through comparing a code. It is a row in the conversation and blocks nothing else.
+// pairingCard guides two people through comparing a code. It is a row in the conversation and blocks nothing else.
 type pairingCard struct {
 	widgets.Card
 	steady

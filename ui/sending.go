@@ -14,11 +14,11 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// sending offers files, and holds those that wait until the user chooses who gets them.
+// sending offers files, and holds those for which the user has not chosen recipients yet.
 type sending struct {
 	u      *UI
 	paths  []string               // that wait
-	chosen map[engine.PeerID]bool // who gets them, as far as the user has chosen
+	chosen map[engine.PeerID]bool // the recipients chosen so far
 }
 
 func newSending(u *UI) *sending { return &sending{u: u, chosen: map[engine.PeerID]bool{}} }
@@ -135,7 +135,7 @@ func (s *sending) wait(paths []string) {
 	s.changed()
 }
 
-// take returns the paths that wait, which then wait no more.
+// take returns the waiting paths and removes them from the list.
 func (s *sending) take() []string {
 	paths := s.paths
 	s.paths = nil
@@ -161,7 +161,7 @@ func (s *sending) buttons() *fyne.Container {
 		widgets.NewButton(tr("Folder…"), widget.MediumImportance, pick(true)))
 }
 
-// toggle chooses a peer as a recipient of what waits, or no longer.
+// toggle adds a peer to the recipients of the waiting files, or removes it.
 func (s *sending) toggle(id engine.PeerID) {
 	if s.u.side.justReordered() {
 		hasty(s.u)
@@ -175,14 +175,14 @@ func (s *sending) toggle(id engine.PeerID) {
 	s.changed()
 }
 
-// changed shows what waits, and who gets it.
+// changed shows the waiting files and their recipients.
 func (s *sending) changed() {
 	s.u.dirty.side = true
 	s.u.home.refresh()
 	s.u.side.refresh()
 }
 
-// recipients returns the chosen peers that are here.
+// recipients returns the chosen peers that are nearby.
 func (s *sending) recipients() (to []engine.PeerID) {
 	for id := range s.chosen {
 		if _, here := s.u.peers[id]; here {
@@ -193,7 +193,7 @@ func (s *sending) recipients() (to []engine.PeerID) {
 	return to
 }
 
-// send offers what waits to the chosen peers.
+// send offers the waiting files to the chosen peers.
 func (s *sending) send() {
 	u, to := s.u, s.recipients()
 	if len(to) == 0 {

@@ -50,7 +50,7 @@ func newSendTray(u *UI) *sendTray {
 	return s
 }
 
-// refresh shows what waits if on is set. It reports whether the tray needs another height.
+// refresh shows the waiting files if on is set. It reports whether the height of the tray has to change.
 func (s *sendTray) refresh(on bool) (resized bool) {
 	paths := s.u.sending.paths
 	on = on && len(paths) > 0

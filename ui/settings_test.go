@@ -324,7 +324,7 @@ func TestDialog_StaysCentred(t *testing.T) {
 	m := s.dialogs.ask("Title", "Some words to be read.", "Yes", func() {})
 	for _, size := range []fyne.Size{{Width: 420, Height: 800}, {Width: 900, Height: 600}} {
 		s.w.Resize(size)
-		s.l.until(t, "shown anew", func() bool { return len(s.l.queue) == 0 })
+		s.l.until(t, "shown again", func() bool { return len(s.l.queue) == 0 })
 		at, is := m.Place()
 		if d := at.X*2 + is.Width - size.Width; d < -2 || d > 2 || is.Width > size.Width-2*widgets.Edge {
 			t.Errorf("at %v, %v wide, in a window of %v", at.X, is.Width, size.Width)

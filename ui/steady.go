@@ -27,5 +27,5 @@ func (s *steady) press(do func()) func() {
 	}
 }
 
-// hasty tells the user that a press was ignored.
+// hasty shows that a press was ignored.
 func hasty(u *UI) { u.say(tr("This has just changed. Check it, then press again.")) }

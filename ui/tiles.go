@@ -26,7 +26,7 @@ func newDeviceTiles(u *UI) *deviceTiles {
 	return g
 }
 
-// scrolled tells the grid in which area it scrolls.
+// scrolled sets the scroll area that contains the grid.
 func (g *deviceTiles) scrolled(s *widgets.Scroll) {
 	g.stops = stops{canvas: g.u.w.Canvas(), scroll: s, columns: func() int { return widgets.Columns(g.box) }, all: func() (all []stop) {
 		for _, id := range g.order {
@@ -96,7 +96,7 @@ func (g *deviceTiles) set(l listed, double bool) (resized bool) {
 	return resized || changed
 }
 
-// isVerifiedAndReachable reports whether nothing about a verified peer needs words.
+// isVerifiedAndReachable reports whether the tile of a verified peer needs no status text.
 func isVerifiedAndReachable(p engine.Peer) bool {
 	if p.Trust != engine.TrustVerified || p.Via != "" {
 		return false

@@ -7,7 +7,7 @@ import (
 	"multipeer/engine"
 )
 
-// counts is how many transfers are in which kind of state.
+// counts holds the number of transfers in each kind of state.
 type counts struct{ moving, waiting, paused, delivered, ended int64 }
 
 // line describes the transfers in progress.
@@ -79,7 +79,7 @@ func (ts *transfers) totalsLine() string {
 	return s
 }
 
-// percent returns how much is done of all that is moving, or -1 if nothing is.
+// percent returns how much of all moving transfers is done, or -1 if none is moving.
 func (ts *transfers) percent() int {
 	var done, all int64
 	for _, t := range ts.all {
@@ -94,14 +94,14 @@ func (ts *transfers) percent() int {
 	return int(done * 100 / all)
 }
 
-// progressOutside shows the progress of what is moving in the title of the window and in the dock.
+// progressOutside shows the progress of the moving transfers in the title of the window and in the dock.
 type progressOutside struct {
 	u       *UI
-	percent int  // that was shown last
-	busy    bool // the dock is being told
+	percent int  // the value shown last
+	busy    bool // the dock is being updated
 }
 
-// refresh shows the current progress. One change after the other goes to the dock, which may be slow.
+// refresh shows the current progress. Changes go to the dock one at a time, because it may be slow.
 func (p *progressOutside) refresh() {
 	now := p.u.transfers.percent()
 	title := "Multipeer"

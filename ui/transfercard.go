@@ -105,7 +105,7 @@ func (c *transferCard) set(t engine.Transfer) bool {
 	c.title.SetText(title(t))
 	c.status.SetText(status(t))
 	if c.Wide && (t.State != engine.Offered || !t.Incoming) { // outside a conversation, the card has to name the peer
-		c.status.SetText(joined(status(t), withWhom(t)))
+		c.status.SetText(joined(status(t), otherSide(t)))
 	}
 	switch {
 	case t.State == engine.Delivered && t.LeftOut > 0:

@@ -21,7 +21,7 @@ type transfers struct {
 	progressed time.Time
 	sources    map[engine.TransferID][]string // paths of own offers, to send them again
 	offers     map[engine.TransferID]*engine.Offer
-	replaced   map[engine.TransferID]time.Time // when an offer came where another one was: in its card, or below it
+	replaced   map[engine.TransferID]time.Time // when an offer last took the place of another one, in its card or below it
 	pictures   *pictures
 }
 

@@ -11,23 +11,23 @@ import (
 	"sync"
 )
 
-// addressFile keeps which device has answered at an address.
+// addressFile stores which device has answered at each address.
 const addressFile = "localsend-addresses.json"
 
-// maxAddresses is how many addresses are kept.
+// maxAddresses is how many addresses are stored.
 const maxAddresses = 256
 
-// addresses are the keys of devices by the addresses where they have answered: because a person has typed the address,
-// has sent something there, or has accepted an offer from there. When a person types such an address again, a device that is known by then is not
-// replaced by another one that answers there.
+// addresses holds the keys of the devices that have answered at addresses which a person has typed, has sent to, or has
+// accepted an offer from. When a person types such an address again, and the device is known by then, no other device
+// that answers there can take its place.
 type addresses struct {
-	dir string // empty: they are not kept
+	dir string // empty means that they are not stored
 
 	mu    sync.Mutex
 	keyOf map[netip.AddrPort]string
 }
 
-// loadAddresses reads them from a folder. A damaged file is like none.
+// loadAddresses reads the addresses from a folder. A damaged file counts as empty.
 func loadAddresses(dir string) *addresses {
 	as := &addresses{dir: dir, keyOf: map[netip.AddrPort]string{}}
 	if dir == "" {
@@ -50,7 +50,7 @@ func (as *addresses) of(at netip.AddrPort) string {
 	return as.keyOf[at]
 }
 
-// keep records which device answers at an address.
+// keep stores which device answers at an address.
 func (as *addresses) keep(at netip.AddrPort, key string) error {
 	as.mu.Lock()
 	defer as.mu.Unlock()

@@ -20,7 +20,8 @@ import (
 	"time"
 )
 
-// keyFile holds the private key and the certificate. Phones that have accepted this device recognize it by them.
+// keyFile holds the private key and the certificate. Phones that have accepted this device recognize it by its
+// certificate.
 const keyFile = "localsend.pem"
 
 // fingerprintOf is SHA-256 of a certificate in DER, in upper-case hexadecimal digits, as LocalSend shows it.
@@ -29,10 +30,11 @@ func fingerprintOf(der []byte) string {
 	return strings.ToUpper(hex.EncodeToString(sum[:]))
 }
 
-// VerificationText is what both devices show when their keys are compared: LocalSend's own text.
+// VerificationText is the text that both devices show for comparing their keys, the same as in LocalSend.
 func VerificationText(a, b string) string { return min(a, b) + max(a, b) }
 
-// loadCertificate reads the key from a folder, or makes one there. An empty folder means a key that is not kept.
+// loadCertificate reads the key from a folder, or creates one there. An empty folder name means a key that is not
+// stored.
 func loadCertificate(dir string) (tls.Certificate, error) {
 	if dir == "" {
 		text, err := newCertificate()
@@ -53,12 +55,12 @@ func loadCertificate(dir string) (tls.Certificate, error) {
 	}
 	certificate, err := tls.X509KeyPair(text, text)
 	if err != nil {
-		return certificate, fmt.Errorf("the key for LocalSend in %s is damaged (remove it, and phones ask again who this is): %w", path, err)
+		return certificate, fmt.Errorf("the LocalSend key in %s is damaged; remove the file, and phones will ask about this device again: %w", path, err)
 	}
 	return certificate, nil
 }
 
-// writeFile writes a file of the profile whole or not at all.
+// writeFile writes a file of the profile atomically.
 func writeFile(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -78,7 +80,8 @@ func writeFile(path string, text []byte) error {
 	return nil
 }
 
-// newCertificate makes a key and a self-signed certificate. It is valid for so long because clocks of phones are wrong.
+// newCertificate creates a key and a self-signed certificate. Its validity period is long because phones may have wrong
+// clocks.
 func newCertificate() ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -100,8 +103,8 @@ func newCertificate() ([]byte, error) {
 	return append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...), nil
 }
 
-// serverTLS asks for the certificate of a client, and does not require it: apps before 1.16 have none. HTTP/2 is not
-// offered, as by LocalSend.
+// serverTLS requests a client certificate but does not require one: apps before 1.16 have none. Like LocalSend, it does
+// not offer HTTP/2.
 func (g *Gateway) serverTLS() *tls.Config {
 	return &tls.Config{
 		Certificates: []tls.Certificate{g.certificate}, ClientAuth: tls.RequestClientCert, NextProtos: []string{"http/1.1"},
@@ -109,16 +112,17 @@ func (g *Gateway) serverTLS() *tls.Config {
 	}
 }
 
-// errOtherKey reports a device that has another key than the one that is known by.
-var errOtherKey = errors.New("the device has another key than before")
+// errOtherKey reports a device whose key is not the expected one.
+var errOtherKey = errors.New("the key of the device has changed")
 
-// clientTLS proves this device, and demands the key with a fingerprint; an empty one accepts any.
+// clientTLS presents this device's certificate, and requires the server's key to have a fingerprint; an empty one
+// accepts any.
 func (g *Gateway) clientTLS(fingerprint string) *tls.Config {
 	return &tls.Config{
 		InsecureSkipVerify: true, //nolint:gosec // self-signed on both sides: the fingerprint counts
 		NextProtos:         []string{"http/1.1"},
 		MinVersion:         tls.VersionTLS12,
-		// Certificates would not be sent: LocalSend names itself as the only issuer that it accepts.
+		// With Certificates, none would be sent: LocalSend names itself as the only issuer that it accepts.
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &g.certificate, nil },
 		VerifyConnection: func(state tls.ConnectionState) error {
 			if fingerprint != "" && fingerprintOf(state.PeerCertificates[0].Raw) != fingerprint { // guard: localsend-pin

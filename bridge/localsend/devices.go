@@ -21,31 +21,31 @@ import (
 )
 
 const (
-	// maxDevices is how many devices are listed, maxDevicesAtOne how many of them at one address unless they are known.
-	// reservedDevices more may be listed that are known.
+	// maxDevices is how many devices are listed, maxDevicesAtOne how many unknown ones of these at one address.
+	// reservedDevices are additional slots for known devices.
 	maxDevices      = 128
 	maxDevicesAtOne = 4
 	reservedDevices = 64
 	// changeEvery is how often a device may change its name or its port.
 	changeEvery = time.Second
-	// checkEvery is how often the devices are asked whether they are there: LocalSend says nothing when it ends.
+	// checkEvery is how often the devices are checked: LocalSend does not announce that it ends.
 	checkEvery    = 20 * time.Second
 	checkFailures = 3
 	probeTimeout  = 2 * time.Second
-	// Descriptions come from anyone, and each causes a request to where it came from.
+	// Anyone can send a description, and each one causes a request to its source.
 	probeRate   = 5 // per second
 	probeBurst  = 30
 	probesAtOne = 16 // at once
-	// One address may describe itself so often.
+	// Descriptions from one address.
 	registerRate  = 0.5 // per second
 	registerBurst = 10
-	// One address whose devices no one has accepted may ask so often.
+	// Questions from one address whose devices no one has accepted.
 	questionRate  = 1.0 / 30 // per second
 	questionBurst = 5
-	// heardFor is how long a device outside of the networks of this machine is listed after it was last heard from: it is
-	// not asked whether it is there.
+	// heardFor is how long a device outside this machine's networks is listed after it was last heard from: such
+	// devices are not checked.
 	heardFor = time.Minute
-	// lowestPort is the first port that an announcement may have a request sent to.
+	// lowestPort is the lowest port to which an announcement may cause a request.
 	lowestPort = 1024
 )
 
@@ -57,11 +57,11 @@ type device struct {
 	heard    time.Time
 }
 
-// devices are the devices that were found.
+// devices holds the devices that were found.
 type devices struct {
 	g          *Gateway
-	probes     *rate.Limiter // of all announcements by multicast, whose source can be forged
-	claims     *rate.Limiter // of all descriptions by TCP that prove nothing
+	probes     *rate.Limiter // for all multicast announcements together, whose source can be forged
+	claims     *rate.Limiter // for all unproven descriptions over TCP together
 	announced  *sourceLimits
 	registered *sourceLimits
 	questions  *sourceLimits
@@ -69,15 +69,15 @@ type devices struct {
 	slots      chan struct{} // one for each probe
 	asking     chan struct{} // one for each check
 
-	// publishing keeps what is reported in the order of the changes. It is taken before mu.
+	// publishing keeps reports in the order of the changes. It is taken before mu.
 	publishing sync.Mutex
 
 	mu      sync.Mutex
 	to      engine.GatewaySink // nil while the gateway does not serve
 	ctx     context.Context    // of the run
 	byKey   map[string]*device
-	probing map[netip.Addr]bool // addresses that are being asked
-	moving  map[string]bool     // known devices whose old address is being asked
+	probing map[netip.Addr]bool // addresses with a request in progress
+	moving  map[string]bool     // known devices whose old address is being checked
 }
 
 func newDevices(g *Gateway) *devices {
@@ -96,7 +96,7 @@ func (ds *devices) begin(to engine.GatewaySink) {
 	ds.to = to
 }
 
-// run checks from time to time which devices are still there, until ctx ends.
+// run checks periodically which devices are still there, until ctx ends.
 func (ds *devices) run(ctx context.Context) {
 	ds.mu.Lock()
 	ds.ctx = ctx
@@ -107,10 +107,13 @@ func (ds *devices) run(ctx context.Context) {
 			ds.check(ctx)
 		}
 	}
+	ds.mu.Lock()
+	ds.ctx = nil // nothing is started from now on
+	ds.mu.Unlock()
 	ds.running.Wait()
 }
 
-// check asks all devices whether they are there.
+// check checks whether all devices are still there.
 func (ds *devices) check(ctx context.Context) {
 	ds.mu.Lock()
 	all := slices.Collect(maps.Values(ds.byKey))
@@ -172,7 +175,7 @@ func (ds *devices) drop(d *device) {
 	}
 }
 
-// found records a device and reports it. It returns what is recorded, and false if there are too many devices.
+// found records a device and reports it. It returns the recorded device, and false if there are too many.
 func (ds *devices) found(d engine.Device) (engine.Device, bool) { return ds.record(d, false) }
 
 // record is found; wanted means that a person has typed the address.
@@ -233,8 +236,9 @@ func (ds *devices) replaceLocked(d engine.Device) (replaced []string) {
 	return replaced
 }
 
-// isElsewhere reports whether a known device is listed at another address, and returns it. Anyone can pass its traffic on,
-// so it moves only after its old address does not answer: what is sent to it goes there. It may offer from any address.
+// isElsewhere reports whether a known device is listed at another address, and returns it. Anyone can relay its
+// traffic, so files continue to go to the old address until that no longer answers. The device may send offers from any
+// address.
 func (ds *devices) isElsewhere(d engine.Device) (engine.Device, bool) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
@@ -253,14 +257,15 @@ func (ds *devices) isElsewhere(d engine.Device) (engine.Device, bool) {
 		delete(ds.moving, d.Key)
 		ds.mu.Unlock()
 		if err != nil && ctx.Err() == nil {
-			ds.record(d, true) // in place: an offer that it has made goes on
+			ds.record(d, true) // updated in place, so that an offer from it continues
 		}
 	})
 	return old.Device, true
 }
 
-// admitLocked reports whether one more device may be recorded, and which devices leave for it. What strangers take does
-// not limit known devices, and those that a person asks for. A stranger takes the slot of one whose address has the most.
+// admitLocked reports whether one more device may be recorded, and which devices it replaces. Strangers do not use up
+// the slots of known devices, or of devices that a person asks for. A stranger replaces one from the address with the
+// most devices.
 func (ds *devices) admitLocked(d engine.Device, wanted bool) (evicted []string, ok bool) {
 	if wanted || ds.to.Knows(d.Key) {
 		return nil, len(ds.byKey) < maxDevices+reservedDevices
@@ -296,7 +301,7 @@ func (ds *devices) admitLocked(d engine.Device, wanted bool) (evicted []string, 
 	return []string{oldest.Key}, true
 }
 
-// forgetAll reports all devices as gone. Nothing is recorded from now on.
+// forgetAll reports all devices as gone. After that, nothing is recorded.
 func (ds *devices) forgetAll() {
 	ds.publishing.Lock()
 	defer ds.publishing.Unlock()
@@ -311,8 +316,8 @@ func (ds *devices) forgetAll() {
 	}
 }
 
-// knownAt returns the key of a known device that is listed at an address: key, if that is one of them. It is empty if
-// there is none.
+// knownAt returns the key of a known device that is listed at an address; the given key if that device is one of them.
+// It is empty if there is none.
 func (ds *devices) knownAt(at netip.AddrPort, key string) (known string) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
@@ -325,7 +330,7 @@ func (ds *devices) knownAt(at netip.AddrPort, key string) (known string) {
 }
 
 // confirm keeps the address of a device whose offer was accepted, once the device answers there: an offer only claims a
-// port. The address of another known device stays its own.
+// port. It never takes over the address of another known device.
 func (ds *devices) confirm(d engine.Device) {
 	if before := ds.g.knownAt(d.Addr, d.Key); before != "" && before != d.Key { // guard: localsend-claimed
 		return
@@ -367,8 +372,9 @@ func (ds *devices) mayProbeLocked(at netip.Addr) bool {
 	return true
 }
 
-// hear takes an announcement by multicast. Its source can be forged, so it does not limit what comes by TCP.
-func (ds *devices) hear(at netip.Addr, i deviceInfo) {
+// takeAnnouncement handles a multicast announcement. Its source can be forged, so it does not count against the limits
+// for TCP.
+func (ds *devices) takeAnnouncement(at netip.Addr, i deviceInfo) {
 	if i.Port != 0 && i.Port < lowestPort { // guard: localsend-ports
 		return
 	}
@@ -378,8 +384,8 @@ func (ds *devices) hear(at netip.Addr, i deviceInfo) {
 	ds.probe(at, i)
 }
 
-// probe describes this device to one that claims to be at an address, and records it if it answers with the key that it
-// claims.
+// probe sends this device's description to a device that claims an address, and records that device if it answers with
+// the key that it claims.
 func (ds *devices) probe(at netip.Addr, i deviceInfo) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
@@ -445,14 +451,15 @@ func (g *Gateway) call(ctx context.Context, d *device, method, what string, body
 // url is the address of a request, with the zone of a link-local address.
 func (d *device) url(what string) string {
 	scheme := schemePlain
-	if d.Encrypted || d.Proven { // a proven device is never spoken to without its key
+	if d.Encrypted || d.Proven { // never talk to a proven device without checking its key
 		scheme = schemeTLS
 	}
 	at := strings.Replace(d.Addr.String(), "%", "%25", 1) // RFC 6874
 	return scheme + "://" + at + apiPath + what
 }
 
-// client returns a client for one device. A proxy of the system, redirects and compression are not used.
+// client returns an HTTP client for one device. It uses no system proxy, follows no redirects, and does not request
+// compression.
 func (g *Gateway) client(d *device) *http.Client {
 	pin := ""
 	if d.Proven {

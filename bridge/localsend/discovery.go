@@ -18,10 +18,10 @@ import (
 	"golang.org/x/net/ipv4"
 )
 
-// multicastGroup is LocalSend's: inside 224.0.0.0/24, because some Androids receive no other.
+// multicastGroup is LocalSend's group. It is inside 224.0.0.0/24 because some Android devices receive no other.
 const multicastGroup = "224.0.0.167"
 
-// interfacesEvery is how often the network interfaces are looked at.
+// interfacesEvery is how often the network interfaces are polled.
 const interfacesEvery = 5 * time.Second
 
 // The limit on announcements from one address; more are dropped. LocalSend sends a few when it starts.
@@ -30,13 +30,13 @@ const (
 	packetBurst = 30
 )
 
-// announceAfter is when this device announces itself, after the start and after each change of the interfaces.
+// announceAfter lists when this device announces itself, counted from the start and from each change of the interfaces.
 var announceAfter = []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second}
 
-// discover announces this device and hears others, until ctx ends.
+// discover announces this device and receives announcements, until ctx ends.
 func (g *Gateway) discover(ctx context.Context) error {
 	group := &net.UDPAddr{IP: net.ParseIP(multicastGroup), Port: DefaultPort}
-	conn, err := net.ListenUDP("udp4", group) // for a group, package net shares the port with other programs
+	conn, err := net.ListenUDP("udp4", group) // package net shares a group's port with other programs
 	if err != nil {
 		return err
 	}
@@ -59,13 +59,13 @@ type multicast struct {
 	g     *Gateway
 	conn  *ipv4.PacketConn
 	group *net.UDPAddr
-	// packets limits how many announcements of an address are read: reading one takes a while.
+	// packets limits how many announcements from an address are parsed, since parsing takes time.
 	packets *sourceLimits
 }
 
-// read takes announcements.
+// read reads announcements.
 func (m *multicast) read(ctx context.Context) error {
-	buf := make([]byte, 64<<10) // Windows reports an error for a packet that is larger
+	buf := make([]byte, 64<<10) // Windows reports an error for a larger packet
 	for {
 		n, on, from, err := m.conn.ReadFrom(buf)
 		if ctx.Err() != nil {
@@ -74,7 +74,7 @@ func (m *multicast) read(ctx context.Context) error {
 		if errors.Is(err, net.ErrClosed) {
 			return err
 		}
-		if err != nil { // such as a network that is gone
+		if err != nil { // for example, a network is gone
 			pause(ctx, time.Second)
 			continue
 		}
@@ -85,14 +85,14 @@ func (m *multicast) read(ctx context.Context) error {
 	}
 }
 
-// take takes an announcement. It reports whether it has read it.
+// take handles an announcement. It reports whether the announcement was parsed.
 func (m *multicast) take(packet []byte, from netip.Addr) bool {
 	if len(packet) > maxInfo || !m.packets.allow(from) { // guard: localsend-packets
 		return false
 	}
 	i, err := parseInfo(bytes.NewReader(packet))
 	if err == nil && i.Fingerprint != m.g.fingerprint {
-		m.g.devices.hear(from, i)
+		m.g.devices.takeAnnouncement(from, i)
 	}
 	return true
 }
@@ -103,7 +103,7 @@ func (m *multicast) followInterfaces(ctx context.Context) {
 	for ctx.Err() == nil {
 		now := m.g.interfaces()
 		if !m.g.visible() {
-			now = nil // announced again when it is
+			now = nil // it is announced again later
 		}
 		if len(now) > 0 && !slices.EqualFunc(before, now, func(a, b net.Interface) bool { return a.Index == b.Index && a.Name == b.Name }) {
 			for _, i := range now {
@@ -157,13 +157,13 @@ func (g *Gateway) interfaces() []net.Interface {
 	})
 }
 
-// uses reports whether what comes from a network interface is taken.
+// uses reports whether a network interface is used.
 func (g *Gateway) uses(index int) bool {
 	return len(g.opts.Interfaces) == 0 || slices.ContainsFunc(g.interfaces(), func(i net.Interface) bool { return i.Index == index })
 }
 
-// isNear reports whether an address is on a network of this machine: an announcement names its source, and must not
-// make this device send to others.
+// isNear reports whether an address is on one of this machine's networks: an announcement must not make this device
+// send elsewhere.
 func isNear(a netip.Addr) bool {
 	if a.IsLinkLocalUnicast() {
 		return true
@@ -178,9 +178,9 @@ func isNear(a netip.Addr) bool {
 	})
 }
 
-// Find asks a device at an address that a person has typed, and reports it as found if LocalSend answers there. It returns
-// its engine.Device.Key. The gateway must be running. If a device that is known has answered at this address before, and
-// another one does now, the error is ErrIdentity: see AnotherDevice.
+// Find queries an address that a person has typed, and reports the device as found if LocalSend answers there. It
+// returns its engine.Device.Key. The gateway must be running. If a device that is known has answered at this address
+// before, and another one does now, the error is ErrIdentity: see AnotherDevice.
 func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err error) {
 	at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 	own, err := json.Marshal(g.info())
@@ -213,8 +213,8 @@ func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err 
 	return "", failed
 }
 
-// knownAt returns the key of the known device that has answered at an address, or else of one that is listed there: key,
-// if that is one of them. It is empty if there is none.
+// knownAt returns the key of the known device that has answered at an address, or else of one that is listed there; the
+// given key if that device is one of them. It is empty if there is none.
 func (g *Gateway) knownAt(at netip.AddrPort, key string) string {
 	to := g.sessions.sink()
 	if before := g.typed.of(at); before != "" && to != nil && to.Knows(before) {
@@ -223,7 +223,7 @@ func (g *Gateway) knownAt(at netip.AddrPort, key string) string {
 	return g.devices.knownAt(at, key)
 }
 
-// answeredAt keeps the address of a device that has proven its key there.
+// answeredAt stores the address of a device that has proven its key there.
 func (g *Gateway) answeredAt(d engine.Device) {
 	if !d.Proven {
 		return
@@ -233,12 +233,12 @@ func (g *Gateway) answeredAt(d engine.Device) {
 	}
 }
 
-// AnotherDevice is the error for an address where a known device has answered before, and where another one answers now.
-// It is an engine.ErrIdentity.
+// AnotherDevice is the error for an address where a known device has answered before and a different one answers now.
+// It wraps engine.ErrIdentity.
 type AnotherDevice struct {
 	At        netip.AddrPort
-	Before    engine.PeerID // the device that is known
-	Encrypted bool          // the one that answers now has a key
+	Before    engine.PeerID // the known device
+	Encrypted bool          // the device that answers now has proven a key
 }
 
 func (e *AnotherDevice) Error() string {

@@ -503,13 +503,13 @@ func TestHostile_Claims(t *testing.T) {
 	p := newStrictPeer(t, false)
 	ds := l.gateway.devices
 	far := p.info()
-	ds.hear(netip.MustParseAddr("203.0.113.1"), far)
+	ds.takeAnnouncement(netip.MustParseAddr("203.0.113.1"), far)
 	if n := len(ds.slots); n != 0 {
 		t.Error("it asks a device that is not near")
 	}
 	began := time.Now()
 	for range 5 * registerBurst {
-		ds.hear(p.device.Addr.Addr(), p.info())
+		ds.takeAnnouncement(p.device.Addr.Addr(), p.info())
 		eventually(t, func() bool { return len(ds.slots) == 0 })
 	}
 	p.mu.Lock()

@@ -75,7 +75,7 @@ func TestImpersonation_KnownDeviceKeepsItsAddress(t *testing.T) {
 		ds.running.Wait()
 	}
 	for range 3 {
-		ds.hear(evil.Addr(), i)
+		ds.takeAnnouncement(evil.Addr(), i)
 		settle()
 	}
 	if at := l.addrOf(id); at != own {
@@ -305,7 +305,7 @@ func TestHostile_AnnouncementsAreForged(t *testing.T) {
 	at, ds := netip.MustParseAddr("127.0.0.7"), l.gateway.devices
 	other := netip.MustParseAddr("127.0.0.8")
 	for _, port := range []int{1, 22, lowestPort - 1} {
-		ds.hear(other, deviceInfo{Alias: "x", Version: "2.1", Fingerprint: "00", Port: port, Protocol: schemePlain})
+		ds.takeAnnouncement(other, deviceInfo{Alias: "x", Version: "2.1", Fingerprint: "00", Port: port, Protocol: schemePlain})
 		ds.mu.Lock()
 		if ds.probing[other] {
 			t.Errorf("port %d is asked", port)
@@ -313,7 +313,7 @@ func TestHostile_AnnouncementsAreForged(t *testing.T) {
 		ds.mu.Unlock()
 	}
 	for range 500 {
-		ds.hear(at, deviceInfo{Alias: "x", Version: "2.1", Fingerprint: "00", Port: 2000})
+		ds.takeAnnouncement(at, deviceInfo{Alias: "x", Version: "2.1", Fingerprint: "00", Port: 2000})
 	}
 	code, _ := c.json(t.Context(), "register", deviceInfo{Alias: "Phone", Version: "2.1", Fingerprint: c.own, Port: DefaultPort, Protocol: schemeTLS})
 	if code != http.StatusOK || l.addrOf(engine.GatewayPeerID(Name, c.own)) == (netip.AddrPort{}) {

@@ -1,7 +1,7 @@
 // Package localsend reaches devices with LocalSend, as an engine.Gateway. It speaks version 2 of the LocalSend protocol
 // as the apps 1.15 to 1.18 do: UDP multicast for discovery, and HTTPS with a certificate on both sides, or plain HTTP
-// where a device has turned encryption off. The key is its own, so that a device cannot be followed from one protocol to
-// the other.
+// where a device has turned encryption off. It uses a separate key, so that a device cannot be tracked from one
+// protocol to the other.
 package localsend
 
 import (
@@ -26,7 +26,7 @@ const Name = "LocalSend"
 // DefaultPort is the port of LocalSend, for UDP and TCP.
 const DefaultPort = 53317
 
-// Connections that are open at once, from one address and in total.
+// The limits on open connections, from one address and in total.
 const (
 	maxConnsOfOne = 16
 	maxConns      = 128
@@ -34,11 +34,13 @@ const (
 
 // Options configure a Gateway. The zero value of every field is usable.
 type Options struct {
-	// Dir is the folder that keeps the key, by which phones remember this device. Empty means a new key each time.
+	// Dir is the folder that holds the key, by which phones recognize this device. Empty means a new key each time.
 	Dir string
-	// PIN is asked of every device that sends; empty means none. Letters and digits only: LocalSend does not encode others.
+	// PIN is required of every device that sends; empty means none. Letters and digits only: LocalSend does not encode
+	// others.
 	PIN string
-	// GivePIN is given to devices that ask for one when this device sends. Only devices that have proven a key get it.
+	// GivePIN is sent to devices that require a PIN when this device sends to them. Only devices that have proven a key
+	// get it.
 	GivePIN string
 	// Interfaces names the network interfaces to use. Empty means all that are up.
 	Interfaces []string
@@ -46,7 +48,7 @@ type Options struct {
 	Log *slog.Logger
 
 	loopback bool          // for tests: any port of 127.0.0.1, and no multicast
-	stalls   time.Duration // stallsFor, shortened by tests
+	stalls   time.Duration // stallsFor; tests shorten it
 }
 
 // Gateway is an engine.Gateway.
@@ -62,7 +64,7 @@ type Gateway struct {
 	pins     pinGuesses
 	typed    *addresses
 
-	changed chan struct{}     // signals a new self
+	changed chan struct{}     // signals that self has changed
 	mu      sync.Mutex        // guards what follows, and opts.PIN
 	given   map[string]string // PINs by the keys of devices
 	self    engine.GatewaySelf
@@ -96,13 +98,13 @@ func New(opts Options) (*Gateway, error) {
 	return g, nil
 }
 
-// Name is Name.
+// Name returns Name.
 func (g *Gateway) Name() string { return Name }
 
-// Fingerprint is the fingerprint of this device, which LocalSend shows for comparison.
+// Fingerprint returns the fingerprint of this device, which LocalSend shows for comparison.
 func (g *Gateway) Fingerprint() string { return g.fingerprint }
 
-// Port is the TCP port of this gateway; 0 while it is off.
+// Port returns the TCP port of this gateway; 0 while it is off.
 func (g *Gateway) Port() int { return g.info().Port }
 
 // Update replaces what is announced.
@@ -113,8 +115,8 @@ func (g *Gateway) Update(self engine.GatewaySelf) {
 	g.signal()
 }
 
-// Run serves while this device is visible, until ctx ends. While it is hidden, no port is open and nothing is sent, except
-// that a transfer that was accepted before is completed.
+// Run serves while this device is visible, until ctx ends. While it is hidden, no port is open and nothing is sent,
+// except to complete transfers that were accepted before.
 func (g *Gateway) Run(ctx context.Context, self engine.GatewaySelf, to engine.GatewaySink) error {
 	g.mu.Lock()
 	if g.self == (engine.GatewaySelf{}) {
@@ -158,7 +160,7 @@ func (g *Gateway) visible() bool {
 	return g.self.Visible && !g.off
 }
 
-// info is what this device says about itself.
+// info returns the description of this device.
 func (g *Gateway) info() deviceInfo {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -219,7 +221,7 @@ func (g *Gateway) serve(ctx context.Context, to engine.GatewaySink) error {
 	}
 }
 
-// stop ends the server and what devices began.
+// stop ends the server and the sessions of devices.
 func (g *Gateway) stop(server *http.Server) error {
 	err := server.Close()
 	<-g.sessions.idle()
@@ -230,7 +232,8 @@ func (g *Gateway) stop(server *http.Server) error {
 	return err
 }
 
-// listen opens LocalSend's port, or any other if the app itself uses it: then devices find this one by multicast only.
+// listen opens LocalSend's port, or any other if the app itself uses that port; then devices find this one only by
+// multicast.
 func (g *Gateway) listen() (net.Listener, error) {
 	if g.opts.loopback {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

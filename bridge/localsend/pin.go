@@ -1,7 +1,7 @@
 package localsend
 
-// SetPIN sets the PIN that devices have to give before they can send, as Options.PIN does. It is of ErrInvalid if it has
-// other characters than letters and digits.
+// SetPIN sets the PIN that devices have to enter before they can send, as Options.PIN does. The error is ErrInvalid if
+// the PIN has characters other than letters and digits.
 func (g *Gateway) SetPIN(pin string) error {
 	if err := checkPIN(pin); err != nil {
 		return err
@@ -12,7 +12,7 @@ func (g *Gateway) SetPIN(pin string) error {
 	return nil
 }
 
-// ownPIN returns the PIN that is asked for; empty for none.
+// ownPIN returns the PIN that this device requires; empty for none.
 func (g *Gateway) ownPIN() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -36,7 +36,7 @@ func (g *Gateway) GivePIN(key, pin string) error {
 
 // pinFor returns the PIN for a device; empty for none.
 func (g *Gateway) pinFor(d *device) string {
-	if !d.Proven { // anyone at its address would get it
+	if !d.Proven { // anyone at its address could receive it
 		return ""
 	}
 	g.mu.Lock()

@@ -35,10 +35,10 @@ const (
 	maxPrepare = 4 << 20 // bytes of an offer
 	maxFiles   = 10_000
 	maxFolders = 20_000
-	maxSize    = 1 << 48 // bytes of a file; the sum of all fits into 63 bits
+	maxSize    = 1 << 48 // bytes of a file; the sum for all files fits into 63 bits
 )
 
-// deviceInfo is what a device says about itself.
+// deviceInfo is a device's description of itself.
 type deviceInfo struct {
 	Alias        string `json:"alias"`
 	Version      string `json:"version"`
@@ -49,15 +49,15 @@ type deviceInfo struct {
 	Protocol     string `json:"protocol,omitempty"`
 	Download     bool   `json:"download"`
 	Announce     bool   `json:"announce,omitempty"`
-	Announcement bool   `json:"announcement,omitempty"` // the name of version 1
+	Announcement bool   `json:"announcement,omitempty"` // its name in version 1 of the protocol
 
-	seen string // the fingerprint of the certificate with which it came
+	seen string // the fingerprint of the certificate that it was received with
 }
 
-// encrypted reports whether the device is spoken to with TLS.
+// encrypted reports whether the device uses TLS.
 func (i deviceInfo) encrypted() bool { return i.Protocol != schemePlain }
 
-// parseInfo reads a description, which is not verified.
+// parseInfo parses a description. Nothing in it is verified.
 func parseInfo(r io.Reader) (deviceInfo, error) {
 	var i deviceInfo
 	if err := json.NewDecoder(io.LimitReader(r, maxInfo)).Decode(&i); err != nil {
@@ -77,7 +77,7 @@ type fileInfo struct {
 	Size     int64         `json:"size"`
 	FileType string        `json:"fileType"` // a MIME type
 	SHA256   string        `json:"sha256,omitempty"`
-	Preview  *string       `json:"preview,omitempty"` // the whole text, if it is one
+	Preview  *string       `json:"preview,omitempty"` // the whole text, for a text message
 	Metadata *fileMetadata `json:"metadata,omitempty"`
 }
 
@@ -85,7 +85,7 @@ type fileMetadata struct {
 	Modified string `json:"modified,omitempty"`
 }
 
-// modified is the time of the last change; zero if it is not given or makes no sense.
+// modified returns the modification time; zero if it is missing or out of range.
 func (f fileInfo) modified() time.Time {
 	if f.Metadata == nil {
 		return time.Time{}
@@ -103,10 +103,10 @@ type offer struct {
 	Files files      `json:"files"`
 }
 
-// files are the offered files by their IDs.
+// files holds the offered files by their IDs.
 type files map[string]fileInfo
 
-// UnmarshalJSON stops at the first file too many: each takes much more memory than its text.
+// UnmarshalJSON stops when there are too many files: each takes much more memory than its text.
 func (fs *files) UnmarshalJSON(b []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
@@ -137,16 +137,16 @@ type acceptance struct {
 	Files     map[string]string `json:"files"`
 }
 
-// part is a file that a device may upload. It holds no more than that needs: the sender of an offer waits for a person.
+// part is a file that a device may upload. It is small, because an offer may wait for a person for a long time.
 type part struct {
 	id       string
-	path     string // without a second one of the same path
+	path     string // unique among the paths of the offer
 	size     int64
 	modified time.Time
 	sha256   []byte
 }
 
-// parseOffer reads and checks an offer, to the end of r. The parts are in the order of their paths.
+// parseOffer parses and checks an offer, up to the end of r. The parts are sorted by path.
 func parseOffer(r io.Reader) (offer, []part, error) {
 	var o offer
 	limited := &io.LimitedReader{R: r, N: maxPrepare + 1}
@@ -154,7 +154,7 @@ func parseOffer(r io.Reader) (offer, []part, error) {
 	err := dec.Decode(&o)
 	if err == nil {
 		if _, after := dec.Token(); after != io.EOF { // guard: localsend-trailing
-			err = errors.New("something follows it")
+			err = errors.New("there is data after it")
 		}
 	}
 	if err != nil || limited.N <= 0 {
@@ -179,14 +179,14 @@ func parseOffer(r io.Reader) (offer, []part, error) {
 	if err := checkFolders(parts); err != nil {
 		return o, nil, fmt.Errorf("%w: %w", engine.ErrInvalid, err)
 	}
-	if text, ok := o.text(); ok { // what is saved is what was shown
+	if text, ok := o.text(); ok { // the saved name is the one that was shown
 		sum := sha256.Sum256([]byte(text))
 		parts[0].sha256 = sum[:]
 	}
 	return o, parts, nil
 }
 
-// checkFolders refuses a file whose path is that of a folder of another file.
+// checkFolders rejects a file whose path is also the folder of another file.
 func checkFolders(parts []part) error {
 	folders := map[string]bool{}
 	for _, p := range parts {
@@ -205,7 +205,7 @@ func checkFolders(parts []part) error {
 	return nil
 }
 
-// numberSame gives files of the same path, which are next to each other, a number.
+// numberSame numbers files with the same path, which are next to each other.
 func numberSame(parts []part) {
 	taken := map[string]bool{}
 	for _, p := range parts {
@@ -233,7 +233,7 @@ func checkFile(id string, f fileInfo) (part, error) {
 	case id == "" || len(id) > 200:
 		return p, errors.New("a file has no ID, or one of more than 200 bytes")
 	case f.Size < 0 || f.Size > maxSize:
-		return p, fmt.Errorf("a size of %d", f.Size)
+		return p, fmt.Errorf("a file has the size %d", f.Size)
 	case len(f.FileName) > 4096 || strings.Count(f.FileName, "/") >= transfer.MaxDepth: // guard: localsend-depth
 		return p, errors.New("a path is too long")
 	}
@@ -252,7 +252,7 @@ func checkFile(id string, f fileInfo) (part, error) {
 	return p, nil
 }
 
-// text returns the text that an offer consists of, if it is one.
+// text returns the text of an offer that consists of one text message.
 func (o offer) text() (string, bool) {
 	for _, f := range o.Files {
 		if len(o.Files) != 1 || f.Preview == nil || f.FileType != "text" && !strings.HasPrefix(f.FileType, "text/plain") {
@@ -269,7 +269,7 @@ func (o offer) text() (string, bool) {
 // maxNote is how much of a text is shown with an offer, in bytes.
 const maxNote = 900
 
-// maxNames is how many names of an offer are kept: the history of transfers holds them.
+// maxNames is how many names of an offer are kept, since the history of transfers stores them.
 const maxNames = 20
 
 // describe is the offer as a person sees it.
@@ -303,7 +303,7 @@ func describe(from engine.Device, o offer, parts []part) engine.DeviceOffer {
 	return d
 }
 
-// checkPIN checks a PIN that this device asks for.
+// checkPIN checks the format of a PIN.
 func checkPIN(pin string) error {
 	for _, r := range pin {
 		if (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {

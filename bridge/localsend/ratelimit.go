@@ -13,16 +13,17 @@ import (
 // maxSources is how many addresses are counted separately. All further ones count as one.
 const maxSources = 1000
 
-// sourceLimits limit how often each address may cause something. They may be used concurrently.
+// sourceLimits limits how often each address may cause something. Its methods may be called concurrently.
 type sourceLimits struct {
 	rate  rate.Limit // per second
 	burst int
 
-	mu sync.Mutex
-	of map[netip.Addr]*sourceLimit
+	mu    sync.Mutex
+	of    map[netip.Addr]*sourceLimit
+	swept time.Time // when old addresses were last forgotten
 }
 
-// sourceLimit is what one address has used.
+// sourceLimit is the usage of one address.
 type sourceLimit struct {
 	*rate.Limiter
 	used     time.Time
@@ -40,7 +41,8 @@ func (sl *sourceLimits) ofLocked(from netip.Addr) *sourceLimit {
 	if l := sl.of[from]; l != nil {
 		return l
 	}
-	if len(sl.of) >= maxSources {
+	if len(sl.of) >= maxSources && time.Since(sl.swept) >= time.Second {
+		sl.swept = time.Now()
 		sl.forgetOldLocked()
 	}
 	if len(sl.of) >= maxSources {
@@ -54,7 +56,7 @@ func (sl *sourceLimits) ofLocked(from netip.Addr) *sourceLimit {
 	return l
 }
 
-// forgetOldLocked forgets the addresses whose limit is full again and that were not declined lately.
+// forgetOldLocked forgets the addresses that have their full allowance again and were not declined recently.
 func (sl *sourceLimits) forgetOldLocked() {
 	full := time.Duration(float64(sl.burst) / float64(sl.rate) * float64(time.Second))
 	for from, l := range sl.of {
@@ -64,7 +66,7 @@ func (sl *sourceLimits) forgetOldLocked() {
 	}
 }
 
-// allow reports whether an address may cause it once more.
+// allow reports whether an address may cause one more, and counts it.
 func (sl *sourceLimits) allow(from netip.Addr) bool {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
@@ -74,12 +76,13 @@ func (sl *sourceLimits) allow(from netip.Addr) bool {
 }
 
 const (
-	// maxDeclined is how often an address may be declined before it is declined without a question, for declinePause.
+	// maxDeclined is how often an address may be declined before its offers are declined without a question, for
+	// declinePause.
 	maxDeclined  = 3
 	declinePause = 10 * time.Minute
 )
 
-// decline counts that a person has declined what came from an address.
+// decline counts a refusal by a person of something from an address.
 func (sl *sourceLimits) decline(from netip.Addr) {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
@@ -88,7 +91,7 @@ func (sl *sourceLimits) decline(from netip.Addr) {
 	l.since = time.Now()
 }
 
-// accept forgets what an address has caused, since a person has accepted it.
+// accept resets the counts of an address, since a person has accepted something from it.
 func (sl *sourceLimits) accept(from netip.Addr) {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
@@ -96,7 +99,7 @@ func (sl *sourceLimits) accept(from netip.Addr) {
 	l.Limiter, l.declined = rate.NewLimiter(sl.rate, sl.burst), 0
 }
 
-// isDeclined reports whether an address was declined so often that no one is asked any more.
+// isDeclined reports whether an address was declined so often that its offers cause no more questions.
 func (sl *sourceLimits) isDeclined(from netip.Addr) bool {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"multipeer/transfer"
 )
 
-// handlePrepare takes an offer and answers when a person has.
+// handlePrepare takes an offer, and answers once a person has decided.
 func (g *Gateway) handlePrepare(w http.ResponseWriter, r *http.Request) {
 	from := sourceOf(r)
 	known := g.sessions.sink().Knows(keyOf(from))
@@ -27,7 +27,7 @@ func (g *Gateway) handlePrepare(w http.ResponseWriter, r *http.Request) {
 		fail(w, code, message)
 		return
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a person takes longer
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a person may take longer
 	device, ok := g.devices.found(from.device(o.Info))
 	if !ok {
 		fail(w, http.StatusConflict, "Blocked by another session")
@@ -40,7 +40,7 @@ func (g *Gateway) handlePrepare(w http.ResponseWriter, r *http.Request) {
 			answerSoon(w)
 			w.WriteHeader(http.StatusNoContent)
 			return
-		case errors.Is(err, engine.ErrDeclined), errors.Is(err, engine.ErrTooLarge): // it becomes a file, if a person wants that
+		case errors.Is(err, engine.ErrDeclined), errors.Is(err, engine.ErrTooLarge): // it becomes a file if a person accepts it
 		default:
 			code, message := codeOf(err)
 			fail(w, code, message)
@@ -57,7 +57,7 @@ func (g *Gateway) handlePrepare(w http.ResponseWriter, r *http.Request) {
 	g.awaitAnswer(w, r, s, known)
 }
 
-// readOffer reads the offer in a request, unless its sender asks too often or too many are being read.
+// readOffer reads the offer in a request, unless its sender asks too often or too many offers are being read.
 func (g *Gateway) readOffer(w http.ResponseWriter, r *http.Request, from source, known bool) (offer, []part, error) {
 	if err := g.devices.mayAsk(from, known); err != nil {
 		return offer{}, nil, err
@@ -71,13 +71,13 @@ func (g *Gateway) readOffer(w http.ResponseWriter, r *http.Request, from source,
 	return parseOffer(r.Body)
 }
 
-// awaitAnswer answers an offer when a person has.
+// awaitAnswer answers an offer once a person has decided.
 func (g *Gateway) awaitAnswer(w http.ResponseWriter, r *http.Request, s *session, known bool) {
 	select {
 	case a := <-s.accepted:
 		g.devices.questions.accept(s.from.addr)
 		g.devices.confirm(s.device)
-		if err := reply(w, a); err != nil || r.Context().Err() != nil { // it has just given up
+		if err := reply(w, a); err != nil || r.Context().Err() != nil { // the sender has just given up
 			s.end(engine.ErrCancelled)
 		}
 	case <-s.done:
@@ -86,7 +86,7 @@ func (g *Gateway) awaitAnswer(w http.ResponseWriter, r *http.Request, s *session
 		}
 		code, message := codeOf(s.err)
 		fail(w, code, message)
-	case <-r.Context().Done(): // LocalSend 1.18 gives up in this way
+	case <-r.Context().Done(): // LocalSend 1.18 withdraws an offer this way
 		s.end(engine.ErrCancelled)
 	}
 }
@@ -108,7 +108,7 @@ func (g *Gateway) checkPIN(w http.ResponseWriter, r *http.Request, from source, 
 	return false
 }
 
-// handleUpload takes one file.
+// handleUpload receives one file.
 func (g *Gateway) handleUpload(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	s := g.sessions.of(sourceOf(r), q.Get("sessionId"))
@@ -134,7 +134,7 @@ func (g *Gateway) handleUpload(w http.ResponseWriter, r *http.Request) {
 	body := &upload{Reader: r.Body, s: s, control: control}
 	_, err := in.Receive(s.reading, transfer.Part{Path: p.path, Size: p.size, ModTime: p.modified, SHA256: p.sha256}, body)
 	err = s.endUpload(id, err)
-	if err != nil { // net/http does not recover from the deadline: later requests on the connection would look as if their sender had gone
+	if err != nil { // net/http does not recover from the deadline: later requests on the connection would seem to be cancelled
 		w.Header().Set("Connection", "close")
 	}
 	switch {
@@ -160,12 +160,12 @@ type upload struct {
 
 func (u *upload) Read(b []byte) (int, error) {
 	_ = u.control.SetReadDeadline(time.Now().Add(u.s.stalls))
-	if u.s.reading.Err() != nil { // its own deadline may have been replaced just now
+	if u.s.reading.Err() != nil { // another goroutine may just have replaced the deadline
 		return 0, context.Cause(u.s.reading)
 	}
 	n, err := u.Reader.Read(b)
 	u.s.signal()
-	if errors.Is(err, io.EOF) { // what follows, such as writing to the disk, has no such limit
+	if errors.Is(err, io.EOF) { // the steps that follow, such as writing to disk, have no such limit
 		_ = u.control.SetReadDeadline(time.Time{})
 	}
 	if err != nil && !errors.Is(err, io.EOF) {

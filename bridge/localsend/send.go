@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	uploadsAtOnce = 2 // as LocalSend
+	uploadsAtOnce = 2 // the same as LocalSend
 	cancelTimeout = 5 * time.Second
 	textTimeout   = 25 * time.Second
 	maxNotes      = 1000
@@ -35,11 +35,11 @@ var (
 	errTooMany = errors.New("LocalSend takes at most " + strconv.Itoa(maxFiles) + " files at once")
 	// ErrPIN reports a device that asks for a PIN that was not given, or was wrong: see GivePIN.
 	ErrPIN       = errors.New("the other device asks for a PIN: give it with --localsend-pin, or turn it off there in LocalSend's settings")
-	errNoFolders = errors.New("LocalSend has no empty folders")
-	errNoFiles   = fmt.Errorf("%w: there are no files in it, and %w", engine.ErrInvalid, errNoFolders)
+	errNoFolders = errors.New("LocalSend cannot send empty folders")
+	errNoFiles   = fmt.Errorf("%w: there are no files to send, and %w", engine.ErrInvalid, errNoFolders)
 )
 
-// outgoing are the sessions that this device has with others: the receiver can cancel them.
+// outgoing holds the sessions in which this device sends: their receivers can cancel them.
 type outgoing struct {
 	mu   sync.Mutex
 	ends map[outgoingSession]context.CancelCauseFunc
@@ -66,7 +66,7 @@ func (o *outgoing) add(id string, to netip.Addr, end context.CancelCauseFunc) (r
 	}
 }
 
-// cancel ends a session whose receiver asks for that.
+// cancel ends a session at its receiver's request.
 func (o *outgoing) cancel(from netip.Addr, id string) bool {
 	o.mu.Lock()
 	end := o.ends[outgoingSession{from, id}]
@@ -118,7 +118,7 @@ type sending struct {
 	result transfer.Result
 }
 
-// list makes the list of files. The protocol has no folders, only paths of files.
+// list builds the list of files. The protocol has no folders, only paths of files.
 func (s *sending) list(ctx context.Context) error {
 	empty := map[string]bool{}
 	for e, err := range s.out.Listing.Entries(ctx) {
@@ -161,7 +161,7 @@ func (s *sending) list(ctx context.Context) error {
 	return nil
 }
 
-// stat returns the state of a file.
+// stat returns the current state of a file.
 func (s *sending) stat(path string) (fs.FileInfo, error) {
 	f, info, err := s.out.Listing.Open(path)
 	if err != nil {
@@ -170,7 +170,7 @@ func (s *sending) stat(path string) (fs.FileInfo, error) {
 	return info, f.Close()
 }
 
-// leaveOut notes a file that does not arrive.
+// leaveOut notes a file that will not arrive.
 func (s *sending) leaveOut(name string, why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,14 +195,14 @@ func (s *sending) ask(ctx context.Context) (acceptance, error) {
 	return a, err
 }
 
-// prepare makes the request prepare-upload. An answer without tokens means that nothing has to be uploaded.
+// prepare sends the request prepare-upload. An answer without tokens means that there is nothing to upload.
 func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o offer) (a acceptance, err error) {
 	body, err := json.Marshal(o)
 	if err != nil {
 		return a, err
 	}
 	res, err := g.askOnce(ctx, client, d, body, "")
-	if pin := g.pinFor(d); err == nil && res.StatusCode == http.StatusUnauthorized && pin != "" { // once: a few wrong ones lock it
+	if pin := g.pinFor(d); err == nil && res.StatusCode == http.StatusUnauthorized && pin != "" { // only once: a few wrong PINs lock this device out
 		_ = res.Body.Close()
 		res, err = g.askOnce(ctx, client, d, body, "?pin="+pin)
 	}
@@ -232,7 +232,7 @@ func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o
 	return a, answerError(res)
 }
 
-// checkAcceptance limits what is sent back with each file.
+// checkAcceptance limits the tokens, which are sent back with each file.
 func checkAcceptance(a acceptance) error {
 	if len(a.SessionID) > maxTokens { // guard: localsend-long-session
 		return fmt.Errorf("the answer of the other device is invalid: its session has an ID of %d bytes", len(a.SessionID))
@@ -245,7 +245,7 @@ func checkAcceptance(a acceptance) error {
 	return nil
 }
 
-// askOnce makes one request prepare-upload.
+// askOnce sends one request prepare-upload.
 func (g *Gateway) askOnce(ctx context.Context, client *http.Client, d *device, body []byte, query string) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url("prepare-upload"+query), bytes.NewReader(body))
 	if err != nil {
@@ -255,7 +255,7 @@ func (g *Gateway) askOnce(ctx context.Context, client *http.Client, d *device, b
 	return client.Do(r)
 }
 
-// answerError is the error for an answer that the protocol does not explain.
+// answerError is the error for an answer that the protocol does not define.
 func answerError(res *http.Response) error {
 	return fmt.Errorf("the other device reports a failure: %s", engine.CleanLine(res.Status))
 }
@@ -349,7 +349,7 @@ func (s *sending) uploadFile(ctx context.Context, n int, session, token string) 
 	defer res.Body.Close()
 	_, _ = io.CopyN(io.Discard, res.Body, maxInfo)
 	switch {
-	case res.StatusCode == http.StatusForbidden || res.StatusCode == http.StatusConflict: // its person has cancelled
+	case res.StatusCode == http.StatusForbidden || res.StatusCode == http.StatusConflict: // its user has cancelled
 		return engine.ErrCancelled
 	case res.StatusCode != http.StatusOK: // the other files may still arrive
 		err = answerError(res)
@@ -371,20 +371,20 @@ func (s *sending) uploadFile(ctx context.Context, n int, session, token string) 
 // errEarly reports a receiver that confirms a file before it has all of it.
 var errEarly = errors.New("the other device confirmed the file before it had all of it")
 
-// unchanged reports whether a file is still the one that was offered, as far as the disk says.
+// unchanged reports whether a file is still the one that was offered, judging by its metadata.
 func unchanged(offered, now fs.FileInfo) bool {
 	return os.SameFile(offered, now) && offered.Size() == now.Size() && offered.ModTime().Equal(now.ModTime())
 }
 
-// uploadBody reads a file. Its last bytes are given out only if the file has not changed meanwhile: without them the
-// receiver drops it.
+// uploadBody reads a file. It releases the last bytes only if the file has not changed in the meantime: without them
+// the receiver discards the file.
 type uploadBody struct {
 	file    *os.File
 	offered fs.FileInfo
 	s       *sending
 	idle    *time.Timer
 
-	mu      sync.Mutex // the transport may still read when its caller has the answer
+	mu      sync.Mutex // the transport may still be reading after its caller has the answer
 	left    int64
 	changed bool
 	ended   bool
@@ -407,7 +407,7 @@ func (b *uploadBody) Read(p []byte) (int, error) {
 			err = transfer.ErrChanged
 		}
 	}
-	if err != nil { // also its end, before the size that was offered
+	if err != nil { // including an end before the offered size
 		b.changed = true
 		return 0, transfer.ErrChanged
 	}
@@ -423,7 +423,7 @@ func (b *uploadBody) Read(p []byte) (int, error) {
 // Close implements io.Closer. uploadFile closes the file.
 func (b *uploadBody) Close() error { return nil }
 
-// end ends the reading, and returns how many bytes were not read, and whether the file has changed.
+// end stops the reading, and returns how many bytes were not read, and whether the file has changed.
 func (b *uploadBody) end() (left int64, changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -431,16 +431,16 @@ func (b *uploadBody) end() (left int64, changed bool) {
 	return b.left, b.changed
 }
 
-// report passes on the progress after n more bytes were sent.
+// report reports the progress after n more bytes were sent.
 func (s *sending) report(n int64) {
 	s.mu.Lock()
 	s.result.Bytes += n
 	p := transfer.Progress{Phase: transfer.Moving, Bytes: s.result.Bytes, Files: s.result.Files}
 	s.mu.Unlock()
-	s.out.Told(p)
+	s.out.OnProgress(p)
 }
 
-// cancelRemote cancels a session at the other device; an empty ID means the one that waits for its answer.
+// cancelRemote cancels a session at the other device; an empty ID means the session that waits for an answer.
 func (g *Gateway) cancelRemote(ctx context.Context, client *http.Client, d *device, session string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer cancel()
@@ -460,7 +460,7 @@ func (g *Gateway) cancelRemote(ctx context.Context, client *http.Client, d *devi
 	_ = res.Body.Close()
 }
 
-// SendText sends text. LocalSend shows it at once; other programs ask for it as a file.
+// SendText sends text. LocalSend shows it at once; other programs may request it as a file.
 func (g *Gateway) SendText(ctx context.Context, to engine.Device, text string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, textTimeout, engine.ErrTimeout)
 	defer cancel()

@@ -32,7 +32,7 @@ func (g *Gateway) server() *http.Server {
 	return &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			limitBody(w, headerTimeout)       // also for bodies that no handler reads
-			answerSoon(w)                     // also for what net/http writes; an answer that comes later sets it again
+			answerSoon(w)                     // also for what net/http itself writes; a later answer sets its own deadline
 			if r.Header.Get("Origin") != "" { // guard: localsend-browsers
 				fail(w, http.StatusForbidden, "Not for web pages")
 				return
@@ -40,15 +40,15 @@ func (g *Gateway) server() *http.Server {
 			mux.ServeHTTP(w, r)
 		}),
 		ConnContext: connlimit.Context, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 16 << 10,
-		ErrorLog:     slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),      // anyone can cause these lines
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2, as LocalSend
+		ErrorLog:     slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),      // anyone can cause these log lines
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2, like LocalSend
 	}
 }
 
-// source is who sent a request.
+// source is the sender of a request.
 type source struct {
 	addr        netip.Addr
-	fingerprint string // of its certificate; empty without one
+	fingerprint string // of its certificate; empty if it has none
 }
 
 func sourceOf(r *http.Request) source {
@@ -59,7 +59,7 @@ func sourceOf(r *http.Request) source {
 	return s
 }
 
-// isValid reports whether a certificate is one that LocalSend accepts: signed by its own key, and not expired.
+// isValid reports whether LocalSend would accept a certificate: signed by its own key, and not expired.
 func isValid(c *x509.Certificate) bool {
 	now := time.Now()
 	return c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil && !now.Before(c.NotBefore) && !now.After(c.NotAfter)
@@ -73,8 +73,8 @@ func addrOf(r *http.Request) netip.Addr {
 	return a.Addr().Unmap()
 }
 
-// device is the source of a request, with what it says about itself. One that is spoken to in plain text proves nothing,
-// whatever certificate it has shown: anyone at its address would get what is sent to it.
+// device returns the sender of a request, with its description of itself. A device that uses plain HTTP proves nothing,
+// whatever certificate it has presented: anyone at its address would receive what is sent to it.
 func (s source) device(i deviceInfo) engine.Device {
 	d := engine.Device{Key: unprovenKey(s.addr), Name: i.Alias, Addr: portOf(s.addr, i.Port), Encrypted: i.encrypted()}
 	if s.fingerprint != "" && d.Encrypted { // guard: localsend-plain
@@ -93,14 +93,14 @@ func portOf(a netip.Addr, port int) netip.AddrPort {
 	return netip.AddrPortFrom(a, uint16(port))
 }
 
-// reply answers a request. The error means that the other side has gone.
+// reply answers a request. An error means that the other side has disconnected.
 func reply(w http.ResponseWriter, v any) error {
 	answerSoon(w)
 	w.Header().Set("Content-Type", "application/json")
 	return errors.Join(json.NewEncoder(w).Encode(v), http.NewResponseController(w).Flush())
 }
 
-// fail answers with an error as LocalSend words it.
+// fail answers with an error in LocalSend's words.
 func fail(w http.ResponseWriter, code int, message string) {
 	answerSoon(w)
 	w.Header().Set("Content-Type", "application/json")
@@ -108,7 +108,7 @@ func fail(w http.ResponseWriter, code int, message string) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"message": message})
 }
 
-// answerSoon limits how long the answer to a request may take, from now on.
+// answerSoon limits how long writing the answer to a request may take.
 func answerSoon(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(headerTimeout))
 }
@@ -126,7 +126,7 @@ func (g *Gateway) handleInfo(w http.ResponseWriter, _ *http.Request) {
 	_ = reply(w, g.info())
 }
 
-// handleRegister takes what a device says about itself, which is also its answer to our announcement.
+// handleRegister takes a device's description, which is also its answer to our announcement.
 func (g *Gateway) handleRegister(w http.ResponseWriter, r *http.Request) {
 	if !g.visible() {
 		fail(w, http.StatusForbidden, "Hidden")
@@ -149,12 +149,12 @@ func (g *Gateway) handleRegister(w http.ResponseWriter, r *http.Request) {
 	if d := from.device(i); d.Proven && d.Key == i.Fingerprint {
 		g.devices.found(d)
 	} else if g.devices.claims.Allow() {
-		g.devices.probe(from.addr, i) // it has proven nothing yet
+		g.devices.probe(from.addr, i) // nothing is proven yet
 	}
 	_ = reply(w, g.info())
 }
 
-// handleCancel ends what the source of the request sends, or what it receives.
+// handleCancel ends the session in which the sender of the request sends or receives.
 func (g *Gateway) handleCancel(w http.ResponseWriter, r *http.Request) {
 	id := r.URL.Query().Get("sessionId")
 	from := sourceOf(r)
@@ -165,7 +165,7 @@ func (g *Gateway) handleCancel(w http.ResponseWriter, r *http.Request) {
 	fail(w, http.StatusForbidden, "No permission")
 }
 
-// codeOf is the status for the reason why an offer was not accepted.
+// codeOf returns the HTTP status for the reason why an offer was not accepted.
 func codeOf(err error) (int, string) {
 	switch {
 	case errors.Is(err, engine.ErrDeclined), errors.Is(err, engine.ErrBlocked):
@@ -178,14 +178,14 @@ func codeOf(err error) (int, string) {
 	return http.StatusInternalServerError, "The files cannot be saved"
 }
 
-// Guesses of the PIN: as many as LocalSend allows one address, and then none for a while.
+// Limits on guessing the PIN: as many attempts per address as LocalSend allows, and then none for a while.
 const (
 	maxGuesses   = 3
 	guessesFor   = 10 * time.Minute
 	guessesOfAll = 30
 )
 
-// pinGuesses counts wrong PINs: of strangers by address and of all, of known devices by key.
+// pinGuesses counts wrong PINs: for strangers by address and in total, for known devices by key.
 type pinGuesses struct {
 	mu    sync.Mutex
 	by    map[string]int
@@ -193,7 +193,8 @@ type pinGuesses struct {
 	since time.Time
 }
 
-// guesser is who is counted: a known device by its key, so that strangers at its address do not lock it out.
+// guesser is the key under which attempts are counted. A known device has its own, so that strangers at its address
+// cannot lock it out.
 func guesser(from source, known bool) string {
 	if known {
 		return keyOf(from)

@@ -13,7 +13,7 @@ import (
 	"multipeer/transfer"
 )
 
-// session is what one device offers and sends.
+// session is one offer of a device and the uploads that follow.
 type session struct {
 	id       string
 	from     source
@@ -27,19 +27,19 @@ type session struct {
 	end      context.CancelCauseFunc // withdraws it
 	reading  context.Context         // of the uploads; a child of ctx
 	stop     context.CancelCauseFunc // interrupts them
-	accepted chan acceptance         // holds the answer once a person has accepted
+	accepted chan acceptance         // holds the answer after a person has accepted
 	done     chan struct{}           // closed when it has ended
-	err      error                   // why it has; set before done is closed
+	err      error                   // the reason for the end; set before done is closed
 
 	mu       sync.Mutex // guards what follows
 	in       *transfer.Intake
-	tokens   map[string]string // by ID; a whole file has none
+	tokens   map[string]string // by ID; removed when the file is complete
 	attempts map[string]int    // failed ones, by ID
-	failed   map[string]error  // the last failure of a file that is not whole, by ID
-	active   int               // uploads that are being read
+	failed   map[string]error  // the last failure of an incomplete file, by ID
+	active   int               // uploads in progress
 	closed   bool              // no more uploads are read
 	uploads  sync.WaitGroup
-	moved    chan struct{} // holds a value after an upload has ended or brought bytes
+	moved    chan struct{} // signalled after an upload has ended or brought bytes
 }
 
 func newSession(from source, key string, parts []part, stalls time.Duration) *session {
@@ -68,7 +68,7 @@ func (s *session) isAccepted() bool {
 	return s.in != nil
 }
 
-// take is the part of a session after its acceptance: it gives out the tokens, and waits until all files are whole.
+// take is the part of a session after its acceptance: it hands out the tokens, and waits until all files are complete.
 func (s *session) take(ctx context.Context, in *transfer.Intake) error {
 	s.mu.Lock()
 	s.in = in
@@ -86,14 +86,15 @@ func (s *session) take(ctx context.Context, in *transfer.Intake) error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	s.uploads.Wait() // the intake is closed after this
+	s.uploads.Wait() // the intake is closed afterwards
 	if err != nil {
 		s.noteMissing(err)
 	}
 	return err
 }
 
-// noteMissing notes the files that never came as left out. The intake notes those that it has begun to receive.
+// noteMissing notes the files that never arrived as left out. The intake itself notes those that it has begun to
+// receive.
 func (s *session) noteMissing(why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,10 +107,10 @@ func (s *session) noteMissing(why error) {
 	}
 }
 
-// errAllArrived ends a session that was completed.
+// errAllArrived ends a completed session.
 var errAllArrived = errors.New("all files have arrived")
 
-// awaitFiles waits until every file is whole, or none comes any more.
+// awaitFiles waits until every file is complete, or no more files are coming.
 func (s *session) awaitFiles() error {
 	for {
 		now := s.progress()
@@ -117,7 +118,7 @@ func (s *session) awaitFiles() error {
 		switch {
 		case now.left == 0:
 			return nil
-		case now.active > 0: // an upload has a limit of its own
+		case now.active > 0: // uploads have their own limit
 			idle = 2 * s.stalls
 		case now.failed > 0 && now.left == now.failed:
 			idle = retryFor
@@ -138,15 +139,15 @@ func (s *session) awaitFiles() error {
 	}
 }
 
-// sessionProgress is how far the uploads of a session are.
+// sessionProgress is the progress of a session's uploads.
 type sessionProgress struct {
-	left   int   // files that are not whole
-	failed int   // of these, those whose upload has failed
-	active int   // uploads that are being read
-	why    error // why a file has failed
+	left   int   // incomplete files
+	failed int   // of these, how many have a failed upload
+	active int   // uploads in progress
+	why    error // why one of them has failed
 }
 
-// progress is called for each read, so it does not go through all files.
+// progress is called for each read, so it does not loop over all files.
 func (s *session) progress() sessionProgress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,7 +165,7 @@ func (s *session) signal() {
 	}
 }
 
-// beginUpload checks a token, and returns what the upload may bring.
+// beginUpload checks a token, and returns the file that may be uploaded with it.
 func (s *session) beginUpload(id, token string) (part, *transfer.Intake, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,34 +11,34 @@ import (
 )
 
 const (
-	// maxSessions is how many offers wait or are being received, one of each device. Devices that no one has accepted may
-	// take maxOfStrangers of these, and two from one address.
+	// maxSessions is how many offers may wait or be received at once, one per device. Strangers may have at most
+	// maxOfStrangers of these, and two per address.
 	maxSessions    = 8
 	maxOfStrangers = 5
 	maxOfOne       = 2
-	// maxParsing is how many offers of strangers are read at once, one from each address, and parseFor how long each may
-	// take. reservedParsing more are read of known devices, one of each.
+	// maxParsing is how many offers of strangers are read at once, one per address, and parseFor how long each may
+	// take. reservedParsing is the separate limit for known devices, one offer per device.
 	maxParsing      = 8
 	reservedParsing = 8
 	parseFor        = 10 * time.Second
-	// stallsFor is how long an upload may bring no byte, and a session have no upload. When sending, it is how long the
-	// receiver may take no byte; it has answerFactor times as long to answer after the last one, because it may write to a
-	// slow disk.
+	// stallsFor is how long an upload may go without a byte, and a session without an upload. When sending, it is how
+	// long the receiver may go without accepting a byte; after the last byte it has answerFactor times as long to
+	// answer, because its disk may be slow.
 	stallsFor    = 30 * time.Second
 	answerFactor = 4
-	// retryFor is how long the sender may retry when every other file has had its turn.
+	// retryFor is how long the sender may retry once all other files are done.
 	retryFor    = 5 * time.Second
-	maxDigests  = 3 // attempts to send a file whose digest did not fit
+	maxDigests  = 3 // attempts to send a file whose digest did not match
 	maxAttempts = 10
 )
 
-// sessions are what devices offer and send.
+// sessions holds the sessions in which devices offer and send.
 type sessions struct {
 	mu      sync.Mutex
 	to      engine.GatewaySink
-	hidden  bool                // no new ones
+	hidden  bool                // new sessions are refused
 	parsing map[string]bool     // offers of strangers that are being read, by address
-	reading map[string]bool     // those of known devices, by key
+	reading map[string]bool     // offers of known devices that are being read, by key
 	byKey   map[string]*session // of the device
 	waiting []chan struct{}     // closed when there is no session
 	stalls  time.Duration       // from Options
@@ -68,7 +68,7 @@ func (ss *sessions) has(key string) bool {
 	return ss.byKey[key] != nil
 }
 
-// refuseNew refuses sessions from now on, and ends those that no one has accepted.
+// refuseNew refuses new sessions, and ends those that no one has accepted.
 func (ss *sessions) refuseNew() {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -80,7 +80,7 @@ func (ss *sessions) refuseNew() {
 	}
 }
 
-// idle returns a channel that is closed as soon as there is no session.
+// idle returns a channel that is closed when there are no sessions.
 func (ss *sessions) idle() <-chan struct{} {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -93,7 +93,7 @@ func (ss *sessions) idle() <-chan struct{} {
 	return none
 }
 
-// remove ends the record of a session.
+// remove removes a session.
 func (ss *sessions) remove(s *session) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -137,7 +137,7 @@ func (ss *sessions) startParsing(from source, known bool) (end func(), ok bool) 
 	}, true
 }
 
-// add begins a session, unless the device has one already or there are too many.
+// add adds a session, unless the device already has one or there are too many.
 func (ss *sessions) add(s *session, o engine.DeviceOffer) bool {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -176,7 +176,7 @@ func (ss *sessions) admitsStrangerLocked(s *session) bool {
 	return true
 }
 
-// awaitEnding waits for the session of a device that is just ending: its last file has been answered.
+// awaitEnding waits for a session of a device that is about to end: its last file has been answered.
 func (ss *sessions) awaitEnding(ctx context.Context, key string) {
 	ss.mu.Lock()
 	s := ss.byKey[key]
@@ -191,8 +191,8 @@ func (ss *sessions) awaitEnding(ctx context.Context, key string) {
 	}
 }
 
-// of returns the session with an ID, but only to the device that it is with. Without an ID, it is the one that waits for
-// its answer.
+// of returns the session with an ID, but only to the device that it is with. Without an ID, it returns the session that
+// waits for an answer.
 func (ss *sessions) of(from source, id string) *session {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -207,7 +207,7 @@ func (ss *sessions) of(from source, id string) *session {
 	return nil
 }
 
-// cancel ends a session of a device; without an ID, the one that waits for its answer.
+// cancel ends a session of a device; without an ID, the session that waits for an answer.
 func (ss *sessions) cancel(from source, id string) bool {
 	s := ss.of(from, id)
 	if s == nil {
@@ -217,7 +217,7 @@ func (ss *sessions) cancel(from source, id string) bool {
 	return true
 }
 
-// keyOf is the key of the device that sent a request.
+// keyOf returns the key of the device that sent a request.
 func keyOf(from source) string {
 	if from.fingerprint != "" {
 		return from.fingerprint

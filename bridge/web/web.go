@@ -84,8 +84,8 @@ type Options struct {
 	// Ask decides whether to receive an upload; nil accepts all. An error declines. ctx ends when the visitor gives up
 	// or the link ends. It may be called concurrently.
 	Ask func(ctx context.Context, u Upload) error
-	// Tell is called with each Event, from one goroutine at a time. It may be nil, and must return quickly.
-	Tell func(Event)
+	// OnEvent is called with each Event, from one goroutine at a time. It may be nil, and must return quickly.
+	OnEvent func(Event)
 
 	stalls time.Duration // how long a body may stall, shortened by tests; 0 means bodyIdle
 }
@@ -282,12 +282,12 @@ func (l *Link) urlOf(host string) string {
 
 // report passes an event to the program.
 func (l *Link) report(e Event) {
-	if l.opts.Tell == nil {
+	if l.opts.OnEvent == nil {
 		return
 	}
 	l.telling.Lock()
 	defer l.telling.Unlock()
-	l.opts.Tell(e)
+	l.opts.OnEvent(e)
 }
 
 // linkAddrs lists this device's addresses that a link answers at: IPv4, private networks first, since IPv6 link-local

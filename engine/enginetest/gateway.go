@@ -103,7 +103,7 @@ func (g *Gateway) Send(ctx context.Context, to engine.Device, out engine.Outgoin
 		g.mu.Unlock()
 		result.Files++
 		result.Bytes += int64(len(b))
-		out.Told(transfer.Progress{Phase: transfer.Moving, Bytes: result.Bytes, Files: result.Files})
+		out.OnProgress(transfer.Progress{Phase: transfer.Moving, Bytes: result.Bytes, Files: result.Files})
 	}
 	return result, nil
 }

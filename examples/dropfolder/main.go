@@ -20,7 +20,7 @@ import (
 	"multipeer/engine"
 )
 
-// pause is the time between two looks at the folder.
+// pause is the interval at which the folder is scanned.
 const pause = 500 * time.Millisecond
 
 // folder is the shared folder on this device.

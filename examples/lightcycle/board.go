@@ -93,8 +93,8 @@ func (b *Board) Check(moves []Turn) error {
 	return nil
 }
 
-// Step makes one tick: all turn, all move, and only then are collisions determined. So the order of the riders
-// favours no one, and two riders who enter the same cell are both out. The trail of a rider who is out stays.
+// Step makes one tick: all turn, all move, and only then are collisions determined. So the order of the riders gives no
+// advantage, and two riders who enter the same cell are both out. The trail of a rider who is out stays.
 func (b *Board) Step(moves []Turn) error {
 	if err := b.Check(moves); err != nil {
 		return err

@@ -26,8 +26,8 @@ type Options struct {
 
 // Game is one player's view of the game: the lobby, and the current round.
 //
-// All of it belongs to the goroutine of Play. Input from elsewhere (the engine's events, streams, keys) is passed to
-// it by do as a function, so nothing here needs a lock and everything happens in one order.
+// Only the goroutine of Play uses it. Input from elsewhere (the engine's events, streams, keys) is passed to it by do
+// as a function, so nothing here needs a lock and everything happens in one order.
 type Game struct {
 	e    *engine.Engine
 	opt  Options
@@ -169,7 +169,7 @@ func (g *Game) added(p engine.Peer) {
 	}
 	g.players[p.ID] = &player{id: p.ID, name: label(p.Name), colour: colour, token: token}
 	g.say("added: %s (%s)", label(p.Name), colours[colour])
-	g.tell(p.ID) // it may have arrived after we committed, and only we announce our state
+	g.announce(p.ID) // it may have arrived after we committed, and only we announce our state
 }
 
 func (g *Game) removed(p engine.Peer, err error) {
@@ -196,7 +196,7 @@ func (g *Game) problem(err error) {
 func (g *Game) receive(m engine.Message) {
 	p := g.players[m.From]
 	if p == nil {
-		return // dropped a moment ago
+		return // it has just been dropped
 	}
 	msg, err := readMessage(m)
 	switch {
@@ -229,19 +229,19 @@ func (g *Game) commit() {
 
 func (g *Game) tellAll() {
 	for id := range g.players {
-		g.tell(id)
+		g.announce(id)
 	}
 }
 
-// tell posts our state to one peer. Post keeps the order of the calls and does not wait; a peer that does not accept
-// the message (its program has just started and does not read yet) is sent the then current state later.
-func (g *Game) tell(to engine.PeerID) {
+// announce posts our state to one peer. Post keeps the order of the calls and does not wait; a peer that does not
+// accept the message (its program has just started and does not read yet) is sent the then current state later.
+func (g *Game) announce(to engine.PeerID) {
 	state := g.me.state
 	g.post(message{State: &state}, to, func(err error) {
 		time.AfterFunc(retryTime, func() {
 			g.do(func() {
 				if g.players[to] != nil {
-					g.tell(to)
+					g.announce(to)
 				}
 			})
 		})
@@ -266,7 +266,7 @@ func (g *Game) post(m message, to engine.PeerID, failed func(error)) {
 	})
 }
 
-// drop ends the session with a peer that breaks the rules. PeerRemoved follows, and no policy reconnects it.
+// drop ends the session with a peer that breaks the rules. PeerRemoved follows, and no policy reconnects the peer.
 func (g *Game) drop(id engine.PeerID, err error) {
 	name := "a peer"
 	if p := g.players[id]; p != nil {
@@ -321,7 +321,7 @@ func (g *Game) startIfAllCommitted() {
 		taken[p.colour] = true
 		s.Riders = append(s.Riders, entry{p.id, p.name, p.colour})
 	}
-	s.tellApart()
+	s.numberSame()
 	r := g.begin(s, 0)
 	for _, e := range s.Riders[1:] {
 		g.post(message{Start: s}, e.ID, func(error) { r.left(g, e.ID) })
@@ -329,8 +329,8 @@ func (g *Game) startIfAllCommitted() {
 	g.tellAll()
 }
 
-// tellApart numbers riders with the same name: "X wins" must be unambiguous.
-func (s *start) tellApart() {
+// numberSame numbers riders with the same name: "X wins" must be unambiguous.
+func (s *start) numberSame() {
 	count := map[string]int{}
 	for i := range s.Riders {
 		name := s.Riders[i].Name
@@ -348,7 +348,7 @@ func (g *Game) started(from engine.PeerID, s *start) {
 	case seat < 0:
 		g.drop(from, breach("a start without us"))
 	case g.round != nil || !g.me.state.Ready:
-		g.tell(from) // the leader did not know; now it counts us as gone
+		g.announce(from) // the leader did not know, and will now remove us
 	default:
 		g.begin(s, seat)
 		g.tellAll()
@@ -423,7 +423,7 @@ type Picture struct {
 	Riders []entry
 	Me     int  // our rider
 	Live   bool // the round is running
-	Linger bool // it ended a moment ago
+	Linger bool // it has just ended
 }
 
 // Seat is one player in the lobby.

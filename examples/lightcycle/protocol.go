@@ -18,7 +18,7 @@ import (
 // colours are those that a player may have, in the order of the terminal's.
 var colours = [MaxRiders]string{"red", "green", "yellow", "blue", "magenta", "cyan", "white", "orange"}
 
-// errBreach is what no honest player of this game sends. A peer that sends it is dropped.
+// errBreach reports input that no honest player sends. Its sender is dropped.
 var errBreach = errors.New("breaks the rules of the game")
 
 func breach(format string, args ...any) error {
@@ -78,7 +78,7 @@ type entry struct {
 	Colour int           `json:"colour"`
 }
 
-// readMessage parses a peer's message. The names in it are cleaned for display.
+// readMessage parses a peer's message. The names in it are made safe to display.
 func readMessage(m engine.Message) (message, error) {
 	var msg message
 	if err := json.Unmarshal(m.Body, &msg); err != nil {
@@ -150,7 +150,7 @@ func label(name string) string {
 	return string(r)
 }
 
-// The streams. Their names contain the game: a late one is not mistaken for one of the next game.
+// The streams. Their names contain the ID of the game, so that a late stream is not mistaken for one of the next game.
 const (
 	turnsPrefix = "turns " // from each player to the leader: a hello, then one frame for each turn
 	boardPrefix = "board " // from the leader to each player: one frame for each tick

@@ -26,8 +26,8 @@ const (
 	maxTurns = 3
 	// flood is a number of turns per tick that no keyboard produces, even after a network pause.
 	flood = 200
-	// backlog is how many ticks are queued for a player that reads none. Then it is dropped, so that no one waits for
-	// it.
+	// backlog is how many ticks are queued for a player that reads none. Beyond that it is dropped, so that no one
+	// waits for it.
 	backlog = 80
 	// stall is how long one write or the hello may take.
 	stall = 5 * time.Second
@@ -48,7 +48,7 @@ type round struct {
 	gone    []bool
 	has     []bool        // has the last tick
 	feeds   []chan []byte // to the streams of ticks; nil if there is none
-	told    [][]byte      // every tick so far, for players whose stream broke
+	history [][]byte      // every tick so far, for players whose stream broke
 
 	// Fields of the others.
 	turns  chan Turn
@@ -73,8 +73,8 @@ func newRound(ctx context.Context, s *start, me int) *round {
 func (r *round) leads() bool           { return r.me == 0 }
 func (r *round) leader() engine.PeerID { return r.start.Riders[0].ID }
 
-// left handles a peer that no longer has a session. A rider is out at the next tick, and its trail stays: it was
-// there, and the others have steered around it. Without its leader the round is over.
+// left handles a peer that no longer has a session. A rider is out at the next tick, and its trail stays: the others
+// have steered around it. Without its leader the round is over.
 func (r *round) left(g *Game, id engine.PeerID) {
 	seat := r.start.seat(id)
 	switch {
@@ -137,7 +137,7 @@ func (g *Game) lead(r *round) {
 		r.heard[i] = 0
 	}
 	frame := tickFrame(r.board.Tick+1, moves)
-	r.told = append(r.told, frame)
+	r.history = append(r.history, frame)
 	g.step(r, moves)
 	for i, feed := range r.feeds {
 		if feed == nil {
@@ -213,7 +213,7 @@ func (g *Game) takeTurns(s *engine.Stream, game string) {
 		if seat = g.round.start.seat(s.Peer); seat < 0 || g.round.gone[seat] {
 			return
 		}
-		next, err := readHello(hello, len(g.round.told))
+		next, err := readHello(hello, len(g.round.history))
 		if err != nil {
 			g.drop(s.Peer, err)
 			return
@@ -250,7 +250,7 @@ func (g *Game) takeTurns(s *engine.Stream, game string) {
 	}
 }
 
-// judge drops a peer for what it wrote, but not for a broken connection.
+// judge drops a peer for a violation, but not for a broken connection.
 func (g *Game) judge(id engine.PeerID, err error) {
 	if errors.Is(err, errBreach) || errors.Is(err, engine.ErrTooLarge) {
 		g.do(func() { g.drop(id, err) })
@@ -260,7 +260,7 @@ func (g *Game) judge(id engine.PeerID, err error) {
 // feed streams the ticks to a player, starting with the one that it needs. An earlier stream to it has broken.
 func (g *Game) feed(r *round, seat, next int) {
 	r.stopFeed(seat)
-	id, old, feed := r.start.Riders[seat].ID, slices.Clone(r.told[next-1:]), make(chan []byte, backlog)
+	id, old, feed := r.start.Riders[seat].ID, slices.Clone(r.history[next-1:]), make(chan []byte, backlog)
 	r.feeds[seat], r.has[seat] = feed, false
 	if r.board.Over() {
 		r.stopFeed(seat)
@@ -323,15 +323,15 @@ func (g *Game) takeBoard(s *engine.Stream, game string) {
 		frame, err := s.ReadFrame(tickSize)
 		if err != nil {
 			g.judge(s.Peer, err)
-			g.do(func() { r.broke(stream) })
+			g.do(func() { r.replaceStreams(stream) })
 			return
 		}
 		g.do(func() { g.follow(r, frame) })
 	}
 }
 
-// broke requests new streams, unless the stream that ended was already replaced.
-func (r *round) broke(stream int) {
+// replaceStreams requests new streams, unless the stream that ended was already replaced.
+func (r *round) replaceStreams(stream int) {
 	if stream != r.stream {
 		return
 	}

@@ -92,7 +92,7 @@ func run(ctx context.Context, cfg engine.Config) error {
 	}
 	topic, b := e.Topic("board"), &board{notes: map[key]note{}}
 	messages := topic.Messages(ctx)
-	peers := e.Handling(ctx, engine.Handler{PeerAdded: func(p engine.Peer) { // it gets all notes, whenever it comes
+	peers := e.Handling(ctx, engine.Handler{PeerAdded: func(p engine.Peer) { // it gets all notes, whenever it joins
 		for part := range slices.Chunk(b.all(), chunk) {
 			if _, err := topic.Post(ctx, part, p.ID); err != nil {
 				return
@@ -116,7 +116,7 @@ func run(ctx context.Context, cfg engine.Config) error {
 	for number := 1; in.Scan(); number++ {
 		n := []note{{e.Self().ID, number, in.Text()}}
 		b.add(n)
-		_, _ = topic.Post(ctx, n, engine.Broadcast) // without anyone here, newcomers get it
+		_, _ = topic.Post(ctx, n, engine.Broadcast) // if no one is connected, newcomers get it later
 	}
 	err = e.Shutdown(ctx)
 	reading.Wait()

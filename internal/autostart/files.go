@@ -61,8 +61,8 @@ func exists(path string) (bool, error) {
 	return err == nil, err
 }
 
-// gone removes a file that may not exist.
-func gone(path string) error {
+// removeIfExists removes a file that may not exist.
+func removeIfExists(path string) error {
 	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

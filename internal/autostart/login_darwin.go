@@ -49,7 +49,7 @@ func (e Entry) remove() error {
 	if e.Service {
 		e.end()
 	}
-	return gone(path)
+	return removeIfExists(path)
 }
 
 // end removes the service from launchd, if it is loaded.

@@ -59,16 +59,16 @@ func (e Entry) remove() error {
 		return err
 	}
 	if !e.Service {
-		return gone(path)
+		return removeIfExists(path)
 	}
 	err = systemd("disable", "--now", unitFile)
 	if err != nil && strings.Contains(err.Error(), "does not exist") { // there is no unit, neither ours nor the package's
-		return gone(path)
+		return removeIfExists(path)
 	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(gone(path), systemd("daemon-reload"))
+	return errors.Join(removeIfExists(path), systemd("daemon-reload"))
 }
 
 func systemd(args ...string) error {

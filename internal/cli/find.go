@@ -19,7 +19,7 @@ import (
 // name.
 const sameName = 3 * time.Second
 
-// find waits until the peer that the user means is found. Input that may be a host name is tried as both.
+// find waits until the peer that the user means is found. Input that may be a name or a host is tried as both.
 func (p *program) find(ctx context.Context, e *engine.Engine, who string, wait time.Duration) (engine.Peer, error) {
 	if strings.HasPrefix(who, localSendPrefix) {
 		return p.findLocalSend(ctx, e, who, wait)

@@ -33,7 +33,7 @@ type lineSender struct {
 	unsaid   pace      // of what is printed about lines that were not delivered
 }
 
-// outcome is what became of a line at one peer.
+// outcome is the result of a line for one peer.
 type outcome struct {
 	peer engine.PeerID
 	err  error
@@ -78,7 +78,7 @@ func (m *lineSender) send(ctx context.Context, line string, now time.Time) {
 	}
 }
 
-// take reports what became of a line.
+// take records the outcome of a line.
 func (m *lineSender) take(o outcome, now time.Time) {
 	m.progress = now
 	if u := m.under[o.peer]; u != nil {

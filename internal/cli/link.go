@@ -135,7 +135,7 @@ func (k *linking) run(ctx context.Context) error {
 		k.lines = readLines(ctx, k.in, maxAnswer)
 	}
 	finished := make(chan struct{}, 1)
-	k.opts.Tell = func(ev web.Event) {
+	k.opts.OnEvent = func(ev web.Event) {
 		k.show(ev)
 		if k.once && k.done > 0 {
 			select {

@@ -89,7 +89,7 @@ func TestLink_ScriptOfThePageDownloads(t *testing.T) {
 	}
 	l, err := web.Open(t.Context(), web.Options{
 		Paths: []string{filepath.Join(dir, "one"), filepath.Join(dir, "two")}, Interfaces: []string{"lo"}, Visitors: 1,
-		Tell: func(web.Event) {},
+		OnEvent: func(web.Event) {},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -68,7 +68,7 @@ func (p *program) findLocalSend(ctx context.Context, e *engine.Engine, who strin
 		key, err := g.Find(ctx, at)
 		var another *localsend.AnotherDevice
 		if errors.As(err, &another) {
-			return engine.Peer{}, exit(exitFailed, fmt.Errorf("%w; nothing was sent. If that is right, forget the other one: multipeer-cli trust %s unknown", err, another.Before))
+			return engine.Peer{}, exit(exitFailed, fmt.Errorf("%w; nothing was sent. If this is the right device, forget the other one: multipeer-cli trust %s unknown", err, another.Before))
 		}
 		if err == nil {
 			if peer, ok := e.Peer(engine.GatewayPeerID(localsend.Name, key)); ok {

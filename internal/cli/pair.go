@@ -145,7 +145,7 @@ type pairingObject struct {
 	Error   string   `json:"error,omitempty"`
 }
 
-func (r *pairer) tell(p engine.Pairing) {
+func (r *pairer) show(p engine.Pairing) {
 	o := pairingObject{Type: "pairing", ID: p.Peer.String(), Name: p.Name, Stage: p.Stage.String(), Code: p.Code, Choices: p.Choices}
 	if p.Err != nil {
 		o.Error = p.Err.Error()
@@ -305,7 +305,7 @@ func called(p engine.Pairing) string { return describe(engine.Peer{ID: p.Peer, N
 
 // take reports a stage; done ends the program.
 func (r *pairer) take(ctx context.Context, p engine.Pairing) (done bool, err error) {
-	r.tell(p)
+	r.show(p)
 	mine := p.Peer == r.picked
 	first := len(r.asking) == 0
 	r.asking = slices.DeleteFunc(r.asking, func(q engine.Pairing) bool { return q.Peer == p.Peer })

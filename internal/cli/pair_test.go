@@ -169,10 +169,10 @@ func TestPairConfirm_AfterAReset(t *testing.T) {
 	a.say("y")
 	<-a.code
 	<-b.code
-	anew := args("Ben", "pair", "--to", "Anna")
-	anew[1] += "-anew"
+	again := args("Ben", "pair", "--to", "Anna")
+	again[1] += "-again"
 	confirm := start(t, args("Anna", "pair", "confirm", "--to", "Ben")...)
-	ask := start(t, anew...)
+	ask := start(t, again...)
 	ask.object("pairing", "waiting")
 	confirm.object("pairing", "asked")
 }

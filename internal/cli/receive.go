@@ -368,7 +368,7 @@ func (r *receiver) offer(o *engine.Offer) {
 	r.out.object(transferJSON(t))
 	accept := func() error { return o.Accept(r.opts) }
 	peer, _ := r.e.Peer(t.Peer)
-	peer.Name = t.PeerName // the name it had when it asked: accepting stores this name
+	peer.Name = t.PeerName // the name it had when it asked, which accepting stores
 	var err error
 	switch {
 	case r.leave != nil && r.leave():

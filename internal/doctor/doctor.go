@@ -68,12 +68,12 @@ type Options struct {
 }
 
 // Examine examines this device, and then looks for others, or for the one at an address. It takes up to ten seconds, or
-// until ctx ends, and calls tell immediately for each finding, from this goroutine. It reports nothing about checks
+// until ctx ends, and calls report immediately for each finding, from this goroutine. It reports nothing about checks
 // that were cut off by the end of ctx. The engine must be running.
-func Examine(ctx context.Context, e *engine.Engine, o Options, tell func(Finding)) {
+func Examine(ctx context.Context, e *engine.Engine, o Options, report func(Finding)) {
 	d := &doctor{e, func(f Finding) {
 		if ctx.Err() == nil {
-			tell(f)
+			report(f)
 		}
 	}}
 	short, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -95,13 +95,13 @@ func Examine(ctx context.Context, e *engine.Engine, o Options, tell func(Finding
 		if c.ID == e.Self().ID {
 			f.N = 1
 		}
-		d.tell(f)
+		d.report(f)
 	}
 }
 
 type doctor struct {
-	e    *engine.Engine
-	tell func(Finding)
+	e      *engine.Engine
+	report func(Finding)
 }
 
 // device examines this device alone.
@@ -109,29 +109,30 @@ func (d *doctor) device(ctx context.Context, o Options) {
 	up, tunnels := interfaces(o.Interfaces)
 	switch {
 	case len(up) > 0:
-		d.tell(Finding{Name: Network, Detail: strings.Join(up, ", ")})
+		d.report(Finding{Name: Network, Detail: strings.Join(up, ", ")})
 	case len(tunnels) == 0:
-		d.tell(Finding{Name: NoNetwork, Bad: true, Detail: strings.Join(o.Interfaces, ", ")})
+		d.report(Finding{Name: NoNetwork, Bad: true, Detail: strings.Join(o.Interfaces, ", ")})
 	}
 	if len(tunnels) > 0 {
-		d.tell(Finding{Name: VPN, Bad: len(up) == 0, Detail: strings.Join(tunnels, ", ")})
+		d.report(Finding{Name: VPN, Bad: len(up) == 0, Detail: strings.Join(tunnels, ", ")})
 	}
 	port := d.e.Self().Port
 	if !o.OwnPort && port != 0 && port != engine.DefaultPort {
-		d.tell(Finding{Name: PortTaken, Bad: true, N: port})
+		d.report(Finding{Name: PortTaken, Bad: true, N: port})
 	}
 	if now := time.Now(); now.Year() < 2026 { // keys and certificates have dates
-		d.tell(Finding{Name: Clock, Bad: true, Detail: now.Format(time.DateOnly)})
+		d.report(Finding{Name: Clock, Bad: true, Detail: now.Format(time.DateOnly)})
 	}
 	if which, command := ownFirewall(ctx, port); which != "" {
-		d.tell(Finding{Name: OwnFirewall, Bad: true, Detail: which, Command: command})
+		d.report(Finding{Name: OwnFirewall, Bad: true, Detail: which, Command: command})
 	}
 }
 
 // localSendPort is LocalSend's port, for UDP and TCP.
 const localSendPort = 53317
 
-// localSend counts the devices with LocalSend. None may be right: the app hears nothing in the background.
+// localSend counts the devices with LocalSend. Finding none may be correct: the app does not receive announcements in
+// the background.
 func (d *doctor) localSend(o Options) {
 	if o.LocalSend == 0 {
 		return
@@ -145,7 +146,7 @@ func (d *doctor) localSend(o Options) {
 	if o.LocalSend != localSendPort {
 		f.Detail = strconv.Itoa(o.LocalSend)
 	}
-	d.tell(f)
+	d.report(f)
 }
 
 // interfaces lists the interfaces that are up with their addresses, and those that are tunnels. If some are specified,
@@ -248,7 +249,7 @@ func (d *doctor) others(ctx context.Context) {
 		problem = nil // it has already been reported as NoNetwork or VPN
 	}
 	if problem != nil {
-		d.tell(Finding{Name: NoMulticast, Bad: true, Err: problem})
+		d.report(Finding{Name: NoMulticast, Bad: true, Err: problem})
 	}
 	var searched error
 	var wg sync.WaitGroup
@@ -258,7 +259,7 @@ func (d *doctor) others(ctx context.Context) {
 
 	heard, reached, unheard := 0, 0, 0
 	var silent, refused, old []string
-	var told []Finding
+	var findings []Finding
 	for _, p := range d.e.Peers() {
 		if p.Via != "" { // it runs another program
 			continue
@@ -281,7 +282,7 @@ func (d *doctor) others(ctx context.Context) {
 			case Version:
 				old = append(old, p.Name)
 			case Failed:
-				told = append(told, f)
+				findings = append(findings, f)
 			}
 		}
 	}
@@ -290,20 +291,20 @@ func (d *doctor) others(ctx context.Context) {
 		who  []string
 	}{{Version, old}, {Refused, refused}, {OtherFirewall, silent}} {
 		if len(of.who) > 0 {
-			told = slices.Insert(told, 0, Finding{Name: of.name, Bad: true, Detail: strings.Join(of.who, ", ")})
+			findings = slices.Insert(findings, 0, Finding{Name: of.name, Bad: true, Detail: strings.Join(of.who, ", ")})
 		}
 	}
 	if reached > 0 {
-		told = slices.Insert(told, 0, Finding{Name: Peers, N: reached})
+		findings = slices.Insert(findings, 0, Finding{Name: Peers, N: reached})
 	}
 	switch {
 	case heard == 0 && unheard > 0 && problem == nil:
-		told = append(told, Finding{Name: Filtered, Bad: true, N: unheard})
-	case heard == 0 && unheard == 0 && len(told) == 0:
-		told = append(told, Finding{Name: Nobody, Bad: true, Err: searched})
+		findings = append(findings, Finding{Name: Filtered, Bad: true, N: unheard})
+	case heard == 0 && unheard == 0 && len(findings) == 0:
+		findings = append(findings, Finding{Name: Nobody, Bad: true, Err: searched})
 	}
-	for _, f := range told {
-		d.tell(f)
+	for _, f := range findings {
+		d.report(f)
 	}
 }
 
@@ -344,20 +345,20 @@ func (d *doctor) dialFound(ctx context.Context) map[engine.PeerID]error {
 func (d *doctor) address(ctx context.Context, to string) {
 	host, _, err := engine.ParseAddress(to)
 	if err != nil {
-		d.tell(Finding{Name: Address, Bad: true, Err: err})
+		d.report(Finding{Name: Address, Bad: true, Err: err})
 		return
 	}
 	if a, err := netip.ParseAddr(host); err == nil && !onLink(a) {
-		d.tell(Finding{Name: OtherSubnet, Bad: true, Detail: host})
+		d.report(Finding{Name: OtherSubnet, Bad: true, Detail: host})
 	}
 	short, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	id, err := d.e.Dial(short, to)
 	if err == nil {
-		d.tell(Finding{Name: Reached, Detail: host, ID: id})
+		d.report(Finding{Name: Reached, Detail: host, ID: id})
 		return
 	}
-	d.tell(dialFinding(host, err))
+	d.report(dialFinding(host, err))
 }
 
 // dialFinding returns why a device, or the device at an address, was not reached.

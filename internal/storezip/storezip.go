@@ -29,7 +29,7 @@ type File struct {
 	Open func() (io.ReadCloser, error)
 }
 
-// ErrChanged reports a file whose content is not what it was.
+// ErrChanged reports a file whose content has changed.
 var ErrChanged = errors.New("a file changed while the archive was being created")
 
 const (
@@ -197,14 +197,14 @@ func (a *Archive) directory() []byte {
 	return append(b, 0, 0)
 }
 
-// known returns the checksum of a file, if it does not have to be read for it.
+// known returns the checksum of a file if the file does not have to be read for it.
 func (a *Archive) known(i int) (sum uint32, known bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.sums[i], a.summed[i] || a.files[i].Open == nil
 }
 
-// sum returns the checksum of a file, which it reads the first time.
+// sum returns the checksum of a file. The first call reads the file.
 func (a *Archive) sum(ctx context.Context, i int) (uint32, error) {
 	if sum, known := a.known(i); known {
 		return sum, nil
@@ -247,7 +247,7 @@ func (r readerUntil) Read(b []byte) (int, error) {
 	return r.r.Read(b)
 }
 
-// end returns the central directory and the end record, for which every file has been read.
+// end returns the central directory and the end record. It needs the checksums of all files.
 func (a *Archive) end(ctx context.Context) ([]byte, error) {
 	for i := range a.files {
 		if _, err := a.sum(ctx, i); err != nil {
@@ -343,7 +343,7 @@ func (r *Reader) Read(b []byte) (int, error) {
 	return r.contentLocked(b)
 }
 
-// loadLocked puts what begins at pos into head, unless it is the content of a file.
+// loadLocked puts the header that begins at pos into head, unless pos is in the content of a file.
 func (r *Reader) loadLocked() error {
 	a := r.a
 	if r.pos >= a.central {

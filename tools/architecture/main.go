@@ -81,7 +81,7 @@ func reaches(nodes map[string]*node, a, b string) bool {
 	return false
 }
 
-// arrange gives each node a layer, below all that import it, and a place in it, near those.
+// arrange gives each node a layer below all nodes that import it, and a place in that layer near them.
 func arrange(nodes map[string]*node) [][]*node {
 	for changed := true; changed; {
 		changed = false

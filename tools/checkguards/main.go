@@ -32,7 +32,7 @@ type guard struct {
 // proof is the test that has to fail without the guard. attack is the case of a test that runs attacks.
 type proof struct{ pkg, test, attack string }
 
-// limit is a row of the page. Without what or most it belongs to the row above it.
+// limit is a row of the page. A row without what or most continues the row above it.
 type limit struct {
 	what, most, guard string
 	proof             proof
@@ -79,7 +79,7 @@ func update() error {
 	return os.WriteFile(page, []byte(changed), 0o644)
 }
 
-// withTables returns a page with its tables replaced: each stands below the heading of its section and ends with an
+// withTables returns a page with its tables replaced: each comes below the heading of its section and ends with an
 // empty line.
 func withTables(text string) (string, error) {
 	const head = "| what | limit | guard | proof |\n| --- | --- | --- | --- |\n"

@@ -62,7 +62,7 @@ var quick = []group{
 	},
 }
 
-// long holds what needs the machine to itself: attacks, real windows, real networks, hours.
+// long holds the groups that need the machine to themselves: attacks, real windows, real networks, long runs.
 var long = []group{
 	{what: "the engine's thousands of runs", env: []string{"CGO_ENABLED=0", "MULTIPEER_FULL=1"}, args: []string{"-timeout=30m", "./engine"}, shortened: "./engine"},
 	{what: "thousands of changes while files are sent, and a million files", env: []string{"CGO_ENABLED=0"}, args: []string{"-timeout=10m", "-run=^TestSource_ChangesAtRandom|^TestJournal_OfAMillion", "./transfer"}},

@@ -131,8 +131,8 @@ func (m *MDNS) poke() {
 	}
 }
 
-// Forget drops what is known of id, because no one answers there. It is found again by a packet that arrives at least
-// one second from now.
+// Forget drops what is known about id, because nothing answers at its address. It is found again by a packet that
+// arrives at least one second from now.
 func (m *MDNS) Forget(id identity.PeerID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -218,9 +218,9 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 		answers.Reset(0)
 		problem.report(err)
 	}
-	// lookAgain queries everyone, as after a start. The library requests multicast answers, and also receives unicast
+	// queryAll queries everyone, as after a start. The library requests multicast answers, and also receives unicast
 	// ones; on Linux our own IPv4 socket receives no unicast.
-	lookAgain := func() {
+	queryAll := func() {
 		m.mu.Lock()
 		browses, service, ifs := m.self.Browse && l.err == nil && len(m.ifs) > 0, m.self.Service, m.ifs
 		m.mu.Unlock()
@@ -234,7 +234,7 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 		})
 	}
 	reconcile()
-	lookAgain()
+	queryAll()
 	for {
 		select {
 		case <-ctx.Done():
@@ -262,7 +262,7 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 			// A wake-up changes nothing visible, but peers have to be queried again anyway.
 			reconcile()
 			sink.NetworkChanged()
-			lookAgain()
+			queryAll()
 		case err := <-library.ended:
 			if err != nil { // our own queries continue
 				m.cfg.Log.Debug("browsing", "err", err)
@@ -468,7 +468,7 @@ func (b *browsing) stop() {
 	}
 }
 
-// problemReporter reports a problem once, and once that it is over.
+// problemReporter reports each problem once, and once when it is over.
 type problemReporter struct {
 	sink Sink
 	last string

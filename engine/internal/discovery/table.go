@@ -106,7 +106,8 @@ func (t *table) see(s sighting, from netip.Addr, now time.Time, known bool) (Hin
 }
 
 // announce records that a sender announces an address. It reports whether the addresses change. Another port means a
-// restart: the old addresses are those of a dead socket. Only who announced them, or has them, can know that.
+// restart: the old addresses are those of a dead socket. Only the sender that announced the addresses, or a device that
+// has one of them, can know that.
 func (e *entry) announce(a netip.AddrPort, from netip.Addr, now time.Time) (changed bool) {
 	by, known := e.addrs[a]
 	if !known || a.Addr() == from {

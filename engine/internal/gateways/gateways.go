@@ -68,9 +68,9 @@ type Offer struct {
 
 // Outgoing is engine.Outgoing.
 type Outgoing struct {
-	Listing  *transfer.Listing
-	Accepted func()
-	Told     func(transfer.Progress)
+	Listing    *transfer.Listing
+	Accepted   func()
+	OnProgress func(transfer.Progress)
 }
 
 // Peer is the view of a device.
@@ -177,7 +177,7 @@ func (m *Manager) Update(self Self) {
 
 // Link returns the link to a device, or nil.
 func (m *Manager) Link(id identity.PeerID) *Link {
-	if m.count.Load() == 0 { // messages to all peers come here
+	if m.count.Load() == 0 { // messages to all peers pass through here
 		return nil
 	}
 	m.mu.Lock()
@@ -233,7 +233,7 @@ func (m *Manager) Accepted(l *Link, name string, decisions int) {
 		return
 	}
 	taken := !m.profile.Impersonated(l.id, name).IsZero()
-	m.tasks.Start(func(context.Context) { // the disk may be slow, and nothing here waits for it
+	m.tasks.Start(func(context.Context) { // the disk may be slow, and nothing waits for it
 		err := m.profile.Accept(l.id, decisions, func(r *identity.Record) {
 			if name != "" && (r.Name == "" || !taken) { // a name that belongs to another peer is not stored
 				r.Name = name

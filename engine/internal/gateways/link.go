@@ -125,8 +125,8 @@ func (l *Link) Receive(ctx context.Context, id string, in *transfer.Intake) erro
 }
 
 // Deliver has the gateway offer and send what is listed.
-func (l *Link) Deliver(ctx context.Context, listing *transfer.Listing, accepted func(), told func(transfer.Progress)) (transfer.Result, error) {
-	return l.gateway.Send(ctx, l.current(), Outgoing{Listing: listing, Accepted: accepted, Told: told})
+func (l *Link) Deliver(ctx context.Context, listing *transfer.Listing, accepted func(), onProgress func(transfer.Progress)) (transfer.Result, error) {
+	return l.gateway.Send(ctx, l.current(), Outgoing{Listing: listing, Accepted: accepted, OnProgress: onProgress})
 }
 
 // SendText sends the text of a message, one at a time. A message without one is refused.

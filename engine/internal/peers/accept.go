@@ -21,9 +21,9 @@ var (
 	expectedLanesWaiting = transport.AcceptLimits{All: 64, PerKey: 24}
 )
 
-// answerTimeout is how long the dialler of a connection that replaces another one may take to answer. It is long, since
-// the dialler takes the connection for its own from the acknowledgement on, and may be busy; the other connection
-// serves in the meantime.
+// answerTimeout is how long the dialler may take to answer on a connection that is to replace another one. It is long,
+// since the dialler may be busy, and already relies on the connection once it has the acknowledgement; the old
+// connection stays in use until then.
 const answerTimeout = 10 * time.Second
 
 // acceptor answers the connections that peers dial.
@@ -154,7 +154,7 @@ func (a *acceptor) greet(ctx context.Context, conn *transport.Conn, place *trans
 // connected. A connection that arrived before ours was up needs no probe: the session state in its hello is outdated,
 // however long the peer is busy.
 //
-// Before a connection replaces another one, its dialler must answer on it: the dialler may have given it up, and then
+// Before a connection replaces another one, its dialler must answer on it: the dialler may have abandoned it, and then
 // the other connection is the only one.
 func (a *acceptor) settle(ctx context.Context, conn *transport.Conn, control *transport.Stream, hello wire.Hello, came time.Time, probed bool) (settled bool, wait <-chan struct{}) {
 	m := a.m
@@ -169,7 +169,7 @@ func (a *acceptor) settle(ctx context.Context, conn *transport.Conn, control *tr
 		conn.Close(wire.Busy)
 		return true, nil
 	}
-	if !a.welcomeLocked(p.id) { // it does not get our name either; adoptLocked checks again
+	if !a.welcomeLocked(p.id) { // nor may it learn our name; adoptLocked checks again
 		m.table.removeUnusedLocked(p)
 		m.mu.Unlock()
 		conn.Close(wire.Bye)

@@ -63,7 +63,7 @@ func (cs *conflicts) foundLocked(id PeerID, name string, addrs ...netip.AddrPort
 	}
 }
 
-// reportLocked is foundLocked for a peer that someone here has chosen.
+// reportLocked is foundLocked for a peer that the user has accepted.
 func (cs *conflicts) reportLocked(id PeerID, name string, addrs ...netip.AddrPort) {
 	m := cs.m
 	_, had := cs.known[id]

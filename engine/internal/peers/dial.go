@@ -18,7 +18,7 @@ type dialer struct {
 	knownDials chan struct{} // dials in progress to other peers
 }
 
-// maxDials limits concurrent dials. More at a time slow each other down and then look like failures.
+// maxDials limits concurrent dials. More would slow each other down until they look like failures.
 const maxDials = 8
 
 // Dial connects to a peer by its address or a ticket when it cannot be found, and returns its ID. It waits for the
@@ -56,7 +56,8 @@ func (m *Manager) Dial(ctx context.Context, target string) (PeerID, error) {
 	return id, m.dialer.dialWanted(ctx, id, at, "address")
 }
 
-// dialWanted has a peer that the program wants dialled, at an address where it answers, and waits for the connection.
+// dialWanted starts dialling a peer that the program wants, at an address where it has answered, and waits for the
+// connection.
 func (d *dialer) dialWanted(ctx context.Context, id PeerID, at netip.AddrPort, how string) error {
 	m := d.m
 	m.mu.Lock()

@@ -138,8 +138,8 @@ const maxReports = 3
 // connection to it may be dead.
 type reports map[PeerID]netip.AddrPort
 
-// hear stores what one more peer announces.
-func (r *reports) hear(by PeerID, at netip.AddrPort) {
+// add stores the address that a peer has announced.
+func (r *reports) add(by PeerID, at netip.AddrPort) {
 	if *r == nil {
 		*r = reports{}
 	}

@@ -164,7 +164,7 @@ func (d *dialer) dialPeer(ctx context.Context, p *peer) time.Duration {
 	p.dialling = nil
 	close(p.dialled)
 	switch {
-	case err == nil && p.session == nil && !d.mayShowLocked(p): // we hid from it in the meantime
+	case err == nil && p.session == nil && !d.mayShowLocked(p): // we have hidden from it in the meantime
 		conn.Close(wire.Bye)
 	case err == nil:
 		m.sessions.adoptLocked(p, conn, control, theirs, hello)

@@ -1,6 +1,6 @@
 package peers
 
-// Event is a change of a peer, of this engine, or of what is between them. The set of types is closed.
+// Event is a change of a peer, of this engine, or of the session between them. The set of types is closed.
 type Event interface{ event() }
 
 type (

@@ -19,7 +19,7 @@ import (
 //
 // It discloses nothing that multicast on the same link would not: it only announces peers that want to be found by
 // every device of this service, only to peers on the same link, and only while this engine has a connection to them.
-// What an engine hears is an address to dial, not a peer, and is not passed on.
+// What an engine receives is an address to dial, not a peer, and is not passed on.
 
 const (
 	// announceEvery is the minimum interval between updates to a peer; changes in between are batched.
@@ -39,8 +39,8 @@ const (
 )
 
 // maxIntroduced is how many strangers may be found through peer exchange, apart from those that connect by themselves.
-// One announcing peer may use three quarters of that, and an honest one uses half for strangers. So the peers that it
-// has accepted find room, however many strangers it announces.
+// One announcing peer may use three quarters of that, and an honest one uses half for strangers. So there is room for
+// the peers that it has accepted, however many strangers it announces.
 var maxIntroduced = maxStrangers
 
 // exchanged is Peer.How of a peer found through peer exchange.
@@ -208,7 +208,7 @@ func (x *exchange) announceToLocked(to *peer, open []neighbour) (left bool) {
 		}
 		return n.link.began
 	}
-	behind := func(n neighbour) int { // puts a peer that keeps reconnecting last, so that it delays no one
+	behind := func(n neighbour) int { // puts a peer that keeps reconnecting last, so that it does not delay others
 		if n.rank == rankStranger || now().Sub(lately[n.id]) < again {
 			return 1
 		}
@@ -275,7 +275,7 @@ func (x *exchange) takePeers(p *peer, l *Link, msg wire.Peers) error {
 		}
 		if q := m.peers[id]; q != nil && q.link != nil {
 			if q.link.conn.RemoteAddr() != at {
-				q.reports.hear(p.id, at)
+				q.reports.add(p.id, at)
 			}
 			continue
 		}
@@ -333,7 +333,7 @@ func (x *exchange) addTrialLocked(p place) {
 	if len(x.tried) >= maxTried {
 		maps.DeleteFunc(x.tried, func(_ place, t trial) bool { return now().Sub(t.last) >= dialAgainMost })
 	}
-	for anyone := range x.tried { // dropping a random entry costs one dial too many
+	for anyone := range x.tried { // a dropped entry costs one extra dial
 		if len(x.tried) < maxTried {
 			break
 		}

@@ -12,8 +12,8 @@ import (
 // Host is what the table of peers needs from the engine around it. The manager's lock and that of a window may be held
 // during each call, so that none may call the manager.
 type Host interface {
-	// Publish passes an event to the program. If the other side waits for what becomes of it and no reader takes it, the
-	// code says why; else it is 0.
+	// Publish passes an event to the program. If the other side waits for the outcome and no reader takes the event,
+	// the code is the reason; otherwise it is 0.
 	Publish(ev Event) (refused wire.Code)
 	// Deliver passes a message to the program, and returns the answer for the other side.
 	Deliver(msg Message) wire.Code
@@ -30,7 +30,7 @@ type Transfers interface {
 	// LinkUp and LinkDown report a connection.
 	LinkUp(id PeerID)
 	LinkDown(l *Link, err error)
-	// Drop ends what is in progress with a peer that refuses this engine.
+	// Drop ends the transfers with a peer that refuses this engine.
 	Drop(id PeerID, err error)
 	// Busy reports whether a transfer with a peer needs its connection, Moves whether one is expecting lanes.
 	Busy(id PeerID) bool

@@ -31,8 +31,8 @@ type asking struct {
 	id      string
 	policy  bool         // Config.Invite wants it, even if no caller waits
 	answers []chan error // the callers that wait
-	persons []chan error // those of them that a person has caused
-	name    string       // what the last person was shown of the peer
+	persons []chan error // of those, the ones that a person has caused
+	name    string       // the name of the peer that the last person was shown
 	decided int          // identity.Profile.Decisions when that person asked
 	expires func()       // stops the timer that withdraws it; nil if there is none
 }
@@ -45,7 +45,7 @@ func (a *asking) consent() consent {
 	return consent{true, a.name, a.decided}
 }
 
-// leave removes a caller that waits no longer.
+// leave removes a caller that no longer waits.
 func (a *asking) leave(answer chan error) {
 	is := func(c chan error) bool { return c == answer }
 	a.answers = slices.DeleteFunc(a.answers, is)
@@ -76,7 +76,9 @@ func (in *invitations) invite(ctx context.Context, id PeerID, with json.RawMessa
 	p := l.peer
 	answer := make(chan error, 1)
 	m.mu.Lock()
-	delete(in.kicked, id)
+	if person {
+		delete(in.kicked, id)
+	}
 	if p.session != nil {
 		if person {
 			p.session.person = true
@@ -195,7 +197,9 @@ func (i *Invitation) Answer(yes bool, with json.RawMessage, person bool) error {
 		p.link.Send(wire.InviteAnswer{ID: i.ID, Code: wire.Declined})
 		return nil
 	}
-	delete(m.invitations.kicked, p.id)
+	if person {
+		delete(m.invitations.kicked, p.id)
+	}
 	m.asks.Accepted(p.id)
 	m.invitations.acceptLocked(p, i.ID, i.Context, with, consent{person, i.Peer.Name, m.profile.Decisions(p.id)})
 	return nil
@@ -287,7 +291,7 @@ func (in *invitations) takeAnswer(p *peer, l *Link, msg wire.InviteAnswer) {
 	// The peer considers us connected, but we have withdrawn the invitation.
 	if p.link == l && msg.Accept && p.asked == nil && p.session == nil {
 		l.Send(wire.Leave{Code: wire.Cancelled})
-		if inv := p.invitation; inv != nil { // older than that acceptance, hence void
+		if inv := p.invitation; inv != nil { // older than that acceptance, so it no longer counts
 			p.closeInvitationLocked()
 			m.publish(InvitationClosed{inv})
 		}

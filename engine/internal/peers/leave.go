@@ -37,18 +37,21 @@ func (ss *sessions) leaveLocked(id PeerID, why wire.Code) {
 	if p == nil {
 		return
 	}
+	if p.session == nil && p.asked == nil {
+		return
+	}
 	m.invitations.withdrawLocked(p)
 	if p.session != nil {
 		if p.link != nil {
 			p.link.Send(wire.Leave{Code: why})
 		}
 		ss.endLocked(p, wire.ErrCancelled)
-		m.invitations.inviteAgainLocked(p)
 	}
+	m.invitations.inviteAgainLocked(p)
 }
 
-// endMute ends a session whose peer answers no message, so that it does not hold up what is sent to all. The first time
-// its policies may bring it back: it may have been asleep.
+// endMute ends a session whose peer does not answer messages, so that it does not hold up broadcasts. After the first
+// time, policies may bring the session back: the peer may have been asleep.
 func (ss *sessions) endMute(id PeerID, s *session) {
 	m := ss.m
 	m.mu.Lock()

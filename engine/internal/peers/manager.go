@@ -34,7 +34,7 @@ type Config struct {
 	Log     *slog.Logger
 	Panics  *slog.Logger // gets the panics of Admit, and of handling what a peer sends
 
-	Self       Self // how the run begins
+	Self       Self // the initial state
 	Invite     Audience
 	Accept     Audience
 	MaxPeers   int
@@ -131,7 +131,7 @@ func (m *Manager) Find(ctx context.Context) {
 	}
 }
 
-// Start starts accepting and dialling. The addresses are dialled again and again.
+// Start starts accepting and dialling. The addresses are dialled repeatedly.
 func (m *Manager) Start(lanes *transport.Lanes, addresses []string) {
 	m.tasks.Start(m.acceptor.acceptConns)
 	if lanes != nil {
@@ -145,7 +145,7 @@ func (m *Manager) Start(lanes *transport.Lanes, addresses []string) {
 	m.tasks.Start(m.exchange.dialHints)
 }
 
-// SayGoodbye closes every connection with Bye, which notifies the peers at once.
+// SayGoodbye closes every connection with Bye, so that the peers know at once.
 func (m *Manager) SayGoodbye() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

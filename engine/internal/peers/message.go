@@ -68,13 +68,13 @@ func (m *Manager) sessionWith(id PeerID) (*session, error) {
 	return nil, wire.ErrNotConnected
 }
 
-// Retry delivers messages that wait for room in the program's queues. The room may have been taken by any peer, so those
-// of all are tried, each time beginning with another one.
+// Retry delivers messages that wait for room in the program's queues. Any peer may have taken the room, so the windows
+// of all peers are tried, starting with a different one each time.
 func (m *Manager) Retry() {
 	if !m.parking.Waiting() {
 		return
 	}
-	for _, l := range m.links.all() { // a map gives them in another order each time
+	for _, l := range m.links.all() { // map order is random
 		if s := l.session.Load(); s != nil {
 			s.window.Retry()
 		}

@@ -18,8 +18,8 @@ func (m *Manager) SetPolicies(invite, accept Audience) {
 	}
 }
 
-// recheckLocked takes back what a policy has begun and admits no longer: invitations that no caller waits for, and
-// sessions that would begin again when their peer returns.
+// recheckLocked withdraws what a policy has begun and no longer admits: invitations without a waiting caller, and
+// sessions that would resume when their peer returns.
 func (in *invitations) recheckLocked() {
 	m := in.m
 	for _, p := range m.peers {
@@ -90,7 +90,7 @@ func (in *invitations) askByPolicyLocked(p *peer) {
 }
 
 // inviteAgainLocked applies Config.Invite again to a peer whose session either side has left, after one to two seconds:
-// while both look for peers, they meet again (disconnect in the Pythonista module).
+// while both look for peers, they connect again (disconnect in the Pythonista module).
 func (in *invitations) inviteAgainLocked(p *peer) {
 	if p.invitesAgain {
 		return
@@ -103,7 +103,7 @@ func (in *invitations) inviteAgainLocked(p *peer) {
 }
 
 // inviteOthersLocked applies Config.Invite again after a slot has become free. It waits a random time of one to two
-// seconds: otherwise engines that all want each other could keep colliding.
+// seconds: otherwise engines that all invite each other could keep colliding.
 func (in *invitations) inviteOthersLocked() {
 	m := in.m
 	if m.cfg.MaxPeers == 0 || m.cfg.Invite == Nobody || in.othersDue {
@@ -127,8 +127,8 @@ const (
 	busyPauseMost  = 2 * time.Minute
 )
 
-// pauseLocked keeps Config.Invite from inviting p for a while, longer each time: it had no room for a session, or no
-// program that answers.
+// pauseLocked keeps Config.Invite from inviting p for a while, longer each time: it had no room for a session, or its
+// program did not answer.
 func (in *invitations) pauseLocked(p *peer) {
 	p.busyPause = min(max(busyPauseFirst, 2*p.busyPause), busyPauseMost)
 	pause := p.busyPause + rand.N(p.busyPause/2)

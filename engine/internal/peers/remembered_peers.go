@@ -30,7 +30,7 @@ var reconnectAfter = []time.Duration{time.Second, 2 * time.Second, 4 * time.Seco
 
 // reconnectKnown looks for known peers at their last addresses during the first half minute, unless this engine does
 // not browse or must not be seen. It skips peers that were found in the meantime, and those that were seen once since
-// the start: a peer that has left or no longer wants to be found must not be dialled again and again.
+// the start: a peer that has left or no longer wants to be found must not be dialled repeatedly.
 func (d *dialer) reconnectKnown(ctx context.Context) {
 	m := d.m
 	began, met := now(), map[PeerID]bool{}
@@ -67,8 +67,8 @@ func (d *dialer) missing(met map[PeerID]bool) (out []target) {
 	return out[:min(len(out), maxReconnected)]
 }
 
-// dialAll dials addresses where a peer may be, several at once. It connects to those that answer and returns them. No
-// stranger asked to be dialled, so a device that is hidden from strangers does not show itself to them.
+// dialAll dials addresses where a peer may be, several at once. It connects to those that answer and returns them. A
+// device that is hidden from strangers does not reveal itself to those that answer.
 func (d *dialer) dialAll(ctx context.Context, addrs []netip.AddrPort, how string) (found []PeerID) {
 	endpoint := d.open()
 	if endpoint == nil {

@@ -20,8 +20,8 @@ import (
 type session struct {
 	window  *window.Window
 	context json.RawMessage // what the other program sent with the invitation or its answer; guarded by Manager.mu
-	ends    uint64          // how often the program has seen it end; guarded by Manager.mu
-	person  bool            // a person wants it, and not just a policy; guarded by Manager.mu
+	ends    uint64          // how many times the program has seen it end; guarded by Manager.mu
+	person  bool            // wanted by a person, not just by a policy; guarded by Manager.mu
 }
 
 // sessions begins, resumes and ends sessions as connections come and go.
@@ -54,7 +54,7 @@ func (ss *sessions) adoptLocked(p *peer, conn *transport.Conn, control *transpor
 	if old := p.link; old != nil {
 		// Requests sent on the old connection get no answer on the new one. Running transfers have connections of
 		// their own.
-		ss.dropLinkLocked(p) // first: nothing that still arrives over it begins anything
+		ss.dropLinkLocked(p) // first, so that nothing that still arrives over it takes effect
 		if p.session != nil {
 			p.session.window.Detach()
 		}
@@ -93,7 +93,7 @@ func (ss *sessions) adoptLocked(p *peer, conn *transport.Conn, control *transpor
 	if l.shared {
 		m.conflicts.foundLocked(p.id, p.name, conn.RemoteAddr())
 	}
-	// It was trusted by its ID alone: store its name, so that no one else can take it.
+	// It was trusted by its ID alone: store its name, so that no other device can claim it.
 	if m.knows(p.id) && m.profile.Peer(p.id).Name == "" {
 		ss.pinPeerLocked(p, p.name, m.profile.Decisions(p.id))
 	}
@@ -269,15 +269,15 @@ type consent struct {
 	decisions int // identity.Profile.Decisions when the person acted
 }
 
-// pinPeerLocked records that p is accepted: its key is pinned from now on. name is what a person was shown of it; empty
-// keeps the name that is stored. So a peer cannot have itself stored under a name that no one has seen.
+// pinPeerLocked records that p is accepted: its key is pinned from now on. name is the name that a person was shown;
+// empty keeps the stored one. So a peer cannot have itself stored under a name that no one has seen.
 //
 // decisions is identity.Profile.Decisions at the time of the user's action that this follows from.
 func (ss *sessions) pinPeerLocked(p *peer, name string, decisions int) {
 	m := ss.m
 	addrs := p.rememberedLocked()
 	taken := !m.profile.Impersonated(p.id, name).IsZero()
-	m.tasks.Start(func(context.Context) { // the disk may be slow, and nothing here waits for it
+	m.tasks.Start(func(context.Context) { // the disk may be slow, and nothing waits for it
 		err := m.profile.Accept(p.id, decisions, func(r *identity.Record) {
 			if name != "" && (r.Name == "" || !taken) { // a name that belongs to another peer is not stored
 				r.Name = name
@@ -322,7 +322,7 @@ func (ss *sessions) endLocked(p *peer, err error) {
 	p.session = nil
 	m.publish(PeerRemoved{gone, err})
 	m.table.publishLocked(p)
-	m.invitations.inviteOthersLocked() // a slot is free now
+	m.invitations.inviteOthersLocked() // a slot has become free
 }
 
 // unanswered converts err for messages whose outcome is unknown: some errors would otherwise claim that the peer did

@@ -24,7 +24,7 @@ var transitions = map[event]map[State]State{
 	ended:    {Connected: Found, Reconnecting: Found},
 }
 
-// happened changes the state as an event demands.
+// happened applies an event to the state.
 func (p *peer) happened(ev event) {
 	if to, ok := transitions[ev][p.state]; ok {
 		p.state = to

@@ -7,7 +7,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// What follows lets the tests of package engine see and change what programs cannot.
+// These functions give the tests of package engine access to internal state.
 
 // WhileSessionBegins calls f while a session with a peer is beginning: the session exists, and the link does not carry
 // it yet. After d, the beginning completes.
@@ -21,8 +21,8 @@ func (m *Manager) WhileSessionBegins(id PeerID, d time.Duration, f func()) {
 	l.session.Store(s)
 }
 
-// Tell acts as if a peer with a session had announced others.
-func (m *Manager) Tell(from PeerID, list ...wire.PeerAt) error {
+// AnnounceFrom acts as if a peer with a session had announced others.
+func (m *Manager) AnnounceFrom(from PeerID, list ...wire.PeerAt) error {
 	m.mu.Lock()
 	p := m.peers[from]
 	l := p.link

@@ -12,7 +12,7 @@ func (m *Manager) TrustChanged(id PeerID, t identity.Trust) {
 	if t == identity.Blocked || t == identity.Unknown {
 		delete(m.sessions.resume, id)
 	}
-	m.invitations.recheckLocked() // a policy may admit it no longer
+	m.invitations.recheckLocked() // a policy may no longer admit it
 	p := m.peers[id]
 	if p == nil {
 		return
@@ -29,7 +29,7 @@ func (m *Manager) TrustChanged(id PeerID, t identity.Trust) {
 		p.wanted = false
 		m.table.leaveStrangersLocked() // it is a stranger now
 	}
-	m.table.publishAllLocked() // a name may belong to it now, or to it no longer
+	m.table.publishAllLocked() // the owner of a name may have changed
 }
 
 // Accepted records that a person here has accepted a peer that was shown under a name.
@@ -41,13 +41,13 @@ func (m *Manager) Accepted(id PeerID, name string) {
 	}
 }
 
-// AcceptedBy records that the peer of a link has accepted what a person here has sent to it. decisions is
+// AcceptedBy records that the peer of a link has accepted what the user has sent to it. decisions is
 // identity.Profile.Decisions when the person sent it.
 func (m *Manager) AcceptedBy(l *Link, name string, decisions int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := l.peer
-	m.sessions.pinPeerLocked(p, name, decisions) // a user here has chosen to send to this peer
+	m.sessions.pinPeerLocked(p, name, decisions) // the user has chosen to send to this peer
 	if l.shared {
 		m.conflicts.reportLocked(p.id, p.name, l.conn.RemoteAddr())
 	}

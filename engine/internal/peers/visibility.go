@@ -74,9 +74,8 @@ func (a *acceptor) answers(id PeerID) bool {
 	return m.self.Visible == VisibleToAll || m.pairings.IsOpen() || p != nil && p.link != nil || m.transfers.Busy(id)
 }
 
-// welcomeLocked reports whether a connection that id has dialled may become the link to it. It repeats the check in
-// answers, since this engine may have hidden, or its pairing window may have closed, after the handshake. A session
-// continues.
+// welcomeLocked reports whether a connection that id has dialled may become its link. It repeats the check in answers,
+// since this engine may have hidden, or its pairing window may have closed, after the handshake. A session continues.
 func (a *acceptor) welcomeLocked(id PeerID) bool {
 	m := a.m
 	if m.self.Visible == VisibleToAll || m.profile.Peer(id).Trust != identity.Unknown {
@@ -86,7 +85,7 @@ func (a *acceptor) welcomeLocked(id PeerID) bool {
 	return m.pairings.IsOpen() || p != nil && (p.session != nil || p.wanted) || m.transfers.Busy(id)
 }
 
-// leaveStrangersLocked closes connections to strangers that are not in use and that the program has not asked for.
+// leaveStrangersLocked closes unused connections to strangers that the program has not asked for.
 func (pt *peerTable) leaveStrangersLocked() {
 	m := pt.m
 	if m.self.Visible == VisibleToAll || m.pairings.IsOpen() {

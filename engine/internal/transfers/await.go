@@ -43,7 +43,7 @@ func (m *Manager) whilePaused(ctx context.Context, t *item) error {
 }
 
 // awaitPeer waits for a connection to t's peer, and dials its last addresses if discovery does not find it. Without
-// Keep the transfer is given up after a while; with Keep its state shows that it waits.
+// Keep the transfer fails after a while; with Keep its state shows that it waits.
 func (s *sender) awaitPeer(ctx context.Context) (Link, error) {
 	m, t := s.m, s.t
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
@@ -114,7 +114,7 @@ func (s *sender) linkWithin(ctx context.Context, wait time.Duration) (Link, erro
 	}
 }
 
-// probe dials the last addresses of a peer that is not in sight.
+// probe dials the last addresses of a peer that discovery does not find.
 func (m *Manager) probe(ctx context.Context, id identity.PeerID, addrs []netip.AddrPort) {
 	if len(addrs) == 0 || id.IsZero() || !m.beginProbe(id) {
 		return

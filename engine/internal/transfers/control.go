@@ -106,14 +106,14 @@ func (m *Manager) TakePause(from identity.PeerID, id string, on bool) {
 // errPaused ends an attempt that will resume later.
 var errPaused = fmt.Errorf("%w: paused", transfer.ErrInterrupted)
 
-// pauseLocked stores the choice and whose it was, and ends the attempt in progress.
+// pauseLocked stores the choice and which side made it, and ends the attempt in progress.
 func (m *Manager) pauseLocked(t *item, on, byPeer bool) {
 	if t.paused == on {
 		return
 	}
 	t.paused = on
 	t.view.ByPeer = on && byPeer
-	t.offered = now() // its sender is there, or the user is
+	t.offered = now() // its sender or its user is present
 	if on {
 		m.happenedLocked(t, pauses, nil)
 		if t.run != nil {
@@ -148,7 +148,7 @@ func (m *Manager) SetPriority(id ID, priority int) error {
 	return nil
 }
 
-// Drop ends the transfers with a peer that this engine no longer deals with.
+// Drop ends the transfers with a peer that refuses this engine.
 func (m *Manager) Drop(id identity.PeerID, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -172,7 +172,7 @@ func (m *Manager) LinkDown(l Link, err error) {
 }
 
 // Busy reports whether a transfer with a peer is running or waiting for it: hiding should not interrupt that transfer,
-// and the other side knows us already.
+// and the other side already knows this device.
 func (m *Manager) Busy(id identity.PeerID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

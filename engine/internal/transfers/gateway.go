@@ -16,10 +16,10 @@ type GatewayLink interface {
 	Receive(ctx context.Context, id string, in *transfer.Intake) error
 	// Deliver offers what is listed and waits for the answer, calls accepted, and sends. The listing may still be
 	// filling.
-	Deliver(ctx context.Context, l *transfer.Listing, accepted func(), told func(transfer.Progress)) (transfer.Result, error)
+	Deliver(ctx context.Context, l *transfer.Listing, accepted func(), onProgress func(transfer.Progress)) (transfer.Result, error)
 }
 
-// errNoPause refuses what the protocol of a gateway does not have.
+// errNoPause refuses a pause, which the protocol of a gateway does not have.
 var errNoPause = wire.Reword("a transfer with this device cannot be paused", wire.ErrUnavailable)
 
 // isGateway reports whether a gateway moves the data.
@@ -36,11 +36,11 @@ func via(l Link) string {
 	return ""
 }
 
-// takeFrom receives an accepted offer of a device that a gateway reaches. What is whole stays when the rest fails.
+// takeFrom receives an accepted offer of a device that a gateway reaches. Complete files are kept when others fail.
 func (r *receiver) takeFrom(ctx context.Context, l GatewayLink) (transfer.Result, error) {
 	m, t := r.m, r.t
 	m.mu.Lock()
-	opts := transfer.IntakeOptions{Dir: t.accept.Dir, Reserve: t.accept.Reserve, Told: m.track(t), Known: m.isOpen}
+	opts := transfer.IntakeOptions{Dir: t.accept.Dir, Reserve: t.accept.Reserve, OnProgress: m.track(t), Known: m.isOpen}
 	most := t.byteLimitLocked()
 	m.mu.Unlock()
 	opts.Most = func() transfer.Totals { return most }

@@ -18,13 +18,14 @@ type Host interface {
 	Current(id identity.PeerID) Link
 	// Changed returns a channel that is closed when a peer or its connection changes.
 	Changed() <-chan struct{}
-	// Probe dials the last addresses of a peer that is not in sight, and waits for the result. Without the lock.
+	// Probe dials the last addresses of a peer that discovery does not find, and waits for the result. Without the
+	// lock.
 	Probe(ctx context.Context, id identity.PeerID, addrs []netip.AddrPort)
 	// Accepted is called when an offer of a peer was accepted by a person, or is one of a known peer. Without the lock.
 	// name is what the person was shown.
 	Accepted(id identity.PeerID, name string)
-	// AcceptedBy is called when a peer has accepted an offer that a person here has made to it. Without the lock.
-	// name is what the person was shown.
+	// AcceptedBy is called when a peer has accepted an offer that the user has made to it. Without the lock. name is
+	// what the person was shown.
 	AcceptedBy(l Link, name string, decisions int)
 	// Publish publishes the newest state of a transfer. The manager's lock is held.
 	Publish(t Transfer)

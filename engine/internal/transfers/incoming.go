@@ -76,7 +76,7 @@ func (r *receiver) run(ctx context.Context) {
 		time.Sleep(attemptsEndSlowly)
 		r.askForMore()
 		return
-	case ctx.Err() != nil && (goesOn(err) || errors.Is(err, context.Cause(ctx))):
+	case ctx.Err() != nil && (mayRetry(err) || errors.Is(err, context.Cause(ctx))):
 		if m.tasks.EndedBy(ctx) && !isGateway(r.link()) { // the next run of the program resumes it
 			return
 		}
@@ -124,7 +124,7 @@ func (t *item) deliveredAnswerLocked(attempt int64) wire.OfferAnswer {
 	}
 }
 
-// sayFailed sends the other side the reason why a transfer failed, unless the reason came from there.
+// sayFailed sends the other side the reason why a transfer failed, unless it found the reason itself.
 func (m *Manager) sayFailed(t *item, err error) {
 	msg := wire.OfferCancel{ID: string(t.view.ID), Code: wire.CodeOf(err)}
 	var f *transfer.Failure
@@ -142,7 +142,7 @@ func (m *Manager) sayFailed(t *item, err error) {
 	m.sendToLocked(t.view.Peer, msg)
 }
 
-// askForMore asks the person again about an offer that brought more than it showed; data that has arrived is kept
+// askForMore asks the person again about an offer that delivers more than it announced; data that has arrived is kept
 // until the answer. The sender repeats the offer by itself.
 func (r *receiver) askForMore() {
 	m, t := r.m, r.t
@@ -207,7 +207,7 @@ func (r *receiver) take(ctx context.Context) (transfer.Result, error) {
 		switch {
 		case err == nil:
 			return result, nil
-		case !goesOn(err), errors.Is(err, errMore):
+		case !mayRetry(err), errors.Is(err, errMore):
 			return result, err
 		case ctx.Err() != nil:
 			return result, context.Cause(ctx)
@@ -215,7 +215,7 @@ func (r *receiver) take(ctx context.Context) (transfer.Result, error) {
 			continue
 		}
 		last = err
-		m.goesOnWithout(t, err)
+		m.continueAfter(t, err)
 	}
 }
 
@@ -266,7 +266,7 @@ func (r *receiver) awaitAttempt(ctx context.Context, last error) (attempt, error
 	}
 }
 
-// How long an accepted transfer waits for a sender that does not come back, whatever the sender says.
+// How long an accepted transfer waits for a sender that does not come back, whatever the sender has asked for.
 const (
 	idleLimit          = 30 * 24 * time.Hour
 	idleLimitStrangers = 24 * time.Hour
@@ -338,7 +338,7 @@ func (r *receiver) choose(name string) transfer.Existing {
 func (r *receiver) receiveOnce(ctx context.Context, a attempt) (transfer.Result, error) {
 	m, t := r.m, r.t
 	o := r.receiveOptions()
-	o.Told, o.Limit = m.track(t), m.within(t)
+	o.OnProgress, o.Limit = m.track(t), m.within(t)
 	run := m.newRun(ctx, t, a.link, a.n)
 	defer run.end()
 	at := listensAt(a.link)
@@ -348,7 +348,7 @@ func (r *receiver) receiveOnce(ctx context.Context, a attempt) (transfer.Result,
 	m.mu.Unlock()
 	result, err := transfer.Receive(run.ctx, run.lanes, o)
 	m.mu.Lock()
-	t.offered = now() // an attempt may take days, and the sender was there
+	t.offered = now() // an attempt may take days, and the sender was present
 	m.mu.Unlock()
 	return result, run.reason(err)
 }

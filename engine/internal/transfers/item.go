@@ -37,11 +37,11 @@ type item struct {
 	attempt  int64      // the number of the newest offer
 	proposed bool       // the offer was sent: updates may follow
 	accepted bool
-	revoked  bool      // the acceptance ends with the attempt under way
-	offered  time.Time // incoming: when its sender was there last
+	revoked  bool      // the acceptance ends with the current attempt
+	offered  time.Time // incoming: when its sender was last present
 	held     bool      // to be accepted by policy once its size is known
 	agreed   agreement
-	// asksAgain means that more arrived than the offer showed: when it is offered again, the person is asked.
+	// asksAgain means that more arrived than the offer announced: when it is offered again, the person is asked.
 	asksAgain bool
 	newest    wire.Offer // incoming: the latest offer received after it was accepted
 	byPolicy  bool       // accepted by policy
@@ -88,7 +88,7 @@ func (m *Manager) stopLocked(t *item, err error) {
 		t.cancel(err)
 	default:
 		m.finishLocked(t, err)
-		if t.view.Incoming && t.view.State == Cancelled { // there is no goroutine that does it
+		if t.view.Incoming && t.view.State == Cancelled { // no goroutine does it
 			m.discardLocked(t)
 		}
 	}
@@ -99,7 +99,7 @@ func (m *Manager) finishLocked(t *item, err error) {
 	if t.view.State.Final() {
 		return
 	}
-	if errors.Is(err, transfer.ErrCancelled) { // callers know one error for that
+	if errors.Is(err, transfer.ErrCancelled) { // callers expect one error for that
 		err = wire.ErrCancelled
 	}
 	t.stepLocked(endOf(err), err)
@@ -113,7 +113,7 @@ func (m *Manager) finishLocked(t *item, err error) {
 	t.setOfferLocked(nil)
 	t.cancel = nil
 	if t.spooled != "" && m.spool.release(t.spooled) {
-		m.tasks.Start(m.spool.cleanNow) // without a run, Close does it
+		m.tasks.Start(m.spool.cleanNow) // if the engine does not run, Close does it
 	}
 	close(t.done)
 	if t.revoked {

@@ -21,7 +21,7 @@ const (
 	lossyAt = 0.002
 	// quicLimit is the rate, in bytes per second, from which the processor limits QUIC rather than the line.
 	quicLimit = 130e6
-	// tryAgain is how long to wait after a step that brought nothing; the time doubles with each.
+	// tryAgain is how long to wait after a step that brought no gain; the time doubles with each.
 	tryAgain     = 8 * time.Second
 	tryAgainMost = time.Minute
 )

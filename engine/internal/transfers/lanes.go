@@ -113,7 +113,7 @@ func (r *run) end() {
 	}
 }
 
-// reason returns err, or the reason why the attempt was stopped if err does not say more.
+// reason returns err, or the reason why the attempt was stopped if that says more.
 func (r *run) reason(err error) error {
 	cause := context.Cause(r.ctx)
 	if err == nil || cause == nil || errors.Is(cause, context.Canceled) || !transfer.Passing(err) {
@@ -367,12 +367,12 @@ func (m *Manager) AcceptLane(l *transport.LaneConn, place *transport.Waiting) {
 		l.Interrupt()
 		return
 	}
-	place.Leave() // it belongs to its transfer now, which limits its lanes itself
+	place.Leave() // it now belongs to its transfer, which limits its own lanes
 	l.SetDeadline(time.Time{})
 	r.give(l)
 }
 
-// expected returns the attempt that a lane belongs to; nil if none waits for it.
+// expected returns the attempt to which a lane belongs; nil if none waits for it.
 func (m *Manager) expected(l *transport.LaneConn, hello wire.Lane) *run {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -38,8 +38,8 @@ func (t *item) setOfferLocked(o *Offer) {
 
 // Accept accepts the files into a folder. The transfer then runs by itself, and resumes by itself after any
 // interruption, including a restart of either side with the same profile; Watch and Wait report its progress. It may
-// bring what was offered, plus a small margin for a source that has grown since. Errors are wire.ErrAnswered, and the
-// reasons why the folder cannot be used.
+// deliver no more than was offered, plus a small margin for a source that has grown since. Errors are wire.ErrAnswered,
+// and the reasons why the folder cannot be used.
 func (o *Offer) Accept(opts AcceptOptions) error {
 	dir, err := filepath.Abs(opts.Dir)
 	if err != nil || opts.Dir == "" {

@@ -28,7 +28,7 @@ const (
 )
 
 // crossing is how long after a cancellation an offer of the same transfer counts as one that its sender had repeated
-// before it knew. Later, a person there offers it again.
+// before it knew. Later ones count as a new offer by the user.
 const crossing = 3 * time.Second
 
 // TakeOffer handles an offer of a peer, or the repetition of one.
@@ -103,7 +103,7 @@ func (m *Manager) TakeOffer(from identity.PeerID, name string, l Link, msg wire.
 	m.expireOfferLaterLocked(t)
 }
 
-// askWithLocked asks the person again about an offer that brought more than it showed, with the sender's current
+// askWithLocked asks the person again about an offer that delivers more than it announced, with the sender's current
 // totals.
 func (m *Manager) askWithLocked(t *item, msg wire.Offer) (code wire.Code, taken bool) {
 	t.asksAgain = false
@@ -189,7 +189,7 @@ func (m *Manager) expireOfferLaterLocked(t *item) {
 	m.tasks.Start(func(ctx context.Context) { m.expire(ctx, t, offer, done) })
 }
 
-// expire ends an offer that no one answers; a nil offer is one that its sender has to repeat.
+// expire ends an unanswered offer; a nil offer is one that its sender has to repeat.
 func (m *Manager) expire(ctx context.Context, t *item, offer *Offer, done <-chan struct{}) {
 	timer := time.NewTimer(OfferTimeout)
 	defer timer.Stop()

@@ -23,16 +23,17 @@ const (
 	// lanes are opened again.
 	stalledAfter = 5 * time.Second
 	lostAfter    = time.Minute
-	// vainAttempts is how many consecutive attempts without progress, each over a live connection, fail the transfer.
-	vainAttempts = 5
-	// probeFor limits a dial to the last addresses of a peer that is not in sight.
+	// maxStalledAttempts is how many consecutive attempts without progress, each over a live connection, fail the
+	// transfer.
+	maxStalledAttempts = 5
+	// probeFor limits a dial to the last addresses of a peer that discovery does not find.
 	probeFor   = 2 * time.Second
 	retryFirst = 200 * time.Millisecond
 	retryMost  = 5 * time.Second
 )
 
-// goesOn reports whether another attempt may succeed after err.
-func goesOn(err error) bool {
+// mayRetry reports whether another attempt may succeed after err.
+func mayRetry(err error) bool {
 	return transfer.Passing(err) || errors.Is(err, transport.ErrLost) || errors.Is(err, wire.ErrTimeout)
 }
 
@@ -60,7 +61,7 @@ func (s *sender) run(ctx context.Context) {
 	counting.Wait()
 	switch {
 	case err == nil:
-	case ctx.Err() != nil && (goesOn(err) || errors.Is(err, context.Cause(ctx))):
+	case ctx.Err() != nil && (mayRetry(err) || errors.Is(err, context.Cause(ctx))):
 		if m.tasks.EndedBy(ctx) && t.view.Keep { // the outbox keeps it
 			return
 		}
@@ -75,7 +76,7 @@ func (s *sender) run(ctx context.Context) {
 func (s *sender) deliver(ctx, counter context.Context, counting *sync.WaitGroup) (transfer.Result, error) {
 	m, t := s.m, s.t
 	var none transfer.Result
-	vain, pause := 0, retryFirst
+	stalled, pause := 0, retryFirst
 	if err := s.list(); err != nil {
 		return none, err
 	}
@@ -103,26 +104,26 @@ func (s *sender) deliver(ctx, counter context.Context, counting *sync.WaitGroup)
 			return result, err
 		}
 		if s.done() > done {
-			vain, pause = 0, retryFirst
+			stalled, pause = 0, retryFirst
 		}
 		switch {
-		case ctx.Err() != nil && goesOn(err):
+		case ctx.Err() != nil && mayRetry(err):
 			return result, context.Cause(ctx)
 		case ctx.Err() != nil:
 			return result, err
 		case errors.Is(err, errPaused):
 			continue
 		case s.mayComeBack(err): // its program runs but does not accept offers at the moment
-			vain = 0
-		case !goesOn(err):
+			stalled = 0
+		case !mayRetry(err):
 			return result, err
 		}
-		if !m.goesOnWithout(t, err) {
+		if !m.continueAfter(t, err) {
 			return result, err
 		}
 		if l.Err() == nil {
-			vain++
-			if vain >= vainAttempts && !errors.Is(err, transfer.ErrDiskFull) {
+			stalled++
+			if stalled >= maxStalledAttempts && !errors.Is(err, transfer.ErrDiskFull) {
 				return result, err
 			}
 		}
@@ -194,9 +195,9 @@ func (s *sender) mayComeBack(err error) bool {
 	return (t.accepted || t.view.Keep) && (errors.Is(err, wire.ErrUnavailable) || errors.Is(err, wire.ErrBusy))
 }
 
-// goesOnWithout records why an attempt has ended; it returns false if the transfer ends as well, since it was not
+// continueAfter records why an attempt has ended; it returns false if the transfer ends as well, since it was not
 // accepted yet.
-func (m *Manager) goesOnWithout(t *item, err error) bool {
+func (m *Manager) continueAfter(t *item, err error) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.log.Info("transfer interrupted", "id", t.view.ID, "peer", t.view.Peer.Short(), "incoming", t.view.Incoming, "err", err)
@@ -237,6 +238,6 @@ func (s *sender) sendOnce(ctx context.Context, l Link, n int64) (transfer.Result
 	defer leave()
 	run := m.newRun(ctx, t, l, n)
 	defer run.end()
-	result, err := transfer.Send(run.ctx, run.lanes, transfer.SendOptions{Listing: t.listing, Links: t.opts.Links, Shared: t.shared, Told: m.track(t)})
+	result, err := transfer.Send(run.ctx, run.lanes, transfer.SendOptions{Listing: t.listing, Links: t.opts.Links, Shared: t.shared, OnProgress: m.track(t)})
 	return result, run.reason(err)
 }

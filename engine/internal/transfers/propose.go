@@ -162,7 +162,7 @@ func (s *sender) propose(ctx context.Context, l Link) (int64, error) {
 		case <-l.Done():
 			return n, fmt.Errorf("the connection ended: %w", lostBy(l.Err()))
 		case <-timer.C:
-			if accepted { // the other side has forgotten the transfer, and no one there answers
+			if accepted { // the other side has forgotten the transfer, and no program there answers
 				return n, fmt.Errorf("continuing the transfer: %w", wire.ErrTimeout)
 			}
 			m.mu.Lock()
@@ -182,12 +182,12 @@ func (s *sender) propose(ctx context.Context, l Link) (int64, error) {
 	}
 }
 
-// errUnanswered reports an offer that no one has answered: retrying would not help.
+// errUnanswered reports an offer that was not answered in time: retrying would not help.
 var errUnanswered = wire.Reword("the offer was neither accepted nor declined in time", context.DeadlineExceeded)
 
 // lostBy converts the end of a connection for a transfer, which resumes over the next connection whatever the reason.
 func lostBy(err error) error {
-	if err == nil || goesOn(err) {
+	if err == nil || mayRetry(err) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", transport.ErrLost, err)

@@ -7,7 +7,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// Forget ends the transfers with a peer that the user does not know any more. A delivery would make it known again.
+// Forget ends the transfers with a peer that the user has forgotten. A delivery would make it known again.
 func (m *Manager) Forget(id identity.PeerID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

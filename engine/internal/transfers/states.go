@@ -9,7 +9,7 @@ type event int
 const (
 	proposed   event = iota // the offer was sent to the peer
 	accepted                // a person or a rule here has accepted it
-	askedAgain              // it brings more than was accepted: the person is asked again
+	askedAgain              // it delivers more than was accepted: the person is asked again
 	waits                   // it waits for a turn, or for its peer
 	moves                   // bytes arrive
 	stalls                  // no bytes arrive, for now
@@ -51,8 +51,8 @@ func unlessEnded(to State) map[State]State {
 	return all
 }
 
-// stepLocked changes the state as an event demands, with the reason for it. It reports whether the state or the reason
-// has changed.
+// stepLocked applies an event to the state, with the reason for it. It reports whether the state or the reason has
+// changed.
 func (t *item) stepLocked(ev event, why error) bool {
 	v := &t.view
 	to, ok := transitions[ev][v.State]
@@ -63,7 +63,7 @@ func (t *item) stepLocked(ev event, why error) bool {
 	return true
 }
 
-// happenedLocked changes the state as an event demands, and publishes that.
+// happenedLocked applies an event to the state, and publishes the result.
 func (m *Manager) happenedLocked(t *item, ev event, why error) {
 	if !t.stepLocked(ev, why) {
 		return

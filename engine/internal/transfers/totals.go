@@ -13,16 +13,16 @@ type agreement struct {
 	counting bool // the sender was visibly still counting
 }
 
-// errMore ends an attempt that brings more than the person saw when accepting: the person is asked again.
+// errMore ends an attempt that delivers more than the person saw when accepting: the person is asked again.
 var errMore = fmt.Errorf("%w: more data is arriving than was shown when the offer was accepted", transfer.ErrInterrupted)
 
-// byteLimitLocked returns how much an accepted offer may bring.
+// byteLimitLocked returns how many bytes an accepted offer may deliver.
 func (t *item) byteLimitLocked() transfer.Totals {
 	v := t.view
-	if t.byPolicy { // no one has looked at it: the limit is what was charged for it
+	if t.byPolicy { // it was accepted without a person: the limit is what was charged for it
 		return transfer.Totals{Files: v.Files, Folders: v.Folders, Bytes: cost(v) - 4<<10*(v.Files+v.Folders)}
 	}
-	if a := t.agreed; a.counting { // the sender had only counted a part
+	if a := t.agreed; a.counting { // the sender had counted only a part
 		files, folders, size := a.totals.Files, a.totals.Folders, min(a.totals.Bytes, math.MaxInt64/8)
 		return transfer.Totals{Files: more(4*files, 4, 1000), Folders: more(4*folders, 4, 1000), Bytes: more(4*size, 4, 64<<20)}
 	}
@@ -50,15 +50,15 @@ func grown(files, folders, size int64) transfer.Totals {
 
 func more(n, share, least int64) int64 { return n + max(n/share, least) }
 
-// exceeds reports whether what comes is more than most.
+// exceeds reports whether an amount is more than most.
 func exceeds(come, most transfer.Totals) bool {
 	return come.Files+come.Links > most.Files || come.Folders > most.Folders || come.Bytes > most.Bytes
 }
 
-// within returns a function that reports whether an accepted offer may bring so much: what was announced, and slightly
-// more for a source that has grown since. Anything beyond that is a violation, unless the sender was still counting
-// when the offer was accepted, announced the larger size when it repeated the offer, or has been counting again since.
-// In these cases the person is asked again.
+// within returns a function that reports whether an accepted offer may deliver that much: what was announced, and
+// slightly more for a source that has grown since. Anything beyond that is a violation, unless the sender was still
+// counting when the offer was accepted, announced the larger size when it repeated the offer, or has been counting
+// again since. In these cases the person is asked again.
 func (m *Manager) within(t *item) func(transfer.Totals) error {
 	return func(come transfer.Totals) error {
 		m.mu.Lock()

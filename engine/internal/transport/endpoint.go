@@ -263,7 +263,7 @@ func (e *Endpoint) dialFrom(tr *quic.Transport) func(context.Context, netip.Addr
 		ctx, cancel := context.WithTimeout(ctx, DialTimeout)
 		defer cancel()
 		refused := make(chan error, 1)
-		tell := func(err error) {
+		report := func(err error) {
 			select {
 			case refused <- err:
 			default:
@@ -273,7 +273,7 @@ func (e *Endpoint) dialFrom(tr *quic.Transport) func(context.Context, netip.Addr
 		if kind == Lane {
 			cfg = laneConfig()
 		}
-		q, err := tr.Dial(ctx, net.UDPAddrFromAddrPort(addr), e.tlsConfig(want, true, tell, kind), cfg)
+		q, err := tr.Dial(ctx, net.UDPAddrFromAddrPort(addr), e.tlsConfig(want, true, report, kind), cfg)
 		if err != nil {
 			select {
 			case err = <-refused:

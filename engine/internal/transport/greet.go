@@ -121,7 +121,7 @@ func (c *Conn) Acknowledge(s *Stream, hello wire.Hello) error {
 
 // AwaitAnswer follows Acknowledge if the connection is to replace another one: it waits, for at most wait, until the
 // dialler shows that it still has the connection. A dialler that has given up reports that, but the packet may be lost,
-// and its hello may be read long after. On an error the connection is closed.
+// and its hello may be read much later. On an error the connection is closed.
 func (c *Conn) AwaitAnswer(ctx context.Context, s *Stream, wait time.Duration) error {
 	err := c.within(ctx, wait, func(context.Context) error {
 		if err := s.WriteMessage(wire.Ping{}); err != nil { // no request has the number 0, so its answer is ignored later

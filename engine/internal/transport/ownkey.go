@@ -19,8 +19,8 @@ var ErrOwnKey = errors.New("the device at that address uses this device's identi
 const (
 	// bothEnds is how long a connection to our own key is held until we know whether its other end is here too.
 	bothEnds = time.Second
-	// ownSecrets is how long its secret is remembered, longer than a handshake may take: a relay can delay the last
-	// packet of a handshake, so that the other end appears late.
+	// ownSecrets is how long the secret of such a connection is remembered, longer than a handshake may take: a relay
+	// can delay the last packet of a handshake, so that the other end appears late.
 	ownSecrets = 30 * time.Second
 	// maxOwnSecrets limits their number. Only this device's own dials, or a device with a copy of its key, create
 	// them.

@@ -171,7 +171,7 @@ type Offer struct {
 	Attempt int64 `json:"attempt"`
 	// Keep means that the sender waits without a time limit for a receiver that is offline.
 	Keep bool `json:"keep,omitempty"`
-	// Note is the sender's words about it, for a person.
+	// Note is the sender's note, for a person.
 	Note string `json:"note,omitempty"`
 }
 

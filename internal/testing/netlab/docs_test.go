@@ -24,8 +24,8 @@ import (
 
 const root = "../../.."
 
-// told lists the pages with commands for readers to type.
-var told = []string{
+// commandPages lists the pages with commands for readers to type.
+var commandPages = []string{
 	"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/api.md", "docs/architecture.md", "docs/building.md", "docs/cli.md", "docs/figures.md", "docs/packaging.md",
 	"docs/json-rpc.md", "docs/parity.md", "docs/performance.md", "docs/reach.md", "docs/security.md", "docs/testing.md", "docs/window.md",
 }
@@ -109,13 +109,13 @@ func page(t *testing.T, name string) string {
 	return string(b)
 }
 
-// typed lists the commands of the docs: lines of blocks without a language, and inline code.
+// commandPages lists the commands of the docs: lines of blocks without a language, and inline code.
 func typed(t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}
 	block := regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```")
 	command := regexp.MustCompile(`^(make [a-z-]+$|go (run|test|build|mod) |sh |build/multipeer-cli |multipeer-cli [a-z]+|systemctl |loginctl |launchctl |schtasks |[A-Z_]+=\S+ .*go )`)
-	for _, name := range told {
+	for _, name := range commandPages {
 		text := page(t, name)
 		for _, m := range block.FindAllStringSubmatch(text, -1) {
 			if m[1] != "" || name == "docs/cli.md" { // docs/cli.md has a synopsis, see TestSynopsis

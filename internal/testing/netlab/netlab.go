@@ -158,9 +158,9 @@ type Route struct {
 	routers [2]*Host
 }
 
-// NewRoute builds a Route and removes it when the test ends. tell sets whether the routers report to a sender that a
+// NewRoute builds a Route and removes it when the test ends. report sets whether the routers report to a sender that a
 // packet is too large (ICMP, RFC 1191), which many firewalls prevent.
-func NewRoute(t testing.TB, mtu int, tell bool) *Route {
+func NewRoute(t testing.TB, mtu int, report bool) *Route {
 	t.Helper()
 	l := New(t, 0)
 	hosts := [2]*Host{l.Lonely(), l.Lonely()}
@@ -175,7 +175,7 @@ func NewRoute(t testing.TB, mtu int, tell bool) *Route {
 		l.sh(inside+"ip link set lan up", router.ns)
 		l.sh(inside+"ip route add default via %s254", h.ns, net)
 		l.sh(inside+"sysctl -qw net.ipv4.ip_forward=1", router.ns)
-		if !tell {
+		if !report {
 			router.Firewall("output", "icmp type destination-unreachable drop;")
 		}
 	}

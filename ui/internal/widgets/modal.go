@@ -7,7 +7,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// Modal is a dialog over the window. Escape closes it, and so does the end of its subject, such as a link that was
+// Modal is a dialog over the window. Escape closes it. It also closes when its subject ends, such as when a link was
 // used.
 type Modal struct {
 	over     fyne.Canvas

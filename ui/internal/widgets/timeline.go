@@ -17,7 +17,7 @@ type Item = Flexible
 // rows is the source of a timeline: any number of rows, made when they come into view.
 type rows interface {
 	Count() int
-	// Row returns row i. It is called again and again while the row is in view, and has to return the same item.
+	// Row returns row i. It is called repeatedly while the row is in view, and has to return the same item.
 	Row(i int) Item
 }
 
@@ -112,7 +112,7 @@ func (t *Timeline) From(src rows) {
 	}
 }
 
-// Clear forgets which rows were in view: those that come next are what the user asked for.
+// Clear forgets which rows were in view: the user has asked for the rows that come next.
 func (t *Timeline) Clear() { t.view.Objects = nil }
 
 // Shrank updates the timeline after the source has lost n rows at the beginning.

@@ -34,7 +34,7 @@ const (
 	MaxAnnounced  = 2 * wire.MaxPeersAnnounced
 )
 
-// muteAgain is the time in which a peer that is mute twice is not let in by policies any more.
+// muteAgain is the period within which a second silent session means that policies no longer admit the peer.
 const muteAgain = 10 * time.Minute
 
 // maxAskers limits how many peers are remembered.
@@ -60,10 +60,10 @@ type asker struct {
 	lately     map[identity.PeerID]time.Time // guarded by the caller of LastGossip
 	declined   int
 	since      time.Time // when it was last declined
-	mute       time.Time // when its session last ended because it answered nothing
+	mute       time.Time // when its session last ended because it did not answer
 }
 
-// New returns limits that have seen nothing yet. A peer that the profile knows is limited less than a stranger.
+// New returns limits with nothing counted yet. A peer that the profile knows is limited less than a stranger.
 func New(profile *identity.Profile) *Asks {
 	a := &Asks{profile: profile}
 	a.Clear()
@@ -111,8 +111,8 @@ func (as *Asks) ofLocked(id identity.PeerID) *asker {
 	return a
 }
 
-// MayPrompt reports whether a peer may cause one more question to a person; device means that a gateway reaches it. What
-// strangers of other protocols ask does not limit those of our own.
+// MayPrompt reports whether a peer may cause one more question to a person; device means that a gateway reaches it.
+// Requests from strangers with other protocols do not count against those of our own.
 func (as *Asks) MayPrompt(id identity.PeerID, device bool) bool {
 	trust := as.profile.Peer(id).Trust
 	as.mu.Lock()
@@ -145,7 +145,7 @@ func (as *Asks) MayIntroduce(id identity.PeerID) bool {
 	return as.peers[id] == a && a.introduces.Allow() // a record that is not stored would limit nothing
 }
 
-// MayGossip reports whether one more peer may be announced to id, which would not dial more than that.
+// MayGossip reports whether one more peer may be announced to id, which accepts announcements at this rate.
 func (as *Asks) MayGossip(id identity.PeerID) bool {
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -173,8 +173,8 @@ func (as *Asks) Accepted(id identity.PeerID) {
 	}
 }
 
-// WasMute records that the session with a peer has ended because it answered nothing, and reports whether that has
-// happened before, lately.
+// WasMute records that the session with a peer has ended because it did not answer, and reports whether that has
+// happened before, recently.
 func (as *Asks) WasMute(id identity.PeerID) bool {
 	as.mu.Lock()
 	defer as.mu.Unlock()

@@ -31,13 +31,13 @@ type Link interface {
 }
 
 // Window is one side's state of the messages between two peers: its own messages without an answer, and which messages
-// of the other side were taken. So a connection that breaks and is re-established loses and duplicates no message, and
-// keeps their order. Numbers never restart, so a number identifies a message that was taken before. Its lock is held
+// of the other side were taken. So no message is lost, duplicated or reordered when a connection breaks and is
+// re-established. Numbers never restart, so a number identifies a message that was taken before. Its lock is held
 // during calls to the link and to the functions that it is given. All methods may be called concurrently.
 type Window struct {
 	slots  chan struct{} // one entry for each pending message
 	budget *Budget       // for the bytes of parked
-	mute   func()        // called when the other side answers nothing for the time that messages wait
+	mute   func()        // called when the other side has not answered for too long while messages wait
 
 	mu      sync.Mutex
 	link    Link  // carries the messages; nil while there is no connection
@@ -45,11 +45,11 @@ type Window struct {
 	next    uint64
 	pending []*outgoing // in the order of their numbers
 	heard   time.Time   // when an answer to a pending message last came
-	blocked time.Time   // when this side last did not read what comes
+	blocked time.Time   // when this side last could not read what had arrived
 
-	// What the other side has sent.
+	// The other side's messages.
 	waiting atomic.Int32            // how many messages are in parked
-	parked  []incoming              // those for which the program has no room, in the order of their numbers
+	parked  []incoming              // those for which the program has no room, in order
 	taken   uint64                  // the newest number
 	answers [2 * inFlight]wire.Code // the answers to the newest messages, by number
 }
@@ -72,11 +72,11 @@ type incoming struct {
 	answer  func(wire.Code)
 }
 
-// muteAfter is how long the other side answers nothing, with a full window, until it counts as mute.
+// muteAfter is how long the other side may leave a full window unanswered before it counts as mute.
 const muteAfter = 30 * time.Second
 
 // New returns a window that accepts no message before Attach. mute is called, without a lock held, when the window is
-// full, and the other side has answered nothing for muteAfter although this side has read all that came.
+// full and the other side has not answered for muteAfter, although this side has read everything that arrived.
 func New(budget *Budget, mute func()) *Window {
 	return &Window{budget: budget, mute: mute, slots: make(chan struct{}, MaxPending), ended: wire.ErrNotConnected}
 }
@@ -107,8 +107,8 @@ func (w *Window) AwaitRoom(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// Post numbers msg and sends it as soon as the window and a connection allow; when ctx ends, the message is
-// given up. The caller has reserved room. report receives the result once and must not block.
+// Post numbers msg and sends it as soon as the window and a connection allow; when ctx ends, the message is abandoned.
+// The caller has reserved room. report receives the result once and must not block.
 func (w *Window) Post(ctx context.Context, msg wire.Text, report func(error)) {
 	if w.post(ctx, msg, report) {
 		w.mute()
@@ -180,7 +180,7 @@ func (w *Window) muteLocked() bool {
 	return false
 }
 
-// Blocked records that this side cannot read what comes now, the answers of the other side included.
+// Blocked records that this side currently cannot read from the connection, including the other side's answers.
 func (w *Window) Blocked() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -250,7 +250,7 @@ func (w *Window) Attach(l Link) {
 	defer w.mu.Unlock()
 	w.link, w.ended = l, nil
 	for i := len(w.pending) - 1; i >= 0; i-- {
-		if w.pending[i].report == nil { // given up: do not repeat it
+		if w.pending[i].report == nil { // abandoned: do not repeat it
 			w.removeLocked(i, nil)
 		}
 	}
@@ -317,7 +317,7 @@ func (w *Window) Take(l Link, n uint64, size int, deliver func() wire.Code, answ
 		}
 		w.parked = append(w.parked, incoming{n, size, deliver, answer})
 		w.countParkedLocked()
-		w.retryLocked() // there may be room now, and Retry may have found nothing that waits
+		w.retryLocked() // there may be room now, and Retry may have run before the message waited
 	})
 	return taken
 }
@@ -379,7 +379,7 @@ func (w *Window) repeatedLocked(n uint64) (wire.Code, bool) {
 	case n > w.taken:
 		return 0, false
 	case w.taken-n >= uint64(len(w.answers)):
-		return wire.Failed, true // no honest sender has so many unanswered
+		return wire.Failed, true // no honest sender has that many unanswered
 	}
 	return w.answers[n%uint64(len(w.answers))], true
 }
