@@ -80,6 +80,33 @@ func TestReadme_NamesOnlyWhatExists(t *testing.T) {
 	}
 }
 
+// TestPages_HaveOneAddressOfTheRepository: FyneApp.toml names it, and every page agrees.
+func TestPages_HaveOneAddressOfTheRepository(t *testing.T) {
+	m := regexp.MustCompile(`(?m)^Website = "(https://[^"]+)"$`).FindStringSubmatch(read(t, "FyneApp.toml"))
+	if m == nil {
+		t.Fatal("FyneApp.toml names no website")
+	}
+	host := m[1][:strings.LastIndex(m[1], "/")] // with the owner
+	for _, page := range []string{"README.md", "SECURITY.md", "python/README.md", ".github/ISSUE_TEMPLATE/config.yml"} {
+		text := read(t, page)
+		if !strings.Contains(text, m[1]) {
+			t.Errorf("%s does not name %s", page, m[1])
+		}
+		for _, found := range regexp.MustCompile(regexp.QuoteMeta(host)+`/[\w.-]+`).FindAllString(text, -1) {
+			if found != m[1] {
+				t.Errorf("%s names %s instead of %s", page, found, m[1])
+			}
+		}
+	}
+}
+
+// TestReadme_IsShort: a newcomer reads it in five minutes.
+func TestReadme_IsShort(t *testing.T) {
+	if n := len(strings.Fields(read(t, "README.md"))); n > 1000 {
+		t.Errorf("README.md has %d words", n)
+	}
+}
+
 // TestParity_NamesOnlyWhatExists: each row of the parity table names existing tests, and each name of ours is exported
 // by the engine.
 func TestParity_NamesOnlyWhatExists(t *testing.T) {
