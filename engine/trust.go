@@ -26,7 +26,7 @@ func (e *Engine) SetTrust(id PeerID, t Trust) (err error) {
 	if l := e.gateways.Link(id); l != nil && !l.Proven() && (t == TrustSeen || t == TrustVerified) { // guard: gateway-trust
 		return fmt.Errorf("%w: this device cannot prove its identity, so another device could impersonate it", ErrInvalid)
 	}
-	// This must not happen inside Update: a save may wait for Update with the lock of the peers held.
+	// Not inside Decide: no other lock is taken while the profile is locked.
 	seen, _ := e.Peer(id)
 	err = e.profile.Decide(id, func(r *identity.Record) {
 		r.Trust = t

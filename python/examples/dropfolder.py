@@ -61,9 +61,10 @@ class DropFolder:
 
 
 async def main(name, folder, service="dropfolder"):
-    async with Engine(name, service, invite="everyone", accept="everyone") as engine:
-        drop = DropFolder(engine, Path(folder))
-        await engine.handle_offers(drop.accept)
+    engine = Engine(name, service, invite="everyone", accept="everyone")
+    drop = DropFolder(engine, Path(folder))
+    await engine.handle_offers(drop.accept)  # before the start, so that no offer comes too early
+    async with engine:
         looking = asyncio.create_task(drop.look())
         try:
             async for event in engine.events():

@@ -27,10 +27,12 @@ async def answer(message):
 
 
 async def main(name, peer=None, function="", *args, service="rpc"):
-    async with Engine(name, service, invite="everyone", accept="everyone") as engine:
-        topic = engine.topic("rpc")
+    engine = Engine(name, service, invite="everyone", accept="everyone")
+    topic = engine.topic("rpc")
+    if peer is None:
+        await topic.answer(answer)  # before the start, so that no call comes too early
+    async with engine:
         if peer is None:
-            await topic.answer(answer)
             print("serving as", engine.name, flush=True)
             async for _ in engine.events():
                 pass

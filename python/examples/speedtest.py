@@ -40,8 +40,9 @@ async def measure(engine, peer, size):
 
 
 async def main(name, peer=None, service="speedtest", size=SIZE):
-    async with Engine(name, service, invite="everyone", accept="everyone") as engine:
-        await engine.handle_stream("sink", sink)
+    engine = Engine(name, service, invite="everyone", accept="everyone")
+    await engine.handle_stream("sink", sink)  # before the start, so that no stream comes too early
+    async with engine:
         if peer is not None:
             await measure(engine, await engine.wait_for(peer), int(size))
             return

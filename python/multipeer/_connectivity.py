@@ -86,8 +86,13 @@ class MultipeerConnectivity:
                 invite="everyone",
                 accept="everyone",
                 window=WINDOW,
+                hidden=True,
+                blind=True,
             )
             self._rpc.call("handle_stream", name=_STREAM)
+            if not started["hosted"]:  # peers find this one now that it takes streams
+                self._rpc.call("set_advertising", on=True)
+                self._rpc.call("set_browsing", on=True)
         except MultipeerError as error:
             self._rpc.close()
             if error.kind == "invalid":

@@ -76,7 +76,11 @@ class Engine:
     peers the engine connects to automatically, ``"nobody"``, ``"verified"``, ``"known"`` or ``"everyone"``. context: a
     value that peers get with PeerAdded. profile: a folder that stores the identity. Without a profile, the identity is
     new at every start: after a restart, peers see a different device, and transfers cannot resume. localsend: also
-    exchange files and text with devices that have LocalSend (``Peer.via``). Other keyword arguments are settings of ``start`` in docs/json-rpc.md, such as ``interfaces=["lo"]``.
+    exchange files and text with devices that have LocalSend (``Peer.via``). Other keyword arguments are settings of
+    ``start`` in docs/json-rpc.md, such as ``interfaces=["lo"]``.
+
+    Register handlers (``handle_stream``, ``handle_offers``, ``handle_invitations``, ``Topic.answer``) before the block,
+    so that nothing arrives too early: other peers find the engine once they are in place.
 
     Methods take a ``Peer`` or its ID, not a name: ``find`` and ``wait_for`` look up a name.
 
@@ -116,6 +120,7 @@ class Engine:
         self._had_reader = False
         self._dropping = False  # a MessageDropped was reported since the last reader
         self._handled = 0
+        self._before_start: List[Tuple[str, Dict[str, Any]]] = []  # handlers to register at the start
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._process: Optional[asyncio.subprocess.Process] = None
         self._reading: Optional["asyncio.Task[None]"] = None
@@ -130,12 +135,29 @@ class Engine:
         )
         self._reading = asyncio.ensure_future(self._read())
         try:
-            started = await self._call("start", **self._settings)
+            await self._open()
         except BaseException:
             await self.close()
             raise
-        self.id, self.name = started["self"]["id"], started["self"]["name"]
         return self
+
+    async def _open(self) -> None:
+        # Until the handlers are registered, no peer finds this engine: what it sent would be refused.
+        quiet = {"hidden": True, "blind": True} if self._before_start else {}
+        started = await self._call("start", **{**self._settings, **quiet})
+        self.id, self.name = started["self"]["id"], started["self"]["name"]
+        for method, params in self._before_start:
+            await self._call(method, **params)
+        if quiet and not started["hosted"]:
+            for setting, method in (("hidden", "set_advertising"), ("blind", "set_browsing")):
+                if not self._settings.get(setting):
+                    await self._call(method, on=True)
+
+    async def _register(self, method: str, **params: Any) -> None:
+        if self._process is None and not self._closed:
+            self._before_start.append((method, params))
+        else:
+            await self._call(method, **params)
 
     async def __aexit__(self, *_: Any) -> None:
         await self.close()
@@ -303,7 +325,7 @@ class Engine:
             raise MultipeerError(f"streams named {name!r} already have a handler", "busy")
         self._stream_handlers[name] = handler
         try:
-            await self._call("handle_stream", name=name)
+            await self._register("handle_stream", name=name)
         except MultipeerError:
             del self._stream_handlers[name]
             raise
@@ -365,7 +387,7 @@ class Engine:
             raise MultipeerError("offers already have a handler", "busy")
         self._offers = handler  # before the call: an offer may arrive first
         try:
-            await self._call("handle_offers")
+            await self._register("handle_offers")
         except MultipeerError:
             self._offers = None
             raise
@@ -380,7 +402,7 @@ class Engine:
             raise MultipeerError("invitations already have a handler", "busy")
         self._invitations = handler
         try:
-            await self._call("handle_invitations")
+            await self._register("handle_invitations")
         except MultipeerError:
             self._invitations = None
             raise
@@ -677,7 +699,7 @@ class Topic:
             raise MultipeerError(f"the topic {self.name!r} already has a handler", "busy")
         answerers[self.name] = handler
         try:
-            await self._engine._call("answer", topic=self.name)
+            await self._engine._register("answer", topic=self.name)
         except MultipeerError:
             del answerers[self.name]
             raise

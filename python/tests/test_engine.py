@@ -398,3 +398,58 @@ def test_localsend_is_a_flag_of_the_program(monkeypatch):
     phone = Peer.of({"id": "x", "name": "Phone", "via": "LocalSend", "plain": True})
     assert (phone.via, phone.plain, phone.connected) == ("LocalSend", True, False)
     assert Peer.of({"id": "x", "name": "Ben"}).via == ""
+
+
+def test_handlers_registered_before_the_start_miss_nothing(service):
+    """Peers cannot find an engine whose handlers are not in place, unless it was started hidden."""
+
+    async def test():
+        a, b = pair(service)
+        calls = []
+        real = b._call
+
+        async def slow(method, **params):
+            if method in ("answer", "handle_stream"):
+                await asyncio.sleep(1)
+            calls.append(method)
+            return await real(method, **params)
+
+        async def double(message):
+            return 2 * message.value
+
+        async def echo(stream):
+            await stream.write(await stream.read_all())
+            await stream.close_write()
+
+        b._call = slow
+        await b.topic("math").answer(double)
+        await b.handle_stream("echo", echo)
+        async with a:
+            starting = asyncio.ensure_future(b.__aenter__())
+            ben = await a.wait_for("Ben")
+            assert await a.topic("math").request(21, ben) == 42
+            stream = await a.open_stream(ben, "echo")
+            await stream.write(b"hello")
+            await stream.close_write()
+            assert await stream.read_all() == b"hello"
+            await starting
+            await b.close()
+        assert calls[:3] == ["start", "answer", "handle_stream"]
+
+    run(test())
+
+
+def test_a_handler_registered_before_the_start_leaves_a_hidden_engine_hidden(service):
+    async def test():
+        a = Engine("Anna", service, accept="everyone", hidden=True, blind=True)
+        b = Engine("Ben", service, invite="everyone", accept="everyone")
+
+        async def echo(stream):
+            await stream.close()
+
+        await a.handle_stream("echo", echo)
+        async with a, b:
+            await asyncio.sleep(2)
+            assert await b.peers() == []
+
+    run(test())

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"multipeer/engine/internal/discovery"
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
@@ -119,28 +118,4 @@ func forEach[T any](ctx context.Context, all []T, do func(T)) {
 			do(t)
 		})
 	}
-}
-
-// Search probes every address of this machine's networks for an engine on its default port, connects to those that
-// answer, and returns them. The error gives the reason why not every address was probed.
-func (m *Manager) Search(ctx context.Context) ([]PeerID, error) {
-	if m.dialer.open() == nil {
-		return nil, wire.ErrClosed
-	}
-	sweeping, cancel := ctx, func() {}
-	if end, ok := ctx.Deadline(); ok { // leave time to dial the peers that answer
-		sweeping, cancel = context.WithDeadline(ctx, end.Add(-probeTime))
-	}
-	addrs, err := discovery.Sweep(sweeping, m.cfg.Interfaces, transport.DefaultPort)
-	cancel()
-	m.mu.Lock()
-	known := map[netip.Addr]bool{}
-	for _, p := range m.peers {
-		if p.link != nil {
-			known[p.link.conn.RemoteAddr().Addr()] = true
-		}
-	}
-	m.mu.Unlock()
-	addrs = slices.DeleteFunc(addrs, func(a netip.AddrPort) bool { return known[a.Addr()] })
-	return m.dialer.dialAll(ctx, addrs, "search"), err
 }
