@@ -94,9 +94,7 @@ func (p *pair) send(path string) error {
 	if err := <-accepted; err != nil {
 		return err
 	}
-	if t, err = p.a.Wait(ctx, t.ID); err != nil {
-		return err
-	}
+	_, err = p.a.Wait(ctx, t.ID)
 	go os.RemoveAll(inbox)
-	return t.Err
+	return err
 }

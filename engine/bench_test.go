@@ -25,11 +25,11 @@ func onLoopback(b *testing.B, others int) (from *engine.Engine, to engine.PeerID
 			b.Fatal(err)
 		}
 		inbox := b.TempDir()
-		wg.Go(e.Handling(ctx, engine.Handler{
+		wg.Go(waitFor(e.Handle(ctx, engine.Handler{
 			Receive:       func(engine.Message) {},
 			StreamReceive: func(s *engine.Stream) { _ = s.Close() },
 			Offer:         func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: inbox, Reserve: -1}) },
-		}))
+		})))
 		wg.Go(func() { _ = e.Run(ctx) })
 		for e.Self().Port == 0 {
 			time.Sleep(time.Millisecond)

@@ -5,13 +5,13 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// MaxDatagram is the largest unreliable message, in bytes of JSON or of Bytes. It fits into one packet on every path.
+// MaxDatagram is the largest unreliable message, in bytes. It fits into one packet on every path.
 const MaxDatagram = peers.MaxDatagram
 
-// SendDatagram sends v, Bytes or a JSON value, of at most MaxDatagram bytes, unreliably: at once or not at all, in no
+// SendDatagram sends v, raw bytes ([]byte) or a JSON value, of at most MaxDatagram bytes, unreliably: at once or not at all, in no
 // order, to the named peers, or to Broadcast (MCSession sendData, mode unreliable; RFC 9221). It never blocks. A Result
 // without an error means that the message was handed to the network; ErrBusy means that it was dropped here because the
-// path has no room. The error is ErrTooLarge with the limit, ErrInvalid or ErrNobody.
+// path has no room. The error joins those of the results, or is ErrTooLarge with the limit, ErrInvalid or ErrNobody.
 func (e *Engine) SendDatagram(v any, to ...PeerID) ([]Result, error) {
 	return sendDatagram(e, wire.Text{}, v, to)
 }
@@ -33,5 +33,5 @@ func sendDatagram(e *Engine, msg wire.Text, v any, to []PeerID) ([]Result, error
 			results[i].Err = e.peers.SendDatagram(id, msg)
 		}
 	}
-	return results, nil
+	return failed("send datagram to", results)
 }

@@ -7,10 +7,10 @@
 //
 //	e, err := engine.New(engine.Config{Service: "my-game", Invite: engine.Everyone, Accept: engine.Everyone})
 //	...
-//	go e.Handling(ctx, engine.Handler{
+//	e.Handle(ctx, engine.Handler{
 //		PeerAdded: func(p engine.Peer) { fmt.Println(p.Name, "is here") },
 //		Receive:   func(m engine.Message) { fmt.Println(m.Name, "says", string(m.Body)) },
-//	})()
+//	})
 //	err = e.Run(ctx)
 //
 // # Running
@@ -28,10 +28,10 @@
 // # Events
 //
 // [Engine.Watch] is a single stream of typed events: first a [Snapshot], then each change, on the goroutine that ranges
-// over it. [Engine.Handle] instead calls one function for each kind of event, in the style of the Pythonista module,
-// and [Engine.Handling] does so alongside Run. There may be any number of readers, so several packages can share an
-// engine: a reader never decides about what it has no function for. [Engine.HandleStream] gives the streams of one name
-// to one function. Streams and messages without a taker are refused, and their senders get [ErrUnavailable].
+// over it. [Engine.Handle] instead calls one function for each kind of event, in the style of the Pythonista module;
+// Run waits for its calls. There may be any number of readers, so several packages can share an engine: a reader never
+// decides about what it has no function for. [Engine.HandleStream] gives the streams of one name to one function.
+// Streams and messages without a taker are refused, and their senders get [ErrUnavailable].
 //
 // A slow reader never blocks the engine: it gets only the newest state of each peer and transfer. Messages that do not
 // fit in its queue stay with their senders, so a program that reads slowly slows down those that send to it.
@@ -60,8 +60,8 @@
 //
 // # Three ways to send
 //
-//   - [Engine.Send] sends any JSON value to the named peers, or to [Broadcast], and waits until each recipient's program
-//     has it. [Engine.Post] does not wait for answers, and [Delivery] reports the outcome; it waits while too many
+//   - [Engine.Send] sends any JSON value, or raw bytes, to the named peers, or to [Broadcast], and waits until each
+//     recipient's program has it; its error is nil only then. [Engine.Post] does not wait for answers, and [Delivery] reports the outcome; it waits while too many
 //     messages are pending. Messages of one sender arrive in order and once. Every recipient has a [Result]; no message
 //     is lost silently.
 //   - [Engine.SendDatagram] sends a small JSON value at once or not at all: for positions in a game, where the next

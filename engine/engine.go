@@ -45,7 +45,8 @@ type Engine struct {
 	invitations exclusive[*Invitation]
 	offers      exclusive[*Offer]
 
-	sending *outstanding
+	sending  *outstanding
+	handlers sync.WaitGroup // calls of Handle
 
 	mu      sync.Mutex
 	started bool
@@ -186,12 +187,13 @@ func (e *Engine) startName() string {
 }
 
 // Run calls Start and waits until the engine has ended. It returns nil if ctx ended or Close was called. When it returns,
-// every goroutine of the engine has ended and the profile is released.
+// every goroutine of the engine has ended, the calls of Handle have returned, and the profile is released.
 func (e *Engine) Run(ctx context.Context) error {
 	if err := e.Start(ctx); err != nil {
 		return err
 	}
 	<-e.ended
+	e.handlers.Wait()
 	return e.failed
 }
 
@@ -291,8 +293,9 @@ func (e *Engine) end(err error) {
 func (e *Engine) Done() <-chan struct{} { return e.ended }
 
 // Close ends the engine and waits until it has ended; peers are notified at once. Messages that wait for an answer fail:
-// Shutdown delivers them first. It is idempotent and may be called instead of running the engine. It must not be called
-// by Config.Admit or Config.Verify, which it waits for. The error is what Run returns.
+// Shutdown delivers them first. It is idempotent and may be called instead of running the engine. The error is what Run
+// returns. It waits for the functions of Config.Admit, Config.Verify, HandleStream, HandleOffers, HandleInvitations and
+// Answer, so these must not call it: they end the context of Run instead. A Handler may call it.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	stop := e.stop
@@ -306,9 +309,10 @@ func (e *Engine) Close() error {
 	return e.failed
 }
 
-// Shutdown delivers the messages that wait for an answer, or until ctx ends, and then closes the engine. It accepts no
-// more messages: Send and Post return ErrClosed. Transfers do not delay it; those with Keep continue in the next run.
-// The error is the reason why messages were not waited for: the end of ctx.
+// Shutdown delivers the messages that wait for an answer, and the answers to requests that have arrived, or until ctx
+// ends, and then closes the engine. It accepts no more messages and requests: Send and Post return ErrClosed. It does
+// not wait for streams: data that was written to one may not have arrived. Transfers do not delay it; those with Keep
+// continue in the next run. The error is the reason why messages were not waited for: the end of ctx.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	e.sending.close()
 	var err error

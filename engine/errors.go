@@ -69,6 +69,14 @@ var (
 	// ErrState reports a call that the state of a transfer does not allow; the text names the state.
 	ErrState = wire.ErrState
 
+	// ErrIncomplete reports a transfer that was delivered without some of the entries that were offered.
+	ErrIncomplete = errors.New("something was left out")
+
+	// ErrUnknownTransfer reports an ID that no transfer has.
+	ErrUnknownTransfer = wire.ErrUnknownOffer
+	// ErrPeerID reports text that is not a peer ID.
+	ErrPeerID = identity.ErrPeerID
+
 	// ErrInUse, ErrPermissions, ErrCorrupt and ErrMissing are the reasons why New cannot open a profile.
 	ErrInUse       = identity.ErrInUse
 	ErrPermissions = identity.ErrPermissions

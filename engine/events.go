@@ -93,7 +93,8 @@ func (Problem) event()            {}
 // breaks go to another reader that has not received them, or to the next Watch. Watch may be called before Run, and any
 // number of times. A peer that is connected already is in Snapshot.Peers only, without a PeerAdded. A Watch loop takes
 // messages and is asked about invitations and offers, and the first answer of any reader counts; it gets no streams:
-// see HandleStream.
+// see HandleStream. With several readers of messages, a message is delivered once one of them has room for it; a reader
+// that is slower misses it. A program that only observes uses WatchState.
 func (e *Engine) Watch(ctx context.Context) iter.Seq[Event] {
 	return e.watch(ctx, events.Messages|events.Offers|events.Invitations)
 }
@@ -128,14 +129,18 @@ func (e *Engine) freeze(f func(Snapshot)) {
 // freezeRest adds to s what package peers and the gateways do not know, and calls f.
 func freezeRest(e *Engine, s Snapshot, shown peers.Shown, f func(Snapshot)) {
 	for _, i := range shown.Invitations {
-		s.Invitations = append(s.Invitations, e.publicInvitation(i))
+		if inv := e.publicInvitation(i); !inv.claimed {
+			s.Invitations = append(s.Invitations, inv)
+		}
 	}
 	e.pairings.Freeze(func(pairings []pairing.View) {
 		e.transfers.Freeze(func(list []transfers.Transfer, offers []*transfers.Offer) {
 			s.Pairings = publicPairings(pairings)
 			s.Transfers = publicTransfers(list)
 			for _, o := range offers {
-				s.Offers = append(s.Offers, publicOffer(o))
+				if offer := publicOffer(o); !offer.claimed {
+					s.Offers = append(s.Offers, offer)
+				}
 			}
 			f(s)
 		})

@@ -84,13 +84,13 @@ func connectedPeer(ctx context.Context, e *engine.Engine) engine.PeerID {
 func Example() {
 	anna, ben, ctx, stop := run(everyone, everyone)
 	defer stop()
-	go ben.Handling(ctx, engine.Handler{
+	ben.Handle(ctx, engine.Handler{
 		PeerAdded: func(p engine.Peer) {
 			_, _ = ben.Send(ctx, map[string]string{"text": "hello"}, p.ID)
 		},
-	})()
+	})
 	until, enough := context.WithCancel(ctx)
-	anna.Handle(until, engine.Handler{
+	<-anna.Handle(until, engine.Handler{
 		PeerAdded: func(p engine.Peer) { fmt.Println(p.Name, "is here") },
 		Receive: func(m engine.Message) {
 			fmt.Println(m.Name, "says", string(m.Body))
@@ -126,20 +126,18 @@ func ExampleEngine_Watch() {
 	// Ben is connected
 }
 
-// Each recipient has a result: nil means that the other program has the message.
+// The error is nil only if every recipient has the message. Each recipient has a result as well.
 func ExampleEngine_Send() {
 	anna, ben, ctx, stop := run(everyone, everyone)
 	defer stop()
-	go ben.Handling(ctx, engine.Handler{Receive: func(engine.Message) {}})()
+	ben.Handle(ctx, engine.Handler{Receive: func(engine.Message) {}})
 	id := connectedPeer(ctx, anna)
 	results, err := anna.Send(ctx, "are you there?", id, anna.Self().ID)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	fmt.Println("everyone has it:", err == nil)
 	fmt.Println("Ben:", results[0].Err)
 	fmt.Println("myself:", results[1].Err)
 	// Output:
+	// everyone has it: false
 	// Ben: <nil>
 	// myself: no such peer nearby
 }
@@ -194,10 +192,10 @@ func ExampleEngine_SendDatagram() {
 func ExampleEngine_OpenStream() {
 	anna, ben, ctx, stop := run(everyone, everyone)
 	defer stop()
-	go ben.Handling(ctx, engine.Handler{StreamReceive: func(s *engine.Stream) {
+	ben.Handle(ctx, engine.Handler{StreamReceive: func(s *engine.Stream) {
 		question, _ := io.ReadAll(s) // until CloseWrite
 		fmt.Fprintf(s, "%s: %d bytes", s.Name, len(question))
-	}})()
+	}})
 	s, err := anna.OpenStream(ctx, connectedPeer(ctx, anna), "count me")
 	if err != nil {
 		fmt.Println(err)

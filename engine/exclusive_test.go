@@ -18,7 +18,7 @@ func TestHandleInvitations_AsksOneOwner(t *testing.T) {
 		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
 		meet(t, a, b)
 		others := make(chan *engine.Invitation, 10)
-		go b.Handling(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { others <- i }})()
+		b.Handle(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { others <- i }})
 		b.Disconnect(a.Self().ID)
 		time.Sleep(time.Second)
 		stop := b.HandleInvitations(func(i *engine.Invitation) {
@@ -52,7 +52,7 @@ func TestHandleOffers_AsksOneOwner(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{}), net.Start(engine.Config{Accept: engine.Everyone})
 		meet(t, a, b)
-		go b.Handling(t.Context(), engine.Handler{Offer: func(o *engine.Offer) { _ = o.Decline() }})()
+		b.Handle(t.Context(), engine.Handler{Offer: func(o *engine.Offer) { _ = o.Decline() }})
 		b.HandleOffers(func(o *engine.Offer) {
 			if err := o.Accept(engine.AcceptOptions{Dir: dir}); err != nil {
 				t.Error(err)

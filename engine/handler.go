@@ -15,7 +15,8 @@ import (
 // methods of one class. A nil field leaves its events to other readers. What no reader takes is refused: the senders of
 // messages, offers, invitations and streams get ErrUnavailable.
 type Handler struct {
-	PeerFound   func(Peer) // a peer was found, was reached, or has changed
+	PeerFound   func(Peer) // once for each peer, until it is lost
+	PeerChanged func(Peer) // a peer that was found has changed
 	PeerLost    func(Peer)
 	PeerAdded   func(Peer)        // a session has begun; Peer.Context is known (peer_added)
 	PeerRemoved func(Peer, error) // a session has ended; called once for each PeerAdded (peer_removed)
@@ -37,27 +38,24 @@ type Handler struct {
 	Problem  func(error)
 }
 
-// Handle calls h for each event until ctx or the engine ends, one call at a time on its own goroutine, and returns
-// when all calls have returned. It is a reader of Watch: the existing state is reported as events first, and messages
-// that were acknowledged before ctx ended still arrive. Messages that arrive before anything reads are refused with
-// ErrUnavailable. To run it on its own goroutine, use Handling instead.
-func (e *Engine) Handle(ctx context.Context, h Handler) { e.Handling(ctx, h)() }
-
-// Handling starts reading at the moment of the call, and returns a function that does the rest of Handle, to be
-// called once. This way nothing arrives too early for a program that starts it on another goroutine before Run:
-//
-//	go e.Handling(ctx, h)()
-//	err := e.Run(ctx)
-func (e *Engine) Handling(ctx context.Context, h Handler) (handle func()) {
+// Handle calls h for each event from the moment of the call until ctx or the engine ends, one call at a time on its own
+// goroutine. The channel that it returns is closed when all calls have returned; Run waits for that too. It is a reader
+// of Watch: the existing state is reported as events first, and messages that were acknowledged before ctx ended still
+// arrive. Call it before Run, so that nothing arrives too early: messages that arrive while nothing reads are refused
+// with ErrUnavailable.
+func (e *Engine) Handle(ctx context.Context, h Handler) (done <-chan struct{}) {
 	news, release := e.watch(ctx, h.wants()), func() {}
 	if h.StreamReceive != nil {
 		release = e.streams.add("", nil)
 		context.AfterFunc(ctx, release)
 	}
-	return func() {
+	ended := make(chan struct{})
+	e.handlers.Go(func() {
+		defer close(ended)
 		defer release()
 		e.handleAll(ctx, news, h)
-	}
+	})
+	return ended
 }
 
 // wants lists the kinds of events that h takes from other readers.
@@ -76,15 +74,15 @@ func (h *Handler) wants() (kinds events.Kind) {
 func (e *Engine) handleAll(ctx context.Context, news iter.Seq[Event], h Handler) {
 	var streams sync.WaitGroup
 	defer streams.Wait()
-	seen := seen{engine: e, added: map[PeerID]Peer{}, invited: map[string]*Invitation{}, offered: map[TransferID]*Offer{}, ended: e.transfers.EndedBefore()}
+	seen := seen{engine: e, found: map[PeerID]Peer{}, added: map[PeerID]Peer{}, invited: map[string]*Invitation{}, offered: map[TransferID]*Offer{}, ended: e.transfers.EndedBefore()}
 	for ev := range news {
 		switch ev := ev.(type) {
 		case Snapshot:
 			h.snapshot(ev, &seen)
 		case PeerChanged:
-			call(h.PeerFound, ev.Peer)
+			h.found(ev.Peer, &seen)
 		case PeerLost:
-			call(h.PeerLost, ev.Peer)
+			h.lost(ev.Peer, &seen)
 		case PeerAdded:
 			h.added(ev.Peer, &seen)
 		case PeerRemoved:
@@ -128,6 +126,7 @@ func call[T any](f func(T), v T) {
 // nothing.
 type seen struct {
 	engine  *Engine
+	found   map[PeerID]Peer
 	added   map[PeerID]Peer
 	invited map[string]*Invitation // the open invitations
 	offered map[TransferID]*Offer  // the open offers
@@ -146,6 +145,24 @@ func (s *seen) forget() {
 	}
 	maps.DeleteFunc(s.ended, func(id TransferID, _ time.Time) bool { return !known[id] })
 	s.known = len(s.ended)
+}
+
+// found reports a peer that was not there before, or one that has changed.
+func (h *Handler) found(p Peer, s *seen) {
+	_, before := s.found[p.ID]
+	s.found[p.ID] = p
+	if before {
+		call(h.PeerChanged, p)
+	} else {
+		call(h.PeerFound, p)
+	}
+}
+
+func (h *Handler) lost(p Peer, s *seen) {
+	if _, before := s.found[p.ID]; before {
+		delete(s.found, p.ID)
+		call(h.PeerLost, p)
+	}
 }
 
 func (h *Handler) added(p Peer, s *seen) {
@@ -211,9 +228,10 @@ func (h *Handler) offer(o *Offer, s *seen) {
 // snapshot reports what differs from what was reported before: everything at first, later what a slow program has
 // missed.
 func (h *Handler) snapshot(now Snapshot, s *seen) {
-	gone := maps.Clone(s.added)
+	gone, lost := maps.Clone(s.added), maps.Clone(s.found)
 	for _, p := range now.Peers {
-		call(h.PeerFound, p)
+		h.found(p, s)
+		delete(lost, p.ID)
 		if p.HasSession() {
 			h.added(p, s)
 			delete(gone, p.ID)
@@ -221,6 +239,9 @@ func (h *Handler) snapshot(now Snapshot, s *seen) {
 	}
 	for _, p := range gone {
 		h.removed(p, ErrLost, s)
+	}
+	for _, p := range lost {
+		h.lost(p, s)
 	}
 	// Forget what no longer exists.
 	for id := range s.invited {

@@ -40,7 +40,7 @@ func TestHandler_ReportsEventsUntilItsContextEnds(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			b.Handle(ctx, engine.Handler{
+			<-b.Handle(ctx, engine.Handler{
 				PeerAdded:   func(p engine.Peer) { tell("added %s %s", p.Name, p.Context) },
 				PeerRemoved: func(p engine.Peer, err error) { tell("removed %s: %v", p.Name, err) },
 				Receive:     func(m engine.Message) { tell("%s says %s, unreliable %v", m.Name, m.Body, m.Unreliable) },
@@ -96,7 +96,7 @@ func TestHandler_ReportsTransferEndOnceAcrossRestart(t *testing.T) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				n.Handle(ctx, engine.Handler{
+				<-n.Handle(ctx, engine.Handler{
 					Offer: func(o *engine.Offer) {
 						if err := o.Accept(engine.AcceptOptions{Dir: dir}); err != nil {
 							t.Error(err)
@@ -156,7 +156,7 @@ func TestHandler_ReportsWithdrawnInvitation(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			b.Handle(ctx, engine.Handler{
+			<-b.Handle(ctx, engine.Handler{
 				Invitation:       func(i *engine.Invitation) { asked.Store(i.ID) },
 				InvitationClosed: func(i *engine.Invitation) { closed.Store(i.ID) },
 			})
@@ -175,16 +175,16 @@ func TestHandler_ReportsWithdrawnInvitation(t *testing.T) {
 	})
 }
 
-// TestHandling_AcceptsBeforeItsGoroutineStarts checks that what arrives before the other goroutine has started is
+// TestHandle_TakesFromTheCallOn checks that what arrives before the other goroutine has started is
 // accepted.
-func TestHandling_AcceptsBeforeItsGoroutineStarts(t *testing.T) {
+func TestHandle_TakesFromTheCallOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(open("a")), net.Start(open("b"))
 		events(t, a)(is[engine.PeerAdded])
 		got := make(chan string, 1)
 		ctx, cancel := context.WithCancel(t.Context())
-		handle := b.Handling(ctx, engine.Handler{StreamReceive: func(s *engine.Stream) {
+		handled := b.Handle(ctx, engine.Handler{StreamReceive: func(s *engine.Stream) {
 			bytes, _ := io.ReadAll(s)
 			got <- string(bytes)
 		}})
@@ -199,14 +199,12 @@ func TestHandling_AcceptsBeforeItsGoroutineStarts(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Second)
-		done := make(chan struct{})
-		go func() { defer close(done); handle() }()
 		if text := <-got; text != "hello" {
 			t.Errorf("%q", text)
 		}
 		_ = s.Close()
 		cancel()
-		<-done
+		<-handled
 	})
 }
 
@@ -225,7 +223,7 @@ func TestHandler_SlowCallMissesNoTransferEnd(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			b.Handle(ctx, engine.Handler{
+			<-b.Handle(ctx, engine.Handler{
 				Offer: func(o *engine.Offer) {
 					if offers.Add(1) == 1 {
 						_ = o.Decline()
@@ -247,7 +245,7 @@ func TestHandler_SlowCallMissesNoTransferEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.Wait(t.Context(), tr.ID); !errors.Is(err, nil) {
+		if _, err := a.Wait(t.Context(), tr.ID); !errors.Is(err, engine.ErrDeclined) {
 			t.Fatal(err)
 		}
 		if err := a.Retry(tr.ID); err != nil {
@@ -276,7 +274,7 @@ func TestHandler_RepeatedOfferIsReportedAgain(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			b.Handle(ctx, engine.Handler{Offer: func(o *engine.Offer) {
+			<-b.Handle(ctx, engine.Handler{Offer: func(o *engine.Offer) {
 				offers.Add(1)
 				_ = o.Decline()
 				time.Sleep(3 * time.Second)
@@ -310,7 +308,7 @@ func TestHandler_ClockSetBackRepeatsNoTransferEnd(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{}), net.Start(cfg)
 		meet(t, a, b)
-		go b.Handle(t.Context(), engine.Handler{Offer: func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir}) }})
+		b.Handle(t.Context(), engine.Handler{Offer: func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir}) }})
 		tr, err := a.Offer(t.Context(), b.Self().ID, path)
 		if err != nil {
 			t.Fatal(err)
@@ -328,7 +326,7 @@ func TestHandler_ClockSetBackRepeatsNoTransferEnd(t *testing.T) {
 		n := 0
 		go func() {
 			defer close(done)
-			b.Handle(ctx, engine.Handler{Transfer: func(tr engine.Transfer) { n++ }})
+			<-b.Handle(ctx, engine.Handler{Transfer: func(tr engine.Transfer) { n++ }})
 		}()
 		time.Sleep(time.Second)
 		cancel()
@@ -353,8 +351,8 @@ func TestHandler_LeavesToOthersWhatItDoesNotTake(t *testing.T) {
 		defer cancel()
 		var mu sync.Mutex
 		var whole, messages int
-		readers.Go(b.Handling(ctx, engine.Handler{PeerAdded: func(engine.Peer) {}})) // a log
-		readers.Go(b.Handling(ctx, engine.Handler{
+		readers.Go(waitFor(b.Handle(ctx, engine.Handler{PeerAdded: func(engine.Peer) {}}))) // a log
+		readers.Go(waitFor(b.Handle(ctx, engine.Handler{
 			StreamReceive: func(s *engine.Stream) {
 				if got, err := io.ReadAll(s); err == nil && len(got) == 100_000 {
 					mu.Lock()
@@ -368,7 +366,7 @@ func TestHandler_LeavesToOthersWhatItDoesNotTake(t *testing.T) {
 				time.Sleep(time.Second)
 				_ = o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1})
 			},
-		}))
+		})))
 		meet(t, a, b)
 		id := b.Self().ID
 		if err := a.Invite(t.Context(), id); err != nil {
@@ -414,7 +412,7 @@ func TestHandler_RefusesWhatNothingTakes(t *testing.T) {
 		var readers sync.WaitGroup
 		defer readers.Wait()
 		defer cancel()
-		readers.Go(b.Handling(ctx, engine.Handler{PeerAdded: func(engine.Peer) {}}))
+		readers.Go(waitFor(b.Handle(ctx, engine.Handler{PeerAdded: func(engine.Peer) {}})))
 		readers.Go(func() {
 			for range b.Watch(ctx) { // takes messages, and no streams
 			}
@@ -467,4 +465,98 @@ func TestHandler_ForgetsWhatTheEngineForgets(t *testing.T) {
 	if reported != 50_000 || remembered > 5000 {
 		t.Errorf("%d ends were reported, %d are remembered", reported, remembered)
 	}
+}
+
+// TestHandler_PeerIsFoundOnce checks that a program that invites in PeerFound does so once: a refusal is a change.
+func TestHandler_PeerIsFoundOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		b.Handle(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { _ = i.Decline() }})
+		found, changed, lost := 0, 0, 0
+		ctx, cancel := context.WithCancel(t.Context())
+		done := a.Handle(ctx, engine.Handler{
+			PeerFound: func(p engine.Peer) {
+				found++
+				if err := a.Invite(ctx, p.ID); !errors.Is(err, engine.ErrDeclined) {
+					t.Errorf("the invitation: %v", err)
+				}
+			},
+			PeerChanged: func(engine.Peer) { changed++ },
+			PeerLost:    func(engine.Peer) { lost++ },
+		})
+		time.Sleep(time.Minute)
+		if err := b.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		cancel()
+		<-done
+		if found != 1 || changed == 0 || lost != 1 {
+			t.Errorf("found %d times, changed %d times, lost %d times", found, changed, lost)
+		}
+	})
+}
+
+// TestRun_WaitsForHandlers checks that acknowledged messages are handled before Run returns.
+func TestRun_WaitsForHandlers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		var handled atomic.Int64
+		b.Handle(t.Context(), engine.Handler{Receive: func(engine.Message) {
+			time.Sleep(100 * time.Millisecond)
+			handled.Add(1)
+		}})
+		events(t, a)(is[engine.PeerAdded])
+		for range 50 {
+			if _, err := a.Send(t.Context(), "x", b.Self().ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if n := handled.Load(); n != 50 {
+			t.Errorf("Run has returned after %d of 50 messages", n)
+		}
+	})
+}
+
+// TestHandler_MayClose checks that a call may end the engine.
+func TestHandler_MayClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a := net.Start(open("a"))
+		a.Handle(t.Context(), engine.Handler{PeerAdded: func(engine.Peer) {
+			if err := a.Close(); err != nil {
+				t.Error(err)
+			}
+		}})
+		net.Start(open("b"))
+		<-a.Done()
+	})
+}
+
+// TestSnapshot_LeavesClaimedQuestionsOut checks that a reader that comes later is not asked what a function decides.
+func TestSnapshot_LeavesClaimedQuestionsOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		answer := make(chan struct{})
+		defer b.HandleInvitations(func(i *engine.Invitation) {
+			<-answer
+			_ = i.Decline()
+		})()
+		meet(t, a, b)
+		invited := make(chan error, 1)
+		go func() { invited <- a.Invite(t.Context(), b.Self().ID) }()
+		time.Sleep(5 * time.Second)
+		b.Handle(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { _ = i.Accept() }})
+		time.Sleep(5 * time.Second)
+		close(answer)
+		if err := <-invited; !errors.Is(err, engine.ErrDeclined) {
+			t.Errorf("a reader has answered: %v", err)
+		}
+	})
 }

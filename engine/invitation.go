@@ -36,6 +36,7 @@ type Invitation struct {
 
 	peers      *peers.Manager
 	invitation *peers.Invitation
+	claimed    bool // a function decides about it, see HandleInvitations; guarded by the lock of the peers
 }
 
 // Accept starts the session; the other program gets the context of Config or SetContext. It returns ErrAnswered if it

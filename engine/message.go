@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -17,7 +18,7 @@ import (
 // MaxPending is how many messages to one peer may wait for their answer or for room in the window.
 const MaxPending = peers.MaxPending
 
-// MaxMessage is the largest message, in bytes of JSON or of Bytes.
+// MaxMessage is the largest message, in bytes.
 const MaxMessage = wire.MaxMessage
 
 // Broadcast as a recipient means all peers that are connected.
@@ -49,7 +50,7 @@ func (e *Engine) recipients(to []PeerID) ([]PeerID, error) {
 // unless the context has an earlier deadline.
 const SendTimeout = 30 * time.Second
 
-// Send sends v, Bytes or any value that encoding/json can encode, of at most MaxMessage bytes, to the named peers, or to
+// Send sends v, raw bytes ([]byte) or any value that encoding/json can encode, of at most MaxMessage bytes, to the named peers, or to
 // all that are connected if Broadcast is among them (MCSession sendData, mode reliable). It waits until each has
 // answered, at most SendTimeout, and returns one Result for each, in the order of to: without an error the other program
 // has the message. A peer that is named twice gets the message once. While MaxPending messages to a peer are pending,
@@ -58,8 +59,9 @@ const SendTimeout = 30 * time.Second
 // Messages of one sender arrive in order and once, even if the connection breaks and is re-established. After an
 // error that ends the wait (ErrTimeout, ErrCancelled, ErrLost, ErrBye, ErrClosed) the message may or may not have
 // arrived; an error that is the other side's answer (ErrBusy, ErrUnavailable) means that it has not. The error of
-// Send itself reports what prevents sending at all: ErrTooLarge, ErrInvalid (no recipient, or a value that cannot be
-// sent), or ErrNobody if Broadcast finds none connected.
+// Send is nil only if every recipient has the message: it joins the errors of the results, or reports what prevents
+// sending at all, without results: ErrTooLarge, ErrInvalid (no recipient, or a value that cannot be sent), or ErrNobody
+// if Broadcast finds none connected.
 func (e *Engine) Send(ctx context.Context, v any, to ...PeerID) ([]Result, error) {
 	return sendMessage(ctx, e, wire.Text{}, v, to)
 }
@@ -78,7 +80,18 @@ func sendMessage(ctx context.Context, e *Engine, msg wire.Text, v any, to []Peer
 		}
 	}
 	waiting.Wait()
-	return d.Results(), nil
+	return failed("send to", d.Results())
+}
+
+// failed returns results with the errors of those that have one.
+func failed(op string, results []Result) ([]Result, error) {
+	var errs []error
+	for _, r := range results {
+		if r.Err != nil {
+			errs = append(errs, &OpError{Op: op, Peer: r.Peer, Err: r.Err})
+		}
+	}
+	return results, errors.Join(errs...)
 }
 
 // Post is Send without the wait for answers: it queues the message, in the order of the calls, and returns a Delivery
@@ -156,7 +169,9 @@ func (e *Engine) newDelivery(msg wire.Text, v any, to []PeerID) (*Delivery, erro
 	if to, err = e.recipients(to); err != nil {
 		return nil, err
 	}
-	if err := e.sending.begin(); err != nil {
+	if msg.Reply != 0 { // Shutdown waits for the answers to requests that have arrived
+		e.sending.add()
+	} else if err := e.sending.begin(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -261,7 +276,7 @@ func putValue(msg *wire.Text, v any, limit int) (err error) {
 	if msg.Failed != "" {
 		return nil
 	}
-	data, bytes := v.(Bytes)
+	data, bytes := v.([]byte)
 	switch {
 	case !bytes:
 		msg.Body, err = encode(v, limit)

@@ -80,7 +80,7 @@ func TestSend_UnavailableWithoutAReader(t *testing.T) {
 		next := events(t, a)
 		next(is[engine.PeerAdded])
 		r, err := a.Send(t.Context(), "hello", b.Self().ID)
-		if err != nil || !errors.Is(r[0].Err, engine.ErrUnavailable) {
+		if !errors.Is(err, engine.ErrUnavailable) || !errors.Is(r[0].Err, engine.ErrUnavailable) {
 			t.Errorf("a message that nobody reads: %v, %v", r, err)
 		}
 	})
@@ -180,7 +180,7 @@ func TestMessage_WithoutAnswerEndsWithItsContext(t *testing.T) {
 		defer cancel()
 		began := time.Now()
 		r, err := a.Send(ctx, "x", engine.Broadcast)
-		if err != nil || !errors.Is(r[0].Err, engine.ErrTimeout) || time.Since(began) != 2*time.Second {
+		if !errors.Is(err, engine.ErrTimeout) || !errors.Is(r[0].Err, engine.ErrTimeout) || time.Since(began) != 2*time.Second {
 			t.Errorf("%v %v after %v", r, err, time.Since(began))
 		}
 		net.Cut(b.Addr, false)
@@ -277,13 +277,13 @@ func TestPost_LoopIsAsFastAsTheReceivers(t *testing.T) {
 			defer cancel()
 			var got []string
 			done := make(chan struct{})
-			readers.Go(slow.Handling(ctx, engine.Handler{Receive: func(m engine.Message) {
+			readers.Go(waitFor(slow.Handle(ctx, engine.Handler{Receive: func(m engine.Message) {
 				time.Sleep(takes)
 				if got = append(got, string(m.Body)); len(got) == messages {
 					close(done)
 				}
-			}}))
-			readers.Go(idle.Handling(ctx, engine.Handler{Receive: func(engine.Message) {}}))
+			}})))
+			readers.Go(waitFor(idle.Handle(ctx, engine.Handler{Receive: func(engine.Message) {}})))
 			var worst time.Duration
 			readers.Go(func() {
 				for ctx.Err() == nil {
@@ -342,6 +342,38 @@ func TestDelivery_CancelEndsTheWait(t *testing.T) {
 		d.Cancel()
 		if r := d.Results(); !errors.Is(r[0].Err, engine.ErrCancelled) || time.Since(began) > time.Second {
 			t.Errorf("%v after %v", r[0].Err, time.Since(began))
+		}
+	})
+}
+
+// TestSend_ErrorNamesEachRecipientWithoutTheMessage checks that a failed send does not look like a success to a program
+// that ignores the results.
+func TestSend_ErrorNamesEachRecipientWithoutTheMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		nextA := events(t, a)
+		nextA(is[engine.PeerAdded])
+		for what, send := range map[string]func() ([]engine.Result, error){
+			"Send":         func() ([]engine.Result, error) { return a.Send(t.Context(), "x", b.Self().ID) },
+			"Topic.Send":   func() ([]engine.Result, error) { return a.Topic("t").Send(t.Context(), "x", b.Self().ID) },
+			"SendDatagram": func() ([]engine.Result, error) { return a.SendDatagram("x", b.Self().ID, a.Self().ID) },
+		} {
+			results, err := send()
+			var op *engine.OpError
+			if what == "SendDatagram" {
+				if !errors.Is(err, engine.ErrNoPeer) || !errors.As(err, &op) || op.Peer != a.Self().ID || len(results) != 2 || results[0].Err != nil {
+					t.Errorf("%s: %v, %v", what, results, err)
+				}
+				continue
+			}
+			if !errors.Is(err, engine.ErrUnavailable) || !errors.As(err, &op) || op.Peer != b.Self().ID || len(results) != 1 {
+				t.Errorf("%s to a program that reads nothing: %v, %v", what, results, err)
+			}
+		}
+		b.Handle(t.Context(), engine.Handler{Receive: func(engine.Message) {}})
+		if results, err := a.Send(t.Context(), "x", b.Self().ID); err != nil || len(results) != 1 {
+			t.Errorf("%v, %v", results, err)
 		}
 	})
 }

@@ -373,7 +373,7 @@ func TestOffer_AsksAgainAfterAViolation(t *testing.T) {
 		if end, _ := b.Wait(t.Context(), tr.ID); !errors.Is(end.Err, transfer.ErrTooMuch) {
 			t.Fatalf("ended with %v", end.Err)
 		}
-		if _, err := a.Wait(t.Context(), tr.ID); err != nil {
+		if _, err := a.Wait(t.Context(), tr.ID); !errors.Is(err, transfer.ErrTooMuch) {
 			t.Fatal(err)
 		}
 		if err := a.Retry(tr.ID); err != nil {

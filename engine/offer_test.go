@@ -61,7 +61,7 @@ func TestOffer_VanishedFileIsNamedOnBothSides(t *testing.T) {
 		}
 		for side, n := range map[string]*enginetest.Node{"sender": a, "receiver": b} {
 			end, err := n.Wait(t.Context(), tr.ID)
-			if err != nil || end.State != engine.Delivered || end.LeftOut != 1 || end.Files != 1 {
+			if !errors.Is(err, engine.ErrIncomplete) || end.State != engine.Delivered || end.LeftOut != 1 || end.Files != 1 {
 				t.Errorf("%s: %v, %+v", side, err, end)
 			}
 			if len(end.Notes) != 1 || end.Notes[0].Path != "src/b.txt" || !errors.Is(end.Notes[0].Err, engine.ErrVanished) {
@@ -282,7 +282,7 @@ func TestOffer_CancelledRightAfterIsCancelledThere(t *testing.T) {
 			}
 			time.Sleep(time.Duration(i%3) * time.Millisecond)
 			a.Cancel(tr.ID)
-			if got, err := a.Wait(t.Context(), tr.ID); err != nil || got.State != engine.Cancelled {
+			if got, err := a.Wait(t.Context(), tr.ID); !errors.Is(err, engine.ErrCancelled) || got.State != engine.Cancelled {
 				t.Fatalf("%v, %v", got.State, err)
 			}
 			time.Sleep(100 * time.Millisecond)
@@ -374,7 +374,7 @@ func TestOffer_DeclinedWithdrawnOrLost(t *testing.T) {
 				o := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer
 				c.do(net, a, b, o)
 				sent, err := a.Wait(t.Context(), tr.ID)
-				if err != nil || sent.State != c.want || sent.Err == nil {
+				if err == nil || !errors.Is(err, sent.Err) || sent.State != c.want {
 					t.Errorf("%v: %v, %v", sent.State, sent.Err, err)
 				}
 				time.Sleep(time.Second)
@@ -382,7 +382,7 @@ func TestOffer_DeclinedWithdrawnOrLost(t *testing.T) {
 					t.Errorf("a late yes: %v", err)
 				}
 				if name == "lost" { // the acceptance comes before the loss can be noticed
-					if got, err := b.Wait(t.Context(), o.Transfer.ID); err != nil || got.State != engine.Failed || got.Err == nil {
+					if got, err := b.Wait(t.Context(), o.Transfer.ID); err == nil || !errors.Is(err, got.Err) || got.State != engine.Failed {
 						t.Errorf("the receiver: %v: %v, %v", got.State, got.Err, err)
 					}
 				}

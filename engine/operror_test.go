@@ -39,7 +39,7 @@ func TestOpError_SaysWhatFailedAndForWhom(t *testing.T) {
 			"resume":               {e.Resume(transfer), engine.PeerID{}, nil},
 			"retry":                {e.Retry(transfer), engine.PeerID{}, nil},
 			"set priority of":      {e.SetPriority(transfer, 1), engine.PeerID{}, nil},
-			"wait for":             {fails(e.Wait(ctx, transfer)), engine.PeerID{}, nil},
+			"transfer":             {fails(e.Wait(ctx, transfer)), engine.PeerID{}, nil},
 		} {
 			var got *engine.OpError
 			if !errors.As(c.err, &got) {

@@ -26,6 +26,9 @@ func (o *outstanding) begin() error {
 	return nil
 }
 
+// add counts a message that belongs to one that is counted, such as the answer to a request.
+func (o *outstanding) add() { o.n.Add(1) }
+
 func (o *outstanding) end() {
 	if o.n.Add(-1) == 0 && o.closed.Load() {
 		o.once.Do(func() { close(o.none) })

@@ -47,7 +47,7 @@ func TestPairing_ManyKeysOfOneDeviceGetTwoPlaces(t *testing.T) {
 		var asked sync.Map // the IDs of peers that have asked
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		go b.Handling(ctx, engine.Handler{Pairing: func(p engine.Pairing) { asked.Store(p.Peer, true) }})()
+		b.Handle(ctx, engine.Handler{Pairing: func(p engine.Pairing) { asked.Store(p.Peer, true) }})
 		time.Sleep(time.Second)
 		b.OpenPairing()
 

@@ -46,11 +46,11 @@ func cloned(t *testing.T) (one, two string) {
 func conflicts(t *testing.T, n *enginetest.Node) func() []engine.Conflict {
 	var mu sync.Mutex
 	var got []engine.Conflict
-	go n.Handling(t.Context(), engine.Handler{Conflict: func(c engine.Conflict) {
+	n.Handle(t.Context(), engine.Handler{Conflict: func(c engine.Conflict) {
 		mu.Lock()
 		defer mu.Unlock()
 		got = append(got, c)
-	}})()
+	}})
 	return func() []engine.Conflict {
 		mu.Lock()
 		defer mu.Unlock()

@@ -34,11 +34,11 @@ func TestAccept_KnownPeersHaveTheirOwnPlaces(t *testing.T) {
 				t.Errorf("trust %q: a lane without a transfer waits among %s", trust, got)
 			}
 		}
-		go b.Handling(t.Context(), engine.Handler{Offer: func(o *engine.Offer) {
+		b.Handle(t.Context(), engine.Handler{Offer: func(o *engine.Offer) {
 			if err := o.Accept(engine.AcceptOptions{Dir: t.TempDir(), Reserve: -1}); err != nil {
 				t.Error(err)
 			}
-		}})()
+		}})
 		time.Sleep(time.Second)
 		net.Limit(8_000_000, 500_000)
 		tr, err := a.Offer(t.Context(), id, file(t, "large", 4<<20))

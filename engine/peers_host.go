@@ -20,6 +20,7 @@ func (h peersHost) Publish(ev peers.Event) wire.Code {
 	case InvitationReceived:
 		i := public.Invitation
 		if refused, claimed := e.invitations.ask(e, i.Peer.ID, i.Peer.Addr.Addr(), i, i.Decline); claimed {
+			i.claimed = true
 			return refused
 		}
 		if !e.events.Publish(public) {

@@ -11,7 +11,8 @@ const OfferTimeout = transfers.OfferTimeout
 type Offer struct {
 	Transfer Transfer // as it was when it arrived
 
-	offer *transfers.Offer
+	offer   *transfers.Offer
+	claimed bool // a function decides about it, see HandleOffers; guarded by the lock of the transfers
 }
 
 // AcceptOptions say where and how an offer is received.
@@ -37,10 +38,11 @@ type AcceptOptions struct {
 	Seen *Transfer `json:"-"`
 }
 
-// Accept accepts the files into a folder. The transfer then runs by itself, and resumes by itself after any
-// interruption, including a restart of either side with the same profile; Watch and Wait report its progress. It may
-// deliver no more than was offered, plus a small margin for a source that has grown since. It returns ErrAnswered, or an
-// error that says why the folder cannot be used.
+// Accept accepts the files into a folder. The transfer then runs by itself, and resumes by itself after any interruption,
+// including a restart of either side with the same profile; Watch and Wait report its progress. It may deliver no more
+// than was offered, plus a small margin for a source that has grown since. If there is more, such as in a folder whose
+// size was not known yet, the offer is made again: it needs a reader of offers, or it fails with ErrUnavailable. Accept
+// returns ErrAnswered, or an error that says why the folder cannot be used.
 func (o *Offer) Accept(opts AcceptOptions) error {
 	seen := transfers.Transfer(o.Transfer)
 	if opts.Seen != nil {

@@ -86,7 +86,7 @@ func answered(m peers.Message) (Message, error) {
 }
 
 // Answer has f answer the requests of this topic until stop is called. f gets each request on its own goroutine, at
-// most 32 of one peer at once, and returns the answer: a JSON value, or Bytes. An error of f goes to the requester as
+// most 32 of one peer at once, and returns the answer: a JSON value, or raw bytes ([]byte). An error of f goes to the requester as
 // its text, at most 1 KiB of it. The context ends with the engine, whose end waits for f. Answer panics if the topic
 // has a function already.
 func (t *Topic) Answer(f func(ctx context.Context, request Message) (any, error)) (stop func()) {
@@ -174,11 +174,16 @@ func (r *requests) takeReply(m peers.Message) {
 func (r *requests) takeRequest(e *Engine, m peers.Message) (refused wire.Code) {
 	who := requesterOf{m.Topic, m.From}
 	h := holderOf(e, m.From, m.Addr.Addr())
+	if e.sending.begin() != nil {
+		return wire.Unavailable
+	}
 	f, refused := r.admit(who, h, m.Size())
 	if f == nil {
+		e.sending.end()
 		return refused
 	}
 	started := e.tasks.Start(func(ctx context.Context) {
+		defer e.sending.end()
 		defer r.leave(who, h, m.Size()) // an answer takes memory until the peer has it
 		if sent := reply(ctx, e, m, f); sent != nil {
 			<-sent.Done()
@@ -186,6 +191,7 @@ func (r *requests) takeRequest(e *Engine, m peers.Message) (refused wire.Code) {
 	})
 	if !started {
 		r.leave(who, h, m.Size())
+		e.sending.end()
 		return wire.Unavailable
 	}
 	return 0

@@ -24,7 +24,7 @@ func TestRequest_GetsItsOwnAnswer(t *testing.T) {
 		stop := b.Topic("sum").Answer(func(_ context.Context, m engine.Message) (any, error) {
 			var n int
 			if err := m.Decode(&n); err != nil {
-				return engine.Bytes(m.Data), nil
+				return []byte(m.Data), nil
 			}
 			time.Sleep(time.Duration(30-n) * time.Millisecond) // answers come in another order
 			return n * 2, nil
@@ -40,7 +40,7 @@ func TestRequest_GetsItsOwnAnswer(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		m, err := a.Topic("sum").Request(t.Context(), engine.Bytes("raw"), b.Self().ID)
+		m, err := a.Topic("sum").Request(t.Context(), []byte("raw"), b.Self().ID)
 		if err != nil || string(m.Data) != "raw" {
 			t.Errorf("%q %v", m.Data, err)
 		}
@@ -179,7 +179,7 @@ func TestRequest_LargeOnesShareALimit(t *testing.T) {
 		results := make(chan error, 10)
 		for range 10 {
 			go func() {
-				_, err := a.Topic("work").Request(t.Context(), engine.Bytes(make([]byte, 1<<20)), b.Self().ID)
+				_, err := a.Topic("work").Request(t.Context(), []byte(make([]byte, 1<<20)), b.Self().ID)
 				results <- err
 			}()
 		}
@@ -291,6 +291,41 @@ func TestRequest_AnswersOnTheirWayCount(t *testing.T) {
 			if err := <-results; err != nil && !errors.Is(err, engine.ErrBusy) {
 				t.Error(err)
 			}
+		}
+	})
+}
+
+// TestShutdown_WaitsForAnswers checks that a request that has arrived is answered before the engine ends, and that later
+// ones are refused.
+func TestShutdown_WaitsForAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		events(t, a)(is[engine.PeerAdded])
+		defer b.Topic("work").Answer(func(context.Context, engine.Message) (any, error) {
+			time.Sleep(5 * time.Second)
+			return "done", nil
+		})()
+		answer := make(chan error, 1)
+		go func() {
+			m, err := a.Topic("work").Request(t.Context(), "go", b.Self().ID)
+			if err == nil && string(m.Body) != `"done"` {
+				err = fmt.Errorf("the answer is %s", m.Body)
+			}
+			answer <- err
+		}()
+		time.Sleep(time.Second)
+		ended := make(chan error, 1)
+		go func() { ended <- b.Shutdown(t.Context()) }()
+		time.Sleep(time.Second)
+		if _, err := a.Topic("work").Request(t.Context(), "go", b.Self().ID); !errors.Is(err, engine.ErrUnavailable) {
+			t.Errorf("a request during Shutdown: %v", err)
+		}
+		if err := <-answer; err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 }

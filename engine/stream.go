@@ -73,7 +73,7 @@ func (s *Stream) Write(b []byte) (int, error) { return s.s.Write(b) }
 // CloseWrite ends our direction. Data already written still arrives, and then the other side reads io.EOF.
 func (s *Stream) CloseWrite() error { return s.s.CloseWrite() }
 
-// Close ends both directions: data already written still arrives, incoming data is no longer read, and a Read in
+// Close ends both directions: data already written still arrives unless the engine ends first, incoming data is no longer read, and a Read in
 // progress fails. If a Write is in progress, Close acts like Reset with code 0, so that the part already written is not
 // mistaken for the whole. It is idempotent.
 func (s *Stream) Close() error { return s.s.Close() }

@@ -17,14 +17,17 @@ type streamHandlers struct {
 }
 
 // HandleStream has f take the streams of one name that peers open, each on its own goroutine, until stop is called. An
-// empty name means all names without a handler of their own. f must close its stream and return: the end of the engine
-// waits for it, and fails its reads and writes. Streams without a handler are refused with ErrUnavailable. It panics if
+// empty name means all names without a handler of their own. The stream is closed when f returns. The end of the engine
+// fails its reads and writes, and waits for f. Streams without a handler are refused with ErrUnavailable. It panics if
 // the name is taken, as http.HandleFunc does.
 func (e *Engine) HandleStream(name string, f func(*Stream)) (stop func()) {
 	if f == nil {
 		panic("engine: HandleStream without a function")
 	}
-	return e.streams.add(name, f)
+	return e.streams.add(name, func(s *Stream) {
+		f(s)
+		_ = s.Close()
+	})
 }
 
 func (h *streamHandlers) add(name string, f func(*Stream)) (remove func()) {

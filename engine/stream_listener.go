@@ -51,7 +51,7 @@ type listener struct {
 // open.
 func (e *Engine) Listen(name string) net.Listener {
 	l := &listener{addr: StreamAddr{e.Self().ID, name}, e: e, streams: make(chan *Stream), closed: make(chan struct{})}
-	l.remove = e.HandleStream(name, l.take)
+	l.remove = e.streams.add(name, l.take)
 	return l
 }
 

@@ -79,7 +79,7 @@ func TestStream_ManyShortOnesAllArrive(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			b.Handle(ctx, engine.Handler{StreamReceive: func(s *engine.Stream) {
+			<-b.Handle(ctx, engine.Handler{StreamReceive: func(s *engine.Stream) {
 				if m, err := s.ReadFrame(1000); err == nil && string(m) == "abcd" {
 					mu.Lock()
 					got++
@@ -177,7 +177,7 @@ func TestStream_UnreadOnesAreReleasedWithTheirReader(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			b.Handle(ctx, engine.Handler{Receive: func(m engine.Message) {
+			<-b.Handle(ctx, engine.Handler{Receive: func(m engine.Message) {
 				if string(m.Body) == "1" {
 					time.Sleep(5 * time.Second) // the rest arrives in the meantime
 				} else {

@@ -461,3 +461,23 @@ func TestStream_CloseEndsABlockedWrite(t *testing.T) {
 		}
 	})
 }
+
+// TestHandleStream_ClosesTheStream checks that the other side reads the end when the function returns.
+func TestHandleStream_ClosesTheStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(open("a")), net.Start(open("b"))
+		defer b.HandleStream("greet", func(s *engine.Stream) { _, _ = io.WriteString(s, "hello") })()
+		events(t, a)(is[engine.PeerAdded])
+		for range 2 * engine.MaxStreams {
+			s, err := a.OpenStream(t.Context(), b.Self().ID, "greet")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text, err := io.ReadAll(s); err != nil || string(text) != "hello" {
+				t.Fatalf("%q, %v", text, err)
+			}
+			_ = s.Close()
+		}
+	})
+}

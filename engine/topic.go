@@ -11,10 +11,6 @@ import (
 // MaxTopic is the maximum length of the name of a topic, in bytes of UTF-8.
 const MaxTopic = wire.MaxTopic
 
-// Bytes is a message of raw bytes. Pass it to Send, Post, SendDatagram or Request instead of a JSON value; the receiver
-// finds it in Message.Data. The limits are the same (MCSession sendData).
-type Bytes []byte
-
 // Topic is the messages of one part of a program. Several packages can share an engine: each sends and reads the
 // messages of its own topic, and no other sees them. Methods may be called concurrently.
 type Topic struct {

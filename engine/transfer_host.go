@@ -73,6 +73,7 @@ func (h transferHost) Publish(t transfers.Transfer) { h.e.events.Publish(Transfe
 func (h transferHost) PublishOffer(o *transfers.Offer) (code wire.Code, taken bool) {
 	offer := publicOffer(o)
 	if refused, claimed := h.e.offers.ask(h.e, offer.Transfer.Peer, o.Source(), offer, offer.Decline); claimed {
+		offer.claimed = true
 		return refused, refused == 0
 	}
 	if h.e.events.Publish(OfferReceived{offer}) {

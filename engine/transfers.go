@@ -7,10 +7,19 @@ import (
 // Transfers lists offers and transfers, running and finished, in the order in which they were created.
 func (e *Engine) Transfers() []Transfer { return publicTransfers(e.transfers.List()) }
 
-// Wait waits until a transfer has ended and returns it; its Err is nil if it was delivered.
+// Wait waits until a transfer has ended and returns it. The error is nil only if everything that was offered has arrived:
+// otherwise it is Transfer.Err, such as ErrDeclined, or ErrIncomplete if entries were left out (see Transfer.Notes). When
+// ctx ends first, it is ErrTimeout or ErrCancelled, and the transfer continues.
 func (e *Engine) Wait(ctx context.Context, id TransferID) (Transfer, error) {
 	t, err := e.transfers.Wait(ctx, id)
-	return Transfer(t), withTransfer("wait for", id, err)
+	switch {
+	case err != nil:
+	case t.Err != nil:
+		err = t.Err
+	case t.LeftOut > 0:
+		err = ErrIncomplete
+	}
+	return Transfer(t), withTransfer("transfer", id, err)
 }
 
 // Cancel withdraws an offer or ends a transfer, on both sides; received data is removed. Files that are already being

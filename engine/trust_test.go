@@ -113,10 +113,10 @@ func TestRefusals_ThreeSilenceAPeer(t *testing.T) {
 		reach(t, a, b)
 		reach(t, b, a)
 		var asked atomic.Int32
-		go b.Handling(t.Context(), engine.Handler{
+		b.Handle(t.Context(), engine.Handler{
 			Offer:      func(o *engine.Offer) { asked.Add(1); _ = o.Decline() },
 			Invitation: func(i *engine.Invitation) { asked.Add(1); _ = i.Decline() },
-		})()
+		})
 		time.Sleep(time.Second)
 		for i := range 10 {
 			if i%2 == 0 {
@@ -236,7 +236,7 @@ func TestRefusals_OutliveTheConnection(t *testing.T) {
 		net := enginetest.New(t, latency)
 		b := net.Start(engine.Config{Name: "Ben"})
 		var asked atomic.Int32
-		go b.Handling(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { asked.Add(1); _ = i.Decline() }})()
+		b.Handle(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { asked.Add(1); _ = i.Decline() }})
 		cfg := engine.Config{Name: "Eve", Profile: filepath.Join(t.TempDir(), "profile")}
 		for range 4 {
 			eve := net.Start(cfg)
@@ -451,7 +451,7 @@ func TestTrust_PolicyDoesNotRaiseIt(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
 			a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
-			go b.Handling(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { _ = i.Accept() }})()
+			b.Handle(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { _ = i.Accept() }})
 			reach(t, a, b)
 			if err := a.Invite(t.Context(), b.Self().ID); err != nil {
 				t.Fatal(err)

@@ -135,20 +135,20 @@ type Message struct {
 	Name string // the sender's display name
 	// Topic is the name of the topic that it was sent to; empty for Engine.Send and the like.
 	Topic string
-	Body  json.RawMessage // nil if it was sent as Bytes
-	Data  []byte          // not nil if it was sent as Bytes
+	Body  json.RawMessage // nil if it was sent as raw bytes
+	Data  []byte          // not nil if it was sent as raw bytes (MCSession sendData)
 	At    time.Time       // when it arrived, by our clock
 	// Unreliable means that it was sent with SendDatagram: such messages may be lost or reordered.
 	Unreliable bool
 }
 
-// Decode decodes the body as JSON into v, like json.Unmarshal, or copies Data if v is a *Bytes. Messages are untrusted:
+// Decode decodes the body as JSON into v, like json.Unmarshal, or copies Data if v is a *[]byte. Messages are untrusted:
 // check their contents. The error is ErrInvalid if the message has the other form.
 func (m Message) Decode(v any) error {
-	b, bytes := v.(*Bytes)
+	b, bytes := v.(*[]byte)
 	switch {
 	case bytes != (m.Data != nil):
-		return fmt.Errorf("message: %w: cannot decode bytes as JSON, or JSON as Bytes", ErrInvalid)
+		return fmt.Errorf("message: %w: cannot decode raw bytes as JSON, or JSON as raw bytes", ErrInvalid)
 	case bytes:
 		*b = slices.Clone(m.Data)
 		return nil

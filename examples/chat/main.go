@@ -27,20 +27,17 @@ func main() {
 	ctx, stop := context.WithCancel(context.Background())
 	go func() {
 		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-			results, err := e.Send(ctx, in.Text(), engine.Broadcast)
-			for _, r := range append(results, engine.Result{Err: err}) {
-				if r.Err != nil {
-					fmt.Println("Not delivered:", r.Err)
-				}
+			if _, err := e.Send(ctx, in.Text(), engine.Broadcast); err != nil {
+				fmt.Println("Not delivered:", err)
 			}
 		}
 		stop()
 	}()
-	go e.Handling(ctx, engine.Handler{
+	e.Handle(ctx, engine.Handler{
 		PeerAdded:   func(p engine.Peer) { fmt.Println("Added:", p.Name, "on", engine.CleanLine(string(p.Context))) },
 		PeerRemoved: func(p engine.Peer, err error) { fmt.Println("Removed:", p.Name) },
 		Receive:     func(m engine.Message) { fmt.Printf("%s: %s\n", m.Name, engine.CleanLine(string(m.Body))) },
-	})()
+	})
 	if err := e.Run(ctx); err != nil {
 		log.Fatal(err)
 	}

@@ -127,7 +127,7 @@ func (f *folder) send(ctx context.Context, to engine.Peer, name string) {
 	if err == nil {
 		t, err = f.e.Wait(ctx, t.ID)
 	}
-	if err = errors.Join(err, t.Err); err != nil { // it is tried again
+	if err != nil { // it is tried again
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		delete(f.sent, sending{to.ID, name})

@@ -98,17 +98,17 @@ func (g *Game) Play(ctx context.Context) error {
 	defer g.work.Wait()
 	defer close(g.done)
 	defer cancel()
-	handle := g.e.Handling(ctx, engine.Handler{
+	handled := g.e.Handle(ctx, engine.Handler{
 		PeerAdded:     func(p engine.Peer) { g.do(func() { g.added(p) }) },
 		PeerRemoved:   func(p engine.Peer, err error) { g.do(func() { g.removed(p, err) }) },
-		PeerFound:     func(p engine.Peer) { g.do(func() { g.renamed(p) }) },
+		PeerChanged:   func(p engine.Peer) { g.do(func() { g.renamed(p) }) },
 		Receive:       func(m engine.Message) { g.do(func() { g.receive(m) }) },
 		StreamReceive: g.stream,
 		Problem:       func(err error) { g.do(func() { g.problem(err) }) },
 	})
 	g.work.Go(func() {
 		defer cancel() // it returns early if the engine does
-		handle()
+		<-handled
 	})
 	tick := time.NewTicker(tickTime)
 	defer tick.Stop()

@@ -47,7 +47,7 @@ func run(ctx context.Context, cfg engine.Config, pings, peers int, out io.Writer
 	defer stop()
 	ended := make(chan error, 1)
 	t := newTester(e, out)
-	handle := e.Handling(ctx, t.handler(ctx)) // before Run, so that nothing is missed
+	handled := e.Handle(ctx, t.handler(ctx)) // before Run, so that nothing is missed
 	go func() { ended <- e.Run(ctx) }()
 	go func() {
 		defer stop()
@@ -67,6 +67,6 @@ func run(ctx context.Context, cfg engine.Config, pings, peers int, out io.Writer
 			}
 		}
 	}()
-	handle()
+	<-handled
 	return <-ended
 }

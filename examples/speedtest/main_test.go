@@ -44,10 +44,10 @@ func TestMeasures(t *testing.T) {
 		var done sync.WaitGroup
 		a := net.Start(open("a"))
 		asks := newTester(a.Engine, &out)
-		done.Go(func() { a.Handle(ctx, asks.handler(ctx)) })
+		done.Go(func() { <-a.Handle(ctx, asks.handler(ctx)) })
 		for _, name := range []string{"b", "c", "d"} {
 			n := net.Start(open(name))
-			done.Go(func() { n.Handle(ctx, newTester(n.Engine, &text{}).handler(ctx)) })
+			done.Go(func() { <-n.Handle(ctx, newTester(n.Engine, &text{}).handler(ctx)) })
 		}
 		for range 3 {
 			if err := asks.measure(ctx, <-asks.added, 200); err != nil {

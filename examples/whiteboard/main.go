@@ -92,7 +92,7 @@ func run(ctx context.Context, cfg engine.Config) error {
 	}
 	topic, b := e.Topic("board"), &board{notes: map[key]note{}}
 	messages := topic.Messages(ctx)
-	peers := e.Handling(ctx, engine.Handler{PeerAdded: func(p engine.Peer) { // it gets all notes, whenever it joins
+	handled := e.Handle(ctx, engine.Handler{PeerAdded: func(p engine.Peer) { // it gets all notes, whenever it joins
 		for part := range slices.Chunk(b.all(), chunk) {
 			if _, err := topic.Post(ctx, part, p.ID); err != nil {
 				return
@@ -103,7 +103,6 @@ func run(ctx context.Context, cfg engine.Config) error {
 		return err
 	}
 	var reading sync.WaitGroup
-	reading.Go(peers)
 	reading.Go(func() {
 		for m := range messages {
 			var notes []note
@@ -120,5 +119,6 @@ func run(ctx context.Context, cfg engine.Config) error {
 	}
 	err = e.Shutdown(ctx)
 	reading.Wait()
+	<-handled
 	return err
 }

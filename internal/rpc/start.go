@@ -71,9 +71,15 @@ func (s *session) start(p startParams) (r startResult, events func(), err error)
 	if p.Window > 0 {
 		s.credit.limit(p.Window)
 	}
-	events = e.Handling(s.ctx, s.handler())
+	answered := make(chan struct{})
+	handled := e.Handle(s.ctx, s.handler(answered))
+	events = func() {
+		close(answered)
+		<-handled
+	}
 	if !hosted {
 		if err := e.Start(context.WithoutCancel(s.ctx)); err != nil { // else end closes it
+			close(answered)
 			s.freeStart()
 			return r, nil, err
 		}
@@ -126,18 +132,27 @@ func (s *session) addCredit(p creditParams) error {
 	return nil
 }
 
-// handler reports the events of the engine as notifications, in order.
-func (s *session) handler() engine.Handler {
+// handler reports the events of the engine as notifications, in order, once begin is closed.
+func (s *session) handler(begin <-chan struct{}) engine.Handler {
+	notify := func(method string, params any) {
+		<-begin
+		s.notify(method, params)
+	}
+	peer := func(p engine.Peer) { notify("peer", peerEvent{Peer: peerOf(p)}) }
 	return engine.Handler{
-		PeerFound:   func(p engine.Peer) { s.notify("peer", peerEvent{Peer: peerOf(p)}) },
-		PeerLost:    func(p engine.Peer) { s.notify("peer_lost", peerEvent{Peer: peerOf(p)}) },
-		PeerAdded:   func(p engine.Peer) { s.notify("peer_added", peerEvent{Peer: peerOf(p)}) },
-		PeerRemoved: func(p engine.Peer, err error) { s.notify("peer_removed", peerEvent{peerOf(p), errorOf(err)}) },
-		Receive:     s.passOn,
-		Transfer:    func(t engine.Transfer) { s.notify("transfer", transferEvent{transferOf(t)}) },
-		Pairing:     func(p engine.Pairing) { s.notify("pairing", pairingOf(p)) },
-		Conflict:    func(c engine.Conflict) { s.notify("conflict", conflictOf(c)) },
-		Problem:     func(err error) { s.notify("problem", problemEvent{errorOf(err)}) },
+		PeerFound:   peer,
+		PeerChanged: peer,
+		PeerLost:    func(p engine.Peer) { notify("peer_lost", peerEvent{Peer: peerOf(p)}) },
+		PeerAdded:   func(p engine.Peer) { notify("peer_added", peerEvent{Peer: peerOf(p)}) },
+		PeerRemoved: func(p engine.Peer, err error) { notify("peer_removed", peerEvent{peerOf(p), errorOf(err)}) },
+		Receive: func(m engine.Message) {
+			<-begin
+			s.passOn(m)
+		},
+		Transfer: func(t engine.Transfer) { notify("transfer", transferEvent{transferOf(t)}) },
+		Pairing:  func(p engine.Pairing) { notify("pairing", pairingOf(p)) },
+		Conflict: func(c engine.Conflict) { notify("conflict", conflictOf(c)) },
+		Problem:  func(err error) { notify("problem", problemEvent{errorOf(err)}) },
 	}
 }
 

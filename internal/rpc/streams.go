@@ -109,6 +109,7 @@ func handleStream(s *session, _ context.Context, p streamNameParams) (none, erro
 				return
 			}
 			s.notify("stream", streamResult{n, stream.Peer, stream.Name})
+			<-stream.Done()
 		})
 	})
 }

@@ -114,7 +114,7 @@ func transfersNow(e *engine.Engine, _ context.Context, _ none) (transfersResult,
 
 func waitTransfer(e *engine.Engine, ctx context.Context, p transferParams) (transferEvent, error) {
 	t, err := e.Wait(ctx, p.Transfer)
-	if err != nil {
+	if err != nil && !t.State.Final() {
 		return transferEvent{}, err
 	}
 	return transferEvent{transferOf(t)}, nil

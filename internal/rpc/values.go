@@ -166,7 +166,7 @@ func (c content) value() (any, error) {
 	case c.Body == nil == (c.Data == nil):
 		return nil, badParams("either body or data must be given")
 	case c.Data != nil:
-		return engine.Bytes(*c.Data), nil
+		return []byte(*c.Data), nil
 	}
 	return c.Body, nil
 }

@@ -209,7 +209,7 @@ func (m *Manager) publishLocked(t *item) {
 	m.host.Publish(t.currentViewLocked())
 }
 
-// Wait waits until a transfer has ended and returns it; its Err is nil if it was delivered.
+// Wait waits until a transfer has ended and returns it.
 func (m *Manager) Wait(ctx context.Context, id ID) (Transfer, error) {
 	m.mu.Lock()
 	t := m.transfers[id]
@@ -220,7 +220,7 @@ func (m *Manager) Wait(ctx context.Context, id ID) (Transfer, error) {
 	select {
 	case <-t.done:
 	case <-ctx.Done():
-		return Transfer{}, context.Cause(ctx)
+		return Transfer{}, wire.EndOf(ctx)
 	case <-m.ended:
 	}
 	m.mu.Lock()

@@ -77,7 +77,7 @@ func runVictim(dir string) error {
 	defer stop()
 	ended := make(chan error, 1)
 	var s struct{ invitations, offers, messages, streams, pairings atomic.Int64 }
-	go e.Handling(ctx, engine.Handler{
+	e.Handle(ctx, engine.Handler{
 		Invitation: func(*engine.Invitation) { s.invitations.Add(1) },
 		Offer: func(o *engine.Offer) {
 			s.offers.Add(1)
@@ -88,7 +88,7 @@ func runVictim(dir string) error {
 		Receive:       func(engine.Message) { s.messages.Add(1) },
 		StreamReceive: func(x *engine.Stream) { s.streams.Add(1) },
 		Pairing:       func(engine.Pairing) { s.pairings.Add(1) },
-	})()
+	})
 	time.Sleep(50 * time.Millisecond) // the events are read by then
 	go func() { ended <- e.Run(ctx) }()
 	for !e.Self().Running {

@@ -60,7 +60,7 @@ func askHTTP(args []string) error {
 	}
 	defer e.Close()
 	added := make(chan engine.PeerID, 1)
-	go e.Handling(ctx, engine.Handler{PeerAdded: func(p engine.Peer) { added <- p.ID }})()
+	e.Handle(ctx, engine.Handler{PeerAdded: func(p engine.Peer) { added <- p.ID }})
 	if err := e.Start(ctx); err != nil {
 		return err
 	}

@@ -84,15 +84,11 @@ func (m *member) start() {
 		m.addr = m.node.Addr
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	done, run := make(chan struct{}), m.run
-	handle := m.node.Handling(ctx, engine.Handler{
+	run := m.run
+	done := m.node.Handle(ctx, engine.Handler{
 		Receive: func(msg engine.Message) { m.take(run, msg) },
 		Offer:   func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: m.inbox, Reserve: -1}) },
 	})
-	go func() {
-		defer close(done)
-		handle()
-	}()
 	m.stop = func() { cancel(); <-done }
 }
 
