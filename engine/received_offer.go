@@ -60,5 +60,7 @@ func (o *Offer) Closed() <-chan struct{} { return o.offer.Closed() }
 // Decline rejects the offer. It returns ErrAnswered if it is too late.
 func (o *Offer) Decline() error { return o.offer.Decline() }
 
-// Conflicts lists the top-level names of the offer that are taken in a folder, for a screen that asks what to do.
+// Conflicts lists the names in a folder that top-level entries of the offer would have too, for a screen that asks what to
+// do; AcceptOptions.Choose gets the same names. It knows the names in Transfer.Names, and not those after the first 20: a
+// screen that asks about the listed names alone has to keep both of all others.
 func (o *Offer) Conflicts(dir string) []string { return o.offer.Conflicts(dir) }

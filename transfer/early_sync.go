@@ -11,6 +11,7 @@ type earlySync struct {
 	stage  *stage
 	f      *os.File
 	from   int64      // up to where the last sync began
+	failed bool       // a sync has failed
 	synced chan error // receives the result of the sync in progress; nil if there is none
 }
 
@@ -21,6 +22,7 @@ func (e *earlySync) written(pos int64) error {
 		case err := <-e.synced:
 			e.synced = nil
 			if err != nil {
+				e.failed = true
 				return err
 			}
 		default:
@@ -42,5 +44,7 @@ func (e *earlySync) end() error {
 	if e.synced == nil {
 		return nil
 	}
-	return <-e.synced
+	err := <-e.synced
+	e.synced, e.failed = nil, e.failed || err != nil
+	return err
 }

@@ -291,6 +291,11 @@ func (in *Intake) copy(ctx context.Context, part *intakePart, f *os.File, r io.R
 		if syncErr := early.end(); err == nil {
 			err = syncErr
 		}
+		if early.failed { // a later sync may succeed although the data is lost
+			in.mu.Lock()
+			in.restartLocked(part)
+			in.mu.Unlock()
+		}
 	}()
 	for {
 		if ctx.Err() != nil {

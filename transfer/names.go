@@ -268,3 +268,6 @@ func collisionKey(fold cases.Caser, name string) string {
 	}
 	return strings.ToLower(name) // the same result for ASCII, faster
 }
+
+// SavedName returns the name under which a top-level entry is saved if that name is free and the disk accepts it.
+func SavedName(name string) string { return portable(path.Base(name), true, maxName) }

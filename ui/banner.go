@@ -91,7 +91,7 @@ func (b *banner) refresh() {
 	if i := slices.IndexFunc(waiting, func(r request) bool { return r.id == b.now.id }); i >= 0 { // the shown one stays
 		r = waiting[i]
 	}
-	if r.id != b.now.id {
+	if r.id != b.now.id || r.talk != b.now.talk || r.asks != b.now.asks || r.warning != b.now.warning {
 		b.since = time.Now()
 		u.trace("banner %q", r.asks)
 	}
@@ -132,7 +132,7 @@ func (b *banner) requests() (out []request) {
 		}
 		do := u.transfers.actions(o)
 		out = append(out, request{
-			id: string(id), talk: at.t, warning: u.warning(u.peers[o.Peer]), accept: func() { do.accept(engine.SkipIdentical) }, decline: do.decline,
+			id: string(id), talk: at.t, warning: u.warning(u.peers[o.Peer]), accept: func() { do.accept(engine.KeepBoth) }, decline: do.decline,
 			asks: tr("{{.Name}} wants to send {{.What}}", "Name", widgets.Shortened(u.nameOf(at.t), shownName), "What", joined(widgets.Shortened(title(o), shownName), content(o))),
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/dialog"
@@ -46,6 +47,21 @@ func (ds *dialogs) single(m *widgets.Modal) *widgets.Modal {
 // ask asks the user before it runs do; yes is the label of the button.
 func (ds *dialogs) ask(title, text, yes string, do func()) *widgets.Modal {
 	return ds.question(title, text, yes, widget.HighImportance, do)
+}
+
+// askUnbidden is ask for a question that the user has not caused in the window. A press that was meant for something
+// else does not answer it.
+func (ds *dialogs) askUnbidden(title, text, yes string, do func()) *widgets.Modal {
+	m := ds.ask(title, text, yes, do)
+	since := time.Now()
+	m.Ready = func() bool {
+		if time.Since(since) < lookAgain {
+			hasty(ds.u)
+			return false
+		}
+		return true
+	}
+	return m
 }
 
 // warn is ask for actions that are hard to undo.

@@ -3,6 +3,7 @@ package ui
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -15,6 +16,7 @@ import (
 
 // header is the top of a conversation.
 type header struct {
+	steady  // of the alert
 	u       *UI
 	box     *fyne.Container
 	back    *widgets.QuietButton
@@ -32,10 +34,11 @@ type header struct {
 	check   *widget.Button     // verifies the peer
 	connect *widget.Button     // connects all the same
 	said    string             // the content at the last layout
+	alerted string             // the conversation and the alert, at the last refresh
 }
 
 func newHeader(u *UI) *header {
-	h := &header{u: u, face: widgets.NewAvatar(36, theme.ColorNameBackground), name: widgets.NewLine("", widgets.SizeTitle, theme.ColorNameForeground, true), status: widgets.Caption(""), action: func() {}}
+	h := &header{steady: steady{u: u}, u: u, face: widgets.NewAvatar(36, theme.ColorNameBackground), name: widgets.NewLine("", widgets.SizeTitle, theme.ColorNameForeground, true), status: widgets.Caption(""), action: func() {}}
 	h.name.Fits = false
 	h.group = widgets.NewEmblem(widget.NewIcon(widgets.IconEveryone), 36, 18)
 	h.back = widgets.NewIconButton(widgets.IconBack, tr("Back"), u.back)
@@ -55,13 +58,13 @@ func newHeader(u *UI) *header {
 	left := widgets.NewBeside(widgets.GapWide, container.NewStack(h.face, h.group), widgets.Column(2, widgets.NewNamed(h.name, h.mark), h.status))
 	head := widgets.NewHead(widgets.NewBeside(widgets.Gap, h.back, widgets.NewBesideRight(widgets.GapWide, left, widgets.Row(widgets.Gap, h.verify, h.button, h.more))))
 	h.alarm = widgets.NewParagraph("", widgets.SizeBody, widgets.ColorBad)
-	h.check = widgets.NewButton(tr("Verify"), widget.MediumImportance, h.verify.OnTapped)
-	h.connect = widgets.NewButton(tr("Connect anyway"), widget.MediumImportance, func() { h.action() })
-	block := widgets.NewButton(tr("Block…"), widget.MediumImportance, func() {
+	h.check = widgets.NewButton(tr("Verify"), widget.MediumImportance, h.press(h.verify.OnTapped))
+	h.connect = widgets.NewButton(tr("Connect anyway"), widget.MediumImportance, h.press(func() { h.action() }))
+	block := widgets.NewButton(tr("Block…"), widget.MediumImportance, h.press(func() {
 		if u.current != nil {
 			u.block(u.current.id)
 		}
-	})
+	}))
 	body := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.Gap, Top: widgets.GapWide, Bottom: widgets.GapWide, Left: widgets.Edge, Right: widgets.Edge}, h.alarm, widgets.NewFlow(widgets.Gap, h.check, h.connect, block))
 	h.alert = container.NewStack(widgets.NewPanel(widgets.ColorBanner, "", 0), body)
 	h.alert.Hide()
@@ -82,6 +85,27 @@ func (h *header) warn(p engine.Peer, here bool) {
 	if on != h.alert.Visible() {
 		widgets.Show(h.alert, on)
 		h.u.pages[pageTalk].Refresh()
+	}
+	h.noteAlert(on)
+}
+
+// noteAlert keeps presses from hitting what the peer has moved: by its name and its connection it decides whether the
+// alert is there, how high it is, and which buttons it has.
+func (h *header) noteAlert(on bool) {
+	key := ""
+	if t := h.u.current; t != nil {
+		key = t.key
+	}
+	before, _, _ := strings.Cut(h.alerted, "\n")
+	now := fmt.Sprint(key, "\n", on)
+	if on {
+		now += fmt.Sprint(h.alarm.Text, h.check.Visible(), h.connect.Visible())
+	}
+	changed := now != h.alerted
+	h.alerted = now
+	if changed && before == key {
+		h.Shifted()
+		h.u.timeline.Moved()
 	}
 }
 

@@ -71,10 +71,27 @@ func (ts *transfers) shownOffer(id engine.TransferID) (shownOffer, bool) {
 	return s, true
 }
 
-// accept accepts what the user has seen into a folder. An offer that was withdrawn in the meantime is not accepted,
-// even if another one has its ID.
-func (ts *transfers) accept(s shownOffer, dir string, existing engine.Existing) {
-	o, opts := s.offer, engine.AcceptOptions{Dir: dir, Existing: existing, Seen: s.seen}
+// clashes returns the names that the cards of an offer list as existing in the folder for received files.
+func (ts *transfers) clashes(id engine.TransferID) (names []string) {
+	for _, c := range ts.cardsOf(id) {
+		names = append(names, c.clashes...)
+	}
+	return names
+}
+
+// accept accepts what the user has seen into a folder. existing applies to the names in shown alone: what the user was
+// not shown is neither replaced nor merged. An offer that was withdrawn in the meantime is not accepted, even if another
+// one has its ID.
+func (ts *transfers) accept(s shownOffer, dir string, existing engine.Existing, shown []string) {
+	o, opts := s.offer, engine.AcceptOptions{Dir: dir, Existing: engine.KeepBoth, Seen: s.seen}
+	if existing != engine.KeepBoth && len(shown) > 0 {
+		opts.Choose = func(name string) engine.Existing {
+			if slices.Contains(shown, name) {
+				return existing
+			}
+			return engine.KeepBoth
+		}
+	}
 	background(ts.u.bind, func(context.Context) (struct{}, error) {
 		return struct{}{}, o.Accept(opts)
 	}, func(_ struct{}, err error) {
@@ -117,7 +134,7 @@ func (ts *transfers) offerAttention(from *talk, t engine.Transfer) attention {
 	}
 	a.accept = func() {
 		if o := still(); o != nil {
-			ts.accept(shownOffer{o, &t}, ts.u.downloads(), engine.SkipIdentical)
+			ts.accept(shownOffer{o, &t}, ts.u.downloads(), engine.KeepBoth, nil)
 		}
 	}
 	a.decline = func() {
@@ -167,20 +184,22 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 		ts.u.settle()
 	}
 	return transferActions{
-		accept: func(e engine.Existing) {
-			if s, ok := ts.shownOffer(id); ok {
-				ts.accept(s, ts.u.downloads(), e)
+		accept: func(e engine.Existing) bool {
+			s, ok := ts.shownOffer(id)
+			if ok {
+				ts.accept(s, ts.u.downloads(), e, ts.clashes(id))
 			}
+			return ok
 		},
-		acceptInto: func(e engine.Existing) {
+		acceptInto: func() {
 			if s, ok := ts.shownOffer(id); ok {
-				ts.u.dialogs.pick(true, func(paths []string) { ts.accept(s, paths[0], e) })
+				ts.u.dialogs.pick(true, func(paths []string) { ts.accept(s, paths[0], engine.KeepBoth, nil) })
 			}
 		},
 		acceptAll: func(counted []engine.TransferID) {
 			for _, other := range counted {
 				if s, ok := ts.shownOffer(other); ok && s.offer.Transfer.Peer == t.Peer {
-					ts.accept(s, ts.u.downloads(), engine.SkipIdentical)
+					ts.accept(s, ts.u.downloads(), engine.KeepBoth, nil)
 				}
 			}
 		},

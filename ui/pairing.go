@@ -126,9 +126,10 @@ func pairingFailure(p engine.Pairing) string {
 
 // pairings are the verifications in progress.
 type pairings struct {
-	u     *UI
-	cards map[engine.PeerID]*pairingCard
-	link  hidden // the dialog of a pairing link
+	waiting string // a link that came while a dialog was open
+	u       *UI
+	cards   map[engine.PeerID]*pairingCard
+	link    hidden // the dialog of a pairing link
 }
 
 func newPairings(u *UI) *pairings { return &pairings{u: u, cards: map[engine.PeerID]*pairingCard{}} }

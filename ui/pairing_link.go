@@ -99,15 +99,23 @@ func (ps *pairings) openLink(text string, outside bool) {
 		ps.u.say(tr("This link leads outside this network. If you got it from the other device's screen, paste it into the address field."))
 		return
 	}
+	if outside && ps.u.dialogs.open != nil { // another program must not replace what the user is reading
+		ps.waiting = text
+		return
+	}
 	where := engine.CleanLine(strings.ReplaceAll(addresses, ",", ", "))
+	ask := ps.u.dialogs.ask
+	if outside { // another program decides when this question comes
+		ask = ps.u.dialogs.askUnbidden
+	}
 	if !link.Secret() {
-		ps.u.dialogs.ask(tr("Connect to the device in this link?"), tr("The other device will learn this device's name and ID. Its ID starts with {{.ID}}, and the link gives its address as {{.Address}}.", "ID", link.ID.Short(), "Address", where), tr("Connect"), func() {
+		ask(tr("Connect to the device in this link?"), tr("The other device will learn this device's name and ID. Its ID starts with {{.ID}}, and the link gives its address as {{.Address}}.", "ID", link.ID.Short(), "Address", where), tr("Connect"), func() {
 			ps.u.connecting.connectTo(link.Ticket)
 		})
 		return
 	}
 	body := tr("Continue only if you got this link directly from the other device. Its ID starts with {{.ID}}, and the link gives its address as {{.Address}}.", "ID", link.ID.Short(), "Address", where)
-	ps.u.dialogs.ask(tr("Verify this device?"), body, tr("Verify"), func() {
+	ask(tr("Verify this device?"), body, tr("Verify"), func() {
 		ps.u.connecting.busy(true)
 		choose := ps.u.connecting.chooser()
 		background(ps.u.bind, func(ctx context.Context) (engine.PeerID, error) { return ps.u.e.OpenLink(ctx, text) }, func(id engine.PeerID, err error) {
@@ -120,6 +128,14 @@ func (ps *pairings) openLink(text string, outside bool) {
 			choose(ps.u.talk(id))
 		})
 	})
+}
+
+// openWaiting opens the link that came from another program while a dialog was open.
+func (ps *pairings) openWaiting() {
+	if text := ps.waiting; text != "" && ps.u.dialogs.open == nil {
+		ps.waiting = ""
+		ps.openLink(text, true)
+	}
 }
 
 // nearby reports whether all addresses are numeric and on a network that this device is on. A link from outside must

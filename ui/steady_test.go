@@ -1,14 +1,19 @@
 package ui
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/storage"
 	"fyne.io/fyne/v2/test"
+	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/engine/enginetest"
+	"multipeer/internal/singleinstance"
+	"multipeer/ui/internal/widgets"
 )
 
 // TestRequest_ChangesNoPage: the user types into the search field of the first page when strangers ask for something.
@@ -41,7 +46,7 @@ func TestCard_IgnoresAPressWhereItHasJustCome(t *testing.T) {
 	accepted := ""
 	watch := func(id engine.TransferID) *transferCard {
 		c := s.moves.card(id)
-		c.actions.accept = func(engine.Existing) { accepted += string(id) + " " }
+		c.actions.accept = func(engine.Existing) bool { accepted += string(id) + " "; return true }
 		return c
 	}
 	friend := watch("friend")
@@ -133,5 +138,146 @@ func TestSending_AsksAfterTheListHasChanged(t *testing.T) {
 	s.sending.dropped(middleOf(s.home.tiles.tiles[s.eva]), []fyne.URI{file})
 	if s.dialogs.open == nil {
 		t.Error("a drop sends although the tiles have just changed")
+	}
+}
+
+// centre returns the middle of an object, where a user aims.
+func centre(o fyne.CanvasObject) fyne.Position {
+	at, of := fyne.CurrentApp().Driver().AbsolutePositionForObject(o), o.Size()
+	return at.AddXY(of.Width/2, of.Height/2)
+}
+
+// TestBanner_IgnoresAPressWhenItsWarningGoes: a stranger with a familiar name has a request, for which the banner only has
+// Show. When the stranger renames itself, Accept comes to that place.
+func TestBanner_IgnoresAPressWhenItsWarningGoes(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	named := func(name string, like engine.PeerID) {
+		s.apply([]engine.Event{engine.PeerChanged{Peer: engine.Peer{ID: s.eva, Name: name, State: engine.Found, Confirmed: true, LooksLike: like}}})
+	}
+	named("Ben", s.ben)
+	s.invites.take(&engine.Invitation{ID: "i", Peer: s.peers[s.eva]})
+	accepted := false
+	s.invites.open["i"].agree = func() { accepted = true }
+	s.settle()
+	at := centre(s.banner.show)
+	s.banner.since = time.Time{} // the user has read it
+	named("Eva", engine.PeerID{})
+	test.TapCanvas(s.w.Canvas(), at)
+	if accepted {
+		t.Error("a press at Show has accepted the request")
+	}
+	s.banner.since = time.Time{}
+	test.TapCanvas(s.w.Canvas(), centre(s.banner.accept))
+	if !accepted {
+		t.Error("a later press at Accept has no effect")
+	}
+}
+
+// TestBanner_IgnoresAPressWhenTheSameIDIsAnotherOffer: peers choose the IDs of their offers.
+func TestBanner_IgnoresAPressWhenTheSameIDIsAnotherOffer(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	offer := func(name string, files int64) {
+		tr := s.transferOf(engine.Offered, true, func(t *engine.Transfer) {
+			t.ID, t.Peer, t.PeerName, t.Names, t.Items, t.Files = "same", s.eva, "Eva", []string{name}, 1, files
+		})
+		s.transfers.offers["same"] = &engine.Offer{Transfer: tr}
+		s.transfers.take(tr)
+		s.settle()
+	}
+	offer("photo.jpg", 1)
+	s.banner.since = time.Time{}
+	before := s.banner.text.Text
+	offer("everything", 500_000)
+	if s.banner.text.Text == before || time.Since(s.banner.since) > lookAgain {
+		t.Errorf("the banner says %q and takes a press at once", s.banner.text.Text)
+	}
+}
+
+// TestHeader_AlertIgnoresAPressWhenItChanges: a device that looks like another one decides by its connection which buttons
+// its alert has.
+func TestHeader_AlertIgnoresAPressWhenItChanges(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	is := func(confirmed bool) {
+		s.apply([]engine.Event{engine.PeerChanged{Peer: engine.Peer{ID: s.eva, Name: "Ben", State: engine.Found, Confirmed: confirmed, LooksLike: s.ben}}})
+	}
+	is(true)
+	s.choose(s.talk(s.eva))
+	s.settle()
+	invited := false
+	h := s.header
+	h.action = func() { invited = true }
+	at := centre(h.check)
+	h.since = time.Time{}
+	is(false)
+	h.action = func() { invited = true }
+	if h.check.Visible() || !h.connect.Visible() {
+		t.Fatal("the buttons did not change")
+	}
+	test.TapCanvas(s.w.Canvas(), at)
+	if invited {
+		t.Error("a press at Verify has invited the device")
+	}
+	h.since = time.Time{}
+	test.TapCanvas(s.w.Canvas(), centre(h.connect))
+	if !invited {
+		t.Error("a later press at Connect anyway has no effect")
+	}
+}
+
+// TestHeader_AlertMovesTheCards: when the alert comes or goes, the cards below it ignore a press.
+func TestHeader_AlertMovesTheCards(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	named := func(name string, like engine.PeerID) {
+		s.apply([]engine.Event{engine.PeerChanged{Peer: engine.Peer{ID: s.eva, Name: name, State: engine.Found, Confirmed: true, LooksLike: like}}})
+	}
+	named("Ben", s.ben)
+	s.choose(s.talk(s.eva))
+	s.invites.take(&engine.Invitation{ID: "i", Peer: s.peers[s.eva]})
+	s.settle()
+	c := s.invites.open["i"]
+	for _, next := range []struct {
+		name string
+		like engine.PeerID
+	}{{"Eva", engine.PeerID{}}, {"Ben", s.ben}} {
+		before := centre(c.accept)
+		c.since = time.Time{}
+		named(next.name, next.like)
+		if centre(c.accept) == before {
+			t.Errorf("%s: the card did not move", next.name)
+		}
+		if time.Since(c.since) > lookAgain {
+			t.Errorf("%s: the card takes a press where it has just come", next.name)
+		}
+	}
+}
+
+// TestLink_FromAnotherProgramReplacesNoQuestion: a page in the browser may open a link at any moment.
+func TestLink_FromAnotherProgramReplacesNoQuestion(t *testing.T) {
+	link := "multipeer://" + engine.PeerID{6, 6, 6}.String() + "/?at=127.0.0.1:6666&s=" + strings.Repeat("b", 26)
+	s := newStation(t, newTestApp(t), newLoop(), enginetest.New(t, 0), "Me")
+	sent := false
+	s.dialogs.ask("Send to 3 devices?", "report.pdf", "Send", func() { sent = true })
+	first := s.dialogs.open.(*widgets.Modal)
+	yes := func(m *widgets.Modal) *widget.Button { return m.Buttons[len(m.Buttons)-1].(*widget.Button) }
+	s.taken(singleinstance.Launch{Link: link})
+	if s.dialogs.open != hidden(first) {
+		t.Fatal("the link has replaced the question")
+	}
+	test.Tap(yes(first))
+	if !sent || s.dialogs.open != nil {
+		t.Fatal("the question was not answered")
+	}
+	s.second()
+	second, ok := s.dialogs.open.(*widgets.Modal)
+	if !ok {
+		t.Fatal("the link is forgotten")
+	}
+	test.Tap(yes(second)) // meant for something else
+	if s.connecting.dialing || s.dialogs.open != hidden(second) {
+		t.Error("a press right after the question came has answered it")
 	}
 }

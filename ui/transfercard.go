@@ -20,8 +20,8 @@ import (
 
 // transferActions are the actions of a transfer card.
 type transferActions struct {
-	accept                                                           func(engine.Existing)
-	acceptInto                                                       func(engine.Existing)
+	accept                                                           func(engine.Existing) bool // false if there is no such offer
+	acceptInto                                                       func()
 	acceptAll                                                        func([]engine.TransferID)
 	enterPIN                                                         func()
 	always                                                           func() // nil if the peer's files cannot be accepted without asking
@@ -166,10 +166,9 @@ func (c *transferCard) acceptCounted() { c.actions.acceptAll(c.waiting) }
 
 // acceptShown accepts the offer, and all further ones of the peer if the user has chosen that.
 func (c *transferCard) acceptShown() {
-	if c.always.On && c.actions.always != nil {
+	if c.actions.accept(c.existing()) && c.always.On && c.actions.always != nil {
 		c.actions.always()
 	}
-	c.actions.accept(c.existing())
 }
 
 func (c *transferCard) existing() engine.Existing {
@@ -218,7 +217,7 @@ func (c *transferCard) rebuild() {
 	switch {
 	case asks:
 		c.accept = add(tr("Accept"), widget.HighImportance, c.press(c.acceptShown))
-		add(tr("Accept into…"), widget.MediumImportance, c.press(func() { c.actions.acceptInto(c.existing()) }))
+		add(tr("Accept into…"), widget.MediumImportance, c.press(func() { c.actions.acceptInto() }))
 		add(tr("Decline"), widget.MediumImportance, c.actions.decline)
 		add(tr("Block…"), widget.LowImportance, c.actions.block)
 		if len(c.waiting) > 1 { // the last one: it appears while the user aims at another button

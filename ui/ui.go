@@ -216,6 +216,7 @@ func (u *UI) Close() {
 func (u *UI) second() {
 	u.toast.Age()
 	u.outbox.sendWaiting()
+	u.pairings.openWaiting()
 	u.settle() // the last progress may still be pending
 	if u.page == pageTransfers {
 		u.moves.tick()

@@ -91,7 +91,7 @@ func (m *Manager) accept(o *Offer, opts AcceptOptions) error {
 	return nil
 }
 
-// Conflicts lists the top-level names of the offer that are taken in a folder, for a screen that asks what to do. What a
+// Conflicts lists the names in a folder that top-level entries of the offer would have too. What a
 // gateway receives never replaces anything, so it has none.
 func (o *Offer) Conflicts(dir string) []string {
 	o.m.mu.Lock()
@@ -102,8 +102,8 @@ func (o *Offer) Conflicts(dir string) []string {
 	}
 	var out []string
 	for _, n := range o.t.names {
-		if _, err := os.Lstat(filepath.Join(dir, filepath.Base(n))); err == nil {
-			out = append(out, wire.CleanLine(n))
+		if _, err := os.Lstat(filepath.Join(dir, transfer.SavedName(n))); err == nil {
+			out = append(out, transfer.SavedName(n))
 		}
 	}
 	return out

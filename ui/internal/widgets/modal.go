@@ -21,7 +21,8 @@ type Modal struct {
 	Opens    func() // runs before it is shown
 	Hides    func() // runs when it is closed, before closed
 	Closed   func()
-	Declined func() // runs when the user declines a question
+	Declined func()      // runs when the user declines a question
+	Ready    func() bool // reports whether a press at the button yes of a question counts; nil always does
 }
 
 // NewModal makes a modal with a title, a body and buttons. The last button is the primary one.
@@ -44,6 +45,9 @@ func NewQuestion(over fyne.Canvas, title, text, cancel, yes string, importance w
 	m = NewModal(over, title, NewParagraph(text, SizeBody, theme.ColorNameForeground), 420,
 		NewButton(cancel, widget.MediumImportance, func() { m.Hide() }),
 		NewButton(yes, importance, func() {
+			if m.Ready != nil && !m.Ready() {
+				return
+			}
 			said = true
 			m.Hide()
 			do()

@@ -151,6 +151,15 @@ func (t *Timeline) refill() {
 	}
 }
 
+// Moved notifies the rows in view that the whole timeline has moved, without the user's doing.
+func (t *Timeline) Moved() {
+	for _, o := range t.view.Objects {
+		if s, shifting := o.(Shifting); shifting {
+			s.Shifted()
+		}
+	}
+}
+
 func (t *Timeline) rowHeight(i int) float32 {
 	h := t.src.Row(i).HeightFor(t.inner()) + ItemGap
 	if i == 0 {
