@@ -61,6 +61,6 @@ func (o *Offer) Closed() <-chan struct{} { return o.offer.Closed() }
 func (o *Offer) Decline() error { return o.offer.Decline() }
 
 // Conflicts lists the names in a folder that top-level entries of the offer would have too, for a screen that asks what to
-// do; AcceptOptions.Choose gets the same names. It knows the names in Transfer.Names, and not those after the first 20: a
+// do; AcceptOptions.Choose gets the same names. They are untrusted: show them by CleanLine. It knows the names in Transfer.Names, and not those after the first 20: a
 // screen that asks about the listed names alone has to keep both of all others.
 func (o *Offer) Conflicts(dir string) []string { return o.offer.Conflicts(dir) }

@@ -303,7 +303,7 @@ func offerDetails(t engine.Transfer, free string, clashes []string) string {
 		lines = append(lines, free)
 	}
 	if len(clashes) > 0 {
-		s := strings.Join(clashes[:min(len(clashes), 3)], ", ")
+		s := engine.CleanLine(strings.Join(clashes[:min(len(clashes), 3)], ", "))
 		if rest := len(clashes) - 3; rest > 0 {
 			s += " " + trn("and {{.N}} more", int64(rest))
 		}
