@@ -94,10 +94,11 @@ type Config struct {
 	// Info is the discovery info that others see before they connect; see ValidateInfo and SetInfo. Keep it under
 	// about 400 bytes: more makes discovery packets large.
 	Info map[string]string
-	// Admit, if set, decides on each invitation of a peer before Accept does; its Yes also admits a peer that was kicked.
-	// It is not asked about peers that this engine invites: use Verify to keep some of those out that Invite includes. It
-	// gets the peer and its context, and runs on the goroutine that reads what the peer sends. It must return at once: a
-	// call to that peer from within Admit would wait for itself. A panic in Admit is logged and declines.
+	// Admit, if set, decides on each invitation of a peer before Accept does; its Yes also admits a peer that was
+	// kicked. It is not asked about peers that this engine invites: use Verify to keep some of those out that Invite
+	// includes. It gets the peer and its context, and runs on the goroutine that reads what the peer sends. It must
+	// return at once: a call to that peer from within Admit would wait for itself. A panic in Admit is logged and
+	// declines.
 	Admit func(from Peer, context json.RawMessage) Decision
 	// Verify, if set, has the final say on who can connect (session:didReceiveCertificate:fromPeer). It gets the
 	// peer's ID and its certificate in DER, in each handshake, before anything else is exchanged; it may be called

@@ -186,8 +186,8 @@ func (e *Engine) startName() string {
 	return kind + " " + e.profile.ID.Short()[:4]
 }
 
-// Run calls Start and waits until the engine has ended. It returns nil if ctx ended or Close was called. When it returns,
-// every goroutine of the engine has ended, the calls of Handle have returned, and the profile is released.
+// Run calls Start and waits until the engine has ended. It returns nil if ctx ended or Close was called. When it
+// returns, every goroutine of the engine has ended, the calls of Handle have returned, and the profile is released.
 func (e *Engine) Run(ctx context.Context) error {
 	if err := e.Start(ctx); err != nil {
 		return err

@@ -18,8 +18,8 @@ type Gateway interface {
 	Name() string
 	// Run announces self, finds devices and serves them until ctx ends. It waits for everything that it has started.
 	Run(ctx context.Context, self GatewaySelf, to GatewaySink) error
-	// Update replaces what is announced. If it is called before Run, it is newer than the one passed to Run. It is called
-	// with the engine locked: it must return at once and must not call the sink.
+	// Update replaces what is announced. If it is called before Run, it is newer than the one passed to Run. It is
+	// called with the engine locked: it must return at once and must not call the sink.
 	Update(self GatewaySelf)
 	// Send offers files to a device, waits for its answer, and sends what was accepted. It returns when the device has
 	// everything. ErrDeclined, ErrBusy and ErrLost say why it has not. When ctx ends, it cancels at the device.
@@ -72,7 +72,8 @@ type GatewaySink interface {
 	Found(Device)
 	// Lost reports a device that is gone. Its unanswered offers end.
 	Lost(key string)
-	// Knows reports whether a person has accepted the device with this key before: known devices have slots of their own.
+	// Knows reports whether a person has accepted the device with this key before: known devices have slots of their
+	// own.
 	Knows(key string) bool
 	// Receive asks a person about an offer, and waits. When it is accepted, it calls take, which feeds the files to in
 	// and returns when all have arrived; take must end with its ctx. The result is nil after that. Otherwise it is the

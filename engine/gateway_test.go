@@ -120,7 +120,8 @@ func TestGateway_OfferNeedsConsent(t *testing.T) {
 	})
 }
 
-// TestGateway_OfferThatBreaks checks that what is whole stays and what is not has no name, and that the transfer says so.
+// TestGateway_OfferThatBreaks checks that what is whole stays and what is not has no name, and that the transfer says
+// so.
 func TestGateway_OfferThatBreaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, g, _ := withGateway(t)

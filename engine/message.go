@@ -50,11 +50,11 @@ func (e *Engine) recipients(to []PeerID) ([]PeerID, error) {
 // unless the context has an earlier deadline.
 const SendTimeout = 30 * time.Second
 
-// Send sends v, raw bytes ([]byte) or any value that encoding/json can encode, of at most MaxMessage bytes, to the named peers, or to
-// all that are connected if Broadcast is among them (MCSession sendData, mode reliable). It waits until each has
-// answered, at most SendTimeout, and returns one Result for each, in the order of to: without an error the other program
-// has the message. A peer that is named twice gets the message once. While MaxPending messages to a peer are pending,
-// Send waits for room, but delays only that peer's message.
+// Send sends v, raw bytes ([]byte) or any value that encoding/json can encode, of at most MaxMessage bytes, to the
+// named peers, or to all that are connected if Broadcast is among them (MCSession sendData, mode reliable). It waits
+// until each has answered, at most SendTimeout, and returns one Result for each, in the order of to: without an error
+// the other program has the message. A peer that is named twice gets the message once. While MaxPending messages to a
+// peer are pending, Send waits for room, but delays only that peer's message.
 //
 // Messages of one sender arrive in order and once, even if the connection breaks and is re-established. After an
 // error that ends the wait (ErrTimeout, ErrCancelled, ErrLost, ErrBye, ErrClosed) the message may or may not have

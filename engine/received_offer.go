@@ -38,11 +38,11 @@ type AcceptOptions struct {
 	Seen *Transfer `json:"-"`
 }
 
-// Accept accepts the files into a folder. The transfer then runs by itself, and resumes by itself after any interruption,
-// including a restart of either side with the same profile; Watch and Wait report its progress. It may deliver no more
-// than was offered, plus a small margin for a source that has grown since. If there is more, such as in a folder whose
-// size was not known yet, the offer is made again: it needs a reader of offers, or it fails with ErrUnavailable. Accept
-// returns ErrAnswered, or an error that says why the folder cannot be used.
+// Accept accepts the files into a folder. The transfer then runs by itself, and resumes by itself after any
+// interruption, including a restart of either side with the same profile; Watch and Wait report its progress. It may
+// deliver no more than was offered, plus a small margin for a source that has grown since. If there is more, such as in
+// a folder whose size was not known yet, the offer is made again: it needs a reader of offers, or it fails with
+// ErrUnavailable. Accept returns ErrAnswered, or an error that says why the folder cannot be used.
 func (o *Offer) Accept(opts AcceptOptions) error {
 	seen := transfers.Transfer(o.Transfer)
 	if opts.Seen != nil {
@@ -60,7 +60,7 @@ func (o *Offer) Closed() <-chan struct{} { return o.offer.Closed() }
 // Decline rejects the offer. It returns ErrAnswered if it is too late.
 func (o *Offer) Decline() error { return o.offer.Decline() }
 
-// Conflicts lists the names in a folder that top-level entries of the offer would have too, for a screen that asks what to
-// do; AcceptOptions.Choose gets the same names. They are untrusted: show them by CleanLine. It knows the names in Transfer.Names, and not those after the first 20: a
-// screen that asks about the listed names alone has to keep both of all others.
+// Conflicts lists the names in a folder that top-level entries of the offer would have too, for a screen that asks what
+// to do; AcceptOptions.Choose gets the same names. They are untrusted: show them by CleanLine. It only knows the names
+// in Transfer.Names, not those after the first 20, so a screen has to keep both of all names that it did not list.
 func (o *Offer) Conflicts(dir string) []string { return o.offer.Conflicts(dir) }

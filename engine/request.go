@@ -86,9 +86,9 @@ func answered(m peers.Message) (Message, error) {
 }
 
 // Answer has f answer the requests of this topic until stop is called. f gets each request on its own goroutine, at
-// most 32 of one peer at once, and returns the answer: a JSON value, or raw bytes ([]byte). An error of f goes to the requester as
-// its text, at most 1 KiB of it. The context ends with the engine, whose end waits for f. Answer panics if the topic
-// has a function already.
+// most 32 of one peer at once, and returns the answer: a JSON value, or raw bytes ([]byte). An error of f goes to the
+// requester as its text, at most 1 KiB of it. The context ends with the engine, whose end waits for f. Answer panics if
+// the topic has a function already.
 func (t *Topic) Answer(f func(ctx context.Context, request Message) (any, error)) (stop func()) {
 	if f == nil {
 		panic("engine: Answer without a function")

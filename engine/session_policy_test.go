@@ -417,7 +417,8 @@ func TestLeave_PeerCanBeFoundWhileItLooks(t *testing.T) {
 	})
 }
 
-// TestLeave_PoliciesMeetAgain: both engines look for peers, so the session begins again, on both sides, no matter which side left.
+// TestLeave_PoliciesMeetAgain: both engines look for peers, so the session begins again, on both sides, no matter which
+// side left.
 func TestLeave_PoliciesMeetAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := sessionOfTwo(t)
@@ -478,8 +479,8 @@ func TestPolicy_OfTheProgramMakesNobodyKnown(t *testing.T) {
 	}
 }
 
-// TestMaxPeers_BusyPeersAreLeftAlone: peers that answer each invitation of a policy with "busy" are invited less and less
-// often, and a peer with room is still invited.
+// TestMaxPeers_BusyPeersAreLeftAlone: peers that answer each invitation of a policy with "busy" are invited less and
+// less often, and a peer with room is still invited.
 func TestMaxPeers_BusyPeersAreLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

@@ -27,13 +27,13 @@ const (
 type ResetError = transport.ResetError
 
 // Stream is a bidirectional byte stream to one peer with flow control: a Write blocks while the other side does not
-// read, and blocks nothing else (MCSession startStream, plus flow control). It is a net.Conn, so net/http, net/rpc and the
-// like run over it; see Listen.
+// read, and blocks nothing else (MCSession startStream, plus flow control). It is a net.Conn, so net/http, net/rpc and
+// the like run over it; see Listen.
 //
-// It ends with the session, and then fails with ErrNotConnected, or with its connection, and then fails with the reason,
-// such as ErrLost or ErrBye; a stream does not survive a broken connection. After the other side has closed it, Write and
-// CloseWrite fail with ErrCancelled. All methods may be called concurrently; concurrent Writes run one after the other.
-// Close it when it is no longer needed: it counts as open until both sides have closed it.
+// It ends with the session, and then fails with ErrNotConnected, or with its connection, and then fails with the
+// reason, such as ErrLost or ErrBye; a stream does not survive a broken connection. After the other side has closed it,
+// Write and CloseWrite fail with ErrCancelled. All methods may be called concurrently; concurrent Writes run one after
+// the other. Close it when it is no longer needed: it counts as open until both sides have closed it.
 type Stream struct {
 	Peer PeerID
 	Name string // chosen by the side that opened it
@@ -44,10 +44,10 @@ type Stream struct {
 }
 
 // OpenStream opens a stream to a connected peer; its program gets it by HandleStream, Listen or Handler.StreamReceive.
-// There is no round trip: data written at once arrives with the opening. It waits, at most SendTimeout, for a stream to be
-// closed while MaxStreams are open, and for a broken connection to return. Errors are ErrInvalid, ErrNoPeer,
-// ErrNotConnected, ErrTimeout. The other program may refuse the stream: then reading and writing fail with ErrUnavailable
-// or ErrBusy. Only an answer of the other program proves that it has received the data.
+// There is no round trip: data written at once arrives with the opening. It waits, at most SendTimeout, for a stream to
+// be closed while MaxStreams are open, and for a broken connection to return. Errors are ErrInvalid, ErrNoPeer,
+// ErrNotConnected, ErrTimeout. The other program may refuse the stream: then reading and writing fail with
+// ErrUnavailable or ErrBusy. Only an answer of the other program proves that it has received the data.
 func (e *Engine) OpenStream(ctx context.Context, to PeerID, name string) (_ *Stream, err error) {
 	defer withPeer(&err, "open stream to", to)
 	if err := unlessDevice(e, to); err != nil {
@@ -73,9 +73,9 @@ func (s *Stream) Write(b []byte) (int, error) { return s.s.Write(b) }
 // CloseWrite ends our direction. Data already written still arrives, and then the other side reads io.EOF.
 func (s *Stream) CloseWrite() error { return s.s.CloseWrite() }
 
-// Close ends both directions: data already written still arrives unless the engine ends first, incoming data is no longer read, and a Read in
-// progress fails. If a Write is in progress, Close acts like Reset with code 0, so that the part already written is not
-// mistaken for the whole. It is idempotent.
+// Close ends both directions: data already written still arrives unless the engine ends first, incoming data is no
+// longer read, and a Read in progress fails. If a Write is in progress, Close acts like Reset with code 0, so that the
+// part already written is not mistaken for the whole. It is idempotent.
 func (s *Stream) Close() error { return s.s.Close() }
 
 // Done returns a channel that is closed when this side has ended the stream, or its session or connection has ended. The

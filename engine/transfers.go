@@ -7,9 +7,9 @@ import (
 // Transfers lists offers and transfers, running and finished, in the order in which they were created.
 func (e *Engine) Transfers() []Transfer { return publicTransfers(e.transfers.List()) }
 
-// Wait waits until a transfer has ended and returns it. The error is nil only if everything that was offered has arrived:
-// otherwise it is Transfer.Err, such as ErrDeclined, or ErrIncomplete if entries were left out (see Transfer.Notes). When
-// ctx ends first, it is ErrTimeout or ErrCancelled, and the transfer continues.
+// Wait waits until a transfer has ended and returns it. The error is nil only if everything that was offered has
+// arrived: otherwise it is Transfer.Err, such as ErrDeclined, or ErrIncomplete if entries were left out (see
+// Transfer.Notes). When ctx ends first, it is ErrTimeout or ErrCancelled, and the transfer continues.
 func (e *Engine) Wait(ctx context.Context, id TransferID) (Transfer, error) {
 	t, err := e.transfers.Wait(ctx, id)
 	switch {

@@ -535,8 +535,8 @@ func TestTrust_BlockedPeerIsDisconnected(t *testing.T) {
 	})
 }
 
-// TestTrust_StoresTheNameThatWasShown: a peer that takes another name between the question and the answer, or after it, is
-// not stored under a name that no one has seen.
+// TestTrust_StoresTheNameThatWasShown: a peer that takes another name between the question and the answer, or after it,
+// is not stored under a name that no one has seen.
 func TestTrust_StoresTheNameThatWasShown(t *testing.T) {
 	path := file(t, "cat.jpg", 20)
 	dir := t.TempDir()

@@ -99,7 +99,8 @@ type Peer struct {
 	Via string
 	// Plain means that what is exchanged with it is not encrypted. It is never set without Via.
 	Plain bool
-	// Key is what the other protocol identifies it by, such as a fingerprint; empty without Via, or if it proves nothing.
+	// Key is what the other protocol identifies it by, such as a fingerprint; empty without Via, or if it proves
+	// nothing.
 	Key string
 }
 

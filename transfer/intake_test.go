@@ -468,8 +468,8 @@ func TestIntake_SlowStreamShowsProgress(t *testing.T) {
 	}
 }
 
-// TestIntake_LostDataStaysLost: the disk fails once while what has arrived is made durable. A second attempt may succeed,
-// because the system has dropped the data, and must not count as success.
+// TestIntake_LostDataStaysLost: the disk fails once while what has arrived is made durable. A second attempt may
+// succeed, because the system has dropped the data, and must not count as success.
 func TestIntake_LostDataStaysLost(t *testing.T) {
 	failed := false
 	in, _ := openIntake(t, IntakeOptions{check: func(op, name string) error {

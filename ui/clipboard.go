@@ -31,8 +31,8 @@ func (c *composer) sendClipboard() {
 	c.u.settle()
 }
 
-// sendClipboardToLast sends the text in the clipboard in the open conversation, or to the known device that the user last
-// sent something to. That conversation opens, so that the user sees where the text went.
+// sendClipboardToLast sends the text in the clipboard in the open conversation, or to the known device that the user
+// last sent something to. That conversation opens, so that the user sees where the text went.
 func (c *composer) sendClipboardToLast() {
 	if c.u.current == nil {
 		last := c.lastSentTo()

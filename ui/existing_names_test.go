@@ -14,8 +14,8 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// TestOffers_OnlyShownNamesAreReplacedOrMerged: what a choice of the user, or an acceptance without one, does to files of
-// the user that no question has shown.
+// TestOffers_OnlyShownNamesAreReplacedOrMerged: what a choice of the user, or an acceptance without one, does to files
+// of the user that no question has shown.
 func TestOffers_OnlyShownNamesAreReplacedOrMerged(t *testing.T) {
 	const mine = "three years of work"
 	photos := func(n int) (names []string) {

@@ -80,8 +80,8 @@ func (in *invitations) take(i *engine.Invitation) {
 	})
 }
 
-// ifOpen returns a function that answers a request, unless it has been answered or withdrawn by then. Another request may
-// have the same ID, which peers choose.
+// ifOpen returns a function that answers a request, unless it has been answered or withdrawn by then. Another request
+// may have the same ID, which peers choose.
 func (in *invitations) ifOpen(i *engine.Invitation, answer func(*invitationCard)) func() {
 	return func() {
 		if c := in.open[i.ID]; c != nil && c.of == i {

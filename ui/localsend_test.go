@@ -19,8 +19,8 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// TestGateway_DeviceInTheWindow checks that a device of another protocol is in the list with its mark, that its offer is a
-// card, that text goes to it without a session, and that what it cannot do is not offered.
+// TestGateway_DeviceInTheWindow checks that a device of another protocol is in the list with its mark, that its offer
+// is a card, that text goes to it without a session, and that what it cannot do is not offered.
 func TestGateway_DeviceInTheWindow(t *testing.T) {
 	a, l := newTestApp(t), newLoop()
 	g := enginetest.NewGateway()

@@ -170,8 +170,8 @@ func TestProgress_IsShownOutsideTheWindow(t *testing.T) {
 	}
 }
 
-// TestNotifications_AnswerOnlyWhatTheyShow: another peer's request with the same ID, which peers choose, is not answered by
-// an old notification.
+// TestNotifications_AnswerOnlyWhatTheyShow: another peer's request with the same ID, which peers choose, is not
+// answered by an old notification.
 func TestNotifications_AnswerOnlyWhatTheyShow(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()

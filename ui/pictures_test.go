@@ -142,7 +142,8 @@ func TestAlbum_DamagedPicturesTakeLittleTime(t *testing.T) {
 	}
 }
 
-// TestAlbum_BelongsToOneTransfer: a later file with the same path does not appear in an earlier transfer's album of this run.
+// TestAlbum_BelongsToOneTransfer: a later file with the same path does not appear in an earlier transfer's album of
+// this run.
 func TestAlbum_BelongsToOneTransfer(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()

@@ -12,8 +12,8 @@ type stop struct {
 	row   *widgets.TapRow
 }
 
-// stops are the rows of a list or the tiles of a grid, in order. They are one stop for Tab: the one that has the focus or
-// is selected, or else the first one. From there the arrow keys reach the others.
+// stops are the rows of a list or the tiles of a grid, in order. They are one stop for Tab: the one that has the focus
+// or is selected, or else the first one. From there the arrow keys reach the others.
 type stops struct {
 	canvas  fyne.Canvas
 	all     func() []stop

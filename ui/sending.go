@@ -49,7 +49,8 @@ func (s *sending) dropped(at fyne.Position, uris []fyne.URI) {
 			u.choose(hit)
 			s.offer(hit, paths)
 		}
-		// X11 reports the exact drop position; Wayland reports none, which hits nothing. Other systems need the question.
+		// X11 reports the exact drop position; Wayland reports none, which hits nothing. Other systems need the
+		// question.
 		if runtime.GOOS == "linux" && !s.mayBeMistaken(hit) {
 			send()
 			return

@@ -24,8 +24,8 @@ const (
 	mostCounted  = 200_000 // how many files are counted in the folders that wait
 )
 
-// sendTray shows the files that wait for recipients: how many, some pictures of them, and a button that sends them to the
-// chosen devices.
+// sendTray shows the files that wait for recipients: how many, some pictures of them, and a button that sends them to
+// the chosen devices.
 type sendTray struct {
 	u        *UI
 	box      *fyne.Container

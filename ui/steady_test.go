@@ -147,8 +147,8 @@ func centre(o fyne.CanvasObject) fyne.Position {
 	return at.AddXY(of.Width/2, of.Height/2)
 }
 
-// TestBanner_IgnoresAPressWhenItsWarningGoes: a stranger with a familiar name has a request, for which the banner only has
-// Show. When the stranger renames itself, Accept comes to that place.
+// TestBanner_IgnoresAPressWhenItsWarningGoes: a stranger with a familiar name has a request, for which the banner only
+// has Show. When the stranger renames itself, Accept comes to that place.
 func TestBanner_IgnoresAPressWhenItsWarningGoes(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -195,8 +195,8 @@ func TestBanner_IgnoresAPressWhenTheSameIDIsAnotherOffer(t *testing.T) {
 	}
 }
 
-// TestHeader_AlertIgnoresAPressWhenItChanges: a device that looks like another one decides by its connection which buttons
-// its alert has.
+// TestHeader_AlertIgnoresAPressWhenItChanges: a device that looks like another one decides by its connection which
+// buttons its alert has.
 func TestHeader_AlertIgnoresAPressWhenItChanges(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()

@@ -12,8 +12,9 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// Welcomes reports whether the window has to ask for a name first, as on the first start without one. Until then the engine
-// must not advertise or browse, and the gateway to LocalSend must be off: nothing is announced that the user has not seen.
+// Welcomes reports whether the window has to ask for a name first, as on the first start without one. Until then the
+// engine must not advertise or browse, and the gateway to LocalSend must be off: nothing is announced that the user has
+// not seen.
 func Welcomes(s *settings.Settings, name string) bool { return name == "" && !s.Welcomed }
 
 // welcome asks what others should call this device, and then makes it visible.

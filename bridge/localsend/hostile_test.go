@@ -248,8 +248,8 @@ func TestHostile_ParsingIsLimited(t *testing.T) {
 	_ = w.Close()
 }
 
-// TestHostile_TrailingData checks that the end of an offer is the end of its request: only then does a server notice that
-// the sender has gone.
+// TestHostile_TrailingData checks that the end of an offer is the end of its request: only then does a server notice
+// that the sender has gone.
 func TestHostile_TrailingData(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)

@@ -58,8 +58,9 @@ func relay(t *testing.T, from, to string) netip.AddrPort {
 	return at.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// TestImpersonation_KnownDeviceKeepsItsAddress: another device passes on the traffic of a known one, and describes itself at
-// the same address. It neither moves the known device nor replaces it. Once that is gone, it may be found elsewhere.
+// TestImpersonation_KnownDeviceKeepsItsAddress: another device passes on the traffic of a known one, and describes
+// itself at the same address. It neither moves the known device nor replaces it. Once that is gone, it may be found
+// elsewhere.
 func TestImpersonation_KnownDeviceKeepsItsAddress(t *testing.T) {
 	l := newLab(t, Options{})
 	p := newStrictPeer(t, false)
@@ -93,8 +94,8 @@ func TestImpersonation_KnownDeviceKeepsItsAddress(t *testing.T) {
 	eventually(t, func() bool { return l.addrOf(id) == d.Addr })
 }
 
-// TestImpersonation_TypedAddress: where a known device has answered, no other one gets what is sent to the address that a
-// person types, with encryption or without, also after a restart.
+// TestImpersonation_TypedAddress: where a known device has answered, no other one gets what is sent to the address that
+// a person types, with encryption or without, also after a restart.
 func TestImpersonation_TypedAddress(t *testing.T) {
 	dir := t.TempDir()
 	l := newLab(t, Options{Dir: dir})
@@ -135,8 +136,8 @@ func TestImpersonation_TypedAddress(t *testing.T) {
 	}
 }
 
-// TestImpersonation_AddressOfAListedDevice: a known device that was found by its announcement, or has exchanged files, is
-// the only one that gets what is sent to its address.
+// TestImpersonation_AddressOfAListedDevice: a known device that was found by its announcement, or has exchanged files,
+// is the only one that gets what is sent to its address.
 func TestImpersonation_AddressOfAListedDevice(t *testing.T) {
 	l := newLab(t, Options{})
 	p := newStrictPeer(t, false)
@@ -218,8 +219,8 @@ func TestHostile_Folders(t *testing.T) {
 	}
 }
 
-// TestHostile_QuestionsOfOneAddress: however many keys one address has, it asks a person seldom, and after three refusals
-// no more. Other addresses, and known devices at the same one, may ask.
+// TestHostile_QuestionsOfOneAddress: however many keys one address has, it asks a person seldom, and after three
+// refusals no more. Other addresses, and known devices at the same one, may ask.
 func TestHostile_QuestionsOfOneAddress(t *testing.T) {
 	l := newLab(t, Options{})
 	ds := l.gateway.devices
@@ -297,8 +298,8 @@ func TestHostile_FullListMakesRoom(t *testing.T) {
 	}
 }
 
-// TestHostile_AnnouncementsAreForged: packets with the address of a phone do not keep the phone from describing itself by
-// TCP, and cause no request to a port of the system.
+// TestHostile_AnnouncementsAreForged: packets with the address of a phone do not keep the phone from describing itself
+// by TCP, and cause no request to a port of the system.
 func TestHostile_AnnouncementsAreForged(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClientFrom(t, l.port, "127.0.0.7")
@@ -321,8 +322,8 @@ func TestHostile_AnnouncementsAreForged(t *testing.T) {
 	}
 }
 
-// TestHostile_FarDevicesAreNotAsked: no request goes to a device outside of the networks of this machine, and it leaves the
-// list by itself.
+// TestHostile_FarDevicesAreNotAsked: no request goes to a device outside of the networks of this machine, and it leaves
+// the list by itself.
 func TestHostile_FarDevicesAreNotAsked(t *testing.T) {
 	l := newLab(t, Options{})
 	ds := l.gateway.devices
@@ -411,8 +412,8 @@ func TestImpersonation_MoveKeepsOffers(t *testing.T) {
 	same(t, l.inbox(t), map[string]string{"a": "hello"})
 }
 
-// TestImpersonation_ClaimedAddress: a device whose offer is accepted claims the address of another known one. It does not
-// get what a person sends to that address, and the other device still does.
+// TestImpersonation_ClaimedAddress: a device whose offer is accepted claims the address of another known one. It does
+// not get what a person sends to that address, and the other device still does.
 func TestImpersonation_ClaimedAddress(t *testing.T) {
 	l := newLab(t, Options{})
 	p := newStrictPeer(t, false)

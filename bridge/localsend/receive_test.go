@@ -285,7 +285,8 @@ func TestReceive_Broken(t *testing.T) {
 	same(t, l.inbox(t), map[string]string{"a": "hello"})
 }
 
-// TestOffer_KeepsFewNames: an offer of many files, of which the history of transfers keeps the names, takes little memory.
+// TestOffer_KeepsFewNames: an offer of many files, of which the history of transfers keeps the names, takes little
+// memory.
 func TestOffer_KeepsFewNames(t *testing.T) {
 	var parts []part
 	for i := range 10_000 {

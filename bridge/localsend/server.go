@@ -202,8 +202,8 @@ func guesser(from source, known bool) string {
 	return connlimit.SourceOf(from.addr).String()
 }
 
-// guess reports whether a device may try a PIN, and counts a wrong one. Strangers share a total, which does not count for
-// known devices.
+// guess reports whether a device may try a PIN, and counts a wrong one. Strangers share a total, which does not count
+// for known devices.
 func (p *pinGuesses) guess(from source, known, wrong bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

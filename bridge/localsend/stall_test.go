@@ -16,8 +16,8 @@ import (
 	"multipeer/engine"
 )
 
-// TestReceive_StallingSender: an upload that brings no byte for too long ends, and so does a session without uploads. One
-// that is slow, and takes longer in all, arrives.
+// TestReceive_StallingSender: an upload that brings no byte for too long ends, and so does a session without uploads.
+// One that is slow, and takes longer in all, arrives.
 func TestReceive_StallingSender(t *testing.T) {
 	l := newLab(t, Options{stalls: 400 * time.Millisecond})
 	c := newClient(t, l.port, true)

@@ -24,8 +24,9 @@ import (
 	"multipeer/engine"
 )
 
-// strictPeer demands what LocalSend 1.18 demands of those that send to it: a certificate of the client, which it asks for
-// in a way that hides those of other issuers, HTTP/1.1, one session at a time until it is cancelled, and exact sizes.
+// strictPeer demands what LocalSend 1.18 demands of those that send to it: a certificate of the client, which it asks
+// for in a way that hides those of other issuers, HTTP/1.1, one session at a time until it is cancelled, and exact
+// sizes.
 type strictPeer struct {
 	t      *testing.T
 	server *httptest.Server

@@ -320,8 +320,8 @@ func unusedName(names map[string]bool, name string) string {
 	return unused
 }
 
-// formError returns why a form has not brought all of its files. err is the error that ended it. A form that ends without
-// its last boundary has an error that wraps io.EOF.
+// formError returns why a form has not brought all of its files. err is the error that ended it. A form that ends
+// without its last boundary has an error that wraps io.EOF.
 func formError(err error) error {
 	switch {
 	case err == io.EOF: //nolint:errorlint // see above

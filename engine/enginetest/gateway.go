@@ -13,8 +13,8 @@ import (
 // Gateway is a simulated engine.Gateway, for Config.Gateways. Its devices exist only as calls of the test. Its methods
 // may be called concurrently.
 type Gateway struct {
-	// Answer decides whether a device accepts what the engine offers to it; an error other than nil declines. If Answer is
-	// nil, every offer is accepted. It may block until ctx ends.
+	// Answer decides whether a device accepts what the engine offers to it; an error other than nil declines. If Answer
+	// is nil, every offer is accepted. It may block until ctx ends.
 	Answer func(ctx context.Context, to engine.Device) error
 
 	ready chan struct{} // closed when Run has begun

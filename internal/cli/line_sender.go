@@ -114,8 +114,8 @@ func (m *lineSender) name(id engine.PeerID) string {
 	return id.Short()
 }
 
-// mayRead reports whether the next line may be read: no peer has too many lines in flight. A peer that does not answer is
-// not waited for while another one answers, and gets what the engine has room for.
+// mayRead reports whether the next line may be read: no peer has too many lines in flight. A peer that does not answer
+// is not waited for while another one answers, and gets what the engine has room for.
 func (m *lineSender) mayRead(now time.Time) bool {
 	waits := false
 	for _, u := range m.under {

@@ -396,8 +396,8 @@ func (s *Store) Talks() map[string]Talk {
 	return out
 }
 
-// Update changes what is stored about a talk. The store maintains Last, Own and Bytes. A talk without rows exists if it has
-// a draft; a held talk is stored from then on if it gets one.
+// Update changes what is stored about a talk. The store maintains Last, Own and Bytes. A talk without rows exists if it
+// has a draft; a held talk is stored from then on if it gets one.
 func (s *Store) Update(talk string, change func(*Talk)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

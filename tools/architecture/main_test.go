@@ -45,8 +45,8 @@ func TestPictureIsTheCode(t *testing.T) {
 	}
 }
 
-// TestPagesNameFilesThatExist: each Go file that the pages for developers name is in the repository. A name may leave out
-// the first folders.
+// TestPagesNameFilesThatExist: each Go file that the pages for developers name is in the repository. A name may leave
+// out the first folders.
 func TestPagesNameFilesThatExist(t *testing.T) {
 	const root = "../.."
 	var files []string

@@ -557,8 +557,9 @@ func TestPacket_MustComeFromTheLink(t *testing.T) {
 	}
 }
 
-// TestTable_OthersCannotRemoveAnAddress: who announces a peer with another port adds that address, and removes none that
-// the peer itself, or another sender, has announced. The peer's own restart removes its old ones, on all of its networks.
+// TestTable_OthersCannotRemoveAnAddress: who announces a peer with another port adds that address, and removes none
+// that the peer itself, or another sender, has announced. The peer's own restart removes its old ones, on all of its
+// networks.
 func TestTable_OthersCannotRemoveAnAddress(t *testing.T) {
 	tb, at, id := newTable(), time.Unix(1e9, 0), newID(t)
 	see := func(from string, addrs ...string) []string {

@@ -194,9 +194,9 @@ func (t *table) doubt(id identity.PeerID, now time.Time) {
 	}
 }
 
-// fresh lists entries with more than half of their lifetime left, for known answers (RFC 6762 section 7.1). It leaves out
-// those that came only in an answer to this device alone: the next query asks for them again, so that one lost packet
-// does not make multicast look filtered.
+// fresh lists entries with more than half of their lifetime left, for known answers (RFC 6762 section 7.1). It leaves
+// out those that came only in an answer to this device alone: the next query asks for them again, so that one lost
+// packet does not make multicast look filtered.
 func (t *table) fresh(now time.Time) map[identity.PeerID]time.Duration {
 	out := map[identity.PeerID]time.Duration{}
 	for id, e := range t.entries {

@@ -99,7 +99,8 @@ type Host interface {
 	LinkDown(l *Link)
 }
 
-// maxDevices limits the devices of all gateways, maxStrangers those that no one has accepted: they cost nothing to invent.
+// maxDevices limits the devices of all gateways, maxStrangers those that no one has accepted: they cost nothing to
+// invent.
 const (
 	maxDevices   = 256
 	maxStrangers = 192

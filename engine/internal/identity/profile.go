@@ -202,8 +202,8 @@ func (p *Profile) Update(id PeerID, change func(*Record)) error {
 	return p.update(id, change)
 }
 
-// Decide is Update for a decision of the user about id. What followed from the user's earlier actions, and is stored only
-// now, does not change the trust any more: see Accept.
+// Decide is Update for a decision of the user about id. What followed from the user's earlier actions, and is stored
+// only now, does not change the trust any more: see Accept.
 func (p *Profile) Decide(id PeerID, change func(*Record)) error {
 	p.writing.Lock()
 	defer p.writing.Unlock()

@@ -22,8 +22,8 @@ const (
 	byteBurst      = 8 << 20
 	infoRate       = 10 // changes of name and info
 	infoBurst      = 50
-	// strangerInfoRate is for peers without a session: each change is compared with the names of known peers, and goes to
-	// all readers.
+	// strangerInfoRate is for peers without a session: each change is compared with the names of known peers, and goes
+	// to all readers.
 	strangerInfoRate  = 1
 	strangerInfoBurst = 10
 	peersRate         = 4 // frames that announce other peers

@@ -91,8 +91,8 @@ func (m *Manager) accept(o *Offer, opts AcceptOptions) error {
 	return nil
 }
 
-// Conflicts lists the names in a folder that top-level entries of the offer would have too. What a
-// gateway receives never replaces anything, so it has none.
+// Conflicts lists the names in a folder that top-level entries of the offer would have too. What a gateway receives
+// never replaces anything, so it has none of them.
 func (o *Offer) Conflicts(dir string) []string {
 	o.m.mu.Lock()
 	renames := isGateway(o.t.link)

@@ -24,8 +24,8 @@ const (
 	holeProbes = 2
 )
 
-// Found takes a sample of a connection's stats and reports whether the path is a black hole for large packets. It is to be
-// called once a second.
+// Found takes a sample of a connection's stats and reports whether the path is a black hole for large packets. It is to
+// be called once a second.
 func (b *BlackHole) Found(s Stats) bool {
 	b.seen = append(b.seen, s)
 	if len(b.seen) < 2 {

@@ -16,7 +16,8 @@ import (
 	"testing"
 )
 
-// Required reports whether a test fails instead of being skipped if its lab cannot be built. make test sets MULTIPEER_FULL.
+// Required reports whether a test fails instead of being skipped if its lab cannot be built. make test sets
+// MULTIPEER_FULL.
 func Required() bool { return os.Getenv("MULTIPEER_FULL") != "" }
 
 // Programs enter a namespace with nsenter, because 'ip netns exec' changes mounts, which a chroot does not permit.
@@ -126,7 +127,8 @@ func (h *Host) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + netnsDir + h.ns}, args...)...)
 }
 
-// RouteAll sends what has no other route over the cable: programs that join multicast groups on any interface need a route.
+// RouteAll sends what has no other route over the cable: programs that join multicast groups on any interface need a
+// route.
 func (h *Host) RouteAll() { h.lan.sh(inside+"ip route add default dev eth0", h.ns) }
 
 // Unplug unplugs the host's cable.

@@ -46,8 +46,8 @@ func (s *System) HasTray() bool {
 	return err == nil && has
 }
 
-// Notify shows a notification (Desktop Notifications Specification 1.2). A click brings the window to the front; a button
-// runs its function. It returns when the notification is closed, or after a minute.
+// Notify shows a notification (Desktop Notifications Specification 1.2). A click brings the window to the front; a
+// button runs its function. It returns when the notification is closed, or after a minute.
 func (s *System) Notify(ctx context.Context, n Notice) error {
 	c, err := sessionBus()
 	if err != nil {

@@ -15,8 +15,8 @@ type dock struct {
 // launcherEntry is the program as docks know it: its entry in the menu.
 const launcherEntry = "application://multipeer.desktop"
 
-// ShowProgress shows in the dock how much is done, from 0 to 1; a negative part hides it. Ubuntu's dock and KDE's task bar
-// listen to the signal of Unity's launcher (com.canonical.Unity.LauncherEntry).
+// ShowProgress shows in the dock how much is done, from 0 to 1; a negative part hides it. Ubuntu's dock and KDE's task
+// bar listen to the signal of Unity's launcher (com.canonical.Unity.LauncherEntry).
 func (s *System) ShowProgress(part float64) error {
 	s.dock.mu.Lock()
 	defer s.dock.mu.Unlock()

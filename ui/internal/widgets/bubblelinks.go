@@ -19,8 +19,8 @@ type segment struct {
 	link string // the whole link; empty for text
 }
 
-// splitLines splits wrapped lines at the links of the text that they were wrapped from. Wrapping only drops spaces at the
-// ends of lines.
+// splitLines splits wrapped lines at the links of the text that they were wrapped from. Wrapping only drops spaces at
+// the ends of lines.
 func splitLines(text string, lines []string, links [][2]int) [][]segment {
 	out := make([][]segment, len(lines))
 	from := 0

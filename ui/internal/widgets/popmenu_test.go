@@ -8,8 +8,8 @@ import (
 	"fyne.io/fyne/v2/theme"
 )
 
-// TestPopMenu_ByKeysAndMouse checks that the arrow keys wrap around, that Escape or a tap outside closes the menu without
-// an action, and that choosing a row closes the menu and runs its action once.
+// TestPopMenu_ByKeysAndMouse checks that the arrow keys wrap around, that Escape or a tap outside closes the menu
+// without an action, and that choosing a row closes the menu and runs its action once.
 func TestPopMenu_ByKeysAndMouse(t *testing.T) {
 	newTestApp(t)
 	w := test.NewTempWindow(t, NewPanel(theme.ColorNameBackground, "", 0))

@@ -10,7 +10,8 @@ import (
 	"fyne.io/fyne/v2/theme"
 )
 
-// TestTheme_TextHasEnoughContrast checks that text is readable on its background in each theme. WCAG 2.1 requires 4.5:1 (AA).
+// TestTheme_TextHasEnoughContrast checks that text is readable on its background in each theme. WCAG 2.1 requires 4.5:1
+// (AA).
 func TestTheme_TextHasEnoughContrast(t *testing.T) {
 	test.AssertAllColorNamesDefined(t, Theme{}, "multipeer")
 	for _, c := range []struct{ text, on fyne.ThemeColorName }{

@@ -28,8 +28,8 @@ const (
 	// knownPromptRate and knownPromptBurst apply to each peer that was accepted but is not verified.
 	knownPromptRate  = 2
 	knownPromptBurst = 100
-	// AnnounceEvery and MaxAnnounced limit how many dials one peer's announcements may cause, per interval and at once; we
-	// announce to it at the same rate.
+	// AnnounceEvery and MaxAnnounced limit how many dials one peer's announcements may cause, per interval and at once;
+	// we announce to it at the same rate.
 	AnnounceEvery = 5 * time.Second
 	MaxAnnounced  = 2 * wire.MaxPeersAnnounced
 )
