@@ -720,8 +720,8 @@ func TestLink_SlowAnnouncementDelaysNobodyElse(t *testing.T) {
 // TestLink_FormsTakeLittleMemory checks that the headers of a form are limited before anyone is asked, and that a form
 // without files is not read further.
 func TestLink_FormsTakeLittleMemory(t *testing.T) {
-	asked := 0
-	l, _ := openLink(t, Options{Dir: t.TempDir(), Ask: func(context.Context, Upload) error { asked++; return errors.New("no") }})
+	var asked atomic.Int64
+	l, _ := openLink(t, Options{Dir: t.TempDir(), Ask: func(context.Context, Upload) error { asked.Add(1); return errors.New("no") }})
 	b := newBrowser(t, l)
 	b.open("")
 	const kind = "multipart/form-data; boundary=x"
@@ -735,7 +735,7 @@ func TestLink_FormsTakeLittleMemory(t *testing.T) {
 		}
 		sent := &repeated{text: part, most: 64 << 20}
 		b.do("POST", "upload", io.MultiReader(strings.NewReader(start), sent), "Content-Type", kind)
-		if asked > 0 {
+		if asked.Load() > 0 {
 			t.Errorf("%s: a person was asked", what)
 		}
 		if n := sent.n.Load(); n >= 8<<20 {
@@ -743,8 +743,8 @@ func TestLink_FormsTakeLittleMemory(t *testing.T) {
 		}
 	}
 	b.do("POST", "upload", strings.NewReader("--x\r\nContent-Disposition: form-data; name=files; filename=a\r\n\r\n"+strings.Repeat("y", 1<<20)+"\r\n--x--\r\n"), "Content-Type", kind)
-	if asked != 1 {
-		t.Errorf("asked %d times about a plain form", asked)
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked %d times about a plain form", n)
 	}
 }
 

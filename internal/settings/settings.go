@@ -53,7 +53,7 @@ type Settings struct {
 	CloseQuits  bool     `json:"closeQuits,omitempty"`   // closing the window quits the program, with or without a tray
 	Colour      int      `json:"colour,omitempty"`       // colour of this device, from 1; 0 derives it from the key
 	Visible     string   `json:"visible,omitempty"`      // who can see this device: Everyone, Known or Nobody
-	Accept      string   `json:"accept,omitempty"`       // who connects without asking: Known (the zero value), Verified or Nobody
+	Accept      string   `json:"accept,omitempty"`       // who connects without asking: Known, Verified or Nobody; empty means Known
 	PIN         string   `json:"localSendPIN,omitempty"` // that devices with LocalSend have to give; empty means none
 	NoLocalSend bool     `json:"noLocalSend,omitempty"`  // devices with LocalSend are not searched for, and cannot find this one
 	Port        int      `json:"port,omitempty"`         // UDP port; 0 means the default
