@@ -12,8 +12,8 @@
 // When everything has arrived it is made durable and then published under its final name, never over an existing
 // entry unless that was requested. The receipt means that every byte is verified and durable under its final name.
 //
-// Names, sizes and counts from the sender are never trusted; names.go makes one of them
-// safe, and a plan (plan.go) is the only way from a received name to a path.
+// Names, sizes and counts from the sender are never trusted; names.go makes a name safe, and a plan
+// (plan.go) is the only way from a received name to a path.
 package transfer
 
 import "time"

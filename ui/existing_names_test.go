@@ -141,3 +141,31 @@ func TestOffers_ListedUnderTheNameThatTheyGet(t *testing.T) {
 		t.Errorf("the card lists %q", card.clashes)
 	}
 }
+
+// TestOffers_SameFileIsNotSentAgain: a file that the user has is left as it is, also without a choice.
+func TestOffers_SameFileIsNotSentAgain(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
+	l.until(t, "reached", func() bool { return anna.peers[ben.self.ID].Confirmed && ben.peers[anna.self.ID].Confirmed })
+	path := filepath.Join(t.TempDir(), "photo.jpg")
+	for _, p := range []string{path, filepath.Join(ben.inbox, "photo.jpg")} {
+		if err := os.WriteFile(p, []byte("the same"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ben.showSettings()
+	anna.sending.offer(anna.talk(ben.self.ID), []string{path})
+	l.until(t, "the banner", func() bool { return ben.banner.box.Visible() })
+	ben.banner.since = time.Time{}
+	test.Tap(ben.banner.accept)
+	l.until(t, "arrived", func() bool {
+		list := ben.node.Transfers()
+		return len(list) == 1 && list[0].State == engine.Delivered
+	})
+	if tr := ben.node.Transfers()[0]; tr.Unchanged != 1 || tr.Moved > 4096 {
+		t.Errorf("%d files were there already, and %d bytes were sent", tr.Unchanged, tr.Moved)
+	}
+	if list, err := os.ReadDir(ben.inbox); err != nil || len(list) > 2 {
+		t.Errorf("%v, %v", list, err)
+	}
+}

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -84,13 +85,14 @@ func (ts *transfers) clashes(id engine.TransferID) (names []string) {
 // one has its ID.
 func (ts *transfers) accept(s shownOffer, dir string, existing engine.Existing, shown []string) {
 	o, opts := s.offer, engine.AcceptOptions{Dir: dir, Existing: engine.KeepBoth, Seen: s.seen}
-	if existing != engine.KeepBoth && len(shown) > 0 {
-		opts.Choose = func(name string) engine.Existing {
-			if slices.Contains(shown, name) {
-				return existing
-			}
-			return engine.KeepBoth
+	opts.Choose = func(name string) engine.Existing {
+		if slices.Contains(shown, name) {
+			return existing
 		}
+		if there, err := os.Lstat(filepath.Join(dir, name)); err == nil && there.Mode().IsRegular() {
+			return engine.SkipIdentical // the user's file stays as it is: the same one is not sent again, another one gets a number
+		}
+		return engine.KeepBoth
 	}
 	background(ts.u.bind, func(context.Context) (struct{}, error) {
 		return struct{}{}, o.Accept(opts)

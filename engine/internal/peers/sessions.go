@@ -30,7 +30,8 @@ type sessions struct {
 	resume map[PeerID]*session // kept until either side leaves, so that a lost connection needs no new invitation
 }
 
-// adoptLocked makes a greeted connection the link to p, over which its session begins again if it has one; ours is the hello that we sent on it.
+// adoptLocked makes a greeted connection the link to p, over which its session begins again if it has one; ours is the
+// hello that we sent on it.
 func (ss *sessions) adoptLocked(p *peer, conn *transport.Conn, control *transport.Stream, theirs, ours wire.Hello) {
 	m := ss.m
 	if m.profile.Peer(p.id).Trust == identity.Blocked {
