@@ -149,7 +149,7 @@ func TestImpersonation_AddressOfAListedDevice(t *testing.T) {
 	must(t, os.WriteFile(file, []byte("hello"), 0o644))
 	tr, err := l.Offer(t.Context(), id, file)
 	must(t, err)
-	if end, err := l.Wait(t.Context(), tr.ID); err != nil || end.State != engine.Delivered {
+	if end, err := l.ended(t, tr.ID); err != nil || end.State != engine.Delivered {
 		t.Fatalf("%+v %v", end, err)
 	}
 	p.server.CloseClientConnections()
@@ -356,7 +356,7 @@ func TestSend_LongAnswers(t *testing.T) {
 		change(p)
 		tr, err := l.Offer(t.Context(), l.find(t, p), file)
 		must(t, err)
-		end, err := l.Wait(t.Context(), tr.ID)
+		end, err := l.ended(t, tr.ID)
 		if err != nil || end.State != engine.Failed || len(p.files()) != 0 {
 			t.Errorf("a long %s: %v %v", what, end.State, err)
 		}

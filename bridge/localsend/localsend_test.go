@@ -2,6 +2,7 @@ package localsend
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -248,3 +249,12 @@ func TestKey_IsKept(t *testing.T) {
 }
 
 var _ engine.Gateway = (*Gateway)(nil)
+
+// ended waits until a transfer has ended, and returns it. The error is not the reason for its end, but a fault of Wait.
+func (l *lab) ended(t *testing.T, id engine.TransferID) (engine.Transfer, error) {
+	tr, err := l.Wait(t.Context(), id)
+	if tr.State.Final() && (err == nil) == (tr.Err == nil && tr.LeftOut == 0) {
+		return tr, nil
+	}
+	return tr, fmt.Errorf("Wait returned %w", err)
+}

@@ -77,7 +77,7 @@ func TestSend_StallingReceiver(t *testing.T) {
 		p.before = func(string) { <-goOn }
 		tr, err := l.Offer(t.Context(), l.find(t, p), file)
 		must(t, err)
-		end, err := l.Wait(t.Context(), tr.ID)
+		end, err := l.ended(t, tr.ID)
 		if err != nil || end.State != engine.Failed || !errors.Is(end.Err, engine.ErrStalled) {
 			t.Errorf("%s: %+v %v", what, end, err)
 		}
