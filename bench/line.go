@@ -47,7 +47,7 @@ func sh(format string, a ...any) error {
 	return nil
 }
 
-// layHosts creates two namespaces without a cable.
+// layHosts creates two network namespaces that are not connected yet.
 func layHosts(name string) (*line, error) {
 	for _, p := range []string{"ip", "nsenter"} {
 		if _, err := exec.LookPath(p); err != nil {

@@ -1,7 +1,7 @@
 // Command bench measures transfers and messages against the limits of this machine and against installed alternatives,
-// all in one run, and the cost of a mesh of many peers. It runs on the loopback interface and, as root on
-// Linux, between network namespaces that it creates: on a bare cable, on one of 1 Gbit/s, and on a line that loses
-// packets as Wi-Fi does. Compare ratios; absolute figures depend on the machine and the moment.
+// all in one run, and the cost of a mesh of many peers. It runs on the loopback interface and, as root on Linux,
+// between network namespaces that it creates: over a virtual link without limits, over one of 1 Gbit/s, and over one
+// that loses packets as Wi-Fi does. Compare ratios; absolute figures depend on the machine and the moment.
 //
 // Each contender is a sender and a receiver, two processes that start with the measurement and have exited when it
 // ends. They take turns, so that a machine that slows down slows all of them; medians are printed.

@@ -98,7 +98,8 @@ func (s *stage) rewriteJournal(key, boot string) error {
 	return s.syncDir(s.hidden, s.id)
 }
 
-// writeHistory writes the records that still count into an empty journal, and makes it as durable as they state.
+// writeHistory writes the records that still count into an empty journal, and syncs it, so that what it records as
+// durable is durable.
 func (s *stage) writeHistory(key, boot string) (durable int64, err error) {
 	past, j := s.past, &s.journal
 	j.put(jourStart, []byte(key))

@@ -10,7 +10,7 @@ import (
 // Errors that end a transfer, or say why an entry was left out. Each has a number on the wire; see reasons.
 var (
 	ErrCancelled  = errors.New("cancelled")
-	ErrProtocol   = errors.New("the other side broke the transfer protocol")
+	ErrProtocol   = errors.New("the other side violated the transfer protocol")
 	ErrBadName    = errors.New("unsafe or duplicate name")
 	ErrDiskFull   = errors.New("the disk is full")
 	ErrDenied     = errors.New("no permission")
@@ -47,7 +47,7 @@ var (
 	// ErrTimes, ErrExec, ErrGrew and ErrNotDurable appear in notes of entries that were saved.
 	ErrTimes      = errors.New("the modification time was not kept")
 	ErrExec       = errors.New("not made executable")
-	ErrGrew       = errors.New("grew while it was being sent; only its original part was sent")
+	ErrGrew       = errors.New("grew while it was being sent; only the data that it had at the start was sent")
 	ErrNotDurable = errors.New("the disk does not confirm that data is safe from a power cut")
 
 	// ErrInterrupted is an end that does not concern the transfer itself: the next call resumes it.

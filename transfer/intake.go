@@ -423,7 +423,7 @@ func (in *Intake) publishedLocked(p Part, part *intakePart, final string, lost [
 	}
 }
 
-// noteNamesLocked notes each folder on a path, and the file itself, that has another name than the sender's; each once.
+// noteNamesLocked notes each folder on a path, and the file itself, whose name differs from the sender's, once each.
 func (in *Intake) noteNamesLocked(raw, final string) {
 	theirs, ours := strings.Split(raw, "/"), strings.Split(final, "/")
 	for i := range theirs {

@@ -374,7 +374,7 @@ func (s *side) refreshRow(l listed, double bool) {
 	}
 }
 
-// asks reports whether a peer waits for an answer of the user.
+// asks reports whether a peer is waiting for the user to answer.
 func (s *side) asks(id engine.PeerID) bool {
 	return s.u.invites.asked(id) || len(s.u.transfers.offersFrom(id)) > 0
 }

@@ -6,8 +6,7 @@ import "time"
 // or changed there: the user may have meant what was there before.
 const lookAgain = time.Second
 
-// steady is the part of a card with a peer's question that knows when it last came, moved or changed without the user's
-// doing.
+// steady tracks when a card that asks a peer's question last appeared, moved or changed without the user's doing.
 type steady struct {
 	since time.Time
 	u     *UI

@@ -55,7 +55,7 @@ func loadCertificate(dir string) (tls.Certificate, error) {
 	}
 	certificate, err := tls.X509KeyPair(text, text)
 	if err != nil {
-		return certificate, fmt.Errorf("the LocalSend key in %s is damaged; remove the file, and phones will ask about this device again: %w", path, err)
+		return certificate, fmt.Errorf("the LocalSend key in %s is damaged; delete the file to create a new key, which phones will have to accept again: %w", path, err)
 	}
 	return certificate, nil
 }

@@ -439,7 +439,7 @@ func (g *Gateway) call(ctx context.Context, d *device, method, what string, body
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
 		_, _ = io.CopyN(io.Discard, res.Body, maxInfo)
-		return deviceInfo{}, fmt.Errorf("the device answers %q", res.Status)
+		return deviceInfo{}, fmt.Errorf("the device answered %q", res.Status)
 	}
 	i, err := parseInfo(res.Body)
 	if res.TLS != nil {

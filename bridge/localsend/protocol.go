@@ -65,7 +65,7 @@ func parseInfo(r io.Reader) (deviceInfo, error) {
 	}
 	i.Fingerprint = strings.ToUpper(i.Fingerprint)
 	if i.Alias == "" || i.Version == "" {
-		return i, errors.New("the description has no alias or no version")
+		return i, errors.New("the device description has no alias or version")
 	}
 	return i, nil
 }
@@ -158,13 +158,13 @@ func parseOffer(r io.Reader) (offer, []part, error) {
 		}
 	}
 	if err != nil || limited.N <= 0 {
-		return o, nil, fmt.Errorf("the offer is not JSON of at most %d bytes: %w", maxPrepare, errors.Join(err, engine.ErrInvalid))
+		return o, nil, fmt.Errorf("the offer is not valid JSON, or is longer than %d bytes: %w", maxPrepare, errors.Join(err, engine.ErrInvalid))
 	}
 	if len(o.Files) == 0 {
 		return o, nil, fmt.Errorf("%w: it has no files", engine.ErrInvalid)
 	}
 	if len(o.Info.Alias) > maxAlias { // guard: localsend-alias
-		return o, nil, fmt.Errorf("%w: the name of the device has %d bytes, at most %d are allowed", engine.ErrInvalid, len(o.Info.Alias), maxAlias)
+		return o, nil, fmt.Errorf("%w: the device name is %d bytes long; the limit is %d", engine.ErrInvalid, len(o.Info.Alias), maxAlias)
 	}
 	parts := make([]part, 0, len(o.Files))
 	for id, f := range o.Files {
@@ -233,7 +233,7 @@ func checkFile(id string, f fileInfo) (part, error) {
 	case id == "" || len(id) > 200:
 		return p, errors.New("a file has no ID, or one of more than 200 bytes")
 	case f.Size < 0 || f.Size > maxSize:
-		return p, fmt.Errorf("a file has the size %d", f.Size)
+		return p, fmt.Errorf("invalid file size %d", f.Size)
 	case len(f.FileName) > 4096 || strings.Count(f.FileName, "/") >= transfer.MaxDepth: // guard: localsend-depth
 		return p, errors.New("a path is too long")
 	}
@@ -245,7 +245,7 @@ func checkFile(id string, f fileInfo) (part, error) {
 	if f.SHA256 != "" {
 		sum, err := hex.DecodeString(f.SHA256)
 		if err != nil || len(sum) != 32 {
-			return p, errors.New("a digest is not SHA-256 in hexadecimal digits")
+			return p, errors.New("a digest is not a hex-encoded SHA-256 hash")
 		}
 		p.sha256 = sum
 	}

@@ -217,7 +217,7 @@ func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o
 	switch res.StatusCode {
 	case http.StatusOK:
 		if err := json.NewDecoder(io.LimitReader(res.Body, maxPrepare)).Decode(&a); err != nil {
-			return a, fmt.Errorf("the answer of the other device cannot be read: %w", err)
+			return a, fmt.Errorf("cannot read the other device's answer: %w", err)
 		}
 		return a, checkAcceptance(a)
 	case http.StatusNoContent:

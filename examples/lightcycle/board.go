@@ -54,7 +54,7 @@ type Board struct {
 }
 
 // errMoves is a set of moves that the rules do not allow.
-var errMoves = errors.New("moves against the rules")
+var errMoves = errors.New("illegal moves")
 
 // NewBoard spreads n riders clockwise around the board, each along the nearest wall.
 func NewBoard(n int) *Board {

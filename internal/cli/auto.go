@@ -40,7 +40,7 @@ asked about every offer again.`,
 			p.out.object(struct {
 				Type  string `json:"type"`
 				ID    string `json:"id"`
-				Bytes int64  `json:"bytes_a_day"`
+				Bytes int64  `json:"bytes_per_day"`
 				Dir   string `json:"into,omitempty"`
 			}{"auto", id.String(), a.Bytes, a.Dir})
 			if a.Bytes == 0 {

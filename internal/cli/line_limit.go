@@ -121,8 +121,9 @@ func (r *receiver) noteAbout(id engine.PeerID, format string, a ...any) {
 	}
 }
 
-// ends limits the lines that report the end of a transfer. It is separate from the limit on progress lines, which would
-// use it up: readers look for the end. Its methods may be called concurrently.
+// ends limits the lines that report the end of a transfer. It is separate from the limit on progress lines, because
+// progress lines would use up the allowance, and readers need to see how each transfer ended. Its methods may be called
+// concurrently.
 type ends struct {
 	known     paces
 	once      sync.Once

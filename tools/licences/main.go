@@ -1,5 +1,5 @@
 // Licences collects the licences of everything that is built into the programs into ui/licences.txt, which the window
-// shows: make licences.
+// shows. "make licences" runs it.
 package main
 
 import (

@@ -183,7 +183,7 @@ func run(ctx context.Context, g group) error {
 		return fmt.Errorf("%s: %w", g.what, err)
 	}
 	if r.passed == 0 {
-		return fmt.Errorf("%s: no test was run", g.what)
+		return fmt.Errorf("%s: no tests were run", g.what)
 	}
 	return nil
 }

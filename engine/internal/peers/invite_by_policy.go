@@ -26,8 +26,8 @@ func (in *invitations) askByPolicyLocked(p *peer) {
 	})
 }
 
-// inviteAgainLocked applies Config.Invite again to a peer whose session either side has left, after one to two seconds:
-// while both look for peers, they connect again (disconnect in the Pythonista module).
+// inviteAgainLocked applies Config.Invite again to a peer whose session either side has left, after a delay of one to
+// two seconds. While both sides are looking for peers, they reconnect, as after disconnect in the Pythonista module.
 func (in *invitations) inviteAgainLocked(p *peer) {
 	if p.invitesAgain {
 		return

@@ -50,8 +50,8 @@ func (ss *sessions) leaveLocked(id PeerID, why wire.Code) {
 	m.invitations.inviteAgainLocked(p)
 }
 
-// endMute ends a session whose peer does not answer messages, so that it does not hold up broadcasts. After the first
-// time, policies may bring the session back: the peer may have been asleep.
+// endMute ends a session whose peer does not answer messages, so that it does not hold up broadcasts. The first time,
+// policies may bring the session back, since the peer may have been asleep.
 func (ss *sessions) endMute(id PeerID, s *session) {
 	m := ss.m
 	m.mu.Lock()

@@ -251,8 +251,8 @@ func (e *Endpoint) Accept(ctx context.Context) (*Conn, error) {
 	return e.newConn(q, false)
 }
 
-// Dial opens one connection to addr, where the key must be want. The other side may still refuse ours: the connection
-// is up only after Greet.
+// Dial opens one connection to addr. The key there must match want. The other side may still refuse ours: the
+// connection is up only after Greet.
 func (e *Endpoint) Dial(ctx context.Context, addr netip.AddrPort, want Pin, kind Kind) (*Conn, error) {
 	return e.dialFrom(e.tr)(ctx, addr, want, kind)
 }

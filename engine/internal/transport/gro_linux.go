@@ -34,8 +34,8 @@ type coalescing struct {
 	peers map[netip.AddrPort]*credit
 }
 
-// credit estimates how many packets of one sender were handed over but not processed yet: each packet that goes back
-// to the sender, an acknowledgement, accounts for perAnswer of them.
+// credit estimates how many packets of one sender have been handed over but not processed yet. Each packet that goes
+// back to the sender counts as an acknowledgement of perAnswer of them.
 type credit struct {
 	out  atomic.Int32
 	wake chan struct{}

@@ -30,10 +30,10 @@ type Link interface {
 	Queue(frame []byte)
 }
 
-// Window is one side's state of the messages between two peers: its own messages without an answer, and which messages
-// of the other side were taken. So no message is lost, duplicated or reordered when a connection breaks and is
-// re-established. Numbers never restart, so a number identifies a message that was taken before. Its lock is held
-// during calls to the link and to the functions that it is given. All methods may be called concurrently.
+// Window is one side's state of the messages between two peers: its own unanswered messages, and which of the other
+// side's messages it has accepted. This ensures that no message is lost, duplicated or reordered when a connection
+// breaks and is re-established. Numbers never restart, so a number identifies a message that was taken before. Its lock
+// is held during calls to the link and to the functions that it is given. All methods may be called concurrently.
 type Window struct {
 	slots  chan struct{} // one entry for each pending message
 	budget *Budget       // for the bytes of parked
