@@ -52,7 +52,7 @@ type linkDialog struct {
 	asking   []*uploadQuestion // the first one is shown
 	shown    *uploadQuestion   // nil if none is
 	shownAt  time.Time         // when it came on screen
-	moving   int               // uploads that are under way
+	moving   map[int]bool      // uploads that are under way, by number
 	folder   string
 }
 
@@ -65,7 +65,7 @@ type uploadQuestion struct {
 // start opens a link that shares paths and receives into the folder for received files.
 func (bl *browserLinks) start(paths []string) {
 	u := bl.u
-	d := &linkDialog{u: u, paths: paths, folder: u.downloads()}
+	d := &linkDialog{u: u, paths: paths, folder: u.downloads(), moving: map[int]bool{}}
 	options := web.Options{Name: u.self.Name, Interfaces: u.o.Interfaces, Paths: paths, Dir: d.folder, Ask: d.ask, OnEvent: d.post}
 	u.trace("browser link %q", paths)
 	bl.stop()
@@ -161,7 +161,7 @@ func (d *linkDialog) closed() {
 	if d.u.links.open != d {
 		return
 	}
-	if d.moving == 0 {
+	if len(d.moving) == 0 {
 		d.u.links.stop()
 		return
 	}
@@ -233,21 +233,28 @@ func (d *linkDialog) ask(ctx context.Context, up web.Upload) error {
 	case err := <-q.answer:
 		return err
 	case <-ctx.Done():
-		d.u.o.Do(func() { d.drop(q) })
+		d.u.o.Do(func() {
+			delete(d.moving, up.Number) // the visitor may have given up at the moment of the answer
+			d.drop(q)
+		})
 		return ctx.Err()
 	}
 }
 
 // answer answers the question that is shown.
 func (d *linkDialog) answer(err error) {
-	if d.shown == nil || time.Since(d.shownAt) < lookAgain { // the user may have meant the question before this one
+	if d.shown == nil {
+		return
+	}
+	if time.Since(d.shownAt) < lookAgain { // the user may have meant the question before this one
+		hasty(d.u)
 		return
 	}
 	q := d.shown
 	q.answer <- err
 	d.u.trace("upload answered %v", err == nil)
 	if err == nil {
-		d.moving++
+		d.moving[q.upload.Number] = true
 		d.state.SetText(tr("Receiving from {{.Device}}", "Device", deviceText(q.upload.Visitor)))
 	}
 	d.drop(q)
@@ -296,7 +303,7 @@ func (d *linkDialog) take(ev web.Event) {
 }
 
 func (d *linkDialog) received(ev web.Received) {
-	d.moving = max(d.moving-1, 0)
+	delete(d.moving, ev.Upload.Number)
 	d.state.SetText(tr("{{.Device}} has opened the page.", "Device", deviceText(ev.Upload.Visitor)))
 	saved := ev.Result.Saved
 	switch {

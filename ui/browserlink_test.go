@@ -90,7 +90,7 @@ func TestBrowserLink_AsksAndReports(t *testing.T) {
 			t.Error("a declined upload was accepted")
 		}
 	}
-	if d.question.Visible() || d.moving != 0 {
+	if d.question.Visible() || len(d.moving) != 0 {
 		t.Error("a question is left")
 	}
 	go f.opts.OnEvent(web.Said{Visitor: visitor, Text: "hello\x1b[2J"})
