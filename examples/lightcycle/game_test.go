@@ -367,7 +367,10 @@ func intruder(t *testing.T, net *enginetest.Net, context any) (*enginetest.Node,
 	cfg.Context = context
 	n := net.Start(cfg)
 	streams := make(chan *engine.Stream, 10)
-	n.HandleStream("", func(s *engine.Stream) { streams <- s })
+	n.HandleStream("", func(s *engine.Stream) {
+		streams <- s
+		<-s.Done() // the stream is closed when this returns
+	})
 	seq := n.Watch(t.Context())
 	go func() { // it takes the messages of the game
 		for range seq {
