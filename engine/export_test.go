@@ -42,6 +42,12 @@ func (e *Engine) AnnounceFrom(from PeerID, list ...wire.PeerAt) error {
 	return e.peers.AnnounceFrom(from, list...)
 }
 
+// Heard counts the announced addresses that wait to be dialled.
+func (e *Engine) Heard() int { return e.peers.Heard() }
+
+// WhileWriteBegins calls f while a Write of s, which will not return before f does, has just begun.
+func WhileWriteBegins(s *Stream, f func()) { s.s.WhileWriteBegins(f) }
+
 // Places counts the addresses where a peer may be dialled, even if the program does not know the peer; -1 means no
 // peer.
 func (e *Engine) Places(id PeerID) int {

@@ -13,6 +13,7 @@ import (
 	"multipeer/engine/enginetest"
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
 )
 
 // An honest hub announces Ben to Anna. These tests do what attackers might do to keep her from seeing him.
@@ -382,4 +383,39 @@ func TestPeerExchange_CrashedPeerIsFoundAtItsNewAddress(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPeerExchange_AnnouncementsEndWithTheSession checks that what strangers announce does not wait to be dialled after
+// they have left: keys are free, and honest announcements would wait behind it.
+func TestPeerExchange_AnnouncementsEndWithTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		wide := func(c *engine.Config) { c.Discovery = deaf{netip.MustParsePrefix("10.0.0.0/16")} }
+		anna := among(net, "Anna", wide)
+		for !anna.Self().Running {
+			time.Sleep(latency)
+		}
+		for i := range 20 {
+			m := newRaw(t, net)
+			c, control := m.join(t, anna)
+			var list []wire.PeerAt
+			for k := range wire.MaxPeersAnnounced {
+				id := engine.PeerID{byte(i + 1), byte(k), 1}
+				list = append(list, wire.PeerAt{ID: id.String(), Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 200, byte(i)}), uint16(20000+k))})
+			}
+			if err := control.WriteMessage(wire.Peers{Peers: list}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(30 * time.Millisecond)
+			if i == 0 && anna.Heard() == 0 {
+				t.Fatal("nothing waits")
+			}
+			c.Close(wire.Bye)
+			_ = m.Close()
+		}
+		time.Sleep(time.Second)
+		if n := anna.Heard(); n > 0 {
+			t.Errorf("%d announcements of strangers that have left wait", n)
+		}
+	})
 }

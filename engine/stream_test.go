@@ -481,3 +481,20 @@ func TestHandleStream_ClosesTheStream(t *testing.T) {
 		}
 	})
 }
+
+// TestStream_CloseDoesNotWaitForAWrite checks that Close returns while a Write that has just begun never does: the end of
+// the session would wait for it with the lock of the peers.
+func TestStream_CloseDoesNotWaitForAWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _, nextB := pair(t, enginetest.New(t, latency))
+		s, err := a.OpenStream(t.Context(), b.Self().ID, "s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = s.Write([]byte("x"))
+		defer received(t, nextB).Close()
+		engine.WhileWriteBegins(s, func() { _ = s.Close() })
+		<-s.Done()
+		_ = a.Peers()
+	})
+}

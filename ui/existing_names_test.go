@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +43,15 @@ func TestOffers_OnlyShownNamesAreReplacedOrMerged(t *testing.T) {
 		"the 21st name": {
 			has: []string{"thesis.docx"}, offered: append(append([]string{"notes.txt"}, photos(19)...), "thesis.docx"),
 			accept: func(_ *station, c *transferCard) { replace(c); test.Tap(c.accept) }, saved: "thesis (2).docx",
+		},
+		"the 4th of the names that exist, the 7th of the offer": {
+			has: []string{"photo00.jpg", "photo01.jpg", "photo02.jpg"}, offered: append(photos(6), "notes.txt"),
+			accept: func(_ *station, c *transferCard) {
+				if !strings.Contains(c.details.Text, "notes.txt") {
+					t.Errorf("the card says %q", c.details.Text)
+				}
+				test.Tap(c.accept)
+			}, saved: "notes (2).txt",
 		},
 		"another folder": {
 			has: []string{"thesis.txt"}, elsewhere: true, offered: []string{"notes.txt", "thesis.txt"},

@@ -273,6 +273,9 @@ const fileRowHeight = 32
 // shownNames is how many names of an offer are shown.
 const shownNames = 5
 
+// shownClash is how many characters are shown of a name that exists already.
+const shownClash = 60
+
 // shownNote is how many characters of a note are shown.
 const shownNote = 300
 
@@ -302,12 +305,12 @@ func offerDetails(t engine.Transfer, free string, clashes []string) string {
 	if free != "" {
 		lines = append(lines, free)
 	}
-	if len(clashes) > 0 {
-		s := engine.CleanLine(strings.Join(clashes[:min(len(clashes), 3)], ", "))
-		if rest := len(clashes) - 3; rest > 0 {
-			s += " " + trn("and {{.N}} more", int64(rest))
+	if len(clashes) > 0 { // all of them: the user's choice applies to these names
+		var names []string
+		for _, name := range clashes {
+			names = append(names, widgets.Shortened(engine.CleanLine(name), shownClash))
 		}
-		lines = append(lines, tr("Already there: {{.Names}}", "Names", s))
+		lines = append(lines, tr("Already there: {{.Names}}", "Names", strings.Join(names, ", ")))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -129,11 +129,24 @@ func init() { // the functions refer to methods themselves
 	}
 }
 
-// waitsForPeer lists the methods that may wait a long time for a peer.
-var waitsForPeer = map[string]bool{
-	"send": true, "post": true, "request": true, "open_stream": true, "read": true, "write": true, "close_write": true,
-	"close": true, "invite": true, "dial": true, "search": true, "pair": true, "open_link": true, "wait": true,
+// waitsFor says for what a request may wait a long time.
+type waitsFor int
+
+const (
+	nothing waitsFor = iota
+	aPeer
+	aStream
+)
+
+// waiting lists the methods that may wait.
+var waiting = map[string]waitsFor{
+	"send": aPeer, "post": aPeer, "request": aPeer, "open_stream": aPeer, "invite": aPeer, "dial": aPeer, "search": aPeer,
+	"pair": aPeer, "open_link": aPeer, "wait": aPeer,
+	"read": aStream, "write": aStream, "close_write": aStream, "close": aStream,
 }
+
+// mostWaiting limits the requests of each kind that run at once.
+var mostWaiting = map[waitsFor]int{nothing: maxRunning, aPeer: maxWaiting, aStream: maxOnStreams}
 
 // Methods lists the names of all methods.
 func Methods() []string { return slices.Sorted(maps.Keys(methods)) }

@@ -17,10 +17,12 @@ import (
 const (
 	// maxLine is the longest line that is read, in bytes: a message of bytes in base64, and its envelope.
 	maxLine = 2 << 20
-	// maxRunning is how many requests may run at once, and maxWaiting how many of those that may wait for a peer, such
-	// as send and read. Further requests get "busy". So a program can always disconnect a peer that makes it wait.
-	maxRunning = 1280
-	maxWaiting = 1024
+	// maxRunning is how many requests may run at once, maxWaiting how many of those that may wait for a peer, such as
+	// send, and maxOnStreams how many of those that may wait for a stream. Further requests get "busy". So a program can
+	// always disconnect a peer that makes it wait, and streams do not keep it from sending.
+	maxRunning   = maxWaiting + maxOnStreams + 256
+	maxWaiting   = 1024
+	maxOnStreams = 4096
 	// deliverTimeout is how long the end waits for messages to be delivered.
 	deliverTimeout = 5 * time.Second
 )
@@ -35,7 +37,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, open Opener) error 
 	defer cancel(nil)
 	s := &session{
 		ctx: ctx, cancel: cancel, open: open, out: &writer{w: out, fail: cancel}, serial: serial{queues: map[string][]func(){}},
-		stops: map[string]func(){},
+		stops: map[string]func(){}, waiting: map[waitsFor]int{},
 	}
 	s.fewer = sync.NewCond(&s.mu)
 	s.calls, s.endCalls = context.WithCancel(ctx)
@@ -82,9 +84,9 @@ type session struct {
 
 	mu          sync.Mutex
 	running     int
-	waiting     int            // the running requests that may wait for a peer
-	fewer       *sync.Cond     // signals that running has decreased
-	e           *engine.Engine // nil before start
+	waiting     map[waitsFor]int // the running requests that may wait
+	fewer       *sync.Cond       // signals that running has decreased
+	e           *engine.Engine   // nil before start
 	hosted      bool
 	started     bool
 	ended       bool
@@ -146,7 +148,7 @@ func (s *session) take(text []byte) {
 		return
 	}
 	m, known := methods[r.Method]
-	waits := waitsForPeer[r.Method]
+	waits := waiting[r.Method]
 	if !known {
 		s.answer(r.ID, nil, &rpcError{codeMethod, "no method " + r.Method})
 		return
@@ -161,26 +163,22 @@ func (s *session) take(text []byte) {
 	})
 }
 
-func (s *session) begin(waits bool) bool {
+func (s *session) begin(waits waitsFor) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running >= maxRunning || waits && s.waiting >= maxWaiting {
+	if s.running >= maxRunning || s.waiting[waits] >= mostWaiting[waits] {
 		return false
 	}
 	s.running++
-	if waits {
-		s.waiting++
-	}
+	s.waiting[waits]++
 	s.wg.Add(1)
 	return true
 }
 
-func (s *session) finish(waits bool) {
+func (s *session) finish(waits waitsFor) {
 	s.mu.Lock()
 	s.running--
-	if waits {
-		s.waiting--
-	}
+	s.waiting[waits]--
 	s.fewer.Broadcast()
 	s.mu.Unlock()
 	s.wg.Done()

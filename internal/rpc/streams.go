@@ -6,14 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 
 	"multipeer/engine"
+	"multipeer/internal/connlimit"
 )
 
 const (
-	// maxOpened is how many streams the program may have open, maxTaken how many it may have accepted from each peer.
-	maxOpened = 256
-	maxTaken  = 32
+	// maxOpened is how many streams the program may have open, maxTaken how many it may have accepted from each peer,
+	// maxOfStrangers how many from all strangers, and maxOfSource how many from strangers at one address: keys are free.
+	maxOpened      = 256
+	maxTaken       = 32
+	maxOfStrangers = 1024
+	maxOfSource    = maxOfStrangers / 4
 	// maxChunk is the maximum size of one read, in bytes.
 	maxChunk = 256 << 10
 )
@@ -21,7 +26,8 @@ const (
 // streamHandle is a stream that the program refers to by a number.
 type streamHandle struct {
 	s     *engine.Stream
-	taken bool // the peer opened it
+	taken bool       // the peer opened it
+	from  netip.Addr // where the peer is, if it is a stranger that opened it; see connlimit.SourceOf
 }
 
 type (
@@ -53,33 +59,61 @@ type (
 // addStream assigns a number to a stream. It returns false if there are too many of its kind. Before that, it removes
 // streams that have ended without being closed by the program.
 func (s *session) addStream(stream *engine.Stream, taken bool) (int64, bool) {
+	h := &streamHandle{s: stream, taken: taken}
+	if taken {
+		h.from = s.strangerAt(stream.Peer)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	most := maxOpened
-	if taken {
-		most = maxTaken
-	}
-	if s.ended || s.countStreamsLocked(stream.Peer, taken) >= most {
+	if s.ended || !s.hasRoomLocked(h) {
 		return 0, false
 	}
-	return s.streams.add(&streamHandle{stream, taken}), true
+	return s.streams.add(h), true
 }
 
-// countStreamsLocked counts the streams that the program has opened, or those that a peer has opened, and removes those
-// that have ended.
-func (s *session) countStreamsLocked(peer engine.PeerID, taken bool) (n int) {
-	for number, h := range s.streams.all {
-		if h.taken != taken || taken && h.s.Peer != peer {
-			continue
+// strangerAt returns where a stranger is; the zero address for a known peer.
+func (s *session) strangerAt(id engine.PeerID) netip.Addr {
+	e, err := s.engine()
+	if err != nil {
+		return netip.Addr{}
+	}
+	p, _ := e.Peer(id)
+	if p.Trust != engine.TrustUnknown {
+		return netip.Addr{}
+	}
+	if !p.Addr.IsValid() { // its connection has just ended
+		return netip.IPv4Unspecified()
+	}
+	return connlimit.SourceOf(p.Addr.Addr())
+}
+
+// hasRoomLocked reports whether one more stream is within the limits. It removes streams that have ended.
+func (s *session) hasRoomLocked(next *streamHandle) bool {
+	opened, ofPeer, ofStrangers, ofSource := 0, 0, 0, 0
+	count := func(n *int, is bool) {
+		if is {
+			*n++
 		}
+	}
+	for number, h := range s.streams.all {
 		select {
 		case <-h.s.Done():
 			delete(s.streams.all, number)
+			continue
 		default:
-			n++
 		}
+		count(&opened, !h.taken)
+		count(&ofPeer, h.taken && h.s.Peer == next.s.Peer)
+		count(&ofStrangers, h.from.IsValid())
+		count(&ofSource, h.from.IsValid() && h.from == next.from)
 	}
-	return n
+	switch {
+	case !next.taken:
+		return opened < maxOpened
+	case next.from.IsValid() && (ofStrangers >= maxOfStrangers || ofSource >= maxOfSource): // guard: rpc-streams
+		return false
+	}
+	return ofPeer < maxTaken
 }
 
 func openStream(s *session, ctx context.Context, p openStreamParams) (r streamResult, err error) {

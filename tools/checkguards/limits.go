@@ -63,6 +63,7 @@ var limits = []section{
 		{"", "256 from known peers and 256 from strangers; 64 from strangers at one address", "requests-of-all", proof{"./engine", "TestRequest_StrangersLeavePlacesForOthers", ""}},
 		{"", "", "places-of-a-source", proof{"./engine", "TestRequest_StrangersLeavePlacesForOthers", ""}},
 		{"", "4 MiB from one peer", "request-bytes", proof{"./engine", "TestRequest_LargeOnesShareALimit", ""}},
+		{"streams that a program in another language has taken", "1,024 from strangers, 256 from strangers at one address, 32 from each peer", "rpc-streams", proof{"./internal/rpc", "TestStreams_OfStrangersLeaveRoom", ""}},
 		{"offers and invitations that wait for a function of the program", "64 from one peer; 1,024 from known peers and 1,024 from strangers; 256 from strangers at one address", "questions-claimed", proof{"./engine", "TestHandleOffers_WithdrawnOnesClose", ""}},
 		{"ended transfers that a Handler remembers", "4,096, or twice what the engine keeps", "ended-remembered", proof{"./engine", "TestHandler_ForgetsWhatTheEngineForgets", ""}},
 		{"messages that a closed reader had not read", "4,096 and 32 MiB; the newest are kept", "unread-left", proof{"./engine/internal/events", "TestHub_LeftBehindIsLimited", ""}},

@@ -318,6 +318,7 @@ func (ss *sessions) endLocked(p *peer, err error) {
 	}
 	p.happened(ended)
 	p.accepted = ""
+	delete(m.exchange.heard, p.id) // only a peer with a session may announce others
 	gone := m.table.viewLocked(p)
 	p.session.ends++
 	p.session = nil

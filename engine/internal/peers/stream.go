@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -158,11 +159,13 @@ func (s *Stream) CloseWrite() error {
 // mistaken for the whole. It is idempotent.
 func (s *Stream) Close() error {
 	s.end(func() {
-		if s.busy.Load() {
-			s.s.ResetProgram(0)
-			return
+		for !s.writing.TryLock() { // it must not wait for a Write, which may never return
+			if s.busy.Load() {
+				s.s.ResetProgram(0)
+				return
+			}
+			runtime.Gosched() // a Write is about to set busy, or a CloseWrite is about to return
 		}
-		s.writing.Lock()
 		defer s.writing.Unlock()
 		_ = s.s.CloseWrite()
 		s.s.StopReading(wire.Cancelled)

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"runtime"
 	"time"
 
 	"multipeer/engine/internal/transport"
@@ -39,6 +40,33 @@ func (m *Manager) Places(id PeerID) int {
 		return len(p.all())
 	}
 	return -1
+}
+
+// WhileWriteBegins calls f while a Write of s, which will not return before f does, has just begun.
+func (s *Stream) WhileWriteBegins(f func()) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	for range 100 {
+		runtime.Gosched()
+	}
+	s.busy.Store(true)
+	defer s.busy.Store(false)
+	<-done
+}
+
+// Heard counts the announced addresses that wait to be dialled.
+func (m *Manager) Heard() (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, list := range m.exchange.heard {
+		n += len(list)
+	}
+	return n
 }
 
 // SetMaxIntroduced reduces the limit on strangers found through peer exchange until the returned function is called.

@@ -65,7 +65,7 @@ var rules = []struct {
 	{"cmd", []string{"multipeer/internal/cli"}, "one static binary"},
 	{"tools/architecture", nil, "reads source"},
 	{"tools/modulepath", nil, "changes source"},
-	{"internal/rpc", []string{"multipeer/engine"}, "programs in other languages are readers of the same engine"},
+	{"internal/rpc", []string{"multipeer/engine", "multipeer/internal/connlimit"}, "programs in other languages are readers of the same engine; streams of strangers are counted by source"},
 	{"internal/cli", []string{"multipeer/bridge/localsend", "multipeer/bridge/web", "multipeer/engine", "multipeer/transfer", "multipeer/internal/rpc", "multipeer/internal/doctor", "multipeer/internal/history", "multipeer/internal/singleinstance", "multipeer/internal/chatlog", "multipeer/internal/autostart", "github.com/spf13/cobra/...", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term", "github.com/boombuler/barcode/qr"}, "the terminal is a reader of the same engine; it knows no window"},
 	{"internal/doctor", []string{"multipeer/engine"}, "looks at the network; programs put into words what it finds"},
 	{"internal/chatlog", []string{"multipeer/engine", "multipeer/internal/history"}, "the one place that knows both the engine's news and the history's rows"},
