@@ -16,7 +16,7 @@ import (
 
 // header is the top of a conversation.
 type header struct {
-	steady  // of the alert
+	steady  // of the buttons, which the peer can move by its name and its connection
 	u       *UI
 	box     *fyne.Container
 	back    *widgets.QuietButton
@@ -43,12 +43,12 @@ func newHeader(u *UI) *header {
 	h.group = widgets.NewEmblem(widget.NewIcon(widgets.IconEveryone), 36, 18)
 	h.back = widgets.NewIconButton(widgets.IconBack, tr("Back"), u.back)
 	h.mark = newMark()
-	h.button = widgets.NewButton("", widget.MediumImportance, func() { h.action() })
-	h.verify = widgets.NewButton(tr("Verify"), widget.MediumImportance, func() {
+	h.button = widgets.NewButton("", widget.MediumImportance, h.press(func() { h.action() }))
+	h.verify = widgets.NewButton(tr("Verify"), widget.MediumImportance, h.press(func() {
 		if u.current != nil {
 			u.verify(u.current.id)
 		}
-	})
+	}))
 	h.more = widgets.NewIconButton(widgets.IconMore, tr("More"), func() {
 		if t := u.current; t != nil {
 			at := fyne.CurrentApp().Driver().AbsolutePositionForObject(h.more)
@@ -58,7 +58,7 @@ func newHeader(u *UI) *header {
 	left := widgets.NewBeside(widgets.GapWide, container.NewStack(h.face, h.group), widgets.Column(2, widgets.NewNamed(h.name, h.mark), h.status))
 	head := widgets.NewHead(widgets.NewBeside(widgets.Gap, h.back, widgets.NewBesideRight(widgets.GapWide, left, widgets.Row(widgets.Gap, h.verify, h.button, h.more))))
 	h.alarm = widgets.NewParagraph("", widgets.SizeBody, widgets.ColorBad)
-	h.check = widgets.NewButton(tr("Verify"), widget.MediumImportance, h.press(h.verify.OnTapped))
+	h.check = widgets.NewButton(tr("Verify"), widget.MediumImportance, h.verify.OnTapped)
 	h.connect = widgets.NewButton(tr("Connect anyway"), widget.MediumImportance, h.press(func() { h.action() }))
 	block := widgets.NewButton(tr("Block…"), widget.MediumImportance, h.press(func() {
 		if u.current != nil {
