@@ -37,7 +37,11 @@ func TestStreams_OfStrangersLeaveRoom(t *testing.T) {
 			case m["method"] == "stream":
 				n := m["params"].(map[string]any)["stream"]
 				id := 1000 + taken.Add(1)
-				go victim.write(map[string]any{"id": id, "method": "read", "params": map[string]any{"stream": n}})
+				go func() {
+					if _, err := fmt.Fprintf(victim.in, `{"jsonrpc":"2.0","id":%d,"method":"read","params":{"stream":%v}}`+"\n", id, n); err != nil {
+						t.Error(err)
+					}
+				}()
 			case m["id"] == 5.0:
 				answers <- m
 			case m["error"] != nil:
