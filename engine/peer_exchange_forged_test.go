@@ -304,6 +304,10 @@ func TestPeerExchange_ForgedAddressIsDialledOnce(t *testing.T) {
 // TestPeerExchange_FlappingPeerDoesNotStarveOthers checks that a friend of the hub that comes and goes, and a peer
 // whose own connection to the hub keeps breaking, leave turns for others.
 func TestPeerExchange_FlappingPeerDoesNotStarveOthers(t *testing.T) {
+	flaps, breaks := 150, 15
+	if testing.Short() {
+		flaps, breaks = 40, 5
+	}
 	t.Run("a friend", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			net, dir := enginetest.New(t, latency), t.TempDir()+"/profile"
@@ -320,7 +324,7 @@ func TestPeerExchange_FlappingPeerDoesNotStarveOthers(t *testing.T) {
 				dial(t, friend, hub)
 				time.Sleep(2 * time.Second)
 			}
-			for range 150 {
+			for range flaps {
 				flap()
 			}
 			ben := among(net, "Ben", blind)
@@ -347,7 +351,7 @@ func TestPeerExchange_FlappingPeerDoesNotStarveOthers(t *testing.T) {
 				net.Drop(nil)
 				time.Sleep(time.Minute)
 			}
-			for range 15 {
+			for range breaks {
 				flap()
 			}
 			ben := among(net, "Ben", blind)

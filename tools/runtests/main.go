@@ -65,8 +65,10 @@ var quick = []group{
 // long holds the groups that need the machine to themselves: attacks, real windows, real networks, long runs.
 var long = []group{
 	{what: "the engine's thousands of runs", env: []string{"CGO_ENABLED=0", "MULTIPEER_FULL=1"}, args: []string{"-timeout=30m", "./engine"}, shortened: "./engine"},
-	{what: "thousands of changes while files are sent, and a million files", env: []string{"CGO_ENABLED=0"}, args: []string{"-timeout=10m", "-run=^TestSource_ChangesAtRandom|^TestJournal_OfAMillion", "./transfer"}},
-	{what: "the module under another path", env: []string{"CGO_ENABLED=0"}, args: []string{"-timeout=20m", "./tools/modulepath"}},
+	{
+		what: "thousands of changes while files are sent, and a million files", env: []string{"CGO_ENABLED=0"}, args: []string{"-timeout=10m", "-run=^TestSource_ChangesAtRandom|^TestJournal_OfAMillion", "./transfer"},
+		beside: &group{what: "the module under another path", env: []string{"CGO_ENABLED=0"}, args: []string{"-timeout=20m", "./tools/modulepath"}},
+	},
 	{what: "what hostile peers do to others", env: []string{"CGO_ENABLED=0", "MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=30m", "-run=^TestVerifiedPeer", "./internal/testing/hostile"}},
 	{
 		what: "the real window", env: []string{"MULTIPEER_FULL=1"}, args: []string{"-count=1", "-timeout=15m", "./internal/testing/window"},
