@@ -34,5 +34,5 @@ func sendDatagram(e *Engine, msg wire.Text, v any, to []PeerID) ([]Result, error
 			results[i].Err = e.peers.SendDatagram(id, msg)
 		}
 	}
-	return failed("send datagram to", results)
+	return withErrors("send datagram to", results)
 }

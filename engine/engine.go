@@ -46,14 +46,16 @@ type Engine struct {
 	offers      exclusive[*Offer]
 
 	sending  *outstanding
-	handlers sync.WaitGroup // calls of Handle
+	handlers sync.WaitGroup // calls of Handle that began before handlersAwaited
 
 	mu      sync.Mutex
 	started bool
 	closed  bool
 	stop    context.CancelCauseFunc // ends the run
-	ended   chan struct{}           // closed when the run has ended, or by Close if there was none
-	failed  error                   // the result of Run; set before ended is closed
+	// handlersAwaited is set once Run waits for handlers: a WaitGroup must not grow from zero meanwhile.
+	handlersAwaited bool
+	ended           chan struct{} // closed when the run has ended, or by Close if there was none
+	failed          error         // the result of Run; set before ended is closed
 }
 
 // New checks cfg and opens the profile. It sends nothing to the network before Run or Start. The errors are ErrInvalid,
@@ -193,6 +195,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		return err
 	}
 	<-e.ended
+	e.mu.Lock()
+	e.handlersAwaited = true
+	e.mu.Unlock()
 	e.handlers.Wait()
 	return e.failed
 }

@@ -50,11 +50,18 @@ func (e *Engine) Handle(ctx context.Context, h Handler) (done <-chan struct{}) {
 		context.AfterFunc(ctx, release)
 	}
 	ended := make(chan struct{})
-	e.handlers.Go(func() {
+	handle := func() {
 		defer close(ended)
 		defer release()
 		e.handleAll(ctx, news, h)
-	})
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.handlersAwaited {
+		go handle() // the engine has ended, so it ends too; ended reports that
+	} else {
+		e.handlers.Go(handle)
+	}
 	return ended
 }
 

@@ -80,11 +80,11 @@ func sendMessage(ctx context.Context, e *Engine, msg wire.Text, v any, to []Peer
 		}
 	}
 	waiting.Wait()
-	return failed("send to", d.Results())
+	return withErrors("send to", d.Results())
 }
 
-// failed returns results with the errors of those that have one.
-func failed(op string, results []Result) ([]Result, error) {
+// withErrors returns results and the joined errors of those that have one.
+func withErrors(op string, results []Result) ([]Result, error) {
 	var errs []error
 	for _, r := range results {
 		if r.Err != nil {

@@ -33,7 +33,7 @@ type events struct {
 	all []Event
 }
 
-func (e *events) tell(ev Event) {
+func (e *events) add(ev Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.all = append(e.all, ev)
@@ -55,7 +55,7 @@ func of[T Event](e *events) (out []T) {
 func openLink(t *testing.T, opts Options) (*Link, *events) {
 	t.Helper()
 	seen := &events{}
-	opts.OnEvent, opts.Name = seen.tell, "Anna's <laptop>"
+	opts.OnEvent, opts.Name = seen.add, "Anna's <laptop>"
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

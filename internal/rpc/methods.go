@@ -138,8 +138,8 @@ const (
 	aStream
 )
 
-// waiting lists the methods that may wait.
-var waiting = map[string]waitsFor{
+// methodWaits lists the methods that may wait.
+var methodWaits = map[string]waitsFor{
 	"send": aPeer, "post": aPeer, "request": aPeer, "open_stream": aPeer, "invite": aPeer, "dial": aPeer, "search": aPeer,
 	"pair": aPeer, "open_link": aPeer, "wait": aPeer,
 	"read": aStream, "write": aStream, "close_write": aStream, "close": aStream,

@@ -148,7 +148,7 @@ func (s *session) take(text []byte) {
 		return
 	}
 	m, known := methods[r.Method]
-	waits := waiting[r.Method]
+	waits := methodWaits[r.Method]
 	if !known {
 		s.answer(r.ID, nil, &rpcError{codeMethod, "no method " + r.Method})
 		return

@@ -89,7 +89,7 @@ func (s *session) strangerAt(id engine.PeerID) netip.Addr {
 
 // hasRoomLocked reports whether one more stream is within the limits. It removes streams that have ended.
 func (s *session) hasRoomLocked(next *streamHandle) bool {
-	opened, ofPeer, ofStrangers, ofSource := 0, 0, 0, 0
+	var opened, ofPeer, ofStrangers, ofSource int
 	count := func(n *int, is bool) {
 		if is {
 			*n++
