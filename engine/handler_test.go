@@ -538,6 +538,17 @@ func TestHandler_MayClose(t *testing.T) {
 	})
 }
 
+// TestHandler_EndsIfRunHasEnded checks that a call of Handle on an ended engine reports its end.
+func TestHandler_EndsIfRunHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := enginetest.New(t, latency).Start(engine.Config{})
+		if err := a.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		<-a.Handle(t.Context(), engine.Handler{Receive: func(engine.Message) {}})
+	})
+}
+
 // TestSnapshot_LeavesClaimedQuestionsOut checks that a reader that comes later is not asked what a function decides.
 func TestSnapshot_LeavesClaimedQuestionsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -3,7 +3,6 @@ package ui
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -17,7 +16,6 @@ import (
 // header is the top of a conversation.
 type header struct {
 	steady  // of the buttons, which the peer can move by its name and its connection
-	u       *UI
 	box     *fyne.Container
 	back    *widgets.QuietButton
 	face    *widgets.Avatar
@@ -34,11 +32,18 @@ type header struct {
 	check   *widget.Button     // verifies the peer
 	connect *widget.Button     // connects all the same
 	said    string             // the content at the last layout
-	alerted string             // the conversation and the alert, at the last refresh
+	alerted alertState         // at the last refresh
+}
+
+// alertState is what decides where the alert's buttons are.
+type alertState struct {
+	talk                  string // the key of the conversation
+	shown, check, connect bool
+	text                  string
 }
 
 func newHeader(u *UI) *header {
-	h := &header{steady: steady{u: u}, u: u, face: widgets.NewAvatar(36, theme.ColorNameBackground), name: widgets.NewLine("", widgets.SizeTitle, theme.ColorNameForeground, true), status: widgets.Caption(""), action: func() {}}
+	h := &header{steady: steady{u: u}, face: widgets.NewAvatar(36, theme.ColorNameBackground), name: widgets.NewLine("", widgets.SizeTitle, theme.ColorNameForeground, true), status: widgets.Caption(""), action: func() {}}
 	h.name.Fits = false
 	h.group = widgets.NewEmblem(widget.NewIcon(widgets.IconEveryone), 36, 18)
 	h.back = widgets.NewIconButton(widgets.IconBack, tr("Back"), u.back)
@@ -92,18 +97,17 @@ func (h *header) warn(p engine.Peer, here bool) {
 // noteAlert keeps presses from hitting what the peer has moved: by its name and its connection it decides whether the
 // alert is there, how high it is, and which buttons it has.
 func (h *header) noteAlert(on bool) {
-	key := ""
+	now := alertState{}
 	if t := h.u.current; t != nil {
-		key = t.key
+		now.talk = t.key
 	}
-	before, _, _ := strings.Cut(h.alerted, "\n")
-	now := fmt.Sprint(key, "\n", on)
 	if on {
-		now += fmt.Sprint(h.alarm.Text, h.check.Visible(), h.connect.Visible())
+		now.shown, now.text = true, h.alarm.Text
+		now.check, now.connect = h.check.Visible(), h.connect.Visible()
 	}
-	changed := now != h.alerted
+	before := h.alerted
 	h.alerted = now
-	if changed && before == key {
+	if now != before && now.talk == before.talk {
 		h.Shifted()
 		h.u.timeline.Moved()
 	}
