@@ -136,7 +136,9 @@ func (s *stage) finishFolders() (lost []string, err error) {
 	}
 	slices.SortFunc(names, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
 	for _, name := range names {
-		if !s.setTime(s.root, name, s.folders[name].modTime) && runtime.GOOS != "windows" {
+		dir, base, err := s.parent(name)
+		kept := err == nil && s.setTime(dir, base, s.folders[name].modTime)
+		if !kept && runtime.GOOS != "windows" {
 			lost = append(lost, name)
 		}
 	}
@@ -190,7 +192,9 @@ func (s *stage) syncExisting(names []string) error {
 		}
 	}
 	return inParallel(names, func(name string) error {
-		f, err := s.openExisting(name)
+		var near nearFolder
+		defer near.close()
+		f, _, err := s.openExisting(&near, name)
 		if err != nil {
 			return err
 		}

@@ -130,8 +130,10 @@ func (r *receiver) checkUnchanged() error {
 	if err := r.stage.syncExisting(names); err != nil {
 		return err
 	}
+	var near nearFolder
+	defer near.close()
 	for _, u := range r.same {
-		if info, err := r.stage.existing(u.saved); err != nil || stampOf(info) != u.stamp {
+		if info, err := r.stage.existingNear(&near, u.saved); err != nil || stampOf(info) != u.stamp {
 			return errOldChanged(u.saved)
 		}
 	}

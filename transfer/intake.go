@@ -202,7 +202,7 @@ func (in *Intake) admitLocked(p Part) (*intakePart, error) {
 			return nil, ErrTooMuch
 		}
 	}
-	if limit, known := largestFile(in.stage.volume); known && size > limit {
+	if tooLarge(in.stage.volume, size) {
 		return nil, ErrFileTooLarge
 	}
 	if err := in.stage.checkSpace(min(size, 1<<61)+(1+folders)*entryCost, in.opts.Reserve); err != nil {
@@ -386,6 +386,9 @@ func (in *Intake) publish(p Part, part *intakePart, f *os.File) (string, error) 
 	modTime := p.ModTime
 	if modTime.IsZero() {
 		modTime = time.Now()
+	}
+	if err := in.stage.setLength(f, part.pos); err != nil {
+		return "", errors.Join(err, f.Close())
 	}
 	lost, err := in.stage.seal(f, part.saved, entry{path: p.Path, size: part.pos, modTime: modTime}, false)
 	if err != nil {

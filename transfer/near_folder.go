@@ -5,32 +5,72 @@ import (
 	"path"
 )
 
-// nearFolder keeps the most recently used folder open, because entries arrive folder by folder.
-type nearFolder struct {
-	root *os.Root // nil if none is open
-	dir  string   // with a trailing slash
+// openFolder is a folder that is held open. The entries in it are used by their names alone, and no link is followed.
+type openFolder struct {
+	*os.Root
+	handle *os.File // the same folder, for system calls that a Root lacks
 }
 
-// parent opens the folder below top that holds the entry at name, and returns the entry's name in it.
-func (n *nearFolder) parent(top *os.Root, name string) (*os.Root, string, error) {
-	dir, base := path.Split(name)
-	if dir == "" {
-		return top, base, nil
+func holdFolder(root *os.Root) (*openFolder, error) {
+	handle, err := root.Open(".")
+	if err != nil {
+		return nil, err
 	}
-	if n.root == nil || n.dir != dir {
-		r, err := top.OpenRoot(path.Clean(dir))
+	return &openFolder{root, handle}, nil
+}
+
+// nearFolder keeps the most recently used folder open, because entries arrive folder by folder.
+type nearFolder struct {
+	top    *openFolder // the folder that all paths are relative to; its Root belongs to the caller
+	folder *openFolder // nil if none is open
+	dir    string      // its path, with a trailing slash
+}
+
+// parent opens the folder below top that holds the entry at name, and returns the entry's name in it. The folder stays
+// open until the next call.
+func (n *nearFolder) parent(top *os.Root, name string) (*openFolder, string, error) {
+	if n.top == nil || n.top.Root != top {
+		n.close()
+		held, err := holdFolder(top)
 		if err != nil {
 			return nil, "", err
 		}
-		n.close()
-		n.root, n.dir = r, dir
+		n.top = held
 	}
-	return n.root, base, nil
+	dir, base := path.Split(name)
+	if dir == "" {
+		return n.top, base, nil
+	}
+	if n.folder != nil && n.dir == dir {
+		return n.folder, base, nil
+	}
+	root, err := top.OpenRoot(path.Clean(dir))
+	if err != nil {
+		return nil, "", err
+	}
+	held, err := holdFolder(root)
+	if err != nil {
+		_ = root.Close()
+		return nil, "", err
+	}
+	n.closeFolder()
+	n.folder, n.dir = held, dir
+	return held, base, nil
 }
 
-func (n *nearFolder) close() {
-	if n.root != nil {
-		_ = n.root.Close()
+func (n *nearFolder) closeFolder() {
+	if n.folder != nil {
+		_ = n.folder.handle.Close()
+		_ = n.folder.Close()
 	}
-	n.root = nil
+	n.folder, n.dir = nil, ""
+}
+
+// close closes the folders that parent has opened.
+func (n *nearFolder) close() {
+	n.closeFolder()
+	if n.top != nil {
+		_ = n.top.handle.Close()
+	}
+	n.top = nil
 }

@@ -55,31 +55,42 @@ func (r *receiver) sums(body []byte) error {
 }
 
 func (r *receiver) compareAll() {
-	for in := range r.toCompare {
+	var near nearFolder
+	defer near.close()
+	for {
+		in, ok := r.nextToCompare()
+		if !ok {
+			return
+		}
 		select {
 		case <-r.b.quit:
 		default:
-			w := r.compareOne(in)
-			if r.out.put(recWant, w.encode(in.index)) == nil {
-				_ = r.out.flush()
-			}
+			w := r.compareOne(&near, in)
+			_ = r.out.put(recWant, w.encode(in.index)) // an error has ended the transfer
 		}
 		close(in.compared)
 	}
 }
 
+// nextToCompare returns the next file to compare. Requests are sent together: they wait until there is no other file.
+func (r *receiver) nextToCompare() (in *incoming, ok bool) {
+	select {
+	case in, ok = <-r.toCompare:
+		return in, ok
+	default:
+	}
+	_ = r.out.flush()
+	in, ok = <-r.toCompare
+	return in, ok
+}
+
 // compareOne compares a file with the sender's digests, and returns what is wanted of it.
-func (r *receiver) compareOne(in *incoming) want {
+func (r *receiver) compareOne(near *nearFolder, in *incoming) want {
 	if len(in.theirs) == 0 { // the sender cannot read it
 		return want{}
 	}
-	f, err := r.stage.openExisting(in.saved)
+	f, info, err := r.stage.openExisting(near, in.saved)
 	if err != nil {
-		return want{}
-	}
-	info, err := f.Stat()
-	if err != nil {
-		_ = f.Close()
 		return want{}
 	}
 	w := want{piece: in.piece, equal: make([]byte, (len(in.theirs)+7)/8)}

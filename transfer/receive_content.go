@@ -140,7 +140,7 @@ func (r *receiver) openFile(in *incoming, pos int64) (err error) {
 		r.bytes.Add(-in.from)
 		in.from = 0
 	}
-	if limit, ok := largestFile(r.stage.volume); ok && in.size > limit {
+	if tooLarge(r.stage.volume, in.size) {
 		return ErrFileTooLarge
 	}
 	for tries := 0; ; tries++ {
@@ -313,6 +313,11 @@ func (r *receiver) endFile(body []byte) error {
 func (r *receiver) seal(in *incoming) error {
 	f := in.f
 	in.f = nil
+	if !in.hasFinalLength() {
+		if err := r.stage.setLength(f, in.size); err != nil {
+			return errors.Join(err, f.Close())
+		}
+	}
 	lost, err := r.stage.seal(f, in.saved, in.entry, r.opts.KeepExec)
 	if err != nil {
 		return err
@@ -323,6 +328,12 @@ func (r *receiver) seal(in *incoming) error {
 		}
 	}
 	return nil
+}
+
+// hasFinalLength reports whether the staged file ends where the last chunk ended: it was created by this attempt, and
+// does not end in a hole.
+func (in *incoming) hasFinalLength() bool {
+	return in.from == 0 && (in.tail != nil || in.size == 0)
 }
 
 // whole counts a complete file and ends its tracking as incoming.

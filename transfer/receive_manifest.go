@@ -230,7 +230,7 @@ func (r *receiver) requestFile(in *incoming) error {
 			ok = false
 		}
 		if ok {
-			if info, err := r.stage.existing(in.saved); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
+			if info, err := r.stage.existingNear(&r.stage.inboxNear, in.saved); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
 				return r.compare(in)
 			}
 		}

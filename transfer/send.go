@@ -209,17 +209,9 @@ func (s *sender) list(do func(*Listing) error, start func(func())) error {
 // offer adds a listed entry to the manifest in its current state, or reports why it is left out. Without ask its
 // content follows at once.
 func (s *sender) offer(src *source, e listed, ask, links bool) error {
-	it := item{entry: entry{path: e.path, kind: e.kind}}
-	switch {
-	case e.why != 0:
-		it.err = reasonErr(e.why)
-	case e.kind == kindLink && !links:
-		it.err = ErrSpecial
-	default:
-		it = src.look(e.path, links)
-		if it.err == nil && it.kind != e.kind {
-			it.err = fmt.Errorf("%w: something else now has its name", ErrVanished)
-		}
+	f, it := s.find(src, e, ask, links)
+	if f != nil {
+		defer f.Close()
 	}
 	if it.err == nil && s.skipped[path.Dir(e.path)] { // the folder is not the one that was listed
 		it.err = ErrVanished
@@ -236,7 +228,7 @@ func (s *sender) offer(src *source, e listed, ask, links bool) error {
 	s.listed += e.size
 	it.index = s.files
 	if !ask {
-		return s.push(src, it, e.size)
+		return s.push(f, it, e.size)
 	}
 	s.bound(&it, e.size)
 	s.mu.Lock()
@@ -261,6 +253,33 @@ func (s *sender) offer(src *source, e listed, ask, links bool) error {
 	case <-s.ctx.Done():
 		return context.Cause(s.ctx)
 	}
+}
+
+// find returns a listed entry in its current state. Without ask, a file is open already, because its content follows.
+func (s *sender) find(src *source, e listed, ask, links bool) (*os.File, item) {
+	it := item{entry: entry{path: e.path, kind: e.kind}}
+	switch {
+	case e.why != 0:
+		it.err = reasonErr(e.why)
+		return nil, it
+	case e.kind == kindLink && !links:
+		it.err = ErrSpecial
+		return nil, it
+	case e.kind == kindFile && !ask:
+		f, it := src.openFile(e.path)
+		if !errors.Is(it.err, ErrSpecial) {
+			return f, it
+		}
+	}
+	it = src.look(e.path, links)
+	switch {
+	case it.err != nil:
+	case it.kind != e.kind:
+		it.err = fmt.Errorf("%w: something else now has its name", ErrVanished)
+	case e.kind == kindFile && !ask: // it was something else a moment ago
+		it.err = ErrChanged
+	}
+	return nil, it
 }
 
 // bound keeps what is sent close to what was offered: when files have grown since they were listed by more than a
@@ -317,12 +336,7 @@ func (s *sender) leftOut(kind byte, it item, why error) error {
 }
 
 // push sends a file without asking first, because the receiver has no part of any file.
-func (s *sender) push(src *source, it item, was int64) error {
-	f, err := s.open(src, &it)
-	if err != nil {
-		return s.leftOut(recSkipped, it, err)
-	}
-	defer f.Close()
+func (s *sender) push(f *os.File, it item, was int64) error {
 	s.bound(&it, was)
 	s.mu.Lock()
 	s.files++
@@ -339,8 +353,7 @@ func (s *sender) open(src *source, it *item) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	it.info, it.size, it.stamp = now, now.Size(), stampOf(now)
-	it.modTime, it.exec = now.ModTime(), now.Mode()&0o100 != 0
+	it.describe(now)
 	return f, nil
 }
 

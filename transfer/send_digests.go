@@ -43,23 +43,32 @@ type toDigest struct {
 // learns only whether the file there is identical to its own, and nothing that helps it to guess a different one.
 func (s *sender) digests() {
 	var src *source
+	send := func(t toDigest) error {
+		if src == nil { // whatever is requested was listed before
+			src = newSource(s.tops)
+		}
+		return s.sendDigests(src, t)
+	}
+	defer func() {
+		if src != nil {
+			src.close()
+		}
+	}()
 	for {
 		select {
 		case t := <-s.toDigest:
-			if src == nil {
-				src = newSource(s.tops)
-				defer src.close()
+			if send(t) != nil {
+				return
 			}
-			body := counts(t.index)
-			if sums, err := s.piecesOf(src, t); err == nil { // a file that cannot be read is left out when its turn comes
-				for _, sum := range sums {
-					body = append(body, sum[:]...)
-				}
-			}
-			s.mu.Lock()
-			delete(s.digesting, t.index) // before the receiver can answer
-			s.mu.Unlock()
-			if s.out.put(recSums, body) != nil || s.out.flush() != nil {
+			continue
+		default:
+		}
+		if s.out.flush() != nil { // digests are sent together, until there are no more requests
+			return
+		}
+		select {
+		case t := <-s.toDigest:
+			if send(t) != nil {
 				return
 			}
 		case <-s.passed:
@@ -68,6 +77,19 @@ func (s *sender) digests() {
 			return
 		}
 	}
+}
+
+func (s *sender) sendDigests(src *source, t toDigest) error {
+	body := counts(t.index)
+	if sums, err := s.piecesOf(src, t); err == nil { // a file that cannot be read is left out when its turn comes
+		for _, sum := range sums {
+			body = append(body, sum[:]...)
+		}
+	}
+	s.mu.Lock()
+	delete(s.digesting, t.index) // before the receiver can answer
+	s.mu.Unlock()
+	return s.out.put(recSums, body)
 }
 
 // piecesOf returns the digests of a file's pieces.

@@ -134,7 +134,7 @@ func (s *source) close() {
 }
 
 // locate opens the folder that holds the entry at rel, and returns the entry's name in it.
-func (s *source) locate(rel string) (*os.Root, string, error) {
+func (s *source) locate(rel string) (*openFolder, string, error) {
 	name, below, deep := strings.Cut(rel, "/")
 	t, known := s.tops[name]
 	if !known {
@@ -161,9 +161,10 @@ func (s *source) locate(rel string) (*os.Root, string, error) {
 	}
 	switch {
 	case !deep && t.info.IsDir():
-		return s.root, ".", nil
+		folder, _, err := s.near.parent(s.root, "")
+		return folder, ".", err
 	case !deep:
-		return s.root, filepath.Base(t.local), nil
+		below = filepath.Base(t.local)
 	}
 	return s.near.parent(s.root, below)
 }
@@ -185,10 +186,9 @@ func (s *source) look(rel string, links bool) item {
 		it.err = sourceError(err)
 		return it
 	}
-	it.modTime, it.stamp, it.info = info.ModTime(), stampOf(info), info
+	it.describe(info)
 	switch {
 	case info.Mode().IsRegular():
-		it.size, it.onDisk, it.exec = info.Size(), onDisk(info), info.Mode()&0o100 != 0
 		if it.size == 0 && s.unsized(rel, info) {
 			it.err = ErrUnsized
 		}
@@ -210,6 +210,33 @@ func (s *source) look(rel string, links bool) item {
 	return it
 }
 
+// describe records the state of the entry.
+func (it *item) describe(info fs.FileInfo) {
+	it.modTime, it.stamp, it.info = info.ModTime(), stampOf(info), info
+	if info.Mode().IsRegular() {
+		it.size = info.Size()
+		it.onDisk = onDisk(info)
+		it.exec = info.Mode()&0o100 != 0
+	}
+}
+
+// openFile opens the regular file at rel, and returns its current state; the file is nil if it cannot be sent.
+func (s *source) openFile(rel string) (*os.File, item) {
+	it := item{entry: entry{path: rel}}
+	f, info, err := s.open(rel, nil)
+	if err != nil {
+		it.err = err
+		return nil, it
+	}
+	it.describe(info)
+	if it.size == 0 && hasContent(f) {
+		_ = f.Close()
+		it.err = ErrUnsized
+		return nil, it
+	}
+	return f, it
+}
+
 // unsized reports whether a file has content but no size, as those of /proc do.
 func (s *source) unsized(rel string, info fs.FileInfo) bool {
 	f, _, err := s.open(rel, info)
@@ -223,27 +250,15 @@ func (s *source) unsized(rel string, info fs.FileInfo) bool {
 // open opens the regular file at rel for reading, and returns its current state. It follows no link and does not wait
 // for the other end of a pipe. found is the entry found there a moment ago; nil if unknown.
 func (s *source) open(rel string, found fs.FileInfo) (*os.File, fs.FileInfo, error) {
-	root, name, err := s.locate(rel)
+	folder, name, err := s.locate(rel)
 	if err != nil {
 		return nil, nil, sourceError(err)
 	}
-	f, err := root.OpenFile(name, readFlags, 0)
-	if err != nil {
-		return nil, nil, sourceError(err)
+	f, info, err := folder.openRegular(name, found)
+	if err != nil && err != ErrSpecial { //nolint:errorlint // the sentinel itself
+		err = sourceError(err)
 	}
-	opened, err := f.Stat()
-	if err == nil && (found == nil || !os.SameFile(opened, found)) {
-		found, err = root.Lstat(name) // it was replaced, or is a link to the opened file
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, nil, sourceError(err)
-	}
-	if !opened.Mode().IsRegular() || !os.SameFile(opened, found) { // guard: source-link
-		_ = f.Close()
-		return nil, nil, ErrSpecial
-	}
-	return f, opened, nil
+	return f, info, err
 }
 
 // openDir opens the folder at rel to list it.

@@ -33,6 +33,12 @@ func checkSpace(d *os.File, n, reserve int64) error {
 	return nil
 }
 
+// largestOnFAT is the maximum size of a file on a FAT file system, in bytes.
+const largestOnFAT = 1<<32 - 1
+
+// tooLarge reports whether a file of that size cannot be stored on the disk of d.
+func tooLarge(d *os.File, size int64) bool { return size > largestOnFAT && isFAT(d) }
+
 // FreeSpace returns how many bytes the disk of a folder has left for this user. A folder that does not exist yet
 // counts as its nearest existing parent. The error is that of the file system.
 func FreeSpace(dir string) (uint64, error) {

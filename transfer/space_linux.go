@@ -6,11 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// largestFile returns the maximum file size on the disk of d, if it is smaller than on other disks: on FAT.
-func largestFile(d *os.File) (int64, bool) {
+// isFAT reports whether a folder is on a disk with a FAT file system.
+func isFAT(d *os.File) bool {
 	var st unix.Statfs_t
-	if err := unix.Fstatfs(int(d.Fd()), &st); err != nil || st.Type != unix.MSDOS_SUPER_MAGIC {
-		return 0, false
-	}
-	return 1<<32 - 1, true
+	err := unix.Fstatfs(int(d.Fd()), &st)
+	return err == nil && st.Type == unix.MSDOS_SUPER_MAGIC
 }

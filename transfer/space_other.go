@@ -11,5 +11,5 @@ func diskSpace(*os.File) (free, total uint64, err error) {
 	return 0, 0, errors.ErrUnsupported
 }
 
-// largestFile is unknown here: only writing shows it.
-func largestFile(*os.File) (int64, bool) { return 0, false }
+// isFAT is unknown here: a write that fails shows it.
+func isFAT(*os.File) bool { return false }

@@ -16,7 +16,7 @@ import (
 // The files and folders of a stage, each opened without following a link.
 
 // parent opens the folder of a path, which usually is that of the previous path.
-func (s *stage) parent(name string) (*os.Root, string, error) {
+func (s *stage) parent(name string) (*openFolder, string, error) {
 	return s.near.parent(s.root, name)
 }
 
@@ -42,11 +42,10 @@ func (s *stage) create(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	const flags = os.O_CREATE | os.O_EXCL | os.O_RDWR
-	f, err := dir.OpenFile(base, flags, 0o644)
+	f, err := dir.createFile(base)
 	if errors.Is(err, fs.ErrExist) { // from an earlier attempt; its content is unknown
 		if err = dir.RemoveAll(base); err == nil {
-			f, err = dir.OpenFile(base, flags, 0o644)
+			f, err = dir.createFile(base)
 		}
 	}
 	return f, err
@@ -96,13 +95,10 @@ func (s *stage) discard(name string) error {
 	return dir.RemoveAll(base)
 }
 
-// seal gives a complete file its length, time and mode, marks it as received, and closes it. It is not durable yet.
-// lost are the attributes that the disk does not keep: the content is worth having without them.
+// seal gives a complete file its time and mode, marks it as received, and closes it. It is not durable yet. lost are
+// the attributes that the disk does not keep: the content is worth having without them.
 func (s *stage) seal(f *os.File, name string, e entry, keepExec bool) (lost []error, err error) {
 	err = func() error {
-		if err := s.setLength(f, e.size); err != nil {
-			return err
-		}
 		if keepExec && e.exec && runtime.GOOS != "windows" {
 			if s.try("chmod", name, func() error { return f.Chmod(0o744) }) != nil {
 				lost = append(lost, ErrExec)
@@ -139,8 +135,8 @@ func (s *stage) setLength(f *os.File, size int64) error {
 }
 
 // setTime sets the modification time, and reports whether the disk keeps it, to within two seconds.
-func (s *stage) setTime(dir *os.Root, name string, t time.Time) bool {
-	if s.try("chtimes", name, func() error { return dir.Chtimes(name, time.Time{}, t) }) != nil {
+func (s *stage) setTime(dir *openFolder, name string, t time.Time) bool {
+	if s.try("chtimes", name, func() error { return dir.setModTime(name, t) }) != nil {
 		return false
 	}
 	if year := t.Year(); year > 1980 && year < 2038 { // every file system can store these

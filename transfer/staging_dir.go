@@ -40,7 +40,8 @@ type stage struct {
 	journal journal
 	past    *history // nil if nothing is here yet
 
-	near nearFolder
+	near      nearFolder // in the data folder
+	inboxNear nearFolder // in the inbox
 
 	unconfirmed atomic.Bool // the disk does not support syncs
 
@@ -318,6 +319,7 @@ func (s *stage) isOrphan(name string) bool {
 // close closes the stage; what has arrived stays.
 func (s *stage) close() {
 	s.near.close()
+	s.inboxNear.close()
 	for _, r := range []*os.Root{s.root, s.hidden} {
 		if r != nil {
 			_ = r.Close()
@@ -387,22 +389,23 @@ func (s *stage) holdsRepository(name string) bool {
 	return err == nil
 }
 
-// openExisting opens a regular file of the inbox to compare with.
-func (s *stage) openExisting(name string) (*os.File, error) {
-	there, err := s.inbox.Lstat(name)
-	if err != nil || !there.Mode().IsRegular() {
-		return nil, errors.Join(err, ErrSpecial)
-	}
-	f, err := s.inbox.OpenFile(name, readFlags, 0) // a pipe that has replaced it does not block us
+// existingNear is existing for callers that look up many entries in turn. near may hold a folder that was replaced in
+// the meantime.
+func (s *stage) existingNear(near *nearFolder, name string) (fs.FileInfo, error) {
+	dir, base, err := near.parent(s.inbox, name)
 	if err != nil {
 		return nil, err
 	}
-	opened, err := f.Stat()
-	if err != nil || !os.SameFile(opened, there) || !opened.Mode().IsRegular() {
-		_ = f.Close()
-		return nil, errors.Join(err, ErrSpecial)
+	return dir.Lstat(base)
+}
+
+// openExisting opens a regular file of the inbox to compare with, and returns its current state.
+func (s *stage) openExisting(near *nearFolder, name string) (*os.File, fs.FileInfo, error) {
+	dir, base, err := near.parent(s.inbox, name)
+	if err != nil {
+		return nil, nil, err
 	}
-	return f, nil
+	return dir.openRegular(base, nil)
 }
 
 // record appends to the journal and makes it durable at once.
