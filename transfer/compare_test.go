@@ -39,7 +39,9 @@ func TestCompare_RequestsTravelTogether(t *testing.T) {
 	var sendErr, recvErr error
 	var wg sync.WaitGroup
 	wg.Go(func() { _, sendErr = Send(t.Context(), only(a), SendOptions{Paths: []string{src}}) })
-	wg.Go(func() { got, recvErr = Receive(t.Context(), only(b), ReceiveOptions{Dir: dst, Existing: SkipIdentical}) })
+	wg.Go(func() {
+		got, recvErr = Receive(t.Context(), only(b), ReceiveOptions{Dir: dst, Existing: SkipIdentical})
+	})
 	wg.Wait()
 	if sendErr != nil || recvErr != nil || got.Unchanged != files {
 		t.Fatal(sendErr, recvErr, got)
