@@ -314,6 +314,64 @@ func TestOffer_AsksAgainBeyondWhatWasShown(t *testing.T) {
 	})
 }
 
+// TestOffer_EachAnswerDecidesAlone: an offer that is accepted again, into another folder, replaces nothing there because
+// of what was decided the first time, and leaves nothing in the first folder.
+func TestOffer_EachAnswerDecidesAlone(t *testing.T) {
+	src := filepath.Join(t.TempDir(), "photos")
+	first, second := t.TempDir(), t.TempDir()
+	for _, dir := range []string{src, filepath.Join(first, "photos"), filepath.Join(second, "photos")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3 {
+		if err := os.WriteFile(filepath.Join(src, fmt.Sprint(i)), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(filepath.Join(src, fmt.Sprint(i)), 100<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own := filepath.Join(second, "photos", "0")
+	if err := os.WriteFile(own, []byte("my own"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		offered := offers(t, b)
+		meet(t, a, b)
+		tr, err := a.Offer(t.Context(), b.Self().ID, src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := offered()
+		o.Transfer.Files, o.Transfer.Bytes, o.Transfer.Counting = 1, 20, true
+		replace := func(string) transfer.Existing { return transfer.Replace }
+		if err := o.Accept(engine.AcceptOptions{Dir: first, Reserve: -1, Choose: replace}); err != nil {
+			t.Fatal(err)
+		}
+		o = offered()
+		asked := false
+		keep := func(string) transfer.Existing { asked = true; return transfer.KeepBoth }
+		if err := o.Accept(engine.AcceptOptions{Dir: second, Reserve: -1, Choose: keep}); err != nil {
+			t.Fatal(err)
+		}
+		if end, err := b.Wait(t.Context(), tr.ID); err != nil || end.State != engine.Delivered {
+			t.Error(end.State, err)
+		}
+		if !asked {
+			t.Error("the second answer was not used")
+		}
+	})
+	if got, err := os.ReadFile(own); string(got) != "my own" {
+		t.Errorf("the file that was there is now %d bytes, %v", len(got), err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(first, ".multipeer-partial", "*")); len(left) > 0 {
+		t.Errorf("the first folder still has %v", left)
+	}
+}
+
 func TestOffer_DeclinedWhenAskedAgainLeavesNothing(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "photos")
 	dir := t.TempDir()

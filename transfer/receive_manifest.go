@@ -3,8 +3,10 @@ package transfer
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"path"
+	"runtime"
 	"strings"
 )
 
@@ -265,7 +267,7 @@ func (r *receiver) stillThere(h *held) bool {
 		return false
 	}
 	if h.whole {
-		return info.Size() == h.size
+		return info.Size() == h.size && r.setExec(h, info)
 	}
 	if h.pos == 0 || h.tail == nil || h.tail.n == 0 {
 		return h.pos == 0
@@ -277,6 +279,25 @@ func (r *receiver) stillThere(h *held) bool {
 	defer f.Close()
 	sum, err := readChunk(f, h.pos-h.tail.n, make([]byte, min(h.tail.n, ChunkSize)))
 	return err == nil && sum == h.tail.sum
+}
+
+// setExec gives a complete file that is executable at the sender the mode that this call asks for: an earlier attempt may
+// have been accepted with another one. It returns false if the file must not stay as it is.
+func (r *receiver) setExec(h *held, info fs.FileInfo) bool {
+	isExec := info.Mode()&0o111 != 0
+	if !h.exec || isExec == r.opts.KeepExec || runtime.GOOS == "windows" {
+		return true
+	}
+	f, err := r.stage.reopen(h.saved)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	mode := fs.FileMode(0o644)
+	if r.opts.KeepExec {
+		mode = 0o744
+	}
+	return f.Chmod(mode) == nil || r.opts.KeepExec
 }
 
 // heldOf is what an earlier attempt has brought of an entry; nil is nothing.

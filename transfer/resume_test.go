@@ -119,6 +119,42 @@ func TestResume_ContinuesAfterEachCut(t *testing.T) {
 	}
 }
 
+// TestResume_ExecutableAsTheLastCallSays: a later call decides which files are executable, also of those that an earlier
+// one has completed.
+func TestResume_ExecutableAsTheLastCallSays(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no such bit")
+	}
+	src := filepath.Join(t.TempDir(), "src")
+	write(t, filepath.Join(src, "a"), "#!/bin/sh")
+	if err := os.Chmod(filepath.Join(src, "a"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	random(t, filepath.Join(src, "b"), 3<<20, 1)
+	for _, keep := range []bool{false, true} {
+		dst := t.TempDir()
+		first := ReceiveOptions{Dir: dst, ID: "exec", Key: "k", KeepExec: !keep}
+		if _, _, _, err := attempt(t, SendOptions{Paths: []string{src}}, first, 2<<20); !errors.Is(err, ErrInterrupted) {
+			t.Fatal(err)
+		}
+		staged, err := os.Stat(filepath.Join(dst, PartialDir, "exec", "data", "src", "a"))
+		if err != nil || staged.Mode()&0o111 != 0 == keep {
+			t.Fatal(staged, err)
+		}
+		second := ReceiveOptions{Dir: dst, ID: "exec", Key: "k", Resume: true, KeepExec: keep}
+		if _, _, e1, e2 := attempt(t, SendOptions{Paths: []string{src}}, second, 1<<30); e1 != nil || e2 != nil {
+			t.Fatal(e1, e2)
+		}
+		info, err := os.Stat(filepath.Join(dst, "src", "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode()&0o111 != 0 != keep {
+			t.Errorf("keep %v: mode %v", keep, info.Mode())
+		}
+	}
+}
+
 // TestLanes_ComeAndGo sends over several lanes that break one after the other while new ones arrive.
 func TestLanes_ComeAndGo(t *testing.T) {
 	src, dst := mixed(t, 8, 500), t.TempDir()

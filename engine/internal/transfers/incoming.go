@@ -315,17 +315,22 @@ func (r *receiver) choose(name string) transfer.Existing {
 	m, t := r.m, r.t
 	m.mu.Lock()
 	policy, known := t.chosen[name]
-	ask := t.accept.Choose
+	ask, answer := t.accept.Choose, t.answers
+	if !known {
+		policy = t.accept.Existing
+	}
 	m.mu.Unlock()
 	if known {
 		return policy
 	}
-	policy = t.accept.Existing
 	if ask != nil {
 		policy = ask(name)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if t.answers != answer { // the offer was accepted again in the meantime
+		return policy
+	}
 	if t.chosen == nil {
 		t.chosen = map[string]transfer.Existing{}
 	}

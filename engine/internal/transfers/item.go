@@ -30,7 +30,9 @@ type item struct {
 	opts     OfferOptions      // outgoing: the options of the offer
 	shared   *transfer.Shared  // outgoing: the source, if it is sent to several peers
 	accept   AcceptOptions     // incoming: the options of Accept
-	chosen   map[string]transfer.Existing
+	// chosen are the decisions of the current acceptance about names that are taken; answers counts the acceptances.
+	chosen  map[string]transfer.Existing
+	answers int
 
 	link     Link       // carried the newest offer
 	source   netip.Addr // incoming: where its first offer came from

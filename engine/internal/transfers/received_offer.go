@@ -67,7 +67,12 @@ func (m *Manager) accept(o *Offer, opts AcceptOptions) error {
 	if t.offer != o || t.view.State != Offered {
 		return wire.ErrAnswered
 	}
+	if t.accept.Dir != "" && t.accept.Dir != opts.Dir {
+		m.discardLocked(t) // what had arrived for an earlier answer stays in that folder
+	}
 	t.accept = opts
+	t.chosen = nil
+	t.answers++
 	if !m.launchLocked(t, (&receiver{m, t}).run) {
 		return wire.ErrClosed
 	}
