@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"multipeer/engine"
+	"multipeer/engine/discovery"
 )
 
 // registry finds peers within this process: all members know each other's addresses.
@@ -17,18 +18,18 @@ type registry struct {
 type member struct {
 	registry *registry
 	addr     netip.AddrPort
-	to       engine.Sink
-	self     engine.Announcement
+	to       discovery.Sink
+	self     discovery.Announcement
 }
 
 func (v *registry) member(addr netip.AddrPort) *member { return &member{registry: v, addr: addr} }
 
-func (d *member) hint() engine.Hint {
-	return engine.Hint{ID: d.self.ID, Name: d.self.Name, Addrs: []netip.AddrPort{d.addr}, How: "registry"}
+func (d *member) hint() discovery.Hint {
+	return discovery.Hint{ID: d.self.ID, Name: d.self.Name, Addrs: []netip.AddrPort{d.addr}, How: "registry"}
 }
 
-// Run implements engine.Discovery.
-func (d *member) Run(ctx context.Context, self engine.Announcement, to engine.Sink) error {
+// Run implements discovery.Discovery.
+func (d *member) Run(ctx context.Context, self discovery.Announcement, to discovery.Sink) error {
 	d.registry.mu.Lock()
 	d.self, d.to = self, to
 	others := append([]*member(nil), d.registry.members...)
@@ -42,14 +43,14 @@ func (d *member) Run(ctx context.Context, self engine.Announcement, to engine.Si
 	return nil
 }
 
-// Update implements engine.Discovery.
-func (d *member) Update(engine.Announcement) {}
+// Update implements discovery.Discovery.
+func (d *member) Update(discovery.Announcement) {}
 
-// Forget implements engine.Discovery.
+// Forget implements discovery.Discovery.
 func (d *member) Forget(engine.PeerID) {}
 
-// Recheck implements engine.Discovery.
+// Recheck implements discovery.Discovery.
 func (d *member) Recheck(engine.PeerID) {}
 
-// Link implements engine.Discovery. It returns no link, since no peer here needs peer exchange to find the others.
+// Link implements discovery.Discovery. It returns no link, since no peer here needs peer exchange to find the others.
 func (d *member) Link(netip.Addr) string { return "" }

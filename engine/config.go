@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net"
 
+	"multipeer/engine/discovery"
+	"multipeer/engine/gateway"
 	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/transport"
 )
@@ -114,9 +116,9 @@ type Config struct {
 	// each one adds speed.
 	MaxLanes int
 	// Gateways reach devices that do not speak Multipeer's protocol. Each runs while the engine does.
-	Gateways []Gateway
+	Gateways []gateway.Gateway
 	// Discovery replaces multicast DNS. nil means multicast DNS.
-	Discovery Discovery
+	Discovery discovery.Discovery
 	// PacketConn replaces the UDP socket. Run does not close it.
 	PacketConn net.PacketConn
 	// Log receives log records for developers. nil means none, but a panic in a function of the program goes to the

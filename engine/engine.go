@@ -11,10 +11,10 @@ import (
 	"sync"
 
 	"multipeer/engine/internal/address"
-	"multipeer/engine/internal/discovery"
 	"multipeer/engine/internal/events"
 	"multipeer/engine/internal/gateways"
 	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/mdns"
 	"multipeer/engine/internal/pairing"
 	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/tasks"
@@ -124,9 +124,9 @@ func New(cfg Config) (*Engine, error) {
 	if n := infoSize(cfg.Info); n > advisedInfo {
 		e.log.Warn("discovery info is large; packets may be lost", "bytes", n, "advised", advisedInfo)
 	}
-	var finder peers.Finder = programDiscovery{cfg.Discovery}
-	if cfg.Discovery == nil {
-		finder = discovery.New(discovery.Config{Interfaces: cfg.Interfaces, Known: profile.Knows, Log: cfg.Log})
+	finder := cfg.Discovery
+	if finder == nil {
+		finder = mdns.New(mdns.Config{Interfaces: cfg.Interfaces, Known: profile.Knows, Log: cfg.Log})
 	}
 	e.peers = peers.New(peers.Config{
 		Host: peersHost{e}, Finder: finder, Profile: profile, Tasks: &e.tasks, Ended: e.ended, Log: cfg.Log, Panics: panics,

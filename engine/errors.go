@@ -3,23 +3,15 @@ package engine
 import (
 	"errors"
 
-	"multipeer/engine/internal/discovery"
 	"multipeer/engine/internal/identity"
+	"multipeer/engine/internal/mdns"
 	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
-	"multipeer/transfer"
 )
 
-// Failure describes why a transfer failed: errors.As finds it in Transfer.Err, with the entry that failed and the
-// side that detected it. Its fields:
-//
-//	Path string   the entry, as the sender names it; empty if no entry is the reason
-//	Remote bool   the other device found and reported the error
-//	Err error     the reason
-type Failure = transfer.Failure
-
-// Errors to check with errors.Is.
+// Errors to check with errors.Is. The reasons why a transfer failed, or why a file was left out, are in package transfer;
+// errors.As finds a transfer.Failure with the entry and the side.
 var (
 	// ErrInvalid reports a value that breaks a rule; the text names the rule (MCErrorInvalidParameter).
 	ErrInvalid = wire.ErrInvalid
@@ -84,32 +76,5 @@ var (
 	ErrMissing     = identity.ErrMissing
 
 	// ErrNoNetwork is a Problem: no network interface is up.
-	ErrNoNetwork = discovery.ErrNoNetwork
-
-	// The reasons why a transfer failed or a file was left out.
-	ErrDiskFull   = transfer.ErrDiskFull
-	ErrDenied     = transfer.ErrDenied
-	ErrBadName    = transfer.ErrBadName
-	ErrDigest     = transfer.ErrDigest
-	ErrChanged    = transfer.ErrChanged
-	ErrUnreadable = transfer.ErrUnreadable
-	ErrSpecial    = transfer.ErrSpecial
-	ErrTooMuch    = transfer.ErrTooMuch
-	ErrStalled    = transfer.ErrStalled
-	ErrGone       = transfer.ErrGone
-	ErrNoSpace    = transfer.ErrNoSpace // an ErrDiskFull found before the first byte
-
-	ErrReadOnly     = transfer.ErrReadOnly     // an ErrDenied for a read-only disk
-	ErrFileTooLarge = transfer.ErrFileTooLarge // the disk's file system cannot hold so large a file
-	ErrNameRefused  = transfer.ErrNameRefused  // the disk does not accept the name
-	ErrDisk         = transfer.ErrDisk         // the device reports an error
-	ErrVanished     = transfer.ErrVanished     // the file was moved or removed before it was sent
-	ErrNoLinks      = transfer.ErrNoLinks      // the disk does not support symbolic links
-	ErrUnsized      = transfer.ErrUnsized      // the system does not report the file's size
-
-	// What was not preserved of an entry that arrived; see Note.
-	ErrTimes      = transfer.ErrTimes
-	ErrExec       = transfer.ErrExec
-	ErrGrew       = transfer.ErrGrew
-	ErrNotDurable = transfer.ErrNotDurable
+	ErrNoNetwork = mdns.ErrNoNetwork
 )

@@ -15,20 +15,21 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/discovery"
 )
 
 // nowhere is a discovery that finds no one: the examples dial each other on this machine. A real program leaves
 // Config.Discovery nil and gets multicast DNS.
 type nowhere struct{}
 
-func (nowhere) Run(ctx context.Context, _ engine.Announcement, _ engine.Sink) error {
+func (nowhere) Run(ctx context.Context, _ discovery.Announcement, _ discovery.Sink) error {
 	<-ctx.Done()
 	return nil
 }
-func (nowhere) Update(engine.Announcement) {}
-func (nowhere) Forget(engine.PeerID)       {}
-func (nowhere) Recheck(engine.PeerID)      {}
-func (nowhere) Link(netip.Addr) string     { return "" }
+func (nowhere) Update(discovery.Announcement) {}
+func (nowhere) Forget(engine.PeerID)          {}
+func (nowhere) Recheck(engine.PeerID)         {}
+func (nowhere) Link(netip.Addr) string        { return "" }
 
 // run starts two engines that are connected to each other; stop ends both.
 func run(anna, ben engine.Config) (a, b *engine.Engine, ctx context.Context, stop func()) {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"multipeer/engine/gateway"
 	"multipeer/engine/internal/events"
 	"multipeer/engine/internal/gateways"
 	"multipeer/engine/internal/peers"
@@ -58,20 +59,16 @@ func unlessDevice(e *Engine, id PeerID) error {
 	return nil
 }
 
-// newGateways returns the gateways of cfg.
+// newGateways returns the gateways of the configuration.
 func newGateways(e *Engine, self peers.Self) *gateways.Manager {
-	var list []gateways.Gateway
-	for _, g := range e.cfg.Gateways {
-		list = append(list, programGateway{g})
-	}
 	return gateways.New(gateways.Config{
-		Host: gatewayHost{e}, Gateways: list, Profile: e.profile, Tasks: &e.tasks, Log: e.log,
+		Host: gatewayHost{e}, Gateways: e.cfg.Gateways, Profile: e.profile, Tasks: &e.tasks, Log: e.log,
 	}, gatewaySelf(self))
 }
 
 // gatewaySelf is what gateways may announce.
-func gatewaySelf(s peers.Self) gateways.Self {
-	return gateways.Self{Name: s.Name, Visible: (s.Advertising || s.Browsing) && s.Visible == VisibleToAll}
+func gatewaySelf(s peers.Self) gateway.Self {
+	return gateway.Self{Name: s.Name, Visible: (s.Advertising || s.Browsing) && s.Visible == VisibleToAll}
 }
 
 // devicePeer returns the peer that programs see in place of a device.

@@ -14,16 +14,17 @@ import (
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/engine/gateway"
 	"multipeer/transfer"
 )
 
-var phone = engine.Device{Key: "F00D", Name: "Nice Orange", Addr: netip.MustParseAddrPort("10.0.9.9:53317"), Proven: true, Encrypted: true}
+var phone = gateway.Device{Key: "F00D", Name: "Nice Orange", Addr: netip.MustParseAddrPort("10.0.9.9:53317"), Proven: true, Encrypted: true}
 
 // withGateway starts an engine with a gateway that has found phone.
 func withGateway(t *testing.T) (*enginetest.Node, *enginetest.Gateway, engine.PeerID) {
 	t.Helper()
 	g := enginetest.NewGateway()
-	a := enginetest.New(t, time.Millisecond).Start(engine.Config{Name: "a", Gateways: []engine.Gateway{g}})
+	a := enginetest.New(t, time.Millisecond).Start(engine.Config{Name: "a", Gateways: []gateway.Gateway{g}})
 	g.Sink().Found(phone)
 	synctest.Wait()
 	p, err := a.FindPeer(phone.Name)
@@ -50,8 +51,8 @@ func answerOffers(t *testing.T, n *enginetest.Node, answer func(*engine.Offer)) 
 }
 
 // oneFile is an offer of one file of 5 bytes, and the function that brings it.
-func oneFile(content string) (engine.DeviceOffer, func(context.Context, *transfer.Intake) error) {
-	o := engine.DeviceOffer{From: phone, Names: []string{"a.txt"}, Items: 1, Files: 1, Bytes: 5}
+func oneFile(content string) (gateway.Offer, func(context.Context, *transfer.Intake) error) {
+	o := gateway.Offer{From: phone, Names: []string{"a.txt"}, Items: 1, Files: 1, Bytes: 5}
 	return o, func(ctx context.Context, in *transfer.Intake) error {
 		_, err := in.Receive(ctx, transfer.Part{Path: "a.txt", Size: 5}, strings.NewReader(content))
 		return err
@@ -127,7 +128,7 @@ func TestGateway_OfferThatBreaks(t *testing.T) {
 		a, g, _ := withGateway(t)
 		dir := t.TempDir()
 		answerOffers(t, a, func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir}) })
-		o := engine.DeviceOffer{From: phone, Names: []string{"a", "b"}, Items: 2, Files: 2, Bytes: 10}
+		o := gateway.Offer{From: phone, Names: []string{"a", "b"}, Items: 2, Files: 2, Bytes: 10}
 		err := g.Sink().Receive(t.Context(), o, func(ctx context.Context, in *transfer.Intake) error {
 			if _, err := in.Receive(ctx, transfer.Part{Path: "a", Size: 5}, strings.NewReader("hello")); err != nil {
 				return err
@@ -160,7 +161,7 @@ func TestGateway_BringsNoMoreThanAccepted(t *testing.T) {
 			_, err := in.Receive(ctx, transfer.Part{Path: "a.txt", Size: 1 << 20}, strings.NewReader(strings.Repeat("x", 1<<20)))
 			return err
 		})
-		if !errors.Is(err, engine.ErrTooMuch) {
+		if !errors.Is(err, transfer.ErrTooMuch) {
 			t.Error(err)
 		}
 	})
@@ -266,7 +267,7 @@ func TestGateway_SendFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := enginetest.NewGateway()
 		var answer atomic.Pointer[error]
-		g.Answer = func(ctx context.Context, _ engine.Device) error {
+		g.Answer = func(ctx context.Context, _ gateway.Device) error {
 			switch err := *answer.Load(); {
 			case errors.Is(err, context.DeadlineExceeded):
 				<-ctx.Done()
@@ -275,7 +276,7 @@ func TestGateway_SendFails(t *testing.T) {
 				return err
 			}
 		}
-		a := enginetest.New(t, time.Millisecond).Start(engine.Config{Gateways: []engine.Gateway{g}})
+		a := enginetest.New(t, time.Millisecond).Start(engine.Config{Gateways: []gateway.Gateway{g}})
 		g.Sink().Found(phone)
 		synctest.Wait()
 		p, err := a.FindPeer(phone.Name)
@@ -340,7 +341,7 @@ func TestGateway_UnprovenStaysAStranger(t *testing.T) {
 		dir := t.TempDir()
 		answerOffers(t, a, func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir}) })
 		o, take := oneFile("hello")
-		o.From = engine.Device{Key: "10.0.9.8", Name: "Plain Plum", Addr: phone.Addr}
+		o.From = gateway.Device{Key: "10.0.9.8", Name: "Plain Plum", Addr: phone.Addr}
 		if err := g.Sink().Receive(t.Context(), o, take); !errors.Is(err, engine.ErrBusy) {
 			t.Errorf("a device that was not found offers: %v", err)
 		}
@@ -450,7 +451,7 @@ func TestGateway_DevicesAreLimited(t *testing.T) {
 		}
 		known := phone
 		known.Key = "known"
-		must(t, a.SetTrust(engine.GatewayPeerID(g.Name(), known.Key), engine.TrustSeen))
+		must(t, a.SetTrust(gateway.PeerID(g.Name(), known.Key), engine.TrustSeen))
 		g.Sink().Found(known)
 		if n := len(a.Peers()); n != 193 {
 			t.Error("strangers keep a known device out")

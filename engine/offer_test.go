@@ -15,6 +15,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/transfer"
 )
 
 // offers returns a function that waits for the next offer at n.
@@ -64,7 +65,7 @@ func TestOffer_VanishedFileIsNamedOnBothSides(t *testing.T) {
 			if !errors.Is(err, engine.ErrIncomplete) || end.State != engine.Delivered || end.LeftOut != 1 || end.Files != 1 {
 				t.Errorf("%s: %v, %+v", side, err, end)
 			}
-			if len(end.Notes) != 1 || end.Notes[0].Path != "src/b.txt" || !errors.Is(end.Notes[0].Err, engine.ErrVanished) {
+			if len(end.Notes) != 1 || end.Notes[0].Path != "src/b.txt" || !errors.Is(end.Notes[0].Err, transfer.ErrVanished) {
 				t.Errorf("%s: notes %+v", side, end.Notes)
 			}
 		}
@@ -91,11 +92,11 @@ func TestOffer_CauseReachesTheSender(t *testing.T) {
 			began := time.Now()
 			sent, _ := a.Wait(t.Context(), tr.ID)
 			got, _ := b.Wait(t.Context(), tr.ID)
-			var f *engine.Failure
-			if !errors.Is(sent.Err, engine.ErrDenied) || !errors.As(sent.Err, &f) || !f.Remote {
+			var f *transfer.Failure
+			if !errors.Is(sent.Err, transfer.ErrDenied) || !errors.As(sent.Err, &f) || !f.Remote {
 				t.Errorf("run %d: the sender reports %v", i, sent.Err)
 			}
-			if !errors.Is(got.Err, engine.ErrDenied) || !strings.Contains(got.Err.Error(), ".multipeer-partial") {
+			if !errors.Is(got.Err, transfer.ErrDenied) || !strings.Contains(got.Err.Error(), ".multipeer-partial") {
 				t.Errorf("run %d: the receiver reports %v", i, got.Err)
 			}
 			if sent.Attempts > 1 || time.Since(began) > 10*time.Second {
@@ -113,9 +114,9 @@ func TestOffer_UnreadableSourceFailsAtOnce(t *testing.T) {
 		meet(t, a, b)
 		for path, want := range map[string]error{
 			"":                                    nil,
-			filepath.Join(t.TempDir(), "nothing"): engine.ErrVanished,
-			"/proc/version":                       engine.ErrUnsized,
-			"/dev/null":                           engine.ErrSpecial,
+			filepath.Join(t.TempDir(), "nothing"): transfer.ErrVanished,
+			"/proc/version":                       transfer.ErrUnsized,
+			"/dev/null":                           transfer.ErrSpecial,
 		} {
 			if _, err := os.Stat("/proc/version"); err != nil && path == "/proc/version" {
 				continue

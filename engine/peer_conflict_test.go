@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/discovery"
 	"multipeer/engine/enginetest"
 )
 
@@ -66,7 +67,7 @@ func TestConflict_OwnIdentityElsewhereIsReported(t *testing.T) {
 			one, two := cloned(t)
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
-				found := &byHand{make(chan engine.Sink, 1)}
+				found := &byHand{make(chan discovery.Sink, 1)}
 				a := net.Start(engine.Config{Profile: one, Discovery: found})
 				sink := <-found.sink
 				b := net.Start(engine.Config{Profile: two})
@@ -75,7 +76,7 @@ func TestConflict_OwnIdentityElsewhereIsReported(t *testing.T) {
 				if _, err := a.Dial(t.Context(), a.Addr.String()); !errors.Is(err, engine.ErrOwnKey) {
 					t.Errorf("dialling itself: %v", err)
 				}
-				sink.Found(engine.Hint{ID: a.Self().ID, Addrs: []netip.AddrPort{a.Addr}, How: "test"})
+				sink.Found(discovery.Hint{ID: a.Self().ID, Addrs: []netip.AddrPort{a.Addr}, How: "test"})
 				time.Sleep(time.Minute)
 				if len(reportedA()) > 0 || len(a.Conflicts()) > 0 {
 					t.Errorf("a device alone: %+v", reportedA())
@@ -85,7 +86,7 @@ func TestConflict_OwnIdentityElsewhereIsReported(t *testing.T) {
 						t.Errorf("dialling the other: %v", err)
 					}
 				} else {
-					sink.Found(engine.Hint{ID: a.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
+					sink.Found(discovery.Hint{ID: a.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
 				}
 				time.Sleep(5 * time.Second)
 				for n, reported := range map[*enginetest.Node][]engine.Conflict{a: reportedA(), b: reportedB()} {
@@ -118,7 +119,7 @@ func TestConflict_OwnIdentityElsewhereIsReported(t *testing.T) {
 func TestConflict_ForgedOwnIDCausesNoWarning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		found := &byHand{make(chan engine.Sink, 1)}
+		found := &byHand{make(chan discovery.Sink, 1)}
 		a := net.Start(engine.Config{Discovery: found})
 		sink := <-found.sink
 		liar := net.Start(engine.Config{Hidden: true, Blind: true})
@@ -132,7 +133,7 @@ func TestConflict_ForgedOwnIDCausesNoWarning(t *testing.T) {
 			return false
 		})
 		for range 200 {
-			sink.Found(engine.Hint{ID: a.Self().ID, Addrs: []netip.AddrPort{liar.Addr}, How: "test"})
+			sink.Found(discovery.Hint{ID: a.Self().ID, Addrs: []netip.AddrPort{liar.Addr}, How: "test"})
 			time.Sleep(100 * time.Millisecond)
 		}
 		if len(reported()) > 0 || packets == 0 || packets > 30 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/discovery"
 	"multipeer/engine/enginetest"
 )
 
@@ -49,7 +50,7 @@ func TestParseAddress(t *testing.T) {
 // else the network reports.
 func TestDial_KnownPeerGoesBeforeStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		net, sinks := enginetest.New(t, latency), make(chan engine.Sink, 1)
+		net, sinks := enginetest.New(t, latency), make(chan discovery.Sink, 1)
 		a := among(net, "Anna", func(c *engine.Config) { c.Discovery = handed{here, sinks} })
 		sink := <-sinks
 		b := among(net, "Ben", blind)
@@ -59,10 +60,10 @@ func TestDial_KnownPeerGoesBeforeStrangers(t *testing.T) {
 		for i := range 200 {
 			var id engine.PeerID
 			id[0], id[1] = byte(i), 7
-			sink.Found(engine.Hint{ID: id, Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:1")}, How: "test"})
+			sink.Found(discovery.Hint{ID: id, Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:1")}, How: "test"})
 		}
 		time.Sleep(5 * time.Second)
-		sink.Found(engine.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
+		sink.Found(discovery.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
 		seenWithin(t, 2*time.Second, a, b)
 	})
 }
@@ -77,7 +78,7 @@ func TestDial_ReconnectGoesBeforeStrangers(t *testing.T) {
 		for i := range 60 {
 			var id engine.PeerID
 			id[0], id[1] = byte(i), 7
-			h := engine.Hint{ID: id, Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:1")}, How: "test"}
+			h := discovery.Hint{ID: id, Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:1")}, How: "test"}
 			sa.Found(h)
 			sb.Found(h)
 		}
@@ -107,11 +108,11 @@ func TestDial_GoesBeforeAnnouncedPeers(t *testing.T) {
 				for i := range 200 {
 					var id engine.PeerID
 					id[0], id[1] = byte(i), 7
-					sink.Found(engine.Hint{ID: id, Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:1")}, How: "test"})
+					sink.Found(discovery.Hint{ID: id, Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:1")}, How: "test"})
 				}
 				time.Sleep(5 * time.Second)
 				if found {
-					sink.Found(engine.Hint{ID: ben.Self().ID, Addrs: []netip.AddrPort{ben.Addr}, How: "test"})
+					sink.Found(discovery.Hint{ID: ben.Self().ID, Addrs: []netip.AddrPort{ben.Addr}, How: "test"})
 					time.Sleep(2 * time.Second)
 				}
 				began := time.Now()

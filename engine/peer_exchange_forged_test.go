@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/discovery"
 	"multipeer/engine/enginetest"
 	"multipeer/engine/internal/wire"
 )
@@ -44,8 +45,8 @@ func up(nodes ...*enginetest.Node) {
 }
 
 // handing starts a peer whose discovery the test controls.
-func handing(net *enginetest.Net, name string) (*enginetest.Node, engine.Sink) {
-	sinks := make(chan engine.Sink, 1)
+func handing(net *enginetest.Net, name string) (*enginetest.Node, discovery.Sink) {
+	sinks := make(chan discovery.Sink, 1)
 	n := among(net, name, func(c *engine.Config) { c.Discovery = handed{here, sinks} })
 	return n, <-sinks
 }
@@ -170,7 +171,7 @@ func TestPeerExchange_ForgedAddressesDelayNoRetry(t *testing.T) {
 		join(t, anna, liar)
 		up(ben)
 		net.Drop(between(anna, ben))
-		sink.Found(engine.Hint{ID: ben.Self().ID, Name: "Ben", Addrs: []netip.AddrPort{ben.Addr}, How: "mDNS"})
+		sink.Found(discovery.Hint{ID: ben.Self().ID, Name: "Ben", Addrs: []netip.AddrPort{ben.Addr}, How: "mDNS"})
 		time.Sleep(time.Minute)
 		net.Drop(nil)
 		for i := range 9 {
@@ -264,7 +265,7 @@ func TestPeerExchange_ForgedAddressIsDialledOnce(t *testing.T) {
 			join(t, anna, liar)
 			up(ben)
 			n := counting(net, anna.Addr, place, between(anna, ben))
-			sink.Found(engine.Hint{ID: ben.Self().ID, Name: "Ben", Addrs: []netip.AddrPort{ben.Addr}, How: "mDNS"})
+			sink.Found(discovery.Hint{ID: ben.Self().ID, Name: "Ben", Addrs: []netip.AddrPort{ben.Addr}, How: "mDNS"})
 			time.Sleep(10 * time.Second)
 			lieAt(t, anna, liar, ben, place)
 			time.Sleep(30 * time.Minute)

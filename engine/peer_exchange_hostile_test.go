@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/discovery"
 	"multipeer/engine/enginetest"
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/transport"
@@ -186,7 +187,7 @@ const toldEvery = 5 * time.Second
 // must still be met, by announcement and by discovery.
 func TestPeerExchange_StalledPeersDoNotBlockOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		net, sinks := enginetest.New(t, latency), make(chan engine.Sink, 1)
+		net, sinks := enginetest.New(t, latency), make(chan discovery.Sink, 1)
 		hub, liar := among(net, "Hub", blind), among(net, "Liar", blind)
 		anna := among(net, "Anna", func(c *engine.Config) { c.Discovery = handed{here, sinks} })
 		sink := <-sinks
@@ -224,7 +225,7 @@ func TestPeerExchange_StalledPeersDoNotBlockOthers(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		ben, dora := among(net, "Ben", blind), among(net, "Dora", blind)
 		dial(t, ben, hub)
-		sink.Found(engine.Hint{ID: dora.Self().ID, Name: "Dora", Addrs: []netip.AddrPort{dora.Addr}, How: "mDNS"})
+		sink.Found(discovery.Hint{ID: dora.Self().ID, Name: "Dora", Addrs: []netip.AddrPort{dora.Addr}, How: "mDNS"})
 		seenWithin(t, 2*time.Second, anna, dora)
 		seenWithin(t, 30*time.Second, anna, ben)
 	})
@@ -233,10 +234,10 @@ func TestPeerExchange_StalledPeersDoNotBlockOthers(t *testing.T) {
 // handed is a discovery that passes its sink to the test.
 type handed struct {
 	deaf
-	to chan engine.Sink
+	to chan discovery.Sink
 }
 
-func (h handed) Run(ctx context.Context, _ engine.Announcement, s engine.Sink) error {
+func (h handed) Run(ctx context.Context, _ discovery.Announcement, s discovery.Sink) error {
 	h.to <- s
 	<-ctx.Done()
 	return nil

@@ -10,19 +10,20 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/discovery"
 	"multipeer/engine/enginetest"
 )
 
 // deaf is a discovery on a network that carries no multicast.
 type deaf struct{ network netip.Prefix }
 
-func (deaf) Run(ctx context.Context, _ engine.Announcement, _ engine.Sink) error {
+func (deaf) Run(ctx context.Context, _ discovery.Announcement, _ discovery.Sink) error {
 	<-ctx.Done()
 	return nil
 }
-func (deaf) Update(engine.Announcement) {}
-func (deaf) Forget(engine.PeerID)       {}
-func (deaf) Recheck(engine.PeerID)      {}
+func (deaf) Update(discovery.Announcement) {}
+func (deaf) Forget(engine.PeerID)          {}
+func (deaf) Recheck(engine.PeerID)         {}
 func (d deaf) Link(a netip.Addr) string {
 	if d.network.Contains(a) {
 		return "eth0"
@@ -192,7 +193,7 @@ func (careless) Link(netip.Addr) string { return "all" }
 // TestPeerExchange_StaysOnOneNetwork checks that announcements do not cross from one network to another, enforced by
 // both the sender and the receiver.
 func TestPeerExchange_StaysOnOneNetwork(t *testing.T) {
-	for name, find := range map[string]engine.Discovery{"an honest hub": here, "a hub that announces all": careless{here}} {
+	for name, find := range map[string]discovery.Discovery{"an honest hub": here, "a hub that announces all": careless{here}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/discovery"
 	"multipeer/engine/enginetest"
 )
 
@@ -61,8 +62,8 @@ func TestRecall_KeepsAllAddressesOfAPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		other := netip.MustParseAddrPort("10.0.0.200:47777")
-		start := func(name, profile string, addr netip.AddrPort, c ...func(*engine.Config)) (*enginetest.Node, engine.Sink) {
-			d := &byHand{make(chan engine.Sink, 1)}
+		start := func(name, profile string, addr netip.AddrPort, c ...func(*engine.Config)) (*enginetest.Node, discovery.Sink) {
+			d := &byHand{make(chan discovery.Sink, 1)}
 			cfg := open(name)
 			cfg.Discovery, cfg.Profile = d, profile
 			for _, f := range c {
@@ -78,7 +79,7 @@ func TestRecall_KeepsAllAddressesOfAPeer(t *testing.T) {
 		}
 		a, sa := start("a", pa, netip.AddrPort{})
 		b, _ := start("b", pb, netip.AddrPort{})
-		sa.Found(engine.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr, other}, How: "test"})
+		sa.Found(discovery.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr, other}, How: "test"})
 		time.Sleep(5 * time.Second)
 		if connected(a) != 1 {
 			t.Fatal("no session")
@@ -121,7 +122,7 @@ func TestRecall_KeepsAllAddressesOfAPeer(t *testing.T) {
 func TestPeer_KnownKeepsItsNameUntilItsKeyAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		found := &byHand{make(chan engine.Sink, 1)}
+		found := &byHand{make(chan discovery.Sink, 1)}
 		a := net.Start(engine.Config{Discovery: found})
 		sink := <-found.sink
 		b := net.Start(engine.Config{Name: "Ben", Hidden: true, Blind: true})
@@ -133,7 +134,7 @@ func TestPeer_KnownKeepsItsNameUntilItsKeyAnswers(t *testing.T) {
 		}
 		_ = b.Kill()
 		time.Sleep(time.Minute)
-		sink.Found(engine.Hint{ID: b.Self().ID, Name: "me", Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:2000")}, How: "test"})
+		sink.Found(discovery.Hint{ID: b.Self().ID, Name: "me", Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:2000")}, How: "test"})
 		time.Sleep(time.Second)
 		if p, ok := a.Peer(b.Self().ID); ok && p.Name != "Ben" {
 			t.Errorf("it is called %q", p.Name)
@@ -147,8 +148,8 @@ func TestPeer_KnownIsDialledWhereItAnswered(t *testing.T) {
 	pa, pb := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		start := func(profile string, at netip.AddrPort) (*enginetest.Node, engine.Sink) {
-			d := &byHand{make(chan engine.Sink, 1)}
+		start := func(profile string, at netip.AddrPort) (*enginetest.Node, discovery.Sink) {
+			d := &byHand{make(chan discovery.Sink, 1)}
 			cfg := engine.Config{Profile: profile, Discovery: d, Invite: engine.Everyone}
 			if at.IsValid() {
 				return net.StartAt(at, cfg), <-d.sink
@@ -157,7 +158,7 @@ func TestPeer_KnownIsDialledWhereItAnswered(t *testing.T) {
 		}
 		a, toA := start(pa, netip.AddrPort{})
 		b, _ := start(pb, netip.AddrPort{})
-		toA.Found(engine.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
+		toA.Found(discovery.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
 		time.Sleep(5 * time.Second)
 		for from, to := range map[*enginetest.Node]*enginetest.Node{a: b, b: a} {
 			if err := from.Invite(t.Context(), to.Self().ID); err != nil {
@@ -172,7 +173,7 @@ func TestPeer_KnownIsDialledWhereItAnswered(t *testing.T) {
 		time.Sleep(40 * time.Second)
 		a, toA = start(pa, at)
 		nobody := netip.MustParseAddrPort("10.9.9.9:2000")
-		toA.Found(engine.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{nobody}, How: "test"})
+		toA.Found(discovery.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{nobody}, How: "test"})
 		time.Sleep(30 * time.Second)
 		if p, ok := a.Peer(b.Self().ID); !ok || !p.Confirmed {
 			t.Errorf("not reached: %+v", p)

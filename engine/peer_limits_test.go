@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/discovery"
 	"multipeer/engine/enginetest"
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
@@ -66,7 +67,7 @@ func TestAccept_KnownPeersHaveTheirOwnPlaces(t *testing.T) {
 func TestPeerTable_AnnouncedStrangersLeaveAPlaceForKnownPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		found := &byHand{make(chan engine.Sink, 1)}
+		found := &byHand{make(chan discovery.Sink, 1)}
 		a := net.Start(engine.Config{Discovery: found})
 		sink := <-found.sink
 		b := net.Start(engine.Config{Blind: true, Hidden: true})
@@ -77,9 +78,9 @@ func TestPeerTable_AnnouncedStrangersLeaveAPlaceForKnownPeer(t *testing.T) {
 			var id engine.PeerID
 			id[0] = 9
 			binary.BigEndian.PutUint32(id[1:], uint32(i))
-			sink.Found(engine.Hint{ID: id, Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.0.200.1:20000")}, How: "test"})
+			sink.Found(discovery.Hint{ID: id, Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.0.200.1:20000")}, How: "test"})
 		}
-		sink.Found(engine.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
+		sink.Found(discovery.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
 		reach(t, a, b)
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/discovery"
 	"multipeer/engine/enginetest"
 	"multipeer/engine/internal/wire"
 )
@@ -119,28 +120,28 @@ func TestSession_SurvivesABreakWhileNotLooking(t *testing.T) {
 }
 
 // byHand is a discovery that reports what the test chooses.
-type byHand struct{ sink chan engine.Sink }
+type byHand struct{ sink chan discovery.Sink }
 
-func (d *byHand) Run(ctx context.Context, _ engine.Announcement, to engine.Sink) error {
+func (d *byHand) Run(ctx context.Context, _ discovery.Announcement, to discovery.Sink) error {
 	d.sink <- to
 	<-ctx.Done()
 	return nil
 }
-func (*byHand) Update(engine.Announcement) {}
-func (*byHand) Forget(engine.PeerID)       {}
-func (*byHand) Recheck(engine.PeerID)      {}
-func (*byHand) Link(netip.Addr) string     { return "" }
+func (*byHand) Update(discovery.Announcement) {}
+func (*byHand) Forget(engine.PeerID)          {}
+func (*byHand) Recheck(engine.PeerID)         {}
+func (*byHand) Link(netip.Addr) string        { return "" }
 
 // pairByHand returns two connected engines whose discovery the test controls.
-func pairByHand(t *testing.T, net *enginetest.Net) (a, b *enginetest.Node, sa, sb engine.Sink) {
+func pairByHand(t *testing.T, net *enginetest.Net) (a, b *enginetest.Node, sa, sb discovery.Sink) {
 	t.Helper()
-	da, db := &byHand{make(chan engine.Sink, 1)}, &byHand{make(chan engine.Sink, 1)}
+	da, db := &byHand{make(chan discovery.Sink, 1)}, &byHand{make(chan discovery.Sink, 1)}
 	ca, cb := open("a"), open("b")
 	ca.Discovery, cb.Discovery = da, db
 	a, b = net.Start(ca), net.Start(cb)
 	sa, sb = <-da.sink, <-db.sink
-	sa.Found(engine.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
-	sb.Found(engine.Hint{ID: a.Self().ID, Addrs: []netip.AddrPort{a.Addr}, How: "test"})
+	sa.Found(discovery.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
+	sb.Found(discovery.Hint{ID: a.Self().ID, Addrs: []netip.AddrPort{a.Addr}, How: "test"})
 	time.Sleep(5 * time.Second)
 	if connected(a) != 1 || connected(b) != 1 {
 		t.Fatal("no session")
@@ -197,7 +198,7 @@ func TestReconnect_GracePeriodBeginsWithEachBreak(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
 			a, b, sa, sb := pairByHand(t, net)
-			cut := func(s engine.Sink, n, o *enginetest.Node) {
+			cut := func(s discovery.Sink, n, o *enginetest.Node) {
 				net.Drop(func(_, _ netip.AddrPort) bool { return true })
 				s.NetworkChanged()
 				untilBroken(n, o)

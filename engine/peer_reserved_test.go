@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/discovery"
 	"multipeer/engine/enginetest"
 	"multipeer/engine/internal/wire"
 )
@@ -50,28 +51,28 @@ func TestParsePeerID_RefusesReservedIDs(t *testing.T) {
 }
 
 // sinkOf is a discovery that hands out its sink.
-type sinkOf struct{ sink chan engine.Sink }
+type sinkOf struct{ sink chan discovery.Sink }
 
-func (d *sinkOf) Run(ctx context.Context, _ engine.Announcement, to engine.Sink) error {
+func (d *sinkOf) Run(ctx context.Context, _ discovery.Announcement, to discovery.Sink) error {
 	d.sink <- to
 	<-ctx.Done()
 	return nil
 }
-func (d *sinkOf) Update(engine.Announcement) {}
-func (d *sinkOf) Forget(engine.PeerID)       {}
-func (d *sinkOf) Link(netip.Addr) string     { return "" }
-func (d *sinkOf) Recheck(engine.PeerID)      {}
+func (d *sinkOf) Update(discovery.Announcement) {}
+func (d *sinkOf) Forget(engine.PeerID)          {}
+func (d *sinkOf) Link(netip.Addr) string        { return "" }
+func (d *sinkOf) Recheck(engine.PeerID)         {}
 
 // TestDiscovery_ReservedIDsAreNoPeers: a message to one of them would go to all.
 func TestDiscovery_ReservedIDsAreNoPeers(t *testing.T) {
 	net := enginetest.New(t, 0)
-	d := &sinkOf{make(chan engine.Sink, 1)}
+	d := &sinkOf{make(chan discovery.Sink, 1)}
 	cfg := open("a")
 	cfg.Discovery = d
 	a := net.Start(cfg)
 	sink := <-d.sink
 	for _, id := range []engine.PeerID{{}, engine.Broadcast} {
-		sink.Found(engine.Hint{ID: id, Name: "Anna", Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.0.9.9:5000")}})
+		sink.Found(discovery.Hint{ID: id, Name: "Anna", Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.0.9.9:5000")}})
 	}
 	if peers := a.Peers(); len(peers) != 0 {
 		t.Errorf("%+v", peers)
@@ -104,14 +105,14 @@ func TestHandleStream_PanicEndsItsStreamAlone(t *testing.T) {
 // TestDiscovery_NamesChangeOnceASecond: each new name is compared with those of known peers and published.
 func TestDiscovery_NamesChangeOnceASecond(t *testing.T) {
 	net := enginetest.New(t, 0)
-	d := &sinkOf{make(chan engine.Sink, 1)}
+	d := &sinkOf{make(chan discovery.Sink, 1)}
 	cfg := open("a")
 	cfg.Discovery = d
 	a := net.Start(cfg)
 	sink := <-d.sink
 	names := map[string]bool{}
 	for n := range 100 {
-		sink.Found(engine.Hint{ID: engine.PeerID{1}, Name: fmt.Sprint("Anna ", n), Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.0.9.9:5000")}})
+		sink.Found(discovery.Hint{ID: engine.PeerID{1}, Name: fmt.Sprint("Anna ", n), Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.0.9.9:5000")}})
 		names[a.Peers()[0].Name] = true
 	}
 	if len(names) > 3 {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"multipeer/engine/internal/transfers"
+	"multipeer/transfer"
 )
 
 // OfferTimeout is how long an offer waits for its answer.
@@ -20,10 +21,10 @@ type AcceptOptions struct {
 	// Dir is the folder to receive into; it is created if it is missing.
 	Dir string
 	// Existing selects what to do with entries whose name already exists there. The zero value keeps both.
-	Existing Existing
+	Existing transfer.Existing
 	// Choose, if set, decides that for each top-level name that is taken, instead of Existing. It runs on a goroutine
 	// of the engine and may wait for a person.
-	Choose func(name string) Existing `json:"-"`
+	Choose func(name string) transfer.Existing `json:"-"`
 	// KeepExec makes files that are executable on the sender's side executable here, for their owner.
 	KeepExec bool
 	// Links accepts symbolic links that stay inside their folder, if the sender sends them.

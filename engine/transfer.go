@@ -63,9 +63,9 @@ type Transfer struct {
 	Lanes    []Lane // the lanes that carry it now, with the bytes of each
 	Attempts int64  // how often it was started or resumed
 
-	Dir     string   // incoming: the folder it was accepted into
-	Saved   []string // incoming: full paths of the published entries; the first 100 after a restart
-	Notes   []Note   // entries that were renamed, left out or not preserved in full; the first 1000
+	Dir     string          // incoming: the folder it was accepted into
+	Saved   []string        // incoming: full paths of the published entries; the first 100 after a restart
+	Notes   []transfer.Note // entries that were renamed, left out or not preserved in full; the first 1000
 	Renamed int64
 	LeftOut int64 // entries that were offered but not delivered
 	Unkept  int64 // entries that were delivered but not preserved in full; see Note
@@ -82,25 +82,6 @@ type Transfer struct {
 //	Addr  netip.AddrPort   the remote address
 //	Bytes int64            in both directions, without the overhead of encryption
 type Lane = transfers.Lane
-
-// Existing selects what to do with an entry whose name already exists in the receiving folder. It is an integer.
-type Existing = transfer.Existing
-
-// The policies for names that are taken.
-const (
-	KeepBoth      = transfer.KeepBoth      // the new entry gets a number
-	SkipIdentical = transfer.SkipIdentical // files that are there already are not sent; others get a number
-	Replace       = transfer.Replace       // new files replace old ones, each once it is complete
-)
-
-// Note describes an entry that was not delivered under its own name or not preserved in full. Its fields and method:
-//
-//	Path string      the entry, as the sender names it
-//	Saved string     where it is in the receiver's folder; empty if it was not delivered
-//	Err error        the reason; nil if it was only renamed
-//	Remote bool      the other device made the note
-//	LeftOut() bool   whether the entry did not arrive
-type Note = transfer.Note
 
 // MaxNote is the largest note of an offer, in bytes of UTF-8.
 const MaxNote = wire.MaxNote

@@ -13,6 +13,7 @@ import (
 	"multipeer/engine/enginetest"
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
+	"multipeer/transfer"
 )
 
 // offerRaw offers one small file over s and returns the first answer to it.
@@ -301,7 +302,7 @@ func TestOffer_LongAttemptIsNotIdle(t *testing.T) {
 		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
 		answered := make(chan struct{})
 		defer close(answered)
-		choose := func(string) engine.Existing { <-answered; return engine.KeepBoth }
+		choose := func(string) transfer.Existing { <-answered; return transfer.KeepBoth }
 		acceptAll(t, b, engine.AcceptOptions{Dir: busy, Policy: true, Choose: choose})
 		tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, file)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/transfer"
 )
 
 func show(t *testing.T, what string, n *enginetest.Node, id engine.TransferID) engine.Transfer {
@@ -231,9 +232,9 @@ func TestChoose_SlowAnswerIsAwaited(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(50_000_000, 256<<10)
 		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
-		acceptAll(t, b, engine.AcceptOptions{Dir: dir, Choose: func(string) engine.Existing {
+		acceptAll(t, b, engine.AcceptOptions{Dir: dir, Choose: func(string) transfer.Existing {
 			time.Sleep(4 * time.Minute)
-			return engine.Replace
+			return transfer.Replace
 		}})
 		meet(t, a, b)
 		tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, file)

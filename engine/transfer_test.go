@@ -16,6 +16,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/transfer"
 )
 
 // bytesIn makes a file of random bytes.
@@ -544,8 +545,8 @@ func TestOffer_ReportsConflictsBeforeAcceptance(t *testing.T) {
 			unchanged int64
 		}{
 			{engine.AcceptOptions{}, name, 0},
-			{engine.AcceptOptions{Existing: engine.SkipIdentical}, name, 1},
-			{engine.AcceptOptions{Choose: func(string) engine.Existing { return engine.Replace }}, name, 1},
+			{engine.AcceptOptions{Existing: transfer.SkipIdentical}, name, 1},
+			{engine.AcceptOptions{Choose: func(string) transfer.Existing { return transfer.Replace }}, name, 1},
 			{engine.AcceptOptions{}, name + " (2)", 0},
 		} {
 			tr, err := a.Offer(t.Context(), b.Self().ID, file)

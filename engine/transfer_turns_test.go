@@ -9,6 +9,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/transfer"
 )
 
 // TestTurns_AreNotHeldByIdleReceivers checks that receivers that take nothing for a long time keep no other receiver
@@ -24,7 +25,7 @@ func TestTurns_AreNotHeldByIdleReceivers(t *testing.T) {
 		a := net.Start(engine.Config{})
 		answered := make(chan struct{})
 		defer close(answered)
-		choose := func(string) engine.Existing { <-answered; return engine.KeepBoth }
+		choose := func(string) transfer.Existing { <-answered; return transfer.KeepBoth }
 		for range 3 {
 			b := net.Start(engine.Config{})
 			acceptAll(t, b, engine.AcceptOptions{Dir: busy, Choose: choose})
@@ -60,7 +61,7 @@ func TestTurns_StalledTransfersFailNoOthers(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
 		answered := make(chan struct{})
-		choose := func(string) engine.Existing { <-answered; return engine.KeepBoth }
+		choose := func(string) transfer.Existing { <-answered; return transfer.KeepBoth }
 		if err := b.SetTrust(a.Self().ID, engine.TrustVerified); err != nil {
 			t.Fatal(err)
 		}

@@ -1,19 +1,17 @@
-package engine_test
+package transfer
 
 import (
 	"path/filepath"
 	"testing"
-
-	"multipeer/engine"
 )
 
 func TestFreeSpace_OfAMissingFolder(t *testing.T) {
 	dir := t.TempDir()
-	here, err := engine.FreeSpace(dir)
+	here, err := FreeSpace(dir)
 	if err != nil || here == 0 {
 		t.Fatal(here, err)
 	}
-	if there, err := engine.FreeSpace(filepath.Join(dir, "a", "b")); err != nil || there == 0 {
+	if there, err := FreeSpace(filepath.Join(dir, "a", "b")); err != nil || there == 0 {
 		t.Error(there, err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/transfer"
 	"multipeer/ui/internal/widgets"
 )
 
@@ -132,7 +133,7 @@ func (b *banner) requests() (out []request) {
 		}
 		do := u.transfers.actions(o)
 		out = append(out, request{
-			id: string(id), talk: at.t, warning: u.warning(u.peers[o.Peer]), accept: func() { do.accept(engine.KeepBoth) }, decline: do.decline,
+			id: string(id), talk: at.t, warning: u.warning(u.peers[o.Peer]), accept: func() { do.accept(transfer.KeepBoth) }, decline: do.decline,
 			asks: tr("{{.Name}} wants to send {{.What}}", "Name", widgets.Shortened(u.nameOf(at.t), shownName), "What", joined(widgets.Shortened(title(o), shownName), content(o))),
 		})
 	}

@@ -13,6 +13,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/transfer"
 	"multipeer/ui/internal/widgets"
 )
 
@@ -29,7 +30,7 @@ func TestTransferCard_EachState(t *testing.T) {
 				tr.Saved = []string{"/x/a.mp4"}
 			}
 			if state == engine.Failed {
-				tr.Err = engine.ErrDiskFull
+				tr.Err = transfer.ErrDiskFull
 			}
 			c := newTransferCard(tr, transferActions{})
 			labels := []string{}

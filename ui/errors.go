@@ -10,6 +10,7 @@ import (
 
 	"multipeer/bridge/localsend"
 	"multipeer/engine"
+	"multipeer/transfer"
 	"multipeer/ui/internal/widgets"
 )
 
@@ -18,11 +19,11 @@ import (
 // stalled returns why a transfer is stalled, and that it will resume automatically.
 func stalled(t engine.Transfer) string {
 	switch {
-	case errors.Is(t.Err, engine.ErrDiskFull) && t.Incoming:
+	case errors.Is(t.Err, transfer.ErrDiskFull) && t.Incoming:
 		return tr("Disk full – will resume when there's space")
-	case errors.Is(t.Err, engine.ErrDiskFull):
+	case errors.Is(t.Err, transfer.ErrDiskFull):
 		return tr("{{.Name}}'s disk is full – will resume when there's space", "Name", t.PeerName)
-	case errors.Is(t.Err, engine.ErrDigest):
+	case errors.Is(t.Err, transfer.ErrDigest):
 		return tr("sending again automatically")
 	case t.Err != nil:
 		return tr("Connection lost – will resume automatically")
@@ -42,48 +43,48 @@ func failure(err error, peer string, here bool) string {
 	switch {
 	case errors.Is(err, localsend.ErrPIN):
 		return tr("{{.Name}} asks for a PIN.", name...)
-	case errors.Is(err, engine.ErrNoSpace):
+	case errors.Is(err, transfer.ErrNoSpace):
 		return either(tr("Not enough space on this device. Free some, then ask the sender to send it again."),
 			tr("Not enough space on {{.Name}}. Free some there, then send again.", name...))
-	case errors.Is(err, engine.ErrDiskFull):
+	case errors.Is(err, transfer.ErrDiskFull):
 		return either(tr("This device's disk is full. Free some space, then ask the sender to send it again."),
 			tr("{{.Name}}'s disk is full. Free some space there, then send again.", name...))
-	case errors.Is(err, engine.ErrReadOnly):
+	case errors.Is(err, transfer.ErrReadOnly):
 		return either(tr("This device's disk is read-only. Choose another folder."),
 			tr("{{.Name}}'s disk is read-only. Choose another folder there.", name...))
-	case errors.Is(err, engine.ErrFileTooLarge):
+	case errors.Is(err, transfer.ErrFileTooLarge):
 		return either(tr("The file is larger than this device's disk allows. Choose a folder on another disk."),
 			tr("The file is larger than {{.Name}}'s disk allows. Choose a folder on another disk there.", name...))
-	case errors.Is(err, engine.ErrNameRefused):
+	case errors.Is(err, transfer.ErrNameRefused):
 		return either(tr("This device's disk does not accept the file name. Ask the sender to rename the file and send it again."),
 			tr("{{.Name}}'s disk does not accept the file name. Rename the file, then send it again.", name...))
-	case errors.Is(err, engine.ErrDisk):
+	case errors.Is(err, transfer.ErrDisk):
 		return either(tr("This device's disk reported an error. Check the disk, or choose another folder."),
 			tr("{{.Name}}'s disk reported an error. Check the disk there, or choose another folder.", name...))
-	case errors.Is(err, engine.ErrVanished):
+	case errors.Is(err, transfer.ErrVanished):
 		return tr("Moved or removed before it was sent. Send it again.")
-	case errors.Is(err, engine.ErrUnsized):
+	case errors.Is(err, transfer.ErrUnsized):
 		return tr("The system does not report the size of this file. Copy it to a disk, then send the copy.")
-	case errors.Is(err, engine.ErrNoLinks):
+	case errors.Is(err, transfer.ErrNoLinks):
 		return tr("This disk does not support symbolic links.")
-	case errors.Is(err, engine.ErrDenied):
+	case errors.Is(err, transfer.ErrDenied):
 		return either(tr("Can't save to this folder. Choose another one."),
 			tr("{{.Name}} can't save to its folder. Choose a different folder there.", name...))
-	case errors.Is(err, engine.ErrBadName):
+	case errors.Is(err, transfer.ErrBadName):
 		return tr("Refused for safety: a file would have been saved outside the folder. Nothing was saved.")
-	case errors.Is(err, engine.ErrDigest):
+	case errors.Is(err, transfer.ErrDigest):
 		return tr("The file arrived damaged. Send it again.")
-	case errors.Is(err, engine.ErrChanged):
+	case errors.Is(err, transfer.ErrChanged):
 		return tr("The file changed while it was being sent. Send it again.")
-	case errors.Is(err, engine.ErrUnreadable):
+	case errors.Is(err, transfer.ErrUnreadable):
 		return tr("The file cannot be read. Check its permissions.")
-	case errors.Is(err, engine.ErrSpecial):
+	case errors.Is(err, transfer.ErrSpecial):
 		return tr("Symbolic links and device files can't be sent.")
-	case errors.Is(err, engine.ErrTooMuch):
+	case errors.Is(err, transfer.ErrTooMuch):
 		return tr("Stopped: the sender sent more than it announced. Nothing was saved.")
-	case errors.Is(err, engine.ErrGone):
+	case errors.Is(err, transfer.ErrGone):
 		return tr("The destination folder, or the data already received, is gone. Send the files again.")
-	case errors.Is(err, engine.ErrStalled):
+	case errors.Is(err, transfer.ErrStalled):
 		return tr("No data for a minute. Check the network on both devices, then send again.")
 	}
 	return ""
@@ -92,13 +93,13 @@ func failure(err error, peer string, here bool) string {
 // unkept returns which attribute of an entry was not kept.
 func unkept(err error) string {
 	switch {
-	case errors.Is(err, engine.ErrTimes):
+	case errors.Is(err, transfer.ErrTimes):
 		return tr("modification time not kept")
-	case errors.Is(err, engine.ErrExec):
+	case errors.Is(err, transfer.ErrExec):
 		return tr("not made executable")
-	case errors.Is(err, engine.ErrGrew):
+	case errors.Is(err, transfer.ErrGrew):
 		return tr("grew while it was being sent; only its first part arrived")
-	case errors.Is(err, engine.ErrNotDurable):
+	case errors.Is(err, transfer.ErrNotDurable):
 		return tr("the disk does not confirm that the file would survive a power cut")
 	}
 	return engine.CleanLine(err.Error())

@@ -21,6 +21,7 @@ import (
 	"multipeer/internal/chatlog"
 	"multipeer/internal/history"
 	"multipeer/internal/settings"
+	"multipeer/transfer"
 	"multipeer/ui/internal/widgets"
 )
 
@@ -159,7 +160,7 @@ func TestOffers_AcceptAllTakesWhatWasCounted(t *testing.T) {
 	l.until(t, "three counted", func() bool { return len(c.waiting) == 3 })
 	for id := range ben.transfers.offers {
 		if !slices.Contains(counted, id) { // its card is where another one was
-			ben.transfers.actions(ben.transfers.all[id]).accept(engine.SkipIdentical)
+			ben.transfers.actions(ben.transfers.all[id]).accept(transfer.SkipIdentical)
 		}
 	}
 	c.acceptCounted() // the label has just changed

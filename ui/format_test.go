@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/transfer"
 )
 
 // TestErrors_NameCauseAndRemedy checks that the user sees no raw Go error.
@@ -19,12 +20,12 @@ func TestErrors_NameCauseAndRemedy(t *testing.T) {
 	unknown := errors.New("raw \x1b")
 	general := reason(unknown, "Ben", false)
 	for _, err := range []error{
-		engine.ErrDiskFull, engine.ErrDenied, engine.ErrBadName, engine.ErrDigest, engine.ErrChanged, engine.ErrUnreadable, engine.ErrSpecial, engine.ErrTooMuch, engine.ErrStalled,
+		transfer.ErrDiskFull, transfer.ErrDenied, transfer.ErrBadName, transfer.ErrDigest, transfer.ErrChanged, transfer.ErrUnreadable, transfer.ErrSpecial, transfer.ErrTooMuch, transfer.ErrStalled,
 		engine.ErrDeclined, engine.ErrBye, engine.ErrBlocked, engine.ErrBusy, engine.ErrTooLarge, engine.ErrNobody, engine.ErrNoPeer,
 		engine.ErrUnavailable, engine.ErrTimeout, engine.ErrLost, engine.ErrNotConnected, engine.ErrInvalid, engine.ErrCancelled, engine.ErrIdentity, engine.ErrVersion,
 		engine.ErrMismatch, engine.ErrRefused, engine.ErrOwnKey, engine.ErrAnswered, engine.ErrKicked, engine.ErrClosed, engine.ErrState, engine.ErrInUse, engine.ErrPermissions,
-		engine.ErrCorrupt, engine.ErrMissing, engine.ErrNoNetwork, engine.ErrGone, engine.ErrNoSpace, engine.ErrReadOnly, engine.ErrFileTooLarge, engine.ErrNameRefused,
-		engine.ErrDisk, engine.ErrVanished, engine.ErrNoLinks, engine.ErrUnsized, fs.ErrPermission, fs.ErrNotExist,
+		engine.ErrCorrupt, engine.ErrMissing, engine.ErrNoNetwork, transfer.ErrGone, transfer.ErrNoSpace, transfer.ErrReadOnly, transfer.ErrFileTooLarge, transfer.ErrNameRefused,
+		transfer.ErrDisk, transfer.ErrVanished, transfer.ErrNoLinks, transfer.ErrUnsized, fs.ErrPermission, fs.ErrNotExist,
 		&net.OpError{Op: "write", Err: os.NewSyscallError("sendmsg", syscall.ENETUNREACH)},
 	} {
 		for _, here := range []bool{true, false} {

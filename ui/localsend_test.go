@@ -15,6 +15,7 @@ import (
 	"multipeer/bridge/localsend"
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/engine/gateway"
 	"multipeer/transfer"
 	"multipeer/ui/internal/widgets"
 )
@@ -24,22 +25,22 @@ import (
 func TestGateway_DeviceInTheWindow(t *testing.T) {
 	a, l := newTestApp(t), newLoop()
 	g := enginetest.NewGateway()
-	node := enginetest.New(t, time.Millisecond).Start(engine.Config{Name: "Anna", Gateways: []engine.Gateway{g}})
+	node := enginetest.New(t, time.Millisecond).Start(engine.Config{Name: "Anna", Gateways: []gateway.Gateway{g}})
 	ls, err := localsend.New(localsend.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	anna := newStationOn(t, a, l, node, Options{LocalSend: ls})
-	phone := engine.Device{Key: strings.Repeat("AB", 32), Name: "Phone", Addr: netip.MustParseAddrPort("10.0.9.9:53317"), Proven: true, Encrypted: true}
-	plain := engine.Device{Key: "at 10.0.9.8", Name: "Tablet", Addr: netip.MustParseAddrPort("10.0.9.8:53317")}
+	phone := gateway.Device{Key: strings.Repeat("AB", 32), Name: "Phone", Addr: netip.MustParseAddrPort("10.0.9.9:53317"), Proven: true, Encrypted: true}
+	plain := gateway.Device{Key: "at 10.0.9.8", Name: "Tablet", Addr: netip.MustParseAddrPort("10.0.9.8:53317")}
 	g.Sink().Found(phone)
 	g.Sink().Found(plain)
-	id := engine.GatewayPeerID(g.Name(), phone.Key)
+	id := gateway.PeerID(g.Name(), phone.Key)
 	l.until(t, "both in the list", func() bool { return len(anna.side.order) == 2 })
 	if got := anna.side.rows[id].status.Text; got != "Simulation · not verified" {
 		t.Errorf("status %q", got)
 	}
-	if got := anna.side.rows[engine.GatewayPeerID(g.Name(), plain.Key)].status.Text; got != "Simulation · not encrypted" {
+	if got := anna.side.rows[gateway.PeerID(g.Name(), plain.Key)].status.Text; got != "Simulation · not encrypted" {
 		t.Errorf("status %q", got)
 	}
 	anna.choose(anna.talk(id))
@@ -61,7 +62,7 @@ func TestGateway_DeviceInTheWindow(t *testing.T) {
 
 	received := make(chan error, 1)
 	go func() {
-		o := engine.DeviceOffer{From: phone, Names: []string{"a.txt"}, Items: 1, Files: 1, Bytes: 5}
+		o := gateway.Offer{From: phone, Names: []string{"a.txt"}, Items: 1, Files: 1, Bytes: 5}
 		received <- g.Sink().Receive(t.Context(), o, func(ctx context.Context, in *transfer.Intake) error {
 			_, err := in.Receive(ctx, transfer.Part{Path: "a.txt", Size: 5}, strings.NewReader("hello"))
 			return err
@@ -72,7 +73,7 @@ func TestGateway_DeviceInTheWindow(t *testing.T) {
 	if got := card.details.Text; !strings.Contains(got, "Sent with Simulation") {
 		t.Errorf("details %q", got)
 	}
-	card.actions.accept(engine.KeepBoth)
+	card.actions.accept(transfer.KeepBoth)
 	l.until(t, "received", func() bool { return anna.card(engine.Delivered) != nil })
 	if err := <-received; err != nil {
 		t.Error(err)
@@ -113,7 +114,7 @@ func TestLocalSend_PINs(t *testing.T) {
 	a, l := newTestApp(t), newLoop()
 	g := enginetest.NewGateway()
 	asks := true
-	g.Answer = func(context.Context, engine.Device) error {
+	g.Answer = func(context.Context, gateway.Device) error {
 		if asks {
 			return localsend.ErrPIN
 		}
@@ -123,11 +124,11 @@ func TestLocalSend_PINs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := enginetest.New(t, time.Millisecond).Start(engine.Config{Name: "Anna", Gateways: []engine.Gateway{g}})
+	node := enginetest.New(t, time.Millisecond).Start(engine.Config{Name: "Anna", Gateways: []gateway.Gateway{g}})
 	anna := newStationOn(t, a, l, node, Options{LocalSend: ls})
-	phone := engine.Device{Key: strings.Repeat("AB", 32), Name: "Phone", Addr: netip.MustParseAddrPort("10.0.9.9:53317"), Proven: true, Encrypted: true}
+	phone := gateway.Device{Key: strings.Repeat("AB", 32), Name: "Phone", Addr: netip.MustParseAddrPort("10.0.9.9:53317"), Proven: true, Encrypted: true}
 	g.Sink().Found(phone)
-	id := engine.GatewayPeerID(g.Name(), phone.Key)
+	id := gateway.PeerID(g.Name(), phone.Key)
 	l.until(t, "in the list", func() bool { return len(anna.side.order) == 1 })
 	path := filepath.Join(t.TempDir(), "a.txt")
 	if err := os.WriteFile(path, []byte("hello"), 0o600); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/chatlog"
+	"multipeer/transfer"
 	"multipeer/ui/internal/widgets"
 )
 
@@ -25,7 +26,7 @@ func (ts *transfers) examine(c *transferCard, t engine.Transfer) {
 	}
 	background(ts.u.bind, func(context.Context) (found, error) {
 		f := found{clashes: o.Conflicts(dir)}
-		if n, err := engine.FreeSpace(dir); err == nil {
+		if n, err := transfer.FreeSpace(dir); err == nil {
 			f.free = tr("Saves to {{.Folder}} ({{.Size}} free)", "Folder", filepath.Base(dir), "Size", size(int64(min(n, 1<<62))))
 			if int64(min(n, 1<<62)) < t.Bytes {
 				f.free = tr("Too large for {{.Folder}}: only {{.Size}} is free there", "Folder", filepath.Base(dir), "Size", size(int64(min(n, 1<<62))))
@@ -83,16 +84,16 @@ func (ts *transfers) clashes(id engine.TransferID) (names []string) {
 // accept accepts what the user has seen into a folder. existing applies to the names in shown alone: what the user was
 // not shown is neither replaced nor merged. An offer that was withdrawn in the meantime is not accepted, even if another
 // one has its ID.
-func (ts *transfers) accept(s shownOffer, dir string, existing engine.Existing, shown []string) {
-	o, opts := s.offer, engine.AcceptOptions{Dir: dir, Existing: engine.KeepBoth, Seen: s.seen}
-	opts.Choose = func(name string) engine.Existing {
+func (ts *transfers) accept(s shownOffer, dir string, existing transfer.Existing, shown []string) {
+	o, opts := s.offer, engine.AcceptOptions{Dir: dir, Existing: transfer.KeepBoth, Seen: s.seen}
+	opts.Choose = func(name string) transfer.Existing {
 		if slices.Contains(shown, name) {
 			return existing
 		}
 		if there, err := os.Lstat(filepath.Join(dir, name)); err == nil && there.Mode().IsRegular() {
-			return engine.SkipIdentical // the user's file stays as it is: the same one is not sent again, another one gets a number
+			return transfer.SkipIdentical // the user's file stays as it is: the same one is not sent again, another one gets a number
 		}
-		return engine.KeepBoth
+		return transfer.KeepBoth
 	}
 	background(ts.u.bind, func(context.Context) (struct{}, error) {
 		return struct{}{}, o.Accept(opts)
@@ -136,7 +137,7 @@ func (ts *transfers) offerAttention(from *talk, t engine.Transfer) attention {
 	}
 	a.accept = func() {
 		if o := still(); o != nil {
-			ts.accept(shownOffer{o, &t}, ts.u.downloads(), engine.KeepBoth, nil)
+			ts.accept(shownOffer{o, &t}, ts.u.downloads(), transfer.KeepBoth, nil)
 		}
 	}
 	a.decline = func() {
@@ -186,7 +187,7 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 		ts.u.settle()
 	}
 	return transferActions{
-		accept: func(e engine.Existing) bool {
+		accept: func(e transfer.Existing) bool {
 			s, ok := ts.shownOffer(id)
 			if ok {
 				ts.accept(s, ts.u.downloads(), e, ts.clashes(id))
@@ -195,13 +196,13 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 		},
 		acceptInto: func() {
 			if s, ok := ts.shownOffer(id); ok {
-				ts.u.dialogs.pick(true, func(paths []string) { ts.accept(s, paths[0], engine.KeepBoth, nil) })
+				ts.u.dialogs.pick(true, func(paths []string) { ts.accept(s, paths[0], transfer.KeepBoth, nil) })
 			}
 		},
 		acceptAll: func(counted []engine.TransferID) {
 			for _, other := range counted {
 				if s, ok := ts.shownOffer(other); ok && s.offer.Transfer.Peer == t.Peer {
-					ts.accept(s, ts.u.downloads(), engine.KeepBoth, nil)
+					ts.accept(s, ts.u.downloads(), transfer.KeepBoth, nil)
 				}
 			}
 		},

@@ -13,6 +13,7 @@ import (
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
 	"multipeer/internal/singleinstance"
+	"multipeer/transfer"
 	"multipeer/ui/internal/widgets"
 )
 
@@ -46,7 +47,7 @@ func TestCard_IgnoresAPressWhereItHasJustCome(t *testing.T) {
 	accepted := ""
 	watch := func(id engine.TransferID) *transferCard {
 		c := s.moves.card(id)
-		c.actions.accept = func(engine.Existing) bool { accepted += string(id) + " "; return true }
+		c.actions.accept = func(transfer.Existing) bool { accepted += string(id) + " "; return true }
 		return c
 	}
 	friend := watch("friend")

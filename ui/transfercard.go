@@ -13,6 +13,7 @@ import (
 
 	"multipeer/bridge/localsend"
 	"multipeer/engine"
+	"multipeer/transfer"
 	"multipeer/ui/internal/desktop"
 	"multipeer/ui/internal/thumbnail"
 	"multipeer/ui/internal/widgets"
@@ -20,7 +21,7 @@ import (
 
 // transferActions are the actions of a transfer card.
 type transferActions struct {
-	accept                                                           func(engine.Existing) bool // false if there is no such offer
+	accept                                                           func(transfer.Existing) bool // false if there is no such offer
 	acceptInto                                                       func()
 	acceptAll                                                        func([]engine.TransferID)
 	enterPIN                                                         func()
@@ -171,8 +172,8 @@ func (c *transferCard) acceptShown() {
 	}
 }
 
-func (c *transferCard) existing() engine.Existing {
-	return []engine.Existing{engine.SkipIdentical, engine.KeepBoth, engine.Replace}[c.taken.Chosen]
+func (c *transferCard) existing() transfer.Existing {
+	return []transfer.Existing{transfer.SkipIdentical, transfer.KeepBoth, transfer.Replace}[c.taken.Chosen]
 }
 
 // rebuild chooses which parts a state shows.

@@ -165,9 +165,9 @@ func (s *stage) allTransfers() {
 	}{
 		{engine.Delivered, true, func(t *engine.Transfer) {
 			file("report.pdf")(t)
-			t.Saved, t.Renamed, t.Notes = []string{"/home/anna/Downloads/report (1).pdf"}, 1, []engine.Note{{Path: "report.pdf", Saved: "report (1).pdf"}}
+			t.Saved, t.Renamed, t.Notes = []string{"/home/anna/Downloads/report (1).pdf"}, 1, []transfer.Note{{Path: "report.pdf", Saved: "report (1).pdf"}}
 		}},
-		{engine.Failed, false, func(t *engine.Transfer) { file("holiday-video.mp4")(t); t.Err = engine.ErrNoSpace }},
+		{engine.Failed, false, func(t *engine.Transfer) { file("holiday-video.mp4")(t); t.Err = transfer.ErrNoSpace }},
 		{engine.Declined, false, file("song.flac")},
 		{engine.Stalled, false, func(t *engine.Transfer) { t.Err = engine.ErrLost }},
 		{engine.Paused, true, file("disk image of an old computer, a rather long name.img")},
@@ -208,17 +208,17 @@ var views = []struct {
 		s.peers3()
 		s.transfers.take(s.transferOf(engine.Delivered, false, func(t *engine.Transfer) {
 			t.Files, t.LeftOut, t.Unkept = 212, 2, 1
-			t.Notes = []engine.Note{
-				{Path: "Sunday at the lake/video.mp4", Err: engine.ErrFileTooLarge, Remote: true},
-				{Path: "Sunday at the lake/boat.jpg", Err: engine.ErrVanished},
-				{Path: "Sunday at the lake/log.txt", Saved: "Sunday at the lake/log.txt", Err: engine.ErrGrew},
+			t.Notes = []transfer.Note{
+				{Path: "Sunday at the lake/video.mp4", Err: transfer.ErrFileTooLarge, Remote: true},
+				{Path: "Sunday at the lake/boat.jpg", Err: transfer.ErrVanished},
+				{Path: "Sunday at the lake/log.txt", Saved: "Sunday at the lake/log.txt", Err: transfer.ErrGrew},
 			}
 		}))
 		s.transfers.take(s.transferOf(engine.Delivered, true, func(t *engine.Transfer) {
 			t.Files, t.LeftOut, t.Saved = 213, 1, []string{"/home/anna/Downloads/Sunday at the lake"}
-			t.Notes = []engine.Note{{Path: "Sunday at the lake/link", Err: engine.ErrSpecial, Remote: true}}
+			t.Notes = []transfer.Note{{Path: "Sunday at the lake/link", Err: transfer.ErrSpecial, Remote: true}}
 		}))
-		s.transfers.take(s.transferOf(engine.Failed, false, func(t *engine.Transfer) { file("report.pdf")(t); t.Err = engine.ErrReadOnly }))
+		s.transfers.take(s.transferOf(engine.Failed, false, func(t *engine.Transfer) { file("report.pdf")(t); t.Err = transfer.ErrReadOnly }))
 		s.choose(s.talk(s.ben))
 	}},
 	{"album", func(s *stage) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/gateway"
 	"multipeer/internal/connlimit"
 
 	"golang.org/x/time/rate"
@@ -51,7 +52,7 @@ const (
 
 // device is a device that was found.
 type device struct {
-	engine.Device
+	gateway.Device
 	failures int
 	renamed  time.Time // when its description last changed
 	heard    time.Time
@@ -73,8 +74,8 @@ type devices struct {
 	publishing sync.Mutex
 
 	mu      sync.Mutex
-	to      engine.GatewaySink // nil while the gateway does not serve
-	ctx     context.Context    // of the run
+	to      gateway.Sink    // nil while the gateway does not serve
+	ctx     context.Context // of the run
 	byKey   map[string]*device
 	probing map[netip.Addr]bool // addresses with a request in progress
 	moving  map[string]bool     // known devices whose old address is being checked
@@ -90,7 +91,7 @@ func newDevices(g *Gateway) *devices {
 	}
 }
 
-func (ds *devices) begin(to engine.GatewaySink) {
+func (ds *devices) begin(to gateway.Sink) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	ds.to = to
@@ -176,10 +177,10 @@ func (ds *devices) drop(d *device) {
 }
 
 // found records a device and reports it. It returns the recorded device, and false if there are too many.
-func (ds *devices) found(d engine.Device) (engine.Device, bool) { return ds.record(d, false) }
+func (ds *devices) found(d gateway.Device) (gateway.Device, bool) { return ds.record(d, false) }
 
 // record is found; wanted means that a person has typed the address.
-func (ds *devices) record(d engine.Device, wanted bool) (engine.Device, bool) {
+func (ds *devices) record(d gateway.Device, wanted bool) (gateway.Device, bool) {
 	if !wanted {
 		if old, elsewhere := ds.isElsewhere(d); elsewhere { // guard: localsend-moves
 			return old, true
@@ -191,7 +192,7 @@ func (ds *devices) record(d engine.Device, wanted bool) (engine.Device, bool) {
 	to := ds.to
 	if to == nil { // it does not serve
 		ds.mu.Unlock()
-		return engine.Device{}, false
+		return gateway.Device{}, false
 	}
 	var lost []string
 	old := ds.byKey[d.Key]
@@ -199,7 +200,7 @@ func (ds *devices) record(d engine.Device, wanted bool) (engine.Device, bool) {
 		evicted, ok := ds.admitLocked(d, wanted)
 		if !ok {
 			ds.mu.Unlock()
-			return engine.Device{}, false
+			return gateway.Device{}, false
 		}
 		lost = append(lost, evicted...)
 	}
@@ -222,7 +223,7 @@ func (ds *devices) record(d engine.Device, wanted bool) (engine.Device, bool) {
 
 // replaceLocked returns the devices that a device replaces: the same one, known by its address or by an older key. A
 // stranger replaces no known device.
-func (ds *devices) replaceLocked(d engine.Device) (replaced []string) {
+func (ds *devices) replaceLocked(d gateway.Device) (replaced []string) {
 	known := ds.to.Knows(d.Key)
 	for key, other := range ds.byKey {
 		if key == d.Key || !d.Proven || other.Addr != d.Addr || ds.g.sessions.has(key) {
@@ -239,12 +240,12 @@ func (ds *devices) replaceLocked(d engine.Device) (replaced []string) {
 // isElsewhere reports whether a known device is listed at another address, and returns it. Anyone can relay its
 // traffic, so files continue to go to the old address until that no longer answers. The device may send offers from any
 // address.
-func (ds *devices) isElsewhere(d engine.Device) (engine.Device, bool) {
+func (ds *devices) isElsewhere(d gateway.Device) (gateway.Device, bool) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	old := ds.byKey[d.Key]
 	if old == nil || old.Addr == d.Addr || ds.to == nil || !ds.to.Knows(d.Key) || ds.ctx == nil || ds.ctx.Err() != nil {
-		return engine.Device{}, false
+		return gateway.Device{}, false
 	}
 	if ds.moving[d.Key] {
 		return old.Device, true
@@ -266,7 +267,7 @@ func (ds *devices) isElsewhere(d engine.Device) (engine.Device, bool) {
 // admitLocked reports whether one more device may be recorded, and which devices it replaces. Strangers do not use up
 // the slots of known devices, or of devices that a person asks for. A stranger replaces one from the address with the
 // most devices.
-func (ds *devices) admitLocked(d engine.Device, wanted bool) (evicted []string, ok bool) {
+func (ds *devices) admitLocked(d gateway.Device, wanted bool) (evicted []string, ok bool) {
 	if wanted || ds.to.Knows(d.Key) {
 		return nil, len(ds.byKey) < maxDevices+reservedDevices
 	}
@@ -331,7 +332,7 @@ func (ds *devices) knownAt(at netip.AddrPort, key string) (known string) {
 
 // confirm keeps the address of a device whose offer was accepted, once the device answers there: an offer only claims a
 // port. It never takes over the address of another known device.
-func (ds *devices) confirm(d engine.Device) {
+func (ds *devices) confirm(d gateway.Device) {
 	if before := ds.g.knownAt(d.Addr, d.Key); before != "" && before != d.Key { // guard: localsend-claimed
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/gateway"
 
 	"golang.org/x/net/ipv4"
 )
@@ -179,7 +180,7 @@ func isNear(a netip.Addr) bool {
 }
 
 // Find queries an address that a person has typed, and reports the device as found if LocalSend answers there. It
-// returns its engine.Device.Key. The gateway must be running. If a device that is known has answered at this address
+// returns its gateway.Device.Key. The gateway must be running. If a device that is known has answered at this address
 // before, and another one does now, the error is ErrIdentity: see AnotherDevice.
 func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err error) {
 	at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
@@ -189,7 +190,7 @@ func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err 
 	}
 	var failed error
 	for _, encrypted := range []bool{true, false} {
-		d := &device{Device: engine.Device{Key: unprovenKey(at.Addr()), Addr: at, Encrypted: encrypted}}
+		d := &device{Device: gateway.Device{Key: unprovenKey(at.Addr()), Addr: at, Encrypted: encrypted}}
 		answer, err := g.call(ctx, d, http.MethodPost, "register", own)
 		if err != nil {
 			if failed == nil {
@@ -202,7 +203,7 @@ func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err 
 			d.Key, d.Proven = answer.seen, true
 		}
 		if before := g.knownAt(at, d.Key); before != "" && before != d.Key { // guard: localsend-typed
-			return "", &AnotherDevice{At: at, Before: engine.GatewayPeerID(Name, before), Encrypted: d.Proven}
+			return "", &AnotherDevice{At: at, Before: gateway.PeerID(Name, before), Encrypted: d.Proven}
 		}
 		if _, ok := g.devices.record(d.Device, true); !ok {
 			return "", fmt.Errorf("%w: too many devices with LocalSend", engine.ErrBusy)
@@ -224,7 +225,7 @@ func (g *Gateway) knownAt(at netip.AddrPort, key string) string {
 }
 
 // answeredAt stores the address of a device that has proven its key there.
-func (g *Gateway) answeredAt(d engine.Device) {
+func (g *Gateway) answeredAt(d gateway.Device) {
 	if !d.Proven {
 		return
 	}

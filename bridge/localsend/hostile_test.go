@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/gateway"
 )
 
 // TestHostile_Offers checks that offers that make no sense are refused before a person is asked.
@@ -178,7 +179,7 @@ func TestHostile_SessionsAreLimited(t *testing.T) {
 	refused := make(chan int, 40)
 	for range 12 {
 		c := newClient(t, l.port, true)
-		must(t, l.SetTrust(engine.GatewayPeerID(Name, c.own), engine.TrustSeen)) // the engine allows strangers less
+		must(t, l.SetTrust(gateway.PeerID(Name, c.own), engine.TrustSeen)) // the engine allows strangers less
 		go func() {
 			code, _ := c.json(ctx, "prepare-upload", c.offerOf(map[string]string{"a": "hello"}))
 			refused <- code
@@ -234,7 +235,7 @@ func TestHostile_ParsingIsLimited(t *testing.T) {
 		l.gateway.sessions.parsing[fmt.Sprint(i)] = true
 	}
 	l.gateway.sessions.mu.Unlock()
-	if err := l.SetTrust(engine.GatewayPeerID(Name, same.own), engine.TrustSeen); err != nil {
+	if err := l.SetTrust(gateway.PeerID(Name, same.own), engine.TrustSeen); err != nil {
 		t.Fatal(err)
 	}
 	if _, code := same.prepare(same.offerOf(map[string]string{"a": "hello"})); code != http.StatusOK {
@@ -311,7 +312,7 @@ func TestHostile_StrangersLeaveSessions(t *testing.T) {
 		t.Errorf("strangers have %d sessions", taken)
 	}
 	known := newClientFrom(t, l.port, "127.0.0.2")
-	must(t, l.SetTrust(engine.GatewayPeerID(Name, known.own), engine.TrustSeen))
+	must(t, l.SetTrust(gateway.PeerID(Name, known.own), engine.TrustSeen))
 	go known.json(ctx, "prepare-upload", known.offerOf(map[string]string{"a": "hello"}))
 	select {
 	case <-asked:
@@ -341,7 +342,7 @@ func TestHostile_GhostsLeave(t *testing.T) {
 	}
 	for i := range 20 {
 		at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(61_000+i))
-		l.gateway.devices.found(engine.Device{Key: fmt.Sprint(i), Name: "x", Addr: at, Proven: true, Encrypted: true})
+		l.gateway.devices.found(gateway.Device{Key: fmt.Sprint(i), Name: "x", Addr: at, Proven: true, Encrypted: true})
 	}
 	if n := len(l.Peers()); n != maxDevicesAtOne {
 		t.Errorf("%d devices at one address", n)
@@ -520,12 +521,12 @@ func TestHostile_Claims(t *testing.T) {
 	}
 	for i := range 2 * maxDevices {
 		at := netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})
-		ds.found(engine.Device{Key: fmt.Sprint(i), Name: "x", Addr: netip.AddrPortFrom(at, 1), Proven: true, Encrypted: true})
+		ds.found(gateway.Device{Key: fmt.Sprint(i), Name: "x", Addr: netip.AddrPortFrom(at, 1), Proven: true, Encrypted: true})
 	}
 	if n := len(l.Peers()); n > maxDevices {
 		t.Errorf("%d devices", n)
 	}
-	must(t, l.SetTrust(engine.GatewayPeerID(Name, p.device.Key), engine.TrustSeen))
+	must(t, l.SetTrust(gateway.PeerID(Name, p.device.Key), engine.TrustSeen))
 	if _, ok := ds.found(p.device); !ok {
 		t.Error("strangers keep a known device out")
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/gateway"
 	"multipeer/transfer"
 )
 
@@ -82,7 +83,7 @@ func TestImpersonation_KnownDeviceKeepsItsAddress(t *testing.T) {
 	if at := l.addrOf(id); at != own {
 		t.Errorf("it has moved to %v", at)
 	}
-	ds.found(engine.Device{Key: strings.Repeat("AB", 32), Name: "other", Addr: own, Proven: true, Encrypted: true})
+	ds.found(gateway.Device{Key: strings.Repeat("AB", 32), Name: "other", Addr: own, Proven: true, Encrypted: true})
 	if at := l.addrOf(id); at != own {
 		t.Errorf("another key has replaced it: %v", at)
 	}
@@ -116,7 +117,7 @@ func TestImpersonation_TypedAddress(t *testing.T) {
 	}
 	again, err := New(Options{Dir: dir, loopback: true})
 	must(t, err)
-	if got := again.typed.of(at); engine.GatewayPeerID(Name, got) != id {
+	if got := again.typed.of(at); gateway.PeerID(Name, got) != id {
 		t.Errorf("after a restart: %q", got)
 	}
 	mapped := netip.AddrPortFrom(netip.AddrFrom16(at.Addr().As16()), at.Port())
@@ -143,7 +144,7 @@ func TestImpersonation_AddressOfAListedDevice(t *testing.T) {
 	p := newStrictPeer(t, false)
 	at := p.device.Addr
 	l.gateway.devices.found(p.device)
-	id := engine.GatewayPeerID(Name, p.device.Key)
+	id := gateway.PeerID(Name, p.device.Key)
 	must(t, l.SetTrust(id, engine.TrustVerified))
 	file := filepath.Join(t.TempDir(), "a")
 	must(t, os.WriteFile(file, []byte("hello"), 0o644))
@@ -169,10 +170,10 @@ func TestImpersonation_AddressOfAListedDevice(t *testing.T) {
 func TestImpersonation_RelayShutsNoOneOut(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
-	id := engine.GatewayPeerID(Name, c.own)
+	id := gateway.PeerID(Name, c.own)
 	must(t, l.SetTrust(id, engine.TrustVerified))
 	evil := netip.MustParseAddrPort("127.0.0.9:7777")
-	l.gateway.devices.found(engine.Device{Key: c.own, Name: "Phone", Addr: evil, Proven: true, Encrypted: true})
+	l.gateway.devices.found(gateway.Device{Key: c.own, Name: "Phone", Addr: evil, Proven: true, Encrypted: true})
 	if err := c.send(map[string]string{"a": "hello"}); err != nil {
 		t.Error(err)
 	}
@@ -228,7 +229,7 @@ func TestHostile_QuestionsOfOneAddress(t *testing.T) {
 	contents := map[string]string{"a": "hello"}
 	ask := func(from string, trust engine.Trust) int {
 		c := newClientFrom(t, l.port, from)
-		must(t, l.SetTrust(engine.GatewayPeerID(Name, c.own), trust))
+		must(t, l.SetTrust(gateway.PeerID(Name, c.own), trust))
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		code, _ := c.json(ctx, "prepare-upload", c.offerOf(contents))
@@ -268,9 +269,9 @@ func TestHostile_QuestionsOfOneAddress(t *testing.T) {
 func TestHostile_FullListMakesRoom(t *testing.T) {
 	l := newLab(t, Options{})
 	ds := l.gateway.devices
-	device := func(address string, n int) engine.Device {
+	device := func(address string, n int) gateway.Device {
 		at := netip.AddrPortFrom(netip.MustParseAddr(address), uint16(2000+n))
-		return engine.Device{Key: fmt.Sprint(address, " ", n), Name: "x", Addr: at, Proven: true, Encrypted: true}
+		return gateway.Device{Key: fmt.Sprint(address, " ", n), Name: "x", Addr: at, Proven: true, Encrypted: true}
 	}
 	for a := range maxDevices / maxDevicesAtOne {
 		for n := range maxDevicesAtOne + 1 {
@@ -317,7 +318,7 @@ func TestHostile_AnnouncementsAreForged(t *testing.T) {
 		ds.takeAnnouncement(at, deviceInfo{Alias: "x", Version: "2.1", Fingerprint: "00", Port: 2000})
 	}
 	code, _ := c.json(t.Context(), "register", deviceInfo{Alias: "Phone", Version: "2.1", Fingerprint: c.own, Port: DefaultPort, Protocol: schemeTLS})
-	if code != http.StatusOK || l.addrOf(engine.GatewayPeerID(Name, c.own)) == (netip.AddrPort{}) {
+	if code != http.StatusOK || l.addrOf(gateway.PeerID(Name, c.own)) == (netip.AddrPort{}) {
 		t.Errorf("the phone got %d", code)
 	}
 }
@@ -327,7 +328,7 @@ func TestHostile_AnnouncementsAreForged(t *testing.T) {
 func TestHostile_FarDevicesAreNotAsked(t *testing.T) {
 	l := newLab(t, Options{})
 	ds := l.gateway.devices
-	far := engine.Device{Key: "far", Name: "x", Addr: netip.MustParseAddrPort("203.0.113.9:2222"), Proven: true, Encrypted: true}
+	far := gateway.Device{Key: "far", Name: "x", Addr: netip.MustParseAddrPort("203.0.113.9:2222"), Proven: true, Encrypted: true}
 	ds.found(far)
 	began := time.Now()
 	ds.check(t.Context())
@@ -384,7 +385,7 @@ func TestReceive_WhatNeverComesIsLeftOut(t *testing.T) {
 
 // TestURL_OfALinkLocalAddress: the zone of an address is escaped.
 func TestURL_OfALinkLocalAddress(t *testing.T) {
-	d := &device{Device: engine.Device{Addr: netip.MustParseAddrPort("[fe80::1%eth0]:53317"), Proven: true}}
+	d := &device{Device: gateway.Device{Addr: netip.MustParseAddrPort("[fe80::1%eth0]:53317"), Proven: true}}
 	r, err := http.NewRequest(http.MethodGet, d.url("info"), nil)
 	if err != nil || r.URL.Host != "[fe80::1%eth0]:53317" {
 		t.Errorf("%v, %v", r, err)
@@ -396,10 +397,10 @@ func TestURL_OfALinkLocalAddress(t *testing.T) {
 func TestImpersonation_MoveKeepsOffers(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
-	id := engine.GatewayPeerID(Name, c.own)
+	id := gateway.PeerID(Name, c.own)
 	must(t, l.SetTrust(id, engine.TrustVerified))
 	before := netip.MustParseAddrPort("127.0.0.9:7777") // nothing answers there
-	l.gateway.devices.found(engine.Device{Key: c.own, Name: "Phone", Addr: before, Proven: true, Encrypted: true})
+	l.gateway.devices.found(gateway.Device{Key: c.own, Name: "Phone", Addr: before, Proven: true, Encrypted: true})
 	l.when(func(o *engine.Offer) {
 		eventually(t, func() bool { return l.addrOf(id) != before })
 		if err := o.Accept(engine.AcceptOptions{Dir: l.dir}); err != nil {

@@ -1,4 +1,4 @@
-// Package localsend reaches devices with LocalSend, as an engine.Gateway. It speaks version 2 of the LocalSend protocol
+// Package localsend reaches devices with LocalSend, as an gateway.Gateway. It speaks version 2 of the LocalSend protocol
 // as the apps 1.15 to 1.18 do: UDP multicast for discovery, and HTTPS with a certificate on both sides, or plain HTTP
 // where a device has turned encryption off. It uses a separate key, so that a device cannot be tracked from one
 // protocol to the other.
@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"multipeer/engine"
+	"multipeer/engine/gateway"
 	"multipeer/internal/connlimit"
 )
 
@@ -51,7 +51,7 @@ type Options struct {
 	stalls   time.Duration // stallsFor; tests shorten it
 }
 
-// Gateway is an engine.Gateway.
+// Gateway is an gateway.Gateway.
 type Gateway struct {
 	opts        Options
 	log         *slog.Logger
@@ -67,7 +67,7 @@ type Gateway struct {
 	changed chan struct{}     // signals that self has changed
 	mu      sync.Mutex        // guards what follows, and opts.PIN
 	given   map[string]string // PINs by the keys of devices
-	self    engine.GatewaySelf
+	self    gateway.Self
 	off     bool
 	port    int // of the server; 0 while it does not listen
 }
@@ -108,7 +108,7 @@ func (g *Gateway) Fingerprint() string { return g.fingerprint }
 func (g *Gateway) Port() int { return g.info().Port }
 
 // Update replaces what is announced.
-func (g *Gateway) Update(self engine.GatewaySelf) {
+func (g *Gateway) Update(self gateway.Self) {
 	g.mu.Lock()
 	g.self = self
 	g.mu.Unlock()
@@ -117,9 +117,9 @@ func (g *Gateway) Update(self engine.GatewaySelf) {
 
 // Run serves while this device is visible, until ctx ends. While it is hidden, no port is open and nothing is sent,
 // except to complete transfers that were accepted before.
-func (g *Gateway) Run(ctx context.Context, self engine.GatewaySelf, to engine.GatewaySink) error {
+func (g *Gateway) Run(ctx context.Context, self gateway.Self, to gateway.Sink) error {
 	g.mu.Lock()
-	if g.self == (engine.GatewaySelf{}) {
+	if g.self == (gateway.Self{}) {
 		g.self = self
 	}
 	g.mu.Unlock()
@@ -171,7 +171,7 @@ func (g *Gateway) info() deviceInfo {
 }
 
 // serve finds devices and serves them until this device is hidden and nothing is being received, or ctx ends.
-func (g *Gateway) serve(ctx context.Context, to engine.GatewaySink) error {
+func (g *Gateway) serve(ctx context.Context, to gateway.Sink) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	listener, err := g.listen()

@@ -13,6 +13,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/engine/gateway"
 
 	"go.uber.org/goleak"
 )
@@ -39,7 +40,7 @@ func newLab(t *testing.T, opts Options) *lab {
 	}
 	g.devices.questions = newSourceLimits(1000, 1000) // all clients of a test have one address
 	l := &lab{gateway: g, dir: t.TempDir(), texts: make(chan engine.Message, 100)}
-	l.Node = enginetest.New(t, time.Millisecond).Start(engine.Config{Name: "Laptop", Gateways: []engine.Gateway{g}})
+	l.Node = enginetest.New(t, time.Millisecond).Start(engine.Config{Name: "Laptop", Gateways: []gateway.Gateway{g}})
 	l.accept()
 	ctx, cancel := context.WithCancel(context.Background())
 	seq, done := l.Watch(ctx), make(chan struct{})
@@ -192,7 +193,7 @@ func TestDevices_ClaimsAreChecked(t *testing.T) {
 	}
 	eventually(t, func() bool { return len(l.Peers()) > 0 })
 	time.Sleep(200 * time.Millisecond)
-	if list := l.Peers(); len(list) != 1 || list[0].ID != engine.GatewayPeerID(Name, p.device.Key) {
+	if list := l.Peers(); len(list) != 1 || list[0].ID != gateway.PeerID(Name, p.device.Key) {
 		t.Errorf("%+v", list)
 	}
 }
@@ -248,7 +249,7 @@ func TestKey_IsKept(t *testing.T) {
 	}
 }
 
-var _ engine.Gateway = (*Gateway)(nil)
+var _ gateway.Gateway = (*Gateway)(nil)
 
 // ended waits until a transfer has ended, and returns it. The error is not the reason for its end, but a fault of Wait.
 func (l *lab) ended(t *testing.T, id engine.TransferID) (engine.Transfer, error) {

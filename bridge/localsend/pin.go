@@ -19,7 +19,7 @@ func (g *Gateway) ownPIN() string {
 	return g.opts.PIN
 }
 
-// GivePIN sets the PIN that is sent to one device, by its engine.Device.Key, until the program ends. Only a device that
+// GivePIN sets the PIN that is sent to one device, by its gateway.Device.Key, until the program ends. Only a device that
 // has proven its key gets it. The error is like that of SetPIN.
 func (g *Gateway) GivePIN(key, pin string) error {
 	if err := checkPIN(pin); err != nil {

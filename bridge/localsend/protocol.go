@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"multipeer/engine"
+	"multipeer/engine/gateway"
 	"multipeer/transfer"
 )
 
@@ -273,8 +274,8 @@ const maxNote = 900
 const maxNames = 20
 
 // describe is the offer as a person sees it.
-func describe(from engine.Device, o offer, parts []part) engine.DeviceOffer {
-	d := engine.DeviceOffer{From: from, Files: int64(len(parts))}
+func describe(from gateway.Device, o offer, parts []part) gateway.Offer {
+	d := gateway.Offer{From: from, Files: int64(len(parts))}
 	tops, folders := map[string]bool{}, map[string]bool{}
 	for _, p := range parts {
 		d.Bytes += p.size

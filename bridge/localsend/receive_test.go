@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"multipeer/engine"
+	"multipeer/engine/gateway"
 )
 
 func TestReceive_FilesAndFolders(t *testing.T) {
@@ -292,7 +293,7 @@ func TestOffer_KeepsFewNames(t *testing.T) {
 	for i := range 10_000 {
 		parts = append(parts, part{path: fmt.Sprint(i), size: 1})
 	}
-	d := describe(engine.Device{}, offer{}, parts)
+	d := describe(gateway.Device{}, offer{}, parts)
 	if len(d.Names) != maxNames || cap(d.Names) > 2*maxNames || d.Items != 10_000 || d.Files != 10_000 || d.Bytes != 10_000 {
 		t.Errorf("%d names, room for %d, %d items, %d files, %d bytes", len(d.Names), cap(d.Names), d.Items, d.Files, d.Bytes)
 	}

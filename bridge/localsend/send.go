@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/gateway"
 	"multipeer/transfer"
 )
 
@@ -79,7 +80,7 @@ func (o *outgoing) cancel(from netip.Addr, id string) bool {
 }
 
 // Send offers files and sends those that are accepted, two at a time.
-func (g *Gateway) Send(ctx context.Context, to engine.Device, out engine.Outgoing) (transfer.Result, error) {
+func (g *Gateway) Send(ctx context.Context, to gateway.Device, out gateway.Outgoing) (transfer.Result, error) {
 	s := &sending{g: g, d: &device{Device: to}, out: out}
 	s.client = g.client(s.d)
 	defer s.client.CloseIdleConnections()
@@ -109,7 +110,7 @@ func (g *Gateway) Send(ctx context.Context, to engine.Device, out engine.Outgoin
 type sending struct {
 	g      *Gateway
 	d      *device
-	out    engine.Outgoing
+	out    gateway.Outgoing
 	client *http.Client
 	files  []fileInfo
 	stats  []fs.FileInfo // of the files, when they were offered
@@ -461,7 +462,7 @@ func (g *Gateway) cancelRemote(ctx context.Context, client *http.Client, d *devi
 }
 
 // SendText sends text. LocalSend shows it at once; other programs may request it as a file.
-func (g *Gateway) SendText(ctx context.Context, to engine.Device, text string) error {
+func (g *Gateway) SendText(ctx context.Context, to gateway.Device, text string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, textTimeout, engine.ErrTimeout)
 	defer cancel()
 	d := &device{Device: to}

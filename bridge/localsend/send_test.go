@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/gateway"
 )
 
 func TestSend_FilesAndFolders(t *testing.T) {
@@ -50,7 +51,7 @@ func (l *lab) find(t *testing.T, p *strictPeer) engine.PeerID {
 	if key != p.device.Key {
 		t.Fatalf("key %s, want %s", key, p.device.Key)
 	}
-	return engine.GatewayPeerID(Name, key)
+	return gateway.PeerID(Name, key)
 }
 
 func TestSend_Outcomes(t *testing.T) {
@@ -290,7 +291,7 @@ func TestSend_PlainIsNeverProven(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
 	must(t, c.send(map[string]string{"a": "hello"}))
-	proven := engine.GatewayPeerID(Name, c.own)
+	proven := gateway.PeerID(Name, c.own)
 	eventually(t, func() bool { return l.Trust(proven) == engine.TrustSeen })
 	plain := newStrictPeer(t, true)
 	for _, how := range []string{"prepare-upload", "register"} {
@@ -306,7 +307,7 @@ func TestSend_PlainIsNeverProven(t *testing.T) {
 		}
 	}
 	eventually(t, func() bool {
-		p, ok := l.Peer(engine.GatewayPeerID(Name, plain.device.Key))
+		p, ok := l.Peer(gateway.PeerID(Name, plain.device.Key))
 		return ok && p.Plain && !p.Confirmed
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/gateway"
 	"multipeer/internal/connlimit"
 )
 
@@ -75,8 +76,8 @@ func addrOf(r *http.Request) netip.Addr {
 
 // device returns the sender of a request, with its description of itself. A device that uses plain HTTP proves nothing,
 // whatever certificate it has presented: anyone at its address would receive what is sent to it.
-func (s source) device(i deviceInfo) engine.Device {
-	d := engine.Device{Key: unprovenKey(s.addr), Name: i.Alias, Addr: portOf(s.addr, i.Port), Encrypted: i.encrypted()}
+func (s source) device(i deviceInfo) gateway.Device {
+	d := gateway.Device{Key: unprovenKey(s.addr), Name: i.Alias, Addr: portOf(s.addr, i.Port), Encrypted: i.encrypted()}
 	if s.fingerprint != "" && d.Encrypted { // guard: localsend-plain
 		d.Key, d.Proven = s.fingerprint, true
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/gateway"
 	"multipeer/transfer"
 )
 
@@ -17,7 +18,7 @@ import (
 type session struct {
 	id       string
 	from     source
-	device   engine.Device
+	device   gateway.Device
 	key      string // of the device
 	stalls   time.Duration
 	stranger bool // no one has accepted the device

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/gateway"
 	"multipeer/internal/connlimit"
 )
 
@@ -35,7 +36,7 @@ const (
 // sessions holds the sessions in which devices offer and send.
 type sessions struct {
 	mu      sync.Mutex
-	to      engine.GatewaySink
+	to      gateway.Sink
 	hidden  bool                // new sessions are refused
 	parsing map[string]bool     // offers of strangers that are being read, by address
 	reading map[string]bool     // offers of known devices that are being read, by key
@@ -48,14 +49,14 @@ func newSessions(stalls time.Duration) *sessions {
 	return &sessions{stalls: stalls, parsing: map[string]bool{}, reading: map[string]bool{}, byKey: map[string]*session{}}
 }
 
-func (ss *sessions) begin(to engine.GatewaySink) {
+func (ss *sessions) begin(to gateway.Sink) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	ss.to, ss.hidden = to, false
 }
 
 // sink is nil before the first run.
-func (ss *sessions) sink() engine.GatewaySink {
+func (ss *sessions) sink() gateway.Sink {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	return ss.to
@@ -138,7 +139,7 @@ func (ss *sessions) startParsing(from source, known bool) (end func(), ok bool) 
 }
 
 // add adds a session, unless the device already has one or there are too many.
-func (ss *sessions) add(s *session, o engine.DeviceOffer) bool {
+func (ss *sessions) add(s *session, o gateway.Offer) bool {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	if ss.hidden || ss.byKey[s.key] != nil || len(ss.byKey) >= maxSessions { // guard: localsend-sessions

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/transfer"
 )
 
 // TestReceive_StallingSender: an upload that brings no byte for too long ends, and so does a session without uploads.
@@ -78,7 +79,7 @@ func TestSend_StallingReceiver(t *testing.T) {
 		tr, err := l.Offer(t.Context(), l.find(t, p), file)
 		must(t, err)
 		end, err := l.ended(t, tr.ID)
-		if err != nil || end.State != engine.Failed || !errors.Is(end.Err, engine.ErrStalled) {
+		if err != nil || end.State != engine.Failed || !errors.Is(end.Err, transfer.ErrStalled) {
 			t.Errorf("%s: %+v %v", what, end, err)
 		}
 		close(goOn)

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"multipeer/engine/gateway"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,8 +21,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"multipeer/engine"
 )
 
 // strictPeer demands what LocalSend 1.18 demands of those that send to it: a certificate of the client, which it asks
@@ -31,7 +30,7 @@ type strictPeer struct {
 	t      *testing.T
 	server *httptest.Server
 	own    tls.Certificate
-	device engine.Device
+	device gateway.Device
 
 	answer func(o offer) int // what a person decides: 200, 204 or 403; nil accepts. It may wait.
 	pin    string
@@ -100,7 +99,7 @@ func newStrictPeerAt(t *testing.T, plain bool, address string) *strictPeer {
 	}
 	t.Cleanup(p.server.Close)
 	at := p.server.Listener.Addr().(*net.TCPAddr).AddrPort()
-	p.device = engine.Device{Key: fingerprintOf(own.Certificate[0]), Name: "Strict", Addr: at, Proven: true, Encrypted: true}
+	p.device = gateway.Device{Key: fingerprintOf(own.Certificate[0]), Name: "Strict", Addr: at, Proven: true, Encrypted: true}
 	if plain {
 		p.device.Key, p.device.Proven, p.device.Encrypted = unprovenKey(at.Addr()), false, false
 	}

@@ -1,24 +1,26 @@
-package engine
+// Package discovery is what an engine needs to know to find peers. Config.Discovery of package engine replaces multicast
+// DNS, which is built in, by a program's own Discovery.
+package discovery
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 
-	"multipeer/engine/internal/discovery"
+	"multipeer/engine/internal/identity"
 )
 
-// Discovery finds peers. The engine has multicast DNS built in; a program may supply its own discovery, as with
-// nearbyConnectionData of MCSession. Implementations must accept calls from any goroutine.
+// Discovery finds peers, as nearbyConnectionData of MCSession lets a program do. Implementations must accept calls from any goroutine.
 type Discovery interface {
 	// Run announces self and reports to the sink until ctx ends; then it says goodbye and returns.
 	Run(ctx context.Context, self Announcement, to Sink) error
 	// Update replaces the announcement. If it is called before Run, it is newer than the one passed to Run.
 	Update(self Announcement)
 	// Forget drops what is known about a peer, because nothing answers at its address. It must not call the sink.
-	Forget(id PeerID)
+	Forget(id identity.PeerID)
 	// Recheck queries whether a peer that does not answer is still there. If nothing comes back, Sink.Lost follows
 	// within seconds (RFC 6762 section 10.4). Recheck must not call the sink before it returns.
-	Recheck(id PeerID)
+	Recheck(id identity.PeerID)
 	// Link returns the name of the network interface through which an address is directly reachable; peers on the
 	// same one are announced to each other. Empty means none, and may be returned for all addresses. A link-local
 	// IPv6 address has its interface as the zone. It is called with the engine locked: it must not call the sink, nor
@@ -28,20 +30,26 @@ type Discovery interface {
 
 // Announcement is what an engine announces about itself.
 type Announcement struct {
-	ID        PeerID
-	Name      string // the display name, at most MaxName bytes
+	ID        identity.PeerID
+	Name      string // the display name, at most 63 bytes
 	Service   string // the service type, such as "multipeer"
 	Port      int    // the UDP port of the engine
 	Advertise bool   // let others find it
 	Browse    bool   // find others
 	// Known advertises only the ID, without the name and info, so that only peers that know the ID recognize it.
 	Known bool
-	Info  map[string]string // discovery info, valid by ValidateInfo; do not modify it
+	Info  map[string]string // discovery info, valid by engine.ValidateInfo; do not modify it
+}
+
+// Equal reports whether both announcements are equal.
+func (a Announcement) Equal(b Announcement) bool {
+	return a.ID == b.ID && a.Name == b.Name && a.Service == b.Service && a.Port == b.Port &&
+		a.Advertise == b.Advertise && a.Browse == b.Browse && a.Known == b.Known && maps.Equal(a.Info, b.Info)
 }
 
 // Hint is one peer as the network describes it. Nothing in it is verified.
 type Hint struct {
-	ID    PeerID
+	ID    identity.PeerID
 	Name  string
 	Info  map[string]string // the engine keeps it; do not modify it afterwards
 	Addrs []netip.AddrPort  // where it can be dialled, best first
@@ -56,25 +64,9 @@ type Sink interface {
 	// Found reports a peer that appeared or whose description changed.
 	Found(Hint)
 	// Lost reports a peer that said goodbye or whose records have expired.
-	Lost(PeerID)
+	Lost(identity.PeerID)
 	// NetworkChanged reports that interfaces or addresses changed, or that the machine was asleep.
 	NetworkChanged()
 	// Problem reports why discovery does not work; nil when it works again.
 	Problem(error)
 }
-
-// programDiscovery is a program's Discovery as package peers sees it.
-type programDiscovery struct{ Discovery }
-
-func (d programDiscovery) Run(ctx context.Context, self discovery.Announcement, to discovery.Sink) error {
-	return d.Discovery.Run(ctx, Announcement(self), programSink{to})
-}
-
-func (d programDiscovery) Update(self discovery.Announcement) {
-	d.Discovery.Update(Announcement(self))
-}
-
-// programSink is the engine's sink as a program's Discovery sees it.
-type programSink struct{ discovery.Sink }
-
-func (s programSink) Found(h Hint) { s.Sink.Found(discovery.Hint(h)) }

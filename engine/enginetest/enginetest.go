@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/discovery"
 
 	"github.com/quic-go/quic-go/testutils/simnet"
 )
@@ -261,8 +262,8 @@ type finder struct {
 	addr netip.AddrPort
 
 	mu     sync.Mutex
-	self   engine.Announcement
-	to     engine.Sink
+	self   discovery.Announcement
+	to     discovery.Sink
 	silent bool
 }
 
@@ -276,22 +277,22 @@ func (f *finder) silence() {
 	f.net.mu.Unlock()
 }
 
-func (f *finder) announcement() (engine.Announcement, engine.Sink) {
+func (f *finder) announcement() (discovery.Announcement, discovery.Sink) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.self, f.to
 }
 
-func (f *finder) hint() engine.Hint {
+func (f *finder) hint() discovery.Hint {
 	self, _ := f.announcement()
 	if self.Known {
-		return engine.Hint{ID: self.ID, Addrs: []netip.AddrPort{f.addr}, How: "simulation", Known: true}
+		return discovery.Hint{ID: self.ID, Addrs: []netip.AddrPort{f.addr}, How: "simulation", Known: true}
 	}
-	return engine.Hint{ID: self.ID, Name: self.Name, Info: self.Info, Addrs: []netip.AddrPort{f.addr}, How: "simulation"}
+	return discovery.Hint{ID: self.ID, Name: self.Name, Info: self.Info, Addrs: []netip.AddrPort{f.addr}, How: "simulation"}
 }
 
-// Run implements engine.Discovery.
-func (f *finder) Run(ctx context.Context, self engine.Announcement, to engine.Sink) error {
+// Run implements discovery.Discovery.
+func (f *finder) Run(ctx context.Context, self discovery.Announcement, to discovery.Sink) error {
 	f.mu.Lock()
 	f.to = to
 	if f.self.ID.IsZero() { // an Update that came first is newer
@@ -310,21 +311,21 @@ func (f *finder) Run(ctx context.Context, self engine.Announcement, to engine.Si
 	return nil
 }
 
-// Update implements engine.Discovery.
-func (f *finder) Update(self engine.Announcement) {
+// Update implements discovery.Discovery.
+func (f *finder) Update(self discovery.Announcement) {
 	f.mu.Lock()
 	f.self = self
 	f.mu.Unlock()
 	f.introduce(true)
 }
 
-// Forget implements engine.Discovery; this discovery stores nothing.
+// Forget implements discovery.Discovery; this discovery stores nothing.
 func (f *finder) Forget(engine.PeerID) {}
 
-// Link implements engine.Discovery: the whole network is one link.
+// Link implements discovery.Discovery: the whole network is one link.
 func (f *finder) Link(netip.Addr) string { return "simulation" }
 
-// Recheck implements engine.Discovery: it takes a second to notice that a peer has vanished.
+// Recheck implements discovery.Discovery: it takes a second to notice that a peer has vanished.
 func (f *finder) Recheck(id engine.PeerID) {
 	time.AfterFunc(time.Second, func() {
 		f.net.mu.Lock()

@@ -6,21 +6,21 @@ import (
 	"io"
 	"sync"
 
-	"multipeer/engine"
+	"multipeer/engine/gateway"
 	"multipeer/transfer"
 )
 
-// Gateway is a simulated engine.Gateway, for Config.Gateways. Its devices exist only as calls of the test. Its methods
+// Gateway is a simulated gateway.Gateway, for Config.Gateways. Its devices exist only as calls of the test. Its methods
 // may be called concurrently.
 type Gateway struct {
 	// Answer decides whether a device accepts what the engine offers to it; an error other than nil declines. If Answer
 	// is nil, every offer is accepted. It may block until ctx ends.
-	Answer func(ctx context.Context, to engine.Device) error
+	Answer func(ctx context.Context, to gateway.Device) error
 
 	ready chan struct{} // closed when Run has begun
 	mu    sync.Mutex
-	self  engine.GatewaySelf
-	sink  engine.GatewaySink
+	self  gateway.Self
+	sink  gateway.Sink
 	files map[string]map[string]string // what devices got, by key and path
 	texts map[string][]string
 	held  chan struct{} // closed when SendText may go on; nil means at once
@@ -35,7 +35,7 @@ func NewGateway() *Gateway {
 func (g *Gateway) Name() string { return "Simulation" }
 
 // Run serves until ctx ends.
-func (g *Gateway) Run(ctx context.Context, self engine.GatewaySelf, to engine.GatewaySink) error {
+func (g *Gateway) Run(ctx context.Context, self gateway.Self, to gateway.Sink) error {
 	g.mu.Lock()
 	g.self, g.sink = self, to
 	g.mu.Unlock()
@@ -45,21 +45,21 @@ func (g *Gateway) Run(ctx context.Context, self engine.GatewaySelf, to engine.Ga
 }
 
 // Update replaces what is announced.
-func (g *Gateway) Update(self engine.GatewaySelf) {
+func (g *Gateway) Update(self gateway.Self) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.self = self
 }
 
 // Self returns what is announced.
-func (g *Gateway) Self() engine.GatewaySelf {
+func (g *Gateway) Self() gateway.Self {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.self
 }
 
 // Sink returns the sink to which a test reports what its devices do. It blocks until Run has started.
-func (g *Gateway) Sink() engine.GatewaySink {
+func (g *Gateway) Sink() gateway.Sink {
 	<-g.ready
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -67,7 +67,7 @@ func (g *Gateway) Sink() engine.GatewaySink {
 }
 
 // Send keeps the files for Files.
-func (g *Gateway) Send(ctx context.Context, to engine.Device, out engine.Outgoing) (result transfer.Result, err error) {
+func (g *Gateway) Send(ctx context.Context, to gateway.Device, out gateway.Outgoing) (result transfer.Result, err error) {
 	if g.Answer != nil {
 		if err := g.Answer(ctx, to); err != nil {
 			return result, err
@@ -120,7 +120,7 @@ func (g *Gateway) Hold(on bool) {
 }
 
 // SendText keeps the text for Texts.
-func (g *Gateway) SendText(ctx context.Context, to engine.Device, text string) error {
+func (g *Gateway) SendText(ctx context.Context, to gateway.Device, text string) error {
 	g.mu.Lock()
 	held := g.held
 	g.mu.Unlock()

@@ -1,26 +1,29 @@
-package engine
+// Package gateway connects an engine to devices that do not speak Multipeer's protocol, such as phones with another
+// program. A Gateway in Config.Gateways of package engine finds such devices and moves files and text. Package
+// bridge/localsend is one.
+package gateway
 
 import (
 	"context"
+	"crypto/sha256"
 	"net/netip"
 
-	"multipeer/engine/internal/gateways"
+	"multipeer/engine/internal/identity"
 	"multipeer/transfer"
 )
 
-// Gateway reaches devices that do not speak Multipeer's protocol, such as phones with another program. Config.Gateways
-// lists them. The devices are peers with Peer.Via: their offers go through the same consent, limits, policy and
-// automatic acceptance, and what is offered to them is a transfer like all others. They have no session: they take
-// files, folders and text; everything else fails with ErrUnavailable. Implementations must accept calls from any
-// goroutine.
+// Gateway reaches devices of another protocol. They are peers of the engine, with Peer.Via: their offers go through the
+// same consent, limits, policy and automatic acceptance, and what is offered to them is a transfer like all others. They
+// have no session: they take files, folders and text; everything else fails with ErrUnavailable. Implementations must
+// accept calls from any goroutine. The errors named here are those of package engine.
 type Gateway interface {
 	// Name is the name of the other protocol, such as "LocalSend". It is Peer.Via of its devices.
 	Name() string
 	// Run announces self, finds devices and serves them until ctx ends. It waits for everything that it has started.
-	Run(ctx context.Context, self GatewaySelf, to GatewaySink) error
+	Run(ctx context.Context, self Self, to Sink) error
 	// Update replaces what is announced. If it is called before Run, it is newer than the one passed to Run. It is
 	// called with the engine locked: it must return at once and must not call the sink.
-	Update(self GatewaySelf)
+	Update(self Self)
 	// Send offers files to a device, waits for its answer, and sends what was accepted. It returns when the device has
 	// everything. ErrDeclined, ErrBusy and ErrLost say why it has not. When ctx ends, it cancels at the device.
 	Send(ctx context.Context, to Device, files Outgoing) (transfer.Result, error)
@@ -28,8 +31,8 @@ type Gateway interface {
 	SendText(ctx context.Context, to Device, text string) error
 }
 
-// GatewaySelf is what a gateway may announce about this device.
-type GatewaySelf struct {
+// Self is what a gateway may announce about this device.
+type Self struct {
 	Name string
 	// Visible means that strangers may see this device, and that it advertises or browses. Otherwise the gateway must be
 	// silent.
@@ -48,8 +51,8 @@ type Device struct {
 	Encrypted bool
 }
 
-// DeviceOffer is what a device wants to send.
-type DeviceOffer struct {
+// Offer is what a device wants to send.
+type Offer struct {
 	From           Device
 	Names          []string // top-level names, at least one; those after the first 20 are not shown
 	Items          int64    // the number of top-level names
@@ -65,8 +68,8 @@ type Outgoing struct {
 	OnProgress func(transfer.Progress) // to be called with the progress
 }
 
-// GatewaySink receives what a Gateway finds. Its methods may be called from any goroutine.
-type GatewaySink interface {
+// Sink receives what a Gateway finds. Its methods may be called from any goroutine.
+type Sink interface {
 	// Found reports a device that appeared or whose description changed. Only a device that was found can offer, and be
 	// sent to; the gateway reports each change of a device in order, with Lost at the end.
 	Found(Device)
@@ -80,45 +83,15 @@ type GatewaySink interface {
 	// reason why nothing, or not everything, was received: ErrDeclined, ErrBlocked, ErrTimeout, ErrBusy if too much is
 	// asked or the device was not found, ErrUnavailable if no one is there to ask, ErrCancelled, or the error of take or
 	// of the disk. The end of ctx withdraws the offer.
-	Receive(ctx context.Context, o DeviceOffer, take func(ctx context.Context, in *transfer.Intake) error) error
+	Receive(ctx context.Context, o Offer, take func(ctx context.Context, in *transfer.Intake) error) error
 	// ReceiveText delivers text of at most 32 KiB as a message: a JSON object with the member text. ErrDeclined means
 	// that the device is a stranger, whose text can be offered as a file. ErrBusy and ErrUnavailable mean that no one
 	// reads messages.
 	ReceiveText(from Device, text string) error
 }
 
-// GatewayPeerID returns the ID of the peer that a device is: of a gateway with a name, and with Device.Key.
-func GatewayPeerID(gateway, key string) PeerID { return gateways.IDOf(gateway, key) }
-
-// programGateway is a program's Gateway as package gateways sees it.
-type programGateway struct{ Gateway }
-
-func (g programGateway) Run(ctx context.Context, self gateways.Self, to gateways.Sink) error {
-	return g.Gateway.Run(ctx, GatewaySelf(self), gatewaySink{to})
-}
-
-func (g programGateway) Update(self gateways.Self) { g.Gateway.Update(GatewaySelf(self)) }
-
-func (g programGateway) Send(ctx context.Context, to gateways.Device, files gateways.Outgoing) (transfer.Result, error) {
-	return g.Gateway.Send(ctx, Device(to), Outgoing(files))
-}
-
-func (g programGateway) SendText(ctx context.Context, to gateways.Device, text string) error {
-	return g.Gateway.SendText(ctx, Device(to), text)
-}
-
-// gatewaySink is the engine's sink as a program's Gateway sees it.
-type gatewaySink struct{ gateways.Sink }
-
-func (s gatewaySink) Found(d Device) { s.Sink.Found(gateways.Device(d)) }
-
-func (s gatewaySink) Receive(ctx context.Context, o DeviceOffer, take func(ctx context.Context, in *transfer.Intake) error) error {
-	return s.Sink.Receive(ctx, gateways.Offer{
-		From: gateways.Device(o.From), Names: o.Names, Items: o.Items, Files: o.Files, Folders: o.Folders, Bytes: o.Bytes,
-		Note: o.Note,
-	}, take)
-}
-
-func (s gatewaySink) ReceiveText(from Device, text string) error {
-	return s.Sink.ReceiveText(gateways.Device(from), text)
+// PeerID returns the ID of a device: name is that of its gateway, key is Device.Key. It can equal no peer's, which is
+// the digest of a public key.
+func PeerID(name, key string) identity.PeerID {
+	return identity.PeerID(sha256.Sum256([]byte("multipeer gateway\x00" + name + "\x00" + key)))
 }

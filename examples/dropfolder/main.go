@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/transfer"
 )
 
 // pause is the interval at which the folder is scanned.
@@ -143,7 +144,7 @@ func (f *folder) accept(o *engine.Offer) {
 		f.received[name] = true
 	}
 	f.mu.Unlock()
-	if err := o.Accept(engine.AcceptOptions{Dir: f.dir, Existing: engine.SkipIdentical, Policy: true}); err != nil {
+	if err := o.Accept(engine.AcceptOptions{Dir: f.dir, Existing: transfer.SkipIdentical, Policy: true}); err != nil {
 		fmt.Printf("%s: %v\n", strings.Join(o.Transfer.Names, ", "), err)
 	}
 }

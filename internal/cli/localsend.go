@@ -11,6 +11,7 @@ import (
 
 	"multipeer/bridge/localsend"
 	"multipeer/engine"
+	"multipeer/engine/gateway"
 )
 
 // localSendPrefix begins the address of a device with LocalSend.
@@ -71,7 +72,7 @@ func (p *program) findLocalSend(ctx context.Context, e *engine.Engine, who strin
 			return engine.Peer{}, exit(exitFailed, fmt.Errorf("%w; nothing was sent. If this is the right device, forget the other one: multipeer-cli trust %s unknown", err, another.Before))
 		}
 		if err == nil {
-			if peer, ok := e.Peer(engine.GatewayPeerID(localsend.Name, key)); ok {
+			if peer, ok := e.Peer(gateway.PeerID(localsend.Name, key)); ok {
 				return peer, nil
 			}
 		}

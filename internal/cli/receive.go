@@ -12,6 +12,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/chatlog"
+	"multipeer/transfer"
 
 	"github.com/spf13/cobra"
 )
@@ -75,14 +76,14 @@ const (
 	reserveUsage  = "bytes to leave free on the disk; 0 for the larger of 1 GiB and 5% of the disk, -1 for none"
 )
 
-func parseExisting(s string) (engine.Existing, error) {
+func parseExisting(s string) (transfer.Existing, error) {
 	switch s {
 	case "keep":
-		return engine.KeepBoth, nil
+		return transfer.KeepBoth, nil
 	case "skip":
-		return engine.SkipIdentical, nil
+		return transfer.SkipIdentical, nil
 	case "replace":
-		return engine.Replace, nil
+		return transfer.Replace, nil
 	}
 	return 0, exit(exitUsage, fmt.Errorf("--existing %q: must be keep, skip or replace", s))
 }
@@ -96,7 +97,7 @@ func (p *program) folder(into string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("--into: %w", err)
 	}
-	if err := engine.CheckFolder(dir); err != nil {
+	if err := transfer.CheckFolder(dir); err != nil {
 		return "", fmt.Errorf("--into: %w; choose a folder that you may write to", err)
 	}
 	return dir, nil

@@ -13,6 +13,7 @@ import (
 	"multipeer/engine"
 	"multipeer/internal/chatlog"
 	"multipeer/internal/history"
+	"multipeer/transfer"
 )
 
 func stranger() (id engine.PeerID) {
@@ -142,7 +143,7 @@ func TestServe_PacesAKnownPeer(t *testing.T) {
 			r.noteAbout(ben, "declined %s", what(o))
 			for _, state := range []engine.TransferState{engine.Moving, engine.Stalled, engine.Moving, engine.Delivered} {
 				o.State, o.Started, o.Ended, o.Renamed = state, time.Now(), time.Now(), 1
-				o.Notes = []engine.Note{{Path: "a", Saved: "b"}}
+				o.Notes = []transfer.Note{{Path: "a", Saved: "b"}}
 				_, _ = r.transfer(o)
 			}
 			time.Sleep(10 * time.Millisecond)

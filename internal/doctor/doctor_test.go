@@ -8,22 +8,23 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/discovery"
 	"multipeer/engine/enginetest"
 )
 
 // byHand is a discovery that reports what the test chooses.
-type byHand struct{ sink chan engine.Sink }
+type byHand struct{ sink chan discovery.Sink }
 
-func (d byHand) Run(ctx context.Context, _ engine.Announcement, to engine.Sink) error {
+func (d byHand) Run(ctx context.Context, _ discovery.Announcement, to discovery.Sink) error {
 	d.sink <- to
 	<-ctx.Done()
 	return nil
 }
 
-func (byHand) Update(engine.Announcement) {}
-func (byHand) Forget(engine.PeerID)       {}
-func (byHand) Recheck(engine.PeerID)      {}
-func (byHand) Link(netip.Addr) string     { return "" }
+func (byHand) Update(discovery.Announcement) {}
+func (byHand) Forget(engine.PeerID)          {}
+func (byHand) Recheck(engine.PeerID)         {}
+func (byHand) Link(netip.Addr) string        { return "" }
 
 // TestDoctor_HiddenDeviceStaysHidden: to examine the network, a device does not show itself to strangers that its user
 // hides it from. Otherwise it dials what it has found.
@@ -31,10 +32,10 @@ func TestDoctor_HiddenDeviceStaysHidden(t *testing.T) {
 	for visible, shown := range map[engine.Visibility]bool{engine.VisibleToAll: true, engine.VisibleToKnown: false, engine.VisibleToNobody: false} {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, time.Millisecond)
-			found := byHand{make(chan engine.Sink, 1)}
+			found := byHand{make(chan discovery.Sink, 1)}
 			alice := net.Start(engine.Config{Name: "Alice", Visible: visible, Discovery: found})
 			stranger := net.Start(engine.Config{Name: "stranger", Blind: true})
-			(<-found.sink).Found(engine.Hint{ID: stranger.Self().ID, Addrs: []netip.AddrPort{stranger.Addr}, How: "test"})
+			(<-found.sink).Found(discovery.Hint{ID: stranger.Self().ID, Addrs: []netip.AddrPort{stranger.Addr}, How: "test"})
 			d := &doctor{alice.Engine, func(Finding) {}}
 			d.dialFound(t.Context())
 			time.Sleep(time.Minute)

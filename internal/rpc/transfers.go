@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"multipeer/engine"
+	"multipeer/transfer"
 )
 
 type (
@@ -75,7 +76,7 @@ func handleOffers(s *session, _ context.Context, _ none) (none, error) {
 	})
 }
 
-var existing = map[string]engine.Existing{"": engine.KeepBoth, "keep": engine.KeepBoth, "skip": engine.SkipIdentical, "replace": engine.Replace}
+var existing = map[string]transfer.Existing{"": transfer.KeepBoth, "keep": transfer.KeepBoth, "skip": transfer.SkipIdentical, "replace": transfer.Replace}
 
 func acceptOffer(s *session, _ context.Context, p acceptParams) (none, error) {
 	policy, known := existing[p.Existing]

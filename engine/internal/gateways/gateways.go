@@ -5,79 +5,24 @@ package gateways
 
 import (
 	"context"
-	"crypto/sha256"
 	"log/slog"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
+	"multipeer/engine/gateway"
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/tasks"
 	"multipeer/engine/internal/wire"
-	"multipeer/transfer"
 )
-
-// The types below are documented in package engine, which converts them.
-
-// Gateway is engine.Gateway.
-type Gateway interface {
-	Name() string
-	Run(ctx context.Context, self Self, to Sink) error
-	Update(self Self)
-	Send(ctx context.Context, to Device, files Outgoing) (transfer.Result, error)
-	SendText(ctx context.Context, to Device, text string) error
-}
-
-// Sink is engine.GatewaySink.
-type Sink interface {
-	Found(d Device)
-	Lost(key string)
-	Knows(key string) bool
-	Receive(ctx context.Context, o Offer, take func(ctx context.Context, in *transfer.Intake) error) error
-	ReceiveText(from Device, text string) error
-}
-
-// Self is engine.GatewaySelf.
-type Self struct {
-	Name    string
-	Visible bool
-}
-
-// Device is engine.Device.
-type Device struct {
-	Key       string
-	Name      string
-	Addr      netip.AddrPort
-	Proven    bool
-	Encrypted bool
-}
-
-// Offer is engine.DeviceOffer.
-type Offer struct {
-	From    Device
-	Names   []string
-	Items   int64
-	Files   int64
-	Folders int64
-	Bytes   int64
-	Note    string
-}
-
-// Outgoing is engine.Outgoing.
-type Outgoing struct {
-	Listing    *transfer.Listing
-	Accepted   func()
-	OnProgress func(transfer.Progress)
-}
 
 // Peer is the view of a device.
 type Peer struct {
 	ID        identity.PeerID
 	Via       string
-	Device    Device // its name is safe to display
+	Device    gateway.Device // its name is safe to display
 	Trust     identity.Trust
 	LooksLike identity.PeerID
 	Auto      identity.Auto
@@ -109,7 +54,7 @@ const (
 // Config is what a Manager needs.
 type Config struct {
 	Host     Host
-	Gateways []Gateway
+	Gateways []gateway.Gateway
 	Profile  *identity.Profile
 	Tasks    *tasks.Group
 	Log      *slog.Logger
@@ -118,7 +63,7 @@ type Config struct {
 // Manager holds the devices of all gateways. Its methods may be called concurrently.
 type Manager struct {
 	host     Host
-	gateways []Gateway
+	gateways []gateway.Gateway
 	profile  *identity.Profile
 	tasks    *tasks.Group
 	log      *slog.Logger
@@ -127,14 +72,14 @@ type Manager struct {
 	publishing sync.Mutex
 
 	mu      sync.Mutex // guards what follows; a leaf
-	self    Self
+	self    gateway.Self
 	devices map[identity.PeerID]*Link
 
 	count atomic.Int32 // how many devices there are
 }
 
 // New returns a manager without devices.
-func New(c Config, self Self) *Manager {
+func New(c Config, self gateway.Self) *Manager {
 	return &Manager{
 		host: c.Host, gateways: c.Gateways, profile: c.Profile, tasks: c.Tasks, log: c.Log, self: self,
 		devices: map[identity.PeerID]*Link{},
@@ -163,7 +108,7 @@ func (m *Manager) Run(ctx context.Context) {
 }
 
 // Update passes on what the gateways announce.
-func (m *Manager) Update(self Self) {
+func (m *Manager) Update(self gateway.Self) {
 	m.mu.Lock()
 	changed := m.self != self
 	m.self = self
@@ -261,9 +206,9 @@ func (m *Manager) view(l *Link) Peer {
 }
 
 // found adds a device, or updates it. It returns nil if there are too many.
-func (m *Manager) found(g Gateway, d Device) *Link {
+func (m *Manager) found(g gateway.Gateway, d gateway.Device) *Link {
 	d.Name = shortName(d.Name)
-	id := IDOf(g.Name(), d.Key)
+	id := gateway.PeerID(g.Name(), d.Key)
 	m.publishing.Lock()
 	defer m.publishing.Unlock()
 	m.mu.Lock()
@@ -290,8 +235,8 @@ func (m *Manager) found(g Gateway, d Device) *Link {
 }
 
 // lost removes a device.
-func (m *Manager) lost(g Gateway, key string) {
-	id := IDOf(g.Name(), key)
+func (m *Manager) lost(g gateway.Gateway, key string) {
+	id := gateway.PeerID(g.Name(), key)
 	m.publishing.Lock()
 	m.mu.Lock()
 	l := m.devices[id]
@@ -306,11 +251,6 @@ func (m *Manager) lost(g Gateway, key string) {
 	if l != nil {
 		m.host.LinkDown(l)
 	}
-}
-
-// IDOf returns the ID of a device. It can equal no peer's, which is the digest of a public key.
-func IDOf(gateway, key string) identity.PeerID {
-	return identity.PeerID(sha256.Sum256([]byte("multipeer gateway\x00" + gateway + "\x00" + key)))
 }
 
 // shortName cuts a name to the length that our own peers may have.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"multipeer/engine/gateway"
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
@@ -20,13 +21,13 @@ const maxTexts = 16
 // Link is what carries offers to a device and from it, as package transfers sees it.
 type Link struct {
 	m       *Manager
-	gateway Gateway
+	gateway gateway.Gateway
 	id      identity.PeerID
 	done    chan struct{} // closed when the device is gone
 	texts   chan struct{} // holds one value while text is being sent
 
 	mu      sync.Mutex // guards what follows; a leaf
-	device  Device
+	device  gateway.Device
 	offers  map[string]*incoming // those that the device waits for
 	waiting int                  // pieces of text that are being sent or wait for that
 }
@@ -49,14 +50,14 @@ func (l *Link) Via() string { return l.gateway.Name() }
 // Proven reports whether the device has proven its key.
 func (l *Link) Proven() bool { return l.current().Proven }
 
-func (l *Link) current() Device {
+func (l *Link) current() gateway.Device {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.device
 }
 
 // update replaces the description of the device, and reports whether it has changed.
-func (l *Link) update(d Device) bool {
+func (l *Link) update(d gateway.Device) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	changed := l.device != d
@@ -126,7 +127,7 @@ func (l *Link) Receive(ctx context.Context, id string, in *transfer.Intake) erro
 
 // Deliver has the gateway offer and send what is listed.
 func (l *Link) Deliver(ctx context.Context, listing *transfer.Listing, accepted func(), onProgress func(transfer.Progress)) (transfer.Result, error) {
-	return l.gateway.Send(ctx, l.current(), Outgoing{Listing: listing, Accepted: accepted, OnProgress: onProgress})
+	return l.gateway.Send(ctx, l.current(), gateway.Outgoing{Listing: listing, Accepted: accepted, OnProgress: onProgress})
 }
 
 // SendText sends the text of a message, one at a time. A message without one is refused.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"multipeer/engine/gateway"
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/wire"
 	"multipeer/transfer"
@@ -16,19 +17,19 @@ const maxText = 32 << 10
 // sink is what a gateway reports to.
 type sink struct {
 	m *Manager
-	g Gateway
+	g gateway.Gateway
 }
 
-func (s sink) Found(d Device) { s.m.found(s.g, d) }
+func (s sink) Found(d gateway.Device) { s.m.found(s.g, d) }
 
 func (s sink) Lost(key string) { s.m.lost(s.g, key) }
 
-func (s sink) Knows(key string) bool { return s.m.profile.Knows(IDOf(s.g.Name(), key)) }
+func (s sink) Knows(key string) bool { return s.m.profile.Knows(gateway.PeerID(s.g.Name(), key)) }
 
 // admit returns the link to a device that wants something, unless the user has blocked it. Only Found adds a device: one
 // that the gateway does not count would never leave.
-func (s sink) admit(d Device) (*Link, error) {
-	id := IDOf(s.g.Name(), d.Key)
+func (s sink) admit(d gateway.Device) (*Link, error) {
+	id := gateway.PeerID(s.g.Name(), d.Key)
 	if s.m.profile.Peer(id).Trust == identity.Blocked { // guard: gateway-blocked
 		return nil, wire.ErrBlocked
 	}
@@ -39,7 +40,7 @@ func (s sink) admit(d Device) (*Link, error) {
 	return l, nil
 }
 
-func (s sink) Receive(ctx context.Context, o Offer, take func(ctx context.Context, in *transfer.Intake) error) error {
+func (s sink) Receive(ctx context.Context, o gateway.Offer, take func(ctx context.Context, in *transfer.Intake) error) error {
 	l, err := s.admit(o.From)
 	if err != nil {
 		return err
@@ -75,7 +76,7 @@ func (s sink) Receive(ctx context.Context, o Offer, take func(ctx context.Contex
 	return s.m.host.Wait(context.WithoutCancel(ctx), id)
 }
 
-func (s sink) ReceiveText(from Device, text string) error {
+func (s sink) ReceiveText(from gateway.Device, text string) error {
 	switch {
 	case !utf8.ValidString(text) || text == "":
 		return fmt.Errorf("text: %w: it is not UTF-8, or empty", wire.ErrInvalid)

@@ -1,4 +1,4 @@
-// Package discovery finds peers on the local network and makes this device discoverable, by multicast DNS service
+// Package mdns finds peers on the local network and makes this device discoverable, by multicast DNS service
 // discovery (RFC 6762, RFC 6763). It reports hints. Anyone on the network can forge one, so a hint only says where to
 // dial; the handshake identifies the peer, and the connection shows whether the peer is still there.
 //
@@ -6,68 +6,24 @@
 // and no changes, keeps no cache and sends no known answers, and its responder answers everything, from anywhere and
 // without a rate limit. So this package adds a listener, a querier, a table with expiry and caps, a rate-limited
 // responder, and a watcher of the network interfaces.
-package discovery
+package mdns
 
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
+	"multipeer/engine/discovery"
 	"multipeer/engine/internal/identity"
 
 	"github.com/libp2p/zeroconf/v2"
 )
 
-// Announcement is what we announce about ourselves.
-type Announcement struct {
-	ID        identity.PeerID
-	Name      string // display name, at most 63 bytes
-	Service   string // bare service type, such as "multipeer"
-	Port      int    // UDP port of the endpoint
-	Advertise bool   // let others find us
-	Browse    bool   // find others
-	// Known advertises only the ID, for peers that know it: without name and info.
-	Known bool
-	// Info is the program's discovery info, valid by wire.ValidateInfo. It must not be modified afterwards.
-	Info map[string]string
-}
-
-// Equal reports whether both announcements are equal.
-func (a Announcement) Equal(b Announcement) bool {
-	return a.ID == b.ID && a.Name == b.Name && a.Service == b.Service && a.Port == b.Port &&
-		a.Advertise == b.Advertise && a.Browse == b.Browse && a.Known == b.Known && maps.Equal(a.Info, b.Info)
-}
-
-// Hint is one peer as the network describes it. Nothing in it is verified.
-type Hint struct {
-	ID    identity.PeerID
-	Name  string
-	Info  map[string]string // must not be modified
-	Addrs []netip.AddrPort  // IPv4 first
-	How   string            // how it was found, for display: "mDNS"
-	Known bool              // it wants to be visible only to peers that know its ID
-	// Multicast reports that it was received by multicast, and not only in an answer to this device alone.
-	Multicast bool
-}
-
-// Sink receives the events of an MDNS. Its methods are called from the MDNS's goroutines and may block briefly.
-type Sink interface {
-	// Found reports a peer that appeared or whose description changed.
-	Found(Hint)
-	// Lost reports a peer that said goodbye, or that was not heard from for its time to live.
-	Lost(identity.PeerID)
-	// NetworkChanged reports that interfaces or addresses changed, or that the machine was asleep.
-	NetworkChanged()
-	// Problem reports why discovery does not work; nil when it works again.
-	Problem(error)
-}
-
-// Config configures how an MDNS looks for peers.
+// Config configures how a Finder looks for peers.
 type Config struct {
 	// Interfaces names the network interfaces to use. Empty means every one that is up and supports multicast, and
 	// the loopback interface if there is no other.
@@ -88,43 +44,43 @@ const (
 	debounce      = 400 * time.Millisecond
 )
 
-// MDNS is discovery by multicast DNS. Its methods may be called concurrently.
-type MDNS struct {
+// Finder is discovery by multicast DNS. Its methods may be called concurrently.
+type Finder struct {
 	cfg  Config
 	kick chan struct{}
 	ask  chan struct{} // signals that a peer is in doubt
 	due  chan struct{} // signals that the responder has something to send
 
 	mu    sync.Mutex
-	self  Announcement
+	self  discovery.Announcement
 	table *table
 	ifs   []iface
 	own   *responder
 }
 
-// New returns a stopped MDNS.
-func New(cfg Config) *MDNS {
+// New returns a stopped Finder.
+func New(cfg Config) *Finder {
 	if cfg.Known == nil {
 		cfg.Known = func(identity.PeerID) bool { return false }
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &MDNS{
+	return &Finder{
 		cfg: cfg, kick: make(chan struct{}, 1), ask: make(chan struct{}, 1), due: make(chan struct{}, 1),
 		table: newTable(), own: newResponder(cfg.Log),
 	}
 }
 
 // Update changes what is announced and whether others are looked for.
-func (m *MDNS) Update(self Announcement) {
+func (m *Finder) Update(self discovery.Announcement) {
 	m.mu.Lock()
 	m.self = self
 	m.mu.Unlock()
 	m.poke()
 }
 
-func (m *MDNS) poke() {
+func (m *Finder) poke() {
 	select {
 	case m.kick <- struct{}{}:
 	default:
@@ -133,14 +89,14 @@ func (m *MDNS) poke() {
 
 // Forget drops what is known about id, because nothing answers at its address. It is found again by a packet that
 // arrives at least one second from now.
-func (m *MDNS) Forget(id identity.PeerID) {
+func (m *Finder) Forget(id identity.PeerID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.table.forget(id, time.Now())
 }
 
 // Recheck queries again for a peer that does not answer, and drops it if it is not heard from (RFC 6762 section 10.4).
-func (m *MDNS) Recheck(id identity.PeerID) {
+func (m *Finder) Recheck(id identity.PeerID) {
 	m.mu.Lock()
 	m.table.doubt(id, time.Now())
 	m.mu.Unlock()
@@ -151,7 +107,7 @@ func (m *MDNS) Recheck(id identity.PeerID) {
 }
 
 // Link returns the interface whose network an address is on, or "".
-func (m *MDNS) Link(a netip.Addr) string {
+func (m *Finder) Link(a netip.Addr) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return linkOf(m.ifs, a)
@@ -159,7 +115,7 @@ func (m *MDNS) Link(a netip.Addr) string {
 
 // Run announces and browses until ctx ends, then says goodbye. It also starts without a network, and continues when
 // one appears.
-func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
+func (m *Finder) Run(ctx context.Context, self discovery.Announcement, sink discovery.Sink) error {
 	m.mu.Lock()
 	if m.self.ID.IsZero() { // an earlier Update is newer
 		m.self = self
@@ -285,7 +241,7 @@ func (m *MDNS) Run(ctx context.Context, self Announcement, sink Sink) error {
 }
 
 // sendDue sends what the responder has due.
-func (m *MDNS) sendDue(l *listener, next *time.Timer) {
+func (m *Finder) sendDue(l *listener, next *time.Timer) {
 	now := time.Now()
 	m.mu.Lock()
 	out, again := m.own.due(now)
@@ -299,7 +255,7 @@ func (m *MDNS) sendDue(l *listener, next *time.Timer) {
 }
 
 // takeLeave says goodbye on all links.
-func (m *MDNS) takeLeave(l *listener) {
+func (m *Finder) takeLeave(l *listener) {
 	m.mu.Lock()
 	byes := m.own.close()
 	m.mu.Unlock()
@@ -333,7 +289,7 @@ func linkFor(ifs []iface, p packet) (iface, bool) {
 }
 
 // receive processes one packet from the listener.
-func (m *MDNS) receive(p packet, sink Sink) {
+func (m *Finder) receive(p packet, sink discovery.Sink) {
 	m.mu.Lock()
 	f, ok := linkFor(m.ifs, p)
 	if !ok {
@@ -369,14 +325,14 @@ func (m *MDNS) receive(p packet, sink Sink) {
 }
 
 // hear processes an entry of the library. The library does not report the link, so it may be any of them.
-func (m *MDNS) hear(e *zeroconf.ServiceEntry, service string, sink Sink) {
+func (m *Finder) hear(e *zeroconf.ServiceEntry, service string, sink discovery.Sink) {
 	now := time.Now()
 	m.mu.Lock()
 	if !m.self.Browse { // the library browses for some seconds more
 		m.mu.Unlock()
 		return
 	}
-	var found []Hint
+	var found []discovery.Hint
 	for _, f := range m.ifs {
 		s, ok := sightingOn(e, service, f, now)
 		if !ok || service != m.self.Service {
@@ -396,11 +352,11 @@ func (m *MDNS) hear(e *zeroconf.ServiceEntry, service string, sink Sink) {
 }
 
 // seeLocked records sightings and returns the hints that are new.
-func (m *MDNS) seeLocked(all []sighting, from netip.Addr, now time.Time) (found []Hint) {
+func (m *Finder) seeLocked(all []sighting, from netip.Addr, now time.Time) (found []discovery.Hint) {
 	for _, s := range all {
 		if s.id == m.self.ID {
 			if s.ttl > 0 && !isOwn(from) { // another device has our identity, or claims it
-				found = append(found, Hint{ID: s.id, Addrs: s.addrs, How: "mDNS"})
+				found = append(found, discovery.Hint{ID: s.id, Addrs: s.addrs, How: "mDNS"})
 			}
 			continue
 		}
@@ -470,7 +426,7 @@ func (b *browsing) stop() {
 
 // problemReporter reports each problem once, and once when it is over.
 type problemReporter struct {
-	sink Sink
+	sink discovery.Sink
 	last string
 }
 

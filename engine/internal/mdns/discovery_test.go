@@ -1,4 +1,4 @@
-package discovery
+package mdns
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"multipeer/engine/discovery"
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/wire"
 
@@ -47,7 +48,7 @@ func answer(t testing.TB, id identity.PeerID, instance string, port uint16, ttl 
 	}
 	_ = b.PTRResource(h(service), dnsmessage.PTRResource{PTR: name(inst)})
 	_ = b.SRVResource(h(inst), dnsmessage.SRVResource{Port: port, Target: name(host)})
-	_ = b.TXTResource(h(inst), dnsmessage.TXTResource{TXT: text(Announcement{ID: id, Name: "Anna"})})
+	_ = b.TXTResource(h(inst), dnsmessage.TXTResource{TXT: text(discovery.Announcement{ID: id, Name: "Anna"})})
 	for _, a := range addrs {
 		_ = b.AResource(h(host), dnsmessage.AResource{A: netip.MustParseAddr(a).As4()})
 	}
@@ -129,7 +130,7 @@ func TestInfo_ArrivesUnchanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := "Anna's \\ \u65e5"
-	self := Announcement{ID: id, Name: name, Service: "multipeer", Port: 17717, Info: want, Advertise: true}
+	self := discovery.Announcement{ID: id, Name: name, Service: "multipeer", Port: 17717, Info: want, Advertise: true}
 	n, err := namesOf(self)
 	if err != nil {
 		t.Fatal(err)
@@ -319,16 +320,16 @@ func TestTable_FirstMulticastIsReported(t *testing.T) {
 // collect is a sink that records its calls.
 type collect struct {
 	mu    sync.Mutex
-	found map[identity.PeerID]Hint
+	found map[identity.PeerID]discovery.Hint
 	lost  map[identity.PeerID]bool
 	news  chan struct{}
 }
 
 func newCollect() *collect {
-	return &collect{found: map[identity.PeerID]Hint{}, lost: map[identity.PeerID]bool{}, news: make(chan struct{}, 1000)}
+	return &collect{found: map[identity.PeerID]discovery.Hint{}, lost: map[identity.PeerID]bool{}, news: make(chan struct{}, 1000)}
 }
 
-func (c *collect) Found(h Hint) {
+func (c *collect) Found(h discovery.Hint) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.found[h.ID] = h
@@ -391,8 +392,8 @@ func TestDiscovery_TwoInstancesOnLoopback(t *testing.T) {
 	cfg := Config{Interfaces: []string{lo}, Log: slog.New(slog.DiscardHandler)}
 	service := fmt.Sprintf("t%d", time.Now().UnixNano()%1e9)
 	a, b := New(cfg), New(cfg)
-	selfA := Announcement{ID: newID(t), Name: "Zoë's \\ \"Mac\".local", Service: service, Port: 20001, Advertise: true, Browse: true}
-	selfB := Announcement{ID: newID(t), Name: "Ben", Service: service, Port: 20002, Advertise: true, Browse: true}
+	selfA := discovery.Announcement{ID: newID(t), Name: "Zoë's \\ \"Mac\".local", Service: service, Port: 20001, Advertise: true, Browse: true}
+	selfB := discovery.Announcement{ID: newID(t), Name: "Ben", Service: service, Port: 20002, Advertise: true, Browse: true}
 	sinkA, sinkB := newCollect(), newCollect()
 	ctx, cancel := context.WithCancel(t.Context())
 	ctxB, cancelB := context.WithCancel(ctx)
@@ -452,7 +453,7 @@ func TestPacket_OnlyTheFirstRecordsAreRead(t *testing.T) {
 	inst := dnsmessage.MustNewName(id.Instance() + "._multipeer._udp.local.")
 	host := dnsmessage.MustNewName("h.local.")
 	_ = b.SRVResource(dnsmessage.ResourceHeader{Name: inst, Class: dnsmessage.ClassINET, TTL: 120}, dnsmessage.SRVResource{Port: 17717, Target: host})
-	_ = b.TXTResource(dnsmessage.ResourceHeader{Name: inst, Class: dnsmessage.ClassINET, TTL: 120}, dnsmessage.TXTResource{TXT: text(Announcement{ID: id, Name: "Anna"})})
+	_ = b.TXTResource(dnsmessage.ResourceHeader{Name: inst, Class: dnsmessage.ClassINET, TTL: 120}, dnsmessage.TXTResource{TXT: text(discovery.Announcement{ID: id, Name: "Anna"})})
 	_ = b.AResource(dnsmessage.ResourceHeader{Name: host, Class: dnsmessage.ClassINET, TTL: 120}, dnsmessage.AResource{A: [4]byte{192, 0, 2, 9}})
 	raw, err := b.Finish()
 	if err != nil {
@@ -544,7 +545,7 @@ func TestPacket_MustComeFromTheLink(t *testing.T) {
 		"IPv6, nothing is known but a bad zone": {packet{from: netip.MustParseAddrPort("[fe80::9%eth8]:5353")}, false},
 	} {
 		m, sink := New(Config{}), newCollect()
-		m.ifs, m.self = []iface{testLink()}, Announcement{Service: "multipeer", Browse: true}
+		m.ifs, m.self = []iface{testLink()}, discovery.Announcement{Service: "multipeer", Browse: true}
 		c.p.data = raw
 		m.receive(c.p, sink)
 		h, ok := sink.found[id]

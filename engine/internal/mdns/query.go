@@ -1,4 +1,4 @@
-package discovery
+package mdns
 
 import (
 	"math/rand/v2"
@@ -37,7 +37,7 @@ func (q *querier) advance() {
 }
 
 // query sends the next query of the schedule on every interface.
-func (m *MDNS) query(l *listener, q *querier) {
+func (m *Finder) query(l *listener, q *querier) {
 	step, alone := q.step, q.alone
 	q.alone = false
 	q.advance()

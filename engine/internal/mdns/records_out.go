@@ -1,8 +1,9 @@
-package discovery
+package mdns
 
 import (
 	"encoding/binary"
 	"maps"
+	"multipeer/engine/discovery"
 	"net/netip"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ func serviceName(service string) string { return "_" + service + "._udp" }
 
 // text returns the TXT record: schema, full ID, name, and the program's discovery info. Keys with an underscore are
 // ours.
-func text(self Announcement) []string {
+func text(self discovery.Announcement) []string {
 	if self.Known {
 		return []string{"_v=1", "_id=" + self.ID.String(), "_k=1"}
 	}
@@ -63,7 +64,7 @@ type names struct {
 	types, service, instance, host dnsmessage.Name
 }
 
-func namesOf(self Announcement) (n names, err error) {
+func namesOf(self discovery.Announcement) (n names, err error) {
 	service, instance := serviceName(self.Service)+".local.", self.ID.Instance()
 	for _, name := range []struct {
 		to   *dnsmessage.Name
@@ -170,7 +171,7 @@ func (n names) read(data []byte) (request, bool) {
 // own is what we announce on one link.
 type own struct {
 	names
-	self  Announcement
+	self  discovery.Announcement
 	addrs []netip.Addr
 }
 

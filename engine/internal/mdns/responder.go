@@ -1,10 +1,11 @@
-package discovery
+package mdns
 
 import (
 	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"multipeer/engine/discovery"
 	"net/netip"
 	"slices"
 	"time"
@@ -72,7 +73,7 @@ type replying struct {
 // now. Its owner holds a lock around each call.
 type responder struct {
 	log     *slog.Logger
-	self    Announcement
+	self    discovery.Announcement
 	names   names
 	links   map[int]*link // by interface index
 	replies []replying
@@ -85,7 +86,7 @@ func newResponder(log *slog.Logger) *responder {
 
 // reconcile makes the responder announce self on each of ifs, and returns goodbyes for what is no longer announced.
 // Changed records are announced again and replace the earlier ones.
-func (r *responder) reconcile(self Announcement, ifs []iface, now time.Time) ([]outgoing, error) {
+func (r *responder) reconcile(self discovery.Announcement, ifs []iface, now time.Time) ([]outgoing, error) {
 	var bye []outgoing
 	if !self.Advertise {
 		bye = r.close()

@@ -1,4 +1,4 @@
-package discovery
+package mdns
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"multipeer/engine/discovery"
 	"multipeer/engine/internal/identity"
 
 	"github.com/miekg/dns"
@@ -49,8 +50,8 @@ func newTestResponder(t *testing.T, prefixes ...string) *testResponder {
 	return r
 }
 
-func (r *testResponder) announcement() Announcement {
-	return Announcement{ID: r.id, Name: "Anna", Service: "multipeer", Port: 17717, Advertise: true}
+func (r *testResponder) announcement() discovery.Announcement {
+	return discovery.Announcement{ID: r.id, Name: "Anna", Service: "multipeer", Port: 17717, Advertise: true}
 }
 
 func (r *testResponder) instance() string { return r.id.Instance() + "." + serviceText }
@@ -292,7 +293,7 @@ func TestResponder_KnownAnswersAreNotRepeated(t *testing.T) {
 func TestResponder_ProbesAnnouncesAndSaysGoodbye(t *testing.T) {
 	r := newResponder(slog.New(slog.DiscardHandler))
 	id, now := newID(t), time.Unix(1e9, 0)
-	self := Announcement{ID: id, Name: "Anna", Service: "multipeer", Port: 17717, Advertise: true}
+	self := discovery.Announcement{ID: id, Name: "Anna", Service: "multipeer", Port: 17717, Advertise: true}
 	link := testLink()
 	link.prefixes = append(link.prefixes, netip.MustParsePrefix("fe80::1/64"))
 	run := func() (out []outgoing, took time.Duration) {
@@ -406,7 +407,7 @@ func FuzzResponder(f *testing.F) {
 	id := newID(f)
 	r := newResponder(slog.New(slog.DiscardHandler))
 	now := time.Unix(1e9, 0)
-	if _, err := r.reconcile(Announcement{ID: id, Name: "Anna", Service: "multipeer", Port: 17717, Advertise: true}, []iface{testLink()}, now); err != nil {
+	if _, err := r.reconcile(discovery.Announcement{ID: id, Name: "Anna", Service: "multipeer", Port: 17717, Advertise: true}, []iface{testLink()}, now); err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte, direct bool) {

@@ -1,4 +1,4 @@
-package discovery
+package mdns
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"multipeer/engine/discovery"
 	"multipeer/engine/internal/identity"
 )
 
@@ -56,26 +57,26 @@ func newTable() *table {
 
 // see records a sighting of a peer; known reports that the user knows it. It returns true with the hint to report if
 // the peer is new or has changed.
-func (t *table) see(s sighting, from netip.Addr, now time.Time, known bool) (Hint, bool) {
+func (t *table) see(s sighting, from netip.Addr, now time.Time, known bool) (discovery.Hint, bool) {
 	if now.Before(t.tombstones[s.id]) {
-		return Hint{}, false
+		return discovery.Hint{}, false
 	}
 	e := t.entries[s.id]
 	if s.ttl == 0 {
 		if e != nil && e.bye.IsZero() {
 			e.bye = now
 		}
-		return Hint{}, false
+		return discovery.Hint{}, false
 	}
 	if e == nil {
 		if all, its := t.unknown(from); !known && (all >= maxEntries || its >= maxPerSource) { // guard: announced-peers
-			return Hint{}, false
+			return discovery.Hint{}, false
 		}
 		e = &entry{source: from, friend: known, addrs: map[netip.AddrPort]announced{}}
 		t.entries[s.id] = e
 	}
 	if !e.bye.IsZero() && now.Sub(e.bye) < stale {
-		return Hint{}, false
+		return discovery.Hint{}, false
 	}
 	changed := len(e.addrs) == 0 || !e.bye.IsZero()
 	e.bye = time.Time{}
@@ -102,7 +103,7 @@ func (t *table) see(s sighting, from netip.Addr, now time.Time, known bool) (Hin
 		}
 	}
 	e.trim()
-	return Hint{ID: s.id, Name: e.name, Info: e.info, Addrs: e.sorted(), How: "mDNS", Known: e.known, Multicast: e.heard}, changed
+	return discovery.Hint{ID: s.id, Name: e.name, Info: e.info, Addrs: e.sorted(), How: "mDNS", Known: e.known, Multicast: e.heard}, changed
 }
 
 // announce records that a sender announces an address. It reports whether the addresses change. Another port means a

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"multipeer/engine/internal/discovery"
+	"multipeer/engine/discovery"
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/wire"
 )

@@ -1,10 +1,6 @@
 package peers
 
 import (
-	"context"
-	"net/netip"
-
-	"multipeer/engine/internal/discovery"
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
 )
@@ -46,13 +42,4 @@ type Pairings interface {
 	// IsOpen reports whether strangers may connect to pair, Has whether a pairing with a peer is in progress.
 	IsOpen() bool
 	Has(id PeerID) bool
-}
-
-// Finder is what the table of peers needs from discovery.
-type Finder interface {
-	Run(ctx context.Context, self discovery.Announcement, to discovery.Sink) error
-	Update(self discovery.Announcement)
-	Forget(id PeerID)
-	Recheck(id PeerID)
-	Link(a netip.Addr) string
 }

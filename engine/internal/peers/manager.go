@@ -1,6 +1,6 @@
 // Package peers holds what an engine knows about other devices, and the connections and sessions with them: it finds,
 // dials and answers them, invites and admits them, and carries messages, streams and datagrams. What it needs from the
-// engine around it is in its interfaces Host, Transfers, Pairings and Finder.
+// engine around it is in its interfaces Host, Transfers and Pairings.
 package peers
 
 import (
@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"multipeer/engine/internal/discovery"
+	"multipeer/engine/discovery"
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/peers/internal/asks"
 	"multipeer/engine/internal/peers/internal/window"
@@ -27,7 +27,7 @@ import (
 // attached by Attach.
 type Config struct {
 	Host    Host
-	Finder  Finder
+	Finder  discovery.Discovery
 	Profile *identity.Profile
 	Tasks   *tasks.Group
 	Ended   <-chan struct{} // closed when the engine has ended
@@ -52,7 +52,7 @@ type Manager struct {
 	profile   *identity.Profile
 	tasks     *tasks.Group
 	host      Host
-	finder    Finder
+	finder    discovery.Discovery
 	transfers Transfers
 	pairings  Pairings
 	boot      string

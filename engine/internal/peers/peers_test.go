@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"multipeer/engine/internal/discovery"
+	"multipeer/engine/discovery"
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/tasks"
 	"multipeer/engine/internal/transport"

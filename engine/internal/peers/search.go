@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
-	"multipeer/engine/internal/discovery"
+	"multipeer/engine/internal/mdns"
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
 )
@@ -20,7 +20,7 @@ func (m *Manager) Search(ctx context.Context) ([]PeerID, error) {
 	if end, ok := ctx.Deadline(); ok { // leave time to dial the peers that answer
 		sweeping, cancel = context.WithDeadline(ctx, end.Add(-probeTime))
 	}
-	addrs, err := discovery.Sweep(sweeping, m.cfg.Interfaces, transport.DefaultPort)
+	addrs, err := mdns.Sweep(sweeping, m.cfg.Interfaces, transport.DefaultPort)
 	cancel()
 	m.mu.Lock()
 	known := map[netip.Addr]bool{}

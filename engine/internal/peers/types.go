@@ -8,7 +8,7 @@ import (
 	"reflect"
 	"time"
 
-	"multipeer/engine/internal/discovery"
+	"multipeer/engine/discovery"
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/wire"
 )

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/engine/discovery"
 )
 
 // report is what the honest peer has seen between two lines on its standard input.
@@ -29,14 +30,14 @@ type report struct {
 // silence is a discovery that finds no one: floods of mDNS are meant for the victim alone.
 type silence struct{}
 
-func (silence) Run(ctx context.Context, _ engine.Announcement, _ engine.Sink) error {
+func (silence) Run(ctx context.Context, _ discovery.Announcement, _ discovery.Sink) error {
 	<-ctx.Done()
 	return nil
 }
-func (silence) Update(engine.Announcement) {}
-func (silence) Forget(engine.PeerID)       {}
-func (silence) Recheck(engine.PeerID)      {}
-func (silence) Link(netip.Addr) string     { return "" }
+func (silence) Update(discovery.Announcement) {}
+func (silence) Forget(engine.PeerID)          {}
+func (silence) Recheck(engine.PeerID)         {}
+func (silence) Link(netip.Addr) string        { return "" }
 
 // runHonest runs a program that constantly talks to the victim, in its own process: the attacker's work must not count
 // as slowness of the victim.
