@@ -115,10 +115,10 @@ func (s *session) each(o outgoing, sent func(i int, d *engine.Delivery, err erro
 }
 
 // send responds when each peer has answered.
-func send(s *session, params json.RawMessage, done func(any, error)) {
+func send(s *session, params json.RawMessage, r *responder) {
 	o, err := s.outgoingOf(params)
 	if err != nil {
-		done(nil, err)
+		r.soon(nil, err)
 		return
 	}
 	results := make([]resultJSON, len(o.to))
@@ -137,15 +137,15 @@ func send(s *session, params json.RawMessage, done func(any, error)) {
 	})
 	s.wg.Go(func() {
 		all.Wait()
-		done(sendResult{results}, nil)
+		r.done(sendResult{results}, nil)
 	})
 }
 
 // post responds when the message is queued for each peer. Later it reports the peers that did not get it.
-func post(s *session, params json.RawMessage, done func(any, error)) {
+func post(s *session, params json.RawMessage, r *responder) {
 	o, err := s.outgoingOf(params)
 	if err != nil {
-		done(nil, err)
+		r.soon(nil, err)
 		return
 	}
 	var left atomic.Int64
@@ -160,15 +160,15 @@ func post(s *session, params json.RawMessage, done func(any, error)) {
 			}
 		})
 		if left.Add(-1) == 0 {
-			done(nil, nil)
+			r.soon(nil, nil)
 		}
 	})
 }
 
-func datagram(s *session, params json.RawMessage, done func(any, error)) {
+func datagram(s *session, params json.RawMessage, r *responder) {
 	o, err := s.outgoingOf(params)
 	if err != nil {
-		done(nil, err)
+		r.soon(nil, err)
 		return
 	}
 	sendTo := o.e.SendDatagram
@@ -176,11 +176,11 @@ func datagram(s *session, params json.RawMessage, done func(any, error)) {
 		sendTo = o.topic.SendDatagram
 	}
 	sent, err := sendTo(o.value, o.to...) // never blocks
-	r := sendResult{[]resultJSON{}}
+	result := sendResult{[]resultJSON{}}
 	for _, one := range sent {
-		r.Results = append(r.Results, resultJSON{one.Peer, errorOf(one.Err)})
+		result.Results = append(result.Results, resultJSON{one.Peer, errorOf(one.Err)})
 	}
-	done(r, err)
+	r.soon(result, err)
 }
 
 type topicParams struct {

@@ -13,7 +13,7 @@ import (
 )
 
 // method starts a request and calls done once with its result. It must not block, because it delays the next request.
-type method func(s *session, params json.RawMessage, done func(result any, err error))
+type method func(s *session, params json.RawMessage, r *responder)
 
 // none stands for absent parameters or an absent result.
 type none struct{}
@@ -173,29 +173,29 @@ func decode[P any](params json.RawMessage) (p P, err error) {
 
 // plain turns a function into a method that runs on its own goroutine.
 func plain[P, R any](f func(*session, context.Context, P) (R, error)) method {
-	return func(s *session, params json.RawMessage, done func(any, error)) {
+	return func(s *session, params json.RawMessage, r *responder) {
 		p, err := decode[P](params)
 		if err != nil {
-			done(nil, err)
+			r.soon(nil, err)
 			return
 		}
 		s.wg.Go(func() {
-			r, err := f(s, s.calls, p)
-			done(r, err)
+			result, err := f(s, s.calls, p)
+			r.done(result, err)
 		})
 	}
 }
 
 // now turns a function that does not block into a method. It has run before the next request is read.
 func now[P, R any](f func(*session, context.Context, P) (R, error)) method {
-	return func(s *session, params json.RawMessage, done func(any, error)) {
+	return func(s *session, params json.RawMessage, r *responder) {
 		p, err := decode[P](params)
 		if err != nil {
-			done(nil, err)
+			r.soon(nil, err)
 			return
 		}
-		r, err := f(s, s.calls, p)
-		done(r, err)
+		result, err := f(s, s.calls, p)
+		r.soon(result, err)
 	}
 }
 

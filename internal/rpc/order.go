@@ -2,6 +2,8 @@ package rpc
 
 import (
 	"context"
+	"errors"
+	"multipeer/engine"
 	"sync"
 )
 
@@ -124,6 +126,22 @@ func take[T any](s *session, h *handles[T], n int64) (v T, there bool) {
 	v, there = h.all[n]
 	delete(h.all, n)
 	return v, there
+}
+
+// answerOnce answers a question with a number. The number is free again when the question has been answered: after any
+// other error, the program can answer again.
+func answerOnce[T any](s *session, h *handles[T], n int64, answer func(T) error) error {
+	s.mu.Lock()
+	question, there := h.all[n]
+	s.mu.Unlock()
+	if !there {
+		return errNoHandle
+	}
+	err := answer(question)
+	if err == nil || errors.Is(err, engine.ErrAnswered) {
+		take(s, h, n)
+	}
+	return err
 }
 
 // awaitClosed waits until an offer or an invitation is closed. It returns false if the session ends first.

@@ -228,18 +228,18 @@ type answerInvitationParams struct {
 }
 
 func answerInvitation(s *session, _ context.Context, p answerInvitationParams) (none, error) {
-	i, there := take(s, &s.invitations, p.Invitation)
-	switch {
-	case !there:
-		return none{}, errNoHandle
-	case !p.Accept:
-		return none{}, i.Decline()
-	case p.Context != nil && p.Policy:
+	if p.Accept && p.Context != nil && p.Policy {
 		return none{}, badParams("context: not with policy; set_context sets it")
-	case p.Context != nil:
-		return none{}, i.AcceptWith(p.Context)
-	case p.Policy:
-		return none{}, i.AcceptByPolicy()
 	}
-	return none{}, i.Accept()
+	return none{}, answerOnce(s, &s.invitations, p.Invitation, func(i *engine.Invitation) error {
+		switch {
+		case !p.Accept:
+			return i.Decline()
+		case p.Context != nil:
+			return i.AcceptWith(p.Context)
+		case p.Policy:
+			return i.AcceptByPolicy()
+		}
+		return i.Accept()
+	})
 }

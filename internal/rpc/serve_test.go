@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -176,4 +177,21 @@ func FuzzServe(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestOffer_CanBeAnsweredAfterAFailure: an offer whose folder cannot be used can be declined, or accepted elsewhere.
+func TestOffer_CanBeAnsweredAfterAFailure(t *testing.T) {
+	a, b, names := started(t, 0)
+	file := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(file, []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b.write(map[string]any{"id": 5, "method": "handle_offers"})
+	b.expect(map[string]any{"id": 5.0}, names)
+	a.write(map[string]any{"id": 1, "method": "offer", "params": map[string]any{"peer": names["IDB"], "paths": []any{file}}})
+	b.expect(map[string]any{"method": "offer", "params": map[string]any{"offer": 1.0}}, names)
+	b.write(map[string]any{"id": 6, "method": "accept_offer", "params": map[string]any{"offer": 1, "dir": filepath.Join(file, "sub")}})
+	b.expect(map[string]any{"id": 6.0, "error": map[string]any{}}, names)
+	b.write(map[string]any{"id": 7, "method": "decline_offer", "params": map[string]any{"offer": 1}})
+	b.expect(map[string]any{"id": 7.0, "result": map[string]any{}}, names)
 }

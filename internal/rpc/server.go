@@ -23,6 +23,9 @@ const (
 	maxRunning   = maxWaiting + maxOnStreams + 256
 	maxWaiting   = 1024
 	maxOnStreams = 4096
+	// maxResponses is how many responses to requests that do not block may wait to be read by the program. If there are
+	// more, no further request is read.
+	maxResponses = 1024
 	// deliverTimeout is how long the end waits for messages to be delivered.
 	deliverTimeout = 5 * time.Second
 )
@@ -37,7 +40,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, open Opener) error 
 	defer cancel(nil)
 	s := &session{
 		ctx: ctx, cancel: cancel, open: open, out: &writer{w: out, fail: cancel}, serial: serial{queues: map[string][]func(){}},
-		stops: map[string]func(){}, waiting: map[waitsFor]int{},
+		stops: map[string]func(){}, waiting: map[waitsFor]int{}, responses: make(chan []byte, maxResponses),
 	}
 	s.fewer = sync.NewCond(&s.mu)
 	s.calls, s.endCalls = context.WithCancel(ctx)
@@ -47,12 +50,21 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, open Opener) error 
 		defer close(lines)
 		readLines(ctx, in, lines)
 	}()
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for response := range s.responses {
+			s.out.writeLine(response)
+		}
+	}()
 	ended := make(chan error, 1)
 	go func() {
 		err := s.serve(lines)
 		s.end()
 		cancel(nil)
 		s.wg.Wait()
+		close(s.responses)
+		<-written
 		ended <- errors.Join(err, s.out.problem())
 	}()
 	select {
@@ -76,11 +88,14 @@ type session struct {
 	calls    context.Context
 	endCalls context.CancelFunc
 
-	open   Opener
-	out    *writer
-	wg     sync.WaitGroup // requests and the work that they have started
-	serial serial
-	credit credit
+	open Opener
+	out  *writer
+	// responses are written by their own goroutine: the one that reads requests must not wait for the program to read,
+	// because the program may be waiting to write.
+	responses chan []byte
+	wg        sync.WaitGroup // requests and the work that they have started
+	serial    serial
+	credit    credit
 
 	mu          sync.Mutex
 	running     int
@@ -110,7 +125,7 @@ func (s *session) serve(lines <-chan line) error {
 			case l.err != nil:
 				return fmt.Errorf("standard input: %w", l.err)
 			case l.long:
-				s.answer(nil, nil, &rpcError{codeParse, fmt.Sprintf("a line of more than %d bytes", maxLine)})
+				s.respondSoon(nil, nil, &rpcError{codeParse, fmt.Sprintf("a line of more than %d bytes", maxLine)})
 			case len(bytes.TrimSpace(l.text)) > 0:
 				s.take(l.text)
 			}
@@ -140,27 +155,46 @@ func (s *session) take(text []byte) {
 		} else {
 			err = &rpcError{codeParse, err.Error()}
 		}
-		s.answer(nil, nil, err)
+		s.respondSoon(nil, nil, err)
 		return
 	}
 	if r.Version != "2.0" || r.Method == "" {
-		s.answer(r.ID, nil, &rpcError{codeRequest, `a request has "jsonrpc":"2.0" and a method`})
+		s.respondSoon(r.ID, nil, &rpcError{codeRequest, `a request has "jsonrpc":"2.0" and a method`})
 		return
 	}
 	m, known := methods[r.Method]
 	waits := methodWaits[r.Method]
 	if !known {
-		s.answer(r.ID, nil, &rpcError{codeMethod, "no method " + r.Method})
+		s.respondSoon(r.ID, nil, &rpcError{codeMethod, "no method " + r.Method})
 		return
 	}
 	if !s.begin(waits) {
-		s.answer(r.ID, nil, fmt.Errorf("%w: too many requests are running", engine.ErrBusy))
+		s.respondSoon(r.ID, nil, fmt.Errorf("%w: too many requests are running", engine.ErrBusy))
 		return
 	}
-	m(s, r.Params, func(result any, err error) {
-		defer s.finish(waits)
-		s.answer(r.ID, result, err)
-	})
+	m(s, r.Params, &responder{s: s, id: r.ID, waits: waits})
+}
+
+// responder responds to one request, once.
+type responder struct {
+	s     *session
+	id    json.RawMessage
+	waits waitsFor
+}
+
+// done writes the response, and waits until the program reads it. It must not be called on the goroutine that reads
+// requests.
+func (r *responder) done(result any, err error) {
+	defer r.s.finish(r.waits)
+	if line := responseLine(r.id, result, err); line != nil {
+		r.s.out.writeLine(line)
+	}
+}
+
+// soon queues a small response.
+func (r *responder) soon(result any, err error) {
+	defer r.s.finish(r.waits)
+	r.s.respondSoon(r.id, result, err)
 }
 
 func (s *session) begin(waits waitsFor) bool {
@@ -193,8 +227,25 @@ func (s *session) awaitLast() {
 	}
 }
 
-// answer writes the response to a request; a notification gets none.
-func (s *session) answer(id json.RawMessage, result any, err error) {
+// respondSoon queues the response to a request.
+func (s *session) respondSoon(id json.RawMessage, result any, err error) {
+	line := responseLine(id, result, err)
+	if line == nil {
+		return
+	}
+	select {
+	case s.responses <- line:
+		return
+	default:
+	}
+	select {
+	case s.responses <- line:
+	case <-s.ctx.Done():
+	}
+}
+
+// responseLine returns the response to a request; a notification gets none.
+func responseLine(id json.RawMessage, result any, err error) []byte {
 	type response struct {
 		Version string          `json:"jsonrpc"`
 		ID      json.RawMessage `json:"id"`
@@ -204,7 +255,7 @@ func (s *session) answer(id json.RawMessage, result any, err error) {
 	if id == nil {
 		var own *rpcError
 		if !errors.As(err, &own) {
-			return
+			return nil
 		}
 		id = json.RawMessage("null")
 	}
@@ -214,7 +265,7 @@ func (s *session) answer(id json.RawMessage, result any, err error) {
 	case result == nil:
 		result = none{}
 	}
-	s.out.write(response{"2.0", id, result, errorOf(err)})
+	return encodeLine(response{"2.0", id, result, errorOf(err)})
 }
 
 // notify writes a notification.
@@ -224,7 +275,7 @@ func (s *session) notify(method string, params any) {
 		Method  string `json:"method"`
 		Params  any    `json:"params"`
 	}
-	s.out.write(notification{"2.0", method, params})
+	s.out.writeLine(encodeLine(notification{"2.0", method, params}))
 }
 
 // engine returns the engine, if it has been started.
@@ -302,7 +353,18 @@ func readLine(r *bufio.Reader) (l line, err error) {
 	}
 }
 
-// writer writes one JSON value per line. The first error ends the session.
+// encodeLine encodes a JSON value as one line.
+func encodeLine(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil { // every value of this package can be encoded
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+// writer writes lines. The first error ends the session.
 type writer struct {
 	fail context.CancelCauseFunc
 
@@ -311,19 +373,13 @@ type writer struct {
 	err error
 }
 
-func (w *writer) write(v any) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil { // every value of this package can be encoded
-		panic(err)
-	}
+func (w *writer) writeLine(line []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
 		return
 	}
-	if _, err := w.w.Write(b.Bytes()); err != nil {
+	if _, err := w.w.Write(line); err != nil {
 		w.err = fmt.Errorf("standard output: %w", err)
 		w.fail(w.err)
 	}

@@ -34,14 +34,14 @@ type startResult struct {
 
 // start opens the engine, responds, and begins to report events. No request is read during that, so that the next one
 // finds the engine started.
-func start(s *session, params json.RawMessage, done func(any, error)) {
+func start(s *session, params json.RawMessage, r *responder) {
 	p, err := decode[startParams](params)
 	if err != nil {
-		done(nil, err)
+		r.soon(nil, err)
 		return
 	}
-	r, events, err := s.start(p)
-	done(r, err)
+	result, events, err := s.start(p)
+	r.done(result, err)
 	if err == nil {
 		s.wg.Go(events)
 	}
@@ -107,15 +107,15 @@ func (s *session) freeStart() {
 }
 
 // end ends the session; its response is the last line.
-func end(s *session, params json.RawMessage, done func(any, error)) {
+func end(s *session, params json.RawMessage, r *responder) {
 	if _, err := decode[none](params); err != nil {
-		done(nil, err)
+		r.soon(nil, err)
 		return
 	}
 	s.wg.Go(func() {
 		s.end() // which ends the other requests
 		s.awaitLast()
-		done(nil, nil)
+		r.soon(nil, nil) // after the responses that are queued
 		s.cancel(errEnd)
 	})
 }

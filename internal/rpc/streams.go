@@ -19,15 +19,19 @@ const (
 	maxTaken       = 32
 	maxOfStrangers = 1024
 	maxOfSource    = maxOfStrangers / 4
-	// maxChunk is the maximum size of one read, in bytes.
+	// maxChunk is the maximum size of one read, in bytes; minChunk is that of the first one, because many streams may
+	// wait for data.
+	minChunk = 4 << 10
 	maxChunk = 256 << 10
 )
 
 // streamHandle is a stream that the program refers to by a number.
 type streamHandle struct {
 	s     *engine.Stream
-	taken bool       // the peer opened it
-	from  netip.Addr // where the peer is, if it is a stranger that opened it; see connlimit.SourceOf
+	taken bool // the peer opened it
+	// lastRead is how many bytes the last read returned; the next one may return twice as many.
+	lastRead int
+	from     netip.Addr // where the peer is, if it is a stranger that opened it; see connlimit.SourceOf
 }
 
 type (
@@ -164,23 +168,23 @@ func (s *session) stream(n int64) (*streamHandle, error) {
 // streamMethod returns a method whose calls for one stream run in the order of their requests, separately for each
 // direction.
 func streamMethod[R any](direction string, f func(*streamHandle, context.Context, streamParams) (R, error)) method {
-	return func(s *session, params json.RawMessage, done func(any, error)) {
+	return func(s *session, params json.RawMessage, r *responder) {
 		p, err := decode[streamParams](params)
 		if err != nil {
-			done(nil, err)
+			r.soon(nil, err)
 			return
 		}
 		h, err := s.stream(p.Stream)
 		if err != nil {
-			done(nil, err)
+			r.soon(nil, err)
 			return
 		}
 		queued := s.serial.run(&s.wg, fmt.Sprint(direction, p.Stream), func() {
-			r, err := f(h, s.calls, p)
-			done(r, err)
+			result, err := f(h, s.calls, p)
+			r.done(result, err)
 		})
 		if !queued {
-			done(nil, fmt.Errorf("%w: %d calls for this stream are waiting", engine.ErrBusy, maxQueued))
+			r.soon(nil, fmt.Errorf("%w: %d calls for this stream are waiting", engine.ErrBusy, maxQueued))
 		}
 	}
 }
@@ -193,8 +197,9 @@ func readStream(h *streamHandle, _ context.Context, p streamParams) (readResult,
 	if p.Max == 0 || p.Max > maxChunk {
 		p.Max = maxChunk
 	}
-	buf := make([]byte, p.Max)
+	buf := make([]byte, min(p.Max, max(h.lastRead*2, minChunk)))
 	n, err := h.s.Read(buf)
+	h.lastRead = n
 	r := readResult{Data: buf[:n]}
 	if errors.Is(err, io.EOF) {
 		r.End, err = true, nil

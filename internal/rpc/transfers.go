@@ -86,21 +86,15 @@ func acceptOffer(s *session, _ context.Context, p acceptParams) (none, error) {
 	case p.Dir == "":
 		return none{}, badParams("dir: must be given")
 	}
-	o, there := take(s, &s.offers, p.Offer)
-	if !there {
-		return none{}, errNoHandle
-	}
-	return none{}, o.Accept(engine.AcceptOptions{
-		Dir: p.Dir, Existing: policy, KeepExec: p.Executable, Links: p.Links, Reserve: p.Reserve, Policy: p.Policy,
+	return none{}, answerOnce(s, &s.offers, p.Offer, func(o *engine.Offer) error {
+		return o.Accept(engine.AcceptOptions{
+			Dir: p.Dir, Existing: policy, KeepExec: p.Executable, Links: p.Links, Reserve: p.Reserve, Policy: p.Policy,
+		})
 	})
 }
 
 func declineOffer(s *session, _ context.Context, p offerQuestion) (none, error) {
-	o, there := take(s, &s.offers, p.Offer)
-	if !there {
-		return none{}, errNoHandle
-	}
-	return none{}, o.Decline()
+	return none{}, answerOnce(s, &s.offers, p.Offer, (*engine.Offer).Decline)
 }
 
 func transfersNow(e *engine.Engine, _ context.Context, _ none) (transfersResult, error) {

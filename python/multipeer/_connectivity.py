@@ -74,7 +74,9 @@ class MultipeerConnectivity:
         self._lock = threading.Lock()
         self._ended = False
         self._handled = 0
-        self._added: Dict[str, List[Dict[str, Any]]] = {}  # peer_added callbacks, by peer; used by the reading thread
+        # Used by the reading thread, by peer: peer_added callbacks, and what has to wait until the peer's stream is open.
+        self._added: Dict[str, List[Dict[str, Any]]] = {}
+        self._opening: Dict[str, List[Callable[[], None]]] = {}
         self._events: "queue.Queue[Optional[Callable[[], None]]]" = queue.Queue()
         self._rpc = Connection(self._notified, lambda: self._events.put(None))
         try:
@@ -174,14 +176,22 @@ class MultipeerConnectivity:
         """
         data = base64.b64encode(bytes(byte_data)).decode("ascii")
         to = self._recipients(to_peer)
-        for key in [p.key for p in self.get_peers()] if to == "all" else to:
-            try:
-                self._rpc.call("write", stream=self._stream_to(key), data=data)
-            except MultipeerError as error:
+        keys = [p.key for p in self.get_peers()] if to == "all" else list(dict.fromkeys(to))
+        with self._lock:
+            open_ = [key for key in keys if key in self._streams]
+        failed = self._write_to(open_, data)  # before it waits for other peers to take a new stream
+        new = [key for key in keys if key not in open_]
+        opened = self._rpc.call_all([("open_stream", {"peer": key, "name": _STREAM}) for key in new])
+        for key, (result, error) in zip(new, opened):
+            if error is None:
                 with self._lock:
-                    self._streams.pop(key, None)
-                if error.kind not in _LOST and error.kind not in {"no_such_handle", "stream_reset", "cancelled"}:
-                    raise
+                    self._streams[key] = result["stream"]
+            else:
+                failed.append(error)
+        failed += self._write_to([key for key, (_, error) in zip(new, opened) if error is None], data)
+        for error in failed:
+            if error.kind not in _LOST and error.kind not in {"no_such_handle", "stream_reset", "cancelled"}:
+                raise error
 
     def disconnect(self) -> None:
         """Close all connections. Peers reconnect while this object looks for peers."""
@@ -207,14 +217,18 @@ class MultipeerConnectivity:
             return [to_peer.key]
         return [p.key for p in to_peer]
 
-    def _stream_to(self, key: str) -> int:
+    def _write_to(self, keys: List[str], data: str) -> List[MultipeerError]:
+        """Write to the open streams of peers, and return the errors."""
         with self._lock:
-            number = self._streams.get(key)
-        if number is None:
-            number = self._rpc.call("open_stream", peer=key, name=_STREAM)["stream"]
-            with self._lock:
-                self._streams[key] = number
-        return number
+            numbers = [(key, self._streams[key]) for key in keys if key in self._streams]
+        answers = self._rpc.call_all([("write", {"stream": number, "data": data}) for _, number in numbers])
+        failed = []
+        for (key, _), (_, error) in zip(numbers, answers):
+            if error is not None:
+                failed.append(error)
+                with self._lock:
+                    self._streams.pop(key, None)
+        return failed
 
     def _run(self) -> None:
         while True:
@@ -231,25 +245,45 @@ class MultipeerConnectivity:
         if handle is None:
             return
         waiting = [params]  # emptied if the callback is no longer needed
+        callback = lambda: handle(waiting.pop()) if waiting else None  # noqa: E731
         if method == "peer_added":
-            self._added[params["peer"]["id"]] = waiting
+            key = params["peer"]["id"]
+            self._added[key] = waiting
+            if self._initialize_streams and key not in self._opening:
+                self._opening[key] = [callback]
+                self._events.put(lambda: self._open_first(key))
+                return
         elif method == "peer_removed":
-            unseen = self._added.pop(params["peer"]["id"], None)
+            key = params["peer"]["id"]
+            unseen = self._added.pop(key, None)
             if unseen:  # a peer that comes and goes during a callback is never reported
                 unseen.clear()
                 return
-        self._events.put(lambda: handle(waiting.pop()) if waiting else None)
+        else:
+            key = params.get("from") or params.get("peer") or ""
+        held = self._opening.get(key)
+        if held is None:
+            self._events.put(callback)
+        else:
+            held.append(callback)
+
+    def _open_first(self, key: str) -> None:
+        """Open the stream to a new peer. Its callbacks wait for that, those of other peers do not."""
+
+        def opened(result: Optional[Dict[str, Any]], error: Optional[MultipeerError]) -> None:
+            if error is None and result is not None:
+                with self._lock:
+                    self._streams[key] = result["stream"]
+            for callback in self._opening.pop(key, []):
+                self._events.put(callback)
+
+        self._rpc.request("open_stream", {"peer": key, "name": _STREAM}, opened)
 
     def _on_peer_added(self, params: Dict[str, Any]) -> None:
         peer = PeerID(params["peer"]["id"], params["peer"]["name"])
         with self._lock:
             self._peers[peer.key] = peer
             self._initial[peer.key] = params["peer"].get("context")
-        if self._initialize_streams:
-            try:
-                self._stream_to(peer.key)
-            except MultipeerError:
-                pass  # it has already left
         self.peer_added(peer)
 
     def _on_peer_removed(self, params: Dict[str, Any]) -> None:
@@ -281,7 +315,7 @@ class MultipeerConnectivity:
             if error is None and result is not None:
                 self._events.put(lambda: self._read_done(number, key, result))
             else:
-                self._close_stream(number)
+                self._events.put(lambda: self._close_stream(number))  # the reading thread must not write
 
         self._rpc.request("read", {"stream": number, "max": 64 * _PIECE}, answer)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import queue
 import subprocess
 import threading
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ._errors import MultipeerError
 from ._program import command
@@ -25,7 +26,10 @@ class Connection:
         self._notified = notified
         self._ended = ended
         self._numbers = itertools.count(1)
+        # The reading thread takes _lock alone: a write may have to wait until the program has written, and so until this
+        # thread has read.
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._answers: Dict[int, Answer] = {}
         self._closed = False
         self._process = subprocess.Popen(command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -33,43 +37,48 @@ class Connection:
         self._reader.start()
 
     def request(self, method: str, params: Dict[str, Any], answer: Answer) -> None:
-        """Send a request; ``answer`` is called once, on the reading thread, and must not block."""
+        """Send a request; ``answer`` is called once, on the reading thread, and must not block.
+
+        Do not call it on the reading thread.
+        """
+        number = next(self._numbers)
         with self._lock:
-            number = next(self._numbers)
-            if self._closed:
-                closed = True
-            else:
-                closed = False
+            closed = self._closed
+            if not closed:
                 self._answers[number] = answer
-                self._write({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
         if closed:
             answer(None, MultipeerError("the engine has ended", "closed"))
+        else:
+            self._write({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
 
     def notify(self, method: str, params: Dict[str, Any]) -> None:
-        """Send a notification."""
-        with self._lock:
-            if not self._closed:
-                self._write({"jsonrpc": "2.0", "method": method, "params": params})
+        """Send a notification. Do not call it on the reading thread."""
+        self._write({"jsonrpc": "2.0", "method": method, "params": params})
 
     def call(self, method: str, **params: Any) -> Dict[str, Any]:
         """Send a request and wait for its answer. Do not call it on the reading thread."""
-        done = threading.Event()
-        got: List[Tuple[Optional[Dict[str, Any]], Optional[MultipeerError]]] = []
-
-        def answer(result: Optional[Dict[str, Any]], error: Optional[MultipeerError]) -> None:
-            got.append((result, error))
-            done.set()
-
-        self.request(method, params, answer)
-        done.wait()
-        result, error = got[0]
+        result, error = self.call_all([(method, params)])[0]
         if error is not None:
             raise error
-        return result or {}
+        return result
+
+    def call_all(
+        self, requests: Sequence[Tuple[str, Dict[str, Any]]]
+    ) -> List[Tuple[Dict[str, Any], Optional[MultipeerError]]]:
+        """Send requests and wait for all of their answers. Do not call it on the reading thread."""
+        answers: "queue.Queue[Tuple[int, Dict[str, Any], Optional[MultipeerError]]]" = queue.Queue()
+
+        def answered(at: int) -> Answer:
+            return lambda result, error: answers.put((at, result or {}, error))
+
+        for at, (method, params) in enumerate(requests):
+            self.request(method, params, answered(at))
+        got = sorted((answers.get() for _ in requests), key=lambda answer: answer[0])
+        return [(result, error) for _, result, error in got]
 
     def close(self) -> None:
         """Stop the process after it has delivered pending messages. Idempotent."""
-        with self._lock:
+        with self._writing:
             try:
                 if self._process.stdin and not self._process.stdin.closed:
                     self._process.stdin.close()
@@ -89,8 +98,9 @@ class Connection:
         line = json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(line)
-            self._process.stdin.flush()
+            with self._writing:
+                self._process.stdin.write(line)
+                self._process.stdin.flush()
         except (OSError, ValueError):  # the program has exited: _read fails the pending calls
             pass
 

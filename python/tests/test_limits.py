@@ -4,13 +4,16 @@ import asyncio
 import os
 import stat
 import sys
+import threading
 
 import pytest
 
-from multipeer import Engine, MultipeerError, PeerAdded, PeerFound, PeerLost, PeerRemoved, Transfer, TransferChanged
+from multipeer import Engine, MultipeerConnectivity, MultipeerError, PeerAdded, PeerFound, PeerLost, PeerRemoved, Transfer, TransferChanged
 from multipeer import _program
 from multipeer._events import MOST, EventQueue
 from multipeer._values import Peer
+
+from conftest import until
 
 
 def run(coroutine):
@@ -209,3 +212,81 @@ def test_peer_that_the_reader_knows_is_reported_lost():
         assert [type(e) for e in drain(q)] == [PeerLost]
 
     run(test())
+
+
+CROWD = """#!{python}
+import json, sys, time
+def say(**message):
+    print(json.dumps(message), flush=True)
+def added(name):
+    say(method="peer_added", params={{"peer": {{"id": name, "name": name, "context": None}}}})
+opening = None
+for line in sys.stdin:
+    request = json.loads(line)
+    method, params, number = request["method"], request["params"], request.get("id")
+    if method == "start":
+        say(id=number, result={{"self": {{"id": "x", "name": "x"}}, "hosted": False}})
+        continue
+    if method == "open_stream" and params["peer"] == "slow":
+        opening = number
+        say(method="message", params={{"from": "slow", "name": "slow", "body": "early"}})
+        added("quick")
+        continue
+    if method == "write" and opening is not None:
+        say(id=opening, error={{"code": 1, "message": "no", "data": {{"kind": "timeout"}}}})
+    say(id=number, result={{"stream": 1, "results": []}})
+    if method == "set_browsing":
+        added("slow")
+    elif method == "datagram":
+        time.sleep(0.3)  # the next request is being written
+        for _ in range(200):
+            say(id=0, result="x" * 10000)
+"""
+
+
+class Crowd(MultipeerConnectivity):
+    """Records its callbacks."""
+
+    def __init__(self, **options):
+        self.seen = []
+        super().__init__("Anna", "crowd", **options)
+
+    def peer_added(self, peer_id):
+        self.seen.append("added " + peer_id.display_name)
+
+    def receive(self, message, from_peer):
+        self.seen.append("got " + message)
+
+
+@pytest.fixture
+def crowd_program(tmp_path, monkeypatch):
+    """A program with one peer that lets no one open a stream, and that does not read while it writes."""
+    path = tmp_path / "crowd"
+    path.write_text(CROWD.format(python=sys.executable))
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("MULTIPEER_CLI", str(path))
+    monkeypatch.delenv("MULTIPEER_ARGS", raising=False)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the fake program is a script")
+def test_peer_that_opens_no_stream_delays_no_other(crowd_program):
+    anna = Crowd(initialize_streams=True)
+    until(lambda: anna.seen == ["added quick"])
+    anna.stream(b"x", anna.get_peers()[0])
+    until(lambda: anna.seen == ["added quick", "added slow", "got early"])
+    anna.end_all()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the fake program is a script")
+def test_answers_are_read_while_a_request_is_written(crowd_program):
+    anna = Crowd()
+    done = threading.Event()
+
+    def send():
+        anna.send("position", reliable=False)
+        anna.send("x" * 1000000)
+        done.set()
+
+    threading.Thread(target=send, daemon=True).start()
+    assert done.wait(20)
+    anna.end_all()
