@@ -290,7 +290,7 @@ func (d *linkDialog) take(ev web.Event) {
 		d.state.SetText(tr("Receiving {{.Done}} of {{.Total}}", "Done", size(ev.Bytes), "Total", size(max(ev.Upload.Bytes, ev.Bytes))))
 		return // the height does not change
 	case web.Said:
-		d.outcome.SetText(tr("{{.Device}} says: {{.Text}}", "Device", deviceText(ev.Visitor), "Text", widgets.Shortened(engine.CleanText(ev.Text), 500)))
+		d.outcome.SetText(tr("{{.Device}} says: {{.Text}}", "Device", deviceText(ev.Visitor), "Text", widgets.Shortened(engine.CleanLine(ev.Text), 500)))
 		d.outcome.Show()
 	case web.Received:
 		d.received(ev)

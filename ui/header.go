@@ -33,6 +33,14 @@ type header struct {
 	connect *widget.Button     // connects all the same
 	said    string             // the content at the last layout
 	alerted alertState         // at the last refresh
+	buttons headButtons        // at the last refresh
+}
+
+// headButtons is what decides where the buttons of the head are, and what they do.
+type headButtons struct {
+	talk           string // the key of the conversation
+	verify, button bool   // they are shown
+	label          string
 }
 
 // alertState is what decides where the alert's buttons are.
@@ -209,8 +217,22 @@ func (h *header) invite(text string) {
 	h.u.composer.placeHolder(text)
 }
 
+// noteButtons keeps presses from hitting a button that a peer's state has just put in the place of another one.
+func (h *header) noteButtons() {
+	now := headButtons{verify: h.verify.Visible(), button: h.button.Visible(), label: h.button.Text}
+	if t := h.u.current; t != nil {
+		now.talk = t.key
+	}
+	before := h.buttons
+	h.buttons = now
+	if now != before && now.talk == before.talk {
+		h.Shifted()
+	}
+}
+
 // settle lays out the header again if its widths have changed.
 func (h *header) settle() {
+	h.noteButtons()
 	said := fmt.Sprint(h.name.Text, h.mark.Visible(), h.verify.Visible(), h.button.Visible(), h.button.Text, h.back.Visible())
 	if said != h.said {
 		h.said = said

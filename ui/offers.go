@@ -67,10 +67,40 @@ func (ts *transfers) shownOffer(id engine.TransferID) (shownOffer, bool) {
 		hasty(ts.u)
 		return s, false
 	}
-	if seen, ok := ts.all[id]; ok {
+	if seen, ok := ts.seen(id); ok {
 		s.seen = &seen
 	}
 	return s, true
+}
+
+// counted is an offer that showed other totals until a moment ago.
+type counted struct {
+	until time.Time
+	offer engine.Transfer
+}
+
+// noteCount remembers what an offer showed before its sender counted more.
+func (ts *transfers) noteCount(before, now engine.Transfer) {
+	if now.State != engine.Offered || !now.Incoming {
+		delete(ts.counted, now.ID)
+		return
+	}
+	if before.ID != now.ID || before.Files == now.Files && before.Folders == now.Folders && before.Bytes == now.Bytes {
+		return
+	}
+	recent := slices.DeleteFunc(ts.counted[now.ID], func(c counted) bool { return time.Since(c.until) >= lookAgain })
+	ts.counted[now.ID] = append(recent, counted{time.Now(), before})
+}
+
+// seen returns an offer as the user has had time to read it: with what it showed a second ago, or when it appeared.
+func (ts *transfers) seen(id engine.TransferID) (engine.Transfer, bool) {
+	for _, c := range ts.counted[id] {
+		if time.Since(c.until) < lookAgain {
+			return c.offer, true
+		}
+	}
+	t, ok := ts.all[id]
+	return t, ok
 }
 
 // clashes returns the names that the cards of an offer list as existing in the folder for received files.

@@ -282,3 +282,65 @@ func TestLink_FromAnotherProgramReplacesNoQuestion(t *testing.T) {
 		t.Error("a press right after the question came has answered it")
 	}
 }
+
+// TestOffer_TotalsThatHaveJustChangedAreNotAccepted: a press at Accept agrees to what the card has shown for a second.
+func TestOffer_TotalsThatHaveJustChangedAreNotAccepted(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	counted := func(n int64) {
+		s.transfers.take(s.transferOf(engine.Offered, true, func(t *engine.Transfer) {
+			t.ID, t.Peer, t.PeerName, t.Items, t.Files, t.Folders, t.Bytes, t.Counting = "o", s.dora, "Dora", 1, 3, 1, n, true
+			t.Names = []string{"photos"}
+		}))
+		s.settle()
+	}
+	counted(20)
+	counted(500e9)
+	if seen, ok := s.transfers.seen("o"); !ok || seen.Bytes != 20 {
+		t.Errorf("a press right after the totals have changed accepts %d bytes", seen.Bytes)
+	}
+	for i := range s.transfers.counted["o"] {
+		s.transfers.counted["o"][i].until = time.Now().Add(-lookAgain)
+	}
+	if seen, _ := s.transfers.seen("o"); seen.Bytes != 500e9 {
+		t.Errorf("a second later, a press accepts %d bytes", seen.Bytes)
+	}
+}
+
+// TestHeader_IgnoresAPressWhenAButtonTakesThePlaceOfAnother: a stranger withdraws its invitation, and Connect comes to the
+// place of Verify; a peer declines, and Withdraw becomes Connect.
+func TestHeader_IgnoresAPressWhenAButtonTakesThePlaceOfAnother(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	state := func(st engine.State) engine.Peer {
+		p := engine.Peer{ID: s.eva, Name: "Eva", State: st, Confirmed: true}
+		s.apply([]engine.Event{engine.PeerChanged{Peer: p}})
+		return p
+	}
+	i := &engine.Invitation{ID: "i", Peer: state(engine.Found)}
+	s.invites.take(i)
+	s.choose(s.talk(s.eva))
+	s.settle()
+	h := s.header
+	for name, c := range map[string]struct {
+		button *widget.Button
+		before func()
+		change func()
+	}{
+		"Verify":   {h.verify, func() {}, func() { s.invites.withdrawn(i) }},
+		"Withdraw": {h.button, func() { state(engine.Connecting) }, func() { state(engine.Found) }},
+	} {
+		c.before()
+		s.settle()
+		at := centre(c.button)
+		h.since = time.Time{} // the user has read it
+		c.change()
+		s.settle()
+		connected := false
+		h.action = func() { connected = true }
+		test.TapCanvas(s.w.Canvas(), at)
+		if connected {
+			t.Errorf("a press at %s connects", name)
+		}
+	}
+}

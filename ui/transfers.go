@@ -21,6 +21,7 @@ type transfers struct {
 	progressed time.Time
 	sources    map[engine.TransferID][]string // paths of own offers, to send them again
 	offers     map[engine.TransferID]*engine.Offer
+	counted    map[engine.TransferID][]counted // what the offers showed in the last second, oldest first
 	replaced   map[engine.TransferID]time.Time // when an offer last took the place of another one, in its card or below it
 	pictures   *pictures
 }
@@ -28,7 +29,7 @@ type transfers struct {
 func newTransfers(u *UI) *transfers {
 	return &transfers{
 		u: u, all: map[engine.TransferID]engine.Transfer{}, rows: map[engine.TransferID]place{}, progress: map[engine.TransferID]bool{},
-		sources: map[engine.TransferID][]string{}, offers: map[engine.TransferID]*engine.Offer{}, replaced: map[engine.TransferID]time.Time{}, pictures: newPictures(),
+		sources: map[engine.TransferID][]string{}, offers: map[engine.TransferID]*engine.Offer{}, counted: map[engine.TransferID][]counted{}, replaced: map[engine.TransferID]time.Time{}, pictures: newPictures(),
 	}
 }
 
@@ -116,6 +117,7 @@ func (ts *transfers) take(t engine.Transfer) {
 	if t.Incoming { // an offer may hold many long names
 		t.Names = chatlog.FirstNames(t.Names, shownNames)
 	}
+	ts.noteCount(before, t)
 	ts.all[t.ID] = t
 	if !known {
 		ts.order = append(ts.order, t.ID)
@@ -264,6 +266,7 @@ func (ts *transfers) prune() {
 		}
 		over--
 		delete(ts.all, id)
+		delete(ts.counted, id)
 		delete(ts.rows, id)
 		delete(ts.sources, id)
 		delete(ts.replaced, id)
@@ -278,6 +281,7 @@ func (ts *transfers) prune() {
 func (ts *transfers) forget(id engine.TransferID) {
 	ts.order = slices.DeleteFunc(ts.order, func(other engine.TransferID) bool { return other == id })
 	delete(ts.all, id)
+	delete(ts.counted, id)
 	delete(ts.rows, id)
 	delete(ts.offers, id)
 	delete(ts.sources, id)
