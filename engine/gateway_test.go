@@ -481,3 +481,42 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// keepingTexts is a gateway whose device keeps each text without an answer.
+type keepingTexts struct {
+	*enginetest.Gateway
+	began chan struct{}
+}
+
+func (g keepingTexts) SendText(ctx context.Context, _ gateway.Device, _ string) error {
+	close(g.began)
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// TestGateway_CloseWaitsForNoDevice checks that a device that does not answer a text does not delay the engine's end.
+func TestGateway_CloseWaitsForNoDevice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := keepingTexts{enginetest.NewGateway(), make(chan struct{})}
+		a := enginetest.New(t, time.Millisecond).Start(engine.Config{Name: "a", Gateways: []gateway.Gateway{g}})
+		g.Sink().Found(phone)
+		synctest.Wait()
+		p, err := a.FindPeer(phone.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := a.Post(t.Context(), map[string]string{"text": "hi"}, p.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-g.began
+		began := time.Now()
+		_ = a.Stop()
+		if waited := time.Since(began); waited > time.Second {
+			t.Errorf("the end took %v", waited)
+		}
+		if err := d.Results()[0].Err; !errors.Is(err, engine.ErrClosed) {
+			t.Error(err)
+		}
+	})
+}

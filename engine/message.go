@@ -246,7 +246,13 @@ func (d *Delivery) reserve() bool {
 // send sends the message to recipient i, for which room is reserved, or settles it if there is no session.
 func (d *Delivery) send(i int) {
 	if device := d.devices[i]; device != nil {
-		if !d.e.tasks.Start(func(context.Context) { d.settle(i, device.SendText(d.ctx, d.msg)) }) {
+		sending := d.e.tasks.Start(func(run context.Context) {
+			ctx, cancel := context.WithCancelCause(d.ctx)
+			defer cancel(nil)
+			defer context.AfterFunc(run, func() { cancel(ErrClosed) })()
+			d.settle(i, device.SendText(ctx, d.msg))
+		})
+		if !sending {
 			d.settle(i, ErrClosed)
 		}
 		return

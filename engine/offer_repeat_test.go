@@ -12,6 +12,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/engine/internal/wire"
 	"multipeer/transfer"
 )
 
@@ -478,4 +479,56 @@ func TestOffer_LimitedByWhatThePersonSaw(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOffer_RepeatedWithoutDataIsPaced: a sender that starts over all the time without sending anything causes a few
+// attempts, not one for each offer.
+func TestOffer_RepeatedWithoutDataIsPaced(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		b := net.Start(engine.Config{Accept: engine.Everyone})
+		b.HandleOffers(func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}) })
+		hostile := newRaw(t, net)
+		_, s := hostile.join(t, b)
+		go drain(s)
+		id := wire.NewID()
+		const offers = 2000
+		for n := range int64(offers) {
+			if err := s.WriteMessage(wire.Offer{ID: id, Names: []string{"x"}, Items: 1, Files: 1, Bytes: 5, Attempt: n + 1}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if got := of(t, b, engine.TransferID(id)).Attempts; got > 20 {
+			t.Errorf("%d attempts for %d offers in 20 s", got, offers)
+		}
+	})
+}
+
+// TestOffer_CountNeverShrinks: the total that a person sees while the sender counts does not jump back.
+func TestOffer_CountNeverShrinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		b := net.Start(engine.Config{Accept: engine.Everyone})
+		offered := offers(t, b)
+		hostile := newRaw(t, net)
+		_, s := hostile.join(t, b)
+		go drain(s)
+		id := wire.NewID()
+		if err := s.WriteMessage(wire.Offer{ID: id, Names: []string{"x"}, Items: 1, Files: 1, Folders: 1, Bytes: 20, Attempt: 1, Counting: true}); err != nil {
+			t.Fatal(err)
+		}
+		offered()
+		for _, size := range []int64{500 << 30, 20} {
+			if err := s.WriteMessage(wire.OfferUpdate{ID: id, Files: 1, Folders: 1, Bytes: size, Counting: true}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		time.Sleep(time.Second)
+		if got := of(t, b, engine.TransferID(id)).Bytes; got != 500<<30 {
+			t.Errorf("%d bytes", got)
+		}
+	})
 }

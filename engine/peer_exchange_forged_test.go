@@ -366,3 +366,28 @@ func TestPeerExchange_FlappingPeerDoesNotStarveOthers(t *testing.T) {
 		})
 	})
 }
+
+// TestPeerExchange_AnnouncementsOfABlockedPeerAreForgotten: where a peer said that another one was is not dialled once the
+// first peer is blocked.
+func TestPeerExchange_AnnouncementsOfABlockedPeerAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net, dir := enginetest.New(t, latency), t.TempDir()+"/profile"
+		anna, liar := among(net, "Anna"), among(net, "Liar", blind)
+		ben := among(net, "Ben", blind, func(c *engine.Config) { c.Profile = dir })
+		join(t, anna, liar)
+		join(t, anna, ben)
+		trap := nobody(t, net)
+		lieAt(t, anna, liar, ben, trap)
+		time.Sleep(time.Second)
+		if err := anna.SetTrust(liar.Self().ID, engine.TrustBlocked); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		packets := counting(net, anna.Addr, trap, nil)
+		_ = ben.Kill()
+		time.Sleep(30 * time.Second)
+		if n := packets.Load(); n > 0 {
+			t.Errorf("%d packets went to the address that the blocked peer had announced", n)
+		}
+	})
+}

@@ -188,3 +188,25 @@ func TestTrust_ForgottenPeerIsAStranger(t *testing.T) {
 		}
 	})
 }
+
+// TestVisible_EndOfATemporaryOneChangesNoLaterChoice: a temporary visibility that ends at the moment of another choice does
+// not undo that choice.
+func TestVisible_EndOfATemporaryOneChangesNoLaterChoice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := enginetest.New(t, latency).Start(engine.Config{})
+		wrong := 0
+		for range 1000 {
+			_ = a.SetVisible(engine.VisibleToAll, 0)
+			_ = a.SetVisible(engine.VisibleToKnown, 10*time.Second)
+			time.Sleep(10 * time.Second)
+			_ = a.SetVisible(engine.VisibleToNobody, 0)
+			synctest.Wait()
+			if a.Self().Visible != engine.VisibleToNobody {
+				wrong++
+			}
+		}
+		if wrong > 0 {
+			t.Errorf("visible to others in %d of 1000 cases", wrong)
+		}
+	})
+}

@@ -319,6 +319,9 @@ func (ss *sessions) endLocked(p *peer, err error) {
 	p.happened(ended)
 	p.accepted = ""
 	delete(m.exchange.heard, p.id) // only a peer with a session may announce others
+	for _, other := range m.peers {
+		delete(other.reports, p.id)
+	}
 	gone := m.table.viewLocked(p)
 	p.session.ends++
 	p.session = nil

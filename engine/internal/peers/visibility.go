@@ -19,7 +19,17 @@ func (m *Manager) SetVisible(v Visibility, d time.Duration) error {
 	if d > 0 && !m.Self().Running {
 		return fmt.Errorf("temporary visibility: %w", wire.ErrClosed)
 	}
+	m.setVisible(v, d, 0)
+	return nil
+}
+
+// setVisible changes the visibility. At the end of a temporary one, timed is its number: if the visibility has been
+// changed since, it stays.
+func (m *Manager) setVisible(v Visibility, d time.Duration, timed int) {
 	m.Update(func(s *Self) {
+		if timed != 0 && m.timed != timed {
+			return
+		}
 		m.timed++
 		before := s.Visible
 		if !s.VisibleTo.IsZero() { // a temporary value is not the one to return to
@@ -30,9 +40,7 @@ func (m *Manager) SetVisible(v Visibility, d time.Duration) error {
 			timed := m.timed
 			s.VisibleTo = now().Add(d)
 			m.afterFuncLocked(d, func() {
-				if m.timed == timed {
-					m.tasks.Start(func(context.Context) { _ = m.SetVisible(before, 0) })
-				}
+				m.tasks.Start(func(context.Context) { m.setVisible(before, 0, timed) })
 			})
 		}
 	})
@@ -46,7 +54,6 @@ func (m *Manager) SetVisible(v Visibility, d time.Duration) error {
 		p.retry = true
 		p.wakeDialLoop()
 	}
-	return nil
 }
 
 // PairingChanged is called after the pairing window opens or closes.

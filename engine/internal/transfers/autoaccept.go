@@ -114,6 +114,8 @@ func (m *Manager) askAfterAllLocked(t *item) {
 	t.held, t.byPolicy = false, false
 	if t.offer != nil && t.view.State == Offered {
 		t.offer.Transfer = t.view
-		m.host.PublishOffer(t.offer)
+		if code, taken := m.host.PublishOffer(t.offer); !taken {
+			m.refuseUnaskedLocked(t, code)
+		}
 	}
 }

@@ -157,13 +157,18 @@ func (r *receiver) askForMore() {
 	select {
 	case <-t.start: // the sender repeated the offer while the attempt was ending
 		if code, taken := m.askWithLocked(t, t.newest); !taken {
-			t.link.Send(wire.OfferAnswer{ID: string(t.view.ID), Code: code, Attempt: t.attempt})
-			m.finishLocked(t, wire.ErrUnavailable)
-			m.discardLocked(t)
+			m.refuseUnaskedLocked(t, code)
 		}
 	default:
 		m.expireOfferLaterLocked(t)
 	}
+}
+
+// refuseUnaskedLocked ends an offer about which no one can be asked.
+func (m *Manager) refuseUnaskedLocked(t *item, code wire.Code) {
+	t.link.Send(wire.OfferAnswer{ID: string(t.view.ID), Code: code, Attempt: t.attempt})
+	m.finishLocked(t, wire.ErrUnavailable)
+	m.discardLocked(t)
 }
 
 // discardDelivered removes the remaining state of a delivered transfer, once its delivery is recorded on disk.
@@ -192,9 +197,13 @@ func (r *receiver) take(ctx context.Context) (transfer.Result, error) {
 		m.log.Error("keeping transfer", "err", err)
 	}
 	var last error
+	var pause time.Duration
 	for {
 		if err := m.whilePaused(ctx, t); err != nil {
 			return transfer.Result{}, err
+		}
+		if pause > 0 && !sleep(ctx, pause) { // guard: attempts-without-data
+			return transfer.Result{}, context.Cause(ctx)
 		}
 		a, err := r.awaitAttempt(ctx, last)
 		if errors.Is(err, errPaused) {
@@ -203,7 +212,13 @@ func (r *receiver) take(ctx context.Context) (transfer.Result, error) {
 		if err != nil {
 			return transfer.Result{}, err
 		}
+		before := r.done()
 		result, err := r.receiveOnce(ctx, a)
+		if r.done() > before {
+			pause = 0
+		} else {
+			pause = min(max(2*pause, shortestPause), longestPause)
+		}
 		switch {
 		case err == nil:
 			return result, nil
@@ -217,6 +232,32 @@ func (r *receiver) take(ctx context.Context) (transfer.Result, error) {
 		last = err
 		m.continueAfter(t, err)
 	}
+}
+
+// shortestPause and longestPause bound the time between two attempts that brought no data: a sender can start over as
+// often as it likes, and each attempt reads the journal.
+const (
+	shortestPause = 200 * time.Millisecond
+	longestPause  = 5 * time.Second
+)
+
+// sleep waits for d; it returns false if ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// done returns how many bytes have arrived.
+func (r *receiver) done() int64 {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	return r.t.view.Done
 }
 
 // awaitAttempt waits for the sender to start or resume.

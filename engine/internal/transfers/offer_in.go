@@ -217,19 +217,19 @@ func (m *Manager) TakeUpdate(from identity.PeerID, msg wire.OfferUpdate) {
 	if t == nil || !t.view.Incoming || t.view.State.Final() {
 		return
 	}
-	if n := &t.newest; n.Counting {
-		n.Files = msg.Files
-		n.Folders = msg.Folders
-		n.Bytes = msg.Bytes
+	if n := &t.newest; n.Counting { // a count only grows
+		n.Files = max(n.Files, msg.Files)
+		n.Folders = max(n.Folders, msg.Folders)
+		n.Bytes = max(n.Bytes, msg.Bytes)
 		n.Counting = msg.Counting
 	}
 	if !t.view.Counting { // what a person sees and accepts must not grow
 		return
 	}
 	v := &t.view
-	v.Files = msg.Files
-	v.Folders = msg.Folders
-	v.Bytes = msg.Bytes
+	v.Files = max(v.Files, msg.Files)
+	v.Folders = max(v.Folders, msg.Folders)
+	v.Bytes = max(v.Bytes, msg.Bytes)
 	v.Counting = msg.Counting
 	if !msg.Counting && t.accepted {
 		m.saveSoonLocked(t)
