@@ -33,8 +33,8 @@ that arrive. Without --to it connects to everyone it finds, like a chat room. It
 			})
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "chat with this peer only: a name, an ID or its start, or HOST:PORT")
-	c.Flags().DurationVar(&wait, "wait", 10*time.Second, "how long to wait for the peer to appear")
+	c.Flags().StringVar(&to, "to", "", "chat with `PEER` only: a name, an ID or its start, or HOST:PORT")
+	c.Flags().DurationVar(&wait, "wait", 10*time.Second, "`TIME` to wait for the peer to appear")
 	return c
 }
 
@@ -96,7 +96,7 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 	for {
 		if m.ended && m.quiet(time.Now()) {
 			if lost > 0 && inputErr == nil {
-				inputErr = exit(exitFailed, fmt.Errorf("not sent because they were too long: %d lines", lost))
+				inputErr = exit(exitFailed, fmt.Errorf("not sent, because too long: %s", plural(int64(lost), "line", "lines")))
 			}
 			return cmp.Or(inputErr, m.err())
 		}

@@ -9,10 +9,12 @@ var examples = map[string]string{
 	"multipeer-cli": `  multipeer-cli receive --into inbox            on one device
   multipeer-cli send --to Ben photos            on the other`,
 	"multipeer-cli api": `  multipeer-cli api < commands.jsonl`,
-	"multipeer-cli auto": `  multipeer-cli auto 2mjitk54-4rkkqx3ea-5w4bt3oi5-7bqqk6nxc-4kyqhjpda-qhz2ph4la-ptvnxqbla --up-to 2GB --into /srv/inbox
-  multipeer-cli auto 2mjitk54-4rkkqx3ea-5w4bt3oi5-7bqqk6nxc-4kyqhjpda-qhz2ph4la-ptvnxqbla   ask again`,
+	"multipeer-cli auto": `  multipeer-cli auto                            what is set
+  multipeer-cli auto Ben --up-to 2GB --into /srv/inbox
+  multipeer-cli auto Ben --off`,
 	"multipeer-cli chat": `  multipeer-cli chat                            with everyone nearby
   date | multipeer-cli chat --to Ben`,
+	"multipeer-cli completion":            `  multipeer-cli completion bash > /etc/bash_completion.d/multipeer-cli`,
 	"multipeer-cli completion bash":       `  multipeer-cli completion bash > /etc/bash_completion.d/multipeer-cli`,
 	"multipeer-cli completion fish":       `  multipeer-cli completion fish > ~/.config/fish/completions/multipeer-cli.fish`,
 	"multipeer-cli completion powershell": `  multipeer-cli completion powershell | Out-String | Invoke-Expression`,
@@ -33,7 +35,9 @@ var examples = map[string]string{
   multipeer-cli receive --accept verified --once --existing skip`,
 	"multipeer-cli serve": `  multipeer-cli serve --into /srv/inbox --accept verified
   multipeer-cli serve --stop`,
-	"multipeer-cli trust": `  multipeer-cli trust 2mjitk54-4rkkqx3ea-5w4bt3oi5-7bqqk6nxc-4kyqhjpda-qhz2ph4la-ptvnxqbla verified`,
+	"multipeer-cli trust": `  multipeer-cli trust list
+  multipeer-cli trust Ben blocked
+  multipeer-cli trust 2mjitk54-4rkkqx3ea-5w4bt3oi5-7bqqk6nxc-4kyqhjpda-qhz2ph4la-ptvnxqbla verified`,
 }
 
 // addExamples adds the examples to a command and to those below it.

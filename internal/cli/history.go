@@ -47,15 +47,15 @@ name that it last used. --with also accepts its ID, or the start of it.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&with, "with", "", "only the conversation with this peer: a name, an ID or the start of one; \"everyone\" for the conversation with everyone")
-	c.Flags().StringVar(&search, "search", "", "only rows with this text")
-	c.Flags().IntVarP(&count, "count", "n", 100, "maximum number of rows per conversation")
+	c.Flags().StringVar(&with, "with", "", "only the conversation with `PEER`: a name, an ID or the start of one; \"everyone\" for the conversation with everyone")
+	c.Flags().StringVar(&search, "search", "", "only rows with this `TEXT`")
+	c.Flags().IntVarP(&count, "count", "n", 100, "at most `N` rows per conversation")
 	return c
 }
 
 // conversations opens the history of the profile, or uses the host's.
 func (p *program) conversations(f func(*history.Store) error) error {
-	if p.host != nil {
+	if p.host != nil && p.host.History != nil {
 		return f(p.host.History)
 	}
 	dir, err := p.profileDir()

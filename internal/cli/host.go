@@ -14,11 +14,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Host is a program that uses a profile: the window, or serve. While it runs, command lines for that profile are
+// Host is a program that uses a profile: the window, serve or receive. While it runs, command lines for that profile are
 // executed in it, with its engine, because only one engine at a time can use a profile.
 type Host struct {
 	Engine  *engine.Engine
-	History *history.Store // of its conversations
+	History *history.Store // of its conversations; nil if it stores none
 	Profile string         // its folder
 	OwnPort bool           // the user has chosen its port
 	// Interfaces are the network interfaces that it was configured to use; none means all.

@@ -109,7 +109,7 @@ func (r *receiver) may(id engine.PeerID) bool {
 	}
 	ok, hidden := c.allow(time.Now())
 	if hidden > 0 {
-		r.out.note("%d lines about %s were omitted", hidden, who)
+		r.out.note("omitted %s about %s", plural(int64(hidden), "line", "lines"), who)
 	}
 	return ok
 }

@@ -97,7 +97,7 @@ func (m *lineSender) take(o outcome, now time.Time) {
 	m.failed++
 	ok, hidden := m.unsaid.allow(now)
 	if hidden > 0 {
-		m.out.note("%d lines about undelivered messages were omitted", hidden)
+		m.out.note("omitted %s about undelivered messages", plural(int64(hidden), "line", "lines"))
 	}
 	if ok {
 		m.out.note("not delivered to %s: %v", m.name(o.peer), o.err)
@@ -176,7 +176,7 @@ func (m *lineSender) quiet(now time.Time) bool {
 		}
 	}
 	if n := m.unsaid.hiddenNow(); n > 0 {
-		m.out.note("%d lines about undelivered messages were omitted", n)
+		m.out.note("omitted %s about undelivered messages", plural(int64(n), "line", "lines"))
 	}
 	m.under = nil
 	return true

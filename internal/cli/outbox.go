@@ -42,7 +42,7 @@ transfer.`,
 			})
 		},
 	}
-	c.Flags().StringArrayVar(&drop, "drop", nil, "cancel the transfer with this ID (repeatable)")
+	c.Flags().StringArrayVar(&drop, "drop", nil, "cancel the transfer with this `ID` (repeatable)")
 	c.Flags().BoolVar(&deliver, "deliver", false, "run until everything in the outbox has arrived")
 	return c
 }

@@ -155,7 +155,7 @@ func (p *printer) failure(e *exitError) {
 		Type  string `json:"type"`
 		Error string `json:"error"`
 		Exit  int    `json:"exit"`
-	}{"error", e.Error(), e.code})
+	}{"error", e.err.Error(), e.code})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.prompt != "" && p.tty {

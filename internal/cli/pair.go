@@ -47,8 +47,8 @@ program, and the link contains a secret. Answers are read from standard input; y
 			})
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "the peer: a name, an ID or the start of it, or HOST:PORT; - reads a link from standard input")
-	c.Flags().DurationVar(&wait, "wait", 30*time.Second, "how long to look for the peer")
+	c.Flags().StringVar(&to, "to", "", "the `PEER`: a name, an ID or the start of it, or HOST:PORT; - reads a link from standard input")
+	c.Flags().DurationVar(&wait, "wait", 30*time.Second, "`TIME` to look for the peer")
 
 	var from string
 	confirm := &cobra.Command{
@@ -59,7 +59,7 @@ program, and the link contains a secret. Answers are read from standard input; y
 			})
 		},
 	}
-	confirm.Flags().StringVar(&from, "to", "", "pair with this peer only: its name, ID or the start of it")
+	confirm.Flags().StringVar(&from, "to", "", "pair with `PEER` only: its name, ID or the start of it")
 	link := &cobra.Command{
 		Use: "link", Short: "Print a link and its QR code; they pair one device, and expire after two minutes", Args: cobra.NoArgs,
 		Long: `link prints a multipeer:// link. The first device that opens it within two minutes is connected and verified, and
@@ -278,7 +278,7 @@ func (r *pairer) follow(ctx context.Context, news func(func(engine.Event) bool),
 				}
 			case engine.SelfChanged:
 				if ev.Self.Running && ev.Self.PairingUntil.IsZero() && r.picked.IsZero() {
-					return exit(exitNotFound, errors.New("the two minutes are over, or pairing failed too often; run this command again when the other device is ready"))
+					return exit(exitFailed, errors.New("the two minutes are over, or pairing failed too often; run this command again when the other device is ready"))
 				}
 			}
 		case line, ok := <-r.lines:

@@ -58,7 +58,7 @@ func (p *program) peersCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().DurationVar(&lookFor, "for", 3*time.Second, "how long to look for peers")
+	c.Flags().DurationVar(&lookFor, "for", 3*time.Second, "`TIME` to look for peers")
 	c.Flags().BoolVar(&search, "search", false, "also probe every address of small networks, for networks without multicast")
 	return c
 }

@@ -26,7 +26,8 @@ func (p *program) receiveCommand() *cobra.Command {
 		Short: "Wait for files and messages, and receive them",
 		Long: `receive runs until it is interrupted, and accepts offers: after asking on the terminal (ask), from verified peers
 without asking (verified), or from everyone (all). Nothing in the folder is overwritten, except with --existing replace.
-Interrupted transfers resume when their sender is back.`,
+Interrupted transfers resume when their sender is back. While it runs, it executes the other commands that use the same
+profile.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg := engine.Config{}
@@ -51,7 +52,9 @@ Interrupted transfers resume when their sender is back.`,
 			return p.with(cmd.Context(), cfg, func(ctx context.Context, e *engine.Engine) error {
 				opts.Dir = dir
 				r := &receiver{program: p, e: e, accept: accept, once: once, opts: opts, bars: map[engine.TransferID]*progress{}}
+				ctx, end := r.hostCommands(ctx)
 				err := r.run(ctx)
+				end()
 				for _, t := range e.Transfers() {
 					if t.Incoming && !t.State.Final() && t.State != engine.Offered && p.host == nil {
 						p.out.note("%s is incomplete: what has arrived is kept, and the transfer continues when this command runs again", what(t))
@@ -61,8 +64,8 @@ Interrupted transfers resume when their sender is back.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&into, "into", ".", "folder to receive into; created if it is missing")
-	c.Flags().StringVar(&accept, "accept", "ask", "ask, verified or all")
+	c.Flags().StringVar(&into, "into", ".", "receive into the folder `DIR`; it is created if it is missing")
+	c.Flags().StringVar(&accept, "accept", "ask", "`WHICH` offers to accept: ask (about each one), verified or all")
 	c.Flags().BoolVar(&once, "once", false, "exit after one accepted transfer has finished")
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
 	c.Flags().BoolVar(&opts.KeepExec, "keep-executable", false, "keep the executable permission of received files")
@@ -71,9 +74,33 @@ Interrupted transfers resume when their sender is back.`,
 	return c
 }
 
+// hostCommands executes the other commands that use the profile, until end is called, unless they already run in another
+// program. A receive command among them answers instead of this one. The context that it returns also ends when
+// 'serve --stop' is called.
+func (r *receiver) hostCommands(ctx context.Context) (_ context.Context, end func()) {
+	if r.host != nil {
+		return ctx, func() {}
+	}
+	dir, err := r.profileDir()
+	if err != nil { // open has reported it
+		return ctx, func() {}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	host := &Host{Engine: r.e, Profile: dir, OwnPort: r.port != 0, Interfaces: r.ifaces, Stop: stop, LocalSend: r.localSend}
+	r.leave = func() bool { return host.receivers.Load() > 0 }
+	endCommands, err := host.Start(ctx)
+	if err != nil {
+		r.out.note("%v", err)
+	}
+	return ctx, func() {
+		endCommands()
+		stop()
+	}
+}
+
 const (
-	existingUsage = "what to do if a name already exists: keep (number the new entry), skip (leave out identical files), replace"
-	reserveUsage  = "bytes to leave free on the disk; 0 for the larger of 1 GiB and 5% of the disk, -1 for none"
+	existingUsage = "`WHAT` to do if a name already exists: keep (number the new entry), skip (leave out identical files), replace"
+	reserveUsage  = "`BYTES` to leave free on the disk; 0 for the larger of 1 GiB and 5% of the disk, -1 for none"
 )
 
 func parseExisting(s string) (transfer.Existing, error) {

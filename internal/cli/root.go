@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"multipeer/bridge/localsend"
 	"multipeer/engine"
@@ -136,6 +137,9 @@ func (p *program) execute(ctx context.Context, args []string) int {
 	if !errors.As(err, &e) {
 		// An error that does not come from a command comes from parsing the command line.
 		e = &exitError{exitUsage, err, "Run 'multipeer-cli --help' for the commands"}
+		if slices.Contains(args, "--json") { // it may not have been parsed yet
+			p.out.json = true
+		}
 	} else if joined := parts(err); len(joined) > 1 {
 		e = &exitError{code: e.code, err: err}
 	}
@@ -148,6 +152,9 @@ func (p *program) execute(ctx context.Context, args []string) int {
 // refuseEmpty rejects empty arguments and flag values: most likely a shell variable is not set. An empty value would
 // mean something other than what was intended, such as the current folder.
 func refuseEmpty(cmd *cobra.Command, args []string) error {
+	if strings.HasPrefix(cmd.Name(), cobra.ShellCompRequestCmd) { // the shell asks what can follow
+		return nil
+	}
 	for i, a := range args {
 		if a == "" {
 			return exit(exitUsage, fmt.Errorf("argument %d of %s is empty; is a shell variable unset?", i+1, cmd.Name()))
@@ -182,20 +189,25 @@ Exit codes: 0 done, 1 failed, 2 usage error, 3 peer not found, 4 declined or can
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	f := root.PersistentFlags()
-	f.StringVar(&p.profile, "profile", "", "folder with this peer's identity; created on first use (default: "+defaultProfileText+")")
-	f.StringVar(&p.name, "name", "", "name that others see, stored in the profile")
-	f.StringVar(&p.service, "service", engine.DefaultService, "service type: only peers of the same type find each other")
-	f.StringArrayVar(&p.peers, "peer", nil, "connect to HOST:PORT; for networks where multicast does not work (repeatable)")
-	f.StringSliceVar(&p.ifaces, "interface", nil, "find peers on these network interfaces only")
-	f.IntVar(&p.port, "port", 0, fmt.Sprintf("UDP port; 0 means %d, or any free port if that is taken", engine.DefaultPort))
+	f.StringVar(&p.profile, "profile", "", "the folder `DIR` with this peer's identity; created on first use (default: "+defaultProfileText+")")
+	f.StringVar(&p.name, "name", "", "the `NAME` that others see, stored in the profile")
+	f.StringVar(&p.service, "service", engine.DefaultService, "service `TYPE`: only peers of the same type find each other")
+	f.StringArrayVar(&p.peers, "peer", nil, "connect to `HOST:PORT`; for networks where multicast does not work (repeatable)")
+	f.StringSliceVar(&p.ifaces, "interface", nil, "find peers only on the network interface `NAME` (repeatable)")
+	f.IntVar(&p.port, "port", 0, fmt.Sprintf("UDP port `N`; 0 means %d, or any free port if that is taken", engine.DefaultPort))
 	f.BoolVar(&p.out.json, "json", false, "print one JSON object per line to standard output, and nothing else")
-	f.StringVar(&p.visible, "visible", "everyone", "who may see this peer: everyone, known or nobody")
+	f.StringVar(&p.visible, "visible", "everyone", "`WHO` may see this peer: everyone, known or nobody")
 	f.BoolVar(&p.withLocalSend, "localsend", false, "also exchange files and text with devices that have LocalSend; they can see this peer")
-	f.StringVar(&p.localSendPIN, "localsend-pin", "", "PIN that devices with LocalSend must enter before sending to this peer; with send, the PIN that the receiving device asks for; implies --localsend")
+	f.StringVar(&p.localSendPIN, "localsend-pin", "", "the `PIN` that devices with LocalSend must enter before sending to this peer; with send, the PIN that the receiving device asks for; implies --localsend")
 	f.BoolVar(&p.verbose, "verbose", false, "write a log to standard error")
 	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.linkCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand(), p.doctorCommand(), p.serveCommand(), p.historyCommand(), p.apiCommand(), manCommand())
 	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.Args = cobra.NoArgs // otherwise an unknown shell only prints the help
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
 	addExamples(root)
+	p.addCompletions(root)
 	return root
 }
 
@@ -238,7 +250,7 @@ func (p *program) open(cfg engine.Config) (*engine.Engine, error) {
 	case errors.Is(err, engine.ErrInvalid):
 		return nil, exit(exitUsage, err)
 	case errors.Is(err, engine.ErrInUse):
-		return nil, exit(exitFailed, fmt.Errorf("%w ('multipeer-cli serve --stop' stops a running serve)", err))
+		return nil, exit(exitFailed, fmt.Errorf("%w ('multipeer-cli serve --stop' stops a running serve or receive)", err))
 	case err != nil:
 		return nil, exit(exitFailed, err)
 	}

@@ -64,11 +64,11 @@ folders is interrupted (by a lost network, a crash of either side, or Ctrl-C), t
 			})
 		},
 	}
-	c.Flags().StringArrayVar(&to, "to", nil, "the peer: a name, an ID or its start, or HOST:PORT (repeatable)")
-	c.Flags().DurationVar(&s.wait, "wait", 20*time.Second, "how long to wait for a peer to appear, or to come back")
+	c.Flags().StringArrayVar(&to, "to", nil, "the `PEER`: a name, an ID or its start, or HOST:PORT (repeatable)")
+	c.Flags().DurationVar(&s.wait, "wait", 20*time.Second, "`TIME` to wait for a peer to appear, or to come back")
 	c.Flags().BoolVar(&s.opts.Links, "links", false, "send symbolic links that stay inside their folder, if the receiver accepts them")
-	c.Flags().StringVar(&s.opts.Name, "as", "", "the name under which a single file or folder is sent")
-	c.Flags().StringVar(&s.opts.Note, "note", "", "a note that the other side shows with the offer")
+	c.Flags().StringVar(&s.opts.Name, "as", "", "send a single file or folder under this `NAME`")
+	c.Flags().StringVar(&s.opts.Note, "note", "", "a note with this `TEXT`, which the other side shows with the offer")
 	_ = c.MarkFlagRequired("to")
 	return c
 }

@@ -98,7 +98,7 @@ func TestServe_StrangersDoNotFillTheJournal(t *testing.T) {
 		if most := 2 * (strangerLines + seconds/10 + 1); lines > most || said.Len() > lines*4_500 {
 			t.Errorf("%d lines, %d bytes", lines, said.Len())
 		}
-		if !strings.Contains(said.String(), " lines about strangers were omitted\n") {
+		if !strings.Contains(said.String(), " lines about strangers\n") {
 			t.Error("nothing says that lines are missing")
 		}
 	})
@@ -154,7 +154,7 @@ func TestServe_PacesAKnownPeer(t *testing.T) {
 		if most := 3 * (peerLines + seconds/2 + 1); lines > most || lines < peerLines {
 			t.Errorf("%d lines, at most %d", lines, most)
 		}
-		if !strings.Contains(said.String(), " lines about "+ben.Short()+" were omitted\n") {
+		if !strings.Contains(said.String(), " lines about "+ben.Short()+"\n") {
 			t.Error("nothing says that lines are missing")
 		}
 		said.Reset()

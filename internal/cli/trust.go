@@ -11,16 +11,18 @@ import (
 
 func (p *program) trustCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "trust ID LEVEL",
-		Short: "Set how far a peer's key is trusted: verified, seen, blocked or unknown",
-		Long: `trust stores your decision about a peer. LEVEL is verified, seen, blocked or unknown. ID is the whole ID, as
-'multipeer-cli id' prints it on the other device. Before you mark a peer as verified, compare the IDs, or have the ID
-sent over a channel that you trust.`,
-		Args: cobra.ExactArgs(2),
+		Use:   "trust [list | PEER LEVEL]",
+		Short: "List the devices that you have decided about, or mark one as verified, seen, blocked or unknown",
+		Long: `trust stores your decision about a device. LEVEL is verified, seen, blocked or unknown. PEER is the name or the ID of a
+device that you have accepted, verified or blocked before, or the whole ID of any other, as 'multipeer-cli id' prints it
+there. Before you mark a device as verified, compare the IDs, or have the ID sent over a channel that you trust.
+
+Without arguments, trust lists these devices.`,
+		Args:              listOr(2, "trust PEER verified|seen|blocked|unknown, or trust list"),
+		ValidArgsFunction: p.completeTrust,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := engine.ParsePeerID(args[0])
-			if err != nil {
-				return exit(exitUsage, err)
+			if len(args) < 2 {
+				return p.still(p.listKnown)
 			}
 			level := engine.Trust(args[1])
 			switch {
@@ -29,16 +31,22 @@ sent over a channel that you trust.`,
 			case !slices.Contains([]engine.Trust{engine.TrustVerified, engine.TrustSeen, engine.TrustBlocked}, level):
 				return exit(exitUsage, fmt.Errorf("trust %q: must be verified, seen, blocked or unknown", args[1]))
 			}
-			if err := p.still(func(e *engine.Engine) error { return failed(e.SetTrust(id, level)) }); err != nil {
-				return err
-			}
-			p.out.object(struct {
-				Type  string `json:"type"`
-				ID    string `json:"id"`
-				Trust string `json:"trust"`
-			}{"trust", id.String(), args[1]})
-			p.out.line("%s is now %s", id, args[1])
-			return nil
+			return p.still(func(e *engine.Engine) error {
+				known, err := knownDevice(e, args[0])
+				if err != nil {
+					return err
+				}
+				if err := e.SetTrust(known.ID, level); err != nil {
+					return failed(err)
+				}
+				p.out.object(struct {
+					Type  string `json:"type"`
+					ID    string `json:"id"`
+					Trust string `json:"trust"`
+				}{"trust", known.ID.String(), args[1]})
+				p.out.line("%s is now %s", known.ID, args[1])
+				return nil
+			})
 		},
 	}
 }

@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"multipeer/engine"
+
+	"github.com/spf13/cobra"
+)
+
+// flagValues are the values of flags that take one of a few, by the name of the command; "" is any command.
+var flagValues = map[string]map[string][]string{
+	"": {
+		"existing": {"keep", "skip", "replace"},
+		"visible":  {"everyone", "known", "nobody"},
+	},
+	"receive": {"accept": {"ask", "verified", "all"}},
+	"serve":   {"accept": {"auto", "verified", "all"}, "at-login": {"on", "off"}},
+	"link":    {"accept": {"ask", "all"}},
+	"ping":    {"mode": {"reliable", "unreliable", "stream"}},
+}
+
+// addCompletions tells shells what can follow: values, folders, and the names of known devices.
+func (p *program) addCompletions(c *cobra.Command) {
+	for _, of := range []string{"", c.Name()} {
+		for flag, values := range flagValues[of] {
+			if c.Flag(flag) != nil {
+				_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+			}
+		}
+	}
+	for _, flag := range []string{"into", "profile"} {
+		if c.Flag(flag) != nil {
+			_ = c.MarkFlagDirname(flag)
+		}
+	}
+	for _, flag := range []string{"to", "with"} {
+		if c.Flag(flag) != nil && c.Name() != "doctor" {
+			_ = c.RegisterFlagCompletionFunc(flag, p.completeKnown)
+		}
+	}
+	for _, sub := range c.Commands() {
+		p.addCompletions(sub)
+	}
+}
+
+// completeKnown lists the names of known devices. It lists none while another program uses the profile.
+func (p *program) completeKnown(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	_ = p.still(func(e *engine.Engine) error {
+		for _, a := range e.Acquaintances() {
+			if a.Name != "" {
+				names = append(names, engine.CleanLine(a.Name))
+			}
+		}
+		return nil
+	})
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeTrust lists known devices, then levels.
+func (p *program) completeTrust(c *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 1 {
+		return []string{"verified", "seen", "blocked", "unknown"}, cobra.ShellCompDirectiveNoFileComp
+	}
+	names, directive := p.completeKnown(c, args, text)
+	if len(args) == 0 {
+		names = append(names, "list")
+	}
+	return names, directive
+}
