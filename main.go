@@ -24,14 +24,20 @@ import (
 )
 
 func main() {
-	dir := flag.String("profile", "", "folder with this peer's identity, settings and conversations (default: multipeer in the system's settings folder)")
-	name := flag.String("name", "", "name that others see")
-	service := flag.String("service", engine.DefaultService, "service type: only peers of the same type find each other")
-	peers := flag.String("peer", "", "connect to HOST:PORT[,HOST:PORT...] where peers cannot be found by multicast")
-	ifaces := flag.String("interface", "", "find peers on these network interfaces only (comma-separated)")
-	into := flag.String("into", "", "folder for received files (default: from the settings)")
+	dir := flag.String("profile", "", "the folder `DIR` with this peer's identity, settings and conversations (default: multipeer in the system's settings folder)")
+	name := flag.String("name", "", "the `NAME` that others see")
+	service := flag.String("service", engine.DefaultService, "service `TYPE`: only peers of the same type find each other")
+	peers := flag.String("peer", "", "connect to `HOST:PORT`[,HOST:PORT...] where peers cannot be found by multicast")
+	ifaces := flag.String("interface", "", "find peers only on the network interfaces `NAMES` (comma-separated)")
+	into := flag.String("into", "", "the folder `DIR` for received files (default: from the settings)")
 	hidden := flag.Bool("hidden", false, "start in the tray, if there is one")
-	flag.Parse()              // the remaining arguments are files and folders to send, or a multipeer: link to open
+	version := flag.Bool("version", false, "print the version")
+	flag.Usage = func() { ui.Usage(flag.CommandLine.Output(), flag.CommandLine) }
+	flag.Parse() // the remaining arguments are files and folders to send, or a multipeer: link to open
+	if *version {
+		fmt.Println("multipeer version", cli.Version())
+		return
+	}
 	log.SetOutput(io.Discard) // libp2p/zeroconf logs here; the failures that matter come back as errors
 
 	profile, err := ui.Profile(*dir)
@@ -41,6 +47,9 @@ func main() {
 	}
 	if there, err := singleinstance.Hand(profile, launch); there {
 		exit(err) // the window that is already open has received it
+	}
+	if err := ui.NoDisplay(); err != nil {
+		exit(err)
 	}
 	chosen, trouble := settings.Load(profile)
 	a := app.NewWithID("io.github.multipeer.Multipeer") // no SetMetadata: packages set the name, icon and version themselves

@@ -185,7 +185,7 @@ server or an account. The window and this program use the same engine.
 
 Exit codes: 0 done, 1 failed, 2 usage error, 3 peer not found, 4 declined or cancelled by the other side,
 5 delivered but something was left out, 130 interrupted before it was done.`,
-		Version: versionText(), SilenceUsage: true, SilenceErrors: true,
+		Version: Version(), SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	f := root.PersistentFlags()

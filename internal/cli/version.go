@@ -9,8 +9,8 @@ import (
 // version is the version of all programs; FyneApp.toml has the same.
 const version = "0.1.0"
 
-// versionText identifies the program, for bug reports.
-func versionText() string {
+// Version identifies the program, for bug reports: its version, commit, Go version and system.
+func Version() string {
 	commit := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {

@@ -1,0 +1,75 @@
+package desktop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// displayWait is how long to wait for the answer of a display on another machine.
+const displayWait = 5 * time.Second
+
+// NoDisplay returns why no window can open; nil if one can. GLFW, which draws the window, panics without a display.
+func NoDisplay() error {
+	x, wayland := os.Getenv("DISPLAY"), os.Getenv("WAYLAND_DISPLAY")
+	if x == "" && wayland == "" {
+		return errors.New("there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set)")
+	}
+	if wayland != "" && answers("unix", waylandSocket(wayland)) {
+		return nil
+	}
+	if x == "" {
+		return fmt.Errorf("the display %q (WAYLAND_DISPLAY) does not answer", wayland)
+	}
+	network, address, err := xServer(x)
+	if err != nil {
+		return err
+	}
+	// An X server on this machine may listen on an abstract socket only.
+	if answers(network, address) || network == "unix" && answers("unix", "@"+address) {
+		return nil
+	}
+	return fmt.Errorf("the display %q (DISPLAY) does not answer", x)
+}
+
+func waylandSocket(display string) string {
+	if filepath.IsAbs(display) {
+		return display
+	}
+	return filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), display)
+}
+
+// xServer returns where the X server of a display listens: [HOST]:NUMBER[.SCREEN] (X(7), section "Display names").
+func xServer(display string) (network, address string, err error) {
+	colon := strings.LastIndex(display, ":")
+	if colon < 0 {
+		return "", "", fmt.Errorf("the display %q (DISPLAY) is not written as HOST:NUMBER", display)
+	}
+	host := strings.TrimSuffix(display[:colon], ":")
+	number, _, _ := strings.Cut(display[colon+1:], ".")
+	n, err := strconv.ParseUint(number, 10, 15)
+	if err != nil {
+		return "", "", fmt.Errorf("the display %q (DISPLAY) is not written as HOST:NUMBER", display)
+	}
+	if host == "" || host == "unix" {
+		return "unix", fmt.Sprintf("/tmp/.X11-unix/X%d", n), nil
+	}
+	return "tcp", net.JoinHostPort(host, strconv.FormatUint(6000+n, 10)), nil
+}
+
+func answers(network, address string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), displayWait)
+	defer cancel()
+	c, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
+}
