@@ -22,7 +22,7 @@ help:
 
 run:
 	@sh scripts/deps.sh go
-	@sh scripts/run.sh
+	@trap : INT; sh scripts/run.sh || { code=$$?; [ $$code = 130 ] || exit $$code; } # Ctrl-C is no error
 
 test:
 	@sh scripts/deps.sh go build test
@@ -33,12 +33,14 @@ test-long:
 	@sh scripts/test.sh -long
 
 check:
-	@sh scripts/deps.sh go build
+	@sh scripts/deps.sh go build check
 	@sh scripts/check.sh
 
 demo:
 	@sh scripts/deps.sh go
-	@CGO_ENABLED=0 go run ./tools/demo
+	@echo "Compiling; the first time takes about a minute on two processors."
+	@CGO_ENABLED=0 sh scripts/progress.sh "compiled" go build -v -o build/ ./tools/demo ./cmd/multipeer-cli
+	@build/demo
 
 cli:
 	@sh scripts/deps.sh go

@@ -23,6 +23,21 @@ go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags $tags ./...
 for module in bench examples/lightcycle internal/testing/browser; do
 	(cd $module && go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...)
 done
+if command -v shellcheck >/dev/null 2>&1; then
+	echo "== shellcheck"
+	shellcheck scripts/*.sh packaging/darwin/*.sh .ci/run
+fi
+if command -v desktop-file-validate >/dev/null 2>&1; then
+	echo "== desktop entry"
+	desktop-file-validate packaging/linux/multipeer.desktop
+fi
+if command -v appstreamcli >/dev/null 2>&1; then
+	echo "== AppStream"
+	info=$(mktemp -d)
+	sed 's/@VERSION@/0.1.0/; s/@DATE@/2026-01-01/' packaging/linux/io.github.multipeer.Multipeer.metainfo.xml >"$info/io.github.multipeer.Multipeer.metainfo.xml"
+	appstreamcli validate --no-net --pedantic "$info"/*.xml
+	rm -r "$info"
+fi
 echo "== actionlint"
 go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 echo "== modules"

@@ -1,9 +1,11 @@
 #!/bin/sh
+# shellcheck disable=SC2034 # the lists of packages are used by their names
 # deps.sh GROUP... - installs the tools that a group needs and this system lacks, and nothing else.
 #   go     the Go toolchain (checked, not installed)
 #   build  the tools to build the window: a C compiler and the headers of X, Wayland and OpenGL
 #   test   the tools that the tests use: an X server, a mouse, network namespaces, a firewall, file systems on images
 #   browser a browser for the tests of the page for browsers
+#   check  the tools that check scripts and the files of packages
 #   package the packaging tools; windows adds the compiler for the Windows program
 #   python the tools to build the Python package
 #   roots  the tools to create and boot a new Debian in a folder
@@ -14,8 +16,9 @@ set -eu
 build="gcc libc6-dev pkg-config libgl-dev libegl-dev libx11-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev libwayland-dev libxkbcommon-dev"
 test="xvfb libwayland-client0 libgl1-mesa-dri xdotool python3 python3-venv python3-xlib nodejs dbus-daemon fonts-dejavu-core iproute2 nftables procps util-linux mount e2fsprogs xfsprogs curl"
 browser="chromium firefox-esr unzip libarchive-tools"
-package="dpkg-dev xz-utils tar gzip"
+package="dpkg-dev binutils xz-utils tar gzip zip lintian"
 windows="gcc-mingw-w64-x86-64"
+check="shellcheck desktop-file-utils appstream"
 python="python3 python3-venv"
 roots="debootstrap systemd-container"
 bench="iproute2 util-linux rsync netcat-openbsd iperf3 tar"
@@ -72,7 +75,11 @@ apt_install() {
 	echo "Installing:$missing"
 	$sudo apt-get update -qq || echo "(some package lists could not be read; continuing)" >&2
 	# shellcheck disable=SC2086 # one word per package
-	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
+	{ DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing 3>&1 >/dev/null 2>&3 || echo "apt-get failed"; } |
+		grep -v '^debconf: delaying package configuration' >&2 || true # it only means that apt-utils is missing
+	for p in $missing; do
+		dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q "ok installed" || { echo "Package $p could not be installed." >&2; exit 1; }
+	done
 }
 
 for group in "$@"; do

@@ -20,6 +20,7 @@ rm -rf "$root/src"
 git clone -q . "$root/src"
 mkdir -p "$root/usr/local/go" "$root/modules"
 # In a mount namespace, so that nothing stays mounted.
+# shellcheck disable=SC2016 # the inner shell expands these
 unshare -m sh -eu -c '
 	root=$1
 	mount --make-rprivate /
@@ -29,5 +30,5 @@ unshare -m sh -eu -c '
 	mount --bind "$2" "$root/usr/local/go"
 	mount --bind "$3" "$root/modules"
 	exec chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin GOMODCACHE=/modules GOFLAGS=-buildvcs=false \
-		sh -eu -c "cd /src && make package && sh scripts/package-test.sh && ls -l build/packages"
+		sh -eu -c "cd /src && sh scripts/deps.sh windows && make package && sh scripts/package-test.sh && ls -l build/packages"
 ' sh "$root" "$(go env GOROOT)" "$(go env GOMODCACHE)"

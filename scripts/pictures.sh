@@ -13,6 +13,6 @@ rm -f build/pictures/*.png
 for f in "$out"/*.png; do
 	convert "$f" -strip -define png:compression-level=9 -define png:compression-filter=0 "PNG24:build/pictures/$(basename "$f")"
 done
-for f in $(grep -hoE 'screens/[a-z0-9-]+\.png' README.md docs/*.md | sort -u); do
+grep -hoE 'screens/[a-z0-9-]+\.png' README.md docs/*.md | sort -u | while read -r f; do
 	cp "build/pictures/$(basename "$f")" "docs/$f"
 done

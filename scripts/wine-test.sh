@@ -7,11 +7,11 @@ set -eu
 for tool in wine x86_64-w64-mingw32-gcc Xvfb xdotool; do
 	command -v $tool >/dev/null 2>&1 || { echo "This needs $tool: apt-get install wine wine64 gcc-mingw-w64-x86-64, and sh scripts/deps.sh test" >&2; exit 1; }
 done
-archive=$(ls "$PWD"/build/packages/multipeer-*-windows-amd64.tar.gz | grep -v cli)
+archive=$(find "$PWD/build/packages" -name "multipeer-[0-9]*-windows-amd64.zip")
 tmp=$(mktemp -d)
 window="" x=""
 trap 'kill $window 2>/dev/null || true; wineserver -k 2>/dev/null || true; kill $x 2>/dev/null || true; rm -rf "$tmp"' EXIT
-tar -xzf "$archive" -C "$tmp"
+unzip -q "$archive" -d "$tmp"
 mkdir -p "$tmp/home" "$tmp/run"
 chmod 700 "$tmp/run"
 Xvfb -displayfd 3 -screen 0 1280x800x24 -nolisten tcp 3>"$tmp/display" 2>/dev/null &
@@ -38,7 +38,7 @@ timeout 120 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' serve
 wine reg query "$run" /v "Multipeer serve" >"$tmp/key" 2>&1 || { cat "$tmp/said" "$tmp/key" >&2; exit 1; }
 grep -aq -- 'multipeer-cli.exe serve --profile=C:.profile "--into=C:.in box" --no-console' "$tmp/key" || { cat "$tmp/key" >&2; exit 1; }
 timeout 120 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' serve --at-login off
-! wine reg query "$run" /v "Multipeer serve" >/dev/null 2>&1
+if wine reg query "$run" /v "Multipeer serve" >/dev/null 2>&1; then echo "the value in the Run key is left" >&2; exit 1; fi
 MULTIPEER_TRACE=events wine "$tmp/Multipeer/Multipeer.exe" -profile 'C:\profile' >"$tmp/window" 2>&1 &
 window=$!
 found=$(timeout 120 xdotool search --sync --onlyvisible --name '^Multipeer' | head -n 1)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -56,27 +55,9 @@ func Launched(flags *flag.FlagSet) (l singleinstance.Launch, err error) {
 	return l, nil
 }
 
-// Usage prints how the window is started, with its flags.
-func Usage(out io.Writer, flags *flag.FlagSet) {
-	fmt.Fprint(out, `Multipeer sends files and messages to nearby devices, without a server or an account.
-
-Usage:
-  multipeer [flags] [FILE... | multipeer:LINK]
-
-The window opens, or the one that is open comes to the front, with the files ready to be sent. 'multipeer-cli' is the same
-engine in a terminal.
-
-Flags:
-`)
-	flags.VisitAll(func(f *flag.Flag) {
-		value, usage := flag.UnquoteUsage(f)
-		fmt.Fprintf(out, "  --%-20s %s\n", strings.TrimSpace(f.Name+" "+value), usage)
-	})
-}
-
-// NoDisplay returns why no window can open; nil if one can.
-func NoDisplay() error {
-	if err := desktop.NoDisplay(); err != nil {
+// FindDisplay finds the display to open the window on; the error says why there is none.
+func FindDisplay() error {
+	if err := desktop.FindDisplay(); err != nil {
 		return fmt.Errorf("%w; 'multipeer-cli receive' receives in the terminal", err)
 	}
 	return nil

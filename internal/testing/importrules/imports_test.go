@@ -65,6 +65,7 @@ var rules = []struct {
 	{"internal/connlimit", nil, "connections of servers"},
 	{"internal/storezip", nil, "archives on the fly"},
 	{"cmd", []string{"multipeer/internal/cli"}, "one static binary"},
+	{"tools/appicons", []string{"multipeer/icons", "golang.org/x/image/draw"}, "scales the icon"},
 	{"tools/architecture", nil, "reads source"},
 	{"tools/modulepath", nil, "changes source"},
 	{"internal/rpc", []string{"multipeer/engine", "multipeer/internal/connlimit", "multipeer/transfer"}, "programs in other languages are readers of the same engine; streams of strangers are counted by source"},

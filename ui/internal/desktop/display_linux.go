@@ -15,8 +15,9 @@ import (
 // displayWait is how long to wait for the answer of a display on another machine.
 const displayWait = 5 * time.Second
 
-// NoDisplay returns why no window can open; nil if one can. GLFW, which draws the window, panics without a display.
-func NoDisplay() error {
+// FindDisplay finds the display to open the window on; the error says why there is none. GLFW, which draws the window,
+// panics without a display, and tries Wayland first, with a message on standard error if there is none.
+func FindDisplay() error {
 	x, wayland := os.Getenv("DISPLAY"), os.Getenv("WAYLAND_DISPLAY")
 	if x == "" && wayland == "" {
 		return errors.New("there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set)")
@@ -33,6 +34,9 @@ func NoDisplay() error {
 	}
 	// An X server on this machine may listen on an abstract socket only.
 	if answers(network, address) || network == "unix" && answers("unix", "@"+address) {
+		if os.Getenv("FYNE_PLATFORM") == "" {
+			return os.Setenv("FYNE_PLATFORM", "x11")
+		}
 		return nil
 	}
 	return fmt.Errorf("the display %q (DISPLAY) does not answer", x)

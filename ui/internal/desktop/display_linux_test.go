@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestNoDisplay_NamesWhatIsMissing(t *testing.T) {
+func TestFindDisplay_NamesWhatIsMissing(t *testing.T) {
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "wayland-1")
 	l, err := net.Listen("unix", socket)
@@ -21,6 +21,7 @@ func TestNoDisplay_NamesWhatIsMissing(t *testing.T) {
 	}
 	defer x.Close()
 	t.Setenv("XDG_RUNTIME_DIR", dir)
+	t.Setenv("FYNE_PLATFORM", "")
 	for _, c := range []struct{ x, wayland, want string }{
 		{"", "", "neither DISPLAY nor WAYLAND_DISPLAY is set"},
 		{":32000", "", `the display ":32000" (DISPLAY) does not answer`},
@@ -35,7 +36,7 @@ func TestNoDisplay_NamesWhatIsMissing(t *testing.T) {
 	} {
 		t.Setenv("DISPLAY", c.x)
 		t.Setenv("WAYLAND_DISPLAY", c.wayland)
-		err := NoDisplay()
+		err := FindDisplay()
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("DISPLAY=%q WAYLAND_DISPLAY=%q: %v, want %q", c.x, c.wayland, err, c.want)
 		}

@@ -2,5 +2,5 @@
 
 package desktop
 
-// NoDisplay returns why no window can open; here one always can.
-func NoDisplay() error { return nil }
+// FindDisplay finds the display to open the window on; here there always is one.
+func FindDisplay() error { return nil }
