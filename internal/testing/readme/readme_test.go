@@ -87,7 +87,7 @@ func TestPages_HaveOneAddressOfTheRepository(t *testing.T) {
 		t.Fatal("FyneApp.toml names no website")
 	}
 	host := m[1][:strings.LastIndex(m[1], "/")] // with the owner
-	for _, page := range []string{"README.md", "SECURITY.md", "python/README.md", ".github/ISSUE_TEMPLATE/config.yml"} {
+	for _, page := range []string{"README.md", "SECURITY.md", "python/README.md", ".github/ISSUE_TEMPLATE/config.yml", "CODE_OF_CONDUCT.md", "packaging/linux/io.github.multipeer.Multipeer.metainfo.xml"} {
 		text := read(t, page)
 		if !strings.Contains(text, m[1]) {
 			t.Errorf("%s does not name %s", page, m[1])
