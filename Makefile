@@ -48,6 +48,7 @@ cli:
 
 bench:
 	@sh scripts/deps.sh go bench
+	@CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o build/multipeer-cli ./cmd/multipeer-cli
 	@CGO_ENABLED=0 go build -C bench -o ../build/bench .
 	@build/bench -report docs/performance.md
 	@echo "a simulated line of 1 Gbit/s, 1 ms and a queue of 512 KB"

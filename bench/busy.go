@@ -30,7 +30,7 @@ func measureBusy(ctx context.Context, dir string, w *report) error {
 	c.send = func(at *line, j job, _ string) []string {
 		return []string{self, "role", "mp-ping", at.to + ":" + port, j.path}
 	}
-	r, err := c.run(ctx, at, job{"file", "a file", path, 1, size}, filepath.Join(dir, "out"))
+	r, err := c.run(ctx, at, job{"file", "a file", path, 1, size, false}, filepath.Join(dir, "out"))
 	if err != nil {
 		return err
 	}

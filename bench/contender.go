@@ -22,13 +22,47 @@ type contender struct {
 	send, recv func(at *line, j job, out string) []string
 	// stays marks a receiver that does not end by itself; it is stopped.
 	stays bool
+	// profiles is a folder for what the processes keep during one run; it is emptied before.
+	profiles bool
 	// silent marks a receiver that writes no files.
 	silent bool
 }
 
 const port = "17800"
 
-var self, _ = os.Executable()
+var (
+	self, _    = os.Executable()
+	cliProgram string // the terminal program
+)
+
+// program returns a contender that is the terminal program, as people run it: the receiver by its address or its name.
+func program(name string, byName bool) contender {
+	// common returns the flags of one side. Other peers on this machine have another service type.
+	common := func(at *line, out, side string) []string {
+		flags := []string{cliProgram, "--profile", filepath.Join(filepath.Dir(out), "profiles", side), "--service", fmt.Sprintf("bench%d", os.Getpid()%100000)}
+		if at.name == "loopback" {
+			flags = append(flags, "--interface", "lo")
+		}
+		return flags
+	}
+	return contender{
+		name: name, kind: "ours", profiles: true,
+		recv: func(at *line, j job, out string) []string {
+			args := append(common(at, out, "receiver"), "--name", "bench", "--json", "--port", port, "receive", "--accept", "all", "--once", "--into", out, "--reserve", "-1")
+			if j.again {
+				args = append(args, "--existing", "skip")
+			}
+			return args
+		},
+		send: func(at *line, j job, out string) []string {
+			to := at.to + ":" + port
+			if byName {
+				to = "bench"
+			}
+			return append(common(at, out, "sender"), "send", "--to", to, j.path)
+		},
+	}
+}
 
 // contenders returns the installed contenders that make sense for a job on a line.
 func contenders(at *line, j job) []contender {
@@ -54,14 +88,21 @@ func contenders(at *line, j job) []contender {
 			},
 		}
 	}
-	all := []contender{ours("Multipeer")}
+	all := []contender{program("Multipeer, by address", false)}
+	if j.again {
+		return append(all, rivals(at, j)...)
+	}
+	if !at.isWiFi() { // its packets do not carry multicast
+		all = append(all, program("Multipeer, by name", true))
+	}
+	all = append(all, ours("Multipeer, the engine alone"))
 	if j.name == "file" {
 		all = append(all, ours("Multipeer, QUIC alone", "quic"), ours("Multipeer, one QUIC lane", "quic", "1"))
 	}
 	if at.name == "loopback" {
 		all = append(all, contender{name: "cp -r", kind: "ceiling", send: func(_ *line, j job, out string) []string { return []string{"cp", "-r", j.path, out} }})
 	}
-	if at.name == "wifi" { // the others would take minutes each
+	if at.isWiFi() { // the others would take minutes each
 		all = append(all, stream("TLS 1.3 over TCP, a stream of files", "tls"), stream("bare quic-go, 1 conn", "quic", "1"), stream("bare quic-go, 8 conns", "quic", "8"))
 		return append(all, wires(at)...)
 	}
@@ -87,6 +128,18 @@ func (c contender) run(ctx context.Context, at *line, j job, out string) (result
 		return r, err
 	}
 	defer os.RemoveAll(out)
+	if j.again {
+		if err := os.CopyFS(filepath.Join(out, filepath.Base(j.path)), os.DirFS(j.path)); err != nil {
+			return r, err
+		}
+	}
+	if c.profiles {
+		profiles := filepath.Join(filepath.Dir(out), "profiles")
+		defer os.RemoveAll(profiles)
+		if err := errors.Join(os.RemoveAll(profiles), os.MkdirAll(profiles, 0o700)); err != nil {
+			return r, err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	var recv *exec.Cmd
@@ -103,7 +156,12 @@ func (c contender) run(ctx context.Context, at *line, j job, out string) (result
 	var said strings.Builder
 	send.Stdout = &said
 	began := time.Now()
-	if err := send.Run(); err != nil {
+	if err := send.Start(); err != nil {
+		return r, err
+	}
+	memory := watchMemory(send, recv)
+	defer memory.stop()
+	if err := send.Wait(); err != nil {
 		return r, fmt.Errorf("%v: %w: %s", send.Args, err, errs.String())
 	}
 	if recv != nil && !c.stays {
@@ -112,13 +170,14 @@ func (c contender) run(ctx context.Context, at *line, j job, out string) (result
 		}
 	}
 	r.took = time.Since(began)
+	memory.stop()
 	if c.stays { // its sender exits when everything has arrived
 		_ = recv.Process.Signal(syscall.SIGTERM)
 		_ = recv.Wait()
 	}
-	r.sendCPU, r.sendRSS = spent(send)
+	r.sendCPU, r.sendRSS = spent(send), memory.peak(send)
 	if recv != nil {
-		r.rcvCPU, r.rcvRSS = spent(recv)
+		r.rcvCPU, r.rcvRSS = spent(recv), memory.peak(recv)
 	}
 	r.note = strings.TrimSpace(said.String())
 	if !c.silent {
@@ -134,7 +193,7 @@ func startReceiver(c *exec.Cmd, args []string) error {
 	c.Stderr = os.Stderr
 	own := false
 	for _, a := range args {
-		own = own || a == "role"
+		own = own || a == "role" || a == cliProgram
 	}
 	if !own {
 		c.Stderr = nil
@@ -152,7 +211,7 @@ func startReceiver(c *exec.Cmd, args []string) error {
 		return err
 	}
 	in := bufio.NewReader(out)
-	if s, err := in.ReadString('\n'); err != nil || s != "READY\n" {
+	if s, err := in.ReadString('\n'); err != nil || s != "READY\n" && !strings.HasPrefix(s, `{"type":"self"`) {
 		return errors.Join(fmt.Errorf("the receiver printed %q", s), err)
 	}
 	go func() { _, _ = io.Copy(io.Discard, in) }()

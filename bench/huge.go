@@ -44,8 +44,8 @@ func measureHuge(ctx context.Context, dir string, w *report) error {
 	at := &line{name: "loopback", to: "127.0.0.1"}
 	fmt.Println("\nhuge jobs")
 	for _, j := range []job{
-		{"sparse", "a sparse file of 100 GiB", sparse, 1, 100 << 30},
-		{"tree", "a tree of 200,000 files", tree, files, files},
+		{"sparse", "a sparse file of 100 GiB", sparse, 1, 100 << 30, false},
+		{"tree", "a tree of 200,000 files", tree, files, files, false},
 	} {
 		r, err := contenders(at, j)[0].run(ctx, at, j, filepath.Join(dir, "out"))
 		if err != nil {

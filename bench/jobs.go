@@ -16,15 +16,17 @@ type job struct {
 	path  string
 	files int
 	bytes int64
+	again bool // the receiver has everything already
 }
 
 // makeJobs writes the files that are sent.
 func makeJobs(dir string, s settings) ([]job, error) {
 	jobs := []job{
-		{"file", fmt.Sprintf("one file of %d MiB", s.size>>20), filepath.Join(dir, "src", "large"), 1, s.size},
-		{"small", fmt.Sprintf("%d files of 4 KiB in %d folders", s.files, (s.files+99)/100), filepath.Join(dir, "src", "small"), s.files, int64(s.files) * 4096},
-		{"medium", fmt.Sprintf("%d files of 5 MiB", s.medium), filepath.Join(dir, "src", "medium"), s.medium, int64(s.medium) * (5 << 20)},
+		{"file", fmt.Sprintf("one file of %d MiB", s.size>>20), filepath.Join(dir, "src", "large"), 1, s.size, false},
+		{"small", fmt.Sprintf("%d files of 4 KiB in %d folders", s.files, (s.files+99)/100), filepath.Join(dir, "src", "small"), s.files, int64(s.files) * 4096, false},
+		{"medium", fmt.Sprintf("%d files of 5 MiB", s.medium), filepath.Join(dir, "src", "medium"), s.medium, int64(s.medium) * (5 << 20), false},
 	}
+	jobs = append(jobs, job{"again", jobs[1].title + ", all of them unchanged at the receiver", jobs[1].path, jobs[1].files, jobs[1].bytes, true})
 	if err := os.MkdirAll(filepath.Dir(jobs[0].path), 0o755); err != nil {
 		return nil, err
 	}
@@ -54,8 +56,8 @@ func makeJobs(dir string, s settings) ([]job, error) {
 }
 
 // lighter returns a smaller job of the same kind, for a line on which the whole one would take minutes.
-func (j job) lighter(dir, line string, s settings) job {
-	if line != "wifi" {
+func (j job) lighter(dir string, at *line, s settings) job {
+	if !at.isWiFi() {
 		return j
 	}
 	size := min(j.bytes, 128<<20)
@@ -63,7 +65,7 @@ func (j job) lighter(dir, line string, s settings) job {
 	if _, err := os.Stat(p); err != nil && writeRandom(p, size) != nil {
 		return j
 	}
-	return job{j.name, fmt.Sprintf("one file of %d MiB", size>>20), p, 1, size}
+	return job{j.name, fmt.Sprintf("one file of %d MiB", size>>20), p, 1, size, false}
 }
 
 func writeRandom(path string, size int64) error {

@@ -20,6 +20,9 @@ type line struct {
 
 var errNoNamespaces = errors.New("network namespaces need Linux, root, iproute2 and nsenter")
 
+// isWiFi reports whether the line is one of those that lose packets or deliver them late.
+func (l *line) isWiFi() bool { return strings.HasPrefix(l.name, "wifi") }
+
 // command prepares a program at the receiver's end or the sender's.
 func (l *line) command(ctx context.Context, receiver bool, args []string) *exec.Cmd {
 	ns := l.a

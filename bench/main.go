@@ -28,6 +28,7 @@ type settings struct {
 	medium int
 	only   string
 	report string
+	cli    string
 	mesh   int
 }
 
@@ -47,8 +48,18 @@ func main() {
 	flag.IntVar(&s.medium, "medium", 200, "number of files of 5 MiB")
 	flag.StringVar(&s.only, "only", "", "what to measure: loopback, cable, gigabit, wifi, huge, busy, latency, mesh (comma-separated; empty means all)")
 	flag.StringVar(&s.report, "report", "", "write the results as Markdown to this file, and a plot next to it")
+	flag.StringVar(&s.cli, "cli", "build/multipeer-cli", "the terminal program, which is measured as people run it")
 	flag.IntVar(&s.mesh, "mesh", 64, "number of peers in the mesh")
 	flag.Parse()
+	program, err := filepath.Abs(s.cli)
+	if err == nil {
+		_, err = os.Stat(program)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err, "(make cli builds it)")
+		os.Exit(1)
+	}
+	cliProgram = program
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := bench(ctx, s); err != nil {
@@ -106,6 +117,7 @@ func bench(ctx context.Context, s settings) error {
 			return err
 		}
 	}
+	w.printTargets()
 	if s.report == "" {
 		return nil
 	}
@@ -122,7 +134,9 @@ func measureLines(ctx context.Context, dir string, s settings, jobs []job, wants
 		{"loopback", "loopback", func(context.Context) (*line, error) { return &line{name: "loopback", to: "127.0.0.1"}, nil }},
 		{"cable", "a cable between two hosts (network namespaces)", layCable},
 		{"gigabit", "1 Gbit/s", layGigabit},
-		{"wifi", "Wi-Fi: 300 Mbit/s, 5 ms, 0.5 % of the packets lost at random", layWiFi},
+		{"wifi", "Wi-Fi: 300 Mbit/s, 5 ms, 0.5 % of the packets lost at random", layWiFi("wifi", 0.005, 0)},
+		{"wifi", "Wi-Fi: 300 Mbit/s, 5 ms, 2 % of the packets lost at random", layWiFi("wifi-loss", 0.02, 0)},
+		{"wifi", "Wi-Fi: 300 Mbit/s, 5 ms, 2 % of the packets arrive 2 ms late", layWiFi("wifi-late", 0, 0.02)},
 	}
 	for _, l := range lines {
 		if !wants(l.name) {
@@ -148,21 +162,24 @@ func measureLines(ctx context.Context, dir string, s settings, jobs []job, wants
 // measureOn lets the contenders take turns on one line, job by job.
 func measureOn(ctx context.Context, at *line, title, dir string, s settings, jobs []job, w *report) error {
 	for _, j := range jobs {
-		if at.name == "wifi" && j.name != "file" {
+		if at.isWiFi() && j.name != "file" || j.again && at.name != "cable" {
 			continue
 		}
 		if at.name != "loopback" {
-			j = j.lighter(dir, at.name, s)
+			j = j.lighter(dir, at, s)
 		}
 		all := contenders(at, j)
 		results := make([][]result, len(all))
+		skipped := make([]bool, len(all))
 		for n := range s.runs {
 			for i, c := range all {
+				if skipped[i] {
+					continue
+				}
 				r, err := c.run(ctx, at, j, filepath.Join(dir, "out"))
 				if err != nil {
-					if n == 0 {
-						fmt.Printf("  %s is skipped: %v\n", c.name, err)
-					}
+					fmt.Printf("  %s failed in run %d: %v\n", c.name, n+1, err)
+					skipped[i] = n == 0
 					continue
 				}
 				results[i] = append(results[i], r)

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"image/color"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -55,7 +57,7 @@ func (t table) cells(r row) []string {
 	gb := float64(t.job.bytes) / 1e9
 	ratio := "1"
 	if o := t.ours(); o.took > 0 {
-		ratio = fmt.Sprintf("%.2f", r.took.Seconds()/o.took.Seconds())
+		ratio = fmt.Sprintf("%.2f", r.took.Seconds()/o.took.Seconds()) // below 1: faster than Multipeer
 	}
 	return []string{
 		r.name, fmt.Sprintf("%.2f", r.took.Seconds()), fmt.Sprintf("%.0f", r.rate(t.job)),
@@ -65,7 +67,7 @@ func (t table) cells(r row) []string {
 	}
 }
 
-var heads = []string{"", "s", "MB/s", "files/s", "Multipeer is faster by", "CPU s per GB, sender + receiver", "peak MiB, sender + receiver", ""}
+var heads = []string{"", "s", "MB/s", "files/s", "time, Multipeer = 1", "CPU s per GB, sender + receiver", "peak MiB, sender + receiver", ""}
 
 // wireRate returns what iperf3 has received, in MB/s.
 func wireRate(note string) string {
@@ -99,7 +101,7 @@ func (w *report) write(path string) error {
 	b.WriteString("# Performance\n\n")
 	head := fmt.Sprintf("`make bench` wrote this page on %s (%s/%s, %d processors, %s). Figures are medians of %d runs. Each run starts a sender process and a receiver process; files are in memory (tmpfs). ",
 		w.began.Format("2006-01-02"), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), w.settings.runs)
-	head += "Compare the ratios: absolute figures depend on the machine and its load. \"Multipeer is faster by\" is the time of that row divided by the time of Multipeer. Rows without encryption are marked; bare QUIC is quic-go with its default settings."
+	head += machine() + " Compare the ratios: absolute figures depend on the machine and its load. \"Time, Multipeer = 1\" is the time of a row divided by that of Multipeer's first row: less than 1 is faster than Multipeer. Multipeer is the terminal program, as people run it; \"the engine alone\" is a small program on the engine. Peak memory is that of the processes alone. Rows without encryption are marked; bare QUIC is quic-go with its default settings."
 	if cc, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control"); err == nil {
 		head += fmt.Sprintf(" TCP uses %s congestion control unless a row says otherwise.", strings.TrimSpace(string(cc)))
 	}
@@ -109,7 +111,8 @@ func (w *report) write(path string) error {
 		if err := w.draw(name); err != nil {
 			return err
 		}
-		fmt.Fprintf(&b, "\n![MB/s of each contender](%s)\n", filepath.Base(name))
+		small := strings.TrimSuffix(filepath.Base(name), ".png") + "-small.png"
+		fmt.Fprintf(&b, "\n![MB/s of each contender](%s)\n\n![Files/s of each contender](%s)\n", filepath.Base(name), small)
 	}
 	line := ""
 	for _, t := range w.tables {
@@ -122,8 +125,20 @@ func (w *report) write(path string) error {
 			fmt.Fprintf(&b, "| %s |\n", strings.Join(t.cells(r)[:7], " | "))
 		}
 	}
+	if len(w.notes) > 0 {
+		b.WriteString("\n## Also measured\n")
+	}
 	for _, n := range w.notes {
 		b.WriteString("\n" + wrapped(n))
+	}
+	if targets := w.targets(); len(targets) > 0 {
+		b.WriteString("\n## Targets\n\n| target | measured | wanted | met |\n| --- | --- | --- | --- |\n")
+		for _, t := range targets {
+			fmt.Fprintf(&b, "| %s | %.2f | %s | %s |\n", t.what, t.measured, t.wanted(), yesNo(t.met()))
+		}
+	}
+	if gone := missing(); len(gone) > 0 {
+		b.WriteString("\n" + wrapped("Not installed, and so not compared: "+strings.Join(gone, ", ")+"."))
 	}
 	return os.WriteFile(path, []byte(b.String()), 0o644)
 }
@@ -148,38 +163,49 @@ func wrapped(text string) string {
 	return b.String() + "\n"
 }
 
-// draw plots, for the large file, each contender's rate as a fraction of the fastest one's on the same line.
+// draw plots the rates of the contenders on the cable: MB/s of one large file at path, and files/s of small files next
+// to it. Each contender appears once, the fastest first.
 func (w *report) draw(path string) error {
-	var labels []string
-	var ours, others plotter.Values
-	for i := len(w.tables) - 1; i >= 0; i-- {
-		t := w.tables[i]
-		if t.job.name != "file" || t.line == "cable" {
+	base := strings.TrimSuffix(path, filepath.Ext(path))
+	for _, t := range w.tables {
+		if t.line != "cable" {
 			continue
 		}
-		best := 0.0
-		for _, r := range t.rows {
-			if r.kind != "wire" {
-				best = max(best, r.rate(t.job))
-			}
+		var err error
+		switch t.job.name {
+		case "file":
+			err = drawRates(t, "MB/s", func(r row) float64 { return r.rate(t.job) }, path)
+		case "small":
+			err = drawRates(t, "files/s", func(r row) float64 { return float64(t.job.files) / r.took.Seconds() }, base+"-small.png")
 		}
-		for k := len(t.rows) - 1; k >= 0; k-- {
-			r := t.rows[k]
-			if r.kind == "wire" {
-				continue
-			}
-			part := 100 * r.rate(t.job) / best
-			labels = append(labels, fmt.Sprintf("%s: %s (%.0f MB/s)  ", t.line, r.name, r.rate(t.job)))
-			if r.kind == "ours" {
-				ours, others = append(ours, part), append(others, 0)
-			} else {
-				ours, others = append(ours, 0), append(others, part)
-			}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func drawRates(t table, unit string, rate func(row) float64, path string) error {
+	var rows []row
+	for _, r := range t.rows {
+		if r.kind != "wire" {
+			rows = append(rows, r)
+		}
+	}
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(rate(a), rate(b)) }) // the last one is drawn at the top
+	var labels []string
+	var ours, others plotter.Values
+	for _, r := range rows {
+		labels = append(labels, fmt.Sprintf("%s  %.0f %s  ", r.name, rate(r), unit))
+		if r.kind == "ours" {
+			ours, others = append(ours, rate(r)), append(others, 0)
+		} else {
+			ours, others = append(ours, 0), append(others, rate(r))
 		}
 	}
 	p := plot.New()
-	p.Title.Text = "One large file, in percent of the fastest on each line"
-	p.X.Min, p.X.Max = 0, 100
+	p.Title.Text = fmt.Sprintf("%s%s, over a cable, in %s", strings.ToUpper(t.job.title[:1]), t.job.title[1:], unit)
+	p.X.Min = 0
 	for _, bars := range []struct {
 		values plotter.Values
 		color  color.Color

@@ -7,6 +7,16 @@ import (
 	"path/filepath"
 )
 
+// missing lists the programs to compare with that are not installed.
+func missing() (names []string) {
+	for _, name := range []string{"rsync", "nc", "iperf3", "croc"} {
+		if _, err := exec.LookPath(name); err != nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // rivals returns the installed programs that a user could use instead.
 func rivals(at *line, j job) []contender {
 	has := func(names ...string) bool {
@@ -30,9 +40,16 @@ func rivals(at *line, j job) []contender {
 				return []string{"rsync", "--daemon", "--no-detach", "--port", port, "--address", at.to, "--config", conf}
 			},
 			send: func(at *line, j job, _ string) []string {
-				return []string{"rsync", "-a", "--whole-file", j.path, fmt.Sprintf("rsync://%s:%s/out/", at.to, port)}
+				how := "--whole-file"
+				if j.again {
+					how = "--checksum"
+				}
+				return []string{"rsync", "-a", how, j.path, fmt.Sprintf("rsync://%s:%s/out/", at.to, port)}
 			},
 		})
+	}
+	if j.again {
+		return all
 	}
 	if has("tar", "nc", "sh") {
 		all = append(all, contender{
@@ -52,7 +69,7 @@ func rivals(at *line, j job) []contender {
 				return []string{"sh", "-c", fmt.Sprintf("cd %s && CROC_SECRET=bench-bench-bench exec croc --yes", out)}
 			},
 			send: func(_ *line, j job, _ string) []string {
-				return []string{"croc", "send", "--code", "bench-bench-bench", j.path}
+				return []string{"sh", "-c", "CROC_SECRET=bench-bench-bench exec croc send " + j.path}
 			},
 		})
 	}

@@ -4,22 +4,13 @@ package main
 
 import (
 	"os/exec"
-	"runtime"
-	"syscall"
 	"time"
 )
 
-// spent returns what a process and its children have used: CPU time, and peak memory.
-func spent(c *exec.Cmd) (cpu time.Duration, rss int64) {
+// spent returns the CPU time that a process and its children have used.
+func spent(c *exec.Cmd) time.Duration {
 	if c.ProcessState == nil {
-		return 0, 0
+		return 0
 	}
-	cpu = c.ProcessState.UserTime() + c.ProcessState.SystemTime()
-	if u, ok := c.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		rss = int64(u.Maxrss)
-		if runtime.GOOS != "darwin" { // kilobytes elsewhere
-			rss *= 1024
-		}
-	}
-	return cpu, rss
+	return c.ProcessState.UserTime() + c.ProcessState.SystemTime()
 }

@@ -7,14 +7,19 @@ import (
 	"multipeer/internal/testing/linkemu"
 )
 
-// layWiFi creates a line that loses packets at random, which loss-based congestion control mistakes for congestion.
-func layWiFi(ctx context.Context) (*line, error) {
-	l, err := layHosts("wifi")
+// layWiFi returns a function that creates a line that loses packets at random, which loss-based congestion control
+// mistakes for congestion, or delivers some of them late.
+func layWiFi(name string, loss, late float64) func(context.Context) (*line, error) {
+	return func(ctx context.Context) (*line, error) { return wifi(ctx, name, loss, late) }
+}
+
+func wifi(ctx context.Context, name string, loss, late float64) (*line, error) {
+	l, err := layHosts(name)
 	if err != nil {
 		return nil, err
 	}
 	l.from, l.to = linkemu.AddrA, linkemu.AddrB
-	stop, err := linkemu.Start(ctx, l.a, l.b, linkemu.Line{Rate: 300_000_000, Delay: 2500 * time.Microsecond, Loss: 0.005, Queue: 512 << 10, Seed: 1})
+	stop, err := linkemu.Start(ctx, l.a, l.b, linkemu.Line{Rate: 300_000_000, Delay: 2500 * time.Microsecond, Loss: loss, Late: late, Queue: 512 << 10, Seed: 1})
 	if err != nil {
 		l.remove()
 		return nil, err

@@ -4,4 +4,6 @@ package main
 
 import "context"
 
-func layWiFi(context.Context) (*line, error) { return nil, errNoNamespaces }
+func layWiFi(string, float64, float64) func(context.Context) (*line, error) {
+	return func(context.Context) (*line, error) { return nil, errNoNamespaces }
+}

@@ -23,6 +23,7 @@ type Line struct {
 	Rate  int64         // bits per second, including the frames around packets
 	Delay time.Duration // one way
 	Loss  float64       // fraction of the packets, 0 to 1
+	Late  float64       // fraction of the packets that arrive lateBy later, behind others
 	Queue int           // bytes that wait for the rate; more are dropped
 	Seed  uint64
 }
@@ -101,9 +102,13 @@ func open(ns, addr string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), iface), nil
 }
 
+// lateBy is how much later a late packet arrives.
+const lateBy = 2 * time.Millisecond
+
 type packet struct {
 	at   time.Time
 	data []byte
+	late bool
 }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, mtu+100); return &b }}
@@ -129,20 +134,38 @@ func (l Line) take(from *os.File, to chan<- packet, dice *rand.Rand) {
 		}
 		free = free.Add(time.Duration(int64(n+frame) * 8 * int64(time.Second) / l.Rate))
 		select {
-		case to <- packet{free.Add(l.Delay), b[:n]}:
+		case to <- packet{free.Add(l.Delay), b[:n], dice.Float64() < l.Late}:
 		default:
 			buffers.Put(&b)
 		}
 	}
 }
 
-// deliver writes each packet when its time has come.
+// deliver writes the packets, each when its time has come.
 func deliver(to *os.File, packets <-chan packet) {
+	var late []packet // in the order of their times
 	for p := range packets {
-		if wait := time.Until(p.at); wait > 20*time.Microsecond {
-			time.Sleep(wait)
+		for len(late) > 0 && late[0].at.Before(p.at) {
+			write(to, late[0])
+			late = late[1:]
 		}
-		_, _ = to.Write(p.data)
-		buffers.Put(&p.data)
+		if p.late {
+			p.at = p.at.Add(lateBy)
+			late = append(late, p)
+			continue
+		}
+		write(to, p)
 	}
+	for _, p := range late {
+		write(to, p)
+	}
+}
+
+// write writes a packet when its time has come.
+func write(to *os.File, p packet) {
+	if wait := time.Until(p.at); wait > 20*time.Microsecond {
+		time.Sleep(wait)
+	}
+	_, _ = to.Write(p.data)
+	buffers.Put(&p.data)
 }
