@@ -532,3 +532,44 @@ func TestOffer_CountNeverShrinks(t *testing.T) {
 		}
 	})
 }
+
+// TestOffer_FailedAndRepeatedIsPaced: a sender that lets each attempt fail and offers again causes a few attempts, too.
+func TestOffer_FailedAndRepeatedIsPaced(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		b := net.Start(engine.Config{Accept: engine.Everyone})
+		b.HandleOffers(func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}) })
+		hostile := newRaw(t, net)
+		_, s := hostile.join(t, b)
+		begun := 0
+		go func() {
+			for {
+				m, err := s.ReadMessage(wire.MaxFrame)
+				if err != nil {
+					return
+				}
+				if a, ok := m.(wire.OfferAnswer); ok && a.Accept {
+					begun++
+				}
+			}
+		}()
+		id := wire.NewID()
+		const offers = 1000
+		for n := range int64(offers) {
+			for _, m := range []wire.Message{
+				wire.Offer{ID: id, Names: []string{"x"}, Items: 1, Files: 1, Bytes: 5, Attempt: n + 1},
+				wire.OfferCancel{ID: id, Code: wire.Failed, Reason: 8},
+			} {
+				if err := s.WriteMessage(m); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		synctest.Wait()
+		if begun > 20 {
+			t.Errorf("%d attempts for %d offers in 20 s", begun, offers)
+		}
+	})
+}

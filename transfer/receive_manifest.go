@@ -293,11 +293,7 @@ func (r *receiver) setExec(h *held, info fs.FileInfo) bool {
 		return false
 	}
 	defer f.Close()
-	mode := fs.FileMode(0o644)
-	if r.opts.KeepExec {
-		mode = 0o744
-	}
-	return f.Chmod(mode) == nil || r.opts.KeepExec
+	return setExec(f, r.opts.KeepExec) == nil || r.opts.KeepExec
 }
 
 // heldOf is what an earlier attempt has brought of an entry; nil is nothing.

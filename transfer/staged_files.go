@@ -100,7 +100,7 @@ func (s *stage) discard(name string) error {
 func (s *stage) seal(f *os.File, name string, e entry, keepExec bool) (lost []error, err error) {
 	err = func() error {
 		if keepExec && e.exec && runtime.GOOS != "windows" {
-			if s.try("chmod", name, func() error { return f.Chmod(0o744) }) != nil {
+			if s.try("chmod", name, func() error { return setExec(f, true) }) != nil {
 				lost = append(lost, ErrExec)
 			}
 		}
@@ -115,6 +115,19 @@ func (s *stage) seal(f *os.File, name string, e entry, keepExec bool) (lost []er
 		return nil
 	}()
 	return lost, errors.Join(err, f.Close())
+}
+
+// setExec makes a file executable for its owner, or for no one. Who may read it stays as the umask of this process says.
+func setExec(f *os.File, on bool) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	mode := info.Mode().Perm() &^ 0o111
+	if on {
+		mode |= 0o100
+	}
+	return f.Chmod(mode)
 }
 
 // try runs one file system operation, unless a test makes it fail.

@@ -188,7 +188,12 @@ func (d *linkDialog) refresh() {
 	}
 	widgets.Show(d.question, len(d.asking) > 0)
 	if d.m != nil && d.u.dialogs.open == hidden(d.m) {
+		where := func() fyne.Position { return fyne.CurrentApp().Driver().AbsolutePositionForObject(d.accept) }
+		before := where()
 		d.m.ShowAgain()
+		if where() != before { // the text of a visitor has moved the buttons
+			d.shownAt = time.Now()
+		}
 	}
 }
 

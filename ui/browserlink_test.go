@@ -9,6 +9,9 @@ import (
 
 	"multipeer/bridge/web"
 	"multipeer/transfer"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
 )
 
 // fakeLink is a link that no browser opens.
@@ -151,4 +154,35 @@ func TestBrowserLink_AnotherOneReplacesTheFirst(t *testing.T) {
 	st.l.until(t, "the second dialog", func() bool { return st.links.open != nil && st.links.open.link == browserLink(second) })
 	st.UI.Close()
 	<-second.closed
+}
+
+// TestBrowserLink_IgnoresAPressWhenItsTextMovesTheButtons: a visitor's text changes the height of the dialog.
+func TestBrowserLink_IgnoresAPressWhenItsTextMovesTheButtons(t *testing.T) {
+	st, link := newLinkStage(t)
+	st.w.Resize(fyne.NewSize(900, 700))
+	st.links.start(nil)
+	f := link()
+	st.l.until(t, "the dialog", func() bool { return st.links.open != nil && st.links.open.m != nil })
+	d := st.links.open
+	v := web.Visitor{Number: 1, Device: "iPhone"}
+	d.take(web.Opened{Visitor: v})
+	d.take(web.Said{Visitor: v, Text: strings.Repeat("word ", 100)})
+	answers := make(chan error, 1)
+	go func() {
+		answers <- f.opts.Ask(context.Background(), web.Upload{Visitor: v, Number: 1, Names: []string{"x"}, Items: 1, Files: 1, Bytes: 1})
+	}()
+	st.l.until(t, "the question", func() bool { return len(d.asking) == 1 })
+	d.read()
+	d.take(web.Said{Visitor: v, Text: "x"})
+	test.Tap(d.accept)
+	select {
+	case err := <-answers:
+		t.Errorf("answered (%v) by a press in the instant in which the button moved", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	d.read()
+	test.Tap(d.accept)
+	if err := <-answers; err != nil {
+		t.Error(err)
+	}
 }

@@ -87,3 +87,28 @@ func TestTalk_SendersOfOneNameAreDistinguished(t *testing.T) {
 		}
 	}
 }
+
+// TestOffer_WithAnEarlierIDGetsItsOwnRow: an offer whose ID was used before does not change the row of the earlier one.
+func TestOffer_WithAnEarlierIDGetsItsOwnRow(t *testing.T) {
+	s := newStage(t, nil)
+	s.peers3()
+	s.choose(s.talk(s.ben))
+	offered := func(name string, state engine.TransferState, accepted bool) {
+		s.transfers.take(s.transferOf(state, true, func(t *engine.Transfer) {
+			t.ID, t.Names, t.Items = "x", []string{name}, 1
+			if accepted {
+				t.Started = noon
+			}
+		}))
+		s.settle()
+	}
+	offered("first", engine.Offered, false)
+	offered("first", engine.Moving, true)
+	offered("first", engine.Cancelled, true)
+	before := s.talk(s.ben).Count()
+	offered("second", engine.Offered, false)
+	offered("second", engine.Declined, false)
+	if got := s.talk(s.ben).Count(); got != before+1 {
+		t.Errorf("%d rows after the second offer, %d before", got, before)
+	}
+}

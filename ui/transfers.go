@@ -93,11 +93,14 @@ func (ts *transfers) at(id engine.TransferID) time.Time {
 	return time.Time{}
 }
 
-// isReused reports whether a row is that of another transfer, of an earlier run, whose ID a peer has used again.
+// isReused reports whether a row is that of another transfer, whose ID a peer has used again.
 func (ts *transfers) isReused(at place, t engine.Transfer) bool {
-	_, known := ts.all[t.ID]
+	before, known := ts.all[t.ID]
+	if known {
+		return before.Incoming && before.State.Final() && t.State == engine.Offered
+	}
 	f := at.t.data(at.seq).File
-	if known || f == nil {
+	if f == nil {
 		return false
 	}
 	return f.Incoming != t.Incoming || t.State == engine.Offered && engine.TransferState(f.State).Final()

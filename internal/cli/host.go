@@ -27,13 +27,24 @@ type Host struct {
 	// LocalSend is its gateway to devices with LocalSend; nil if it has none.
 	LocalSend *localsend.Gateway
 
-	receivers atomic.Int32 // number of commands that receive files and answer invitations in its place
+	receivers atomic.Int32  // number of commands that receive files and answer invitations in its place
+	left      chan struct{} // signals that one of these commands no longer answers; set by Start
+}
+
+// answersAgain is called when a command that answered in place of the host no longer does.
+func (h *Host) answersAgain() {
+	h.receivers.Add(-1)
+	select {
+	case h.left <- struct{}{}:
+	default:
+	}
 }
 
 // Start accepts command lines. Call it as soon as the engine runs. The caller must call end before the engine ends: it
 // interrupts running commands and waits for them and their output. The error is the reason why no commands can be
 // accepted; the host can continue without them.
 func (h *Host) Start(ctx context.Context) (end func(), err error) {
+	h.left = make(chan struct{}, 1)
 	l, err := singleinstance.ListenCommands(h.Profile)
 	if err != nil {
 		return func() {}, fmt.Errorf("multipeer-cli cannot be used while this program runs: %w", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -92,6 +93,7 @@ func (r *receiver) hostCommands(ctx context.Context) (_ context.Context, end fun
 	if err != nil {
 		r.out.note("%v", err)
 	}
+	r.left = host.left
 	return ctx, func() {
 		endCommands()
 		stop()
@@ -144,10 +146,15 @@ type receiver struct {
 	strangers pace
 	known     paces
 	ends      ends
-	inputErr  error       // why standard input cannot be read
-	keeper    *keeper     // nil if nothing is stored
-	leave     func() bool // reports whether another receiver answers; nil means never
-	bars      map[engine.TransferID]*progress
+	inputErr  error // why standard input cannot be read
+	// silent means that no one can answer any more: what needs an answer is declined, or left to the host.
+	silent bool
+	keeper *keeper // nil if nothing is stored
+	// leave reports whether another receiver answers, and left signals that one no longer does; nil means that there is
+	// none.
+	leave func() bool
+	left  <-chan struct{}
+	bars  map[engine.TransferID]*progress
 }
 
 // question waits for a yes or no.
@@ -163,7 +170,7 @@ func (r *receiver) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	if r.host != nil {
 		r.host.receivers.Add(1)
-		defer r.host.receivers.Add(-1)
+		defer r.stopAnswering()
 	}
 	self := r.e.Self()
 	r.out.object(selfJSON(self))
@@ -200,6 +207,8 @@ func (r *receiver) run(ctx context.Context) error {
 			if done, err := r.take(ev); done {
 				return err
 			}
+		case <-r.left:
+			r.lookAgain(ctx)
 		case line, ok := <-r.answers():
 			if !ok || line.err != nil {
 				r.endAnswers(line.err)
@@ -226,19 +235,55 @@ func (r *receiver) run(ctx context.Context) error {
 // endAnswers continues without questions.
 func (r *receiver) endAnswers(err error) {
 	r.lines = nil
-	r.accept = "verified" // no one can answer any more
 	if err != nil {
 		r.inputErr = exit(exitFailed, errors.New(noAnswers(err)))
 	}
 	if r.host != nil {
 		r.out.note("cannot ask the user here (%s); leaving the answer to the running program", noAnswers(err))
 		r.questions = nil
+		r.stopAnswering()
 		return
 	}
+	r.silent = true
 	r.out.note("cannot ask the user (%s); declining everything", noAnswers(err))
 	for len(r.questions) > 0 {
 		r.reply(false)
 	}
+}
+
+// stopAnswering leaves offers and invitations to the host, also those that wait for an answer now.
+func (r *receiver) stopAnswering() {
+	if r.silent {
+		return
+	}
+	r.silent = true
+	r.host.answersAgain()
+}
+
+// lookAgain answers what a command has left: the offers and invitations that wait for an answer.
+func (r *receiver) lookAgain(ctx context.Context) {
+	for ev := range r.e.WatchState(ctx) {
+		s, ok := ev.(engine.Snapshot)
+		if !ok {
+			continue
+		}
+		for _, i := range s.Invitations {
+			if !r.asks(i.ID) {
+				r.invitation(i)
+			}
+		}
+		for _, o := range s.Offers {
+			if !r.asks(string(o.Transfer.ID)) {
+				r.offer(o)
+			}
+		}
+		return
+	}
+}
+
+// asks reports whether a question about an offer or an invitation is open.
+func (r *receiver) asks(id string) bool {
+	return slices.ContainsFunc(r.questions, func(q question) bool { return q.id == id })
 }
 
 // answers returns the channel to read lines from. A script may write its answers before the questions; a line typed
@@ -378,7 +423,9 @@ func (r *receiver) invitation(i *engine.Invitation) {
 	switch {
 	case r.leave != nil && r.leave():
 		return
-	case r.accept == "ask":
+	case r.silent && r.host != nil:
+		return
+	case r.accept == "ask" && !r.silent:
 	case r.host == nil: // the engine has already accepted those that the policy admits
 		_ = i.Decline()
 		return
@@ -399,7 +446,10 @@ func (r *receiver) offer(o *engine.Offer) {
 	peer.Name = t.PeerName // the name it had when it asked, which accepting stores
 	var err error
 	switch {
-	case r.leave != nil && r.leave():
+	case r.leave != nil && r.leave(), r.silent && r.host != nil:
+	case r.silent:
+		r.noteAbout(t.Peer, "declined %s from %s: no one can be asked", what(t), describe(peer))
+		err = o.Decline()
 	case r.accept == "all", r.accept == "verified" && peer.Trust == engine.TrustVerified:
 		r.noteAbout(t.Peer, "receiving %s from %s%s", what(t), describe(peer), noteOf(t))
 		policy := r.opts

@@ -110,6 +110,7 @@ func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forg
 	if err != nil {
 		p.out.note("%v", err)
 	}
+	r.left = host.left
 	defer func() { // transfers that ended after the last event was read
 		for _, t := range e.Transfers() {
 			r.keeper.transfer(t)
@@ -210,13 +211,14 @@ func (k *keeper) transfer(t engine.Transfer) {
 	}
 }
 
-// find looks for a transfer that an earlier run has stored.
+// find looks for a transfer that an earlier run has stored, and that has not ended: peers choose the IDs, and may use one
+// again.
 func (k *keeper) find(talk string, id engine.TransferID) (uint64, bool) {
 	const newest = 256
 	first, next := k.store.Bounds(talk)
 	from := max(first, next-min(next, newest))
 	for i, r := range k.store.Rows(talk, from, newest) {
-		if r.File != nil && r.File.ID == string(id) {
+		if r.File != nil && r.File.ID == string(id) && !engine.TransferState(r.File.State).Final() {
 			return from + uint64(i), true
 		}
 	}

@@ -265,3 +265,30 @@ func TestServe_PrintsTheEndOfATransfer(t *testing.T) {
 		}
 	})
 }
+
+// TestHistory_EachOfferHasItsRow: an offer whose ID was used before does not change the row of the earlier one.
+func TestHistory_EachOfferHasItsRow(t *testing.T) {
+	store := history.Memory()
+	k := &keeper{
+		store: store, trust: func(engine.PeerID) engine.Trust { return engine.TrustSeen },
+		like:  func(engine.PeerID, string) engine.PeerID { return engine.PeerID{} },
+		began: time.Now().Add(-time.Minute), rows: map[engine.TransferID]row{},
+	}
+	ben := engine.PeerID{1}
+	offered := func(name string, state engine.TransferState, started time.Time) {
+		t := engine.Transfer{ID: "x", Peer: ben, PeerName: "Ben", Incoming: true, State: state, Names: []string{name}, Items: 1, Files: 1, Started: started}
+		if state.Final() {
+			t.Ended = time.Now()
+		}
+		k.transfer(t)
+	}
+	offered("first", engine.Offered, time.Time{})
+	offered("first", engine.Moving, time.Now())
+	offered("first", engine.Cancelled, time.Now())
+	offered("second", engine.Offered, time.Time{})
+	offered("second", engine.Declined, time.Time{})
+	first, next := store.Bounds(ben.String())
+	if rows := store.Rows(ben.String(), first, 10); next-first != 2 || rows[0].File.Names[0] != "first" || rows[1].File.Names[0] != "second" {
+		t.Errorf("%d rows", next-first)
+	}
+}

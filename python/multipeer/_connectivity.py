@@ -19,6 +19,10 @@ _SERVICE = re.compile(r"[a-z0-9-]{1,15}\Z")
 _STREAM = "stream"
 _PIECE = 1024
 
+# How many messages may wait until the streams of their senders are open: all peers share the messages that the program
+# has not handled yet.
+MOST_HELD = WINDOW // 4
+
 # Errors that the original ignores: the peer has left, or there is none.
 _LOST = {"not_connected", "no_peer", "nobody", "lost", "bye", "kicked", "closed"}
 
@@ -77,6 +81,7 @@ class MultipeerConnectivity:
         # Used by the reading thread, by peer: peer_added callbacks, and what has to wait until the peer's stream is open.
         self._added: Dict[str, List[Dict[str, Any]]] = {}
         self._opening: Dict[str, List[Callable[[], None]]] = {}
+        self._held: Dict[str, int] = {}  # by peer: how many of these callbacks are messages
         self._events: "queue.Queue[Optional[Callable[[], None]]]" = queue.Queue()
         self._rpc = Connection(self._notified, lambda: self._events.put(None))
         try:
@@ -264,8 +269,18 @@ class MultipeerConnectivity:
         held = self._opening.get(key)
         if held is None:
             self._events.put(callback)
-        else:
-            held.append(callback)
+            return
+        held.append(callback)
+        if method == "message":
+            self._held[key] = self._held.get(key, 0) + 1
+            if sum(self._held.values()) > MOST_HELD:
+                self._release(key)
+
+    def _release(self, key: str) -> None:
+        """Run the callbacks that have waited for the stream of a peer."""
+        self._held.pop(key, None)
+        for callback in self._opening.pop(key, []):
+            self._events.put(callback)
 
     def _open_first(self, key: str) -> None:
         """Open the stream to a new peer. Its callbacks wait for that, those of other peers do not."""
@@ -274,8 +289,7 @@ class MultipeerConnectivity:
             if error is None and result is not None:
                 with self._lock:
                     self._streams[key] = result["stream"]
-            for callback in self._opening.pop(key, []):
-                self._events.put(callback)
+            self._release(key)
 
         self._rpc.request("open_stream", {"peer": key, "name": _STREAM}, opened)
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from multipeer import Engine, MultipeerConnectivity, MultipeerError, PeerAdded, PeerFound, PeerLost, PeerRemoved, Transfer, TransferChanged
-from multipeer import _program
+from multipeer import _connectivity, _program
 from multipeer._events import MOST, EventQueue
 from multipeer._values import Peer
 
@@ -274,6 +274,14 @@ def test_peer_that_opens_no_stream_delays_no_other(crowd_program):
     until(lambda: anna.seen == ["added quick"])
     anna.stream(b"x", anna.get_peers()[0])
     until(lambda: anna.seen == ["added quick", "added slow", "got early"])
+    anna.end_all()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the fake program is a script")
+def test_peer_that_opens_no_stream_holds_few_messages(crowd_program, monkeypatch):
+    monkeypatch.setattr(_connectivity, "MOST_HELD", 0)
+    anna = Crowd(initialize_streams=True)
+    until(lambda: anna.seen == ["added slow", "got early", "added quick"])
     anna.end_all()
 
 

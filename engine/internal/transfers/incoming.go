@@ -189,6 +189,9 @@ func (r *receiver) take(ctx context.Context) (transfer.Result, error) {
 	if err := m.discarded(ctx, t.view.ID); err != nil {
 		return transfer.Result{}, err
 	}
+	if wait := r.waitBefore(); wait > 0 && !sleep(ctx, wait) { // guard: attempts-without-data
+		return transfer.Result{}, context.Cause(ctx)
+	}
 	if result, ok := r.recover(); ok {
 		return result, nil
 	}
@@ -197,12 +200,11 @@ func (r *receiver) take(ctx context.Context) (transfer.Result, error) {
 		m.log.Error("keeping transfer", "err", err)
 	}
 	var last error
-	var pause time.Duration
 	for {
 		if err := m.whilePaused(ctx, t); err != nil {
 			return transfer.Result{}, err
 		}
-		if pause > 0 && !sleep(ctx, pause) { // guard: attempts-without-data
+		if wait := r.waitBefore(); wait > 0 && !sleep(ctx, wait) { // guard: attempts-without-data
 			return transfer.Result{}, context.Cause(ctx)
 		}
 		a, err := r.awaitAttempt(ctx, last)
@@ -212,13 +214,9 @@ func (r *receiver) take(ctx context.Context) (transfer.Result, error) {
 		if err != nil {
 			return transfer.Result{}, err
 		}
-		before := r.done()
+		ended := r.attemptBegins()
 		result, err := r.receiveOnce(ctx, a)
-		if r.done() > before {
-			pause = 0
-		} else {
-			pause = min(max(2*pause, shortestPause), longestPause)
-		}
+		ended()
 		switch {
 		case err == nil:
 			return result, nil
@@ -234,12 +232,39 @@ func (r *receiver) take(ctx context.Context) (transfer.Result, error) {
 	}
 }
 
-// shortestPause and longestPause bound the time between two attempts that brought no data: a sender can start over as
-// often as it likes, and each attempt reads the journal.
+// shortestPause and longestPause bound the time between two attempts that brought no data: a sender can start over, or
+// let the transfer fail and offer it again, as often as it likes, and each attempt reads the journal. An attempt that
+// lasted longer than longAttempt causes none: a bad link may break before it has brought anything new.
 const (
 	shortestPause = 200 * time.Millisecond
 	longestPause  = 5 * time.Second
+	longAttempt   = time.Second
 )
+
+// attemptBegins notes the start of an attempt; the caller must call ended after it.
+func (r *receiver) attemptBegins() (ended func()) {
+	m, t := r.m, r.t
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before, began := t.view.Done, now()
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		t.lastAttempt = now()
+		if t.view.Done > before || now().Sub(began) > longAttempt {
+			t.pause = 0
+		} else {
+			t.pause = min(max(2*t.pause, shortestPause), longestPause)
+		}
+	}
+}
+
+// waitBefore returns how long the next attempt has to wait.
+func (r *receiver) waitBefore() time.Duration {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	return r.t.pause - now().Sub(r.t.lastAttempt)
+}
 
 // sleep waits for d; it returns false if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
@@ -251,13 +276,6 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// done returns how many bytes have arrived.
-func (r *receiver) done() int64 {
-	r.m.mu.Lock()
-	defer r.m.mu.Unlock()
-	return r.t.view.Done
 }
 
 // awaitAttempt waits for the sender to start or resume.

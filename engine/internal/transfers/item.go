@@ -58,9 +58,12 @@ type item struct {
 	wake      chan struct{}    // signals a change to look at, such as a pause or resumption
 	answer    chan offerAnswer // outgoing: receives the answer to an offer
 	start     chan attempt     // incoming: the newest offer of an accepted transfer
-	run       *run             // the attempt in progress
-	addrs     []netip.AddrPort // the last addresses of the peer
-	decisions int              // identity.Profile.Decisions about the peer when it was offered
+	// lastAttempt is when the last attempt to receive ended, and pause how long after that the next one begins.
+	lastAttempt time.Time
+	pause       time.Duration
+	run         *run             // the attempt in progress
+	addrs       []netip.AddrPort // the last addresses of the peer
+	decisions   int              // identity.Profile.Decisions about the peer when it was offered
 
 	lastMove  time.Time // when a byte was last acknowledged
 	lastHeard time.Time // when the receiver last reported progress, even if there was none

@@ -454,7 +454,10 @@ func TestSynopsis(t *testing.T) {
 	endLink()
 	endsItself = false
 	do(1, "anna", 0, "trust", ben, "verified")
-	do(2, "ben", 0, "auto", anna, "--up-to", "2GB", "--into", "taken", "--days", "3")
+	do(2, "ben", 0, "auto", "anna", "--up-to", "2GB", "--into", "taken", "--days", "3")
+	do(2, "ben", 0, "auto")
+	do(2, "ben", 0, "auto", anna, "--off")
+	do(2, "ben", 0, "trust", "list")
 
 	// A device with only a browser downloads a file, and sends one.
 	endsItself = true
