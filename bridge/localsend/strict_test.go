@@ -12,7 +12,6 @@ import (
 	"errors"
 	"io"
 	"log"
-	"multipeer/engine/gateway"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -21,6 +20,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"multipeer/engine/gateway"
 )
 
 // strictPeer demands what LocalSend 1.18 demands of those that send to it: a certificate of the client, which it asks

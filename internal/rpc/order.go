@@ -3,8 +3,9 @@ package rpc
 import (
 	"context"
 	"errors"
-	"multipeer/engine"
 	"sync"
+
+	"multipeer/engine"
 )
 
 // serial runs functions one after the other for each key, such as a peer. Its lock is a leaf.

@@ -3,11 +3,12 @@ package mdns
 import (
 	"encoding/binary"
 	"maps"
-	"multipeer/engine/discovery"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
+
+	"multipeer/engine/discovery"
 
 	"golang.org/x/net/dns/dnsmessage"
 )

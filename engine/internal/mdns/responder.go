@@ -5,10 +5,11 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
-	"multipeer/engine/discovery"
 	"net/netip"
 	"slices"
 	"time"
+
+	"multipeer/engine/discovery"
 )
 
 const (
