@@ -115,7 +115,7 @@ func (m *Manager) askAfterAllLocked(t *item) {
 	if t.offer != nil && t.view.State == Offered {
 		t.offer.Transfer = t.view
 		if code, taken := m.host.PublishOffer(t.offer); !taken {
-			m.refuseUnaskedLocked(t, code)
+			(&receiver{m, t}).refuseUnaskedLocked(code)
 		}
 	}
 }

@@ -157,7 +157,7 @@ func (r *receiver) askForMore() {
 	select {
 	case <-t.start: // the sender repeated the offer while the attempt was ending
 		if code, taken := m.askWithLocked(t, t.newest); !taken {
-			m.refuseUnaskedLocked(t, code)
+			r.refuseUnaskedLocked(code)
 		}
 	default:
 		m.expireOfferLaterLocked(t)
@@ -165,7 +165,8 @@ func (r *receiver) askForMore() {
 }
 
 // refuseUnaskedLocked ends an offer about which no one can be asked.
-func (m *Manager) refuseUnaskedLocked(t *item, code wire.Code) {
+func (r *receiver) refuseUnaskedLocked(code wire.Code) {
+	m, t := r.m, r.t
 	t.link.Send(wire.OfferAnswer{ID: string(t.view.ID), Code: code, Attempt: t.attempt})
 	m.finishLocked(t, wire.ErrUnavailable)
 	m.discardLocked(t)
@@ -189,8 +190,8 @@ func (r *receiver) take(ctx context.Context) (transfer.Result, error) {
 	if err := m.discarded(ctx, t.view.ID); err != nil {
 		return transfer.Result{}, err
 	}
-	if wait := r.waitBefore(); wait > 0 && !sleep(ctx, wait) { // guard: attempts-without-data
-		return transfer.Result{}, context.Cause(ctx)
+	if err := r.awaitPace(ctx); err != nil {
+		return transfer.Result{}, err
 	}
 	if result, ok := r.recover(); ok {
 		return result, nil
@@ -204,8 +205,8 @@ func (r *receiver) take(ctx context.Context) (transfer.Result, error) {
 		if err := m.whilePaused(ctx, t); err != nil {
 			return transfer.Result{}, err
 		}
-		if wait := r.waitBefore(); wait > 0 && !sleep(ctx, wait) { // guard: attempts-without-data
-			return transfer.Result{}, context.Cause(ctx)
+		if err := r.awaitPace(ctx); err != nil {
+			return transfer.Result{}, err
 		}
 		a, err := r.awaitAttempt(ctx, last)
 		if errors.Is(err, errPaused) {
@@ -259,23 +260,21 @@ func (r *receiver) attemptBegins() (ended func()) {
 	}
 }
 
-// waitBefore returns how long the next attempt has to wait.
-func (r *receiver) waitBefore() time.Duration {
+// awaitPace waits until the next attempt may begin.
+func (r *receiver) awaitPace(ctx context.Context) error {
 	r.m.mu.Lock()
-	defer r.m.mu.Unlock()
-	return r.t.pause - now().Sub(r.t.lastAttempt)
-}
-
-// sleep waits for d; it returns false if ctx ends first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
+	wait := r.t.pause - now().Sub(r.t.lastAttempt)
+	r.m.mu.Unlock()
+	if wait > 0 { // guard: attempts-without-data
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
+	return nil
 }
 
 // awaitAttempt waits for the sender to start or resume.

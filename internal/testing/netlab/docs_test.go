@@ -456,7 +456,6 @@ func TestSynopsis(t *testing.T) {
 	do(1, "anna", 0, "trust", ben, "verified")
 	do(2, "ben", 0, "auto", "anna", "--up-to", "2GB", "--into", "taken", "--days", "3")
 	do(2, "ben", 0, "auto")
-	do(2, "ben", 0, "auto", anna, "--off")
 	do(2, "ben", 0, "trust", "list")
 
 	// A device with only a browser downloads a file, and sends one.
@@ -489,6 +488,7 @@ func TestSynopsis(t *testing.T) {
 	if b, err := os.ReadFile(filepath.Join(dir, "taken", "f.txt")); err != nil || string(b) != "hello" {
 		t.Errorf("taken without asking: %q, %v", b, err)
 	}
+	do(2, "ben", 0, "auto", anna, "--off")
 	do(1, "anna", 0, "outbox", "--deliver")
 	do(1, "anna", 2, "outbox", "--drop", "nothing")
 	for _, sh := range []string{"bash", "zsh", "fish", "powershell"} {
