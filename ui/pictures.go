@@ -14,6 +14,7 @@ import (
 	"fyne.io/fyne/v2"
 
 	"multipeer/engine"
+	"multipeer/transfer"
 	"multipeer/ui/internal/desktop"
 	"multipeer/ui/internal/thumbnail"
 	"multipeer/ui/internal/widgets"
@@ -189,10 +190,49 @@ func (ts *transfers) pictureActions(path string) []widgets.Action {
 	return []widgets.Action{
 		{Label: tr("Open"), Do: func() { ts.openPicture(path) }},
 		{Label: tr("Show in folder"), Do: func() { ts.inBackground(func(context.Context) error { return u.o.Desktop.Reveal(path) }) }},
+		{Label: tr("Save a copy…"), Do: func() {
+			u.dialogs.pick(true, func(paths []string) { ts.saveCopy(path, paths[0]) })
+		}},
 		{Label: tr("Copy picture"), Do: func() { ts.inBackground(func(ctx context.Context) error { return ts.copyPicture(ctx, path) }) }},
 		{},
 		{Label: tr("Send to…"), Do: func() { u.sending.wait([]string{path}); u.settle() }},
 	}
+}
+
+// saveCopy copies a file that was received into a folder, where it overwrites nothing.
+func (ts *transfers) saveCopy(path, dir string) {
+	background(ts.u.bind, func(ctx context.Context) (string, error) { return copyInto(ctx, path, dir) }, func(name string, err error) {
+		if err == nil {
+			ts.u.say(tr("{{.Name}} was saved to {{.Folder}}.", "Name", widgets.Shortened(engine.CleanLine(name), shownName), "Folder", widgets.Shortened(filepath.Base(dir), shownName)))
+			ts.u.settle()
+		}
+		ts.u.fail(err, "", true)
+	})
+}
+
+// copyInto copies a file into a folder as a received file is written: under a free name, and whole or not at all. It
+// returns the name.
+func copyInto(ctx context.Context, path, dir string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	in, err := transfer.OpenIntake(transfer.IntakeOptions{Dir: dir})
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	name, err := in.Receive(ctx, transfer.Part{Path: filepath.Base(path), Size: info.Size(), ModTime: info.ModTime()}, f)
+	if err != nil {
+		return "", err
+	}
+	_, err = in.Finish()
+	return name, err
 }
 
 // inBackground runs what may block, and shows its error.

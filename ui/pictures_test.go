@@ -100,6 +100,23 @@ func TestAlbum_ShowsSeveralPictures(t *testing.T) {
 	if err != nil || copied.Bounds() != image.Rect(0, 0, 60, 40) {
 		t.Errorf("the copy has %v, %v", copied.Bounds(), err)
 	}
+	elsewhere := t.TempDir()
+	if err := os.WriteFile(filepath.Join(elsewhere, "photo 3.png"), []byte("my own"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	desk.picks = []string{elsewhere}
+	actions["Save a copy…"]()
+	original, err := os.ReadFile(filepath.Join(ben.inbox, "photo 3.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.until(t, "the saved copy", func() bool {
+		saved, err := os.ReadFile(filepath.Join(elsewhere, "photo 3 (2).png"))
+		return err == nil && bytes.Equal(saved, original)
+	})
+	if own, _ := os.ReadFile(filepath.Join(elsewhere, "photo 3.png")); string(own) != "my own" {
+		t.Errorf("the file that was there is now %q", own)
+	}
 	c.actions.openFile(filepath.Join(ben.inbox, "report.pdf"))
 	opened("a file", filepath.Join(ben.inbox, "report.pdf"))
 	actions["Send to…"]()

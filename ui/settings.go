@@ -290,6 +290,21 @@ func (p *settingsPage) desk() settingsGroup {
 	return newSettingsGroup(tr("Desktop"), rows...)
 }
 
+// folded returns rows behind a button that shows them. They are shown at once if one of them is in use.
+func (p *settingsPage) folded(label string, inUse bool, rows ...fyne.CanvasObject) fyne.CanvasObject {
+	inside := widgets.NewStacked(widgets.GapWide, rows...)
+	var more *widget.Button
+	more = widgets.NewButton(label, widget.MediumImportance, func() {
+		widgets.Show(more, false)
+		widgets.Show(inside, true)
+		p.box.Refresh()
+		p.u.settle()
+	})
+	widgets.Show(more, !inUse)
+	widgets.Show(inside, inUse)
+	return widgets.NewStacked(0, widgets.NewFlow(0, more), inside)
+}
+
 func (p *settingsPage) network() settingsGroup {
 	u, s := p.u, p.u.o.Settings
 	visible := []string{settings.Everyone, settings.Known, settings.Nobody}
@@ -347,7 +362,7 @@ func (p *settingsPage) network() settingsGroup {
 	if u.o.LocalSend != nil {
 		rows = append(rows, p.localSend(), p.localSendPIN())
 	}
-	rows = append(rows, portRow, onRow, widgets.NewFlow(widgets.Gap, u.finder.newSearch(), u.finder.newDoctor()))
+	rows = append(rows, p.folded(tr("Advanced…"), s.Port > 0 || len(s.Interfaces) > 0, portRow, onRow), widgets.NewFlow(widgets.Gap, u.finder.newSearch(), u.finder.newDoctor()))
 	return newSettingsGroup(tr("Network"), rows...)
 }
 

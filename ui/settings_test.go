@@ -104,7 +104,13 @@ func TestSettings_AreKeptAndTakeEffect(t *testing.T) {
 	if th := s.o.App.Settings().Theme().(widgets.Theme); th.Look != widgets.LookDark || th.Scale != 1.5 {
 		t.Errorf("the theme is %+v", th)
 	}
-	port, _ := find(s.prefs.box, func(f *widgets.Field) bool { return strings.HasPrefix(f.PlaceHolder, "Automatic (") })
+	isPort := func(f *widgets.Field) bool { return strings.HasPrefix(f.PlaceHolder, "Automatic (") }
+	if _, shown := find(s.prefs.box, isPort); shown {
+		t.Error("the port is not folded away")
+	}
+	advanced, _ := find(s.prefs.box, func(b *widget.Button) bool { return b.Text == "Advanced…" })
+	test.Tap(advanced)
+	port, _ := find(s.prefs.box, isPort)
 	port.SetText("99999")
 	port.OnSubmitted(port.Text)
 	if !strings.Contains(s.toast.Text.Text, "1 to 65535") {
