@@ -41,10 +41,16 @@ func (c *composer) build() {
 	c.send = widget.NewButtonWithIcon("", widgets.IconGo, c.sendText)
 	c.send.Importance = widget.LowImportance
 	c.attach = widgets.NewIconButton(widgets.IconAttach, tr("Attach"), c.attachMenu)
-	c.box = widgets.Inset(container.NewBorder(nil, nil, atBottom(c.attach), atBottom(c.send), widgets.Inset(c.entry, 0, 0, widgets.Gap, widgets.Gap)), widgets.Gap, widgets.GapWide, widgets.GapWide, widgets.Edge)
+	surface := widgets.NewSurface(c.entry, func(entry fyne.CanvasObject) fyne.CanvasObject {
+		return widgets.Inset(container.NewBorder(nil, nil, atBottom(c.attach), atBottom(c.send), entry), surfaceEdge, surfaceEdge, widgets.GapTight, widgets.GapTight)
+	})
+	c.box = widgets.Inset(surface, widgets.Gap, widgets.GapWide, widgets.GapWide, widgets.Edge)
 	c.barred = c.refusal()
 	c.barred.Hide()
 }
+
+// surfaceEdge is the room between the edge of the surface and the buttons on it.
+const surfaceEdge = 3
 
 // atBottom keeps the height of a button next to a field that grows.
 func atBottom(o fyne.CanvasObject) fyne.CanvasObject {

@@ -17,6 +17,7 @@ type Field struct {
 	OnHelp     func()                  // runs at F1
 	OnKey      func(fyne.KeyName) bool // reports whether it handled the key
 	OnLeft     func()                  // runs when the field loses focus
+	OnFocus    func(on bool)           // runs when the field gets or loses focus; for the widget around it
 	OnPaste    func() bool             // reports whether it handled the paste; false pastes the clipboard as text
 	OnTooMuch  func(text string)       // gets pasted text that exceeds the field's limits
 	MostRows   int                     // the field grows with its text up to this many rows; 0 keeps its height
@@ -142,9 +143,20 @@ func (f *Field) TypedKey(k *fyne.KeyEvent) {
 // AcceptsTab reports false so that Tab moves to the next control, even in a multi-line field.
 func (f *Field) AcceptsTab() bool { return false }
 
+// FocusGained implements fyne.Focusable.
+func (f *Field) FocusGained() {
+	f.Entry.FocusGained()
+	if f.OnFocus != nil {
+		f.OnFocus(true)
+	}
+}
+
 // FocusLost implements fyne.Focusable.
 func (f *Field) FocusLost() {
 	f.Entry.FocusLost()
+	if f.OnFocus != nil {
+		f.OnFocus(false)
+	}
 	if f.OnLeft != nil {
 		f.OnLeft()
 	}

@@ -6,6 +6,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 )
 
@@ -13,8 +14,12 @@ import (
 type panel struct {
 	widget.BaseWidget
 	fill, stroke fyne.ThemeColorName // stroke may be empty
+	ring         bool                // the stroke shows the focus
 	rect         *canvas.Rectangle
 }
+
+// focusWidth is the width of the stroke that shows the focus.
+const focusWidth = 2
 
 // NewPanel returns a panel with rounded corners.
 func NewPanel(fill, stroke fyne.ThemeColorName, radius float32) *panel {
@@ -27,7 +32,10 @@ func NewPanel(fill, stroke fyne.ThemeColorName, radius float32) *panel {
 
 func (p *panel) paint() {
 	p.rect.FillColor = tint(p, p.fill)
-	if p.stroke != "" {
+	switch {
+	case p.ring:
+		p.rect.StrokeColor, p.rect.StrokeWidth = tint(p, theme.ColorNamePrimary), focusWidth
+	case p.stroke != "":
 		p.rect.StrokeColor, p.rect.StrokeWidth = tint(p, p.stroke), 1
 	}
 }
