@@ -99,7 +99,7 @@ func (p *program) serviceArgs(cmd *cobra.Command, into string) ([]string, error)
 		args = append(args, "--"+noConsole)
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		switch v := f.Value.(type) {
+		switch v := valueOf(f).(type) {
 		case pflag.SliceValue:
 			for _, s := range v.GetSlice() {
 				args = append(args, "--"+f.Name+"="+s)

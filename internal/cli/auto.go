@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"multipeer/engine"
@@ -17,58 +18,97 @@ func (p *program) autoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "auto [PEER]",
 		Short: "Show or set how much a verified device may send without asking",
-		Long: `auto sets how many bytes a verified device may send in 24 hours without asking, and into which folder. PEER is its name or
-its ID. With --off, you are asked about each of its offers again.
+		Long: `auto sets how much a verified device may send in 24 hours without your approval, and into which folder it goes. PEER is
+its name or its ID. Options that you leave out keep their values; the first time, --into is needed. With --off, you are
+asked about each of its offers again.
 
-Without --up-to and --off, auto shows what is set, for one device or for all.`,
-		Args:              listOr(1, "auto PEER --up-to 2GB, auto PEER --off, or auto list"),
+Without options, auto shows what is set, for one device or for all.`,
+		Args:              listOr(1, "auto PEER --up-to 2GB --into DIR, auto PEER --off, or auto list"),
 		ValidArgsFunction: p.completeKnown,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			changes := cmd.Flags().Changed("up-to") || cmd.Flags().Changed("into") || cmd.Flags().Changed("days")
 			switch {
-			case upTo != "" && off:
-				return exit(exitUsage, errors.New("--up-to and --off contradict each other; give one of them"))
-			case (upTo != "" || off) && (len(args) == 0 || args[0] == "list"):
-				return exit(exitUsage, errors.New("specify the device: auto PEER --up-to 2GB"))
-			case upTo == "" && !off:
-				for _, name := range []string{"into", "days"} {
-					if cmd.Flags().Changed(name) {
-						return exit(exitUsage, fmt.Errorf("--%s has an effect only with --up-to", name))
-					}
-				}
+			case changes && off:
+				return exit(exitUsage, errors.New("--off cannot be combined with --up-to, --into or --days"))
+			case (changes || off) && (len(args) == 0 || args[0] == "list"):
+				return exit(exitUsage, errors.New("specify the device: auto PEER --up-to 2GB --into DIR"))
+			case days < 0:
+				return exit(exitUsage, errors.New("--days must not be negative"))
+			case !changes && !off:
 				return p.still(func(e *engine.Engine) error { return p.showRules(e, args) })
-			}
-			var a engine.AutoAccept
-			if upTo != "" {
-				var err error
-				if a.Bytes, err = parseSize(upTo); err != nil {
-					return exit(exitUsage, err)
-				}
-				if a.Dir, err = p.folder(into); err != nil {
-					return exit(exitFailed, err)
-				}
-				if days > 0 {
-					a.Until = time.Now().Add(time.Duration(days) * 24 * time.Hour).UTC().Truncate(time.Second)
-				}
 			}
 			return p.still(func(e *engine.Engine) error {
 				known, err := knownDevice(e, args[0])
 				if err != nil {
 					return err
 				}
-				if err := e.SetAutoAccept(known.ID, a); err != nil {
+				rule := engine.AutoAccept{}
+				if !off {
+					if known.Trust != engine.TrustVerified {
+						return exit(exitUsage, fmt.Errorf("%s is not verified; run 'multipeer-cli pair --to %s' first", nameOrID(known), shellWord(nameOrID(known))))
+					}
+					if rule, err = p.changedRule(cmd, known.AutoAccept, upTo, into, days); err != nil {
+						return err
+					}
+				}
+				if err := e.SetAutoAccept(known.ID, rule); err != nil {
 					return failed(err)
 				}
-				known.AutoAccept = a
+				known.AutoAccept = rule
 				p.printRule(known)
 				return nil
 			})
 		},
 	}
 	c.Flags().BoolVar(&off, "off", false, "ask about each offer again")
-	c.Flags().StringVar(&upTo, "up-to", "", "bytes per 24 hours: a `SIZE` such as 500MB or 2GB")
-	c.Flags().StringVar(&into, "into", ".", "receive into the folder `DIR`; it is created if it is missing")
-	c.Flags().IntVar(&days, "days", 0, "end after `N` days; 0 means never")
+	c.Flags().StringVar(&upTo, "up-to", "", "how much may arrive in 24 hours, such as 500MB or 2GB")
+	c.Flags().StringVar(&into, "into", "", "folder to receive into; created if it is missing")
+	c.Flags().IntVar(&days, "days", 0, "end after this many days; 0 means never")
 	return c
+}
+
+// changedRule applies the given flags to a rule.
+func (p *program) changedRule(cmd *cobra.Command, rule engine.AutoAccept, upTo, into string, days int) (engine.AutoAccept, error) {
+	var err error
+	if upTo != "" {
+		if rule.Bytes, err = parseSize(upTo); err != nil {
+			return rule, exit(exitUsage, err)
+		}
+	}
+	if rule.Bytes == 0 {
+		return rule, exit(exitUsage, errors.New("--up-to is missing: it says how much may arrive in 24 hours"))
+	}
+	if into != "" {
+		if rule.Dir, err = p.folder(into); err != nil {
+			return rule, exit(exitFailed, err)
+		}
+	}
+	if rule.Dir == "" {
+		return rule, exit(exitUsage, errors.New("--into is missing: it says into which folder the files go"))
+	}
+	if cmd.Flags().Changed("days") {
+		rule.Until = time.Time{}
+		if days > 0 {
+			rule.Until = time.Now().Add(time.Duration(days) * 24 * time.Hour).UTC().Truncate(time.Second)
+		}
+	}
+	return rule, nil
+}
+
+// nameOrID returns the name of a device, or its ID if it has none.
+func nameOrID(a engine.Acquaintance) string {
+	if a.Name == "" {
+		return a.ID.String()
+	}
+	return a.Name
+}
+
+// shellWord quotes a name for a command line that a person copies.
+func shellWord(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // showRules prints what the given device, or every device with a rule, may send without asking.
@@ -112,7 +152,7 @@ func (p *program) printRule(a engine.Acquaintance) {
 		who = describe(engine.Peer{ID: a.ID, Name: a.Name})
 	}
 	if rule.Bytes == 0 {
-		p.out.line("%s: you are asked about every offer", who)
+		p.out.line("%s: nothing is accepted automatically", who)
 		return
 	}
 	if rule.Until.IsZero() {

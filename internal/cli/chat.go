@@ -33,8 +33,8 @@ that arrive. Without --to it connects to everyone it finds, like a chat room. It
 			})
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "chat with `PEER` only: a name, an ID or its start, or HOST:PORT")
-	c.Flags().DurationVar(&wait, "wait", 10*time.Second, "`TIME` to wait for the peer to appear")
+	c.Flags().StringVar(&to, "to", "", "chat with one peer: a name, an ID or its start, or HOST:PORT")
+	c.Flags().DurationVar(&wait, "wait", 10*time.Second, "how long to wait for the peer to appear")
 	return c
 }
 

@@ -45,7 +45,7 @@ contains no file names or messages. Start Multipeer on the other device first. E
 			})
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "the `ADDRESS` of a device that cannot be reached (HOST or HOST:PORT)")
+	c.Flags().StringVar(&to, "to", "", "address of a device that cannot be reached (HOST or HOST:PORT)")
 	return c
 }
 

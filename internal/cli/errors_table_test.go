@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -42,7 +43,14 @@ func TestErrors_AreAsThePageSays(t *testing.T) {
 	if code := Run(t.Context(), append(global, "trust", known, "seen"), strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{}); code != 0 {
 		t.Fatal(code)
 	}
-	names := strings.NewReplacer("OWN-ID", id(), "KNOWN-ID", known)
+	socket, err := net.ListenUDP("udp", nil) // a port that is free; the default one may be taken
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := fmt.Sprint(socket.LocalAddr().(*net.UDPAddr).Port)
+	_ = socket.Close()
+	global = append(global, "--port", port)
+	names := strings.NewReplacer("OWN-ID", id(), "KNOWN-ID", known, "OWN-PORT", port)
 	for _, row := range rows {
 		args := words(names.Replace(row[1]))
 		var out, errs bytes.Buffer

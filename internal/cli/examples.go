@@ -9,7 +9,7 @@ var examples = map[string]string{
 	"multipeer-cli": `  multipeer-cli receive --into inbox            on one device
   multipeer-cli send --to Ben photos            on the other`,
 	"multipeer-cli api": `  multipeer-cli api < commands.jsonl`,
-	"multipeer-cli auto": `  multipeer-cli auto                            what is set
+	"multipeer-cli auto": `  multipeer-cli auto list
   multipeer-cli auto Ben --up-to 2GB --into /srv/inbox
   multipeer-cli auto Ben --off`,
 	"multipeer-cli chat": `  multipeer-cli chat                            with everyone nearby

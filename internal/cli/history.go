@@ -44,12 +44,15 @@ name that it last used. --with also accepts its ID, or the start of it.`,
 			for _, h := range found { // after the file is closed: the reader of the output may be slow
 				p.printRow(h, talks[h.Talk].Name, shared)
 			}
+			if len(found) == 0 {
+				p.out.note("nothing found; the window and 'multipeer-cli serve' store messages and transfers, receive and send do not")
+			}
 			return nil
 		},
 	}
-	c.Flags().StringVar(&with, "with", "", "only the conversation with `PEER`: a name, an ID or the start of one; \"everyone\" for the conversation with everyone")
-	c.Flags().StringVar(&search, "search", "", "only rows with this `TEXT`")
-	c.Flags().IntVarP(&count, "count", "n", 100, "at most `N` rows per conversation")
+	c.Flags().StringVar(&with, "with", "", "only the conversation with one peer: a name, an ID or the start of one; \"everyone\" for the conversation with everyone")
+	c.Flags().StringVar(&search, "search", "", "only rows that contain this text")
+	c.Flags().IntVarP(&count, "count", "n", 100, "maximum number of rows per conversation")
 	return c
 }
 

@@ -79,15 +79,15 @@ hour, or with Ctrl-C. The page is not encrypted: others on the network can read 
 			return k.run(cmd.Context())
 		},
 	}
-	c.Flags().StringVar(&k.opts.Text, "text", "", "`TEXT` to share; - reads it from standard input")
+	c.Flags().StringVar(&k.opts.Text, "text", "", "text to share; - reads it from standard input")
 	c.Flags().BoolVar(&receive, "receive", false, "receive files and text")
-	c.Flags().StringVar(&into, "into", ".", "with --receive: receive into the folder `DIR`; it is created if it is missing")
-	c.Flags().StringVar(&accept, "accept", "ask", "with --receive: `WHICH` uploads to accept: ask (on the terminal about each one) or all")
+	c.Flags().StringVar(&into, "into", ".", "with --receive: folder to receive into; created if it is missing")
+	c.Flags().StringVar(&accept, "accept", "ask", "with --receive: ask on the terminal about each upload, or accept all")
 	c.Flags().Int64Var(&k.opts.Reserve, "reserve", 0, reserveUsage)
 	c.Flags().BoolVar(&pin, "pin", false, "ask the visitor for a PIN, which is printed here")
-	c.Flags().IntVar(&k.opts.Visitors, "visitors", 1, "`N` browsers may open the link")
-	c.Flags().DurationVar(&k.opts.Idle, "idle", web.DefaultIdle, "close the link after this `TIME` without use")
-	c.Flags().DurationVar(&k.opts.Lifetime, "for", web.DefaultLifetime, "`TIME` after which the link ends")
+	c.Flags().IntVar(&k.opts.Visitors, "visitors", 1, "how many browsers may open the link")
+	c.Flags().DurationVar(&k.opts.Idle, "idle", web.DefaultIdle, "close the link after this long without use")
+	c.Flags().DurationVar(&k.opts.Lifetime, "for", web.DefaultLifetime, "maximum lifetime of the link")
 	c.Flags().BoolVar(&k.once, "once", false, "exit after one complete download or upload")
 	return c
 }

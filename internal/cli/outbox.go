@@ -38,11 +38,14 @@ transfer.`,
 					}
 					p.out.line("%s  %s %s %s, %s", t.ID, what(t), direction, quoted(t.PeerName), t.State)
 				}
+				if len(unfinished(e)) == 0 {
+					p.out.note("no transfer is waiting")
+				}
 				return nil
 			})
 		},
 	}
-	c.Flags().StringArrayVar(&drop, "drop", nil, "cancel the transfer with this `ID` (repeatable)")
+	c.Flags().StringArrayVar(&drop, "drop", nil, "cancel the transfer with this ID (repeatable)")
 	c.Flags().BoolVar(&deliver, "deliver", false, "run until everything in the outbox has arrived")
 	return c
 }

@@ -139,6 +139,9 @@ func (p *printer) ask(format string, a ...any) {
 	prompt := fmt.Sprintf(format, clean(a)...)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if prompt == "" && p.prompt != "" && p.tty && !p.json {
+		fmt.Fprint(p.err, "\r\x1b[K") // the question is over
+	}
 	p.prompt = prompt
 	if !p.json && prompt != "" {
 		if p.tty {
@@ -208,7 +211,7 @@ func parseSize(s string) (int64, error) {
 	}
 	n, err := strconv.ParseFloat(strings.TrimSuffix(text, "b"), 64)
 	if err != nil || n <= 0 || n*factor > 1e18 {
-		return 0, fmt.Errorf("size %q: write a number and B, kB, MB, GB or TB, such as 500MB", s)
+		return 0, fmt.Errorf("size %q: write a number above 0 with B, kB, MB, GB or TB, such as 500MB", s)
 	}
 	return int64(n * factor), nil
 }
@@ -233,7 +236,7 @@ func described(name string, t engine.Transfer) string {
 		total = fmt.Sprintf("%s, %s", plural(t.Files, "file", "files"), total)
 	}
 	if t.Counting {
-		total += " and counting"
+		total += " so far"
 	}
 	return fmt.Sprintf("%s (%s)", name, total)
 }

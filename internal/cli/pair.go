@@ -24,9 +24,10 @@ func (p *program) pairCommand() *cobra.Command {
 		Short: "Verify a peer's key by comparing six digits, or with a link",
 		Long: `pair asks a peer to compare codes. Run 'multipeer-cli pair confirm' on the other device, or press Verify in its window.
 This device prints six digits, and the other device asks its user to type or pick them. When both users have confirmed,
-each device stores the other as verified. PEER is a name, an ID or HOST:PORT. A multipeer:// link verifies in one step:
-with --to - it is read from standard input, because every program on this machine can read the arguments of this
-program, and the link contains a secret. Answers are read from standard input; you have one minute for each.`,
+each device stores the other as verified. PEER is a name, an ID or HOST:PORT.
+
+A multipeer:// link verifies in one step. Use --to - to read it from standard input: it contains a secret, and other
+programs can see command-line arguments. Answers are read from standard input; you have one minute for each.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if to == "" {
@@ -47,8 +48,8 @@ program, and the link contains a secret. Answers are read from standard input; y
 			})
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "the `PEER`: a name, an ID or the start of it, or HOST:PORT; - reads a link from standard input")
-	c.Flags().DurationVar(&wait, "wait", 30*time.Second, "`TIME` to look for the peer")
+	c.Flags().StringVar(&to, "to", "", "peer: a name, an ID or the start of it, or HOST:PORT; - reads a link from standard input")
+	c.Flags().DurationVar(&wait, "wait", 30*time.Second, "how long to look for the peer")
 
 	var from string
 	confirm := &cobra.Command{
@@ -59,7 +60,7 @@ program, and the link contains a secret. Answers are read from standard input; y
 			})
 		},
 	}
-	confirm.Flags().StringVar(&from, "to", "", "pair with `PEER` only: its name, ID or the start of it")
+	confirm.Flags().StringVar(&from, "to", "", "pair with this peer only: its name, ID or the start of it")
 	link := &cobra.Command{
 		Use: "link", Short: "Print a link and its QR code; they pair one device, and expire after two minutes", Args: cobra.NoArgs,
 		Long: `link prints a multipeer:// link. The first device that opens it within two minutes is connected and verified, and

@@ -52,13 +52,13 @@ func (p *program) peersCommand() *cobra.Command {
 				if len(peers) == 0 && e.Problem() != nil {
 					p.out.note("no peer was found within %v: %v", lookFor, e.Problem())
 				} else if len(peers) == 0 {
-					p.out.note("no peer was found within %v; is Multipeer running on the other device, on the same network?", lookFor)
+					p.out.note("no peer was found within %v; is Multipeer running on the other device, on the same network? 'multipeer-cli doctor' finds out more", lookFor)
 				}
 				return nil
 			})
 		},
 	}
-	c.Flags().DurationVar(&lookFor, "for", 3*time.Second, "`TIME` to look for peers")
+	c.Flags().DurationVar(&lookFor, "for", 3*time.Second, "how long to look for peers")
 	c.Flags().BoolVar(&search, "search", false, "also probe every address of small networks, for networks without multicast")
 	return c
 }

@@ -117,6 +117,9 @@ func over(lanes []engine.Lane) string {
 	return " over " + strings.Join(words, " and ")
 }
 
+// tooShort is the time, in seconds, below which the speed of a transfer means nothing.
+const tooShort = 0.1
+
 // end prints the outcome and returns the error for the exit code.
 func (p *progress) end(t engine.Transfer) error {
 	if p.bar != nil {
@@ -131,12 +134,16 @@ func (p *progress) end(t engine.Transfer) error {
 	if t.State != engine.Delivered {
 		return failed(fmt.Errorf("%s %s %s: %w", what(t), other, quoted(t.PeerName), t.Err))
 	}
-	seconds := max(t.Ended.Sub(t.Started).Seconds(), 0.001)
+	seconds := t.Ended.Sub(t.Started).Seconds()
 	delivered := "delivered"
 	if t.LeftOut > 0 {
 		delivered = fmt.Sprintf("delivered, %d left out:", t.LeftOut)
 	}
-	p.out.line("%s %s %s %s in %.1f s, %s", delivered, what(t), other, quoted(t.PeerName), seconds, rate(float64(t.Bytes)/seconds))
+	if seconds < tooShort {
+		p.out.line("%s %s %s %s", delivered, what(t), other, quoted(t.PeerName))
+	} else {
+		p.out.line("%s %s %s %s in %.1f s, %s", delivered, what(t), other, quoted(t.PeerName), seconds, rate(float64(t.Bytes)/seconds))
+	}
 	for _, s := range t.Saved {
 		p.out.line("%s", place(s))
 	}

@@ -22,8 +22,8 @@ func (p *program) receiveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "receive",
 		Short: "Wait for files and messages, and receive them",
-		Long: `receive runs until it is interrupted, and accepts offers: after asking on the terminal (ask), from verified peers
-without asking (verified), or from everyone (all). Nothing in the folder is overwritten, except with --existing replace.
+		Long: `receive runs until interrupted. By default it asks before it accepts an offer; with --accept verified or all, it accepts
+from verified peers, or from everyone, without asking. It overwrites nothing in the folder, except with --existing replace.
 Interrupted transfers resume when their sender is back. While it runs, it executes the other commands that use the same
 profile.`,
 		Args: cobra.NoArgs,
@@ -62,8 +62,8 @@ profile.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&into, "into", ".", "receive into the folder `DIR`; it is created if it is missing")
-	c.Flags().StringVar(&accept, "accept", "ask", "`WHICH` offers to accept: ask (about each one), verified or all")
+	c.Flags().StringVar(&into, "into", ".", "folder to receive into; created if it is missing")
+	c.Flags().StringVar(&accept, "accept", "ask", "whose offers to accept: ask (about each one), verified or all")
 	c.Flags().BoolVar(&once, "once", false, "exit after one accepted transfer has finished")
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
 	c.Flags().BoolVar(&opts.KeepExec, "keep-executable", false, "keep the executable permission of received files")
@@ -98,8 +98,8 @@ func (r *receiver) hostCommands(ctx context.Context) (_ context.Context, end fun
 }
 
 const (
-	existingUsage = "`WHAT` to do if a name already exists: keep (number the new entry), skip (leave out identical files), replace"
-	reserveUsage  = "`BYTES` to leave free on the disk; 0 for the larger of 1 GiB and 5% of the disk, -1 for none"
+	existingUsage = "what to do if a name already exists: keep (number the new entry), skip (leave out identical files), replace"
+	reserveUsage  = "bytes to leave free on the disk; 0 for the larger of 1 GiB and 5% of the disk, -1 for none"
 )
 
 func parseExisting(s string) (transfer.Existing, error) {

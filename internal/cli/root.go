@@ -136,7 +136,7 @@ func (p *program) execute(ctx context.Context, args []string) int {
 	var e *exitError
 	if !errors.As(err, &e) {
 		// An error that does not come from a command comes from parsing the command line.
-		e = &exitError{exitUsage, err, "Run 'multipeer-cli --help' for the commands"}
+		e = &exitError{exitUsage, withSuggestions(err), "Run 'multipeer-cli --help' for the commands"}
 		if slices.Contains(args, "--json") { // it may not have been parsed yet
 			p.out.json = true
 		}
@@ -147,6 +147,15 @@ func (p *program) execute(ctx context.Context, args []string) int {
 		p.out.failure(e)
 	}
 	return e.code
+}
+
+// withSuggestions returns an error of cobra on one line; it lists similar commands below the error.
+func withSuggestions(err error) error {
+	what, similar, found := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
+	if !found {
+		return err
+	}
+	return fmt.Errorf("%s; did you mean %s?", what, strings.Join(strings.Fields(similar), " or "))
 }
 
 // refuseEmpty rejects empty arguments and flag values: most likely a shell variable is not set. An empty value would
@@ -162,8 +171,9 @@ func refuseEmpty(cmd *cobra.Command, args []string) error {
 	}
 	var bad string
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		empty := f.Value.Type() == "string" && f.Value.String() == ""
-		if list, ok := f.Value.(pflag.SliceValue); ok {
+		value := valueOf(f)
+		empty := value.Type() == "string" && value.String() == ""
+		if list, ok := value.(pflag.SliceValue); ok {
 			empty = len(list.GetSlice()) == 0 || slices.Contains(list.GetSlice(), "")
 		}
 		if empty && f.Name != "name" && bad == "" { // an empty name keeps the profile's name
@@ -189,16 +199,16 @@ Exit codes: 0 done, 1 failed, 2 usage error, 3 peer not found, 4 declined or can
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	f := root.PersistentFlags()
-	f.StringVar(&p.profile, "profile", "", "the folder `DIR` with this peer's identity; created on first use (default: "+defaultProfileText+")")
-	f.StringVar(&p.name, "name", "", "the `NAME` that others see, stored in the profile")
-	f.StringVar(&p.service, "service", engine.DefaultService, "service `TYPE`: only peers of the same type find each other")
-	f.StringArrayVar(&p.peers, "peer", nil, "connect to `HOST:PORT`; for networks where multicast does not work (repeatable)")
-	f.StringSliceVar(&p.ifaces, "interface", nil, "find peers only on the network interface `NAME` (repeatable)")
-	f.IntVar(&p.port, "port", 0, fmt.Sprintf("UDP port `N`; 0 means %d, or any free port if that is taken", engine.DefaultPort))
+	f.StringVar(&p.profile, "profile", "", "folder that holds this peer's identity; created on first use (default: "+defaultProfileText+")")
+	f.StringVar(&p.name, "name", "", "name that others see, stored in the profile")
+	f.StringVar(&p.service, "service", engine.DefaultService, "service type: only peers of the same type find each other")
+	f.StringArrayVar(&p.peers, "peer", nil, "connect to this address; for networks where multicast does not work (repeatable)")
+	f.StringSliceVar(&p.ifaces, "interface", nil, "find peers on this network interface only (repeatable)")
+	f.IntVar(&p.port, "port", 0, fmt.Sprintf("UDP port; 0 means %d, or any free port if that is taken", engine.DefaultPort))
 	f.BoolVar(&p.out.json, "json", false, "print one JSON object per line to standard output, and nothing else")
-	f.StringVar(&p.visible, "visible", "everyone", "`WHO` may see this peer: everyone, known or nobody")
+	f.StringVar(&p.visible, "visible", "everyone", "who may see this peer: everyone, known or nobody")
 	f.BoolVar(&p.withLocalSend, "localsend", false, "also exchange files and text with devices that have LocalSend; they can see this peer")
-	f.StringVar(&p.localSendPIN, "localsend-pin", "", "the `PIN` that devices with LocalSend must enter before sending to this peer; with send, the PIN that the receiving device asks for; implies --localsend")
+	f.StringVar(&p.localSendPIN, "localsend-pin", "", "PIN that devices with LocalSend must enter before sending to this peer; with send, the PIN that the receiving device asks for; implies --localsend")
 	f.BoolVar(&p.verbose, "verbose", false, "write a log to standard error")
 	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.linkCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand(), p.doctorCommand(), p.serveCommand(), p.historyCommand(), p.apiCommand(), manCommand())
 	root.InitDefaultCompletionCmd()
@@ -208,6 +218,7 @@ Exit codes: 0 done, 1 failed, 2 usage error, 3 peer not found, 4 declined or can
 	}
 	addExamples(root)
 	p.addCompletions(root)
+	nameValues(root)
 	return root
 }
 

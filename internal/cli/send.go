@@ -64,11 +64,11 @@ folders is interrupted (by a lost network, a crash of either side, or Ctrl-C), t
 			})
 		},
 	}
-	c.Flags().StringArrayVar(&to, "to", nil, "the `PEER`: a name, an ID or its start, or HOST:PORT (repeatable)")
-	c.Flags().DurationVar(&s.wait, "wait", 20*time.Second, "`TIME` to wait for a peer to appear, or to come back")
+	c.Flags().StringArrayVar(&to, "to", nil, "recipient: a name, an ID or its start, or HOST:PORT (repeatable)")
+	c.Flags().DurationVar(&s.wait, "wait", 20*time.Second, "how long to wait for a peer to appear, or to come back")
 	c.Flags().BoolVar(&s.opts.Links, "links", false, "send symbolic links that stay inside their folder, if the receiver accepts them")
-	c.Flags().StringVar(&s.opts.Name, "as", "", "send a single file or folder under this `NAME`")
-	c.Flags().StringVar(&s.opts.Note, "note", "", "a note with this `TEXT`, which the other side shows with the offer")
+	c.Flags().StringVar(&s.opts.Name, "as", "", "name under which a single file or folder is sent")
+	c.Flags().StringVar(&s.opts.Note, "note", "", "note that the other side shows with the offer")
 	_ = c.MarkFlagRequired("to")
 	return c
 }
@@ -192,7 +192,7 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 			return
 		}
 		_ = s.e.Pause(id)
-		end(id, exit(code, fmt.Errorf("sending: %s; what has arrived is kept on the other device; run the same command again to continue", why)))
+		end(id, exit(code, fmt.Errorf("sending: %s; run the same command again to continue", why)))
 	}
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

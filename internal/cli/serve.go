@@ -70,11 +70,11 @@ system stops it and no longer starts it at login. Neither needs administrator ri
 			})
 		},
 	}
-	c.Flags().StringVar(&into, "into", ".", "receive into the folder `DIR`; it is created if it is missing")
-	c.Flags().StringVar(&accept, "accept", "auto", "`WHICH` offers to accept: auto (those that 'multipeer-cli auto' allows), verified or all")
+	c.Flags().StringVar(&into, "into", ".", "folder to receive into; created if it is missing")
+	c.Flags().StringVar(&accept, "accept", "auto", "whose offers to accept: auto (what 'multipeer-cli auto' allows), verified or all")
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
 	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, reserveUsage)
-	c.Flags().StringVar(&atLogin, "at-login", "", "`on` starts serve with these flags now and whenever you log in; off stops that")
+	c.Flags().StringVar(&atLogin, "at-login", "", "start serve with these flags now and at every login (on), or stop doing so (off)")
 	if runtime.GOOS == "windows" { // programs started at login get a console window, which should not stay open
 		c.Flags().BoolVar(&unseen, noConsole, false, "close the console")
 		_ = c.Flags().MarkHidden(noConsole)
