@@ -9,7 +9,7 @@ import (
 	"multipeer/engine/internal/identity"
 )
 
-// FindPeer looks up a nearby peer by what a person types: its name, its ID or the start of the ID. Text that fits
+// FindPeer looks up a nearby peer by what a person types: its name, its ID or the start of the ID (at least four characters). Text that fits
 // several peers means the one that the user trusts most, nearby or not. So a stranger cannot be found under a known
 // peer's name (Peer.LooksLike) or under the start of a known peer's ID. The error is ErrNoPeer, with an explanation if
 // only another device of that name is nearby, or ErrInvalid with the candidates if the text fits several peers that the
@@ -96,7 +96,6 @@ type meaning struct {
 // acquaintedAs lists the peers that the user knows by a name, or by the start of an ID, which could be mistaken for a
 // name. It compares stored names, because a peer may have changed its name.
 func (e *Engine) acquaintedAs(who string) (meant []meaning) {
-	const enough = 4 // the minimum length of an ID prefix
 	for _, a := range e.Acquaintances() {
 		worth := 1
 		switch a.Trust {
@@ -107,7 +106,7 @@ func (e *Engine) acquaintedAs(who string) (meant []meaning) {
 		}
 		if strings.EqualFold(a.Name, who) {
 			meant = append(meant, meaning{a.ID, a.Name, true, worth})
-		} else if len(who) >= enough && a.ID.HasPrefix(who) {
+		} else if a.ID.HasPrefix(who) {
 			meant = append(meant, meaning{a.ID, a.Name, false, worth})
 		}
 	}

@@ -20,7 +20,7 @@ import (
 //	Compare(PeerID) int      an order that is the same on every device, for example to elect a leader
 //	Less(PeerID) bool        Compare below zero
 //	IsZero() bool            no peer
-//	HasPrefix(string) bool   whether the text form begins with a prefix typed by a person
+//	HasPrefix(string) bool   whether the text form begins with a prefix of at least four characters, typed by a person
 type PeerID = identity.PeerID
 
 // ParsePeerID parses the text form of an ID; hyphens, spaces and case do not matter.

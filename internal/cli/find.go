@@ -162,8 +162,7 @@ func dialOnce(ctx context.Context, e *engine.Engine, address string) (engine.Pee
 
 // isSelf reports whether who is the ID of this device, or the start of it.
 func isSelf(self engine.Self, who string) bool {
-	const enough = 4 // the number of characters that identify an ID
-	return len(who) >= enough && self.ID.HasPrefix(who)
+	return self.ID.HasPrefix(who)
 }
 
 // mayBeHost reports whether s can be a host name or an address without a port, and also the name of a peer.

@@ -20,12 +20,8 @@ func listOr(n int, usage string) cobra.PositionalArgs {
 	}
 }
 
-// shortestPrefix is how many characters of an ID are enough to name a device. From longestPrefix on, it is a whole ID with a
-// mistake.
-const (
-	shortestPrefix = 4
-	longestPrefix  = 40
-)
+// longestPrefix is the number of characters from which text that is no name is a whole ID with a mistake.
+const longestPrefix = 40
 
 // knownDevice returns the device that the user means: one that was accepted, verified or blocked before, by its name or
 // the start of its ID; or any other by its whole ID.
@@ -42,7 +38,7 @@ func knownDevice(e *engine.Engine, who string) (engine.Acquaintance, error) {
 		return engine.Acquaintance{}, exit(exitUsage, err)
 	}
 	found := slices.DeleteFunc(all, func(a engine.Acquaintance) bool {
-		return !strings.EqualFold(a.Name, who) && (len(who) < shortestPrefix || !a.ID.HasPrefix(who))
+		return !strings.EqualFold(a.Name, who) && !a.ID.HasPrefix(who)
 	})
 	best := func(t engine.Trust) bool {
 		return slices.ContainsFunc(found, func(a engine.Acquaintance) bool { return a.Trust == t })

@@ -52,7 +52,7 @@ func TestPeerID_TextForm(t *testing.T) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
-	if !id.HasPrefix("AEAQ-caiba") || id.HasPrefix("b") || id.HasPrefix("") {
+	if !id.HasPrefix("AEAQ-caiba") || id.HasPrefix("baaa") || id.HasPrefix("aea") || id.HasPrefix("a-e-a-") || id.HasPrefix("") {
 		t.Error("HasPrefix")
 	}
 }

@@ -72,10 +72,14 @@ var Broadcast = PeerID(bytes.Repeat([]byte{0xff}, len(PeerID{})))
 // all.
 func (p PeerID) Reserved() bool { return p.IsZero() || p == Broadcast }
 
-// HasPrefix reports whether the text form starts with s, ignoring hyphens, spaces and case.
+// ShortestPrefix is how many characters of an ID are enough to name a peer: fewer would fit strangers by chance.
+const ShortestPrefix = 4
+
+// HasPrefix reports whether the text form starts with s, ignoring hyphens, spaces and case. s must have at least
+// ShortestPrefix characters.
 func (p PeerID) HasPrefix(s string) bool {
 	s = normalise(s)
-	return s != "" && strings.HasPrefix(p.plain()+p.checkText(), s)
+	return len(s) >= ShortestPrefix && strings.HasPrefix(p.plain()+p.checkText(), s)
 }
 
 // Compare orders IDs by their bytes, as slices.SortFunc expects.
