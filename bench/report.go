@@ -105,6 +105,9 @@ func (w *report) write(path string) error {
 	if cc, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control"); err == nil {
 		head += fmt.Sprintf(" TCP uses %s congestion control unless a row says otherwise.", strings.TrimSpace(string(cc)))
 	}
+	if w.settings.only != "" {
+		head += fmt.Sprintf(" This run measured only these parts: %s.", strings.ReplaceAll(w.settings.only, ",", ", "))
+	}
 	b.WriteString(wrapped(head))
 	if len(w.tables) > 0 {
 		name := strings.TrimSuffix(path, filepath.Ext(path)) + ".png"
