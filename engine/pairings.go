@@ -39,8 +39,9 @@ func (e *Engine) Pair(ctx context.Context, id PeerID) (err error) {
 }
 
 // ConfirmPairing confirms that this device's user has compared the codes. On the side that chooses, code is the
-// choice; a wrong choice ends the pairing with ErrMismatch. On the other side code is empty, or what the user has
-// read from the other screen. Spaces are ignored. The peer is verified when both have confirmed.
+// choice; a wrong choice ends the pairing with ErrMismatch. On the other side code is the one that was shown, so that a
+// late answer does not confirm another attempt; an empty code confirms the current attempt. Spaces are ignored. The peer
+// is verified when both have confirmed.
 func (e *Engine) ConfirmPairing(id PeerID, code string) (err error) {
 	defer withPeer(&err, "confirm pairing with", id)
 	return e.pairings.Confirm(id, strings.ReplaceAll(code, " ", ""))

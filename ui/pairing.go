@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"image/color"
+	"slices"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -25,6 +26,8 @@ type pairingCard struct {
 	code    *widgets.Line
 	buttons *fyne.Container
 	stage   engine.PairingStage
+	shown   string   // the code of the attempt that is shown
+	choices []string // its choices
 	actions pairingActions
 	at      place
 }
@@ -53,13 +56,13 @@ func newPairingCard(p engine.Pairing, face color.NRGBA, actions pairingActions, 
 
 // set updates the card for a pairing. It reports whether the height may have changed.
 func (c *pairingCard) set(p engine.Pairing) bool {
-	if p.Stage == c.stage {
+	if p.Stage == c.stage && p.Code == c.shown && slices.Equal(p.Choices, c.choices) {
 		return false
 	}
 	if c.stage >= 0 {
 		c.Shifted() // its buttons change
 	}
-	c.stage = p.Stage
+	c.stage, c.shown, c.choices = p.Stage, p.Code, p.Choices
 	p.Name = widgets.Shortened(p.Name, shownName)
 	c.buttons.RemoveAll()
 	c.code.Hide()
@@ -83,7 +86,7 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 			c.code.SetText(p.Code)
 			c.code.Show()
 			c.text.SetText(tr("{{.Name}}'s screen shows three codes. Make sure this one is chosen there.", "Name", p.Name))
-			add(tr("Yes, it was chosen"), widget.MediumImportance, c.press(func() { c.actions.confirm("") }))
+			add(tr("Yes, it was chosen"), widget.MediumImportance, c.press(func() { c.actions.confirm(p.Code) }))
 			add(tr("My code isn't there"), widget.MediumImportance, c.actions.reject)
 			break
 		}

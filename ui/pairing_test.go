@@ -126,6 +126,33 @@ func TestPairingCard_EachStage(t *testing.T) {
 	keepPicture(t, "pairing", w.Canvas())
 }
 
+// TestPairingCard_AnotherAttemptIsShown: the codes of a second attempt replace those of the first although the stage is
+// the same, and a press in that moment does not count.
+func TestPairingCard_AnotherAttemptIsShown(t *testing.T) {
+	newTestApp(t)
+	var confirmed []string
+	p := engine.Pairing{Name: "Ben", Stage: engine.PairingCompare, Code: "541 152"}
+	c := newPairingCard(p, widgets.RGB(widgets.AvatarColors[1]), pairingActions{confirm: func(code string) { confirmed = append(confirmed, code) }}, nil)
+	p.Code = "104 223"
+	if !c.set(p) || c.code.Text != "104 223" {
+		t.Fatalf("the card shows %q", c.code.Text)
+	}
+	if time.Since(c.since) > lookAgain {
+		t.Error("a press counts at the moment in which the code changes")
+	}
+	c.since = time.Time{}
+	press(t, c, "Yes, it was chosen")
+	if !slices.Equal(confirmed, []string{"104 223"}) {
+		t.Errorf("confirmed %q", confirmed)
+	}
+	p.Code, p.Choices = "", []string{"1", "2", "3"}
+	c.set(p)
+	p.Choices = []string{"4", "5", "6"}
+	if !c.set(p) || !slices.Contains(labels(c), "5") {
+		t.Errorf("the card shows %q", labels(c))
+	}
+}
+
 // TestPairingLink_IsShownAndEndsWithItsDialog checks that the QR code has a quiet zone, and that closing the dialog
 // invalidates the link.
 func TestPairingLink_IsShownAndEndsWithItsDialog(t *testing.T) {

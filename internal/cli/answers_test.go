@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -105,5 +106,24 @@ func TestPair_AnswersComeAfterTheirQuestion(t *testing.T) {
 	r.askedAt = time.Now().Add(-2 * tooSoon)
 	if err := r.answer(t.Context(), "y"); err == nil || r.picked.IsZero() {
 		t.Errorf("an answer to the question: %v, picked %v", err, r.picked)
+	}
+}
+
+// TestPair_AnotherAttemptEndsTheQuestion: the end of an attempt and the start of the next arrive as one event, and the
+// answer to the codes of the first must not reach the second.
+func TestPair_AnotherAttemptEndsTheQuestion(t *testing.T) {
+	e, err := engine.New(engine.Config{Name: "Ben"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	anna := engine.Pairing{Peer: engine.PeerID{1}, Name: "Anna", Stage: engine.PairingCompare, Code: "123 456"}
+	r := &pairer{program: &program{keyboard: true, out: newPrinter(io.Discard, io.Discard)}, e: e, picked: anna.Peer}
+	if done, err := r.take(t.Context(), anna); done || err != nil {
+		t.Fatalf("the codes: %v, %v", done, err)
+	}
+	anna.Stage, anna.Code = engine.PairingAsked, ""
+	if done, err := r.take(t.Context(), anna); !done || !errors.Is(err, engine.ErrCancelled) {
+		t.Errorf("another attempt: ended %v, %v", done, err)
 	}
 }

@@ -310,6 +310,10 @@ func (r *pairer) take(ctx context.Context, p engine.Pairing) (done bool, err err
 	mine := p.Peer == r.picked
 	first := len(r.asking) == 0
 	r.asking = slices.DeleteFunc(r.asking, func(q engine.Pairing) bool { return q.Peer == p.Peer })
+	if r.codes != nil && r.codes.Peer == p.Peer && p.Stage < engine.PairingCompare {
+		r.out.ask("") // the codes on the screen were of an attempt that has ended; its last event was replaced by this one
+		return true, failed(fmt.Errorf("pairing with %s: %w; %s has started another attempt, so run this command again", called(p), engine.ErrCancelled, called(p)))
+	}
 	switch p.Stage {
 	case engine.PairingAsked:
 		r.asking = append(r.asking, p)
@@ -407,7 +411,7 @@ func (r *pairer) answer(ctx context.Context, line string) error {
 		case no, p.Code != "" && !yes:
 			return r.e.RejectPairing(p.Peer)
 		case p.Code != "":
-			return r.e.ConfirmPairing(p.Peer, "")
+			return r.e.ConfirmPairing(p.Peer, p.Code)
 		}
 		return r.e.ConfirmPairing(p.Peer, line)
 	case len(r.asking) == 0 || !r.picked.IsZero():
