@@ -342,7 +342,7 @@ func receiveOurs(port, out string, more []string) error {
 			}
 		}
 	}
-	return errors.New("the engine ended")
+	return errors.New("the engine stopped before the transfer finished")
 }
 
 func sendOurs(to, path string, more []string) error {

@@ -44,8 +44,8 @@ func (e *Engine) Ticket() string {
 
 // Dial connects to a peer by its address (HOST, HOST:PORT, IP) or its Ticket when it cannot be found, and returns its
 // ID; with a ticket, the peer must have the ticket's key. It waits for the connection, not for a session: call Invite
-// next, unless a policy invites. The engine keeps dialling the peer until it is lost (MCSession connectPeer; ending
-// ctx is cancelConnectPeer). Errors are ErrInvalid, ErrTimeout, ErrIdentity, ErrBlocked, ErrRefused, or come from the
+// next, unless a policy invites. The engine keeps dialling the peer until it is lost (MCSession connectPeer;
+// cancelling ctx corresponds to cancelConnectPeer). Errors are ErrInvalid, ErrTimeout, ErrIdentity, ErrBlocked, ErrRefused, or come from the
 // system.
 func (e *Engine) Dial(ctx context.Context, target string) (PeerID, error) {
 	return e.peers.Dial(ctx, target)

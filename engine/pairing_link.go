@@ -18,10 +18,10 @@ const linkScheme = "multipeer"
 
 var secretText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// PairingLink opens the window and returns a link for another device to scan or open, once, while the window is open.
-// The link holds this device's ID and addresses and a secret, so that the two devices connect and verify each other
-// in one step. Anyone who sees the link can use it to be verified: show it to no one else. It is empty before Run has
-// opened the port.
+// PairingLink opens the pairing window (see OpenPairing) and returns a link that another device can scan or open, once,
+// before the pairing window closes. The link holds this device's ID and addresses and a secret, so that the two devices
+// connect and verify each other in one step. Anyone who sees the link can use it to be verified: show it to no one else.
+// PairingLink returns an empty string until Run has opened the port.
 func (e *Engine) PairingLink() string {
 	ticket := e.Ticket()
 	if ticket == "" {

@@ -470,7 +470,7 @@ func (in *Intake) placeLocked(saved string) (string, error) {
 	return path.Join(dir, path.Base(rest)), nil
 }
 
-// topFolderLocked creates the folder for a planned top-level folder, or returns the one that it has created before.
+// topFolderLocked creates the folder for a planned top-level folder, or returns the one created earlier.
 func (in *Intake) topFolderLocked(top string) (string, error) {
 	if made, known := in.made[top]; known && in.isInPlace(made) {
 		return made.name, nil

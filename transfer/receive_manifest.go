@@ -89,7 +89,7 @@ func (r *receiver) announced(body []byte) error {
 	in := &incoming{entry: e, index: r.index, saved: saved, held: h, part: part, top: top, marked: -1}
 	r.index++
 	if len(r.pending) > 2*announced { // guard: files-without-content
-		return fmt.Errorf("%w: too many files without content", ErrProtocol)
+		return fmt.Errorf("%w: too many files announced ahead of their content", ErrProtocol)
 	}
 	r.pending[in.index] = in
 	if lacking != nil {

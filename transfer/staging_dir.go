@@ -421,12 +421,12 @@ func bigEndian(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint6
 func CheckFolder(dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return fmt.Errorf("folder %s: %w", dir, bare(err))
+		return fmt.Errorf("cannot receive into the folder %s: %w", dir, bare(err))
 	}
 	defer root.Close()
 	probe := ".multipeer-" + strings.ToLower(rand.Text())
 	if err := root.Mkdir(probe, 0o700); err != nil {
-		return fmt.Errorf("folder %s: %w", dir, bare(err))
+		return fmt.Errorf("cannot receive into the folder %s: %w", dir, bare(err))
 	}
 	return root.Remove(probe)
 }

@@ -236,11 +236,11 @@ func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o
 // checkAcceptance limits the tokens, which are sent back with each file.
 func checkAcceptance(a acceptance) error {
 	if len(a.SessionID) > maxTokens { // guard: localsend-long-session
-		return fmt.Errorf("the answer of the other device is invalid: its session has an ID of %d bytes", len(a.SessionID))
+		return fmt.Errorf("invalid response from the other device: its session ID is %d bytes long (limit %d)", len(a.SessionID), maxTokens)
 	}
 	for _, token := range a.Files {
 		if len(token) > maxTokens { // guard: localsend-long-token
-			return fmt.Errorf("the answer of the other device is invalid: it has a token of %d bytes", len(token))
+			return fmt.Errorf("invalid response from the other device: a token is %d bytes long (limit %d)", len(token), maxTokens)
 		}
 	}
 	return nil
@@ -266,7 +266,7 @@ func reachError(err error) error {
 	if errors.Is(err, errOtherKey) {
 		return fmt.Errorf("%w: %w", engine.ErrIdentity, err)
 	}
-	return fmt.Errorf("%w: open LocalSend there, and keep it on the screen: %w", engine.ErrLost, err)
+	return fmt.Errorf("%w: the other device does not answer (%w); open LocalSend on it, and keep it in the foreground", engine.ErrLost, err)
 }
 
 // upload sends the files that were accepted. Files that were not are noted as left out.

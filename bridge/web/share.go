@@ -104,7 +104,8 @@ func (s *share) add(path string) (sharedFile, error) {
 	return f, nil
 }
 
-// zipName returns a name for the archive: on Windows, unpackers treat a backslash as a separator, and all expect UTF-8.
+// zipName returns the name of an entry in the archive: unpackers on Windows treat a backslash as a separator, and all
+// unpackers expect UTF-8.
 func zipName(path string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(path, "_"), `\`, "_")
 }

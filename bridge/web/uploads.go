@@ -293,7 +293,7 @@ func (up *upload) asked() {
 	}
 }
 
-// formEnded records why a form has not brought all of its files; nil if it has.
+// formEnded records why a form ended before all of its files had arrived; nil if they all arrived.
 func (up *upload) formEnded(why error) {
 	up.mu.Lock()
 	defer up.mu.Unlock()

@@ -1,8 +1,8 @@
 // Lightcycle is a game for 2 to 8 players in terminals on one network: every cycle leaves a trail behind it, a rider
-// who hits a wall or a trail is out, and the last one wins. It is an example of a program on multipeer/engine, and
-// the low-latency one: many small ordered writes, ten times a second.
+// who hits a wall or a trail is out, and the last one wins. It is an example of a program built on
+// multipeer/engine, the one that shows low latency: many small ordered writes, ten times a second.
 //
-// Start it in two terminals, press space in both:
+// Start it in two terminals and press space in both:
 //
 //	go run ./examples/lightcycle -name Left -interface lo
 //	go run ./examples/lightcycle -name Right -interface lo
@@ -11,15 +11,15 @@
 //
 // # What it shows of the engine
 //
-// Initial data. Config.Context is a player's colour and token; Peer.Context brings those of the others before
-// anything else is known of them. A peer may send anything there: readCard in protocol.go uses what is valid of it.
+// Initial data. Config.Context is a player's colour and token; Peer.Context holds those of the others before
+// anything else is known about them. A peer may send anything there: readCard in protocol.go keeps only the valid parts.
 //
 // A lobby. PeerAdded and PeerRemoved report who is there (game.go). Each player announces only its own state, by
-// Post: to all when it changes, and to each peer that is added. So a latecomer knows who has committed, and a player
+// Post: to all when it changes, and to each peer that is added. So a latecomer knows who is ready, and a player
 // who leaves takes its state with it and blocks no one.
 //
-// A start without a common clock. The lowest PeerID of the lobby leads. It alone decides that all have committed, and
-// sends a Start with the list of the riders; the others wait for that and compare no times. Engine.SetLooking(false)
+// A start without a common clock. The player with the lowest PeerID in the lobby leads. It alone decides that everyone
+// is ready, and sends a Start with the list of the riders; the others wait for that and compare no times. Engine.SetLooking(false)
 // then closes the lobby: sessions stay, and no one new finds us. SetLooking(true) reopens it after the game.
 //
 // Framed streams. Every player opens a stream to the leader for its turns, and the leader one to every player for the
@@ -30,8 +30,8 @@
 // breaks a rule is dropped by Engine.Disconnect. Positions need no check, because none are sent: all make the same
 // moves on their own board (board.go). A peer that reads no ticks is dropped too, and blocks no one in the meantime.
 //
-// Leaving. A player whose session ends is out and its trail stays. Without its leader a game ends for all, and says
-// so.
+// Leaving. A player whose session ends is out and its trail stays. Without its leader, a game ends for everyone, with
+// a message.
 //
 // Everything runs on one goroutine, to which the callbacks of Engine.Handle, the streams and the keys pass functions
 // (Game.do); so the rules of the game need no lock.
@@ -78,7 +78,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if *players < MinRiders || *players > MaxRiders {
-		return fmt.Errorf("%d to %d can play, not %d", MinRiders, MaxRiders, *players)
+		return fmt.Errorf("the game is for %d to %d players, not %d", MinRiders, MaxRiders, *players)
 	}
 	if *seed == 0 {
 		*seed = rand.Uint64()

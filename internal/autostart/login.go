@@ -39,7 +39,7 @@ func (e Entry) Set(on bool) error {
 	return e.write(command)
 }
 
-// program returns the path of this program's own file.
+// program returns the path of the running executable.
 func program() (string, error) {
 	p, err := os.Executable()
 	if err != nil {

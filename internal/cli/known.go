@@ -16,7 +16,7 @@ func listOr(n int, usage string) cobra.PositionalArgs {
 		if len(args) == 0 || len(args) == n || len(args) == 1 && args[0] == "list" {
 			return nil
 		}
-		return exit(exitUsage, fmt.Errorf("write it as: %s", usage))
+		return exit(exitUsage, fmt.Errorf("usage: %s", usage))
 	}
 }
 
@@ -50,7 +50,7 @@ func knownDevice(e *engine.Engine, who string) (engine.Acquaintance, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return engine.Acquaintance{}, exit(exitNotFound, fmt.Errorf("you know no device %q; 'multipeer-cli trust list' lists those that you know, and any other needs its whole ID", engine.CleanLine(who)))
+		return engine.Acquaintance{}, exit(exitNotFound, fmt.Errorf("no known device is called %q; see 'multipeer-cli trust list'. For any other device, give the whole ID", engine.CleanLine(who)))
 	}
 	ids := make([]string, 0, len(found))
 	for _, a := range found {

@@ -32,8 +32,8 @@ func (p *program) linkCommand() *cobra.Command {
 		Long: `link prints the address of a page, and its QR code. A device on the same network that opens it in a browser can download
 the files and folders at PATH or, with --receive, send files and text to this device. It needs no other software.
 
-The first browser that opens the link owns it. The link ends when it has not been used for 15 minutes, after an
-hour, or with Ctrl-C. The page is not encrypted: others on the network can read what is exchanged.`,
+Only the first browser that opens the link can use it, unless --visitors allows more. The link expires after 15 minutes
+without use, or after an hour; Ctrl-C closes it immediately. The page is not encrypted: others on the network can read what is exchanged.`,
 		Example: `  multipeer-cli link holiday.zip photos
   multipeer-cli link --receive --into inbox`,
 		Annotations: alone,

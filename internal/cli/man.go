@@ -129,7 +129,7 @@ interrupted before it was done
 .SH FILES
 .TP
 \fI$XDG_CONFIG_HOME/multipeer\fP, \fI~/.config/multipeer\fP
-the profile on Linux: the identity, the decisions about other devices, transfers that wait, and the history
+the profile on Linux: the identity, the decisions about other devices, pending transfers, and the history
 .TP
 \fI~/Library/Application Support/multipeer\fP
 the profile on macOS

@@ -297,7 +297,7 @@ func (r *pairer) follow(ctx context.Context, news func(func(engine.Event) bool),
 			return errInterrupted
 		}
 		if r.lines == nil && (r.codes != nil || len(r.asking) > 0) {
-			return exit(exitFailed, fmt.Errorf("cannot ask the user: %s", noAnswers(inputErr)))
+			return exit(exitFailed, fmt.Errorf("no answer: %s", noAnswers(inputErr)))
 		}
 	}
 }

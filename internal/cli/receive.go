@@ -63,7 +63,7 @@ profile.`,
 		},
 	}
 	c.Flags().StringVar(&into, "into", ".", "folder to receive into; created if it is missing")
-	c.Flags().StringVar(&accept, "accept", "ask", "whose offers to accept: ask (about each one), verified or all")
+	c.Flags().StringVar(&accept, "accept", "ask", "which offers to accept: ask (decide about each one), verified (those from verified peers) or all")
 	c.Flags().BoolVar(&once, "once", false, "exit after one accepted transfer has finished")
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
 	c.Flags().BoolVar(&opts.KeepExec, "keep-executable", false, "keep the executable permission of received files")

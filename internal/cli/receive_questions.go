@@ -28,13 +28,13 @@ func (r *receiver) endAnswers(err error) {
 		r.inputErr = exit(exitFailed, errors.New(noAnswers(err)))
 	}
 	if r.host != nil {
-		r.out.note("cannot ask the user here (%s); leaving the answer to the running program", noAnswers(err))
+		r.out.note("no answer can be read here (%s); leaving the answer to the running program", noAnswers(err))
 		r.questions = nil
 		r.stopAnswering()
 		return
 	}
 	r.silent = true
-	r.out.note("cannot ask the user (%s); declining everything", noAnswers(err))
+	r.out.note("no answer can be read (%s); declining everything", noAnswers(err))
 	for len(r.questions) > 0 {
 		r.reply(false)
 	}

@@ -28,11 +28,10 @@ a peer send (auto), what any verified peer sends (verified), or everything (all)
 in the outbox when the recipients are online, and stores messages and transfers in the history, where the window and
 'multipeer-cli history' show them.
 
-While it runs, it executes the other commands that use the same profile: send, outbox, pair, trust, chat and all others work
-as usual.
+While it runs, it executes other commands that use the same profile, such as send, outbox, pair, trust and chat.
 
-With --at-login on, the system starts serve now and whenever you log in, with the other flags that you give. With off, the
-system stops it and no longer starts it at login. Neither needs administrator rights.`,
+With --at-login on, the system starts serve now and whenever you log in, with the other flags that you give. --at-login off
+stops it, and the system no longer starts it at login. Neither needs administrator rights.`,
 		Args: cobra.NoArgs, Annotations: alone,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg := engine.Config{Accept: engine.Verified}
@@ -71,7 +70,7 @@ system stops it and no longer starts it at login. Neither needs administrator ri
 		},
 	}
 	c.Flags().StringVar(&into, "into", ".", "folder to receive into; created if it is missing")
-	c.Flags().StringVar(&accept, "accept", "auto", "whose offers to accept: auto (what 'multipeer-cli auto' allows), verified or all")
+	c.Flags().StringVar(&accept, "accept", "auto", "which offers to accept: auto (what 'multipeer-cli auto' allows), verified (those from verified peers) or all")
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
 	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, reserveUsage)
 	c.Flags().StringVar(&atLogin, "at-login", "", "start serve with these flags now and at every login (on), or stop doing so (off)")
@@ -79,8 +78,8 @@ system stops it and no longer starts it at login. Neither needs administrator ri
 		c.Flags().BoolVar(&unseen, noConsole, false, "close the console")
 		_ = c.Flags().MarkHidden(noConsole)
 	}
-	c.Flags().BoolVar(&stop, "stop", false, "stop the serve that uses this profile, and wait until it has exited")
-	c.Flags().BoolVar(&forget, "no-history", false, "do not store messages or the list of files; what is already stored stays")
+	c.Flags().BoolVar(&stop, "stop", false, "stop the serve or receive command that uses this profile, and wait until it has exited")
+	c.Flags().BoolVar(&forget, "no-history", false, "do not record messages and transfers; the existing history is kept")
 	return c
 }
 

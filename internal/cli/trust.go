@@ -14,8 +14,9 @@ func (p *program) trustCommand() *cobra.Command {
 		Use:   "trust [list | PEER LEVEL]",
 		Short: "List known devices, or set how far you trust one",
 		Long: `trust stores your decision about a device. LEVEL is verified, seen, blocked or unknown. PEER is the name or the ID of a
-device that you have accepted, verified or blocked before, or the whole ID of any other, as 'multipeer-cli id' prints it
-there. seen means accepted but not verified; unknown forgets the device. Before you mark a device as verified, compare the IDs, or have the ID sent over a channel that you trust.
+device that you have accepted, verified or blocked before, or the whole ID of any other device, as printed by
+'multipeer-cli id' on that device. seen means accepted but not verified; unknown forgets the device. Before you mark a
+device as verified, compare the IDs, or have the ID sent over a channel that you trust.
 
 Without arguments, trust lists these devices.`,
 		Args:              listOr(2, "trust PEER verified|seen|blocked|unknown, or trust list"),
@@ -29,7 +30,7 @@ Without arguments, trust lists these devices.`,
 			case args[1] == "unknown":
 				level = engine.TrustUnknown
 			case !slices.Contains([]engine.Trust{engine.TrustVerified, engine.TrustSeen, engine.TrustBlocked}, level):
-				return exit(exitUsage, fmt.Errorf("%q is not a level; write: trust PEER verified|seen|blocked|unknown", engine.CleanLine(args[1])))
+				return exit(exitUsage, fmt.Errorf("%q is not a trust level; use verified, seen, blocked or unknown", engine.CleanLine(args[1])))
 			}
 			return p.still(func(e *engine.Engine) error {
 				known, err := knownDevice(e, args[0])

@@ -7,7 +7,7 @@ import (
 
 // valueNames are what help and manual write after a flag.
 var valueNames = map[string]string{
-	"accept": "WHOSE", "as": "NAME", "at-login": "on|off", "count": "N", "days": "N", "drop": "ID", "existing": "POLICY",
+	"accept": "POLICY", "as": "NAME", "at-login": "on|off", "count": "N", "days": "N", "drop": "ID", "existing": "POLICY",
 	"for": "TIME", "idle": "TIME", "interface": "NAME", "into": "DIR", "localsend-pin": "PIN", "mode": "MODE", "name": "NAME",
 	"note": "TEXT", "peer": "HOST:PORT", "port": "N", "profile": "DIR", "reserve": "BYTES", "search": "TEXT", "service": "TYPE",
 	"text": "TEXT", "to": "PEER", "up-to": "SIZE", "visible": "WHO", "visitors": "N", "wait": "TIME", "with": "PEER",

@@ -88,7 +88,7 @@ func topicOf(e *engine.Engine, name string) (t *engine.Topic, err error) {
 	}
 	defer func() {
 		if recover() != nil {
-			err = badParams("topic: 1 to %d bytes of UTF-8 without control characters", engine.MaxTopic)
+			err = badParams("topic: must be 1 to %d bytes of UTF-8 without control characters", engine.MaxTopic)
 		}
 	}()
 	return e.Topic(name), nil

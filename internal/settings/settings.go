@@ -140,11 +140,11 @@ func (s *Settings) Save() error {
 	}
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
-		return fmt.Errorf("settings: %w", err)
+		return fmt.Errorf("saving the settings: %w", err)
 	}
 	f, err := os.CreateTemp(s.dir, file+".*")
 	if err != nil {
-		return fmt.Errorf("settings: %w", err)
+		return fmt.Errorf("saving the settings: %w", err)
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(append(b, '\n'))
@@ -153,7 +153,7 @@ func (s *Settings) Save() error {
 		err = os.Rename(f.Name(), filepath.Join(s.dir, file))
 	}
 	if err != nil {
-		return fmt.Errorf("settings: %w", err)
+		return fmt.Errorf("saving the settings: %w", err)
 	}
 	return nil
 }

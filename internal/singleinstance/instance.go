@@ -93,8 +93,8 @@ func listen(profile, name string) (net.Listener, error) {
 // Close closes a Listener that was never run.
 func (l *Listener) Close() error { return l.l.Close() }
 
-// Run passes each launch to take, on its own goroutine, until ctx ends; then it closes and waits for them. take reports
-// whether it accepts the launch; if not, the other process gets an error.
+// Run calls take for each launch, each on its own goroutine, until ctx ends. It then closes the listener and waits for
+// the calls that are running. take reports whether it accepts the launch; if not, the other process gets an error.
 func (l *Listener) Run(ctx context.Context, take func(Launch) bool) {
 	serve(ctx, l.l, atOnce, nil, func(c net.Conn) {
 		_ = c.SetDeadline(time.Now().Add(patience))

@@ -160,11 +160,11 @@ func readKey(path string) (ed25519.PrivateKey, error) {
 	}
 	b, _ := pem.Decode(raw)
 	if b == nil || b.Type != "PRIVATE KEY" {
-		return nil, fmt.Errorf("%w: %s is not a PEM private key; restore it from a backup, or remove it and %s to become a new device", ErrCorrupt, path, stateFile)
+		return nil, fmt.Errorf("%w: %s is not a PEM private key; restore it from a backup, or remove it and %s to start with a new identity", ErrCorrupt, path, stateFile)
 	}
 	k, err := x509.ParsePKCS8PrivateKey(b.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %v; restore it from a backup, or remove it and %s to become a new device", ErrCorrupt, path, err, stateFile)
+		return nil, fmt.Errorf("%w: %s: %v; restore it from a backup, or remove it and %s to start with a new identity", ErrCorrupt, path, err, stateFile)
 	}
 	key, ok := k.(ed25519.PrivateKey)
 	if !ok {

@@ -120,7 +120,7 @@ func (p *Profile) load(dir string) (err error) {
 	}
 	p.db, err = boltfile.Open(statePath, time.Second)
 	if err != nil {
-		return fmt.Errorf("opening %s: %w; no peer is trusted until the file is restored or removed", statePath, err)
+		return fmt.Errorf("opening %s: %w; restore the file from a backup, or remove it to start without known devices", statePath, err)
 	}
 	return p.db.Update(func(tx *bbolt.Tx) error {
 		peers, err := tx.CreateBucketIfNotExists(bucketPeers)
@@ -147,7 +147,7 @@ func (p *Profile) load(dir string) (err error) {
 			var id PeerID
 			var r Record
 			if len(k) != len(id) || json.Unmarshal(v, &r) != nil {
-				return fmt.Errorf("reading %s: a record is damaged; no peer is trusted until the file is restored or removed", statePath)
+				return fmt.Errorf("reading %s: a record is damaged; restore the file from a backup, or remove it to start without known devices", statePath)
 			}
 			copy(id[:], k)
 			if !id.Reserved() {

@@ -29,7 +29,7 @@ const browseRate = 100
 const libraryEvery = time.Minute
 
 // maxEntry limits the addresses and TXT strings of one entry. The library appends every address of a host to every
-// entry that names it, so one packet can cost it a hundred megabytes; an entry that is larger ends its run.
+// entry that names it, so one packet can make it use a hundred megabytes. An entry that exceeds maxEntry ends the query.
 const maxEntry = 64
 
 // tooLarge reports an entry that no engine sends.

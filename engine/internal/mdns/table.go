@@ -106,9 +106,9 @@ func (t *table) see(s sighting, from netip.Addr, now time.Time, known bool) (dis
 	return discovery.Hint{ID: s.id, Name: e.name, Info: e.info, Addrs: e.sorted(), How: "mDNS", Known: e.known, Multicast: e.heard}, changed
 }
 
-// announce records that a sender announces an address. It reports whether the addresses change. Another port means a
-// restart: the old addresses are those of a dead socket. Only the sender that announced the addresses, or a device that
-// has one of them, can know that.
+// announce records that a sender announces an address. It reports whether the addresses change. A different port
+// means that the device has restarted and its old socket is gone. That is only believed from the sender that announced
+// the old addresses, or from one of those addresses.
 func (e *entry) announce(a netip.AddrPort, from netip.Addr, now time.Time) (changed bool) {
 	by, known := e.addrs[a]
 	if !known || a.Addr() == from {

@@ -137,7 +137,7 @@ func (m *Manager) confirmLocked(a *attempt) {
 	}
 }
 
-// finishLocked stores the trust once both sides have confirmed.
+// finishLocked stores the peer as verified once both sides have confirmed.
 func (m *Manager) finishLocked(a *attempt) {
 	delete(m.attempts, a.peer.ID)
 	started := m.tasks.Start(func(context.Context) { // the disk may be slow, and nothing here waits for it

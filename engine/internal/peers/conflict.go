@@ -27,7 +27,7 @@ const (
 	conflictAgain = time.Minute
 	// maxConflicts limits how many are stored. Only known peers and this device itself can have one.
 	maxConflicts = 64
-	// maxOwnIDAddrs limits how many addresses of a device announced with our ID are dialled.
+	// maxOwnIDAddrs limits how many addresses are dialled when a device is announced with our ID.
 	maxOwnIDAddrs = 8
 	// ownIDEvery is the minimum interval between dials that check whether a device announced with our ID has our key.
 	ownIDEvery = 30 * time.Second

@@ -91,8 +91,8 @@ func (x *exchange) mayDialLocked(t target) bool {
 }
 
 // isDialledAtLocked reports whether the dial loop of p tries all of these addresses, or is about to. A second handshake
-// beside the first slows both down: where many devices start at once, each of them announces all the others, and the
-// announcements alone would keep every processor busy.
+// in parallel with the first slows both down: when many devices start at once, each of them announces all the others,
+// and the dials that follow would keep every processor busy.
 func (p *peer) isDialledAtLocked(addrs []netip.AddrPort) bool {
 	soon := p.looping && p.failures == 0 && now().Sub(p.dialDue) < transport.DialTimeout
 	if p.dialling == nil && !soon {

@@ -118,7 +118,7 @@ func (m *Manager) Peer(id PeerID) (Peer, bool) {
 	return Peer{}, false
 }
 
-// NameOf returns the current name of a peer, or the last one that is known.
+// NameOf returns the current name of a peer, or its last known name.
 func (m *Manager) NameOf(id PeerID) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -189,7 +189,7 @@ func (m *Manager) expireOfferLaterLocked(t *item) {
 	m.tasks.Start(func(ctx context.Context) { m.expire(ctx, t, offer, done) })
 }
 
-// expire ends an unanswered offer; a nil offer is one that its sender has to repeat.
+// expire ends an unanswered offer; offer is nil if the sender has to make the offer again.
 func (m *Manager) expire(ctx context.Context, t *item, offer *Offer, done <-chan struct{}) {
 	timer := time.NewTimer(OfferTimeout)
 	defer timer.Stop()

@@ -46,7 +46,7 @@ func (o *Offer) Accept(opts AcceptOptions) error {
 		return fmt.Errorf("folder %q: %w: specify a folder to receive into", opts.Dir, wire.ErrInvalid)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("folder %s: %w", dir, err)
+		return fmt.Errorf("cannot receive into the folder %s: %w", dir, err)
 	}
 	opts.Dir = dir
 	if err := o.m.accept(o, opts); err != nil {

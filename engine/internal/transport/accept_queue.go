@@ -64,7 +64,8 @@ func (q *AcceptQueue) Enter(key identity.PeerID, addr netip.Addr, end func()) *W
 	return w
 }
 
-// expiredLocked removes those that have been silent for too long, if more than half of the slots are taken.
+// expiredLocked removes and returns the waiting connections that have been silent for too long, if more than half of the
+// slots are taken.
 func (q *AcceptQueue) expiredLocked(at time.Time) (out []*Waiting) {
 	for 2*len(q.waiting) > q.limits.All {
 		w := q.waiting[q.firstLocked(func(*Waiting) bool { return true })]

@@ -68,8 +68,8 @@ func (c *Conn) Context() context.Context { return c.q.Context() }
 // Done returns a channel that is closed when the connection has ended; Err then returns why.
 func (c *Conn) Done() <-chan struct{} { return c.q.Context().Done() }
 
-// Err returns nil while the connection is up. ErrBye is a clean goodbye by the other side, ErrLost is silence, and
-// the errors of package wire are the reason for which either side closed it.
+// Err returns nil while the connection is up. ErrBye means that the other side closed it cleanly, ErrLost
+// that the peer stopped responding; the other errors of package wire say why either side closed it.
 func (c *Conn) Err() error {
 	if c.q.Context().Err() == nil {
 		return nil

@@ -19,7 +19,7 @@ const (
 )
 
 const (
-	// promptRate and promptBurst limit how often a stranger may cause a question to a person, per second and as a burst.
+	// promptRate and promptBurst limit how often a stranger may trigger a prompt, per second and as a burst.
 	promptRate  = 0.5
 	promptBurst = 20
 	// strangersPromptRate and strangersPromptBurst apply to all strangers together.
