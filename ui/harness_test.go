@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/driver/software"
 	"fyne.io/fyne/v2/test"
 
 	"multipeer/engine"
@@ -97,9 +98,15 @@ func (f *fakeDesktop) HasTray() bool          { return true }
 func (f *fakeDesktop) Login() (bool, error)   { return f.login, nil }
 func (f *fakeDesktop) SetLogin(on bool) error { f.login = on; return nil }
 
+// readCacheClock makes Fyne's cache of renderers read the clock. Outside of a real window, only Capture does that. The
+// cache stamps new renderers with the time that it last read, and drops those whose stamp is a minute old: after a
+// minute without a Capture, the next one drops renderers that were just made, and they are made again without a layout.
+func readCacheClock() { software.NewCanvas().Capture() }
+
 func newTestApp(t *testing.T) fyne.App {
 	t.Helper()
 	a := test.NewTempApp(t)
+	readCacheClock()
 	a.Settings().SetTheme(widgets.Theme{})
 	return a
 }
