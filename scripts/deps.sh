@@ -74,9 +74,13 @@ apt_install() {
 	fi
 	echo "Installing:$missing"
 	$sudo apt-get update -qq || echo "(some package lists could not be read; continuing)" >&2
+	began=$(date +%s)
+	while sleep 10; do echo "  still installing after $(($(date +%s) - began)) s"; done &
+	ticker=$!
 	# shellcheck disable=SC2086 # one word per package
 	{ DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing 3>&1 >/dev/null 2>&3 || echo "apt-get failed"; } |
 		grep -v '^debconf: delaying package configuration' >&2 || true # it only means that apt-utils is missing
+	kill $ticker
 	for p in $missing; do
 		dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q "ok installed" || { echo "Package $p could not be installed." >&2; exit 1; }
 	done
