@@ -14,7 +14,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// MaxTicket limits the addresses of a ticket.
+// MaxTicket is the maximum number of addresses in a ticket.
 const MaxTicket = 16
 
 // Parse parses HOST:PORT as typed by a person. The port is optional; without it an IPv6 address needs no
@@ -78,8 +78,8 @@ func ParseTarget(s string) (identity.PeerID, []string, error) {
 	return want, addresses, nil
 }
 
-// isInterface reports whether a zone looks like an interface. A ticket comes from elsewhere, and a question shows its
-// addresses: its zones must not be able to hold sentences.
+// isInterface reports whether a zone looks like an interface name. Tickets are untrusted, and prompts show their
+// addresses: a zone must not be able to hold a sentence.
 func isInterface(zone string) bool {
 	letters := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_.-", r)
@@ -87,7 +87,7 @@ func isInterface(zone string) bool {
 	return len(zone) <= 16 && strings.TrimFunc(zone, letters) == ""
 }
 
-// Resolve returns the IP addresses of targets; if there are none, the error is that of the last name that failed.
+// Resolve returns the IP addresses of targets. If there are none, it returns the error of the last name that failed.
 func Resolve(ctx context.Context, targets []string) ([]netip.AddrPort, error) {
 	var addrs []netip.AddrPort
 	var failed error

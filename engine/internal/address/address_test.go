@@ -7,7 +7,7 @@ import (
 
 const id = "aeaqcaiba-eaqcaibae-aqcaibaea-qcaibaeaq-caibaeaqc-aibaeaq73"
 
-// TestParseTarget_ZonesAreInterfaces: a link from a web page must not be able to insert sentences into a question.
+// TestParseTarget_ZonesAreInterfaces: a link from a web page must not be able to insert sentences into a prompt.
 func TestParseTarget_ZonesAreInterfaces(t *testing.T) {
 	for zone, ok := range map[string]bool{
 		"eth0": true, "en0": true, "br-1a2b3c4d5e6f": true, "wlp2s0.100": true, "12": true,

@@ -1,5 +1,5 @@
-// Package events passes an engine's events to its readers. Each reader has its own queue, so that a slow one delays no
-// one. The package knows events only by their Traits.
+// Package events passes an engine's events to its readers. Each reader has its own queue, so that a slow one does not
+// delay the others. The package knows events only by their Traits.
 package events
 
 import (
@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// Hub passes events to readers. Its lock is a leaf: any other lock may be taken before it, and then events arrive in
-// the order in which things happened. All methods may be called concurrently.
+// Hub passes events to readers. Its lock is a leaf: callers may hold any other lock, so that events arrive in the order
+// in which things happened. All methods may be called concurrently.
 type Hub[E any] struct {
 	traits  func(E) Traits
 	abandon func(E)
@@ -23,9 +23,8 @@ type Hub[E any] struct {
 	changed chan struct{} // closed at the next change; nil while no one waits for it
 }
 
-// NewHub returns a hub for events with these traits. abandon ends an event, such as a stream, that no reader takes any
-// more. drained is called without a lock held when a reader has made room for messages, and when readers have come or
-// gone.
+// NewHub returns a hub for events with these traits. abandon ends an event, such as a stream, that no reader will take.
+// drained is called without a lock held when a reader has made room for messages, and when a reader has come or gone.
 func NewHub[E any](traits func(E) Traits, abandon func(E), drained func()) *Hub[E] {
 	return &Hub[E]{traits: traits, abandon: abandon, drained: drained, readers: map[*Reader[E]]struct{}{}}
 }
@@ -50,7 +49,7 @@ func (h *Hub[E]) Publish(ev E) (taken bool) {
 	return taken
 }
 
-// Changed returns a channel that is closed when an event is published that is a Change.
+// Changed returns a channel that is closed when the next event with Traits.Change is published.
 func (h *Hub[E]) Changed() <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -60,14 +59,14 @@ func (h *Hub[E]) Changed() <-chan struct{} {
 	return h.changed
 }
 
-// HasReader reports whether some reader takes events of a kind, and of a topic if it is not empty.
+// HasReader reports whether a reader takes events of this kind and, if topic is not empty, of this topic.
 func (h *Hub[E]) HasReader(kind Kind, topic string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.readerLocked(Traits{Kind: kind, Topic: topic}) != nil
 }
 
-// readerLocked returns a reader of such events; nil if there is none.
+// readerLocked returns a reader that takes events with these traits, or nil.
 func (h *Hub[E]) readerLocked(t Traits) *Reader[E] {
 	for r := range h.readers {
 		if r.wants.take(t) {
@@ -77,8 +76,8 @@ func (h *Hub[E]) readerLocked(t Traits) *Reader[E] {
 	return nil
 }
 
-// Subscribe adds a reader, whose first event is the snapshot of the present state: the caller holds the locks that
-// keep the state from changing.
+// Subscribe adds a reader. Its first event is snapshot, the current state; the caller holds the locks that keep the
+// state from changing.
 func (h *Hub[E]) Subscribe(wants Kind, snapshot E) *Reader[E] {
 	r := newReader[E](Wants{Kinds: wants})
 	r.put(item[E]{snapshot, h.traits(snapshot)})
@@ -125,8 +124,8 @@ func (h *Hub[E]) Close() {
 	}
 }
 
-// Read returns the events of r as a sequence for one range loop, which ends when the hub or ctx does. When ctx ends,
-// messages that are queued are still yielded. snapshot returns the present state for a reader that fell behind.
+// Read returns the events of r as a sequence for one range loop, which ends when the hub is closed or ctx ends. When
+// ctx ends, queued messages are still yielded. snapshot returns the current state for a reader that fell behind.
 func (h *Hub[E]) Read(ctx context.Context, r *Reader[E], snapshot func() E) iter.Seq[E] {
 	stop := context.AfterFunc(ctx, func() {
 		if r.reading.Load() {
@@ -180,8 +179,9 @@ func (h *Hub[E]) retire(r *Reader[E]) {
 	r.close()
 }
 
-// leave handles what a reader has not read when it ends. Messages that no one else has received or still holds go to
-// another reader, or wait for the next one. Other such events are abandoned.
+// leave handles the events that a reader has not read when it ends. A message that no other reader has received or
+// still queues goes to another reader, or waits for the next one. Other events that some reader has to get are
+// abandoned.
 func (h *Hub[E]) leave(r *Reader[E], skipped []item[E]) {
 	var abandoned []E
 	defer func() {
@@ -225,7 +225,7 @@ func (h *Hub[E]) leave(r *Reader[E], skipped []item[E]) {
 	}
 }
 
-// limitUnreadLocked drops the oldest of the messages that no reader has come back for.
+// limitUnreadLocked drops the oldest unread messages beyond the limits of a queue.
 func (h *Hub[E]) limitUnreadLocked() {
 	bytes := 0
 	for i := len(h.unread) - 1; i >= 0; i-- {

@@ -10,7 +10,7 @@ import (
 	"multipeer/engine/internal/identity"
 )
 
-// event is state if it has a key, and otherwise a message of a peer.
+// event is state if it has a key, and otherwise a message from a peer.
 type event struct {
 	key  string
 	text string

@@ -7,9 +7,9 @@ import (
 	"multipeer/engine/internal/identity"
 )
 
-// The limits of a queue. Beyond them, messages are refused so that their senders know, and everything else is replaced
-// by a new snapshot. Each peer may use only a part of the queue, so that none crowds out the messages of others.
-// Events that may be lost without harm, and questions, which cost a person's attention, have lower limits.
+// The limits of a queue. Beyond them, messages are refused, so that their senders know, and all other events are
+// replaced by a new snapshot. Each peer may use only part of the queue, so that it cannot crowd out the messages of
+// others. Events that may be lost without harm, and questions, which take up a person's attention, have lower limits.
 const (
 	MaxQueue            = 4096
 	maxQueuedOfOne      = 1024
@@ -22,20 +22,20 @@ const (
 
 // Traits describes an event to the queues.
 type Traits struct {
-	State  any  // comparable: of two queued events with the same State only the newer matters; nil for news
-	Ends   any  // the State that ends with this event: what follows it is not a newer version of what came before
-	Change bool // what the program waits for may have happened
+	State  any  // comparable; of two queued events with the same State only the newer one matters; nil if every event matters
+	Ends   any  // the State that ends with this event: a later event with this State is not a newer version of an earlier one
+	Change bool // it may be what the program is waiting for
 
 	Kind       Kind            // only readers that want this kind take it; 0 means that all do
 	Topic      string          // only readers of this topic take it
 	Limited    bool            // a peer can cause any number of such events
 	From       identity.PeerID // the peer that caused a Limited event
 	Unreliable bool            // it may be lost without harm
-	Question   bool            // it asks a person
+	Question   bool            // it is a question to the user
 	Bytes      int             // its size in addition to a fixed amount
 
-	Message bool  // it is refused if there is no room, and outlives a reader that leaves it behind
-	Held    *Held // set if the event must not get lost in a queue
+	Message bool  // it is refused if there is no room, and kept for the next reader if its reader leaves
+	Held    *Held // set if the event must not be lost in a queue
 }
 
 // Wants selects which events a reader takes.
@@ -53,7 +53,7 @@ func (w Wants) take(t Traits) bool {
 	return t.Kind == 0 || t.Kind&w.Kinds != 0
 }
 
-// Kind is a kind of events that readers may leave to others.
+// Kind is a kind of event that a reader may leave to other readers.
 type Kind uint8
 
 // The kinds.
@@ -64,8 +64,8 @@ const (
 	Invitations
 )
 
-// Held tracks an event that some reader has to get: how many queues hold it, guarded by the hub's lock, and whether
-// one of their readers has got it. The zero value is ready to use.
+// Held tracks an event that at least one reader has to get. queues is the number of queues that hold it, guarded by the
+// hub's lock; taken means that one of their readers has got it. The zero value is ready to use.
 type Held struct {
 	queues int
 	taken  atomic.Bool
@@ -76,7 +76,7 @@ type item[E any] struct {
 	Traits
 }
 
-// use counts what the events of one peer use of a queue.
+// use counts how much of a queue the events of one peer use.
 type use struct{ events, unreliable, questions, bytes int }
 
 func useOf(t Traits) use {
@@ -152,7 +152,7 @@ func (r *Reader[E]) put(it item[E]) bool {
 	return true
 }
 
-// admitsLocked reports whether one more event that a peer has caused fits.
+// admitsLocked reports whether there is room for another event that a peer has caused.
 func (r *Reader[E]) admitsLocked(t Traits) bool {
 	u := r.uses[t.From].plus(useOf(t))
 	switch {
@@ -199,7 +199,7 @@ type status int
 
 const (
 	queued  status = iota // an event
-	behind                // an empty queue, from which state was left out
+	behind                // an empty queue that has dropped state
 	waiting               // an empty queue
 	drained               // an empty queue to which nothing will be added
 )

@@ -1,6 +1,6 @@
-// Package gateways holds the devices that gateways have found: devices that do not speak this engine's protocol. They
-// have no session and no connection of ours. Their offers, and ours to them, are transfers like all others; the gateway
-// moves the data.
+// Package gateways holds the devices that gateways have found. These devices do not speak this engine's protocol: we
+// have no session and no connection with them. Offers to and from them are transfers like all others, except that the
+// gateway moves the data.
 package gateways
 
 import (
@@ -35,7 +35,7 @@ type Host interface {
 	Gone(p Peer)
 	// TakeText passes text to the program. The error says why no reader has taken it.
 	TakeText(from Peer, text string) error
-	// TakeOffer passes an offer that came over a link to the transfers, and Withdraw its end.
+	// TakeOffer passes an offer that came over a link to the transfers; Withdraw reports that the device withdrew it.
 	TakeOffer(l *Link, o wire.Offer)
 	Withdraw(l *Link, id string)
 	// Wait waits until a transfer has ended, and returns why it was not delivered.
@@ -44,8 +44,8 @@ type Host interface {
 	LinkDown(l *Link)
 }
 
-// maxDevices limits the devices of all gateways, maxStrangers those that no one has accepted: they cost nothing to
-// invent.
+// maxDevices limits the devices of all gateways. maxStrangers limits those that no one has accepted, because they cost
+// nothing to invent.
 const (
 	maxDevices   = 256
 	maxStrangers = 192
@@ -68,7 +68,7 @@ type Manager struct {
 	tasks    *tasks.Group
 	log      *slog.Logger
 
-	// publishing keeps what is published in the order of the changes. It is taken before any lock of the transfers.
+	// publishing keeps publications in the order of the changes. It is taken before any lock of the transfers.
 	publishing sync.Mutex
 
 	mu      sync.Mutex // guards what follows; a leaf
@@ -86,7 +86,7 @@ func New(c Config, self gateway.Self) *Manager {
 	}
 }
 
-// Run runs the gateways until ctx ends. What devices have offered and no one has answered ends with it.
+// Run runs the gateways until ctx ends. Unanswered offers from devices end then, too.
 func (m *Manager) Run(ctx context.Context) {
 	defer context.AfterFunc(ctx, func() {
 		for _, l := range m.links() {
@@ -107,7 +107,7 @@ func (m *Manager) Run(ctx context.Context) {
 	running.Wait()
 }
 
-// Update passes on what the gateways announce.
+// Update changes what the gateways announce.
 func (m *Manager) Update(self gateway.Self) {
 	m.mu.Lock()
 	changed := m.self != self
@@ -162,7 +162,8 @@ func (m *Manager) Freeze(f func([]Peer)) {
 	f(m.Peers())
 }
 
-// Republish publishes the state of all devices after the user's decision about one, whose name may look like theirs.
+// Republish publishes the state of all devices. It is called when the user has decided about a peer, because a device's
+// name may look like that peer's name.
 func (m *Manager) Republish() {
 	m.publishing.Lock()
 	defer m.publishing.Unlock()
@@ -171,9 +172,9 @@ func (m *Manager) Republish() {
 	}
 }
 
-// Accepted records that a person has accepted what a device offers, or that the device has accepted what a person has
-// offered to it. decisions is identity.Profile.Decisions when the person acted. A device that proves nothing stays a
-// stranger: others could take its place.
+// Accepted records that the user has accepted an offer from a device, or that the device has accepted the user's offer.
+// decisions is identity.Profile.Decisions at the time of the user's action. A device that proves no key stays a
+// stranger, because another device could take its place.
 func (m *Manager) Accepted(l *Link, name string, decisions int) {
 	if !l.current().Proven { // guard: gateway-unproven
 		return
@@ -194,7 +195,7 @@ func (m *Manager) Accepted(l *Link, name string, decisions int) {
 	})
 }
 
-// view returns the public value of a device.
+// view returns the public view of a device.
 func (m *Manager) view(l *Link) Peer {
 	d := l.current()
 	d.Name = wire.CleanLine(d.Name)
@@ -253,7 +254,7 @@ func (m *Manager) lost(g gateway.Gateway, key string) {
 	}
 }
 
-// shortName cuts a name to the length that our own peers may have.
+// shortName cuts a name to the maximum length of a peer's name.
 func shortName(name string) string {
 	if len(name) > wire.MaxName {
 		name = strings.ToValidUTF8(name[:wire.MaxName], "")

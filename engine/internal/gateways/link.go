@@ -18,7 +18,7 @@ import (
 // maxTexts limits how many pieces of text wait to be sent to one device: it takes one at a time.
 const maxTexts = 16
 
-// Link is what carries offers to a device and from it, as package transfers sees it.
+// Link carries offers to and from a device, as package transfers sees it.
 type Link struct {
 	m       *Manager
 	gateway gateway.Gateway
@@ -28,14 +28,14 @@ type Link struct {
 
 	mu      sync.Mutex // guards what follows; a leaf
 	device  gateway.Device
-	offers  map[string]*incoming // those that the device waits for
-	waiting int                  // pieces of text that are being sent or wait for that
+	offers  map[string]*incoming // those whose answer the device waits for
+	waiting int                  // texts that are being sent or are queued
 }
 
-// incoming is an offer of a device.
+// incoming is an offer from a device.
 type incoming struct {
 	take    func(ctx context.Context, in *transfer.Intake) error
-	refused wire.Code // why no one was asked
+	refused wire.Code // why the user was not asked
 }
 
 // ID is the ID of the device.
@@ -65,7 +65,7 @@ func (l *Link) update(d gateway.Device) bool {
 	return changed
 }
 
-// Send takes the answer to an offer of the device. Only a refusal matters: Receive returns everything else.
+// Send handles the answer to an offer from the device. Only a refusal matters: Receive returns all other results.
 func (l *Link) Send(msg wire.Message) {
 	answer, ok := msg.(wire.OfferAnswer)
 	if !ok || answer.Accept {
@@ -96,7 +96,7 @@ func (l *Link) RemoteAddr() netip.AddrPort { return l.current().Addr }
 // Done is closed when the device is gone.
 func (l *Link) Done() <-chan struct{} { return l.done }
 
-// Err is nil while the device is there.
+// Err is nil while the device is present.
 func (l *Link) Err() error {
 	select {
 	case <-l.done:
@@ -106,15 +106,15 @@ func (l *Link) Err() error {
 	}
 }
 
-// unsupported is the error of everything that such a device cannot do.
+// unsupported returns the error for an operation that the device does not support.
 func (l *Link) unsupported() error { return Unsupported(l.gateway.Name()) }
 
-// Unsupported is the error of everything that a device of a gateway cannot do.
+// Unsupported returns the error for an operation that a gateway's devices do not support.
 func Unsupported(gateway string) error {
 	return wire.Reword(fmt.Sprintf("a device with %s takes only files and text", gateway), wire.ErrUnavailable)
 }
 
-// Receive has the gateway feed an accepted offer to in.
+// Receive has the gateway feed the content of an accepted offer to in.
 func (l *Link) Receive(ctx context.Context, id string, in *transfer.Intake) error {
 	l.mu.Lock()
 	offer := l.offers[id]
@@ -125,12 +125,12 @@ func (l *Link) Receive(ctx context.Context, id string, in *transfer.Intake) erro
 	return offer.take(ctx, in)
 }
 
-// Deliver has the gateway offer and send what is listed.
+// Deliver has the gateway offer and send the listed entries.
 func (l *Link) Deliver(ctx context.Context, listing *transfer.Listing, accepted func(), onProgress func(transfer.Progress)) (transfer.Result, error) {
 	return l.gateway.Send(ctx, l.current(), gateway.Outgoing{Listing: listing, Accepted: accepted, OnProgress: onProgress})
 }
 
-// SendText sends the text of a message, one at a time. A message without one is refused.
+// SendText sends the text of a message. The device gets one at a time. A message without text is refused.
 func (l *Link) SendText(ctx context.Context, msg wire.Text) error {
 	var words struct {
 		Text *string `json:"text"`
@@ -169,5 +169,5 @@ func (l *Link) endText() {
 	l.waiting--
 }
 
-// now is the time that the profile keeps.
+// now returns the current time with the precision of the profile.
 func now() time.Time { return time.Now().UTC().Truncate(time.Second) }

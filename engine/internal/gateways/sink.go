@@ -26,8 +26,8 @@ func (s sink) Lost(key string) { s.m.lost(s.g, key) }
 
 func (s sink) Knows(key string) bool { return s.m.profile.Knows(gateway.PeerID(s.g.Name(), key)) }
 
-// admit returns the link to a device that wants something, unless the user has blocked it. Only Found adds a device: one
-// that the gateway does not count would never leave.
+// admit returns the link to a device that makes a request, unless the user has blocked the device. Only Found adds a
+// device: the gateway never reports the loss of one that it has not found.
 func (s sink) admit(d gateway.Device) (*Link, error) {
 	id := gateway.PeerID(s.g.Name(), d.Key)
 	if s.m.profile.Peer(id).Trust == identity.Blocked { // guard: gateway-blocked

@@ -50,7 +50,7 @@ func start(s string) string {
 func skeletonOf(name string) string {
 	if k, err := precis.Nickname.CompareKey(name); err == nil {
 		name = k
-	} else { // it holds what the profile forbids
+	} else { // it contains characters that the profile forbids
 		name = strings.ToLower(norm.NFKC.String(strings.ToValidUTF8(name, "")))
 	}
 	var b strings.Builder
@@ -65,7 +65,7 @@ func skeletonOf(name string) string {
 	return strings.Map(latin, confusables.Skeleton(b.String()))
 }
 
-// keysCached is how many names have their keys remembered: a peer's name is compared at each change of it.
+// keysCached is how many names have their keys cached: a peer's name is compared each time the peer changes.
 const keysCached = 4096
 
 // cachedKeysLocked is nameKeys for a name that is compared often.
@@ -84,8 +84,8 @@ func (p *Profile) cachedKeysLocked(name string) []string {
 // maxBeginnings limits the parts of one name that are compared.
 const maxBeginnings = 4
 
-// beginnings returns the parts of a name that a person may take for a name with something behind it, such as "Anna" in
-// "Anna: see you", in "Anna (verified)" and in "Anna - verified".
+// beginnings returns the leading parts of a name that a person may take for the whole name, such as "Anna" in "Anna:
+// see you", in "Anna (verified)" and in "Anna - verified".
 func beginnings(name string) (parts []string) {
 	name = strings.TrimLeftFunc(name, func(r rune) bool { return !unicode.In(r, unicode.L, unicode.N) })
 	before := ' '
@@ -167,9 +167,9 @@ func rank(t Trust) int {
 	return 0
 }
 
-// Impersonated finds another known peer whose name a person would take for this one; zero if there is none. A name
-// belongs to the peer that it is stored for: a peer that gives itself the stored name of another one is reported, even
-// if it is trusted itself. Of two peers that the same name is stored for, the less trusted one is reported.
+// Impersonated returns another known peer whose name a person would take for this one, or zero. A name belongs to the
+// peer that it is stored for: a peer that gives itself the stored name of another one is reported, even if it is
+// trusted itself. If the same name is stored for two peers, the less trusted one is reported.
 func (p *Profile) Impersonated(id PeerID, name string) PeerID {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -28,7 +28,7 @@ func writeNew(path string, content []byte) error {
 	})
 }
 
-// replace atomically writes content to path and replaces what was there.
+// replace atomically writes content to path and replaces any existing file.
 func replace(path string, content []byte) error {
 	return write(path, content, func(temp string) error { return os.Rename(temp, path) })
 }

@@ -42,7 +42,7 @@ func TestPeerID_TextForm(t *testing.T) {
 		for _, c := range "abcdefghijklmnopqrstuvwxyz234567" {
 			wrong := text[:i] + string(c) + text[i+1:]
 			if _, err := ParsePeerID(wrong); wrong != text && !errors.Is(err, ErrPeerID) && i < idChars-1 {
-				// 10 check bits miss one error in 1024; those are hit by chance and cannot be chosen
+				// the 10 check bits miss one error in 1024, by chance
 				t.Logf("%q passes the check characters", wrong)
 			}
 		}
@@ -91,7 +91,7 @@ func TestProfile_KeepsIdentityNameAndPeers(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(dir, certFile)); err != nil { // it is issued again: the ID is the key's
+	if err := os.Remove(filepath.Join(dir, certFile)); err != nil { // it is issued again: the ID depends only on the key
 		t.Fatal(err)
 	}
 	p = open(t, dir)
@@ -188,7 +188,7 @@ func TestParseCert_OnlySmallEd25519(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.DNSNames = []string{strings.Repeat("a", maxCert)} // valid otherwise
+	c.DNSNames = []string{strings.Repeat("a", maxCert)} // otherwise valid
 	if der, err = x509.CreateCertificate(rand.Reader, c, c, own.Public(), own); err != nil {
 		t.Fatal(err)
 	}

@@ -70,8 +70,8 @@ func (p Pairing) Confirms(proof, nonceI, nonceR []byte, from Role, code string) 
 	return hmac.Equal(proof, p.Confirm(nonceI, nonceR, from, code))
 }
 
-// LinkProof is what the device that was given a link sends over the connection: it has read the secret, and the other
-// device's ID, from that device's screen. The initiator is the device that was given the link.
+// LinkProof returns the proof that the side from knows the secret of a link, bound to the connection. The initiator is
+// the device that was given the link: it has read the secret and the other device's ID from that device's screen.
 func (p Pairing) LinkProof(secret []byte, from Role) []byte {
 	return mac(secret, []byte("link/1"), []byte(from), p.Initiator[:], p.Responder[:], p.Binding)
 }

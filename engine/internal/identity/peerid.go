@@ -72,7 +72,7 @@ var Broadcast = PeerID(bytes.Repeat([]byte{0xff}, len(PeerID{})))
 // all.
 func (p PeerID) Reserved() bool { return p.IsZero() || p == Broadcast }
 
-// ShortestPrefix is how many characters of an ID are enough to name a peer: fewer would fit strangers by chance.
+// ShortestPrefix is how many characters of an ID are enough to name a peer: fewer could match strangers by chance.
 const ShortestPrefix = 4
 
 // HasPrefix reports whether the text form starts with s, ignoring hyphens, spaces and case. s must have at least

@@ -22,8 +22,7 @@ import (
 const (
 	lockFile  = "lock"
 	stateFile = "state.db"
-	// maxSeen limits the number of keys that were accepted and nothing more. Verified and blocked keys are not
-	// limited.
+	// maxSeen limits the number of keys that were accepted but not verified. Verified and blocked keys are not limited.
 	maxSeen = 10_000
 )
 
@@ -202,8 +201,8 @@ func (p *Profile) Update(id PeerID, change func(*Record)) error {
 	return p.update(id, change)
 }
 
-// Decide is Update for a decision of the user about id. What followed from the user's earlier actions, and is stored
-// only now, does not change the trust any more: see Accept.
+// Decide is Update for a decision of the user about id. From then on, an Accept that results from an earlier action of
+// the user does not change the trust.
 func (p *Profile) Decide(id PeerID, change func(*Record)) error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
@@ -220,9 +219,9 @@ func (p *Profile) Decisions(id PeerID) int {
 	return p.decisions[id]
 }
 
-// Accept stores that the user has accepted the peer id: a stranger becomes a peer with trust Seen. decisions is
-// Decisions at the time of the action of the user that this follows from. If the user has decided about id since then,
-// the trust stays what it is. change changes the rest of the record, and is not called for a peer that stays a stranger.
+// Accept stores that the user has accepted the peer id: a stranger gets the trust Seen. decisions is the value of
+// Decisions at the time of the user's action. If the user has decided about id since then, the trust stays as it is.
+// change changes the rest of the record; it is not called for a peer that stays a stranger.
 func (p *Profile) Accept(id PeerID, decisions int, change func(*Record)) error {
 	return p.Update(id, func(r *Record) {
 		if r.Trust == Unknown && p.Decisions(id) != decisions { // guard: decided-since

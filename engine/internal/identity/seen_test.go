@@ -62,8 +62,8 @@ func TestProfile_SeenPeersAreLimited(t *testing.T) {
 	}
 }
 
-// TestProfile_DecisionOutlastsEarlierActions: what follows from an action before the user's latest decision does not
-// make a peer known again; what follows from a later one does.
+// TestProfile_DecisionOutlastsEarlierActions: an action before the user's latest decision does not make a peer known
+// again; a later action does.
 func TestProfile_DecisionOutlastsEarlierActions(t *testing.T) {
 	p, err := Ephemeral()
 	if err != nil {

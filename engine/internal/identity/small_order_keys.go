@@ -27,8 +27,8 @@ func unhex(s string) (out [ed25519.PublicKeySize]byte) {
 	return out
 }
 
-// weak reports whether a public key proves nothing, or has a non-canonical encoding: crypto/ed25519 accepts both. Such
-// a device would not have its own key, or would have one key and two IDs.
+// weak reports whether a public key has small order, so that it proves nothing, or a non-canonical encoding:
+// crypto/ed25519 accepts both. Such a key would belong to everyone, or would have two IDs.
 func weak(key ed25519.PublicKey) bool {
 	if len(key) != ed25519.PublicKeySize {
 		return true

@@ -112,8 +112,8 @@ func TestWeak_SmallOrderAndNonCanonicalKeys(t *testing.T) {
 	}
 }
 
-// TestParseCert_WeakKeyIsRefused: the certificate of a weak key is rejected: anyone can sign it, because the neutral
-// point verifies signatures that need no private key.
+// TestParseCert_WeakKeyIsRefused: a certificate with a weak key is rejected, because anyone can sign it: for the
+// neutral point, valid signatures need no private key.
 func TestParseCert_WeakKeyIsRefused(t *testing.T) {
 	neutral := make(ed25519.PublicKey, 32)
 	neutral[0] = 1

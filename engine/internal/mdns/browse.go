@@ -15,24 +15,24 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// browseTime is how long the library queries and listens after a start or a network change. Its sockets receive
-// unicast answers, which ours may not, and multicast ones too. It is short because the library reads without limit,
-// and because its sockets take unicast packets that are meant for the system's own responder.
+// browseTime is how long the library queries and listens after a start or a network change. Its sockets receive unicast
+// answers, which ours may not, and multicast ones too. The time is short because the library reads without limit, and
+// because its sockets take unicast packets that are meant for the system's own responder.
 const browseTime = 2 * time.Second
 
 // browseRate is how many of the library's entries are taken per second, and how many at once. The library keeps each
 // entry it delivers, however large, and waits for its reader.
 const browseRate = 100
 
-// libraryEvery is the minimum interval between two runs of the library: anyone on the link can cause changes of the
-// network, such as with router advertisements.
+// libraryEvery is the minimum interval between two runs of the library: anyone on the link can cause network changes,
+// for example with router advertisements.
 const libraryEvery = time.Minute
 
 // maxEntry limits the addresses and TXT strings of one entry. The library appends every address of a host to every
 // entry that names it, so one packet can make it use a hundred megabytes. An entry that exceeds maxEntry ends the query.
 const maxEntry = 64
 
-// tooLarge reports an entry that no engine sends.
+// tooLarge reports whether an entry is larger than any that an engine sends.
 func tooLarge(e *zeroconf.ServiceEntry) bool {
 	return len(e.AddrIPv4)+len(e.AddrIPv6) > maxEntry || len(e.Text) > maxEntry
 }
@@ -67,8 +67,8 @@ func browse(ctx context.Context, service string, ifs []iface, take func(*zerocon
 // wasted is how much unused memory is given back to the system after a run of the library.
 const wasted = 64 << 20
 
-// giveBackMemory returns the memory that a hostile packet has made the library use. The runtime alone would keep it for
-// minutes.
+// giveBackMemory returns to the system the memory that a hostile packet has made the library use. The runtime alone
+// would keep it for minutes.
 func giveBackMemory() {
 	runtime.GC()
 	var m runtime.MemStats
@@ -78,8 +78,8 @@ func giveBackMemory() {
 	}
 }
 
-// takeEntries calls take with the entries of the library, which waits for its reader indefinitely, until it has
-// returned.
+// takeEntries calls take with the library's entries until the library has returned. It has to read them all, because
+// the library waits for its reader indefinitely.
 func takeEntries(ctx context.Context, end func(), entries <-chan *zeroconf.ServiceEntry, returned <-chan struct{}, take func(*zeroconf.ServiceEntry)) {
 	pace := rate.NewLimiter(browseRate, browseRate)
 	for {
@@ -100,7 +100,7 @@ func takeEntries(ctx context.Context, end func(), entries <-chan *zeroconf.Servi
 	}
 }
 
-// sightingOn converts an entry of the library into a sighting on one link; false means that it contains nothing.
+// sightingOn converts an entry of the library into a sighting on one link; false means that it has no valid peer.
 func sightingOn(e *zeroconf.ServiceEntry, service string, link iface, now time.Time) (sighting, bool) {
 	r := newRecords(service, link)
 	inst := r.instance(e.Instance + r.suffix)

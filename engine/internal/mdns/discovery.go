@@ -34,8 +34,8 @@ type Config struct {
 	Log   *slog.Logger
 }
 
-// The query timing of RFC 6762 section 5.2, thinned out: five queries in the first 15 s find peers even if half of
-// the packets are lost, and one a minute later keeps the table fresh.
+// The query timing of RFC 6762 section 5.2, thinned out: five queries in the first 15 s find peers even if half of the
+// packets are lost; after that, one query a minute keeps the table fresh.
 var querySchedule = []time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}
 
 const (
@@ -72,7 +72,7 @@ func New(cfg Config) *Finder {
 	}
 }
 
-// Update changes what is announced and whether others are looked for.
+// Update changes what is announced, and whether the Finder looks for other devices.
 func (m *Finder) Update(self discovery.Announcement) {
 	m.mu.Lock()
 	m.self = self
@@ -87,8 +87,8 @@ func (m *Finder) poke() {
 	}
 }
 
-// Forget drops what is known about id, because nothing answers at its address. It is found again by a packet that
-// arrives at least one second from now.
+// Forget drops what is known about id, because nothing answers at its address. A packet that arrives at least one
+// second from now adds it again.
 func (m *Finder) Forget(id identity.PeerID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -264,8 +264,8 @@ func (m *Finder) takeLeave(l *listener) {
 	}
 }
 
-// linkFor finds the interface on which a packet arrived; false if it is not one of ours. Where the system does not
-// report the interface, it is the one whose network the sender is on.
+// linkFor finds the interface on which a packet arrived; false if it is not one of ours. If the system does not report
+// the interface, it is the one whose network the sender is on.
 func linkFor(ifs []iface, p packet) (iface, bool) {
 	from := p.from.Addr()
 	i := slices.IndexFunc(ifs, func(f iface) bool {
@@ -280,8 +280,8 @@ func linkFor(ifs []iface, p packet) (iface, bool) {
 	if i < 0 {
 		return iface{}, false
 	}
-	// What was sent to the group is from this link, whatever its source: several networks may share one link (RFC
-	// 6762 section 11).
+	// A packet to the group comes from this link, whatever its source: several networks may share one link (RFC 6762
+	// section 11).
 	if f := ifs[i]; !p.group && !f.sends(from) { // guard: mdns-on-link
 		return iface{}, false
 	}
@@ -324,11 +324,11 @@ func (m *Finder) receive(p packet, sink discovery.Sink) {
 	}
 }
 
-// hear processes an entry of the library. The library does not report the link, so it may be any of them.
+// hear processes an entry of the library. The library does not report the link, so the entry may be from any of them.
 func (m *Finder) hear(e *zeroconf.ServiceEntry, service string, sink discovery.Sink) {
 	now := time.Now()
 	m.mu.Lock()
-	if !m.self.Browse { // the library browses for some seconds more
+	if !m.self.Browse { // the library may still be browsing
 		m.mu.Unlock()
 		return
 	}

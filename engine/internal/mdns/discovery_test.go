@@ -293,8 +293,8 @@ func TestTable_KnownPeersTakeNoPlace(t *testing.T) {
 	}
 }
 
-// TestTable_FirstMulticastIsReported: the first multicast of a peer that had answered only us before is reported. Until
-// then, no query suppresses its multicast answer by giving it as known.
+// TestTable_FirstMulticastIsReported: the first multicast of a peer that has answered only us so far is reported. Until
+// then, no query lists the peer as a known answer, which would suppress its multicast.
 func TestTable_FirstMulticastIsReported(t *testing.T) {
 	tb, id, at, from := newTable(), newID(t), time.Unix(1e9, 0), netip.MustParseAddr("192.0.2.9")
 	s := sight(id, "192.0.2.9:2000")
@@ -558,9 +558,9 @@ func TestPacket_MustComeFromTheLink(t *testing.T) {
 	}
 }
 
-// TestTable_OthersCannotRemoveAnAddress: who announces a peer with another port adds that address, and removes none
-// that the peer itself, or another sender, has announced. The peer's own restart removes its old ones, on all of its
-// networks.
+// TestTable_OthersCannotRemoveAnAddress: a sender that announces a peer with another port adds that address, but
+// removes none that the peer itself, or another sender, has announced. The peer's own restart removes its old
+// addresses, on all of its networks.
 func TestTable_OthersCannotRemoveAnAddress(t *testing.T) {
 	tb, at, id := newTable(), time.Unix(1e9, 0), newID(t)
 	see := func(from string, addrs ...string) []string {

@@ -29,7 +29,7 @@ func (f iface) has(six bool) bool {
 	return slices.ContainsFunc(f.prefixes, func(p netip.Prefix) bool { return p.Addr().Is6() == six })
 }
 
-// onLink reports whether a is an address on this link's networks: others cannot be dialled here.
+// onLink reports whether a is an address on this link's networks: other addresses cannot be dialled over this link.
 func (f iface) onLink(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if a.IsLinkLocalUnicast() {
@@ -44,8 +44,8 @@ func broadcast(p netip.Prefix, a netip.Addr) bool {
 	return a.Is4() && p.Bits() < 31 && (!p.Contains(a.Next()) || a == p.Masked().Addr())
 }
 
-// linkOf returns the interface whose network contains the unicast address a, that of the narrowest network; empty if
-// there is none.
+// linkOf returns the name of the interface whose network contains the unicast address a, or "". If several networks do,
+// the narrowest one decides.
 func linkOf(ifs []iface, a netip.Addr) (name string) {
 	if a.Is6() && a.IsLinkLocalUnicast() {
 		if slices.ContainsFunc(ifs, func(f iface) bool { return f.Name == a.Zone() }) {
@@ -69,9 +69,8 @@ func linkOf(ifs []iface, a netip.Addr) (name string) {
 	return name
 }
 
-// sends reports whether a unicast packet from a can have arrived over this link (RFC 6762 section 11). A packet on
-// the loopback interface is from this machine, whatever its address: Linux uses that of another interface there, or
-// none.
+// sends reports whether a unicast packet from a can have arrived over this link (RFC 6762 section 11). A packet on the
+// loopback interface is from this machine, whatever its address: Linux gives it that of another interface, or none.
 func (f iface) sends(a netip.Addr) bool { return f.loopback() || f.onLink(a) }
 
 // addresses returns the interface's own addresses as announced to an asker: those on the asker's network first, then

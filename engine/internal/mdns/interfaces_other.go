@@ -7,5 +7,5 @@ import (
 	"net/netip"
 )
 
-// systemPrefixes has no better way than package net here.
+// systemPrefixes is not available on this system; package net lists the addresses instead.
 func systemPrefixes() (map[int][]netip.Prefix, error) { return nil, errors.ErrUnsupported }

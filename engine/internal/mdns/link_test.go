@@ -42,7 +42,7 @@ func TestLink_FindsTheInterfaceOfAnAddress(t *testing.T) {
 		"fe80::7%eth0":      "eth0",
 		"fe80::7%wlan0":     "wlan0",
 		"fe80::7%tun0":      "",
-		"fe80::7":           "", // on any of them
+		"fe80::7":           "", // could be on any link
 		"169.254.1.1":       "wlan0",
 		"127.0.0.1":         "",
 		"::1":               "",

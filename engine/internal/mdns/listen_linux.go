@@ -15,8 +15,8 @@ func listenGroup(network string, group *net.UDPAddr) (net.PacketConn, error) {
 	if four := group.IP.To4(); four != nil {
 		family, addr = unix.AF_INET, &unix.SockaddrInet4{Port: group.Port, Addr: [4]byte(four)}
 	} else {
-		// The wildcard address: the group's own is per link, so binding to it would cover one link only (EINVAL
-		// without one).
+		// Bind to the wildcard address: the group's own address is link-local, so a bind to it would cover one link
+		// only, and would fail with EINVAL without one.
 		family, addr = unix.AF_INET6, &unix.SockaddrInet6{Port: group.Port}
 	}
 	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)

@@ -45,7 +45,7 @@ type packet struct {
 	from    netip.AddrPort
 	ifIndex int  // 0 where the system does not report it
 	group   bool // it was sent to the group, so it is from this link (RFC 6762 section 11)
-	direct  bool // it was sent to one of our addresses; both are false where that is unknown
+	direct  bool // it was sent to one of our addresses; group and direct are false if the destination is unknown
 }
 
 // listener holds our sockets in the mDNS groups. Except for read and close, its methods may not be called
@@ -58,8 +58,8 @@ type listener struct {
 	in4, in6 members
 }
 
-// packetBuffer is the receive buffer of a socket, in bytes, if the system allows as much: while others flood the group,
-// and this machine is busy, the packets of honest peers have to wait in it.
+// packetBuffer is the receive buffer of a socket, in bytes, if the system allows that much. While others flood the
+// group and this machine is busy, the packets of honest peers have to wait in it.
 const packetBuffer = 1 << 20
 
 func newListener(log *slog.Logger) *listener {
@@ -133,11 +133,11 @@ func (l *listener) join(ifs []iface) error {
 	return failed
 }
 
-// perPacket reports whether the control message of a packet selects its interface on this system. On others the
+// perPacket reports whether the control message of a packet selects its interface on this system. On other systems the
 // socket has to be configured.
 var perPacket = runtime.GOOS == "linux" || runtime.GOOS == "android" || runtime.GOOS == "darwin" || runtime.GOOS == "ios"
 
-// send sends a packet. If the system does not take it, it is lost, as packets on the network may be.
+// send sends a packet. A packet that the system does not take is lost, as any packet on a network may be.
 func (l *listener) send(o outgoing) {
 	var err error
 	switch {

@@ -64,7 +64,7 @@ func (m *members) join(f net.Interface) error {
 	return nil
 }
 
-// leave leaves the group on an interface. Until then, the system keeps the membership of an interface that no longer
+// leave leaves the group on an interface. Until then, the system keeps the membership, even if the interface no longer
 // exists.
 func (m *members) leave(index int) {
 	if old, ok := m.on[index]; ok {
@@ -73,7 +73,7 @@ func (m *members) leave(index int) {
 	}
 }
 
-// keep leaves the group on all interfaces except some.
+// keep leaves the group on all interfaces except those in indexes.
 func (m *members) keep(indexes map[int]bool) {
 	for index := range m.on {
 		if !indexes[index] {

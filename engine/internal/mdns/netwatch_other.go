@@ -7,5 +7,5 @@ import (
 	"sync/atomic"
 )
 
-// systemEvents adds nothing to polling here.
+// systemEvents does nothing on this system: polling detects changes.
 func systemEvents(context.Context, chan<- struct{}, *atomic.Bool) {}

@@ -16,8 +16,8 @@ const maxKnownAnswers = 40
 type querier struct {
 	next *time.Timer
 	step int
-	// alone requests unicast answers (RFC 6762 section 5.4), once: records that were multicast within the last second
-	// are not multicast again so soon.
+	// alone requests unicast answers in one query (RFC 6762 section 5.4): a responder does not multicast a record again
+	// within a second.
 	alone bool
 }
 
@@ -48,8 +48,8 @@ func (m *Finder) query(l *listener, q *querier) {
 	}
 	known := m.table.fresh(time.Now())
 	if step > 0 && m.self.Advertise {
-		// The first query lacks our own pointer: our own responder answers it, which introduces us to everyone within
-		// milliseconds, long before its first announcement.
+		// The first query does not list our own pointer as known: our own responder answers it, which introduces us to
+		// everyone within milliseconds, long before its first announcement.
 		known[m.self.ID] = recordTTL
 	}
 	ifs, service := m.ifs, m.self.Service

@@ -12,12 +12,12 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// sighting is what one packet says about one peer.
+// sighting is what one packet contains about one peer.
 type sighting struct {
 	id    identity.PeerID
 	name  string
 	info  map[string]string
-	known bool // not for strangers
+	known bool // only for peers that know its ID
 	addrs []netip.AddrPort
 	ttl   time.Duration // 0 is a goodbye
 	// multicast reports that it was sent to the group. The library does not report this for its entries.

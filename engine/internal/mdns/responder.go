@@ -14,7 +14,7 @@ import (
 
 const (
 	// answerPause is the minimum time between two multicast answers on one link and IP version (RFC 6762 section 6).
-	// Queries within it are answered at its end, all together.
+	// Queries in between are answered together at its end.
 	answerPause = time.Second
 	// maxReplied is how many askers are answered by unicast per answerPause, each once.
 	maxReplied = 64

@@ -171,7 +171,7 @@ func TestResponder_OneMulticastPerSecond(t *testing.T) {
 	if sent != 10 || bytes > 10*1000 {
 		t.Errorf("%d packets, %d bytes in 10 s", sent, bytes)
 	}
-	// Another device queries in the middle of it, and is answered within a second.
+	// Another device queries within that second, and is answered at its end.
 	r.now = r.now.Add(time.Minute)
 	r.hears(multicast(question(t, ask(typesName, dnsmessage.TypePTR)), "192.0.2.66:5353"))
 	asked := r.now
@@ -328,7 +328,7 @@ func TestResponder_ProbesAnnouncesAndSaysGoodbye(t *testing.T) {
 		}
 	}
 	now = now.Add(time.Minute)
-	self.Name = "Eva" // is announced, and withdraws nothing
+	self.Name = "Eva" // the new name is announced, and nothing is withdrawn
 	bye, err := r.reconcile(self, []iface{link}, now)
 	if err != nil || len(bye) != 0 {
 		t.Errorf("%d goodbyes, %v", len(bye), err)
@@ -340,7 +340,7 @@ func TestResponder_ProbesAnnouncesAndSaysGoodbye(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	now = now.Add(time.Minute)
-	link.prefixes = append(link.prefixes, netip.MustParsePrefix("198.51.100.1/24")) // so is a new address
+	link.prefixes = append(link.prefixes, netip.MustParsePrefix("198.51.100.1/24")) // a new address is announced, too
 	if bye, _ = r.reconcile(self, []iface{link}, now); len(bye) != 0 {
 		t.Errorf("%d goodbyes", len(bye))
 	}
@@ -375,8 +375,8 @@ func TestResponder_ProbesAnnouncesAndSaysGoodbye(t *testing.T) {
 	}
 }
 
-// TestOwnAddresses_NetworkOfTheAskerComesFirst: the addresses on the asker's network come first, and if there are very
-// many, then one from each other network.
+// TestOwnAddresses_NetworkOfTheAskerComesFirst: the addresses on the asker's network come first. If there are very
+// many, one address from each other network follows.
 func TestOwnAddresses_NetworkOfTheAskerComesFirst(t *testing.T) {
 	f := iface{Interface: net.Interface{Index: 7, Name: "eth7"}}
 	for i := range 100 {

@@ -35,11 +35,11 @@ const (
 	noVersion = 0x1a2a3a4a
 )
 
-// Sweep probes each address on the networks of some interfaces (empty means all) for a QUIC server on a port, and
-// lists those that answer: a server answers a packet of an unknown version with the versions it supports (RFC 8999
-// section 6), before either side knows anything else of the other. The error says why not all addresses were probed;
-// the results are valid even then. It is ErrNoNetwork if no interface is up, names the networks that have more than
-// 1024 addresses, or is that of the system or of ctx.
+// Sweep probes each address on the networks of some interfaces (empty means all) for a QUIC server on a port, and lists
+// those that answer: a server answers a packet of an unknown version with the versions it supports (RFC 8999 section
+// 6), before either side knows anything else about the other. If not all addresses were probed, the results are still
+// valid and the error says why: it is ErrNoNetwork if no interface is up, names the networks that have more than 1024
+// addresses, or comes from the system or from ctx.
 func Sweep(ctx context.Context, interfaces []string, port uint16) ([]netip.AddrPort, error) {
 	targets, left, err := sweepTargets(interfaces)
 	if err != nil {
@@ -54,7 +54,7 @@ func Sweep(ctx context.Context, interfaces []string, port uint16) ([]netip.AddrP
 	return found, err
 }
 
-// sweepAll probes all targets, as many parts at a time as there may be sockets.
+// sweepAll probes all targets in parts, as many at a time as there may be sockets.
 func sweepAll(ctx context.Context, targets []netip.Addr, port uint16) ([]netip.AddrPort, error) {
 	packet, ours := versionProbe()
 	pace := rate.NewLimiter(sweepRate, 16)
@@ -219,8 +219,8 @@ func versionProbe() (packet, ours []byte) {
 	return append(packet, make([]byte, initialSize-len(packet))...), ours
 }
 
-// answers reads until the deadline, and lists those of targets that answer from port. Others are ignored because they
-// were not probed: anyone who has seen our packet could make us dial any address.
+// answers reads until the deadline, and lists those of targets that answer from port. Answers from other addresses are
+// ignored: otherwise anyone who has seen our packet could make us dial any address.
 func answers(conn *net.UDPConn, targets []netip.Addr, port uint16, ours []byte) (out []netip.AddrPort) {
 	b := make([]byte, 2048)
 	for {

@@ -16,8 +16,8 @@ const (
 	maxEntries   = 256
 	maxPerSource = 64 // a network may have one device that relays announcements from another network
 	maxAddrs     = 8
-	// A goodbye counts after grace, so that a re-registration does not flicker. Answers that arrive within stale of
-	// the goodbye were sent before it, and are ignored.
+	// A goodbye takes effect after grace, so that a peer that re-registers does not flicker. Answers that arrive within
+	// stale of the goodbye were sent before it, and are ignored.
 	grace = 1500 * time.Millisecond
 	stale = 100 * time.Millisecond
 	// tombstone is how long packets of a forgotten peer are ignored.
@@ -42,7 +42,7 @@ type entry struct {
 // announced is how an address was last announced.
 type announced struct {
 	at   time.Time
-	from netip.Addr // its first sender, or the address itself
+	from netip.Addr // its first sender; the address itself once that has announced it
 }
 
 // table is the cache of sightings.
@@ -139,7 +139,8 @@ func (t *table) unknown(from netip.Addr) (all, its int) {
 	return all, its
 }
 
-// trim drops the addresses that were seen longest ago, but first those that only others have announced.
+// trim drops addresses until few enough are left: first those that only others have announced, then those that were
+// seen longest ago.
 func (e *entry) trim() {
 	if len(e.addrs) <= maxAddrs {
 		return
@@ -183,7 +184,7 @@ func (t *table) sweep(now time.Time) []identity.PeerID {
 
 func (t *table) forget(id identity.PeerID, now time.Time) {
 	delete(t.entries, id)
-	if len(t.tombstones) < maxEntries { // the others cost one more dial
+	if len(t.tombstones) < maxEntries { // without a tombstone, a peer costs one more dial
 		t.tombstones[id] = now.Add(tombstone)
 	}
 }
@@ -196,7 +197,7 @@ func (t *table) doubt(id identity.PeerID, now time.Time) {
 }
 
 // fresh lists entries with more than half of their lifetime left, for known answers (RFC 6762 section 7.1). It leaves
-// out those that came only in an answer to this device alone: the next query asks for them again, so that one lost
+// out entries that came only in answers to this device alone: the next query asks for them again, so that one lost
 // packet does not make multicast look filtered.
 func (t *table) fresh(now time.Time) map[identity.PeerID]time.Duration {
 	out := map[identity.PeerID]time.Duration{}

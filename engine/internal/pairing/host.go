@@ -11,11 +11,11 @@ import (
 type Host interface {
 	// Current returns the connection to a peer, or nil. The manager's lock may be held.
 	Current(id identity.PeerID) Link
-	// MayAsk reports whether a peer may cause one more question to a person. The manager's lock may be held.
+	// MayAsk reports whether a peer may prompt the user once more. The manager's lock may be held.
 	MayAsk(id identity.PeerID) bool
 	// Publish publishes the newest state of a pairing. The manager's lock is held.
 	Publish(v View)
-	// WindowChanged is called after the window was opened or closed. The manager's lock is not held.
+	// WindowChanged is called after the pairing window was opened or closed. The manager's lock is not held.
 	WindowChanged()
 	// Verified is called after a peer was verified. The manager's lock is not held.
 	Verified(id identity.PeerID)
@@ -25,7 +25,8 @@ type Host interface {
 type Link interface {
 	// Send queues a message and does not wait. The manager's lock may be held.
 	Send(m wire.Message)
-	// Binding returns what is the same on both sides of this connection and of no other (RFC 8446 section 7.5).
+	// Binding returns a value that both sides of this connection share, and no other connection has (RFC 8446 section
+	// 7.5).
 	Binding() ([]byte, error)
 	RemoteAddr() netip.AddrPort
 }

@@ -8,9 +8,10 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// A link, also as a QR code, verifies in one step: a peer that knows its secret must have been shown the link.
+// A link, which may be shown as a QR code, verifies in one step: a peer that knows its secret must have been shown the
+// link.
 
-// Secret opens the window and returns the secret for a link; nil if the engine does not run.
+// Secret opens the pairing window and returns the secret for a link; nil if the engine is not running.
 func (m *Manager) Secret() []byte {
 	m.mu.Lock()
 	defer m.unlock()

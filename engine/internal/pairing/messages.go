@@ -95,7 +95,7 @@ func (m *Manager) takeStartLocked(p Peer, msg wire.PairStart) error {
 	case a.view.Stage == Asked:
 		a.id, a.commit = msg.ID, commit
 		return nil
-	// Both ask, and the lower ID is the initiator; our request may have been refused before.
+	// Both sides have asked, and the lower ID is the initiator; our request may have been refused before.
 	case m.self.Less(p.ID):
 		m.sendStartLocked(a)
 		return nil
@@ -143,7 +143,7 @@ func (m *Manager) takeConfirmLocked(a *attempt, msg wire.PairConfirm) error {
 	return nil
 }
 
-// requestAgain is the interval between requests to a peer whose user has not opened the window yet.
+// requestAgain is the interval between requests to a peer whose user has not opened the pairing window yet.
 const requestAgain = 2 * time.Second
 
 func (m *Manager) takeCancelLocked(p Peer, msg wire.PairCancel) {

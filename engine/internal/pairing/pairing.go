@@ -43,19 +43,19 @@ type Manager struct {
 	log     *slog.Logger
 
 	// mu guards what follows and the fields of every attempt. While it is held, only leaf locks may be taken: those of
-	// a run and of the profile, and those of the host that its interface allows.
+	// the task group and of the profile, and those that the interface Host allows.
 	mu       sync.Mutex
 	attempts map[identity.PeerID]*attempt
-	until    time.Time // when the window closes; zero if it is closed
+	until    time.Time // when the pairing window closes; zero if it is closed
 	failures int
 	secret   []byte // the secret of the link; nil once it was used
 	opened   int    // counts openings and closings of the window
-	changed  bool   // the window was opened or closed, and the host does not know it yet
+	changed  bool   // the window was opened or closed, and the host has not been notified yet
 	today    map[identity.PeerID]*tries
-	sources  map[netip.Addr]*rate.Limiter // limits how often each source asks in this window
+	sources  map[netip.Addr]*rate.Limiter // limits how often each source asks while the window is open
 }
 
-// New returns a manager whose window is closed.
+// New returns a manager whose pairing window is closed.
 func New(host Host, profile *identity.Profile, group *tasks.Group, log *slog.Logger) *Manager {
 	return &Manager{host: host, profile: profile, tasks: group, self: profile.ID, log: log, attempts: map[identity.PeerID]*attempt{}}
 }
@@ -70,29 +70,30 @@ func (m *Manager) unlock() {
 	}
 }
 
-// Open lets other devices ask for pairing for the duration of Window, and returns when that ends; the zero time if the
-// engine does not run.
+// Open opens the pairing window, in which other devices may ask for pairing, and returns when it closes; the zero time
+// if the engine is not running.
 func (m *Manager) Open() time.Time {
 	m.mu.Lock()
 	defer m.unlock()
 	return m.openLocked()
 }
 
-// Close closes the window and ends the pairings that have no code yet, except one by a link that was opened here.
+// Close closes the pairing window and ends the pairings that have no code yet, except one by a link that was opened
+// here.
 func (m *Manager) Close() {
 	m.mu.Lock()
 	defer m.unlock()
 	m.closeLocked(wire.ErrCancelled)
 }
 
-// Until returns when the window closes; the zero time if it is closed.
+// Until returns when the pairing window closes; the zero time if it is closed.
 func (m *Manager) Until() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.until
 }
 
-// IsOpen reports whether the window is open.
+// IsOpen reports whether the pairing window is open.
 func (m *Manager) IsOpen() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -24,7 +24,7 @@ type device struct {
 
 	mu      sync.Mutex
 	newest  View
-	windows int // how often the window has changed
+	windows int // how often the pairing window has changed
 }
 
 func (d *device) Current(identity.PeerID) Link {
@@ -180,7 +180,7 @@ func TestPairing_ChangedNonceEndsConnection(t *testing.T) {
 		_ = a.pairWith(b)
 		synctest.Wait()
 		a.link.filter = func(m wire.Message) wire.Message {
-			if r, ok := m.(wire.PairReveal); ok { // another nonce than the one it has committed to
+			if r, ok := m.(wire.PairReveal); ok { // a nonce other than the one it has committed to
 				r.Nonce = string(bytes.Repeat([]byte("00"), identity.NonceSize))
 				return r
 			}

@@ -8,7 +8,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// openLocked opens the window, or extends it.
+// openLocked opens the pairing window, or extends it.
 func (m *Manager) openLocked() time.Time {
 	if !m.tasks.Running() { // no timer would close the window
 		return time.Time{}
@@ -30,7 +30,8 @@ func (m *Manager) openLocked() time.Time {
 	return m.until
 }
 
-// closeLocked closes the window and ends the pairings that have no code yet, except one by a link that was opened here.
+// closeLocked closes the pairing window and ends the pairings that have no code yet, except one by a link that was
+// opened here.
 func (m *Manager) closeLocked(why error) {
 	if m.until.IsZero() {
 		return
@@ -45,10 +46,10 @@ func (m *Manager) closeLocked(why error) {
 	m.changed = true
 }
 
-// isOpenLocked reports whether the window is open.
+// isOpenLocked reports whether the pairing window is open.
 func (m *Manager) isOpenLocked() bool { return now().Before(m.until) }
 
-// countFailureLocked counts a failure, and closes the window after too many.
+// countFailureLocked counts a failure, and closes the pairing window after too many.
 func (m *Manager) countFailureLocked() {
 	m.failures++
 	if m.failures >= MaxFailures { // guard: pairing-failures

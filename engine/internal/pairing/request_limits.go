@@ -10,26 +10,26 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Slots for peers that ask to be picked for pairing. A person only looks at a few, and no single source may take all
-// of them.
+// Slots for peers that ask to be picked for pairing. A person only looks at a few of them, and no single source may
+// take all slots.
 
 const (
 	// maxAsked limits how many strangers wait to be picked; known peers are limited separately.
 	maxAsked = 5
 	// maxAskedPerSource limits how many of these strangers come from one source.
 	maxAskedPerSource = 2
-	// asksASecond and asksAtOnce limit how often one source may ask a person, since keys cost nothing.
+	// asksASecond and asksAtOnce limit how often one source may prompt the user, since keys cost nothing.
 	asksASecond = 0.5
 	asksAtOnce  = 5
-	// maxSources limits how many sources are tracked in one window.
+	// maxSources limits how many sources are tracked while the pairing window is open.
 	maxSources = 1024
 )
 
-// source returns what p is counted under.
+// source returns the source under which p is counted.
 func (p Peer) source() netip.Addr { return transport.SourceOf(p.Link.RemoteAddr().Addr()) }
 
 // mayAskLocked reports whether p may wait to be picked. A new stranger replaces the oldest one of the source that has
-// the most slots: if newcomers were refused instead, early ones could keep them out for good.
+// the most slots: if newcomers were refused instead, the first strangers could keep them out for good.
 func (m *Manager) mayAskLocked(p Peer) bool {
 	if !m.host.MayAsk(p.ID) { // guard: pairing-asked-often
 		return false
@@ -59,7 +59,7 @@ func (m *Manager) mayAskLocked(p Peer) bool {
 	return true
 }
 
-// oldestOfLargest returns the first attempt of the source that has the most.
+// oldestOfLargest returns the first attempt of the source that has the most attempts.
 func oldestOfLargest(waiting []*attempt) *attempt {
 	counts := map[netip.Addr]int{}
 	most := 0

@@ -38,7 +38,7 @@ func (g *Group) Running() bool {
 func (g *Group) runningLocked() bool { return g.ctx != nil && g.ctx.Err() == nil && !g.waited }
 
 // Start calls prepare and then runs f on a goroutine, both with the context of the run. It returns false, and calls
-// neither, if the run has not begun or has ended. Its lock is a leaf, except for what prepare does.
+// neither, if the run has not begun or has ended. Its lock is a leaf, except for locks that prepare takes.
 func (g *Group) Start(f func(ctx context.Context), prepare ...func(ctx context.Context)) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
