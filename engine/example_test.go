@@ -442,7 +442,7 @@ func ExampleValidateServiceType() {
 	}
 	// Output:
 	// <nil>
-	// service type "Chat": invalid: only a-z, 0-9 and hyphens
-	// service type "my.chat": invalid: only a-z, 0-9 and hyphens
+	// service type "Chat": invalid: must contain only a-z, 0-9 and hyphens
+	// service type "my.chat": invalid: must contain only a-z, 0-9 and hyphens
 	// service type "a--b": invalid: must not contain a double hyphen
 }

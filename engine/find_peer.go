@@ -61,7 +61,7 @@ func (e *Engine) FindPeer(who string) (Peer, error) {
 	}
 	switch {
 	case names > 0 && starts > 0: // guard: name-or-id
-		return Peer{}, fmt.Errorf("%w: %q is the name of one device and the start of another one's ID; use the whole ID: %s", ErrInvalid, who, strings.Join(all, ", "))
+		return Peer{}, fmt.Errorf("%w: %q is the name of one device and the start of another device's ID; use the full ID: %s", ErrInvalid, who, strings.Join(all, ", "))
 	case len(first) > 1:
 		return Peer{}, ambiguous(who, first)
 	case len(first) == 1:
@@ -118,5 +118,5 @@ func ambiguous(who string, found []Peer) error {
 	for _, p := range found {
 		all = append(all, fmt.Sprintf("%s (%s)", p.Name, p.ID))
 	}
-	return fmt.Errorf("%w: several peers are named %q; use the ID: %s", ErrInvalid, who, strings.Join(all, ", "))
+	return fmt.Errorf("%w: several peers match %q; use the ID: %s", ErrInvalid, who, strings.Join(all, ", "))
 }

@@ -89,7 +89,7 @@ func (e *Engine) OpenLink(ctx context.Context, link string) (PeerID, error) {
 		return PeerID{}, err
 	}
 	if !l.Secret() {
-		return l.ID, fmt.Errorf("link: %w: no secret; connect with Dial and compare codes", ErrInvalid)
+		return l.ID, fmt.Errorf("link: %w: it has no secret; connect by address and compare codes", ErrInvalid)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, InviteTimeout, ErrTimeout)
 	defer cancel()

@@ -34,7 +34,7 @@ func (h *streamHandlers) add(name string, f func(*Stream)) (remove func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if _, taken := h.byName[name]; taken {
-		panic(fmt.Sprintf("engine: two handlers for streams of the name %q", name))
+		panic(fmt.Sprintf("engine: two handlers for streams named %q", name))
 	}
 	if h.byName == nil {
 		h.byName = map[string]func(*Stream){}

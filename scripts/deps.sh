@@ -50,7 +50,7 @@ check_go() {
 		go[0-9]*) go_is_enough "${set_to#go}" "$need" && return ;;
 		esac
 		echo "Multipeer needs Go $need or newer, and this is Go $here ($(command -v go)), which is set not to download a newer version (GOTOOLCHAIN=$set_to)." >&2
-		echo "Let it download the version it needs: go env -w GOTOOLCHAIN=auto. Or: $how" >&2
+		echo "Let Go download the version that Multipeer needs: go env -w GOTOOLCHAIN=auto. Or: $how" >&2
 		exit 1
 	fi
 	echo "Multipeer needs Go $need or newer, and this is Go $here ($(command -v go)), which is too old to download a newer version. $how" >&2
@@ -99,7 +99,7 @@ for group in "$@"; do
 		if command -v apt-get >/dev/null 2>&1; then
 			eval "apt_install \$$group"
 		else
-			echo "This system has no apt. Multipeer needs the counterparts of these Debian packages:" >&2
+			echo "This system has no apt. Multipeer needs the equivalents of these Debian packages:" >&2
 			eval "echo \"  \$$group\" >&2"
 			echo "(continuing; the build will report missing dependencies)" >&2
 		fi

@@ -6,7 +6,7 @@ if [ "$(uname -s)" = Linux ] && [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
 	echo "There is no display (neither DISPLAY nor WAYLAND_DISPLAY is set), so the window cannot open."
 	echo "Building the same engine for the terminal; the first build takes about a minute."
 	CGO_ENABLED=0 sh scripts/progress.sh "compiled" go build -v -o build/multipeer-cli ./cmd/multipeer-cli
-	echo "It receives into $into and asks first. Ctrl-C ends it."
+	echo "The terminal program receives into $into and asks first. Ctrl-C ends it."
 	exec build/multipeer-cli receive --into "$into"
 fi
 sh scripts/deps.sh build

@@ -16,7 +16,7 @@ tag_of() {
 	windows-amd64) echo win_amd64 ;;
 	windows-arm64) echo win_arm64 ;;
 	*)
-		echo "wheels.sh: $1 is none of: linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64" >&2
+		echo "wheels.sh: $1 is not one of: linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64" >&2
 		exit 1
 		;;
 	esac

@@ -38,7 +38,7 @@ timeout 120 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' serve
 wine reg query "$run" /v "Multipeer serve" >"$tmp/key" 2>&1 || { cat "$tmp/said" "$tmp/key" >&2; exit 1; }
 grep -aq -- 'multipeer-cli.exe serve --profile=C:.profile "--into=C:.in box" --no-console' "$tmp/key" || { cat "$tmp/key" >&2; exit 1; }
 timeout 120 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' serve --at-login off
-if wine reg query "$run" /v "Multipeer serve" >/dev/null 2>&1; then echo "the value in the Run key is left" >&2; exit 1; fi
+if wine reg query "$run" /v "Multipeer serve" >/dev/null 2>&1; then echo "the value in the Run key was not removed" >&2; exit 1; fi
 MULTIPEER_TRACE=events wine "$tmp/Multipeer/Multipeer.exe" -profile 'C:\profile' >"$tmp/window" 2>&1 &
 window=$!
 found=$(timeout 120 xdotool search --sync --onlyvisible --name '^Multipeer' | head -n 1)

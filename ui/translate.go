@@ -25,14 +25,14 @@ var languages = []language{{"en", "English"}, {"de", "Deutsch"}, {"fr", "França
 // speak loads the translations. tag chooses a language; an empty tag follows the system.
 func speak(tag string) error {
 	if err := lang.AddTranslationsFS(translations, "translations"); err != nil {
-		return fmt.Errorf("translations: %w", err)
+		return fmt.Errorf("loading the translations: %w", err)
 	}
 	if tag == "" {
 		tag = systemTag() // a language that was chosen before has replaced it
 	}
 	b, err := fs.ReadFile(translations, "translations/"+tag+".json")
 	if err != nil {
-		return fmt.Errorf("language %q: %w", tag, err)
+		return fmt.Errorf("loading the language %q: %w", tag, err)
 	}
 	// Fyne only follows the system's locale, so the chosen language is registered under that locale.
 	return lang.AddTranslationsForLocale(b, systemLocale())

@@ -51,11 +51,11 @@ func loadCertificate(dir string) (tls.Certificate, error) {
 		}
 	}
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("the key for LocalSend: %w", err)
+		return tls.Certificate{}, fmt.Errorf("reading or creating the LocalSend key: %w", err)
 	}
 	certificate, err := tls.X509KeyPair(text, text)
 	if err != nil {
-		return certificate, fmt.Errorf("the LocalSend key in %s is damaged; delete the file to create a new key, which phones will have to accept again: %w", path, err)
+		return certificate, fmt.Errorf("the LocalSend key in %s is damaged: %w; delete the file to create a new key, which phones will have to accept again", path, err)
 	}
 	return certificate, nil
 }

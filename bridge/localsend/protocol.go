@@ -120,7 +120,7 @@ func (fs *files) UnmarshalJSON(b []byte) error {
 			return err
 		}
 		if len(*fs) >= maxFiles { // guard: localsend-files
-			return fmt.Errorf("more than %d files", maxFiles)
+			return fmt.Errorf("the offer has more than %d files", maxFiles)
 		}
 		var f fileInfo
 		if err := dec.Decode(&f); err != nil {
@@ -155,14 +155,14 @@ func parseOffer(r io.Reader) (offer, []part, error) {
 	err := dec.Decode(&o)
 	if err == nil {
 		if _, after := dec.Token(); after != io.EOF { // guard: localsend-trailing
-			err = errors.New("there is data after it")
+			err = errors.New("there is data after the JSON object")
 		}
 	}
 	if err != nil || limited.N <= 0 {
 		return o, nil, fmt.Errorf("the offer is not valid JSON, or is longer than %d bytes: %w", maxPrepare, errors.Join(err, engine.ErrInvalid))
 	}
 	if len(o.Files) == 0 {
-		return o, nil, fmt.Errorf("%w: it has no files", engine.ErrInvalid)
+		return o, nil, fmt.Errorf("%w: the offer has no files", engine.ErrInvalid)
 	}
 	if len(o.Info.Alias) > maxAlias { // guard: localsend-alias
 		return o, nil, fmt.Errorf("%w: the device name is %d bytes long; the limit is %d", engine.ErrInvalid, len(o.Info.Alias), maxAlias)
@@ -195,7 +195,7 @@ func checkFolders(parts []part) error {
 			folders[dir] = true
 		}
 		if len(folders) > maxFolders { // guard: localsend-folders
-			return fmt.Errorf("it has more than %d folders", maxFolders)
+			return fmt.Errorf("the offer has more than %d folders", maxFolders)
 		}
 	}
 	for _, p := range parts {
@@ -308,11 +308,11 @@ func describe(from gateway.Device, o offer, parts []part) gateway.Offer {
 func checkPIN(pin string) error {
 	for _, r := range pin {
 		if (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
-			return fmt.Errorf("PIN %q: %w: letters and digits only", pin, engine.ErrInvalid)
+			return fmt.Errorf("PIN %q: %w: must contain only letters and digits", pin, engine.ErrInvalid)
 		}
 	}
 	if len(pin) > 64 {
-		return fmt.Errorf("PIN: %w: at most 64 characters", engine.ErrInvalid)
+		return fmt.Errorf("PIN: %w: must have at most 64 characters", engine.ErrInvalid)
 	}
 	return nil
 }

@@ -33,9 +33,9 @@ const (
 )
 
 var (
-	errTooMany = errors.New("LocalSend takes at most " + strconv.Itoa(maxFiles) + " files at once")
+	errTooMany = errors.New("LocalSend accepts at most " + strconv.Itoa(maxFiles) + " files at once")
 	// ErrPIN reports a device that asks for a PIN that was not given, or was wrong: see GivePIN.
-	ErrPIN       = errors.New("the other device asks for a PIN: give it with --localsend-pin, or turn it off there in LocalSend's settings")
+	ErrPIN       = errors.New("the other device asks for a PIN, which was not given or is wrong; give it with --localsend-pin, or turn the PIN off in LocalSend's settings on that device")
 	errNoFolders = errors.New("LocalSend cannot send empty folders")
 	errNoFiles   = fmt.Errorf("%w: there are no files to send, and %w", engine.ErrInvalid, errNoFolders)
 )
@@ -218,7 +218,7 @@ func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o
 	switch res.StatusCode {
 	case http.StatusOK:
 		if err := json.NewDecoder(io.LimitReader(res.Body, maxPrepare)).Decode(&a); err != nil {
-			return a, fmt.Errorf("cannot read the other device's answer: %w", err)
+			return a, fmt.Errorf("cannot read the other device's response: %w", err)
 		}
 		return a, checkAcceptance(a)
 	case http.StatusNoContent:

@@ -59,7 +59,7 @@ func newShare(ctx context.Context, paths []string) (*share, error) {
 		case err != nil:
 			return nil, err
 		case len(entries) >= maxShared:
-			return nil, fmt.Errorf("more than %d entries; share fewer, or send them with Multipeer", maxShared)
+			return nil, fmt.Errorf("there are more than %d entries; share fewer, or send them with Multipeer", maxShared)
 		case e.Err != nil:
 			s.leftOut++
 		case e.Folder:
@@ -77,7 +77,7 @@ func newShare(ctx context.Context, paths []string) (*share, error) {
 		}
 	}
 	if len(s.files) == 0 && len(s.folders) == 0 {
-		return nil, fmt.Errorf("none of %q can be read; check that the files exist and their permissions", paths)
+		return nil, fmt.Errorf("none of %q can be read; check that the files exist and that you have permission to read them", paths)
 	}
 	s.archive = storezip.New(entries)
 	parts := make([]any, 0, 3*len(s.files))

@@ -108,7 +108,7 @@ func (us *uploads) endParsing(v Visitor) {
 }
 
 var (
-	errTooMany  = errors.New("too many uploads wait for an answer")
+	errTooMany  = errors.New("too many uploads are waiting for an answer")
 	errDeclined = errors.New("declined")
 )
 

@@ -80,7 +80,7 @@ func NewBoard(n int) *Board {
 // Check reports whether moves fit the board: one for each rider, and none for riders who are out.
 func (b *Board) Check(moves []Turn) error {
 	if len(moves) != len(b.Riders) {
-		return fmt.Errorf("%w: %d moves of %d riders", errMoves, len(moves), len(b.Riders))
+		return fmt.Errorf("%w: %d moves for %d riders", errMoves, len(moves), len(b.Riders))
 	}
 	if b.Over() {
 		return fmt.Errorf("%w: the game is over", errMoves)

@@ -102,7 +102,7 @@ func (s *start) check(from engine.PeerID) error {
 	case n < MinRiders || n > MaxRiders:
 		return breach("a game of %d", n)
 	case s.Riders[0].ID != from:
-		return breach("a leader who has not the lowest ID")
+		return breach("a leader without the lowest ID")
 	}
 	for i := range s.Riders {
 		r := &s.Riders[i]

@@ -109,7 +109,7 @@ func (g *Game) tick() {
 	case !r.leads():
 		r.wait++
 		if r.wait > silence {
-			g.abort(r, "the leader, "+r.start.Riders[0].Name+", says nothing")
+			g.abort(r, "the leader, "+r.start.Riders[0].Name+", has stopped responding")
 		}
 	case r.board.Over():
 		r.wait--
@@ -365,7 +365,7 @@ func (g *Game) ride(r *round) {
 	for r.ctx.Err() == nil {
 		err := g.rideOnce(r)
 		if reset := (*engine.ResetError)(nil); errors.As(err, &reset) && reset.Code == codeOver {
-			g.do(func() { g.abort(r, "the leader, "+r.start.Riders[0].Name+", plays without us") })
+			g.do(func() { g.abort(r, "the leader, "+r.start.Riders[0].Name+", is playing without us") })
 			return
 		}
 		select {

@@ -18,8 +18,8 @@ type Entry struct {
 	Service bool
 }
 
-// ErrNoSystem reports that start at login is not supported on this system.
-var ErrNoSystem = errors.New("start at login is not supported on this system; set it up with the system's own tools")
+// ErrNoSystem reports that starting at login is not supported on this system.
+var ErrNoSystem = errors.New("starting at login is not supported on this system; set it up with the system's own tools")
 
 // Set creates or replaces the entry for this program, or removes it. It also starts or stops a service immediately.
 // Each system tool gets at most ten seconds. A command with a control character is an error, and so is a program

@@ -41,13 +41,13 @@ func openUnsynced(path string, timeout time.Duration) (*bbolt.DB, error) {
 func create(path string) error {
 	dir, err := os.MkdirTemp("", "multipeer")
 	if err != nil {
-		return fmt.Errorf("making a database: %w", err)
+		return fmt.Errorf("creating a database: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	made := filepath.Join(dir, "empty")
 	db, err := bbolt.Open(made, 0o600, &bbolt.Options{Timeout: time.Second})
 	if err != nil {
-		return fmt.Errorf("making a database: %w", err)
+		return fmt.Errorf("creating a database: %w", err)
 	}
 	if err := db.Close(); err != nil {
 		return err

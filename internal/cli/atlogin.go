@@ -69,7 +69,7 @@ func (p *program) atLogin(cmd *cobra.Command, on bool, into string) error {
 		return exit(exitFailed, fmt.Errorf("--at-login on: %w", err))
 	}
 	if !p.awaitHost(ctx) {
-		return exit(exitFailed, fmt.Errorf("serve will start when you log in, but did not start within %v; 'multipeer-cli %s' shows why, and 'multipeer-cli serve --at-login off' undoes this", beginWait, strings.Join(args, " ")))
+		return exit(exitFailed, fmt.Errorf("serve did not start within %v, but is set to start when you log in; 'multipeer-cli %s' shows why it did not start, and 'multipeer-cli serve --at-login off' stops it from starting at login", beginWait, strings.Join(args, " ")))
 	}
 	p.out.object(serviceJSON{"service", true, into})
 	p.out.line("serve is running and will start whenever you log in; it receives into %s", into)
@@ -153,7 +153,7 @@ func (p *program) stopServe(ctx context.Context) error {
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			return exit(exitFailed, fmt.Errorf("the program that is using this profile did not stop; stop it, then try again: %w", err))
+			return exit(exitFailed, fmt.Errorf("the program that is using this profile did not stop: %w", err))
 		}
 	}
 }

@@ -19,7 +19,7 @@ func (p *program) autoCommand() *cobra.Command {
 		Use:   "auto [PEER]",
 		Short: "Show or set how much a verified device may send without asking",
 		Long: `auto sets how much a verified device may send in 24 hours without your approval, and into which folder it goes. PEER is
-its name or its ID. Options that you leave out keep their values; the first time, --into is needed. With --off, you are
+its name or its ID. Options that you leave out keep their values; the first time, give --up-to and --into. With --off, you are
 asked about each of its offers again.
 
 Without options, auto shows what is set, for one device or for all.`,

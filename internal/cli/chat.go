@@ -33,7 +33,7 @@ that arrive. Without --to it connects to everyone it finds, like a chat room. It
 			})
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "chat with one peer: a name, an ID or its start, or HOST:PORT")
+	c.Flags().StringVar(&to, "to", "", "chat with one peer: a name, an ID or the start of one, or HOST:PORT")
 	c.Flags().DurationVar(&wait, "wait", 10*time.Second, "how long to wait for the peer to appear")
 	return c
 }
@@ -96,7 +96,7 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 	for {
 		if m.ended && m.quiet(time.Now()) {
 			if lost > 0 && inputErr == nil {
-				inputErr = exit(exitFailed, fmt.Errorf("not sent, because too long: %s", plural(int64(lost), "line", "lines")))
+				inputErr = exit(exitFailed, fmt.Errorf("%s not sent: too long for a message", plural(int64(lost), "line was", "lines were")))
 			}
 			return cmp.Or(inputErr, m.err())
 		}
@@ -210,7 +210,7 @@ func (p *program) chatEvent(e *engine.Engine, ev engine.Event, only []engine.Pee
 	case engine.MessageReceived:
 		p.printMessage(e, ev.Message)
 	case engine.OfferReceived:
-		p.out.note("%s offers %s; chat does not receive files, use 'multipeer-cli receive'", quoted(ev.Offer.Transfer.PeerName), what(ev.Offer.Transfer))
+		p.out.note("%s offers %s, but chat does not receive files; use 'multipeer-cli receive'", quoted(ev.Offer.Transfer.PeerName), what(ev.Offer.Transfer))
 		if p.host == nil {
 			_ = ev.Offer.Decline()
 		}

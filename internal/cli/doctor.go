@@ -82,7 +82,7 @@ func (p *program) printFinding(f doctor.Finding) {
 func findingText(f doctor.Finding) (what, remedy string) {
 	switch f.Name {
 	case doctor.Network:
-		return "On " + f.Detail + ".", ""
+		return "Connected through " + f.Detail + ".", ""
 	case doctor.NoNetwork:
 		if f.Detail != "" {
 			return "None of the requested interfaces is up: " + f.Detail + ".", "Switch one on, or omit --interface."
@@ -100,18 +100,18 @@ func findingText(f doctor.Finding) (what, remedy string) {
 	case doctor.OwnFirewall:
 		return firewallText(f)
 	case doctor.NoMulticast:
-		return "This device cannot find others by multicast: " + engine.CleanLine(f.Err.Error()) + ".", "Known devices are still found. Connect new ones by their link, QR code or address, or by peers --search."
+		return "This device cannot find others by multicast: " + engine.CleanLine(f.Err.Error()) + ".", "Known devices are still found. Connect to new ones by link, QR code or address, or find them with multipeer-cli peers --search."
 	case doctor.Peers:
-		return fmt.Sprintf("%d found by multicast and reached.", f.N), ""
+		return fmt.Sprintf("Devices found by multicast and reached: %d.", f.N), ""
 	case doctor.OtherFirewall:
-		return f.Detail + " does not answer.", "Is Multipeer running there, and does the firewall there allow it? Run multipeer-cli doctor there. A guest Wi-Fi may keep devices apart (\"client isolation\"): use another network. One direction is enough: if this device can be reached, connect from the other one."
+		return "No answer from " + f.Detail + ".", "Is Multipeer running on the other device, and does the firewall on it allow Multipeer? Run multipeer-cli doctor on that device. A guest Wi-Fi may keep devices apart (\"client isolation\"): use another network. One direction is enough: if this device can be reached, connect from the other one."
 	case doctor.Filtered:
-		return fmt.Sprintf("%d devices can be reached, but none of them was heard by multicast: the network or this device drops multicast, or the devices do not announce themselves.", f.N), "Known devices are still found. Connect new ones by their link, QR code or address, or by peers --search; one is enough, because connected devices tell each other about the rest. The network administrator can turn off \"IGMP snooping\" or \"multicast filtering\"."
+		return fmt.Sprintf("%d devices can be reached, but none of them was heard by multicast: the network or this device drops multicast, or the devices do not announce themselves.", f.N), "Known devices are still found. Connect to new ones by link, QR code or address, or find them with multipeer-cli peers --search; one is enough, because connected devices tell each other about the rest. The network administrator can turn off \"IGMP snooping\" or \"multicast filtering\"."
 	case doctor.Nobody:
 		if f.Err != nil {
 			return "No device was heard by multicast, and not every address on this network could be probed: " + engine.CleanLine(f.Err.Error()) + ".", "Give the address of the other device: doctor --to ADDRESS."
 		}
-		return "No device was heard by multicast, and none answers on this network.", "Is Multipeer running on the other device, on this same network (not a guest Wi-Fi, not another subnet), and does the firewall there allow it? Run the doctor there, and here with --to ITS-ADDRESS."
+		return "No device was heard by multicast, and none answers on this network.", "Is Multipeer running on the other device, on this same network (not a guest Wi-Fi, not another subnet), and does the firewall on it allow Multipeer? Run multipeer-cli doctor on that device, and multipeer-cli doctor --to ITS-ADDRESS on this one."
 	case doctor.Address:
 		return engine.CleanLine(f.Err.Error()) + ".", ""
 	case doctor.OtherSubnet:
@@ -119,7 +119,7 @@ func findingText(f doctor.Finding) (what, remedy string) {
 	case doctor.Reached:
 		return f.Detail + " answers: it is " + f.ID.Short() + ".", "If it is not found automatically, multicast does not pass between the two devices: connect by this address."
 	case doctor.Refused:
-		return "Refused by " + f.Detail + ": this device is blocked there, or unknown devices are not accepted.", "Ask the owner of that device."
+		return "Refused by " + f.Detail + ": this device is blocked there, or unknown devices are not accepted.", "Ask the owner of that device to accept this one."
 	case doctor.Version:
 		return "Another version of Multipeer runs on " + f.Detail + ".", "Update the older one."
 	case doctor.SameIdentity:
@@ -141,11 +141,11 @@ func localSendText(f doctor.Finding) (what, remedy string) {
 	switch {
 	case f.Detail != "":
 		what = fmt.Sprintf("%d devices with LocalSend found. TCP port %d is taken, most likely by LocalSend on this device; this program uses %s.", f.N, localsend.DefaultPort, f.Detail)
-		return what, "Devices with LocalSend find this one by multicast only. Close LocalSend here to give up its port."
+		return what, "Devices with LocalSend find this one by multicast only. Close LocalSend on this device to free its port."
 	case f.N > 0:
 		return fmt.Sprintf("%d devices with LocalSend found.", f.N), ""
 	}
-	return "No device with LocalSend was found.", fmt.Sprintf("If there is one, open LocalSend there and keep it on the screen: in the background it does not answer. The firewall here has to allow TCP and UDP port %d.", localsend.DefaultPort)
+	return "No device with LocalSend was found.", fmt.Sprintf("If there is one, open LocalSend on it and keep it in the foreground: it does not answer in the background. The firewall on this device has to allow TCP and UDP port %d.", localsend.DefaultPort)
 }
 
 func firewallText(f doctor.Finding) (what, remedy string) {
@@ -153,7 +153,7 @@ func firewallText(f doctor.Finding) (what, remedy string) {
 	case "nftables":
 		return "An input chain of nftables drops packets, and has no rule for Multipeer's port.", "Add to its input chain: " + f.Command
 	case "Windows":
-		return "The Windows firewall blocks all incoming connections.", "Settings, Network, Firewall: do not block all incoming connections; then allow Multipeer when it asks."
+		return "The Windows firewall blocks all incoming connections.", "Settings, Network, Firewall: do not block all incoming connections; then allow Multipeer when Windows asks."
 	case "macOS":
 		return "The macOS firewall blocks all incoming connections.", "System Settings, Network, Firewall, Options: do not block all incoming connections."
 	}

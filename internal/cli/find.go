@@ -225,7 +225,7 @@ func (p *program) findNamed(ctx context.Context, e *engine.Engine, who string, w
 	case len(here) > 0:
 		why = fmt.Errorf("%s; nearby: %s; see 'multipeer-cli peers'", what, strings.Join(here[:min(len(here), 5)], ", "))
 	default:
-		why = fmt.Errorf("%s; see 'multipeer-cli doctor', or connect with --to HOST:PORT", what)
+		why = fmt.Errorf("%s; run 'multipeer-cli doctor' to find out why, or connect with --to HOST:PORT", what)
 	}
 	return engine.Peer{}, exit(exitNotFound, why)
 }
@@ -316,7 +316,7 @@ func (p *program) dial(ctx context.Context, e *engine.Engine, address string) (e
 			if unknown := new(net.DNSError); errors.As(err, &unknown) {
 				return engine.Peer{}, exit(exitNotFound, &unresolved{unknown.Name})
 			}
-			return engine.Peer{}, exit(exitNotFound, fmt.Errorf("nothing answers at %s: %w; is Multipeer running there, and does its firewall allow UDP?", engine.CleanLine(address), err))
+			return engine.Peer{}, exit(exitNotFound, fmt.Errorf("nothing answers at %s: %w; is Multipeer running on that device, and does the firewall on it allow UDP?", engine.CleanLine(address), err))
 		}
 	}
 }

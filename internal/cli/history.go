@@ -25,7 +25,7 @@ func (p *program) historyCommand() *cobra.Command {
 		Use:   "history",
 		Short: "Print the conversations that serve and the window have stored",
 		Long: `history prints the newest messages and transfers of all conversations, or of one, oldest first. A peer is shown under the
-name that it last used. --with also accepts its ID, or the start of it.`,
+name that it last used. --with also accepts its ID, or the start of its ID.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if count < 1 {

@@ -47,7 +47,7 @@ func (h *Host) Start(ctx context.Context) (end func(), err error) {
 	h.left = make(chan struct{}, 1)
 	l, err := singleinstance.ListenCommands(h.Profile)
 	if err != nil {
-		return func() {}, fmt.Errorf("multipeer-cli cannot be used while this program runs: %w", err)
+		return func() {}, fmt.Errorf("multipeer-cli cannot use this profile while this program is running: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -95,7 +95,7 @@ func (d *done) Error() string { return fmt.Sprintf("exit code %d", d.code) }
 // hosted rejects commands and flags that need their own engine.
 func (p *program) hosted(cmd *cobra.Command) error {
 	if cmd.Annotations["alone"] != "" && !cmd.Flags().Changed("stop") { // serve --stop is meant for the running program
-		return exit(exitUsage, fmt.Errorf("%s cannot run while another program uses this profile", cmd.Name()))
+		return exit(exitUsage, fmt.Errorf("%s cannot run while another program uses this profile; quit that program, or give another --profile", cmd.Name()))
 	}
 	for _, name := range []string{"service", "interface", "port", "visible", "verbose", "localsend", "localsend-pin"} {
 		if cmd.Flags().Changed(name) {

@@ -50,13 +50,13 @@ func knownDevice(e *engine.Engine, who string) (engine.Acquaintance, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return engine.Acquaintance{}, exit(exitNotFound, fmt.Errorf("no known device is called %q; see 'multipeer-cli trust list'. For any other device, give the whole ID", engine.CleanLine(who)))
+		return engine.Acquaintance{}, exit(exitNotFound, fmt.Errorf("no known device is called %q; 'multipeer-cli trust list' lists the known ones. For any other device, give the full ID", engine.CleanLine(who)))
 	}
 	ids := make([]string, 0, len(found))
 	for _, a := range found {
 		ids = append(ids, fmt.Sprintf("%s (%s)", a.ID, a.Trust))
 	}
-	return engine.Acquaintance{}, exit(exitUsage, fmt.Errorf("%q is the name of several devices; give the ID: %s", engine.CleanLine(who), strings.Join(ids, ", ")))
+	return engine.Acquaintance{}, exit(exitUsage, fmt.Errorf("%q matches several devices; give the ID: %s", engine.CleanLine(who), strings.Join(ids, ", ")))
 }
 
 // listKnown prints the devices that the user has decided about.

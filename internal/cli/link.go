@@ -58,7 +58,7 @@ without use, or after an hour; Ctrl-C closes it immediately. The page is not enc
 			k.opts.Interfaces = p.ifaces
 			if k.opts.Text == "-" { // arguments are visible to other users
 				if receive && accept == "ask" {
-					return exit(exitUsage, errors.New("--text - needs standard input, which also answers the questions of --accept ask"))
+					return exit(exitUsage, errors.New("--text - reads all of standard input, but --accept ask reads your answers from it; give --accept all"))
 				}
 				b, err := io.ReadAll(io.LimitReader(p.in, engine.MaxMessage))
 				if err != nil {
@@ -257,7 +257,7 @@ func (k *linking) ask(ctx context.Context, u web.Upload) error {
 		select {
 		case line, open := <-k.lines:
 			if !open || line.err != nil {
-				k.out.note("declined: no one can answer, because standard input has ended")
+				k.out.note("declined: no answer can be read from standard input")
 				return errors.New("no answer")
 			}
 			if k.typed() && time.Since(asked) < tooSoon { // guard: link-answers
@@ -372,7 +372,7 @@ func (k *linking) received(ev web.Received) {
 		}
 	}
 	if ev.Err != nil {
-		k.partly = fmt.Errorf("an upload is incomplete: %s arrived: %w", plural(ev.Result.Files, "file", "files"), ev.Err)
+		k.partly = fmt.Errorf("an upload is incomplete (%s arrived): %w", plural(ev.Result.Files, "file", "files"), ev.Err)
 		k.out.note("%v", k.partly)
 		return
 	}

@@ -82,7 +82,7 @@ func (p *program) findLocalSend(ctx context.Context, e *engine.Engine, who strin
 			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				return engine.Peer{}, errInterrupted
 			}
-			return engine.Peer{}, exit(exitNotFound, fmt.Errorf("no LocalSend answers at %s: open the app there, and keep it on the screen: %w", at, err))
+			return engine.Peer{}, exit(exitNotFound, fmt.Errorf("LocalSend does not answer at %s: %w; open the app on that device, and keep it in the foreground", at, err))
 		}
 	}
 }

@@ -13,7 +13,7 @@ func TestDoctor_SaysWhatItFoundOfLocalSend(t *testing.T) {
 		f            doctor.Finding
 		what, remedy string
 	}{
-		{doctor.Finding{Name: doctor.LocalSend}, "No device with LocalSend", "keep it on the screen"},
+		{doctor.Finding{Name: doctor.LocalSend}, "No device with LocalSend", "keep it in the foreground"},
 		{doctor.Finding{Name: doctor.LocalSend, N: 2}, "2 devices with LocalSend", ""},
 		{doctor.Finding{Name: doctor.LocalSend, Detail: "4711"}, "uses 4711", "multicast only"},
 	} {

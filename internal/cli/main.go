@@ -17,7 +17,7 @@ func Main() int {
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	if err := os.Stdout.Close(); err != nil && code == exitDone {
-		fmt.Fprintf(os.Stderr, "multipeer-cli: standard output: %v\n", err)
+		fmt.Fprintf(os.Stderr, "multipeer-cli: writing to standard output: %v\n", err)
 		code = exitFailed
 	}
 	return code

@@ -21,12 +21,12 @@ func manCommand() *cobra.Command {
 		Use: "man DIR", Short: "Write the manual pages into a folder", Args: cobra.ExactArgs(1), Hidden: true, Annotations: alone,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
-				return fmt.Errorf("manual: %w", err)
+				return fmt.Errorf("writing the manual pages: %w", err)
 			}
 			root := cmd.Root()
 			root.DisableAutoGenTag = true
 			if err := writeManual(root, args[0], manualDate()); err != nil {
-				return fmt.Errorf("manual: %w", err)
+				return fmt.Errorf("writing the manual pages: %w", err)
 			}
 			return nil
 		},
@@ -138,5 +138,5 @@ the profile on macOS
 the profile on Windows
 .TP
 \fI.multipeer-partial\fP
-in a folder that receives: what has arrived of transfers that are not complete
+in a receiving folder: the part of each incomplete transfer that has arrived
 `

@@ -55,7 +55,7 @@ func (c *checked) Write(b []byte) (int, error) {
 	}
 	n, err := c.w.Write(b)
 	if err != nil {
-		c.err = fmt.Errorf("standard output: %w", err)
+		c.err = fmt.Errorf("writing to standard output: %w", err)
 		if c.failed != nil {
 			c.failed(c.err)
 		}

@@ -34,7 +34,7 @@ programs can see command-line arguments. Answers are read from standard input; y
 				return exit(exitUsage, errors.New("specify the peer with --to, or run 'pair confirm' to wait for one"))
 			}
 			if strings.HasPrefix(strings.ToLower(strings.TrimSpace(to)), "multipeer:") {
-				return exit(exitUsage, errors.New("do not put a link on the command line, where other users of this machine can read it and its secret. Run 'multipeer-cli pair --to -' and paste a new link"))
+				return exit(exitUsage, errors.New("other users of this machine can read a link on the command line, and the secret in it; run 'multipeer-cli pair --to -' and paste a new link"))
 			}
 			return p.with(cmd.Context(), engine.Config{}, func(ctx context.Context, e *engine.Engine) error {
 				if to == "-" {
@@ -48,7 +48,7 @@ programs can see command-line arguments. Answers are read from standard input; y
 			})
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "peer: a name, an ID or the start of it, or HOST:PORT; - reads a link from standard input")
+	c.Flags().StringVar(&to, "to", "", "peer: a name, an ID or the start of one, or HOST:PORT; - reads a link from standard input")
 	c.Flags().DurationVar(&wait, "wait", 30*time.Second, "how long to look for the peer")
 
 	var from string
@@ -60,7 +60,7 @@ programs can see command-line arguments. Answers are read from standard input; y
 			})
 		},
 	}
-	confirm.Flags().StringVar(&from, "to", "", "pair with this peer only: its name, ID or the start of it")
+	confirm.Flags().StringVar(&from, "to", "", "pair with this peer only: its name, its ID or the start of its ID")
 	link := &cobra.Command{
 		Use: "link", Short: "Print a link and its QR code; they pair one device, and expire after two minutes", Args: cobra.NoArgs,
 		Long: `link prints a multipeer:// link. The first device that opens it within two minutes is connected and verified, and
@@ -83,7 +83,7 @@ func (p *program) readLink(ctx context.Context, e *engine.Engine) error {
 	case line, ok := <-readLines(ctx, p.in, maxAnswer):
 		switch {
 		case !ok:
-			return exit(exitFailed, errors.New("no link: standard input has ended"))
+			return exit(exitFailed, errors.New("no link was read: standard input has ended"))
 		case line.err != nil:
 			return exit(exitFailed, errors.New(noAnswers(line.err)))
 		case line.long:
@@ -288,7 +288,7 @@ func (r *pairer) follow(ctx context.Context, news func(func(engine.Event) bool),
 				break
 			}
 			if line.long {
-				r.out.note("line %d is %s, which is not an answer", line.number, size(line.size))
+				r.out.note("line %d is %s long, which is too long for an answer", line.number, size(line.size))
 			}
 			if err := r.answer(ctx, strings.TrimSpace(line.text)); err != nil {
 				r.out.note("%v", err)
@@ -322,7 +322,7 @@ func (r *pairer) take(ctx context.Context, p engine.Pairing) (done bool, err err
 		}
 		return false, nil
 	case engine.PairingWaiting:
-		r.out.note("waiting for %s: press Verify there, or run 'multipeer-cli pair confirm'", called(p))
+		r.out.note("waiting for %s: on that device, press Verify or run 'multipeer-cli pair confirm'", called(p))
 	case engine.PairingCompare:
 		r.codes = &p
 		if p.Code != "" {
@@ -352,7 +352,7 @@ func (r *pairer) take(ctx context.Context, p engine.Pairing) (done bool, err err
 		r.settle(ctx, p.Peer)
 		err := fmt.Errorf("pairing with %s: %w", called(p), p.Err)
 		if errors.Is(p.Err, engine.ErrMismatch) {
-			err = fmt.Errorf("%w; another device may be intercepting the connection. Neither device is trusted; try again in ten minutes on another network", err)
+			err = fmt.Errorf("%w; another device may be intercepting the connection, so neither side was marked as verified. Try again in ten minutes on another network", err)
 		}
 		return true, failed(err)
 	}

@@ -19,7 +19,7 @@ func (p *program) peersCommand() *cobra.Command {
 			return p.with(cmd.Context(), engine.Config{Hidden: true}, func(ctx context.Context, e *engine.Engine) error {
 				if search {
 					if _, err := e.Search(ctx); err != nil {
-						p.out.note("search: %v", err)
+						p.out.note("searching for peers: %v", err)
 					}
 				}
 				select {
@@ -42,7 +42,7 @@ func (p *program) peersCommand() *cobra.Command {
 					}
 					like := ""
 					if !peer.LooksLike.IsZero() {
-						like = ", warning: the name of another device that you know, " + peer.LooksLike.Short()
+						like = ", warning: has the name of another device that you know, " + peer.LooksLike.Short()
 					}
 					p.out.line("%s  %s  %s  by %s  %s%s%s", quoted(peer.Name), peer.ID, strings.Join(addrs, " "), peer.How, state, trustText(peer.Trust)+viaText(peer), like)
 				}
@@ -52,7 +52,7 @@ func (p *program) peersCommand() *cobra.Command {
 				if len(peers) == 0 && e.Problem() != nil {
 					p.out.note("no peer was found within %v: %v", lookFor, e.Problem())
 				} else if len(peers) == 0 {
-					p.out.note("no peer was found within %v; is Multipeer running on the other device, on the same network? 'multipeer-cli doctor' finds out more", lookFor)
+					p.out.note("no peer was found within %v; is Multipeer running on the other device, on the same network? Run 'multipeer-cli doctor' to find out more", lookFor)
 				}
 				return nil
 			})

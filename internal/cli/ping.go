@@ -34,7 +34,7 @@ func (p *program) pingCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "peer: a name, an ID or its start, or HOST:PORT")
+	c.Flags().StringVar(&to, "to", "", "peer: a name, an ID or the start of one, or HOST:PORT")
 	c.Flags().StringVar(&mode, "mode", string(engine.PingReliable), "reliable, unreliable or stream")
 	c.Flags().IntVarP(&count, "count", "n", 1000, "number of round trips; 200 by default without a session, where the rate is limited")
 	c.Flags().DurationVar(&wait, "wait", 10*time.Second, "how long to wait for the peer to appear")

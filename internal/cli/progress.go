@@ -108,7 +108,7 @@ func over(lanes []engine.Lane) string {
 		case n == 1:
 			words = append(words, proto)
 		case n > 1:
-			words = append(words, fmt.Sprintf("%d %s conns", n, proto))
+			words = append(words, fmt.Sprintf("%d %s connections", n, proto))
 		}
 	}
 	if len(words) == 0 {

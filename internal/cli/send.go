@@ -29,7 +29,7 @@ have been verified and stored under their final names on the receiver's disk.
 
 PEER is a name, an ID, the start of an ID (four characters or more), or HOST:PORT. If --to is repeated, all peers get the
 same files, and the files are read once. The path - sends standard input, under the name given with --as. If a transfer of files or
-folders is interrupted (by a lost network, a crash of either side, or Ctrl-C), the same command resumes where it stopped.`,
+folders is interrupted (by a lost connection, a crash on either side, or Ctrl-C), the same command resumes where it stopped.`,
 		Args: func(_ *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
 				return errors.New("specify the files or folders to send: send --to PEER PATH")
@@ -64,7 +64,7 @@ folders is interrupted (by a lost network, a crash of either side, or Ctrl-C), t
 			})
 		},
 	}
-	c.Flags().StringArrayVar(&to, "to", nil, "recipient: a name, an ID or its start, or HOST:PORT (repeatable)")
+	c.Flags().StringArrayVar(&to, "to", nil, "recipient: a name, an ID or the start of one, or HOST:PORT (repeatable)")
 	c.Flags().DurationVar(&s.wait, "wait", 20*time.Second, "how long to wait for a peer to appear, or to come back")
 	c.Flags().BoolVar(&s.opts.Links, "links", false, "send symbolic links that stay inside their folder, if the receiver accepts them")
 	c.Flags().StringVar(&s.opts.Name, "as", "", "name under which a single file or folder is sent")
@@ -80,11 +80,11 @@ func (s *sending) checkOptions(paths []string) error {
 	case input && len(paths) > 1:
 		return errors.New("- cannot be combined with other paths: standard input is one file")
 	case input && s.opts.Name == "":
-		return errors.New("give standard input a name: send --to PEER --as NAME -")
+		return errors.New("standard input has no name; give it one: send --to PEER --as NAME -")
 	case s.opts.Name != "" && len(paths) > 1:
 		return fmt.Errorf("--as gives one name, but there are %d paths", len(paths))
 	case len(s.opts.Note) > engine.MaxNote:
-		return fmt.Errorf("--note has %d bytes, more than %d", len(s.opts.Note), engine.MaxNote)
+		return fmt.Errorf("--note is %d bytes long; the limit is %d", len(s.opts.Note), engine.MaxNote)
 	case s.opts.Name == "":
 		return nil
 	}
@@ -124,7 +124,7 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 	var fresh []engine.PeerID
 	for _, id := range ids {
 		if t, ok := s.interrupted(id, paths); ok && !s.fromInput() {
-			s.out.note("resuming %s to %s", what(t), quoted(t.PeerName))
+			s.out.note("resuming the transfer of %s to %s", what(t), quoted(t.PeerName))
 			open[t.ID] = true
 			if err := s.e.Resume(t.ID); err != nil {
 				return failed(err)
@@ -213,7 +213,7 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 		select {
 		case ev, ok := <-events:
 			if !ok {
-				return exit(exitFailed, errors.New("sending: the program has exited"))
+				return exit(exitFailed, errors.New("sending: Multipeer stopped before the transfer had finished; run the same command again"))
 			}
 			if found, ok := ev.(engine.ConflictFound); ok {
 				printConflict(s.out, s.e, found.Conflict)

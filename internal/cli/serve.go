@@ -73,7 +73,7 @@ stops it, and the system no longer starts it at login. Neither needs administrat
 	c.Flags().StringVar(&accept, "accept", "auto", "which offers to accept: auto (what 'multipeer-cli auto' allows), verified (those from verified peers) or all")
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
 	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, reserveUsage)
-	c.Flags().StringVar(&atLogin, "at-login", "", "start serve with these flags now and at every login (on), or stop doing so (off)")
+	c.Flags().StringVar(&atLogin, "at-login", "", "start serve with these flags now and at every login (on), or stop it and no longer start it at login (off)")
 	if runtime.GOOS == "windows" { // programs started at login get a console window, which should not stay open
 		c.Flags().BoolVar(&unseen, noConsole, false, "close the console")
 		_ = c.Flags().MarkHidden(noConsole)
@@ -98,7 +98,7 @@ func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forg
 	r.keeper = &keeper{store: store, trust: e.Trust, like: e.LooksLike, began: time.Now(), rows: map[engine.TransferID]row{}}
 	for _, t := range waiting(e) { // paused by an earlier send that has exited
 		if err := e.Resume(t.ID); err != nil {
-			p.out.note("%s: %v", what(t), err)
+			p.out.note("resuming %s: %v", what(t), err)
 		}
 	}
 	ctx, stop := context.WithCancel(ctx)

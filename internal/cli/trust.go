@@ -14,11 +14,11 @@ func (p *program) trustCommand() *cobra.Command {
 		Use:   "trust [list | PEER LEVEL]",
 		Short: "List known devices, or set how far you trust one",
 		Long: `trust stores your decision about a device. LEVEL is verified, seen, blocked or unknown. PEER is the name or the ID of a
-device that you have accepted, verified or blocked before, or the whole ID of any other device, as printed by
+device that you have accepted, verified or blocked before, or the full ID of any other device, as printed by
 'multipeer-cli id' on that device. seen means accepted but not verified; unknown forgets the device. Before you mark a
 device as verified, compare the IDs, or have the ID sent over a channel that you trust.
 
-Without arguments, trust lists these devices.`,
+Without arguments, trust lists the devices that you have accepted, verified or blocked.`,
 		Args:              listOr(2, "trust PEER verified|seen|blocked|unknown, or trust list"),
 		ValidArgsFunction: p.completeTrust,
 		RunE: func(cmd *cobra.Command, args []string) error {

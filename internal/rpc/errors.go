@@ -78,8 +78,8 @@ var Kinds = []Kind{
 }
 
 var (
-	errNotStarted = errors.New("the engine is not started; call start first")
-	errStarted    = errors.New("the engine is already started")
+	errNotStarted = errors.New("the engine has not been started; call start first")
+	errStarted    = errors.New("the engine has already been started")
 	errNoHandle   = errors.New("this stream, invitation, offer or request does not exist or has ended")
 )
 

@@ -202,7 +202,7 @@ func (s *session) topicNamed(name, why string) (*engine.Topic, error) {
 
 // subscribe passes on the messages of a topic.
 func subscribe(s *session, _ context.Context, p topicParams) (none, error) {
-	topic, err := s.topicNamed(p.Topic, "messages without a topic come without subscribe")
+	topic, err := s.topicNamed(p.Topic, "must be given; messages without a topic arrive without a subscription")
 	if err != nil {
 		return none{}, err
 	}
@@ -245,7 +245,7 @@ func askPeer(s *session, ctx context.Context, p askParams) (r content, err error
 	case err != nil:
 		return r, err
 	case topic == nil:
-		return r, badParams("topic: a request needs one")
+		return r, badParams("topic: must be given; every request has a topic")
 	case p.Timeout < 0 || p.Timeout > 1e6:
 		return r, badParams("timeout_s: must be 0 to 1,000,000")
 	case p.Timeout > 0:
@@ -270,7 +270,7 @@ type requestJSON struct {
 
 // answerTopic passes on the requests of a topic. Each request waits for its reply.
 func answerTopic(s *session, _ context.Context, p topicParams) (none, error) {
-	topic, err := s.topicNamed(p.Topic, "requests have one")
+	topic, err := s.topicNamed(p.Topic, "must be given; every request has a topic")
 	if err != nil {
 		return none{}, err
 	}

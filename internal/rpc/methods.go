@@ -166,7 +166,7 @@ func decode[P any](params json.RawMessage) (p P, err error) {
 		return p, badParams("params: %v", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return p, badParams("params: text after the value")
+		return p, badParams("params: there is text after the value")
 	}
 	return p, nil
 }

@@ -229,7 +229,7 @@ type answerInvitationParams struct {
 
 func answerInvitation(s *session, _ context.Context, p answerInvitationParams) (none, error) {
 	if p.Accept && p.Context != nil && p.Policy {
-		return none{}, badParams("context: not with policy; set_context sets it")
+		return none{}, badParams("context: cannot be combined with policy; set_context sets it")
 	}
 	return none{}, answerOnce(s, &s.invitations, p.Invitation, func(i *engine.Invitation) error {
 		switch {

@@ -76,7 +76,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, open Opener) error 
 	case err := <-ended:
 		return err
 	case <-time.After(2 * deliverTimeout): // a write may be blocked, since no one reads
-		return errors.New("standard output: no one reads it")
+		return errors.New("writing to standard output: no one reads it")
 	}
 }
 
@@ -123,9 +123,9 @@ func (s *session) serve(lines <-chan line) error {
 			case !ok:
 				return nil
 			case l.err != nil:
-				return fmt.Errorf("standard input: %w", l.err)
+				return fmt.Errorf("reading standard input: %w", l.err)
 			case l.long:
-				s.respondSoon(nil, nil, &rpcError{codeParse, fmt.Sprintf("a line of more than %d bytes", maxLine)})
+				s.respondSoon(nil, nil, &rpcError{codeParse, fmt.Sprintf("the line is longer than %d bytes", maxLine)})
 			case len(bytes.TrimSpace(l.text)) > 0:
 				s.take(l.text)
 			}
@@ -151,7 +151,7 @@ func (s *session) take(text []byte) {
 	var r request
 	if err := json.Unmarshal(text, &r); err != nil {
 		if bytes.HasPrefix(bytes.TrimSpace(text), []byte("[")) {
-			err = &rpcError{codeRequest, "batches are not supported: write one request a line"}
+			err = &rpcError{codeRequest, "batches are not supported; write one request per line"}
 		} else {
 			err = &rpcError{codeParse, err.Error()}
 		}
@@ -159,13 +159,13 @@ func (s *session) take(text []byte) {
 		return
 	}
 	if r.Version != "2.0" || r.Method == "" {
-		s.respondSoon(r.ID, nil, &rpcError{codeRequest, `a request has "jsonrpc":"2.0" and a method`})
+		s.respondSoon(r.ID, nil, &rpcError{codeRequest, `a request must have "jsonrpc":"2.0" and a method`})
 		return
 	}
 	m, known := methods[r.Method]
 	waits := methodWaits[r.Method]
 	if !known {
-		s.respondSoon(r.ID, nil, &rpcError{codeMethod, "no method " + r.Method})
+		s.respondSoon(r.ID, nil, &rpcError{codeMethod, "there is no method " + r.Method})
 		return
 	}
 	if !s.begin(waits) {
@@ -380,7 +380,7 @@ func (w *writer) writeLine(line []byte) {
 		return
 	}
 	if _, err := w.w.Write(line); err != nil {
-		w.err = fmt.Errorf("standard output: %w", err)
+		w.err = fmt.Errorf("writing to standard output: %w", err)
 		w.fail(w.err)
 	}
 }

@@ -164,7 +164,7 @@ func contentOf(m engine.Message) content {
 func (c content) value() (any, error) {
 	switch {
 	case c.Body == nil == (c.Data == nil):
-		return nil, badParams("either body or data must be given")
+		return nil, badParams("exactly one of body and data must be given")
 	case c.Data != nil:
 		return []byte(*c.Data), nil
 	}

@@ -80,12 +80,12 @@ func Load(profile string) (*Settings, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return s, nil
 	case err != nil:
-		return &Settings{dir: profile, Visible: Nobody, Accept: Nobody}, fmt.Errorf("settings: %w; this device is invisible until the file can be read", err)
+		return &Settings{dir: profile, Visible: Nobody, Accept: Nobody}, fmt.Errorf("reading the settings: %w; this device is invisible until the file can be read", err)
 	}
 	var values map[string]json.RawMessage
 	if err := json.Unmarshal(b, &values); err != nil {
 		_ = os.WriteFile(filepath.Join(profile, file+".damaged"), b, 0o600)
-		return &Settings{dir: profile, Visible: Nobody, Accept: Nobody}, fmt.Errorf("settings: %s is damaged and was not used; this device is invisible until you change its visibility: %w", filepath.Join(profile, file), err)
+		return &Settings{dir: profile, Visible: Nobody, Accept: Nobody}, fmt.Errorf("reading the settings: %s is damaged and was not used: %w; this device is invisible until you change its visibility", filepath.Join(profile, file), err)
 	}
 	var bad []string
 	for name, v := range values {
@@ -104,7 +104,7 @@ func Load(profile string) (*Settings, error) {
 	s.tidy()
 	if len(bad) > 0 {
 		slices.Sort(bad)
-		return s, fmt.Errorf("settings: %s: invalid values for %q", filepath.Join(profile, file), bad)
+		return s, fmt.Errorf("reading the settings: %s has invalid values for %q, which were not used", filepath.Join(profile, file), bad)
 	}
 	return s, nil
 }

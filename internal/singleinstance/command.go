@@ -129,7 +129,7 @@ func call(ctx context.Context, profile string, c Command, s Streams) (code int, 
 	case first.Full:
 		return 0, true, fmt.Errorf("%d commands are already running with this profile; wait until one has ended", commandsAtOnce)
 	case !first.Begun:
-		return 0, true, errors.New("the program that uses this profile is a different version; quit it")
+		return 0, true, errors.New("the program that uses this profile is a different version of Multipeer; quit it, then try again")
 	}
 	for {
 		var f frame

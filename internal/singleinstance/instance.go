@@ -74,7 +74,7 @@ func Listen(profile string) (*Listener, error) {
 func listen(profile, name string) (net.Listener, error) {
 	path := filepath.Join(profile, name)
 	if len(path) > 100 { // sun_path of unix(7) and its equivalents
-		return nil, fmt.Errorf("the path of the folder %s is too long for a socket", profile)
+		return nil, fmt.Errorf("the path of the profile folder %s is too long for a socket; use a profile folder with a shorter path", profile)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err

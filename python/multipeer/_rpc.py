@@ -47,7 +47,7 @@ class Connection:
             if not closed:
                 self._answers[number] = answer
         if closed:
-            answer(None, MultipeerError("the engine has ended", "closed"))
+            answer(None, MultipeerError("the engine is not running", "closed"))
         else:
             self._write({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
 
@@ -114,7 +114,7 @@ class Connection:
                 self._closed = True
                 left, self._answers = list(self._answers.values()), {}
             for answer in left:
-                answer(None, MultipeerError("the engine has ended", "closed"))
+                answer(None, MultipeerError("the engine stopped before it answered the call", "closed"))
             self._ended()
 
     def _take(self, message: Dict[str, Any]) -> None:

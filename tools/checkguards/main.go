@@ -145,7 +145,7 @@ func run(only *regexp.Regexp, list bool) error {
 		fmt.Printf("%-26s %-42s %s %s %s: %s (%.0f s)\n", g.name, g.file, p.pkg, p.test, p.attack, verdict, time.Since(began).Seconds())
 	}
 	if missing > 0 {
-		return fmt.Errorf("%d guards can be removed and no test notices", missing)
+		return fmt.Errorf("%d guards can be removed without any test noticing", missing)
 	}
 	return nil
 }
@@ -201,7 +201,7 @@ func find(root string) (out []guard, err error) {
 			return true
 		})
 		for line, g := range lines {
-			return fmt.Errorf("%s:%d: guard %s is at no condition", p, line, g)
+			return fmt.Errorf("%s:%d: guard %s is not at a condition", p, line, g)
 		}
 		return nil
 	})
@@ -216,7 +216,7 @@ func proofs() (map[string]proof, error) {
 			switch {
 			case l.guard == "":
 			case l.proof.test == "":
-				return nil, fmt.Errorf("limits.go: no test for the guard %s", l.guard)
+				return nil, fmt.Errorf("limits.go lists no test for the guard %s", l.guard)
 			case out[l.guard].test != "":
 				return nil, fmt.Errorf("limits.go lists the guard %s twice", l.guard)
 			default:
@@ -291,7 +291,7 @@ func without(g guard, p proof) (verdict string, err error) {
 	case err == nil:
 		return "PASSES", nil
 	case bytes.Contains(out, []byte("[build failed]")), bytes.Contains(out, []byte("[setup failed]")):
-		return "", fmt.Errorf("it does not build:\n%s", out)
+		return "", fmt.Errorf("the code does not build without the guard:\n%s", out)
 	}
 	return "fails", nil
 }

@@ -120,13 +120,13 @@ func (p *peer) wait(kind string) (line, error) {
 		select {
 		case l, ok := <-p.lines:
 			if !ok {
-				return line{}, fmt.Errorf("%s ended before %q", p.name, kind)
+				return line{}, fmt.Errorf("%s exited before it printed %q", p.name, kind)
 			}
 			if l.Type == kind {
 				return l, nil
 			}
 		case <-timeout:
-			return line{}, fmt.Errorf("%s: no %q in 20 s", p.name, kind)
+			return line{}, fmt.Errorf("%s did not print %q within 20 s", p.name, kind)
 		}
 	}
 }

@@ -93,7 +93,7 @@ func soakLength() string {
 }
 
 func main() {
-	all := flag.Bool("long", false, "run what needs the machine for itself, in place of the quick tests")
+	all := flag.Bool("long", false, "run the tests that need the machine to themselves, instead of the quick ones")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -225,7 +225,7 @@ func (r *reader) take(ev event) error {
 	case ev.Action == "build-output":
 		fmt.Print(ev.Output)
 	case ev.Action == "build-fail":
-		return errors.New("it does not compile")
+		return errors.New("a package does not compile")
 	case ev.Action == "output":
 		r.printed[key] = append(r.printed[key], ev.Output)
 		if strings.Contains(ev.Package, "/soak") && ev.Test != "" { // its figures

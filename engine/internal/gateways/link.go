@@ -111,7 +111,7 @@ func (l *Link) unsupported() error { return Unsupported(l.gateway.Name()) }
 
 // Unsupported returns the error for an operation that a gateway's devices do not support.
 func Unsupported(gateway string) error {
-	return wire.Reword(fmt.Sprintf("a device with %s takes only files and text", gateway), wire.ErrUnavailable)
+	return wire.Reword(fmt.Sprintf("a device with %s accepts only files and text", gateway), wire.ErrUnavailable)
 }
 
 // Receive has the gateway feed the content of an accepted offer to in.

@@ -84,7 +84,7 @@ func assemble(key ed25519.PrivateKey, der []byte) (*Identity, error) {
 // encoding and not of small order.
 func ParseCert(der []byte) (*x509.Certificate, PeerID, error) {
 	if len(der) > maxCert { // guard: certificate-size
-		return nil, PeerID{}, fmt.Errorf("certificate has %d bytes, the limit is %d", len(der), maxCert)
+		return nil, PeerID{}, fmt.Errorf("certificate has %d bytes; the limit is %d", len(der), maxCert)
 	}
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -168,7 +168,7 @@ func readKey(path string) (ed25519.PrivateKey, error) {
 	}
 	key, ok := k.(ed25519.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("%w: %s contains a %T, want Ed25519", ErrCorrupt, path, k)
+		return nil, fmt.Errorf("%w: %s contains a %T instead of an Ed25519 key; restore it from a backup", ErrCorrupt, path, k)
 	}
 	return key, nil
 }

@@ -110,9 +110,9 @@ type cutError struct {
 
 func (e *cutError) Error() string {
 	if errors.Is(e.cause, context.DeadlineExceeded) {
-		return fmt.Sprintf("there was time to ask %d of %d addresses", e.asked, e.all)
+		return fmt.Sprintf("there was only time to probe %d of %d addresses", e.asked, e.all)
 	}
-	return fmt.Sprintf("%d of %d addresses were asked: %v", e.asked, e.all, e.cause)
+	return fmt.Sprintf("only %d of %d addresses were probed: %v", e.asked, e.all, e.cause)
 }
 
 func (e *cutError) Unwrap() error { return e.cause }

@@ -27,7 +27,7 @@ func (m *Manager) mayPairLocked(p Peer) error {
 	case now().Before(t.pause): // guard: pairing-mismatch
 		return wire.Reword(fmt.Sprintf("the codes did not match; try again in %v", t.pause.Sub(now()).Round(time.Minute)), wire.ErrMismatch)
 	case t.n >= maxPairingsADay && now().Sub(t.since) < 24*time.Hour: // guard: pairings-a-day
-		return fmt.Errorf("%w: %d pairings with this peer were tried today", wire.ErrBusy, maxPairingsADay)
+		return fmt.Errorf("%w: %d pairings with this peer were attempted within a day; try again later", wire.ErrBusy, maxPairingsADay)
 	}
 	return nil
 }

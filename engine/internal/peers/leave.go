@@ -60,7 +60,7 @@ func (ss *sessions) endMute(id PeerID, s *session) {
 	if p == nil || p.session != s || p.link == nil {
 		return
 	}
-	m.log.Info("the peer answers no message", "peer", id.Short())
+	m.log.Info("the peer does not answer messages", "peer", id.Short())
 	why := wire.Busy
 	if m.asks.WasMute(id) { // guard: mute-again
 		m.invitations.kicked[id] = true

@@ -54,12 +54,12 @@ func ValidateServiceType(s string) error {
 			letter = true
 		case c >= '0' && c <= '9', c == '-':
 		default:
-			return bad("only a-z, 0-9 and hyphens")
+			return bad("must contain only a-z, 0-9 and hyphens")
 		}
 	}
 	switch {
 	case !letter:
-		return bad("needs at least one letter")
+		return bad("must contain at least one letter")
 	case s[0] == '-' || s[len(s)-1] == '-':
 		return bad("must not begin or end with a hyphen")
 	case strings.Contains(s, "--"):

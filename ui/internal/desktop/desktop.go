@@ -61,7 +61,7 @@ func New(a fyne.App, texts func() Texts, clicked func()) *System {
 func (s *System) Open(path string) error {
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
 	if err := s.app.OpenURL(&u); err != nil {
-		return fmt.Errorf("found no program to open it (%w); the file is at %s", err, path)
+		return fmt.Errorf("no program was found to open the file or folder (%w); it is at %s", err, path)
 	}
 	return nil
 }

@@ -221,7 +221,7 @@ func (s *System) SetClipboardPicture(ctx context.Context, png []byte) error {
 }
 
 // errNoClipboardTool says what pictures in the clipboard need.
-var errNoClipboardTool = errors.New("pictures in the clipboard need the program xclip or, under Wayland, wl-paste and wl-copy (package wl-clipboard): install it and try again")
+var errNoClipboardTool = errors.New("pictures cannot be copied or pasted without xclip or, under Wayland, wl-copy and wl-paste (package wl-clipboard); install one of these and try again")
 
 // ClipboardPicture runs the desktop's clipboard tools, because Fyne's clipboard supports only text.
 func (s *System) ClipboardPicture(ctx context.Context) ([]byte, error) {

@@ -20,7 +20,7 @@ func bytesPerPixel(kind string, r *bufio.Reader) (float64, error) {
 	case "webp":
 		return 12, nil // lossless, with its transforms; lossy takes less
 	}
-	return 0, fmt.Errorf("pictures of the kind %s are not shown", kind)
+	return 0, fmt.Errorf("%s pictures are not shown", kind)
 }
 
 // jpegCost reads up to the frame header (ITU T.81, B.2.2). Each sample takes a byte. A progressive picture also holds
@@ -57,7 +57,7 @@ func jpegCost(r *bufio.Reader) (float64, error) {
 		}
 		if c < 0xC0 || c > 0xC2 {
 			if c == 0xD9 || c == 0xDA {
-				return 0, errors.New("a JPEG without a frame header")
+				return 0, errors.New("the JPEG has no frame header")
 			}
 			if _, err := r.Discard(n); err != nil {
 				return 0, err
@@ -128,7 +128,7 @@ func pngCost(r *bufio.Reader) (float64, error) {
 	depth, colour, interlaced := head[24], head[25], head[28] != 0
 	channels := map[byte]float64{0: 4, 2: 4, 3: 1, 4: 4, 6: 4}[colour] // grey becomes NRGBA with alpha or a transparent colour
 	if channels == 0 {
-		return 0, errors.New("a damaged PNG")
+		return 0, errors.New("the PNG is damaged")
 	}
 	cost := channels
 	if depth == 16 {

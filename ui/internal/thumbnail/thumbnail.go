@@ -93,7 +93,7 @@ func Make(ctx context.Context, path string, box fyne.Size) (made *Thumbnail, err
 		return nil, err
 	}
 	if head.Width < 1 || head.Height < 1 || head.Width > maxSide || head.Height > maxSide || head.Width*head.Height > maxPixels { // guard: picture-pixels
-		return nil, errors.New("more pixels than are shown")
+		return nil, errors.New("the picture has more pixels than are shown")
 	}
 	if _, err := f.Seek(0, 0); err != nil {
 		return nil, err
