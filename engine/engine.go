@@ -88,7 +88,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	if cfg.Visible < VisibleToAll || cfg.Visible > VisibleToNobody {
-		return nil, fmt.Errorf("%v: %w", cfg.Visible, ErrInvalid)
+		return nil, fmt.Errorf("Visible %v: %w: must be VisibleToAll, VisibleToKnown or VisibleToNobody", cfg.Visible, ErrInvalid)
 	}
 	if cfg.MaxPeers < 0 {
 		return nil, fmt.Errorf("MaxPeers %d: %w: must be 0 or more", cfg.MaxPeers, ErrInvalid)
@@ -137,7 +137,7 @@ func New(cfg Config) (*Engine, error) {
 	e.pairings = pairing.New(pairingHost{e}, profile, &e.tasks, cfg.Log)
 	e.transfers = transfers.New(transfers.Config{
 		Host: transferHost{e}, Asks: e.peers.Asks(), Profile: profile, Tasks: &e.tasks, Ended: e.ended, Log: cfg.Log,
-		Service: cfg.Service, Spool: spoolFolder(cfg), MaxLanes: cfg.MaxLanes, TCP: !cfg.NoTCP && cfg.PacketConn == nil,
+		Service: cfg.Service, Spool: ownPath(cfg, "spool"), Copies: ownPath(cfg, "copies"), MaxLanes: cfg.MaxLanes, TCP: !cfg.NoTCP && cfg.PacketConn == nil,
 		LanePorts: cfg.PacketConn == nil,
 	})
 	e.peers.Attach(peerTransfers{e.transfers}, peerPairings{e.pairings})
@@ -149,7 +149,7 @@ func New(cfg Config) (*Engine, error) {
 
 func checkPolicies(invite, accept Audience) error {
 	if invite < Nobody || invite > Everyone || accept < Nobody || accept > Everyone {
-		return fmt.Errorf("Invite %d, Accept %d: %w: Nobody to Everyone", invite, accept, ErrInvalid)
+		return fmt.Errorf("Invite %d, Accept %d: %w: must be Nobody to Everyone", invite, accept, ErrInvalid)
 	}
 	return nil
 }
@@ -161,8 +161,9 @@ func openProfile(dir string) (*identity.Profile, error) {
 	return identity.Open(context.Background(), dir) // Open has its own limit of one second
 }
 
-// spoolFolder returns the folder for content from readers. Engines that share a profile have one each.
-func spoolFolder(cfg Config) string {
+// ownPath returns the path of a file or folder of this engine's own below a folder of the profile, or "" without a
+// profile. Engines that share a profile have one each.
+func ownPath(cfg Config, folder string) string {
 	service := cfg.Service
 	for cfg.Share != nil {
 		cfg = cfg.Share.cfg
@@ -170,7 +171,7 @@ func spoolFolder(cfg Config) string {
 	if cfg.Profile == "" {
 		return ""
 	}
-	return filepath.Join(cfg.Profile, "spool", service)
+	return filepath.Join(cfg.Profile, folder, service)
 }
 
 func (e *Engine) startName() string {

@@ -25,6 +25,9 @@ type AcceptOptions struct {
 	// Choose, if set, decides that for each top-level name that is taken, instead of Existing. It runs on a goroutine
 	// of the engine and may wait for a person.
 	Choose func(name string) transfer.Existing `json:"-"`
+	// Reread compares existing files by content even if neither the original nor the copy here has changed since an
+	// earlier transfer brought it. Without it, the sizes, times and inodes of both are enough.
+	Reread bool
 	// KeepExec makes files that are executable on the sender's side executable here, for their owner.
 	KeepExec bool
 	// Links accepts symbolic links that stay inside their folder, if the sender sends them.
@@ -50,8 +53,8 @@ func (o *Offer) Accept(opts AcceptOptions) error {
 		seen = transfers.Transfer(*opts.Seen)
 	}
 	return o.offer.Accept(transfers.AcceptOptions{
-		Dir: opts.Dir, Existing: opts.Existing, Choose: opts.Choose, KeepExec: opts.KeepExec, Links: opts.Links,
-		Reserve: opts.Reserve, Policy: opts.Policy, Seen: &seen,
+		Dir: opts.Dir, Existing: opts.Existing, Choose: opts.Choose, Reread: opts.Reread,
+		KeepExec: opts.KeepExec, Links: opts.Links, Reserve: opts.Reserve, Policy: opts.Policy, Seen: &seen,
 	})
 }
 

@@ -136,6 +136,9 @@ func (r *receiver) checkUnchanged() error {
 		if info, err := r.stage.existingNear(&near, u.saved); err != nil || stampOf(info) != u.stamp {
 			return errOldChanged(u.saved)
 		}
+		if u.copy != (copyKey{}) {
+			r.keepCopy(u.copy)
+		}
 	}
 	return nil
 }
@@ -166,6 +169,9 @@ func (r *receiver) publish() error {
 			continue
 		}
 		r.result.Saved = append(r.result.Saved, final)
+		if !t.unchanged {
+			r.recordPublished(t.entry, final)
+		}
 		if err := r.renameTop(t, final); err != nil && r.ctx.Err() != nil {
 			continue // the sender no longer receives it
 		}
@@ -255,6 +261,7 @@ func (r *receiver) merge(topName string, policy Existing, folders map[string]boo
 		}
 		if err == nil {
 			moved[p.saved] = whole
+			r.recordPublished(p.entry, final)
 			if err := r.renamePart(p, final); err != nil && r.ctx.Err() != nil {
 				continue
 			}
@@ -328,7 +335,7 @@ func (r *receiver) again() error {
 		r.count(h.entry())
 		topName, _, below := strings.Cut(h.saved, "/")
 		if !below {
-			r.tops = append(r.tops, topEntry{path: h.path, saved: h.saved, kind: h.kind})
+			r.tops = append(r.tops, topEntry{entry: h.entry(), saved: h.saved})
 			if past.published[h.saved] == "" {
 				if err := r.chooseFor(h.saved, h.kind); err != nil {
 					return err
@@ -341,7 +348,7 @@ func (r *receiver) again() error {
 	}
 	for saved, h := range past.same {
 		if past.entries[h.path] == nil || !past.entries[h.path].whole {
-			r.tops = append(r.tops, topEntry{path: h.path, saved: saved, kind: h.kind, unchanged: true})
+			r.tops = append(r.tops, topEntry{entry: h.entry(), saved: saved, unchanged: true})
 			r.count(h.entry())
 		}
 	}

@@ -156,7 +156,7 @@ func (in *Intake) begin(p Part) (*intakePart, *os.File, error) {
 	case part != nil && (part.busy || part.whole): // guard: part-twice
 		return nil, nil, ErrPartBusy
 	case part != nil && part.size != p.Size:
-		return nil, nil, fmt.Errorf("%w: %q has another size than before", ErrChanged, p.Path)
+		return nil, nil, fmt.Errorf("%w: %q has a different size than before", ErrChanged, p.Path)
 	case part == nil:
 		var err error
 		if part, err = in.admitLocked(p); err != nil {
@@ -391,7 +391,7 @@ func (in *Intake) publish(p Part, part *intakePart, f *os.File) (string, error) 
 		return "", errors.Join(err, f.Close())
 	}
 	lost, err := in.stage.seal(f, part.saved, entry{path: p.Path, size: part.pos, modTime: modTime}, false)
-	if err != nil {
+	if err := errors.Join(err, f.Close()); err != nil {
 		return "", err
 	}
 	wanted, err := in.placeLocked(part.saved)

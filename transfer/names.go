@@ -24,7 +24,7 @@ func splitPath(raw string) ([]string, error) {
 	case raw == "":
 		return bad("is empty")
 	case len(raw) > MaxPath: // guard: path-length
-		return nil, fmt.Errorf("%w: path of %d bytes", ErrBadName, len(raw))
+		return nil, fmt.Errorf("%w: a path of %d bytes is too long", ErrBadName, len(raw))
 	case strings.Contains(raw, "\x00"): // guard: path-nul
 		return bad("contains a NUL")
 	}

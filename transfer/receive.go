@@ -38,6 +38,11 @@ type ReceiveOptions struct {
 	// is ignored.
 	Existing Existing
 	Choose   func(name string) Existing
+	// Copies records which files here are copies of the sender's, and Sender names that sender. A file that is recorded
+	// is not read again to compare it, unless Reread is set. Without Copies, files are always compared by content.
+	Copies *Copies
+	Sender string
+	Reread bool
 	// KeepExec lets files that are executable at the sender be executable by their owner here.
 	KeepExec bool
 	// Links accepts symbolic links that stay inside their folder; without it the sender leaves them out.
@@ -185,6 +190,8 @@ type receiver struct {
 	differMu    sync.Mutex
 	differ      []string // our paths of files that differ from the sender's, not in the journal yet
 	same        []unchanged
+	copies      []copyKey // opts.Copies, sorted; nil until they are needed
+	newCopies   []copyKey // recorded by this call
 	reporting   func()
 
 	bytes, files atomic.Int64 // verified
@@ -210,8 +217,9 @@ type incoming struct {
 	theirs   []pieceDigest // the sender's digests
 	old      *os.File      // the existing file of that name
 	oldStamp uint64
-	same     bool  // the whole file is identical
-	proven   int64 // number of the piece of the old file that was last digested again, plus one
+	copy     copyKey // to record if it is identical; zero if it is recorded or must not be
+	same     bool    // the whole file is identical
+	proven   int64   // number of the piece of the old file that was last digested again, plus one
 
 	f      *os.File
 	pos    int64
@@ -223,13 +231,13 @@ type incoming struct {
 type unchanged struct {
 	saved string
 	stamp uint64
+	copy  copyKey // see incoming
 }
 
 // topEntry is an entry to publish at the top level.
 type topEntry struct {
-	path      string // the sender's path
+	entry
 	saved     string
-	kind      kind
 	unchanged bool // it already exists
 	gone      bool // it was dropped
 }
@@ -292,6 +300,7 @@ func (r *receiver) run() error {
 	if err := r.finish(); err != nil {
 		return err
 	}
-	r.reporting() // no progress after the receipt
+	_ = r.opts.Copies.add(r.newCopies) // without these records, the next transfer compares the files
+	r.reporting()                      // no progress after the receipt
 	return r.receipt()
 }

@@ -93,6 +93,7 @@ func (r *receiver) compareOne(near *nearFolder, in *incoming) want {
 	if err != nil {
 		return want{}
 	}
+	steady := isSteady(info) // before it is read
 	w := want{piece: in.piece, equal: make([]byte, (len(in.theirs)+7)/8)}
 	all := info.Size() == in.size
 	for i, theirs := range in.theirs {
@@ -113,6 +114,9 @@ func (r *receiver) compareOne(near *nearFolder, in *incoming) want {
 	}
 	in.old, in.oldStamp, in.same = f, stampOf(info), all
 	if all {
+		if steady && r.mayRecord(in.entry) {
+			in.copy = keyOf(r.opts.Sender, in.entry, in.oldStamp)
+		}
 		return want{identical: true}
 	}
 	r.differMu.Lock()
@@ -195,7 +199,7 @@ func (r *receiver) isSame(body []byte) error {
 		r.stage.journal.put(jourSame, encodeHeld(in.entry, in.saved))
 	}
 	r.bytes.Add(in.size)
-	r.same = append(r.same, unchanged{in.saved, in.oldStamp})
+	r.same = append(r.same, unchanged{in.saved, in.oldStamp, in.copy})
 	if in.top >= 0 {
 		r.tops[in.top].unchanged = true
 	}

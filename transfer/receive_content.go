@@ -319,7 +319,12 @@ func (r *receiver) seal(in *incoming) error {
 		}
 	}
 	lost, err := r.stage.seal(f, in.saved, in.entry, r.opts.KeepExec)
-	if err != nil {
+	if in.top < 0 && in.part < 0 && r.mayRecord(in.entry) { // the others are recorded under their final names
+		if info, statErr := f.Stat(); statErr == nil {
+			r.record(in.entry, info)
+		}
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	for _, why := range lost {

@@ -48,7 +48,7 @@ func (r *receiver) announced(body []byte) error {
 	topName, _, below := strings.Cut(saved, "/")
 	if !below && (!e.folder() || lacking == nil) {
 		top = len(r.tops)
-		r.tops = append(r.tops, topEntry{path: e.path, saved: saved, kind: e.kind})
+		r.tops = append(r.tops, topEntry{entry: e, saved: saved})
 		if err := r.chooseFor(saved, e.kind); err != nil {
 			return err
 		}
@@ -214,6 +214,9 @@ func (r *receiver) requestFile(in *incoming) error {
 			in.held = nil
 		case h.whole:
 			delete(r.pending, in.index)
+			if info, err := r.stage.looks(in.saved); err == nil && in.top < 0 && in.part < 0 && r.mayRecord(in.entry) {
+				r.record(in.entry, info)
+			}
 			r.result.Files++
 			r.result.Bytes += in.size
 			r.count(in.entry)
@@ -233,6 +236,10 @@ func (r *receiver) requestFile(in *incoming) error {
 		}
 		if ok {
 			if info, err := r.stage.existingNear(&r.stage.inboxNear, in.saved); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
+				if r.has(in.entry, info) {
+					in.oldStamp, in.same = stampOf(info), true
+					return r.want(in.index, want{identical: true})
+				}
 				return r.compare(in)
 			}
 		}

@@ -65,6 +65,7 @@ const (
 type entry struct {
 	kind    kind
 	exec    bool
+	steady  bool // no later version of the file can have the same stamp
 	size    int64
 	modTime time.Time
 	stamp   uint64 // identifies the state of the source: it differs if the file has changed
@@ -85,7 +86,11 @@ func (e entry) totals() Totals {
 	return Totals{Files: 1, Bytes: e.size}
 }
 
-const flagExec = 1
+// The flags of an entry.
+const (
+	flagExec   = 1
+	flagSteady = 2
+)
 
 func putRecord(dst []byte, kind byte, body ...[]byte) []byte {
 	n := 0
@@ -106,6 +111,9 @@ func (e entry) encode(before string) []byte {
 	if e.exec {
 		flags |= flagExec
 	}
+	if e.steady {
+		flags |= flagSteady
+	}
 	b := append(make([]byte, 0, 64), byte(e.kind), flags)
 	b = binary.AppendUvarint(b, uint64(e.size))
 	b = binary.AppendVarint(b, e.modTime.Unix())
@@ -123,10 +131,10 @@ func (e entry) encode(before string) []byte {
 
 func decodeEntry(b []byte, before string) (entry, error) {
 	var e entry
-	if len(b) < 2 || kind(b[0]) > kindLink || b[1]&^flagExec != 0 {
+	if len(b) < 2 || kind(b[0]) > kindLink || b[1]&^(flagExec|flagSteady) != 0 {
 		return e, badRecord(recEntry)
 	}
-	e.kind, e.exec = kind(b[0]), b[1]&flagExec != 0
+	e.kind, e.exec, e.steady = kind(b[0]), b[1]&flagExec != 0, b[1]&flagSteady != 0
 	d := decoder{b: b[2:]}
 	e.size = d.count()
 	seconds, nanos := d.varint(), d.count()

@@ -217,6 +217,7 @@ func (it *item) describe(info fs.FileInfo) {
 		it.size = info.Size()
 		it.onDisk = onDisk(info)
 		it.exec = info.Mode()&0o100 != 0
+		it.steady = isSteady(info)
 	}
 }
 

@@ -95,26 +95,23 @@ func (s *stage) discard(name string) error {
 	return dir.RemoveAll(base)
 }
 
-// seal gives a complete file its time and mode, marks it as received, and closes it. It is not durable yet. lost are
-// the attributes that the disk does not keep: the content is worth having without them.
+// seal gives a complete file its time and mode, and marks it as received. It is not durable yet. The caller closes it.
+// lost are the attributes that the disk does not keep: the content is worth having without them.
 func (s *stage) seal(f *os.File, name string, e entry, keepExec bool) (lost []error, err error) {
-	err = func() error {
-		if keepExec && e.exec && runtime.GOOS != "windows" {
-			if s.try("chmod", name, func() error { return setExec(f, true) }) != nil {
-				lost = append(lost, ErrExec)
-			}
+	if keepExec && e.exec && runtime.GOOS != "windows" {
+		if s.try("chmod", name, func() error { return setExec(f, true) }) != nil {
+			lost = append(lost, ErrExec)
 		}
-		mark(f, filepath.Join(s.dir, filepath.FromSlash(s.name), dataDir, filepath.FromSlash(name)))
-		dir, base, err := s.parent(name)
-		if err != nil {
-			return err
-		}
-		if !s.setTime(dir, base, e.modTime) {
-			lost = append(lost, ErrTimes)
-		}
-		return nil
-	}()
-	return lost, errors.Join(err, f.Close())
+	}
+	mark(f, filepath.Join(s.dir, filepath.FromSlash(s.name), dataDir, filepath.FromSlash(name)))
+	dir, base, err := s.parent(name)
+	if err != nil {
+		return lost, err
+	}
+	if !s.setTime(dir, base, e.modTime) {
+		lost = append(lost, ErrTimes)
+	}
+	return lost, nil
 }
 
 // setExec makes a file executable for its owner, or for no one. Who may read it stays as the umask of this process says.

@@ -3,6 +3,7 @@ package transfer
 import (
 	"io/fs"
 	"syscall"
+	"time"
 )
 
 // stampOf distinguishes one state of a file from another, even after a change that restored the modification time.
@@ -12,6 +13,15 @@ func stampOf(info fs.FileInfo) uint64 {
 		return stamp(info)
 	}
 	return stamp(info, uint64(st.Dev), st.Ino, uint64(st.Ctim.Sec), uint64(st.Ctim.Nsec))
+}
+
+// changed returns when a file was last changed. Programs cannot set this time.
+func changed(info fs.FileInfo) (at time.Time, known bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return time.Time{}, false
+	}
+	return time.Unix(int64(st.Ctim.Sec), int64(st.Ctim.Nsec)), true
 }
 
 // isSparse reports whether a file takes less space than its length.

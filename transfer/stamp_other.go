@@ -2,9 +2,15 @@
 
 package transfer
 
-import "io/fs"
+import (
+	"io/fs"
+	"time"
+)
 
 func stampOf(info fs.FileInfo) uint64 { return stamp(info) }
+
+// changed is unknown: a program can set every time that is at hand.
+func changed(fs.FileInfo) (at time.Time, known bool) { return time.Time{}, false }
 
 func isSparse(fs.FileInfo) bool { return false }
 

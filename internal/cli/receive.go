@@ -66,6 +66,7 @@ profile.`,
 	c.Flags().StringVar(&accept, "accept", "ask", "which offers to accept: ask (decide about each one), verified (those from verified peers) or all")
 	c.Flags().BoolVar(&once, "once", false, "exit after one accepted transfer has finished")
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
+	c.Flags().BoolVar(&opts.Reread, "reread", false, "compare existing files by content, even if they have not changed since they arrived")
 	c.Flags().BoolVar(&opts.KeepExec, "keep-executable", false, "keep the executable permission of received files")
 	c.Flags().BoolVar(&opts.Links, "links", false, "accept symbolic links that stay inside their folder, if the sender sends them")
 	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, reserveUsage)
@@ -206,7 +207,7 @@ func (r *receiver) run(ctx context.Context) error {
 				continue
 			}
 			if line.long {
-				r.out.note("line %d is %s, which is not an answer", line.number, size(line.size))
+				r.out.note("line %d is %s long, which is too long for an answer", line.number, size(line.size))
 			}
 			switch strings.ToLower(strings.TrimSpace(line.text)) {
 			case "y", "yes":
@@ -294,7 +295,7 @@ func (r *receiver) offer(o *engine.Offer) {
 	switch {
 	case r.leave != nil && r.leave(), r.silent && r.host != nil:
 	case r.silent:
-		r.noteAbout(t.Peer, "declined %s from %s: no one can be asked", what(t), describe(peer))
+		r.noteAbout(t.Peer, "declined %s from %s: no answer can be read", what(t), describe(peer))
 		err = o.Decline()
 	case r.accept == "all", r.accept == "verified" && peer.Trust == engine.TrustVerified:
 		r.noteAbout(t.Peer, "receiving %s from %s%s", what(t), describe(peer), noteOf(t))

@@ -38,6 +38,7 @@ type (
 		Offer      int64  `json:"offer"`
 		Dir        string `json:"dir"`
 		Existing   string `json:"existing"` // keep (the default), skip or replace
+		Reread     bool   `json:"reread"`
 		Executable bool   `json:"keep_executable"`
 		Links      bool   `json:"links"`
 		Reserve    int64  `json:"reserve"`
@@ -54,7 +55,7 @@ func offer(e *engine.Engine, ctx context.Context, p offerParams) (transferEvent,
 	case p.Data != nil:
 		opts.Content = bytes.NewReader(*p.Data)
 	case len(p.Paths) == 0:
-		return transferEvent{}, badParams("paths: at least one must be given, or data")
+		return transferEvent{}, badParams("paths: at least one must be given, unless data is given")
 	}
 	t, err := e.OfferWith(ctx, p.Peer, opts, p.Paths...)
 	if err != nil {
@@ -88,7 +89,7 @@ func acceptOffer(s *session, _ context.Context, p acceptParams) (none, error) {
 	}
 	return none{}, answerOnce(s, &s.offers, p.Offer, func(o *engine.Offer) error {
 		return o.Accept(engine.AcceptOptions{
-			Dir: p.Dir, Existing: policy, KeepExec: p.Executable, Links: p.Links, Reserve: p.Reserve, Policy: p.Policy,
+			Dir: p.Dir, Existing: policy, Reread: p.Reread, KeepExec: p.Executable, Links: p.Links, Reserve: p.Reserve, Policy: p.Policy,
 		})
 	})
 }

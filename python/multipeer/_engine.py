@@ -209,7 +209,7 @@ class Engine:
                 except asyncio.TimeoutError:
                     raise MultipeerError(f"{who} was not connected within {timeout:g} s{why}", "timeout") from None
                 if event is None:
-                    raise MultipeerError("the engine has ended", "closed")
+                    raise MultipeerError(f"the engine stopped before {who} was connected", "closed")
 
     async def _find_connected(self, who: str) -> Tuple[Optional[Peer], str]:
         """Return the peer with a name or an ID if it is connected, otherwise the reason as the end of a sentence."""
@@ -463,7 +463,7 @@ class Engine:
         """Fail every pending call, and stop the program if it still runs: nothing reads its output."""
         for future in self._answers.values():
             if not future.done():
-                future.set_exception(MultipeerError("the engine has ended", "closed"))
+                future.set_exception(MultipeerError("the engine stopped before it answered the call", "closed"))
         for queues in self._readers.values():
             for q in queues:
                 q.put_nowait(None)
@@ -733,7 +733,7 @@ class Stream:
             parts.append(part)
             size += len(part)
             if size > limit:
-                raise MultipeerError(f"more than {limit} bytes", "too_large")
+                raise MultipeerError(f"the stream has more than {limit} bytes", "too_large")
 
     async def write(self, data: bytes) -> None:
         """Write all of the bytes."""
@@ -781,7 +781,7 @@ class Offer:
         ``existing``: "keep" keeps both files under different names, "skip" skips a file that already exists (for a
         program that may get the same file twice), and "replace" replaces it. ``person=True`` means that a person
         decided, which makes the peer known. Otherwise the program decided, and trust does not change. Other keyword
-        arguments are settings of ``accept_offer`` in docs/json-rpc.md: keep_executable, links and reserve.
+        arguments are settings of ``accept_offer`` in docs/json-rpc.md: reread, keep_executable, links and reserve.
         """
         self.answered = True  # before the call: the offer closes with it
         try:

@@ -211,6 +211,7 @@ var limits = []section{
 		{"a piece of such a file", "may count as equal only if it is a whole piece, or ends where the local file ends", "whole-pieces", proof{"./transfer", "TestCompare_RevealsNoPart", ""}},
 		{"progress records of a receiver", "1,000 a second", "progress-rate", proof{"./transfer", "TestSend_FloodOfProgressEndsIt", ""}},
 		{"a file that was found to differ", "is not compared again in later attempts", "compared-once", proof{"./transfer", "TestCompare_RevealsNoPart", ""}},
+		{"records of received files, so that they need not be read again", "524,288 of one transfer, 16 MiB in all", "copies-kept", proof{"./transfer", "TestCopies_AreBounded", ""}},
 		{"what a receiver requests", "parts of announced files that have not been sent yet, once", "wants", proof{"./transfer", "TestSend_WantOfAnUnannouncedFileIsRefused", ""}},
 		{"", "nothing else from a file before its requested digests", "digests-first", proof{"./transfer", "TestCompare_HostileReceiverDoesNotHang", ""}},
 		{"", "a file is refused once, after it was announced", "refused-once", proof{"./transfer", "TestRefused_UnannouncedOrRepeatedFile", ""}},

@@ -24,7 +24,7 @@ func (m *Manager) NewSource(ctx context.Context, paths []string, opts OfferOptio
 	src, err := m.spool.newSource(ctx, paths, opts)
 	if err != nil {
 		m.Release(src)
-		return Source{}, fmt.Errorf("offer: %w", err)
+		return Source{}, fmt.Errorf("preparing the offer: %w", err)
 	}
 	return src, nil
 }
@@ -86,7 +86,7 @@ func (o OfferOptions) listing() transfer.ListOptions {
 func (m *Manager) Offer(id ID, to identity.PeerID, name string, src Source, opts OfferOptions, shared *transfer.Shared) (Transfer, error) {
 	listing, err := transfer.NewListing(src.paths, opts.listing())
 	if err != nil {
-		return Transfer{}, fmt.Errorf("offer: %w", err)
+		return Transfer{}, fmt.Errorf("preparing the offer: %w", err)
 	}
 	t, record := m.newOutgoing(id, to, name, src, listing, opts, shared)
 	if record != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // errPanic is the error of a transfer that failed because of a bug in this program.
-var errPanic = errors.New("an internal error of this program; please report it")
+var errPanic = errors.New("an internal error in this program; please report it")
 
 // guarded calls run. A panic in it fails this transfer alone: what the other side sends must not end the program.
 func (m *Manager) guarded(run func() (transfer.Result, error)) (result transfer.Result, err error) {

@@ -15,6 +15,7 @@ import (
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/tasks"
 	"multipeer/engine/internal/wire"
+	"multipeer/transfer"
 )
 
 const (
@@ -34,6 +35,7 @@ type Config struct {
 
 	Service   string // the stored transfers of other services are left alone
 	Spool     string // the folder for content that comes from readers; empty means a temporary one
+	Copies    string // the file that records which received files are copies; empty means none
 	MaxLanes  int
 	TCP       bool // lanes may use TCP
 	LanePorts bool // lanes have their own ports; otherwise they use the port of the session
@@ -48,6 +50,7 @@ type Manager struct {
 	ended     <-chan struct{}
 	log       *slog.Logger
 	service   string
+	copies    *transfer.Copies // nil without a profile
 	maxLanes  int
 	tcp       bool
 	lanePorts bool
@@ -73,6 +76,9 @@ func New(c Config) *Manager {
 		before: map[ID]time.Time{}, transfers: map[ID]*item{}, discarding: map[ID]chan struct{}{}, probing: map[identity.PeerID]bool{},
 	}
 	m.spool.folder, m.spool.log = c.Spool, c.Log
+	if c.Copies != "" {
+		m.copies = transfer.NewCopies(c.Copies)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.restoreLocked()

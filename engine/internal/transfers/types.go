@@ -106,6 +106,7 @@ type AcceptOptions struct {
 	Dir      string
 	Existing transfer.Existing
 	Choose   func(name string) transfer.Existing `json:"-"`
+	Reread   bool
 	KeepExec bool
 	Links    bool
 	Reserve  int64

@@ -475,7 +475,7 @@ func TestSynopsis(t *testing.T) {
 
 	// An interrupted transfer stays in the outbox, and waits for its receiver.
 	do(1, "anna", 3, "send", "--to", "ben", "--wait", "1s", file)
-	c := at(2, "ben", "receive", "--into", "asked", "--accept", "verified", "--once", "--existing", "keep", "--keep-executable", "--links", "--reserve", "-1")
+	c := at(2, "ben", "receive", "--into", "asked", "--accept", "verified", "--once", "--existing", "keep", "--reread", "--keep-executable", "--links", "--reserve", "-1")
 	var said strings.Builder
 	c.Stdout, c.Stderr = &said, &said
 	if err := c.Start(); err != nil {
