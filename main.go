@@ -32,7 +32,7 @@ func main() {
 	log.SetOutput(io.Discard) // libp2p/zeroconf logs here; the failures that matter come back as errors
 
 	if there, err := singleinstance.Hand(cmd.Profile, cmd.Launch); there {
-		exit(err) // the window that is already open has received it
+		exit(err) // the window that is already open has received the arguments
 	}
 	if err := ui.FindDisplay(); err != nil {
 		exit(err)

@@ -10,7 +10,7 @@ import (
 	"multipeer/engine"
 )
 
-// measureBusy sends a file over a 1 Gbit/s line that it saturates, and messages at the same time.
+// measureBusy sends a file that saturates a 1 Gbit/s line, and messages at the same time.
 func measureBusy(ctx context.Context, dir string, w *report) error {
 	at, err := layGigabit(ctx)
 	if errors.Is(err, errNoNamespaces) {

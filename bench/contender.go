@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// contender is one way to move a job. Its receiver is started first and prints READY, or is given a moment; the time
+// contender is one way to move a job. Its receiver starts first: it prints READY, or gets a moment to start. The time
 // is measured from the start of the sender to the end of the last process.
 type contender struct {
 	name, kind string // kind: ours, ceiling, rival
 	send, recv func(at *line, j job, out string) []string
-	// stays marks a receiver that does not end by itself; it is stopped.
+	// stays marks a receiver that does not exit by itself; it is stopped.
 	stays bool
-	// profiles is a folder for what the processes keep during one run; it is emptied before.
+	// profiles is a folder for what the processes store during one run; it is emptied before each run.
 	profiles bool
 	// silent marks a receiver that writes no files.
 	silent bool
@@ -35,9 +35,10 @@ var (
 	cliProgram string // the terminal program
 )
 
-// program returns a contender that is the terminal program, as people run it: the receiver by its address or its name.
+// program returns the terminal program as a contender, run as people run it: the sender names the receiver by its
+// address or by its name.
 func program(name string, byName bool) contender {
-	// common returns the flags of one side. Other peers on this machine have another service type.
+	// common returns the flags of one side. The service type keeps other peers on this machine away.
 	common := func(at *line, out, side string) []string {
 		flags := []string{cliProgram, "--profile", filepath.Join(filepath.Dir(out), "profiles", side), "--service", fmt.Sprintf("bench%d", os.Getpid()%100000)}
 		if at.name == "loopback" {
@@ -92,7 +93,7 @@ func contenders(at *line, j job) []contender {
 	if j.again {
 		return append(all, rivals(at, j)...)
 	}
-	if !at.isWiFi() { // its packets do not carry multicast
+	if !at.isWiFi() { // this link does not carry multicast
 		all = append(all, program("Multipeer, by name", true))
 	}
 	all = append(all, ours("Multipeer, the engine alone"))
@@ -102,7 +103,7 @@ func contenders(at *line, j job) []contender {
 	if at.name == "loopback" {
 		all = append(all, contender{name: "cp -r", kind: "ceiling", send: func(_ *line, j job, out string) []string { return []string{"cp", "-r", j.path, out} }})
 	}
-	if at.isWiFi() { // the others would take minutes each
+	if at.isWiFi() { // the remaining contenders would take minutes each
 		all = append(all, stream("TLS 1.3 over TCP, a stream of files", "tls"), stream("bare quic-go, 1 conn", "quic", "1"), stream("bare quic-go, 8 conns", "quic", "8"))
 		return append(all, wires(at)...)
 	}
@@ -188,7 +189,8 @@ func (c contender) run(ctx context.Context, at *line, j job, out string) (result
 	return r, nil
 }
 
-// startReceiver starts the receiver and waits until it is ready: those of this program report that; others get a moment.
+// startReceiver starts the receiver and waits until it is ready: this program's receivers report that; others get a
+// moment.
 func startReceiver(c *exec.Cmd, args []string) error {
 	c.Stderr = os.Stderr
 	own := false

@@ -52,5 +52,6 @@ func (d *member) Forget(engine.PeerID) {}
 // Recheck implements discovery.Discovery.
 func (d *member) Recheck(engine.PeerID) {}
 
-// Link implements discovery.Discovery. It returns no link, since no peer here needs peer exchange to find the others.
+// Link implements discovery.Discovery. It returns no link: no peer in this process needs peer exchange to find the
+// others.
 func (d *member) Link(netip.Addr) string { return "" }

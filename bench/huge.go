@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// measureHuge sends jobs that are too large to be counted or read first: the first byte must not wait for that, and
-// memory must not grow with the size.
+// measureHuge sends jobs that are too large to be counted or read in advance: the first byte must not wait for that,
+// and memory must not grow with the size.
 func measureHuge(ctx context.Context, dir string, w *report) error {
 	sparse, tree := filepath.Join(dir, "sparse"), filepath.Join(dir, "tree")
 	f, err := os.Create(sparse)

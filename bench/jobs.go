@@ -55,7 +55,7 @@ func makeJobs(dir string, s settings) ([]job, error) {
 	return jobs, nil
 }
 
-// lighter returns a smaller job of the same kind, for a line on which the whole one would take minutes.
+// lighter returns a smaller job of the same kind, for a line on which j would take minutes.
 func (j job) lighter(dir string, at *line, s settings) job {
 	if !at.isWiFi() {
 		return j

@@ -21,7 +21,7 @@ type trip func() error
 
 const turn = 20
 
-// measureLatency connects two engines in this process and prints their round trips.
+// measureLatency connects two engines in this process and prints their round-trip times.
 func measureLatency(dir string, runs int, w *report) error {
 	large := filepath.Join(dir, "for-latency")
 	if err := writeRandom(large, 512<<20); err != nil {
@@ -36,8 +36,8 @@ func measureLatency(dir string, runs int, w *report) error {
 	return p.latency(large, min(runs, 3))
 }
 
-// latency prints round trips, idle and during a transfer, together with those of the bare network and of bare QUIC.
-// The methods take turns in each run, so that a machine that slows down slows all of them.
+// latency prints round-trip times, idle and during a transfer, together with those of the bare network and of bare
+// QUIC. The methods take turns in each run, so that a machine that slows down slows all of them.
 func (p *pair) latency(large string, runs int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -46,7 +46,7 @@ func (p *pair) latency(large string, runs int) error {
 		return err
 	}
 	defer closeAll()
-	// The turns are short: this machine's speed changes from moment to moment.
+	// Turns are short, because this machine's speed changes from moment to moment.
 	measure := func(turns int, stop <-chan error) ([][]time.Duration, error) {
 		out := make([][]time.Duration, len(ways))
 		for range turns {
@@ -167,7 +167,7 @@ func (p *pair) messages(ctx context.Context) (trip, func()) {
 	}, func() { cancel(); <-done }
 }
 
-const payload = 16 // bytes of a ping of the bare ways
+const payload = 16 // bytes of a ping without the engine
 
 func bareUDP() (trip, func(), error) {
 	server, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})

@@ -20,10 +20,10 @@ type line struct {
 
 var errNoNamespaces = errors.New("network namespaces need Linux, root, iproute2 and nsenter")
 
-// isWiFi reports whether the line is one of those that lose packets or deliver them late.
+// isWiFi reports whether the line loses packets or delivers them late.
 func (l *line) isWiFi() bool { return strings.HasPrefix(l.name, "wifi") }
 
-// command prepares a program at the receiver's end or the sender's.
+// command prepares a program that runs at the receiver's end or the sender's.
 func (l *line) command(ctx context.Context, receiver bool, args []string) *exec.Cmd {
 	ns := l.a
 	if receiver {
@@ -102,9 +102,9 @@ func layGigabit(ctx context.Context) (*line, error) {
 		return nil, err
 	}
 	l.name = "gigabit"
-	// The bucket holds a whole 64 KiB packet of segmentation offload, including headers. With a smaller one the
-	// kernel splits each of them in software, as no network card does: that costs three times the CPU time, and its
-	// bursts delay every other packet by 12 ms.
+	// The bucket holds a whole 64 KiB packet of segmentation offload, including headers. With a smaller bucket, the
+	// kernel splits these packets in software, which no network card needs: that costs three times the CPU time, and
+	// its bursts delay every other packet by 12 ms.
 	for _, ns := range []string{l.a, l.b} {
 		if err := sh("nsenter --net=/run/netns/%s tc qdisc add dev eth0 root tbf rate 1gbit burst 128kb limit 524288", ns); err != nil {
 			l.remove()

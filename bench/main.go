@@ -3,8 +3,8 @@
 // between network namespaces that it creates: over a virtual link without limits, over one of 1 Gbit/s, and over one
 // that loses packets as Wi-Fi does. Compare ratios; absolute figures depend on the machine and the moment.
 //
-// Each contender is a sender and a receiver, two processes that start with the measurement and have exited when it
-// ends. They take turns, so that a machine that slows down slows all of them; medians are printed.
+// Each contender is a sender and a receiver, two processes that start with the measurement and exit before it ends.
+// They take turns, so that a machine that slows down slows all of them; medians are printed.
 package main
 
 import (

@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// memory watches the peak memory of processes and their children. The system's own figure (getrusage) begins with the
-// memory of the process that started them, so it is too large for small programs. Only Linux has /proc.
+// memory watches the peak memory of processes and their children. The system's own figure (getrusage) starts from the
+// memory of the parent process, so it is too large for small programs. Only Linux has /proc.
 type memory struct {
 	peaks   map[int]int64 // by process
-	parents map[int]int   // the watched process that it belongs to
+	parents map[int]int   // the watched process that each belongs to
 	ended   chan struct{}
 	end     sync.Once
 	done    sync.WaitGroup
 }
 
-// sampling is the interval between two looks at a process; its peak is recorded by the kernel, so that only what comes
-// after the last look is missed.
+// sampling is the interval between two looks at a process. The kernel records the peak, so only growth after the last
+// look is missed.
 const sampling = 5 * time.Millisecond
 
 func watchMemory(commands ...*exec.Cmd) *memory {
@@ -47,7 +47,7 @@ func watchMemory(commands ...*exec.Cmd) *memory {
 	return m
 }
 
-// look records the peak of a process and of those that it has started.
+// look records the peak of a process and its descendants.
 func (m *memory) look(pid, of int) {
 	if peak := peakOf(pid); peak > 0 {
 		m.peaks[pid] = max(m.peaks[pid], peak)

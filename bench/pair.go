@@ -71,7 +71,7 @@ func (p *pair) close() {
 	<-p.ended
 }
 
-// send moves a path from a to b and removes it there.
+// send sends a path from a to b, and deletes the received copy.
 func (p *pair) send(path string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()

@@ -69,7 +69,7 @@ func (t table) cells(r row) []string {
 
 var heads = []string{"", "s", "MB/s", "files/s", "time, Multipeer = 1", "CPU s per GB, sender + receiver", "peak MiB, sender + receiver", ""}
 
-// wireRate returns what iperf3 has received, in MB/s.
+// wireRate returns the rate at which iperf3 received, in MB/s.
 func wireRate(note string) string {
 	for _, l := range strings.Split(note, "\n") {
 		if f := strings.Fields(l); strings.Contains(l, "receiver") {

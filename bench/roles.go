@@ -83,7 +83,7 @@ func sendTree(w io.Writer, path string) error {
 	})
 }
 
-// receiveTree writes what sendTree sends.
+// receiveTree writes what it receives from sendTree to a folder.
 func receiveTree(r io.Reader, out string) error {
 	buf := make([]byte, buffer)
 	made := ""

@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// spent returns the CPU time that a process has used; here it is not measured.
+// spent returns the CPU time that a process has used. It is not measured on this system.
 func spent(*exec.Cmd) time.Duration { return 0 }

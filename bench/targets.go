@@ -41,7 +41,7 @@ func (w *report) targets() (out []target) {
 			if r.took == 0 || ours.took == 0 {
 				continue
 			}
-			speed := r.took.Seconds() / ours.took.Seconds() // of Multipeer, the other's is 1
+			speed := r.took.Seconds() / ours.took.Seconds() // Multipeer's speed, if the other's is 1
 			cpu := (ours.sendCPU + ours.rcvCPU).Seconds() / (r.sendCPU + r.rcvCPU).Seconds()
 			add := func(what string, measured, limit float64, least bool) {
 				out = append(out, target{fmt.Sprintf("%s, %s: %s", t.line, t.job.title, what), measured, limit, least})

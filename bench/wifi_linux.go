@@ -7,7 +7,7 @@ import (
 	"multipeer/internal/testing/linkemu"
 )
 
-// layWiFi returns a function that creates a line that loses packets at random, which loss-based congestion control
+// layWiFi returns a function that creates a line. The line drops packets at random, which loss-based congestion control
 // mistakes for congestion, or delivers some of them late.
 func layWiFi(name string, loss, late float64) func(context.Context) (*line, error) {
 	return func(ctx context.Context) (*line, error) { return wifi(ctx, name, loss, late) }

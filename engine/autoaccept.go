@@ -7,10 +7,10 @@ import (
 	"multipeer/engine/internal/identity"
 )
 
-// SetAutoAccept sets which offers of a peer are accepted without asking; it is durable when the call returns. Only
-// call it in response to a user's action. The peer must be verified; a later SetTrust that changes this revokes it.
-// The zero AutoAccept asks again, and cancels what was accepted without asking and has not ended. The error is
-// ErrInvalid with the reason.
+// SetAutoAccept sets which offers of a peer are accepted without asking; it is durable when the call returns. Only call
+// it in response to a user's action. The peer must be verified; a later SetTrust that changes this revokes it. The zero
+// AutoAccept asks again, and cancels unfinished transfers that were accepted without asking. The error is ErrInvalid
+// with the reason.
 func (e *Engine) SetAutoAccept(id PeerID, a AutoAccept) (err error) {
 	defer withPeer(&err, "auto-accept from", id)
 	bad := func(why string) error { return fmt.Errorf("%w: %s", ErrInvalid, why) }

@@ -85,9 +85,9 @@ type Config struct {
 	// Engine.Invite. Such an invitation waits for its answer as long as the connection lives, or for InviteTimeout if
 	// MaxPeers is set, unless Disconnect withdraws it. A session that it starts does not change the trust in the peer.
 	Invite Audience
-	// Accept says whose invitations the engine accepts automatically. All others become an InvitationReceived.
-	// Accepting this way does not change the trust in the peer, even if Admit returns Yes: only Invite,
-	// Invitation.Accept and Offer.Accept make it TrustSeen.
+	// Accept selects the peers whose invitations the engine accepts automatically. All others become an
+	// InvitationReceived. Accepting this way does not change the trust in the peer, even if Admit returns Yes: only
+	// Invite, Invitation.Accept and Offer.Accept make it TrustSeen.
 	Accept Audience
 	// Context is any JSON value that is sent with invitations and their answers, for the other program to read while
 	// connected (initial data in the Pythonista module); see SetContext. nil means none. It holds at most MaxContext
@@ -97,8 +97,8 @@ type Config struct {
 	// about 400 bytes: more makes discovery packets large.
 	Info map[string]string
 	// Admit, if set, decides on each invitation of a peer before Accept does; its Yes also admits a peer that was
-	// kicked. It is not asked about peers that this engine invites: use Verify to keep some of those out that Invite
-	// includes. It gets the peer and its context, and runs on the goroutine that reads what the peer sends. It must
+	// kicked. It is not called for peers that this engine invites: to keep out some of the peers that Invite includes,
+	// use Verify. It gets the peer and its context, and runs on the goroutine that reads what the peer sends. It must
 	// return at once: a call to that peer from within Admit would wait for itself. A panic in Admit is logged and
 	// declines.
 	Admit func(from Peer, context json.RawMessage) Decision

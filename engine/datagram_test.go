@@ -11,8 +11,8 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// TestDatagram_ArrivesOrIsLostButNeverBlocks checks that datagrams arrive or get lost but never block, and that too
-// large ones are refused with the limit.
+// TestDatagram_ArrivesOrIsLostButNeverBlocks checks that datagrams arrive or get lost but never block, and that those
+// over the limit are refused with an error that names it.
 func TestDatagram_ArrivesOrIsLostButNeverBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

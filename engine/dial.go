@@ -44,18 +44,18 @@ func (e *Engine) Ticket() string {
 
 // Dial connects to a peer by its address (HOST, HOST:PORT, IP) or its Ticket when it cannot be found, and returns its
 // ID; with a ticket, the peer must have the ticket's key. It waits for the connection, not for a session: call Invite
-// next, unless a policy invites. The engine keeps dialling the peer until it is lost (MCSession connectPeer;
-// cancelling ctx corresponds to cancelConnectPeer). Errors are ErrInvalid, ErrTimeout, ErrIdentity, ErrBlocked, ErrRefused, or come from the
-// system.
+// next, unless a policy invites. The engine keeps dialling the peer until it is lost (MCSession connectPeer; cancelling
+// ctx corresponds to cancelConnectPeer). Errors are ErrInvalid, ErrTimeout, ErrIdentity, ErrBlocked and ErrRefused, or
+// come from the system.
 func (e *Engine) Dial(ctx context.Context, target string) (PeerID, error) {
 	return e.peers.Dial(ctx, target)
 }
 
 // Search probes every address of this machine's networks, if they have at most 1024 addresses, for an engine on its
-// default port, and connects to those that answer: for networks that do not carry multicast. A device that is hidden
-// from strangers connects to known peers only. It takes some seconds and sends one packet of 1,200 bytes to each
-// address, twice. Only call it in response to a user's action. It returns the peers found, connected and without a
-// session, as after Dial. An error gives the reason why not every address was probed, and the peers found are returned
-// with it: ErrClosed, ErrNoNetwork if no interface is up, a network that is too large, the end of ctx, or an error of
-// the system.
+// default port, and connects to those that answer: for networks that do not carry multicast. If this engine is hidden
+// from strangers, it connects to known peers only. Search takes some seconds and sends one packet of 1,200 bytes to
+// each address, twice. Only call it in response to a user's action. It returns the peers found, connected and without a
+// session, as after Dial. An error says why not every address was probed; the peers found are returned with it. Errors
+// are ErrClosed, ErrNoNetwork if no interface is up, a network that is too large, the end of ctx, or an error of the
+// system.
 func (e *Engine) Search(ctx context.Context) ([]PeerID, error) { return e.peers.Search(ctx) }

@@ -1,9 +1,9 @@
-// Package engine finds nearby devices and communicates with them. It is an open successor of Apple's
+// Package engine finds nearby devices and communicates with them. It is an open successor to Apple's
 // MultipeerConnectivity.
 //
 // Engines on one network find each other without a server, authenticate each other by their keys over QUIC, and, once
 // an invitation is accepted, exchange messages, byte streams and files. The package needs neither a window nor cgo. The
-// desktop window, the terminal program and any other program are readers of the same engine:
+// desktop window, the terminal program and any other program use the engine in the same way:
 //
 //	e, err := engine.New(engine.Config{Service: "my-game", Invite: engine.Everyone, Accept: engine.Everyone})
 //	...
@@ -17,8 +17,8 @@
 //
 // [New] checks the configuration and does not touch the network. [Engine.Start] opens the socket, and the engine runs
 // until its context ends or [Engine.Close] is called; [Engine.Run] is both in one call. [Engine.Done] is closed when
-// every goroutine of the engine has ended. [Engine.Shutdown] first delivers the messages that wait for an answer. After
-// the end, every call returns [ErrClosed].
+// every goroutine of the engine has ended. [Engine.Shutdown] first delivers the messages that wait for an answer. Once
+// the engine has ended, every call returns [ErrClosed].
 //
 // Commands are methods. They may be called from any goroutine, including from a [Handler] or between two events of
 // [Engine.Watch]. Those that take a context block at most until it ends, and all of them except Offer, Wait and
@@ -29,9 +29,9 @@
 //
 // [Engine.Watch] is a single stream of typed events: first a [Snapshot], then each change, on the goroutine that ranges
 // over it. [Engine.Handle] instead calls one function for each kind of event, in the style of the Pythonista module;
-// Run waits for its calls. There may be any number of readers, so several packages can share an engine: a reader never
-// decides about what it has no function for. [Engine.HandleStream] gives the streams of one name to one function.
-// Streams and messages without a taker are refused, and their senders get [ErrUnavailable].
+// Run waits for its calls. There may be any number of readers, so several packages can share an engine: a Handler
+// leaves the events that it has no function for to other readers. [Engine.HandleStream] gives the streams of one name
+// to one function. Streams and messages that nothing takes are refused, and their senders get [ErrUnavailable].
 //
 // A slow reader never blocks the engine: it gets only the newest state of each peer and transfer. Messages that do not
 // fit in its queue stay with their senders, so a program that reads slowly slows down those that send to it.
@@ -43,9 +43,9 @@
 //
 // A peer is a key. [PeerID] is derived from it and is the same in every run with the same [Config].Profile; names are
 // for people and prove nothing. A peer is Found once discovery reports it or it connects to us; from then on its
-// discovery info ([Config].Info, [Engine.SetInfo]) can be read. Where multicast does not reach, [Engine.Dial] takes
-// an address or a [Engine.Ticket], connected peers share the addresses of the peers on their network that are visible
-// to everyone, and [Config].Discovery replaces multicast DNS altogether.
+// discovery info ([Config].Info, [Engine.SetInfo]) can be read. Where multicast does not reach, [Engine.Dial] takes an
+// address or a ticket ([Engine.Ticket]), connected peers share the addresses of the peers on their network that are
+// visible to everyone, and [Config].Discovery replaces multicast DNS altogether.
 //
 // [Engine.Invite] asks for a session. The other program answers manually ([InvitationReceived]), with a function
 // ([Config].Admit) or by a policy ([Config].Accept). Each side's context is sent along and is known when [PeerAdded]
@@ -61,9 +61,9 @@
 // # Three ways to send
 //
 //   - [Engine.Send] sends any JSON value, or raw bytes, to the named peers, or to [Broadcast], and waits until each
-//     recipient's program has it; its error is nil only then. [Engine.Post] does not wait for answers, and [Delivery] reports the outcome; it waits while too many
-//     messages are pending. Messages of one sender arrive in order and once. Every recipient has a [Result]; no message
-//     is lost silently.
+//     recipient's program has it; its error is nil only then. [Engine.Post] does not wait for answers, and [Delivery]
+//     reports the outcome; it waits while too many messages are pending. Messages of one sender arrive in order and
+//     once. Every recipient has a [Result]; no message is lost silently.
 //   - [Engine.SendDatagram] sends a small JSON value at once or not at all: for positions in a game, where the next
 //     value matters more than repeating the last one.
 //   - [Engine.OpenStream] opens a bidirectional byte stream with flow control: a reader that stops also stops the

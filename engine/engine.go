@@ -52,7 +52,7 @@ type Engine struct {
 	started bool
 	closed  bool
 	stop    context.CancelCauseFunc // ends the run
-	// handlersAwaited is set once Run waits for handlers: a WaitGroup must not grow from zero meanwhile.
+	// handlersAwaited is set once Run waits for handlers: from then on, the WaitGroup must not grow from zero.
 	handlersAwaited bool
 	ended           chan struct{} // closed when the run has ended, or by Close if there was none
 	failed          error         // the result of Run; set before ended is closed
@@ -274,7 +274,7 @@ func (e *Engine) serve(ctx context.Context, endpoint *transport.Endpoint, lanes 
 	return err
 }
 
-// end releases everything; err is the reason for Run.
+// end releases everything; err is the result of Run.
 func (e *Engine) end(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -295,13 +295,14 @@ func (e *Engine) end(err error) {
 	close(e.ended)
 }
 
-// Done is closed when the engine has ended: every goroutine of it has ended, and the profile is released.
+// Done is closed when the engine has ended: all its goroutines have ended, and the profile is released.
 func (e *Engine) Done() <-chan struct{} { return e.ended }
 
-// Close ends the engine and waits until it has ended; peers are notified at once. Messages that wait for an answer fail:
-// Shutdown delivers them first. It is idempotent and may be called instead of running the engine. The error is what Run
-// returns. It waits for the functions of Config.Admit, Config.Verify, HandleStream, HandleOffers, HandleInvitations and
-// Answer, so these must not call it: they end the context of Run instead. A Handler may call it.
+// Close ends the engine and waits until it has ended; peers are notified at once. Messages that wait for an answer
+// fail: Shutdown delivers them first. It is idempotent and may be called instead of running the engine. The error is
+// what Run returns. It waits for the functions of Config.Admit, Config.Verify, HandleStream, HandleOffers,
+// HandleInvitations and Answer, so these must not call it; they can end the context of Run instead. A Handler may call
+// it.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	stop := e.stop
@@ -315,10 +316,11 @@ func (e *Engine) Close() error {
 	return e.failed
 }
 
-// Shutdown delivers the messages that wait for an answer, and the answers to requests that have arrived, or until ctx
-// ends, and then closes the engine. It accepts no more messages and requests: Send and Post return ErrClosed. It does
-// not wait for streams: data that was written to one may not have arrived. Transfers do not delay it; those with Keep
-// continue in the next run. The error is the reason why messages were not waited for: the end of ctx.
+// Shutdown closes the engine after it has delivered the messages that wait for an answer and the answers to requests
+// that have arrived; it waits for them at most until ctx ends. It accepts no more messages and requests: Send and Post
+// return ErrClosed. It does not wait for streams: data that was written to one may not have arrived. Transfers do not
+// delay it; those with Keep continue in the next run. The error reports that ctx ended before everything was delivered,
+// or is that of Close.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	e.sending.close()
 	var err error

@@ -285,7 +285,7 @@ func TestEngine_TwelvePeersConnectToEachOther(t *testing.T) {
 				t.Fatal(results, err)
 			}
 			for _, r := range results {
-				if !errors.Is(r.Err, engine.ErrUnavailable) { // no program reads there, and the sender learns of it
+				if !errors.Is(r.Err, engine.ErrUnavailable) { // no program reads at the recipient
 					t.Errorf("result %v", r.Err)
 				}
 			}
@@ -326,7 +326,7 @@ func TestEngine_StopsTwiceAndRunsOnce(t *testing.T) {
 		if err := a.Run(t.Context()); err == nil {
 			t.Error("an engine ran twice")
 		}
-		for range a.Watch(t.Context()) { // ends
+		for range a.Watch(t.Context()) { // must end
 		}
 	})
 }

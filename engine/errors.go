@@ -10,8 +10,8 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// Errors to check with errors.Is. The reasons why a transfer failed, or why a file was left out, are in package transfer;
-// errors.As finds a transfer.Failure with the entry and the side.
+// Errors to check with errors.Is. The reasons why a transfer failed, or why a file was left out, are in package
+// transfer; errors.As finds a transfer.Failure with the entry and the side.
 var (
 	// ErrInvalid reports a value that breaks a rule; the text names the rule (MCErrorInvalidParameter).
 	ErrInvalid = wire.ErrInvalid
@@ -32,7 +32,7 @@ var (
 	ErrTooLarge = wire.ErrTooLarge
 	// ErrBusy reports that a peer has too much to handle at once; try again later.
 	ErrBusy = wire.ErrBusy
-	// ErrUnavailable reports that no program at the peer takes the message (MCErrorUnavailable).
+	// ErrUnavailable reports that nothing in the peer's program takes the message (MCErrorUnavailable).
 	ErrUnavailable = wire.ErrUnavailable
 	// ErrBlocked reports a key that the user has blocked.
 	ErrBlocked = wire.ErrBlocked
@@ -56,7 +56,7 @@ var (
 	// ErrKicked is an ErrBye for a session that the other side ended with Disconnect: its policies do not bring the
 	// session back.
 	ErrKicked = peers.ErrKicked
-	// ErrClosed reports a call that waits for the network while the engine does not run (any more).
+	// ErrClosed reports a call that waits for the network while the engine is not running.
 	ErrClosed = wire.ErrClosed
 	// ErrState reports a call that the state of a transfer does not allow; the text names the state.
 	ErrState = wire.ErrState

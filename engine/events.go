@@ -16,7 +16,7 @@ import (
 type Event interface{ event() }
 
 type (
-	// Snapshot is the whole state: the first event of each Watch, repeated if a reader fell too far behind.
+	// Snapshot is the complete state: the first event of each Watch, repeated if a reader fell too far behind.
 	Snapshot struct {
 		Self        Self
 		Peers       []Peer
@@ -40,8 +40,8 @@ type (
 	PeerAdded struct{ Peer Peer }
 	// PeerRemoved reports that the session has ended: once for each PeerAdded (peer_removed). Err is the reason: ErrBye
 	// or ErrKicked if the other side has ended it, ErrCancelled if this program has, ErrClosed if this engine has
-	// ended, ErrLost or ErrTimeout if the peer has fallen silent or the network is gone, ErrBusy if it has too much to
-	// handle, ErrBlocked, ErrRefused, ErrIdentity or ErrVersion if the two cannot be connected any more.
+	// ended, ErrLost or ErrTimeout if the peer has stopped responding or the network is gone, ErrBusy if it has too
+	// much to handle, ErrBlocked, ErrRefused, ErrIdentity or ErrVersion if the two can no longer connect.
 	PeerRemoved struct {
 		Peer Peer
 		Err  error
@@ -99,8 +99,8 @@ func (e *Engine) Watch(ctx context.Context) iter.Seq[Event] {
 	return e.watch(ctx, events.Messages|events.Offers|events.Invitations)
 }
 
-// WatchState is Watch for a program that waits for a state: it takes no message and is not asked about offers and
-// invitations. While no other reader takes them, their senders get ErrUnavailable.
+// WatchState is Watch for a program that only observes the state: it takes no messages and is not asked about offers
+// and invitations. If no other reader takes them, their senders get ErrUnavailable.
 func (e *Engine) WatchState(ctx context.Context) iter.Seq[Event] { return e.watch(ctx, 0) }
 
 func (e *Engine) watch(ctx context.Context, wants events.Kind) iter.Seq[Event] {
@@ -112,7 +112,7 @@ func (e *Engine) watch(ctx context.Context, wants events.Kind) iter.Seq[Event] {
 	})
 }
 
-// freeze calls f with the whole state, which does not change in the meantime.
+// freeze calls f with the complete state, which does not change during the call.
 func (e *Engine) freeze(f func(Snapshot)) {
 	e.peers.Freeze(func(shown peers.Shown) {
 		s := Snapshot{

@@ -45,7 +45,7 @@ func TestWatch_UnreadMessagesBeyondAQueueArrive(t *testing.T) {
 		say := func(n int) {
 			for range n {
 				r, err := a.Send(t.Context(), "x", engine.Broadcast)
-				if errors.Is(err, engine.ErrNobody) { // 64 messages had no answer, so the session ended, and begins again
+				if errors.Is(err, engine.ErrNobody) { // 64 unanswered messages ended the session; it begins again
 					time.Sleep(time.Second)
 					continue
 				}
@@ -121,8 +121,8 @@ func TestWatch_NextReaderGetsUnreadMessagesOnceInOrder(t *testing.T) {
 	})
 }
 
-// TestWatch_UnreadMessagesPassToAnotherReader checks that unread messages go to a reader that has started before, or
-// to one that starts right after.
+// TestWatch_UnreadMessagesPassToAnotherReader checks that unread messages go to a reader that started earlier, or to
+// one that starts right after.
 func TestWatch_UnreadMessagesPassToAnotherReader(t *testing.T) {
 	for _, how := range []string{"break", "unranged, context ends, next Watch at once"} {
 		t.Run(how, func(t *testing.T) {

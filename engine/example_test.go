@@ -211,7 +211,7 @@ func ExampleEngine_OpenStream() {
 	// count me: 12 bytes
 }
 
-// Streams are net.Conn: an HTTP server of one peer, and a client of the other.
+// Streams are net.Conn: here, one peer runs an HTTP server over them, and the other a client.
 func ExampleEngine_Listen() {
 	anna, ben, ctx, stop := run(everyone, everyone)
 	defer stop()
@@ -352,7 +352,7 @@ func ExampleEngine_Dial() {
 	id, err := ben.Dial(ctx, anna.Self().ID.String()+here)
 	fmt.Println(id == anna.Self().ID, err)
 	_, err = ben.Dial(ctx, ben.Self().ID.String()+here)
-	fmt.Println(errors.Is(err, engine.ErrIdentity)) // the key there differs from the ticket's
+	fmt.Println(errors.Is(err, engine.ErrIdentity)) // the peer's key differs from the ticket's
 	// Output:
 	// true <nil>
 	// true

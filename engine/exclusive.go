@@ -9,8 +9,8 @@ import (
 )
 
 // HandleInvitations makes f decide on all invitations that no policy answers, until stop is called: no reader of events
-// is asked about them. f gets each on its own goroutine, answers with Accept or Decline, and may wait for a
-// person, at most until Invitation.Closed; the engine waits for f before it ends. One that f does not answer stays open
+// is asked about them. f gets each on its own goroutine, answers with Accept or Decline, and may wait for a person, at
+// most until Invitation.Closed; the engine waits for f before it ends. An invitation that f does not answer stays open
 // until it expires. At most 64 invitations from one peer wait for f. HandleInvitations panics if another function is
 // already set.
 func (e *Engine) HandleInvitations(f func(*Invitation)) (stop func()) {
@@ -19,18 +19,18 @@ func (e *Engine) HandleInvitations(f func(*Invitation)) (stop func()) {
 
 // HandleOffers makes f decide on all offers that no policy answers, until stop is called: no reader of events is asked
 // about them. f gets each on its own goroutine, answers with Accept or Decline, and may wait for a person, at most
-// until Offer.Closed; the engine waits for f before it ends. One that f does not answer stays open until it expires. A
-// peer that was never accepted has at most 2 open offers, other peers have 10; more fail with ErrBusy. HandleOffers
-// panics if another function is already set.
+// until Offer.Closed; the engine waits for f before it ends. An offer that f does not answer stays open until it
+// expires. A peer that was never accepted has at most 2 open offers, other peers have 10; more fail with ErrBusy.
+// HandleOffers panics if another function is already set.
 func (e *Engine) HandleOffers(f func(*Offer)) (stop func()) { return e.offers.set("offers", f) }
 
-// maxAsked is how many questions of one peer wait for the functions at once, and of all peers.
+// maxAsked limits how many questions of one peer wait for a function at once, maxAskedOfAll those of all peers.
 const (
 	maxAsked      = 64
 	maxAskedOfAll = 1024
 )
 
-// exclusive is the function that decides on all questions of one kind. The zero value is none. Its lock is a leaf.
+// exclusive holds the function that decides on all questions of one kind. The zero value has none. Its lock is a leaf.
 type exclusive[T any] struct {
 	mu    sync.Mutex
 	f     func(T)

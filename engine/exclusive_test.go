@@ -11,7 +11,8 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// TestHandleInvitations_AsksOneOwner: no other reader is asked, and the engine asks them again after stop.
+// TestHandleInvitations_AsksOneOwner: while a function is set, no other reader is asked; after stop, readers are asked
+// again.
 func TestHandleInvitations_AsksOneOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -85,7 +86,7 @@ func TestHandleInvitations_PanicDeclines(t *testing.T) {
 }
 
 // TestHandleOffers_WithdrawnOnesClose: a function that waits for a person is notified that the offer was withdrawn, and
-// a peer cannot make more of them wait than its share.
+// a peer cannot keep more calls waiting than its share.
 func TestHandleOffers_WithdrawnOnesClose(t *testing.T) {
 	file := bytesIn(t, 10)
 	synctest.Test(t, func(t *testing.T) {
@@ -118,7 +119,7 @@ func TestHandleOffers_WithdrawnOnesClose(t *testing.T) {
 		}
 		stop()
 		release := make(chan struct{})
-		b.HandleOffers(func(*engine.Offer) { stuck.Add(1); <-release }) // does not look at Closed
+		b.HandleOffers(func(*engine.Offer) { stuck.Add(1); <-release }) // ignores Closed
 		for range 100 {
 			if tr, err := a.Offer(t.Context(), b.Self().ID, file); err == nil {
 				time.Sleep(100 * time.Millisecond)

@@ -31,7 +31,7 @@ func (e *Engine) ForgetPairings(id PeerID) {
 	e.peers.Asks().Clear()
 }
 
-// WhileSessionBegins calls f while a session that e has with a peer is beginning: the session exists, and the link does
+// WhileSessionBegins calls f while a session that e has with a peer is beginning: the session exists, but the link does
 // not carry it yet. After d, the beginning completes.
 func (e *Engine) WhileSessionBegins(id PeerID, d time.Duration, f func()) {
 	e.peers.WhileSessionBegins(id, d, f)
@@ -45,7 +45,7 @@ func (e *Engine) AnnounceFrom(from PeerID, list ...wire.PeerAt) error {
 // Heard counts the announced addresses that wait to be dialled.
 func (e *Engine) Heard() int { return e.peers.Heard() }
 
-// WhileWriteBegins calls f while a Write of s, which will not return before f does, has just begun.
+// WhileWriteBegins calls f while a Write of s has just begun; the Write does not return before f does.
 func WhileWriteBegins(s *Stream, f func()) { s.s.WhileWriteBegins(f) }
 
 // Places counts the addresses where a peer may be dialled, even if the program does not know the peer; -1 means no

@@ -9,11 +9,12 @@ import (
 	"multipeer/engine/internal/identity"
 )
 
-// FindPeer looks up a nearby peer by what a person types: its name, its ID or the start of the ID (at least four characters). Text that fits
-// several peers means the one that the user trusts most, nearby or not. So a stranger cannot be found under a known
-// peer's name (Peer.LooksLike) or under the start of a known peer's ID. The error is ErrNoPeer, with an explanation if
-// only another device of that name is nearby, or ErrInvalid with the candidates if the text fits several peers that the
-// user trusts equally, by their names or by one's name and another's ID.
+// FindPeer looks up a nearby peer by what a person types: its name, its ID or the start of the ID (at least four
+// characters). If the text fits several peers, it means the one that the user trusts most, even if that one is not
+// nearby: a stranger cannot be found under a known peer's name (Peer.LooksLike) or under the start of a known peer's
+// ID. The error is ErrNoPeer, with an explanation if only another device of that name is nearby, or ErrInvalid with the
+// candidates if the text fits several peers that the user trusts equally: several nearby, or one by its name and
+// another by its ID.
 func (e *Engine) FindPeer(who string) (Peer, error) {
 	meant := e.acquaintedAs(who)
 	near := map[PeerID]Peer{}
@@ -38,7 +39,7 @@ func (e *Engine) FindPeer(who string) (Peer, error) {
 	for _, m := range meant {
 		best = max(best, m.worth)
 	}
-	var first []Peer // those that are meant and nearby
+	var first []Peer // the peers that are meant and nearby
 	var names, starts int
 	var all []string
 	for _, m := range meant {
@@ -77,15 +78,15 @@ func (e *Engine) FindPeer(who string) (Peer, error) {
 	return Peer{}, ErrNoPeer
 }
 
-// LooksLike returns another peer that the user trusts more than id, if its name is the same as name or looks the same;
-// zero if there is none. Use it with the name that is shown, which may be older than that of Peer: the peer may have
+// LooksLike returns another peer that the user trusts more than id and whose name is the same as name or looks the
+// same; zero if there is none. Pass the name that is on screen, which may be older than Peer.Name: the peer may have
 // changed its name, or have left.
 func (e *Engine) LooksLike(id PeerID, name string) PeerID { return e.profile.Impersonated(id, name) }
 
 // SameLook reports whether a person could take one name for the other: they are equal, or look alike.
 func SameLook(a, b string) bool { return identity.SameLook(a, b) }
 
-// meaning is a peer that input can refer to: by its name, or by the start of its ID.
+// meaning is a peer that the typed text may mean, by its name or by the start of its ID.
 type meaning struct {
 	id     PeerID
 	name   string

@@ -50,7 +50,7 @@ func answerOffers(t *testing.T, n *enginetest.Node, answer func(*engine.Offer)) 
 	t.Cleanup(func() { cancel(); <-done })
 }
 
-// oneFile is an offer of one file of 5 bytes, and the function that brings it.
+// oneFile returns an offer of one file of 5 bytes, and the function that delivers the file.
 func oneFile(content string) (gateway.Offer, func(context.Context, *transfer.Intake) error) {
 	o := gateway.Offer{From: phone, Names: []string{"a.txt"}, Items: 1, Files: 1, Bytes: 5}
 	return o, func(ctx context.Context, in *transfer.Intake) error {
@@ -59,7 +59,7 @@ func oneFile(content string) (gateway.Offer, func(context.Context, *transfer.Int
 	}
 }
 
-// TestGateway_DeviceIsAPeer checks that a device is in the list, in the first event and in the changes, with its marks.
+// TestGateway_DeviceIsAPeer checks that the snapshot and later events report a device as a peer.
 func TestGateway_DeviceIsAPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, g, id := withGateway(t)
@@ -121,8 +121,8 @@ func TestGateway_OfferNeedsConsent(t *testing.T) {
 	})
 }
 
-// TestGateway_OfferThatBreaks checks that what is whole stays and what is not has no name, and that the transfer says
-// so.
+// TestGateway_OfferThatBreaks checks that complete files stay, that incomplete ones do not appear under their names,
+// and that the transfer reports this.
 func TestGateway_OfferThatBreaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, g, _ := withGateway(t)
@@ -208,7 +208,7 @@ func TestGateway_DeclinedWithdrawnAndBlocked(t *testing.T) {
 	})
 }
 
-// TestGateway_CancelEndsTake checks that a transfer that is cancelled here ends what brings it.
+// TestGateway_CancelEndsTake checks that cancelling a transfer on this side ends take.
 func TestGateway_CancelEndsTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, g, _ := withGateway(t)
@@ -334,7 +334,8 @@ func TestGateway_KeptOfferWaits(t *testing.T) {
 	})
 }
 
-// TestGateway_UnprovenStaysAStranger checks that a device that proves nothing never becomes known, whatever is accepted.
+// TestGateway_UnprovenStaysAStranger checks that a device that proves nothing never becomes known, whatever is
+// accepted.
 func TestGateway_UnprovenStaysAStranger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, g, _ := withGateway(t)
@@ -389,7 +390,8 @@ func TestGateway_TextsOfKnownDevicesOnly(t *testing.T) {
 	})
 }
 
-// TestGateway_TextsThatWaitAreLimited checks that text to a device that does not answer fails at once when much waits.
+// TestGateway_TextsThatWaitAreLimited checks that text to a device that does not answer fails at once when too much
+// waits.
 func TestGateway_TextsThatWaitAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, g, id := withGateway(t)
@@ -414,7 +416,7 @@ func TestGateway_TextsThatWaitAreLimited(t *testing.T) {
 	})
 }
 
-// TestGateway_WhatDevicesCannot checks that everything else fails at once, and says why.
+// TestGateway_WhatDevicesCannot checks that everything that devices do not support fails at once, with a reason.
 func TestGateway_WhatDevicesCannot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _, id := withGateway(t)
@@ -482,7 +484,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// keepingTexts is a gateway whose device keeps each text without an answer.
+// keepingTexts is a gateway whose device does not answer texts.
 type keepingTexts struct {
 	*enginetest.Gateway
 	began chan struct{}

@@ -21,9 +21,8 @@ type Handler struct {
 	PeerAdded   func(Peer)        // a session has begun; Peer.Context is known (peer_added)
 	PeerRemoved func(Peer, error) // a session has ended; called once for each PeerAdded (peer_removed)
 	Receive     func(Message)     // a message has arrived, of either kind (receive)
-	// StreamReceive gets the streams that the other programs open and that HandleStream does not take, each on a
-	// separate goroutine; the stream is closed when the function returns (stream_receive). Only one Handler may take
-	// streams.
+	// StreamReceive gets the incoming streams that HandleStream does not take, each on a separate goroutine; the stream
+	// is closed when the function returns (stream_receive). Only one Handler may take streams.
 	StreamReceive func(*Stream)
 	Invitation    func(*Invitation)
 	// InvitationClosed is called when an invitation passed to Invitation has been answered or withdrawn.
@@ -41,8 +40,7 @@ type Handler struct {
 // Handle calls h for each event from the moment of the call until ctx or the engine ends, one call at a time on its own
 // goroutine. The channel that it returns is closed when all calls have returned; Run waits for that too. It is a reader
 // of Watch: the existing state is reported as events first, and messages that were acknowledged before ctx ended still
-// arrive. Call it before Run, so that nothing arrives too early: messages that arrive while nothing reads are refused
-// with ErrUnavailable.
+// arrive. Call it before Run: messages that arrive while nothing reads are refused with ErrUnavailable.
 func (e *Engine) Handle(ctx context.Context, h Handler) (done <-chan struct{}) {
 	news, release := e.watch(ctx, h.wants()), func() {}
 	if h.StreamReceive != nil {
@@ -141,7 +139,7 @@ type seen struct {
 	known   int // the length of ended after the last call of forget
 }
 
-// maxEnded is how many ended transfers are remembered before those are dropped that the engine has forgotten.
+// maxEnded is how many ended transfers are remembered before those that the engine has forgotten are dropped.
 const maxEnded = 4096
 
 // forget drops the transfers that the engine no longer knows: it reports nothing more about them.
@@ -154,7 +152,7 @@ func (s *seen) forget() {
 	s.known = len(s.ended)
 }
 
-// found reports a peer that was not there before, or one that has changed.
+// found reports a peer that is new or has changed.
 func (h *Handler) found(p Peer, s *seen) {
 	_, before := s.found[p.ID]
 	s.found[p.ID] = p

@@ -80,7 +80,7 @@ func TestHandler_ReportsEventsUntilItsContextEnds(t *testing.T) {
 	})
 }
 
-// TestHandler_ReportsTransferEndOnceAcrossRestart checks that an end is not reported again after a restart, where
+// TestHandler_ReportsTransferEndOnceAcrossRestart checks that an end is not reported again after a restart, although
 // saved transfers are still listed.
 func TestHandler_ReportsTransferEndOnceAcrossRestart(t *testing.T) {
 	file := bytesIn(t, 1000)
@@ -175,8 +175,7 @@ func TestHandler_ReportsWithdrawnInvitation(t *testing.T) {
 	})
 }
 
-// TestHandle_TakesFromTheCallOn checks that what arrives before the other goroutine has started is
-// accepted.
+// TestHandle_TakesFromTheCallOn checks that what arrives before Handle's goroutine has started is accepted.
 func TestHandle_TakesFromTheCallOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -467,7 +466,8 @@ func TestHandler_ForgetsWhatTheEngineForgets(t *testing.T) {
 	}
 }
 
-// TestHandler_PeerIsFoundOnce checks that a program that invites in PeerFound does so once: a refusal is a change.
+// TestHandler_PeerIsFoundOnce checks that a program that invites in PeerFound does so once: a refusal only changes a
+// peer.
 func TestHandler_PeerIsFoundOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

@@ -13,9 +13,9 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// TestLatencyWhileAFileMoves measures round trips over a simulated line of 1 Gbit/s with 1 ms and a queue of 512 KB,
-// idle and while a file fills it. Time is simulated: the figures are those of the protocol, independent of the
-// machine.
+// TestLatencyWhileAFileMoves measures round trips over a simulated line of 1 Gbit/s with a round-trip time of 1 ms and
+// a queue of 512 KB, idle and while a file fills it. Time is simulated: the figures are those of the protocol,
+// independent of the machine.
 func TestLatencyWhileAFileMoves(t *testing.T) {
 	size := 60 << 20
 	if testing.Short() {

@@ -107,7 +107,7 @@ func TestClose_EveryCallThenSaysSo(t *testing.T) {
 	})
 }
 
-// TestClose_FailsWhatWaitsForItself: this side has ended, and not the other one.
+// TestClose_FailsWhatWaitsForItself: the error says that this side has ended, not the other one.
 func TestClose_FailsWhatWaitsForItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -257,7 +257,7 @@ func TestWaitPeer_WaitsForTheState(t *testing.T) {
 	})
 }
 
-// TestVerify_PanicRefusesThePeer: it must not end the process.
+// TestVerify_PanicRefusesThePeer: a panic in Verify must not end the process.
 func TestVerify_PanicRefusesThePeer(t *testing.T) {
 	var out lockedBuffer
 	synctest.Test(t, func(t *testing.T) {
@@ -280,7 +280,7 @@ func TestVerify_PanicRefusesThePeer(t *testing.T) {
 	}
 }
 
-// TestSetPolicies_ActAtOnce: peers that the new policy includes are connected, and the others are asked about.
+// TestSetPolicies_ActAtOnce: peers that the new policy includes are connected, and others are no longer accepted.
 func TestSetPolicies_ActAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -308,7 +308,7 @@ func TestSetPolicies_ActAtOnce(t *testing.T) {
 }
 
 // TestSetPolicies_TakeBackWhatTheyBegan: an invitation by the old policy is withdrawn, and a session that has ended
-// does not come back with its peer.
+// does not resume when its peer returns.
 func TestSetPolicies_TakeBackWhatTheyBegan(t *testing.T) {
 	t.Run("an invitation", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

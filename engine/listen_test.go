@@ -185,7 +185,7 @@ func TestListen_StreamsOfEndedSessionsLeave(t *testing.T) {
 				}
 				go func() { _, _ = io.Copy(io.Discard, st); st.Reset(wire.Bye) }()
 			}
-			time.Sleep(10 * latency) // they arrive before the end of their session, which overtakes them otherwise
+			time.Sleep(10 * latency) // otherwise the end of their session would overtake the streams
 			if err := s.WriteMessage(wire.Leave{}); err != nil {
 				t.Fatal(err)
 			}

@@ -52,16 +52,16 @@ const SendTimeout = 30 * time.Second
 
 // Send sends v, raw bytes ([]byte) or any value that encoding/json can encode, of at most MaxMessage bytes, to the
 // named peers, or to all that are connected if Broadcast is among them (MCSession sendData, mode reliable). It waits
-// until each has answered, at most SendTimeout, and returns one Result for each, in the order of to: without an error
+// until each has answered, at most SendTimeout, and returns one Result for each, in the order of to: without an error,
 // the other program has the message. A peer that is named twice gets the message once. While MaxPending messages to a
 // peer are pending, Send waits for room, but delays only that peer's message.
 //
-// Messages of one sender arrive in order and once, even if the connection breaks and is re-established. After an
-// error that ends the wait (ErrTimeout, ErrCancelled, ErrLost, ErrBye, ErrClosed) the message may or may not have
-// arrived; an error that is the other side's answer (ErrBusy, ErrUnavailable) means that it has not. The error of
-// Send is nil only if every recipient has the message: it joins the errors of the results, or reports what prevents
-// sending at all, without results: ErrTooLarge, ErrInvalid (no recipient, or a value that cannot be sent), or ErrNobody
-// if Broadcast finds none connected.
+// Messages of one sender arrive in order and once, even if the connection breaks and is re-established. After an error
+// that ends the wait (ErrTimeout, ErrCancelled, ErrLost, ErrBye, ErrClosed) the message may or may not have arrived; an
+// error that is the other side's answer (ErrBusy, ErrUnavailable) means that it has not. The error of Send is nil only
+// if every recipient has the message: it joins the errors of the results, or reports what prevents sending at all,
+// without results: ErrTooLarge, ErrInvalid (no recipient, or a value that cannot be sent), or ErrNobody if no one is
+// connected for Broadcast.
 func (e *Engine) Send(ctx context.Context, v any, to ...PeerID) ([]Result, error) {
 	return sendMessage(ctx, e, wire.Text{}, v, to)
 }
@@ -96,9 +96,9 @@ func withErrors(op string, results []Result) ([]Result, error) {
 
 // Post is Send without the wait for answers: it queues the message, in the order of the calls, and returns a Delivery
 // that reports the outcome. While MaxPending messages to a peer are pending, it waits for room, at most until ctx ends:
-// then the peers that have no room get no message, and their Result is the error. So a loop of Posts goes as fast as its
-// slowest recipient reads. ctx does not affect what is queued; SendTimeout does. Do not call Post without bound from the
-// function that receives messages: two programs that do so can wait for each other.
+// then the peers that have no room get no message, and their Result has the error. So a loop of Posts is as fast as its
+// slowest recipient reads. ctx does not affect queued messages; SendTimeout does. Do not call Post without bound from
+// the function that receives messages: two programs that do so can wait for each other.
 func (e *Engine) Post(ctx context.Context, v any, to ...PeerID) (*Delivery, error) {
 	return postMessage(ctx, e, wire.Text{}, v, to)
 }
@@ -120,8 +120,8 @@ func postMessage(ctx context.Context, e *Engine, msg wire.Text, v any, to []Peer
 	return d, nil
 }
 
-// TryPost is Post that never waits: if MaxPending messages to one of the peers are pending, it sends nothing and returns
-// ErrBusy. A program with a window can call it from its main thread.
+// TryPost is Post that never waits: if MaxPending messages to one of the peers are pending, it sends nothing and
+// returns ErrBusy. A program with a window can call it from its main thread.
 func (e *Engine) TryPost(v any, to ...PeerID) (*Delivery, error) {
 	return tryPostMessage(e, wire.Text{}, v, to)
 }
@@ -144,7 +144,7 @@ func tryPostMessage(e *Engine, msg wire.Text, v any, to []PeerID) (*Delivery, er
 type Delivery struct {
 	done   chan struct{}
 	e      *Engine
-	ctx    context.Context // limits how long answers are waited for
+	ctx    context.Context // limits the wait for answers
 	cancel context.CancelCauseFunc
 	msg    wire.Text
 	// windows has the window of each recipient; nil if there is no session.

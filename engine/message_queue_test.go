@@ -94,7 +94,8 @@ func busyAndHonest(t *testing.T, net *enginetest.Net) (busy, honest *enginetest.
 	return busy, honest
 }
 
-// TestMessage_WaitingOneGetsTheRoomOfAnyPeer: the queue was full of messages from others, which then send nothing more.
+// TestMessage_WaitingOneGetsTheRoomOfAnyPeer: the queue is full of messages from other peers, which then send nothing
+// more.
 func TestMessage_WaitingOneGetsTheRoomOfAnyPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -156,7 +157,7 @@ func TestMessage_NoisyPeersLeaveRoomForOthers(t *testing.T) {
 	})
 }
 
-// TestMessage_WaitingOnesSurviveABreak: the program reads its queue empty while the connection is down.
+// TestMessage_WaitingOnesSurviveABreak: the program empties its queue while the connection is down.
 func TestMessage_WaitingOnesSurviveABreak(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -195,8 +196,8 @@ func TestMessage_WaitingOnesSurviveABreak(t *testing.T) {
 	})
 }
 
-// TestSession_MutePeerIsNotLetInByReconnecting: a peer that answers nothing, twice, is let in by no policy, although it
-// has said goodbye and connected again in between.
+// TestSession_MutePeerIsNotLetInByReconnecting: a peer that twice answered nothing is admitted by no policy, although
+// it said goodbye and connected again in between.
 func TestSession_MutePeerIsNotLetInByReconnecting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

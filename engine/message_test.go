@@ -51,7 +51,7 @@ func TestPost_GivingUpOnStalledPathKeepsConnection(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b, _, _ := pair(t, net)
 		collect(t, b)
-		net.Cut(b.Addr, true) // shorter than what ends a connection
+		net.Cut(b.Addr, true) // too short to end the connection
 		for began := time.Now(); time.Since(began) < 4*time.Second; time.Sleep(2 * time.Millisecond) {
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			d, err := a.Post(ctx, "x", engine.Broadcast)
@@ -121,7 +121,7 @@ func TestSend_TooLargeErrorNamesTheLimit(t *testing.T) {
 }
 
 // TestPost_KeepsOrderAndReportsEachRecipient checks that Post keeps the order of the calls, reports each recipient, and
-// waits only if too many messages wait.
+// waits only if too many messages are pending.
 func TestPost_KeepsOrderAndReportsEachRecipient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -258,7 +258,7 @@ func TestSend_TakesWhatEncodingJSONEncodes(t *testing.T) {
 }
 
 // TestPost_LoopIsAsFastAsTheReceivers: all messages of a plain loop arrive, in order and once, however slow the
-// receivers are, and a fast reader gets the messages of others without delay.
+// receiver is, and messages to another peer are not delayed.
 func TestPost_LoopIsAsFastAsTheReceivers(t *testing.T) {
 	messages := 10_000
 	if testing.Short() {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Path describes the current network path to a peer. Counts start when the connection began.
+// Path describes the current network path to a peer. Its counts start with the connection.
 type Path struct {
 	Local, Remote netip.AddrPort // Local is unspecified if the system does not report it
 	Interface     string         // the network interface that Local belongs to; empty if unknown
@@ -18,12 +18,12 @@ type Path struct {
 
 	BytesSent, BytesReceived uint64 // QUIC bytes, without UDP and IP headers
 	PacketsSent              uint64
-	PacketsLost              uint64 // of those that we sent; see Loss
+	PacketsLost              uint64 // among our own packets; see Loss
 	PacketsReceived          uint64
 }
 
 // Loss is the fraction of our packets that acknowledgements showed to be lost (RFC 9002 section 6.1), 0 to 1. It is a
-// lower bound: QUIC does not count packets that it repeats after a timeout, which are many on a path that loses a lot.
+// lower bound: QUIC does not count packets that it retransmits after a timeout, of which a lossy path has many.
 func (p Path) Loss() float64 {
 	if p.PacketsSent == 0 {
 		return 0

@@ -31,8 +31,8 @@ type OfferOptions struct {
 }
 
 // Offer offers files and folders to a peer and returns the state of the offer at once; nothing is transferred before
-// the peer accepts. It needs no session, only a connection: the first thing that the peer accepts from us may be an
-// offer. Wait waits for the end, Cancel withdraws the offer. Errors report what cannot be read or reached
+// the peer accepts. It needs no session, only a connection: an offer may be the first thing that the peer accepts from
+// us. Wait waits for the end, Cancel withdraws the offer. Errors report what cannot be read or reached
 // (sendResourceAtURL of MCSession).
 func (e *Engine) Offer(ctx context.Context, to PeerID, paths ...string) (Transfer, error) {
 	return e.OfferWith(ctx, to, OfferOptions{}, paths...)
@@ -57,7 +57,7 @@ func (e *Engine) OfferEach(ctx context.Context, to []PeerID, opts OfferOptions, 
 	source, err := e.source(ctx, opts, paths)
 	defer e.transfers.Release(source)
 	var shared *transfer.Shared
-	if len(to) > 1 { // its cache costs memory and its own digest
+	if len(to) > 1 { // sharing needs a cache and computes a digest
 		shared = &transfer.Shared{}
 	}
 	for i, id := range to {

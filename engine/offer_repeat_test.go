@@ -253,7 +253,7 @@ func TestOffer_GrownSourceIsAskedAboutAgain(t *testing.T) {
 		}
 		a = net.Start(ca)
 		o := offered()
-		time.Sleep(5 * time.Second) // it counts
+		time.Sleep(5 * time.Second) // the sender counts
 		now := of(t, b, tr.ID)
 		if err := o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1, Seen: &now}); err != nil {
 			t.Fatal(err)
@@ -266,8 +266,8 @@ func TestOffer_GrownSourceIsAskedAboutAgain(t *testing.T) {
 	})
 }
 
-// TestOffer_AsksAgainBeyondWhatWasShown checks that the data is limited by what was shown, even while the sender was
-// still counting.
+// TestOffer_AsksAgainBeyondWhatWasShown checks that the data is limited by what was shown, even if the sender was still
+// counting.
 func TestOffer_AsksAgainBeyondWhatWasShown(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "photos")
 	dir := t.TempDir()
@@ -315,8 +315,8 @@ func TestOffer_AsksAgainBeyondWhatWasShown(t *testing.T) {
 	})
 }
 
-// TestOffer_EachAnswerDecidesAlone: an offer that is accepted again, into another folder, replaces nothing there because
-// of what was decided the first time, and leaves nothing in the first folder.
+// TestOffer_EachAnswerDecidesAlone: an offer is accepted again, into another folder. The first decision about existing
+// files does not apply there, and nothing is left in the first folder.
 func TestOffer_EachAnswerDecidesAlone(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "photos")
 	first, second := t.TempDir(), t.TempDir()
@@ -481,7 +481,7 @@ func TestOffer_LimitedByWhatThePersonSaw(t *testing.T) {
 	}
 }
 
-// TestOffer_RepeatedWithoutDataIsPaced: a sender that starts over all the time without sending anything causes a few
+// TestOffer_RepeatedWithoutDataIsPaced: a sender that keeps starting over without sending anything causes a few
 // attempts, not one for each offer.
 func TestOffer_RepeatedWithoutDataIsPaced(t *testing.T) {
 	dir := t.TempDir()
@@ -533,7 +533,8 @@ func TestOffer_CountNeverShrinks(t *testing.T) {
 	})
 }
 
-// TestOffer_FailedAndRepeatedIsPaced: a sender that lets each attempt fail and offers again causes a few attempts, too.
+// TestOffer_FailedAndRepeatedIsPaced: a sender that lets each attempt fail and offers again also causes only a few
+// attempts.
 func TestOffer_FailedAndRepeatedIsPaced(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

@@ -77,7 +77,7 @@ func TestOffer_CauseReachesTheSender(t *testing.T) {
 	file := bytesIn(t, 1<<20)
 	for i := range 20 {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, ".multipeer-partial"), nil, 0o644); err != nil { // no staging
+		if err := os.WriteFile(filepath.Join(dir, ".multipeer-partial"), nil, 0o644); err != nil { // prevents staging
 			t.Fatal(err)
 		}
 		synctest.Test(t, func(t *testing.T) {

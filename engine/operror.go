@@ -1,7 +1,7 @@
 package engine
 
-// OpError is the error of a method that acts on one peer or one transfer. It says which; Unwrap returns the reason, so
-// that errors.Is finds the sentinels below.
+// OpError is the error of a method that acts on one peer or one transfer. It names the peer or the transfer; Unwrap
+// returns the reason, so that errors.Is finds the errors of this package.
 type OpError struct {
 	Op       string     // what was tried, such as "invite" or "open stream"
 	Peer     PeerID     // zero for an operation on a transfer

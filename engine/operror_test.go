@@ -11,7 +11,8 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// TestOpError_SaysWhatFailedAndForWhom calls each method that acts on one peer or transfer with one that it must refuse.
+// TestOpError_SaysWhatFailedAndForWhom calls each method that acts on one peer or transfer with one that it must
+// refuse.
 func TestOpError_SaysWhatFailedAndForWhom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, time.Millisecond)

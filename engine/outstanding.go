@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// outstanding counts the messages whose outcome is not known yet, until it is closed. It has no lock, because the
-// messages to all peers pass it.
+// outstanding counts the messages whose outcome is not known yet, until it is closed. It has no lock, because every
+// message to any peer goes through it.
 type outstanding struct {
 	n      atomic.Int64
 	closed atomic.Bool

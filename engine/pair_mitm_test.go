@@ -65,7 +65,7 @@ func TestPairing_ManInTheMiddleGetsEqualCodesOnlyByChance(t *testing.T) {
 			if again++; again > attempts/50+1 {
 				t.Fatal("no code")
 			}
-			forget(x, y) // a window has closed at this very moment
+			forget(x, y) // a pairing window has just closed
 			time.Sleep(time.Second)
 			return pair(x, y)
 		}

@@ -53,8 +53,8 @@ func reach(t *testing.T, a, b *enginetest.Node) {
 	t.Fatal("not reached")
 }
 
-// TestPairing_CodeVerifiesBothSides: one side asks, the other opens its window later and picks it. The code on one
-// screen must be among the three on the other, and each peer is verified only when both users have confirmed.
+// TestPairing_CodeVerifiesBothSides: one side asks, the other opens its pairing window later and picks it. The code on
+// one screen must be among the three on the other, and each peer is verified only when both users have confirmed.
 func TestPairing_CodeVerifiesBothSides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -137,7 +137,7 @@ func TestPairing_CrossedRequestsNeedNoSecondPick(t *testing.T) {
 
 // TestPairing_FailureEndsItOnBothSides checks that a wrong choice, a rejection, a lost connection, a timeout and a
 // cancellation each end the pairing on both sides, leave no trust, and count as a failure; three failures close the
-// window.
+// pairing window.
 func TestPairing_FailureEndsItOnBothSides(t *testing.T) {
 	cases := map[string]struct {
 		do   func(a, b *enginetest.Node, net *enginetest.Net)
@@ -201,8 +201,8 @@ func compare(t *testing.T, a, b *enginetest.Node) {
 	stage(t, b, a.Self().ID, engine.PairingCompare)
 }
 
-// TestPairing_FailuresAndAttemptsAreLimited checks that three failures close the window, whichever peers they are
-// with, and that one key has ten attempts a day.
+// TestPairing_FailuresAndAttemptsAreLimited checks that three failures close the pairing window, whichever peers they
+// are with, and that one key has ten attempts a day.
 func TestPairing_FailuresAndAttemptsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -234,8 +234,8 @@ func TestPairing_FailuresAndAttemptsAreLimited(t *testing.T) {
 	})
 }
 
-// TestPairing_FiveWaitAndOneIsCompared checks that at most five askers wait to be picked, and that one code is
-// compared at a time.
+// TestPairing_FiveWaitAndOneIsCompared checks that at most five peers wait to be picked, and that one code is compared
+// at a time.
 func TestPairing_FiveWaitAndOneIsCompared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -391,7 +391,7 @@ func TestPairing_StrangerIsLostWhenTheWindowCloses(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 		}
-		if err := a.SetVisible(engine.VisibleToKnown, 0); err != nil { // this ends what the program has asked for
+		if err := a.SetVisible(engine.VisibleToKnown, 0); err != nil { // this cancels the program's wish to connect
 			t.Fatal(err)
 		}
 		next := events(t, a)
@@ -411,7 +411,8 @@ func TestPairing_StrangerIsLostWhenTheWindowCloses(t *testing.T) {
 	})
 }
 
-// TestPairing_KeepsTheNameThatWasPicked checks that a peer cannot take another's name between the code and the last yes.
+// TestPairing_KeepsTheNameThatWasPicked checks that a peer cannot take another's name between the code and the last
+// confirmation.
 func TestPairing_KeepsTheNameThatWasPicked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

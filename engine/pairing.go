@@ -12,14 +12,14 @@ const (
 	PairingWindow = pairing.Window
 	// PairingTimeout is how long two people have to compare one code.
 	PairingTimeout = pairing.Timeout
-	// MaxPairingFailures is the number of failures that closes the window.
+	// MaxPairingFailures is the number of failures that closes the pairing window.
 	MaxPairingFailures = pairing.MaxFailures
 )
 
 // PairingStage is the progress of a pairing. Its methods:
 //
 //	String() string   its name, such as "compare"
-//	Final() bool      whether the stage cannot change any more
+//	Final() bool      whether the stage can no longer change
 type PairingStage = pairing.Stage
 
 // The stages of a pairing. The last two are final.

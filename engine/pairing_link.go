@@ -20,8 +20,8 @@ var secretText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadd
 
 // PairingLink opens the pairing window (see OpenPairing) and returns a link that another device can scan or open, once,
 // before the pairing window closes. The link holds this device's ID and addresses and a secret, so that the two devices
-// connect and verify each other in one step. Anyone who sees the link can use it to be verified: show it to no one else.
-// PairingLink returns an empty string until Run has opened the port.
+// connect and verify each other in one step. Anyone who sees the link can use it to be verified: show it to no one
+// else. PairingLink returns an empty string until Run has opened the port.
 func (e *Engine) PairingLink() string {
 	ticket := e.Ticket()
 	if ticket == "" {
@@ -80,9 +80,9 @@ func ParseLink(s string) (Link, error) {
 	return l, nil
 }
 
-// OpenLink connects to the device that shows a link and verifies it; that device verifies this one too. Only call it
-// in response to a user's action, after asking, since links may come from anywhere. Errors are those of ParseLink and
-// Dial, ErrDeclined if the link was used before or the window has closed, and ErrTimeout.
+// OpenLink connects to the device that shows a link and verifies it; that device verifies this one too. Only call it in
+// response to a user's action, after asking, since links may come from anywhere. Errors are those of ParseLink and
+// Dial, ErrDeclined if the link was used before or the pairing window has closed, and ErrTimeout.
 func (e *Engine) OpenLink(ctx context.Context, link string) (PeerID, error) {
 	l, err := ParseLink(link)
 	if err != nil {

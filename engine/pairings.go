@@ -9,17 +9,17 @@ import (
 	"multipeer/engine/internal/pairing"
 )
 
-// OpenPairing lets other devices ask for pairing, for PairingWindow. Only call it in response to a user's action:
-// while the window is open, strangers may connect regardless of the visibility. It returns the time when the window
-// closes, like Self.PairingUntil; the zero time if the engine does not run.
+// OpenPairing opens the pairing window: other devices can ask for pairing, for PairingWindow. Only call it in response
+// to a user's action: meanwhile, strangers may connect regardless of the visibility. It returns the time when the
+// pairing window closes, like Self.PairingUntil; the zero time if the engine does not run.
 func (e *Engine) OpenPairing() time.Time { return e.pairings.Open() }
 
-// ClosePairing closes the window and ends the pairings that have no code yet, except one by OpenLink. Pairings whose
-// codes are on the screens continue. It is idempotent.
+// ClosePairing closes the pairing window and ends the pairings that have no code yet, except one by OpenLink. Pairings
+// whose codes are on the screens continue. It is idempotent.
 func (e *Engine) ClosePairing() { e.pairings.Close() }
 
-// Pair asks a peer to compare codes, or picks one that asks. Only call it in response to a user's action. It opens
-// the window if it is closed, waits for the peer to be connected, and returns; PairingChanged reports the progress.
+// Pair asks a peer to compare codes, or picks one that asks. Only call it in response to a user's action. It opens the
+// pairing window if it is closed, waits for the peer to be connected, and returns; PairingChanged reports the progress.
 // The other user has to pick this device too. Errors are ErrNoPeer, ErrTimeout, ErrCancelled, ErrBusy during another
 // comparison or after too many attempts, and ErrMismatch within ten minutes after a mismatch.
 func (e *Engine) Pair(ctx context.Context, id PeerID) (err error) {
@@ -38,10 +38,10 @@ func (e *Engine) Pair(ctx context.Context, id PeerID) (err error) {
 	return e.pairings.Pair(pairing.Peer{ID: id, Name: e.peers.NameOf(id)})
 }
 
-// ConfirmPairing confirms that this device's user has compared the codes. On the side that chooses, code is the
-// choice; a wrong choice ends the pairing with ErrMismatch. On the other side code is the one that was shown, so that a
-// late answer does not confirm another attempt; an empty code confirms the current attempt. Spaces are ignored. The peer
-// is verified when both have confirmed.
+// ConfirmPairing confirms that this device's user has compared the codes. On the side that chooses, code is the choice;
+// a wrong choice ends the pairing with ErrMismatch. On the other side, code is the one that was shown, so that a late
+// answer does not confirm another attempt; an empty code confirms the current attempt. Spaces are ignored. The peer is
+// verified when both have confirmed.
 func (e *Engine) ConfirmPairing(id PeerID, code string) (err error) {
 	defer withPeer(&err, "confirm pairing with", id)
 	return e.pairings.Confirm(id, strings.ReplaceAll(code, " ", ""))

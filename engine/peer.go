@@ -33,7 +33,7 @@ func (e *Engine) Peer(id PeerID) (Peer, bool) {
 	return publicPeer(p), true
 }
 
-// Conflicts lists the identities that two devices have used since this engine began, newest first.
+// Conflicts lists the identities that two devices have used since this engine started, newest first.
 func (e *Engine) Conflicts() []Conflict { return publicConflicts(e.peers.Conflicts()) }
 
 // WaitPeer waits until a peer is in a state, and returns it; Connected also means a session whose connection has just

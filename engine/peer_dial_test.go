@@ -68,8 +68,8 @@ func TestDial_KnownPeerGoesBeforeStrangers(t *testing.T) {
 	})
 }
 
-// TestDial_ReconnectGoesBeforeStrangers checks that a returning session does not queue behind peers that only
-// someone's packets announce.
+// TestDial_ReconnectGoesBeforeStrangers checks that a returning session does not queue behind peers that are only
+// announced by unverified packets.
 func TestDial_ReconnectGoesBeforeStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -95,8 +95,8 @@ func TestDial_ReconnectGoesBeforeStrangers(t *testing.T) {
 	})
 }
 
-// TestDial_GoesBeforeAnnouncedPeers checks that a peer that the program asks for does not wait behind peers that only
-// someone's packets announce.
+// TestDial_GoesBeforeAnnouncedPeers checks that a peer that the program asks for does not wait behind peers that are
+// only announced by unverified packets.
 func TestDial_GoesBeforeAnnouncedPeers(t *testing.T) {
 	for name, found := range map[string]bool{"by address": false, "found before": true} {
 		t.Run(name, func(t *testing.T) {

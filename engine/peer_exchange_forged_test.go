@@ -303,7 +303,7 @@ func TestPeerExchange_ForgedAddressIsDialledOnce(t *testing.T) {
 }
 
 // TestPeerExchange_FlappingPeerDoesNotStarveOthers checks that a friend of the hub that comes and goes, and a peer
-// whose own connection to the hub keeps breaking, leave turns for others.
+// whose own connection to the hub keeps breaking, do not keep others from being announced.
 func TestPeerExchange_FlappingPeerDoesNotStarveOthers(t *testing.T) {
 	flaps, breaks := 150, 15
 	if testing.Short() {
@@ -367,8 +367,8 @@ func TestPeerExchange_FlappingPeerDoesNotStarveOthers(t *testing.T) {
 	})
 }
 
-// TestPeerExchange_AnnouncementsOfABlockedPeerAreForgotten: where a peer said that another one was is not dialled once the
-// first peer is blocked.
+// TestPeerExchange_AnnouncementsOfABlockedPeerAreForgotten: the address that a peer has announced for another one is
+// not dialled once the announcing peer is blocked.
 func TestPeerExchange_AnnouncementsOfABlockedPeerAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net, dir := enginetest.New(t, latency), t.TempDir()+"/profile"

@@ -386,8 +386,8 @@ func TestPeerExchange_CrashedPeerIsFoundAtItsNewAddress(t *testing.T) {
 	}
 }
 
-// TestPeerExchange_AnnouncementsEndWithTheSession checks that what strangers announce does not wait to be dialled after
-// they have left: keys are free, and honest announcements would wait behind it.
+// TestPeerExchange_AnnouncementsEndWithTheSession checks that announcements of strangers that have left are not
+// dialled: keys cost nothing, and honest announcements would wait behind them.
 func TestPeerExchange_AnnouncementsEndWithTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

@@ -32,7 +32,7 @@ func gone(i int) wire.PeerAt {
 	return wire.PeerAt{ID: e.Self().ID.String(), Addr: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.240"), uint16(20000+i))}
 }
 
-// manyGone returns 16 such peers.
+// manyGone returns 16 peers that do not answer.
 func manyGone(from int) (list []wire.PeerAt) {
 	for i := range 16 {
 		list = append(list, gone(from+i))
@@ -180,7 +180,7 @@ func TestPeerExchange_ReturningPeerIsAnnouncedAgain(t *testing.T) {
 	}
 }
 
-// TestPeerExchange_ManyPeersAreAnnouncedInTurn announces more than may be announced at once.
+// TestPeerExchange_ManyPeersAreAnnouncedInTurn announces more peers than may be announced at once.
 func TestPeerExchange_ManyPeersAreAnnouncedInTurn(t *testing.T) {
 	if testing.Short() {
 		t.Skip("many engines")
@@ -199,7 +199,7 @@ func TestPeerExchange_ManyPeersAreAnnouncedInTurn(t *testing.T) {
 	})
 }
 
-// TestPeerExchange_WrongAddressesHideNoPeer keeps announcing wrong addresses for a peer that is there.
+// TestPeerExchange_WrongAddressesHideNoPeer keeps announcing wrong addresses for a peer that is online.
 func TestPeerExchange_WrongAddressesHideNoPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -262,8 +262,8 @@ func TestPeerExchange_AcceptedOffersDoNotResetTheBudget(t *testing.T) {
 	})
 }
 
-// TestPeerExchange_FewStrangersOfAnAddressAreAnnounced checks that a few strangers at one address are announced, that
-// others are announced as well, and that the rest follow when there is room.
+// TestPeerExchange_FewStrangersOfAnAddressAreAnnounced checks that only a few strangers at one address are announced,
+// and that a peer at another address is announced as well.
 func TestPeerExchange_FewStrangersOfAnAddressAreAnnounced(t *testing.T) {
 	if testing.Short() {
 		t.Skip("many engines")

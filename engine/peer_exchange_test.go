@@ -37,7 +37,7 @@ var (
 	there = deaf{netip.MustParsePrefix("10.7.0.0/24")}
 )
 
-// among starts a peer on such a network that accepts everyone.
+// among starts a peer on one of these networks that accepts everyone.
 func among(net *enginetest.Net, name string, change ...func(*engine.Config)) *enginetest.Node {
 	cfg := engine.Config{Name: name, Discovery: here, Accept: engine.Everyone}
 	for _, c := range change {
@@ -146,7 +146,7 @@ func TestPeerExchange_HiddenPeerIsNotAnnounced(t *testing.T) {
 		},
 		"not advertising": {
 			func(n *enginetest.Node) error { n.SetAdvertising(false); return nil },
-			// With a session they would find Anna.
+			// With a session, Early and Late would find Anna.
 			func(n *enginetest.Node) error { n.SetAdvertising(true); return nil }, dial,
 		},
 	} {
@@ -259,8 +259,9 @@ func TestPeerExchange_ManyPeersTakeSeveralFrames(t *testing.T) {
 	})
 }
 
-// A peer that is being dialled is not dialled a second time because others announce it. Where many devices start at
-// once, each hears about all the others from everyone, and such dials would keep the devices busy with handshakes.
+// TestPeerExchange_PeerBeingDialledIsNotDialledTwice checks that a peer that is being dialled is not dialled again
+// because others announce it. When many devices start at once, each hears about all the others from everyone, and such
+// dials would keep the devices busy with handshakes.
 func TestPeerExchange_PeerBeingDialledIsNotDialledTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -275,7 +276,8 @@ func TestPeerExchange_PeerBeingDialledIsNotDialledTwice(t *testing.T) {
 			time.Sleep(latency)
 		}
 		time.Sleep(5 * time.Second)
-		// Packets between Anna and the newcomer are lost until the others have announced it to her, and a little longer.
+		// Packets between Anna and the newcomer are lost until the others have announced it to her, and a little
+		// longer.
 		lossy := time.Now().Add(2900 * time.Millisecond)
 		var packets atomic.Int64
 		var newcomer atomic.Pointer[netip.AddrPort]

@@ -126,7 +126,7 @@ func TestPeerTable_DiallingStrangersLeavePlacesForFoundPeers(t *testing.T) {
 	})
 }
 
-// TestEcho_StrangersShareOneLimit: many connections of strangers cannot have this device send back all that they send.
+// TestEcho_StrangersShareOneLimit: many connections of strangers cannot make this device send back all that they send.
 func TestEcho_StrangersShareOneLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

@@ -15,7 +15,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// TestPeerExchange_ReservedIDsEndTheConnection: the reserved IDs (no peer, all peers) pin no key.
+// TestPeerExchange_ReservedIDsEndTheConnection: an announcement of a reserved ID (no peer, all peers) is a violation.
 func TestPeerExchange_ReservedIDsEndTheConnection(t *testing.T) {
 	for name, id := range map[string]engine.PeerID{"zero": {}, "broadcast": engine.Broadcast} {
 		t.Run(name, func(t *testing.T) {
@@ -41,7 +41,7 @@ func TestPeerExchange_ReservedIDsEndTheConnection(t *testing.T) {
 	}
 }
 
-// TestParsePeerID_RefusesReservedIDs: a person and a file can name neither.
+// TestParsePeerID_RefusesReservedIDs: reserved IDs cannot be typed or read from a file.
 func TestParsePeerID_RefusesReservedIDs(t *testing.T) {
 	for _, id := range []engine.PeerID{{}, engine.Broadcast} {
 		if got, err := engine.ParsePeerID(id.String()); err == nil {
@@ -63,7 +63,7 @@ func (d *sinkOf) Forget(engine.PeerID)          {}
 func (d *sinkOf) Link(netip.Addr) string        { return "" }
 func (d *sinkOf) Recheck(engine.PeerID)         {}
 
-// TestDiscovery_ReservedIDsAreNoPeers: a message to one of them would go to all.
+// TestDiscovery_ReservedIDsAreNoPeers: a message to one of them would go to all peers.
 func TestDiscovery_ReservedIDsAreNoPeers(t *testing.T) {
 	net := enginetest.New(t, 0)
 	d := &sinkOf{make(chan discovery.Sink, 1)}
@@ -79,7 +79,7 @@ func TestDiscovery_ReservedIDsAreNoPeers(t *testing.T) {
 	}
 }
 
-// TestHandleStream_PanicEndsItsStreamAlone: so do those of the other functions that handle what a peer sends.
+// TestHandleStream_PanicEndsItsStreamAlone: the session continues after a panic in the program's functions.
 func TestHandleStream_PanicEndsItsStreamAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := sessionOfTwo(t)

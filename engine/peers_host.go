@@ -111,8 +111,7 @@ func publicConflicts(list []peers.Conflict) []Conflict {
 	return out
 }
 
-// publicInvitation returns the value of an invitation that programs see, always the same one. The lock of the peers is
-// held.
+// publicInvitation returns the Invitation that programs see for i, always the same one. The lock of the peers is held.
 func (e *Engine) publicInvitation(i *peers.Invitation) *Invitation {
 	if i.Handle == nil {
 		i.Handle = &Invitation{ID: i.ID, Peer: publicPeer(i.Peer), Context: i.Context, peers: e.peers, invitation: i}

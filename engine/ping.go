@@ -34,9 +34,8 @@ func (e *Engine) NewPinger(ctx context.Context, id PeerID, mode PingMode) (_ *Pi
 	return &Pinger{p}, nil
 }
 
-// Pace returns the current minimum interval between two pings: 0 with a session or over a stream. Without a session
-// the other side delays or drops what comes faster, so Ping waits before it sends. All pingers to one peer share the
-// limit.
+// Pace returns the current minimum interval between two pings: 0 with a session or over a stream. Without a session the
+// other side delays or drops faster pings, so Ping waits before it sends. All pingers to one peer share the limit.
 func (p *Pinger) Pace() time.Duration { return p.p.Pace() }
 
 // Ping makes one round trip and returns its duration, not counting the wait before it sends (see Pace). If the ping

@@ -30,7 +30,7 @@ func newRaw(t *testing.T, n *enginetest.Net) *raw {
 	return rawOf(t, n, id)
 }
 
-// rawOf is newRaw with a given key; one key may have several peers.
+// rawOf is newRaw with a given key; several raw peers may share one key.
 func rawOf(t *testing.T, n *enginetest.Net, id *identity.Identity) *raw {
 	t.Helper()
 	conn, closeConn := n.Socket()

@@ -16,7 +16,7 @@ type Offer struct {
 	claimed bool // a function decides about it, see HandleOffers; guarded by the lock of the transfers
 }
 
-// AcceptOptions say where and how an offer is received.
+// AcceptOptions configure where and how an offer is received.
 type AcceptOptions struct {
 	// Dir is the folder to receive into; it is created if it is missing.
 	Dir string
@@ -64,7 +64,8 @@ func (o *Offer) Closed() <-chan struct{} { return o.offer.Closed() }
 // Decline rejects the offer. It returns ErrAnswered if it is too late.
 func (o *Offer) Decline() error { return o.offer.Decline() }
 
-// Conflicts lists the names in a folder that top-level entries of the offer would have too, for a screen that asks what
-// to do; AcceptOptions.Choose gets the same names. They are untrusted: show them by CleanLine. It only knows the names
-// in Transfer.Names, not those after the first 20, so a screen has to keep both of all names that it did not list.
+// Conflicts lists the names of top-level entries of the offer that a folder already contains, for a screen that asks
+// what to do; AcceptOptions.Choose gets the same names. They are untrusted: show them by CleanLine. It only knows the
+// names in Transfer.Names, not those after the first 20, so a screen has to choose "keep both" for all names that it
+// did not list.
 func (o *Offer) Conflicts(dir string) []string { return o.offer.Conflicts(dir) }

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// maxRequests is how many requests of one peer to one topic are answered at once, maxRequestsOfAll those of all
-	// peers to all topics. An answer counts until the peer has it.
+	// maxRequests is how many requests of one peer to one topic are answered at once, maxRequestsOfAll how many of all
+	// peers to all topics. A request counts until the peer has the answer.
 	maxRequests      = 32
 	maxRequestsOfAll = 256
 	// maxRequestBytes limits the bytes of the requests of one peer that are answered at once.
@@ -30,8 +30,8 @@ func (e *RequestError) Error() string { return e.Text }
 // Request sends v to one peer and waits for the answer of the function that its program has passed to Answer, until ctx
 // ends or for SendTimeout if ctx has no deadline. A request reaches the function at most once. The error is a
 // *RequestError if the function returned one; ErrUnavailable if no function answers this topic; ErrBusy if 32 requests
-// of this engine are being answered; ErrNotConnected, ErrLost and the like if the session ends first: then the function
-// may or may not have run.
+// of this engine are being answered; ErrNotConnected, ErrLost or a similar error if the session ends first: then the
+// function may or may not have run.
 func (t *Topic) Request(ctx context.Context, v any, to PeerID) (Message, error) {
 	if to.Reserved() {
 		return Message{}, fmt.Errorf("request: %w: the recipient must be a single peer", ErrInvalid)
@@ -86,8 +86,8 @@ func answered(m peers.Message) (Message, error) {
 }
 
 // Answer has f answer the requests of this topic until stop is called. f gets each request on its own goroutine, at
-// most 32 of one peer at once, and returns the answer: a JSON value, or raw bytes ([]byte). An error of f goes to the
-// requester as its text, at most 1 KiB of it. The context ends with the engine, whose end waits for f. Answer panics if
+// most 32 of one peer at once, and returns the answer: a JSON value, or raw bytes ([]byte). If f returns an error, the
+// requester gets its text, at most 1 KiB of it. The context ends with the engine, which waits for f. Answer panics if
 // the topic has a function already.
 func (t *Topic) Answer(f func(ctx context.Context, request Message) (any, error)) (stop func()) {
 	if f == nil {
@@ -98,21 +98,21 @@ func (t *Topic) Answer(f func(ctx context.Context, request Message) (any, error)
 
 type answerFunc = func(context.Context, Message) (any, error)
 
-// requests holds the requests of this engine that wait for an answer, and the functions that answer those of others.
-// Its lock is a leaf.
+// requests holds the requests of this engine that wait for an answer, and the functions that answer those of other
+// engines. Its lock is a leaf.
 type requests struct {
 	mu      sync.Mutex
 	last    uint64
 	waiting map[uint64]waitingRequest
 	byTopic map[string]answerFunc
 	running map[requesterOf]int
-	bytes   map[PeerID]int // of the requests that are being answered
+	bytes   map[PeerID]int // total size of the requests that are being answered
 	slots   slots
 }
 
 type waitingRequest struct {
 	to     PeerID
-	answer chan peers.Message // has room for one
+	answer chan peers.Message // buffered, for one answer
 }
 
 // requesterOf is a peer that sends requests to a topic.

@@ -17,7 +17,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// TestRequest_GetsItsOwnAnswer: requests at once, each of which gets the answer to its own value, in JSON or bytes.
+// TestRequest_GetsItsOwnAnswer: concurrent requests each get the answer to their own value, in JSON or bytes.
 func TestRequest_GetsItsOwnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := sessionOfTwo(t)
@@ -92,7 +92,7 @@ func TestRequest_FailsWithTheReason(t *testing.T) {
 			t.Errorf("no deadline: %v after %v", err, time.Since(began))
 		}
 		results := make(chan error, 40)
-		for range 40 { // two more run already
+		for range 40 { // two others are running already
 			go func() {
 				_, err := a.Topic("work").Request(t.Context(), "wait", to)
 				results <- err
@@ -170,7 +170,7 @@ func TestRequest_OnlyTheAskedPeerAnswers(t *testing.T) {
 	})
 }
 
-// TestRequest_LargeOnesShareALimit: the requests that a program has not answered yet hold few bytes of each peer.
+// TestRequest_LargeOnesShareALimit: the total size of the unanswered requests of one peer is limited.
 func TestRequest_LargeOnesShareALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := sessionOfTwo(t)
@@ -295,8 +295,8 @@ func TestRequest_AnswersOnTheirWayCount(t *testing.T) {
 	})
 }
 
-// TestShutdown_WaitsForAnswers checks that a request that has arrived is answered before the engine ends, and that later
-// ones are refused.
+// TestShutdown_WaitsForAnswers checks that a request that has arrived is answered before the engine ends, and that
+// later ones are refused.
 func TestShutdown_WaitsForAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

@@ -66,8 +66,8 @@ func (e *Engine) SetAdvertising(on bool) { e.peers.Update(func(s *peers.Self) { 
 func (e *Engine) SetBrowsing(on bool) { e.peers.Update(func(s *peers.Self) { s.Browsing = on }) }
 
 // SetVisible changes who can see this engine, for the duration d or, if d is 0, until the next call; after d, the
-// previous value is restored. Strangers that are connected without a session are disconnected if the new value no longer
-// includes them. Errors are ErrInvalid, and ErrClosed for a duration that begins before Run.
+// previous value is restored. Strangers that are connected without a session are disconnected if the new value no
+// longer includes them. Errors are ErrInvalid, and ErrClosed if d is not 0 and the engine is not running.
 func (e *Engine) SetVisible(v Visibility, d time.Duration) error { return e.peers.SetVisible(v, d) }
 
 // Problem returns what currently keeps this engine from finding others, or nil. Changes are reported by the event

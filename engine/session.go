@@ -7,7 +7,7 @@ import (
 
 // Invite asks a peer for a session, with the context of Config or SetContext, and waits for the answer. It returns nil
 // when connected, ErrDeclined, ErrTimeout after InviteTimeout, ErrNoPeer, ErrCancelled, or ErrBusy if MaxPeers are
-// connected, here or there. It waits for a peer that is found but not connected yet. When ctx ends, the invitation is
+// connected, on either side. It waits for a peer that is found but not connected yet. When ctx ends, the invitation is
 // withdrawn. If the peer has invited us in the meantime, that counts as its acceptance (MCNearbyServiceBrowser
 // invitePeer).
 func (e *Engine) Invite(ctx context.Context, id PeerID) error {
@@ -53,8 +53,8 @@ func (e *Engine) InviteWith(ctx context.Context, id PeerID, opts InviteOptions) 
 
 // Disconnect ends the session with a peer, or withdraws the invitation to it (cancelConnectPeer); both still see each
 // other. It is a kick: from then on no policy of this engine (Config.Invite, Config.Accept) brings the peer back, but
-// Invite and Invitation.Accept do. PeerRemoved follows, with ErrCancelled here and ErrKicked there. To refuse the
-// peer's connections as well, call SetTrust with TrustBlocked. It is idempotent.
+// Invite and Invitation.Accept do. PeerRemoved follows, with ErrCancelled on this side and ErrKicked on the other. To
+// refuse the peer's connections as well, call SetTrust with TrustBlocked. It is idempotent.
 func (e *Engine) Disconnect(id PeerID) { e.peers.Disconnect(id) }
 
 // Leave ends all sessions. Found peers stay found, and policies may bring sessions back (disconnect in the Pythonista

@@ -17,7 +17,7 @@ func TestDatagram_CanBeSentRightAfterInvite(t *testing.T) {
 	collect(t, b)
 	id := b.Self().ID
 	for n := range 150 {
-		if err := a.Invite(t.Context(), id); err != nil { // the other side may not have noticed the end of the last one
+		if err := a.Invite(t.Context(), id); err != nil { // b may not have noticed the end of the last session
 			t.Log(err)
 			continue
 		}

@@ -375,7 +375,7 @@ func TestDisconnect_OutlastsASessionByPolicy(t *testing.T) {
 					t.Fatal(err)
 				}
 				nextA(is[engine.PeerAdded])
-				b.Leave() // it may not have the answer yet
+				b.Leave() // b may not have the answer yet
 				nextA(is[engine.PeerRemoved])
 				nextA(is[engine.InvitationReceived]) // b's policy invites, and a's policy does not accept
 				if connected(a) != 0 {

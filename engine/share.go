@@ -15,7 +15,7 @@ type sharing struct {
 	ownConns *transport.OwnConns
 
 	mu      sync.Mutex
-	engines []*Engine // those that have not ended
+	engines []*Engine // the engines that have not ended
 }
 
 // openSharing opens the profile of a new engine, or joins that of cfg.Share.

@@ -20,8 +20,8 @@ func twoServices(net *enginetest.Net, profile string) (chess, chat *enginetest.N
 	return chess, net.Start(cfg)
 }
 
-// TestShare_TwoServicesAreOnePeer checks that two devices, each with two services, have a session for each service under
-// one ID; that messages of one service do not reach the other; and that no one sees a copied identity.
+// TestShare_TwoServicesAreOnePeer checks that two devices, each with two services, have a session for each service
+// under one ID; that messages of one service do not reach the other; and that no copied identity is reported.
 func TestShare_TwoServicesAreOnePeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -56,8 +56,8 @@ func TestShare_TwoServicesAreOnePeer(t *testing.T) {
 	})
 }
 
-// TestShare_ServicesDoNotMix checks that an engine that is led to the port of another service, by an address or a forged
-// announcement, gets no connection there, and that the sessions of both services stay.
+// TestShare_ServicesDoNotMix checks that an engine that is led to the port of another service, by an address or a
+// forged announcement, gets no connection there, and that the sessions of both services stay.
 func TestShare_ServicesDoNotMix(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

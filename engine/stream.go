@@ -27,13 +27,13 @@ const (
 type ResetError = transport.ResetError
 
 // Stream is a bidirectional byte stream to one peer with flow control: a Write blocks while the other side does not
-// read, and blocks nothing else (MCSession startStream, plus flow control). It is a net.Conn, so net/http, net/rpc and
-// the like run over it; see Listen.
+// read, and blocks nothing else (MCSession startStream, plus flow control). It is a net.Conn, so net/http and net/rpc,
+// for example, run over it; see Listen.
 //
-// It ends with the session, and then fails with ErrNotConnected, or with its connection, and then fails with the
-// reason, such as ErrLost or ErrBye; a stream does not survive a broken connection. After the other side has closed it,
-// Write and CloseWrite fail with ErrCancelled. All methods may be called concurrently; concurrent Writes run one after
-// the other. Close it when it is no longer needed: it counts as open until both sides have closed it.
+// When its session ends, it fails with ErrNotConnected; when its connection ends, it fails with the reason, such as
+// ErrLost or ErrBye. A stream does not survive a broken connection. After the other side has closed it, Write and
+// CloseWrite fail with ErrCancelled. All methods may be called concurrently; concurrent Writes run one after the other.
+// Close it when it is no longer needed: it counts as open until both sides have closed it.
 type Stream struct {
 	Peer PeerID
 	Name string // chosen by the side that opened it
@@ -43,11 +43,11 @@ type Stream struct {
 	held events.Held // counts the readers' queues that hold it
 }
 
-// OpenStream opens a stream to a connected peer; its program gets it by HandleStream, Listen or Handler.StreamReceive.
-// There is no round trip: data written at once arrives with the opening. It waits, at most SendTimeout, for a stream to
-// be closed while MaxStreams are open, and for a broken connection to return. Errors are ErrInvalid, ErrNoPeer,
-// ErrNotConnected, ErrTimeout. The other program may refuse the stream: then reading and writing fail with
-// ErrUnavailable or ErrBusy. Only an answer of the other program proves that it has received the data.
+// OpenStream opens a stream to a connected peer, whose program gets it through HandleStream, Listen or
+// Handler.StreamReceive. There is no round trip: data written at once arrives with the opening. It waits, at most
+// SendTimeout, for a stream to be closed while MaxStreams are open, and for a broken connection to return. Errors are
+// ErrInvalid, ErrNoPeer, ErrNotConnected, ErrTimeout. The other program may refuse the stream: then reading and writing
+// fail with ErrUnavailable or ErrBusy. Only an answer of the other program proves that it has received the data.
 func (e *Engine) OpenStream(ctx context.Context, to PeerID, name string) (_ *Stream, err error) {
 	defer withPeer(&err, "open stream to", to)
 	if err := unlessDevice(e, to); err != nil {
@@ -78,8 +78,8 @@ func (s *Stream) CloseWrite() error { return s.s.CloseWrite() }
 // part already written is not mistaken for the whole. It is idempotent.
 func (s *Stream) Close() error { return s.s.Close() }
 
-// Done returns a channel that is closed when this side has ended the stream, or its session or connection has ended. The
-// other side's end shows in Read and Write.
+// Done returns a channel that is closed when this side has ended the stream, or its session or connection has ended. If
+// the other side ends it, Read and Write report that.
 func (s *Stream) Done() <-chan struct{} { return s.s.Done() }
 
 // Reset ends both directions at once and discards written data that has not arrived. The other side gets a

@@ -12,14 +12,14 @@ import (
 // streamHandlers holds the handlers of incoming streams, by name.
 type streamHandlers struct {
 	mu sync.Mutex
-	// byName has a nil function for those that go to a Handler, and an empty name for all that are not listed.
+	// byName maps names to handlers. The empty name stands for all names not listed; a nil function means a Handler.
 	byName map[string]func(*Stream)
 }
 
 // HandleStream has f take the streams of one name that peers open, each on its own goroutine, until stop is called. An
-// empty name means all names without a handler of their own. The stream is closed when f returns. The end of the engine
-// fails its reads and writes, and waits for f. Streams without a handler are refused with ErrUnavailable. It panics if
-// the name is taken, as http.HandleFunc does.
+// empty name means all names without a handler of their own. The stream is closed when f returns. When the engine ends,
+// reads and writes of the stream fail, and the engine waits for f. Streams without a handler are refused with
+// ErrUnavailable. It panics if the name is taken, as http.HandleFunc does.
 func (e *Engine) HandleStream(name string, f func(*Stream)) (stop func()) {
 	if f == nil {
 		panic("engine: HandleStream without a function")

@@ -23,8 +23,8 @@ func (s *Stream) LocalAddr() net.Addr { return StreamAddr{s.self, s.Name} }
 // RemoteAddr returns the peer's end, a StreamAddr.
 func (s *Stream) RemoteAddr() net.Addr { return StreamAddr{s.Peer, s.Name} }
 
-// DialStream returns a function that opens streams of one name to a peer, whatever address it is given, for
-// http.Transport.DialContext and the like.
+// DialStream returns a function that opens streams of one name to a peer, whatever address it is given, for example for
+// http.Transport.DialContext.
 func (e *Engine) DialStream(to PeerID, name string) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		s, err := e.OpenStream(ctx, to, name)
@@ -45,10 +45,9 @@ type listener struct {
 	closed  chan struct{}
 }
 
-// Listen returns a listener for the streams of one name that peers open, for http.Serve and the like; their diallers call
-// OpenStream. Like HandleStream it panics if the name is taken. Accept returns a *Stream, or net.ErrClosed after Close or
-// the end of the engine. Close it to leave the name to others; streams that wait are refused then, and accepted ones stay
-// open.
+// Listen returns a listener for the streams of one name that peers open with OpenStream, for example for http.Serve.
+// Like HandleStream it panics if the name is taken. Accept returns a *Stream, or net.ErrClosed after Close or the end
+// of the engine. Close frees the name and refuses streams that wait; accepted ones stay open.
 func (e *Engine) Listen(name string) net.Listener {
 	l := &listener{addr: StreamAddr{e.Self().ID, name}, e: e, streams: make(chan *Stream), closed: make(chan struct{})}
 	l.remove = e.streams.add(name, l.take)

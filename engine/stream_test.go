@@ -462,7 +462,7 @@ func TestStream_CloseEndsABlockedWrite(t *testing.T) {
 	})
 }
 
-// TestHandleStream_ClosesTheStream checks that the other side reads the end when the function returns.
+// TestHandleStream_ClosesTheStream checks that the other side reads io.EOF when the function returns.
 func TestHandleStream_ClosesTheStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -482,8 +482,8 @@ func TestHandleStream_ClosesTheStream(t *testing.T) {
 	})
 }
 
-// TestStream_CloseDoesNotWaitForAWrite checks that Close returns while a Write that has just begun never does: the end of
-// the session would wait for it with the lock of the peers.
+// TestStream_CloseDoesNotWaitForAWrite checks that Close returns even if a Write that has just begun never does:
+// otherwise the end of the session would wait for that Write with the lock of the peers held.
 func TestStream_CloseDoesNotWaitForAWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _, nextB := pair(t, enginetest.New(t, latency))

@@ -109,7 +109,7 @@ func TestTopic_MessageLeftBehindGoesToItsNextReader(t *testing.T) {
 	})
 }
 
-// TestBytes_AreLimitedAsTheyAre: the limits count the bytes themselves, and every byte arrives.
+// TestBytes_AreLimitedAsTheyAre: the limits apply to the bytes themselves, and every byte arrives.
 func TestBytes_AreLimitedAsTheyAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := sessionOfTwo(t)
@@ -154,7 +154,7 @@ func TestBytes_AreLimitedAsTheyAre(t *testing.T) {
 	})
 }
 
-// TestTopic_InvalidNamePanics as a pattern of package http does.
+// TestTopic_InvalidNamePanics checks that an invalid name panics, as an invalid pattern does in net/http.
 func TestTopic_InvalidNamePanics(t *testing.T) {
 	a := enginetest.New(t, 0).Start(open("a"))
 	for _, name := range []string{"", strings.Repeat("x", engine.MaxTopic+1), "a\nb", "\xff"} {

@@ -14,7 +14,7 @@ type TransferID = transfers.ID
 // TransferState is the progress of a transfer. Its methods:
 //
 //	String() string   its name, such as "moving"
-//	Final() bool      whether the state cannot change any more
+//	Final() bool      whether the state can no longer change
 type TransferState = transfers.State
 
 // The states of a transfer. The last four are final.
@@ -48,7 +48,7 @@ type Transfer struct {
 	Folders  int64
 	Bytes    int64
 	Counting bool   // the sender is still counting; the totals grow
-	Priority int    // outgoing: of those that wait, the highest goes first
+	Priority int    // outgoing: of the waiting transfers, the highest goes first
 	Keep     bool   // it waits for an offline peer indefinitely, and across restarts
 	Note     string // the sender's note, safe to display
 	Via      string // the Gateway that moves it, as in Peer.Via: it cannot be paused or resumed; empty for all others

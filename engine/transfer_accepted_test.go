@@ -105,8 +105,8 @@ func TestOffer_AcceptedEndsWhenItsSenderStaysAway(t *testing.T) {
 	}
 }
 
-// TestOffer_RevokedTrustAsksAgain checks that what was accepted under a trust that the user has taken back is neither
-// continued nor revived.
+// TestOffer_RevokedTrustAsksAgain checks that what was accepted under a trust that the user has since revoked is
+// neither continued nor revived.
 func TestOffer_RevokedTrustAsksAgain(t *testing.T) {
 	const id = "00112233445566778899aabbccddeeff"
 	auto := engine.AutoAccept{Bytes: 1 << 30}
@@ -171,7 +171,7 @@ func TestOffer_RevokedTrustAsksAgain(t *testing.T) {
 	}
 }
 
-// TestCancel_OfAFailedTransferForgetsItsAcceptance checks that its sender cannot continue it.
+// TestCancel_OfAFailedTransferForgetsItsAcceptance checks that the sender has to ask again.
 func TestCancel_OfAFailedTransferForgetsItsAcceptance(t *testing.T) {
 	const id = "00112233445566778899aabbccddeeff"
 	dir := t.TempDir()

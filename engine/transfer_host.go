@@ -15,8 +15,8 @@ import (
 
 // transferHost is the engine as package transfers sees it.
 //
-// The lock of the peers comes before those of transfers and pairings: while these hold theirs, they use only what does
-// not take the lock of the peers.
+// Lock order: the lock of the peers comes before those of transfers and pairings. While these hold theirs, they must
+// not call anything that takes the lock of the peers.
 type transferHost struct{ e *Engine }
 
 func (h transferHost) Link(id PeerID) (transfers.Link, error) {
@@ -82,7 +82,7 @@ func (h transferHost) PublishOffer(o *transfers.Offer) (code wire.Code, taken bo
 	return h.e.unreadCode(events.Offers), false
 }
 
-// publicOffer returns the value of an offer that programs see, always the same one. The lock of the transfers is held.
+// publicOffer returns the Offer that programs see for o, always the same one. The lock of the transfers is held.
 func publicOffer(o *transfers.Offer) *Offer {
 	if o.Handle == nil {
 		o.Handle = &Offer{Transfer: Transfer(o.Transfer), offer: o}

@@ -283,7 +283,7 @@ func TestTransfer_SurvivesCrashes(t *testing.T) {
 	}
 }
 
-// TestOutbox_WaitsForThePeerAcrossARestart checks that files for an offline peer wait for it, also across a restart.
+// TestOutbox_WaitsForThePeerAcrossARestart checks that files for an offline peer wait for it, even across a restart.
 func TestOutbox_WaitsForThePeerAcrossARestart(t *testing.T) {
 	file := bytesIn(t, 100_000)
 	dir, pa, pb := t.TempDir(), t.TempDir(), t.TempDir()
@@ -339,7 +339,7 @@ func TestOutbox_WaitsForThePeerAcrossARestart(t *testing.T) {
 // TestTransfers_StartByPriority checks that transfers that exceed the limit start by priority, and otherwise in their
 // order.
 func TestTransfers_StartByPriority(t *testing.T) {
-	var files []string // sized so that no two concurrent ones end at the same moment
+	var files []string // sized so that no two concurrent transfers end at the same moment
 	for i := range 9 {
 		files = append(files, bytesIn(t, min(i+1, 4)<<20))
 	}
@@ -409,8 +409,7 @@ func TestTransfers_StartByPriority(t *testing.T) {
 	})
 }
 
-// TestTransfers_ManyAtOnceAreDelivered: eight peers send to one, which sends back to two of them, all at the same
-// time.
+// TestTransfers_ManyAtOnceAreDelivered: eight peers send to one, which sends back to two of them at the same time.
 func TestTransfers_ManyAtOnceAreDelivered(t *testing.T) {
 	file := bytesIn(t, 1<<20)
 	dirs := map[int]string{}

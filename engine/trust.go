@@ -11,8 +11,8 @@ func (e *Engine) Trust(id PeerID) Trust { return e.profile.Peer(id).Trust }
 
 // SetTrust stores the user's decision about a key, whether the peer is found or not; it is durable when the call
 // returns. Blocking ends the connection at once; TrustUnknown forgets the peer. Both cancel its unfinished transfers,
-// and less trust than TrustVerified cancels those that were accepted without asking. Only call it in response to a
-// user's action: TrustVerified means that someone has compared the whole ID.
+// and any trust below TrustVerified cancels those that were accepted without asking. Only call it in response to a
+// user's action: TrustVerified means that someone has compared the full ID.
 func (e *Engine) SetTrust(id PeerID, t Trust) (err error) {
 	defer withPeer(&err, "set trust in", id)
 	switch t {

@@ -27,8 +27,8 @@ func file(t *testing.T, name string, size int) string {
 	return p
 }
 
-// TestAutoAccept_OnlyVerifiedPeersWithinTheirLimits checks that only a verified peer is accepted, up to its daily
-// bytes, until its date, into its folder; everything else is asked about.
+// TestAutoAccept_OnlyVerifiedPeersWithinTheirLimits checks that only offers of a verified peer are accepted, up to its
+// daily bytes, until its date, into its folder; all others are asked about.
 func TestAutoAccept_OnlyVerifiedPeersWithinTheirLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -104,8 +104,7 @@ func TestAutoAccept_OnlyVerifiedPeersWithinTheirLimits(t *testing.T) {
 	})
 }
 
-// TestRefusals_ThreeSilenceAPeer checks that after three refusals no one is asked for ten minutes, unless an
-// acceptance came.
+// TestRefusals_ThreeSilenceAPeer checks that after three refusals no one is asked for ten minutes.
 func TestRefusals_ThreeSilenceAPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)

@@ -15,7 +15,7 @@ import (
 // PeerID identifies a peer: SHA-256 of its public key (SPKI). It is comparable and can be a map key; in JSON it is
 // its text. Its methods:
 //
-//	String() string          the whole text form, with check characters
+//	String() string          the complete text form, with check characters
 //	Short() string           the first eight characters, for people to distinguish equal names
 //	Compare(PeerID) int      an order that is the same on every device, for example to elect a leader
 //	Less(PeerID) bool        Compare below zero
@@ -63,8 +63,8 @@ const (
 	Found      = peers.Found      // seen on the network, or connected, without a session
 	Connecting = peers.Connecting // our invitation waits for its answer
 	Connected  = peers.Connected  // a session is active
-	// Reconnecting means that a session is active but its connection has broken. Messages wait for at most 3 s. A
-	// break is only noticed after 7.5 to 10 s of silence, or at once when an interface changes.
+	// Reconnecting means that a session is active but its connection has broken. Messages wait for at most 3 s. A break
+	// is only noticed after 7.5 to 10 s without an answer, or at once when an interface changes.
 	Reconnecting = peers.Reconnecting
 )
 
@@ -80,7 +80,7 @@ type Peer struct {
 	Addrs     []netip.AddrPort // where it can be dialled, best first
 	Addr      netip.AddrPort   // the remote address of the live connection; zero without one
 	RTT       time.Duration    // round-trip time of the live connection
-	How       string           // how it was found: "mDNS", "address", "incoming", "remembered", "search", "peer exchange"
+	How       string           // "mDNS", "address", "incoming", "remembered", "search" or "peer exchange"
 	// Heard means that multicast discovery sees it now, however it was found first.
 	Heard bool
 	// Context is what its program sent with the invitation or its answer (initial data in the Pythonista module); nil
@@ -112,8 +112,8 @@ func (p Peer) TakesTexts() bool { return p.HasSession() || p.Via != "" }
 
 // AutoAccept selects which offers of a verified peer are accepted without asking. The zero value always asks.
 type AutoAccept struct {
-	// Bytes is how much is accepted in 24 hours; 0 accepts nothing. Each offer is charged a sixteenth and 64 KiB more
-	// than its bytes, plus 4 KiB for each file and folder.
+	// Bytes is how much is accepted in 24 hours; 0 accepts nothing. Each offer is charged its bytes plus a sixteenth,
+	// plus 64 KiB, plus 4 KiB for each file and folder.
 	Bytes int64
 	Dir   string    // the folder to receive into; absolute
 	Until time.Time // when the rule expires; zero means never
@@ -134,7 +134,7 @@ type Conflict struct {
 type Message struct {
 	From PeerID
 	Name string // the sender's display name
-	// Topic is the name of the topic that it was sent to; empty for Engine.Send and the like.
+	// Topic is the name of the topic that it was sent to; empty for messages without a topic.
 	Topic string
 	Body  json.RawMessage // nil if it was sent as raw bytes
 	Data  []byte          // not nil if it was sent as raw bytes (MCSession sendData)
@@ -143,8 +143,8 @@ type Message struct {
 	Unreliable bool
 }
 
-// Decode decodes the body as JSON into v, like json.Unmarshal, or copies Data if v is a *[]byte. Messages are untrusted:
-// check their contents. The error is ErrInvalid if the message has the other form.
+// Decode decodes the body as JSON into v, like json.Unmarshal, or copies Data if v is a *[]byte. Messages are
+// untrusted: check their contents. The error is ErrInvalid if the message has the other form.
 func (m Message) Decode(v any) error {
 	b, bytes := v.(*[]byte)
 	switch {

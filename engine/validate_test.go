@@ -22,7 +22,7 @@ func TestValidateName(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"", repeat("a", 64), repeat("\u00e9", 32), repeat("\u65e5", 22), repeat(family, 3), // MCPeerID refuses these too
+		"", repeat("a", 64), repeat("\u00e9", 32), repeat("\u65e5", 22), repeat(family, 3), // refused by MCPeerID too
 		"   ", "\u200b", "Bob\nSmith", "Bob\u202egpj", "\xff", // only we refuse these
 	} {
 		if err := engine.ValidateName(name); !errors.Is(err, engine.ErrInvalid) {
@@ -32,7 +32,7 @@ func TestValidateName(t *testing.T) {
 }
 
 // TestValidateServiceType checks ValidateServiceType against Apple's rules (RFC 6335 section 5.1). The Pythonista
-// module accepts those in the last line.
+// module accepts the values in the last line.
 func TestValidateServiceType(t *testing.T) {
 	for _, s := range []string{"dev-srv", "chat-demo", "lightcycle", "speedtest", "a", "3d", "a1-b2", "abcdefghijklmno"} {
 		if err := engine.ValidateServiceType(s); err != nil {

@@ -22,8 +22,8 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// TestVisibility_KnownOnlyHidesFromStrangers checks that a peer that shows itself to known peers is seen by those. A
-// stranger does not see it and cannot connect by its address either, except while the pairing window is open.
+// TestVisibility_KnownOnlyHidesFromStrangers checks that a peer that shows itself to known peers only is seen by them.
+// A stranger does not see it and cannot connect by its address either, except while the pairing window is open.
 func TestVisibility_KnownOnlyHidesFromStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -110,8 +110,8 @@ func TestVisibility_LanePortAdmitsNoStranger(t *testing.T) {
 	}
 }
 
-// TestVisible_HidingEndsALateGreeting: a stranger whose handshake was complete before this engine hid, or before its
-// pairing window closed and that sends its hello afterwards is not accepted.
+// TestVisible_HidingEndsALateGreeting: a stranger is not accepted if its handshake was complete before this engine hid,
+// or before its pairing window closed, and it sends its hello afterwards.
 func TestVisible_HidingEndsALateGreeting(t *testing.T) {
 	for name, hide := range map[string]func(a *enginetest.Node){
 		"hiding":                 func(a *enginetest.Node) { _ = a.SetVisible(engine.VisibleToNobody, 0) },
@@ -167,8 +167,8 @@ func TestVisible_HidingEndsALateGreeting(t *testing.T) {
 	}
 }
 
-// TestTrust_ForgottenPeerIsAStranger: to a device that only known peers may see, a peer that is forgotten is a stranger
-// at once.
+// TestTrust_ForgottenPeerIsAStranger: to a device that only known peers may see, a forgotten peer is a stranger at
+// once.
 func TestTrust_ForgottenPeerIsAStranger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -189,8 +189,8 @@ func TestTrust_ForgottenPeerIsAStranger(t *testing.T) {
 	})
 }
 
-// TestVisible_EndOfATemporaryOneChangesNoLaterChoice: a temporary visibility that ends at the moment of another choice does
-// not undo that choice.
+// TestVisible_EndOfATemporaryOneChangesNoLaterChoice: a temporary visibility that ends at the moment of another choice
+// does not undo that choice.
 func TestVisible_EndOfATemporaryOneChangesNoLaterChoice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := enginetest.New(t, latency).Start(engine.Config{})

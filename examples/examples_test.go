@@ -1,4 +1,4 @@
-// Package examples tests the example programs without their own tests, as processes on the loopback interface.
+// Package examples tests the example programs that have no tests of their own, as processes on the loopback interface.
 package examples
 
 import (
@@ -26,7 +26,7 @@ func build(t *testing.T, name string) string {
 	return program
 }
 
-// running is an example that runs.
+// running is a running example.
 type running struct {
 	t     *testing.T
 	in    io.WriteCloser

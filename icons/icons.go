@@ -1,4 +1,4 @@
-// Package icons holds the icons of the window.
+// Package icons holds the app's icons.
 package icons
 
 import (
@@ -14,8 +14,8 @@ var drawings embed.FS
 //go:embed app.png
 var App []byte
 
-// SVG returns a drawing by name: 24 units square, black strokes 1.8 wide. It panics if there is no such drawing,
-// since that is a programming error.
+// SVG returns a drawing by name: 24 units square, black strokes 1.8 wide. It panics if the name is unknown, because
+// that is a programming error.
 func SVG(name string) []byte {
 	b, err := drawings.ReadFile(name + ".svg")
 	if err != nil {

@@ -30,7 +30,7 @@ timed() {
 		if [ -n "$until" ]; then
 			case $line in *"$until"*)
 				took=$((now - began)) until=""
-				# setsid has made it the leader of a group; a shell in it forwards nothing
+				# setsid has made the command the leader of a process group; a shell in it forwards no signals
 				kill -INT -- -$command 2>/dev/null || true
 				;;
 			esac
@@ -49,7 +49,7 @@ trap 'kill $x 2>/dev/null; [ -n "${1:-}" ] || rm -rf "$root" "$root.whole" "$roo
 for _ in 1 2 3 4 5 6 7 8 9 10; do [ -s "$out/display" ] && break; sleep 0.5; done
 display="DISPLAY=:$(cat "$out/display")"
 
-# timed starts a program, not a function, so that it can be a process group of its own.
+# timed starts a program, not a function, so that the program can have its own process group.
 cat >"$out/in-root" <<-END
 	#!/bin/sh
 	set -eu

@@ -88,7 +88,7 @@ apt_install() {
 
 for group in "$@"; do
 	if [ "$group" = browser ] && { command -v google-chrome || command -v chromium-browser; } >/dev/null 2>&1; then
-		browser="firefox-esr unzip libarchive-tools" # the tests take the Chrome that is there
+		browser="firefox-esr unzip libarchive-tools" # the tests use the Chrome that is installed
 	fi
 	if [ "$group" = go ]; then
 		check_go

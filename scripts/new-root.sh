@@ -2,7 +2,7 @@
 # new-root.sh - functions for scripts that build in a new Debian: source it as root, on Debian.
 
 # new_root [FOLDER] - creates a new Debian in FOLDER, or in a temporary folder that is removed at the end, with the
-# committed files in src. It sets root. A FOLDER that an earlier run has created is used again.
+# committed files in src. It sets root. A FOLDER that an earlier run created is reused.
 new_root() {
 	[ "$(id -u)" = 0 ] || { echo "This needs root." >&2; exit 1; }
 	sh scripts/deps.sh roots

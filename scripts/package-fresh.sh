@@ -1,7 +1,7 @@
 #!/bin/sh
 # package-fresh.sh [FOLDER] - as root, on Debian: creates a new Debian in a folder (or a temporary one), builds the
 # packages there from the committed files, with only the tools that the project's own files install, and runs package-test.sh
-# there. It uses Go and the modules of this machine. The packages are in FOLDER/src/build/packages.
+# there. It uses this machine's Go and modules. The packages are in FOLDER/src/build/packages.
 set -eu
 . scripts/new-root.sh
 new_root "${1:-}"

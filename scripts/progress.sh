@@ -10,7 +10,7 @@ command=$!
 trap 'kill $command 2>/dev/null; rm -f "$said"; exit 130' INT TERM
 trap 'rm -f "$said"' EXIT
 began=$(date +%s) shown=0 last=0 code=0
-# report prints what is new: lines that are not the name of a package.
+# report prints the new lines, except the names of packages.
 report() {
 	tail -n "+$((shown + 1))" "$said" | grep -v '^[a-z0-9][A-Za-z0-9_.~/-]*$' >&2 || true
 	shown=$(wc -l <"$said")

@@ -20,7 +20,7 @@ touch "$root.whole"
 tar -xJf "$archive" -C "$root" --strip-components=1 --no-same-owner
 chroot "$root" sh -c 'id anna >/dev/null 2>&1 || useradd -m anna'
 
-# The commands of the user anna.
+# Commands of the user anna.
 cat >"$root/home/anna/session" <<'END'
 set -eu
 soon() { for _ in $(seq 100); do "$@" >/dev/null 2>&1 && return; sleep 0.2; done; echo "this never succeeded: $*"; exit 1; }
@@ -64,7 +64,7 @@ multipeer-cli serve --into ~/Downloads --at-login on
 echo "set up without the package, stopped, and set up again"
 END
 
-# The checks of root after anna has logged out.
+# Checks as root, after anna has logged out.
 cat >"$root/srv/try" <<'END'
 set -eu
 su -l anna -c 'sh session'

@@ -141,7 +141,7 @@ func TestCompare_RevealsNoDigest(t *testing.T) {
 	}
 }
 
-// TestStaging_OfAnotherUserIsNotUsed: anyone who can write there could have other content published.
+// TestStaging_OfAnotherUserIsNotUsed: anyone who can write to the staging folder could have other content published.
 func TestStaging_OfAnotherUserIsNotUsed(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the system's own rights decide there")
@@ -160,8 +160,8 @@ func TestStaging_OfAnotherUserIsNotUsed(t *testing.T) {
 	}
 }
 
-// TestStaging_ExchangedProbeIsNotTrusted: a user with write access to the folder replaces the file that is created
-// there to probe the disk whether it keeps modes.
+// TestStaging_ExchangedProbeIsNotTrusted: a user with write access to the folder replaces the file that is created to
+// find out whether the disk keeps modes.
 func TestStaging_ExchangedProbeIsNotTrusted(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the system's own rights decide there")
@@ -484,7 +484,7 @@ func TestStaging_IsNotFollowedThroughALink(t *testing.T) {
 	if err := os.Remove(filepath.Join(dst, PartialDir)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(filepath.Join(dst, "private"), filepath.Join(dst, PartialDir)); err != nil { // not a transfer's
+	if err := os.Rename(filepath.Join(dst, "private"), filepath.Join(dst, PartialDir)); err != nil { // no transfer's folder
 		t.Fatal(err)
 	}
 	if err := os.Chmod(filepath.Join(dst, PartialDir), 0o700); err != nil {

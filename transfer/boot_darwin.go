@@ -15,5 +15,5 @@ func bootID() string {
 	return s
 }
 
-// mountID distinguishes one mount of a volume from another; it is not available here.
+// mountID distinguishes one mount of a volume from another; it is not available on this system.
 func mountID(*os.File) string { return "" }

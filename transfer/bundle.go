@@ -27,7 +27,7 @@ const (
 	sendWindow = 8 << 20
 	// sendBlocks is the same limit in blocks: a small block takes as much memory as a large one.
 	sendBlocks = 128
-	// beatEvery is how often a lane shows that it is alive; a lane that is quiet for silence is closed.
+	// beatEvery is how often a lane shows that it is alive; silence is how long it may be quiet before it is closed.
 	beatEvery = 1500 * time.Millisecond
 	silence   = 6 * time.Second
 	// hedgeAfter is the age of the oldest block at which an idle lane sends it a second time.

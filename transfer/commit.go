@@ -8,8 +8,8 @@ import (
 
 // What becomes durable, and when.
 
-// mark records in the journal how much of the current file is verified, but unless all is set only once per markEvery
-// bytes: a sender may send byte by byte, and each of these records takes more space than that.
+// mark records in the journal how much of the current file is verified. Unless all is set, it does so only once per
+// markEvery bytes: a sender may send byte by byte, and each of these records takes more space than a byte.
 func (r *receiver) mark(all bool) {
 	in := r.cur
 	if in == nil || in.refused || in.marked == in.pos {

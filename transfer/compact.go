@@ -13,8 +13,8 @@ import (
 const (
 	// newJournal is the name of the journal while it is being rewritten.
 	newJournal = journalName + ".new"
-	// journalSlack is how many bytes about removed data a journal may contain, beyond the number of bytes about
-	// existing data that is here.
+	// journalSlack is how many bytes about removed data a journal may contain, in addition to as many as it contains
+	// about existing data.
 	journalSlack = 1 << 20
 	// entryRecords is the maximum size of the records of an entry, not counting its names.
 	entryRecords = 128

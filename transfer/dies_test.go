@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// dies runs a receiver, in its own process that kills itself at its n-th operation, and a sender here. It returns false
-// if the receiver reached its end.
+// dies runs a receiver in its own process, which kills itself at its n-th operation, and a sender in this process. It
+// returns false if the receiver reached its end.
 func dies(t *testing.T, src, dst string, n int) bool {
 	t.Helper()
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
@@ -36,7 +36,7 @@ func dies(t *testing.T, src, dst string, n int) bool {
 	return c.Wait() != nil
 }
 
-// dieAt runs that receiver.
+// dieAt runs the receiver in the process that dies starts.
 func dieAt(t *testing.T, dir string) {
 	n, err := strconv.ParseInt(os.Getenv("TRANSFER_AT"), 10, 64)
 	if err != nil {

@@ -65,7 +65,7 @@ func unsupported(err error) bool {
 	return false
 }
 
-// forget truncates the journal to its durable length: later records are unknown again.
+// forget truncates the journal to its durable length: later records no longer count.
 func (s *stage) forget(durable int64) {
 	s.journal.buf = s.journal.buf[:0]
 	s.journal.size = min(s.journal.size, durable)
@@ -178,7 +178,7 @@ func (s *stage) syncDir(root *os.Root, name string) error {
 	return s.confirmed(d.Sync())
 }
 
-// syncExisting makes the content of files durable that were in the inbox before.
+// syncExisting makes the content of files durable that are already in the inbox.
 func (s *stage) syncExisting(names []string) error {
 	if len(names) == 0 {
 		return nil

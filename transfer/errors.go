@@ -216,7 +216,7 @@ func Passing(err error) bool {
 	return false
 }
 
-// drops reports whether nothing is kept after such an end.
+// drops reports whether nothing is kept after a transfer has ended with err.
 func drops(err error) bool { return errors.Is(err, ErrCancelled) || Violation(err) }
 
 // isGone reports whether an entry no longer exists, or a file has replaced the folder that contained it.

@@ -173,7 +173,7 @@ func (r *receiver) publish() error {
 			r.recordPublished(t.entry, final)
 		}
 		if err := r.renameTop(t, final); err != nil && r.ctx.Err() != nil {
-			continue // the sender no longer receives it
+			continue // cancelled: the sender is not notified any more
 		}
 	}
 	if len(r.result.Saved) == 0 {
@@ -311,7 +311,7 @@ func (r *receiver) renamePart(p part, final string) error {
 	return r.rename(p.path, final)
 }
 
-// again publishes what an earlier attempt has received completely, or finds that it already did.
+// again publishes what an earlier attempt has received completely, unless that attempt has already published it.
 func (r *receiver) again() error {
 	past := r.stage.past
 	r.result.Totals, r.result.Unchanged = *past.ended, past.unchanged

@@ -387,7 +387,7 @@ func safe(p string) error {
 }
 
 // TestNames_AreSafeAtEachLength: a disk that rejects a name gets a shorter one, which is as safe as the original name,
-// also if the part that is kept contains only dots and spaces.
+// even if the part that is kept contains only dots and spaces.
 func TestNames_AreSafeAtEachLength(t *testing.T) {
 	names := hostileNames()
 	for _, fill := range []string{".", " ", ". ", "..b", "_", "\u00a0", "CON.", "~1"} {
@@ -466,7 +466,7 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
-// FuzzDecoders covers what a receiver may send, and what a damaged disk may return of a journal.
+// FuzzDecoders covers what a receiver may send, and what a damaged disk may return as a journal.
 func FuzzDecoders(f *testing.F) {
 	var j journal
 	j.put(jourStart, []byte("k"))

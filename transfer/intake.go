@@ -20,7 +20,7 @@ import (
 type Part struct {
 	Path    string    // the sender's, relative and with slashes
 	Size    int64     // Unknown if the sender does not report it: the file ends with the stream
-	ModTime time.Time // the zero time is now
+	ModTime time.Time // the zero time means now
 	SHA256  []byte    // of the whole file; nil if the sender gave none
 	// From is the offset at which the stream begins: 0, or what Arrived returns for a part whose stream broke.
 	From int64
@@ -64,7 +64,7 @@ type Intake struct {
 	made     map[string]madeFolder  // by planned top-level folder
 	dirs     map[string]bool        // folders of the inbox that have new names in them
 	fresh    []string               // published files that are not durable yet
-	lost     error                  // why they may never be
+	lost     error                  // why these files may never be durable
 	tops     map[string]bool
 	noted    map[string]bool // the sender's paths whose new names have been noted
 	result   Result
@@ -98,7 +98,7 @@ func OpenIntake(opts IntakeOptions) (*Intake, error) {
 	if err != nil {
 		return nil, classify(err)
 	}
-	if err := s.flushJournal(); err != nil { // data left by a crash is recognized by it, and removed
+	if err := s.flushJournal(); err != nil { // the journal identifies the data after a crash, so that it is removed
 		s.remove()
 		s.close()
 		return nil, classify(err)
@@ -438,8 +438,8 @@ func (in *Intake) noteNamesLocked(raw, final string) {
 	}
 }
 
-// placeLocked creates the folders of a planned path in the inbox, and returns the path there. The top-level folder is a
-// new one.
+// placeLocked creates the folders of a planned path in the inbox, and returns the path in the inbox. The top-level
+// folder is a new one.
 func (in *Intake) placeLocked(saved string) (string, error) {
 	if err := in.stage.inPlace(); err != nil {
 		return "", err
@@ -528,8 +528,8 @@ func (in *Intake) LeaveOut(path string, why error) {
 	}
 }
 
-// Finish makes everything durable that has arrived, and returns the result. Parts that were started and are not whole
-// are noted as left out. It may be called again after more has arrived.
+// Finish makes everything that has arrived durable, and returns the result. Parts that were started but are not
+// complete are noted as left out. No part is accepted after that. Finish may be called again.
 func (in *Intake) Finish() (Result, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()

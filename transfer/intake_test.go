@@ -67,7 +67,7 @@ func sumOf(b []byte) []byte {
 }
 
 // TestIntake_ParallelStreamsArrive checks that many streams at once, of a tree and of single files, arrive with their
-// times, and that the folder that is there already is left alone.
+// times, and that an existing folder is left alone.
 func TestIntake_ParallelStreamsArrive(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "photos"), 0o755); err != nil {
@@ -113,7 +113,7 @@ func TestIntake_ParallelStreamsArrive(t *testing.T) {
 }
 
 // TestIntake_UnsafeNamesAreRefusedOrRewritten checks that nothing is written outside the folder, and that names that
-// act by being listed are stored inert.
+// take effect when listed are made inert.
 func TestIntake_UnsafeNamesAreRefusedOrRewritten(t *testing.T) {
 	in, dir := openIntake(t, IntakeOptions{})
 	for name, want := range map[string]string{
@@ -202,7 +202,7 @@ func TestIntake_BrokenStreamsResume(t *testing.T) {
 	}
 }
 
-// TestIntake_LimitsHold checks that no more arrives than was accepted, whatever comes at once.
+// TestIntake_LimitsHold checks that no more arrives than was accepted, however many streams come at once.
 func TestIntake_LimitsHold(t *testing.T) {
 	in, dir := openIntake(t, IntakeOptions{Most: func() Totals { return Totals{Files: 3, Bytes: 100} }})
 	var wg sync.WaitGroup
@@ -352,8 +352,8 @@ func TestIntake_NamesThatTheDiskRefuses(t *testing.T) {
 	}
 }
 
-// TestIntake_FolderThatWasReplacedIsLeftAlone checks that a folder that another user puts in place of ours gets
-// nothing.
+// TestIntake_FolderThatWasReplacedIsLeftAlone checks that nothing is written to a folder that another user puts in
+// place of ours.
 func TestIntake_FolderThatWasReplacedIsLeftAlone(t *testing.T) {
 	in, dir := openIntake(t, IntakeOptions{})
 	for _, name := range []string{"one", "two"} {
@@ -374,7 +374,7 @@ func TestIntake_FolderThatWasReplacedIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestIntake_LeftoversOfACrashAreRemoved checks that what a program that died has left is removed after a week.
+// TestIntake_LeftoversOfACrashAreRemoved checks that the data of a program that crashed is removed after a week.
 func TestIntake_LeftoversOfACrashAreRemoved(t *testing.T) {
 	in, dir := openIntake(t, IntakeOptions{})
 	broken := io.MultiReader(strings.NewReader("12345"), iotest.ErrReader(io.ErrUnexpectedEOF))
@@ -492,8 +492,8 @@ func TestIntake_LostDataStaysLost(t *testing.T) {
 	}
 }
 
-// TestIntake_DiskErrorEndsALargeFileEarly: what arrives of a large file is made durable meanwhile, and an error of that
-// ends the file before the rest has arrived.
+// TestIntake_DiskErrorEndsALargeFileEarly: a large file is made durable while it arrives, and an error of a sync ends
+// the file before the rest has arrived.
 func TestIntake_DiskErrorEndsALargeFileEarly(t *testing.T) {
 	in, _ := openIntake(t, IntakeOptions{check: func(op, _ string) error {
 		if op == "fsync" {

@@ -267,7 +267,7 @@ func (h *history) apply(kind byte, body []byte, fresh bool) error {
 		}
 		if h.ended == nil {
 			h.noted.Notes = append(h.noted.Notes, n)
-		} else { // it comes from publishing
+		} else { // the note was made while publishing
 			h.noted.note(n)
 		}
 	case jourNotes:

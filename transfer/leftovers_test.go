@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// atMost is a limit.
+// atMost returns a limit.
 func atMost(most Totals) func(Totals) error {
 	return func(t Totals) error {
 		if t.Files > most.Files || t.Folders > most.Folders || t.Bytes > most.Bytes {
@@ -24,8 +24,8 @@ func atMost(most Totals) func(Totals) error {
 	}
 }
 
-// broken runs an attempt of a sender that announces whatever it likes, and ends it once the given bytes and files are
-// there.
+// broken runs an attempt of a sender that announces whatever it likes, and ends it once the given bytes and files have
+// arrived.
 func broken(t *testing.T, opts ReceiveOptions, size, files int64, records ...[]byte) error {
 	t.Helper()
 	a, b := newPipe()
@@ -58,8 +58,8 @@ func stagedBytes(t *testing.T, dir string) (n, files int64) {
 	return n, files
 }
 
-// TestLeftovers_CountAgainstTheLimit: each attempt announces other names and breaks off. What an earlier one has
-// brought does not stay next to it, whether or not the journal records how much that is.
+// TestLeftovers_CountAgainstTheLimit: each attempt announces other names and breaks off. The data of an earlier attempt
+// does not stay in addition, whether or not the journal records how much it is.
 func TestLeftovers_CountAgainstTheLimit(t *testing.T) {
 	const each = 300 << 10
 	for name, unmarked := range map[string]bool{"whole": false, "under way": true} {
@@ -118,7 +118,8 @@ func TestLeftovers_AnotherOrderKeepsAll(t *testing.T) {
 	a.Interrupt()
 }
 
-// TestLeftovers_OnlyTheExcessIsRemoved: if a file was renamed in between, the old data is removed, and the others stay.
+// TestLeftovers_OnlyTheExcessIsRemoved: if a file was renamed in between, the old data is removed; the other files
+// stay.
 func TestLeftovers_OnlyTheExcessIsRemoved(t *testing.T) {
 	dst := t.TempDir()
 	opts := ReceiveOptions{Dir: dst, ID: "x", Key: "k", Limit: atMost(Totals{Files: 3, Folders: 1, Bytes: 21})}
@@ -147,7 +148,7 @@ func TestLeftovers_OnlyTheExcessIsRemoved(t *testing.T) {
 	}
 }
 
-// TestJournal_DoesNotGrowWithAttempts that announce other names and break off.
+// TestJournal_DoesNotGrowWithAttempts: the attempts announce other names and break off.
 func TestJournal_DoesNotGrowWithAttempts(t *testing.T) {
 	const files = 1000
 	dst := t.TempDir()
@@ -189,8 +190,8 @@ func TestJournal_ByteByByteStaysSmall(t *testing.T) {
 	}
 }
 
-// TestJournal_SurvivesItsRewriting: a journal that is mostly about removed data is rewritten, and each operation on the
-// way may fail: what had arrived is not sent again, and all arrives.
+// TestJournal_SurvivesItsRewriting: a journal that is mostly about removed data is rewritten. Whichever operation fails
+// on the way, what had arrived is not sent again, and everything arrives.
 func TestJournal_SurvivesItsRewriting(t *testing.T) {
 	t.Parallel()
 	src := mixed(t, 2, 30)
@@ -217,7 +218,7 @@ func TestJournal_SurvivesItsRewriting(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = f.Close()
-		count, failed, over := 0, "", false // up to its new name one goroutine does all
+		count, failed, over := 0, "", false // until the journal has its new name, only one goroutine runs
 		recv.check = func(op, name string) error {
 			if over {
 				return nil

@@ -81,8 +81,8 @@ func (l *Listing) Resolved() []string {
 }
 
 // Relist is NewListing for an earlier offer. A path that no longer exists is listed as left out, and so is one that now
-// leads elsewhere: the user chose the path that Resolved returned then. If resolved is nil, or holds "" for a path,
-// that is unknown.
+// leads elsewhere: the user chose the path that Resolved returned then. If resolved is nil, or holds "" for a path, the
+// earlier path is unknown.
 func Relist(paths, resolved []string, opts ListOptions) (*Listing, error) {
 	l, err := newListing(paths, opts)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// namesIn lists a folder, without what is hidden.
+// namesIn lists a folder, without hidden entries.
 func namesIn(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -72,7 +72,7 @@ func TestMerge_NotIntoARepository(t *testing.T) {
 	}
 }
 
-// TestNames_OfRepositoryParts: names that redirect or configure a repository have no effect here.
+// TestNames_OfRepositoryParts: names that redirect or configure a repository are made inert.
 func TestNames_OfRepositoryParts(t *testing.T) {
 	for _, name := range []string{"commondir", "CommonDir", "gitdir", "config.worktree"} {
 		if !actsWhenListed(name) {

@@ -185,9 +185,9 @@ func actsWhenListed(name string) bool {
 
 // ofVersionControl reports whether a name is one by which programs find a repository in the current folder or in one
 // above it. Prompts, file managers and editors run these programs, and a repository configures commands that they run:
-//   - Git: core.fsmonitor in .git/config, on each "git status" (git-config(1)). A .git that is a file names another folder.
-//     A folder with HEAD, objects and refs is a repository by itself, without the name .git (gitrepository-layout(5);
-//     safe.bareRepository in git-config(1) explains the danger). No repository is without its HEAD.
+//   - Git: core.fsmonitor in .git/config, on each "git status" (git-config(1)). A .git that is a file names another
+//     folder. A folder with HEAD, objects and refs is a repository by itself, without the name .git
+//     (gitrepository-layout(5); safe.bareRepository in git-config(1) explains the danger). Every repository has a HEAD.
 //   - Mercurial and Sapling: [extensions] and [hooks] in .hg/hgrc and .sl/config, on each command (hgrc(5)).
 //   - Jujutsu: the programs that sign and compare in .jj/repo/config.toml.
 //
@@ -196,7 +196,7 @@ func ofVersionControl(lower string) bool {
 	switch lower {
 	case ".git", ".hg", ".sl", ".jj", "head":
 		return true
-	case "commondir", "gitdir", "config.worktree": // they configure a repository that is there already
+	case "commondir", "gitdir", "config.worktree": // they configure an existing repository
 		return true
 	}
 	short, number, ok := strings.Cut(lower, "~")

@@ -90,7 +90,7 @@ func TestNames_UpToTheLimitOfTheDiskAreKept(t *testing.T) {
 	}
 }
 
-// TestTimes_AreKeptAsTheDiskAllows covers times before 1980 and in the future, to the nanosecond where that is kept.
+// TestTimes_AreKeptAsTheDiskAllows covers times before 1980 and in the future, to the nanosecond if the disk keeps it.
 func TestTimes_AreKeptAsTheDiskAllows(t *testing.T) {
 	src, dst := filepath.Join(t.TempDir(), "src"), t.TempDir()
 	times := map[string]time.Time{
@@ -135,7 +135,7 @@ func TestTimes_AreKeptAsTheDiskAllows(t *testing.T) {
 }
 
 // TestNames_RepositoriesAreInert: a received folder is not a repository for any program that a shell prompt runs, at
-// any depth, and neither is the folder that receives.
+// any depth, and neither is the receiving folder.
 func TestNames_RepositoriesAreInert(t *testing.T) {
 	for _, name := range []string{".git", ".Git", ".GIT", ".hg", ".sl", ".jj", "HEAD", "head", "git~1", "GIT~12", "hg~1", ".ſl", "x.{ED7BA470-8E54-465E-825C-99712043E01C}"} {
 		if got := portable(name, false, maxName); got != name+InertSuffix {
@@ -160,7 +160,8 @@ func TestNames_RepositoriesAreInert(t *testing.T) {
 	}
 }
 
-// TestNames_RepositoryIsOneNote and one for each HEAD, on both sides, and resumes under the same names.
+// TestNames_RepositoryIsOneNote: a repository is one note, and each HEAD is one, on both sides. It resumes under the
+// same names.
 func TestNames_RepositoryIsOneNote(t *testing.T) {
 	src, dst := filepath.Join(t.TempDir(), "photos"), t.TempDir()
 	for _, f := range []string{".git/config", ".git/objects/ab/cd", ".git/refs/heads/main", "a.jpg", "z/.hg/hgrc"} {

@@ -13,8 +13,8 @@ func hasContent(f *os.File) bool {
 	return n > 0
 }
 
-// ours reports whether a folder is one that no one else may write to; here the system's own permissions decide that.
+// ours reports whether no one else may write to a folder; on this system, the system's own permissions ensure that.
 func ours(os.FileInfo) bool { return true }
 
-// sameOwner is not needed here.
+// sameOwner is not needed on this system.
 func sameOwner(_, _ os.FileInfo) bool { return true }

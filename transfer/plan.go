@@ -36,8 +36,8 @@ func (p *plan) hold(saved string) { p.taken[p.key(saved)] = struct{}{} }
 
 func (p *plan) key(saved string) uint64 { return maphash.String(p.seed, collisionKey(p.fold, saved)) }
 
-// add checks an entry and returns the path to save it under, relative and with slashes. It differs from the sender's
-// where that is not portable or is taken. before is the path that an earlier attempt used for the entry, or empty.
+// add checks an entry and returns the path to save it under, relative and with slashes. It differs from the sender's if
+// that is not portable or is taken. before is the path that an earlier attempt used for the entry, or empty.
 func (p *plan) add(raw string, folder bool, before string) (string, error) {
 	if len(p.listed) >= MaxEntries { // guard: entries
 		return "", ErrTooMany

@@ -23,9 +23,9 @@ const (
 )
 
 // publish gives a staged file or folder the first free name in the inbox, starting with wanted, and returns it;
-// announce is called first and may fail. Numbering makes no name longer than limit. publish never replaces anything:
-// if another program creates the name first, it keeps it. begun is the name under which an interrupted call began;
-// publish completes that one.
+// announce is called first and may fail. Numbering makes no name longer than limit. publish never replaces anything: if
+// another program creates the name first, that program keeps it. begun is the name under which an interrupted call
+// began to publish the entry; publish completes that.
 func (s *stage) publish(staged, wanted string, folder bool, begun string, limit int, announce func(final string) error) (string, error) {
 	if err := s.inPlace(); err != nil {
 		return "", err
@@ -134,7 +134,7 @@ func (s *stage) replace(staged, final string) error {
 	return s.try("rename", final, func() error { return s.moveOver(staged, final) })
 }
 
-// mkdirFinal creates a folder in a folder of the inbox that receives new content.
+// mkdirFinal creates a folder for new content in the inbox.
 func (s *stage) mkdirFinal(name string) error {
 	if err := s.check("mkdir", name); err != nil {
 		return err

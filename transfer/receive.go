@@ -20,7 +20,7 @@ type ReceiveOptions struct {
 	// Resume means that an earlier call has begun the transfer: if none of its data is left, the error is ErrGone.
 	Resume bool
 	// Expect is how many bytes the offer announced, and Entries how many files and folders, which take another 4 KiB
-	// each. A disk without room for them makes Receive fail at the start. 0 is unknown.
+	// each. A disk without room for them makes Receive fail at the start. 0 means unknown.
 	Expect  int64
 	Entries int64
 	// Reserve is how many bytes stay free on the disk: 0 for the larger of 1 GiB and a twentieth of it (but no more
@@ -30,8 +30,9 @@ type ReceiveOptions struct {
 	// number of top-level names, these included. Without Names any name is admitted.
 	Names []string
 	Items int64
-	// Limit is asked for each entry, from one goroutine, whether this much may arrive in total; its error ends the
-	// call. What earlier calls left here counts too, and is removed if there is no room for both. Nil means no limit.
+	// Limit is called for each entry, from one goroutine, with the totals so far. If it returns an error, because they
+	// may not arrive, the call ends with that error. Data of earlier calls in the staging folder counts too, and is
+	// removed if both exceed the limit. Nil means no limit.
 	Limit func(Totals) error
 	// Existing is the policy for entries whose name is taken; Choose, if set, decides for each such top-level name
 	// instead. It runs on its own goroutine, because it may wait for the user: if Receive returns first, the answer
@@ -43,18 +44,18 @@ type ReceiveOptions struct {
 	Copies *Copies
 	Sender string
 	Reread bool
-	// KeepExec lets files that are executable at the sender be executable by their owner here.
+	// KeepExec makes files that are executable at the sender executable for their owner at the receiver.
 	KeepExec bool
 	// Links accepts symbolic links that stay inside their folder; without it the sender leaves them out.
 	Links bool
-	// Known reports whether the transfer with this ID will be resumed some time: its staged data is kept, however
-	// old. It may be nil.
+	// Known reports whether the transfer with this ID will be resumed later: its staged data is then kept, however old.
+	// It may be nil.
 	Known func(id string) bool
 	// OnProgress is called with the progress, from one goroutine, at most ten times a second. It may be nil.
 	OnProgress func(Progress)
 
-	check func(op, name string) error // tests use it to make the file system fail,
-	boot  string                      // and this to simulate another boot
+	check func(op, name string) error // tests use it to make the file system fail
+	boot  string                      // tests use it to simulate another boot
 }
 
 const (

@@ -72,7 +72,7 @@ func (r *receiver) compareAll() {
 	}
 }
 
-// nextToCompare returns the next file to compare. Requests are sent together: they wait until there is no other file.
+// nextToCompare returns the next file to compare. Requests are sent together, once no other file is waiting.
 func (r *receiver) nextToCompare() (in *incoming, ok bool) {
 	select {
 	case in, ok = <-r.toCompare:

@@ -288,8 +288,8 @@ func (r *receiver) stillThere(h *held) bool {
 	return err == nil && sum == h.tail.sum
 }
 
-// setExec gives a complete file that is executable at the sender the mode that this call asks for: an earlier attempt may
-// have been accepted with another one. It returns false if the file must not stay as it is.
+// setExec gives a complete file that is executable at the sender the mode that this call requires: an earlier attempt
+// may have been accepted with a different option. It returns false if the file must not stay as it is.
 func (r *receiver) setExec(h *held, info fs.FileInfo) bool {
 	isExec := info.Mode()&0o111 != 0
 	if !h.exec || isExec == r.opts.KeepExec || runtime.GOOS == "windows" {
@@ -303,7 +303,7 @@ func (r *receiver) setExec(h *held, info fs.FileInfo) bool {
 	return setExec(f, r.opts.KeepExec) == nil || r.opts.KeepExec
 }
 
-// heldOf is what an earlier attempt has brought of an entry; nil is nothing.
+// heldOf returns what an earlier attempt has received of an entry; nil if nothing.
 func (r *receiver) heldOf(path string) *held {
 	if r.stage.past == nil {
 		return nil
@@ -319,13 +319,13 @@ func (r *receiver) see(h *held) {
 	h.seen = true
 }
 
-// discardLeftovers discards what earlier attempts left here, until it fits together with what this attempt has
-// announced. Each attempt may bring as much as the offer: otherwise, attempts that announce different names would add
-// up. For an unchanged source, both fit. The oldest data goes first, because the sender would have announced it if it
-// still had it.
+// discardLeftovers discards data of earlier attempts until the rest and what this attempt has announced are within the
+// limit together. Each attempt may bring as much as the offer: otherwise, attempts that announce different names would
+// add up. For an unchanged source, both fit. The oldest data goes first, because the sender would have announced it if
+// it still had it.
 func (r *receiver) discardLeftovers() error {
 	if r.left != (Totals{}) {
-		// The user is asked again, and keeps what has arrived until the answer.
+		// The user is asked again; what has arrived is kept until the answer.
 		if err := r.opts.Limit(r.withLeft()); err != nil && Passing(err) {
 			return err
 		}

@@ -105,7 +105,7 @@ func putRecord(dst []byte, kind byte, body ...[]byte) []byte {
 	return dst
 }
 
-// encode encodes an entry; its path as the number of bytes shared with the previous one, and the rest.
+// encode encodes an entry: its path as the number of bytes shared with the previous one, and the rest.
 func (e entry) encode(before string) []byte {
 	flags := byte(0)
 	if e.exec {
@@ -401,7 +401,7 @@ func encodeNote(n Note) []byte {
 // noReason is the reason of a note that has none.
 const noReason = 255
 
-// decodeNote reads a note from its writer's point of view: Remote marks one that was made on the writer's other side.
+// decodeNote reads a note from its writer's point of view: Remote marks a note that the writer received from this side.
 func decodeNote(b []byte) (Note, error) {
 	if len(b) < 2 || b[1]&^fromOther != 0 {
 		return Note{}, badRecord(recNote)

@@ -6,7 +6,8 @@ import (
 	"syscall"
 )
 
-// Entries that this disk cannot store are left out and noted with name and cause on both sides; the others arrive.
+// Entries that this disk cannot store are left out and noted with name and cause on both sides; all other entries
+// arrive.
 
 // ownFault reports whether an error concerns one entry only, rather than the disk or the whole transfer.
 func (r *receiver) ownFault(err error) bool {
@@ -20,7 +21,7 @@ func (r *receiver) ownFault(err error) bool {
 	return r.stage.inPlace() == nil
 }
 
-// explain replaces an error of the whole transfer by its cause, if that is that the folder is gone.
+// explain replaces an error that ends the transfer by its cause, if the cause is that the folder is gone.
 func (r *receiver) explain(err error) error {
 	if r.stage == nil || !isGone(err) || r.stage.inPlace() == nil {
 		return err

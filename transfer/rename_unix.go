@@ -4,5 +4,5 @@ package transfer
 
 import "syscall"
 
-// renameNew is not available here.
+// renameNew is not available on this system.
 func renameNew(int, string, int, string) error { return syscall.ENOSYS }

@@ -119,8 +119,8 @@ func TestResume_ContinuesAfterEachCut(t *testing.T) {
 	}
 }
 
-// TestResume_ExecutableAsTheLastCallSays: a later call decides which files are executable, also of those that an earlier
-// one has completed.
+// TestResume_ExecutableAsTheLastCallSays: a later call decides which files are executable, including those that an
+// earlier call has completed.
 func TestResume_ExecutableAsTheLastCallSays(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no such bit")

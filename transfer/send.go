@@ -192,7 +192,7 @@ func (s *sender) produce() error {
 	return s.out.flush()
 }
 
-// list calls do with the entries to send, which may still grow in number.
+// list calls do with the listing of what to send, which may still grow.
 func (s *sender) list(do func(*Listing) error, start func(func())) error {
 	l := s.opts.Listing
 	if l == nil {
@@ -282,8 +282,8 @@ func (s *sender) find(src *source, e listed, ask, links bool) (*os.File, item) {
 	return nil, it
 }
 
-// bound keeps what is sent close to what was offered: when files have grown since they were listed by more than a
-// receiver accepts beyond the offer, only the listed sizes are sent.
+// bound keeps what is sent close to what was offered: if files have grown by more than a receiver accepts beyond the
+// offer, only the listed sizes are sent.
 func (s *sender) bound(it *item, was int64) {
 	if it.size <= was {
 		return

@@ -39,8 +39,8 @@ type toDigest struct {
 	piece int64
 }
 
-// digests answers a receiver that already has a file of the same name. The receiver does the comparison, so a sender
-// learns only whether the file there is identical to its own, and nothing that helps it to guess a different one.
+// digests answers a receiver that already has a file of the same name. The receiver does the comparison, so the sender
+// learns only whether the receiver's file is identical to its own, and nothing that helps it to guess a different one.
 func (s *sender) digests() {
 	var src *source
 	send := func(t toDigest) error {

@@ -179,13 +179,13 @@ func (s *sender) settle(saved Result) (Result, error) {
 // more may arrive at once.
 const maxProgress = 1000
 
-// perSecond counts what happens in each second.
+// perSecond counts events within a second.
 type perSecond struct {
 	second time.Time
 	count  int
 }
 
-// mayCount counts one more, and returns false if there were too many in this second.
+// mayCount counts one more event, and returns false if there were too many in this second.
 func (p *perSecond) mayCount(now time.Time) bool {
 	if now.Sub(p.second) >= time.Second {
 		p.second, p.count = now, 0

@@ -40,8 +40,8 @@ func readChunk(f *os.File, off int64, data []byte) (digest, error) {
 // sharedBytes is how much of a source is cached for Sends that read it a little later.
 const sharedBytes = 32 << 20
 
-// Shared lets several Sends of the same paths read each chunk from the disk once, as long as they stay within 32 MiB
-// of each other; one that falls farther behind reads for itself and slows no one. The zero value is ready. Its
+// Shared lets several Sends of the same paths read each chunk from the disk once, as long as they stay within 32 MiB of
+// each other; one that falls farther behind reads for itself and slows no one. The zero value is ready to use. Its
 // methods may be called concurrently.
 type Shared struct {
 	mu    sync.Mutex

@@ -109,7 +109,7 @@ func (t *top) open() error {
 }
 
 // source reads what is below the tops and nothing else: each folder is opened relative to its parent, so that a link
-// that replaces a folder during the transfer leads nowhere else. Only one goroutine may use it.
+// that replaces a folder during the transfer cannot lead elsewhere. Only one goroutine may use it.
 type source struct {
 	tops map[string]top
 	name string   // of the top that is open

@@ -11,5 +11,5 @@ func diskSpace(*os.File) (free, total uint64, err error) {
 	return 0, 0, errors.ErrUnsupported
 }
 
-// isFAT is unknown here: a write that fails shows it.
+// isFAT returns false, because this is unknown on this system: a write that is too large fails instead.
 func isFAT(*os.File) bool { return false }

@@ -15,5 +15,5 @@ func diskSpace(d *os.File) (free, total uint64, err error) {
 	return free, total, err
 }
 
-// isFAT is unknown here: a write that fails shows it.
+// isFAT returns false, because this is unknown on this system: a write that is too large fails instead.
 func isFAT(*os.File) bool { return false }

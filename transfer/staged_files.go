@@ -114,7 +114,8 @@ func (s *stage) seal(f *os.File, name string, e entry, keepExec bool) (lost []er
 	return lost, nil
 }
 
-// setExec makes a file executable for its owner, or for no one. Who may read it stays as the umask of this process says.
+// setExec makes a file executable for its owner, or for no one. The umask of this process still decides who may read
+// it.
 func setExec(f *os.File, on bool) error {
 	info, err := f.Stat()
 	if err != nil {

@@ -132,7 +132,7 @@ func (s *stage) openData() error {
 	return err
 }
 
-// start begins a transfer without data here, if there is room for it.
+// start begins a transfer that has no staged data, if there is room for it.
 func (s *stage) start(opts ReceiveOptions, boot string) error {
 	s.past = nil
 	if opts.Resume {
@@ -237,7 +237,7 @@ func keepsModes(root *os.Root, folder fs.FileInfo) bool {
 	if err != nil || !sameOwner(info, folder) { // guard: probe-owner
 		return true
 	}
-	if folder.Mode().Perm()&othersWrite == 0 { // a share that gives us another name
+	if folder.Mode().Perm()&othersWrite == 0 { // a share that shows our files under another owner
 		return false
 	}
 	for _, mode := range []fs.FileMode{0o600, 0o640} { // one of these may be the mode that all files have
@@ -417,7 +417,7 @@ func (s *stage) record(kind byte, body ...[]byte) error {
 func bigEndian(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
 
 // CheckFolder reports whether files can be received into an existing folder, by creating a folder in it and removing
-// that folder again. The error is ErrDenied or ErrReadOnly, with the folder, or that of the file system.
+// that folder again. The error is ErrDenied or ErrReadOnly and names the folder, or is that of the file system.
 func CheckFolder(dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

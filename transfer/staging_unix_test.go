@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// of is a file as it would be if another user had it.
+// of is a file's info with another user as the owner.
 type of struct {
 	fs.FileInfo
 	uid uint32

@@ -24,7 +24,7 @@ const (
 	MaxPath    = 1024      // bytes of a relative path
 	MaxDepth   = 32        // components of a relative path
 	maxName    = 255       // bytes of one component after rewriting, unless the disk accepts less
-	maxNoted   = 256 << 10 // total bytes of their names
+	maxNoted   = 256 << 10 // total bytes of the names of listed entries
 	maxNotes   = 1000      // renamed or left-out entries that are listed; all are counted
 )
 

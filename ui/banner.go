@@ -16,17 +16,17 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// request is a peer's question that waits for an answer: to connect, or to send files.
+// request is a peer's request that waits for an answer: to connect, or to send files.
 type request struct {
 	id      string // of the invitation or the transfer
 	talk    *talk
 	asks    string
-	warning string // why the user has to look at it more closely
+	warning string // why the user should look more closely before answering
 	accept  func()
 	decline func()
 }
 
-// banner shows the oldest request over the page, unless the page is the conversation with its card.
+// banner shows the oldest request over the page, except a request whose conversation is on screen.
 type banner struct {
 	u       *UI
 	box     *fyne.Container
@@ -58,13 +58,13 @@ func newBanner(u *UI, list func() float32) *banner {
 	return b
 }
 
-// later hides the request that is shown. It stays in the list, with its mark.
+// later hides the request that is shown. The peer keeps its mark in the list.
 func (b *banner) later() {
 	b.put[b.now.id] = true
 	b.refresh()
 }
 
-// answer answers the request that is shown, unless it has just replaced another one that the user may have meant.
+// answer answers the request that is shown, unless it has just replaced one that the user may have meant.
 func (b *banner) answer(do func()) {
 	if do == nil || time.Since(b.since) < lookAgain {
 		return
@@ -89,7 +89,7 @@ func (b *banner) refresh() {
 		return
 	}
 	r := waiting[0]
-	if i := slices.IndexFunc(waiting, func(r request) bool { return r.id == b.now.id }); i >= 0 { // the shown one stays
+	if i := slices.IndexFunc(waiting, func(r request) bool { return r.id == b.now.id }); i >= 0 { // keep showing the same request
 		r = waiting[i]
 	}
 	if r.id != b.now.id || r.talk != b.now.talk || r.asks != b.now.asks || r.warning != b.now.warning {
@@ -109,7 +109,7 @@ func (b *banner) refresh() {
 		b.more.Color = widgets.ColorBad
 	}
 	widgets.Show(b.more, b.more.Text != "")
-	widgets.Show(b.accept, r.warning == "") // a warning has to be read where the request is
+	widgets.Show(b.accept, r.warning == "") // a request with a warning is answered on its card
 	widgets.Show(b.decline, r.warning == "")
 	widgets.Show(b.box, true)
 	b.box.Refresh()

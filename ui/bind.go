@@ -62,7 +62,7 @@ func (b *binding) pump(events iter.Seq[engine.Event], apply func([]engine.Event)
 			if len(batch) == 0 {
 				return
 			}
-			if b.ctx.Err() != nil { // a function that is queued now may never run
+			if b.ctx.Err() != nil { // the main thread may never run a function that is posted now
 				b.late = append(b.late, batch...)
 				continue
 			}
@@ -91,7 +91,7 @@ func (b *binding) pump(events iter.Seq[engine.Event], apply func([]engine.Event)
 	})
 }
 
-// gather waits for one event and collects the others that are available. An empty batch marks the end.
+// gather waits for one event and adds all others that are available. An empty batch marks the end.
 func gather(in <-chan engine.Event) []engine.Event {
 	ev, ok := <-in
 	if !ok {
@@ -115,7 +115,7 @@ func gather(in <-chan engine.Event) []engine.Event {
 	return batch
 }
 
-// background runs work, which may block, on its own goroutine, and then done on the main thread.
+// background runs work, which may block, on its own goroutine, and then runs done on the main thread.
 func background[T any](b *binding, work func(context.Context) (T, error), done func(T, error)) {
 	b.wg.Go(func() {
 		v, err := work(b.ctx)
@@ -128,8 +128,8 @@ func background[T any](b *binding, work func(context.Context) (T, error), done f
 // run runs work that returns no result.
 func (b *binding) run(work func(context.Context)) { b.wg.Go(func() { work(b.ctx) }) }
 
-// every calls f on the main thread at an interval, for what changes only with time. While the window is busy, one call
-// waits, and the others are left out.
+// every calls f on the main thread at an interval, for what changes only with time. While the window is busy, at most
+// one call waits; further ones are skipped.
 func (b *binding) every(interval time.Duration, f func()) {
 	b.wg.Go(func() {
 		t := time.NewTicker(interval)
@@ -151,12 +151,13 @@ func (b *binding) every(interval time.Duration, f func()) {
 	})
 }
 
-// loopIsDead is how long the main thread has to take a function before the loop counts as ended.
+// loopIsDead is how long the main thread may take to run a function before its loop is considered ended.
 const loopIsDead = 10 * time.Second
 
-// onSignal calls leave at SIGINT and SIGTERM, instead of Fyne's handler, which ends the loop. If the main thread does
-// not handle that because Fyne's handler got the signal too, onSignal calls end, which exits the process. A second
-// signal ends the process at once. Its goroutine is not part of a binding, whose close it may call.
+// onSignal calls leave on SIGINT and SIGTERM, in place of Fyne's handler, which ends the loop. If the process still
+// runs after loopIsDead, for example because Fyne's handler got the signal too, onSignal calls end, which exits the
+// process. A second signal ends the process at once. The goroutine does not belong to a binding, because leave may
+// close the binding.
 func onSignal(leave, end func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Reset(os.Interrupt, syscall.SIGTERM)

@@ -20,7 +20,7 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// linkQR is the side length of the QR code of a link: small enough for the rest of the dialog in a low window.
+// linkQR is the side length of a link's QR code: small enough that the rest of the dialog fits into a low window.
 const linkQR = 176
 
 // browserLink is an open link for a browser, as web.Open returns it.
@@ -29,7 +29,7 @@ type browserLink interface {
 	Close()
 }
 
-// browserLinks exchanges files with devices that have only a browser. One link is open at a time, until its dialog
+// browserLinks exchanges files with devices that have only a browser. Only one link is open at a time, until its dialog
 // closes.
 type browserLinks struct {
 	u    *UI
@@ -42,24 +42,24 @@ type linkDialog struct {
 	m        *widgets.Modal
 	link     browserLink
 	paths    []string
-	invite   *fyne.Container    // the code and the address, until a browser has opened the link
-	state    *widgets.Paragraph // what happens at the moment
-	outcome  *widgets.Paragraph // what has arrived or was downloaded
-	question *fyne.Container    // about an upload
+	invite   *fyne.Container    // the QR code and the address, until a browser opens the link
+	state    *widgets.Paragraph // what is happening now
+	outcome  *widgets.Paragraph // what has arrived or has been downloaded
+	question *fyne.Container    // asks about an upload
 	asked    *widgets.Paragraph
 	accept   *widget.Button
 	show     *widget.Button    // opens the folder
 	asking   []*uploadQuestion // the first one is shown
 	shown    *uploadQuestion   // nil if none is
 	shownAt  time.Time         // when it came on screen
-	moving   map[int]bool      // uploads that are under way, by number
+	moving   map[int]bool      // uploads in progress, by number
 	folder   string
 }
 
 // uploadQuestion is an upload that waits for an answer.
 type uploadQuestion struct {
 	upload web.Upload
-	answer chan error // has room for one
+	answer chan error // has a buffer of one
 }
 
 // start opens a link that shares paths and receives into the folder for received files.
@@ -74,7 +74,7 @@ func (bl *browserLinks) start(paths []string) {
 			return nil, err
 		}
 		l, err := u.o.OpenLink(ctx, options)
-		if err == nil && ctx.Err() != nil { // the window was closed in the meantime
+		if err == nil && ctx.Err() != nil { // the window has closed in the meantime
 			l.Close()
 		}
 		return l, err
@@ -89,7 +89,7 @@ func (bl *browserLinks) start(paths []string) {
 	})
 }
 
-// button returns a button that opens a link without files to share.
+// button returns a button that opens a link that shares no files.
 func (bl *browserLinks) button() *widget.Button {
 	return widgets.NewButton(tr("A phone without Multipeer"), widget.MediumImportance, func() { bl.start(nil) })
 }
@@ -191,7 +191,7 @@ func (d *linkDialog) refresh() {
 		where := func() fyne.Position { return fyne.CurrentApp().Driver().AbsolutePositionForObject(d.accept) }
 		before := where()
 		d.m.ShowAgain()
-		if where() != before { // the text of a visitor has moved the buttons
+		if where() != before { // text from a visitor has moved the buttons
 			d.shownAt = time.Now()
 		}
 	}
@@ -239,7 +239,7 @@ func (d *linkDialog) ask(ctx context.Context, up web.Upload) error {
 		return err
 	case <-ctx.Done():
 		d.u.o.Do(func() {
-			delete(d.moving, up.Number) // the visitor may have given up at the moment of the answer
+			delete(d.moving, up.Number) // the visitor may have given up just as the user answered
 			d.drop(q)
 		})
 		return ctx.Err()
@@ -251,7 +251,7 @@ func (d *linkDialog) answer(err error) {
 	if d.shown == nil {
 		return
 	}
-	if time.Since(d.shownAt) < lookAgain { // the user may have meant the question before this one
+	if time.Since(d.shownAt) < lookAgain { // the user may have meant the previous question
 		hasty(d.u)
 		return
 	}
@@ -285,7 +285,7 @@ func (d *linkDialog) take(ev web.Event) {
 		return
 	}
 	switch ev := ev.(type) {
-	case web.Opened: // the link is that browser's now
+	case web.Opened: // from now on only this browser can use the link
 		d.invite.Hide()
 		d.state.SetText(tr("{{.Device}} has opened the page.", "Device", deviceText(ev.Visitor)))
 	case web.Sent:

@@ -45,8 +45,8 @@ func newLinkStage(t *testing.T) (*stage, func() *fakeLink) {
 	}
 }
 
-// TestBrowserLink_AsksAndReports checks the dialog from its address to an upload that is accepted, one that is declined,
-// a text, and its end.
+// TestBrowserLink_AsksAndReports follows the dialog from the address through an accepted upload, a declined one and a
+// text to the end of the link.
 func TestBrowserLink_AsksAndReports(t *testing.T) {
 	st, link := newLinkStage(t)
 	st.links.start([]string{"/tmp/photos"})
@@ -109,10 +109,10 @@ func TestBrowserLink_AsksAndReports(t *testing.T) {
 	}
 }
 
-// read makes the question one that was on screen for a while.
+// read makes it look as if the user has had time to read the question.
 func (d *linkDialog) read() { d.shownAt = d.shownAt.Add(-lookAgain) }
 
-// TestBrowserLink_ClosingAsksWhileFilesArrive checks that a dialog is not closed by accident during an upload.
+// TestBrowserLink_ClosingAsksWhileFilesArrive checks that a dialog cannot be closed by accident during an upload.
 func TestBrowserLink_ClosingAsksWhileFilesArrive(t *testing.T) {
 	st, link := newLinkStage(t)
 	st.links.start(nil)
@@ -131,7 +131,7 @@ func TestBrowserLink_ClosingAsksWhileFilesArrive(t *testing.T) {
 	if st.links.open != d {
 		t.Fatal("the link was closed")
 	}
-	st.dialogs.open.Hide() // no
+	st.dialogs.open.Hide() // answers no
 	if st.links.open != d || st.dialogs.open != hidden(d.m) {
 		t.Error("the dialog did not open again")
 	}
@@ -142,7 +142,7 @@ func TestBrowserLink_ClosingAsksWhileFilesArrive(t *testing.T) {
 	}
 }
 
-// TestBrowserLink_AnotherOneReplacesTheFirst checks that one link is open at a time.
+// TestBrowserLink_AnotherOneReplacesTheFirst checks that only one link is open at a time.
 func TestBrowserLink_AnotherOneReplacesTheFirst(t *testing.T) {
 	st, link := newLinkStage(t)
 	st.links.start(nil)

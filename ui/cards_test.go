@@ -62,8 +62,8 @@ func TestTransferCard_EachState(t *testing.T) {
 	keepPicture(t, "cards", w.Canvas())
 }
 
-// TestBlockedPeer_IsNotSentAnythingAgain checks that neither a card nor a message offers to send again until the peer
-// is unblocked.
+// TestBlockedPeer_IsNotSentAnythingAgain checks that neither a card nor a message offers a retry while the peer is
+// blocked.
 func TestBlockedPeer_IsNotSentAnythingAgain(t *testing.T) {
 	s := newStage(t, nil)
 	s.conversation()
@@ -100,7 +100,7 @@ func TestBlockedPeer_IsNotSentAnythingAgain(t *testing.T) {
 	}
 }
 
-// TestTransferCard_ColourIsForWhatNeedsAttention checks that what went well is grey for ever.
+// TestTransferCard_ColourIsForWhatNeedsAttention checks that a success stays grey.
 func TestTransferCard_ColourIsForWhatNeedsAttention(t *testing.T) {
 	newTestApp(t)
 	for _, c := range []struct {
@@ -120,7 +120,7 @@ func TestTransferCard_ColourIsForWhatNeedsAttention(t *testing.T) {
 	}
 }
 
-// TestOffer_OfVerifiedPeerCanBeAcceptedForGood accepts an offer together with all further ones of the peer.
+// TestOffer_OfVerifiedPeerCanBeAcceptedForGood accepts an offer together with all future offers of the peer.
 func TestOffer_OfVerifiedPeerCanBeAcceptedForGood(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")

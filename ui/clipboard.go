@@ -31,8 +31,8 @@ func (c *composer) sendClipboard() {
 	c.u.settle()
 }
 
-// sendClipboardToLast sends the text in the clipboard in the open conversation, or to the known device that the user
-// last sent something to. That conversation opens, so that the user sees where the text went.
+// sendClipboardToLast sends the text in the clipboard to the open conversation. If none is open, it opens the
+// conversation with the known device that the user last sent something to, so that the user sees where the text goes.
 func (c *composer) sendClipboardToLast() {
 	if c.u.current == nil {
 		last := c.lastSentTo()
@@ -46,7 +46,7 @@ func (c *composer) sendClipboardToLast() {
 }
 
 // lastSentTo returns the conversation with the known device that the user last sent something to; nil for none. What
-// devices send themselves does not count, or any of them could make itself the last one.
+// devices send does not count: otherwise any device could make itself the last one.
 func (c *composer) lastSentTo() (last *talk) {
 	for _, t := range c.u.talks {
 		used := !t.everyone() && t.Count() > 0 && !t.lastOwn.IsZero()
@@ -57,7 +57,7 @@ func (c *composer) lastSentTo() (last *talk) {
 	return last
 }
 
-// offerText offers to send text as a file if it does not fit into the composer. Until the user agrees, the text stays
+// offerText offers to send text that does not fit into the composer as a file. Until the user agrees, the text stays
 // only in the clipboard.
 func (c *composer) offerText(text string) {
 	t := c.u.current
@@ -139,7 +139,7 @@ func (c *composer) askPicture(t *talk, path string) {
 	background(u.bind, func(ctx context.Context) (*thumbnail.Thumbnail, error) {
 		return thumbnail.Make(ctx, path, pastedBox)
 	}, func(th *thumbnail.Thumbnail, _ error) {
-		preview := widgets.NewPictureBox() // empty if it is not a picture that can be shown
+		preview := widgets.NewPictureBox() // stays empty if the picture cannot be shown
 		if th != nil {
 			preview.Set(th.Image, th.Size)
 		}
@@ -162,5 +162,5 @@ func (c *composer) askPicture(t *talk, path string) {
 	})
 }
 
-// pastedBox is the largest size of the preview of a pasted picture.
+// pastedBox is the maximum size of the preview of a pasted picture.
 var pastedBox = fyne.NewSize(360, 240)

@@ -11,16 +11,16 @@ import (
 	"multipeer/internal/singleinstance"
 )
 
-// CommandLine is how the window was started.
+// CommandLine holds the options and arguments that the window was started with.
 type CommandLine struct {
 	Profile           string // the folder of the profile
 	Name              string
 	Service           string
-	Into              string // the folder for received files; empty means that of the settings
+	Into              string // the folder for received files; empty for the one in the settings
 	Peers, Interfaces []string
 	Hidden            bool
 	Launch            singleinstance.Launch // files and folders to send, or a link to open
-	Done              bool                  // the help or the version was printed, and nothing else was asked for
+	Done              bool                  // help or version was printed, so the program is done
 }
 
 // ReadCommandLine reads the arguments of the program. It prints help and version to out.

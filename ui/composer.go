@@ -49,16 +49,16 @@ func (c *composer) build() {
 	c.barred.Hide()
 }
 
-// surfaceEdge is the room between the edge of the surface and the buttons on it.
+// surfaceEdge is the space between the edge of the surface and its buttons.
 const surfaceEdge = 3
 
-// atBottom keeps the height of a button next to a field that grows.
+// atBottom places a button at the bottom of a growing field without stretching it.
 func atBottom(o fyne.CanvasObject) fyne.CanvasObject {
 	return container.NewVBox(layout.NewSpacer(), o)
 }
 
-// field returns the field for messages, in which Enter sends and Shift+Enter breaks the line: the reverse of
-// Fyne's default. OnSubmitted stays nil, or the entry would submit on Shift+Enter.
+// field returns the message field. Enter sends and Shift+Enter breaks the line, the reverse of Fyne's default.
+// OnSubmitted stays nil: otherwise the entry would submit on Shift+Enter.
 func (c *composer) field() *widgets.Field {
 	f := c.u.newField("")
 	f.MultiLine, f.Wrapping = true, fyne.TextWrapWord
@@ -146,7 +146,7 @@ func (c *composer) attachMenu() {
 		{Label: tr("Folder…"), Do: func() { c.attachPicked(true) }},
 		{Label: tr("Text from the clipboard"), Do: c.sendClipboard},
 		{Label: tr("Picture from the clipboard"), Do: c.sendPicture},
-	}, at) // there is no room below, so it opens above
+	}, at) // opens above the button, since there is no room below
 }
 
 func (c *composer) attachPicked(folder bool) {

@@ -9,8 +9,8 @@ import (
 	"multipeer/internal/doctor"
 )
 
-// TestFindings_AllHaveASentence checks that each finding of the doctor has a sentence and that its internal name is
-// not shown.
+// TestFindings_AllHaveASentence checks that each finding of the doctor is shown as a sentence instead of its internal
+// name.
 func TestFindings_AllHaveASentence(t *testing.T) {
 	newTestApp(t)
 	for _, name := range []doctor.Name{
@@ -25,7 +25,7 @@ func TestFindings_AllHaveASentence(t *testing.T) {
 	}
 }
 
-// TestConflict_OpensOneDialog checks that a conflict opens one dialog, and that a repetition opens no other.
+// TestConflict_OpensOneDialog checks that a repeated conflict opens no second dialog.
 func TestConflict_OpensOneDialog(t *testing.T) {
 	s := newStage(t, nil)
 	c := engine.Conflict{ID: s.self.ID, Name: s.self.Name, Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.2:17717")}}

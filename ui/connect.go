@@ -19,13 +19,13 @@ import (
 // connecting connects to devices that are not listed: by a code, an address, or a search of the network.
 type connecting struct {
 	u       *UI
-	page    *connectCard // on the home page, which shows it while no device is nearby
-	open    *connectCard // in the dialog; nil while it is closed
+	page    *connectCard // on the home page while no device is nearby
+	open    *connectCard // in the dialog; nil while the dialog is closed
 	modal   *widgets.Modal
 	dialing bool
 }
 
-// connectCard shows the code of this device, a field for the address of another one, and the means to look for more.
+// connectCard shows this device's code, a field for another device's address, and further ways to find devices.
 type connectCard struct {
 	box     *fyne.Container
 	code    *fyne.Container
@@ -33,7 +33,7 @@ type connectCard struct {
 	own     *widgets.Line // this device's address
 	field   *widgets.Field
 	browser *widget.Button // opens a link for a browser
-	ticket  string         // in the code
+	ticket  string         // encoded in code
 }
 
 const connectQR = 148
@@ -52,7 +52,7 @@ func (cn *connecting) newCard() *connectCard {
 	return c
 }
 
-// refresh shows the current address. It reports whether the card needs another height.
+// refresh shows the current address. It reports whether the card's height may have changed.
 func (c *connectCard) refresh(u *UI) (resized bool) {
 	own := tr("Port {{.Port}}", "Port", fmt.Sprint(u.self.Port))
 	if a := u.e.Addresses(); len(a) > 0 {
@@ -89,7 +89,7 @@ func (c *connectCard) framed() *fyne.Container {
 	return container.NewStack(widgets.NewPanel(widgets.ColorCard, widgets.ColorBorder, 12), body)
 }
 
-// show opens the card in a dialog, unless the page shows it, and puts the cursor into its field.
+// show opens the card in a dialog, unless the page already shows it, and focuses its field.
 func (cn *connecting) show() {
 	u := cn.u
 	if u.page == pageEmpty && !u.shell.narrow && u.home.alone() {
@@ -109,7 +109,7 @@ func (cn *connecting) show() {
 	}
 }
 
-// cards returns the cards that exist.
+// cards returns the existing cards.
 func (cn *connecting) cards() []*connectCard {
 	if cn.open == nil {
 		return []*connectCard{cn.page}
@@ -163,7 +163,7 @@ func (cn *connecting) connectTo(address string) {
 	})
 }
 
-// chooser returns a function that opens a conversation later, unless the user has done something else by then.
+// chooser returns a function that opens a conversation, unless the user has done something else in the meantime.
 func (cn *connecting) chooser() func(*talk) {
 	u := cn.u
 	current, page := u.current, u.page

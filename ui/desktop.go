@@ -19,16 +19,16 @@ type Desktop interface {
 	// Pick lets the user choose files, or one folder. An empty result means that the user cancelled; ErrNoPicker
 	// means that the system has no file dialog.
 	Pick(ctx context.Context, folder bool) ([]string, error)
-	// Notify shows a notification. Its words are data, never markup or a part of a script: they may contain the name
-	// of a peer.
+	// Notify shows a notification. Its text is data, never markup or part of a script, because it may contain a peer's
+	// name.
 	Notify(ctx context.Context, n desktop.Notice) error
-	// ShowProgress shows in the dock or the task bar how much is done, from 0 to 1; a negative part hides it.
+	// ShowProgress shows progress in the dock or the task bar, from 0 to 1; a negative value hides it.
 	ShowProgress(part float64) error
 	// ClipboardPicture returns the picture in the clipboard as PNG.
 	ClipboardPicture(ctx context.Context) ([]byte, error)
 	// SetClipboardPicture puts a picture, as PNG, into the clipboard.
 	SetClipboardPicture(ctx context.Context, png []byte) error
-	// HasTray reports whether something draws tray icons.
+	// HasTray reports whether the desktop shows tray icons.
 	HasTray() bool
 	// Login reports whether the program starts at login. An error means that this system does not support it.
 	Login() (bool, error)
@@ -37,7 +37,7 @@ type Desktop interface {
 
 var _ Desktop = (*desktop.System)(nil)
 
-// desktopTexts returns the strings that the desktop shows for the window, in the current language.
+// desktopTexts returns the strings that the desktop shows for this program, in the current language.
 func desktopTexts() desktop.Texts {
 	return desktop.Texts{Show: tr("Show"), PickFiles: tr("Choose files to send"), PickFolder: tr("Choose a folder")}
 }

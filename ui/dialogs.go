@@ -28,7 +28,7 @@ func (ds *dialogs) modal(title string, body fyne.CanvasObject, width float32, bu
 	return ds.single(widgets.NewModal(ds.u.w.Canvas(), title, body, width, buttons...))
 }
 
-// single makes a modal the one that is open while it is shown.
+// single makes m the open dialog while it is shown.
 func (ds *dialogs) single(m *widgets.Modal) *widgets.Modal {
 	m.Opens = func() {
 		if ds.open != nil {
@@ -44,13 +44,13 @@ func (ds *dialogs) single(m *widgets.Modal) *widgets.Modal {
 	return m
 }
 
-// ask asks the user before it runs do; yes is the label of the button.
+// ask asks the user to confirm before it runs do; yes is the label of the button.
 func (ds *dialogs) ask(title, text, yes string, do func()) *widgets.Modal {
 	return ds.question(title, text, yes, widget.HighImportance, do)
 }
 
-// askUnbidden is ask for a question that the user has not caused in the window. A press that was meant for something
-// else does not answer it.
+// askUnbidden is ask for a question that the user did not trigger. It ignores a press that was meant for something
+// else.
 func (ds *dialogs) askUnbidden(title, text, yes string, do func()) *widgets.Modal {
 	m := ds.ask(title, text, yes, do)
 	since := time.Now()
@@ -69,7 +69,7 @@ func (ds *dialogs) warn(title, text, yes string, do func()) *widgets.Modal {
 	return ds.question(title, text, yes, widget.DangerImportance, do)
 }
 
-// confirm is warn with its own label for the button that changes nothing.
+// confirm is warn with a custom label for the button that cancels.
 func (ds *dialogs) confirm(title, text, no, yes string, do func()) *widgets.Modal {
 	return ds.choice(title, text, no, yes, widget.DangerImportance, do)
 }
@@ -88,7 +88,7 @@ func (ds *dialogs) choice(title, text, no, yes string, importance widget.Importa
 	return m
 }
 
-// list shows long content in as much room as there is, up to the given size.
+// list shows long content in the space available, up to the given size.
 func (ds *dialogs) list(title string, body fyne.CanvasObject, width, height float32) {
 	ds.single(widgets.NewListModal(ds.u.w.Canvas(), title, body, width, height, tr("Close"))).Show()
 }

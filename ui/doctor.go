@@ -18,7 +18,7 @@ import (
 // finder helps to find devices: it scans the network and reports obstacles.
 type finder struct {
 	u         *UI
-	conflicts map[engine.PeerID]bool // identities whose conflict has been shown
+	conflicts map[engine.PeerID]bool // identities whose conflict was already reported
 }
 
 func newFinder(u *UI) *finder { return &finder{u: u, conflicts: map[engine.PeerID]bool{}} }
@@ -93,7 +93,7 @@ func (fi *finder) findingRow(f doctor.Finding) fyne.CanvasObject {
 	switch {
 	case f.Bad:
 		icon = widgets.IconWarning
-	case f.Name == doctor.VPN: // it may be the cause
+	case f.Name == doctor.VPN: // a VPN may be the cause
 		icon = widgets.IconNotice
 	}
 	what, remedy := findingWords(f)
@@ -153,8 +153,8 @@ func findingWords(f doctor.Finding) (what, remedy string) {
 	return otherWords(f)
 }
 
-// conflict reports once that two devices share an identity: in a dialog, and, if it is a peer's identity, also in the
-// conversation with that peer.
+// conflict reports once that two devices share an identity: in a dialog, or in a toast if another dialog is open. If
+// the identity is a peer's, conflict also adds a notice to the conversation with that peer.
 func (fi *finder) conflict(c engine.Conflict) {
 	if fi.conflicts[c.ID] {
 		return

@@ -31,7 +31,7 @@ func stalled(t engine.Transfer) string {
 	return tr("Stalled – will resume automatically")
 }
 
-// failure returns why a transfer failed. here means that this device is the receiver.
+// failure returns why a transfer failed. here is true if this device is the receiver.
 func failure(err error, peer string, here bool) string {
 	name := []any{"Name", peer}
 	either := func(mine, theirs string) string {
@@ -90,7 +90,7 @@ func failure(err error, peer string, here bool) string {
 	return ""
 }
 
-// unkept returns which attribute of an entry was not kept.
+// unkept returns which attribute of an entry could not be preserved.
 func unkept(err error) string {
 	switch {
 	case errors.Is(err, transfer.ErrTimes):
@@ -105,7 +105,7 @@ func unkept(err error) string {
 	return engine.CleanLine(err.Error())
 }
 
-// reason turns an error into a sentence. here means that this device is the receiver.
+// reason turns an error into a sentence. here is true if this device is the receiver.
 func reason(err error, peer string, here bool) string {
 	if err == nil {
 		return ""
@@ -119,7 +119,7 @@ func reason(err error, peer string, here bool) string {
 	return tr("Something went wrong. Try again.")
 }
 
-// sessionError returns the sentence for an error of a session, of the profile or of input, or "" if there is none.
+// sessionError returns the sentence for an error of a session, the profile or user input, or "" if there is none.
 func sessionError(err error, peer string, here bool) string {
 	name := []any{"Name", peer}
 	either := func(mine, theirs string) string {
@@ -187,7 +187,7 @@ func sessionError(err error, peer string, here bool) string {
 	return ""
 }
 
-// offline reports whether an error of the system means that there is no network.
+// offline reports whether a system error means that there is no network.
 func offline(err error) bool {
 	var number syscall.Errno
 	if !errors.As(err, &number) {
@@ -200,7 +200,7 @@ func offline(err error) bool {
 	return false
 }
 
-// details returns the words of an error for which there is no sentence, or "".
+// details returns the text of an error that has no sentence, or "".
 func details(err error, peer string, here bool) string {
 	if err == nil || failure(err, peer, here) != "" || sessionError(err, peer, here) != "" {
 		return ""
@@ -222,7 +222,7 @@ func (u *UI) fail(err error, peer string, here bool) {
 	u.toast.ShowMore(text, tr("Details"), func() { u.dialogs.details(more) })
 }
 
-// details shows the words of an error, which can be copied.
+// details shows the text of an error so that the user can copy it.
 func (ds *dialogs) details(text string) {
 	u := ds.u
 	var m *widgets.Modal

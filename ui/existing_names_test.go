@@ -15,8 +15,8 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// TestOffers_OnlyShownNamesAreReplacedOrMerged: what a choice of the user, or an acceptance without one, does to files
-// of the user that no question has shown.
+// TestOffers_OnlyShownNamesAreReplacedOrMerged checks that accepting an offer does not change the user's existing files
+// unless their names were shown, whatever the user chose.
 func TestOffers_OnlyShownNamesAreReplacedOrMerged(t *testing.T) {
 	const mine = "three years of work"
 	photos := func(n int) (names []string) {
@@ -34,11 +34,11 @@ func TestOffers_OnlyShownNamesAreReplacedOrMerged(t *testing.T) {
 	}
 	replace := func(c *transferCard) { c.taken.Chosen = 2 }
 	for name, c := range map[string]struct {
-		has       []string // below the receiving folder, apart from notes.txt
-		elsewhere bool     // in the folder that the user picks
+		has       []string // existing files in the receiving folder, besides notes.txt
+		elsewhere bool     // the existing files are in a folder that the user picks
 		offered   []string
 		accept    func(ben *station, c *transferCard)
-		saved     string // where the offered file arrives, if it is not the one of has
+		saved     string // where the offered file is saved
 	}{
 		"the 21st name": {
 			has: []string{"thesis.docx"}, offered: append(append([]string{"notes.txt"}, photos(19)...), "thesis.docx"),
@@ -128,8 +128,8 @@ func TestOffers_OnlyShownNamesAreReplacedOrMerged(t *testing.T) {
 	}
 }
 
-// TestOffers_ListedUnderTheNameThatTheyGet: the question names the file that would be replaced, which has another name
-// than the offered one if a disk cannot hold that.
+// TestOffers_ListedUnderTheNameThatTheyGet checks that the card lists the name of the file that would be replaced. That
+// name differs from the offered one if the disk does not support it.
 func TestOffers_ListedUnderTheNameThatTheyGet(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
@@ -139,7 +139,7 @@ func TestOffers_ListedUnderTheNameThatTheyGet(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "my:thesis.txt")
 	if err := os.WriteFile(path, []byte("theirs"), 0o644); err != nil {
-		t.Skip(err) // such a name cannot be offered from here
+		t.Skip(err) // this system does not support such a name, so it cannot be offered
 	}
 	anna.sending.offer(anna.talk(ben.self.ID), []string{path})
 	l.until(t, "the offer", func() bool { return len(ben.transfers.offers) == 1 })
@@ -152,7 +152,7 @@ func TestOffers_ListedUnderTheNameThatTheyGet(t *testing.T) {
 	}
 }
 
-// TestOffers_SameFileIsNotSentAgain: a file that the user has is left as it is, also without a choice.
+// TestOffers_SameFileIsNotSentAgain checks that an identical file is not sent again, even if the user made no choice.
 func TestOffers_SameFileIsNotSentAgain(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")

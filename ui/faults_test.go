@@ -25,7 +25,7 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// Problems that users had with the window, each with the right behaviour.
+// Regression tests for problems that users had with the window.
 
 // TestComposer_GrowsWithWrappedLines checks that wrapped text is visible, that the field shrinks again, and that the
 // buttons beside it keep their height.
@@ -59,7 +59,7 @@ func TestComposer_GrowsWithWrappedLines(t *testing.T) {
 	}
 }
 
-// TestComposer_DraftIsContinuedAtItsEnd checks where the cursor is in a draft.
+// TestComposer_DraftIsContinuedAtItsEnd checks that the cursor is at the end of a draft.
 func TestComposer_DraftIsContinuedAtItsEnd(t *testing.T) {
 	s := newStage(t, nil)
 	s.conversation()
@@ -84,7 +84,7 @@ func TestSide_NewNameGetsItsRoom(t *testing.T) {
 	}
 }
 
-// TestQuestions_ShowTheirSubject checks that a long name cannot hide what is asked.
+// TestQuestions_ShowTheirSubject checks that a long name does not push the question out of view.
 func TestQuestions_ShowTheirSubject(t *testing.T) {
 	s := newStage(t, nil)
 	p := engine.Peer{ID: s.ben, Name: strings.Repeat("Ben's long name ", 4)}
@@ -98,7 +98,7 @@ func TestQuestions_ShowTheirSubject(t *testing.T) {
 	}
 }
 
-// TestOffers_OneThatEndsIsNotCounted checks that the other cards say how many offers are still open.
+// TestOffers_OneThatEndsIsNotCounted checks that the remaining cards update the number of open offers.
 func TestOffers_OneThatEndsIsNotCounted(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
@@ -121,8 +121,8 @@ func TestOffers_OneThatEndsIsNotCounted(t *testing.T) {
 	l.until(t, "one counted", func() bool { return len(cards[1].waiting) == 1 })
 }
 
-// TestOffers_AcceptAllTakesWhatWasCounted: an offer that comes while the user aims at the button is not accepted with the
-// others.
+// TestOffers_AcceptAllTakesWhatWasCounted checks that "accept all" excludes an offer that arrives while the user aims
+// at the button.
 func TestOffers_AcceptAllTakesWhatWasCounted(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna, ben := newStation(t, a, l, net, "Anna"), newStationOn(t, a, l, net.Start(engine.Config{Name: "Ben", Invite: engine.Known}), Options{})
@@ -159,13 +159,13 @@ func TestOffers_AcceptAllTakesWhatWasCounted(t *testing.T) {
 	offer("three")
 	l.until(t, "three counted", func() bool { return len(c.waiting) == 3 })
 	for id := range ben.transfers.offers {
-		if !slices.Contains(counted, id) { // its card is where another one was
+		if !slices.Contains(counted, id) { // its card took the place of another one
 			ben.transfers.actions(ben.transfers.all[id]).accept(transfer.SkipIdentical)
 		}
 	}
 	c.acceptCounted() // the label has just changed
 	for _, id := range counted {
-		delete(ben.transfers.replaced, id) // a second has passed since these came
+		delete(ben.transfers.replaced, id) // as if these had arrived more than a second ago
 	}
 	c.actions.acceptAll(counted)
 	l.until(t, "two accepted", func() bool { return states(engine.Delivered) == 2 })
@@ -177,7 +177,7 @@ func TestOffers_AcceptAllTakesWhatWasCounted(t *testing.T) {
 	}
 }
 
-// TestCancel_AsksAboutWhatHasArrived checks that one click loses nothing that has arrived.
+// TestCancel_AsksAboutWhatHasArrived checks that a single click does not discard received data.
 func TestCancel_AsksAboutWhatHasArrived(t *testing.T) {
 	s := newStage(t, nil)
 	s.allTransfers()
@@ -199,7 +199,8 @@ func TestCancel_AsksAboutWhatHasArrived(t *testing.T) {
 	}
 }
 
-// TestTransfers_SayWhoPausedAndCancelled checks the words, and that who paused a transfer resumes it.
+// TestTransfers_SayWhoPausedAndCancelled checks the status text, and that only the side that paused a transfer can
+// resume it.
 func TestTransfers_SayWhoPausedAndCancelled(t *testing.T) {
 	s := newStage(t, nil)
 	for state, want := range map[engine.TransferState]string{engine.Paused: "paused by Ben's phone", engine.Cancelled: "Ben's phone cancelled"} {
@@ -231,8 +232,8 @@ func TestEveryone_GetsFilesOnlyIfTheUserConfirms(t *testing.T) {
 	}
 }
 
-// TestQuit_AsksDuringATransfer checks that neither Quit nor closing a window without a tray interrupts a transfer
-// unasked.
+// TestQuit_AsksDuringATransfer checks that both Quit and closing a window without a tray ask before they interrupt a
+// transfer.
 func TestQuit_AsksDuringATransfer(t *testing.T) {
 	for name, quit := range map[string]func(*UI){"quit": (*UI).quit, "close": (*UI).closed} {
 		s := newStage(t, nil)
@@ -252,7 +253,7 @@ func TestQuit_AsksDuringATransfer(t *testing.T) {
 	}
 }
 
-// TestForget_AsksInTheSettings checks that a click does not lose a verification.
+// TestForget_AsksInTheSettings checks that a single click does not discard a verification.
 func TestForget_AsksInTheSettings(t *testing.T) {
 	s := newStage(t, nil)
 	if err := s.e.SetTrust(s.ben, engine.TrustVerified); err != nil {
@@ -269,7 +270,7 @@ func TestForget_AsksInTheSettings(t *testing.T) {
 	}
 }
 
-// TestTransfersPage_ListsEarlierRuns checks that the page shows what the history has, by parts.
+// TestTransfersPage_ListsEarlierRuns checks that the page shows the transfers in the history, under headings.
 func TestTransfersPage_ListsEarlierRuns(t *testing.T) {
 	h := history.Memory()
 	key := idOf(t, 1).String()
@@ -299,8 +300,8 @@ func TestTransfersPage_ListsEarlierRuns(t *testing.T) {
 	}
 }
 
-// TestTransfers_ReusedIDIsAnotherTransfer: a peer knows the IDs of earlier transfers, and offers something under one of
-// them. What the history says about the earlier one stays, and the offer is a new row.
+// TestTransfers_ReusedIDIsAnotherTransfer checks an offer that reuses the ID of an earlier transfer. The history of the
+// earlier transfer stays as it is, and the offer gets a new row.
 func TestTransfers_ReusedIDIsAnotherTransfer(t *testing.T) {
 	for _, incoming := range []bool{false, true} {
 		h := history.Memory()
@@ -354,7 +355,7 @@ func TestList_IsOneStopForTab(t *testing.T) {
 	}
 }
 
-// TestHelp_OpensFromAField checks F1 where the focus usually is.
+// TestHelp_OpensFromAField checks that F1 works in a field, where the focus usually is.
 func TestHelp_OpensFromAField(t *testing.T) {
 	s := newStage(t, nil)
 	s.conversation()
@@ -364,8 +365,8 @@ func TestHelp_OpensFromAField(t *testing.T) {
 	}
 }
 
-// TestNames_GivenByTheUserAreCompared checks that a stranger with a name that the user has given another device is
-// marked.
+// TestNames_GivenByTheUserAreCompared checks that a stranger is marked if its name is one that the user gave to another
+// device.
 func TestNames_GivenByTheUserAreCompared(t *testing.T) {
 	set := &settings.Settings{}
 	set.SetName(idOf(t, 1).String(), "Ben")
@@ -382,7 +383,7 @@ func TestNames_GivenByTheUserAreCompared(t *testing.T) {
 	}
 }
 
-// TestBlocked_SenderIsNotTold checks that a blocked sender sees no more than that its messages wait.
+// TestBlocked_SenderIsNotTold checks that a blocked sender sees only that its messages are not delivered yet.
 func TestBlocked_SenderIsNotTold(t *testing.T) {
 	s := newStage(t, nil)
 	s.apply([]engine.Event{engine.PeerChanged{Peer: engine.Peer{ID: s.ben, Name: "Ben", State: engine.Found, Err: engine.ErrBlocked}}})
@@ -397,7 +398,7 @@ func TestBlocked_SenderIsNotTold(t *testing.T) {
 	}
 }
 
-// TestPaste_PictureIsShownFirst checks that a pasted picture is sent only after a look at it.
+// TestPaste_PictureIsShownFirst checks that a pasted picture is shown before it is sent.
 func TestPaste_PictureIsShownFirst(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	s := newStage(t, nil)
@@ -417,7 +418,7 @@ func TestPaste_PictureIsShownFirst(t *testing.T) {
 	}
 }
 
-// TestVisibility_EndsWhereItBegan checks the row for a visibility that ends by itself.
+// TestVisibility_EndsWhereItBegan checks that the row that turns temporary visibility on also stops it.
 func TestVisibility_EndsWhereItBegan(t *testing.T) {
 	s := newStage(t, nil)
 	s.showSettings()
@@ -436,8 +437,8 @@ func TestVisibility_EndsWhereItBegan(t *testing.T) {
 	}
 }
 
-// TestBanner_RequestsReachEveryPage checks that a request is seen and can be answered wherever the user is, that no
-// click is taken for another request, and that a doubtful one has to be looked at.
+// TestBanner_RequestsReachEveryPage checks that a request can be seen and answered on every page, that it ignores a
+// click meant for something else, and that a suspicious one can be accepted only in its conversation.
 func TestBanner_RequestsReachEveryPage(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")

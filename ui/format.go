@@ -56,7 +56,7 @@ func left(d time.Duration) string {
 	}
 }
 
-// dayName returns the name of a day, which is Today or Yesterday for these two.
+// dayName returns the name of a day, which is "Today" or "Yesterday" for the last two days.
 func dayName(at time.Time) string {
 	switch {
 	case isToday(at):
@@ -67,7 +67,7 @@ func dayName(at time.Time) string {
 	return at.Local().Format(tr("2 January 2006 as digits"))
 }
 
-// midnight returns the beginning of this day.
+// midnight returns the start of the current day.
 func midnight() time.Time {
 	y, m, d := time.Now().Date()
 	return time.Date(y, m, d, 0, 0, 0, 0, time.Local)
@@ -75,7 +75,7 @@ func midnight() time.Time {
 
 func isToday(at time.Time) bool { return !at.Before(midnight()) }
 
-// shortTime returns the time of day if it is today, otherwise the day.
+// shortTime returns the time of day if at is today, otherwise the day.
 func shortTime(at time.Time) string {
 	if isToday(at) {
 		return at.Local().Format("15:04")
@@ -183,7 +183,7 @@ func outcome(t engine.Transfer) string {
 	return tr("Delivered")
 }
 
-// otherSide names the other side of a transfer.
+// otherSide names the peer of a transfer.
 func otherSide(t engine.Transfer) string {
 	if t.Incoming {
 		return tr("from {{.Name}}", "Name", widgets.Shortened(t.PeerName, shownName))

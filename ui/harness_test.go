@@ -20,7 +20,7 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// TestMain makes English the language of all tests, independent of the system's language.
+// TestMain sets the language of all tests to English, whatever the system's language is.
 func TestMain(m *testing.M) {
 	if err := speak("en"); err != nil {
 		panic(err)
@@ -55,13 +55,13 @@ func (l *loop) until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// fakeDesktop records the calls that it gets.
+// fakeDesktop records its calls.
 type fakeDesktop struct {
-	copied  chan []byte // pictures that were put into the clipboard
+	copied  chan []byte // pictures that were copied to the clipboard
 	dock    chan float64
 	opened  chan string // paths and pages
 	notices chan desktop.Notice
-	picks   []string // what the user picks; nil leaves it to Fyne's dialog
+	picks   []string // what the user picks; nil falls back to Fyne's dialog
 	picture []byte   // in the clipboard
 	login   bool
 }
@@ -98,9 +98,9 @@ func (f *fakeDesktop) HasTray() bool          { return true }
 func (f *fakeDesktop) Login() (bool, error)   { return f.login, nil }
 func (f *fakeDesktop) SetLogin(on bool) error { f.login = on; return nil }
 
-// readCacheClock makes Fyne's cache of renderers read the clock. Outside of a real window, only Capture does that. The
-// cache stamps new renderers with the time that it last read, and drops those whose stamp is a minute old: after a
-// minute without a Capture, the next one drops renderers that were just made, and they are made again without a layout.
+// readCacheClock makes Fyne's renderer cache read the clock. Without a real window, only Capture does that. The cache
+// stamps a new renderer with the time that it last read, and drops renderers whose stamp is a minute old. If there was
+// no Capture for a minute, the next one drops even new renderers, and Fyne recreates them without a layout.
 func readCacheClock() { software.NewCanvas().Capture() }
 
 func newTestApp(t *testing.T) fyne.App {
@@ -142,7 +142,7 @@ func newStationOn(t *testing.T, a fyne.App, l *loop, node *enginetest.Node, o Op
 	return s
 }
 
-// items returns the rows of a conversation, without the days above them.
+// items returns the rows of a conversation, without the day headings.
 func (u *UI) items(t *talk) (out []widgets.Item) {
 	for i := range t.Count() {
 		it := t.Row(i)
@@ -154,11 +154,11 @@ func (u *UI) items(t *talk) (out []widgets.Item) {
 	return out
 }
 
-// card returns the transfer card with a state in the current conversation. If none is open, it opens the one of the
-// request over the page, as the user does.
+// card returns the transfer card with a state in the current conversation. If no conversation is open, it opens the one
+// that the banner's request belongs to, as the user would.
 func (s *station) card(state engine.TransferState) *transferCard {
 	if s.current == nil {
-		if s.banner.now.talk == nil { // a request that was answered elsewhere
+		if s.banner.now.talk == nil { // the request was answered elsewhere
 			for _, t := range s.talks {
 				if t.Count() > 0 {
 					s.choose(t)
@@ -179,7 +179,7 @@ func (s *station) card(state engine.TransferState) *transferCard {
 	return nil
 }
 
-// rested returns a card that has not moved for a while.
+// rested makes the card look as if it has not moved for a while.
 func (c *transferCard) rested() *transferCard {
 	c.since = time.Time{}
 	return c
@@ -200,7 +200,7 @@ type list []widgets.Item
 func (l list) Count() int             { return len(l) }
 func (l list) Row(i int) widgets.Item { return l[i] }
 
-// keepPicture saves a screenshot of the window in the folder that MULTIPEER_PICTURES names, for review.
+// keepPicture saves a screenshot of the window for review, in the folder that MULTIPEER_PICTURES names.
 func keepPicture(t *testing.T, name string, c fyne.Canvas) {
 	t.Helper()
 	picture := c.Capture()

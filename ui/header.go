@@ -15,7 +15,7 @@ import (
 
 // header is the top of a conversation.
 type header struct {
-	steady  // of the buttons, which the peer can move by its name and its connection
+	steady  // tracks the buttons: the peer can move them by changing its name or connection
 	box     *fyne.Container
 	back    *widgets.QuietButton
 	face    *widgets.Avatar
@@ -27,23 +27,23 @@ type header struct {
 	action  func()
 	verify  *widget.Button
 	more    *widgets.QuietButton
-	alert   *fyne.Container    // below the head: the peer looks like another one
+	alert   *fyne.Container    // below the header: the peer looks like another one
 	alarm   *widgets.Paragraph // what is wrong
 	check   *widget.Button     // verifies the peer
-	connect *widget.Button     // connects all the same
-	said    string             // the content at the last layout
+	connect *widget.Button     // connects despite the warning
+	said    string             // the content that was last laid out
 	alerted alertState         // at the last refresh
 	buttons headButtons        // at the last refresh
 }
 
-// headButtons is what decides where the buttons of the head are, and what they do.
+// headButtons is the state that determines where the header's buttons are and what they do.
 type headButtons struct {
 	talk           string // the key of the conversation
-	verify, button bool   // they are shown
+	verify, button bool   // whether they are shown
 	label          string
 }
 
-// alertState is what decides where the alert's buttons are.
+// alertState is the state that determines where the alert's buttons are.
 type alertState struct {
 	talk                  string // the key of the conversation
 	shown, check, connect bool
@@ -85,7 +85,7 @@ func newHeader(u *UI) *header {
 	return h
 }
 
-// warn shows below the head that a peer looks like another one that the user knows.
+// warn shows an alert below the header if a peer looks like another one that the user knows.
 func (h *header) warn(p engine.Peer, here bool) {
 	like := p.LooksLike
 	on := !like.IsZero() && p.Trust != engine.TrustBlocked
@@ -102,8 +102,8 @@ func (h *header) warn(p engine.Peer, here bool) {
 	h.noteAlert(on)
 }
 
-// noteAlert keeps presses from hitting what the peer has moved: by its name and its connection it decides whether the
-// alert is there, how high it is, and which buttons it has.
+// noteAlert makes the alert ignore a press if it has just changed. By its name and its connection, the peer determines
+// whether the alert is shown, how high it is, and which buttons it has.
 func (h *header) noteAlert(on bool) {
 	now := alertState{}
 	if t := h.u.current; t != nil {
@@ -162,7 +162,7 @@ func (h *header) refresh() {
 	if blocked != h.u.composer.barred.Visible() {
 		widgets.Show(h.u.composer.barred, blocked)
 		widgets.Show(h.u.composer.box, !blocked)
-		h.u.pages[pageTalk].Refresh() // the two differ in height
+		h.u.pages[pageTalk].Refresh() // the refusal and the composer differ in height
 	}
 	if t.everyone() {
 		h.warn(engine.Peer{}, false)
@@ -209,7 +209,7 @@ func (h *header) refresh() {
 	h.settle()
 }
 
-// invite says in the field for messages what it is for: text, or in a narrow window one word.
+// invite sets the placeholder of the message field: text, or one word in a narrow window.
 func (h *header) invite(text string) {
 	if h.u.shell.narrow {
 		text = tr("Message")
@@ -217,7 +217,7 @@ func (h *header) invite(text string) {
 	h.u.composer.placeHolder(text)
 }
 
-// noteButtons keeps presses from hitting a button that a peer's state has just put in the place of another one.
+// noteButtons makes the buttons ignore a press if a change of the peer's state has just replaced one of them.
 func (h *header) noteButtons() {
 	now := headButtons{verify: h.verify.Visible(), button: h.button.Visible(), label: h.button.Text}
 	if t := h.u.current; t != nil {
@@ -230,7 +230,7 @@ func (h *header) noteButtons() {
 	}
 }
 
-// settle lays out the header again if its widths have changed.
+// settle lays out the header again if the widths in it have changed.
 func (h *header) settle() {
 	h.noteButtons()
 	said := fmt.Sprint(h.name.Text, h.mark.Visible(), h.verify.Visible(), h.button.Visible(), h.button.Text, h.back.Visible())
@@ -257,7 +257,7 @@ func (h *header) setButton(p engine.Peer, here bool) {
 		widgets.Show(h.button, false)
 	case p.State == engine.Connecting:
 		set(tr("Withdraw"), widget.MediumImportance, func() { h.u.e.Disconnect(p.ID) })
-	case !p.LooksLike.IsZero(): // the warning has the button
+	case !p.LooksLike.IsZero(): // the alert has the button
 		h.action = func() { h.u.invite(p.ID) }
 		widgets.Show(h.button, false)
 	default:
@@ -278,7 +278,7 @@ func (h *header) describe(t *talk, p engine.Peer, here bool) string {
 		return joined(peerState(p), "ID "+p.ID.Short())
 	}
 	if errors.Is(p.Err, engine.ErrBlocked) || errors.Is(p.Err, engine.ErrRefused) {
-		return tr("Unreachable") // it concerns only the other side
+		return tr("Unreachable") // do not reveal that the peer has blocked or refused this device
 	}
 	if p.Err != nil && !p.HasSession() {
 		return reason(p.Err, h.u.nameOf(t), false)

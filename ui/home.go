@@ -9,8 +9,8 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// home is the page while no conversation is chosen. It shows the devices nearby, or, while there are none, what to do
-// and what is wrong. Below are the files that wait for recipients.
+// home is the page that is shown while no conversation is open. It shows the devices nearby or, if there are none, what
+// to do and what is wrong. The files that wait for recipients are below.
 type home struct {
 	u       *UI
 	box     *fyne.Container

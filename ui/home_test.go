@@ -28,7 +28,7 @@ func middleOf(o fyne.CanvasObject) fyne.Position {
 func TestHome_SendsToTheChosenDevices(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	ben, eva, dora := newStation(t, a, l, net, "Ben"), newStation(t, a, l, net, "Eva"), newStation(t, a, l, net, "Dora")
-	anna := newStation(t, a, l, net, "Anna") // the test driver knows positions only in the last window
+	anna := newStation(t, a, l, net, "Anna") // created last, because the test driver knows positions only in the last window
 	l.until(t, "all are nearby", func() bool {
 		return len(anna.home.tiles.order) == 3 && anna.peers[ben.self.ID].Confirmed && anna.peers[dora.self.ID].Confirmed
 	})
@@ -45,8 +45,8 @@ func TestHome_SendsToTheChosenDevices(t *testing.T) {
 	if !anna.home.tray.send.Disabled() || anna.home.tray.send.Text != "Choose a device to send to" {
 		t.Errorf("nothing is chosen, and the button says %q", anna.home.tray.send.Text)
 	}
-	anna.side.reordered = time.Time{}                                                         // the devices came a while ago
-	for _, id := range []engine.PeerID{ben.self.ID, eva.self.ID, dora.self.ID, eva.self.ID} { // the last tap takes Eva back
+	anna.side.reordered = time.Time{}                                                         // as if the devices had come a while ago
+	for _, id := range []engine.PeerID{ben.self.ID, eva.self.ID, dora.self.ID, eva.self.ID} { // the last tap deselects Eva
 		test.Tap(tiles[id])
 	}
 	for id, want := range map[engine.PeerID]bool{ben.self.ID: true, eva.self.ID: false, dora.self.ID: true} {
@@ -64,7 +64,7 @@ func TestHome_SendsToTheChosenDevices(t *testing.T) {
 	}
 }
 
-// TestHome_DropOnATileSendsToIt drops a file on a tile, while another one is chosen for files that wait.
+// TestHome_DropOnATileSendsToIt drops a file on a tile while another tile is selected for waiting files.
 func TestHome_DropOnATileSendsToIt(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	ben, eva := newStation(t, a, l, net, "Ben"), newStation(t, a, l, net, "Eva")
@@ -74,7 +74,7 @@ func TestHome_DropOnATileSendsToIt(t *testing.T) {
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	anna.side.reordered = time.Time{} // they came a while ago
+	anna.side.reordered = time.Time{} // as if the devices had come a while ago
 	anna.sending.dropped(middleOf(anna.home.tiles.tiles[ben.self.ID]), []fyne.URI{storage.NewFileURI(file)})
 	l.until(t, "Ben is asked", func() bool { return ben.card(engine.Offered) != nil })
 	if anna.current != anna.talk(ben.self.ID) || len(eva.transfers.all) != 0 {
@@ -82,7 +82,7 @@ func TestHome_DropOnATileSendsToIt(t *testing.T) {
 	}
 }
 
-// TestHome_TilesShowTheirDevices checks states, rings, favourites and the order.
+// TestHome_TilesShowTheirDevices checks states, rings, favourites and order.
 func TestHome_TilesShowTheirDevices(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -103,7 +103,7 @@ func TestHome_TilesShowTheirDevices(t *testing.T) {
 		t.Errorf("a quarter is sent: %+v", c)
 	}
 	s.apply([]engine.Event{engine.InvitationReceived{Invitation: &engine.Invitation{ID: "1", Peer: s.peers[s.eva]}}})
-	s.choose(nil) // the first request has opened its conversation
+	s.choose(nil) // shows the home page
 	s.settle()
 	if c := s.home.tiles.tiles[s.eva].Content(); c.Status != "Wants to connect" {
 		t.Errorf("%+v", c)
@@ -129,7 +129,7 @@ func TestHome_NarrowWindowBeginsWithTiles(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
 	s.settle()
-	s.w.Resize(fyne.NewSize(420, 800)) // nothing else happens
+	s.w.Resize(fyne.NewSize(420, 800)) // the resize alone must show the tiles
 	s.l.until(t, "tiles", func() bool { return len(s.side.tiles.order) == 3 })
 	if len(s.side.tiles.order) != 3 || !s.side.tiles.box.Visible() || len(s.side.list.Objects) != 0 {
 		t.Errorf("%d tiles and %d rows", len(s.side.tiles.order), len(s.side.list.Objects))
@@ -150,7 +150,7 @@ func TestHome_NarrowWindowBeginsWithTiles(t *testing.T) {
 	}
 }
 
-// TestHome_ArrowsMoveBetweenTiles checks that the tiles are one stop for Tab, and that all arrows work.
+// TestHome_ArrowsMoveBetweenTiles checks that the tiles are a single tab stop, and that all arrow keys work.
 func TestHome_ArrowsMoveBetweenTiles(t *testing.T) {
 	s := newStage(t, nil)
 	for i := range 30 {
@@ -184,7 +184,7 @@ func TestHome_ArrowsMoveBetweenTiles(t *testing.T) {
 	}
 }
 
-// TestTray_ShowsPicturesOfWhatWaits checks the thumbnails and the size.
+// TestTray_ShowsPicturesOfWhatWaits checks the thumbnails and the total size of the waiting files.
 func TestTray_ShowsPicturesOfWhatWaits(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -219,7 +219,7 @@ func TestTray_ShowsPicturesOfWhatWaits(t *testing.T) {
 	}
 }
 
-// TestConnect_OpensForDevicesThatAreNotListed checks the dialog, and the shortcut that leads to its field.
+// TestConnect_OpensForDevicesThatAreNotListed checks the dialog, and the shortcut that focuses its field.
 func TestConnect_OpensForDevicesThatAreNotListed(t *testing.T) {
 	s := newStage(t, nil)
 	address := &desktop.CustomShortcut{KeyName: fyne.KeyL, Modifier: fyne.KeyModifierShortcutDefault}
@@ -245,7 +245,7 @@ func TestConnect_OpensForDevicesThatAreNotListed(t *testing.T) {
 	}
 }
 
-// TestClipboard_GoesToTheLastDevice sends the clipboard by the keyboard alone.
+// TestClipboard_GoesToTheLastDevice sends the clipboard using only the keyboard.
 func TestClipboard_GoesToTheLastDevice(t *testing.T) {
 	s := newStage(t, nil)
 	keys := &desktop.CustomShortcut{KeyName: fyne.KeyC, Modifier: fyne.KeyModifierShortcutDefault | fyne.KeyModifierShift}
@@ -257,7 +257,7 @@ func TestClipboard_GoesToTheLastDevice(t *testing.T) {
 	if err := s.e.SetTrust(s.ben, engine.TrustSeen); err != nil {
 		t.Fatal(err)
 	}
-	// Eva has sent something since, and the user has sent something to a stranger.
+	// Since then, Eva has sent something, and the user has sent something to a stranger.
 	s.add(s.talk(s.eva), history.Row{Kind: history.Text, Text: "newer", At: time.Now()}, nil)
 	s.add(s.talk(s.dora), history.Row{Kind: history.Text, Own: true, Text: "newest", At: time.Now()}, nil)
 	s.choose(nil)

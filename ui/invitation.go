@@ -10,7 +10,7 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// shownName is how many characters of a peer's name a question shows, so that the question itself is always seen.
+// shownName is how many characters of a peer's name a question shows, so that a long name does not hide the question.
 const shownName = 40
 
 // invitationCard asks the user whether to connect.
@@ -80,8 +80,8 @@ func (in *invitations) take(i *engine.Invitation) {
 	})
 }
 
-// ifOpen returns a function that answers a request, unless it has been answered or withdrawn by then. Another request
-// may have the same ID, which peers choose.
+// ifOpen returns a function that answers a request, unless the request has been answered or withdrawn in the meantime.
+// Peers choose the IDs, so another request may have the same ID.
 func (in *invitations) ifOpen(i *engine.Invitation, answer func(*invitationCard)) func() {
 	return func() {
 		if c := in.open[i.ID]; c != nil && c.of == i {
@@ -90,7 +90,7 @@ func (in *invitations) ifOpen(i *engine.Invitation, answer func(*invitationCard)
 	}
 }
 
-// close replaces a request's card with a row that says what became of it.
+// close replaces a request's card with a row that states the outcome.
 func (in *invitations) close(i *engine.Invitation, text string) {
 	c := in.open[i.ID]
 	if c == nil {
@@ -102,7 +102,7 @@ func (in *invitations) close(i *engine.Invitation, text string) {
 	in.u.dirty.resized = true
 }
 
-// withdrawn records that a request was answered elsewhere, withdrawn, or has expired.
+// withdrawn records that a request was answered elsewhere, was withdrawn, or has expired.
 func (in *invitations) withdrawn(i *engine.Invitation) {
 	in.close(i, tr("{{.Name}}'s request to connect was withdrawn", "Name", i.Peer.Name))
 }

@@ -25,10 +25,10 @@ import (
 )
 
 // Launched parses the command line: paths, which become absolute, and a link. An empty argument or flag value is an
-// error: most likely a shell variable is not set, and the path would be the working folder.
+// error. It is most likely an unset shell variable, and as a path it would mean the working folder.
 func Launched(flags *flag.FlagSet) (l singleinstance.Launch, err error) {
 	flags.Visit(func(f *flag.Flag) {
-		if f.Value.String() == "" && f.Name != "name" && err == nil { // an empty name keeps the name of the profile
+		if f.Value.String() == "" && f.Name != "name" && err == nil { // an empty name keeps the profile's name
 			err = fmt.Errorf("-%s is empty; check that the variable it comes from is set", f.Name)
 		}
 	})
@@ -63,19 +63,19 @@ func FindDisplay() error {
 	return nil
 }
 
-// Dress applies the theme and the language of the settings. After an error the app is usable, in English.
+// Dress applies the theme and the language of the settings. If it returns an error, the app is usable in English.
 func Dress(a fyne.App, s *settings.Settings) error {
 	a.Settings().SetTheme(themeOf(s))
 	return speak(s.Language)
 }
 
-// themeOf returns the theme according to the settings.
+// themeOf returns the theme that the settings select.
 func themeOf(s *settings.Settings) widgets.Theme {
 	look := map[string]widgets.Look{settings.Light: widgets.LookLight, settings.Dark: widgets.LookDark, settings.Contrast: widgets.LookContrast}[s.Appearance]
 	return widgets.Theme{Look: look, Scale: s.TextScale(), Still: s.Still}
 }
 
-// Configure applies the settings to a configuration. The first contact with a device always needs the user's consent.
+// Configure applies the settings to a configuration. First contact with a device always needs the user's consent.
 func Configure(cfg engine.Config, s *settings.Settings) engine.Config {
 	if len(cfg.Interfaces) == 0 {
 		cfg.Interfaces = s.Interfaces
@@ -85,13 +85,13 @@ func Configure(cfg engine.Config, s *settings.Settings) engine.Config {
 	cfg.Invite = Acceptance(s)
 	cfg.Accept = Acceptance(s)
 	if Welcomes(s, cfg.Name) {
-		cfg.Hidden, cfg.Blind = true, true // a device that only browses reveals its name to those that it finds
+		cfg.Hidden, cfg.Blind = true, true // a device that only browses still reveals its name to the devices that it finds
 	}
 	return cfg
 }
 
-// AddLocalSend adds the gateway to LocalSend to a configuration; its key is in the profile. Without one the window works
-// as well.
+// AddLocalSend adds the LocalSend gateway to a configuration; its key is in the profile. The window also works without
+// a gateway.
 func AddLocalSend(cfg *engine.Config, s *settings.Settings) (*localsend.Gateway, error) {
 	g, err := localsend.New(localsend.Options{Dir: cfg.Profile, PIN: s.PIN, Interfaces: cfg.Interfaces})
 	if err != nil {
@@ -103,7 +103,7 @@ func AddLocalSend(cfg *engine.Config, s *settings.Settings) (*localsend.Gateway,
 }
 
 // OpenHistory opens the conversations of a profile. If that fails, it returns an in-memory history and the error. If
-// the settings disable the history, it deletes the saved one.
+// the settings turn the history off, it deletes the saved one.
 func OpenHistory(profile string, s *settings.Settings) (*history.Store, error) {
 	path := filepath.Join(profile, "history.db")
 	if s.NoHistory {
@@ -140,8 +140,8 @@ func Profile(named string) (string, error) {
 	return filepath.Join(dir, "multipeer"), nil
 }
 
-// Listen receives the arguments of later starts with the same profile, from now until Close, which waits for the
-// listener to end. Call Listen after Start.
+// Listen receives the arguments of later starts with the same profile until Close, which waits for the listener to end.
+// Call Listen after Start.
 func (u *UI) Listen(profile string) error {
 	l, err := singleinstance.Listen(profile)
 	if err != nil {
@@ -151,8 +151,8 @@ func (u *UI) Listen(profile string) error {
 	return nil
 }
 
-// Launch handles the arguments of another start of the program. It reports false if the program is about to exit.
-// Call it after Start, on any goroutine except the main one.
+// Launch handles the arguments of another start of the program. It returns false if this program is about to exit. Call
+// it after Start, on any goroutine except the main one.
 func (u *UI) Launch(l singleinstance.Launch) bool {
 	taken := make(chan bool, 1)
 	u.o.Do(func() {
@@ -164,12 +164,12 @@ func (u *UI) Launch(l singleinstance.Launch) bool {
 	select {
 	case ok := <-taken:
 		return ok
-	case <-time.After(2 * time.Second): // less than the other process waits
+	case <-time.After(2 * time.Second): // shorter than the other process waits
 		return false
 	}
 }
 
-// Stopped reports that the engine has stopped with an error, which it returns; it does nothing for nil. It may be
+// Stopped shows the error with which the engine has stopped, and returns it. It does nothing if err is nil. It may be
 // called on any goroutine.
 func (u *UI) Stopped(err error) error {
 	if err == nil {
@@ -185,7 +185,7 @@ func (u *UI) Stopped(err error) error {
 	return err
 }
 
-// taken brings the window to the front and handles what another start passed on.
+// taken brings the window to the front and handles the arguments of another start.
 func (u *UI) taken(l singleinstance.Launch) {
 	u.trace("launched with %q %q", l.Paths, l.Link)
 	u.raise()
@@ -198,15 +198,15 @@ func (u *UI) taken(l singleinstance.Launch) {
 	u.settle()
 }
 
-// Run shows the window and runs Fyne's loop. trouble is the error of the earlier startup steps. hidden leaves the window
-// in the tray, if there is one.
+// Run shows the window and runs Fyne's loop. trouble is the error of earlier startup steps. hidden keeps the window in
+// the tray, if there is one.
 //
 // When the user quits, or the process gets SIGINT or SIGTERM, Run calls end on the main thread, once. end must exit the
 // process; see leave.
 func (u *UI) Run(l singleinstance.Launch, hidden bool, trouble error, end func()) {
 	u.end = sync.OnceFunc(end)
-	// Most of the heap is fonts, which stay loaded. The default of 100 lets the heap grow to twice
-	// their size before a collection.
+	// Most of the heap is fonts, which stay loaded. The default of 100 lets the heap grow to twice their size before a
+	// collection.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
 	}
@@ -225,7 +225,7 @@ func (u *UI) Run(l singleinstance.Launch, hidden bool, trouble error, end func()
 		if len(l.Paths) > 0 || l.Link != "" {
 			u.taken(l)
 		}
-		u.o.Do(func() { u.o.Do(func() { u.trace("shown") }) }) // a frame has been drawn by then
+		u.o.Do(func() { u.o.Do(func() { u.trace("shown") }) }) // by then a frame has been drawn
 	})
 	if !hidden || u.tray == nil {
 		u.w.Show()
@@ -234,7 +234,7 @@ func (u *UI) Run(l singleinstance.Launch, hidden bool, trouble error, end func()
 	}
 	u.o.App.Run()
 	u.over.Store(true)
-	u.end() // Fyne has ended its loop itself, as it does for the Quit of the system's own menus
+	u.end() // Fyne has ended its loop itself, for example because of Quit in the system's own menu
 }
 
 // restart ends the program and starts it again.
@@ -244,7 +244,7 @@ func (u *UI) restart() {
 	u.leave()
 }
 
-// StartAgain starts the program again if the user wants that; call it when everything has ended. Where the system can
+// StartAgain starts the program again if restart was called; call it when everything has ended. If the system can
 // replace a running program, it does not return.
 func (u *UI) StartAgain() error {
 	if !u.again {
@@ -257,10 +257,10 @@ func (u *UI) StartAgain() error {
 	return startAgain(program, os.Args)
 }
 
-// EndLimit is how long the program takes to end at most: commands that run in it have 15 s to end.
+// EndLimit is how long the program may take to end. Commands that are still running have 15 s to end.
 const EndLimit = 40 * time.Second
 
-// leave ends the program from inside Fyne's loop. Fyne cannot be asked to end the loop: a function that another
+// leave ends the program from inside Fyne's loop. It does not ask Fyne to end the loop: a function that another
 // goroutine posts at that moment is lost, and App.Run waits for it forever, or the post panics (runGL and WaitForEvents
 // in fyne 2.8.1).
 func (u *UI) leave() {
@@ -269,8 +269,8 @@ func (u *UI) leave() {
 	u.end()
 }
 
-// hideWindow hides the window while the program ends. At a signal, Fyne's own handler may have destroyed it already,
-// and then hiding it panics.
+// hideWindow hides the window while the program ends. After a signal, Fyne's own handler may already have destroyed the
+// window; then Hide panics.
 func (u *UI) hideWindow() {
 	defer func() { _ = recover() }()
 	u.w.Hide()

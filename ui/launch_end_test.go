@@ -11,7 +11,7 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// noQuit fails the test when Fyne is asked to end its loop.
+// noQuit fails the test if Fyne is asked to end its loop.
 type noQuit struct {
 	fyne.App
 	t *testing.T
@@ -19,8 +19,8 @@ type noQuit struct {
 
 func (a noQuit) Quit() { a.t.Error("Fyne was asked to end its loop") }
 
-// TestQuit_EndsTheProcessInsideTheLoop: each way to quit calls the function that exits the process, and none asks Fyne
-// to end its loop, which can wait forever.
+// TestQuit_EndsTheProcessInsideTheLoop checks that each way to quit calls the function that exits the process, and that
+// none asks Fyne to end its loop, which can wait forever.
 func TestQuit_EndsTheProcessInsideTheLoop(t *testing.T) {
 	app := noQuit{newTestApp(t), t}
 	node := enginetest.New(t, 0).Start(engine.Config{Name: "Anna"})

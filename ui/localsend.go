@@ -12,7 +12,8 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// viaStatus says how a device is reached that does not run Multipeer, and what that proves; empty for all others.
+// viaStatus describes how a device that does not run Multipeer is reached, and whether it is verified; empty for other
+// devices.
 func viaStatus(p engine.Peer, trust engine.Trust) string {
 	switch {
 	case p.Via == "":
@@ -25,12 +26,12 @@ func viaStatus(p engine.Peer, trust engine.Trust) string {
 	return joined(p.Via, tr("not verified"))
 }
 
-// comparable reports whether a person can verify a peer: with codes, or with the keys of LocalSend.
+// comparable reports whether the user can verify a peer: with codes or, for LocalSend, by comparing keys.
 func (u *UI) comparable(p engine.Peer) bool {
 	return p.Via == "" || u.o.LocalSend != nil && p.Key != ""
 }
 
-// verify begins the comparison with a peer.
+// verify starts the verification of a peer.
 func (u *UI) verify(id engine.PeerID) {
 	if p := u.peers[id]; p.Via != "" {
 		u.compareKeys(p)
@@ -39,7 +40,7 @@ func (u *UI) verify(id engine.PeerID) {
 	u.pairings.verify(id)
 }
 
-// compareKeys has a person compare the keys of this device and of one with LocalSend, which shows the same text.
+// compareKeys asks the user to compare the keys of this device and of a LocalSend device, which shows the same text.
 func (u *UI) compareKeys(p engine.Peer) {
 	if u.o.LocalSend == nil || p.Key == "" {
 		return
@@ -49,7 +50,7 @@ func (u *UI) compareKeys(p engine.Peer) {
 	u.dialogs.ask(tr("Verify {{.Name}}", "Name", name), text+"\n\n"+inGroups(localsend.VerificationText(u.o.LocalSend.Fingerprint(), p.Key)), tr("They are equal"), u.setTrust(p.ID, engine.TrustVerified))
 }
 
-// enterPIN asks for the PIN of a device with LocalSend, and then runs again, which sends to it.
+// enterPIN asks for the PIN of a LocalSend device, and then calls again, which retries the transfer.
 func (ts *transfers) enterPIN(p engine.Peer, again func()) {
 	u := ts.u
 	if u.o.LocalSend == nil || p.Key == "" || p.Plain {
@@ -77,7 +78,7 @@ func (ts *transfers) enterPIN(p engine.Peer, again func()) {
 	u.w.Canvas().Focus(field)
 }
 
-// inGroups writes a long text in groups of four characters, eight to a line.
+// inGroups formats a long text in groups of four characters, eight to a line.
 func inGroups(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i += 4 {
@@ -92,7 +93,7 @@ func inGroups(s string) string {
 	return b.String()
 }
 
-// localSendPort returns the TCP port of the gateway; 0 if there is none or it is off.
+// localSendPort returns the TCP port of the gateway; 0 if there is no gateway or it is off.
 func (u *UI) localSendPort() int {
 	if u.o.LocalSend == nil {
 		return 0
@@ -100,7 +101,7 @@ func (u *UI) localSendPort() int {
 	return u.o.LocalSend.Port()
 }
 
-// localSendWords describes what was found of LocalSend.
+// localSendWords describes a finding about LocalSend.
 func localSendWords(f doctor.Finding) (what, remedy string) {
 	switch {
 	case f.Detail != "":

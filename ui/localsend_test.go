@@ -20,8 +20,8 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// TestGateway_DeviceInTheWindow checks that a device of another protocol is in the list with its mark, that its offer
-// is a card, that text goes to it without a session, and that what it cannot do is not offered.
+// TestGateway_DeviceInTheWindow checks that a device of another protocol is listed with its mark, that its offer
+// becomes a card, that text is sent to it without a session, and that unsupported actions are not offered.
 func TestGateway_DeviceInTheWindow(t *testing.T) {
 	a, l := newTestApp(t), newLoop()
 	g := enginetest.NewGateway()
@@ -89,7 +89,7 @@ func TestGateway_DeviceInTheWindow(t *testing.T) {
 	l.until(t, "gone", func() bool { return anna.header.status.Text == "Not nearby" })
 }
 
-// TestLocalSend_SwitchIsKept checks that the switch in the settings is stored.
+// TestLocalSend_SwitchIsKept checks that the switch in the settings is saved.
 func TestLocalSend_SwitchIsKept(t *testing.T) {
 	a, l := newTestApp(t), newLoop()
 	ls, err := localsend.New(localsend.Options{})
@@ -109,7 +109,7 @@ func TestLocalSend_SwitchIsKept(t *testing.T) {
 	}
 }
 
-// TestLocalSend_PINs sets the own PIN, and enters that of a device which has asked for it.
+// TestLocalSend_PINs sets this device's PIN, and enters the PIN of a device that asks for one.
 func TestLocalSend_PINs(t *testing.T) {
 	a, l := newTestApp(t), newLoop()
 	g := enginetest.NewGateway()

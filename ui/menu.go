@@ -19,10 +19,10 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// autoBytes is the default limit on what a verified peer may send in a day without asking.
+// autoBytes is the default limit on what a verified peer may send per day without asking.
 const autoBytes = 1_000_000_000
 
-// showMenu opens a menu at a position. It opens none without actions.
+// showMenu opens a menu at a position. It does nothing if there are no actions.
 func (u *UI) showMenu(actions []widgets.Action, at fyne.Position) {
 	if len(actions) > 0 {
 		u.menu = widgets.OpenMenu(actions, u.w.Canvas(), at)
@@ -148,12 +148,12 @@ func (u *UI) setTrust(id engine.PeerID, t engine.Trust) func() {
 	}
 }
 
-// blocked reports whether a peer is blocked: nothing may come from it or go to it.
+// blocked reports whether a peer is blocked: nothing is accepted from it or sent to it.
 func (u *UI) blocked(id engine.PeerID) bool {
 	return !id.IsZero() && u.e.Trust(id) == engine.TrustBlocked
 }
 
-// judged updates what the user can do with a peer after its trust has changed.
+// judged updates the available actions after a peer's trust has changed.
 func (u *UI) judged(id engine.PeerID) {
 	u.dirty.side, u.dirty.resized, u.dirty.transfers = true, true, true
 	t, barred := u.talk(id), u.blocked(id)
@@ -173,7 +173,7 @@ func (u *UI) judged(id engine.PeerID) {
 	}
 }
 
-// forget asks the user whether to forget what was decided about a peer.
+// forget asks the user whether to forget the trust decision about a peer.
 func (u *UI) forget(id engine.PeerID) {
 	u.dialogs.warn(tr("Forget {{.Name}}?", "Name", u.nameOf(u.talk(id))), tr("You'll have to accept and verify it again next time."), tr("Forget"), u.setTrust(id, engine.TrustUnknown))
 }
@@ -232,7 +232,7 @@ func (u *UI) clearTalk(t *talk) {
 	})
 }
 
-// cleared drops what was shown of a conversation whose rows are gone.
+// cleared updates the window after the rows of a conversation were deleted.
 func (u *UI) cleared(t *talk) {
 	for id, at := range u.transfers.rows {
 		if at.t == t {
@@ -250,7 +250,7 @@ func (u *UI) cleared(t *talk) {
 	u.dirty.side = true
 }
 
-// restoreOpen adds open questions and running transfers back to a conversation that was cleared.
+// restoreOpen adds open requests and running transfers back to a conversation that was cleared.
 func (u *UI) restoreOpen(t *talk) {
 	for _, c := range u.invites.open {
 		if c.at.t == t {
@@ -272,7 +272,7 @@ func (u *UI) restoreOpen(t *talk) {
 // webLink matches links that can be opened in a browser.
 var webLink = regexp.MustCompile(`https?://[^\s<>"'` + "`" + `]{1,1000}`)
 
-// linksIn returns where the links of a text are, without the punctuation that ends a sentence.
+// linksIn returns the positions of the links in a text, without trailing punctuation.
 func linksIn(text string) (found [][2]int) {
 	for _, at := range webLink.FindAllStringIndex(text, maxLinks) {
 		link := strings.TrimRight(text[at[0]:at[1]], ".,;:!?)")
@@ -281,7 +281,7 @@ func linksIn(text string) (found [][2]int) {
 	return found
 }
 
-// maxLinks is how many links of a message are found.
+// maxLinks is the maximum number of links that are found in a message.
 const maxLinks = 50
 
 // openLinkIn opens a link that the user tapped in a message.
@@ -291,7 +291,7 @@ func (ds *dialogs) openLinkIn(link string) {
 	}
 }
 
-// hostText is the host of a link in ASCII: letters of other scripts can look like those of a known host.
+// hostText returns the host of a link in ASCII, because letters of other scripts can look like those of a known host.
 func hostText(target *url.URL) string {
 	host, err := idna.Punycode.ToASCII(target.Host)
 	if err != nil || strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
@@ -300,14 +300,14 @@ func hostText(target *url.URL) string {
 	return engine.CleanLine(host)
 }
 
-// selectText shows a message in a dialog in which any part of it can be selected.
+// selectText shows a message in a dialog where parts of it can be selected.
 func (ds *dialogs) selectText(text string) {
 	label := widget.NewLabel(widgets.Shortened(text, mostSelectable))
 	label.Wrapping, label.Selectable = fyne.TextWrapWord, true
 	ds.list(tr("Select text"), label, 560, 480)
 }
 
-// mostSelectable is how many characters of a message can be selected: Fyne lays out longer text too slowly.
+// mostSelectable is how many characters of a message can be selected. Fyne is too slow at laying out longer text.
 const mostSelectable = 20_000
 
 // messageMenu opens the context menu of a message.
@@ -335,7 +335,7 @@ func (u *UI) messageMenu(at place, pos fyne.Position) {
 	u.showMenu(items, pos)
 }
 
-// openWeb opens a page that a peer linked to, after asking, because a link may not lead where it seems to.
+// openWeb asks the user and then opens a page that a peer linked to: a link may not lead where it seems to.
 func (ds *dialogs) openWeb(target *url.URL) {
 	u := ds.u
 	ds.ask(tr("Open {{.Host}} in the browser?", "Host", hostText(target)), widgets.Shortened(engine.CleanLine(target.String()), 300), tr("Open"), func() {

@@ -22,14 +22,14 @@ func (u *UI) receive(m engine.Message) {
 	u.notes.attend(attention{kind: noteMessage, from: u.talk(m.From)})
 }
 
-// speaker names the sender of a message to everyone. A peer can give itself any name, so the start of its ID is added
-// unless the peer is verified or the user has named it.
+// speaker returns the sender's name for a message to everyone. A peer can choose any name, so the start of its ID is
+// added unless the peer is verified or the user has named it.
 func (u *UI) speaker(t *talk, m engine.Message) string {
 	if name := u.o.Settings.Names[t.key]; name != "" {
 		return name
 	}
 	from, here := u.peers[m.From]
-	if !here || from.Name != m.Name { // the name of the message, which is not the current one
+	if !here || from.Name != m.Name { // the name in the message is not the peer's current one
 		from = engine.Peer{ID: m.From, Name: m.Name, Trust: u.e.Trust(m.From), LooksLike: u.e.LooksLike(m.From, m.Name)}
 	}
 	if from.Trust == engine.TrustVerified && from.LooksLike.IsZero() {

@@ -10,7 +10,7 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// note is the kind of a notification, for a user who is not looking at the window.
+// note is the kind of a notification.
 type note int
 
 const (
@@ -20,14 +20,14 @@ const (
 	noteVerify
 	noteArrived
 	noteFailed
-	noteBehind // the window was closed, and the program keeps running
+	noteBehind // the user closed the window, and the program keeps running
 )
 
-// between is the shortest time between two notifications of the same kind about the same device, so that a peer cannot
+// between is the minimum time between two notifications of the same kind about the same device, so that a peer cannot
 // flood the user. All devices whose names are not shown count as one.
 const between = 20 * time.Second
 
-// nameless returns the words of a notification that names no one.
+// nameless returns the text of a notification that names no one.
 func (n note) nameless() (title, body string) {
 	switch n {
 	case noteMessage:
@@ -46,7 +46,7 @@ func (n note) nameless() (title, body string) {
 	return tr("Multipeer is still running"), tr("Multipeer keeps receiving in the background. Open or quit it from the tray.")
 }
 
-// named returns the second line of a notification whose first one is the name of a device.
+// named returns the body of a notification whose title is the name of a device.
 func (n note) named() string {
 	switch n {
 	case noteMessage:
@@ -63,12 +63,12 @@ func (n note) named() string {
 	return tr("A transfer failed")
 }
 
-// attention is something that the user should know.
+// attention is an event that the user should know about.
 type attention struct {
 	kind note
-	from *talk  // who causes it; nil for none
-	what string // what it is about, for a device whose name is shown; empty for the words of the kind
-	// accept and decline answer a request. Both may be nil, and they do nothing once it has been answered.
+	from *talk  // the peer that caused it; nil for none
+	what string // describes it, if the device's name is shown; empty for the default text of the kind
+	// accept and decline answer a request. Both may be nil. They do nothing if the request has already been answered.
 	accept, decline func()
 }
 
@@ -79,7 +79,7 @@ type notifier struct {
 	quiet map[notifiedOf]time.Time // when a notification was last shown
 }
 
-// notifiedOf is a key by which notifications are limited.
+// notifiedOf is the key of the rate limit for notifications.
 type notifiedOf struct {
 	kind note
 	from engine.PeerID // zero for all devices whose names are not shown
@@ -92,8 +92,8 @@ func newNotifier(u *UI) *notifier {
 // away reports that the user is not looking at the window.
 func (nt *notifier) away() bool { return !nt.front }
 
-// attend draws the user's attention to something: it shows a notification if the user is not looking at the window, at a
-// limited rate. It never changes the page: the user may be about to type or to drop files there.
+// attend draws the user's attention to an event: it shows a notification, at a limited rate, if the user is not looking
+// at the window. It never changes the page, because the user may be about to type or to drop files on it.
 func (nt *notifier) attend(a attention) {
 	u := nt.u
 	if nt.front || u.finished || u.o.Settings.Quiet || u.bind == nil {

@@ -12,12 +12,12 @@ import (
 	"multipeer/ui/internal/desktop"
 )
 
-// message has a peer write while the user does not look at the window.
+// message makes a peer send a message while the user is not looking at the window.
 func (s *stage) message(from engine.PeerID, name string) {
 	s.receive(engine.Message{From: from, Name: name, Body: []byte(`{"text":"secret"}`), At: time.Now()})
 }
 
-// noMore checks that no other notification is shown.
+// noMore checks that no further notification is shown.
 func (s *stage) noMore(why string) {
 	s.t.Helper()
 	time.Sleep(50 * time.Millisecond)
@@ -26,7 +26,7 @@ func (s *stage) noMore(why string) {
 	}
 }
 
-// TestNotifications_OfStrangersHaveNoNamesAndAreFew checks that a stranger can put no words on the screen, and that all
+// TestNotifications_OfStrangersHaveNoNamesAndAreFew checks that a stranger cannot put text on the screen, and that all
 // strangers share one limit.
 func TestNotifications_OfStrangersHaveNoNamesAndAreFew(t *testing.T) {
 	s := newStage(t, nil)
@@ -49,8 +49,8 @@ func TestNotifications_OfStrangersHaveNoNamesAndAreFew(t *testing.T) {
 	s.noMore("the user looks at the window")
 }
 
-// TestNotifications_NameKnownDevices checks whose names are shown under each setting, and that each known device has a
-// limit of its own.
+// TestNotifications_NameKnownDevices checks which names are shown under each setting, and that each known device has
+// its own limit.
 func TestNotifications_NameKnownDevices(t *testing.T) {
 	for choice, want := range map[string][2]string{
 		settings.NamesKnown:  {"Ben's phone", "New message"},
@@ -88,7 +88,7 @@ func pressNotice(t *testing.T, n desktop.Notice, label string) {
 	t.Fatalf("%+v has no button %q", n, label)
 }
 
-// TestNotifications_AnswerRequests accepts and declines files by the buttons of notifications.
+// TestNotifications_AnswerRequests accepts and declines files with the buttons of notifications.
 func TestNotifications_AnswerRequests(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
@@ -133,7 +133,7 @@ func TestNotifications_AnswerRequests(t *testing.T) {
 	}
 }
 
-// TestProgress_IsShownOutsideTheWindow checks the title of the window and what the dock shows.
+// TestProgress_IsShownOutsideTheWindow checks the window title and the progress in the dock.
 func TestProgress_IsShownOutsideTheWindow(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -170,8 +170,8 @@ func TestProgress_IsShownOutsideTheWindow(t *testing.T) {
 	}
 }
 
-// TestNotifications_AnswerOnlyWhatTheyShow: another peer's request with the same ID, which peers choose, is not
-// answered by an old notification.
+// TestNotifications_AnswerOnlyWhatTheyShow checks that an old notification does not answer another peer's request with
+// the same ID: peers choose the IDs.
 func TestNotifications_AnswerOnlyWhatTheyShow(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -200,7 +200,7 @@ func TestNotifications_AnswerOnlyWhatTheyShow(t *testing.T) {
 	eva.Peer = s.eva
 	for what, o := range map[string]engine.Transfer{"another file": other, "another peer": eva} {
 		s.transfers.offers[offer.ID] = &engine.Offer{Transfer: o}
-		a.decline() // accepting or declining an offer of no engine would panic
+		a.decline() // no engine made this offer, so accepting or declining it would panic
 		a.accept()
 		if s.transfers.offers[offer.ID] == nil {
 			t.Errorf("%s: it was answered", what)
@@ -208,8 +208,8 @@ func TestNotifications_AnswerOnlyWhatTheyShow(t *testing.T) {
 	}
 }
 
-// TestTransfers_IDsOfOtherPeersAreTheirOwn: a transfer with an ID that another peer has used before is shown in the
-// conversation with its own peer.
+// TestTransfers_IDsOfOtherPeersAreTheirOwn checks that a transfer is shown in its own peer's conversation, even if
+// another peer has used the same ID before.
 func TestTransfers_IDsOfOtherPeersAreTheirOwn(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()

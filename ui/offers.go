@@ -54,10 +54,10 @@ func (ts *transfers) offersFrom(peer engine.PeerID) (ids []engine.TransferID) {
 // shownOffer is an offer as the user sees it.
 type shownOffer struct {
 	offer *engine.Offer
-	seen  *engine.Transfer // nil if it is not shown
+	seen  *engine.Transfer // what the user saw; nil if no card shows the offer
 }
 
-// shownOffer returns the offer that a card shows; false if there is none, or it has just been replaced.
+// shownOffer returns the offer that a card shows. It returns false if there is none, or if it has just been replaced.
 func (ts *transfers) shownOffer(id engine.TransferID) (shownOffer, bool) {
 	s := shownOffer{offer: ts.offers[id]}
 	if s.offer == nil {
@@ -73,13 +73,13 @@ func (ts *transfers) shownOffer(id engine.TransferID) (shownOffer, bool) {
 	return s, true
 }
 
-// counted is an offer that showed other totals until a moment ago.
+// counted is an offer with its previous totals, which were shown until a moment ago.
 type counted struct {
 	until time.Time
 	offer engine.Transfer
 }
 
-// noteCount remembers what an offer showed before its sender counted more.
+// noteCount records the previous totals of an offer when its sender has counted more.
 func (ts *transfers) noteCount(before, now engine.Transfer) {
 	if now.State != engine.Offered || !now.Incoming {
 		delete(ts.counted, now.ID)
@@ -92,7 +92,7 @@ func (ts *transfers) noteCount(before, now engine.Transfer) {
 	ts.counted[now.ID] = append(recent, counted{time.Now(), before})
 }
 
-// seen returns an offer as the user has had time to read it: with what it showed a second ago, or when it appeared.
+// seen returns an offer with totals that the user has had time to read: those of a second ago, or else its first ones.
 func (ts *transfers) seen(id engine.TransferID) (engine.Transfer, bool) {
 	for _, c := range ts.counted[id] {
 		if time.Since(c.until) < lookAgain {
@@ -103,7 +103,7 @@ func (ts *transfers) seen(id engine.TransferID) (engine.Transfer, bool) {
 	return t, ok
 }
 
-// clashes returns the names that the cards of an offer list as existing in the folder for received files.
+// clashes returns the names that an offer's cards list as existing in the folder for received files.
 func (ts *transfers) clashes(id engine.TransferID) (names []string) {
 	for _, c := range ts.cardsOf(id) {
 		names = append(names, c.clashes...)
@@ -111,9 +111,9 @@ func (ts *transfers) clashes(id engine.TransferID) (names []string) {
 	return names
 }
 
-// accept accepts what the user has seen into a folder. existing applies to the names in shown alone: what the user was
-// not shown is neither replaced nor merged. An offer that was withdrawn in the meantime is not accepted, even if another
-// one has its ID.
+// accept accepts the offer that the user has seen into a folder. existing applies only to the names in shown: files
+// that were not shown are neither replaced nor merged. An offer that was withdrawn in the meantime is not accepted,
+// even if another one has its ID.
 func (ts *transfers) accept(s shownOffer, dir string, existing transfer.Existing, shown []string) {
 	o, opts := s.offer, engine.AcceptOptions{Dir: dir, Existing: transfer.KeepBoth, Seen: s.seen}
 	opts.Choose = func(name string) transfer.Existing {
@@ -121,7 +121,7 @@ func (ts *transfers) accept(s shownOffer, dir string, existing transfer.Existing
 			return existing
 		}
 		if there, err := os.Lstat(filepath.Join(dir, name)); err == nil && there.Mode().IsRegular() {
-			return transfer.SkipIdentical // the user's file stays as it is: the same one is not sent again, another one gets a number
+			return transfer.SkipIdentical // the user's file stays as it is: an identical file is not sent again, and a different one gets a number
 		}
 		return transfer.KeepBoth
 	}
@@ -132,7 +132,7 @@ func (ts *transfers) accept(s shownOffer, dir string, existing transfer.Existing
 	})
 }
 
-// offerAlways lets the user accept all further files of a verified peer, together with an offer.
+// offerAlways adds a switch to the card of an offer, with which the user accepts all further files of a verified peer.
 func (ts *transfers) offerAlways(c *transferCard, t engine.Transfer) {
 	u := ts.u
 	p, here := u.peers[t.Peer]
@@ -151,14 +151,14 @@ func (ts *transfers) offerAlways(c *transferCard, t engine.Transfer) {
 	c.rebuild()
 }
 
-// offerAttention draws the user's attention to an offer. It is accepted as the notification describes it, or not at all:
-// while its size is unknown, the answer is given in the window.
+// offerAttention draws the user's attention to an offer. Its buttons accept the offer only as the notification
+// describes it. While the size is unknown there are no buttons, so the user answers in the window.
 func (ts *transfers) offerAttention(from *talk, t engine.Transfer) attention {
 	a := attention{kind: noteOffer, from: from, what: tr("Wants to send {{.What}}", "What", content(t))}
 	if t.Counting {
 		return a
 	}
-	still := func() *engine.Offer { // peers choose the IDs, so another offer may have this one
+	still := func() *engine.Offer { // peers choose the IDs, so another offer may have the same one
 		o := ts.offers[t.ID]
 		if o == nil || o.Transfer.Peer != t.Peer || !sameOffer(o.Transfer, t) {
 			return nil
@@ -178,7 +178,7 @@ func (ts *transfers) offerAttention(from *talk, t engine.Transfer) attention {
 	return a
 }
 
-// sameOffer reports whether two offers of a peer hold the same, as far as a person was shown.
+// sameOffer reports whether two offers of a peer are equal, as far as the user can see.
 func sameOffer(a, b engine.Transfer) bool {
 	return slices.Equal(chatlog.FirstNames(a.Names, shownNames), chatlog.FirstNames(b.Names, shownNames)) &&
 		a.Items == b.Items && a.Files == b.Files && a.Folders == b.Folders && a.Bytes == b.Bytes && a.Note == b.Note
@@ -209,7 +209,7 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 		if ts.u.blocked(t.Peer) || ts.u.e.Retry(id) == nil {
 			return
 		}
-		paths := ts.sources[id] // the engine no longer knows it
+		paths := ts.sources[id] // the engine no longer knows the transfer
 		if len(paths) == 0 {
 			paths = t.Paths
 		}

@@ -12,10 +12,10 @@ import (
 	"multipeer/internal/history"
 )
 
-// outbox sends messages to connected peers, in the order in which they were written. Messages to other peers wait.
+// outbox sends messages to connected peers in the order in which they were written. Messages to other peers wait.
 type outbox struct {
 	u        *UI
-	inviting map[engine.PeerID]bool // peers that are asked to connect because messages wait
+	inviting map[engine.PeerID]bool // peers that are being asked to connect because messages wait for them
 }
 
 func newOutbox(u *UI) *outbox { return &outbox{u: u, inviting: map[engine.PeerID]bool{}} }
@@ -36,14 +36,14 @@ func (o *outbox) mayDeliver(t *talk, text string) bool {
 	return false
 }
 
-// deliver adds a message to a conversation and sends it as soon as the peer is connected. If the peer is offline, the
-// message waits; if it is nearby, deliver asks it to connect.
+// deliver adds a message to a conversation and sends it once the peer is connected. If the peer is offline, the message
+// waits; if the peer is nearby, deliver asks it to connect.
 func (o *outbox) deliver(t *talk, text string) {
 	at := o.u.add(t, history.Row{Kind: history.Text, Own: true, Text: text, State: history.Queued}, nil)
 	t.open = append(t.open, at.seq)
 	t.save()
 	o.u.trace("send %q to %s", text, o.u.label(t))
-	t.invited = time.Time{} // a new message may ask at once
+	t.invited = time.Time{} // a new message may ask the peer to connect at once
 	o.sendOpen(t)
 }
 
@@ -76,11 +76,11 @@ func (o *outbox) sendOpen(t *talk) {
 		}
 		return
 	}
-	under := 0 // messages on their way
+	under := 0 // number of messages in flight
 	for _, seq := range slices.Clone(t.open) {
 		r := t.data(seq)
 		switch {
-		case !r.Own || r.Kind != history.Text: // the message has moved, since the talk became too long
+		case !r.Own || r.Kind != history.Text: // rows were dropped, and another row has moved to this number
 			t.close(seq)
 		case r.State == history.Sending:
 			under++
@@ -88,7 +88,7 @@ func (o *outbox) sendOpen(t *talk) {
 	}
 	for _, seq := range slices.Clone(t.open) {
 		if under >= t.atOnce() {
-			return // posted continues
+			return // posted sends the next one
 		}
 		if t.data(seq).State == history.Queued {
 			o.post(place{t, seq})
@@ -97,8 +97,8 @@ func (o *outbox) sendOpen(t *talk) {
 	}
 }
 
-// atOnce returns how many messages of a conversation may be on their way at once. To one peer it is only one, so that
-// no message can overtake one that the peer refused.
+// atOnce returns how many messages of a conversation may be in flight. For a single peer it is one, so that no message
+// overtakes one that the peer refused.
 func (t *talk) atOnce() int {
 	if t.everyone() {
 		return everyoneAtOnce
@@ -106,8 +106,8 @@ func (t *talk) atOnce() int {
 	return 1
 }
 
-// sendWaiting sends the messages that wait for nearby peers. It runs every second, so that a peer that did not answer
-// is asked again after a pause.
+// sendWaiting sends the messages that wait for nearby peers. It runs every second, so a peer that did not answer is
+// asked again after a pause.
 func (o *outbox) sendWaiting() {
 	for _, t := range o.u.talks {
 		o.sendOpen(t)
@@ -115,16 +115,17 @@ func (o *outbox) sendWaiting() {
 }
 
 const (
-	// everyoneAtOnce is how many messages to everyone may be on their way at once. A message is done only when the
-	// slowest peer has answered.
+	// everyoneAtOnce is how many messages to everyone may be in flight. A message is done only when the slowest peer
+	// has answered.
 	everyoneAtOnce = 16
 	// maxRefused is how often in a row a peer's program may report that it cannot take messages at the moment.
 	maxRefused = 30
-	// askAgain is the time between two requests to connect that waiting messages make.
+	// askAgain is the minimum time between two requests to connect that waiting messages cause.
 	askAgain = 30 * time.Second
 )
 
-// inviteFor asks a peer to connect because messages wait for it. If the peer refuses, they fail with the reason.
+// inviteFor asks a peer to connect because messages wait for it. If the peer refuses, the messages fail with the
+// reason.
 func (o *outbox) inviteFor(t *talk) {
 	if o.inviting[t.id] || time.Since(t.invited) < askAgain {
 		return
@@ -137,16 +138,16 @@ func (o *outbox) inviteFor(t *talk) {
 		delete(o.inviting, t.id)
 		_, here := o.u.peers[t.id]
 		switch {
-		case err == nil: // the PeerAdded event sends them
+		case err == nil: // the PeerAdded event sends the messages
 		case !here, errors.Is(err, engine.ErrNoPeer), errors.Is(err, engine.ErrBye), errors.Is(err, engine.ErrLost), errors.Is(err, engine.ErrTimeout), errors.Is(err, engine.ErrClosed):
-			o.restamp(t) // the peer left or does not answer, so they keep waiting
+			o.restamp(t) // the peer left or does not answer, so the messages keep waiting
 		default:
 			o.failOpen(t, reason(err, o.u.nameOf(t), false))
 		}
 	})
 }
 
-// restamp updates the line below each open message of a conversation: what the message waits for.
+// restamp updates the line below each open message of a conversation, which states what the message waits for.
 func (o *outbox) restamp(t *talk) {
 	for _, seq := range slices.Clone(t.open) {
 		o.u.setRow(place{t, seq}, func(*history.Row) {})
@@ -207,11 +208,11 @@ func (o *outbox) posted(at place, results []engine.Result, err error) {
 		switch {
 		case errors.Is(err, engine.ErrNotConnected), errors.Is(err, engine.ErrNoPeer), errors.Is(err, engine.ErrNobody), errors.Is(err, engine.ErrBusy),
 			refused && t.refused < maxRefused:
-			r.State = history.Queued // it was not sent, and is retried
+			r.State = history.Queued // it was not sent, and will be retried
 		case err != nil:
 			r.State, r.Note = history.Failed, reason(err, o.u.nameOf(t), false)
 			for _, open := range []error{engine.ErrTimeout, engine.ErrLost, engine.ErrBye, engine.ErrCancelled, engine.ErrClosed} {
-				r.Unsure = r.Unsure || errors.Is(err, open) // it may have arrived all the same
+				r.Unsure = r.Unsure || errors.Is(err, open) // it may have arrived nevertheless
 			}
 		case t.everyone() && n == 0:
 			r.State, r.Note = history.Failed, tr("No one received it.")

@@ -26,16 +26,16 @@ func (b box) within(o box) box {
 	return box{x, y, max(0, min(b.x+b.w, o.x+o.w)-x), max(0, min(b.y+b.h, o.y+o.h)-y)}
 }
 
-// shownText is a string in the window: where it is drawn, and the part of the window that can show it.
+// shownText is a string in the window: where it is drawn, and which part of the window can show it.
 type shownText struct {
 	text  string
 	ink   box
 	room  box // the box of the text object
 	clip  box
-	layer int // counts what lies over the window
+	layer int // 0 for the window, higher for overlays
 }
 
-// outline is what a person finds in a window: a line for each widget with its kind, its box and its text.
+// outline describes what a window shows: a line for each widget with its type, its box and its text.
 type outline struct {
 	lines []string
 	texts []shownText
@@ -58,7 +58,7 @@ func (n node) attr(name string) string {
 	return ""
 }
 
-// kind is the type of a widget without its package.
+// kind returns the type of a widget without its package.
 func (n node) kind() string {
 	_, name, _ := strings.Cut(n.attr("type"), ".")
 	return name
@@ -88,7 +88,7 @@ func outlineOf(t *testing.T, markup string) *outline {
 	}
 }
 
-// add adds n, whose parent is at a place and can be seen within clip.
+// add adds n to the outline. parent is the box of its parent; clip is the box in which n is visible.
 func (o *outline) add(n node, parent, clip box, depth, layer int) {
 	at := box{x: parent.x, y: parent.y}
 	var dx, dy float32
@@ -120,7 +120,7 @@ func (o *outline) add(n node, parent, clip box, depth, layer int) {
 		for _, c := range n.Children {
 			o.add(c, at, clip, depth+1, layer)
 		}
-		if len(o.lines) == before+1 && strings.HasPrefix(strings.TrimSpace(o.lines[before]), `"`) { // its only text joins it
+		if len(o.lines) == before+1 && strings.HasPrefix(strings.TrimSpace(o.lines[before]), `"`) { // put the widget's only text on its line
 			text := strings.TrimSpace(o.lines[before])
 			o.lines = append(o.lines[:before-1], line+" "+text[:strings.LastIndex(text, `"`)+1])
 		}
@@ -147,9 +147,9 @@ func inkOf(n node, at box) box {
 	return ink
 }
 
-// faults lists the strings that are cut off at a side, that do not fit into their box, or that overlap.
+// faults lists the strings that are cut off at a side, do not fit into their box, or overlap.
 func (o *outline) faults() (out []string) {
-	const tolerance = 1.5 // of rounding
+	const tolerance = 1.5 // for rounding
 	fault := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
 	for i, a := range o.texts {
 		seen := a.ink.within(a.clip)

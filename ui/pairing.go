@@ -16,7 +16,8 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// pairingCard guides two people through comparing a code. It is a row in the conversation and blocks nothing else.
+// pairingCard guides two people through comparing a code. It is a row in the conversation, and does not block the rest
+// of the window.
 type pairingCard struct {
 	widgets.Card
 	steady
@@ -26,7 +27,7 @@ type pairingCard struct {
 	code    *widgets.Line
 	buttons *fyne.Container
 	stage   engine.PairingStage
-	shown   string   // the code of the attempt that is shown
+	shown   string   // the code of the current attempt
 	choices []string // its choices
 	actions pairingActions
 	at      place
@@ -112,7 +113,7 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 	return true
 }
 
-// pairingFailure says why a pairing failed, and what to do.
+// pairingFailure explains why a pairing failed, and what to do.
 func pairingFailure(p engine.Pairing) string {
 	switch {
 	case errors.Is(p.Err, engine.ErrMismatch):
@@ -129,7 +130,7 @@ func pairingFailure(p engine.Pairing) string {
 
 // pairings are the verifications in progress.
 type pairings struct {
-	waiting string // a link that came while a dialog was open
+	waiting string // a link that arrived while a dialog was open
 	u       *UI
 	cards   map[engine.PeerID]*pairingCard
 	link    hidden // the dialog of a pairing link
@@ -137,7 +138,7 @@ type pairings struct {
 
 func newPairings(u *UI) *pairings { return &pairings{u: u, cards: map[engine.PeerID]*pairingCard{}} }
 
-// verify asks the peer to compare codes, or accepts its request to.
+// verify asks the peer to compare codes, or accepts the peer's request to do so.
 func (ps *pairings) verify(id engine.PeerID) {
 	name := ps.u.nameOf(ps.u.talk(id))
 	ps.u.trace("verify %q", name)
@@ -173,7 +174,7 @@ func (ps *pairings) take(p engine.Pairing) {
 		choose(t)
 	}
 	if p.Stage.Final() {
-		return // it ended before it was shown
+		return // the pairing ended before it was shown
 	}
 	id := p.Peer
 	c = newPairingCard(p, ps.u.colorOf(id), pairingActions{
@@ -196,7 +197,7 @@ func (ps *pairings) set(c *pairingCard, p engine.Pairing) {
 	ps.u.dirty.resized = true
 }
 
-// answered reports an answer that came too late. The card shows every other outcome.
+// answered reports an answer that came too late. All other outcomes are on the card.
 func (ps *pairings) answered(err error) {
 	if err != nil && !errors.Is(err, engine.ErrMismatch) {
 		ps.u.say(tr("This verification has already ended."))

@@ -23,7 +23,7 @@ import (
 // qrSize is the side length of a QR code on screen.
 const qrSize = 264
 
-// drawQR draws a link for a camera: black on white in every theme, with the quiet zone that scanners need.
+// drawQR encodes a link as a QR code: black on white in every theme, with the quiet zone that scanners need.
 func drawQR(link string) (image.Image, error) {
 	code, err := qr.Encode(link, qr.L, qr.Auto)
 	if err != nil {
@@ -43,8 +43,8 @@ func drawQR(link string) (image.Image, error) {
 	return out, nil
 }
 
-// showLink shows a link and its QR code, with which another device connects and verifies both devices in one step.
-// The link is valid while it is shown.
+// showLink shows a link and its QR code, with which another device connects and verifies in one step. The link is valid
+// while it is shown.
 func (ps *pairings) showLink() {
 	link := ps.u.e.PairingLink()
 	if link == "" {
@@ -84,10 +84,10 @@ func (ps *pairings) hideLink() {
 	}
 }
 
-// openLink connects to the device of a link, after asking the user: a link may come from anywhere, such as a web
-// page, and connecting reveals this device's name and ID to the other one. A link with a secret also verifies both
-// devices. A link from another program (outside) may lead only to networks that this device is on; a link that the
-// user typed may lead elsewhere.
+// openLink connects to the device of a link, after asking the user: a link may come from anywhere, such as a web page,
+// and connecting reveals this device's name and ID. A link with a secret also verifies both devices. A link from
+// another program (outside) may lead only to networks that this device is on; a link that the user typed may lead
+// anywhere.
 func (ps *pairings) openLink(text string, outside bool) {
 	link, err := engine.ParseLink(text)
 	if err != nil {
@@ -105,7 +105,7 @@ func (ps *pairings) openLink(text string, outside bool) {
 	}
 	where := engine.CleanLine(strings.ReplaceAll(addresses, ",", ", "))
 	ask := ps.u.dialogs.ask
-	if outside { // another program decides when this question comes
+	if outside { // another program determines when this question appears
 		ask = ps.u.dialogs.askUnbidden
 	}
 	if !link.Secret() {
@@ -130,7 +130,7 @@ func (ps *pairings) openLink(text string, outside bool) {
 	})
 }
 
-// openWaiting opens the link that came from another program while a dialog was open.
+// openWaiting opens a link that another program passed while a dialog was open.
 func (ps *pairings) openWaiting() {
 	if text := ps.waiting; text != "" && ps.u.dialogs.open == nil {
 		ps.waiting = ""
@@ -138,8 +138,8 @@ func (ps *pairings) openWaiting() {
 	}
 }
 
-// nearby reports whether all addresses are numeric and on a network that this device is on. A link from outside must
-// not make this device query a name server or dial a remote host.
+// nearby reports whether all addresses are numeric and on a network that this device is on. A link from another program
+// must not make this device query a name server or dial a remote host.
 func nearby(addresses []string) bool {
 	own, err := net.InterfaceAddrs()
 	return err == nil && !slices.ContainsFunc(addresses, func(address string) bool {
@@ -152,7 +152,7 @@ func nearby(addresses []string) bool {
 	})
 }
 
-// onLink reports whether an address is on the same network as one of this device's own addresses.
+// onLink reports whether an address is on the same network as one of this device's addresses.
 func onLink(ip netip.Addr, own []net.Addr) bool {
 	ip = ip.Unmap()
 	if ip.IsUnspecified() || ip.IsMulticast() {

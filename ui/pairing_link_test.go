@@ -12,8 +12,8 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// TestLink_AsksFirst checks that nothing is dialled before the user agrees, since a web page can open a link. A link
-// that leads off the network is refused without a question.
+// TestLink_AsksFirst checks that nothing is dialled before the user agrees, since a web page can open a link, and that
+// a link to another network is refused without a question.
 func TestLink_AsksFirst(t *testing.T) {
 	s := newStation(t, newTestApp(t), newLoop(), enginetest.New(t, 0), "Me")
 	id := engine.PeerID{1, 2, 3}.String()
@@ -26,7 +26,7 @@ func TestLink_AsksFirst(t *testing.T) {
 			link := "multipeer://" + id + "/?at=" + at + secret
 			if _, err := engine.ParseLink(link); err != nil && asks {
 				if secret != "" {
-					continue // the engine limits its length
+					continue // the engine limits the length of a link
 				}
 				t.Errorf("%s: %v", link, err)
 			}

@@ -126,8 +126,8 @@ func TestPairingCard_EachStage(t *testing.T) {
 	keepPicture(t, "pairing", w.Canvas())
 }
 
-// TestPairingCard_AnotherAttemptIsShown: the codes of a second attempt replace those of the first although the stage is
-// the same, and a press in that moment does not count.
+// TestPairingCard_AnotherAttemptIsShown checks that the codes of a second attempt replace those of the first, even
+// though the stage is the same, and that a press at that moment does not count.
 func TestPairingCard_AnotherAttemptIsShown(t *testing.T) {
 	newTestApp(t)
 	var confirmed []string

@@ -55,7 +55,7 @@ func TestPaste_LongTextIsOfferedAsAFile(t *testing.T) {
 			me.dialogs.open.(*widgets.Modal).Hide()
 		}
 	}
-	// A field with some text has that much less room, and a paste replaces selected text.
+	// Text in the field reduces the room for a paste, and a paste replaces selected text.
 	me.composer.entry.SetText(strings.Repeat("x", widgets.MaxFieldText-3))
 	clipboard.SetContent("four")
 	me.composer.entry.TypedShortcut(&fyne.ShortcutPaste{Clipboard: clipboard})

@@ -20,16 +20,16 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// The largest size of a single picture in a card, and of each of several. A picture is decoded only after the transfer
-// is accepted, complete and verified.
+// The maximum sizes of a single picture in a card, and of each of several. A received picture is decoded only after its
+// transfer is accepted, complete and verified.
 var (
 	pictureBox = fyne.NewSize(widgets.CardWidth-2*widgets.CardPadX, 340)
 	squareBox  = fyne.NewSquareSize(200)
 )
 
 const (
-	maxAlbums   = 12   // how many albums stay in memory; each takes at most 2.2 MB
-	mostListed  = 1000 // how many entries of a folder are looked at for pictures
+	maxAlbums   = 12   // how many albums are cached; each takes at most 2.2 MB
+	mostListed  = 1000 // how many entries of a folder are searched for pictures
 	mostWaiting = 100  // how many albums may wait to be made
 	mostTried   = 20   // how many pictures of an album are decoded; some may be damaged
 	albumTime   = 10 * time.Second
@@ -37,9 +37,9 @@ const (
 
 // album is the pictures of a transfer.
 type album struct {
-	paths []string // of those that are shown
+	paths []string // of the pictures that are shown
 	shown []widgets.AlbumPicture
-	more  int // how many others there are
+	more  int // number of pictures that are not shown
 }
 
 // pictures caches the albums of transfers, and makes one at a time.
@@ -52,7 +52,7 @@ type pictures struct {
 
 func newPictures() *pictures { return &pictures{kept: map[string]*album{}} }
 
-// addPicture adds thumbnails to the card of pictures that were received or sent.
+// addPicture adds thumbnails to the card of a transfer that contains pictures.
 func (ts *transfers) addPicture(c *transferCard, t engine.Transfer) {
 	paths := t.Paths
 	if t.Incoming {
@@ -119,7 +119,7 @@ func (p *pictures) keep(key string, a *album) {
 	}
 }
 
-// makeAlbum makes thumbnails of the first pictures among paths, and in the folders among them.
+// makeAlbum makes thumbnails of the first pictures among paths, including those in folders.
 func makeAlbum(ctx context.Context, paths []string) *album {
 	ctx, cancel := context.WithTimeout(ctx, albumTime)
 	defer cancel()
@@ -152,7 +152,7 @@ func makeAlbum(ctx context.Context, paths []string) *album {
 	return a
 }
 
-// picturesIn lists the pictures in a folder, but not in those below.
+// picturesIn lists the pictures in a folder, but not in its subfolders.
 func picturesIn(dir string) (found []string) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -169,7 +169,7 @@ func picturesIn(dir string) (found []string) {
 	return found
 }
 
-// setAlbum shows an album in a card. A tap opens a picture.
+// setAlbum shows an album on a card. A tap opens a picture.
 func (ts *transfers) setAlbum(c *transferCard, a *album) {
 	c.pictures.Set(a.shown, a.more, func(i int) { ts.openPicture(a.paths[i]) }, func(i int, at fyne.Position) {
 		ts.u.showMenu(ts.pictureActions(a.paths[i]), at)
@@ -177,7 +177,7 @@ func (ts *transfers) setAlbum(c *transferCard, a *album) {
 	c.Refresh()
 }
 
-// openPicture opens a picture in the program that the system uses for it.
+// openPicture opens a picture with the system's default program.
 func (ts *transfers) openPicture(path string) {
 	if desktop.MayOpen(path) {
 		ts.inBackground(func(context.Context) error { return ts.u.o.Desktop.Open(path) })
@@ -199,7 +199,7 @@ func (ts *transfers) pictureActions(path string) []widgets.Action {
 	}
 }
 
-// saveCopy copies a file that was received into a folder, where it overwrites nothing.
+// saveCopy copies a received file into a folder, without overwriting anything.
 func (ts *transfers) saveCopy(path, dir string) {
 	background(ts.u.bind, func(ctx context.Context) (string, error) { return copyInto(ctx, path, dir) }, func(name string, err error) {
 		if err == nil {
@@ -210,8 +210,8 @@ func (ts *transfers) saveCopy(path, dir string) {
 	})
 }
 
-// copyInto copies a file into a folder as a received file is written: under a free name, and whole or not at all. It
-// returns the name.
+// copyInto copies a file into a folder with the rules for received files: under a free name, and completely or not at
+// all. It returns the name.
 func copyInto(ctx context.Context, path, dir string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -235,14 +235,14 @@ func copyInto(ctx context.Context, path, dir string) (string, error) {
 	return name, err
 }
 
-// inBackground runs what may block, and shows its error.
+// inBackground runs do, which may block, on another goroutine, and shows its error.
 func (ts *transfers) inBackground(do func(context.Context) error) {
 	background(ts.u.bind, func(ctx context.Context) (struct{}, error) { return struct{}{}, do(ctx) }, func(_ struct{}, err error) {
 		ts.u.fail(err, "", true)
 	})
 }
 
-// copyPicture puts a picture into the clipboard as PNG, in the right orientation.
+// copyPicture copies a picture to the clipboard as PNG, in the right orientation.
 func (ts *transfers) copyPicture(ctx context.Context, path string) error {
 	whole, err := thumbnail.Make(ctx, path, thumbnail.Whole)
 	if err != nil {

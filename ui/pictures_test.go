@@ -20,7 +20,7 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// plain is a picture of one colour.
+// plain returns a picture of one colour.
 func plain(w, h int, c color.Color) image.Image {
 	m := image.NewRGBA(image.Rect(0, 0, w, h))
 	draw.Draw(m, m.Bounds(), image.NewUniform(c), image.Point{}, draw.Src)
@@ -145,7 +145,7 @@ func TestAlbum_ShowsThePicturesOfAFolder(t *testing.T) {
 	}
 }
 
-// TestAlbum_DamagedPicturesTakeLittleTime: only so many pictures of an album are tried.
+// TestAlbum_DamagedPicturesTakeLittleTime checks that an album decodes only a limited number of pictures.
 func TestAlbum_DamagedPicturesTakeLittleTime(t *testing.T) {
 	dir := t.TempDir()
 	for i := range mostTried {
@@ -159,8 +159,8 @@ func TestAlbum_DamagedPicturesTakeLittleTime(t *testing.T) {
 	}
 }
 
-// TestAlbum_BelongsToOneTransfer: a later file with the same path does not appear in an earlier transfer's album of
-// this run.
+// TestAlbum_BelongsToOneTransfer checks that a later file with the same path does not appear in the album of an earlier
+// transfer of this run.
 func TestAlbum_BelongsToOneTransfer(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()

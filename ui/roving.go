@@ -6,14 +6,14 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// stop is a row or a tile that the arrow keys reach. shown is the object that the canvas holds.
+// stop is a row or a tile that the arrow keys reach. shown is its object on the canvas.
 type stop struct {
 	shown fyne.Focusable
 	row   *widgets.TapRow
 }
 
-// stops are the rows of a list or the tiles of a grid, in order. They are one stop for Tab: the one that has the focus
-// or is selected, or else the first one. From there the arrow keys reach the others.
+// stops are the rows of a list or the tiles of a grid, in order. Together they are one tab stop: the one that has the
+// focus or is selected, otherwise the first. From there the arrow keys reach the others.
 type stops struct {
 	canvas  fyne.Canvas
 	all     func() []stop
@@ -21,7 +21,7 @@ type stops struct {
 	scroll  *widgets.Scroll
 }
 
-// arrange makes the current stop the one that Tab reaches.
+// arrange makes Tab reach only the current stop.
 func (s *stops) arrange() {
 	all := s.all()
 	focused := s.canvas.Focused()
@@ -76,7 +76,7 @@ func reveal(scroll *widgets.Scroll, o fyne.CanvasObject) {
 	scroll.ScrollToOffset(offset)
 }
 
-// covers reports whether a position in the window is on an object.
+// covers reports whether an object covers a position in the window.
 func covers(o fyne.CanvasObject, at fyne.Position) bool {
 	p := fyne.CurrentApp().Driver().AbsolutePositionForObject(o)
 	return at.X >= p.X && at.Y >= p.Y && at.X < p.X+o.Size().Width && at.Y < p.Y+o.Size().Height

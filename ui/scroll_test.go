@@ -36,8 +36,8 @@ func fillHistory(h *history.Store, talk string, n int) {
 	}
 }
 
-// BenchmarkScroll100000 measures one step of the scroll wheel in a conversation of 100,000 rows on disk: the time on
-// the main thread, and the slowest percent.
+// BenchmarkScroll100000 measures the time on the main thread of one step of the scroll wheel, in a conversation of
+// 100,000 rows on disk. It also reports the slowest percent.
 func BenchmarkScroll100000(b *testing.B) {
 	a := test.NewApp()
 	defer a.Quit()

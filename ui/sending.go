@@ -14,17 +14,17 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// sending offers files, and holds those for which the user has not chosen recipients yet.
+// sending offers files, and holds files for which the user has not chosen recipients yet.
 type sending struct {
 	u      *UI
-	paths  []string               // that wait
+	paths  []string               // files that wait for recipients
 	chosen map[engine.PeerID]bool // the recipients chosen so far
 }
 
 func newSending(u *UI) *sending { return &sending{u: u, chosen: map[engine.PeerID]bool{}} }
 
-// dropped offers files that were dropped on the window: to the peer whose row or tile they hit, or in the open
-// conversation.
+// dropped offers files that were dropped on the window: to the peer whose row or tile they hit, otherwise in the open
+// conversation. If none is open, the files wait for recipients.
 func (s *sending) dropped(at fyne.Position, uris []fyne.URI) {
 	u := s.u
 	var paths []string
@@ -49,8 +49,8 @@ func (s *sending) dropped(at fyne.Position, uris []fyne.URI) {
 			u.choose(hit)
 			s.offer(hit, paths)
 		}
-		// X11 reports the exact drop position; Wayland reports none, which hits nothing. Other systems need the
-		// question.
+		// X11 reports the exact drop position; Wayland reports none, so nothing is hit. On other systems the user has
+		// to confirm the recipient.
 		if runtime.GOOS == "linux" && !s.mayBeMistaken(hit) {
 			send()
 			return
@@ -73,11 +73,11 @@ func (s *sending) target(at fyne.Position) (engine.PeerID, bool) {
 	return s.u.home.tiles.at(at)
 }
 
-// tapped opens a conversation that the user tapped, and offers the paths that were waiting for a recipient.
+// tapped opens a conversation that the user tapped, and offers the files that wait for recipients.
 func (s *sending) tapped(t *talk) { s.chosenBy(t, s.mayBeMistaken(t)) }
 
-// chosenByName is tapped for a conversation that was found by a name. Anyone can have that name, so a device that the
-// user does not know gets nothing without a question.
+// chosenByName is tapped for a conversation that was found by name. Any device can have that name, so it asks the user
+// before it sends anything to an unknown one.
 func (s *sending) chosenByName(t *talk) {
 	s.chosenBy(t, s.mayBeMistaken(t) || !t.everyone() && s.isRisky(t))
 }
@@ -97,13 +97,13 @@ func (s *sending) chosenBy(t *talk, asks bool) {
 	s.u.settle()
 }
 
-// mayBeMistaken reports whether the user may have meant another device: the list has just changed, or the device could
-// be taken for another one.
+// mayBeMistaken reports whether the user may have meant another device: the list has just changed, or the device looks
+// like another one.
 func (s *sending) mayBeMistaken(t *talk) bool {
 	return s.u.side.justReordered() || s.u.warning(s.u.peers[t.id]) != ""
 }
 
-// isRisky reports whether a device is not a known one, or could be taken for another one.
+// isRisky reports whether a device is unknown, or looks like another one.
 func (s *sending) isRisky(t *talk) bool {
 	p, here := s.u.peers[t.id]
 	if !here {
@@ -113,7 +113,7 @@ func (s *sending) isRisky(t *talk) bool {
 	return trust != engine.TrustSeen && trust != engine.TrustVerified || s.u.warning(p) != ""
 }
 
-// ask asks whether paths are for a device.
+// ask asks the user whether to send paths to a device.
 func (s *sending) ask(t *talk, paths []string, send func()) {
 	text := strings.Join(names(paths), ", ")
 	if w := s.u.warning(s.u.peers[t.id]); w != "" {
@@ -131,7 +131,7 @@ func (s *sending) wait(paths []string) {
 	}
 	u := s.u
 	u.choose(nil)
-	u.shell.onPage = false // in a narrow window the user needs the devices now
+	u.shell.onPage = false // in a narrow window, show the devices to choose from
 	u.arrange()
 	s.changed()
 }
@@ -145,14 +145,14 @@ func (s *sending) take() []string {
 	return paths
 }
 
-// cancel drops the paths that wait.
+// cancel drops the waiting paths.
 func (s *sending) cancel() {
 	s.take()
 	s.changed()
 	s.u.settle()
 }
 
-// buttons returns buttons that pick what to send before the recipients are chosen.
+// buttons returns buttons that pick files before recipients are chosen.
 func (s *sending) buttons() *fyne.Container {
 	pick := func(folder bool) func() {
 		return func() { s.u.dialogs.pick(folder, s.wait) }
@@ -204,7 +204,7 @@ func (s *sending) send() {
 	if len(to) == 1 {
 		u.choose(u.talk(to[0]))
 	} else {
-		u.showTransfers() // it shows the offers to all of them
+		u.showTransfers() // the page shows the offers to all recipients
 	}
 	u.settle()
 }
@@ -229,7 +229,7 @@ func (s *sending) offer(t *talk, paths []string) {
 	}
 	q := u.dialogs.ask(trn("Send to {{.N}} devices?", int64(len(to))), strings.Join(names(paths), ", "), tr("Send"), func() {
 		u.transfers.offerTo(to, paths)
-		u.showTransfers() // each has a card there; the conversation with everyone has none
+		u.showTransfers() // each offer has a card on that page; the conversation with everyone has none
 	})
 	q.Declined = func() { s.wait(paths) }
 }

@@ -21,11 +21,11 @@ import (
 const (
 	trayPicture  = 44      // side length of a thumbnail
 	trayPictures = 4       // how many thumbnails are shown
-	mostCounted  = 200_000 // how many files are counted in the folders that wait
+	mostCounted  = 200_000 // how many files in the waiting folders are counted
 )
 
-// sendTray shows the files that wait for recipients: how many, some pictures of them, and a button that sends them to
-// the chosen devices.
+// sendTray shows the files that wait for recipients: their number, some pictures, and a button that sends them to the
+// chosen devices.
 type sendTray struct {
 	u        *UI
 	box      *fyne.Container
@@ -33,7 +33,7 @@ type sendTray struct {
 	text     *widgets.Paragraph
 	names    *widgets.Line
 	send     *widget.Button
-	shown    []string // the paths that pictures and text describe
+	shown    []string // the paths that the pictures and the text describe
 	size     string
 }
 
@@ -50,7 +50,7 @@ func newSendTray(u *UI) *sendTray {
 	return s
 }
 
-// refresh shows the waiting files if on is set. It reports whether the height of the tray has to change.
+// refresh shows the waiting files if on is set. It reports whether the height of the tray may have changed.
 func (s *sendTray) refresh(on bool) (resized bool) {
 	paths := s.u.sending.paths
 	on = on && len(paths) > 0
@@ -97,14 +97,14 @@ func (s *sendTray) refresh(on bool) (resized bool) {
 	return resized
 }
 
-// waitingFiles is what examine finds out.
+// waitingFiles is the result of examineFiles.
 type waitingFiles struct {
 	size     int64
 	more     bool // there are more files than were counted
 	pictures []*thumbnail.Thumbnail
 }
 
-// examine finds out in the background how large the files are, and makes pictures of them.
+// examine adds up the sizes of the files in the background, and makes thumbnails of them.
 func (s *sendTray) examine() {
 	paths := s.shown
 	background(s.u.bind, func(ctx context.Context) (waitingFiles, error) {
@@ -138,7 +138,7 @@ func examineFiles(ctx context.Context, paths []string) (f waitingFiles) {
 				f.more = true
 				return fs.SkipAll
 			}
-			if err != nil || !d.Type().IsRegular() { // what cannot be sent is reported when it is offered
+			if err != nil || !d.Type().IsRegular() { // an entry that cannot be sent is reported when it is offered
 				return nil
 			}
 			if info, err := d.Info(); err == nil {

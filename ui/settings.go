@@ -20,8 +20,8 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// settingsPage shows the settings. A change is saved and takes effect at once; the page says so if it needs a
-// restart.
+// settingsPage shows the settings. A change is saved and takes effect at once; the page shows a hint if a restart is
+// needed.
 type settingsPage struct {
 	u      *UI
 	box    *fyne.Container
@@ -31,7 +31,7 @@ type settingsPage struct {
 	list   *fyne.Container // of known devices
 	scroll *widgets.Scroll
 	groups *groupList
-	shown  *fyne.Container // whether and until when the device is visible to everyone
+	shown  *fyne.Container // whether the device is visible to everyone, and until when
 	about  *widgets.Line
 }
 
@@ -49,7 +49,7 @@ func (u *UI) showSettings() {
 	u.settle()
 }
 
-// keepSettings saves the settings. They are one small file, so this runs on the main thread.
+// keepSettings saves the settings. They are in one small file, so this runs on the main thread.
 func (u *UI) keepSettings() {
 	if u.bind == nil {
 		return
@@ -83,7 +83,7 @@ func (p *settingsPage) toggle(name, about string, on bool, changed func(bool)) *
 	}))
 }
 
-// choice is a row with a few options; chosen is the index of the current one.
+// choice returns a row with a few options; chosen is the index of the current one.
 func (p *settingsPage) choice(name, about string, labels []string, chosen int, changed func(int)) *fyne.Container {
 	return widgets.Setting(name, about, widgets.NewSegments(labels, max(0, chosen), func(i int) {
 		changed(i)
@@ -92,8 +92,8 @@ func (p *settingsPage) choice(name, about string, labels []string, chosen int, c
 	}))
 }
 
-// restarting returns a row with a line below it, and a function that shows this line: what was changed takes effect
-// after a restart.
+// restarting returns a row with a hidden hint below it that the change takes effect after a restart, and a function
+// that shows the hint.
 func (p *settingsPage) restarting(row fyne.CanvasObject) (with fyne.CanvasObject, later func()) {
 	hint := widgets.NewBesideRight(widgets.Gap, widgets.Hint(tr("Restart Multipeer to apply this.")), widgets.NewButton(tr("Restart now"), widget.MediumImportance, p.u.restart))
 	hint.Hide()
@@ -145,7 +145,7 @@ func (p *settingsPage) rename(name string) {
 	})
 }
 
-// badName returns the message for a name that a device cannot have.
+// badName returns the message for an invalid device name.
 func badName() string { return tr("Enter a name of 1 to 63 visible characters on one line.") }
 
 func (p *settingsPage) receiving() settingsGroup {
@@ -204,7 +204,7 @@ func (p *settingsPage) talks() settingsGroup {
 		widgets.Setting(tr("All conversations"), "", widgets.Row(0, clearAll)))
 }
 
-// keeping is the switch for the history. Turning it off deletes the saved history at the next start, so it asks
+// keeping returns the switch for the history. Turning it off deletes the saved history at the next start, so it asks
 // first.
 func (p *settingsPage) keeping() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
@@ -254,7 +254,7 @@ func (p *settingsPage) looks() settingsGroup {
 		}))
 }
 
-// languages chooses the language; again shows the window in it.
+// languages returns the choice of language; again rebuilds the window in it.
 func (p *settingsPage) languages(again func()) fyne.CanvasObject {
 	s := p.u.o.Settings
 	tags, names := []string{""}, []string{tr("System")}
@@ -290,7 +290,7 @@ func (p *settingsPage) desk() settingsGroup {
 	return newSettingsGroup(tr("Desktop"), rows...)
 }
 
-// folded returns rows behind a button that shows them. They are shown at once if one of them is in use.
+// folded hides rows behind a button that shows them. If one of them is in use, they are shown at once.
 func (p *settingsPage) folded(label string, inUse bool, rows ...fyne.CanvasObject) fyne.CanvasObject {
 	inside := widgets.NewStacked(widgets.GapWide, rows...)
 	var more *widget.Button
@@ -366,7 +366,7 @@ func (p *settingsPage) network() settingsGroup {
 	return newSettingsGroup(tr("Network"), rows...)
 }
 
-// localSend is the switch for devices with LocalSend.
+// localSend returns the switch for LocalSend devices.
 func (p *settingsPage) localSend() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
 	return p.toggle(tr("Devices with LocalSend"), tr("Phones and computers with the LocalSend app find this device while everyone can see it."), !s.NoLocalSend, func(on bool) {
@@ -375,7 +375,7 @@ func (p *settingsPage) localSend() fyne.CanvasObject {
 	})
 }
 
-// localSendPIN is the PIN that devices with LocalSend have to give.
+// localSendPIN returns the field for the PIN that LocalSend devices must enter.
 func (p *settingsPage) localSendPIN() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
 	field := u.newField(tr("None"))
@@ -398,7 +398,7 @@ func (p *settingsPage) localSendPIN() fyne.CanvasObject {
 	return widgets.Setting(tr("PIN for devices with LocalSend"), tr("They have to enter it before they can send. Leave it empty for none."), field)
 }
 
-// badPIN returns the message for a PIN that LocalSend cannot use.
+// badPIN returns the message for a PIN that LocalSend does not support.
 func badPIN() string { return tr("A PIN has letters from a to z and digits only, at most 64.") }
 
 // refreshVisible updates the row that makes the device visible to everyone for a while.
@@ -422,7 +422,7 @@ func (p *settingsPage) refreshVisible() {
 	p.shown.Refresh()
 }
 
-// Visibility returns who can see this device according to the settings.
+// Visibility returns who can see this device, according to the settings.
 func Visibility(s *settings.Settings) engine.Visibility {
 	switch s.Visible {
 	case settings.Known:
@@ -433,7 +433,7 @@ func Visibility(s *settings.Settings) engine.Visibility {
 	return engine.VisibleToAll
 }
 
-// Acceptance returns who may connect without asking according to the settings.
+// Acceptance returns who may connect without asking, according to the settings.
 func Acceptance(s *settings.Settings) engine.Audience {
 	switch s.Accept {
 	case settings.Nobody:

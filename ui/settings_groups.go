@@ -8,7 +8,7 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// settingsGroup is a card with related settings. The card is nil if this system has none of them.
+// settingsGroup is a card with related settings. The card is nil if the system has none of them.
 type settingsGroup struct {
 	name string
 	card fyne.CanvasObject
@@ -18,8 +18,8 @@ func newSettingsGroup(name string, rows ...fyne.CanvasObject) settingsGroup {
 	return settingsGroup{name, widgets.Section(name, rows...)}
 }
 
-// groupList lists the groups of settings next to them. A tap scrolls to a group. The first group at the top of the
-// scroll area is marked.
+// groupList is the list of groups next to the settings. A tap scrolls to a group. The group at the top of the scroll
+// area is marked.
 type groupList struct {
 	groups []settingsGroup
 	rows   []*widgets.TapRow
@@ -28,7 +28,7 @@ type groupList struct {
 	box    *fyne.Container
 }
 
-// newGroupList returns the list of the groups that scroll shows.
+// newGroupList returns the list of the groups that are inside scroll.
 func newGroupList(c fyne.Canvas, groups []settingsGroup, scroll *widgets.Scroll) *groupList {
 	l := &groupList{groups: groups, scroll: scroll}
 	column := widgets.NewStacked(0)
@@ -51,7 +51,7 @@ func newGroupList(c fyne.Canvas, groups []settingsGroup, scroll *widgets.Scroll)
 	return l
 }
 
-// beside returns the list at the left of the settings. Without enough width only the settings are shown.
+// beside places the list on the left of the settings. If there is not enough width, it hides the list.
 func (l *groupList) beside(settings fyne.CanvasObject) *fyne.Container {
 	return container.New(groupLayout{}, l.box, settings)
 }
@@ -59,7 +59,7 @@ func (l *groupList) beside(settings fyne.CanvasObject) *fyne.Container {
 // goTo scrolls to a group.
 func (l *groupList) goTo(i int) {
 	l.scrollTo(l.offsetOf(i) - widgets.Edge)
-	l.mark(i) // the last groups may not reach the top
+	l.mark(i) // the last groups may be unable to reach the top
 }
 
 // scrollTo scrolls the settings to an offset.
@@ -69,13 +69,13 @@ func (l *groupList) scrollTo(y float32) {
 	l.mark(l.current())
 }
 
-// offsetOf returns how far below the top of the scrolled content a group begins.
+// offsetOf returns the distance of a group from the top of the scrolled content.
 func (l *groupList) offsetOf(i int) float32 {
 	d := fyne.CurrentApp().Driver()
 	return d.AbsolutePositionForObject(l.groups[i].card).Y - d.AbsolutePositionForObject(l.scroll.Content).Y
 }
 
-// current returns the first group that is at the top of the scroll area.
+// current returns the group that is at the top of the scroll area.
 func (l *groupList) current() int {
 	at := 0
 	for i := range l.groups {
@@ -94,12 +94,12 @@ func (l *groupList) mark(at int) {
 }
 
 const (
-	settingsWidth    = 640 // the settings are no wider
+	settingsWidth    = 640 // the maximum width of the settings
 	groupsWidth      = 168
 	narrowestGrouped = 600 // below this width the list of groups is hidden
 )
 
-// groupLayout puts its first object at the left of the second one, or hides it.
+// groupLayout places its first object on the left of the second one, or hides it.
 type groupLayout struct{}
 
 // MinSize implements fyne.Layout.
@@ -117,7 +117,7 @@ func (groupLayout) Layout(o []fyne.CanvasObject, s fyne.Size) {
 	o[1].Resize(fyne.NewSize(s.Width-x, s.Height))
 }
 
-// settingsColumn keeps the settings at the left, next to the list of groups.
+// settingsColumn aligns the settings left, next to the list of groups.
 type settingsColumn struct{}
 
 // MinSize implements fyne.Layout.

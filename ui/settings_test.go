@@ -17,7 +17,7 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// find walks the visible widget tree and returns the first match.
+// find walks the tree of visible widgets and returns the first match.
 func find[T fyne.CanvasObject](root fyne.CanvasObject, is func(T) bool) (found T, ok bool) {
 	var walk func(o fyne.CanvasObject)
 	walk = func(o fyne.CanvasObject) {
@@ -166,7 +166,7 @@ func TestLanguage_ChangesAtOnce(t *testing.T) {
 	}
 }
 
-// TestViews_HaveRoomInEachLanguage checks that every view fits a phone's screen in each language, at normal and at the
+// TestViews_HaveRoomInEachLanguage checks that every view fits a phone's screen in each language, at the normal and the
 // largest text size.
 func TestViews_HaveRoomInEachLanguage(t *testing.T) {
 	t.Cleanup(func() { _ = speak("en") })
@@ -324,7 +324,7 @@ func TestScreenReader_EveryControlHasAName(t *testing.T) {
 	}
 }
 
-// TestDialog_StaysCentred checks that a dialog is centred, also after the window was resized.
+// TestDialog_StaysCentred checks that a dialog is centred, even after the window is resized.
 func TestDialog_StaysCentred(t *testing.T) {
 	s := newStage(t, nil)
 	m := s.dialogs.ask("Title", "Some words to be read.", "Yes", func() {})
@@ -356,7 +356,7 @@ func TestSettings_ScrollWhereverThePointerIs(t *testing.T) {
 	}
 }
 
-// TestSettings_GroupsLeadToTheirSettings checks the list next to the settings: by tap, by arrow keys and by scrolling.
+// TestSettings_GroupsLeadToTheirSettings uses the list next to the settings by tapping, by arrow keys and by scrolling.
 func TestSettings_GroupsLeadToTheirSettings(t *testing.T) {
 	s := newStage(t, nil)
 	s.w.Resize(fyne.NewSize(900, 500))
@@ -382,12 +382,12 @@ func TestSettings_GroupsLeadToTheirSettings(t *testing.T) {
 		t.Errorf("after a tap the group is at %v, and %q are marked", y, marked())
 	}
 	looks, dark := s.segmentsWith("Dark")
-	looks.Choose(dark) // makes the page again
+	looks.Choose(dark) // rebuilds the page
 	g = s.prefs.groups
 	if y := top("Appearance"); y < 0 || y > 2*widgets.Edge || !slices.Equal(marked(), []string{"Appearance"}) {
 		t.Errorf("after a new theme the group is at %v, and %q are marked", y, marked())
 	}
-	test.Tap(g.rows[at("About")]) // it is too short to reach the top
+	test.Tap(g.rows[at("About")]) // this group is too short to reach the top
 	if y := top("About"); y < 0 || y > s.prefs.scroll.Size().Height || !slices.Equal(marked(), []string{"About"}) {
 		t.Errorf("after a tap the last group is at %v, and %q are marked", y, marked())
 	}

@@ -68,7 +68,7 @@ func (u *UI) addShortcuts() {
 	}
 	c.SetOnTypedKey(func(k *fyne.KeyEvent) {
 		switch {
-		case k.Name == fyne.KeyEscape && u.dialogs.open != nil: // dialogs do not close on Escape by themselves
+		case k.Name == fyne.KeyEscape && u.dialogs.open != nil: // Fyne does not close dialogs on Escape
 			u.dialogs.open.Hide()
 		case k.Name == fyne.KeyEscape && u.page != pageEmpty && u.shell.narrow:
 			u.back()
@@ -88,7 +88,7 @@ func (u *UI) addShortcuts() {
 	})
 }
 
-// shortcut runs the action of a shortcut. It reports false if there is none.
+// shortcut runs the action of a shortcut. It returns false if there is none.
 func (u *UI) shortcut(s fyne.Shortcut) bool {
 	c, ok := s.(*desktop.CustomShortcut)
 	if !ok || u.dialogs.open != nil {
@@ -114,14 +114,14 @@ func (u *UI) step(by int) {
 	u.choose(u.talk(order[(at+by+len(order))%len(order)]))
 }
 
-// toList shows the list in a narrow window, where the page covers it.
+// toList returns to the list in a narrow window where the page covers it.
 func (u *UI) toList() {
 	if u.shell.narrow && u.shell.onPage {
 		u.back()
 	}
 }
 
-// keyLabel returns the label of a shortcut, as printed on the keys.
+// keyLabel returns the label of a shortcut, as printed on keyboards.
 func keyLabel(s desktop.CustomShortcut) string {
 	var parts []string
 	for _, m := range []struct {

@@ -18,8 +18,8 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// side is the left side of the window: this device, a search field, Everyone, the transfers, and a list of devices. In a
-// narrow window, where it is the first page, the devices nearby are tiles.
+// side is the left part of the window: this device, a search field, Everyone, the transfers, and a list of devices. In
+// a narrow window it is the first page, and shows the devices nearby as tiles.
 type side struct {
 	u         *UI
 	box       *fyne.Container
@@ -37,8 +37,8 @@ type side struct {
 	scroll    *widgets.Scroll
 	rows      map[engine.PeerID]*peerRow
 	order     []engine.PeerID
-	ordered   string    // the search text that order belongs to
-	reordered time.Time // when order last changed without a change of that text
+	ordered   string    // the search text when order was set
+	reordered time.Time // when order last changed without a change of the search text
 	here      []listed  // the devices nearby that match the search, in the order of the list
 	nobody    *widgets.Paragraph
 	pair      *fyne.Container
@@ -47,8 +47,8 @@ type side struct {
 	absent    *fyne.Container
 	send      *fyne.Container // picks what to send, in a narrow window
 	stops     stops
-	sought    string // the search text that hits belong to
-	searching int    // counts searches, so that the results of older ones are dropped
+	sought    string // the search text of hits
+	searching int    // counts searches, so that the results of older ones can be dropped
 }
 
 // peerRow is one row of the list.
@@ -149,13 +149,13 @@ func dotOf(p engine.Peer, here bool) fyne.ThemeColorName {
 		return ""
 	case p.State == engine.Connected:
 		return widgets.ColorDot
-	case p.Err != nil: // the words below the name say why
+	case p.Err != nil: // the text below the name gives the reason
 		return widgets.ColorSubtle
 	}
 	return ""
 }
 
-// listed is a row of the list: a peer, or an old conversation.
+// listed is a row of the list: a peer, or the conversation with a device that is not nearby.
 type listed struct {
 	p         engine.Peer
 	here      bool
@@ -164,9 +164,9 @@ type listed struct {
 	last      time.Time
 }
 
-// listed returns the rows of the list: favourites first, then connected peers, known peers nearby, strangers, those that
-// could be taken for a known peer, and old conversations, each group sorted by last use. sought filters by a part of
-// the name or the beginning of the ID.
+// listed returns the rows of the list: first the favourites, then connected peers, known peers nearby, strangers,
+// devices that look like another one, and conversations with devices that are not nearby. Each group is sorted by last
+// use. sought filters by a part of the name or the beginning of the ID.
 func (s *side) listed(sought string) (all []listed, connected int64) {
 	u := s.u
 	all = make([]listed, 0, len(u.peers)+len(u.talks))
@@ -214,8 +214,8 @@ func (s *side) listed(sought string) (all []listed, connected int64) {
 	return all, connected
 }
 
-// best returns the conversation that the text of the search field means; nil for none. As for Engine.FindPeer, known
-// devices come first, even if they are not nearby, and those that could be taken for one of them come last.
+// best returns the conversation that best matches the text in the search field; nil for none. As in Engine.FindPeer,
+// known devices come first, even if they are not nearby, and devices that look like another one come last.
 func (s *side) best() *talk {
 	all, _ := s.listed(s.search.Text)
 	if len(all) == 0 {
@@ -233,7 +233,7 @@ func (s *side) best() *talk {
 	return s.u.talk(slices.MinFunc(all, func(a, b listed) int { return rank(a) - rank(b) }).p.ID)
 }
 
-// justReordered reports whether devices have just moved in the list without the user's doing.
+// justReordered reports whether devices in the list have just moved without the user's doing.
 func (s *side) justReordered() bool { return time.Since(s.reordered) < lookAgain }
 
 // refresh updates the list.
@@ -243,7 +243,7 @@ func (s *side) refresh() {
 	s.name.SetText(u.self.Name)
 	s.id.SetText(joined("ID "+u.self.ID.Short(), visibleTo(u.self)))
 	all, connected := s.listed(s.sought)
-	tiled := u.shell.narrow && s.sought == "" // the devices nearby are tiles
+	tiled := u.shell.narrow && s.sought == "" // the devices nearby are tiles instead of rows
 	double := repeated(all)
 	order := make([]engine.PeerID, 0, len(all))
 	var rows []fyne.CanvasObject
@@ -285,7 +285,7 @@ func (s *side) refresh() {
 	}
 	for o, on := range map[fyne.CanvasObject]bool{
 		s.home: s.sought == "" && !u.shell.narrow, s.everyone: s.sought == "", s.transfers: s.sought == "", s.nobody: len(order) == 0, s.hitsHead: len(s.hits.Objects) > 0,
-		s.pair:      len(order) == 0 && s.sought == "" && u.shell.narrow, // in a wide window the page next to the list has it
+		s.pair:      len(order) == 0 && s.sought == "" && u.shell.narrow, // in a wide window, the page next to the list has this button
 		s.tiles.box: len(nearby) > 0, s.near: len(rows) > 0 || len(order) == 0, s.absent: u.shell.narrow || u.page != pageEmpty, s.send: u.shell.narrow && len(u.sending.paths) == 0,
 	} {
 		if on != o.Visible() {
@@ -330,7 +330,7 @@ func (s *side) refresh() {
 	s.transfers.unread(len(u.transfers.offers))
 }
 
-// refreshRow updates one row; double means that another row has the same name.
+// refreshRow updates one row; double is set if another row has the same name.
 func (s *side) refreshRow(l listed, double bool) {
 	u, id := s.u, l.p.ID
 	r := s.rows[id]
@@ -347,7 +347,7 @@ func (s *side) refreshRow(l listed, double bool) {
 	if warns {
 		color = widgets.ColorBad
 	}
-	if double { // their IDs distinguish devices with equal names
+	if double { // devices with the same name are distinguished by ID
 		state = joined(id.Short(), state)
 	}
 	r.status.SetColor(color)
@@ -374,12 +374,12 @@ func (s *side) refreshRow(l listed, double bool) {
 	}
 }
 
-// asks reports whether a peer is waiting for the user to answer.
+// asks reports whether a peer is waiting for the user's answer.
 func (s *side) asks(id engine.PeerID) bool {
 	return s.u.invites.asked(id) || len(s.u.transfers.offersFrom(id)) > 0
 }
 
-// stateOf describes a device in the list, and reports whether that is a warning.
+// stateOf returns the status of a device in the list, and whether it is a warning.
 func (s *side) stateOf(l listed) (state string, warns bool) {
 	u, id := s.u, l.p.ID
 	if w := u.warning(l.p); w != "" {
@@ -399,7 +399,7 @@ func (s *side) stateOf(l listed) (state string, warns bool) {
 		wants = tr("Wants to send files")
 	}
 	switch {
-	case warns: // the question does not hide the warning
+	case warns: // a request does not hide the warning
 		return joined(state, wants), true
 	case wants != "":
 		return wants, false
@@ -407,7 +407,7 @@ func (s *side) stateOf(l listed) (state string, warns bool) {
 	return peerState(l.p), false
 }
 
-// rowStops are the rows that the arrow keys reach, from top to bottom.
+// rowStops returns the rows that the arrow keys reach, from top to bottom.
 func (s *side) rowStops() (all []stop) {
 	if s.sought == "" {
 		if s.home.Visible() {
@@ -473,7 +473,7 @@ func (s *side) seek() {
 	s.refresh()
 }
 
-// found lists search results from conversations. A tap shows the result in its conversation.
+// found lists search results in conversations. A tap shows a result in its conversation.
 func (s *side) found(hits []history.Hit) {
 	u := s.u
 	s.hits.Objects = nil
@@ -513,7 +513,7 @@ func snippet(text, sought string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	lower := []rune(strings.ToLower(text))
 	runes := []rune(text)
-	if len(lower) != len(runes) { // changing the case changed the length
+	if len(lower) != len(runes) { // folding the case changed the number of characters
 		return string(runes[:min(len(runes), 60)])
 	}
 	at := strings.Index(string(lower), strings.ToLower(sought))

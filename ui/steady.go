@@ -2,11 +2,11 @@ package ui
 
 import "time"
 
-// lookAgain is how long nothing is accepted or sent by a press at something that a peer has just brought to that place,
-// or changed there: the user may have meant what was there before.
+// lookAgain is how long a press on a button accepts or sends nothing after a peer has moved the button or changed what
+// it does: the user may have meant what was there before.
 const lookAgain = time.Second
 
-// steady tracks when a card that asks a peer's question last appeared, moved or changed without the user's doing.
+// steady tracks when a card with a peer's request last appeared, moved or changed without the user's doing.
 type steady struct {
 	since time.Time
 	u     *UI

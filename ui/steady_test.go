@@ -17,7 +17,8 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// TestRequest_ChangesNoPage: the user types into the search field of the first page when strangers ask for something.
+// TestRequest_ChangesNoPage checks that requests from strangers do not change the page while the user types into its
+// search field.
 func TestRequest_ChangesNoPage(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -34,7 +35,8 @@ func TestRequest_ChangesNoPage(t *testing.T) {
 	}
 }
 
-// TestCard_IgnoresAPressWhereItHasJustCome: on the page of transfers, a stranger's offer takes the place of a friend's.
+// TestCard_IgnoresAPressWhereItHasJustCome covers a stranger's offer that takes the place of a friend's on the
+// transfers page.
 func TestCard_IgnoresAPressWhereItHasJustCome(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -69,7 +71,8 @@ func TestCard_IgnoresAPressWhereItHasJustCome(t *testing.T) {
 	}
 }
 
-// TestPairing_IgnoresAPressOnANewButton: the other device decides when "Cancel" becomes "Yes, it was chosen".
+// TestPairing_IgnoresAPressOnANewButton exists because the other device determines when "Cancel" becomes "Yes, it was
+// chosen".
 func TestPairing_IgnoresAPressOnANewButton(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -91,7 +94,7 @@ func TestPairing_IgnoresAPressOnANewButton(t *testing.T) {
 	}
 }
 
-// TestSearch_EnterFindsTheKnownDevice: a stranger has the name of a known device and was used later.
+// TestSearch_EnterFindsTheKnownDevice covers a stranger that has the name of a known device and was used more recently.
 func TestSearch_EnterFindsTheKnownDevice(t *testing.T) {
 	s := newStage(t, nil)
 	s.apply([]engine.Event{
@@ -118,7 +121,7 @@ func TestSearch_EnterFindsTheKnownDevice(t *testing.T) {
 	}
 }
 
-// TestSending_AsksAfterTheListHasChanged: a name changes, and other devices come to lie under the pointer.
+// TestSending_AsksAfterTheListHasChanged covers a change of name that moves other devices under the pointer.
 func TestSending_AsksAfterTheListHasChanged(t *testing.T) {
 	s := newStage(t, nil)
 	peer := func(id engine.PeerID, name string) {
@@ -142,14 +145,14 @@ func TestSending_AsksAfterTheListHasChanged(t *testing.T) {
 	}
 }
 
-// centre returns the middle of an object, where a user aims.
+// centre returns the middle of an object, where a user clicks.
 func centre(o fyne.CanvasObject) fyne.Position {
 	at, of := fyne.CurrentApp().Driver().AbsolutePositionForObject(o), o.Size()
 	return at.AddXY(of.Width/2, of.Height/2)
 }
 
-// TestBanner_IgnoresAPressWhenItsWarningGoes: a stranger with a familiar name has a request, for which the banner only
-// has Show. When the stranger renames itself, Accept comes to that place.
+// TestBanner_IgnoresAPressWhenItsWarningGoes covers a request from a stranger with a familiar name, for which the
+// banner has only Show. When the stranger renames itself, Accept appears in the place of Show.
 func TestBanner_IgnoresAPressWhenItsWarningGoes(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -162,7 +165,7 @@ func TestBanner_IgnoresAPressWhenItsWarningGoes(t *testing.T) {
 	s.invites.open["i"].agree = func() { accepted = true }
 	s.settle()
 	at := centre(s.banner.show)
-	s.banner.since = time.Time{} // the user has read it
+	s.banner.since = time.Time{} // as if the user had read it
 	named("Eva", engine.PeerID{})
 	test.TapCanvas(s.w.Canvas(), at)
 	if accepted {
@@ -175,7 +178,7 @@ func TestBanner_IgnoresAPressWhenItsWarningGoes(t *testing.T) {
 	}
 }
 
-// TestBanner_IgnoresAPressWhenTheSameIDIsAnotherOffer: peers choose the IDs of their offers.
+// TestBanner_IgnoresAPressWhenTheSameIDIsAnotherOffer exists because peers choose the IDs of their offers.
 func TestBanner_IgnoresAPressWhenTheSameIDIsAnotherOffer(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -196,8 +199,8 @@ func TestBanner_IgnoresAPressWhenTheSameIDIsAnotherOffer(t *testing.T) {
 	}
 }
 
-// TestHeader_AlertIgnoresAPressWhenItChanges: a device that looks like another one decides by its connection which
-// buttons its alert has.
+// TestHeader_AlertIgnoresAPressWhenItChanges exists because a device that looks like another one determines, by its
+// connection, which buttons its alert has.
 func TestHeader_AlertIgnoresAPressWhenItChanges(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -228,7 +231,7 @@ func TestHeader_AlertIgnoresAPressWhenItChanges(t *testing.T) {
 	}
 }
 
-// TestHeader_AlertMovesTheCards: when the alert comes or goes, the cards below it ignore a press.
+// TestHeader_AlertMovesTheCards checks that cards ignore a press if the alert above them has just appeared or gone.
 func TestHeader_AlertMovesTheCards(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -256,7 +259,7 @@ func TestHeader_AlertMovesTheCards(t *testing.T) {
 	}
 }
 
-// TestLink_FromAnotherProgramReplacesNoQuestion: a page in the browser may open a link at any moment.
+// TestLink_FromAnotherProgramReplacesNoQuestion exists because a page in the browser may open a link at any moment.
 func TestLink_FromAnotherProgramReplacesNoQuestion(t *testing.T) {
 	link := "multipeer://" + engine.PeerID{6, 6, 6}.String() + "/?at=127.0.0.1:6666&s=" + strings.Repeat("b", 26)
 	s := newStation(t, newTestApp(t), newLoop(), enginetest.New(t, 0), "Me")
@@ -283,7 +286,8 @@ func TestLink_FromAnotherProgramReplacesNoQuestion(t *testing.T) {
 	}
 }
 
-// TestOffer_TotalsThatHaveJustChangedAreNotAccepted: a press at Accept agrees to what the card has shown for a second.
+// TestOffer_TotalsThatHaveJustChangedAreNotAccepted checks that a press on Accept applies only to totals that the card
+// has shown for at least a second.
 func TestOffer_TotalsThatHaveJustChangedAreNotAccepted(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -307,8 +311,8 @@ func TestOffer_TotalsThatHaveJustChangedAreNotAccepted(t *testing.T) {
 	}
 }
 
-// TestHeader_IgnoresAPressWhenAButtonTakesThePlaceOfAnother: a stranger withdraws its invitation, and Connect comes to the
-// place of Verify; a peer declines, and Withdraw becomes Connect.
+// TestHeader_IgnoresAPressWhenAButtonTakesThePlaceOfAnother covers a stranger that withdraws its invitation, so that
+// Connect takes the place of Verify, and a peer that declines, so that Withdraw becomes Connect.
 func TestHeader_IgnoresAPressWhenAButtonTakesThePlaceOfAnother(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -333,7 +337,7 @@ func TestHeader_IgnoresAPressWhenAButtonTakesThePlaceOfAnother(t *testing.T) {
 		c.before()
 		s.settle()
 		at := centre(c.button)
-		h.since = time.Time{} // the user has read it
+		h.since = time.Time{} // as if the user had read it
 		c.change()
 		s.settle()
 		connected := false

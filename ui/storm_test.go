@@ -20,8 +20,8 @@ func report(b *testing.B, all []time.Duration) {
 	b.ReportMetric(float64(all[len(all)-1].Microseconds())/1000, "ms/max")
 }
 
-// storm yields changing peers and transfers and the messages of one peer, up to rate events a second in total, and then
-// the last state of each peer and a last message. It adds the text of each message to sent.
+// storm yields changing peers and transfers and one peer's messages, up to rate events per second in total. At the end
+// it yields the last state of each peer and a last message. It appends the text of each message to sent.
 func storm(peers, rate int, d time.Duration, sent *[]string) iter.Seq[engine.Event] {
 	id := func(i int) (id engine.PeerID) { id[0], id[1] = byte(i), 1; return id }
 	return func(yield func(engine.Event) bool) {
@@ -61,8 +61,8 @@ func storm(peers, rate int, d time.Duration, sent *[]string) iter.Seq[engine.Eve
 	}
 }
 
-// TestWindow_AnswersDuringTenThousandEventsASecond checks that the window answers a tap within 100 ms during the
-// storm, and shows the last state.
+// TestWindow_AnswersDuringTenThousandEventsASecond checks that the window responds to a tap within 100 ms during the
+// storm, and then shows the last state.
 func TestWindow_AnswersDuringTenThousandEventsASecond(t *testing.T) {
 	s := newStage(t, nil)
 	const peers, rate = 50, 10_000
@@ -72,7 +72,7 @@ func TestWindow_AnswersDuringTenThousandEventsASecond(t *testing.T) {
 	var all []time.Duration
 	busy := 1.0 // slowdown compared to an idle machine
 	var tapper sync.WaitGroup
-	tapper.Go(func() { // up to 20 taps a second, each after the last one was answered, as people do
+	tapper.Go(func() { // up to 20 taps per second, each after the response to the previous one, as a person would
 		for n := 0; ; n++ {
 			if n%8 == 0 {
 				busy = max(busy, machine.Factor())
@@ -128,7 +128,7 @@ func TestWindow_AnswersDuringTenThousandEventsASecond(t *testing.T) {
 			got = append(got, r.Text)
 		}
 	}
-	const kept = 4_000 // a conversation drops its oldest messages above some thousands more
+	const kept = 4_000 // a conversation keeps at least this many of its newest messages
 	if len(got) < min(len(sent), kept) || !slices.Equal(got, sent[len(sent)-len(got):]) {
 		t.Errorf("the conversation has %d of %d messages, or others", len(got), len(sent))
 	}

@@ -14,8 +14,8 @@ import (
 	"multipeer/internal/history"
 )
 
-// TestStrangers_DoNotFillTheWindow checks that offers from ever new keys are shown as cards while they are open, that
-// nothing of them is written to disk before the user accepts one, and that the list stays short.
+// TestStrangers_DoNotFillTheWindow checks a flood of offers, each from a new key: they are shown as cards while they
+// are open, nothing is written to disk before the user accepts one, and the list stays short.
 func TestStrangers_DoNotFillTheWindow(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "h")
 	kept, err := history.Open(path)
@@ -71,7 +71,7 @@ func TestStrangers_DoNotFillTheWindow(t *testing.T) {
 	}
 }
 
-// TestTalk_SendersOfOneNameAreDistinguished checks that senders to everyone are distinguished by more than a name,
+// TestTalk_SendersOfOneNameAreDistinguished checks that senders to everyone are distinguished by more than their name,
 // which any peer can take.
 func TestTalk_SendersOfOneNameAreDistinguished(t *testing.T) {
 	s := newStation(t, newTestApp(t), newLoop(), enginetest.New(t, 0), "Me")
@@ -88,7 +88,8 @@ func TestTalk_SendersOfOneNameAreDistinguished(t *testing.T) {
 	}
 }
 
-// TestOffer_WithAnEarlierIDGetsItsOwnRow: an offer whose ID was used before does not change the row of the earlier one.
+// TestOffer_WithAnEarlierIDGetsItsOwnRow checks that an offer that reuses an ID does not change the row of the earlier
+// offer.
 func TestOffer_WithAnEarlierIDGetsItsOwnRow(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()

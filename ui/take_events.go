@@ -44,7 +44,7 @@ func (u *UI) take(ev engine.Event) {
 			u.trace("peer %q", ev.Peer.Name)
 		}
 		u.peers[ev.Peer.ID] = u.compared(ev.Peer)
-		if known && before.Trust != ev.Peer.Trust { // possibly by the CLI
+		if known && before.Trust != ev.Peer.Trust { // possibly changed by the CLI
 			u.judged(ev.Peer.ID)
 		}
 		if t := u.talks[ev.Peer.ID]; t != nil {
@@ -130,7 +130,7 @@ func (u *UI) takeSnapshot(s engine.Snapshot) {
 		u.transfers.take(t)
 	}
 	for id, t := range u.transfers.all {
-		if !now[id] && !t.State.Final() { // the engine no longer knows it
+		if !now[id] && !t.State.Final() { // the engine no longer knows the transfer
 			t.State, t.Ended = engine.Cancelled, time.Now()
 			u.transfers.take(t)
 		}
@@ -138,7 +138,7 @@ func (u *UI) takeSnapshot(s engine.Snapshot) {
 	u.dirty.side = true
 }
 
-// came records that a session is up, and sends the messages that were waiting for it.
+// came records that a session is up, and sends the messages that were waiting for its peer.
 func (u *UI) came(p engine.Peer) {
 	u.peers[p.ID] = u.compared(p)
 	t := u.talk(p.ID)

@@ -15,8 +15,8 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// talk is a conversation with one peer, or with everyone. Its rows are in the history; a talk caches the ones that
-// are on screen or were recently.
+// talk is a conversation with one peer or with everyone. Its rows are in the history; a talk caches the rows that are
+// or were recently on screen.
 type talk struct {
 	id         engine.PeerID
 	key        string // in the history
@@ -32,10 +32,10 @@ type talk struct {
 	open       []uint64  // own messages that are not delivered yet, in order
 
 	u           *UI
-	first, next uint64 // the sequence numbers of its rows; next is free
+	first, next uint64 // the sequence numbers of its rows; next is the first free one
 	pages       map[uint64][]history.Row
-	live        map[uint64]widgets.Item // cards with more state than their row; they are never dropped for space
-	made, old   map[uint64]widgets.Item // items of rows that were shown, in two generations; the older one is dropped
+	live        map[uint64]widgets.Item // cards with more state than their row; they are never dropped to save space
+	made, old   map[uint64]widgets.Item // items of rows that were shown, in two generations; the older generation is dropped first
 }
 
 // place identifies a row of a talk.
@@ -47,7 +47,7 @@ type place struct {
 const (
 	pageRows = 64
 	maxPages = 16
-	// generation is how many items are made before those that were not shown in the meantime are dropped.
+	// generation is how many items are created before the items that were not shown again are dropped.
 	generation = 120
 	// maxOpen is how many messages may wait for one peer.
 	maxOpen = 500
@@ -55,7 +55,7 @@ const (
 
 func (t *talk) everyone() bool { return t.id.IsZero() }
 
-// talk returns the conversation with a peer, and creates it if necessary.
+// talk returns the conversation with a peer, and creates it if needed.
 func (u *UI) talk(id engine.PeerID) *talk {
 	t := u.talks[id]
 	if t != nil {
@@ -73,11 +73,11 @@ func (u *UI) talk(id engine.PeerID) *talk {
 	return t
 }
 
-// maxTalks is how many conversations are listed before unanswered ones with strangers are dropped.
+// maxTalks is how many conversations are kept before unanswered ones with strangers are dropped.
 const maxTalks = 300
 
-// pruneTalks drops the oldest unanswered conversations with strangers, up to a quarter of maxTalks. It keeps those
-// with anything saved or open.
+// pruneTalks drops the oldest unanswered conversations with strangers, up to a quarter of maxTalks. It keeps those with
+// anything saved or open.
 func (u *UI) pruneTalks(but *talk) {
 	var idle []*talk
 	for _, t := range u.talks {
@@ -93,7 +93,7 @@ func (u *UI) pruneTalks(but *talk) {
 	u.dirty.side = true
 }
 
-// stranger reports whether a peer is one that the user has not let in: it is unknown and has no session.
+// stranger reports whether a peer is one that the user has not accepted: it is unknown and has no session.
 func (u *UI) stranger(t *talk) bool {
 	p, here := u.peers[t.id]
 	if t.everyone() || p.HasSession() {
@@ -137,16 +137,16 @@ func (u *UI) loadTalks() {
 	}
 }
 
-// forget drops a talk's cached rows, so that they are read again.
+// forget drops the cached rows of a talk, so that they are read again.
 func (t *talk) forget() {
 	t.first, t.next = t.u.o.History.Bounds(t.key)
 	t.pages, t.made, t.old = map[uint64][]history.Row{}, map[uint64]widgets.Item{}, map[uint64]widgets.Item{}
 }
 
-// Count implements widgets.Rows.
+// Count returns the number of rows, for a widgets.Timeline.
 func (t *talk) Count() int { return int(t.next - t.first) }
 
-// Row implements widgets.Rows.
+// Row returns row i, for a widgets.Timeline.
 func (t *talk) Row(i int) widgets.Item {
 	seq := t.first + uint64(i)
 	if it := t.live[seq]; it != nil {
@@ -167,7 +167,7 @@ func (t *talk) Row(i int) widgets.Item {
 	return it
 }
 
-// dated adds the day above the first row of each day.
+// dated adds a day heading above the first row of each day.
 func (t *talk) dated(seq uint64, r history.Row, it widgets.Item) widgets.Item {
 	day := func(at time.Time) string { return at.Local().Format(time.DateOnly) }
 	if seq > t.first && day(t.data(seq-1).At) == day(r.At) {
@@ -196,14 +196,14 @@ func (t *talk) data(seq uint64) history.Row {
 	return p[seq%pageRows]
 }
 
-// keep updates a row in the cached page that holds it.
+// keep updates a row in its cached page.
 func (t *talk) keep(seq uint64, r history.Row) {
 	if p := t.pages[seq/pageRows]; p != nil {
 		p[seq%pageRows] = r
 	}
 }
 
-// shown returns the item of a row, if it has been made.
+// shown returns the item of a row, if it exists.
 func (t *talk) shown(seq uint64) widgets.Item {
 	it := t.live[seq]
 	if it == nil {
@@ -218,14 +218,14 @@ func (t *talk) shown(seq uint64) widgets.Item {
 	return it
 }
 
-// drop drops the item of a row, so that it is made again.
+// drop drops the item of a row, so that it is created again.
 func (t *talk) drop(seq uint64) {
 	delete(t.live, seq)
 	delete(t.made, seq)
 	delete(t.old, seq)
 }
 
-// prune drops what belongs to rows that no longer exist.
+// prune drops the state of rows that no longer exist.
 func (t *talk) prune() {
 	gone := func(seq uint64) bool { return seq < t.first }
 	t.open = slices.DeleteFunc(t.open, gone)
@@ -258,7 +258,7 @@ func (t *talk) save() {
 	})
 }
 
-// close removes a message from those that are not delivered yet.
+// close removes a message from the undelivered ones.
 func (t *talk) close(seq uint64) {
 	if i := slices.Index(t.open, seq); i >= 0 {
 		t.open = slices.Delete(t.open, i, i+1)
@@ -285,7 +285,7 @@ func (u *UI) addQuestion(t *talk, r history.Row, card widgets.Item) place {
 	return u.place(t, r, card, u.o.History.Hold(t.key, r))
 }
 
-// place shows a row that is in the history.
+// place shows a row that is already in the history.
 func (u *UI) place(t *talk, r history.Row, card widgets.Item, seq uint64) place {
 	first, _ := u.o.History.Bounds(t.key)
 	gone := int(first - t.first)
@@ -297,7 +297,7 @@ func (u *UI) place(t *talk, r history.Row, card widgets.Item, seq uint64) place 
 	if card != nil {
 		t.live[seq] = t.dated(seq, r, card)
 	}
-	if gone > 0 { // old ones went, and others may have moved up into their numbers
+	if gone > 0 { // rows were dropped, and other rows may have moved to their numbers
 		t.prune()
 		t.pages, t.made, t.old = map[uint64][]history.Row{}, map[uint64]widgets.Item{}, map[uint64]widgets.Item{}
 		if t == u.current {
@@ -319,14 +319,14 @@ func (u *UI) place(t *talk, r history.Row, card widgets.Item, seq uint64) place 
 	return place{t, seq}
 }
 
-// setRow changes a row, in the history and on screen.
+// setRow changes a row in the history and on screen.
 func (u *UI) setRow(at place, change func(*history.Row)) {
 	t := at.t
 	if at.seq < t.first || at.seq >= t.next {
 		return
 	}
 	r := t.data(at.seq)
-	if t.everyone() && (!r.Own || r.Kind != history.Text) { // the row has moved, since the talk became too long
+	if t.everyone() && (!r.Own || r.Kind != history.Text) { // rows were dropped, and another row has moved to this number
 		t.close(at.seq)
 		return
 	}
@@ -393,7 +393,7 @@ func (u *UI) said(at place, r history.Row) widgets.Said {
 	return s
 }
 
-// dayItem is a row with the day above it.
+// dayItem is a row with a day heading.
 type dayItem struct {
 	widget.BaseWidget
 	line *widgets.Notice

@@ -30,7 +30,7 @@ func openHistory(t *testing.T, path string) *history.Store {
 	return h
 }
 
-// connect makes a invite b and b accept.
+// connect makes a invite b, and b accept.
 func connect(t *testing.T, l *loop, a, b *station) {
 	t.Helper()
 	l.until(t, "reached", func() bool { return a.peers[b.self.ID].Confirmed && b.peers[a.self.ID].Confirmed })
@@ -128,7 +128,7 @@ func TestTalk_WaitingMessagesAreSentInOrder(t *testing.T) {
 	l.until(t, "delivered", func() bool { return len(anna.talk(id).open) == 0 })
 }
 
-// TestTalk_DeclinedMessagesFailWithTheReason also checks that they can be sent again.
+// TestTalk_DeclinedMessagesFailWithTheReason also checks that the messages can be sent again.
 func TestTalk_DeclinedMessagesFailWithTheReason(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
@@ -183,7 +183,7 @@ func TestSearch_LeadsToTheMessage(t *testing.T) {
 	}
 }
 
-// TestSnippet checks that the search text is found with any letters.
+// TestSnippet checks that the search text is found whatever letters surround it.
 func TestSnippet(t *testing.T) {
 	for text, want := range map[string]string{
 		"short ÄB": "short ÄB",
@@ -309,8 +309,8 @@ func TestPaste_OffersFiles(t *testing.T) {
 	}
 }
 
-// TestClear_NumbersOfRowsAreNotReused checks that a reference to a cleared row changes no other row, and that
-// a request that is still open is shown again.
+// TestClear_NumbersOfRowsAreNotReused checks that a reference to a cleared row changes no other row, and that an open
+// request is shown again.
 func TestClear_NumbersOfRowsAreNotReused(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -355,7 +355,7 @@ func TestTalk_OldestRowsAreDroppedAndNewestShown(t *testing.T) {
 	}
 }
 
-// TestTalk_ManyWaitingMessagesArriveInOrder sends more messages than the engine takes at once.
+// TestTalk_ManyWaitingMessagesArriveInOrder sends more messages than the engine accepts at once.
 func TestTalk_ManyWaitingMessagesArriveInOrder(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
 	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
@@ -386,7 +386,7 @@ func TestTalk_ManyWaitingMessagesArriveInOrder(t *testing.T) {
 	}
 }
 
-// TestSnapshot_EndsWhatItDoesNotList covers a reader that fell behind.
+// TestSnapshot_EndsWhatItDoesNotList covers a window that has fallen behind the engine's events.
 func TestSnapshot_EndsWhatItDoesNotList(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -399,7 +399,7 @@ func TestSnapshot_EndsWhatItDoesNotList(t *testing.T) {
 	}
 }
 
-// TestLinks_AskBeforeTheyOpen taps a link in a message, and selects text of it.
+// TestLinks_AskBeforeTheyOpen opens a link in a message, and the dialog that selects parts of the message.
 func TestLinks_AskBeforeTheyOpen(t *testing.T) {
 	s := newStage(t, nil)
 	s.peers3()
@@ -426,7 +426,7 @@ func TestLinks_AskBeforeTheyOpen(t *testing.T) {
 	}
 }
 
-// TestLinks_HostIsShownInASCII: letters that look like those of a known host are seen for what they are.
+// TestLinks_HostIsShownInASCII checks that letters that look like those of a known host are shown as different.
 func TestLinks_HostIsShownInASCII(t *testing.T) {
 	for link, want := range map[string]string{
 		"https://example.org/x":                        "example.org",

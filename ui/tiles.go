@@ -9,7 +9,7 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// deviceTiles shows the devices nearby as a grid. A tile takes dropped files. While files wait, a tap on a tile chooses
+// deviceTiles shows the devices nearby as a grid. A tile takes dropped files. While files wait, tapping a tile chooses
 // its device as a recipient; otherwise it opens the conversation.
 type deviceTiles struct {
 	u     *UI
@@ -19,7 +19,7 @@ type deviceTiles struct {
 	stops stops
 }
 
-// newDeviceTiles returns an empty grid. Its owner puts it into a scroll area and passes that to scrolled.
+// newDeviceTiles returns an empty grid. The caller must put it into a scroll area and pass that to scrolled.
 func newDeviceTiles(u *UI) *deviceTiles {
 	g := &deviceTiles{u: u, tiles: map[engine.PeerID]*widgets.Tile{}}
 	g.box = widgets.NewGrid(widgets.TileWidth, widgets.Gap)
@@ -36,7 +36,7 @@ func (g *deviceTiles) scrolled(s *widgets.Scroll) {
 	}}
 }
 
-// refresh shows a list of devices. It reports whether the grid may need another height.
+// refresh shows a list of devices. It reports whether the height of the grid may have changed.
 func (g *deviceTiles) refresh(devices []listed) (resized bool) {
 	double := repeated(devices)
 	order := make([]engine.PeerID, 0, len(devices))
@@ -66,7 +66,7 @@ func (g *deviceTiles) refresh(devices []listed) (resized bool) {
 	return resized
 }
 
-// set updates one tile; double means that another device has the same name.
+// set updates one tile; double is set if another device has the same name.
 func (g *deviceTiles) set(l listed, double bool) (resized bool) {
 	u, id := g.u, l.p.ID
 	tile := g.tiles[id]
@@ -104,7 +104,7 @@ func isVerifiedAndReachable(p engine.Peer) bool {
 	return p.State == engine.Connected || p.State == engine.Found && p.Err == nil
 }
 
-// tileLabel is what a screen reader says about a tile.
+// tileLabel returns the description of a tile for screen readers.
 func tileLabel(c widgets.TileContent) string {
 	s := joined(c.Name, c.Status)
 	if c.Favourite {
@@ -150,7 +150,7 @@ func (g *deviceTiles) at(p fyne.Position) (engine.PeerID, bool) {
 	return engine.PeerID{}, false
 }
 
-// onScreen reports whether the grid can be seen: it is on the page of a wide window, or beside the list of a narrow one.
+// onScreen reports whether the grid is visible: on the home page in a wide window, or on the list page in a narrow one.
 func (g *deviceTiles) onScreen() bool {
 	u := g.u
 	if !g.box.Visible() || len(g.order) == 0 {

@@ -24,7 +24,7 @@ func (n counts) line() (s string) {
 	return s
 }
 
-// running reports whether any transfer is moving or waiting, and whether some are paused while none moves.
+// running reports whether any transfer is moving or waiting, and whether there are paused ones but none that moves.
 func (ts *transfers) running() (moving, held bool) {
 	for _, t := range ts.all {
 		switch t.State {
@@ -94,14 +94,14 @@ func (ts *transfers) percent() int {
 	return int(done * 100 / all)
 }
 
-// progressOutside shows the progress of the moving transfers in the title of the window and in the dock.
+// progressOutside shows the progress of the moving transfers in the window title and in the dock.
 type progressOutside struct {
 	u       *UI
 	percent int  // the value shown last
 	busy    bool // the dock is being updated
 }
 
-// refresh shows the current progress. Changes go to the dock one at a time, because it may be slow.
+// refresh shows the current progress. It updates the dock one change at a time, because the dock may be slow.
 func (p *progressOutside) refresh() {
 	now := p.u.transfers.percent()
 	title := "Multipeer"
@@ -117,7 +117,7 @@ func (p *progressOutside) refresh() {
 	p.percent, p.busy = now, true
 	background(p.u.bind, func(context.Context) (struct{}, error) {
 		return struct{}{}, p.u.o.Desktop.ShowProgress(float64(now) / 100)
-	}, func(struct{}, error) { // a desktop without a dock is no fault
+	}, func(struct{}, error) { // ignore the error: a desktop may have no dock
 		p.busy = false
 		p.refresh()
 	})
@@ -143,7 +143,7 @@ func (ts *transfers) partOf(id engine.PeerID) (part float64, any bool) {
 	return part, any
 }
 
-// line returns the status in the list.
+// line returns the status of the transfers for the list.
 func (ts *transfers) line() string {
 	n := ts.count()
 	switch {

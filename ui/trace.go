@@ -14,14 +14,14 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// trace writes an event for tests. Callers quote names and text, so that an event stays on one line.
+// trace writes an event for tests. Callers must quote names and text, so that an event stays on one line.
 func (u *UI) trace(format string, a ...any) {
 	if u.o.Trace != nil {
 		fmt.Fprintf(u.o.Trace, "EVT "+format+"\n", a...)
 	}
 }
 
-// tracer writes where widgets are.
+// tracer writes the positions of widgets.
 type tracer struct {
 	u      *UI
 	traced map[string]string // the last AT line of each widget
@@ -29,8 +29,8 @@ type tracer struct {
 
 func newTracer(u *UI) *tracer { return &tracer{u: u, traced: map[string]string{}} }
 
-// layout writes where tests can click, in pixels of the window. Widgets that are no longer on screen are
-// reported with zeros.
+// layout writes where tests can click, in pixels of the window. It reports zeros for widgets that are no longer on
+// screen.
 func (tc *tracer) layout() {
 	if tc.u.o.Trace == nil || tc.u.o.TraceLess || tc.u.finished {
 		return
@@ -114,7 +114,7 @@ func (tc *tracer) home(at func(string, fyne.CanvasObject)) {
 	tc.tiles(at, h.tiles, h.tray)
 }
 
-// tiles writes where the devices are, and the button that sends to the chosen ones.
+// tiles writes the positions of the device tiles, and of the button that sends to the chosen devices.
 func (tc *tracer) tiles(at func(string, fyne.CanvasObject), g *deviceTiles, tray *sendTray) {
 	for _, id := range g.order {
 		at("tile:"+tc.u.label(tc.u.talk(id)), g.tiles[id])
@@ -170,8 +170,8 @@ func labelOf(o fyne.CanvasObject) string {
 	return ""
 }
 
-// frames measures, if MULTIPEER_TRACE is "frames", how long each function that is posted to the main thread
-// waits. The wait is at most the time of one frame.
+// frames measures how long each function that is posted to the main thread waits, if MULTIPEER_TRACE is "frames". The
+// wait is at most the time of one frame.
 func (tc *tracer) frames() {
 	if os.Getenv("MULTIPEER_TRACE") != "frames" {
 		return

@@ -21,11 +21,11 @@ import (
 
 // transferActions are the actions of a transfer card.
 type transferActions struct {
-	accept                                                           func(transfer.Existing) bool // false if there is no such offer
+	accept                                                           func(transfer.Existing) bool // returns false if there is no such offer
 	acceptInto                                                       func()
 	acceptAll                                                        func([]engine.TransferID)
 	enterPIN                                                         func()
-	always                                                           func() // nil if the peer's files cannot be accepted without asking
+	always                                                           func() // nil if the peer's files cannot be accepted automatically
 	decline, block, cancel, pause, resume, open, reveal, copy, retry func()
 	openFile, revealFile                                             func(path string)
 }
@@ -36,28 +36,28 @@ type transferCard struct {
 	steady
 	title      *widgets.Line
 	status     *widgets.Line
-	details    *widgets.Paragraph // of an offer: its contents and the free disk space
-	failure    *widgets.Paragraph // the full reason, on as many lines as needed
+	details    *widgets.Paragraph // of an offer: its content and the free disk space
+	failure    *widgets.Paragraph // the complete reason, on as many lines as needed
 	notes      *widgets.Paragraph // renamed or skipped files
 	icon       *widget.Icon
 	pictures   *widgets.Album
-	files      *fyne.Container // the first of several files that were received
+	files      *fyne.Container // the first few received files
 	bar        *widgets.ThinBar
 	barBox     *fyne.Container
 	stop       *widgets.QuietButton
 	hold       *widgets.QuietButton // pauses or resumes
-	always     *widgets.Toggle      // accepts all further files of the peer, together with this offer
+	always     *widgets.Toggle      // accepts all further files of the peer along with this offer
 	alwaysText *widgets.Paragraph
 	alwaysRow  *fyne.Container
-	taken      *widgets.Segments // what to do with names that already exist
+	taken      *widgets.Segments // what to do with existing names
 	accept     *widget.Button
 	buttons    *fyne.Container
 	actions    transferActions
 	now        engine.Transfer
 	state      engine.TransferState
-	waiting    []engine.TransferID // unanswered offers of the same peer, as the card counts them
+	waiting    []engine.TransferID // unanswered offers of the same peer that the card counts
 	free       string              // the free disk space, as text
-	clashes    []string            // names that already exist in the target folder
+	clashes    []string            // names that exist in the target folder
 	barred     bool                // the peer is blocked, so nothing can be sent again
 }
 
@@ -105,7 +105,7 @@ func (c *transferCard) set(t engine.Transfer) bool {
 	}
 	c.title.SetText(title(t))
 	c.status.SetText(status(t))
-	if c.Wide && (t.State != engine.Offered || !t.Incoming) { // outside a conversation, the card has to name the peer
+	if c.Wide && (t.State != engine.Offered || !t.Incoming) { // outside a conversation, the card must name the peer
 		c.status.SetText(joined(status(t), otherSide(t)))
 	}
 	switch {
@@ -138,7 +138,7 @@ func (c *transferCard) describe() bool {
 	return before != c.details.Text
 }
 
-// ask adds what was looked up about an offer. It reports whether the height changed.
+// ask adds what was looked up about an offer. It reports whether the height may have changed.
 func (c *transferCard) ask(free string, clashes []string, waiting []engine.TransferID) bool {
 	if c.state != engine.Offered || !c.now.Incoming {
 		return false
@@ -165,7 +165,7 @@ func (c *transferCard) setBarred(on bool) {
 // acceptCounted accepts the offers that the card has counted.
 func (c *transferCard) acceptCounted() { c.actions.acceptAll(c.waiting) }
 
-// acceptShown accepts the offer, and all further ones of the peer if the user has chosen that.
+// acceptShown accepts the offer, and all further files of the peer if the user has chosen that.
 func (c *transferCard) acceptShown() {
 	if c.actions.accept(c.existing()) && c.always.On && c.actions.always != nil {
 		c.actions.always()
@@ -176,7 +176,7 @@ func (c *transferCard) existing() transfer.Existing {
 	return []transfer.Existing{transfer.SkipIdentical, transfer.KeepBoth, transfer.Replace}[c.taken.Chosen]
 }
 
-// rebuild chooses which parts a state shows.
+// rebuild shows the parts that fit the current state.
 func (c *transferCard) rebuild() {
 	t := c.now
 	icon := widgets.IconFolder
@@ -203,7 +203,7 @@ func (c *transferCard) rebuild() {
 	widgets.Show(c.notes, t.State == engine.Delivered && c.notes.Text != "")
 	widgets.Show(c.barBox, begun && t.State != engine.Queued)
 	widgets.Show(c.stop, begun || t.State == engine.Offered && !t.Incoming)
-	widgets.Show(c.hold, begun && t.Via == "" && t.State != engine.Finishing && !(t.State == engine.Paused && t.ByPeer)) // who paused it resumes it
+	widgets.Show(c.hold, begun && t.Via == "" && t.State != engine.Finishing && !(t.State == engine.Paused && t.ByPeer)) // only the side that paused a transfer can resume it
 	c.hold.SetIcon(widgets.IconPause)
 	if t.State == engine.Paused {
 		c.hold.SetIcon(widgets.IconPlay)
@@ -221,7 +221,7 @@ func (c *transferCard) rebuild() {
 		add(tr("Accept into…"), widget.MediumImportance, c.press(func() { c.actions.acceptInto() }))
 		add(tr("Decline"), widget.MediumImportance, c.actions.decline)
 		add(tr("Block…"), widget.LowImportance, c.actions.block)
-		if len(c.waiting) > 1 { // the last one: it appears while the user aims at another button
+		if len(c.waiting) > 1 { // last, because it may appear while the user aims at another button
 			add(tr("Accept all {{.N}}", "N", len(c.waiting)), widget.MediumImportance, c.press(c.acceptCounted))
 		}
 	case t.State == engine.Delivered && t.Incoming:
@@ -240,8 +240,7 @@ func (c *transferCard) rebuild() {
 	c.Refresh()
 }
 
-// listFiles lists the first of several files that were received, each with what can be done with it. Pictures are in the
-// album.
+// listFiles lists the first few received files, each with a link. Pictures are in the album.
 func (c *transferCard) listFiles() {
 	c.files.RemoveAll()
 	if c.state == engine.Delivered && c.now.Incoming && len(c.now.Saved) > 1 {
@@ -257,7 +256,7 @@ func (c *transferCard) listFiles() {
 	widgets.Show(c.files, len(c.files.Objects) > 0)
 }
 
-// fileRow shows one received file, with a link that opens it, or shows it in its folder if it must not be opened.
+// fileRow shows one received file with a link that opens the file, or shows it in its folder if it must not be opened.
 func (c *transferCard) fileRow(path string) fyne.CanvasObject {
 	name := widgets.NewLine(engine.CleanLine(filepath.Base(path)), widgets.SizeCaption, theme.ColorNameForeground, false)
 	name.Tail = 10
@@ -268,13 +267,13 @@ func (c *transferCard) fileRow(path string) fyne.CanvasObject {
 	return container.New(widgets.Least(fileRowHeight), widgets.NewBesideRight(widgets.Gap, name, link))
 }
 
-// fileRowHeight leaves room for a finger.
+// fileRowHeight is enough for a finger.
 const fileRowHeight = 32
 
-// shownNames is how many names of an offer are shown.
+// shownNames is the maximum number of names of an offer that are shown.
 const shownNames = 5
 
-// shownClash is how many characters are shown of a name that exists already.
+// shownClash is how many characters of an existing name are shown.
 const shownClash = 60
 
 // shownNote is how many characters of a note are shown.
@@ -285,8 +284,8 @@ func noteLine(note string) string {
 	return widgets.Shortened(engine.CleanLine(strings.Join(strings.Fields(note), " ")), shownNote)
 }
 
-// offerDetails describes an offer: its note, its names, the free space in the target folder, and the names that already
-// exist there.
+// offerDetails describes an offer: its note, its names, the free space in the target folder, and the names that exist
+// there.
 func offerDetails(t engine.Transfer, free string, clashes []string) string {
 	var lines []string
 	if t.Via != "" {
@@ -306,7 +305,7 @@ func offerDetails(t engine.Transfer, free string, clashes []string) string {
 	if free != "" {
 		lines = append(lines, free)
 	}
-	if len(clashes) > 0 { // all of them: the user's choice applies to these names
+	if len(clashes) > 0 { // list all of them, because the user's choice applies to these names
 		var names []string
 		for _, name := range clashes {
 			names = append(names, widgets.Shortened(engine.CleanLine(name), shownClash))
@@ -316,7 +315,7 @@ func offerDetails(t engine.Transfer, free string, clashes []string) string {
 	return strings.Join(lines, "\n")
 }
 
-// notes lists the first files that were renamed, skipped or stored incompletely.
+// notes lists the first files that were renamed, skipped, or saved without some of their attributes.
 func notes(t engine.Transfer) string {
 	var lines []string
 	for _, n := range t.Notes {

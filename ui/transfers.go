@@ -10,19 +10,19 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// transfers are the offers and transfers that the engine has reported, and their rows in conversations.
+// transfers holds the offers and transfers that the engine has reported, and their rows in conversations.
 type transfers struct {
 	u          *UI
 	all        map[engine.TransferID]engine.Transfer
-	order      []engine.TransferID // in the order in which they were first seen
+	order      []engine.TransferID // in the order in which they first appeared
 	past       []engine.TransferID // of earlier runs, from the history, newest first
 	rows       map[engine.TransferID]place
-	progress   map[engine.TransferID]bool // those that moved since progressed
+	progress   map[engine.TransferID]bool // transfers that have moved since progressed
 	progressed time.Time
-	sources    map[engine.TransferID][]string // paths of own offers, to send them again
+	sources    map[engine.TransferID][]string // paths of the user's own offers, for retries
 	offers     map[engine.TransferID]*engine.Offer
-	counted    map[engine.TransferID][]counted // what the offers showed in the last second, oldest first
-	replaced   map[engine.TransferID]time.Time // when an offer last took the place of another one, in its card or below it
+	counted    map[engine.TransferID][]counted // what offers showed in the last second, oldest first
+	replaced   map[engine.TransferID]time.Time // when an offer last took the place of another one, on its card or below it
 	pictures   *pictures
 }
 
@@ -45,7 +45,7 @@ func (ts *transfers) offered(o *engine.Offer) {
 	ts.examineOf(o.Transfer.Peer)
 }
 
-// examineOf updates the cards of a peer's open offers: each says how many there are.
+// examineOf updates the cards of a peer's open offers, because each card shows how many there are.
 func (ts *transfers) examineOf(peer engine.PeerID) {
 	for id, o := range ts.offers {
 		if o.Transfer.Peer == peer {
@@ -78,7 +78,7 @@ func (ts *transfers) findRows() {
 // maxPast is how many transfers of earlier runs the transfers page lists.
 const maxPast = 300
 
-// at returns when a transfer was last changed: its end, its begin, or the time of its row.
+// at returns when a transfer last changed: its end, its start, or the time of its row.
 func (ts *transfers) at(id engine.TransferID) time.Time {
 	t := ts.all[id]
 	switch {
@@ -93,7 +93,7 @@ func (ts *transfers) at(id engine.TransferID) time.Time {
 	return time.Time{}
 }
 
-// isReused reports whether a row is that of another transfer, whose ID a peer has used again.
+// isReused reports whether a row belongs to an earlier transfer whose ID is used again.
 func (ts *transfers) isReused(at place, t engine.Transfer) bool {
 	before, known := ts.all[t.ID]
 	if known {
@@ -112,12 +112,12 @@ func (ts *transfers) take(t engine.Transfer) {
 		ts.forget(t.ID)
 	}
 	before, known := ts.all[t.ID]
-	if at, ok := ts.rows[t.ID]; ok && t.Incoming && len(t.Saved) == 0 { // after a restart only the history knows where the files went
+	if at, ok := ts.rows[t.ID]; ok && t.Incoming && len(t.Saved) == 0 { // after a restart, only the history knows where the files are
 		if f := at.t.data(at.seq).File; f != nil {
 			t.Saved = f.Paths
 		}
 	}
-	if t.Incoming { // an offer may hold many long names
+	if t.Incoming { // an offer may have many long names
 		t.Names = chatlog.FirstNames(t.Names, shownNames)
 	}
 	ts.noteCount(before, t)
@@ -127,7 +127,7 @@ func (ts *transfers) take(t engine.Transfer) {
 		ts.prune()
 	}
 	if known && before.State == t.State && t.State == engine.Moving {
-		ts.progress[t.ID] = true // showProgress draws all progress together, a few times a second
+		ts.progress[t.ID] = true // showProgress draws all progress at once, a few times a second
 		return
 	}
 	ts.u.dirty.transfers = true
@@ -150,7 +150,7 @@ func (ts *transfers) take(t engine.Transfer) {
 		}
 		return
 	}
-	if t.State.Final() && t.Ended.Before(ts.u.started) { // it is from an earlier run, and the history has it if the history is saved
+	if t.State.Final() && t.Ended.Before(ts.u.started) { // it is from an earlier run; the history has it, unless the history is off
 		return
 	}
 	talk := ts.u.talk(t.Peer)
@@ -167,7 +167,7 @@ func (ts *transfers) take(t engine.Transfer) {
 	}
 }
 
-// ended notifies the user when a transfer was received or failed.
+// ended notifies the user that a transfer was received or failed.
 func (ts *transfers) ended(t *talk, now engine.Transfer) {
 	switch {
 	case now.State == engine.Delivered && now.Incoming:
@@ -193,7 +193,7 @@ func (ts *transfers) showProgress() {
 	ts.u.dirty.transfers = true
 }
 
-// named returns a transfer with the name that the user knows the peer by.
+// named returns a transfer with the name that the user has given to the peer, if any.
 func (ts *transfers) named(t engine.Transfer) engine.Transfer {
 	if name := ts.u.o.Settings.Names[t.Peer.String()]; name != "" {
 		t.PeerName = name
@@ -218,8 +218,7 @@ func (ts *transfers) trace(t engine.Transfer) {
 	ts.u.trace("transfer %q %s incoming=%v", title(t), t.State, t.Incoming)
 }
 
-// newItem makes the card of a row: from the live transfer, or from the row if the engine no longer knows the
-// transfer.
+// newItem makes the card of a row: from the engine's transfer or, if the engine no longer knows it, from the row.
 func (ts *transfers) newItem(at place, r history.Row) widgets.Item {
 	id := engine.TransferID(r.File.ID)
 	t, known := ts.all[id]
@@ -230,7 +229,7 @@ func (ts *transfers) newItem(at place, r history.Row) widgets.Item {
 	return ts.newCard(t)
 }
 
-// get returns a transfer: of this run, or of the history.
+// get returns a transfer of this run or of the history.
 func (ts *transfers) get(id engine.TransferID) engine.Transfer {
 	t, known := ts.all[id]
 	if at, ok := ts.rows[id]; ok && !known {
@@ -239,8 +238,8 @@ func (ts *transfers) get(id engine.TransferID) engine.Transfer {
 	return t
 }
 
-// cardsOf returns the cards of a transfer that are shown or were shown recently: in its conversation and on the
-// transfers page.
+// cardsOf returns the cards of a transfer that are or were recently on screen: in its conversation and on the transfers
+// page.
 func (ts *transfers) cardsOf(id engine.TransferID) (out []*transferCard) {
 	if at, ok := ts.rows[id]; ok {
 		if c, ok := at.t.shown(at.seq).(*transferCard); ok {
@@ -253,11 +252,10 @@ func (ts *transfers) cardsOf(id engine.TransferID) (out []*transferCard) {
 	return out
 }
 
-// maxTransfers is how many transfers the transfers page keeps. Beyond that, the oldest ones that have ended are
-// dropped.
+// maxTransfers is how many transfers the transfers page keeps. Beyond that, it drops the oldest ended ones.
 const maxTransfers = 1000
 
-// prune drops the oldest transfers that have ended.
+// prune drops the oldest ended transfers.
 func (ts *transfers) prune() {
 	if len(ts.order) <= maxTransfers+100 {
 		return
@@ -317,7 +315,7 @@ func transferOf(r history.Row, t *talk) engine.Transfer {
 	} else {
 		out.Paths = f.Paths
 	}
-	if !out.State.Final() { // the engine no longer knows it, so it will not continue
+	if !out.State.Final() { // the engine no longer knows the transfer, so it will not continue
 		out.State = engine.Cancelled
 	}
 	return out

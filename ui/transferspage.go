@@ -15,7 +15,7 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// transfersPage shows the transfers of this run and of the history: the active ones, then newest first, with totals and
+// transfersPage shows the transfers of this run and of the history, active ones first, then the newest, with totals and
 // the rate of the last minute.
 type transfersPage struct {
 	u      *UI
@@ -34,7 +34,7 @@ type transfersPage struct {
 	made   map[engine.TransferID]*transferCard
 	headed map[engine.TransferID]*dayItem // cards below a heading
 	shown  []engine.TransferID
-	moved  map[engine.TransferID]int64 // bytes that were done a second ago
+	moved  map[engine.TransferID]int64 // bytes done a second ago
 }
 
 func newTransfersPage(u *UI) *transfersPage {
@@ -63,13 +63,13 @@ func newTransfersPage(u *UI) *transfersPage {
 	return p
 }
 
-// again applies the filter to the list.
+// again applies the filter and the search to the list.
 func (p *transfersPage) again() {
 	p.refresh()
 	p.list.ToStart()
 }
 
-// filters are what the choice above the list shows, in its order. A transfer that has not ended is never a failed one.
+// filters belong to the options above the list, in the same order. A transfer in progress never counts as failed.
 var filters = []func(t engine.Transfer) bool{
 	func(engine.Transfer) bool { return true },
 	func(t engine.Transfer) bool { return t.Incoming },
@@ -77,7 +77,7 @@ var filters = []func(t engine.Transfer) bool{
 	func(t engine.Transfer) bool { return t.State > engine.Delivered || t.LeftOut > 0 },
 }
 
-// matches reports whether the filter and the search field let a transfer through.
+// matches reports whether a transfer matches the filter and the search text.
 func (p *transfersPage) matches(id engine.TransferID) bool {
 	t := p.u.transfers.named(p.u.transfers.get(id))
 	if !filters[p.filter.Chosen](t) {
@@ -104,10 +104,10 @@ func (u *UI) showTransfers() {
 	u.settle()
 }
 
-// Count implements widgets.Rows.
+// Count returns the number of rows, for a widgets.Timeline.
 func (p *transfersPage) Count() int { return len(p.shown) }
 
-// Row implements widgets.Rows.
+// Row returns row i, for a widgets.Timeline.
 func (p *transfersPage) Row(i int) widgets.Item {
 	id := p.shown[i]
 	card := p.card(id)
@@ -124,7 +124,7 @@ func (p *transfersPage) Row(i int) widgets.Item {
 	return h
 }
 
-// card returns the card of a transfer: of this run, or of the history.
+// card returns the card of a transfer of this run or of the history.
 func (p *transfersPage) card(id engine.TransferID) *transferCard {
 	c := p.made[id]
 	if c != nil {
@@ -139,7 +139,7 @@ func (p *transfersPage) card(id engine.TransferID) *transferCard {
 	return c
 }
 
-// heading returns the part of the list that a transfer belongs to.
+// heading returns the heading that a transfer is listed under.
 func (p *transfersPage) heading(id engine.TransferID) string {
 	if t, known := p.u.transfers.all[id]; known && !t.State.Final() {
 		return tr("Active")
@@ -150,7 +150,7 @@ func (p *transfersPage) heading(id engine.TransferID) string {
 	return tr("Earlier")
 }
 
-// ids returns the transfers of this run and of the history: the active ones first, then the newest.
+// ids returns the transfers of this run and of the history, active ones first, then the newest.
 func (p *transfersPage) ids() []engine.TransferID {
 	ts := p.u.transfers
 	ids := slices.Clone(ts.order)

@@ -10,7 +10,7 @@ import (
 	"fyne.io/fyne/v2/lang"
 )
 
-// English text is in the code; translations holds every other language, with the English text as the key. Keys must
+// English text is in the code; the folder translations holds all languages, with the English text as the key. Keys must
 // be constants: a missing key is parsed as a template, so text from a peer may only be template data.
 
 //go:embed translations
@@ -22,13 +22,13 @@ type language struct{ tag, name string }
 // languages are the languages of the window under their own names. The English text is in the code.
 var languages = []language{{"en", "English"}, {"de", "Deutsch"}, {"fr", "Français"}, {"es", "Español"}, {"zh-Hans", "中文"}, {"fi", "Suomi"}}
 
-// speak loads the translations. tag chooses a language; an empty tag follows the system.
+// speak loads the translations of a language; an empty tag selects the system's language.
 func speak(tag string) error {
 	if err := lang.AddTranslationsFS(translations, "translations"); err != nil {
 		return fmt.Errorf("loading the translations: %w", err)
 	}
 	if tag == "" {
-		tag = systemTag() // a language that was chosen before has replaced it
+		tag = systemTag() // an earlier choice of language has replaced the translations of the system's locale
 	}
 	b, err := fs.ReadFile(translations, "translations/"+tag+".json")
 	if err != nil {
@@ -38,7 +38,7 @@ func speak(tag string) error {
 	return lang.AddTranslationsForLocale(b, systemLocale())
 }
 
-// systemTag returns the language of the window that the system's locale asks for.
+// systemTag returns the window's language for the system's locale.
 func systemTag() string {
 	locale := string(systemLocale())
 	for _, l := range languages {
@@ -66,7 +66,7 @@ func tr(text string, pairs ...any) string {
 	return lang.L(text, fields(pairs))
 }
 
-// trn translates a string with a count, which its template gets as N.
+// trn translates a string with a count, which is N in its template.
 func trn(text string, n int64, pairs ...any) string {
 	return lang.N(text, int(min(n, 1<<30)), fields(append(pairs, "N", n)))
 }
@@ -79,7 +79,7 @@ func fields(pairs []any) map[string]any {
 	return m
 }
 
-// joined joins the parts that are not empty.
+// joined joins the non-empty parts.
 func joined(parts ...string) string {
 	var out []string
 	for _, p := range parts {

@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// keysInCode returns the strings that the code translates. The value is true for strings with a count.
+// keysInCode returns the strings that the code translates. The value is true for a string with a count.
 func keysInCode(t *testing.T) map[string]bool {
 	t.Helper()
 	files, err := filepath.Glob("*.go")

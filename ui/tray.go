@@ -14,12 +14,12 @@ func (u *UI) startTray() {
 	u.tray = t
 	u.updateTray()
 	u.tray.SetWindow(u.w)
-	u.w.SetCloseIntercept(u.closed) // the call above replaced it with hiding
+	u.w.SetCloseIntercept(u.closed) // SetWindow replaces the intercept with hiding the window
 	u.trace("tray")
 }
 
-// updateTray updates the menu of the tray: the peers nearby and Quit. The icon has a dot while a request waits for an
-// answer.
+// updateTray updates the menu of the tray: the waiting requests, the peers nearby and Quit. The icon has a dot while a
+// request waits for an answer.
 func (u *UI) updateTray() {
 	if u.tray == nil {
 		return
@@ -64,7 +64,7 @@ func (u *UI) raise() {
 	u.trace("raised")
 }
 
-// quit ends the program. It asks first if that interrupts a transfer.
+// quit ends the program. It asks first if that would interrupt a transfer.
 func (u *UI) quit() {
 	u.saveSize()
 	moving, _ := u.transfers.running()
@@ -76,8 +76,8 @@ func (u *UI) quit() {
 	u.dialogs.confirm(tr("Quit during a transfer?"), tr("It resumes the next time Multipeer runs on both devices."), tr("Keep running"), tr("Quit"), u.leave)
 }
 
-// closed runs when the user closes the window. The program keeps running if the tray can bring the window back,
-// unless the settings say otherwise.
+// closed runs when the user closes the window. The program keeps running if there is a tray icon to bring the window
+// back, unless the settings say otherwise.
 func (u *UI) closed() {
 	u.saveSize()
 	if u.tray == nil || u.o.Settings.CloseQuits {
@@ -90,8 +90,7 @@ func (u *UI) closed() {
 	u.notes.attend(attention{kind: noteBehind})
 }
 
-// saveSize saves the size of the window for the next start. The system decides its position, which Fyne does not
-// expose.
+// saveSize saves the window size for the next start. The system decides the position, which Fyne does not expose.
 func (u *UI) saveSize() {
 	s := u.w.Canvas().Size()
 	if u.o.Settings.Width != s.Width || u.o.Settings.Height != s.Height {

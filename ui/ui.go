@@ -1,15 +1,15 @@
-// Package ui is the window of Multipeer: it shows the engine's values and calls its methods, and knows nothing about
-// networks or protocols.
+// Package ui is Multipeer's window: it shows the engine's values and calls its methods. It does not depend on networks
+// or protocols.
 //
-// The engine's events cross to Fyne's main thread only in bind.go; take_events.go turns them into what is shown.
-// Everything else in this package runs on the main thread. Text from a peer is shown as plain text, and is never used
-// as Markdown, a link, a notification or a translation key.
+// The engine's events reach Fyne's main thread only through bind.go; take_events.go turns them into what is shown.
+// Everything else in this package runs on the main thread. Text from a peer is always shown as plain text, and is never
+// Markdown or a translation key. A link in it opens only after the user agrees.
 //
-// The engine holds the current state and the history holds the past. This package holds only what is on screen of
-// both. Event and click handlers record in UI.dirty what they have changed, and settle updates the screen once.
+// The engine holds the current state, and the history holds the past. This package holds only the part of both that is
+// on screen. Event and click handlers record in UI.dirty what they have changed, and settle updates the screen once.
 //
 // UI holds peers, conversations and pages. Each page, and each part such as transfers or dialogs, is a type that holds
-// what only it needs and a pointer to UI. Widgets, thumbnails and the desktop are packages below internal.
+// its own state and a pointer to UI. Widgets, thumbnails and the desktop are internal packages.
 package ui
 
 import (
@@ -39,16 +39,16 @@ type Options struct {
 	App        fyne.App
 	Engine     *engine.Engine
 	Do         func(func())       // runs a function on the main thread; fyne.Do except in tests
-	Desktop    Desktop            // nil for the system's
+	Desktop    Desktop            // nil for the system's desktop
 	Settings   *settings.Settings // nil for the defaults
 	History    *history.Store     // nil for one in memory; the caller closes it after Close
-	Downloads  string             // folder for received files, which overrides the settings
-	Interfaces []string           // interfaces that the engine uses; none means all
+	Downloads  string             // folder for received files; overrides the settings
+	Interfaces []string           // interfaces that the engine uses; empty for all
 	Welcome    bool               // ask for a name first; see Welcomes
-	LocalSend  *localsend.Gateway // reaches devices with LocalSend; nil if nothing does
+	LocalSend  *localsend.Gateway // reaches LocalSend devices; nil for no gateway
 	Version    string
 	OpenLink   func(context.Context, web.Options) (browserLink, error) // nil for web.Open
-	Trace      io.Writer                                               // where events and positions are written for tests; nil for nowhere
+	Trace      io.Writer                                               // where events and positions are traced for tests; nil for nowhere
 	TraceLess  bool                                                    // omits the positions
 }
 
@@ -77,9 +77,9 @@ type UI struct {
 	page     page
 	problem  error
 	finished bool
-	over     atomic.Bool // the main thread has stopped
+	over     atomic.Bool // set once the main thread has stopped
 	end      func()      // exits the process; set by Run
-	again    bool        // the program starts again at its end
+	again    bool        // the program starts again after it ends
 	dirty    dirty
 
 	transfers  *transfers
@@ -108,7 +108,7 @@ type UI struct {
 	toast    *widgets.Toast
 	banner   *banner
 	menu     *widgets.PopMenu // the menu that was opened last
-	tray     *desktop.Tray    // nil without one
+	tray     *desktop.Tray    // nil if there is none
 }
 
 // dirty is what has changed since the last settle.
@@ -117,7 +117,7 @@ type dirty struct {
 	grew                          int // rows that were added to the current conversation
 }
 
-// New makes the window. Call Start to connect it to the engine.
+// New creates the window. Call Start to connect it to the engine.
 func New(o Options) *UI {
 	if o.Settings == nil {
 		o.Settings = &settings.Settings{}
@@ -142,7 +142,7 @@ func New(o Options) *UI {
 	u.outside = &progressOutside{u: u, percent: -1}
 	u.tracer = newTracer(u)
 	u.composer = &composer{u: u}
-	u.o.Do = func(f func()) { // once Fyne's loop has ended, it runs functions on the goroutine that posts them
+	u.o.Do = func(f func()) { // after its loop has ended, fyne.Do runs functions on the calling goroutine
 		if !u.over.Load() {
 			o.Do(f)
 		}
@@ -175,7 +175,7 @@ func New(o Options) *UI {
 // Window returns the Fyne window.
 func (u *UI) Window() fyne.Window { return u.w }
 
-// Start follows the engine until Close or the end of ctx.
+// Start processes the engine's events until Close or the end of ctx.
 func (u *UI) Start(ctx context.Context) {
 	u.bind = newBinding(ctx, u.o.Do, u.settle)
 	u.bind.pump(u.e.Watch(u.bind.ctx), u.apply)
@@ -190,8 +190,8 @@ func (u *UI) Start(ctx context.Context) {
 	u.startTray()
 }
 
-// Close stops what Start began and waits for it. Messages that came in the meantime go into the history, because their
-// senders were notified that they are delivered.
+// Close stops what Start began and waits for it. Messages that arrive in the meantime go into the history, because
+// their senders already see them as delivered.
 func (u *UI) Close() {
 	u.over.Store(true)
 	u.saveDraft()
@@ -217,13 +217,13 @@ func (u *UI) second() {
 	u.toast.Age()
 	u.outbox.sendWaiting()
 	u.pairings.openWaiting()
-	u.settle() // the last progress may still be pending
+	u.settle() // the last progress may not have been drawn yet
 	if u.page == pageTransfers {
 		u.moves.tick()
 	}
 }
 
-// build makes everything on screen, in the language and look of the settings.
+// build creates all widgets, in the language and theme of the settings.
 func (u *UI) build() {
 	for _, t := range u.talks {
 		t.forget()
@@ -234,7 +234,7 @@ func (u *UI) build() {
 	u.home = newHome(u)
 	u.moves = newTransfersPage(u)
 	u.prefs = nil
-	list := func() float32 { // the width of the list, which stays free
+	list := func() float32 { // the width of the list, which must stay visible
 		if u.shell.narrow {
 			return 0
 		}
@@ -250,7 +250,7 @@ func (u *UI) build() {
 	narrowed := func(bool) {
 		u.header.refresh()
 		u.dirty.side = true
-		u.o.Do(u.settle) // later: this runs while the window is laid out
+		u.o.Do(u.settle) // not now: this runs during a layout of the window
 	}
 	u.shell = &shell{changed: narrowed, resized: u.resized}
 	u.root = container.New(u.shell, u.side.box, main)
@@ -259,7 +259,7 @@ func (u *UI) build() {
 	u.side.refresh()
 }
 
-// rebuild makes the window again after its language or look has changed.
+// rebuild creates all widgets again after the language or the theme has changed.
 func (u *UI) rebuild() {
 	u.saveDraft()
 	at := u.page
@@ -288,7 +288,7 @@ func (u *UI) turn(p page) {
 	u.dirty.side = true
 }
 
-// arrange lays the window out again after another page came to the front.
+// arrange lays out the window again after another page has come to the front.
 func (u *UI) arrange() {
 	if s := u.root.Size(); s.Width > 0 {
 		u.shell.Layout(u.root.Objects, s)
@@ -296,7 +296,7 @@ func (u *UI) arrange() {
 	}
 }
 
-// back leaves a page. In a narrow window it returns to the list, otherwise to the current conversation or the empty
+// back leaves a page. In a narrow window it returns to the list, otherwise to the current conversation or the home
 // page.
 func (u *UI) back() {
 	u.saveDraft()
@@ -309,14 +309,14 @@ func (u *UI) back() {
 	u.choose(u.current)
 }
 
-// resized closes the menu, whose position may be wrong now, and fits the open dialog to the new size.
+// resized closes the menu, whose position may now be wrong, and fits the open dialog to the new size.
 func (u *UI) resized() {
 	if u.menu != nil && u.menu.IsOpen() {
 		u.menu.Close()
 	}
 	if m, ok := u.dialogs.open.(*widgets.Modal); ok {
 		m.Fit()
-		u.o.Do(func() { // shown again once the overlay has the new size too, or it would not be centred
+		u.o.Do(func() { // shown again after the overlay has its new size too: otherwise it would not be centred
 			if u.dialogs.open == hidden(m) {
 				m.ShowAgain()
 			}
@@ -330,7 +330,7 @@ func (u *UI) goHome() {
 	u.settle()
 }
 
-// settle updates the screen with what has changed.
+// settle updates the screen after changes.
 func (u *UI) settle() {
 	if u.finished {
 		return
@@ -367,7 +367,7 @@ func (u *UI) settle() {
 	u.tracer.layout()
 }
 
-// choose opens a conversation; nil shows the empty page.
+// choose opens a conversation; nil shows the home page.
 func (u *UI) choose(t *talk) {
 	u.saveDraft()
 	again := t != nil && t == u.current
@@ -407,7 +407,7 @@ func (u *UI) label(t *talk) string {
 	return t.name
 }
 
-// nameOf returns the name of a peer: the one that the user gave it, or else its own.
+// nameOf returns the name of a peer: the one that the user has given it, otherwise its own.
 func (u *UI) nameOf(t *talk) string {
 	if t.everyone() {
 		return tr("Everyone")
@@ -449,8 +449,8 @@ func (u *UI) copyText(text string) {
 	u.trace("copied %q", text)
 }
 
-// ShowFailure shows the window of a program that cannot start. It gives the reason and the remedy. When the user closes
-// it, it calls end, which must exit the process; see UI.leave.
+// ShowFailure shows a window with the reason and the remedy if the program cannot start. When the user closes the
+// window, it calls end, which must exit the process; see UI.leave.
 func ShowFailure(a fyne.App, err error, end func()) {
 	_ = speak("")
 	w := a.NewWindow("Multipeer")

@@ -16,10 +16,10 @@ import (
 )
 
 // TestWindow_TwoExchangeMessagesAndAFolder covers the main use: two windows find each other and exchange messages, and
-// a folder that was dropped on a peer arrives.
+// a folder that is dropped on a peer arrives.
 func TestWindow_TwoExchangeMessagesAndAFolder(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
-	ben, anna := newStation(t, a, l, net, "Ben"), newStation(t, a, l, net, "Anna") // the test driver knows positions only in the last window
+	ben, anna := newStation(t, a, l, net, "Ben"), newStation(t, a, l, net, "Anna") // Anna is last, because the test driver knows positions only in the last window
 	l.until(t, "both in the list", func() bool { return len(anna.side.order) == 1 && len(ben.side.order) == 1 })
 	if anna.current != nil || !anna.home.box.Visible() {
 		t.Error("a conversation is open before anyone was chosen")
@@ -27,7 +27,7 @@ func TestWindow_TwoExchangeMessagesAndAFolder(t *testing.T) {
 
 	row := anna.side.rows[ben.node.Self().ID]
 	test.Tap(row)
-	test.Type(anna.composer.entry, "hello\nyou") // Enter in typed text is a line break
+	test.Type(anna.composer.entry, "hello\nyou") // a newline in typed text does not send
 	anna.composer.entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
 	if anna.composer.entry.Text != "" {
 		t.Error("the field keeps what was sent")
@@ -86,7 +86,7 @@ func TestWindow_TwoExchangeMessagesAndAFolder(t *testing.T) {
 		return everyone != nil && everyone.unread == 1 && anna.side.everyone.badge.Visible()
 	})
 
-	// The conversation with a peer that left stays in the list.
+	// The conversation with a peer that has left stays in the list.
 	go func() { _ = ben.node.Stop() }()
 	l.until(t, "gone", func() bool { return len(anna.peers) == 0 })
 	if row.status.Text != "Not nearby" || len(anna.side.order) != 1 {
@@ -103,7 +103,7 @@ func TestWindow_TwoExchangeMessagesAndAFolder(t *testing.T) {
 
 func TestDrop_WaitsUntilAPeerIsChosen(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
-	ben, anna := newStation(t, a, l, net, "Ben"), newStation(t, a, l, net, "Anna") // the test driver knows positions only in the last window
+	ben, anna := newStation(t, a, l, net, "Ben"), newStation(t, a, l, net, "Anna") // Anna is last, because the test driver knows positions only in the last window
 	l.until(t, "both in the list", func() bool { return len(anna.side.order) == 1 })
 	file := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(file, []byte("x"), 0o644); err != nil {

@@ -84,7 +84,7 @@ func (s *stage) peers3() {
 	})
 }
 
-// crowd is twelve devices nearby.
+// crowd adds twelve devices nearby.
 func (s *stage) crowd() {
 	s.peers3()
 	for i, p := range []engine.Peer{
@@ -129,7 +129,7 @@ func (s *stage) conversation() {
 	s.settle()
 }
 
-// browserLink shows the dialog of a link.
+// browserLink shows the dialog of a browser link.
 func (s *stage) browserLink(paths []string) *linkDialog {
 	d := &linkDialog{u: s.UI, paths: paths, folder: "/home/anna/Downloads", link: &fakeLink{closed: make(chan struct{})}}
 	s.links.open = d
@@ -151,7 +151,7 @@ func (s *stage) transferOf(state engine.TransferState, in bool, change func(*eng
 	return t
 }
 
-// file changes a transfer to one with a single file.
+// file returns a function that changes a transfer to a single file.
 func file(name string) func(*engine.Transfer) {
 	return func(t *engine.Transfer) { t.Names, t.Folders, t.Files = []string{name}, 0, 1 }
 }
@@ -179,8 +179,7 @@ func (s *stage) allTransfers() {
 	s.settle()
 }
 
-// views are the states of the window. TestViews draws each one in all sizes and compares its markup with a reviewed
-// copy.
+// views are states of the window. TestViews draws each one at all sizes and compares its outline with a reviewed copy.
 var views = []struct {
 	name string
 	set  func(s *stage)
@@ -192,7 +191,7 @@ var views = []struct {
 	{"chosen", func(s *stage) {
 		s.crowd()
 		s.sending.wait([]string{"/x/report.pdf", "/x/photos", "/x/song.flac"})
-		s.side.reordered = time.Time{} // the devices came a while ago
+		s.side.reordered = time.Time{} // as if the devices had come a while ago
 		s.sending.toggle(s.ben)
 		s.sending.toggle(s.eva)
 	}},
@@ -353,11 +352,11 @@ var views = []struct {
 	}},
 }
 
-// keptSize is the size at which views are compared with their saved outlines.
+// keptSize is the size at which views are compared with the saved outlines.
 var keptSize = fyne.Size{Width: 900, Height: 600}
 
-// TestViews draws each state at the sizes of a desktop, a small window and a phone. At each size, no text may be cut off
-// or lie over another one. At one size, the outline of the window is compared with the saved copy, which has been
+// TestViews draws each state at the sizes of a desktop, a small window and a phone. At each size, no text may be cut
+// off or overlap other text. At keptSize, the outline of the window is compared with the saved copy, which has been
 // reviewed. To accept a change, look at the pictures (MULTIPEER_PICTURES=folder), then move the files from
 // testdata/failed to testdata.
 func TestViews(t *testing.T) {
@@ -365,7 +364,7 @@ func TestViews(t *testing.T) {
 		for _, size := range []fyne.Size{{Width: 1280, Height: 800}, keptSize, {Width: 420, Height: 800}} {
 			for _, look := range []string{settings.Light, settings.Dark, settings.Contrast} {
 				if look != settings.Light && os.Getenv("MULTIPEER_PICTURES") == "" {
-					continue // they differ in colours only
+					continue // these themes differ only in colours
 				}
 				name := fmt.Sprintf("%s-%.0f", v.name, size.Width)
 				t.Run(name+"-"+look, func(t *testing.T) {
@@ -386,7 +385,7 @@ func TestViews(t *testing.T) {
 					}
 					for _, f := range o.faults() {
 						if (s.banner.box.Visible() || s.toast.Box.Visible()) && strings.Contains(f, "lies over") {
-							continue // it lies over the page
+							continue // the banner or the toast overlays the page
 						}
 						t.Error(f)
 					}

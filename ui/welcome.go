@@ -12,20 +12,20 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// Welcomes reports whether the window has to ask for a name first, as on the first start without one. Until then the
-// engine must not advertise or browse, and the gateway to LocalSend must be off: nothing is announced that the user has
+// Welcomes reports whether the window must ask for a name first, as on the first start without one. Until then the
+// engine must not advertise or browse, and the LocalSend gateway must be off: nothing is announced that the user has
 // not seen.
 func Welcomes(s *settings.Settings, name string) bool { return name == "" && !s.Welcomed }
 
-// welcome asks what others should call this device, and then makes it visible.
+// welcome asks for this device's name, and then makes the device visible.
 func (u *UI) welcome() {
 	entry := u.newField(u.self.Name)
 	entry.SetText(u.self.Name)
-	if strings.HasSuffix(u.self.Name, " "+u.self.ID.Short()[:4]) { // the engine's own name for it
+	if strings.HasSuffix(u.self.Name, " "+u.self.ID.Short()[:4]) { // the name is the engine's default
 		entry.SetText(suggestedName(u.self.Name))
 	}
 	var m *widgets.Modal
-	chosen := u.self.Name // if it is dismissed: this name says nothing about the user
+	chosen := u.self.Name // used if the dialog is dismissed: the default reveals nothing about the user
 	begin := func() {
 		name := strings.TrimSpace(entry.Text)
 		if name == "" {
@@ -49,7 +49,7 @@ func (u *UI) welcome() {
 	u.w.Canvas().Focus(entry)
 }
 
-// beginAs stores the name, and makes this device visible as the settings say.
+// beginAs saves the name, and makes this device visible according to the settings.
 func (u *UI) beginAs(name string) {
 	u.o.Settings.Welcomed = true
 	u.keepSettings()
@@ -65,7 +65,8 @@ func (u *UI) beginAs(name string) {
 	})
 }
 
-// suggestedName suggests a name from that of the user, who sees it before anyone else does; without one, the default.
+// suggestedName derives a name from the user's name, which the user sees before anyone else does. Without a user name
+// it returns the default.
 func suggestedName(standard string) string {
 	who, err := user.Current()
 	if err != nil || who.Uid == "0" {

@@ -10,8 +10,8 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// TestWelcome_NothingIsAnnouncedBefore checks that a new device is not announced before its user has seen the name, that
-// others then see the chosen one, and that the question is asked once.
+// TestWelcome_NothingIsAnnouncedBefore checks that a new device is not announced before its user has seen the name,
+// that others then see the chosen name, and that the user is asked only once.
 func TestWelcome_NothingIsAnnouncedBefore(t *testing.T) {
 	for what, c := range map[string]struct {
 		act  func(*station, *widgets.Field)

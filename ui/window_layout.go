@@ -6,16 +6,16 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
-// narrowest is the width below which the list and the conversation are two pages, as on a phone.
+// narrowest is the window width below which the list and the conversation are two pages, as on a phone.
 const (
 	narrowest = 600
 	sideWidth = 280
 )
 
-// shell is the layout of the window: the list next to the page, or only one of them if there is no room.
+// shell is the layout of the window: the list next to the page, or only one of them if the window is narrow.
 type shell struct {
 	narrow  bool
-	onPage  bool       // in a narrow window, the page is in front
+	onPage  bool       // in a narrow window, the page is shown instead of the list
 	changed func(bool) // runs when narrow changes
 	resized func()     // runs when the window size changes
 	size    fyne.Size

@@ -17,11 +17,11 @@ const addressFile = "localsend-addresses.json"
 // maxAddresses is how many addresses are stored.
 const maxAddresses = 256
 
-// addresses holds the keys of the devices that have answered at addresses which a person has typed, has sent to, or has
-// accepted an offer from. When a person types such an address again, and the device is known by then, no other device
-// that answers there can take its place.
+// addresses holds the keys of devices by the address at which they answered. A person has typed the address, sent to
+// it, or accepted an offer from it. If the person types it again and the device is known by then, no other device that
+// answers there can take its place.
 type addresses struct {
-	dir string // empty means that they are not stored
+	dir string // empty means that the addresses are not stored
 
 	mu    sync.Mutex
 	keyOf map[netip.AddrPort]string

@@ -115,14 +115,14 @@ func (g *Gateway) serverTLS() *tls.Config {
 // errOtherKey reports a device whose key is not the expected one.
 var errOtherKey = errors.New("the key of the device has changed")
 
-// clientTLS presents this device's certificate, and requires the server's key to have a fingerprint; an empty one
-// accepts any.
+// clientTLS presents this device's certificate, and requires the server's certificate to have the given fingerprint; an
+// empty fingerprint accepts any.
 func (g *Gateway) clientTLS(fingerprint string) *tls.Config {
 	return &tls.Config{
 		InsecureSkipVerify: true, //nolint:gosec // self-signed on both sides: the fingerprint counts
 		NextProtos:         []string{"http/1.1"},
 		MinVersion:         tls.VersionTLS12,
-		// With Certificates, none would be sent: LocalSend names itself as the only issuer that it accepts.
+		// The Certificates field would send none, because LocalSend names itself as the only issuer that it accepts.
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &g.certificate, nil },
 		VerifyConnection: func(state tls.ConnectionState) error {
 			if fingerprint != "" && fingerprintOf(state.PeerCertificates[0].Raw) != fingerprint { // guard: localsend-pin

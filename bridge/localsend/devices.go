@@ -22,14 +22,14 @@ import (
 )
 
 const (
-	// maxDevices is how many devices are listed, maxDevicesAtOne how many unknown ones of these at one address.
+	// maxDevices is how many devices are listed. An address with maxDevicesAtOne devices gets no more unknown ones.
 	// reservedDevices are additional slots for known devices.
 	maxDevices      = 128
 	maxDevicesAtOne = 4
 	reservedDevices = 64
 	// changeEvery is how often a device may change its name or its port.
 	changeEvery = time.Second
-	// checkEvery is how often the devices are checked: LocalSend does not announce that it ends.
+	// checkEvery is how often the devices are checked: LocalSend does not announce its exit.
 	checkEvery    = 20 * time.Second
 	checkFailures = 3
 	probeTimeout  = 2 * time.Second
@@ -40,7 +40,7 @@ const (
 	// Descriptions from one address.
 	registerRate  = 0.5 // per second
 	registerBurst = 10
-	// Questions from one address whose devices no one has accepted.
+	// Prompts from one address, for devices that no one has accepted.
 	questionRate  = 1.0 / 30 // per second
 	questionBurst = 5
 	// heardFor is how long a device outside this machine's networks is listed after it was last heard from: such
@@ -146,7 +146,7 @@ func (ds *devices) check(ctx context.Context) {
 	asking.Wait()
 }
 
-// answered counts the failures of a device. At the limit it is gone.
+// answered counts the failed checks of a device in a row, and drops it at the limit.
 func (ds *devices) answered(d *device, err error) {
 	ds.mu.Lock()
 	d.failures++
@@ -179,7 +179,7 @@ func (ds *devices) drop(d *device) {
 // found records a device and reports it. It returns the recorded device, and false if there are too many.
 func (ds *devices) found(d gateway.Device) (gateway.Device, bool) { return ds.record(d, false) }
 
-// record is found; wanted means that a person has typed the address.
+// record is found; wanted means that a person typed the address.
 func (ds *devices) record(d gateway.Device, wanted bool) (gateway.Device, bool) {
 	if !wanted {
 		if old, elsewhere := ds.isElsewhere(d); elsewhere { // guard: localsend-moves
@@ -190,7 +190,7 @@ func (ds *devices) record(d gateway.Device, wanted bool) (gateway.Device, bool) 
 	defer ds.publishing.Unlock()
 	ds.mu.Lock()
 	to := ds.to
-	if to == nil { // it does not serve
+	if to == nil { // the gateway does not serve
 		ds.mu.Unlock()
 		return gateway.Device{}, false
 	}
@@ -221,8 +221,8 @@ func (ds *devices) record(d gateway.Device, wanted bool) (gateway.Device, bool) 
 	return now.Device, true
 }
 
-// replaceLocked returns the devices that a device replaces: the same one, known by its address or by an older key. A
-// stranger replaces no known device.
+// replaceLocked returns the keys of the entries that a proven device replaces: those with the same address, another key
+// and no session. A stranger replaces no known device.
 func (ds *devices) replaceLocked(d gateway.Device) (replaced []string) {
 	known := ds.to.Knows(d.Key)
 	for key, other := range ds.byKey {
@@ -238,8 +238,8 @@ func (ds *devices) replaceLocked(d gateway.Device) (replaced []string) {
 }
 
 // isElsewhere reports whether a known device is listed at another address, and returns it. Anyone can relay its
-// traffic, so files continue to go to the old address until that no longer answers. The device may send offers from any
-// address.
+// traffic, so files continue to go to the old address until the device no longer answers there. The device may send
+// offers from any address.
 func (ds *devices) isElsewhere(d gateway.Device) (gateway.Device, bool) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
@@ -265,14 +265,14 @@ func (ds *devices) isElsewhere(d gateway.Device) (gateway.Device, bool) {
 }
 
 // admitLocked reports whether one more device may be recorded, and which devices it replaces. Strangers do not use up
-// the slots of known devices, or of devices that a person asks for. A stranger replaces one from the address with the
-// most devices.
+// the slots of known devices, or of devices whose address a person typed. A stranger replaces one from the address with
+// the most devices.
 func (ds *devices) admitLocked(d gateway.Device, wanted bool) (evicted []string, ok bool) {
 	if wanted || ds.to.Knows(d.Key) {
 		return nil, len(ds.byKey) < maxDevices+reservedDevices
 	}
 	of := map[netip.Addr][]*device{} // strangers without a session, by address
-	all := 0                         // devices at the address
+	all := 0                         // devices at the address of d
 	from := connlimit.SourceOf(d.Addr.Addr())
 	for key, other := range ds.byKey {
 		at := connlimit.SourceOf(other.Addr.Addr())
@@ -317,8 +317,8 @@ func (ds *devices) forgetAll() {
 	}
 }
 
-// knownAt returns the key of a known device that is listed at an address; the given key if that device is one of them.
-// It is empty if there is none.
+// knownAt returns the key of a known device that is listed at an address, preferably the given key; empty if there is
+// none.
 func (ds *devices) knownAt(at netip.AddrPort, key string) (known string) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
@@ -348,7 +348,7 @@ func (ds *devices) confirm(d gateway.Device) {
 	}
 }
 
-// mayAsk reports whether a device that no one has accepted may cause one more question to a person.
+// mayAsk returns an error if a device that no one has accepted may not prompt the person now.
 func (ds *devices) mayAsk(from source, known bool) error {
 	if known {
 		return nil

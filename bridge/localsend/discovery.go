@@ -37,7 +37,7 @@ var announceAfter = []time.Duration{100 * time.Millisecond, 500 * time.Milliseco
 // discover announces this device and receives announcements, until ctx ends.
 func (g *Gateway) discover(ctx context.Context) error {
 	group := &net.UDPAddr{IP: net.ParseIP(multicastGroup), Port: DefaultPort}
-	conn, err := net.ListenUDP("udp4", group) // package net shares a group's port with other programs
+	conn, err := net.ListenUDP("udp4", group) // package net shares the port of a multicast group with other programs
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (m *multicast) read(ctx context.Context) error {
 		if errors.Is(err, net.ErrClosed) {
 			return err
 		}
-		if err != nil { // for example, a network is gone
+		if err != nil { // for example, a network has disappeared
 			pause(ctx, time.Second)
 			continue
 		}
@@ -180,8 +180,8 @@ func isNear(a netip.Addr) bool {
 }
 
 // Find queries an address that a person has typed, and reports the device as found if LocalSend answers there. It
-// returns its gateway.Device.Key. The gateway must be running. If a device that is known has answered at this address
-// before, and another one does now, the error is ErrIdentity: see AnotherDevice.
+// returns the device's gateway.Device.Key. The gateway must be running. If a known device has answered at this address
+// before and a different one answers now, the error wraps ErrIdentity: see AnotherDevice.
 func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err error) {
 	at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 	own, err := json.Marshal(g.info())
@@ -214,8 +214,8 @@ func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err 
 	return "", failed
 }
 
-// knownAt returns the key of the known device that has answered at an address, or else of one that is listed there; the
-// given key if that device is one of them. It is empty if there is none.
+// knownAt returns the key of the known device that has answered at an address; otherwise that of a known device that is
+// listed there, preferably the given key; empty if there is none.
 func (g *Gateway) knownAt(at netip.AddrPort, key string) string {
 	to := g.sessions.sink()
 	if before := g.typed.of(at); before != "" && to != nil && to.Knows(before) {

@@ -22,7 +22,7 @@ import (
 	"multipeer/engine/gateway"
 )
 
-// TestHostile_Offers checks that offers that make no sense are refused before a person is asked.
+// TestHostile_Offers checks that invalid offers are refused before a person is asked.
 func TestHostile_Offers(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
@@ -72,7 +72,7 @@ func TestHostile_Offers(t *testing.T) {
 	}
 }
 
-// TestHostile_ManyFiles checks that an offer of countless files is refused without the memory that they would take.
+// TestHostile_ManyFiles checks that an offer of countless files is refused before it takes much memory.
 func TestHostile_ManyFiles(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
@@ -109,7 +109,7 @@ func (endless) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// TestHostile_UploadsOfOthers checks that a token serves the device that got it alone, and that file alone.
+// TestHostile_UploadsOfOthers checks that a token is valid only for the device that got it, and only for its file.
 func TestHostile_UploadsOfOthers(t *testing.T) {
 	l := newLab(t, Options{})
 	c, other, bare := newClient(t, l.port, true), newClient(t, l.port, true), newClient(t, l.port, false)
@@ -148,7 +148,7 @@ func TestHostile_UploadsOfOthers(t *testing.T) {
 	same(t, l.inbox(t), map[string]string{"a": "hello"})
 }
 
-// TestHostile_AttemptsAreLimited checks that a file may be tried again, and not for ever.
+// TestHostile_AttemptsAreLimited checks that a file may be tried again, but not forever.
 func TestHostile_AttemptsAreLimited(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
@@ -207,9 +207,9 @@ func TestHostile_SessionsAreLimited(t *testing.T) {
 	cancel()
 }
 
-// TestHostile_ParsingIsLimited checks that an offer that does not end delays no other device.
+// TestHostile_ParsingIsLimited checks that endless offers do not delay other devices.
 func TestHostile_ParsingIsLimited(t *testing.T) {
-	t.Parallel() // it waits for a limit
+	t.Parallel() // it waits for a time limit
 	l := newLab(t, Options{})
 	slow, same, other := newClient(t, l.port, true), newClient(t, l.port, true), newClientFrom(t, l.port, "127.0.0.2")
 	r, w := io.Pipe()
@@ -249,8 +249,8 @@ func TestHostile_ParsingIsLimited(t *testing.T) {
 	_ = w.Close()
 }
 
-// TestHostile_TrailingData checks that the end of an offer is the end of its request: only then does a server notice
-// that the sender has gone.
+// TestHostile_TrailingData checks that nothing may follow an offer in its request: a server notices that the sender has
+// gone only after it has read the request to the end.
 func TestHostile_TrailingData(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
@@ -273,7 +273,7 @@ func TestHostile_TrailingData(t *testing.T) {
 	eventually(t, func() bool { return !l.gateway.sessions.has(c.own) })
 }
 
-// TestHostile_EqualPaths checks that an offer of many files of one name takes no time.
+// TestHostile_EqualPaths checks that an offer of many files with the same name is parsed quickly.
 func TestHostile_EqualPaths(t *testing.T) {
 	l := newLab(t, Options{})
 	l.when(func(o *engine.Offer) { _ = o.Decline() })
@@ -291,7 +291,7 @@ func TestHostile_EqualPaths(t *testing.T) {
 	}
 }
 
-// TestHostile_StrangersLeaveSessions checks that strangers, and one address, leave sessions for others.
+// TestHostile_StrangersLeaveSessions checks that neither strangers nor one address can use up all sessions.
 func TestHostile_StrangersLeaveSessions(t *testing.T) {
 	l := newLab(t, Options{})
 	asked := make(chan struct{}, 20)
@@ -327,7 +327,7 @@ func TestHostile_StrangersLeaveSessions(t *testing.T) {
 	})
 }
 
-// TestHostile_GhostsLeave checks that devices that do not exist take few slots, and leave the list.
+// TestHostile_GhostsLeave checks that nonexistent devices take few slots, and disappear from the list.
 func TestHostile_GhostsLeave(t *testing.T) {
 	l := newLab(t, Options{})
 	l.when(func(o *engine.Offer) { _ = o.Decline() })
@@ -337,7 +337,7 @@ func TestHostile_GhostsLeave(t *testing.T) {
 		o.Info.Port = 60_000 + i
 		c.prepare(o)
 	}
-	if n := len(l.Peers()); n != maxDeclined { // after that no one is asked any more
+	if n := len(l.Peers()); n != maxDeclined { // after that the person is not asked any more
 		t.Errorf("%d devices", n)
 	}
 	for i := range 20 {
@@ -355,9 +355,9 @@ func TestHostile_GhostsLeave(t *testing.T) {
 	}
 }
 
-// TestHostile_SilentConnectionsEnd checks that a request whose body does not come does not keep its connection.
+// TestHostile_SilentConnectionsEnd checks that a request whose body never arrives does not keep its connection.
 func TestHostile_SilentConnectionsEnd(t *testing.T) {
-	t.Parallel() // it waits for a limit
+	t.Parallel() // it waits for a time limit
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, false)
 	var running sync.WaitGroup
@@ -377,7 +377,7 @@ func TestHostile_SilentConnectionsEnd(t *testing.T) {
 	}
 }
 
-// TestHostile_HidingEndsOffers checks that an offer that no one has answered does not keep a hidden device visible.
+// TestHostile_HidingEndsOffers checks that an unanswered offer does not keep a hidden device visible.
 func TestHostile_HidingEndsOffers(t *testing.T) {
 	l := newLab(t, Options{})
 	asked := make(chan struct{}, 1)
@@ -503,7 +503,8 @@ func TestHostile_WebPages(t *testing.T) {
 	}
 }
 
-// TestHostile_Claims checks that descriptions cause few requests, none beyond this machine's networks, and few devices.
+// TestHostile_Claims checks that descriptions cause few requests and add few devices, and that no request leaves this
+// machine's networks.
 func TestHostile_Claims(t *testing.T) {
 	l := newLab(t, Options{})
 	p := newStrictPeer(t, false)
@@ -537,7 +538,7 @@ func TestHostile_Claims(t *testing.T) {
 	}
 }
 
-// TestHostile_Answers checks that what a device answers does no harm.
+// TestHostile_Answers checks that a device cannot do harm with its answers.
 func TestHostile_Answers(t *testing.T) {
 	for what, body := range map[string]string{
 		"not JSON": "hello", "tokens of no session": `{"files":{"0":"t"}}`, "no tokens": `{"sessionId":"s","files":{}}`,

@@ -27,7 +27,7 @@ func (l *lab) addrOf(id engine.PeerID) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// relay passes on all connections to an address of loopback, and returns where it listens.
+// relay relays all connections to a loopback address, and returns its own address.
 func relay(t *testing.T, from, to string) netip.AddrPort {
 	t.Helper()
 	at, err := net.Listen("tcp", from+":0")
@@ -59,9 +59,9 @@ func relay(t *testing.T, from, to string) netip.AddrPort {
 	return at.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// TestImpersonation_KnownDeviceKeepsItsAddress: another device passes on the traffic of a known one, and describes
-// itself at the same address. It neither moves the known device nor replaces it. Once that is gone, it may be found
-// elsewhere.
+// TestImpersonation_KnownDeviceKeepsItsAddress: another device relays the traffic of a known one, and describes itself
+// at the same address. It neither moves nor replaces the known device. Once the known device no longer answers, it may
+// be found elsewhere.
 func TestImpersonation_KnownDeviceKeepsItsAddress(t *testing.T) {
 	l := newLab(t, Options{})
 	p := newStrictPeer(t, false)
@@ -73,7 +73,7 @@ func TestImpersonation_KnownDeviceKeepsItsAddress(t *testing.T) {
 	i.Port = int(evil.Port())
 	settle := func() {
 		ds.running.Wait()
-		time.Sleep(changeEvery) // a change is taken at most this often
+		time.Sleep(changeEvery) // changes are accepted at most this often
 		ds.running.Wait()
 	}
 	for range 3 {
@@ -91,12 +91,12 @@ func TestImpersonation_KnownDeviceKeepsItsAddress(t *testing.T) {
 	p.server.Close()
 	d := p.device
 	d.Addr = netip.AddrPortFrom(own.Addr(), 54_321)
-	ds.found(d) // its register came from there, with its key
+	ds.found(d) // its register request came from there, with its key
 	eventually(t, func() bool { return l.addrOf(id) == d.Addr })
 }
 
-// TestImpersonation_TypedAddress: where a known device has answered, no other one gets what is sent to the address that
-// a person types, with encryption or without, also after a restart.
+// TestImpersonation_TypedAddress: once a known device has answered at an address, no other device gets what a person
+// sends to that address, with encryption or without, even after a restart.
 func TestImpersonation_TypedAddress(t *testing.T) {
 	dir := t.TempDir()
 	l := newLab(t, Options{Dir: dir})
@@ -137,8 +137,8 @@ func TestImpersonation_TypedAddress(t *testing.T) {
 	}
 }
 
-// TestImpersonation_AddressOfAListedDevice: a known device that was found by its announcement, or has exchanged files,
-// is the only one that gets what is sent to its address.
+// TestImpersonation_AddressOfAListedDevice: if a known device was found by its announcement or has exchanged files,
+// only that device gets what is sent to its address.
 func TestImpersonation_AddressOfAListedDevice(t *testing.T) {
 	l := newLab(t, Options{})
 	p := newStrictPeer(t, false)
@@ -166,7 +166,7 @@ func TestImpersonation_AddressOfAListedDevice(t *testing.T) {
 	}
 }
 
-// TestImpersonation_RelayShutsNoOneOut: a device that is listed where another one passes on its traffic may still offer.
+// TestImpersonation_RelayShutsNoOneOut: a device that is listed at the address of a relay may still send offers.
 func TestImpersonation_RelayShutsNoOneOut(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
@@ -180,7 +180,7 @@ func TestImpersonation_RelayShutsNoOneOut(t *testing.T) {
 	same(t, l.inbox(t), map[string]string{"a": "hello"})
 }
 
-// TestInterfaces_OfAnnouncements: what arrives on another interface is not taken.
+// TestInterfaces_OfAnnouncements: announcements that arrive on other interfaces are ignored.
 func TestInterfaces_OfAnnouncements(t *testing.T) {
 	all, err := net.Interfaces()
 	must(t, err)
@@ -203,7 +203,7 @@ func TestInterfaces_OfAnnouncements(t *testing.T) {
 	}
 }
 
-// TestHostile_Folders: an offer holds no more folders than a person could mean.
+// TestHostile_Folders: an offer with more folders than a person could mean to send is refused.
 func TestHostile_Folders(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
@@ -220,8 +220,8 @@ func TestHostile_Folders(t *testing.T) {
 	}
 }
 
-// TestHostile_QuestionsOfOneAddress: however many keys one address has, it asks a person seldom, and after three
-// refusals no more. Other addresses, and known devices at the same one, may ask.
+// TestHostile_QuestionsOfOneAddress: however many keys one address has, it seldom prompts the person, and after three
+// refusals never. Other addresses, and known devices at the same one, may still ask.
 func TestHostile_QuestionsOfOneAddress(t *testing.T) {
 	l := newLab(t, Options{})
 	ds := l.gateway.devices
@@ -265,7 +265,7 @@ func TestHostile_QuestionsOfOneAddress(t *testing.T) {
 	}
 }
 
-// TestHostile_FullListMakesRoom: many devices of a few addresses keep no one else out of the list.
+// TestHostile_FullListMakesRoom: many devices at a few addresses do not keep others out of the list.
 func TestHostile_FullListMakesRoom(t *testing.T) {
 	l := newLab(t, Options{})
 	ds := l.gateway.devices
@@ -288,7 +288,8 @@ func TestHostile_FullListMakesRoom(t *testing.T) {
 			t.Errorf("device %d of another address finds no slot", n)
 		}
 	}
-	for a := range maxDevices { // addresses with one device each replace those with the most, and then none
+	// At first, each replaces a device of an address with several; later there is none to replace.
+	for a := range maxDevices {
 		ds.found(device(fmt.Sprintf("127.0.3.%d", a+1), 0))
 	}
 	if _, ok := ds.found(device("127.0.4.1", 0)); ok {
@@ -299,8 +300,8 @@ func TestHostile_FullListMakesRoom(t *testing.T) {
 	}
 }
 
-// TestHostile_AnnouncementsAreForged: packets with the address of a phone do not keep the phone from describing itself
-// by TCP, and cause no request to a port of the system.
+// TestHostile_AnnouncementsAreForged: packets with the forged address of a phone do not keep the phone from describing
+// itself over TCP, and cause no request to a privileged port.
 func TestHostile_AnnouncementsAreForged(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClientFrom(t, l.port, "127.0.0.7")
@@ -323,8 +324,8 @@ func TestHostile_AnnouncementsAreForged(t *testing.T) {
 	}
 }
 
-// TestHostile_FarDevicesAreNotAsked: no request goes to a device outside of the networks of this machine, and it leaves
-// the list by itself.
+// TestHostile_FarDevicesAreNotAsked: no request goes to a device outside this machine's networks, and such a device
+// leaves the list by itself.
 func TestHostile_FarDevicesAreNotAsked(t *testing.T) {
 	l := newLab(t, Options{})
 	ds := l.gateway.devices
@@ -344,7 +345,7 @@ func TestHostile_FarDevicesAreNotAsked(t *testing.T) {
 	}
 }
 
-// TestSend_LongAnswers: what a receiver answers is sent back with each file, so it is short.
+// TestSend_LongAnswers: the receiver's session ID and tokens are sent back with each file, so their length is limited.
 func TestSend_LongAnswers(t *testing.T) {
 	l := newLab(t, Options{})
 	file := filepath.Join(t.TempDir(), "a")
@@ -364,7 +365,7 @@ func TestSend_LongAnswers(t *testing.T) {
 	}
 }
 
-// TestReceive_WhatNeverComesIsLeftOut: every file that was offered and did not arrive is named.
+// TestReceive_WhatNeverComesIsLeftOut: every file that was offered and did not arrive is reported.
 func TestReceive_WhatNeverComesIsLeftOut(t *testing.T) {
 	l := newLab(t, Options{stalls: 300 * time.Millisecond})
 	c := newClient(t, l.port, true)
@@ -392,8 +393,8 @@ func TestURL_OfALinkLocalAddress(t *testing.T) {
 	}
 }
 
-// TestImpersonation_MoveKeepsOffers: a known device is listed where it no longer answers, or where another one passes on
-// its traffic. It moves while a person reads its offer, which goes on.
+// TestImpersonation_MoveKeepsOffers: a known device is listed at an address where it no longer answers, or where
+// another device relays its traffic. It moves while a person reads its offer, and the offer continues.
 func TestImpersonation_MoveKeepsOffers(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
@@ -414,7 +415,7 @@ func TestImpersonation_MoveKeepsOffers(t *testing.T) {
 }
 
 // TestImpersonation_ClaimedAddress: a device whose offer is accepted claims the address of another known one. It does
-// not get what a person sends to that address, and the other device still does.
+// not get what a person sends to that address; the other device still does.
 func TestImpersonation_ClaimedAddress(t *testing.T) {
 	l := newLab(t, Options{})
 	p := newStrictPeer(t, false)
@@ -446,7 +447,7 @@ func TestImpersonation_ClaimedAddress(t *testing.T) {
 	}
 }
 
-// TestImpersonation_ClaimedPort: nothing is kept of an address at which a device only says that it is.
+// TestImpersonation_ClaimedPort: an address that a device only claims is not stored.
 func TestImpersonation_ClaimedPort(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
@@ -461,7 +462,7 @@ func TestImpersonation_ClaimedPort(t *testing.T) {
 	}
 }
 
-// TestHostile_Packets: one address cannot make this device read announcements all the time, and keeps no other one out.
+// TestHostile_Packets: one address can neither keep this device busy with announcements nor keep other addresses out.
 func TestHostile_Packets(t *testing.T) {
 	l := newLab(t, Options{})
 	m := &multicast{g: l.gateway, packets: newSourceLimits(packetRate, packetBurst)}

@@ -1,7 +1,7 @@
-// Package localsend reaches devices with LocalSend, as an gateway.Gateway. It speaks version 2 of the LocalSend protocol
+// Package localsend reaches devices with LocalSend, as a gateway.Gateway. It speaks version 2 of the LocalSend protocol
 // as the apps 1.15 to 1.18 do: UDP multicast for discovery, and HTTPS with a certificate on both sides, or plain HTTP
-// where a device has turned encryption off. It uses a separate key, so that a device cannot be tracked from one
-// protocol to the other.
+// if a device has turned encryption off. It uses a separate key, so that a device cannot be tracked from one protocol
+// to the other.
 package localsend
 
 import (
@@ -36,8 +36,8 @@ const (
 type Options struct {
 	// Dir is the folder that holds the key, by which phones recognize this device. Empty means a new key each time.
 	Dir string
-	// PIN is required of every device that sends; empty means none. Letters and digits only: LocalSend does not encode
-	// others.
+	// PIN is required of every device that sends; empty means none. It consists of letters and digits: LocalSend does
+	// not percent-encode other characters.
 	PIN string
 	// GivePIN is sent to devices that require a PIN when this device sends to them. Only devices that have proven a key
 	// get it.
@@ -51,7 +51,7 @@ type Options struct {
 	stalls   time.Duration // stallsFor; tests shorten it
 }
 
-// Gateway is an gateway.Gateway.
+// Gateway is a gateway.Gateway.
 type Gateway struct {
 	opts        Options
 	log         *slog.Logger

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// lab is an engine with a gateway on loopback, and what its person decides.
+// lab is an engine with a gateway on loopback, and the decisions of its user.
 type lab struct {
 	*enginetest.Node
 	gateway *Gateway
@@ -83,7 +83,7 @@ func (l *lab) inbox(t *testing.T) map[string]string {
 	out := map[string]string{}
 	err := filepath.WalkDir(l.dir, func(p string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
-			if err == nil && strings.HasPrefix(d.Name(), ".multipeer") { // what is not whole yet
+			if err == nil && strings.HasPrefix(d.Name(), ".multipeer") { // incomplete files
 				return filepath.SkipDir
 			}
 			return err
@@ -136,26 +136,7 @@ func keys(m map[string]string) (out []string) {
 	return out
 }
 
-// TestReceive_NothingBeforeConsent checks that an upload without a person's consent stores nothing.
-// TestReceive_SenderGivesUp checks that an offer is withdrawn when its sender goes, in the ways of 1.18 and 1.17.
-// TestReceive_Digest checks that a file with another digest is refused with 422 and may be sent again, three times.
-// TestReceive_Text checks that the text of a stranger is an offer with the text to read, and that of a known device a
-// message.
-// TestReceive_Broken checks that a file that breaks off leaves nothing, that the others stay, and that it may be sent
-// again.
-// find has the gateway find a peer by its address.
-// TestSend_CancelledHere checks that the other side gets a cancel when this side gives up, while it waits and in the middle.
-// TestSend_ReceiverCancels checks that the request of a receiver ends the transfer, and that of another device does not.
-// TestSend_GivesThePIN checks that a PIN is given when the other device asks for one, and a wrong one only once.
-// TestSend_OtherKey checks that nothing is sent to a device that has another key than the one that was found.
-// TestSend_FileChanges checks that a file that has changed since it was offered, or is gone, is left out, and named: never
-// a part of it counts as delivered.
-// TestSend_EarlyAnswer checks that a receiver that confirms a file before it has all of it is not believed.
-// TestSend_PlainIsNeverProven checks that a device that is spoken to in plain text is not the one whose key is known, and
-// that its request does not make the known one be spoken to in plain text.
-// TestSend_PINStaysHere checks that the PIN that is asked of others is given to no one, and the one to give only to
-// devices that have proven a key.
-// TestDevices_GoneOnesAreLost checks that a device that does not answer any more leaves the list.
+// TestDevices_GoneOnesAreLost checks that a device that no longer answers leaves the list.
 func TestDevices_GoneOnesAreLost(t *testing.T) {
 	l := newLab(t, Options{})
 	p := newStrictPeer(t, false)

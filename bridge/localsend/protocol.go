@@ -132,7 +132,7 @@ func (fs *files) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// acceptance is the answer to it: a token for each file that is wanted.
+// acceptance is the answer to an offer: a token for each file that is wanted.
 type acceptance struct {
 	SessionID string            `json:"sessionId"`
 	Files     map[string]string `json:"files"`
@@ -273,7 +273,7 @@ const maxNote = 900
 // maxNames is how many names of an offer are kept, since the history of transfers stores them.
 const maxNames = 20
 
-// describe is the offer as a person sees it.
+// describe returns the offer as a person sees it.
 func describe(from gateway.Device, o offer, parts []part) gateway.Offer {
 	d := gateway.Offer{From: from, Files: int64(len(parts))}
 	tops, folders := map[string]bool{}, map[string]bool{}

@@ -66,7 +66,7 @@ func (sl *sourceLimits) forgetOldLocked() {
 	}
 }
 
-// allow reports whether an address may cause one more, and counts it.
+// allow reports whether an address may cause one more action, and counts it.
 func (sl *sourceLimits) allow(from netip.Addr) bool {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
@@ -76,13 +76,13 @@ func (sl *sourceLimits) allow(from netip.Addr) bool {
 }
 
 const (
-	// maxDeclined is how often an address may be declined before its offers are declined without a question, for
+	// maxDeclined is how often an address may be declined before its offers are declined automatically, for
 	// declinePause.
 	maxDeclined  = 3
 	declinePause = 10 * time.Minute
 )
 
-// decline counts a refusal by a person of something from an address.
+// decline counts an offer from an address that a person declined.
 func (sl *sourceLimits) decline(from netip.Addr) {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
@@ -99,7 +99,7 @@ func (sl *sourceLimits) accept(from netip.Addr) {
 	l.Limiter, l.declined = rate.NewLimiter(sl.rate, sl.burst), 0
 }
 
-// isDeclined reports whether an address was declined so often that its offers cause no more questions.
+// isDeclined reports whether an address was declined so often that its offers are declined automatically.
 func (sl *sourceLimits) isDeclined(from netip.Addr) bool {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()

@@ -91,7 +91,7 @@ func (g *Gateway) awaitAnswer(w http.ResponseWriter, r *http.Request, s *session
 	}
 }
 
-// checkPIN answers a request whose PIN is wrong.
+// checkPIN checks the PIN of a request, and answers the request if the PIN is wrong.
 func (g *Gateway) checkPIN(w http.ResponseWriter, r *http.Request, from source, pin string, known bool) bool {
 	given := r.URL.Query().Get("pin")
 	right := subtle.ConstantTimeCompare([]byte(given), []byte(pin)) == 1

@@ -16,7 +16,7 @@ import (
 func TestReceive_FilesAndFolders(t *testing.T) {
 	l := newLab(t, Options{})
 	contents := map[string]string{"a b%2F&=ü.txt": "hello", "zero": "", "album/deep/x.bin": strings.Repeat("x", 1<<20), "album/y": "y"}
-	for _, certified := range []bool{true, false} { // 1.16 and later, and older ones
+	for _, certified := range []bool{true, false} { // 1.16 and later; older ones
 		l.dir = t.TempDir()
 		c := newClient(t, l.port, certified)
 		c.chunked = certified
@@ -57,6 +57,7 @@ func TestReceive_TwoFilesOfOneName(t *testing.T) {
 	same(t, l.inbox(t), map[string]string{"p.jpg": "a", "p (2).jpg": "bb"})
 }
 
+// TestReceive_NothingBeforeConsent checks that an upload without a person's consent stores nothing.
 func TestReceive_NothingBeforeConsent(t *testing.T) {
 	l := newLab(t, Options{})
 	asked := make(chan *engine.Offer, 1)
@@ -82,6 +83,8 @@ func TestReceive_NothingBeforeConsent(t *testing.T) {
 	}
 }
 
+// TestReceive_SenderGivesUp checks that an offer is withdrawn when its sender gives up, as LocalSend 1.18 and 1.17 do
+// it.
 func TestReceive_SenderGivesUp(t *testing.T) {
 	l := newLab(t, Options{})
 	asked := make(chan *engine.Offer, 1)
@@ -131,7 +134,7 @@ func TestReceive_CancelInTheMiddle(t *testing.T) {
 		if code := <-ended; code == http.StatusOK {
 			t.Errorf("%s: the upload succeeded", what)
 		}
-		same(t, l.inbox(t), map[string]string{"a": "hello"}) // its sender got an answer for it
+		same(t, l.inbox(t), map[string]string{"a": "hello"}) // its sender got an answer for this file
 		if byPeer := l.last().ByPeer; byPeer != (what == "by the sender") {
 			t.Errorf("%s: by peer %v", what, byPeer)
 		}
@@ -139,6 +142,8 @@ func TestReceive_CancelInTheMiddle(t *testing.T) {
 	}
 }
 
+// TestReceive_Digest checks that a file whose digest does not match is refused with 422, and that it may be tried three
+// times.
 func TestReceive_Digest(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
@@ -206,7 +211,8 @@ func TestReceive_PIN(t *testing.T) {
 		t.Errorf("asked %d times", n)
 	}
 	eventually(t, func() bool { return l.gateway.sessions.sink().Knows(c.own) })
-	for _, query := range []string{"?pin=0", "?pin=2", "?pin=3"} { // it is known now, and its key is counted
+	// The device is known by now, so attempts are counted by its key.
+	for _, query := range []string{"?pin=0", "?pin=2", "?pin=3"} {
 		if code := try(query); code != http.StatusUnauthorized {
 			t.Errorf("%q: %d", query, code)
 		}
@@ -223,6 +229,8 @@ func TestReceive_PIN(t *testing.T) {
 	}
 }
 
+// TestReceive_Text checks that a text from a stranger is an offer that shows the text, and one from a known device is a
+// message.
 func TestReceive_Text(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
@@ -253,8 +261,10 @@ func TestReceive_Text(t *testing.T) {
 	}
 }
 
+// TestReceive_Broken checks that an interrupted upload leaves nothing behind, that the other files stay, and that the
+// file may be sent again.
 func TestReceive_Broken(t *testing.T) {
-	t.Parallel() // it waits for a limit
+	t.Parallel() // it waits for a time limit
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
 	contents := map[string]string{"a": "hello", "b": "world"}
@@ -286,8 +296,7 @@ func TestReceive_Broken(t *testing.T) {
 	same(t, l.inbox(t), map[string]string{"a": "hello"})
 }
 
-// TestOffer_KeepsFewNames: an offer of many files, of which the history of transfers keeps the names, takes little
-// memory.
+// TestOffer_KeepsFewNames: the history of transfers stores the names of an offer, so only a few of many names are kept.
 func TestOffer_KeepsFewNames(t *testing.T) {
 	var parts []part
 	for i := range 10_000 {

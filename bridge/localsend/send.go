@@ -34,7 +34,7 @@ const (
 
 var (
 	errTooMany = errors.New("LocalSend accepts at most " + strconv.Itoa(maxFiles) + " files at once")
-	// ErrPIN reports a device that asks for a PIN that was not given, or was wrong: see GivePIN.
+	// ErrPIN reports that a device requires a PIN, and that none or a wrong one was given: see GivePIN.
 	ErrPIN       = errors.New("the other device asks for a PIN, which was not given or is wrong; give it with --localsend-pin, or turn the PIN off in LocalSend's settings on that device")
 	errNoFolders = errors.New("LocalSend cannot send empty folders")
 	errNoFiles   = fmt.Errorf("%w: there are no files to send, and %w", engine.ErrInvalid, errNoFolders)
@@ -79,7 +79,7 @@ func (o *outgoing) cancel(from netip.Addr, id string) bool {
 	return true
 }
 
-// Send offers files and sends those that are accepted, two at a time.
+// Send offers files, and sends the accepted ones, two at a time.
 func (g *Gateway) Send(ctx context.Context, to gateway.Device, out gateway.Outgoing) (transfer.Result, error) {
 	s := &sending{g: g, d: &device{Device: to}, out: out}
 	s.client = g.client(s.d)
@@ -171,7 +171,7 @@ func (s *sending) stat(path string) (fs.FileInfo, error) {
 	return info, f.Close()
 }
 
-// leaveOut notes a file that will not arrive.
+// leaveOut records a file that will not arrive.
 func (s *sending) leaveOut(name string, why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -269,7 +269,7 @@ func reachError(err error) error {
 	return fmt.Errorf("%w: the other device does not answer (%w); open LocalSend on it, and keep it in the foreground", engine.ErrLost, err)
 }
 
-// upload sends the files that were accepted. Files that were not are noted as left out.
+// upload sends the accepted files. The others are recorded as left out.
 func (s *sending) upload(ctx context.Context, a acceptance) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -305,8 +305,8 @@ func (s *sending) upload(ctx context.Context, a acceptance) error {
 	return nil
 }
 
-// uploadFile sends one file. One that has changed since it was offered, or cannot be read, is left out, and the others are
-// sent.
+// uploadFile sends one file. A file that has changed since it was offered, or cannot be read, is left out; the
+// remaining files are still sent.
 func (s *sending) uploadFile(ctx context.Context, n int, session, token string) error {
 	f, offered := s.files[n], s.stats[n]
 	file, info, err := s.out.Listing.Open(f.FileName)
@@ -424,7 +424,7 @@ func (b *uploadBody) Read(p []byte) (int, error) {
 // Close implements io.Closer. uploadFile closes the file.
 func (b *uploadBody) Close() error { return nil }
 
-// end stops the reading, and returns how many bytes were not read, and whether the file has changed.
+// end stops reading, and returns how many bytes were not read, and whether the file has changed.
 func (b *uploadBody) end() (left int64, changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -441,7 +441,7 @@ func (s *sending) report(n int64) {
 	s.out.OnProgress(p)
 }
 
-// cancelRemote cancels a session at the other device; an empty ID means the session that waits for an answer.
+// cancelRemote cancels a session on the other device; an empty ID means the session that waits for an answer.
 func (g *Gateway) cancelRemote(ctx context.Context, client *http.Client, d *device, session string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer cancel()

@@ -44,6 +44,7 @@ func TestSend_FilesAndFolders(t *testing.T) {
 	}
 }
 
+// find makes the gateway find a peer by its address.
 func (l *lab) find(t *testing.T, p *strictPeer) engine.PeerID {
 	t.Helper()
 	key, err := l.gateway.Find(t.Context(), p.device.Addr)
@@ -97,6 +98,8 @@ func TestSend_Outcomes(t *testing.T) {
 	}
 }
 
+// TestSend_CancelledHere checks that the other side gets a cancel request when this side gives up, while waiting and
+// during the transfer.
 func TestSend_CancelledHere(t *testing.T) {
 	l := newLab(t, Options{})
 	file := filepath.Join(t.TempDir(), "a")
@@ -127,6 +130,8 @@ func TestSend_CancelledHere(t *testing.T) {
 	}
 }
 
+// TestSend_ReceiverCancels checks that a cancel request from the receiver ends the transfer, and one from another
+// device does not.
 func TestSend_ReceiverCancels(t *testing.T) {
 	l := newLab(t, Options{})
 	file := filepath.Join(t.TempDir(), "a")
@@ -150,6 +155,7 @@ func TestSend_ReceiverCancels(t *testing.T) {
 	close(goOn)
 }
 
+// TestSend_GivesThePIN checks that a PIN is sent if the other device requires one, and a wrong one only once.
 func TestSend_GivesThePIN(t *testing.T) {
 	l := newLab(t, Options{GivePIN: "42"})
 	for pin, want := range map[string]int{"42": 1, "43": 0} {
@@ -217,6 +223,7 @@ func TestSend_Text(t *testing.T) {
 	}
 }
 
+// TestSend_OtherKey checks that nothing is sent to a device whose key differs from that of the device that was found.
 func TestSend_OtherKey(t *testing.T) {
 	l := newLab(t, Options{})
 	p, impostor := newStrictPeer(t, false), newStrictPeer(t, false)
@@ -234,6 +241,8 @@ func TestSend_OtherKey(t *testing.T) {
 	}
 }
 
+// TestSend_FileChanges checks that a file that has changed since it was offered, or has disappeared, is reported as
+// left out: a part of it never counts as delivered.
 func TestSend_FileChanges(t *testing.T) {
 	l := newLab(t, Options{})
 	dir := t.TempDir()
@@ -273,6 +282,7 @@ func TestSend_FileChanges(t *testing.T) {
 	same(t, p.files(), map[string]string{"stays": "hello"})
 }
 
+// TestSend_EarlyAnswer checks that a confirmation is not believed if it arrives before the receiver has the whole file.
 func TestSend_EarlyAnswer(t *testing.T) {
 	l := newLab(t, Options{})
 	file := filepath.Join(t.TempDir(), "big")
@@ -287,6 +297,8 @@ func TestSend_EarlyAnswer(t *testing.T) {
 	}
 }
 
+// TestSend_PlainIsNeverProven checks that a device reached without encryption does not pass for the one whose key is
+// known, and that its request does not turn off encryption with the known one.
 func TestSend_PlainIsNeverProven(t *testing.T) {
 	l := newLab(t, Options{})
 	c := newClient(t, l.port, true)
@@ -312,6 +324,8 @@ func TestSend_PlainIsNeverProven(t *testing.T) {
 	})
 }
 
+// TestSend_PINStaysHere checks that the PIN that senders must enter is sent to no one, and that the PIN to give is sent
+// only to devices that have proven a key.
 func TestSend_PINStaysHere(t *testing.T) {
 	for what, c := range map[string]struct {
 		opts  Options

@@ -84,7 +84,7 @@ func (s source) device(i deviceInfo) gateway.Device {
 	return d
 }
 
-// unprovenKey identifies a device without a certificate: by where it is.
+// unprovenKey identifies a device without a certificate, by its address.
 func unprovenKey(a netip.Addr) string { return "at " + a.String() }
 
 func portOf(a netip.Addr, port int) netip.AddrPort {
@@ -155,7 +155,7 @@ func (g *Gateway) handleRegister(w http.ResponseWriter, r *http.Request) {
 	_ = reply(w, g.info())
 }
 
-// handleCancel ends the session in which the sender of the request sends or receives.
+// handleCancel ends the session in which the sender of the request takes part.
 func (g *Gateway) handleCancel(w http.ResponseWriter, r *http.Request) {
 	id := r.URL.Query().Get("sessionId")
 	from := sourceOf(r)
@@ -179,7 +179,7 @@ func codeOf(err error) (int, string) {
 	return http.StatusInternalServerError, "The files cannot be saved"
 }
 
-// Limits on guessing the PIN: as many attempts per address as LocalSend allows, and then none for a while.
+// Limits on guessing the PIN: an address has as many attempts as LocalSend allows, and then none for a while.
 const (
 	maxGuesses   = 3
 	guessesFor   = 10 * time.Minute
@@ -218,7 +218,7 @@ func (p *pinGuesses) guess(from source, known, wrong bool) bool {
 		return true
 	}
 	if !known {
-		p.all++ // which ends before there are many of them
+		p.all++ // guessesOfAll also bounds the size of by
 	}
 	p.by[guesser(from, known)]++
 	return true

@@ -40,7 +40,7 @@ type session struct {
 	active   int               // uploads in progress
 	closed   bool              // no more uploads are read
 	uploads  sync.WaitGroup
-	moved    chan struct{} // signalled after an upload has ended or brought bytes
+	moved    chan struct{} // signalled after an upload has ended or received bytes
 }
 
 func newSession(from source, key string, parts []part, stalls time.Duration) *session {
@@ -69,7 +69,7 @@ func (s *session) isAccepted() bool {
 	return s.in != nil
 }
 
-// take is the part of a session after its acceptance: it hands out the tokens, and waits until all files are complete.
+// take runs a session after its acceptance: it hands out the tokens, and waits until all files are complete.
 func (s *session) take(ctx context.Context, in *transfer.Intake) error {
 	s.mu.Lock()
 	s.in = in
@@ -94,7 +94,7 @@ func (s *session) take(ctx context.Context, in *transfer.Intake) error {
 	return err
 }
 
-// noteMissing notes the files that never arrived as left out. The intake itself notes those that it has begun to
+// noteMissing records the files that never arrived as left out. The intake itself records those that it has begun to
 // receive.
 func (s *session) noteMissing(why error) {
 	s.mu.Lock()

@@ -27,7 +27,7 @@ const (
 	// answer, because its disk may be slow.
 	stallsFor    = 30 * time.Second
 	answerFactor = 4
-	// retryFor is how long the sender may retry once all other files are done.
+	// retryFor is how long the sender may retry a failed file once all other files are done.
 	retryFor    = 5 * time.Second
 	maxDigests  = 3 // attempts to send a file whose digest did not match
 	maxAttempts = 10
@@ -119,7 +119,7 @@ func (ss *sessions) cancelAll() {
 	}
 }
 
-// startParsing reports whether an offer may be read now, and returns a function that ends that.
+// startParsing reports whether an offer may be read now, and returns a function that frees its slot.
 func (ss *sessions) startParsing(from source, known bool) (end func(), ok bool) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -177,7 +177,7 @@ func (ss *sessions) admitsStrangerLocked(s *session) bool {
 	return true
 }
 
-// awaitEnding waits for a session of a device that is about to end: its last file has been answered.
+// awaitEnding waits for a session of a device that is about to end because its last file has been answered.
 func (ss *sessions) awaitEnding(ctx context.Context, key string) {
 	ss.mu.Lock()
 	s := ss.byKey[key]
@@ -192,8 +192,8 @@ func (ss *sessions) awaitEnding(ctx context.Context, key string) {
 	}
 }
 
-// of returns the session with an ID, but only to the device that it is with. Without an ID, it returns the session that
-// waits for an answer.
+// of returns the session with an ID if the device that asks takes part in it. Without an ID, it returns the session
+// that waits for an answer.
 func (ss *sessions) of(from source, id string) *session {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()

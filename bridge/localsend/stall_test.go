@@ -17,8 +17,8 @@ import (
 	"multipeer/transfer"
 )
 
-// TestReceive_StallingSender: an upload that brings no byte for too long ends, and so does a session without uploads.
-// One that is slow, and takes longer in all, arrives.
+// TestReceive_StallingSender: an upload without a byte for too long ends, and so does a session without uploads. A slow
+// upload that takes longer in total arrives.
 func TestReceive_StallingSender(t *testing.T) {
 	l := newLab(t, Options{stalls: 400 * time.Millisecond})
 	c := newClient(t, l.port, true)
@@ -68,7 +68,7 @@ func TestReceive_StallingSender(t *testing.T) {
 	}
 }
 
-// TestSend_StallingReceiver: a receiver that takes nothing, or never answers, ends the transfer with a reason.
+// TestSend_StallingReceiver: a receiver that reads nothing, or never answers, ends the transfer with a reason.
 func TestSend_StallingReceiver(t *testing.T) {
 	l := newLab(t, Options{stalls: 300 * time.Millisecond})
 	for what, size := range map[string]int{"takes nothing": 30_000_000, "never answers": 10} {

@@ -24,8 +24,8 @@ import (
 	"multipeer/engine/gateway"
 )
 
-// strictPeer demands what LocalSend 1.18 demands of those that send to it: a certificate of the client, which it asks
-// for in a way that hides those of other issuers, HTTP/1.1, one session at a time until it is cancelled, and exact
+// strictPeer demands what LocalSend 1.18 demands of senders: a client certificate, requested in a way that makes
+// clients withhold certificates of other issuers; HTTP/1.1; one session at a time, until it is cancelled; and exact
 // sizes.
 type strictPeer struct {
 	t      *testing.T
@@ -33,12 +33,12 @@ type strictPeer struct {
 	own    tls.Certificate
 	device gateway.Device
 
-	answer func(o offer) int // what a person decides: 200, 204 or 403; nil accepts. It may wait.
+	answer func(o offer) int // the person's decision: 200, 204 or 403; nil accepts. It may block.
 	pin    string
 	texts  bool // it shows texts and answers 204
 	break_ func(id string) int
 	before func(id string) // called when an upload begins
-	// sessionID replaces the ID of a session, and tokenTail is added to each token.
+	// sessionID replaces the ID of a session; tokenTail is appended to each token.
 	sessionID, tokenTail string
 
 	mu         sync.Mutex
@@ -49,7 +49,7 @@ type strictPeer struct {
 	from       string            // fingerprint of the sender
 	cancels    int
 	asked      int
-	registered int // requests that describe another device
+	registered int // register requests that describe another device
 }
 
 // newStrictPeer starts a peer. plain turns its encryption off.
@@ -85,7 +85,7 @@ func newStrictPeerAt(t *testing.T, plain bool, address string) *strictPeer {
 	if plain {
 		p.server.Start()
 	} else {
-		other, err := loadCertificate("") // the list of issuers names no one that we know
+		other, err := loadCertificate("") // the list of issuers contains only an unknown one
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -195,7 +195,7 @@ func (p *strictPeer) upload(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	content, err := io.ReadAll(r.Body)
-	if err != nil || int64(len(content)) != f.Size { // as a body that was broken off
+	if err != nil || int64(len(content)) != f.Size { // as for a body that was cut off
 		fail(w, http.StatusInternalServerError, "size")
 		return
 	}
@@ -232,7 +232,7 @@ type client struct {
 	http    *http.Client
 	base    string
 	own     string // fingerprint; empty without a certificate
-	chunked bool   // as 1.18; with Content-Length as 1.17
+	chunked bool   // as 1.18 does; 1.17 sends Content-Length
 }
 
 // newClientFrom is newClient with a certificate, from an address of loopback.
@@ -302,10 +302,10 @@ func (c *client) offerOf(contents map[string]string) offer {
 	return o
 }
 
-// idOf is the ID that tests give to a file: LocalSend does not encode others.
+// idOf returns the ID that tests give to a file. It needs no percent-encoding, which LocalSend does not do.
 func idOf(name string) string { return "id-" + hex.EncodeToString([]byte(name)) }
 
-// prepare offers and returns the tokens.
+// prepare sends an offer, and returns the tokens.
 func (c *client) prepare(o offer) (acceptance, int) {
 	c.t.Helper()
 	code, b := c.json(context.Background(), "prepare-upload", o)

@@ -41,7 +41,7 @@ type (
 		Name    string
 		Bytes   int64
 	}
-	// Progress reports how much of an upload has arrived, at most ten times a second.
+	// Progress reports how much of an upload has arrived, at most ten times per second.
 	Progress struct {
 		Upload Upload
 		Bytes  int64

@@ -16,8 +16,7 @@ import (
 	"multipeer/transfer"
 )
 
-// TestForm_WhatIsMissingIsReported: a form that does not bring all of its files is never reported as received, to
-// neither side.
+// TestForm_WhatIsMissingIsReported: if files of a form are missing, neither side reports the form as received.
 func TestForm_WhatIsMissingIsReported(t *testing.T) {
 	const file = "--x\r\nContent-Disposition: form-data; name=files; filename=\"%s\"\r\n\r\n%s\r\n"
 	const end = "--x--\r\n"
@@ -28,7 +27,7 @@ func TestForm_WhatIsMissingIsReported(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		body    string
-		broken  error // of the connection, after the body; nil for none
+		broken  error // the connection's error after the body; nil for none
 		arrived int64
 		left    int64
 		want    error

@@ -46,7 +46,7 @@ func (us *uploads) takeOffer(w http.ResponseWriter, r *http.Request, v Visitor) 
 	reply(w, http.StatusOK, map[string]string{"offer": up.id})
 }
 
-// readOffer reads {"files":[...]} file by file, so that it stops at the first invalid entry.
+// readOffer reads {"files":[...]} file by file, so that it can stop at the first invalid entry.
 func readOffer(body io.Reader) (files []offeredFile, err error) {
 	d := json.NewDecoder(body)
 	for _, want := range []json.Token{json.Delim('{'), "files", json.Delim('[')} {
@@ -253,7 +253,7 @@ func (us *uploads) takeForm(w http.ResponseWriter, r *http.Request, v Visitor) {
 	body := &formBody{ReadCloser: content}
 	r.Body = body
 	eachRead := content.again
-	content.again = func() {} // the beginning has one deadline, or a slow visitor could keep its place
+	content.again = func() {} // one deadline for the beginning: otherwise a slow visitor could keep its place
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(us.l.opts.stalls / 2))
 	reader, err := r.MultipartReader()
 	if err != nil {
@@ -320,7 +320,7 @@ func unusedName(names map[string]bool, name string) string {
 	return unused
 }
 
-// formError returns why a form has not brought all of its files. err is the error that ended it. A form that ends
+// formError returns why not all files of a form have arrived. err is the error that ended the form. A form that ends
 // without its last boundary has an error that wraps io.EOF.
 func formError(err error) error {
 	switch {
@@ -332,7 +332,7 @@ func formError(err error) error {
 	return fmt.Errorf("%w: %w", transfer.ErrInterrupted, err)
 }
 
-// awaitDecision waits for the answer. It returns false if the upload was declined.
+// awaitDecision waits for the answer. It returns false if the answer is no.
 func (up *upload) awaitDecision(ctx context.Context) bool {
 	tick := time.NewTicker(askedFor / 2)
 	defer tick.Stop()

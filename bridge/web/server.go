@@ -226,7 +226,7 @@ func refuse(w http.ResponseWriter, status int, code string) {
 	reply(w, status, map[string]string{"error": code})
 }
 
-// moving is a body that may not stall: each read may take a minute.
+// moving is a body that must not stall: each read may take a minute.
 type moving struct {
 	read  func([]byte) (int, error)
 	close func() error

@@ -196,8 +196,8 @@ func (l *Link) download(w http.ResponseWriter, r *http.Request, v Visitor, numbe
 	}
 }
 
-// progress records how much of each download a visitor has, from its start. It has at most one entry for each file and
-// visitor.
+// progress records how many bytes of each download, from its start, a visitor has. It has at most one entry for each
+// file and visitor.
 type progress struct {
 	mu       sync.Mutex
 	to       map[download]int64
@@ -231,7 +231,7 @@ func (p *progress) whole(d download, read *watchedReader, size int64, connected 
 	return true
 }
 
-// watchedReader records how far it was read.
+// watchedReader records how far it has been read.
 type watchedReader struct {
 	io.ReadSeeker
 	moved func()
@@ -257,11 +257,11 @@ func (w *watchedReader) advance(n int64) {
 	w.read = w.read || n > 0
 }
 
-// filePart is how much of a file is passed to the system at once. Each part has a deadline, which a slow visitor has to
-// meet: this is 9 kB a second.
+// filePart is how much of a file is passed to the system at once. Each part has a deadline, so a visitor has to accept
+// 9 kB per second.
 const filePart = 512 << 10
 
-// fileWriter passes a file to the connection without copying it through this program, where the system can do that
+// fileWriter passes a file to the connection without copying it through this program, if the system can do that
 // (sendfile). It is used with a watchedReader.
 type fileWriter struct{ http.ResponseWriter }
 

@@ -44,7 +44,7 @@ const (
 type uploads struct {
 	l  *Link
 	mu sync.Mutex
-	// seen is the most that may have been received through the link so far.
+	// seen is what ended uploads have received through the link.
 	seen   transfer.Totals
 	count  int
 	byID   map[string]*upload
@@ -74,7 +74,7 @@ type upload struct {
 	timer   *time.Timer // ends the upload if no data arrives
 	last    time.Time   // of the last progress event
 	done    chan struct{}
-	broken  error // why a form has not brought all of its files; nil if it has
+	broken  error // why not all files of a form have arrived; nil if they have
 	result  transfer.Result
 	err     error
 }
@@ -112,7 +112,7 @@ var (
 	errDeclined = errors.New("declined")
 )
 
-// begin registers an upload and asks about it in the background.
+// begin registers an upload, and asks about it in the background.
 func (us *uploads) begin(id string, view Upload, files []offeredFile) (*upload, error) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -135,7 +135,7 @@ func (us *uploads) begin(id string, view Upload, files []offeredFile) (*upload, 
 	up := &upload{u: us, id: id, view: view, files: files, form: files == nil, stop: cancel, state: waiting, decided: make(chan struct{}), done: make(chan struct{})}
 	up.waits = true
 	if up.form {
-		up.broken = transfer.ErrInterrupted // until its end is read
+		up.broken = transfer.ErrInterrupted // until the end of the form is read
 	}
 	us.byID[id] = up
 	up.timer = time.AfterFunc(askedFor, cancel)
@@ -310,7 +310,7 @@ func (up *upload) outcome() (problem string, arrived int64) {
 	return problem, up.result.Files
 }
 
-// end makes everything durable that has arrived, closes the upload and returns what has arrived. It is idempotent.
+// end makes everything that has arrived durable, closes the upload and returns what has arrived. It is idempotent.
 func (up *upload) end() {
 	up.mu.Lock()
 	if up.state != accepted {

@@ -34,7 +34,7 @@ func newVisitors(pin string, most int) visitors {
 	}
 }
 
-// cookieName is the name of the cookie that a visitor gets.
+// cookieName is the name of the cookie that identifies a visitor.
 const cookieName = "visitor"
 
 var (
@@ -94,8 +94,8 @@ func (vs *visitors) maySay(v Visitor) bool {
 	return limiterOf(vs.texts, v, textEvery, textsAtOnce).Allow()
 }
 
-// mayAnnounce reports whether an announcement of a visitor may be read now. It may be long, and reading it comes before
-// any question.
+// mayAnnounce reports whether an announcement of a visitor may be read now: it may be long, and it is read before
+// anyone is asked.
 func (vs *visitors) mayAnnounce(v Visitor) bool {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()

@@ -186,7 +186,7 @@ func newToken() string {
 	return s[:4] + "-" + s[4:8] + "-" + s[8:12]
 }
 
-// run serves until the link ends, and then waits for everything.
+// run serves until the link ends, and then waits until everything has ended.
 func (l *Link) run() {
 	defer close(l.ended)
 	served := make(chan struct{})

@@ -302,7 +302,7 @@ type breaking struct{}
 
 func (breaking) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// TestLink_WorksWithoutJavaScript checks the plain form; the question shows its first name.
+// TestLink_WorksWithoutJavaScript checks the plain form; the question shows the name of its first file.
 func TestLink_WorksWithoutJavaScript(t *testing.T) {
 	dir := t.TempDir()
 	var asked []Upload
@@ -355,8 +355,8 @@ func TestLink_WorksWithoutJavaScript(t *testing.T) {
 	}
 }
 
-// TestLink_GivesNothingAway checks that nothing answers without the secret path, under another host name, or for
-// another page, and that guessing is stopped.
+// TestLink_GivesNothingAway checks that requests without the secret path, for another host name or from another page
+// get nothing, and that guessing is stopped.
 func TestLink_GivesNothingAway(t *testing.T) {
 	dir := tree(t, map[string]string{"x": "x"})
 	l, _ := openLink(t, Options{Paths: []string{filepath.Join(dir, "x")}, Dir: dir, Visitors: 2})
@@ -631,8 +631,8 @@ func TestLink_QuestionsAndTextsAreLimited(t *testing.T) {
 	}
 }
 
-// TestLink_AnnouncementsAreBounded checks that announcements take little memory: long lists end early, one is read at a
-// time, and nothing is kept of those that have ended.
+// TestLink_AnnouncementsAreBounded checks that announcements take little memory: long lists are cut off early, one is
+// read at a time, and nothing is kept after an upload has ended.
 func TestLink_AnnouncementsAreBounded(t *testing.T) {
 	l, _ := openLink(t, Options{Dir: t.TempDir(), Ask: func(context.Context, Upload) error { return errors.New("no") }})
 	b := newBrowser(t, l)
@@ -748,7 +748,8 @@ func TestLink_FormsTakeLittleMemory(t *testing.T) {
 	}
 }
 
-// repeated is a reader that repeats a string. As the body of a request it may be read after the answer has come.
+// repeated is a reader that repeats a string. As the body of a request, it may still be read after the response has
+// arrived.
 type repeated struct {
 	text string
 	most int64
@@ -767,7 +768,7 @@ func (r *repeated) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// TestLink_ReadsWithABodyEnd checks that a GET request cannot hold its connection open with a body.
+// TestLink_ReadsWithABodyEnd checks that a GET request cannot keep its connection open with a body.
 func TestLink_ReadsWithABodyEnd(t *testing.T) {
 	dir := tree(t, map[string]string{"one": "1"})
 	l, _ := openLink(t, Options{Paths: []string{filepath.Join(dir, "one")}})
@@ -939,7 +940,7 @@ func TestLink_LongTextIsRefused(t *testing.T) {
 	}
 }
 
-// TestForm_SlowBeginningEnds: a form whose first file does not begin soon gives its place to others.
+// TestForm_SlowBeginningEnds: a form whose first file does not begin soon loses its place to others.
 func TestForm_SlowBeginningEnds(t *testing.T) {
 	l, _ := openLink(t, Options{Dir: t.TempDir(), stalls: 2 * time.Second})
 	b := newBrowser(t, l)

@@ -1,5 +1,5 @@
-// Package discovery is what an engine needs to know to find peers. Config.Discovery of package engine replaces multicast
-// DNS, which is built in, by a program's own Discovery.
+// Package discovery defines what an engine needs in order to find peers. Config.Discovery of package engine replaces
+// the built-in multicast DNS by a program's own Discovery.
 package discovery
 
 import (
@@ -10,7 +10,8 @@ import (
 	"multipeer/engine/internal/identity"
 )
 
-// Discovery finds peers, as nearbyConnectionData of MCSession lets a program do. Implementations must accept calls from any goroutine.
+// Discovery finds peers, as nearbyConnectionData of MCSession lets a program do. Implementations must accept calls from
+// any goroutine.
 type Discovery interface {
 	// Run announces self and reports to the sink until ctx ends; then it says goodbye and returns.
 	Run(ctx context.Context, self Announcement, to Sink) error
@@ -21,10 +22,10 @@ type Discovery interface {
 	// Recheck queries whether a peer that does not answer is still there. If nothing comes back, Sink.Lost follows
 	// within seconds (RFC 6762 section 10.4). Recheck must not call the sink before it returns.
 	Recheck(id identity.PeerID)
-	// Link returns the name of the network interface through which an address is directly reachable; peers on the
-	// same one are announced to each other. Empty means none, and may be returned for all addresses. A link-local
-	// IPv6 address has its interface as the zone. It is called with the engine locked: it must not call the sink, nor
-	// wait for a goroutine that does.
+	// Link returns the name of the network interface through which an address is directly reachable; peers on the same
+	// interface are announced to each other. Empty means none, and may be returned for all addresses. A link-local IPv6
+	// address has its interface as the zone. It is called with the engine locked: it must not call the sink, nor wait
+	// for a goroutine that does.
 	Link(a netip.Addr) string
 }
 
@@ -55,7 +56,7 @@ type Hint struct {
 	Addrs []netip.AddrPort  // where it can be dialled, best first
 	How   string            // how it was found, for Peer.How
 	Known bool              // it wants to be visible only to peers that know its ID
-	// Multicast reports that it was received by multicast, and not only in an answer to this device alone.
+	// Multicast reports whether the hint was received by multicast, and not only in a unicast answer to this device.
 	Multicast bool
 }
 
@@ -67,6 +68,6 @@ type Sink interface {
 	Lost(identity.PeerID)
 	// NetworkChanged reports that interfaces or addresses changed, or that the machine was asleep.
 	NetworkChanged()
-	// Problem reports why discovery does not work; nil when it works again.
+	// Problem reports why discovery does not work; nil means that it works again.
 	Problem(error)
 }

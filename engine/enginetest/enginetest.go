@@ -170,7 +170,7 @@ func (n *Node) Stop() error {
 	err := <-n.done
 	n.net.mu.Lock()
 	defer n.net.mu.Unlock()
-	// Otherwise it would be kept forever.
+	// Otherwise the network would hold on to the node.
 	n.net.running = slices.DeleteFunc(n.net.running, func(o *Node) bool { return o == n })
 	return err
 }

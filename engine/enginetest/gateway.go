@@ -10,8 +10,8 @@ import (
 	"multipeer/transfer"
 )
 
-// Gateway is a simulated gateway.Gateway, for Config.Gateways. Its devices exist only as calls of the test. Its methods
-// may be called concurrently.
+// Gateway is a simulated gateway.Gateway, for Config.Gateways. The test acts for its devices by calling Sink. Its
+// methods may be called concurrently.
 type Gateway struct {
 	// Answer decides whether a device accepts what the engine offers to it; an error other than nil declines. If Answer
 	// is nil, every offer is accepted. It may block until ctx ends.
@@ -23,7 +23,7 @@ type Gateway struct {
 	sink  gateway.Sink
 	files map[string]map[string]string // what devices got, by key and path
 	texts map[string][]string
-	held  chan struct{} // closed when SendText may go on; nil means at once
+	held  chan struct{} // closed when SendText may continue; nil means that it does not wait
 }
 
 // NewGateway returns a gateway without devices.

@@ -1,4 +1,4 @@
-// Command chat talks with everyone nearby who runs it too: the Pythonista module's minimal chat. It shows the four
+// Command chat talks with everyone nearby who also runs it: the Pythonista module's minimal chat. It shows the four
 // calls that most programs need: New, Run, Handle and Send. Typed lines are sent to all; Ctrl-D ends it.
 package main
 

@@ -1,7 +1,7 @@
-// Command dropfolder is a folder that several devices share: what is put into it arrives in the others.
+// Command dropfolder is a folder that several devices share: a file that is put into it arrives on all of them.
 //
-// Only programs with the same service type take part: choose one that others do not guess, or verify the devices first
-// and use engine.Verified.
+// Only programs with the same service type take part: choose one that is hard to guess, or verify the devices first and
+// use engine.Verified.
 package main
 
 import (
@@ -128,7 +128,7 @@ func (f *folder) send(ctx context.Context, to engine.Peer, name string) {
 	if err == nil {
 		t, err = f.e.Wait(ctx, t.ID)
 	}
-	if err != nil { // it is tried again
+	if err != nil { // it is retried later
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		delete(f.sent, sending{to.ID, name})

@@ -53,7 +53,7 @@ type Board struct {
 	trails [Width * Height]uint8 // 1 + the rider who was there, 0 is free
 }
 
-// errMoves is a set of moves that the rules do not allow.
+// errMoves reports moves that the rules do not allow.
 var errMoves = errors.New("illegal moves")
 
 // NewBoard spreads n riders clockwise around the board, each along the nearest wall.
@@ -135,7 +135,7 @@ func (b *Board) Free(c Cell) bool {
 	return c.X >= 0 && c.X < Width && c.Y >= 0 && c.Y < Height && b.trails[c.index()] == 0
 }
 
-// Trail returns whose trail a cell within the walls has.
+// Trail returns the rider whose trail covers a cell within the walls.
 func (b *Board) Trail(c Cell) (rider int, ok bool) {
 	owner := b.trails[c.index()]
 	return int(owner) - 1, owner != 0

@@ -56,8 +56,7 @@ type player struct {
 	state  state
 }
 
-// config returns the engine's configuration for a player. It connects to everyone who is found, until the table is
-// full.
+// config returns the engine's configuration for a player. It connects to everyone who is found until the table is full.
 func config(name, service string, interfaces []string, c card) engine.Config {
 	return engine.Config{
 		Name: name, Service: service, Interfaces: interfaces,
@@ -140,7 +139,7 @@ func (g *Game) do(f func()) {
 	}
 }
 
-// call is do that waits; it returns false if f did not run.
+// call is like do, but waits; it returns false if f did not run.
 func (g *Game) call(f func()) bool {
 	ran := make(chan struct{})
 	g.do(func() { f(); close(ran) })
@@ -234,7 +233,7 @@ func (g *Game) tellAll() {
 }
 
 // announce posts our state to one peer. Post keeps the order of the calls and does not wait; a peer that does not
-// accept the message (its program has just started and does not read yet) is sent the then current state later.
+// accept the message (its program has just started and does not read yet) gets the state of that time later.
 func (g *Game) announce(to engine.PeerID) {
 	state := g.me.state
 	g.post(message{State: &state}, to, func(err error) {
@@ -414,7 +413,7 @@ func (g *Game) turn(t Turn) {
 	}
 }
 
-// Picture is what there is to show. It is a copy.
+// Picture is a copy of what is to be shown.
 type Picture struct {
 	Notice string
 	Ready  bool

@@ -20,7 +20,7 @@ import (
 
 const latency = time.Millisecond
 
-// seated is a player on the simulated network.
+// seated is a player on a simulated network.
 type seated struct {
 	*enginetest.Node
 	game *Game
@@ -93,7 +93,7 @@ func (p *seated) sees() Picture {
 	return p.picture
 }
 
-// lobby returns how a player sees another one, by its name.
+// lobby returns the state of the named player, as p sees it.
 func (p *seated) lobby(name string) string {
 	for _, s := range p.sees().Lobby {
 		if s.Name == name {
@@ -146,7 +146,7 @@ func (p *seated) result() string {
 	return ""
 }
 
-// sameGame waits for all, and checks that they have seen the same game.
+// sameGame waits for all, and checks that they saw the same game.
 func sameGame(t *testing.T, all []*seated) {
 	t.Helper()
 	for _, p := range all {
@@ -334,7 +334,7 @@ func TestLobby(t *testing.T) {
 	})
 }
 
-// TestSteering: a human's turns arrive, the leader's and the others'.
+// TestSteering: the turns of a human arrive, from the leader and from the other players.
 func TestSteering(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -360,7 +360,7 @@ func TestSteering(t *testing.T) {
 	})
 }
 
-// intruder is an engine with the service's name but without a game: the test speaks for it.
+// intruder is an engine with the game's service type but without a game: the test acts for it.
 func intruder(t *testing.T, net *enginetest.Net, context any) (*enginetest.Node, chan *engine.Stream) {
 	t.Helper()
 	cfg := config("intruder", "lightcycle", nil, card{})
@@ -372,7 +372,7 @@ func intruder(t *testing.T, net *enginetest.Net, context any) (*enginetest.Node,
 		<-s.Done() // the stream is closed when this returns
 	})
 	seq := n.Watch(t.Context())
-	go func() { // it takes the messages of the game
+	go func() { // it reads the messages of the game
 		for range seq {
 		}
 	}()
@@ -484,7 +484,7 @@ func TestHostileRider(t *testing.T) {
 	}
 }
 
-// TestHostileLeader breaks the rules on its stream of ticks, or is silent.
+// TestHostileLeader breaks the rules on its stream of ticks, or sends nothing.
 func TestHostileLeader(t *testing.T) {
 	for what, attack := range map[string]func(*engine.Stream){
 		"long tick":   func(s *engine.Stream) { s.WriteFrame(tickFrame(1, make([]Turn, 3))) },

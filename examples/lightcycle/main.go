@@ -1,6 +1,6 @@
 // Lightcycle is a game for 2 to 8 players in terminals on one network: every cycle leaves a trail behind it, a rider
-// who hits a wall or a trail is out, and the last one wins. It is an example of a program built on
-// multipeer/engine, the one that shows low latency: many small ordered writes, ten times a second.
+// who hits a wall or a trail is out, and the last one wins. It is an example of a program built on multipeer/engine,
+// the one that shows low latency: many small ordered writes, ten times a second.
 //
 // Start it in two terminals and press space in both:
 //
@@ -11,30 +11,31 @@
 //
 // # What it shows of the engine
 //
-// Initial data. Config.Context is a player's colour and token; Peer.Context holds those of the others before
-// anything else is known about them. A peer may send anything there: readCard in protocol.go keeps only the valid parts.
+// Initial data. Config.Context is a player's colour and token; Peer.Context holds those of the others before anything
+// else is known about them. A peer may send anything there: readCard in protocol.go keeps only the valid parts.
 //
-// A lobby. PeerAdded and PeerRemoved report who is there (game.go). Each player announces only its own state, by
-// Post: to all when it changes, and to each peer that is added. So a latecomer knows who is ready, and a player
-// who leaves takes its state with it and blocks no one.
+// A lobby. PeerAdded and PeerRemoved report who is there (game.go). Each player announces only its own state, by Post:
+// to all when it changes, and to each peer that is added. So a latecomer knows who is ready, and a player who leaves
+// takes its state with it and blocks no one.
 //
 // A start without a common clock. The player with the lowest PeerID in the lobby leads. It alone decides that everyone
-// is ready, and sends a Start with the list of the riders; the others wait for that and compare no times. Engine.SetLooking(false)
-// then closes the lobby: sessions stay, and no one new finds us. SetLooking(true) reopens it after the game.
+// is ready, and sends a Start with the list of the riders; the others wait for it, and no one compares times.
+// Engine.SetLooking(false) then closes the lobby: sessions stay, and no one new finds us. SetLooking(true) reopens it
+// after the game.
 //
-// Framed streams. Every player opens a stream to the leader for its turns, and the leader one to every player for the
-// ticks (round.go). A stream has no boundaries, hence WriteFrame and ReadFrame. A stream does not outlive a broken
+// Framed streams. Every player opens a stream to the leader for its turns, and the leader opens one to every player for
+// the ticks (round.go). A stream has no boundaries, hence WriteFrame and ReadFrame. A stream does not outlive a broken
 // connection, but the session does, for 3 s: the first frame of a stream of turns states which tick is needed next.
 //
 // Hostile peers. Everything received is checked for length, value and order (protocol.go, and Board.Check); a peer that
 // breaks a rule is dropped by Engine.Disconnect. Positions need no check, because none are sent: all make the same
 // moves on their own board (board.go). A peer that reads no ticks is dropped too, and blocks no one in the meantime.
 //
-// Leaving. A player whose session ends is out and its trail stays. Without its leader, a game ends for everyone, with
-// a message.
+// Leaving. A player whose session ends is out and its trail stays. Without its leader, a game ends for everyone, with a
+// message.
 //
-// Everything runs on one goroutine, to which the callbacks of Engine.Handle, the streams and the keys pass functions
-// (Game.do); so the rules of the game need no lock.
+// Everything runs on one goroutine. The callbacks of Engine.Handle, the streams and the keys pass functions to it
+// (Game.do), so the rules of the game need no lock.
 package main
 
 import (
@@ -85,7 +86,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	dice := rand.New(rand.NewPCG(*seed, 0))
 	opt := Options{Card: newCard(dice.IntN(len(colours))), Robot: *robot, Robots: *players, Dice: dice}
-	log.SetOutput(io.Discard) // the engine's multicast DNS library logs here, into our picture
+	log.SetOutput(io.Discard) // the engine's multicast DNS library would log into our picture
 	e, err := engine.New(config(*name, *service, split(*interfaces), opt.Card))
 	if err != nil {
 		return err
@@ -119,7 +120,7 @@ func run(ctx context.Context, args []string) error {
 		})
 	}
 
-	// The engine has its own context: it ends after the game, and says goodbye to all.
+	// The engine has its own context: it ends after the game, and says goodbye to all players.
 	running, end := context.WithCancel(context.Background())
 	defer end()
 	ended := make(chan error, 1)

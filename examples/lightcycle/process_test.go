@@ -22,8 +22,7 @@ func build(t *testing.T) string {
 	return bin
 }
 
-// TestProcesses plays a game among three real processes on loopback, with real multicast DNS and a service of its
-// own.
+// TestProcesses plays a game among three real processes on loopback, with real multicast DNS and its own service type.
 func TestProcesses(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a game in real time")

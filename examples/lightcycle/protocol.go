@@ -15,7 +15,7 @@ import (
 	"multipeer/engine"
 )
 
-// colours are those that a player may have, in the order of the terminal's.
+// colours lists the colours that a player may have, in the terminal's order.
 var colours = [MaxRiders]string{"red", "green", "yellow", "blue", "magenta", "cyan", "white", "orange"}
 
 // errBreach reports input that no honest player sends. Its sender is dropped.
@@ -52,7 +52,7 @@ func readCard(raw json.RawMessage, id engine.PeerID) (colour int, token string) 
 	return colour, c.Token
 }
 
-// message is what is sent by Post: one of the two.
+// message is what Post sends: one of the two.
 type message struct {
 	State *state `json:"state,omitempty"`
 	Start *start `json:"start,omitempty"`
@@ -70,7 +70,7 @@ type start struct {
 	Riders []entry `json:"riders"`
 }
 
-// entry is one rider. It gives all players the same name and colour for it, even if two have chosen one colour, or
+// entry is one rider. It gives the rider the same name and colour for all players, even if two chose the same colour or
 // have not met yet.
 type entry struct {
 	ID     engine.PeerID `json:"id"`

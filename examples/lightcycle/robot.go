@@ -23,7 +23,7 @@ func pilot(b *Board, rider int, dice *rand.Rand) Turn {
 	return Straight
 }
 
-// freeCells returns how many free cells follow in a line after a turn.
+// freeCells returns how many cells in a straight line are free after a turn.
 func freeCells(b *Board, r Rider, t Turn) int {
 	h, n := r.Heading.turned(t), 0
 	for at := r.At.next(h); b.Free(at); at = at.next(h) {

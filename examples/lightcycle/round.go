@@ -16,7 +16,7 @@ const (
 	retryTime = 200 * time.Millisecond
 	// countdown is how many ticks pass before the first move: the streams are opened in the meantime.
 	countdown = 20
-	// silence is how many ticks a leader may be silent; the engine notices a crash long before.
+	// silence is how many ticks may pass without a frame from the leader; the engine notices a crash much earlier.
 	silence = 150
 	// goodbye is how many ticks a leader waits for the others to receive the last tick.
 	goodbye = 30
@@ -26,8 +26,8 @@ const (
 	maxTurns = 3
 	// flood is a number of turns per tick that no keyboard produces, even after a network pause.
 	flood = 200
-	// backlog is how many ticks are queued for a player that reads none. Beyond that it is dropped, so that no one
-	// waits for it.
+	// backlog is how many ticks are queued for a player that reads none. Beyond that, the player is dropped, so that no
+	// one waits for it.
 	backlog = 80
 	// stall is how long one write or the hello may take.
 	stall = 5 * time.Second
@@ -74,7 +74,7 @@ func (r *round) leads() bool           { return r.me == 0 }
 func (r *round) leader() engine.PeerID { return r.start.Riders[0].ID }
 
 // left handles a peer that no longer has a session. A rider is out at the next tick, and its trail stays: the others
-// have steered around it. Without its leader the round is over.
+// have steered around it. Without its leader, the round is over.
 func (r *round) left(g *Game, id engine.PeerID) {
 	seat := r.start.seat(id)
 	switch {
@@ -257,7 +257,7 @@ func (g *Game) judge(id engine.PeerID, err error) {
 	}
 }
 
-// feed streams the ticks to a player, starting with the one that it needs. An earlier stream to it has broken.
+// feed streams the ticks to a player, starting with the one that it needs. An earlier stream to the player has broken.
 func (g *Game) feed(r *round, seat, next int) {
 	r.stopFeed(seat)
 	id, old, feed := r.start.Riders[seat].ID, slices.Clone(r.history[next-1:]), make(chan []byte, backlog)

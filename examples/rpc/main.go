@@ -26,7 +26,7 @@ type call struct {
 	Args     []json.RawMessage `json:"args"`
 }
 
-// functions is all that can be called, whatever a peer asks for.
+// functions lists all functions that can be called, whatever a peer asks for.
 var functions = map[string]func([]json.RawMessage) (any, error){
 	"add": func(args []json.RawMessage) (any, error) {
 		var sum float64

@@ -1,9 +1,9 @@
-// Command speedtest measures round trips to every nearby peer that runs it too, in the three ways of the Pythonista
-// module's ping test: as a reliable message, as an unreliable one, and over a byte stream. Here the programs answer,
-// not the engines, so the figures are those that a game would see.
+// Command speedtest measures round trips to every nearby peer that also runs it, in the three ways of the Pythonista
+// module's ping test: as a reliable message, as an unreliable one, and over a byte stream. The programs answer, not the
+// engines, so the figures are those that a game would see.
 //
-// What it shows of the engine: unreliable messages and their loss, framed streams, Path, and a program that serves
-// and asks at once.
+// What it shows of the engine: unreliable messages and their loss, framed streams, Path, and a program that serves and
+// asks at once.
 package main
 
 import (
@@ -37,7 +37,7 @@ func main() {
 	}
 }
 
-// run serves and measures until ctx ends or enough peers were measured.
+// run serves and measures until ctx ends or enough peers have been measured.
 func run(ctx context.Context, cfg engine.Config, pings, peers int, out io.Writer) error {
 	e, err := engine.New(cfg)
 	if err != nil {

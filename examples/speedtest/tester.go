@@ -42,14 +42,14 @@ func newTester(e *engine.Engine, out io.Writer) *tester {
 	return &tester{e: e, out: out, added: make(chan engine.PeerID, 100), waiting: map[ball]chan struct{}{}}
 }
 
-// handler answers what other testers send, in the same way in which it came, and only to its sender.
+// handler answers what other testers send, in the way in which it came, and only to its sender.
 func (t *tester) handler(ctx context.Context) engine.Handler {
 	return engine.Handler{
 		PeerAdded: func(p engine.Peer) {
 			fmt.Fprintf(t.out, "%s (%s) is here\n", p.Name, p.ID.Short())
 			select {
 			case t.added <- p.ID:
-			default: // more peers at once than anyone wants to measure
+			default: // more concurrent peers than anyone wants to measure
 			}
 		},
 		PeerRemoved: func(p engine.Peer, err error) {

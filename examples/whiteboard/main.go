@@ -1,7 +1,8 @@
-// Command whiteboard is a board of notes that all share, also those who join late. Each line of input is a note.
+// Command whiteboard shares a board of notes with everyone, including those who join late. Each line of input is a
+// note.
 //
-// The board is a set of notes, so it does not matter in which order they come, or how often: a peer that is added gets
-// the whole board, and the boards become equal.
+// The board is a set of notes, so neither the order nor repetitions matter: a peer that is added gets the whole board,
+// and the boards become equal.
 package main
 
 import (
@@ -92,7 +93,7 @@ func run(ctx context.Context, cfg engine.Config) error {
 	}
 	topic, b := e.Topic("board"), &board{notes: map[key]note{}}
 	messages := topic.Messages(ctx)
-	handled := e.Handle(ctx, engine.Handler{PeerAdded: func(p engine.Peer) { // it gets all notes, whenever it joins
+	handled := e.Handle(ctx, engine.Handler{PeerAdded: func(p engine.Peer) { // p gets all notes, whenever it joins
 		for part := range slices.Chunk(b.all(), chunk) {
 			if _, err := topic.Post(ctx, part, p.ID); err != nil {
 				return

@@ -2,5 +2,5 @@
 
 package autostart
 
-// CloseConsole does nothing: programs that start at login have no console here.
+// CloseConsole does nothing: programs that start at login have no console on this system.
 func CloseConsole() {}

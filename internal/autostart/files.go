@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// For systems where an entry is a file that system tools read.
+// Functions for systems where an entry is a file that system tools read.
 
 // On reports whether the entry exists.
 func (e Entry) On() (bool, error) {
@@ -24,7 +24,7 @@ func (e Entry) On() (bool, error) {
 	return exists(path)
 }
 
-// patience is how long a system tool may take.
+// patience limits how long a system tool may take.
 const patience = 10 * time.Second
 
 // tool runs a system tool; if it fails, its output is the error.

@@ -1,5 +1,5 @@
 // Package autostart makes the system start one of our programs when its user logs in: the window, or the service
-// multipeer-cli serve. Nothing here needs administrator rights.
+// multipeer-cli serve. It needs no administrator rights.
 package autostart
 
 import (
@@ -14,7 +14,7 @@ type Entry struct {
 	// Args are the program's arguments.
 	Args []string
 	// Service marks a program without a window and terminal: Set also starts and stops it, and the system restarts it
-	// when it fails, where that is possible.
+	// when it fails, if it can.
 	Service bool
 }
 

@@ -2,7 +2,7 @@
 
 package autostart
 
-// On is not supported here.
+// On is not supported on this system.
 func (e Entry) On() (bool, error) { return false, ErrNoSystem }
 
 func (e Entry) write([]string) error { return ErrNoSystem }

@@ -43,7 +43,7 @@ func TestEntry_KeepsTheCommandWhole(t *testing.T) {
 	}
 }
 
-// TestEntry_RefusesControlCharacters: they would end a line in these files and start another one.
+// TestEntry_RefusesControlCharacters: control characters would end a line in these files and start another one.
 func TestEntry_RefusesControlCharacters(t *testing.T) {
 	for _, s := range []string{"a\nExec=evil", "a\rb", "a\tb", "\x00", "\x1b[0m", "a\x7f", "a\u0085b", "a\u2028b", "a\u2029b", "a\xffb"} {
 		err := oneLine([]string{"/opt/multipeer", "--into=" + s})
@@ -56,7 +56,7 @@ func TestEntry_RefusesControlCharacters(t *testing.T) {
 	}
 }
 
-// TestSet_RefusesControlCharacters before anything is written.
+// TestSet_RefusesControlCharacters: Set rejects them before it writes anything.
 func TestSet_RefusesControlCharacters(t *testing.T) {
 	if strings.HasPrefix(os.Args[0], filepath.Join(os.TempDir(), "go-build")) {
 		t.Setenv("TMPDIR", t.TempDir()) // so that this test's own program is accepted
@@ -77,7 +77,7 @@ func TestSet_RefusesControlCharacters(t *testing.T) {
 	}
 }
 
-// TestUnit_RefusesProgramsThatSystemdRejects: systemd rejects some characters in a program's path, and only there; the
+// TestUnit_RefusesProgramsThatSystemdRejects: systemd rejects some characters, but only in the path of a program; the
 // error says so.
 func TestUnit_RefusesProgramsThatSystemdRejects(t *testing.T) {
 	for path, want := range map[string]bool{"/opt/An na $HOME %h/multipeer": true, `/opt/a"b`: false, "/opt/a'b": false, `/opt/a\b`: false} {

@@ -65,5 +65,5 @@ func (e Entry) remove() error {
 
 var freeConsole = windows.NewLazySystemDLL("kernel32.dll").NewProc("FreeConsole")
 
-// CloseConsole closes the console window of this program, if it has its own, as programs started by the Run key do.
+// CloseConsole closes the console window of this program if it has its own, as a program started by the Run key does.
 func CloseConsole() { _, _, _ = freeConsole.Call() }

@@ -11,7 +11,7 @@ import (
 // The content of each system's files. It is compiled on every system, so that its tests run on every system.
 
 // oneLine rejects a command that these files cannot contain: for systemd and desktops, some control characters end a
-// line, and the rest would become a separate line; XML allows no control characters except white space.
+// line, so that the rest would become a separate line; XML allows no control characters except white space.
 func oneLine(command []string) error {
 	for _, s := range command {
 		if !utf8.ValidString(s) {

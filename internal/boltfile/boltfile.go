@@ -1,5 +1,5 @@
 // Package boltfile opens the databases of a profile, including on file systems that do not support fsync: some network
-// shares and user-space file systems return EINVAL or ENOTSUP. Data there is only as durable as they make it.
+// shares and user-space file systems return EINVAL or ENOTSUP. Data on them is only as durable as they make it.
 package boltfile
 
 import (
@@ -27,7 +27,7 @@ func Open(path string, timeout time.Duration) (*bbolt.DB, error) {
 	return openUnsynced(path, timeout)
 }
 
-// openUnsynced opens a database without syncs. bbolt always syncs a new one, so that is created elsewhere.
+// openUnsynced opens a database without syncs. bbolt always syncs a new database, so create makes it in another folder.
 func openUnsynced(path string, timeout time.Duration) (*bbolt.DB, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := create(path); err != nil {
@@ -64,7 +64,7 @@ func create(path string) error {
 	return errors.Join(err, f.Close())
 }
 
-// syncs finds out by trying whether files in dir can be synced. The error is that of the file system.
+// syncs finds out whether files in dir can be synced, by syncing one. The error is that of the file system.
 func syncs(dir string) (bool, error) {
 	f, err := os.CreateTemp(dir, ".sync-*")
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"multipeer/engine"
 )
 
-// TestAnswers_ComeAfterTheirQuestion: a line typed before or just as a question appears does not answer it; a script
-// may write its answers in advance.
+// TestAnswers_ComeAfterTheirQuestion: a line typed before a question appears, or just as it does, is not an answer to
+// it; a script may write its answers in advance.
 func TestAnswers_ComeAfterTheirQuestion(t *testing.T) {
 	p := &program{keyboard: true, out: newPrinter(io.Discard, io.Discard)}
 	r := &receiver{program: p, lines: make(chan inputLine)}
@@ -63,7 +63,7 @@ func TestQuestion_WarnsOfATakenName(t *testing.T) {
 	}
 }
 
-// TestReceiveOnce_EndsWithWhatWasAccepted: an offer and its withdrawal by someone else do not end it.
+// TestReceiveOnce_EndsWithWhatWasAccepted: an offer that someone else makes and withdraws does not end the command.
 func TestReceiveOnce_EndsWithWhatWasAccepted(t *testing.T) {
 	e, err := engine.New(engine.Config{Name: "Ben"})
 	if err != nil {
@@ -89,8 +89,8 @@ func TestReceiveOnce_EndsWithWhatWasAccepted(t *testing.T) {
 	}
 }
 
-// TestPair_AnswersComeAfterTheirQuestion: a device that waited has left, and the answer for it does not count for the
-// next one.
+// TestPair_AnswersComeAfterTheirQuestion: if a waiting device leaves, the answer about it does not count for the next
+// one.
 func TestPair_AnswersComeAfterTheirQuestion(t *testing.T) {
 	e, err := engine.New(engine.Config{Name: "Ben"})
 	if err != nil {
@@ -109,8 +109,8 @@ func TestPair_AnswersComeAfterTheirQuestion(t *testing.T) {
 	}
 }
 
-// TestPair_AnotherAttemptEndsTheQuestion: the end of an attempt and the start of the next arrive as one event, and the
-// answer to the codes of the first must not reach the second.
+// TestPair_AnotherAttemptEndsTheQuestion: the end of an attempt and the start of the next arrive as one event. The
+// answer about the codes of the first must not reach the second.
 func TestPair_AnotherAttemptEndsTheQuestion(t *testing.T) {
 	e, err := engine.New(engine.Config{Name: "Ben"})
 	if err != nil {

@@ -23,12 +23,12 @@ import (
 // noConsole is a flag of serve, for Windows.
 const noConsole = "no-console"
 
-// endWait is how long a service may take to exit, and beginWait how long until it listens.
+// endWait is how long a service may take to exit, and beginWait how long it may take until it listens.
 const endWait = 30 * time.Second
 
 var beginWait = 15 * time.Second
 
-// atLogin makes the system run serve at login with the flags of cmd, and starts it now; or it undoes both.
+// atLogin makes the system run serve at login with the flags of cmd, and starts it now; if on is false, it undoes both.
 func (p *program) atLogin(cmd *cobra.Command, on bool, into string) error {
 	ctx := cmd.Context()
 	if !on {
@@ -115,8 +115,8 @@ func (p *program) serviceArgs(cmd *cobra.Command, into string) ([]string, error)
 	return args, nil
 }
 
-// stop implements serve --stop: in the running program it stops that program, otherwise it asks the running program to
-// end.
+// stop implements serve --stop. In the running program it stops that program; in any other it asks the running program
+// to end.
 func (p *program) stop(ctx context.Context) error {
 	switch {
 	case p.host == nil:
@@ -128,8 +128,8 @@ func (p *program) stop(ctx context.Context) error {
 	return nil
 }
 
-// stopServe stops the serve that uses the profile, and returns when the profile is free. It is not an error if none
-// runs.
+// stopServe stops the serve command that uses the profile, and returns when the profile is free. It is not an error if
+// none runs.
 func (p *program) stopServe(ctx context.Context) error {
 	var said strings.Builder
 	code, there, err := p.askRunning(ctx, &said, "serve", "--stop")

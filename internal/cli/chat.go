@@ -113,7 +113,7 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 				switch ev := ev.(type) {
 				case engine.PeerLost:
 					delete(asked, ev.Peer.ID)
-				case engine.PeerRemoved: // if it comes back, it is invited again
+				case engine.PeerRemoved: // if the peer comes back, it is invited again
 					if !errors.Is(ev.Err, engine.ErrCancelled) {
 						delete(asked, ev.Peer.ID)
 					}

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// flagValues are the values of flags that take one of a few, by the name of the command; "" is any command.
+// flagValues lists the values of flags that take one of a few, by the name of the command; "" stands for any command.
 var flagValues = map[string]map[string][]string{
 	"": {
 		"existing": {"keep", "skip", "replace"},

@@ -136,7 +136,7 @@ func findingText(f doctor.Finding) (what, remedy string) {
 	return string(f.Name), ""
 }
 
-// localSendText describes what was found of LocalSend.
+// localSendText describes a finding about LocalSend.
 func localSendText(f doctor.Finding) (what, remedy string) {
 	switch {
 	case f.Detail != "":

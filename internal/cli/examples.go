@@ -40,7 +40,7 @@ var examples = map[string]string{
   multipeer-cli trust 2mjitk54-4rkkqx3ea-5w4bt3oi5-7bqqk6nxc-4kyqhjpda-qhz2ph4la-ptvnxqbla verified`,
 }
 
-// addExamples adds the examples to a command and to those below it.
+// addExamples adds the examples to a command and its subcommands.
 func addExamples(c *cobra.Command) {
 	if e := examples[c.CommandPath()]; e != "" && c.Example == "" {
 		c.Example = e

@@ -42,7 +42,7 @@ func (p *program) find(ctx context.Context, e *engine.Engine, who string, wait t
 	})
 }
 
-// search holds the ways to look for input that may be both a name and a host.
+// search holds the ways to look for a peer by input that may be both a name and a host.
 type search struct {
 	byName, byHost func(context.Context) (engine.Peer, error) // until the peer is found
 	hostOnce       func(context.Context) (engine.Peer, error) // the peer that answers at the host now
@@ -104,7 +104,8 @@ func findEither(ctx context.Context, who string, s search) (engine.Peer, error) 
 				return engine.Peer{}, twoMeanings(who, other, a.peer.ID)
 			}
 			var not *exitError
-			if a.err == nil || errors.As(a.err, &not) && not.code != exitNotFound { // such as the address of this device
+			// For example, the address is that of this device.
+			if a.err == nil || errors.As(a.err, &not) && not.code != exitNotFound {
 				return a.peer, a.err
 			}
 		}
@@ -118,12 +119,12 @@ func findEither(ctx context.Context, who string, s search) (engine.Peer, error) 
 	return engine.Peer{}, host.err
 }
 
-// knows reports whether p is a peer that the user knows by the name that is searched for.
+// knows reports whether p is a known peer with the name that is searched for.
 func (s search) knows(p engine.Peer) bool {
 	return slices.ContainsFunc(s.known, func(a engine.Acquaintance) bool { return a.ID == p.ID })
 }
 
-// another returns a known peer with the name if p is not one; zero if there is none.
+// another returns a known peer with the name if p is not a known peer itself; zero if there is none.
 func (s search) another(p engine.Peer) engine.PeerID {
 	if len(s.known) == 0 || s.knows(p) {
 		return engine.PeerID{}
@@ -235,8 +236,8 @@ func onlyName(p engine.Peer, who string) bool {
 	return p.Trust != engine.TrustSeen && p.Trust != engine.TrustVerified && !p.ID.HasPrefix(who)
 }
 
-// looksLikeID reports whether a name may be the start of an ID as it is shown: a device whose ID begins with it may
-// appear later.
+// looksLikeID reports whether a name may be the start of an ID in its displayed form: a device whose ID begins with it
+// may appear later.
 func looksLikeID(who string) bool {
 	const shown = 8 // characters
 	id := strings.ReplaceAll(strings.ToLower(who), "-", "")

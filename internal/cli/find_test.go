@@ -16,7 +16,7 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// TestFind_OwnDeviceIsReportedAtOnce, by ID, by name and by address.
+// TestFind_OwnDeviceIsReportedAtOnce looks for this device by ID, by name and by address.
 func TestFind_OwnDeviceIsReportedAtOnce(t *testing.T) {
 	args := common(t)
 	profile := args("Anna")[1]
@@ -63,8 +63,8 @@ func TestMayBeHost(t *testing.T) {
 	}
 }
 
-// TestFindEither_NameIsAHost: anyone can take the name of a host. Such a name means the device that is known by it, or
-// else the host, and no one if these are two.
+// TestFindEither_NameIsAHost: anyone can take the name of a host. Such a name means the known device with that name,
+// otherwise the host; if both exist and differ, it means neither.
 func TestFindEither_NameIsAHost(t *testing.T) {
 	nas, thief, other := engine.Peer{ID: engine.PeerID{1}, Name: "NAS"}, engine.Peer{ID: engine.PeerID{2}, Name: "nas.lan"}, engine.Peer{ID: engine.PeerID{3}, Name: "nas.lan"}
 	none := engine.Peer{}
@@ -132,7 +132,7 @@ func TestFindEither_NameIsAHost(t *testing.T) {
 }
 
 // TestFindNamed_NameLikeAnID: a device that uses the start of another device's ID as its name gets no files just
-// because it was found first. A name that only looks so is found all the same.
+// because it was found first. A name that only looks like an ID still works.
 func TestFindNamed_NameLikeAnID(t *testing.T) {
 	profile := filepath.Join(t.TempDir(), "anna")
 	for _, late := range []bool{true, false} {
@@ -172,8 +172,8 @@ func TestFindNamed_NameLikeAnID(t *testing.T) {
 	}
 }
 
-// TestPairConfirm_NameLikeAnID: a device that takes the start of another one's ID as its name is not the one that was
-// named.
+// TestPairConfirm_NameLikeAnID: a device that uses the start of another device's ID as its name is not the device that
+// the user meant.
 func TestPairConfirm_NameLikeAnID(t *testing.T) {
 	e, err := engine.New(engine.Config{Name: "Me", Profile: filepath.Join(t.TempDir(), "me")})
 	if err != nil {
@@ -192,7 +192,7 @@ func TestPairConfirm_NameLikeAnID(t *testing.T) {
 	}
 }
 
-// TestQuoted_NamesThatImitateTheTextAroundThem are printed in quotes.
+// TestQuoted_NamesThatImitateTheTextAroundThem: such names are printed in quotes.
 func TestQuoted_NamesThatImitateTheTextAroundThem(t *testing.T) {
 	for name, want := range map[string]string{
 		"Anna": "Anna", "Anna's Mac-2": "Anna's Mac-2", "Zoë & Ben": "Zoë & Ben",

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// TestHelp_EveryCommandHasAnExample checks that no help is without an example.
+// TestHelp_EveryCommandHasAnExample checks that every help text has an example.
 func TestHelp_EveryCommandHasAnExample(t *testing.T) {
 	root := (&program{out: newPrinter(os.Stdout, os.Stderr)}).command()
 	var visit func(c *cobra.Command)
@@ -28,7 +28,7 @@ func TestHelp_EveryCommandHasAnExample(t *testing.T) {
 	}
 }
 
-// TestVersion_IsThatOfTheApp checks that the terminal program and the window have one version.
+// TestVersion_IsThatOfTheApp checks that the terminal program and the window have the same version.
 func TestVersion_IsThatOfTheApp(t *testing.T) {
 	b, err := os.ReadFile("../../FyneApp.toml")
 	if err != nil {

@@ -18,20 +18,20 @@ import (
 // executed in it, with its engine, because only one engine at a time can use a profile.
 type Host struct {
 	Engine  *engine.Engine
-	History *history.Store // of its conversations; nil if it stores none
-	Profile string         // its folder
-	OwnPort bool           // the user has chosen its port
-	// Interfaces are the network interfaces that it was configured to use; none means all.
+	History *history.Store // of the program's conversations; nil if it stores none
+	Profile string         // the folder of the profile
+	OwnPort bool           // the user has chosen the port
+	// Interfaces are the network interfaces that the program was configured to use; none means all.
 	Interfaces []string
-	Stop       func() // ends it; nil if only the user can
-	// LocalSend is its gateway to devices with LocalSend; nil if it has none.
+	Stop       func() // ends the program; nil if only the user can
+	// LocalSend is the program's gateway to devices with LocalSend; nil if it has none.
 	LocalSend *localsend.Gateway
 
-	receivers atomic.Int32  // number of commands that receive files and answer invitations in its place
+	receivers atomic.Int32  // number of commands that receive files and answer invitations in place of the host
 	left      chan struct{} // signals that one of these commands no longer answers; set by Start
 }
 
-// answersAgain is called when a command that answered in place of the host no longer does.
+// answersAgain is called when a command that answered in place of the host no longer does so.
 func (h *Host) answersAgain() {
 	h.receivers.Add(-1)
 	select {
@@ -65,7 +65,7 @@ func (h *Host) run(ctx context.Context, c singleinstance.Command, s singleinstan
 	return (&program{in: s.In, out: out, dir: c.Dir, host: h, keyboard: c.Typed}).run(ctx, c.Args)
 }
 
-// alone marks the commands that need no engine, or their own.
+// alone marks the commands that need no engine, or their own one.
 var alone = map[string]string{"alone": "yes"}
 
 // elsewhere runs the command line in the program that uses the profile, if there is one.

@@ -15,8 +15,7 @@ import (
 )
 
 const (
-	// maxLine is the maximum length of a line of chat, in bytes: the rest of a message is taken by the JSON around
-	// the text.
+	// maxLine is the maximum length of a line of chat, in bytes: the JSON around the text takes the rest of a message.
 	maxLine = engine.MaxMessage - 16
 	// maxAnswer is the maximum length of an answer to a question, in bytes.
 	maxAnswer = 4096
@@ -90,7 +89,7 @@ func (l inputLine) tooLong() error {
 	return fmt.Errorf("line %d is %s long; a message can have at most %s bytes", l.number, size(l.size), grouped(maxLine))
 }
 
-// grouped formats a number with a comma between thousands.
+// grouped formats a number with commas between thousands.
 func grouped(n int) string {
 	if n < 1000 {
 		return fmt.Sprint(n)

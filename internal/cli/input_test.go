@@ -175,7 +175,8 @@ func TestArguments_EmptyOnesAreRefused(t *testing.T) {
 	}
 }
 
-// TestChat_ContinuesAfterATooLongLine: the lines around it arrive, and the exit code reports that one did not.
+// TestChat_ContinuesAfterATooLongLine: the lines before and after it arrive, and the exit code reports that one did
+// not.
 func TestChat_ContinuesAfterATooLongLine(t *testing.T) {
 	args := common(t)
 	b := start(t, args("Ben", "chat")...)
@@ -233,7 +234,7 @@ func TestPrompt_ContinuesAfterATooLongLine(t *testing.T) {
 	}
 }
 
-// TestInput_ReadErrorGivesAnExitCode: a read error gives an exit code, where input is needed.
+// TestInput_ReadErrorGivesAnExitCode: a read error gives an exit code if the command needs input.
 func TestInput_ReadErrorGivesAnExitCode(t *testing.T) {
 	args := common(t)
 	var said strings.Builder

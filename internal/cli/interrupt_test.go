@@ -65,7 +65,7 @@ func TestInterrupt_IsReportedByEachCommand(t *testing.T) {
 	}
 }
 
-// TestPing_InterruptedPrintsItsFigures: an interrupted ping prints the figures it has.
+// TestPing_InterruptedPrintsItsFigures: an interrupted ping prints its figures so far.
 func TestPing_InterruptedPrintsItsFigures(t *testing.T) {
 	args := common(t)
 	b := start(t, args("Ben", "receive", "--into", t.TempDir())...)

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// listOr accepts no arguments, "list", or n arguments; usage says what these are.
+// listOr accepts no arguments, "list", or the n arguments that usage describes.
 func listOr(n int, usage string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 || len(args) == n || len(args) == 1 && args[0] == "list" {
@@ -20,11 +20,11 @@ func listOr(n int, usage string) cobra.PositionalArgs {
 	}
 }
 
-// longestPrefix is the number of characters from which text that is no name is a whole ID with a mistake.
+// longestPrefix is the length from which text that is not an ID is reported as a mistyped ID.
 const longestPrefix = 40
 
 // knownDevice returns the device that the user means: one that was accepted, verified or blocked before, by its name or
-// the start of its ID; or any other by its whole ID.
+// the start of its ID; any other, by its whole ID.
 func knownDevice(e *engine.Engine, who string) (engine.Acquaintance, error) {
 	all := e.Acquaintances()
 	if id, err := engine.ParsePeerID(who); err == nil {

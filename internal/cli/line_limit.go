@@ -13,10 +13,10 @@ const (
 	// further one.
 	strangerLines = 20
 	strangerEvery = 10 * time.Second
-	// peerLines and peerEvery are the same for each known peer, in a service.
+	// peerLines and peerEvery are the same limits for each known peer, in a service.
 	peerLines = 100
 	peerEvery = 2 * time.Second
-	// pacedPeers is how many known peers can have their own pace at a time; the others share one.
+	// pacedPeers is how many known peers can each have their own pace at a time; further peers share one.
 	pacedPeers = 1024
 )
 
@@ -97,8 +97,8 @@ func (p *paces) allow(id engine.PeerID, now time.Time) bool {
 	return ok
 }
 
-// may reports whether one more line that a peer causes may be printed. Lines about strangers are always limited; lines
-// about other peers only in a service, whose output no one reads immediately.
+// may reports whether one more line about a peer may be printed. Lines about strangers are always limited; lines about
+// other peers only in a service, whose output no one reads immediately.
 func (r *receiver) may(id engine.PeerID) bool {
 	c, who := &r.strangers, "strangers"
 	if r.e.Trust(id) != engine.TrustUnknown {
@@ -114,7 +114,7 @@ func (r *receiver) may(id engine.PeerID) bool {
 	return ok
 }
 
-// noteAbout is like note, for lines that a peer causes.
+// noteAbout is like note, for lines about a peer.
 func (r *receiver) noteAbout(id engine.PeerID, format string, a ...any) {
 	if r.may(id) {
 		r.out.note(format, a...)

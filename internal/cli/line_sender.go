@@ -18,8 +18,8 @@ const (
 	lastAckWait = 10 * time.Second
 )
 
-// lineSender sends the lines of a chat, in their order, without waiting for each: a peer that does not acknowledge them
-// does not hold up others. It has one user at a time.
+// lineSender sends the lines of a chat, in order, without waiting for each: a peer that does not acknowledge them does
+// not hold up others. It has one user at a time.
 type lineSender struct {
 	*program
 	only     []engine.PeerID // the recipients; empty means all connected peers
@@ -28,9 +28,9 @@ type lineSender struct {
 	results  chan outcome
 	under    map[engine.PeerID]*underway
 	progress time.Time // when something was acknowledged, after the end of the input
-	ended    bool      // the input
+	ended    bool      // the input has ended
 	failed   int       // lines that a peer did not get
-	unsaid   pace      // of what is printed about lines that were not delivered
+	unsaid   pace      // limits what is printed about lines that were not delivered
 }
 
 // outcome is the result of a line for one peer.
@@ -42,7 +42,7 @@ type outcome struct {
 // underway counts the lines that a peer has not acknowledged.
 type underway struct {
 	lines int
-	since time.Time // that it has acknowledged nothing
+	since time.Time // when the peer last acknowledged a line; before that, when it was sent the first
 }
 
 func newLineSender(p *program, only []engine.PeerID, peers func() []engine.Peer, post func(v any, to engine.PeerID) (func() error, error)) *lineSender {
@@ -69,7 +69,7 @@ func (m *lineSender) send(ctx context.Context, line string, now time.Time) {
 			m.under[id] = u
 		}
 		u.lines++
-		go func() { // the engine bounds how many wait, and for how long
+		go func() { // the engine limits how many wait, and for how long
 			select {
 			case m.results <- outcome{id, result()}:
 			case <-ctx.Done():
@@ -114,8 +114,8 @@ func (m *lineSender) name(id engine.PeerID) string {
 	return id.Short()
 }
 
-// mayRead reports whether the next line may be read: no peer has too many lines in flight. A peer that does not answer
-// is not waited for while another one answers, and gets what the engine has room for.
+// mayRead reports whether the next line may be read: no peer has too many lines in flight. While another peer answers,
+// it does not wait for one that does not answer; that one gets what the engine has room for.
 func (m *lineSender) mayRead(now time.Time) bool {
 	waits := false
 	for _, u := range m.under {
@@ -158,8 +158,8 @@ func (m *lineSender) recipients() []engine.PeerID {
 // end records that the input has ended.
 func (m *lineSender) end(now time.Time) { m.ended, m.progress = true, now }
 
-// quiet reports whether nothing is in flight any more, or nothing in flight is acknowledged any more. It then reports
-// the lines that were not acknowledged. A single recipient is waited for as long as the engine tries.
+// quiet reports whether nothing is in flight any more, or acknowledgements no longer arrive. It then reports the lines
+// that were not acknowledged. It waits for a single recipient as long as the engine tries.
 func (m *lineSender) quiet(now time.Time) bool {
 	patience := lastAckWait
 	if len(m.only) > 0 {

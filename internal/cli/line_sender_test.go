@@ -13,12 +13,12 @@ import (
 	"multipeer/internal/chatlog"
 )
 
-// TestChat_SilentPeerDelaysNoOthers: lines go to the others in their order, at their pace, while one acknowledges none,
-// and the end of the input does not wait for it for a long time.
+// TestChat_SilentPeerDelaysNoOthers: while one peer acknowledges nothing, the others get the lines in order and without
+// delay, and the end of the input does not wait long for that peer.
 func TestChat_SilentPeerDelaysNoOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		defer time.Sleep(2 * engine.SendTimeout) // what is under way ends
+		defer time.Sleep(2 * engine.SendTimeout) // let the pending sends end
 		defer stop()
 		ben, eve := engine.Peer{ID: engine.PeerID{1}, Name: "Ben", State: engine.Connected}, engine.Peer{ID: engine.PeerID{2}, Name: "Eve", State: engine.Connected}
 		const trip = 20 * time.Millisecond
@@ -142,7 +142,7 @@ func TestChat_OutageLosesNoLines(t *testing.T) {
 		}
 		stop()
 		<-done
-		// What was under way when the session ended is reported as not delivered.
+		// Lines in flight when the session ended are reported as not delivered.
 		if got+m.failed < lines || m.failed > linesAhead || m.failed > 0 && m.err() == nil {
 			t.Errorf("%d of %d lines came, %d are reported as not delivered: %v", got, lines, m.failed, m.err())
 		}

@@ -92,8 +92,8 @@ without use, or after an hour; Ctrl-C closes it immediately. The page is not enc
 	return c
 }
 
-// deviceName returns the name for the page: the one of --name, or the kind of this device. A host name often contains
-// its owner's name.
+// deviceName returns the name for the page: that of --name, or the kind of this device. A host name often contains its
+// owner's name.
 func (p *program) deviceName() string {
 	if p.name != "" {
 		return p.name
@@ -122,10 +122,10 @@ type linking struct {
 	once   bool
 
 	lines  <-chan inputLine
-	asking chan struct{} // holds a value while a question is open: there is one at a time
+	asking chan struct{} // holds a value while a question is open: there is only one at a time
 	done   int           // complete downloads and uploads
 	partly error         // why an upload is incomplete
-	bars   map[int]int64 // by upload number, the last reported tenth
+	bars   map[int]int64 // the last reported tenth, by upload number
 }
 
 func (k *linking) run(ctx context.Context) error {
@@ -279,7 +279,7 @@ func (k *linking) ask(ctx context.Context, u web.Upload) error {
 	}
 }
 
-// dropTyped drops what a person has typed while no question was open.
+// dropTyped drops what was typed while no question was open.
 func (k *linking) dropTyped() {
 	if !k.typed() {
 		return

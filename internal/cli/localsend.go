@@ -50,7 +50,7 @@ func (p *program) localSendPort() int {
 	return g.Port()
 }
 
-// findLocalSend asks a device at an address that a person has typed, until it answers.
+// findLocalSend queries the device at an address that a person has typed, until it answers.
 func (p *program) findLocalSend(ctx context.Context, e *engine.Engine, who string, wait time.Duration) (engine.Peer, error) {
 	g := p.localSend
 	if p.host != nil {
@@ -107,7 +107,7 @@ func localSendAddress(ctx context.Context, s string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addrs[0].Unmap(), uint16(number)), nil
 }
 
-// viaNote names the protocol of a device that does not run Multipeer, and what it does not protect from.
+// viaNote names the protocol of a device that does not run Multipeer, and the risks of that protocol.
 func viaNote(e *engine.Engine, id engine.PeerID) string {
 	p, ok := e.Peer(id)
 	if !ok || p.Via == "" {
@@ -116,7 +116,7 @@ func viaNote(e *engine.Engine, id engine.PeerID) string {
 	return ", " + p.Via + viaText(p)
 }
 
-// viaText is how a device is reached that does not run Multipeer.
+// viaText describes how a device that does not run Multipeer is reached.
 func viaText(p engine.Peer) string {
 	switch {
 	case p.Via == "":

@@ -9,7 +9,7 @@ import (
 )
 
 // Main runs the command line of this process, with its streams and signals, and returns the exit code. It closes
-// standard output, because some file systems report only then that the data was not written.
+// standard output, because some file systems report only then that data was not written.
 func Main() int {
 	// Otherwise a write to a closed pipe kills the process silently.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)

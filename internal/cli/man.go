@@ -33,7 +33,7 @@ func manCommand() *cobra.Command {
 	}
 }
 
-// manualDate is the date of the pages: that of the source, so that the same source gives the same pages.
+// manualDate is the date of the pages: that of the source, so that the same source always gives the same pages.
 func manualDate() time.Time {
 	if seconds, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64); err == nil {
 		return time.Unix(seconds, 0).UTC()
@@ -48,7 +48,7 @@ func manualDate() time.Time {
 	return time.Now().UTC()
 }
 
-// writeManual writes the page of a command, and of those below it.
+// writeManual writes the page of a command, and those of its subcommands.
 func writeManual(cmd *cobra.Command, dir string, date time.Time) error {
 	if !cmd.IsAvailableCommand() && cmd.HasParent() {
 		return nil

@@ -187,7 +187,7 @@ func parts(err error) (out []error) {
 	return out
 }
 
-// size formats a number of bytes, in steps of 1000 as disks and networks are sold.
+// size formats a number of bytes in decimal units, as is usual for disks and networks.
 func size(n int64) string {
 	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}
 	f, i := float64(n), 0

@@ -154,7 +154,7 @@ func (r *pairer) show(p engine.Pairing) {
 	r.out.object(o)
 }
 
-// ask runs the side that starts the pairing.
+// ask runs the side that requests the pairing.
 func (r *pairer) ask(ctx context.Context, id engine.PeerID) error {
 	news := r.e.WatchState(ctx)
 	r.picked = id
@@ -167,7 +167,7 @@ func (r *pairer) ask(ctx context.Context, id engine.PeerID) error {
 	return r.follow(ctx, news, func(p engine.Pairing) bool { return p.Peer == id })
 }
 
-// confirm runs the side that waits.
+// confirm runs the side that waits for a request.
 func (r *pairer) confirm(ctx context.Context, who string) error {
 	news := r.e.WatchState(ctx)
 	until := r.e.OpenPairing()
@@ -195,7 +195,7 @@ func (r *pairer) means(who string, p engine.Pairing) bool {
 	return strings.EqualFold(p.Name, who)
 }
 
-// link shows a link until someone has used it.
+// link shows a link, and waits until someone has used it.
 func (r *pairer) link(ctx context.Context) error {
 	news := r.e.WatchState(ctx)
 	link := r.e.PairingLink()
@@ -246,8 +246,8 @@ func drawQR(s string) (string, error) {
 	return strings.TrimRight(b.String(), "\n"), nil
 }
 
-// follow guides the user through the pairing that counts, to its end. One question is open at a time: about the
-// codes, or about which peer to pair with.
+// follow guides the user through the pairing for which counts returns true, until it ends. Only one question is open at
+// a time: about the codes, or about which peer to pair with.
 func (r *pairer) follow(ctx context.Context, news func(func(engine.Event) bool), counts func(engine.Pairing) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -311,7 +311,7 @@ func (r *pairer) take(ctx context.Context, p engine.Pairing) (done bool, err err
 	first := len(r.asking) == 0
 	r.asking = slices.DeleteFunc(r.asking, func(q engine.Pairing) bool { return q.Peer == p.Peer })
 	if r.codes != nil && r.codes.Peer == p.Peer && p.Stage < engine.PairingCompare {
-		r.out.ask("") // the codes on the screen were of an attempt that has ended; its last event was replaced by this one
+		r.out.ask("") // the displayed codes belong to an attempt that has ended; this event replaced its last one
 		return true, failed(fmt.Errorf("pairing with %s: %w; %s has started another attempt, so run this command again", called(p), engine.ErrCancelled, called(p)))
 	}
 	switch p.Stage {
@@ -336,7 +336,7 @@ func (r *pairer) take(ctx context.Context, p engine.Pairing) (done bool, err err
 	case engine.PairingDone:
 		r.settle(ctx, p.Peer)
 		peer, here := r.e.Peer(p.Peer)
-		if !here { // it is done and has disconnected
+		if !here { // the peer is done and has disconnected
 			peer = engine.Peer{ID: p.Peer, Name: p.Name, Trust: engine.TrustVerified}
 		}
 		r.verified(peer)
@@ -370,7 +370,7 @@ func (r *pairer) askNext() {
 	r.prompt("%sCompare codes with %s? [y/n] ", careful(peer), called(p))
 }
 
-// prompt shows a question and notes when.
+// prompt shows a question and records the time.
 func (r *pairer) prompt(format string, args ...any) {
 	r.askedAt, r.question = time.Now(), func() { r.out.ask(format, args...) }
 	r.question()
@@ -422,7 +422,7 @@ func (r *pairer) answer(ctx context.Context, line string) error {
 		r.out.ask("")
 		return r.e.Pair(ctx, r.picked)
 	case no:
-		r.e.CancelPairing(r.asking[0].Peer) // the event for its end makes us ask about the next one
+		r.e.CancelPairing(r.asking[0].Peer) // the event that ends this pairing makes us ask about the next peer
 		return nil
 	}
 	r.askNext()

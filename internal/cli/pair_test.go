@@ -94,8 +94,8 @@ func trustOf(t *testing.T, profile string, id any) engine.Trust {
 	return e.Trust(who)
 }
 
-// TestPair_ByCode: one side asks, the other chooses it and types the code that the first one shows; both save the
-// result.
+// TestPair_ByCode: one side requests the pairing, and the other chooses it and types the code that the first one shows;
+// both save the result.
 func TestPair_ByCode(t *testing.T) {
 	args := common(t)
 	b := start(t, args("Ben", "pair", "confirm")...)

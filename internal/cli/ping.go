@@ -55,7 +55,7 @@ func (p *program) ping(ctx context.Context, e *engine.Engine, peer engine.Peer, 
 		return failed(err)
 	}
 	defer pinger.Close()
-	if pace := pinger.Pace(); pace > 0 { // a peer limits the rate of frames without a session
+	if pace := pinger.Pace(); pace > 0 { // peers limit the rate of frames outside a session
 		if !asked {
 			count = pacedPings
 		}

@@ -21,7 +21,7 @@ func printMessage(out *printer, m engine.Message, from engine.Peer) {
 	out.line("%s: %s", speaker(m, from), passage(text))
 }
 
-// senderOf describes the sender of a message under the name that it had then, which may have changed since.
+// senderOf describes the sender of a message under the name that it had at that time, which may have changed since.
 func senderOf(e *engine.Engine, m engine.Message) engine.Peer {
 	return engine.Peer{ID: m.From, Name: m.Name, Trust: e.Trust(m.From), LooksLike: e.LooksLike(m.From, m.Name)}
 }

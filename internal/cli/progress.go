@@ -13,7 +13,7 @@ import (
 // progress shows one transfer: a bar on a terminal, a line every two seconds elsewhere, objects in JSON mode.
 type progress struct {
 	out  *printer
-	one  bool // it is the only progress shown
+	one  bool // this is the only progress shown
 	bar  *progressbar.ProgressBar
 	last time.Time
 	said string
@@ -120,7 +120,7 @@ func over(lanes []engine.Lane) string {
 // tooShort is the time, in seconds, below which the speed of a transfer means nothing.
 const tooShort = 0.1
 
-// end prints the outcome and returns the error for the exit code.
+// end prints the outcome, and returns the error that gives the exit code.
 func (p *progress) end(t engine.Transfer) error {
 	if p.bar != nil {
 		_ = p.bar.Finish()

@@ -73,8 +73,8 @@ profile.`,
 	return c
 }
 
-// hostCommands executes the other commands that use the profile, until end is called, unless they already run in another
-// program. A receive command among them answers instead of this one. The context that it returns also ends when
+// hostCommands executes the other commands that use the profile, until end is called. It does nothing if this command
+// itself runs in a host. A receive command among them answers instead of this one. The returned context also ends when
 // 'serve --stop' is called.
 func (r *receiver) hostCommands(ctx context.Context) (_ context.Context, end func()) {
 	if r.host != nil {
@@ -130,7 +130,7 @@ func (p *program) folder(into string) (string, error) {
 	return dir, nil
 }
 
-// receiver accepts offers by policy, or asks one question after the other.
+// receiver accepts offers by policy, or asks about them one by one.
 type receiver struct {
 	*program
 	e      *engine.Engine
@@ -145,11 +145,11 @@ type receiver struct {
 	known     paces
 	ends      ends
 	inputErr  error // why standard input cannot be read
-	// silent means that no one can answer any more: what needs an answer is declined, or left to the host.
+	// silent means that no one can answer any more: questions are declined, or left to the host.
 	silent bool
 	keeper *keeper // nil if nothing is stored
 	// leave reports whether another receiver answers, and left signals that one no longer does; nil means that there is
-	// none.
+	// no other receiver.
 	leave func() bool
 	left  <-chan struct{}
 	bars  map[engine.TransferID]*progress
@@ -290,7 +290,7 @@ func (r *receiver) offer(o *engine.Offer) {
 	r.out.object(transferJSON(t))
 	accept := func() error { return o.Accept(r.opts) }
 	peer, _ := r.e.Peer(t.Peer)
-	peer.Name = t.PeerName // the name it had when it asked, which accepting stores
+	peer.Name = t.PeerName // the name when the peer asked, which accepting stores
 	var err error
 	switch {
 	case r.leave != nil && r.leave(), r.silent && r.host != nil:

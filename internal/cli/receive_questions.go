@@ -10,7 +10,7 @@ import (
 	"multipeer/engine"
 )
 
-// The questions of receive, one after the other, and who answers them.
+// This file asks the questions of receive one by one, and decides who answers them.
 
 // question waits for a yes or no.
 type question struct {
@@ -40,7 +40,7 @@ func (r *receiver) endAnswers(err error) {
 	}
 }
 
-// stopAnswering leaves offers and invitations to the host, also those that wait for an answer now.
+// stopAnswering leaves offers and invitations to the host, including those that wait for an answer now.
 func (r *receiver) stopAnswering() {
 	if r.silent {
 		return
@@ -49,7 +49,7 @@ func (r *receiver) stopAnswering() {
 	r.host.answersAgain()
 }
 
-// lookAgain answers what a command has left: the offers and invitations that wait for an answer.
+// lookAgain takes up the offers and invitations that a command has left unanswered.
 func (r *receiver) lookAgain(ctx context.Context) {
 	for ev := range r.e.WatchState(ctx) {
 		s, ok := ev.(engine.Snapshot)
@@ -127,8 +127,8 @@ func (r *receiver) askNext() {
 	r.out.ask("%s%s [y/n] ", careful(q.peer), q.text)
 }
 
-// careful returns a warning about a name that belongs to a more trusted peer, to precede a question. It is empty for
-// other names.
+// careful returns a warning to print before a question if a name belongs to a more trusted peer; otherwise it returns
+// an empty string.
 func careful(p engine.Peer) string {
 	if p.LooksLike.IsZero() {
 		return ""

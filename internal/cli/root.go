@@ -73,7 +73,7 @@ type program struct {
 	localSend     *localsend.Gateway // nil without --localsend
 	dir           string             // base of relative paths
 	host          *Host              // the host in which it runs; nil if it runs alone
-	endless       bool               // it continues even if no one reads its results
+	endless       bool               // the command continues even if no one reads its results
 }
 
 // Run executes one command line and returns its exit code:
@@ -137,7 +137,7 @@ func (p *program) execute(ctx context.Context, args []string) int {
 	if !errors.As(err, &e) {
 		// An error that does not come from a command comes from parsing the command line.
 		e = &exitError{exitUsage, withSuggestions(err), "Run 'multipeer-cli --help' for the commands"}
-		if slices.Contains(args, "--json") { // it may not have been parsed yet
+		if slices.Contains(args, "--json") { // the flag may not have been parsed yet
 			p.out.json = true
 		}
 	} else if joined := parts(err); len(joined) > 1 {
@@ -346,7 +346,7 @@ func (p *program) with(ctx context.Context, cfg engine.Config, f func(context.Co
 	if err != nil {
 		return err
 	}
-	// f ends before the engine does, so that it can say goodbye.
+	// f ends before the engine does, so that the engine can say goodbye.
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	if err := e.Start(running); err != nil {
@@ -359,10 +359,10 @@ func (p *program) with(ctx context.Context, cfg engine.Config, f func(context.Co
 	return err
 }
 
-// why returns the reason of an engine's error, without the operation and the ID: the user typed the command, and knows
-// the peer by its name.
+// why returns the reason of an engine's error, without the operation and the ID: the user has typed the command, and
+// knows the peer by its name.
 func why(err error) error {
-	if op, ok := err.(*engine.OpError); ok { // one that another error wraps has a place in its text
+	if op, ok := err.(*engine.OpError); ok { // a wrapped OpError is part of the outer error's text
 		return op.Err
 	}
 	return err

@@ -12,7 +12,7 @@ import (
 )
 
 // What a printer writes may contain text from a peer, the network or a file system. All of it goes through clean, so
-// that none of it can control the terminal or imitate a line of this program.
+// that no text can control the terminal or imitate a line of this program.
 
 // verbatim is text that comes from this program alone. It is printed unchanged.
 type verbatim string

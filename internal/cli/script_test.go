@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"multipeer-cli": func() {
-		beginWait = 5 * time.Second // nothing takes longer to start here
+		beginWait = 5 * time.Second // nothing in these tests takes longer to start
 		os.Exit(Main())
 	}})
 }
@@ -27,7 +27,8 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("XDG_CONFIG_HOME", e.WorkDir+"/config")
-			e.Setenv("SERVICE", fmt.Sprintf("t%d-%d", os.Getpid(), scripts.Add(1))) // separates it from other tests here
+			// Separates this test from the others.
+			e.Setenv("SERVICE", fmt.Sprintf("t%d-%d", os.Getpid(), scripts.Add(1)))
 			all, _ := net.Interfaces()
 			for _, i := range all {
 				if i.Flags&net.FlagLoopback != 0 {

@@ -210,8 +210,7 @@ func (k *keeper) transfer(t engine.Transfer) {
 	}
 }
 
-// find looks for a transfer that an earlier run has stored, and that has not ended: peers choose the IDs, and may use one
-// again.
+// find looks for a transfer that an earlier run stored and that has not ended. Peers choose the IDs, and may reuse one.
 func (k *keeper) find(talk string, id engine.TransferID) (uint64, bool) {
 	const newest = 256
 	first, next := k.store.Bounds(talk)

@@ -30,7 +30,7 @@ func offerOf(id engine.PeerID, n int) engine.Transfer {
 	return engine.Transfer{ID: engine.TransferID(fmt.Sprint("t", n)), Peer: id, PeerName: "Mallory", Incoming: true, State: engine.Offered, Names: names, Items: 20, Files: 20}
 }
 
-// TestServe_StrangersDoNotFillTheHistory: unaccepted offers with ever new keys leave nothing on disk.
+// TestServe_StrangersDoNotFillTheHistory: unaccepted offers from ever-changing keys leave nothing on disk.
 func TestServe_StrangersDoNotFillTheHistory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), historyFile)
 	store, err := history.Open(path)
@@ -75,7 +75,8 @@ func TestServe_StrangersDoNotFillTheHistory(t *testing.T) {
 	}
 }
 
-// TestServe_StrangersDoNotFillTheJournal: prints a limited burst of lines, then few, whatever the names are.
+// TestServe_StrangersDoNotFillTheJournal: serve prints a limited burst of lines about strangers, and then few, whatever
+// their names are.
 func TestServe_StrangersDoNotFillTheJournal(t *testing.T) {
 	dir := t.TempDir()
 	e, err := engine.New(engine.Config{Profile: filepath.Join(dir, "p"), Name: "Anna"})
@@ -168,8 +169,7 @@ func TestServe_PacesAKnownPeer(t *testing.T) {
 	})
 }
 
-// TestServe_KeepsFewOffersThatWereDeclined: a peer that is known does not fill the history with offers that no one
-// accepts.
+// TestServe_KeepsFewOffersThatWereDeclined: a known peer cannot fill the history with offers that no one accepts.
 func TestServe_KeepsFewOffersThatWereDeclined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &keeper{store: history.Memory(), began: time.Now(), rows: map[engine.TransferID]row{}, trust: func(engine.PeerID) engine.Trust { return engine.TrustVerified }}

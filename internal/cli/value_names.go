@@ -5,7 +5,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// valueNames are what help and manual write after a flag.
+// valueNames lists what help and manual print after each flag.
 var valueNames = map[string]string{
 	"accept": "POLICY", "as": "NAME", "at-login": "on|off", "count": "N", "days": "N", "drop": "ID", "existing": "POLICY",
 	"for": "TIME", "idle": "TIME", "interface": "NAME", "into": "DIR", "localsend-pin": "PIN", "mode": "MODE", "name": "NAME",
@@ -30,7 +30,7 @@ func valueOf(f *pflag.Flag) pflag.Value {
 	return f.Value
 }
 
-// nameValues gives the flags of a command, and of those below it, the names of their values.
+// nameValues gives the flags of a command and its subcommands the names of their values.
 func nameValues(c *cobra.Command) {
 	name := func(f *pflag.Flag) {
 		if n := valueNames[f.Name]; n != "" && f.Value.Type() != "bool" {

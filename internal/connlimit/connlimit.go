@@ -1,5 +1,5 @@
-// Package connlimit limits the open connections of a server, in total and from each address, so that a device that opens
-// many takes its own slots.
+// Package connlimit limits the open connections of a server, in total and from each address, so that a device that
+// opens many uses up only its own slots.
 package connlimit
 
 import (
@@ -14,11 +14,12 @@ import (
 	"sync/atomic"
 )
 
-// Listener is a listener that holds no more connections than its limits. A new one replaces the oldest that is not
-// admitted, from the address that has the most of these; if all are admitted, the new one is closed.
+// Listener is a listener that holds no more connections than its limits. A new connection replaces the oldest one that
+// is not admitted, from the address with the most of them; if all are admitted, the new one is closed.
 type Listener struct {
 	net.Listener
-	// Answers reports whether the server answers at one of this device's addresses. Nil means at all.
+	// Answers reports whether the server answers at one of this device's addresses. Nil means that it answers at all of
+	// them.
 	Answers func(local netip.Addr) bool
 	OfOne   int // connections from one address
 	All     int // connections in total
@@ -44,7 +45,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// enter makes room for a connection; nil means that there is none.
+// enter makes room for a connection. It returns nil if there is none.
 func (l *Listener) enter(c net.Conn) *conn {
 	lc := &conn{Conn: c, l: l, from: Source(c.RemoteAddr().String())}
 	l.mu.Lock()
@@ -100,7 +101,7 @@ func (l *Listener) leave(c *conn) {
 	l.open = slices.DeleteFunc(l.open, func(o *conn) bool { return o == c })
 }
 
-// conn frees its slot when it is closed.
+// conn is a connection that frees its slot when it is closed.
 type conn struct {
 	net.Conn
 	l        *Listener
@@ -114,7 +115,7 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// ReadFrom implements io.ReaderFrom: net/http passes files to a connection that has it without copying them.
+// ReadFrom implements io.ReaderFrom, so that net/http passes files to the connection without copying them.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
 
 type connKey struct{}
@@ -127,7 +128,7 @@ func Context(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// Admit marks the connection of a request as one that others do not replace.
+// Admit marks the connection of a request, so that new connections do not replace it.
 func Admit(r *http.Request) {
 	if c, is := r.Context().Value(connKey{}).(*conn); is {
 		c.admitted.Store(true)

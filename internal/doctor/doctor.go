@@ -131,8 +131,8 @@ func (d *doctor) device(ctx context.Context, o Options) {
 // localSendPort is LocalSend's port, for UDP and TCP.
 const localSendPort = 53317
 
-// localSend counts the devices with LocalSend. Finding none may be correct: the app does not receive announcements in
-// the background.
+// localSend counts the devices with LocalSend. Finding none may be normal: the app receives no announcements in the
+// background.
 func (d *doctor) localSend(o Options) {
 	if o.LocalSend == 0 {
 		return
@@ -179,7 +179,7 @@ func tunnel(i net.Interface) bool {
 }
 
 // ownFirewall returns the firewall that blocks incoming traffic on this device, as far as that can be detected without
-// privileges; empty if none. remedy is the command to type, where it is known.
+// privileges; empty if none. remedy is the command to type, if it is known.
 func ownFirewall(ctx context.Context, port int) (which, remedy string) {
 	run := func(name string, args ...string) string {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
@@ -309,7 +309,7 @@ func (d *doctor) others(ctx context.Context) {
 }
 
 // dialFound dials the peers that were found but not reached, and returns the results. A device that is hidden from
-// strangers does not show itself to them.
+// strangers does not dial them, which would reveal it.
 func (d *doctor) dialFound(ctx context.Context) map[engine.PeerID]error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

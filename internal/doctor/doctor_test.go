@@ -26,8 +26,8 @@ func (byHand) Forget(engine.PeerID)          {}
 func (byHand) Recheck(engine.PeerID)         {}
 func (byHand) Link(netip.Addr) string        { return "" }
 
-// TestDoctor_HiddenDeviceStaysHidden: to examine the network, a device does not show itself to strangers that its user
-// hides it from. Otherwise it dials what it has found.
+// TestDoctor_HiddenDeviceStaysHidden: the doctor does not reveal a hidden device to the strangers that its user hides
+// it from. Otherwise it dials the peers that it has found.
 func TestDoctor_HiddenDeviceStaysHidden(t *testing.T) {
 	for visible, shown := range map[engine.Visibility]bool{engine.VisibleToAll: true, engine.VisibleToKnown: false, engine.VisibleToNobody: false} {
 		synctest.Test(t, func(t *testing.T) {

@@ -74,7 +74,7 @@ func (s *Store) keepLocked(talk string, b *book) {
 	s.talks[talk] = true
 }
 
-// enforceLocked enforces the limits for all talks together. It spares the talk but, which has just got a row.
+// enforceLocked enforces the limits for all talks together. It spares the talk but, which has just received a row.
 func (s *Store) enforceLocked(but string) {
 	for {
 		var one int
@@ -108,7 +108,7 @@ func (s *Store) enforceLocked(but string) {
 	}
 }
 
-// oldestLocked returns the talk, other than but, that has been silent longest among those that count; empty if none.
+// oldestLocked returns the talk, other than but, whose newest row is the oldest of those that count; empty if none.
 func (s *Store) oldestLocked(but string, counts func(*book) bool) string {
 	oldest := ""
 	for name, b := range s.books {

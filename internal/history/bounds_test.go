@@ -45,7 +45,7 @@ func TestHeldTalk_IsNotWritten(t *testing.T) {
 	}
 }
 
-// TestHeldTalk_IsKeptOnceTheUserActs, with all its rows.
+// TestHeldTalk_IsKeptOnceTheUserActs: the talk is stored with all its rows.
 func TestHeldTalk_IsKeptOnceTheUserActs(t *testing.T) {
 	for how, keep := range map[string]func(s *Store){
 		"Keep":   func(s *Store) { s.Keep("eva") },
@@ -83,7 +83,7 @@ func TestTalks_AreBounded(t *testing.T) {
 	s.Update("camera", func(k *Talk) { k.OneSided = false })
 	for i := range 3_000 {
 		s.Append(fmt.Sprint("stranger", i), Row{At: at(i + 2), Kind: Text, Text: text})
-		if i%500 == 0 { // some of them are on the disk when they are dropped
+		if i%500 == 0 { // some talks are on disk when they are dropped
 			if err := s.commit(); err != nil {
 				t.Fatal(err)
 			}

@@ -54,7 +54,7 @@ const (
 
 // Talk is what is stored about a conversation in addition to its rows.
 type Talk struct {
-	Name   string    `json:"name,omitempty"` // of the peer, when last seen
+	Name   string    `json:"name,omitempty"` // of the peer, as last seen
 	Last   time.Time `json:"last"`           // time of the newest row
 	Own    time.Time `json:"own,omitzero"`   // time of the newest own row
 	Unread int       `json:"unread,omitempty"`
@@ -64,7 +64,7 @@ type Talk struct {
 	// many, the oldest ones are dropped. The store sets it, and clears it with the first own row; a caller that knows
 	// the peer better can clear it with Update.
 	OneSided bool `json:"one_sided,omitempty"`
-	// Open are the numbers of own messages that are not delivered yet.
+	// Open holds the numbers of own messages that are not delivered yet.
 	Open []uint64 `json:"open,omitempty"`
 }
 
@@ -84,7 +84,7 @@ type key struct {
 type book struct {
 	first, next uint64 // numbers of the oldest row, and of the one after the newest
 	talk        Talk
-	held        bool             // it is not written to disk
+	held        bool             // the talk is not written to disk
 	shares      map[string]share // the rows of each sender; nil until needed
 }
 
@@ -445,7 +445,7 @@ func (s *Store) ClearAll() error {
 }
 
 // Search returns the newest rows whose message or names contain the text, ignoring case; at most limit per talk. It
-// reads all rows: call it where that may take a while.
+// reads all rows, which may take a while.
 func (s *Store) Search(ctx context.Context, text string, limit int) []Hit {
 	text = strings.ToLower(strings.TrimSpace(text))
 	if text == "" {

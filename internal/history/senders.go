@@ -96,10 +96,10 @@ func (s *Store) shareLocked(talk string, b *book) {
 	}
 }
 
-// thinLocked frees an eighth of a talk, by a measure: senders lose their oldest rows, down to a level that is the same
-// for all. The remaining rows keep their order and move to the end of the part that was read, so that the numbers of a
-// talk have no gap. It reports whether a row was removed. It reads up to the last removed row: an eighth of the talk
-// and the remaining rows before it, once for the same number of new rows.
+// thinLocked frees an eighth of a talk, by a measure: senders lose their oldest rows, down to the same level for all.
+// The remaining rows keep their order and move to the end of the part that was read, so that the numbers of a talk have
+// no gap. It reads only up to the last row that it removes, and runs again only after as many new rows. It reports
+// whether a row was removed.
 func (s *Store) thinLocked(talk string, b *book, m measure) bool {
 	const part = 8
 	has := map[string]int64{}
@@ -148,7 +148,8 @@ func (s *Store) thinLocked(talk string, b *book, m measure) bool {
 	return true
 }
 
-// above returns how far each sender is above a level chosen so that free is freed in total. It omits senders below it.
+// above returns how far each sender is above a level that is chosen so that free is freed in total. It omits senders
+// below the level.
 func above(has map[string]int64, free int64) map[string]int64 {
 	sorted := slices.SortedFunc(maps.Values(has), func(a, b int64) int { return cmp.Compare(b, a) })
 	level, sum := int64(0), int64(0)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestFlood_KeepsRowsOfOthers: a sender that floods a talk with several peers displaces only its own rows, whether it
-// does so with one key or with many, with many rows or with long ones, and in memory or on the disk.
+// TestFlood_KeepsRowsOfOthers: a sender that floods a talk with several peers displaces only its own rows, with one key
+// or many, with many rows or long ones, in memory or on disk.
 func TestFlood_KeepsRowsOfOthers(t *testing.T) {
 	for what, c := range map[string]struct {
 		keys, rows, length int
@@ -39,7 +39,7 @@ func TestFlood_KeepsRowsOfOthers(t *testing.T) {
 				r := said(fmt.Sprint("mallory", i%c.keys))
 				r.Text = strings.Repeat("x", c.length)
 				s.Append("everyone", r)
-				if i%(c.rows/5) == 0 && !c.memory { // some are on the disk when they go, and some move there
+				if i%(c.rows/5) == 0 && !c.memory { // so that some rows are on disk when they are removed or moved
 					if err := s.commit(); err != nil {
 						t.Fatal(err)
 					}
@@ -85,7 +85,7 @@ func TestFlood_KeepsRowsOfOthers(t *testing.T) {
 	}
 }
 
-// TestAbove finds the level, the same for all, that frees the given amount.
+// TestAbove checks that the level, the same for all senders, frees the given amount.
 func TestAbove(t *testing.T) {
 	for _, c := range []struct {
 		has  map[string]int64

@@ -11,8 +11,8 @@ import (
 	"multipeer/engine"
 )
 
-// TestServe_ReadsRequestsWhileNoOneReadsResponses: a program may write a request while it does not read, as one with
-// blocking pipes does.
+// TestServe_ReadsRequestsWhileNoOneReadsResponses: a program may write requests without reading responses, as a program
+// with blocking pipes does.
 func TestServe_ReadsRequestsWhileNoOneReadsResponses(t *testing.T) {
 	in, requests := io.Pipe()
 	responses, out := io.Pipe()

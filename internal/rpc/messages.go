@@ -11,7 +11,7 @@ import (
 	"multipeer/engine"
 )
 
-// recipients are IDs, or the string "all".
+// recipients holds peer IDs, or the string "all".
 type recipients struct {
 	all bool
 	ids []engine.PeerID

@@ -18,7 +18,7 @@ type method func(s *session, params json.RawMessage, r *responder)
 // none stands for absent parameters or an absent result.
 type none struct{}
 
-// methods are all methods, by name.
+// methods holds all methods, by name.
 var methods map[string]method
 
 func init() { // the functions refer to methods themselves
@@ -129,7 +129,7 @@ func init() { // the functions refer to methods themselves
 	}
 }
 
-// waitsFor says for what a request may wait a long time.
+// waitsFor is what a request may wait for, possibly for a long time.
 type waitsFor int
 
 const (

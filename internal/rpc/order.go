@@ -17,8 +17,8 @@ type serial struct {
 // maxQueued is how many functions may wait for one key.
 const maxQueued = 512
 
-// run runs f after the functions of the same key that were passed before. wg counts the goroutine. It returns false if
-// too many wait.
+// run runs f after the functions that were passed before with the same key. wg counts the goroutine. It returns false
+// if too many wait.
 func (q *serial) run(wg *sync.WaitGroup, key string, f func()) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -129,7 +129,7 @@ func take[T any](s *session, h *handles[T], n int64) (v T, there bool) {
 	return v, there
 }
 
-// answerOnce answers a question with a number. The number is free again when the question has been answered: after any
+// answerOnce answers the question with the number n. The number is released once the question is answered; after any
 // other error, the program can answer again.
 func answerOnce[T any](s *session, h *handles[T], n int64, answer func(T) error) error {
 	s.mu.Lock()

@@ -72,7 +72,7 @@ func (c *client) write(m map[string]any) {
 	}
 }
 
-// expect waits for a line that has at least what the pattern has.
+// expect waits for a line that contains at least what the pattern contains.
 func (c *client) expect(pattern map[string]any, names map[string]any) {
 	c.t.Helper()
 	for i, m := range c.kept {
@@ -100,7 +100,8 @@ func (c *client) expect(pattern map[string]any, names map[string]any) {
 
 var placeholder = regexp.MustCompile(`^[A-Z][A-Z0-9]+$`)
 
-// matches reports whether got has what pattern has. A name in capitals is bound to the value that it meets first.
+// matches reports whether got contains what pattern contains. A name in capitals is bound to the first value that it
+// matches.
 func matches(got, pattern any, names map[string]any) bool {
 	bound := map[string]any{}
 	if !matchesWith(got, pattern, names, bound) {

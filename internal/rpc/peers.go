@@ -173,7 +173,7 @@ func (s *session) exclusive(key string, listen func(*engine.Engine) (stop func()
 	return nil
 }
 
-// listen records that the program listens to a key, until unlisten or the end.
+// listen records that the program listens for a key, until unlisten or the end of the session.
 func (s *session) listen(key string, stop func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

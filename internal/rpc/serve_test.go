@@ -31,8 +31,8 @@ func started(t *testing.T, window int) (a, b *client, names map[string]any) {
 	return a, b, names
 }
 
-// TestPost_KeepsTheOrderAndWaitsForCredit: 2,000 messages in a loop arrive in order, and no more than the program has
-// asked for.
+// TestPost_KeepsTheOrderAndWaitsForCredit: 2,000 messages in a loop arrive in order, and never more than the program
+// has given credit for.
 func TestPost_KeepsTheOrderAndWaitsForCredit(t *testing.T) {
 	a, b, names := started(t, 10)
 	const total = 2000
@@ -67,7 +67,7 @@ func TestPost_KeepsTheOrderAndWaitsForCredit(t *testing.T) {
 	<-answered
 }
 
-// TestServe_BadLinesGetAnError, and the session continues.
+// TestServe_BadLinesGetAnError: a bad line gets an error, and the session continues.
 func TestServe_BadLinesGetAnError(t *testing.T) {
 	for line, code := range map[string]float64{
 		`{`:                              codeParse,
@@ -110,7 +110,8 @@ type brokenPipe struct{}
 
 func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 
-// TestServe_EndsWithItsStreams: without a reader, without input, and with its context.
+// TestServe_EndsWithItsStreams: Serve ends when no one reads its output, when its input ends, and when its context
+// ends.
 func TestServe_EndsWithItsStreams(t *testing.T) {
 	never := func(engine.Config) (*engine.Engine, bool, error) { return nil, false, errors.New("not here") }
 	in, _ := io.Pipe()
@@ -138,7 +139,7 @@ func TestServe_HostedEngineOutlivesTheProgram(t *testing.T) {
 	if err := e.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // what it has claimed is free afterwards
+	for range 2 { // what the first program has claimed is free for the second
 		var out bytes.Buffer
 		in := strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"start"}
 {"jsonrpc":"2.0","id":2,"method":"handle_offers"}

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// maxLine is the longest line that is read, in bytes: a message of bytes in base64, and its envelope.
+	// maxLine is the maximum length of a line that is read, in bytes: a message of bytes in base64, and its envelope.
 	maxLine = 2 << 20
 	// maxRunning is how many requests may run at once, maxWaiting how many of those that may wait for a peer, such as
 	// send, and maxOnStreams how many of those that may wait for a stream. Further requests get "busy". So a program can

@@ -32,8 +32,8 @@ type startResult struct {
 	Hosted bool     `json:"hosted"` // the engine belongs to a program that already uses the profile
 }
 
-// start opens the engine, responds, and begins to report events. No request is read during that, so that the next one
-// finds the engine started.
+// start opens the engine, responds, and begins to report events. Meanwhile no request is read, so the next one finds
+// the engine started.
 func start(s *session, params json.RawMessage, r *responder) {
 	p, err := decode[startParams](params)
 	if err != nil {
@@ -78,7 +78,7 @@ func (s *session) start(p startParams) (r startResult, events func(), err error)
 		<-handled
 	}
 	if !hosted {
-		if err := e.Start(context.WithoutCancel(s.ctx)); err != nil { // else end closes it
+		if err := e.Start(context.WithoutCancel(s.ctx)); err != nil { // if it starts, end closes it
 			close(answered)
 			s.freeStart()
 			return r, nil, err

@@ -14,7 +14,8 @@ import (
 
 const (
 	// maxOpened is how many streams the program may have open, maxTaken how many it may have accepted from each peer,
-	// maxOfStrangers how many from all strangers, and maxOfSource how many from strangers at one address: keys are free.
+	// maxOfStrangers how many from all strangers, and maxOfSource how many from strangers at one address, because keys
+	// cost nothing.
 	maxOpened      = 256
 	maxTaken       = 32
 	maxOfStrangers = 1024
@@ -31,7 +32,7 @@ type streamHandle struct {
 	taken bool // the peer opened it
 	// lastRead is how many bytes the last read returned; the next one may return twice as many.
 	lastRead int
-	from     netip.Addr // where the peer is, if it is a stranger that opened it; see connlimit.SourceOf
+	from     netip.Addr // the peer's address, if it is a stranger that opened the stream; see connlimit.SourceOf
 }
 
 type (
@@ -75,7 +76,7 @@ func (s *session) addStream(stream *engine.Stream, taken bool) (int64, bool) {
 	return s.streams.add(h), true
 }
 
-// strangerAt returns where a stranger is; the zero address for a known peer.
+// strangerAt returns the address of a stranger; the zero address for a known peer.
 func (s *session) strangerAt(id engine.PeerID) netip.Addr {
 	e, err := s.engine()
 	if err != nil {
@@ -236,10 +237,10 @@ func closeStream(s *session, ctx context.Context, p streamParams) (none, error) 
 	if !s.serial.run(&s.wg, fmt.Sprint("write", p.Stream), func() { closed <- h.s.Close() }) {
 		h.s.Reset(0)
 	}
-	defer func() { _, _ = s.takeStream(p.Stream) }() // until then, reset can end it
+	defer func() { _, _ = s.takeStream(p.Stream) }() // until then, reset can end the stream
 	select {
 	case err = <-closed:
-	case <-h.s.Done(): // it was reset
+	case <-h.s.Done(): // the stream was reset
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // TestStreams_OfStrangersLeaveRoom: one device with many keys opens idle streams, and the program reads each, as the
-// Python package does. Few of them are taken, and the program can still send.
+// Python package does. Only a few streams are accepted, and the program can still send.
 func TestStreams_OfStrangersLeaveRoom(t *testing.T) {
 	service := fmt.Sprintf("a%d", os.Getpid())
 	names := map[string]any{}
@@ -30,7 +30,8 @@ func TestStreams_OfStrangersLeaveRoom(t *testing.T) {
 	victim.write(map[string]any{"id": 2, "method": "ticket"})
 	victim.expect(map[string]any{"id": 2.0, "result": map[string]any{"ticket": "TICKET"}}, names)
 	ticket := names["TICKET"].(string)
-	target := "127.0.0.1" + ticket[strings.LastIndex(ticket, ":"):] // one address of all strangers; a ticket also has an IPv6 address
+	// All strangers have this address; a ticket also has an IPv6 address.
+	target := "127.0.0.1" + ticket[strings.LastIndex(ticket, ":"):]
 	var taken, failed atomic.Int64
 	answers := make(chan map[string]any, 10)
 	go func() {
@@ -88,7 +89,8 @@ func TestStreams_OfStrangersLeaveRoom(t *testing.T) {
 	}
 }
 
-// TestServe_RequestsOnStreamsLeaveRoom: requests that wait for streams do not use up those that wait for peers.
+// TestServe_RequestsOnStreamsLeaveRoom: requests that wait for streams do not use up the slots of those that wait for
+// peers.
 func TestServe_RequestsOnStreamsLeaveRoom(t *testing.T) {
 	s := &session{waiting: map[waitsFor]int{}}
 	n := 0

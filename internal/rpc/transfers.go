@@ -17,7 +17,7 @@ type (
 		Links    bool          `json:"links"`
 		Name     string        `json:"name"`
 		Note     string        `json:"note"`
-		Data     *[]byte       `json:"data"` // base64; instead of paths, under the name
+		Data     *[]byte       `json:"data"` // base64; sent as Name, instead of Paths
 	}
 	transferParams struct {
 		Transfer engine.TransferID `json:"transfer"`
@@ -26,7 +26,7 @@ type (
 		Transfer engine.TransferID `json:"transfer"`
 		Priority int               `json:"priority"`
 	}
-	// offerEvent has its own number: the peer chooses the ID of the transfer, and may use it again.
+	// offerEvent has its own number, because the peer chooses the ID of the transfer and may use it again.
 	offerEvent struct {
 		Offer    int64        `json:"offer"`
 		Transfer transferJSON `json:"transfer"`

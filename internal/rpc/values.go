@@ -221,7 +221,7 @@ type transferJSON struct {
 	Error     *errorJSON        `json:"error,omitempty"`
 }
 
-// shownSaved limits the paths of a transfer: it is reported often, and its sender decides how many there are.
+// shownSaved limits the paths of a transfer, because it is reported often, and its sender decides how many there are.
 const shownSaved = 100
 
 func transferOf(t engine.Transfer) transferJSON {

@@ -1,5 +1,5 @@
-// Package settings stores a user's choices for a window: one JSON file in the profile, replaced as a whole, so that a
-// power cut leaves the old one or the new one.
+// Package settings stores a user's choices for a window: one JSON file in the profile. It is replaced atomically, so
+// that a power cut leaves either the old or the new file.
 package settings
 
 import (
@@ -54,8 +54,8 @@ type Settings struct {
 	Colour      int      `json:"colour,omitempty"`       // colour of this device, from 1; 0 derives it from the key
 	Visible     string   `json:"visible,omitempty"`      // who can see this device: Everyone, Known or Nobody
 	Accept      string   `json:"accept,omitempty"`       // who connects without asking: Known, Verified or Nobody; empty means Known
-	PIN         string   `json:"localSendPIN,omitempty"` // that devices with LocalSend have to give; empty means none
-	NoLocalSend bool     `json:"noLocalSend,omitempty"`  // devices with LocalSend are not searched for, and cannot find this one
+	PIN         string   `json:"localSendPIN,omitempty"` // required of devices with LocalSend; empty means none
+	NoLocalSend bool     `json:"noLocalSend,omitempty"`  // neither searches for devices with LocalSend nor answers them
 	Port        int      `json:"port,omitempty"`         // UDP port; 0 means the default
 	Interfaces  []string `json:"interfaces,omitempty"`   // empty means all
 	AutoBytes   int64    `json:"autoBytes,omitempty"`    // preset limit for "take files without asking", bytes per day; 0 is a gigabyte

@@ -47,7 +47,7 @@ func TestLoad_DamagedSettingsAreReportedAndNotUsed(t *testing.T) {
 		if s.Visible != Nobody || s.Accept != Nobody {
 			t.Errorf("an unknown audience became %q, %q", s.Visible, s.Accept)
 		}
-		if err := s.Save(); err != nil { // and they can be fixed from the window
+		if err := s.Save(); err != nil { // the settings can still be changed in the window
 			t.Error(err)
 		}
 	}

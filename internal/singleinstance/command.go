@@ -59,8 +59,8 @@ type frame struct {
 // does. Standard input is read only when the command reads it. When ctx ends, the command is interrupted and has 15 s
 // to end. A goroutine that is blocked reading In may be left behind.
 //
-// If the program exits before it begins the command, Call tries again, and finds that no program listens, or reaches
-// the next program.
+// If the program exits before it begins the command, Call tries again: it reaches the next program, or finds that none
+// listens.
 func Call(ctx context.Context, profile string, c Command, s Streams) (code int, there bool, err error) {
 	for deadline := time.Now().Add(patience); ; {
 		code, there, err = call(ctx, profile, c, s)
@@ -255,7 +255,7 @@ func (i *input) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// writer sends written data in chunks.
+// writer sends the written data in chunks.
 type writer func([]byte) error
 
 func (w writer) Write(b []byte) (n int, err error) {

@@ -50,7 +50,7 @@ func TestCommand_RunsInTheOtherProcess(t *testing.T) {
 	}
 }
 
-// TestCommand_ReadsNoMoreInputThanItAsksFor: the rest may belong to another command.
+// TestCommand_ReadsNoMoreInputThanItAsksFor: the remaining input may belong to another command.
 func TestCommand_ReadsNoMoreInputThanItAsksFor(t *testing.T) {
 	profile, _ := program(t, func(context.Context, Command, Streams) int { return 0 })
 	in := strings.NewReader("for the next command")
@@ -173,7 +173,7 @@ func TestCommand_StoppedProgramGivesAnError(t *testing.T) {
 	}
 }
 
-// TestCommand_ProgramThatEndsHasNotBegunIt: a program that exits before it begins the command runs nothing. Then no
+// TestCommand_ProgramThatEndsHasNotBegunIt: a program that exits before it begins the command does not run it. Then no
 // program listens, or the next one runs the command.
 func TestCommand_ProgramThatEndsHasNotBegunIt(t *testing.T) {
 	for name, next := range map[string]bool{"nothing follows": false, "another follows": true} {

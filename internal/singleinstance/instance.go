@@ -113,8 +113,8 @@ func (l *Listener) Run(ctx context.Context, take func(Launch) bool) {
 	})
 }
 
-// serve calls do for each connection, at most atOnce at a time, and full for the others, if full is not nil, until ctx
-// ends; then it closes l and waits for them.
+// serve calls do for each connection, at most atOnce at a time, until ctx ends. For connections beyond that, it calls
+// full if that is not nil. In the end it closes l and waits for all calls.
 func serve(ctx context.Context, l net.Listener, atOnce int, full, do func(net.Conn)) {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()

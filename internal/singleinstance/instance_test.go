@@ -50,7 +50,7 @@ func TestInstance_SecondStartHandsOver(t *testing.T) {
 		t.Errorf("a launch that is not accepted: %v, %v", there, err)
 	}
 	<-got
-	for _, path := range []string{"", "a", "./a"} { // they would mean something else here
+	for _, path := range []string{"", "a", "./a"} { // these paths would mean something else in the other process
 		if there, err := Hand(dir, Launch{Paths: []string{dir, path}}); !there || err == nil {
 			t.Errorf("the path %q: %v, %v", path, there, err)
 		}

@@ -25,7 +25,7 @@ type File struct {
 	Name    string // UTF-8, relative, with slashes
 	Size    int64
 	ModTime time.Time
-	// Open opens the content. It must be the same each time, or fail.
+	// Open opens the content. The content must be the same each time; otherwise reading fails.
 	Open func() (io.ReadCloser, error)
 }
 
@@ -58,7 +58,7 @@ type Archive struct {
 	central int64   // offset of the central directory
 	size    int64
 
-	reading sync.Mutex // held while a file is read for its checksum: no two requests read the same one
+	reading sync.Mutex // held while a file is read for its checksum, so that no two requests read the same file
 	mu      sync.Mutex
 	sums    []uint32
 	summed  []bool
@@ -197,7 +197,7 @@ func (a *Archive) directory() []byte {
 	return append(b, 0, 0)
 }
 
-// known returns the checksum of a file if the file does not have to be read for it.
+// known returns the checksum of a file, if that does not require reading the file.
 func (a *Archive) known(i int) (sum uint32, known bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -263,7 +263,7 @@ func (a *Archive) end(ctx context.Context) ([]byte, error) {
 }
 
 // Reader reads an archive. Its methods may be called concurrently; calls are serialized, because net/http may still
-// read when the handler has returned and closed it. The caller closes it.
+// read after the handler has returned and closed it. The caller closes it.
 type Reader struct {
 	ctx    context.Context
 	mu     sync.Mutex // guards what follows

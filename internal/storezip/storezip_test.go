@@ -34,7 +34,7 @@ type readSeekCloser struct{ *bytes.Reader }
 
 func (readSeekCloser) Close() error { return nil }
 
-// TestArchive_IsReadByOthers checks an archive with archive/zip, unzip, Python and Java, as far as they are installed.
+// TestArchive_IsReadByOthers checks an archive with archive/zip and, if they are installed, unzip, Python and Java.
 func TestArchive_IsReadByOthers(t *testing.T) {
 	files := map[string][]byte{"a.txt": []byte("hello"), "photos/": nil, "photos/ü €.jpg": bytes.Repeat([]byte("x"), 100_000), "empty": nil}
 	order := []string{"a.txt", "photos/", "photos/ü €.jpg", "empty"}
@@ -88,7 +88,8 @@ func unpackers(t *testing.T, path string) {
 			t.Errorf("%s: %v: %s", args[0], err, out)
 		}
 	}
-	if _, err := exec.LookPath("jar"); err == nil { // from a stream it is java.util.zip.ZipInputStream, as on Android
+	// From a stream, jar reads with java.util.zip.ZipInputStream, as Android does.
+	if _, err := exec.LookPath("jar"); err == nil {
 		if out, err := exec.Command("sh", "-c", "jar t < "+path).CombinedOutput(); err != nil {
 			t.Errorf("jar: %v: %s", err, out)
 		}
@@ -177,7 +178,7 @@ func TestArchive_FilesBehindFourGigabytes(t *testing.T) {
 	const large = 5 << 30
 	files := contents(map[string][]byte{"first": []byte("one"), "last": []byte("two")}, "first", "last")
 	a := New([]File{files[0], {Name: "large", Size: large, ModTime: time.Now(), Open: func() (io.ReadCloser, error) { return &seekableZeros{zeros{large}}, nil }}, files[1]})
-	a.summed[1] = true // its checksum is of no interest here
+	a.summed[1] = true // its checksum does not matter for this test
 	z, err := zip.NewReader(at{a}, a.Size())
 	if err != nil {
 		t.Fatal(err)
@@ -250,8 +251,8 @@ func (s sparse) Write(b []byte) (int, error) {
 
 func (s sparse) ReadFrom(r io.Reader) (int64, error) { return io.Copy(struct{ io.Writer }{s}, r) }
 
-// TestReader_EndsWithItsContextAndClose checks that the work for an archive ends with its reader, and that a reader
-// that is closed while it is read fails.
+// TestReader_EndsWithItsContextAndClose checks that work on an archive ends with its reader, and that reading from a
+// closed reader fails.
 func TestReader_EndsWithItsContextAndClose(t *testing.T) {
 	const huge = 1 << 40
 	a := New([]File{{Name: "huge", Size: huge, Open: func() (io.ReadCloser, error) { return &zeros{huge}, nil }}})

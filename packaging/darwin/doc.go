@@ -1,2 +1,2 @@
-// Package darwin holds what packages for macOS and iOS need in addition to Fyne's tool.
+// Package darwin holds what the macOS and iOS packages need in addition to Fyne's tool.
 package darwin

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// template has the shape of what Fyne's tool writes: the outer dict ends in the first column.
+// template has the format that Fyne's tool writes: the closing tag of the outer dict is in the first column.
 const template = `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple Computer//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
@@ -24,7 +24,7 @@ const template = `<?xml version="1.0" encoding="UTF-8"?>
 </plist>
 `
 
-// TestPlistIsCompleted: the list is completed once, and stays valid XML.
+// TestPlistIsCompleted checks that the entries are added once, and that the file stays valid XML.
 func TestPlistIsCompleted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "Info.plist")
 	if err := os.WriteFile(path, []byte(template), 0o644); err != nil {

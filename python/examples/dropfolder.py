@@ -1,9 +1,9 @@
-"""A folder that several devices share: a file put into one copy arrives in the others.
+"""A folder that several devices share: a file that is put into it arrives on all of them.
 
 python dropfolder.py NAME FOLDER
 
-Only peers with the same service type take part; choose one that others do not guess, or verify the devices first and
-use accept="verified".
+Only peers with the same service type take part; choose one that is hard to guess, or verify the devices first and use
+accept="verified".
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A whiteboard shared by all peers, including late joiners: python whiteboard.py NAME.
 
-Each line of input is a note on the board. The board is a set of notes, so it does not matter in which order they come,
-or how often: a peer that is added gets the whole board, and the boards become equal.
+Each line of input is a note on the board. The board is a set of notes, so neither the order nor repetitions matter: a
+peer that is added gets the whole board, and the boards become equal.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ async def greet_newcomers(engine, topic, board):
                 try:
                     await topic.post(notes[at : at + CHUNK], event.peer)
                 except MultipeerError:
-                    break  # it has already left
+                    break  # the peer has already left
 
 
 async def follow(topic, board):

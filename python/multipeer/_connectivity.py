@@ -19,8 +19,8 @@ _SERVICE = re.compile(r"[a-z0-9-]{1,15}\Z")
 _STREAM = "stream"
 _PIECE = 1024
 
-# How many messages may wait until the streams of their senders are open: all peers share the messages that the program
-# has not handled yet.
+# How many messages may wait for the streams of their senders to open: all peers share the window of messages that the
+# program has not handled yet.
 MOST_HELD = WINDOW // 4
 
 # Errors that the original ignores: the peer has left, or there is none.
@@ -78,7 +78,7 @@ class MultipeerConnectivity:
         self._lock = threading.Lock()
         self._ended = False
         self._handled = 0
-        # Used by the reading thread, by peer: peer_added callbacks, and what has to wait until the peer's stream is open.
+        # Used by the reading thread, by peer: peer_added callbacks, and callbacks that wait for the stream to open.
         self._added: Dict[str, List[Dict[str, Any]]] = {}
         self._opening: Dict[str, List[Callable[[], None]]] = {}
         self._held: Dict[str, int] = {}  # by peer: how many of these callbacks are messages
@@ -97,7 +97,7 @@ class MultipeerConnectivity:
                 blind=True,
             )
             self._rpc.call("handle_stream", name=_STREAM)
-            if not started["hosted"]:  # peers find this one now that it takes streams
+            if not started["hosted"]:  # peers may find this one now that it accepts streams
                 self._rpc.call("set_advertising", on=True)
                 self._rpc.call("set_browsing", on=True)
         except MultipeerError as error:
@@ -283,7 +283,7 @@ class MultipeerConnectivity:
             self._events.put(callback)
 
     def _open_first(self, key: str) -> None:
-        """Open the stream to a new peer. Its callbacks wait for that, those of other peers do not."""
+        """Open the stream to a new peer. Its callbacks wait for it; those of other peers do not."""
 
         def opened(result: Optional[Dict[str, Any]], error: Optional[MultipeerError]) -> None:
             if error is None and result is not None:

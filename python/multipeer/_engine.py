@@ -142,7 +142,7 @@ class Engine:
         return self
 
     async def _open(self) -> None:
-        # Until the handlers are registered, no peer finds this engine: what it sent would be refused.
+        # Until the handlers are registered, no peer finds this engine: what a peer sent would be refused.
         quiet = {"hidden": True, "blind": True} if self._before_start else {}
         started = await self._call("start", **{**self._settings, **quiet})
         self.id, self.name = started["self"]["id"], started["self"]["name"]
@@ -240,7 +240,7 @@ class Engine:
         return (await self._call("dial", target=target))["peer"]
 
     async def ticket(self) -> str:
-        """Return a ticket, with which another device can connect where multicast does not work."""
+        """Return a ticket that lets another device connect if multicast does not work."""
         return (await self._call("ticket"))["ticket"]
 
     async def ping(self, peer: Union[str, Peer], mode: str = "reliable") -> float:
@@ -307,7 +307,7 @@ class Engine:
         await self._call("datagram", to=_to(to), topic=topic, **content_of(value))
 
     def topic(self, name: str) -> "Topic":
-        """Return the messages of one topic."""
+        """Return the channel for the messages of one topic."""
         return Topic(self, name)
 
     # Streams.
@@ -460,7 +460,7 @@ class Engine:
             future.set_result(message.get("result") or {})
 
     def _ended(self) -> None:
-        """Fail every pending call, and stop the program if it still runs: nothing reads its output."""
+        """Fail every pending call, and stop the program if it still runs, because nothing reads its output."""
         for future in self._answers.values():
             if not future.done():
                 future.set_exception(MultipeerError("the engine stopped before it answered the call", "closed"))

@@ -10,7 +10,7 @@ from typing import List, Optional
 
 from ._errors import ProgramNotFoundError
 
-# The number of messages that the program may send before they have been handled here.
+# The number of messages that the program may send before this package has handled them.
 WINDOW = 256
 
 

@@ -26,8 +26,8 @@ class Connection:
         self._notified = notified
         self._ended = ended
         self._numbers = itertools.count(1)
-        # The reading thread takes _lock alone: a write may have to wait until the program has written, and so until this
-        # thread has read.
+        # The reading thread takes _lock alone: a write may have to wait until the program has written, and thus until
+        # this thread has read.
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._answers: Dict[int, Answer] = {}

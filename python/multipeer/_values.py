@@ -27,7 +27,7 @@ class Peer:
     addresses: List[str] = field(default_factory=list)
     looks_like: str = ""
     via: str = ""  # the protocol of a device that does not run Multipeer, such as "LocalSend"
-    plain: bool = False  # what is exchanged with it is not encrypted
+    plain: bool = False  # the exchange with it is not encrypted
 
     @classmethod
     def of(cls, p: Mapping[str, Any]) -> "Peer":
@@ -179,7 +179,7 @@ class Problem(Event):
 
 @dataclass(frozen=True)
 class MessageDropped(Event):
-    """A message without a topic arrived while nothing read. Only the first is reported until something reads again."""
+    """A message without a topic arrived while nothing was reading. Until reading resumes, only the first is reported."""
 
     message: Message
 

@@ -88,7 +88,7 @@ def test_minimal_example_runs_unchanged():
         procs[name].stdin.write(line + "\n")
         procs[name].stdin.flush()
     until(lambda: saw("Anna", "Message from Ben - hello Anna") and saw("Ben", "Message from Anna - hello Ben"))
-    procs["Anna"].stdin.close()  # input() raises EOFError, and the example ends with it
+    procs["Anna"].stdin.close()  # input() raises EOFError, which ends the example
     until(lambda: saw("Ben", "Removed peer Anna"))
     procs["Ben"].stdin.close()
     for p in procs.values():
@@ -96,7 +96,7 @@ def test_minimal_example_runs_unchanged():
 
 
 def test_chat_of_the_package(service):
-    """python -m multipeer ends with its input, and cleanly."""
+    """python -m multipeer exits cleanly when its input ends."""
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     run = subprocess.run([sys.executable, "-m", "multipeer"], input="Anna\nhello\n", capture_output=True, text=True, env=env, timeout=60)
     assert run.returncode == 0 and run.stderr == ""

@@ -388,7 +388,7 @@ def test_program_that_is_missing(monkeypatch):
 
 
 def test_localsend_is_a_flag_of_the_program(monkeypatch):
-    """localsend=True starts the program with its flag, and peers say how they are reached."""
+    """localsend=True starts the program with its flag, and peers report how they are reached."""
     from multipeer import Peer
     from multipeer._program import command
 

@@ -1,4 +1,4 @@
-"""Limits what other devices and multipeer-cli can do to a Python program."""
+"""Checks the limits on what other devices and multipeer-cli can do to a Python program."""
 
 import asyncio
 import os
@@ -89,17 +89,17 @@ def test_broken_line_ends_everything_that_waits(fake_program):
             with pytest.raises(MultipeerError):
                 await waiting
 
-    with pytest.raises(ValueError):  # what was wrong with the line
+    with pytest.raises(ValueError):  # the error in the broken line
         run(test())
 
 
 def peer(number, name="x"):
-    """A peer as an event has it."""
+    """A peer as it appears in an event."""
     return Peer.of({"id": str(number), "name": name, "state": "found", "trust": "unknown"})
 
 
 def drain(queue):
-    """Return what waits in a queue."""
+    """Return the unread events of a queue."""
     out = []
     while not queue.empty():
         out.append(queue.get_nowait())

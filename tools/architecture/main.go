@@ -142,7 +142,7 @@ func draw(nodes map[string]*node) []byte {
 	for _, l := range layers {
 		for _, r := range l {
 			for _, i := range slices.Sorted(slices.Values(r.imports)) {
-				if reaches(nodes, r.name, i) { // another path implies this arrow
+				if reaches(nodes, r.name, i) { // another path already implies this arrow
 					continue
 				}
 				to := nodes[i]

@@ -1,7 +1,7 @@
 package main
 
-// limits is every limit on what other devices can cause, in the order of docs/security.md, which -write generates from
-// it. A row without a guard states a limit that no single condition holds.
+// limits lists every limit on what other devices can cause, in the order of docs/security.md, which -write generates
+// from it. A row without a guard states a limit that no single condition enforces.
 var limits = []section{
 	{"Handshakes and connections", []limit{
 		{"handshakes from one source: an address, an IPv6 /64, all link-local addresses together, or this machine", "32 a second, 128 at once; for lanes 128 a second and 512 at once. Above 10 a second in total, a source must first prove its address", "handshakes-per-address", proof{"./engine/internal/transport", "TestGate_LimitsEachAddressAndTheTotal", ""}},

@@ -221,7 +221,8 @@ func send(ctx context.Context, dir string, anna, ben *peer) error {
 	return nil
 }
 
-// makeFolder fills a folder like one of photos: large and small files, an empty file, nested folders, unusual names.
+// makeFolder fills a folder like a folder of photos: large and small files, an empty file, nested folders, unusual
+// names.
 func makeFolder(folder string) error {
 	files := map[string]int{"IMG_0001.raw": 24 << 20, "IMG_0002.raw": 9<<20 + 17, "notes äöü 日本 👍.txt": 321, "empty": 0, "more/deep/er/x": 1}
 	for i := range 200 {

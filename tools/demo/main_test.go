@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestDemoHasNoClockWhileItCompiles: on a slow machine compiling takes longer than the demo may.
+// TestDemoHasNoClockWhileItCompiles: on a slow machine, compiling takes longer than the demo is allowed to take.
 func TestDemoHasNoClockWhileItCompiles(t *testing.T) {
 	var out strings.Builder
 	const within = 100 * time.Millisecond
@@ -29,7 +29,7 @@ func TestDemoHasNoClockWhileItCompiles(t *testing.T) {
 	}
 }
 
-// TestDemoLeavesNothingBehind: the demo removes its files, also when it fails.
+// TestDemoLeavesNothingBehind: the demo removes its files, even when it fails.
 func TestDemoLeavesNothingBehind(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)

@@ -94,8 +94,8 @@ func changedFile(root, path string, text []byte, from, to string) ([]byte, error
 	return text, nil
 }
 
-// changedGo changes the imports of a file, and the strings that contain a package path: the rest of the path is a
-// folder.
+// changedGo replaces the module's path in the imports of a file, and in the strings that name a package: the rest of
+// such a string is an existing folder.
 func changedGo(root, path string, text []byte, from, to string) ([]byte, error) {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, path, text, parser.ParseComments)

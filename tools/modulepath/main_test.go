@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestRename_NothingElseKnowsTheModulesName: after go.mod has another path, and the tool has run, everything compiles.
+// TestRename_NothingElseKnowsTheModulesName: after the tool has changed the path in go.mod, everything compiles.
 func TestRename_NothingElseKnowsTheModulesName(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it compiles everything once more")

@@ -22,22 +22,22 @@ import (
 	"time"
 )
 
-// tags disable what Fyne has only for programs that do not call it from its own thread.
+// tags disables what Fyne does only for programs that call it from threads other than its own.
 const tags = "migrated_fynedo"
 
 // group is one call of go test.
 type group struct {
 	what string
-	dir  string // of another module than the main one
+	dir  string // of a module other than the main one
 	env  []string
 	args []string
-	// shortened is a folder of which only the tests run that the quick groups shorten.
+	// shortened is a folder. Only those of its tests run that the quick groups shorten.
 	shortened string
-	// beside runs at the same time: both wait for clocks more than for a processor.
+	// beside runs in parallel: both groups wait for clocks more than for a processor.
 	beside *group
 }
 
-// packages are all but the window's main.
+// packages are all packages except the window's main.
 var packages = []string{
 	"./bridge/...", "./cmd/...", "./engine/...", "./examples/...", "./icons/...", "./internal/...", "./packaging/...", "./tools/...", "./transfer/...", "./ui/...",
 }
@@ -120,7 +120,7 @@ type event struct {
 	Elapsed float64
 }
 
-// runBoth runs a group and the one beside it until both have ended, or one has failed.
+// runBoth runs a group and its beside group in parallel, until both have ended or one has failed.
 func runBoth(ctx context.Context, g group) error {
 	if g.beside == nil {
 		return run(ctx, g)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestFailures_AreTheLinesThatSayWhy: the output of a program in between is not repeated.
+// TestFailures_AreTheLinesThatSayWhy: other output between these lines is not repeated.
 func TestFailures_AreTheLinesThatSayWhy(t *testing.T) {
 	got := failures([]string{
 		"=== RUN   TestStory\n",
@@ -22,7 +22,8 @@ func TestFailures_AreTheLinesThatSayWhy(t *testing.T) {
 	}
 }
 
-// TestShortened_FindsHelpersToo checks that a test counts that asks for -short itself or by a helper, and no other.
+// TestShortened_FindsHelpersToo checks that a test counts if it checks -short itself or through a helper, and that no
+// other test counts.
 func TestShortened_FindsHelpersToo(t *testing.T) {
 	dir := t.TempDir()
 	source := `package x

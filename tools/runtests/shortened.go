@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// shortened returns a pattern for the tests of a folder that do less with -short: the quick groups run all others as they
-// are.
+// shortened returns a pattern for the tests of a folder that do less with -short. The quick groups run all other tests
+// in full.
 func shortened(folder string) (string, error) {
 	files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
 	if err != nil {
 		return "", err
 	}
 	names := map[*ast.FuncDecl]map[string]bool{} // what each function refers to
-	asks := map[string]bool{}                    // the functions that ask for -short themselves, or by a helper
+	asks := map[string]bool{}                    // the functions that check -short themselves or through a helper
 	for _, name := range files {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {

@@ -49,7 +49,7 @@ func TestPairing_MatchesTheVectorsOfTheProtocol(t *testing.T) {
 }
 
 // TestPairing_BindsEveryInput: a difference in the keys, the connection, a nonce or the role changes the code and the
-// proofs, and a nonce of another length opens nothing.
+// proofs, and a nonce of another length opens no commitment.
 func TestPairing_BindsEveryInput(t *testing.T) {
 	p := Pairing{fill(1), fill(2), nonce(3)}
 	nI, nR := nonce(4), nonce(5)
@@ -83,8 +83,8 @@ func TestPairing_BindsEveryInput(t *testing.T) {
 	}
 }
 
-// TestPairing_ManInTheMiddleGetsEqualCodesOnlyByChance counts how often a device between two others gets both to show
-// the same code, when there are 1,000 codes: no more often than by chance, however it chooses its nonces.
+// TestPairing_ManInTheMiddleGetsEqualCodesOnlyByChance counts how often a man in the middle gets both devices to show
+// the same code, out of 1,000 possible ones: no more often than by chance, however it chooses its nonces.
 func TestPairing_ManInTheMiddleGetsEqualCodesOnlyByChance(t *testing.T) {
 	const attempts, space = 10_000, 1000
 	dice := rand.New(rand.NewPCG(7, 11))
@@ -102,7 +102,7 @@ func TestPairing_ManInTheMiddleGetsEqualCodesOnlyByChance(t *testing.T) {
 		right := Pairing{eve, ben, random()} // Ben thinks that Eve is Anna
 		nA, nB := random(), random()
 		commitment := left.Commit(nA)
-		// Eve has to commit towards Ben, and to answer Anna, before she sees either nonce.
+		// Eve has to send Ben her commitment, and Anna her answer, before she sees either nonce.
 		eveToBen, eveToAnna := random(), random()
 		committed := right.Commit(eveToBen)
 		if !left.Opens(commitment, nA) || !right.Opens(committed, eveToBen) {

@@ -16,8 +16,8 @@ const (
 	lookPause = 100 * time.Millisecond
 )
 
-// watchNetwork sends on changed when the named interfaces (none means all) or their addresses have changed, or when
-// the machine was asleep. Where the system reports changes, the interfaces are scanned only then; elsewhere they are
+// watchNetwork sends on changed when the named interfaces (none means all) or their addresses have changed, or when the
+// machine was asleep. If the system reports changes, the interfaces are scanned only after a report; otherwise they are
 // polled.
 func watchNetwork(ctx context.Context, names []string, changed chan<- struct{}) {
 	notified := make(chan struct{}, 1)

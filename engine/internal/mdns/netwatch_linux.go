@@ -14,7 +14,7 @@ import (
 func systemEvents(ctx context.Context, notified chan<- struct{}, notifying *atomic.Bool) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
-		return // polling continues alone
+		return // polling continues without it
 	}
 	f := os.NewFile(uintptr(fd), "rtnetlink") // a file, so that Close unblocks reads
 	defer f.Close()

@@ -106,7 +106,7 @@ func (m *Manager) stageLocked(a *attempt, s Stage) {
 	m.host.Publish(a.view)
 }
 
-// compareLocked computes the codes and publishes them for the screens.
+// compareLocked computes the codes and publishes them for display.
 func (m *Manager) compareLocked(a *attempt) {
 	a.code = a.sums.CodeOf(a.nonceI, a.nonceR, codeSpace)
 	if a.role == identity.Initiator {
@@ -140,7 +140,7 @@ func (m *Manager) confirmLocked(a *attempt) {
 // finishLocked stores the peer as verified once both sides have confirmed.
 func (m *Manager) finishLocked(a *attempt) {
 	delete(m.attempts, a.peer.ID)
-	started := m.tasks.Start(func(context.Context) { // the disk may be slow, and nothing here waits for it
+	started := m.tasks.Start(func(context.Context) { // the disk may be slow, and no caller waits for it
 		err := m.verify(a.peer.ID, a.view.Name)
 		if err == nil {
 			m.host.Verified(a.peer.ID)

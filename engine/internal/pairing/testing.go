@@ -2,7 +2,7 @@ package pairing
 
 import "multipeer/engine/internal/identity"
 
-// This file is for the tests of package engine, which see the pairings only through it.
+// The functions in this file are for the tests of package engine, which reach the pairings only through them.
 
 // SetCodeSpace reduces the number of codes until the returned function is called.
 func SetCodeSpace(n uint64) (restore func()) {

@@ -15,7 +15,7 @@ type tries struct {
 	pause time.Time // no attempt is allowed before
 }
 
-// mayPairLocked reports whether an attempt with p may reach the stage of a code.
+// mayPairLocked returns nil if an attempt with p may get as far as showing codes.
 func (m *Manager) mayPairLocked(p Peer) error {
 	for id, other := range m.attempts {
 		if id != p.ID && other.counts {

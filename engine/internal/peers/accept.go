@@ -169,7 +169,7 @@ func (a *acceptor) settle(ctx context.Context, conn *transport.Conn, control *tr
 		conn.Close(wire.Busy)
 		return true, nil
 	}
-	if !a.welcomeLocked(p.id) { // nor may it learn our name; adoptLocked checks again
+	if !a.welcomeLocked(p.id) { // it must not learn our name either; adoptLocked checks again
 		m.table.removeUnusedLocked(p)
 		m.mu.Unlock()
 		conn.Close(wire.Bye)
@@ -226,7 +226,7 @@ func (a *acceptor) settle(ctx context.Context, conn *transport.Conn, control *tr
 	return true, nil
 }
 
-// check checks a peer's key in a handshake; dialled reports that we dialled.
+// check checks a peer's key in a handshake; dialled reports whether we dialled.
 func (a *acceptor) check(id PeerID, certificate []byte, dialled bool) error {
 	m := a.m
 	trust := m.profile.Peer(id).Trust
@@ -245,7 +245,7 @@ func (a *acceptor) check(id PeerID, certificate []byte, dialled bool) error {
 	return nil
 }
 
-// Check checks a peer's key in a handshake; dialled reports that we dialled.
+// Check checks a peer's key in a handshake; dialled reports whether we dialled.
 func (m *Manager) Check(id PeerID, certificate []byte, dialled bool) error {
 	return m.acceptor.check(id, certificate, dialled)
 }

@@ -42,7 +42,7 @@ func (l *Link) acceptStreams(ctx context.Context) {
 			continue
 		}
 		unopened.Add(1)
-		wg.Go(func() { // QUIC limits how many the peer may have open
+		wg.Go(func() { // QUIC limits how many streams the peer may have open
 			s.SetReadDeadline(now().Add(transport.HelloTimeout))
 			msg, err := s.ReadMessage(wire.MaxHello)
 			s.SetReadDeadline(time.Time{})

@@ -8,7 +8,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// Current returns the connection to a peer, or nil. It takes no lock that comes before others.
+// Current returns the connection to a peer, or nil. The only lock that it takes is a leaf.
 func (m *Manager) Current(id PeerID) *Link { return m.links.get(id) }
 
 // Link returns the connection to a peer that the program knows. The error is ErrNoPeer, ErrClosed, or
@@ -30,7 +30,7 @@ func (m *Manager) Link(id PeerID) (*Link, error) {
 	return p.link, nil
 }
 
-// Want asks for a peer to be dialled that would not be dialled automatically; see dialer.mayShowLocked.
+// Want requests a dial to a peer that would not be dialled automatically; see dialer.mayShowLocked.
 func (m *Manager) Want(id PeerID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -40,7 +40,7 @@ func (m *Manager) Want(id PeerID) {
 	}
 }
 
-// AwaitLink is like Link, but asks for the peer to be dialled, and waits until it is connected or ctx ends.
+// AwaitLink is like Link, but has the peer dialled, and waits until it is connected or ctx ends.
 func (m *Manager) AwaitLink(ctx context.Context, id PeerID) (l *Link, err error) {
 	m.Want(id)
 	err = wire.ErrClosed

@@ -96,7 +96,7 @@ func (d *dialer) dialWanted(ctx context.Context, id PeerID, at netip.AddrPort, h
 	if ctx.Err() != nil {
 		return wire.EndOf(ctx)
 	}
-	return wire.ErrClosed // until has ended with the engine
+	return wire.ErrClosed // until returned because the engine has ended
 }
 
 func (d *dialer) open() *transport.Endpoint {

@@ -131,11 +131,11 @@ func (x *exchange) mayIntroduceLocked(t target) bool {
 	return true
 }
 
-// maxReports is how many peers' announcements of another address are stored for a connected peer.
+// maxReports limits, for a connected peer, the number of other peers whose announcements of another address are stored.
 const maxReports = 3
 
-// reports holds, by announcing peer, addresses where others have a connection to a peer: it may have moved, and our
-// connection to it may be dead.
+// reports holds, by announcing peer, the address at which that peer is connected to another one: the other peer may
+// have moved, and our connection to it may be dead.
 type reports map[PeerID]netip.AddrPort
 
 // add stores the address that a peer has announced.

@@ -24,7 +24,7 @@ import (
 const (
 	// announceEvery is the minimum interval between updates to a peer; changes in between are batched.
 	announceEvery = time.Second
-	// announceAgain is the interval at which announcements are repeated, since a peer that could not be reached then
+	// announceAgain is the interval at which announcements are repeated, since a peer that could not be reached before
 	// may be reachable now. The interval is longer if repeating would use more than half of the rate at which the
 	// receiver accepts announcements.
 	announceAgain = time.Minute
@@ -152,7 +152,7 @@ func (x *exchange) announceLocked() (more bool) {
 	return more
 }
 
-// rankLocked ranks p by whether someone here has accepted it.
+// rankLocked ranks p for announcements.
 func (x *exchange) rankLocked(p *peer) int {
 	m := x.m
 	switch {
@@ -183,7 +183,7 @@ func (x *exchange) announceable(all []neighbour) (open []neighbour) {
 	return open
 }
 
-// announceToLocked announces to a connected peer those that were not announced to it yet, or not recently: accepted
+// announceToLocked announces to a connected peer the peers that were not announced to it yet, or not recently: accepted
 // peers before strangers, then by how long they have waited. It does not exceed the rate that the peer accepts, and
 // reports whether something is left.
 func (x *exchange) announceToLocked(to *peer, open []neighbour) (left bool) {
@@ -342,7 +342,7 @@ func (x *exchange) addTrialLocked(p place) {
 	x.tried[p] = trial{times, now()}
 }
 
-// metLocked forgets the trials of a peer that is connected now: if it is announced again later, it has come back.
+// metLocked forgets the trials of a peer that is now connected: if it is announced again later, it has come back.
 func (x *exchange) metLocked(id PeerID) {
 	maps.DeleteFunc(x.tried, func(p place, _ trial) bool { return p.id == id })
 }

@@ -5,8 +5,8 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// Host is what the table of peers needs from the engine around it. The manager's lock and that of a window may be held
-// during each call, so that none may call the manager.
+// Host is what the table of peers needs from the engine. The manager's lock and that of a window may be held during
+// each call, so the methods must not call the manager.
 type Host interface {
 	// Publish passes an event to the program. If the other side waits for the outcome and no reader takes the event,
 	// the code is the reason; otherwise it is 0.

@@ -31,7 +31,7 @@ type asking struct {
 	id      string
 	policy  bool         // Config.Invite wants it, even if no caller waits
 	answers []chan error // the callers that wait
-	persons []chan error // of those, the ones that a person has caused
+	persons []chan error // the callers among them that a person has caused
 	name    string       // the name of the peer that the last person was shown
 	decided int          // identity.Profile.Decisions when that person asked
 	expires func()       // stops the timer that withdraws it; nil if there is none
@@ -82,7 +82,7 @@ func (in *invitations) invite(ctx context.Context, id PeerID, with json.RawMessa
 	if p.session != nil {
 		if person {
 			p.session.person = true
-			m.sessions.pinPeerLocked(p, p.name, m.profile.Decisions(id)) // a policy may have begun it; now a user wants it
+			m.sessions.pinPeerLocked(p, p.name, m.profile.Decisions(id)) // a policy may have begun it; a user wants it
 		}
 		m.mu.Unlock()
 		return nil

@@ -9,8 +9,8 @@ var ErrKicked = wire.Reword("the other side has disconnected this device", wire.
 
 // Disconnect ends the session with a peer, or withdraws the invitation to it (cancelConnectPeer); both still see each
 // other. It is a kick: from then on no policy of this engine (Config.Invite, Config.Accept) brings the peer back, but
-// Invite and Invitation.Accept do. PeerRemoved follows, with ErrCancelled here and ErrKicked there. To refuse the
-// peer's connections as well, call SetTrust with TrustBlocked. It is idempotent.
+// Invite and Invitation.Accept do. PeerRemoved follows, with ErrCancelled on this side and ErrKicked on the other. To
+// refuse the peer's connections as well, call SetTrust with TrustBlocked. It is idempotent.
 func (m *Manager) Disconnect(id PeerID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -42,8 +42,8 @@ const (
 const (
 	maxStrangerConns      = 128
 	maxStrangersPerSource = 64
-	// maxStrangerSessions applies to those that have a session, since a policy has accepted them. The limit per source
-	// is the same as without a session.
+	// maxStrangerSessions applies to strangers that have a session, since a policy has accepted them. The limit per
+	// source is the same as without a session.
 	maxStrangerSessions = 512
 )
 

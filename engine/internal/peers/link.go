@@ -28,7 +28,7 @@ type Link struct {
 	boot    string        // identifies this run of the peer's engine
 	udp     int           // the peer's ports for lanes; 0 means none
 	tcp     int
-	shared  bool // the peer says that another device has its identity
+	shared  bool // the peer reports that another device has its identity
 
 	// These are read for every frame, and atomic, so that no lock shared with other peers is needed.
 	session atomic.Pointer[session] // the session that the link carries now; changed under Manager.mu
@@ -60,8 +60,8 @@ func newLink(m *Manager, p *peer, conn *transport.Conn, control *transport.Strea
 	}
 }
 
-// Send queues a message for the peer without waiting. A full queue means that the peer does not read, so the connection is
-// closed.
+// Send queues a message for the peer without waiting. A full queue means that the peer does not read, so the connection
+// is closed.
 func (l *Link) Send(msg wire.Message) {
 	frame, err := wire.Frame(msg)
 	if err != nil {
@@ -211,7 +211,7 @@ func (l *Link) frameLimit() int {
 	return wire.MaxControl
 }
 
-// joined reports whether l carries a session, or one is beginning and holds Manager.mu.
+// joined reports whether l carries a session. If one is about to begin, it waits for that.
 func (l *Link) joined() bool {
 	return l.session.Load() != nil || l.large.Load() && l.sessionNow() != nil
 }
@@ -345,13 +345,14 @@ func (l *Link) LanePorts() (udp, tcp int) { return l.udp, l.tcp }
 // Token returns what proves that a lane belongs to this connection (RFC 8446 section 7.5).
 func (l *Link) Token(transfer string) (string, error) { return l.conn.Token(transfer) }
 
-// Binding returns what is the same on both sides of this connection and of no other (RFC 8446 section 7.5).
+// Binding returns bytes that both sides of this connection know, and that differ for every other connection (RFC 8446
+// section 7.5).
 func (l *Link) Binding() ([]byte, error) { return l.conn.Binding() }
 
-// Dialled reports whether this side has dialled.
+// Dialled reports whether this side dialled.
 func (l *Link) Dialled() bool { return l.conn.Dialled }
 
-// RemoteAddr returns where the peer is now.
+// RemoteAddr returns the current address of the peer.
 func (l *Link) RemoteAddr() netip.AddrPort { return l.conn.RemoteAddr() }
 
 // LocalAddr returns our end; see transport.Conn.

@@ -169,7 +169,7 @@ func (m *Manager) Close() {
 	}
 }
 
-// Freeze calls f with what programs are shown, which does not change in the meantime.
+// Freeze calls f with what programs are shown, which does not change during the call.
 func (m *Manager) Freeze(f func(Shown)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -252,7 +252,7 @@ func (m *Manager) Problem() error {
 	return m.problem
 }
 
-// Conflicts lists the identities that two devices have used since this engine began, newest first.
+// Conflicts lists the identities that two devices have used since this engine started, newest first.
 func (m *Manager) Conflicts() []Conflict {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -105,7 +105,7 @@ func (l *Link) takeMessage(msg wire.Text) {
 			return
 		}
 		s.window.Blocked()
-		select { // nothing more is read from this peer until then
+		select { // until the message has been taken, nothing more is read from this peer
 		case <-freed:
 		case <-time.After(time.Second): // or the program has read what was queued of this peer
 		case <-l.conn.Done():

@@ -31,7 +31,7 @@ type peer struct {
 	dialling     context.CancelFunc // cancels our dial in progress
 	dialled      chan struct{}      // closed when that dial has ended
 	looping      bool               // a dial loop is running
-	dialDue      time.Time          // when the dial loop wants to make, or wanted to make, the first dial after a change
+	dialDue      time.Time          // when the first dial after a change is or was due in the dial loop
 	wake         chan struct{}      // wakes the dial loop after a change
 	failures     int
 	retry        bool // dial now, regardless of the backoff
@@ -45,7 +45,7 @@ type peer struct {
 	state      State
 	session    *session      // set while Connected or Reconnecting
 	accepted   string        // the ID of the peer's invitation that began the session, if any
-	busyPause  time.Duration // after it last had no room for a session
+	busyPause  time.Duration // the pause after it last had no room for a session
 	busyUntil  time.Time     // Config.Invite does not invite it until then
 	declined   bool          // has declined our policy's invitation, on this connection
 	away       int           // counts breaks of the session's connection

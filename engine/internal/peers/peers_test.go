@@ -57,7 +57,7 @@ func (n *node) Changed() <-chan struct{} {
 	return n.changed
 }
 
-// check is Check, which notes the key.
+// check calls Check and records the key.
 func (n *node) check(id PeerID, cert []byte, dialled bool) error {
 	n.mu.Lock()
 	n.keys = append(n.keys, id)

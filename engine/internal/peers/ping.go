@@ -24,8 +24,8 @@ const (
 	PingStream     PingMode = "stream"     // over a byte stream
 )
 
-// Without a session the other side limits the rate of pings: it delays the excess, and drops excess datagrams. A
-// pinger then sends slightly less than that, or it would measure the limit instead of the network.
+// Without a session the other side limits the rate of pings: it delays the excess, and drops excess datagrams. A pinger
+// then sends at a slightly lower rate, or it would measure the limit instead of the network.
 const (
 	pingsReliable   = strangerFrames * 4 / 5
 	pingsUnreliable = strangerGrams * 4 / 5
@@ -62,9 +62,8 @@ func (m *Manager) NewPinger(ctx context.Context, id PeerID, mode PingMode) (*Pin
 	return p, nil
 }
 
-// Pace returns the current minimum interval between two pings: 0 with a session or over a stream. Without a session
-// the other side delays or drops what comes faster, so Ping waits before it sends. All pingers to one peer share the
-// limit.
+// Pace returns the current minimum interval between two pings: 0 with a session or over a stream. Without a session the
+// other side delays or drops faster pings, so Ping waits before it sends. All pingers to one peer share the limit.
 func (p *Pinger) Pace() time.Duration {
 	if limit := p.limiter(); limit != nil {
 		return time.Duration(float64(time.Second) / float64(limit.Limit()))

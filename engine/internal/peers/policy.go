@@ -4,7 +4,7 @@ import (
 	"multipeer/engine/internal/identity"
 )
 
-// SetPolicies changes which peers are invited and accepted without a question.
+// SetPolicies changes which peers are invited and accepted automatically.
 func (m *Manager) SetPolicies(invite, accept Audience) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -53,7 +53,7 @@ func (in *invitations) policyAdmitsLocked(a Audience, id PeerID) bool {
 	return a >= Everyone
 }
 
-// fullLocked reports whether sessions with others and our invitations to them reach Config.MaxPeers.
+// fullLocked reports whether the sessions and our invitations, except those of but, reach Config.MaxPeers.
 func (in *invitations) fullLocked(but *peer) bool {
 	m := in.m
 	n := 0

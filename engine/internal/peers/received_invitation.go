@@ -12,7 +12,7 @@ type Invitation struct {
 	ID      string
 	Peer    Peer            // as it was when it asked
 	Context json.RawMessage // from its program; untrusted
-	Handle  any             // the value that programs see; for the host alone, which keeps it with the lock held
+	Handle  any             // the value that programs see; only the host uses it, with the lock held
 
 	m      *Manager
 	peer   *peer

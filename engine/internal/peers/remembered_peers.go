@@ -66,8 +66,8 @@ func (d *dialer) missing(met map[PeerID]bool) (out []target) {
 	return out[:min(len(out), maxReconnected)]
 }
 
-// dialAll dials addresses where a peer may be, several at once. It connects to those that answer and returns them. A
-// device that is hidden from strangers does not reveal itself to those that answer.
+// dialAll dials addresses where a peer may be, several at once. It connects to those that answer and returns them. If
+// this engine is hidden from strangers, it does not reveal itself to strangers that answer.
 func (d *dialer) dialAll(ctx context.Context, addrs []netip.AddrPort, how string) (found []PeerID) {
 	endpoint := d.open()
 	if endpoint == nil {

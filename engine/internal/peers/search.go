@@ -11,7 +11,7 @@ import (
 )
 
 // Search probes every address of this machine's networks for an engine on its default port, connects to those that
-// answer, and returns them. The error gives the reason why not every address was probed.
+// answer, and returns them. The error says why not every address was probed.
 func (m *Manager) Search(ctx context.Context) ([]PeerID, error) {
 	if m.dialer.open() == nil {
 		return nil, wire.ErrClosed

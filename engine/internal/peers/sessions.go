@@ -239,9 +239,9 @@ func (ss *sessions) takeRenew(p *peer, l *Link, msg wire.Renew) error {
 	return nil
 }
 
-// renewLocked handles the count of session ends that the other program has seen; each of them failed the messages
-// that were pending there. This side may not have noticed them, for example if the machine was asleep. Then our
-// program also gets a PeerRemoved and a PeerAdded, or it would miss the loss. Messages that it has posted itself stay
+// renewLocked handles the count of session ends that the other program has seen; each end failed the messages that were
+// pending on that side. This side may not have noticed the ends, for example if the machine was asleep. Then our
+// program also gets a PeerRemoved and a PeerAdded, or it would miss the loss. Messages that our program has posted stay
 // queued. It needs p.session.
 func (ss *sessions) renewLocked(p *peer, ends uint64) {
 	m := ss.m

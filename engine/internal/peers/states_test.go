@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestLife_EachEventInEachState compares the whole table with a picture of it: a row for each event, a column for each
-// state, and a point where nothing changes.
+// TestLife_EachEventInEachState compares the complete table with a picture of it, which has a row for each event, a
+// column for each state, and a dot where nothing changes.
 func TestLife_EachEventInEachState(t *testing.T) {
 	const want = `
           found        connecting   connected    reconnecting

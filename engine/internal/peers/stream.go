@@ -17,9 +17,9 @@ const (
 	// MaxStreams limits the streams to one peer that may be open at once, separately for those opened by each side; at
 	// times a few more are possible. It leaves room for the engine's own streams.
 	MaxStreams = transport.MaxStreams - 8
-	// maxUnopened limits the streams of a peer without a session whose type is not known yet. A stream beyond it, or
-	// beyond the pace, is refused at once: one that is not accepted keeps its window of memory. After refusedStreams
-	// the peer loses its connection.
+	// maxUnopened limits the streams whose type is not known yet, of a peer without a session. A stream beyond that
+	// limit or the pace is refused at once, because a stream that is not accepted keeps its window of memory. A peer
+	// with more than refusedStreams refusals in a short time loses its connection.
 	maxUnopened    = 8
 	refusedStreams = 200
 	// maxEchoes limits the echo streams of one peer, echoChunk the buffer of each.
@@ -181,7 +181,7 @@ func (s *Stream) Reset(code uint16) {
 	s.s.ResetProgram(code)
 }
 
-// Abandon ends a stream whose program ends.
+// Abandon ends a stream that the program does not handle, or whose handler has panicked.
 func (s *Stream) Abandon() { s.end(func() { s.s.Reset(wire.Bye) }) }
 
 // Done returns a channel that is closed when this side has ended the stream, or its session or connection has ended.

@@ -13,7 +13,7 @@ import (
 const (
 	maxPeers     = 1024
 	maxStrangers = 256
-	// forKnown is how many of these only known peers may use: strangers that are found, are dialled, connect by
+	// forKnown is how many of these slots only known peers may use: strangers that are found, are dialled, connect by
 	// themselves, or have sessions by a policy cannot crowd them out.
 	forKnown = 128
 )

@@ -10,7 +10,7 @@ import (
 
 // These functions give the tests of package engine access to internal state.
 
-// WhileSessionBegins calls f while a session with a peer is beginning: the session exists, and the link does not carry
+// WhileSessionBegins calls f while a session with a peer is beginning: the session exists, but the link does not carry
 // it yet. After d, the beginning completes.
 func (m *Manager) WhileSessionBegins(id PeerID, d time.Duration, f func()) {
 	m.mu.Lock()
@@ -42,7 +42,7 @@ func (m *Manager) Places(id PeerID) int {
 	return -1
 }
 
-// WhileWriteBegins calls f while a Write of s, which will not return before f does, has just begun.
+// WhileWriteBegins calls f while a Write of s has just begun; the Write does not return before f does.
 func (s *Stream) WhileWriteBegins(f func()) {
 	s.writing.Lock()
 	defer s.writing.Unlock()

@@ -93,7 +93,7 @@ type Peer struct {
 	Confirmed bool             // its key was proven on a live connection
 	Addrs     []netip.AddrPort // where it can be dialled, best first
 	Addr      netip.AddrPort   // the remote address of the live connection; zero without one
-	RTT       time.Duration    // of the live connection
+	RTT       time.Duration    // round-trip time of the live connection
 	How       string           // how it was found
 	Heard     bool             // multicast discovery sees it now
 	Context   json.RawMessage  // what its program sent with the invitation or its answer; untrusted

@@ -11,7 +11,7 @@ import (
 
 // SetVisible changes who can see this engine, for the duration d or, if d is 0, until the next call; after d, the
 // previous value is restored. Strangers that are connected without a session are disconnected if the new value no
-// longer includes them. Errors are ErrInvalid, and ErrClosed for a duration that begins before the run.
+// longer includes them. Errors are ErrInvalid, and ErrClosed if d is not 0 and the engine is not running.
 func (m *Manager) SetVisible(v Visibility, d time.Duration) error {
 	if v < VisibleToAll || v > VisibleToNobody || d < 0 {
 		return fmt.Errorf("visible to %v for %v: %w", v, d, wire.ErrInvalid)
@@ -23,8 +23,8 @@ func (m *Manager) SetVisible(v Visibility, d time.Duration) error {
 	return nil
 }
 
-// setVisible changes the visibility. At the end of a temporary one, timed is its number: if the visibility has been
-// changed since, it stays.
+// setVisible changes the visibility. When a temporary visibility ends, timed is its number: if the visibility was
+// changed since then, it stays as it is.
 func (m *Manager) setVisible(v Visibility, d time.Duration, timed int) {
 	m.Update(func(s *Self) {
 		if timed != 0 && m.timed != timed {

@@ -19,7 +19,7 @@ var errMore = fmt.Errorf("%w: more data is arriving than was shown when the offe
 // byteLimitLocked returns how many bytes an accepted offer may deliver.
 func (t *item) byteLimitLocked() transfer.Totals {
 	v := t.view
-	if t.byPolicy { // it was accepted without a person: the limit is what was charged for it
+	if t.byPolicy { // accepted by policy: the limit is what was charged for it
 		return transfer.Totals{Files: v.Files, Folders: v.Folders, Bytes: cost(v) - 4<<10*(v.Files+v.Folders)}
 	}
 	if a := t.agreed; a.counting { // the sender had counted only a part
@@ -29,10 +29,10 @@ func (t *item) byteLimitLocked() transfer.Totals {
 	return grown(v.Files, v.Folders, v.Bytes)
 }
 
-// The minimum amounts by which an offer may be exceeded. A sender sends only the entries that it has counted. If files
-// have grown since, it sends in total at most a 32nd and 32 KiB more than it has counted (transfer.sender.bound). Only
-// a sender that was restarted counts again, and a folder may then hold a little more. An offer of files only always has
-// the same files.
+// The minimum margins by which a delivery may exceed its offer. A sender sends only the entries that it has counted. If
+// files have grown since, it sends in total at most a 32nd and 32 KiB more than it has counted (transfer.sender.bound).
+// Only a sender that was restarted counts again, and a folder may then hold a little more. An offer of files only
+// always has the same files.
 const (
 	grownFile    = 64 << 10
 	grownFolder  = 1 << 20

@@ -48,8 +48,8 @@ func fitting(r identity.Record, cost int64) (identity.Auto, bool) {
 	return a, cost <= a.Bytes-a.Used
 }
 
-// takenByPolicyLocked accepts an offer without asking if the user's rule admits it; an offer whose size is not known
-// yet is held until it is.
+// takenByPolicyLocked accepts an offer without asking if the user's rule admits it. An offer whose size is still being
+// counted is held until the size is known.
 func (m *Manager) takenByPolicyLocked(t *item) bool {
 	a, fits := m.autoFitsLocked(t)
 	if !fits {
@@ -76,7 +76,7 @@ func (m *Manager) takenByPolicyLocked(t *item) bool {
 	t.byPolicy = true
 	return m.tasks.Start(func(context.Context) {
 		fits := false
-		err := m.profile.Update(offer.Transfer.Peer, func(r *identity.Record) { // others may have used up the limit
+		err := m.profile.Update(offer.Transfer.Peer, func(r *identity.Record) { // other offers use the limit too
 			if a, fits = fitting(*r, price); fits {
 				a.Used += price
 				r.Auto = a

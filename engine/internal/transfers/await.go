@@ -33,7 +33,7 @@ func (m *Manager) whilePaused(ctx context.Context, t *item) error {
 		timer := time.NewTimer(time.Hour)
 		select {
 		case <-t.wake:
-		case <-timer.C: // it may be idle now
+		case <-timer.C: // the transfer may be idle now
 		case <-ctx.Done():
 			timer.Stop()
 			return context.Cause(ctx)
@@ -125,8 +125,8 @@ func (m *Manager) probe(ctx context.Context, id identity.PeerID, addrs []netip.A
 	m.host.Probe(ctx, id, addrs)
 }
 
-// beginProbe marks the peer as being probed. It returns false if another transfer already probes it: many may wait for
-// one.
+// beginProbe marks the peer as being probed. It returns false if another transfer already probes it: many transfers may
+// wait for one peer.
 func (m *Manager) beginProbe(id identity.PeerID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

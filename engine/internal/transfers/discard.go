@@ -26,7 +26,7 @@ func (m *Manager) discardLocked(t *item) {
 		delete(m.discarding, id)
 		close(done)
 	})
-	if !started { // the engine does not run, so nothing would do it later
+	if !started { // the engine is not running, so no goroutine would do it later
 		remove()
 		delete(m.discarding, id)
 		close(done)

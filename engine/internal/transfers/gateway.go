@@ -12,14 +12,14 @@ import (
 type GatewayLink interface {
 	Link
 	Via() string // the name of the gateway
-	// Receive feeds what the device sends for an accepted offer to in. It returns nil when everything has arrived.
+	// Receive passes to in what the device sends for an accepted offer. It returns nil when everything has arrived.
 	Receive(ctx context.Context, id string, in *transfer.Intake) error
-	// Deliver offers what is listed and waits for the answer, calls accepted, and sends. The listing may still be
-	// filling.
+	// Deliver offers what is listed, waits for the answer, calls accepted, and sends. The listing may still be
+	// incomplete.
 	Deliver(ctx context.Context, l *transfer.Listing, accepted func(), onProgress func(transfer.Progress)) (transfer.Result, error)
 }
 
-// errNoPause refuses a pause, which the protocol of a gateway does not have.
+// errNoPause refuses a pause, because the protocols of gateways have none.
 var errNoPause = wire.Reword("a transfer with this device cannot be paused", wire.ErrUnavailable)
 
 // isGateway reports whether a gateway moves the data.

@@ -18,19 +18,19 @@ type Host interface {
 	Current(id identity.PeerID) Link
 	// Changed returns a channel that is closed when a peer or its connection changes.
 	Changed() <-chan struct{}
-	// Probe dials the last addresses of a peer that discovery does not find, and waits for the result. Without the
-	// lock.
+	// Probe dials the last addresses of a peer that discovery does not find, and waits for the result. It is called
+	// without the manager's lock.
 	Probe(ctx context.Context, id identity.PeerID, addrs []netip.AddrPort)
-	// Accepted is called when an offer of a peer was accepted by a person, or is one of a known peer. Without the lock.
-	// name is what the person was shown.
+	// Accepted is called when a peer's offer was accepted by a person, or by policy if the peer is known. It is called
+	// without the manager's lock. name is what the person was shown.
 	Accepted(id identity.PeerID, name string)
-	// AcceptedBy is called when a peer has accepted an offer that the user has made to it. Without the lock. name is
-	// what the person was shown.
+	// AcceptedBy is called when a peer has accepted an offer that the user has made to it. It is called without the
+	// manager's lock. name is what the person was shown.
 	AcceptedBy(l Link, name string, decisions int)
 	// Publish publishes the newest state of a transfer. The manager's lock is held.
 	Publish(t Transfer)
-	// PublishOffer asks a person about an offer. If no reader takes the question, code is the answer for the other
-	// side. The manager's lock is held.
+	// PublishOffer asks a person about an offer. If no reader takes the offer, code is the answer for the other side.
+	// The manager's lock is held.
 	PublishOffer(o *Offer) (code wire.Code, taken bool)
 }
 
@@ -47,12 +47,12 @@ type Link interface {
 	Dialled() bool // by this side
 	RemoteAddr() netip.AddrPort
 	Done() <-chan struct{}
-	Err() error // the reason for the end; nil before it
+	Err() error // why it has ended; nil until then
 }
 
-// Asks limits what peers may ask a person. Its lock is a leaf.
+// Asks limits how often peers may prompt a person. Its lock is a leaf.
 type Asks interface {
-	// MayPrompt reports whether a peer may cause one more question; device means that a gateway reaches it.
+	// MayPrompt reports whether a peer may cause one more prompt; device means that a gateway reaches it.
 	MayPrompt(id identity.PeerID, device bool) bool
 	// Declined counts a refusal, Accepted resets the count, and RefusedTooOften reports whether it is too high.
 	Declined(id identity.PeerID)

@@ -233,9 +233,9 @@ func (r *receiver) take(ctx context.Context) (transfer.Result, error) {
 	}
 }
 
-// shortestPause and longestPause bound the time between two attempts that brought no data: a sender can start over, or
-// let the transfer fail and offer it again, as often as it likes, and each attempt reads the journal. An attempt that
-// lasted longer than longAttempt causes none: a bad link may break before it has brought anything new.
+// shortestPause and longestPause bound the pause after an attempt that brought no data: a sender can start over, or let
+// the transfer fail and offer it again, as often as it likes, and each attempt reads the journal. No pause follows an
+// attempt that lasted longer than longAttempt: a bad link may break before it has brought anything new.
 const (
 	shortestPause = 200 * time.Millisecond
 	longestPause  = 5 * time.Second
@@ -331,7 +331,7 @@ const (
 )
 
 // isIdle reports whether the sender of an accepted transfer has been offline for so long that its slot is needed for
-// others. The acceptance stays on record for a while: a sender that comes back later can still continue.
+// other transfers. The acceptance stays on record for a while: a sender that comes back later can still continue.
 func (m *Manager) isIdle(t *item) bool {
 	limit := idleLimit
 	if !m.profile.Knows(t.view.Peer) {

@@ -48,10 +48,10 @@ type item struct {
 	newest    wire.Offer // incoming: the latest offer received after it was accepted
 	byPolicy  bool       // accepted by policy
 	paused    bool
-	hasTurn   bool // outgoing: it may move
+	hasTurn   bool // outgoing: it may send
 	yielded   bool // its turn is given to others for now
-	// cancelled means that it was cancelled here; unsent, that the peer does not know that, or a change of paused,
-	// yet.
+	// cancelled means that this side cancelled it; unsent, that the peer does not know yet that it was cancelled,
+	// paused or resumed.
 	cancelled bool
 	unsent    bool
 	decided   time.Time        // when the peer was last sent such a decision
@@ -93,7 +93,7 @@ func (m *Manager) stopLocked(t *item, err error) {
 		t.cancel(err)
 	default:
 		m.finishLocked(t, err)
-		if t.view.Incoming && t.view.State == Cancelled { // no goroutine does it
+		if t.view.Incoming && t.view.State == Cancelled { // no goroutine will do it
 			m.discardLocked(t)
 		}
 	}

@@ -7,21 +7,21 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// A single connection with loss-based congestion control gets only a fraction of a line that loses packets at random,
-// as Wi-Fi does; several connections together get several times as much. On a line that is merely full they only add
-// to the queue. So lanes are added if one suffers from loss, from its window or from the processor's limits, as long
-// as each step adds speed, and are removed if a step does not.
+// A single connection with loss-based congestion control gets only a fraction of the capacity of a line that loses
+// packets at random, as Wi-Fi does; several connections together get several times as much. On a line that is merely
+// full they only add to the queue. So lanes are added if one suffers from loss, from its window or from the processor's
+// limits, as long as each step adds speed, and are removed if a step does not.
 const (
-	// measureFor is how long a number of lanes is measured, settleFor how long to wait before.
+	// measureFor is how long a number of lanes is measured, settleFor how long to wait before that.
 	measureFor = 500 * time.Millisecond
 	settleFor  = 250 * time.Millisecond
 	// worthwhile is the minimum speedup of a step.
 	worthwhile = 1.12
 	// lossyAt is the fraction of lost packets from which a line counts as lossy. A queue that overflows loses fewer.
 	lossyAt = 0.002
-	// quicLimit is the rate, in bytes per second, from which the processor limits QUIC rather than the line.
+	// quicLimit is the rate, in bytes per second, above which the processor limits QUIC rather than the line.
 	quicLimit = 130e6
-	// tryAgain is how long to wait after a step that brought no gain; the time doubles with each.
+	// tryAgain is how long to wait after a step that brought no gain; the time doubles with each such step.
 	tryAgain     = 8 * time.Second
 	tryAgainMost = time.Minute
 )

@@ -113,7 +113,7 @@ func (r *run) end() {
 	}
 }
 
-// reason returns err, or the reason why the attempt was stopped if that says more.
+// reason returns err, or the reason why the attempt was stopped if that is more specific.
 func (r *run) reason(err error) error {
 	cause := context.Cause(r.ctx)
 	if err == nil || cause == nil || errors.Is(cause, context.Canceled) || !transfer.Passing(err) {
@@ -394,7 +394,7 @@ func (m *Manager) expected(l *transport.LaneConn, hello wire.Lane) *run {
 }
 
 // maxRunsPerPeer limits the incoming transfers of one peer that have lanes at a time: each may hold some megabytes that
-// arrived ahead of their turn. Our own sender runs turnsPerPeer at a time.
+// arrived out of order. Our own sender runs turnsPerPeer at a time.
 const maxRunsPerPeer = 2 * turnsPerPeer
 
 // runsCarriedLocked counts the other incoming transfers of the same peer that have lanes.

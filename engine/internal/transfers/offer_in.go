@@ -14,7 +14,7 @@ import (
 // Limits on the offers that wait for an answer, and on how long they wait.
 const (
 	offersPerPeer     = 10
-	offersInAll       = 50 // of verified peers, and as many of others
+	offersInAll       = 50 // of verified peers, and as many of other known peers
 	offersPerStranger = 2
 	offersOfStrangers = 10
 	// Accepted incoming transfers that have not ended, each of which keeps a goroutine and a record.
@@ -22,13 +22,13 @@ const (
 	openInAll       = 500 // of known peers
 	openPerStranger = 4
 	openOfStrangers = 16
-	openPerSource   = 8 // of the strangers at one address: new keys are free
+	openPerSource   = 8 // of the strangers at one address: new keys cost nothing
 	// OfferTimeout is how long an offer waits for its answer.
 	OfferTimeout = 10 * time.Minute
 )
 
-// crossing is how long after a cancellation an offer of the same transfer counts as one that its sender had repeated
-// before it knew. Later ones count as a new offer by the user.
+// crossing is how long after a cancellation a repeated offer counts as sent before its sender knew of the cancellation.
+// A later one counts as a new offer by the user.
 const crossing = 3 * time.Second
 
 // TakeOffer handles an offer of a peer, or the repetition of one.
@@ -120,7 +120,7 @@ func (m *Manager) askWithLocked(t *item, msg wire.Offer) (code wire.Code, taken 
 
 // mayOfferLocked reports whether one more offer of a peer may wait for an answer, and be open once it is accepted.
 // Verified peers, other known peers and strangers have separate slots: anyone can create new keys, and none may
-// displace those that the user trusts more.
+// displace peers that the user trusts more.
 func (m *Manager) mayOfferLocked(from identity.PeerID, l Link) bool {
 	n := countLocked(m, from, l)
 	if !m.mayOpenLocked(from, l) {
@@ -149,8 +149,8 @@ func (m *Manager) mayOpenLocked(from identity.PeerID, l Link) bool {
 	return true
 }
 
-// counts are the incoming transfers that have not ended: those that wait for an answer, and all of them, which an offer
-// that waits may join at any moment.
+// counts are the numbers of incoming transfers that have not ended. A transfer that waits for an answer also counts as
+// open, since it may be accepted at any moment.
 type counts struct{ waiting, waitingOfPeer, open, openOfPeer, ofSource int }
 
 // countLocked counts the transfers that share the limits of a peer.

@@ -106,8 +106,8 @@ func (m *Manager) Offer(id ID, to identity.PeerID, name string, src Source, opts
 	return view, nil
 }
 
-// newOutgoing counts one more user of src's file in the spool, and returns a new outgoing transfer that is not in the
-// table yet, and its record; nil if there is nothing to store.
+// newOutgoing counts one more user of src's file in the spool. It returns a new outgoing transfer that is not in the
+// table yet, and its record, which is nil if there is nothing to store.
 func (m *Manager) newOutgoing(id ID, to identity.PeerID, name string, src Source, listing *transfer.Listing, opts OfferOptions, shared *transfer.Shared) (t *item, record []byte) {
 	summary := listing.Top()
 	m.mu.Lock()
@@ -140,8 +140,8 @@ func (m *Manager) newOutgoing(id ID, to identity.PeerID, name string, src Source
 	return t, t.recordLocked()
 }
 
-// addOutgoing adds t to the table and starts it; without a run it waits for one, if it is kept. It returns false if
-// the run has ended.
+// addOutgoing adds t to the table and starts it. Before the engine runs, only a transfer with Keep is added, and waits
+// for Start. It returns false if t was not added.
 func (m *Manager) addOutgoing(t *item) (Transfer, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// countWait is how long an offer waits for the totals of a folder, updateEvery the interval of updates to them.
+	// countWait is how long an offer waits for the totals of a folder, updateEvery how often the totals are updated.
 	countWait   = 300 * time.Millisecond
 	updateEvery = 500 * time.Millisecond
 	// patience is how long a transfer without Keep lives without its peer. Together with the time until the loss is

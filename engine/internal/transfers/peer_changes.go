@@ -6,7 +6,7 @@ import (
 	"multipeer/engine/internal/identity"
 )
 
-// LinkUp sends a peer that is back the decisions that were made while it was offline.
+// LinkUp sends a reconnected peer the decisions that were made while it was offline.
 func (m *Manager) LinkUp(id identity.PeerID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -40,8 +40,8 @@ func (m *Manager) LinkDown(l Link, err error) {
 	}
 }
 
-// Busy reports whether a transfer with a peer is running or waiting for it: hiding should not interrupt that transfer,
-// and the other side already knows this device.
+// Busy reports whether a transfer with a peer is running or waiting for the peer. Hiding this device should not
+// interrupt such a transfer, and the peer already knows this device.
 func (m *Manager) Busy(id identity.PeerID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 
 // Sending an offer and waiting for its answer.
 
-// list lists what to send, unless that was done for the offer: it is needed after a restart or on a retry.
+// list lists what to send, unless the offer has already done so: after a restart or on a retry it has not.
 func (s *sender) list() error {
 	m, t := s.m, s.t
 	m.mu.Lock()
@@ -185,7 +185,7 @@ func (s *sender) propose(ctx context.Context, l Link) (int64, error) {
 // errUnanswered reports an offer that was not answered in time: retrying would not help.
 var errUnanswered = wire.Reword("the offer was neither accepted nor declined in time", context.DeadlineExceeded)
 
-// lostBy converts the end of a connection for a transfer, which resumes over the next connection whatever the reason.
+// lostBy converts the error that ended a connection: a transfer resumes over the next connection whatever the reason.
 func lostBy(err error) error {
 	if err == nil || mayRetry(err) {
 		return err
@@ -193,7 +193,7 @@ func lostBy(err error) error {
 	return fmt.Errorf("%w: %w", transport.ErrLost, err)
 }
 
-// TakeAnswer handles the answer to an offer that was made here.
+// TakeAnswer handles the answer to an offer that this side made.
 func (m *Manager) TakeAnswer(from identity.PeerID, l Link, msg wire.OfferAnswer) {
 	if name, decisions, first := m.takeAnswer(from, l, msg); first {
 		m.host.AcceptedBy(l, name, decisions)

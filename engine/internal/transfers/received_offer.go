@@ -68,7 +68,7 @@ func (m *Manager) accept(o *Offer, opts AcceptOptions) error {
 		return wire.ErrAnswered
 	}
 	if t.accept.Dir != "" && t.accept.Dir != opts.Dir {
-		m.discardLocked(t) // what had arrived for an earlier answer stays in that folder
+		m.discardLocked(t) // what arrived after an earlier acceptance is in the earlier folder
 	}
 	t.accept = opts
 	t.chosen = nil
@@ -96,8 +96,8 @@ func (m *Manager) accept(o *Offer, opts AcceptOptions) error {
 	return nil
 }
 
-// Conflicts lists the names in a folder that top-level entries of the offer would have too. What a gateway receives
-// never replaces anything, so it has none of them.
+// Conflicts lists the names in a folder that top-level entries of the offer would have too. It lists none for an offer
+// that a gateway receives, because that never replaces anything.
 func (o *Offer) Conflicts(dir string) []string {
 	o.m.mu.Lock()
 	renames := isGateway(o.t.link)

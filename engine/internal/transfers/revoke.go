@@ -54,8 +54,8 @@ func (m *Manager) revokeLocked(id identity.PeerID, why error, which func(*item) 
 	}
 }
 
-// forgetAcceptanceLocked makes the user be asked again if a failed transfer is offered again, and removes what has
-// arrived.
+// forgetAcceptanceLocked withdraws the acceptance of a failed transfer, and removes what has arrived. If the transfer
+// is offered again, the user is asked again.
 func (m *Manager) forgetAcceptanceLocked(t *item) {
 	if t.view.State != Failed || !t.accepted {
 		return

@@ -23,7 +23,7 @@ type spool struct {
 	unused []string       // files to remove
 }
 
-// dir returns the folder, which exists then.
+// dir returns the folder, and creates it if necessary.
 func (s *spool) dir() (string, error) {
 	if s.folder != "" {
 		return s.folder, os.MkdirAll(s.folder, 0o700)
@@ -39,7 +39,7 @@ func (s *spool) dir() (string, error) {
 }
 
 // store writes what r yields into a new file, durably, and returns its path. The caller is its first user. ctx is
-// looked at between two reads.
+// checked between reads.
 func (s *spool) store(ctx context.Context, r io.Reader) (path string, err error) {
 	dir, err := s.dir()
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestLife_EachEventInEachState compares the whole table with a picture of it: a row for each event, a column for each
+// TestLife_EachEventInEachState compares the table with the picture below: a row for each event, a column for each
 // state, and a point where nothing changes.
 func TestLife_EachEventInEachState(t *testing.T) {
 	const want = `

@@ -83,10 +83,10 @@ func (t *item) recordLocked() []byte {
 	switch {
 	case v.Incoming && !t.accepted, !v.Incoming && !v.Keep:
 		return nil
-	case v.Incoming && isGateway(t.link): // nothing resumes
+	case v.Incoming && isGateway(t.link): // a gateway's transfer does not resume
 		return nil
 	case v.State == Cancelled:
-		if !t.unsent { // the other side knows
+		if !t.unsent { // the other side knows that it was cancelled
 			return nil
 		}
 	case v.State.Final() && !v.Incoming, v.State == Declined:
@@ -149,7 +149,7 @@ func (m *Manager) startSaving() {
 // end, and the received part of a failed one may still be resumed.
 const receiptKept = 7 * 24 * time.Hour
 
-// restoreLocked reads the transfers stored in the profile. They resume with Run.
+// restoreLocked reads the transfers stored in the profile. They resume with Start.
 func (m *Manager) restoreLocked() {
 	for key, raw := range m.profile.Jobs() {
 		service, id, _ := strings.Cut(key, "/")

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// storeWriter holds the newest records to write. Several goroutines may write; a record put during a write is written by
-// that write or the next, and an older record never overwrites a newer one.
+// storeWriter holds the newest records to write. Several goroutines may write; a record put during a write is written
+// by that write or the next, and an older record never overwrites a newer one.
 type storeWriter struct {
 	writing sync.Mutex
 	mu      sync.Mutex
@@ -23,7 +23,8 @@ func (s *storeWriter) put(id string, record []byte) {
 	s.records[id] = record
 }
 
-// claim reports whether the caller may write in the background: no one else does. It must end with waits or release.
+// claim makes the caller the only one that writes in the background, or returns false if another goroutine does. waits
+// or release must end the claim.
 func (s *storeWriter) claim() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,7 +39,7 @@ func (s *storeWriter) release() {
 	s.claimed = false
 }
 
-// waits reports whether records wait. If none do, it is also release: a record that is put after that needs a new claim.
+// waits reports whether records wait. If none do, it ends the claim: a record that is put later needs a new one.
 func (s *storeWriter) waits() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,12 +2,12 @@ package transfers
 
 import "time"
 
-// This file is for the tests of package engine, which see the transfers only through it.
+// The functions in this file are for the tests of package engine, which reach the transfers only through them.
 
-// attemptsEndSlowly delays the end of an attempt that brought too much, as a slow disk does.
+// attemptsEndSlowly delays the end of an attempt that brought too much, as a slow disk would.
 var attemptsEndSlowly time.Duration
 
-// SetAttemptsEndSlowly sets that delay until the returned function is called.
+// SetAttemptsEndSlowly sets attemptsEndSlowly until the returned function is called.
 func SetAttemptsEndSlowly(d time.Duration) (restore func()) {
 	old := attemptsEndSlowly
 	attemptsEndSlowly = d

@@ -63,8 +63,8 @@ type Manager struct {
 	mu         sync.Mutex
 	dialer     Dialer // set while the engine runs
 	transfers  map[ID]*item
-	discarding map[ID]chan struct{}     // what is being removed of transfers; closed at the end
-	probing    map[identity.PeerID]bool // those that a waiting transfer dials at the moment
+	discarding map[ID]chan struct{}     // transfers whose data is being removed; closed when that is done
+	probing    map[identity.PeerID]bool // peers that a waiting transfer is dialling
 	turns      turns
 }
 
@@ -160,7 +160,7 @@ func (m *Manager) orderedLocked() []*item {
 	return out
 }
 
-// ofLocked returns a transfer by its ID, but only to the peer that it is with.
+// ofLocked returns the transfer with this ID if it is with this peer, or nil.
 func (m *Manager) ofLocked(peer identity.PeerID, id string) *item {
 	if t := m.transfers[ID(id)]; t != nil && t.view.Peer == peer {
 		return t

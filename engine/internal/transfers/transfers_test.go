@@ -87,13 +87,13 @@ func (d *device) offer(t *testing.T) *Offer {
 	return d.offers[len(d.offers)-1]
 }
 
-// hold is a disk that stores nothing until the function that it returns is called.
+// hold simulates a disk that stores nothing until the returned function is called.
 func (s *storeWriter) hold() (release func()) {
 	s.writing.Lock()
 	return s.writing.Unlock
 }
 
-// asks is the limit on questions: none but a count of refusals.
+// asks implements Asks: it has no limits except on the number of refusals.
 type asks struct {
 	mu       sync.Mutex
 	declined int
@@ -420,7 +420,7 @@ func TestOffer_AcceptanceIsReportedOnce(t *testing.T) {
 	})
 }
 
-// TestStore_ManyChangesAreOneSave: a peer that pauses and resumes faster than the disk stores that does not pile up
+// TestStore_ManyChangesAreOneSave: a peer that pauses and resumes faster than the disk can store does not pile up
 // goroutines, and its last decision is stored.
 func TestStore_ManyChangesAreOneSave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -12,9 +12,9 @@ import (
 const hurry = time.Second
 
 // AcceptQueue limits the accepted connections that have not yet stated their purpose: in total, per key and per source
-// (see SourceOf). A newcomer is not refused when it is full, because then a few silent devices could keep all others
-// out: instead, the source with the most connections loses the one that has been silent longest. Its methods may be
-// called concurrently.
+// (see SourceOf). A full queue does not refuse a newcomer, because then a few silent devices could keep all other
+// devices out: instead, the source with the most connections loses the one that has been silent longest. Its methods
+// may be called concurrently.
 type AcceptQueue struct {
 	limits AcceptLimits
 
@@ -64,8 +64,8 @@ func (q *AcceptQueue) Enter(key identity.PeerID, addr netip.Addr, end func()) *W
 	return w
 }
 
-// expiredLocked removes and returns the waiting connections that have been silent for too long, if more than half of the
-// slots are taken.
+// expiredLocked removes and returns the waiting connections that have been silent for too long, if more than half of
+// the slots are taken.
 func (q *AcceptQueue) expiredLocked(at time.Time) (out []*Waiting) {
 	for 2*len(q.waiting) > q.limits.All {
 		w := q.waiting[q.firstLocked(func(*Waiting) bool { return true })]

@@ -12,7 +12,7 @@ import (
 )
 
 // TestAcceptQueue_NewcomersReplaceSilentConnections: each newcomer gets a slot. When none is free, a silent connection
-// of the device with the most is closed.
+// of the device with the most connections is closed.
 func TestAcceptQueue_NewcomersReplaceSilentConnections(t *testing.T) {
 	var out []string // whose slot was taken away
 	enter := func(q *AcceptQueue, key byte, addr string) *Waiting {

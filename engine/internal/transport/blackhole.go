@@ -1,6 +1,6 @@
 package transport
 
-// BlackHole detects that a path still carries small packets but no large ones, without any router reporting it. MTU
+// BlackHole detects that a path still carries small packets but no large ones, although no router reports it. MTU
 // discovery only ever raises the packet size, so a connection over such a path stays up indefinitely and carries
 // nothing larger than its keep-alives. A new connection starts with packets that every path carries.
 //
@@ -14,18 +14,19 @@ const (
 	holeWindow = 7
 	// holeLosses is the number of intervals in the window in which large packets have to be lost.
 	holeLosses = 2
-	// holeAnswers is how many packets per second may come from a peer that gets none of the large ones.
+	// holeAnswers is the maximum number of packets per second from a peer that receives no large packets.
 	holeAnswers = 2
-	// holeFlight is how many packets have to be lost after the first losses if the peer answers more than that.
+	// holeFlight is how many packets have to be lost after the first losses if the peer sends more than holeAnswers.
 	holeFlight = 10
-	// silentWindow is how many samples are examined for silence: longer, since a busy machine pauses for seconds.
+	// silentWindow is how many samples are examined for silence. It is longer because a busy machine pauses for
+	// seconds.
 	silentWindow = 12
-	// holeProbes is how many large packets have to be sent without an acknowledgement of anything.
+	// holeProbes is how many large packets have to be sent while nothing is acknowledged.
 	holeProbes = 2
 )
 
-// Found takes a sample of a connection's stats and reports whether the path is a black hole for large packets. It is to
-// be called once a second.
+// Found takes a sample of a connection's stats and reports whether the path is a black hole for large packets. Call it
+// once a second.
 func (b *BlackHole) Found(s Stats) bool {
 	b.seen = append(b.seen, s)
 	if len(b.seen) < 2 {
@@ -65,9 +66,9 @@ func (b *BlackHole) loses() bool {
 }
 
 // silent reports whether, after a loss of large packets, more of them are sent and nothing is acknowledged, although
-// packets of the peer arrive: its keep-alives.
-// The probes of RFC 9002 section 6.2 that follow a first loss are never declared lost, since nothing later
-// is acknowledged. An acknowledgement changes the smoothed round-trip time, unless the clock is coarse.
+// the peer's keep-alives arrive. The probes of RFC 9002 section 6.2 that follow a first loss are never declared lost,
+// since nothing later is acknowledged. An acknowledgement changes the smoothed round-trip time, unless the clock is
+// coarse.
 func (b *BlackHole) silent() bool {
 	first, s := b.seen[0], b.seen[len(b.seen)-1]
 	if len(b.seen) < silentWindow || s.BytesLost <= s.PacketsLost*packetSize {

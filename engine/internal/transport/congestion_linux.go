@@ -38,8 +38,8 @@ func leastRTT(c *net.TCPConn) (rtt time.Duration) {
 // limitQueue limits the bytes in flight; the system buffers about twice as much.
 func limitQueue(c *net.TCPConn, bytes int) { _ = c.SetWriteBuffer(bytes) }
 
-// preferBBR requests a congestion control that does not take every loss for a full queue. Where the system has none,
-// or does not permit it, nothing changes.
+// preferBBR requests a congestion control that does not take every loss for a full queue. If the system has none, or
+// does not permit it, nothing changes.
 func preferBBR(c *net.TCPConn) {
 	raw, err := c.SyscallConn()
 	if err != nil {

@@ -13,5 +13,5 @@ func preferBBR(*net.TCPConn) {}
 
 func leastRTT(*net.TCPConn) time.Duration { return 0 }
 
-// limitQueue leaves the limit to the system, because there is no way here to detect that it is too low.
+// limitQueue leaves the limit to the system, because this system offers no way to detect that it is too low.
 func limitQueue(*net.TCPConn, int) {}

@@ -18,7 +18,7 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// ErrLost reports that the peer fell silent: it crashed, is asleep, or the network is gone.
+// ErrLost reports that the peer stopped responding: it crashed, is asleep, or the network is down.
 var ErrLost = errors.New("connection lost")
 
 // ErrRefused reports that the other side does not admit our key.
@@ -104,7 +104,8 @@ func Cause(err error) error {
 			return fmt.Errorf("%w: %s", ErrRefused, why)
 		}
 		if !te.Remote && te.ErrorCode == quic.InternalError && te.ErrorMessage != "" {
-			// The text is this system's, such as that a network is unreachable: a packet could not be sent.
+			// The text comes from this system, which could not send a packet, for example because a network is
+			// unreachable.
 			why = te.ErrorMessage[strings.LastIndex(te.ErrorMessage, ": ")+1:]
 			why = strings.TrimSpace(why)
 		}
@@ -120,8 +121,8 @@ func Cause(err error) error {
 		return fmt.Errorf("%w: %v", ErrLost, err)
 	}
 	var system *net.OpError
-	if errors.As(err, &system) && system.Op != "remote error" { // that is an alert of the other side (RFC 8446 section 6)
-		// Its own text would repeat both addresses.
+	if errors.As(err, &system) && system.Op != "remote error" { // the peer's TLS alert (RFC 8446 section 6)
+		// The error's own text would repeat both addresses.
 		return wire.Reword(fmt.Sprintf("%v: %v", ErrLost, system.Err), ErrLost, err)
 	}
 	return err
@@ -235,7 +236,7 @@ func (s *Stream) Write(b []byte) (int, error) {
 // CloseWrite ends our direction; data already written still arrives.
 // ErrCancelled means that the stream had already ended, or that the other side no longer reads.
 func (s *Stream) CloseWrite() error {
-	if s.s.Close() != nil { // its text is about stream numbers
+	if s.s.Close() != nil { // the error's text is about stream numbers
 		return fmt.Errorf("%w: the stream has ended", wire.ErrCancelled)
 	}
 	return nil

@@ -1,6 +1,6 @@
 // Package transport owns the UDP socket and every QUIC connection on it: who may connect (TLS 1.3 with both
-// certificates, checked on each handshake), when a connection is up (after Hello and HelloAck), how long silence may
-// last, and how the end of a connection is reported.
+// certificates, checked on each handshake), when a connection is up (after Hello and HelloAck), how long a peer may
+// stay silent, and how the end of a connection is reported.
 //
 // Two kinds of connection are distinguished by ALPN before any data is sent: a session connection carries control,
 // messages and datagrams; a lane carries the bytes of one transfer, so that bulk data never delays a message. Lanes
@@ -30,8 +30,8 @@ import (
 // lies below the range from which systems assign ports.
 const DefaultPort = 17717
 
-// Time limits. A silent peer is detected after Idle, and given up after another DialTimeout: after 10.5 s, or at
-// worst 13 s if the last keep-alive was sent just before.
+// Time limits. A peer that stops responding is detected after Idle, and given up after another DialTimeout: after
+// 10.5 s, or at worst 13 s if the last keep-alive was sent just before.
 const (
 	KeepAlive    = 2500 * time.Millisecond
 	Idle         = 7500 * time.Millisecond
@@ -61,7 +61,7 @@ type Config struct {
 	Check func(id identity.PeerID, certificate []byte, dialled bool) error
 	// OwnKey, if set, is called when another device has proven our own key. It may be called concurrently.
 	OwnKey func(at netip.AddrPort)
-	// OwnConns is common to the endpoints of one program with this identity. nil means that there is no other.
+	// OwnConns is shared by the program's endpoints with this identity. nil means that there is only one.
 	OwnConns *OwnConns
 	Log      *slog.Logger
 }
@@ -251,7 +251,7 @@ func (e *Endpoint) Accept(ctx context.Context) (*Conn, error) {
 	return e.newConn(q, false)
 }
 
-// Dial opens one connection to addr. The key there must match want. The other side may still refuse ours: the
+// Dial opens one connection to addr. The peer's key must match want. The other side may still refuse ours: the
 // connection is up only after Greet.
 func (e *Endpoint) Dial(ctx context.Context, addr netip.AddrPort, want Pin, kind Kind) (*Conn, error) {
 	return e.dialFrom(e.tr)(ctx, addr, want, kind)

@@ -9,8 +9,8 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// Greet is the dialler's half of the greeting: it opens the control stream, sends hello and waits for the other
-// side's. When it returns, the connection is up; on an error it is closed.
+// Greet is the dialler's half of the greeting: it opens the control stream, sends hello and waits for the other side's
+// hello. When it returns, the connection is up; on an error it is closed.
 func (c *Conn) Greet(ctx context.Context, hello wire.Hello, wait time.Duration) (*Stream, wire.Hello, error) {
 	s, theirs, err := c.greet(ctx, hello, wait)
 	if err != nil {
@@ -23,8 +23,8 @@ func (c *Conn) Greet(ctx context.Context, hello wire.Hello, wait time.Duration) 
 	return s, theirs, nil
 }
 
-// within runs a step of the greeting, and closes the connection if ctx or wait ends before the step does: a stream's
-// reads take no ctx. A step that succeeds at the same moment has failed, since the connection is closed.
+// within runs a step of the greeting, and closes the connection if ctx or wait ends first, because a stream's reads
+// take no context. A step that succeeds at the same moment counts as failed, since the connection is closed.
 func (c *Conn) within(ctx context.Context, wait time.Duration, step func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// coalescing is a UDP socket for bulk data. The system delivers up to 64 KiB of packets of one sender at once
-// (UDP_GRO), and the socket is read no faster than the connections behind it process them: quic-go drops what its
-// queues cannot hold, and takes that for loss on the path.
+// coalescing is a UDP socket for bulk data. The system delivers up to 64 KiB of packets from one sender at once
+// (UDP_GRO), and the socket is read no faster than its connections process the packets: quic-go drops what its queues
+// cannot hold, and takes that for loss on the path.
 type coalescing struct {
 	*net.UDPConn
 	raw syscall.RawConn
@@ -44,7 +44,7 @@ type credit struct {
 const (
 	maxOutstanding = 160 // packets handed over without a sign of progress
 	perAnswer      = 32
-	patience       = 400 * time.Microsecond // after that the estimate was wrong
+	patience       = 400 * time.Microsecond // without progress for this long, the estimate was wrong
 	maxCredits     = 1024
 )
 
@@ -179,7 +179,7 @@ func addrPort(sa unix.Sockaddr) (netip.AddrPort, bool) {
 	return netip.AddrPort{}, false
 }
 
-// holdBack waits briefly while the connection behind has too much to process.
+// holdBack waits briefly while the connection has too many packets to process.
 func (s *coalescing) holdBack() {
 	c := s.current
 	if c.out.Load() < maxOutstanding {

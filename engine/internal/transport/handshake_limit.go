@@ -110,9 +110,9 @@ func addrOf(from net.Addr) (netip.Addr, bool) {
 	return a, a.IsValid()
 }
 
-// SourceOf returns the unit by which strangers are counted: an IPv4 address, an IPv6 /64 network, in which a device
-// can have as many addresses as it likes, all link-local addresses together, and this machine, which has 2^24 of its
-// own.
+// SourceOf returns the unit by which strangers are counted: an IPv4 address; an IPv6 /64 network, in which a device can
+// have as many addresses as it likes; all link-local addresses together; or this machine, which has 2^24 addresses of
+// its own.
 func SourceOf(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if a.IsLoopback() {

@@ -13,7 +13,7 @@ func udp(s string) net.Addr {
 }
 
 // TestGate_LimitsEachAddressAndTheTotal: one address gets its share and no more, an IPv6 network counts as one, and
-// others are accepted in the meantime, until there are too many in total; the table of addresses stays bounded.
+// other addresses are accepted in the meantime, until the total is reached; the table of addresses stays bounded.
 func TestGate_LimitsEachAddressAndTheTotal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		enter := func(g *gate, from func(int) string, n int) (in int) {

@@ -88,15 +88,15 @@ func (l *LaneConn) Line() (packets, lost uint64, rtt time.Duration) {
 	return 0, 0, 0
 }
 
-// The bytes that may be in flight over TCP. With as much as the system allows by default, a file fills whatever queue
-// the path has, and messages wait in it, or are lost with it.
+// The bytes that may be in flight over TCP. With the system's default limit, a file fills whatever queue the path has,
+// and messages wait in that queue, or are lost.
 const (
 	firstQueue = 192 << 10
 	mostQueue  = 4 << 20
 )
 
-// MindRate allows more bytes in flight if the round trip is so long that they limit the rate, in bytes per second. It
-// must be called from one goroutine.
+// MindRate allows more bytes in flight if the present limit is too low for rate, in bytes per second, over this round
+// trip. It must be called from one goroutine.
 func (l *LaneConn) MindRate(rate float64) {
 	if l.socket == nil || l.queue >= mostQueue {
 		return
@@ -107,8 +107,8 @@ func (l *LaneConn) MindRate(rate float64) {
 	}
 }
 
-// MindLoss requests another congestion control from the system, because this one suffers from random loss. It does
-// nothing for QUIC, where more connections are the remedy.
+// MindLoss requests another congestion control from the system, because the default one suffers from random loss. It
+// does nothing for QUIC, where more connections are the remedy.
 func (l *LaneConn) MindLoss() {
 	if l.socket != nil {
 		preferBBR(l.socket)

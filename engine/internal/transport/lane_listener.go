@@ -21,7 +21,7 @@ func (e *Endpoint) laneTransport(c *net.UDPConn, reset *quic.StatelessResetKey) 
 }
 
 // LaneWindow is how many bytes may be in flight on a lane over QUIC. It equals the window of session streams, for the
-// same reason: with more, a file fills whatever queue the path has, and messages wait in it, or are lost with it.
+// same reason: with more, a file fills whatever queue the path has, and messages wait in that queue, or are lost.
 const LaneWindow = streamWindow
 
 // laneConfig allows one stream.
@@ -37,8 +37,8 @@ func laneConfig() *quic.Config {
 // handshaking limits the TCP connections that have not proven their key yet.
 var handshaking = AcceptLimits{All: 64, PerSource: 16}
 
-// Lanes accepts lanes that others dial, over its own sockets, so that files cause no queue where messages pass. An
-// endpoint that does not own its socket has no Lanes; lanes then use that socket.
+// Lanes accepts the lanes that other devices dial, over its own sockets, so that files do not fill the queues that
+// messages pass through. An endpoint that does not own its socket has no Lanes; lanes then use that socket.
 type Lanes struct {
 	e    *Endpoint
 	udp  *net.UDPConn
@@ -83,8 +83,8 @@ func (l *Lanes) Ports() (udp, tcp int) {
 	return l.udp.LocalAddr().(*net.UDPAddr).Port, tcp
 }
 
-// Serve accepts until Close and passes each connection to overQUIC or each lane to overTCP, on goroutines that it
-// waits for. Their keys are proven by then, but not their purpose.
+// Serve accepts until Close and passes each connection to overQUIC or each lane to overTCP, on goroutines that it waits
+// for. By then the peers' keys are proven, but not the purpose of the connections.
 func (l *Lanes) Serve(ctx context.Context, overQUIC func(*Conn), overTCP func(*LaneConn)) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -132,7 +132,7 @@ func (l *Lanes) Serve(ctx context.Context, overQUIC func(*Conn), overTCP func(*L
 	}
 }
 
-// enter reserves a slot for a connection that begins its handshake; nil if too many begin.
+// enter reserves a slot for a connection that begins its handshake; nil if there are too many.
 func (l *Lanes) enter(c net.Conn) *Waiting {
 	a, ok := addrOf(c.RemoteAddr())
 	if !ok || !l.e.laneGate.enter(c.RemoteAddr()) {

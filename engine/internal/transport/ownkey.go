@@ -17,21 +17,22 @@ import (
 var ErrOwnKey = errors.New("the device at that address uses this device's identity")
 
 const (
-	// bothEnds is how long a connection to our own key is held until we know whether its other end is here too.
+	// bothEnds is how long a connection to our own key is held until we know whether this program has its other end
+	// too.
 	bothEnds = time.Second
-	// ownSecrets is how long the secret of such a connection is remembered, longer than a handshake may take: a relay
-	// can delay the last packet of a handshake, so that the other end appears late.
+	// ownSecrets is how long the secret of such a connection is remembered. It is longer than a handshake may take: a
+	// relay can delay the last packet of a handshake, so that the other end appears late.
 	ownSecrets = 30 * time.Second
-	// maxOwnSecrets limits their number. Only this device's own dials, or a device with a copy of its key, create
-	// them.
+	// maxOwnSecrets limits the number of these secrets. Only this device's own dials, or a device with a copy of its
+	// key, create them.
 	maxOwnSecrets = 1024
 )
 
 // OwnConns are the connections to our own key. Both ends of a connection can export the same secret, and no one else
-// can: if this program has both ends of a connection, the connection goes to itself; if it has one end, it goes to a
-// device with a copy of the key. The end that dialled knows only that a key answered, perhaps its own over a relay. So
-// it waits until the other end has closed the connection for having the same key, which takes a complete handshake
-// there.
+// can. So if this program has both ends of a connection, it has dialled itself; if it has one end, the other is a
+// device with a copy of the key. The end that dialled knows only that the key answered, perhaps its own over a relay.
+// So it waits until the other end closes the connection because the keys are equal, which takes a complete handshake at
+// that end.
 //
 // Endpoints of one program that use one key share an OwnConns. The zero value is empty.
 type OwnConns struct {
@@ -68,7 +69,7 @@ func (o *OwnConns) add(secret string) *ownConn {
 	return c
 }
 
-// count returns how many ends of a connection are here.
+// count returns how many ends of a connection this program has.
 func (o *OwnConns) count(c *ownConn) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -33,7 +33,7 @@ func listenAs(t *testing.T, id *identity.Identity) (addr netip.AddrPort, e *Endp
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { // it never gets a connection: each has the endpoint's own key
+	go func() { // Accept never succeeds: each connection has the endpoint's own key
 		defer close(done)
 		for ctx.Err() == nil {
 			if conn, err := e.Accept(ctx); err == nil {

@@ -278,7 +278,7 @@ func TestListen_TakenPortIsAnError(t *testing.T) {
 }
 
 // TestGreeting_SuccessAfterTheLimitIsAFailure: the connection is closed at the limit, so a step that succeeds a moment
-// later must not count, or its side would take a closed connection for its own.
+// later must not count, or its side would use a closed connection.
 func TestGreeting_SuccessAfterTheLimitIsAFailure(t *testing.T) {
 	a, b := listen(t, nil), listen(t, nil)
 	b.serve(t, b.hello())

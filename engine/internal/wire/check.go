@@ -45,7 +45,7 @@ func (m Hello) check() error {
 	return checkPeerName(m.Name)
 }
 
-// checkPeerName only limits the length: CleanName makes any name fit for display, so a bad one never costs the
+// checkPeerName only limits the length: CleanName makes any name fit for display, so a bad one never ends the
 // connection.
 func checkPeerName(s string) error {
 	if len(s) > 4*MaxName || !utf8.ValidString(s) { // guard: peer-name

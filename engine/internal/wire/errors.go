@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// Reword returns an error with the given text that errors.Is and errors.As treat as the errors in is. It is for cases
-// whose description needs a different wording from the error that a program checks for.
+// Reword returns an error with the given text that errors.Is and errors.As treat as the errors in is. Use it if a
+// message needs a different wording than the error that programs check for.
 func Reword(text string, is ...error) error { return &reworded{text, errors.Join(is...)} }
 
 // EndOf returns the reason why ctx has ended, as ErrTimeout or ErrCancelled if it is one of the two.

@@ -70,10 +70,10 @@ func appendNumbered(b []byte, kind string, n uint64) []byte {
 	return append(strconv.AppendUint(b, n, 10), '}')
 }
 
-// envelope is more than a frame needs around the body of a message.
+// envelope is an upper bound of the bytes that a frame needs around the body of a message.
 const envelope = 128
 
-// hot decodes a message of these types; false leaves it to encoding/json.
+// hot decodes a message of the types below; false leaves it to encoding/json.
 func (w *walker) hot(kind string) (Message, bool) {
 	if w.overflow {
 		return nil, false
@@ -90,7 +90,7 @@ func (w *walker) hot(kind string) (Message, bool) {
 	case "message":
 		body := w.member("body")
 		if len(w.raw) > len(body)+len(body)/2+envelope { // guard: message-padded
-			body = bytes.Clone(body) // otherwise its queue would also hold the surrounding white space
+			body = bytes.Clone(body) // otherwise the queued message would keep the surrounding white space in memory
 		}
 		return Text{N: n, Body: json.RawMessage(body)}, body != nil && w.used == 3
 	case "message_ack":

@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 )
 
-// NewID returns a random ID for an invitation, an offer or the like: 32 hex digits.
+// NewID returns a random ID, such as for an invitation or an offer: 32 hex digits.
 func NewID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails

@@ -9,7 +9,7 @@ import (
 // Limits of discovery info, in bytes.
 const (
 	MaxPair = 255  // one key=value, as a TXT string holds (RFC 6763 section 6.1)
-	MaxInfo = 1000 // all of them, each with its "=" and the length byte that it has in the TXT record
+	MaxInfo = 1000 // all pairs together, each with its "=" and its length byte in the TXT record
 )
 
 // MaxStreamName is the maximum length of a stream's name in bytes of UTF-8.

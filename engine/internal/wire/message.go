@@ -21,7 +21,7 @@ type Message interface {
 type Hello struct {
 	Version int    `json:"v"`
 	ID      string `json:"id"`   // the sender's peer ID; must be the one of its key
-	Name    string `json:"name"` // display name, for display only
+	Name    string `json:"name"` // the sender's peer ID; must be that of its key
 	Boot    string `json:"boot"` // 8 to 32 characters, new at each start of the engine
 	// Session means that the sender considers the two sides already connected, from an earlier connection of this run.
 	// If both sides do, no invitation is needed.
@@ -110,7 +110,8 @@ type Text struct {
 	N uint64 `json:"n"`
 	// Topic names the part of the program that the message is for; empty means none.
 	Topic string `json:"topic,omitempty"`
-	// Ask is a number that the sender chose for a request; Reply is that of the request that this message answers.
+	// Ask is a number that the sender chose for a request; Reply is the number of the request that this message
+	// answers.
 	Ask   uint64 `json:"ask,omitempty"`
 	Reply uint64 `json:"reply,omitempty"`
 	// Failed is the reason why a request failed, instead of Body and Data.
@@ -119,8 +120,8 @@ type Text struct {
 	Data   Data            `json:"data,omitempty"` // written even if it is empty, unless it is nil
 }
 
-// Data is bytes in base64 without line breaks (RFC 4648 section 3.3): encoding/json would skip any number of them, and
-// keep memory for each.
+// Data is bytes in base64 without line breaks (RFC 4648 section 3.3): encoding/json would skip any number of line
+// breaks, and allocate memory for each.
 type Data []byte
 
 // UnmarshalJSON decodes the text of a data member. A null stays nil.
@@ -212,9 +213,8 @@ type OfferDone struct {
 	LeftOut int64 `json:"left_out,omitempty"` // entries that were offered but did not arrive
 }
 
-// OfferCancel withdraws an offer or ends its transfer, from either side. With the code Failed, Reason is the
-// transfer's reason, by its number among the reasons of records, and Path the entry at which it ended, as the sender
-// names it.
+// OfferCancel withdraws an offer or ends its transfer, from either side. With the code Failed, Reason is the number
+// that records use for the transfer's reason, and Path is the entry at which it ended, as the sender names it.
 type OfferCancel struct {
 	ID     string `json:"id"`
 	Code   Code   `json:"code,omitempty"`
@@ -227,7 +227,7 @@ type OfferPause struct {
 	ID string `json:"id"`
 }
 
-// OfferResume resumes it.
+// OfferResume resumes a paused transfer.
 type OfferResume OfferPause
 
 // Lanes allows the dialling side to open the lanes of an attempt. QUIC is how many it opens over QUIC; in the first
@@ -241,8 +241,8 @@ type Lanes struct {
 // MaxLanes is how many lanes over QUIC a transfer may have.
 const MaxLanes = 8
 
-// Lane opens a lane: it is its first frame. Token binds it to the session: the session connection's TLS exporter (RFC
-// 8446 section 7.5) with LaneLabel and the transfer's ID as context, in hex.
+// Lane is the first frame on a lane. Token binds the lane to the session: it is the session connection's TLS exporter
+// (RFC 8446 section 7.5) with LaneLabel and the transfer's ID as context, in hex.
 type Lane struct {
 	ID      string `json:"id"`
 	Attempt int64  `json:"attempt"`
@@ -257,8 +257,8 @@ type LaneAck struct {
 // LaneLabel is the exporter label of Lane.Token.
 const LaneLabel = "EXPORTER-multipeer-lane"
 
-// PairStart proposes to compare codes, and holds the initiator's commitment; see identity.Pairing. All byte strings
-// of these messages are 32 bytes in hex. ID identifies the attempt.
+// PairStart proposes to compare codes, and holds the initiator's commitment; see identity.Pairing. All byte strings of
+// the pairing messages are 32 bytes in hex. ID identifies the attempt.
 type PairStart struct {
 	ID     string `json:"id"`
 	Commit string `json:"commit"`
@@ -380,8 +380,8 @@ func as[M Message](raw []byte) (Message, error) {
 	return m, nil
 }
 
-// Decode checks raw strictly and returns its message. For a type that this version does not know it returns nil
-// without an error: a newer peer may send those, and they are skipped.
+// Decode checks raw strictly and returns its message. For a type that this version does not know it returns nil without
+// an error: a newer peer may send such types, and they are skipped.
 func Decode(raw []byte) (Message, error) {
 	var w walker
 	if err := w.scan(raw); err != nil {

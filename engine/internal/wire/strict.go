@@ -32,8 +32,8 @@ func Check(raw []byte) error {
 	return w.scan(raw)
 }
 
-// CheckInner is Check for a program's value that travels inside a message, whose own depth and tokens count too. Its
-// keys may differ only in case, since the program's decoder may tell them apart: a map of encoding/json does.
+// CheckInner is Check for a program's value that travels inside a message, whose own depth and tokens count too. Two
+// keys may differ in case only, because the program's decoder may tell them apart, as a map of encoding/json does.
 func CheckInner(raw []byte) error {
 	w := walker{depth: 1, tokens: 16, exact: true}
 	return w.scan(raw)
@@ -48,7 +48,7 @@ func CheckProgram(raw []byte) error {
 // programs reports whether a member of a message is a program's value.
 func programs(key string) bool { return key == "body" || key == "context" }
 
-// scan is Check, and keeps the members of the outermost object.
+// scan does what Check does, and keeps the members of the outermost object.
 func (w *walker) scan(raw []byte) error {
 	switch {
 	case !utf8.Valid(raw): // guard: json-utf8
@@ -69,7 +69,7 @@ type walker struct {
 	at     int
 	tokens int
 	depth  int  // at the start
-	exact  bool // within a program's value: keys may differ only in case
+	exact  bool // within a program's value: two keys may differ in case only
 
 	top      [4]member // of the outermost object, if it is one
 	used     int
@@ -123,7 +123,7 @@ func (w *walker) value(depth int) error {
 				w.at++
 				return nil
 			}
-			w.tokens-- // value counts it
+			w.tokens-- // value counts it again
 			if err := w.value(depth); err != nil {
 				return err
 			}
@@ -222,7 +222,7 @@ type keySet struct {
 	many map[string]struct{}
 }
 
-// add returns false if the key is already present, also in another case unless exact is set.
+// add returns false if the key is already present, in any case unless exact is set.
 func (s *keySet) add(key string, exact bool) bool {
 	for _, k := range s.few[:s.n] {
 		if k == key || !exact && strings.EqualFold(k, key) {

@@ -98,8 +98,8 @@ func invisible(r rune) bool {
 		r == 0x3164 || r == 0x115F || r == 0x1160 || r == 0x2800 || r == 0xFFA0
 }
 
-// CleanName makes a peer's name fit for display: characters that break text become visible escapes, it is cut at 40
-// characters with at most 3 combining marks each, and a name with nothing visible becomes "unnamed".
+// CleanName makes a peer's name fit for display. Characters that break text become visible escapes; the name is cut at
+// 40 characters with at most 3 combining marks each; a name with nothing visible becomes "unnamed".
 func CleanName(s string) string {
 	var b strings.Builder
 	shown := 0
@@ -135,12 +135,13 @@ func CleanName(s string) string {
 	return strings.TrimSpace(b.String())
 }
 
-// CleanLine makes text of a peer fit for one line: characters that break text become visible escapes, nothing is cut.
+// CleanLine makes a peer's text fit for one line: characters that break text become visible escapes, and nothing is
+// cut.
 func CleanLine(s string) string { return breaks.Replace(CleanText(s)) }
 
 var breaks = strings.NewReplacer("\n", "‹U+000A›", "\t", "‹U+0009›")
 
-// CleanText is CleanName for running text: line breaks and tabs stay, nothing is cut.
+// CleanText is CleanName for running text: line breaks and tabs stay, and nothing is cut.
 func CleanText(s string) string {
 	var b strings.Builder
 	before := rune(0)

@@ -264,8 +264,8 @@ func TestDownload_ContinuesAfterCuts(t *testing.T) {
 	})
 }
 
-// awaitDownload waits until a download is complete, and resumes it as a person would until the connection has been cut
-// so often.
+// awaitDownload waits until a download is complete. After each cut, it resumes the download as a person would, up to
+// the given number of cuts.
 func (b *tab) awaitDownload(c *cutter, cuts int64, path string, size int64) {
 	b.t.Helper()
 	resumed := int64(0)
@@ -282,7 +282,7 @@ func (b *tab) awaitDownload(c *cutter, cuts int64, path string, size int64) {
 }
 
 // TestDownload_ArchiveUnpacksEverywhere: the archive of many files in folders and a large file, as a browser stores it,
-// is what was shared, for each program that people unpack it with.
+// unpacks to what was shared, with each program that people use for that.
 func TestDownload_ArchiveUnpacksEverywhere(t *testing.T) {
 	eachBrowser(t, func(t *testing.T, start starter) {
 		src, saved := t.TempDir(), t.TempDir()

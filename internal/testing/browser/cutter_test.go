@@ -11,7 +11,7 @@ import (
 )
 
 // cutter is a proxy on another port that cuts connections once they have carried some bytes. Requests have to contain
-// the link's own host, so it replaces the Host and Origin headers with those that the browser would send there.
+// the link's own host, so it replaces the Host and Origin headers with those that the browser would send to the link.
 type cutter struct {
 	l    net.Listener
 	to   string
@@ -72,7 +72,7 @@ func (c *cutter) carry(in net.Conn) {
 	move(out, in, true)
 }
 
-// through returns the link's address through the proxy.
+// through returns the address of a link through the proxy.
 func (c *cutter) through(t *testing.T, link string) string {
 	t.Helper()
 	u, err := url.Parse(link)

@@ -1,2 +1,2 @@
-// Package browser tests the page of multipeer-cli link with a real browser, Chromium.
+// Package browser tests the page of multipeer-cli link with real browsers, Chromium and Firefox.
 package browser

@@ -24,7 +24,7 @@ import (
 // browserLife limits how long a browser runs.
 const browserLife = 10 * time.Minute
 
-// firefox is driven by WebDriver BiDi (https://w3c.github.io/webdriver-bidi), which the browser speaks itself.
+// firefox is driven by WebDriver BiDi (https://w3c.github.io/webdriver-bidi), which Firefox supports natively.
 type firefox struct {
 	cmd  *exec.Cmd
 	conn net.Conn
@@ -239,7 +239,7 @@ func (f *firefox) evalIn(target map[string]any, script string) (string, error) {
 	return s, err
 }
 
-// resume presses Retry for each download that has failed.
+// resume restarts each download that has failed, as the button Retry does.
 func (f *firefox) resume() error {
 	window, err := f.context(map[string]any{"maxDepth": 0, "moz:scope": "chrome"})
 	if err != nil {

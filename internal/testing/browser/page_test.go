@@ -20,8 +20,8 @@ type options struct {
 	saved    string // the folder for downloads
 }
 
-// page is one page in a browser, which belongs to the test alone. Its methods act as a person would: they wait for what
-// they act on.
+// page is one page in a browser that no other test uses. Its methods act as a person would: they wait for the elements
+// that they act on.
 type page interface {
 	visit(url string) error
 	press(selector string) error
@@ -32,7 +32,7 @@ type page interface {
 	process() int                                  // the browser's main process
 }
 
-// browsers are the browsers of the tests, each with the names of its program.
+// browsers lists the browsers of the tests, each with the names of its program.
 var browsers = []struct {
 	name     string
 	programs []string

@@ -130,7 +130,7 @@ func flood(p prepare, do func(a *attacker, i int) error) func(*attacker) error {
 	}
 }
 
-// nowhere is a dialler that the handshake must refuse.
+// nowhere dials in a way that the handshake must refuse.
 func nowhere(change func(*tls.Config)) func(*attacker) error {
 	return func(a *attacker) error {
 		s, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -155,8 +155,8 @@ func nowhere(change func(*tls.Config)) func(*attacker) error {
 	}
 }
 
-// prompts runs f and checks that the user was asked at most n times in the meantime, or, if n is above 2, also again
-// for every 2 s.
+// prompts runs f and checks that the user is prompted at most n times meanwhile. If n is above 2, every 2 s allow one
+// more prompt.
 func (a *attacker) prompts(n int64, f func() error) error {
 	old, err := a.v.ask("")
 	if err != nil {
@@ -247,7 +247,7 @@ func badHello(code int, old, replaced string) func(*attacker) error {
 	}
 }
 
-// attacks lists all of them.
+// attacks lists the attacks of all states.
 var attacks = slices.Concat(greeting, queries, leading, talking, doors, transferring)
 
 // mayStore lists what attacks may leave in the folder, because what they send is valid in itself.

@@ -165,7 +165,7 @@ var greeting = []attack{
 		if old.Streams != 0 {
 			return errors.New("a stream of a stranger was handed over")
 		}
-		return wants(a.conn, timeout) // the first stream stays silent
+		return wants(a.conn, timeout) // nothing is sent on the first stream
 	}},
 	{before, "a unidirectional stream", "cannot be opened", func(a *attacker) error {
 		if err := a.dial(); err != nil {

@@ -56,7 +56,7 @@ func every(ctx context.Context, pause time.Duration, do func(i int)) {
 	}
 }
 
-// silent opens connections with ever new keys from six addresses, says something on each or nothing, and keeps it
+// silent opens connections from six addresses, each with a new key, sends something or nothing on each, and keeps it
 // open.
 func silent(v *victim, alpn string, pause time.Duration, say func(*attacker) error) func(context.Context) {
 	return func(ctx context.Context) {
@@ -96,8 +96,8 @@ func (a *attacker) control(texts ...string) error {
 	return a.say(texts...)
 }
 
-// floods run while a verified peer comes and goes. Each is as much as one device, or another user of this machine,
-// can do without effort.
+// floods run while a verified peer comes and goes. Each is what one device, or another user of this machine, can do
+// without effort.
 var floods = []struct {
 	name string
 	run  func(v *victim) func(context.Context)
@@ -150,7 +150,7 @@ var floods = []struct {
 }
 
 // TestVerifiedPeerGetsThrough: whatever strangers do before they are admitted, a verified peer that connects, sends a
-// file and leaves succeeds every time, and the messages of another one are not delayed.
+// file and leaves succeeds every time, and the messages of a connected peer are not delayed.
 func TestVerifiedPeerGetsThrough(t *testing.T) {
 	service = enginetest.Service()
 	v := startVictim(t, service)

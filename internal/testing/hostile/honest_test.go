@@ -39,8 +39,8 @@ func (silence) Forget(engine.PeerID)          {}
 func (silence) Recheck(engine.PeerID)         {}
 func (silence) Link(netip.Addr) string        { return "" }
 
-// runHonest runs a program that constantly talks to the victim, in its own process: the attacker's work must not count
-// as slowness of the victim.
+// runHonest runs a program that constantly talks to the victim, in its own process: slowness of the attacker must not
+// count as slowness of the victim.
 func runHonest(at, id, service string) error {
 	e, err := engine.New(engine.Config{Name: "friend in need", Service: service, Discovery: silence{}})
 	if err != nil {
@@ -111,7 +111,7 @@ func runHonest(at, id, service string) error {
 	}
 }
 
-// honest is that process from the test's side.
+// honest is that process as the test sees it.
 type honest struct {
 	in  io.WriteCloser
 	out *bufio.Reader
@@ -146,7 +146,7 @@ func startHonest(t *testing.T, v *victim, service string) *honest {
 	return h
 }
 
-// ask returns what it has seen since the last call.
+// ask returns what the peer has seen since the last call.
 func (h *honest) ask() (r report, err error) {
 	if _, err := h.in.Write([]byte("\n")); err != nil {
 		return r, err
@@ -158,7 +158,7 @@ func (h *honest) ask() (r report, err error) {
 	return r, json.Unmarshal([]byte(line), &r)
 }
 
-// during measures its round trips while f runs.
+// during measures the peer's round trips while f runs.
 func (h *honest) during(f func() error) (p99 time.Duration, err error) {
 	if _, err := h.ask(); err != nil {
 		return 0, err

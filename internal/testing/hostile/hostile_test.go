@@ -40,7 +40,8 @@ func TestAttacks(t *testing.T) {
 	}
 	h := startHonest(t, v, service)
 	most99 := mostLatency
-	if raceFactor > 1 && !*strict { // the detector slows everything several times, and other work adds to that
+	// The detector slows everything several times, and other work adds to that.
+	if raceFactor > 1 && !*strict {
 		most99 *= 3
 	}
 	pattern := regexp.MustCompile(*only)

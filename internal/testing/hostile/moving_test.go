@@ -300,7 +300,7 @@ var transferring = []attack{
 	}},
 }
 
-// attempts break off, and each announces another name: what was accepted once must not add up.
+// attempts breaks off several attempts at one transfer, each with another name: the accepted size must not add up.
 func attempts(a *attacker) error {
 	if err := a.connect(); err != nil {
 		return err
@@ -352,7 +352,7 @@ func bytesBelow(at string) (n int64) {
 	return n
 }
 
-// manyLanes opens a lane for each of twelve accepted transfers: each may hold blocks that came ahead of their turn.
+// manyLanes opens a lane for each of twelve accepted transfers: each may hold blocks that arrived ahead of their turn.
 func manyLanes(a *attacker) error {
 	if err := a.connect(); err != nil {
 		return err
@@ -376,7 +376,8 @@ func manyLanes(a *attacker) error {
 	return errors.New("twelve transfers have lanes")
 }
 
-// repository sends one that runs a command on each "git status", and asks for the status of each folder that came.
+// repository sends a Git repository that runs a command on each "git status", and runs that in each folder that has
+// arrived.
 func repository(at string, folders ...string) func(*attacker) error {
 	return func(a *attacker) error {
 		inbox := filepath.Join(a.v.dir, "inbox")
@@ -412,7 +413,7 @@ func repository(at string, folders ...string) func(*attacker) error {
 		}()
 		return filepath.WalkDir(inbox, func(p string, d os.DirEntry, err error) error {
 			if err != nil || !d.IsDir() {
-				return nil //nolint:nilerr // an earlier transfer has removed its own
+				return nil //nolint:nilerr // an earlier transfer has removed its own files
 			}
 			if _, err := os.Stat(filepath.Join(p, ".git")); err == nil {
 				return fmt.Errorf("%s has a .git", p)
@@ -422,7 +423,7 @@ func repository(at string, folders ...string) func(*attacker) error {
 			}
 			status := exec.Command("git", "status")
 			status.Dir = p
-			_ = status.Run() // also where there is no git
+			_ = status.Run() // even if git is not installed
 			if _, err := os.Stat(ran); err == nil {
 				return fmt.Errorf("git status in %s has run what was sent", p)
 			}

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// pairing runs the protocol up to the reveal directly, while the victim's user opens the window and chooses the
+// pairing runs the protocol up to the reveal directly, while the victim's user opens the pairing window and chooses the
 // attacker. If other is given, it reveals that nonce instead of the one it has committed to; otherwise a.code is set to
 // the code.
 func (a *attacker) pairing(other []byte) (id string, err error) {
@@ -71,7 +71,7 @@ func (a *attacker) pairing(other []byte) (id string, err error) {
 	return id, nil
 }
 
-// pairAndWithdraw asks to be paired and withdraws that, 60 times.
+// pairAndWithdraw requests a pairing and withdraws the request, 60 times.
 func (a *attacker) pairAndWithdraw() error {
 	if _, err := a.v.ask("pair"); err != nil {
 		return err

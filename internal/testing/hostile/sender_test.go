@@ -82,7 +82,7 @@ func runSender(at, id, service, dir string) error {
 	return nil
 }
 
-// sender is that process from the test's side.
+// sender is that process as the test sees it.
 type sender struct {
 	in  io.WriteCloser
 	out *bufio.Reader

@@ -16,9 +16,9 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// TestServe_StrangersFillNeitherMemoryNorDisk: devices with ever new keys offer files to `multipeer-cli serve`, where
-// no one answers, for 20 seconds, or for as long as MULTIPEER_STRANGERS says. Memory, the profile on disk and the log
-// stay small.
+// TestServe_StrangersFillNeitherMemoryNorDisk: devices that keep changing their keys offer files to `multipeer-cli
+// serve`, where no one answers, for 20 seconds, or for as long as MULTIPEER_STRANGERS says. Memory, the profile on disk
+// and the log stay small.
 func TestServe_StrangersFillNeitherMemoryNorDisk(t *testing.T) {
 	length := 20 * time.Second
 	if s := os.Getenv("MULTIPEER_STRANGERS"); s != "" {

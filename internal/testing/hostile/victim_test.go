@@ -53,7 +53,7 @@ type stats struct {
 	Names                                            []string // of the peers
 	Connected                                        []string // of those with a session
 	Verified                                         []string
-	Asked                                            []string // those that wait to be chosen for pairing
+	Asked                                            []string // of those that wait to be chosen for pairing
 	Kept                                             int      // how many keys the profile holds
 }
 
@@ -102,7 +102,7 @@ func runVictim(dir string) error {
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		switch command, arg, _ := strings.Cut(in.Text(), " "); command {
-		case "pair": // the user opens the window,
+		case "pair": // the user opens the pairing window,
 			e.OpenPairing()
 		case "close":
 			e.ClosePairing()
@@ -147,7 +147,7 @@ func runVictim(dir string) error {
 	return <-ended
 }
 
-// victim is the process from the tests' side.
+// victim is the process as the tests see it.
 type victim struct {
 	t    *testing.T
 	dir  string
@@ -207,7 +207,7 @@ func startVictim(t *testing.T, service string) *victim {
 	return v
 }
 
-// ask asks the victim for what it has seen.
+// ask returns what the victim has seen.
 func (v *victim) ask(command string) (stats, error) {
 	var s stats
 	if _, err := v.in.Write([]byte(command + "\n")); err != nil {

@@ -173,7 +173,7 @@ func TestImports_FollowTheRules(t *testing.T) {
 	}
 }
 
-// bans are calls that are dangerous anywhere except in the files named.
+// bans lists calls that are dangerous anywhere except in the named files.
 var bans = []struct {
 	call   *regexp.Regexp
 	except []string
@@ -293,7 +293,7 @@ func TestMinimumVersions(t *testing.T) {
 		}
 		found[m.Path] = m.Version
 	}
-	// os.Root, TLS post-handshake messages and KeyUpdate, x509 and DNS were fixed up to this version.
+	// Up to this version, os.Root, TLS post-handshake messages and KeyUpdate, x509 and DNS were fixed.
 	mod, err := os.ReadFile("../../../go.mod")
 	if err != nil {
 		t.Fatal(err)

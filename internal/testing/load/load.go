@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Factor returns the ratio of wall time to CPU time of a busy thread: 1 on a quiet machine, 2 where two busy programs
-// share each core. Measuring takes some milliseconds of work. Where the system does not report it, the result is 1.
+// Factor returns the ratio of wall time to CPU time of a busy thread: 1 on a quiet machine, 2 if two busy programs
+// share each core. Measuring takes a few milliseconds. If the system does not report CPU time, the result is 1.
 func Factor() float64 {
 	const work = 5 * time.Millisecond
 	wall, cpu := spin(work)
@@ -26,8 +26,8 @@ func burn(sum [32]byte) [32]byte {
 	return sum
 }
 
-// Within waits until done returns true, which it calls at the given interval. It returns false after limit, measured
-// in time of a quiet machine. However slow the machine is, it waits at most ten times the limit.
+// Within calls done at the given interval until it returns true. It returns false after limit, measured in time of a
+// quiet machine. However slow the machine is, it waits at most ten times the limit.
 func Within(limit, every time.Duration, done func() bool) bool {
 	began := time.Now()
 	var used time.Duration

@@ -4,5 +4,5 @@ package load
 
 import "time"
 
-// spin does not measure here.
+// spin does not measure on this system.
 func spin(time.Duration) (wall, cpu time.Duration) { return 0, 0 }

@@ -197,7 +197,7 @@ func observer(t *testing.T, inbox string, whole func() error) (stop func()) {
 				continue
 			}
 			for _, e := range entries {
-				// A receiver that starts probes its folder with an entry of a hidden name, too.
+				// A receiver that starts also probes its folder by creating an entry with a hidden name.
 				if strings.HasPrefix(e.Name(), ".multipeer-") || e.Name() == "ballast" {
 					continue
 				}

@@ -32,7 +32,7 @@ var commandPages = []string{
 
 // Where a command is run.
 const (
-	here   = "here"   // in a test below, which fails if it did not
+	here   = "here"   // in a test below, which fails if the command was not run
 	long   = "long"   // in TestLongCommands, with MULTIPEER_LONG=1
 	synops = "synops" // in TestSynopsis
 
@@ -109,7 +109,7 @@ func page(t *testing.T, name string) string {
 	return string(b)
 }
 
-// commandPages lists the commands of the docs: lines of blocks without a language, and inline code.
+// typed lists the commands of the docs, each with its page: lines of blocks without a language, and inline code.
 func typed(t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -162,7 +162,7 @@ func TestDocs_EveryCommandIsRun(t *testing.T) {
 	}
 }
 
-// shell runs a line of the docs as a reader would, on a host, in the root of the project, with /tmp replaced.
+// shell runs a line of the docs as a reader would, on a host, in the root of the project. It replaces /tmp with tmp.
 func shell(t *testing.T, h *netlab.Host, tmp, line string) *exec.Cmd {
 	t.Helper()
 	if commands[line] != here {
@@ -391,7 +391,7 @@ func TestSynopsis(t *testing.T) {
 		return self.ID
 	}
 	do(1, "Api", 0, "api")
-	// background starts a command that stays, and reads its lines.
+	// background starts a command that keeps running, and reads its lines.
 	endsItself := false
 	background := func(i int, profile, kind string, args ...string) (first map[string]any, end func()) {
 		t.Helper()
@@ -473,7 +473,7 @@ func TestSynopsis(t *testing.T) {
 		t.Errorf("uploaded: %q, %v", b, err)
 	}
 
-	// An interrupted transfer stays in the outbox, and waits for its receiver.
+	// An interrupted transfer stays in the outbox and waits for its receiver.
 	do(1, "anna", 3, "send", "--to", "ben", "--wait", "1s", file)
 	c := at(2, "ben", "receive", "--into", "asked", "--accept", "verified", "--once", "--existing", "keep", "--reread", "--keep-executable", "--links", "--reserve", "-1")
 	var said strings.Builder
@@ -482,7 +482,7 @@ func TestSynopsis(t *testing.T) {
 		t.Fatal(err)
 	}
 	do(1, "anna", 0, "send", "--to", "ben", file)
-	if err := c.Wait(); err != nil { // as auto permits her to send
+	if err := c.Wait(); err != nil { // the auto rule lets Anna send
 		t.Errorf("receive: %v: %s", err, said.String())
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, "taken", "f.txt")); err != nil || string(b) != "hello" {

@@ -108,7 +108,8 @@ func ask(client *http.Client, n int, body []byte) error {
 	return nil
 }
 
-// TestListen_HTTPBetweenNamespaces: net/http serves and asks over streams between two hosts, without an adapter.
+// TestListen_HTTPBetweenNamespaces: net/http serves and sends requests over streams between two hosts, without an
+// adapter.
 func TestListen_HTTPBetweenNamespaces(t *testing.T) {
 	lan := netlab.New(t, 2)
 	service := enginetest.Service()

@@ -25,7 +25,7 @@ import (
 
 var cli string
 
-// roles are what this program does instead of the tests when MULTIPEER_ROLE names one: hosts of a test run it.
+// roles holds what this program does instead of the tests when MULTIPEER_ROLE names one: the hosts of a test run it.
 var roles = map[string]func(args []string) error{"serve http": serveHTTP, "ask http": askHTTP, "post": postMany, "visit link": visitLink}
 
 func TestMain(m *testing.M) {
@@ -44,7 +44,8 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
-	if testing.Short() && flag.Lookup("test.run").Value.String() == "" { // the others need the machine to themselves
+	// The other tests need the machine to themselves.
+	if testing.Short() && flag.Lookup("test.run").Value.String() == "" {
 		_ = flag.Set("test.run", "^(TestSend_FilesArrive|TestExitCodes|TestSynopsis|TestDocs_EveryCommandIsRun)$")
 	}
 	dir, err := os.MkdirTemp("", "multipeer")

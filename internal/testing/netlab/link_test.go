@@ -19,8 +19,8 @@ import (
 	"multipeer/internal/testing/netlab"
 )
 
-// visitLink plays a browser that opens a link. Its arguments are the address, the PIN, and what it sends under the name
-// sent.txt; without that it downloads the first file and prints it.
+// visitLink plays a browser that opens a link. Its arguments are the address, the PIN, and the content that it sends as
+// sent.txt; without content, it downloads the first file and prints it.
 func visitLink(args []string) error {
 	base, pin := args[0], args[1]
 	jar, err := cookiejar.New(nil)

@@ -49,7 +49,8 @@ func TestInterfaces_ManyOnEachHost(t *testing.T) {
 	sysctl -qw net.ipv6.conf.e$i.disable_ipv6=1; ip link set d$i up; ip link set e$i up
 done
 ip link del eth0`, many))
-		lan.Host(i).Cable() // its index is above all others, so that it is not among the first that are joined
+		// The index of the new interface is the highest, so that it is not among the first interfaces that are joined.
+		lan.Host(i).Cable()
 	}
 	b := start(t, lan.Host(2), "--profile", profile(t), "--name", "Ben", "chat")
 	began := time.Now()
@@ -58,7 +59,7 @@ ip link del eth0`, many))
 	b.wait("connected", 5*time.Second)
 	t.Logf("met after %v", time.Since(began).Round(time.Millisecond))
 	time.Sleep(5 * time.Second)
-	started := map[string]time.Duration{"Anna": a.cpu(), "Ben": b.cpu()} // what a start costs is paid once
+	started := map[string]time.Duration{"Anna": a.cpu(), "Ben": b.cpu()} // a start has a one-time cost
 	time.Sleep(watched)
 	for name, r := range map[string]*running{"Anna": a, "Ben": b} {
 		used := r.cpu() - started[name]
@@ -95,7 +96,7 @@ func TestInterfaces_ComeAndGo(t *testing.T) {
 	if err := os.WriteFile(file, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	// A send is not announced, so it has to hear the other side.
+	// The sender does not announce itself, so it has to hear the other side.
 	a := start(t, lan.Host(1), "--profile", profile(t), "--name", "Anna", "send", "--to", "Ben", "--wait", "2m", file)
 	time.Sleep(500 * time.Millisecond)
 	for i := range 25 {
@@ -150,7 +151,7 @@ func TestInterfaces_SharedNetworkIsNotTheFirst(t *testing.T) {
 				r.signal(syscall.SIGTERM)
 				r.exit()
 			}
-			// A device that is not announced, and that no one else can find, has to hear the others.
+			// A device that does not announce itself, and that no one else can find, has to hear the others.
 			start(t, lan.Host(2), "--profile", profile(t), "--name", "Ben", "chat")
 			time.Sleep(2 * time.Second)
 			p := start(t, lan.Host(1), "--profile", profile(t), "peers", "--for", "2s")

@@ -22,15 +22,15 @@ import (
 // localSendVersion is the other implementation of LocalSend that the tests use: a package of PyPI in pure Python.
 const localSendVersion = "localsendd==0.1.1"
 
-// localSend is that program on a host.
+// localSend is that program, running on a host.
 type localSend struct {
 	t      *testing.T
 	bin    string
 	socket string
-	dir    string // where it saves
+	dir    string // for received files
 }
 
-// localSendBin returns the folder of the program in a virtual environment of its own, which it makes once.
+// localSendBin returns the folder of the program in its own virtual environment, which it creates once.
 func localSendBin(t *testing.T) string {
 	t.Helper()
 	if _, err := exec.LookPath("python3"); err != nil {
@@ -55,7 +55,7 @@ func localSendBin(t *testing.T) string {
 	return bin
 }
 
-// startLocalSend starts the program under the name Phone, and ends it with the test.
+// startLocalSend starts the program under the name Phone, and stops it when the test ends.
 func startLocalSend(t *testing.T, h *netlab.Host, args ...string) *localSend {
 	t.Helper()
 	home := t.TempDir()
@@ -160,7 +160,7 @@ func TestLocalSend_BothDirections(t *testing.T) {
 			if got := base(digest(t, phone.dir)); !maps.Equal(got, base(digest(t, src))) { // it keeps no folders
 				t.Errorf("%d files arrived", len(got))
 			}
-			if !encrypted { // it finds nobody by itself then
+			if !encrypted { // without encryption it finds nobody by itself
 				return
 			}
 			if out, err := phone.control("devices", "--scan"); err != nil || !strings.Contains(out, "Laptop") {
@@ -191,7 +191,7 @@ func base(m map[string]string) map[string]string {
 	return out
 }
 
-// TestLocalSend_Outcomes checks what the exit codes say when the other side declines, asks for a PIN, or is not there.
+// TestLocalSend_Outcomes checks the exit codes for another side that declines, asks for a PIN, or is absent.
 func TestLocalSend_Outcomes(t *testing.T) {
 	lan := netlab.New(t, 2)
 	for i := 1; i <= 2; i++ {
@@ -222,7 +222,7 @@ func TestLocalSend_Outcomes(t *testing.T) {
 		}
 	})
 	t.Run("declined", func(t *testing.T) {
-		startLocalSend(t, lan.Host(2)) // without --unattended it declines, since no one is there to ask
+		startLocalSend(t, lan.Host(2)) // without --unattended it declines, since there is no one to ask
 		code, err := run(t, lan.Host(1), "--profile", own, "--localsend", "send", "--to", at, file)
 		forget := regexp.MustCompile(`trust ([\w-]+) unknown`).FindStringSubmatch(err)
 		if code != 1 || !strings.Contains(err, "another device answers") || forget == nil { // it has a new key

@@ -51,14 +51,14 @@ func TestDiscovery_FreshStartsMeet(t *testing.T) {
 }
 
 // TestDiscovery_KnownPeersMeetWithoutMulticast: on a network that drops multicast, a known peer is found again at its
-// last address, and a new one is found by a search.
+// last address, and a new one by a search.
 func TestDiscovery_KnownPeersMeetWithoutMulticast(t *testing.T) {
 	lan := netlab.New(t, 3)
 	anna, ben, eva := profile(t), profile(t), profile(t)
 	chat := func(h *netlab.Host, profile, name string) *running {
 		return start(t, h, "--profile", profile, "--name", name, "chat")
 	}
-	// meet has both find each other by multicast, and returns their IDs.
+	// meet waits until both have found each other by multicast, and returns their IDs.
 	meet := func() (ofAnna, ofBen string) {
 		a, b := chat(lan.Host(1), anna, "Anna"), chat(lan.Host(2), ben, "Ben")
 		ofBen = a.wait("connected", 10*time.Second)["id"].(string)

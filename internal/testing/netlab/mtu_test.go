@@ -16,7 +16,7 @@ import (
 	"multipeer/internal/testing/netlab"
 )
 
-// moved sends all of src to the host to, and checks that it arrives in time.
+// moved sends all of src to another host, and checks that it arrives in time.
 func moved(t *testing.T, from, to *netlab.Host, src string, most time.Duration) {
 	t.Helper()
 	inbox := filepath.Join(t.TempDir(), "inbox")
@@ -101,7 +101,7 @@ func TestMTU_ShrinkingUnderASession(t *testing.T) {
 	b.signal(syscall.SIGTERM)
 }
 
-// TestMTU_ShrinkingUnderATransfer: checks that a transfer survives a smaller MTU, over TCP and over QUIC alone.
+// TestMTU_ShrinkingUnderATransfer checks that a transfer survives a smaller MTU, over TCP and over QUIC alone.
 func TestMTU_ShrinkingUnderATransfer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes 25 s")

@@ -26,7 +26,7 @@ const (
 	inside   = "nsenter --net=" + netnsDir + "%s "
 )
 
-// Missing fails or skips a test that cannot run here.
+// Missing fails or skips a test that cannot run on this machine.
 func Missing(t testing.TB, format string, a ...any) {
 	t.Helper()
 	if Required() {
@@ -77,7 +77,7 @@ func New(t testing.TB, n int) *LAN {
 	return l
 }
 
-// Cable connects the host to the bridge by a new interface eth0. An earlier one must have been deleted.
+// Cable connects the host to the bridge through a new interface eth0. An earlier eth0 must have been deleted.
 func (h *Host) Cable() {
 	l := h.lan
 	l.sh(inside+"ip link add %s type veth peer name eth0 netns %s", l.bridge(), h.port, h.ns)
@@ -223,7 +223,7 @@ func (l *LAN) Limit(megabits int) {
 	}
 }
 
-// Shape limits what the host sends; it must be called again after its interface was taken down.
+// Shape limits what the host sends. It must be called again after the interface was down.
 func (h *Host) Shape() {
 	if h.lan.rate > 0 {
 		h.lan.sh(inside+"tc qdisc replace dev eth0 root tbf rate %dmbit burst 64kb limit 524288", h.ns, h.lan.rate)

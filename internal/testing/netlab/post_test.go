@@ -30,11 +30,11 @@ type poster struct {
 	Service  string
 	Name     string
 	Posters  int           // how many processes post
-	Messages int           // to each of the others; 0 posts and awaits nothing
-	Delay    time.Duration // that it takes for each message
+	Messages int           // to each other posting process; 0 neither posts nor awaits messages
+	Delay    time.Duration // how long the process takes for each message
 }
 
-// posted is what it prints once it has received everything.
+// posted is what a poster prints once it has received everything.
 type posted struct {
 	Received int           // messages, all in order and once
 	Early    int64         // the most memory in use, in KiB, when a tenth had arrived
@@ -142,7 +142,7 @@ func (p poster) receive(events func(func(engine.Event) bool), report *posted) er
 	return errors.New("the engine ended")
 }
 
-// awaitPeers waits for sessions with all that post, and with the one that does not.
+// awaitPeers waits for sessions with all processes that post, and with the one that does not.
 func (p poster) awaitPeers(ctx context.Context, e *engine.Engine) (peers []engine.PeerID, idle engine.PeerID, err error) {
 	for range e.WatchState(ctx) {
 		peers, idle = nil, engine.PeerID{}

@@ -32,11 +32,12 @@ func neighbours(t *testing.T, n int) bool {
 	return true
 }
 
-// TestLAN_ManyDevicesStartAtOnce: many devices that start at once find each other, establish sessions, and the message
-// of one arrives at all others.
+// TestLAN_ManyDevicesStartAtOnce: many devices that start at once find each other and establish sessions, and a message
+// from one arrives at all others.
 func TestLAN_ManyDevicesStartAtOnce(t *testing.T) {
-	// Each device is a process with a handshake for each other one. On two slow processors, fifty leave some of them
-	// without a processor for longer than a session waits for a packet, which says nothing about a real network.
+	// Each device is a process that makes a handshake with every other one. On two slow processors, fifty devices leave
+	// some of them without a processor for longer than a session waits for a packet, which says nothing about a real
+	// network.
 	devices := min(50, 15*runtime.NumCPU())
 	if !neighbours(t, devices) {
 		t.Log("the table of neighbours holds no more than thirty devices")

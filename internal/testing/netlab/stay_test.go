@@ -59,7 +59,7 @@ func TestDiscovery_PeerIsFoundAtItsNewAddress(t *testing.T) {
 	lan.Host(2).Readdress("10.77.0.99")
 	file := filepath.Join(t.TempDir(), "f")
 	_ = os.WriteFile(file, []byte("x"), 0o644)
-	// A newcomer has to find it at the new address.
+	// A newcomer has to find the peer at the new address.
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	out, err := lan.Host(1).Command(ctx, cli, "--profile", profile(t), "send", "--to", "Bob", file).CombinedOutput()

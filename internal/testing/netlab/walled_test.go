@@ -86,7 +86,7 @@ func TestDoctor_NamesEachCause(t *testing.T) {
 		{"inbound dropped on both", func(lan *netlab.LAN) { lan.Host(1).Firewall("input", closed); lan.Host(2).Firewall("input", closed) }, nil, "own-firewall"},
 		{"inbound dropped there, but for multicast", func(lan *netlab.LAN) {
 			lan.Host(2).Firewall("input", "udp dport 5353 accept; "+closed)
-			lan.Host(2).Firewall("output", "ct state new udp dport 17717 drop") // nor does it dial
+			lan.Host(2).Firewall("output", "ct state new udp dport 17717 drop") // nor does the host dial
 		}, nil, "other-firewall"},
 		{"multicast dropped", func(lan *netlab.LAN) {
 			lan.Host(1).Firewall("input", "ip daddr 224.0.0.0/4 drop; ip6 daddr ff02::fb drop")

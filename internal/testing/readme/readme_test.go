@@ -80,7 +80,7 @@ func TestReadme_NamesOnlyWhatExists(t *testing.T) {
 	}
 }
 
-// TestPages_HaveOneAddressOfTheRepository: FyneApp.toml names it, and every page agrees.
+// TestPages_HaveOneAddressOfTheRepository: every page gives the address that FyneApp.toml gives.
 func TestPages_HaveOneAddressOfTheRepository(t *testing.T) {
 	m := regexp.MustCompile(`(?m)^Website = "(https://[^"]+)"$`).FindStringSubmatch(read(t, "FyneApp.toml"))
 	if m == nil {

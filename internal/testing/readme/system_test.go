@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// systems holds the commands of the docs for one system each. The workflows run them there.
+// systems holds, by system, the functions that run the commands of the docs for that system. The workflows run them
+// there.
 var systems = map[string]func(*testing.T){"darwin": onDarwin, "windows": onWindows}
 
 // TestCommandsOfThisSystem types what the docs say for macOS and Windows. It changes the machine, and restores it;

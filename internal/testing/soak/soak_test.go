@@ -277,7 +277,7 @@ func TestSoak(t *testing.T) {
 			}
 			n := s.dice.IntN(100)
 			noKill := s.counted("kills") <= round
-			if noKill && time.Until(end) < 4*time.Second { // each round has one, however slow the machine is
+			if noKill && time.Until(end) < 4*time.Second { // each round includes a kill, however slow the machine is
 				n = 92
 			}
 			switch {

@@ -86,7 +86,7 @@ func newDesk(t *testing.T, theme string) *desk {
 	return d
 }
 
-// service is the service type of the programs on this desk, so that they do not meet those of another one.
+// service is the service type of the programs on this desk, so that they do not meet those of another desk.
 func (d *desk) service() string { return fmt.Sprintf("w%d-%s", os.Getpid(), d.theme) }
 
 func (d *desk) env(home string) []string {
@@ -114,7 +114,7 @@ func (d *desk) tool(name string, args ...string) string {
 	return strings.TrimSpace(out)
 }
 
-// output runs a command that has a minute, and returns what it prints. A program in Go that takes longer prints its
+// output runs a command for at most a minute, and returns what it prints. A Go program that takes longer prints its
 // goroutines before it is killed.
 func output(c *exec.Cmd) (string, error) {
 	var out bytes.Buffer
@@ -126,7 +126,7 @@ func output(c *exec.Cmd) (string, error) {
 	return out.String(), err
 }
 
-// ended waits until a command ends. A program in Go that takes longer prints its goroutines.
+// ended waits until a command ends. A Go program that takes longer than limit prints its goroutines.
 func ended(c *exec.Cmd, limit time.Duration) error {
 	c.WaitDelay = 5 * time.Second
 	var late atomic.Bool
@@ -200,7 +200,7 @@ func (w *window) open(args ...string) {
 	w.saw("AT everyone ")
 	ids := strings.Fields(d.tool("xdotool", "search", "--onlyvisible", "--pid", strconv.Itoa(w.cmd.Process.Pid), "--name", "Multipeer"))
 	w.id = ids[len(ids)-1]
-	// They do not fit side by side: each is raised when it is used.
+	// The windows do not fit side by side: each is raised when it is used.
 	d.tool("xdotool", "windowmove", w.id, "0", "0")
 }
 
@@ -322,7 +322,7 @@ func (w *window) firstOf(one, other string) string {
 	return ""
 }
 
-// settled is at, once the widget has not moved for half a second.
+// settled is like at, but waits until the widget has not moved for half a second.
 func (w *window) settled(name string) (x, y int) {
 	w.d.t.Helper()
 	for range 60 {
@@ -368,7 +368,7 @@ func (w *window) drop(name string, paths ...string) {
 	w.d.tool("/usr/bin/python3", args...)
 }
 
-// clickNow clicks where a widget was last seen, without waiting until it stops moving.
+// clickNow clicks where a widget was last seen, without waiting until the widget stops moving.
 func (w *window) clickNow(name string) {
 	w.d.t.Helper()
 	w.front()

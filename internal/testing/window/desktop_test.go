@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestTrayNotificationsAndPicker: where a desktop shows tray icons, closing the window leaves the program receiving;
-// it announces messages by notifications with fixed text, and a click brings it back.
+// TestTrayNotificationsAndPicker: if a desktop shows tray icons, the program keeps receiving after its window is
+// closed. It announces messages by notifications with fixed text, and a click on one shows the window again.
 func TestTrayNotificationsAndPicker(t *testing.T) {
 	d := newDesk(t, "light")
 	shell, address := newDesktop(t)
@@ -40,7 +40,7 @@ func TestTrayNotificationsAndPicker(t *testing.T) {
 	ben.click("accept")
 	anna.saw(`EVT transfer "a\+b 100% ü.txt" delivered`)
 
-	// Closed to the tray, it keeps running.
+	// Closed to the tray, the program keeps running.
 	anna.press("ctrl+w")
 	anna.saw(`EVT hidden`)
 	within(t, "the word that it goes on", func() bool {
@@ -82,7 +82,7 @@ func TestTrayNotificationsAndPicker(t *testing.T) {
 	}
 	anna.saw(`EVT raised`)
 
-	// Back from the tray's menu, to a conversation, and the end.
+	// The tray's menu shows a conversation again, and then quits the program.
 	anna.press("ctrl+w")
 	within(t, "hidden again", func() bool { return strings.Count(anna.lines(), "EVT hidden") == 2 })
 	raised := strings.Count(anna.lines(), "EVT raised")

@@ -28,7 +28,8 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
-	if testing.Short() && flag.Lookup("test.run").Value.String() == "" { // the others need the machine to themselves
+	// The other tests need the machine to themselves.
+	if testing.Short() && flag.Lookup("test.run").Value.String() == "" {
 		_ = flag.Set("test.run", "^TestTray")
 	}
 	code := m.Run()
@@ -40,7 +41,7 @@ func TestMain(m *testing.M) {
 func crowd(n int, service string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	for i := range n {
-		// They do not look for each other: fifty engines would keep one machine busy.
+		// The peers do not look for each other: fifty engines would keep one machine busy.
 		e, err := engine.New(engine.Config{Name: fmt.Sprintf("Peer %02d", i), Service: service, Interfaces: []string{"lo"}, Hidden: true, Blind: true})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -105,8 +106,8 @@ func (w *window) late() (all []float64) {
 	return all
 }
 
-// flood sends messages to w from a peer that it has accepted, at the given rate per second, and returns how many were
-// delivered and how many LATE lines there were before. Then it sends "the end".
+// flood sends messages to w from a peer that w has accepted, at the given rate per second, and then "the end". It
+// returns how many messages were delivered, and how many LATE lines w had printed before the first.
 func flood(t *testing.T, w *window, rate int, d time.Duration) (delivered, before int) {
 	t.Helper()
 	e, err := engine.New(engine.Config{Name: "Flood", Service: w.d.service(), Interfaces: []string{"lo"}})

@@ -57,7 +57,7 @@ func (p *phone) do(method, path, body string) []byte {
 	return b
 }
 
-// phoneSends has a phone without Multipeer send a file, which the user accepts in the dialog of the link.
+// phoneSends makes a phone without Multipeer send a file, which the user accepts in the dialog of the link.
 func phoneSends(t *testing.T, w *window) {
 	w.click("phone")
 	w.saw(`EVT browser link at "http`)

@@ -18,7 +18,7 @@ import (
 func TestStory(t *testing.T) {
 	for _, theme := range []string{"light", "dark"} {
 		t.Run(theme, func(t *testing.T) {
-			t.Parallel() // they wait most of the time
+			t.Parallel() // the programs mostly wait
 			story(t, newDesk(t, theme))
 		})
 		if testing.Short() {
@@ -235,7 +235,7 @@ func restart(t *testing.T, d *desk, anna, ben *window) {
 	}
 }
 
-// secondLaunch starts the program again with a path: the open window takes it over.
+// secondLaunch starts the program again with a path: the open window takes over the path.
 func secondLaunch(t *testing.T, d *desk, anna, ben *window) {
 	path := write(t, filepath.Join(d.dir, "from-the-file-manager.txt"), "launched")
 	second := anna.command(path)
@@ -320,7 +320,7 @@ func kickAndBlock(d *desk, anna, ben *window) {
 }
 
 // TestEnd_NeverHangs: a window ends at SIGINT, however busy the machine is. On one processor, Fyne's own way to end its
-// loop waits forever once in some sixty ends.
+// loop hangs about once in sixty times.
 func TestEnd_NeverHangs(t *testing.T) {
 	d := newDesk(t, "light")
 	w := &window{d: d, home: filepath.Join(d.dir, "Anna"), trace: "events", oneCPU: true}

@@ -1,5 +1,5 @@
-// Package desktop is what the desktop offers to the window: opening files, the system's file dialog, notifications, the
-// clipboard, the tray and starting at login. It knows nothing of the window: it gets strings and functions.
+// Package desktop is the window's access to the desktop: opening files, the system's file dialog, notifications, the
+// clipboard, the tray and starting at login. It does not depend on the window: it gets strings and functions.
 package desktop
 
 import (
@@ -30,14 +30,14 @@ type Texts struct {
 	PickFolder string // the title of the dialog for a folder
 }
 
-// Notice is a notification. Its words may contain the name of a peer, and are plain text.
+// Notice is a notification. Its text is plain text, and may contain a peer's name.
 type Notice struct {
 	Title, Body string
-	Sound       string   // a name of the Sound Naming Specification, for desktops that have it; empty for the usual one
-	Buttons     []Button // shown where the desktop supports them
+	Sound       string   // a name of the Sound Naming Specification, for desktops that support it; empty for the default sound
+	Buttons     []Button // shown if the desktop supports them
 }
 
-// Button is a button of a notification. Do runs on any goroutine.
+// Button is a button of a notification. Do may run on any goroutine.
 type Button struct {
 	Label string
 	Do    func()
@@ -57,7 +57,7 @@ func New(a fyne.App, texts func() Texts, clicked func()) *System {
 	return &System{app: a, texts: texts, clicked: clicked}
 }
 
-// Open passes the system a file URL that this program built; text from a peer never gets here.
+// Open passes a file URL that this program built to the system; text from a peer never gets here.
 func (s *System) Open(path string) error {
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
 	if err := s.app.OpenURL(&u); err != nil {
@@ -66,7 +66,7 @@ func (s *System) Open(path string) error {
 	return nil
 }
 
-// OpenLink opens only web pages: other schemes start programs on some systems.
+// OpenLink opens only web pages, because other schemes start programs on some systems.
 func (s *System) OpenLink(page *url.URL) error {
 	if page.Scheme != "http" && page.Scheme != "https" {
 		return fmt.Errorf("a link with the scheme %q is not a web page", page.Scheme)
@@ -83,8 +83,8 @@ func (s *System) Login() (bool, error) { return atLogin.On() }
 // SetLogin sets whether the window starts at login.
 func (s *System) SetLogin(on bool) error { return atLogin.Set(on) }
 
-// MayOpen reports whether a received file gets an Open button: documents, media, archives and folders do, but never
-// programs or files that run one.
+// MayOpen reports whether a received file gets an Open button. Documents, media, archives and folders do; programs, and
+// files that run programs, never do.
 func MayOpen(path string) bool {
 	ext := strings.ToLower(filepath.Ext(path))
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
@@ -100,7 +100,7 @@ func MayOpen(path string) bool {
 	}, ext)
 }
 
-// Downloads returns the user's download folder, as configured in the system.
+// Downloads returns the user's download folder, as configured on the system.
 func Downloads() string {
 	home, err := os.UserHomeDir()
 	if err != nil {

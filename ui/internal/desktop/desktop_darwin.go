@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// This file uses only the tools that come with macOS and no C code, so that the window builds everywhere.
+// This file uses only tools that come with macOS and no C code, so that the window builds on every system.
 
 // HasTray always reports true: macOS has the menu bar.
 func (s *System) HasTray() bool { return true }
 
-// Notify passes the text as arguments, not as part of the script; "--" ends the options, since a name may begin with a
-// dash. It has no buttons.
+// Notify passes the text as arguments, not as part of the script. "--" ends the options, since a name may begin with a
+// dash. The notification has no buttons.
 func (s *System) Notify(ctx context.Context, n Notice) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -59,7 +59,7 @@ func (s *System) SetClipboardPicture(ctx context.Context, png []byte) error {
 	return exec.CommandContext(ctx, "osascript", "-e", "on run a\nset the clipboard to (read (POSIX file (item 1 of a)) as «class PNGf»)\nend run", "--", path).Run()
 }
 
-// ClipboardPicture has a script write the clipboard to a temporary file as PNG, and reads that file.
+// ClipboardPicture has a script write the clipboard picture to a temporary PNG file, and reads that file.
 func (s *System) ClipboardPicture(ctx context.Context) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "multipeer")
 	if err != nil {

@@ -32,7 +32,7 @@ func sessionBus() (*dbus.Conn, error) {
 	return dbus.ConnectSessionBus()
 }
 
-// HasTray reports whether something draws tray icons (org.kde.StatusNotifierWatcher). A stock GNOME does not.
+// HasTray reports whether the desktop shows tray icons (org.kde.StatusNotifierWatcher). Stock GNOME does not.
 func (s *System) HasTray() bool {
 	c, err := sessionBus()
 	if err != nil {
@@ -47,14 +47,14 @@ func (s *System) HasTray() bool {
 }
 
 // Notify shows a notification (Desktop Notifications Specification 1.2). A click brings the window to the front; a
-// button runs its function. It returns when the notification is closed, or after a minute.
+// button runs its function. Notify returns when the notification closes, or after a minute.
 func (s *System) Notify(ctx context.Context, n Notice) error {
 	c, err := sessionBus()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute) // the longest time that it may be on screen
+	ctx, cancel := context.WithTimeout(ctx, time.Minute) // the notification may stay on screen this long
 	defer cancel()
 	if err := c.AddMatchSignal(dbus.WithMatchSender("org.freedesktop.Notifications"), dbus.WithMatchObjectPath("/org/freedesktop/Notifications"), dbus.WithMatchInterface("org.freedesktop.Notifications")); err != nil {
 		return err
@@ -99,7 +99,7 @@ func (s *System) Notify(ctx context.Context, n Notice) error {
 	}
 }
 
-// invoked runs what belongs to an action of a notification.
+// invoked runs the function for an action of a notification.
 func (s *System) invoked(n Notice, action string) {
 	for i, b := range n.Buttons {
 		if action == fmt.Sprint(i) {
@@ -112,7 +112,7 @@ func (s *System) invoked(n Notice, action string) {
 	}
 }
 
-// escapedFor escapes the body of a notification if the server parses it as markup. If it does not say, it may.
+// escapedFor escapes the body of a notification, unless the server reports that it does not parse markup.
 func escapedFor(ctx context.Context, server dbus.BusObject, body string) string {
 	var can []string
 	err := server.CallWithContext(ctx, "org.freedesktop.Notifications.GetCapabilities", 0).Store(&can)
@@ -184,7 +184,7 @@ func pathsOf(uris []string) (paths []string, err error) {
 	return paths, nil
 }
 
-// Reveal asks the file manager (org.freedesktop.FileManager1), and opens the folder if that fails.
+// Reveal asks the file manager (org.freedesktop.FileManager1) to show the file, and opens the folder if that fails.
 func (s *System) Reveal(path string) error {
 	if c, err := sessionBus(); err == nil {
 		defer c.Close()
@@ -198,7 +198,7 @@ func (s *System) Reveal(path string) error {
 	return s.Open(filepath.Dir(path))
 }
 
-// SetClipboardPicture runs the desktop's clipboard tools, which stay to serve the picture.
+// SetClipboardPicture runs the desktop's clipboard tools, which keep running to serve the picture.
 func (s *System) SetClipboardPicture(ctx context.Context, png []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -220,7 +220,7 @@ func (s *System) SetClipboardPicture(ctx context.Context, png []byte) error {
 	return errNoClipboardTool
 }
 
-// errNoClipboardTool says what pictures in the clipboard need.
+// errNoClipboardTool names the tools that pictures in the clipboard need.
 var errNoClipboardTool = errors.New("pictures cannot be copied or pasted without xclip or, under Wayland, wl-copy and wl-paste (package wl-clipboard); install one of these and try again")
 
 // ClipboardPicture runs the desktop's clipboard tools, because Fyne's clipboard supports only text.

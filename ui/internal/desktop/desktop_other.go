@@ -10,10 +10,10 @@ import (
 
 var errNotHere = errors.New("not supported on this system")
 
-// HasTray always reports false here.
+// HasTray always reports false on these systems.
 func (s *System) HasTray() bool { return false }
 
-// Notify does nothing: notifications are untested on this system.
+// Notify always fails: notifications are untested on these systems.
 func (s *System) Notify(context.Context, Notice) error { return errNotHere }
 
 // Pick leaves the choice to Fyne's dialog.
@@ -22,8 +22,8 @@ func (s *System) Pick(context.Context, bool) ([]string, error) { return nil, Err
 // Reveal opens the folder.
 func (s *System) Reveal(path string) error { return s.Open(filepath.Dir(path)) }
 
-// SetClipboardPicture always fails here.
+// SetClipboardPicture always fails on these systems.
 func (s *System) SetClipboardPicture(context.Context, []byte) error { return errNotHere }
 
-// ClipboardPicture always fails here.
+// ClipboardPicture always fails on these systems.
 func (s *System) ClipboardPicture(context.Context) ([]byte, error) { return nil, ErrNoPicture }

@@ -30,7 +30,7 @@ $t.Item(0).AppendChild($x.CreateTextNode($env:MULTIPEER_TITLE)) > $null
 $t.Item(1).AppendChild($x.CreateTextNode($env:MULTIPEER_BODY)) > $null
 [Windows.UI.Notifications.ToastNotificationManager]::CreateToastNotifier('Multipeer').Show([Windows.UI.Notifications.ToastNotification]::new($x))`
 
-// Notify shows a toast. The text is passed in the environment, not as part of the script. It has no buttons.
+// Notify shows a toast. It passes the text in the environment, not as part of the script. The toast has no buttons.
 func (s *System) Notify(ctx context.Context, n Notice) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// displayWait is how long to wait for the answer of a display on another machine.
+// displayWait is how long to wait for a display on another machine to answer.
 const displayWait = 5 * time.Second
 
-// FindDisplay finds the display to open the window on; the error says why there is none. GLFW, which draws the window,
-// panics without a display, and tries Wayland first, with a message on standard error if there is none.
+// FindDisplay finds the display to open the window on; the error gives the reason if there is none. GLFW, which draws
+// the window, panics without a display. It tries Wayland first, and prints an error if Wayland is missing.
 func FindDisplay() error {
 	x, wayland := os.Getenv("DISPLAY"), os.Getenv("WAYLAND_DISPLAY")
 	if x == "" && wayland == "" {
@@ -32,7 +32,7 @@ func FindDisplay() error {
 	if err != nil {
 		return err
 	}
-	// An X server on this machine may listen on an abstract socket only.
+	// An X server on this machine may listen only on an abstract socket.
 	if answers(network, address) || network == "unix" && answers("unix", "@"+address) {
 		if os.Getenv("FYNE_PLATFORM") == "" {
 			return os.Setenv("FYNE_PLATFORM", "x11")
@@ -49,7 +49,8 @@ func waylandSocket(display string) string {
 	return filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), display)
 }
 
-// xServer returns where the X server of a display listens: [HOST]:NUMBER[.SCREEN] (X(7), section "Display names").
+// xServer returns the address that a display's X server listens on: [HOST]:NUMBER[.SCREEN] (X(7), section "Display
+// names").
 func xServer(display string) (network, address string, err error) {
 	colon := strings.LastIndex(display, ":")
 	if colon < 0 {

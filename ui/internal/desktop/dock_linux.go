@@ -6,17 +6,17 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// dock is the connection on which the progress is shown: a dock forgets the progress of a program that leaves the bus.
+// dock keeps the bus connection open, because a dock drops the progress of a program that leaves the bus.
 type dock struct {
 	mu   sync.Mutex
 	conn *dbus.Conn // nil until progress is shown for the first time
 }
 
-// launcherEntry is the program as docks know it: its entry in the menu.
+// launcherEntry is the program's desktop entry, by which docks identify it.
 const launcherEntry = "application://multipeer.desktop"
 
-// ShowProgress shows in the dock how much is done, from 0 to 1; a negative part hides it. Ubuntu's dock and KDE's task
-// bar listen to the signal of Unity's launcher (com.canonical.Unity.LauncherEntry).
+// ShowProgress shows progress in the dock, from 0 to 1; a negative value hides it. Ubuntu's dock and KDE's task bar
+// listen to the signal of Unity's launcher (com.canonical.Unity.LauncherEntry).
 func (s *System) ShowProgress(part float64) error {
 	s.dock.mu.Lock()
 	defer s.dock.mu.Unlock()
@@ -30,7 +30,7 @@ func (s *System) ShowProgress(part float64) error {
 	err := s.dock.conn.Emit("/io/github/multipeer/Multipeer", "com.canonical.Unity.LauncherEntry.Update", launcherEntry, map[string]dbus.Variant{
 		"progress": dbus.MakeVariant(max(0, part)), "progress-visible": dbus.MakeVariant(part >= 0),
 	})
-	if err != nil { // the bus has gone; the next call connects again
+	if err != nil { // the bus connection is dead; the next call reconnects
 		_ = s.dock.conn.Close()
 		s.dock.conn = nil
 	}

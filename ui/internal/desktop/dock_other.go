@@ -2,8 +2,8 @@
 
 package desktop
 
-// dock is empty here: the title of the window shows the progress.
+// dock is empty on these systems: the window title shows the progress.
 type dock struct{}
 
-// ShowProgress does nothing here.
+// ShowProgress does nothing on these systems.
 func (s *System) ShowProgress(float64) error { return nil }

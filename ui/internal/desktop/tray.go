@@ -20,18 +20,18 @@ type Tray struct {
 	app  desktop.App
 	menu *fyne.Menu
 	set  bool
-	said string // the labels of its menu
+	said string // the current labels of the menu
 	dot  bool
 }
 
-// TrayItem is a row of the tray's menu. Without a label it is a separator, and without an action it is only read.
+// TrayItem is a row of the tray's menu. Without a label it is a separator; without an action it is disabled.
 type TrayItem struct {
 	Label string
 	Do    func()
 	Quits bool // it ends the program
 }
 
-// NewTray returns the icon of an app, or nil if the app cannot have one. Update shows it.
+// NewTray returns the tray icon of an app, or nil if the app cannot have one. Update shows it.
 func NewTray(a fyne.App, name string) *Tray {
 	app, ok := a.(desktop.App)
 	if !ok {
@@ -62,7 +62,7 @@ func (t *Tray) Update(items []TrayItem, dot bool) {
 		t.menu.Items = rows
 		if t.set {
 			t.menu.Refresh()
-		} else { // only once: the driver shows this very menu when the tray is ready, which may be later
+		} else { // once: the driver keeps this menu and shows it when the tray is ready, possibly later
 			t.set = true
 			t.app.SetSystemTrayMenu(t.menu)
 		}

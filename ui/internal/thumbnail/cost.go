@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// bytesPerPixel estimates how much memory the decoding of a picture takes, from its format and header.
+// bytesPerPixel estimates how much memory decoding a picture takes, from its format and header.
 func bytesPerPixel(kind string, r *bufio.Reader) (float64, error) {
 	switch kind {
 	case "jpeg":
@@ -23,9 +23,9 @@ func bytesPerPixel(kind string, r *bufio.Reader) (float64, error) {
 	return 0, fmt.Errorf("%s pictures are not shown", kind)
 }
 
-// jpegCost reads up to the frame header (ITU T.81, B.2.2). Each sample takes a byte. A progressive picture also holds
-// all coefficients while it is decoded, at four bytes each. Four components are converted to four bytes a pixel, and
-// three may be.
+// jpegCost reads up to the frame header (ITU T.81, B.2.2). Each sample takes a byte. While a progressive picture is
+// decoded, all coefficients are in memory too, at four bytes each. Four components are converted to four bytes per
+// pixel; three may be.
 func jpegCost(r *bufio.Reader) (float64, error) {
 	const coefficient = 4
 	var marker [2]byte
@@ -93,8 +93,8 @@ func jpegCost(r *bufio.Reader) (float64, error) {
 	}
 }
 
-// maxScans limits the scans of a JPEG. Each takes a pass over all pixels, and few bytes of the file; encoders make some
-// ten.
+// maxScans limits the scans of a JPEG. Each scan takes a pass over all pixels, but only a few bytes of the file.
+// Encoders use about ten.
 const maxScans = 64
 
 // checkScans counts the scans in the rest of a JPEG (ITU T.81, B.2.3).
@@ -118,7 +118,7 @@ func checkScans(r *bufio.Reader) error {
 	}
 }
 
-// pngCost reads the IHDR chunk (PNG, 11.2.1). Go decodes each pass of an interlaced picture into its own image; the
+// pngCost reads the IHDR chunk (PNG, 11.2.1). Go decodes each pass of an interlaced picture into a separate image; the
 // last pass has half of the pixels.
 func pngCost(r *bufio.Reader) (float64, error) {
 	var head [8 + 8 + 13]byte
@@ -126,7 +126,7 @@ func pngCost(r *bufio.Reader) (float64, error) {
 		return 0, err
 	}
 	depth, colour, interlaced := head[24], head[25], head[28] != 0
-	channels := map[byte]float64{0: 4, 2: 4, 3: 1, 4: 4, 6: 4}[colour] // grey becomes NRGBA with alpha or a transparent colour
+	channels := map[byte]float64{0: 4, 2: 4, 3: 1, 4: 4, 6: 4}[colour] // greyscale becomes NRGBA if it has alpha or a transparent colour
 	if channels == 0 {
 		return 0, errors.New("the PNG is damaged")
 	}

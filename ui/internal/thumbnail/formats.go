@@ -11,7 +11,7 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// format is a format of pictures.
+// format is a picture format.
 type format struct {
 	name   string
 	magic  string // the first bytes; a question mark stands for any byte
@@ -19,8 +19,8 @@ type format struct {
 	decode func(io.Reader) (image.Image, error)
 }
 
-// formats are the formats of which thumbnails are made. The functions of package image would also use decoders that
-// other packages of the program register: those have no limits, and one of them panics on damaged input.
+// formats are the supported picture formats. The functions of package image would also use decoders that other packages
+// of the program register. These have no limits, and one of them panics on damaged input.
 var formats = []format{
 	{"jpeg", "\xff\xd8", jpeg.DecodeConfig, jpeg.Decode},
 	{"png", "\x89PNG\r\n\x1a\n", png.DecodeConfig, png.Decode},
@@ -28,7 +28,7 @@ var formats = []format{
 	{"webp", "RIFF????WEBPVP8", webp.DecodeConfig, webp.Decode},
 }
 
-// formatOf returns the format of a picture. The error is image.ErrFormat for any other file.
+// formatOf returns the format of a picture, or image.ErrFormat for any other file.
 func formatOf(r *bufio.Reader) (format, error) {
 	for _, f := range formats {
 		if begin, err := r.Peek(len(f.magic)); err == nil && f.matches(begin) {

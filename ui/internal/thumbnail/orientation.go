@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// orientation reads the orientation of a JPEG: tag 0x0112 of its EXIF data (CIPA DC-008, 4.6.2 and 4.6.4), 1 to 8. It
+// orientation reads the orientation of a JPEG, 1 to 8: tag 0x0112 of its EXIF data (CIPA DC-008, 4.6.2 and 4.6.4). It
 // returns 1 if there is no valid value. It reads at most the first 64 segments.
 func orientation(r *bufio.Reader) int {
 	var soi [2]byte
@@ -40,7 +40,7 @@ func orientation(r *bufio.Reader) int {
 	return 1
 }
 
-// tiffOrientation searches the first directory of TIFF data (TIFF 6.0, section 2).
+// tiffOrientation searches the first directory of TIFF data (TIFF 6.0, section 2) for the orientation.
 func tiffOrientation(b []byte) int {
 	if len(b) < 8 {
 		return 1

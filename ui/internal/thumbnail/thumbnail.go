@@ -1,5 +1,5 @@
-// Package thumbnail makes small copies of pictures within limits on time and memory. A picture may come from a peer:
-// its header is read before its pixels.
+// Package thumbnail makes small copies of pictures within time and memory limits. A picture may come from a peer, so
+// the limits are checked against its header before its pixels are decoded.
 package thumbnail
 
 import (
@@ -20,18 +20,18 @@ import (
 	"golang.org/x/image/draw"
 )
 
-// Limits on pictures. There is no thumbnail of a larger one.
+// Limits on pictures. A larger picture gets no thumbnail.
 const (
 	maxBytes  = 100 << 20
 	maxPixels = 16_000_000
 	maxSide   = 20_000
-	// maxMemory is how many bytes the decoding may take.
+	// maxMemory is how many bytes decoding may take.
 	maxMemory = 128 << 20
-	// scale is for screens with more than one pixel per unit.
+	// scale is how many pixels a thumbnail has per unit, for screens with more than one.
 	scale = 1.5
 )
 
-// Whole is the box for a copy of a picture in its own size.
+// Whole is the box for a copy at a picture's own size.
 var Whole = fyne.NewSquareSize(maxSide)
 
 // Thumbnail is a small copy of a picture.
@@ -61,9 +61,9 @@ func (l limitedReader) Read(b []byte) (int, error) {
 	return l.r.Read(b)
 }
 
-// Make makes a thumbnail of a picture that fits into box, within some seconds.
+// Make returns a thumbnail that fits into box. It fails if it is still reading after limit.
 func Make(ctx context.Context, path string, box fyne.Size) (made *Thumbnail, err error) {
-	defer func() { // a fault of a decoder must not end the program, which would decode the picture at each start
+	defer func() { // a panic in a decoder must not end the program, which would decode the picture again at each start
 		if fault := recover(); fault != nil {
 			made, err = nil, fmt.Errorf("%s cannot be decoded: %v", path, fault)
 		}

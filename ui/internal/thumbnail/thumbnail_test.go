@@ -23,7 +23,7 @@ import (
 	"fyne.io/fyne/v2"
 )
 
-// box is the largest size of a picture in a card.
+// box is the maximum size of a picture in a card.
 var box = fyne.NewSize(448, 340)
 
 // testPicture has a red left half and a blue right half.
@@ -64,8 +64,8 @@ func put(t *testing.T, name string, content []byte) string {
 	return p
 }
 
-// TestPicture_OnlyOurDecodersRun: other packages of the program register decoders with package image. A file that only
-// they know is no picture, whatever its name is.
+// TestPicture_OnlyOurDecodersRun checks that a file is rejected, whatever its name is, if only decoders that other
+// packages register with package image support it.
 func TestPicture_OnlyOurDecodersRun(t *testing.T) {
 	image.RegisterFormat("hostile", "\x00\x00\x01\x00",
 		func(io.Reader) (image.Image, error) { panic("decoded") },
@@ -78,7 +78,7 @@ func TestPicture_OnlyOurDecodersRun(t *testing.T) {
 	}
 }
 
-// TestPicture_FaultOfADecoderIsAnError: a damaged picture must not end the program.
+// TestPicture_FaultOfADecoderIsAnError checks that a damaged picture does not end the program.
 func TestPicture_FaultOfADecoderIsAnError(t *testing.T) {
 	whole := formats
 	defer func() { formats = whole }()
@@ -136,8 +136,8 @@ func TestPicture_UnsuitableFilesAreNotShown(t *testing.T) {
 	}
 }
 
-// TestPicture_ManyScansAreNotDecoded checks that a small file cannot take minutes: each scan of a JPEG is a pass over
-// all its pixels.
+// TestPicture_ManyScansAreNotDecoded checks that a small file cannot take minutes: each scan of a JPEG takes a pass
+// over all pixels.
 func TestPicture_ManyScansAreNotDecoded(t *testing.T) {
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, testPicture(200, 100), nil); err != nil {
@@ -169,7 +169,7 @@ func FuzzOrientation(f *testing.F) {
 	})
 }
 
-// progressive returns a JPEG whose blocks take a bit or two each: small as a file, large in memory.
+// progressive returns a JPEG whose blocks take one or two bits each: a small file that takes much memory.
 func progressive(w, h int, sampling ...byte) []byte {
 	be := binary.BigEndian.AppendUint16
 	segment := func(marker byte, body ...byte) []byte {
@@ -194,7 +194,7 @@ func progressive(w, h int, sampling ...byte) []byte {
 	return append(b, 0xFF, 0xD9)
 }
 
-// interlaced returns an empty PNG that is stored in passes.
+// interlaced returns an empty interlaced PNG.
 func interlaced(t *testing.T, w, h int, depth, colour byte, channels int) []byte {
 	t.Helper()
 	b := []byte("\x89PNG\r\n\x1a\n")
@@ -220,7 +220,7 @@ func interlaced(t *testing.T, w, h int, depth, colour byte, channels int) []byte
 	return b
 }
 
-// TestPicture_AllKindsTakeBoundedMemory exists because a small file can claim to be a large picture.
+// TestPicture_AllKindsTakeBoundedMemory exists because a small file can claim to hold a large picture.
 func TestPicture_AllKindsTakeBoundedMemory(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector takes memory of its own")

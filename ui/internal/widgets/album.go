@@ -13,17 +13,18 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// AlbumMost is how many pictures an album shows at most.
+// AlbumMost is the maximum number of pictures that an album shows.
 const AlbumMost = 6
 
 // AlbumPicture is a picture of an album.
 type AlbumPicture struct {
 	Name  string // for screen readers
 	Image image.Image
-	Size  fyne.Size // of a single picture on screen
+	Size  fyne.Size // on screen, if it is the only picture
 }
 
-// Album shows one picture in its own proportions, or several as squares in two or three columns. Each can be tapped.
+// Album shows one picture in its own proportions, or several as squares in two or three columns. Pictures can be
+// tapped.
 type Album struct {
 	widget.BaseWidget
 	pictures []*albumPicture
@@ -37,8 +38,8 @@ func NewAlbum() *Album {
 	return a
 }
 
-// Set shows pictures. more is how many others there are; the last picture shows that number. tapped and menu get the
-// index of a picture.
+// Set shows pictures. more is the number of pictures that are not shown; the last one shows that number. tapped and
+// menu get the index of a picture.
 func (a *Album) Set(pictures []AlbumPicture, more int, tapped func(i int), menu func(i int, at fyne.Position)) {
 	a.pictures = nil
 	for i, p := range pictures {
@@ -66,7 +67,7 @@ func (a *Album) columns() int {
 	return 3
 }
 
-// cells calls place with the position and the size of each picture, and returns the height of all.
+// cells calls place with the position and size of each picture, and returns the total height.
 func (a *Album) cells(width float32, place func(i int, at fyne.Position, size fyne.Size)) float32 {
 	n := len(a.pictures)
 	if n == 0 {
@@ -127,7 +128,7 @@ type albumPicture struct {
 	size   fyne.Size
 	image  *canvas.Image
 	rim    *canvas.Rectangle // shows the focus
-	veil   *fyne.Container   // says how many more there are
+	veil   *fyne.Container   // shows how many more there are
 	more   *Line
 	tapped func()
 	menu   func(at fyne.Position)

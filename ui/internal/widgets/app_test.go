@@ -6,7 +6,7 @@ import (
 	"fyne.io/fyne/v2/test"
 )
 
-// newTestApp makes an app with the theme of Multipeer.
+// newTestApp creates an app with Multipeer's theme.
 func newTestApp(t *testing.T) {
 	t.Helper()
 	test.NewTempApp(t).Settings().SetTheme(Theme{})

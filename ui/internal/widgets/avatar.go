@@ -27,7 +27,7 @@ type Avatar struct {
 // AvatarColors have a contrast of at least 4.5:1 with white text.
 var AvatarColors = []uint32{0x2F62EA, 0xC03F1B, 0x0F7F76, 0x7E34C9, 0x8C5A0D, 0xB92E6C, 0x3C6E3A, 0x44546F}
 
-// NewAvatar returns an avatar of a size; on is the background behind it.
+// NewAvatar returns an avatar of the given size; on is the background behind it.
 func NewAvatar(size float32, on fyne.ThemeColorName) *Avatar {
 	a := &Avatar{size: size, disc: canvas.NewCircle(RGB(AvatarColors[7])), letter: canvas.NewText("", color.White), dot: canvas.NewCircle(nil), ring: canvas.NewCircle(nil), on: on}
 	a.letter.TextStyle.Bold, a.letter.TextSize, a.letter.Alignment = true, size*0.42, fyne.TextAlignCenter

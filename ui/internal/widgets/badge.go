@@ -17,7 +17,7 @@ type Badge struct {
 	text *Line
 }
 
-// NewBadge returns a badge that is hidden until its number is more than 0.
+// NewBadge returns a badge that is hidden while its number is 0.
 func NewBadge() *Badge {
 	b := &Badge{back: NewPanel(theme.ColorNamePrimary, "", 9), text: Centred(NewLine("", SizeSmall, theme.ColorNameForegroundOnPrimary, true))}
 	b.text.Fits = true

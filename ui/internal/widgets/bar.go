@@ -9,7 +9,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// ThinBar is a progress bar 4 units high. The text is shown next to it.
+// ThinBar is a progress bar 4 units high. Its text is a separate widget.
 type ThinBar struct {
 	widget.BaseWidget
 	track, fill *canvas.Rectangle

@@ -39,10 +39,10 @@ type Bubble struct {
 	name  *Line
 	foot  *Paragraph
 	Again *LinkText
-	all   *LinkText // copies text that is too long to show
+	all   *LinkText // copies the complete text if it is too long to show
 
 	pointed bool    // the pointer is over a link
-	width   float32 // the width that the lines are wrapped for
+	width   float32 // the width that the lines are wrapped to
 	scale   float32
 	widest  float32
 	height  float32 // height of the coloured part
@@ -54,7 +54,7 @@ type codeBack struct {
 	top, h float32 // top is relative to the top of the coloured part
 }
 
-// bubbleLine is a line, or the part of one that belongs to a link or lies between links.
+// bubbleLine is a line, or the part of one that is a link or lies between links.
 type bubbleLine struct {
 	text *canvas.Text
 	x    float32 // relative to the left end of the line
@@ -69,7 +69,7 @@ const (
 	bubblePadX   = 12
 	bubblePadY   = 8
 	bubbleWidest = 560
-	// Longer messages are cut on screen and can be copied whole: a message can be a megabyte long.
+	// Longer messages are cut on screen but can be copied in full: a message can be a megabyte long.
 	bubbleRunes = 8000
 	bubbleLines = 120
 )
@@ -116,7 +116,7 @@ func (b *Bubble) AccessibilityLabel() string {
 // AccessibilityRole returns the text role.
 func (b *Bubble) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleRoleText }
 
-// Block is a part of a message, either text or code.
+// Block is a part of a message: text or code.
 type Block struct {
 	Text string
 	Code bool
@@ -147,7 +147,7 @@ func Blocks(text string) (out []Block) {
 	return out
 }
 
-// wrap lays the text out for a width.
+// wrap lays the text out at a width.
 func (b *Bubble) wrap(width float32) {
 	scale := b.Theme().Size(SizeBody)
 	if width == b.width && scale == b.scale {
@@ -300,7 +300,7 @@ func (r *bubbleRenderer) Layout(s fyne.Size) {
 	r.layoutFoot(s.Width, y+b.height+2)
 }
 
-// footWidth returns the width that is left for the stamp next to the Try again link.
+// footWidth returns the width for the stamp, beside the Try again link.
 func (b *Bubble) footWidth(width float32) float32 {
 	if !b.Again.Hidden {
 		width -= b.Again.MinSize().Width + Gap

@@ -7,7 +7,7 @@ import (
 	"fyne.io/fyne/v2/driver/desktop"
 )
 
-// Links finds the links of messages, and opens them.
+// Links finds and opens the links in messages.
 type Links struct {
 	Find func(text string) [][2]int // the start and the end of each link, in bytes
 	Open func(link string)
@@ -16,17 +16,16 @@ type Links struct {
 // segment is a part of a line: text, or a part of a link.
 type segment struct {
 	text string
-	link string // the whole link; empty for text
+	link string // the complete link; empty for text
 }
 
-// splitLines splits wrapped lines at the links of the text that they were wrapped from. Wrapping only drops spaces at
-// the ends of lines.
+// splitLines splits wrapped lines at the links of the original text. Wrapping only drops spaces at the ends of lines.
 func splitLines(text string, lines []string, links [][2]int) [][]segment {
 	out := make([][]segment, len(lines))
 	from := 0
 	for i, line := range lines {
 		at := strings.Index(text[from:], line)
-		if at < 0 || len(links) == 0 { // a line with an ellipsis, which is not part of the text
+		if at < 0 || len(links) == 0 { // a line with an ellipsis is not part of the text
 			out[i] = []segment{{text: line}}
 			continue
 		}

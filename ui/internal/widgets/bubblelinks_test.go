@@ -9,7 +9,7 @@ import (
 	"fyne.io/fyne/v2/driver/desktop"
 )
 
-// findLinks finds what begins with http, up to the next space.
+// findLinks finds strings that begin with http:// or https://, up to the next space.
 func findLinks(text string) (found [][2]int) {
 	for _, at := range regexp.MustCompile(`https?://[^\s]+`).FindAllStringIndex(text, -1) {
 		found = append(found, [2]int{at[0], at[1]})
@@ -17,7 +17,7 @@ func findLinks(text string) (found [][2]int) {
 	return found
 }
 
-// TestBubble_LinksAreTapped taps each part of links, one of which is longer than a line, and the text around them.
+// TestBubble_LinksAreTapped taps each part of several links, one of them longer than a line, and the text around them.
 func TestBubble_LinksAreTapped(t *testing.T) {
 	newTestApp(t)
 	long := "https://example.org/" + strings.Repeat("path/", 30) + "end"

@@ -11,11 +11,11 @@ const (
 	cardWide  = 720
 )
 
-// Card is the frame of every timeline row that is more than text.
+// Card is the frame of every timeline row that is not just text.
 type Card struct {
 	widget.BaseWidget
 	out  bool
-	Wide bool            // centred and wider, on pages without a left and a right side
+	Wide bool            // centred and wider, on pages that do not separate sent from received
 	Body *fyne.Container // a column with a stacked layout
 }
 
@@ -24,13 +24,13 @@ const (
 	cardPadY = GapWide
 )
 
-// Init prepares the card of self, whose content is body. out puts it on the side of own messages.
+// Init prepares the card of self with body as its content. out puts it on the side of the user's own messages.
 func (c *Card) Init(self fyne.Widget, out bool, body *fyne.Container) {
 	c.out, c.Body = out, body
 	c.ExtendBaseWidget(self)
 }
 
-// outer returns the width of the card if that much is available.
+// outer returns the width of the card: less than its usual width if less is available.
 func (c *Card) outer(width float32) float32 {
 	if c.Wide {
 		return min(cardWide, width)
@@ -70,7 +70,7 @@ func (l cardLayout) Layout(o []fyne.CanvasObject, s fyne.Size) {
 	o[1].Move(fyne.NewPos(x+CardPadX, cardPadY))
 }
 
-// Show shows or hides an object, without a repaint if nothing changes.
+// Show shows or hides an object. It does not repaint if nothing changes.
 func Show(o fyne.CanvasObject, on bool) {
 	if on == o.Visible() {
 		return

@@ -10,7 +10,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// Chart shows the rate of the last minute as bars, scaled to the highest.
+// Chart shows the rate of the last minute as bars, scaled to the highest one.
 type Chart struct {
 	widget.BaseWidget
 	bars   [60]*canvas.Rectangle
@@ -32,7 +32,7 @@ func (c *Chart) Busy() bool {
 	return slices.ContainsFunc(c.values[:], func(v float64) bool { return v > 0 })
 }
 
-// Add appends a second. It repaints nothing while all values are zero.
+// Add appends the value of one second. It does not repaint while all values are zero.
 func (c *Chart) Add(v float64) {
 	idle := v == 0 && !c.Busy()
 	copy(c.values[:], c.values[1:])
@@ -57,7 +57,7 @@ func (r *chartRenderer) Layout(s fyne.Size) {
 	for i, b := range r.c.bars {
 		h := s.Height * float32(r.c.values[i]/top)
 		b.FillColor = tint(r.c, theme.ColorNamePrimary)
-		if h < 1 { // the base line
+		if h < 1 { // draws the baseline
 			h, b.FillColor = 1, tint(r.c, ColorTrack)
 		}
 		b.Resize(fyne.NewSize(max(1, w-0.5), h))

@@ -9,7 +9,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// focusable is the base of this package's own controls: it tracks the keyboard focus, which they show as a ring.
+// focusable is the base of this package's controls. It tracks the keyboard focus, which the controls show as a ring.
 type focusable struct {
 	widget.BaseWidget
 	focused bool
@@ -82,7 +82,7 @@ func (t *Toggle) TypedKey(k *fyne.KeyEvent) {
 	}
 }
 
-// Set changes the state without a call of changed.
+// Set changes the state without calling changed.
 func (t *Toggle) Set(on bool) {
 	if t.On != on {
 		t.On = on
@@ -138,7 +138,7 @@ type Segments struct {
 	Labels  []string
 	texts   []*canvas.Text
 	backs   []*canvas.Rectangle
-	tracks  []*canvas.Rectangle // one for each option; those beyond the lines are hidden
+	tracks  []*canvas.Rectangle // one for each option; those that no line needs are hidden
 	Chosen  int
 	changed func(int) // may be nil
 	width   float32
@@ -218,7 +218,7 @@ func (s *Segments) arrange(width float32, place func(i int, x, y, w, h float32))
 	return y + h + trackRim
 }
 
-// trackRim is how much of the track is seen around an option.
+// trackRim is the visible width of the track around an option.
 const trackRim = 2
 
 // HeightFor implements Flexible.

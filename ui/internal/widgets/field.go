@@ -9,7 +9,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// Field is an entry that passes on the window's shortcuts: Fyne sends every shortcut to the focused widget.
+// Field is an entry that passes shortcuts on to the window, because Fyne sends every shortcut to the focused widget.
 type Field struct {
 	widget.Entry
 	OnShortcut func(fyne.Shortcut) bool // reports whether the window handled the shortcut
@@ -17,7 +17,7 @@ type Field struct {
 	OnHelp     func()                  // runs at F1
 	OnKey      func(fyne.KeyName) bool // reports whether it handled the key
 	OnLeft     func()                  // runs when the field loses focus
-	OnFocus    func(on bool)           // runs when the field gets or loses focus; for the widget around it
+	OnFocus    func(on bool)           // runs when the field gains or loses focus; for the widget around it
 	OnPaste    func() bool             // reports whether it handled the paste; false pastes the clipboard as text
 	OnTooMuch  func(text string)       // gets pasted text that exceeds the field's limits
 	MostRows   int                     // the field grows with its text up to this many rows; 0 keeps its height
@@ -46,14 +46,14 @@ func NewField(placeholder string) *Field {
 	return f
 }
 
-// Resize implements fyne.CanvasObject. Another width wraps the text into another number of rows.
+// Resize implements fyne.CanvasObject. A new width changes the number of rows.
 func (f *Field) Resize(s fyne.Size) {
 	f.Entry.Resize(s)
 	f.Grow()
 }
 
 // Grow makes the field as high as its text, up to MostRows. Call it after the text has changed. It reports whether the
-// height has changed.
+// height changed.
 func (f *Field) Grow() bool {
 	if f.MostRows == 0 {
 		return false
@@ -67,7 +67,7 @@ func (f *Field) Grow() bool {
 	return true
 }
 
-// textRows returns the number of rows that the text takes in the current width, 1 to MostRows.
+// textRows returns the number of rows that the text takes at the current width, 1 to MostRows.
 func (f *Field) textRows() int {
 	th := f.Theme()
 	pad := 2 * (th.Size(theme.SizeNameInnerPadding) + th.Size(theme.SizeNameInputBorder))
@@ -90,7 +90,7 @@ func (f *Field) textRows() int {
 	return min(max(1, rows), f.MostRows)
 }
 
-// maxGrowing is the length of a line, in bytes, that fills more than any field's rows.
+// maxGrowing is the length, in bytes, at which a line fills more rows than any field shows.
 const maxGrowing = 4 << 10
 
 // PutCursorAtEnd puts the cursor after the last character.

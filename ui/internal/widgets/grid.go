@@ -5,19 +5,19 @@ import (
 	"fyne.io/fyne/v2/container"
 )
 
-// grid arranges objects of one width in rows. All cells are as high as the highest object. The rows are centred as a
-// block, and the last one begins at the left like the others.
+// grid arranges objects of equal width in rows. All cells are as high as the highest object. The rows are centred as a
+// block; the last row is aligned left within it.
 type grid struct {
 	cell, gap float32 // width of a cell; gap between cells
 	width     float32 // of the last layout
 }
 
-// NewGrid arranges objects in rows, in cells of one width.
+// NewGrid arranges objects in rows of cells of equal width.
 func NewGrid(cell, gap float32, o ...fyne.CanvasObject) *fyne.Container {
 	return container.New(&grid{cell: cell, gap: gap}, o...)
 }
 
-// Columns returns how many columns of a grid fit into its width.
+// Columns returns how many columns of a grid fit its current width.
 func Columns(c *fyne.Container) int {
 	l := c.Layout.(*grid)
 	return l.columns(l.width)

@@ -11,7 +11,7 @@ import (
 	"multipeer/icons"
 )
 
-// The app's own icons, all drawn with one stroke width.
+// The app's own icons, all with the same stroke width.
 var (
 	IconFile      = newIcon("file", theme.ColorNamePrimary)
 	IconFolder    = newIcon("folder", theme.ColorNamePrimary)
@@ -45,8 +45,8 @@ var (
 	IconServer    = newIcon("server", theme.ColorNameForeground)
 )
 
-// strokeIcon is an SVG whose black strokes take a colour from the current theme when it is drawn. Fyne's own themed
-// resources colour only fills.
+// strokeIcon is an SVG whose black strokes are drawn in a colour of the current theme. Fyne's own themed resources
+// colour only fills.
 type strokeIcon struct {
 	name  string
 	svg   []byte
@@ -63,7 +63,7 @@ func (i *strokeIcon) hex() string {
 	return fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B)
 }
 
-// Name changes with the colour, because Fyne caches drawn icons by name.
+// Name depends on the colour, because Fyne caches rendered icons by name.
 func (i *strokeIcon) Name() string { return i.name + i.hex()[1:] + ".svg" }
 
 // Content implements fyne.Resource.

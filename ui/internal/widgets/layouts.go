@@ -74,10 +74,10 @@ func (l *flow) Layout(objects []fyne.CanvasObject, s fyne.Size) {
 	})
 }
 
-// pane places a top and a bottom above and below the rest, without a gap. A hidden part takes no space.
+// pane places top above and bottom below rest, without gaps. A hidden part takes no space.
 type pane struct{ top, bottom, rest fyne.CanvasObject }
 
-// NewPane puts a top and a bottom, either of which may be nil, around the rest.
+// NewPane places top above and bottom below rest. top and bottom may be nil.
 func NewPane(top, bottom, rest fyne.CanvasObject) *fyne.Container {
 	l := &pane{top, bottom, rest}
 	c := container.New(l)
@@ -139,12 +139,12 @@ func (l Least) Layout(o []fyne.CanvasObject, s fyne.Size) {
 // HeadHeight is the height of a page header.
 const HeadHeight = 64
 
-// NewHead returns a page header, with a line below.
+// NewHead returns a page header with a line below it.
 func NewHead(o fyne.CanvasObject) *fyne.Container {
 	return Column(0, container.New(Least(HeadHeight), Inset(o, 0, 0, Edge, Edge)), widget.NewSeparator())
 }
 
-// Fixed gives its objects one size.
+// Fixed gives all of its objects the same size.
 type Fixed fyne.Size
 
 // MinSize implements fyne.Layout.
@@ -158,7 +158,7 @@ func (l Fixed) Layout(o []fyne.CanvasObject, _ fyne.Size) {
 	}
 }
 
-// Middle centres its object, with a maximum width and as much height as the object needs.
+// Middle centres its object, at most this wide and as high as the object needs.
 type Middle float32
 
 // MinSize implements fyne.Layout.

@@ -8,7 +8,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// Line is one line of text without the padding of a label. It is cut with an ellipsis if it does not fit.
+// Line is one line of text without a label's padding. It is cut with an ellipsis if it does not fit.
 type Line struct {
 	widget.BaseWidget
 	Text  string
@@ -17,13 +17,13 @@ type Line struct {
 	drawn *canvas.Text
 	// Fits makes the line at least as wide as its text; otherwise it can shrink.
 	Fits bool
-	// Tail is how many characters at the end stay when the line is cut, such as a file name's extension.
+	// Tail is how many characters at the end are kept when the line is cut, such as a file name's extension.
 	Tail int
 }
 
 var _ fyne.Accessible = (*Line)(nil)
 
-// NewLine returns a line in a size and a colour of the theme.
+// NewLine returns a line with a size and a colour of the theme.
 func NewLine(text string, size fyne.ThemeSizeName, color fyne.ThemeColorName, bold bool) *Line {
 	l := &Line{Text: text, Color: color, size: size, drawn: canvas.NewText(text, nil)}
 	l.drawn.TextStyle.Bold = bold
@@ -100,7 +100,7 @@ func (r *lineRenderer) Layout(s fyne.Size) {
 	t.Refresh()
 }
 
-// cut shortens text until it fits, with an ellipsis before its last tail characters.
+// cut shortens text with an ellipsis until it fits, and keeps its last tail characters.
 func cut(text string, tail int, fits func(string) bool) string {
 	runes := []rune(text)
 	end := "…" + string(runes[len(runes)-min(tail, len(runes)/2):])
@@ -132,7 +132,7 @@ func Shortened(text string, n int) string {
 	return text
 }
 
-// Paragraph is text that wraps, without the padding of a label. Its height depends on its width.
+// Paragraph is text that wraps, without a label's padding. Its height depends on its width.
 type Paragraph struct {
 	widget.BaseWidget
 	Text  string
@@ -141,12 +141,12 @@ type Paragraph struct {
 	Align fyne.TextAlign
 	Bold  bool
 	Mono  bool
-	Most  int     // how many lines are shown at most; 0 for all
-	width float32 // the width that the lines are wrapped for
+	Most  int     // the maximum number of lines shown; 0 for all
+	width float32 // the width that the lines are wrapped to
 	lines []*canvas.Text
 }
 
-// NewParagraph returns a paragraph in a size and a colour of the theme.
+// NewParagraph returns a paragraph with a size and a colour of the theme.
 func NewParagraph(text string, size fyne.ThemeSizeName, color fyne.ThemeColorName) *Paragraph {
 	p := &Paragraph{Text: text, size: size, Color: color}
 	p.ExtendBaseWidget(p)
@@ -259,13 +259,14 @@ func measured(size float32, style fyne.TextStyle) func(string) float32 {
 	return func(s string) float32 { return fyne.MeasureText(s, size, style).Width }
 }
 
-// wrapText breaks text into lines of a width: at spaces and hyphens, and inside words that are longer than a line.
+// wrapText breaks text into lines that fit a width: at spaces and hyphens, and inside words that are longer than a
+// line.
 func wrapText(text string, width float32, measure func(string) float32) (lines []string) {
 	for paragraph := range strings.SplitSeq(strings.ReplaceAll(text, "\t", "    "), "\n") {
 		rest := []rune(strings.TrimRight(paragraph, " "))
 		for {
-			// No line holds more characters than it has units. This limit avoids measuring all the rest of a long
-			// text for each line, which would take quadratic time.
+			// A line holds at most one character per unit of width. This limit avoids measuring the rest of a long text
+			// for each line, which would take quadratic time.
 			hi := min(len(rest), int(width)+1)
 			if hi == len(rest) && measure(string(rest)) <= width {
 				break

@@ -7,8 +7,8 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// Modal is a dialog over the window. Escape closes it. It also closes when its subject ends, such as when a link was
-// used.
+// Modal is a dialog over the window. Escape closes it. The program closes it when its subject is gone, such as a link
+// that was used.
 type Modal struct {
 	over     fyne.Canvas
 	pop      *widget.PopUp
@@ -18,14 +18,14 @@ type Modal struct {
 	gutter   *fyne.Container // the scrolled content, with room for the scroll bar if there is one
 	tall     float32         // preferred height of the scrolled content
 	Buttons  []fyne.CanvasObject
-	Opens    func() // runs before it is shown
-	Hides    func() // runs when it is closed, before closed
+	Opens    func() // runs before the modal is shown
+	Hides    func() // runs when the modal is closed, before Closed
 	Closed   func()
 	Declined func()      // runs when the user declines a question
-	Ready    func() bool // reports whether a press at the button yes of a question counts; nil always does
+	Ready    func() bool // reports whether a press on the yes button of a question counts; nil accepts every press
 }
 
-// NewModal makes a modal with a title, a body and buttons. The last button is the primary one.
+// NewModal returns a modal with a title, a body and buttons. The last button is the primary one.
 func NewModal(over fyne.Canvas, title string, body fyne.CanvasObject, width float32, buttons ...fyne.CanvasObject) *Modal {
 	m := &Modal{over: over, Opens: func() {}, Hides: func() {}, Closed: func() {}, Buttons: buttons}
 	head := NewParagraph(title, SizeTitle, theme.ColorNameForeground)
@@ -38,7 +38,7 @@ func NewModal(over fyne.Canvas, title string, body fyne.CanvasObject, width floa
 	return m
 }
 
-// NewQuestion makes a modal that runs do if the user presses the button yes, and declined if the user does not.
+// NewQuestion returns a modal that runs do if the user presses the yes button; otherwise it runs Declined.
 func NewQuestion(over fyne.Canvas, title, text, cancel, yes string, importance widget.Importance, do func()) *Modal {
 	var m *Modal
 	said := false
@@ -60,7 +60,7 @@ func NewQuestion(over fyne.Canvas, title, text, cancel, yes string, importance w
 	return m
 }
 
-// NewListModal makes a modal that scrolls its body in as much room as there is, up to the given size.
+// NewListModal returns a modal with a scrolling body. It takes the space available, up to the given size.
 func NewListModal(over fyne.Canvas, title string, body fyne.CanvasObject, width, height float32, closeLabel string) *Modal {
 	tall := min(height, heightOf(body, min(width, over.Size().Width-2*Edge)-2*EdgeWide))
 	gutter := Inset(body, 0, 0, 0, 0)
@@ -75,7 +75,7 @@ func NewListModal(over fyne.Canvas, title string, body fyne.CanvasObject, width,
 // modalRest is the height that a scrolling modal needs for everything except its body.
 const modalRest = 176
 
-// Fit sizes the modal to the room in the window.
+// Fit fits the modal into the window.
 func (m *Modal) Fit() {
 	room := m.over.Size()
 	width := min(m.wide, room.Width-2*Edge)
@@ -92,14 +92,14 @@ func (m *Modal) Fit() {
 	m.pop.Resize(fyne.NewSize(width, heightOf(m.inner, width)))
 }
 
-// ShowAgain shows an open modal in the middle of a window whose size has changed.
+// ShowAgain centres an open modal again after the size of the window or its content has changed.
 func (m *Modal) ShowAgain() {
 	m.pop.Hide()
 	m.Fit()
 	m.pop.Show()
 }
 
-// Place returns where the modal is, and its size.
+// Place returns the position and the size of the modal.
 func (m *Modal) Place() (fyne.Position, fyne.Size) { return m.pop.Position(), m.pop.Size() }
 
 // Show opens the modal.

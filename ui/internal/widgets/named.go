@@ -5,10 +5,10 @@ import (
 	"fyne.io/fyne/v2/container"
 )
 
-// named is a name followed directly by a mark.
+// named is a layout of a name with a mark directly after it.
 type named struct{ name, mark fyne.CanvasObject }
 
-// NewNamed puts a mark directly behind a name.
+// NewNamed puts a mark directly after a name.
 func NewNamed(name *Line, mark fyne.CanvasObject) *fyne.Container {
 	return container.New(&named{name, mark}, name, mark)
 }

@@ -10,7 +10,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// panel is a tinted rectangle to stack under other objects.
+// panel is a coloured rectangle to put behind other objects.
 type panel struct {
 	widget.BaseWidget
 	fill, stroke fyne.ThemeColorName // stroke may be empty
@@ -50,12 +50,12 @@ func (p *panel) CreateRenderer() fyne.WidgetRenderer {
 	return widget.NewSimpleRenderer(p.rect)
 }
 
-// NewFilled puts a panel under content whose height depends on its width.
+// NewFilled puts a panel behind content whose height depends on its width.
 func NewFilled(fill fyne.ThemeColorName, radius float32, content *fyne.Container) *fyne.Container {
 	return container.New(&filled{}, NewPanel(fill, "", radius), content)
 }
 
-// filled gives both of its objects all the room.
+// filled gives both of its objects all the space.
 type filled struct{}
 
 // MinSize implements fyne.Layout.

@@ -9,7 +9,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// PictureBox shows a picture, aligned left, scaled down to the available width but never enlarged.
+// PictureBox shows a picture, aligned left and scaled down to the available width, but never enlarged.
 type PictureBox struct {
 	widget.BaseWidget
 	image *canvas.Image

@@ -11,12 +11,11 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// Action is one row of a menu. Without a label it is a separator, which is drawn only between two groups that are not
-// empty.
+// Action is one row of a menu. Without a label it is a separator, which is drawn only between two non-empty groups.
 type Action struct {
 	Label  string
 	Do     func()
-	Danger bool // it is destructive
+	Danger bool // the action is destructive
 }
 
 // PopMenu is a menu over the window, for mouse and keyboard. Fyne's own menu has fixed insets and no colour for
@@ -24,15 +23,15 @@ type Action struct {
 type PopMenu struct {
 	widget.BaseWidget
 	pop    *widget.PopUp
-	Rows   []*MenuRow // without the separators
+	Rows   []*MenuRow // without separators
 	body   *fyne.Container
-	chosen int // the row under the pointer or at the keyboard selection; -1 for none
+	chosen int // the row under the pointer or selected by keyboard; -1 for none
 }
 
 var _ fyne.Focusable = (*PopMenu)(nil)
 
-// OpenMenu opens a menu at a position, moved as needed to fit into the canvas, and gives it the keyboard. A position
-// of less than zero is that of the right edge, less 1e4.
+// OpenMenu opens a menu at a position, moved as needed to fit into the canvas, and focuses it. If at.X is negative,
+// at.X+1e4 is the position of the menu's right edge.
 func OpenMenu(actions []Action, over fyne.Canvas, at fyne.Position) *PopMenu {
 	m := newPopMenu(actions, over)
 	space := over.Size()
@@ -89,7 +88,7 @@ func (m *PopMenu) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimple
 // IsOpen reports whether the menu is open.
 func (m *PopMenu) IsOpen() bool { return m.pop.Visible() }
 
-// Close closes the menu without an action.
+// Close closes the menu without running an action.
 func (m *PopMenu) Close() { m.pop.Hide() }
 
 func (m *PopMenu) choose(i int) {

@@ -9,7 +9,7 @@ import (
 )
 
 // TestPopMenu_ByKeysAndMouse checks that the arrow keys wrap around, that Escape or a tap outside closes the menu
-// without an action, and that choosing a row closes the menu and runs its action once.
+// without running an action, and that choosing a row closes the menu and runs its action once.
 func TestPopMenu_ByKeysAndMouse(t *testing.T) {
 	newTestApp(t)
 	w := test.NewTempWindow(t, NewPanel(theme.ColorNameBackground, "", 0))
@@ -46,7 +46,7 @@ func TestPopMenu_ByKeysAndMouse(t *testing.T) {
 	for _, keys := range [][]fyne.KeyName{{fyne.KeyUp}, {fyne.KeyDown, fyne.KeyDown}, {fyne.KeyEnd}, {fyne.KeyDown, fyne.KeyUp}} {
 		did = nil
 		m = open()
-		key(fyne.KeyReturn) // nothing is chosen yet
+		key(fyne.KeyReturn) // no row is selected yet
 		key(keys...)
 		key(fyne.KeyReturn)
 		if m.IsOpen() || len(did) != 1 || did[0] != "two" {

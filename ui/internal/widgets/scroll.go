@@ -11,11 +11,11 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// Scroll is a scroll area without the shadows that Fyne draws at its ends: the scroll bar already shows whether there is
-// more. A theme without shadows would load all fonts once more, for this area alone.
+// Scroll is a scroll area without the shadows that Fyne draws at its ends: the scroll bar already shows whether there
+// is more. Hiding them by a theme override would load all fonts again for this area alone.
 type Scroll struct{ container.Scroll }
 
-// NewScroll makes content scroll vertically wherever the pointer is over it. The first result is the object to show.
+// NewScroll returns an object that scrolls content vertically wherever the pointer is over it, and its scroll area.
 func NewScroll(content fyne.CanvasObject) (fyne.CanvasObject, *Scroll) {
 	s := &Scroll{}
 	s.Content, s.Direction = content, container.ScrollVerticalOnly
@@ -34,12 +34,12 @@ type unshaded struct{ fyne.WidgetRenderer }
 // Objects implements fyne.WidgetRenderer.
 func (u unshaded) Objects() []fyne.CanvasObject {
 	return slices.DeleteFunc(slices.Clone(u.WidgetRenderer.Objects()), func(o fyne.CanvasObject) bool {
-		return fmt.Sprintf("%T", o) == "*widget.Shadow" // a type that only Fyne can name
+		return fmt.Sprintf("%T", o) == "*widget.Shadow" // the type is in an internal package of Fyne
 	})
 }
 
-// wheel lies over the scroll area and takes only the scroll wheel. A field has its own scroller, which would swallow
-// the wheel events.
+// wheel lies over the scroll area and takes only wheel events. Otherwise the scroller of a field below the pointer
+// would swallow them.
 type wheel struct {
 	widget.BaseWidget
 	to fyne.Scrollable

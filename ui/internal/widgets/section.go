@@ -15,7 +15,7 @@ func Section(name string, rows ...fyne.CanvasObject) fyne.CanvasObject {
 	return NewStacked(Gap, Heading(strings.ToUpper(name)), newFramed(body))
 }
 
-// framed is a card around its content, as tall as the content.
+// framed is a card that is as high as its content.
 type framed struct {
 	widget.BaseWidget
 	body *fyne.Container
@@ -34,7 +34,7 @@ func (f *framed) CreateRenderer() fyne.WidgetRenderer {
 	return widget.NewSimpleRenderer(container.NewStack(NewPanel(ColorCard, ColorBorder, 12), f.body))
 }
 
-// Setting returns a row with a name, an explanation and a control. Only a toggle is next to the text; other controls are
+// Setting returns a row with a name, an explanation and a control. A toggle is next to the text; any other control is
 // below it.
 func Setting(name, about string, control fyne.CanvasObject) *fyne.Container {
 	words := NewStacked(2, NewParagraph(name, SizeBody, theme.ColorNameForeground))

@@ -11,7 +11,7 @@ type Flexible interface {
 	HeightFor(width float32) float32
 }
 
-// heightOf returns the height of any object at a width.
+// heightOf returns the height of an object at a width.
 func heightOf(o fyne.CanvasObject, width float32) float32 {
 	if f, ok := o.(Flexible); ok {
 		return f.HeightFor(width)
@@ -40,12 +40,12 @@ type Stacked struct {
 	width                    float32
 }
 
-// NewStacked stacks objects vertically, each as high as it needs to be at the width of the stack.
+// NewStacked stacks objects vertically, each as high as it needs at the width of the stack.
 func NewStacked(gap float32, o ...fyne.CanvasObject) *fyne.Container {
 	return container.New(&Stacked{Gap: gap}, o...)
 }
 
-// NewStackedInset is NewStacked with room around the objects.
+// NewStackedInset is NewStacked with padding around the objects.
 func NewStackedInset(l Stacked, o ...fyne.CanvasObject) *fyne.Container {
 	return container.New(&l, o...)
 }

@@ -8,8 +8,8 @@ import (
 	"fyne.io/fyne/v2/theme"
 )
 
-// NewSurface returns one rounded surface around content with a field, which draws no surface of its own there. A ring
-// shows that the field has the focus.
+// NewSurface returns one rounded surface around content that includes a field. The field draws no surface of its own,
+// and a ring around the shared one shows its focus.
 func NewSurface(field *Field, content func(field fyne.CanvasObject) fyne.CanvasObject) *fyne.Container {
 	p := NewPanel(theme.ColorNameInputBackground, theme.ColorNameInputBorder, surfaceRadius)
 	field.OnFocus = func(on bool) {
@@ -19,10 +19,10 @@ func NewSurface(field *Field, content func(field fyne.CanvasObject) fyne.CanvasO
 	return container.NewStack(p, content(container.NewThemeOverride(field, bare{})))
 }
 
-// surfaceRadius is the radius of the corners of a surface.
+// surfaceRadius is the corner radius of a surface.
 const surfaceRadius = 18
 
-// bare is the theme of the app without the surface of entries.
+// bare is the app's theme without the background and border of entries.
 type bare struct{}
 
 func (bare) Color(n fyne.ThemeColorName, v fyne.ThemeVariant) color.Color {

@@ -78,10 +78,10 @@ func (r *TapRow) FocusGained() {
 	}
 }
 
-// Skip makes Tab pass the row over, because the arrow keys reach it from another one.
+// Skip makes Tab skip the row, because the arrow keys reach it from another one.
 func (r *TapRow) Skip(on bool) { r.skipped = on }
 
-// Disabled implements fyne.Disableable, which is how Fyne passes over a widget. A row can always be tapped.
+// Disabled implements fyne.Disableable: Fyne's Tab skips disabled widgets. A row can always be tapped.
 func (r *TapRow) Disabled() bool { return r.skipped }
 
 // Enable implements fyne.Disableable.

@@ -16,7 +16,7 @@ const (
 	ColorBubbleOut fyne.ThemeColorName = "bubbleOut"
 	ColorOnBubble  fyne.ThemeColorName = "onBubble"
 	ColorCode      fyne.ThemeColorName = "code"    // background of code in a received message
-	ColorCodeOut   fyne.ThemeColorName = "codeOut" // background of code in an own message
+	ColorCodeOut   fyne.ThemeColorName = "codeOut" // background of code in a sent message
 	ColorSubtle    fyne.ThemeColorName = "subtle"
 	ColorTrack     fyne.ThemeColorName = "track"
 	ColorTile      fyne.ThemeColorName = "tile"
@@ -36,12 +36,12 @@ var palette = map[fyne.ThemeColorName][2]uint32{
 	theme.ColorNameButton:              {0xEBEEF3, 0x363B47},
 	theme.ColorNameSeparator:           {0xE6E8ED, 0x3A3F4A},
 	theme.ColorNameInputBackground:     {0xECEEF3, 0x262A32},
-	theme.ColorNameInputBorder:         {0xD5D9E2, 0x3A3F4A}, // quiet: the fill shows the field, and the focus has a ring
+	theme.ColorNameInputBorder:         {0xD5D9E2, 0x3A3F4A}, // subtle: the fill shows the field, and a ring shows the focus
 	theme.ColorNameOverlayBackground:   {0xFFFFFF, 0x22252C},
 	theme.ColorNameMenuBackground:      {0xFFFFFF, 0x262A32},
 	theme.ColorNameSelection:           {0xDEE8FF, 0x24345C},
 	theme.ColorNameFocus:               {0xC9D8FF, 0x34487A},
-	theme.ColorNameDisabled:            {0x5F6572, 0x9BA2B0}, // LowImportance text; the default is hardly readable
+	theme.ColorNameDisabled:            {0x5F6572, 0x9BA2B0}, // LowImportance text; Fyne's default is hardly readable
 	theme.ColorNamePlaceHolder:         {0x5F6572, 0x9BA2B0},
 	theme.ColorNameScrollBar:           {0xB4BAC6, 0x4A4F5B},
 	theme.ColorNameScrollBarBackground: {0xFFFFFF, 0x16181D},
@@ -109,12 +109,12 @@ var overlay = map[fyne.ThemeColorName][2]color.NRGBA{
 	theme.ColorNameShadow:  {{A: 30}, {A: 90}},
 }
 
-// RGB returns the colour of a number such as 0xRRGGBB.
+// RGB returns the colour of a number in the form 0xRRGGBB.
 func RGB(hex uint32) color.NRGBA {
 	return color.NRGBA{R: uint8(hex >> 16), G: uint8(hex >> 8), B: uint8(hex), A: 255}
 }
 
-// Look is a choice of colours.
+// Look is a choice of colour scheme.
 type Look int
 
 // The looks. The zero value follows the system's light or dark mode.
@@ -125,7 +125,7 @@ const (
 	LookContrast
 )
 
-// Theme is the look of Multipeer. The zero value follows the system's light or dark mode.
+// Theme is Multipeer's theme. The zero value follows the system's light or dark mode.
 type Theme struct {
 	Look  Look
 	Scale float32 // factor for all text; 0 means 1
@@ -155,7 +155,7 @@ func (t Theme) Color(n fyne.ThemeColorName, v fyne.ThemeVariant) color.Color {
 	return theme.DefaultTheme().Color(n, fyne.ThemeVariant(1-i)) // VariantDark is 0
 }
 
-// Text sizes have names of the app's own, so that all of them follow the text size setting.
+// The app's own names for text sizes, so that all of them follow the text size setting.
 const (
 	SizeTitle   fyne.ThemeSizeName = "title"
 	SizeName    fyne.ThemeSizeName = "name"
@@ -204,7 +204,7 @@ func (Theme) Font(s fyne.TextStyle) fyne.Resource { return theme.DefaultTheme().
 // Icon implements fyne.Theme.
 func (Theme) Icon(n fyne.ThemeIconName) fyne.Resource { return theme.DefaultTheme().Icon(n) }
 
-// themed is any widget; it knows the theme that applies to it.
+// themed is any widget; it knows which theme applies to it.
 type themed interface{ Theme() fyne.Theme }
 
 // tint returns a colour from the theme of w. Call it in Refresh, so that the widget follows a change of theme.

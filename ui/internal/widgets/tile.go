@@ -31,14 +31,14 @@ type TileContent struct {
 	Dot          fyne.ThemeColorName // colour of the dot; empty hides it
 	Kind         fyne.Resource       // the kind of device; nil for an unknown one
 	Favourite    bool
-	Checkable    bool // the tile is one of several that can be chosen
+	Checkable    bool // the tile can be selected along with others
 	Checked      bool
 	Unread       int
 	Moves        bool    // a transfer is in progress
-	Part         float64 // how much of it is done, from 0 to 1
+	Part         float64 // how much of the transfer is done, from 0 to 1
 }
 
-// Tile shows a device in a grid: its face, its name on up to two lines, and its state.
+// Tile shows a device in a grid: its face, its name on up to two lines, and its status.
 type Tile struct {
 	*TapRow
 	now    TileContent
@@ -74,7 +74,7 @@ func NewTile(tapped func()) *Tile {
 // Content returns what the tile shows.
 func (t *Tile) Content() TileContent { return t.now }
 
-// Set changes what the tile shows. It reports whether the tile may need another height.
+// Set changes what the tile shows. It reports whether the tile's height may have changed.
 func (t *Tile) Set(c TileContent) (resized bool) {
 	before := t.now
 	if c == before {
@@ -97,7 +97,7 @@ func (t *Tile) Set(c TileContent) (resized bool) {
 	Show(t.check.box, c.Checkable)
 	t.Choose(c.Checked)
 	unread := c.Unread
-	if c.Checkable { // the check is in the same corner
+	if c.Checkable { // the check mark has the same corner
 		unread = 0
 	}
 	t.badge.Set(unread)
@@ -109,7 +109,7 @@ func (t *Tile) Set(c TileContent) (resized bool) {
 // showRing draws how much of the running transfers is done.
 func (t *Tile) showRing(c TileContent) {
 	part := max(0, min(1, c.Part))
-	end := float32(math.Round(part*360)) + 1 // a beginning can be seen
+	end := float32(math.Round(part*360)) + 1 // makes the start of a transfer visible
 	Show(t.track, c.Moves)
 	Show(t.done, c.Moves)
 	t.done.EndAngle = min(end, 360)
@@ -169,7 +169,7 @@ func (m *cornerMark) setIcon(icon fyne.Resource) {
 	}
 }
 
-// set fills the disc and shows its icon, or shows an empty disc.
+// set fills the disc and shows its icon if on is set; otherwise it shows an empty disc.
 func (m *cornerMark) set(on bool) {
 	m.disc.fill, m.disc.stroke = ColorCard, ColorSubtle
 	if on {

@@ -14,10 +14,10 @@ import (
 // Item is a row of a timeline. Its height depends on its width.
 type Item = Flexible
 
-// rows is the source of a timeline: any number of rows, made when they come into view.
+// rows is the source of a timeline: any number of rows, created when they come into view.
 type rows interface {
 	Count() int
-	// Row returns row i. It is called repeatedly while the row is in view, and has to return the same item.
+	// Row returns row i. It is called repeatedly while the row is in view, and must return the same item.
 	Row(i int) Item
 }
 
@@ -27,7 +27,7 @@ const (
 	itemTop  = GapWide // above the first row and below the last
 )
 
-// Shifting is a row that has to know when it comes into view or moves without the user's doing.
+// Shifting is a row that is notified when it appears or moves without the user's doing.
 type Shifting interface{ Shifted() }
 
 // Timeline is a scrolling column of rows of any height. Only the rows in view exist: the scroll position is a row and
@@ -36,16 +36,16 @@ type Timeline struct {
 	widget.BaseWidget
 	src    rows
 	top    int     // the row at the upper edge
-	past   float32 // how much of it, including the gap below, is above that edge
+	past   float32 // how much of that row, including the gap below it, is above that edge
 	pinned bool    // follows the newest row
 	view   *fyne.Container
 	clip   *container.Clip
 	thumb  *ScrollThumb
-	marked int // the row that a search led to; -1 for none
+	marked int // the row that a search result leads to; -1 for none
 	mark   *panel
-	placed int                    // rows in view
-	fresh  int                    // rows that came while the user was reading older ones
-	Newest *widget.Button         // scrolls to them
+	placed int                    // number of rows in view
+	fresh  int                    // number of rows that arrived while the user was reading older ones
+	Newest *widget.Button         // scrolls to the fresh rows
 	label  func(fresh int) string // the text of Newest
 }
 
@@ -92,7 +92,7 @@ func (t *Timeline) ToEnd() {
 	t.fill()
 }
 
-// InView returns the rows in view, and the mark of the one that a search led to.
+// InView returns the rows in view, and the highlight of a search result.
 func (t *Timeline) InView() []fyne.CanvasObject { return t.view.Objects }
 
 // AtStart reports whether the oldest row is in view.
@@ -104,18 +104,18 @@ func (t *Timeline) ToStart() {
 	t.fill()
 }
 
-// From gives a timeline its first rows and scrolls to the oldest, but lays nothing out yet. It changes nothing if
-// there are rows.
+// From gives a timeline its first rows and positions it at the oldest, without laying anything out. It does nothing if
+// the timeline already has rows.
 func (t *Timeline) From(src rows) {
 	if t.src == nil {
 		t.src, t.pinned = src, false
 	}
 }
 
-// Clear forgets which rows were in view: the user has asked for the rows that come next.
+// Clear forgets which rows are in view, so that the next ones do not count as shifted: the user has asked for them.
 func (t *Timeline) Clear() { t.view.Objects = nil }
 
-// Shrank updates the timeline after the source has lost n rows at the beginning.
+// Shrank updates the timeline after the source has lost n rows at the start.
 func (t *Timeline) Shrank(n int) {
 	if t.top -= n; t.top < 0 {
 		t.top, t.past = 0, 0
@@ -123,7 +123,7 @@ func (t *Timeline) Shrank(n int) {
 	t.refill()
 }
 
-// GoTo scrolls until row i is near the top, and highlights it.
+// GoTo scrolls row i near the top, and highlights it.
 func (t *Timeline) GoTo(i int) {
 	t.pinned, t.marked = false, i
 	t.top, t.past = max(0, i-1), 0
@@ -133,7 +133,7 @@ func (t *Timeline) GoTo(i int) {
 // Remeasure lays the rows out again after a height has changed.
 func (t *Timeline) Remeasure() { t.refill() }
 
-// refill is fill after a change that the user did not make. It notifies the rows that it moves.
+// refill is fill after a change that the user did not make. It notifies the rows that have appeared or moved.
 func (t *Timeline) refill() {
 	before := map[fyne.CanvasObject]fyne.Position{}
 	for _, o := range t.view.Objects {
@@ -151,7 +151,7 @@ func (t *Timeline) refill() {
 	}
 }
 
-// Moved notifies the rows in view that the whole timeline has moved, without the user's doing.
+// Moved notifies the rows in view that the timeline itself has moved without the user's doing.
 func (t *Timeline) Moved() {
 	for _, o := range t.view.Objects {
 		if s, shifting := o.(Shifting); shifting {
@@ -170,7 +170,7 @@ func (t *Timeline) rowHeight(i int) float32 {
 
 func (t *Timeline) inner() float32 { return max(40, t.Size().Width-2*itemEdge) }
 
-// settle brings the scroll position into its bounds.
+// settle keeps the scroll position within its bounds.
 func (t *Timeline) settle(height float32) {
 	n := t.src.Count()
 	t.top = min(max(0, t.top), max(0, n-1))
@@ -240,7 +240,7 @@ func (t *Timeline) fill() {
 	canvas.Refresh(t)
 }
 
-// offerNewest shows the button that leads to the new rows while the user reads older ones.
+// offerNewest shows the button that scrolls to the new rows while the user is reading older ones.
 func (t *Timeline) offerNewest(size fyne.Size) {
 	if t.pinned {
 		t.fresh = 0
@@ -268,7 +268,7 @@ func (t *Timeline) by(units float32) {
 	t.fill()
 }
 
-// toward scrolls to a fraction of the whole, 0 to 1.
+// toward scrolls to a fraction of all rows, 0 to 1.
 func (t *Timeline) toward(part float32) {
 	n := max(1, t.src.Count()-t.placed+1)
 	at := min(max(part, 0), 1) * float32(n)
@@ -284,7 +284,7 @@ func (t *Timeline) toward(part float32) {
 // Scrolled implements fyne.Scrollable.
 func (t *Timeline) Scrolled(e *fyne.ScrollEvent) { t.by(-e.Scrolled.DY) }
 
-// Dragged scrolls by touch.
+// Dragged implements fyne.Draggable: a drag scrolls on a touch screen.
 func (t *Timeline) Dragged(e *fyne.DragEvent) {
 	if fyne.CurrentDevice().IsMobile() {
 		t.by(-e.Dragged.DY)
@@ -294,7 +294,7 @@ func (t *Timeline) Dragged(e *fyne.DragEvent) {
 // DragEnd implements fyne.Draggable.
 func (t *Timeline) DragEnd() {}
 
-// Page scrolls by keyboard. It reports whether the key was one for scrolling.
+// Page scrolls by keyboard. It reports whether the key is a scrolling key.
 func (t *Timeline) Page(k fyne.KeyName) bool {
 	switch k {
 	case fyne.KeyPageUp:
@@ -336,7 +336,7 @@ type ScrollThumb struct {
 	widget.BaseWidget
 	t       *Timeline
 	rect    *canvas.Rectangle
-	grabbed float32 // where the pointer holds it during a drag; less than 0 otherwise
+	grabbed float32 // where the pointer holds the thumb during a drag; negative otherwise
 	hovered bool
 }
 

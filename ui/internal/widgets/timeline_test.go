@@ -119,7 +119,8 @@ func TestTimeline_ShortOneBeginsAtTheTopWithoutAThumb(t *testing.T) {
 	empty.toward(0.5)
 }
 
-// TestTimeline_RowsKeepTheirPlaceOnResize checks that the message that the user is reading stays in view.
+// TestTimeline_RowsKeepTheirPlaceOnResize checks that the message that the user is reading stays in view when the
+// window is resized.
 func TestTimeline_RowsKeepTheirPlaceOnResize(t *testing.T) {
 	tl := newTestTimeline(t, numbered(t, 500))
 	tl.GoTo(250)

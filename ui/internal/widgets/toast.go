@@ -9,7 +9,8 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// Toast is a temporary message over the bottom of the window, usually an error. It covers the page and moves nothing.
+// Toast is a temporary message over the bottom of the window, usually an error. It overlays the page and does not
+// change the layout.
 type Toast struct {
 	Box   *fyne.Container
 	Text  *Paragraph
@@ -20,8 +21,8 @@ type Toast struct {
 
 const toastTime = 12 * time.Second
 
-// NewToast returns a hidden toast; closeName names its button for screen readers. Box has to lie over the page and to
-// fill it; left returns how much of its width stays free.
+// NewToast returns a hidden toast; closeName names its button for screen readers. The caller must stack Box over the
+// page. left returns how much space to leave free on the left.
 func NewToast(closeName string, left func() float32) *Toast {
 	t := &Toast{Text: NewParagraph("", SizeBody, theme.ColorNameForeground)}
 	closeButton := NewIconButton(IconClose, closeName, func() { t.hide() })
@@ -36,14 +37,14 @@ func NewToast(closeName string, left func() float32) *Toast {
 	return t
 }
 
-// NewOverTop returns content that lies over the upper edge of the space it fills, in a card. left returns how much of
-// the space's width it leaves free.
+// NewOverTop returns content in a card that overlays the top of the space. left returns how much space to leave free on
+// the left.
 func NewOverTop(content fyne.CanvasObject, left func() float32) *fyne.Container {
 	body := NewStackedInset(Stacked{Top: GapWide, Bottom: GapWide, Left: Edge, Right: Edge}, content)
 	return container.New(floating{left: left}, container.NewStack(NewPanel(ColorCard, theme.ColorNamePrimary, 12), body))
 }
 
-// floating places its only object over the upper or the lower edge of the space, in the middle.
+// floating places its only object over the top or the bottom of the space, centred horizontally.
 type floating struct {
 	bottom bool
 	left   func() float32 // nil for nothing
@@ -62,7 +63,7 @@ func (f floating) Layout(o []fyne.CanvasObject, space fyne.Size) {
 	}
 	w := min(floatingWidth, space.Width-left-2*Edge)
 	h := heightOf(o[0], w)
-	y := float32(HeadHeight + Gap) // the head of the page stays free
+	y := float32(HeadHeight + Gap) // the page header stays visible
 	if f.bottom {
 		y = space.Height - h - toastBottom
 	}
@@ -70,7 +71,7 @@ func (f floating) Layout(o []fyne.CanvasObject, space fyne.Size) {
 	o[0].Move(fyne.NewPos(left+(space.Width-left-w)/2, y))
 }
 
-// toastBottom keeps the toast off the field for messages.
+// toastBottom keeps the toast clear of the message field.
 const toastBottom = 72
 
 // Show shows text for a few seconds.

@@ -1,4 +1,4 @@
-// Package asks limits what peers may ask a person and what they may announce, across all connections.
+// Package asks limits how often peers may prompt a person and what they may announce, across all connections.
 package asks
 
 import (
@@ -34,14 +34,14 @@ const (
 	MaxAnnounced  = 2 * wire.MaxPeersAnnounced
 )
 
-// muteAgain is the period within which a second silent session means that policies no longer admit the peer.
+// muteAgain is how soon after a mute session a second one means that policies no longer admit the peer.
 const muteAgain = 10 * time.Minute
 
 // maxAskers limits how many peers are remembered.
 const maxAskers = 4096
 
-// Asks counts what peers have asked a person. It outlives their connections, or reconnecting would reset the limits.
-// Its lock is a leaf: any other lock may be taken before it.
+// Asks counts the prompts and announcements that peers cause. It outlives their connections; otherwise, reconnecting
+// would reset the limits. Its lock is a leaf: any other lock may be taken before it.
 type Asks struct {
 	profile *identity.Profile
 
@@ -51,7 +51,7 @@ type Asks struct {
 	devices   *rate.Limiter // one limit for all strangers that gateways reach
 }
 
-// asker counts what one peer has asked, the peers that it announced, and the peers announced to it.
+// asker counts the prompts that one peer has caused, the peers that it announced, and the peers announced to it.
 type asker struct {
 	prompts    *rate.Limiter // while it is a stranger
 	known      *rate.Limiter // once it was accepted
@@ -111,8 +111,8 @@ func (as *Asks) ofLocked(id identity.PeerID) *asker {
 	return a
 }
 
-// MayPrompt reports whether a peer may cause one more question to a person; device means that a gateway reaches it.
-// Requests from strangers with other protocols do not count against those of our own.
+// MayPrompt reports whether a peer may prompt a person once more; device means that a gateway reaches it. Strangers
+// that gateways reach share a limit of their own.
 func (as *Asks) MayPrompt(id identity.PeerID, device bool) bool {
 	trust := as.profile.Peer(id).Trust
 	as.mu.Lock()
@@ -152,8 +152,7 @@ func (as *Asks) MayGossip(id identity.PeerID) bool {
 	return as.ofLocked(id).hears.Allow()
 }
 
-// LastGossip returns when peers were announced to id, over any connection. The
-// caller guards the map.
+// LastGossip returns when peers were announced to id, over any connection. The caller guards the map.
 func (as *Asks) LastGossip(id identity.PeerID) map[identity.PeerID]time.Time {
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -164,7 +163,7 @@ func (as *Asks) LastGossip(id identity.PeerID) map[identity.PeerID]time.Time {
 	return a.lately
 }
 
-// Accepted forgets what a peer has asked, since someone has accepted it.
+// Accepted resets the counts of prompts and refusals of a peer, since someone has accepted it.
 func (as *Asks) Accepted(id identity.PeerID) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -173,8 +172,8 @@ func (as *Asks) Accepted(id identity.PeerID) {
 	}
 }
 
-// WasMute records that the session with a peer has ended because it did not answer, and reports whether that has
-// happened before, recently.
+// WasMute records that the session with a peer has ended because it did not answer, and reports whether that also
+// happened recently.
 func (as *Asks) WasMute(id identity.PeerID) bool {
 	as.mu.Lock()
 	defer as.mu.Unlock()

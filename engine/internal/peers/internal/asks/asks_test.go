@@ -8,7 +8,7 @@ import (
 	"multipeer/engine/internal/identity"
 )
 
-// limits returns limits, a stranger and a peer that the profile knows.
+// limits returns new limits, a stranger and a peer that the profile knows.
 func limits(t *testing.T) (a *Asks, stranger, friend identity.PeerID) {
 	t.Helper()
 	profile, err := identity.Ephemeral()

@@ -15,13 +15,13 @@ type Budget struct {
 	freed chan struct{} // closed when bytes are given back; nil while no one waits for it
 }
 
-// NewBudget returns a budget of so many bytes.
+// NewBudget returns a budget of the given size.
 func NewBudget(bytes int) *Budget { return &Budget{left: bytes} }
 
 // Waiting reports whether messages wait for room in some window.
 func (b *Budget) Waiting() bool { return b.windows.Load() > 0 }
 
-// take takes bytes out of the budget if there are so many.
+// take takes bytes out of the budget if enough are left.
 func (b *Budget) take(bytes int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

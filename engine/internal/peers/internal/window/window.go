@@ -49,8 +49,8 @@ type Window struct {
 
 	// The other side's messages.
 	waiting atomic.Int32            // how many messages are in parked
-	parked  []incoming              // those for which the program has no room, in order
-	taken   uint64                  // the newest number
+	parked  []incoming              // messages for which the program has no room, in order
+	taken   uint64                  // the number of the newest message taken
 	answers [2 * inFlight]wire.Code // the answers to the newest messages, by number
 }
 
@@ -81,7 +81,7 @@ func New(budget *Budget, mute func()) *Window {
 	return &Window{budget: budget, mute: mute, slots: make(chan struct{}, MaxPending), ended: wire.ErrNotConnected}
 }
 
-// Reserve reserves room for one message if there is some. Post uses it and frees it at the end.
+// Reserve reserves room for one message if there is some. Post uses it, and frees it once the message has a result.
 func (w *Window) Reserve() bool {
 	select {
 	case w.slots <- struct{}{}:
@@ -280,12 +280,12 @@ func (w *Window) End(err error) {
 	}
 }
 
-// Take calls deliver for message n of the other side, which came over l and has a size in bytes, unless it was
-// delivered before, and then answer with the code that deliver has returned for it. If that is Later, the program has
-// no room now: the message waits without an answer until Retry, and so do those after it, which stops the other side
-// once its window is full. Take does nothing if another link carries the messages: the other side repeats the message
-// there. It returns false if the budget has no bytes left for a message that has to wait: then it is to be called
-// again.
+// Take handles message n of the other side, of the given size in bytes, which came over l. It calls deliver, unless the
+// message was delivered before, and then answer with the code that deliver has returned for it. If that is Later, the
+// program has no room now: the message waits without an answer until Retry, and so do those after it, which stops the
+// other side once its window is full. Take does nothing if another link carries the messages: the other side repeats
+// the message there. It returns false if a message has to wait and the budget has no bytes left: then the caller must
+// call it again.
 func (w *Window) Take(l Link, n uint64, size int, deliver func() wire.Code, answer func(wire.Code)) (taken bool) {
 	taken = true
 	w.While(l, func() {
@@ -357,7 +357,7 @@ func (w *Window) countParkedLocked() {
 	}
 }
 
-// While calls f if l carries the messages. Nothing is taken in the meantime.
+// While calls f if l carries the messages. No message is taken during the call.
 func (w *Window) While(l Link, f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -366,7 +366,7 @@ func (w *Window) While(l Link, f func()) {
 	}
 }
 
-// Hold calls f. Nothing is taken in the meantime.
+// Hold calls f. No message is taken during the call.
 func (w *Window) Hold(f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -379,7 +379,7 @@ func (w *Window) repeatedLocked(n uint64) (wire.Code, bool) {
 	case n > w.taken:
 		return 0, false
 	case w.taken-n >= uint64(len(w.answers)):
-		return wire.Failed, true // no honest sender has that many unanswered
+		return wire.Failed, true // no honest sender has that many unanswered messages
 	}
 	return w.answers[n%uint64(len(w.answers))], true
 }

@@ -24,7 +24,7 @@ func (l *testLink) Queue(frame []byte) {
 	l.carried = append(l.carried, m.(wire.Text).N)
 }
 
-// post posts a message and returns where its result arrives.
+// post posts a message and returns the channel that gets its result.
 func post(t *testing.T, ctx context.Context, w *Window) chan error {
 	t.Helper()
 	if !w.Reserve() {
@@ -35,7 +35,7 @@ func post(t *testing.T, ctx context.Context, w *Window) chan error {
 	return result
 }
 
-// answered returns the result of a message, which must be there.
+// answered returns the result of a message, which must have arrived.
 func answered(t *testing.T, result chan error) error {
 	t.Helper()
 	select {
@@ -248,8 +248,9 @@ func lastPending(w *Window) uint64 {
 	return w.pending[len(w.pending)-1].n
 }
 
-// TestWindow_MuteIsWhoAnswersNothing: a full window without an answer for 30 s, however short the messages' limits are,
-// and whatever else the other side says; but not while this side does not read, and not after an answer.
+// TestWindow_MuteIsWhoAnswersNothing: a peer is mute if a full window gets no answer for 30 s, however short the time
+// limits of the messages are, and whatever else the peer sends; but not while this side does not read, and not after an
+// answer.
 func TestWindow_MuteIsWhoAnswersNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		during func(w *Window, l *testLink) // each second
