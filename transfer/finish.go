@@ -136,7 +136,7 @@ func (r *receiver) checkUnchanged() error {
 		if info, err := r.stage.existingNear(&near, u.saved); err != nil || stampOf(info) != u.stamp {
 			return errOldChanged(u.saved)
 		}
-		if u.copy != (copyKey{}) {
+		if u.copy != (CopyKey{}) {
 			r.keepCopy(u.copy)
 		}
 	}

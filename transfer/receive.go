@@ -41,7 +41,7 @@ type ReceiveOptions struct {
 	Choose   func(name string) Existing
 	// Copies records which files here are copies of the sender's, and Sender names that sender. A file that is recorded
 	// is not read again to compare it, unless Reread is set. Without Copies, files are always compared by content.
-	Copies *Copies
+	Copies Copies
 	Sender string
 	Reread bool
 	// KeepExec makes files that are executable at the sender executable for their owner at the receiver.
@@ -191,8 +191,8 @@ type receiver struct {
 	differMu    sync.Mutex
 	differ      []string // our paths of files that differ from the sender's, not in the journal yet
 	same        []unchanged
-	copies      []copyKey // opts.Copies, sorted; nil until they are needed
-	newCopies   []copyKey // recorded by this call
+	copies      []CopyKey // opts.Copies, sorted; nil until they are needed
+	newCopies   []CopyKey // recorded by this call
 	reporting   func()
 
 	bytes, files atomic.Int64 // verified
@@ -218,7 +218,7 @@ type incoming struct {
 	theirs   []pieceDigest // the sender's digests
 	old      *os.File      // the existing file of that name
 	oldStamp uint64
-	copy     copyKey // to record if it is identical; zero if it is recorded or must not be
+	copy     CopyKey // to record if it is identical; zero if it is recorded or must not be
 	same     bool    // the whole file is identical
 	proven   int64   // number of the piece of the old file that was last digested again, plus one
 
@@ -232,7 +232,7 @@ type incoming struct {
 type unchanged struct {
 	saved string
 	stamp uint64
-	copy  copyKey // see incoming
+	copy  CopyKey // see incoming
 }
 
 // topEntry is an entry to publish at the top level.
@@ -301,7 +301,9 @@ func (r *receiver) run() error {
 	if err := r.finish(); err != nil {
 		return err
 	}
-	_ = r.opts.Copies.add(r.newCopies) // without these records, the next transfer compares the files
-	r.reporting()                      // no progress after the receipt
+	if len(r.newCopies) > 0 {
+		r.opts.Copies.Add(r.newCopies)
+	}
+	r.reporting() // no progress after the receipt
 	return r.receipt()
 }

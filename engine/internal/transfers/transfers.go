@@ -50,7 +50,7 @@ type Manager struct {
 	ended     <-chan struct{}
 	log       *slog.Logger
 	service   string
-	copies    *transfer.Copies // nil without a profile
+	copies    transfer.Copies // nil without a profile
 	maxLanes  int
 	tcp       bool
 	lanePorts bool
@@ -77,7 +77,7 @@ func New(c Config) *Manager {
 	}
 	m.spool.folder, m.spool.log = c.Spool, c.Log
 	if c.Copies != "" {
-		m.copies = transfer.NewCopies(c.Copies)
+		m.copies = &copies{path: c.Copies, log: c.Log}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
