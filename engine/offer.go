@@ -25,6 +25,9 @@ type OfferOptions struct {
 	Name string
 	// Note is text that the receiver's program shows with the offer, at most MaxNote bytes of UTF-8.
 	Note string
+	// Preview is a small picture of the content for the person who decides about the offer, at most MaxPreview bytes of
+	// JPEG or PNG. Receivers that do not know this peer ignore it.
+	Preview []byte
 	// Content is offered instead of paths, under Name: bytes.NewReader sends what is in memory. It is read to its end
 	// before the call returns, into a file that is removed when the transfer has ended; Retry is not possible then.
 	Content io.Reader

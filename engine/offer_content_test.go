@@ -210,6 +210,7 @@ func TestOffer_RefusesContradictingOptions(t *testing.T) {
 			"content beside a path": {t.Context(), engine.OfferOptions{Name: "x", Content: strings.NewReader("x")}, []string{file}, engine.ErrInvalid},
 			"a long note":           {t.Context(), engine.OfferOptions{Note: strings.Repeat("x", engine.MaxNote+1)}, []string{file}, engine.ErrInvalid},
 			"a note in Latin-1":     {t.Context(), engine.OfferOptions{Note: "\xe9"}, []string{file}, engine.ErrInvalid},
+			"a large preview":       {t.Context(), engine.OfferOptions{Preview: make([]byte, engine.MaxPreview+1)}, []string{file}, engine.ErrInvalid},
 			"a broken reader":       {t.Context(), engine.OfferOptions{Name: "x", Content: iotest.ErrReader(broken)}, nil, broken},
 			"an ended context":      {ended, engine.OfferOptions{Name: "x", Content: strings.NewReader("x")}, nil, context.Canceled},
 		} {
@@ -222,6 +223,46 @@ func TestOffer_RefusesContradictingOptions(t *testing.T) {
 		}
 		if left := filesBelow(t, filepath.Join(profile, "spool")); len(left) > 0 {
 			t.Errorf("the sender keeps %q", left)
+		}
+	})
+}
+
+// TestOffer_PreviewOfKnownPeersArrives: the picture that a sender adds reaches the program, unless the sender was never
+// accepted here.
+func TestOffer_PreviewOfKnownPeersArrives(t *testing.T) {
+	file := bytesIn(t, 1000)
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		offered := offers(t, b)
+		preview := []byte("\xff\xd8 a picture")
+		if _, err := a.WaitPeer(t.Context(), b.Self().ID, engine.Found); err != nil {
+			t.Fatal(err)
+		}
+		for _, trust := range []engine.Trust{engine.TrustUnknown, engine.TrustSeen} {
+			if trust != engine.TrustUnknown {
+				if err := b.SetTrust(a.Self().ID, trust); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Preview: preview}, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := offered()
+			want := ""
+			if trust == engine.TrustSeen {
+				want = string(preview)
+			}
+			if string(o.Preview) != want {
+				t.Errorf("trust %q: preview %q", trust, o.Preview)
+			}
+			if err := o.Decline(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.Wait(t.Context(), tr.ID); !errors.Is(err, engine.ErrDeclined) {
+				t.Error(err)
+			}
 		}
 	})
 }

@@ -11,6 +11,9 @@ const OfferTimeout = transfers.OfferTimeout
 // Offer is a peer's offer of files. Call Accept or Decline once; the first answer counts.
 type Offer struct {
 	Transfer Transfer // as it was when it arrived
+	// Preview is a small picture of the content, of at most MaxPreview bytes, which the sender chose. It is empty for
+	// peers that were never accepted. It is untrusted input: check the size of the picture before decoding it.
+	Preview []byte
 
 	offer   *transfers.Offer
 	claimed bool // a function decides about it, see HandleOffers; guarded by the lock of the transfers

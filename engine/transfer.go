@@ -86,6 +86,9 @@ type Lane = transfers.Lane
 // MaxNote is the largest note of an offer, in bytes of UTF-8.
 const MaxNote = wire.MaxNote
 
+// MaxPreview limits the preview of an offer, in bytes.
+const MaxPreview = wire.MaxPreview
+
 func publicTransfers(list []transfers.Transfer) []Transfer {
 	var out []Transfer
 	for _, t := range list {

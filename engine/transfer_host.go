@@ -85,7 +85,7 @@ func (h transferHost) PublishOffer(o *transfers.Offer) (code wire.Code, taken bo
 // publicOffer returns the Offer that programs see for o, always the same one. The lock of the transfers is held.
 func publicOffer(o *transfers.Offer) *Offer {
 	if o.Handle == nil {
-		o.Handle = &Offer{Transfer: Transfer(o.Transfer), offer: o}
+		o.Handle = &Offer{Transfer: Transfer(o.Transfer), Preview: o.Preview, offer: o}
 	}
 	return o.Handle.(*Offer)
 }

@@ -1,6 +1,11 @@
 package ui
 
 import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
 	"os"
 	"path/filepath"
 	"slices"
@@ -116,6 +121,48 @@ func TestTransferCard_ColourIsForWhatNeedsAttention(t *testing.T) {
 		card := newTransferCard(engine.Transfer{State: c.state, LeftOut: c.leftOut, Names: []string{"f"}, Items: 1, Files: 2}, transferActions{})
 		if got := card.status.Color; got != c.want {
 			t.Errorf("%v with %d left out: %s", c.state, c.leftOut, got)
+		}
+	}
+}
+
+// TestOffer_PreviewIsShownBeforeTheAnswer: an offer of pictures shows the first one, if its sender was accepted before.
+func TestOffer_PreviewIsShownBeforeTheAnswer(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
+	l.until(t, "reached", func() bool { return anna.peers[ben.self.ID].Confirmed && ben.peers[anna.self.ID].Confirmed })
+	path := filepath.Join(t.TempDir(), "a.png")
+	picture := image.NewUniform(color.NRGBA{G: 200, A: 255})
+	var b bytes.Buffer
+	m := image.NewNRGBA(image.Rect(0, 0, 800, 400))
+	draw.Draw(m, m.Bounds(), picture, image.Point{}, draw.Src)
+	if err := png.Encode(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, known := range []bool{false, true} {
+		if known {
+			if err := ben.e.SetTrust(anna.self.ID, engine.TrustSeen); err != nil {
+				t.Fatal(err)
+			}
+		}
+		anna.sending.offer(anna.talk(ben.self.ID), []string{path})
+		l.until(t, "an offer", func() bool { return ben.card(engine.Offered) != nil })
+		c := ben.card(engine.Offered)
+		l.until(t, "the details", func() bool { return c.free != "" })
+		if known {
+			l.until(t, "the preview", func() bool { return c.preview.Visible() })
+			if s := c.preview.Objects[0].MinSize(); s.Width != 240 || s.Height != 120 {
+				t.Errorf("the preview takes %v", s)
+			}
+		} else if c.preview.Visible() {
+			t.Error("the preview of a stranger is shown")
+		}
+		c.actions.decline()
+		l.until(t, "declined", func() bool { return ben.card(engine.Offered) == nil })
+		if c.preview.Visible() {
+			t.Error("the preview of a declined offer is shown")
 		}
 	}
 }

@@ -7,9 +7,12 @@ import (
 	"slices"
 	"time"
 
+	"fyne.io/fyne/v2"
+
 	"multipeer/engine"
 	"multipeer/internal/chatlog"
 	"multipeer/transfer"
+	"multipeer/ui/internal/thumbnail"
 	"multipeer/ui/internal/widgets"
 )
 
@@ -20,6 +23,9 @@ func (ts *transfers) examine(c *transferCard, t engine.Transfer) {
 		return
 	}
 	dir := ts.u.downloads()
+	if c.previewed != o {
+		ts.preview(c, o)
+	}
 	type found struct {
 		free    string
 		clashes []string
@@ -37,6 +43,29 @@ func (ts *transfers) examine(c *transferCard, t engine.Transfer) {
 		if c.ask(f.free, f.clashes, ts.offersFrom(t.Peer)) {
 			ts.u.dirty.resized = true
 		}
+	})
+}
+
+// previewBox is the size in which the preview of an offer is shown.
+var previewBox = fyne.NewSize(240, 180)
+
+// preview shows the picture that came with an offer in a card, if there is one and it can be decoded.
+func (ts *transfers) preview(c *transferCard, o *engine.Offer) {
+	shown := c.previewed != nil && len(c.previewed.Preview) > 0
+	c.previewed = o
+	if len(o.Preview) == 0 {
+		if shown {
+			c.setPreview(o, nil)
+			ts.u.dirty.resized = true
+		}
+		return
+	}
+	background(ts.u.bind, func(context.Context) (*thumbnail.Thumbnail, error) {
+		return thumbnail.DecodePreview(o.Preview, previewBox)
+	}, func(p *thumbnail.Thumbnail, err error) {
+		c.setPreview(o, p)
+		ts.u.dirty.resized = true
+		ts.u.trace("preview of %q: %v", o.Transfer.Names, err)
 	})
 }
 

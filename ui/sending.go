@@ -11,6 +11,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"multipeer/engine"
+	"multipeer/ui/internal/thumbnail"
 	"multipeer/ui/internal/widgets"
 )
 
@@ -238,7 +239,7 @@ func (s *sending) offer(t *talk, paths []string) {
 func (ts *transfers) offerTo(to []engine.PeerID, paths []string) {
 	u := ts.u
 	background(u.bind, func(ctx context.Context) ([]engine.Transfer, error) {
-		return u.e.OfferEach(ctx, to, engine.OfferOptions{Keep: true}, paths...), nil
+		return u.e.OfferEach(ctx, to, engine.OfferOptions{Keep: true, Preview: previewOf(ctx, paths)}, paths...), nil
 	}, func(offered []engine.Transfer, _ error) {
 		for _, t := range offered {
 			name := u.nameOf(u.talk(t.Peer))
@@ -250,4 +251,18 @@ func (ts *transfers) offerTo(to []engine.PeerID, paths []string) {
 			u.trace("offered %q to %s", t.Names, name)
 		}
 	})
+}
+
+// previewOf returns a small copy of the first picture among paths, or nil.
+func previewOf(ctx context.Context, paths []string) []byte {
+	for _, p := range paths[:min(len(paths), mostListed)] {
+		if !thumbnail.MayBe(p) {
+			continue
+		}
+		if b, err := thumbnail.MakePreview(ctx, p, engine.MaxPreview); err == nil {
+			return b
+		}
+		return nil // the offer must not wait for one picture after the other
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
@@ -41,6 +42,8 @@ type transferCard struct {
 	notes      *widgets.Paragraph // renamed or skipped files
 	icon       *widget.Icon
 	pictures   *widgets.Album
+	preview    *fyne.Container // the picture that came with the offer
+	previewed  *engine.Offer   // the offer whose preview is shown
 	files      *fyne.Container // the first few received files
 	bar        *widgets.ThinBar
 	barBox     *fyne.Container
@@ -81,9 +84,10 @@ func newTransferCard(t engine.Transfer, actions transferActions) *transferCard {
 	c.barBox = widgets.Inset(c.bar, widgets.GapTight, 0, 0, 0)
 	c.buttons = widgets.NewFlow(widgets.Gap)
 	c.pictures = widgets.NewAlbum()
+	c.preview = widgets.Row(0)
 	c.files = widgets.NewStacked(0)
 	head := widgets.NewBesideRight(widgets.Gap, widgets.NewBeside(widgets.GapWide, widgets.NewEmblem(c.icon, 40, 10), widgets.Column(2, c.title, c.status, c.barBox)), widgets.Row(0, c.hold, c.stop))
-	c.Init(c, !t.Incoming, widgets.NewStacked(widgets.Gap, head, c.pictures, c.files, c.details, c.taken, c.alwaysRow, c.failure, c.notes, c.buttons))
+	c.Init(c, !t.Incoming, widgets.NewStacked(widgets.Gap, head, c.preview, c.pictures, c.files, c.details, c.taken, c.alwaysRow, c.failure, c.notes, c.buttons))
 	c.set(t)
 	return c
 }
@@ -154,6 +158,22 @@ func (c *transferCard) ask(free string, clashes []string, waiting []engine.Trans
 	return changed
 }
 
+// setPreview shows the picture that came with an offer, or none. The buttons below it move.
+func (c *transferCard) setPreview(of *engine.Offer, p *thumbnail.Thumbnail) {
+	if c.previewed != of {
+		return // the offer was replaced in the meantime
+	}
+	c.preview.RemoveAll()
+	if p != nil {
+		image := canvas.NewImageFromImage(p.Image)
+		image.CornerRadius = 6
+		c.preview.Add(container.New(widgets.Fixed(p.Size), image))
+	}
+	widgets.Show(c.preview, p != nil && !c.now.State.Final())
+	c.Shifted()
+	c.Refresh()
+}
+
 // setBarred sets whether the peer is blocked.
 func (c *transferCard) setBarred(on bool) {
 	if on != c.barred {
@@ -199,6 +219,7 @@ func (c *transferCard) rebuild() {
 		c.failure.SetText(reason(t.Err, t.PeerName, t.Incoming))
 	}
 	widgets.Show(c.failure, t.State == engine.Failed)
+	widgets.Show(c.preview, len(c.preview.Objects) > 0 && !t.State.Final())
 	c.notes.SetText(notes(t))
 	widgets.Show(c.notes, t.State == engine.Delivered && c.notes.Text != "")
 	widgets.Show(c.barBox, begun && t.State != engine.Queued)

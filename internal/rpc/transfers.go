@@ -17,6 +17,7 @@ type (
 		Links    bool          `json:"links"`
 		Name     string        `json:"name"`
 		Note     string        `json:"note"`
+		Preview  []byte        `json:"preview"`
 		Data     *[]byte       `json:"data"` // base64; sent as Name, instead of Paths
 	}
 	transferParams struct {
@@ -30,6 +31,7 @@ type (
 	offerEvent struct {
 		Offer    int64        `json:"offer"`
 		Transfer transferJSON `json:"transfer"`
+		Preview  []byte       `json:"preview,omitempty"`
 	}
 	offerQuestion struct {
 		Offer int64 `json:"offer"`
@@ -50,7 +52,7 @@ type (
 )
 
 func offer(e *engine.Engine, ctx context.Context, p offerParams) (transferEvent, error) {
-	opts := engine.OfferOptions{Keep: p.Keep, Priority: p.Priority, Links: p.Links, Name: p.Name, Note: p.Note}
+	opts := engine.OfferOptions{Keep: p.Keep, Priority: p.Priority, Links: p.Links, Name: p.Name, Note: p.Note, Preview: p.Preview}
 	switch {
 	case p.Data != nil:
 		opts.Content = bytes.NewReader(*p.Data)
@@ -68,7 +70,7 @@ func handleOffers(s *session, _ context.Context, _ none) (none, error) {
 	return none{}, s.exclusive("offers", func(e *engine.Engine) func() {
 		return e.HandleOffers(func(o *engine.Offer) {
 			n := add(s, &s.offers, o)
-			s.notify("offer", offerEvent{n, transferOf(o.Transfer)})
+			s.notify("offer", offerEvent{n, transferOf(o.Transfer), o.Preview})
 			if s.awaitClosed(o.Closed()) {
 				s.notify("offer_closed", offerQuestion{n})
 			}

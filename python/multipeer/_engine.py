@@ -333,15 +333,17 @@ class Engine:
     # Files.
 
     async def offer(
-        self, peer: Union[str, Peer], *paths: str, keep: bool = False, name: str = "", note: str = "", data: Optional[bytes] = None
+        self, peer: Union[str, Peer], *paths: str, keep: bool = False, name: str = "", note: str = "", preview: Optional[bytes] = None,
+        data: Optional[bytes] = None,
     ) -> Transfer:
         """Offer files and folders. ``wait`` returns when the transfer has ended.
 
         ``keep`` keeps the offer until an offline peer returns. ``name`` replaces the name of a single path, and
-        ``note`` is text that the other side shows. Instead of paths, ``data`` can hold the content of one file, at most
-        1.5 MB, which is sent as ``name``.
+        ``note`` is text that the other side shows. ``preview`` is a small picture of the content, at most 12 KiB of JPEG
+        or PNG. Instead of paths, ``data`` can hold the content of one file, at most 1.5 MB, which is sent as ``name``.
         """
-        more = {"data": base64.b64encode(data).decode()} if data is not None else {}
+        given = {"data": data, "preview": preview}
+        more = {key: base64.b64encode(value).decode() for key, value in given.items() if value is not None}
         answer = await self._call("offer", peer=_id(peer), paths=list(paths), keep=keep, name=name, note=note, **more)
         return Transfer.of(answer["transfer"])
 
@@ -765,14 +767,16 @@ class Stream:
 class Offer:
     """A peer's offer of files. Nothing is stored before ``accept``.
 
-    transfer: what is offered, for example ``peer``, ``names``, ``bytes`` and ``note``. answered: whether it was
-    accepted or declined.
+    transfer: what is offered, for example ``peer``, ``names``, ``bytes`` and ``note``. preview: a small picture of the
+    content, which is untrusted; empty if there is none or the peer is unknown. answered: whether it was accepted or
+    declined.
     """
 
     def __init__(self, engine: Engine, params: Mapping[str, Any]) -> None:
         self._engine = engine
         self._number: int = params["offer"]
         self.transfer = Transfer.of(params["transfer"])
+        self.preview = base64.b64decode(params.get("preview", ""))
         self.answered = False
 
     async def accept(self, folder: str, existing: str = "keep", *, person: bool = False, **more: Any) -> Transfer:

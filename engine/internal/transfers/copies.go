@@ -80,13 +80,11 @@ func (c *copies) addLocked(more []byte) error {
 		return err
 	}
 	old := c.readLocked()
-	fits := len(old)+len(more) <= maxCopies*copySize // guard: copies-stored
-	if err == nil && fits && info.Size() == int64(len(copiesHead)+len(old)) {
-		return appendFile(c.path, more)
-	}
 	all := append(old, more...)
-	if !fits {
+	if len(all) > maxCopies*copySize { // guard: copies-stored
 		all = all[len(all)-maxCopies/2*copySize:]
+	} else if err == nil && info.Size() == int64(len(copiesHead)+len(old)) {
+		return appendFile(c.path, more)
 	}
 	return replaceFile(c.path, append([]byte(copiesHead), all...))
 }

@@ -91,7 +91,11 @@ func (m *Manager) TakeOffer(from identity.PeerID, name string, l Link, msg wire.
 	v.Keep = msg.Keep
 	v.Note = wire.CleanText(msg.Note)
 	v.Via = via(l)
-	t.setOfferLocked(&Offer{Transfer: *v, m: m, t: t, closed: make(chan struct{})})
+	o := &Offer{Transfer: *v, m: m, t: t, closed: make(chan struct{})}
+	if m.profile.Knows(from) { // guard: preview-known
+		o.Preview = msg.Preview
+	}
+	t.setOfferLocked(o)
 	if !m.takenByPolicyLocked(t) {
 		if code, taken := m.host.PublishOffer(t.offer); !taken {
 			refuse(code)

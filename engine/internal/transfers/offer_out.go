@@ -1,6 +1,7 @@
 package transfers
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -74,6 +75,9 @@ func (o OfferOptions) check(paths []string) error {
 			return fmt.Errorf("%w: %w", wire.ErrInvalid, err)
 		}
 	}
+	if len(o.Preview) > wire.MaxPreview {
+		return fmt.Errorf("preview: %w: %d bytes, at most %d", wire.ErrInvalid, len(o.Preview), wire.MaxPreview)
+	}
 	return wire.ValidateNote(o.Note)
 }
 
@@ -120,6 +124,7 @@ func (m *Manager) newOutgoing(id ID, to identity.PeerID, name string, src Source
 	t.listing = listing
 	t.opts = opts
 	t.opts.Content = nil
+	t.opts.Preview = bytes.Clone(opts.Preview)
 	t.shared = shared
 	t.resolved = listing.Resolved()
 	if summary.Folders == 0 {

@@ -131,10 +131,14 @@ func (s *sender) propose(ctx context.Context, l Link) (int64, error) {
 	if !t.accepted {
 		m.happenedLocked(t, proposed, nil)
 	}
+	preview := t.opts.Preview
+	if t.accepted { // it is for the person who decides
+		preview = nil
+	}
 	l.Send(wire.Offer{
 		ID: string(v.ID), Names: slices.Clone(t.names), Items: v.Items, Files: v.Files, Folders: v.Folders, Bytes: v.Bytes,
 		Counting: v.Counting, OnDisk: t.onDisk, Attempt: t.attempt, Keep: v.Keep,
-		Note: t.opts.Note,
+		Note: t.opts.Note, Preview: preview,
 	})
 	n, accepted := t.attempt, t.accepted
 	m.saveSoonLocked(t)

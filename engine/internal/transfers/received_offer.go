@@ -13,6 +13,7 @@ import (
 // Offer is a peer's offer of files. Call Accept or Decline once; the first answer counts.
 type Offer struct {
 	Transfer Transfer // as it was when it arrived
+	Preview  []byte   // from known peers only
 
 	m      *Manager
 	t      *item

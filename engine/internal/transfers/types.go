@@ -98,6 +98,7 @@ type OfferOptions struct {
 	Links    bool
 	Name     string    `json:",omitempty"`
 	Note     string    `json:",omitempty"`
+	Preview  []byte    `json:",omitempty"`
 	Content  io.Reader `json:"-"`
 }
 

@@ -191,6 +191,9 @@ func (m Offer) check() error {
 	if len(m.Note) > MaxNote { // guard: offer-note
 		return malformed("offer: note of %d bytes", len(m.Note))
 	}
+	if len(m.Preview) > MaxPreview { // guard: offer-preview
+		return malformed("offer: preview of %d bytes", len(m.Preview))
+	}
 	return checkTotals(m.Files, m.Folders, m.Bytes)
 }
 

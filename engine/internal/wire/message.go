@@ -174,10 +174,15 @@ type Offer struct {
 	Keep bool `json:"keep,omitempty"`
 	// Note is the sender's note, for a person.
 	Note string `json:"note,omitempty"`
+	// Preview is a small picture of the content, at most MaxPreview bytes of JPEG or PNG.
+	Preview []byte `json:"preview,omitempty"`
 }
 
-// MaxNote limits a note, in bytes of UTF-8.
-const MaxNote = 1000
+// The maximum lengths of a note, in bytes of UTF-8, and of a preview, in bytes.
+const (
+	MaxNote    = 1000
+	MaxPreview = 12 << 10
+)
 
 // SameService reports whether the service types of two greetings allow a connection: they are equal, or one is not
 // given. Engines of several services may share one key, and a connection belongs to one of them.

@@ -5,6 +5,7 @@ package hostile
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -151,6 +152,7 @@ var talking = []attack{
 	{session, "an end with a reason of 300", "protocol", foul((*attacker).connect, protocol, `{"type":"offer_cancel","id":"00112233445566778899aabbccddeeff","code":"failed","reason":300}`)},
 	{session, "an offer with negative totals", "protocol", foul((*attacker).connect, protocol, `{"type":"offer","id":"00112233445566778899aabbccddeeff","names":["x"],"items":1,"files":-1,"folders":0,"bytes":-1,"attempt":1}`)},
 	{session, "an offer with a name of 2,000 bytes", "protocol", foul((*attacker).connect, protocol, `{"type":"offer","id":"00112233445566778899aabbccddeeff","names":["`+strings.Repeat("x", 2000)+`"],"items":1,"files":1,"folders":0,"bytes":1,"attempt":1}`)},
+	{session, "an offer with a preview of 12,289 bytes", "protocol", foul((*attacker).connect, protocol, `{"type":"offer","id":"00112233445566778899aabbccddeeff","names":["x"],"items":1,"files":1,"folders":0,"bytes":1,"attempt":1,"preview":"`+base64.StdEncoding.EncodeToString(make([]byte, 12289))+`"}`)},
 	{session, "an offer with a note of 1,001 bytes", "protocol", foul((*attacker).connect, protocol, `{"type":"offer","id":"00112233445566778899aabbccddeeff","names":["x"],"items":1,"files":1,"folders":0,"bytes":1,"attempt":1,"note":"`+strings.Repeat("x", 1001)+`"}`)},
 	{session, "a flood of pings", "read at the rate limit", flood((*attacker).connect, func(a *attacker, i int) error { return a.say(many(100, `{"type":"ping","n":1}`)...) })},
 	{session, "a flood of pings of a stranger", "50 a second are read, 200 at once", func(a *attacker) error {

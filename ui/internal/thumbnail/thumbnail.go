@@ -63,11 +63,6 @@ func (l limitedReader) Read(b []byte) (int, error) {
 
 // Make returns a thumbnail that fits into box. It fails if it is still reading after limit.
 func Make(ctx context.Context, path string, box fyne.Size) (made *Thumbnail, err error) {
-	defer func() { // a panic in a decoder must not end the program, which would decode the picture again at each start
-		if fault := recover(); fault != nil {
-			made, err = nil, fmt.Errorf("%s cannot be decoded: %v", path, fault)
-		}
-	}()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	info, err := os.Stat(path)
@@ -82,6 +77,15 @@ func Make(ctx context.Context, path string, box fyne.Size) (made *Thumbnail, err
 		return nil, err
 	}
 	defer f.Close()
+	return decode(ctx, f, box)
+}
+
+func decode(ctx context.Context, f io.ReadSeeker, box fyne.Size) (made *Thumbnail, err error) {
+	defer func() { // a panic in a decoder must not end the program, which would decode the picture again at each start
+		if fault := recover(); fault != nil {
+			made, err = nil, fmt.Errorf("the picture cannot be decoded: %v", fault)
+		}
+	}()
 	in := limitedReader{ctx, f}
 	start := bufio.NewReader(in)
 	format, err := formatOf(start)
