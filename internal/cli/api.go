@@ -3,6 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 
 	"multipeer/engine"
 	"multipeer/internal/rpc"
@@ -34,9 +37,35 @@ Without --profile, the program gets a temporary identity, which is discarded whe
 	}
 }
 
+// differs returns the name of a setting that a program has asked for and the host does not have; empty if there is none.
+func (h *Host) differs(cfg engine.Config) string {
+	self := h.Engine.Self()
+	for _, s := range []struct {
+		name    string
+		differs bool
+	}{
+		{"service", cfg.Service != "" && cfg.Service != self.Service},
+		{"name", cfg.Name != "" && cfg.Name != self.Name},
+		{"visible", cfg.Visible != engine.VisibleToAll && cfg.Visible != self.Visible},
+		{"port", cfg.Port != 0 && cfg.Port != self.Port},
+		{"interfaces", len(cfg.Interfaces) > 0 && !slices.Equal(cfg.Interfaces, h.Interfaces)},
+		{"info", len(cfg.Info) > 0 && !maps.Equal(cfg.Info, self.Info)},
+		{"context", cfg.Context != nil},
+		{"max_peers", cfg.MaxPeers != 0},
+	} {
+		if s.differs {
+			return s.name
+		}
+	}
+	return ""
+}
+
 // openForProgram creates the engine with the settings of the program and of the command line.
 func (p *program) openForProgram(cfg engine.Config) (e *engine.Engine, hosted bool, err error) {
 	if p.host != nil {
+		if setting := p.host.differs(cfg); setting != "" {
+			return nil, false, fmt.Errorf("%s: %w: Multipeer is already running with this profile and keeps the settings it was started with", setting, engine.ErrInvalid)
+		}
 		return p.host.Engine, true, nil
 	}
 	p.temporary = p.profile == ""

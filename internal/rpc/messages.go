@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -141,28 +142,41 @@ func send(s *session, params json.RawMessage, r *responder) {
 	})
 }
 
-// post responds when the message is queued for each peer. Later it reports the peers that did not get it.
+// post responds when the message is queued, with an error if it cannot be queued for any peer. Later it reports the peers
+// that did not get it.
 func post(s *session, params json.RawMessage, r *responder) {
 	o, err := s.outgoingOf(params)
 	if err != nil {
 		r.soon(nil, err)
 		return
 	}
+	refused := make([]error, len(o.to)) // the messages that cannot be queued
 	var left atomic.Int64
 	left.Store(int64(len(o.to)))
 	s.each(o, func(i int, d *engine.Delivery, err error) {
-		s.wg.Go(func() {
-			if err == nil {
-				err = d.Results()[0].Err
-			}
-			if err != nil {
-				s.notify("undelivered", resultJSON{o.to[i], errorOf(err)})
-			}
-		})
-		if left.Add(-1) == 0 {
-			r.soon(nil, nil)
+		refused[i] = err
+		if err == nil {
+			s.wg.Go(func() { s.report(o.to[i], d.Results()[0].Err) })
 		}
+		if left.Add(-1) > 0 {
+			return
+		}
+		if !slices.Contains(refused, nil) { // for example a message that is too large
+			r.soon(nil, refused[0])
+			return
+		}
+		for i, err := range refused {
+			s.wg.Go(func() { s.report(o.to[i], err) })
+		}
+		r.soon(nil, nil)
 	})
+}
+
+// report notifies the program of a posted message that was not delivered.
+func (s *session) report(to engine.PeerID, err error) {
+	if err != nil {
+		s.notify("undelivered", resultJSON{to, errorOf(err)})
+	}
 }
 
 func datagram(s *session, params json.RawMessage, r *responder) {

@@ -3,6 +3,7 @@ package rpc
 import (
 	"bytes"
 	"context"
+	"path/filepath"
 
 	"multipeer/engine"
 	"multipeer/transfer"
@@ -59,6 +60,11 @@ func offer(e *engine.Engine, ctx context.Context, p offerParams) (transferEvent,
 	case len(p.Paths) == 0:
 		return transferEvent{}, badParams("paths: at least one must be given, unless data is given")
 	}
+	for _, path := range p.Paths {
+		if !filepath.IsAbs(path) { // the engine may run in another program, in another folder
+			return transferEvent{}, badParams("paths: %q is not absolute", path)
+		}
+	}
 	t, err := e.OfferWith(ctx, p.Peer, opts, p.Paths...)
 	if err != nil {
 		return transferEvent{}, err
@@ -88,6 +94,8 @@ func acceptOffer(s *session, _ context.Context, p acceptParams) (none, error) {
 		return none{}, badParams("existing: must be keep, skip or replace")
 	case p.Dir == "":
 		return none{}, badParams("dir: must be given")
+	case !filepath.IsAbs(p.Dir): // the engine may run in another program, in another folder
+		return none{}, badParams("dir: %q is not absolute", p.Dir)
 	}
 	return none{}, answerOnce(s, &s.offers, p.Offer, func(o *engine.Offer) error {
 		return o.Accept(engine.AcceptOptions{

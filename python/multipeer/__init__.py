@@ -23,6 +23,7 @@ from ._engine import (
     Topic,
     Transfer,
     TransferChanged,
+    Undelivered,
 )
 from ._errors import MultipeerError, ProgramNotFoundError
 
@@ -49,4 +50,5 @@ __all__ = [
     "Topic",
     "Transfer",
     "TransferChanged",
+    "Undelivered",
 ]

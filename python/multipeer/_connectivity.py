@@ -12,6 +12,7 @@ import traceback
 from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 from ._errors import MultipeerError
+from ._lines import chunks
 from ._program import WINDOW
 from ._rpc import Connection
 
@@ -83,7 +84,8 @@ class MultipeerConnectivity:
         self._opening: Dict[str, List[Callable[[], None]]] = {}
         self._held: Dict[str, int] = {}  # by peer: how many of these callbacks are messages
         self._events: "queue.Queue[Optional[Callable[[], None]]]" = queue.Queue()
-        self._rpc = Connection(self._notified, lambda: self._events.put(None))
+        self._openers: Dict[str, threading.Lock] = {}  # by peer: held while the stream to it is opened
+        self._rpc = Connection(self._notified, self._stopped)
         try:
             started = self._rpc.call(
                 "start",
@@ -171,32 +173,54 @@ class MultipeerConnectivity:
         try:
             self._rpc.call("post" if reliable else "datagram", to=to, body=message)
         except MultipeerError as error:
-            if error.kind not in _LOST:
-                raise
+            self._raise_unless_lost(error)
+
+    def _raise_unless_lost(self, error: MultipeerError) -> None:
+        """Raise an error, unless it only means that a peer has left or that this object has ended."""
+        with self._lock:
+            ended = self._ended
+        if error.kind not in _LOST or self._rpc.closed and not ended:
+            raise error
 
     def stream(self, byte_data: bytes, to_peer: Recipients = None) -> None:
         """Write bytes to the stream of one peer, a list of peers, or all connected peers.
 
         It waits while a peer does not read. Bytes to a peer that has left are lost without an error.
         """
-        data = base64.b64encode(bytes(byte_data)).decode("ascii")
+        parts = list(chunks(byte_data))
         to = self._recipients(to_peer)
         keys = [p.key for p in self.get_peers()] if to == "all" else list(dict.fromkeys(to))
         with self._lock:
             open_ = [key for key in keys if key in self._streams]
-        failed = self._write_to(open_, data)  # before it waits for other peers to take a new stream
+        failed = self._write_all(open_, parts)  # before it waits for other peers to take a new stream
         new = [key for key in keys if key not in open_]
-        opened = self._rpc.call_all([("open_stream", {"peer": key, "name": _STREAM}) for key in new])
-        for key, (result, error) in zip(new, opened):
-            if error is None:
-                with self._lock:
-                    self._streams[key] = result["stream"]
-            else:
-                failed.append(error)
-        failed += self._write_to([key for key, (_, error) in zip(new, opened) if error is None], data)
+        failed += self._open_streams(new)
+        failed += self._write_all(new, parts)
         for error in failed:
-            if error.kind not in _LOST and error.kind not in {"no_such_handle", "stream_reset", "cancelled"}:
-                raise error
+            if error.kind not in {"no_such_handle", "stream_reset", "cancelled"}:
+                self._raise_unless_lost(error)
+
+    def _open_streams(self, keys: List[str]) -> List[MultipeerError]:
+        """Open the streams to peers, unless another thread does, and return the errors."""
+        failed = []
+        with self._lock:
+            locks = [self._openers.setdefault(key, threading.Lock()) for key in sorted(keys)]
+        for lock in locks:
+            lock.acquire()
+        try:
+            with self._lock:
+                new = [key for key in keys if key not in self._streams]
+            opened = self._rpc.call_all([("open_stream", {"peer": key, "name": _STREAM}) for key in new])
+            for key, (result, error) in zip(new, opened):
+                if error is None:
+                    with self._lock:
+                        self._streams[key] = result["stream"]
+                else:
+                    failed.append(error)
+        finally:
+            for lock in locks:
+                lock.release()
+        return failed
 
     def disconnect(self) -> None:
         """Close all connections. Peers reconnect while this object looks for peers."""
@@ -222,8 +246,14 @@ class MultipeerConnectivity:
             return [to_peer.key]
         return [p.key for p in to_peer]
 
+    def _write_all(self, keys: List[str], parts: List[memoryview]) -> List[MultipeerError]:
+        """Write parts to the open streams of peers, and return the errors."""
+        failed: List[MultipeerError] = []
+        for part in parts:
+            failed += self._write_to(keys, base64.b64encode(part).decode("ascii"))
+        return failed
+
     def _write_to(self, keys: List[str], data: str) -> List[MultipeerError]:
-        """Write to the open streams of peers, and return the errors."""
         with self._lock:
             numbers = [(key, self._streams[key]) for key in keys if key in self._streams]
         answers = self._rpc.call_all([("write", {"stream": number, "data": data}) for _, number in numbers])
@@ -234,6 +264,21 @@ class MultipeerConnectivity:
                 with self._lock:
                     self._streams.pop(key, None)
         return failed
+
+    def _stopped(self) -> None:
+        """Report all peers as removed if the program has exited on its own, and end the thread of callbacks."""
+
+        def remove() -> None:
+            with self._lock:
+                keys = [] if self._ended else list(self._peers)
+            for key in keys:
+                try:
+                    self._on_peer_removed({"peer": {"id": key}})
+                except Exception:  # noqa: BLE001  an error in one callback does not keep the others from running
+                    traceback.print_exc(file=sys.stderr)
+
+        self._events.put(remove)
+        self._events.put(None)
 
     def _run(self) -> None:
         while True:

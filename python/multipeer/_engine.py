@@ -6,10 +6,12 @@ import asyncio
 import base64
 import itertools
 import json
+import os
 from typing import Any, AsyncIterator, Awaitable, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple, Union
 
 from ._errors import MultipeerError
 from ._events import EventQueue
+from ._lines import CHUNK, chunks, encode
 from ._program import WINDOW, command
 from ._values import (
     Event,
@@ -23,6 +25,7 @@ from ._values import (
     Problem,
     Transfer,
     TransferChanged,
+    Undelivered,
     content_of,
     event_of,
     value_of,
@@ -45,12 +48,10 @@ __all__ = [
     "Topic",
     "Transfer",
     "TransferChanged",
+    "Undelivered",
 ]
 
 To = Union[str, Peer, Iterable[Union[str, Peer]], None]
-
-# The maximum size of one write to a stream, in bytes.
-_CHUNK = 256 << 10
 
 # How many messages are kept for the first reader. The rest of the window is for topics.
 _EARLY = WINDOW // 4
@@ -253,12 +254,15 @@ class Engine:
 
     # Events and messages.
 
-    async def events(self) -> AsyncIterator[Event]:
+    def events(self) -> AsyncIterator[Event]:
         """Yield events.
 
         It begins with a PeerFound for each peer that the engine knows, and a PeerAdded if the peer is connected.
         Earlier transfers appear with their next change.
         """
+        return _Steps(self, self._all_events())
+
+    async def _all_events(self) -> AsyncIterator[Event]:
         async with self._reader("event") as queue:
             events: EventQueue = queue  # type: ignore[assignment]
             for p in await self.peers():
@@ -299,7 +303,11 @@ class Engine:
                 raise MultipeerError.of(result["error"])
 
     async def post(self, value: Any, to: To = None, *, topic: str = "") -> None:
-        """Queue a message. Wait only while too many are pending. Messages to the same peer arrive in order."""
+        """Queue a message. Wait only while too many are pending. Messages to the same peer arrive in order.
+
+        It raises an error if the message cannot be queued for any peer. A message that is lost later is reported as
+        Undelivered.
+        """
         await self._call("post", to=_to(to), topic=topic, **content_of(value))
 
     async def datagram(self, value: Any, to: To = None, *, topic: str = "") -> None:
@@ -344,7 +352,7 @@ class Engine:
         """
         given = {"data": data, "preview": preview}
         more = {key: base64.b64encode(value).decode() for key, value in given.items() if value is not None}
-        answer = await self._call("offer", peer=_id(peer), paths=list(paths), keep=keep, name=name, note=note, **more)
+        answer = await self._call("offer", peer=_id(peer), paths=[os.path.abspath(path) for path in paths], keep=keep, name=name, note=note, **more)
         return Transfer.of(answer["transfer"])
 
     async def wait(self, transfer: Union[str, Transfer]) -> Transfer:
@@ -352,8 +360,11 @@ class Engine:
         number = transfer.id if isinstance(transfer, Transfer) else transfer
         return Transfer.of((await self._call("wait", transfer=number))["transfer"])
 
-    async def progress(self, transfer: Transfer) -> AsyncIterator[Transfer]:
+    def progress(self, transfer: Transfer) -> AsyncIterator[Transfer]:
         """Yield each change of a transfer; the last value is its final state."""
+        return _Steps(self, self._all_progress(transfer))
+
+    async def _all_progress(self, transfer: Transfer) -> AsyncIterator[Transfer]:
         async with self._reader("event") as events:
             yield transfer
             ended = asyncio.ensure_future(self.wait(transfer))
@@ -418,14 +429,13 @@ class Engine:
         future: "asyncio.Future[Dict[str, Any]]" = asyncio.get_running_loop().create_future()
         self._answers[number] = future
         try:
-            await self._write({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+            await self._write(encode({"jsonrpc": "2.0", "id": number, "method": method, "params": params}))
             return await future
         finally:
             self._answers.pop(number, None)
 
-    async def _write(self, message: Mapping[str, Any]) -> None:
+    async def _write(self, line: bytes) -> None:
         assert self._process is not None and self._process.stdin is not None
-        line = json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
         try:
             self._process.stdin.write(line)
             await self._process.stdin.drain()
@@ -545,7 +555,20 @@ class Engine:
         self._handled += 1
         if self._handled >= WINDOW // 4 and not self._closed:
             handled, self._handled = self._handled, 0
-            self._start(self._write({"jsonrpc": "2.0", "method": "credit", "params": {"messages": handled}}))
+            self._start(self._write(encode({"jsonrpc": "2.0", "method": "credit", "params": {"messages": handled}})))
+
+    def _keep(self, work: Awaitable[Any]) -> "asyncio.Future[Any]":
+        """Run work to its end, whoever waits for it, or until the engine is closed."""
+        task: Any = asyncio.ensure_future(work)
+        self._tasks.add(task)
+
+        def done(task: Any) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled():
+                task.exception()  # whoever waits for the task gets it; otherwise no one does
+
+        task.add_done_callback(done)
+        return task
 
     def _start(self, work: Awaitable[Any]) -> "asyncio.Future[Any]":
         task: Any = asyncio.ensure_future(work)
@@ -585,9 +608,10 @@ class Engine:
         answer: Dict[str, Any]
         try:
             answer = content_of(await self._answerers[params["topic"]](Message.of(params)))
-            json.dumps(answer)
+            encode({"method": "reply", **answer})
         except Exception as error:  # noqa: BLE001  the requester gets the error
-            answer = {"error": str(error) or type(error).__name__}
+            text = str(error).encode(errors="replace").decode()
+            answer = {"error": text or type(error).__name__}
         await self._call("reply", request=params["request"], **answer)
 
     async def _serve(self, stream: "Stream") -> None:
@@ -633,6 +657,49 @@ class _Reader:
         self.close()
 
 
+class _Steps:
+    """An asynchronous generator that continues after a cancelled step, for example by ``asyncio.wait_for``.
+
+    Without it, the cancellation would end the generator.
+    """
+
+    def __init__(self, engine: Engine, generator: Any) -> None:
+        self._engine, self._generator = engine, generator
+        self._step: Optional["asyncio.Future[Any]"] = None  # a step that nobody has got the value of
+
+    def __aiter__(self) -> "_Steps":
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._step is None:
+            self._step = self._engine._keep(self._generator.__anext__())
+        step = self._step
+        try:
+            value = await asyncio.shield(step)
+        except asyncio.CancelledError:
+            if step.cancelled():  # otherwise the next step gets its value
+                self._step = None
+            raise
+        except BaseException:
+            self._step = None
+            raise
+        self._step = None
+        return value
+
+    async def aclose(self) -> None:
+        """Stop the generator."""
+        step, self._step = self._step, None
+        if step is not None:
+            step.cancel()
+            await asyncio.gather(step, return_exceptions=True)
+        await self._generator.aclose()
+
+    def __del__(self) -> None:
+        step, loop = self._step, self._engine._loop
+        if step is not None and loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(step.cancel)
+
+
 class _Messages:
     """The messages of one reader, from its creation until it is closed or garbage-collected."""
 
@@ -674,7 +741,7 @@ class Topic:
 
     def messages(self) -> AsyncIterator[Message]:
         """Yield the messages of this topic. Reading starts with the first step of the iteration."""
-        return self._engine._topic_messages(self.name)
+        return _Steps(self._engine, self._engine._topic_messages(self.name))
 
     async def send(self, value: Any, to: To = None) -> None:
         """Like Engine.send, for this topic."""
@@ -715,14 +782,33 @@ class Stream:
         self._number: int = opened["stream"]
         self.peer: str = opened["peer"]
         self.name: str = opened["name"]
+        self._reading: Optional["asyncio.Future[Dict[str, Any]]"] = None  # a read that the engine has not answered
+        self._rest = b""  # read, but longer than the limit of the call that gets it
 
-    async def read(self, limit: int = _CHUNK) -> bytes:
-        """Wait for bytes. b"" means that the other side has finished writing."""
-        while True:
-            got = await self._engine._call("read", stream=self._number, max=limit)
-            data = base64.b64decode(got["data"])
-            if data or got["end"]:
-                return data
+    async def read(self, limit: int = CHUNK) -> bytes:
+        """Wait for bytes. b"" means that the other side has finished writing.
+
+        If it is cancelled, for example by ``asyncio.wait_for``, the next call returns the bytes.
+        """
+        while not self._rest:
+            if self._reading is None:
+                self._reading = self._engine._keep(self._engine._call("read", stream=self._number, max=limit))
+            reading = self._reading
+            try:
+                got = await asyncio.shield(reading)
+            except asyncio.CancelledError:
+                if reading.cancelled():  # otherwise the next call gets its result
+                    self._reading = None
+                raise
+            except MultipeerError:
+                self._reading = None
+                raise
+            self._reading = None
+            self._rest = base64.b64decode(got["data"])
+            if got["end"] and not self._rest:
+                return b""
+        data, self._rest = self._rest[:limit], self._rest[limit:]
+        return data
 
     async def read_all(self, limit: int = 64 << 20) -> bytes:
         """Read to the end, at most ``limit`` bytes."""
@@ -739,10 +825,8 @@ class Stream:
 
     async def write(self, data: bytes) -> None:
         """Write all of the bytes."""
-        view = memoryview(data)
-        for at in range(0, len(view), _CHUNK):
-            part = base64.b64encode(view[at : at + _CHUNK]).decode("ascii")
-            await self._engine._call("write", stream=self._number, data=part)
+        for part in chunks(data):
+            await self._engine._call("write", stream=self._number, data=base64.b64encode(part).decode("ascii"))
 
     async def close_write(self) -> None:
         """Finish writing. Data already written is still delivered."""
@@ -790,7 +874,7 @@ class Offer:
         self.answered = True  # before the call: the offer closes with it
         try:
             await self._engine._call(
-                "accept_offer", offer=self._number, dir=folder, existing=existing, policy=not person, **more
+                "accept_offer", offer=self._number, dir=os.path.abspath(folder), existing=existing, policy=not person, **more
             )
         except MultipeerError:
             self.answered = False

@@ -7,7 +7,7 @@ import itertools
 from collections import OrderedDict
 from typing import Any, Set, Tuple
 
-from ._values import PeerAdded, PeerFound, PeerLost, PeerRemoved, Problem, TransferChanged
+from ._values import PeerAdded, PeerFound, PeerLost, PeerRemoved, Problem, TransferChanged, Undelivered
 
 # The maximum number of unread events. Only transfers can reach it; then the oldest transfer event is dropped.
 MOST = 8192
@@ -42,6 +42,8 @@ class EventQueue(asyncio.Queue):  # type: ignore[type-arg]
                 self._append(("lost", event.peer.id), event)
         elif isinstance(event, TransferChanged):
             self._replace(("transfer", event.transfer.id), event)
+        elif isinstance(event, Undelivered):
+            self._append(("undelivered", event.peer), event)
         elif isinstance(event, Problem):
             self._append(("problem",), event)
         else:

@@ -10,6 +10,7 @@ import threading
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ._errors import MultipeerError
+from ._lines import encode
 from ._program import command
 
 Answer = Callable[[Optional[Dict[str, Any]], Optional[MultipeerError]], None]
@@ -42,6 +43,7 @@ class Connection:
         Do not call it on the reading thread.
         """
         number = next(self._numbers)
+        line = encode({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
         with self._lock:
             closed = self._closed
             if not closed:
@@ -49,11 +51,17 @@ class Connection:
         if closed:
             answer(None, MultipeerError("the engine is not running", "closed"))
         else:
-            self._write({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+            self._write(line)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the program has exited."""
+        with self._lock:
+            return self._closed
 
     def notify(self, method: str, params: Dict[str, Any]) -> None:
         """Send a notification. Do not call it on the reading thread."""
-        self._write({"jsonrpc": "2.0", "method": method, "params": params})
+        self._write(encode({"jsonrpc": "2.0", "method": method, "params": params}))
 
     def call(self, method: str, **params: Any) -> Dict[str, Any]:
         """Send a request and wait for its answer. Do not call it on the reading thread."""
@@ -72,7 +80,11 @@ class Connection:
             return lambda result, error: answers.put((at, result or {}, error))
 
         for at, (method, params) in enumerate(requests):
-            self.request(method, params, answered(at))
+            answer = answered(at)
+            try:
+                self.request(method, params, answer)
+            except MultipeerError as error:
+                answer(None, error)
         got = sorted((answers.get() for _ in requests), key=lambda answer: answer[0])
         return [(result, error) for _, result, error in got]
 
@@ -94,8 +106,7 @@ class Connection:
             if self._process.stdout:
                 self._process.stdout.close()
 
-    def _write(self, message: Dict[str, Any]) -> None:
-        line = json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    def _write(self, line: bytes) -> None:
         assert self._process.stdin is not None
         try:
             with self._writing:

@@ -178,6 +178,17 @@ class Problem(Event):
 
 
 @dataclass(frozen=True)
+class Undelivered(Event):
+    """A message that ``post`` has queued was not delivered. ``peer`` is the ID of its recipient.
+
+    Of several unread events of one peer, only the last is kept.
+    """
+
+    peer: str
+    error: MultipeerError
+
+
+@dataclass(frozen=True)
 class MessageDropped(Event):
     """A message without a topic arrived while nothing was reading. Until reading resumes, only the first is reported."""
 
@@ -196,6 +207,8 @@ def event_of(method: str, params: Mapping[str, Any]) -> Optional[Event]:
         return PeerRemoved(Peer.of(params["peer"]), _error(params))
     if method == "transfer":
         return TransferChanged(Transfer.of(params["transfer"]))
+    if method == "undelivered":
+        return Undelivered(params["peer"], MultipeerError.of(params["error"]))
     if method == "problem":
         return Problem(_error(params))
     return None
