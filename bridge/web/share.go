@@ -38,6 +38,36 @@ type sharedFile struct {
 	path    string
 	size    int64
 	modTime time.Time
+	state   uint64 // see transfer.StateOf
+}
+
+// unchanged reports whether an open file is still in the state in which it was shared.
+func (f sharedFile) unchanged(file *os.File) bool {
+	info, err := file.Stat()
+	return err == nil && transfer.StateOf(info) == f.state
+}
+
+// openFile is a shared file that is being read. Its last bytes are read only if it has not changed since it was shared:
+// a visitor never gets a mix of two versions that looks complete.
+type openFile struct {
+	*os.File
+	shared sharedFile
+	pos    int64
+}
+
+func (o *openFile) Read(b []byte) (int, error) {
+	n, err := o.File.Read(b)
+	o.pos += int64(n)
+	if n > 0 && o.pos >= o.shared.size && !o.shared.unchanged(o.File) {
+		return 0, storezip.ErrChanged
+	}
+	return n, err
+}
+
+func (o *openFile) Seek(offset int64, whence int) (int64, error) {
+	pos, err := o.File.Seek(offset, whence)
+	o.pos = pos
+	return pos, err
 }
 
 // maxShared limits the files of a link: the page lists them all.
@@ -99,7 +129,7 @@ func (s *share) add(path string) (sharedFile, error) {
 		return sharedFile{}, err
 	}
 	_ = file.Close()
-	f := sharedFile{path, info.Size(), info.ModTime()}
+	f := sharedFile{path, info.Size(), info.ModTime(), transfer.StateOf(info)}
 	s.files = append(s.files, f)
 	return f, nil
 }
@@ -111,16 +141,16 @@ func zipName(path string) string {
 }
 
 // open opens a shared file if it is still the same file.
-func (s *share) open(f sharedFile) (*os.File, error) {
+func (s *share) open(f sharedFile) (*openFile, error) {
 	file, info, err := s.listing.Open(f.path)
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() != f.size || !info.ModTime().Equal(f.modTime) {
+	if transfer.StateOf(info) != f.state {
 		_ = file.Close()
 		return nil, storezip.ErrChanged
 	}
-	return file, nil
+	return &openFile{File: file, shared: f}, nil
 }
 
 // tag returns a strong ETag (RFC 9110 section 8.8.3): browsers resume a broken download only with one.
@@ -273,7 +303,12 @@ func (w *fileWriter) ReadFrom(src io.Reader) (total int64, err error) {
 	}
 	for limited.N > 0 {
 		watched.moved()
-		n, err := io.CopyN(w.ResponseWriter, file, min(limited.N, filePart))
+		if limited.N <= filePart { // the last part: openFile checks it
+			n, err := io.Copy(struct{ io.Writer }{w.ResponseWriter}, limited)
+			return total + n, err
+		}
+		n, err := io.CopyN(w.ResponseWriter, file.File, filePart)
+		file.pos += n
 		watched.advance(n)
 		limited.N -= n
 		total += n
@@ -288,7 +323,7 @@ func (w *fileWriter) ReadFrom(src io.Reader) (total int64, err error) {
 }
 
 // fileIn returns the file that src reads, through a watchedReader; nil if it reads something else.
-func fileIn(src io.Reader) (*io.LimitedReader, *watchedReader, *os.File) {
+func fileIn(src io.Reader) (*io.LimitedReader, *watchedReader, *openFile) {
 	limited, _ := src.(*io.LimitedReader)
 	if limited == nil {
 		return nil, nil, nil
@@ -297,7 +332,7 @@ func fileIn(src io.Reader) (*io.LimitedReader, *watchedReader, *os.File) {
 	if watched == nil {
 		return nil, nil, nil
 	}
-	file, _ := watched.ReadSeeker.(*os.File)
+	file, _ := watched.ReadSeeker.(*openFile)
 	return limited, watched, file
 }
 

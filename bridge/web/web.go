@@ -260,6 +260,14 @@ func (l *Link) Done() <-chan struct{} { return l.ended }
 // Err returns why the link has ended: ErrStopped, ErrExpired, ErrGuessed, or the error of the port.
 func (l *Link) Err() error { return context.Cause(l.ctx) }
 
+// LeftOut returns how many entries of Options.Paths cannot be read, and are not shared.
+func (l *Link) LeftOut() int {
+	if l.share == nil {
+		return 0
+	}
+	return l.share.leftOut
+}
+
 // Port returns the TCP port.
 func (l *Link) Port() int { return l.listener.Addr().(*net.TCPAddr).Port }
 

@@ -1,0 +1,61 @@
+package web
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestLink_ChangedFileIsNoDownload: a file that is rewritten while it is downloaded, alone or in the archive, never
+// arrives as a whole, and is not reported as downloaded, even if its size and time are as before.
+func TestLink_ChangedFileIsNoDownload(t *testing.T) {
+	const size = 40 << 20 // more than sockets hold
+	for _, what := range []string{"file/0", "all.zip"} {
+		dir := tree(t, map[string]string{"all/b": "x"})
+		path := filepath.Join(dir, "all", "a")
+		if err := os.WriteFile(path, bytes.Repeat([]byte("A"), size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l, seen := openLink(t, Options{Paths: []string{filepath.Join(dir, "all")}})
+		b := newBrowser(t, l)
+		b.open("")
+		r, err := b.http.Get(b.base + what)
+		if err != nil || r.StatusCode != http.StatusOK {
+			t.Fatal(err, r)
+		}
+		got, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write(bytes.Repeat([]byte("B"), size)); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, time.Now(), info.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+		rest, err := io.ReadAll(r.Body)
+		_ = r.Body.Close()
+		if err == nil {
+			t.Errorf("%s: the download of %d bytes looks complete", what, len(got)+len(rest))
+		}
+		l.Close()
+		if sent := of[Sent](seen); len(sent) > 0 {
+			t.Errorf("%s: reported as downloaded: %v", what, sent)
+		}
+	}
+}
