@@ -1,44 +1,82 @@
-// Package boltfile opens the databases of a profile, including on file systems that do not support fsync: some network
-// shares and user-space file systems return EINVAL or ENOTSUP. Data on them is only as durable as they make it.
+// Package boltfile opens the databases of a profile, including damaged ones, and including on file systems that do not
+// support fsync: some network shares and user-space file systems return EINVAL or ENOTSUP. Data on them is only as
+// durable as they make it.
 package boltfile
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
+// ErrDamaged reports a database that cannot be read. Restoring the file, or removing it, is up to the user.
+var ErrDamaged = errors.New("the file is damaged")
+
+// DB is a database. A damaged file is an error of the call that finds the damage, and of all later calls; bbolt itself
+// panics. All methods may be called concurrently.
+type DB struct {
+	db     *bbolt.DB
+	broken atomic.Pointer[error] // the damage that was found
+}
+
 // Open opens the database at path, and creates it if it is missing. It waits up to timeout for another program that
-// has it open. The caller must close it.
-func Open(path string, timeout time.Duration) (*bbolt.DB, error) {
+// has it open. The error is ErrDamaged, or that of the file system. The caller must close the database.
+func Open(path string, timeout time.Duration) (*DB, error) {
 	synced, err := syncs(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
 	if synced {
-		return bbolt.Open(path, 0o600, &bbolt.Options{Timeout: timeout})
+		return open(path, bbolt.Options{Timeout: timeout})
 	}
 	return openUnsynced(path, timeout)
 }
 
-// openUnsynced opens a database without syncs. bbolt always syncs a new database, so create makes it in another folder.
-func openUnsynced(path string, timeout time.Duration) (*bbolt.DB, error) {
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		if err := create(path); err != nil {
-			return nil, err
-		}
-	}
-	return bbolt.Open(path, 0o600, &bbolt.Options{Timeout: timeout, NoSync: true, NoFreelistSync: true})
+func openUnsynced(path string, timeout time.Duration) (*DB, error) {
+	return open(path, bbolt.Options{Timeout: timeout, NoSync: true, NoFreelistSync: true})
 }
 
-// create creates an empty database at path.
-func create(path string) error {
+func open(path string, opts bbolt.Options) (*DB, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = create(path, !opts.NoSync)
+	case err == nil && info.Size() == 0: // bbolt would take it for a new database
+		err = fmt.Errorf("%w: it is empty", ErrDamaged)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d := &DB{}
+	err = d.guard(func() error {
+		var err error
+		d.db, err = bbolt.Open(path, 0o600, &opts)
+		for _, damage := range []error{berrors.ErrInvalid, berrors.ErrChecksum, berrors.ErrVersionMismatch, io.EOF, io.ErrUnexpectedEOF} {
+			if errors.Is(err, damage) {
+				return fmt.Errorf("%w: %w", ErrDamaged, err)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// create creates an empty database at path. The file is complete as soon as it has its name, because an incomplete one
+// would be damaged. bbolt always syncs a new database, so it is created in another folder and copied.
+func create(path string, synced bool) error {
 	dir, err := os.MkdirTemp("", "multipeer")
 	if err != nil {
 		return fmt.Errorf("creating a database: %w", err)
@@ -56,12 +94,57 @@ func create(path string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(content)
-	return errors.Join(err, f.Close())
+	if err == nil && synced {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
+
+// View reads the database.
+func (d *DB) View(f func(*bbolt.Tx) error) error {
+	return d.guard(func() error { return d.db.View(f) })
+}
+
+// Update changes the database.
+func (d *DB) Update(f func(*bbolt.Tx) error) error {
+	return d.guard(func() error { return d.db.Update(f) })
+}
+
+// Path returns the path of the file.
+func (d *DB) Path() string { return d.db.Path() }
+
+// Close closes the database. A damaged one is only abandoned, because bbolt may still hold its locks.
+func (d *DB) Close() error {
+	if d.broken.Load() != nil {
+		return nil
+	}
+	return d.guard(d.db.Close)
+}
+
+// guard turns a panic of bbolt, or a fault when it reads the mapped file, into ErrDamaged.
+func (d *DB) guard(do func() error) (err error) {
+	if broken := d.broken.Load(); broken != nil {
+		return *broken
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("%w: %v", ErrDamaged, fault)
+			d.broken.Store(&err)
+		}
+	}()
+	return do()
 }
 
 // syncs finds out whether files in dir can be synced, by syncing one. The error is that of the file system.

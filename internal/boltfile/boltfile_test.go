@@ -1,9 +1,12 @@
 package boltfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -14,7 +17,7 @@ import (
 
 // TestOpen_KeepsWhatWasWritten covers opening with and without syncs, in every order.
 func TestOpen_KeepsWhatWasWritten(t *testing.T) {
-	for _, order := range [][]func(string, time.Duration) (*bbolt.DB, error){{Open, openUnsynced}, {openUnsynced, Open}, {openUnsynced, openUnsynced}} {
+	for _, order := range [][]func(string, time.Duration) (*DB, error){{Open, openUnsynced}, {openUnsynced, Open}, {openUnsynced, openUnsynced}} {
 		path := filepath.Join(t.TempDir(), "state")
 		for i, open := range order {
 			db, err := open(path, time.Second)
@@ -51,5 +54,73 @@ func TestConfirmed_ForgivesOnlyMissingSyncs(t *testing.T) {
 		if !errors.Is(Confirmed(&fs.PathError{Op: "sync", Path: "x", Err: err}), err) {
 			t.Errorf("%v is forgiven", err)
 		}
+	}
+}
+
+// TestOpen_DamageIsAnError: whatever is in the file, no call panics, and an empty file is not a new database.
+func TestOpen_DamageIsAnError(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	fill := func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists([]byte("b"))
+		for i := range 2000 {
+			err = errors.Join(err, b.Put([]byte(fmt.Sprintf("key %d", i)), make([]byte, 50)))
+		}
+		return err
+	}
+	db, err := Open(path, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Update(fill), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	damaged := 0
+	for i := range 300 {
+		content := bytes.Clone(good)
+		switch i % 3 {
+		case 0:
+			content = content[:random.IntN(len(content))]
+		case 1: // one page
+			page := random.IntN(len(content) / 4096)
+			for j := range 4096 {
+				content[page*4096+j] = byte(random.Uint32())
+			}
+		case 2:
+			for range 200 {
+				content[random.IntN(len(content))] ^= byte(1 << random.IntN(8))
+			}
+		}
+		if i == 0 {
+			content = nil
+		}
+		at := filepath.Join(t.TempDir(), "state")
+		if err := os.WriteFile(at, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		db, err := Open(at, time.Second)
+		if err == nil {
+			err = errors.Join(
+				db.View(func(tx *bbolt.Tx) error {
+					b := tx.Bucket([]byte("b"))
+					if b == nil {
+						return nil
+					}
+					return b.ForEach(func(k, v []byte) error { _ = bytes.Clone(v); return nil })
+				}),
+				db.Update(fill), db.Close())
+		}
+		if errors.Is(err, ErrDamaged) {
+			damaged++
+		} else if len(content) == 0 {
+			t.Errorf("an empty file: %v", err)
+		}
+	}
+	if damaged < 50 {
+		t.Errorf("only %d files were found damaged", damaged)
 	}
 }

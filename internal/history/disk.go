@@ -99,6 +99,13 @@ func (s *Store) commit() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flushing = nil
+	if report := s.report; report != nil && (err == nil) != (s.problem == nil) {
+		defer func() { // after the lock is released
+			s.mu.Unlock()
+			report(err)
+			s.mu.Lock()
+		}()
+	}
 	s.problem = err
 	if err != nil {
 		for k, r := range rows {

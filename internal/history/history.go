@@ -90,7 +90,7 @@ type book struct {
 
 // Store holds the conversations of a profile. Its methods may be called concurrently.
 type Store struct {
-	db *bbolt.DB // nil keeps everything in memory
+	db *boltfile.DB // nil keeps everything in memory
 
 	mu       sync.Mutex
 	written  sync.Cond
@@ -104,6 +104,7 @@ type Store struct {
 	limits   limits
 	flushing map[key]Row
 	problem  error
+	report   func(error) // see OnProblem
 	closed   bool
 
 	wake chan struct{}
@@ -128,7 +129,7 @@ func Memory() *Store {
 func Open(path string) (*Store, error) {
 	db, err := boltfile.Open(path, 2*time.Second)
 	if err != nil {
-		return nil, fmt.Errorf("history %s: %w", path, err)
+		return nil, openError(path, err)
 	}
 	s := newStore()
 	s.db = db
@@ -144,7 +145,7 @@ func Open(path string) (*Store, error) {
 		return talks.ForEach(func(name, v []byte) error {
 			b := &book{first: 1, next: 1}
 			if err := json.Unmarshal(v, &b.talk); err != nil {
-				return err
+				return fmt.Errorf("%w: a conversation cannot be read: %w", boltfile.ErrDamaged, err)
 			}
 			if bucket := rows.Bucket(name); bucket != nil {
 				c := bucket.Cursor()
@@ -159,10 +160,17 @@ func Open(path string) (*Store, error) {
 	})
 	if err != nil {
 		_ = db.Close()
-		return nil, fmt.Errorf("history %s: %w", path, err)
+		return nil, openError(path, err)
 	}
 	go s.write()
 	return s, nil
+}
+
+func openError(path string, err error) error {
+	if errors.Is(err, boltfile.ErrDamaged) {
+		return fmt.Errorf("opening the history %s: %w; restore the file from a backup, or move it away to start with an empty history", path, err)
+	}
+	return fmt.Errorf("opening the history %s: %w", path, err)
 }
 
 // Close commits pending changes and closes the file. It is idempotent.
@@ -190,6 +198,18 @@ func (s *Store) Problem() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.problem
+}
+
+// OnProblem calls f, on a goroutine of the store, when the history cannot be written any more, and with nil when it can
+// again. If it cannot be written now, f is called at once.
+func (s *Store) OnProblem(f func(error)) {
+	s.mu.Lock()
+	s.report = f
+	problem := s.problem
+	s.mu.Unlock()
+	if problem != nil {
+		f(problem)
+	}
 }
 
 // Kept reports whether rows outlive the program.

@@ -19,7 +19,7 @@ import (
 
 // Errors that keep an engine from starting; each error's text says what to do.
 var (
-	ErrCorrupt     = errors.New("identity is unreadable")
+	ErrCorrupt     = errors.New("the profile is unreadable")
 	ErrPermissions = errors.New("identity can be read by others")
 	ErrMissing     = errors.New("identity is missing")
 	ErrInUse       = errors.New("profile is in use")

@@ -67,7 +67,7 @@ type Record struct {
 type Profile struct {
 	*Identity
 	lock *flock.Flock
-	db   *bbolt.DB
+	db   *boltfile.DB
 
 	writing sync.Mutex // serializes changes; unlike mu, it is held during disk writes
 	mu      sync.Mutex
@@ -118,9 +118,20 @@ func (p *Profile) load(dir string) (err error) {
 		return err
 	}
 	p.db, err = boltfile.Open(statePath, time.Second)
-	if err != nil {
-		return fmt.Errorf("opening %s: %w; restore the file from a backup, or remove it to start without known devices", statePath, err)
+	if err == nil {
+		err = p.read()
 	}
+	if errors.Is(err, boltfile.ErrDamaged) {
+		return fmt.Errorf("%w: opening %s: %w; restore the file from a backup, or remove it to start without known devices", ErrCorrupt, statePath, err)
+	}
+	if err != nil {
+		return fmt.Errorf("opening %s: %w", statePath, err)
+	}
+	return nil
+}
+
+// read reads the whole database into memory.
+func (p *Profile) read() error {
 	return p.db.Update(func(tx *bbolt.Tx) error {
 		peers, err := tx.CreateBucketIfNotExists(bucketPeers)
 		if err != nil {
@@ -146,7 +157,7 @@ func (p *Profile) load(dir string) (err error) {
 			var id PeerID
 			var r Record
 			if len(k) != len(id) || json.Unmarshal(v, &r) != nil {
-				return fmt.Errorf("reading %s: a record is damaged; restore the file from a backup, or remove it to start without known devices", statePath)
+				return fmt.Errorf("%w: a record cannot be read", boltfile.ErrDamaged)
 			}
 			copy(id[:], k)
 			if !id.Reserved() {
