@@ -51,6 +51,8 @@ type Transfer struct {
 	Priority int    // outgoing: of the waiting transfers, the highest goes first
 	Keep     bool   // it waits for an offline peer indefinitely, and across restarts
 	Note     string // the sender's note, safe to display
+	As       string // outgoing: OfferOptions.Name
+	Links    bool   // outgoing: OfferOptions.Links
 	Via      string // the Gateway that moves it, as in Peer.Via: it cannot be paused or resumed; empty for all others
 
 	Done      int64 // bytes that the receiver has verified

@@ -12,6 +12,9 @@ import (
 	"github.com/zeebo/blake3"
 )
 
+// StateOf identifies the state of a file: it differs after each change, as far as the system shows that.
+func StateOf(info fs.FileInfo) uint64 { return stampOf(info) }
+
 // stamp hashes the properties that distinguish one state of a file from another.
 func stamp(info fs.FileInfo, more ...uint64) uint64 {
 	b := make([]byte, 0, 48)

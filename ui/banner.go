@@ -64,12 +64,17 @@ func (b *banner) later() {
 	b.refresh()
 }
 
-// answer answers the request that is shown, unless it has just replaced one that the user may have meant.
+// answer answers the request that is shown, unless it has just replaced one that the user may have meant. One with a
+// warning is answered on its card, so the conversation is shown instead.
 func (b *banner) answer(do func()) {
 	if do == nil || time.Since(b.since) < lookAgain {
 		return
 	}
-	do()
+	if b.now.warning != "" {
+		b.u.choose(b.now.talk)
+	} else {
+		do()
+	}
 	b.u.settle()
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/test"
 	"fyne.io/fyne/v2/widget"
 
@@ -164,6 +165,41 @@ func TestOffer_PreviewIsShownBeforeTheAnswer(t *testing.T) {
 		if c.preview.Visible() {
 			t.Error("the preview of a declined offer is shown")
 		}
+	}
+}
+
+// TestBanner_RequestWithAWarningIsNotAnsweredByKey: the keys do what the buttons do, and a request from a device with
+// the name of a known one has no buttons.
+func TestBanner_RequestWithAWarningIsNotAnsweredByKey(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
+	l.until(t, "reached", func() bool { return anna.peers[ben.self.ID].Confirmed && ben.peers[anna.self.ID].Confirmed })
+	if err := anna.e.SetTrust(ben.self.ID, engine.TrustVerified); err != nil {
+		t.Fatal(err)
+	}
+	l.until(t, "verified", func() bool { return anna.peers[ben.self.ID].Trust == engine.TrustVerified })
+	impostor := newStation(t, a, l, net, "Ben")
+	l.until(t, "reached", func() bool {
+		return anna.peers[impostor.self.ID].Confirmed && impostor.peers[anna.self.ID].Confirmed
+	})
+	path := filepath.Join(t.TempDir(), "a")
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	impostor.sending.offer(impostor.talk(anna.self.ID), []string{path})
+	l.until(t, "a banner", func() bool { return anna.banner.box.Visible() })
+	if anna.banner.now.warning == "" || anna.banner.accept.Visible() {
+		t.Fatal("there is no warning")
+	}
+	for _, key := range []fyne.KeyName{fyne.KeyReturn, fyne.KeyBackspace} {
+		anna.banner.since = time.Time{} // the user has had time to read it
+		anna.shortcut(&desktop.CustomShortcut{KeyName: key, Modifier: fyne.KeyModifierShortcutDefault})
+	}
+	if anna.current == nil || anna.current.id != impostor.self.ID {
+		t.Error("the conversation with the card is not shown")
+	}
+	if len(anna.transfers.offers) != 1 {
+		t.Error("the offer was answered")
 	}
 }
 

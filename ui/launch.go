@@ -205,6 +205,19 @@ func (u *UI) taken(l singleinstance.Launch) {
 // process; see leave.
 func (u *UI) Run(l singleinstance.Launch, hidden bool, trouble error, end func()) {
 	u.end = sync.OnceFunc(end)
+	u.o.History.OnProblem(func(problem error) {
+		if problem == nil {
+			return
+		}
+		u.o.Do(func() {
+			if !u.finished {
+				u.trace("toast history %q", problem)
+				more := engine.CleanText(problem.Error())
+				u.toast.ShowMore(tr("The chat history can't be saved. Free some space on the disk before you quit."), tr("Details"), func() { u.dialogs.details(more) })
+				u.settle()
+			}
+		})
+	})
 	// Most of the heap is fonts, which stay loaded. The default of 100 lets the heap grow to twice their size before a
 	// collection.
 	if os.Getenv("GOGC") == "" {

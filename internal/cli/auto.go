@@ -32,8 +32,8 @@ Without options, auto shows what is set, for one device or for all.`,
 				return exit(exitUsage, errors.New("--off cannot be combined with --up-to, --into or --days"))
 			case (changes || off) && (len(args) == 0 || args[0] == "list"):
 				return exit(exitUsage, errors.New("specify the device: auto PEER --up-to 2GB --into DIR"))
-			case days < 0:
-				return exit(exitUsage, errors.New("--days must not be negative"))
+			case days < 0 || days > maxDays:
+				return exit(exitUsage, fmt.Errorf("--days must be 0 to %d; 0 means that the rule does not end", maxDays))
 			case !changes && !off:
 				return p.still(func(e *engine.Engine) error { return p.showRules(e, args) })
 			}
@@ -67,6 +67,9 @@ Without options, auto shows what is set, for one device or for all.`,
 	return c
 }
 
+// maxDays limits the time for which a rule holds.
+const maxDays = 36500
+
 // changedRule applies the given flags to a rule.
 func (p *program) changedRule(cmd *cobra.Command, rule engine.AutoAccept, upTo, into string, days int) (engine.AutoAccept, error) {
 	var err error
@@ -89,7 +92,7 @@ func (p *program) changedRule(cmd *cobra.Command, rule engine.AutoAccept, upTo, 
 	if cmd.Flags().Changed("days") {
 		rule.Until = time.Time{}
 		if days > 0 {
-			rule.Until = time.Now().Add(time.Duration(days) * 24 * time.Hour).UTC().Truncate(time.Second)
+			rule.Until = time.Now().UTC().AddDate(0, 0, days).Truncate(time.Second)
 		}
 	}
 	return rule, nil

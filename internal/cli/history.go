@@ -58,7 +58,7 @@ name that it last used. --with also accepts its ID, or the start of its ID.`,
 
 // conversations opens the history of the profile, or uses the host's.
 func (p *program) conversations(f func(*history.Store) error) error {
-	if p.host != nil && p.host.History != nil {
+	if p.host != nil && p.host.History != nil && p.host.History.Kept() {
 		return f(p.host.History)
 	}
 	dir, err := p.profileDir()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 
 	"multipeer/bridge/localsend"
@@ -59,9 +60,16 @@ func (h *Host) Start(ctx context.Context) (end func(), err error) {
 	return func() { cancel(); <-done }, nil
 }
 
-func (h *Host) run(ctx context.Context, c singleinstance.Command, s singleinstance.Streams) int {
+// run executes one command line. A panic ends only this command, not the host.
+func (h *Host) run(ctx context.Context, c singleinstance.Command, s singleinstance.Streams) (code int) {
 	out := newPrinter(s.Out, s.Err)
 	out.tty = c.TTY
+	defer func() {
+		if fault := recover(); fault != nil {
+			_, _ = fmt.Fprintf(s.Err, "multipeer-cli: an internal error in this program; please report it: %v\n%s", fault, debug.Stack())
+			code = exitFailed
+		}
+	}()
 	return (&program{in: s.In, out: out, dir: c.Dir, host: h, keyboard: c.Typed}).run(ctx, c.Args)
 }
 

@@ -45,8 +45,8 @@ without use, or after an hour; Ctrl-C closes it immediately. The page is not enc
 				return exit(exitUsage, fmt.Errorf("--accept %q: must be ask or all", accept))
 			case k.opts.Visitors < 1:
 				return exit(exitUsage, errors.New("--visitors must be 1 or more"))
-			case k.opts.Port < 0 || k.opts.Port > 65535:
-				return exit(exitUsage, fmt.Errorf("--port %d: must be 0 to 65535", k.opts.Port))
+			case p.port < 0 || p.port > 65535:
+				return exit(exitUsage, fmt.Errorf("--port %d: must be 0 to 65535", p.port))
 			}
 			for i := range paths {
 				var err error
@@ -60,9 +60,12 @@ without use, or after an hour; Ctrl-C closes it immediately. The page is not enc
 				if receive && accept == "ask" {
 					return exit(exitUsage, errors.New("--text - reads all of standard input, but --accept ask reads your answers from it; give --accept all"))
 				}
-				b, err := io.ReadAll(io.LimitReader(p.in, engine.MaxMessage))
+				b, err := io.ReadAll(io.LimitReader(p.in, engine.MaxMessage+1))
 				if err != nil {
 					return exit(exitFailed, fmt.Errorf("reading the text: %w", err))
+				}
+				if len(b) > engine.MaxMessage {
+					return exit(exitUsage, fmt.Errorf("the text is longer than %d bytes; share it as a file", engine.MaxMessage))
 				}
 				k.opts.Text = string(b)
 			}
@@ -121,11 +124,12 @@ type linking struct {
 	accept string
 	once   bool
 
-	lines  <-chan inputLine
-	asking chan struct{} // holds a value while a question is open: there is only one at a time
-	done   int           // complete downloads and uploads
-	partly error         // why an upload is incomplete
-	bars   map[int]int64 // the last reported tenth, by upload number
+	lines   <-chan inputLine
+	asking  chan struct{} // holds a value while a question is open: there is only one at a time
+	done    int           // complete downloads and uploads
+	partly  error         // why an upload is incomplete
+	leftOut int           // entries that are not shared
+	bars    map[int]int64 // the last reported tenth, by upload number
 }
 
 func (k *linking) run(ctx context.Context) error {
@@ -154,6 +158,10 @@ func (k *linking) run(ctx context.Context) error {
 		return exit(exitFailed, fmt.Errorf("creating the link: %w", err))
 	}
 	k.print(l)
+	k.leftOut = l.LeftOut()
+	if k.leftOut > 0 {
+		k.out.note("%s cannot be read and not shared: check the permissions", plural(int64(k.leftOut), "entry", "entries"))
+	}
 	select {
 	case <-l.Done():
 	case <-finished:
@@ -170,6 +178,8 @@ func (k *linking) outcome(ctx context.Context, why error) error {
 	switch {
 	case k.partly != nil:
 		return exit(exitPartly, k.partly)
+	case k.done > 0 && k.leftOut > 0:
+		return exit(exitPartly, fmt.Errorf("%s could not be read and not shared", plural(int64(k.leftOut), "entry", "entries")))
 	case k.done > 0:
 		return nil
 	case ctx.Err() != nil:
@@ -185,7 +195,8 @@ func (k *linking) print(l *web.Link) {
 		Type string   `json:"type"`
 		URLs []string `json:"urls"`
 		PIN  string   `json:"pin,omitempty"`
-	}{"link", urls, k.opts.PIN})
+		Left int      `json:"left_out,omitempty"`
+	}{"link", urls, k.opts.PIN, l.LeftOut()})
 	if picture, err := drawQR(urls[0]); err == nil && k.out.tty {
 		k.out.line("%s", verbatim(picture))
 	}

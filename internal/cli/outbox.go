@@ -73,7 +73,8 @@ func (p *program) dropFromOutbox(e *engine.Engine, id engine.TransferID) error {
 }
 
 func (p *program) deliverOutbox(ctx context.Context, e *engine.Engine) error {
-	s := &sending{program: p, e: e, wait: 1 << 62, bars: map[engine.TransferID]*progress{}}
+	s := newSending(p)
+	s.e, s.wait = e, 1<<62
 	open := map[engine.TransferID]bool{}
 	for _, t := range waiting(e) {
 		open[t.ID] = true

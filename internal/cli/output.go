@@ -210,7 +210,7 @@ func parseSize(s string) (int64, error) {
 		}
 	}
 	n, err := strconv.ParseFloat(strings.TrimSuffix(text, "b"), 64)
-	if err != nil || n <= 0 || n*factor > 1e18 {
+	if err != nil || n*factor < 1 || n*factor > 1e18 {
 		return 0, fmt.Errorf("size %q: write a number above 0 with B, kB, MB, GB or TB, such as 500MB", s)
 	}
 	return int64(n * factor), nil

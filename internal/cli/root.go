@@ -140,13 +140,31 @@ func (p *program) execute(ctx context.Context, args []string) int {
 		if slices.Contains(args, "--json") { // the flag may not have been parsed yet
 			p.out.json = true
 		}
-	} else if joined := parts(err); len(joined) > 1 {
-		e = &exitError{code: e.code, err: err}
+	} else if len(parts(err)) > 1 {
+		e = &exitError{code: gravest(err), err: err}
 	}
 	if p.out.out.problem() == nil { // otherwise that problem is reported
 		p.out.failure(e)
 	}
 	return e.code
+}
+
+// gravest returns the exit code of joined errors: that of the first one that says more than that entries were left out.
+func gravest(err error) int {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // what the error itself consists of
+	if !ok {
+		var e *exitError
+		if errors.As(err, &e) {
+			return e.code
+		}
+		return exitFailed
+	}
+	for _, err := range joined.Unwrap() {
+		if code := gravest(err); code != exitPartly {
+			return code
+		}
+	}
+	return exitPartly
 }
 
 // withSuggestions returns an error of cobra on one line; it lists similar commands below the error.
@@ -216,10 +234,30 @@ Exit codes: 0 done, 1 failed, 2 usage error, 3 peer not found, 4 declined or can
 		c.Args = cobra.NoArgs // otherwise an unknown shell only prints the help
 		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	}
+	failByDefault(root)
 	addExamples(root)
 	p.addCompletions(root)
 	nameValues(root)
 	return root
+}
+
+// failByDefault gives the errors of commands the exit code 1, unless they have another one: all others come from parsing
+// the command line.
+func failByDefault(c *cobra.Command) {
+	if run := c.RunE; run != nil {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			err := run(c, args)
+			var e *exitError
+			var d *done
+			if err == nil || errors.As(err, &e) || errors.As(err, &d) {
+				return err
+			}
+			return exit(exitFailed, err)
+		}
+	}
+	for _, sub := range c.Commands() {
+		failByDefault(sub)
+	}
 }
 
 const defaultProfileText = "multipeer in the user's configuration directory"

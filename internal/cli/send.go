@@ -18,7 +18,7 @@ import (
 
 func (p *program) sendCommand() *cobra.Command {
 	var to []string
-	s := &sending{program: p, bars: map[engine.TransferID]*progress{}, awaySince: map[engine.TransferID]time.Time{}, offered: map[engine.TransferID]bool{}, asked: map[engine.TransferID]engine.Transfer{}}
+	s := newSending(p)
 	c := &cobra.Command{
 		Use: "send --to PEER PATH...",
 		Example: `  multipeer-cli send --to Anna photos notes.txt
@@ -107,6 +107,13 @@ type sending struct {
 	asked     map[engine.TransferID]engine.Transfer // transfers to report as waiting if they still wait later
 }
 
+func newSending(p *program) *sending {
+	return &sending{
+		program: p, bars: map[engine.TransferID]*progress{}, awaySince: map[engine.TransferID]time.Time{},
+		offered: map[engine.TransferID]bool{}, asked: map[engine.TransferID]engine.Transfer{},
+	}
+}
+
 func (s *sending) run(ctx context.Context, to, paths []string) error {
 	s.opts.Keep = !s.fromInput() || s.host != nil // the next run could not resume it, because its input differs
 	var ids []engine.PeerID
@@ -164,7 +171,8 @@ func (s *sending) interrupted(to engine.PeerID, paths []string) (engine.Transfer
 		want[i], _ = filepath.Abs(p)
 	}
 	for _, t := range s.e.Transfers() {
-		if !t.Incoming && t.Peer == to && !t.State.Final() && slices.Equal(t.Paths, want) {
+		if !t.Incoming && t.Peer == to && !t.State.Final() && slices.Equal(t.Paths, want) &&
+			t.As == s.opts.Name && t.Note == engine.CleanText(s.opts.Note) && t.Links == s.opts.Links {
 			return t, true
 		}
 	}

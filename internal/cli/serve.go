@@ -94,7 +94,18 @@ func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forg
 			return exit(exitFailed, err)
 		}
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	defer func() {
+		if closeErr := store.Close(); closeErr != nil {
+			err = errors.Join(err, exit(exitFailed, fmt.Errorf("saving the history: %w", closeErr)))
+		}
+	}()
+	store.OnProblem(func(problem error) {
+		if problem == nil {
+			p.out.note("the history is saved again")
+			return
+		}
+		p.out.note("the history cannot be saved: %v; it is kept in memory until it can", problem)
+	})
 	r.keeper = &keeper{store: store, trust: e.Trust, like: e.LooksLike, began: time.Now(), rows: map[engine.TransferID]row{}}
 	for _, t := range waiting(e) { // paused by an earlier send that has exited
 		if err := e.Resume(t.ID); err != nil {

@@ -48,6 +48,7 @@ type frame struct {
 	Full      bool   `json:"full,omitempty"`  // or it does not, because too many commands are running
 	In        []byte `json:"in,omitempty"`    // to the command: its standard input
 	EOF       bool   `json:"eof,omitempty"`
+	Fail      string `json:"fail,omitempty"` // to the command: why standard input cannot be read
 	Interrupt bool   `json:"interrupt,omitempty"`
 	Want      bool   `json:"want,omitempty"` // from the program: it wants input; sent once for each In or EOF
 	Out       []byte `json:"out,omitempty"`
@@ -112,7 +113,11 @@ func call(ctx context.Context, profile string, c Command, s Streams) (code int, 
 		buf := make([]byte, maxChunk)
 		for range wants {
 			n, err := s.In.Read(buf)
-			if send(frame{In: buf[:n], EOF: err != nil}) != nil {
+			f := frame{In: buf[:n], EOF: errors.Is(err, io.EOF)}
+			if err != nil && !f.EOF {
+				f.Fail = err.Error()
+			}
+			if send(f) != nil {
 				return
 			}
 		}
@@ -232,20 +237,26 @@ type input struct {
 	want func() error
 	came chan frame
 	rest []byte
-	eof  bool
+	end  error // after rest; nil if more may come
 }
 
 func (i *input) Read(b []byte) (int, error) {
 	for len(i.rest) == 0 {
-		if i.eof {
-			return 0, io.EOF
+		if i.end != nil {
+			return 0, i.end
 		}
 		if err := i.want(); err != nil {
 			return 0, err
 		}
 		select {
 		case f := <-i.came:
-			i.rest, i.eof = f.In, f.EOF
+			i.rest = f.In
+			switch {
+			case f.EOF:
+				i.end = io.EOF
+			case f.Fail != "":
+				i.end = errors.New(f.Fail)
+			}
 		case <-i.ctx.Done():
 			return 0, context.Cause(i.ctx)
 		}

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -211,5 +213,25 @@ func TestCommand_ProgramThatEndsHasNotBegunIt(t *testing.T) {
 			cancel()
 			<-ran
 		})
+	}
+}
+
+// TestCommand_ReadErrorIsNoEnd: input that cannot be read to its end must not look complete.
+func TestCommand_ReadErrorIsNoEnd(t *testing.T) {
+	got := make(chan error, 1)
+	profile, _ := program(t, func(_ context.Context, _ Command, s Streams) int {
+		b, err := io.ReadAll(s.In)
+		if string(b) != "partial" {
+			t.Errorf("read %q", b)
+		}
+		got <- err
+		return 0
+	})
+	in := io.MultiReader(strings.NewReader("partial"), iotest.ErrReader(errors.New("input/output error")))
+	if _, _, err := Call(t.Context(), profile, Command{}, Streams{in, io.Discard, io.Discard}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-got; err == nil || err.Error() != "input/output error" {
+		t.Errorf("the command got %v", err)
 	}
 }

@@ -42,7 +42,7 @@ func fitting(r identity.Record, cost int64) (identity.Auto, bool) {
 	if r.Trust != identity.Verified || a.Bytes <= 0 || !a.Until.IsZero() && now().After(a.Until) { // guard: auto-until
 		return a, false
 	}
-	if now().Sub(a.Day) >= 24*time.Hour {
+	if since := now().Sub(a.Day); since >= 24*time.Hour || since < 0 { // less than 0: the clock was wrong
 		a.Day, a.Used = now().UTC().Truncate(time.Second), 0
 	}
 	return a, cost <= a.Bytes-a.Used

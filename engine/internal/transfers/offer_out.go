@@ -138,6 +138,7 @@ func (m *Manager) newOutgoing(id ID, to identity.PeerID, name string, src Source
 	v.Counting = summary.Folders > 0
 	v.Keep, v.Priority = opts.Keep, opts.Priority
 	v.Note = wire.CleanText(opts.Note)
+	v.As, v.Links = opts.Name, opts.Links
 	if l := m.host.Current(to); l != nil {
 		v.State = Offered // it is about to be sent
 		v.Via = via(l)

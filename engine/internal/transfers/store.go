@@ -193,6 +193,7 @@ func (m *Manager) restoreLocked() {
 		v.Counting = j.Counting
 		v.Keep = j.Keep
 		v.Note = j.Note
+		v.As, v.Links = j.Opts.Name, j.Opts.Links
 		v.Priority = j.Opts.Priority
 		v.Started = j.Started
 		v.Dir = j.Accept.Dir

@@ -445,3 +445,11 @@ func TestStore_ManyChangesAreOneSave(t *testing.T) {
 		}
 	})
 }
+
+// TestAutoAccept_WrongClockDoesNotUseUpTheLimit: a day that begins in the future, because the clock was wrong, is over.
+func TestAutoAccept_WrongClockDoesNotUseUpTheLimit(t *testing.T) {
+	r := identity.Record{Trust: identity.Verified, Auto: identity.Auto{Bytes: 100, Dir: "/x", Day: time.Now().AddDate(10, 0, 0), Used: 100}}
+	if a, fits := fitting(r, 50); !fits || a.Used != 0 {
+		t.Errorf("%+v, %v", a, fits)
+	}
+}

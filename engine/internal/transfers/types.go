@@ -61,6 +61,8 @@ type Transfer struct {
 	Priority int
 	Keep     bool
 	Note     string
+	As       string
+	Links    bool
 	Via      string
 
 	Done      int64
