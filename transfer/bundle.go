@@ -362,6 +362,20 @@ func (b *bundle) acknowledgedLocked(taken uint64) error {
 	return nil
 }
 
+// acknowledged returns how many of our blocks the other side has taken.
+func (b *bundle) acknowledged() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.next - uint64(len(b.queue)+len(b.out))
+}
+
+// stuck reports whether blocks wait for a lane and there is none.
+func (b *bundle) stuck() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.lanes) == 0 && len(b.queue) > 0
+}
+
 // recv waits for the next block in order. The caller returns it with done.
 func (b *bundle) recv() (*block, error) {
 	b.mu.Lock()

@@ -1,8 +1,11 @@
 package transfer
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -50,4 +53,49 @@ func TestCompare_RequestsTravelTogether(t *testing.T) {
 		t.Errorf("%d writes of the sender, %d of the receiver", fromSender.Load(), fromReceiver.Load())
 	}
 	t.Logf("%d writes of the sender, %d of the receiver", fromSender.Load(), fromReceiver.Load())
+}
+
+// TestCompare_ChangedSourceIsNoMix: pieces that the receiver has already are of the state that was compared. If the
+// source changes while it is sent, the rest is of another state, and the file is left out.
+func TestCompare_ChangedSourceIsNoMix(t *testing.T) {
+	for _, policy := range []Existing{KeepBoth, SkipIdentical, Replace} {
+		src, dst := filepath.Join(t.TempDir(), "db"), t.TempDir()
+		content := bytes.Repeat([]byte("1"), 40<<20)
+		old := bytes.Repeat([]byte("0"), 40<<20)
+		copy(old, content[:1<<20])
+		for path, b := range map[string][]byte{src: content, filepath.Join(dst, "db"): old} {
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a, b := newPipe()
+		var got Result
+		var recvErr, sendErr error
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			got, recvErr = Receive(t.Context(), only(b), ReceiveOptions{Dir: dst, Reserve: -1, Existing: policy})
+		})
+		wg.Go(func() {
+			_, sendErr = Send(t.Context(), only(&changing{a, 4 << 20, func() {
+				f, err := os.OpenFile(src, os.O_WRONLY, 0)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer f.Close()
+				for _, off := range []int64{0, 39 << 20} {
+					if _, err := f.WriteAt([]byte("2"), off); err != nil {
+						t.Error(err)
+					}
+				}
+			}}), SendOptions{Paths: []string{src}})
+		})
+		wg.Wait()
+		if !errors.Is(sendErr, ErrChanged) || recvErr == nil || got.Files > 0 {
+			t.Errorf("policy %v: sent %v, received %v %v", policy, sendErr, got.Saved, recvErr)
+		}
+		if now, err := os.ReadFile(filepath.Join(dst, "db")); err != nil || !bytes.Equal(now, old) {
+			t.Errorf("policy %v: the receiver's file has changed (%v)", policy, err)
+		}
+	}
 }

@@ -76,9 +76,10 @@ func (r *receiver) record(e entry, here fs.FileInfo) {
 
 // keepCopy keeps a record until the end of the call: before that, the copies are not durable.
 func (r *receiver) keepCopy(k CopyKey) {
-	if len(r.newCopies) < maxCopies { // guard: copies-kept
-		r.newCopies = append(r.newCopies, k)
+	if len(r.newCopies) >= maxCopies { // guard: copies-kept
+		return
 	}
+	r.newCopies = append(r.newCopies, k)
 }
 
 // recordPublished is record for a file that has been given its final name, which may have changed its state.

@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
+
+	"multipeer/internal/invisible"
 )
 
 // InertSuffix is appended to files and folders that can make programs run code when a file manager lists them, or when
@@ -127,14 +129,10 @@ func allowed(r rune) bool {
 	switch {
 	case unicode.In(r, unicode.Cc, unicode.Cs, unicode.Co, unicode.Zl, unicode.Zp):
 		return false
-	case r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x206F, r == 0x200E, r == 0x200F, r == 0x061C:
-		return false
-	case r == 0x200B, r == 0xFEFF, r == 0x00AD, r == 0x034F, r >= 0xE0000 && r <= 0xE007F, r >= 0xFFF9 && r <= 0xFFFB:
-		return false
-	case r == 0x3164, r == 0x115F, r == 0x1160, r == 0x2800, r == 0xFFA0, r == 0x2060, r == utf8.RuneError:
+	case r == 0x3164, r == 0x115F, r == 0x1160, r == 0xFFA0, r == utf8.RuneError:
 		return false
 	}
-	return true
+	return !invisible.Breaks(r)
 }
 
 // reserved reports whether name is a Windows device name, with any extension.

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -8,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+
+	"multipeer/internal/invisible"
 )
 
 // TestNames_CollidingOnesAreAllKept: names that become equal when rewritten are numbered, in each folder, and each is
@@ -181,6 +185,44 @@ func TestNames_RepositoryIsOneNote(t *testing.T) {
 	for _, f := range []string{".git.inert/config", ".git.inert/HEAD.inert", ".git.inert/objects/ab/cd", "z/.hg.inert/hgrc", "a.jpg"} {
 		if _, ok := there["photos/"+f]; !ok {
 			t.Errorf("%s is missing", f)
+		}
+	}
+}
+
+// TestPlan_CollidingNamesTakeNoTime: thousands of names that differ only in case cost no more than other names.
+func TestPlan_CollidingNamesTakeNoTime(t *testing.T) {
+	p := newPlan()
+	i := 0
+	add := func() {
+		name := []byte("aaaaaaaaaaaaaaaaaaaa")
+		for bit := range name {
+			if i>>bit&1 == 1 {
+				name[bit] = 'A'
+			}
+		}
+		saved, err := p.add(string(name), false, "")
+		if i++; err != nil || i > 1 && saved != fmt.Sprintf("%s (%d)", name, i) {
+			t.Fatalf("number %d is saved as %q, %v", i, saved, err)
+		}
+	}
+	for range 5000 {
+		add()
+	}
+	if n := testing.AllocsPerRun(10, add); n > 100 {
+		t.Errorf("one more name takes %.0f allocations", n)
+	}
+}
+
+// TestName_InvisibleCharactersAreRemoved: two names must not look alike because of a character that nobody sees.
+func TestName_InvisibleCharactersAreRemoved(t *testing.T) {
+	for r := rune(0x80); r <= unicode.MaxRune; r++ {
+		if invisible.Breaks(r) && strings.ContainsRune(portable("rep"+string(r)+"ort.pdf", true, maxName), r) {
+			t.Errorf("%U is kept", r)
+		}
+	}
+	for _, name := range []string{"👨‍👩‍👧.jpg", "❤️.txt", "می‌خواهم"} {
+		if got := portable(name, true, maxName); got != name {
+			t.Errorf("%q becomes %q", name, got)
 		}
 	}
 }

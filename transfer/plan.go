@@ -17,6 +17,7 @@ type plan struct {
 	folders map[string]string   // the sender's path of a folder -> ours; "" is the top
 	listed  map[uint64]struct{} // hashes of the sender's paths of all entries
 	taken   map[uint64]struct{} // hashes of the collision keys of our paths
+	next    map[uint64]int      // by such a hash: the first number to try for a path that is taken
 	limit   int                 // the longest name in bytes that the disk accepts
 }
 
@@ -27,6 +28,7 @@ func newPlan() *plan {
 		folders: map[string]string{"": ""},
 		listed:  map[uint64]struct{}{},
 		taken:   map[uint64]struct{}{},
+		next:    map[uint64]int{},
 		limit:   maxName,
 	}
 }
@@ -79,11 +81,16 @@ func (p *plan) add(raw string, folder bool, before string) (string, error) {
 
 // free returns the first path, starting with name itself, that no other entry has, and reserves it.
 func (p *plan) free(parent, name string) (string, error) {
-	for n := 1; n <= maxNumber; n++ {
+	plain := p.key(path.Join(parent, name))
+	first := max(1, p.next[plain]) // a sender may announce thousands of colliding names
+	for n := first; n <= maxNumber; n++ {
 		saved := path.Join(parent, numbered(name, n, p.limit))
 		key := p.key(saved)
 		if _, taken := p.taken[key]; taken {
 			continue
+		}
+		if n > 1 {
+			p.next[plain] = n + 1
 		}
 		// A rewritten name must pass the same check as a received one.
 		if _, err := splitPath(saved); err != nil {

@@ -38,6 +38,9 @@ func (r *receiver) report() (done func()) {
 			if r.opts.OnProgress != nil {
 				r.opts.OnProgress(now)
 			}
+			if r.b.stuck() { // guard: progress-without-lanes
+				continue // each report would take a block
+			}
 			if r.out.put(recProgress, counts(now.Bytes, now.Files, int64(now.Phase))) != nil || r.out.flush() != nil {
 				return
 			}

@@ -78,7 +78,7 @@ func (s *sender) body(f *os.File, it item, w want) (grew bool, err error) {
 		return false, ErrChanged
 	case stampOf(now) == it.stamp:
 		return now.Size() > it.size, nil
-	case pos > 0:
+	case pos > 0, len(w.equal) > 0: // what the receiver already had is of the state before
 		return false, ErrChanged
 	}
 	return now.Size() > it.size, s.again(f, it, w, s.sums.Sum128())

@@ -170,3 +170,24 @@ func TestHub_LeftBehindIsLimited(t *testing.T) {
 		t.Errorf("%d MiB are kept", bytes>>20)
 	}
 }
+
+// TestHub_OnePeerHasPartOfTheQueue: whoever sends without end leaves room for the messages of others.
+func TestHub_OnePeerHasPartOfTheQueue(t *testing.T) {
+	h := newTestHub(new([]event))
+	r := h.Subscribe(Messages, event{text: "first"})
+	taken := 0
+	for range 2 * MaxQueue {
+		if h.Publish(message("noise")) {
+			taken++
+		}
+	}
+	friend := message("hello")
+	friend.from[0] = 1
+	if taken > maxQueuedOfOne || !h.Publish(friend) {
+		t.Errorf("%d messages of one peer are queued, and the other one is refused", taken)
+	}
+	h.Close()
+	if got := texts(t.Context(), h, r); got[len(got)-1] != "hello" {
+		t.Errorf("the last message is %q", got[len(got)-1])
+	}
+}

@@ -103,6 +103,9 @@ func (r reading) frame(ctx context.Context, joined bool, n int) error {
 
 // message blocks until msg may be handled.
 func (r reading) message(ctx context.Context, joined bool, msg wire.Message) error {
+	if isDecision(msg) { // guard: decision-rate
+		return r.info.of(joined).Wait(ctx)
+	}
 	switch msg.(type) {
 	case wire.Info:
 		return r.info.of(joined).Wait(ctx)
@@ -110,4 +113,13 @@ func (r reading) message(ctx context.Context, joined bool, msg wire.Message) err
 		return r.peers.Wait(ctx)
 	}
 	return nil
+}
+
+// isDecision reports whether a message pauses or resumes a transfer: each one changes a record in the database.
+func isDecision(msg wire.Message) bool {
+	switch msg.(type) {
+	case wire.OfferPause, wire.OfferResume:
+		return true
+	}
+	return false
 }

@@ -66,6 +66,7 @@ type item struct {
 	decisions   int              // identity.Profile.Decisions about the peer when it was offered
 
 	lastMove  time.Time // when a byte was last acknowledged
+	blocks    uint64    // outgoing: how many blocks of this attempt the receiver has taken
 	lastHeard time.Time // when the receiver last reported progress, even if there was none
 	full      bool      // the receiver's disk is full
 	mark      time.Time // the start of the rate measurement

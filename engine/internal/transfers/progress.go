@@ -19,7 +19,12 @@ func (m *Manager) track(t *item) func(transfer.Progress) {
 		if v.State.Final() || t.paused {
 			return
 		}
-		if p.Bytes != v.Done || p.Files != v.DoneFiles || p.Phase == transfer.Finishing {
+		moved := p.Bytes != v.Done || p.Files != v.DoneFiles
+		if !v.Incoming && !isGateway(t.link) { // guard: progress-moves
+			moved = p.Blocks != t.blocks // the receiver can report anything
+			t.blocks = p.Blocks
+		}
+		if moved || p.Phase == transfer.Finishing {
 			t.lastMove = now()
 		}
 		v.Done, v.DoneFiles = p.Bytes, p.Files
@@ -32,7 +37,7 @@ func (m *Manager) track(t *item) func(transfer.Progress) {
 		case now().Sub(t.lastMove) < stalledAfter:
 			t.stepLocked(moves, nil)
 		}
-		if v.State == Stalled {
+		if v.State == Stalled || p.Phase == transfer.Finishing { // nothing is sent any more
 			m.yieldTurnLocked(t)
 		} else {
 			m.returnTurnLocked(t)

@@ -276,8 +276,10 @@ func (s *Stream) WriteMessage(m wire.Message) error {
 }
 
 // WriteFrame writes an encoded frame, within 15 s.
-func (s *Stream) WriteFrame(frame []byte) error {
-	_ = s.s.SetWriteDeadline(time.Now().Add(writeTimeout))
+func (s *Stream) WriteFrame(frame []byte) error { return s.writeWithin(frame, writeTimeout) }
+
+func (s *Stream) writeWithin(frame []byte, limit time.Duration) error {
+	_ = s.s.SetWriteDeadline(time.Now().Add(limit))
 	defer func() { _ = s.s.SetWriteDeadline(time.Time{}) }()
 	_, err := s.Write(frame)
 	return err

@@ -99,7 +99,9 @@ func (c *Conn) readHello(ctx context.Context) (*Stream, wire.Hello, error) {
 	if err != nil {
 		return nil, wire.Hello{}, err
 	}
+	stop := c.refuseStreams(ctx)
 	m, err := s.ReadMessage(wire.MaxHello)
+	stop()
 	if err != nil {
 		return nil, wire.Hello{}, err
 	}
@@ -110,9 +112,32 @@ func (c *Conn) readHello(ctx context.Context) (*Stream, wire.Hello, error) {
 	return s, hello, c.checkHello(hello)
 }
 
+// refuseStreams closes the connection if the other side opens another stream: before a hello, and on a lane. Each stream
+// may fill its window, and quic-go needs many times as much memory for small frames. The caller must call stop, and may
+// then accept streams.
+func (c *Conn) refuseStreams(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if _, err := c.AcceptStream(ctx); err == nil { // guard: streams-before-hello
+			c.Close(wire.Protocol)
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// ackTimeout is how long the other side may take to accept our hello. It fits into every window, and until then no one
+// limits the streams that the other side opens.
+const ackTimeout = time.Second
+
 // Acknowledge is the second half: it sends our hello, after which the connection is up.
 func (c *Conn) Acknowledge(s *Stream, hello wire.Hello) error {
-	if err := s.WriteMessage(wire.HelloAck(hello)); err != nil {
+	frame, err := wire.Frame(wire.HelloAck(hello))
+	if err == nil {
+		err = s.writeWithin(frame, ackTimeout)
+	}
+	if err != nil {
 		c.Close(wire.CodeOf(err))
 		return fmt.Errorf("greeting: %w", err)
 	}

@@ -297,11 +297,14 @@ func (e *Endpoint) DialQUIC(ctx context.Context, addr netip.AddrPort, want ident
 	return l, nil
 }
 
-// AcceptLane turns an accepted connection into a lane: its dialler opens the stream.
+// AcceptLane turns an accepted connection into a lane: its dialler opens the stream, and no other one.
 func AcceptLane(ctx context.Context, c *Conn) (*LaneConn, error) {
 	s, err := c.AcceptStream(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return quicLane(c, s), nil
+	l := quicLane(c, s)
+	end, stop := l.end, c.refuseStreams(context.WithoutCancel(ctx)) // it ends with the connection
+	l.end = func() { end(); stop() }
+	return l, nil
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"multipeer/internal/invisible"
 )
 
 // TestClean_ShowsWhatIsInvisible: invisible characters are shown, in names and in text, unless they change the
@@ -29,7 +31,7 @@ func TestClean_ShowsWhatIsInvisible(t *testing.T) {
 func TestBreaksText_NothingInvisible(t *testing.T) {
 	for r := rune(0x80); r <= unicode.MaxRune; r++ {
 		visible := !unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point) || unicode.Is(unicode.Prepended_Concatenation_Mark, r)
-		if !visible && !joins(r) && !BreaksText(r) {
+		if !visible && !invisible.Joins(r) && !BreaksText(r) {
 			t.Errorf("%U is invisible", r)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"multipeer/internal/invisible"
 )
 
 // MaxName is the maximum length of a display name in bytes of UTF-8, as in MCPeerID.
@@ -28,7 +30,7 @@ func ValidateName(s string) error {
 	case !utf8.ValidString(s):
 		return fmt.Errorf("name: %w: not UTF-8", ErrInvalid)
 	}
-	if !strings.ContainsFunc(s, func(r rune) bool { return !invisible(r) }) {
+	if !strings.ContainsFunc(s, func(r rune) bool { return !leavesNoMark(r) }) {
 		return fmt.Errorf("name: %w: no visible character", ErrInvalid)
 	}
 	for _, r := range s {
@@ -70,30 +72,10 @@ func ValidateServiceType(s string) error {
 
 // BreaksText reports whether a character must not be displayed unchanged in text from a peer: control characters, line
 // separators, private-use code points, invisible characters, and those that change the text direction.
-func BreaksText(r rune) bool {
-	switch {
-	case unicode.IsControl(r), r == utf8.RuneError:
-		return true
-	case r == 0x2028, r == 0x2029, r >= 0xE0000 && r <= 0xE0FFF && !joins(r):
-		return true
-	case r >= 0x180B && r <= 0x180F, r == 0x2800, r >= 0xFFF0 && r <= 0xFFFB, r == 0x13441, r == 0x13442, r == 0x1D159: // blank
-		return true
-	case unicode.Is(unicode.Prepended_Concatenation_Mark, r): // visible, although it is a format character
-		return false
-	case unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point) && !joins(r): // invisible, or changes the direction
-		return true
-	}
-	return unicode.Is(unicode.Co, r)
-}
+func BreaksText(r rune) bool { return invisible.Breaks(r) }
 
-// joins reports whether a character is invisible by itself and changes the one before: joiners, as in emoji and in
-// Persian, and variation selectors. After ASCII they change nothing.
-func joins(r rune) bool {
-	return r == 0x200C || r == 0x200D || r >= 0xFE00 && r <= 0xFE0F || r >= 0xE0100 && r <= 0xE01EF
-}
-
-// invisible reports whether a character leaves no mark. The four letters at the end are blank in every font.
-func invisible(r rune) bool {
+// leavesNoMark reports whether a character leaves no mark. The four letters at the end are blank in every font.
+func leavesNoMark(r rune) bool {
 	return unicode.IsSpace(r) || !unicode.IsGraphic(r) || unicode.In(r, unicode.Mn, unicode.Me) ||
 		r == 0x3164 || r == 0x115F || r == 0x1160 || r == 0x2800 || r == 0xFFA0
 }
@@ -114,7 +96,7 @@ func CleanName(s string) string {
 			break
 		}
 		switch {
-		case BreaksText(r), joins(r) && (last < 0x80 || joins(last)):
+		case BreaksText(r), invisible.Joins(r) && (last < 0x80 || invisible.Joins(last)):
 			fmt.Fprintf(&b, "‹%U›", r)
 			shown, marks = shown+1, 0
 		case unicode.In(r, unicode.Mn, unicode.Me):
@@ -127,7 +109,7 @@ func CleanName(s string) string {
 			b.WriteRune(r)
 			shown, marks = shown+1, 0
 		}
-		visible = visible || !invisible(r)
+		visible = visible || !leavesNoMark(r)
 	}
 	if !visible {
 		return "unnamed"
@@ -148,7 +130,7 @@ func CleanText(s string) string {
 	for _, r := range s {
 		last := before
 		before = r
-		if BreaksText(r) && r != '\n' && r != '\t' || joins(r) && (last < 0x80 || joins(last)) {
+		if BreaksText(r) && r != '\n' && r != '\t' || invisible.Joins(r) && (last < 0x80 || invisible.Joins(last)) {
 			fmt.Fprintf(&b, "‹%U›", r)
 			continue
 		}

@@ -118,6 +118,21 @@ var greeting = []attack{
 		}
 		return wants(a.conn, timeout)
 	}},
+	{before, "a second stream before the hello", "protocol", func(a *attacker) error {
+		if err := a.dial(); err != nil {
+			return err
+		}
+		for _, b := range [][]byte{{0}, {0}} {
+			s, err := a.conn.OpenStreamSync(a.conn.Context())
+			if err != nil {
+				return err
+			}
+			if _, err := s.Write(b); err != nil {
+				return err
+			}
+		}
+		return wants(a.conn, protocol)
+	}},
 	{before, "half a length", "timeout after 5 s", raw((*attacker).dial, timeout, []byte{0, 0})},
 	{before, "a frame of length 0", "too-large", raw((*attacker).dial, tooLarge, []byte{0, 0, 0, 0})},
 	{before, "a frame of 4 GiB", "too-large, and no memory taken", raw((*attacker).dial, tooLarge, []byte{0xff, 0xff, 0xff, 0xff})},
@@ -165,7 +180,7 @@ var greeting = []attack{
 		if old.Streams != 0 {
 			return errors.New("a stream of a stranger was handed over")
 		}
-		return wants(a.conn, timeout) // nothing is sent on the first stream
+		return wants(a.conn, protocol) // a stream opens before the hello
 	}},
 	{before, "a unidirectional stream", "cannot be opened", func(a *attacker) error {
 		if err := a.dial(); err != nil {

@@ -1,0 +1,115 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/binary"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+	"multipeer/engine/internal/transport"
+	"multipeer/engine/internal/wire"
+)
+
+// laneBlock encodes records as block n of a lane; see the protocol.
+func laneBlock(n uint64, records []byte) []byte {
+	b := binary.BigEndian.AppendUint64([]byte{'B'}, n)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(records)))
+	return append(b, records...)
+}
+
+// pretend accepts offers, opens a lane for each, takes no data, and reports one more byte every second.
+func (r *raw) pretend(ctx context.Context, t *testing.T, lanes *sync.WaitGroup, to *enginetest.Node, conn *transport.Conn, s *transport.Stream) {
+	for {
+		m, err := s.ReadMessage(wire.MaxFrame)
+		if err != nil {
+			return
+		}
+		switch m := m.(type) {
+		case wire.Ping:
+			_ = s.WriteMessage(wire.Pong(m))
+		case wire.Offer:
+			_ = s.WriteMessage(wire.OfferAnswer{ID: m.ID, Accept: true, Attempt: m.Attempt})
+			token, err := conn.Token(m.ID)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			lanes.Go(func() { r.pretendLane(ctx, to, wire.Lane{ID: m.ID, Attempt: m.Attempt, Token: token}) })
+		}
+	}
+}
+
+func (r *raw) pretendLane(ctx context.Context, to *enginetest.Node, hello wire.Lane) {
+	for ctx.Err() == nil { // the sender refuses lanes before the transfer has its turn
+		conn, err := r.Dial(ctx, to.Addr, transport.KeyOf(to.Self().ID), transport.Lane)
+		if err != nil {
+			return
+		}
+		defer conn.Close(wire.Bye)
+		s, err := conn.OpenStream(ctx)
+		if err != nil {
+			return
+		}
+		_ = s.WriteMessage(hello)
+		if m, err := s.ReadMessage(wire.MaxFrame); err != nil || m.(wire.LaneAck).Code != wire.Bye {
+			conn.Close(wire.Bye)
+			time.Sleep(300 * time.Millisecond)
+			continue
+		}
+		go func() {
+			for b := make([]byte, 4096); ; {
+				if _, err := s.Read(b); err != nil {
+					return
+				}
+			}
+		}()
+		_, _ = s.Write(laneBlock(0, []byte{'G', 1, 1}))
+		for n := uint64(1); ctx.Err() == nil; n++ {
+			progress := append(binary.AppendUvarint(nil, n), 0, 0)
+			if _, err := s.Write(laneBlock(n, append([]byte{'P', byte(len(progress))}, progress...))); err != nil {
+				return
+			}
+			time.Sleep(time.Second)
+		}
+	}
+}
+
+// TestTurns_FakedProgressHoldsNone: receivers that take no data, and report progress nevertheless, do not keep others
+// from getting theirs.
+func TestTurns_FakedProgressHoldsNone(t *testing.T) {
+	file, dir := bytesIn(t, 300_000), t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, honest := net.Start(engine.Config{Accept: engine.Everyone}), net.Start(engine.Config{})
+		ctx, stop := context.WithCancel(t.Context())
+		var lanes sync.WaitGroup
+		defer lanes.Wait()
+		defer stop()
+		for range 3 { // with 4 transfers each, they get all 12 turns
+			r := newRaw(t, net)
+			conn, s := r.join(t, a)
+			go r.pretend(ctx, t, &lanes, a, conn, s)
+			for range 4 {
+				if _, err := a.Offer(t.Context(), r.id.ID, file); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		time.Sleep(20 * time.Second)
+		acceptAll(t, honest, engine.AcceptOptions{Dir: dir})
+		meet(t, a, honest)
+		tr, err := a.Offer(t.Context(), honest.Self().ID, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		within, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		if end, err := a.Wait(within, tr.ID); err != nil || end.State != engine.Delivered {
+			t.Errorf("%v, %v", end.State, err)
+		}
+	})
+}
