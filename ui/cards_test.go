@@ -154,6 +154,9 @@ func TestOffer_PreviewIsShownBeforeTheAnswer(t *testing.T) {
 		l.until(t, "the details", func() bool { return c.free != "" })
 		if known {
 			l.until(t, "the preview", func() bool { return c.preview.Visible() })
+			ben.choose(ben.talk(anna.self.ID))
+			ben.settle()
+			keepPicture(t, "offer-with-preview", ben.w.Canvas())
 			if s := c.preview.Objects[0].MinSize(); s.Width != 240 || s.Height != 120 {
 				t.Errorf("the preview takes %v", s)
 			}
