@@ -83,7 +83,11 @@ func Load(profile string) (*Settings, error) {
 		return &Settings{dir: profile, Visible: Nobody, Accept: Nobody}, fmt.Errorf("reading the settings: %w; this device is invisible until the file can be read", err)
 	}
 	var values map[string]json.RawMessage
-	if err := json.Unmarshal(b, &values); err != nil {
+	err = json.Unmarshal(b, &values)
+	if err == nil && values == nil {
+		err = errors.New("it holds null")
+	}
+	if err != nil {
 		_ = os.WriteFile(filepath.Join(profile, file+".damaged"), b, 0o600)
 		return &Settings{dir: profile, Visible: Nobody, Accept: Nobody}, fmt.Errorf("reading the settings: %s is damaged and was not used: %w; this device is invisible until you change its visibility", filepath.Join(profile, file), err)
 	}
@@ -95,10 +99,15 @@ func Load(profile string) (*Settings, error) {
 		}
 		bad = append(bad, name)
 		switch name {
-		case "visible":
+		case "visible", "interfaces":
 			s.Visible = Nobody
 		case "accept":
 			s.Accept = Nobody
+		case "noLocalSend", "localSendPIN":
+			s.NoLocalSend = true
+		// not noHistory: the saved history would be deleted
+		case "noticeNames":
+			s.NoticeNames = NamesHidden
 		}
 	}
 	s.tidy()

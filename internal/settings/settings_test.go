@@ -31,7 +31,7 @@ func TestSettings_AreKept(t *testing.T) {
 func TestLoad_DamagedSettingsAreReportedAndNotUsed(t *testing.T) {
 	dir := t.TempDir()
 	for content, want := range map[string]bool{
-		`{"language":`: true, `[]`: true, ``: true, `{"visible":"nobody","textSize":"1","accept":7}`: true,
+		`{"language":`: true, `[]`: true, `null`: true, ``: true, `{"visible":"nobody","textSize":"1","accept":7}`: true,
 		`{"textSize":99,"appearance":"pink","port":-4,"width":1,"visible":"all","accept":"anyone"}`: false,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
@@ -63,5 +63,26 @@ func TestLoad_UnreadableSettingsHideTheDevice(t *testing.T) {
 	s, err := Load(dir)
 	if err == nil || s.Visible != Nobody || s.Accept != Nobody {
 		t.Errorf("visible to %q, accepts %q, %v", s.Visible, s.Accept, err)
+	}
+}
+
+// TestLoad_DamagedValuesAreTheMostPrivate: a value that cannot be read never makes this device do more.
+func TestLoad_DamagedValuesAreTheMostPrivate(t *testing.T) {
+	for name, private := range map[string]func(*Settings) bool{
+		"visible":      func(s *Settings) bool { return s.Visible == Nobody },
+		"accept":       func(s *Settings) bool { return s.Accept == Nobody },
+		"interfaces":   func(s *Settings) bool { return s.Visible == Nobody },
+		"noLocalSend":  func(s *Settings) bool { return s.NoLocalSend },
+		"localSendPIN": func(s *Settings) bool { return s.NoLocalSend },
+		"noHistory":    func(s *Settings) bool { return !s.NoHistory }, // the saved history would be deleted
+		"noticeNames":  func(s *Settings) bool { return s.NoticeNames == NamesHidden },
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(`{"`+name+`":{"x":1}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := Load(dir); err == nil || !private(s) {
+			t.Errorf("%s: %v, %+v", name, err, s)
+		}
 	}
 }
