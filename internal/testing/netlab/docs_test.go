@@ -73,7 +73,7 @@ var commands = map[string]string{
 	"go mod edit -require multipeer@v0.0.0 -replace multipeer=../multipeer && go mod tidy": here,
 	"CGO_ENABLED=0 go build ./cmd/multipeer-cli":                                           here,
 
-	"make bench": long, "make package": long, "sh scripts/package-fresh.sh": long, "make archives": long, "make wheels": long, "make figures": long, "make pictures": long, "make licences": long, "make architecture": long,
+	"make bench": long, "make package": long, "sh scripts/package-fresh.sh": long, "sh scripts/cold-start.sh": long, "make archives": long, "make wheels": long, "make figures": long, "make pictures": long, "make licences": long, "make architecture": long,
 	"make guards": long, "go run ./tools/checkguards -write": "tools/checkguards/guards_test.go:withTables", "make fuzz": long, "sh scripts/deps.sh windows": long, "sh scripts/package-test.sh": long, "sh scripts/wine-test.sh": long,
 
 	"sh scripts/service-test.sh":                           long,
