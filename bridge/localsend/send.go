@@ -374,7 +374,7 @@ var errEarly = errors.New("the other device confirmed the file before it had all
 
 // unchanged reports whether a file is still the one that was offered, judging by its metadata.
 func unchanged(offered, now fs.FileInfo) bool {
-	return os.SameFile(offered, now) && offered.Size() == now.Size() && offered.ModTime().Equal(now.ModTime())
+	return os.SameFile(offered, now) && transfer.StateOf(offered) == transfer.StateOf(now)
 }
 
 // uploadBody reads a file. It releases the last bytes only if the file has not changed in the meantime: without them
