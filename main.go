@@ -56,7 +56,7 @@ func main() {
 	endCommands, hostErr := host.Start(ctx)
 	u.Start(ctx)
 	u.Run(cmd.Launch, cmd.Hidden, errors.Join(trouble, noPhones, err, hostErr, u.Listen(cmd.Profile)), func() {
-		time.AfterFunc(ui.EndLimit, func() { exit(fmt.Errorf("did not end within %v", ui.EndLimit)) })
+		time.AfterFunc(ui.EndLimit, func() { exit(fmt.Errorf("did not exit within %v", ui.EndLimit)) })
 		u.Close()
 		endCommands()
 		stop()

@@ -189,8 +189,8 @@ func (c contender) run(ctx context.Context, at *line, j job, out string) (result
 	return r, nil
 }
 
-// startReceiver starts the receiver and waits until it is ready: this program's receivers report that; others get a
-// moment.
+// startReceiver starts the receiver and waits until it is ready. Multipeer's own receivers report when they are
+// ready; for others, it waits for a fixed short time.
 func startReceiver(c *exec.Cmd, args []string) error {
 	c.Stderr = os.Stderr
 	own := false

@@ -63,9 +63,9 @@ type (
 	TransferChanged struct{ Transfer Transfer }
 	// PairingChanged reports a pairing that a peer asks for, or one that has progressed.
 	PairingChanged struct{ Pairing Pairing }
-	// ConflictFound reports an identity that two devices use, this device's own or that of a known peer. It is
-	// repeated every minute while the conflict lasts. A program must show it to a person: what is sent to that
-	// identity reaches either of the two devices.
+	// ConflictFound reports that two devices use the same identity: either this device's own or a known peer's. It is
+	// repeated every minute while the conflict lasts. A program must show it to the user: anything sent to that
+	// identity may reach either device.
 	ConflictFound struct{ Conflict Conflict }
 	// Problem reports what keeps peers from being found; nil means that the problem is over.
 	Problem struct{ Err error }

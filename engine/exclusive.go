@@ -24,7 +24,8 @@ func (e *Engine) HandleInvitations(f func(*Invitation)) (stop func()) {
 // HandleOffers panics if another function is already set.
 func (e *Engine) HandleOffers(f func(*Offer)) (stop func()) { return e.offers.set("offers", f) }
 
-// maxAsked limits how many questions of one peer wait for a function at once, maxAskedOfAll those of all peers.
+// maxAsked limits how many questions from one peer may wait for the handler at a time; maxAskedOfAll limits the total
+// for all peers.
 const (
 	maxAsked      = 64
 	maxAskedOfAll = 1024

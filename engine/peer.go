@@ -9,7 +9,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// Peers lists the peers that are found or connected, by name.
+// Peers lists the peers that are found or connected, sorted by name.
 func (e *Engine) Peers() []Peer {
 	return byName(append(publicPeers(e.peers.Peers()), devicePeers(e.gateways.Peers())...))
 }

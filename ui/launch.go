@@ -198,7 +198,7 @@ func (u *UI) taken(l singleinstance.Launch) {
 	u.settle()
 }
 
-// Run shows the window and runs Fyne's loop. trouble is the error of earlier startup steps. hidden keeps the window in
+// Run shows the window and runs Fyne's loop. trouble is any error from earlier startup steps. hidden keeps the window in
 // the tray, if there is one.
 //
 // When the user quits, or the process gets SIGINT or SIGTERM, Run calls end on the main thread, once. end must exit the

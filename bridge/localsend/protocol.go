@@ -111,7 +111,7 @@ type files map[string]fileInfo
 func (fs *files) UnmarshalJSON(b []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return errors.New("the files are not an object")
+		return errors.New(`"files" is not a JSON object`)
 	}
 	*fs = files{}
 	for dec.More() {

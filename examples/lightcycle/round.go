@@ -184,7 +184,7 @@ func (g *Game) step(r *round, moves []Turn) {
 	}
 }
 
-// stream handles a stream that the other program has opened, on its own goroutine; Handle closes it at the end.
+// stream runs on its own goroutine and handles a stream that another player has opened; Handle closes it at the end.
 func (g *Game) stream(s *engine.Stream) {
 	if game, ok := strings.CutPrefix(s.Name, turnsPrefix); ok {
 		g.takeTurns(s, game)

@@ -23,8 +23,8 @@ func (p *program) historyCommand() *cobra.Command {
 	var count int
 	c := &cobra.Command{
 		Use:   "history",
-		Short: "Print the conversations that serve and the window have stored",
-		Long: `history prints the newest messages and transfers of all conversations, or of one, oldest first. A peer is shown under the
+		Short: "Print the conversations stored by 'serve' and by the app",
+		Long: `history prints the latest messages and transfers from all conversations, or from one, in chronological order. A peer is shown under the
 name that it last used. --with also accepts its ID, or the start of its ID.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -113,7 +113,7 @@ func (p *program) hosted(cmd *cobra.Command) error {
 	return nil
 }
 
-// workingDir returns the base of relative paths; it is empty if unknown.
+// workingDir returns the base for relative paths, or "" if it is unknown.
 func workingDir() string {
 	dir, err := os.Getwd()
 	if err != nil {

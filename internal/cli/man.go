@@ -124,7 +124,7 @@ declined or cancelled by the other side
 delivered, but something was left out
 .TP
 130
-interrupted before it was done
+interrupted before finishing
 
 .SH FILES
 .TP

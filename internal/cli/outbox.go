@@ -69,7 +69,7 @@ func (p *program) dropFromOutbox(e *engine.Engine, id engine.TransferID) error {
 			return nil
 		}
 	}
-	return exit(exitUsage, fmt.Errorf("the outbox has no transfer %s", engine.CleanLine(string(id))))
+	return exit(exitUsage, fmt.Errorf("the outbox has no transfer %q", engine.CleanLine(string(id))))
 }
 
 func (p *program) deliverOutbox(ctx context.Context, e *engine.Engine) error {

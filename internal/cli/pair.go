@@ -26,7 +26,7 @@ func (p *program) pairCommand() *cobra.Command {
 This device prints six digits, and the other device asks its user to type or pick them. When both users have confirmed,
 each device stores the other as verified. PEER is a name, an ID or HOST:PORT.
 
-A multipeer:// link verifies in one step. Use --to - to read it from standard input: it contains a secret, and other
+With a multipeer:// link, the two devices verify each other in one step. Use '--to -' to read the link from standard input: it contains a secret, and other
 programs can see command-line arguments. Answers are read from standard input; you have one minute for each.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

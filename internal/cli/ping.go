@@ -17,7 +17,7 @@ func (p *program) pingCommand() *cobra.Command {
 	var count int
 	var wait time.Duration
 	c := &cobra.Command{
-		Use: "ping --to PEER", Short: "Measure round trips to a peer", Args: cobra.NoArgs,
+		Use: "ping --to PEER", Short: "Measure round-trip times to a peer", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !slices.Contains([]engine.PingMode{engine.PingReliable, engine.PingUnreliable, engine.PingStream}, engine.PingMode(mode)) {
 				return exit(exitUsage, fmt.Errorf("--mode %q: must be reliable, unreliable or stream", mode))
@@ -36,7 +36,7 @@ func (p *program) pingCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&to, "to", "", "peer: a name, an ID or the start of one, or HOST:PORT")
 	c.Flags().StringVar(&mode, "mode", string(engine.PingReliable), "reliable, unreliable or stream")
-	c.Flags().IntVarP(&count, "count", "n", 1000, "number of round trips; 200 by default without a session, where the rate is limited")
+	c.Flags().IntVarP(&count, "count", "n", 1000, "number of round trips; without a session 200 by default, because the rate is then limited")
 	c.Flags().DurationVar(&wait, "wait", 10*time.Second, "how long to wait for the peer to appear")
 	_ = c.MarkFlagRequired("to")
 	return c

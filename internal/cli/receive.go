@@ -22,8 +22,8 @@ func (p *program) receiveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "receive",
 		Short: "Wait for files and messages, and receive them",
-		Long: `receive runs until interrupted. By default it asks before it accepts an offer; with --accept verified or all, it accepts
-from verified peers, or from everyone, without asking. It overwrites nothing in the folder, except with --existing replace.
+		Long: `receive runs until interrupted. By default it asks before it accepts an offer. With --accept verified, it accepts
+offers from verified peers without asking; with --accept all, offers from everyone. It overwrites nothing in the folder, except with --existing replace.
 Interrupted transfers resume when their sender is back. While it runs, it executes the other commands that use the same
 profile.`,
 		Args: cobra.NoArgs,

@@ -75,7 +75,7 @@ func (r *receiver) asks(id string) bool {
 	return slices.ContainsFunc(r.questions, func(q question) bool { return q.id == id })
 }
 
-// answers returns the channel to read lines from. A script may write its answers before the questions; a line typed
+// answers returns the channel to read lines from. A script may write its answers before the questions are asked. From a terminal, a line typed
 // before a question is read and dropped.
 func (r *receiver) answers() <-chan inputLine {
 	if len(r.questions) == 0 && !r.typed() {

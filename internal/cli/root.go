@@ -84,7 +84,7 @@ type program struct {
 //	3    peer not found
 //	4    declined or cancelled by the other side
 //	5    delivered, but not everything that was offered
-//	130  interrupted before it was done
+//	130  interrupted before finishing
 //
 // When ctx ends, the command is interrupted. If standard output cannot be written, the command ends with 1.
 func Run(ctx context.Context, args []string, in io.Reader, stdout, stderr io.Writer) int {
@@ -212,7 +212,7 @@ func (p *program) command() *cobra.Command {
 server or an account. The window and this program use the same engine.
 
 Exit codes: 0 done, 1 failed, 2 usage error, 3 peer not found, 4 declined or cancelled by the other side,
-5 delivered but something was left out, 130 interrupted before it was done.`,
+5 delivered but something was left out, 130 interrupted before finishing.`,
 		Version: Version(), SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}

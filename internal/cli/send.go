@@ -27,8 +27,8 @@ func (p *program) sendCommand() *cobra.Command {
 		Long: `send offers files and folders to a peer, and waits for its answer and then for the receipt, which means that the files
 have been verified and stored under their final names on the receiver's disk.
 
-PEER is a name, an ID, the start of an ID (four characters or more), or HOST:PORT. If --to is repeated, all peers get the
-same files, and the files are read once. The path - sends standard input, under the name given with --as. If a transfer of files or
+PEER is a name, an ID, the start of an ID (four characters or more), or HOST:PORT. If --to is repeated, each recipient gets
+the same files, which are read only once. The path - sends standard input, under the name given with --as. If a transfer of files or
 folders is interrupted (by a lost connection, a crash on either side, or Ctrl-C), the same command resumes where it stopped.`,
 		Args: func(_ *cobra.Command, paths []string) error {
 			if len(paths) == 0 {

@@ -113,7 +113,7 @@ func Load(profile string) (*Settings, error) {
 	s.tidy()
 	if len(bad) > 0 {
 		slices.Sort(bad)
-		return s, fmt.Errorf("reading the settings: %s has invalid values for %q, which were not used", filepath.Join(profile, file), bad)
+		return s, fmt.Errorf("reading the settings: %s has invalid values for %q, which were ignored", filepath.Join(profile, file), bad)
 	}
 	return s, nil
 }

@@ -22,7 +22,7 @@ const (
 	socket = "window.sock"
 	// patience limits how long each side waits for the other.
 	patience = 3 * time.Second
-	// maxLaunch limits the size of a launch, in bytes.
+	// maxLaunch limits the size of a launch request, in bytes.
 	maxLaunch = 1 << 20
 	// atOnce limits how many launches are handled at the same time.
 	atOnce = 8

@@ -112,7 +112,7 @@ func nameKeys(name string) []string {
 	return []string{key}
 }
 
-// capital returns the ASCII letter that a capital of another alphabet looks like, and any other character unchanged.
+// capital returns the ASCII letter that a capital letter from another alphabet looks like, and any other character unchanged.
 func capital(r rune) rune {
 	switch {
 	case r >= 0x1F150 && r <= 0x1F169: // negative circled letters

@@ -84,7 +84,7 @@ func assemble(key ed25519.PrivateKey, der []byte) (*Identity, error) {
 // encoding and not of small order.
 func ParseCert(der []byte) (*x509.Certificate, PeerID, error) {
 	if len(der) > maxCert { // guard: certificate-size
-		return nil, PeerID{}, fmt.Errorf("certificate has %d bytes; the limit is %d", len(der), maxCert)
+		return nil, PeerID{}, fmt.Errorf("certificate is %d bytes; the limit is %d", len(der), maxCert)
 	}
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -104,7 +104,7 @@ func load(dir string, mayCreate bool) (*Identity, error) {
 	key, err := readKey(keyPath)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !mayCreate:
-		return nil, fmt.Errorf("%w: %s is gone, but other peers know this profile by it; restore the file, or start with an empty profile folder to be a new device", ErrMissing, keyPath)
+		return nil, fmt.Errorf("%w: %s is gone, but other peers identify this profile by that key; restore the file, or start as a new device with an empty profile folder", ErrMissing, keyPath)
 	case errors.Is(err, fs.ErrNotExist):
 		_, key, err = ed25519.GenerateKey(rand.Reader)
 		if err != nil {

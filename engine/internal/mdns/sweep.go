@@ -54,7 +54,7 @@ func Sweep(ctx context.Context, interfaces []string, port uint16) ([]netip.AddrP
 	return found, err
 }
 
-// sweepAll probes all targets in parts, as many at a time as there may be sockets.
+// sweepAll probes all targets in parts. Each part has its own socket, and a limited number of parts run at a time.
 func sweepAll(ctx context.Context, targets []netip.Addr, port uint16) ([]netip.AddrPort, error) {
 	packet, ours := versionProbe()
 	pace := rate.NewLimiter(sweepRate, 16)

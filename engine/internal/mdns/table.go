@@ -20,7 +20,7 @@ const (
 	// stale of the goodbye were sent before it, and are ignored.
 	grace = 1500 * time.Millisecond
 	stale = 100 * time.Millisecond
-	// tombstone is how long packets of a forgotten peer are ignored.
+	// tombstone is how long packets from a forgotten peer are ignored.
 	tombstone = time.Second
 	// doubtful is the minimum time between rounds of queries for peers in doubt. A peer in doubt has twice as long to
 	// be heard from, so that a full round of three queries fits into that time.

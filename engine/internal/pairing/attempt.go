@@ -162,8 +162,8 @@ func (m *Manager) finishLocked(a *attempt) {
 	}
 }
 
-// verify stores that a peer is verified, unless the user has since blocked it. shown is the name that the user picked:
-// the peer may have changed its name since then.
+// verify records that a peer is verified, unless the user has since blocked it. shown is the name under which the user
+// saw the peer, which may have changed since.
 func (m *Manager) verify(id identity.PeerID, shown string) error {
 	taken := !m.profile.Impersonated(id, shown).IsZero()
 	var refused error

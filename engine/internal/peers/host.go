@@ -28,7 +28,8 @@ type Transfers interface {
 	LinkDown(l *Link, err error)
 	// Drop ends the transfers with a peer that refuses this engine.
 	Drop(id PeerID, err error)
-	// Busy reports whether a transfer with a peer needs its connection, Moves whether one is expecting lanes.
+	// Busy reports whether any transfer with the peer needs the connection to it. Moves reports whether any of them is
+	// expecting lanes.
 	Busy(id PeerID) bool
 	Moves(id PeerID) bool
 }

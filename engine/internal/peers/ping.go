@@ -90,7 +90,7 @@ func (p *Pinger) Ping(ctx context.Context) (time.Duration, error) {
 		if err := limit.Wait(ctx); errors.Is(ctx.Err(), context.Canceled) {
 			return 0, ctx.Err()
 		} else if err != nil {
-			return 0, fmt.Errorf("%w: the deadline is too short for %v between two pings", wire.ErrBusy, p.Pace())
+			return 0, fmt.Errorf("%w: the deadline leaves no time for the required %v between pings", wire.ErrBusy, p.Pace())
 		}
 	}
 	if p.mode == PingStream {

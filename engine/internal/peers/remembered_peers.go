@@ -12,7 +12,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// Where multicast does not reach, peers are found at their last addresses, or by probing every address nearby.
+// Where multicast does not reach, peers are found at their last known addresses, or by probing every address nearby.
 
 const (
 	// maxReconnected is how many known peers are looked for at their last addresses, most recently seen first.

@@ -43,7 +43,7 @@ type item struct {
 	offered  time.Time // incoming: when its sender was last present
 	held     bool      // to be accepted by policy once its size is known
 	agreed   agreement
-	// asksAgain means that more arrived than the offer announced: when it is offered again, the person is asked.
+	// asksAgain means that more arrived than the offer announced. If the transfer is offered again, the user is asked again.
 	asksAgain bool
 	newest    wire.Offer // incoming: the latest offer received after it was accepted
 	byPolicy  bool       // accepted by policy

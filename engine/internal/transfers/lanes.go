@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// laneTimeout is how long the first lane of an attempt may take, once the sender has begun.
+	// laneTimeout is how long the first lane of an attempt may take to arrive, once the sender has begun.
 	laneTimeout = 10 * time.Second
 	// tcpHead is how long QUIC waits for TCP, which is several times faster where available.
 	tcpHead = 250 * time.Millisecond

@@ -17,7 +17,7 @@ const (
 	offersInAll       = 50 // of verified peers, and as many of other known peers
 	offersPerStranger = 2
 	offersOfStrangers = 10
-	// Accepted incoming transfers that have not ended, each of which keeps a goroutine and a record.
+	// Limits on accepted incoming transfers that have not ended; each holds a goroutine and a record.
 	openPerPeer     = 100
 	openInAll       = 500 // of known peers
 	openPerStranger = 4

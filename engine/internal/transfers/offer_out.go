@@ -68,7 +68,7 @@ func (o OfferOptions) check(paths []string) error {
 	case o.Content != nil && o.Name == "":
 		return fmt.Errorf("%w: Content needs a Name", wire.ErrInvalid)
 	case o.Name != "" && len(paths) > 1:
-		return fmt.Errorf("%w: one Name for %d paths", wire.ErrInvalid, len(paths))
+		return fmt.Errorf("%w: Name can only be used with a single path, not with %d", wire.ErrInvalid, len(paths))
 	}
 	if o.Name != "" {
 		if err := transfer.ValidateName(o.Name); err != nil {
