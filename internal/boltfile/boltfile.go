@@ -4,6 +4,7 @@
 package boltfile
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -75,40 +76,52 @@ func open(path string, opts bbolt.Options) (*DB, error) {
 }
 
 // create creates an empty database at path. The file is complete as soon as it has its name, because an incomplete one
-// would be damaged. bbolt always syncs a new database, so it is created in another folder and copied.
-func create(path string, synced bool) error {
+// would be damaged.
+func create(path string, synced bool) (err error) {
+	made := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"-"+rand.Text()[:8])
+	defer func() {
+		if err != nil {
+			_ = os.Remove(made)
+			err = fmt.Errorf("creating a database: %w", err)
+		}
+	}()
+	if synced {
+		err = empty(made)
+	} else {
+		err = copyEmpty(made)
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(made, path)
+}
+
+// empty creates an empty database, and syncs it.
+func empty(path string) error {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+	if err != nil {
+		return err
+	}
+	return db.Close()
+}
+
+// copyEmpty creates an empty database without syncs. bbolt always syncs a new database, so it is created in another
+// folder and copied.
+func copyEmpty(path string) error {
 	dir, err := os.MkdirTemp("", "multipeer")
 	if err != nil {
-		return fmt.Errorf("creating a database: %w", err)
+		return err
 	}
 	defer os.RemoveAll(dir)
 	made := filepath.Join(dir, "empty")
-	db, err := bbolt.Open(made, 0o600, &bbolt.Options{Timeout: time.Second})
-	if err != nil {
-		return fmt.Errorf("creating a database: %w", err)
-	}
-	if err := db.Close(); err != nil {
+	if err := empty(made); err != nil {
 		return err
 	}
 	content, err := os.ReadFile(made)
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil && synced {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
+	return os.WriteFile(path, content, 0o600)
 }
 
 // View reads the database.
