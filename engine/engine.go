@@ -88,7 +88,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	if cfg.Visible < VisibleToAll || cfg.Visible > VisibleToNobody {
-		return nil, fmt.Errorf("Visible %v: %w: must be VisibleToAll, VisibleToKnown or VisibleToNobody", cfg.Visible, ErrInvalid)
+		return nil, fmt.Errorf("%w: Visible is %v: it must be VisibleToAll, VisibleToKnown or VisibleToNobody", ErrInvalid, cfg.Visible)
 	}
 	if cfg.MaxPeers < 0 {
 		return nil, fmt.Errorf("MaxPeers %d: %w: must be 0 or more", cfg.MaxPeers, ErrInvalid)
