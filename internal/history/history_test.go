@@ -164,10 +164,15 @@ func TestStore_FailingDiskIsReported(t *testing.T) {
 	if err := s.commit(); err != nil {
 		t.Fatal(err)
 	}
+	reported := make(chan error, 10)
+	s.OnProblem(func(err error) { reported <- err })
 	_ = s.db.Close() // simulates a disk that is gone
 	s.Append("ben", Row{Text: "a"})
 	if s.commit() == nil || s.Problem() == nil {
 		t.Fatal("nobody noticed")
+	}
+	if err := s.commit(); err == nil || <-reported == nil || len(reported) > 0 {
+		t.Error("the problem was not reported once")
 	}
 	for range maxPending + 10 {
 		s.Append("ben", Row{Text: "b"})
