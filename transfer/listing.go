@@ -279,7 +279,7 @@ func (l *Listing) visit(ctx context.Context, src *source, rel string, yield func
 		names, err := dir.Readdirnames(dirBatch)
 		slices.Sort(names)
 		for _, name := range names {
-			if err := l.visit(ctx, src, path.Join(rel, name), yield); err != nil {
+			if err := l.visit(ctx, src, below(rel, name), yield); err != nil {
 				return err
 			}
 		}

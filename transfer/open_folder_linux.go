@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path"
 	"strings"
 	"time"
 
@@ -42,7 +41,7 @@ func (d *openFolder) openRegular(name string, _ fs.FileInfo) (*os.File, fs.FileI
 
 // open opens an entry by openat(2), and follows no link.
 func (d *openFolder) open(name string, flags int, mode uint32) (*os.File, error) {
-	at := path.Join(d.Name(), name)
+	at := below(d.Name(), name) // for errors
 	if name == "" || name == "." || name == ".." || strings.Contains(name, "/") {
 		return nil, &fs.PathError{Op: "openat", Path: at, Err: unix.EINVAL}
 	}

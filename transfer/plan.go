@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"path"
+	"strings"
 
 	"golang.org/x/text/cases"
 )
@@ -52,7 +53,7 @@ func (p *plan) add(raw string, folder bool, before string) (string, error) {
 		return "", fmt.Errorf("%w: %q is listed twice", ErrBadName, raw)
 	}
 	dir, base := path.Split(raw)
-	parent, ok := p.folders[path.Clean("/" + dir)[1:]]
+	parent, ok := p.folders[strings.TrimSuffix(dir, "/")]
 	if !ok { // guard: folder-announced
 		return "", fmt.Errorf("%w: %q comes before its folder", ErrBadName, raw)
 	}
@@ -79,14 +80,28 @@ func (p *plan) add(raw string, folder bool, before string) (string, error) {
 	return saved, nil
 }
 
+// below returns the path of an entry in a folder; the top folder is "". Both are plain, so that path.Join, which examines
+// every byte, would return the same.
+func below(folder, name string) string {
+	if folder == "" {
+		return name
+	}
+	return folder + "/" + name
+}
+
 // free returns the first path, starting with name itself, that no other entry has, and reserves it.
 func (p *plan) free(parent, name string) (string, error) {
-	plain := p.key(path.Join(parent, name))
-	first := max(1, p.next[plain]) // a sender may announce thousands of colliding names
-	for n := first; n <= maxNumber; n++ {
-		saved := path.Join(parent, numbered(name, n, p.limit))
+	var plain uint64
+	for n := 1; n <= maxNumber; n++ {
+		saved := below(parent, numbered(name, n, p.limit))
 		key := p.key(saved)
+		if n == 1 {
+			plain = key
+		}
 		if _, taken := p.taken[key]; taken {
+			if n == 1 { // a sender may announce thousands of colliding names
+				n = max(1, p.next[plain]-1)
+			}
 			continue
 		}
 		if n > 1 {

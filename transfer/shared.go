@@ -9,7 +9,7 @@ import (
 	"os"
 	"sync"
 
-	"github.com/zeebo/blake3"
+	"github.com/zeebo/xxh3"
 )
 
 // StateOf identifies the state of a file: it differs after each change, as far as the system shows that.
@@ -23,8 +23,7 @@ func stamp(info fs.FileInfo, more ...uint64) uint64 {
 	for _, v := range more {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
-	h := blake3.Sum256(b)
-	return binary.BigEndian.Uint64(h[:])
+	return xxh3.Hash(b)
 }
 
 var errShort = errors.New("the file is shorter than it was")

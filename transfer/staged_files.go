@@ -103,7 +103,9 @@ func (s *stage) seal(f *os.File, name string, e entry, keepExec bool) (lost []er
 			lost = append(lost, ErrExec)
 		}
 	}
-	mark(f, filepath.Join(s.dir, filepath.FromSlash(s.name), dataDir, filepath.FromSlash(name)))
+	mark(f, func() string {
+		return filepath.Join(s.dir, filepath.FromSlash(s.name), dataDir, filepath.FromSlash(name))
+	})
 	dir, base, err := s.parent(name)
 	if err != nil {
 		return lost, err

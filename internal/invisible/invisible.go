@@ -11,6 +11,8 @@ import (
 // code points, invisible characters, and those that change the text direction.
 func Breaks(r rune) bool {
 	switch {
+	case r >= ' ' && r <= '~':
+		return false
 	case unicode.IsControl(r), r == utf8.RuneError:
 		return true
 	case r == 0x2028, r == 0x2029, r >= 0xE0000 && r <= 0xE0FFF && !Joins(r):
