@@ -150,6 +150,43 @@ func TestShare_OutboxesStayApart(t *testing.T) {
 	})
 }
 
+// TestShare_ForgottenPeersAreForgottenByAll: a decision about a peer also ends the stored transfers of services that do
+// not run at that time.
+func TestShare_ForgottenPeersAreForgottenByAll(t *testing.T) {
+	file := bytesIn(t, 10)
+	for name, decide := range map[string]func(*enginetest.Node, engine.PeerID) error{
+		"forgotten": func(e *enginetest.Node, id engine.PeerID) error { return e.SetTrust(id, engine.TrustUnknown) },
+		"blocked":   func(e *enginetest.Node, id engine.PeerID) error { return e.SetTrust(id, engine.TrustBlocked) },
+	} {
+		profile := filepath.Join(t.TempDir(), "profile")
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			peer := net.Start(engine.Config{Hidden: true}).Self().ID
+			chess := net.Start(engine.Config{Profile: profile, Service: "chess"})
+			if err := chess.SetTrust(peer, engine.TrustSeen); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := chess.OfferWith(t.Context(), peer, engine.OfferOptions{Keep: true}, file); err != nil {
+				t.Fatal(err)
+			}
+			if err := chess.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			chat := net.Start(engine.Config{Profile: profile, Service: "chat"})
+			if err := decide(chat, peer); err != nil {
+				t.Fatal(err)
+			}
+			if err := chat.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			chess = net.Start(engine.Config{Profile: profile, Service: "chess"})
+			if list := chess.Transfers(); len(list) > 0 {
+				t.Errorf("%s: chess still has %+v", name, list)
+			}
+		})
+	}
+}
+
 // TestShare_RefusesWhatCannotBeShared checks the errors of New.
 func TestShare_RefusesWhatCannotBeShared(t *testing.T) {
 	first, err := engine.New(engine.Config{Service: "chess"})

@@ -99,3 +99,35 @@ func TestCompare_ChangedSourceIsNoMix(t *testing.T) {
 		}
 	}
 }
+
+// TestCompare_OnlyInFoldersThatAreMerged: an existing folder that is a repository, or a link, is not merged into. What is
+// in it counts for nothing: the new folder beside it is complete.
+func TestCompare_OnlyInFoldersThatAreMerged(t *testing.T) {
+	for _, policy := range []Existing{SkipIdentical, Replace} {
+		src, dst := filepath.Join(t.TempDir(), "top"), t.TempDir()
+		for _, folder := range []string{"repository", "link", "plain"} {
+			write(t, filepath.Join(src, folder, "same"), "the same")
+			write(t, filepath.Join(src, folder, "deep/same"), "the same")
+			write(t, filepath.Join(src, folder, "new"), "new")
+		}
+		write(t, filepath.Join(dst, "top/repository/HEAD"), "ref")
+		for _, folder := range []string{"top/repository", "top/plain", "other"} {
+			write(t, filepath.Join(dst, folder, "same"), "the same")
+			write(t, filepath.Join(dst, folder, "deep/same"), "the same")
+		}
+		if err := os.Symlink("../other", filepath.Join(dst, "top/link")); err != nil {
+			t.Skip(err)
+		}
+		_, got, err1, err2 := run(t, t.Context(), []string{src}, ReceiveOptions{Dir: dst, Existing: policy})
+		if err1 != nil || err2 != nil || got.LeftOut > 0 || got.Unchanged != 2 {
+			t.Fatalf("%v %v, %d left out, %d unchanged", err1, err2, got.LeftOut, got.Unchanged)
+		}
+		for _, folder := range []string{"repository (2)", "link (2)", "plain"} {
+			for name, want := range map[string]string{"same": "the same", "deep/same": "the same", "new": "new"} {
+				if b, err := os.ReadFile(filepath.Join(dst, "top", folder, name)); err != nil || string(b) != want {
+					t.Errorf("%v: %s/%s: %q, %v", policy, folder, name, b, err)
+				}
+			}
+		}
+	}
+}

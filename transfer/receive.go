@@ -135,7 +135,7 @@ func Recover(opts ReceiveOptions) (Result, bool, error) {
 func newReceiver(ctx context.Context, b *bundle, opts ReceiveOptions) *receiver {
 	return &receiver{
 		ctx: ctx, b: b, opts: opts, out: packer{to: b}, plan: newPlan(), pending: map[int64]*incoming{},
-		merging: map[string]Existing{}, synced: make(chan error, 1),
+		merging: map[string]Existing{}, merges: map[string]bool{}, synced: make(chan error, 1),
 		missing: map[string]struct{}{}, linked: map[uint64]struct{}{}, under: map[string]Totals{}, lacking: map[string]error{},
 	}
 }
@@ -167,6 +167,7 @@ type receiver struct {
 	cur         *incoming // the file whose content is arriving
 	tops        []topEntry
 	merging     map[string]Existing // by top-level name: entries that are merged into existing ones
+	merges      map[string]bool     // see mergesInto
 	parts       []part              // the entries below those
 	links       []part
 	result      Result

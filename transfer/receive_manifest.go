@@ -229,8 +229,11 @@ func (r *receiver) requestFile(in *incoming) error {
 			return r.want(in.index, want{from: h.pos, last: h.tail.sum, lastN: h.tail.n})
 		}
 	}
-	if topName, _, _ := strings.Cut(in.saved, "/"); in.size > 0 {
-		_, ok := r.merging[topName]
+	if in.size > 0 {
+		ok := r.mergesInto(path.Dir(in.saved))
+		if !strings.Contains(in.saved, "/") {
+			_, ok = r.merging[in.saved]
+		}
 		if r.stage.past != nil && r.stage.past.differ[collisionKey(r.plan.fold, in.saved)] != "" { // guard: compared-once
 			ok = false
 		}
@@ -245,6 +248,25 @@ func (r *receiver) requestFile(in *incoming) error {
 		}
 	}
 	return r.want(in.index, want{})
+}
+
+// mergesInto reports whether received files go into the existing folder of that name: every folder on the way to it is a
+// real one, and none is a repository; see place. The result is remembered.
+func (r *receiver) mergesInto(folder string) bool {
+	if merges, known := r.merges[folder]; known {
+		return merges
+	}
+	parent, top := path.Dir(folder), !strings.Contains(folder, "/")
+	_, merges := r.merging[folder]
+	if !top {
+		merges = r.mergesInto(parent)
+	}
+	if merges { // guard: merge-folders
+		there, err := r.stage.existing(folder)
+		merges = err == nil && there.IsDir() && !r.stage.holdsRepository(folder)
+	}
+	r.merges[folder] = merges
+	return merges
 }
 
 // noteAgain repeats the notes that an earlier attempt recorded for a file it completed.

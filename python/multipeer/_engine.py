@@ -268,14 +268,17 @@ class Engine:
             for p in await self.peers():
                 events.show(p.id)
                 yield PeerFound(p)
-                if p.connected:
+                if p.connected and p.id not in events.cancelled:
+                    events.added.add(p.id)
                     yield PeerAdded(p)
+            events.cancelled = None
             while True:
                 event = await events.get()
                 if event is None:
                     self._check_end()
                     return
-                yield event
+                if events.is_new(event):
+                    yield event
 
     def messages(self) -> AsyncIterator[Message]:
         """Yield the messages without a topic that arrive after this call.

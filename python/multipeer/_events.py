@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import OrderedDict
-from typing import Any, Set, Tuple
+from typing import Any, Optional, Set, Tuple
 
 from ._values import PeerAdded, PeerFound, PeerLost, PeerRemoved, Problem, TransferChanged, Undelivered
 
@@ -23,10 +23,29 @@ class EventQueue(asyncio.Queue):  # type: ignore[type-arg]
         self._queue: "OrderedDict[Tuple[Any, ...], Any]" = OrderedDict()
         self._numbers = itertools.count()
         self._shown: Set[str] = set()  # the IDs of the peers that the reader knows
+        self.added: Set[str] = set()  # of these, the peers whose PeerAdded the reader has got
+        # Peers whose PeerAdded and PeerRemoved were both unread, until the reader has listed the peers that are there.
+        self.cancelled: Optional[Set[str]] = set()
 
     def show(self, peer: str) -> None:
         """Record that the reader already knows a peer from another source."""
         self._shown.add(peer)
+
+    def is_new(self, event: Any) -> bool:
+        """Report whether the reader has to get an event that get returned.
+
+        A session that starts and ends before anything is read is not reported, and neither is one that the reader knows
+        from another source.
+        """
+        if isinstance(event, PeerAdded):
+            known = event.peer.id in self.added
+            self.added.add(event.peer.id)
+            return not known
+        if isinstance(event, PeerRemoved):
+            known = event.peer.id in self.added
+            self.added.discard(event.peer.id)
+            return known
+        return True
 
     def _put(self, event: Any) -> None:
         if isinstance(event, PeerFound):
@@ -34,8 +53,11 @@ class EventQueue(asyncio.Queue):  # type: ignore[type-arg]
         elif isinstance(event, PeerAdded):
             self._append(("added", event.peer.id), event)
         elif isinstance(event, PeerRemoved):
-            if self._queue.pop(("added", event.peer.id), None) is None:
+            unread = self._queue.pop(("added", event.peer.id), None)
+            if unread is None or event.peer.id in self.added:
                 self._append(("removed", event.peer.id), event)
+            elif self.cancelled is not None and len(self.cancelled) < MOST:
+                self.cancelled.add(event.peer.id)
         elif isinstance(event, PeerLost):
             unread = self._queue.pop(("found", event.peer.id), None)
             if unread is None or event.peer.id in self._shown:

@@ -130,6 +130,28 @@ def test_unread_events_take_limited_memory():
     run(test())
 
 
+def test_removal_of_a_listed_peer_is_reported():
+    async def test():
+        # The peer was listed as connected, and its PeerAdded is still unread when it leaves.
+        q = EventQueue()
+        q.put_nowait(PeerAdded(peer(1)))
+        q.added.add("1")
+        q.put_nowait(PeerRemoved(peer(1), None))
+        assert [type(e) for e in drain(q) if q.is_new(e)] == [PeerRemoved]
+        # It left before it was listed.
+        q = EventQueue()
+        q.put_nowait(PeerAdded(peer(1)))
+        q.put_nowait(PeerRemoved(peer(1), None))
+        assert q.empty() and q.cancelled == {"1"}
+        # It was listed before its PeerAdded was read.
+        q = EventQueue()
+        q.put_nowait(PeerAdded(peer(1)))
+        q.added.add("1")
+        assert [e for e in drain(q) if q.is_new(e)] == []
+
+    run(test())
+
+
 def test_order_of_unread_events_is_kept():
     async def test():
         q = EventQueue()

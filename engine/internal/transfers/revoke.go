@@ -1,7 +1,9 @@
 package transfers
 
 import (
+	"encoding/json"
 	"errors"
+	"strings"
 
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/wire"
@@ -9,6 +11,7 @@ import (
 
 // Forget ends the transfers with a peer that the user has forgotten. A delivery would make it known again.
 func (m *Manager) Forget(id identity.PeerID) {
+	m.dropStored(id, func(job) bool { return true })
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.revokeLocked(id, wire.ErrCancelled, func(*item) bool { return true })
@@ -21,6 +24,7 @@ func (m *Manager) Forget(id identity.PeerID) {
 
 // Block ends the transfers with a peer that the user has blocked.
 func (m *Manager) Block(id identity.PeerID) {
+	m.dropStored(id, func(job) bool { return true })
 	m.mu.Lock()
 	m.revokeLocked(id, wire.ErrBlocked, func(*item) bool { return true })
 	m.mu.Unlock()
@@ -29,9 +33,25 @@ func (m *Manager) Block(id identity.PeerID) {
 
 // RevokePolicy ends the transfers with a peer that were accepted without asking.
 func (m *Manager) RevokePolicy(id identity.PeerID) {
+	m.dropStored(id, func(j job) bool { return j.Incoming && j.ByPolicy })
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.revokeLocked(id, wire.ErrCancelled, func(t *item) bool { return t.byPolicy })
+}
+
+// dropStored forgets the stored transfers of other services with a peer: engines of these services, which may run later
+// with the same profile, must not resume what the user has revoked. The folder of partial files removes what has arrived.
+func (m *Manager) dropStored(id identity.PeerID, which func(job) bool) {
+	for key, raw := range m.profile.Jobs() {
+		var j job
+		service, _, _ := strings.Cut(key, "/")
+		if service == m.service || json.Unmarshal(raw, &j) != nil || j.Peer != id || !which(j) {
+			continue
+		}
+		if err := m.profile.KeepJob(key, nil); err != nil {
+			m.log.Error("forgetting a transfer of another service", "key", key, "err", err)
+		}
+	}
 }
 
 // revokeLocked ends the incoming transfers of a peer that were accepted with a level of trust that it no longer has.
