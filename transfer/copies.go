@@ -21,16 +21,17 @@ type Copies interface {
 }
 
 // CopyKey is the record of one copy: a hash of the state of both files, which are their sizes, their modification times,
-// and at both ends the inode and the time of its last change, which programs cannot set. So a record that is damaged, or
+// and at both ends the inode and the time of its last change, which programs cannot set on the file systems that count. So a record that is damaged, or
 // whose files have changed, matches nothing.
 type CopyKey [16]byte
 
 const (
 	// maxCopies is how many records a call adds at most.
 	maxCopies = 1 << 19
-	// steadyAfter is the age of a file's last change at which a stamp identifies its content: no later change can have
-	// the same time, not even on a file system that counts in steps of two seconds.
-	steadyAfter = 3 * time.Second
+	// steadyAfter is the age of a file's last change at which a stamp identifies its content. No later change can have
+	// the same time; a program that writes through a memory mapping changes it again only after the system has written
+	// the page to the disk, which takes up to 35 s.
+	steadyAfter = 2 * time.Minute
 )
 
 // keyOf returns the record of a file with the stamp here that is a copy of a sender's entry.
@@ -49,7 +50,7 @@ func compareKeys(a, b CopyKey) int { return bytes.Compare(a[:], b[:]) }
 
 // has reports whether a file here is known to be a copy of an entry.
 func (r *receiver) has(e entry, here fs.FileInfo) bool {
-	if r.opts.Copies == nil || r.opts.Reread || !e.steady {
+	if r.opts.Copies == nil || r.opts.Reread || !e.steady || !r.stage.tracks(here) {
 		return false
 	}
 	if r.copies == nil {
@@ -68,7 +69,7 @@ func (r *receiver) mayRecord(e entry) bool {
 // record records that a file that was just written is a copy of an entry; here is its state. A state with another size
 // or time is not of our making: another program has changed the file already.
 func (r *receiver) record(e entry, here fs.FileInfo) {
-	if _, known := changed(here); known && here.Size() == e.size && here.ModTime().Equal(e.modTime) {
+	if r.stage.tracks(here) && here.Size() == e.size && here.ModTime().Equal(e.modTime) {
 		r.keepCopy(keyOf(r.opts.Sender, e, stampOf(here)))
 	}
 }
@@ -89,6 +90,20 @@ func (r *receiver) recordPublished(e entry, final string) {
 	if here, err := r.stage.existingNear(&r.stage.inboxNear, final); err == nil {
 		r.record(e, here)
 	}
+}
+
+// findTracking finds out whether the disk of the inbox keeps the times of the last change of files.
+func (s *stage) findTracking() {
+	if info, err := s.volume.Stat(); err == nil && keepsChangeTimes(s.volume) {
+		s.device, s.tracking = deviceOf(info)
+	}
+}
+
+// tracks reports whether the time of the last change of a file in the inbox can be trusted: it is on the same disk as
+// the inbox, and that disk keeps such times.
+func (s *stage) tracks(here fs.FileInfo) bool {
+	device, known := deviceOf(here)
+	return s.tracking && known && device == s.device
 }
 
 // isSteady reports whether the stamp of a file identifies its content: its last change is so long ago that no later one

@@ -264,6 +264,7 @@ func (r *receiver) run() error {
 		}
 		return r.receipt()
 	}
+	r.stage.findTracking() // before comparisons run on other goroutines
 	r.ask = past != nil || r.opts.Existing != KeepBoth || r.opts.Choose != nil
 	if past != nil {
 		r.durable = past.durable

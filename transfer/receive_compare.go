@@ -114,7 +114,7 @@ func (r *receiver) compareOne(near *nearFolder, in *incoming) want {
 	}
 	in.old, in.oldStamp, in.same = f, stampOf(info), all
 	if all {
-		if steady && r.mayRecord(in.entry) {
+		if steady && r.mayRecord(in.entry) && r.stage.tracks(info) {
 			in.copy = keyOf(r.opts.Sender, in.entry, in.oldStamp)
 		}
 		return want{identical: true}

@@ -115,10 +115,12 @@ type source struct {
 	name string   // of the top that is open
 	root *os.Root // its folder
 	near nearFolder
+
+	times map[uint64]bool // by the number of a disk: see keepsChangeTimes
 }
 
 func newSource(tops []top) *source {
-	s := &source{tops: map[string]top{}}
+	s := &source{tops: map[string]top{}, times: map[uint64]bool{}}
 	for _, t := range tops {
 		s.tops[t.name] = t
 	}
@@ -187,6 +189,7 @@ func (s *source) look(rel string, links bool) item {
 		return it
 	}
 	it.describe(info)
+	it.steady = it.steady && s.tracks(root.handle, info)
 	switch {
 	case info.Mode().IsRegular():
 		if it.size == 0 && s.unsized(rel, info) {
@@ -230,6 +233,7 @@ func (s *source) openFile(rel string) (*os.File, item) {
 		return nil, it
 	}
 	it.describe(info)
+	it.steady = it.steady && s.tracks(f, info)
 	if it.size == 0 && hasContent(f) {
 		_ = f.Close()
 		it.err = ErrUnsized
@@ -269,4 +273,22 @@ func (s *source) openDir(rel string) (*os.File, error) {
 		return nil, err
 	}
 	return root.OpenFile(name, readFlags, 0)
+}
+
+// tracks reports whether the time of the last change of a file can be trusted. in is the file, or the folder that holds
+// it.
+func (s *source) tracks(in *os.File, info fs.FileInfo) bool {
+	device, known := deviceOf(info)
+	if !known {
+		return false
+	}
+	tracks, asked := s.times[device]
+	if !asked {
+		if folder, err := in.Stat(); err == nil {
+			of, _ := deviceOf(folder)
+			tracks = of == device && keepsChangeTimes(in)
+		}
+		s.times[device] = tracks
+	}
+	return tracks
 }

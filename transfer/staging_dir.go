@@ -45,6 +45,9 @@ type stage struct {
 
 	unconfirmed atomic.Bool // the disk does not support syncs
 
+	tracking bool   // see tracks
+	device   uint64 // of the inbox
+
 	// check is called before each file system operation; tests use it to make operations fail or to simulate a crash.
 	check func(op, name string) error
 }

@@ -2,8 +2,11 @@ package transfer
 
 import (
 	"io/fs"
+	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // stampOf distinguishes one state of a file from another, even after a change that restored the modification time.
@@ -22,6 +25,24 @@ func changed(info fs.FileInfo) (at time.Time, known bool) {
 		return time.Time{}, false
 	}
 	return time.Unix(int64(st.Ctimespec.Sec), int64(st.Ctimespec.Nsec)), true
+}
+
+// deviceOf returns the number of the disk that a file is on.
+func deviceOf(info fs.FileInfo) (device uint64, known bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return uint64(st.Dev), true //nolint:unconvert // its type depends on the system
+}
+
+// keepsChangeTimes reports whether the disk of a file sets the time of the last change itself.
+func keepsChangeTimes(f *os.File) bool {
+	var st unix.Statfs_t
+	if unix.Fstatfs(int(f.Fd()), &st) != nil {
+		return false
+	}
+	return unix.ByteSliceToString(st.Fstypename[:]) == "apfs"
 }
 
 // isSparse reports whether a file takes less space than its length.

@@ -2,8 +2,11 @@ package transfer
 
 import (
 	"io/fs"
+	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // stampOf distinguishes one state of a file from another, even after a change that restored the modification time.
@@ -22,6 +25,29 @@ func changed(info fs.FileInfo) (at time.Time, known bool) {
 		return time.Time{}, false
 	}
 	return time.Unix(int64(st.Ctim.Sec), int64(st.Ctim.Nsec)), true
+}
+
+// deviceOf returns the number of the disk that a file is on.
+func deviceOf(info fs.FileInfo) (device uint64, known bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return uint64(st.Dev), true //nolint:unconvert // its type depends on the system
+}
+
+// keepsChangeTimes reports whether the disk of a file sets the time of the last change itself. FAT, and file systems of
+// programs such as sshfs, use the modification time; tmpfs does not notice writes through a memory mapping.
+func keepsChangeTimes(f *os.File) bool {
+	var st unix.Statfs_t
+	if unix.Fstatfs(int(f.Fd()), &st) != nil {
+		return false
+	}
+	switch int64(st.Type) { //nolint:unconvert // its type depends on the processor
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC, unix.OVERLAYFS_SUPER_MAGIC, 0x2FC12FC1, 0xCA451A4E: // and ZFS, bcachefs
+		return true
+	}
+	return false
 }
 
 // isSparse reports whether a file takes less space than its length.

@@ -4,6 +4,7 @@ package transfer
 
 import (
 	"io/fs"
+	"os"
 	"time"
 )
 
@@ -11,6 +12,10 @@ func stampOf(info fs.FileInfo) uint64 { return stamp(info) }
 
 // changed is unknown: a program can set every time that is at hand.
 func changed(fs.FileInfo) (at time.Time, known bool) { return time.Time{}, false }
+
+func deviceOf(fs.FileInfo) (device uint64, known bool) { return 0, false }
+
+func keepsChangeTimes(*os.File) bool { return false }
 
 func isSparse(fs.FileInfo) bool { return false }
 

@@ -66,7 +66,7 @@ profile.`,
 	c.Flags().StringVar(&accept, "accept", "ask", "which offers to accept: ask (decide about each one), verified (those from verified peers) or all")
 	c.Flags().BoolVar(&once, "once", false, "exit after one accepted transfer has finished")
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
-	c.Flags().BoolVar(&opts.Reread, "reread", false, "compare existing files by content, even if they have not changed since they arrived")
+	c.Flags().BoolVar(&opts.Reread, "reread", false, rereadUsage)
 	c.Flags().BoolVar(&opts.KeepExec, "keep-executable", false, "keep the executable permission of received files")
 	c.Flags().BoolVar(&opts.Links, "links", false, "accept symbolic links that stay inside their folder, if the sender sends them")
 	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, reserveUsage)
@@ -366,3 +366,5 @@ func (r *receiver) transfer(t engine.Transfer) (done bool, err error) {
 	}
 	return false, nil
 }
+
+const rereadUsage = "compare existing files by content, even if neither they nor the sender's have changed since they arrived"

@@ -219,6 +219,7 @@ var limits = []section{
 		{"progress records of a receiver", "1,000 a second", "progress-rate", proof{"./transfer", "TestSend_FloodOfProgressEndsIt", ""}},
 		{"a file that was found to differ", "is not compared again in later attempts", "compared-once", proof{"./transfer", "TestCompare_RevealsNoPart", ""}},
 		{"records of received files, so that they need not be read again", "524,288 of one transfer", "copies-kept", proof{"./transfer", "TestCopies_AreBounded", ""}},
+		{"existing files that received ones are compared with", "in folders that files are merged into: real ones, and no repositories", "merge-folders", proof{"./transfer", "TestCompare_OnlyInFoldersThatAreMerged", ""}},
 		{"", "16 MiB in all; the oldest are removed", "copies-stored", proof{"./engine/internal/transfers", "TestCopies_FileIsBounded", ""}},
 		{"what a receiver requests", "parts of announced files that have not been sent yet, once", "wants", proof{"./transfer", "TestSend_WantOfAnUnannouncedFileIsRefused", ""}},
 		{"", "nothing else from a file before its requested digests", "digests-first", proof{"./transfer", "TestCompare_HostileReceiverDoesNotHang", ""}},

@@ -433,7 +433,7 @@ func TestSynopsis(t *testing.T) {
 		}
 	}
 	anna, ben := id("anna"), id("ben")
-	_, ended := background(2, "ben", "self", "serve", "--into", "inbox", "--accept", "all", "--existing", "skip", "--reserve", "1000")
+	_, ended := background(2, "ben", "self", "serve", "--into", "inbox", "--accept", "all", "--existing", "skip", "--reread", "--reserve", "1000")
 	do(1, "anna", 0, "send", "--to", "ben", "--wait", "10s", "--links", "--as", "g.txt", "--note", "hi", file)
 	do(1, "anna", 0, "ping", "--to", "ben", "-n", "20", "--mode", "unreliable", "--wait", "10s")
 	do(1, "anna", 0, "chat", "--to", "ben", "--wait", "10s")
