@@ -144,6 +144,14 @@ func (in *Intake) Arrived(path string) int64 {
 	return 0
 }
 
+// Complete reports whether a file has been received completely and has its final name.
+func (in *Intake) Complete(path string) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	part := in.parts[path]
+	return part != nil && part.whole
+}
+
 // begin admits a part and opens its staged file.
 func (in *Intake) begin(p Part) (*intakePart, *os.File, error) {
 	in.mu.Lock()

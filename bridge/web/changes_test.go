@@ -2,12 +2,15 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // TestLink_ChangedFileIsNoDownload: a file that is rewritten while it is downloaded, alone or in the archive, never
@@ -57,5 +60,37 @@ func TestLink_ChangedFileIsNoDownload(t *testing.T) {
 		if sent := of[Sent](seen); len(sent) > 0 {
 			t.Errorf("%s: reported as downloaded: %v", what, sent)
 		}
+	}
+}
+
+// TestLink_LostAnswerToTheLastPart: a browser that did not get the answer asks how much arrived, and sends the rest, which
+// is nothing. The file is there.
+func TestLink_LostAnswerToTheLastPart(t *testing.T) {
+	dir := t.TempDir()
+	l, _ := openLink(t, Options{Dir: dir, Ask: func(context.Context, Upload) error { return nil }})
+	b := newBrowser(t, l)
+	b.open("")
+	id, _ := b.offer(offeredFile{"a", 5, 0})
+	if status, _, _ := b.do("PUT", "put/"+id+"/0?from=0", strings.NewReader("hello")); status != http.StatusOK {
+		t.Fatal(status)
+	}
+	if status, body, _ := b.do("PUT", "put/"+id+"/0?from=5", strings.NewReader("")); status != http.StatusOK {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, _, _ := b.do("PUT", "put/"+id+"/0?from=0", strings.NewReader("HELLO")); status == http.StatusOK {
+		t.Error("a complete file is received again")
+	}
+}
+
+// TestZipNames_AreDifferent: unpackers keep only one of two entries with the same name.
+func TestZipNames_AreDifferent(t *testing.T) {
+	z := zipNames{}
+	for path, want := range map[string]string{`s/a\b.txt`: "", "s/a_b.txt": "", "s/a\xff.txt": "", "s/a\xfe.txt": ""} {
+		if got := z.of(path, want); !utf8.ValidString(got) {
+			t.Errorf("%q", got)
+		}
+	}
+	if len(z) != 4 {
+		t.Errorf("%v", z)
 	}
 }

@@ -84,6 +84,7 @@ func newShare(ctx context.Context, paths []string) (*share, error) {
 	}
 	s := &share{listing: listing}
 	var entries []storezip.File
+	names := zipNames{}
 	for e, err := range listing.Entries(ctx) {
 		switch {
 		case err != nil:
@@ -94,7 +95,7 @@ func newShare(ctx context.Context, paths []string) (*share, error) {
 			s.leftOut++
 		case e.Folder:
 			s.folders = append(s.folders, e.Path)
-			entries = append(entries, storezip.File{Name: zipName(e.Path) + "/", ModTime: time.Now()})
+			entries = append(entries, storezip.File{Name: names.of(e.Path, "/"), ModTime: time.Now()})
 		default:
 			f, err := s.add(e.Path)
 			if err != nil {
@@ -102,7 +103,7 @@ func newShare(ctx context.Context, paths []string) (*share, error) {
 				continue
 			}
 			entries = append(entries, storezip.File{
-				Name: zipName(f.path), Size: f.size, ModTime: f.modTime, Open: func() (io.ReadCloser, error) { return s.open(f) },
+				Name: names.of(f.path, ""), Size: f.size, ModTime: f.modTime, Open: func() (io.ReadCloser, error) { return s.open(f) },
 			})
 		}
 	}
@@ -138,6 +139,21 @@ func (s *share) add(path string) (sharedFile, error) {
 // unpackers expect UTF-8.
 func zipName(path string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(path, "_"), `\`, "_")
+}
+
+// zipNames are the names that an archive has already. Two paths can get the same name, and unpackers keep only one entry
+// of each name.
+type zipNames map[string]bool
+
+// of returns the name of an entry, followed by end. It is numbered if another entry has it.
+func (z zipNames) of(file, end string) string {
+	name := zipName(file)
+	ext := path.Ext(name)
+	for n := 2; z[name]; n++ {
+		name = strings.TrimSuffix(zipName(file), ext) + fmt.Sprintf(" (%d)", n) + ext
+	}
+	z[name] = true
+	return name + end
 }
 
 // open opens a shared file if it is still the same file.

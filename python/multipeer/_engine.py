@@ -787,12 +787,19 @@ class Stream:
         self.name: str = opened["name"]
         self._reading: Optional["asyncio.Future[Dict[str, Any]]"] = None  # a read that the engine has not answered
         self._rest = b""  # read, but longer than the limit of the call that gets it
+        self._read_lock, self._write_lock = asyncio.Lock(), asyncio.Lock()  # concurrent calls take turns
 
     async def read(self, limit: int = CHUNK) -> bytes:
         """Wait for bytes. b"" means that the other side has finished writing.
 
         If it is cancelled, for example by ``asyncio.wait_for``, the next call returns the bytes.
         """
+        if limit < 1:
+            raise ValueError("limit must be at least 1")
+        async with self._read_lock:
+            return await self._read_next(limit)
+
+    async def _read_next(self, limit: int) -> bytes:
         while not self._rest:
             if self._reading is None:
                 self._reading = self._engine._keep(self._engine._call("read", stream=self._number, max=limit))
@@ -827,9 +834,10 @@ class Stream:
                 raise MultipeerError(f"the stream has more than {limit} bytes", "too_large")
 
     async def write(self, data: bytes) -> None:
-        """Write all of the bytes."""
-        for part in chunks(data):
-            await self._engine._call("write", stream=self._number, data=base64.b64encode(part).decode("ascii"))
+        """Write all of the bytes, without those of another call in between."""
+        async with self._write_lock:
+            for part in chunks(data):
+                await self._engine._call("write", stream=self._number, data=base64.b64encode(part).decode("ascii"))
 
     async def close_write(self) -> None:
         """Finish writing. Data already written is still delivered."""

@@ -99,6 +99,38 @@ def test_large_requests_fail(service):
     run(test())
 
 
+def test_concurrent_calls_take_turns(service):
+    async def test():
+        a, b = pair(service)
+        got = asyncio.get_running_loop().create_future()
+
+        async def serve(stream):
+            parts = bytearray()
+
+            async def read():
+                while True:
+                    part = await stream.read(1000)
+                    if not part:
+                        return
+                    parts.extend(part)
+
+            await asyncio.gather(read(), read())
+            got.set_result(bytes(parts))
+
+        await b.handle_stream("s", serve)
+        async with a, b:
+            stream = await a.open_stream(await a.wait_for("Ben"), "s")
+            sent = [bytes([n]) * 700_000 for n in range(3)]
+            await asyncio.gather(*(stream.write(data) for data in sent))
+            await stream.close_write()
+            received = await asyncio.wait_for(got, 30)
+            assert sorted(received) == sorted(b"".join(sent))
+            with pytest.raises(ValueError):
+                await stream.read(0)
+
+    run(test())
+
+
 def test_any_buffer_can_be_written(service):
     async def test():
         a, b = pair(service)

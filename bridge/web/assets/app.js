@@ -133,7 +133,8 @@
         throw answer.error || 'failed';
       }
       busy(false);
-      show(say('done'), 'done');
+      if (items.lost) show(say('done-some', {n: items.lost}), 'problem');
+      else show(say('done'), 'done');
     } catch (why) {
       const cancelled = job.cancelled;
       busy(false);
@@ -151,7 +152,7 @@
 
   const start = (items) => {
     if (job) return;
-    if (!items.length) return show(say('nothing'));
+    if (!items.length) return items.lost ? show(say('done-some', {n: items.lost}), 'problem') : show(say('nothing'));
     const seen = new Set();
     for (const i of items) { // a page may give two files the same name
       let path = i.path;
@@ -185,13 +186,14 @@
 
   // Dropped files and folders.
   const walk = (entry, out) => new Promise((done) => {
-    if (entry.isFile) return entry.file((file) => { out.push({file, path: entry.fullPath.replace(/^\//, '')}); done(); }, done);
+    const failed = () => { out.lost++; done(); }; // it cannot be read
+    if (entry.isFile) return entry.file((file) => { out.push({file, path: entry.fullPath.replace(/^\//, '')}); done(); }, failed);
     const reader = entry.createReader(), all = [];
     const more = () => reader.readEntries(async (some) => {
       if (some.length) { all.push(...some); return more(); }
       for (const e of all) await walk(e, out);
       done();
-    }, done);
+    }, failed);
     more();
   });
   const card = $('send');
@@ -203,6 +205,7 @@
     const entries = Array.from(e.dataTransfer.items || [], (i) => i.webkitGetAsEntry && i.webkitGetAsEntry()).filter(Boolean);
     if (!entries.length) return start(listed(e.dataTransfer.files));
     const out = [];
+    out.lost = 0;
     for (const entry of entries) await walk(entry, out);
     start(out);
   });
