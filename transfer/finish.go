@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 // finish makes everything durable and publishes it. After the end record has been written, cancelling has no effect.
@@ -254,6 +255,15 @@ func (r *receiver) merge(topName string, policy Existing, folders map[string]boo
 			moved[p.saved] = true
 			continue
 		}
+		if final, ok := r.wasMoved(p); ok {
+			noted := slices.ContainsFunc(r.result.Notes, func(n Note) bool { return n.Path == p.path && n.Saved == final })
+			if final != p.saved && !noted {
+				if err := r.renamePart(p, final); err != nil && r.ctx.Err() != nil {
+					continue
+				}
+			}
+			continue
+		}
 		final, whole, err := p.saved, false, lacking[dir]
 		if err == nil {
 			folders[dir] = true
@@ -276,6 +286,28 @@ func (r *receiver) merge(topName string, policy Existing, folders map[string]boo
 		}
 	}
 	return nil
+}
+
+// wasMoved reports whether an earlier call, which a crash has ended, has moved a file to its final name already, and
+// returns that name: the file is there, and not in the staging folder any more.
+func (r *receiver) wasMoved(p part) (final string, ok bool) {
+	if r.stage.past == nil || p.kind != kindFile {
+		return "", false
+	}
+	if _, err := r.stage.looks(p.saved); !isGone(err) {
+		return "", false
+	}
+	for n := 1; n <= maxNumber; n++ {
+		final = path.Join(path.Dir(p.saved), numbered(path.Base(p.saved), n, r.plan.limit))
+		there, err := r.stage.existing(final)
+		if err != nil {
+			break
+		}
+		if there.Mode().IsRegular() && there.Size() == p.size && there.ModTime().Sub(p.modTime).Abs() <= 2*time.Second {
+			return final, true
+		}
+	}
+	return "", false
 }
 
 // place gives a part its name in the existing folder; whole reports that a folder was moved with everything below it.
