@@ -20,9 +20,9 @@ type Copies interface {
 	Add([]CopyKey)
 }
 
-// CopyKey is the record of one copy: a hash of the state of both files, which are their sizes, their modification times,
-// and at both ends the inode and the time of its last change, which programs cannot set on the file systems that count. So a record that is damaged, or
-// whose files have changed, matches nothing.
+// CopyKey is the record of one copy: a hash of the sizes and modification times of both files, their inodes, and the
+// times of the last change of these, which programs cannot set on the file systems that are used here. So a record that
+// is damaged, or whose files have changed, matches nothing.
 type CopyKey [16]byte
 
 const (
@@ -36,7 +36,7 @@ const (
 
 // keyOf returns the record of a file with the stamp here that is a copy of a sender's entry.
 func keyOf(sender string, e entry, here uint64) CopyKey {
-	b := make([]byte, 0, 128) // on the stack
+	b := make([]byte, 0, 128)
 	b = binary.BigEndian.AppendUint64(b, e.stamp)
 	b = binary.BigEndian.AppendUint64(b, uint64(e.size))
 	b = binary.BigEndian.AppendUint64(b, uint64(e.modTime.Unix()))
