@@ -18,7 +18,7 @@ func stampOf(info fs.FileInfo) uint64 {
 	return stamp(info, uint64(st.Dev), st.Ino, uint64(st.Ctimespec.Sec), uint64(st.Ctimespec.Nsec))
 }
 
-// changed returns when a file was last changed. Programs cannot set this time.
+// changed returns when a file was last changed. Where keepsChangeTimes is true, programs cannot set this time.
 func changed(info fs.FileInfo) (at time.Time, known bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
