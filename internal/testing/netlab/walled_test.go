@@ -154,7 +154,7 @@ func TestDoctor_ReportsOnlyWhatItMeasured(t *testing.T) {
 		{"more networks than there is time for", func(lan *netlab.LAN) {
 			lan.Host(1).Firewall("input", deaf)
 			onHost(t, lan.Host(1), "ip link del eth0; for i in $(seq 1 40); do ip link add d$i type veth peer name e$i; ip addr add 172.20.$i.1/24 dev d$i; ip link set d$i up; ip link set e$i up; done")
-		}, nil, "nobody", "there was time to ask", "no-network"},
+		}, nil, "nobody", "only time to probe", "no-network"},
 		{"IPv6 alone", func(lan *netlab.LAN) {
 			lan.Host(1).Firewall("input", deaf)
 			onHost(t, lan.Host(1), "ip -4 addr flush dev eth0")
@@ -182,7 +182,7 @@ time.sleep(60)`)
 			_, _ = io.ReadFull(out, make([]byte, 5))
 		}, nil, "no-multicast", "UDP port 5353", "multicast-filtered"},
 		{"an address without a route", func(lan *netlab.LAN) {}, []string{"--to", "192.0.2.77"}, "failed", "network is unreachable", "other-firewall"},
-		{"an address that is silent", func(lan *netlab.LAN) {}, []string{"--to", "10.77.0.2:9999"}, "other-firewall", "does not answer", "failed"},
+		{"an address that is silent", func(lan *netlab.LAN) {}, []string{"--to", "10.77.0.2:9999"}, "other-firewall", "No answer from", "failed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lan := netlab.New(t, 2)
