@@ -11,7 +11,7 @@ import (
 
 // Forget ends the transfers with a peer that the user has forgotten. A delivery would make it known again.
 func (m *Manager) Forget(id identity.PeerID) {
-	m.dropStored(id, func(job) bool { return true })
+	dropStored(m, id, func(job) bool { return true })
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.revokeLocked(id, wire.ErrCancelled, func(*item) bool { return true })
@@ -24,7 +24,7 @@ func (m *Manager) Forget(id identity.PeerID) {
 
 // Block ends the transfers with a peer that the user has blocked.
 func (m *Manager) Block(id identity.PeerID) {
-	m.dropStored(id, func(job) bool { return true })
+	dropStored(m, id, func(job) bool { return true })
 	m.mu.Lock()
 	m.revokeLocked(id, wire.ErrBlocked, func(*item) bool { return true })
 	m.mu.Unlock()
@@ -33,7 +33,7 @@ func (m *Manager) Block(id identity.PeerID) {
 
 // RevokePolicy ends the transfers with a peer that were accepted without asking.
 func (m *Manager) RevokePolicy(id identity.PeerID) {
-	m.dropStored(id, func(j job) bool { return j.Incoming && j.ByPolicy })
+	dropStored(m, id, func(j job) bool { return j.Incoming && j.ByPolicy })
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.revokeLocked(id, wire.ErrCancelled, func(t *item) bool { return t.byPolicy })
@@ -41,7 +41,7 @@ func (m *Manager) RevokePolicy(id identity.PeerID) {
 
 // dropStored forgets the stored transfers of other services with a peer: engines of these services, which may run later
 // with the same profile, must not resume what the user has revoked. The folder of partial files removes what has arrived.
-func (m *Manager) dropStored(id identity.PeerID, which func(job) bool) {
+func dropStored(m *Manager, id identity.PeerID, which func(job) bool) {
 	for key, raw := range m.profile.Jobs() {
 		var j job
 		service, _, _ := strings.Cut(key, "/")
