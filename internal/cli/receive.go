@@ -100,6 +100,7 @@ func (r *receiver) hostCommands(ctx context.Context) (_ context.Context, end fun
 
 const (
 	existingUsage = "what to do if a name already exists: keep (number the new entry), skip (leave out identical files), replace"
+	rereadUsage   = "compare existing files by content, even if neither they nor the sender's have changed since they arrived"
 	reserveUsage  = "bytes to leave free on the disk; 0 for the larger of 1 GiB and 5% of the disk, -1 for none"
 )
 
@@ -366,5 +367,3 @@ func (r *receiver) transfer(t engine.Transfer) (done bool, err error) {
 	}
 	return false, nil
 }
-
-const rereadUsage = "compare existing files by content, even if neither they nor the sender's have changed since they arrived"

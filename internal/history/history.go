@@ -201,7 +201,7 @@ func (s *Store) Problem() error {
 }
 
 // OnProblem calls f, on a goroutine of the store, when the history cannot be written any more, and with nil when it can
-// again. If it cannot be written now, f is called at once.
+// again. If it cannot be written now, f is called at once. f must not call Clear, ClearAll or Close, which wait for f.
 func (s *Store) OnProblem(f func(error)) {
 	s.mu.Lock()
 	s.report = f

@@ -171,7 +171,7 @@ func TestHub_LeftBehindIsLimited(t *testing.T) {
 	}
 }
 
-// TestHub_OnePeerHasPartOfTheQueue: whoever sends without end leaves room for the messages of others.
+// TestHub_OnePeerHasPartOfTheQueue: a peer that sends without end leaves space for the messages of others.
 func TestHub_OnePeerHasPartOfTheQueue(t *testing.T) {
 	h := newTestHub(new([]event))
 	r := h.Subscribe(Messages, event{text: "first"})
