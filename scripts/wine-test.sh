@@ -39,6 +39,9 @@ wine reg query "$run" /v "Multipeer serve" >"$tmp/key" 2>&1 || { cat "$tmp/said"
 grep -aq -- 'multipeer-cli.exe serve --profile=C:.profile "--into=C:.in box" --no-console' "$tmp/key" || { cat "$tmp/key" >&2; exit 1; }
 timeout 120 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' serve --at-login off
 if wine reg query "$run" /v "Multipeer serve" >/dev/null 2>&1; then echo "the value in the Run key was not removed" >&2; exit 1; fi
+# The window's entry in the "Send to" menu, its links and its progress in the task bar.
+CGO_ENABLED=0 GOOS=windows GOARCH=amd64 go test -c -o "$tmp/desktop.exe" ./ui/internal/desktop
+MULTIPEER_LONG=1 timeout 120 wine "$tmp/desktop.exe" -test.run 'SetFileManager|COM' >"$tmp/tested" 2>&1 || { cat "$tmp/tested" >&2; exit 1; }
 MULTIPEER_TRACE=events wine "$tmp/Multipeer/Multipeer.exe" -profile 'C:\profile' >"$tmp/window" 2>&1 &
 window=$!
 found=$(timeout 120 xdotool search --sync --onlyvisible --name '^Multipeer' | head -n 1)

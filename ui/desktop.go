@@ -8,7 +8,7 @@ import (
 )
 
 // Desktop is what the window needs from the system around it. Its methods may block and are called in the background,
-// except for HasTray, Login and SetLogin.
+// except for HasTray, and those that read or write a setting of the system.
 type Desktop interface {
 	// Open opens a file or a folder with the user's default program for it.
 	Open(path string) error
@@ -33,6 +33,10 @@ type Desktop interface {
 	// Login reports whether the program starts at login. An error means that this system does not support it.
 	Login() (bool, error)
 	SetLogin(on bool) error
+	// FileManager reports whether the system's file manager offers to send files with this program, and multipeer: links
+	// open it. An error means that the program cannot set this up itself on this system.
+	FileManager() (bool, error)
+	SetFileManager(on bool) error
 }
 
 var _ Desktop = (*desktop.System)(nil)

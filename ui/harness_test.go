@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"errors"
 	"image/png"
 	"net/url"
 	"os"
@@ -64,6 +65,9 @@ type fakeDesktop struct {
 	picks   []string // what the user picks; nil falls back to Fyne's dialog
 	picture []byte   // in the clipboard
 	login   bool
+
+	hasFileManager bool // the system has a file manager that this program can be added to
+	listed         bool // it is
 }
 
 func newFakeDesktop() *fakeDesktop {
@@ -97,6 +101,13 @@ func (f *fakeDesktop) SetClipboardPicture(_ context.Context, png []byte) error {
 func (f *fakeDesktop) HasTray() bool          { return true }
 func (f *fakeDesktop) Login() (bool, error)   { return f.login, nil }
 func (f *fakeDesktop) SetLogin(on bool) error { f.login = on; return nil }
+func (f *fakeDesktop) FileManager() (bool, error) {
+	if !f.hasFileManager {
+		return false, errors.ErrUnsupported
+	}
+	return f.listed, nil
+}
+func (f *fakeDesktop) SetFileManager(on bool) error { f.listed = on; return nil }
 
 // readCacheClock makes Fyne's renderer cache read the clock. Without a real window, only Capture does that. The cache
 // stamps a new renderer with the time that it last read, and drops renderers whose stamp is a minute old. If there was

@@ -281,6 +281,9 @@ func (p *settingsPage) desk() settingsGroup {
 	if err == nil {
 		rows = append(rows, p.toggle(tr("Start when you log in"), "", login, func(on bool) { u.fail(u.o.Desktop.SetLogin(on), "", true) }))
 	}
+	if listed, err := u.o.Desktop.FileManager(); err == nil {
+		rows = append(rows, p.toggle(tr("Show in the file manager"), tr("Adds Multipeer to the “Send to” menu, and opens multipeer: links with it."), listed, func(on bool) { u.fail(u.o.Desktop.SetFileManager(on), "", true) }))
+	}
 	if u.tray != nil {
 		rows = append(rows, p.toggle(tr("Keep running when the window is closed"), tr("Multipeer stays in the tray and keeps receiving. Quit it there."), !s.CloseQuits, func(on bool) { s.CloseQuits = !on }))
 	}

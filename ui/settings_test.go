@@ -78,6 +78,7 @@ func TestSettings_AreKeptAndTakeEffect(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newStage(t, set)
+	s.desk.hasFileManager = true
 	s.peers3()
 	s.showSettings()
 	test.Tap(s.toggleOf("Notifications"))
@@ -94,6 +95,10 @@ func TestSettings_AreKeptAndTakeEffect(t *testing.T) {
 	test.Tap(s.toggleOf("Start when you log in"))
 	if !s.desk.login {
 		t.Error("it does not start at login")
+	}
+	test.Tap(s.toggleOf("Show in the file manager"))
+	if !s.desk.listed {
+		t.Error("it is not in the file manager")
 	}
 	g, i := s.segmentsWith("Dark")
 	g.Choose(i)

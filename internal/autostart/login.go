@@ -28,7 +28,7 @@ func (e Entry) Set(on bool) error {
 	if !on {
 		return e.remove()
 	}
-	exe, err := program()
+	exe, err := Program()
 	if err != nil {
 		return err
 	}
@@ -39,8 +39,9 @@ func (e Entry) Set(on bool) error {
 	return e.write(command)
 }
 
-// program returns the path of the running executable.
-func program() (string, error) {
+// Program returns the path of the running executable. A program started by go run is an error, because its file is deleted
+// when it exits.
+func Program() (string, error) {
 	p, err := os.Executable()
 	if err != nil {
 		return "", err

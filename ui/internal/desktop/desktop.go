@@ -43,7 +43,8 @@ type Button struct {
 	Do    func()
 }
 
-// System is the desktop that the program runs on. Its methods may block, except for HasTray, Login and SetLogin.
+// System is the desktop that the program runs on. Its methods may block, except for HasTray, and those that read or
+// write a setting of the system.
 type System struct {
 	app     fyne.App
 	texts   func() Texts
