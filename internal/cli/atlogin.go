@@ -58,7 +58,7 @@ func (p *program) atLogin(cmd *cobra.Command, on bool, into string) error {
 		err = e.Close()
 	case errors.Is(err, engine.ErrInUse):
 		if was, _ := entry.On(); !was {
-			return exit(exitFailed, errors.New("only one program at a time can use a profile, and another one is using this profile; close the window or run 'multipeer-cli serve --stop', then try again"))
+			return exit(exitFailed, errors.New("only one program at a time can use a profile, and another one is using this profile; quit the app or run 'multipeer-cli serve --stop', then try again"))
 		}
 		err = p.stopServe(ctx) // the new one replaces it
 	}
@@ -122,7 +122,7 @@ func (p *program) stop(ctx context.Context) error {
 	case p.host == nil:
 		return p.stopServe(ctx)
 	case p.host.Stop == nil:
-		return exit(exitFailed, errors.New("the window is using this profile; close it"))
+		return exit(exitFailed, errors.New("the app is using this profile; quit it"))
 	}
 	p.host.Stop()
 	return nil

@@ -209,7 +209,7 @@ func (p *program) command() *cobra.Command {
 		Use:   "multipeer-cli",
 		Short: "Messages and files between devices on the same network: no server, no account",
 		Long: `multipeer-cli finds nearby devices that run Multipeer and communicates with them, without a
-server or an account. The window and this program use the same engine.
+server or an account. The desktop app and this program use the same engine.
 
 Exit codes: 0 done, 1 failed, 2 usage error, 3 peer not found, 4 declined or cancelled by the other side,
 5 delivered but something was left out, 130 interrupted before finishing.`,

@@ -25,7 +25,7 @@ func (p *program) serveCommand() *cobra.Command {
 		Short: "Run without a window: receive according to a policy, deliver the outbox, keep the history",
 		Long: `serve is Multipeer without a window, for an unattended machine. It never asks: it accepts what 'multipeer-cli auto' lets
 a peer send (auto), what any verified peer sends (verified), or everything (all), and declines the rest. It delivers what is
-in the outbox when the recipients are online, and stores messages and transfers in the history, where the window and
+in the outbox when the recipients are online, and stores messages and transfers in the history, where the desktop app and
 'multipeer-cli history' show them.
 
 While it runs, it executes other commands that use the same profile, such as send, outbox, pair, trust and chat.

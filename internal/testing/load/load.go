@@ -18,6 +18,20 @@ func Factor() float64 {
 	return max(1, wall.Seconds()/cpu.Seconds())
 }
 
+// Exceeds reports whether took is longer than limit, a time on a quiet machine. It measures the load only if took
+// exceeds the limit itself.
+func Exceeds(took, limit time.Duration) bool {
+	if took <= limit {
+		return false
+	}
+	const samples = 10 // one may fit between two turns of the other programs
+	factor := 0.0
+	for range samples {
+		factor += Factor() / samples
+	}
+	return took > time.Duration(float64(limit)*factor)
+}
+
 // burn does some work that no compiler can remove.
 func burn(sum [32]byte) [32]byte {
 	for range 200 {
