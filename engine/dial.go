@@ -8,7 +8,7 @@ import (
 	"multipeer/engine/internal/address"
 )
 
-// ParseAddress parses HOST:PORT as typed by a person. The port is optional; without it an IPv6 address needs no
+// ParseAddress parses HOST:PORT as a user types it. The port is optional; without it an IPv6 address needs no
 // brackets. Names are resolved later, by Dial.
 func ParseAddress(s string) (host string, port uint16, err error) { return address.Parse(s) }
 

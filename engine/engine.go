@@ -74,7 +74,7 @@ func New(cfg Config) (*Engine, error) {
 		}
 	}
 	if cfg.Port < 0 || cfg.Port > 65535 {
-		return nil, fmt.Errorf("port %d: %w: must be 0 to 65535", cfg.Port, ErrInvalid)
+		return nil, fmt.Errorf("port %d: %w: must be between 0 and 65535", cfg.Port, ErrInvalid)
 	}
 	if err := ValidateInfo(cfg.Info); err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("MaxPeers %d: %w: must be 0 or more", cfg.MaxPeers, ErrInvalid)
 	}
 	if cfg.MaxLanes < 0 || cfg.MaxLanes > wire.MaxLanes {
-		return nil, fmt.Errorf("MaxLanes %d: %w: must be 0 to %d", cfg.MaxLanes, ErrInvalid, wire.MaxLanes)
+		return nil, fmt.Errorf("MaxLanes %d: %w: must be between 0 and %d", cfg.MaxLanes, ErrInvalid, wire.MaxLanes)
 	}
 	if cfg.MaxLanes == 0 {
 		cfg.MaxLanes = wire.MaxLanes
@@ -149,7 +149,7 @@ func New(cfg Config) (*Engine, error) {
 
 func checkPolicies(invite, accept Audience) error {
 	if invite < Nobody || invite > Everyone || accept < Nobody || accept > Everyone {
-		return fmt.Errorf("Invite %d, Accept %d: %w: must be Nobody to Everyone", invite, accept, ErrInvalid)
+		return fmt.Errorf("Invite %d, Accept %d: %w: must be between Nobody and Everyone", invite, accept, ErrInvalid)
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func events(t *testing.T, n *enginetest.Node) func(match func(engine.Event) bool
 	return eventsOf(t, n.Watch)
 }
 
-// eventsAndStreams is events for an engine whose streams nothing else takes.
+// eventsAndStreams is like events, but also takes the streams, for an engine where nothing else handles them.
 func eventsAndStreams(t *testing.T, n *enginetest.Node) func(match func(engine.Event) bool) engine.Event {
 	t.Helper()
 	return eventsOf(t, n.WatchStreams)

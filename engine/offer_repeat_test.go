@@ -190,7 +190,7 @@ func TestOffer_AskedAgainLateCanBeAccepted(t *testing.T) {
 	})
 }
 
-// askedAgainSlowly is askedAgain on a machine whose attempts take a second to end.
+// askedAgainSlowly is like askedAgain, but each attempt takes a second to end.
 func askedAgainSlowly(t *testing.T, then func(a, b *enginetest.Node, id engine.TransferID, offered func() *engine.Offer, dir string)) {
 	defer engine.SetAttemptsEndSlowly(time.Second)()
 	askedAgain(t, 0, then)

@@ -106,7 +106,7 @@ func TestSession_DeliversEachMessageOnceAcrossBreaks(t *testing.T) {
 	}
 }
 
-// TestSend_ToAVanishingPeerEndsInTime checks that every Send ends in time, either truly delivered or with a documented
+// TestSend_ToAVanishingPeerEndsInTime checks that every Send returns in time, either actually delivered or with a documented
 // error.
 func TestSend_ToAVanishingPeerEndsInTime(t *testing.T) {
 	typed := []error{engine.ErrLost, engine.ErrNoPeer, engine.ErrNotConnected, engine.ErrTimeout, engine.ErrBye, engine.ErrCancelled, engine.ErrUnavailable}

@@ -28,7 +28,7 @@ func openSharing(cfg Config) (*sharing, error) {
 		return &sharing{profile: profile, ownConns: &transport.OwnConns{}}, nil
 	}
 	if cfg.Profile != "" {
-		return nil, fmt.Errorf("profile %q: %w: it must be empty with Share, which uses the profile of the other engine", cfg.Profile, ErrInvalid)
+		return nil, fmt.Errorf("profile %q: %w: it must be empty when Share is set, which uses the profile of the other engine", cfg.Profile, ErrInvalid)
 	}
 	s := cfg.Share.shared
 	s.mu.Lock()

@@ -83,8 +83,8 @@ func (s *Stream) Close() error { return s.s.Close() }
 func (s *Stream) Done() <-chan struct{} { return s.s.Done() }
 
 // Reset ends both directions at once and discards written data that has not arrived. The other side gets a
-// *ResetError with the code; all codes are free for the program's use. Reads and Writes in progress here fail. It is
-// idempotent, and may follow Close.
+// *ResetError with the code; the program may use any code. Reads and Writes in progress here fail. It is
+// idempotent, and may be called after Close.
 func (s *Stream) Reset(code uint16) { s.s.Reset(code) }
 
 // SetDeadline sets the deadline of both directions, SetReadDeadline and SetWriteDeadline that of one; the zero time

@@ -470,7 +470,7 @@ func TestTransfers_ManyAtOnceAreDelivered(t *testing.T) {
 }
 
 // TestCancel_AtRandomMomentsLeavesNothing cancels a hundred transfers at random moments, from either side: both must
-// report it at once, nothing may be left, and the next transfer must not be delayed.
+// report it at once, nothing must be left behind, and the next transfer must not be delayed.
 func TestCancel_AtRandomMomentsLeavesNothing(t *testing.T) {
 	file := bytesIn(t, 3<<20)
 	dir := t.TempDir()

@@ -21,7 +21,7 @@ func (e *Engine) SetTrust(id PeerID, t Trust) (err error) {
 		return fmt.Errorf("trust %q: %w", t, ErrInvalid)
 	}
 	if id == e.profile.ID || id.Reserved() {
-		return fmt.Errorf("%w: this is the ID of this device", ErrInvalid)
+		return fmt.Errorf("%w: this is this device's own ID", ErrInvalid)
 	}
 	if l := e.gateways.Link(id); l != nil && !l.Proven() && (t == TrustSeen || t == TrustVerified) { // guard: gateway-trust
 		return fmt.Errorf("%w: this device cannot prove its identity, so another device could impersonate it", ErrInvalid)

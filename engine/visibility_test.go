@@ -189,9 +189,9 @@ func TestTrust_ForgottenPeerIsAStranger(t *testing.T) {
 	})
 }
 
-// TestVisible_EndOfATemporaryOneChangesNoLaterChoice: a temporary visibility that ends at the moment of another choice
-// does not undo that choice.
-func TestVisible_EndOfATemporaryOneChangesNoLaterChoice(t *testing.T) {
+// TestVisible_TemporaryExpiryKeepsLaterChoice: a temporary visibility that expires just as another is chosen does not
+// undo that choice.
+func TestVisible_TemporaryExpiryKeepsLaterChoice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := enginetest.New(t, latency).Start(engine.Config{})
 		wrong := 0

@@ -46,7 +46,7 @@ const (
 )
 
 // errEnded is what calls return after a bundle was closed on purpose.
-var errEnded = errors.New("ended")
+var errEnded = errors.New("the bundle is closed")
 
 // bundle turns its lanes, pipes that come and go, into one ordered stream of blocks in each direction. Whichever lane
 // is free takes the next block, so each carries as much as it can. The blocks of a lane that dies are sent again over

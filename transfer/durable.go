@@ -46,7 +46,7 @@ func (s *stage) sync(f *os.File) error {
 }
 
 // confirmed treats a sync that the file system does not support as unavailable rather than failed: network shares and
-// some user-space file systems have none. That is recorded; the data there is as safe as it can be.
+// some user-space file systems do not. That is recorded; the data there is as safe as it can be.
 func (s *stage) confirmed(err error) error {
 	if unsupported(err) {
 		s.unconfirmed.Store(true)
@@ -128,7 +128,7 @@ func inParallel(names []string, do func(string) error) error {
 }
 
 // finishFolders sets the times of the folders, deepest first because a folder's time changes with its content, and
-// makes the names in them durable. lost are the folders whose time the disk does not keep.
+// makes the names in them durable. lost lists the folders whose modification time the disk does not keep.
 func (s *stage) finishFolders() (lost []string, err error) {
 	names := make([]string, 0, len(s.folders))
 	for name := range s.folders {

@@ -140,7 +140,7 @@ func findingWords(f doctor.Finding) (what, remedy string) {
 	case doctor.Peers:
 		return trn("{{.N}} devices found and responding", int64(f.N)), ""
 	case doctor.OtherFirewall:
-		return tr("{{.Name}} is on the network but doesn't respond", "Name", f.Detail), tr("Allow Multipeer through its firewall. Guest Wi-Fi often keeps devices apart: try another network.")
+		return tr("{{.Name}} is on the network but doesn't respond", "Name", f.Detail), tr("Allow Multipeer through its firewall. Guest Wi-Fi often isolates devices: try another network.")
 	case doctor.Filtered:
 		return trn("{{.N}} devices respond, but aren't discovered automatically", int64(f.N)), tr("This network blocks device discovery (multicast). Devices you know are still found; add new ones by link, QR code or address.")
 	case doctor.Nobody:
@@ -198,7 +198,7 @@ func otherWords(f doctor.Finding) (what, remedy string) {
 	case doctor.Failed:
 		return tr("{{.Name}} could not be reached: {{.Why}}", "Name", f.Detail, "Why", why), ""
 	case doctor.SameIdentity:
-		remedy = tr("Anything sent to this identity reaches one of the two devices. A profile was copied: delete the profile folder on one of them.")
+		remedy = tr("Anything sent to this identity reaches only one of the two devices. A profile was copied: delete the profile folder on one of them.")
 		if f.N == 1 {
 			return tr("Another device is using this device's identity: {{.Where}}", "Where", f.Detail), remedy
 		}

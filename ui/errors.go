@@ -170,7 +170,7 @@ func sessionError(err error, peer string, here bool) string {
 	case errors.Is(err, engine.ErrClosed):
 		return tr("Multipeer is closing. Start it again.")
 	case errors.Is(err, engine.ErrInUse):
-		return tr("Another Multipeer uses these settings. Quit it, then try again.")
+		return tr("Another copy of Multipeer is using these settings. Quit it, then try again.")
 	case errors.Is(err, engine.ErrPermissions):
 		return tr("This device's settings folder can't be used. Check its permissions.")
 	case errors.Is(err, engine.ErrCorrupt), errors.Is(err, engine.ErrMissing):

@@ -55,7 +55,7 @@ func TestOffers_OnlyShownNamesAreReplacedOrMerged(t *testing.T) {
 		},
 		"another folder": {
 			has: []string{"thesis.txt"}, elsewhere: true, offered: []string{"notes.txt", "thesis.txt"},
-			accept: func(_ *station, c *transferCard) { replace(c); button(c, "Accept into…") }, saved: "thesis (2).txt",
+			accept: func(_ *station, c *transferCard) { replace(c); button(c, "Accept and save to…") }, saved: "thesis (2).txt",
 		},
 		"a folder, from the banner": {
 			has: []string{"project/main.py"}, offered: []string{"project/conftest.py"},

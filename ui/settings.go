@@ -200,7 +200,7 @@ func (p *settingsPage) talks() settingsGroup {
 	return newSettingsGroup(tr("Conversations"),
 		p.keeping(),
 		p.toggle(tr("Notifications"), tr("Shown while Multipeer is in the background, without what was written or sent."), !s.Quiet, func(on bool) { s.Quiet = !on }),
-		p.choice(tr("Names in notifications"), tr("Anyone who sees your screen can read them. Other devices choose their names."), []string{tr("Hide"), tr("Devices I've accepted"), tr("All devices")}, slices.Index(names, s.NoticeNames), func(i int) { s.NoticeNames = names[i] }),
+		p.choice(tr("Names in notifications"), tr("Anyone who can see your screen can read them. Devices choose their own names."), []string{tr("Hide"), tr("Devices I've accepted"), tr("All devices")}, slices.Index(names, s.NoticeNames), func(i int) { s.NoticeNames = names[i] }),
 		widgets.Setting(tr("All conversations"), "", widgets.Row(0, clearAll)))
 }
 
@@ -332,7 +332,7 @@ func (p *settingsPage) network() settingsGroup {
 		}
 	}
 	port.OnLeft = func() { port.OnSubmitted(port.Text) }
-	on := u.newField(tr("All, or list them separated by commas"))
+	on := u.newField(tr("All, or a comma-separated list"))
 	on.SetText(strings.Join(s.Interfaces, ", "))
 	on.OnSubmitted = func(text string) {
 		names := strings.FieldsFunc(text, func(r rune) bool { return r == ',' })

@@ -38,7 +38,7 @@ func (u *UI) keys() []keyBinding {
 		key(fyne.KeyT, ctrl, tr("Transfers"), u.showTransfers),
 		key(fyne.KeyComma, ctrl, tr("Settings"), u.showSettings),
 		key(fyne.KeyL, ctrl, tr("Connect by address or link"), u.connecting.show),
-		key(fyne.KeyReturn, ctrl, tr("Accept the request that is shown"), func() { u.banner.answer(u.banner.now.accept) }),
+		key(fyne.KeyReturn, ctrl, tr("Accept the current request"), func() { u.banner.answer(u.banner.now.accept) }),
 		key(fyne.KeyBackspace, ctrl, tr("Decline the request that is shown"), func() { u.banner.answer(u.banner.now.decline) }),
 		key(fyne.KeyDown, alt, tr("Next conversation"), func() { u.step(1) }),
 		key(fyne.KeyUp, alt, tr("Previous conversation"), func() { u.step(-1) }),

@@ -239,7 +239,7 @@ func (c *transferCard) rebuild() {
 	switch {
 	case asks:
 		c.accept = add(tr("Accept"), widget.HighImportance, c.press(c.acceptShown))
-		add(tr("Accept into…"), widget.MediumImportance, c.press(func() { c.actions.acceptInto() }))
+		add(tr("Accept and save to…"), widget.MediumImportance, c.press(func() { c.actions.acceptInto() }))
 		add(tr("Decline"), widget.MediumImportance, c.actions.decline)
 		add(tr("Block…"), widget.LowImportance, c.actions.block)
 		if len(c.waiting) > 1 { // last, because it may appear while the user aims at another button

@@ -66,7 +66,7 @@ func parseInfo(r io.Reader) (deviceInfo, error) {
 	}
 	i.Fingerprint = strings.ToUpper(i.Fingerprint)
 	if i.Alias == "" || i.Version == "" {
-		return i, errors.New("the device description has no alias or version")
+		return i, errors.New("the device description lacks an alias or a version")
 	}
 	return i, nil
 }

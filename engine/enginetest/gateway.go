@@ -10,10 +10,10 @@ import (
 	"multipeer/transfer"
 )
 
-// Gateway is a simulated gateway.Gateway, for Config.Gateways. The test acts for its devices by calling Sink. Its
+// Gateway is a simulated gateway.Gateway, for Config.Gateways. The test drives its devices by calling Sink. Its
 // methods may be called concurrently.
 type Gateway struct {
-	// Answer decides whether a device accepts what the engine offers to it; an error other than nil declines. If Answer
+	// Answer decides whether a device accepts what the engine offers to it; a non-nil error declines it. If Answer
 	// is nil, every offer is accepted. It may block until ctx ends.
 	Answer func(ctx context.Context, to gateway.Device) error
 

@@ -21,7 +21,7 @@ func (p *program) apiCommand() *cobra.Command {
 		Use:   "api",
 		Short: "Let a program in any language use the engine: JSON-RPC 2.0 on standard input and output",
 		Long: `api gives the program that starts it access to the engine: JSON-RPC 2.0, one message per line, on standard input and
-output. It ends when standard input ends. It opens no port or socket.
+output. It exits when standard input ends. It opens no port or socket.
 docs/json-rpc.md describes the methods. The Python package multipeer is built on it.
 
 Without --profile, the program gets a temporary identity, which is discarded when api exits.`,

@@ -18,7 +18,7 @@ func (p *program) autoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "auto [PEER]",
 		Short: "Show or set how much a verified device may send without asking",
-		Long: `auto sets how much a verified device may send in 24 hours without your approval, and into which folder it goes. PEER is
+		Long: `auto sets how much a verified device may send in 24 hours without asking you, and into which folder it goes. PEER is
 its name or its ID. Options that you leave out keep their values; the first time, give --up-to and --into. With --off, you are
 asked about each of its offers again.
 
@@ -33,7 +33,7 @@ Without options, auto shows what is set, for one device or for all.`,
 			case (changes || off) && (len(args) == 0 || args[0] == "list"):
 				return exit(exitUsage, errors.New("specify the device: auto PEER --up-to 2GB --into DIR"))
 			case days < 0 || days > maxDays:
-				return exit(exitUsage, fmt.Errorf("--days must be 0 to %d; 0 means that the rule does not end", maxDays))
+				return exit(exitUsage, fmt.Errorf("--days must be between 0 and %d; 0 means that the rule does not end", maxDays))
 			case !changes && !off:
 				return p.still(func(e *engine.Engine) error { return p.showRules(e, args) })
 			}

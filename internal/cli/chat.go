@@ -21,7 +21,7 @@ func (p *program) chatCommand() *cobra.Command {
 		Use:   "chat",
 		Short: "Chat line by line, with everyone nearby or with one peer",
 		Long: `chat sends each line of input to every nearby peer that runs chat (with --to, only to that peer), and prints the messages
-that arrive. Without --to it connects to everyone it finds, like a chat room. It ends when the input ends (Ctrl-D).`,
+that arrive. Without --to it connects to everyone it finds, like a chat room. It exits at the end of its input (Ctrl-D).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg := engine.Config{Invite: engine.Everyone, Accept: engine.Everyone}

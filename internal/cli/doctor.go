@@ -25,8 +25,8 @@ func (p *program) doctorCommand() *cobra.Command {
 	var to string
 	c := &cobra.Command{
 		Use: "doctor", Short: "Find out why devices cannot find or reach each other", Args: cobra.NoArgs,
-		Long: `doctor looks at this device's network, firewall, port and clock, listens for others by multicast, probes every
-address of small networks, and says what is wrong and what to do about it. With --to it examines one address. Its output
+		Long: `doctor looks at this device's network, firewall, port and clock, listens for others over multicast, probes every
+address of small networks, and says what is wrong and what to do about it. With --to it checks one address. Its output
 contains no file names or messages. Start Multipeer on the other device first. Exit code 1 means that it found a problem.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), engine.Config{}, func(ctx context.Context, e *engine.Engine) error {

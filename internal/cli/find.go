@@ -28,7 +28,7 @@ func (p *program) find(ctx context.Context, e *engine.Engine, who string, wait t
 		return p.dialWithin(ctx, e, who, wait)
 	}
 	if isSelf(e.Self(), who) {
-		return engine.Peer{}, exit(exitUsage, fmt.Errorf("%s is the ID of this device; specify a different one", engine.CleanLine(who)))
+		return engine.Peer{}, exit(exitUsage, fmt.Errorf("%s is this device's own ID; specify a different one", engine.CleanLine(who)))
 	}
 	if !mayBeHost(who) {
 		return p.findNamed(ctx, e, who, wait)

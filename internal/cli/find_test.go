@@ -39,7 +39,7 @@ func TestFind_OwnDeviceIsReportedAtOnce(t *testing.T) {
 	port := l.LocalAddr().String()[len("127.0.0.1:"):]
 	_ = l.Close()
 	for to, want := range map[string]string{
-		id.String(): "is the ID of this device", id.Short(): "is the ID of this device", "Anna": `"Anna" is the name of this device`, "anna": "is the name of this device",
+		id.String(): "is this device's own ID", id.Short(): "is this device's own ID", "Anna": `"Anna" is the name of this device`, "anna": "is the name of this device",
 		"127.0.0.1:" + port: "is this device; give the address of a different one", "localhost:" + port: "is this device", "[::1]:" + port: "is this device",
 	} {
 		var said strings.Builder

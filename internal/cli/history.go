@@ -106,19 +106,19 @@ func rows(ctx context.Context, s *history.Store, talks map[string]history.Talk, 
 
 // rowObject is a row of the history in JSON.
 type rowObject struct {
-	Type  string    `json:"type"`
-	Talk  string    `json:"talk"` // the ID of the peer, or everyone
-	Name  string    `json:"name,omitempty"`
-	At    time.Time `json:"at"`
-	Kind  string    `json:"kind"` // message, transfer or notice
-	Own   bool      `json:"own"`
-	Who   string    `json:"who,omitempty"`
-	Text  string    `json:"text,omitempty"`
-	State string    `json:"state,omitempty"`
-	Note  string    `json:"note,omitempty"`
-	Names []string  `json:"names,omitempty"`
-	Bytes int64     `json:"bytes,omitempty"`
-	Paths []string  `json:"paths,omitempty"`
+	Type         string    `json:"type"`
+	Conversation string    `json:"conversation"` // the ID of the peer, or everyone
+	Name         string    `json:"name,omitempty"`
+	At           time.Time `json:"at"`
+	Kind         string    `json:"kind"` // message, transfer or notice
+	Own          bool      `json:"own"`
+	Who          string    `json:"who,omitempty"`
+	Text         string    `json:"text,omitempty"`
+	State        string    `json:"state,omitempty"`
+	Note         string    `json:"note,omitempty"`
+	Names        []string  `json:"names,omitempty"`
+	Bytes        int64     `json:"bytes,omitempty"`
+	Paths        []string  `json:"paths,omitempty"`
 }
 
 var messageStates = map[history.State]string{history.Queued: "queued", history.Sending: "sending", history.Delivered: "delivered", history.Failed: "failed"}

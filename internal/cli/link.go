@@ -30,7 +30,7 @@ func (p *program) linkCommand() *cobra.Command {
 		Use:   "link [PATH...]",
 		Short: "Exchange files with a device that has only a browser, through a link or its QR code",
 		Long: `link prints the address of a page, and its QR code. A device on the same network that opens it in a browser can download
-the files and folders at PATH or, with --receive, send files and text to this device. It needs no other software.
+the files and folders at PATH or, with --receive, send files and text to this device. The device needs no other software.
 
 Only the first browser that opens the link can use it, unless --visitors allows more. The link expires after 15 minutes
 without use, or after an hour; Ctrl-C closes it immediately. The page is not encrypted: others on the network can read what is exchanged.`,
@@ -46,7 +46,7 @@ without use, or after an hour; Ctrl-C closes it immediately. The page is not enc
 			case k.opts.Visitors < 1:
 				return exit(exitUsage, errors.New("--visitors must be 1 or more"))
 			case p.port < 0 || p.port > 65535:
-				return exit(exitUsage, fmt.Errorf("--port %d: must be 0 to 65535", p.port))
+				return exit(exitUsage, fmt.Errorf("--port %d: must be between 0 and 65535", p.port))
 			}
 			for i := range paths {
 				var err error
@@ -89,7 +89,7 @@ without use, or after an hour; Ctrl-C closes it immediately. The page is not enc
 	c.Flags().Int64Var(&k.opts.Reserve, "reserve", 0, reserveUsage)
 	c.Flags().BoolVar(&pin, "pin", false, "ask the visitor for a PIN, which is printed here")
 	c.Flags().IntVar(&k.opts.Visitors, "visitors", 1, "how many browsers may open the link")
-	c.Flags().DurationVar(&k.opts.Idle, "idle", web.DefaultIdle, "close the link after this long without use")
+	c.Flags().DurationVar(&k.opts.Idle, "idle", web.DefaultIdle, "close the link if it is unused for this long")
 	c.Flags().DurationVar(&k.opts.Lifetime, "for", web.DefaultLifetime, "maximum lifetime of the link")
 	c.Flags().BoolVar(&k.once, "once", false, "exit after one complete download or upload")
 	return c

@@ -316,7 +316,7 @@ type transferObject struct {
 	Saved    []string     `json:"saved,omitempty"`
 	Renamed  int64        `json:"renamed,omitempty"`
 	LeftOut  int64        `json:"left_out,omitempty"`
-	Unkept   int64        `json:"unkept,omitempty"`
+	Unkept   int64        `json:"incomplete_attributes,omitempty"`
 	Notes    []noteObject `json:"notes,omitempty"`
 	Same     int64        `json:"unchanged,omitempty"`
 	Lanes    []string     `json:"lanes,omitempty"`

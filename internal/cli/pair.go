@@ -53,7 +53,7 @@ programs can see command-line arguments. Answers are read from standard input; y
 
 	var from string
 	confirm := &cobra.Command{
-		Use: "confirm", Short: "Wait two minutes for a peer to ask for pairing, then compare codes", Args: cobra.NoArgs,
+		Use: "confirm", Short: "Wait up to two minutes for a pairing request, then compare codes", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), engine.Config{}, func(ctx context.Context, e *engine.Engine) error {
 				return newPairer(p, e).confirm(ctx, from)

@@ -74,7 +74,7 @@ stops it, and the system no longer starts it at login. Neither needs administrat
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
 	c.Flags().BoolVar(&opts.Reread, "reread", false, rereadUsage)
 	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, reserveUsage)
-	c.Flags().StringVar(&atLogin, "at-login", "", "start serve with these flags now and at every login (on), or stop it and no longer start it at login (off)")
+	c.Flags().StringVar(&atLogin, "at-login", "", "start serve with these flags now and at every login (on), or stop it and disable starting at login (off)")
 	if runtime.GOOS == "windows" { // programs started at login get a console window, which should not stay open
 		c.Flags().BoolVar(&unseen, noConsole, false, "close the console")
 		_ = c.Flags().MarkHidden(noConsole)

@@ -261,7 +261,7 @@ func askPeer(s *session, ctx context.Context, p askParams) (r content, err error
 	case topic == nil:
 		return r, badParams("topic: must be given; every request has a topic")
 	case p.Timeout < 0 || p.Timeout > 1e6:
-		return r, badParams("timeout_s: must be 0 to 1,000,000")
+		return r, badParams("timeout_s: must be between 0 and 1,000,000")
 	case p.Timeout > 0:
 		timed, cancel := context.WithTimeoutCause(ctx, time.Duration(p.Timeout*float64(time.Second)), engine.ErrTimeout)
 		defer cancel()

@@ -99,7 +99,7 @@ func ticket(e *engine.Engine, _ context.Context, _ none) (ticketResult, error) {
 
 func setVisible(e *engine.Engine, _ context.Context, p visibleParams) (none, error) {
 	if p.Seconds < 0 || p.Seconds > 1e9 {
-		return none{}, badParams("for_s: must be 0 to 1,000,000,000")
+		return none{}, badParams("for_s: must be between 0 and 1,000,000,000")
 	}
 	return none{}, e.SetVisible(engine.Visibility(p.Visible), time.Duration(p.Seconds*float64(time.Second)))
 }

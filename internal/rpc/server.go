@@ -112,7 +112,7 @@ type session struct {
 	stops       map[string]func() // what the program listens to, by kind and name
 }
 
-// errEnd ends the session at the program's request.
+// errEnd ends the session at the client's request.
 var errEnd = errors.New("end")
 
 func (s *session) serve(lines <-chan line) error {
@@ -182,7 +182,7 @@ type responder struct {
 	waits waitsFor
 }
 
-// done writes the response, and waits until the program reads it. It must not be called on the goroutine that reads
+// done writes the response, and waits until the client reads it. It must not be called on the goroutine that reads
 // requests.
 func (r *responder) done(result any, err error) {
 	defer r.s.finish(r.waits)

@@ -20,9 +20,9 @@ import (
 // Errors that keep an engine from starting; each error's text says what to do.
 var (
 	ErrCorrupt     = errors.New("the profile is unreadable")
-	ErrPermissions = errors.New("identity can be read by others")
-	ErrMissing     = errors.New("identity is missing")
-	ErrInUse       = errors.New("profile is in use")
+	ErrPermissions = errors.New("the identity key can be read by others")
+	ErrMissing     = errors.New("the identity key is missing")
+	ErrInUse       = errors.New("the profile is in use")
 )
 
 // Identity is a key with its certificate.

@@ -45,7 +45,7 @@ func broadcast(p netip.Prefix, a netip.Addr) bool {
 }
 
 // linkOf returns the name of the interface whose network contains the unicast address a, or "". If several networks do,
-// the narrowest one decides.
+// the most specific one wins.
 func linkOf(ifs []iface, a netip.Addr) (name string) {
 	if a.Is6() && a.IsLinkLocalUnicast() {
 		if slices.ContainsFunc(ifs, func(f iface) bool { return f.Name == a.Zone() }) {

@@ -16,7 +16,7 @@ const (
 	// answerPause is the minimum time between two multicast answers on one link and IP version (RFC 6762 section 6).
 	// Queries in between are answered together at its end.
 	answerPause = time.Second
-	// maxReplied is how many askers are answered by unicast per answerPause, each once.
+	// maxReplied is the maximum number of queriers that are answered by unicast per answerPause, once each.
 	maxReplied = 64
 	// After a start, three probes and two announcements are sent (RFC 6762 section 8).
 	probes        = 3

@@ -50,23 +50,23 @@ func grown(files, folders, size int64) transfer.Totals {
 
 func more(n, share, least int64) int64 { return n + max(n/share, least) }
 
-// exceeds reports whether an amount is more than most.
-func exceeds(come, most transfer.Totals) bool {
-	return come.Files+come.Links > most.Files || come.Folders > most.Folders || come.Bytes > most.Bytes
+// exceeds reports whether arrived is over the limit in any respect.
+func exceeds(arrived, limit transfer.Totals) bool {
+	return arrived.Files+arrived.Links > limit.Files || arrived.Folders > limit.Folders || arrived.Bytes > limit.Bytes
 }
 
-// within returns a function that reports whether an accepted offer may deliver that much: what was announced, and
+// within returns a function that reports whether an accepted offer may deliver a given amount: what was announced, and
 // slightly more for a source that has grown since. Anything beyond that is a violation, unless the sender was still
 // counting when the offer was accepted, announced the larger size when it repeated the offer, or has been counting
 // again since. In these cases the person is asked again.
 func (m *Manager) within(t *item) func(transfer.Totals) error {
-	return func(come transfer.Totals) error {
+	return func(arrived transfer.Totals) error {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		most := t.byteLimitLocked()
-		if exceeds(come, most) { // guard: offered-totals
+		limit := t.byteLimitLocked()
+		if exceeds(arrived, limit) { // guard: offered-totals
 			msg := t.newest
-			said := msg.ID != "" && (msg.Counting || !exceeds(come, grown(msg.Files, msg.Folders, msg.Bytes)))
+			said := msg.ID != "" && (msg.Counting || !exceeds(arrived, grown(msg.Files, msg.Folders, msg.Bytes)))
 			if !t.byPolicy && (t.agreed.counting || said) {
 				return errMore
 			}

@@ -39,8 +39,8 @@ const (
 	elsewhere = "elsewhere" // in TestCommandsOfThisSystem of internal/testing/readme, on that system
 )
 
-// commands maps each command of the docs to where it is run: a test below, or a file that contains the words after
-// the colon. Commands of other systems are run there, by internal/testing/readme.
+// commands maps each command in the docs to where it is run: a test below, or a file that contains the words after
+// the colon. Commands for other systems are run on those systems, by internal/testing/readme.
 var commands = map[string]string{
 	"make run":       here,
 	"make test":      ".ci/run:make test",

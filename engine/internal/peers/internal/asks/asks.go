@@ -111,7 +111,7 @@ func (as *Asks) ofLocked(id identity.PeerID) *asker {
 	return a
 }
 
-// MayPrompt reports whether a peer may prompt a person once more; device means that a gateway reaches it. Strangers
+// MayPrompt reports whether a peer may prompt the user again; device means that a gateway reaches the peer. Strangers
 // that gateways reach share a limit of their own.
 func (as *Asks) MayPrompt(id identity.PeerID, device bool) bool {
 	trust := as.profile.Peer(id).Trust

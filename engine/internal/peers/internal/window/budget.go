@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Budget limits the total bytes of the messages that wait for room in all windows. Its methods may be called
-// concurrently; its lock is a leaf.
+// Budget limits the total bytes of messages, across all windows, that wait for room. Its methods may be called
+// concurrently; its mutex is a leaf lock.
 type Budget struct {
 	windows atomic.Int32 // how many windows have messages that wait
 

@@ -201,8 +201,8 @@ func TestWindow_KeepsMessagesUntilThereIsRoom(t *testing.T) {
 	}
 }
 
-// TestWindow_WaitsForTheBudgetOfAll: the total that many peers send to a busy program is bounded.
-func TestWindow_WaitsForTheBudgetOfAll(t *testing.T) {
+// TestWindow_WaitsForTheSharedBudget: the total that many peers send to a busy program is bounded.
+func TestWindow_WaitsForTheSharedBudget(t *testing.T) {
 	budget := NewBudget(100)
 	one, other, l := New(budget, func() {}), New(budget, func() {}), &testLink{}
 	one.Attach(l)
