@@ -55,11 +55,6 @@ func pingOurs(to, path string) error {
 	if err := e.Invite(ctx, id); err != nil {
 		return err
 	}
-	p, err := e.NewPinger(ctx, id, engine.PingReliable)
-	if err != nil {
-		return err
-	}
-	defer p.Close()
 	trips := func(n int, until <-chan struct{}) (out []time.Duration, err error) {
 		for len(out) < n {
 			select {
@@ -67,7 +62,7 @@ func pingOurs(to, path string) error {
 				return out, nil
 			case <-time.After(2 * time.Millisecond):
 			}
-			d, err := p.Ping(ctx)
+			d, err := e.Ping(ctx, id, engine.PingReliable)
 			if err != nil {
 				return out, err
 			}

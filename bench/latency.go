@@ -137,8 +137,8 @@ func (p *pair) ways(ctx context.Context) (ways []way, closeAll func(), err error
 		return nil, nil, err
 	}
 	for _, mode := range []engine.PingMode{engine.PingReliable, engine.PingUnreliable, engine.PingStream} {
-		pinger, err := p.a.NewPinger(ctx, p.b.Self().ID, mode)
-		if err := add("Multipeer, "+string(mode), func() error { _, err := pinger.Ping(ctx); return err }, func() { pinger.Close() }, err); err != nil {
+		ping := func() error { _, err := p.a.Ping(ctx, p.b.Self().ID, mode); return err }
+		if err := add("Multipeer, "+string(mode), ping, func() {}, nil); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -81,8 +81,8 @@ func (p *pair) send(path string) error {
 	events := p.b.Watch(ctx)
 	go func() {
 		for ev := range events {
-			if o, ok := ev.(engine.OfferReceived); ok {
-				accepted <- o.Offer.Accept(engine.AcceptOptions{Dir: inbox})
+			if o, ok := ev.(*engine.Offer); ok {
+				accepted <- o.Accept(engine.AcceptOptions{Dir: inbox})
 				return
 			}
 		}

@@ -332,13 +332,13 @@ func receiveOurs(port, out string, more []string) error {
 	fmt.Println("READY")
 	for ev := range e.Watch(context.Background()) {
 		switch ev := ev.(type) {
-		case engine.OfferReceived:
-			if err := ev.Offer.Accept(engine.AcceptOptions{Dir: out, Reserve: -1}); err != nil {
+		case *engine.Offer:
+			if err := ev.Accept(engine.AcceptOptions{Dir: out, Reserve: -1}); err != nil {
 				return err
 			}
-		case engine.TransferChanged:
-			if ev.Transfer.State.Final() {
-				return errors.Join(ev.Transfer.Err, stop())
+		case engine.Transfer:
+			if ev.State.Final() {
+				return errors.Join(ev.Err, stop())
 			}
 		}
 	}
@@ -368,8 +368,8 @@ func sendOurs(to, path string, more []string) error {
 	for ev := range e.Watch(ctx) {
 		var now engine.Transfer
 		switch ev := ev.(type) {
-		case engine.TransferChanged:
-			now = ev.Transfer
+		case engine.Transfer:
+			now = ev
 		case engine.Snapshot:
 			for _, x := range ev.Transfers {
 				if x.ID == t.ID {

@@ -1,21 +1,13 @@
 package engine
 
 import (
-	"encoding/json"
 	"log/slog"
 	"net"
 
 	"multipeer/engine/discovery"
 	"multipeer/engine/gateway"
 	"multipeer/engine/internal/peers"
-	"multipeer/engine/internal/transport"
 )
-
-// DefaultService is the service type of the Multipeer programs.
-const DefaultService = "multipeer"
-
-// DefaultPort is the UDP port that an engine tries to bind first.
-const DefaultPort = transport.DefaultPort
 
 // Audience is the set of peers to which a policy applies. It is an integer.
 type Audience = peers.Audience
@@ -44,86 +36,48 @@ const (
 	VisibleToNobody = peers.VisibleToNobody
 )
 
-// Decision is the result of Config.Admit for an invitation. It is an integer.
-type Decision = peers.Decision
-
-// The decisions.
-const (
-	Ask = peers.Ask // leave it to Config.Accept, and then to InvitationReceived
-	Yes = peers.Yes
-	No  = peers.No
-)
-
 // Config configures an engine. The zero value of every field is usable.
 type Config struct {
-	// Name is the display name, 1 to 63 bytes of UTF-8. Empty means the name stored in the profile, or else the kind
-	// of this device followed by the start of its ID.
-	Name string
-	// Service is the service type; only engines with the same type find each other. It consists of 1 to 15 characters
-	// of a-z, 0-9 and -. Empty means DefaultService.
-	Service string
-	// Profile is the folder that holds the identity and the decisions about peers. It is created on the first start,
-	// and only one engine can use it at a time. Empty means a new identity that is discarded at the end.
+	Name    string // the display name; empty means the one stored in the profile, or the kind of device and its ID
+	Service string // engines with the same service type find each other; empty means that of the Multipeer programs
+	// Profile is the folder of the identity and the decisions about peers, created if it is missing. One engine can use it
+	// at a time. Empty means an identity that ends with the engine.
 	Profile string
-	// Share is another engine of this program whose identity and profile this one uses as well, with another Service:
-	// a device that offers a game and a chat is one peer. Profile must be empty then. Decisions about peers apply to
-	// both; sessions and transfers are each engine's own. The profile is released when the last of them has ended.
+	// Share is another engine of this program, with another Service, whose profile and PeerID this one uses too. Profile
+	// must be empty then. Decisions about peers are common; sessions and transfers are not.
 	Share *Engine
-	// Port is the UDP port. 0 means DefaultPort, or any free port if that one is taken.
-	Port int
-	// Dial lists addresses (HOST:PORT) or tickets of peers to connect to where multicast does not reach. They are
-	// tried until Run ends. Without a port, DefaultPort is used.
+	Port  int // the UDP port; 0 means DefaultPort, or any free one if that is taken
+	// Dial lists addresses (HOST or HOST:PORT) and tickets of peers to connect to, for as long as the engine runs.
 	Dial []string
-	// Interfaces names the network interfaces to find peers on. Empty means all that support multicast, or loopback
-	// if there are none.
+	// Interfaces names the network interfaces to find peers on; empty means all that support multicast.
 	Interfaces []string
-	// Visible controls who can see this engine and connect to it. The zero value is everyone.
+	// Visible controls who can see this engine and connect to it: unlike that of Invite and Accept, its zero value is everyone.
 	Visible Visibility
-	// Hidden starts without advertising, Blind without browsing; see SetAdvertising and SetBrowsing.
+	// Hidden starts without advertising, Blind without browsing; see SetLooking.
 	Hidden, Blind bool
-	// Invite selects which peers the engine invites automatically when it finds them. The zero value leaves that to
-	// Engine.Invite. Such an invitation waits for its answer as long as the connection lives, or for InviteTimeout if
-	// MaxPeers is set, unless Disconnect withdraws it. A session that it starts does not change the trust in the peer.
-	Invite Audience
-	// Accept selects the peers whose invitations the engine accepts automatically. All others become an
-	// InvitationReceived. Accepting this way does not change the trust in the peer, even if Admit returns Yes: only
-	// Invite, Invitation.Accept and Offer.Accept make it TrustSeen.
-	Accept Audience
-	// Context is any JSON value that is sent with invitations and their answers, for the other program to read while
-	// connected (initial data in the Pythonista module); see SetContext. nil means none. It holds at most MaxContext
-	// bytes.
+	// Invite and Accept select the peers that are invited when they are found, and those whose invitations are accepted.
+	// A session that begins this way does not make a peer known. Others become an Invitation.
+	Invite, Accept Audience
+	// Context is a JSON value of at most MaxContext bytes for the programs that we have sessions with; nil means none.
 	Context any
-	// Info is the discovery info that others see before they connect; see ValidateInfo and SetInfo. Keep it under
-	// about 400 bytes: more makes discovery packets large.
+	// Info is the discovery info that everyone sees: at most 1000 bytes, 400 are advised. A key is printable ASCII without
+	// =, does not begin with _, and differs from others not only in case; with its value it has at most 255 bytes.
 	Info map[string]string
-	// Admit, if set, decides on each invitation of a peer before Accept does; its Yes also admits a peer that was
-	// kicked. It is not called for peers that this engine invites: to keep out some of the peers that Invite includes,
-	// use Verify. It gets the peer and its context, and runs on the goroutine that reads what the peer sends. It must
-	// return at once: a call to that peer from within Admit would wait for itself. A panic in Admit is logged and
-	// declines.
-	Admit func(from Peer, context json.RawMessage) Decision
-	// Verify, if set, has the final say on who can connect (session:didReceiveCertificate:fromPeer). It gets the
-	// peer's ID and its certificate in DER, in each handshake, before anything else is exchanged; it may be called
-	// concurrently. If it returns an error, the connection fails: this side gets the error, the other side
-	// ErrRefused. A panic in Verify is logged and refuses the peer.
+	// Verify, if set, can refuse a peer by its ID or its certificate (DER), in each handshake, before anything else is
+	// exchanged. It may be called concurrently. This side gets its error, the other side ErrRefused; a panic refuses too.
 	Verify func(id PeerID, certificate []byte) error
-	// MaxPeers limits the number of concurrent sessions; further peers get ErrBusy. When a session ends,
-	// Config.Invite is applied again to the peers that are found. 0 means no limit.
+	// MaxPeers limits the sessions; 0 means no limit. More peers get ErrBusy, and are invited when a session has ended.
 	MaxPeers int
-	// NoTCP sends files over QUIC only, which is several times slower than TCP on a fast link.
-	NoTCP bool
-	// MaxLanes limits how many QUIC connections carry one transfer, 1 to 8. 0 means 8. Lanes are added only while
-	// each one adds speed.
+	// NoTCP sends files over QUIC only: slower on a fast link. MaxLanes limits the QUIC connections of a transfer, 1 to 8;
+	// 0 means 8.
+	NoTCP    bool
 	MaxLanes int
-	// Gateways reach devices that do not speak Multipeer's protocol. Each runs while the engine does.
+	// Gateways reach devices that speak other protocols. Each runs while the engine does.
 	Gateways []gateway.Gateway
-	// Discovery replaces multicast DNS. nil means multicast DNS.
-	Discovery discovery.Discovery
-	// PacketConn replaces the UDP socket. Run does not close it.
+	// Discovery replaces multicast DNS, PacketConn the UDP socket and, with it, TCP. The engine does not close it.
+	Discovery  discovery.Discovery
 	PacketConn net.PacketConn
-	// Log receives log records for developers. nil means none, but a panic in a function of the program goes to the
-	// default logger of package slog. The library that answers multicast DNS only supports the standard logger of
-	// package log: a program that draws on a terminal must redirect that logger itself.
+	// Log is for developers; nil means none. A panic in a function of the program then goes to the default logger of slog.
 	Log *slog.Logger
 }
 

@@ -21,7 +21,7 @@ func TestDatagram_ArrivesOrIsLostButNeverBlocks(t *testing.T) {
 		if r, err := a.SendDatagram(full, b.Self().ID); err != nil || r[0].Err != nil {
 			t.Fatal(r, err)
 		}
-		m := nextB(is[engine.MessageReceived]).(engine.MessageReceived).Message
+		m := nextB(is[engine.Message]).(engine.Message)
 		if !m.Unreliable || string(m.Body) != `"`+full+`"` || m.From != a.Self().ID || m.Name != "a" {
 			t.Errorf("%+v", m)
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // ParseAddress parses HOST:PORT as a user types it. The port is optional; without it an IPv6 address needs no
-// brackets. Names are resolved later, by Dial.
+// brackets. Names are resolved later, by Dial. The error is ErrInvalid.
 func ParseAddress(s string) (host string, port uint16, err error) { return address.Parse(s) }
 
 // Addresses lists this machine's addresses with the engine's port, to be typed on another device. It is empty before
@@ -42,20 +42,17 @@ func (e *Engine) Ticket() string {
 	return address.Ticket(e.Self().ID, addrs)
 }
 
-// Dial connects to a peer by its address (HOST, HOST:PORT, IP) or its Ticket when it cannot be found, and returns its
-// ID; with a ticket, the peer must have the ticket's key. It waits for the connection, not for a session: call Invite
-// next, unless a policy invites. The engine keeps dialling the peer until it is lost (MCSession connectPeer; cancelling
-// ctx corresponds to cancelConnectPeer). Errors are ErrInvalid, ErrTimeout, ErrIdentity, ErrBlocked and ErrRefused, or
-// come from the system.
+// Dial connects to a peer by its address (HOST or HOST:PORT) or its Ticket when it cannot be found, and returns its ID;
+// with a ticket, the peer must have the ticket's key. It waits, at most some seconds, for the connection, and not for a
+// session: the peer is Found, and Invite comes next, unless a policy invites. From then on the engine dials it until it
+// is lost, also if ctx has ended (MCSession connectPeer). Errors are ErrInvalid, ErrTimeout, ErrIdentity, ErrBlocked, ErrRefused, ErrOwnKey, ErrClosed, or those of
+// the system.
 func (e *Engine) Dial(ctx context.Context, target string) (PeerID, error) {
 	return e.peers.Dial(ctx, target)
 }
 
-// Search probes every address of this machine's networks, if they have at most 1024 addresses, for an engine on its
-// default port, and connects to those that answer: for networks that do not carry multicast. If this engine is hidden
-// from strangers, it connects to known peers only. Search takes some seconds and sends one packet of 1,200 bytes to
-// each address, twice. Only call it in response to a user's action. It returns the peers found, connected and without a
-// session, as after Dial. An error says why not every address was probed; the peers found are returned with it. Errors
-// are ErrClosed, ErrNoNetwork if no interface is up, a network that is too large, the end of ctx, or an error of the
-// system.
+// Search probes every address of this machine's networks, of at most 1024 addresses, for an engine on DefaultPort,
+// where multicast does not work, and returns the peers found, connected as after Dial. It takes some seconds and sends
+// two packets to each address: only call it in response to a user's action. An error says why not every address was
+// probed, and comes with the peers found. An engine that is hidden from strangers connects to known peers only.
 func (e *Engine) Search(ctx context.Context) ([]PeerID, error) { return e.peers.Search(ctx) }

@@ -3,7 +3,6 @@ package engine_test
 import (
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -11,35 +10,42 @@ import (
 	"multipeer/engine"
 )
 
-// TestDoc_LimitsAgreeWithTheConstants checks that the package comment agrees with the constants.
+// TestDoc_LimitsAgreeWithTheConstants checks that the table of limits in the package comment agrees with the constants.
 func TestDoc_LimitsAgreeWithTheConstants(t *testing.T) {
 	b, err := os.ReadFile("doc.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	documented := map[string]string{}
-	for _, m := range regexp.MustCompile(`(?m)^//\t(.*?)  +(.*\((\w+)\))$`).FindAllStringSubmatch(string(b), -1) {
-		documented[m[3]] = m[2]
-	}
-	minutes := func(d time.Duration) string {
-		if d%time.Minute == 0 {
-			return fmt.Sprintf("%d min", d/time.Minute)
+	rows := map[string]string{}
+	_, table, _ := strings.Cut(string(b), "// # Limits\n")
+	for line := range strings.Lines(table) {
+		if name, limit, ok := strings.Cut(strings.TrimPrefix(line, "//\t"), "  "); ok && strings.HasPrefix(line, "//\t") {
+			rows[name] = strings.TrimSpace(limit)
 		}
-		return fmt.Sprintf("%d s", d/time.Second)
 	}
-	for name, is := range map[string]string{
-		"MaxName": fmt.Sprint(engine.MaxName), "MaxService": fmt.Sprint(engine.MaxService), "MaxPair": fmt.Sprint(engine.MaxPair),
-		"MaxInfo": fmt.Sprint(engine.MaxInfo), "MaxContext": fmt.Sprint(engine.MaxContext), "MaxMessage": fmt.Sprint(engine.MaxMessage),
-		"MaxDatagram": fmt.Sprint(engine.MaxDatagram), "MaxPending": fmt.Sprint(engine.MaxPending), "MaxStreams": fmt.Sprint(engine.MaxStreams),
-		"MaxStreamName": fmt.Sprint(engine.MaxStreamName), "SendTimeout": minutes(engine.SendTimeout),
-		"InviteTimeout": minutes(engine.InviteTimeout), "OfferTimeout": minutes(engine.OfferTimeout),
+	for row, want := range map[string]string{
+		"display name, name of a stream": fmt.Sprintf("1 to %d bytes of UTF-8; name of a topic 1 to %d", engine.MaxName, engine.MaxTopic),
+		"service type":                   fmt.Sprintf("1 to %d characters of a-z, 0-9 and -", engine.MaxService),
+		"discovery info":                 fmt.Sprintf("%d bytes in total, %d for one key=value", engine.MaxInfo, engine.MaxPair),
+		"context of an invitation":       fmt.Sprintf("%d bytes of JSON (MaxContext)", engine.MaxContext),
+		"message":                        fmt.Sprintf("%d bytes (MaxMessage); %d to one peer may wait for answers", engine.MaxMessage, engine.MaxPending),
+		"unreliable message":             fmt.Sprintf("%d bytes (MaxDatagram)", engine.MaxDatagram),
+		"wait for an answer":             fmt.Sprintf("%d s (SendTimeout) to a message or an invitation, %d min to an offer", engine.SendTimeout/time.Second, engine.OfferTimeout/time.Minute),
+		"open streams of one peer":       fmt.Sprintf("%d opened by each side, each with 524288 unread bytes", engine.MaxStreams),
+		"unanswered offers of one peer":  "10; 2 of a peer that was never accepted",
+		"unread events of one reader":    "4096, among them 33554432 bytes of messages",
+		"transfers at once":              "4 to one peer, 12 in total",
+		"peers that are listed at once":  "1024",
 	} {
-		if !strings.Contains(" "+documented[name]+" ", " "+is+" ") {
-			t.Errorf("%s is %s, the package comment has %q", name, is, documented[name])
+		if rows[row] != want {
+			t.Errorf("%s: %q, want %q", row, rows[row], want)
 		}
-		delete(documented, name)
+		delete(rows, row)
 	}
-	if len(documented) > 0 {
-		t.Errorf("limits that do not exist: %v", documented)
+	if len(rows) > 0 {
+		t.Errorf("rows that nothing checks: %v", rows)
+	}
+	if engine.MaxName != engine.MaxStreamName || engine.SendTimeout != engine.InviteTimeout {
+		t.Error("two limits that the table gives as one differ")
 	}
 }

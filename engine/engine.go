@@ -58,14 +58,14 @@ type Engine struct {
 	failed          error         // the result of Run; set before ended is closed
 }
 
-// New checks cfg and opens the profile. It sends nothing to the network before Run or Start. The errors are ErrInvalid,
-// ErrTooLarge for Config.Context, and ErrInUse, ErrPermissions and ErrCorrupt for the profile, each with advice on what
-// to do. Call Close on an engine that is never run.
+// New checks cfg and opens the profile; it does not touch the network. Errors are ErrInvalid, ErrTooLarge for
+// Config.Context, and for the profile ErrInUse, ErrPermissions and ErrCorrupt, with advice on what to do. Close an
+// engine that is never started: it holds the profile.
 func New(cfg Config) (*Engine, error) {
 	if cfg.Service == "" {
 		cfg.Service = DefaultService
 	}
-	if err := ValidateServiceType(cfg.Service); err != nil {
+	if err := wire.ValidateServiceType(cfg.Service); err != nil {
 		return nil, err
 	}
 	if cfg.Name != "" {
@@ -76,7 +76,7 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Port < 0 || cfg.Port > 65535 {
 		return nil, fmt.Errorf("port %d: %w: must be between 0 and 65535", cfg.Port, ErrInvalid)
 	}
-	if err := ValidateInfo(cfg.Info); err != nil {
+	if err := wire.ValidateInfo(cfg.Info); err != nil {
 		return nil, err
 	}
 	for _, target := range cfg.Dial {
@@ -131,7 +131,7 @@ func New(cfg Config) (*Engine, error) {
 	e.peers = peers.New(peers.Config{
 		Host: peersHost{e}, Finder: finder, Profile: profile, Tasks: &e.tasks, Ended: e.ended, Log: cfg.Log, Panics: panics,
 		Self: self, Invite: cfg.Invite, Accept: cfg.Accept, MaxPeers: cfg.MaxPeers, Interfaces: cfg.Interfaces,
-		Context: initial, Admit: admitFor(e), Verify: verifyFor(e),
+		Context: initial, Verify: verifyFor(e),
 	})
 	e.gateways = newGateways(e, self)
 	e.pairings = pairing.New(pairingHost{e}, profile, &e.tasks, cfg.Log)
@@ -189,8 +189,8 @@ func (e *Engine) startName() string {
 	return kind + " " + e.profile.ID.Short()[:4]
 }
 
-// Run calls Start and waits until the engine has ended. It returns nil if ctx ended or Close was called. When it
-// returns, every goroutine of the engine has ended, the calls of Handle have returned, and the profile is released.
+// Run is Start, and waits until the engine and the calls of Handle have ended. It returns nil if ctx ended or Close was
+// called.
 func (e *Engine) Run(ctx context.Context) error {
 	if err := e.Start(ctx); err != nil {
 		return err
@@ -203,10 +203,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	return e.failed
 }
 
-// Start opens the socket, and then advertises, browses and serves until ctx ends or Close is called; then the engine
-// says goodbye. When it returns, the port is open: Ticket and PairingLink work. It can be called once. It also works
-// without a network; the engine continues once one appears. After an error, which comes from opening the socket, the
-// engine has ended. ErrClosed means that it was started or closed before.
+// Start opens the socket, and then advertises, browses and serves until ctx ends or Close is called. ctx is the life of
+// the engine, not a limit on Start: its end is Close, not Shutdown. Start can be called once; ErrClosed means that it
+// was started or closed before. It works without a network. After an error, which is that of the socket, the engine has
+// ended.
 func (e *Engine) Start(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	e.mu.Lock()
@@ -295,14 +295,13 @@ func (e *Engine) end(err error) {
 	close(e.ended)
 }
 
-// Done is closed when the engine has ended: all its goroutines have ended, and the profile is released.
+// Done is closed when the engine has ended and the profile is released. Calls of Handle may still run.
 func (e *Engine) Done() <-chan struct{} { return e.ended }
 
-// Close ends the engine and waits until it has ended; peers are notified at once. Messages that wait for an answer
-// fail: Shutdown delivers them first. It is idempotent and may be called instead of running the engine. The error is
-// what Run returns. It waits for the functions of Config.Admit, Config.Verify, HandleStream, HandleOffers,
-// HandleInvitations and Answer, so these must not call it; they can end the context of Run instead. A Handler may call
-// it.
+// Close ends the engine at once, says goodbye to the peers, and waits for its goroutines, but not for the calls of
+// Handle. Messages that wait for an answer fail. Its error is that of Run. It is idempotent. It waits for the functions
+// of Config, HandleStream, HandleOffers, HandleInvitations and Answer, which must not call it or Shutdown: they can end
+// the context of Start instead. A Handler may call it.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	stop := e.stop
@@ -316,11 +315,9 @@ func (e *Engine) Close() error {
 	return e.failed
 }
 
-// Shutdown closes the engine after it has delivered the messages that wait for an answer and the answers to requests
-// that have arrived; it waits for them at most until ctx ends. It accepts no more messages and requests: Send and Post
-// return ErrClosed. It does not wait for streams: data that was written to one may not have arrived. Transfers do not
-// delay it; those with Keep continue in the next run. The error reports that ctx ended before everything was delivered,
-// or is that of Close.
+// Shutdown is Close after the messages that wait for an answer, and the answers to requests that have arrived, have
+// been delivered, at most until ctx ends, which is then its error. Meanwhile Send and Post return ErrClosed. What was
+// written to a stream may not have arrived. Transfers do not delay it; those with Keep continue in the next run.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	e.sending.close()
 	var err error

@@ -100,7 +100,7 @@ func TestEngine_TwoPeersConnectAndExchangeMessages(t *testing.T) {
 		b := net.Start(engine.Config{Name: "Ben"})
 		nextA, nextB := events(t, a), events(t, b)
 
-		inv := nextB(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+		inv := nextB(is[*engine.Invitation]).(*engine.Invitation)
 		if inv.Peer.Name != "Anna" || string(inv.Context) != `{"level":3}` {
 			t.Errorf("invitation %+v", inv)
 		}
@@ -122,7 +122,7 @@ func TestEngine_TwoPeersConnectAndExchangeMessages(t *testing.T) {
 		if err != nil || len(results) != 1 || results[0].Err != nil {
 			t.Fatal(results, err)
 		}
-		m := nextB(is[engine.MessageReceived]).(engine.MessageReceived).Message
+		m := nextB(is[engine.Message]).(engine.Message)
 		if m.From != a.Self().ID || m.Name != "Anna" || string(m.Body) != `{"text":"grüß dich <b>"}` {
 			t.Errorf("message %+v %s", m, m.Body)
 		}
@@ -219,8 +219,8 @@ func TestPeer_SilentOneIsLostAndFoundAgain(t *testing.T) {
 			t.Errorf("lost after %v", took)
 		}
 		net.Drop(nil)
-		b.SetAdvertising(false) // off and on again, so that discovery reports it again
-		b.SetAdvertising(true)
+		b.SetLooking(false, true) // off and on again, so that discovery reports it again
+		b.SetLooking(true, true)
 		next(is[engine.PeerAdded])
 	})
 }
@@ -250,7 +250,7 @@ func TestSession_ComesBackWithoutAnInvitation(t *testing.T) {
 		b := net.Start(engine.Config{})
 		nextA, nextB := events(t, a), events(t, b)
 		meet(t, a, b)
-		go func() { nextB(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation.Accept() }()
+		go func() { nextB(is[*engine.Invitation]).(*engine.Invitation).Accept() }()
 		if err := a.Invite(t.Context(), b.Self().ID); err != nil {
 			t.Fatal(err)
 		}
@@ -260,8 +260,8 @@ func TestSession_ComesBackWithoutAnInvitation(t *testing.T) {
 		nextB(is[engine.PeerRemoved])
 		time.Sleep(time.Minute)
 		net.Drop(nil)
-		b.SetAdvertising(false) // off and on again, so that discovery reports it again
-		b.SetAdvertising(true)
+		b.SetLooking(false, true) // off and on again, so that discovery reports it again
+		b.SetLooking(true, true)
 		nextA(is[engine.PeerAdded]) // without a second invitation
 		nextB(is[engine.PeerAdded])
 	})
@@ -441,7 +441,7 @@ func TestEngine_EndsInAnyOrder(t *testing.T) {
 		}
 		for range 2 {
 			idle.Leave()
-			idle.SetLooking(false)
+			idle.SetLooking(false, false)
 			if err := idle.Close(); err != nil {
 				t.Error(err)
 			}
@@ -450,7 +450,7 @@ func TestEngine_EndsInAnyOrder(t *testing.T) {
 		a, b, _, _ := pair(t, net)
 		for range 2 {
 			a.Leave()
-			a.SetLooking(false)
+			a.SetLooking(false, false)
 			if err := a.Stop(); err != nil {
 				t.Error(err)
 			}

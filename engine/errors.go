@@ -10,71 +10,35 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// Errors to check with errors.Is. The reasons why a transfer failed, or why a file was left out, are in package
-// transfer; errors.As finds a transfer.Failure with the entry and the side.
+// Errors to check with errors.Is. Some have another one in brackets, which they wrap: check for them first. The reasons
+// why a transfer failed or a file was left out are in package transfer; errors.As finds a transfer.Failure.
 var (
-	// ErrInvalid reports a value that breaks a rule; the text names the rule (MCErrorInvalidParameter).
-	ErrInvalid = wire.ErrInvalid
-	// ErrNotConnected reports a peer without a session (MCErrorNotConnected).
-	ErrNotConnected = wire.ErrNotConnected
-	// ErrNoPeer reports a peer that is neither found nor connected.
-	ErrNoPeer = wire.ErrNoPeer
-	// ErrNobody reports a message to all peers while none is connected.
-	ErrNobody = errors.New("no peer is connected")
-	// ErrDeclined reports that a person or a policy declined.
-	ErrDeclined = wire.ErrDeclined
-	// ErrCancelled reports an offer or invitation that was withdrawn, or a transfer that either side ended
-	// (MCErrorCancelled).
-	ErrCancelled = wire.ErrCancelled
-	// ErrTimeout reports that no answer came in time (MCErrorTimedOut).
-	ErrTimeout = wire.ErrTimeout
-	// ErrTooLarge reports a message over its limit; the text names the limit.
-	ErrTooLarge = wire.ErrTooLarge
-	// ErrBusy reports that a peer has too much to handle at once; try again later.
-	ErrBusy = wire.ErrBusy
-	// ErrUnavailable reports that nothing in the peer's program takes the message (MCErrorUnavailable).
-	ErrUnavailable = wire.ErrUnavailable
-	// ErrBlocked reports a key that the user has blocked.
-	ErrBlocked = wire.ErrBlocked
-	// ErrIdentity reports a device with a different key from the one expected.
-	ErrIdentity = wire.ErrIdentity
-	// ErrVersion reports a peer without a protocol version in common (MCErrorUnsupported).
-	ErrVersion = wire.ErrVersion
-	// ErrMismatch reports a pairing whose codes did not match: a third device may be intercepting it.
-	ErrMismatch = wire.ErrMismatch
-	// ErrRefused reports a peer that does not admit our key: it has blocked us, or its program refused us.
-	ErrRefused = transport.ErrRefused
-	// ErrOwnKey reports an address where this device's own identity answers: this engine itself, or a device with a
-	// copy of its profile. In the latter case ConflictFound follows within seconds.
-	ErrOwnKey = transport.ErrOwnKey
-	// ErrBye reports a peer that left on its own.
-	ErrBye = wire.ErrBye
-	// ErrLost reports a peer that stopped responding.
-	ErrLost = transport.ErrLost
-	// ErrAnswered reports an invitation or offer that was already answered or withdrawn.
-	ErrAnswered = wire.ErrAnswered
-	// ErrKicked is an ErrBye for a session that the other side ended with Disconnect: its policies do not bring the
-	// session back.
-	ErrKicked = peers.ErrKicked
-	// ErrClosed reports a call that waits for the network while the engine is not running.
-	ErrClosed = wire.ErrClosed
-	// ErrState reports a call that the state of a transfer does not allow; the text names the state.
-	ErrState = wire.ErrState
+	ErrInvalid         = wire.ErrInvalid                      // a value breaks a rule, which the text names
+	ErrTooLarge        = wire.ErrTooLarge                     // a message or frame exceeds its limit
+	ErrNoPeer          = wire.ErrNoPeer                       // the peer is neither found nor connected
+	ErrNobody          = errors.New("no peer is connected")   // Broadcast without a session
+	ErrNotConnected    = wire.ErrNotConnected                 // there is no session with the peer
+	ErrClosed          = wire.ErrClosed                       // the engine does not run: it has ended, or has not started
+	ErrTimeout         = wire.ErrTimeout                      // no answer came in time, or the deadline of the context passed
+	ErrCancelled       = wire.ErrCancelled                    // a side withdrew or ended it, or the context was cancelled
+	ErrDeclined        = wire.ErrDeclined                     // a person or a policy declined
+	ErrAnswered        = wire.ErrAnswered                     // the invitation or offer was answered or withdrawn before
+	ErrBusy            = wire.ErrBusy                         // a limit is reached, here or there; try again later
+	ErrUnavailable     = wire.ErrUnavailable                  // nothing in the peer's program takes it
+	ErrBlocked         = wire.ErrBlocked                      // the user has blocked the key
+	ErrRefused         = transport.ErrRefused                 // the peer does not admit our key: it may have blocked it
+	ErrIdentity        = wire.ErrIdentity                     // the device has another key than expected
+	ErrOwnKey          = transport.ErrOwnKey                  // this engine answers at the address, or a copy of its profile
+	ErrVersion         = wire.ErrVersion                      // there is no common version of the protocol
+	ErrMismatch        = wire.ErrMismatch                     // the codes of a pairing differ: a third device may intercept it
+	ErrLost            = transport.ErrLost                    // the peer has stopped responding
+	ErrBye             = wire.ErrBye                          // the peer has left
+	ErrKicked          = peers.ErrKicked                      // the peer has called Disconnect (ErrBye)
+	ErrState           = wire.ErrState                        // the state of the transfer does not allow it
+	ErrIncomplete      = errors.New("something was left out") // a transfer was delivered without some entries
+	ErrUnknownTransfer = wire.ErrUnknownOffer                 // no transfer has this ID
+	ErrNoNetwork       = mdns.ErrNoNetwork                    // no network interface is up
 
-	// ErrIncomplete reports a transfer that was delivered without some of the entries that were offered.
-	ErrIncomplete = errors.New("something was left out")
-
-	// ErrUnknownTransfer reports an ID that no transfer has.
-	ErrUnknownTransfer = wire.ErrUnknownOffer
-	// ErrPeerID reports text that is not a peer ID.
-	ErrPeerID = identity.ErrPeerID
-
-	// ErrInUse, ErrPermissions, ErrCorrupt and ErrMissing are the reasons why New cannot open a profile.
-	ErrInUse       = identity.ErrInUse
-	ErrPermissions = identity.ErrPermissions
-	ErrCorrupt     = identity.ErrCorrupt
-	ErrMissing     = identity.ErrMissing
-
-	// ErrNoNetwork is a Problem: no network interface is up.
-	ErrNoNetwork = mdns.ErrNoNetwork
+	// The reasons why New cannot open a profile: another engine uses it, others can read it, or it is damaged or incomplete.
+	ErrInUse, ErrPermissions, ErrCorrupt = identity.ErrInUse, identity.ErrPermissions, identity.ErrCorrupt
 )

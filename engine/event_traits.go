@@ -8,7 +8,7 @@ type conflictKey PeerID
 // traitsOf defines how the queues of readers treat an event.
 func traitsOf(ev Event) events.Traits {
 	switch ev := ev.(type) {
-	case SelfChanged:
+	case Self:
 		return events.Traits{State: "self", Change: true}
 	case Problem:
 		return events.Traits{State: "problem", Change: true}
@@ -16,22 +16,22 @@ func traitsOf(ev Event) events.Traits {
 		return events.Traits{State: ev.Peer.ID, Change: true}
 	case PeerLost:
 		return events.Traits{Ends: ev.Peer.ID, Change: true}
-	case ConflictFound:
-		return events.Traits{State: conflictKey(ev.Conflict.ID)}
-	case TransferChanged:
-		return events.Traits{State: ev.Transfer.ID}
-	case MessageReceived:
+	case Conflict:
+		return events.Traits{State: conflictKey(ev.ID)}
+	case Transfer:
+		return events.Traits{State: ev.ID}
+	case messageReceived:
 		return events.Traits{
-			Kind: events.Messages, Topic: ev.Message.Topic, Limited: true, From: ev.Message.From,
-			Bytes: len(ev.Message.Body) + len(ev.Message.Data), Unreliable: ev.Message.Unreliable,
+			Kind: events.Messages, Topic: ev.message.Topic, Limited: true, From: ev.message.From,
+			Bytes: len(ev.message.Body) + len(ev.message.Data), Unreliable: ev.message.Unreliable,
 			Message: true, Held: ev.held,
 		}
 	case streamReceived:
 		return events.Traits{Kind: events.Streams, Limited: true, From: ev.stream.Peer, Held: &ev.stream.held}
-	case OfferReceived:
-		return events.Traits{Kind: events.Offers, Limited: true, From: ev.Offer.Transfer.Peer}
-	case InvitationReceived:
-		return events.Traits{Kind: events.Invitations, Limited: true, From: ev.Invitation.Peer.ID, Bytes: len(ev.Invitation.Context), Question: true, Change: true}
+	case *Offer:
+		return events.Traits{Kind: events.Offers, Limited: true, From: ev.Transfer.Peer}
+	case *Invitation:
+		return events.Traits{Kind: events.Invitations, Limited: true, From: ev.Peer.ID, Bytes: len(ev.Context), Question: true, Change: true}
 	}
 	return events.Traits{Change: true}
 }

@@ -12,11 +12,13 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// Event is a change in the engine. The set of types is closed; switch over them.
+// Event is a change in the engine: a Snapshot, a PeerChanged, PeerLost, PeerAdded, PeerRemoved, InvitationClosed, Conflict
+// or Problem, or the new value of a Self, Message, *Invitation, *Offer, Transfer or Pairing. Switch over the type.
 type Event interface{ event() }
 
 type (
-	// Snapshot is the complete state: the first event of each Watch, repeated if a reader fell too far behind.
+	// Snapshot is the complete state: the first event of each Watch, and repeated whenever a reader fell too far behind.
+	// It replaces all that was reported before.
 	Snapshot struct {
 		Self        Self
 		Peers       []Peer
@@ -27,89 +29,85 @@ type (
 		Conflicts   []Conflict
 		Problem     error
 	}
-	// SelfChanged reports a new name, port or mode.
-	SelfChanged struct{ Self Self }
-	// PeerChanged reports a peer that was found or has changed (foundPeer).
+	// PeerChanged reports a peer that was found or has changed, PeerLost one that is gone.
 	PeerChanged struct{ Peer Peer }
-	// PeerLost reports a peer that is gone (lostPeer).
-	PeerLost struct{ Peer Peer }
-	// PeerAdded reports that a session has begun: once on each side, regardless of which side dialled or invited,
-	// when the other program's context is known (peer_added). If a connection breaks and is back within 3 s after the
-	// break was noticed (see Reconnecting), it is the same session. PeerAdded comes before any message or stream of
-	// the session, PeerRemoved after the last.
+	PeerLost    struct{ Peer Peer }
+	// PeerAdded reports that a session has begun, before its first message; the peer's context is known. A connection that
+	// returns within 3 s continues the session.
 	PeerAdded struct{ Peer Peer }
-	// PeerRemoved reports that the session has ended: once for each PeerAdded (peer_removed). Err is the reason: ErrBye
-	// or ErrKicked if the other side has ended it, ErrCancelled if this program has, ErrClosed if this engine has
-	// ended, ErrLost or ErrTimeout if the peer has stopped responding or the network is gone, ErrBusy if it has too
-	// much to handle, ErrBlocked, ErrRefused, ErrIdentity or ErrVersion if the two can no longer connect.
+	// PeerRemoved reports that the session has ended, after its last message: once for each PeerAdded. Err is ErrBye or
+	// ErrKicked if the other side ended it, ErrCancelled if this program did, ErrClosed if this engine ended, or why the
+	// two can no longer connect, such as ErrLost.
 	PeerRemoved struct {
 		Peer Peer
 		Err  error
 	}
-	// MessageReceived delivers a message.
-	MessageReceived struct {
-		Message Message
-		held    *events.Held
-	}
-	// streamReceived passes a stream to the Handler that takes streams.
-	streamReceived struct{ stream *Stream }
-	// InvitationReceived asks for a session; nothing happens before Accept.
-	InvitationReceived struct{ Invitation *Invitation }
 	// InvitationClosed reports an invitation that was answered or withdrawn, or has expired.
 	InvitationClosed struct{ Invitation *Invitation }
-	// OfferReceived asks to accept files; nothing is stored before Accept.
-	OfferReceived struct{ Offer *Offer }
-	// TransferChanged reports the newest state of an offer or a transfer, at most ten times a second each.
-	TransferChanged struct{ Transfer Transfer }
-	// PairingChanged reports a pairing that a peer asks for, or one that has progressed.
-	PairingChanged struct{ Pairing Pairing }
-	// ConflictFound reports that two devices use the same identity: either this device's own or a known peer's. It is
-	// repeated every minute while the conflict lasts. A program must show it to the user: anything sent to that
-	// identity may reach either device.
-	ConflictFound struct{ Conflict Conflict }
 	// Problem reports what keeps peers from being found; nil means that the problem is over.
 	Problem struct{ Err error }
 )
 
-func (Snapshot) event()           {}
-func (SelfChanged) event()        {}
-func (PeerChanged) event()        {}
-func (PeerLost) event()           {}
-func (PeerAdded) event()          {}
-func (PeerRemoved) event()        {}
-func (MessageReceived) event()    {}
-func (streamReceived) event()     {}
-func (InvitationReceived) event() {}
-func (InvitationClosed) event()   {}
-func (OfferReceived) event()      {}
-func (TransferChanged) event()    {}
-func (PairingChanged) event()     {}
-func (ConflictFound) event()      {}
-func (Problem) event()            {}
+func (Snapshot) event()         {}
+func (Self) event()             {}
+func (PeerChanged) event()      {}
+func (PeerLost) event()         {}
+func (PeerAdded) event()        {}
+func (PeerRemoved) event()      {}
+func (Message) event()          {}
+func (*Invitation) event()      {}
+func (InvitationClosed) event() {}
+func (*Offer) event()           {}
+func (Transfer) event()         {}
+func (Pairing) event()          {}
+func (Conflict) event()         {}
+func (Problem) event()          {}
+func (messageReceived) event()  {}
+func (streamReceived) event()   {}
 
-// Watch returns the engine's events as a sequence: a Snapshot first, then each change from the moment of the call. It
-// must be read by one range loop, which ends when the engine or ctx does. When ctx ends, messages already queued are
-// still yielded: their senders have been notified that they were delivered. Messages that a loop leaves unread when it
-// breaks go to another reader that has not received them, or to the next Watch. Watch may be called before Run, and any
-// number of times. A peer that is connected already is in Snapshot.Peers only, without a PeerAdded. A Watch loop takes
-// messages and is asked about invitations and offers, and the first answer of any reader counts; it gets no streams:
-// see HandleStream. With several readers of messages, a message is delivered once one of them has room for it; a reader
-// that is slower misses it. A program that only observes uses WatchState.
+// messageReceived is a message in the queues of readers, which get the message itself.
+type messageReceived struct {
+	message Message
+	held    *events.Held
+}
+
+// streamReceived passes a stream to the Handler that takes streams.
+type streamReceived struct{ stream *Stream }
+
+// Watch returns the engine's events as a sequence for one range loop: a Snapshot, then each change from the call of
+// Watch on, until ctx or the engine ends. A sequence that is never read keeps its queue until then. A Watch takes
+// messages and is asked about invitations and offers, even if the loop ignores them; WatchState is for those that only
+// observe.
+//
+// Every reader that has room gets every message, so its Body and Data are shared. Messages that are queued when ctx
+// ends are still yielded, since their senders know them as delivered; those that a loop leaves behind go to another
+// reader or the next Watch. A peer that is connected already is in Snapshot.Peers, without a PeerAdded. Messages with a
+// Topic and streams do not appear.
 func (e *Engine) Watch(ctx context.Context) iter.Seq[Event] {
 	return e.watch(ctx, events.Messages|events.Offers|events.Invitations)
 }
 
-// WatchState is Watch for a program that only observes the state: it takes no messages and is not asked about offers
-// and invitations. If no other reader takes them, their senders get ErrUnavailable.
+// WatchState is Watch for a program that only observes: it takes no messages, invitations and offers. What no other
+// reader takes fails with ErrUnavailable.
 func (e *Engine) WatchState(ctx context.Context) iter.Seq[Event] { return e.watch(ctx, 0) }
 
 func (e *Engine) watch(ctx context.Context, wants events.Kind) iter.Seq[Event] {
 	var r *events.Reader[Event]
 	e.freeze(func(s Snapshot) { r = e.events.Subscribe(wants, s) })
-	return e.events.Read(ctx, r, func() (ev Event) {
+	queued := e.events.Read(ctx, r, func() (ev Event) {
 		e.freeze(func(s Snapshot) { ev = s })
 		return ev
 	})
+	return func(yield func(Event) bool) {
+		for ev := range queued {
+			if m, ok := ev.(messageReceived); ok {
+				ev = m.message
+			}
+			if !yield(ev) {
+				return
+			}
+		}
+	}
 }
 
 // freeze calls f with the complete state, which does not change during the call.

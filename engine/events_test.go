@@ -31,7 +31,7 @@ func TestWatch_UnreadMessagesBeyondAQueueArrive(t *testing.T) {
 				switch ev.(type) {
 				case engine.PeerAdded:
 					<-gate // busy while 1000 messages arrive
-				case engine.MessageReceived:
+				case engine.Message:
 					got++
 					<-gate // busy while 1000 more arrive
 				}
@@ -66,7 +66,7 @@ func TestWatch_UnreadMessagesBeyondAQueueArrive(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		for ev := range b.Watch(ctx) {
-			if _, is := ev.(engine.MessageReceived); is {
+			if _, is := ev.(engine.Message); is {
 				got++
 			}
 		}
@@ -89,7 +89,7 @@ func TestWatch_NextReaderGetsUnreadMessagesOnceInOrder(t *testing.T) {
 			go func() {
 				defer func() { done <- struct{}{} }()
 				for ev := range b.Watch(ctx) {
-					if _, is := ev.(engine.MessageReceived); is {
+					if _, is := ev.(engine.Message); is {
 						<-gate
 						break
 					}
@@ -111,8 +111,8 @@ func TestWatch_NextReaderGetsUnreadMessagesOnceInOrder(t *testing.T) {
 		defer cancel()
 		var got []string
 		for ev := range b.Watch(ctx) {
-			if m, is := ev.(engine.MessageReceived); is {
-				got = append(got, string(m.Message.Body))
+			if m, is := ev.(engine.Message); is {
+				got = append(got, string(m.Body))
 			}
 		}
 		if want := []string{"1", "2", "3", "4"}; !slices.Equal(got, want) {
@@ -146,23 +146,23 @@ func TestWatch_UnreadMessagesPassToAnotherReader(t *testing.T) {
 				var got []string
 				if how == "break" {
 					for ev := range first {
-						if m, is := ev.(engine.MessageReceived); is {
-							got = append(got, string(m.Message.Body))
+						if m, is := ev.(engine.Message); is {
+							got = append(got, string(m.Body))
 							break
 						}
 					}
 				}
 				for ev := range second {
-					if m, is := ev.(engine.MessageReceived); is {
-						got = append(got, string(m.Message.Body))
+					if m, is := ev.(engine.Message); is {
+						got = append(got, string(m.Body))
 					}
 				}
 				cancel()
 				ctx3, cancel3 := context.WithTimeout(t.Context(), 2*time.Second)
 				defer cancel3()
 				for ev := range b.Watch(ctx3) {
-					if m, is := ev.(engine.MessageReceived); is {
-						got = append(got, string(m.Message.Body))
+					if m, is := ev.(engine.Message); is {
+						got = append(got, string(m.Body))
 					}
 				}
 				if len(got) != 5 {
@@ -220,7 +220,7 @@ func TestWatch_SlowReaderSeesALossAndAnArrival(t *testing.T) {
 		b := n.Start(engine.Config{})
 		meet(t, a, b)
 		time.Sleep(2 * time.Second)
-		b.SetAdvertising(false)
+		b.SetLooking(false, true)
 		_ = b.Stop()
 		c := n.Start(engine.Config{})
 		meet(t, a, c)
@@ -267,7 +267,7 @@ func TestWatch_SlowReaderMissesNoState(t *testing.T) {
 		got, last := 0, engine.Connected
 		for ev := range slow {
 			switch ev := ev.(type) {
-			case engine.MessageReceived:
+			case engine.Message:
 				got++
 			case engine.Snapshot:
 				if got > 0 && len(ev.Peers) == 1 {
@@ -305,9 +305,9 @@ func TestWatch_DeliveredMessagesAreRead(t *testing.T) {
 				go func() {
 					defer close(done)
 					for ev := range b.Watch(ctx) {
-						if m, ok := ev.(engine.MessageReceived); ok {
+						if m, ok := ev.(engine.Message); ok {
 							<-busy
-							if got = append(got, string(m.Message.Body)); leave {
+							if got = append(got, string(m.Body)); leave {
 								break
 							}
 						}
@@ -339,8 +339,8 @@ func TestWatch_DeliveredMessagesAreRead(t *testing.T) {
 					}
 					_ = b.Stop()
 					for ev := range b.Watch(t.Context()) {
-						if m, ok := ev.(engine.MessageReceived); ok {
-							got = append(got, string(m.Message.Body))
+						if m, ok := ev.(engine.Message); ok {
+							got = append(got, string(m.Body))
 						}
 					}
 				}

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -114,9 +113,9 @@ func ExampleEngine_Watch() {
 			for _, inv := range ev.Invitations {
 				_ = inv.Accept()
 			}
-		case engine.InvitationReceived:
-			fmt.Println(ev.Invitation.Peer.Name, "asks")
-			_ = ev.Invitation.Accept()
+		case *engine.Invitation:
+			fmt.Println(ev.Peer.Name, "asks")
+			_ = ev.Accept()
 		case engine.PeerAdded:
 			fmt.Println(ev.Peer.Name, "is connected")
 			return
@@ -152,9 +151,9 @@ func ExampleEngine_Post() {
 	go func() {
 		defer close(read)
 		for ev := range news {
-			if m, ok := ev.(engine.MessageReceived); ok {
-				fmt.Println(string(m.Message.Body))
-				if string(m.Message.Body) == "3" {
+			if m, ok := ev.(engine.Message); ok {
+				fmt.Println(string(m.Body))
+				if string(m.Body) == "3" {
 					return
 				}
 			}
@@ -270,16 +269,17 @@ func ExampleEngine_SetInfo() {
 	// discovery info: invalid: key "a=b": must be printable ASCII without =
 }
 
-// Admit decides on invitations by the program's own rules.
-func ExampleConfig_admit() {
-	door := engine.Config{Admit: func(from engine.Peer, context json.RawMessage) engine.Decision {
-		if string(context) == `"open sesame"` {
-			return engine.Yes
-		}
-		return engine.No
-	}}
-	anna, ben, ctx, stop := run(door, engine.Config{})
+// A program decides on invitations by its own rules.
+func ExampleInvitation_AcceptWith() {
+	anna, ben, ctx, stop := run(engine.Config{}, engine.Config{})
 	defer stop()
+	anna.HandleInvitations(func(i *engine.Invitation) {
+		if string(i.Context) == `"open sesame"` {
+			_ = i.AcceptWith(engine.InviteOptions{Policy: true}) // no person has decided
+			return
+		}
+		_ = i.Decline()
+	})
 	err := ben.InviteWith(ctx, anna.Self().ID, engine.InviteOptions{Context: "it is me"})
 	fmt.Println(errors.Is(err, engine.ErrDeclined))
 	fmt.Println(ben.InviteWith(ctx, anna.Self().ID, engine.InviteOptions{Context: "open sesame"}))
@@ -318,8 +318,8 @@ func ExampleEngine_Offer() {
 	news := ben.Watch(ctx)
 	go func() {
 		for ev := range news {
-			if o, ok := ev.(engine.OfferReceived); ok {
-				_ = o.Offer.Accept(engine.AcceptOptions{Dir: filepath.Join(dir, "inbox")})
+			if o, ok := ev.(*engine.Offer); ok {
+				_ = o.Accept(engine.AcceptOptions{Dir: filepath.Join(dir, "inbox")})
 			}
 		}
 	}()
@@ -339,7 +339,7 @@ func ExampleEngine_Path() {
 	anna, ben, _, stop := run(everyone, everyone)
 	defer stop()
 	p, err := ben.Path(anna.Self().ID)
-	fmt.Println(p.Remote.Addr(), p.Interface != "", p.Dialled, p.Loss() < 0.5, err)
+	fmt.Println(p.Remote.Addr(), p.Interface != "", p.Dialled, p.Loss < 0.5, err)
 	// Output:
 	// 127.0.0.1 true true true <nil>
 }
@@ -408,26 +408,20 @@ func ExampleEngine_SetLooking() {
 	anna, _, ctx, stop := run(everyone, everyone)
 	defer stop()
 	id := connectedPeer(ctx, anna)
-	anna.SetLooking(false)
+	anna.SetLooking(false, false)
 	p, _ := anna.Peer(id)
 	fmt.Println(p.State, anna.Self().Advertising, anna.Self().Browsing)
 	// Output:
 	// connected false false
 }
 
-// A Pinger measures round trips; the other engine answers.
-func ExampleEngine_NewPinger() {
+// The other engine answers a ping, not its program.
+func ExampleEngine_Ping() {
 	anna, ben, ctx, stop := run(engine.Config{}, engine.Config{})
 	defer stop()
 	for _, mode := range []engine.PingMode{engine.PingReliable, engine.PingUnreliable, engine.PingStream} {
-		p, err := anna.NewPinger(ctx, ben.Self().ID, mode)
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		d, err := p.Ping(ctx)
+		d, err := anna.Ping(ctx, ben.Self().ID, mode)
 		fmt.Println(mode, d > 0, err)
-		p.Close()
 	}
 	// Output:
 	// reliable true <nil>

@@ -8,20 +8,16 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// HandleInvitations makes f decide on all invitations that no policy answers, until stop is called: no reader of events
-// is asked about them. f gets each on its own goroutine, answers with Accept or Decline, and may wait for a person, at
-// most until Invitation.Closed; the engine waits for f before it ends. An invitation that f does not answer stays open
-// until it expires. At most 64 invitations from one peer wait for f. HandleInvitations panics if another function is
-// already set.
+// HandleInvitations makes f decide on all invitations that no policy answers, until stop is called; readers of events
+// are not asked. f gets each on its own goroutine and may wait for a person until Invitation.Closed. What f does not
+// answer stays open: returning is not declining. A panic declines. The engine waits for f. HandleInvitations panics if
+// another function is set.
 func (e *Engine) HandleInvitations(f func(*Invitation)) (stop func()) {
 	return e.invitations.set("invitations", f)
 }
 
-// HandleOffers makes f decide on all offers that no policy answers, until stop is called: no reader of events is asked
-// about them. f gets each on its own goroutine, answers with Accept or Decline, and may wait for a person, at most
-// until Offer.Closed; the engine waits for f before it ends. An offer that f does not answer stays open until it
-// expires. A peer that was never accepted has at most 2 open offers, other peers have 10; more fail with ErrBusy.
-// HandleOffers panics if another function is already set.
+// HandleOffers is HandleInvitations for offers. A stranger has at most 2 open offers, other peers have 10; more fail
+// with ErrBusy.
 func (e *Engine) HandleOffers(f func(*Offer)) (stop func()) { return e.offers.set("offers", f) }
 
 // maxAsked limits how many questions from one peer may wait for the handler at a time; maxAskedOfAll limits the total

@@ -15,6 +15,29 @@ import (
 
 // This file exports internals that the external tests need to see or reduce.
 
+// Limits that the package comment states.
+const (
+	MaxName            = wire.MaxName
+	MaxService         = wire.MaxService
+	MaxPair            = wire.MaxPair
+	MaxInfo            = wire.MaxInfo
+	MaxTopic           = wire.MaxTopic
+	MaxStreamName      = wire.MaxStreamName
+	MaxStreams         = peers.MaxStreams
+	MaxPending         = peers.MaxPending
+	InviteTimeout      = peers.InviteTimeout
+	OfferTimeout       = transfers.OfferTimeout
+	PairingWindow      = pairing.Window
+	PairingTimeout     = pairing.Timeout
+	MaxPairingFailures = pairing.MaxFailures
+)
+
+// ValidateInfo and ValidateServiceType check values of Config.
+var (
+	ValidateInfo        = wire.ValidateInfo
+	ValidateServiceType = wire.ValidateServiceType
+)
+
 // SetPairingSpace reduces the number of pairing codes until the returned function is called.
 func SetPairingSpace(n uint64) (restore func()) {
 	return pairing.SetCodeSpace(n)
@@ -114,4 +137,9 @@ func ReportEnds(e *Engine, n int) (reported, remembered int) {
 		}
 	}
 	return reported, len(s.ended)
+}
+
+// PingRate is how many pings a second Ping sends to a peer without a session.
+func PingRate(mode PingMode) time.Duration {
+	return time.Duration(peers.PingRate(peers.PingMode(mode)))
 }

@@ -9,12 +9,10 @@ import (
 	"multipeer/engine/internal/identity"
 )
 
-// FindPeer looks up a nearby peer by what a person types: its name, its ID or the start of the ID (at least four
-// characters). If the text fits several peers, it means the one that the user trusts most, even if that one is not
-// nearby: a stranger cannot be found under a known peer's name (Peer.LooksLike) or under the start of a known peer's
-// ID. The error is ErrNoPeer, with an explanation if only another device of that name is nearby, or ErrInvalid with the
-// candidates if the text fits several peers that the user trusts equally: several nearby, or one by its name and
-// another by its ID.
+// FindPeer looks up a nearby peer by what a person types: its name, its ID or at least four characters of its start. Of
+// several it is the one that the user trusts most; a stranger cannot be found under the name or start of a known peer's
+// ID, even if that one is not nearby. Errors are ErrNoPeer, and ErrInvalid with the candidates if they are trusted
+// equally.
 func (e *Engine) FindPeer(who string) (Peer, error) {
 	meant := e.acquaintedAs(who)
 	near := map[PeerID]Peer{}
@@ -78,13 +76,13 @@ func (e *Engine) FindPeer(who string) (Peer, error) {
 	return Peer{}, ErrNoPeer
 }
 
+// SameLook reports whether a person could take one name for the other: they are equal, or look alike.
+func SameLook(a, b string) bool { return identity.SameLook(a, b) }
+
 // LooksLike returns another peer that the user trusts more than id and whose name is the same as name or looks the
 // same; zero if there is none. Pass the name that is on screen, which may be older than Peer.Name: the peer may have
 // changed its name, or have left.
 func (e *Engine) LooksLike(id PeerID, name string) PeerID { return e.profile.Impersonated(id, name) }
-
-// SameLook reports whether a person could take one name for the other: they are equal, or look alike.
-func SameLook(a, b string) bool { return identity.SameLook(a, b) }
 
 // meaning is a peer that the typed text may mean, by its name or by the start of its ID.
 type meaning struct {

@@ -27,7 +27,7 @@ func (h gatewayHost) TakeText(from gateways.Peer, text string) error {
 		return err
 	}
 	m := Message{From: from.ID, Name: from.Device.Name, Body: body, At: time.Now()}
-	if h.e.events.Publish(MessageReceived{m, new(events.Held)}) {
+	if h.e.events.Publish(messageReceived{m, new(events.Held)}) {
 		return nil
 	}
 	return h.e.unreadCode(events.Messages).Err()

@@ -42,8 +42,8 @@ func answerOffers(t *testing.T, n *enginetest.Node, answer func(*engine.Offer)) 
 	go func() {
 		defer close(done)
 		for ev := range seq {
-			if o, ok := ev.(engine.OfferReceived); ok {
-				answer(o.Offer)
+			if o, ok := ev.(*engine.Offer); ok {
+				answer(o)
 			}
 		}
 	}()
@@ -425,7 +425,7 @@ func TestGateway_WhatDevicesCannot(t *testing.T) {
 			"invite":   func() error { return a.Invite(t.Context(), id) },
 			"pair":     func() error { return a.Pair(t.Context(), id) },
 			"stream":   func() error { _, err := a.OpenStream(t.Context(), id, "x"); return err },
-			"ping":     func() error { _, err := a.NewPinger(t.Context(), id, engine.PingReliable); return err },
+			"ping":     func() error { _, err := a.Ping(t.Context(), id, engine.PingReliable); return err },
 			"path":     func() error { _, err := a.Path(id); return err },
 			"datagram": func() error { r, err := a.SendDatagram(1, id); return errors.Join(err, r[0].Err) },
 		} {

@@ -11,36 +11,31 @@ import (
 	"multipeer/engine/internal/events"
 )
 
-// Handler has one function for each kind of event, in the style of the Pythonista module, whose program overrides the
-// methods of one class. A nil field leaves its events to other readers. What no reader takes is refused: the senders of
-// messages, offers, invitations and streams get ErrUnavailable.
+// Handler has one function for each kind of event, like the class whose methods a program of the Pythonista module
+// overrides. A nil field leaves its events to other readers. Calls come one at a time, except those of StreamReceive: a
+// function that waits for a person delays the others. A panic in one is logged, and the next event follows.
 type Handler struct {
-	PeerFound   func(Peer) // once for each peer, until it is lost
-	PeerChanged func(Peer) // a peer that was found has changed
-	PeerLost    func(Peer)
-	PeerAdded   func(Peer)        // a session has begun; Peer.Context is known (peer_added)
-	PeerRemoved func(Peer, error) // a session has ended; called once for each PeerAdded (peer_removed)
-	Receive     func(Message)     // a message has arrived, of either kind (receive)
-	// StreamReceive gets the incoming streams that HandleStream does not take, each on a separate goroutine; the stream
-	// is closed when the function returns (stream_receive). Only one Handler may take streams.
-	StreamReceive func(*Stream)
-	Invitation    func(*Invitation)
-	// InvitationClosed is called when an invitation passed to Invitation has been answered or withdrawn.
-	InvitationClosed func(*Invitation)
+	PeerFound        func(Peer) // once for each peer, until it is lost
+	PeerChanged      func(Peer) // a peer that was found has changed
+	PeerLost         func(Peer)
+	PeerAdded        func(Peer)        // a session has begun; Peer.Context is known (peer_added)
+	PeerRemoved      func(Peer, error) // a session has ended; called once for each PeerAdded (peer_removed)
+	Receive          func(Message)     // a message has arrived, of either kind (receive)
+	Invitation       func(*Invitation)
+	InvitationClosed func(*Invitation) // one that was passed to Invitation was answered or withdrawn
 	Offer            func(*Offer)
-	// Transfer is called for each change. It reports the end of a transfer once, and skips transfers that ended in an
-	// earlier run of the program: Transfers lists those.
-	Transfer func(Transfer)
-	Pairing  func(Pairing)
-	// Conflict reports an identity that two devices use.
-	Conflict func(Conflict)
-	Problem  func(error)
+	Transfer         func(Transfer) // it has changed; its end comes once, and not if it ended in an earlier run
+	Pairing          func(Pairing)
+	Conflict         func(Conflict)
+	Problem          func(error)
+	// StreamReceive takes the streams that have no other handler, each on its own goroutine; the stream is closed when it
+	// returns (stream_receive). It is HandleStream(""): Handle panics if another function takes these streams.
+	StreamReceive func(*Stream)
 }
 
-// Handle calls h for each event from the moment of the call until ctx or the engine ends, one call at a time on its own
-// goroutine. The channel that it returns is closed when all calls have returned; Run waits for that too. It is a reader
-// of Watch: the existing state is reported as events first, and messages that were acknowledged before ctx ended still
-// arrive. Call it before Run: messages that arrive while nothing reads are refused with ErrUnavailable.
+// Handle calls h for each event, first for what exists already, from now until ctx or the engine ends, on a goroutine
+// of its own. It is a reader like Watch. done is closed when the last call has returned; only then may the next Handle
+// take StreamReceive. Call it before Start: messages that arrive while nothing reads are refused.
 func (e *Engine) Handle(ctx context.Context, h Handler) (done <-chan struct{}) {
 	news, release := e.watch(ctx, h.wants()), func() {}
 	if h.StreamReceive != nil {
@@ -92,38 +87,39 @@ func (e *Engine) handleAll(ctx context.Context, news iter.Seq[Event], h Handler)
 			h.added(ev.Peer, &seen)
 		case PeerRemoved:
 			h.removed(ev.Peer, ev.Err, &seen)
-		case MessageReceived:
-			call(h.Receive, ev.Message)
+		case Message:
+			call(e, h.Receive, ev)
 		case streamReceived:
 			streams.Go(func() {
 				defer ev.stream.Close()
 				defer context.AfterFunc(ctx, ev.stream.s.Abandon)()
 				recoverPanic(e, "StreamReceive", func() { h.StreamReceive(ev.stream) }, ev.stream.s.Abandon)
 			})
-		case InvitationReceived:
-			h.invitation(ev.Invitation, &seen)
+		case *Invitation:
+			h.invitation(ev, &seen)
 		case InvitationClosed:
 			h.closed(ev.Invitation.ID, &seen)
-		case OfferReceived:
-			h.offer(ev.Offer, &seen)
-		case PairingChanged:
-			call(h.Pairing, ev.Pairing)
-		case TransferChanged:
-			if ev.Transfer.State != Offered {
-				delete(seen.offered, ev.Transfer.ID)
+		case *Offer:
+			h.offer(ev, &seen)
+		case Pairing:
+			call(e, h.Pairing, ev)
+		case Transfer:
+			if ev.State != Offered {
+				delete(seen.offered, ev.ID)
 			}
-			h.transfer(ev.Transfer, &seen)
-		case ConflictFound:
-			call(h.Conflict, ev.Conflict)
+			h.transfer(ev, &seen)
+		case Conflict:
+			call(e, h.Conflict, ev)
 		case Problem:
-			call(h.Problem, ev.Err)
+			h.problem(ev.Err, &seen)
 		}
 	}
 }
 
-func call[T any](f func(T), v T) {
+// call calls a function of the program with an event.
+func call[T any](e *Engine, f func(T), v T) {
 	if f != nil {
-		f(v)
+		recoverPanic(e, "a function of Handler", func() { f(v) }, func() {})
 	}
 }
 
@@ -133,6 +129,7 @@ type seen struct {
 	engine  *Engine
 	found   map[PeerID]Peer
 	added   map[PeerID]Peer
+	problem bool
 	invited map[string]*Invitation // the open invitations
 	offered map[TransferID]*Offer  // the open offers
 	ended   map[TransferID]time.Time
@@ -157,23 +154,23 @@ func (h *Handler) found(p Peer, s *seen) {
 	_, before := s.found[p.ID]
 	s.found[p.ID] = p
 	if before {
-		call(h.PeerChanged, p)
+		call(s.engine, h.PeerChanged, p)
 	} else {
-		call(h.PeerFound, p)
+		call(s.engine, h.PeerFound, p)
 	}
 }
 
 func (h *Handler) lost(p Peer, s *seen) {
 	if _, before := s.found[p.ID]; before {
 		delete(s.found, p.ID)
-		call(h.PeerLost, p)
+		call(s.engine, h.PeerLost, p)
 	}
 }
 
 func (h *Handler) added(p Peer, s *seen) {
 	if _, twice := s.added[p.ID]; !twice {
 		s.added[p.ID] = p
-		call(h.PeerAdded, p)
+		call(s.engine, h.PeerAdded, p)
 	}
 }
 
@@ -183,7 +180,7 @@ func (h *Handler) removed(p Peer, err error, s *seen) {
 	}
 	delete(s.added, p.ID)
 	if h.PeerRemoved != nil {
-		h.PeerRemoved(p, err)
+		call(s.engine, func(err error) { h.PeerRemoved(p, err) }, err)
 	}
 }
 
@@ -192,14 +189,14 @@ func (h *Handler) invitation(i *Invitation, s *seen) {
 	case s.invited[i.ID] != nil, h.Invitation == nil:
 	default:
 		s.invited[i.ID] = i
-		h.Invitation(i)
+		call(s.engine, h.Invitation, i)
 	}
 }
 
 func (h *Handler) closed(id string, s *seen) {
 	if i := s.invited[id]; i != nil {
 		delete(s.invited, id)
-		call(h.InvitationClosed, i)
+		call(s.engine, h.InvitationClosed, i)
 	}
 }
 
@@ -216,7 +213,7 @@ func (h *Handler) transfer(t Transfer, s *seen) {
 			s.forget()
 		}
 	}
-	call(h.Transfer, t)
+	call(s.engine, h.Transfer, t)
 }
 
 func (h *Handler) offer(o *Offer, s *seen) {
@@ -226,8 +223,13 @@ func (h *Handler) offer(o *Offer, s *seen) {
 	case h.Offer == nil:
 	default:
 		s.offered[id] = o
-		h.Offer(o)
+		call(s.engine, h.Offer, o)
 	}
+}
+
+func (h *Handler) problem(err error, s *seen) {
+	s.problem = err != nil
+	call(s.engine, h.Problem, err)
 }
 
 // snapshot reports what differs from what was reported before: everything at first, later what a slow program has
@@ -270,12 +272,12 @@ func (h *Handler) snapshot(now Snapshot, s *seen) {
 		h.transfer(t, s)
 	}
 	for _, p := range now.Pairings {
-		call(h.Pairing, p)
+		call(s.engine, h.Pairing, p)
 	}
 	for _, c := range now.Conflicts {
-		call(h.Conflict, c)
+		call(s.engine, h.Conflict, c)
 	}
-	if now.Problem != nil {
-		call(h.Problem, now.Problem)
+	if now.Problem != nil || s.problem {
+		h.problem(now.Problem, s)
 	}
 }

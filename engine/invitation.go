@@ -7,14 +7,6 @@ import (
 	"multipeer/engine/internal/peers"
 )
 
-const (
-	// InviteTimeout is how long an invitation waits for its answer if its context has no deadline (as with Apple's
-	// framework).
-	InviteTimeout = peers.InviteTimeout
-	// MaxContext is the maximum size of the context of an invitation or its answer, in bytes of JSON.
-	MaxContext = peers.MaxContext
-)
-
 // encodeContext checks a context when it is set, so that no invitation fails because of it later.
 func encodeContext(v any) (json.RawMessage, error) {
 	if v == nil {
@@ -25,6 +17,14 @@ func encodeContext(v any) (json.RawMessage, error) {
 		return nil, fmt.Errorf("context: %w", err)
 	}
 	return b, nil
+}
+
+// encodeContext returns what the other program gets.
+func (o InviteOptions) encodeContext(m *peers.Manager) (json.RawMessage, error) {
+	if o.Context == nil {
+		return m.Context(), nil
+	}
+	return encodeContext(o.Context)
 }
 
 // Invitation is a peer's request for a session. Call Accept or Decline once; the first answer counts. It closes when
@@ -39,23 +39,17 @@ type Invitation struct {
 	claimed    bool // a function decides about it, see HandleInvitations; guarded by the lock of the peers
 }
 
-// Accept starts the session; the other program gets the context of Config or SetContext. It returns ErrAnswered if it
-// is too late, ErrBusy if MaxPeers are connected.
-func (i *Invitation) Accept() error { return i.invitation.Answer(true, i.peers.Context(), true) }
+// Accept starts the session, and the peer is known from now on (TrustSeen). Errors are ErrAnswered, and ErrBusy if
+// MaxPeers are connected.
+func (i *Invitation) Accept() error { return i.AcceptWith(InviteOptions{}) }
 
-// AcceptByPolicy is Accept for a rule of the program that no person has confirmed: the peer does not become known
-// (TrustSeen).
-func (i *Invitation) AcceptByPolicy() error {
-	return i.invitation.Answer(true, i.peers.Context(), false)
-}
-
-// AcceptWith is Accept with a context for this call: any JSON value of at most MaxContext bytes, or nil for none.
-func (i *Invitation) AcceptWith(context any) error {
-	encoded, err := encodeContext(context)
+// AcceptWith is Accept with options, for example for a program that decides by a rule.
+func (i *Invitation) AcceptWith(opts InviteOptions) error {
+	encoded, err := opts.encodeContext(i.peers)
 	if err != nil {
 		return err
 	}
-	return i.invitation.Answer(true, encoded, true)
+	return i.invitation.Answer(true, encoded, !opts.Policy)
 }
 
 // Closed returns a channel that is closed when the invitation was answered or withdrawn, or has expired.

@@ -30,15 +30,6 @@ func TestLatencyWhileAFileMoves(t *testing.T) {
 		net.Limit(1_000_000_000, 512<<10)
 		a, b, _, nextB := pair(t, net)
 		modes := []engine.PingMode{engine.PingReliable, engine.PingUnreliable, engine.PingStream}
-		pingers := map[engine.PingMode]*engine.Pinger{}
-		for _, mode := range modes {
-			p, err := a.NewPinger(t.Context(), b.Self().ID, mode)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer p.Close()
-			pingers[mode] = p
-		}
 		// trips pings with each mode in turn until stop is closed, or n times.
 		trips := func(n int, stop <-chan struct{}) map[engine.PingMode][]time.Duration {
 			out := map[engine.PingMode][]time.Duration{}
@@ -50,7 +41,7 @@ func TestLatencyWhileAFileMoves(t *testing.T) {
 				}
 				for _, mode := range modes {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-					if d, err := pingers[mode].Ping(ctx); err == nil {
+					if d, err := a.Ping(ctx, b.Self().ID, mode); err == nil {
 						out[mode] = append(out[mode], d)
 					} else if mode != engine.PingUnreliable {
 						t.Errorf("%s: %v", mode, err)
@@ -67,7 +58,7 @@ func TestLatencyWhileAFileMoves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := nextB(is[engine.OfferReceived]).(engine.OfferReceived).Offer.Accept(engine.AcceptOptions{Dir: t.TempDir()}); err != nil {
+		if err := nextB(is[*engine.Offer]).(*engine.Offer).Accept(engine.AcceptOptions{Dir: t.TempDir()}); err != nil {
 			t.Fatal(err)
 		}
 		moved := make(chan struct{})

@@ -3,7 +3,6 @@ package engine_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
@@ -98,7 +97,7 @@ func TestClose_EveryCallThenSaysSo(t *testing.T) {
 			"Offer":      func() error { _, err := a.Offer(t.Context(), id, t.TempDir()); return err },
 			"Pair":       func() error { return a.Pair(t.Context(), id) },
 			"Path":       func() error { _, err := a.Path(id); return err },
-			"NewPinger":  func() error { _, err := a.NewPinger(t.Context(), id, engine.PingReliable); return err },
+			"Ping":       func() error { _, err := a.Ping(t.Context(), id, engine.PingReliable); return err },
 		} {
 			if err := call(); !errors.Is(err, engine.ErrClosed) {
 				t.Errorf("%s: %v", what, err)
@@ -183,8 +182,8 @@ func TestDial_EndOfTheContextIsAnErrorOfTheEngine(t *testing.T) {
 	}
 }
 
-// TestAdmit_PanicDeclinesAndIsReported: a panic in the program is visible, as with net/http.
-func TestAdmit_PanicDeclinesAndIsReported(t *testing.T) {
+// TestHandleInvitations_PanicDeclinesAndIsReported: a panic in the program is visible, as with net/http.
+func TestHandleInvitations_PanicDeclinesAndIsReported(t *testing.T) {
 	var out lockedBuffer
 	old := slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
@@ -192,10 +191,11 @@ func TestAdmit_PanicDeclinesAndIsReported(t *testing.T) {
 	asked := 0
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a := net.Start(engine.Config{Admit: func(engine.Peer, json.RawMessage) engine.Decision {
+		a := net.Start(engine.Config{})
+		a.HandleInvitations(func(*engine.Invitation) {
 			asked++
 			panic("a mistake")
-		}})
+		})
 		b := net.Start(engine.Config{})
 		reach(t, b, a)
 		if err := b.Invite(t.Context(), a.Self().ID); !errors.Is(err, engine.ErrDeclined) {
@@ -314,7 +314,7 @@ func TestSetPolicies_TakeBackWhatTheyBegan(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
 			a, b := net.Start(engine.Config{Invite: engine.Everyone, Accept: engine.Everyone}), net.Start(engine.Config{})
-			inv := events(t, b)(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+			inv := events(t, b)(is[*engine.Invitation]).(*engine.Invitation)
 			if err := a.SetPolicies(engine.Nobody, engine.Nobody); err != nil {
 				t.Fatal(err)
 			}

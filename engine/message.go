@@ -15,12 +15,6 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// MaxPending is how many messages to one peer may wait for their answer or for room in the window.
-const MaxPending = peers.MaxPending
-
-// MaxMessage is the largest message, in bytes.
-const MaxMessage = wire.MaxMessage
-
 // Broadcast as a recipient means all peers that are connected.
 var Broadcast = peers.Broadcast
 
@@ -46,22 +40,15 @@ func (e *Engine) recipients(to []PeerID) ([]PeerID, error) {
 	return once, nil
 }
 
-// SendTimeout limits how long Send and Post wait for the answer to a message, and how long OpenStream waits for room,
-// unless the context has an earlier deadline.
-const SendTimeout = 30 * time.Second
-
-// Send sends v, raw bytes ([]byte) or any value that encoding/json can encode, of at most MaxMessage bytes, to the
-// named peers, or to all that are connected if Broadcast is among them (MCSession sendData, mode reliable). It waits
-// until each has answered, at most SendTimeout, and returns one Result for each, in the order of to: without an error,
-// the other program has the message. A peer that is named twice gets the message once. While MaxPending messages to a
-// peer are pending, Send waits for room, but delays only that peer's message.
+// Send sends v to the named peers, or instead to all with a session if Broadcast is among them: as raw bytes if it is a
+// []byte, and otherwise as JSON, also if it is another type of bytes; at most MaxMessage bytes. It waits, at most
+// SendTimeout, until their programs have queued it, and returns one Result for each peer, without repetitions. While
+// 256 messages to a peer are pending, Send waits for room, for that peer only.
 //
-// Messages of one sender arrive in order and once, even if the connection breaks and is re-established. After an error
-// that ends the wait (ErrTimeout, ErrCancelled, ErrLost, ErrBye, ErrClosed) the message may or may not have arrived; an
-// error that is the other side's answer (ErrBusy, ErrUnavailable) means that it has not. The error of Send is nil only
-// if every recipient has the message: it joins the errors of the results, or reports what prevents sending at all,
-// without results: ErrTooLarge, ErrInvalid (no recipient, or a value that cannot be sent), or ErrNobody if no one is
-// connected for Broadcast.
+// Messages of one sender arrive in order and once, also over a connection that breaks. After ErrTimeout, ErrCancelled,
+// ErrLost, ErrBye or ErrClosed a message may have arrived; after ErrBusy or ErrUnavailable it has not. The error is nil
+// only if all have the message: it joins the errors of the results, or says what prevents sending at all, without
+// results: ErrTooLarge, ErrInvalid, ErrClosed, or ErrNobody if there is no one for Broadcast.
 func (e *Engine) Send(ctx context.Context, v any, to ...PeerID) ([]Result, error) {
 	return sendMessage(ctx, e, wire.Text{}, v, to)
 }
@@ -94,11 +81,10 @@ func withErrors(op string, results []Result) ([]Result, error) {
 	return results, errors.Join(errs...)
 }
 
-// Post is Send without the wait for answers: it queues the message, in the order of the calls, and returns a Delivery
-// that reports the outcome. While MaxPending messages to a peer are pending, it waits for room, at most until ctx ends:
-// then the peers that have no room get no message, and their Result has the error. So a loop of Posts is as fast as its
-// slowest recipient reads. ctx does not affect queued messages; SendTimeout does. Do not call Post without bound from
-// the function that receives messages: two programs that do so can wait for each other.
+// Post is Send without the wait for answers: it queues the message in the order of the calls. Failures are in the
+// Delivery only, also ErrNotConnected and ErrNoPeer. While 256 messages to a peer are pending it waits for room, at
+// most until ctx ends: then that peer gets none. ctx does not affect what is queued; SendTimeout does. Do not call Post
+// without bound from the function that receives messages: two programs that do so wait for each other.
 func (e *Engine) Post(ctx context.Context, v any, to ...PeerID) (*Delivery, error) {
 	return postMessage(ctx, e, wire.Text{}, v, to)
 }
@@ -120,8 +106,7 @@ func postMessage(ctx context.Context, e *Engine, msg wire.Text, v any, to []Peer
 	return d, nil
 }
 
-// TryPost is Post that never waits: if MaxPending messages to one of the peers are pending, it sends nothing and
-// returns ErrBusy. A program with a window can call it from its main thread.
+// TryPost is Post that never waits: if there is no room for one of the peers, it sends to none and returns ErrBusy.
 func (e *Engine) TryPost(v any, to ...PeerID) (*Delivery, error) {
 	return tryPostMessage(e, wire.Text{}, v, to)
 }
@@ -132,7 +117,7 @@ func tryPostMessage(e *Engine, msg wire.Text, v any, to []PeerID) (*Delivery, er
 		return nil, err
 	}
 	if !d.reserve() {
-		return nil, fmt.Errorf("%w: %d messages to this peer are waiting", ErrBusy, MaxPending)
+		return nil, fmt.Errorf("%w: %d messages to this peer are waiting", ErrBusy, peers.MaxPending)
 	}
 	for i := range d.windows {
 		d.send(i)
@@ -190,10 +175,10 @@ func (e *Engine) newDelivery(msg wire.Text, v any, to []PeerID) (*Delivery, erro
 	return d, nil
 }
 
-// Done is closed when every recipient's Result is known; the engine guarantees that this happens.
+// Done is closed when every Result is known, at the latest after SendTimeout. A Delivery need not be waited for.
 func (d *Delivery) Done() <-chan struct{} { return d.done }
 
-// Results waits for Done and returns a Result for each recipient.
+// Results waits for Done and returns a Result for each recipient. The slice is shared: do not modify it.
 func (d *Delivery) Results() []Result {
 	<-d.done
 	return d.results

@@ -34,8 +34,8 @@ func newReader(t *testing.T, n *enginetest.Node, pause time.Duration) *reader {
 		defer close(done)
 		<-r.begin
 		for ev := range news {
-			if m, ok := ev.(engine.MessageReceived); ok && ctx.Err() == nil {
-				r.counts[m.Message.Name]++
+			if m, ok := ev.(engine.Message); ok && ctx.Err() == nil {
+				r.counts[m.Name]++
 				time.Sleep(pause)
 			}
 		}

@@ -97,7 +97,7 @@ func TestSend_KeepsOrder(t *testing.T) {
 				t.Fatal(r, err)
 			}
 			var got int
-			m := nextB(is[engine.MessageReceived]).(engine.MessageReceived).Message
+			m := nextB(is[engine.Message]).(engine.Message)
 			if err := json.Unmarshal(m.Body, &got); err != nil || got != i {
 				t.Fatalf("message %d is %s", i, m.Body)
 			}
@@ -210,14 +210,14 @@ func TestSend_ReachesThoseThatAreNamedOnce(t *testing.T) {
 			if r, err := a.Send(t.Context(), "once", to...); err != nil || len(r) != 1 || r[0] != (engine.Result{Peer: id}) {
 				t.Errorf("%v: %v", r, err)
 			}
-			if m := next(is[engine.MessageReceived]).(engine.MessageReceived).Message; string(m.Body) != `"once"` {
+			if m := next(is[engine.Message]).(engine.Message); string(m.Body) != `"once"` {
 				t.Errorf("%s arrives", m.Body)
 			}
 		}
 		if r, err := a.Send(t.Context(), "last", id); err != nil || r[0].Err != nil {
 			t.Fatal(r, err)
 		}
-		if m := next(is[engine.MessageReceived]).(engine.MessageReceived).Message; string(m.Body) != `"last"` {
+		if m := next(is[engine.Message]).(engine.Message); string(m.Body) != `"last"` {
 			t.Errorf("%s arrives too", m.Body)
 		}
 	})
@@ -244,7 +244,7 @@ func TestSend_TakesWhatEncodingJSONEncodes(t *testing.T) {
 			}
 			for range 2 {
 				var got map[string]int
-				m := next(is[engine.MessageReceived]).(engine.MessageReceived).Message
+				m := next(is[engine.Message]).(engine.Message)
 				if err := m.Decode(&got); err != nil || !maps.Equal(got, v) {
 					t.Errorf("%v arrives as %s (%v)", v, m.Body, err)
 				}

@@ -6,29 +6,18 @@ import (
 	"time"
 )
 
-// Path describes the current network path to a peer. Its counts start with the connection.
+// Path is the network path to a peer. Its counts start with the connection.
 type Path struct {
 	Local, Remote netip.AddrPort // Local is unspecified if the system does not report it
 	Interface     string         // the network interface that Local belongs to; empty if unknown
 	Dialled       bool           // dialled by us
 
-	RTT    time.Duration // smoothed round-trip time (RFC 9002 section 5.3)
-	MinRTT time.Duration // the smallest round-trip time
-	Jitter time.Duration // mean deviation of the round-trip time
+	RTT, MinRTT, Jitter time.Duration // smoothed and least round-trip time, and its mean deviation (RFC 9002 section 5.3)
 
-	BytesSent, BytesReceived uint64 // QUIC bytes, without UDP and IP headers
-	PacketsSent              uint64
-	PacketsLost              uint64 // among our own packets; see Loss
-	PacketsReceived          uint64
-}
-
-// Loss is the fraction of our packets that acknowledgements showed to be lost (RFC 9002 section 6.1), 0 to 1. It is a
-// lower bound: QUIC does not count packets that it retransmits after a timeout, of which a lossy path has many.
-func (p Path) Loss() float64 {
-	if p.PacketsSent == 0 {
-		return 0
-	}
-	return float64(p.PacketsLost) / float64(p.PacketsSent)
+	BytesSent, BytesReceived uint64 // of QUIC, without UDP and IP headers
+	// Loss is the fraction of our packets that acknowledgements showed to be lost (RFC 9002 section 6.1), 0 to 1. It is a
+	// lower bound: QUIC does not count packets that it retransmits after a timeout, of which a lossy path has many.
+	Loss float64
 }
 
 // Path returns the network path to a peer. Errors are ErrNoPeer, and ErrNotConnected if there is no connection at the
@@ -46,7 +35,7 @@ func (e *Engine) Path(id PeerID) (_ Path, err error) {
 	p := Path{
 		Local: l.LocalAddr(), Remote: l.RemoteAddr(), Dialled: l.Dialled(),
 		RTT: s.RTT, MinRTT: s.MinRTT, Jitter: s.Jitter, BytesSent: s.BytesSent, BytesReceived: s.BytesReceived,
-		PacketsSent: s.PacketsSent, PacketsLost: s.PacketsLost, PacketsReceived: s.PacketsReceived,
+		Loss: float64(s.PacketsLost) / float64(max(s.PacketsSent, 1)),
 	}
 	if p.Local.Addr().IsUnspecified() {
 		p.Local = netip.AddrPortFrom(routeTo(p.Remote), p.Local.Port())

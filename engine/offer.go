@@ -10,38 +10,29 @@ import (
 	"multipeer/transfer"
 )
 
-// OfferOptions configure how files are offered and sent.
+// OfferOptions configure OfferWith.
 type OfferOptions struct {
-	// Keep puts the offer into the outbox: it waits for an offline peer indefinitely, including across restarts with
-	// the same profile. Without it a transfer whose peer is gone fails within 30 s; see Retry.
-	Keep bool
-	// Priority orders the transfers that wait for their turn: higher values go first.
-	Priority int
-	// Links sends symbolic links that stay inside their folder as links, if the receiver accepts them; others are
-	// left out.
-	Links bool
-	// Name is the name under which the only path, or Content, is offered; empty means the path's own
-	// (sendResourceAtURL:withName:).
-	Name string
-	// Note is text that the receiver's program shows with the offer, at most MaxNote bytes of UTF-8.
-	Note string
-	// Preview is a small picture of the content for the person who decides about the offer, at most MaxPreview bytes of
-	// JPEG or PNG. Receivers that do not know this peer ignore it.
-	Preview []byte
-	// Content is offered instead of paths, under Name: bytes.NewReader sends what is in memory. It is read to its end
-	// before the call returns, into a file that is removed when the transfer has ended; Retry is not possible then.
+	// Keep waits for an offline peer without end, also across restarts with the same profile; ctx has no effect then.
+	// Without Keep a transfer whose peer is gone fails within 30 s; see Retry.
+	Keep     bool
+	Priority int    // of the transfers that wait for their turn, the highest goes first
+	Links    bool   // send symbolic links that stay inside their folder as links; others are left out
+	Name     string // the name under which the only path, or Content, is offered; empty means the path's own
+	Note     string // text that the receiver's program shows with the offer, at most MaxNote bytes of UTF-8
+	Preview  []byte // a JPEG or PNG of at most MaxPreview bytes, for a receiver that knows this peer
+	// Content is offered instead of paths, under Name. It is read to its end before the call returns; Retry is not possible.
 	Content io.Reader
 }
 
-// Offer offers files and folders to a peer and returns the state of the offer at once; nothing is transferred before
-// the peer accepts. It needs no session, only a connection: an offer may be the first thing that the peer accepts from
-// us. Wait waits for the end, Cancel withdraws the offer. Errors report what cannot be read or reached
-// (sendResourceAtURL of MCSession).
+// Offer offers files and folders to a peer (MCSession sendResource); nothing is sent before the peer accepts. It returns
+// the transfer as it is now; Wait and the events report the rest. It needs a connection, for which it waits until ctx
+// ends, but no session. After that ctx has no effect: Cancel withdraws the offer. Errors report what cannot be read or
+// reached.
 func (e *Engine) Offer(ctx context.Context, to PeerID, paths ...string) (Transfer, error) {
 	return e.OfferWith(ctx, to, OfferOptions{}, paths...)
 }
 
-// OfferWith is Offer with options. With Keep the peer may be offline, and ctx has no effect.
+// OfferWith is Offer with options.
 func (e *Engine) OfferWith(ctx context.Context, to PeerID, opts OfferOptions, paths ...string) (_ Transfer, err error) {
 	defer withPeer(&err, "offer to", to)
 	source, err := e.source(ctx, opts, paths)
@@ -52,9 +43,8 @@ func (e *Engine) OfferWith(ctx context.Context, to PeerID, opts OfferOptions, pa
 	return e.offer(ctx, to, opts, source, nil)
 }
 
-// OfferEach offers the same to several peers. The source is read once for all peers that keep pace with each other; a
-// slow peer does not delay the others. Each offer has its own transfer, in the order of to; one that could not be made
-// has only Peer, State and Err.
+// OfferEach is OfferWith to several peers, in the order of to. The source is read once for all that keep pace with each
+// other. A Transfer that could not be made has only Peer, State (Failed) and Err: check it, there is no other error.
 func (e *Engine) OfferEach(ctx context.Context, to []PeerID, opts OfferOptions, paths ...string) []Transfer {
 	out := make([]Transfer, len(to))
 	source, err := e.source(ctx, opts, paths)

@@ -24,7 +24,7 @@ func offers(t *testing.T, n *enginetest.Node) func() *engine.Offer {
 	next := events(t, n)
 	return func() *engine.Offer {
 		t.Helper()
-		return next(is[engine.OfferReceived]).(engine.OfferReceived).Offer
+		return next(is[*engine.Offer]).(*engine.Offer)
 	}
 }
 
@@ -256,7 +256,7 @@ func TestOffer_ExpiresUnanswered(t *testing.T) {
 		if refused != 3 {
 			t.Errorf("%d of 5 offers of a stranger were refused", refused)
 		}
-		next(is[engine.OfferReceived])
+		next(is[*engine.Offer])
 		time.Sleep(engine.OfferTimeout)
 		for _, tr := range append(a.Transfers(), b.Transfers()...) {
 			if !tr.State.Final() {
@@ -321,7 +321,7 @@ func TestOffer_FolderArrives(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			offer := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer
+			offer := next(is[*engine.Offer]).(*engine.Offer)
 			if v := offer.Transfer; v.Files != 3 || v.Folders != 3 || v.Counting || !slices.Equal(v.Names, []string{"photos"}) {
 				t.Errorf("offer %+v", v)
 			}
@@ -372,7 +372,7 @@ func TestOffer_DeclinedWithdrawnOrLost(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				o := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer
+				o := next(is[*engine.Offer]).(*engine.Offer)
 				c.do(net, a, b, o)
 				sent, err := a.Wait(t.Context(), tr.ID)
 				if err == nil || !errors.Is(err, sent.Err) || sent.State != c.want {
@@ -411,6 +411,37 @@ func TestOffer_NameThatIsNotUTF8Arrives(t *testing.T) {
 		y, _ := b.Wait(t.Context(), tr.ID)
 		if x.State != engine.Delivered {
 			t.Errorf("%v %v / %v %v", x.State, x.Err, y.State, y.Err)
+		}
+	})
+}
+
+// TestOffer_PolicyStoresNoName: a known peer that changes its name, and whose offer a rule accepts, keeps the name under
+// which a person accepted it.
+func TestOffer_PolicyStoresNoName(t *testing.T) {
+	file, dir := bytesIn(t, 1000), t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{Name: "Ben"}), net.Start(engine.Config{})
+		policy := false
+		b.HandleOffers(func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir, Policy: policy, Reserve: -1}) })
+		meet(t, a, b)
+		for _, name := range []string{"Ben", "Mom"} {
+			if err := a.SetName(name); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Second)
+			tr, err := a.Offer(t.Context(), b.Self().ID, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if end, err := a.Wait(t.Context(), tr.ID); err != nil || end.State != engine.Delivered {
+				t.Fatal(err, end.State)
+			}
+			time.Sleep(time.Second)
+			if known := b.Acquaintances(); len(known) != 1 || known[0].Name != "Ben" {
+				t.Errorf("after an offer by %s: %+v", name, known)
+			}
+			policy = true
 		}
 	})
 }

@@ -32,7 +32,7 @@ func TestOpError_SaysWhatFailedAndForWhom(t *testing.T) {
 			"confirm pairing with": {e.ConfirmPairing(id, "1"), id, nil},
 			"reject pairing with":  {e.RejectPairing(id), id, nil},
 			"path to":              {fails(e.Path(id)), id, engine.ErrNoPeer},
-			"ping":                 {fails(e.NewPinger(ctx, id, engine.PingReliable)), id, engine.ErrNoPeer},
+			"ping":                 {fails(e.Ping(ctx, id, engine.PingReliable)), id, engine.ErrNoPeer},
 			"offer to":             {fails(e.OfferWith(ctx, own, engine.OfferOptions{Content: strings.NewReader("x"), Name: "x"})), own, engine.ErrInvalid},
 			"set trust in":         {e.SetTrust(own, engine.TrustSeen), own, engine.ErrInvalid},
 			"auto-accept from":     {e.SetAutoAccept(id, engine.AutoAccept{Bytes: 1}), id, engine.ErrInvalid},

@@ -32,9 +32,9 @@ func stage(t *testing.T, n *enginetest.Node, with engine.PeerID, s engine.Pairin
 // ended waits for the end of a pairing.
 func ended(next func(func(engine.Event) bool) engine.Event) engine.Pairing {
 	return next(func(ev engine.Event) bool {
-		p, ok := ev.(engine.PairingChanged)
-		return ok && p.Pairing.Stage.Final()
-	}).(engine.PairingChanged).Pairing
+		p, ok := ev.(engine.Pairing)
+		return ok && p.Stage.Final()
+	}).(engine.Pairing)
 }
 
 func trust(n, of *enginetest.Node) engine.Trust {
@@ -405,8 +405,8 @@ func TestPairing_StrangerIsLostWhenTheWindowCloses(t *testing.T) {
 			if is[engine.PeerChanged](ev) {
 				t.Error("it changes after it was lost")
 			}
-			self, ok := ev.(engine.SelfChanged)
-			return ok && self.Self.Name == "the last event"
+			self, ok := ev.(engine.Self)
+			return ok && self.Name == "the last event"
 		})
 	})
 }

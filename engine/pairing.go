@@ -6,16 +6,6 @@ import (
 	"multipeer/engine/internal/pairing"
 )
 
-// Limits on pairing.
-const (
-	// PairingWindow is how long a device accepts pairing after its user has asked for it.
-	PairingWindow = pairing.Window
-	// PairingTimeout is how long two people have to compare one code.
-	PairingTimeout = pairing.Timeout
-	// MaxPairingFailures is the number of failures that closes the pairing window.
-	MaxPairingFailures = pairing.MaxFailures
-)
-
 // PairingStage is the progress of a pairing. Its methods:
 //
 //	String() string   its name, such as "compare"

@@ -18,7 +18,7 @@ func (h pairingHost) Current(id PeerID) pairing.Link {
 
 func (h pairingHost) MayAsk(id PeerID) bool { return h.e.peers.Asks().MayAsk(id) }
 
-func (h pairingHost) Publish(v pairing.View) { h.e.events.Publish(PairingChanged{Pairing(v)}) }
+func (h pairingHost) Publish(v pairing.View) { h.e.events.Publish(Pairing(v)) }
 
 func (h pairingHost) WindowChanged() { h.e.peers.PairingChanged() }
 

@@ -10,6 +10,7 @@ import (
 	"multipeer/engine/internal/address"
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/pairing"
+	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/wire"
 )
 
@@ -91,7 +92,7 @@ func (e *Engine) OpenLink(ctx context.Context, link string) (PeerID, error) {
 	if !l.Secret() {
 		return l.ID, fmt.Errorf("link: %w: it has no secret; connect by address and compare codes", ErrInvalid)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, InviteTimeout, ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, peers.InviteTimeout, ErrTimeout)
 	defer cancel()
 	if _, err := e.Dial(ctx, l.Ticket); err != nil {
 		return l.ID, err

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"multipeer/engine/internal/pairing"
+	"multipeer/engine/internal/peers"
 )
 
-// OpenPairing opens the pairing window: other devices can ask for pairing, for PairingWindow. Only call it in response
-// to a user's action: meanwhile, strangers may connect regardless of the visibility. It returns the time when the
-// pairing window closes, like Self.PairingUntil; the zero time if the engine does not run.
+// OpenPairing opens the pairing window: for some minutes other devices can ask for pairing, and strangers may connect
+// regardless of Visible. Only call it in response to a user's action. It returns when the window closes, like
+// Self.PairingUntil; the zero time if the engine does not run.
 func (e *Engine) OpenPairing() time.Time { return e.pairings.Open() }
 
 // ClosePairing closes the pairing window and ends the pairings that have no code yet, except one by OpenLink. Pairings
@@ -19,8 +20,8 @@ func (e *Engine) OpenPairing() time.Time { return e.pairings.Open() }
 func (e *Engine) ClosePairing() { e.pairings.Close() }
 
 // Pair asks a peer to compare codes, or picks one that asks. Only call it in response to a user's action. It opens the
-// pairing window if it is closed, waits for the peer to be connected, and returns; PairingChanged reports the progress.
-// The other user has to pick this device too. Errors are ErrNoPeer, ErrTimeout, ErrCancelled, ErrBusy during another
+// pairing window, waits at most SendTimeout for the peer to be connected, and returns; events report the Pairing, and
+// the other user has to pick this device too. Errors are ErrNoPeer, ErrTimeout, ErrCancelled, ErrBusy during another
 // comparison or after too many attempts, and ErrMismatch within ten minutes after a mismatch.
 func (e *Engine) Pair(ctx context.Context, id PeerID) (err error) {
 	defer withPeer(&err, "pair with", id)
@@ -30,7 +31,7 @@ func (e *Engine) Pair(ctx context.Context, id PeerID) (err error) {
 	if err := unlessDevice(e, id); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, InviteTimeout, ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, peers.InviteTimeout, ErrTimeout)
 	defer cancel()
 	if _, err := e.peers.AwaitLink(ctx, id); err != nil {
 		return err

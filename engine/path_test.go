@@ -17,7 +17,7 @@ func TestPath_ReportsAddressesAndLoss(t *testing.T) {
 		net := enginetest.New(t, 10*time.Millisecond)
 		a, b, _, _ := pair(t, net)
 		collect(t, b)
-		if p, err := a.Path(b.Self().ID); err != nil || p.PacketsLost != 0 {
+		if p, err := a.Path(b.Self().ID); err != nil || p.Loss != 0 {
 			t.Fatalf("before any loss: %+v %v", p, err)
 		}
 		net.Lose(0.2)
@@ -31,11 +31,11 @@ func TestPath_ReportsAddressesAndLoss(t *testing.T) {
 		if err != nil || p.Remote != b.Addr || p.Local != a.Addr {
 			t.Fatalf("%+v %v", p, err)
 		}
-		if p.MinRTT < 20*time.Millisecond || p.RTT < p.MinRTT || p.RTT > 100*time.Millisecond || p.BytesSent == 0 || p.PacketsReceived == 0 {
+		if p.MinRTT < 20*time.Millisecond || p.RTT < p.MinRTT || p.RTT > 100*time.Millisecond || p.BytesSent == 0 || p.BytesReceived == 0 {
 			t.Errorf("%+v", p)
 		}
-		if p.PacketsLost == 0 || p.Loss() > 0.5 {
-			t.Errorf("loss %v", p.Loss())
+		if p.Loss == 0 || p.Loss > 0.5 {
+			t.Errorf("loss %v", p.Loss)
 		}
 		if _, err := a.Path(a.Self().ID); !errors.Is(err, engine.ErrNoPeer) {
 			t.Errorf("to itself: %v", err)

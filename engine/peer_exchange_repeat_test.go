@@ -98,7 +98,7 @@ func TestPeerExchange_SeparatedPeersMeetLater(t *testing.T) {
 		"it does not look at first": {anna: []func(*engine.Config){blind}, what: func(t *testing.T, _ *enginetest.Net, hub, anna, ben *enginetest.Node) {
 			dial(t, ben, hub)
 			time.Sleep(5 * time.Second)
-			anna.SetBrowsing(true)
+			anna.SetLooking(true, true)
 		}},
 		"others come and go": {ben: []func(*engine.Config){blind}, what: func(t *testing.T, net *enginetest.Net, hub, anna, ben *enginetest.Node) {
 			there := netip.MustParseAddr("10.0.0.200")
@@ -249,7 +249,7 @@ func TestPeerExchange_AcceptedOffersDoNotResetTheBudget(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer.Accept(engine.AcceptOptions{Dir: t.TempDir()}); err != nil {
+			if err := next(is[*engine.Offer]).(*engine.Offer).Accept(engine.AcceptOptions{Dir: t.TempDir()}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := liar.Wait(t.Context(), tr.ID); err != nil {

@@ -145,9 +145,9 @@ func TestPeerExchange_HiddenPeerIsNotAnnounced(t *testing.T) {
 			func(n *enginetest.Node) error { return n.SetVisible(engine.VisibleToAll, 0) }, join,
 		},
 		"not advertising": {
-			func(n *enginetest.Node) error { n.SetAdvertising(false); return nil },
+			func(n *enginetest.Node) error { n.SetLooking(false, true); return nil },
 			// With a session, Early and Late would find Anna.
-			func(n *enginetest.Node) error { n.SetAdvertising(true); return nil }, dial,
+			func(n *enginetest.Node) error { n.SetLooking(true, true); return nil }, dial,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

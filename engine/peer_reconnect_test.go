@@ -46,8 +46,8 @@ func TestSession_WorksWheneverTheNetworkReturns(t *testing.T) {
 			time.Sleep(30 * time.Second)
 			for _, n := range []*enginetest.Node{a, b} {
 				if connected(n) != 1 { // it was given up; let discovery report it again
-					n.SetAdvertising(false)
-					n.SetAdvertising(true)
+					n.SetLooking(false, true)
+					n.SetLooking(true, true)
 				}
 			}
 			time.Sleep(time.Minute)
@@ -90,7 +90,7 @@ func TestPeer_CrashedWhileNotAdvertisingIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b, _, _ := pair(t, net)
-		b.SetAdvertising(false)
+		b.SetLooking(false, true)
 		time.Sleep(time.Second)
 		_ = b.Kill()
 		time.Sleep(15 * time.Second)
@@ -105,8 +105,8 @@ func TestSession_SurvivesABreakWhileNotLooking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b, _, _ := pair(t, net)
-		a.SetLooking(false)
-		b.SetLooking(false)
+		a.SetLooking(false, false)
+		b.SetLooking(false, false)
 		time.Sleep(time.Second)
 		count := watchSessions(t, a)
 		net.Cut(b.Addr, true)
@@ -180,13 +180,13 @@ func TestSession_EndIsReportedOnceOnBothSides(t *testing.T) {
 			if r := posted.Results(); r[0].Err != nil {
 				t.Errorf("what was posted in the meantime: %v", r[0].Err)
 			}
-			if m := ea(is[engine.MessageReceived]).(engine.MessageReceived).Message; !strings.Contains(string(m.Body), "kept") {
+			if m := ea(is[engine.Message]).(engine.Message); !strings.Contains(string(m.Body), "kept") {
 				t.Errorf("%s", m.Body)
 			}
 			if _, err := a.Send(t.Context(), map[string]string{"text": "after"}, b.Self().ID); err != nil {
 				t.Error(err)
 			}
-			if m := eb(is[engine.MessageReceived]).(engine.MessageReceived).Message; !strings.Contains(string(m.Body), "after") {
+			if m := eb(is[engine.Message]).(engine.Message); !strings.Contains(string(m.Body), "after") {
 				t.Errorf("%s", m.Body)
 			}
 		})
@@ -294,7 +294,7 @@ func TestSession_EndIsReportedBeforeTheNextSession(t *testing.T) {
 					case engine.StreamReceived:
 						order = append(order, "stream")
 						ev.Taken().Close()
-					case engine.MessageReceived:
+					case engine.Message:
 						order = append(order, "datagram")
 					}
 				}

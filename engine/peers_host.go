@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"encoding/json"
-
 	"multipeer/engine/internal/events"
 	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/wire"
@@ -17,10 +15,9 @@ func (h peersHost) Publish(ev peers.Event) wire.Code {
 	switch public := public.(type) {
 	case streamReceived:
 		return e.streams.take(e, public.stream)
-	case InvitationReceived:
-		i := public.Invitation
-		if refused, claimed := e.invitations.ask(e, i.Peer.ID, i.Peer.Addr.Addr(), i, i.Decline); claimed {
-			i.claimed = true
+	case *Invitation:
+		if refused, claimed := e.invitations.ask(e, public.Peer.ID, public.Peer.Addr.Addr(), public, public.Decline); claimed {
+			public.claimed = true
 			return refused
 		}
 		if !e.events.Publish(public) {
@@ -43,7 +40,7 @@ func (h peersHost) Deliver(m peers.Message) wire.Code {
 		return 0
 	case m.Ask != 0:
 		return e.requests.takeRequest(e, m)
-	case e.events.Publish(MessageReceived{publicMessage(m), new(events.Held)}):
+	case e.events.Publish(messageReceived{publicMessage(m), new(events.Held)}):
 		return 0
 	case e.events.HasReader(events.Messages, m.Topic):
 		return peers.Later
@@ -57,7 +54,7 @@ func (h peersHost) Changed() <-chan struct{} { return h.e.events.Changed() }
 func (e *Engine) publicEvent(ev peers.Event) Event {
 	switch ev := ev.(type) {
 	case peers.SelfChanged:
-		return SelfChanged{e.publicSelf(ev.Self)}
+		return e.publicSelf(ev.Self)
 	case peers.PeerChanged:
 		return PeerChanged{publicPeer(ev.Peer)}
 	case peers.PeerLost:
@@ -69,11 +66,11 @@ func (e *Engine) publicEvent(ev peers.Event) Event {
 	case peers.StreamReceived:
 		return streamReceived{e.newStream(ev.Stream)}
 	case peers.InvitationReceived:
-		return InvitationReceived{e.publicInvitation(ev.Invitation)}
+		return e.publicInvitation(ev.Invitation)
 	case peers.InvitationClosed:
 		return InvitationClosed{e.publicInvitation(ev.Invitation)}
 	case peers.ConflictFound:
-		return ConflictFound{Conflict(ev.Conflict)}
+		return Conflict(ev.Conflict)
 	case peers.Problem:
 		return Problem(ev)
 	}
@@ -117,17 +114,6 @@ func (e *Engine) publicInvitation(i *peers.Invitation) *Invitation {
 		i.Handle = &Invitation{ID: i.ID, Peer: publicPeer(i.Peer), Context: i.Context, peers: e.peers, invitation: i}
 	}
 	return i.Handle.(*Invitation)
-}
-
-// admitFor returns Config.Admit as package peers calls it. A panic declines the invitation.
-func admitFor(e *Engine) func(peers.Peer, json.RawMessage) Decision {
-	if e.cfg.Admit == nil {
-		return nil
-	}
-	return func(from peers.Peer, context json.RawMessage) (decision Decision) {
-		recoverPanic(e, "Config.Admit", func() { decision = e.cfg.Admit(publicPeer(from), context) }, func() { decision = No })
-		return decision
-	}
 }
 
 // verifyFor returns Config.Verify as package peers calls it. A panic refuses the peer.

@@ -17,31 +17,21 @@ const (
 	PingStream     PingMode = "stream"     // over a byte stream
 )
 
-// Pinger measures round trips to one peer. The peer's engine answers, not its program.
-type Pinger struct{ p *peers.Pinger }
-
-// NewPinger prepares pings to a connected peer; a session is not needed, but see Pinger.Pace. The caller must close
-// it.
-func (e *Engine) NewPinger(ctx context.Context, id PeerID, mode PingMode) (_ *Pinger, err error) {
+// Ping makes one round trip to the engine of a peer, not its program, and returns how long it took. It needs a
+// connection, for which it waits, but no session: without one it also waits until the peer's rate limit admits the
+// ping. It waits at most SendTimeout. Errors are ErrTimeout, also for a ping that was lost, ErrCancelled, ErrNoPeer,
+// ErrLost, ErrInvalid, and ErrBusy if the deadline of ctx is too early for the rate limit.
+func (e *Engine) Ping(ctx context.Context, id PeerID, mode PingMode) (_ time.Duration, err error) {
 	defer withPeer(&err, "ping", id)
 	if err := unlessDevice(e, id); err != nil {
-		return nil, err
+		return 0, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, SendTimeout)
+	defer cancel()
 	p, err := e.peers.NewPinger(ctx, id, peers.PingMode(mode))
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	return &Pinger{p}, nil
+	defer p.Close()
+	return p.Ping(ctx)
 }
-
-// Pace returns the current minimum interval between two pings: 0 with a session or over a stream. Without a session the
-// other side delays or drops faster pings, so Ping waits before it sends. All pingers to one peer share the limit.
-func (p *Pinger) Pace() time.Duration { return p.p.Pace() }
-
-// Ping makes one round trip and returns its duration, not counting the wait before it sends (see Pace). If the ping
-// is lost, the error is ErrTimeout once the deadline of ctx passes. Allow a second or more. Only one call may run at
-// a time.
-func (p *Pinger) Ping(ctx context.Context) (time.Duration, error) { return p.p.Ping(ctx) }
-
-// Close ends the pinger. It is idempotent.
-func (p *Pinger) Close() { p.p.Close() }

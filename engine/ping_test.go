@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,9 +12,9 @@ import (
 	"multipeer/engine/enginetest"
 )
 
-// TestPinger_FrequentPingsMeasureTheLine checks that frequent pings do not measure the rate limit for peers without a
+// TestPing_FrequentPingsMeasureTheLine checks that frequent pings do not measure the rate limit for peers without a
 // session, and that none is falsely counted as lost.
-func TestPinger_FrequentPingsMeasureTheLine(t *testing.T) {
+func TestPing_FrequentPingsMeasureTheLine(t *testing.T) {
 	for _, mode := range []engine.PingMode{engine.PingReliable, engine.PingUnreliable, engine.PingStream} {
 		for _, session := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
@@ -25,29 +26,29 @@ func TestPinger_FrequentPingsMeasureTheLine(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				p, err := a.NewPinger(t.Context(), b.Self().ID, mode)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer p.Close()
-				if paced := p.Pace() > 0; paced == (session || mode == engine.PingStream) {
-					t.Errorf("%s, session %v: a pace of %v", mode, session, p.Pace())
-				}
+				paced := !session && mode != engine.PingStream
 				began := time.Now()
 				for i := range 600 {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-					d, err := p.Ping(ctx)
+					d, err := a.Ping(ctx, b.Self().ID, mode)
 					cancel()
 					if err != nil || d > 2*latency+5*time.Millisecond {
 						t.Fatalf("%s, session %v: ping %d: %v, %v", mode, session, i, d, err)
 					}
 				}
-				if took := time.Since(began); session && took > 600*(2*latency+5*time.Millisecond) || took < 599*p.Pace() {
+				took, atLeast := time.Since(began), time.Duration(0)
+				if paced {
+					atLeast = 599 * time.Second / engine.PingRate(mode)
+				}
+				if session && took > 600*(2*latency+5*time.Millisecond) || took < atLeast {
 					t.Errorf("%s, session %v: all took %v", mode, session, took)
 				}
-				ctx, cancel := context.WithTimeout(t.Context(), p.Pace()/4)
+				if !paced {
+					return
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 				defer cancel()
-				if _, err := p.Ping(ctx); p.Pace() > 0 && !errors.Is(err, engine.ErrBusy) {
+				if _, err := a.Ping(ctx, b.Self().ID, mode); !errors.Is(err, engine.ErrBusy) {
 					t.Errorf("%s: a deadline before its turn: %v", mode, err)
 				}
 			})
@@ -55,25 +56,48 @@ func TestPinger_FrequentPingsMeasureTheLine(t *testing.T) {
 	}
 }
 
-func TestPinger_MeasuresInEachMode(t *testing.T) {
+func TestPing_MeasuresInEachMode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, 5*time.Millisecond)
 		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
 		for _, mode := range []engine.PingMode{engine.PingReliable, engine.PingUnreliable, engine.PingStream} {
 			meet(t, a, b)
-			p, err := a.NewPinger(t.Context(), b.Self().ID, mode)
-			if err != nil {
-				t.Fatal(err)
-			}
 			for range 3 {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				rtt, err := p.Ping(ctx)
+				rtt, err := a.Ping(ctx, b.Self().ID, mode)
 				cancel()
 				if err != nil || rtt < 10*time.Millisecond || rtt > 100*time.Millisecond {
 					t.Errorf("%s: %v, %v", mode, rtt, err)
 				}
 			}
-			p.Close()
 		}
 	})
+}
+
+// TestPing_EndsWithItsContext: a lost ping is a timeout, a cancelled one is cancelled, and neither disturbs the next.
+func TestPing_EndsWithItsContext(t *testing.T) {
+	for _, mode := range []engine.PingMode{engine.PingReliable, engine.PingUnreliable, engine.PingStream} {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+			meet(t, a, b)
+			net.Drop(func(netip.AddrPort, netip.AddrPort) bool { return true })
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if _, err := a.Ping(ctx, b.Self().ID, mode); !errors.Is(err, engine.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: a lost ping: %v", mode, err)
+			}
+			cancel()
+			ctx, cancel = context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, cancel)
+			began := time.Now()
+			if _, err := a.Ping(ctx, b.Self().ID, mode); !errors.Is(err, engine.ErrCancelled) || time.Since(began) > time.Second {
+				t.Errorf("%s: a cancelled ping: %v after %v", mode, err, time.Since(began))
+			}
+			net.Drop(nil)
+			time.Sleep(5 * time.Second)
+			if d, err := a.Ping(t.Context(), b.Self().ID, mode); err != nil || d > 10*latency {
+				t.Errorf("%s: the next ping: %v, %v", mode, d, err)
+			}
+		})
+	}
 }

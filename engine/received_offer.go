@@ -5,9 +5,6 @@ import (
 	"multipeer/transfer"
 )
 
-// OfferTimeout is how long an offer waits for its answer.
-const OfferTimeout = transfers.OfferTimeout
-
 // Offer is a peer's offer of files. Call Accept or Decline once; the first answer counts.
 type Offer struct {
 	Transfer Transfer // as it was when it arrived
@@ -21,35 +18,25 @@ type Offer struct {
 
 // AcceptOptions configure where and how an offer is received.
 type AcceptOptions struct {
-	// Dir is the folder to receive into; it is created if it is missing.
-	Dir string
-	// Existing selects what to do with entries whose name already exists there. The zero value keeps both.
+	Dir string // the folder to receive into, created if it is missing; required
+	// Existing selects what to do with entries whose name is taken; the zero value keeps both. Choose, if set, decides that
+	// for each top-level name instead, on a goroutine of the engine, and may wait for a person.
 	Existing transfer.Existing
-	// Choose, if set, decides that for each top-level name that is taken, instead of Existing. It runs on a goroutine
-	// of the engine and may wait for a person.
-	Choose func(name string) transfer.Existing `json:"-"`
-	// Reread compares existing files by content even if neither the original nor the copy here has changed since an
-	// earlier transfer brought it. Without it, the sizes, times and inodes of both are enough.
-	Reread bool
-	// KeepExec makes files that are executable on the sender's side executable here, for their owner.
-	KeepExec bool
-	// Links accepts symbolic links that stay inside their folder, if the sender sends them.
-	Links bool
-	// Reserve is how many bytes must stay free on the disk: 0 means the larger of 1 GiB and a twentieth of the disk
-	// (but at most a tenth), less than 0 means none.
+	Choose   func(name string) transfer.Existing
+	Reread   bool // compare existing files by content even if both copies have the sizes and times of an earlier transfer
+	KeepExec bool // make files that are executable there executable here, for their owner
+	Links    bool // accept symbolic links that stay inside their folder
+	// Reserve is how many bytes stay free on the disk: 0 means the larger of 1 GiB and a twentieth of the disk (but at most
+	// a tenth), less than 0 means none.
 	Reserve int64
-	// Policy means that the program accepts the offer by a rule, not a person: the trust in the peer does not change.
-	Policy bool
-	// Seen is the transfer as the person last saw it, if that is newer than Offer.Transfer: it limits what may
-	// arrive.
-	Seen *Transfer `json:"-"`
+	Policy  bool      // a rule accepts, not a person: the peer does not become known (TrustSeen)
+	Seen    *Transfer // what the person last saw, if newer than Offer.Transfer: no more than that may arrive
 }
 
-// Accept accepts the files into a folder. The transfer then runs by itself, and resumes by itself after any
-// interruption, including a restart of either side with the same profile; Watch and Wait report its progress. It may
-// deliver no more than was offered, plus a small margin for a source that has grown since. If there is more, such as in
-// a folder whose size was not known yet, the offer is made again: it needs a reader of offers, or it fails with
-// ErrUnavailable. Accept returns ErrAnswered, or an error that says why the folder cannot be used.
+// Accept accepts the files into a folder and returns at once. The transfer resumes by itself after any interruption. It
+// may deliver no more than was offered, and a small margin for a source that has grown: if there is more, the offer is
+// made again, and fails with ErrUnavailable if nothing reads offers. Errors are ErrAnswered, ErrInvalid, ErrClosed, or
+// say why the folder cannot be used.
 func (o *Offer) Accept(opts AcceptOptions) error {
 	seen := transfers.Transfer(o.Transfer)
 	if opts.Seen != nil {

@@ -27,11 +27,11 @@ type RequestError struct{ Text string }
 
 func (e *RequestError) Error() string { return e.Text }
 
-// Request sends v to one peer and waits for the answer of the function that its program has passed to Answer, until ctx
-// ends or for SendTimeout if ctx has no deadline. A request reaches the function at most once. The error is a
-// *RequestError if the function returned one; ErrUnavailable if no function answers this topic; ErrBusy if 32 requests
-// of this engine are being answered; ErrNotConnected, ErrLost or a similar error if the session ends first: then the
-// function may or may not have run.
+// Request sends v to one peer and waits for the answer of its Answer function, until ctx ends, or for SendTimeout if
+// ctx has no deadline. The function runs at most once, and does not
+// end with ctx. Errors are a *RequestError from the
+// function, ErrUnavailable without one, ErrBusy, and ErrNotConnected, ErrLost or similar if the session ends: then it
+// may have run.
 func (t *Topic) Request(ctx context.Context, v any, to PeerID) (Message, error) {
 	if to.Reserved() {
 		return Message{}, fmt.Errorf("request: %w: the recipient must be a single peer", ErrInvalid)
@@ -85,10 +85,10 @@ func answered(m peers.Message) (Message, error) {
 	return publicMessage(m), nil
 }
 
-// Answer has f answer the requests of this topic until stop is called. f gets each request on its own goroutine, at
-// most 32 of one peer at once, and returns the answer: a JSON value, or raw bytes ([]byte). If f returns an error, the
-// requester gets its text, at most 1 KiB of it. The context ends with the engine, which waits for f. Answer panics if
-// the topic has a function already.
+// Answer has f answer the requests of this topic until stop is called; stop does not wait for calls in progress. f gets
+// each on its own goroutine, at most 32 of one peer at once, and returns a value as for Send. If f returns an error,
+// the requester gets its text, at most 1 KiB. ctx ends with the engine, which waits for f, and not when the requester
+// gives up. Answer panics if the topic has a function already.
 func (t *Topic) Answer(f func(ctx context.Context, request Message) (any, error)) (stop func()) {
 	if f == nil {
 		panic("engine: Answer without a function")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"multipeer/engine/internal/peers"
+	"multipeer/engine/internal/wire"
 )
 
 // Self describes this engine.
@@ -25,7 +26,7 @@ func (e *Engine) SetName(name string) error {
 
 // SetInfo changes the discovery info for all who see us, connected or not. The error is ErrInvalid.
 func (e *Engine) SetInfo(info map[string]string) error {
-	if err := ValidateInfo(info); err != nil {
+	if err := wire.ValidateInfo(info); err != nil {
 		return err
 	}
 	info = maps.Clone(info)
@@ -54,16 +55,11 @@ func (e *Engine) SetPolicies(invite, accept Audience) error {
 	return nil
 }
 
-// SetLooking calls both SetAdvertising and SetBrowsing (start_looking_for_peers, stop_looking_for_peers).
-func (e *Engine) SetLooking(on bool) {
-	e.peers.Update(func(s *peers.Self) { s.Advertising, s.Browsing = on, on })
+// SetLooking sets whether others can find this engine, and whether it looks for others (startLookingForPeers; the
+// opposite of Config.Hidden and Config.Blind). Sessions are not affected.
+func (e *Engine) SetLooking(advertise, browse bool) {
+	e.peers.Update(func(s *peers.Self) { s.Advertising, s.Browsing = advertise, browse })
 }
-
-// SetAdvertising starts or stops letting others find us. Sessions are not affected.
-func (e *Engine) SetAdvertising(on bool) { e.peers.Update(func(s *peers.Self) { s.Advertising = on }) }
-
-// SetBrowsing starts or stops looking for others. Sessions are not affected.
-func (e *Engine) SetBrowsing(on bool) { e.peers.Update(func(s *peers.Self) { s.Browsing = on }) }
 
 // SetVisible changes who can see this engine, for the duration d or, if d is 0, until the next call; after d, the
 // previous value is restored. Strangers that are connected without a session are disconnected if the new value no

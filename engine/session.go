@@ -1,34 +1,21 @@
 package engine
 
-import (
-	"context"
-	"encoding/json"
-)
+import "context"
 
-// Invite asks a peer for a session, with the context of Config or SetContext, and waits for the answer. It returns nil
-// when connected, ErrDeclined, ErrTimeout after InviteTimeout, ErrNoPeer, ErrCancelled, or ErrBusy if MaxPeers are
-// connected, on either side. It waits for a peer that is found but not connected yet. When ctx ends, the invitation is
-// withdrawn. If the peer has invited us in the meantime, that counts as its acceptance (MCNearbyServiceBrowser
-// invitePeer).
+// Invite asks a peer that is found for a session and waits for the answer, at most SendTimeout (MCNearbyServiceBrowser
+// invitePeer). It returns nil when connected, also if the peer has invited us meanwhile. When ctx ends, the invitation
+// is withdrawn. Errors are ErrDeclined, ErrTimeout, ErrCancelled, ErrNoPeer, and ErrBusy if MaxPeers are connected on
+// either side.
 func (e *Engine) Invite(ctx context.Context, id PeerID) error {
 	return e.InviteWith(ctx, id, InviteOptions{})
 }
 
-type noContext struct{}
-
-// NoContext is an InviteOptions.Context that sends none.
-var NoContext any = noContext{}
-
-// InviteOptions configure InviteWith.
+// InviteOptions configure InviteWith and Invitation.AcceptWith. The zero value is for a decision of a person.
 type InviteOptions struct {
-	// Context is what the other program gets with the invitation: any JSON value of at most MaxContext bytes. nil means
-	// the context of Config or SetContext, NoContext means none. If an invitation is already in progress, the call
-	// joins it, and its context is not sent.
+	// Context is what the other program gets: a JSON value of at most MaxContext bytes; nil means the context of Config
+	// or SetContext. An invitation that is in progress already keeps its own.
 	Context any
-	// Policy means that a rule of the program invites the peer, and not a person: the peer does not become known
-	// (TrustSeen), and has to be invited or accepted again the next time. After Disconnect, Config.Invite and
-	// Config.Accept still do not bring the peer back.
-	Policy bool
+	Policy  bool // a rule of the program decides, not a person: the peer does not become known (TrustSeen)
 }
 
 // InviteWith is Invite with options.
@@ -37,14 +24,7 @@ func (e *Engine) InviteWith(ctx context.Context, id PeerID, opts InviteOptions) 
 	if err := unlessDevice(e, id); err != nil {
 		return err
 	}
-	var encoded json.RawMessage
-	switch opts.Context {
-	case nil:
-		encoded = e.peers.Context()
-	case NoContext:
-	default:
-		encoded, err = encodeContext(opts.Context)
-	}
+	encoded, err := opts.encodeContext(e.peers)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/netip"
 	"path/filepath"
@@ -88,7 +87,7 @@ func TestInvite_WithdrawsOnlyItsOwnInvitation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{Invite: engine.Everyone}), net.Start(engine.Config{})
-		inv := events(t, b)(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+		inv := events(t, b)(is[*engine.Invitation]).(*engine.Invitation)
 		second := make(chan error, 1)
 		go func() { second <- a.Invite(context.Background(), b.Self().ID) }()
 		time.Sleep(time.Second)
@@ -120,7 +119,7 @@ func TestInvitation_WithdrawnWhileCrossingIsClosed(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
 		_ = b.Invite(ctx, a.Self().ID)
-		inv := nextB(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+		inv := nextB(is[*engine.Invitation]).(*engine.Invitation)
 		time.Sleep(time.Second)
 		if connected(a) != connected(b) {
 			t.Errorf("%d and %d sessions", connected(a), connected(b))
@@ -156,7 +155,8 @@ func TestMaxPeers_EnginesWithOneSlotFormPairs(t *testing.T) {
 		})
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
-			net.Start(engine.Config{Admit: func(engine.Peer, json.RawMessage) engine.Decision { return engine.No }})
+			no := net.Start(engine.Config{})
+			no.HandleInvitations(func(i *engine.Invitation) { _ = i.Decline() })
 			silent := net.Start(engine.Config{})
 			events(t, silent)
 			cfg := open("small")
@@ -187,8 +187,8 @@ func TestMaxPeers_HoldsForAReturningSession(t *testing.T) {
 			t.Fatal(err)
 		}
 		net.Cut(b.Addr, false)
-		b.SetAdvertising(false)
-		b.SetAdvertising(true)
+		b.SetLooking(false, true)
+		b.SetLooking(true, true)
 		time.Sleep(time.Minute)
 		if connected(a) != 1 || connected(b) != 0 || connected(c) != 1 {
 			t.Errorf("%d, %d and %d sessions", connected(a), connected(b), connected(c))
@@ -205,7 +205,7 @@ func TestInvitation_EndsWhenItsSenderRestarts(t *testing.T) {
 		next := events(t, b)
 		meet(t, a, b)
 		go func() { _ = a.Invite(t.Context(), b.Self().ID) }()
-		old := next(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+		old := next(is[*engine.Invitation]).(*engine.Invitation)
 		n.Drop(func(_, _ netip.AddrPort) bool { return true }) // it dies without a goodbye
 		_ = a.Stop()
 		n.Drop(nil)
@@ -217,7 +217,7 @@ func TestInvitation_EndsWhenItsSenderRestarts(t *testing.T) {
 		}
 		answer := make(chan error, 1)
 		go func() { answer <- a.Invite(t.Context(), b.Self().ID) }()
-		inv := next(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+		inv := next(is[*engine.Invitation]).(*engine.Invitation)
 		if err := inv.Accept(); err != nil {
 			t.Error(err)
 		}
@@ -233,7 +233,7 @@ func TestInvite_FailsWhenDeclinedOrUnanswered(t *testing.T) {
 		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
 		next := events(t, b)
 		meet(t, a, b)
-		go func() { next(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation.Decline() }()
+		go func() { next(is[*engine.Invitation]).(*engine.Invitation).Decline() }()
 		if err := a.Invite(t.Context(), b.Self().ID); !errors.Is(err, engine.ErrDeclined) {
 			t.Errorf("Invite: %v", err)
 		}

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/netip"
 	"strings"
@@ -76,16 +75,15 @@ func TestInvitation_CarriesItsOwnContext(t *testing.T) {
 		}{
 			{"config a", "config b", `"config a"`, `"config b"`},
 			{map[string]int{"level": 3}, []int{1}, `{"level":3}`, `[1]`},
-			{engine.NoContext, nil, ``, ``},
 			{nil, []int{2}, `"config a"`, `[2]`},
-			{"config a", nil, `"config a"`, ``},
+			{nil, nil, `"config a"`, `"config b"`},
 		} {
 			go func() {
-				inv := nextB(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+				inv := nextB(is[*engine.Invitation]).(*engine.Invitation)
 				if string(inv.Context) != c.atB {
 					t.Errorf("invited with %s", inv.Context)
 				}
-				if err := inv.AcceptWith(c.accept); err != nil {
+				if err := inv.AcceptWith(engine.InviteOptions{Context: c.accept}); err != nil {
 					t.Error(err)
 				}
 			}()
@@ -109,7 +107,7 @@ func TestInvitation_CarriesItsOwnContext(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		go func() { _ = nextB(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation.Accept() }()
+		go func() { _ = nextB(is[*engine.Invitation]).(*engine.Invitation).Accept() }()
 		if err := a.Invite(t.Context(), b.Self().ID); err != nil {
 			t.Fatal(err)
 		}
@@ -133,8 +131,8 @@ func TestSession_KeepsContextsAcrossABreak(t *testing.T) {
 		nextB(is[engine.PeerRemoved])
 		time.Sleep(10 * time.Second)
 		net.Drop(nil)
-		b.SetAdvertising(false)
-		b.SetAdvertising(true)
+		b.SetLooking(false, true)
+		b.SetLooking(true, true)
 		if p := nextA(is[engine.PeerAdded]).(engine.PeerAdded).Peer; string(p.Context) != `"from b"` {
 			t.Errorf("a has %q", p.Context)
 		}
@@ -194,7 +192,7 @@ func TestInvite_WithdrawnByContextOrDisconnect(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
 			go func() { done <- a.Invite(ctx, b.Self().ID) }()
-			inv := next(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+			inv := next(is[*engine.Invitation]).(*engine.Invitation)
 			end(cancel)
 			if err := <-done; !errors.Is(err, engine.ErrCancelled) {
 				t.Errorf("%s: %v", what, err)
@@ -212,40 +210,36 @@ func TestInvite_WithdrawnByContextOrDisconnect(t *testing.T) {
 	})
 }
 
-// TestAdmit_DecidesBeforeThePolicy checks that the program decides by peer and context, before the policy.
-func TestAdmit_DecidesBeforeThePolicy(t *testing.T) {
+// TestHandleInvitations_DecidesByContext checks that the program decides by peer and context, and that its decision
+// makes no peer known.
+func TestHandleInvitations_DecidesByContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		var asked []string
 		var mu sync.Mutex
-		door := net.Start(engine.Config{Admit: func(from engine.Peer, context json.RawMessage) engine.Decision {
+		door := net.Start(engine.Config{})
+		door.HandleInvitations(func(i *engine.Invitation) {
 			mu.Lock()
 			defer mu.Unlock()
-			asked = append(asked, from.Name+" "+string(context))
-			switch string(context) {
-			case `"open sesame"`:
-				return engine.Yes
-			case `"?"`:
-				return engine.Ask
+			asked = append(asked, i.Peer.Name+" "+string(i.Context))
+			if string(i.Context) == `"open sesame"` {
+				_ = i.AcceptWith(engine.InviteOptions{Policy: true})
+				return
 			}
-			return engine.No
-		}})
-		next := events(t, door)
+			_ = i.Decline()
+		})
 		for name, c := range map[string]struct {
 			word any
 			want error
-		}{"a": {"open sesame", nil}, "b": {"let me in", engine.ErrDeclined}, "c": {nil, engine.ErrDeclined}, "d": {"?", nil}} {
+		}{"a": {"open sesame", nil}, "b": {"let me in", engine.ErrDeclined}, "c": {nil, engine.ErrDeclined}} {
 			n := net.Start(engine.Config{Name: name})
 			meet(t, n, door)
-			if c.word == "?" {
-				go func() { _ = next(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation.Accept() }()
-			}
 			if err := n.InviteWith(t.Context(), door.Self().ID, engine.InviteOptions{Context: c.word}); !errors.Is(err, c.want) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if len(asked) != 4 || connected(door) != 2 {
-			t.Errorf("asked for %q, %d sessions", asked, connected(door))
+		if len(asked) != 3 || connected(door) != 1 || len(door.Acquaintances()) > 0 {
+			t.Errorf("asked for %q, %d sessions, %d peers are known", asked, connected(door), len(door.Acquaintances()))
 		}
 	})
 }
@@ -336,10 +330,10 @@ func TestDisconnect_OnlyAnInvitationBringsThePeerBack(t *testing.T) {
 		net.Cut(b.Addr, true)
 		time.Sleep(30 * time.Second)
 		net.Cut(b.Addr, false)
-		b.SetAdvertising(false)
-		b.SetAdvertising(true)
+		b.SetLooking(false, true)
+		b.SetLooking(true, true)
 		// b's policy asks; a's policy, although it accepts everyone, does not accept the kicked peer.
-		inv := nextA(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+		inv := nextA(is[*engine.Invitation]).(*engine.Invitation)
 		if connected(a) != 0 {
 			t.Fatal("back")
 		}
@@ -355,7 +349,9 @@ func TestDisconnect_OnlyAnInvitationBringsThePeerBack(t *testing.T) {
 // kick: the policies still do not bring the peer back.
 func TestDisconnect_OutlastsASessionByPolicy(t *testing.T) {
 	for name, begin := range map[string]func(t *testing.T, a *enginetest.Node, inv *engine.Invitation) error{
-		"accepted": func(_ *testing.T, _ *enginetest.Node, inv *engine.Invitation) error { return inv.AcceptByPolicy() },
+		"accepted": func(_ *testing.T, _ *enginetest.Node, inv *engine.Invitation) error {
+			return inv.AcceptWith(engine.InviteOptions{Policy: true})
+		},
 		"invited": func(t *testing.T, a *enginetest.Node, inv *engine.Invitation) error {
 			return a.InviteWith(t.Context(), inv.Peer.ID, engine.InviteOptions{Policy: true})
 		},
@@ -369,15 +365,15 @@ func TestDisconnect_OutlastsASessionByPolicy(t *testing.T) {
 				net.Cut(b.Addr, true)
 				time.Sleep(30 * time.Second)
 				net.Cut(b.Addr, false)
-				b.SetAdvertising(false)
-				b.SetAdvertising(true)
-				if err := begin(t, a, nextA(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation); err != nil {
+				b.SetLooking(false, true)
+				b.SetLooking(true, true)
+				if err := begin(t, a, nextA(is[*engine.Invitation]).(*engine.Invitation)); err != nil {
 					t.Fatal(err)
 				}
 				nextA(is[engine.PeerAdded])
 				b.Leave() // b may not have the answer yet
 				nextA(is[engine.PeerRemoved])
-				nextA(is[engine.InvitationReceived]) // b's policy invites, and a's policy does not accept
+				nextA(is[*engine.Invitation]) // b's policy invites, and a's policy does not accept
 				if connected(a) != 0 {
 					t.Error("the kicked peer is back")
 				}
@@ -392,9 +388,9 @@ func TestLeave_PeerCanBeFoundWhileItLooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b, _, _ := pair(t, net)
-		a.SetLooking(false)
-		a.SetLooking(false)
-		b.SetLooking(false)
+		a.SetLooking(false, false)
+		a.SetLooking(false, false)
+		b.SetLooking(false, false)
 		time.Sleep(5 * time.Minute)
 		if connected(a) != 1 || connected(b) != 1 {
 			t.Error("sessions ended with looking")
@@ -404,7 +400,7 @@ func TestLeave_PeerCanBeFoundWhileItLooks(t *testing.T) {
 		if len(c.Peers()) != 0 {
 			t.Error("a closed lobby lets someone in")
 		}
-		a.SetLooking(true)
+		a.SetLooking(true, true)
 		time.Sleep(10 * time.Second)
 		if connected(c) != 1 || connected(a) != 2 {
 			t.Errorf("%d and %d sessions", connected(c), connected(a))
@@ -449,7 +445,7 @@ func TestPolicy_OfTheProgramMakesNobodyKnown(t *testing.T) {
 			a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
 			b.HandleInvitations(func(i *engine.Invitation) {
 				if policy {
-					_ = i.AcceptByPolicy()
+					_ = i.AcceptWith(engine.InviteOptions{Policy: true})
 				} else {
 					_ = i.Accept()
 				}

@@ -35,9 +35,9 @@ func collect(t *testing.T, n *enginetest.Node) *inbox {
 	go func() {
 		defer close(done)
 		for ev := range seq {
-			if m, ok := ev.(engine.MessageReceived); ok {
+			if m, ok := ev.(engine.Message); ok {
 				in.mu.Lock()
-				in.from[m.Message.From] = append(in.from[m.Message.From], m.Message.Body)
+				in.from[m.From] = append(in.from[m.From], m.Body)
 				in.mu.Unlock()
 			}
 		}

@@ -41,7 +41,7 @@ func TestShare_TwoServicesAreOnePeer(t *testing.T) {
 		if _, err := chatA.Send(t.Context(), "hello", engine.Broadcast); err != nil {
 			t.Fatal(err)
 		}
-		if m := next(is[engine.MessageReceived]).(engine.MessageReceived).Message; string(m.Body) != `"hello"` {
+		if m := next(is[engine.Message]).(engine.Message); string(m.Body) != `"hello"` {
 			t.Errorf("the chat got %s", m.Body)
 		}
 		if _, err := chatA.Dial(t.Context(), chessA.Addr.String()); !errors.Is(err, engine.ErrOwnKey) {
@@ -88,7 +88,7 @@ func TestShare_ServicesDoNotMix(t *testing.T) {
 			switch ev := next(func(engine.Event) bool { return true }).(type) {
 			case engine.PeerRemoved:
 				t.Errorf("the chat lost its peer: %v", ev.Err)
-			case engine.MessageReceived:
+			case engine.Message:
 				return
 			}
 		}

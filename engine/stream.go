@@ -12,28 +12,18 @@ import (
 	"multipeer/engine/internal/events"
 	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/transport"
-	"multipeer/engine/internal/wire"
-)
-
-const (
-	// MaxStreams limits the streams to one peer that may be open at once, separately for those opened by each side; at
-	// times a few more are possible. It leaves room for the engine's own streams.
-	MaxStreams = peers.MaxStreams
-	// MaxStreamName is the maximum length of a stream's name, in bytes of UTF-8.
-	MaxStreamName = wire.MaxStreamName
 )
 
 // ResetError is the error of a stream that the other program ended with Reset, with its code. Find it with errors.As.
 type ResetError = transport.ResetError
 
-// Stream is a bidirectional byte stream to one peer with flow control: a Write blocks while the other side does not
-// read, and blocks nothing else (MCSession startStream, plus flow control). It is a net.Conn, so net/http and net/rpc,
-// for example, run over it; see Listen.
+// Stream is a bidirectional byte stream with flow control: a Write blocks while the other side does not read, and
+// blocks nothing else (MCSession startStream). It is a net.Conn, for net/http for example, whose addresses are only a PeerID and a name.
+// Methods may be called concurrently. Close it: it counts as open until both sides have closed it.
 //
-// When its session ends, it fails with ErrNotConnected; when its connection ends, it fails with the reason, such as
-// ErrLost or ErrBye. A stream does not survive a broken connection. After the other side has closed it, Write and
-// CloseWrite fail with ErrCancelled. All methods may be called concurrently; concurrent Writes run one after the other.
-// Close it when it is no longer needed: it counts as open until both sides have closed it.
+// It ends with its connection, even if the session goes on. It fails with ErrNotConnected when the session has ended,
+// with the reason, such as ErrLost, when the connection has, and with ErrCancelled, not net.ErrClosed, when either side
+// closed it.
 type Stream struct {
 	Peer PeerID
 	Name string // chosen by the side that opened it
@@ -43,11 +33,10 @@ type Stream struct {
 	held events.Held // counts the readers' queues that hold it
 }
 
-// OpenStream opens a stream to a connected peer, whose program gets it through HandleStream, Listen or
-// Handler.StreamReceive. There is no round trip: data written at once arrives with the opening. It waits, at most
-// SendTimeout, for a stream to be closed while MaxStreams are open, and for a broken connection to return. Errors are
-// ErrInvalid, ErrNoPeer, ErrNotConnected, ErrTimeout. The other program may refuse the stream: then reading and writing
-// fail with ErrUnavailable or ErrBusy. Only an answer of the other program proves that it has received the data.
+// OpenStream opens a stream to a peer with a session, without a round trip. It waits, at most SendTimeout, for another
+// to be closed while 32 are open, and for a broken connection to return; ctx does not concern the stream. Errors are
+// ErrInvalid, ErrNoPeer, ErrNotConnected and ErrTimeout. If the other program refuses it, reading and writing fail with
+// ErrUnavailable or ErrBusy; only its answer proves that it has the data.
 func (e *Engine) OpenStream(ctx context.Context, to PeerID, name string) (_ *Stream, err error) {
 	defer withPeer(&err, "open stream to", to)
 	if err := unlessDevice(e, to); err != nil {

@@ -16,10 +16,10 @@ type streamHandlers struct {
 	byName map[string]func(*Stream)
 }
 
-// HandleStream has f take the streams of one name that peers open, each on its own goroutine, until stop is called. An
-// empty name means all names without a handler of their own. The stream is closed when f returns. When the engine ends,
-// reads and writes of the stream fail, and the engine waits for f. Streams without a handler are refused with
-// ErrUnavailable. It panics if the name is taken, as http.HandleFunc does.
+// HandleStream has f take the streams of one name that peers open, each on its own goroutine, until stop is called;
+// stop does not wait for f. An empty name means all that have no handler. The stream is closed when f returns, and
+// reset if it panics. The engine waits for f when it ends; reads and writes then fail. Streams without a handler fail
+// with ErrUnavailable. HandleStream panics if the name is taken, as http.HandleFunc does.
 func (e *Engine) HandleStream(name string, f func(*Stream)) (stop func()) {
 	if f == nil {
 		panic("engine: HandleStream without a function")

@@ -6,25 +6,24 @@ import (
 	"sync"
 )
 
-// StreamAddr is the address of a stream: a peer and the name of the stream. Its String is ID/name.
-type StreamAddr struct {
+// streamAddr is the address of a stream: a peer and the name of the stream. Its String is ID/name.
+type streamAddr struct {
 	Peer PeerID
 	Name string
 }
 
-// Network returns "multipeer".
-func (a StreamAddr) Network() string { return "multipeer" }
+func (a streamAddr) Network() string { return "multipeer" }
 
-func (a StreamAddr) String() string { return a.Peer.String() + "/" + a.Name }
+func (a streamAddr) String() string { return a.Peer.String() + "/" + a.Name }
 
-// LocalAddr returns this engine's end, a StreamAddr.
-func (s *Stream) LocalAddr() net.Addr { return StreamAddr{s.self, s.Name} }
+// LocalAddr returns this engine's end, a streamAddr.
+func (s *Stream) LocalAddr() net.Addr { return streamAddr{s.self, s.Name} }
 
-// RemoteAddr returns the peer's end, a StreamAddr.
-func (s *Stream) RemoteAddr() net.Addr { return StreamAddr{s.Peer, s.Name} }
+// RemoteAddr returns the peer's end, a streamAddr.
+func (s *Stream) RemoteAddr() net.Addr { return streamAddr{s.Peer, s.Name} }
 
 // DialStream returns a function that opens streams of one name to a peer, whatever address it is given, for example for
-// http.Transport.DialContext.
+// http.Transport.DialContext. Idle connections of net/http count as open streams.
 func (e *Engine) DialStream(to PeerID, name string) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		s, err := e.OpenStream(ctx, to, name)
@@ -37,7 +36,7 @@ func (e *Engine) DialStream(to PeerID, name string) func(ctx context.Context, ne
 
 // listener accepts the streams of one name.
 type listener struct {
-	addr    StreamAddr
+	addr    streamAddr
 	e       *Engine
 	streams chan *Stream
 	remove  func()
@@ -49,12 +48,12 @@ type listener struct {
 // Like HandleStream it panics if the name is taken. Accept returns a *Stream, or net.ErrClosed after Close or the end
 // of the engine. Close frees the name and refuses streams that wait; accepted ones stay open.
 func (e *Engine) Listen(name string) net.Listener {
-	l := &listener{addr: StreamAddr{e.Self().ID, name}, e: e, streams: make(chan *Stream), closed: make(chan struct{})}
+	l := &listener{addr: streamAddr{e.Self().ID, name}, e: e, streams: make(chan *Stream), closed: make(chan struct{})}
 	l.remove = e.streams.add(name, l.take)
 	return l
 }
 
-// take waits until the stream is accepted. MaxStreams limits how many streams of one peer wait.
+// take waits until the stream is accepted. peers.MaxStreams limits how many streams of one peer wait.
 func (l *listener) take(s *Stream) {
 	select {
 	case l.streams <- s:

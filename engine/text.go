@@ -9,6 +9,3 @@ func CleanText(s string) string { return wire.CleanText(s) }
 
 // CleanLine is CleanText for one line: line breaks and tabs become escapes too.
 func CleanLine(s string) string { return wire.CleanLine(s) }
-
-// Unsafe reports whether CleanText escapes a character.
-func Unsafe(r rune) bool { return wire.BreaksText(r) }

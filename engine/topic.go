@@ -8,9 +8,6 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// MaxTopic is the maximum length of the name of a topic, in bytes of UTF-8.
-const MaxTopic = wire.MaxTopic
-
 // Topic is the messages of one part of a program. Several packages can share an engine: each sends and reads the
 // messages of its own topic, and no other sees them. Methods may be called concurrently.
 type Topic struct {
@@ -37,11 +34,6 @@ func (t *Topic) Post(ctx context.Context, v any, to ...PeerID) (*Delivery, error
 	return postMessage(ctx, t.e, wire.Text{Topic: t.name}, v, to)
 }
 
-// TryPost is Engine.TryPost for this topic.
-func (t *Topic) TryPost(v any, to ...PeerID) (*Delivery, error) {
-	return tryPostMessage(t.e, wire.Text{Topic: t.name}, v, to)
-}
-
 // SendDatagram is Engine.SendDatagram for this topic.
 func (t *Topic) SendDatagram(v any, to ...PeerID) ([]Result, error) {
 	return sendDatagram(t.e, wire.Text{Topic: t.name}, v, to)
@@ -54,7 +46,7 @@ func (t *Topic) Messages(ctx context.Context) iter.Seq[Message] {
 	news := t.e.events.Read(ctx, t.e.events.SubscribeTopic(t.name), nil)
 	return func(yield func(Message) bool) {
 		for ev := range news {
-			if !yield(ev.(MessageReceived).Message) {
+			if !yield(ev.(messageReceived).message) {
 				return
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"multipeer/engine/internal/transfers"
-	"multipeer/engine/internal/wire"
 	"multipeer/transfer"
 )
 
@@ -33,7 +32,8 @@ const (
 	Failed    = transfers.Failed
 )
 
-// Transfer describes the current state of an offer or a transfer.
+// Transfer is the current state of an offer or a transfer. As an event it comes at most ten times a second. Its slices
+// are shared: do not modify them.
 type Transfer struct {
 	ID       TransferID
 	Peer     PeerID
@@ -41,19 +41,19 @@ type Transfer struct {
 	Incoming bool
 	State    TransferState
 	ByPeer   bool     // paused or cancelled by the peer, not by this side
-	Paths    []string // outgoing: what is sent, as absolute paths; nil if it came from a reader; do not modify
-	Names    []string // top-level names, safe to display; at most 20
+	Err      error    // why it ended or makes no progress: not nil does not mean that it has ended, see State
+	Paths    []string // outgoing: what is sent, as absolute paths; nil for OfferOptions.Content
+	Names    []string // the top-level names, safe to display; at most 20
 	Items    int64    // how many top-level names there are
-	Files    int64
-	Folders  int64
-	Bytes    int64
-	Counting bool   // the sender is still counting; the totals grow
-	Priority int    // outgoing: of the waiting transfers, the highest goes first
-	Keep     bool   // it waits for an offline peer indefinitely, and across restarts
-	Note     string // the sender's note, safe to display
-	As       string // outgoing: OfferOptions.Name
-	Links    bool   // outgoing: OfferOptions.Links
-	Via      string // the Gateway that moves it, as in Peer.Via: it cannot be paused or resumed; empty for all others
+
+	Files, Folders, Bytes int64 // what is offered
+	Counting              bool  // the sender still counts: Files, Folders and Bytes grow
+	Priority              int   // outgoing, as Keep, As and Links: OfferOptions.Priority, Keep, Name and Links
+	Keep                  bool
+	As                    string
+	Links                 bool
+	Note                  string // the sender's note, safe to display
+	Via                   string // the Gateway that moves it: it cannot be paused or resumed; empty for all others
 
 	Done      int64 // bytes that the receiver has verified
 	DoneFiles int64
@@ -61,21 +61,17 @@ type Transfer struct {
 	Left      time.Duration // estimated time left; 0 means unknown
 	Started   time.Time     // when it was accepted
 	Ended     time.Time
+	Lanes     []Lane // the connections that carry it now
+	Attempts  int64  // how often it was started or resumed
 
-	Lanes    []Lane // the lanes that carry it now, with the bytes of each
-	Attempts int64  // how often it was started or resumed
-
-	Dir     string          // incoming: the folder it was accepted into
-	Saved   []string        // incoming: full paths of the published entries; the first 100 after a restart
-	Notes   []transfer.Note // entries that were renamed, left out or not preserved in full; the first 1000
-	Renamed int64
-	LeftOut int64 // entries that were offered but not delivered
-	Unkept  int64 // entries that were delivered but not preserved in full; see Note
-	// Unchanged counts files that the receiver had already; see AcceptOptions.Existing.
-	Unchanged int64
-	// Moved is how many bytes this side has sent on lanes, in all attempts of this run.
-	Moved int64
-	Err   error // why it ended or makes no progress
+	Dir       string          // incoming: the folder it was accepted into
+	Saved     []string        // incoming: full paths of the published entries; the first 100 after a restart
+	Notes     []transfer.Note // entries that were renamed, left out or not kept in full; the first 1000
+	Renamed   int64
+	LeftOut   int64 // entries that were offered but not delivered
+	Unkept    int64 // entries that were delivered without some attribute; see Note
+	Unchanged int64 // files that the receiver had already; see AcceptOptions.Existing
+	Moved     int64 // bytes that this side has sent on lanes, in all attempts of this run
 }
 
 // Lane is one connection that carries a transfer. Its fields:
@@ -84,12 +80,6 @@ type Transfer struct {
 //	Addr  netip.AddrPort   the remote address
 //	Bytes int64            in both directions, without the overhead of encryption
 type Lane = transfers.Lane
-
-// MaxNote is the largest note of an offer, in bytes of UTF-8.
-const MaxNote = wire.MaxNote
-
-// MaxPreview limits the preview of an offer, in bytes.
-const MaxPreview = wire.MaxPreview
 
 func publicTransfers(list []transfers.Transfer) []Transfer {
 	var out []Transfer

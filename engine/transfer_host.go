@@ -68,7 +68,7 @@ func (h transferHost) AcceptedBy(l transfers.Link, name string, decisions int) {
 	}
 }
 
-func (h transferHost) Publish(t transfers.Transfer) { h.e.events.Publish(TransferChanged{Transfer(t)}) }
+func (h transferHost) Publish(t transfers.Transfer) { h.e.events.Publish(Transfer(t)) }
 
 func (h transferHost) PublishOffer(o *transfers.Offer) (code wire.Code, taken bool) {
 	offer := publicOffer(o)
@@ -76,7 +76,7 @@ func (h transferHost) PublishOffer(o *transfers.Offer) (code wire.Code, taken bo
 		offer.claimed = true
 		return refused, refused == 0
 	}
-	if h.e.events.Publish(OfferReceived{offer}) {
+	if h.e.events.Publish(offer) {
 		return 0, true
 	}
 	return h.e.unreadCode(events.Offers), false

@@ -181,8 +181,8 @@ func TestTransfer_LostAcceptanceIsAskedForAgain(t *testing.T) {
 		first := b.Watch(ctx)
 		go func() {
 			for ev := range first {
-				if o, ok := ev.(engine.OfferReceived); ok {
-					_ = o.Offer.Accept(engine.AcceptOptions{Dir: dir})
+				if o, ok := ev.(*engine.Offer); ok {
+					_ = o.Accept(engine.AcceptOptions{Dir: dir})
 					close(accepted)
 					return
 				}
@@ -417,7 +417,7 @@ func TestRetry_AsksTheReceiverAgain(t *testing.T) {
 				a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
 				reach(t, a, b)
 				next := events(t, b)
-				offer := func() *engine.Offer { return next(is[engine.OfferReceived]).(engine.OfferReceived).Offer }
+				offer := func() *engine.Offer { return next(is[*engine.Offer]).(*engine.Offer) }
 				tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, path)
 				if err != nil {
 					t.Fatal(err)

@@ -50,8 +50,8 @@ func acceptAll(t *testing.T, n *enginetest.Node, opts engine.AcceptOptions) {
 		for ev := range seq {
 			var offers []*engine.Offer
 			switch ev := ev.(type) {
-			case engine.OfferReceived:
-				offers = []*engine.Offer{ev.Offer}
+			case *engine.Offer:
+				offers = []*engine.Offer{ev}
 			case engine.Snapshot:
 				offers = ev.Offers
 			}
@@ -363,16 +363,16 @@ func TestTransfers_StartByPriority(t *testing.T) {
 		go func() {
 			defer close(watched)
 			for ev := range a.WatchState(ctx) {
-				c, ok := ev.(engine.TransferChanged)
+				c, ok := ev.(engine.Transfer)
 				if !ok {
 					continue
 				}
-				moves := c.Transfer.State == engine.Moving
-				if moves && !slices.Contains(began, c.Transfer.ID) {
-					began = append(began, c.Transfer.ID)
+				moves := c.State == engine.Moving
+				if moves && !slices.Contains(began, c.ID) {
+					began = append(began, c.ID)
 				}
-				if moving[c.Transfer.ID] = moves; !moves {
-					delete(moving, c.Transfer.ID)
+				if moving[c.ID] = moves; !moves {
+					delete(moving, c.ID)
 				}
 				most = max(most, len(moving))
 			}
@@ -552,7 +552,7 @@ func TestOffer_ReportsConflictsBeforeAcceptance(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			o := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer
+			o := next(is[*engine.Offer]).(*engine.Offer)
 			if c := o.Conflicts(dir); (len(c) == 1 && c[0] == name) != (i > 0) {
 				t.Errorf("step %d: conflicts %q", i, c)
 			}
@@ -644,7 +644,7 @@ func TestLane_OvertakingTheAnswerIsUsed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			offer := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer
+			offer := next(is[*engine.Offer]).(*engine.Offer)
 			time.Sleep(time.Second)
 			lost := 0
 			n.Drop(func(from, to netip.AddrPort) bool {
@@ -683,7 +683,7 @@ func TestTransfer_FailureBeforeTheFirstByteIsReported(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		offer := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer
+		offer := next(is[*engine.Offer]).(*engine.Offer)
 		if err := offer.Accept(engine.AcceptOptions{Dir: dir}); err != nil {
 			t.Fatal(err)
 		}

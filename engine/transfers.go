@@ -8,8 +8,8 @@ import (
 func (e *Engine) Transfers() []Transfer { return publicTransfers(e.transfers.List()) }
 
 // Wait waits until a transfer has ended and returns it. The error is nil only if everything that was offered has
-// arrived: otherwise it is Transfer.Err, such as ErrDeclined, or ErrIncomplete if entries were left out (see
-// Transfer.Notes). When ctx ends first, it is ErrTimeout or ErrCancelled, and the transfer continues.
+// arrived: otherwise it is Transfer.Err, or ErrIncomplete if entries were left out. When ctx ends first, it is ErrTimeout
+// or ErrCancelled, the Transfer is empty, and the transfer continues.
 func (e *Engine) Wait(ctx context.Context, id TransferID) (Transfer, error) {
 	t, err := e.transfers.Wait(ctx, id)
 	switch {
@@ -37,8 +37,8 @@ func (e *Engine) Resume(id TransferID) error {
 	return withTransfer("resume", id, e.transfers.Resume(id))
 }
 
-// Retry repeats an offer that has failed or was cancelled or declined; data that has arrived and is still there is
-// not sent again. ErrState means that it has not failed.
+// Retry repeats an offer that has failed or was cancelled or declined: the only way out of a final state. Data that has
+// arrived and is still there is not sent again. ErrState means that it has not failed.
 func (e *Engine) Retry(id TransferID) error {
 	return withTransfer("retry", id, e.transfers.Retry(id))
 }

@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"encoding/json"
 	"errors"
 	"net/netip"
 	"os"
@@ -72,7 +71,7 @@ func TestAutoAccept_OnlyVerifiedPeersWithinTheirLimits(t *testing.T) {
 		asked := func(path string) {
 			t.Helper()
 			send(path)
-			o := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer
+			o := next(is[*engine.Offer]).(*engine.Offer)
 			if o.Transfer.Names[0] != filepath.Base(path) {
 				t.Fatalf("asked about %v, want %s", o.Transfer.Names, path)
 			}
@@ -218,7 +217,7 @@ func TestAutoAccept_ConcurrentOffersStayWithinTheLimit(t *testing.T) {
 			}
 		}
 		for range 2 {
-			_ = next(is[engine.OfferReceived]).(engine.OfferReceived).Offer.Decline()
+			_ = next(is[*engine.Offer]).(*engine.Offer).Decline()
 		}
 		time.Sleep(5 * time.Second)
 		got, err := os.ReadDir(into)
@@ -406,17 +405,17 @@ func TestFindPeer_NameLikeAnID(t *testing.T) {
 // TestTrust_PolicyDoesNotRaiseIt checks that a peer that a policy admitted is still a stranger when it returns,
 // however the session came about; a person's choice makes it known.
 func TestTrust_PolicyDoesNotRaiseIt(t *testing.T) {
-	yes := func(engine.Peer, json.RawMessage) engine.Decision { return engine.Yes }
 	for name, c := range map[string]struct{ a, b engine.Config }{
 		"one invites all, one accepts all": {engine.Config{Invite: engine.Everyone}, engine.Config{Accept: engine.Everyone}},
 		"both invite all":                  {engine.Config{Invite: engine.Everyone}, engine.Config{Invite: engine.Everyone}},
 		"both do both":                     {open("a"), open("b")},
-		"a function says yes":              {engine.Config{Invite: engine.Everyone}, engine.Config{Admit: yes}},
+		"a function says yes":              {engine.Config{Invite: engine.Everyone}, engine.Config{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
 				a, b := net.Start(c.a), net.Start(c.b)
+				b.HandleInvitations(func(i *engine.Invitation) { _ = i.AcceptWith(engine.InviteOptions{Policy: true}) })
 				settle := func() {
 					for i := 0; connected(a) == 0 || connected(b) == 0; i++ {
 						if time.Sleep(10 * time.Millisecond); i > 3000 {
@@ -544,7 +543,7 @@ func TestTrust_StoresTheNameThatWasShown(t *testing.T) {
 			if _, err := zed.Offer(t.Context(), a.Self().ID, path); err != nil {
 				t.Fatal(err)
 			}
-			o := next(is[engine.OfferReceived]).(engine.OfferReceived).Offer
+			o := next(is[*engine.Offer]).(*engine.Offer)
 			rename()
 			if err := o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}); err != nil {
 				t.Error(err)
@@ -552,7 +551,7 @@ func TestTrust_StoresTheNameThatWasShown(t *testing.T) {
 		},
 		"invitation": func(t *testing.T, a, zed *enginetest.Node, next func(func(engine.Event) bool) engine.Event, rename func()) {
 			go zed.Invite(t.Context(), a.Self().ID)
-			i := next(is[engine.InvitationReceived]).(engine.InvitationReceived).Invitation
+			i := next(is[*engine.Invitation]).(*engine.Invitation)
 			rename()
 			if err := i.Accept(); err != nil {
 				t.Error(err)

@@ -15,7 +15,7 @@ func TestPump_KeepsTheLastEventAndEnds(t *testing.T) {
 	b := newBinding(t.Context(), l.do, func() {})
 	var events iter.Seq[engine.Event] = func(yield func(engine.Event) bool) {
 		for i := range 5000 {
-			if !yield(engine.SelfChanged{Self: engine.Self{Port: i}}) {
+			if !yield(engine.Self{Port: i}) {
 				return
 			}
 		}
@@ -23,7 +23,7 @@ func TestPump_KeepsTheLastEventAndEnds(t *testing.T) {
 	last, batches := -1, 0
 	b.pump(events, func(batch []engine.Event) {
 		batches++
-		last = batch[len(batch)-1].(engine.SelfChanged).Self.Port
+		last = batch[len(batch)-1].(engine.Self).Port
 	})
 	l.until(t, "the last event", func() bool { return last == 4999 })
 	if batches > 20 {
@@ -53,7 +53,7 @@ func TestBinding_CloseReturnsUntakenEvents(t *testing.T) {
 	const sent = 3000
 	var events iter.Seq[engine.Event] = func(yield func(engine.Event) bool) {
 		for i := range sent {
-			if !yield(engine.SelfChanged{Self: engine.Self{Port: i}}) {
+			if !yield(engine.Self{Port: i}) {
 				return
 			}
 		}
@@ -62,7 +62,7 @@ func TestBinding_CloseReturnsUntakenEvents(t *testing.T) {
 	var got []int
 	take := func(batch []engine.Event) {
 		for _, ev := range batch {
-			got = append(got, ev.(engine.SelfChanged).Self.Port)
+			got = append(got, ev.(engine.Self).Port)
 		}
 	}
 	b.pump(events, take)

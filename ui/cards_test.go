@@ -74,7 +74,7 @@ func TestBlockedPeer_IsNotSentAnythingAgain(t *testing.T) {
 	s := newStage(t, nil)
 	s.conversation()
 	for _, state := range []engine.TransferState{engine.Queued, engine.Declined} {
-		s.apply([]engine.Event{engine.TransferChanged{Transfer: engine.Transfer{ID: "x", Peer: s.ben, PeerName: "Ben", State: state, Names: []string{"a.txt"}, Items: 1, Files: 1, Bytes: 5}}})
+		s.apply([]engine.Event{engine.Transfer{ID: "x", Peer: s.ben, PeerName: "Ben", State: state, Names: []string{"a.txt"}, Items: 1, Files: 1, Bytes: 5}})
 	}
 	again := func() (cards, messages int) {
 		at := s.talk(s.ben)

@@ -29,12 +29,12 @@ func TestFindings_AllHaveASentence(t *testing.T) {
 func TestConflict_OpensOneDialog(t *testing.T) {
 	s := newStage(t, nil)
 	c := engine.Conflict{ID: s.self.ID, Name: s.self.Name, Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.2:17717")}}
-	s.apply([]engine.Event{engine.ConflictFound{Conflict: c}})
+	s.apply([]engine.Event{c})
 	first := s.dialogs.open
 	if first == nil {
 		t.Fatal("nothing is shown")
 	}
-	s.apply([]engine.Event{engine.ConflictFound{Conflict: c}})
+	s.apply([]engine.Event{c})
 	if s.dialogs.open != first {
 		t.Error("it is shown again")
 	}

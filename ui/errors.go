@@ -173,7 +173,7 @@ func sessionError(err error, peer string, here bool) string {
 		return tr("Another copy of Multipeer is using these settings. Quit it, then try again.")
 	case errors.Is(err, engine.ErrPermissions):
 		return tr("This device's settings folder can't be used. Check its permissions.")
-	case errors.Is(err, engine.ErrCorrupt), errors.Is(err, engine.ErrMissing):
+	case errors.Is(err, engine.ErrCorrupt):
 		return tr("This device's settings are damaged. Restore them from a backup.")
 	case errors.Is(err, fs.ErrPermission):
 		return tr("Access was denied. Check the permissions.")

@@ -431,7 +431,7 @@ func TestVisibility_EndsWhereItBegan(t *testing.T) {
 	}
 	self := s.self
 	self.Visible, self.VisibleTo = engine.VisibleToAll, time.Now().Add(10*time.Minute)
-	s.apply([]engine.Event{engine.SelfChanged{Self: self}})
+	s.apply([]engine.Event{self})
 	if !is("Stop") {
 		t.Error("no way to stop it")
 	}
@@ -488,12 +488,12 @@ func TestTitle_ShowsTheProgress(t *testing.T) {
 	}
 	s.peers3()
 	tr := s.transferOf(engine.Moving, false, nil)
-	s.apply([]engine.Event{engine.TransferChanged{Transfer: tr}})
+	s.apply([]engine.Event{tr})
 	if got := s.w.Title(); got != "25 % – Multipeer" {
 		t.Errorf("a quarter: %q", got)
 	}
 	tr.State = engine.Delivered
-	s.apply([]engine.Event{engine.TransferChanged{Transfer: tr}})
+	s.apply([]engine.Event{tr})
 	if got := s.w.Title(); got != "Multipeer" {
 		t.Errorf("at the end: %q", got)
 	}

@@ -24,7 +24,7 @@ func TestErrors_NameCauseAndRemedy(t *testing.T) {
 		engine.ErrDeclined, engine.ErrBye, engine.ErrBlocked, engine.ErrBusy, engine.ErrTooLarge, engine.ErrNobody, engine.ErrNoPeer,
 		engine.ErrUnavailable, engine.ErrTimeout, engine.ErrLost, engine.ErrNotConnected, engine.ErrInvalid, engine.ErrCancelled, engine.ErrIdentity, engine.ErrVersion,
 		engine.ErrMismatch, engine.ErrRefused, engine.ErrOwnKey, engine.ErrAnswered, engine.ErrKicked, engine.ErrClosed, engine.ErrState, engine.ErrInUse, engine.ErrPermissions,
-		engine.ErrCorrupt, engine.ErrMissing, engine.ErrNoNetwork, transfer.ErrGone, transfer.ErrNoSpace, transfer.ErrReadOnly, transfer.ErrFileTooLarge, transfer.ErrNameRefused,
+		engine.ErrCorrupt, engine.ErrNoNetwork, transfer.ErrGone, transfer.ErrNoSpace, transfer.ErrReadOnly, transfer.ErrFileTooLarge, transfer.ErrNameRefused,
 		transfer.ErrDisk, transfer.ErrVanished, transfer.ErrNoLinks, transfer.ErrUnsized, fs.ErrPermission, fs.ErrNotExist,
 		&net.OpError{Op: "write", Err: os.NewSyscallError("sendmsg", syscall.ENETUNREACH)},
 	} {

@@ -253,7 +253,7 @@ func (h *header) setButton(p engine.Peer, here bool) {
 	switch {
 	case !here || p.Trust == engine.TrustBlocked || h.u.invites.asked(p.ID):
 		widgets.Show(h.button, false)
-	case p.TakesTexts(), errors.Is(p.Err, engine.ErrBlocked), errors.Is(p.Err, engine.ErrRefused):
+	case takesTexts(p), errors.Is(p.Err, engine.ErrBlocked), errors.Is(p.Err, engine.ErrRefused):
 		widgets.Show(h.button, false)
 	case p.State == engine.Connecting:
 		set(tr("Withdraw"), widget.MediumImportance, func() { h.u.e.Disconnect(p.ID) })

@@ -102,7 +102,7 @@ func TestHome_TilesShowTheirDevices(t *testing.T) {
 	if c := ben.Content(); !c.Moves || c.Part != 0.25 {
 		t.Errorf("a quarter is sent: %+v", c)
 	}
-	s.apply([]engine.Event{engine.InvitationReceived{Invitation: &engine.Invitation{ID: "1", Peer: s.peers[s.eva]}}})
+	s.apply([]engine.Event{&engine.Invitation{ID: "1", Peer: s.peers[s.eva]}})
 	s.choose(nil) // shows the home page
 	s.settle()
 	if c := s.home.tiles.tiles[s.eva].Content(); c.Status != "Wants to connect" {

@@ -70,7 +70,7 @@ func (o *outbox) sendOpen(t *talk) {
 		if !o.u.anyone() {
 			return
 		}
-	} else if p, here := o.u.peers[t.id]; !here || !p.TakesTexts() {
+	} else if p, here := o.u.peers[t.id]; !here || !takesTexts(p) {
 		if here && p.Trust != engine.TrustBlocked {
 			o.inviteFor(t)
 		}
@@ -230,3 +230,6 @@ func (o *outbox) posted(at place, results []engine.Result, err error) {
 		o.sendOpen(t)
 	}
 }
+
+// takesTexts reports whether a message to a peer can be sent now: it has a session, or a gateway reaches it.
+func takesTexts(p engine.Peer) bool { return p.HasSession() || p.Via != "" }

@@ -37,9 +37,9 @@ func storm(peers, rate int, d time.Duration, sent *[]string) iter.Seq[engine.Eve
 			case 0:
 				ev = engine.PeerChanged{Peer: engine.Peer{ID: id(i), Name: fmt.Sprintf("Peer %d", i), RTT: time.Duration(n)}}
 			case 1:
-				ev = engine.TransferChanged{Transfer: engine.Transfer{ID: engine.TransferID(fmt.Sprint(i)), Peer: id(i), PeerName: fmt.Sprintf("Peer %d", i), Incoming: true, State: engine.Moving, Names: []string{"f"}, Items: 1, Files: 1, Bytes: 1 << 40, Done: int64(n) << 10}}
+				ev = engine.Transfer{ID: engine.TransferID(fmt.Sprint(i)), Peer: id(i), PeerName: fmt.Sprintf("Peer %d", i), Incoming: true, State: engine.Moving, Names: []string{"f"}, Items: 1, Files: 1, Bytes: 1 << 40, Done: int64(n) << 10}
 			default:
-				ev = engine.MessageReceived{Message: engine.Message{From: id(0), Name: "Peer 0", Body: []byte(fmt.Sprintf("%q", fmt.Sprint("message ", n))), At: time.Now()}}
+				ev = engine.Message{From: id(0), Name: "Peer 0", Body: []byte(fmt.Sprintf("%q", fmt.Sprint("message ", n))), At: time.Now()}
 			}
 			if !yield(ev) {
 				return
@@ -57,7 +57,7 @@ func storm(peers, rate int, d time.Duration, sent *[]string) iter.Seq[engine.Eve
 			}
 		}
 		*sent = append(*sent, "the end")
-		yield(engine.MessageReceived{Message: engine.Message{From: id(0), Name: "Last 0", Body: []byte(`"the end"`), At: time.Now()}})
+		yield(engine.Message{From: id(0), Name: "Last 0", Body: []byte(`"the end"`), At: time.Now()})
 	}
 }
 

@@ -32,11 +32,11 @@ func TestStrangers_DoNotFillTheWindow(t *testing.T) {
 			last.Names = append(last.Names, strings.Repeat("‹U+0085›", 1024))
 		}
 		s.take(engine.PeerChanged{Peer: engine.Peer{ID: id, Name: "Mallory"}})
-		s.take(engine.TransferChanged{Transfer: last})
+		s.take(last)
 		if i < 2_999 {
 			now := last
 			now.State, now.Ended = engine.Cancelled, time.Now()
-			s.take(engine.TransferChanged{Transfer: now})
+			s.take(now)
 			s.take(engine.PeerLost{Peer: engine.Peer{ID: id, Name: "Mallory"}})
 		}
 	}
@@ -54,7 +54,7 @@ func TestStrangers_DoNotFillTheWindow(t *testing.T) {
 		t.Error("the open question is not shown")
 	}
 	last.State, last.Started = engine.Moving, time.Now()
-	s.take(engine.TransferChanged{Transfer: last})
+	s.take(last)
 	if err := kept.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestTalk_SendersOfOneNameAreDistinguished(t *testing.T) {
 	anna, other, seen := engine.PeerID{1}, engine.PeerID{2}, engine.PeerID{3}
 	for _, p := range []engine.Peer{{ID: anna, Name: "Anna", Trust: engine.TrustVerified}, {ID: other, Name: "Anna", LooksLike: anna}, {ID: seen, Name: "Ben", Trust: engine.TrustSeen}} {
 		s.take(engine.PeerChanged{Peer: p})
-		s.take(engine.MessageReceived{Message: engine.Message{From: p.ID, Name: p.Name, Body: []byte(`{"text":"hi","everyone":true}`), At: time.Now()}})
+		s.take(engine.Message{From: p.ID, Name: p.Name, Body: []byte(`{"text":"hi","everyone":true}`), At: time.Now()})
 	}
 	all := s.talk(engine.PeerID{})
 	for i, want := range []string{"Anna", "Anna · " + other.Short() + " · Not the Anna you know", "Ben · " + seen.Short()} {

@@ -25,8 +25,8 @@ func (u *UI) take(ev engine.Event) {
 	switch ev := ev.(type) {
 	case engine.Snapshot:
 		u.takeSnapshot(ev)
-	case engine.SelfChanged:
-		u.self = ev.Self
+	case engine.Self:
+		u.self = ev
 		if u.prefs != nil {
 			u.prefs.refreshVisible()
 		}
@@ -36,8 +36,8 @@ func (u *UI) take(ev engine.Event) {
 		if ev.Err != nil && u.page != pageEmpty {
 			u.say(problem(ev.Err))
 		}
-	case engine.ConflictFound:
-		u.finder.conflict(ev.Conflict)
+	case engine.Conflict:
+		u.finder.conflict(ev)
 	case engine.PeerChanged:
 		before, known := u.peers[ev.Peer.ID]
 		if !known {
@@ -61,18 +61,18 @@ func (u *UI) take(ev engine.Event) {
 		t := u.talk(ev.Peer.ID)
 		u.add(t, history.Row{Kind: history.Notice, Text: departure(u.nameOf(t), ev.Err)}, nil)
 		u.trace("disconnected %q", ev.Peer.Name)
-	case engine.MessageReceived:
-		u.receive(ev.Message)
-	case engine.InvitationReceived:
-		u.invites.take(ev.Invitation)
+	case engine.Message:
+		u.receive(ev)
+	case *engine.Invitation:
+		u.invites.take(ev)
 	case engine.InvitationClosed:
 		u.invites.withdrawn(ev.Invitation)
-	case engine.PairingChanged:
-		u.pairings.take(ev.Pairing)
-	case engine.OfferReceived:
-		u.transfers.offered(ev.Offer)
-	case engine.TransferChanged:
-		u.transfers.take(ev.Transfer)
+	case engine.Pairing:
+		u.pairings.take(ev)
+	case *engine.Offer:
+		u.transfers.offered(ev)
+	case engine.Transfer:
+		u.transfers.take(ev)
 	}
 }
 

@@ -206,8 +206,8 @@ func (u *UI) Close() {
 	late := u.bind.close()
 	u.finished = true
 	for _, ev := range late {
-		if m, ok := ev.(engine.MessageReceived); ok {
-			u.receive(m.Message)
+		if m, ok := ev.(engine.Message); ok {
+			u.receive(m)
 		}
 	}
 }

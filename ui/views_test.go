@@ -199,7 +199,7 @@ var views = []struct {
 		s.crowd()
 		s.o.Settings.SetFavourite(s.eva.String(), true)
 		s.transfers.take(s.transferOf(engine.Moving, false, nil))
-		s.apply([]engine.Event{engine.InvitationReceived{Invitation: &engine.Invitation{ID: "1", Peer: s.peers[idOf(s.t, 30)]}}})
+		s.apply([]engine.Event{&engine.Invitation{ID: "1", Peer: s.peers[idOf(s.t, 30)]}})
 	}},
 	{"not-listed", func(s *stage) { s.peers3(); s.connecting.show() }},
 	{"conversation", (*stage).conversation},
@@ -241,7 +241,7 @@ var views = []struct {
 	{"same-identity", func(s *stage) {
 		s.peers3()
 		at := netip.MustParseAddrPort("192.168.1.23:17717")
-		s.apply([]engine.Event{engine.ConflictFound{Conflict: engine.Conflict{ID: s.self.ID, Name: s.self.Name, Addrs: []netip.AddrPort{at}}}})
+		s.apply([]engine.Event{engine.Conflict{ID: s.self.ID, Name: s.self.Name, Addrs: []netip.AddrPort{at}}})
 	}},
 	{"everyone", func(s *stage) {
 		s.peers3()
@@ -281,12 +281,12 @@ var views = []struct {
 	{"verify-shows", func(s *stage) {
 		s.peers3()
 		s.choose(s.talk(s.eva))
-		s.apply([]engine.Event{engine.PairingChanged{Pairing: engine.Pairing{Peer: s.eva, Name: "Eva", Stage: engine.PairingCompare, Code: "541 152"}}})
+		s.apply([]engine.Event{engine.Pairing{Peer: s.eva, Name: "Eva", Stage: engine.PairingCompare, Code: "541 152"}})
 	}},
 	{"verify-picks", func(s *stage) {
 		s.peers3()
 		s.choose(s.talk(s.eva))
-		s.apply([]engine.Event{engine.PairingChanged{Pairing: engine.Pairing{Peer: s.eva, Name: "Eva", Stage: engine.PairingCompare, Choices: []string{"104 223", "541 152", "990 001"}}}})
+		s.apply([]engine.Event{engine.Pairing{Peer: s.eva, Name: "Eva", Stage: engine.PairingCompare, Choices: []string{"104 223", "541 152", "990 001"}}})
 	}},
 	{"lookalike", func(s *stage) {
 		s.peers3()
@@ -327,7 +327,7 @@ var views = []struct {
 	}},
 	{"banner", func(s *stage) {
 		s.conversation()
-		s.apply([]engine.Event{engine.InvitationReceived{Invitation: &engine.Invitation{ID: "1", Peer: s.peers[s.eva]}}})
+		s.apply([]engine.Event{&engine.Invitation{ID: "1", Peer: s.peers[s.eva]}})
 		s.transfers.take(s.transferOf(engine.Offered, true, func(t *engine.Transfer) { t.Peer, t.PeerName = s.eva, "Eva" }))
 		s.settle()
 	}},

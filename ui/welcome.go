@@ -54,7 +54,7 @@ func (u *UI) beginAs(name string) {
 	u.o.Settings.Welcomed = true
 	u.keepSettings()
 	background(u.bind, func(context.Context) (struct{}, error) {
-		defer u.e.SetLooking(true)
+		defer u.e.SetLooking(true, true)
 		return struct{}{}, u.e.SetName(name)
 	}, func(_ struct{}, err error) {
 		u.fail(err, "", true)

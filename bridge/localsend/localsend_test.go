@@ -48,11 +48,11 @@ func newLab(t *testing.T, opts Options) *lab {
 		defer close(done)
 		for ev := range seq {
 			switch ev := ev.(type) {
-			case engine.OfferReceived:
+			case *engine.Offer:
 				l.asked.Add(1)
-				(*l.decide.Load())(ev.Offer)
-			case engine.MessageReceived:
-				l.texts <- ev.Message
+				(*l.decide.Load())(ev)
+			case engine.Message:
+				l.texts <- ev
 			}
 		}
 	}()

@@ -181,9 +181,12 @@ func (s *sending) leaveOut(name string, why error) {
 	}
 }
 
+// answerTimeout is how long the person at the other device may take to answer, as for offers to other peers.
+const answerTimeout = 10 * time.Minute
+
 // ask offers the files and waits for the answer.
 func (s *sending) ask(ctx context.Context) (acceptance, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, engine.OfferTimeout, engine.ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, engine.ErrTimeout)
 	defer cancel()
 	o := offer{Info: s.g.info(), Files: files{}}
 	for _, f := range s.files {

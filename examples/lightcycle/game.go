@@ -359,7 +359,7 @@ func (g *Game) begin(s *start, seat int) *round {
 	r := newRound(g.ctx, s, seat)
 	g.round, g.last = r, r
 	g.me.state = state{Ready: true, Game: s.Game}
-	g.e.SetLooking(false)
+	g.e.SetLooking(false, false)
 	_ = g.e.SetInfo(map[string]string{"at": "playing"}) // the info is valid
 	var names []string
 	for _, e := range s.Riders {
@@ -382,7 +382,7 @@ func (g *Game) endRound() {
 	g.over = g.opt.Robot
 	g.me.state = state{}
 	_ = g.e.SetInfo(map[string]string{"at": "lobby"})
-	g.e.SetLooking(true)
+	g.e.SetLooking(true, true)
 	g.tellAll()
 }
 

@@ -20,7 +20,7 @@
 //
 // A start without a common clock. The player with the lowest PeerID in the lobby leads. It alone decides that everyone
 // is ready, and sends a Start with the list of the riders; the others wait for it, and no one compares times.
-// Engine.SetLooking(false) then closes the lobby: sessions stay, and no one new finds us. SetLooking(true) reopens it
+// Engine.SetLooking(false, false) then closes the lobby: sessions stay, and no one new finds us. SetLooking(true, true) reopens it
 // after the game.
 //
 // Framed streams. Every player opens a stream to the leader for its turns, and the leader opens one to every player for

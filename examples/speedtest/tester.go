@@ -153,7 +153,7 @@ func (t *tester) measure(ctx context.Context, id engine.PeerID, n int) error {
 	if path.Interface != "" {
 		fmt.Fprintf(t.out, " over %s", path.Interface)
 	}
-	fmt.Fprintf(t.out, ", at least %.1f %% of packets lost\n", 100*path.Loss())
+	fmt.Fprintf(t.out, ", at least %.1f %% of packets lost\n", 100*path.Loss)
 	return nil
 }
 

@@ -72,9 +72,9 @@ func TestReceiveOnce_EndsWithWhatWasAccepted(t *testing.T) {
 	defer e.Close()
 	r := &receiver{program: &program{out: newPrinter(io.Discard, io.Discard)}, e: e, accept: "ask", once: true, bars: map[engine.TransferID]*progress{}}
 	take := func(id string, state engine.TransferState, started time.Time) bool {
-		done, _ := r.take(engine.TransferChanged{Transfer: engine.Transfer{
+		done, _ := r.take(engine.Transfer{
 			ID: engine.TransferID(id), Peer: engine.PeerID{1}, Incoming: true, State: state, Started: started, Err: engine.ErrCancelled, Items: 1, Files: 1, Names: []string{"x"},
-		}})
+		})
 		return done
 	}
 	for _, end := range []engine.TransferState{engine.Cancelled, engine.Failed, engine.Declined} {

@@ -69,8 +69,8 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 	defer func() { // these messages were already acknowledged as delivered
 		cancel()
 		for ev := range events {
-			if m, ok := ev.(engine.MessageReceived); ok {
-				p.printMessage(e, m.Message)
+			if m, ok := ev.(engine.Message); ok {
+				p.printMessage(e, m)
 			}
 		}
 	}()
@@ -207,21 +207,21 @@ func (p *program) chatEvent(e *engine.Engine, ev engine.Event, only []engine.Pee
 		if len(only) > 0 && ev.Peer.ID == only[0] {
 			return true, failed(fmt.Errorf("%s has left: %w", describe(ev.Peer), ev.Err))
 		}
-	case engine.MessageReceived:
-		p.printMessage(e, ev.Message)
-	case engine.OfferReceived:
-		p.out.note("%s offers %s, but chat does not receive files; use 'multipeer-cli receive'", quoted(ev.Offer.Transfer.PeerName), what(ev.Offer.Transfer))
+	case engine.Message:
+		p.printMessage(e, ev)
+	case *engine.Offer:
+		p.out.note("%s offers %s, but chat does not receive files; use 'multipeer-cli receive'", quoted(ev.Transfer.PeerName), what(ev.Transfer))
 		if p.host == nil {
-			_ = ev.Offer.Decline()
+			_ = ev.Decline()
 		}
-	case engine.InvitationReceived:
+	case *engine.Invitation:
 		if p.host == nil {
-			_ = ev.Invitation.Decline()
+			_ = ev.Decline()
 		}
 	case engine.Problem:
 		printProblem(p.out, ev.Err)
-	case engine.ConflictFound:
-		printConflict(p.out, e, ev.Conflict)
+	case engine.Conflict:
+		printConflict(p.out, e, ev)
 	}
 	return false, nil
 }

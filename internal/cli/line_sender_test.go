@@ -31,7 +31,7 @@ func TestChat_SilentPeerDelaysNoOthers(t *testing.T) {
 				got = append(got, v.(chatlog.Words).Text)
 				return func() error { time.Sleep(trip); return nil }, nil
 			}
-			if waiting++; waiting > engine.MaxPending {
+			if waiting++; waiting > 256 {
 				return func() error { return engine.ErrBusy }, nil
 			}
 			return func() error { time.Sleep(engine.SendTimeout); return engine.ErrTimeout }, nil
@@ -97,7 +97,7 @@ func TestChat_OutageLosesNoLines(t *testing.T) {
 		go func() {
 			defer close(done)
 			for ev := range events {
-				if _, ok := ev.(engine.MessageReceived); ok {
+				if _, ok := ev.(engine.Message); ok {
 					got++
 				}
 			}

@@ -15,6 +15,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/chatlog"
+	"multipeer/internal/invisible"
 
 	"golang.org/x/term"
 )
@@ -91,7 +92,7 @@ func (p *printer) object(v any) {
 	for len(b) > 0 {
 		r, n := utf8.DecodeRune(b)
 		switch {
-		case !engine.Unsafe(r):
+		case !invisible.Breaks(r):
 			s.Write(b[:n])
 		case r > 0xFFFF:
 			hi, lo := (r-0x10000)>>10+0xD800, (r-0x10000)&0x3FF+0xDC00

@@ -271,14 +271,14 @@ func (r *pairer) follow(ctx context.Context, news func(func(engine.Event) bool),
 				return errInterrupted
 			}
 			switch ev := ev.(type) {
-			case engine.PairingChanged:
-				if p := ev.Pairing; counts(p) || p.Stage == engine.PairingDone {
+			case engine.Pairing:
+				if p := ev; counts(p) || p.Stage == engine.PairingDone {
 					if done, err := r.take(ctx, p); done {
 						return err
 					}
 				}
-			case engine.SelfChanged:
-				if ev.Self.Running && ev.Self.PairingUntil.IsZero() && r.picked.IsZero() {
+			case engine.Self:
+				if ev.Running && ev.PairingUntil.IsZero() && r.picked.IsZero() {
 					return exit(exitFailed, errors.New("the two minutes are over, or pairing failed too often; run this command again when the other device is ready"))
 				}
 			}
@@ -380,10 +380,7 @@ func (r *pairer) prompt(format string, args ...any) {
 func (r *pairer) settle(ctx context.Context, id engine.PeerID) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	if ping, err := r.e.NewPinger(ctx, id, engine.PingReliable); err == nil {
-		_, _ = ping.Ping(ctx)
-		ping.Close()
-	}
+	_, _ = r.e.Ping(ctx, id, engine.PingReliable)
 }
 
 var sixDigits = regexp.MustCompile(`^[0-9]{3} ?[0-9]{3}$`)

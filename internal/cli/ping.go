@@ -50,23 +50,18 @@ const (
 )
 
 func (p *program) ping(ctx context.Context, e *engine.Engine, peer engine.Peer, mode engine.PingMode, count int, asked bool) error {
-	pinger, err := e.NewPinger(ctx, peer.ID, mode)
-	if err != nil {
-		return failed(err)
-	}
-	defer pinger.Close()
-	if pace := pinger.Pace(); pace > 0 { // peers limit the rate of frames outside a session
+	if mode != engine.PingStream && !peer.HasSession() { // peers limit the rate of frames outside a session
 		if !asked {
 			count = pacedPings
 		}
-		p.out.note("without a session: a ping every %v, %d in total", pace, count)
+		p.out.note("without a session, pings are rate-limited: %d in total", count)
 	}
 	var trips []time.Duration
 	lost := 0
 	var interrupted error
 	for i := range warmUp + count {
 		one, cancel := context.WithTimeout(ctx, pingTimeout)
-		rtt, err := pinger.Ping(one)
+		rtt, err := e.Ping(one, peer.ID, mode)
 		cancel()
 		if ctx.Err() != nil { // which is why the last ping was not answered
 			interrupted = errInterrupted

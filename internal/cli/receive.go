@@ -180,7 +180,7 @@ func (r *receiver) run(ctx context.Context) error {
 	defer func() { // these messages were already acknowledged as delivered
 		cancel()
 		for ev := range events {
-			if _, ok := ev.(engine.MessageReceived); ok {
+			if _, ok := ev.(engine.Message); ok {
 				_, _ = r.take(ev)
 			}
 		}
@@ -240,29 +240,29 @@ func (r *receiver) take(ev engine.Event) (done bool, err error) {
 				_, _ = r.transfer(t)
 			}
 		}
-	case engine.InvitationReceived:
-		r.invitation(ev.Invitation)
+	case *engine.Invitation:
+		r.invitation(ev)
 	case engine.InvitationClosed:
 		r.drop(ev.Invitation.ID)
-	case engine.OfferReceived:
-		r.offer(ev.Offer)
+	case *engine.Offer:
+		r.offer(ev)
 	case engine.PeerAdded:
 		r.out.object(peerJSON("connected", ev.Peer))
 		r.noteAbout(ev.Peer.ID, "connected to %s", describe(ev.Peer))
 	case engine.PeerRemoved:
 		r.out.object(goneJSON(ev))
 		r.noteAbout(ev.Peer.ID, "disconnected from %s", describe(ev.Peer))
-	case engine.MessageReceived:
-		from := senderOf(r.e, ev.Message)
-		if r.keeper == nil || r.out.json || r.may(ev.Message.From) { // a service stores what it does not print
-			printMessage(r.out, ev.Message, from)
+	case engine.Message:
+		from := senderOf(r.e, ev)
+		if r.keeper == nil || r.out.json || r.may(ev.From) { // a service stores what it does not print
+			printMessage(r.out, ev, from)
 		}
 	case engine.Problem:
 		printProblem(r.out, ev.Err)
-	case engine.ConflictFound:
-		printConflict(r.out, r.e, ev.Conflict)
-	case engine.TransferChanged:
-		return r.transfer(ev.Transfer)
+	case engine.Conflict:
+		printConflict(r.out, r.e, ev)
+	case engine.Transfer:
+		return r.transfer(ev)
 	}
 	return false, nil
 }
@@ -278,7 +278,7 @@ func (r *receiver) invitation(i *engine.Invitation) {
 		_ = i.Decline()
 		return
 	case r.accept == "all":
-		_ = i.AcceptByPolicy() // ErrAnswered: the host was faster
+		_ = i.AcceptWith(engine.InviteOptions{Policy: true}) // ErrAnswered: the host was faster
 		return
 	default: // the host answers
 		return

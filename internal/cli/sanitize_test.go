@@ -11,6 +11,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/history"
+	"multipeer/internal/invisible"
 )
 
 // hostile holds text that controls a terminal, or imitates another line of this program.
@@ -44,7 +45,7 @@ func safe(t *testing.T, what, text string, lines int) {
 		t.Errorf("%s: %d lines, want %d: %q", what, n, lines, text)
 	}
 	for _, r := range text {
-		if r != '\n' && engine.Unsafe(r) {
+		if r != '\n' && invisible.Breaks(r) {
 			t.Errorf("%s: %U in %q", what, r, text)
 			return
 		}

@@ -153,10 +153,10 @@ type row struct {
 
 func (k *keeper) take(ev engine.Event) {
 	switch ev := ev.(type) {
-	case engine.MessageReceived:
-		k.message(ev.Message)
-	case engine.TransferChanged:
-		k.transfer(ev.Transfer)
+	case engine.Message:
+		k.message(ev)
+	case engine.Transfer:
+		k.transfer(ev)
 	case engine.Snapshot:
 		for _, t := range ev.Transfers {
 			k.transfer(t)

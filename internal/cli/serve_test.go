@@ -47,20 +47,20 @@ func TestServe_StrangersDoNotFillTheHistory(t *testing.T) {
 	const many = 3_000
 	for i := range many {
 		o := offerOf(stranger(), i)
-		k.take(engine.TransferChanged{Transfer: o})
+		k.take(o)
 		for _, end := range []engine.TransferState{engine.Declined, engine.Cancelled, engine.Failed} {
 			o.State, o.Ended = end, time.Now()
-			k.take(engine.TransferChanged{Transfer: o})
+			k.take(o)
 		}
 	}
 	if len(k.rows) > 0 || len(store.Talks()) > 0 {
 		t.Errorf("%d rows, %d talks", len(k.rows), len(store.Talks()))
 	}
 	taken := offerOf(stranger(), many) // one offer is accepted
-	k.take(engine.TransferChanged{Transfer: taken})
+	k.take(taken)
 	taken.State, taken.Started = engine.Moving, time.Now()
-	k.take(engine.TransferChanged{Transfer: taken})
-	k.take(engine.TransferChanged{Transfer: offerOf(friend, many+1)})
+	k.take(taken)
+	k.take(offerOf(friend, many+1))
 	for _, id := range []engine.PeerID{taken.Peer, friend} {
 		rows := store.Rows(id.String(), 0, 9)
 		if len(rows) != 1 || len(rows[0].File.Names) != 3 || len([]rune(rows[0].File.Names[0])) != 100 {
@@ -139,7 +139,7 @@ func TestServe_PacesAKnownPeer(t *testing.T) {
 		r := &receiver{program: &program{out: newPrinter(&said, &said)}, e: e, accept: "auto", bars: map[engine.TransferID]*progress{}}
 		r.keeper = &keeper{store: history.Memory(), trust: e.Trust, like: e.LooksLike, began: time.Now(), rows: map[engine.TransferID]row{}}
 		for i := range 2_000 {
-			_, _ = r.take(engine.MessageReceived{Message: engine.Message{From: ben, Name: "Ben", Body: []byte(`"hi"`), At: time.Now()}})
+			_, _ = r.take(engine.Message{From: ben, Name: "Ben", Body: []byte(`"hi"`), At: time.Now()})
 			o := offerOf(ben, i)
 			r.noteAbout(ben, "declined %s", what(o))
 			for _, state := range []engine.TransferState{engine.Moving, engine.Stalled, engine.Moving, engine.Delivered} {
@@ -175,7 +175,7 @@ func TestServe_KeepsFewOffersThatWereDeclined(t *testing.T) {
 		k := &keeper{store: history.Memory(), began: time.Now(), rows: map[engine.TransferID]row{}, trust: func(engine.PeerID) engine.Trust { return engine.TrustVerified }}
 		ben := stranger()
 		for i := range 2_000 {
-			k.take(engine.TransferChanged{Transfer: offerOf(ben, i)})
+			k.take(offerOf(ben, i))
 			time.Sleep(10 * time.Millisecond)
 		}
 		if n := len(k.store.Rows(ben.String(), 0, 10_000)); n < peerLines || n > peerLines+20/2+1 {
@@ -184,7 +184,7 @@ func TestServe_KeepsFewOffersThatWereDeclined(t *testing.T) {
 		taken := offerOf(ben, 5_000)
 		taken.State, taken.Started = engine.Moving, time.Now()
 		before := len(k.store.Rows(ben.String(), 0, 10_000))
-		k.take(engine.TransferChanged{Transfer: taken})
+		k.take(taken)
 		if n := len(k.store.Rows(ben.String(), 0, 10_000)); n != before+1 {
 			t.Error("one that was accepted is not kept")
 		}

@@ -52,6 +52,8 @@ var Kinds = []Kind{
 	{32, "profile_in_use", engine.ErrInUse},
 	{33, "profile_permissions", engine.ErrPermissions},
 	{34, "profile_corrupt", engine.ErrCorrupt},
+	{35, "unknown_transfer", engine.ErrUnknownTransfer},
+	{36, "incomplete", engine.ErrIncomplete},
 	{40, "no_space", transfer.ErrNoSpace},
 	{41, "disk_full", transfer.ErrDiskFull},
 	{42, "read_only", transfer.ErrReadOnly},

@@ -82,6 +82,9 @@ func (s *session) outgoingOf(params json.RawMessage) (o outgoing, err error) {
 	return o, nil
 }
 
+// maxTopic is the longest name of a topic, in bytes of UTF-8; see Engine.Topic.
+const maxTopic = 31
+
 // topicOf returns a topic; nil for an empty name.
 func topicOf(e *engine.Engine, name string) (t *engine.Topic, err error) {
 	if name == "" {
@@ -89,7 +92,7 @@ func topicOf(e *engine.Engine, name string) (t *engine.Topic, err error) {
 	}
 	defer func() {
 		if recover() != nil {
-			err = badParams("topic: must be 1 to %d bytes of UTF-8 without control characters", engine.MaxTopic)
+			err = badParams("topic: must be 1 to %d bytes of UTF-8 without control characters", maxTopic)
 		}
 	}()
 	return e.Topic(name), nil

@@ -42,11 +42,11 @@ func init() { // the functions refer to methods themselves
 		}),
 		"set_visible": with(setVisible),
 		"set_advertising": with(func(e *engine.Engine, _ context.Context, p onParams) (none, error) {
-			e.SetAdvertising(p.On)
+			setLooking(e, func(advertise, _ *bool) { *advertise = p.On })
 			return none{}, nil
 		}),
 		"set_browsing": with(func(e *engine.Engine, _ context.Context, p onParams) (none, error) {
-			e.SetBrowsing(p.On)
+			setLooking(e, func(_, browse *bool) { *browse = p.On })
 			return none{}, nil
 		}),
 		"dial":   with(dial),

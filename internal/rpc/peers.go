@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"multipeer/engine"
@@ -134,6 +135,17 @@ func invite(e *engine.Engine, ctx context.Context, p inviteParams) (none, error)
 	return none{}, e.InviteWith(ctx, p.Peer, opts)
 }
 
+// looking makes the two methods that set one half of Engine.SetLooking take turns, also those of other sessions.
+var looking sync.Mutex
+
+func setLooking(e *engine.Engine, change func(advertise, browse *bool)) {
+	looking.Lock()
+	defer looking.Unlock()
+	self := e.Self()
+	change(&self.Advertising, &self.Browsing)
+	e.SetLooking(self.Advertising, self.Browsing)
+}
+
 // pingTimeout is how long a ping waits for its answer.
 const pingTimeout = 5 * time.Second
 
@@ -143,12 +155,7 @@ func ping(e *engine.Engine, ctx context.Context, p pingParams) (pingResult, erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	pinger, err := e.NewPinger(ctx, p.Peer, p.Mode)
-	if err != nil {
-		return pingResult{}, err
-	}
-	defer pinger.Close()
-	rtt, err := pinger.Ping(ctx)
+	rtt, err := e.Ping(ctx, p.Peer, p.Mode)
 	return pingResult{milliseconds(rtt)}, err
 }
 
@@ -228,18 +235,14 @@ type answerInvitationParams struct {
 }
 
 func answerInvitation(s *session, _ context.Context, p answerInvitationParams) (none, error) {
-	if p.Accept && p.Context != nil && p.Policy {
-		return none{}, badParams("context: cannot be combined with policy; set_context sets it")
+	opts := engine.InviteOptions{Policy: p.Policy}
+	if p.Context != nil {
+		opts.Context = p.Context
 	}
 	return none{}, answerOnce(s, &s.invitations, p.Invitation, func(i *engine.Invitation) error {
-		switch {
-		case !p.Accept:
+		if !p.Accept {
 			return i.Decline()
-		case p.Context != nil:
-			return i.AcceptWith(p.Context)
-		case p.Policy:
-			return i.AcceptByPolicy()
 		}
-		return i.Accept()
+		return i.AcceptWith(opts)
 	})
 }

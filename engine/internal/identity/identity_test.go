@@ -123,7 +123,7 @@ func TestProfile_BadKeyIsRefusedAndKept(t *testing.T) {
 		"cut":      {func(d string) error { return os.Truncate(key(d), 60) }, ErrCorrupt},
 		"bad DER":  {func(d string) error { return os.WriteFile(key(d), pemOf("PRIVATE KEY", []byte("x")), 0o600) }, ErrCorrupt},
 		"other":    {writeECDSA, ErrCorrupt},
-		"gone":     {func(d string) error { return os.Remove(key(d)) }, ErrMissing},
+		"gone":     {func(d string) error { return os.Remove(key(d)) }, ErrCorrupt},
 		"readable": {func(d string) error { return os.Chmod(key(d), 0o640) }, ErrPermissions},
 		"folder":   {func(d string) error { return os.Chmod(d, 0o755) }, ErrPermissions},
 		"link": {func(d string) error {

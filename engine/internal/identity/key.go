@@ -21,7 +21,6 @@ import (
 var (
 	ErrCorrupt     = errors.New("the profile is unreadable")
 	ErrPermissions = errors.New("the identity key can be read by others")
-	ErrMissing     = errors.New("the identity key is missing")
 	ErrInUse       = errors.New("the profile is in use")
 )
 
@@ -104,7 +103,7 @@ func load(dir string, mayCreate bool) (*Identity, error) {
 	key, err := readKey(keyPath)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !mayCreate:
-		return nil, fmt.Errorf("%w: %s is gone, but other peers identify this profile by that key; restore the file, or start as a new device with an empty profile folder", ErrMissing, keyPath)
+		return nil, fmt.Errorf("%w: %s is gone, but other peers identify this profile by that key; restore the file, or start as a new device with an empty profile folder", ErrCorrupt, keyPath)
 	case errors.Is(err, fs.ErrNotExist):
 		_, key, err = ed25519.GenerateKey(rand.Reader)
 		if err != nil {

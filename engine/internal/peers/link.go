@@ -43,6 +43,7 @@ type Link struct {
 	announced map[PeerID]announced // the peers announced to this peer; guarded by Manager.mu
 
 	pings, datagramPings *rate.Limiter // limit our pings while there is no session
+	echo                 echoStream
 
 	mu      sync.Mutex
 	ended   error

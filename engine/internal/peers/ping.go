@@ -3,9 +3,9 @@ package peers
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"multipeer/engine/internal/transport"
@@ -31,7 +31,18 @@ const (
 	pingsUnreliable = strangerGrams * 4 / 5
 )
 
-// Pinger measures round trips to one peer. The peer's engine answers, not its program.
+// PingRate is how many pings a second are sent to a peer without a session; 0 means that they are not limited.
+func PingRate(mode PingMode) int {
+	switch mode {
+	case PingReliable:
+		return pingsReliable
+	case PingUnreliable:
+		return pingsUnreliable
+	}
+	return 0
+}
+
+// Pinger makes one round trip to a peer. The peer's engine answers, not its program.
 type Pinger struct {
 	m      *Manager
 	l      *Link
@@ -39,8 +50,7 @@ type Pinger struct {
 	stream *transport.Stream
 }
 
-// NewPinger prepares pings to a connected peer; a session is not needed, but see Pinger.Pace. The caller must close
-// it.
+// NewPinger prepares a ping to a connected peer; a session is not needed. The caller must close it.
 func (m *Manager) NewPinger(ctx context.Context, id PeerID, mode PingMode) (*Pinger, error) {
 	l, err := m.AwaitLink(ctx, id)
 	if err != nil {
@@ -50,10 +60,7 @@ func (m *Manager) NewPinger(ctx context.Context, id PeerID, mode PingMode) (*Pin
 	switch mode {
 	case PingReliable, PingUnreliable:
 	case PingStream:
-		if p.stream, err = l.conn.OpenStream(ctx); err != nil {
-			return nil, err
-		}
-		if err := p.stream.WriteMessage(wire.Echo{}); err != nil {
+		if p.stream, err = l.echo.open(ctx, l.conn); err != nil {
 			return nil, err
 		}
 	default:
@@ -62,16 +69,8 @@ func (m *Manager) NewPinger(ctx context.Context, id PeerID, mode PingMode) (*Pin
 	return p, nil
 }
 
-// Pace returns the current minimum interval between two pings: 0 with a session or over a stream. Without a session the
-// other side delays or drops faster pings, so Ping waits before it sends. All pingers to one peer share the limit.
-func (p *Pinger) Pace() time.Duration {
-	if limit := p.limiter(); limit != nil {
-		return time.Duration(float64(time.Second) / float64(limit.Limit()))
-	}
-	return 0
-}
-
-// limiter returns the limiter that currently applies to pings; nil if none does.
+// limiter returns the limiter that currently applies to pings; nil if none does. Without a session the other side delays
+// or drops faster pings, so Ping waits before it sends. All pings to one peer share the limit.
 func (p *Pinger) limiter() *rate.Limiter {
 	switch {
 	case p.mode == PingStream, p.l.session.Load() != nil:
@@ -82,15 +81,15 @@ func (p *Pinger) limiter() *rate.Limiter {
 	return p.l.datagramPings
 }
 
-// Ping makes one round trip and returns its duration, not counting the wait before it sends (see Pace). If the ping
-// is lost, the error is ErrTimeout once the deadline of ctx passes. Allow a second or more. Only one call may run at
-// a time.
+// Ping makes the round trip and returns its duration, not counting the wait for its turn (see limiter). If the ping is
+// lost, the error is ErrTimeout once the deadline of ctx passes. Call it once: over a stream, a late answer would count
+// for the next call.
 func (p *Pinger) Ping(ctx context.Context) (time.Duration, error) {
 	if limit := p.limiter(); limit != nil {
-		if err := limit.Wait(ctx); errors.Is(ctx.Err(), context.Canceled) {
-			return 0, ctx.Err()
+		if err := limit.Wait(ctx); ctx.Err() != nil {
+			return 0, wire.EndOf(ctx)
 		} else if err != nil {
-			return 0, fmt.Errorf("%w: the deadline leaves no time for the required %v between pings", wire.ErrBusy, p.Pace())
+			return 0, fmt.Errorf("%w: the deadline leaves no time for the required %v between pings", wire.ErrBusy, time.Duration(float64(time.Second)/float64(limit.Limit())))
 		}
 	}
 	if p.mode == PingStream {
@@ -117,31 +116,93 @@ func (p *Pinger) Ping(ctx context.Context) (time.Duration, error) {
 		}
 		return at.Sub(start), nil
 	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return 0, wire.ErrTimeout
-		}
-		return 0, ctx.Err()
+		return 0, wire.EndOf(ctx)
 	}
 }
 
 func (p *Pinger) overStream(ctx context.Context) (time.Duration, error) {
-	deadline, _ := ctx.Deadline()
-	p.stream.SetDeadline(deadline)
+	stop := context.AfterFunc(ctx, func() { p.stream.SetDeadline(now()) })
 	var b [8]byte
 	start := now()
-	if _, err := p.stream.Write(b[:]); err != nil {
-		return 0, err
+	_, err := p.stream.Write(b[:])
+	if err == nil {
+		_, err = io.ReadFull(p.stream, b[:])
 	}
-	if _, err := io.ReadFull(p.stream, b[:]); err != nil {
-		return 0, err
+	switch {
+	case err == nil && stop():
+		rtt := now().Sub(start)
+		p.l.echo.keep(p.stream)
+		p.stream = nil
+		return rtt, nil
+	case ctx.Err() != nil:
+		return 0, wire.EndOf(ctx)
 	}
-	return now().Sub(start), nil
+	return 0, err
 }
 
 // Close ends the pinger. It is idempotent.
 func (p *Pinger) Close() {
 	if p.stream != nil {
-		_ = p.stream.CloseWrite()
-		p.stream.Reset(wire.Bye)
+		endEcho(p.stream)
+		p.stream = nil
 	}
+}
+
+// echoIdle is how long the stream of the last ping stays open for the next one.
+const echoIdle = 5 * time.Second
+
+// echoStream is the stream of a link that the next ping can use. Without a session the other side limits how many streams are
+// opened.
+type echoStream struct {
+	mu     sync.Mutex
+	stream *transport.Stream // nil if there is none, or a ping is using it
+	idle   *time.Timer
+}
+
+// open returns the stream, or opens a new one. The caller owns it.
+func (e *echoStream) open(ctx context.Context, c *transport.Conn) (*transport.Stream, error) {
+	if s := e.take(); s != nil {
+		return s, nil
+	}
+	s, err := c.OpenStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.WriteMessage(wire.Echo{}); err != nil {
+		s.Reset(wire.Bye)
+		return nil, err
+	}
+	return s, nil
+}
+
+func (e *echoStream) take() *transport.Stream {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.stream
+	if s != nil {
+		e.idle.Stop()
+		e.stream = nil
+	}
+	return s
+}
+
+// keep keeps a stream that has no answer outstanding for the next ping.
+func (e *echoStream) keep(s *transport.Stream) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stream != nil {
+		endEcho(s)
+		return
+	}
+	e.stream = s
+	e.idle = time.AfterFunc(echoIdle, func() {
+		if s := e.take(); s != nil {
+			endEcho(s)
+		}
+	})
+}
+
+func endEcho(s *transport.Stream) {
+	_ = s.CloseWrite()
+	s.Reset(wire.Bye)
 }

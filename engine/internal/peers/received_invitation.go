@@ -74,28 +74,12 @@ func (in *invitations) acceptLocked(p *peer, id string, theirs, ours json.RawMes
 	m.sessions.beginLocked(p, theirs, by)
 }
 
-// admit has Config.Admit decide on an invitation, without holding a lock.
-func (in *invitations) admit(p *peer, msg wire.Invite) Decision {
-	m := in.m
-	if m.cfg.Admit == nil {
-		return Ask
-	}
-	m.mu.Lock()
-	from, wanted := m.table.viewLocked(p), p.session != nil || p.asked != nil
-	m.mu.Unlock()
-	if wanted {
-		return Ask
-	}
-	return m.cfg.Admit(from, msg.Context)
-}
-
 func (in *invitations) takeInvite(p *peer, l *Link, msg wire.Invite) {
 	m := in.m
 	if len(msg.Context) > MaxContext { // guard: context-size
 		l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.TooLarge})
 		return
 	}
-	decision := in.admit(p, msg)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -104,10 +88,10 @@ func (in *invitations) takeInvite(p *peer, l *Link, msg wire.Invite) {
 		l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.Busy}) // one invitation at a time
 	case p.session == nil && in.fullLocked(p):
 		l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.Busy})
-	case p.session != nil, p.asked != nil, decision == Yes, decision == Ask && in.policyAdmitsLocked(m.cfg.Accept, p.id):
+	case p.session != nil, p.asked != nil, in.policyAdmitsLocked(m.cfg.Accept, p.id):
 		// Both sides want the session, or the policy admits it.
 		in.acceptLocked(p, msg.ID, msg.Context, m.context, consent{})
-	case decision == No, m.asks.RefusedTooOften(p.id): // guard: invited-often
+	case m.asks.RefusedTooOften(p.id): // guard: invited-often
 		l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.Declined})
 	default:
 		if !m.asks.MayPrompt(p.id, false) { // guard: prompts

@@ -74,16 +74,6 @@ func (v Visibility) String() string {
 	return fmt.Sprintf("Visibility(%d)", int(v))
 }
 
-// Decision is the result of Config.Admit for an invitation.
-type Decision int
-
-// The decisions.
-const (
-	Ask Decision = iota // leave it to Config.Accept, and then to a person
-	Yes
-	No
-)
-
 // Peer describes the current state of another device.
 type Peer struct {
 	ID        PeerID

@@ -55,8 +55,11 @@ func (o *Offer) Accept(opts AcceptOptions) error {
 	}
 	peer := o.t.view.Peer
 	o.m.asks.Accepted(peer)
-	if !opts.Policy || o.m.profile.Knows(peer) { // guard: policy-accepts
+	switch {
+	case !opts.Policy:
 		o.m.host.Accepted(peer, o.Transfer.PeerName)
+	case o.m.profile.Knows(peer): // guard: policy-accepts
+		o.m.host.Accepted(peer, "") // no one has seen the name that it has now
 	}
 	return nil
 }

@@ -51,19 +51,19 @@ type Transfer struct {
 	Incoming bool
 	State    State
 	ByPeer   bool
+	Err      error
 	Paths    []string
 	Names    []string
 	Items    int64
-	Files    int64
-	Folders  int64
-	Bytes    int64
-	Counting bool
-	Priority int
-	Keep     bool
-	Note     string
-	As       string
-	Links    bool
-	Via      string
+
+	Files, Folders, Bytes int64
+	Counting              bool
+	Priority              int
+	Keep                  bool
+	As                    string
+	Links                 bool
+	Note                  string
+	Via                   string
 
 	Done      int64
 	DoneFiles int64
@@ -71,9 +71,8 @@ type Transfer struct {
 	Left      time.Duration
 	Started   time.Time
 	Ended     time.Time
-
-	Lanes    []Lane
-	Attempts int64
+	Lanes     []Lane
+	Attempts  int64
 
 	Dir       string
 	Saved     []string
@@ -83,7 +82,6 @@ type Transfer struct {
 	Unkept    int64
 	Unchanged int64
 	Moved     int64
-	Err       error
 }
 
 // Lane is engine.Lane.

@@ -66,11 +66,6 @@ func runHonest(at, id, service string) error {
 	if err != nil {
 		return err
 	}
-	ping, err := e.NewPinger(ctx, victim, engine.PingReliable)
-	if err != nil {
-		return err
-	}
-	defer ping.Close()
 	fmt.Println("ready")
 	lines := make(chan bool)
 	go func() {
@@ -100,7 +95,7 @@ func runHonest(at, id, service string) error {
 			trips, failed = nil, nil
 		case <-time.After(3 * time.Millisecond):
 			within, cancel := context.WithTimeout(ctx, 5*time.Second)
-			d, err := ping.Ping(within)
+			d, err := e.Ping(within, victim, engine.PingReliable)
 			cancel()
 			if err != nil {
 				failed = err

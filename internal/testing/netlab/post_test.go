@@ -122,8 +122,8 @@ func (p poster) receive(events func(func(engine.Event) bool), report *posted) er
 		switch ev := ev.(type) {
 		case engine.PeerRemoved:
 			return fmt.Errorf("lost %s: %w", ev.Peer.Name, ev.Err)
-		case engine.MessageReceived:
-			m := ev.Message
+		case engine.Message:
+			m := ev
 			var n int
 			if err := m.Decode(&n); err != nil || n != next[m.From] {
 				return fmt.Errorf("message %s from %s, want %d", m.Body, m.Name, next[m.From])
@@ -164,13 +164,8 @@ func (p poster) awaitPeers(ctx context.Context, e *engine.Engine) (peers []engin
 
 // pingUntil measures round trips to a peer until ctx ends.
 func pingUntil(ctx context.Context, e *engine.Engine, to engine.PeerID) (trips []time.Duration) {
-	pinger, err := e.NewPinger(ctx, to, engine.PingReliable)
-	if err != nil {
-		return nil
-	}
-	defer pinger.Close()
 	for ctx.Err() == nil {
-		if d, err := pinger.Ping(ctx); err == nil {
+		if d, err := e.Ping(ctx, to, engine.PingReliable); err == nil {
 			trips = append(trips, d)
 		}
 		time.Sleep(20 * time.Millisecond)
