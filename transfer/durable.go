@@ -162,7 +162,13 @@ func (s *stage) syncInbox(folders map[string]bool) error {
 	for f := range folders {
 		names = append(names, f)
 	}
-	return inParallel(names, func(name string) error { return s.syncDir(s.inbox, name) })
+	return inParallel(names, func(name string) error {
+		err := s.syncDir(s.inbox, name)
+		if isGone(err) && name != "." { // the user has moved or removed it since it arrived
+			return nil
+		}
+		return err
+	})
 }
 
 // syncDir makes the names in a folder durable. Windows cannot sync a folder; its file systems journal names.
@@ -178,8 +184,9 @@ func (s *stage) syncDir(root *os.Root, name string) error {
 	return s.confirmed(d.Sync())
 }
 
-// syncExisting makes the content of files durable that are already in the inbox.
-func (s *stage) syncExisting(names []string) error {
+// syncExisting makes the content of files durable that are already in the inbox. If they are movable, the user may have
+// moved or removed some since they arrived.
+func (s *stage) syncExisting(names []string, movable bool) error {
 	if len(names) == 0 {
 		return nil
 	}
@@ -195,6 +202,9 @@ func (s *stage) syncExisting(names []string) error {
 		var near nearFolder
 		defer near.close()
 		f, _, err := s.openExisting(&near, name)
+		if movable && isGone(err) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

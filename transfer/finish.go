@@ -128,7 +128,7 @@ func (r *receiver) checkUnchanged() error {
 	for i, u := range r.same {
 		names[i] = u.saved
 	}
-	if err := r.stage.syncExisting(names); err != nil {
+	if err := r.stage.syncExisting(names, false); err != nil {
 		return err
 	}
 	var near nearFolder

@@ -546,7 +546,7 @@ func (in *Intake) Finish() (Result, error) {
 	}
 	in.finished = true
 	if in.lost == nil { // a second fsync may succeed although the data is lost
-		in.lost = errors.Join(in.stage.syncExisting(in.fresh), in.stage.syncInbox(in.dirs))
+		in.lost = errors.Join(in.stage.syncExisting(in.fresh, true), in.stage.syncInbox(in.dirs))
 	}
 	if in.lost != nil {
 		return in.result, classify(in.lost)

@@ -518,3 +518,26 @@ func (zeroReader) Read(b []byte) (int, error) {
 	clear(b)
 	return len(b), nil
 }
+
+// TestIntake_MovedFileIsNoFailure: the user may move what has arrived while the rest still arrives.
+func TestIntake_MovedFileIsNoFailure(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	in, err := OpenIntake(IntakeOptions{Dir: dir, Reserve: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	for _, name := range []string{"a", "folder/b", "c"} {
+		if _, err := in.Receive(t.Context(), Part{Path: name, Size: 1}, strings.NewReader("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"a", "folder"} {
+		if err := os.Rename(filepath.Join(dir, name), filepath.Join(elsewhere, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, err := in.Finish(); err != nil || r.Files != 3 || r.LeftOut != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}

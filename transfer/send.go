@@ -226,11 +226,14 @@ func (s *sender) offer(src *source, e listed, ask, links bool) error {
 		return s.announce(it)
 	}
 	s.listed += e.size
+	if !s.accepts(it.size - e.size) {
+		it.err = fmt.Errorf("%w: it has become larger than what was offered", ErrChanged)
+		return s.leftOut(recSkipped, it, it.err)
+	}
 	it.index = s.files
 	if !ask {
-		return s.push(f, it, e.size)
+		return s.push(f, it)
 	}
-	s.bound(&it, e.size)
 	s.mu.Lock()
 	s.files++
 	s.told = s.files
@@ -282,16 +285,17 @@ func (s *sender) find(src *source, e listed, ask, links bool) (*os.File, item) {
 	return nil, it
 }
 
-// bound keeps what is sent close to what was offered: if files have grown by more than a receiver accepts beyond the
-// offer, only the listed sizes are sent.
-func (s *sender) bound(it *item, was int64) {
-	if it.size <= was {
-		return
+// accepts reports whether the receiver accepts a file that has grown by some bytes since it was listed. More than that
+// is not sent in part: the file may have been replaced, and the beginning of its new version is worth nothing.
+func (s *sender) accepts(growth int64) bool {
+	if growth <= 0 {
+		return true
 	}
-	if s.grown += it.size - was; s.grown > min(32<<20, s.listed/32+32<<10) {
-		s.grown -= it.size - was
-		it.size = was
+	if s.grown+growth > min(32<<20, s.listed/32+32<<10) { // guard: replaced-while-waiting
+		return false
 	}
+	s.grown += growth
+	return true
 }
 
 // announce adds an entry to the manifest.
@@ -336,8 +340,7 @@ func (s *sender) leftOut(kind byte, it item, why error) error {
 }
 
 // push sends a file without asking first, because the receiver has no part of any file.
-func (s *sender) push(f *os.File, it item, was int64) error {
-	s.bound(&it, was)
+func (s *sender) push(f *os.File, it item) error {
 	s.mu.Lock()
 	s.files++
 	s.mu.Unlock()

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -136,4 +137,54 @@ func change(t *testing.T, rng *rand.Rand, p string, b byte) {
 		},
 	}
 	kinds[rng.IntN(len(kinds))]()
+}
+
+// TestSource_ReplacedWhileItWaitsIsLeftOut: a file that is replaced by a larger version before it is sent does not
+// arrive as the beginning of that version.
+func TestSource_ReplacedWhileItWaitsIsLeftOut(t *testing.T) {
+	for _, existing := range []Existing{0, Replace} {
+		for way, replace := range map[string]func(t *testing.T, p string){
+			"by another file": func(t *testing.T, p string) {
+				uniform(t, p+".new", 300_000, 2)
+				if err := os.Rename(p+".new", p); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"in place": func(t *testing.T, p string) { uniform(t, p, 300_000, 2) },
+		} {
+			home, dst := t.TempDir(), t.TempDir()
+			one, other := filepath.Join(home, "one"), filepath.Join(home, "other")
+			uniform(t, one, 100, 1)
+			uniform(t, other, 100, 1)
+			listing, err := NewListing([]string{one, other}, ListOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := listing.Fill(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			replace(t, one)
+			a, b := newPipe()
+			var sent Result
+			var sendErr error
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				sent, sendErr = Send(t.Context(), only(a), SendOptions{Listing: listing})
+			}()
+			got, err := Receive(t.Context(), only(b), ReceiveOptions{Dir: dst, ID: "x", Reserve: -1, Existing: existing})
+			<-ended
+			if err != nil || sendErr != nil {
+				t.Fatal(err, sendErr)
+			}
+			for side, r := range map[string]Result{"sender": sent, "receiver": got} {
+				if r.Files != 1 || r.LeftOut != 1 || !errors.Is(r.Notes[0].Err, ErrChanged) || r.Notes[0].Path != "one" {
+					t.Errorf("%s, existing %v, %s: %+v", way, existing, side, r)
+				}
+			}
+			if _, err := os.Lstat(filepath.Join(dst, "one")); err == nil {
+				t.Errorf("%s: a part of it arrived", way)
+			}
+		}
+	}
 }

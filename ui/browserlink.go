@@ -45,6 +45,7 @@ type linkDialog struct {
 	invite   *fyne.Container    // the QR code and the address, until a browser opens the link
 	state    *widgets.Paragraph // what is happening now
 	outcome  *widgets.Paragraph // what has arrived or has been downloaded
+	said     *widgets.Paragraph // the newest text of the visitor, apart from what this program says
 	question *fyne.Container    // asks about an upload
 	asked    *widgets.Paragraph
 	accept   *widget.Button
@@ -132,6 +133,8 @@ func (d *linkDialog) build() {
 	d.state = centred(widgets.NewParagraph(tr("Waiting for the phone…"), widgets.SizeBody, theme.ColorNameForeground))
 	d.outcome = centred(widgets.Hint(""))
 	d.outcome.Hide()
+	d.said = centred(widgets.Hint(""))
+	d.said.Hide()
 	d.asked = centred(widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground))
 	d.accept = widgets.NewButton(tr("Accept"), widget.HighImportance, func() { d.answer(nil) })
 	d.question = widgets.NewStacked(widgets.Gap, d.asked, container.NewCenter(widgets.Row(widgets.Gap,
@@ -144,7 +147,7 @@ func (d *linkDialog) build() {
 		centred(widgets.NewParagraph(address, widgets.SizeCode, theme.ColorNameForeground)),
 		centred(widgets.Hint(what)))
 	body := widgets.NewStacked(widgets.Gap, d.invite, centred(widgets.Hint(tr("Not encrypted: others on this network could read what you exchange."))),
-		d.state, d.question, d.outcome, container.NewCenter(d.show))
+		d.state, d.question, d.outcome, container.NewCenter(d.show), d.said)
 	copied := widgets.NewButton(tr("Copy the address"), widget.MediumImportance, nil)
 	copied.OnTapped = func() {
 		u.copyText(address)
@@ -209,7 +212,7 @@ func deviceText(v web.Visitor) string {
 func uploadText(up web.Upload) string {
 	names := make([]string, 0, 3)
 	for _, n := range up.Names[:min(len(up.Names), 3)] {
-		names = append(names, "“"+widgets.Shortened(engine.CleanLine(n), 40)+"”")
+		names = append(names, quoted(engine.CleanLine(n), 40))
 	}
 	list := strings.Join(names, ", ")
 	if rest := up.Items - len(names); rest > 0 {
@@ -295,8 +298,8 @@ func (d *linkDialog) take(ev web.Event) {
 		d.state.SetText(tr("Receiving {{.Done}} of {{.Total}}", "Done", size(ev.Bytes), "Total", size(max(ev.Upload.Bytes, ev.Bytes))))
 		return // the height does not change
 	case web.Said:
-		d.outcome.SetText(tr("{{.Device}} says: {{.Text}}", "Device", deviceText(ev.Visitor), "Text", widgets.Shortened(engine.CleanLine(ev.Text), 500)))
-		d.outcome.Show()
+		d.said.SetText(tr("{{.Device}} says: {{.Text}}", "Device", deviceText(ev.Visitor), "Text", widgets.Shortened(engine.CleanLine(ev.Text), 500)))
+		d.said.Show()
 	case web.Received:
 		d.received(ev)
 	case web.Ended:
@@ -319,6 +322,12 @@ func (d *linkDialog) received(ev web.Received) {
 	default:
 		d.outcome.SetText(trn("{{.N}} files were saved to {{.Folder}}.", ev.Result.Files, "Folder", d.folder))
 	}
+	if said := notes(engine.Transfer{
+		PeerName: deviceText(ev.Upload.Visitor), Incoming: true, Notes: ev.Result.Notes,
+		Renamed: ev.Result.Renamed, LeftOut: ev.Result.LeftOut, Unkept: ev.Result.Unkept,
+	}); said != "" {
+		d.outcome.SetText(d.outcome.Text + "\n" + said)
+	}
 	d.outcome.Show()
 	if len(saved) > 0 {
 		path := filepath.Join(d.folder, filepath.FromSlash(saved[0]))
@@ -329,7 +338,11 @@ func (d *linkDialog) received(ev web.Received) {
 		}
 		d.show.Show()
 	}
-	d.u.notes.attend(attention{kind: noteArrived})
+	if len(saved) == 0 || ev.Err != nil {
+		d.u.notes.attend(attention{kind: noteFailed})
+	} else {
+		d.u.notes.attend(attention{kind: noteArrived})
+	}
 }
 
 // ended reports that the link has closed on its own.

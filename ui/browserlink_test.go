@@ -98,7 +98,7 @@ func TestBrowserLink_AsksAndReports(t *testing.T) {
 	}
 	go f.opts.OnEvent(web.Said{Visitor: visitor, Text: "hello\x1b[2J"})
 	st.l.until(t, "the text", func() bool {
-		return strings.Contains(d.outcome.Text, "hello") && !strings.Contains(d.outcome.Text, "\x1b")
+		return strings.Contains(d.said.Text, "hello") && !strings.Contains(d.said.Text, "\x1b")
 	})
 	keepPicture(t, "browser-link-text", st.w.Canvas())
 
@@ -184,5 +184,40 @@ func TestBrowserLink_IgnoresAPressWhenItsTextMovesTheButtons(t *testing.T) {
 	test.Tap(d.accept)
 	if err := <-answers; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLinkDialog_SaysWhatArrived: an upload of which nothing arrives is not announced as received, notes about files are
+// shown, and text of the visitor stays apart from what this program says.
+func TestLinkDialog_SaysWhatArrived(t *testing.T) {
+	st, link := newLinkStage(t)
+	st.links.start(nil)
+	f := link()
+	st.l.until(t, "the dialog", func() bool { return st.links.open != nil && st.links.open.m != nil })
+	d := st.links.open
+	visitor := web.Visitor{Number: 1, Device: "iPhone"}
+	up := web.Upload{Visitor: visitor, Number: 1, Names: []string{"a.pdf"}, Items: 1, Files: 1, Bytes: 12}
+	st.notes.seen(false)
+	go f.opts.OnEvent(web.Received{Upload: up, Err: transfer.ErrInterrupted})
+	st.l.until(t, "the end", func() bool { return strings.Contains(d.outcome.Text, "Nothing was received") })
+	if n := <-st.desk.notices; strings.Contains(n.Title+n.Body, "received") {
+		t.Errorf("the notification is %q, %q", n.Title, n.Body)
+	}
+	go f.opts.OnEvent(web.Received{Upload: up, Result: transfer.Result{
+		Totals: transfer.Totals{Files: 1}, Saved: []string{"a.pdf"}, Unkept: 1,
+		Notes: []transfer.Note{{Path: "a.pdf", Saved: "a.pdf", Err: transfer.ErrNotDurable}},
+	}})
+	st.l.until(t, "the note", func() bool {
+		return strings.Contains(d.outcome.Text, "saved to") && strings.Contains(d.outcome.Text, "a.pdf: ")
+	})
+	was := d.outcome.Text
+	go f.opts.OnEvent(web.Said{Visitor: visitor, Text: "All files were saved."})
+	st.l.until(t, "the text", func() bool { return strings.Contains(d.said.Text, "All files were saved.") && d.said.Visible() })
+	if d.outcome.Text != was {
+		t.Errorf("the outcome is now %q", d.outcome.Text)
+	}
+	up.Names, up.Files = []string{"a.jpg” (1 file, 2.1 kB)"}, 5000
+	if text := uploadText(up); strings.Count(text, "”") != 1 {
+		t.Errorf("a name ends its quotation: %s", text)
 	}
 }

@@ -305,6 +305,11 @@ func noteLine(note string) string {
 	return widgets.Shortened(engine.CleanLine(strings.Join(strings.Fields(note), " ")), shownNote)
 }
 
+// quoted returns text of a peer in quotation marks, which it cannot end itself.
+func quoted(text string, most int) string {
+	return "“" + widgets.Shortened(strings.NewReplacer("“", "'", "”", "'", "\"", "'").Replace(text), most) + "”"
+}
+
 // offerDetails describes an offer: its note, its names, the free space in the target folder, and the names that exist
 // there.
 func offerDetails(t engine.Transfer, free string, clashes []string) string {
@@ -313,7 +318,7 @@ func offerDetails(t engine.Transfer, free string, clashes []string) string {
 		lines = append(lines, tr("Sent with {{.Program}}", "Program", t.Via))
 	}
 	if note := noteLine(t.Note); note != "" {
-		lines = append(lines, "“"+note+"”")
+		lines = append(lines, quoted(note, shownNote))
 	}
 	if t.Items > 1 {
 		names := t.Names[:min(len(t.Names), shownNames)]

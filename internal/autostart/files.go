@@ -44,12 +44,15 @@ func tool(name string, args ...string) error {
 	return fmt.Errorf("%s: %w", strings.Join(append([]string{name}, args...), " "), err)
 }
 
-// put writes a file, and creates the folders above it.
+// put writes a file, and creates the folders above it. Only its owner can read it: the command may contain a PIN.
 func put(path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(path, []byte(text), 0o644)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o600) // it may have existed
 }
 
 // exists reports whether the file exists.

@@ -2,6 +2,7 @@ package autostart
 
 import (
 	"encoding/xml"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -154,6 +155,12 @@ func TestEntry_OfTheWindowIsWrittenAndRemoved(t *testing.T) {
 			}
 			is(true)
 		}
+		_ = filepath.WalkDir(home, func(path string, d fs.DirEntry, _ error) error {
+			if info, err := d.Info(); err == nil && info.Mode().IsRegular() && runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+				t.Errorf("%s can be read by others: %v", path, info.Mode())
+			}
+			return nil
+		})
 		if err := e.Set(false); err != nil {
 			t.Fatal(err)
 		}

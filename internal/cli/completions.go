@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"strings"
+	"unicode"
+
 	"multipeer/engine"
 
 	"github.com/spf13/cobra"
@@ -50,13 +53,27 @@ func (p *program) completeKnown(_ *cobra.Command, args []string, _ string) ([]st
 	var names []string
 	_ = p.still(func(e *engine.Engine) error {
 		for _, a := range e.Acquaintances() {
-			if a.Name != "" {
-				names = append(names, engine.CleanLine(a.Name))
-			}
+			names = append(names, completion(a))
 		}
 		return nil
 	})
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completion returns what a shell may insert for a device. The scripts of bash, fish and PowerShell evaluate it as a
+// command line, and the device has chosen its name: only a name that every shell takes as one plain word is completed.
+// For any other, it is the start of the ID, with the name's plain characters as a description.
+func completion(a engine.Acquaintance) string {
+	plain := strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) || r == '-' || r == '_' || r == '.' {
+			return r
+		}
+		return '_'
+	}, a.Name)
+	if plain == a.Name && plain != "" && !strings.HasPrefix(plain, "-") { // guard: completed-names
+		return plain
+	}
+	return a.ID.Short() + "\t" + plain
 }
 
 // completeTrust lists known devices, then levels.

@@ -129,8 +129,20 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 	}
 	open := map[engine.TransferID]bool{}
 	var fresh []engine.PeerID
+	var errs []error
 	for _, id := range ids {
 		if t, ok := s.interrupted(id, paths); ok && !s.fromInput() {
+			changed, err := s.changed(ctx, t, paths)
+			switch {
+			case err != nil:
+				return failed(fmt.Errorf("sending: %w", err))
+			case changed && t.Done == 0: // the receiver is asked about what is there now
+				s.e.Cancel(t.ID)
+				fresh = append(fresh, id)
+				continue
+			case changed:
+				errs = append(errs, exit(exitPartly, fmt.Errorf("the content of %s has changed since it was offered to %s; this transfer contains what was offered then: run the command again to send the rest", what(t), quoted(t.PeerName))))
+			}
 			s.out.note("resuming the transfer of %s to %s", what(t), quoted(t.PeerName))
 			open[t.ID] = true
 			if err := s.e.Resume(t.ID); err != nil {
@@ -140,7 +152,6 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 		}
 		fresh = append(fresh, id)
 	}
-	var errs []error
 	for _, t := range s.e.OfferEach(ctx, fresh, s.opts, paths...) {
 		if t.Err != nil && t.ID == "" {
 			if ctx.Err() != nil {
@@ -177,6 +188,20 @@ func (s *sending) interrupted(to engine.PeerID, paths []string) (engine.Transfer
 		}
 	}
 	return engine.Transfer{}, false
+}
+
+// changed reports whether the paths hold another number of entries or bytes than an interrupted transfer. A program
+// that was running all the time still has the list of that time; otherwise the files are listed again anyway.
+func (s *sending) changed(ctx context.Context, t engine.Transfer, paths []string) (bool, error) {
+	if s.host == nil || t.Counting {
+		return false, nil
+	}
+	listing, err := transfer.NewListing(paths, transfer.ListOptions{Links: s.opts.Links, Name: s.opts.Name})
+	if err != nil {
+		return false, err
+	}
+	now, err := listing.Fill(ctx, nil)
+	return now.Files+now.Links != t.Files || now.Folders != t.Folders || now.Bytes != t.Bytes, err
 }
 
 // follow shows the transfers until all have ended. If a peer stays offline, its transfer is paused and left in the
@@ -223,8 +248,8 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 			if !ok {
 				return exit(exitFailed, errors.New("sending: Multipeer stopped before the transfer had finished; run the same command again"))
 			}
-			if found, ok := ev.(engine.ConflictFound); ok {
-				printConflict(s.out, s.e, found.Conflict)
+			if found, ok := ev.(engine.Conflict); ok {
+				printConflict(s.out, s.e, found)
 			}
 			for _, t := range transfersIn(ev) {
 				if open[t.ID] {
@@ -279,8 +304,8 @@ func (s *sending) show(t engine.Transfer, end func(engine.TransferID, error)) {
 // transfersIn returns the transfers in an event.
 func transfersIn(ev engine.Event) []engine.Transfer {
 	switch ev := ev.(type) {
-	case engine.TransferChanged:
-		return []engine.Transfer{ev.Transfer}
+	case engine.Transfer:
+		return []engine.Transfer{ev}
 	case engine.Snapshot:
 		return ev.Transfers
 	}

@@ -27,6 +27,14 @@
     return (u && n < 9.95 ? n.toFixed(1) : Math.round(n)) + ' ' + units[u];
   };
   const state = $('state'), bar = $('bar');
+  const queued = [];
+  queued.lost = 0;
+  const unqueue = () => {
+    const items = queued.splice(0);
+    items.lost = queued.lost;
+    queued.lost = 0;
+    return items;
+  };
   let job = null; // {items, offer, total, done, cancelled}
 
   const show = (text, how) => {
@@ -136,7 +144,7 @@
       if (items.lost) show(say('done-some', {n: items.lost}), 'problem');
       else show(say('done'), 'done');
     } catch (why) {
-      const cancelled = job.cancelled;
+      const cancelled = job.cancelled, rest = unqueue();
       busy(false);
       if (cancelled) {
         show('');
@@ -144,14 +152,19 @@
         const reason = typeof why === 'string' ? say(why) : say('interrupted');
         show(left ? reason + ' ' + say('done-some', {n: left}) : reason, 'problem');
         $('retry').hidden = false;
-        $('retry').onclick = () => run(items.filter((i) => !i.sent));
+        $('retry').onclick = () => start(items.filter((i) => !i.sent).concat(rest));
       }
     }
     job = null;
+    if (queued.length || queued.lost) start(unqueue());
   };
 
   const start = (items) => {
-    if (job) return;
+    if (job) { // they follow when the upload is over
+      queued.push(...items);
+      queued.lost += items.lost || 0;
+      return;
+    }
     if (!items.length) return items.lost ? show(say('done-some', {n: items.lost}), 'problem') : show(say('nothing'));
     const seen = new Set();
     for (const i of items) { // a page may give two files the same name

@@ -88,6 +88,39 @@ func digests(t *testing.T, dir string) map[string]string {
 	return out
 }
 
+// TestUpload_DroppedDuringAnUploadFollows: files that are dropped while others are sent are offered afterwards.
+func TestUpload_DroppedDuringAnUploadFollows(t *testing.T) {
+	eachBrowser(t, func(t *testing.T, start starter) {
+		inbox, file := t.TempDir(), filepath.Join(t.TempDir(), "first.bin")
+		first := random(t, file, 1000)
+		l := startLink(t, "--receive", "--into", inbox)
+		b := start(t, options{})
+		b.open(l, l.url)
+		b.choose("#files", file)
+		l.await("upload", "asked")
+		b.await("#state", "Waiting for Anna to accept")
+		if _, err := b.page.eval(`(() => {
+			const held = new DataTransfer();
+			held.items.add(new File(["second"], "second.txt"));
+			document.getElementById('send').dispatchEvent(new DragEvent('drop', {dataTransfer: held, bubbles: true, cancelable: true}));
+			return 'dropped';
+		})()`); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 2 {
+			if i > 0 {
+				l.await("upload", "asked")
+			}
+			time.Sleep(time.Second) // an answer that comes at once was typed before the question
+			_, _ = io.WriteString(l.in, "y\n")
+			l.await("upload", "received")
+		}
+		b.await("#state", "All files have arrived.")
+		same(t, filepath.Join(inbox, "first.bin"), first)
+		same(t, filepath.Join(inbox, "second.txt"), []byte("second"))
+	})
+}
+
 // TestUpload_FilesAndText: a browser sends 300 files, one with an unusual name, and text.
 func TestUpload_FilesAndText(t *testing.T) {
 	eachBrowser(t, func(t *testing.T, start starter) {
