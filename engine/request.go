@@ -17,6 +17,8 @@ const (
 	// peers to all topics. A request counts until the peer has the answer.
 	maxRequests      = 32
 	maxRequestsOfAll = 256
+	// maxRequestsOfPeer is how many of one peer are answered at once, whatever their topics.
+	maxRequestsOfPeer = 64
 	// maxRequestBytes limits the bytes of the requests of one peer that are answered at once.
 	maxRequestBytes = 4 << 20
 )
@@ -107,6 +109,7 @@ type requests struct {
 	byTopic map[string]answerFunc
 	running map[requesterOf]int
 	bytes   map[PeerID]int // total size of the requests that are being answered
+	ofPeer  map[PeerID]int // how many those are
 	slots   slots
 }
 
@@ -207,15 +210,18 @@ func (r *requests) admit(who requesterOf, h holder, size int) (answerFunc, wire.
 		return nil, wire.Unavailable
 	case r.running[who] >= maxRequests: // guard: requests-at-once
 		return nil, wire.Busy
+	case r.ofPeer[who.from] >= maxRequestsOfPeer: // guard: requests-of-a-peer
+		return nil, wire.Busy
 	case r.bytes[who.from]+size > maxRequestBytes: // guard: request-bytes
 		return nil, wire.Busy
 	case !r.slots.take(h, maxRequestsOfAll): // guard: requests-of-all
 		return nil, wire.Busy
 	}
 	if r.running == nil {
-		r.running, r.bytes = map[requesterOf]int{}, map[PeerID]int{}
+		r.running, r.bytes, r.ofPeer = map[requesterOf]int{}, map[PeerID]int{}, map[PeerID]int{}
 	}
 	r.running[who]++
+	r.ofPeer[who.from]++
 	r.bytes[who.from] += size
 	return f, 0
 }
@@ -227,6 +233,10 @@ func (r *requests) leave(who requesterOf, h holder, size int) {
 	r.running[who]--
 	if r.running[who] == 0 {
 		delete(r.running, who)
+	}
+	r.ofPeer[who.from]--
+	if r.ofPeer[who.from] == 0 {
+		delete(r.ofPeer, who.from)
 	}
 	r.bytes[who.from] -= size
 	if r.bytes[who.from] == 0 {

@@ -329,3 +329,37 @@ func TestShutdown_WaitsForAnswers(t *testing.T) {
 		}
 	})
 }
+
+// TestRequest_OnePeerLeavesPlacesForOthers: a peer that asks many topics at once does not take all places of known peers.
+func TestRequest_OnePeerLeavesPlacesForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := sessionOfTwo(t)
+		if err := b.SetTrust(a.Self().ID, engine.TrustSeen); err != nil { // strangers at one address share a limit
+			t.Fatal(err)
+		}
+		release := make(chan struct{})
+		results := make(chan error, 96)
+		for _, topic := range []string{"one", "two", "three"} {
+			b.Topic(topic).Answer(func(context.Context, engine.Message) (any, error) { <-release; return nil, nil })
+			for range 32 {
+				go func() {
+					_, err := a.Topic(topic).Request(t.Context(), 1, b.Self().ID)
+					results <- err
+				}()
+			}
+		}
+		time.Sleep(time.Second)
+		close(release)
+		busy := 0
+		for range 96 {
+			if err := <-results; errors.Is(err, engine.ErrBusy) {
+				busy++
+			} else if err != nil {
+				t.Error(err)
+			}
+		}
+		if busy != 32 {
+			t.Errorf("%d of 96 requests were refused", busy)
+		}
+	})
+}

@@ -113,3 +113,44 @@ func TestTurns_FakedProgressHoldsNone(t *testing.T) {
 		}
 	})
 }
+
+// TestTurns_SlowReceiversKeepNoOneWaiting: twelve transfers that hardly use the network do not delay another one until
+// they are done.
+func TestTurns_SlowReceiversKeepNoOneWaiting(t *testing.T) {
+	file, dir := bytesIn(t, 10_000_000), t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		net.Limit(4_000_000, 256<<10) // to each receiver, for four transfers
+		a := net.Start(engine.Config{})
+		var sent []engine.TransferID
+		for range 3 {
+			slow := net.Start(engine.Config{})
+			acceptAll(t, slow, engine.AcceptOptions{Dir: dir, Reserve: -1})
+			meet(t, a, slow)
+			for range 4 {
+				tr, err := a.Offer(t.Context(), slow.Self().ID, file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sent = append(sent, tr.ID)
+			}
+		}
+		time.Sleep(20 * time.Second)
+		other := net.Start(engine.Config{})
+		acceptAll(t, other, engine.AcceptOptions{Dir: dir, Reserve: -1})
+		meet(t, a, other)
+		tr, err := a.Offer(t.Context(), other.Self().ID, bytesIn(t, 100_000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		within, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if end, err := a.Wait(within, tr.ID); err != nil || end.State != engine.Delivered {
+			t.Errorf("%v, %v", end.State, err)
+		}
+		for _, id := range sent {
+			a.Cancel(id)
+		}
+		time.Sleep(5 * time.Second)
+	})
+}

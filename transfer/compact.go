@@ -122,9 +122,12 @@ func (s *stage) writeHistory(key, boot string) (durable int64, err error) {
 			}
 		}
 	}
+	written := map[string]bool{} // each attempt may have repeated them
 	for _, n := range past.noted.Notes {
-		if e := past.entries[n.Path]; e != nil && e.whole {
-			j.put(jourNote, encodeNote(n))
+		note := encodeNote(n)
+		if e := past.entries[n.Path]; e != nil && e.whole && !written[string(note)] { // guard: journal-notes
+			written[string(note)] = true
+			j.put(jourNote, note)
 		}
 	}
 	for _, saved := range past.differ {

@@ -241,14 +241,28 @@ func (r *receiver) publishTop(t topEntry, folders map[string]bool) (string, erro
 	})
 }
 
+// partsOf returns the indexes of the parts below a top-level folder. All parts must be known.
+func (r *receiver) partsOf(top string) []int {
+	if r.below == nil {
+		r.below = map[string][]int{}
+		for i, p := range r.parts {
+			if name, _, deep := strings.Cut(p.saved, "/"); deep {
+				r.below[name] = append(r.below[name], i)
+			}
+		}
+	}
+	return r.below[top]
+}
+
 // merge moves the staged content of a top-level folder into the existing folder with that name. Parts that cannot be
 // moved are left out, and the others are moved.
 func (r *receiver) merge(topName string, policy Existing, folders map[string]bool) error {
 	moved := map[string]bool{}    // folders that were moved as a whole
 	lacking := map[string]error{} // folders that could not be created
-	for _, p := range r.parts {
+	for _, i := range r.partsOf(topName) {
+		p := r.parts[i]
 		dir := path.Dir(p.saved)
-		if p.gone || !strings.HasPrefix(p.saved, topName+"/") {
+		if p.gone {
 			continue
 		}
 		if moved[dir] {

@@ -90,6 +90,17 @@ func (h *held) is(e entry) bool {
 // forget marks h as gone, and drops what was recorded about its content.
 func (h *held) forget() { h.pos, h.whole, h.tail, h.fresh, h.gone = 0, false, nil, false, true }
 
+// notesOf returns the notes about an entry, by the sender's path. All notes must have been read.
+func (h *history) notesOf(path string) []Note {
+	if h.notes == nil {
+		h.notes = map[string][]Note{}
+		for _, n := range h.noted.Notes {
+			h.notes[n.Path] = append(h.notes[n.Path], n)
+		}
+	}
+	return h.notes[path]
+}
+
 // history is the content of a journal.
 type history struct {
 	entries   map[string]*held // by the sender's path
@@ -98,6 +109,7 @@ type history struct {
 	ended     *Totals
 	unchanged int64
 	noted     Result            // the notes, and how many there are of each kind
+	notes     map[string][]Note // see notesOf
 	differ    map[string]string // by the collision key of our path: files that were compared and differ
 	fold      cases.Caser
 	same      map[string]*held  // top-level files that already existed, by our path

@@ -1,6 +1,8 @@
 package transfer
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -50,4 +52,31 @@ func TestJournal_OfAMillionFilesTakesLittleMemory(t *testing.T) {
 		t.Errorf("%v, %d entries, %d MB", err, len(h.order), grown)
 	}
 	runtime.KeepAlive(h)
+}
+
+// TestJournal_RepeatedNotesDoNotGrow: a sender that changes its files and adds a note in each attempt cannot make the
+// journal grow with the attempts.
+func TestJournal_RepeatedNotesDoNotGrow(t *testing.T) {
+	const files = 200
+	dst := t.TempDir()
+	opts := ReceiveOptions{Dir: dst, ID: "x", Key: "k", Limit: atMost(Totals{Files: files, Folders: 1})}
+	largest := int64(0)
+	for n := range 60 {
+		records := [][]byte{folderRecord("d")}
+		for i := range files {
+			e := entry{path: fmt.Sprintf("d/%d %s", i, strings.Repeat("n", 200)), stamp: uint64(n + 1)}
+			records = append(records, putRecord(putRecord(putRecord(nil, recEntry, e.encode("")), recData, counts(int64(i), 0)), recFileEnd, []byte{reasonOf(ErrGrew)}))
+		}
+		if err := broken(t, opts, 0, files, bytes.Join(records, nil)); !errors.Is(err, ErrInterrupted) {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(filepath.Join(dst, PartialDir, "x", journalName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		largest = max(largest, info.Size())
+	}
+	if most := int64(1<<20 + 4*files*(210+entryRecords)); largest > most {
+		t.Errorf("the journal took %d bytes, at most %d are expected", largest, most)
+	}
 }

@@ -226,3 +226,24 @@ func TestName_InvisibleCharactersAreRemoved(t *testing.T) {
 		}
 	}
 }
+
+// TestPlan_CutNamesTakeNoTime: names that collide only when they are cut to make room for a number cost no more either.
+func TestPlan_CutNamesTakeNoTime(t *testing.T) {
+	p := newPlan()
+	i := 0
+	add := func() {
+		for _, last := range []string{"a", "A"} { // the second of each pair gets a number
+			name := strings.Repeat("s", 250) + fmt.Sprintf("%04d", i) + last
+			if _, err := p.add(name, false, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		i++
+	}
+	for range 3000 {
+		add()
+	}
+	if n := testing.AllocsPerRun(10, add); n > 200 {
+		t.Errorf("one more pair takes %.0f allocations", n)
+	}
+}

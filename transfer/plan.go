@@ -18,7 +18,7 @@ type plan struct {
 	folders map[string]string   // the sender's path of a folder -> ours; "" is the top
 	listed  map[uint64]struct{} // hashes of the sender's paths of all entries
 	taken   map[uint64]struct{} // hashes of the collision keys of our paths
-	next    map[uint64]int      // by such a hash: the first number to try for a path that is taken
+	next    map[uint64]int      // by the hash of a path with the first number of that length: the number to try next
 	limit   int                 // the longest name in bytes that the disk accepts
 }
 
@@ -91,21 +91,22 @@ func below(folder, name string) string {
 
 // free returns the first path, starting with name itself, that no other entry has, and reserves it.
 func (p *plan) free(parent, name string) (string, error) {
-	var plain uint64
+	var stem uint64
 	for n := 1; n <= maxNumber; n++ {
 		saved := below(parent, numbered(name, n, p.limit))
 		key := p.key(saved)
-		if n == 1 {
-			plain = key
+		if n == 2 || n == 10 || n == 100 || n == 1000 || n == 10_000 || n == 100_000 { // a longer number shortens the name more
+			stem = key
+			if next := p.next[stem]; next > n { // a sender may announce thousands of colliding names
+				n = next - 1
+				continue
+			}
 		}
 		if _, taken := p.taken[key]; taken {
-			if n == 1 { // a sender may announce thousands of colliding names
-				n = max(1, p.next[plain]-1)
-			}
 			continue
 		}
 		if n > 1 {
-			p.next[plain] = n + 1
+			p.next[stem] = n + 1
 		}
 		// A rewritten name must pass the same check as a received one.
 		if _, err := splitPath(saved); err != nil {

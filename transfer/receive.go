@@ -169,6 +169,7 @@ type receiver struct {
 	merging     map[string]Existing // by top-level name: entries that are merged into existing ones
 	merges      map[string]bool     // see mergesInto
 	parts       []part              // the entries below those
+	below       map[string][]int    // see partsOf
 	links       []part
 	result      Result
 

@@ -271,8 +271,8 @@ func (r *receiver) mergesInto(folder string) bool {
 
 // noteAgain repeats the notes that an earlier attempt recorded for a file it completed.
 func (r *receiver) noteAgain(in *incoming) error {
-	for _, n := range r.stage.past.noted.Notes {
-		if n.Path != in.path || n.LeftOut() || n.Err == nil {
+	for _, n := range r.stage.past.notesOf(in.path) {
+		if n.LeftOut() || n.Err == nil {
 			continue
 		}
 		r.result.note(n)

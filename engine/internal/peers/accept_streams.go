@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,13 +50,17 @@ func (l *Link) acceptStreams(ctx context.Context) {
 			unopened.Add(-1)
 			if err != nil {
 				s.Reset(wire.CodeOf(err))
+				if errors.Is(err, os.ErrDeadlineExceeded) && !l.mayJoin() { // guard: streams-unopened
+					l.conn.Close(wire.Timeout) // what has arrived of the stream stays in memory until the connection ends
+				}
 				return
 			}
+			l.read.Add(frameOverhead)
 			switch msg := msg.(type) {
 			case wire.Echo:
 				select {
 				case echoes <- struct{}{}:
-					echo(ctx, s, func() *rate.Limiter {
+					l.echoTo(ctx, s, func() *rate.Limiter {
 						if !l.joined() { // guard: strangers-echo
 							return l.m.strangersEcho
 						}
@@ -110,13 +115,14 @@ func (l *Link) takeStream(ctx context.Context, raw *transport.Stream, name strin
 	}
 }
 
-// echo sends back what it reads, as fast as pace allows at the moment.
-func echo(ctx context.Context, s *transport.Stream, pace func() *rate.Limiter) {
+// echoTo sends back what it reads, as fast as pace allows at the moment.
+func (l *Link) echoTo(ctx context.Context, s *transport.Stream, pace func() *rate.Limiter) {
 	b := make([]byte, echoChunk)
 	for {
 		s.SetDeadline(now().Add(time.Minute))
 		n, err := s.Read(b)
 		if n > 0 {
+			l.read.Add(uint64(n + frameOverhead))
 			_ = pace().WaitN(ctx, n)
 			if _, err := s.Write(b[:n]); err != nil {
 				s.Reset(wire.Cancelled)

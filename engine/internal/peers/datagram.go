@@ -119,6 +119,7 @@ func (l *Link) readDatagrams(ctx context.Context) {
 		if err != nil {
 			return
 		}
+		l.read.Add(uint64(len(b)))
 		if !grams.of(l.joined()).Allow() { // guard: datagram-rate
 			continue
 		}

@@ -43,6 +43,7 @@ type Link struct {
 	announced map[PeerID]announced // the peers announced to this peer; guarded by Manager.mu
 
 	pings, datagramPings *rate.Limiter // limit our pings while there is no session
+	read                 atomic.Uint64 // bytes that were read or used; see unread
 	echo                 echoStream
 
 	mu      sync.Mutex
@@ -100,6 +101,7 @@ func (l *Link) run(ctx context.Context) {
 	m := l.m
 	p := l.peer
 	<-l.adopted
+	defer m.unread.add(l)()
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { l.write(ctx) })
@@ -185,6 +187,7 @@ func (l *Link) readControl() (err error) {
 		if err != nil {
 			return err
 		}
+		l.read.Add(uint64(len(raw) + frameOverhead))
 		if err := pace.frame(ctx, l.joined(), len(raw)); err != nil {
 			return err
 		}

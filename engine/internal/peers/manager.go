@@ -58,6 +58,7 @@ type Manager struct {
 	asks      *asks.Asks
 	parking   *window.Budget // for the messages of all peers that wait for room in the program's queues
 	links     links
+	unread    unread
 	// strangersEcho limits the echo streams of all strangers together.
 	strangersEcho *rate.Limiter
 
@@ -89,7 +90,8 @@ func New(cfg Config) *Manager {
 	m := &Manager{
 		cfg: cfg, log: cfg.Log, profile: cfg.Profile, tasks: cfg.Tasks, host: cfg.Host, finder: cfg.Finder,
 		boot: rand.Text()[:16], asks: asks.New(cfg.Profile), parking: window.NewBudget(maxParked), links: links{of: map[PeerID]*Link{}},
-		self: cfg.Self, context: cfg.Context, peers: map[PeerID]*peer{},
+		unread: unread{tasks: cfg.Tasks, links: map[unreadLink]*unreadBytes{}},
+		self:   cfg.Self, context: cfg.Context, peers: map[PeerID]*peer{},
 	}
 	m.strangersEcho = rate.NewLimiter(strangersEchoRate, echoChunk)
 	m.table = peerTable{m}

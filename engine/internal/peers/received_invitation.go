@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
 )
 
@@ -94,7 +95,7 @@ func (in *invitations) takeInvite(p *peer, l *Link, msg wire.Invite) {
 	case m.asks.RefusedTooOften(p.id): // guard: invited-often
 		l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.Declined})
 	default:
-		if !m.asks.MayPrompt(p.id, false) { // guard: prompts
+		if !m.asks.MayPrompt(p.id, transport.SourceOf(l.conn.RemoteAddr().Addr()), false) { // guard: prompts
 			l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.Busy})
 			return
 		}

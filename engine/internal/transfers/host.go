@@ -52,8 +52,8 @@ type Link interface {
 
 // Asks limits how often peers may prompt a person. Its lock is a leaf.
 type Asks interface {
-	// MayPrompt reports whether a peer may cause one more prompt; device means that a gateway reaches it.
-	MayPrompt(id identity.PeerID, device bool) bool
+	// MayPrompt reports whether a peer at a source may cause one more prompt; device means that a gateway reaches it.
+	MayPrompt(id identity.PeerID, source netip.Addr, device bool) bool
 	// Declined counts a refusal, Accepted resets the count, and RefusedTooOften reports whether it is too high.
 	Declined(id identity.PeerID)
 	Accepted(id identity.PeerID)

@@ -394,7 +394,10 @@ func (r *receiver) choose(name string) transfer.Existing {
 		t.chosen = map[string]transfer.Existing{}
 	}
 	t.chosen[name] = policy
-	m.saveSoonLocked(t)
+	if len(t.chosen) >= t.chosenSaved+t.chosenSaved/8+1 { // a record holds all of them: saving each would be quadratic
+		t.chosenSaved = len(t.chosen)
+		m.saveSoonLocked(t)
+	}
 	return policy
 }
 
@@ -412,6 +415,10 @@ func (r *receiver) receiveOnce(ctx context.Context, a attempt) (transfer.Result,
 	m.mu.Unlock()
 	result, err := transfer.Receive(run.ctx, run.lanes, o)
 	m.mu.Lock()
+	if len(t.chosen) > t.chosenSaved {
+		t.chosenSaved = len(t.chosen)
+		m.saveSoonLocked(t)
+	}
 	t.offered = now() // an attempt may take days, and the sender was present
 	m.mu.Unlock()
 	return result, run.reason(err)

@@ -31,8 +31,9 @@ type item struct {
 	shared   *transfer.Shared  // outgoing: the source, if it is sent to several peers
 	accept   AcceptOptions     // incoming: the options of Accept
 	// chosen are the decisions of the current acceptance about names that are taken; answers counts the acceptances.
-	chosen  map[string]transfer.Existing
-	answers int
+	chosen      map[string]transfer.Existing
+	chosenSaved int // how many of them are stored
+	answers     int
 
 	link     Link       // carried the newest offer
 	source   netip.Addr // incoming: where its first offer came from
@@ -48,8 +49,9 @@ type item struct {
 	newest    wire.Offer // incoming: the latest offer received after it was accepted
 	byPolicy  bool       // accepted by policy
 	paused    bool
-	hasTurn   bool // outgoing: it may send
-	yielded   bool // its turn is given to others for now
+	hasTurn   bool      // outgoing: it may send
+	yielded   bool      // its turn is given to others for now
+	turnAt    time.Time // when it got its turn
 	// cancelled means that this side cancelled it; unsent, that the peer does not know yet that it was cancelled,
 	// paused or resumed.
 	cancelled bool

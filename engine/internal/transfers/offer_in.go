@@ -71,7 +71,7 @@ func (m *Manager) TakeOffer(from identity.PeerID, name string, l Link, msg wire.
 		refuse(wire.Declined)
 		return
 	}
-	if !m.asks.MayPrompt(from, via(l) != "") { // guard: offers-asked
+	if !m.asks.MayPrompt(from, transport.SourceOf(l.RemoteAddr().Addr()), via(l) != "") { // guard: offers-asked
 		refuse(wire.Busy)
 		return
 	}

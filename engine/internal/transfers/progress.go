@@ -37,11 +37,6 @@ func (m *Manager) track(t *item) func(transfer.Progress) {
 		case now().Sub(t.lastMove) < stalledAfter:
 			t.stepLocked(moves, nil)
 		}
-		if v.State == Stalled || p.Phase == transfer.Finishing { // nothing is sent any more
-			m.yieldTurnLocked(t)
-		} else {
-			m.returnTurnLocked(t)
-		}
 		if at := now(); at.Sub(t.mark) >= rateInterval || v.Rate == 0 && at.Sub(t.mark) >= rateInterval/4 {
 			rate := max(0, float64(v.Done-t.markBytes)/at.Sub(t.mark).Seconds())
 			if v.Rate == 0 {
@@ -50,6 +45,14 @@ func (m *Manager) track(t *item) func(transfer.Progress) {
 				v.Rate += (rate - v.Rate) * 0.3
 			}
 			t.mark, t.markBytes = at, v.Done
+		}
+		switch {
+		case v.State == Stalled, p.Phase == transfer.Finishing: // nothing is sent any more
+			m.yieldTurnLocked(t)
+		case t.tooSlowLocked(): // guard: slow-turns
+			m.yieldTurnLocked(t)
+		default:
+			m.returnTurnLocked(t)
 		}
 		v.Left = 0
 		if v.Rate > 0 && !v.Counting && v.State == Moving {

@@ -99,8 +99,8 @@ type asks struct {
 	declined int
 }
 
-func (a *asks) MayPrompt(identity.PeerID, bool) bool { return true }
-func (a *asks) Accepted(identity.PeerID)             {}
+func (a *asks) MayPrompt(identity.PeerID, netip.Addr, bool) bool { return true }
+func (a *asks) Accepted(identity.PeerID)                         {}
 func (a *asks) Declined(identity.PeerID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

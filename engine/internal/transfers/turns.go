@@ -3,6 +3,7 @@ package transfers
 import (
 	"context"
 	"slices"
+	"time"
 
 	"multipeer/engine/internal/identity"
 )
@@ -11,6 +12,10 @@ import (
 const (
 	turnsPerPeer = 4
 	turnsInAll   = 12
+	// A transfer that is slower than slowRate, measured after slowAfter, does not count among turnsInAll: it hardly uses
+	// the network, and its receiver must not keep others waiting.
+	slowRate  = 256 << 10 // bytes per second
+	slowAfter = 10 * time.Second
 )
 
 // turns tracks which transfers run and which wait. It is guarded by Manager.mu.
@@ -28,6 +33,11 @@ func (m *Manager) yieldTurnLocked(t *item) {
 		m.turns.all--
 		m.serveTurnsLocked()
 	}
+}
+
+// tooSlowLocked reports whether a transfer is so slow that others need not wait for it.
+func (t *item) tooSlowLocked() bool {
+	return now().Sub(t.turnAt) > slowAfter && t.view.Rate < slowRate
 }
 
 func (m *Manager) returnTurnLocked(t *item) {
@@ -112,7 +122,7 @@ func (m *Manager) serveTurnsLocked() {
 		if q.all >= turnsInAll || q.peers[id] >= turnsPerPeer {
 			return false
 		}
-		w.t.hasTurn, w.t.yielded = true, false
+		w.t.hasTurn, w.t.yielded, w.t.turnAt = true, false, now()
 		m.countTurnLocked(w.t, 1)
 		close(w.ready)
 		return true

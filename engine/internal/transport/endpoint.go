@@ -140,7 +140,7 @@ const (
 	// MaxStreams is how many streams the other side may have open: the control stream, and those of the programs.
 	MaxStreams   = 40
 	streamWindow = 512 << 10
-	firstWindow  = 64 << 10                      // until the reader has shown that it reads
+	firstWindow  = 16 << 10                      // until the reader has shown that it reads: see peers.unread for what a byte can cost
 	connWindow   = 2 * MaxStreams * streamWindow // streams of either side carry bytes to us
 )
 

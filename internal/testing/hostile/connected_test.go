@@ -451,7 +451,7 @@ var talking = []attack{
 		}
 		return nil
 	}},
-	{session, "20 silent streams of a stranger", "8 wait, others are refused as busy", func(a *attacker) error {
+	{session, "20 silent streams of a stranger", "8 wait, others are refused as busy; after 5 s the connection is closed", func(a *attacker) error {
 		a.name = "stranger"
 		if err := a.greet(); err != nil {
 			return err
@@ -476,7 +476,8 @@ var talking = []attack{
 		if refused < 8 {
 			return fmt.Errorf("%d of 20 were refused", refused)
 		}
-		return nil
+		_, err := closed(a.conn, 8*time.Second)
+		return err
 	}},
 	{session, "a pairing that reveals another nonce than it has committed to", "protocol; no one is verified", func(a *attacker) error {
 		_, err := a.pairing(random(32))

@@ -3,6 +3,7 @@ package asks
 
 import (
 	"maps"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -25,6 +26,10 @@ const (
 	// strangersPromptRate and strangersPromptBurst apply to all strangers together.
 	strangersPromptRate  = 2
 	strangersPromptBurst = 60
+	// sourcePromptRate and sourcePromptBurst apply to the strangers of one source together: a device with many keys may
+	// do what it may do with one, and leaves room for others.
+	sourcePromptRate  = promptRate
+	sourcePromptBurst = promptBurst
 	// knownPromptRate and knownPromptBurst apply to each peer that was accepted but is not verified.
 	knownPromptRate  = 2
 	knownPromptBurst = 100
@@ -49,6 +54,7 @@ type Asks struct {
 	peers     map[identity.PeerID]*asker
 	strangers *rate.Limiter // one limit for all strangers, since keys cost nothing
 	devices   *rate.Limiter // one limit for all strangers that gateways reach
+	sources   map[netip.Addr]*rate.Limiter
 }
 
 // asker counts the prompts that one peer has caused, the peers that it announced, and the peers announced to it.
@@ -77,6 +83,7 @@ func (as *Asks) Clear() {
 	as.peers = map[identity.PeerID]*asker{}
 	as.strangers = rate.NewLimiter(strangersPromptRate, strangersPromptBurst)
 	as.devices = rate.NewLimiter(strangersPromptRate, strangersPromptBurst)
+	as.sources = map[netip.Addr]*rate.Limiter{}
 }
 
 // ofLocked returns the record of a peer.
@@ -111,9 +118,29 @@ func (as *Asks) ofLocked(id identity.PeerID) *asker {
 	return a
 }
 
-// MayPrompt reports whether a peer may prompt the user again; device means that a gateway reaches the peer. Strangers
-// that gateways reach share a limit of their own.
-func (as *Asks) MayPrompt(id identity.PeerID, device bool) bool {
+// ofSourceLocked reports whether the strangers of a source may prompt the user again. For programs on this machine, only
+// the limit of all strangers counts.
+func (as *Asks) ofSourceLocked(source netip.Addr) bool {
+	if source.IsLoopback() {
+		return true
+	}
+	l := as.sources[source]
+	if l == nil {
+		maps.DeleteFunc(as.sources, func(_ netip.Addr, l *rate.Limiter) bool { return l.Tokens() >= sourcePromptBurst })
+		l = rate.NewLimiter(sourcePromptRate, sourcePromptBurst)
+		if len(as.sources) < maxAskers {
+			as.sources[source] = l
+		}
+	}
+	if !l.Allow() { // guard: prompts-of-a-source
+		return false
+	}
+	return true
+}
+
+// MayPrompt reports whether a peer may prompt the user again. source is where it connects from; see
+// transport.SourceOf. device means that a gateway reaches the peer: such strangers share a limit of their own.
+func (as *Asks) MayPrompt(id identity.PeerID, source netip.Addr, device bool) bool {
 	trust := as.profile.Peer(id).Trust
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -122,7 +149,7 @@ func (as *Asks) MayPrompt(id identity.PeerID, device bool) bool {
 		all = as.devices
 	}
 	if trust == identity.Unknown {
-		return a.prompts.Allow() && all.Allow()
+		return a.prompts.Allow() && as.ofSourceLocked(source) && all.Allow()
 	}
 	if trust != identity.Verified && !a.known.Allow() { // guard: prompts-of-known
 		return false

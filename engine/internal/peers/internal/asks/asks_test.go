@@ -1,6 +1,7 @@
 package asks
 
 import (
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,7 +35,7 @@ func TestAsks_LimitsStrangersAlone(t *testing.T) {
 		a, stranger, friend := limits(t)
 		asked := func(id identity.PeerID) (n int) {
 			for range 10 * knownPromptBurst {
-				if a.MayPrompt(id, false) {
+				if a.MayPrompt(id, netip.Addr{}, false) {
 					n++
 				}
 			}
@@ -113,6 +114,35 @@ func TestAsks_MuteOutlivesConnections(t *testing.T) {
 		time.Sleep(muteAgain + time.Second)
 		if as.WasMute(id) {
 			t.Error("it was long ago")
+		}
+	})
+}
+
+// TestAsks_ManyKeysOfOneSourceLeaveRoom: a device with many keys may prompt as often as with one, and strangers elsewhere
+// still get through.
+func TestAsks_ManyKeysOfOneSourceLeaveRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, _ := limits(t)
+		one, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+		asked := 0
+		for i := range 100 {
+			if a.MayPrompt(identity.PeerID{1, byte(i)}, one, false) {
+				asked++
+			}
+		}
+		if asked != sourcePromptBurst {
+			t.Errorf("one source asked %d times", asked)
+		}
+		for i := range sourcePromptBurst {
+			if !a.MayPrompt(identity.PeerID{2, byte(i)}, other, false) {
+				t.Fatalf("another source was refused after %d", i)
+			}
+		}
+		for i := range 3 * maxAskers { // what is remembered is bounded
+			a.MayPrompt(identity.PeerID{3}, netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), false)
+		}
+		if len(a.sources) > maxAskers {
+			t.Errorf("%d sources are remembered", len(a.sources))
 		}
 	})
 }
