@@ -131,7 +131,7 @@ func New(cfg Config) (*Engine, error) {
 	e.peers = peers.New(peers.Config{
 		Host: peersHost{e}, Finder: finder, Profile: profile, Tasks: &e.tasks, Ended: e.ended, Log: cfg.Log, Panics: panics,
 		Self: self, Invite: cfg.Invite, Accept: cfg.Accept, MaxPeers: cfg.MaxPeers, Interfaces: cfg.Interfaces,
-		Context: initial, Verify: verifyFor(e),
+		Context: initial, Admit: admitFor(e), Verify: verifyFor(e),
 	})
 	e.gateways = newGateways(e, self)
 	e.pairings = pairing.New(pairingHost{e}, profile, &e.tasks, cfg.Log)

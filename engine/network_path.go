@@ -12,7 +12,7 @@ type Path struct {
 	Interface     string         // the network interface that Local belongs to; empty if unknown
 	Dialled       bool           // dialled by us
 
-	RTT, MinRTT, Jitter time.Duration // smoothed and least round-trip time, and its mean deviation (RFC 9002 section 5.3)
+	RTT, Jitter time.Duration // smoothed round-trip time, and its mean deviation (RFC 9002 section 5.3)
 
 	BytesSent, BytesReceived uint64 // of QUIC, without UDP and IP headers
 	// Loss is the fraction of our packets that acknowledgements showed to be lost (RFC 9002 section 6.1), 0 to 1. It is a
@@ -34,7 +34,7 @@ func (e *Engine) Path(id PeerID) (_ Path, err error) {
 	s := l.Stats()
 	p := Path{
 		Local: l.LocalAddr(), Remote: l.RemoteAddr(), Dialled: l.Dialled(),
-		RTT: s.RTT, MinRTT: s.MinRTT, Jitter: s.Jitter, BytesSent: s.BytesSent, BytesReceived: s.BytesReceived,
+		RTT: s.RTT, Jitter: s.Jitter, BytesSent: s.BytesSent, BytesReceived: s.BytesReceived,
 		Loss: float64(s.PacketsLost) / float64(max(s.PacketsSent, 1)),
 	}
 	if p.Local.Addr().IsUnspecified() {

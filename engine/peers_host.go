@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"multipeer/engine/internal/events"
 	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/wire"
@@ -114,6 +115,17 @@ func (e *Engine) publicInvitation(i *peers.Invitation) *Invitation {
 		i.Handle = &Invitation{ID: i.ID, Peer: publicPeer(i.Peer), Context: i.Context, peers: e.peers, invitation: i}
 	}
 	return i.Handle.(*Invitation)
+}
+
+// admitFor returns Config.Admit as package peers calls it. A panic leaves the invitation to the policy.
+func admitFor(e *Engine) func(peers.Peer, json.RawMessage) bool {
+	if e.cfg.Admit == nil {
+		return nil
+	}
+	return func(from peers.Peer, context json.RawMessage) (admitted bool) {
+		recoverPanic(e, "Config.Admit", func() { admitted = e.cfg.Admit(publicPeer(from), context) }, func() { admitted = false })
+		return admitted
+	}
 }
 
 // verifyFor returns Config.Verify as package peers calls it. A panic refuses the peer.

@@ -2,7 +2,9 @@ package engine_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
@@ -240,6 +242,34 @@ func TestHandleInvitations_DecidesByContext(t *testing.T) {
 		}
 		if len(asked) != 3 || connected(door) != 1 || len(door.Acquaintances()) > 0 {
 			t.Errorf("asked for %q, %d sessions, %d peers are known", asked, connected(door), len(door.Acquaintances()))
+		}
+	})
+}
+
+// TestAdmit_DecidesBeforeThePolicy: a function of the program lets peers in, and leaves others to the policy. It makes no
+// peer known, and a panic in it lets nobody in.
+func TestAdmit_DecidesBeforeThePolicy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		door := net.Start(engine.Config{Log: slog.New(slog.DiscardHandler), Admit: func(from engine.Peer, context json.RawMessage) bool {
+			if from.Name == "panic" {
+				panic("a mistake")
+			}
+			return string(context) == `"open sesame"`
+		}})
+		door.HandleInvitations(func(i *engine.Invitation) { _ = i.Decline() })
+		for name, c := range map[string]struct {
+			word any
+			want error
+		}{"a": {"open sesame", nil}, "b": {"let me in", engine.ErrDeclined}, "panic": {"open sesame", engine.ErrDeclined}} {
+			n := net.Start(engine.Config{Name: name})
+			meet(t, n, door)
+			if err := n.InviteWith(t.Context(), door.Self().ID, engine.InviteOptions{Context: c.word}); !errors.Is(err, c.want) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if connected(door) != 1 || len(door.Acquaintances()) > 0 {
+			t.Errorf("%d sessions, %d peers are known", connected(door), len(door.Acquaintances()))
 		}
 	})
 }

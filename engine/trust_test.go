@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/netip"
 	"os"
@@ -409,13 +410,12 @@ func TestTrust_PolicyDoesNotRaiseIt(t *testing.T) {
 		"one invites all, one accepts all": {engine.Config{Invite: engine.Everyone}, engine.Config{Accept: engine.Everyone}},
 		"both invite all":                  {engine.Config{Invite: engine.Everyone}, engine.Config{Invite: engine.Everyone}},
 		"both do both":                     {open("a"), open("b")},
-		"a function says yes":              {engine.Config{Invite: engine.Everyone}, engine.Config{}},
+		"a function says yes":              {engine.Config{Invite: engine.Everyone}, engine.Config{Admit: func(engine.Peer, json.RawMessage) bool { return true }}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
 				a, b := net.Start(c.a), net.Start(c.b)
-				b.HandleInvitations(func(i *engine.Invitation) { _ = i.AcceptWith(engine.InviteOptions{Policy: true}) })
 				settle := func() {
 					for i := 0; connected(a) == 0 || connected(b) == 0; i++ {
 						if time.Sleep(10 * time.Millisecond); i > 3000 {

@@ -112,7 +112,10 @@ func TestFinish_FailureReachesTheVisitor(t *testing.T) {
 	if status, _, _ := b.do("PUT", "put/"+id+"/0?from=0", strings.NewReader("abc")); status != 200 {
 		t.Fatalf("the file is refused: %d", status)
 	}
-	if err := os.Remove(filepath.Join(dir, "a.txt")); err != nil { // so that it cannot be synced
+	if err := os.Remove(filepath.Join(dir, "a.txt")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "a.txt"), 0o700); err != nil { // so that it cannot be synced
 		t.Fatal(err)
 	}
 	if _, answer, _ := b.do("POST", "finish/"+id, nil); !strings.Contains(string(answer), `"error":"failed"`) {

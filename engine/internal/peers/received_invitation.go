@@ -75,12 +75,25 @@ func (in *invitations) acceptLocked(p *peer, id string, theirs, ours json.RawMes
 	m.sessions.beginLocked(p, theirs, by)
 }
 
+// admit reports whether Config.Admit accepts an invitation. No lock is held.
+func (in *invitations) admit(p *peer, msg wire.Invite) bool {
+	m := in.m
+	if m.cfg.Admit == nil {
+		return false
+	}
+	m.mu.Lock()
+	from, wanted := m.table.viewLocked(p), p.session != nil || p.asked != nil
+	m.mu.Unlock()
+	return !wanted && m.cfg.Admit(from, msg.Context)
+}
+
 func (in *invitations) takeInvite(p *peer, l *Link, msg wire.Invite) {
 	m := in.m
 	if len(msg.Context) > MaxContext { // guard: context-size
 		l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.TooLarge})
 		return
 	}
+	admitted := in.admit(p, msg)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -89,7 +102,7 @@ func (in *invitations) takeInvite(p *peer, l *Link, msg wire.Invite) {
 		l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.Busy}) // one invitation at a time
 	case p.session == nil && in.fullLocked(p):
 		l.Send(wire.InviteAnswer{ID: msg.ID, Code: wire.Busy})
-	case p.session != nil, p.asked != nil, in.policyAdmitsLocked(m.cfg.Accept, p.id):
+	case p.session != nil, p.asked != nil, admitted, in.policyAdmitsLocked(m.cfg.Accept, p.id):
 		// Both sides want the session, or the policy admits it.
 		in.acceptLocked(p, msg.ID, msg.Context, m.context, consent{})
 	case m.asks.RefusedTooOften(p.id): // guard: invited-often

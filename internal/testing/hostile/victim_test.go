@@ -63,6 +63,7 @@ func runVictim(dir string) error {
 	friend := func(name string) bool { return strings.HasPrefix(name, "friend") }
 	e, err := engine.New(engine.Config{
 		Name: "victim", Service: os.Getenv("MULTIPEER_SERVICE"), Profile: filepath.Join(dir, "profile"), Interfaces: []string{"lo"},
+		Admit: func(p engine.Peer, _ json.RawMessage) bool { return friend(p.Name) },
 	})
 	if err != nil {
 		return err
@@ -72,13 +73,7 @@ func runVictim(dir string) error {
 	ended := make(chan error, 1)
 	var s struct{ invitations, offers, messages, streams, pairings atomic.Int64 }
 	e.Handle(ctx, engine.Handler{
-		Invitation: func(i *engine.Invitation) {
-			if friend(i.Peer.Name) {
-				_ = i.AcceptWith(engine.InviteOptions{Policy: true})
-				return
-			}
-			s.invitations.Add(1)
-		},
+		Invitation: func(*engine.Invitation) { s.invitations.Add(1) },
 		Offer: func(o *engine.Offer) {
 			s.offers.Add(1)
 			if friend(o.Transfer.PeerName) {
