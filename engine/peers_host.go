@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+
 	"multipeer/engine/internal/events"
 	"multipeer/engine/internal/peers"
 	"multipeer/engine/internal/wire"
