@@ -247,3 +247,32 @@ func TestPlan_CutNamesTakeNoTime(t *testing.T) {
 		t.Errorf("one more pair takes %.0f allocations", n)
 	}
 }
+
+// TestPlan_AnnouncedNumbersTakeNoTime: nor do they if the sender has announced the first thousand numbers itself.
+func TestPlan_AnnouncedNumbersTakeNoTime(t *testing.T) {
+	p := newPlan()
+	for n := 2; n < 1000; n++ {
+		if _, err := p.add(fmt.Sprintf("aaaaaaaaaaaaaaaa (%d)", n), false, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	i := 0
+	add := func() {
+		name := []byte("aaaaaaaaaaaaaaaa")
+		for bit := range name {
+			if i>>bit&1 == 1 {
+				name[bit] = 'A'
+			}
+		}
+		if _, err := p.add(string(name), false, ""); err != nil {
+			t.Fatal(err)
+		}
+		i++
+	}
+	for range 10 {
+		add()
+	}
+	if n := testing.AllocsPerRun(10, add); n > 100 {
+		t.Errorf("one more name takes %.0f allocations", n)
+	}
+}

@@ -96,6 +96,9 @@ func (p *plan) free(parent, name string) (string, error) {
 		saved := below(parent, numbered(name, n, p.limit))
 		key := p.key(saved)
 		if n == 2 || n == 10 || n == 100 || n == 1000 || n == 10_000 || n == 100_000 { // a longer number shortens the name more
+			if n > 2 {
+				p.next[stem] = n // no number with fewer digits is free
+			}
 			stem = key
 			if next := p.next[stem]; next > n { // a sender may announce thousands of colliding names
 				n = next - 1

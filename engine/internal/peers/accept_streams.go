@@ -55,7 +55,6 @@ func (l *Link) acceptStreams(ctx context.Context) {
 				}
 				return
 			}
-			l.read.Add(frameOverhead)
 			switch msg := msg.(type) {
 			case wire.Echo:
 				select {
@@ -122,7 +121,7 @@ func (l *Link) echoTo(ctx context.Context, s *transport.Stream, pace func() *rat
 		s.SetDeadline(now().Add(time.Minute))
 		n, err := s.Read(b)
 		if n > 0 {
-			l.read.Add(uint64(n + frameOverhead))
+			l.read.Add(uint64(n))
 			_ = pace().WaitN(ctx, n)
 			if _, err := s.Write(b[:n]); err != nil {
 				s.Reset(wire.Cancelled)

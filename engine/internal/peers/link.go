@@ -187,7 +187,7 @@ func (l *Link) readControl() (err error) {
 		if err != nil {
 			return err
 		}
-		l.read.Add(uint64(len(raw) + frameOverhead))
+		l.read.Add(uint64(len(raw)))
 		if err := pace.frame(ctx, l.joined(), len(raw)); err != nil {
 			return err
 		}

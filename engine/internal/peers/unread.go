@@ -17,8 +17,7 @@ const (
 	maxUnreadOfOne = 768 << 10              // more than the largest window of a stream
 	unreadPause    = 100 * time.Millisecond // between checks while a link has no session
 	sessionsPause  = time.Second            // while all have one
-	// frameOverhead is what a small frame adds to its length on the wire: the headers of a packet, and acknowledgements.
-	frameOverhead = 80
+	idleRate       = 64                     // bytes per second that an idle connection takes for keep-alives
 )
 
 // unread estimates for each link without a session how much has arrived that was not read, and closes the links that
@@ -44,10 +43,12 @@ func (l *Link) taken() uint64    { return l.read.Load() }
 func (l *Link) trusted() bool    { return l.session.Load() != nil || l.large.Load() }
 func (l *Link) refuse()          { l.conn.Close(wire.Busy) }
 
-// unreadBytes are those of one link. They include what was not stream data, such as acknowledgements: a link that stays
-// without a session for many hours may be closed, and its peer connects again.
+// unreadBytes are those of one link. They include what was not stream data, such as packet headers and acknowledgements.
+// Nothing but idleRate is deducted for these, because a peer could send many small frames to gain room for others: a
+// link that is used much without a session may be closed after some minutes, and its peer connects again.
 type unreadBytes struct {
-	received, taken uint64 // at the last check
+	received, taken uint64    // at the last check
+	at              time.Time // of the last check
 	held            int64
 }
 
@@ -55,7 +56,7 @@ type unreadBytes struct {
 func (u *unread) add(l unreadLink) (remove func()) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.links[l] = &unreadBytes{received: l.received(), taken: l.taken()}
+	u.links[l] = &unreadBytes{received: l.received(), taken: l.taken(), at: now()}
 	if !u.watching {
 		u.watching = u.tasks.Start(u.watch)
 	}
@@ -102,8 +103,9 @@ func (u *unread) check() (over []unreadLink, strangers bool) {
 	total := int64(0)
 	for l, b := range u.links {
 		received, taken := l.received(), l.taken()
-		b.held = max(0, b.held+int64(received-b.received)-int64(taken-b.taken))
-		b.received, b.taken = received, taken
+		idle := now().Sub(b.at).Seconds() * idleRate
+		b.held = max(0, b.held+int64(received-b.received)-int64(taken-b.taken)-int64(idle))
+		b.received, b.taken, b.at = received, taken, now()
 		if l.trusted() {
 			b.held = 0 // its messages and streams have their own limits
 		} else {

@@ -44,7 +44,8 @@ func TestUnread_ClosesTheLinksThatHoldTheMost(t *testing.T) {
 			greedy.out.Add(10_000)
 			time.Sleep(unreadPause)
 		}
-		greedy.in.Add(maxUnreadOfOne + 1)
+		time.Sleep(2 * sessionsPause) // the last credit has been seen
+		greedy.in.Add(maxUnreadOfOne + 1000)
 		friend.in.Add(100 << 20)
 		time.Sleep(2 * sessionsPause)
 		if honest.refused.Load() || friend.refused.Load() || !greedy.refused.Load() {

@@ -28,8 +28,8 @@ const LaneWindow = streamWindow
 func laneConfig() *quic.Config {
 	c := quicConfig()
 	c.MaxIncomingStreams = 1
-	c.InitialStreamReceiveWindow, c.MaxStreamReceiveWindow = LaneWindow, LaneWindow
-	c.InitialConnectionReceiveWindow, c.MaxConnectionReceiveWindow = LaneWindow, LaneWindow
+	c.InitialStreamReceiveWindow, c.MaxStreamReceiveWindow = firstWindow, LaneWindow
+	c.InitialConnectionReceiveWindow, c.MaxConnectionReceiveWindow = firstWindow, LaneWindow // one stream
 	c.EnableDatagrams = false
 	return c
 }
