@@ -27,7 +27,7 @@ type unread struct {
 
 	mu       sync.Mutex
 	links    map[unreadLink]*unreadBytes
-	watching bool // check runs
+	watching bool // watch runs
 }
 
 // unreadLink is what unread needs of a Link.
@@ -107,7 +107,7 @@ func (u *unread) check() (over []unreadLink, strangers bool) {
 		b.held = max(0, b.held+int64(received-b.received)-int64(taken-b.taken)-int64(idle))
 		b.received, b.taken, b.at = received, taken, now()
 		if l.trusted() {
-			b.held = 0 // its messages and streams have their own limits
+			b.held = 0 // a program may read its streams late; flow control alone limits what they hold
 		} else {
 			strangers = true
 		}
