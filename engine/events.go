@@ -93,8 +93,8 @@ func (e *Engine) WatchState(ctx context.Context) iter.Seq[Event] { return e.watc
 
 func (e *Engine) watch(ctx context.Context, wants events.Kind) iter.Seq[Event] {
 	var r *events.Reader[Event]
-	e.freeze(func(s Snapshot) { r = e.events.Subscribe(wants, s) })
-	queued := e.events.Read(ctx, r, func() (ev Event) {
+	e.freeze(func(s Snapshot) { r = e.events.Subscribe(ctx, wants, s) })
+	queued := e.events.Read(r, func() (ev Event) {
 		e.freeze(func(s Snapshot) { ev = s })
 		return ev
 	})

@@ -43,7 +43,7 @@ func (t *Topic) SendDatagram(v any, to ...PeerID) ([]Result, error) {
 // or the engine ends. As with Engine.Watch, a loop that is slow slows the senders down, and messages that were
 // acknowledged are still yielded when ctx ends. Requests do not appear in it: see Answer.
 func (t *Topic) Messages(ctx context.Context) iter.Seq[Message] {
-	news := t.e.events.Read(ctx, t.e.events.SubscribeTopic(t.name), nil)
+	news := t.e.events.Read(t.e.events.SubscribeTopic(ctx, t.name), nil)
 	return func(yield func(Message) bool) {
 		for ev := range news {
 			if !yield(ev.(messageReceived).message) {

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 import multipeer
-from multipeer import Engine, MultipeerError, PeerAdded, PeerRemoved
+from multipeer import Engine, MultipeerError, PeerAdded, PeerFound, PeerRemoved
 
 
 def run(coroutine):
@@ -71,6 +71,11 @@ def test_dropped_messages_are_reported_once(service):
             await a.send("first", ben)
             await a.send("second", ben)
             assert (await step).message.value == "first"
+            await a.call("set_info", info={"sent": "second"})  # its event comes after the messages before it
+            async for event in events:
+                assert not isinstance(event, multipeer.MessageDropped)
+                if isinstance(event, PeerFound) and event.peer.info.get("sent") == "second":
+                    break
             reader = b.messages()
             await a.send("third", ben)
             assert (await reader.__anext__()).value == "third"

@@ -69,26 +69,26 @@ func (h *Hub[E]) HasReader(kind Kind, topic string) bool {
 // readerLocked returns a reader that takes events with these traits, or nil.
 func (h *Hub[E]) readerLocked(t Traits) *Reader[E] {
 	for r := range h.readers {
-		if r.wants.take(t) {
+		if r.takes(t) {
 			return r
 		}
 	}
 	return nil
 }
 
-// Subscribe adds a reader. Its first event is snapshot, the current state; the caller holds the locks that keep the
-// state from changing.
-func (h *Hub[E]) Subscribe(wants Kind, snapshot E) *Reader[E] {
-	r := newReader[E](Wants{Kinds: wants})
+// Subscribe adds a reader, which takes events until ctx ends. Its first event is snapshot, the current state; the caller
+// holds the locks that keep the state from changing.
+func (h *Hub[E]) Subscribe(ctx context.Context, wants Kind, snapshot E) *Reader[E] {
+	r := newReader[E](ctx, Wants{Kinds: wants})
 	r.put(item[E]{snapshot, h.traits(snapshot)})
 	h.addReader(r)
 	h.drained()
 	return r
 }
 
-// SubscribeTopic adds a reader of the messages of one topic.
-func (h *Hub[E]) SubscribeTopic(topic string) *Reader[E] {
-	r := newReader[E](Wants{Messages, topic})
+// SubscribeTopic adds a reader of the messages of one topic, which takes them until ctx ends.
+func (h *Hub[E]) SubscribeTopic(ctx context.Context, topic string) *Reader[E] {
+	r := newReader[E](ctx, Wants{Messages, topic})
 	h.addReader(r)
 	h.drained()
 	return r
@@ -100,7 +100,7 @@ func (h *Hub[E]) addReader(r *Reader[E]) {
 	defer h.mu.Unlock()
 	h.unread = slices.DeleteFunc(h.unread, func(ev E) bool {
 		it := item[E]{ev, h.traits(ev)}
-		if !r.wants.take(it.Traits) {
+		if !r.takes(it.Traits) {
 			return false
 		}
 		it.Held.queues++
@@ -124,10 +124,11 @@ func (h *Hub[E]) Close() {
 	}
 }
 
-// Read returns the events of r as a sequence for one range loop, which ends when the hub is closed or ctx ends. When
-// ctx ends, queued messages are still yielded. snapshot returns the current state for a reader that fell behind.
-func (h *Hub[E]) Read(ctx context.Context, r *Reader[E], snapshot func() E) iter.Seq[E] {
-	stop := context.AfterFunc(ctx, func() {
+// Read returns the events of r as a sequence for one range loop, which ends when the hub is closed or the reader's
+// context ends. When that ends, queued messages are still yielded. snapshot returns the current state for a reader that
+// fell behind.
+func (h *Hub[E]) Read(r *Reader[E], snapshot func() E) iter.Seq[E] {
+	stop := context.AfterFunc(r.ctx, func() {
 		if r.reading.Load() {
 			h.retire(r) // the loop drains it
 		} else {
@@ -150,13 +151,13 @@ func (h *Hub[E]) Read(ctx context.Context, r *Reader[E], snapshot func() E) iter
 			case waiting:
 				select {
 				case <-r.wake:
-				case <-ctx.Done():
+				case <-r.ctx.Done():
 					h.retire(r)
 				}
 				continue
 			}
 			h.drained()
-			if !it.Message && ctx.Err() != nil {
+			if !it.Message && r.ctx.Err() != nil {
 				skipped = append(skipped, it)
 				continue
 			}

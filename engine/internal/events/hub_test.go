@@ -37,8 +37,8 @@ func newTestHub(abandoned *[]event) *Hub[event] {
 }
 
 // texts reads the queued events and ends.
-func texts(ctx context.Context, h *Hub[event], r *Reader[event]) (out []string) {
-	for ev := range h.Read(ctx, r, func() event { return event{text: "snapshot"} }) {
+func texts(h *Hub[event], r *Reader[event]) (out []string) {
+	for ev := range h.Read(r, func() event { return event{text: "snapshot"} }) {
 		out = append(out, ev.text)
 	}
 	return out
@@ -46,31 +46,31 @@ func texts(ctx context.Context, h *Hub[event], r *Reader[event]) (out []string) 
 
 func TestHub_NewerStateReplacesOlder(t *testing.T) {
 	h := newTestHub(new([]event))
-	r := h.Subscribe(Messages, event{text: "first"})
+	r := h.Subscribe(t.Context(), Messages, event{text: "first"})
 	for _, ev := range []event{{key: "a", text: "a1"}, {key: "b", text: "b1"}, {key: "a", text: "a2"}} {
 		h.Publish(ev)
 	}
 	h.Close()
-	if got := texts(t.Context(), h, r); !slices.Equal(got, []string{"first", "a2", "b1"}) {
+	if got := texts(h, r); !slices.Equal(got, []string{"first", "a2", "b1"}) {
 		t.Errorf("%q", got)
 	}
 }
 
 func TestHub_SlowReaderGetsSnapshot(t *testing.T) {
 	h := newTestHub(new([]event))
-	r := h.Subscribe(Messages, event{text: "first"})
+	r := h.Subscribe(t.Context(), Messages, event{text: "first"})
 	for range MaxQueue + 1 {
 		h.Publish(event{text: "news"})
 	}
 	h.Close()
-	if got := texts(t.Context(), h, r); len(got) != MaxQueue+1 || got[MaxQueue] != "snapshot" {
+	if got := texts(h, r); len(got) != MaxQueue+1 || got[MaxQueue] != "snapshot" {
 		t.Errorf("%d events", len(got))
 	}
 }
 
 func TestHub_OnePeerCannotFillAQueue(t *testing.T) {
 	h := newTestHub(new([]event))
-	h.Subscribe(Messages, event{text: "first"})
+	h.Subscribe(t.Context(), Messages, event{text: "first"})
 	taken := 0
 	for range 2 * maxQueuedOfOne {
 		if h.Publish(message("flood")) {
@@ -89,23 +89,23 @@ func TestHub_MessageLeftBehindGoesToNextReader(t *testing.T) {
 	if h.HasReader(Messages, "") || h.Publish(message("too early")) {
 		t.Error("taken without a reader")
 	}
-	quiet := h.Subscribe(0, event{text: "first"})
+	quiet := h.Subscribe(t.Context(), 0, event{text: "first"})
 	if h.HasReader(Messages, "") || h.Publish(message("too early")) {
 		t.Error("taken by a quiet reader")
 	}
-	r := h.Subscribe(Messages, event{text: "first"})
+	r := h.Subscribe(t.Context(), Messages, event{text: "first"})
 	if !h.Publish(message("hello")) {
 		t.Fatal("not accepted")
 	}
-	for range h.Read(t.Context(), r, nil) { // leaves after the snapshot
+	for range h.Read(r, nil) { // leaves after the snapshot
 		break
 	}
-	next := h.Subscribe(Messages, event{text: "second"})
+	next := h.Subscribe(t.Context(), Messages, event{text: "second"})
 	h.Close()
-	if got := texts(t.Context(), h, next); !slices.Equal(got, []string{"second", "hello"}) {
+	if got := texts(h, next); !slices.Equal(got, []string{"second", "hello"}) {
 		t.Errorf("%q", got)
 	}
-	if got := texts(t.Context(), h, quiet); !slices.Equal(got, []string{"first"}) {
+	if got := texts(h, quiet); !slices.Equal(got, []string{"first"}) {
 		t.Errorf("%q", got)
 	}
 }
@@ -131,10 +131,10 @@ func TestHub_ChangeWakesThoseWhoWait(t *testing.T) {
 func TestHub_ContextEndsWaitingReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTestHub(new([]event))
-		r := h.Subscribe(Messages, event{text: "first"})
 		ctx, cancel := context.WithCancel(t.Context())
+		r := h.Subscribe(ctx, Messages, event{text: "first"})
 		var got []string
-		go func() { got = texts(ctx, h, r) }()
+		go func() { got = texts(h, r) }()
 		synctest.Wait()
 		h.Publish(message("last"))
 		cancel()
@@ -145,12 +145,35 @@ func TestHub_ContextEndsWaitingReader(t *testing.T) {
 	})
 }
 
+// TestHub_EndedReaderTakesNothing: an ended context counts at once, so that its sender knows what nobody will read.
+func TestHub_EndedReaderTakesNothing(t *testing.T) {
+	for _, topic := range []string{"", "chess"} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newTestHub(new([]event))
+			ctx, cancel := context.WithCancel(t.Context())
+			r := h.Subscribe(ctx, Messages, event{text: "first"})
+			if topic != "" {
+				r = h.SubscribeTopic(ctx, topic)
+			}
+			go texts(h, r)
+			synctest.Wait()
+			late := message("late")
+			late.topic = topic
+			cancel()
+			if h.Publish(late) || h.HasReader(Messages, topic) {
+				t.Errorf("a reader of %q takes messages after its end", topic)
+			}
+			synctest.Wait()
+		})
+	}
+}
+
 // TestHub_LeftBehindIsLimited: messages that no reader fetches do not accumulate without limit; the newest are kept.
 func TestHub_LeftBehindIsLimited(t *testing.T) {
 	h := newTestHub(new([]event))
 	for n := range 3 {
 		topic := strings.Repeat("t", n+1)
-		r := h.SubscribeTopic(topic)
+		r := h.SubscribeTopic(t.Context(), topic)
 		for from := range 30 {
 			ev := message(strings.Repeat("x", 1<<20))
 			ev.topic, ev.from[0] = topic, byte(from)
@@ -158,7 +181,7 @@ func TestHub_LeftBehindIsLimited(t *testing.T) {
 				t.Fatal("not accepted")
 			}
 		}
-		for range h.Read(t.Context(), r, nil) {
+		for range h.Read(r, nil) {
 			break
 		}
 	}
@@ -174,7 +197,7 @@ func TestHub_LeftBehindIsLimited(t *testing.T) {
 // TestHub_OnePeerHasPartOfTheQueue: a peer that sends without end leaves space for the messages of others.
 func TestHub_OnePeerHasPartOfTheQueue(t *testing.T) {
 	h := newTestHub(new([]event))
-	r := h.Subscribe(Messages, event{text: "first"})
+	r := h.Subscribe(t.Context(), Messages, event{text: "first"})
 	taken := 0
 	for range 2 * MaxQueue {
 		if h.Publish(message("noise")) {
@@ -187,7 +210,7 @@ func TestHub_OnePeerHasPartOfTheQueue(t *testing.T) {
 		t.Errorf("%d messages of one peer are queued, and the other one is refused", taken)
 	}
 	h.Close()
-	if got := texts(t.Context(), h, r); got[len(got)-1] != "hello" {
+	if got := texts(h, r); got[len(got)-1] != "hello" {
 		t.Errorf("the last message is %q", got[len(got)-1])
 	}
 }

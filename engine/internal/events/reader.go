@@ -1,6 +1,7 @@
 package events
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 
@@ -100,6 +101,7 @@ func (u use) minus(o use) use {
 
 // Reader queues the events for one consumer.
 type Reader[E any] struct {
+	ctx     context.Context // the reader takes nothing that is published after its end
 	wants   Wants
 	reading atomic.Bool // a loop has started to read
 
@@ -114,15 +116,20 @@ type Reader[E any] struct {
 	closed bool
 }
 
-func newReader[E any](wants Wants) *Reader[E] {
-	return &Reader[E]{wants: wants, states: map[any]int{}, uses: map[identity.PeerID]use{}, wake: make(chan struct{}, 1)}
+func newReader[E any](ctx context.Context, wants Wants) *Reader[E] {
+	return &Reader[E]{
+		ctx: ctx, wants: wants, states: map[any]int{}, uses: map[identity.PeerID]use{}, wake: make(chan struct{}, 1),
+	}
 }
+
+// takes reports whether the reader takes events with these traits.
+func (r *Reader[E]) takes(t Traits) bool { return r.ctx.Err() == nil && r.wants.take(t) }
 
 // put queues an event; it returns false if there is no room, or if the reader does not want it.
 func (r *Reader[E]) put(it item[E]) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || !r.wants.take(it.Traits) {
+	if r.closed || !r.takes(it.Traits) {
 		return false
 	}
 	if it.Limited && !r.admitsLocked(it.Traits) { // guard: events-queued
