@@ -17,7 +17,7 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// row holds one contender's medians for a job on a line.
+// row holds one contender's medians for a job over one link.
 type row struct {
 	name, kind string
 	result

@@ -13,8 +13,7 @@ import (
 const (
 	// newJournal is the name of the journal while it is being rewritten.
 	newJournal = journalName + ".new"
-	// journalSlack is how many bytes about removed data a journal may contain, in addition to as many as it contains
-	// about existing data.
+	// A journal may hold as many bytes of records about removed data as about existing data, plus journalSlack.
 	journalSlack = 1 << 20
 	// entryRecords is the maximum size of the records of an entry, not counting its names.
 	entryRecords = 128

@@ -12,8 +12,8 @@ import (
 // ReceiveOptions say where and how to receive.
 type ReceiveOptions struct {
 	Dir string // the folder to publish in; it must exist
-	// ID names the transfer with 1 to 64 of a-z and 0-9: a call with the ID of an earlier one resumes it. If it is
-	// empty, each call starts a new transfer. Only one call at a time may use an ID.
+	// ID identifies the transfer. It consists of 1 to 64 characters from a-z and 0-9; a call with the ID of an earlier
+	// one resumes it. If it is empty, each call starts a new transfer. Only one call at a time may use an ID.
 	ID string
 	// Key binds the staged data to its sender: a call with another key does not resume it.
 	Key string

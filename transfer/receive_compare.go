@@ -126,7 +126,7 @@ func (r *receiver) compareOne(near *nearFolder, in *incoming) want {
 }
 
 // keepDiffering records in the journal which files differ: a later attempt does not compare them again, so that a
-// sender can ask only once for each name and offer.
+// sender can test each name only once per offer.
 func (r *receiver) keepDiffering() {
 	r.differMu.Lock()
 	defer r.differMu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// Entries that this disk cannot store are left out and noted with name and cause on both sides; all other entries
+// Entries that this disk cannot store are left out, and both sides note the name and the cause; all other entries
 // arrive.
 
 // ownFault reports whether an error concerns one entry only, rather than the disk or the whole transfer.

@@ -62,9 +62,9 @@ func (r *receiver) give(err error) {
 	}
 }
 
-// receipt sends the receipt. If the sender is gone it does not learn that everything has arrived, but the next call
-// with the same ID sends the receipt again. What is left of the staging folder is then for the caller to Discard,
-// once it knows by other means that the transfer is complete.
+// receipt sends the receipt. If the sender is gone, it does not learn that everything has arrived, but the next call
+// with the same ID sends the receipt again. The caller must then Discard what is left of the staging folder, once it
+// knows by other means that the transfer is complete.
 func (r *receiver) receipt() error {
 	err := r.out.put(recReceipt, counts(r.result.Unchanged, r.result.LeftOut), r.result.Totals.encode())
 	if err == nil {

@@ -60,9 +60,9 @@ type Progress struct {
 
 // Note reports an entry that did not arrive exactly as it was. Path is the sender's, relative and with slashes. Without
 // Saved, the entry was left out, and Err is the reason. With Saved and no Err, it was saved under that name. With both,
-// it was saved, and Err states what was not kept: its modification time (ErrTimes), its executable bit (ErrExec), data
-// that was added to it while it was being sent (ErrGrew), or that the disk does not confirm that it is durable
-// (ErrNotDurable).
+// it was saved, and Err states what was not kept: its modification time (ErrTimes), its executable bit (ErrExec), or data
+// that was added to it while it was being sent (ErrGrew). ErrNotDurable means that the disk does not confirm that the
+// entry is durable.
 type Note struct {
 	Path  string
 	Saved string

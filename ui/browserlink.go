@@ -126,9 +126,9 @@ func (d *linkDialog) build() {
 		p.Align = fyne.TextAlignCenter
 		return p
 	}
-	what := tr("Scan this with the phone, or open the address in its browser. It can send files here.")
+	what := tr("Scan this with the phone, or open the address in its browser. The phone can then send files here.")
 	if len(d.paths) > 0 {
-		what = trn("Scan this with the phone, or open the address in its browser, to download {{.N}} items. It can also send files here.", int64(len(d.paths)))
+		what = trn("Scan this with the phone, or open the address in its browser, to download {{.N}} items. The phone can also send files here.", int64(len(d.paths)))
 	}
 	d.state = centred(widgets.NewParagraph(tr("Waiting for the phone…"), widgets.SizeBody, theme.ColorNameForeground))
 	d.outcome = centred(widgets.Hint(""))
@@ -168,7 +168,7 @@ func (d *linkDialog) closed() {
 		d.u.links.stop()
 		return
 	}
-	q := d.u.dialogs.warn(tr("Stop receiving?"), tr("Files that are complete stay in the folder. The rest is not received."), tr("Stop"), d.u.links.stop)
+	q := d.u.dialogs.warn(tr("Stop receiving?"), tr("Files that are complete stay in the folder. The rest will not be received."), tr("Stop"), d.u.links.stop)
 	q.Declined = func() {
 		if d.u.links.open == d {
 			d.m.Show()
@@ -219,7 +219,7 @@ func uploadText(up web.Upload) string {
 		list += " " + trn("and {{.N}} more", int64(rest))
 	}
 	if up.Bytes == transfer.Unknown {
-		return list + " (" + trn("size unknown, and perhaps up to {{.N}} more files", up.Files-1) + ")"
+		return list + " (" + trn("size unknown, possibly up to {{.N}} more files", up.Files-1) + ")"
 	}
 	count := trn("{{.N}} files", up.Files)
 	if up.Folders > 0 {

@@ -37,7 +37,7 @@ func (c *composer) sendClipboardToLast() {
 	if c.u.current == nil {
 		last := c.lastSentTo()
 		if last == nil {
-			c.u.say(tr("There is no device that you have used before."))
+			c.u.say(tr("You haven't sent anything to a known device yet."))
 			return
 		}
 		c.u.choose(last)
@@ -64,7 +64,7 @@ func (c *composer) offerText(text string) {
 	if t == nil {
 		return
 	}
-	c.u.dialogs.ask(tr("Send the text as a file?"), tr("The text is {{.Size}}, too much for the message field. Nothing was pasted.", "Size", size(int64(len(text)))), tr("Send"), func() {
+	c.u.dialogs.ask(tr("Send the text as a file?"), tr("The text is {{.Size}}, too long for the message field. Nothing was pasted.", "Size", size(int64(len(text)))), tr("Send"), func() {
 		background(c.u.bind, func(context.Context) (string, error) {
 			return desktop.SavePasted(time.Now().Format("Pasted text 2006-01-02 15.04.05.txt"), []byte(text))
 		}, func(path string, err error) {

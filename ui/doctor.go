@@ -125,7 +125,7 @@ func findingWords(f doctor.Finding) (what, remedy string) {
 	case doctor.VPN:
 		return tr("A VPN is active: {{.Which}}", "Which", f.Detail), tr("If devices can't find each other, turn the VPN off or allow local network access in it.")
 	case doctor.PortTaken:
-		return tr("Port is already in use, probably by another copy of Multipeer; using {{.Port}} instead", "Port", f.N), tr("Quit the other copy, or connect to this device by its address.")
+		return tr("The port is already in use, probably by another copy of Multipeer; using {{.Port}} instead", "Port", f.N), tr("Quit the other copy, or connect to this device by its address.")
 	case doctor.Clock:
 		return tr("The clock is set to {{.Date}}", "Date", f.Detail), tr("Set the correct date and time: certificates depend on them.")
 	case doctor.OwnFirewall:
@@ -134,7 +134,7 @@ func findingWords(f doctor.Finding) (what, remedy string) {
 		case f.Command == "":
 			return what, tr("Allow Multipeer in the system's firewall settings.")
 		case f.Detail == "nftables":
-			return what, tr("Add this rule to its input chain:")
+			return what, tr("Add this rule to the firewall's input chain:")
 		}
 		return what, tr("Run this in a terminal:")
 	case doctor.Peers:

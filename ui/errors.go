@@ -42,12 +42,12 @@ func failure(err error, peer string, here bool) string {
 	}
 	switch {
 	case errors.Is(err, localsend.ErrPIN):
-		return tr("{{.Name}} asks for a PIN.", name...)
+		return tr("{{.Name}} requires a PIN.", name...)
 	case errors.Is(err, transfer.ErrNoSpace):
-		return either(tr("Not enough space on this device. Free some, then ask the sender to send it again."),
+		return either(tr("Not enough space on this device. Free some, then ask the sender to try again."),
 			tr("Not enough space on {{.Name}}. Free some there, then send again.", name...))
 	case errors.Is(err, transfer.ErrDiskFull):
-		return either(tr("This device's disk is full. Free some space, then ask the sender to send it again."),
+		return either(tr("This device's disk is full. Free some space, then ask the sender to try again."),
 			tr("{{.Name}}'s disk is full. Free some space there, then send again.", name...))
 	case errors.Is(err, transfer.ErrReadOnly):
 		return either(tr("This device's disk is read-only. Choose another folder."),
@@ -132,7 +132,7 @@ func sessionError(err error, peer string, here bool) string {
 	case errors.Is(err, engine.ErrDeclined):
 		return tr("{{.Name}} declined.", name...)
 	case errors.Is(err, engine.ErrBye):
-		return either(tr("{{.Name}} went offline. Ask the sender to send it again when it's back.", name...), tr("{{.Name}} went offline. Send again when it's back.", name...))
+		return either(tr("{{.Name}} went offline. When it's back, ask the sender to send again.", name...), tr("{{.Name}} went offline. Send again when it's back.", name...))
 	case errors.Is(err, engine.ErrBlocked):
 		return tr("Blocked, here or on {{.Name}}.", name...)
 	case errors.Is(err, engine.ErrRefused):
@@ -160,7 +160,7 @@ func sessionError(err error, peer string, here bool) string {
 	case errors.Is(err, engine.ErrOwnKey):
 		return tr("That is this device. Enter the address of another one.")
 	case errors.Is(err, engine.ErrKicked):
-		return tr("{{.Name}} has disconnected this device. Ask there to connect again.", name...)
+		return tr("{{.Name}} has disconnected this device. Ask its owner to connect again.", name...)
 	case errors.Is(err, engine.ErrCancelled):
 		return tr("Cancelled.")
 	case errors.Is(err, engine.ErrMismatch):
@@ -180,7 +180,7 @@ func sessionError(err error, peer string, here bool) string {
 	case errors.Is(err, fs.ErrNotExist):
 		return tr("It was moved or deleted.")
 	case errors.Is(err, engine.ErrInvalid):
-		return tr("This entry is not valid. Check it and try again.")
+		return tr("This input is not valid. Check it and try again.")
 	case errors.Is(err, engine.ErrNoNetwork), offline(err):
 		return tr("This device is offline. Connect it to a network, then try again.")
 	}

@@ -89,8 +89,8 @@ func TestQuestions_ShowTheirSubject(t *testing.T) {
 	s := newStage(t, nil)
 	p := engine.Peer{ID: s.ben, Name: strings.Repeat("Ben's long name ", 4)}
 	for what, title := range map[string]*widgets.Paragraph{
-		"to connect": newInvitationCard(s.UI, p, nil, nil, nil).title,
-		"to verify":  newPairingCard(engine.Pairing{Peer: s.ben, Name: p.Name, Stage: engine.PairingAsked}, widgets.RGB(0), pairingActions{}, nil).title,
+		"to connect":       newInvitationCard(s.UI, p, nil, nil, nil).title,
+		"to compare codes": newPairingCard(engine.Pairing{Peer: s.ben, Name: p.Name, Stage: engine.PairingAsked}, widgets.RGB(0), pairingActions{}, nil).title,
 	} {
 		if !strings.HasSuffix(title.Text, what) {
 			t.Errorf("%q", title.Text)

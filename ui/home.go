@@ -103,7 +103,7 @@ func (h *home) showAdvice() {
 	case u.side.sought != "":
 		title, text, icon = tr("Search"), tr("Results are listed on the left: devices first, then messages."), widgets.IconFind
 	case u.self.Visible != 0:
-		text += " " + tr("Not everyone can see this device right now. Change it in Settings.")
+		text += " " + tr("Not everyone can see this device right now. You can change this in Settings.")
 	}
 	h.advice[0].SetText(title)
 	h.advice[1].SetText(text)

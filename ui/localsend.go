@@ -46,15 +46,15 @@ func (u *UI) compareKeys(p engine.Peer) {
 		return
 	}
 	name := u.nameOf(u.talk(p.ID))
-	text := tr("In LocalSend on {{.Name}}, open this device's details and choose Verify. The two texts must be equal:", "Name", name)
-	u.dialogs.ask(tr("Verify {{.Name}}", "Name", name), text+"\n\n"+inGroups(localsend.VerificationText(u.o.LocalSend.Fingerprint(), p.Key)), tr("They are equal"), u.setTrust(p.ID, engine.TrustVerified))
+	text := tr("In LocalSend on {{.Name}}, open this device's details and choose Verify. The two texts must match:", "Name", name)
+	u.dialogs.ask(tr("Verify {{.Name}}", "Name", name), text+"\n\n"+inGroups(localsend.VerificationText(u.o.LocalSend.Fingerprint(), p.Key)), tr("They match"), u.setTrust(p.ID, engine.TrustVerified))
 }
 
 // enterPIN asks for the PIN of a LocalSend device, and then calls again, which retries the transfer.
 func (ts *transfers) enterPIN(p engine.Peer, again func()) {
 	u := ts.u
 	if u.o.LocalSend == nil || p.Key == "" || p.Plain {
-		u.say(tr("A PIN is given only to a device that encrypts. Turn the PIN off there, or turn encryption on."))
+		u.say(tr("A PIN is sent only over an encrypted connection. On the other device, turn off the PIN or turn on encryption."))
 		return
 	}
 	name := u.nameOf(u.talk(p.ID))
@@ -71,7 +71,7 @@ func (ts *transfers) enterPIN(p engine.Peer, again func()) {
 	}
 	field.OnSubmitted = func(string) { give() }
 	field.OnEscape = func() { m.Hide() }
-	text := widgets.Hint(tr("{{.Name}} asks for its PIN. It is in LocalSend's settings there.", "Name", widgets.Shortened(name, shownName)))
+	text := widgets.Hint(tr("{{.Name}} requires its PIN. It is in LocalSend's settings on that device.", "Name", widgets.Shortened(name, shownName)))
 	m = u.dialogs.modal(tr("Enter the PIN"), widgets.NewStacked(widgets.Gap, text, field), 420,
 		widgets.NewButton(tr("Cancel"), widget.MediumImportance, func() { m.Hide() }), widgets.NewButton(tr("Send"), widget.HighImportance, give))
 	m.Show()
@@ -105,9 +105,9 @@ func (u *UI) localSendPort() int {
 func localSendWords(f doctor.Finding) (what, remedy string) {
 	switch {
 	case f.Detail != "":
-		return tr("LocalSend itself is running on this device"), tr("Other devices find Multipeer only by multicast while it runs.")
+		return tr("LocalSend itself is running on this device"), tr("While LocalSend is running, other devices find Multipeer only by multicast.")
 	case f.N > 0:
 		return trn("{{.N}} devices with LocalSend found", int64(f.N)), ""
 	}
-	return tr("No device with LocalSend was found"), tr("If there is one, open LocalSend there and keep it on the screen. The firewall here has to allow port {{.Port}}.", "Port", strconv.Itoa(localsend.DefaultPort))
+	return tr("No device with LocalSend was found"), tr("If you have one nearby, open LocalSend on it and keep it in the foreground. This device's firewall must allow port {{.Port}}.", "Port", strconv.Itoa(localsend.DefaultPort))
 }

@@ -138,7 +138,7 @@ func TestLocalSend_PINs(t *testing.T) {
 	anna.sending.offer(anna.talk(id), []string{path})
 	l.until(t, "that a PIN is asked for", func() bool { return anna.card(engine.Failed) != nil })
 	c := anna.card(engine.Failed)
-	if got := c.failure.Text; got != "Phone asks for a PIN." {
+	if got := c.failure.Text; got != "Phone requires a PIN." {
 		t.Errorf("the card says %q", got)
 	}
 	b, ok := c.buttons.Objects[0].(*widget.Button)

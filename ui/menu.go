@@ -183,7 +183,7 @@ func (u *UI) block(id engine.PeerID) {
 	name := u.nameOf(u.talk(id))
 	text := tr("{{.Name}} won't be able to connect or send you anything. You can unblock it at any time.", "Name", name)
 	if u.e.Trust(id) == engine.TrustVerified {
-		text += " " + tr("It will have to be verified again then.")
+		text += " " + tr("You would then have to verify it again.")
 	}
 	u.dialogs.warn(tr("Block {{.Name}}?", "Name", name), text, tr("Block"), u.setTrust(id, engine.TrustBlocked))
 }

@@ -37,7 +37,7 @@ func (n note) nameless() (title, body string) {
 	case noteOffer:
 		return tr("Wants to send files"), tr("Someone wants to send you files. Open Multipeer to answer.")
 	case noteVerify:
-		return tr("Compare codes"), tr("A device wants to verify with you. Open Multipeer to respond.")
+		return tr("Compare codes"), tr("A device wants to compare codes with you. Open Multipeer to respond.")
 	case noteArrived:
 		return tr("Files received"), tr("Saved to your folder for received files.")
 	case noteFailed:
@@ -56,7 +56,7 @@ func (n note) named() string {
 	case noteOffer:
 		return tr("Wants to send files")
 	case noteVerify:
-		return tr("Wants to verify. Open Multipeer to answer.")
+		return tr("Wants to compare codes. Open Multipeer to answer.")
 	case noteArrived:
 		return tr("Files received")
 	}

@@ -278,7 +278,7 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 				end()
 				return
 			}
-			ts.u.dialogs.confirm(tr("Cancel this transfer?"), tr("{{.Done}} of {{.All}} has arrived. It is deleted, and sending again starts from the beginning. Pause keeps it.", "Done", size(now.Done), "All", size(now.Bytes)),
+			ts.u.dialogs.confirm(tr("Cancel this transfer?"), tr("{{.Done}} of {{.All}} has arrived. If you cancel, it will be deleted, and sending again will start from the beginning. To keep it, pause instead.", "Done", size(now.Done), "All", size(now.Bytes)),
 				tr("Keep going"), tr("Cancel transfer"), end)
 		},
 		pause:      func() { call(func() error { return ts.u.e.Pause(id) }) },

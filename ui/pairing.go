@@ -73,7 +73,7 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 	cancel := func(label string) { add(label, widget.MediumImportance, c.actions.cancel) }
 	switch p.Stage {
 	case engine.PairingAsked:
-		c.title.SetText(tr("{{.Name}} wants to verify", "Name", p.Name))
+		c.title.SetText(tr("{{.Name}} wants to compare codes", "Name", p.Name))
 		c.text.SetText(tr("Compare a six-digit code once to make sure nobody is intercepting the connection."))
 		add(tr("Compare"), widget.HighImportance, c.press(c.actions.pick))
 		cancel(tr("Not now"))
@@ -86,8 +86,8 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 			c.title.SetText(tr("Your code"))
 			c.code.SetText(p.Code)
 			c.code.Show()
-			c.text.SetText(tr("{{.Name}}'s screen shows three codes. Make sure this one is chosen there.", "Name", p.Name))
-			add(tr("Yes, it was chosen"), widget.MediumImportance, c.press(func() { c.actions.confirm(p.Code) }))
+			c.text.SetText(tr("{{.Name}}'s screen shows three codes. Make sure that this one is selected on it.", "Name", p.Name))
+			add(tr("Yes, it's selected"), widget.MediumImportance, c.press(func() { c.actions.confirm(p.Code) }))
 			add(tr("My code isn't there"), widget.MediumImportance, c.actions.reject)
 			break
 		}
@@ -103,7 +103,7 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 		cancel(tr("Cancel"))
 	case engine.PairingDone:
 		c.title.SetText(tr("{{.Name}} is verified", "Name", p.Name))
-		c.text.SetText(tr("Messages and files really come from this device."))
+		c.text.SetText(tr("You can be sure that messages and files from {{.Name}} really come from it.", "Name", p.Name))
 	case engine.PairingFailed:
 		c.title.SetText(tr("{{.Name}} was not verified", "Name", p.Name))
 		c.text.SetText(pairingFailure(p))

@@ -68,7 +68,7 @@ func TestPairing_VerifiesInTwoWindows(t *testing.T) {
 	}
 	picks.since, shows.since = time.Time{}, time.Time{}
 	press(t, picks, shows.code.Text)
-	press(t, shows, "Yes, it was chosen")
+	press(t, shows, "Yes, it's selected")
 	l.until(t, "verified", func() bool {
 		return anna.peers[ids[1]].Trust == engine.TrustVerified && ben.peers[ids[0]].Trust == engine.TrustVerified &&
 			shows.stage == engine.PairingDone && picks.stage == engine.PairingDone
@@ -141,7 +141,7 @@ func TestPairingCard_AnotherAttemptIsShown(t *testing.T) {
 		t.Error("a press counts at the moment in which the code changes")
 	}
 	c.since = time.Time{}
-	press(t, c, "Yes, it was chosen")
+	press(t, c, "Yes, it's selected")
 	if !slices.Equal(confirmed, []string{"104 223"}) {
 		t.Errorf("confirmed %q", confirmed)
 	}

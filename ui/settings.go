@@ -199,7 +199,7 @@ func (p *settingsPage) talks() settingsGroup {
 	names := []string{settings.NamesHidden, settings.NamesKnown, settings.NamesShown}
 	return newSettingsGroup(tr("Conversations"),
 		p.keeping(),
-		p.toggle(tr("Notifications"), tr("Shown while Multipeer is in the background, without what was written or sent."), !s.Quiet, func(on bool) { s.Quiet = !on }),
+		p.toggle(tr("Notifications"), tr("Shown while Multipeer is in the background. They never include message text or file names."), !s.Quiet, func(on bool) { s.Quiet = !on }),
 		p.choice(tr("Names in notifications"), tr("Anyone who can see your screen can read them. Devices choose their own names."), []string{tr("Hide"), tr("Devices I've accepted"), tr("All devices")}, slices.Index(names, s.NoticeNames), func(i int) { s.NoticeNames = names[i] }),
 		widgets.Setting(tr("All conversations"), "", widgets.Row(0, clearAll)))
 }
@@ -372,7 +372,7 @@ func (p *settingsPage) network() settingsGroup {
 // localSend returns the switch for LocalSend devices.
 func (p *settingsPage) localSend() fyne.CanvasObject {
 	u, s := p.u, p.u.o.Settings
-	return p.toggle(tr("Devices with LocalSend"), tr("Phones and computers with the LocalSend app find this device while everyone can see it."), !s.NoLocalSend, func(on bool) {
+	return p.toggle(tr("Devices with LocalSend"), tr("Phones and computers with the LocalSend app can find this device while it is visible to everyone."), !s.NoLocalSend, func(on bool) {
 		s.NoLocalSend = !on
 		u.o.LocalSend.SetOn(on)
 	})
@@ -398,11 +398,13 @@ func (p *settingsPage) localSendPIN() fyne.CanvasObject {
 	field.OnSubmitted = func(string) { set() }
 	field.OnLeft = set
 	field.OnEscape = func() { field.SetText(s.PIN) }
-	return widgets.Setting(tr("PIN for devices with LocalSend"), tr("They have to enter it before they can send. Leave it empty for none."), field)
+	return widgets.Setting(tr("PIN for devices with LocalSend"), tr("They have to enter it before they can send. Leave it empty for no PIN."), field)
 }
 
 // badPIN returns the message for a PIN that LocalSend does not support.
-func badPIN() string { return tr("A PIN has letters from a to z and digits only, at most 64.") }
+func badPIN() string {
+	return tr("A PIN can contain only digits and the letters a to z, and at most 64 characters.")
+}
 
 // refreshVisible updates the row that makes the device visible to everyone for a while.
 func (p *settingsPage) refreshVisible() {

@@ -83,12 +83,12 @@ func TestPairing_IgnoresAPressOnANewButton(t *testing.T) {
 	c.actions.confirm = func(string) { confirmed++ }
 	s.pairings.take(engine.Pairing{Peer: s.ben, Name: "Ben", Stage: engine.PairingCompare, Code: "541 152"})
 	s.settle()
-	press(t, c, "Yes, it was chosen")
+	press(t, c, "Yes, it's selected")
 	if confirmed != 0 {
 		t.Error("confirmed by a press for another button")
 	}
 	c.since = c.since.Add(-lookAgain)
-	press(t, c, "Yes, it was chosen")
+	press(t, c, "Yes, it's selected")
 	if confirmed != 1 {
 		t.Errorf("confirmed %d times", confirmed)
 	}

@@ -353,7 +353,7 @@ func notes(t engine.Transfer) string {
 		case n.Saved != "" && n.Err != nil:
 			lines = append(lines, tr("{{.Name}}: {{.Why}}", "Name", from, "Why", unkept(n.Err)))
 		case n.Saved != "":
-			lines = append(lines, tr("{{.Name}} is now called {{.As}}", "Name", from, "As", to))
+			lines = append(lines, tr("{{.Name}} was saved as {{.As}}", "Name", from, "As", to))
 		case n.Err != nil:
 			lines = append(lines, tr("Skipped {{.Name}}: {{.Why}}", "Name", from, "Why", reason(n.Err, t.PeerName, t.Incoming)))
 		}

@@ -35,7 +35,7 @@ const (
 var (
 	errTooMany = errors.New("LocalSend accepts at most " + strconv.Itoa(maxFiles) + " files at once")
 	// ErrPIN reports that a device requires a PIN, and that none or a wrong one was given: see GivePIN.
-	ErrPIN       = errors.New("the other device asks for a PIN, which was not given or is wrong; give it with --localsend-pin, or turn the PIN off in LocalSend's settings on that device")
+	ErrPIN       = errors.New("the other device asks for a PIN, which was not given or is wrong; use --localsend-pin, or turn the PIN off in LocalSend's settings on that device")
 	errNoFolders = errors.New("LocalSend cannot send empty folders")
 	errNoFiles   = fmt.Errorf("%w: there are no files to send, and %w", engine.ErrInvalid, errNoFolders)
 )

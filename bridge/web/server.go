@@ -45,7 +45,7 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if changes && !l.isOwnOrigin(r) { // guard: web-origin
 		w.Header().Set("Connection", "close")
-		http.Error(w, "The Origin header must contain the address of this page, as browsers send it.", http.StatusForbidden)
+		http.Error(w, "The Origin header must match this page's origin.", http.StatusForbidden)
 		return
 	}
 	l.touch()

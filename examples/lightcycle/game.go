@@ -33,7 +33,7 @@ type Game struct {
 	opt  Options
 	acts chan func()
 	done chan struct{}   // closed when acts are no longer executed
-	ctx  context.Context // of Play
+	ctx  context.Context // Play's context
 	work sync.WaitGroup
 
 	me      player

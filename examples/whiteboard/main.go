@@ -93,7 +93,7 @@ func run(ctx context.Context, cfg engine.Config) error {
 	}
 	topic, b := e.Topic("board"), &board{notes: map[key]note{}}
 	messages := topic.Messages(ctx)
-	handled := e.Handle(ctx, engine.Handler{PeerAdded: func(p engine.Peer) { // p gets all notes, whenever it joins
+	handled := e.Handle(ctx, engine.Handler{PeerAdded: func(p engine.Peer) { // p gets all notes, however late it joins
 		for part := range slices.Chunk(b.all(), chunk) {
 			if _, err := topic.Post(ctx, part, p.ID); err != nil {
 				return

@@ -92,7 +92,7 @@ func (p *program) serviceArgs(cmd *cobra.Command, into string) ([]string, error)
 		return nil, fmt.Errorf("--profile: %w", err)
 	}
 	if !filepath.IsAbs(profile) || !filepath.IsAbs(into) {
-		return nil, errors.New("cannot determine the current folder; give absolute paths for --into and --profile")
+		return nil, errors.New("cannot determine the current folder; use absolute paths for --into and --profile")
 	}
 	args := []string{"serve", "--profile=" + profile, "--into=" + into}
 	if runtime.GOOS == "windows" {

@@ -18,9 +18,9 @@ func (p *program) autoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "auto [PEER]",
 		Short: "Show or set how much a verified device may send without asking",
-		Long: `auto sets how much a verified device may send in 24 hours without asking you, and into which folder it goes. PEER is
-its name or its ID. Options that you leave out keep their values; the first time, give --up-to and --into. With --off, you are
-asked about each of its offers again.
+		Long: `auto sets how much a verified device may send in 24 hours without asking you, and which folder it goes into. PEER is
+its name or its ID. Options that you leave out keep their values; the first time, --up-to and --into are required. With --off,
+you are asked about each of its offers again.
 
 Without options, auto shows what is set, for one device or for all.`,
 		Args:              listOr(1, "auto PEER --up-to 2GB --into DIR, auto PEER --off, or auto list"),

@@ -103,11 +103,11 @@ func (d *done) Error() string { return fmt.Sprintf("exit code %d", d.code) }
 // hosted rejects commands and flags that need their own engine.
 func (p *program) hosted(cmd *cobra.Command) error {
 	if cmd.Annotations["alone"] != "" && !cmd.Flags().Changed("stop") { // serve --stop is meant for the running program
-		return exit(exitUsage, fmt.Errorf("%s cannot run while another program uses this profile; quit that program, or give another --profile", cmd.Name()))
+		return exit(exitUsage, fmt.Errorf("%s cannot run while another program uses this profile; quit that program, or use another --profile", cmd.Name()))
 	}
 	for _, name := range []string{"service", "interface", "port", "visible", "verbose", "localsend", "localsend-pin"} {
 		if cmd.Flags().Changed(name) {
-			return exit(exitUsage, fmt.Errorf("--%s: Multipeer is already running with this profile and keeps the settings it was started with; quit it, or give another --profile", name))
+			return exit(exitUsage, fmt.Errorf("--%s: Multipeer is already running with this profile and keeps the settings it was started with; quit it, or use another --profile", name))
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ without use, or after an hour; Ctrl-C closes it immediately. The page is not enc
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			switch {
 			case len(paths) == 0 && k.opts.Text == "" && !receive:
-				return exit(exitUsage, errors.New("specify the files to share, or give --text or --receive"))
+				return exit(exitUsage, errors.New("specify the files to share, or use --text or --receive"))
 			case accept != "ask" && accept != "all":
 				return exit(exitUsage, fmt.Errorf("--accept %q: must be ask or all", accept))
 			case k.opts.Visitors < 1:
@@ -58,7 +58,7 @@ without use, or after an hour; Ctrl-C closes it immediately. The page is not enc
 			k.opts.Interfaces = p.ifaces
 			if k.opts.Text == "-" { // arguments are visible to other users
 				if receive && accept == "ask" {
-					return exit(exitUsage, errors.New("--text - reads all of standard input, but --accept ask reads your answers from it; give --accept all"))
+					return exit(exitUsage, errors.New("--text - reads all of standard input, but --accept ask reads your answers from it; use --accept all"))
 				}
 				b, err := io.ReadAll(io.LimitReader(p.in, engine.MaxMessage+1))
 				if err != nil {
@@ -179,7 +179,7 @@ func (k *linking) outcome(ctx context.Context, why error) error {
 	case k.partly != nil:
 		return exit(exitPartly, k.partly)
 	case k.done > 0 && k.leftOut > 0:
-		return exit(exitPartly, fmt.Errorf("%s could not be read and not shared", plural(int64(k.leftOut), "entry", "entries")))
+		return exit(exitPartly, fmt.Errorf("%s could not be read, and so not shared", plural(int64(k.leftOut), "entry", "entries")))
 	case k.done > 0:
 		return nil
 	case ctx.Err() != nil:

@@ -57,7 +57,7 @@ func (p *program) findLocalSend(ctx context.Context, e *engine.Engine, who strin
 		g = p.host.LocalSend
 	}
 	if g == nil {
-		return engine.Peer{}, exit(exitUsage, fmt.Errorf("%s: LocalSend is off; give --localsend", engine.CleanLine(who)))
+		return engine.Peer{}, exit(exitUsage, fmt.Errorf("%s: LocalSend is off; use --localsend", engine.CleanLine(who)))
 	}
 	at, err := localSendAddress(ctx, strings.TrimPrefix(who, localSendPrefix))
 	if err != nil {

@@ -99,7 +99,7 @@ func (r *receiver) hostCommands(ctx context.Context) (_ context.Context, end fun
 }
 
 const (
-	existingUsage = "what to do if a name already exists: keep (add a number to the new name), skip (leave out identical files), replace"
+	existingUsage = "what to do if a name already exists: keep (add a number to the new name), skip (leave out identical files), or replace"
 	rereadUsage   = "compare existing files by content, even if they appear unchanged on both sides"
 	reserveUsage  = "bytes to leave free on the disk; 0 for the larger of 1 GiB and 5% of the disk, -1 for none"
 )

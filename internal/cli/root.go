@@ -241,8 +241,8 @@ Exit codes: 0 done, 1 failed, 2 usage error, 3 peer not found, 4 declined or can
 	return root
 }
 
-// failByDefault gives the errors of commands the exit code 1, unless they have another one: all others come from parsing
-// the command line.
+// failByDefault gives exit code 1 to errors that a command returns without one. Errors that do not pass through here come
+// from parsing the command line.
 func failByDefault(c *cobra.Command) {
 	if run := c.RunE; run != nil {
 		c.RunE = func(c *cobra.Command, args []string) error {
@@ -268,7 +268,7 @@ func (p *program) profileDir() (string, error) {
 	}
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return "", fmt.Errorf("finding the settings folder: %w; give --profile DIR", err)
+		return "", fmt.Errorf("finding the settings folder: %w; use --profile DIR", err)
 	}
 	return filepath.Join(dir, "multipeer"), nil
 }

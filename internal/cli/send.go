@@ -23,7 +23,7 @@ func (p *program) sendCommand() *cobra.Command {
 		Use: "send --to PEER PATH...",
 		Example: `  multipeer-cli send --to Anna photos notes.txt
   tar c src | multipeer-cli send --to Anna --as src.tar -`,
-		Short: "Send files and folders; exits when the other side has stored them",
+		Short: "Send files and folders, and exit when the other side has stored them",
 		Long: `send offers files and folders to a peer, and waits for its answer and then for the receipt, which means that the files
 have been verified and stored under their final names on the receiver's disk.
 

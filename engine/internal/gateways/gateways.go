@@ -44,8 +44,8 @@ type Host interface {
 	LinkDown(l *Link)
 }
 
-// maxDevices limits the devices of all gateways. maxStrangers limits those that no one has accepted, because they cost
-// nothing to invent.
+// maxDevices limits the number of devices across all gateways. maxStrangers limits those that no one has accepted,
+// because an attacker can make up any number of them.
 const (
 	maxDevices   = 256
 	maxStrangers = 192

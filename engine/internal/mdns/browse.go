@@ -20,7 +20,7 @@ import (
 // because its sockets take unicast packets that are meant for the system's own responder.
 const browseTime = 2 * time.Second
 
-// browseRate is how many of the library's entries are taken per second, and how many at once. The library keeps each
+// browseRate is both the rate, in entries per second, and the burst size at which the library's entries are taken. The library keeps each
 // entry it delivers, however large, and waits for its reader.
 const browseRate = 100
 

@@ -8,7 +8,7 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// cost returns what an offer uses of the daily limit: its bytes, the possible growth of its source in the meantime, and
+// cost returns how much of the daily limit an offer uses: its bytes, the possible growth of its source in the meantime, and
 // the disk space that small files and names use.
 func cost(t Transfer) int64 {
 	const least, entry = 64 << 10, 4 << 10

@@ -75,8 +75,8 @@ func (l *LaneConn) Bytes() (sent, received int64) { return l.sent.Load(), l.rece
 // RemoteAddr returns the other end.
 func (l *LaneConn) RemoteAddr() netip.AddrPort { return l.remote }
 
-// Line returns a lane's statistics: packets sent, how many of them were lost, and the round-trip time. Packets is 0
-// if they are unknown.
+// Line returns a lane's statistics: packets sent, how many of them were lost, and the round-trip time. packets is 0
+// if the counts are unknown.
 func (l *LaneConn) Line() (packets, lost uint64, rtt time.Duration) {
 	switch {
 	case l.stats != nil:

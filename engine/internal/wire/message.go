@@ -262,7 +262,7 @@ type LaneAck struct {
 // LaneLabel is the exporter label of Lane.Token.
 const LaneLabel = "EXPORTER-multipeer-lane"
 
-// PairStart proposes to compare codes, and holds the initiator's commitment; see identity.Pairing. All byte strings of
+// PairStart proposes to compare codes, and carries the initiator's commitment; see identity.Pairing. All byte strings of
 // the pairing messages are 32 bytes in hex. ID identifies the attempt.
 type PairStart struct {
 	ID     string `json:"id"`

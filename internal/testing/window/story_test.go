@@ -106,7 +106,7 @@ func verify(d *desk, anna, ben *window) {
 	shows.picture("verify-shows")
 	picks.picture("verify-picks")
 	picks.click("pair:" + code.FindStringSubmatch(shows.lines())[1])
-	shows.click("pair:Yes, it was chosen")
+	shows.click("pair:Yes, it's selected")
 	anna.saw(`EVT pairing "Ben" done`)
 	ben.saw(`EVT pairing "Anna" done`)
 }
