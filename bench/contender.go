@@ -24,11 +24,17 @@ type contender struct {
 	stays bool
 	// profiles is a folder for what the processes store during one run; it is emptied before each run.
 	profiles bool
+	// byName marks a sender that has to find the receiver first.
+	byName bool
 	// silent marks a receiver that writes no files.
 	silent bool
 }
 
 const port = "17800"
+
+// announced is how long after its start a receiver can certainly be found: it first makes sure for 0.75 s that its name is
+// free (RFC 6762 section 8.1). People send to a device that has been on for longer.
+const announced = 1500 * time.Millisecond
 
 var (
 	self, _    = os.Executable()
@@ -47,7 +53,7 @@ func program(name string, byName bool) contender {
 		return flags
 	}
 	return contender{
-		name: name, kind: "ours", profiles: true,
+		name: name, kind: "ours", profiles: true, byName: byName,
 		recv: func(at *line, j job, out string) []string {
 			args := append(common(at, out, "receiver"), "--name", "bench", "--json", "--port", port, "receive", "--accept", "all", "--once", "--into", out, "--reserve", "-1")
 			if j.again {
@@ -150,6 +156,9 @@ func (c contender) run(ctx context.Context, at *line, j job, out string) (result
 			return r, err
 		}
 		defer func() { _ = recv.Process.Kill() }()
+		if c.byName {
+			time.Sleep(announced)
+		}
 	}
 	send := at.command(ctx, false, c.send(at, j, out))
 	var errs strings.Builder
