@@ -171,6 +171,7 @@ var limits = []section{
 		{"reason of a failure", "a number, and a path of at most 4,096 bytes", "offer-reason", proof{"./internal/testing/hostile", "TestAttacks", "an end with a path of 5,000 bytes"}},
 		{"an offer that a policy accepts", "does not change trust", "policy-accepts", proof{"./engine", "TestOffer_OnlyAPersonsChoiceRaisesTrust", ""}},
 		{"offers that no one accepted", "the last 50 are kept; they do not displace others", "offers-kept", proof{"./engine", "TestTransfers_UnacceptedOffersDisplaceNoOthers", ""}},
+		{"offers that a receiver reports as delivered", "only what it has accepted before", "delivered-unsent", proof{"./engine/internal/transfers", "TestOffer_DeliveredOnlyIfSent", ""}},
 		{"changes of transfers that peers cause", "stored by one goroutine, at most every 50 ms", "one-save", proof{"./engine/internal/transfers", "TestStore_ManyChangesAreOneSave", ""}},
 		{"after a violation of the rules", "the user is asked again about the same offer", "asked-again", proof{"./engine", "TestOffer_AsksAgainAfterAViolation", ""}},
 		{"totals", "not negative", "offer-totals", proof{"./internal/testing/hostile", "TestAttacks", "an offer with negative totals"}},

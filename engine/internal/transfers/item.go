@@ -40,10 +40,12 @@ type item struct {
 	attempt  int64      // the number of the newest offer
 	proposed bool       // the offer was sent: updates may follow
 	accepted bool
-	revoked  bool      // the acceptance ends with the current attempt
-	offered  time.Time // incoming: when its sender was last present
-	held     bool      // to be accepted by policy once its size is known
-	agreed   agreement
+	// mayHaveArrived means that an earlier attempt, perhaps before a restart, was accepted.
+	mayHaveArrived bool      // outgoing
+	revoked        bool      // the acceptance ends with the current attempt
+	offered        time.Time // incoming: when its sender was last present
+	held           bool      // to be accepted by policy once its size is known
+	agreed         agreement
 	// asksAgain means that more arrived than the offer announced. If the transfer is offered again, the user is asked again.
 	asksAgain bool
 	newest    wire.Offer // incoming: the latest offer received after it was accepted

@@ -2,6 +2,7 @@ package transfers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -152,10 +153,17 @@ func (s *sender) propose(ctx context.Context, l Link) (int64, error) {
 			if a.attempt != n {
 				continue
 			}
-			if a.err != nil {
+			m.mu.Lock()
+			mayHaveArrived := t.mayHaveArrived
+			m.mu.Unlock()
+			switch {
+			case errors.Is(a.err, wire.ErrDelivered) && !mayHaveArrived: // guard: delivered-unsent
+				return n, fmt.Errorf("%w: the other side reports the delivery of files that were not sent", wire.ErrProtocol)
+			case a.err != nil:
 				return n, a.err
 			}
 			m.mu.Lock()
+			t.mayHaveArrived = true
 			if !t.accepted {
 				t.accepted = true
 				t.view.Started, t.lastMove = now(), now()

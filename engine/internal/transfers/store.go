@@ -180,6 +180,7 @@ func (m *Manager) restoreLocked() {
 		t.agreed = j.Agreed.agreement()
 		t.attempt = j.Attempt
 		t.accepted = j.Accepted
+		t.mayHaveArrived = !j.Incoming // the last decisions before a crash are not stored
 		t.paused = j.Paused
 		t.addrs = j.Addrs
 		t.offered = laterOf(j.Offered, j.Started)

@@ -420,6 +420,22 @@ func TestOffer_AcceptanceIsReportedOnce(t *testing.T) {
 	})
 }
 
+// TestOffer_DeliveredOnlyIfSent: a peer cannot make this side show files as delivered that it has never sent.
+func TestOffer_DeliveredOnlyIfSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t)
+		a.offerTo(t, b, "1", OfferOptions{Keep: true})
+		b.offer(t)
+		a.TakeAnswer(b.profile.ID, a.link, wire.OfferAnswer{
+			ID: "1", Attempt: 1, Code: wire.Delivered, Done: &wire.OfferDone{Files: 1, Bytes: 1},
+		})
+		time.Sleep(time.Second)
+		if got := a.state("1"); got != Failed {
+			t.Error(got)
+		}
+	})
+}
+
 // TestStore_ManyChangesAreOneSave: a peer that pauses and resumes faster than the disk can store does not pile up
 // goroutines, and its last decision is stored.
 func TestStore_ManyChangesAreOneSave(t *testing.T) {
