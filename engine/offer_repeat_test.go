@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -130,6 +132,104 @@ func TestOutbox_SwappedFolderIsNotFollowed(t *testing.T) {
 			acceptAll(t, b, engine.AcceptOptions{Dir: dir, Reserve: -1})
 			x, _ := a.Wait(t.Context(), tr.ID)
 			ledNowhere(t, dir, x)
+		})
+	}
+}
+
+// TestOutbox_MissingAfterARestartIsNamed changes a folder that waits for its peer across a restart: what was offered and
+// is not there any more is named on both sides, even if as many new files have come.
+func TestOutbox_MissingAfterARestartIsNamed(t *testing.T) {
+	for name, c := range map[string]struct {
+		change  func(src string)
+		missing []string
+		arrived []string
+	}{
+		"another file": {
+			func(src string) { _ = os.Rename(filepath.Join(src, "b"), filepath.Join(src, "new")) },
+			[]string{"src/b"},
+			[]string{"src/a", "src/new", "src/sub/c"},
+		},
+		"a folder": {
+			func(src string) {
+				_ = os.RemoveAll(filepath.Join(src, "sub"))
+				_ = os.WriteFile(filepath.Join(src, "new"), nil, 0o644)
+				_ = os.WriteFile(filepath.Join(src, "newer"), nil, 0o644)
+			},
+			[]string{"src/sub", "src/sub/c"},
+			[]string{"src/a", "src/b", "src/new", "src/newer"},
+		},
+		"a file that is a folder now": {
+			func(src string) {
+				_ = os.Remove(filepath.Join(src, "b"))
+				_ = os.Mkdir(filepath.Join(src, "b"), 0o755)
+				_ = os.WriteFile(filepath.Join(src, "b", "new"), nil, 0o644)
+			},
+			[]string{"src/b"},
+			[]string{"src/a", "src/sub/c"},
+		},
+		"all of it": {
+			func(src string) { _ = os.RemoveAll(src) },
+			[]string{"src", "src/a", "src/b", "src/sub", "src/sub/c"},
+			nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src, dir, pa, pb := filepath.Join(t.TempDir(), "src"), t.TempDir(), t.TempDir(), t.TempDir()
+			_ = os.Chmod(pa, 0o700)
+			_ = os.Chmod(pb, 0o700)
+			_ = os.MkdirAll(filepath.Join(src, "sub"), 0o755)
+			for _, f := range []string{"a", "b", "sub/c"} {
+				_ = os.WriteFile(filepath.Join(src, f), []byte(f), 0o644)
+			}
+			synctest.Test(t, func(t *testing.T) {
+				net := enginetest.New(t, latency)
+				ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
+				b := net.Start(cb)
+				id := b.Self().ID
+				_ = b.Stop()
+				a := net.Start(ca)
+				tr, err := a.OfferWith(t.Context(), id, engine.OfferOptions{Keep: true}, src)
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				_ = a.Stop()
+				c.change(src)
+				a = net.Start(ca)
+				time.Sleep(time.Second)
+				_ = a.Stop()
+				a, b = net.Start(ca), net.Start(cb) // the second restart knows it too
+				acceptAll(t, b, engine.AcceptOptions{Dir: dir, Reserve: -1})
+				x, _ := a.Wait(t.Context(), tr.ID)
+				y, _ := b.Wait(t.Context(), tr.ID)
+				time.Sleep(time.Second) // both clean up
+				for _, end := range []engine.Transfer{x, y} {
+					var missing []string
+					for _, n := range end.Notes {
+						if n.Saved == "" && errors.Is(n.Err, transfer.ErrVanished) {
+							missing = append(missing, n.Path)
+						}
+					}
+					slices.Sort(missing)
+					if !slices.Equal(missing, c.missing) || end.LeftOut != int64(len(missing)) {
+						t.Errorf("%v, %d left out: %q", end.State, end.LeftOut, missing)
+					}
+				}
+				var arrived []string
+				for _, f := range filesBelow(t, dir) {
+					rel, _ := filepath.Rel(dir, f)
+					if !strings.HasPrefix(rel, ".") { // a failed transfer keeps its journal for a retry
+						arrived = append(arrived, filepath.ToSlash(rel))
+					}
+				}
+				slices.Sort(arrived)
+				if !slices.Equal(arrived, c.arrived) {
+					t.Errorf("arrived: %q", arrived)
+				}
+				if left := filesBelow(t, filepath.Join(pa, "spool")); len(left) > 0 {
+					t.Errorf("left in the spool: %q", left)
+				}
+			})
 		})
 	}
 }

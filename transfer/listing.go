@@ -25,8 +25,9 @@ type Summary struct {
 // these entries, so that each of them either arrives or is named as left out, whatever happens to the source in
 // between. It takes about twenty bytes per entry. Its methods may be called concurrently; Fill is called once.
 type Listing struct {
-	tops  []top
-	links bool
+	tops    []top
+	links   bool
+	earlier *earlierEntries // set by Relist until Fill returns
 
 	mu      sync.Mutex
 	grew    *sync.Cond
@@ -78,24 +79,6 @@ func (l *Listing) Resolved() []string {
 		}
 	}
 	return out
-}
-
-// Relist is NewListing for an earlier offer. A path that no longer exists is listed as left out, and so is one that now
-// leads elsewhere: the user chose the path that Resolved returned then. If resolved is nil, or holds "" for a path, the
-// earlier path is unknown.
-func Relist(paths, resolved []string, opts ListOptions) (*Listing, error) {
-	l, err := newListing(paths, opts)
-	if err != nil {
-		return nil, err
-	}
-	for i := range min(len(l.tops), len(resolved)) {
-		t, was := &l.tops[i], resolved[i]
-		if t.gone == nil && was != "" && t.local != was { // guard: source-elsewhere
-			t.info = nil
-			t.gone = fmt.Errorf("%w: %s now points to a different place than when it was offered", ErrVanished, t.asked)
-		}
-	}
-	return l, nil
 }
 
 // newListing resolves the top level of paths.
@@ -154,6 +137,10 @@ func (l *Listing) Fill(ctx context.Context, report func(Totals)) (Summary, error
 		}
 		return nil
 	})
+	if l.earlier != nil && err == nil {
+		err = l.earlier.missing(ctx, func(it item) { l.add(it) })
+	}
+	l.earlier = nil
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.filled, l.err = true, err
@@ -221,17 +208,34 @@ func (l *Listing) each(ctx context.Context, visit func(listed) error) error {
 		case len(data) == 0:
 			return err
 		}
-		d := decoder{b: data[2:]}
-		e := listed{kind: kind(data[0]), why: data[1], size: d.count()}
-		same, n := d.count(), d.count()
-		e.path = last[:same] + string(d.b[:n])
+		e, rest, err := decodeListed(last, data)
+		if err != nil { // cannot happen with our own entries
+			return err
+		}
 		last = e.path
-		off += len(data) - len(d.b) + int(n)
+		off += len(data) - len(rest)
 		if err := visit(e); err != nil {
 			return err
 		}
 	}
 }
+
+// decodeListed decodes the first of the encoded entries, which follows one with the path last. It returns the rest.
+func decodeListed(last string, data []byte) (e listed, rest []byte, err error) {
+	if len(data) < 2 {
+		return e, nil, errDamaged
+	}
+	d := decoder{b: data[2:]}
+	e = listed{kind: kind(data[0]), why: data[1], size: d.count()}
+	same, n := d.count(), d.count()
+	if d.bad || same > int64(len(last)) || n > int64(len(d.b)) {
+		return e, nil, errDamaged
+	}
+	e.path = last[:same] + string(d.b[:n])
+	return e, d.b[n:], nil
+}
+
+var errDamaged = errors.New("an entry is damaged")
 
 // item is an entry found by a walk of the source, or the reason why it is left out.
 type item struct {
@@ -263,6 +267,9 @@ func (l *Listing) visit(ctx context.Context, src *source, rel string, yield func
 		return context.Cause(ctx)
 	}
 	it := src.look(rel, l.links)
+	if l.earlier != nil {
+		l.earlier.meet(&it)
+	}
 	if it.err != nil || it.kind != kindFolder {
 		return yield(it)
 	}

@@ -278,7 +278,7 @@ func (s *sender) find(src *source, e listed, ask, links bool) (*os.File, item) {
 	switch {
 	case it.err != nil:
 	case it.kind != e.kind:
-		it.err = fmt.Errorf("%w: it was replaced by something of another type", ErrVanished)
+		it.err = errOtherType
 	case e.kind == kindFile && !ask: // it was something else a moment ago
 		it.err = ErrChanged
 	}

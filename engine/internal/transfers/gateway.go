@@ -77,7 +77,7 @@ func (s *sender) deliverBy(ctx context.Context, l GatewayLink) (transfer.Result,
 	}
 	result, err := l.Deliver(ctx, t.listing, accepted, m.track(t))
 	if err == nil {
-		return s.withMissing(result), nil
+		return result, nil
 	}
 	if ctx.Err() != nil {
 		return result, context.Cause(ctx)

@@ -25,11 +25,12 @@ type item struct {
 	spooled  string            // outgoing: the file of the spool that is sent; empty if there is none
 	resolved []string          // outgoing: the paths with links resolved, at the time of the offer
 	listing  *transfer.Listing // outgoing: the entries in the paths, once known
-	listed   int64             // outgoing: how many entries the listing holds
-	relisted int64             // outgoing: how many entries it held before a restart; 0 if there was none
-	opts     OfferOptions      // outgoing: the options of the offer
-	shared   *transfer.Shared  // outgoing: the source, if it is sent to several peers
-	accept   AcceptOptions     // incoming: the options of Accept
+	// entries is the file of the spool with the entries of the listing; empty if they are not known or need not be.
+	entries  string           // outgoing
+	restored bool             // outgoing: it was not listed since the restart
+	opts     OfferOptions     // outgoing: the options of the offer
+	shared   *transfer.Shared // outgoing: the source, if it is sent to several peers
+	accept   AcceptOptions    // incoming: the options of Accept
 	// chosen are the decisions of the current acceptance about names that are taken; answers counts the acceptances.
 	chosen      map[string]transfer.Existing
 	chosenSaved int // how many of them are stored
@@ -104,6 +105,13 @@ func (m *Manager) stopLocked(t *item, err error) {
 	}
 }
 
+// releaseLocked ends the use of a file of the spool; an empty path is none.
+func (m *Manager) releaseLocked(path string) {
+	if path != "" && m.spool.release(path) {
+		m.tasks.Start(m.spool.cleanNow) // if the engine does not run, Close does it
+	}
+}
+
 // finishLocked makes a transfer final.
 func (m *Manager) finishLocked(t *item, err error) {
 	if t.view.State.Final() {
@@ -122,9 +130,9 @@ func (m *Manager) finishLocked(t *item, err error) {
 	}
 	t.setOfferLocked(nil)
 	t.cancel = nil
-	if t.spooled != "" && m.spool.release(t.spooled) {
-		m.tasks.Start(m.spool.cleanNow) // if the engine does not run, Close does it
-	}
+	m.releaseLocked(t.spooled)
+	m.releaseLocked(t.entries)
+	t.entries = ""
 	close(t.done)
 	if t.revoked {
 		m.forgetAcceptanceLocked(t)

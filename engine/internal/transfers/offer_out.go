@@ -179,7 +179,7 @@ func (m *Manager) Retry(id ID) error {
 	if !m.launchLocked(t, (&sender{m, t}).run) {
 		return wire.ErrClosed
 	}
-	t.listing, t.listed = nil, 0 // list the files again
+	t.listing = nil // list the files again
 	if s := t.view.State; s == Cancelled || s == Declined {
 		t.accepted = false // its receiver is asked again
 	}

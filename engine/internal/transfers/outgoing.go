@@ -149,11 +149,7 @@ func (s *sender) attempt(ctx context.Context, l Link) (transfer.Result, error) {
 	if err != nil {
 		return transfer.Result{}, err
 	}
-	result, err := s.sendOnce(ctx, l, n)
-	if err != nil {
-		return result, err
-	}
-	return s.withMissing(result), nil
+	return s.sendOnce(ctx, l, n)
 }
 
 // done returns how much has arrived.

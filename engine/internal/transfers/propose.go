@@ -1,9 +1,12 @@
 package transfers
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -20,22 +23,75 @@ import (
 func (s *sender) list() error {
 	m, t := s.m, s.t
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if t.listing != nil {
+	known, opts := t.listing != nil, t.opts.listing()
+	earlier := transfer.Earlier{Resolved: t.resolved, Folders: !t.restored || t.view.Folders > 0} // a retry sends what is there now
+	entries := ""
+	if t.restored {
+		entries = t.entries
+	}
+	t.restored = false
+	m.mu.Unlock()
+	if known {
 		return nil
 	}
-	l, err := transfer.Relist(t.paths, t.resolved, t.opts.listing())
+	if entries != "" {
+		var err error
+		earlier.Entries, err = os.ReadFile(entries)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // it is removed before the record of an ended transfer
+			return fmt.Errorf("reading what was offered before the restart: %w; offer it again", err)
+		}
+	}
+	l, err := transfer.Relist(t.paths, earlier, opts)
 	if err != nil {
 		return err
 	}
-	t.listing, t.relisted = l, t.listed
 	top := l.Top()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t.listing = l
 	v := &t.view
 	if v.Counting = top.Folders > 0; !v.Counting {
 		t.onDisk = top.OnDisk
 	}
 	v.Files, v.Folders, v.Bytes = top.Files, top.Folders, top.Bytes
 	return nil
+}
+
+// keepEntries stores what the listing holds, so that what is missing after a restart can be named.
+func (s *sender) keepEntries(ctx context.Context, listing *transfer.Listing) {
+	m, t := s.m, s.t
+	m.mu.Lock()
+	needed := t.view.Keep && t.view.Folders > 0 && !t.view.State.Final() && m.spool.folder != ""
+	m.mu.Unlock()
+	if !needed || ctx.Err() != nil {
+		return
+	}
+	path, err := m.spool.store(ctx, bytes.NewReader(listing.Encoded()))
+	if err != nil {
+		if ctx.Err() == nil {
+			m.log.Error("storing what is offered", "id", t.view.ID, "err", err)
+		}
+		return
+	}
+	m.mu.Lock()
+	ended, old := t.view.State.Final(), t.entries
+	if ended {
+		m.releaseLocked(path)
+	} else {
+		t.entries = path
+		m.saveSoonLocked(t)
+	}
+	m.mu.Unlock()
+	if ended || old == "" {
+		return
+	}
+	if err := m.Flush(); err != nil { // the stored record may still refer to the old file
+		m.log.Error("storing a transfer", "id", t.view.ID, "err", err)
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.releaseLocked(old)
 }
 
 // countFolders counts what to send in the background; the channel is closed when that is done, or at once if there
@@ -52,8 +108,9 @@ func (s *sender) countFolders(ctx context.Context, counting *sync.WaitGroup) <-c
 		return counted
 	}
 	counting.Go(func() {
-		defer close(counted)
 		s.count(ctx, listing)
+		close(counted)
+		s.keepEntries(ctx, listing)
 	})
 	return counted
 }
@@ -94,22 +151,9 @@ func (s *sender) counted(ctx context.Context, listing *transfer.Listing, report 
 	} else {
 		m.mu.Lock()
 		t.onDisk = sum.OnDisk
-		t.listed = sum.Files + sum.Folders + sum.Links + sum.LeftOut
 		m.mu.Unlock()
 	}
 	report(sum.Totals, false)
-}
-
-// withMissing adds to a result the entries that were offered before a restart and not found afterwards.
-func (s *sender) withMissing(r transfer.Result) transfer.Result {
-	m, t := s.m, s.t
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if missing := t.relisted - t.listed; missing > 0 {
-		r.LeftOut += missing
-		r.Notes = append(r.Notes, transfer.Note{Path: t.names[0], Err: fmt.Errorf("%w (%d entries in total)", transfer.ErrVanished, missing)})
-	}
-	return r
 }
 
 // propose sends the offer over l and waits for its answer. It returns the number of the attempt.

@@ -47,7 +47,7 @@ type job struct {
 	Addrs    []netip.AddrPort             `json:"addrs,omitempty"`
 	Saved    []string                     `json:"saved,omitempty"` // the first entries of Transfer.Saved
 	LeftOut  int64                        `json:"left_out,omitempty"`
-	Listed   int64                        `json:"listed,omitempty"`
+	Entries  string                       `json:"entries,omitempty"`
 	Agreed   *agreed                      `json:"agreed,omitempty"`
 	Offered  time.Time                    `json:"offered,omitzero"`
 }
@@ -100,7 +100,7 @@ func (t *item) recordLocked() []byte {
 		Peer: v.Peer, Name: v.PeerName, Incoming: v.Incoming, Names: t.names, Items: v.Items, Files: v.Files, Folders: v.Folders, Bytes: v.Bytes,
 		Counting: v.Counting, Keep: v.Keep, Started: v.Started, Order: t.order, Attempt: t.attempt, Accepted: t.accepted, Paused: t.paused, ByPeer: v.ByPeer, State: v.State, Ended: v.Ended, Why: why, Untold: t.unsent,
 		Paths: t.paths, Spooled: t.spooled, Resolved: t.resolved, Note: v.Note, Opts: t.opts, Accept: t.accept, ByPolicy: t.byPolicy, Chosen: t.chosen, Addrs: t.addrs, Saved: v.Saved[:min(len(v.Saved), keptSaved)],
-		LeftOut: v.LeftOut, Listed: t.listed, Agreed: t.agreed.toKeep(), Offered: t.offered.UTC().Round(0),
+		LeftOut: v.LeftOut, Entries: t.entries, Agreed: t.agreed.toKeep(), Offered: t.offered.UTC().Round(0),
 	})
 	if err != nil {
 		panic(err) // cannot happen with our own types
@@ -170,16 +170,20 @@ func (m *Manager) restoreLocked() {
 		t.names = j.Names
 		t.paths = j.Paths
 		t.spooled = j.Spooled
+		t.entries = j.Entries
 		if !j.State.Final() {
 			m.spool.use(t.spooled)
+			m.spool.use(t.entries)
 		}
 		t.opts = j.Opts
 		t.accept = j.Accept
 		t.chosen = j.Chosen
-		t.byPolicy, t.listed, t.resolved = j.ByPolicy, j.Listed, j.Resolved
+		t.byPolicy = j.ByPolicy
+		t.resolved = j.Resolved
 		t.agreed = j.Agreed.agreement()
 		t.attempt = j.Attempt
 		t.accepted = j.Accepted
+		t.restored = !j.Incoming
 		t.mayHaveArrived = !j.Incoming // the last decisions before a crash are not stored
 		t.paused = j.Paused
 		t.addrs = j.Addrs
