@@ -118,11 +118,11 @@ func (as *Asks) ofLocked(id identity.PeerID) *asker {
 	return a
 }
 
-// ofSourceLocked reports whether the strangers of a source may prompt the user again. For programs on this machine, only
-// the limit of all strangers counts.
-func (as *Asks) ofSourceLocked(source netip.Addr) bool {
+// ofSourceLocked returns the limit of the strangers of a source, or nil for programs on this machine: for them, only the
+// limit of all strangers counts.
+func (as *Asks) ofSourceLocked(source netip.Addr) *rate.Limiter {
 	if source.IsLoopback() {
-		return true
+		return nil
 	}
 	l := as.sources[source]
 	if l == nil {
@@ -132,8 +132,18 @@ func (as *Asks) ofSourceLocked(source netip.Addr) bool {
 			as.sources[source] = l
 		}
 	}
-	if !l.Allow() { // guard: prompts-of-a-source
-		return false
+	return l
+}
+
+// allow takes one token of each limit, or none if one of them has none left: a prompt that is refused uses up nothing.
+func allow(limits ...*rate.Limiter) bool {
+	for _, l := range limits {
+		if l.Tokens() < 1 {
+			return false
+		}
+	}
+	for _, l := range limits {
+		l.Allow()
 	}
 	return true
 }
@@ -149,7 +159,12 @@ func (as *Asks) MayPrompt(id identity.PeerID, source netip.Addr, device bool) bo
 		all = as.devices
 	}
 	if trust == identity.Unknown {
-		return a.prompts.Allow() && as.ofSourceLocked(source) && all.Allow()
+		limits := []*rate.Limiter{a.prompts, all}
+		ofSource := as.ofSourceLocked(source)
+		if ofSource != nil { // guard: prompts-of-a-source
+			limits = append(limits, ofSource)
+		}
+		return allow(limits...)
 	}
 	if trust != identity.Verified && !a.known.Allow() { // guard: prompts-of-known
 		return false

@@ -146,3 +146,25 @@ func TestAsks_ManyKeysOfOneSourceLeaveRoom(t *testing.T) {
 		}
 	})
 }
+
+// TestAsks_RefusedPromptsUseUpNothing: strangers that were refused because of others are not refused longer than those.
+func TestAsks_RefusedPromptsUseUpNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, _ := limits(t)
+		for i := range strangersPromptBurst {
+			a.MayPrompt(identity.PeerID{1, byte(i)}, netip.AddrFrom4([4]byte{10, 0, 0, byte(i / 10)}), false)
+		}
+		id, source := identity.PeerID{2}, netip.MustParseAddr("192.0.2.2")
+		for range promptBurst {
+			if a.MayPrompt(id, source, false) {
+				t.Fatal("the limit of all strangers does not hold")
+			}
+		}
+		time.Sleep(promptBurst * time.Second / strangersPromptRate)
+		for i := range promptBurst {
+			if !a.MayPrompt(id, source, false) {
+				t.Fatalf("refused after %d", i)
+			}
+		}
+	})
+}
