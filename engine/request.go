@@ -30,8 +30,7 @@ type RequestError struct{ Text string }
 func (e *RequestError) Error() string { return e.Text }
 
 // Request sends v to one peer and waits for the answer of its Answer function, until ctx ends, or for SendTimeout if
-// ctx has no deadline. The function runs at most once, and does not
-// end with ctx. Errors are a *RequestError from the
+// ctx has no deadline. The function runs at most once, and does not end with ctx. Errors are a *RequestError from the
 // function, ErrUnavailable without one, ErrBusy, and ErrNotConnected, ErrLost or similar if the session ends: then it
 // may have run.
 func (t *Topic) Request(ctx context.Context, v any, to PeerID) (Message, error) {

@@ -23,9 +23,9 @@ func (p *program) receiveCommand() *cobra.Command {
 		Use:   "receive",
 		Short: "Wait for files and messages, and receive them",
 		Long: `receive runs until interrupted. By default it asks before it accepts an offer. With --accept verified, it accepts
-offers from verified peers without asking; with --accept all, offers from everyone. It overwrites nothing in the folder, except with --existing replace.
-Interrupted transfers resume when their sender is back. While it runs, it executes the other commands that use the same
-profile.`,
+offers from verified peers without asking; with --accept all, offers from everyone. It overwrites nothing in the folder,
+except with --existing replace. Interrupted transfers resume when their sender is back. While it runs, it executes the other
+commands that use the same profile.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg := engine.Config{}

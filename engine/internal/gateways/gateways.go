@@ -71,7 +71,7 @@ type Manager struct {
 	// publishing keeps publications in the order of the changes. It is taken before any lock of the transfers.
 	publishing sync.Mutex
 
-	mu      sync.Mutex // guards what follows; a leaf
+	mu      sync.Mutex // guards what follows; only Profile.mu may be taken while it is held
 	self    gateway.Self
 	devices map[identity.PeerID]*Link
 

@@ -20,8 +20,8 @@ type Message interface {
 // Hello opens a connection: it is the dialler's first frame on the control stream.
 type Hello struct {
 	Version int    `json:"v"`
-	ID      string `json:"id"`   // the sender's peer ID; must be the one of its key
-	Name    string `json:"name"` // the sender's peer ID; must be that of its key
+	ID      string `json:"id"`   // the sender's peer ID; must be that of its key
+	Name    string `json:"name"` // the sender's display name; any peer can send any name
 	Boot    string `json:"boot"` // 8 to 32 characters, new at each start of the engine
 	// Session means that the sender considers the two sides already connected, from an earlier connection of this run.
 	// If both sides do, no invitation is needed.
