@@ -193,7 +193,7 @@ func (r *receiver) take(ctx context.Context) (transfer.Result, error) {
 	if err := r.awaitPace(ctx); err != nil {
 		return transfer.Result{}, err
 	}
-	if result, ok := r.recover(); ok {
+	if result, ok := r.completeArrived(); ok {
 		return result, nil
 	}
 	// Record the acceptance on disk before it is sent.

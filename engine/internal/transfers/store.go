@@ -35,7 +35,7 @@ type job struct {
 	State    State                        `json:"state"`
 	Ended    time.Time                    `json:"ended,omitzero"`
 	Why      string                       `json:"why,omitempty"`
-	Untold   bool                         `json:"unsent,omitempty"`
+	Unsent   bool                         `json:"unsent,omitempty"`
 	Paths    []string                     `json:"paths,omitempty"`
 	Spooled  string                       `json:"spooled,omitempty"`
 	Resolved []string                     `json:"resolved,omitempty"`
@@ -97,10 +97,13 @@ func (t *item) recordLocked() []byte {
 		why = v.Err.Error()
 	}
 	b, err := json.Marshal(job{
-		Peer: v.Peer, Name: v.PeerName, Incoming: v.Incoming, Names: t.names, Items: v.Items, Files: v.Files, Folders: v.Folders, Bytes: v.Bytes,
-		Counting: v.Counting, Keep: v.Keep, Started: v.Started, Order: t.order, Attempt: t.attempt, Accepted: t.accepted, Paused: t.paused, ByPeer: v.ByPeer, State: v.State, Ended: v.Ended, Why: why, Untold: t.unsent,
-		Paths: t.paths, Spooled: t.spooled, Resolved: t.resolved, Note: v.Note, Opts: t.opts, Accept: t.accept, ByPolicy: t.byPolicy, Chosen: t.chosen, Addrs: t.addrs, Saved: v.Saved[:min(len(v.Saved), keptSaved)],
-		LeftOut: v.LeftOut, Entries: t.entries, Agreed: t.agreed.toKeep(), Offered: t.offered.UTC().Round(0),
+		Peer: v.Peer, Name: v.PeerName, Incoming: v.Incoming, Order: t.order, Offered: t.offered.UTC().Round(0),
+		Names: t.names, Items: v.Items, Files: v.Files, Folders: v.Folders, Bytes: v.Bytes, Counting: v.Counting, Note: v.Note,
+		Paths: t.paths, Resolved: t.resolved, Spooled: t.spooled, Entries: t.entries,
+		Keep: v.Keep, Opts: t.opts, Accept: t.accept, ByPolicy: t.byPolicy, Chosen: t.chosen, Agreed: t.agreed.toKeep(),
+		Attempt: t.attempt, Accepted: t.accepted, Paused: t.paused, ByPeer: v.ByPeer, Unsent: t.unsent, Addrs: t.addrs,
+		State: v.State, Started: v.Started, Ended: v.Ended, Why: why,
+		Saved: v.Saved[:min(len(v.Saved), keptSaved)], LeftOut: v.LeftOut,
 	})
 	if err != nil {
 		panic(err) // cannot happen with our own types
@@ -202,7 +205,7 @@ func (m *Manager) restoreLocked() {
 		v.Priority = j.Opts.Priority
 		v.Started = j.Started
 		v.Dir = j.Accept.Dir
-		t.unsent, t.cancelled = j.Untold, j.State == Cancelled
+		t.unsent, t.cancelled = j.Unsent, j.State == Cancelled
 		switch {
 		case j.State.Final():
 			v.State, v.Ended = j.State, j.Ended
@@ -246,8 +249,8 @@ func (m *Manager) resumeLocked() {
 	}
 }
 
-// recover completes an incoming transfer whose data had all arrived when the program ended.
-func (r *receiver) recover() (transfer.Result, bool) {
+// completeArrived completes an incoming transfer whose data had all arrived when the program ended.
+func (r *receiver) completeArrived() (transfer.Result, bool) {
 	m, t := r.m, r.t
 	result, ok, err := transfer.Recover(r.receiveOptions())
 	if err != nil && !errors.Is(err, transfer.ErrGone) {
