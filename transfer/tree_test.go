@@ -3,6 +3,7 @@ package transfer
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -249,29 +250,30 @@ func TestExisting_EachPolicy(t *testing.T) {
 	})
 }
 
-// TestShared_SourceIsReadOnceForSeveralReceivers sends one source to several receivers, one of which is slow.
+// TestShared_SourceIsReadOnceForSeveralReceivers sends one source to several receivers. One of them takes nothing until
+// the others have everything.
 func TestShared_SourceIsReadOnceForSeveralReceivers(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "file")
 	const size = 24 << 20
 	random(t, src, size, 5)
 	shared := &Shared{}
-	var wg sync.WaitGroup
-	took := make([]time.Duration, 4)
-	began := time.Now()
-	for i := range took {
+	var all, others sync.WaitGroup
+	finished := make(chan struct{})
+	for i := range 4 {
 		dst := t.TempDir()
 		a, b := newPipe()
 		var lane Pipe = a
+		sending := &others
 		if i == 3 {
-			lane = &testPipe{a.Reader, slowWriter{a}, a.closeWrite, a.interrupt}
+			lane = &testPipe{a.Reader, laterWriter{t, a, finished}, a.closeWrite, a.interrupt}
+			sending = &all
 		}
-		wg.Go(func() {
+		sending.Go(func() {
 			if _, err := Send(t.Context(), only(lane), SendOptions{Paths: []string{src}, Shared: shared}); err != nil {
 				t.Error(err)
 			}
-			took[i] = time.Since(began)
 		})
-		wg.Go(func() {
+		all.Go(func() {
 			if _, err := Receive(t.Context(), only(b), ReceiveOptions{Dir: dst}); err != nil {
 				t.Error(err)
 			}
@@ -280,13 +282,28 @@ func TestShared_SourceIsReadOnceForSeveralReceivers(t *testing.T) {
 			}
 		})
 	}
-	wg.Wait()
+	others.Wait()
+	close(finished)
+	all.Wait()
 	if shared.BytesRead() != size {
 		t.Errorf("%d bytes were read for four receivers of %d", shared.BytesRead(), size)
 	}
-	if took[0] > took[3]/2 || took[1] > took[3]/2 {
-		t.Errorf("the slow one slowed the others: %v", took)
+}
+
+// laterWriter writes nothing until others have finished.
+type laterWriter struct {
+	t        *testing.T
+	to       io.Writer
+	finished <-chan struct{}
+}
+
+func (w laterWriter) Write(b []byte) (int, error) {
+	select {
+	case <-w.finished:
+	case <-time.After(time.Minute):
+		w.t.Error("the receiver that takes nothing holds up the others")
 	}
+	return w.to.Write(b)
 }
 
 // TestSend_FirstBlockHasContent: content is in the first block, long before the walk is over.
