@@ -276,8 +276,11 @@ func TestSoak(t *testing.T) {
 				continue
 			}
 			n := s.dice.IntN(100)
-			noKill := s.counted("kills") <= round
-			if noKill && time.Until(end) < 4*time.Second { // each round includes a kill, however slow the machine is
+			noCut, noKill := s.counted("cuts") <= round, s.counted("kills") <= round
+			switch left := time.Until(end); { // each round includes a cut and a kill, however slow the machine is
+			case noCut && left < 6*time.Second:
+				n = 90
+			case noKill && left < 4*time.Second:
 				n = 92
 			}
 			switch {
