@@ -38,17 +38,14 @@ func Relist(paths []string, earlier Earlier, opts ListOptions) (*Listing, error)
 		switch {
 		case t.gone != nil:
 		case i < len(earlier.Resolved) && earlier.Resolved[i] != "" && earlier.Resolved[i] != t.local: // guard: source-elsewhere
-			t.gone = fmt.Errorf("%w: %s now points to a different place than when it was offered", ErrVanished, t.asked)
+			t.info, t.gone = nil, fmt.Errorf("%w: %s now points to a different place than when it was offered", ErrVanished, t.asked)
 		case earlier.Resolved != nil && !earlier.Folders && t.info.IsDir():
-			t.gone = fmt.Errorf("%w: %s", errOtherType, t.asked)
-		}
-		if t.gone != nil {
-			t.info = nil
+			t.info, t.gone = nil, fmt.Errorf("%w: %s", errOtherType, t.asked)
 		}
 	}
 	if earlier.Entries != nil {
 		if l.earlier, err = newEarlierEntries(earlier.Entries); err != nil {
-			return nil, fmt.Errorf("the list of what was offered: %w", err)
+			return nil, fmt.Errorf("reading what was offered before the restart: %w; offer it again", err)
 		}
 	}
 	return l, nil
