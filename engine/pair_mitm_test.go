@@ -80,8 +80,8 @@ func TestPairing_ManInTheMiddleGetsEqualCodesOnlyByChance(t *testing.T) {
 		mean := float64(attempts) / 1000
 		sigma := math.Sqrt(mean * 0.999)
 		t.Logf("%d of %d attempts show the same code to both; %.1f are expected, sigma %.1f", hits, attempts, mean, sigma)
-		if math.Abs(float64(hits)-mean) > 3*sigma {
-			t.Errorf("%d hits, expected %.1f ± %.1f", hits, mean, 3*sigma)
+		if math.Abs(float64(hits)-mean) > 10*sigma { // by chance once in ten million runs: so few hits are not normally distributed
+			t.Errorf("%d hits, expected %.1f ± %.1f", hits, mean, 10*sigma)
 		}
 	})
 }

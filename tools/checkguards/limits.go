@@ -85,6 +85,7 @@ var limits = []section{
 		{"streams", "40 open; for a stranger 8, for 5 s", "streams-of-strangers", proof{"./internal/testing/hostile", "TestAttacks", "20 silent streams of a stranger"}},
 		{"a stranger's stream that says nothing for 5 s", "ends its connection", "streams-unopened", proof{"./internal/testing/hostile", "TestAttacks", "20 silent streams of a stranger"}},
 		{"what has arrived on connections without a session and was not read", "768 KiB of one, 4 MiB of all; the connection that holds the most is closed", "unread-of-strangers", proof{"./engine/internal/peers", "TestUnread_ClosesTheLinksThatHoldTheMost", ""}},
+		{"", "packets that are not the peer's do not count", "unread-forged", proof{"./engine/internal/peers", "TestUnread_ClosesTheLinksThatHoldTheMost", ""}},
 		{"streams of a stranger beyond that, or faster than 20 a second", "refused at once; after 200 the connection is closed", "streams-refused", proof{"./engine", "TestStream_OfAStrangerIsRefused", ""}},
 		{"echo streams of all peers without a session", "1 MiB a second in total", "strangers-echo", proof{"./engine", "TestEcho_StrangersShareOneLimit", ""}},
 		{"context of an invitation", "16 KiB", "context-size", proof{"./internal/testing/hostile", "TestAttacks", "a context of 60 KB"}},

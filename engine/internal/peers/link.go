@@ -315,7 +315,7 @@ func (l *Link) alive(ctx context.Context, within time.Duration) bool {
 		return false
 	}
 	defer l.dropPing(n)
-	before := l.conn.Received()
+	_, before := l.conn.Received()
 	l.Send(wire.Ping{N: n})
 	timer := time.NewTimer(within)
 	defer timer.Stop()
@@ -323,7 +323,8 @@ func (l *Link) alive(ctx context.Context, within time.Duration) bool {
 	case _, ok := <-c:
 		return ok
 	case <-timer.C:
-		return l.conn.Received() > before
+		_, packets := l.conn.Received()
+		return packets > before
 	case <-l.conn.Done():
 	case <-ctx.Done():
 	}

@@ -18,6 +18,7 @@ const (
 	unreadPause    = 100 * time.Millisecond // between checks while a link has no session
 	sessionsPause  = time.Second            // while all have one
 	idleRate       = 64                     // bytes per second that an idle connection takes for keep-alives
+	maxPacket      = 1500                   // bytes; packets that are not the peer's do not count
 )
 
 // unread estimates for each link without a session how much has arrived that was not read, and closes the links that
@@ -32,31 +33,33 @@ type unread struct {
 
 // unreadLink is what unread needs of a Link.
 type unreadLink interface {
-	received() uint64 // bytes of the connection
-	taken() uint64    // bytes that were read or used
-	trusted() bool    // has carried a session, or may soon
-	refuse()          // closes it
+	received() (bytes, packets uint64)
+	taken() uint64 // bytes that were read or used
+	trusted() bool // has carried a session, or may soon
+	refuse()       // closes it
 }
 
-func (l *Link) received() uint64 { return l.conn.Received() }
-func (l *Link) taken() uint64    { return l.read.Load() }
-func (l *Link) trusted() bool    { return l.session.Load() != nil || l.large.Load() }
-func (l *Link) refuse()          { l.conn.Close(wire.Busy) }
+func (l *Link) received() (bytes, packets uint64) { return l.conn.Received() }
+func (l *Link) taken() uint64                     { return l.read.Load() }
+func (l *Link) trusted() bool                     { return l.session.Load() != nil || l.large.Load() }
+func (l *Link) refuse()                           { l.conn.Close(wire.Busy) }
 
 // unreadBytes are those of one link. They include what was not stream data, such as packet headers and acknowledgements.
 // Nothing but idleRate is deducted for these, because a peer could send many small frames to gain room for others: a
 // link that is used much without a session may be closed after some minutes, and its peer connects again.
 type unreadBytes struct {
-	received, taken uint64    // at the last check
-	at              time.Time // of the last check
-	held            int64
+	bytes, packets uint64    // received, at the last check
+	taken          uint64    // at the last check
+	at             time.Time // of the last check
+	held           int64
 }
 
 // add watches l until the returned function is called.
 func (u *unread) add(l unreadLink) (remove func()) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.links[l] = &unreadBytes{received: l.received(), taken: l.taken(), at: now()}
+	bytes, packets := l.received()
+	u.links[l] = &unreadBytes{bytes: bytes, packets: packets, taken: l.taken(), at: now()}
 	if !u.watching {
 		u.watching = u.tasks.Start(u.watch)
 	}
@@ -102,10 +105,15 @@ func (u *unread) check() (over []unreadLink, strangers bool) {
 	defer u.mu.Unlock()
 	total := int64(0)
 	for l, b := range u.links {
-		received, taken := l.received(), l.taken()
+		bytes, packets := l.received()
+		taken := l.taken()
 		idle := now().Sub(b.at).Seconds() * idleRate
-		b.held = max(0, b.held+int64(received-b.received)-int64(taken-b.taken)-int64(idle))
-		b.received, b.taken, b.at = received, taken, now()
+		received, most := bytes-b.bytes, (packets-b.packets)*maxPacket
+		if received > most { // guard: unread-forged
+			received = most
+		}
+		b.held = max(0, b.held+int64(received)-int64(taken-b.taken)-int64(idle))
+		b.bytes, b.packets, b.taken, b.at = bytes, packets, taken, now()
 		if l.trusted() {
 			b.held = 0 // a program may read its streams late; flow control alone limits what they hold
 		} else {

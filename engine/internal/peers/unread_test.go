@@ -13,14 +13,18 @@ import (
 // countedLink is a link that only counts.
 type countedLink struct {
 	in, out atomic.Uint64
+	forged  atomic.Uint64 // bytes of packets that are not the peer's
 	friend  atomic.Bool
 	refused atomic.Bool
 }
 
-func (l *countedLink) received() uint64 { return l.in.Load() }
-func (l *countedLink) taken() uint64    { return l.out.Load() }
-func (l *countedLink) trusted() bool    { return l.friend.Load() }
-func (l *countedLink) refuse()          { l.refused.Store(true) }
+func (l *countedLink) received() (bytes, packets uint64) {
+	bytes = l.in.Load()
+	return bytes + l.forged.Load(), bytes / 1000
+}
+func (l *countedLink) taken() uint64 { return l.out.Load() }
+func (l *countedLink) trusted() bool { return l.friend.Load() }
+func (l *countedLink) refuse()       { l.refused.Store(true) }
 
 // TestUnread_ClosesTheLinksThatHoldTheMost: a link without a session loses its connection if it has sent much that could
 // not be read, alone or together with others; links that are read, and those with a session, keep theirs.
@@ -47,6 +51,7 @@ func TestUnread_ClosesTheLinksThatHoldTheMost(t *testing.T) {
 		time.Sleep(2 * sessionsPause) // the last credit has been seen
 		greedy.in.Add(maxUnreadOfOne + 1000)
 		friend.in.Add(100 << 20)
+		honest.forged.Add(100 << 20)
 		time.Sleep(2 * sessionsPause)
 		if honest.refused.Load() || friend.refused.Load() || !greedy.refused.Load() {
 			t.Errorf("closed: honest %v, friend %v, greedy %v", honest.refused.Load(), friend.refused.Load(), greedy.refused.Load())

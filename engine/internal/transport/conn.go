@@ -141,8 +141,12 @@ func (c *Conn) RemoteAddr() netip.AddrPort {
 // RTT returns the smoothed round-trip time (RFC 9002 section 5.3).
 func (c *Conn) RTT() time.Duration { return c.q.ConnectionStats().SmoothedRTT }
 
-// Received returns the number of bytes received from the peer.
-func (c *Conn) Received() uint64 { return c.q.ConnectionStats().BytesReceived }
+// Received returns how many bytes have arrived for this connection, and how many packets of the peer. The bytes include
+// those of packets that anyone can forge.
+func (c *Conn) Received() (bytes, packets uint64) {
+	s := c.q.ConnectionStats()
+	return s.BytesReceived, s.PacketsReceived
+}
 
 // Stats are the statistics of the path to the peer since the connection began.
 type Stats struct {
