@@ -39,7 +39,7 @@ func TestPublish_RefusedThenInterrupted(t *testing.T) {
 	t.Logf("1: %+v %v / %+v %v", sent, se, got, re)
 	recv.check = nil
 	recv.Resume = true
-	sent, got, se, re = attempt(t, SendOptions{Paths: paths}, recv, 1<<40)
+	sent, got, se, re = attempt(t, SendOptions{Paths: paths, Sent: sent.Sent}, recv, 1<<40)
 	t.Logf("2: %+v %v / %+v %v", sent, se, got, re)
 	if re != nil || got.Files != 1 || got.LeftOut != 1 || sent.LeftOut != 1 || len(visible(t, dst)) != 1 {
 		t.Errorf("%v: receipt for %d files with %d left out, %d at the sender; there: %v", re, got.Files, got.LeftOut, sent.LeftOut, visible(t, dst))
@@ -91,7 +91,7 @@ func TestPublish_RefusedFolderCountsAll(t *testing.T) {
 	}
 	recv.check = nil
 	recv.Resume = true
-	sent, got, se, re = attempt(t, SendOptions{Paths: []string{filepath.Join(src, "d"), filepath.Join(src, "z")}}, recv, 1<<40)
+	sent, got, se, re = attempt(t, SendOptions{Paths: []string{filepath.Join(src, "d"), filepath.Join(src, "z")}, Sent: sent.Sent}, recv, 1<<40)
 	if se != nil || re != nil || sent.LeftOut != 4 || got.LeftOut != 4 || got.Files != 1 {
 		t.Errorf("again: %+v %v / %+v %v", sent, se, got, re)
 	}
@@ -273,7 +273,7 @@ func TestNotes_AreGivenAgain(t *testing.T) {
 		t.Fatal(se, re)
 	}
 	recv.Resume = true
-	s2, g2, se, re := attempt(t, SendOptions{Paths: []string{src}}, recv, 1<<40)
+	s2, g2, se, re := attempt(t, SendOptions{Paths: []string{src}, Sent: s1.Sent}, recv, 1<<40)
 	if se != nil || re != nil {
 		t.Fatal(se, re)
 	}

@@ -341,6 +341,29 @@ func TestSend_WrongReceiptIsRefused(t *testing.T) {
 	}
 }
 
+// TestSend_EarlyReceiptIsRefused: a receiver cannot report as delivered what was never sent, with totals of its own or
+// with those of what was sent so far.
+func TestSend_EarlyReceiptIsRefused(t *testing.T) {
+	src := filepath.Join(t.TempDir(), "a")
+	write(t, src, "payload")
+	for _, totals := range []Totals{{Files: 777, Bytes: 1 << 40}, {}} {
+		a, b := newPipe()
+		go func() {
+			var out packer
+			out.to = newBundle()
+			out.to.attach(b)
+			_ = out.put(recReceipt, counts(0, 0), totals.encode())
+			_ = out.flush()
+			_ = out.to.drain(time.Second)
+			out.to.fail(errEnded)
+		}()
+		got, err := Send(t.Context(), only(a), SendOptions{Paths: []string{src}})
+		if !errors.Is(err, ErrProtocol) || got.Sent {
+			t.Errorf("%+v: %+v, %v", totals, got, err)
+		}
+	}
+}
+
 // TestSend_FloodOfProgressEndsIt: a receiver that reports progress without end would keep the sender's processor busy.
 func TestSend_FloodOfProgressEndsIt(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "a")

@@ -270,8 +270,9 @@ func TestResume_RepeatsALostReceipt(t *testing.T) {
 	recv := ReceiveOptions{Dir: dst, ID: "r", Key: "k"}
 	a, b := newPipe()
 	var wg sync.WaitGroup
+	var first Result
 	wg.Go(func() { // a sender whose read side breaks as soon as it has sent everything
-		_, _ = Send(t.Context(), only(deaf{a}), SendOptions{Paths: []string{src}})
+		first, _ = Send(t.Context(), only(deaf{a}), SendOptions{Paths: []string{src}})
 	})
 	var recvErr error
 	wg.Go(func() { _, recvErr = Receive(t.Context(), only(b), recv) })
@@ -280,7 +281,7 @@ func TestResume_RepeatsALostReceipt(t *testing.T) {
 		t.Fatal(recvErr)
 	}
 	recv.Resume = true
-	sent, got, sendErr, recvErr := attempt(t, SendOptions{Paths: []string{src}}, recv, 1<<40)
+	sent, got, sendErr, recvErr := attempt(t, SendOptions{Paths: []string{src}, Sent: first.Sent}, recv, 1<<40)
 	if sendErr != nil || recvErr != nil {
 		t.Fatal(sendErr, recvErr)
 	}
@@ -359,7 +360,7 @@ func TestReceive_SurvivesEachFailingOperation(t *testing.T) {
 				t.Errorf("%s: sender %v, receiver %v", what, sendErr, recvErr)
 			}
 			recv.check = nil
-			if _, _, sendErr, recvErr = attempt(t, SendOptions{Paths: []string{src}}, recv, 1<<40); sendErr != nil || recvErr != nil {
+			if _, _, sendErr, recvErr = attempt(t, SendOptions{Paths: []string{src}, Sent: sent.Sent}, recv, 1<<40); sendErr != nil || recvErr != nil {
 				t.Errorf("%s: afterwards: %v, %v", what, sendErr, recvErr)
 			} else if got := visible(t, dst); !maps.Equal(got, want) {
 				t.Errorf("%s: afterwards %d of %d entries are there", what, len(got), len(want))
@@ -395,7 +396,7 @@ func TestReceive_SurvivesBeingKilledAtEachOperation(t *testing.T) {
 		if !died { // it is delivered, and both sides know it
 			break
 		}
-		_, _, sendErr, recvErr := attempt(t, SendOptions{Paths: []string{src}}, recv, 1<<40)
+		_, _, sendErr, recvErr := attempt(t, SendOptions{Paths: []string{src}, Sent: true}, recv, 1<<40)
 		if sendErr != nil || recvErr != nil {
 			t.Fatalf("after a death at operation %d: %v, %v", n, sendErr, recvErr)
 		}

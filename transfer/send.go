@@ -22,6 +22,9 @@ type SendOptions struct {
 	Links bool
 	// Shared is common to Sends of the same paths to several receivers; nil reads the files for this Send alone.
 	Shared *Shared
+	// Sent means that an earlier Send to the same receiver has reported Result.Sent: the receiver may have everything, and
+	// repeats its receipt then. Without it, only a receipt for what this Send sends is accepted.
+	Sent bool
 	// OnProgress is called from one goroutine with the progress that the receiver reports. It may be nil.
 	OnProgress func(Progress)
 }
@@ -87,6 +90,7 @@ func Send(ctx context.Context, lanes <-chan Pipe, opts SendOptions) (Result, err
 		result = s.sent
 		s.mu.Unlock()
 	}
+	result.Sent = s.ended
 	result.Moved = b.sentBytes()
 	result.Duration = time.Since(start)
 	return result, err
@@ -134,6 +138,7 @@ type sender struct {
 
 	dropped        map[int64]bool     // files that were announced and then dropped here
 	refused        Totals             // of sent, what the receiver could not store
+	ended          bool               // the end is sent, or about to be
 	receiptLeftOut int64              // entries that the receipt counts as left out, on either side
 	refusals       map[int64]struct{} // by file number, those that the receiver refused
 }
@@ -182,8 +187,10 @@ func (s *sender) produce() error {
 	}
 	s.mu.Lock()
 	t, notes := s.sent.Totals, s.sent.Notes
+	nothing := t == (Totals{}) && len(notes) > 0
+	s.ended = !nothing
 	s.mu.Unlock()
-	if t == (Totals{}) && len(notes) > 0 {
+	if nothing {
 		return &Failure{Path: notes[0].Path, Err: notes[0].Err}
 	}
 	if err := s.out.put(recEnd, t.encode()); err != nil {

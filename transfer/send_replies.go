@@ -155,15 +155,17 @@ func (s *sender) isRefusedFile(index int64) bool {
 	return refused
 }
 
-// settle compares the receipt with what was sent, so that only a match is reported as delivered. A receipt that
-// arrives before the end of the manifest belongs to an earlier attempt whose receipt was lost; all its notes come
-// from the receiver.
+// settle compares the receipt with what was sent, so that only a match is reported as delivered. A receipt that arrives
+// before anything was sent repeats that of an earlier Send, which was lost; all its notes come from the receiver.
 func (s *sender) settle(saved Result) (Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.files == 0 && s.sent.Totals == (Totals{}) {
+	if s.opts.Sent && !s.ended && s.files == 0 && s.sent.Totals == (Totals{}) {
 		saved.LeftOut = max(saved.LeftOut, s.receiptLeftOut) // one note may cover a folder and everything below it
 		return saved, nil
+	}
+	if !s.ended { // guard: receipt-early
+		return saved, fmt.Errorf("%w: a receipt before everything was sent", ErrProtocol)
 	}
 	if saved.plus(s.refused) != s.sent.Totals {
 		return saved, fmt.Errorf("%w: receipt for %+v, sent %+v, refused %+v", ErrProtocol, saved.Totals, s.sent.Totals, s.refused)

@@ -89,6 +89,8 @@ type Result struct {
 	// Moved is how many bytes this end has put on the lanes in this call, including repetitions.
 	Moved    int64
 	Duration time.Duration
+	// Sent means that Send has sent everything, even if it failed then: the receiver may have it.
+	Sent bool
 }
 
 func (r *Result) note(n Note) {

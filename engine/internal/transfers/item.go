@@ -41,7 +41,7 @@ type item struct {
 	attempt  int64      // the number of the newest offer
 	proposed bool       // the offer was sent: updates may follow
 	accepted bool
-	// mayHaveArrived means that an earlier attempt, perhaps before a restart, was accepted.
+	// mayHaveArrived means that an earlier attempt, perhaps before a restart, has sent everything.
 	mayHaveArrived bool      // outgoing
 	revoked        bool      // the acceptance ends with the current attempt
 	offered        time.Time // incoming: when its sender was last present

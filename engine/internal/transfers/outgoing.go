@@ -234,6 +234,16 @@ func (s *sender) sendOnce(ctx context.Context, l Link, n int64) (transfer.Result
 	defer leave()
 	run := m.newRun(ctx, t, l, n)
 	defer run.end()
-	result, err := transfer.Send(run.ctx, run.lanes, transfer.SendOptions{Listing: t.listing, Links: t.opts.Links, Shared: t.shared, OnProgress: m.track(t)})
+	m.mu.Lock()
+	sent := t.mayHaveArrived
+	m.mu.Unlock()
+	result, err := transfer.Send(run.ctx, run.lanes, transfer.SendOptions{
+		Listing: t.listing, Links: t.opts.Links, Shared: t.shared, Sent: sent, OnProgress: m.track(t),
+	})
+	if result.Sent {
+		m.mu.Lock()
+		t.mayHaveArrived = true
+		m.mu.Unlock()
+	}
 	return result, run.reason(err)
 }

@@ -207,7 +207,6 @@ func (s *sender) propose(ctx context.Context, l Link) (int64, error) {
 				return n, a.err
 			}
 			m.mu.Lock()
-			t.mayHaveArrived = true
 			if !t.accepted {
 				t.accepted = true
 				t.view.Started, t.lastMove = now(), now()
