@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"encoding/binary"
+	"io"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -21,8 +22,8 @@ func laneBlock(n uint64, records []byte) []byte {
 	return append(b, records...)
 }
 
-// pretend accepts offers, opens a lane for each, takes no data, and reports one more byte every second.
-func (r *raw) pretend(ctx context.Context, t *testing.T, lanes *sync.WaitGroup, to *enginetest.Node, conn *transport.Conn, s *transport.Stream) {
+// pretend accepts offers, and opens a lane for each, on which serve pretends to receive until ctx ends or serve returns.
+func (r *raw) pretend(ctx context.Context, t *testing.T, lanes *sync.WaitGroup, to *enginetest.Node, conn *transport.Conn, s *transport.Stream, serve func(context.Context, io.Writer, wire.Lane)) {
 	for {
 		m, err := s.ReadMessage(wire.MaxFrame)
 		if err != nil {
@@ -38,12 +39,12 @@ func (r *raw) pretend(ctx context.Context, t *testing.T, lanes *sync.WaitGroup, 
 				t.Error(err)
 				return
 			}
-			lanes.Go(func() { r.pretendLane(ctx, to, wire.Lane{ID: m.ID, Attempt: m.Attempt, Token: token}) })
+			lanes.Go(func() { r.pretendLane(ctx, to, wire.Lane{ID: m.ID, Attempt: m.Attempt, Token: token}, serve) })
 		}
 	}
 }
 
-func (r *raw) pretendLane(ctx context.Context, to *enginetest.Node, hello wire.Lane) {
+func (r *raw) pretendLane(ctx context.Context, to *enginetest.Node, hello wire.Lane, serve func(context.Context, io.Writer, wire.Lane)) {
 	for ctx.Err() == nil { // the sender refuses lanes before the transfer has its turn
 		conn, err := r.Dial(ctx, to.Addr, transport.KeyOf(to.Self().ID), transport.Lane)
 		if err != nil {
@@ -67,21 +68,85 @@ func (r *raw) pretendLane(ctx context.Context, to *enginetest.Node, hello wire.L
 				}
 			}
 		}()
-		_, _ = s.Write(laneBlock(0, []byte{'G', 1, 1}))
-		for n := uint64(1); ctx.Err() == nil; n++ {
-			progress := append(binary.AppendUvarint(nil, n), 0, 0)
-			if _, err := s.Write(laneBlock(n, append([]byte{'P', byte(len(progress))}, progress...))); err != nil {
-				return
-			}
-			time.Sleep(time.Second)
-		}
+		serve(ctx, s, hello)
+		return
 	}
 }
 
-// TestTurns_FakedProgressHoldsNone: receivers that take no data, and report progress nevertheless, do not keep others
-// from getting theirs.
+// progressBlock is block n of a lane with a report that this many bytes have arrived.
+func progressBlock(n, bytes uint64) []byte {
+	progress := append(binary.AppendUvarint(nil, bytes), 0, 0)
+	return laneBlock(n, append([]byte{'P', byte(len(progress))}, progress...))
+}
+
+// takeNothing takes no data, and reports one more byte every second.
+func takeNothing(ctx context.Context, lane io.Writer, _ wire.Lane) {
+	_, _ = lane.Write(laneBlock(0, []byte{'G', 1, 1}))
+	for n := uint64(1); ctx.Err() == nil; n++ {
+		if _, err := lane.Write(progressBlock(n, n)); err != nil {
+			return
+		}
+		time.Sleep(time.Second)
+	}
+}
+
+// takeSlowly takes a block every four seconds, and reports a gigabyte a second.
+func takeSlowly(ctx context.Context, lane io.Writer, _ wire.Lane) {
+	_, _ = lane.Write(laneBlock(0, []byte{'G', 1, 0}))
+	for n := uint64(1); ctx.Err() == nil; n++ {
+		if n%4 == 0 {
+			_, _ = lane.Write(binary.BigEndian.AppendUint64([]byte{'K'}, n/4))
+		}
+		if _, err := lane.Write(progressBlock(n, n<<30)); err != nil {
+			return
+		}
+		time.Sleep(time.Second)
+	}
+}
+
+// breakOff takes no data, reports one byte more than in the attempt before, and closes the lane.
+func breakOff(_ context.Context, lane io.Writer, hello wire.Lane) {
+	_, _ = lane.Write(laneBlock(0, []byte{'G', 1, 0}))
+	_, _ = lane.Write(progressBlock(1, uint64(hello.Attempt)))
+	time.Sleep(300 * time.Millisecond)
+}
+
+// TestRetry_FakedProgressEnds: a receiver that breaks off each attempt, and reports a little progress each time, does
+// not make the sender try forever.
+func TestRetry_FakedProgressEnds(t *testing.T) {
+	file := bytesIn(t, 20_000_000)
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a := net.Start(engine.Config{Accept: engine.Everyone})
+		ctx, stop := context.WithCancel(t.Context())
+		var lanes sync.WaitGroup
+		defer lanes.Wait()
+		defer stop()
+		r := newRaw(t, net)
+		conn, s := r.join(t, a)
+		go r.pretend(ctx, t, &lanes, a, conn, s, breakOff)
+		tr, err := a.Offer(t.Context(), r.id.ID, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		within, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		if end, err := a.Wait(within, tr.ID); end.State != engine.Failed || end.Attempts > 20 {
+			t.Errorf("%v after %d attempts, %v", end.State, end.Attempts, err)
+		}
+		a.Cancel(tr.ID)
+	})
+}
+
+// TestTurns_FakedProgressHoldsNone: receivers that take no data, or hardly any, and report progress nevertheless, do not
+// keep others from getting theirs.
 func TestTurns_FakedProgressHoldsNone(t *testing.T) {
-	file, dir := bytesIn(t, 300_000), t.TempDir()
+	t.Run("none is taken", func(t *testing.T) { fakedProgress(t, bytesIn(t, 300_000), takeNothing) })
+	t.Run("little is taken", func(t *testing.T) { fakedProgress(t, bytesIn(t, 20_000_000), takeSlowly) })
+}
+
+func fakedProgress(t *testing.T, file string, serve func(context.Context, io.Writer, wire.Lane)) {
+	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, honest := net.Start(engine.Config{Accept: engine.Everyone}), net.Start(engine.Config{})
@@ -92,7 +157,7 @@ func TestTurns_FakedProgressHoldsNone(t *testing.T) {
 		for range 3 { // with 4 transfers each, they get all 12 turns
 			r := newRaw(t, net)
 			conn, s := r.join(t, a)
-			go r.pretend(ctx, t, &lanes, a, conn, s)
+			go r.pretend(ctx, t, &lanes, a, conn, s, serve)
 			for range 4 {
 				if _, err := a.Offer(t.Context(), r.id.ID, file); err != nil {
 					t.Fatal(err)
@@ -100,9 +165,9 @@ func TestTurns_FakedProgressHoldsNone(t *testing.T) {
 			}
 		}
 		time.Sleep(20 * time.Second)
-		acceptAll(t, honest, engine.AcceptOptions{Dir: dir})
+		acceptAll(t, honest, engine.AcceptOptions{Dir: dir, Reserve: -1})
 		meet(t, a, honest)
-		tr, err := a.Offer(t.Context(), honest.Self().ID, file)
+		tr, err := a.Offer(t.Context(), honest.Self().ID, bytesIn(t, 100_000))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,6 +175,9 @@ func TestTurns_FakedProgressHoldsNone(t *testing.T) {
 		defer cancel()
 		if end, err := a.Wait(within, tr.ID); err != nil || end.State != engine.Delivered {
 			t.Errorf("%v, %v", end.State, err)
+		}
+		for _, x := range a.Transfers() {
+			a.Cancel(x.ID)
 		}
 	})
 }

@@ -63,11 +63,12 @@ type bundle struct {
 	lanes   map[*lane]struct{}
 	closing bool // the end of a lane is no longer a failure
 
-	next  uint64   // number of the next new block
-	queue []*block // new blocks that no lane has taken
-	again []*block // blocks to send again
-	out   []*block // sent but not yet acknowledged, in order; includes those in again
-	bytes int      // size of queue and out
+	next       uint64   // number of the next new block
+	queue      []*block // new blocks that no lane has taken
+	again      []*block // blocks to send again
+	out        []*block // sent but not yet acknowledged, in order; includes those in again
+	takenBytes int64    // of all blocks that the other side has taken
+	bytes      int      // size of queue and out
 
 	want       uint64            // number of the next expected block
 	early      map[uint64]*block // blocks that arrived out of order
@@ -347,6 +348,7 @@ func (b *bundle) acknowledgedLocked(taken uint64) error {
 	n := 0
 	for n < len(b.out) && b.out[n].seq < taken {
 		b.bytes -= len(b.out[n].buf)
+		b.takenBytes += int64(len(b.out[n].buf))
 		b.out[n].taken = true
 		n++
 	}
@@ -362,11 +364,11 @@ func (b *bundle) acknowledgedLocked(taken uint64) error {
 	return nil
 }
 
-// acknowledged returns how many of our blocks the other side has taken.
-func (b *bundle) acknowledged() uint64 {
+// acknowledged returns how many of our blocks, and of the bytes in them, the other side has taken.
+func (b *bundle) acknowledged() (blocks uint64, bytes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.next - uint64(len(b.queue)+len(b.out))
+	return b.next - uint64(len(b.queue)+len(b.out)), b.takenBytes
 }
 
 // stuck reports whether blocks wait for a lane and there is none.

@@ -64,7 +64,7 @@ func (s *sender) answer(kind byte, body []byte, saved *Result) (end bool, err er
 		if !s.progress.mayCount(time.Now()) { // guard: progress-rate
 			return false, fmt.Errorf("%w: more than %d progress records a second", ErrProtocol, maxProgress)
 		}
-		pr.Blocks = s.b.acknowledged()
+		pr.Blocks, pr.Taken = s.b.acknowledged()
 		if s.opts.OnProgress != nil {
 			s.opts.OnProgress(pr)
 		}

@@ -53,9 +53,10 @@ type Progress struct {
 	Phase Phase
 	Bytes int64
 	Files int64
-	// Blocks is how many blocks of data the receiver has taken in this call, at the sender only. Unlike the other
-	// fields, it depends on what was sent.
+	// Blocks is how many blocks of data the receiver has taken in this call, and Taken how many bytes they hold, both at
+	// the sender only. Unlike the other fields, they depend on what was sent.
 	Blocks uint64
+	Taken  int64
 }
 
 // Note reports an entry that did not arrive exactly as it was. Path is the sender's, relative and with slashes. Without

@@ -166,6 +166,7 @@ var limits = []section{
 		{"decisions to pause or resume transfers", "10 a second", "decision-rate", proof{"./engine/internal/peers", "TestReading_DecisionsArePaced", ""}},
 		{"a transfer slower than 256 KiB/s after 10 s", "does not count among the 12 that may run at once", "slow-turns", proof{"./engine", "TestTurns_SlowReceiversKeepNoOneWaiting", ""}},
 		{"progress that a receiver reports", "keeps a turn to send only while the receiver takes data", "progress-moves", proof{"./engine", "TestTurns_FakedProgressHoldsNone", ""}},
+		{"", "resets the time between attempts, and their number, only with 64 KiB that the receiver has taken, or 64 KiB and a thousandth of everything that it reports", "progress-faked", proof{"./engine", "TestRetry_FakedProgressEnds", ""}},
 		{"", "is not kept while there is no lane for it", "progress-without-lanes", proof{"./transfer", "TestReport_WithoutLanesTakesNoMemory", ""}},
 		{"note of an offer", "1,000 bytes", "offer-note", proof{"./internal/testing/hostile", "TestAttacks", "an offer with a note of 1,001 bytes"}},
 		{"offers that are still being counted", "folders only", "offer-counting", proof{"./internal/testing/hostile", "TestAttacks", "a file alone that is still counted"}},

@@ -76,6 +76,9 @@ type item struct {
 	full      bool      // the receiver's disk is full
 	mark      time.Time // the start of the rate measurement
 	markBytes int64
+	taken     int64   // outgoing: bytes that the receiver has taken in this attempt, acknowledged on the lanes
+	takenRate float64 // outgoing: the rate of these, in bytes per second; the receiver cannot forge it
+	markTaken int64
 	moved     int64 // bytes that earlier attempts have sent on lanes
 }
 

@@ -119,7 +119,7 @@ func (r *run) measure() (rate float64, ok bool) {
 func (r *run) acknowledged() int64 {
 	r.m.mu.Lock()
 	defer r.m.mu.Unlock()
-	return r.t.view.Done
+	return r.t.taken
 }
 
 // wantLanes requests a number of QUIC lanes from the side that dials.

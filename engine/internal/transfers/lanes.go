@@ -190,7 +190,7 @@ func (r *run) watch() {
 			r.m.happenedLocked(t, stalls, nil)
 			r.m.yieldTurnLocked(t)
 		} else if t.view.State == Queued && lanes > 0 {
-			t.mark, t.markBytes = now(), t.view.Done
+			t.markLocked()
 			t.lastMove = now()
 			r.m.happenedLocked(t, moves, nil)
 		}

@@ -27,9 +27,11 @@ const (
 	// transfer.
 	maxStalledAttempts = 5
 	// probeFor limits a dial to the last addresses of a peer that discovery does not find.
-	probeFor   = 2 * time.Second
-	retryFirst = 200 * time.Millisecond
-	retryMost  = 5 * time.Second
+	probeFor = 2 * time.Second
+	// leastAdvance is how many bytes an attempt has to bring, so that the next one begins soon.
+	leastAdvance = 64 << 10
+	retryFirst   = 200 * time.Millisecond
+	retryMost    = 5 * time.Second
 )
 
 // mayRetry reports whether another attempt may succeed after err.
@@ -98,12 +100,12 @@ func (s *sender) deliver(ctx, counter context.Context, counting *sync.WaitGroup)
 		case <-ctx.Done():
 			return none, context.Cause(ctx)
 		}
-		done := s.done()
+		done := s.begin()
 		result, err := s.attempt(ctx, l)
 		if err == nil || isGateway(l) && s.isAccepted() {
 			return result, err
 		}
-		if s.done() > done {
+		if s.advanced(done) {
 			stalled, pause = 0, retryFirst
 		}
 		switch {
@@ -152,11 +154,24 @@ func (s *sender) attempt(ctx context.Context, l Link) (transfer.Result, error) {
 	return s.sendOnce(ctx, l, n)
 }
 
-// done returns how much has arrived.
-func (s *sender) done() int64 {
+// begin begins an attempt, and returns how much has arrived before.
+func (s *sender) begin() (done int64) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
+	s.t.taken = 0
 	return s.t.view.Done
+}
+
+// advanced reports whether an attempt that began with done has brought the transfer forward. What the receiver reports
+// counts only together with data that it has taken, or if it is much: it may already have files.
+func (s *sender) advanced(done int64) bool {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	grown := s.t.view.Done - done
+	if s.t.taken < leastAdvance && grown < max(leastAdvance, s.t.view.Bytes/1000) { // guard: progress-faked
+		return false
+	}
+	return grown > 0
 }
 
 func (s *sender) isAccepted() bool {

@@ -23,7 +23,11 @@ func (m *Manager) track(t *item) func(transfer.Progress) {
 		if !v.Incoming && !isGateway(t.link) { // guard: progress-moves
 			moved = p.Blocks != t.blocks // the receiver can report anything
 			t.blocks = p.Blocks
+			if !v.Counting {
+				p.Bytes, p.Files = min(p.Bytes, v.Bytes), min(p.Files, v.Files)
+			}
 		}
+		t.taken = p.Taken
 		if moved || p.Phase == transfer.Finishing {
 			t.lastMove = now()
 		}
@@ -38,13 +42,10 @@ func (m *Manager) track(t *item) func(transfer.Progress) {
 			t.stepLocked(moves, nil)
 		}
 		if at := now(); at.Sub(t.mark) >= rateInterval || v.Rate == 0 && at.Sub(t.mark) >= rateInterval/4 {
-			rate := max(0, float64(v.Done-t.markBytes)/at.Sub(t.mark).Seconds())
-			if v.Rate == 0 {
-				v.Rate = rate
-			} else {
-				v.Rate += (rate - v.Rate) * 0.3
-			}
-			t.mark, t.markBytes = at, v.Done
+			span := at.Sub(t.mark).Seconds()
+			v.Rate = smoothed(v.Rate, float64(v.Done-t.markBytes)/span)
+			t.takenRate = smoothed(t.takenRate, float64(t.taken-t.markTaken)/span)
+			t.markLocked()
 		}
 		switch {
 		case v.State == Stalled, p.Phase == transfer.Finishing: // nothing is sent any more
@@ -61,6 +62,18 @@ func (m *Manager) track(t *item) func(transfer.Progress) {
 		m.publishLocked(t)
 	}
 }
+
+// smoothed returns a rate after another measurement.
+func smoothed(rate, measured float64) float64 {
+	measured = max(0, measured)
+	if rate == 0 {
+		return measured
+	}
+	return rate + (measured-rate)*0.3
+}
+
+// markLocked begins another measurement of the rates.
+func (t *item) markLocked() { t.mark, t.markBytes, t.markTaken = now(), t.view.Done, t.taken }
 
 // diskFullLocked returns the error of a receiver whose disk is full.
 func (t *item) diskFullLocked() error {

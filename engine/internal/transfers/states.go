@@ -70,7 +70,7 @@ func (m *Manager) happenedLocked(t *item, ev event, why error) {
 	}
 	if t.view.State != Moving {
 		t.view.Rate, t.view.Left = 0, 0
-		t.mark, t.markBytes = now(), t.view.Done
+		t.markLocked()
 	}
 	m.publishLocked(t)
 }

@@ -37,7 +37,11 @@ func (m *Manager) yieldTurnLocked(t *item) {
 
 // tooSlowLocked reports whether a transfer is so slow that others need not wait for it.
 func (t *item) tooSlowLocked() bool {
-	return now().Sub(t.turnAt) > slowAfter && t.view.Rate < slowRate
+	rate := t.takenRate
+	if isGateway(t.link) { // which reports no blocks
+		rate = t.view.Rate
+	}
+	return now().Sub(t.turnAt) > slowAfter && rate < slowRate
 }
 
 func (m *Manager) returnTurnLocked(t *item) {
