@@ -141,12 +141,16 @@ func TestRetry_FakedProgressEnds(t *testing.T) {
 // TestTurns_FakedProgressHoldsNone: receivers that take no data, or hardly any, and report progress nevertheless, do not
 // keep others from getting theirs.
 func TestTurns_FakedProgressHoldsNone(t *testing.T) {
-	t.Run("none is taken", func(t *testing.T) { fakedProgress(t, bytesIn(t, 300_000), takeNothing) })
-	t.Run("little is taken", func(t *testing.T) { fakedProgress(t, bytesIn(t, 20_000_000), takeSlowly) })
+	t.Run("none is taken", func(t *testing.T) { // they count as stalled before they count as slow
+		fakedProgress(t, 8*time.Second, 1500*time.Millisecond, takeNothing)
+	})
+	t.Run("little is taken", func(t *testing.T) { fakedProgress(t, 30*time.Second, 5*time.Minute, takeSlowly) })
 }
 
-func fakedProgress(t *testing.T, file string, serve func(context.Context, io.Writer, wire.Lane)) {
-	dir := t.TempDir()
+// fakedProgress offers files to receivers that get all turns, and after a while one to another, which has to get it in
+// time.
+func fakedProgress(t *testing.T, after, inTime time.Duration, serve func(context.Context, io.Writer, wire.Lane)) {
+	file, dir := bytesIn(t, 20_000_000), t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, honest := net.Start(engine.Config{Accept: engine.Everyone}), net.Start(engine.Config{})
@@ -164,14 +168,14 @@ func fakedProgress(t *testing.T, file string, serve func(context.Context, io.Wri
 				}
 			}
 		}
-		time.Sleep(20 * time.Second)
+		time.Sleep(after)
 		acceptAll(t, honest, engine.AcceptOptions{Dir: dir, Reserve: -1})
 		meet(t, a, honest)
 		tr, err := a.Offer(t.Context(), honest.Self().ID, bytesIn(t, 100_000))
 		if err != nil {
 			t.Fatal(err)
 		}
-		within, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		within, cancel := context.WithTimeout(t.Context(), inTime)
 		defer cancel()
 		if end, err := a.Wait(within, tr.ID); err != nil || end.State != engine.Delivered {
 			t.Errorf("%v, %v", end.State, err)
