@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -240,6 +241,87 @@ func TestRetry_SwappedFolderIsNotFollowed(t *testing.T) {
 		src, swap := swappable(t, above)
 		dir := t.TempDir()
 		retried(t, src, dir, swap, func(_, x, _ engine.Transfer) { ledNowhere(t, dir, x) })
+	}
+}
+
+// TestOutbox_FolderAwayForOneRunArrives: a folder that waits for its peer, and whose disk is not there during one run of
+// the program, is sent once it is back.
+func TestOutbox_FolderAwayForOneRunArrives(t *testing.T) {
+	src, dir, pa, pb := filepath.Join(t.TempDir(), "src"), t.TempDir(), t.TempDir(), t.TempDir()
+	_ = os.Chmod(pa, 0o700)
+	_ = os.Chmod(pb, 0o700)
+	_ = os.MkdirAll(filepath.Join(src, "sub"), 0o755)
+	_ = os.WriteFile(filepath.Join(src, "sub", "c"), []byte("ccc"), 0o644)
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
+		b := net.Start(cb)
+		id := b.Self().ID
+		_ = b.Stop()
+		a := net.Start(ca)
+		tr, err := a.OfferWith(t.Context(), id, engine.OfferOptions{Keep: true}, src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		_ = a.Stop()
+		_ = os.Rename(src, src+".away")
+		a = net.Start(ca)
+		time.Sleep(time.Second)
+		_ = a.SetPriority(tr.ID, 1) // stores the transfer
+		time.Sleep(time.Second)
+		_ = a.Stop()
+		_ = os.Rename(src+".away", src)
+		a, b = net.Start(ca), net.Start(cb)
+		acceptAll(t, b, engine.AcceptOptions{Dir: dir, Reserve: -1})
+		if x, err := a.Wait(t.Context(), tr.ID); err != nil || x.State != engine.Delivered || x.LeftOut > 0 {
+			t.Errorf("%v, %d left out, %v", x.State, x.LeftOut, err)
+		}
+	})
+}
+
+// TestRetry_ChangedAfterALostReceiptIsNotDelivered: the receiver has a file, its receipt is lost, and the file changes
+// before the retry. The receiver's answer that it has the transfer is not taken for the new version.
+func TestRetry_ChangedAfterALostReceiptIsNotDelivered(t *testing.T) {
+	for _, changes := range []bool{false, true} {
+		dir, src := t.TempDir(), filepath.Join(t.TempDir(), "f")
+		_ = os.WriteFile(src, []byte("first version"), 0o644)
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+			acceptAll(t, b, engine.AcceptOptions{Dir: dir, Reserve: -1})
+			meet(t, a, b)
+			net.Drop(func(from, _ netip.AddrPort) bool {
+				_, err := os.Stat(filepath.Join(dir, "f"))
+				return err == nil && from == b.Addr // everything from b, once it has published the file
+			})
+			tr, err := a.Offer(t.Context(), b.Self().ID, src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			x, _ := a.Wait(t.Context(), tr.ID)
+			if y := of(t, b, tr.ID); x.State != engine.Failed || y.State != engine.Delivered {
+				t.Fatalf("the receipt was not lost: %v, %v", x.State, y.State)
+			}
+			net.Drop(nil)
+			want := engine.Delivered
+			if changes {
+				_ = os.WriteFile(src, []byte("other version"), 0o644)
+				want = engine.Failed
+			}
+			for range 2 { // another retry does not help
+				time.Sleep(30 * time.Second)
+				if err := a.Retry(tr.ID); err != nil {
+					t.Fatal(err)
+				}
+				if x, err = a.Wait(t.Context(), tr.ID); x.State != want {
+					t.Errorf("changed %v: %v, %v", changes, x.State, err)
+				}
+				if !changes {
+					break
+				}
+			}
+		})
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/zeebo/xxh3"
 )
 
 // Summary is what an offer shows of a source.
@@ -34,6 +36,7 @@ type Listing struct {
 	data    []byte // encoded entries, each behind its length
 	last    string // path of the newest entry
 	summary Summary
+	state   uint64 // the sum of the hashes of all entries and of the states of files
 	filled  bool
 	err     error
 }
@@ -173,6 +176,7 @@ func (l *Listing) add(it item) Totals {
 		s.Bytes += it.size
 		s.OnDisk += it.onDisk
 	}
+	l.state += stateOf(e, it.stamp)
 	same := 0
 	for same < len(l.last) && same < len(e.path) && l.last[same] == e.path[same] {
 		same++
@@ -185,6 +189,25 @@ func (l *Listing) add(it item) Totals {
 	l.last = e.path
 	l.grew.Broadcast()
 	return s.Totals
+}
+
+// State identifies what Fill has found: it differs if an entry was added, is gone or has changed, as far as the system
+// shows that. It waits until Fill has returned, whose error it returns, or that of ctx.
+func (l *Listing) State(ctx context.Context) (uint64, error) {
+	err := l.each(ctx, func(listed) error { return nil })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state, err
+}
+
+func stateOf(e listed, stamp uint64) uint64 {
+	if e.kind != kindFile { // the times of a folder change with its entries
+		stamp = 0
+	}
+	b := append(make([]byte, 0, len(e.path)+24), e.path...)
+	b = append(b, 0, byte(e.kind), e.why)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.size))
+	return xxh3.Hash(binary.BigEndian.AppendUint64(b, stamp))
 }
 
 // each calls visit with every entry, in order, as they are found. It returns the error of visit, of Fill, or of ctx.

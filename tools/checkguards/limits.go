@@ -175,6 +175,7 @@ var limits = []section{
 		{"offers that no one accepted", "the last 50 are kept; they do not displace others", "offers-kept", proof{"./engine", "TestTransfers_UnacceptedOffersDisplaceNoOthers", ""}},
 		{"offers that a receiver reports as delivered", "only what an earlier attempt has sent", "delivered-unsent", proof{"./engine/internal/transfers", "TestOffer_DeliveredOnlyIfSent", ""}},
 		{"", "a receipt only after everything was sent", "receipt-early", proof{"./transfer", "TestSend_EarlyReceiptIsRefused", ""}},
+		{"", "not for files that have changed since", "retry-changed", proof{"./engine", "TestRetry_ChangedAfterALostReceiptIsNotDelivered", ""}},
 		{"changes of transfers that peers cause", "stored by one goroutine, at most every 50 ms", "one-save", proof{"./engine/internal/transfers", "TestStore_ManyChangesAreOneSave", ""}},
 		{"after a violation of the rules", "the user is asked again about the same offer", "asked-again", proof{"./engine", "TestOffer_AsksAgainAfterAViolation", ""}},
 		{"totals", "not negative", "offer-totals", proof{"./internal/testing/hostile", "TestAttacks", "an offer with negative totals"}},

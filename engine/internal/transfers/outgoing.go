@@ -146,12 +146,31 @@ func (s *sender) attempt(ctx context.Context, l Link) (transfer.Result, error) {
 	n, err := s.propose(ctx, l)
 	var before *deliveredBefore
 	if errors.As(err, &before) {
+		if s.hasChanged(ctx) { // guard: retry-changed
+			return transfer.Result{}, errEarlierVersion
+		}
 		return before.result(), nil
 	}
 	if err != nil {
 		return transfer.Result{}, err
 	}
 	return s.sendOnce(ctx, l, n)
+}
+
+// errEarlierVersion reports that the receiver has what an earlier attempt has sent, and not what a retry offers.
+var errEarlierVersion = wire.Reword("the other device has received the files as they were before they changed; send them again", wire.ErrState)
+
+// hasChanged reports whether what is offered now is not what an earlier attempt has sent. After a restart, that is
+// unknown.
+func (s *sender) hasChanged(ctx context.Context) bool {
+	s.m.mu.Lock()
+	listing, sent := s.t.listing, s.t.sentState
+	s.m.mu.Unlock()
+	if sent == 0 {
+		return false
+	}
+	state, err := listing.State(ctx)
+	return err == nil && state != sent
 }
 
 // begin begins an attempt, and returns how much has arrived before.
@@ -252,12 +271,14 @@ func (s *sender) sendOnce(ctx context.Context, l Link, n int64) (transfer.Result
 	m.mu.Lock()
 	sent := t.mayHaveArrived
 	m.mu.Unlock()
+	sent = sent && !s.hasChanged(ctx)
 	result, err := transfer.Send(run.ctx, run.lanes, transfer.SendOptions{
 		Listing: t.listing, Links: t.opts.Links, Shared: t.shared, Sent: sent, OnProgress: m.track(t),
 	})
 	if result.Sent {
+		state, _ := t.listing.State(ctx) // it is complete
 		m.mu.Lock()
-		t.mayHaveArrived = true
+		t.mayHaveArrived, t.sentState = true, state
 		m.mu.Unlock()
 	}
 	return result, run.reason(err)

@@ -24,7 +24,7 @@ func (s *sender) list() error {
 	m, t := s.m, s.t
 	m.mu.Lock()
 	known, opts := t.listing != nil, t.opts.listing()
-	earlier := transfer.Earlier{Resolved: t.resolved, Folders: !t.restored || t.view.Folders > 0} // a retry sends what is there now
+	earlier := transfer.Earlier{Resolved: t.resolved, Folders: !t.restored || t.view.Folders > 0 || t.entries != ""} // a retry sends what is there now
 	entries := ""
 	if t.restored {
 		entries = t.entries
