@@ -100,7 +100,7 @@ var limits = []section{
 		{"accepted transfers that have not ended", "4 from a stranger, 16 from all strangers; 100 from a known peer, 500 in total; pending offers count", "transfers-open", proof{"./engine", "TestOffer_AcceptedButNeverBegunIsLimited", ""}},
 		{"", "8 from strangers at one address", "transfers-of-a-source", proof{"./engine", "TestOffer_StrangersOfOneAddressLeavePlaces", ""}},
 		{"", "failed transfers that continue count too", "transfers-revived", proof{"./engine", "TestOffer_RevivedOnesCount", ""}},
-		{"attempts of an accepted transfer that bring no data", "the next one begins 0.2 to 5 s later", "attempts-without-data", proof{"./engine", "TestOffer_RepeatedWithoutDataIsPaced", ""}},
+		{"attempts of an accepted transfer that bring no data", "the next one begins 0.2 to 5 s later; at once after one of more than 1 s", "attempts-without-data", proof{"./engine", "TestOffer_RepeatedWithoutDataIsPaced", ""}},
 		{"accepted transfers whose sender stays offline", "end after a day for a stranger and 30 days for a known peer, whatever the sender requests", "transfers-idle", proof{"./engine", "TestOffer_AcceptedEndsWhenItsSenderStaysAway", ""}},
 		{"questions caused by all strangers together", "60, then 2 a second", "", proof{}},
 		{"", "20 from strangers of one source, then one in 2 s; programs on this machine share the limit of all", "prompts-of-a-source", proof{"./engine/internal/peers/internal/asks", "TestAsks_ManyKeysOfOneSourceLeaveRoom", ""}},
