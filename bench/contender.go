@@ -32,8 +32,8 @@ type contender struct {
 
 const port = "17800"
 
-// announced is how long after its start a receiver can certainly be found: it first makes sure for 0.75 s that its name is
-// free (RFC 6762 section 8.1). People send to a device that has been on for longer.
+// announced is how long after its start a receiver can certainly be found: it first makes sure for 0.75 s that its name
+// is free (RFC 6762 section 8.1). People send to a device that has been on for longer.
 const announced = 1500 * time.Millisecond
 
 var (

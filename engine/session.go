@@ -34,8 +34,7 @@ func (e *Engine) InviteWith(ctx context.Context, id PeerID, opts InviteOptions) 
 // Disconnect ends the session with a peer, or withdraws the invitation to it (cancelConnectPeer); both still see each
 // other. It is a kick: from then on no policy of this engine (Config.Invite, Config.Accept) brings the peer back, but
 // Invite and Invitation.Accept do. PeerRemoved follows, with ErrCancelled on this side and ErrKicked on the other. To
-// refuse the peer's connections as well, call SetTrust with TrustBlocked. Disconnect is
-// idempotent.
+// refuse the peer's connections as well, call SetTrust with TrustBlocked. Disconnect is idempotent.
 func (e *Engine) Disconnect(id PeerID) { e.peers.Disconnect(id) }
 
 // Leave ends all sessions. Found peers stay found, and policies may bring sessions back (disconnect in the Pythonista

@@ -194,10 +194,25 @@ func (l *Listing) add(it item) Totals {
 // State identifies what Fill has found: it differs if an entry was added, is gone or has changed, as far as the system
 // shows that. It waits until Fill has returned, whose error it returns, or that of ctx.
 func (l *Listing) State(ctx context.Context) (uint64, error) {
-	err := l.each(ctx, func(listed) error { return nil })
+	defer l.wakeAt(ctx)()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.state, err
+	for !l.filled && ctx.Err() == nil {
+		l.grew.Wait()
+	}
+	if !l.filled {
+		return 0, context.Cause(ctx)
+	}
+	return l.state, l.err
+}
+
+// wakeAt wakes what waits for grew when ctx ends, unless the returned function is called before.
+func (l *Listing) wakeAt(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.grew.Broadcast()
+	})
 }
 
 func stateOf(e listed, stamp uint64) uint64 {
@@ -212,11 +227,7 @@ func stateOf(e listed, stamp uint64) uint64 {
 
 // each calls visit with every entry, in order, as they are found. It returns the error of visit, of Fill, or of ctx.
 func (l *Listing) each(ctx context.Context, visit func(listed) error) error {
-	defer context.AfterFunc(ctx, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.grew.Broadcast()
-	})()
+	defer l.wakeAt(ctx)()
 	last, off := "", 0
 	for {
 		l.mu.Lock()

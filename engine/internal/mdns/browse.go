@@ -20,8 +20,8 @@ import (
 // because its sockets take unicast packets that are meant for the system's own responder.
 const browseTime = 2 * time.Second
 
-// browseRate is both the rate, in entries per second, and the burst size at which the library's entries are taken. The library keeps each
-// entry it delivers, however large, and waits for its reader.
+// browseRate is both the rate, in entries per second, and the burst size at which the library's entries are taken. The
+// library keeps each entry it delivers, however large, and waits for its reader.
 const browseRate = 100
 
 // libraryEvery is the minimum interval between two runs of the library: anyone on the link can cause network changes,

@@ -113,7 +113,8 @@ func (u *unread) check() (over []unreadLink, strangers bool) {
 			received = most
 		}
 		b.held = max(0, b.held+int64(received)-int64(taken-b.taken)-int64(idle))
-		b.bytes, b.packets, b.taken, b.at = bytes, packets, taken, now()
+		b.bytes, b.packets = bytes, packets
+		b.taken, b.at = taken, now()
 		if l.trusted() {
 			b.held = 0 // a program may read its streams late; flow control alone limits what they hold
 		} else {

@@ -8,8 +8,8 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// cost returns how much of the daily limit an offer uses: its bytes, the possible growth of its source in the meantime, and
-// the disk space that small files and names use.
+// cost returns how much of the daily limit an offer uses: its bytes, the possible growth of its source in the meantime,
+// and the disk space that small files and names use.
 func cost(t Transfer) int64 {
 	const least, entry = 64 << 10, 4 << 10
 	if t.Bytes > 1<<60 || t.Files > 1<<40 || t.Folders > 1<<40 {

@@ -50,7 +50,7 @@ type Link interface {
 	Err() error // why it has ended; nil until then
 }
 
-// Asks limits how often peers may prompt a person. Its lock is a leaf.
+// Asks limits how often peers may prompt a person. Callers may hold any lock but that of the profile.
 type Asks interface {
 	// MayPrompt reports whether a peer at a source may cause one more prompt; device means that a gateway reaches it.
 	MayPrompt(id identity.PeerID, source netip.Addr, device bool) bool

@@ -109,13 +109,6 @@ func (m *Manager) stopLocked(t *item, err error) {
 	}
 }
 
-// releaseLocked ends the use of a file of the spool; an empty path is none.
-func (m *Manager) releaseLocked(path string) {
-	if path != "" && m.spool.release(path) {
-		m.tasks.Start(m.spool.cleanNow) // if the engine does not run, Close does it
-	}
-}
-
 // finishLocked makes a transfer final.
 func (m *Manager) finishLocked(t *item, err error) {
 	if t.view.State.Final() {
@@ -134,8 +127,8 @@ func (m *Manager) finishLocked(t *item, err error) {
 	}
 	t.setOfferLocked(nil)
 	t.cancel = nil
-	m.releaseLocked(t.spooled)
-	m.releaseLocked(t.entries)
+	m.spool.releaseSoon(t.spooled)
+	m.spool.releaseSoon(t.entries)
 	t.entries = ""
 	close(t.done)
 	if t.revoked {

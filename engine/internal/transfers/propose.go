@@ -24,9 +24,9 @@ func (s *sender) list() error {
 	m, t := s.m, s.t
 	m.mu.Lock()
 	known, opts := t.listing != nil, t.opts.listing()
-	earlier := transfer.Earlier{Resolved: t.resolved, Folders: !t.restored || t.view.Folders > 0 || t.entries != ""} // a retry sends what is there now
-	entries := ""
+	earlier, entries := transfer.Earlier{Resolved: t.resolved, Folders: true}, "" // a retry sends what is there now
 	if t.restored {
+		earlier.Folders = t.view.Folders > 0 || t.entries != ""
 		entries = t.entries
 	}
 	t.restored = false
@@ -76,7 +76,7 @@ func (s *sender) keepEntries(ctx context.Context, listing *transfer.Listing) {
 	m.mu.Lock()
 	ended, old := t.view.State.Final(), t.entries
 	if ended {
-		m.releaseLocked(path)
+		m.spool.releaseSoon(path)
 	} else {
 		t.entries = path
 		m.saveSoonLocked(t)
@@ -89,9 +89,7 @@ func (s *sender) keepEntries(ctx context.Context, listing *transfer.Listing) {
 		m.log.Error("storing a transfer", "id", t.view.ID, "err", err)
 		return
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.releaseLocked(old)
+	m.spool.releaseSoon(old)
 }
 
 // countFolders counts what to send in the background; the channel is closed when that is done, or at once if there

@@ -40,8 +40,8 @@ func (m *Manager) RevokePolicy(id identity.PeerID) {
 }
 
 // dropStored forgets the stored transfers of other services with a peer: engines of these services, which may run later
-// with the same profile, must not resume what the user has revoked. The
-// next transfer into the same folder removes what has arrived.
+// with the same profile, must not resume what the user has revoked. The next transfer into the same folder removes what
+// has arrived.
 func dropStored(m *Manager, id identity.PeerID, which func(job) bool) {
 	for key, raw := range m.profile.Jobs() {
 		var j job

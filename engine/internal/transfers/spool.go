@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"multipeer/engine/internal/tasks"
 	"multipeer/engine/internal/wire"
 )
 
@@ -17,6 +18,7 @@ import (
 type spool struct {
 	folder string // of the profile; empty means a temporary folder
 	log    *slog.Logger
+	tasks  *tasks.Group
 	mu     sync.Mutex
 	temp   string         // the temporary folder, once it is needed
 	users  map[string]int // how many transfers use each file
@@ -103,6 +105,14 @@ func (s *spool) release(path string) (unused bool) {
 	delete(s.users, path)
 	s.unused = append(s.unused, path)
 	return true
+}
+
+// releaseSoon is release that removes the file in the background; an empty path is none. If the engine does not run,
+// Manager.Close removes it.
+func (s *spool) releaseSoon(path string) {
+	if path != "" && s.release(path) {
+		s.tasks.Start(s.cleanNow)
+	}
 }
 
 // clean removes the files that are not used any more.

@@ -75,7 +75,7 @@ func New(c Config) *Manager {
 		maxLanes: c.MaxLanes, tcp: c.TCP, lanePorts: c.LanePorts,
 		before: map[ID]time.Time{}, transfers: map[ID]*item{}, discarding: map[ID]chan struct{}{}, probing: map[identity.PeerID]bool{},
 	}
-	m.spool.folder, m.spool.log = c.Spool, c.Log
+	m.spool.folder, m.spool.log, m.spool.tasks = c.Spool, c.Log, c.Tasks
 	if c.Copies != "" {
 		m.copies = &copies{path: c.Copies, log: c.Log}
 	}

@@ -46,7 +46,7 @@ const muteAgain = 10 * time.Minute
 const maxAskers = 4096
 
 // Asks counts the prompts and announcements that peers cause. It outlives their connections; otherwise, reconnecting
-// would reset the limits. Its lock is a leaf: any other lock may be taken before it.
+// would reset the limits. While its lock is held, only that of the profile may be taken.
 type Asks struct {
 	profile *identity.Profile
 
