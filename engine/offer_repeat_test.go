@@ -109,6 +109,20 @@ func ledNowhere(t *testing.T, dir string, x engine.Transfer) {
 	}
 }
 
+// offeredToAbsent starts a, which offers src to b and keeps the offer, because b does not run.
+func offeredToAbsent(t *testing.T, net *enginetest.Net, ca, cb engine.Config, src string) (a *enginetest.Node, tr engine.Transfer) {
+	t.Helper()
+	b := net.Start(cb)
+	id := b.Self().ID
+	_ = b.Stop()
+	a = net.Start(ca)
+	tr, err := a.OfferWith(t.Context(), id, engine.OfferOptions{Keep: true}, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, tr
+}
+
 // TestOutbox_SwappedFolderIsNotFollowed swaps a folder that waits for its peer across a restart.
 func TestOutbox_SwappedFolderIsNotFollowed(t *testing.T) {
 	for _, above := range []bool{false, true} {
@@ -119,17 +133,10 @@ func TestOutbox_SwappedFolderIsNotFollowed(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
 			ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
-			b := net.Start(cb)
-			id := b.Self().ID
-			_ = b.Stop()
-			a := net.Start(ca)
-			tr, err := a.OfferWith(t.Context(), id, engine.OfferOptions{Keep: true}, src)
-			if err != nil {
-				t.Fatal(err)
-			}
+			a, tr := offeredToAbsent(t, net, ca, cb, src)
 			_ = a.Stop()
 			swap()
-			a, b = net.Start(ca), net.Start(cb)
+			a, b := net.Start(ca), net.Start(cb)
 			acceptAll(t, b, engine.AcceptOptions{Dir: dir, Reserve: -1})
 			x, _ := a.Wait(t.Context(), tr.ID)
 			ledNowhere(t, dir, x)
@@ -185,21 +192,14 @@ func TestOutbox_MissingAfterARestartIsNamed(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
 				ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
-				b := net.Start(cb)
-				id := b.Self().ID
-				_ = b.Stop()
-				a := net.Start(ca)
-				tr, err := a.OfferWith(t.Context(), id, engine.OfferOptions{Keep: true}, src)
-				if err != nil {
-					t.Fatal(err)
-				}
+				a, tr := offeredToAbsent(t, net, ca, cb, src)
 				time.Sleep(time.Second)
 				_ = a.Stop()
 				c.change(src)
 				a = net.Start(ca)
 				time.Sleep(time.Second)
 				_ = a.Stop()
-				a, b = net.Start(ca), net.Start(cb) // the second restart knows it too
+				a, b := net.Start(ca), net.Start(cb) // the second restart knows it too
 				acceptAll(t, b, engine.AcceptOptions{Dir: dir, Reserve: -1})
 				x, _ := a.Wait(t.Context(), tr.ID)
 				y, _ := b.Wait(t.Context(), tr.ID)
@@ -255,14 +255,7 @@ func TestOutbox_FolderAwayForOneRunArrives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
-		b := net.Start(cb)
-		id := b.Self().ID
-		_ = b.Stop()
-		a := net.Start(ca)
-		tr, err := a.OfferWith(t.Context(), id, engine.OfferOptions{Keep: true}, src)
-		if err != nil {
-			t.Fatal(err)
-		}
+		a, tr := offeredToAbsent(t, net, ca, cb, src)
 		time.Sleep(time.Second)
 		_ = a.Stop()
 		_ = os.Rename(src, src+".away")
@@ -272,7 +265,7 @@ func TestOutbox_FolderAwayForOneRunArrives(t *testing.T) {
 		time.Sleep(time.Second)
 		_ = a.Stop()
 		_ = os.Rename(src+".away", src)
-		a, b = net.Start(ca), net.Start(cb)
+		a, b := net.Start(ca), net.Start(cb)
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir, Reserve: -1})
 		if x, err := a.Wait(t.Context(), tr.ID); err != nil || x.State != engine.Delivered || x.LeftOut > 0 {
 			t.Errorf("%v, %d left out, %v", x.State, x.LeftOut, err)

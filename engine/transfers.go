@@ -38,7 +38,8 @@ func (e *Engine) Resume(id TransferID) error {
 }
 
 // Retry repeats an offer that has failed or was cancelled or declined: the only way out of a final state. Data that has
-// arrived and is still there is not sent again. ErrState means that it has not failed.
+// arrived and is still there is not sent again. ErrState means that it has not failed. If the receiver already has what
+// an earlier attempt has sent, and the files have changed since, the transfer fails with transfer.ErrChanged: make a new offer.
 func (e *Engine) Retry(id TransferID) error {
 	return withTransfer("retry", id, e.transfers.Retry(id))
 }

@@ -158,7 +158,7 @@ func (s *sender) attempt(ctx context.Context, l Link) (transfer.Result, error) {
 }
 
 // errEarlierVersion reports that the receiver has what an earlier attempt has sent, and not what a retry offers.
-var errEarlierVersion = wire.Reword("the other device has received the files as they were before they changed; send them again", wire.ErrState)
+var errEarlierVersion = wire.Reword("the other device has received the files as they were before they changed; send them again", transfer.ErrChanged)
 
 // hasChanged reports whether what is offered now is not what an earlier attempt has sent. After a restart, that is
 // unknown.
