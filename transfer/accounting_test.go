@@ -569,3 +569,33 @@ func TestSource_OpensTheFileItself(t *testing.T) {
 		src.close()
 	}
 }
+
+// TestListing_TotalIsLimited: sparse files can have sizes that add up to more than an int64. Such files are left out, by
+// name, and do not change the totals of the others.
+func TestListing_TotalIsLimited(t *testing.T) {
+	dir := t.TempDir()
+	l, err := NewListing([]string{dir}, ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sizes := []int64{1<<63 - 1, 1 << 61, 1 << 61, 1, 1<<62 + 1, 0}
+	for i, size := range sizes {
+		l.add(item{entry: entry{path: fmt.Sprintf("d/%d", i), kind: kindFile, size: size}})
+	}
+	l.filled = true
+	if s := l.summary; s.Bytes != 1<<62 || s.Files != 3 || s.LeftOut != 3 {
+		t.Errorf("%+v", s)
+	}
+	var out []string
+	for e, err := range l.Entries(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if errors.Is(e.Err, ErrTotal) {
+			out = append(out, e.Path)
+		}
+	}
+	if want := []string{"d/0", "d/3", "d/4"}; !slices.Equal(out, want) {
+		t.Errorf("%v, want %v", out, want)
+	}
+}

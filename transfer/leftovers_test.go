@@ -233,9 +233,9 @@ func TestJournal_SurvivesItsRewriting(t *testing.T) {
 		}
 		recv.Resume = true
 		moved := int64(0)
+		var sent Result
 		for range 2 { // the first one may fail
-			var sent Result
-			sent, _, _, err = attempt(t, SendOptions{Paths: []string{src}}, recv, 1<<40)
+			sent, _, _, err = attempt(t, SendOptions{Paths: []string{src}, Sent: sent.Sent}, recv, 1<<40)
 			if moved += sent.Moved; err == nil {
 				break
 			}

@@ -119,6 +119,8 @@ func (l *Listing) Top() Summary {
 			s.LeftOut++
 		case t.info.IsDir():
 			s.Folders++
+		case !s.fits(t.info.Size()):
+			s.LeftOut++
 		default:
 			s.Files++
 			s.Bytes += t.info.Size()
@@ -127,6 +129,12 @@ func (l *Listing) Top() Summary {
 	}
 	return s
 }
+
+// maxTotal is how many bytes the files of one transfer have together. Sparse files make it easy to exceed any number.
+const maxTotal = 1 << 62
+
+// fits reports whether a file of size bytes can be added.
+func (s *Summary) fits(size int64) bool { return size <= maxTotal-s.Bytes }
 
 // Fill walks the paths, and from time to time calls report with the totals so far. Send may run concurrently. The error
 // is that of ctx.
@@ -171,6 +179,9 @@ func (l *Listing) add(it item) Totals {
 		s.Folders++
 	case it.kind == kindLink:
 		s.Links++
+	case !s.fits(it.size):
+		e.why, e.size = reasonOf(ErrTotal), 0
+		s.LeftOut++
 	default:
 		s.Files++
 		s.Bytes += it.size

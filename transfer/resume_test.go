@@ -93,9 +93,11 @@ func TestResume_ContinuesAfterEachCut(t *testing.T) {
 	}
 	dice := rand.New(rand.NewPCG(1, 2))
 	moved, cuts := int64(0), 0
+	everything := false
 	for resume := false; ; resume = true {
-		sent, _, sendErr, recvErr := attempt(t, SendOptions{Paths: []string{src}}, ReceiveOptions{Dir: dst, ID: "cuts", Key: "k", Resume: resume}, 100_000+dice.Int64N(3<<20))
+		sent, _, sendErr, recvErr := attempt(t, SendOptions{Paths: []string{src}, Sent: everything}, ReceiveOptions{Dir: dst, ID: "cuts", Key: "k", Resume: resume}, 100_000+dice.Int64N(3<<20))
 		moved += sent.Moved
+		everything = everything || sent.Sent
 		if recvErr == nil {
 			break
 		}

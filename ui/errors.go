@@ -65,6 +65,17 @@ func failure(err error, peer string, here bool) string {
 		return tr("Moved or removed before it was sent. Send it again.")
 	case errors.Is(err, transfer.ErrUnsized):
 		return tr("The system does not report the size of this file. Copy it to a disk, then send the copy.")
+	case errors.Is(err, transfer.ErrTooLong):
+		return tr("The path is too long or too deep. Use shorter names or fewer nested folders.")
+	case errors.Is(err, transfer.ErrTooMany):
+		return tr("Too many files for one transfer. Send fewer at a time.")
+	case errors.Is(err, transfer.ErrTotal):
+		return tr("Too large for one transfer. Send fewer files at a time.")
+	case errors.Is(err, transfer.ErrUnsynced):
+		return either(tr("This device's disk did not confirm that the file was written. Check the disk, then try again."),
+			tr("{{.Name}}'s disk did not confirm that the file was written. Check the disk there, then send again.", name...))
+	case errors.Is(err, transfer.ErrProtocol):
+		return tr("{{.Name}} sent data that this version of Multipeer can't use. Update Multipeer on both devices.", name...)
 	case errors.Is(err, transfer.ErrNoLinks):
 		return tr("This disk does not support symbolic links.")
 	case errors.Is(err, transfer.ErrDenied):

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,13 +20,25 @@ import (
 func TestErrors_NameCauseAndRemedy(t *testing.T) {
 	unknown := errors.New("raw \x1b")
 	general := reason(unknown, "Ben", false)
+	shownBesideFiles := []error{
+		transfer.ErrCancelled, transfer.ErrTimes, transfer.ErrExec, transfer.ErrGrew, transfer.ErrNotDurable, // no failures
+	}
+	for n := 1; !errors.Is(transfer.ReasonError(n), transfer.ErrFailed); n++ {
+		err := transfer.ReasonError(n)
+		if slices.Contains(shownBesideFiles, err) {
+			continue
+		}
+		if reason(err, "Ben", true) == general {
+			t.Errorf("no sentence for %v", err)
+		}
+	}
 	for _, err := range []error{
 		transfer.ErrDiskFull, transfer.ErrDenied, transfer.ErrBadName, transfer.ErrDigest, transfer.ErrChanged, transfer.ErrUnreadable, transfer.ErrSpecial, transfer.ErrTooMuch, transfer.ErrStalled,
 		engine.ErrDeclined, engine.ErrBye, engine.ErrBlocked, engine.ErrBusy, engine.ErrTooLarge, engine.ErrNobody, engine.ErrNoPeer,
 		engine.ErrUnavailable, engine.ErrTimeout, engine.ErrLost, engine.ErrNotConnected, engine.ErrInvalid, engine.ErrCancelled, engine.ErrIdentity, engine.ErrVersion,
 		engine.ErrMismatch, engine.ErrRefused, engine.ErrOwnKey, engine.ErrAnswered, engine.ErrKicked, engine.ErrClosed, engine.ErrState, engine.ErrInUse, engine.ErrPermissions,
 		engine.ErrCorrupt, engine.ErrNoNetwork, transfer.ErrGone, transfer.ErrNoSpace, transfer.ErrReadOnly, transfer.ErrFileTooLarge, transfer.ErrNameRefused,
-		transfer.ErrDisk, transfer.ErrVanished, transfer.ErrNoLinks, transfer.ErrUnsized, fs.ErrPermission, fs.ErrNotExist,
+		transfer.ErrDisk, transfer.ErrVanished, transfer.ErrNoLinks, transfer.ErrUnsized, transfer.ErrTooLong, transfer.ErrTooMany, transfer.ErrTotal, transfer.ErrUnsynced, transfer.ErrProtocol, fs.ErrPermission, fs.ErrNotExist,
 		&net.OpError{Op: "write", Err: os.NewSyscallError("sendmsg", syscall.ENETUNREACH)},
 	} {
 		for _, here := range []bool{true, false} {

@@ -94,3 +94,18 @@ func TestZipNames_AreDifferent(t *testing.T) {
 		t.Errorf("%v", z)
 	}
 }
+
+// TestZipNames_ManyEqualNames: a folder with many names that all become the same name is shared without delay.
+func TestZipNames_ManyEqualNames(t *testing.T) {
+	const n = 50_000
+	z, seen := zipNames{}, map[string]bool{}
+	for range n {
+		seen[z.of("s/\xff.txt", "")] = true
+	}
+	for range 3 {
+		seen[z.of("s/_ (7).txt", "")] = true
+	}
+	if len(seen) != n+3 {
+		t.Errorf("%d different names of %d", len(seen), n+3)
+	}
+}

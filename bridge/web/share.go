@@ -142,17 +142,19 @@ func zipName(path string) string {
 }
 
 // zipNames are the names that an archive has already. Two paths can get the same name, and unpackers keep only one entry
-// of each name.
-type zipNames map[string]bool
+// of each name. The value is the last number that was given to an entry of that name.
+type zipNames map[string]int
 
 // of returns the name of an entry, followed by end. It is numbered if another entry has it.
 func (z zipNames) of(file, end string) string {
-	name := zipName(file)
-	ext := path.Ext(name)
-	for n := 2; z[name]; n++ {
-		name = strings.TrimSuffix(zipName(file), ext) + fmt.Sprintf(" (%d)", n) + ext
+	plain := zipName(file)
+	ext := path.Ext(plain)
+	name := plain
+	for n := max(2, z[plain]+1); z[name] > 0; n++ {
+		name = strings.TrimSuffix(plain, ext) + fmt.Sprintf(" (%d)", n) + ext
+		z[plain] = n
 	}
-	z[name] = true
+	z[name] = max(z[name], 1)
 	return name + end
 }
 

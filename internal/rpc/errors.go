@@ -72,11 +72,16 @@ var Kinds = []Kind{
 	{55, "disk", transfer.ErrDisk},
 	{56, "no_links", transfer.ErrNoLinks},
 	{57, "unsized", transfer.ErrUnsized},
+	{58, "too_long", transfer.ErrTooLong},
+	{59, "too_many", transfer.ErrTooMany},
 	{60, "not_started", errNotStarted},
 	{61, "started", errStarted},
 	{62, "no_such_handle", errNoHandle},
 	{63, "request_failed", nil}, // *engine.RequestError
 	{64, "stream_reset", nil},   // *engine.ResetError
+	{65, "total_too_large", transfer.ErrTotal},
+	{66, "transfer_protocol", transfer.ErrProtocol},
+	{67, "not_durable", transfer.ErrUnsynced},
 }
 
 var (

@@ -3,6 +3,7 @@ package rpc
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"multipeer/engine"
+	"multipeer/transfer"
 )
 
 const page = "../../docs/json-rpc.md"
@@ -255,5 +257,22 @@ func TestPage_ListsEveryKind(t *testing.T) {
 	}
 	if !slices.Equal(listed, kinds) {
 		t.Errorf("the page lists %q, want %q", listed, kinds)
+	}
+}
+
+// TestKinds_CoverTransferErrors: a program can tell all failures of transfers apart.
+func TestKinds_CoverTransferErrors(t *testing.T) {
+	other := []error{
+		transfer.ErrTimes, transfer.ErrExec, transfer.ErrGrew, transfer.ErrNotDurable, // no failures
+		transfer.ErrCancelled, // the engine reports its own
+	}
+	for n := 1; !errors.Is(transfer.ReasonError(n), transfer.ErrFailed); n++ {
+		err := transfer.ReasonError(n)
+		if slices.Contains(other, err) {
+			continue
+		}
+		if !slices.ContainsFunc(Kinds, func(k Kind) bool { return k.err != nil && errors.Is(err, k.err) }) {
+			t.Errorf("no kind for %v", err)
+		}
 	}
 }
