@@ -432,7 +432,7 @@ func (l *lockedBuffer) bytes() []byte {
 	return bytes.Clone(l.b.Bytes())
 }
 
-// TestEngine_EndsInAnyOrder checks that every way to end may be called twice, before Run, and after it.
+// TestEngine_EndsInAnyOrder checks that every method that ends something can be called twice, whether the engine has never run or has already been stopped.
 func TestEngine_EndsInAnyOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		idle, err := engine.New(engine.Config{})

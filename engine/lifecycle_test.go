@@ -75,8 +75,8 @@ func TestClose_EndsARunningEngine(t *testing.T) {
 	}
 }
 
-// TestClose_EveryCallThenSaysSo: a program that retries after ErrNoPeer must not retry forever.
-func TestClose_EveryCallThenSaysSo(t *testing.T) {
+// TestClose_LaterCallsReturnErrClosed: otherwise a program that retries on ErrNoPeer would retry forever.
+func TestClose_LaterCallsReturnErrClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b, _, _ := pair(t, net)

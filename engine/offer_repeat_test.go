@@ -318,6 +318,82 @@ func TestRetry_ChangedAfterALostReceiptIsNotDelivered(t *testing.T) {
 	}
 }
 
+// TestOutbox_ChangedAfterALostReceiptIsNotDelivered: the receiver has everything, its receipt is lost, and the files change
+// before the sender is back, with the same program or after a restart or a crash. The sender reports "delivered" only for
+// the version that has arrived.
+func TestOutbox_ChangedAfterALostReceiptIsNotDelivered(t *testing.T) {
+	type change struct {
+		name string
+		do   func(src, file string) error
+		want engine.TransferState
+	}
+	changes := []change{
+		{"none", func(string, string) error { return nil }, engine.Delivered},
+		{"content", func(_, file string) error { return os.WriteFile(file, []byte("other version"), 0o644) }, engine.Failed},
+		{"size", func(_, file string) error { return os.WriteFile(file, []byte("a longer version of it"), 0o644) }, engine.Failed},
+		{"removed", func(src, _ string) error { return os.RemoveAll(src) }, engine.Delivered}, // there is nothing newer
+		{"added", func(src, _ string) error { return os.WriteFile(filepath.Join(src, "new"), []byte("new"), 0o644) }, engine.Failed},
+	}
+	for _, folder := range []bool{false, true} {
+		for _, restart := range []string{"same program", "stopped", "killed"} {
+			for _, c := range changes {
+				if c.name == "added" && !folder {
+					continue
+				}
+				t.Run(fmt.Sprintf("folder %v, %s, %s", folder, restart, c.name), func(t *testing.T) {
+					dir, pa, pb := dirs(t)
+					src := filepath.Join(t.TempDir(), "src")
+					file, arrived := src, filepath.Join(dir, "src")
+					if folder {
+						_ = os.Mkdir(src, 0o755)
+						file, arrived = filepath.Join(src, "f"), filepath.Join(dir, "src", "f")
+					}
+					_ = os.WriteFile(file, []byte("first version"), 0o644)
+					synctest.Test(t, func(t *testing.T) {
+						net := enginetest.New(t, latency)
+						ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
+						a, b := net.Start(ca), net.Start(cb)
+						acceptAll(t, b, engine.AcceptOptions{Dir: dir, Reserve: -1})
+						meet(t, a, b)
+						net.Drop(func(from, _ netip.AddrPort) bool {
+							_, err := os.Stat(arrived)
+							return err == nil && from == b.Addr // everything from b, once it has published the files
+						})
+						tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, src)
+						if err != nil {
+							t.Fatal(err)
+						}
+						time.Sleep(20 * time.Second)
+						if x, y := of(t, a, tr.ID), of(t, b, tr.ID); x.State == engine.Delivered || y.State != engine.Delivered {
+							t.Fatalf("the receipt was not lost: %v, %v", x.State, y.State)
+						}
+						switch restart {
+						case "stopped":
+							_ = a.Stop()
+						case "killed":
+							_ = a.Kill()
+						}
+						if err := c.do(src, file); err != nil {
+							t.Fatal(err)
+						}
+						net.Drop(nil)
+						if restart != "same program" {
+							a = net.Start(ca)
+						}
+						x, err := a.Wait(t.Context(), tr.ID)
+						if x.State != c.want || c.want == engine.Failed && !errors.Is(err, transfer.ErrChanged) {
+							t.Errorf("%v, %v; want %v", x.State, err, c.want)
+						}
+						if got, _ := os.ReadFile(arrived); string(got) != "first version" {
+							t.Errorf("the receiver has %q", got)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
 func photos(t *testing.T) string {
 	src := filepath.Join(t.TempDir(), "photos")
 	_ = os.MkdirAll(src, 0o755)

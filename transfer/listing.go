@@ -36,7 +36,7 @@ type Listing struct {
 	data    []byte // encoded entries, each behind its length
 	last    string // path of the newest entry
 	summary Summary
-	state   uint64 // the sum of the hashes of all entries and of the states of files
+	state   uint64 // the sum of the hashes of all entries that are not left out, and of the states of files
 	filled  bool
 	err     error
 }
@@ -187,7 +187,9 @@ func (l *Listing) add(it item) Totals {
 		s.Bytes += it.size
 		s.OnDisk += it.onDisk
 	}
-	l.state += stateOf(e, it.stamp)
+	if e.why == 0 {
+		l.state += stateOf(e, it.stamp)
+	}
 	same := 0
 	for same < len(l.last) && same < len(e.path) && l.last[same] == e.path[same] {
 		same++
@@ -202,8 +204,8 @@ func (l *Listing) add(it item) Totals {
 	return s.Totals
 }
 
-// State identifies what Fill has found: it differs if an entry was added, is gone or has changed, as far as the system
-// shows that. It waits until Fill has returned, whose error it returns, or that of ctx.
+// State identifies what Fill has found and what is not left out: it differs if an entry was added, is gone or has
+// changed, as far as the system shows that. Another process gets the same number. It waits until Fill has returned, whose error it returns, or that of ctx.
 func (l *Listing) State(ctx context.Context) (uint64, error) {
 	defer l.wakeAt(ctx)()
 	l.mu.Lock()
@@ -231,7 +233,7 @@ func stateOf(e listed, stamp uint64) uint64 {
 		stamp = 0
 	}
 	b := append(make([]byte, 0, len(e.path)+24), e.path...)
-	b = append(b, 0, byte(e.kind), e.why)
+	b = append(b, 0, byte(e.kind))
 	b = binary.BigEndian.AppendUint64(b, uint64(e.size))
 	return xxh3.Hash(binary.BigEndian.AppendUint64(b, stamp))
 }

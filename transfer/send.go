@@ -25,6 +25,9 @@ type SendOptions struct {
 	// Sent means that an earlier Send to the same receiver has reported Result.Sent: the receiver may have everything, and
 	// repeats its receipt then. Without it, only a receipt for what this Send sends is accepted.
 	Sent bool
+	// OnEnd is called once everything was sent, before the receiver learns that nothing follows: until then, it cannot
+	// have everything. It may be nil.
+	OnEnd func()
 	// OnProgress is called from one goroutine with the progress that the receiver reports. It may be nil.
 	OnProgress func(Progress)
 }
@@ -90,7 +93,7 @@ func Send(ctx context.Context, lanes <-chan Pipe, opts SendOptions) (Result, err
 		result = s.sent
 		s.mu.Unlock()
 	}
-	result.Sent = s.ended
+	result.Sent, result.Repeated = s.ended, s.repeated
 	result.Moved = b.sentBytes()
 	result.Duration = time.Since(start)
 	return result, err
@@ -139,6 +142,7 @@ type sender struct {
 	dropped        map[int64]bool     // files that were announced and then dropped here
 	refused        Totals             // of sent, what the receiver could not store
 	ended          bool               // the end is sent, or about to be
+	repeated       bool               // the receiver has repeated the receipt for an earlier Send
 	receiptLeftOut int64              // entries that the receipt counts as left out, on either side
 	refusals       map[int64]struct{} // by file number, those that the receiver refused
 }
@@ -192,6 +196,9 @@ func (s *sender) produce() error {
 	s.mu.Unlock()
 	if nothing {
 		return &Failure{Path: notes[0].Path, Err: notes[0].Err}
+	}
+	if s.opts.OnEnd != nil {
+		s.opts.OnEnd()
 	}
 	if err := s.out.put(recEnd, t.encode()); err != nil {
 		return err

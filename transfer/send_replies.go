@@ -161,6 +161,7 @@ func (s *sender) settle(saved Result) (Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.opts.Sent && !s.ended && s.files == 0 && s.sent.Totals == (Totals{}) {
+		s.repeated = true
 		saved.LeftOut = max(saved.LeftOut, s.receiptLeftOut) // one note may cover a folder and everything below it
 		return saved, nil
 	}

@@ -92,6 +92,9 @@ type Result struct {
 	Duration time.Duration
 	// Sent means that Send has sent everything, even if it failed then: the receiver may have it.
 	Sent bool
+	// Repeated means that Send has sent nothing, because the receiver has repeated the receipt for an earlier Send; see
+	// SendOptions.Sent.
+	Repeated bool
 }
 
 func (r *Result) note(n Note) {

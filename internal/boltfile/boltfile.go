@@ -23,8 +23,8 @@ import (
 // ErrDamaged reports a database that cannot be read. Restoring the file, or removing it, is up to the user.
 var ErrDamaged = errors.New("the file is damaged")
 
-// DB is a database. A damaged file is an error of the call that finds the damage, and of all later calls; bbolt itself
-// panics. All methods may be called concurrently.
+// DB is a database. If the file is damaged, the call that finds the damage and all later calls return an error; bbolt
+// itself would panic. All methods may be called concurrently.
 type DB struct {
 	db     *bbolt.DB
 	broken atomic.Pointer[error] // the damage that was found

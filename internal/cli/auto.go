@@ -60,7 +60,7 @@ Without options, auto shows what is set, for one device or for all.`,
 			})
 		},
 	}
-	c.Flags().BoolVar(&off, "off", false, "ask about each offer again")
+	c.Flags().BoolVar(&off, "off", false, "remove the rule: ask about each offer")
 	c.Flags().StringVar(&upTo, "up-to", "", "how much may arrive in 24 hours, such as 500MB or 2GB")
 	c.Flags().StringVar(&into, "into", "", "folder to receive into; created if it is missing")
 	c.Flags().IntVar(&days, "days", 0, "the rule expires after this many days; 0 means never")

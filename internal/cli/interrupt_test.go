@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -94,4 +95,48 @@ func TestSend_InterruptedKeepsWhatHasArrived(t *testing.T) {
 	if code != exitInterrupted || !strings.Contains(said, "sending: interrupted; ") {
 		t.Errorf("exit code %d, %q", code, said)
 	}
+}
+
+// TestSend_ChangedAfterItArrivedIsSentAgain: the first run is interrupted when the file has just arrived, mostly before
+// its receipt has, and the file changes. The same command again sends the new version, under a free name.
+func TestSend_ChangedAfterItArrivedIsSentAgain(t *testing.T) {
+	args := common(t)
+	inbox := t.TempDir()
+	b := start(t, args("Ben", "receive", "--accept", "all", "--into", inbox)...)
+	b.object("self", "")
+	const rounds = 4
+	early := 0
+	for i := range rounds {
+		name := fmt.Sprintf("report%d.txt", i)
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, []byte("first"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		go func() {
+			defer cancel()
+			for ctx.Err() == nil {
+				if _, err := os.Stat(filepath.Join(inbox, name)); err == nil {
+					return
+				}
+			}
+		}()
+		var out, said strings.Builder
+		if code := Run(ctx, args("Anna", "send", "--to", "Ben", file), strings.NewReader(""), &out, &said); code == exitInterrupted {
+			early++
+		}
+		cancel()
+		if err := os.WriteFile(file, []byte("second version"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		said.Reset()
+		if code := Run(t.Context(), args("Anna", "send", "--to", "Ben", file), strings.NewReader(""), &out, &said); code != exitDone {
+			t.Fatalf("exit code %d: %s", code, said.String())
+		}
+		second, err := os.ReadFile(filepath.Join(inbox, fmt.Sprintf("report%d (2).txt", i)))
+		if string(second) != "second version" {
+			t.Errorf("the second version is %q, %v; %s", second, err, said.String())
+		}
+	}
+	t.Logf("%d of %d runs were interrupted before their receipt", early, rounds)
 }

@@ -179,7 +179,7 @@ func (k *linking) outcome(ctx context.Context, why error) error {
 	case k.partly != nil:
 		return exit(exitPartly, k.partly)
 	case k.done > 0 && k.leftOut > 0:
-		return exit(exitPartly, fmt.Errorf("%s could not be read, and so not shared", plural(int64(k.leftOut), "entry", "entries")))
+		return exit(exitPartly, fmt.Errorf("%s could not be read or shared", plural(int64(k.leftOut), "entry", "entries")))
 	case k.done > 0:
 		return nil
 	case ctx.Err() != nil:

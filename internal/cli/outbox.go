@@ -75,16 +75,15 @@ func (p *program) dropFromOutbox(e *engine.Engine, id engine.TransferID) error {
 func (p *program) deliverOutbox(ctx context.Context, e *engine.Engine) error {
 	s := newSending(p)
 	s.e, s.wait = e, 1<<62
-	open := map[engine.TransferID]bool{}
 	for _, t := range waiting(e) {
-		open[t.ID] = true
+		s.open[t.ID] = true
 		s.bars[t.ID] = &progress{out: p.out}
 		if err := e.Resume(t.ID); err != nil {
 			return failed(err)
 		}
 	}
-	for id := range open {
-		s.bars[id].one = len(open) == 1
+	for id := range s.open {
+		s.bars[id].one = len(s.open) == 1
 	}
-	return s.follow(ctx, open)
+	return s.follow(ctx)
 }

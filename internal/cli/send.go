@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -105,16 +106,21 @@ type sending struct {
 	awaySince map[engine.TransferID]time.Time
 	offered   map[engine.TransferID]bool            // transfers that wait or waited for an answer
 	asked     map[engine.TransferID]engine.Transfer // transfers to report as waiting if they still wait later
+	paths     []string
+	open      map[engine.TransferID]bool // transfers that have not ended
+	resumed   map[engine.TransferID]bool // transfers of an earlier run
 }
 
 func newSending(p *program) *sending {
 	return &sending{
 		program: p, bars: map[engine.TransferID]*progress{}, awaySince: map[engine.TransferID]time.Time{},
 		offered: map[engine.TransferID]bool{}, asked: map[engine.TransferID]engine.Transfer{},
+		open: map[engine.TransferID]bool{}, resumed: map[engine.TransferID]bool{},
 	}
 }
 
 func (s *sending) run(ctx context.Context, to, paths []string) error {
+	s.paths = paths
 	s.opts.Keep = !s.fromInput() || s.host != nil // the next run could not resume it, because its input differs
 	var ids []engine.PeerID
 	for _, who := range to {
@@ -127,7 +133,6 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 	if s.fromInput() {
 		s.out.note("reading standard input")
 	}
-	open := map[engine.TransferID]bool{}
 	var fresh []engine.PeerID
 	var errs []error
 	for _, id := range ids {
@@ -144,7 +149,7 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 				errs = append(errs, exit(exitPartly, fmt.Errorf("the content of %s has changed since it was offered to %s; this transfer contains what was offered then: run the command again to send the rest", what(t), quoted(t.PeerName))))
 			}
 			s.out.note("resuming the transfer of %s to %s", what(t), quoted(t.PeerName))
-			open[t.ID] = true
+			s.open[t.ID], s.resumed[t.ID] = true, true
 			if err := s.e.Resume(t.ID); err != nil {
 				return failed(err)
 			}
@@ -152,27 +157,47 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 		}
 		fresh = append(fresh, id)
 	}
-	for _, t := range s.e.OfferEach(ctx, fresh, s.opts, paths...) {
-		if t.Err != nil && t.ID == "" {
-			if ctx.Err() != nil {
-				return errInterrupted
-			}
-			errs = append(errs, failed(fmt.Errorf("sending: %w", why(t.Err))))
-			continue
-		}
-		open[t.ID] = true
-		s.out.note("offering %s to %s (%s%s)", what(t), quoted(t.PeerName), t.Peer.Short(), viaNote(s.e, t.Peer))
+	errs = append(errs, s.offer(ctx, fresh)...)
+	if ctx.Err() != nil && len(s.open) == 0 {
+		return errInterrupted
 	}
-	for id := range open {
-		s.bars[id] = &progress{out: s.out, one: len(open) == 1}
+	for id := range s.open {
+		s.bars[id] = &progress{out: s.out, one: len(s.open) == 1}
 	}
-	if err := s.follow(ctx, open); err != nil {
+	if err := s.follow(ctx); err != nil {
 		errs = append(errs, err)
 	}
 	if len(errs) == 1 {
 		return errs[0]
 	}
 	return errors.Join(errs...)
+}
+
+// offer offers the paths to peers.
+func (s *sending) offer(ctx context.Context, to []engine.PeerID) (errs []error) {
+	for _, t := range s.e.OfferEach(ctx, to, s.opts, s.paths...) {
+		if t.Err != nil && t.ID == "" {
+			errs = append(errs, failed(fmt.Errorf("sending: %w", why(t.Err))))
+			continue
+		}
+		s.open[t.ID] = true
+		s.out.note("offering %s to %s (%s%s)", what(t), quoted(t.PeerName), t.Peer.Short(), viaNote(s.e, t.Peer))
+	}
+	return errs
+}
+
+// offerAgain offers the paths again to a peer that has received an earlier version of them.
+func (s *sending) offerAgain(ctx context.Context, t engine.Transfer) []error {
+	delete(s.open, t.ID)
+	s.out.note("%s had arrived at %s before the interruption, and has changed since", what(t), quoted(t.PeerName))
+	before := maps.Clone(s.open)
+	errs := s.offer(ctx, []engine.PeerID{t.Peer})
+	for id := range s.open {
+		if !before[id] {
+			s.bars[id] = &progress{out: s.out, one: s.bars[t.ID].one}
+		}
+	}
+	return errs
 }
 
 // interrupted returns the transfer that an earlier run of the same command left unfinished.
@@ -206,10 +231,10 @@ func (s *sending) changed(ctx context.Context, t engine.Transfer, paths []string
 
 // follow shows the transfers until all have ended. If a peer stays offline, its transfer is paused and left in the
 // outbox.
-func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) error {
+func (s *sending) follow(ctx context.Context) error {
 	var errs []error
 	end := func(id engine.TransferID, err error) {
-		delete(open, id)
+		delete(s.open, id)
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -242,7 +267,7 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 	}()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for len(open) > 0 {
+	for len(s.open) > 0 {
 		select {
 		case ev, ok := <-events:
 			if !ok {
@@ -252,24 +277,28 @@ func (s *sending) follow(ctx context.Context, open map[engine.TransferID]bool) e
 				printConflict(s.out, s.e, found)
 			}
 			for _, t := range transfersIn(ev) {
-				if open[t.ID] {
+				switch {
+				case !s.open[t.ID]:
+				case s.resumed[t.ID] && t.State == engine.Failed && errors.Is(t.Err, transfer.ErrChanged):
+					errs = append(errs, s.offerAgain(ctx, t)...)
+				default:
 					s.show(t, end)
 				}
 			}
 		case <-tick.C:
 			for id, t := range s.asked {
 				delete(s.asked, id)
-				if open[id] {
+				if s.open[id] {
 					s.out.note("waiting for %s to accept %s", quoted(t.PeerName), what(t))
 				}
 			}
 			for id, since := range s.awaySince {
-				if open[id] && time.Since(since) > s.wait {
+				if s.open[id] && time.Since(since) > s.wait {
 					hold(id, exitFailed, fmt.Sprintf("the peer disconnected and did not come back within %v", s.wait))
 				}
 			}
 		case <-ctx.Done():
-			for id := range open {
+			for id := range s.open {
 				hold(id, exitInterrupted, "interrupted")
 			}
 		}

@@ -43,7 +43,7 @@ type item struct {
 	accepted bool
 	// mayHaveArrived means that an earlier attempt, perhaps before a restart, has sent everything.
 	mayHaveArrived bool      // outgoing
-	sentState      uint64    // outgoing: transfer.Listing.State of what it has sent; 0 if unknown
+	sentState      uint64    // outgoing: transfer.Listing.State of what it has sent; 0 if it has not
 	revoked        bool      // the acceptance ends with the current attempt
 	offered        time.Time // incoming: when its sender was last present
 	held           bool      // to be accepted by policy once its size is known

@@ -146,10 +146,7 @@ func (s *sender) attempt(ctx context.Context, l Link) (transfer.Result, error) {
 	n, err := s.propose(ctx, l)
 	var before *deliveredBefore
 	if errors.As(err, &before) {
-		if s.hasChanged(ctx) { // guard: retry-changed
-			return transfer.Result{}, errEarlierVersion
-		}
-		return before.result(), nil
+		return before.result(), s.checkDelivered(ctx)
 	}
 	if err != nil {
 		return transfer.Result{}, err
@@ -160,17 +157,36 @@ func (s *sender) attempt(ctx context.Context, l Link) (transfer.Result, error) {
 // errEarlierVersion reports that the receiver has what an earlier attempt has sent, and not what a retry offers.
 var errEarlierVersion = wire.Reword("the other device has received the files as they were before they changed; send them again", transfer.ErrChanged)
 
-// hasChanged reports whether what is offered now is not what an earlier attempt has sent. After a restart, that is
-// unknown.
-func (s *sender) hasChanged(ctx context.Context) bool {
-	s.m.mu.Lock()
-	listing, sent := s.t.listing, s.t.sentState
-	s.m.mu.Unlock()
-	if sent == 0 {
-		return false
+// checkDelivered returns errEarlierVersion if the receiver has everything that an earlier attempt has sent, but that is no
+// longer what the paths hold.
+func (s *sender) checkDelivered(ctx context.Context) error {
+	changed, err := s.hasChanged(ctx)
+	switch {
+	case err != nil:
+		return err
+	case changed: // guard: retry-changed
+		return errEarlierVersion
 	}
-	state, err := listing.State(ctx)
-	return err == nil && state != sent
+	return nil
+}
+
+// hasChanged reports whether the paths hold something else than what an earlier attempt has sent. Files that are all gone
+// have not changed: there is nothing newer to send.
+func (s *sender) hasChanged(ctx context.Context) (bool, error) {
+	s.m.mu.Lock()
+	t := s.t
+	paths, opts, sent, where := t.paths, t.opts.listing(), t.sentState, transfer.Earlier{Resolved: t.resolved, Folders: true}
+	s.m.mu.Unlock()
+	now, err := transfer.Relist(paths, where, opts)
+	if err != nil {
+		return false, err
+	}
+	found, err := now.Fill(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	state, err := now.State(ctx)
+	return state != sent && found.Totals != (transfer.Totals{}), err
 }
 
 // begin begins an attempt, and returns how much has arrived before.
@@ -271,15 +287,34 @@ func (s *sender) sendOnce(ctx context.Context, l Link, n int64) (transfer.Result
 	m.mu.Lock()
 	sent := t.mayHaveArrived
 	m.mu.Unlock()
-	sent = sent && !s.hasChanged(ctx)
 	result, err := transfer.Send(run.ctx, run.lanes, transfer.SendOptions{
-		Listing: t.listing, Links: t.opts.Links, Shared: t.shared, Sent: sent, OnProgress: m.track(t),
+		Listing: t.listing, Links: t.opts.Links, Shared: t.shared, Sent: sent, OnEnd: s.keepSent, OnProgress: m.track(t),
 	})
-	if result.Sent {
-		state, _ := t.listing.State(ctx) // it is complete
-		m.mu.Lock()
-		t.mayHaveArrived, t.sentState = true, state
-		m.mu.Unlock()
+	if result.Repeated && err == nil {
+		err = s.checkDelivered(ctx)
 	}
 	return result, run.reason(err)
+}
+
+// keepSent records that everything was sent, before the receiver can have all of it. A transfer that outlives the program
+// stores that at once: after a crash, it must be known which version of the files the receiver may have.
+func (s *sender) keepSent() {
+	m, t := s.m, s.t
+	state, err := t.listing.State(context.Background()) // it is complete
+	if err != nil {
+		return // then nothing was sent completely
+	}
+	m.mu.Lock()
+	keep := t.view.Keep
+	t.mayHaveArrived, t.sentState = true, state
+	if keep {
+		m.writer.put(recordKey(m.service, t.view.ID), t.recordLocked())
+	}
+	m.mu.Unlock()
+	if !keep {
+		return
+	}
+	if err := m.Flush(); err != nil {
+		m.log.Error("storing a transfer", "id", t.view.ID, "err", err)
+	}
 }

@@ -48,6 +48,7 @@ type job struct {
 	Saved    []string                     `json:"saved,omitempty"` // the first entries of Transfer.Saved
 	LeftOut  int64                        `json:"left_out,omitempty"`
 	Entries  string                       `json:"entries,omitempty"`
+	Sent     uint64                       `json:"sent,omitempty"`
 	Agreed   *agreed                      `json:"agreed,omitempty"`
 	Offered  time.Time                    `json:"offered,omitzero"`
 }
@@ -99,7 +100,7 @@ func (t *item) recordLocked() []byte {
 	b, err := json.Marshal(job{
 		Peer: v.Peer, Name: v.PeerName, Incoming: v.Incoming, Order: t.order, Offered: t.offered.UTC().Round(0),
 		Names: t.names, Items: v.Items, Files: v.Files, Folders: v.Folders, Bytes: v.Bytes, Counting: v.Counting, Note: v.Note,
-		Paths: t.paths, Resolved: t.resolved, Spooled: t.spooled, Entries: t.entries,
+		Paths: t.paths, Resolved: t.resolved, Spooled: t.spooled, Entries: t.entries, Sent: t.sentState,
 		Keep: v.Keep, Opts: t.opts, Accept: t.accept, ByPolicy: t.byPolicy, Chosen: t.chosen, Agreed: t.agreed.toKeep(),
 		Attempt: t.attempt, Accepted: t.accepted, Paused: t.paused, ByPeer: v.ByPeer, Unsent: t.unsent, Addrs: t.addrs,
 		State: v.State, Started: v.Started, Ended: v.Ended, Why: why,
@@ -187,7 +188,7 @@ func (m *Manager) restoreLocked() {
 		t.attempt = j.Attempt
 		t.accepted = j.Accepted
 		t.restored = !j.Incoming
-		t.mayHaveArrived = !j.Incoming // the last decisions before a crash are not stored
+		t.mayHaveArrived, t.sentState = !j.Incoming && j.Sent != 0, j.Sent
 		t.paused = j.Paused
 		t.addrs = j.Addrs
 		t.offered = laterOf(j.Offered, j.Started)
