@@ -121,7 +121,9 @@ func (s *stage) publishFolder(staged, to string) error {
 	return err
 }
 
-// replace atomically replaces a regular file with a staged one: the old file stays until the new one is in place.
+// replace atomically replaces a regular file with a staged one: the old file stays until the new one is in place. The new
+// file can be read and written by whoever could read and write the old one; whether it is executable is decided as for
+// any received file.
 func (s *stage) replace(staged, final string) error {
 	if err := s.inPlace(); err != nil {
 		return err
@@ -131,7 +133,23 @@ func (s *stage) replace(staged, final string) error {
 			return nil // done by an interrupted call
 		}
 	}
+	s.keepMode(staged, final)
 	return s.try("rename", final, func() error { return s.moveOver(staged, final) })
+}
+
+// keepMode gives a staged file the permissions of the file that it replaces. An error means that the disk has none.
+func (s *stage) keepMode(staged, final string) {
+	old, err := s.inbox.Lstat(final)
+	if err != nil {
+		return
+	}
+	now, err := s.root.Lstat(staged)
+	if err != nil {
+		return
+	}
+	if mode := old.Mode().Perm()&^0o111 | now.Mode().Perm()&0o111; mode != now.Mode().Perm() {
+		_ = s.root.Chmod(staged, mode)
+	}
 }
 
 // mkdirFinal creates a folder for new content in the inbox.

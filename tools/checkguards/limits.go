@@ -221,6 +221,8 @@ var limits = []section{
 		{"a panic in the program's function that decides about an existing entry", "keeps both", "choose-panics", proof{"./transfer", "TestChoose_PanicKeepsBoth", ""}},
 		{"a folder that is merged into an existing one", "not if the existing folder or the receiving folder contains a `HEAD`: it is a repository, or would become one", "merge-repository", proof{"./transfer", "TestMerge_NotIntoARepository", ""}},
 		{"", "", "merge-nested-repository", proof{"./transfer", "TestMerge_NotIntoARepository", ""}},
+		{"an existing file that is replaced", "only by a file that the sender calls by that name, not by one that got a number because of another file in the offer", "replace-numbered-top", proof{"./transfer", "TestReplace_NumberedNamesReplaceNothing", ""}},
+		{"", "", "replace-numbered", proof{"./transfer", "TestReplace_NumberedNamesReplaceNothing", ""}},
 		{"content", "of an announced file, in order, within its size, with its digest, complete", "content-announced", proof{"./internal/testing/hostile", "TestAttacks", "content of a file that was not announced"}},
 		{"", "", "chunk-order", proof{"./transfer", "TestReceive_InvalidRecordsAreRefused", ""}},
 		{"", "", "chunk-size", proof{"./transfer", "TestReceive_InvalidRecordsAreRefused", ""}},

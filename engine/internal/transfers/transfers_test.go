@@ -430,8 +430,8 @@ func TestOffer_DeliveredOnlyIfSent(t *testing.T) {
 			ID: "1", Attempt: 1, Code: wire.Delivered, Done: &wire.OfferDone{Files: 1, Bytes: 1},
 		})
 		time.Sleep(time.Second)
-		if got := a.state("1"); got != Failed {
-			t.Error(got)
+		if got := a.List()[0]; got.State != Failed || !errors.Is(got.Err, wire.ErrProtocol) {
+			t.Errorf("%v, %v", got.State, got.Err)
 		}
 	})
 }
