@@ -205,7 +205,8 @@ func (l *Listing) add(it item) Totals {
 }
 
 // State identifies what Fill has found and what is not left out: it differs if an entry was added, is gone or has
-// changed, as far as the system shows that. Another process gets the same number. It waits until Fill has returned, whose error it returns, or that of ctx.
+// changed, as far as the system shows that. Another process gets the same number. It waits until Fill has returned,
+// whose error it returns, or that of ctx.
 func (l *Listing) State(ctx context.Context) (uint64, error) {
 	defer l.wakeAt(ctx)()
 	l.mu.Lock()

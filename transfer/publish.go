@@ -122,8 +122,8 @@ func (s *stage) publishFolder(staged, to string) error {
 }
 
 // replace atomically replaces a regular file with a staged one: the old file stays until the new one is in place. The new
-// file can be read and written by whoever could read and write the old one; whether it is executable is decided as for
-// any received file.
+// file keeps the read and write permissions of the old one; whether it is executable is decided as for any received
+// file.
 func (s *stage) replace(staged, final string) error {
 	if err := s.inPlace(); err != nil {
 		return err
@@ -137,7 +137,8 @@ func (s *stage) replace(staged, final string) error {
 	return s.try("rename", final, func() error { return s.moveOver(staged, final) })
 }
 
-// keepMode gives a staged file the permissions of the file that it replaces. An error means that the disk has none.
+// keepMode gives a staged file the read and write permissions of the file that it replaces. If that fails, the disk has
+// no permissions to keep.
 func (s *stage) keepMode(staged, final string) {
 	old, err := s.inbox.Lstat(final)
 	if err != nil {

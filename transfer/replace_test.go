@@ -115,7 +115,7 @@ func TestReplace_NumberedNamesReplaceNothing(t *testing.T) {
 				tops[filepath.Join(src, strings.Split(p, "/")[0])] = true
 			}
 			if got := visible(t, src); !maps.Equal(filesOf(got), c.sent) {
-				t.Skip("the disk does not tell these names apart")
+				t.Skip("the disk does not distinguish these names")
 			}
 			for p, content := range c.own {
 				write(t, filepath.Join(dst, p), content)

@@ -20,12 +20,12 @@ import (
 func TestErrors_NameCauseAndRemedy(t *testing.T) {
 	unknown := errors.New("raw \x1b")
 	general := reason(unknown, "Ben", false)
-	shownBesideFiles := []error{
+	others := []error{
 		transfer.ErrCancelled, transfer.ErrTimes, transfer.ErrExec, transfer.ErrGrew, transfer.ErrNotDurable, // no failures
 	}
 	for n := 1; !errors.Is(transfer.ReasonError(n), transfer.ErrFailed); n++ {
 		err := transfer.ReasonError(n)
-		if slices.Contains(shownBesideFiles, err) {
+		if slices.Contains(others, err) {
 			continue
 		}
 		if reason(err, "Ben", true) == general {

@@ -157,10 +157,11 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 		}
 		fresh = append(fresh, id)
 	}
-	errs = append(errs, s.offer(ctx, fresh)...)
-	if ctx.Err() != nil && len(s.open) == 0 {
+	refused := s.offer(ctx, fresh)
+	if len(refused) > 0 && ctx.Err() != nil {
 		return errInterrupted
 	}
+	errs = append(errs, refused...)
 	for id := range s.open {
 		s.bars[id] = &progress{out: s.out, one: len(s.open) == 1}
 	}
@@ -173,7 +174,7 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 	return errors.Join(errs...)
 }
 
-// offer offers the paths to peers.
+// offer offers the paths to peers, and returns the errors of the offers that could not be made.
 func (s *sending) offer(ctx context.Context, to []engine.PeerID) (errs []error) {
 	for _, t := range s.e.OfferEach(ctx, to, s.opts, s.paths...) {
 		if t.Err != nil && t.ID == "" {

@@ -260,7 +260,7 @@ func TestPage_ListsEveryKind(t *testing.T) {
 	}
 }
 
-// TestKinds_CoverTransferErrors: a program can tell all failures of transfers apart.
+// TestKinds_CoverTransferErrors: a program can distinguish all failures of transfers.
 func TestKinds_CoverTransferErrors(t *testing.T) {
 	other := []error{
 		transfer.ErrTimes, transfer.ErrExec, transfer.ErrGrew, transfer.ErrNotDurable, // no failures

@@ -146,7 +146,10 @@ func (s *sender) attempt(ctx context.Context, l Link) (transfer.Result, error) {
 	n, err := s.propose(ctx, l)
 	var before *deliveredBefore
 	if errors.As(err, &before) {
-		return before.result(), s.checkDelivered(ctx)
+		if err := s.checkDelivered(ctx); err != nil {
+			return transfer.Result{}, err
+		}
+		return before.result(), nil
 	}
 	if err != nil {
 		return transfer.Result{}, err
@@ -170,14 +173,16 @@ func (s *sender) checkDelivered(ctx context.Context) error {
 	return nil
 }
 
-// hasChanged reports whether the paths hold something else than what an earlier attempt has sent. Files that are all gone
-// have not changed: there is nothing newer to send.
+// hasChanged reports whether the paths hold anything other than what an earlier attempt has sent. If
+// the files are all gone, it returns false: there is nothing newer to send.
 func (s *sender) hasChanged(ctx context.Context) (bool, error) {
-	s.m.mu.Lock()
-	t := s.t
-	paths, opts, sent, where := t.paths, t.opts.listing(), t.sentState, transfer.Earlier{Resolved: t.resolved, Folders: true}
-	s.m.mu.Unlock()
-	now, err := transfer.Relist(paths, where, opts)
+	m, t := s.m, s.t
+	m.mu.Lock()
+	paths, opts := t.paths, t.opts.listing()
+	earlier := transfer.Earlier{Resolved: t.resolved, Folders: true}
+	sent := t.sentState
+	m.mu.Unlock()
+	now, err := transfer.Relist(paths, earlier, opts)
 	if err != nil {
 		return false, err
 	}
