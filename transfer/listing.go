@@ -334,9 +334,6 @@ func (l *Listing) visit(ctx context.Context, src *source, rel string, yield func
 		names, err := dir.Readdirnames(dirBatch)
 		slices.Sort(names)
 		for _, name := range names {
-			if name == PartialDir { // unfinished files, perhaps from other senders
-				continue
-			}
 			if err := l.visit(ctx, src, below(rel, name), yield); err != nil {
 				return err
 			}

@@ -62,21 +62,6 @@ func TestReplace_KeepsThePermissions(t *testing.T) {
 	}
 }
 
-// TestListing_UnfinishedFilesAreNotSent: the folder with the unfinished files of a receiving folder may hold files of
-// another sender.
-func TestListing_UnfinishedFilesAreNotSent(t *testing.T) {
-	src, dst := filepath.Join(t.TempDir(), "inbox"), t.TempDir()
-	write(t, filepath.Join(src, PartialDir, "id", "data", "half.pdf"), "half of a file")
-	write(t, filepath.Join(src, "x"), "x")
-	sent, got, sendErr, recvErr := run(t, t.Context(), []string{src}, ReceiveOptions{Dir: dst, ID: "x", Reserve: -1})
-	if sendErr != nil || recvErr != nil || sent.Files != 1 || got.LeftOut != 0 {
-		t.Errorf("%+v, %v, %v", sent.Totals, sendErr, recvErr)
-	}
-	if files := filesOf(visible(t, dst)); len(files) != 1 || files["inbox/x"] != "x" {
-		t.Errorf("%q", files)
-	}
-}
-
 // TestReplace_NumberedNamesReplaceNothing: entries whose names differ only in case, or only in what is not portable, get
 // numbers. A file of the user that happens to have such a name was never offered, so it stays.
 func TestReplace_NumberedNamesReplaceNothing(t *testing.T) {
