@@ -42,12 +42,14 @@ type item struct {
 	proposed bool       // the offer was sent: updates may follow
 	accepted bool
 	// mayHaveArrived means that an earlier attempt, perhaps before a restart, has sent everything.
-	mayHaveArrived bool      // outgoing
-	sentState      uint64    // outgoing: transfer.Listing.State of what it has sent; 0 if it has not
-	revoked        bool      // the acceptance ends with the current attempt
-	offered        time.Time // incoming: when its sender was last present
-	held           bool      // to be accepted by policy once its size is known
-	agreed         agreement
+	mayHaveArrived bool // outgoing
+	// sentState is the transfer.Listing.State of the version that may have arrived: the last one that was sent completely,
+	// or else the first one that was listed; 0 if that is unknown.
+	sentState uint64    // outgoing
+	revoked   bool      // the acceptance ends with the current attempt
+	offered   time.Time // incoming: when its sender was last present
+	held      bool      // to be accepted by policy once its size is known
+	agreed    agreement
 	// asksAgain means that more arrived than the offer announced. If the transfer is offered again, the user is asked again.
 	asksAgain bool
 	newest    wire.Offer // incoming: the latest offer received after it was accepted

@@ -150,8 +150,24 @@ func (s *sender) counted(ctx context.Context, listing *transfer.Listing, report 
 		m.mu.Lock()
 		t.onDisk = sum.OnDisk
 		m.mu.Unlock()
+		s.keepOffered(ctx, listing)
 	}
 	report(sum.Totals, false)
+}
+
+// keepOffered records the state of what is offered, unless that of an earlier listing is known: a receiver may have that.
+func (s *sender) keepOffered(ctx context.Context, listing *transfer.Listing) {
+	m, t := s.m, s.t
+	state, err := listing.State(ctx)
+	if err != nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t.sentState == 0 {
+		t.sentState = state
+		m.saveSoonLocked(t)
+	}
 }
 
 // propose sends the offer over l and waits for its answer. It returns the number of the attempt.

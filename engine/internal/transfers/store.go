@@ -188,7 +188,7 @@ func (m *Manager) restoreLocked() {
 		t.attempt = j.Attempt
 		t.accepted = j.Accepted
 		t.restored = !j.Incoming
-		t.mayHaveArrived, t.sentState = !j.Incoming && j.Sent != 0, j.Sent
+		t.mayHaveArrived, t.sentState = !j.Incoming, j.Sent // the last changes before a crash may not be stored
 		t.paused = j.Paused
 		t.addrs = j.Addrs
 		t.offered = laterOf(j.Offered, j.Started)
