@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"multipeer/engine/enginetest"
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
+	"multipeer/transfer"
 )
 
 // laneBlock encodes records as block n of a lane; see the protocol.
@@ -133,6 +135,50 @@ func TestRetry_FakedProgressEnds(t *testing.T) {
 		defer cancel()
 		if end, err := a.Wait(within, tr.ID); end.State != engine.Failed || end.Attempts > 20 {
 			t.Errorf("%v after %d attempts, %v", end.State, end.Attempts, err)
+		}
+		a.Cancel(tr.ID)
+	})
+}
+
+// finishForever takes everything, and reports that it is made durable, again and again.
+func finishForever(ctx context.Context, lane io.Writer, _ wire.Lane) {
+	_, _ = lane.Write(laneBlock(0, []byte{'G', 1, 0}))
+	time.Sleep(time.Second) // the end is sent
+	for n := uint64(1); ctx.Err() == nil; n++ {
+		p := append(binary.AppendUvarint(nil, 10), 1, byte(transfer.Finishing))
+		if _, err := lane.Write(laneBlock(n, append([]byte{'P', byte(len(p))}, p...))); err != nil {
+			return
+		}
+		time.Sleep(2 * time.Second)
+	}
+}
+
+// TestRetry_FinishingForeverEnds: a receiver that has everything and never sends its receipt does not keep the transfer
+// open for good.
+func TestRetry_FinishingForeverEnds(t *testing.T) {
+	file := bytesIn(t, 10)
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a := net.Start(engine.Config{Accept: engine.Everyone})
+		ctx, stop := context.WithCancel(t.Context())
+		var lanes sync.WaitGroup
+		defer lanes.Wait()
+		defer stop()
+		r := newRaw(t, net)
+		conn, s := r.join(t, a)
+		go r.pretend(ctx, t, &lanes, a, conn, s, finishForever)
+		tr, err := a.Offer(t.Context(), r.id.ID, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Minute)
+		if now := of(t, a, tr.ID); now.State != engine.Finishing || now.Attempts != 1 {
+			t.Errorf("after 20 minutes: %v in attempt %d: a slow disk needs that time", now.State, now.Attempts)
+		}
+		within, cancel := context.WithTimeout(t.Context(), 4*time.Hour)
+		defer cancel()
+		if end, err := a.Wait(within, tr.ID); end.State != engine.Failed || !errors.Is(end.Err, transfer.ErrStalled) {
+			t.Errorf("%v after %d attempts, %v, %v", end.State, end.Attempts, end.Err, err)
 		}
 		a.Cancel(tr.ID)
 	})

@@ -364,6 +364,26 @@ func TestSend_EarlyReceiptIsRefused(t *testing.T) {
 	}
 }
 
+// TestSend_EarlyFinishIsRefused: a receiver that does not have everything cannot report that it only has to make it
+// durable.
+func TestSend_EarlyFinishIsRefused(t *testing.T) {
+	src := filepath.Join(t.TempDir(), "a")
+	write(t, src, "payload")
+	a, b := newPipe()
+	go func() {
+		var out packer
+		out.to = newBundle()
+		out.to.attach(b)
+		_ = out.put(recProgress, counts(7, 1, int64(Finishing)))
+		_ = out.flush()
+		_ = out.to.drain(time.Second)
+		out.to.fail(errEnded)
+	}()
+	if _, err := Send(t.Context(), only(a), SendOptions{Paths: []string{src}}); !errors.Is(err, ErrProtocol) {
+		t.Error(err)
+	}
+}
+
 // TestSend_FloodOfProgressEndsIt: a receiver that reports progress without end would keep the sender's processor busy.
 func TestSend_FloodOfProgressEndsIt(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "a")

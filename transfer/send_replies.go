@@ -64,6 +64,9 @@ func (s *sender) answer(kind byte, body []byte, saved *Result) (end bool, err er
 		if !s.progress.mayCount(time.Now()) { // guard: progress-rate
 			return false, fmt.Errorf("%w: more than %d progress records a second", ErrProtocol, maxProgress)
 		}
+		if pr.Phase == Finishing && !s.mayFinish() { // guard: finishing-early
+			return false, fmt.Errorf("%w: the receiver finishes before everything was sent", ErrProtocol)
+		}
 		pr.Blocks, pr.Taken = s.b.acknowledged()
 		if s.opts.OnProgress != nil {
 			s.opts.OnProgress(pr)
@@ -93,6 +96,13 @@ func (s *sender) answer(kind byte, body []byte, saved *Result) (end bool, err er
 		return false, badRecord(kind)
 	}
 	return false, nil
+}
+
+// mayFinish reports whether the receiver can have everything, from this attempt or an earlier one.
+func (s *sender) mayFinish() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended || s.opts.Sent
 }
 
 // hears processes the receiver's request for a file. There is one per file; a request for digests may precede it.

@@ -92,7 +92,8 @@ var limits = []section{
 	}},
 	{"Questions to the user", []limit{
 		{"invitations from a peer", "one at a time", "one-invitation", proof{"./internal/testing/hostile", "TestAttacks", "a flood of invitations of a stranger"}},
-		{"questions caused by a peer that is known, but not verified", "100, then two a second", "prompts-of-known", proof{"./engine/internal/peers/internal/asks", "TestAsks_LimitsStrangersAlone", ""}},
+		{"questions caused by a peer that is known, but not verified", "100, then two a second", "prompts-of-known", proof{"./engine/internal/peers/internal/asks", "TestAsks_LimitsPromptsByTrust", ""}},
+		{"questions of a verified peer that no one accepts", "100, then two a second", "prompts-of-verified", proof{"./engine/internal/peers/internal/asks", "TestAsks_LimitsPromptsByTrust", ""}},
 		{"questions caused by a stranger", "20, then one in 2 s", "prompts", proof{"./internal/testing/hostile", "TestAttacks", "invitations and withdrawals of a stranger"}},
 		{"", "", "offers-asked", proof{"./internal/testing/hostile", "TestAttacks", "offers and withdrawals of a stranger"}},
 		{"", "", "pairing-asked-often", proof{"./internal/testing/hostile", "TestAttacks", "pairing and withdrawals of a verified peer"}},
@@ -167,6 +168,8 @@ var limits = []section{
 		{"a transfer slower than 256 KiB/s after 10 s", "does not count among the 12 that may run at once", "slow-turns", proof{"./engine", "TestTurns_SlowReceiversKeepNoOneWaiting", ""}},
 		{"progress that a receiver reports", "keeps a turn to send only while the receiver takes data", "progress-moves", proof{"./engine", "TestTurns_FakedProgressHoldsNone", ""}},
 		{"", "resets the time between attempts, and their number, only with 64 KiB that the receiver has taken, or 64 KiB and a thousandth of everything that it reports", "progress-faked", proof{"./engine", "TestRetry_FakedProgressEnds", ""}},
+		{"", "can only be that it finishes once everything was sent", "finishing-early", proof{"./transfer", "TestSend_EarlyFinishIsRefused", ""}},
+		{"", "can be that for 30 minutes in an attempt", "finishing-forever", proof{"./engine", "TestRetry_FinishingForeverEnds", ""}},
 		{"", "is not kept while there is no lane for it", "progress-without-lanes", proof{"./transfer", "TestReport_WithoutLanesTakesNoMemory", ""}},
 		{"note of an offer", "1,000 bytes", "offer-note", proof{"./internal/testing/hostile", "TestAttacks", "an offer with a note of 1,001 bytes"}},
 		{"offers that are still being counted", "folders only", "offer-counting", proof{"./internal/testing/hostile", "TestAttacks", "a file alone that is still counted"}},

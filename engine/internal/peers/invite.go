@@ -214,6 +214,7 @@ func (in *invitations) dropLocked(p *peer, err error) {
 	in.settleLocked(p, err)
 	if inv := p.invitation; inv != nil {
 		p.closeInvitationLocked()
+		m.asks.Unaccepted(p.id)
 		m.publish(InvitationClosed{inv})
 	}
 }

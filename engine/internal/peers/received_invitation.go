@@ -48,6 +48,7 @@ func (i *Invitation) Answer(yes bool, with json.RawMessage, person bool) error {
 	p.closeInvitationLocked()
 	m.publish(InvitationClosed{i})
 	if !yes {
+		m.asks.Unaccepted(p.id)
 		m.asks.Declined(p.id)
 		p.link.Send(wire.InviteAnswer{ID: i.ID, Code: wire.Declined})
 		return nil
@@ -127,6 +128,7 @@ func (in *invitations) takeCancel(p *peer, msg wire.InviteCancel) {
 	defer m.mu.Unlock()
 	if inv := p.invitation; inv != nil && inv.ID == msg.ID {
 		p.closeInvitationLocked()
+		m.asks.Unaccepted(p.id)
 		m.publish(InvitationClosed{inv})
 	}
 	if p.session != nil && p.accepted == msg.ID { // the withdrawal crossed our acceptance

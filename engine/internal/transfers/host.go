@@ -54,6 +54,8 @@ type Link interface {
 type Asks interface {
 	// MayPrompt reports whether a peer at a source may cause one more prompt; device means that a gateway reaches it.
 	MayPrompt(id identity.PeerID, source netip.Addr, device bool) bool
+	// Unaccepted counts a prompt that was declined, withdrawn, or not answered in time.
+	Unaccepted(id identity.PeerID)
 	// Declined counts a refusal, Accepted resets the count, and RefusedTooOften reports whether it is too high.
 	Declined(id identity.PeerID)
 	Accepted(id identity.PeerID)

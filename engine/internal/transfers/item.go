@@ -77,6 +77,7 @@ type item struct {
 	blocks    uint64    // outgoing: how many blocks of this attempt the receiver has taken
 	lastHeard time.Time // when the receiver last reported progress, even if there was none
 	full      bool      // the receiver's disk is full
+	finishing time.Time // when the receiver reported that all bytes of this attempt had arrived; zero until then
 	mark      time.Time // the start of the rate measurement
 	markBytes int64
 	taken     int64   // outgoing: bytes that the receiver has taken in this attempt, acknowledged on the lanes
@@ -126,6 +127,9 @@ func (m *Manager) finishLocked(t *item, err error) {
 	v.Left = 0
 	if v.State == Delivered {
 		v.Counting = false
+	}
+	if t.offer != nil {
+		m.asks.Unaccepted(v.Peer)
 	}
 	t.setOfferLocked(nil)
 	t.cancel = nil

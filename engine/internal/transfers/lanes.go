@@ -73,6 +73,7 @@ func (m *Manager) newRun(ctx context.Context, t *item, l Link, n int64) *run {
 	m.mu.Lock()
 	t.run = r
 	t.view.Attempts++
+	t.finishing = time.Time{}
 	if t.paused {
 		r.stop(errPaused)
 	}
@@ -196,8 +197,9 @@ func (r *run) watch() {
 		}
 		silent := now().Sub(laterOf(t.lastHeard, began))
 		waits := t.view.State == Stalled && !t.full && had
+		finishes := t.view.State == Finishing && !t.view.Incoming && !t.finishing.IsZero() && now().Sub(t.finishing) >= finishWithin
 		r.m.mu.Unlock()
-		if waits && silent >= lostAfter {
+		if waits && silent >= lostAfter || finishes { // guard: finishing-forever
 			r.stop(fmt.Errorf("%w: %w", transfer.ErrInterrupted, transfer.ErrStalled))
 			return
 		}

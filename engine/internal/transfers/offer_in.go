@@ -256,6 +256,8 @@ func (m *Manager) TakeCancel(from identity.PeerID, msg wire.OfferCancel) {
 	switch msg.Code {
 	case wire.Bye:
 		err = wire.ErrCancelled
+	case wire.Delivered: // only an answer to an offer can say that
+		err = wire.ErrProtocol
 	case wire.Failed:
 		err = &transfer.Failure{Path: msg.Path, Remote: true, Err: transfer.ReasonError(msg.Reason)}
 	}

@@ -23,6 +23,9 @@ const (
 	// lanes are opened again.
 	stalledAfter = 5 * time.Second
 	lostAfter    = time.Minute
+	// finishWithin is how long a receiver may take to make durable what has arrived. It writes to the disk throughout the
+	// transfer, so little is left to write at the end.
+	finishWithin = 30 * time.Minute
 	// maxStalledAttempts is how many consecutive attempts without progress, each over a live connection, fail the
 	// transfer.
 	maxStalledAttempts = 5

@@ -28,6 +28,12 @@ func (m *Manager) track(t *item) func(transfer.Progress) {
 			}
 		}
 		t.taken = p.Taken
+		switch {
+		case p.Phase != transfer.Finishing:
+			t.finishing = time.Time{}
+		case t.finishing.IsZero():
+			t.finishing = now()
+		}
 		if moved || p.Phase == transfer.Finishing {
 			t.lastMove = now()
 		}

@@ -107,6 +107,8 @@ func (a *asks) Declined(identity.PeerID) {
 	a.declined++
 }
 
+func (a *asks) Unaccepted(identity.PeerID) {}
+
 func (a *asks) RefusedTooOften(identity.PeerID) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

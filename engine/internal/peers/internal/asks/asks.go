@@ -30,7 +30,8 @@ const (
 	// do what it may do with one, and leaves room for others.
 	sourcePromptRate  = promptRate
 	sourcePromptBurst = promptBurst
-	// knownPromptRate and knownPromptBurst apply to each peer that was accepted but is not verified.
+	// knownPromptRate and knownPromptBurst apply to each peer that was accepted. For a verified peer, only prompts that no
+	// one accepts count: a device may send thousands of files one by one.
 	knownPromptRate  = 2
 	knownPromptBurst = 100
 	// AnnounceEvery and MaxAnnounced limit how many dials one peer's announcements may cause, per interval and at once;
@@ -61,6 +62,7 @@ type Asks struct {
 type asker struct {
 	prompts    *rate.Limiter // while it is a stranger
 	known      *rate.Limiter // once it was accepted
+	unaccepted *rate.Limiter // once it is verified
 	introduces *rate.Limiter
 	hears      *rate.Limiter
 	lately     map[identity.PeerID]time.Time // guarded by the caller of LastGossip
@@ -109,6 +111,7 @@ func (as *Asks) ofLocked(id identity.PeerID) *asker {
 	}
 	a := &asker{
 		prompts: rate.NewLimiter(promptRate, promptBurst), known: rate.NewLimiter(knownPromptRate, knownPromptBurst),
+		unaccepted: rate.NewLimiter(knownPromptRate, knownPromptBurst),
 		introduces: rate.NewLimiter(rate.Every(AnnounceEvery), MaxAnnounced), hears: rate.NewLimiter(rate.Every(AnnounceEvery), MaxAnnounced),
 		lately: map[identity.PeerID]time.Time{},
 	}
@@ -166,10 +169,20 @@ func (as *Asks) MayPrompt(id identity.PeerID, source netip.Addr, device bool) bo
 		}
 		return allow(limits...)
 	}
+	if trust == identity.Verified && a.unaccepted.Tokens() < 1 { // guard: prompts-of-verified
+		return false
+	}
 	if trust != identity.Verified && !a.known.Allow() { // guard: prompts-of-known
 		return false
 	}
 	return true
+}
+
+// Unaccepted counts a prompt that was declined, withdrawn, or not answered in time.
+func (as *Asks) Unaccepted(id identity.PeerID) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	as.ofLocked(id).unaccepted.Allow()
 }
 
 // MayAsk applies the part of MayPrompt that limits each peer separately.

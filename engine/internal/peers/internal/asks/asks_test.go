@@ -30,7 +30,7 @@ func limits(t *testing.T) (a *Asks, stranger, friend identity.PeerID) {
 	return New(profile), stranger, friend
 }
 
-func TestAsks_LimitsStrangersAlone(t *testing.T) {
+func TestAsks_LimitsPromptsByTrust(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, stranger, friend := limits(t)
 		asked := func(id identity.PeerID) (n int) {
@@ -51,7 +51,17 @@ func TestAsks_LimitsStrangersAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := asked(friend); n != 10*knownPromptBurst {
-			t.Errorf("a verified peer asked %d times", n)
+			t.Errorf("a verified peer whose prompts are accepted asked %d times", n)
+		}
+		unaccepted := 0
+		for range 10 * knownPromptBurst {
+			if a.MayPrompt(friend, netip.Addr{}, false) {
+				a.Unaccepted(friend)
+				unaccepted++
+			}
+		}
+		if unaccepted != knownPromptBurst {
+			t.Errorf("a verified peer whose prompts no one accepts asked %d times, not %d", unaccepted, knownPromptBurst)
 		}
 		time.Sleep(time.Duration(float64(time.Second) / promptRate))
 		if n := asked(stranger); n != 1 {
