@@ -59,10 +59,10 @@ type Config struct {
 	// Invite and Accept select the peers that are invited when they are found, and those whose invitations are accepted.
 	// A session that begins this way does not make a peer known. Others become an Invitation.
 	Invite, Accept Audience
-	// Admit, if set, accepts an invitation of a peer before Accept is considered, as a rule of the program does: for a
-	// program that lets in many peers without a person. false leaves it to Accept. It must return at once, because it runs
-	// on the goroutine that reads from that peer; a panic counts as false.
-	Admit func(from Peer, context json.RawMessage) bool
+	// AcceptIf, if set, accepts invitations besides those that Accept includes. false does not decline: Accept decides, and
+	// then a reader of invitations. It must return at once, because it runs on the goroutine that reads from that peer; a
+	// panic counts as false.
+	AcceptIf func(from Peer, context json.RawMessage) bool
 	// Context is a JSON value of at most MaxContext bytes for the programs that we have sessions with; nil means none.
 	Context any
 	// Info is the discovery info that everyone sees: at most 1000 bytes, 400 are advised. A key is printable ASCII without

@@ -57,7 +57,7 @@
 //	wait for an answer                30 s (SendTimeout) to a message or an invitation, 10 min to an offer
 //	open streams of one peer          32 opened by each side, each with 524288 unread bytes
 //	unanswered offers of one peer     10; 2 of a peer that was never accepted
-//	unread events of one reader       4096, among them 33554432 bytes of messages
+//	unread events of one reader       4096, among them 1024 messages of one peer and 33554432 bytes
 //	transfers at once                 4 to one peer, 12 in total
 //	peers that are listed at once     1024
 package engine
@@ -83,6 +83,7 @@ const (
 	MaxDatagram = peers.MaxDatagram // the same for SendDatagram: it fits into one packet on every path
 	MaxNote     = wire.MaxNote      // OfferOptions.Note, in UTF-8
 	MaxPreview  = wire.MaxPreview   // OfferOptions.Preview
+	MaxTopic    = wire.MaxTopic     // the name of a Topic, in UTF-8
 )
 
 // SendTimeout limits how long Send, Post, Invite, Pair, OpenStream and Ping wait, even if their context ends later.

@@ -33,6 +33,7 @@ type Engine struct {
 
 	events *events.Hub[Event]
 	tasks  tasks.Group // every goroutine of the engine belongs to it
+	calls  tasks.Group // calls of the program's functions, which may wait for a person; Close does not wait for them
 
 	peers     *peers.Manager
 	pairings  *pairing.Manager
@@ -131,12 +132,12 @@ func New(cfg Config) (*Engine, error) {
 	e.peers = peers.New(peers.Config{
 		Host: peersHost{e}, Finder: finder, Profile: profile, Tasks: &e.tasks, Ended: e.ended, Log: cfg.Log, Panics: panics,
 		Self: self, Invite: cfg.Invite, Accept: cfg.Accept, MaxPeers: cfg.MaxPeers, Interfaces: cfg.Interfaces,
-		Context: initial, Admit: admitFor(e), Verify: verifyFor(e),
+		Context: initial, AcceptIf: acceptIfFor(e), Verify: verifyFor(e),
 	})
 	e.gateways = newGateways(e, self)
 	e.pairings = pairing.New(pairingHost{e}, profile, &e.tasks, cfg.Log)
 	e.transfers = transfers.New(transfers.Config{
-		Host: transferHost{e}, Asks: e.peers.Asks(), Profile: profile, Tasks: &e.tasks, Ended: e.ended, Log: cfg.Log,
+		Host: transferHost{e}, Asks: e.peers.Asks(), Profile: profile, Tasks: &e.tasks, Calls: &e.calls, Ended: e.ended, Log: cfg.Log,
 		Service: cfg.Service, Spool: ownPath(cfg, "spool"), Copies: ownPath(cfg, "copies"), MaxLanes: cfg.MaxLanes, TCP: !cfg.NoTCP && cfg.PacketConn == nil,
 		LanePorts: cfg.PacketConn == nil,
 	})
@@ -189,8 +190,8 @@ func (e *Engine) startName() string {
 	return kind + " " + e.profile.ID.Short()[:4]
 }
 
-// Run is Start, and waits until the engine and the calls of Handle have ended. It returns nil if ctx ended or Close was
-// called.
+// Run is Start, and waits until the engine and the calls of the program's functions have ended. It returns nil if ctx
+// ended or Close was called.
 func (e *Engine) Run(ctx context.Context) error {
 	if err := e.Start(ctx); err != nil {
 		return err
@@ -200,6 +201,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.handlersAwaited = true
 	e.mu.Unlock()
 	e.handlers.Wait()
+	e.calls.Wait()
 	return e.failed
 }
 
@@ -218,6 +220,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.started = true
 	e.stop = cancel
 	e.tasks.Begin(ctx)
+	e.calls.Begin(ctx)
 	e.mu.Unlock()
 
 	endpoint, lanes, err := e.listen()
@@ -295,13 +298,12 @@ func (e *Engine) end(err error) {
 	close(e.ended)
 }
 
-// Done is closed when the engine has ended and the profile is released. Calls of Handle may still run.
+// Done is closed when the engine has ended and the profile is released. Calls of the program's functions may still run.
 func (e *Engine) Done() <-chan struct{} { return e.ended }
 
-// Close ends the engine at once, says goodbye to the peers, and waits for its goroutines, but not for the calls of
-// Handle. Messages that wait for an answer fail. Its error is that of Run. It is idempotent. It waits for the functions
-// of Config, HandleStream, HandleOffers, HandleInvitations and Answer, which must not call it or Shutdown: they can end
-// the context of Start instead. A Handler may call it.
+// Close ends the engine at once, says goodbye to the peers, and waits for its goroutines, but not for calls of the
+// program's functions, which may call it too. Only the functions of Config must not, nor Shutdown: they can end the
+// context of Start instead. Messages that wait for an answer fail. Its error is that of Run. It is idempotent.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	stop := e.stop
@@ -316,7 +318,8 @@ func (e *Engine) Close() error {
 }
 
 // Shutdown is Close after the messages that wait for an answer, and the answers to requests that have arrived, have
-// been delivered, at most until ctx ends, which is then its error. Meanwhile Send and Post return ErrClosed. What was
+// been delivered, at most until ctx ends, which is then its error. A function of Answer that calls it waits for itself,
+// until ctx ends. Meanwhile Send and Post return ErrClosed. What was
 // written to a stream may not have arrived. Transfers do not delay it; those with Keep continue in the next run.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	e.sending.close()

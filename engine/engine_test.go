@@ -72,6 +72,9 @@ func waitFor(done <-chan struct{}) func() { return func() { <-done } }
 func is[E engine.Event](ev engine.Event) bool { _, ok := ev.(E); return ok }
 
 // meet waits until a sees b.
+// byPerson makes the invited peer known.
+var byPerson = engine.InviteOptions{Person: true}
+
 func meet(t *testing.T, a, b *enginetest.Node) {
 	t.Helper()
 	for range 1000 {

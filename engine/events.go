@@ -36,8 +36,8 @@ type (
 	// returns within 3 s continues the session.
 	PeerAdded struct{ Peer Peer }
 	// PeerRemoved reports that the session has ended, after its last message: once for each PeerAdded. Err is ErrBye or
-	// ErrKicked if the other side ended it, ErrCancelled if this program did, ErrClosed if this engine ended, or why the
-	// two can no longer connect, such as ErrLost.
+	// ErrKicked if the other side ended it, ErrCancelled if this program did, ErrBusy if a program did not read (see
+	// Handler.Receive), ErrClosed if this engine ended, or why the two can no longer connect, such as ErrLost.
 	PeerRemoved struct {
 		Peer Peer
 		Err  error

@@ -275,7 +275,7 @@ func ExampleInvitation_AcceptWith() {
 	defer stop()
 	anna.HandleInvitations(func(i *engine.Invitation) {
 		if string(i.Context) == `"open sesame"` {
-			_ = i.AcceptWith(engine.InviteOptions{Policy: true}) // no person has decided
+			_ = i.AcceptWith(engine.InviteOptions{}) // no person has decided
 			return
 		}
 		_ = i.Decline()

@@ -9,14 +9,15 @@ import (
 )
 
 // HandleInvitations makes f decide on all invitations that no policy answers, until stop is called; readers of events
-// are not asked. f gets each on its own goroutine and may wait for a person until Invitation.Closed. What f does not
-// answer stays open: returning is not declining. A panic declines. The engine waits for f. HandleInvitations panics if
-// another function is set.
+// are not asked. f gets each on its own goroutine and may wait for a person until Invitation.Closed. If f returns without
+// an answer, or panics, the invitation is declined. Run waits for f, Close does not. HandleInvitations panics if another
+// function is set.
 func (e *Engine) HandleInvitations(f func(*Invitation)) (stop func()) {
 	return e.invitations.set("invitations", f)
 }
 
-// HandleOffers is HandleInvitations for offers. A stranger has at most 2 open offers, other peers have 10; more fail
+// HandleOffers is HandleInvitations for offers: if f returns and the offer is still open, also because Accept has failed,
+// it is declined. A stranger has at most 2 open offers, other peers have 10; more fail
 // with ErrBusy.
 func (e *Engine) HandleOffers(f func(*Offer)) (stop func()) { return e.offers.set("offers", f) }
 
@@ -53,17 +54,18 @@ func (c *exclusive[T]) set(what string, f func(T)) (stop func()) {
 	})
 }
 
-// ask passes a question of a peer to the function, on a goroutine of the engine. claimed reports whether there is a
-// function; the code is the reason why it is not asked. decline answers the question if the function panics.
+// ask passes a question of a peer to the function, on its own goroutine. claimed reports whether there is a function; the
+// code is the reason why it is not asked. decline answers the question if the function does not.
 func (c *exclusive[T]) ask(e *Engine, from PeerID, source netip.Addr, question T, decline func() error) (refused wire.Code, claimed bool) {
 	h := holderOf(e, from, source)
 	f, refused := c.begin(from, h)
 	if f == nil {
 		return refused, refused != 0
 	}
-	started := e.tasks.Start(func(context.Context) {
+	started := e.calls.Start(func(context.Context) {
 		defer c.end(from, h)
-		recoverPanic(e, "a function that decides", func() { f(question) }, func() { _ = decline() })
+		defer func() { _ = decline() }() // ErrAnswered: the function has answered
+		recoverPanic(e, "a function that decides", func() { f(question) }, func() {})
 	})
 	if !started {
 		c.end(from, h)

@@ -1,7 +1,9 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -83,6 +85,38 @@ func TestHandleInvitations_PanicDeclines(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
 	})
+}
+
+// TestHandleOffers_ReturningDeclines: the peer does not wait for ten minutes because a program has forgotten to answer, or
+// its folder cannot be used.
+func TestHandleOffers_ReturningDeclines(t *testing.T) {
+	file := bytesIn(t, 10)
+	for name, f := range map[string]func(*testing.T, *engine.Offer){
+		"without an answer": func(*testing.T, *engine.Offer) {},
+		"after Accept has failed": func(t *testing.T, o *engine.Offer) {
+			if err := o.Accept(engine.AcceptOptions{Dir: filepath.Join(file, "in a file")}); err == nil {
+				t.Error("a folder inside a file")
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := enginetest.New(t, latency)
+				a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+				meet(t, a, b)
+				b.HandleOffers(func(o *engine.Offer) { f(t, o) })
+				tr, err := a.Offer(t.Context(), b.Self().ID, file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				if got, err := a.Wait(ctx, tr.ID); got.State != engine.Declined {
+					t.Error(got.State, err)
+				}
+			})
+		})
+	}
 }
 
 // TestHandleOffers_WithdrawnOnesClose: a function that waits for a person is notified that the offer was withdrawn, and

@@ -21,7 +21,6 @@ const (
 	MaxService         = wire.MaxService
 	MaxPair            = wire.MaxPair
 	MaxInfo            = wire.MaxInfo
-	MaxTopic           = wire.MaxTopic
 	MaxStreamName      = wire.MaxStreamName
 	MaxStreams         = peers.MaxStreams
 	MaxPending         = peers.MaxPending

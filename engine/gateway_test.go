@@ -98,7 +98,7 @@ func TestGateway_OfferNeedsConsent(t *testing.T) {
 			if offer.Transfer.Peer != id || offer.Transfer.Bytes != 5 || offer.Transfer.PeerName != phone.Name {
 				t.Errorf("%+v", offer.Transfer)
 			}
-			if err := offer.Accept(engine.AcceptOptions{Dir: dir}); err != nil {
+			if err := offer.Accept(engine.AcceptOptions{Person: true, Dir: dir}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -238,7 +238,7 @@ func TestGateway_Sends(t *testing.T) {
 		must(t, os.MkdirAll(filepath.Join(dir, "album", "deep"), 0o755))
 		must(t, os.WriteFile(filepath.Join(dir, "album", "deep", "x.txt"), []byte("x"), 0o644))
 		must(t, os.WriteFile(filepath.Join(dir, "y.txt"), []byte("yy"), 0o644))
-		tr, err := a.Offer(t.Context(), id, filepath.Join(dir, "album"), filepath.Join(dir, "y.txt"))
+		tr, err := a.OfferWith(t.Context(), id, engine.OfferOptions{Person: true}, filepath.Join(dir, "album"), filepath.Join(dir, "y.txt"))
 		must(t, err)
 		end, err := a.Wait(t.Context(), tr.ID)
 		if err != nil || end.State != engine.Delivered || end.Files != 2 || end.Bytes != 3 {

@@ -15,12 +15,15 @@ import (
 // overrides. A nil field leaves its events to other readers. Calls come one at a time, except those of StreamReceive: a
 // function that waits for a person delays the others. A panic in one is logged, and the next event follows.
 type Handler struct {
-	PeerFound        func(Peer) // once for each peer, until it is lost
-	PeerChanged      func(Peer) // a peer that was found has changed
-	PeerLost         func(Peer)
-	PeerAdded        func(Peer)        // a session has begun; Peer.Context is known (peer_added)
-	PeerRemoved      func(Peer, error) // a session has ended; called once for each PeerAdded (peer_removed)
-	Receive          func(Message)     // a message has arrived, of either kind (receive)
+	PeerFound   func(Peer) // once for each peer, until it is lost
+	PeerChanged func(Peer) // a peer that was found has changed
+	PeerLost    func(Peer)
+	PeerAdded   func(Peer)        // a session has begun; Peer.Context is known (peer_added)
+	PeerRemoved func(Peer, error) // a session has ended; called once for each PeerAdded (peer_removed)
+	// Receive gets the messages of either kind (receive). While it does not return, messages wait at their senders. A sender
+	// with 64 messages that this engine has not taken for 30 s ends the session, with ErrBusy on both sides; after the
+	// second time within ten minutes, its policies do not bring the session back.
+	Receive          func(Message)
 	Invitation       func(*Invitation)
 	InvitationClosed func(*Invitation) // one that was passed to Invitation was answered or withdrawn
 	Offer            func(*Offer)

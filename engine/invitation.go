@@ -39,17 +39,16 @@ type Invitation struct {
 	claimed    bool // a function decides about it, see HandleInvitations; guarded by the lock of the peers
 }
 
-// Accept starts the session, and the peer is known from now on (TrustSeen). Errors are ErrAnswered, and ErrBusy if
-// MaxPeers are connected.
+// Accept starts the session; see InviteOptions.Person. Errors are ErrAnswered, and ErrBusy if MaxPeers are connected.
 func (i *Invitation) Accept() error { return i.AcceptWith(InviteOptions{}) }
 
-// AcceptWith is Accept with options, for example for a program that decides by a rule.
+// AcceptWith is Accept with options, for example for the decision of a person.
 func (i *Invitation) AcceptWith(opts InviteOptions) error {
 	encoded, err := opts.encodeContext(i.peers)
 	if err != nil {
 		return err
 	}
-	return i.invitation.Answer(true, encoded, !opts.Policy)
+	return i.invitation.Answer(true, encoded, opts.Person)
 }
 
 // Closed returns a channel that is closed when the invitation was answered or withdrawn, or has expired.

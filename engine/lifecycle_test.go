@@ -245,6 +245,9 @@ func TestWaitPeer_WaitsForTheState(t *testing.T) {
 		if p, err := a.WaitPeer(t.Context(), id, engine.Connected); err != nil || !p.HasSession() {
 			t.Error(p.State, err)
 		}
+		if p, err := a.WaitPeer(t.Context(), id, engine.Found); err != nil || !p.HasSession() { // it is more than found
+			t.Error(p.State, err)
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := a.WaitPeer(ctx, engine.PeerID{1}, engine.Found); !errors.Is(err, engine.ErrTimeout) {

@@ -146,7 +146,15 @@ func TestPost_KeepsOrderAndReportsEachRecipient(t *testing.T) {
 		}
 		ended, end := context.WithCancel(t.Context())
 		end()
-		over, err := a.Post(ended, "one too many", engine.Broadcast)
+		if _, err := a.Post(ended, "never", engine.Broadcast); !errors.Is(err, engine.ErrCancelled) {
+			t.Errorf("after the end of its context: %v", err)
+		}
+		if _, err := a.Send(ended, "never", engine.Broadcast); !errors.Is(err, engine.ErrCancelled) {
+			t.Errorf("after the end of its context: %v", err)
+		}
+		brief, end := context.WithCancel(t.Context())
+		time.AfterFunc(time.Microsecond, end)
+		over, err := a.Post(brief, "one too many", engine.Broadcast)
 		if err != nil {
 			t.Fatal(err)
 		}

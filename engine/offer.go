@@ -12,15 +12,17 @@ import (
 
 // OfferOptions configure OfferWith.
 type OfferOptions struct {
-	// Keep waits for an offline peer without end, also across restarts with the same profile; ctx has no effect then.
+	// Keep waits for an offline peer without end, also across restarts if there is a profile; ctx has no effect then.
 	// Without Keep a transfer whose peer is gone fails within 30 s; see Retry.
 	Keep     bool
+	Person   bool   // a person sends, not a rule of the program: a peer that accepts becomes known (TrustSeen)
 	Priority int    // of the transfers that wait for their turn, the highest goes first
 	Links    bool   // send symbolic links that stay inside their folder as links; others are left out
 	Name     string // the name under which the only path, or Content, is offered; empty means the path's own
 	Note     string // text that the receiver's program shows with the offer, at most MaxNote bytes of UTF-8
 	Preview  []byte // a JPEG or PNG of at most MaxPreview bytes, for a receiver that knows this peer
-	// Content is offered instead of paths, under Name. It is read to its end before the call returns; Retry is not possible.
+	// Content is offered instead of paths, under Name. It is read to its end before the call returns; the end
+	// of ctx does not interrupt a Read. Retry is not possible.
 	Content io.Reader
 }
 
@@ -84,7 +86,7 @@ func (e *Engine) offer(ctx context.Context, to PeerID, opts OfferOptions, source
 		return Transfer{}, err
 	}
 	t, err := e.transfers.Offer(TransferID(wire.NewID()), to, name, source, transfers.OfferOptions(opts), shared)
-	return Transfer(t), err
+	return publicTransfer(t), err
 }
 
 // reach waits for the connection that an offer needs, unless the offer is kept, and returns the name of the peer.

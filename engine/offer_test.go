@@ -65,6 +65,9 @@ func TestOffer_VanishedFileIsNamedOnBothSides(t *testing.T) {
 			if !errors.Is(err, engine.ErrIncomplete) || end.State != engine.Delivered || end.LeftOut != 1 || end.Files != 1 {
 				t.Errorf("%s: %v, %+v", side, err, end)
 			}
+			if listed := of(t, n, tr.ID); !errors.Is(listed.Err, engine.ErrIncomplete) {
+				t.Errorf("%s: listed with the error %v", side, listed.Err)
+			}
 			if len(end.Notes) != 1 || end.Notes[0].Path != "src/b.txt" || !errors.Is(end.Notes[0].Err, transfer.ErrVanished) {
 				t.Errorf("%s: notes %+v", side, end.Notes)
 			}
@@ -174,7 +177,7 @@ func TestTransfers_UnacceptedOffersDisplaceNoOthers(t *testing.T) {
 		if end, err := b.Wait(t.Context(), first.ID); err != nil || end.State != engine.Delivered {
 			t.Fatal(err, end.State)
 		}
-		if err := b.SetTrust(a.Self().ID, engine.TrustVerified); err != nil { // may ask as often as it likes
+		if err := b.SetTrust(a.Self().ID, engine.TrustVerified); err != nil { // may ask more often
 			t.Fatal(err)
 		}
 		for range 600 {
@@ -185,6 +188,7 @@ func TestTransfers_UnacceptedOffersDisplaceNoOthers(t *testing.T) {
 			}
 			o := offered()
 			_ = o.Decline()
+			time.Sleep(time.Second) // more are refused at once
 			_, _ = a.Wait(ctx, tr.ID)
 			cancel()
 		}
@@ -206,9 +210,9 @@ func TestOffer_OnlyAPersonsChoiceRaisesTrust(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
 			a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
-			acceptAll(t, b, engine.AcceptOptions{Dir: dir, Policy: policy})
+			acceptAll(t, b, engine.AcceptOptions{Dir: dir, Person: !policy})
 			meet(t, a, b)
-			tr, err := a.Offer(t.Context(), b.Self().ID, file)
+			tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Person: !policy}, file)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -223,8 +227,8 @@ func TestOffer_OnlyAPersonsChoiceRaisesTrust(t *testing.T) {
 			if got := b.Trust(a.Self().ID); got != want {
 				t.Errorf("accepted by a policy: %v, the sender is %v, want %v", policy, got, want)
 			}
-			if got := a.Trust(b.Self().ID); got != engine.TrustSeen {
-				t.Errorf("the receiver that was chosen is %v", got)
+			if got := a.Trust(b.Self().ID); got != want {
+				t.Errorf("chosen by a policy: %v, the receiver is %v", policy, got)
 			}
 		})
 	}
@@ -423,7 +427,7 @@ func TestOffer_PolicyStoresNoName(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{Name: "Ben"}), net.Start(engine.Config{})
 		policy := false
-		b.HandleOffers(func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir, Policy: policy, Reserve: -1}) })
+		b.HandleOffers(func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir, Person: !policy, Reserve: -1}) })
 		meet(t, a, b)
 		for _, name := range []string{"Ben", "Mom"} {
 			if err := a.SetName(name); err != nil {

@@ -19,16 +19,19 @@ const linkScheme = "multipeer"
 
 var secretText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// PairingLink opens the pairing window (see OpenPairing) and returns a link that another device can scan or open, once,
+// NewPairingLink opens the pairing window (see OpenPairing) and returns a link that another device can scan or open, once,
 // before the pairing window closes. The link holds this device's ID and addresses and a secret, so that the two devices
 // connect and verify each other in one step. Anyone who sees the link can use it to be verified: show it to no one
-// else. PairingLink returns an empty string until Run has opened the port.
-func (e *Engine) PairingLink() string {
+// else. The error is ErrClosed unless the engine runs, and ErrNoNetwork if it has no address.
+func (e *Engine) NewPairingLink() (string, error) {
+	if !e.tasks.Running() {
+		return "", ErrClosed
+	}
 	ticket := e.Ticket()
 	if ticket == "" {
-		return ""
+		return "", fmt.Errorf("link: %w", ErrNoNetwork)
 	}
-	return Link{Ticket: ticket, secret: e.pairings.Secret()}.String()
+	return Link{Ticket: ticket, secret: e.pairings.Secret()}.String(), nil
 }
 
 // Link is a parsed link; String returns its text. A link without a secret only connects.

@@ -36,15 +36,15 @@ func (e *Engine) Peer(id PeerID) (Peer, bool) {
 // Conflicts lists the identities that two devices have used since this engine started, newest first.
 func (e *Engine) Conflicts() []Conflict { return publicConflicts(e.peers.Conflicts()) }
 
-// WaitPeer waits until a peer is in a state, and returns it; Connected also means a session whose connection has just
-// broken. It does nothing to bring that state about: see Invite and Dial. Errors are ErrTimeout, ErrCancelled or the
+// WaitPeer waits until a peer has reached a state or a later one, in the order of the constants, and returns it: for
+// Found, any peer in the list will do; for Connected, also one whose connection has just broken. It does nothing to bring that state about: see Invite and Dial. Errors are ErrTimeout, ErrCancelled or the
 // cause of ctx, and ErrClosed.
 func (e *Engine) WaitPeer(ctx context.Context, id PeerID, state State) (_ Peer, err error) {
 	defer withPeer(&err, "wait for", id)
 	for {
 		changed := e.events.Changed()
 		p, known := e.Peer(id)
-		if known && (p.State == state || state == Connected && p.HasSession()) {
+		if known && p.State >= state {
 			return p, nil
 		}
 		select {

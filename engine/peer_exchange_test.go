@@ -61,7 +61,7 @@ func dial(t *testing.T, a, b *enginetest.Node) {
 func join(t *testing.T, a, b *enginetest.Node) {
 	t.Helper()
 	dial(t, a, b)
-	if err := a.Invite(t.Context(), b.Self().ID); err != nil {
+	if err := a.InviteWith(t.Context(), b.Self().ID, byPerson); err != nil {
 		t.Fatal(err)
 	}
 }

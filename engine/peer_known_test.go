@@ -85,7 +85,7 @@ func TestRecall_KeepsAllAddressesOfAPeer(t *testing.T) {
 			t.Fatal("no session")
 		}
 		for from, to := range map[*enginetest.Node]*enginetest.Node{a: b, b: a} { // policies alone make no peer known
-			if err := from.Invite(t.Context(), to.Self().ID); err != nil {
+			if err := from.InviteWith(t.Context(), to.Self().ID, byPerson); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -161,7 +161,7 @@ func TestPeer_KnownIsDialledWhereItAnswered(t *testing.T) {
 		toA.Found(discovery.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
 		time.Sleep(5 * time.Second)
 		for from, to := range map[*enginetest.Node]*enginetest.Node{a: b, b: a} {
-			if err := from.Invite(t.Context(), to.Self().ID); err != nil {
+			if err := from.InviteWith(t.Context(), to.Self().ID, byPerson); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -118,13 +118,13 @@ func (e *Engine) publicInvitation(i *peers.Invitation) *Invitation {
 	return i.Handle.(*Invitation)
 }
 
-// admitFor returns Config.Admit as package peers calls it. A panic leaves the invitation to the policy.
-func admitFor(e *Engine) func(peers.Peer, json.RawMessage) bool {
-	if e.cfg.Admit == nil {
+// acceptIfFor returns Config.AcceptIf as package peers calls it. A panic leaves the invitation to the policy.
+func acceptIfFor(e *Engine) func(peers.Peer, json.RawMessage) bool {
+	if e.cfg.AcceptIf == nil {
 		return nil
 	}
 	return func(from peers.Peer, context json.RawMessage) (admitted bool) {
-		recoverPanic(e, "Config.Admit", func() { admitted = e.cfg.Admit(publicPeer(from), context) }, func() { admitted = false })
+		recoverPanic(e, "Config.AcceptIf", func() { admitted = e.cfg.AcceptIf(publicPeer(from), context) }, func() { admitted = false })
 		return admitted
 	}
 }

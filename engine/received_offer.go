@@ -20,7 +20,7 @@ type Offer struct {
 type AcceptOptions struct {
 	Dir string // the folder to receive into, created if it is missing; required
 	// Existing selects what to do with entries whose name is taken; the zero value keeps both. Choose, if set, decides that
-	// for each top-level name instead, on a goroutine of the engine, and may wait for a person.
+	// for each top-level name instead, on its own goroutine, and may wait for a person.
 	Existing transfer.Existing
 	Choose   func(name string) transfer.Existing
 	Reread   bool // compare existing files by content even if both copies have the sizes and times of an earlier transfer
@@ -29,7 +29,7 @@ type AcceptOptions struct {
 	// Reserve is how many bytes stay free on the disk: 0 means the larger of 1 GiB and a twentieth of the disk (but at most
 	// a tenth), less than 0 means none.
 	Reserve int64
-	Policy  bool      // a rule accepts, not a person: the peer does not become known (TrustSeen)
+	Person  bool      // a person accepts, not a rule of the program: the peer becomes known (TrustSeen)
 	Seen    *Transfer // what the person last saw, if newer than Offer.Transfer: no more than that may arrive
 }
 
@@ -44,7 +44,7 @@ func (o *Offer) Accept(opts AcceptOptions) error {
 	}
 	return o.offer.Accept(transfers.AcceptOptions{
 		Dir: opts.Dir, Existing: opts.Existing, Choose: opts.Choose, Reread: opts.Reread,
-		KeepExec: opts.KeepExec, Links: opts.Links, Reserve: opts.Reserve, Policy: opts.Policy, Seen: &seen,
+		KeepExec: opts.KeepExec, Links: opts.Links, Reserve: opts.Reserve, Person: opts.Person, Seen: &seen,
 	})
 }
 

@@ -88,8 +88,8 @@ func answered(m peers.Message) (Message, error) {
 
 // Answer has f answer the requests of this topic until stop is called; stop does not wait for calls in progress. f gets
 // each on its own goroutine, at most 32 of one peer at once, and returns a value as for Send. If f returns an error,
-// the requester gets its text, at most 1 KiB. ctx ends with the engine, which waits for f, and not when the requester
-// gives up. Answer panics if the topic has a function already.
+// the requester gets its text, at most 1 KiB. ctx ends with the engine, and not when the requester gives up; Run waits
+// for f, Close does not. Answer panics if the topic has a function already.
 func (t *Topic) Answer(f func(ctx context.Context, request Message) (any, error)) (stop func()) {
 	if f == nil {
 		panic("engine: Answer without a function")
@@ -184,9 +184,11 @@ func (r *requests) takeRequest(e *Engine, m peers.Message) (refused wire.Code) {
 		e.sending.end()
 		return refused
 	}
-	started := e.tasks.Start(func(ctx context.Context) {
-		defer e.sending.end()
-		defer r.leave(who, h, m.Size()) // an answer takes memory until the peer has it
+	started := e.calls.Start(func(ctx context.Context) {
+		ended := sync.OnceFunc(e.sending.end)
+		defer ended()
+		defer context.AfterFunc(ctx, ended)() // Shutdown waits for the function only while the engine runs
+		defer r.leave(who, h, m.Size())       // an answer takes memory until the peer has it
 		if sent := reply(ctx, e, m, f); sent != nil {
 			<-sent.Done()
 		}

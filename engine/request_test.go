@@ -330,6 +330,47 @@ func TestShutdown_WaitsForAnswers(t *testing.T) {
 	})
 }
 
+// TestClose_FromAFunctionThatAnswers: the function may end the engine that has called it.
+func TestClose_FromAFunctionThatAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := sessionOfTwo(t)
+		closed := make(chan error, 1)
+		b.Topic("work").Answer(func(context.Context, engine.Message) (any, error) {
+			closed <- b.Close()
+			return nil, nil
+		})
+		if _, err := a.Topic("work").Request(t.Context(), "stop", b.Self().ID); !errors.Is(err, engine.ErrLost) {
+			t.Errorf("the request: %v", err)
+		}
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+		<-b.Done()
+	})
+}
+
+// TestShutdown_WaitsForNoFunctionAfterItsContext: a function that does not return delays Shutdown only until the end of
+// its context.
+func TestShutdown_WaitsForNoFunctionAfterItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := sessionOfTwo(t)
+		release := make(chan struct{})
+		defer close(release)
+		b.Topic("work").Answer(func(context.Context, engine.Message) (any, error) {
+			<-release
+			return nil, nil
+		})
+		go a.Topic("work").Request(t.Context(), "go", b.Self().ID)
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := b.Shutdown(ctx); !errors.Is(err, engine.ErrTimeout) || time.Since(began) > 4*time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
+}
+
 // TestRequest_OnePeerLeavesPlacesForOthers: a peer that asks many topics at once does not take all places of known peers.
 func TestRequest_OnePeerLeavesPlacesForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

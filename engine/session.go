@@ -10,12 +10,12 @@ func (e *Engine) Invite(ctx context.Context, id PeerID) error {
 	return e.InviteWith(ctx, id, InviteOptions{})
 }
 
-// InviteOptions configure InviteWith and Invitation.AcceptWith. The zero value is for a decision of a person.
+// InviteOptions configure InviteWith and Invitation.AcceptWith. The zero value is for a decision of the program.
 type InviteOptions struct {
 	// Context is what the other program gets: a JSON value of at most MaxContext bytes; nil means the context of Config
 	// or SetContext. An invitation that is in progress already keeps its own.
 	Context any
-	Policy  bool // a rule of the program decides, not a person: the peer does not become known (TrustSeen)
+	Person  bool // a person decides, not a rule of the program: the peer becomes known (TrustSeen)
 }
 
 // InviteWith is Invite with options.
@@ -28,7 +28,7 @@ func (e *Engine) InviteWith(ctx context.Context, id PeerID, opts InviteOptions) 
 	if err != nil {
 		return err
 	}
-	return e.peers.Invite(ctx, id, encoded, !opts.Policy)
+	return e.peers.Invite(ctx, id, encoded, opts.Person)
 }
 
 // Disconnect ends the session with a peer, or withdraws the invitation to it (cancelConnectPeer); both still see each

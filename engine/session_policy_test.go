@@ -225,7 +225,7 @@ func TestHandleInvitations_DecidesByContext(t *testing.T) {
 			defer mu.Unlock()
 			asked = append(asked, i.Peer.Name+" "+string(i.Context))
 			if string(i.Context) == `"open sesame"` {
-				_ = i.AcceptWith(engine.InviteOptions{Policy: true})
+				_ = i.AcceptWith(engine.InviteOptions{})
 				return
 			}
 			_ = i.Decline()
@@ -246,12 +246,12 @@ func TestHandleInvitations_DecidesByContext(t *testing.T) {
 	})
 }
 
-// TestAdmit_DecidesBeforeThePolicy: a function of the program lets peers in, and leaves others to the policy. It makes no
+// TestAcceptIf_DecidesBeforeThePolicy: a function of the program lets peers in, and leaves others to the policy. It makes no
 // peer known, and a panic in it lets nobody in.
-func TestAdmit_DecidesBeforeThePolicy(t *testing.T) {
+func TestAcceptIf_DecidesBeforeThePolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		door := net.Start(engine.Config{Log: slog.New(slog.DiscardHandler), Admit: func(from engine.Peer, context json.RawMessage) bool {
+		door := net.Start(engine.Config{Log: slog.New(slog.DiscardHandler), AcceptIf: func(from engine.Peer, context json.RawMessage) bool {
 			if from.Name == "panic" {
 				panic("a mistake")
 			}
@@ -380,10 +380,10 @@ func TestDisconnect_OnlyAnInvitationBringsThePeerBack(t *testing.T) {
 func TestDisconnect_OutlastsASessionByPolicy(t *testing.T) {
 	for name, begin := range map[string]func(t *testing.T, a *enginetest.Node, inv *engine.Invitation) error{
 		"accepted": func(_ *testing.T, _ *enginetest.Node, inv *engine.Invitation) error {
-			return inv.AcceptWith(engine.InviteOptions{Policy: true})
+			return inv.AcceptWith(engine.InviteOptions{})
 		},
 		"invited": func(t *testing.T, a *enginetest.Node, inv *engine.Invitation) error {
-			return a.InviteWith(t.Context(), inv.Peer.ID, engine.InviteOptions{Policy: true})
+			return a.InviteWith(t.Context(), inv.Peer.ID, engine.InviteOptions{})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -475,13 +475,13 @@ func TestPolicy_OfTheProgramMakesNobodyKnown(t *testing.T) {
 			a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
 			b.HandleInvitations(func(i *engine.Invitation) {
 				if policy {
-					_ = i.AcceptWith(engine.InviteOptions{Policy: true})
-				} else {
 					_ = i.Accept()
+				} else {
+					_ = i.AcceptWith(byPerson)
 				}
 			})
 			reach(t, a, b)
-			if err := a.InviteWith(t.Context(), b.Self().ID, engine.InviteOptions{Policy: policy}); err != nil {
+			if err := a.InviteWith(t.Context(), b.Self().ID, engine.InviteOptions{Person: !policy}); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second) // the profile is written in the background
@@ -494,7 +494,7 @@ func TestPolicy_OfTheProgramMakesNobodyKnown(t *testing.T) {
 					t.Errorf("policy %v: %v", policy, got)
 				}
 			}
-			if err := a.Invite(t.Context(), b.Self().ID); err != nil {
+			if err := a.InviteWith(t.Context(), b.Self().ID, byPerson); err != nil {
 				t.Error(err)
 			}
 			time.Sleep(time.Second)

@@ -18,7 +18,7 @@ type streamHandlers struct {
 
 // HandleStream has f take the streams of one name that peers open, each on its own goroutine, until stop is called;
 // stop does not wait for f. An empty name means all that have no handler. The stream is closed when f returns, and
-// reset if it panics. The engine waits for f when it ends; reads and writes then fail. Streams without a handler fail
+// reset if it panics. When the engine ends, reads and writes fail; Run waits for f, Close does not. Streams without a handler fail
 // with ErrUnavailable. HandleStream panics if the name is taken, as http.HandleFunc does.
 func (e *Engine) HandleStream(name string, f func(*Stream)) (stop func()) {
 	if f == nil {
@@ -62,7 +62,7 @@ func (h *streamHandlers) take(e *Engine, s *Stream) (refused wire.Code) {
 	case !claimed:
 		return wire.Unavailable
 	case f != nil:
-		if !e.tasks.Start(func(context.Context) { recoverPanic(e, "HandleStream", func() { f(s) }, s.s.Abandon) }) {
+		if !e.calls.Start(func(context.Context) { recoverPanic(e, "HandleStream", func() { f(s) }, s.s.Abandon) }) {
 			return wire.Unavailable
 		}
 	case !e.events.Publish(streamReceived{s}):

@@ -41,7 +41,7 @@ type Transfer struct {
 	Incoming bool
 	State    TransferState
 	ByPeer   bool     // paused or cancelled by the peer, not by this side
-	Err      error    // why it ended or makes no progress: not nil does not mean that it has ended, see State
+	Err      error    // why it ended, makes no progress, or arrived in part (ErrIncomplete); see State for whether it has ended
 	Paths    []string // outgoing: what is sent, as absolute paths; nil for OfferOptions.Content
 	Names    []string // the top-level names, safe to display; at most 20
 	Items    int64    // how many top-level names there are
@@ -81,10 +81,18 @@ type Transfer struct {
 //	Bytes int64            in both directions, without the overhead of encryption
 type Lane = transfers.Lane
 
+// publicTransfer adds the error that programs get for a transfer that was delivered in part.
+func publicTransfer(t transfers.Transfer) Transfer {
+	if t.State == Delivered && t.LeftOut > 0 && t.Err == nil {
+		t.Err = ErrIncomplete
+	}
+	return Transfer(t)
+}
+
 func publicTransfers(list []transfers.Transfer) []Transfer {
 	var out []Transfer
 	for _, t := range list {
-		out = append(out, Transfer(t))
+		out = append(out, publicTransfer(t))
 	}
 	return out
 }

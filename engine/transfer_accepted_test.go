@@ -52,7 +52,7 @@ func TestOffer_AcceptedButNeverBegunIsLimited(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				acceptAll(t, b, engine.AcceptOptions{Dir: dir, Policy: true})
+				acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 				s, err := m.greet(t, m.dial(t, b))
 				if err != nil {
 					t.Fatal(err)
@@ -81,7 +81,7 @@ func TestOffer_AcceptedEndsWhenItsSenderStaysAway(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
 				b := net.Start(engine.Config{Profile: profile})
-				acceptAll(t, b, engine.AcceptOptions{Dir: dir, Policy: true})
+				acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 				m := newRaw(t, net)
 				s, err := m.greet(t, m.dial(t, b))
 				if err != nil {
@@ -303,7 +303,7 @@ func TestOffer_LongAttemptIsNotIdle(t *testing.T) {
 		answered := make(chan struct{})
 		defer close(answered)
 		choose := func(string) transfer.Existing { <-answered; return transfer.KeepBoth }
-		acceptAll(t, b, engine.AcceptOptions{Dir: busy, Policy: true, Choose: choose})
+		acceptAll(t, b, engine.AcceptOptions{Dir: busy, Choose: choose})
 		tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, file)
 		if err != nil {
 			t.Fatal(err)
@@ -362,7 +362,7 @@ func TestOffer_StrangersOfOneAddressLeavePlaces(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(20_000_000, 256<<10)
 		b := net.Start(engine.Config{})
-		acceptAll(t, b, engine.AcceptOptions{Dir: dir, Policy: true})
+		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		for i := range 4 {
 			evil := net.StartAt(netip.AddrPortFrom(netip.MustParseAddr("10.0.0.200"), uint16(20000+i)), engine.Config{Blind: true})
 			up(evil)
@@ -399,7 +399,7 @@ func TestOffer_RevivedOnesCount(t *testing.T) {
 		net := enginetest.New(t, latency)
 		b := net.Start(engine.Config{})
 		m, other := newRaw(t, net), newRaw(t, net)
-		acceptAll(t, b, engine.AcceptOptions{Dir: dir, Policy: true})
+		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		s, err := m.greet(t, m.dial(t, b))
 		if err != nil {
 			t.Fatal(err)

@@ -68,7 +68,7 @@ func (h transferHost) AcceptedBy(l transfers.Link, name string, decisions int) {
 	}
 }
 
-func (h transferHost) Publish(t transfers.Transfer) { h.e.events.Publish(Transfer(t)) }
+func (h transferHost) Publish(t transfers.Transfer) { h.e.events.Publish(publicTransfer(t)) }
 
 func (h transferHost) PublishOffer(o *transfers.Offer) (code wire.Code, taken bool) {
 	offer := publicOffer(o)

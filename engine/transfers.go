@@ -4,22 +4,20 @@ import (
 	"context"
 )
 
-// Transfers lists offers and transfers, running and finished, in the order in which they were created.
+// Transfers lists offers and transfers, running and finished, in the order in which they were created. The last
+// 500 that have ended are kept, and of the offers that no one accepted the last 50.
 func (e *Engine) Transfers() []Transfer { return publicTransfers(e.transfers.List()) }
 
 // Wait waits until a transfer has ended and returns it. The error is nil only if everything that was offered has
-// arrived: otherwise it is Transfer.Err, or ErrIncomplete if entries were left out. When ctx ends first, it is ErrTimeout
+// arrived: otherwise it is Transfer.Err. When ctx ends first, it is ErrTimeout
 // or ErrCancelled, the Transfer is empty, and the transfer continues.
 func (e *Engine) Wait(ctx context.Context, id TransferID) (Transfer, error) {
 	t, err := e.transfers.Wait(ctx, id)
-	switch {
-	case err != nil:
-	case t.Err != nil:
-		err = t.Err
-	case t.LeftOut > 0:
-		err = ErrIncomplete
+	now := publicTransfer(t)
+	if err == nil {
+		err = now.Err
 	}
-	return Transfer(t), withTransfer("transfer", id, err)
+	return now, withTransfer("transfer", id, err)
 }
 
 // Cancel withdraws an offer or ends a transfer, on both sides; received data is removed. Files that are already being

@@ -126,7 +126,7 @@ func TestRefusals_ThreeSilenceAPeer(t *testing.T) {
 				if tr, _ = a.Wait(t.Context(), tr.ID); tr.State != engine.Declined {
 					t.Errorf("%d: %v, %v", i, tr.State, tr.Err)
 				}
-			} else if err := a.Invite(t.Context(), b.Self().ID); !errors.Is(err, engine.ErrDeclined) {
+			} else if err := a.InviteWith(t.Context(), b.Self().ID, byPerson); !errors.Is(err, engine.ErrDeclined) {
 				t.Errorf("%d: %v", i, err)
 			}
 		}
@@ -134,7 +134,7 @@ func TestRefusals_ThreeSilenceAPeer(t *testing.T) {
 			t.Errorf("a person was asked %d times", asked.Load())
 		}
 		time.Sleep(11 * time.Minute)
-		if err := a.Invite(t.Context(), b.Self().ID); !errors.Is(err, engine.ErrDeclined) || asked.Load() != 4 {
+		if err := a.InviteWith(t.Context(), b.Self().ID, byPerson); !errors.Is(err, engine.ErrDeclined) || asked.Load() != 4 {
 			t.Errorf("after ten minutes: %v, asked %d times", err, asked.Load())
 		}
 	})
@@ -150,7 +150,7 @@ func TestImpersonation_NameOfABetterKnownPeerIsFlagged(t *testing.T) {
 		for connected(b) == 0 {
 			time.Sleep(10 * time.Millisecond)
 		}
-		if err := b.Invite(t.Context(), anna.Self().ID); err != nil { // the policy alone makes her no better known
+		if err := b.InviteWith(t.Context(), anna.Self().ID, byPerson); err != nil { // the policy alone makes her no better known
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
@@ -241,7 +241,7 @@ func TestRefusals_OutliveTheConnection(t *testing.T) {
 			eve := net.Start(cfg)
 			reach(t, eve, b)
 			for range 3 {
-				_ = eve.Invite(t.Context(), b.Self().ID)
+				_ = eve.InviteWith(t.Context(), b.Self().ID, byPerson)
 			}
 			if err := eve.Stop(); err != nil {
 				t.Fatal(err)
@@ -254,7 +254,7 @@ func TestRefusals_OutliveTheConnection(t *testing.T) {
 		for range 70 { // any number of keys
 			eve := net.Start(engine.Config{Name: "Eve"})
 			reach(t, eve, b)
-			_ = eve.Invite(t.Context(), b.Self().ID)
+			_ = eve.InviteWith(t.Context(), b.Self().ID, byPerson)
 			_ = eve.Stop()
 		}
 		if n := asked.Load(); n < 50 || n > 3+60+10 {
@@ -410,7 +410,7 @@ func TestTrust_PolicyDoesNotRaiseIt(t *testing.T) {
 		"one invites all, one accepts all": {engine.Config{Invite: engine.Everyone}, engine.Config{Accept: engine.Everyone}},
 		"both invite all":                  {engine.Config{Invite: engine.Everyone}, engine.Config{Invite: engine.Everyone}},
 		"both do both":                     {open("a"), open("b")},
-		"a function says yes":              {engine.Config{Invite: engine.Everyone}, engine.Config{Admit: func(engine.Peer, json.RawMessage) bool { return true }}},
+		"a function says yes":              {engine.Config{Invite: engine.Everyone}, engine.Config{AcceptIf: func(engine.Peer, json.RawMessage) bool { return true }}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -435,7 +435,7 @@ func TestTrust_PolicyDoesNotRaiseIt(t *testing.T) {
 						t.Errorf("trust %q, and %d peers are kept", tr, len(from.Acquaintances()))
 					}
 				}
-				if err := a.Invite(t.Context(), b.Self().ID); err != nil {
+				if err := a.InviteWith(t.Context(), b.Self().ID, byPerson); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Second)
@@ -449,9 +449,9 @@ func TestTrust_PolicyDoesNotRaiseIt(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
 			a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
-			b.Handle(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { _ = i.Accept() }})
+			b.Handle(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { _ = i.AcceptWith(byPerson) }})
 			reach(t, a, b)
-			if err := a.Invite(t.Context(), b.Self().ID); err != nil {
+			if err := a.InviteWith(t.Context(), b.Self().ID, byPerson); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second)
@@ -493,7 +493,7 @@ func TestTrust_ForgottenPeerNeedsANewInvitation(t *testing.T) {
 		a, b := n.Start(engine.Config{}), n.Start(engine.Config{Accept: engine.Everyone})
 		next := events(t, a)
 		meet(t, a, b)
-		if err := a.Invite(t.Context(), b.Self().ID); err != nil {
+		if err := a.InviteWith(t.Context(), b.Self().ID, byPerson); err != nil {
 			t.Fatal(err)
 		}
 		next(is[engine.PeerAdded])
@@ -545,15 +545,15 @@ func TestTrust_StoresTheNameThatWasShown(t *testing.T) {
 			}
 			o := next(is[*engine.Offer]).(*engine.Offer)
 			rename()
-			if err := o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}); err != nil {
+			if err := o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1, Person: true}); err != nil {
 				t.Error(err)
 			}
 		},
 		"invitation": func(t *testing.T, a, zed *enginetest.Node, next func(func(engine.Event) bool) engine.Event, rename func()) {
-			go zed.Invite(t.Context(), a.Self().ID)
+			go zed.InviteWith(t.Context(), a.Self().ID, byPerson)
 			i := next(is[*engine.Invitation]).(*engine.Invitation)
 			rename()
-			if err := i.Accept(); err != nil {
+			if err := i.AcceptWith(byPerson); err != nil {
 				t.Error(err)
 			}
 		},

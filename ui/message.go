@@ -52,7 +52,9 @@ func (u *UI) anyone() bool {
 func (u *UI) invite(id engine.PeerID) {
 	name := u.nameOf(u.talk(id))
 	u.trace("invite %q", name)
-	background(u.bind, func(ctx context.Context) (struct{}, error) { return struct{}{}, u.e.Invite(ctx, id) }, func(_ struct{}, err error) {
+	background(u.bind, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, u.e.InviteWith(ctx, id, engine.InviteOptions{Person: true})
+	}, func(_ struct{}, err error) {
 		if err != nil && !errors.Is(err, engine.ErrCancelled) {
 			u.fail(err, name, false)
 		}

@@ -144,7 +144,7 @@ func (ts *transfers) clashes(id engine.TransferID) (names []string) {
 // that were not shown are neither replaced nor merged. An offer that was withdrawn in the meantime is not accepted,
 // even if another one has its ID.
 func (ts *transfers) accept(s shownOffer, dir string, existing transfer.Existing, shown []string) {
-	o, opts := s.offer, engine.AcceptOptions{Dir: dir, Existing: transfer.KeepBoth, Seen: s.seen}
+	o, opts := s.offer, engine.AcceptOptions{Dir: dir, Existing: transfer.KeepBoth, Person: true, Seen: s.seen}
 	opts.Choose = func(name string) transfer.Existing {
 		if slices.Contains(shown, name) {
 			return existing

@@ -133,7 +133,7 @@ func (o *outbox) inviteFor(t *talk) {
 	o.inviting[t.id], t.invited = true, time.Now()
 	o.restamp(t)
 	background(o.u.bind, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, o.u.e.Invite(ctx, t.id)
+		return struct{}{}, o.u.e.InviteWith(ctx, t.id, engine.InviteOptions{Person: true})
 	}, func(_ struct{}, err error) {
 		delete(o.inviting, t.id)
 		_, here := o.u.peers[t.id]

@@ -46,8 +46,8 @@ func drawQR(link string) (image.Image, error) {
 // showLink shows a link and its QR code, with which another device connects and verifies in one step. The link is valid
 // while it is shown.
 func (ps *pairings) showLink() {
-	link := ps.u.e.PairingLink()
-	if link == "" {
+	link, err := ps.u.e.NewPairingLink()
+	if err != nil {
 		ps.u.say(tr("This device isn't on a network. Connect to one first."))
 		return
 	}

@@ -239,7 +239,7 @@ func (s *sending) offer(t *talk, paths []string) {
 func (ts *transfers) offerTo(to []engine.PeerID, paths []string) {
 	u := ts.u
 	background(u.bind, func(ctx context.Context) ([]engine.Transfer, error) {
-		return u.e.OfferEach(ctx, to, engine.OfferOptions{Keep: true, Preview: previewOf(ctx, paths)}, paths...), nil
+		return u.e.OfferEach(ctx, to, engine.OfferOptions{Keep: true, Person: true, Preview: previewOf(ctx, paths)}, paths...), nil
 	}, func(offered []engine.Transfer, _ error) {
 		for _, t := range offered {
 			name := u.nameOf(u.talk(t.Peer))

@@ -16,7 +16,7 @@ import (
 
 func main() {
 	cfg := engine.Config{Service: "chat", Invite: engine.Everyone, Accept: engine.Everyone, Context: runtime.GOOS}
-	flag.StringVar(&cfg.Name, "name", "", "your name; a made-up one if empty")
+	flag.StringVar(&cfg.Name, "name", "", "your name; if empty, the kind of device and its ID")
 	flag.StringVar(&cfg.Service, "service", cfg.Service, "service type: only programs of the same type find each other")
 	flag.Func("interface", "network interface to use (default all)", func(s string) error { cfg.Interfaces = append(cfg.Interfaces, s); return nil })
 	flag.Parse()

@@ -41,7 +41,7 @@ type sending struct {
 
 func main() {
 	cfg := engine.Config{Service: "dropfolder", Invite: engine.Everyone, Accept: engine.Everyone}
-	flag.StringVar(&cfg.Name, "name", "", "your name; a made-up one if empty")
+	flag.StringVar(&cfg.Name, "name", "", "your name; if empty, the kind of device and its ID")
 	flag.StringVar(&cfg.Service, "service", cfg.Service, "service type: only programs of the same type find each other")
 	flag.Func("interface", "network interface to use (default all)", func(s string) error { cfg.Interfaces = append(cfg.Interfaces, s); return nil })
 	flag.Parse()
@@ -144,7 +144,7 @@ func (f *folder) accept(o *engine.Offer) {
 		f.received[name] = true
 	}
 	f.mu.Unlock()
-	if err := o.Accept(engine.AcceptOptions{Dir: f.dir, Existing: transfer.SkipIdentical, Policy: true}); err != nil {
+	if err := o.Accept(engine.AcceptOptions{Dir: f.dir, Existing: transfer.SkipIdentical}); err != nil {
 		fmt.Printf("%s: %v\n", strings.Join(o.Transfer.Names, ", "), err)
 	}
 }

@@ -20,7 +20,7 @@ import (
 
 func main() {
 	cfg := engine.Config{Service: "speedtest", Invite: engine.Everyone, Accept: engine.Everyone}
-	flag.StringVar(&cfg.Name, "name", "", "name of this device; a made-up one if empty")
+	flag.StringVar(&cfg.Name, "name", "", "name of this device; if empty, its kind and ID")
 	flag.StringVar(&cfg.Service, "service", cfg.Service, "service type: only programs of the same type find each other")
 	flag.Func("interface", "network interface to use (default all)", func(s string) error {
 		cfg.Interfaces = append(cfg.Interfaces, s)

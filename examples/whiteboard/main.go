@@ -77,7 +77,7 @@ func (b *board) allLocked() []note {
 
 func main() {
 	cfg := engine.Config{Service: "whiteboard", Invite: engine.Everyone, Accept: engine.Everyone}
-	flag.StringVar(&cfg.Name, "name", "", "your name; a made-up one if empty")
+	flag.StringVar(&cfg.Name, "name", "", "your name; if empty, the kind of device and its ID")
 	flag.StringVar(&cfg.Service, "service", cfg.Service, "service type: only programs of the same type find each other")
 	flag.Func("interface", "network interface to use (default all)", func(s string) error { cfg.Interfaces = append(cfg.Interfaces, s); return nil })
 	flag.Parse()

@@ -49,7 +49,7 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 		}
 		if peer.Via == "" {
 			p.out.note("inviting %s", describe(peer))
-			err = e.Invite(ctx, peer.ID)
+			err = e.InviteWith(ctx, peer.ID, engine.InviteOptions{Person: true})
 		}
 		switch {
 		case err != nil && ctx.Err() != nil:
@@ -121,7 +121,7 @@ func (p *program) chat(ctx context.Context, e *engine.Engine, to string, wait ti
 				for _, peer := range peersIn(ev) {
 					if peer.State == engine.Found && peer.Confirmed && peer.Via == "" && !asked[peer.ID] {
 						asked[peer.ID] = true
-						invitations.Go(func() { _ = e.InviteWith(ctx, peer.ID, engine.InviteOptions{Policy: true}) }) // a peer that declines does not take part
+						invitations.Go(func() { _ = e.InviteWith(ctx, peer.ID, engine.InviteOptions{}) }) // a peer that declines does not take part
 					}
 				}
 			}

@@ -198,9 +198,12 @@ func (r *pairer) means(who string, p engine.Pairing) bool {
 // link shows a link, and waits until someone has used it.
 func (r *pairer) link(ctx context.Context) error {
 	news := r.e.WatchState(ctx)
-	link := r.e.PairingLink()
-	if link == "" {
+	link, err := r.e.NewPairingLink()
+	if errors.Is(err, engine.ErrNoNetwork) {
 		return exit(exitFailed, errors.New("this machine has no address that another device could reach; connect it to a network"))
+	}
+	if err != nil {
+		return failed(err)
 	}
 	r.out.object(struct {
 		Type string `json:"type"`

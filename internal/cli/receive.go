@@ -278,18 +278,23 @@ func (r *receiver) invitation(i *engine.Invitation) {
 		_ = i.Decline()
 		return
 	case r.accept == "all":
-		_ = i.AcceptWith(engine.InviteOptions{Policy: true}) // ErrAnswered: the host was faster
+		_ = i.Accept() // ErrAnswered: the host was faster
 		return
 	default: // the host answers
 		return
 	}
-	r.put(question{fmt.Sprintf("Connect to %s?", describe(i.Peer)), i.Peer, i.ID, i.Accept, i.Decline})
+	byPerson := func() error { return i.AcceptWith(engine.InviteOptions{Person: true}) }
+	r.put(question{fmt.Sprintf("Connect to %s?", describe(i.Peer)), i.Peer, i.ID, byPerson, i.Decline})
 }
 
 func (r *receiver) offer(o *engine.Offer) {
 	t := o.Transfer
 	r.out.object(transferJSON(t))
-	accept := func() error { return o.Accept(r.opts) }
+	accept := func() error {
+		opts := r.opts
+		opts.Person = true
+		return o.Accept(opts)
+	}
 	peer, _ := r.e.Peer(t.Peer)
 	peer.Name = t.PeerName // the name when the peer asked, which accepting stores
 	var err error
@@ -300,9 +305,7 @@ func (r *receiver) offer(o *engine.Offer) {
 		err = o.Decline()
 	case r.accept == "all", r.accept == "verified" && peer.Trust == engine.TrustVerified:
 		r.noteAbout(t.Peer, "receiving %s from %s%s", what(t), describe(peer), noteOf(t))
-		policy := r.opts
-		policy.Policy = true
-		err = o.Accept(policy)
+		err = o.Accept(r.opts)
 	case r.accept == "auto":
 		r.noteAbout(t.Peer, "declined %s from %s: 'multipeer-cli auto' does not allow it", what(t), describe(peer))
 		err = o.Decline()

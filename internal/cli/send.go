@@ -121,6 +121,7 @@ func newSending(p *program) *sending {
 
 func (s *sending) run(ctx context.Context, to, paths []string) error {
 	s.paths = paths
+	s.opts.Person = true
 	s.opts.Keep = !s.fromInput() || s.host != nil // the next run could not resume it, because its input differs
 	var ids []engine.PeerID
 	for _, who := range to {

@@ -123,7 +123,8 @@ func init() { // the functions refer to methods themselves
 			return none{}, nil
 		}),
 		"pairing_link": with(func(e *engine.Engine, _ context.Context, _ none) (linkParams, error) {
-			return linkParams{e.PairingLink()}, nil
+			link, err := e.NewPairingLink()
+			return linkParams{link}, err
 		}),
 		"open_link": with(openLink),
 	}

@@ -44,7 +44,7 @@ type (
 	inviteParams struct {
 		Peer    engine.PeerID   `json:"peer"`
 		Context json.RawMessage `json:"context"`
-		Policy  bool            `json:"policy"`
+		Person  bool            `json:"person"`
 	}
 	targetParams struct {
 		Target string `json:"target"`
@@ -128,7 +128,7 @@ func find(e *engine.Engine, _ context.Context, p whoParams) (peerEvent, error) {
 }
 
 func invite(e *engine.Engine, ctx context.Context, p inviteParams) (none, error) {
-	opts := engine.InviteOptions{Policy: p.Policy}
+	opts := engine.InviteOptions{Person: p.Person}
 	if p.Context != nil {
 		opts.Context = p.Context
 	}
@@ -231,11 +231,11 @@ type answerInvitationParams struct {
 	Invitation int64           `json:"invitation"`
 	Accept     bool            `json:"accept"`
 	Context    json.RawMessage `json:"context"`
-	Policy     bool            `json:"policy"`
+	Person     bool            `json:"person"`
 }
 
 func answerInvitation(s *session, _ context.Context, p answerInvitationParams) (none, error) {
-	opts := engine.InviteOptions{Policy: p.Policy}
+	opts := engine.InviteOptions{Person: p.Person}
 	if p.Context != nil {
 		opts.Context = p.Context
 	}

@@ -14,6 +14,7 @@ type (
 		Peer     engine.PeerID `json:"peer"`
 		Paths    []string      `json:"paths"`
 		Keep     bool          `json:"keep"`
+		Person   bool          `json:"person"`
 		Priority int           `json:"priority"`
 		Links    bool          `json:"links"`
 		Name     string        `json:"name"`
@@ -45,7 +46,7 @@ type (
 		Executable bool   `json:"keep_executable"`
 		Links      bool   `json:"links"`
 		Reserve    int64  `json:"reserve"`
-		Policy     bool   `json:"policy"`
+		Person     bool   `json:"person"`
 	}
 	transfersResult struct {
 		Transfers []transferJSON `json:"transfers"`
@@ -53,7 +54,7 @@ type (
 )
 
 func offer(e *engine.Engine, ctx context.Context, p offerParams) (transferEvent, error) {
-	opts := engine.OfferOptions{Keep: p.Keep, Priority: p.Priority, Links: p.Links, Name: p.Name, Note: p.Note, Preview: p.Preview}
+	opts := engine.OfferOptions{Keep: p.Keep, Person: p.Person, Priority: p.Priority, Links: p.Links, Name: p.Name, Note: p.Note, Preview: p.Preview}
 	switch {
 	case p.Data != nil:
 		opts.Content = bytes.NewReader(*p.Data)
@@ -99,7 +100,7 @@ func acceptOffer(s *session, _ context.Context, p acceptParams) (none, error) {
 	}
 	return none{}, answerOnce(s, &s.offers, p.Offer, func(o *engine.Offer) error {
 		return o.Accept(engine.AcceptOptions{
-			Dir: p.Dir, Existing: policy, Reread: p.Reread, KeepExec: p.Executable, Links: p.Links, Reserve: p.Reserve, Policy: p.Policy,
+			Dir: p.Dir, Existing: policy, Reread: p.Reread, KeepExec: p.Executable, Links: p.Links, Reserve: p.Reserve, Person: p.Person,
 		})
 	})
 }

@@ -227,7 +227,7 @@ class Engine:
 
         ``person=True`` means that a person decided to invite, which makes the peer known. Otherwise the program did.
         """
-        params: Dict[str, Any] = {"peer": _id(peer), "policy": not person}
+        params: Dict[str, Any] = {"peer": _id(peer), "person": person}
         if context is not None:
             params["context"] = context
         await self._call("invite", **params)
@@ -345,17 +345,18 @@ class Engine:
 
     async def offer(
         self, peer: Union[str, Peer], *paths: str, keep: bool = False, name: str = "", note: str = "", preview: Optional[bytes] = None,
-        data: Optional[bytes] = None,
+        data: Optional[bytes] = None, person: bool = False,
     ) -> Transfer:
         """Offer files and folders. ``wait`` returns when the transfer has ended.
 
         ``keep`` keeps the offer until an offline peer returns. ``name`` replaces the name of a single path, and
         ``note`` is text that the other side shows. ``preview`` is a small picture of the content, at most 12 KiB of JPEG
         or PNG. Instead of paths, ``data`` can hold the content of one file, at most 1.5 MB, which is sent as ``name``.
+        ``person=True`` means that a person decided to send, which makes a peer that accepts known.
         """
         given = {"data": data, "preview": preview}
         more = {key: base64.b64encode(value).decode() for key, value in given.items() if value is not None}
-        answer = await self._call("offer", peer=_id(peer), paths=[os.path.abspath(path) for path in paths], keep=keep, name=name, note=note, **more)
+        answer = await self._call("offer", peer=_id(peer), paths=[os.path.abspath(path) for path in paths], keep=keep, name=name, note=note, person=person, **more)
         return Transfer.of(answer["transfer"])
 
     async def wait(self, transfer: Union[str, Transfer]) -> Transfer:
@@ -885,7 +886,7 @@ class Offer:
         self.answered = True  # before the call: the offer closes with it
         try:
             await self._engine._call(
-                "accept_offer", offer=self._number, dir=os.path.abspath(folder), existing=existing, policy=not person, **more
+                "accept_offer", offer=self._number, dir=os.path.abspath(folder), existing=existing, person=person, **more
             )
         except MultipeerError:
             self.answered = False
@@ -914,10 +915,9 @@ class Invitation:
     async def accept(self, context: Any = None, *, person: bool = False) -> None:
         """Start the session.
 
-        ``person=True`` means that a person decided, which makes the peer known. Passing a ``context`` for this
-        invitation counts as a person's decision too.
+        ``person=True`` means that a person decided, which makes the peer known.
         """
-        await self._answer(True, context, person or context is not None)
+        await self._answer(True, context, person)
 
     async def decline(self) -> None:
         """Decline the session."""
@@ -925,7 +925,7 @@ class Invitation:
 
     async def _answer(self, accept: bool, context: Any, person: bool) -> None:
         self.answered = True
-        params: Dict[str, Any] = {"invitation": self._id, "accept": accept, "policy": accept and not person}
+        params: Dict[str, Any] = {"invitation": self._id, "accept": accept, "person": person}
         if context is not None:
             params["context"] = context
         await self._engine._call("answer_invitation", **params)

@@ -23,7 +23,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Config configures a Manager. All fields but Verify, Admit and Context are required; the rest of the engine is
+// Config configures a Manager. All fields but Verify, AcceptIf and Context are required; the rest of the engine is
 // attached by Attach.
 type Config struct {
 	Host    Host
@@ -32,7 +32,7 @@ type Config struct {
 	Tasks   *tasks.Group
 	Ended   <-chan struct{} // closed when the engine has ended
 	Log     *slog.Logger
-	Panics  *slog.Logger // gets the panics of Admit, and of handling what a peer sends
+	Panics  *slog.Logger // gets the panics of AcceptIf, and of handling what a peer sends
 
 	Self       Self // the initial state
 	Invite     Audience
@@ -40,7 +40,7 @@ type Config struct {
 	MaxPeers   int
 	Interfaces []string
 	Context    json.RawMessage
-	Admit      func(from Peer, context json.RawMessage) bool
+	AcceptIf   func(from Peer, context json.RawMessage) bool
 	Verify     func(id PeerID, certificate []byte) error
 }
 

@@ -76,16 +76,16 @@ func (in *invitations) acceptLocked(p *peer, id string, theirs, ours json.RawMes
 	m.sessions.beginLocked(p, theirs, by)
 }
 
-// admit reports whether Config.Admit accepts an invitation. No lock is held.
+// admit reports whether Config.AcceptIf accepts an invitation. No lock is held.
 func (in *invitations) admit(p *peer, msg wire.Invite) bool {
 	m := in.m
-	if m.cfg.Admit == nil {
+	if m.cfg.AcceptIf == nil {
 		return false
 	}
 	m.mu.Lock()
 	from, wanted := m.table.viewLocked(p), p.session != nil || p.asked != nil
 	m.mu.Unlock()
-	return !wanted && m.cfg.Admit(from, msg.Context)
+	return !wanted && m.cfg.AcceptIf(from, msg.Context)
 }
 
 func (in *invitations) takeInvite(p *peer, l *Link, msg wire.Invite) {

@@ -71,9 +71,11 @@ func (s *sender) deliverBy(ctx context.Context, l GatewayLink) (transfer.Result,
 		t.accepted = true
 		t.view.Started, t.lastMove, t.mark = now(), now(), now()
 		m.happenedLocked(t, waits, nil)
-		name, decisions := t.view.PeerName, t.decisions
+		name, decisions, person := t.view.PeerName, t.decisions, t.opts.Person
 		m.mu.Unlock()
-		m.host.AcceptedBy(l, name, decisions)
+		if person {
+			m.host.AcceptedBy(l, name, decisions)
+		}
 	}
 	result, err := l.Deliver(ctx, t.listing, accepted, m.track(t))
 	if err == nil {

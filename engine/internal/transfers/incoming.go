@@ -383,7 +383,10 @@ func (r *receiver) choose(name string) transfer.Existing {
 		return policy
 	}
 	if ask != nil {
-		policy = ask(name)
+		var answered bool
+		if policy, answered = r.askProgram(ask, name); !answered {
+			return transfer.KeepBoth
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -399,6 +402,36 @@ func (r *receiver) choose(name string) transfer.Existing {
 		m.saveSoonLocked(t)
 	}
 	return policy
+}
+
+// askProgram calls a function of the program, which may wait for a person longer than the transfer lives; then it
+// returns false.
+func (r *receiver) askProgram(ask func(name string) transfer.Existing, name string) (policy transfer.Existing, answered bool) {
+	type answer struct {
+		policy   transfer.Existing
+		panicked any
+	}
+	answers := make(chan answer, 1)
+	started := r.m.calls.Start(func(context.Context) {
+		var a answer
+		defer func() {
+			a.panicked = recover()
+			answers <- a
+		}()
+		a.policy = ask(name)
+	})
+	if !started {
+		return transfer.KeepBoth, false
+	}
+	select {
+	case a := <-answers:
+		if a.panicked != nil {
+			panic(a.panicked) // it fails this transfer
+		}
+		return a.policy, true
+	case <-r.t.ctx.Done():
+		return transfer.KeepBoth, false
+	}
 }
 
 // receiveOnce makes one attempt to receive.

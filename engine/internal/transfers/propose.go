@@ -294,5 +294,5 @@ func (m *Manager) takeAnswer(from identity.PeerID, l Link, msg wire.OfferAnswer)
 	default: // answered before
 		return "", 0, false
 	}
-	return t.view.PeerName, t.decisions, accepted && !t.accepted
+	return t.view.PeerName, t.decisions, accepted && !t.accepted && t.opts.Person
 }

@@ -56,7 +56,7 @@ func (o *Offer) Accept(opts AcceptOptions) error {
 	peer := o.t.view.Peer
 	o.m.asks.Accepted(peer)
 	switch {
-	case !opts.Policy:
+	case opts.Person:
 		o.m.host.Accepted(peer, o.Transfer.PeerName)
 	case o.m.profile.Knows(peer): // guard: policy-accepts
 		o.m.host.Accepted(peer, "") // no one has seen the name that it has now

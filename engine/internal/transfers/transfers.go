@@ -30,6 +30,7 @@ type Config struct {
 	Asks    Asks
 	Profile *identity.Profile
 	Tasks   *tasks.Group
+	Calls   *tasks.Group    // for the program's functions
 	Ended   <-chan struct{} // closed when the engine is closed
 	Log     *slog.Logger
 
@@ -47,6 +48,7 @@ type Manager struct {
 	asks      Asks
 	profile   *identity.Profile
 	tasks     *tasks.Group
+	calls     *tasks.Group
 	ended     <-chan struct{}
 	log       *slog.Logger
 	service   string
@@ -71,7 +73,7 @@ type Manager struct {
 // New returns a manager with the transfers that the profile holds. They resume with Start.
 func New(c Config) *Manager {
 	m := &Manager{
-		host: c.Host, asks: c.Asks, profile: c.Profile, tasks: c.Tasks, ended: c.Ended, log: c.Log, service: c.Service,
+		host: c.Host, asks: c.Asks, profile: c.Profile, tasks: c.Tasks, calls: c.Calls, ended: c.Ended, log: c.Log, service: c.Service,
 		maxLanes: c.MaxLanes, tcp: c.TCP, lanePorts: c.LanePorts,
 		before: map[ID]time.Time{}, transfers: map[ID]*item{}, discarding: map[ID]chan struct{}{}, probing: map[identity.PeerID]bool{},
 	}

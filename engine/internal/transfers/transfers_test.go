@@ -156,7 +156,7 @@ func newDevice(t *testing.T, ctx context.Context, profile *identity.Profile) *de
 	g := &tasks.Group{}
 	g.Begin(ctx)
 	d := &device{profile: profile, link: newTestLink()}
-	d.Manager = New(Config{Host: d, Asks: &asks{}, Profile: profile, Tasks: g, Ended: make(chan struct{}), Log: slog.New(slog.DiscardHandler), MaxLanes: 1})
+	d.Manager = New(Config{Host: d, Asks: &asks{}, Profile: profile, Tasks: g, Calls: g, Ended: make(chan struct{}), Log: slog.New(slog.DiscardHandler), MaxLanes: 1})
 	d.Start(noLanes{})
 	t.Cleanup(g.Wait)
 	return d
@@ -262,8 +262,8 @@ func TestOffer_DeclinedIsDeclinedOnBothSides(t *testing.T) {
 func TestOffer_AcceptedWaitsForLanes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
-		a.offerTo(t, b, "1", OfferOptions{Keep: true})
-		if err := b.offer(t).Accept(AcceptOptions{Dir: t.TempDir()}); err != nil {
+		a.offerTo(t, b, "1", OfferOptions{Keep: true, Person: true})
+		if err := b.offer(t).Accept(AcceptOptions{Dir: t.TempDir(), Person: true}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -405,8 +405,8 @@ func TestTransfer_PanicFailsItAlone(t *testing.T) {
 func TestOffer_AcceptanceIsReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
-		a.offerTo(t, b, "1", OfferOptions{Keep: true})
-		if err := b.offer(t).Accept(AcceptOptions{Dir: t.TempDir()}); err != nil {
+		a.offerTo(t, b, "1", OfferOptions{Keep: true, Person: true})
+		if err := b.offer(t).Accept(AcceptOptions{Dir: t.TempDir(), Person: true}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Millisecond)

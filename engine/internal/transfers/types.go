@@ -94,6 +94,7 @@ type Lane struct {
 // OfferOptions is engine.OfferOptions, field by field.
 type OfferOptions struct {
 	Keep     bool
+	Person   bool
 	Priority int
 	Links    bool
 	Name     string    `json:",omitempty"`
@@ -111,6 +112,6 @@ type AcceptOptions struct {
 	KeepExec bool
 	Links    bool
 	Reserve  int64
-	Policy   bool
+	Person   bool
 	Seen     *Transfer `json:"-"`
 }

@@ -63,7 +63,7 @@ func runVictim(dir string) error {
 	friend := func(name string) bool { return strings.HasPrefix(name, "friend") }
 	e, err := engine.New(engine.Config{
 		Name: "victim", Service: os.Getenv("MULTIPEER_SERVICE"), Profile: filepath.Join(dir, "profile"), Interfaces: []string{"lo"},
-		Admit: func(p engine.Peer, _ json.RawMessage) bool { return friend(p.Name) },
+		AcceptIf: func(p engine.Peer, _ json.RawMessage) bool { return friend(p.Name) },
 	})
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func runVictim(dir string) error {
 		Offer: func(o *engine.Offer) {
 			s.offers.Add(1)
 			if friend(o.Transfer.PeerName) {
-				_ = o.Accept(engine.AcceptOptions{Dir: filepath.Join(dir, "inbox"), Reserve: -1})
+				_ = o.Accept(engine.AcceptOptions{Dir: filepath.Join(dir, "inbox"), Reserve: -1, Person: true})
 			}
 		},
 		Receive:       func(engine.Message) { s.messages.Add(1) },
