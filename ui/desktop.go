@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"image"
 	"net/url"
 
 	"multipeer/ui/internal/desktop"
@@ -28,6 +29,13 @@ type Desktop interface {
 	ClipboardPicture(ctx context.Context) ([]byte, error)
 	// SetClipboardPicture puts a picture, as PNG, into the clipboard.
 	SetClipboardPicture(ctx context.Context, png []byte) error
+	// CopyFiles puts files into the clipboard, and calls held, on any goroutine, once they are there. It returns when the
+	// clipboard no longer needs this program, or when ctx ends. errors.ErrUnsupported means that the system's clipboard
+	// cannot hold files.
+	CopyFiles(ctx context.Context, paths []string, held func()) error
+	// DragFiles lets the user drop files on another program, while the first mouse button is held. window is the handle
+	// of this program's window. It returns after the drop. errors.ErrUnsupported means that the system has no such drags.
+	DragFiles(ctx context.Context, window uintptr, paths []string, picture image.Image) error
 	// HasTray reports whether the desktop shows tray icons.
 	HasTray() bool
 	// Login reports whether the program starts at login. An error means that this system does not support it.

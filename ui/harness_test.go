@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"errors"
+	"image"
 	"image/png"
 	"net/url"
 	"os"
@@ -58,7 +59,9 @@ func (l *loop) until(t *testing.T, what string, ok func() bool) {
 
 // fakeDesktop records its calls.
 type fakeDesktop struct {
-	copied  chan []byte // pictures that were copied to the clipboard
+	copied  chan []byte   // pictures that were copied to the clipboard
+	files   chan []string // that were copied or dragged
+	noFiles bool          // the clipboard cannot hold files
 	dock    chan float64
 	opened  chan string // paths and pages
 	notices chan desktop.Notice
@@ -71,7 +74,7 @@ type fakeDesktop struct {
 }
 
 func newFakeDesktop() *fakeDesktop {
-	return &fakeDesktop{copied: make(chan []byte, 10), dock: make(chan float64, 1000), opened: make(chan string, 10), notices: make(chan desktop.Notice, 100)}
+	return &fakeDesktop{copied: make(chan []byte, 10), files: make(chan []string, 10), dock: make(chan float64, 1000), opened: make(chan string, 10), notices: make(chan desktop.Notice, 100)}
 }
 
 func (f *fakeDesktop) Open(path string) error       { f.opened <- path; return nil }
@@ -96,6 +99,23 @@ func (f *fakeDesktop) ClipboardPicture(context.Context) ([]byte, error) {
 
 func (f *fakeDesktop) SetClipboardPicture(_ context.Context, png []byte) error {
 	f.copied <- png
+	return nil
+}
+
+func (f *fakeDesktop) CopyFiles(_ context.Context, paths []string, held func()) error {
+	if f.noFiles {
+		return errors.ErrUnsupported
+	}
+	f.files <- paths
+	held()
+	return nil
+}
+
+func (f *fakeDesktop) DragFiles(_ context.Context, _ uintptr, paths []string, picture image.Image) error {
+	if picture == nil {
+		return errors.New("a drag without a picture")
+	}
+	f.files <- paths
 	return nil
 }
 func (f *fakeDesktop) HasTray() bool          { return true }

@@ -287,12 +287,9 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 		reveal:     withSaved(ts.u.o.Desktop.Reveal),
 		openFile:   func(path string) { call(func() error { return ts.u.o.Desktop.Open(path) }) },
 		revealFile: func(path string) { call(func() error { return ts.u.o.Desktop.Reveal(path) }) },
-		copy: func() {
-			if s := saved(); len(s) > 0 {
-				ts.u.copyText(s[0])
-			}
-		},
-		retry:    retry,
-		enterPIN: func() { ts.enterPIN(ts.u.peers[t.Peer], retry) },
+		copy:       func() { ts.copyFiles(saved()) },
+		drag:       func(paths []string) { ts.dragOut(paths, nil) },
+		retry:      retry,
+		enterPIN:   func() { ts.enterPIN(ts.u.peers[t.Peer], retry) },
 	}
 }

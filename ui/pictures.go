@@ -173,7 +173,7 @@ func picturesIn(dir string) (found []string) {
 func (ts *transfers) setAlbum(c *transferCard, a *album) {
 	c.pictures.Set(a.shown, a.more, func(i int) { ts.openPicture(a.paths[i]) }, func(i int, at fyne.Position) {
 		ts.u.showMenu(ts.pictureActions(a.paths[i]), at)
-	})
+	}, func(i int) { ts.dragOut(a.paths[i:i+1], a.shown[i].Image) })
 	c.Refresh()
 }
 
@@ -193,6 +193,7 @@ func (ts *transfers) pictureActions(path string) []widgets.Action {
 		{Label: tr("Save a copy…"), Do: func() {
 			u.dialogs.pick(true, func(paths []string) { ts.saveCopy(path, paths[0]) })
 		}},
+		{Label: tr("Copy file"), Do: func() { ts.copyFiles([]string{path}) }},
 		{Label: tr("Copy picture"), Do: func() { ts.inBackground(func(ctx context.Context) error { return ts.copyPicture(ctx, path) }) }},
 		{},
 		{Label: tr("Send to…"), Do: func() { u.sending.wait([]string{path}); u.settle() }},

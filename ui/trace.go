@@ -152,6 +152,9 @@ func (tc *tracer) talk(at func(string, fyne.CanvasObject)) {
 			}
 			at("hold", c.hold)
 			at("stop", c.stop)
+			if c.pictures.Visible() && c.pictures.Len() > 0 {
+				at("picture", c.pictures.Picture(0))
+			}
 		case *pairingCard:
 			for _, o := range c.buttons.Objects {
 				at("pair:"+o.(*widget.Button).Text, o)

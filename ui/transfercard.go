@@ -29,6 +29,7 @@ type transferActions struct {
 	always                                                           func() // nil if the peer's files cannot be accepted automatically
 	decline, block, cancel, pause, resume, open, reveal, copy, retry func()
 	openFile, revealFile                                             func(path string)
+	drag                                                             func(paths []string)
 }
 
 // transferCard shows an offer and then its transfer, from the request to the result.
@@ -86,7 +87,8 @@ func newTransferCard(t engine.Transfer, actions transferActions) *transferCard {
 	c.pictures = widgets.NewAlbum()
 	c.preview = widgets.Row(0)
 	c.files = widgets.NewStacked(0)
-	head := widgets.NewBesideRight(widgets.Gap, widgets.NewBeside(widgets.GapWide, widgets.NewEmblem(c.icon, 40, 10), widgets.Column(2, c.title, c.status, c.barBox)), widgets.Row(0, c.hold, c.stop))
+	what := widgets.NewDragSource(widgets.NewBeside(widgets.GapWide, widgets.NewEmblem(c.icon, 40, 10), widgets.Column(2, c.title, c.status, c.barBox)), func() { c.actions.drag(c.onDisk()) })
+	head := widgets.NewBesideRight(widgets.Gap, what, widgets.Row(0, c.hold, c.stop))
 	c.Init(c, !t.Incoming, widgets.NewStacked(widgets.Gap, head, c.preview, c.pictures, c.files, c.details, c.taken, c.alwaysRow, c.failure, c.notes, c.buttons))
 	c.set(t)
 	return c
@@ -250,7 +252,7 @@ func (c *transferCard) rebuild() {
 		if len(t.Saved) == 1 && desktop.MayOpen(t.Saved[0]) {
 			add(tr("Open"), widget.MediumImportance, c.actions.open)
 		}
-		add(tr("Copy path"), widget.LowImportance, c.actions.copy)
+		add(tr("Copy"), widget.LowImportance, c.actions.copy)
 	case errors.Is(t.Err, localsend.ErrPIN) && !c.barred:
 		add(tr("Enter the PIN…"), widget.MediumImportance, c.actions.enterPIN)
 	case t.State > engine.Delivered && !t.Incoming && !c.barred:
@@ -285,7 +287,19 @@ func (c *transferCard) fileRow(path string) fyne.CanvasObject {
 	if desktop.MayOpen(path) {
 		link = widgets.NewLinkText(tr("Open"), func() { c.actions.openFile(path) })
 	}
-	return container.New(widgets.Least(fileRowHeight), widgets.NewBesideRight(widgets.Gap, name, link))
+	row := widgets.NewDragSource(widgets.NewBesideRight(widgets.Gap, name, link), func() { c.actions.drag([]string{path}) })
+	return container.New(widgets.Least(fileRowHeight), row)
+}
+
+// onDisk returns the files and folders of the transfer that are whole on this device.
+func (c *transferCard) onDisk() []string {
+	switch {
+	case !c.now.Incoming:
+		return c.now.Paths
+	case c.state == engine.Delivered:
+		return c.now.Saved
+	}
+	return nil
 }
 
 // fileRowHeight is enough for a finger.

@@ -55,6 +55,9 @@ var build = sync.OnceValue(func() (err error) {
 	return nil
 })
 
+// contrast is the theme of high contrast.
+const contrast = "contrast"
+
 func newDesk(t *testing.T, theme string) *desk {
 	t.Helper()
 	for _, tool := range []string{"Xvfb", "xdotool", "python3", "gcc"} {
@@ -87,7 +90,7 @@ func newDesk(t *testing.T, theme string) *desk {
 }
 
 // service is the service type of the programs on this desk, so that they do not meet those of another desk.
-func (d *desk) service() string { return fmt.Sprintf("w%d-%s", os.Getpid(), d.theme) }
+func (d *desk) service() string { return fmt.Sprintf("w%d-%s", os.Getpid(), d.theme[:1]) }
 
 func (d *desk) env(home string) []string {
 	run := filepath.Join(d.dir, "run")
@@ -204,6 +207,18 @@ func (w *window) open(args ...string) {
 	d.tool("xdotool", "windowmove", w.id, "0", "0")
 }
 
+// chooseContrast stores the choice of high contrast in a new profile: Fyne has no name for that theme.
+func (w *window) chooseContrast() {
+	settings := filepath.Join(w.home, "profile", "window.json")
+	if _, err := os.Stat(settings); err == nil || w.d.theme != contrast {
+		return
+	}
+	write(w.d.t, settings, `{"appearance": "contrast"}`)
+	if err := os.Chmod(filepath.Dir(settings), 0o700); err != nil {
+		w.d.t.Fatal(err)
+	}
+}
+
 // openNow starts the program.
 func (w *window) openNow(args ...string) {
 	d := w.d
@@ -211,6 +226,7 @@ func (w *window) openNow(args ...string) {
 	w.mu.Lock()
 	w.log.Reset()
 	w.mu.Unlock()
+	w.chooseContrast()
 	w.cmd = w.command(args...)
 	w.cmd.Stdout, w.cmd.Stderr = w, w
 	if w.oneCPU {
@@ -403,6 +419,13 @@ func (w *window) resize(size [2]int) {
 // keep writes a picture of the current window into the folder that MULTIPEER_PICTURES names.
 func (w *window) keep(name string, size [2]int) {
 	w.d.tool("import", "-window", w.id, filepath.Join(os.Getenv("MULTIPEER_PICTURES"), fmt.Sprintf("%s-%d-%s.png", name, size[0], w.d.theme)))
+}
+
+// keepScreen writes a picture of everything on the screen.
+func (d *desk) keepScreen(name string) {
+	if dir := os.Getenv("MULTIPEER_PICTURES"); dir != "" {
+		d.tool("import", "-window", "root", filepath.Join(dir, fmt.Sprintf("%s-screen-%s.png", name, d.theme)))
+	}
 }
 
 // restPictures saves pictures of the lower parts of a page, at each size: the middle, and the end.

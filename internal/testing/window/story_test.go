@@ -3,20 +3,27 @@
 package window
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// TestStory plays a day of two people, each with a window and their own profile, in light and in dark mode.
+// TestStory plays a day of two people, each with a window and their own profile, in light and in dark mode, and for
+// pictures also in high contrast.
 func TestStory(t *testing.T) {
-	for _, theme := range []string{"light", "dark"} {
+	themes := []string{"light", "dark"}
+	if os.Getenv("MULTIPEER_PICTURES") != "" {
+		themes = append(themes, contrast)
+	}
+	for _, theme := range themes {
 		t.Run(theme, func(t *testing.T) {
 			t.Parallel() // the programs mostly wait
 			story(t, newDesk(t, theme))
@@ -166,7 +173,45 @@ open(sys.argv[1],'wb').write(b'\x89PNG\r\n\x1a\n'+chunk(b'IHDR',struct.pack('>II
 	ben.saw(`EVT picture "lake.png"`)
 	ben.picture("received")
 	anna.picture("conversation")
+	draggedOut(t, d, ben)
 	photosArrive(t, d, anna, ben, picture)
+}
+
+// draggedOut drags a received picture onto the window of another program, and copies it for a file manager.
+func draggedOut(t *testing.T, d *desk, ben *window) {
+	target := exec.Command("/usr/bin/python3", "testdata/xdnd_target.py", "1000", "300")
+	target.Env = append(os.Environ(), "DISPLAY="+d.display)
+	out, err := target.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := target.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() || lines.Text() != "ready" {
+		t.Fatalf("the target: %q, %v", lines.Text(), lines.Err())
+	}
+	ben.front()
+	x, y := ben.settled("picture")
+	d.tool("xdotool", "mousemove", "--window", ben.id, strconv.Itoa(x), strconv.Itoa(y), "mousedown", "1")
+	for _, to := range [][2]int{{x + 20, y}, {950, 300}, {1050, 380}, {1100, 400}} {
+		d.tool("xdotool", "mousemove", strconv.Itoa(to[0]), strconv.Itoa(to[1]))
+		time.Sleep(300 * time.Millisecond)
+	}
+	d.keepScreen("drag-out")
+	d.tool("xdotool", "mouseup", "1")
+	var dropped []string
+	for lines.Scan() {
+		dropped = append(dropped, lines.Text())
+	}
+	if err := target.Wait(); err != nil {
+		t.Fatalf("the target: %v", err)
+	}
+	if want := filepath.Join(ben.home, "Downloads", "lake.png"); len(dropped) != 1 || dropped[0] != want {
+		t.Errorf("%q was dropped, want %q", dropped, want)
+	}
+	ben.saw(`EVT dragged \["lake.png"\]`)
 }
 
 // photosArrive drops five photos at once, which arrive as an album.

@@ -3,6 +3,7 @@ package desktop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,6 +58,24 @@ func (s *System) SetClipboardPicture(ctx context.Context, png []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	return exec.CommandContext(ctx, "osascript", "-e", "on run a\nset the clipboard to (read (POSIX file (item 1 of a)) as «class PNGf»)\nend run", "--", path).Run()
+}
+
+// CopyFiles has a script put the files into the pasteboard.
+func (s *System) CopyFiles(ctx context.Context, paths []string, held func()) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	const script = `ObjC.import("AppKit")
+function run(paths) {
+	const board = $.NSPasteboard.generalPasteboard
+	board.clearContents
+	if (!board.writeObjects($(paths.map(p => $.NSURL.fileURLWithPath(p))))) throw "the pasteboard refused the files"
+}`
+	args := append([]string{"-l", "JavaScript", "-e", script, "--"}, paths...)
+	if err := exec.CommandContext(ctx, "osascript", args...).Run(); err != nil {
+		return fmt.Errorf("osascript: %w", err)
+	}
+	held()
+	return nil
 }
 
 // ClipboardPicture has a script write the clipboard picture to a temporary PNG file, and reads that file.

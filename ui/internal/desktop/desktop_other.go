@@ -25,5 +25,8 @@ func (s *System) Reveal(path string) error { return s.Open(filepath.Dir(path)) }
 // SetClipboardPicture always fails on these systems.
 func (s *System) SetClipboardPicture(context.Context, []byte) error { return errNotHere }
 
+// CopyFiles always fails on these systems.
+func (s *System) CopyFiles(context.Context, []string, func()) error { return errors.ErrUnsupported }
+
 // ClipboardPicture always fails on these systems.
 func (s *System) ClipboardPicture(context.Context) ([]byte, error) { return nil, ErrNoPicture }

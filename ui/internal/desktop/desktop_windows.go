@@ -94,6 +94,18 @@ func (s *System) SetClipboardPicture(ctx context.Context, png []byte) error {
 	return err
 }
 
+// CopyFiles puts files into the clipboard, as Explorer does.
+func (s *System) CopyFiles(ctx context.Context, paths []string, held func()) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	const script = "Set-Clipboard -LiteralPath ($env:MULTIPEER_FILES -split \"`n\")"
+	if _, err := powershell(ctx, script, "MULTIPEER_FILES="+strings.Join(paths, "\n")); err != nil {
+		return err
+	}
+	held()
+	return nil
+}
+
 // ClipboardPicture saves the clipboard picture to a temporary PNG file and reads it.
 func (s *System) ClipboardPicture(ctx context.Context) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "multipeer")

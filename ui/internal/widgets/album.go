@@ -28,6 +28,7 @@ type AlbumPicture struct {
 type Album struct {
 	widget.BaseWidget
 	pictures []*albumPicture
+	shown    []fyne.CanvasObject // the pictures, each as the source of a drag
 }
 
 // NewAlbum returns an album that is hidden until it has pictures.
@@ -39,9 +40,9 @@ func NewAlbum() *Album {
 }
 
 // Set shows pictures. more is the number of pictures that are not shown; the last one shows that number. tapped and
-// menu get the index of a picture.
-func (a *Album) Set(pictures []AlbumPicture, more int, tapped func(i int), menu func(i int, at fyne.Position)) {
-	a.pictures = nil
+// menu get the index of a picture, and so does drag when the user begins to drag it.
+func (a *Album) Set(pictures []AlbumPicture, more int, tapped func(i int), menu func(i int, at fyne.Position), drag func(i int)) {
+	a.pictures, a.shown = nil, nil
 	for i, p := range pictures {
 		picture := newAlbumPicture(p, len(pictures) > 1, func() { tapped(i) }, func(at fyne.Position) { menu(i, at) })
 		if more > 0 && i == len(pictures)-1 {
@@ -49,6 +50,7 @@ func (a *Album) Set(pictures []AlbumPicture, more int, tapped func(i int), menu 
 			picture.veil.Show()
 		}
 		a.pictures = append(a.pictures, picture)
+		a.shown = append(a.shown, NewDragSource(picture, func() { drag(i) }))
 	}
 	Show(a, len(pictures) > 0)
 	a.Refresh()
@@ -103,8 +105,8 @@ type albumRenderer struct{ a *Album }
 func (r *albumRenderer) MinSize() fyne.Size { return fyne.NewSize(120, 20) }
 func (r *albumRenderer) Layout(s fyne.Size) {
 	r.a.cells(s.Width, func(i int, at fyne.Position, size fyne.Size) {
-		r.a.pictures[i].Resize(size)
-		r.a.pictures[i].Move(at)
+		r.a.shown[i].Resize(size)
+		r.a.shown[i].Move(at)
 	})
 }
 
@@ -113,13 +115,8 @@ func (r *albumRenderer) Refresh() {
 	canvas.Refresh(r.a)
 }
 
-func (r *albumRenderer) Objects() (out []fyne.CanvasObject) {
-	for _, p := range r.a.pictures {
-		out = append(out, p)
-	}
-	return out
-}
-func (r *albumRenderer) Destroy() {}
+func (r *albumRenderer) Objects() []fyne.CanvasObject { return r.a.shown }
+func (r *albumRenderer) Destroy()                     {}
 
 // albumPicture is one picture of an album.
 type albumPicture struct {
