@@ -363,7 +363,7 @@ func TestEngine_EndedContextGivesErrCancelled(t *testing.T) {
 		if err := a.Invite(ctx, b.Self().ID); !errors.Is(err, engine.ErrCancelled) {
 			t.Error(err)
 		}
-		if r, err := a.Send(ctx, 1, engine.Broadcast); !errors.Is(err, engine.ErrCancelled) || !errors.Is(r[0].Err, engine.ErrCancelled) {
+		if r, err := a.Send(ctx, 1, engine.Broadcast); !errors.Is(err, engine.ErrCancelled) || len(r) > 0 {
 			t.Error(r, err)
 		}
 	})

@@ -339,7 +339,7 @@ func TestClose_FromAFunctionThatAnswers(t *testing.T) {
 			closed <- b.Close()
 			return nil, nil
 		})
-		if _, err := a.Topic("work").Request(t.Context(), "stop", b.Self().ID); !errors.Is(err, engine.ErrLost) {
+		if _, err := a.Topic("work").Request(t.Context(), "stop", b.Self().ID); !errors.Is(err, engine.ErrLost) && !errors.Is(err, engine.ErrBye) {
 			t.Errorf("the request: %v", err)
 		}
 		if err := <-closed; err != nil {

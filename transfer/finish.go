@@ -50,6 +50,9 @@ func (r *receiver) finish() error {
 	for _, n := range r.result.Notes {
 		r.stage.journal.put(jourNote, encodeNote(n))
 	}
+	for saved, policy := range r.merging { // a crash must not lead to another decision
+		r.stage.journal.put(jourMerge, []byte{byte(policy)}, []byte(saved))
+	}
 	if err := r.stage.record(jourEnd, r.encodeResult()); err != nil {
 		return err
 	}
@@ -232,13 +235,18 @@ func (r *receiver) publishTop(t topEntry, folders map[string]bool) (string, erro
 	case merge && begun == "" && policy == Replace && r.hasOwnName(t.path, t.saved): // guard: replace-numbered-top
 		return t.saved, r.stage.replace(t.saved, t.saved)
 	}
-	return r.stage.publish(t.saved, t.saved, t.kind == kindFolder, begun, r.plan.limit, func(final string) error {
-		r.stage.journal.put(jourPublish, encodeNote(Note{Path: t.saved, Saved: final}))
-		if t.kind == kindFolder {
+	return r.stage.publish(t.saved, t.saved, t.kind == kindFolder, begun, r.plan.limit, r.announcing(t.saved, t.kind))
+}
+
+// announcing returns a function that records the final name of an entry before it gets it.
+func (r *receiver) announcing(saved string, k kind) func(final string) error {
+	return func(final string) error {
+		r.stage.journal.put(jourPublish, encodeNote(Note{Path: saved, Saved: final}))
+		if k == kindFolder {
 			return r.stage.syncJournal()
 		}
 		return r.stage.flushJournal() // the link itself shows whether it was completed
-	})
+	}
 }
 
 // partsOf returns the indexes of the parts below a top-level folder. All parts must be known.
@@ -270,6 +278,7 @@ func (r *receiver) merge(topName string, policy Existing, folders map[string]boo
 			continue
 		}
 		if final, ok := r.wasMoved(p); ok {
+			moved[p.saved] = p.folder()
 			noted := slices.ContainsFunc(r.result.Notes, func(n Note) bool { return n.Path == p.path && n.Saved == final })
 			if final != p.saved && !noted {
 				if err := r.renamePart(p, final); err != nil && r.ctx.Err() != nil {
@@ -302,11 +311,20 @@ func (r *receiver) merge(topName string, policy Existing, folders map[string]boo
 	return nil
 }
 
-// wasMoved reports whether an earlier call, which a crash has ended, has moved a file to its final name already, and
-// returns that name: the file is there, and not in the staging folder any more.
+// wasMoved reports whether an earlier call, which a crash has ended, has moved a file, or a whole folder, to its final
+// name already, and returns that name: it is there, and not in the staging folder any more.
 func (r *receiver) wasMoved(p part) (final string, ok bool) {
-	if r.stage.past == nil || p.kind != kindFile {
+	if r.stage.past == nil || p.kind == kindLink {
 		return "", false
+	}
+	if p.folder() {
+		final = r.stage.past.published[p.saved]
+		if final == "" {
+			return "", false
+		}
+		_, sourceErr := r.stage.looks(p.saved)
+		_, err := r.stage.existing(final)
+		return final, isGone(sourceErr) && err == nil
 	}
 	if _, err := r.stage.looks(p.saved); !isGone(err) {
 		return "", false
@@ -336,7 +354,7 @@ func (r *receiver) place(p part, policy Existing) (final string, whole bool, err
 		if !errors.Is(err, fs.ErrExist) {
 			return p.saved, false, err
 		}
-		final, err = r.stage.publish(p.saved, p.saved, true, "", r.plan.limit, quiet) // a different entry has its name
+		final, err = r.stage.publish(p.saved, p.saved, true, "", r.plan.limit, r.announcing(p.saved, p.kind)) // a different entry has its name
 		return final, true, err
 	case kindFile:
 		there, statErr := r.stage.existing(p.saved)
@@ -346,7 +364,7 @@ func (r *receiver) place(p part, policy Existing) (final string, whole bool, err
 		final, err = r.stage.publish(p.saved, p.saved, false, "", r.plan.limit, quiet)
 		return final, false, err
 	}
-	return p.saved, false, nil
+	return "", false, ErrSpecial // links are never merged into existing folders
 }
 
 // hasOwnName reports whether an entry, and each folder above it, is saved under the name that the sender gave it, as far as
@@ -398,10 +416,9 @@ func (r *receiver) again() error {
 		topName, _, below := strings.Cut(h.saved, "/")
 		if !below {
 			r.tops = append(r.tops, topEntry{entry: h.entry(), saved: h.saved})
-			if past.published[h.saved] == "" {
-				if err := r.chooseFor(h.saved, h.kind); err != nil {
-					return err
-				}
+			policy, merge := past.merging[h.saved]
+			if merge && past.published[h.saved] == "" && r.mayMerge(h.saved, h.kind) {
+				r.merging[h.saved] = policy
 			}
 		}
 		if _, ok := r.merging[topName]; ok {

@@ -32,8 +32,9 @@ const (
 	jourNotes   = 'M' // start of the notes of the whole transfer: those before it were about single files
 	jourDiffers = 'D' // a file was compared with the existing one of its name and differs
 	jourSame    = 'I' // a top-level file already exists
+	jourMerge   = 'G' // how a top-level entry is merged into, or replaces, the existing one; before the end
 	jourEnd     = 'Z' // everything has arrived and is durable; what is published follows from the entries
-	jourPublish = 'U' // a top-level entry gets this name now
+	jourPublish = 'U' // a top-level entry, or a folder that is moved as a whole while merging, gets this name now
 	jourDone    = 'V' // everything is published: the receipt
 )
 
@@ -112,9 +113,9 @@ type history struct {
 	notes     map[string][]Note // see notesOf
 	differ    map[string]string // by the collision key of our path: files that were compared and differ
 	fold      cases.Caser
-	same      map[string]*held  // top-level files that already existed, by our path
-	tops      []string          // staged paths whose publishing has begun, in order
-	published map[string]string // and their final names
+	same      map[string]*held    // top-level files that already existed, by our path
+	merging   map[string]Existing // by our path: how top-level entries are merged
+	published map[string]string   // by our path: the final names of entries whose publishing has begun
 	done      bool
 	size      int64  // length of the valid part
 	durable   int64  // length of the synced part
@@ -193,7 +194,7 @@ func notEOF(err error) error {
 // readJournal reads the valid part of a journal: everything written since this boot, and what was synced before. It
 // returns nil if the journal is empty or belongs to another transfer.
 func readJournal(r io.ReadSeeker, key, boot string) (*history, error) {
-	h := &history{fold: cases.Fold(), differ: map[string]string{}, same: map[string]*held{}, entries: map[string]*held{}, published: map[string]string{}}
+	h := &history{fold: cases.Fold(), differ: map[string]string{}, same: map[string]*held{}, entries: map[string]*held{}, published: map[string]string{}, merging: map[string]Existing{}}
 	var good int64
 	ours := false
 	err := scan(r, func(kind byte, body []byte, end int64) bool {
@@ -292,6 +293,11 @@ func (h *history) apply(kind byte, body []byte, fresh bool) error {
 			return err
 		}
 		h.same[e.saved] = e
+	case jourMerge:
+		if len(body) < 2 || Existing(body[0]) != SkipIdentical && Existing(body[0]) != Replace {
+			return badRecord(kind)
+		}
+		h.merging[string(body[1:])] = Existing(body[0])
 	case jourDone:
 		h.done = true
 	case jourEnd: // the last one counts: entries that cannot be published are subtracted from the totals
@@ -306,9 +312,6 @@ func (h *history) apply(kind byte, body []byte, fresh bool) error {
 		n, err := decodeNote(body)
 		if err != nil {
 			return err
-		}
-		if _, twice := h.published[n.Path]; !twice {
-			h.tops = append(h.tops, n.Path)
 		}
 		h.published[n.Path] = n.Saved
 	}

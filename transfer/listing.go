@@ -330,10 +330,11 @@ func (l *Listing) visit(ctx context.Context, src *source, rel string, yield func
 	if err := yield(it); err != nil {
 		return err
 	}
+	var seen nameSet
 	for {
 		names, err := dir.Readdirnames(dirBatch)
 		slices.Sort(names)
-		for _, name := range names {
+		for _, name := range seen.add(names) {
 			if err := l.visit(ctx, src, below(rel, name), yield); err != nil {
 				return err
 			}
@@ -346,6 +347,30 @@ func (l *Listing) visit(ctx context.Context, src *source, rel string, yield func
 			return yield(it)
 		}
 	}
+}
+
+// nameSet finds the names that a folder lists twice, as some file systems do with a file that was created again in the
+// meantime (POSIX readdir). The zero value is empty.
+type nameSet struct {
+	seen map[xxh3.Uint128]struct{} // hashes: a folder may have millions of names
+}
+
+// add returns the names of the next batch without those that it, or an earlier batch, has already. names is sorted.
+func (s *nameSet) add(names []string) []string {
+	only := s.seen == nil && len(names) < dirBatch // the folder has no other batch
+	names = slices.Compact(names)
+	if only {
+		return names
+	}
+	if s.seen == nil {
+		s.seen = map[xxh3.Uint128]struct{}{}
+	}
+	return slices.DeleteFunc(names, func(name string) bool {
+		hash := xxh3.HashString128(name)
+		_, twice := s.seen[hash]
+		s.seen[hash] = struct{}{}
+		return twice
+	})
 }
 
 // staysInside reports whether a link at rel with this target leads to its top-level folder or to something below it. It

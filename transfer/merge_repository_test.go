@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -91,7 +92,7 @@ func TestChoose_PanicKeepsBoth(t *testing.T) {
 	src, dst := t.TempDir(), t.TempDir()
 	write(t, filepath.Join(src, "a"), "new")
 	write(t, filepath.Join(dst, "a"), "old")
-	recv := ReceiveOptions{Dir: dst, ID: "x", Key: "k", Reserve: -1, Choose: func(string) Existing { panic("a mistake") }}
+	recv := ReceiveOptions{Dir: dst, ID: "x", Key: "k", Reserve: -1, Choose: func(context.Context, string) Existing { panic("a mistake") }}
 	_, _, se, re := attempt(t, SendOptions{Paths: []string{filepath.Join(src, "a")}}, recv, 1<<40)
 	if se != nil || re != nil || !slices.Equal(namesIn(t, dst), []string{"a", "a (2)"}) {
 		t.Errorf("%v %v %q", se, re, namesIn(t, dst))

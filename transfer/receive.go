@@ -35,10 +35,10 @@ type ReceiveOptions struct {
 	// removed if both exceed the limit. Nil means no limit.
 	Limit func(Totals) error
 	// Existing is the policy for entries whose name is taken; Choose, if set, decides for each such top-level name
-	// instead. It runs on its own goroutine, because it may wait for the user: if Receive returns first, the answer
-	// is ignored.
+	// instead. It runs on its own goroutine, because it may wait for the user. ctx ends when the answer is no longer
+	// needed.
 	Existing Existing
-	Choose   func(name string) Existing
+	Choose   func(ctx context.Context, name string) Existing
 	// Copies records which files here are copies of the sender's, and Sender names that sender. A file that is recorded
 	// is not read again to compare it, unless Reread is set. Without Copies, files are always compared by content.
 	Copies Copies

@@ -54,7 +54,7 @@ func (r *receiver) announced(body []byte) error {
 		}
 	}
 	_, merges := r.merging[topName]
-	if merges && (!e.folder() || lacking == nil) {
+	if merges && (!e.folder() || lacking == nil) && e.kind != kindLink {
 		part = len(r.parts)
 		r.parts = append(r.parts, newPart(e, saved))
 	}
@@ -120,13 +120,21 @@ func (r *receiver) makeFolder(e entry, saved string) (string, error) {
 	}
 }
 
-// chooseFor decides whether a top-level entry is merged into, or replaces, the existing entry of that name.
-func (r *receiver) chooseFor(saved string, k kind) error {
+// mayMerge reports whether a top-level entry can be merged into, or replace, an existing entry of its name.
+func (r *receiver) mayMerge(saved string, k kind) bool {
 	there, err := r.stage.existing(saved)
 	if err != nil || there.IsDir() != (k == kindFolder) || !there.IsDir() && !there.Mode().IsRegular() || k == kindLink {
-		return nil //nolint:nilerr // nothing is in the way that could be compared
+		return false
 	}
 	if r.stage.holdsRepository(".") || there.IsDir() && r.stage.holdsRepository(saved) { // guard: merge-repository
+		return false
+	}
+	return true
+}
+
+// chooseFor decides whether a top-level entry is merged into, or replaces, the existing entry of that name.
+func (r *receiver) chooseFor(saved string, k kind) error {
+	if !r.mayMerge(saved, k) {
 		return nil
 	}
 	policy := r.opts.Existing
@@ -152,7 +160,7 @@ func (r *receiver) choice(saved string) (policy Existing) {
 			policy = KeepBoth
 		}
 	}()
-	return r.opts.Choose(saved)
+	return r.opts.Choose(r.ctx, saved)
 }
 
 func newPart(e entry, saved string) part { return part{entry: e, saved: saved} }
@@ -229,25 +237,30 @@ func (r *receiver) requestFile(in *incoming) error {
 			return r.want(in.index, want{from: h.pos, last: h.tail.sum, lastN: h.tail.n})
 		}
 	}
-	if in.size > 0 {
-		ok := r.mergesInto(path.Dir(in.saved))
-		if !strings.Contains(in.saved, "/") {
-			_, ok = r.merging[in.saved]
-		}
-		if r.stage.past != nil && r.stage.past.differ[collisionKey(r.plan.fold, in.saved)] != "" { // guard: compared-once
-			ok = false
-		}
-		if ok {
-			if info, err := r.stage.existingNear(&r.stage.inboxNear, in.saved); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
-				if r.has(in.entry, info) {
-					in.oldStamp, in.same = stampOf(info), true
-					return r.want(in.index, want{identical: true})
-				}
-				return r.compare(in)
-			}
-		}
+	if !r.mayCompare(in) {
+		return r.want(in.index, want{})
 	}
-	return r.want(in.index, want{})
+	info, err := r.stage.existingNear(&r.stage.inboxNear, in.saved)
+	switch {
+	case err != nil || !info.Mode().IsRegular() || (info.Size() == 0) != (in.size == 0):
+		return r.want(in.index, want{})
+	case in.size == 0, r.has(in.entry, info): // empty files are identical
+		in.oldStamp, in.same = stampOf(info), true
+		return r.want(in.index, want{identical: true})
+	}
+	return r.compare(in)
+}
+
+// mayCompare reports whether the existing file with the name of a file, if there is one, may be the same.
+func (r *receiver) mayCompare(in *incoming) bool {
+	if r.stage.past != nil && r.stage.past.differ[collisionKey(r.plan.fold, in.saved)] != "" { // guard: compared-once
+		return false
+	}
+	if strings.Contains(in.saved, "/") {
+		return r.mergesInto(path.Dir(in.saved))
+	}
+	_, merges := r.merging[in.saved]
+	return merges
 }
 
 // mergesInto reports whether received files go into the existing folder of that name: every folder on the way to it is a

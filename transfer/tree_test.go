@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -232,7 +233,7 @@ func TestExisting_EachPolicy(t *testing.T) {
 		} {
 			write(t, file, step.content)
 			asked := ""
-			_, got, e1, e2 := run(t, t.Context(), []string{file}, ReceiveOptions{Dir: dst, Choose: func(name string) Existing { asked = name; return step.policy }})
+			_, got, e1, e2 := run(t, t.Context(), []string{file}, ReceiveOptions{Dir: dst, Choose: func(_ context.Context, name string) Existing { asked = name; return step.policy }})
 			if e1 != nil || e2 != nil {
 				t.Fatal(e1, e2)
 			}

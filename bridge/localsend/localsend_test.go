@@ -65,7 +65,7 @@ func newLab(t *testing.T, opts Options) *lab {
 func (l *lab) when(f func(*engine.Offer)) { l.decide.Store(&f) }
 
 func (l *lab) accept() {
-	l.when(func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: l.dir}) })
+	l.when(func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: l.dir, Person: true}) })
 }
 
 // last is the newest transfer.

@@ -243,7 +243,7 @@ func TestReceive_Text(t *testing.T) {
 	note := make(chan string, 1)
 	l.when(func(of *engine.Offer) {
 		note <- of.Transfer.Note
-		_ = of.Accept(engine.AcceptOptions{Dir: l.dir})
+		_ = of.Accept(engine.AcceptOptions{Dir: l.dir, Person: true})
 	})
 	a, code := c.prepare(o)
 	if code != http.StatusOK || <-note != text {

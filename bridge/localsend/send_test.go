@@ -27,7 +27,7 @@ func TestSend_FilesAndFolders(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		p := newStrictPeer(t, plain)
 		id := l.find(t, p)
-		tr, err := l.Offer(t.Context(), id, paths...)
+		tr, err := l.OfferWith(t.Context(), id, engine.OfferOptions{Person: true}, paths...)
 		must(t, err)
 		end, err := l.ended(t, tr.ID)
 		if err != nil || end.State != engine.Delivered || end.Files != 4 || end.Bytes != 1<<20+6 || end.LeftOut != 1 || end.Notes[0].Path != "album/empty" {
@@ -289,7 +289,7 @@ func TestSend_EarlyAnswer(t *testing.T) {
 	must(t, os.WriteFile(file, make([]byte, 64<<20), 0o644))
 	p := newStrictPeer(t, false)
 	p.break_ = func(string) int { return http.StatusOK }
-	tr, err := l.Offer(t.Context(), l.find(t, p), file)
+	tr, err := l.OfferWith(t.Context(), l.find(t, p), engine.OfferOptions{Person: true}, file)
 	must(t, err)
 	end, err := l.ended(t, tr.ID)
 	if err != nil || end.State == engine.Delivered {

@@ -94,6 +94,7 @@ var limits = []section{
 		{"invitations from a peer", "one at a time", "one-invitation", proof{"./internal/testing/hostile", "TestAttacks", "a flood of invitations of a stranger"}},
 		{"questions caused by a peer that is known, but not verified", "100, then two a second", "prompts-of-known", proof{"./engine/internal/peers/internal/asks", "TestAsks_LimitsPromptsByTrust", ""}},
 		{"questions of a verified peer that no one accepts", "100, then two a second", "prompts-of-verified", proof{"./engine/internal/peers/internal/asks", "TestAsks_LimitsPromptsByTrust", ""}},
+		{"questions about a name that is taken", "one at a time for each name, however often the transfer starts over", "asked-once", proof{"./engine", "TestChoose_AsksOnceWhileAPersonThinks", ""}},
 		{"questions caused by a stranger", "20, then one in 2 s", "prompts", proof{"./internal/testing/hostile", "TestAttacks", "invitations and withdrawals of a stranger"}},
 		{"", "", "offers-asked", proof{"./internal/testing/hostile", "TestAttacks", "offers and withdrawals of a stranger"}},
 		{"", "", "pairing-asked-often", proof{"./internal/testing/hostile", "TestAttacks", "pairing and withdrawals of a verified peer"}},

@@ -355,7 +355,7 @@ func (r *receiver) receiveOptions() transfer.ReceiveOptions {
 	if t.onDisk > 0 && t.onDisk < o.Expect {
 		o.Expect = t.onDisk
 	}
-	if t.accept.Choose != nil || len(t.chosen) > 0 {
+	if t.accept.Asks {
 		o.Choose = r.choose
 	}
 	return o
@@ -369,69 +369,104 @@ func (m *Manager) isOpen(id string) bool {
 	return t != nil && !t.view.State.Final()
 }
 
-// choose asks the program, once per name, what to do about a name that is taken.
-func (r *receiver) choose(name string) transfer.Existing {
+// choose asks the program, once per name, what to do about a name that is taken. Without an answer by the end of ctx, and
+// for names that the program was not asked about before a restart, both entries are kept.
+func (r *receiver) choose(ctx context.Context, name string) transfer.Existing {
 	m, t := r.m, r.t
 	m.mu.Lock()
 	policy, known := t.chosen[name]
-	ask, answer := t.accept.Choose, t.answers
-	if !known {
-		policy = t.accept.Existing
+	if known || t.accept.Choose == nil {
+		m.mu.Unlock()
+		return policy
 	}
+	q, err := r.askLocked(name)
 	m.mu.Unlock()
-	if known {
-		return policy
+	if err != nil {
+		return transfer.KeepBoth
 	}
-	if ask != nil {
-		var answered bool
-		if policy, answered = r.askProgram(ask, name); !answered {
-			return transfer.KeepBoth
-		}
+	select {
+	case <-q.answered:
+	case <-ctx.Done():
+		return transfer.KeepBoth
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if t.answers != answer { // the offer was accepted again in the meantime
-		return policy
+	if q.panicked != nil {
+		panic(q.panicked) // both entries are kept
 	}
+	return q.policy
+}
+
+// question is one about a name that is taken. A person may think about it for longer than an attempt lasts, and is asked
+// only once.
+type question struct {
+	answered chan struct{} // closed when the fields below are set
+	policy   transfer.Existing
+	panicked any
+}
+
+// askLocked returns the question about a name. It calls the program's function unless that is running already.
+func (r *receiver) askLocked(name string) (*question, error) {
+	m, t := r.m, r.t
+	if q := t.questions[name]; q != nil { // guard: asked-once
+		return q, nil
+	}
+	q := &question{answered: make(chan struct{})}
+	ask, answers := t.accept.Choose, t.answers
+	started := m.calls.Start(func(context.Context) {
+		defer func() {
+			q.panicked = recover()
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if t.answers == answers { // otherwise, the offer was accepted again in the meantime
+				delete(t.questions, name)
+				if q.panicked == nil {
+					r.choseLocked(name, q.policy)
+				}
+			}
+			close(q.answered)
+		}()
+		q.policy = ask(name)
+	})
+	if !started {
+		return nil, wire.ErrClosed
+	}
+	if t.questions == nil {
+		t.questions = map[string]*question{}
+	}
+	t.questions[name] = q
+	return q, nil
+}
+
+// Answers wait to be stored together, the longer the more there are: a record holds all of them.
+const (
+	saveChosenAfter = time.Second
+	saveChosenEach  = 100 * time.Microsecond
+)
+
+// choseLocked records an answer, and stores it soon.
+func (r *receiver) choseLocked(name string, policy transfer.Existing) {
+	m, t := r.m, r.t
 	if t.chosen == nil {
 		t.chosen = map[string]transfer.Existing{}
 	}
 	t.chosen[name] = policy
-	if len(t.chosen) >= t.chosenSaved+t.chosenSaved/8+1 { // a record holds all of them: saving each would be quadratic
-		t.chosenSaved = len(t.chosen)
-		m.saveSoonLocked(t)
+	if t.savesChosen {
+		return
 	}
-	return policy
-}
-
-// askProgram calls a function of the program, which may wait for a person longer than the transfer lives; then it
-// returns false.
-func (r *receiver) askProgram(ask func(name string) transfer.Existing, name string) (policy transfer.Existing, answered bool) {
-	type answer struct {
-		policy   transfer.Existing
-		panicked any
-	}
-	answers := make(chan answer, 1)
-	started := r.m.calls.Start(func(context.Context) {
-		var a answer
-		defer func() {
-			a.panicked = recover()
-			answers <- a
-		}()
-		a.policy = ask(name)
-	})
-	if !started {
-		return transfer.KeepBoth, false
-	}
-	select {
-	case a := <-answers:
-		if a.panicked != nil {
-			panic(a.panicked) // it fails this transfer
+	wait := saveChosenAfter + time.Duration(len(t.chosen))*saveChosenEach
+	t.savesChosen = m.tasks.Start(func(ctx context.Context) {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
 		}
-		return a.policy, true
-	case <-r.t.ctx.Done():
-		return transfer.KeepBoth, false
-	}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		t.savesChosen = false
+		if !t.view.State.Final() {
+			m.saveSoonLocked(t)
+		}
+	})
 }
 
 // receiveOnce makes one attempt to receive.
@@ -448,10 +483,6 @@ func (r *receiver) receiveOnce(ctx context.Context, a attempt) (transfer.Result,
 	m.mu.Unlock()
 	result, err := transfer.Receive(run.ctx, run.lanes, o)
 	m.mu.Lock()
-	if len(t.chosen) > t.chosenSaved {
-		t.chosenSaved = len(t.chosen)
-		m.saveSoonLocked(t)
-	}
 	t.offered = now() // an attempt may take days, and the sender was present
 	m.mu.Unlock()
 	return result, run.reason(err)

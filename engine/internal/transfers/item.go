@@ -33,7 +33,8 @@ type item struct {
 	accept   AcceptOptions    // incoming: the options of Accept
 	// chosen are the decisions of the current acceptance about names that are taken; answers counts the acceptances.
 	chosen      map[string]transfer.Existing
-	chosenSaved int // how many of them are stored
+	savesChosen bool // they are stored soon
+	questions   map[string]*question
 	answers     int
 
 	link     Link       // carried the newest offer

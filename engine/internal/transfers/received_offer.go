@@ -75,7 +75,8 @@ func (m *Manager) accept(o *Offer, opts AcceptOptions) error {
 		m.discardLocked(t) // what arrived after an earlier acceptance is in the earlier folder
 	}
 	t.accept = opts
-	t.chosen, t.chosenSaved = nil, 0
+	t.accept.Asks = opts.Choose != nil
+	t.chosen, t.questions = nil, nil
 	t.answers++
 	if !m.launchLocked(t, (&receiver{m, t}).run) {
 		return wire.ErrClosed

@@ -103,11 +103,12 @@ type OfferOptions struct {
 	Content  io.Reader `json:"-"`
 }
 
-// AcceptOptions mirrors engine.AcceptOptions, field for field.
+// AcceptOptions mirrors engine.AcceptOptions.
 type AcceptOptions struct {
 	Dir      string
 	Existing transfer.Existing
 	Choose   func(name string) transfer.Existing `json:"-"`
+	Asks     bool                                // Choose was set, perhaps before a restart; Offer.Accept sets it
 	Reread   bool
 	KeepExec bool
 	Links    bool
