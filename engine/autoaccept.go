@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"multipeer/engine/internal/identity"
+	"multipeer/internal/rawpath"
 )
 
 // SetAutoAccept sets which offers of a peer are accepted without asking; it is durable when the call returns. Only call
@@ -23,7 +24,7 @@ func (e *Engine) SetAutoAccept(id PeerID, a AutoAccept) (err error) {
 		return bad("the receiving folder must be an absolute path")
 	}
 	err = e.profile.Update(id, func(r *identity.Record) {
-		r.Auto = identity.Auto{Bytes: a.Bytes, Dir: a.Dir, Until: a.Until, Day: r.Auto.Day, Used: r.Auto.Used}
+		r.Auto = identity.Auto{Bytes: a.Bytes, Dir: rawpath.Path(a.Dir), Until: a.Until, Day: r.Auto.Day, Used: r.Auto.Used}
 		if a.Bytes == 0 {
 			r.Auto = identity.Auto{}
 		}

@@ -21,7 +21,7 @@ type AcceptOptions struct {
 	Dir string // the folder to receive into, created if it is missing; required
 	// Existing selects what to do with entries whose name is taken; the zero value keeps both. Choose, if set, decides that
 	// for each top-level name instead, once, on its own goroutine, and may wait for a person. After a restart of this
-	// program, both entries are kept for names that it has not decided about.
+	// program, both entries are kept for names that it has not decided about, and for those after the first 1,000.
 	Existing transfer.Existing
 	Choose   func(name string) transfer.Existing
 	Reread   bool // compare existing files by content even if both copies have the sizes and times of an earlier transfer

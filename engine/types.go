@@ -99,7 +99,7 @@ type AutoAccept struct {
 	Until time.Time // when the rule expires; zero means never
 }
 
-func publicAutoAccept(a identity.Auto) AutoAccept { return AutoAccept{a.Bytes, a.Dir, a.Until} }
+func publicAutoAccept(a identity.Auto) AutoAccept { return AutoAccept{a.Bytes, string(a.Dir), a.Until} }
 
 // Conflict is an identity that two devices have proven to have: a profile was copied, or a disk cloned. As an event it is
 // repeated every minute while that lasts. Show it to the user: what is sent to it may reach either device, until one of

@@ -410,9 +410,7 @@ func (in *Intake) publish(p Part, part *intakePart, f *os.File) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	if err := in.stage.discard(part.saved); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
+	_ = in.stage.discard(part.saved) // the file has its name; Close removes what is left
 	in.publishedLocked(p, part, final, lost)
 	return final, nil
 }

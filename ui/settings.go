@@ -10,14 +10,15 @@ import (
 	"strings"
 	"time"
 
+	"multipeer/engine"
+	"multipeer/internal/rawpath"
+	"multipeer/internal/settings"
+	"multipeer/ui/internal/widgets"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
-
-	"multipeer/engine"
-	"multipeer/internal/settings"
-	"multipeer/ui/internal/widgets"
 )
 
 // settingsPage shows the settings. A change is saved and takes effect at once; the page shows a hint if a restart is
@@ -154,7 +155,7 @@ func (p *settingsPage) receiving() settingsGroup {
 	p.folder.Tail = 24
 	change := widgets.NewButton(tr("Change…"), widget.MediumImportance, func() {
 		u.dialogs.pick(true, func(paths []string) {
-			s.Downloads, u.o.Downloads = paths[0], ""
+			s.Downloads, u.o.Downloads = rawpath.Path(paths[0]), ""
 			u.keepSettings()
 			p.folder.SetText(shortPath(paths[0]))
 		})

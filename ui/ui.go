@@ -430,7 +430,7 @@ func (u *UI) downloads() string {
 	case u.o.Downloads != "":
 		return u.o.Downloads
 	case u.o.Settings.Downloads != "":
-		return u.o.Settings.Downloads
+		return string(u.o.Settings.Downloads)
 	}
 	return desktop.Downloads()
 }

@@ -124,6 +124,7 @@ func (p *program) stop(ctx context.Context) error {
 	case p.host.Stop == nil:
 		return exit(exitFailed, errors.New("the app is using this profile; quit it"))
 	}
+	p.stopped = true
 	p.host.Stop()
 	return nil
 }

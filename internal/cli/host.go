@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -70,7 +71,13 @@ func (h *Host) run(ctx context.Context, c singleinstance.Command, s singleinstan
 			code = exitFailed
 		}
 	}()
-	return (&program{in: s.In, out: out, dir: c.Dir, host: h, keyboard: c.Typed}).run(ctx, c.Args)
+	p := &program{in: s.In, out: out, dir: c.Dir, host: h, keyboard: c.Typed}
+	code = p.run(ctx, c.Args)
+	if code == exitDone && ctx.Err() != nil && !errors.Is(context.Cause(ctx), singleinstance.ErrInterrupted) && !p.stopped {
+		out.note("Multipeer is ending, so this command has ended before it was done")
+		return exitFailed
+	}
+	return code
 }
 
 // alone marks the commands that need no engine, or their own one.

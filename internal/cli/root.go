@@ -74,6 +74,7 @@ type program struct {
 	dir           string             // base of relative paths
 	host          *Host              // the host in which it runs; nil if it runs alone
 	endless       bool               // the command continues even if no one reads its results
+	stopped       bool               // the command has ended its host
 }
 
 // Run executes one command line and returns its exit code:

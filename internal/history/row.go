@@ -1,9 +1,12 @@
 package history
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
+
+	"multipeer/internal/rawpath"
 )
 
 // Kind is the kind of a row.
@@ -54,6 +57,23 @@ type File struct {
 	State    int      `json:"state"`
 	Incoming bool     `json:"incoming,omitempty"`
 	Paths    []string `json:"paths,omitempty"` // the paths that were sent, or where the received files are stored
+}
+
+// MarshalJSON keeps paths that are not UTF-8.
+func (f File) MarshalJSON() ([]byte, error) {
+	type plain File
+	f.Paths = rawpath.EncodeAll(f.Paths)
+	return json.Marshal(plain(f))
+}
+
+// UnmarshalJSON reverses MarshalJSON.
+func (f *File) UnmarshalJSON(b []byte) error {
+	type plain File
+	if err := json.Unmarshal(b, (*plain)(f)); err != nil {
+		return err
+	}
+	f.Paths = rawpath.DecodeAll(f.Paths)
+	return nil
 }
 
 // weight estimates the size of a row on disk, in bytes.

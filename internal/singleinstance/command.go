@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"multipeer/internal/rawpath"
 )
 
 // Commands reach the program that uses a profile over a second socket: the caller sends a Command and then frames. The
@@ -35,6 +37,9 @@ type Command struct {
 	// Typed reports that its standard input is a terminal.
 	Typed bool `json:"typed,omitempty"`
 }
+
+// ErrInterrupted is the cause of the end of a command's context when its caller interrupts it or is gone.
+var ErrInterrupted = errors.New("the caller has interrupted the command")
 
 // Streams are what a command reads and writes.
 type Streams struct {
@@ -96,6 +101,7 @@ func call(ctx context.Context, profile string, c Command, s Streams) (code int, 
 		return enc.Encode(v)
 	}
 	_ = conn.SetWriteDeadline(time.Now().Add(patience)) // for example if the program is suspended
+	c.Args, c.Dir = rawpath.EncodeAll(c.Args), rawpath.Encode(c.Dir)
 	switch err := send(c); {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return 0, true, fmt.Errorf("the running program does not respond: %w", err)
@@ -190,9 +196,10 @@ func (l *Commands) Run(ctx context.Context, do func(context.Context, Command, St
 		if dec.Decode(&c) != nil {
 			return
 		}
+		c.Args, c.Dir = rawpath.DecodeAll(c.Args), rawpath.Decode(c.Dir)
 		_ = conn.SetReadDeadline(time.Time{})
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
 		// If ctx ends, writing ends too, in case the caller does not read.
 		defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now().Add(leave)) })()
 		var mu sync.Mutex
@@ -208,14 +215,14 @@ func (l *Commands) Run(ctx context.Context, do func(context.Context, Command, St
 		in := &input{ctx: ctx, want: func() error { return send(frame{Want: true}) }, came: make(chan frame, 1)}
 		var heard sync.WaitGroup
 		heard.Go(func() {
-			defer cancel() // the caller has disconnected
+			defer cancel(ErrInterrupted) // the caller has disconnected
 			for {
 				var f frame
 				if dec.Decode(&f) != nil {
 					return
 				}
 				if f.Interrupt {
-					cancel()
+					cancel(ErrInterrupted)
 					continue
 				}
 				select {

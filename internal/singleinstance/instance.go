@@ -16,6 +16,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"multipeer/internal/rawpath"
 )
 
 const (
@@ -42,6 +44,7 @@ func Hand(profile string, l Launch) (bool, error) {
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(patience))
+	l.Paths = rawpath.EncodeAll(l.Paths)
 	b, err := json.Marshal(l)
 	if err != nil {
 		return true, err
@@ -103,6 +106,7 @@ func (l *Listener) Run(ctx context.Context, take func(Launch) bool) {
 		if err != nil || json.Unmarshal(line, &launch) != nil {
 			return
 		}
+		launch.Paths = rawpath.DecodeAll(launch.Paths)
 		if slices.ContainsFunc(launch.Paths, func(p string) bool { return !filepath.IsAbs(p) }) { // it would be relative to our own folder
 			_, _ = c.Write([]byte("not absolute\n"))
 			return

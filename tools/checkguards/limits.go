@@ -166,6 +166,7 @@ var limits = []section{
 		{"names of an offer", "the first 20 or all, 1,024 bytes each", "offer-names", proof{"./internal/testing/hostile", "TestAttacks", "an offer without names"}},
 		{"", "200 characters are shown; the middle is left out", "shown-names", proof{"./engine", "TestOffer_LongNamesAreCut", ""}},
 		{"decisions to pause or resume transfers", "10 a second", "decision-rate", proof{"./engine/internal/peers", "TestReading_DecisionsArePaced", ""}},
+		{"answers about names that are taken, stored with a transfer", "1,000; after a restart, both entries are kept for the others", "chosen-stored", proof{"./engine/internal/transfers", "TestChoose_StoredAnswersAreLimited", ""}},
 		{"a transfer slower than 256 KiB/s after 10 s", "does not count among the 12 that may run at once", "slow-turns", proof{"./engine", "TestTurns_SlowReceiversKeepNoOneWaiting", ""}},
 		{"progress that a receiver reports", "keeps a turn to send only while the receiver takes data", "progress-moves", proof{"./engine", "TestTurns_FakedProgressHoldsNone", ""}},
 		{"", "resets the time between attempts, and their number, only with 64 KiB that the receiver has taken, or 64 KiB and a thousandth of everything that it reports", "progress-faked", proof{"./engine", "TestRetry_FakedProgressEnds", ""}},

@@ -13,10 +13,11 @@ import (
 	"sync"
 	"time"
 
+	"multipeer/internal/boltfile"
+	"multipeer/internal/rawpath"
+
 	"github.com/gofrs/flock"
 	"go.etcd.io/bbolt"
-
-	"multipeer/internal/boltfile"
 )
 
 const (
@@ -45,11 +46,11 @@ const (
 
 // Auto is what is accepted from a peer without asking.
 type Auto struct {
-	Bytes int64     `json:"bytes"`          // per day; 0 accepts nothing
-	Dir   string    `json:"dir"`            // the receiving folder
-	Until time.Time `json:"until,omitzero"` // zero means indefinitely
-	Day   time.Time `json:"day,omitzero"`   // start of the day that Used counts
-	Used  int64     `json:"used,omitempty"`
+	Bytes int64        `json:"bytes"`          // per day; 0 accepts nothing
+	Dir   rawpath.Path `json:"dir"`            // the receiving folder
+	Until time.Time    `json:"until,omitzero"` // zero means indefinitely
+	Day   time.Time    `json:"day,omitzero"`   // start of the day that Used counts
+	Used  int64        `json:"used,omitempty"`
 }
 
 // Record is what is stored about one peer.

@@ -436,10 +436,11 @@ func (r *receiver) askLocked(name string) (*question, error) {
 	return q, nil
 }
 
-// Answers wait to be stored together, the longer the more there are: a record holds all of them.
 const (
+	// saveChosenAfter is how long answers wait to be stored together.
 	saveChosenAfter = time.Second
-	saveChosenEach  = 100 * time.Microsecond
+	// maxChosenStored limits how many are stored: a peer can cause many changes of a transfer, and each stores all of them.
+	maxChosenStored = 1000
 )
 
 // choseLocked records an answer, and stores it soon.
@@ -449,12 +450,18 @@ func (r *receiver) choseLocked(name string, policy transfer.Existing) {
 		t.chosen = map[string]transfer.Existing{}
 	}
 	t.chosen[name] = policy
+	if len(t.chosenStored) >= maxChosenStored { // guard: chosen-stored
+		return
+	}
+	if t.chosenStored == nil {
+		t.chosenStored = map[string]transfer.Existing{}
+	}
+	t.chosenStored[name] = policy
 	if t.savesChosen {
 		return
 	}
-	wait := saveChosenAfter + time.Duration(len(t.chosen))*saveChosenEach
 	t.savesChosen = m.tasks.Start(func(ctx context.Context) {
-		timer := time.NewTimer(wait)
+		timer := time.NewTimer(saveChosenAfter)
 		defer timer.Stop()
 		select {
 		case <-timer.C:

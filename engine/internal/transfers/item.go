@@ -32,10 +32,11 @@ type item struct {
 	shared   *transfer.Shared // outgoing: the source, if it is sent to several peers
 	accept   AcceptOptions    // incoming: the options of Accept
 	// chosen are the decisions of the current acceptance about names that are taken; answers counts the acceptances.
-	chosen      map[string]transfer.Existing
-	savesChosen bool // they are stored soon
-	questions   map[string]*question
-	answers     int
+	chosen       map[string]transfer.Existing
+	chosenStored map[string]transfer.Existing // those that are stored with the transfer
+	savesChosen  bool                         // they are stored soon
+	questions    map[string]*question
+	answers      int
 
 	link     Link       // carried the newest offer
 	source   netip.Addr // incoming: where its first offer came from

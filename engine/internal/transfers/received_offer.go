@@ -76,7 +76,7 @@ func (m *Manager) accept(o *Offer, opts AcceptOptions) error {
 	}
 	t.accept = opts
 	t.accept.Asks = opts.Choose != nil
-	t.chosen, t.questions = nil, nil
+	t.chosen, t.chosenStored, t.questions = nil, nil, nil
 	t.answers++
 	if !m.launchLocked(t, (&receiver{m, t}).run) {
 		return wire.ErrClosed

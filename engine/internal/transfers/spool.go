@@ -25,6 +25,22 @@ type spool struct {
 	unused []string       // files to remove
 }
 
+// inSpool returns the name of a file of a spool, which outlives a move of the profile; it is empty for an empty path.
+func inSpool(path string) string {
+	if path == "" {
+		return ""
+	}
+	return filepath.Base(path)
+}
+
+// path reverses inSpool.
+func (s *spool) path(name string) string {
+	if name == "" {
+		return ""
+	}
+	return filepath.Join(s.folder, filepath.Base(name))
+}
+
 // dir returns the folder, and creates it if necessary.
 func (s *spool) dir() (string, error) {
 	if s.folder != "" {

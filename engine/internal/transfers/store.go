@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"time"
 
 	"multipeer/engine/internal/identity"
+	"multipeer/internal/rawpath"
 	"multipeer/transfer"
 )
 
@@ -37,7 +39,7 @@ type job struct {
 	Why      string                       `json:"why,omitempty"`
 	Unsent   bool                         `json:"unsent,omitempty"`
 	Paths    []string                     `json:"paths,omitempty"`
-	Spooled  string                       `json:"spooled,omitempty"`
+	Spooled  string                       `json:"spooled,omitempty"` // the name of the file in the spool, like Entries
 	Resolved []string                     `json:"resolved,omitempty"`
 	Note     string                       `json:"note,omitempty"`
 	Opts     OfferOptions                 `json:"opts"`
@@ -97,14 +99,20 @@ func (t *item) recordLocked() []byte {
 	if v.Err != nil {
 		why = v.Err.Error()
 	}
+	accept := t.accept
+	accept.Dir = rawpath.Encode(accept.Dir)
+	paths, resolved := t.paths, t.resolved
+	if t.spooled != "" { // the profile may be elsewhere in the next run
+		paths, resolved = nil, nil
+	}
 	b, err := json.Marshal(job{
 		Peer: v.Peer, Name: v.PeerName, Incoming: v.Incoming, Order: t.order, Offered: t.offered.UTC().Round(0),
 		Names: t.names, Items: v.Items, Files: v.Files, Folders: v.Folders, Bytes: v.Bytes, Counting: v.Counting, Note: v.Note,
-		Paths: t.paths, Resolved: t.resolved, Spooled: t.spooled, Entries: t.entries, Sent: t.sentState,
-		Keep: v.Keep, Opts: t.opts, Accept: t.accept, ByPolicy: t.byPolicy, Chosen: t.chosen, Agreed: t.agreed.toKeep(),
+		Paths: rawpath.EncodeAll(paths), Resolved: rawpath.EncodeAll(resolved), Spooled: inSpool(t.spooled), Entries: inSpool(t.entries),
+		Sent: t.sentState, Keep: v.Keep, Opts: t.opts, Accept: accept, ByPolicy: t.byPolicy, Chosen: t.chosenStored, Agreed: t.agreed.toKeep(),
 		Attempt: t.attempt, Accepted: t.accepted, Paused: t.paused, ByPeer: v.ByPeer, Unsent: t.unsent, Addrs: t.addrs,
 		State: v.State, Started: v.Started, Ended: v.Ended, Why: why,
-		Saved: v.Saved[:min(len(v.Saved), keptSaved)], LeftOut: v.LeftOut,
+		Saved: rawpath.EncodeAll(v.Saved[:min(len(v.Saved), keptSaved)]), LeftOut: v.LeftOut,
 	})
 	if err != nil {
 		panic(err) // cannot happen with our own types
@@ -164,26 +172,28 @@ func (m *Manager) restoreLocked() {
 		if err := json.Unmarshal(raw, &j); err != nil || len(j.Names) == 0 || j.State.Final() && j.Ended.Before(now().Add(-receiptKept)) {
 			m.log.Info("forgetting a transfer", "id", id, "err", err)
 			if j.Incoming && j.Accept.Dir != "" {
-				_ = transfer.Discard(j.Accept.Dir, id)
+				_ = transfer.Discard(rawpath.Decode(j.Accept.Dir), id)
 			}
 			_ = m.profile.KeepJob(key, nil)
 			continue
 		}
+		j.Accept.Dir, j.Saved = rawpath.Decode(j.Accept.Dir), rawpath.DecodeAll(j.Saved)
 		t := m.newLocked(ID(id), j.Peer, j.Name, j.Incoming)
 		t.order = j.Order
 		t.names = j.Names
-		t.paths = j.Paths
-		t.spooled = j.Spooled
-		t.entries = j.Entries
+		t.paths, t.resolved = rawpath.DecodeAll(j.Paths), rawpath.DecodeAll(j.Resolved)
+		t.spooled, t.entries = m.spool.path(j.Spooled), m.spool.path(j.Entries)
+		if t.spooled != "" {
+			t.paths = []string{t.spooled}
+		}
 		if !j.State.Final() {
 			m.spool.use(t.spooled)
 			m.spool.use(t.entries)
 		}
 		t.opts = j.Opts
 		t.accept = j.Accept
-		t.chosen = j.Chosen
+		t.chosen, t.chosenStored = j.Chosen, maps.Clone(j.Chosen)
 		t.byPolicy = j.ByPolicy
-		t.resolved = j.Resolved
 		t.agreed = j.Agreed.agreement()
 		t.attempt = j.Attempt
 		t.accepted = j.Accepted

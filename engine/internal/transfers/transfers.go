@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -76,6 +77,11 @@ func New(c Config) *Manager {
 		host: c.Host, asks: c.Asks, profile: c.Profile, tasks: c.Tasks, calls: c.Calls, ended: c.Ended, log: c.Log, service: c.Service,
 		maxLanes: c.MaxLanes, tcp: c.TCP, lanePorts: c.LanePorts,
 		before: map[ID]time.Time{}, transfers: map[ID]*item{}, discarding: map[ID]chan struct{}{}, probing: map[identity.PeerID]bool{},
+	}
+	if c.Spool != "" {
+		if abs, err := filepath.Abs(c.Spool); err == nil { // the program may change its working directory
+			c.Spool = abs
+		}
 	}
 	m.spool.folder, m.spool.log, m.spool.tasks = c.Spool, c.Log, c.Tasks
 	if c.Copies != "" {

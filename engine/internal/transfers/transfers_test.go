@@ -471,3 +471,26 @@ func TestAutoAccept_WrongClockDoesNotUseUpTheLimit(t *testing.T) {
 		t.Errorf("%+v, %v", a, fits)
 	}
 }
+
+// TestChoose_StoredAnswersAreLimited: the record of a transfer, which a peer can have stored ten times a second, does not
+// grow with the number of names that are taken.
+func TestChoose_StoredAnswersAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t)
+		a.offerTo(t, b, "1", OfferOptions{Keep: true})
+		if err := b.offer(t).Accept(AcceptOptions{Dir: t.TempDir(), Choose: func(string) transfer.Existing { return transfer.Replace }}); err != nil {
+			t.Fatal(err)
+		}
+		r := &receiver{b.Manager, b.transfers["1"]}
+		for i := range 2 * maxChosenStored {
+			if got := r.choose(t.Context(), fmt.Sprint(i)); got != transfer.Replace {
+				t.Fatalf("name %d: %v", i, got)
+			}
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if n := len(r.t.recordLocked()); n > 14*maxChosenStored || len(r.t.chosen) != 2*maxChosenStored {
+			t.Errorf("a record of %d bytes for %d answers", n, len(r.t.chosen))
+		}
+	})
+}
