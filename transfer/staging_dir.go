@@ -17,8 +17,9 @@ import (
 const (
 	// PartialDir is the hidden folder, inside the receiving folder, in which everything stays until it is complete.
 	PartialDir = ".multipeer-partial"
-	// orphanAge is the age at which a staging folder that no attempt has used is removed.
-	orphanAge = 7 * 24 * time.Hour
+	// orphanAge is the age at which a staging folder that no attempt has used is removed: another program may receive into
+	// the same folder, and engines wait 30 days for a sender.
+	orphanAge = 31 * 24 * time.Hour
 	dataDir   = "data"
 	// othersWrite are the bits of a mode that let others change what is in a folder.
 	othersWrite = 0o022

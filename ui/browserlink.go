@@ -146,8 +146,8 @@ func (d *linkDialog) build() {
 		container.NewCenter(container.New(widgets.Fixed(fyne.NewSquareSize(linkQR)), code)),
 		centred(widgets.NewParagraph(address, widgets.SizeCode, theme.ColorNameForeground)),
 		centred(widgets.Hint(what)))
-	body := widgets.NewStacked(widgets.Gap, d.invite, centred(widgets.Hint(tr("Not encrypted: others on this network could read what you exchange."))),
-		d.state, d.question, d.outcome, container.NewCenter(d.show), d.said)
+	body := widgets.NewStacked(widgets.Gap, d.invite, d.state, d.question, d.outcome, container.NewCenter(d.show), d.said,
+		centred(widgets.Hint(tr("Not encrypted: others on this network could read what you exchange."))))
 	copied := widgets.NewButton(tr("Copy the address"), widget.MediumImportance, nil)
 	copied.OnTapped = func() {
 		u.copyText(address)
@@ -190,6 +190,7 @@ func (d *linkDialog) refresh() {
 		d.asked.SetText(tr("{{.Device}} wants to send {{.What}}.", "Device", deviceText(q.Visitor), "What", uploadText(q)))
 	}
 	widgets.Show(d.question, len(d.asking) > 0)
+	widgets.Show(d.state, len(d.asking) == 0) // the question says who it is
 	if d.m != nil && d.u.dialogs.open == hidden(d.m) {
 		where := func() fyne.Position { return fyne.CurrentApp().Driver().AbsolutePositionForObject(d.accept) }
 		before := where()

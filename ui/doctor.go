@@ -47,7 +47,7 @@ func (fi *finder) newSearch() *widget.Button {
 // newDoctor returns a button that diagnoses why devices do not find each other.
 func (fi *finder) newDoctor() *widget.Button {
 	var b *widget.Button
-	b = widgets.NewButton(tr("Can't find a device?"), widget.MediumImportance, func() {
+	b = widgets.NewButton(tr("Check network"), widget.MediumImportance, func() {
 		b.Disable()
 		b.SetText(tr("Looking…"))
 		background(fi.u.bind, func(ctx context.Context) (found []doctor.Finding, err error) {
@@ -55,7 +55,7 @@ func (fi *finder) newDoctor() *widget.Button {
 			return found, nil
 		}, func(found []doctor.Finding, _ error) {
 			b.Enable()
-			b.SetText(tr("Can't find a device?"))
+			b.SetText(tr("Check network"))
 			fi.showFindings(found)
 		})
 	})

@@ -137,7 +137,7 @@ func newSide(u *UI) *side {
 }
 
 func (s *side) nobodyBox() fyne.CanvasObject {
-	s.pair = widgets.NewFlow(widgets.Gap, widgets.NewButton(tr("Pair a device"), widget.MediumImportance, s.u.pairings.showLink), s.u.links.button(), s.u.finder.newSearch(), s.u.finder.newDoctor())
+	s.pair = widgets.NewStacked(widgets.Gap, widgets.NewButton(tr("Pair a device"), widget.MediumImportance, s.u.pairings.showLink), s.u.links.button(), s.u.finder.newSearch(), s.u.finder.newDoctor())
 	s.pair.Hide()
 	return widgets.NewStackedInset(widgets.Stacked{Left: widgets.Gap, Right: widgets.Gap, Gap: widgets.GapWide}, s.nobody, s.pair)
 }

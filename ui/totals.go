@@ -74,7 +74,7 @@ func (ts *transfers) totalsLine() string {
 		s = joined(s, trn("{{.N}} delivered", n.delivered))
 	}
 	if n.ended > 0 {
-		s = joined(s, trn("{{.N}} failed", n.ended))
+		s = joined(s, trn("{{.N}} not delivered", n.ended))
 	}
 	return s
 }

@@ -110,10 +110,14 @@ func (c *transferCard) set(t engine.Transfer) bool {
 		c.title.Tail = 10 // a cut file name keeps its extension
 	}
 	c.title.SetText(title(t))
-	c.status.SetText(status(t))
+	said := status(t)
 	if c.Wide && (t.State != engine.Offered || !t.Incoming) { // outside a conversation, the card must name the peer
-		c.status.SetText(joined(status(t), otherSide(t)))
+		said = joined(said, otherSide(t))
 	}
+	if t.State.Final() && !t.Ended.IsZero() {
+		said = joined(said, t.Ended.Local().Format("15:04"))
+	}
+	c.status.SetText(said)
 	switch {
 	case t.State == engine.Delivered && t.LeftOut > 0:
 		c.status.SetColor(widgets.ColorBad)

@@ -318,5 +318,6 @@ func transferOf(r history.Row, t *talk) engine.Transfer {
 	if !out.State.Final() { // the engine no longer knows the transfer, so it will not continue
 		out.State = engine.Cancelled
 	}
+	out.Ended = r.At // the best that is known
 	return out
 }

@@ -45,7 +45,11 @@ func (c *Card) HeightFor(width float32) float32 {
 
 // CreateRenderer implements fyne.Widget.
 func (c *Card) CreateRenderer() fyne.WidgetRenderer {
-	back := NewPanel(ColorCard, ColorBorder, 12)
+	fill := ColorCard
+	if c.out && !c.Wide {
+		fill = ColorCardOut
+	}
+	back := NewPanel(fill, ColorBorder, 12)
 	return widget.NewSimpleRenderer(container.New(cardLayout{c}, back, c.Body))
 }
 

@@ -11,6 +11,7 @@ import (
 const (
 	ColorSidebar   fyne.ThemeColorName = "sidebar"
 	ColorCard      fyne.ThemeColorName = "card"
+	ColorCardOut   fyne.ThemeColorName = "cardOut" // of what the user sends
 	ColorBorder    fyne.ThemeColorName = "border"
 	ColorBubbleIn  fyne.ThemeColorName = "bubbleIn"
 	ColorBubbleOut fyne.ThemeColorName = "bubbleOut"
@@ -49,6 +50,7 @@ var palette = map[fyne.ThemeColorName][2]uint32{
 	theme.ColorNameForegroundOnError:   {0xFFFFFF, 0x2A0A08},
 	ColorSidebar:                       {0xF4F5F8, 0x1C1E24},
 	ColorCard:                          {0xFFFFFF, 0x20232A},
+	ColorCardOut:                       {0xF1F5FF, 0x232B3D},
 	ColorBorder:                        {0xDFE2E9, 0x31353F},
 	ColorBubbleIn:                      {0xEFF1F5, 0x282B33},
 	ColorBubbleOut:                     {0x2F62EA, 0x2F55B5},
@@ -87,6 +89,7 @@ var contrast = map[fyne.ThemeColorName][2]uint32{
 	theme.ColorNameForegroundOnError:   {0xFFFFFF, 0x000000},
 	ColorSidebar:                       {0xFFFFFF, 0x000000},
 	ColorCard:                          {0xFFFFFF, 0x000000},
+	ColorCardOut:                       {0xFFFFFF, 0x000000},
 	ColorBorder:                        {0x000000, 0xFFFFFF},
 	ColorBubbleIn:                      {0xE8E8E8, 0x262626},
 	ColorBubbleOut:                     {0x0033A0, 0x00337A},
