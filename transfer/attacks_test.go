@@ -465,7 +465,7 @@ func TestStaging_IsNotFollowedThroughALink(t *testing.T) {
 	write(t, src, "payload")
 	write(t, filepath.Join(dst, "private/thesis"), "old")
 	write(t, filepath.Join(dst, "private/photos/1.jpg"), "old")
-	old := time.Now().Add(-30 * 24 * time.Hour)
+	old := time.Now().Add(-40 * 24 * time.Hour)
 	for _, p := range []string{"private/thesis", "private/photos/1.jpg", "private/photos"} {
 		if err := os.Chtimes(filepath.Join(dst, p), old, old); err != nil {
 			t.Fatal(err)
@@ -554,7 +554,7 @@ func TestOrphans_OnlyStagingsAreRemoved(t *testing.T) {
 	src, dst := filepath.Join(t.TempDir(), "f"), t.TempDir()
 	write(t, src, "payload")
 	hidden := filepath.Join(dst, PartialDir)
-	old := time.Now().Add(-30 * 24 * time.Hour)
+	old := time.Now().Add(-40 * 24 * time.Hour)
 	var j journal
 	j.put(jourStart, []byte("k"))
 	for name, c := range map[string]struct {
