@@ -562,6 +562,7 @@ func TestOrphans_OnlyStagingsAreRemoved(t *testing.T) {
 		files map[string]string
 	}{
 		"orphan":   {0o700, map[string]string{journalName: string(j.buf), "data/a": "x"}},
+		"waiting":  {0o700, map[string]string{journalName: string(j.buf), "data/a": "x"}}, // another program's
 		"thesis":   {0o700, map[string]string{journalName: "my notes", "chapter": "x"}},
 		"diary":    {0o700, map[string]string{journalName: "my notes"}},
 		"open":     {0o777, map[string]string{journalName: string(j.buf)}},
@@ -577,13 +578,17 @@ func TestOrphans_OnlyStagingsAreRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	month := time.Now().Add(-30 * 24 * time.Hour)
+	if err := os.Chtimes(filepath.Join(hidden, "waiting", journalName), month, month); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Chmod(hidden, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, _, err := run(t, t.Context(), []string{src}, ReceiveOptions{Dir: dst}); err != nil {
 		t.Fatal(err)
 	}
-	for name, stays := range map[string]bool{"orphan": false, "thesis": true, "diary": true, "open": true, "folderly": true} {
+	for name, stays := range map[string]bool{"orphan": false, "waiting": true, "thesis": true, "diary": true, "open": true, "folderly": true} {
 		if _, err := os.Stat(filepath.Join(hidden, name)); (err == nil) != stays {
 			t.Errorf("%s stays: %v, want %v", name, err == nil, stays)
 		}

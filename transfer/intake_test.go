@@ -374,7 +374,7 @@ func TestIntake_FolderThatWasReplacedIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestIntake_LeftoversOfACrashAreRemoved checks that the data of a program that crashed is removed after a month.
+// TestIntake_LeftoversOfACrashAreRemoved checks that the data of a program that crashed is removed after a week.
 func TestIntake_LeftoversOfACrashAreRemoved(t *testing.T) {
 	in, dir := openIntake(t, IntakeOptions{})
 	broken := io.MultiReader(strings.NewReader("12345"), iotest.ErrReader(io.ErrUnexpectedEOF))
@@ -387,14 +387,14 @@ func TestIntake_LeftoversOfACrashAreRemoved(t *testing.T) {
 	}
 	in.stage.close() // the program dies
 	in.closed = true
-	for _, age := range []time.Duration{30, 32} {
+	for _, age := range []time.Duration{6, 8} {
 		when := time.Now().Add(-age * 24 * time.Hour)
 		if err := os.Chtimes(filepath.Join(left, journalName), when, when); err != nil {
 			t.Fatal(err)
 		}
 		next, _ := openIntake(t, IntakeOptions{Dir: dir})
 		next.Close()
-		if _, err := os.Stat(left); (err == nil) != (age < 31) {
+		if _, err := os.Stat(left); (err == nil) != (age < 7) {
 			t.Errorf("after %d days: %v", age, err)
 		}
 	}

@@ -17,10 +17,11 @@ import (
 const (
 	// PartialDir is the hidden folder, inside the receiving folder, in which everything stays until it is complete.
 	PartialDir = ".multipeer-partial"
-	// orphanAge is the age at which a staging folder that no attempt has used is removed: another program may receive into
-	// the same folder, and engines wait 30 days for a sender.
-	orphanAge = 31 * 24 * time.Hour
-	dataDir   = "data"
+	// orphanAge is the age at which the staging folder of a transfer is removed: another program may receive into the same
+	// folder, and engines wait 30 days for a sender. No one continues what an Intake has left after a crash.
+	orphanAge       = 31 * 24 * time.Hour
+	orphanIntakeAge = 7 * 24 * time.Hour
+	dataDir         = "data"
 	// othersWrite are the bits of a mode that let others change what is in a folder.
 	othersWrite = 0o022
 )
@@ -261,7 +262,7 @@ func (s *stage) checkSpace(n, reserve int64) error {
 	return checkSpace(s.volume, n, reserve)
 }
 
-// removeOrphans deletes the staging folders that no attempt has used for a week, and nothing else.
+// removeOrphans deletes the staging folders that no attempt has used for long, and nothing else.
 func (s *stage) removeOrphans(known func(id string) bool) {
 	d, err := s.hidden.Open(".")
 	if err != nil {
@@ -283,7 +284,7 @@ func (s *stage) removeOrphans(known func(id string) bool) {
 	}
 }
 
-// isOrphan reports whether a folder is a staging folder that no attempt has used for a week: no one else may write to
+// isOrphan reports whether a folder is a staging folder that no attempt has used for long: no one else may write to
 // it, it holds what a staging folder holds and nothing else, and its journal begins as ours do.
 func (s *stage) isOrphan(name string) bool {
 	info, err := s.hidden.Lstat(name)
@@ -307,7 +308,7 @@ func (s *stage) isOrphan(name string) bool {
 		}
 	}
 	journal, err := root.Lstat(journalName)
-	if err != nil || !journal.Mode().IsRegular() || time.Since(journal.ModTime()) <= orphanAge {
+	if err != nil || !journal.Mode().IsRegular() {
 		return false
 	}
 	f, err := root.OpenFile(journalName, readFlags, 0)
@@ -315,9 +316,15 @@ func (s *stage) isOrphan(name string) bool {
 		return false
 	}
 	defer f.Close()
-	begins := make([]byte, 1)
-	_, err = f.ReadAt(begins, 0)
-	return err == nil && begins[0] == jourStart
+	begins := make([]byte, 2) // the start record, and the length of its key
+	if _, err := f.ReadAt(begins, 0); err != nil || begins[0] != jourStart {
+		return false
+	}
+	age := orphanAge
+	if begins[1] == 0 { // an Intake's
+		age = orphanIntakeAge
+	}
+	return time.Since(journal.ModTime()) > age
 }
 
 // close closes the stage; what has arrived stays.

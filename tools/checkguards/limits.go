@@ -247,7 +247,7 @@ var limits = []section{
 		{"", "", "note-size", proof{"./transfer", "TestNotes_AreBounded", ""}},
 		{"", "", "notes-kept", proof{"./transfer", "TestNotes_AreBounded", ""}},
 		{"end of a transfer", "must report the counts that arrived", "totals", proof{"./transfer", "TestReceive_InvalidRecordsAreRefused", ""}},
-		{"disk", "the offer must fit, with the larger of 1 GiB and 5 % (but at most a tenth) left free, or as configured; each entry counts for 4 KiB; partial files are deleted after 31 days", "disk-space", proof{"./transfer", "TestDiskSpace_TooLargeIsRefusedAtOnce", ""}},
+		{"disk", "the offer must fit, with the larger of 1 GiB and 5 % (but at most a tenth) left free, or as configured; each entry counts for 4 KiB; partial files are deleted after 31 days, those of browsers and LocalSend after 7", "disk-space", proof{"./transfer", "TestDiskSpace_TooLargeIsRefusedAtOnce", ""}},
 		{"", "", "disk-space-meanwhile", proof{"./transfer", "TestDiskSpace_ManySmallFiles", ""}},
 		{"files that arrive as plain streams, as from a browser", "no more files and bytes than were accepted", "intake-most", proof{"./transfer", "TestIntake_LimitsHold", ""}},
 		{"", "nor more folders", "intake-folders", proof{"./transfer", "TestIntake_FoldersCount", ""}},
