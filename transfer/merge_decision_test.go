@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -23,6 +24,33 @@ func contents(t *testing.T, dir string) map[string]string {
 	return all
 }
 
+// crash makes every operation on the disk fail from one on.
+type crash struct {
+	mu  sync.Mutex
+	n   int
+	now bool
+}
+
+// check returns a ReceiveOptions.check that crashes when at returns true; n counts the operations from 1.
+func (c *crash) check(at func(n int, op, name string) bool) func(op, name string) error {
+	return func(op, name string) error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.n++
+		c.now = c.now || at(c.n, op, name)
+		if c.now {
+			return errors.New("crash")
+		}
+		return nil
+	}
+}
+
+func (c *crash) crashed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
 // TestRecover_KeepsTheDecisionsOfTheAttempt: after a crash while files replace others, the rest replaces the others as
 // well, although the program that decided is gone, and nothing that has arrived counts as left out.
 func TestRecover_KeepsTheDecisionsOfTheAttempt(t *testing.T) {
@@ -34,17 +62,11 @@ func TestRecover_KeepsTheDecisionsOfTheAttempt(t *testing.T) {
 		write(t, filepath.Join(dst, name), "old")
 		paths = append(paths, filepath.Join(src, name))
 	}
-	crashed := false
+	var crashes crash
 	opts := ReceiveOptions{Dir: dst, ID: "x", Key: "k", Reserve: -1, Choose: func(context.Context, string) Existing { return Replace }}
-	opts.check = func(op, name string) error {
-		if crashed || op == "rename" && name == "f2" {
-			crashed = true
-			return errors.New("crash")
-		}
-		return nil
-	}
+	opts.check = crashes.check(func(_ int, op, name string) bool { return op == "rename" && name == "f2" })
 	attempt(t, SendOptions{Paths: paths}, opts, 1<<40)
-	if !crashed {
+	if !crashes.crashed() {
 		t.Fatal("nothing was replaced")
 	}
 	opts.check, opts.Choose = nil, nil
@@ -71,18 +93,11 @@ func TestRecover_FolderThatAppearedLosesNoLink(t *testing.T) {
 	recovered := 0
 	for crashAt := 1; ; crashAt++ {
 		dst := t.TempDir()
-		n, crashed := 0, false
+		var crashes crash
 		opts := ReceiveOptions{Dir: dst, ID: "x", Key: "k", Reserve: -1, Links: true, Existing: SkipIdentical}
-		opts.check = func(string, string) error {
-			n++
-			if crashed || n == crashAt {
-				crashed = true
-				return errors.New("crash")
-			}
-			return nil
-		}
+		opts.check = crashes.check(func(n int, _, _ string) bool { return n == crashAt })
 		attempt(t, SendOptions{Paths: []string{src}, Links: true}, opts, 1<<40)
-		if !crashed {
+		if !crashes.crashed() {
 			break
 		}
 		_ = os.Mkdir(filepath.Join(dst, "d"), 0o755)
@@ -115,18 +130,11 @@ func TestRecover_FolderMovedUnderAnotherName(t *testing.T) {
 			write(t, filepath.Join(src, name), name)
 		}
 		write(t, filepath.Join(dst, "top/sub"), "a file")
-		n, crashed := 0, false
+		var crashes crash
 		opts := ReceiveOptions{Dir: dst, ID: "x", Key: "k", Reserve: -1, Existing: SkipIdentical}
-		opts.check = func(string, string) error {
-			n++
-			if crashed || n == crashAt {
-				crashed = true
-				return errors.New("crash")
-			}
-			return nil
-		}
+		opts.check = crashes.check(func(n int, _, _ string) bool { return n == crashAt })
 		_, _, _, err := attempt(t, SendOptions{Paths: []string{src}}, opts, 1<<40)
-		if !crashed {
+		if !crashes.crashed() {
 			if err != nil {
 				t.Fatal(err)
 			}
