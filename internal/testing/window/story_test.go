@@ -179,6 +179,7 @@ open(sys.argv[1],'wb').write(b'\x89PNG\r\n\x1a\n'+chunk(b'IHDR',struct.pack('>II
 
 // draggedOut drags a received picture onto the window of another program, and copies it for a file manager.
 func draggedOut(t *testing.T, d *desk, ben *window) {
+	ben.front() // before the target, which must be on top
 	target := exec.Command("/usr/bin/python3", "testdata/xdnd_target.py", "1000", "300")
 	target.Env = append(os.Environ(), "DISPLAY="+d.display)
 	out, err := target.StdoutPipe()
@@ -192,7 +193,6 @@ func draggedOut(t *testing.T, d *desk, ben *window) {
 	if !lines.Scan() || lines.Text() != "ready" {
 		t.Fatalf("the target: %q, %v", lines.Text(), lines.Err())
 	}
-	ben.front()
 	x, y := ben.settled("picture")
 	d.tool("xdotool", "mousemove", "--window", ben.id, strconv.Itoa(x), strconv.Itoa(y), "mousedown", "1")
 	for _, to := range [][2]int{{x + 20, y}, {950, 300}, {1050, 380}, {1100, 400}} {
