@@ -46,7 +46,7 @@ func (c *Card) HeightFor(width float32) float32 {
 // CreateRenderer implements fyne.Widget.
 func (c *Card) CreateRenderer() fyne.WidgetRenderer {
 	fill := ColorCard
-	if c.out && !c.Wide {
+	if c.out {
 		fill = ColorCardOut
 	}
 	back := NewPanel(fill, ColorBorder, 12)
