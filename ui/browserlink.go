@@ -295,6 +295,10 @@ func (d *linkDialog) take(ev web.Event) {
 	case web.Sent:
 		d.outcome.SetText(tr("{{.Device}} has downloaded {{.Name}}.", "Device", deviceText(ev.Visitor), "Name", widgets.Shortened(engine.CleanLine(ev.Name), 60)))
 		d.outcome.Show()
+	case web.NotSent:
+		d.outcome.SetText(tr("{{.Device}} can't download {{.Name}}: a file was changed or removed. Create a new link.", "Device", deviceText(ev.Visitor), "Name", widgets.Shortened(engine.CleanLine(ev.Name), 60)))
+		d.outcome.Show()
+		u.notes.attend(attention{kind: noteFailed})
 	case web.Progress:
 		d.state.SetText(tr("Receiving {{.Done}} of {{.Total}}", "Done", size(ev.Bytes), "Total", size(max(ev.Upload.Bytes, ev.Bytes))))
 		return // the height does not change

@@ -41,6 +41,13 @@ type (
 		Name    string
 		Bytes   int64
 	}
+	// NotSent reports that a visitor cannot download a file, or the archive of all files, because a file has changed or
+	// cannot be read any more. Err names it.
+	NotSent struct {
+		Visitor Visitor
+		Name    string
+		Err     error
+	}
 	// Progress reports how much of an upload has arrived, at most ten times per second.
 	Progress struct {
 		Upload Upload
@@ -64,6 +71,7 @@ type (
 
 func (Opened) event()   {}
 func (Sent) event()     {}
+func (NotSent) event()  {}
 func (Progress) event() {}
 func (Received) event() {}
 func (Said) event()     {}

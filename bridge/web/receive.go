@@ -168,12 +168,28 @@ func (us *uploads) takePart(w http.ResponseWriter, r *http.Request, v Visitor, r
 		return
 	}
 	_, err = in.Receive(ctx, part, us.l.stallGuard(w, r))
+	up.note(f.Path, err)
 	if err != nil {
 		w.Header().Set("Connection", "close") // the rest of the body is not read
 		refuse(w, statusOf(err), codeOf(err))
 		return
 	}
 	reply(w, http.StatusOK, struct{}{})
+}
+
+// note records why a file could not be stored, for the case that the page gives it up; nil means that it was.
+func (up *upload) note(path string, err error) {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	switch {
+	case up.state != accepted:
+	case err == nil:
+		delete(up.failed, path)
+	case up.failed == nil:
+		up.failed = map[string]error{path: err}
+	default:
+		up.failed[path] = err
+	}
 }
 
 // reasons are the errors that the page explains.

@@ -59,7 +59,7 @@ func (o *openFile) Read(b []byte) (int, error) {
 	n, err := o.File.Read(b)
 	o.pos += int64(n)
 	if n > 0 && o.pos >= o.shared.size && !o.shared.unchanged(o.File) {
-		return 0, storezip.ErrChanged
+		return 0, &transfer.Failure{Path: o.shared.path, Err: transfer.ErrChanged}
 	}
 	return n, err
 }
@@ -162,11 +162,11 @@ func (z zipNames) of(file, end string) string {
 func (s *share) open(f sharedFile) (*openFile, error) {
 	file, info, err := s.listing.Open(f.path)
 	if err != nil {
-		return nil, err
+		return nil, &transfer.Failure{Path: f.path, Err: err}
 	}
 	if transfer.StateOf(info) != f.state {
 		_ = file.Close()
-		return nil, storezip.ErrChanged
+		return nil, &transfer.Failure{Path: f.path, Err: transfer.ErrChanged}
 	}
 	return &openFile{File: file, shared: f}, nil
 }
@@ -199,6 +199,7 @@ func (s *share) serveFile(l *Link, w http.ResponseWriter, r *http.Request, v Vis
 	f := s.files[n]
 	file, err := s.open(f)
 	if err != nil {
+		l.notSent(v, n, path.Base(f.path), err)
 		http.Error(w, "This file was changed or removed after the link was created.", http.StatusGone)
 		return
 	}
@@ -242,6 +243,17 @@ func (l *Link) download(w http.ResponseWriter, r *http.Request, v Visitor, numbe
 	if r.Method == http.MethodGet && l.share.sent.whole(download{v.Number, number}, watched, size, r.Context().Err() == nil) {
 		l.report(Sent{v, name, size})
 	}
+	if watched.failed != nil {
+		l.notSent(v, number, name, watched.failed)
+	}
+}
+
+// notSent reports a download that cannot succeed, at most once a minute: browsers try again by themselves.
+func (l *Link) notSent(v Visitor, number int, name string, err error) {
+	if l.share.sent.failedAgain(download{v.Number, number}) { // guard: web-not-sent
+		return
+	}
+	l.report(NotSent{v, name, err})
 }
 
 // progress records how many bytes of each download, from its start, a visitor has. It has at most one entry for each
@@ -250,6 +262,7 @@ type progress struct {
 	mu       sync.Mutex
 	to       map[download]int64
 	reported map[download]time.Time
+	failed   map[download]time.Time
 }
 
 // download identifies a download: a file by its number, or wholeArchive. Files in different folders may have the same
@@ -279,6 +292,20 @@ func (p *progress) whole(d download, read *watchedReader, size int64, connected 
 	return true
 }
 
+// failedAgain reports whether a failure of a download was reported less than a minute ago.
+func (p *progress) failedAgain(d download) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.failed[d]) < time.Minute {
+		return true
+	}
+	if p.failed == nil {
+		p.failed = map[download]time.Time{}
+	}
+	p.failed[d] = time.Now()
+	return false
+}
+
 // watchedReader records how far it has been read.
 type watchedReader struct {
 	io.ReadSeeker
@@ -286,6 +313,8 @@ type watchedReader struct {
 	from  int64 // where reading began
 	pos   int64
 	read  bool
+	// failed is why reading has failed; nil if it has not.
+	failed error
 }
 
 func (w *watchedReader) Read(b []byte) (int, error) {
@@ -293,6 +322,9 @@ func (w *watchedReader) Read(b []byte) (int, error) {
 	n, err := w.ReadSeeker.Read(b) // it may take a while: an archive computes checksums
 	w.moved()
 	w.advance(int64(n))
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, context.Canceled) {
+		w.failed = err
+	}
 	return n, err
 }
 

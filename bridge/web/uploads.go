@@ -74,7 +74,8 @@ type upload struct {
 	timer   *time.Timer // ends the upload if no data arrives
 	last    time.Time   // of the last progress event
 	done    chan struct{}
-	broken  error // why not all files of a form have arrived; nil if they have
+	failed  map[string]error // why files could not be stored, by path
+	broken  error            // why not all files of a form have arrived; nil if they have
 	result  transfer.Result
 	err     error
 }
@@ -320,10 +321,24 @@ func (up *upload) end() {
 	}
 	up.state = finished
 	up.timer.Stop()
-	in, files := up.intake, len(up.files)
-	up.files, up.intake = nil, nil
+	in, files, failed := up.intake, up.files, up.failed
+	up.files, up.intake, up.failed = nil, nil, nil
 	up.mu.Unlock()
 	up.stop()
+	cause := error(transfer.ErrInterrupted) // why the files that are missing did not arrive
+	for _, f := range files {
+		if in.Complete(f.Path) {
+			continue
+		}
+		why := failed[f.Path]
+		if why == nil {
+			why = transfer.ErrInterrupted
+		}
+		if errors.Is(cause, transfer.ErrInterrupted) {
+			cause = why
+		}
+		in.LeaveOut(f.Path, why)
+	}
 	result, err := in.Finish()
 	in.Close()
 	us := up.u
@@ -334,14 +349,14 @@ func (up *upload) end() {
 	us.seen.Bytes += result.Bytes
 	us.mu.Unlock()
 	up.mu.Lock()
-	missing := int64(files) - result.Files
+	missing := int64(len(files)) - result.Files
 	switch {
 	case err != nil:
 	case up.broken != nil:
 		err = up.broken
 	case missing > 0:
-		result.LeftOut = missing
-		err = transfer.ErrInterrupted
+		result.LeftOut = max(result.LeftOut, missing)
+		err = cause
 	}
 	up.result, up.err = result, err
 	up.mu.Unlock()

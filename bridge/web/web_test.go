@@ -202,9 +202,20 @@ func TestLink_SharesFilesFoldersAndText(t *testing.T) {
 	if status, content, _ := b.do("GET", "all.zip", nil); status != 0 && len(content) == len(page) {
 		t.Errorf("an archive with a changed file: %d, %d bytes", status, len(content))
 	}
+	b.do("GET", "all.zip", nil) // browsers try again by themselves
 	l.Close()
 	if sent := of[Sent](seen); len(sent) != 3 || sent[0].Name != "a b.jpg" {
 		t.Errorf("sent %+v", sent)
+	}
+	lost := of[NotSent](seen)
+	if len(lost) != 2 || lost[0].Name != "a b.jpg" {
+		t.Errorf("not sent: %+v", lost)
+	}
+	for _, ev := range lost {
+		var f *transfer.Failure
+		if !errors.As(ev.Err, &f) || f.Path != "photos/a b.jpg" || !errors.Is(f.Err, transfer.ErrChanged) {
+			t.Errorf("%s: %v", ev.Name, ev.Err)
+		}
 	}
 	if ended := of[Ended](seen); len(ended) != 1 || !errors.Is(ended[0].Err, ErrStopped) {
 		t.Errorf("ended %+v", ended)
@@ -294,6 +305,30 @@ func TestLink_TakesUploads(t *testing.T) {
 	}
 	if status, _, _ := b.do("PUT", "put/"+id+"/0", strings.NewReader("x")); status != http.StatusForbidden {
 		t.Errorf("a file that was declined: %d", status)
+	}
+}
+
+// TestLink_NamesWhatDidNotArrive: files that are refused, or that the page gives up, are named with their reasons.
+func TestLink_NamesWhatDidNotArrive(t *testing.T) {
+	l, seen := openLink(t, Options{Dir: t.TempDir(), Ask: func(context.Context, Upload) error { return nil }})
+	b := newBrowser(t, l)
+	b.open("")
+	id, _ := b.offer(offeredFile{"good.txt", 5, 0}, offeredFile{"film.mkv", 1 << 50, 0}, offeredFile{"again.txt", 5, 0}, offeredFile{"never.txt", 5, 0})
+	for n := range 3 {
+		b.do("PUT", fmt.Sprintf("put/%s/%d", id, n), strings.NewReader("hello"))
+	}
+	b.do("POST", "finish/"+id, nil)
+	l.Close()
+	r := of[Received](seen)
+	if len(r) != 1 || r[0].Result.Files != 2 || r[0].Result.LeftOut != 2 || !errors.Is(r[0].Err, transfer.ErrDiskFull) {
+		t.Fatalf("received %+v", r)
+	}
+	left := map[string]error{}
+	for _, n := range r[0].Result.Notes {
+		left[n.Path] = n.Err
+	}
+	if len(left) != 2 || !errors.Is(left["film.mkv"], transfer.ErrDiskFull) || !errors.Is(left["never.txt"], transfer.ErrInterrupted) {
+		t.Errorf("left out %v", left)
 	}
 }
 

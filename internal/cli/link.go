@@ -127,7 +127,7 @@ type linking struct {
 	lines   <-chan inputLine
 	asking  chan struct{} // holds a value while a question is open: there is only one at a time
 	done    int           // complete downloads and uploads
-	partly  error         // why an upload is incomplete
+	partly  error         // why an upload is incomplete, or a file cannot be downloaded
 	leftOut int           // entries that are not shared
 	bars    map[int]int64 // the last reported tenth, by upload number
 }
@@ -345,6 +345,15 @@ func (k *linking) show(ev web.Event) {
 		}{"downloaded", ev.Visitor.Number, ev.Name, ev.Bytes})
 		k.out.line("%s has downloaded %s (%s)", visitorText(ev.Visitor), ev.Name, size(ev.Bytes))
 		k.done++
+	case web.NotSent:
+		k.out.object(struct {
+			Type    string `json:"type"`
+			Visitor int    `json:"visitor"`
+			Name    string `json:"name"`
+			Problem string `json:"problem"`
+		}{"not_downloaded", ev.Visitor.Number, ev.Name, ev.Err.Error()})
+		k.partly = fmt.Errorf("%s cannot download %s: %w", visitorText(ev.Visitor), ev.Name, ev.Err)
+		k.out.note("%v; create a new link", k.partly)
 	case web.Said:
 		k.out.object(struct {
 			Type    string `json:"type"`

@@ -321,6 +321,7 @@ var limits = []section{
 		{"", "", "web-folders", proof{"./bridge/web", "TestLink_AnnouncementsAreBounded", ""}},
 		{"", "one announcement per visitor and four in total at once, each for at most 30 s", "web-parsing", proof{"./bridge/web", "TestLink_AnnouncementsAreBounded", ""}},
 		{"", "one announcement a second, 30 at once", "web-announcements", proof{"./bridge/web", "TestLink_AnnouncementsAreBounded", ""}},
+		{"downloads that fail and that a link reports", "one report a minute for each file and visitor", "web-not-sent", proof{"./bridge/web", "TestLink_SharesFilesFoldersAndText", ""}},
 		{"downloads that a link records and reports", "one entry for each file and visitor, one report a minute", "web-sent", proof{"./bridge/web", "TestLink_RepeatedDownloadsTakeNoMemory", ""}},
 		{"", "", "web-file-number", proof{"./bridge/web", "TestLink_RepeatedDownloadsTakeNoMemory", ""}},
 		{"", "a name of at most 1,024 bytes in a form", "web-form-name", proof{"./bridge/web", "TestLink_WorksWithoutJavaScript", ""}},
