@@ -59,9 +59,9 @@ type Config struct {
 	// Invite and Accept select the peers that are invited when they are found, and those whose invitations are accepted.
 	// A session that begins this way does not make a peer known. Others become an Invitation.
 	Invite, Accept Audience
-	// AcceptIf, if set, accepts invitations besides those that Accept includes. false does not decline: Accept decides, and
-	// then a reader of invitations. It must return at once, because it runs on the goroutine that reads from that peer; a
-	// panic counts as false.
+	// AcceptIf, if set, accepts invitations that Accept does not include. false does not decline: Accept and then readers of
+	// invitations decide. It must return at once, because it runs on the goroutine that reads from that peer; a panic counts
+	// as false.
 	AcceptIf func(from Peer, context json.RawMessage) bool
 	// Context is a JSON value of at most MaxContext bytes for the programs that we have sessions with; nil means none.
 	Context any

@@ -57,7 +57,7 @@
 //	wait for an answer                30 s (SendTimeout) to a message or an invitation, 10 min to an offer
 //	open streams of one peer          32 opened by each side, each with 524288 unread bytes
 //	unanswered offers of one peer     10; 2 of a peer that was never accepted
-//	unread events of one reader       4096, among them 1024 messages of one peer and 33554432 bytes
+//	unread events of one reader       4096; at most 1024 messages of one peer, 33554432 bytes of messages
 //	transfers at once                 4 to one peer, 12 in total
 //	peers that are listed at once     1024
 package engine

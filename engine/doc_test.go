@@ -33,7 +33,7 @@ func TestDoc_LimitsAgreeWithTheConstants(t *testing.T) {
 		"wait for an answer":             fmt.Sprintf("%d s (SendTimeout) to a message or an invitation, %d min to an offer", engine.SendTimeout/time.Second, engine.OfferTimeout/time.Minute),
 		"open streams of one peer":       fmt.Sprintf("%d opened by each side, each with 524288 unread bytes", engine.MaxStreams),
 		"unanswered offers of one peer":  "10; 2 of a peer that was never accepted",
-		"unread events of one reader":    "4096, among them 1024 messages of one peer and 33554432 bytes",
+		"unread events of one reader":    "4096; at most 1024 messages of one peer, 33554432 bytes of messages",
 		"transfers at once":              "4 to one peer, 12 in total",
 		"peers that are listed at once":  "1024",
 	} {

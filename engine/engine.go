@@ -302,8 +302,8 @@ func (e *Engine) end(err error) {
 func (e *Engine) Done() <-chan struct{} { return e.ended }
 
 // Close ends the engine at once, says goodbye to the peers, and waits for its goroutines, but not for calls of the
-// program's functions, which may call it too. Only the functions of Config must not, nor Shutdown: they can end the
-// context of Start instead. Messages that wait for an answer fail. Its error is that of Run. It is idempotent.
+// program's functions. These may call Close, except the functions of Config: they can end the context of Start instead.
+// Messages that wait for an answer fail. Its error is that of Run. It is idempotent.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	stop := e.stop
@@ -318,9 +318,9 @@ func (e *Engine) Close() error {
 }
 
 // Shutdown is Close after the messages that wait for an answer, and the answers to requests that have arrived, have
-// been delivered, at most until ctx ends, which is then its error. A function of Answer that calls it waits for itself,
-// until ctx ends. Meanwhile Send and Post return ErrClosed. What was
-// written to a stream may not have arrived. Transfers do not delay it; those with Keep continue in the next run.
+// been delivered, at most until ctx ends, which is then its error. Meanwhile Send and Post return ErrClosed. What was
+// written to a stream may not have arrived. Transfers do not delay it; those with Keep continue in the next run. A
+// function of Answer that calls Shutdown waits for itself until ctx ends.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	e.sending.close()
 	var err error

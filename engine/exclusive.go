@@ -16,9 +16,8 @@ func (e *Engine) HandleInvitations(f func(*Invitation)) (stop func()) {
 	return e.invitations.set("invitations", f)
 }
 
-// HandleOffers is HandleInvitations for offers: if f returns and the offer is still open, also because Accept has failed,
-// it is declined. A stranger has at most 2 open offers, other peers have 10; more fail
-// with ErrBusy.
+// HandleOffers is HandleInvitations for offers. An offer whose Accept has failed is still open, so it is declined when f
+// returns. A stranger has at most 2 open offers, other peers have 10; more fail with ErrBusy.
 func (e *Engine) HandleOffers(f func(*Offer)) (stop func()) { return e.offers.set("offers", f) }
 
 // maxAsked limits how many questions from one peer may wait for the handler at a time; maxAskedOfAll limits the total

@@ -48,7 +48,8 @@ func (e *Engine) recipients(to []PeerID) ([]PeerID, error) {
 // Messages of one sender arrive in order and once, also over a connection that breaks. After ErrTimeout, ErrCancelled,
 // ErrLost, ErrBye or ErrClosed a message may have arrived; after ErrBusy or ErrUnavailable it has not. The error is nil
 // only if all have the message: it joins the errors of the results, or says what prevents sending at all, without
-// results: ErrTooLarge, ErrInvalid, ErrClosed, the end of ctx before the call, or ErrNobody if there is no one for Broadcast.
+// results: ErrTooLarge, ErrInvalid, ErrClosed, ErrNobody if there is no one for Broadcast, or the error of a ctx that has
+// ended before the call.
 func (e *Engine) Send(ctx context.Context, v any, to ...PeerID) ([]Result, error) {
 	return sendMessage(ctx, e, wire.Text{}, v, to)
 }
@@ -87,8 +88,8 @@ func withErrors(op string, results []Result) ([]Result, error) {
 // Post is Send without the wait for answers: it queues the message in the order of the calls. Failures are in the
 // Delivery only, also ErrNotConnected and ErrNoPeer. While 256 messages to a peer are pending it waits for room, at
 // most until ctx ends: then that peer gets none. A peer whose program does not read can delay it for 30 s. ctx does not
-// affect what is queued; SendTimeout does. Do not call Post
-// without bound from the function that receives messages: two programs that do so wait for each other.
+// affect what is queued; SendTimeout does. Do not call Post without bound from the function that receives messages: two
+// programs that do so wait for each other.
 func (e *Engine) Post(ctx context.Context, v any, to ...PeerID) (*Delivery, error) {
 	return postMessage(ctx, e, wire.Text{}, v, to)
 }

@@ -21,8 +21,8 @@ type OfferOptions struct {
 	Name     string // the name under which the only path, or Content, is offered; empty means the path's own
 	Note     string // text that the receiver's program shows with the offer, at most MaxNote bytes of UTF-8
 	Preview  []byte // a JPEG or PNG of at most MaxPreview bytes, for a receiver that knows this peer
-	// Content is offered instead of paths, under Name. It is read to its end before the call returns; the end
-	// of ctx does not interrupt a Read. Retry is not possible.
+	// Content is offered instead of paths, under Name. It is read to its end before the call returns; the end of ctx does
+	// not interrupt a Read. Retry is not possible.
 	Content io.Reader
 }
 

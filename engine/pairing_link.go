@@ -19,10 +19,10 @@ const linkScheme = "multipeer"
 
 var secretText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// NewPairingLink opens the pairing window (see OpenPairing) and returns a link that another device can scan or open, once,
-// before the pairing window closes. The link holds this device's ID and addresses and a secret, so that the two devices
-// connect and verify each other in one step. Anyone who sees the link can use it to be verified: show it to no one
-// else. The error is ErrClosed unless the engine runs, and ErrNoNetwork if it has no address.
+// NewPairingLink opens the pairing window (see OpenPairing) and returns a link that another device can scan or open,
+// once, before the pairing window closes. The link holds this device's ID and addresses and a secret, so that the two
+// devices connect and verify each other in one step. Anyone who sees the link can use it to be verified: show it to no
+// one else. The error is ErrClosed unless the engine runs, and ErrNoNetwork if it has no address.
 func (e *Engine) NewPairingLink() (string, error) {
 	if !e.tasks.Running() {
 		return "", ErrClosed

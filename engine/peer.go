@@ -36,9 +36,9 @@ func (e *Engine) Peer(id PeerID) (Peer, bool) {
 // Conflicts lists the identities that two devices have used since this engine started, newest first.
 func (e *Engine) Conflicts() []Conflict { return publicConflicts(e.peers.Conflicts()) }
 
-// WaitPeer waits until a peer has reached a state or a later one, in the order of the constants, and returns it: for
-// Found, any peer in the list will do; for Connected, also one whose connection has just broken. It does nothing to bring that state about: see Invite and Dial. Errors are ErrTimeout, ErrCancelled or the
-// cause of ctx, and ErrClosed.
+// WaitPeer waits until a peer has reached a state or a later one, in the order of the constants, and returns it. Found
+// includes every peer that is listed, Connected one whose connection has just broken. It does nothing to bring that state
+// about: see Invite and Dial. Errors are ErrTimeout, ErrCancelled or the cause of ctx, and ErrClosed.
 func (e *Engine) WaitPeer(ctx context.Context, id PeerID, state State) (_ Peer, err error) {
 	defer withPeer(&err, "wait for", id)
 	for {

@@ -18,8 +18,8 @@ type streamHandlers struct {
 
 // HandleStream has f take the streams of one name that peers open, each on its own goroutine, until stop is called;
 // stop does not wait for f. An empty name means all that have no handler. The stream is closed when f returns, and
-// reset if it panics. When the engine ends, reads and writes fail; Run waits for f, Close does not. Streams without a handler fail
-// with ErrUnavailable. HandleStream panics if the name is taken, as http.HandleFunc does.
+// reset if it panics. When the engine ends, reads and writes fail; Run waits for f, Close does not. Streams without a
+// handler fail with ErrUnavailable. HandleStream panics if the name is taken, as http.HandleFunc does.
 func (e *Engine) HandleStream(name string, f func(*Stream)) (stop func()) {
 	if f == nil {
 		panic("engine: HandleStream without a function")

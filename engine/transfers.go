@@ -4,13 +4,13 @@ import (
 	"context"
 )
 
-// Transfers lists offers and transfers, running and finished, in the order in which they were created. The last
-// 500 that have ended are kept, and of the offers that no one accepted the last 50.
+// Transfers lists offers and transfers, running and finished, in the order in which they were created. Of those that have
+// ended, it lists the last 500, and the last 50 offers that no one accepted.
 func (e *Engine) Transfers() []Transfer { return publicTransfers(e.transfers.List()) }
 
 // Wait waits until a transfer has ended and returns it. The error is nil only if everything that was offered has
-// arrived: otherwise it is Transfer.Err. When ctx ends first, it is ErrTimeout
-// or ErrCancelled, the Transfer is empty, and the transfer continues.
+// arrived: otherwise it is Transfer.Err. When ctx ends first, it is ErrTimeout or ErrCancelled, the Transfer is empty, and
+// the transfer continues.
 func (e *Engine) Wait(ctx context.Context, id TransferID) (Transfer, error) {
 	t, err := e.transfers.Wait(ctx, id)
 	now := publicTransfer(t)

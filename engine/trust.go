@@ -10,9 +10,9 @@ import (
 func (e *Engine) Trust(id PeerID) Trust { return e.profile.Peer(id).Trust }
 
 // SetTrust stores the user's decision about a key, whether the peer is found or not; it is durable when the call
-// returns, unless there is no profile. Blocking ends the connection at once; TrustUnknown forgets the peer. Both cancel its unfinished transfers,
-// and any trust below TrustVerified cancels those that were accepted without asking. Only call it in response to a
-// user's action: TrustVerified means that someone has compared the full ID.
+// returns, unless there is no profile. Blocking ends the connection at once; TrustUnknown forgets the peer. Both cancel
+// its unfinished transfers, and any trust below TrustVerified cancels those that were accepted without asking. Only call
+// it in response to a user's action: TrustVerified means that someone has compared the full ID.
 func (e *Engine) SetTrust(id PeerID, t Trust) (err error) {
 	defer withPeer(&err, "set trust in", id)
 	switch t {

@@ -113,24 +113,33 @@ func breakOff(_ context.Context, lane io.Writer, hello wire.Lane) {
 	time.Sleep(300 * time.Millisecond)
 }
 
+// offerToPretender offers a file to a receiver that does what serve does with each lane.
+func offerToPretender(t *testing.T, file string, serve func(context.Context, io.Writer, wire.Lane)) (*enginetest.Node, engine.Transfer) {
+	t.Helper()
+	net := enginetest.New(t, latency)
+	a := net.Start(engine.Config{Accept: engine.Everyone})
+	ctx, stop := context.WithCancel(t.Context())
+	lanes := &sync.WaitGroup{}
+	t.Cleanup(func() {
+		stop()
+		lanes.Wait()
+	})
+	r := newRaw(t, net)
+	conn, s := r.join(t, a)
+	go r.pretend(ctx, t, lanes, a, conn, s, serve)
+	tr, err := a.Offer(t.Context(), r.id.ID, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, tr
+}
+
 // TestRetry_FakedProgressEnds: a receiver that breaks off each attempt, and reports a little progress each time, does
 // not make the sender try forever.
 func TestRetry_FakedProgressEnds(t *testing.T) {
 	file := bytesIn(t, 20_000_000)
 	synctest.Test(t, func(t *testing.T) {
-		net := enginetest.New(t, latency)
-		a := net.Start(engine.Config{Accept: engine.Everyone})
-		ctx, stop := context.WithCancel(t.Context())
-		var lanes sync.WaitGroup
-		defer lanes.Wait()
-		defer stop()
-		r := newRaw(t, net)
-		conn, s := r.join(t, a)
-		go r.pretend(ctx, t, &lanes, a, conn, s, breakOff)
-		tr, err := a.Offer(t.Context(), r.id.ID, file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		a, tr := offerToPretender(t, file, breakOff)
 		within, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
 		if end, err := a.Wait(within, tr.ID); end.State != engine.Failed || end.Attempts > 20 {
@@ -158,19 +167,7 @@ func finishForever(ctx context.Context, lane io.Writer, _ wire.Lane) {
 func TestRetry_FinishingForeverEnds(t *testing.T) {
 	file := bytesIn(t, 10)
 	synctest.Test(t, func(t *testing.T) {
-		net := enginetest.New(t, latency)
-		a := net.Start(engine.Config{Accept: engine.Everyone})
-		ctx, stop := context.WithCancel(t.Context())
-		var lanes sync.WaitGroup
-		defer lanes.Wait()
-		defer stop()
-		r := newRaw(t, net)
-		conn, s := r.join(t, a)
-		go r.pretend(ctx, t, &lanes, a, conn, s, finishForever)
-		tr, err := a.Offer(t.Context(), r.id.ID, file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		a, tr := offerToPretender(t, file, finishForever)
 		time.Sleep(20 * time.Minute)
 		if now := of(t, a, tr.ID); now.State != engine.Finishing || now.Attempts != 1 {
 			t.Errorf("after 20 minutes: %v in attempt %d: a slow disk needs that time", now.State, now.Attempts)

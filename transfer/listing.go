@@ -357,9 +357,9 @@ type nameSet struct {
 
 // add returns the names of the next batch without those that it, or an earlier batch, has already. names is sorted.
 func (s *nameSet) add(names []string) []string {
-	only := s.seen == nil && len(names) < dirBatch // the folder has no other batch
+	isOnlyBatch := s.seen == nil && len(names) < dirBatch
 	names = slices.Compact(names)
-	if only {
+	if isOnlyBatch {
 		return names
 	}
 	if s.seen == nil {

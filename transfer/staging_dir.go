@@ -262,7 +262,7 @@ func (s *stage) checkSpace(n, reserve int64) error {
 	return checkSpace(s.volume, n, reserve)
 }
 
-// removeOrphans deletes the staging folders that no attempt has used for long, and nothing else.
+// removeOrphans deletes the staging folders that no attempt has used for a long time, and nothing else.
 func (s *stage) removeOrphans(known func(id string) bool) {
 	d, err := s.hidden.Open(".")
 	if err != nil {
@@ -284,8 +284,8 @@ func (s *stage) removeOrphans(known func(id string) bool) {
 	}
 }
 
-// isOrphan reports whether a folder is a staging folder that no attempt has used for long: no one else may write to
-// it, it holds what a staging folder holds and nothing else, and its journal begins as ours do.
+// isOrphan reports whether a folder is a staging folder that no attempt has used for a long time: no one else may write
+// to it, it holds what a staging folder holds and nothing else, and its journal begins as ours do.
 func (s *stage) isOrphan(name string) bool {
 	info, err := s.hidden.Lstat(name)
 	if err != nil || !info.IsDir() || !ours(info) && keepsModes(s.hidden, info) {

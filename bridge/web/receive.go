@@ -168,7 +168,7 @@ func (us *uploads) takePart(w http.ResponseWriter, r *http.Request, v Visitor, r
 		return
 	}
 	_, err = in.Receive(ctx, part, us.l.stallGuard(w, r))
-	up.note(f.Path, err)
+	up.setFailure(f.Path, err)
 	if err != nil {
 		w.Header().Set("Connection", "close") // the rest of the body is not read
 		refuse(w, statusOf(err), codeOf(err))
@@ -177,8 +177,9 @@ func (us *uploads) takePart(w http.ResponseWriter, r *http.Request, v Visitor, r
 	reply(w, http.StatusOK, struct{}{})
 }
 
-// note records why a file could not be stored, for the case that the page gives it up; nil means that it was.
-func (up *upload) note(path string, err error) {
+// setFailure records why a file could not be stored, in case the page does not send it again; nil means that it was
+// stored.
+func (up *upload) setFailure(path string, err error) {
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	switch {

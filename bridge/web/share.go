@@ -48,7 +48,7 @@ func (f sharedFile) unchanged(file *os.File) bool {
 }
 
 // openFile is a shared file that is being read. Its last bytes are read only if it has not changed since it was shared:
-// a visitor never gets a mix of two versions that looks complete.
+// a visitor that reads to the end never gets a mix of two versions that looks complete.
 type openFile struct {
 	*os.File
 	shared sharedFile

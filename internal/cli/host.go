@@ -74,7 +74,7 @@ func (h *Host) run(ctx context.Context, c singleinstance.Command, s singleinstan
 	p := &program{in: s.In, out: out, dir: c.Dir, host: h, keyboard: c.Typed}
 	code = p.run(ctx, c.Args)
 	if code == exitDone && ctx.Err() != nil && !errors.Is(context.Cause(ctx), singleinstance.ErrInterrupted) && !p.stopped {
-		out.note("Multipeer is ending, so this command has ended before it was done")
+		out.note("Multipeer is quitting; this command has stopped before it had finished")
 		return exitFailed
 	}
 	return code

@@ -395,8 +395,8 @@ func (r *receiver) choose(ctx context.Context, name string) transfer.Existing {
 	return q.policy
 }
 
-// question is one about a name that is taken. A person may think about it for longer than an attempt lasts, and is asked
-// only once.
+// question asks what to do about a name that is taken. A person may take longer to answer than an attempt lasts, and is
+// asked only once.
 type question struct {
 	answered chan struct{} // closed when the fields below are set
 	policy   transfer.Existing

@@ -34,8 +34,8 @@ type item struct {
 	// chosen are the decisions of the current acceptance about names that are taken; answers counts the acceptances.
 	chosen       map[string]transfer.Existing
 	chosenStored map[string]transfer.Existing // those that are stored with the transfer
-	savesChosen  bool                         // they are stored soon
-	questions    map[string]*question
+	savesChosen  bool                         // a goroutine is about to store them
+	questions    map[string]*question         // those that the program has not answered, by name
 	answers      int
 
 	link     Link       // carried the newest offer

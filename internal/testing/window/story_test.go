@@ -177,7 +177,7 @@ open(sys.argv[1],'wb').write(b'\x89PNG\r\n\x1a\n'+chunk(b'IHDR',struct.pack('>II
 	photosArrive(t, d, anna, ben, picture)
 }
 
-// draggedOut drags a received picture onto the window of another program, and copies it for a file manager.
+// draggedOut drags a received picture onto the window of another program.
 func draggedOut(t *testing.T, d *desk, ben *window) {
 	ben.front() // before the target, which must be on top
 	target := exec.Command("/usr/bin/python3", "testdata/xdnd_target.py", "1000", "300")

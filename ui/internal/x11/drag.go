@@ -46,7 +46,7 @@ type drag struct {
 
 	over     target // zero for none
 	at       point  // where the pointer is
-	said     point  // the last position that over was told
+	sent     point  // the last position that was sent to over
 	waiting  bool   // for the status that answers it
 	accepted bool   // by the last status
 	taken    bool
@@ -129,7 +129,7 @@ func (d *drag) enter(p dragPhase, limit time.Duration) {
 	d.phase, d.until = p, time.Now().Add(limit)
 }
 
-// follow looks at the pointer and tells the window below it.
+// follow reads the position of the pointer and sends it to the window below.
 func (d *drag) follow(escape xproto.Keycode) error {
 	pointer, err := xproto.QueryPointer(d.conn, d.root).Reply()
 	if err != nil {
@@ -139,14 +139,16 @@ func (d *drag) follow(escape xproto.Keycode) error {
 	d.icon.move(d.at)
 	if now := d.find(); now.window != d.over.window {
 		d.leave()
-		d.over, d.waiting, d.accepted, d.said = now, false, false, point{-1, -1}
+		d.over = now
+		d.waiting, d.accepted = false, false
+		d.sent = point{-1, -1}
 		if now.window != 0 {
 			d.send("XdndEnter", min(now.version, xdndVersion)<<24, uint32(d.known("text/uri-list")), 0, 0)
 		}
 	}
-	if d.over.window != 0 && !d.waiting && d.said != d.at {
+	if d.over.window != 0 && !d.waiting && d.sent != d.at {
 		d.send("XdndPosition", 0, uint32(uint16(d.at.x))<<16|uint32(uint16(d.at.y)), xproto.TimeCurrentTime, uint32(d.known("XdndActionCopy")))
-		d.said, d.waiting = d.at, true
+		d.sent, d.waiting = d.at, true
 	}
 	switch {
 	case d.pressed(escape):
@@ -180,7 +182,7 @@ func (d *drag) find() target {
 	}
 }
 
-// leave tells the target that the drag goes on elsewhere or has ended.
+// leave notifies the target that the drag has left it or has ended.
 func (d *drag) leave() {
 	if d.over.window != 0 {
 		d.send("XdndLeave", 0, 0, 0, 0)
@@ -247,7 +249,7 @@ func (s *session) escapeKey() xproto.Keycode {
 	return 0
 }
 
-// pressed reports whether a key is held down: no window of this session has the keyboard focus, so no event tells that.
+// pressed reports whether a key is held down: no window of this session has the keyboard focus, so there is no event for it.
 func (s *session) pressed(key xproto.Keycode) bool {
 	if key == 0 {
 		return false

@@ -62,7 +62,7 @@ type Asks struct {
 type asker struct {
 	prompts    *rate.Limiter // while it is a stranger
 	known      *rate.Limiter // once it was accepted
-	unaccepted *rate.Limiter // once it is verified
+	unaccepted *rate.Limiter // prompts that no one has accepted, once it is verified
 	introduces *rate.Limiter
 	hears      *rate.Limiter
 	lately     map[identity.PeerID]time.Time // guarded by the caller of LastGossip
