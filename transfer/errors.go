@@ -46,6 +46,10 @@ var (
 	// ErrUnsynced is a failed sync: data since the previous sync may be lost. The next attempt sends it again.
 	ErrUnsynced = errors.New("the written data could not be made durable")
 
+	// ErrUnmounted means that Dir is not the folder in which the transfer began, and that its data is not here: the disk
+	// of the folder is not mounted. The transfer waits for it.
+	ErrUnmounted = errors.New("the disk of the receiving folder is not connected, or the folder was replaced; connect the disk to continue")
+
 	// ErrTimes, ErrExec, ErrGrew and ErrNotDurable appear in notes of entries that were saved.
 	ErrTimes      = errors.New("the modification time was not kept")
 	ErrExec       = errors.New("not made executable")
@@ -87,6 +91,7 @@ var reasons = [...]error{
 	26: ErrGrew,
 	27: ErrNotDurable,
 	28: ErrTotal,
+	29: ErrUnmounted,
 }
 
 // Reason returns the wire number of err; errors without a number are 0, ErrFailed.
@@ -211,7 +216,7 @@ func Passing(err error) bool {
 	if errors.Is(err, ErrNoSpace) {
 		return false
 	}
-	for _, e := range []error{ErrInterrupted, ErrStalled, ErrDigest, ErrUnsynced, ErrDiskFull} {
+	for _, e := range []error{ErrInterrupted, ErrStalled, ErrDigest, ErrUnsynced, ErrDiskFull, ErrUnmounted} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -19,6 +19,12 @@ type ReceiveOptions struct {
 	Key string
 	// Resume means that an earlier call has begun the transfer: if none of its data is left, the error is ErrGone.
 	Resume bool
+	// Began is what OnBegin was called with for this ID, and means that the transfer began in that folder: if its data is
+	// not in Dir, and Dir is another folder, such as the mount point of a disk that is not mounted, the error is
+	// ErrUnmounted. It may be empty.
+	Began string
+	// OnBegin is called if Began is empty or has changed, when Dir is open. It may be nil.
+	OnBegin func(began string)
 	// Expect is how many bytes the offer announced, and Entries how many files and folders, which take another 4 KiB
 	// each. A disk without room for them makes Receive fail at the start. 0 means unknown.
 	Expect  int64

@@ -71,13 +71,29 @@ func openStage(opts ReceiveOptions) (*stage, error) {
 	s.id, s.name = id, path.Join(PartialDir, id)
 	var err error
 	if s.inbox, err = os.OpenRoot(opts.Dir); err != nil {
-		return nil, fmt.Errorf("opening %s: %w", opts.Dir, err)
+		err = fmt.Errorf("opening %s: %w", opts.Dir, err)
+		if opts.Began != "" && isGone(err) {
+			err = fmt.Errorf("%w: %w", ErrUnmounted, err)
+		}
+		return nil, err
 	}
 	if err := s.open(opts); err != nil {
 		s.close()
 		return nil, err
 	}
+	if mark := s.mark(); mark != opts.Began && opts.OnBegin != nil {
+		opts.OnBegin(mark)
+	}
 	return s, nil
+}
+
+// mark identifies the inbox.
+func (s *stage) mark() string {
+	info, err := s.inbox.Stat(".")
+	if err != nil {
+		return ""
+	}
+	return folderMark(info)
 }
 
 func (s *stage) open(opts ReceiveOptions) error {
@@ -140,6 +156,10 @@ func (s *stage) openData() error {
 // start begins a transfer that has no staged data, if there is room for it.
 func (s *stage) start(opts ReceiveOptions, boot string) error {
 	s.past = nil
+	if mark := s.mark(); opts.Began != "" && mark != "" && mark != opts.Began { // guard: disk-unmounted
+		s.remove()
+		return fmt.Errorf("%w: %s", ErrUnmounted, s.dir)
+	}
 	if opts.Resume {
 		return fmt.Errorf("%w: the data that had arrived is gone", ErrGone)
 	}

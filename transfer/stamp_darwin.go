@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
@@ -34,6 +35,15 @@ func deviceOf(info fs.FileInfo) (device uint64, known bool) {
 		return 0, false
 	}
 	return uint64(st.Dev), true //nolint:unconvert // its type depends on the system
+}
+
+// folderMark distinguishes a folder from others; empty if that is not possible. A restart of the system may change it.
+func folderMark(info fs.FileInfo) string {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("%x-%x", st.Dev, st.Ino)
 }
 
 // keepsChangeTimes reports whether the disk of a file sets the time of the last change itself.

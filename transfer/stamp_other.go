@@ -15,6 +15,9 @@ func changed(fs.FileInfo) (at time.Time, known bool) { return time.Time{}, false
 
 func deviceOf(fs.FileInfo) (device uint64, known bool) { return 0, false }
 
+// folderMark distinguishes a folder from others; empty if that is not possible.
+func folderMark(fs.FileInfo) string { return "" }
+
 func keepsChangeTimes(*os.File) bool { return false }
 
 func isSparse(fs.FileInfo) bool { return false }

@@ -29,10 +29,10 @@ type Desktop interface {
 	ClipboardPicture(ctx context.Context) ([]byte, error)
 	// SetClipboardPicture puts a picture, as PNG, into the clipboard.
 	SetClipboardPicture(ctx context.Context, png []byte) error
-	// CopyFiles puts files into the clipboard, and calls held, on any goroutine, once they are there. It returns when the
+	// CopyFiles puts files into the clipboard, and calls copied, on any goroutine, once they are there. It returns when the
 	// clipboard no longer needs this program, or when ctx ends. errors.ErrUnsupported means that the system's clipboard
 	// cannot hold files.
-	CopyFiles(ctx context.Context, paths []string, held func()) error
+	CopyFiles(ctx context.Context, paths []string, copied func()) error
 	// DragFiles lets the user drop files on another program, while the first mouse button is held. window is the handle
 	// of this program's window. It returns after the drop. errors.ErrUnsupported means that the system has no such drags.
 	DragFiles(ctx context.Context, window uintptr, paths []string, picture image.Image) error

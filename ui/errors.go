@@ -49,6 +49,9 @@ func failure(err error, peer string, here bool) string {
 	case errors.Is(err, transfer.ErrDiskFull):
 		return either(tr("This device's disk is full. Free some space, then ask the sender to try again."),
 			tr("{{.Name}}'s disk is full. Free some space there, then send again.", name...))
+	case errors.Is(err, transfer.ErrUnmounted):
+		return either(tr("The disk of this folder is not connected, or the folder was replaced. Connect the disk to continue."),
+			tr("{{.Name}}'s disk is not connected. Connect it there to continue.", name...))
 	case errors.Is(err, transfer.ErrReadOnly):
 		return either(tr("This device's disk is read-only. Choose another folder."),
 			tr("{{.Name}}'s disk is read-only. Choose another folder there.", name...))

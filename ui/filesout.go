@@ -29,7 +29,7 @@ func (ts *transfers) copyFiles(paths []string) {
 	if len(paths) == 0 {
 		return
 	}
-	held := func() {
+	copied := func() {
 		u.bind.do(func() {
 			u.say(trn("{{.N}} files copied. Paste them in a folder.", int64(len(paths))))
 			u.trace("copied %q", names(paths))
@@ -40,7 +40,7 @@ func (ts *transfers) copyFiles(paths []string) {
 		if err := allExist(paths); err != nil {
 			return struct{}{}, err
 		}
-		return struct{}{}, u.o.Desktop.CopyFiles(ctx, paths, held)
+		return struct{}{}, u.o.Desktop.CopyFiles(ctx, paths, copied)
 	}, func(_ struct{}, err error) {
 		if errors.Is(err, errors.ErrUnsupported) {
 			u.copyText(strings.Join(paths, "\n"))

@@ -102,12 +102,12 @@ func (f *fakeDesktop) SetClipboardPicture(_ context.Context, png []byte) error {
 	return nil
 }
 
-func (f *fakeDesktop) CopyFiles(_ context.Context, paths []string, held func()) error {
+func (f *fakeDesktop) CopyFiles(_ context.Context, paths []string, copied func()) error {
 	if f.noFiles {
 		return errors.ErrUnsupported
 	}
 	f.files <- paths
-	held()
+	copied()
 	return nil
 }
 

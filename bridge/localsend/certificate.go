@@ -18,6 +18,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"multipeer/internal/connlimit"
 )
 
 // keyFile holds the private key and the certificate. Phones that have accepted this device recognize it by its
@@ -106,10 +108,10 @@ func newCertificate() ([]byte, error) {
 // serverTLS requests a client certificate but does not require one: apps before 1.16 have none. Like LocalSend, it does
 // not offer HTTP/2.
 func (g *Gateway) serverTLS() *tls.Config {
-	return &tls.Config{
+	return connlimit.LimitHandshakes(&tls.Config{
 		Certificates: []tls.Certificate{g.certificate}, ClientAuth: tls.RequestClientCert, NextProtos: []string{"http/1.1"},
 		MinVersion: tls.VersionTLS12,
-	}
+	})
 }
 
 // errOtherKey reports a device whose key is not the expected one.

@@ -47,27 +47,20 @@ func (f sharedFile) unchanged(file *os.File) bool {
 	return err == nil && transfer.StateOf(info) == f.state
 }
 
-// openFile is a shared file that is being read. Its last bytes are read only if it has not changed since it was shared:
-// a visitor that reads to the end never gets a mix of two versions that looks complete.
+// openFile is a shared file that is being read. Read fails if the file has changed since it was shared. The last part of
+// every requested range goes through Read (see fileWriter), so a range that is complete never holds another version:
+// browsers may combine ranges that they load in parallel.
 type openFile struct {
 	*os.File
 	shared sharedFile
-	pos    int64
 }
 
 func (o *openFile) Read(b []byte) (int, error) {
 	n, err := o.File.Read(b)
-	o.pos += int64(n)
-	if n > 0 && o.pos >= o.shared.size && !o.shared.unchanged(o.File) {
+	if n > 0 && !o.shared.unchanged(o.File) { // guard: web-changed
 		return 0, &transfer.Failure{Path: o.shared.path, Err: transfer.ErrChanged}
 	}
 	return n, err
-}
-
-func (o *openFile) Seek(offset int64, whence int) (int64, error) {
-	pos, err := o.File.Seek(offset, whence)
-	o.pos = pos
-	return pos, err
 }
 
 // maxShared limits the files of a link: the page lists them all.
@@ -168,7 +161,7 @@ func (s *share) open(f sharedFile) (*openFile, error) {
 		_ = file.Close()
 		return nil, &transfer.Failure{Path: f.path, Err: transfer.ErrChanged}
 	}
-	return &openFile{File: file, shared: f}, nil
+	return &openFile{file, f}, nil
 }
 
 // tag returns a strong ETag (RFC 9110 section 8.8.3): browsers resume a broken download only with one.
@@ -224,6 +217,8 @@ const wholeArchive = -1
 
 // download serves content as a file to save, and reports when the visitor has received all of it.
 func (l *Link) download(w http.ResponseWriter, r *http.Request, v Visitor, number int, name string, modTime time.Time, size int64, content io.ReadSeeker) {
+	l.downloads.Add(1)
+	defer l.downloads.Add(-1)
 	kind := mime.TypeByExtension(path.Ext(name))
 	if !strings.HasPrefix(kind, "image/") && !strings.HasPrefix(kind, "video/") { // phones offer to store these with their photos
 		kind = "application/octet-stream"
@@ -240,8 +235,12 @@ func (l *Link) download(w http.ResponseWriter, r *http.Request, v Visitor, numbe
 		r.Header.Del("Range")
 	}
 	http.ServeContent(&fileWriter{w}, r, "", modTime, watched)
-	if r.Method == http.MethodGet && l.share.sent.whole(download{v.Number, number}, watched, size, r.Context().Err() == nil) {
-		l.report(Sent{v, name, size})
+	if r.Method == http.MethodGet {
+		_ = control.Flush()
+		waiting := l.awaitArrival(r)
+		if l.share.sent.whole(download{v.Number, number}, watched, size, waiting) {
+			l.report(Sent{v, name, size})
+		}
 	}
 	if watched.failed != nil {
 		l.notSent(v, number, name, watched.failed)
@@ -256,11 +255,10 @@ func (l *Link) notSent(v Visitor, number int, name string, err error) {
 	l.report(NotSent{v, name, err})
 }
 
-// progress records how many bytes of each download, from its start, a visitor has. It has at most one entry for each
-// file and visitor.
+// progress records which parts of each download a visitor has. It has at most one entry for each file and visitor.
 type progress struct {
 	mu       sync.Mutex
-	to       map[download]int64
+	has      map[download]spans
 	reported map[download]time.Time
 	failed   map[download]time.Time
 }
@@ -269,21 +267,19 @@ type progress struct {
 // name.
 type download struct{ visitor, number int }
 
-// whole adds bytes that were read for a visitor, and reports whether the visitor has everything now. If the connection
-// breaks, the visitor's next request shows how much arrived. A repeated download is reported at most once a minute.
-func (p *progress) whole(d download, read *watchedReader, size int64, connected bool) bool {
+// whole adds bytes that were read for a visitor, except for those that have not arrived, and reports whether the visitor
+// has everything now. A repeated download is reported at most once a minute.
+func (p *progress) whole(d download, read *watchedReader, size, notArrived int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.to == nil {
-		p.to, p.reported = map[download]int64{}, map[download]time.Time{}
+	if p.has == nil {
+		p.has, p.reported = map[download]spans{}, map[download]time.Time{}
 	}
-	if read.from <= p.to[d] {
-		p.to[d] = max(p.to[d], read.pos)
-	}
-	if !connected || p.to[d] < size || size > 0 && !read.read {
+	p.has[d] = p.has[d].with(read.from, read.pos-notArrived)
+	if !p.has[d].cover(size) || size > 0 && !read.read {
 		return false
 	}
-	delete(p.to, d) // a later download starts from zero
+	delete(p.has, d) // a later download starts from zero
 
 	if time.Since(p.reported[d]) < time.Minute { // guard: web-sent
 		return false
@@ -358,7 +354,6 @@ func (w *fileWriter) ReadFrom(src io.Reader) (total int64, err error) {
 			return total + n, err
 		}
 		n, err := io.CopyN(w.ResponseWriter, file.File, filePart)
-		file.pos += n
 		watched.advance(n)
 		limited.N -= n
 		total += n

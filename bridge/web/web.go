@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"multipeer/internal/connlimit"
@@ -102,13 +103,14 @@ type Link struct {
 	uploads  uploads
 	telling  sync.Mutex
 
-	ctx      context.Context // ends with the link
-	stop     context.CancelCauseFunc
-	entering sync.Mutex
-	closing  bool // new requests are refused
-	handlers sync.WaitGroup
-	active   chan struct{} // signals activity
-	ended    chan struct{} // closed when everything has ended
+	ctx       context.Context // ends with the link
+	stop      context.CancelCauseFunc
+	entering  sync.Mutex
+	closing   bool // new requests are refused
+	handlers  sync.WaitGroup
+	downloads atomic.Int64  // requests for a file or the archive that have not ended
+	active    chan struct{} // signals activity
+	ended     chan struct{} // closed when everything has ended
 }
 
 // Open opens a link. Errors contain the path that cannot be read, the folder that cannot be written to, or the port.
@@ -163,7 +165,7 @@ func Open(ctx context.Context, opts Options) (*Link, error) {
 		ConnContext: connlimit.Context, DisableGeneralOptionsHandler: true,
 	}
 	if opts.Certificate != nil {
-		l.listener = tls.NewListener(l.listener, &tls.Config{Certificates: []tls.Certificate{*opts.Certificate}, MinVersion: tls.VersionTLS12})
+		l.listener = tls.NewListener(l.listener, connlimit.LimitHandshakes(&tls.Config{Certificates: []tls.Certificate{*opts.Certificate}, MinVersion: tls.VersionTLS12}))
 	}
 	go l.run()
 	return l, nil
@@ -201,6 +203,7 @@ func (l *Link) run() {
 	l.entering.Lock()
 	l.closing = true
 	l.entering.Unlock()
+	l.letArrive()
 	_ = l.server.Close()
 	<-served
 	l.handlers.Wait()

@@ -866,7 +866,7 @@ func TestLink_RepeatedDownloadsTakeNoMemory(t *testing.T) {
 		b.do("GET", "all.zip", nil, "Range", "bytes=0-0")
 	}
 	l.share.sent.mu.Lock()
-	kept := len(l.share.sent.to) + len(l.share.sent.reported)
+	kept := len(l.share.sent.has) + len(l.share.sent.reported)
 	l.share.sent.mu.Unlock()
 	if kept > 4 {
 		t.Errorf("%d entries are kept", kept)

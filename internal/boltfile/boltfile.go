@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -62,6 +63,9 @@ func open(path string, opts bbolt.Options) (*DB, error) {
 	err = d.guard(func() error {
 		var err error
 		d.db, err = bbolt.Open(path, 0o600, &opts)
+		if err != nil && strings.Contains(err.Error(), "file size too small") { // bbolt has no error value for it
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
 		for _, damage := range []error{berrors.ErrInvalid, berrors.ErrChecksum, berrors.ErrVersionMismatch, io.EOF, io.ErrUnexpectedEOF} {
 			if errors.Is(err, damage) {
 				return fmt.Errorf("%w: %w", ErrDamaged, err)
@@ -160,9 +164,13 @@ func (d *DB) guard(do func() error) (err error) {
 	return do()
 }
 
+// syncTest is the name of the file that syncs creates for a moment. It is always the same name, so that programs that
+// are killed leave no more than one.
+const syncTest = ".sync"
+
 // syncs finds out whether files in dir can be synced, by syncing one. The error is that of the file system.
 func syncs(dir string) (bool, error) {
-	f, err := os.CreateTemp(dir, ".sync-*")
+	f, err := os.OpenFile(filepath.Join(dir, syncTest), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return false, err
 	}

@@ -86,6 +86,9 @@ func TestOpen_DamageIsAnError(t *testing.T) {
 		switch i % 3 {
 		case 0:
 			content = content[:random.IntN(len(content))]
+			if i%2 == 0 { // around the first pages
+				content = content[:random.IntN(min(len(content), 4*4096))]
+			}
 		case 1: // one page
 			page := random.IntN(len(content) / 4096)
 			for j := range 4096 {
@@ -104,6 +107,9 @@ func TestOpen_DamageIsAnError(t *testing.T) {
 			t.Fatal(err)
 		}
 		db, err := Open(at, time.Second)
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			t.Errorf("%d bytes: %v", len(content), err)
+		}
 		if err == nil {
 			err = errors.Join(
 				db.View(func(tx *bbolt.Tx) error {

@@ -127,6 +127,7 @@ type linking struct {
 	lines   <-chan inputLine
 	asking  chan struct{} // holds a value while a question is open: there is only one at a time
 	done    int           // complete downloads and uploads
+	texts   int           // text messages that have arrived
 	partly  error         // why an upload is incomplete, or a file cannot be downloaded
 	leftOut int           // entries that are not shared
 	bars    map[int]int64 // the last reported tenth, by upload number
@@ -178,9 +179,9 @@ func (k *linking) outcome(ctx context.Context, why error) error {
 	switch {
 	case k.partly != nil:
 		return exit(exitPartly, k.partly)
-	case k.done > 0 && k.leftOut > 0:
+	case k.done+k.texts > 0 && k.leftOut > 0:
 		return exit(exitPartly, fmt.Errorf("%s could not be read or shared", plural(int64(k.leftOut), "entry", "entries")))
-	case k.done > 0:
+	case k.done+k.texts > 0:
 		return nil
 	case ctx.Err() != nil:
 		return errInterrupted
@@ -362,7 +363,7 @@ func (k *linking) show(ev web.Event) {
 			Text    string `json:"text"`
 		}{"text", ev.Visitor.Number, ev.Visitor.Addr.String(), ev.Text})
 		k.out.line("%s: %s", visitorText(ev.Visitor), ev.Text)
-		k.done++
+		k.texts++
 	case web.Progress:
 		if step := ev.Bytes * 10 / max(ev.Upload.Bytes, 1); ev.Upload.Bytes > 0 && step > k.bars[ev.Upload.Number] && step < 10 {
 			k.bars[ev.Upload.Number] = step

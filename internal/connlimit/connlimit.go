@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 )
 
 // Listener is a listener that holds no more connections than its limits. A new connection replaces the oldest one that
@@ -133,6 +134,25 @@ func Admit(r *http.Request) {
 	if c, is := r.Context().Value(connKey{}).(*conn); is {
 		c.admitted.Store(true)
 	}
+}
+
+// Unacknowledged returns how many bytes that were written to the connection of a request the other device has not
+// acknowledged, and false if the connection is closed. On systems that do not report it, the number is 0.
+func Unacknowledged(r *http.Request) (n int64, open bool) {
+	c, is := r.Context().Value(connKey{}).(*conn)
+	if !is {
+		return 0, true
+	}
+	s, is := c.Conn.(syscall.Conn)
+	if !is {
+		return 0, true
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	err = raw.Control(func(fd uintptr) { n = int64(unacknowledged(fd)) })
+	return n, err == nil
 }
 
 // Source returns the address in HOST:PORT that limits apply to: an IPv6 address stands for its /64 network, which one

@@ -82,6 +82,7 @@ var Kinds = []Kind{
 	{65, "total_too_large", transfer.ErrTotal},
 	{66, "transfer_protocol", transfer.ErrProtocol},
 	{67, "not_durable", transfer.ErrUnsynced},
+	{68, "unmounted", transfer.ErrUnmounted},
 }
 
 var (

@@ -350,7 +350,7 @@ func (r *receiver) receiveOptions() transfer.ReceiveOptions {
 		Dir: t.accept.Dir, ID: string(t.view.ID), Key: t.key(), Expect: t.view.Bytes, Entries: t.view.Files + t.view.Folders,
 		Names: t.names, Items: t.view.Items, Reserve: t.accept.Reserve, Existing: t.accept.Existing,
 		Copies: m.copies, Sender: t.view.Peer.String(), Reread: t.accept.Reread,
-		KeepExec: t.accept.KeepExec, Links: t.accept.Links, Known: m.isOpen,
+		KeepExec: t.accept.KeepExec, Links: t.accept.Links, Known: m.isOpen, Began: t.began, OnBegin: r.began,
 	}
 	if t.onDisk > 0 && t.onDisk < o.Expect {
 		o.Expect = t.onDisk
@@ -359,6 +359,15 @@ func (r *receiver) receiveOptions() transfer.ReceiveOptions {
 		o.Choose = r.choose
 	}
 	return o
+}
+
+// began stores in which folder the transfer has begun.
+func (r *receiver) began(folder string) {
+	m, t := r.m, r.t
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t.began = folder
+	m.saveSoonLocked(t)
 }
 
 // isOpen reports whether a transfer is known and has not ended.

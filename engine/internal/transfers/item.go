@@ -31,6 +31,7 @@ type item struct {
 	opts     OfferOptions     // outgoing: the options of the offer
 	shared   *transfer.Shared // outgoing: the source, if it is sent to several peers
 	accept   AcceptOptions    // incoming: the options of Accept
+	began    string           // incoming: see transfer.ReceiveOptions.Began
 	// chosen are the decisions of the current acceptance about names that are taken; answers counts the acceptances.
 	chosen       map[string]transfer.Existing
 	chosenStored map[string]transfer.Existing // those that are stored with the transfer

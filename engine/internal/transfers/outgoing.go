@@ -128,7 +128,7 @@ func (s *sender) deliver(ctx, counter context.Context, counting *sync.WaitGroup)
 		}
 		if l.Err() == nil {
 			stalled++
-			if stalled >= maxStalledAttempts && !errors.Is(err, transfer.ErrDiskFull) {
+			if stalled >= maxStalledAttempts && !waitsForDisk(err) {
 				return result, err
 			}
 		}
@@ -139,6 +139,11 @@ func (s *sender) deliver(ctx, counter context.Context, counting *sync.WaitGroup)
 		}
 		pause = min(2*pause, retryMost)
 	}
+}
+
+// waitsForDisk reports whether a transfer waits until a person has freed space, or has connected a disk.
+func waitsForDisk(err error) bool {
+	return errors.Is(err, transfer.ErrDiskFull) || errors.Is(err, transfer.ErrUnmounted)
 }
 
 // attempt offers once, and sends if that is accepted.
@@ -268,7 +273,7 @@ func (m *Manager) continueAfter(t *item, err error) bool {
 
 // cause returns the error that is displayed for an interruption.
 func cause(err error) error {
-	for _, m := range []error{transfer.ErrDiskFull, transfer.ErrStalled, transfer.ErrDigest} {
+	for _, m := range []error{transfer.ErrDiskFull, transfer.ErrUnmounted, transfer.ErrStalled, transfer.ErrDigest} {
 		if errors.Is(err, m) {
 			return err
 		}

@@ -74,6 +74,9 @@ func (m *Manager) accept(o *Offer, opts AcceptOptions) error {
 	if t.accept.Dir != "" && t.accept.Dir != opts.Dir {
 		m.discardLocked(t) // what arrived after an earlier acceptance is in the earlier folder
 	}
+	if t.accept.Dir != opts.Dir {
+		t.began = ""
+	}
 	t.accept = opts
 	t.accept.Asks = opts.Choose != nil
 	t.chosen, t.chosenStored, t.questions = nil, nil, nil

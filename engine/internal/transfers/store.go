@@ -44,6 +44,7 @@ type job struct {
 	Note     string                       `json:"note,omitempty"`
 	Opts     OfferOptions                 `json:"opts"`
 	Accept   AcceptOptions                `json:"accept"`
+	Began    string                       `json:"began,omitempty"`
 	ByPolicy bool                         `json:"by_policy,omitempty"`
 	Chosen   map[string]transfer.Existing `json:"chosen,omitempty"`
 	Addrs    []netip.AddrPort             `json:"addrs,omitempty"`
@@ -109,7 +110,7 @@ func (t *item) recordLocked() []byte {
 		Peer: v.Peer, Name: v.PeerName, Incoming: v.Incoming, Order: t.order, Offered: t.offered.UTC().Round(0),
 		Names: t.names, Items: v.Items, Files: v.Files, Folders: v.Folders, Bytes: v.Bytes, Counting: v.Counting, Note: v.Note,
 		Paths: rawpath.EncodeAll(paths), Resolved: rawpath.EncodeAll(resolved), Spooled: inSpool(t.spooled), Entries: inSpool(t.entries),
-		Sent: t.sentState, Keep: v.Keep, Opts: t.opts, Accept: accept, ByPolicy: t.byPolicy, Chosen: t.chosenStored, Agreed: t.agreed.toKeep(),
+		Sent: t.sentState, Keep: v.Keep, Opts: t.opts, Accept: accept, Began: t.began, ByPolicy: t.byPolicy, Chosen: t.chosenStored, Agreed: t.agreed.toKeep(),
 		Attempt: t.attempt, Accepted: t.accepted, Paused: t.paused, ByPeer: v.ByPeer, Unsent: t.unsent, Addrs: t.addrs,
 		State: v.State, Started: v.Started, Ended: v.Ended, Why: why,
 		Saved: rawpath.EncodeAll(v.Saved[:min(len(v.Saved), keptSaved)]), LeftOut: v.LeftOut,
@@ -193,6 +194,7 @@ func (m *Manager) restoreLocked() {
 		t.opts = j.Opts
 		t.accept = j.Accept
 		t.chosen, t.chosenStored = j.Chosen, maps.Clone(j.Chosen)
+		t.began = j.Began
 		t.byPolicy = j.ByPolicy
 		t.agreed = j.Agreed.agreement()
 		t.attempt = j.Attempt
@@ -264,7 +266,7 @@ func (m *Manager) resumeLocked() {
 func (r *receiver) completeArrived() (transfer.Result, bool) {
 	m, t := r.m, r.t
 	result, ok, err := transfer.Recover(r.receiveOptions())
-	if err != nil && !errors.Is(err, transfer.ErrGone) {
+	if err != nil && !errors.Is(err, transfer.ErrGone) && !errors.Is(err, transfer.ErrUnmounted) {
 		m.log.Warn("completing a transfer", "id", t.view.ID, "err", err)
 	}
 	return result, ok

@@ -433,18 +433,19 @@ func (w *window) restPictures(name string) {
 	if os.Getenv("MULTIPEER_PICTURES") == "" {
 		return
 	}
-	scroll := func(button string, notches int) {
-		w.d.tool("xdotool", "mousemove", "--window", w.id, "360", "400", "click", "--repeat", strconv.Itoa(notches), "--delay", "5", button)
+	scroll := func(x int, button string, notches int) {
+		w.d.tool("xdotool", "mousemove", "--window", w.id, strconv.Itoa(x), "400", "click", "--repeat", strconv.Itoa(notches), "--delay", "5", button)
 		w.d.tool("xdotool", "mousemove", "1399", "899")
 		time.Sleep(600 * time.Millisecond)
 	}
 	for i := len(sizes) - 1; i >= 0; i-- {
 		w.resize(sizes[i])
-		scroll("5", 300)
+		x := sizes[i][0] * 3 / 4 // the list of groups scrolls by itself
+		scroll(x, "5", 300)
 		w.keep(name+"-end", sizes[i])
-		scroll("4", sizes[i][1]/32) // most of a page
+		scroll(x, "4", sizes[i][1]/32) // most of a page
 		w.keep(name+"-middle", sizes[i])
-		scroll("4", 300)
+		scroll(x, "4", 300)
 	}
 }
 

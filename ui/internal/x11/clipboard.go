@@ -7,10 +7,10 @@ import (
 	"github.com/jezek/xgb/xproto"
 )
 
-// CopyFiles puts files into the clipboard: file managers paste the files, and text fields their paths. It calls held once
+// CopyFiles puts files into the clipboard: file managers paste the files, and text fields their paths. It calls copied once
 // the clipboard holds them, and returns when another program has copied something, or when ctx ends: the clipboard
 // is then empty.
-func CopyFiles(ctx context.Context, paths []string, held func()) error {
+func CopyFiles(ctx context.Context, paths []string, copied func()) error {
 	s, err := open()
 	if err != nil {
 		return err
@@ -28,7 +28,7 @@ func CopyFiles(ctx context.Context, paths []string, held func()) error {
 	if err != nil {
 		return err
 	}
-	held()
+	copied()
 	s.serveUntilReplaced(ctx)
 	return nil
 }

@@ -61,7 +61,7 @@ type target struct {
 	version uint32
 }
 
-// Drag lets the user drop files on another program. It is called while the first mouse button is held, and returns after
+// Drag lets the user drop files on another program. It is called while the first mouse button is down, and returns after
 // the button was released and the other program has read the list of files, or when the user presses Escape. from is
 // the window of this program. picture follows the pointer; nil for none. Drag reports whether the files were taken.
 func Drag(ctx context.Context, from uint32, paths []string, picture image.Image) (taken bool, err error) {

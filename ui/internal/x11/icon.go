@@ -2,6 +2,7 @@ package x11
 
 import (
 	"image"
+	"image/color"
 
 	"github.com/jezek/xgb/xproto"
 )
@@ -61,8 +62,8 @@ func bgrx(picture image.Image, y, w, n int) []byte {
 	start := picture.Bounds().Min
 	for row := range n {
 		for x := range w {
-			r, g, b, _ := picture.At(start.X+x, start.Y+y+row).RGBA()
-			out = append(out, byte(b>>8), byte(g>>8), byte(r>>8), 0)
+			c := color.RGBAModel.Convert(picture.At(start.X+x, start.Y+y+row)).(color.RGBA)
+			out = append(out, c.B, c.G, c.R, 0)
 		}
 	}
 	return out

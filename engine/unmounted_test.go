@@ -1,0 +1,54 @@
+package engine_test
+
+import (
+	"errors"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"multipeer/engine"
+	"multipeer/engine/enginetest"
+	"multipeer/transfer"
+)
+
+// TestTransfer_WaitsForTheDiskAfterARestart: if the disk of the receiving folder is not mounted when the receiver starts
+// again, both sides see the reason and wait. Nothing is stored in the folder below the mount point.
+func TestTransfer_WaitsForTheDiskAfterARestart(t *testing.T) {
+	big := bytesIn(t, size)
+	dir, pa, pb := dirs(t)
+	disk := dir + " (disk)"
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		net.Limit(20_000_000, 256<<10)
+		a, b := net.Start(engine.Config{Name: "a", Profile: pa}), net.Start(engine.Config{Name: "b", Profile: pb})
+		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
+		meet(t, a, b)
+		tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, big)
+		if err != nil {
+			t.Fatal(err)
+		}
+		until(t, a, tr.ID, 5*time.Second, "movement", past(1<<20))
+		_ = b.Kill()
+		must(t, os.Rename(dir, disk))
+		must(t, os.Mkdir(dir, 0o700))
+		b = net.Start(engine.Config{Name: "b", Profile: pb})
+		waits := func(tr engine.Transfer) bool {
+			return tr.State == engine.Stalled && errors.Is(tr.Err, transfer.ErrUnmounted)
+		}
+		until(t, b, tr.ID, time.Minute, "the reason", waits)
+		until(t, a, tr.ID, time.Minute, "the reason", waits)
+		time.Sleep(10 * time.Minute)
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("below the mount point: %v, %v", left, err)
+		}
+		must(t, os.Remove(dir))
+		must(t, os.Rename(disk, dir))
+		if end, err := b.Wait(t.Context(), tr.ID); err != nil || end.State != engine.Delivered {
+			t.Error(end.State, err)
+		}
+		if end, err := a.Wait(t.Context(), tr.ID); err != nil || end.State != engine.Delivered {
+			t.Error(end.State, err)
+		}
+	})
+}
