@@ -38,23 +38,27 @@ type browserLinks struct {
 
 // linkDialog shows a link, the browsers that use it, and what arrives.
 type linkDialog struct {
-	u        *UI
-	m        *widgets.Modal
-	link     browserLink
-	paths    []string
-	invite   *fyne.Container    // the QR code and the address, until a browser opens the link
-	state    *widgets.Paragraph // what is happening now
-	outcome  *widgets.Paragraph // what has arrived or has been downloaded
-	said     *widgets.Paragraph // the newest text of the visitor, apart from what this program says
-	question *fyne.Container    // asks about an upload
-	asked    *widgets.Paragraph
-	accept   *widget.Button
-	show     *widget.Button    // opens the folder
-	asking   []*uploadQuestion // the first one is shown
-	shown    *uploadQuestion   // nil if none is
-	shownAt  time.Time         // when it came on screen
-	moving   map[int]bool      // uploads in progress, by number
-	folder   string
+	u       *UI
+	m       *widgets.Modal
+	link    browserLink
+	paths   []string
+	invite  *fyne.Container    // the QR code and the address, until a browser opens the link
+	state   *widgets.Paragraph // what is happening now
+	outcome *widgets.Paragraph // what has arrived or has been downloaded
+	said    *widgets.Paragraph // the newest text of the visitor, apart from what this program says
+	asked   *widgets.Paragraph // what a visitor wants to send
+	warning *widgets.Paragraph
+	usual   []*widget.Button  // shown while there is no question
+	copied  *widget.Button    // one of them; useless after opened
+	answers []*widget.Button  // of a question
+	accept  *widget.Button    // one of them
+	opened  bool              // a visitor has opened the link: no one else can
+	show    *widget.Button    // opens the folder
+	asking  []*uploadQuestion // the first one is shown
+	shown   *uploadQuestion   // nil if none is
+	shownAt time.Time         // when it came on screen
+	moving  map[int]bool      // uploads in progress, by number
+	folder  string
 }
 
 // uploadQuestion is an upload that waits for an answer.
@@ -135,28 +139,42 @@ func (d *linkDialog) build() {
 	d.outcome.Hide()
 	d.said = centred(widgets.Hint(""))
 	d.said.Hide()
-	d.asked = centred(widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground))
-	d.accept = widgets.NewButton(tr("Accept"), widget.HighImportance, func() { d.answer(nil) })
-	d.question = widgets.NewStacked(widgets.Gap, d.asked, container.NewCenter(widgets.Row(widgets.Gap,
-		d.accept, widgets.NewButton(tr("Decline"), widget.MediumImportance, func() { d.answer(errors.New("declined")) }))))
-	d.question.Hide()
+	d.asked = widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground)
+	d.asked.Hide()
 	d.show = widgets.NewButton(tr("Show in folder"), widget.MediumImportance, nil)
 	d.show.Hide()
 	d.invite = widgets.NewStacked(widgets.Gap,
 		container.NewCenter(container.New(widgets.Fixed(fyne.NewSquareSize(linkQR)), code)),
 		centred(widgets.NewParagraph(address, widgets.SizeCode, theme.ColorNameForeground)),
 		centred(widgets.Hint(what)))
-	body := widgets.NewStacked(widgets.Gap, d.invite, d.state, d.question, d.outcome, container.NewCenter(d.show), d.said,
-		centred(widgets.Hint(tr("Not encrypted: others on this network could read what you exchange."))))
-	copied := widgets.NewButton(tr("Copy the address"), widget.MediumImportance, nil)
-	copied.OnTapped = func() {
-		u.copyText(address)
-		copied.SetText(tr("Copied"))
-	}
-	buttons := []fyne.CanvasObject{copied, widgets.NewButton(tr("Stop"), widget.MediumImportance, func() { d.m.Hide() })}
-	d.m = u.dialogs.modal(tr("A phone without Multipeer"), body, 420, buttons...)
+	d.warning = centred(widgets.Hint(tr("Not encrypted: others on this network could read what you exchange.")))
+	body := widgets.NewStacked(widgets.Gap, d.invite, d.state, d.asked, d.outcome, container.NewCenter(d.show), d.said, d.warning)
+	d.m = u.dialogs.modal(tr("A phone without Multipeer"), body, 420, d.newButtons(address)...)
 	d.m.Closed = d.closed
 	d.m.Show()
+}
+
+// newButtons returns the buttons of the dialog. While the dialog asks about an upload, it shows only those that answer.
+func (d *linkDialog) newButtons(address string) []fyne.CanvasObject {
+	copied := widgets.NewButton(tr("Copy the address"), widget.MediumImportance, nil)
+	copied.OnTapped = func() {
+		d.u.copyText(address)
+		copied.SetText(tr("Copied"))
+	}
+	stop := widgets.NewButton(tr("Stop sharing"), widget.MediumImportance, func() {
+		if time.Since(d.shownAt) < lookAgain { // the user may have meant to answer
+			hasty(d.u)
+			return
+		}
+		d.m.Hide()
+	})
+	decline := widgets.NewButton(tr("Decline"), widget.MediumImportance, func() { d.answer(errors.New("declined")) })
+	d.accept = widgets.NewButton(tr("Accept"), widget.HighImportance, func() { d.answer(nil) })
+	d.copied, d.usual, d.answers = copied, []*widget.Button{copied, stop}, []*widget.Button{decline, d.accept}
+	for _, b := range d.answers {
+		b.Hide()
+	}
+	return []fyne.CanvasObject{copied, stop, decline, d.accept}
 }
 
 // closed stops the link, unless an upload is under way and the user wants it to continue.
@@ -185,12 +203,24 @@ func (d *linkDialog) refresh() {
 	if first != d.shown {
 		d.shown, d.shownAt = first, time.Now()
 	}
+	title := tr("A phone without Multipeer")
+	d.warning.Align = fyne.TextAlignCenter
 	if first != nil {
-		q := first.upload
-		d.asked.SetText(tr("{{.Device}} wants to send {{.What}}.", "Device", deviceText(q.Visitor), "What", uploadText(q)))
+		title = tr("{{.Device}} wants to send files", "Device", deviceText(first.upload.Visitor))
+		d.asked.SetText(uploadText(first.upload))
+		d.warning.Align = fyne.TextAlignLeading
 	}
-	widgets.Show(d.question, len(d.asking) > 0)
-	widgets.Show(d.state, len(d.asking) == 0) // the question says who it is
+	if d.m != nil {
+		d.m.SetTitle(title)
+	}
+	widgets.Show(d.asked, first != nil)
+	widgets.Show(d.state, first == nil) // the title says who it is
+	for _, b := range d.usual {
+		widgets.Show(b, first == nil && !(b == d.copied && d.opened))
+	}
+	for _, b := range d.answers {
+		widgets.Show(b, first != nil)
+	}
 	if d.m != nil && d.u.dialogs.open == hidden(d.m) {
 		where := func() fyne.Position { return fyne.CurrentApp().Driver().AbsolutePositionForObject(d.accept) }
 		before := where()
@@ -291,6 +321,7 @@ func (d *linkDialog) take(ev web.Event) {
 	switch ev := ev.(type) {
 	case web.Opened: // from now on only this browser can use the link
 		d.invite.Hide()
+		d.opened = true
 		d.state.SetText(tr("{{.Device}} has opened the page.", "Device", deviceText(ev.Visitor)))
 	case web.Sent:
 		d.outcome.SetText(tr("{{.Device}} has downloaded {{.Name}}.", "Device", deviceText(ev.Visitor), "Name", widgets.Shortened(engine.CleanLine(ev.Name), 60)))

@@ -65,7 +65,7 @@ func TestBrowserLink_AsksAndReports(t *testing.T) {
 	for n, name := range []string{"one.jpg", "two\u202e.exe"} {
 		up := web.Upload{Visitor: visitor, Number: n + 1, Names: []string{name}, Items: 1, Files: 1, Bytes: 12_000_000}
 		go func() { answers <- f.opts.Ask(context.Background(), up) }()
-		st.l.until(t, "the question", func() bool { return len(d.asking) == 1 && d.question.Visible() })
+		st.l.until(t, "the question", func() bool { return len(d.asking) == 1 && d.asked.Visible() })
 		if strings.Contains(d.asked.Text, "\u202e") || !strings.Contains(d.asked.Text, "12.0 MB") {
 			t.Errorf("asked %q", d.asked.Text)
 		}
@@ -93,7 +93,7 @@ func TestBrowserLink_AsksAndReports(t *testing.T) {
 			t.Error("a declined upload was accepted")
 		}
 	}
-	if d.question.Visible() || len(d.moving) != 0 {
+	if d.asked.Visible() || len(d.moving) != 0 {
 		t.Error("a question is left")
 	}
 	go f.opts.OnEvent(web.Said{Visitor: visitor, Text: "hello\x1b[2J"})

@@ -16,11 +16,31 @@ import (
 // newField returns a field with the shortcuts of the window. Escape leaves it.
 func (u *UI) newField(placeholder string) *widgets.Field {
 	f := widgets.NewField(placeholder)
-	f.OnShortcut, f.OnEscape = u.shortcut, func() { u.w.Canvas().Unfocus() }
+	f.OnShortcut = func(s fyne.Shortcut) bool {
+		if c, custom := s.(*desktop.CustomShortcut); custom && c.KeyName == fyne.KeyBackspace && f.Text != "" {
+			return false // the user edits the text
+		}
+		return u.shortcut(s)
+	}
+	f.OnEscape = func() { u.w.Canvas().Unfocus() }
 	f.OnHelp = u.showShortcuts
 	f.OnTooMuch = func(string) {
 		u.say(tr("This text is too long for this field. Nothing was pasted."))
 		u.settle()
+	}
+	return f
+}
+
+// newSearchField returns a field with a button that empties it. changed runs after each change of the text.
+func (u *UI) newSearchField(placeholder string, changed func()) *widgets.Field {
+	f := u.newField(placeholder)
+	empty := widgets.NewIconButton(widgets.IconClose, tr("Clear the search"), func() { f.SetText("") })
+	empty.Hide()
+	f.ActionItem = empty // before SetIcon, which makes Fyne lay out the field
+	f.SetIcon(widgets.IconSearch)
+	f.OnChanged = func(text string) {
+		widgets.Show(empty, text != "")
+		changed()
 	}
 	return f
 }
@@ -100,6 +120,20 @@ func (c *composer) refusal() *fyne.Container {
 		}
 	})
 	return widgets.Inset(widgets.NewBesideRight(widgets.Gap, widgets.Hint(tr("You blocked this device. Neither side can send anything.")), free), widgets.GapWide, widgets.GapWide, widgets.Edge, widgets.Edge)
+}
+
+// await disables the composer while a request to connect has to be answered first.
+func (c *composer) await(on bool) {
+	if on == c.entry.Disabled() {
+		return
+	}
+	for _, w := range []fyne.Disableable{c.entry, c.attach, c.send} {
+		if on {
+			w.Disable()
+		} else {
+			w.Enable()
+		}
+	}
 }
 
 func (c *composer) placeHolder(text string) {

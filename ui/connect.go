@@ -20,6 +20,7 @@ import (
 type connecting struct {
 	u       *UI
 	page    *connectCard // on the home page while no device is nearby
+	narrow  *connectCard // the same on the first page of a narrow window
 	open    *connectCard // in the dialog; nil while the dialog is closed
 	modal   *widgets.Modal
 	dialing bool
@@ -29,6 +30,7 @@ type connecting struct {
 type connectCard struct {
 	box     *fyne.Container
 	code    *fyne.Container
+	more    *fyne.Container // further ways, of a narrow card; nil for a wide one
 	advice  *widgets.Paragraph
 	own     *widgets.Line // this device's address
 	field   *widgets.Field
@@ -48,7 +50,28 @@ func (cn *connecting) newCard() *connectCard {
 		c.advice,
 		container.NewBorder(nil, nil, nil, dial, c.field), c.own)
 	c.box = widgets.NewStacked(widgets.Edge, widgets.NewBeside(widgets.Edge, c.code, words),
-		widgets.NewFlow(widgets.Gap, widgets.NewButton(tr("Pair a device"), widget.MediumImportance, u.pairings.showLink), c.browser, u.finder.newSearch(), u.finder.newDoctor()))
+		widgets.NewPairs(widgets.Gap, widgets.NewButton(tr("Pair a device"), widget.MediumImportance, u.pairings.showLink), c.browser, u.finder.newSearch(), u.finder.newDoctor()))
+	return c
+}
+
+// newNarrowCard returns a card for the first page of a narrow window: this device's code, and a button for each way to
+// connect. All but the first are behind another button, or the page would not fit.
+func (cn *connecting) newNarrowCard() *connectCard {
+	u := cn.u
+	c := &connectCard{code: container.New(widgets.Fixed(fyne.NewSquareSize(connectQR))), advice: widgets.Hint(""), own: widgets.Caption(""), field: u.newField(tr("Address or link"))}
+	c.advice.Align = fyne.TextAlignCenter
+	c.browser = u.links.button()
+	byAddress := widgets.NewButton(tr("Connect by address or link"), widget.MediumImportance, cn.show)
+	c.more = widgets.NewStacked(widgets.Gap, byAddress, c.browser, u.finder.newSearch(), u.finder.newDoctor())
+	c.more.Hide()
+	var unfold *widget.Button
+	unfold = widgets.NewButton(tr("More ways to connect"), widget.MediumImportance, func() {
+		unfold.Hide()
+		c.more.Show()
+		u.side.relayout()
+	})
+	c.box = widgets.NewStacked(widgets.GapWide, container.NewCenter(c.code), c.advice, widgets.Centred(c.own),
+		widgets.NewButton(tr("Pair a device"), widget.HighImportance, u.pairings.showLink), unfold, c.more)
 	return c
 }
 
@@ -61,7 +84,12 @@ func (c *connectCard) refresh(u *UI) (resized bool) {
 	c.own.SetText(tr("This device: {{.Address}}", "Address", joined(own, "ID "+u.self.ID.Short())))
 	ticket := u.e.Ticket()
 	advice := tr("Scan this code with the other device, or enter its address here.")
-	if ticket == "" {
+	switch {
+	case c.more != nil && ticket != "":
+		advice = tr("Scan this code with the other device.")
+	case c.more != nil:
+		advice = ""
+	case ticket == "":
 		advice = tr("Enter the address of the other device.")
 	}
 	c.advice.SetText(advice)
@@ -112,9 +140,9 @@ func (cn *connecting) show() {
 // cards returns the existing cards.
 func (cn *connecting) cards() []*connectCard {
 	if cn.open == nil {
-		return []*connectCard{cn.page}
+		return []*connectCard{cn.page, cn.narrow}
 	}
-	return []*connectCard{cn.page, cn.open}
+	return []*connectCard{cn.page, cn.narrow, cn.open}
 }
 
 // dial connects to an address or link that the user typed.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/test"
 	"fyne.io/fyne/v2/widget"
 
@@ -90,7 +91,7 @@ func TestQuestions_ShowTheirSubject(t *testing.T) {
 	p := engine.Peer{ID: s.ben, Name: strings.Repeat("Ben's long name ", 4)}
 	for what, title := range map[string]*widgets.Paragraph{
 		"to connect":       newInvitationCard(s.UI, p, nil, nil, nil).title,
-		"to compare codes": newPairingCard(engine.Pairing{Peer: s.ben, Name: p.Name, Stage: engine.PairingAsked}, widgets.RGB(0), pairingActions{}, nil).title,
+		"to compare codes": newPairingCard(engine.Pairing{Peer: s.ben, Name: p.Name, Stage: engine.PairingAsked}, pairingFaces{}, pairingActions{}, nil).title,
 	} {
 		if !strings.HasSuffix(title.Text, what) {
 			t.Errorf("%q", title.Text)
@@ -422,6 +423,14 @@ func TestPaste_PictureIsShownFirst(t *testing.T) {
 func TestVisibility_EndsWhereItBegan(t *testing.T) {
 	s := newStage(t, nil)
 	s.showSettings()
+	if s.prefs.shown.Visible() {
+		t.Error("it is offered although this device is always visible to everyone")
+	}
+	s.o.Settings.Visible = settings.Known
+	s.prefs.refreshVisible()
+	if !s.prefs.shown.Visible() {
+		t.Error("it is not offered")
+	}
 	is := func(label string) bool {
 		_, ok := find(s.prefs.shown, func(b *widget.Button) bool { return b.Text == label })
 		return ok
@@ -477,6 +486,73 @@ func TestBanner_RequestsReachEveryPage(t *testing.T) {
 	test.Tap(ben.banner.show)
 	if ben.page != pageTalk || ben.banner.box.Visible() {
 		t.Error("the card is on screen, and the banner too")
+	}
+}
+
+// TestInvitation_IsAnsweredBeforeAReply checks that nothing can be written to a device whose request to connect is open.
+func TestInvitation_IsAnsweredBeforeAReply(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	anna, ben := newStation(t, a, l, net, "Anna"), newStation(t, a, l, net, "Ben")
+	l.until(t, "reached", func() bool { return anna.peers[ben.self.ID].Confirmed && ben.peers[anna.self.ID].Confirmed })
+	ben.choose(ben.talk(anna.self.ID))
+	anna.invite(ben.self.ID)
+	l.until(t, "the request", func() bool { return len(ben.invites.open) == 1 })
+	ben.settle()
+	if !ben.composer.entry.Disabled() || ben.header.verify.Visible() {
+		t.Error("a message or a verification can begin before the answer")
+	}
+	for _, c := range ben.invites.open {
+		c.since = time.Time{}
+		test.Tap(c.accept)
+	}
+	l.until(t, "connected", func() bool { return ben.peers[anna.self.ID].HasSession() })
+	ben.settle()
+	if ben.composer.entry.Disabled() {
+		t.Error("no reply after the answer")
+	}
+}
+
+// TestShortcuts_BackspaceEditsTheField checks that Ctrl+Backspace in a text does not decline a request.
+func TestShortcuts_BackspaceEditsTheField(t *testing.T) {
+	s := newStage(t, nil)
+	s.conversation()
+	declined := 0
+	s.banner.now.decline = func() { declined++ }
+	s.banner.box.Show()
+	var decline desktop.CustomShortcut
+	for _, k := range s.keys() {
+		if k.does == "Decline the current request" {
+			decline = k.shortcut
+		}
+	}
+	s.composer.entry.SetText("some words")
+	s.composer.entry.TypedShortcut(&decline)
+	if declined > 0 {
+		t.Error("a request was declined")
+	}
+	s.composer.entry.SetText("")
+	s.banner.now.decline = func() { declined++ }
+	s.composer.entry.TypedShortcut(&decline)
+	if declined != 1 {
+		t.Error("the shortcut does nothing in an empty field")
+	}
+}
+
+// TestSearch_FieldHasAButtonThatEmptiesIt also checks that groups without results are hidden.
+func TestSearch_FieldHasAButtonThatEmptiesIt(t *testing.T) {
+	s := newStage(t, nil)
+	s.conversation()
+	empty := s.side.search.ActionItem.(*widgets.QuietButton)
+	if empty.Visible() {
+		t.Error("the button is shown without a text")
+	}
+	s.side.search.SetText("nothing is like this")
+	if !empty.Visible() || s.side.hitsHead.Visible() || !s.side.nobody.Visible() {
+		t.Error("the search without results")
+	}
+	test.Tap(empty)
+	if s.side.search.Text != "" || empty.Visible() || s.side.sought != "" {
+		t.Error("the field is not empty")
 	}
 }
 

@@ -3,6 +3,8 @@ package ui
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -165,26 +167,13 @@ func (h *header) refresh() {
 		h.u.pages[pageTalk].Refresh() // the refusal and the composer differ in height
 	}
 	if t.everyone() {
+		h.u.composer.await(false)
 		h.warn(engine.Peer{}, false)
 		widgets.Show(h.button, false)
 		widgets.Show(h.verify, false)
 		widgets.Show(h.mark, false)
 		h.name.SetText(tr("Everyone"))
-		n := int64(0)
-		for _, p := range h.u.peers {
-			if p.HasSession() {
-				n++
-			}
-		}
-		if n == 0 {
-			h.status.SetText(tr("No one is connected yet"))
-		} else {
-			text := trn("Sends to all {{.N}} connected devices", n)
-			if h.u.shell.narrow {
-				text = trn("{{.N}} devices connected", n)
-			}
-			h.status.SetText(text)
-		}
+		h.status.SetText(h.recipients())
 		h.invite(tr("Message all connected devices, or drop files"))
 		h.settle()
 		return
@@ -202,11 +191,40 @@ func (h *header) refresh() {
 		h.status.SetColor(widgets.ColorBad)
 	}
 	setMark(h.mark, p, h.u.e.Trust(t.id))
-	widgets.Show(h.verify, !h.u.shell.narrow && here && p.Confirmed && h.u.comparable(p) && p.Trust != engine.TrustVerified && p.Trust != engine.TrustBlocked && h.u.pairings.cards[t.id] == nil)
-	h.invite(tr("Message {{.Name}}, or drop files", "Name", name))
+	widgets.Show(h.verify, !h.u.shell.narrow && here && p.Confirmed && h.u.comparable(p) && p.Trust != engine.TrustVerified && p.Trust != engine.TrustBlocked && h.u.pairings.cards[t.id] == nil && !h.u.invites.asked(t.id))
+	h.u.composer.await(h.u.invites.asked(t.id))
+	if h.u.invites.asked(t.id) {
+		h.u.composer.placeHolder(tr("Accept the request to reply"))
+	} else {
+		h.invite(tr("Message {{.Name}}, or drop files", "Name", name))
+	}
 	h.warn(p, here)
 	h.setButton(p, here)
 	h.settle()
+}
+
+// namedRecipients is the largest number of recipients of a message to everyone that are named.
+const namedRecipients = 3
+
+// recipients says who gets a message to everyone.
+func (h *header) recipients() string {
+	var names []string
+	for _, p := range h.u.peers {
+		if p.HasSession() {
+			names = append(names, widgets.Shortened(h.u.nameOf(h.u.talk(p.ID)), shownName))
+		}
+	}
+	slices.Sort(names)
+	n := int64(len(names))
+	switch {
+	case n == 0:
+		return tr("No one is connected yet")
+	case n <= namedRecipients:
+		return tr("Sends to {{.Names}}", "Names", strings.Join(names, ", "))
+	case h.u.shell.narrow:
+		return trn("{{.N}} devices connected", n)
+	}
+	return trn("Sends to all {{.N}} connected devices", n)
 }
 
 // invite sets the placeholder of the message field: text, or one word in a narrow window.

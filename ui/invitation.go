@@ -29,7 +29,7 @@ type invitationCard struct {
 func newInvitationCard(u *UI, p engine.Peer, accept, decline, block func()) *invitationCard {
 	c := &invitationCard{peer: p.ID, steady: steady{u: u}, agree: accept, decline: decline, title: widgets.NewParagraph(tr("{{.Name}} wants to connect", "Name", widgets.Shortened(p.Name, shownName)), widgets.SizeBody, theme.ColorNameForeground)}
 	c.title.Bold = true
-	text := widgets.Hint(tr("You'll be able to exchange messages and files. Device ID: {{.ID}}…", "ID", p.ID.Short()))
+	text := widgets.Hint(tr("You'll be able to exchange messages and files. Device ID: {{.ID}}", "ID", p.ID.Short()))
 	if w := u.warning(p); w != "" {
 		text.Text, text.Color = w+". "+text.Text, widgets.ColorBad
 	}

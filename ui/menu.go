@@ -48,7 +48,9 @@ func (u *UI) talkActions(t *talk) (items []widgets.Action) {
 	if trust == engine.TrustBlocked {
 		add(tr("Unblock"), u.setTrust(id, engine.TrustUnknown))
 	} else {
-		add(tr("Message"), func() { u.choose(t) })
+		if t != u.current || u.page != pageTalk {
+			add(tr("Message"), func() { u.choose(t) })
+		}
 		add(tr("Send files…"), func() { u.choose(t); u.composer.attachPicked(false) })
 		add(tr("Send a folder…"), func() { u.choose(t); u.composer.attachPicked(true) })
 		add(tr("Send clipboard text"), func() { u.choose(t); u.composer.sendClipboard() })

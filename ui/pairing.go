@@ -22,6 +22,8 @@ type pairingCard struct {
 	widgets.Card
 	steady
 	peer    engine.PeerID
+	face    *widgets.Avatar // of the device that the title is about
+	faces   pairingFaces
 	title   *widgets.Paragraph
 	text    *widgets.Paragraph
 	code    *widgets.Line
@@ -39,7 +41,13 @@ type pairingActions struct {
 	confirm              func(code string)
 }
 
-func newPairingCard(p engine.Pairing, face color.NRGBA, actions pairingActions, u *UI) *pairingCard {
+// pairingFaces are the avatars of the two devices.
+type pairingFaces struct {
+	peer, own color.NRGBA
+	ownName   string
+}
+
+func newPairingCard(p engine.Pairing, faces pairingFaces, actions pairingActions, u *UI) *pairingCard {
 	c := &pairingCard{
 		peer: p.Peer, steady: steady{u: u}, title: widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground), text: widgets.Hint(""),
 		code: widgets.NewLine("", widgets.SizeDigits, theme.ColorNameForeground, true), actions: actions, stage: -1,
@@ -47,9 +55,8 @@ func newPairingCard(p engine.Pairing, face color.NRGBA, actions pairingActions, 
 	c.title.Bold = true
 	c.buttons = widgets.NewFlow(widgets.Gap)
 	c.code.Fits = true
-	a := widgets.NewAvatar(40, widgets.ColorCard)
-	a.Set(face, p.Name, "")
-	head := widgets.NewBeside(widgets.GapWide, container.NewCenter(a), widgets.NewStacked(2, c.title, c.code, c.text))
+	c.face, c.faces = widgets.NewAvatar(40, widgets.ColorCard), faces
+	head := widgets.NewBeside(widgets.GapWide, container.NewCenter(c.face), widgets.NewStacked(2, c.title, c.code, c.text))
 	c.Init(c, false, widgets.NewStacked(widgets.GapWide, head, c.buttons))
 	c.set(p)
 	return c
@@ -65,6 +72,7 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 	}
 	c.stage, c.shown, c.choices = p.Stage, p.Code, p.Choices
 	p.Name = widgets.Shortened(p.Name, shownName)
+	c.face.Set(c.faces.peer, p.Name, "")
 	c.buttons.RemoveAll()
 	c.code.Hide()
 	add := func(label string, importance widget.Importance, f func()) {
@@ -83,12 +91,14 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 		cancel(tr("Cancel"))
 	case engine.PairingCompare:
 		if p.Code != "" {
+			c.face.Set(c.faces.own, c.faces.ownName, "")
 			c.title.SetText(tr("Your code"))
 			c.code.SetText(p.Code)
 			c.code.Show()
 			c.text.SetText(tr("{{.Name}}'s screen shows three codes. Make sure that this one is selected on it.", "Name", p.Name))
-			add(tr("Yes, it's selected"), widget.MediumImportance, c.press(func() { c.actions.confirm(p.Code) }))
+			add(tr("Yes, it's selected"), widget.HighImportance, c.press(func() { c.actions.confirm(p.Code) }))
 			add(tr("My code isn't there"), widget.MediumImportance, c.actions.reject)
+			add(tr("Not now"), widget.LowImportance, c.actions.cancel)
 			break
 		}
 		c.title.SetText(tr("Which code does {{.Name}} show?", "Name", p.Name))
@@ -96,7 +106,8 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 		for _, choice := range p.Choices {
 			add(choice, widget.MediumImportance, c.press(func() { c.actions.confirm(choice) }))
 		}
-		add(tr("None of these"), widget.LowImportance, c.actions.reject)
+		add(tr("None of these"), widget.MediumImportance, c.actions.reject)
+		add(tr("Not now"), widget.LowImportance, c.actions.cancel)
 	case engine.PairingConfirmed:
 		c.title.SetText(tr("Almost done"))
 		c.text.SetText(tr("Waiting for confirmation on {{.Name}}.", "Name", p.Name))
@@ -177,7 +188,7 @@ func (ps *pairings) take(p engine.Pairing) {
 		return // the pairing ended before it was shown
 	}
 	id := p.Peer
-	c = newPairingCard(p, ps.u.colorOf(id), pairingActions{
+	c = newPairingCard(p, pairingFaces{ps.u.colorOf(id), colorOf(ps.u.self.ID, ps.u.o.Settings.Colour), ps.u.self.Name}, pairingActions{
 		pick:    func() { ps.verify(id) },
 		cancel:  func() { ps.u.e.CancelPairing(id) },
 		reject:  func() { ps.answered(ps.u.e.RejectPairing(id)) },

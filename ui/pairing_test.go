@@ -59,7 +59,7 @@ func TestPairing_VerifiesInTwoWindows(t *testing.T) {
 	if shows.code.Hidden {
 		shows, picks = picks, shows
 	}
-	if len(labels(picks)) != 4 || !slices.Contains(labels(picks), shows.code.Text) {
+	if len(labels(picks)) != 5 || !slices.Contains(labels(picks), shows.code.Text) {
 		t.Fatalf("%q is not among %q", shows.code.Text, labels(picks))
 	}
 	press(t, picks, shows.code.Text)
@@ -116,7 +116,7 @@ func TestPairingCard_EachStage(t *testing.T) {
 		{Stage: engine.PairingFailed, Err: errors.New("x")},
 	} {
 		p.Name = "Ben's laptop"
-		items = append(items, newPairingCard(p, widgets.RGB(widgets.AvatarColors[1]), pairingActions{}, nil))
+		items = append(items, newPairingCard(p, pairingFaces{peer: widgets.RGB(widgets.AvatarColors[1])}, pairingActions{}, nil))
 	}
 	w := a.NewWindow("")
 	tl := widgets.NewTimeline(newRows)
@@ -132,7 +132,7 @@ func TestPairingCard_AnotherAttemptIsShown(t *testing.T) {
 	newTestApp(t)
 	var confirmed []string
 	p := engine.Pairing{Name: "Ben", Stage: engine.PairingCompare, Code: "541 152"}
-	c := newPairingCard(p, widgets.RGB(widgets.AvatarColors[1]), pairingActions{confirm: func(code string) { confirmed = append(confirmed, code) }}, nil)
+	c := newPairingCard(p, pairingFaces{peer: widgets.RGB(widgets.AvatarColors[1])}, pairingActions{confirm: func(code string) { confirmed = append(confirmed, code) }}, nil)
 	p.Code = "104 223"
 	if !c.set(p) || c.code.Text != "104 223" {
 		t.Fatalf("the card shows %q", c.code.Text)

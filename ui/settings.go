@@ -182,7 +182,7 @@ func (p *settingsPage) receiving() settingsGroup {
 			s.Accept = accept[i]
 			u.fail(u.e.SetPolicies(Acceptance(s), Acceptance(s)), "", true)
 		}),
-		p.choice(tr("Receive automatically"), tr("Daily limit per verified device. Turn on automatic receiving in the device's ⋯ menu."), labels, max(0, slices.Index(sizes, u.autoBytes())), func(i int) { s.AutoBytes = sizes[i] }))
+		p.choice(tr("Daily limit for automatic receiving"), tr("For each verified device. Turn on automatic receiving in the device's ⋯ menu."), labels, max(0, slices.Index(sizes, u.autoBytes())), func(i int) { s.AutoBytes = sizes[i] }))
 }
 
 func (p *settingsPage) talks() settingsGroup {
@@ -360,6 +360,7 @@ func (p *settingsPage) network() settingsGroup {
 		p.choice(tr("Who can see this device"), tr("You can always connect to others yourself."), []string{tr("Everyone"), tr("Known devices"), tr("No one")}, slices.Index(visible, s.Visible), func(i int) {
 			s.Visible = visible[i]
 			u.fail(u.e.SetVisible(Visibility(s), 0), "", true)
+			p.refreshVisible()
 		}),
 		p.shown,
 	}
@@ -426,6 +427,13 @@ func (p *settingsPage) refreshVisible() {
 	}
 	p.shown.Objects = []fyne.CanvasObject{row}
 	p.shown.Refresh()
+	// It changes nothing for a device that is always visible to everyone.
+	if on := Visibility(u.o.Settings) != engine.VisibleToAll; on != p.shown.Visible() {
+		widgets.Show(p.shown, on)
+		if p.box != nil {
+			p.box.Refresh()
+		}
+	}
 }
 
 // Visibility returns who can see this device, according to the settings.

@@ -132,7 +132,7 @@ func keyLabel(s desktop.CustomShortcut) string {
 			parts = append(parts, m.name)
 		}
 	}
-	name := map[fyne.KeyName]string{fyne.KeyUp: "↑", fyne.KeyDown: "↓", fyne.KeyComma: ",", "1": "1–9"}[s.KeyName]
+	name := map[fyne.KeyName]string{fyne.KeyUp: "↑", fyne.KeyDown: "↓", fyne.KeyComma: ",", fyne.KeyReturn: "Enter", fyne.KeyBackspace: "Backspace", "1": "1–9"}[s.KeyName]
 	if name == "" {
 		name = string(s.KeyName)
 	}

@@ -32,8 +32,9 @@ type side struct {
 	transfers *peerRow
 	list      *fyne.Container
 	near      *widgets.Line
+	nearHead  *fyne.Container
 	hits      *fyne.Container // search results from conversations
-	hitsHead  *widgets.Line
+	hitsHead  *fyne.Container
 	scroll    *widgets.Scroll
 	rows      map[engine.PeerID]*peerRow
 	order     []engine.PeerID
@@ -44,11 +45,12 @@ type side struct {
 	pair      *fyne.Container
 	tiles     *deviceTiles // shown in a narrow window
 	tray      *sendTray    // shown in a narrow window
-	absent    *fyne.Container
-	send      *fyne.Container // picks what to send, in a narrow window
-	stops     stops
-	sought    string // the search text of hits
-	searching int    // counts searches, so that the results of older ones can be dropped
+	// absentLink opens the dialog for devices that are not listed.
+	absentLink fyne.CanvasObject
+	send       *fyne.Container // picks what to send, in a narrow window
+	stops      stops
+	sought     string // the search text of hits
+	searching  int    // counts searches, so that the results of older ones can be dropped
 }
 
 // peerRow is one row of the list.
@@ -95,9 +97,7 @@ func newSide(u *UI) *side {
 	buttons := widgets.Row(0, widgets.NewIconButton(widgets.IconQR, tr("Pair a device"), u.pairings.showLink), widgets.NewIconButton(widgets.IconSettings, tr("Settings"), u.showSettings))
 	me := container.New(widgets.Least(widgets.HeadHeight), widgets.Inset(widgets.NewBesideRight(widgets.GapTight, widgets.NewBeside(widgets.GapWide, s.face, widgets.Column(2, s.name, s.id)), buttons), 0, 0, widgets.Edge, widgets.Gap))
 
-	s.search = u.newField(tr("Search"))
-	s.search.SetIcon(widgets.IconSearch)
-	s.search.OnChanged = func(string) { s.seek() }
+	s.search = u.newSearchField(tr("Search"), s.seek)
 	s.search.OnEscape = func() {
 		s.search.SetText("")
 		u.w.Canvas().Unfocus()
@@ -115,29 +115,32 @@ func newSide(u *UI) *side {
 	s.transfers = newPeerRow(widgets.NewEmblem(widget.NewIcon(widgets.IconTransfers), faceSize, faceSize/2), u.showTransfers)
 	s.transfers.name.Text, s.transfers.status.Text = tr("Transfers"), tr("No transfers yet")
 
-	s.near, s.hitsHead = widgets.Heading(tr("DEVICES")), widgets.Heading(tr("IN CONVERSATIONS"))
+	s.near = widgets.Heading(tr("DEVICES"))
 	s.list, s.hits = widgets.Column(widgets.GapTight), widgets.Column(widgets.GapTight)
 	s.nobody = widgets.Hint(tr("No devices yet. Devices running Multipeer on this network appear here automatically."))
-	head := func(l *widgets.Line) fyne.CanvasObject {
+	head := func(l *widgets.Line) *fyne.Container {
 		return widgets.Inset(l, widgets.GapWide, widgets.GapTight, widgets.Gap, widgets.Gap)
 	}
+	s.nearHead, s.hitsHead = head(s.near), head(widgets.Heading(tr("IN CONVERSATIONS")))
 	s.tiles, s.tray = newDeviceTiles(u), newSendTray(u)
-	list := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.GapTight, Left: widgets.Gap, Right: widgets.Gap, Bottom: widgets.Gap}, s.tiles.box, s.home, s.everyone, s.transfers, head(s.near), widgets.Inset(s.list, 0, 0, 0, 0), s.nobodyBox(), head(s.hitsHead), s.hits)
+	list := widgets.NewStackedInset(widgets.Stacked{Gap: widgets.GapTight, Left: widgets.Gap, Right: widgets.Gap, Bottom: widgets.Gap}, s.tiles.box, s.home, s.everyone, s.transfers, s.nearHead, widgets.Inset(s.list, 0, 0, 0, 0), s.nobodyBox(), s.hitsHead, s.hits)
 	shown, scroll := widgets.NewScroll(list)
 	s.scroll = scroll
 	s.tiles.scrolled(scroll)
 	s.stops = stops{canvas: u.w.Canvas(), scroll: scroll, all: s.rowStops}
 
 	s.send = u.sending.buttons()
-	s.absent = widgets.Inset(widgets.NewStacked(widgets.Gap, s.send, container.NewCenter(widgets.NewLinkText(tr("Device not listed?"), u.connecting.show))), widgets.Gap, widgets.GapWide, widgets.Edge, widgets.Edge)
+	s.absentLink = container.NewCenter(widgets.NewLinkText(tr("Device not listed?"), u.connecting.show))
+	absent := widgets.Inset(widgets.NewStacked(widgets.Gap, s.send, s.absentLink), widgets.Gap, widgets.GapWide, widgets.Edge, widgets.Edge)
 	top := widgets.NewStacked(0, me, widgets.Inset(s.search, 0, widgets.Gap, widgets.Edge, widgets.Edge))
-	bottom := widgets.NewStacked(0, s.absent, s.tray.box)
+	bottom := widgets.NewStacked(0, absent, s.tray.box)
 	s.box = container.NewStack(widgets.NewPanel(widgets.ColorSidebar, "", 0), widgets.NewPane(top, bottom, shown))
 	return s
 }
 
 func (s *side) nobodyBox() fyne.CanvasObject {
-	s.pair = widgets.NewStacked(widgets.Gap, widgets.NewButton(tr("Pair a device"), widget.MediumImportance, s.u.pairings.showLink), s.u.links.button(), s.u.finder.newSearch(), s.u.finder.newDoctor())
+	s.u.connecting.narrow = s.u.connecting.newNarrowCard()
+	s.pair = s.u.connecting.narrow.box
 	s.pair.Hide()
 	return widgets.NewStackedInset(widgets.Stacked{Left: widgets.Gap, Right: widgets.Gap, Gap: widgets.GapWide}, s.nobody, s.pair)
 }
@@ -283,10 +286,12 @@ func (s *side) refresh() {
 	if tiled && len(nearby) > 0 {
 		s.near.SetText(tr("EARLIER"))
 	}
+	onlyHits := len(s.hits.Objects) > 0                           // of a search
+	lonely := len(order) == 0 && s.sought == "" && u.shell.narrow // in a wide window, the page next to the list has the card
 	for o, on := range map[fyne.CanvasObject]bool{
-		s.home: s.sought == "" && !u.shell.narrow, s.everyone: s.sought == "", s.transfers: s.sought == "", s.nobody: len(order) == 0, s.hitsHead: len(s.hits.Objects) > 0,
-		s.pair:      len(order) == 0 && s.sought == "" && u.shell.narrow, // in a wide window, the page next to the list has this button
-		s.tiles.box: len(nearby) > 0, s.near: len(rows) > 0 || len(order) == 0, s.absent: u.shell.narrow || u.page != pageEmpty, s.send: u.shell.narrow && len(u.sending.paths) == 0,
+		s.home: s.sought == "" && !u.shell.narrow, s.everyone: s.sought == "", s.transfers: s.sought == "", s.nobody: len(order) == 0 && !onlyHits, s.hitsHead: len(s.hits.Objects) > 0,
+		s.pair:      lonely,
+		s.tiles.box: len(nearby) > 0, s.nearHead: len(rows) > 0 || len(order) == 0 && !onlyHits, s.absentLink: !lonely && (u.shell.narrow || u.page != pageEmpty), s.send: u.shell.narrow && len(u.sending.paths) == 0,
 	} {
 		if on != o.Visible() {
 			widgets.Show(o, on)
@@ -305,10 +310,8 @@ func (s *side) refresh() {
 	default:
 		s.nobody.SetText(tr("No devices yet. Devices running Multipeer on this network appear here automatically."))
 	}
-	if relayout {
-		s.scroll.Content.Refresh()
-		s.scroll.Refresh()
-		s.box.Refresh()
+	if s.pair.Visible() && u.connecting.narrow.refresh(u) || relayout {
+		s.relayout()
 	}
 	if connected == 0 {
 		s.everyone.status.SetText(tr("No one connected"))
@@ -322,12 +325,25 @@ func (s *side) refresh() {
 	}
 	s.home.Choose(u.page == pageEmpty)
 	s.home.status.SetText(tr("No devices nearby"))
-	if n := int64(len(u.peers)); n > 0 {
+	n := int64(0)
+	for _, p := range u.peers {
+		if p.Trust != engine.TrustBlocked {
+			n++
+		}
+	}
+	if n > 0 {
 		s.home.status.SetText(trn("{{.N}} devices", n))
 	}
 	s.transfers.Choose(u.page == pageTransfers)
 	s.transfers.status.SetText(u.transfers.line())
 	s.transfers.unread(len(u.transfers.offers))
+}
+
+// relayout lays out the list again after the size of a part has changed.
+func (s *side) relayout() {
+	s.scroll.Content.Refresh()
+	s.scroll.Refresh()
+	s.box.Refresh()
 }
 
 // refreshRow updates one row; double is set if another row has the same name.
@@ -493,19 +509,30 @@ func (s *side) found(hits []history.Hit) {
 		head := widgets.NewLine(u.nameOf(t), widgets.SizeCaption, theme.ColorNameForeground, true)
 		when := widgets.Caption(shortTime(h.Row.At))
 		when.Fits = true
-		r := widgets.NewTapRow(widgets.Column(2, widgets.NewBesideRight(widgets.Gap, head, when), widgets.Caption(snippet(text, s.sought))), func() {
+		r := widgets.NewTapRow(widgets.Column(2, widgets.NewBesideRight(widgets.Gap, head, when), newSnippet(text, s.sought)), func() {
 			u.choose(t)
 			u.timeline.GoTo(int(h.Seq - t.first))
 			u.settle()
 		})
 		s.hits.Add(r)
 	}
-	s.stops.arrange()
-	widgets.Show(s.hitsHead, len(hits) > 0)
 	s.hits.Refresh()
-	s.scroll.Content.Refresh()
-	s.scroll.Refresh()
+	s.refresh()
+	s.relayout()
 	u.trace("found %d", len(hits))
+}
+
+// newSnippet shows the part of text around the sought string, which is bold.
+func newSnippet(text, sought string) fyne.CanvasObject {
+	text = snippet(text, sought)
+	at := strings.Index(strings.ToLower(text), strings.ToLower(sought))
+	if at < 0 || len(text) != len(strings.ToLower(text)) {
+		return widgets.Caption(text)
+	}
+	before := widgets.Caption(text[:at])
+	match := widgets.NewLine(text[at:at+len(sought)], widgets.SizeCaption, theme.ColorNameForeground, true)
+	before.Fits, match.Fits = true, true
+	return widgets.NewBeside(0, widgets.Row(0, before, match), widgets.Caption(text[at+len(sought):]))
 }
 
 // snippet returns the part of text around the sought string, on one line.

@@ -53,10 +53,12 @@ func (tc *tracer) layout() {
 	}
 	if m, ok := tc.u.dialogs.open.(*widgets.Modal); ok {
 		for _, b := range m.Buttons {
-			at("ask:"+labelOf(b), b)
+			if b.Visible() {
+				at("ask:"+labelOf(b), b)
+			}
 		}
 	}
-	if d := tc.u.links.open; d != nil && d.m != nil && tc.u.dialogs.open == hidden(d.m) && d.question.Visible() {
+	if d := tc.u.links.open; d != nil && d.m != nil && tc.u.dialogs.open == hidden(d.m) && d.asked.Visible() {
 		at("link-accept", d.accept)
 	}
 	if tc.u.menu != nil && tc.u.menu.IsOpen() {

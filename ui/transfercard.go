@@ -119,7 +119,7 @@ func (c *transferCard) set(t engine.Transfer) bool {
 	}
 	c.status.SetText(said)
 	switch {
-	case t.State == engine.Delivered && t.LeftOut > 0:
+	case t.State == engine.Delivered && t.LeftOut > 0, t.State > engine.Delivered:
 		c.status.SetColor(widgets.ColorBad)
 	case t.State == engine.Stalled, t.State == engine.Queued && t.Err != nil:
 		c.status.SetColor(widgets.ColorBad)
@@ -211,6 +211,9 @@ func (c *transferCard) rebuild() {
 		if len(t.Names) == 1 && thumbnail.MayBe(t.Names[0]) {
 			icon = widgets.IconPicture
 		}
+	}
+	if t.State > engine.Delivered {
+		icon = widgets.IconFailed
 	}
 	c.icon.SetResource(icon)
 	begun := !t.State.Final() && t.State != engine.Offered

@@ -48,9 +48,7 @@ func newTransfersPage(u *UI) *transfersPage {
 	})
 	p.head = widgets.NewHead(widgets.NewBeside(widgets.Gap, p.back, widgets.NewBesideRight(widgets.GapWide, widgets.Column(2, title, p.totals), widgets.Row(widgets.GapWide, p.graph, p.hold, folder))))
 	p.filter = widgets.NewSegments([]string{tr("All"), tr("Received"), tr("Sent"), tr("Not delivered")}, 0, func(int) { p.again() })
-	p.search = u.newField(tr("Search transfers"))
-	p.search.SetIcon(widgets.IconSearch)
-	p.search.OnChanged = func(string) { p.again() }
+	p.search = u.newSearchField(tr("Search transfers"), p.again)
 	p.search.OnEscape = func() {
 		p.search.SetText("")
 		u.w.Canvas().Unfocus()

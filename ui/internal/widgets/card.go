@@ -9,6 +9,8 @@ import (
 const (
 	CardWidth = 480
 	cardWide  = 720
+	// cardSide is the least space beside a card, on the side of the other device: it shows who has sent the card.
+	cardSide = 40
 )
 
 // Card is the frame of every timeline row that is not just text.
@@ -35,7 +37,7 @@ func (c *Card) outer(width float32) float32 {
 	if c.Wide {
 		return min(cardWide, width)
 	}
-	return min(CardWidth, width)
+	return min(CardWidth, width-cardSide)
 }
 
 // HeightFor implements Flexible.

@@ -29,6 +29,7 @@ var (
 	IconMore      = newIcon("more", theme.ColorNameForeground)
 	IconBack      = newIcon("back", theme.ColorNameForeground)
 	IconClose     = newIcon("close", theme.ColorNameForeground)
+	IconFailed    = newIcon("close", ColorBad)
 	IconPause     = newIcon("pause", theme.ColorNameForeground)
 	IconPlay      = newIcon("play", theme.ColorNameForeground)
 	IconAttach    = newIcon("attach", theme.ColorNameForeground)

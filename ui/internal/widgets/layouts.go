@@ -74,6 +74,53 @@ func (l *flow) Layout(objects []fyne.CanvasObject, s fyne.Size) {
 	})
 }
 
+// pairs arranges objects of equal width in two columns, or in one if the widest does not fit into half of the width.
+type pairs struct {
+	gap   float32
+	width float32 // of the last layout
+}
+
+// NewPairs arranges objects of equal width in two columns, or in one if they are too wide for two.
+func NewPairs(gap float32, o ...fyne.CanvasObject) *fyne.Container {
+	return container.New(&pairs{gap: gap}, o...)
+}
+
+// cell returns the number of columns and the size of an object at a width.
+func (l *pairs) cell(objects []fyne.CanvasObject, width float32) (columns int, cell fyne.Size) {
+	for _, o := range objects {
+		cell = cell.Max(o.MinSize())
+	}
+	if half := (width - l.gap) / 2; cell.Width <= half {
+		return 2, fyne.NewSize(half, cell.Height)
+	}
+	return 1, fyne.NewSize(width, cell.Height)
+}
+
+func (l *pairs) heightFor(objects []fyne.CanvasObject, width float32) float32 {
+	columns, cell := l.cell(objects, width)
+	rows := (len(objects) + columns - 1) / columns
+	return float32(rows)*(cell.Height+l.gap) - l.gap
+}
+
+// MinSize implements fyne.Layout.
+func (l *pairs) MinSize(objects []fyne.CanvasObject) fyne.Size {
+	widest := float32(0)
+	for _, o := range objects {
+		widest = max(widest, o.MinSize().Width)
+	}
+	return fyne.NewSize(widest, l.heightFor(objects, max(l.width, widest)))
+}
+
+// Layout implements fyne.Layout.
+func (l *pairs) Layout(objects []fyne.CanvasObject, s fyne.Size) {
+	l.width = s.Width
+	columns, cell := l.cell(objects, s.Width)
+	for i, o := range objects {
+		o.Resize(cell)
+		o.Move(fyne.NewPos(float32(i%columns)*(cell.Width+l.gap), float32(i/columns)*(cell.Height+l.gap)))
+	}
+}
+
 // pane places top above and bottom below rest, without gaps. A hidden part takes no space.
 type pane struct{ top, bottom, rest fyne.CanvasObject }
 

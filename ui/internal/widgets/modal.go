@@ -2,6 +2,7 @@ package widgets
 
 import (
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
@@ -11,6 +12,7 @@ import (
 // that was used.
 type Modal struct {
 	over     fyne.Canvas
+	head     *Paragraph
 	pop      *widget.PopUp
 	inner    *fyne.Container
 	wide     float32         // preferred width
@@ -28,12 +30,12 @@ type Modal struct {
 // NewModal returns a modal with a title, a body and buttons. The last button is the primary one.
 func NewModal(over fyne.Canvas, title string, body fyne.CanvasObject, width float32, buttons ...fyne.CanvasObject) *Modal {
 	m := &Modal{over: over, Opens: func() {}, Hides: func() {}, Closed: func() {}, Buttons: buttons}
-	head := NewParagraph(title, SizeTitle, theme.ColorNameForeground)
-	head.Bold = true
+	m.head = NewParagraph(title, SizeTitle, theme.ColorNameForeground)
+	m.head.Bold = true
 	foot := append([]fyne.CanvasObject{layout.NewSpacer()}, buttons...)
 	m.wide = width
-	m.inner = NewStackedInset(Stacked{Gap: Edge, Top: EdgeWide, Bottom: Edge, Left: EdgeWide, Right: EdgeWide}, head, body, Row(Gap, foot...))
-	m.pop = widget.NewModalPopUp(m.inner, over)
+	m.inner = NewStackedInset(Stacked{Gap: Edge, Top: EdgeWide, Bottom: Edge, Left: EdgeWide, Right: EdgeWide}, m.head, body, Row(Gap, foot...))
+	m.pop = widget.NewModalPopUp(container.New(&filled{}, NewPanel(theme.ColorNameOverlayBackground, ColorBorder, 12), m.inner), over)
 	m.Fit()
 	return m
 }
@@ -71,6 +73,9 @@ func NewListModal(over fyne.Canvas, title string, body fyne.CanvasObject, width,
 	m.Fit()
 	return m
 }
+
+// SetTitle changes the title. Call ShowAgain afterwards if the modal is open.
+func (m *Modal) SetTitle(title string) { m.head.SetText(title) }
 
 // modalRest is the height that a scrolling modal needs for everything except its body.
 const modalRest = 176

@@ -26,6 +26,8 @@ func heightOf(o fyne.CanvasObject, width float32) float32 {
 			return l.heightFor(width)
 		case *filled:
 			return heightOf(c.Objects[1], width)
+		case *pairs:
+			return l.heightFor(c.Objects, width)
 		case *grid:
 			return l.heightFor(c.Objects, width)
 		}
