@@ -47,8 +47,8 @@ var (
 	ErrUnsynced = errors.New("the written data could not be made durable")
 
 	// ErrUnmounted means that Dir is not the folder in which the transfer began, and that its data is not here: the disk
-	// of the folder is not mounted. The transfer waits for it.
-	ErrUnmounted = errors.New("the disk of the receiving folder is not connected, or the folder was replaced; connect the disk to continue")
+	// of the folder is not mounted, or another one is mounted over it. The transfer waits until that changes.
+	ErrUnmounted = errors.New("the receiving folder is another one than when the transfer began; connect its disk, or move away what has replaced it")
 
 	// ErrTimes, ErrExec, ErrGrew and ErrNotDurable appear in notes of entries that were saved.
 	ErrTimes      = errors.New("the modification time was not kept")

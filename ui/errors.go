@@ -23,6 +23,8 @@ func stalled(t engine.Transfer) string {
 		return tr("Disk full – will resume when there's space")
 	case errors.Is(t.Err, transfer.ErrDiskFull):
 		return tr("{{.Name}}'s disk is full – will resume when there's space", "Name", t.PeerName)
+	case errors.Is(t.Err, transfer.ErrUnmounted):
+		return failure(t.Err, t.PeerName, t.Incoming)
 	case errors.Is(t.Err, transfer.ErrDigest):
 		return tr("sending again automatically")
 	case t.Err != nil:
@@ -50,8 +52,8 @@ func failure(err error, peer string, here bool) string {
 		return either(tr("This device's disk is full. Free some space, then ask the sender to try again."),
 			tr("{{.Name}}'s disk is full. Free some space there, then send again.", name...))
 	case errors.Is(err, transfer.ErrUnmounted):
-		return either(tr("The disk of this folder is not connected, or the folder was replaced. Connect the disk to continue."),
-			tr("{{.Name}}'s disk is not connected. Connect it there to continue.", name...))
+		return either(tr("This is not the folder in which the transfer began. Connect its disk, or move away what has replaced it."),
+			tr("{{.Name}} can't find the folder in which the transfer began. Connect its disk there to continue.", name...))
 	case errors.Is(err, transfer.ErrReadOnly):
 		return either(tr("This device's disk is read-only. Choose another folder."),
 			tr("{{.Name}}'s disk is read-only. Choose another folder there.", name...))

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,22 +13,27 @@ import (
 // addressFile stores which device has answered at each address.
 const addressFile = "localsend-addresses.json"
 
-// maxAddresses is how many addresses are stored.
-const maxAddresses = 256
+const (
+	// maxAddresses is how many addresses are stored.
+	maxAddresses = 256
+	// addressesOfOne is how many of these are stored for one device.
+	addressesOfOne = 4
+)
 
 // addresses holds the keys of devices by the address at which they answered. A person has typed the address, sent to
 // it, or accepted an offer from it. If the person types it again and the device is known by then, no other device that
 // answers there can take its place.
 type addresses struct {
-	dir string // empty means that the addresses are not stored
+	dir    string                // empty means that the addresses are not stored
+	known  func(key string) bool // reports whether the person has accepted a device
 
 	mu    sync.Mutex
 	keyOf map[netip.AddrPort]string
 }
 
 // loadAddresses reads the addresses from a folder. A damaged file counts as empty.
-func loadAddresses(dir string) *addresses {
-	as := &addresses{dir: dir, keyOf: map[netip.AddrPort]string{}}
+func loadAddresses(dir string, known func(key string) bool) *addresses {
+	as := &addresses{dir: dir, known: known, keyOf: map[netip.AddrPort]string{}}
 	if dir == "" {
 		return as
 	}
@@ -43,6 +47,35 @@ func loadAddresses(dir string) *addresses {
 	return as
 }
 
+// ofKeyLocked returns the addresses of a device.
+func (as *addresses) ofKeyLocked(key string) (all []netip.AddrPort) {
+	for at, k := range as.keyOf {
+		if k == key {
+			all = append(all, at)
+		}
+	}
+	return all
+}
+
+// leastWantedLocked returns the address to drop first.
+func (as *addresses) leastWantedLocked() (least netip.AddrPort) {
+	count := map[string]int{}
+	for _, key := range as.keyOf {
+		count[key]++
+	}
+	most := 0
+	for at, key := range as.keyOf {
+		n := count[key]
+		if !as.known(key) { // guard: localsend-addresses-known
+			n += maxAddresses
+		}
+		if n > most {
+			most, least = n, at
+		}
+	}
+	return least
+}
+
 // of returns the key of the device that answered at an address; empty if there is none.
 func (as *addresses) of(at netip.AddrPort) string {
 	as.mu.Lock()
@@ -50,18 +83,21 @@ func (as *addresses) of(at netip.AddrPort) string {
 	return as.keyOf[at]
 }
 
-// keep stores which device answers at an address.
+// keep stores which device answers at an address. If there is no room, it drops an address of a device that the person
+// has not accepted, or else of the device with the most addresses: a device that uses many addresses replaces only its
+// own.
 func (as *addresses) keep(at netip.AddrPort, key string) error {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	if as.keyOf[at] == key {
+	before := as.keyOf[at]
+	if before == key || as.known(before) && !as.known(key) { // guard: localsend-address-taken
 		return nil
 	}
-	for old := range maps.Keys(as.keyOf) {
-		if len(as.keyOf) < maxAddresses {
-			break
-		}
-		delete(as.keyOf, old)
+	if own := as.ofKeyLocked(key); len(own) >= addressesOfOne { // guard: localsend-addresses-of-one
+		delete(as.keyOf, own[0])
+	}
+	for len(as.keyOf) >= maxAddresses {
+		delete(as.keyOf, as.leastWantedLocked())
 	}
 	as.keyOf[at] = key
 	if as.dir == "" {

@@ -217,11 +217,16 @@ func (g *Gateway) Find(ctx context.Context, at netip.AddrPort) (key string, err 
 // knownAt returns the key of the known device that has answered at an address; otherwise that of a known device that is
 // listed there, preferably the given key; empty if there is none.
 func (g *Gateway) knownAt(at netip.AddrPort, key string) string {
-	to := g.sessions.sink()
-	if before := g.typed.of(at); before != "" && to != nil && to.Knows(before) {
+	if before := g.typed.of(at); before != "" && g.knows(before) {
 		return before
 	}
 	return g.devices.knownAt(at, key)
+}
+
+// knows reports whether the person has accepted a device.
+func (g *Gateway) knows(key string) bool {
+	to := g.sessions.sink()
+	return to != nil && to.Knows(key)
 }
 
 // answeredAt stores the address of a device that has proven its key there.

@@ -132,8 +132,34 @@ func TestImpersonation_TypedAddress(t *testing.T) {
 		t.Errorf("after it was forgotten: %v", err)
 	}
 	must(t, os.WriteFile(filepath.Join(dir, addressFile), []byte("{"), 0o600))
-	if as := loadAddresses(dir); len(as.keyOf) != 0 || as.keep(at, "x") != nil || as.of(at) != "x" {
+	if as := loadAddresses(dir, func(string) bool { return false }); len(as.keyOf) != 0 || as.keep(at, "x") != nil || as.of(at) != "x" {
 		t.Error("a damaged file is not replaced")
+	}
+}
+
+// TestAddresses_OfKnownDevicesStay: devices that no one has accepted, and one device that uses many addresses, cannot
+// drop or replace the addresses of known devices.
+func TestAddresses_OfKnownDevicesStay(t *testing.T) {
+	as := loadAddresses("", func(key string) bool { return strings.HasPrefix(key, "known") })
+	at := func(i int) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 53317)
+	}
+	for i := range 100 {
+		must(t, as.keep(at(i), fmt.Sprint("known ", i)))
+	}
+	for i := range 1000 {
+		must(t, as.keep(at(1000+i), fmt.Sprint("stranger ", i)))
+		must(t, as.keep(at(2000+i), "a stranger with many addresses"))
+		must(t, as.keep(at(3000+i), "known, with many addresses"))
+		must(t, as.keep(at(i%100), "an impostor"))
+	}
+	for i := range 100 {
+		if got := as.of(at(i)); got != fmt.Sprint("known ", i) {
+			t.Errorf("at %v: %q", at(i), got)
+		}
+	}
+	if n := len(as.ofKeyLocked("known, with many addresses")); n > addressesOfOne || len(as.keyOf) > maxAddresses {
+		t.Errorf("%d addresses of one device, %d in all", n, len(as.keyOf))
 	}
 }
 

@@ -91,7 +91,7 @@ func New(opts Options) (*Gateway, error) {
 		opts: opts, log: opts.Log, certificate: certificate, fingerprint: fingerprintOf(certificate.Certificate[0]),
 		changed: make(chan struct{}, 1),
 	}
-	g.typed = loadAddresses(opts.Dir)
+	g.typed = loadAddresses(opts.Dir, g.knows)
 	g.devices = newDevices(g)
 	g.sessions = newSessions(opts.stalls)
 	g.sent = newOutgoing()

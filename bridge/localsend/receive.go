@@ -88,6 +88,8 @@ func (g *Gateway) awaitAnswer(w http.ResponseWriter, r *http.Request, s *session
 		fail(w, code, message)
 	case <-r.Context().Done(): // LocalSend 1.18 withdraws an offer this way
 		s.end(engine.ErrCancelled)
+		w.Header().Set("Connection", "close")
+		fail(w, http.StatusInternalServerError, "The request was interrupted") // without it, the answer would be 200
 	}
 }
 
@@ -130,11 +132,11 @@ func (g *Gateway) handleUpload(w http.ResponseWriter, r *http.Request) {
 			_ = control.SetReadDeadline(time.Now())
 		}
 	})
-	defer stop()
 	body := &upload{Reader: r.Body, s: s, control: control}
 	_, err := in.Receive(s.reading, transfer.Part{Path: p.path, Size: p.size, ModTime: p.modified, SHA256: p.sha256}, body)
 	err = s.endUpload(id, err)
-	if err != nil { // net/http does not recover from the deadline: later requests on the connection would seem to be cancelled
+	interrupted := !stop() && context.Cause(s.reading) != errAllArrived
+	if err != nil || interrupted { // net/http does not recover from the deadline: later requests on the connection would seem to be cancelled
 		w.Header().Set("Connection", "close")
 	}
 	switch {

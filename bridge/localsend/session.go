@@ -88,6 +88,9 @@ func (s *session) take(ctx context.Context, in *transfer.Intake) error {
 	s.closed = true
 	s.mu.Unlock()
 	s.uploads.Wait() // the intake is closed afterwards
+	if s.isComplete() { // a cancellation came after the last file
+		return nil
+	}
 	if err != nil {
 		s.noteMissing(err)
 	}

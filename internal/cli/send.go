@@ -324,7 +324,8 @@ func (s *sending) show(t engine.Transfer, end func(engine.TransferID, error)) {
 		delete(s.asked, t.ID)
 	}
 	s.bars[t.ID].show(t)
-	away := t.Err != nil && !errors.Is(t.Err, transfer.ErrDiskFull) && (t.State == engine.Stalled || t.State == engine.Queued)
+	waitsForDisk := errors.Is(t.Err, transfer.ErrDiskFull) || errors.Is(t.Err, transfer.ErrUnmounted)
+	away := t.Err != nil && !waitsForDisk && (t.State == engine.Stalled || t.State == engine.Queued)
 	if since, known := s.awaySince[t.ID]; away && !known {
 		s.awaySince[t.ID] = time.Now()
 	} else if known && !away && !since.IsZero() {

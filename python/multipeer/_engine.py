@@ -56,6 +56,9 @@ To = Union[str, Peer, Iterable[Union[str, Peer]], None]
 # How many messages are kept for the first reader. The rest of the window is for topics.
 _EARLY = WINDOW // 4
 
+# The engine cuts longer reasons for a failed request, in bytes.
+_LONGEST_ERROR = 1024
+
 
 def _id(peer: Union[str, Peer]) -> str:
     return peer.id if isinstance(peer, Peer) else peer
@@ -609,14 +612,24 @@ class Engine:
                         pass  # the engine has ended
 
     async def _reply(self, params: Dict[str, Any]) -> None:
-        answer: Dict[str, Any]
+        request = params["request"]
         try:
             answer = content_of(await self._answerers[params["topic"]](Message.of(params)))
-            encode({"method": "reply", **answer})
+            await self._call("reply", request=request, **answer)
         except Exception as error:  # noqa: BLE001  the requester gets the error
-            text = str(error).encode(errors="replace").decode()
-            answer = {"error": text or type(error).__name__}
-        await self._call("reply", request=params["request"], **answer)
+            await self._reply_failed(request, error)
+        except asyncio.CancelledError as error:  # the handler's own; or the engine ends
+            await self._reply_failed(request, error)
+            raise
+
+    async def _reply_failed(self, request: int, error: BaseException) -> None:
+        if self._closed:
+            return
+        text = str(error).encode(errors="replace")[:_LONGEST_ERROR].decode(errors="ignore")
+        try:
+            await self._call("reply", request=request, error=text or type(error).__name__)
+        except MultipeerError:
+            pass  # the requester no longer waits
 
     async def _serve(self, stream: "Stream") -> None:
         handler = self._stream_handlers.get(stream.name) or self._stream_handlers.get("")

@@ -102,6 +102,23 @@ def test_chat_of_the_package(service):
     assert run.returncode == 0 and run.stderr == ""
 
 
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\rMessage from Anna", "\x07", "\u202e", "\x9b2J", "a\nb"])
+def test_values_of_peers_are_printed_without_control_characters(capsys, text):
+    class Silent(multipeer.MultipeerConnectivity):
+        def __init__(self):
+            pass
+
+        def get_initial_data(self, peer_id):
+            return text
+
+    peer = multipeer.PeerID("x", "Eva")
+    Silent().receive(text, peer)
+    Silent().peer_added(peer)
+    Silent().receive({"key": text}, peer)
+    out = capsys.readouterr().out
+    assert out.count("\n") == 4 and all(c.isprintable() or c == "\n" for c in out)
+
+
 @pytest.mark.parametrize("name", ["", "a" * 64, "é" * 32, None, 7])
 def test_display_name_is_checked(name):
     with pytest.raises(ValueError) as error:

@@ -258,6 +258,21 @@ def test_request_and_answer(service):
                 await topic.request("x", ben)
             assert error.value.kind == "request_failed" and "unsupported" in str(error.value)
 
+            async def fail(message):
+                if message.value == "cancelled":
+                    raise asyncio.CancelledError
+                if message.value == "long":
+                    raise ValueError("x" * (3 << 20))
+                return "x" * ((2 << 20) - message.value)
+
+            # More of each than a peer may have open at once: every one gets an answer.
+            await b.topic("bad").answer(fail)
+            bad = a.topic("bad")
+            for value in [*range(30, 70), *["cancelled"] * 35, "long"]:
+                with pytest.raises(MultipeerError) as error:
+                    await bad.request(value, ben)
+                assert error.value.kind == "request_failed", (value, error.value)
+
     run(test())
 
 
