@@ -36,6 +36,9 @@ var (
 	errTooMany = errors.New("LocalSend accepts at most " + strconv.Itoa(maxFiles) + " files at once")
 	// ErrPIN reports that a device requires a PIN, and that none or a wrong one was given: see GivePIN.
 	ErrPIN       = errors.New("the other device asks for a PIN, which was not given or is wrong; use --localsend-pin, or turn the PIN off in LocalSend's settings on that device")
+	// errClosed reports a device that has closed the connection in the middle of a file, and still answers: apps cancel
+	// this way.
+	errClosed    = fmt.Errorf("%w: the other device has closed the connection", engine.ErrCancelled)
 	errNoFolders = errors.New("LocalSend cannot send empty folders")
 	errNoFiles   = fmt.Errorf("%w: there are no files to send, and %w", engine.ErrInvalid, errNoFolders)
 )
@@ -98,9 +101,12 @@ func (g *Gateway) Send(ctx context.Context, to gateway.Device, out gateway.Outgo
 	defer g.sent.add(a.SessionID, to.Addr.Addr(), end)()
 	err = s.upload(ctx, a)
 	if err != nil { // LocalSend would refuse everyone else until the session is cancelled
-		g.cancelRemote(ctx, s.client, s.d, a.SessionID)
-		if ctx.Err() != nil {
+		reachable := g.cancelRemote(ctx, s.client, s.d, a.SessionID)
+		switch {
+		case ctx.Err() != nil:
 			err = context.Cause(ctx)
+		case errors.Is(err, engine.ErrLost) && reachable:
+			err = errClosed
 		}
 	}
 	return s.result, err
@@ -268,6 +274,10 @@ func answerError(res *http.Response) error {
 func reachError(err error) error {
 	if errors.Is(err, errOtherKey) {
 		return fmt.Errorf("%w: %w", engine.ErrIdentity, err)
+	}
+	var of *url.Error
+	if errors.As(err, &of) { // it contains the address with the token
+		err = of.Err
 	}
 	return fmt.Errorf("%w: the other device does not answer (%w); open LocalSend on it, and keep it in the foreground", engine.ErrLost, err)
 }
@@ -445,7 +455,7 @@ func (s *sending) report(n int64) {
 }
 
 // cancelRemote cancels a session on the other device; an empty ID means the session that waits for an answer.
-func (g *Gateway) cancelRemote(ctx context.Context, client *http.Client, d *device, session string) {
+func (g *Gateway) cancelRemote(ctx context.Context, client *http.Client, d *device, session string) (reachable bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer cancel()
 	what := "cancel"
@@ -454,14 +464,15 @@ func (g *Gateway) cancelRemote(ctx context.Context, client *http.Client, d *devi
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url(what), http.NoBody)
 	if err != nil {
-		return
+		return false
 	}
 	res, err := client.Do(r)
 	if err != nil {
 		g.log.Debug("cancelling at LocalSend", "err", err)
-		return
+		return false
 	}
 	_ = res.Body.Close()
+	return true
 }
 
 // SendText sends text. LocalSend shows it at once; other programs may request it as a file.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -95,7 +96,7 @@ func startLocalSend(t *testing.T, h *netlab.Host, args ...string) *localSend {
 
 // control runs a command of the program.
 func (l *localSend) control(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, filepath.Join(l.bin, "localsendctl"), append([]string{"--socket", l.socket}, args...)...).CombinedOutput()
 	return string(out), err
@@ -146,14 +147,12 @@ func TestLocalSend_BothDirections(t *testing.T) {
 				if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(name, bytes.Repeat([]byte{byte(i)}, i*100+1), 0o644); err != nil {
+				if err := os.WriteFile(name, bytes.Repeat([]byte{byte(i)}, i*100), 0o644); err != nil { // the first one is empty
 					t.Fatal(err)
 				}
 			}
 			big := filepath.Join(src, "big.bin")
-			if err := os.WriteFile(big, bytes.Repeat([]byte("0123456789abcdef"), 4<<20), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			patterned(t, big, number("MULTIPEER_LARGE", 64))
 			if code, err := run(t, lan.Host(1), "--profile", own, "send", "--to", "Phone", tree, big); code != 0 {
 				t.Fatalf("send: exit %d: %s", code, err)
 			}
@@ -177,6 +176,114 @@ func TestLocalSend_BothDirections(t *testing.T) {
 				t.Errorf("%d files came back", len(got))
 			}
 		})
+	}
+}
+
+// patterned creates a file of that many MiB.
+func patterned(t *testing.T, path string, size int64) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	piece := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	for range size {
+		if _, err := f.Write(piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLocalSend_CancelledAndBusy cancels a transfer on each side in the middle, in both directions, and sends to a
+// device that is busy. Nothing incomplete has its final name, and each side knows what happened.
+func TestLocalSend_CancelledAndBusy(t *testing.T) {
+	lan := netlab.New(t, 3)
+	for i := 1; i <= 3; i++ {
+		lan.Host(i).RouteAll()
+	}
+	lan.Limit(100)
+	big := filepath.Join(t.TempDir(), "big.bin")
+	patterned(t, big, 100) // 8 s
+	small := filepath.Join(t.TempDir(), "small.bin")
+	patterned(t, small, 1)
+	phone := startLocalSend(t, lan.Host(2), "--unattended")
+	own, other, inbox := profile(t), profile(t), filepath.Join(t.TempDir(), "inbox")
+	at := "localsend:" + lan.Host(2).Addr
+	sendBig := func() *running {
+		s := start(t, lan.Host(1), "--profile", own, "--localsend", "send", "--to", at, big)
+		for s.wait("transfer", 20*time.Second)["state"] != "moving" {
+		}
+		time.Sleep(time.Second)
+		return s
+	}
+	none := func(where, dir string) {
+		t.Helper()
+		for name := range digest(t, dir) {
+			if filepath.Base(name) == "big.bin" {
+				t.Errorf("%s: an incomplete file has its final name", where)
+			}
+		}
+	}
+	s := sendBig()
+	if out, err := phone.control("cancel"); err != nil {
+		t.Fatalf("%s %v", out, err)
+	}
+	if code := s.exit(); code == 0 || !strings.Contains(s.err.String(), "cancelled") {
+		t.Errorf("cancelled by the phone: exit %d: %s", code, s.err.String())
+	}
+	none("the phone has cancelled", phone.dir)
+
+	s = sendBig()
+	second := start(t, lan.Host(3), "--profile", other, "--localsend", "send", "--to", at, small)
+	time.Sleep(time.Second)
+	if got := base(digest(t, phone.dir)); got["small.bin"] != "" {
+		t.Errorf("a busy phone has received %v", got)
+	}
+	s.signal(syscall.SIGINT)
+	if code := s.exit(); code != 130 {
+		t.Errorf("cancelled here: exit %d: %s", code, s.err.String())
+	}
+	none("cancelled here", phone.dir)
+	if code := second.exit(); code != 0 || len(digest(t, phone.dir)) != 1 { // it has waited
+		t.Errorf("to a phone that was busy: exit %d: %s", code, second.err.String())
+	}
+
+	server := start(t, lan.Host(1), "--profile", own, "--name", "Laptop", "--localsend", "serve", "--accept", "all", "--into", inbox)
+	server.wait("self", 20*time.Second)
+	awaitPhone(t, lan.Host(1), own)
+	received := func(how string, cancel func()) {
+		t.Helper()
+		var out string
+		for range 20 { // until the phone is idle and sees this device
+			var err error
+			if out, err = phone.control("send", big, "--to", "Laptop", "--quiet"); err == nil {
+				break
+			}
+			_, _ = phone.control("devices", "--scan")
+			time.Sleep(500 * time.Millisecond)
+		}
+		var tr map[string]any
+		for tr = server.wait("transfer", 20*time.Second); tr["state"] != "moving"; tr = server.wait("transfer", 20*time.Second) {
+		}
+		time.Sleep(time.Second)
+		cancel()
+		for tr = server.wait("transfer", 20*time.Second); tr["state"] == "moving"; tr = server.wait("transfer", 20*time.Second) {
+		}
+		if tr["state"] != "cancelled" && tr["state"] != "failed" {
+			t.Errorf("%s: %v (%s)", how, tr, out)
+		}
+		none(how, inbox)
+	}
+	received("the phone has cancelled what it sends", func() {
+		if out, err := phone.control("cancel"); err != nil {
+			t.Errorf("%s %v", out, err)
+		}
+	})
+	if code, err := run(t, lan.Host(1), "--profile", own, "send", "--to", "Phone", small); code != 0 { // both are usable
+		t.Errorf("afterwards: exit %d: %s", code, err)
 	}
 }
 
