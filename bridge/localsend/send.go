@@ -454,7 +454,8 @@ func (s *sending) report(n int64) {
 	s.out.OnProgress(p)
 }
 
-// cancelRemote cancels a session on the other device; an empty ID means the session that waits for an answer.
+// cancelRemote cancels a session on the other device, and reports whether the device has answered. An empty ID means the
+// session that waits for an answer.
 func (g *Gateway) cancelRemote(ctx context.Context, client *http.Client, d *device, session string) (reachable bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer cancel()
