@@ -40,29 +40,17 @@ func late(p99 time.Duration) bool {
 	}
 }
 
-// TestAttacks runs each attack on one engine, one after the other, and prints the results.
-func TestAttacks(t *testing.T) {
-	if len(attacks) < 60 {
-		t.Fatalf("%d attacks", len(attacks))
-	}
-	service = enginetest.Service()
-	v := startVictim(t, service)
-	kept := []byte("what the user had")
-	if err := os.WriteFile(filepath.Join(v.dir, "inbox", "victim.txt"), kept, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	h := startHonest(t, v, service)
+// runAttacks runs attacks one after the other, prints the results, and returns how many held. With -short, only those for
+// whose index quick returns true are run.
+func runAttacks(t *testing.T, v *victim, h *honest, all []attack, quick func(i int) bool) int {
+	t.Helper()
 	pattern := regexp.MustCompile(*only)
-	before, err := v.ask("")
-	if err != nil {
-		t.Fatal(err)
-	}
 	held, worst, most, hottest := 0, time.Duration(0), int64(0), 0.0
-	for i, a := range attacks {
+	for i, a := range all {
 		if !pattern.MatchString(a.state + ": " + a.name) {
 			continue
 		}
-		if testing.Short() && *only == "" && i%15 != 0 { // a few of each state; each needs the machine to itself
+		if testing.Short() && *only == "" && !quick(i) { // a few of each state; each needs the machine to itself
 			continue
 		}
 		v.resetPeak()
@@ -97,6 +85,26 @@ func TestAttacks(t *testing.T) {
 		}
 	}
 	t.Logf("%d attacks held; the slowest p99 of an honest peer %v, the most memory %d MB, the most processor %.2f cores", held, worst, most>>20, hottest)
+	return held
+}
+
+// TestAttacks runs each attack on one engine, one after the other, and prints the results.
+func TestAttacks(t *testing.T) {
+	if len(attacks) < 60 {
+		t.Fatalf("%d attacks", len(attacks))
+	}
+	service = enginetest.Service()
+	v := startVictim(t, service)
+	kept := []byte("what the user had")
+	if err := os.WriteFile(filepath.Join(v.dir, "inbox", "victim.txt"), kept, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h := startHonest(t, v, service)
+	before, err := v.ask("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runAttacks(t, v, h, attacks, func(i int) bool { return i%15 == 0 })
 	if b, err := os.ReadFile(filepath.Join(v.dir, "inbox", "victim.txt")); err != nil || string(b) != string(kept) {
 		t.Errorf("the user's file was touched: %q, %v", b, err)
 	}

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"multipeer/bridge/localsend"
 	"multipeer/engine"
 )
 
@@ -61,10 +62,18 @@ type stats struct {
 // answers each line on its standard input with what it has seen.
 func runVictim(dir string) error {
 	friend := func(name string) bool { return strings.HasPrefix(name, "friend") }
-	e, err := engine.New(engine.Config{
+	cfg := engine.Config{
 		Name: "victim", Service: os.Getenv("MULTIPEER_SERVICE"), Profile: filepath.Join(dir, "profile"), Interfaces: []string{"lo"},
 		AcceptIf: func(p engine.Peer, _ json.RawMessage) bool { return friend(p.Name) },
-	})
+	}
+	var gateway *localsend.Gateway
+	if os.Getenv("MULTIPEER_BRIDGES") != "" {
+		var err error
+		if gateway, err = addLocalSend(&cfg); err != nil {
+			return err
+		}
+	}
+	e, err := engine.New(cfg)
 	if err != nil {
 		return err
 	}
@@ -93,7 +102,16 @@ func runVictim(dir string) error {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	fmt.Println(e.Self().Port, e.Self().ID)
+	bridges := ""
+	if gateway != nil {
+		l, err := openLink(ctx, filepath.Join(dir, "inbox"), os.Args[0])
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		bridges = fmt.Sprint(gateway.Port(), " ", l.URLs()[0])
+	}
+	fmt.Println(e.Self().Port, e.Self().ID, bridges)
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		switch command, arg, _ := strings.Cut(in.Text(), " "); command {
@@ -148,9 +166,12 @@ type victim struct {
 	dir  string
 	port int
 	id   engine.PeerID
-	cmd  *exec.Cmd
-	in   interface{ Write([]byte) (int, error) }
-	out  *bufio.Reader
+	// localSend is the port of the LocalSend gateway, and link the page of a link, if MULTIPEER_BRIDGES is set.
+	localSend int
+	link      string
+	cmd       *exec.Cmd
+	in        interface{ Write([]byte) (int, error) }
+	out       *bufio.Reader
 }
 
 func startVictim(t *testing.T, service string) *victim {
@@ -182,6 +203,7 @@ func startVictim(t *testing.T, service string) *victim {
 	if _, err := fmt.Sscan(line, &v.port, &id); err != nil {
 		t.Fatal(line, err)
 	}
+	_, _ = fmt.Sscan(line, &v.port, &id, &v.localSend, &v.link) // without bridges, the line ends here
 	if v.id, err = engine.ParsePeerID(id); err != nil {
 		t.Fatal(err)
 	}

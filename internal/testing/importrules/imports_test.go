@@ -76,7 +76,7 @@ var rules = []struct {
 	{"internal/chatlog", []string{"multipeer/engine", "multipeer/internal/history"}, "the one place that knows both the engine's news and the history's rows"},
 	{"bench", []string{"multipeer/engine", "multipeer/engine/discovery", "multipeer/internal/testing/linkemu", "github.com/quic-go/quic-go", "gonum.org/v1/plot/..."}, "measures what programs see, beside bare QUIC and others"},
 	{"examples", []string{"multipeer/engine", "multipeer/transfer", "golang.org/x/term"}, "what a program on the engine needs, and no more"},
-	{"internal/testing/hostile", []string{"multipeer/engine", "multipeer/engine/discovery", "github.com/quic-go/quic-go", "github.com/zeebo/xxh3", "golang.org/x/net/ipv4", "golang.org/x/sys/unix"}, "attacks an engine from outside, with nothing of its encoders"},
+	{"internal/testing/hostile", []string{"multipeer/bridge/localsend", "multipeer/bridge/web", "multipeer/engine", "multipeer/engine/discovery", "github.com/quic-go/quic-go", "github.com/zeebo/xxh3", "golang.org/x/net/ipv4", "golang.org/x/sys/unix"}, "attacks an engine and its bridges from outside, with nothing of their encoders"},
 	{"internal/testing/browser", []string{"github.com/chromedp/...", "github.com/gobwas/ws/..."}, "drives a real browser; it knows the terminal program alone"},
 	{"internal/testing/soak", []string{"multipeer/engine", "multipeer/internal/testing/load"}, "runs many engines for long"},
 	{"internal/rawpath", nil, "paths as text"},
