@@ -63,7 +63,7 @@ var rules = []struct {
 	{"transfer", []string{"multipeer/internal/invisible", "golang.org/x/text/cases", "golang.org/x/text/unicode/norm", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "github.com/zeebo/blake3", "github.com/zeebo/xxh3"}, "files to bytes and back: no peer, no network. x/text finds colliding names, x/sys opens without following links, finds holes, syncs volumes and asks for free space, XXH3 and BLAKE3 are the digests"},
 	{"bridge/web", []string{"multipeer/internal/connlimit", "multipeer/internal/storezip", "multipeer/transfer", "golang.org/x/time/rate"}, "a page for browsers: it knows files and no peer. x/time bounds what visitors cause"},
 	{"bridge/localsend", []string{"multipeer/engine", "multipeer/engine/gateway", "multipeer/internal/connlimit", "multipeer/transfer", "golang.org/x/net/ipv4", "golang.org/x/time/rate"}, "the protocol of LocalSend, as a gateway of the engine: it knows no program. x/net chooses the interfaces of multicast, x/time bounds what descriptions cause"},
-	{"internal/connlimit", nil, "connections of servers"},
+	{"internal/connlimit", []string{"golang.org/x/sys/unix", "golang.org/x/time/rate"}, "connections of servers"},
 	{"internal/invisible", nil, "characters that text from others must not contain"},
 	{"internal/storezip", nil, "archives on the fly"},
 	{"cmd", []string{"multipeer/internal/cli"}, "one static binary"},
