@@ -147,7 +147,7 @@ func TestLocalSend_BothDirections(t *testing.T) {
 				if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(name, bytes.Repeat([]byte{byte(i)}, i*100), 0o644); err != nil { // the first one is empty
+				if err := os.WriteFile(name, bytes.Repeat([]byte{byte(i)}, i*100+1), 0o644); err != nil { // it refuses empty files
 					t.Fatal(err)
 				}
 			}
@@ -164,6 +164,9 @@ func TestLocalSend_BothDirections(t *testing.T) {
 			}
 			if out, err := phone.control("devices", "--scan"); err != nil || !strings.Contains(out, "Laptop") {
 				t.Fatalf("%s %v", out, err)
+			}
+			if err := os.WriteFile(filepath.Join(phone.dir, "empty"), nil, 0o644); err != nil {
+				t.Fatal(err)
 			}
 			var files []string
 			for name := range digest(t, phone.dir) {
