@@ -340,7 +340,7 @@ func TestGateway_UnprovenStaysAStranger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, g, _ := withGateway(t)
 		dir := t.TempDir()
-		answerOffers(t, a, func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir}) })
+		answerOffers(t, a, func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir, Person: true}) })
 		o, take := oneFile("hello")
 		o.From = gateway.Device{Key: "10.0.9.8", Name: "Plain Plum", Addr: phone.Addr}
 		if err := g.Sink().Receive(t.Context(), o, take); !errors.Is(err, engine.ErrBusy) {

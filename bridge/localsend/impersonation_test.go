@@ -449,7 +449,8 @@ func TestImpersonation_ClaimedAddress(t *testing.T) {
 	must(t, l.SetTrust(id, engine.TrustVerified))
 	at := p.device.Addr
 	ds := l.gateway.devices
-	ds.drop(ds.byKey[p.device.Key]) // it sleeps
+	listed := ds.byKey[p.device.Key]
+	ds.drop(listed) // it sleeps
 	c := newClient(t, l.port, true)
 	o := c.offerOf(map[string]string{"a": "hello"})
 	o.Info.Port = int(at.Port())
@@ -470,6 +471,18 @@ func TestImpersonation_ClaimedAddress(t *testing.T) {
 	ds.running.Wait()
 	if got := l.gateway.typed.of(at); got != p.device.Key {
 		t.Errorf("the address now belongs to %q", got)
+	}
+	// The same for a known device that is listed there, and whose address is not stored.
+	l.gateway.typed.mu.Lock()
+	delete(l.gateway.typed.keyOf, at)
+	l.gateway.typed.mu.Unlock()
+	ds.mu.Lock()
+	ds.byKey[p.device.Key] = listed
+	ds.mu.Unlock()
+	ds.confirm(other.device)
+	ds.running.Wait()
+	if got := l.gateway.typed.of(at); got == other.device.Key {
+		t.Errorf("the address of a listed device now belongs to %q", got)
 	}
 }
 
