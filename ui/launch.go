@@ -72,7 +72,7 @@ func Dress(a fyne.App, s *settings.Settings) error {
 // themeOf returns the theme that the settings select.
 func themeOf(s *settings.Settings) widgets.Theme {
 	look := map[string]widgets.Look{settings.Light: widgets.LookLight, settings.Dark: widgets.LookDark, settings.Contrast: widgets.LookContrast}[s.Appearance]
-	return widgets.Theme{Look: look, Scale: s.TextScale(), Still: s.Still}
+	return widgets.Theme{Look: look, Scale: s.TextScale(), Still: s.Still, Touch: fyne.CurrentDevice().IsMobile()}
 }
 
 // Configure applies the settings to a configuration. First contact with a device always needs the user's consent.

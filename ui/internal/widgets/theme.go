@@ -133,6 +133,7 @@ type Theme struct {
 	Look  Look
 	Scale float32 // factor for all text; 0 means 1
 	Still bool    // reduced motion
+	Touch bool    // larger controls, for fingers
 }
 
 // Color implements fyne.Theme.
@@ -193,6 +194,10 @@ func (t Theme) Size(n fyne.ThemeSizeName) float32 {
 			return 1.5 // a thinner line between two pixels looks too faint
 		}
 		return 1
+	case theme.SizeNameInnerPadding:
+		if t.Touch {
+			return 12 // buttons and fields become 40 high
+		}
 	case theme.SizeNameScrollBar:
 		return 8
 	case theme.SizeNameScrollBarSmall:

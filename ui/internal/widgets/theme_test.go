@@ -8,6 +8,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
 	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
 )
 
 // TestTheme_TextHasEnoughContrast checks that text is readable on its background in each theme. WCAG 2.1 requires 4.5:1
@@ -112,6 +113,22 @@ func TestTheme_FollowsTheSystemUnlessOneWasChosen(t *testing.T) {
 	for n := range textSizes {
 		if small, large := (Theme{}).Size(n), (Theme{Scale: 1.5}).Size(n); large != small*1.5 {
 			t.Errorf("%s is %v, and %v when text is half as large again", n, small, large)
+		}
+	}
+}
+
+// TestTheme_TouchTargets checks that buttons are large enough for a pointer, and on phones for a finger, at each text
+// size.
+func TestTheme_TouchTargets(t *testing.T) {
+	a := test.NewTempApp(t)
+	for _, scale := range []float32{0.875, 1, 1.125, 1.25, 1.5} {
+		for touch, least := range map[bool]float32{false: 32, true: 40} {
+			a.Settings().SetTheme(Theme{Scale: scale, Touch: touch})
+			for _, o := range []fyne.CanvasObject{NewButton("Accept", widget.HighImportance, nil), NewIconButton(IconMore, "More", nil), NewField("Message")} {
+				if got := o.MinSize(); got.Height < least {
+					t.Errorf("%T at scale %v, touch %v: %v", o, scale, touch, got)
+				}
+			}
 		}
 	}
 }
