@@ -1,14 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"os"
+	"path/filepath"
 	"testing"
 )
 
 func TestGuards_AreListedAndShown(t *testing.T) {
-	if err := os.Chdir("../.."); err != nil {
-		t.Fatal(err)
-	}
+	t.Chdir("../..")
 	guards, err := find(".")
 	if err != nil {
 		t.Fatal(err)
@@ -29,5 +29,27 @@ func TestGuards_AreListedAndShown(t *testing.T) {
 	}
 	if want, err := withTables(string(text)); err != nil || want != string(text) {
 		t.Errorf("%s does not show what limits.go lists: go run ./tools/checkguards -write (%v)", page, err)
+	}
+}
+
+// TestGuards_TestsExist finds tests that were renamed or removed. It does not run them.
+func TestGuards_TestsExist(t *testing.T) {
+	proofs, err := proofs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range proofs {
+		files, err := filepath.Glob(filepath.Join("../..", p.pkg, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			found = found || err == nil && bytes.Contains(text, []byte("func "+p.test+"("))
+		}
+		if !found {
+			t.Errorf("%s: there is no %s in %s", name, p.test, p.pkg)
+		}
 	}
 }
