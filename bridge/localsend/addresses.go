@@ -24,8 +24,8 @@ const (
 // it, or accepted an offer from it. If the person types it again and the device is known by then, no other device that
 // answers there can take its place.
 type addresses struct {
-	dir    string                // empty means that the addresses are not stored
-	known  func(key string) bool // reports whether the person has accepted a device
+	dir   string                // empty means that the addresses are not stored
+	known func(key string) bool // reports whether the person has accepted a device
 
 	mu    sync.Mutex
 	keyOf map[netip.AddrPort]string

@@ -35,7 +35,7 @@ const (
 var (
 	errTooMany = errors.New("LocalSend accepts at most " + strconv.Itoa(maxFiles) + " files at once")
 	// ErrPIN reports that a device requires a PIN, and that none or a wrong one was given: see GivePIN.
-	ErrPIN       = errors.New("the other device asks for a PIN, which was not given or is wrong; use --localsend-pin, or turn the PIN off in LocalSend's settings on that device")
+	ErrPIN = errors.New("the other device asks for a PIN, which was not given or is wrong; use --localsend-pin, or turn the PIN off in LocalSend's settings on that device")
 	// errClosed reports a device that has closed the connection in the middle of a file, and still answers: apps cancel
 	// this way.
 	errClosed    = fmt.Errorf("%w: the other device has closed the connection", engine.ErrCancelled)

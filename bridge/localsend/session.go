@@ -87,7 +87,7 @@ func (s *session) take(ctx context.Context, in *transfer.Intake) error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	s.uploads.Wait() // the intake is closed afterwards
+	s.uploads.Wait()    // the intake is closed afterwards
 	if s.isComplete() { // a cancellation came after the last file
 		return nil
 	}
