@@ -257,7 +257,7 @@ func TestLocalSend_CancelledAndBusy(t *testing.T) {
 	server := start(t, lan.Host(1), "--profile", own, "--name", "Laptop", "--localsend", "serve", "--accept", "all", "--into", inbox)
 	server.wait("self", 20*time.Second)
 	awaitPhone(t, lan.Host(1), own)
-	received := func(how string, cancel func()) {
+	received := func(how string, cancel func(id string)) {
 		t.Helper()
 		var out string
 		for range 20 { // until the phone is idle and sees this device
@@ -272,7 +272,7 @@ func TestLocalSend_CancelledAndBusy(t *testing.T) {
 		for tr = server.wait("transfer", 20*time.Second); tr["state"] != "moving"; tr = server.wait("transfer", 20*time.Second) {
 		}
 		time.Sleep(time.Second)
-		cancel()
+		cancel(fmt.Sprint(tr["id"]))
 		for tr = server.wait("transfer", 20*time.Second); tr["state"] == "moving"; tr = server.wait("transfer", 20*time.Second) {
 		}
 		if tr["state"] != "cancelled" && tr["state"] != "failed" {
@@ -280,7 +280,12 @@ func TestLocalSend_CancelledAndBusy(t *testing.T) {
 		}
 		none(how, inbox)
 	}
-	received("the phone has cancelled what it sends", func() {
+	received("cancelled here", func(id string) {
+		if code, err := run(t, lan.Host(1), "--profile", own, "outbox", "--drop", id); code != 0 {
+			t.Errorf("cancelling: exit %d: %s", code, err)
+		}
+	})
+	received("the phone has cancelled what it sends", func(string) {
 		if out, err := phone.control("cancel"); err != nil {
 			t.Errorf("%s %v", out, err)
 		}
