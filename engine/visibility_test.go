@@ -141,7 +141,7 @@ func TestVisible_HidingEndsALateGreeting(t *testing.T) {
 					answers, _ := m.greet(t, replacing)
 					greeted <- answers
 				}()
-				time.Sleep(1100 * time.Millisecond)
+				time.Sleep(600 * time.Millisecond)
 				hide(a)
 				time.Sleep(500 * time.Millisecond)
 				if first.Err() == nil {
