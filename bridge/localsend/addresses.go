@@ -25,7 +25,7 @@ const (
 // answers there can take its place.
 type addresses struct {
 	dir   string                // empty means that the addresses are not stored
-	known func(key string) bool // reports whether the person has accepted a device
+	known func(key string) bool // reports whether the person has accepted a device; called with mu locked
 
 	mu    sync.Mutex
 	keyOf map[netip.AddrPort]string

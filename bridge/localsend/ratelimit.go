@@ -10,17 +10,13 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxSources is how many addresses are counted separately. All further ones count as one.
-const maxSources = 1000
-
 // sourceLimits limits how often each address may cause something. Its methods may be called concurrently.
 type sourceLimits struct {
 	rate  rate.Limit // per second
 	burst int
 
-	mu    sync.Mutex
-	of    map[netip.Addr]*sourceLimit
-	swept time.Time // when old addresses were last forgotten
+	mu sync.Mutex
+	of *connlimit.Sources[sourceLimit]
 }
 
 // sourceLimit is the usage of one address.
@@ -32,45 +28,18 @@ type sourceLimit struct {
 }
 
 func newSourceLimits(perSecond rate.Limit, burst int) *sourceLimits {
-	return &sourceLimits{rate: perSecond, burst: burst, of: map[netip.Addr]*sourceLimit{}}
-}
-
-// ofLocked returns the limit of an address.
-func (sl *sourceLimits) ofLocked(from netip.Addr) *sourceLimit {
-	from = connlimit.SourceOf(from)
-	if l := sl.of[from]; l != nil {
-		return l
-	}
-	if len(sl.of) >= maxSources && time.Since(sl.swept) >= time.Second {
-		sl.swept = time.Now()
-		sl.forgetOldLocked()
-	}
-	if len(sl.of) >= maxSources {
-		from = netip.Addr{}
-		if l := sl.of[from]; l != nil {
-			return l
-		}
-	}
-	l := &sourceLimit{Limiter: rate.NewLimiter(sl.rate, sl.burst)}
-	sl.of[from] = l
-	return l
-}
-
-// forgetOldLocked forgets the addresses that have their full allowance again and were not declined recently.
-func (sl *sourceLimits) forgetOldLocked() {
-	full := time.Duration(float64(sl.burst) / float64(sl.rate) * float64(time.Second))
-	for from, l := range sl.of {
-		if time.Since(l.used) > full && time.Since(l.since) > declinePause {
-			delete(sl.of, from)
-		}
-	}
+	full := time.Duration(float64(burst) / float64(perSecond) * float64(time.Second))
+	return &sourceLimits{rate: perSecond, burst: burst, of: connlimit.NewSources(
+		func() *sourceLimit { return &sourceLimit{Limiter: rate.NewLimiter(perSecond, burst)} },
+		// It has its full allowance again, and was not declined recently.
+		func(l *sourceLimit) bool { return time.Since(l.used) > full && time.Since(l.since) > declinePause })}
 }
 
 // allow reports whether an address may cause one more action, and counts it.
 func (sl *sourceLimits) allow(from netip.Addr) bool {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
-	l := sl.ofLocked(from)
+	l := sl.of.Of(from)
 	l.used = time.Now()
 	return l.Allow()
 }
@@ -86,7 +55,7 @@ const (
 func (sl *sourceLimits) decline(from netip.Addr) {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
-	l := sl.ofLocked(from)
+	l := sl.of.Of(from)
 	l.declined++
 	l.since = time.Now()
 }
@@ -95,7 +64,7 @@ func (sl *sourceLimits) decline(from netip.Addr) {
 func (sl *sourceLimits) accept(from netip.Addr) {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
-	l := sl.ofLocked(from)
+	l := sl.of.Of(from)
 	l.Limiter, l.declined = rate.NewLimiter(sl.rate, sl.burst), 0
 }
 
@@ -103,7 +72,7 @@ func (sl *sourceLimits) accept(from netip.Addr) {
 func (sl *sourceLimits) isDeclined(from netip.Addr) bool {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
-	l := sl.ofLocked(from)
+	l := sl.of.Of(from)
 	if time.Since(l.since) > declinePause {
 		l.declined = 0
 	}

@@ -275,9 +275,9 @@ func reachError(err error) error {
 	if errors.Is(err, errOtherKey) {
 		return fmt.Errorf("%w: %w", engine.ErrIdentity, err)
 	}
-	var of *url.Error
-	if errors.As(err, &of) { // it contains the address with the token
-		err = of.Err
+	var request *url.Error
+	if errors.As(err, &request) { // its text contains the address with the token
+		err = request.Err
 	}
 	return fmt.Errorf("%w: the other device does not answer (%w); open LocalSend on it, and keep it in the foreground", engine.ErrLost, err)
 }

@@ -20,7 +20,7 @@ const (
 func (l *Link) awaitArrival(r *http.Request) (notArrived int64) {
 	ticks := time.NewTicker(arrivalPoll)
 	defer ticks.Stop()
-	before, since := int64(1), time.Now()
+	before, since := int64(1), time.Now() // until the first answer, something may not have arrived
 	for {
 		hungUp := r.Context().Err() != nil && l.ctx.Err() == nil // browsers may hang up when they have everything
 		n, open := connlimit.Unacknowledged(r)

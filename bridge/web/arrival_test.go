@@ -25,24 +25,12 @@ func TestLink_UnreadDownloadIsNotReported(t *testing.T) {
 	l, seen := openLink(t, Options{Paths: []string{filepath.Join(dir, "a")}})
 	b := newBrowser(t, l)
 	b.open("")
-	u, _ := url.Parse(b.base)
-	slow := net.Dialer{}
-	c, err := slow.DialContext(t.Context(), "tcp", u.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.(*net.TCPConn).SetReadBuffer(4096); err != nil {
-		t.Fatal(err)
-	}
-	_, err = fmt.Fprintf(c, "GET %sfile/0 HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\n\r\n", u.Path, u.Host, b.http.Jar.Cookies(u)[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := slowRequest(t, b, "file/0")
 	if _, err := io.ReadFull(c, make([]byte, 100)); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(200 * time.Millisecond) // the link has written everything
-	if err := c.(*net.TCPConn).SetLinger(0); err != nil {
+	if err := c.SetLinger(0); err != nil {
 		t.Fatal(err)
 	}
 	_ = c.Close()
@@ -60,25 +48,35 @@ func TestLink_UnreadDownloadIsNotReported(t *testing.T) {
 	}
 }
 
+// slowRequest requests a file with a small receive buffer, and reads nothing of it.
+func slowRequest(t *testing.T, b *browser, path string) *net.TCPConn {
+	t.Helper()
+	u, err := url.Parse(b.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := conn.(*net.TCPConn)
+	if err := c.SetReadBuffer(4096); err != nil {
+		t.Fatal(err)
+	}
+	_, err = fmt.Fprintf(c, "GET %s%s HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\n\r\n", u.Path, path, u.Host, b.http.Jar.Cookies(u)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // TestLink_UnreadDownloadEnds: a visitor whose device acknowledges nothing does not keep the request forever.
 func TestLink_UnreadDownloadEnds(t *testing.T) {
 	dir := tree(t, map[string]string{"a": string(make([]byte, 1<<20))})
 	l, _ := openLink(t, Options{Paths: []string{filepath.Join(dir, "a")}, stalls: 200 * time.Millisecond})
 	b := newBrowser(t, l)
 	b.open("")
-	u, _ := url.Parse(b.base)
-	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", u.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if err := c.(*net.TCPConn).SetReadBuffer(4096); err != nil {
-		t.Fatal(err)
-	}
-	_, err = fmt.Fprintf(c, "GET %sfile/0 HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\n\r\n", u.Path, u.Host, b.http.Jar.Cookies(u)[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	defer slowRequest(t, b, "file/0").Close()
 	time.Sleep(100 * time.Millisecond)
 	for end := time.Now().Add(5 * time.Second); l.downloads.Load() > 0; time.Sleep(arrivalPoll) {
 		if time.Now().After(end) {
@@ -109,12 +107,8 @@ func TestLink_DownloadInPartsIsReported(t *testing.T) {
 func TestLink_PartsOfTwoVersionsAreNoDownload(t *testing.T) {
 	const size = 80 << 20 // more than sockets hold
 	for _, what := range []string{"file/0", "all.zip"} {
-		dir := tree(t, map[string]string{"all/b": "x"})
-		path := filepath.Join(dir, "all", "a")
-		if err := os.WriteFile(path, bytes.Repeat([]byte("A"), size), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		l, seen := openLink(t, Options{Paths: []string{filepath.Join(dir, "all")}})
+		path := largeBesideSmall(t, size)
+		l, seen := openLink(t, Options{Paths: []string{filepath.Dir(path)}})
 		b := newBrowser(t, l)
 		b.open("")
 		get := func(part string) *http.Response {

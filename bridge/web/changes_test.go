@@ -13,17 +13,24 @@ import (
 	"unicode/utf8"
 )
 
+// largeBesideSmall creates a folder with a large file, full of the letter A, and a small one. It returns the path of the
+// large file, which comes first in the folder.
+func largeBesideSmall(t *testing.T, size int) string {
+	t.Helper()
+	path := filepath.Join(tree(t, map[string]string{"all/b": "x"}), "all", "a")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("A"), size), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // TestLink_ChangedFileIsNoDownload: a file that is rewritten while it is downloaded, alone or in the archive, never
 // arrives as a whole, and is not reported as downloaded, even if its size and time are as before.
 func TestLink_ChangedFileIsNoDownload(t *testing.T) {
 	const size = 40 << 20 // more than sockets hold
 	for _, what := range []string{"file/0", "all.zip"} {
-		dir := tree(t, map[string]string{"all/b": "x"})
-		path := filepath.Join(dir, "all", "a")
-		if err := os.WriteFile(path, bytes.Repeat([]byte("A"), size), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		l, seen := openLink(t, Options{Paths: []string{filepath.Join(dir, "all")}})
+		path := largeBesideSmall(t, size)
+		l, seen := openLink(t, Options{Paths: []string{filepath.Dir(path)}})
 		b := newBrowser(t, l)
 		b.open("")
 		r, err := b.http.Get(b.base + what)

@@ -237,8 +237,8 @@ func (l *Link) download(w http.ResponseWriter, r *http.Request, v Visitor, numbe
 	http.ServeContent(&fileWriter{w}, r, "", modTime, watched)
 	if r.Method == http.MethodGet {
 		_ = control.Flush()
-		waiting := l.awaitArrival(r)
-		if l.share.sent.whole(download{v.Number, number}, watched, size, waiting) {
+		notArrived := l.awaitArrival(r)
+		if l.share.sent.whole(download{v.Number, number}, watched, size, notArrived) {
 			l.report(Sent{v, name, size})
 		}
 	}

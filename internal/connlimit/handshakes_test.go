@@ -7,12 +7,9 @@ import (
 	"crypto/x509"
 	"math/big"
 	"net"
-	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // TestLimitHandshakes_DelaysTheHandshakesOfOneAddress also checks that another address is not affected.
@@ -61,16 +58,4 @@ func TestLimitHandshakes_DelaysTheHandshakesOfOneAddress(t *testing.T) {
 			t.Errorf("another address waited for %v", late)
 		}
 	})
-}
-
-// TestHandshakes_SourcesAreLimited checks that many addresses do not fill the memory.
-func TestHandshakes_SourcesAreLimited(t *testing.T) {
-	h := &handshakes{of: map[netip.Addr]*rate.Limiter{}}
-	for i := range 3 * maxSources {
-		l := h.limitLocked(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
-		l.AllowN(time.Now(), handshakeBurst)
-	}
-	if len(h.of) > maxSources+1 {
-		t.Errorf("%d addresses are kept", len(h.of))
-	}
 }
