@@ -18,6 +18,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
+	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/transport"
 	"multipeer/engine/internal/wire"
 )
@@ -111,25 +112,35 @@ func TestVisibility_LanePortAdmitsNoStranger(t *testing.T) {
 }
 
 // TestVisible_HidingEndsALateGreeting: a stranger is not accepted if its handshake was complete before this engine hid,
-// or before its pairing window closed, and it sends its hello afterwards.
+// or before its pairing window closed, and it sends its hello afterwards. The engine with the higher ID awaits an answer
+// on the new connection at once; the one with the lower ID probes the old connection for a second before.
 func TestVisible_HidingEndsALateGreeting(t *testing.T) {
-	for name, hide := range map[string]func(a *enginetest.Node){
-		"hiding":                 func(a *enginetest.Node) { _ = a.SetVisible(engine.VisibleToNobody, 0) },
-		"closing pairing window": func(a *enginetest.Node) { a.ClosePairing() },
-	} {
-		t.Run(name, func(t *testing.T) {
+	hidesAfter := map[bool]time.Duration{true: 1100 * time.Millisecond, false: 300 * time.Millisecond} // by whether its ID is lower
+	for _, c := range []struct {
+		name  string
+		lower bool
+	}{{"hiding", true}, {"hiding", false}, {"closing the pairing window", true}, {"closing the pairing window", false}} {
+		t.Run(fmt.Sprintf("%s, lower ID %v", c.name, c.lower), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				hides := c.name == "hiding"
 				net := enginetest.New(t, latency)
 				cfg := engine.Config{}
-				if name != "hiding" {
+				if !hides {
 					cfg.Visible = engine.VisibleToKnown
 				}
 				a := net.Start(cfg)
 				time.Sleep(time.Second)
-				if name != "hiding" && a.OpenPairing().IsZero() {
+				if !hides && a.OpenPairing().IsZero() {
 					t.Fatal("the pairing window does not open")
 				}
-				m := newRaw(t, net)
+				id, err := identity.New()
+				for err == nil && a.Self().ID.Less(id.ID) != c.lower {
+					id, err = identity.New()
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				m := rawOf(t, net, id)
 				first := m.dial(t, a)
 				if _, err := m.greet(t, first); err != nil {
 					t.Fatal(err)
@@ -137,12 +148,16 @@ func TestVisible_HidingEndsALateGreeting(t *testing.T) {
 				late, replacing := m.dial(t, a), m.dial(t, a)
 				time.Sleep(100 * time.Millisecond)
 				greeted := make(chan *transport.Stream, 1)
-				go func() { // the old connection is probed for a second
+				go func() {
 					answers, _ := m.greet(t, replacing)
 					greeted <- answers
 				}()
-				time.Sleep(600 * time.Millisecond)
-				hide(a)
+				time.Sleep(hidesAfter[c.lower])
+				if hides {
+					_ = a.SetVisible(engine.VisibleToNobody, 0)
+				} else {
+					a.ClosePairing()
+				}
 				time.Sleep(500 * time.Millisecond)
 				if first.Err() == nil {
 					t.Error("a stranger stays connected")

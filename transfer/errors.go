@@ -224,6 +224,9 @@ func Passing(err error) bool {
 	return false
 }
 
+// WaitsForDisk reports whether a transfer with this error waits until a person has freed space, or has connected a disk.
+func WaitsForDisk(err error) bool { return errors.Is(err, ErrDiskFull) || errors.Is(err, ErrUnmounted) }
+
 // drops reports whether nothing is kept after a transfer has ended with err.
 func drops(err error) bool { return errors.Is(err, ErrCancelled) || Violation(err) }
 

@@ -239,6 +239,7 @@ func TestReceive_InvalidRecordsAreRefused(t *testing.T) {
 		"a hole over the end":        {join(begin(7), putRecord(nil, recHole, counts(8))), ErrProtocol},
 		"an old file that is none":   {join(begin(7), putRecord(nil, recKeep, counts(7))), ErrProtocol},
 		"the same as one not asked":  {join(begin(7), putRecord(nil, recSame, counts(0))), ErrProtocol},
+		"digests that nothing wants": {join(putRecord(nil, recEntry, entry{path: "a", size: 7}.encode("")), putRecord(nil, recSums, counts(0), make([]byte, digestSize))), ErrProtocol},
 		"content twice":              {join(good, putRecord(nil, recData, counts(0, 0))), ErrProtocol},
 		"content from the middle":    {join(putRecord(nil, recEntry, entry{path: "a", size: 7}.encode("")), putRecord(nil, recData, counts(0, 3))), ErrProtocol},
 		"content of nothing":         {putRecord(nil, recData, counts(7, 0)), ErrProtocol},

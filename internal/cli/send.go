@@ -324,8 +324,7 @@ func (s *sending) show(t engine.Transfer, end func(engine.TransferID, error)) {
 		delete(s.asked, t.ID)
 	}
 	s.bars[t.ID].show(t)
-	waitsForDisk := errors.Is(t.Err, transfer.ErrDiskFull) || errors.Is(t.Err, transfer.ErrUnmounted)
-	away := t.Err != nil && !waitsForDisk && (t.State == engine.Stalled || t.State == engine.Queued)
+	away := t.Err != nil && !transfer.WaitsForDisk(t.Err) && (t.State == engine.Stalled || t.State == engine.Queued)
 	if since, known := s.awaySince[t.ID]; away && !known {
 		s.awaySince[t.ID] = time.Now()
 	} else if known && !away && !since.IsZero() {

@@ -128,7 +128,7 @@ func (s *sender) deliver(ctx, counter context.Context, counting *sync.WaitGroup)
 		}
 		if l.Err() == nil {
 			stalled++
-			if stalled >= maxStalledAttempts && !waitsForDisk(err) {
+			if stalled >= maxStalledAttempts && !transfer.WaitsForDisk(err) {
 				return result, err
 			}
 		}
@@ -139,11 +139,6 @@ func (s *sender) deliver(ctx, counter context.Context, counting *sync.WaitGroup)
 		}
 		pause = min(2*pause, retryMost)
 	}
-}
-
-// waitsForDisk reports whether a transfer waits until a person has freed space, or has connected a disk.
-func waitsForDisk(err error) bool {
-	return errors.Is(err, transfer.ErrDiskFull) || errors.Is(err, transfer.ErrUnmounted)
 }
 
 // attempt offers once, and sends if that is accepted.

@@ -58,7 +58,8 @@ func (o *Offer) Accept(opts AcceptOptions) error {
 	switch {
 	case opts.Person:
 		o.m.host.Accepted(peer, o.Transfer.PeerName)
-	case o.m.profile.Knows(peer): // guard: policy-accepts
+	case !o.m.profile.Knows(peer): // guard: policy-accepts
+	default:
 		o.m.host.Accepted(peer, "") // no one has seen the name that it has now
 	}
 	return nil
