@@ -56,7 +56,7 @@ type linkDialog struct {
 	show    *widget.Button    // opens the folder
 	asking  []*uploadQuestion // the first one is shown
 	shown   *uploadQuestion   // nil if none is
-	shownAt time.Time         // when it came on screen
+	shownAt time.Time         // when that last changed, or its buttons moved
 	moving  map[int]bool      // uploads in progress, by number
 	folder  string
 }

@@ -32,7 +32,7 @@ func (u *UI) newField(placeholder string) *widgets.Field {
 }
 
 // newSearchField returns a field with a button that empties it. changed runs after each change of the text.
-func (u *UI) newSearchField(placeholder string, changed func()) *widgets.Field {
+func newSearchField(u *UI, placeholder string, changed func()) *widgets.Field {
 	f := u.newField(placeholder)
 	empty := widgets.NewIconButton(widgets.IconClose, tr("Clear the search"), func() { f.SetText("") })
 	empty.Hide()

@@ -30,8 +30,9 @@ type connecting struct {
 type connectCard struct {
 	box     *fyne.Container
 	code    *fyne.Container
-	more    *fyne.Container // further ways, of a narrow card; nil for a wide one
 	advice  *widgets.Paragraph
+	scan    string        // the advice while this device has a code
+	noCode  string        // the advice while it has none
 	own     *widgets.Line // this device's address
 	field   *widgets.Field
 	browser *widget.Button // opens a link for a browser
@@ -40,9 +41,17 @@ type connectCard struct {
 
 const connectQR = 148
 
+// newConnectCard returns a card without content.
+func newConnectCard(scan, noCode string) *connectCard {
+	return &connectCard{
+		code: container.New(widgets.Fixed(fyne.NewSquareSize(connectQR))), advice: widgets.Hint(""), scan: scan, noCode: noCode, own: widgets.Caption(""),
+	}
+}
+
 func (cn *connecting) newCard() *connectCard {
 	u := cn.u
-	c := &connectCard{code: container.New(widgets.Fixed(fyne.NewSquareSize(connectQR))), advice: widgets.Hint(""), own: widgets.Caption(""), field: u.newField(tr("Address or link"))}
+	c := newConnectCard(tr("Scan this code with the other device, or enter its address here."), tr("Enter the address of the other device."))
+	c.field = u.newField(tr("Address or link"))
 	c.field.OnSubmitted = cn.dial
 	dial := widgets.NewIconButton(widgets.IconGo, tr("Connect"), func() { cn.dial(c.field.Text) })
 	c.browser = u.links.button()
@@ -55,23 +64,22 @@ func (cn *connecting) newCard() *connectCard {
 }
 
 // newNarrowCard returns a card for the first page of a narrow window: this device's code, and a button for each way to
-// connect. All but the first are behind another button, or the page would not fit.
+// connect. All but the first are behind another button, or the page would not fit. It has no field.
 func (cn *connecting) newNarrowCard() *connectCard {
 	u := cn.u
-	c := &connectCard{code: container.New(widgets.Fixed(fyne.NewSquareSize(connectQR))), advice: widgets.Hint(""), own: widgets.Caption(""), field: u.newField(tr("Address or link"))}
+	c := newConnectCard(tr("Scan this code with the other device."), "")
 	c.advice.Align = fyne.TextAlignCenter
-	c.browser = u.links.button()
 	byAddress := widgets.NewButton(tr("Connect by address or link"), widget.MediumImportance, cn.show)
-	c.more = widgets.NewStacked(widgets.Gap, byAddress, c.browser, u.finder.newSearch(), u.finder.newDoctor())
-	c.more.Hide()
+	more := widgets.NewStacked(widgets.Gap, byAddress, u.links.button(), u.finder.newSearch(), u.finder.newDoctor())
+	more.Hide()
 	var unfold *widget.Button
 	unfold = widgets.NewButton(tr("More ways to connect"), widget.MediumImportance, func() {
 		unfold.Hide()
-		c.more.Show()
+		more.Show()
 		u.side.relayout()
 	})
 	c.box = widgets.NewStacked(widgets.GapWide, container.NewCenter(c.code), c.advice, widgets.Centred(c.own),
-		widgets.NewButton(tr("Pair a device"), widget.HighImportance, u.pairings.showLink), unfold, c.more)
+		widgets.NewButton(tr("Pair a device"), widget.HighImportance, u.pairings.showLink), unfold, more)
 	return c
 }
 
@@ -83,16 +91,10 @@ func (c *connectCard) refresh(u *UI) (resized bool) {
 	}
 	c.own.SetText(tr("This device: {{.Address}}", "Address", joined(own, "ID "+u.self.ID.Short())))
 	ticket := u.e.Ticket()
-	advice := tr("Scan this code with the other device, or enter its address here.")
-	switch {
-	case c.more != nil && ticket != "":
-		advice = tr("Scan this code with the other device.")
-	case c.more != nil:
-		advice = ""
-	case ticket == "":
-		advice = tr("Enter the address of the other device.")
+	c.advice.SetText(c.scan)
+	if ticket == "" {
+		c.advice.SetText(c.noCode)
 	}
-	c.advice.SetText(advice)
 	if shown := ticket != ""; shown != c.code.Visible() {
 		widgets.Show(c.code, shown)
 		resized = true
@@ -137,12 +139,12 @@ func (cn *connecting) show() {
 	}
 }
 
-// cards returns the existing cards.
+// cards returns the existing cards that have a field.
 func (cn *connecting) cards() []*connectCard {
 	if cn.open == nil {
-		return []*connectCard{cn.page, cn.narrow}
+		return []*connectCard{cn.page}
 	}
-	return []*connectCard{cn.page, cn.narrow, cn.open}
+	return []*connectCard{cn.page, cn.open}
 }
 
 // dial connects to an address or link that the user typed.

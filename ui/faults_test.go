@@ -556,6 +556,17 @@ func TestSearch_FieldHasAButtonThatEmptiesIt(t *testing.T) {
 	}
 }
 
+// TestSearch_FoldsTheCaseOfAnyText checks that the bold part stays inside the text: folding the case of some letters
+// changes their length.
+func TestSearch_FoldsTheCaseOfAnyText(t *testing.T) {
+	newTestApp(t)
+	for _, text := range []string{"a k", "İ k", "K", "i\u0307"} {
+		for _, sought := range []string{"\u212a", "K", "İ", "k", "ß", "ẞ"} { // U+212A is the Kelvin sign
+			newSnippet(text, sought)
+		}
+	}
+}
+
 // TestTitle_ShowsTheProgress checks what a taskbar shows.
 func TestTitle_ShowsTheProgress(t *testing.T) {
 	s := newStage(t, nil)

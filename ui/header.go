@@ -192,8 +192,9 @@ func (h *header) refresh() {
 	}
 	setMark(h.mark, p, h.u.e.Trust(t.id))
 	widgets.Show(h.verify, !h.u.shell.narrow && here && p.Confirmed && h.u.comparable(p) && p.Trust != engine.TrustVerified && p.Trust != engine.TrustBlocked && h.u.pairings.cards[t.id] == nil && !h.u.invites.asked(t.id))
-	h.u.composer.await(h.u.invites.asked(t.id))
-	if h.u.invites.asked(t.id) {
+	asked := h.u.invites.asked(t.id)
+	h.u.composer.await(asked)
+	if asked {
 		h.u.composer.placeHolder(tr("Accept the request to reply"))
 	} else {
 		h.invite(tr("Message {{.Name}}, or drop files", "Name", name))
@@ -210,9 +211,14 @@ const namedRecipients = 3
 func (h *header) recipients() string {
 	var names []string
 	for _, p := range h.u.peers {
-		if p.HasSession() {
-			names = append(names, widgets.Shortened(h.u.nameOf(h.u.talk(p.ID)), shownName))
+		if !p.HasSession() {
+			continue
 		}
+		name := p.Name
+		if t := h.u.talks[p.ID]; t != nil {
+			name = h.u.nameOf(t)
+		}
+		names = append(names, widgets.Shortened(name, shownName))
 	}
 	slices.Sort(names)
 	n := int64(len(names))

@@ -97,7 +97,7 @@ func newSide(u *UI) *side {
 	buttons := widgets.Row(0, widgets.NewIconButton(widgets.IconQR, tr("Pair a device"), u.pairings.showLink), widgets.NewIconButton(widgets.IconSettings, tr("Settings"), u.showSettings))
 	me := container.New(widgets.Least(widgets.HeadHeight), widgets.Inset(widgets.NewBesideRight(widgets.GapTight, widgets.NewBeside(widgets.GapWide, s.face, widgets.Column(2, s.name, s.id)), buttons), 0, 0, widgets.Edge, widgets.Gap))
 
-	s.search = u.newSearchField(tr("Search"), s.seek)
+	s.search = newSearchField(u, tr("Search"), s.seek)
 	s.search.OnEscape = func() {
 		s.search.SetText("")
 		u.w.Canvas().Unfocus()
@@ -286,12 +286,14 @@ func (s *side) refresh() {
 	if tiled && len(nearby) > 0 {
 		s.near.SetText(tr("EARLIER"))
 	}
-	onlyHits := len(s.hits.Objects) > 0                           // of a search
-	lonely := len(order) == 0 && s.sought == "" && u.shell.narrow // in a wide window, the page next to the list has the card
+	found := len(s.hits.Objects) > 0
+	missing := len(order) == 0 && !found // there is nothing to list
+	// In a wide window, the page next to the list has the card.
+	lonely := len(order) == 0 && s.sought == "" && u.shell.narrow
 	for o, on := range map[fyne.CanvasObject]bool{
-		s.home: s.sought == "" && !u.shell.narrow, s.everyone: s.sought == "", s.transfers: s.sought == "", s.nobody: len(order) == 0 && !onlyHits, s.hitsHead: len(s.hits.Objects) > 0,
+		s.home: s.sought == "" && !u.shell.narrow, s.everyone: s.sought == "", s.transfers: s.sought == "", s.nobody: missing, s.hitsHead: found,
 		s.pair:      lonely,
-		s.tiles.box: len(nearby) > 0, s.nearHead: len(rows) > 0 || len(order) == 0 && !onlyHits, s.absentLink: !lonely && (u.shell.narrow || u.page != pageEmpty), s.send: u.shell.narrow && len(u.sending.paths) == 0,
+		s.tiles.box: len(nearby) > 0, s.nearHead: len(rows) > 0 || missing, s.absentLink: !lonely && (u.shell.narrow || u.page != pageEmpty), s.send: u.shell.narrow && len(u.sending.paths) == 0,
 	} {
 		if on != o.Visible() {
 			widgets.Show(o, on)
@@ -310,7 +312,10 @@ func (s *side) refresh() {
 	default:
 		s.nobody.SetText(tr("No devices yet. Devices running Multipeer on this network appear here automatically."))
 	}
-	if s.pair.Visible() && u.connecting.narrow.refresh(u) || relayout {
+	if s.pair.Visible() && u.connecting.narrow.refresh(u) {
+		relayout = true
+	}
+	if relayout {
 		s.relayout()
 	}
 	if connected == 0 {
@@ -525,14 +530,15 @@ func (s *side) found(hits []history.Hit) {
 // newSnippet shows the part of text around the sought string, which is bold.
 func newSnippet(text, sought string) fyne.CanvasObject {
 	text = snippet(text, sought)
-	at := strings.Index(strings.ToLower(text), strings.ToLower(sought))
-	if at < 0 || len(text) != len(strings.ToLower(text)) {
+	lower, sought := strings.ToLower(text), strings.ToLower(sought)
+	at := strings.Index(lower, sought)
+	if at < 0 || len(lower) != len(text) { // folding the case changed the positions
 		return widgets.Caption(text)
 	}
-	before := widgets.Caption(text[:at])
-	match := widgets.NewLine(text[at:at+len(sought)], widgets.SizeCaption, theme.ColorNameForeground, true)
+	end := at + len(sought)
+	before, match := widgets.Caption(text[:at]), widgets.NewLine(text[at:end], widgets.SizeCaption, theme.ColorNameForeground, true)
 	before.Fits, match.Fits = true, true
-	return widgets.NewBeside(0, widgets.Row(0, before, match), widgets.Caption(text[at+len(sought):]))
+	return widgets.NewBeside(0, widgets.Row(0, before, match), widgets.Caption(text[end:]))
 }
 
 // snippet returns the part of text around the sought string, on one line.

@@ -48,7 +48,7 @@ func newTransfersPage(u *UI) *transfersPage {
 	})
 	p.head = widgets.NewHead(widgets.NewBeside(widgets.Gap, p.back, widgets.NewBesideRight(widgets.GapWide, widgets.Column(2, title, p.totals), widgets.Row(widgets.GapWide, p.graph, p.hold, folder))))
 	p.filter = widgets.NewSegments([]string{tr("All"), tr("Received"), tr("Sent"), tr("Not delivered")}, 0, func(int) { p.again() })
-	p.search = u.newSearchField(tr("Search transfers"), p.again)
+	p.search = newSearchField(u, tr("Search transfers"), p.again)
 	p.search.OnEscape = func() {
 		p.search.SetText("")
 		u.w.Canvas().Unfocus()

@@ -24,16 +24,14 @@ _PIECE = 1024
 # program has not handled yet.
 MOST_HELD = WINDOW // 4
 
+# Errors that the original ignores: the peer has left, or there is none.
+_LOST = {"not_connected", "no_peer", "nobody", "lost", "bye", "kicked", "closed"}
 
 
-def printable(value: Any) -> str:
+def _printable(value: Any) -> str:
     """Return a peer's value as text without control characters, which a terminal would obey."""
     text = str(value)
     return text if text.isprintable() else ascii(value)
-
-
-# Errors that the original ignores: the peer has left, or there is none.
-_LOST = {"not_connected", "no_peer", "nobody", "lost", "bye", "kicked", "closed"}
 
 
 class PeerID:
@@ -125,7 +123,7 @@ class MultipeerConnectivity:
     def peer_added(self, peer_id: PeerID) -> None:
         """Called when a peer is connected. ``get_initial_data`` returns its initial data."""
         print("Added peer", peer_id.display_name)
-        print("Initial data:", printable(self.get_initial_data(peer_id)))
+        print("Initial data:", _printable(self.get_initial_data(peer_id)))
 
     def peer_removed(self, peer_id: PeerID) -> None:
         """Called when a peer that was added has disconnected."""
@@ -133,7 +131,7 @@ class MultipeerConnectivity:
 
     def receive(self, message: Any, from_peer: PeerID) -> None:
         """Called when a message has arrived."""
-        print("Message from", from_peer.display_name, "-", printable(message))
+        print("Message from", from_peer.display_name, "-", _printable(message))
 
     def stream_receive(self, byte_data: bytes, from_peer: PeerID) -> None:
         """Called with up to 1,024 bytes from a peer's stream. Boundaries between calls have no meaning."""
