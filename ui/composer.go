@@ -16,12 +16,7 @@ import (
 // newField returns a field with the shortcuts of the window. Escape leaves it.
 func (u *UI) newField(placeholder string) *widgets.Field {
 	f := widgets.NewField(placeholder)
-	f.OnShortcut = func(s fyne.Shortcut) bool {
-		if c, custom := s.(*desktop.CustomShortcut); custom && c.KeyName == fyne.KeyBackspace && f.Text != "" {
-			return false // the user edits the text
-		}
-		return u.shortcut(s)
-	}
+	f.OnShortcut = func(s fyne.Shortcut) bool { return shortcutInField(u, s) }
 	f.OnEscape = func() { u.w.Canvas().Unfocus() }
 	f.OnHelp = u.showShortcuts
 	f.OnTooMuch = func(string) {
@@ -77,7 +72,8 @@ func atBottom(o fyne.CanvasObject) fyne.CanvasObject {
 	return container.NewVBox(layout.NewSpacer(), o)
 }
 
-// field returns the message field. Enter sends and Shift+Enter breaks the line, the reverse of Fyne's default.
+// field returns the message field. Enter and Ctrl+Enter send and Shift+Enter breaks the line, the reverse of Fyne's
+// default.
 // OnSubmitted stays nil: otherwise the entry would submit on Shift+Enter.
 func (c *composer) field() *widgets.Field {
 	f := c.u.newField("")
@@ -93,6 +89,14 @@ func (c *composer) field() *widgets.Field {
 	f.OnEscape = func() {
 		c.u.w.Canvas().Unfocus()
 		c.u.toList()
+	}
+	f.OnShortcut = func(s fyne.Shortcut) bool {
+		if k, custom := s.(*desktop.CustomShortcut); custom && k.KeyName == fyne.KeyReturn && k.Modifier == fyne.KeyModifierShortcutDefault {
+			c.sendText()
+			c.u.settle()
+			return true
+		}
+		return shortcutInField(c.u, s)
 	}
 	f.OnPaste = c.pasteFiles
 	f.OnTooMuch = c.offerText

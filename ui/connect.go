@@ -36,7 +36,7 @@ type connectCard struct {
 	own     *widgets.Line // this device's address
 	field   *widgets.Field
 	browser *widget.Button // opens a link for a browser
-	ticket  string         // encoded in code
+	link    string         // encoded in code
 }
 
 const connectQR = 148
@@ -50,7 +50,7 @@ func newConnectCard(scan, noCode string) *connectCard {
 
 func (cn *connecting) newCard() *connectCard {
 	u := cn.u
-	c := newConnectCard(tr("Scan this code with the other device, or enter its address here."), tr("Enter the address of the other device."))
+	c := newConnectCard(tr("Scan this code with a device that has Multipeer, or enter its address here."), tr("Enter the address of the other device."))
 	c.field = u.newField(tr("Address or link"))
 	c.field.OnSubmitted = cn.dial
 	dial := widgets.NewIconButton(widgets.IconGo, tr("Connect"), func() { cn.dial(c.field.Text) })
@@ -67,7 +67,7 @@ func (cn *connecting) newCard() *connectCard {
 // connect. All but the first are behind another button, or the page would not fit. It has no field.
 func (cn *connecting) newNarrowCard() *connectCard {
 	u := cn.u
-	c := newConnectCard(tr("Scan this code with the other device."), "")
+	c := newConnectCard(tr("Scan this code with a device that has Multipeer."), "")
 	c.advice.Align = fyne.TextAlignCenter
 	byAddress := widgets.NewButton(tr("Connect by address or link"), widget.MediumImportance, cn.show)
 	more := widgets.NewStacked(widgets.Gap, byAddress, u.links.button(), u.finder.newSearch(), u.finder.newDoctor())
@@ -90,21 +90,24 @@ func (c *connectCard) refresh(u *UI) (resized bool) {
 		own = a[0].String()
 	}
 	c.own.SetText(tr("This device: {{.Address}}", "Address", joined(own, "ID "+u.self.ID.Short())))
-	ticket := u.e.Ticket()
+	link := ""
+	if ticket := u.e.Ticket(); ticket != "" { // a link, because cameras open links
+		link = engine.Link{ID: u.self.ID, Ticket: ticket}.String()
+	}
 	c.advice.SetText(c.scan)
-	if ticket == "" {
+	if link == "" {
 		c.advice.SetText(c.noCode)
 	}
-	if shown := ticket != ""; shown != c.code.Visible() {
+	if shown := link != ""; shown != c.code.Visible() {
 		widgets.Show(c.code, shown)
 		resized = true
 	}
-	if ticket == c.ticket {
+	if link == c.link {
 		return resized
 	}
-	c.ticket = ticket
+	c.link = link
 	c.code.RemoveAll()
-	if picture, err := drawQR(ticket); err == nil && ticket != "" {
+	if picture, err := drawQR(link); err == nil && link != "" {
 		code := canvas.NewImageFromImage(picture)
 		code.FillMode, code.ScaleMode, code.CornerRadius = canvas.ImageFillContain, canvas.ImageScalePixels, 4
 		c.code.Add(code)

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/test"
 	"fyne.io/fyne/v2/widget"
 
@@ -509,32 +508,6 @@ func TestInvitation_IsAnsweredBeforeAReply(t *testing.T) {
 	ben.settle()
 	if ben.composer.entry.Disabled() {
 		t.Error("no reply after the answer")
-	}
-}
-
-// TestShortcuts_BackspaceEditsTheField checks that Ctrl+Backspace in a text does not decline a request.
-func TestShortcuts_BackspaceEditsTheField(t *testing.T) {
-	s := newStage(t, nil)
-	s.conversation()
-	declined := 0
-	s.banner.now.decline = func() { declined++ }
-	s.banner.box.Show()
-	var decline desktop.CustomShortcut
-	for _, k := range s.keys() {
-		if k.does == "Decline the current request" {
-			decline = k.shortcut
-		}
-	}
-	s.composer.entry.SetText("some words")
-	s.composer.entry.TypedShortcut(&decline)
-	if declined > 0 {
-		t.Error("a request was declined")
-	}
-	s.composer.entry.SetText("")
-	s.banner.now.decline = func() { declined++ }
-	s.composer.entry.TypedShortcut(&decline)
-	if declined != 1 {
-		t.Error("the shortcut does nothing in an empty field")
 	}
 }
 

@@ -84,6 +84,7 @@ func Configure(cfg engine.Config, s *settings.Settings) engine.Config {
 	cfg.Visible = Visibility(s)
 	cfg.Invite = Acceptance(s)
 	cfg.Accept = Acceptance(s)
+	cfg.Offers = engine.Everyone // each offer is a question
 	if Welcomes(s, cfg.Name) {
 		cfg.Hidden, cfg.Blind = true, true // a device that only browses still reveals its name to the devices that it finds
 	}

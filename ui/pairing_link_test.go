@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"multipeer/engine"
 	"multipeer/engine/enginetest"
@@ -61,6 +62,24 @@ func TestOnLink(t *testing.T) {
 	} {
 		if got := onLink(netip.MustParseAddr(address), own); got != want {
 			t.Errorf("%s: %v", address, got)
+		}
+	}
+}
+
+// TestConnectCard_CodeHoldsALink checks that the code on the page holds what cameras and this program open: a link that
+// only connects.
+func TestConnectCard_CodeHoldsALink(t *testing.T) {
+	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
+	s := newStation(t, a, l, net, "Anna")
+	l.until(t, "an address", func() bool { return s.e.Ticket() != "" })
+	for name, c := range map[string]*connectCard{"wide": s.connecting.newCard(), "narrow": s.connecting.newNarrowCard()} {
+		c.refresh(s.UI)
+		link, err := engine.ParseLink(c.link)
+		if err != nil || link.ID != s.self.ID || link.Ticket != s.e.Ticket() || link.Secret() {
+			t.Errorf("%s: the code holds %q: %v", name, c.link, err)
+		}
+		if len(c.code.Objects) != 1 {
+			t.Errorf("%s: no code is drawn", name)
 		}
 	}
 }

@@ -19,12 +19,18 @@ type keyBinding struct {
 	shortcut desktop.CustomShortcut
 	does     string // label in the list of shortcuts; empty hides it there
 	do       func()
+	answers  bool // answers a peer's request, so it does nothing while the user types
 }
 
 func (u *UI) keys() []keyBinding {
 	ctrl, alt := fyne.KeyModifierShortcutDefault, fyne.KeyModifierAlt
 	key := func(k fyne.KeyName, m fyne.KeyModifier, does string, do func()) keyBinding {
-		return keyBinding{desktop.CustomShortcut{KeyName: k, Modifier: m}, does, do}
+		return keyBinding{shortcut: desktop.CustomShortcut{KeyName: k, Modifier: m}, does: does, do: do}
+	}
+	answer := func(k fyne.KeyName, does string, accept bool) keyBinding {
+		b := key(k, ctrl, does, func() { u.banner.answerByKey(accept) })
+		b.answers = true
+		return b
 	}
 	out := []keyBinding{
 		key(fyne.KeyF, ctrl, tr("Search"), func() {
@@ -38,8 +44,8 @@ func (u *UI) keys() []keyBinding {
 		key(fyne.KeyT, ctrl, tr("Transfers"), u.showTransfers),
 		key(fyne.KeyComma, ctrl, tr("Settings"), u.showSettings),
 		key(fyne.KeyL, ctrl, tr("Connect by address or link"), u.connecting.show),
-		key(fyne.KeyReturn, ctrl, tr("Accept the current request"), func() { u.banner.answer(u.banner.now.accept) }),
-		key(fyne.KeyBackspace, ctrl, tr("Decline the current request"), func() { u.banner.answer(u.banner.now.decline) }),
+		answer(fyne.KeyReturn, tr("Accept the request on screen"), true),
+		answer(fyne.KeyBackspace, tr("Decline the request on screen"), false),
 		key(fyne.KeyDown, alt, tr("Next conversation"), func() { u.step(1) }),
 		key(fyne.KeyUp, alt, tr("Previous conversation"), func() { u.step(-1) }),
 		key(fyne.KeyW, ctrl, tr("Close the window"), u.closed),
@@ -90,18 +96,34 @@ func (u *UI) addShortcuts() {
 
 // shortcut runs the action of a shortcut. It returns false if there is none.
 func (u *UI) shortcut(s fyne.Shortcut) bool {
+	k, ok := bindingOf(u, s)
+	if !ok {
+		return false
+	}
+	k.do()
+	u.settle()
+	return true
+}
+
+// bindingOf returns the action of a shortcut. It returns false if there is none, or while a dialog is open.
+func bindingOf(u *UI, s fyne.Shortcut) (keyBinding, bool) {
 	c, ok := s.(*desktop.CustomShortcut)
 	if !ok || u.dialogs.open != nil {
-		return false
+		return keyBinding{}, false
 	}
 	for _, k := range u.keys() {
 		if k.shortcut == *c {
-			k.do()
-			u.settle()
-			return true
+			return k, true
 		}
 	}
-	return false
+	return keyBinding{}, false
+}
+
+// shortcutInField does the same while a field has the focus, except for the keys that answer requests: the user is
+// typing.
+func shortcutInField(u *UI, s fyne.Shortcut) bool {
+	k, ok := bindingOf(u, s)
+	return ok && !k.answers && u.shortcut(s)
 }
 
 // step opens the next conversation in the list if by is 1, or the previous one if it is -1.

@@ -18,6 +18,7 @@ type TapRow struct {
 	Content  fyne.CanvasObject
 	back     *canvas.Rectangle
 	Selected bool
+	Outlined bool // a selected row has an outline
 	hovered  bool
 	focused  bool
 	tapped   func()
@@ -150,7 +151,7 @@ func (r *TapRow) paint() {
 	if r.focused || r.hovered {
 		r.back.StrokeColor, r.back.StrokeWidth = tint(r, theme.ColorNameFocus), 1
 	}
-	if r.focused {
+	if r.focused || r.Selected && (r.Outlined || highContrast(r)) {
 		r.back.StrokeColor, r.back.StrokeWidth = tint(r, theme.ColorNamePrimary), 2
 	}
 }

@@ -220,6 +220,12 @@ func tint(w themed, n fyne.ThemeColorName) color.Color {
 	return w.Theme().Color(n, fyne.CurrentApp().Settings().ThemeVariant())
 }
 
+// highContrast reports whether w is drawn in high contrast, where a fill alone does not show a state.
+func highContrast(w themed) bool {
+	t, ok := w.Theme().(Theme)
+	return ok && t.Look == LookContrast
+}
+
 // The grid: every distance is one of these values.
 const (
 	GapTight = 4

@@ -21,6 +21,9 @@ const (
 	ringWidth  = 4
 	cornerSign = 24
 	cornerIcon = 14
+	// checkRadius makes the check mark a check box, at the edge of the tile: a disc at the avatar means something about
+	// the device, such as that it is verified.
+	checkRadius = 6
 )
 
 // TileContent is what a tile shows.
@@ -59,14 +62,15 @@ func NewTile(tapped func()) *Tile {
 	t := &Tile{
 		avatar: NewAvatar(tileAvatar, theme.ColorNameBackground), name: NewParagraph("", SizeBody, theme.ColorNameForeground), status: Centred(Caption("")), badge: NewBadge(),
 		track: canvas.NewArc(0, 360, 1-2*ringWidth/float32(ringSize), color.Transparent), done: canvas.NewArc(0, 0, 1-2*ringWidth/float32(ringSize), color.Transparent),
-		kind: newCornerMark(ColorCard, IconComputer), star: newCornerMark(ColorCard, IconStar), check: newCornerMark(theme.ColorNamePrimary, IconChecked),
+		kind: newCornerMark(ColorCard, IconComputer, cornerSign/2), star: newCornerMark(ColorCard, IconStar, cornerSign/2), check: newCornerMark(theme.ColorNamePrimary, IconChecked, checkRadius),
 	}
 	t.name.Align, t.name.Bold, t.name.Most = fyne.TextAlignCenter, true, 2
 	for _, o := range []fyne.CanvasObject{t.track, t.done, t.kind.box, t.star.box, t.check.box} {
 		o.Hide()
 	}
 	t.face = container.New(faceLayout{t}, t.track, t.done, t.avatar, t.kind.box, t.star.box, t.check.box, t.badge)
-	t.TapRow = NewTapRow(NewStacked(2, container.NewCenter(t.face), t.name, t.status), tapped)
+	t.TapRow = NewTapRow(NewStacked(2, t.face, t.name, t.status), tapped)
+	t.Outlined = true
 	t.paintRing()
 	return t
 }
@@ -139,16 +143,16 @@ func (l faceLayout) Layout(_ []fyne.CanvasObject, s fyne.Size) {
 		o.Resize(size)
 		o.Move(fyne.NewPos(x, y))
 	}
-	sign, far := fyne.NewSquareSize(cornerSign), s.Width-cornerSign
+	sign, left, right := fyne.NewSquareSize(cornerSign), middle.X-tileFace/2, middle.X+tileFace/2
 	put(t.avatar, fyne.NewSquareSize(tileAvatar), middle.X-tileAvatar/2, middle.Y-tileAvatar/2)
-	put(t.kind.box, sign, 2, far-2)
-	put(t.star.box, sign, 2, 2)
-	put(t.check.box, sign, far-2, 2)
+	put(t.kind.box, sign, left+2, tileFace-cornerSign-2)
+	put(t.star.box, sign, left+2, 2)
+	put(t.check.box, sign, s.Width-cornerSign, 0)
 	b := t.badge.MinSize()
-	put(t.badge, b, s.Width-b.Width, 2)
+	put(t.badge, b, right-b.Width, 2)
 }
 
-// cornerMark is a small disc with an icon, at a corner of a face.
+// cornerMark is a small disc or box with an icon, at a corner of a face.
 type cornerMark struct {
 	box  *fyne.Container
 	disc *panel
@@ -156,8 +160,8 @@ type cornerMark struct {
 	fill fyne.ThemeColorName
 }
 
-func newCornerMark(fill fyne.ThemeColorName, icon fyne.Resource) *cornerMark {
-	m := &cornerMark{disc: NewPanel(fill, ColorBorder, cornerSign/2), icon: widget.NewIcon(icon), fill: fill}
+func newCornerMark(fill fyne.ThemeColorName, icon fyne.Resource, radius float32) *cornerMark {
+	m := &cornerMark{disc: NewPanel(fill, ColorBorder, radius), icon: widget.NewIcon(icon), fill: fill}
 	pad := float32(cornerSign-cornerIcon) / 2
 	m.box = container.NewStack(m.disc, Inset(m.icon, pad, pad, pad, pad))
 	return m

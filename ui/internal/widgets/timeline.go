@@ -160,6 +160,17 @@ func (t *Timeline) Moved() {
 	}
 }
 
+// WithEndInView returns the rows whose lower edge is in view, from top to bottom.
+func (t *Timeline) WithEndInView() (items []Item) {
+	for _, o := range t.view.Objects {
+		end := o.Position().Y + o.Size().Height
+		if it, row := o.(Item); row && end > 0 && end <= t.Size().Height {
+			items = append(items, it)
+		}
+	}
+	return items
+}
+
 func (t *Timeline) rowHeight(i int) float32 {
 	h := t.src.Row(i).HeightFor(t.inner()) + ItemGap
 	if i == 0 {
