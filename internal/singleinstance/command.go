@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -88,7 +87,7 @@ var errNotBegun = errors.New("the program that used this profile has just exited
 const endingPause = 50 * time.Millisecond
 
 func call(ctx context.Context, profile string, c Command, s Streams) (code int, there bool, err error) {
-	conn, err := dial(profile)
+	conn, err := dial(profile, commandSocket)
 	if err != nil {
 		return 0, false, nil // no program listens
 	}
@@ -159,10 +158,6 @@ func call(ctx context.Context, profile string, c Command, s Streams) (code int, 
 			return *f.Code, true, nil
 		}
 	}
-}
-
-func dial(profile string) (net.Conn, error) {
-	return net.DialTimeout("unix", filepath.Join(profile, commandSocket), patience)
 }
 
 // Commands accepts commands.

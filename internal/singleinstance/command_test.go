@@ -16,7 +16,7 @@ import (
 // program listens with a profile until the test ends.
 func program(t *testing.T, do func(context.Context, Command, Streams) int) (profile string, end func()) {
 	t.Helper()
-	profile = t.TempDir()
+	profile = privateDir(t)
 	l, err := ListenCommands(profile)
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestCommand_Interruptions(t *testing.T) {
 	}
 	// The caller is killed.
 	profile, _ := program(t, do)
-	l, err := dial(profile)
+	l, err := dial(profile, commandSocket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestCommand_OneTooManyIsRejected(t *testing.T) {
 
 // TestCommand_StoppedProgramGivesAnError: a suspended program accepts the command and never answers.
 func TestCommand_StoppedProgramGivesAnError(t *testing.T) {
-	profile := t.TempDir()
+	profile := privateDir(t)
 	l, err := ListenCommands(profile)
 	if err != nil {
 		t.Fatal(err)
@@ -180,7 +180,7 @@ func TestCommand_StoppedProgramGivesAnError(t *testing.T) {
 func TestCommand_ProgramThatEndsHasNotBegunIt(t *testing.T) {
 	for name, next := range map[string]bool{"nothing follows": false, "another follows": true} {
 		t.Run(name, func(t *testing.T) {
-			profile := t.TempDir()
+			profile := privateDir(t)
 			l, err := ListenCommands(profile)
 			if err != nil {
 				t.Fatal(err)

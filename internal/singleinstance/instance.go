@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"multipeer/internal/privatefile"
 	"multipeer/internal/rawpath"
 )
 
@@ -38,7 +39,7 @@ type Launch struct {
 
 // Hand passes a launch to the program that uses the profile. It returns false if no program does.
 func Hand(profile string, l Launch) (bool, error) {
-	c, err := net.DialTimeout("unix", filepath.Join(profile, socket), patience)
+	c, err := dial(profile, socket)
 	if err != nil {
 		return false, nil // no program listens
 	}
@@ -59,6 +60,15 @@ func Hand(profile string, l Launch) (bool, error) {
 		return true, fmt.Errorf("the running program did not accept the request (%w)", errors.Join(err, errors.New(answer)))
 	}
 	return true, nil
+}
+
+// dial connects to a socket of the program that uses the profile. Another user may have made a folder that anyone can
+// enter, and listen there.
+func dial(profile, name string) (net.Conn, error) {
+	if !privatefile.IsPrivateFolder(profile) { // guard: socket-owner
+		return nil, os.ErrPermission
+	}
+	return net.DialTimeout("unix", filepath.Join(profile, name), patience)
 }
 
 // Listener receives the requests of programs that are started later with the same profile.

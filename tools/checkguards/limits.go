@@ -98,6 +98,7 @@ var limits = []section{
 		{"questions caused by a stranger", "20, then one in 2 s", "prompts", proof{"./internal/testing/hostile", "TestAttacks", "invitations and withdrawals of a stranger"}},
 		{"", "", "offers-asked", proof{"./internal/testing/hostile", "TestAttacks", "offers and withdrawals of a stranger"}},
 		{"", "", "pairing-asked-often", proof{"./internal/testing/hostile", "TestAttacks", "pairing and withdrawals of a verified peer"}},
+		{"offers of peers without a session", "only from those that the program has selected (Config.Offers); from no one by default", "offers-policy", proof{"./engine", "TestOffers_PolicySelectsPeersWithoutASession", ""}},
 		{"pending offers", "2 from a stranger, 10 from a known peer; 10 from all strangers, 50 from all verified peers, 50 from all others; 10 min", "offers-pending", proof{"./internal/testing/hostile", "TestAttacks", "1,000 offers of a stranger"}},
 		{"accepted transfers that have not ended", "4 from a stranger, 16 from all strangers; 100 from a known peer, 500 in total; pending offers count", "transfers-open", proof{"./engine", "TestOffer_AcceptedButNeverBegunIsLimited", ""}},
 		{"", "8 from strangers at one address", "transfers-of-a-source", proof{"./engine", "TestOffer_StrangersOfOneAddressLeavePlaces", ""}},
@@ -140,6 +141,10 @@ var limits = []section{
 		{"invitations and sessions of a policy, when the policy or the trust in the peer changes", "invitations are withdrawn, and ended sessions do not come back", "policy-changed", proof{"./engine", "TestSetPolicies_TakeBackWhatTheyBegan", ""}},
 		{"", "", "policy-resume", proof{"./engine", "TestSetPolicies_TakeBackWhatTheyBegan", ""}},
 		{"a peer that answers an invitation of a policy with \"busy\"", "is invited again after 2 s, then after twice as long each time, up to 2 minutes", "busy-pause", proof{"./engine", "TestMaxPeers_BusyPeersAreLeftAlone", ""}},
+	}},
+	{"Other users of this computer", []limit{
+		{"profile", "its folder and key belong to this user, who alone can use them", "profile-owner", proof{"./engine/internal/identity", "TestProfile_BadKeyIsRefusedAndKept", ""}},
+		{"command or launch that is passed to a running program", "only in a folder of this user, which no one else can enter", "socket-owner", proof{"./internal/singleinstance", "TestDial_OnlyAProfileOfThisUser", ""}},
 	}},
 	{"Names that a user types", []limit{
 		{"input that matches several peers, as a name or as the start of an ID", "means the one that the user trusts most, nearby or not", "name-of-better-known", proof{"./engine", "TestFindPeer_NameLikeAnID", ""}},

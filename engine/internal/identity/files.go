@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"multipeer/internal/boltfile"
+	"multipeer/internal/privatefile"
 )
 
 // writeNew atomically writes content to a new file at path, and fails with fs.ErrExist if something exists there.
@@ -73,7 +74,7 @@ func syncDir(dir string) error {
 	return boltfile.Confirmed(d.Sync())
 }
 
-// makeDir creates the profile's folder for its owner alone, and rejects one that others may enter.
+// makeDir creates the profile's folder for its owner alone, and rejects one that others may enter or own.
 func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("creating profile: %w", err)
@@ -85,8 +86,8 @@ func makeDir(dir string) error {
 	if !info.IsDir() {
 		return fmt.Errorf("profile %s is not a folder", dir)
 	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%w: the profile folder %s has mode %04o; run chmod 700 on it", ErrPermissions, dir, info.Mode().Perm())
+	if err := privatefile.Check(dir, info); err != nil { // guard: profile-owner
+		return fmt.Errorf("%w: the profile folder %w", ErrPermissions, err)
 	}
 	return nil
 }

@@ -159,6 +159,25 @@ func TestProfile_BadKeyIsRefusedAndKept(t *testing.T) {
 	}
 }
 
+// TestProfile_OfAnotherUserIsRefused covers root, who can open a profile that another user has prepared, with that user's
+// decisions about peers.
+func TestProfile_OfAnotherUserIsRefused(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can open what belongs to others")
+	}
+	for _, what := range []string{".", keyFile} {
+		dir := filepath.Join(t.TempDir(), "p")
+		p := open(t, dir)
+		_ = p.Close()
+		if err := os.Chown(filepath.Join(dir, what), 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(t.Context(), dir); !errors.Is(err, ErrPermissions) || !strings.Contains(err.Error(), "another user") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 func writeECDSA(dir string) error {
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -13,14 +13,15 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
+
+	"multipeer/internal/privatefile"
 )
 
 // Errors that keep an engine from starting; each error's text says what to do.
 var (
 	ErrCorrupt     = errors.New("the profile is unreadable")
-	ErrPermissions = errors.New("the identity key can be read by others")
+	ErrPermissions = errors.New("other users can use the profile")
 	ErrInUse       = errors.New("the profile is in use")
 )
 
@@ -149,9 +150,8 @@ func readKey(path string) (ed25519.PrivateKey, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%w: %s is not a regular file", ErrCorrupt, path)
 	}
-	// Windows keeps permissions in the folder's access list, inherited from the user's profile.
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%w: %s has mode %04o; run chmod 600 on it, or remove the profile if someone may have copied the key", ErrPermissions, path, info.Mode().Perm())
+	if err := privatefile.Check(path, info); err != nil {
+		return nil, fmt.Errorf("%w: %w; remove the profile if someone may have copied the key", ErrPermissions, err)
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
