@@ -323,7 +323,7 @@ func receiveOurs(port, out string, more []string) error {
 	if err != nil {
 		return err
 	}
-	cfg := engine.Config{Name: "receiver", Port: n, Accept: engine.Everyone}
+	cfg := engine.Config{Name: "receiver", Port: n, Accept: engine.Everyone, Offers: engine.Everyone}
 	restrict(&cfg, more)
 	e, stop, err := runEngine(cfg)
 	if err != nil {

@@ -20,7 +20,7 @@ func onLoopback(b *testing.B, others int) (from *engine.Engine, to engine.PeerID
 	var wg sync.WaitGroup
 	b.Cleanup(func() { cancel(); wg.Wait() })
 	start := func(name string, dial ...string) *engine.Engine {
-		e, err := engine.New(engine.Config{Name: name, Service: "bench", Interfaces: []string{"lo"}, Hidden: true, Blind: true, Dial: dial, Invite: engine.Everyone, Accept: engine.Everyone})
+		e, err := engine.New(engine.Config{Offers: engine.Everyone, Name: name, Service: "bench", Interfaces: []string{"lo"}, Hidden: true, Blind: true, Dial: dial, Invite: engine.Everyone, Accept: engine.Everyone})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -32,7 +32,7 @@ func TestChoose_FilesAreKeptAfterACrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(20_000_000, 256<<10)
-		a, b := net.Start(engine.Config{Name: "a", Profile: pa}), net.Start(engine.Config{Name: "b", Profile: pb})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone, Name: "a", Profile: pa}), net.Start(engine.Config{Offers: engine.Everyone, Name: "b", Profile: pb})
 		keep := func(string) transfer.Existing { return transfer.KeepBoth }
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir, Existing: transfer.Replace, Choose: keep})
 		meet(t, a, b)
@@ -45,7 +45,7 @@ func TestChoose_FilesAreKeptAfterACrash(t *testing.T) {
 		must(t, os.CopyFS(old, os.DirFS(pb)))
 		_ = b.Kill() // lets it write what a crash would not
 		restored(t, pb, old)
-		b = net.Start(engine.Config{Name: "b", Profile: pb})
+		b = net.Start(engine.Config{Offers: engine.Everyone, Name: "b", Profile: pb})
 		if end, err := b.Wait(t.Context(), tr.ID); err != nil || end.State != engine.Delivered {
 			t.Error(end.State, err)
 		}
@@ -63,7 +63,7 @@ func TestChoose_AsksOnceWhileAPersonThinks(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, filepath.Base(file)), []byte("old"), 0o644))
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		var asked atomic.Int64
 		answered := make(chan struct{})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir, Choose: func(string) transfer.Existing {

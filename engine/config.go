@@ -59,6 +59,9 @@ type Config struct {
 	// Invite and Accept select the peers that are invited when they are found, and those whose invitations are accepted.
 	// A session that begins this way does not make a peer known. Others become an Invitation.
 	Invite, Accept Audience
+	// Offers selects the peers that may offer files without a session. Peers with a session and devices behind Gateways
+	// always may, and what SetAutoAccept admits is accepted. Other offers fail with ErrUnavailable at their senders.
+	Offers Audience
 	// AcceptIf, if set, accepts invitations that Accept does not include. false does not decline: Accept and then readers of
 	// invitations decide. It must return at once, because it runs on the goroutine that reads from that peer; a panic counts
 	// as false.

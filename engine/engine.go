@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"time"
 
 	"multipeer/engine/internal/address"
 	"multipeer/engine/internal/events"
@@ -85,7 +86,7 @@ func New(cfg Config) (*Engine, error) {
 			return nil, fmt.Errorf("Dial: %w", err)
 		}
 	}
-	if err := checkPolicies(cfg.Invite, cfg.Accept); err != nil {
+	if err := checkPolicies(cfg.Invite, cfg.Accept, cfg.Offers); err != nil {
 		return nil, err
 	}
 	if cfg.Visible < VisibleToAll || cfg.Visible > VisibleToNobody {
@@ -148,9 +149,11 @@ func New(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-func checkPolicies(invite, accept Audience) error {
-	if invite < Nobody || invite > Everyone || accept < Nobody || accept > Everyone {
-		return fmt.Errorf("Invite %d, Accept %d: %w: must be between Nobody and Everyone", invite, accept, ErrInvalid)
+func checkPolicies(policies ...Audience) error {
+	for _, a := range policies {
+		if a < Nobody || a > Everyone {
+			return fmt.Errorf("audience %d: %w: must be between Nobody and Everyone", a, ErrInvalid)
+		}
 	}
 	return nil
 }
@@ -191,7 +194,7 @@ func (e *Engine) startName() string {
 }
 
 // Run is Start, and waits until the engine and the calls of the program's functions have ended. It returns nil if ctx
-// ended or Close was called.
+// ended or Close or Shutdown was called.
 func (e *Engine) Run(ctx context.Context) error {
 	if err := e.Start(ctx); err != nil {
 		return err
@@ -206,11 +209,12 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 // Start opens the socket, and then advertises, browses and serves until ctx ends or Close is called. ctx is the life of
-// the engine, not a limit on Start: its end is Close, not Shutdown. Start can be called once; ErrClosed means that it
+// the engine, not a limit on Start: its end is Shutdown with a limit of one second. Start can be called once; ErrClosed means that it
 // was started or closed before. It works without a network. After an error, which is that of the socket, the engine has
 // ended.
 func (e *Engine) Start(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+	life := ctx
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(life))
 	e.mu.Lock()
 	if e.started || e.closed {
 		e.mu.Unlock()
@@ -233,9 +237,35 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.transfers.Start(endpoint)
 	go func() { // Run and Close wait for it
 		defer cancel(nil)
-		e.end(e.serve(ctx, endpoint, lanes))
+		var watching sync.WaitGroup
+		watching.Go(func() {
+			select {
+			case <-life.Done():
+				e.finishSending(ctx)
+				cancel(context.Cause(life))
+			case <-ctx.Done():
+			}
+		})
+		err := e.serve(ctx, endpoint, lanes)
+		watching.Wait()
+		e.end(err)
 	}()
 	return nil
+}
+
+// lastMessages is how long the messages that wait for an answer delay the end of an engine whose context has ended.
+const lastMessages = time.Second
+
+// finishSending refuses further messages, and waits until those before have an outcome, at most lastMessages or until
+// ctx ends.
+func (e *Engine) finishSending(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lastMessages)
+	defer cancel()
+	e.sending.close()
+	select {
+	case <-e.sending.none:
+	case <-ctx.Done():
+	}
 }
 
 // listen opens the sockets. lanes is nil if the program supplied the socket.

@@ -75,7 +75,7 @@ type messageReceived struct {
 type streamReceived struct{ stream *Stream }
 
 // Watch returns the engine's events as a sequence for one range loop: a Snapshot, then each change from the call of
-// Watch on, until ctx or the engine ends. A sequence that is never read keeps its queue until then. A Watch takes
+// Watch on, until ctx or the engine ends. A second loop over it ends at once. A sequence that is never read keeps its queue until then. A Watch takes
 // messages and is asked about invitations and offers, even if the loop ignores them; WatchState is for those that only
 // observe.
 //
@@ -136,7 +136,7 @@ func freezeRest(e *Engine, s Snapshot, shown peers.Shown, f func(Snapshot)) {
 			s.Pairings = publicPairings(pairings)
 			s.Transfers = publicTransfers(list)
 			for _, o := range offers {
-				if offer := publicOffer(o); !offer.claimed {
+				if offer := publicOffer(e, o); !offer.claimed {
 					s.Offers = append(s.Offers, offer)
 				}
 			}

@@ -319,6 +319,10 @@ func ExampleEngine_Offer() {
 	go func() {
 		for ev := range news {
 			if o, ok := ev.(*engine.Offer); ok {
+				if o.Peer().Name != "Anna" || o.Transfer.Bytes > 1<<20 { // a program would ask a person, or check o.Peer().Trust
+					_ = o.Decline()
+					continue
+				}
 				_ = o.Accept(engine.AcceptOptions{Dir: filepath.Join(dir, "inbox")})
 			}
 		}
@@ -329,9 +333,9 @@ func ExampleEngine_Offer() {
 		return
 	}
 	t, err = anna.Wait(ctx, t.ID)
-	fmt.Println(t.State, t.Bytes, t.Err, err)
+	fmt.Println(t.State, t.Complete(), t.Bytes, err)
 	// Output:
-	// delivered 100000 <nil> <nil>
+	// delivered true 100000 <nil>
 }
 
 // Path reports the network path to a peer.

@@ -18,7 +18,7 @@ import (
 func TestHandleInvitations_AsksOneOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		meet(t, a, b)
 		others := make(chan *engine.Invitation, 10)
 		b.Handle(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { others <- i }})
@@ -53,7 +53,7 @@ func TestHandleOffers_AsksOneOwner(t *testing.T) {
 	file, dir := bytesIn(t, 1000), t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{Accept: engine.Everyone})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone, Accept: engine.Everyone})
 		meet(t, a, b)
 		b.Handle(t.Context(), engine.Handler{Offer: func(o *engine.Offer) { _ = o.Decline() }})
 		b.HandleOffers(func(o *engine.Offer) {
@@ -75,7 +75,7 @@ func TestHandleOffers_AsksOneOwner(t *testing.T) {
 func TestHandleInvitations_PanicDeclines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		b.HandleInvitations(func(*engine.Invitation) { panic("a mistake") })
 		for len(a.Peers()) == 0 {
 			time.Sleep(time.Second)
@@ -102,7 +102,7 @@ func TestHandleOffers_ReturningDeclines(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
-				a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+				a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 				meet(t, a, b)
 				b.HandleOffers(func(o *engine.Offer) { f(t, o) })
 				tr, err := a.Offer(t.Context(), b.Self().ID, file)

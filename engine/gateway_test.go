@@ -24,7 +24,7 @@ var phone = gateway.Device{Key: "F00D", Name: "Nice Orange", Addr: netip.MustPar
 func withGateway(t *testing.T) (*enginetest.Node, *enginetest.Gateway, engine.PeerID) {
 	t.Helper()
 	g := enginetest.NewGateway()
-	a := enginetest.New(t, time.Millisecond).Start(engine.Config{Name: "a", Gateways: []gateway.Gateway{g}})
+	a := enginetest.New(t, time.Millisecond).Start(engine.Config{Offers: engine.Everyone, Name: "a", Gateways: []gateway.Gateway{g}})
 	g.Sink().Found(phone)
 	synctest.Wait()
 	p, err := a.FindPeer(phone.Name)
@@ -276,7 +276,7 @@ func TestGateway_SendFails(t *testing.T) {
 				return err
 			}
 		}
-		a := enginetest.New(t, time.Millisecond).Start(engine.Config{Gateways: []gateway.Gateway{g}})
+		a := enginetest.New(t, time.Millisecond).Start(engine.Config{Offers: engine.Everyone, Gateways: []gateway.Gateway{g}})
 		g.Sink().Found(phone)
 		synctest.Wait()
 		p, err := a.FindPeer(phone.Name)
@@ -500,7 +500,7 @@ func (g keepingTexts) SendText(ctx context.Context, _ gateway.Device, _ string) 
 func TestGateway_CloseWaitsForNoDevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := keepingTexts{enginetest.NewGateway(), make(chan struct{})}
-		a := enginetest.New(t, time.Millisecond).Start(engine.Config{Name: "a", Gateways: []gateway.Gateway{g}})
+		a := enginetest.New(t, time.Millisecond).Start(engine.Config{Offers: engine.Everyone, Name: "a", Gateways: []gateway.Gateway{g}})
 		g.Sink().Found(phone)
 		synctest.Wait()
 		p, err := a.FindPeer(phone.Name)

@@ -13,7 +13,9 @@ import (
 
 // Handler has one function for each kind of event, like the class whose methods a program of the Pythonista module
 // overrides. A nil field leaves its events to other readers. Calls come one at a time, except those of StreamReceive: a
-// function that waits for a person delays the others. A panic in one is logged, and the next event follows.
+// function that waits, for a person or in a call such as Invite, delays all others. Start a goroutine for that, or use
+// HandleInvitations and HandleOffers, which do. A call of more than 5 s is logged, once for each field. A panic in one is
+// logged too, and the next event follows.
 type Handler struct {
 	PeerFound   func(Peer) // once for each peer, until it is lost
 	PeerChanged func(Peer) // a peer that was found has changed
@@ -91,7 +93,7 @@ func (e *Engine) handleAll(ctx context.Context, news iter.Seq[Event], h Handler)
 		case PeerRemoved:
 			h.removed(ev.Peer, ev.Err, &seen)
 		case Message:
-			call(e, h.Receive, ev)
+			call(&seen, "Receive", h.Receive, ev)
 		case streamReceived:
 			streams.Go(func() {
 				defer ev.stream.Close()
@@ -105,26 +107,37 @@ func (e *Engine) handleAll(ctx context.Context, news iter.Seq[Event], h Handler)
 		case *Offer:
 			h.offer(ev, &seen)
 		case Pairing:
-			call(e, h.Pairing, ev)
+			call(&seen, "Pairing", h.Pairing, ev)
 		case Transfer:
 			if ev.State != Offered {
 				delete(seen.offered, ev.ID)
 			}
 			h.transfer(ev, &seen)
 		case Conflict:
-			call(e, h.Conflict, ev)
+			call(&seen, "Conflict", h.Conflict, ev)
 		case Problem:
 			h.problem(ev.Err, &seen)
 		}
 	}
 }
 
-// call calls a function of the program with an event.
-func call[T any](e *Engine, f func(T), v T) {
-	if f != nil {
-		recoverPanic(e, "a function of Handler", func() { f(v) }, func() {})
+// call calls a function of Handler with an event.
+func call[T any](s *seen, name string, f func(T), v T) {
+	if f == nil {
+		return
 	}
+	e := s.engine
+	slow := time.AfterFunc(slowCall, func() {
+		if _, told := s.slow.LoadOrStore(name, true); !told {
+			e.panics.Warn("engine: a function of Handler has not returned, and all further events wait for it", "function", name, "after", slowCall)
+		}
+	})
+	defer slow.Stop()
+	recoverPanic(e, "Handler."+name, func() { f(v) }, func() {})
 }
+
+// slowCall is how long a function of a Handler may take before that is logged, once for each function.
+const slowCall = 5 * time.Second
 
 // seen records what a Handler has been called with, so that a Snapshot, which a slow program gets again, repeats
 // nothing.
@@ -136,7 +149,8 @@ type seen struct {
 	invited map[string]*Invitation // the open invitations
 	offered map[TransferID]*Offer  // the open offers
 	ended   map[TransferID]time.Time
-	known   int // the length of ended after the last call of forget
+	slow    sync.Map // names of functions whose slowness was logged
+	known   int      // the length of ended after the last call of forget
 }
 
 // maxEnded is how many ended transfers are remembered before those that the engine has forgotten are dropped.
@@ -157,23 +171,23 @@ func (h *Handler) found(p Peer, s *seen) {
 	_, before := s.found[p.ID]
 	s.found[p.ID] = p
 	if before {
-		call(s.engine, h.PeerChanged, p)
+		call(s, "PeerChanged", h.PeerChanged, p)
 	} else {
-		call(s.engine, h.PeerFound, p)
+		call(s, "PeerFound", h.PeerFound, p)
 	}
 }
 
 func (h *Handler) lost(p Peer, s *seen) {
 	if _, before := s.found[p.ID]; before {
 		delete(s.found, p.ID)
-		call(s.engine, h.PeerLost, p)
+		call(s, "PeerLost", h.PeerLost, p)
 	}
 }
 
 func (h *Handler) added(p Peer, s *seen) {
 	if _, twice := s.added[p.ID]; !twice {
 		s.added[p.ID] = p
-		call(s.engine, h.PeerAdded, p)
+		call(s, "PeerAdded", h.PeerAdded, p)
 	}
 }
 
@@ -183,7 +197,7 @@ func (h *Handler) removed(p Peer, err error, s *seen) {
 	}
 	delete(s.added, p.ID)
 	if h.PeerRemoved != nil {
-		call(s.engine, func(err error) { h.PeerRemoved(p, err) }, err)
+		call(s, "PeerRemoved", func(err error) { h.PeerRemoved(p, err) }, err)
 	}
 }
 
@@ -192,14 +206,14 @@ func (h *Handler) invitation(i *Invitation, s *seen) {
 	case s.invited[i.ID] != nil, h.Invitation == nil:
 	default:
 		s.invited[i.ID] = i
-		call(s.engine, h.Invitation, i)
+		call(s, "Invitation", h.Invitation, i)
 	}
 }
 
 func (h *Handler) closed(id string, s *seen) {
 	if i := s.invited[id]; i != nil {
 		delete(s.invited, id)
-		call(s.engine, h.InvitationClosed, i)
+		call(s, "InvitationClosed", h.InvitationClosed, i)
 	}
 }
 
@@ -216,7 +230,7 @@ func (h *Handler) transfer(t Transfer, s *seen) {
 			s.forget()
 		}
 	}
-	call(s.engine, h.Transfer, t)
+	call(s, "Transfer", h.Transfer, t)
 }
 
 func (h *Handler) offer(o *Offer, s *seen) {
@@ -226,13 +240,13 @@ func (h *Handler) offer(o *Offer, s *seen) {
 	case h.Offer == nil:
 	default:
 		s.offered[id] = o
-		call(s.engine, h.Offer, o)
+		call(s, "Offer", h.Offer, o)
 	}
 }
 
 func (h *Handler) problem(err error, s *seen) {
 	s.problem = err != nil
-	call(s.engine, h.Problem, err)
+	call(s, "Problem", h.Problem, err)
 }
 
 // snapshot reports what differs from what was reported before: everything at first, later what a slow program has
@@ -275,10 +289,10 @@ func (h *Handler) snapshot(now Snapshot, s *seen) {
 		h.transfer(t, s)
 	}
 	for _, p := range now.Pairings {
-		call(s.engine, h.Pairing, p)
+		call(s, "Pairing", h.Pairing, p)
 	}
 	for _, c := range now.Conflicts {
-		call(s.engine, h.Conflict, c)
+		call(s, "Conflict", h.Conflict, c)
 	}
 	if now.Problem != nil || s.problem {
 		h.problem(now.Problem, s)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -87,8 +89,8 @@ func TestHandler_ReportsTransferEndOnceAcrossRestart(t *testing.T) {
 	dir, profile := t.TempDir(), t.TempDir()+"/profile"
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		cfg := engine.Config{Profile: profile, Accept: engine.Everyone}
-		a, b := net.Start(engine.Config{}), net.Start(cfg)
+		cfg := engine.Config{Offers: engine.Everyone, Profile: profile, Accept: engine.Everyone}
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(cfg)
 		meet(t, a, b)
 		handle := func(n *enginetest.Node) (ends *atomic.Int64, stop func()) {
 			ends = &atomic.Int64{}
@@ -149,7 +151,7 @@ func TestHandler_ReportsTransferEndOnceAcrossRestart(t *testing.T) {
 func TestHandler_ReportsWithdrawnInvitation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		meet(t, a, b)
 		var asked, closed atomic.Value
 		ctx, cancel := context.WithCancel(t.Context())
@@ -214,7 +216,7 @@ func TestHandler_SlowCallMissesNoTransferEnd(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{Accept: engine.Everyone})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone, Accept: engine.Everyone})
 		meet(t, a, b)
 		meet(t, b, a)
 		var offers, delivered atomic.Int64
@@ -265,7 +267,7 @@ func TestHandler_RepeatedOfferIsReportedAgain(t *testing.T) {
 	path := bytesIn(t, 1000)
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{Accept: engine.Everyone})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone, Accept: engine.Everyone})
 		meet(t, a, b)
 		meet(t, b, a)
 		var offers atomic.Int64
@@ -301,11 +303,11 @@ func TestHandler_RepeatedOfferIsReportedAgain(t *testing.T) {
 func TestHandler_ClockSetBackRepeatsNoTransferEnd(t *testing.T) {
 	path := bytesIn(t, 1000)
 	dir, profile := t.TempDir(), t.TempDir()+"/profile"
-	cfg := engine.Config{Profile: profile, Accept: engine.Everyone}
+	cfg := engine.Config{Offers: engine.Everyone, Profile: profile, Accept: engine.Everyone}
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Hour)
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(cfg)
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(cfg)
 		meet(t, a, b)
 		b.Handle(t.Context(), engine.Handler{Offer: func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir}) }})
 		tr, err := a.Offer(t.Context(), b.Self().ID, path)
@@ -343,7 +345,7 @@ func TestHandler_LeavesToOthersWhatItDoesNotTake(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		ctx, cancel := context.WithCancel(t.Context())
 		var readers sync.WaitGroup
 		defer readers.Wait()
@@ -471,7 +473,7 @@ func TestHandler_ForgetsWhatTheEngineForgets(t *testing.T) {
 func TestHandler_PeerIsFoundOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		b.Handle(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { _ = i.Decline() }})
 		found, changed, lost := 0, 0, 0
 		ctx, cancel := context.WithCancel(t.Context())
@@ -541,7 +543,7 @@ func TestHandler_MayClose(t *testing.T) {
 // TestHandler_EndsIfRunHasEnded checks that a call of Handle on an ended engine reports its end.
 func TestHandler_EndsIfRunHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := enginetest.New(t, latency).Start(engine.Config{})
+		a := enginetest.New(t, latency).Start(engine.Config{Offers: engine.Everyone})
 		if err := a.Stop(); err != nil {
 			t.Fatal(err)
 		}
@@ -553,7 +555,7 @@ func TestHandler_EndsIfRunHasEnded(t *testing.T) {
 func TestSnapshot_LeavesClaimedQuestionsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		answer := make(chan struct{})
 		defer b.HandleInvitations(func(i *engine.Invitation) {
 			<-answer
@@ -568,6 +570,34 @@ func TestSnapshot_LeavesClaimedQuestionsOut(t *testing.T) {
 		close(answer)
 		if err := <-invited; !errors.Is(err, engine.ErrDeclined) {
 			t.Errorf("a reader has answered: %v", err)
+		}
+	})
+}
+
+// TestHandle_SlowFunctionIsLogged: a function that waits delays all further events, so its program must learn of it.
+func TestHandle_SlowFunctionIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		var out lockedBuffer
+		log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		a := net.Start(engine.Config{Accept: engine.Everyone, Log: log})
+		a.Handle(t.Context(), engine.Handler{
+			PeerFound: func(engine.Peer) { time.Sleep(4 * time.Second) },
+			PeerAdded: func(engine.Peer) { time.Sleep(20 * time.Second) },
+			Receive:   func(engine.Message) { time.Sleep(6 * time.Second) },
+		})
+		b := net.Start(engine.Config{Invite: engine.Everyone})
+		events(t, b)(is[engine.PeerAdded])
+		for i := range 3 {
+			if _, err := b.Post(t.Context(), i, a.Self().ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		for function, want := range map[string]int{"PeerFound": 0, "PeerAdded": 1, "Receive": 1} {
+			if got := strings.Count(string(out.bytes()), "function="+function); got != want {
+				t.Errorf("%s was logged %d times: %s", function, got, string(out.bytes()))
+			}
 		}
 	})
 }

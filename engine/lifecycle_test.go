@@ -17,7 +17,7 @@ import (
 // alone returns an engine that finds no peers on its own.
 func alone(t *testing.T) *engine.Engine {
 	t.Helper()
-	e, err := engine.New(engine.Config{Interfaces: []string{"lo"}, Hidden: true, Blind: true, Accept: engine.Everyone})
+	e, err := engine.New(engine.Config{Offers: engine.Everyone, Interfaces: []string{"lo"}, Hidden: true, Blind: true, Accept: engine.Everyone})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestStart_PortIsOpenWhenItReturns(t *testing.T) {
 	if err := e.Start(t.Context()); !errors.Is(err, engine.ErrClosed) {
 		t.Errorf("a second start: %v", err)
 	}
-	taken, err := engine.New(engine.Config{Port: e.Self().Port, Interfaces: []string{"lo"}, Hidden: true})
+	taken, err := engine.New(engine.Config{Offers: engine.Everyone, Port: e.Self().Port, Interfaces: []string{"lo"}, Hidden: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,6 +146,86 @@ func TestShutdown_DeliversWhatWasPosted(t *testing.T) {
 	})
 }
 
+// TestRun_EndOfItsContextDeliversWhatWasPosted covers a program that posts and then ends, for example at Ctrl-C.
+func TestRun_EndOfItsContextDeliversWhatWasPosted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, 50*time.Millisecond)
+		a, b, _, _ := pair(t, net)
+		in := collect(t, b)
+		var last *engine.Delivery
+		for i := range 200 {
+			d, err := a.Post(context.Background(), i, b.Self().ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = d
+		}
+		if err := a.Stop(); err != nil { // ends the context of Run
+			t.Error(err)
+		}
+		if r := last.Results(); r[0].Err != nil {
+			t.Errorf("the last message: %v", r[0].Err)
+		}
+		time.Sleep(time.Second)
+		if got := in.of(a.Self().ID); len(got) != 200 {
+			t.Errorf("%d of 200 messages arrived", len(got))
+		}
+	})
+}
+
+// TestRun_EndOfItsContextWaitsASecondAtMost covers a peer that does not answer, and a program without messages.
+func TestRun_EndOfItsContextWaitsASecondAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, _ := pair(t, net)
+		net.Cut(b.Addr, true)
+		d, err := a.Post(t.Context(), 1, b.Self().ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := a.Stop(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took < time.Second || took > 1500*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		if r := d.Results(); !errors.Is(r[0].Err, engine.ErrClosed) {
+			t.Errorf("the message: %v", r[0].Err)
+		}
+		began = time.Now()
+		if err := b.Stop(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 500*time.Millisecond {
+			t.Errorf("without messages it took %v", took)
+		}
+	})
+}
+
+// TestClose_DoesNotWaitForMessages: Close is immediate, also while the end of the context waits for messages.
+func TestClose_DoesNotWaitForMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b, _, _ := pair(t, net)
+		net.Cut(b.Addr, true)
+		if _, err := a.Post(t.Context(), 1, b.Self().ID); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		stopped := make(chan struct{})
+		go func() { defer close(stopped); _ = a.Stop() }()
+		time.Sleep(200 * time.Millisecond)
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 500*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		<-stopped
+	})
+}
+
 func TestShutdown_WaitsNoLongerThanItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
@@ -191,12 +271,12 @@ func TestHandleInvitations_PanicDeclinesAndIsReported(t *testing.T) {
 	asked := 0
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a := net.Start(engine.Config{})
+		a := net.Start(engine.Config{Offers: engine.Everyone})
 		a.HandleInvitations(func(*engine.Invitation) {
 			asked++
 			panic("a mistake")
 		})
-		b := net.Start(engine.Config{})
+		b := net.Start(engine.Config{Offers: engine.Everyone})
 		reach(t, b, a)
 		if err := b.Invite(t.Context(), a.Self().ID); !errors.Is(err, engine.ErrDeclined) {
 			t.Errorf("the invitation: %v", err)
@@ -232,8 +312,8 @@ func TestTransferState_ZeroIsNoState(t *testing.T) {
 func TestWaitPeer_WaitsForTheState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a := net.Start(engine.Config{})
-		b := net.Start(engine.Config{Accept: engine.Everyone})
+		a := net.Start(engine.Config{Offers: engine.Everyone})
+		b := net.Start(engine.Config{Offers: engine.Everyone, Accept: engine.Everyone})
 		id := b.Self().ID
 		if p, err := a.WaitPeer(t.Context(), id, engine.Found); err != nil || p.ID != id {
 			t.Fatal(p, err)
@@ -266,10 +346,11 @@ func TestVerify_PanicRefusesThePeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a := net.Start(engine.Config{
+			Offers: engine.Everyone,
 			Verify: func(engine.PeerID, []byte) error { panic("a mistake") },
 			Log:    slog.New(slog.NewTextHandler(&out, nil)),
 		})
-		b := net.Start(engine.Config{})
+		b := net.Start(engine.Config{Offers: engine.Everyone})
 		up(a, b)
 		if _, err := b.Dial(t.Context(), a.Addr.String()); !errors.Is(err, engine.ErrRefused) {
 			t.Errorf("the refused peer: %v", err)
@@ -287,7 +368,7 @@ func TestVerify_PanicRefusesThePeer(t *testing.T) {
 func TestSetPolicies_ActAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{Accept: engine.Everyone})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone, Accept: engine.Everyone})
 		reach(t, a, b)
 		if err := a.SetPolicies(engine.Everyone, engine.Nobody); err != nil {
 			t.Fatal(err)
@@ -298,7 +379,7 @@ func TestSetPolicies_ActAtOnce(t *testing.T) {
 		if err := b.SetPolicies(engine.Nobody, engine.Nobody); err != nil {
 			t.Fatal(err)
 		}
-		c := net.Start(engine.Config{Invite: engine.Everyone})
+		c := net.Start(engine.Config{Offers: engine.Everyone, Invite: engine.Everyone})
 		reach(t, c, b)
 		time.Sleep(time.Minute)
 		if p, _ := c.Peer(b.Self().ID); p.HasSession() {
@@ -316,7 +397,7 @@ func TestSetPolicies_TakeBackWhatTheyBegan(t *testing.T) {
 	t.Run("an invitation", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
-			a, b := net.Start(engine.Config{Invite: engine.Everyone, Accept: engine.Everyone}), net.Start(engine.Config{})
+			a, b := net.Start(engine.Config{Offers: engine.Everyone, Invite: engine.Everyone, Accept: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 			inv := events(t, b)(is[*engine.Invitation]).(*engine.Invitation)
 			if err := a.SetPolicies(engine.Nobody, engine.Nobody); err != nil {
 				t.Fatal(err)
@@ -334,7 +415,7 @@ func TestSetPolicies_TakeBackWhatTheyBegan(t *testing.T) {
 	t.Run("a session", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
-			a, b := net.Start(engine.Config{Accept: engine.Everyone}), net.Start(engine.Config{Invite: engine.Everyone})
+			a, b := net.Start(engine.Config{Offers: engine.Everyone, Accept: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone, Invite: engine.Everyone})
 			for _, pair := range [][2]*enginetest.Node{{a, b}, {b, a}} {
 				if _, err := pair[0].WaitPeer(t.Context(), pair[1].Self().ID, engine.Connected); err != nil {
 					t.Fatal(err)

@@ -41,7 +41,7 @@ func TestOffer_NameAndNoteArrive(t *testing.T) {
 	file, dir := bytesIn(t, 1000), t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		offered := offers(t, b)
 		meet(t, a, b)
 		tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Name: "level 3.map", Note: "the new one\x1b[2J"}, file)
@@ -82,7 +82,7 @@ func TestOffer_NamedFolderArrives(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
 		tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Name: "holiday"}, src)
@@ -106,10 +106,10 @@ func TestOffer_ContentFromAReaderArrivesAtEach(t *testing.T) {
 	dirs := []string{t.TempDir(), t.TempDir()}
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a := net.Start(engine.Config{Profile: profile})
+		a := net.Start(engine.Config{Offers: engine.Everyone, Profile: profile})
 		var to []engine.PeerID
 		for _, dir := range dirs {
-			b := net.Start(engine.Config{})
+			b := net.Start(engine.Config{Offers: engine.Everyone})
 			acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 			meet(t, a, b)
 			to = append(to, b.Self().ID)
@@ -144,7 +144,7 @@ func TestOffer_KeptContentSurvivesARestart(t *testing.T) {
 	spool := filepath.Join(profile, "spool")
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{Profile: profile}), net.Start(engine.Config{Profile: filepath.Join(t.TempDir(), "profile")})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone, Profile: profile}), net.Start(engine.Config{Offers: engine.Everyone, Profile: filepath.Join(t.TempDir(), "profile")})
 		offered := offers(t, b)
 		meet(t, a, b)
 		kept, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true, Name: "kept", Content: strings.NewReader("kept")})
@@ -163,7 +163,7 @@ func TestOffer_KeptContentSurvivesARestart(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(filepath.Dir(filesBelow(t, spool)[0]), "after a crash"), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		a = net.Start(engine.Config{Profile: profile})
+		a = net.Start(engine.Config{Offers: engine.Everyone, Profile: profile})
 		if left := filesBelow(t, spool); len(left) != 1 {
 			t.Errorf("after the start the sender keeps %q", left)
 		}
@@ -190,7 +190,7 @@ func TestOffer_RefusesContradictingOptions(t *testing.T) {
 	file, profile := bytesIn(t, 10), filepath.Join(t.TempDir(), "profile")
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{Profile: profile}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone, Profile: profile}), net.Start(engine.Config{Offers: engine.Everyone})
 		meet(t, a, b)
 		broken := errors.New("the source broke")
 		ended, end := context.WithCancel(t.Context())
@@ -233,7 +233,7 @@ func TestOffer_PreviewOfKnownPeersArrives(t *testing.T) {
 	file := bytesIn(t, 1000)
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		offered := offers(t, b)
 		preview := []byte("\xff\xd8 a picture")
 		if _, err := a.WaitPeer(t.Context(), b.Self().ID, engine.Found); err != nil {

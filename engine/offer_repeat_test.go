@@ -23,7 +23,7 @@ import (
 func retried(t *testing.T, src, dir string, change func(), check func(shown, x, y engine.Transfer)) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		offered := offers(t, b)
 		meet(t, a, b)
 		tr, err := a.Offer(t.Context(), b.Self().ID, src)
@@ -132,7 +132,7 @@ func TestOutbox_SwappedFolderIsNotFollowed(t *testing.T) {
 		src, swap := swappable(t, above)
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
-			ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
+			ca, cb := engine.Config{Offers: engine.Everyone, Name: "a", Profile: pa}, engine.Config{Offers: engine.Everyone, Name: "b", Profile: pb}
 			a, tr := offeredToAbsent(t, net, ca, cb, src)
 			_ = a.Stop()
 			swap()
@@ -191,7 +191,7 @@ func TestOutbox_MissingAfterARestartIsNamed(t *testing.T) {
 			}
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
-				ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
+				ca, cb := engine.Config{Offers: engine.Everyone, Name: "a", Profile: pa}, engine.Config{Offers: engine.Everyone, Name: "b", Profile: pb}
 				a, tr := offeredToAbsent(t, net, ca, cb, src)
 				time.Sleep(time.Second)
 				_ = a.Stop()
@@ -254,7 +254,7 @@ func TestOutbox_FolderAwayForOneRunArrives(t *testing.T) {
 	_ = os.WriteFile(filepath.Join(src, "sub", "c"), []byte("ccc"), 0o644)
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
+		ca, cb := engine.Config{Offers: engine.Everyone, Name: "a", Profile: pa}, engine.Config{Offers: engine.Everyone, Name: "b", Profile: pb}
 		a, tr := offeredToAbsent(t, net, ca, cb, src)
 		time.Sleep(time.Second)
 		_ = a.Stop()
@@ -281,7 +281,7 @@ func TestRetry_ChangedAfterALostReceiptIsNotDelivered(t *testing.T) {
 		_ = os.WriteFile(src, []byte("first version"), 0o644)
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
-			a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+			a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 			acceptAll(t, b, engine.AcceptOptions{Dir: dir, Reserve: -1})
 			meet(t, a, b)
 			net.Drop(func(from, _ netip.AddrPort) bool {
@@ -351,7 +351,7 @@ func TestOutbox_ChangedAfterALostReceiptIsNotDelivered(t *testing.T) {
 					_ = os.WriteFile(file, []byte("first version"), 0o644)
 					synctest.Test(t, func(t *testing.T) {
 						net := enginetest.New(t, latency)
-						ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
+						ca, cb := engine.Config{Offers: engine.Everyone, Name: "a", Profile: pa}, engine.Config{Offers: engine.Everyone, Name: "b", Profile: pb}
 						a, b := net.Start(ca), net.Start(cb)
 						acceptAll(t, b, engine.AcceptOptions{Dir: dir, Reserve: -1})
 						meet(t, a, b)
@@ -413,7 +413,7 @@ func askedAgain(t *testing.T, wait time.Duration, then func(a, b *enginetest.Nod
 	src, dir := photos(t), t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		offered := offers(t, b)
 		meet(t, a, b)
 		tr, err := a.Offer(t.Context(), b.Self().ID, src)
@@ -486,8 +486,8 @@ func TestOffer_GrownSourceIsAskedAboutAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(1_000_000, 256<<10)
-		ca := engine.Config{Name: "a", Profile: pa}
-		a, b := net.Start(ca), net.Start(engine.Config{Name: "b", Profile: pb})
+		ca := engine.Config{Offers: engine.Everyone, Name: "a", Profile: pa}
+		a, b := net.Start(ca), net.Start(engine.Config{Offers: engine.Everyone, Name: "b", Profile: pb})
 		offered := offers(t, b)
 		meet(t, a, b)
 		tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, src)
@@ -535,7 +535,7 @@ func TestOffer_AsksAgainBeyondWhatWasShown(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		offered := offers(t, b)
 		meet(t, a, b)
 		tr, err := a.Offer(t.Context(), b.Self().ID, src)
@@ -590,7 +590,7 @@ func TestOffer_EachAnswerDecidesAlone(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		offered := offers(t, b)
 		meet(t, a, b)
 		tr, err := a.Offer(t.Context(), b.Self().ID, src)
@@ -638,7 +638,7 @@ func TestOffer_DeclinedWhenAskedAgainLeavesNothing(t *testing.T) {
 	_ = f.Close()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		offered := offers(t, b)
 		meet(t, a, b)
 		tr, err := a.Offer(t.Context(), b.Self().ID, src)
@@ -668,7 +668,7 @@ func TestOffer_AsksAgainAfterAViolation(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		offered := offers(t, b)
 		meet(t, a, b)
 		tr, err := a.Offer(t.Context(), b.Self().ID, file)
@@ -703,7 +703,7 @@ func TestOffer_LimitedByWhatThePersonSaw(t *testing.T) {
 	for _, seen := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
-			a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+			a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 			offered := offers(t, b)
 			meet(t, a, b)
 			tr, err := a.Offer(t.Context(), b.Self().ID, src)
@@ -738,7 +738,7 @@ func TestOffer_RepeatedWithoutDataIsPaced(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		b := net.Start(engine.Config{Accept: engine.Everyone})
+		b := net.Start(engine.Config{Offers: engine.Everyone, Accept: engine.Everyone})
 		b.HandleOffers(func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}) })
 		hostile := newRaw(t, net)
 		_, s := hostile.join(t, b)
@@ -761,7 +761,7 @@ func TestOffer_RepeatedWithoutDataIsPaced(t *testing.T) {
 func TestOffer_CountNeverShrinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		b := net.Start(engine.Config{Accept: engine.Everyone})
+		b := net.Start(engine.Config{Offers: engine.Everyone, Accept: engine.Everyone})
 		offered := offers(t, b)
 		hostile := newRaw(t, net)
 		_, s := hostile.join(t, b)
@@ -790,7 +790,7 @@ func TestOffer_FailedAndRepeatedIsPaced(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		b := net.Start(engine.Config{Accept: engine.Everyone})
+		b := net.Start(engine.Config{Offers: engine.Everyone, Accept: engine.Everyone})
 		b.HandleOffers(func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir, Reserve: -1}) })
 		hostile := newRaw(t, net)
 		_, s := hostile.join(t, b)

@@ -43,7 +43,7 @@ func TestOffer_VanishedFileIsNamedOnBothSides(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		offered := offers(t, b)
 		meet(t, a, b)
 		tr, err := a.Offer(t.Context(), b.Self().ID, src)
@@ -85,7 +85,7 @@ func TestOffer_CauseReachesTheSender(t *testing.T) {
 		}
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, time.Duration(i)*time.Millisecond)
-			a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+			a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 			acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 			meet(t, a, b)
 			tr, err := a.Offer(t.Context(), b.Self().ID, file)
@@ -113,7 +113,7 @@ func TestOffer_CauseReachesTheSender(t *testing.T) {
 func TestOffer_UnreadableSourceFailsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		meet(t, a, b)
 		for path, want := range map[string]error{
 			"":                                    nil,
@@ -144,7 +144,7 @@ func TestOffer_LongNamesAreCut(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		offered := offers(t, b)
 		meet(t, a, b)
 		if _, err := a.Offer(t.Context(), b.Self().ID, name); err != nil {
@@ -164,7 +164,7 @@ func TestTransfers_UnacceptedOffersDisplaceNoOthers(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		offered := offers(t, b)
 		meet(t, a, b)
 		first, err := a.Offer(t.Context(), b.Self().ID, file)
@@ -209,7 +209,7 @@ func TestOffer_OnlyAPersonsChoiceRaisesTrust(t *testing.T) {
 		dir := t.TempDir()
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
-			a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+			a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 			acceptAll(t, b, engine.AcceptOptions{Dir: dir, Person: !policy})
 			meet(t, a, b)
 			tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Person: !policy}, file)
@@ -241,7 +241,7 @@ func TestOffer_ExpiresUnanswered(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		n := enginetest.New(t, latency)
-		a, b := n.Start(engine.Config{}), n.Start(engine.Config{})
+		a, b := n.Start(engine.Config{Offers: engine.Everyone}), n.Start(engine.Config{Offers: engine.Everyone})
 		next := events(t, b)
 		meet(t, a, b)
 		refused := 0
@@ -277,7 +277,7 @@ func TestOffer_CancelledRightAfterIsCancelledThere(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		n := enginetest.New(t, latency)
-		a, b := n.Start(engine.Config{}), n.Start(engine.Config{})
+		a, b := n.Start(engine.Config{Offers: engine.Everyone}), n.Start(engine.Config{Offers: engine.Everyone})
 		events(t, b)
 		meet(t, a, b)
 		for i := range 30 {
@@ -315,7 +315,7 @@ func TestOffer_FolderArrives(t *testing.T) {
 	for _, direction := range []string{"one dials", "the other dials"} {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
-			a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
+			a, b := net.Start(engine.Config{Offers: engine.Everyone, Name: "Anna"}), net.Start(engine.Config{Offers: engine.Everyone, Name: "Ben"})
 			if (direction == "one dials") != a.Self().ID.Less(b.Self().ID) {
 				a, b = b, a
 			}
@@ -369,7 +369,7 @@ func TestOffer_DeclinedWithdrawnOrLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
-				a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+				a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 				next := events(t, b)
 				next(is[engine.PeerChanged])
 				tr, err := a.Offer(t.Context(), b.Self().ID, file)
@@ -404,7 +404,7 @@ func TestOffer_NameThatIsNotUTF8Arrives(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
 		tr, err := a.Offer(t.Context(), b.Self().ID, src)
@@ -425,7 +425,7 @@ func TestOffer_PolicyStoresNoName(t *testing.T) {
 	file, dir := bytesIn(t, 1000), t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{Name: "Ben"}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone, Name: "Ben"}), net.Start(engine.Config{Offers: engine.Everyone})
 		policy := false
 		b.HandleOffers(func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir, Person: !policy, Reserve: -1}) })
 		meet(t, a, b)

@@ -16,7 +16,7 @@ import (
 func TestOpError_SaysWhatFailedAndForWhom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, time.Millisecond)
-		e := net.Start(engine.Config{Name: "Anna"}).Engine
+		e := net.Start(engine.Config{Offers: engine.Everyone, Name: "Anna"}).Engine
 		ctx := t.Context()
 		id, own := engine.PeerID{1, 2, 3}, e.Self().ID
 		const transfer = engine.TransferID("none")

@@ -24,7 +24,7 @@ func at(n *enginetest.Node) wire.PeerAt { return wire.PeerAt{ID: n.Self().ID.Str
 
 // gone returns a peer that does not answer.
 func gone(i int) wire.PeerAt {
-	e, err := engine.New(engine.Config{})
+	e, err := engine.New(engine.Config{Offers: engine.Everyone})
 	if err != nil {
 		panic(err)
 	}
@@ -107,7 +107,7 @@ func TestPeerExchange_SeparatedPeersMeetLater(t *testing.T) {
 			}
 			net.Drop(func(from, to netip.AddrPort) bool { return from.Addr() == there && to == anna.Addr })
 			for i := range 110 {
-				s := net.StartAt(netip.AddrPortFrom(there, uint16(20000+i)), engine.Config{Discovery: here, Blind: true})
+				s := net.StartAt(netip.AddrPortFrom(there, uint16(20000+i)), engine.Config{Offers: engine.Everyone, Discovery: here, Blind: true})
 				dial(t, s, hub)
 				time.Sleep(1500 * time.Millisecond)
 				if err := s.Stop(); err != nil {
@@ -169,7 +169,7 @@ func TestPeerExchange_ReturningPeerIsAnnouncedAgain(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(c.away)
-				ben = net.StartAt(ben.Addr, engine.Config{Discovery: here, Profile: dir, Blind: true})
+				ben = net.StartAt(ben.Addr, engine.Config{Offers: engine.Everyone, Discovery: here, Profile: dir, Blind: true})
 				dial(t, ben, hub)
 				time.Sleep(5 * time.Second)
 				if _, ok := sees(anna, ben); !ok {
@@ -273,7 +273,7 @@ func TestPeerExchange_FewStrangersOfAnAddressAreAnnounced(t *testing.T) {
 		hub, anna := among(net, "Hub", blind), among(net, "Anna")
 		join(t, anna, hub)
 		for i := range 64 {
-			s := net.StartAt(netip.MustParseAddrPort(fmt.Sprintf("10.0.0.200:%d", 20000+i)), engine.Config{Name: "many", Discovery: here, Blind: true})
+			s := net.StartAt(netip.MustParseAddrPort(fmt.Sprintf("10.0.0.200:%d", 20000+i)), engine.Config{Offers: engine.Everyone, Name: "many", Discovery: here, Blind: true})
 			dial(t, s, hub)
 		}
 		time.Sleep(10 * time.Second)
@@ -471,7 +471,7 @@ func TestPeerExchange_StrangersFromOnePeerAreLimited(t *testing.T) {
 		hub, anna := among(net, "Hub", blind), among(net, "Anna")
 		join(t, anna, hub)
 		for i := range 8 {
-			dial(t, net.StartAt(netip.AddrPortFrom(netip.MustParseAddr("10.0.0.200"), uint16(20000+i)), engine.Config{Discovery: here, Blind: true}), anna)
+			dial(t, net.StartAt(netip.AddrPortFrom(netip.MustParseAddr("10.0.0.200"), uint16(20000+i)), engine.Config{Offers: engine.Everyone, Discovery: here, Blind: true}), anna)
 		}
 		ben := among(net, "Ben", blind)
 		dial(t, ben, hub)
@@ -503,8 +503,8 @@ func TestPeerExchange_FewAddressesOfAPeerAreDialled(t *testing.T) {
 		}
 		return e
 	}
-	hub, anna := run(engine.Config{Accept: engine.Everyone, Blind: true}), run(engine.Config{})
-	shy := run(engine.Config{Visible: engine.VisibleToNobody, Blind: true}) // it refuses Anna
+	hub, anna := run(engine.Config{Offers: engine.Everyone, Accept: engine.Everyone, Blind: true}), run(engine.Config{Offers: engine.Everyone})
+	shy := run(engine.Config{Offers: engine.Everyone, Visible: engine.VisibleToNobody, Blind: true}) // it refuses Anna
 	if _, err := anna.Dial(t.Context(), fmt.Sprintf("127.0.0.1:%d", hub.Self().Port)); err != nil {
 		t.Fatal(err)
 	}

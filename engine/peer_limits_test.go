@@ -21,7 +21,7 @@ import (
 func TestAccept_KnownPeersHaveTheirOwnPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		reach(t, a, b)
 		id := b.Self().ID
 		for trust, want := range map[engine.Trust]string{engine.TrustUnknown: "strangers", engine.TrustSeen: "known", engine.TrustVerified: "known"} {
@@ -68,9 +68,9 @@ func TestPeerTable_AnnouncedStrangersLeaveAPlaceForKnownPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		found := &byHand{make(chan discovery.Sink, 1)}
-		a := net.Start(engine.Config{Discovery: found})
+		a := net.Start(engine.Config{Offers: engine.Everyone, Discovery: found})
 		sink := <-found.sink
-		b := net.Start(engine.Config{Blind: true, Hidden: true})
+		b := net.Start(engine.Config{Offers: engine.Everyone, Blind: true, Hidden: true})
 		if err := a.SetTrust(b.Self().ID, engine.TrustSeen); err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func TestPeerTable_DiallingStrangersLeavePlacesForFoundPeers(t *testing.T) {
 		if refused == 0 {
 			t.Error("strangers fill the table without end")
 		}
-		b := n.Start(engine.Config{Name: "b", Accept: engine.Everyone})
+		b := n.Start(engine.Config{Offers: engine.Everyone, Name: "b", Accept: engine.Everyone})
 		meet(t, a, b)
 	})
 }
@@ -130,7 +130,7 @@ func TestPeerTable_DiallingStrangersLeavePlacesForFoundPeers(t *testing.T) {
 func TestEcho_StrangersShareOneLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a := net.Start(engine.Config{})
+		a := net.Start(engine.Config{Offers: engine.Everyone})
 		time.Sleep(time.Second)
 		var echoed atomic.Int64
 		ctx, cancel := context.WithCancel(t.Context())

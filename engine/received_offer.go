@@ -12,8 +12,18 @@ type Offer struct {
 	// peers that were never accepted. It is untrusted input: check the size of the picture before decoding it.
 	Preview []byte
 
+	engine  *Engine
 	offer   *transfers.Offer
 	claimed bool // a function decides about it, see HandleOffers; guarded by the lock of the transfers
+}
+
+// Peer returns the peer that offers, as it is now, such as how far it is trusted. Only ID, Name and Trust are set once the
+// peer is lost.
+func (o *Offer) Peer() Peer {
+	if p, found := o.engine.Peer(o.Transfer.Peer); found {
+		return p
+	}
+	return Peer{ID: o.Transfer.Peer, Name: o.Transfer.PeerName, Trust: o.engine.Trust(o.Transfer.Peer)}
 }
 
 // AcceptOptions configure where and how an offer is received.

@@ -3,7 +3,7 @@ package engine
 import "context"
 
 // Invite asks a peer that is found for a session and waits for the answer, at most SendTimeout (MCNearbyServiceBrowser
-// invitePeer). It returns nil when connected, also if the peer has invited us meanwhile. When ctx ends, the invitation
+// invitePeer): do not call it from a function of Handler, but on a goroutine of its own, or set Config.Invite. It returns nil when connected, also if the peer has invited us meanwhile. When ctx ends, the invitation
 // is withdrawn. Errors are ErrDeclined, ErrTimeout, ErrCancelled, ErrNoPeer, and ErrBusy if MaxPeers are connected on
 // either side.
 func (e *Engine) Invite(ctx context.Context, id PeerID) error {

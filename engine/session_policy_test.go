@@ -274,6 +274,36 @@ func TestAcceptIf_DecidesBeforeThePolicy(t *testing.T) {
 	})
 }
 
+// TestAcceptIf_DoesNotBringBackAKickedPeer: like every policy, it does not undo a Disconnect; a person who invites it
+// does.
+func TestAcceptIf_DoesNotBringBackAKickedPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		asked := 0
+		door := net.Start(engine.Config{AcceptIf: func(engine.Peer, json.RawMessage) bool { asked++; return true }})
+		door.HandleInvitations(func(i *engine.Invitation) { _ = i.Decline() })
+		n := net.Start(engine.Config{Accept: engine.Everyone})
+		meet(t, n, door)
+		id := n.Self().ID
+		if err := n.Invite(t.Context(), door.Self().ID); err != nil || asked != 1 {
+			t.Fatalf("%v, asked %d times", err, asked)
+		}
+		door.Disconnect(id)
+		time.Sleep(time.Second)
+		if err := n.Invite(t.Context(), door.Self().ID); !errors.Is(err, engine.ErrDeclined) || asked != 1 || connected(door) != 0 {
+			t.Errorf("a kicked peer came back: %v, asked %d times, %d sessions", err, asked, connected(door))
+		}
+		if err := door.InviteWith(t.Context(), id, engine.InviteOptions{Person: true}); err != nil {
+			t.Fatal(err)
+		}
+		n.Leave()
+		time.Sleep(time.Second)
+		if err := n.Invite(t.Context(), door.Self().ID); err != nil || asked != 2 {
+			t.Errorf("after a person has invited it: %v, asked %d times", err, asked)
+		}
+	})
+}
+
 // TestVerify_RefusedPeerIsNotGreeted checks that the program can check keys: a refused peer is never greeted, and gets
 // the refusal.
 func TestVerify_RefusedPeerIsNotGreeted(t *testing.T) {

@@ -65,7 +65,7 @@ func TestShare_ServicesDoNotMix(t *testing.T) {
 		chessB, chatB := twoServices(net, "")
 		next := events(t, chatB)
 		time.Sleep(10 * time.Second)
-		alone := net.Start(engine.Config{Service: "chess", Hidden: true, Blind: true})
+		alone := net.Start(engine.Config{Offers: engine.Everyone, Service: "chess", Hidden: true, Blind: true})
 		time.Sleep(time.Second)
 		for _, to := range []*enginetest.Node{chatA, chatB} {
 			if _, err := alone.Dial(t.Context(), to.Addr.String()); !errors.Is(err, engine.ErrUnavailable) {
@@ -121,7 +121,7 @@ func TestShare_OutboxesStayApart(t *testing.T) {
 	profile, file := filepath.Join(t.TempDir(), "profile"), bytesIn(t, 10)
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		stranger := net.Start(engine.Config{Hidden: true}).Self().ID
+		stranger := net.Start(engine.Config{Offers: engine.Everyone, Hidden: true}).Self().ID
 		chess, chat := twoServices(net, profile)
 		kept, err := chess.OfferWith(t.Context(), stranger, engine.OfferOptions{Keep: true}, file)
 		if err != nil {
@@ -130,7 +130,7 @@ func TestShare_OutboxesStayApart(t *testing.T) {
 		if err := chess.Stop(); err != nil { // the profile stays open
 			t.Fatal(err)
 		}
-		if _, err := engine.New(engine.Config{Profile: profile}); !errors.Is(err, engine.ErrInUse) {
+		if _, err := engine.New(engine.Config{Offers: engine.Everyone, Profile: profile}); !errors.Is(err, engine.ErrInUse) {
 			t.Errorf("a profile in use: %v", err)
 		}
 		if err := chat.SetTrust(stranger, engine.TrustSeen); err != nil {
@@ -139,11 +139,11 @@ func TestShare_OutboxesStayApart(t *testing.T) {
 		if err := chat.Stop(); err != nil {
 			t.Fatal(err)
 		}
-		chat = net.Start(engine.Config{Profile: profile, Service: "chat"})
+		chat = net.Start(engine.Config{Offers: engine.Everyone, Profile: profile, Service: "chat"})
 		if list := chat.Transfers(); len(list) != 0 {
 			t.Errorf("the chat has %+v", list)
 		}
-		chess = net.Start(engine.Config{Service: "chess", Share: chat.Engine})
+		chess = net.Start(engine.Config{Offers: engine.Everyone, Service: "chess", Share: chat.Engine})
 		if list := chess.Transfers(); len(list) != 1 || list[0].ID != kept.ID {
 			t.Errorf("chess has %+v", list)
 		}
@@ -161,8 +161,8 @@ func TestShare_ForgottenPeersAreForgottenByAll(t *testing.T) {
 		profile := filepath.Join(t.TempDir(), "profile")
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
-			peer := net.Start(engine.Config{Hidden: true}).Self().ID
-			chess := net.Start(engine.Config{Profile: profile, Service: "chess"})
+			peer := net.Start(engine.Config{Offers: engine.Everyone, Hidden: true}).Self().ID
+			chess := net.Start(engine.Config{Offers: engine.Everyone, Profile: profile, Service: "chess"})
 			if err := chess.SetTrust(peer, engine.TrustSeen); err != nil {
 				t.Fatal(err)
 			}
@@ -172,14 +172,14 @@ func TestShare_ForgottenPeersAreForgottenByAll(t *testing.T) {
 			if err := chess.Stop(); err != nil {
 				t.Fatal(err)
 			}
-			chat := net.Start(engine.Config{Profile: profile, Service: "chat"})
+			chat := net.Start(engine.Config{Offers: engine.Everyone, Profile: profile, Service: "chat"})
 			if err := decide(chat, peer); err != nil {
 				t.Fatal(err)
 			}
 			if err := chat.Stop(); err != nil {
 				t.Fatal(err)
 			}
-			chess = net.Start(engine.Config{Profile: profile, Service: "chess"})
+			chess = net.Start(engine.Config{Offers: engine.Everyone, Profile: profile, Service: "chess"})
 			if list := chess.Transfers(); len(list) > 0 {
 				t.Errorf("%s: chess still has %+v", name, list)
 			}
@@ -189,7 +189,7 @@ func TestShare_ForgottenPeersAreForgottenByAll(t *testing.T) {
 
 // TestShare_RefusesWhatCannotBeShared checks the errors of New.
 func TestShare_RefusesWhatCannotBeShared(t *testing.T) {
-	first, err := engine.New(engine.Config{Service: "chess"})
+	first, err := engine.New(engine.Config{Offers: engine.Everyone, Service: "chess"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestShare_RefusesWhatCannotBeShared(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := engine.New(engine.Config{Service: "chat", Share: first}); !errors.Is(err, engine.ErrClosed) {
+	if _, err := engine.New(engine.Config{Offers: engine.Everyone, Service: "chat", Share: first}); !errors.Is(err, engine.ErrClosed) {
 		t.Errorf("an ended engine: %v", err)
 	}
 }

@@ -41,7 +41,7 @@ func TestOutbox_DataOutlivesAMoveOfTheProfile(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
 				net.Limit(2_000_000, 256<<10)
-				a, b := net.Start(engine.Config{Name: "a", Profile: pa}), net.Start(engine.Config{Name: "b", Profile: pb})
+				a, b := net.Start(engine.Config{Offers: engine.Everyone, Name: "a", Profile: pa}), net.Start(engine.Config{Offers: engine.Everyone, Name: "b", Profile: pb})
 				acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 				meet(t, a, b)
 				tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true, Name: "data.bin", Content: bytes.NewReader(data)})
@@ -53,7 +53,7 @@ func TestOutbox_DataOutlivesAMoveOfTheProfile(t *testing.T) {
 				time.Sleep(time.Second)
 				_ = a.Kill()
 				move(t, pa, moved)
-				a = net.Start(engine.Config{Name: "a", Profile: moved})
+				a = net.Start(engine.Config{Offers: engine.Everyone, Name: "a", Profile: moved})
 				time.Sleep(time.Second)
 				net.Cut(b.Addr, false)
 				if end, err := a.Wait(t.Context(), tr.ID); err != nil || end.State != engine.Delivered {
@@ -85,7 +85,7 @@ func TestOutbox_PathsNeedNotBeUTF8(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
 			net.Limit(2_000_000, 256<<10)
-			ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
+			ca, cb := engine.Config{Offers: engine.Everyone, Name: "a", Profile: pa}, engine.Config{Offers: engine.Everyone, Name: "b", Profile: pb}
 			a, b := net.Start(ca), net.Start(cb)
 			acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 			meet(t, a, b)

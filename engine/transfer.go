@@ -26,7 +26,9 @@ const (
 	Stalled   = transfers.Stalled
 	Paused    = transfers.Paused    // paused by either side
 	Finishing = transfers.Finishing // all bytes have arrived and are being made durable
-	Delivered = transfers.Delivered // verified and durable under the final name; the receipt has arrived
+	// Delivered means that the files are durable under their final names on the other disk, and that this is confirmed.
+	// Some may have been left out, see Transfer.Complete.
+	Delivered = transfers.Delivered
 	Declined  = transfers.Declined
 	Cancelled = transfers.Cancelled
 	Failed    = transfers.Failed
@@ -73,6 +75,9 @@ type Transfer struct {
 	Unchanged int64 // files that the receiver had already; see AcceptOptions.Existing
 	Moved     int64 // bytes that this side has sent on lanes, in all attempts of this run
 }
+
+// Complete reports whether all that was offered was delivered: the state is Delivered, and no entry was left out.
+func (t Transfer) Complete() bool { return t.State == Delivered && t.LeftOut == 0 }
 
 // Lane is one connection that carries a transfer. Its fields:
 //

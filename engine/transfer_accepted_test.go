@@ -45,7 +45,7 @@ func TestOffer_AcceptedButNeverBegunIsLimited(t *testing.T) {
 			dir := t.TempDir()
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
-				b := net.Start(engine.Config{})
+				b := net.Start(engine.Config{Offers: engine.Everyone})
 				m := newRaw(t, net)
 				if trust != engine.TrustUnknown {
 					if err := b.SetTrust(m.id.ID, trust); err != nil {
@@ -80,7 +80,7 @@ func TestOffer_AcceptedEndsWhenItsSenderStaysAway(t *testing.T) {
 			dir, profile := t.TempDir(), filepath.Join(t.TempDir(), "profile")
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
-				b := net.Start(engine.Config{Profile: profile})
+				b := net.Start(engine.Config{Offers: engine.Everyone, Profile: profile})
 				acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 				m := newRaw(t, net)
 				s, err := m.greet(t, m.dial(t, b))
@@ -98,7 +98,7 @@ func TestOffer_AcceptedEndsWhenItsSenderStaysAway(t *testing.T) {
 				time.Sleep(time.Second)
 				_ = b.Stop()
 				time.Sleep(25 * time.Hour)
-				b = net.Start(engine.Config{Profile: profile})
+				b = net.Start(engine.Config{Offers: engine.Everyone, Profile: profile})
 				until(t, b, id, 2*time.Hour, "end", inState(engine.Failed))
 			})
 		})
@@ -126,7 +126,7 @@ func TestOffer_RevokedTrustAsksAgain(t *testing.T) {
 			auto.Dir = t.TempDir()
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
-				b := net.Start(engine.Config{})
+				b := net.Start(engine.Config{Offers: engine.Everyone})
 				offered := offers(t, b)
 				m := newRaw(t, net)
 				if err := b.SetTrust(m.id.ID, engine.TrustVerified); err != nil {
@@ -177,7 +177,7 @@ func TestCancel_OfAFailedTransferForgetsItsAcceptance(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		b := net.Start(engine.Config{})
+		b := net.Start(engine.Config{Offers: engine.Everyone})
 		offered := offers(t, b)
 		m := newRaw(t, net)
 		conn := m.dial(t, b)
@@ -231,7 +231,7 @@ func TestCancel_WithoutRunRemovesWhatArrived(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
 				net.Limit(30_000_000, 256<<10)
-				a, b := net.Start(engine.Config{}), net.Start(engine.Config{Profile: profile})
+				a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone, Profile: profile})
 				acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 				meet(t, a, b)
 				tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, file)
@@ -242,7 +242,7 @@ func TestCancel_WithoutRunRemovesWhatArrived(t *testing.T) {
 				if err := b.Kill(); err != nil {
 					t.Fatal(err)
 				}
-				e, err := engine.New(engine.Config{Profile: profile})
+				e, err := engine.New(engine.Config{Offers: engine.Everyone, Profile: profile})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -266,7 +266,7 @@ func TestForget_CancelsWhatWaitsToBeSent(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		offers(t, b) // nobody answers
 		meet(t, a, b)
 		id := b.Self().ID
@@ -299,7 +299,7 @@ func TestOffer_LongAttemptIsNotIdle(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		answered := make(chan struct{})
 		defer close(answered)
 		choose := func(string) transfer.Existing { <-answered; return transfer.KeepBoth }
@@ -327,7 +327,7 @@ func TestOffer_LongAttemptIsNotIdle(t *testing.T) {
 func TestOffer_VerifiedPeersHaveOwnPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		b := net.Start(engine.Config{})
+		b := net.Start(engine.Config{Offers: engine.Everyone})
 		offered := offers(t, b)
 		propose := func(trust engine.Trust, first, n int) {
 			t.Helper()
@@ -361,10 +361,10 @@ func TestOffer_StrangersOfOneAddressLeavePlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(20_000_000, 256<<10)
-		b := net.Start(engine.Config{})
+		b := net.Start(engine.Config{Offers: engine.Everyone})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		for i := range 4 {
-			evil := net.StartAt(netip.AddrPortFrom(netip.MustParseAddr("10.0.0.200"), uint16(20000+i)), engine.Config{Blind: true})
+			evil := net.StartAt(netip.AddrPortFrom(netip.MustParseAddr("10.0.0.200"), uint16(20000+i)), engine.Config{Offers: engine.Everyone, Blind: true})
 			up(evil)
 			dial(t, evil, b)
 			for range 4 {
@@ -379,7 +379,7 @@ func TestOffer_StrangersOfOneAddressLeavePlaces(t *testing.T) {
 			}
 		}
 		time.Sleep(5 * time.Second)
-		honest := net.Start(engine.Config{})
+		honest := net.Start(engine.Config{Offers: engine.Everyone})
 		up(honest)
 		dial(t, honest, b)
 		tr, err := honest.Offer(t.Context(), b.Self().ID, small)
@@ -397,7 +397,7 @@ func TestOffer_RevivedOnesCount(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		b := net.Start(engine.Config{})
+		b := net.Start(engine.Config{Offers: engine.Everyone})
 		m, other := newRaw(t, net), newRaw(t, net)
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		s, err := m.greet(t, m.dial(t, b))

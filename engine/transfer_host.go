@@ -70,8 +70,13 @@ func (h transferHost) AcceptedBy(l transfers.Link, name string, decisions int) {
 
 func (h transferHost) Publish(t transfers.Transfer) { h.e.events.Publish(publicTransfer(t)) }
 
+func (h transferHost) MayOffer(l transfers.Link) bool {
+	direct, ok := l.(*peers.Link)
+	return !ok || direct.HasSession() || h.e.cfg.Offers.Includes(h.e.profile.Peer(direct.Peer()).Trust)
+}
+
 func (h transferHost) PublishOffer(o *transfers.Offer) (code wire.Code, taken bool) {
-	offer := publicOffer(o)
+	offer := publicOffer(h.e, o)
 	if refused, claimed := h.e.offers.ask(h.e, offer.Transfer.Peer, o.Source(), offer, offer.Decline); claimed {
 		offer.claimed = true
 		return refused, refused == 0
@@ -83,9 +88,9 @@ func (h transferHost) PublishOffer(o *transfers.Offer) (code wire.Code, taken bo
 }
 
 // publicOffer returns the Offer that programs see for o, always the same one. The lock of the transfers is held.
-func publicOffer(o *transfers.Offer) *Offer {
+func publicOffer(e *Engine, o *transfers.Offer) *Offer {
 	if o.Handle == nil {
-		o.Handle = &Offer{Transfer: Transfer(o.Transfer), Preview: o.Preview, offer: o}
+		o.Handle = &Offer{Transfer: Transfer(o.Transfer), Preview: o.Preview, engine: e, offer: o}
 	}
 	return o.Handle.(*Offer)
 }

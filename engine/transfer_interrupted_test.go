@@ -52,7 +52,7 @@ func TestResume_WorksAfterALongPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, 20*time.Millisecond)
 		net.Limit(50_000_000, 256<<10)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
 		tr, err := a.Offer(t.Context(), b.Self().ID, file)
@@ -78,7 +78,7 @@ func TestPause_WhileOfflineReachesThePeerLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(20_000_000, 256<<10)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
 		tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, file)
@@ -113,7 +113,7 @@ func TestRetry_WorksAfterCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(20_000_000, 256<<10)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
 		tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{}, file)
@@ -141,7 +141,7 @@ func TestTransfer_MissingSourceLeavesNoReceiverWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(20_000_000, 256<<10)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
 		tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, file)
@@ -170,7 +170,7 @@ func TestTransfer_LostAcceptanceIsAskedForAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(20_000_000, 256<<10)
-		ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
+		ca, cb := engine.Config{Offers: engine.Everyone, Name: "a", Profile: pa}, engine.Config{Offers: engine.Everyone, Name: "b", Profile: pb}
 		a, b := net.Start(ca), net.Start(cb)
 		meet(t, a, b)
 		if err := os.CopyFS(old, os.DirFS(pb)); err != nil {
@@ -231,7 +231,7 @@ func TestChoose_SlowAnswerIsAwaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(50_000_000, 256<<10)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir, Choose: func(string) transfer.Existing {
 			time.Sleep(4 * time.Minute)
 			return transfer.Replace
@@ -257,7 +257,7 @@ func TestTransfer_BothCrashBeforeRecordingDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(20_000_000, 256<<10)
-		ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
+		ca, cb := engine.Config{Offers: engine.Everyone, Name: "a", Profile: pa}, engine.Config{Offers: engine.Everyone, Name: "b", Profile: pb}
 		a, b := net.Start(ca), net.Start(cb)
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
@@ -311,7 +311,7 @@ func TestCancel_WhileOfflineReachesThePeerLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(20_000_000, 256<<10)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
 		tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, file)
@@ -338,7 +338,7 @@ func TestPause_IsKeptForAWeek(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(20_000_000, 256<<10)
-		ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
+		ca, cb := engine.Config{Offers: engine.Everyone, Name: "a", Profile: pa}, engine.Config{Offers: engine.Everyone, Name: "b", Profile: pb}
 		a, b := net.Start(ca), net.Start(cb)
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
@@ -375,7 +375,7 @@ func TestTransfer_ContinuesWhileASideHides(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					net := enginetest.New(t, latency)
 					net.Limit(8_000_000, 128<<10)
-					a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+					a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 					acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 					meet(t, a, b)
 					tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, file)
@@ -414,7 +414,7 @@ func TestRetry_AsksTheReceiverAgain(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
 				net.Limit(5_000_000, 256<<10)
-				a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+				a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 				reach(t, a, b)
 				next := events(t, b)
 				offer := func() *engine.Offer { return next(is[*engine.Offer]).(*engine.Offer) }

@@ -115,7 +115,7 @@ func TestTransfer_PausedAndResumedByEitherSide(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(50_000_000, 256<<10)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
 		tr, err := a.Offer(t.Context(), b.Self().ID, file)
@@ -174,7 +174,7 @@ func TestTransfer_ReportsAVanishedPeer(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
 				net.Limit(20_000_000, 256<<10)
-				a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+				a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 				acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 				meet(t, a, b)
 				tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: keep}, file)
@@ -236,7 +236,7 @@ func TestTransfer_SurvivesCrashes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(30_000_000, 256<<10)
-		ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
+		ca, cb := engine.Config{Offers: engine.Everyone, Name: "a", Profile: pa}, engine.Config{Offers: engine.Everyone, Name: "b", Profile: pb}
 		a, b := net.Start(ca), net.Start(cb)
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
@@ -291,7 +291,7 @@ func TestOutbox_WaitsForThePeerAcrossARestart(t *testing.T) {
 	_ = os.Chmod(pb, 0o700)
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		ca, cb := engine.Config{Name: "a", Profile: pa}, engine.Config{Name: "b", Profile: pb}
+		ca, cb := engine.Config{Offers: engine.Everyone, Name: "a", Profile: pa}, engine.Config{Offers: engine.Everyone, Name: "b", Profile: pb}
 		b := net.Start(cb)
 		id := b.Self().ID
 		if err := b.Stop(); err != nil {
@@ -347,7 +347,7 @@ func TestTransfers_StartByPriority(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(5_000_000, 256<<10) // slow enough that all wait before the first four are done
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
 		if err := a.SetTrust(b.Self().ID, engine.TrustVerified); err != nil {
@@ -419,11 +419,11 @@ func TestTransfers_ManyAtOnceAreDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(100_000_000, 512<<10)
-		hub := net.Start(engine.Config{Name: "hub"})
+		hub := net.Start(engine.Config{Offers: engine.Everyone, Name: "hub"})
 		acceptAll(t, hub, engine.AcceptOptions{Dir: dirs[8]})
 		var peers []*enginetest.Node
 		for i := range 8 {
-			n := net.Start(engine.Config{Name: fmt.Sprint(i)})
+			n := net.Start(engine.Config{Offers: engine.Everyone, Name: fmt.Sprint(i)})
 			acceptAll(t, n, engine.AcceptOptions{Dir: dirs[i]})
 			peers = append(peers, n)
 		}
@@ -478,7 +478,7 @@ func TestCancel_AtRandomMomentsLeavesNothing(t *testing.T) {
 		net := enginetest.New(t, latency)
 		// The whole file takes half a second, so that the moments below cover most of the transfer.
 		net.Limit(50_000_000, 64<<10)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir, Person: true}) // a stranger may not make so many offers
 		meet(t, a, b)
 		dice := rand.New(rand.NewPCG(1, 2))
@@ -535,7 +535,7 @@ func TestOffer_ReportsConflictsBeforeAcceptance(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		next := events(t, b)
 		meet(t, a, b)
 		for i, step := range []struct {
@@ -576,7 +576,7 @@ func TestLanes_AreAddedWherePacketsAreLost(t *testing.T) {
 		net := enginetest.New(t, 2500*time.Microsecond)
 		net.Limit(300_000_000, 512<<10)
 		net.Lose(0.005)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
 		began := time.Now()
@@ -603,7 +603,7 @@ func TestTransfer_EndsWhenItsSenderIsBlocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(30_000_000, 256<<10)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
 		tr, err := a.Offer(t.Context(), b.Self().ID, file)
@@ -634,7 +634,7 @@ func TestLane_OvertakingTheAnswerIsUsed(t *testing.T) {
 	for i := range 20 {
 		synctest.Test(t, func(t *testing.T) {
 			n := enginetest.New(t, latency)
-			a, b := n.Start(engine.Config{}), n.Start(engine.Config{})
+			a, b := n.Start(engine.Config{Offers: engine.Everyone}), n.Start(engine.Config{Offers: engine.Everyone})
 			if a.Self().ID.Less(b.Self().ID) {
 				a, b = b, a // the receiver dials
 			}
@@ -676,7 +676,7 @@ func TestTransfer_FailureBeforeTheFirstByteIsReported(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		n := enginetest.New(t, latency)
-		a, b := n.Start(engine.Config{}), n.Start(engine.Config{})
+		a, b := n.Start(engine.Config{Offers: engine.Everyone}), n.Start(engine.Config{Offers: engine.Everyone})
 		next := events(t, b)
 		meet(t, a, b)
 		tr, err := a.Offer(t.Context(), b.Self().ID, file)

@@ -22,12 +22,12 @@ func TestTurns_AreNotHeldByIdleReceivers(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a := net.Start(engine.Config{})
+		a := net.Start(engine.Config{Offers: engine.Everyone})
 		answered := make(chan struct{})
 		defer close(answered)
 		choose := func(string) transfer.Existing { <-answered; return transfer.KeepBoth }
 		for range 3 {
-			b := net.Start(engine.Config{})
+			b := net.Start(engine.Config{Offers: engine.Everyone})
 			acceptAll(t, b, engine.AcceptOptions{Dir: busy, Choose: choose})
 			meet(t, a, b)
 			for range 4 {
@@ -38,7 +38,7 @@ func TestTurns_AreNotHeldByIdleReceivers(t *testing.T) {
 				until(t, a, tr.ID, time.Minute, "stall", inState(engine.Stalled))
 			}
 		}
-		c := net.Start(engine.Config{})
+		c := net.Start(engine.Config{Offers: engine.Everyone})
 		acceptAll(t, c, engine.AcceptOptions{Dir: dir})
 		meet(t, a, c)
 		tr, err := a.Offer(t.Context(), c.Self().ID, file)
@@ -59,7 +59,7 @@ func TestTurns_StalledTransfersFailNoOthers(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		answered := make(chan struct{})
 		choose := func(string) transfer.Existing { <-answered; return transfer.KeepBoth }
 		if err := b.SetTrust(a.Self().ID, engine.TrustVerified); err != nil {

@@ -32,7 +32,7 @@ func file(t *testing.T, name string, size int) string {
 func TestAutoAccept_OnlyVerifiedPeersWithinTheirLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone, Name: "Anna"}), net.Start(engine.Config{Offers: engine.Everyone, Name: "Ben"})
 		reach(t, a, b)
 		reach(t, b, a)
 		id, into := a.Self().ID, t.TempDir()
@@ -108,7 +108,7 @@ func TestAutoAccept_OnlyVerifiedPeersWithinTheirLimits(t *testing.T) {
 func TestRefusals_ThreeSilenceAPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone, Name: "Anna"}), net.Start(engine.Config{Offers: engine.Everyone, Name: "Ben"})
 		reach(t, a, b)
 		reach(t, b, a)
 		var asked atomic.Int32
@@ -145,8 +145,8 @@ func TestRefusals_ThreeSilenceAPeer(t *testing.T) {
 func TestImpersonation_NameOfABetterKnownPeerIsFlagged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		b := net.Start(engine.Config{Name: "Ben", Accept: engine.Everyone})
-		anna := net.Start(engine.Config{Name: "Anna Lind", Invite: engine.Everyone})
+		b := net.Start(engine.Config{Offers: engine.Everyone, Name: "Ben", Accept: engine.Everyone})
+		anna := net.Start(engine.Config{Offers: engine.Everyone, Name: "Anna Lind", Invite: engine.Everyone})
 		for connected(b) == 0 {
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -159,8 +159,8 @@ func TestImpersonation_NameOfABetterKnownPeerIsFlagged(t *testing.T) {
 			p, _ := b.Peer(n.Self().ID)
 			return p.LooksLike
 		}
-		eve := net.Start(engine.Config{Name: "Аnnа  Lind"}) // Cyrillic А and а, two spaces
-		other := net.Start(engine.Config{Name: "Anna Lund"})
+		eve := net.Start(engine.Config{Offers: engine.Everyone, Name: "Аnnа  Lind"}) // Cyrillic А and а, two spaces
+		other := net.Start(engine.Config{Offers: engine.Everyone, Name: "Anna Lund"})
 		if like(eve) != anna.Self().ID {
 			t.Error("the look-alike of a peer that was accepted is not flagged")
 		}
@@ -186,7 +186,7 @@ func TestImpersonation_NameOfABetterKnownPeerIsFlagged(t *testing.T) {
 func TestTrust_BlockedKeyGetsNoConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben", Hidden: true, Blind: true})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone, Name: "Anna"}), net.Start(engine.Config{Offers: engine.Everyone, Name: "Ben", Hidden: true, Blind: true})
 		time.Sleep(time.Second)
 		if err := a.SetTrust(b.Self().ID, engine.TrustBlocked); err != nil {
 			t.Fatal(err)
@@ -201,7 +201,7 @@ func TestTrust_BlockedKeyGetsNoConnection(t *testing.T) {
 func TestAutoAccept_ConcurrentOffersStayWithinTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone, Name: "Anna"}), net.Start(engine.Config{Offers: engine.Everyone, Name: "Ben"})
 		reach(t, a, b)
 		reach(t, b, a)
 		id, into := a.Self().ID, t.TempDir()
@@ -233,10 +233,10 @@ func TestAutoAccept_ConcurrentOffersStayWithinTheLimit(t *testing.T) {
 func TestRefusals_OutliveTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		b := net.Start(engine.Config{Name: "Ben"})
+		b := net.Start(engine.Config{Offers: engine.Everyone, Name: "Ben"})
 		var asked atomic.Int32
 		b.Handle(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { asked.Add(1); _ = i.Decline() }})
-		cfg := engine.Config{Name: "Eve", Profile: filepath.Join(t.TempDir(), "profile")}
+		cfg := engine.Config{Offers: engine.Everyone, Name: "Eve", Profile: filepath.Join(t.TempDir(), "profile")}
 		for range 4 {
 			eve := net.Start(cfg)
 			reach(t, eve, b)
@@ -252,7 +252,7 @@ func TestRefusals_OutliveTheConnection(t *testing.T) {
 			t.Errorf("the same key has asked %d times", n)
 		}
 		for range 70 { // any number of keys
-			eve := net.Start(engine.Config{Name: "Eve"})
+			eve := net.Start(engine.Config{Offers: engine.Everyone, Name: "Eve"})
 			reach(t, eve, b)
 			_ = eve.InviteWith(t.Context(), b.Self().ID, byPerson)
 			_ = eve.Stop()
@@ -407,10 +407,10 @@ func TestFindPeer_NameLikeAnID(t *testing.T) {
 // however the session came about; a person's choice makes it known.
 func TestTrust_PolicyDoesNotRaiseIt(t *testing.T) {
 	for name, c := range map[string]struct{ a, b engine.Config }{
-		"one invites all, one accepts all": {engine.Config{Invite: engine.Everyone}, engine.Config{Accept: engine.Everyone}},
-		"both invite all":                  {engine.Config{Invite: engine.Everyone}, engine.Config{Invite: engine.Everyone}},
+		"one invites all, one accepts all": {engine.Config{Offers: engine.Everyone, Invite: engine.Everyone}, engine.Config{Offers: engine.Everyone, Accept: engine.Everyone}},
+		"both invite all":                  {engine.Config{Offers: engine.Everyone, Invite: engine.Everyone}, engine.Config{Offers: engine.Everyone, Invite: engine.Everyone}},
 		"both do both":                     {open("a"), open("b")},
-		"a function says yes":              {engine.Config{Invite: engine.Everyone}, engine.Config{AcceptIf: func(engine.Peer, json.RawMessage) bool { return true }}},
+		"a function says yes":              {engine.Config{Offers: engine.Everyone, Invite: engine.Everyone}, engine.Config{Offers: engine.Everyone, AcceptIf: func(engine.Peer, json.RawMessage) bool { return true }}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -448,7 +448,7 @@ func TestTrust_PolicyDoesNotRaiseIt(t *testing.T) {
 	t.Run("a person says yes", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
-			a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
+			a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 			b.Handle(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { _ = i.AcceptWith(byPerson) }})
 			reach(t, a, b)
 			if err := a.InviteWith(t.Context(), b.Self().ID, byPerson); err != nil {
@@ -465,7 +465,7 @@ func TestTrust_PolicyDoesNotRaiseIt(t *testing.T) {
 func TestTrust_BlockedPeerCannotUseASpareConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := enginetest.New(t, latency)
-		a := n.Start(engine.Config{})
+		a := n.Start(engine.Config{Offers: engine.Everyone})
 		next := events(t, a)
 		m := newRaw(t, n)
 		if _, err := m.greet(t, m.dial(t, a)); err != nil {
@@ -490,7 +490,7 @@ func TestTrust_BlockedPeerCannotUseASpareConnection(t *testing.T) {
 func TestTrust_ForgottenPeerNeedsANewInvitation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := enginetest.New(t, latency)
-		a, b := n.Start(engine.Config{}), n.Start(engine.Config{Accept: engine.Everyone})
+		a, b := n.Start(engine.Config{Offers: engine.Everyone}), n.Start(engine.Config{Offers: engine.Everyone, Accept: engine.Everyone})
 		next := events(t, a)
 		meet(t, a, b)
 		if err := a.InviteWith(t.Context(), b.Self().ID, byPerson); err != nil {
@@ -561,7 +561,7 @@ func TestTrust_StoresTheNameThatWasShown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
-				a, zed := net.Start(engine.Config{}), net.Start(engine.Config{Name: "Zed"})
+				a, zed := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone, Name: "Zed"})
 				next := events(t, a)
 				meet(t, a, zed)
 				time.Sleep(5 * time.Second)
@@ -577,7 +577,7 @@ func TestTrust_StoresTheNameThatWasShown(t *testing.T) {
 					t.Errorf("stored as %+v", known)
 				}
 				_ = zed.SetName("Zed")
-				anna := net.Start(engine.Config{Name: "Anna"})
+				anna := net.Start(engine.Config{Offers: engine.Everyone, Name: "Anna"})
 				meet(t, a, anna)
 				time.Sleep(5 * time.Second)
 				if p, err := a.FindPeer("Anna"); err != nil || p.ID != anna.Self().ID {
@@ -592,7 +592,7 @@ func TestTrust_StoresTheNameThatWasShown(t *testing.T) {
 func TestLooksLike_FollowsTrust(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, anna, twin := net.Start(engine.Config{}), net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Anna"})
+		a, anna, twin := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone, Name: "Anna"}), net.Start(engine.Config{Offers: engine.Everyone, Name: "Anna"})
 		next := events(t, a)
 		meet(t, a, anna)
 		meet(t, a, twin)

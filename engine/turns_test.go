@@ -117,7 +117,7 @@ func breakOff(_ context.Context, lane io.Writer, hello wire.Lane) {
 func offerToPretender(t *testing.T, file string, serve func(context.Context, io.Writer, wire.Lane)) (*enginetest.Node, engine.Transfer) {
 	t.Helper()
 	net := enginetest.New(t, latency)
-	a := net.Start(engine.Config{Accept: engine.Everyone})
+	a := net.Start(engine.Config{Offers: engine.Everyone, Accept: engine.Everyone})
 	ctx, stop := context.WithCancel(t.Context())
 	lanes := &sync.WaitGroup{}
 	t.Cleanup(func() {
@@ -196,7 +196,7 @@ func fakedProgress(t *testing.T, after, inTime time.Duration, serve func(context
 	file, dir := bytesIn(t, 20_000_000), t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
-		a, honest := net.Start(engine.Config{Accept: engine.Everyone}), net.Start(engine.Config{})
+		a, honest := net.Start(engine.Config{Offers: engine.Everyone, Accept: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 		ctx, stop := context.WithCancel(t.Context())
 		var lanes sync.WaitGroup
 		defer lanes.Wait()
@@ -236,10 +236,10 @@ func TestTurns_SlowReceiversKeepNoOneWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(4_000_000, 256<<10) // to each receiver, for four transfers
-		a := net.Start(engine.Config{})
+		a := net.Start(engine.Config{Offers: engine.Everyone})
 		var sent []engine.TransferID
 		for range 3 {
-			slow := net.Start(engine.Config{})
+			slow := net.Start(engine.Config{Offers: engine.Everyone})
 			acceptAll(t, slow, engine.AcceptOptions{Dir: dir, Reserve: -1})
 			meet(t, a, slow)
 			for range 4 {
@@ -251,7 +251,7 @@ func TestTurns_SlowReceiversKeepNoOneWaiting(t *testing.T) {
 			}
 		}
 		time.Sleep(20 * time.Second)
-		other := net.Start(engine.Config{})
+		other := net.Start(engine.Config{Offers: engine.Everyone})
 		acceptAll(t, other, engine.AcceptOptions{Dir: dir, Reserve: -1})
 		meet(t, a, other)
 		tr, err := a.Offer(t.Context(), other.Self().ID, bytesIn(t, 100_000))

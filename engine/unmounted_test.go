@@ -21,7 +21,7 @@ func TestTransfer_WaitsForTheDiskAfterARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		net.Limit(20_000_000, 256<<10)
-		a, b := net.Start(engine.Config{Name: "a", Profile: pa}), net.Start(engine.Config{Name: "b", Profile: pb})
+		a, b := net.Start(engine.Config{Offers: engine.Everyone, Name: "a", Profile: pa}), net.Start(engine.Config{Offers: engine.Everyone, Name: "b", Profile: pb})
 		acceptAll(t, b, engine.AcceptOptions{Dir: dir})
 		meet(t, a, b)
 		tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, big)
@@ -32,7 +32,7 @@ func TestTransfer_WaitsForTheDiskAfterARestart(t *testing.T) {
 		_ = b.Kill()
 		must(t, os.Rename(dir, disk))
 		must(t, os.Mkdir(dir, 0o700))
-		b = net.Start(engine.Config{Name: "b", Profile: pb})
+		b = net.Start(engine.Config{Offers: engine.Everyone, Name: "b", Profile: pb})
 		waits := func(tr engine.Transfer) bool {
 			return tr.State == engine.Stalled && errors.Is(tr.Err, transfer.ErrUnmounted)
 		}

@@ -325,6 +325,7 @@ func (p *program) config(cfg engine.Config) (engine.Config, error) {
 	cfg.Dial = p.peers
 	cfg.Interfaces = p.ifaces
 	cfg.Port = p.port
+	cfg.Offers = engine.Everyone // the commands that take offers ask, or have a policy of their own
 	switch p.visible {
 	case "everyone":
 	case "known":

@@ -16,6 +16,7 @@ type startParams struct {
 	Visible    visibility        `json:"visible"`
 	Invite     audience          `json:"invite"`
 	Accept     audience          `json:"accept"`
+	Offers     audience          `json:"offers"`
 	Context    json.RawMessage   `json:"context"`
 	Info       map[string]string `json:"info"`
 	Dial       []string          `json:"dial"`
@@ -57,7 +58,7 @@ func (s *session) start(p startParams) (r startResult, events func(), err error)
 	}
 	cfg := engine.Config{
 		Name: p.Name, Service: p.Service, Port: p.Port, Visible: engine.Visibility(p.Visible), Invite: engine.Audience(p.Invite),
-		Accept: engine.Audience(p.Accept), Info: p.Info, Dial: p.Dial, Interfaces: p.Interfaces, MaxPeers: p.MaxPeers,
+		Accept: engine.Audience(p.Accept), Offers: engine.Audience(p.Offers), Info: p.Info, Dial: p.Dial, Interfaces: p.Interfaces, MaxPeers: p.MaxPeers,
 		Hidden: p.Hidden, Blind: p.Blind,
 	}
 	if p.Context != nil {

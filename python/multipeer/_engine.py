@@ -77,11 +77,12 @@ class Engine:
     engine. It does not wait for files: call ``wait`` for each offer first.
 
     name: the display name. service: the service type; programs with the same one find each other. invite, accept: which
-    peers the engine connects to automatically, ``"nobody"``, ``"verified"``, ``"known"`` or ``"everyone"``. context: a
-    value that peers get with PeerAdded. profile: a folder that stores the identity. Without a profile, the identity is
-    new at every start: after a restart, peers see a different device, and transfers cannot resume. localsend: also
-    exchange files and text with devices that have LocalSend (``Peer.via``). Other keyword arguments are settings of
-    ``start`` in docs/json-rpc.md, such as ``interfaces=["lo"]``.
+    peers the engine connects to automatically, ``"nobody"``, ``"verified"``, ``"known"`` or ``"everyone"``. offers: which
+    peers may offer files without being connected; connected ones always may. context: a value that peers get with
+    PeerAdded. profile: a folder that stores the identity. Without a profile, the identity is new at every start: after a
+    restart, peers see a different device, and transfers cannot resume. localsend: also exchange files and text with
+    devices that have LocalSend (``Peer.via``). Other keyword arguments are settings of ``start`` in docs/json-rpc.md,
+    such as ``interfaces=["lo"]``.
 
     Register handlers (``handle_stream``, ``handle_offers``, ``handle_invitations``, ``Topic.answer``) before the block,
     so that nothing arrives too early: other peers find the engine once they are in place.
@@ -101,12 +102,13 @@ class Engine:
         *,
         invite: str = "nobody",
         accept: str = "nobody",
+        offers: str = "nobody",
         context: Any = None,
         profile: Optional[str] = None,
         localsend: bool = False,
         **settings: Any,
     ) -> None:
-        self._settings: Dict[str, Any] = {"invite": invite, "accept": accept, "window": WINDOW, **settings}
+        self._settings: Dict[str, Any] = {"invite": invite, "accept": accept, "offers": offers, "window": WINDOW, **settings}
         for key, value in (("name", name), ("service", service), ("context", context)):
             if value is not None:
                 self._settings[key] = value
@@ -891,8 +893,8 @@ class Offer:
     async def accept(self, folder: str, existing: str = "keep", *, person: bool = False, **more: Any) -> Transfer:
         """Accept into a folder, and wait until the transfer has ended.
 
-        ``existing``: "keep" keeps both files under different names, "skip" skips a file that already exists (for a
-        program that may get the same file twice), and "replace" replaces it. ``person=True`` means that a person
+        ``existing``: "keep" keeps both files under different names, "skip" does the same, but skips a file whose
+        content is already there (for a program that may get the same file twice), and "replace" replaces it. ``person=True`` means that a person
         decided, which makes the peer known. Otherwise the program decided, and trust does not change. Other keyword
         arguments are settings of ``accept_offer`` in docs/json-rpc.md: reread, keep_executable, links and reserve.
         """

@@ -62,6 +62,9 @@ func newLink(m *Manager, p *peer, conn *transport.Conn, control *transport.Strea
 	}
 }
 
+// HasSession reports whether the link carries a session. It takes no lock.
+func (l *Link) HasSession() bool { return l.session.Load() != nil }
+
 // Send queues a message for the peer without waiting. A full queue means that the peer does not read, so the connection
 // is closed.
 func (l *Link) Send(msg wire.Message) {

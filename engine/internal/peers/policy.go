@@ -39,10 +39,12 @@ func (in *invitations) recheckLocked() {
 // policyAdmitsLocked reports whether a policy includes id.
 func (in *invitations) policyAdmitsLocked(a Audience, id PeerID) bool {
 	m := in.m
-	if in.kicked[id] {
-		return false
-	}
-	switch m.profile.Peer(id).Trust {
+	return !in.kicked[id] && a.Includes(m.profile.Peer(id).Trust)
+}
+
+// Includes reports whether a peer with this trust is in the audience. A blocked peer is in none.
+func (a Audience) Includes(trust identity.Trust) bool {
+	switch trust {
 	case identity.Blocked:
 		return false
 	case identity.Verified:

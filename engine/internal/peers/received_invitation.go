@@ -76,16 +76,17 @@ func (in *invitations) acceptLocked(p *peer, id string, theirs, ours json.RawMes
 	m.sessions.beginLocked(p, theirs, by)
 }
 
-// admit reports whether Config.AcceptIf accepts an invitation. No lock is held.
+// admit reports whether Config.AcceptIf accepts an invitation. Like every policy, it is not asked about a peer that was
+// kicked. No lock is held.
 func (in *invitations) admit(p *peer, msg wire.Invite) bool {
 	m := in.m
 	if m.cfg.AcceptIf == nil {
 		return false
 	}
 	m.mu.Lock()
-	from, wanted := m.table.viewLocked(p), p.session != nil || p.asked != nil
+	from, decided := m.table.viewLocked(p), p.session != nil || p.asked != nil || in.kicked[p.id]
 	m.mu.Unlock()
-	return !wanted && m.cfg.AcceptIf(from, msg.Context)
+	return !decided && m.cfg.AcceptIf(from, msg.Context)
 }
 
 func (in *invitations) takeInvite(p *peer, l *Link, msg wire.Invite) {

@@ -114,7 +114,7 @@ func (m *Manager) askAfterAllLocked(t *item) {
 	t.held, t.byPolicy = false, false
 	if t.offer != nil && t.view.State == Offered {
 		t.offer.Transfer = t.view
-		if code, taken := m.host.PublishOffer(t.offer); !taken {
+		if code, taken := m.askLocked(t); !taken {
 			(&receiver{m, t}).refuseUnaskedLocked(code)
 		}
 	}

@@ -29,6 +29,8 @@ type Host interface {
 	AcceptedBy(l Link, name string, decisions int)
 	// Publish publishes the newest state of a transfer. The manager's lock is held.
 	Publish(t Transfer)
+	// MayOffer reports whether a person may be asked about the offers of a peer. The manager's lock is held.
+	MayOffer(l Link) bool
 	// PublishOffer asks a person about an offer. If no reader takes the offer, code is the answer for the other side.
 	// The manager's lock is held.
 	PublishOffer(o *Offer) (code wire.Code, taken bool)

@@ -97,7 +97,7 @@ func (m *Manager) TakeOffer(from identity.PeerID, name string, l Link, msg wire.
 	}
 	t.setOfferLocked(o)
 	if !m.takenByPolicyLocked(t) {
-		if code, taken := m.host.PublishOffer(t.offer); !taken {
+		if code, taken := m.askLocked(t); !taken {
 			refuse(code)
 			return
 		}
@@ -105,6 +105,15 @@ func (m *Manager) TakeOffer(from identity.PeerID, name string, l Link, msg wire.
 	m.transfers[v.ID] = t
 	m.publishLocked(t)
 	m.expireOfferLaterLocked(t)
+}
+
+// askLocked asks a person about a new offer, if the policy admits its peer. If no one is asked, code is the answer for
+// the other side.
+func (m *Manager) askLocked(t *item) (code wire.Code, taken bool) {
+	if t.link == nil || !m.host.MayOffer(t.link) { // guard: offers-policy
+		return wire.Unavailable, false
+	}
+	return m.host.PublishOffer(t.offer)
 }
 
 // askWithLocked asks the person again about an offer that delivers more than it announced, with the sender's current

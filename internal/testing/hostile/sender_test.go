@@ -36,7 +36,7 @@ func runSender(at, id, service, dir string) error {
 	}
 	once := func() error {
 		ctx, stop := context.WithCancel(context.Background())
-		e, err := engine.New(engine.Config{Name: "friend", Service: service, Profile: filepath.Join(dir, "profile"), Discovery: silence{}, Hidden: true})
+		e, err := engine.New(engine.Config{Offers: engine.Everyone, Name: "friend", Service: service, Profile: filepath.Join(dir, "profile"), Discovery: silence{}, Hidden: true})
 		if err != nil {
 			stop()
 			return err
@@ -61,7 +61,7 @@ func runSender(at, id, service, dir string) error {
 		}
 		return err
 	}
-	e, err := engine.New(engine.Config{Profile: filepath.Join(dir, "profile")})
+	e, err := engine.New(engine.Config{Offers: engine.Everyone, Profile: filepath.Join(dir, "profile")})
 	if err != nil {
 		return err
 	}

@@ -244,7 +244,7 @@ func TestSoak(t *testing.T) {
 	s := &soak{t: t, net: enginetest.New(t, time.Millisecond), dice: rand.New(rand.NewPCG(seed, 1)), counts: map[string]int{}}
 	for i := range members {
 		m := &member{s: s, name: fmt.Sprintf("peer %d", i), inbox: t.TempDir(), newest: map[string]int{}, received: map[string]bool{}}
-		m.cfg = engine.Config{Name: m.name, Profile: filepath.Join(t.TempDir(), "profile"), Invite: engine.Everyone, Accept: engine.Everyone}
+		m.cfg = engine.Config{Offers: engine.Everyone, Name: m.name, Profile: filepath.Join(t.TempDir(), "profile"), Invite: engine.Everyone, Accept: engine.Everyone}
 		s.all = append(s.all, m)
 		m.start()
 	}
