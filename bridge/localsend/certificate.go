@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -110,8 +111,25 @@ func newCertificate() ([]byte, error) {
 func (g *Gateway) serverTLS() *tls.Config {
 	return connlimit.LimitHandshakes(&tls.Config{
 		Certificates: []tls.Certificate{g.certificate}, ClientAuth: tls.RequestClientCert, NextProtos: []string{"http/1.1"},
-		MinVersion: tls.VersionTLS12,
+		MinVersion: tls.VersionTLS12, VerifyConnection: checkKeySize,
 	})
+}
+
+// maxRSABits is the size of the largest RSA key that a device may have. LocalSend creates keys of 2048 bits.
+const maxRSABits = 4096
+
+// rsaExponent is the public exponent of every RSA key in use (RFC 8017 allows others).
+const rsaExponent = 65537
+
+// checkKeySize rejects a key with which a signature costs much more time to check than to send. crypto/tls calls it
+// before it checks the signature of the handshake.
+func checkKeySize(state tls.ConnectionState) error {
+	for _, c := range state.PeerCertificates[:min(1, len(state.PeerCertificates))] {
+		if key, ok := c.PublicKey.(*rsa.PublicKey); ok && (key.N.BitLen() > maxRSABits || key.E != rsaExponent) { // guard: localsend-key-size
+			return fmt.Errorf("an RSA key of %d bits with the exponent %d is not accepted", key.N.BitLen(), key.E)
+		}
+	}
+	return nil
 }
 
 // errOtherKey reports a device whose key is not the expected one.
@@ -130,7 +148,7 @@ func (g *Gateway) clientTLS(fingerprint string) *tls.Config {
 			if fingerprint != "" && fingerprintOf(state.PeerCertificates[0].Raw) != fingerprint { // guard: localsend-pin
 				return errOtherKey
 			}
-			return nil
+			return checkKeySize(state)
 		},
 	}
 }

@@ -1,11 +1,13 @@
 package localsend
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -40,7 +42,7 @@ func (g *Gateway) server() *http.Server {
 			}
 			mux.ServeHTTP(w, r)
 		}),
-		ConnContext: connlimit.Context, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 16 << 10,
+		ConnContext: connContext, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 16 << 10,
 		ErrorLog:     slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),      // anyone can cause these log lines
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2, like LocalSend
 	}
@@ -53,11 +55,38 @@ type source struct {
 }
 
 func sourceOf(r *http.Request) source {
-	s := source{addr: addrOf(r)}
-	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 && isValid(r.TLS.PeerCertificates[0]) {
-		s.fingerprint = fingerprintOf(r.TLS.PeerCertificates[0].Raw)
+	return source{addr: addrOf(r), fingerprint: proofOf(r).fingerprintOf(r.TLS)}
+}
+
+// proof is what a connection proves about its device. It is checked once for each connection: a signature can cost
+// milliseconds, and a request a few bytes.
+type proof struct {
+	once        sync.Once
+	fingerprint string
+}
+
+type proofKey struct{}
+
+// connContext adds the proof of a connection to the context of its requests, and what connlimit needs.
+func connContext(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(connlimit.Context(ctx, c), proofKey{}, &proof{})
+}
+
+func proofOf(r *http.Request) *proof {
+	if p, ok := r.Context().Value(proofKey{}).(*proof); ok {
+		return p
 	}
-	return s
+	return &proof{} // not a request of this server
+}
+
+// fingerprintOf returns the fingerprint of the certificate of a connection; empty if it has none that is valid.
+func (p *proof) fingerprintOf(state *tls.ConnectionState) string {
+	p.once.Do(func() {
+		if state != nil && len(state.PeerCertificates) > 0 && isValid(state.PeerCertificates[0]) {
+			p.fingerprint = fingerprintOf(state.PeerCertificates[0].Raw)
+		}
+	})
+	return p.fingerprint
 }
 
 // isValid reports whether LocalSend would accept a certificate: signed by its own key, and not expired.

@@ -338,6 +338,7 @@ var limits = []section{
 		{"", "only what the visitor's device has acknowledged (Linux, macOS), for which the link waits a minute", "web-arrival-stalls", proof{"./bridge/web", "TestLink_UnreadDownloadEnds", ""}},
 		{"text", "100 kB; one in 2 s, 10 at once", "web-texts", proof{"./bridge/web", "TestLink_QuestionsAndTextsAreLimited", ""}},
 		{"content of a download", "the version that was shared, in every range", "web-changed", proof{"./bridge/web", "TestLink_PartsOfTwoVersionsAreNoDownload", ""}},
+		{"RSA key of a device with LocalSend", "at most 4096 bits, with the exponent 65537; its certificate is checked once for each connection", "localsend-key-size", proof{"./bridge/localsend", "TestTLS_RejectsKeysThatCostTime", ""}},
 		{"TLS handshakes of one address, at a link with HTTPS or the port for LocalSend", "50 a second, 100 at once; more are delayed", "tls-handshakes", proof{"./internal/connlimit", "TestLimitHandshakes_DelaysTheHandshakesOfOneAddress", ""}},
 		{"", "1,000 addresses are counted separately, here and in the limits of LocalSend for one address", "sources-counted", proof{"./internal/connlimit", "TestSources_AreLimited", ""}},
 	}},
