@@ -578,6 +578,11 @@ func TestOrphans_OnlyStagingsAreRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for name := range map[string]bool{"orphan": true, "waiting": true, "thesis": true, "diary": true, "open": true, "folderly": true} {
+		if err := os.Chtimes(filepath.Join(hidden, name), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
 	month := time.Now().Add(-30 * 24 * time.Hour)
 	if err := os.Chtimes(filepath.Join(hidden, "waiting", journalName), month, month); err != nil {
 		t.Fatal(err)

@@ -104,7 +104,9 @@ func (s *stage) open(opts ReceiveOptions) error {
 	if err := s.makeHidden(); err != nil {
 		return fmt.Errorf("preparing %s: %w", s.dir, err)
 	}
-	s.removeOrphans(opts.Known)
+	if orphanScans.due(s.dir) { // guard: orphan-scans
+		s.removeOrphans(opts.Known)
+	}
 	if err := s.check("open", journalName); err != nil {
 		return err
 	}
@@ -308,7 +310,7 @@ func (s *stage) removeOrphans(known func(id string) bool) {
 // to it, it holds what a staging folder holds and nothing else, and its journal begins as ours do.
 func (s *stage) isOrphan(name string) bool {
 	info, err := s.hidden.Lstat(name)
-	if err != nil || !info.IsDir() || !ours(info) && keepsModes(s.hidden, info) {
+	if err != nil || !info.IsDir() || time.Since(info.ModTime()) < orphanIntakeAge || !ours(info) && keepsModes(s.hidden, info) {
 		return false
 	}
 	root, err := s.hidden.OpenRoot(name)

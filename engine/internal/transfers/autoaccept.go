@@ -86,7 +86,7 @@ func (m *Manager) takenByPolicyLocked(t *item) bool {
 			err = wire.ErrDeclined
 		}
 		if err == nil {
-			err = offer.Accept(AcceptOptions{Dir: string(a.Dir)})
+			err = offer.Accept(AcceptOptions{Dir: string(a.Dir), Policy: true})
 		}
 		if err != nil {
 			m.log.Warn("accepting without asking", "peer", t.view.Peer.Short(), "err", err)

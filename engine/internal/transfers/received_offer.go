@@ -72,6 +72,9 @@ func (m *Manager) accept(o *Offer, opts AcceptOptions) error {
 	if t.offer != o || t.view.State != Offered {
 		return wire.ErrAnswered
 	}
+	if opts.Policy && !t.byPolicy { // guard: rule-withdrawn
+		return wire.ErrDeclined // while the folder was made, which can take seconds
+	}
 	if t.accept.Dir != "" && t.accept.Dir != opts.Dir {
 		m.discardLocked(t) // what arrived after an earlier acceptance is in the earlier folder
 	}

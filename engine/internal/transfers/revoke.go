@@ -60,7 +60,11 @@ func dropStored(m *Manager, id identity.PeerID, which func(job) bool) {
 // asked.
 func (m *Manager) revokeLocked(id identity.PeerID, why error, which func(*item) bool) {
 	for _, t := range m.transfers {
-		if t.view.Peer != id || !t.view.Incoming || !t.accepted || !which(t) {
+		if t.view.Peer != id || !t.view.Incoming || !which(t) {
+			continue
+		}
+		if !t.accepted {
+			t.byPolicy = false // it may be about to be accepted
 			continue
 		}
 		switch {

@@ -150,6 +150,9 @@ func (m *Manager) trimLocked() {
 	}
 	forget := func(list []*item, kept int) {
 		for _, t := range list[:max(0, len(list)-kept)] {
+			if t.view.Incoming && t.view.State == Failed { // guard: failed-kept
+				m.discardLocked(t) // nothing else would remove what has arrived for a month
+			}
 			delete(m.transfers, t.view.ID)
 			m.writer.put(recordKey(m.service, t.view.ID), nil)
 		}

@@ -53,6 +53,7 @@ func (d *device) Current(identity.PeerID) Link {
 
 func (d *device) Changed() <-chan struct{}                                 { return make(chan struct{}) }
 func (d *device) Probe(context.Context, identity.PeerID, []netip.AddrPort) {}
+func (d *device) MayOffer(Link) bool                                       { return true }
 func (d *device) Publish(Transfer)                                         {}
 
 func (d *device) AcceptedBy(Link, string, int) {

@@ -115,4 +115,5 @@ type AcceptOptions struct {
 	Reserve  int64
 	Person   bool
 	Seen     *Transfer `json:"-"`
+	Policy   bool      `json:"-"` // accepted by the user's rule for the peer, without asking
 }
