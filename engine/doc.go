@@ -38,7 +38,8 @@
 //     [Engine.SendDatagram] delivers at once or not at all. A [Topic] separates the parts of a program.
 //   - [Engine.OpenStream] opens a byte stream with flow control. [Engine.HandleStream] and [Engine.Listen] accept.
 //   - [Engine.Offer] offers files and folders. Nothing is sent before the other program has accepted the [Offer], and
-//     Delivered means durable under the final name on the other disk. After an interruption a transfer resumes by itself.
+//     Delivered means durable under the final name on the other disk; see [Transfer.Complete] for what was left out. After
+//     an interruption a transfer resumes by itself.
 //
 // # Trust
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -409,5 +410,47 @@ func TestSession_SurvivesTheHelloOfAnAbandonedConnection(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestReconnect_SessionResumesAfterAnyCut checks that a session that has ended because the network was gone comes back
+// without an invitation, with a profile and without.
+func TestReconnect_SessionResumesAfterAnyCut(t *testing.T) {
+	for _, cut := range []time.Duration{10 * time.Second, time.Minute, 10 * time.Minute, 2 * time.Hour} {
+		for _, kept := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%v, profile %v", cut, kept), func(t *testing.T) {
+				dir := t.TempDir()
+				synctest.Test(t, func(t *testing.T) {
+					net := enginetest.New(t, latency)
+					ca, cb := engine.Config{Name: "a"}, engine.Config{Name: "b"}
+					if kept {
+						ca.Profile, cb.Profile = filepath.Join(dir, "a"), filepath.Join(dir, "b")
+					}
+					a, b := net.Start(ca), net.Start(cb)
+					invited := 0
+					b.HandleInvitations(func(i *engine.Invitation) { invited++; _ = i.Accept() })
+					meet(t, a, b)
+					if err := a.Invite(t.Context(), b.Self().ID); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Second)
+					net.Cut(b.Addr, true)
+					time.Sleep(cut)
+					if connected(a)+connected(b) != 0 {
+						t.Fatalf("%d and %d sessions during the cut", connected(a), connected(b))
+					}
+					net.Cut(b.Addr, false)
+					for range 120 {
+						time.Sleep(time.Second)
+						if connected(a) == 1 && connected(b) == 1 {
+							break
+						}
+					}
+					if connected(a) != 1 || connected(b) != 1 || invited != 1 {
+						t.Errorf("%d and %d sessions two minutes later, invited %d times", connected(a), connected(b), invited)
+					}
+				})
+			})
+		}
 	}
 }

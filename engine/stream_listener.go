@@ -23,7 +23,8 @@ func (s *Stream) LocalAddr() net.Addr { return streamAddr{s.self, s.Name} }
 func (s *Stream) RemoteAddr() net.Addr { return streamAddr{s.Peer, s.Name} }
 
 // DialStream returns a function that opens streams of one name to a peer, whatever address it is given, for example for
-// http.Transport.DialContext. Idle connections of net/http count as open streams.
+// http.Transport.DialContext. Idle connections of net/http count as open streams, of which there are 32 to a peer for all
+// names together: set MaxConnsPerHost to at most that, and IdleConnTimeout.
 func (e *Engine) DialStream(to PeerID, name string) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		s, err := e.OpenStream(ctx, to, name)

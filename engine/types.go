@@ -66,7 +66,7 @@ const (
 // Peer is the current state of another device. Its slices and maps are shared: do not modify them.
 type Peer struct {
 	ID        PeerID
-	Name      string // safe to display; several peers may have the same
+	Name      string // safe to display, but not as a file name: it may contain "../"; several peers may have the same
 	LooksLike PeerID // a peer that the user trusts more, with a name that looks the same: warn the user; zero if none
 	State     State
 	Trust     Trust

@@ -125,7 +125,7 @@ func TestOffers_OneThatEndsIsNotCounted(t *testing.T) {
 // at the button.
 func TestOffers_AcceptAllTakesWhatWasCounted(t *testing.T) {
 	a, l, net := newTestApp(t), newLoop(), enginetest.New(t, time.Millisecond)
-	anna, ben := newStation(t, a, l, net, "Anna"), newStationOn(t, a, l, net.Start(engine.Config{Name: "Ben", Invite: engine.Known}), Options{})
+	anna, ben := newStation(t, a, l, net, "Anna"), newStationOn(t, a, l, net.Start(engine.Config{Name: "Ben", Invite: engine.Known, Offers: engine.Everyone}), Options{})
 	l.until(t, "reached", func() bool { return anna.peers[ben.self.ID].Confirmed && ben.peers[anna.self.ID].Confirmed })
 	if err := ben.e.SetTrust(anna.self.ID, engine.TrustSeen); err != nil {
 		t.Fatal(err)

@@ -156,7 +156,7 @@ func newStation(t *testing.T, a fyne.App, l *loop, net *enginetest.Net, name str
 
 func newStationWith(t *testing.T, a fyne.App, l *loop, net *enginetest.Net, name string, o Options) *station {
 	t.Helper()
-	return newStationOn(t, a, l, net.Start(engine.Config{Name: name, Invite: engine.Known, Accept: engine.Known}), o)
+	return newStationOn(t, a, l, net.Start(engine.Config{Name: name, Invite: engine.Known, Accept: engine.Known, Offers: engine.Everyone}), o)
 }
 
 func newStationOn(t *testing.T, a fyne.App, l *loop, node *enginetest.Node, o Options) *station {

@@ -97,11 +97,22 @@ func (n *Net) Limit(bitsPerSecond int64, queue int) {
 	n.rate, n.queue = bitsPerSecond, queue
 }
 
-// Cut takes an address off the network, or reconnects it.
+// Cut takes an address off the network, or reconnects it. An engine that is reconnected announces itself again, and
+// hears the others, as with multicast DNS.
 func (n *Net) Cut(addr netip.AddrPort, off bool) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
+	back := n.cut[addr] && !off
 	n.cut[addr] = off
+	var reconnected []*finder
+	for f := range n.ether {
+		if back && f.addr == addr {
+			reconnected = append(reconnected, f)
+		}
+	}
+	n.mu.Unlock()
+	for _, f := range reconnected {
+		f.introduce(true)
+	}
 }
 
 // Node is an engine that runs on the simulated network.

@@ -63,6 +63,7 @@ type stats struct {
 func runVictim(dir string) error {
 	friend := func(name string) bool { return strings.HasPrefix(name, "friend") }
 	cfg := engine.Config{
+		Offers: engine.Everyone, // as in the window: each offer is a question
 		Name: "victim", Service: os.Getenv("MULTIPEER_SERVICE"), Profile: filepath.Join(dir, "profile"), Interfaces: []string{"lo"},
 		AcceptIf: func(p engine.Peer, _ json.RawMessage) bool { return friend(p.Name) },
 	}
