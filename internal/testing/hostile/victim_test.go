@@ -64,7 +64,7 @@ func runVictim(dir string) error {
 	friend := func(name string) bool { return strings.HasPrefix(name, "friend") }
 	cfg := engine.Config{
 		Offers: engine.Everyone, // as in the window: each offer is a question
-		Name: "victim", Service: os.Getenv("MULTIPEER_SERVICE"), Profile: filepath.Join(dir, "profile"), Interfaces: []string{"lo"},
+		Name:   "victim", Service: os.Getenv("MULTIPEER_SERVICE"), Profile: filepath.Join(dir, "profile"), Interfaces: []string{"lo"},
 		AcceptIf: func(p engine.Peer, _ json.RawMessage) bool { return friend(p.Name) },
 	}
 	var gateway *localsend.Gateway
