@@ -21,7 +21,7 @@ func (a *answers) offerFrom(s *stage, id engine.TransferID, from engine.PeerID) 
 	s.transfers.take(s.transferOf(engine.Offered, true, func(t *engine.Transfer) { t.ID, t.Peer = id, from }))
 	s.settle()
 	at := s.transfers.rows[id]
-	c := at.t.Row(int(at.seq - at.t.first)).(widgets.Item)
+	c := at.t.Row(int(at.seq - at.t.first))
 	if d, dated := c.(*dayItem); dated {
 		c = d.item
 	}
