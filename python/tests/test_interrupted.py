@@ -209,7 +209,7 @@ def test_paths_are_relative_to_this_program(service, tmp_path, monkeypatch):
                     pass
             assert error.value.kind == "invalid" and "service" in str(error.value)
             monkeypatch.setenv("MULTIPEER_ARGS", " ".join(args))
-            b = Engine("Ben", service)
+            b = Engine("Ben", service, offers="everyone")
             saved = asyncio.get_running_loop().create_future()
 
             async def take(offer):
