@@ -389,9 +389,12 @@ func TestIntake_LeftoversOfACrashAreRemoved(t *testing.T) {
 	in.closed = true
 	for _, age := range []time.Duration{6, 8} {
 		when := time.Now().Add(-age * 24 * time.Hour)
-		if err := os.Chtimes(filepath.Join(left, journalName), when, when); err != nil {
-			t.Fatal(err)
+		for _, name := range []string{journalName, "."} {
+			if err := os.Chtimes(filepath.Join(left, name), when, when); err != nil {
+				t.Fatal(err)
+			}
 		}
+		forgetOrphanScans() // as a program that starts
 		next, _ := openIntake(t, IntakeOptions{Dir: dir})
 		next.Close()
 		if _, err := os.Stat(left); (err == nil) != (age < 7) {

@@ -63,3 +63,10 @@ func TestOrphans_AreSoughtOncePerHour(t *testing.T) {
 		}
 	}
 }
+
+// forgetOrphanScans makes the next transfer scan its folder, as it does in a program that starts.
+func forgetOrphanScans() {
+	orphanScans.mu.Lock()
+	defer orphanScans.mu.Unlock()
+	clear(orphanScans.at)
+}
