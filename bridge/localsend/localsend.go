@@ -32,6 +32,9 @@ const (
 	maxConns      = 128
 )
 
+// portInterval is how often a gateway tries to open LocalSend's port while it uses another.
+const portInterval = 2 * time.Second
+
 // Options configure a Gateway. The zero value of every field is usable.
 type Options struct {
 	// Dir is the folder that holds the key, by which phones recognize this device. Empty means a new key each time.
@@ -47,7 +50,8 @@ type Options struct {
 	// Log receives log records for developers.
 	Log *slog.Logger
 
-	loopback bool          // for tests: any port of 127.0.0.1, and no multicast
+	loopback bool          // for tests: only 127.0.0.1, and no multicast
+	port     int           // the port with loopback; any if 0
 	stalls   time.Duration // stallsFor; tests shorten it
 }
 
@@ -174,13 +178,12 @@ func (g *Gateway) info() deviceInfo {
 func (g *Gateway) serve(ctx context.Context, to gateway.Sink) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	listener, err := g.listen()
+	listener, preferred, err := g.listen()
 	if err != nil {
 		return err
 	}
-	g.mu.Lock()
-	g.port = listener.Addr().(*net.TCPAddr).Port
-	g.mu.Unlock()
+	g.setPort(portOfListener(listener))
+	defer g.setPort(0)
 	g.devices.begin(to)
 	g.sessions.begin(to)
 	var running sync.WaitGroup
@@ -195,8 +198,12 @@ func (g *Gateway) serve(ctx context.Context, to gateway.Sink) error {
 		})
 	}
 	server := g.server()
-	failed := make(chan error, 1)
-	running.Go(func() { failed <- server.Serve(tls.NewListener(listener, g.serverTLS())) })
+	failed := make(chan error, 2)
+	serveOn := func(l net.Listener) { failed <- server.Serve(tls.NewListener(l, g.serverTLS())) }
+	running.Go(func() { serveOn(listener) })
+	if !preferred {
+		running.Go(func() { g.movePort(ctx, serveOn) })
+	}
 	var idle <-chan struct{} // while this device is hidden: closed when nothing is being received any more
 	for {
 		select {
@@ -226,27 +233,60 @@ func (g *Gateway) stop(server *http.Server) error {
 	err := server.Close()
 	<-g.sessions.idle()
 	g.devices.forgetAll()
-	g.mu.Lock()
-	g.port = 0
-	g.mu.Unlock()
 	return err
 }
 
-// listen opens LocalSend's port, or any other if the app itself uses that port; then devices find this one only by
-// multicast.
-func (g *Gateway) listen() (net.Listener, error) {
-	if g.opts.loopback {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		return g.limited(l), err
+// listen opens LocalSend's port. While the app itself or a connection of another program uses that port, it opens any
+// other, and preferred is false; devices then find this one only by multicast.
+func (g *Gateway) listen() (l net.Listener, preferred bool, err error) {
+	if l, err = net.Listen("tcp", g.address(g.preferredPort())); err == nil {
+		return g.limited(l), true, nil
 	}
-	l, err := net.Listen("tcp", ":"+strconv.Itoa(DefaultPort))
-	if err != nil {
-		var otherErr error
-		if l, otherErr = net.Listen("tcp", ":0"); otherErr != nil {
-			return nil, errors.Join(err, otherErr)
+	var otherErr error
+	if l, otherErr = net.Listen("tcp", g.address(0)); otherErr != nil {
+		return nil, false, errors.Join(err, otherErr)
+	}
+	return g.limited(l), false, nil
+}
+
+// movePort opens LocalSend's port as soon as it is free, and serves there too. The port lies in the range from which
+// systems take the ports of outgoing connections, so what uses it may be short-lived. The other port stays open for
+// devices that already know it.
+func (g *Gateway) movePort(ctx context.Context, serveOn func(net.Listener)) {
+	for ctx.Err() == nil {
+		pause(ctx, portInterval)
+		if ctx.Err() != nil {
+			return
+		}
+		if l, err := net.Listen("tcp", g.address(g.preferredPort())); err == nil {
+			g.setPort(portOfListener(l))
+			serveOn(g.limited(l))
+			return
 		}
 	}
-	return g.limited(l), nil
+}
+
+func (g *Gateway) setPort(port int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.port = port
+}
+
+func portOfListener(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
+
+func (g *Gateway) preferredPort() int {
+	if g.opts.loopback {
+		return g.opts.port
+	}
+	return DefaultPort
+}
+
+func (g *Gateway) address(port int) string {
+	host := ""
+	if g.opts.loopback {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port))
 }
 
 func (g *Gateway) limited(l net.Listener) net.Listener {

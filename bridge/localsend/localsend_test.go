@@ -3,9 +3,11 @@ package localsend
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -239,4 +241,35 @@ func (l *lab) ended(t *testing.T, id engine.TransferID) (engine.Transfer, error)
 		return tr, nil
 	}
 	return tr, fmt.Errorf("Wait returned %w", err)
+}
+
+// TestGateway_OpensLocalSendsPortOnceItIsFree checks that a program or a connection that uses LocalSend's port when a
+// gateway starts does not keep the gateway from it for good.
+func TestGateway_OpensLocalSendsPortOnceItIsFree(t *testing.T) {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	wanted := portOfListener(other)
+	l := newLab(t, Options{port: wanted})
+	first := l.port
+	if first == wanted {
+		t.Fatalf("the gateway has the port %d of another program", wanted)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return l.gateway.Port() == wanted })
+	for _, port := range []int{wanted, first} {
+		answer, err := newClient(t, port, true).http.Get("https://127.0.0.1:" + strconv.Itoa(port) + apiPath + "info")
+		if err != nil {
+			t.Errorf("port %d: %v", port, err)
+			continue
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Errorf("port %d answers %s", port, answer.Status)
+		}
+	}
 }
