@@ -135,6 +135,44 @@ func TestOffer_UnreadableSourceFailsAtOnce(t *testing.T) {
 	})
 }
 
+// TestOffer_ProfileIsNeverSent checks that the private key does not leave with a folder that contains the profile.
+func TestOffer_ProfileIsNeverSent(t *testing.T) {
+	dir := t.TempDir()
+	profile := filepath.Join(dir, "home", "profile")
+	if err := os.MkdirAll(filepath.Dir(profile), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "home", "notes"), []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{Profile: profile}), net.Start(engine.Config{Offers: engine.Everyone})
+		offered := offers(t, b)
+		meet(t, a, b)
+		for _, path := range []string{profile, filepath.Join(profile, "identity.key")} {
+			if _, err := a.Offer(t.Context(), b.Self().ID, path); !errors.Is(err, transfer.ErrPrivate) {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+		tr, err := a.Offer(t.Context(), b.Self().ID, filepath.Dir(profile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := offered().Accept(engine.AcceptOptions{Dir: filepath.Join(dir, "inbox"), Person: true}); err != nil {
+			t.Fatal(err)
+		}
+		sent, err := a.Wait(t.Context(), tr.ID)
+		if !errors.Is(err, engine.ErrIncomplete) || sent.State != engine.Delivered || sent.Complete() || sent.LeftOut != 1 {
+			t.Errorf("%+v, %v", sent, err)
+		}
+		home, err := os.ReadDir(filepath.Join(dir, "inbox", "home"))
+		if err != nil || len(home) != 1 || home[0].Name() != "notes" {
+			t.Errorf("arrived: %v, %v", home, err)
+		}
+	})
+}
+
 // TestOffer_LongNamesAreCut checks that long names are cut: a name must fill neither a screen nor the disk that stores
 // it.
 func TestOffer_LongNamesAreCut(t *testing.T) {

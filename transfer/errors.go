@@ -41,6 +41,8 @@ var (
 	// ErrUnsized is a file whose size the system does not report, as in /proc and /sys: the sender cannot announce
 	// how much is to come.
 	ErrUnsized = errors.New("the system does not report the size of the file; copy it to a disk first")
+	// ErrPrivate is a folder that is never sent: a profile of Multipeer, or the files of transfers that are not complete.
+	ErrPrivate = errors.New("the private key of Multipeer and incomplete files are never sent")
 	// ErrTotal is a file that would make the whole transfer larger than 2^62 bytes.
 	ErrTotal = errors.New("the sizes of the files add up to more than a transfer can hold")
 	// ErrUnsynced is a failed sync: data since the previous sync may be lost. The next attempt sends it again.
@@ -92,6 +94,7 @@ var reasons = [...]error{
 	27: ErrNotDurable,
 	28: ErrTotal,
 	29: ErrUnmounted,
+	30: ErrPrivate,
 }
 
 // Reason returns the wire number of err; errors without a number are 0, ErrFailed.

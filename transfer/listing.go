@@ -327,7 +327,10 @@ func (l *Listing) visit(ctx context.Context, src *source, rel string, yield func
 		return yield(it)
 	}
 	defer dir.Close()
-	if err := yield(it); err != nil {
+	if src.holdsPrivate(rel) {
+		it.err = ErrPrivate
+	}
+	if err := yield(it); err != nil || it.err != nil {
 		return err
 	}
 	var seen nameSet

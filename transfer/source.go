@@ -88,6 +88,10 @@ func (t *top) open() error {
 	if t.base, err = os.Lstat(folder); err != nil {
 		return sourceError(err)
 	}
+	if t.isPrivate() {
+		t.info = nil
+		return ErrPrivate
+	}
 	src := newSource([]top{*t})
 	defer src.close()
 	if t.info.IsDir() {

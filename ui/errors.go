@@ -70,6 +70,8 @@ func failure(err error, peer string, here bool) string {
 		return tr("Moved or removed before it was sent. Send it again.")
 	case errors.Is(err, transfer.ErrUnsized):
 		return tr("The system does not report the size of this file. Copy it to a disk, then send the copy.")
+	case errors.Is(err, transfer.ErrPrivate):
+		return tr("The private key of Multipeer and incomplete files are never sent.")
 	case errors.Is(err, transfer.ErrTooLong):
 		return tr("The path is too long or too deep. Use shorter names or fewer nested folders.")
 	case errors.Is(err, transfer.ErrTooMany):

@@ -83,6 +83,7 @@ var Kinds = []Kind{
 	{66, "transfer_protocol", transfer.ErrProtocol},
 	{67, "not_durable", transfer.ErrUnsynced},
 	{68, "unmounted", transfer.ErrUnmounted},
+	{69, "private", transfer.ErrPrivate},
 }
 
 var (

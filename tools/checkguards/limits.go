@@ -274,6 +274,7 @@ var limits = []section{
 		{"", "", "source-link", proof{"./transfer", "TestSource_OpensTheFileItself", ""}},
 		{"", "a file that has become larger while its offer waited, by more than the receiver accepts, is left out", "replaced-while-waiting", proof{"./transfer", "TestSource_ReplacedWhileItWaitsIsLeftOut", ""}},
 		{"", "an offer that waits, or is retried, still refers to the original path", "source-elsewhere", proof{"./engine", "TestOutbox_SwappedFolderIsNotFollowed", ""}},
+		{"private files", "a profile and incomplete files are left out, by name", "send-private", proof{"./engine", "TestOffer_ProfileIsNeverSent", ""}},
 	}},
 	{"Discovery", []limit{
 		{"addresses of a peer", "8 of the addresses that it announces, always the same ones", "addresses-of-one", proof{"./engine/internal/mdns", "TestTable_AddressesOfAPeerAreLimited", ""}},
