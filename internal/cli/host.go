@@ -65,6 +65,7 @@ func (h *Host) Start(ctx context.Context) (end func(), err error) {
 func (h *Host) run(ctx context.Context, c singleinstance.Command, s singleinstance.Streams) (code int) {
 	out := newPrinter(s.Out, s.Err)
 	out.tty = c.TTY
+	out.columns = func() (int, int) { return c.OutColumns, c.ErrColumns }
 	defer func() {
 		if fault := recover(); fault != nil {
 			_, _ = fmt.Fprintf(s.Err, "multipeer-cli: an internal error in this program; please report it: %v\n%s", fault, debug.Stack())
@@ -92,7 +93,9 @@ func (p *program) elsewhere(cmd *cobra.Command, args []string) error {
 	if err != nil || cmd.Annotations["alone"] != "" || cmd.Name() == "api" && p.profile == "" {
 		return nil // the command itself reports the error
 	}
-	code, there, err := singleinstance.Call(cmd.Context(), dir, singleinstance.Command{Args: args, Dir: p.dir, TTY: p.out.tty, Typed: p.typed()}, singleinstance.Streams{In: p.in, Out: p.out.out, Err: p.out.err})
+	outColumns, errColumns := p.out.columns()
+	command := singleinstance.Command{Args: args, Dir: p.dir, TTY: p.out.tty, OutColumns: outColumns, ErrColumns: errColumns, Typed: p.typed()}
+	code, there, err := singleinstance.Call(cmd.Context(), dir, command, singleinstance.Streams{In: p.in, Out: p.out.out, Err: p.out.err})
 	switch {
 	case !there:
 		return nil

@@ -202,7 +202,7 @@ func (k *linking) print(l *web.Link) {
 		k.out.line("%s", verbatim(picture))
 	}
 	for _, u := range urls {
-		k.out.line("%s", u)
+		k.out.line("%s", verbatim(u))
 	}
 	if k.opts.PIN != "" {
 		k.out.line("PIN: %s", k.opts.PIN)
@@ -260,7 +260,10 @@ func (k *linking) ask(ctx context.Context, u web.Upload) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	show := func() { k.out.ask("Accept from %s: %s? [y/n] ", visitorText(u.Visitor), uploadText(u)) }
+	show := func() {
+		from := "Accept from " + visitorText(u.Visitor)
+		k.out.askYes(from+": "+uploadText(u)+"?", from)
+	}
 	k.dropTyped()
 	show()
 	defer k.out.ask("")

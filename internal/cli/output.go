@@ -30,10 +30,12 @@ type printer struct {
 	json   bool
 	tty    bool   // standard error is a terminal
 	prompt string // the last line, if it is a prompt
+	// columns returns the widths of the terminals that the two streams are shown on; 0 if it is not a terminal.
+	columns func() (out, err int)
 }
 
 func newPrinter(out, err io.Writer) *printer {
-	p := &printer{out: &checked{w: out}, err: err}
+	p := &printer{out: &checked{w: out}, err: err, columns: func() (int, int) { return columnsOf(out), columnsOf(err) }}
 	if f, ok := err.(*os.File); ok {
 		p.tty = term.IsTerminal(int(f.Fd()))
 	}
@@ -109,20 +111,27 @@ func (p *printer) object(v any) {
 
 // line prints a result as text; not in JSON mode. Arguments are cleaned (see clean).
 func (p *printer) line(format string, a ...any) {
-	if !p.json {
-		p.write(p.out, format, a)
+	if p.json {
+		return
 	}
+	columns, _ := p.columns()
+	p.write(p.out, columns, format, a)
 }
 
 // note prints text other than results to standard error; not in JSON mode. Arguments are cleaned (see clean).
 func (p *printer) note(format string, a ...any) {
-	if !p.json {
-		p.write(p.err, format, a)
+	if p.json {
+		return
 	}
+	_, columns := p.columns()
+	p.write(p.err, columns, format, a)
 }
 
-func (p *printer) write(w io.Writer, format string, a []any) {
+func (p *printer) write(w io.Writer, columns int, format string, a []any) {
 	s := fmt.Sprintf(format, clean(a)...)
+	if !isVerbatim(a) {
+		s = wrap(s, columns)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.prompt != "" && p.tty {
@@ -135,9 +144,15 @@ func (p *printer) write(w io.Writer, format string, a []any) {
 }
 
 // ask shows a prompt at the start of the last line until the next call; an empty format removes it. Arguments are
-// cleaned (see clean).
+// cleaned (see clean). Of a prompt that is wider than the terminal, only the end is removed.
 func (p *printer) ask(format string, a ...any) {
 	prompt := fmt.Sprintf(format, clean(a)...)
+	_, columns := p.columns()
+	wide := wrap(prompt, columns)
+	if at := strings.LastIndexByte(wide, '\n'); at >= 0 {
+		p.note("%s", verbatim(wide[:at]))
+		prompt = wide[at+1:]
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if prompt == "" && p.prompt != "" && p.tty && !p.json {
@@ -153,6 +168,20 @@ func (p *printer) ask(format string, a ...any) {
 	}
 }
 
+// askYes shows a question for a yes or no. If it takes more than one row of the terminal, what is asked about is shown
+// above a prompt that names only who asks, so that no text of a peer can look like the prompt. who is empty if no one
+// in particular asks.
+func (p *printer) askYes(question, who string) {
+	const yesOrNo = " [y/n] "
+	_, columns := p.columns()
+	text := oneLine(question)
+	if who != "" && strings.Contains(wrap(text+yesOrNo, columns), "\n") { // guard: prompts-name-the-asker
+		p.note("%s", question)
+		text = who + "?"
+	}
+	p.ask("%s"+yesOrNo, text)
+}
+
 // failure prints the error that ends the program. Joined errors get a line each.
 func (p *printer) failure(e *exitError) {
 	p.object(struct {
@@ -160,13 +189,14 @@ func (p *printer) failure(e *exitError) {
 		Error string `json:"error"`
 		Exit  int    `json:"exit"`
 	}{"error", e.err.Error(), e.code})
+	_, columns := p.columns()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.prompt != "" && p.tty {
 		fmt.Fprintln(p.err)
 	}
 	for _, err := range parts(e) {
-		fmt.Fprintln(p.err, "multipeer-cli: "+oneLine(err.Error()))
+		fmt.Fprintln(p.err, wrap("multipeer-cli: "+oneLine(err.Error()), columns))
 	}
 	if e.hint != "" {
 		fmt.Fprintln(p.err, e.hint)

@@ -212,7 +212,7 @@ func (r *pairer) link(ctx context.Context) error {
 	if picture, err := drawQR(link); err == nil && r.out.tty {
 		r.out.line("%s", verbatim(picture))
 	}
-	r.out.line("%s", link)
+	r.out.line("%s", verbatim(link))
 	return r.follow(ctx, news, func(engine.Pairing) bool { return false })
 }
 

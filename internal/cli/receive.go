@@ -55,7 +55,7 @@ commands that use the same profile.`,
 				end()
 				for _, t := range e.Transfers() {
 					if t.Incoming && !t.State.Final() && t.State != engine.Offered && p.host == nil {
-						p.out.note("%s is incomplete: what has arrived is kept, and the transfer continues when this command runs again", what(t))
+						p.out.note("incomplete: %s: what has arrived is kept, and the transfer continues when this command runs again", what(t))
 					}
 				}
 				return err
@@ -284,7 +284,8 @@ func (r *receiver) invitation(i *engine.Invitation) {
 		return
 	}
 	byPerson := func() error { return i.AcceptWith(engine.InviteOptions{Person: true}) }
-	r.put(question{fmt.Sprintf("Connect to %s?", describe(i.Peer)), i.Peer, i.ID, byPerson, i.Decline})
+	short := "Connect to " + describe(i.Peer)
+	r.put(question{short + "?", short, i.Peer, i.ID, byPerson, i.Decline})
 }
 
 func (r *receiver) offer(o *engine.Offer) {
@@ -315,7 +316,8 @@ func (r *receiver) offer(o *engine.Offer) {
 		r.noteAbout(t.Peer, "declined %s from %s, which is not verified", what(t), describe(peer))
 		err = o.Decline()
 	default:
-		r.put(question{fmt.Sprintf("Accept from %s: %s?", describe(peer), quotedNames(t)+noteOf(t)), peer, string(t.ID), accept, o.Decline})
+		short := "Accept from " + describe(peer)
+		r.put(question{short + ": " + quotedNames(t) + noteOf(t) + "?", short, peer, string(t.ID), accept, o.Decline})
 	}
 	if err != nil {
 		r.noteAbout(t.Peer, "%v", err)
@@ -366,7 +368,7 @@ func (r *receiver) transfer(t engine.Transfer) (done bool, err error) {
 		return true, err
 	}
 	if err != nil {
-		r.noteAbout(t.Peer, "%v", err)
+		r.noteAbout(t.Peer, "receiving: %v", err)
 	}
 	return false, nil
 }

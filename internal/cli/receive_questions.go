@@ -15,6 +15,7 @@ import (
 // question waits for a yes or no.
 type question struct {
 	text    string
+	short   string      // the question as far as who asks, without its mark; for a prompt
 	peer    engine.Peer // the peer that asks
 	id      string      // of the invitation or offer
 	accept  func() error
@@ -124,7 +125,11 @@ func (r *receiver) askNext() {
 			q.peer.LooksLike = like
 		}
 	}
-	r.out.ask("%s%s [y/n] ", careful(q.peer), q.text)
+	short := q.short
+	if !q.peer.LooksLike.IsZero() {
+		short += ", not the device you know by that name"
+	}
+	r.out.askYes(careful(q.peer)+q.text, short)
 }
 
 // careful returns a warning to print before a question if a name belongs to a more trusted peer; otherwise it returns

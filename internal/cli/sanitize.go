@@ -17,6 +17,17 @@ import (
 // verbatim is text that comes from this program alone. It is printed unchanged.
 type verbatim string
 
+// isVerbatim reports whether all text among args comes from this program. Its lines are not broken, so that links can be
+// copied.
+func isVerbatim(args []any) bool {
+	for _, a := range args {
+		if _, ok := a.(verbatim); !ok {
+			return false
+		}
+	}
+	return true
+}
+
 // passage is text that may have several lines, such as a message. Each line after the first is indented.
 type passage string
 

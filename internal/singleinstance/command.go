@@ -33,6 +33,10 @@ type Command struct {
 	Args []string `json:"args"`
 	Dir  string   `json:"dir"` // base of relative paths
 	TTY  bool     `json:"tty"` // its standard error is a terminal
+	// OutColumns and ErrColumns are the widths of the terminals that standard output and standard error are; 0 if it is
+	// not a terminal.
+	OutColumns int `json:"out_columns,omitempty"`
+	ErrColumns int `json:"err_columns,omitempty"`
 	// Typed reports that its standard input is a terminal.
 	Typed bool `json:"typed,omitempty"`
 }

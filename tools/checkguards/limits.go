@@ -117,6 +117,8 @@ var limits = []section{
 		{"names of an offer that are stored and shown in a question", "3, of 100 characters each, quoted in the terminal", "names-kept", proof{"./internal/cli", "TestQuestion_CannotBeForgedByAFileName", ""}},
 		{"`receive --once`", "ends with a transfer that was accepted, not with an offer that was withdrawn", "once-accepted", proof{"./internal/cli", "TestReceiveOnce_EndsWithWhatWasAccepted", ""}},
 		{"consecutive spaces in printed text", "1; 16 at the start of a later line of a message, 8 in the path of a received file", "blanks-in-a-line", proof{"./internal/cli", "TestBlanks_DoNotMakeALine", ""}},
+		{"printed lines that are wider than the terminal", "the program breaks them and indents each further row by 4", "rows-of-a-terminal", proof{"./internal/cli", "TestPrinter_TextOfPeersBeginsNoRow", ""}},
+		{"questions that are wider than the terminal", "the row in which the person answers names only who asks", "prompts-name-the-asker", proof{"./internal/cli", "TestPrinter_LongQuestionEndsWithWhoAsks", ""}},
 		{"names that a shell completes", "letters, digits, `-`, `_` and `.`, not beginning with `-`; other devices are completed by their ID", "completed-names", proof{"./internal/cli", "TestCompletion_InsertsPlainWordsOnly", ""}},
 		{"lines about strangers on standard error", "20, then one in 10 s; prompts do not count", "stranger-lines", proof{"./internal/cli", "TestServe_StrangersDoNotFillTheJournal", ""}},
 		{"lines about a known peer that `serve` prints, with its messages", "100, then one in 2 s; a line reports how many were left out", "", proof{}},
