@@ -6,6 +6,7 @@ import (
 
 	"multipeer/engine/internal/identity"
 	"multipeer/internal/rawpath"
+	"multipeer/transfer"
 )
 
 // SetAutoAccept sets which offers of a peer are accepted without asking; it is durable when the call returns. Only call
@@ -23,8 +24,12 @@ func (e *Engine) SetAutoAccept(id PeerID, a AutoAccept) (err error) {
 	case a.Bytes > 0 && !filepath.IsAbs(a.Dir):
 		return bad("the receiving folder must be an absolute path")
 	}
+	place, placeErr := transfer.PlaceOf(a.Dir)
 	err = e.profile.Update(id, func(r *identity.Record) {
-		r.Auto = identity.Auto{Bytes: a.Bytes, Dir: rawpath.Path(a.Dir), Until: a.Until, Day: r.Auto.Day, Used: r.Auto.Used}
+		if placeErr != nil && string(r.Auto.Dir) == a.Dir { // the disk of an earlier rule may not be connected now
+			place = transfer.Place(r.Auto.Place)
+		}
+		r.Auto = identity.Auto{Bytes: a.Bytes, Dir: rawpath.Path(a.Dir), Place: string(place), Until: a.Until, Day: r.Auto.Day, Used: r.Auto.Used}
 		if a.Bytes == 0 {
 			r.Auto = identity.Auto{}
 		}

@@ -93,7 +93,7 @@ func TestOffers_ASessionIsEnough(t *testing.T) {
 
 // TestOffers_AutoAcceptNeedsNoSession checks that a person's rule for a peer is enough.
 func TestOffers_AutoAcceptNeedsNoSession(t *testing.T) {
-	file, dir := bytesIn(t, 10), t.TempDir()
+	files, dir := map[int]string{10: bytesIn(t, 10), 100_000: bytesIn(t, 100_000)}, t.TempDir() // the rule admits the first
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{}), net.Start(engine.Config{})
@@ -105,10 +105,7 @@ func TestOffers_AutoAcceptNeedsNoSession(t *testing.T) {
 			t.Fatal(err)
 		}
 		for size, want := range map[int]engine.TransferState{10: engine.Delivered, 100_000: engine.Failed} {
-			if size != 10 {
-				file = bytesIn(t, size) // more than the rule admits, and nobody is asked
-			}
-			tr, err := a.Offer(t.Context(), b.Self().ID, file)
+			tr, err := a.Offer(t.Context(), b.Self().ID, files[size])
 			if err != nil {
 				t.Fatal(err)
 			}

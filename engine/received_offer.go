@@ -29,6 +29,10 @@ func (o *Offer) Peer() Peer {
 // AcceptOptions configure where and how an offer is received.
 type AcceptOptions struct {
 	Dir string // the folder to receive into, created if it is missing; required
+	// Place, if set, is where the folder was when it was chosen (transfer.PlaceOf). If it is elsewhere now, because its disk is
+	// not connected or another user has replaced it, the transfer waits and reports transfer.ErrUnmounted. Set it in a program
+	// that accepts many offers into one folder.
+	Place transfer.Place
 	// Existing selects what to do with entries whose name is taken; the zero value keeps both. Choose, if set, decides that
 	// for each top-level name instead, once, on its own goroutine, and may wait for a person. After a restart of this
 	// program, both entries are kept for names that it has not decided about, and for those after the first 1,000.
@@ -54,7 +58,7 @@ func (o *Offer) Accept(opts AcceptOptions) error {
 		seen = transfers.Transfer(*opts.Seen)
 	}
 	return o.offer.Accept(transfers.AcceptOptions{
-		Dir: opts.Dir, Existing: opts.Existing, Choose: opts.Choose, Reread: opts.Reread,
+		Dir: opts.Dir, Place: opts.Place, Existing: opts.Existing, Choose: opts.Choose, Reread: opts.Reread,
 		KeepExec: opts.KeepExec, Links: opts.Links, Reserve: opts.Reserve, Person: opts.Person, Seen: &seen,
 	})
 }

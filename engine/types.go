@@ -95,7 +95,9 @@ type AutoAccept struct {
 	// Bytes is how much is accepted in 24 hours; 0 accepts nothing. Each offer is charged its bytes plus a sixteenth,
 	// plus 64 KiB, plus 4 KiB for each file and folder.
 	Bytes int64
-	Dir   string    // the folder to receive into; absolute
+	// Dir is the folder to receive into; absolute. If it exists when the rule is set, the rule applies to its place (see
+	// transfer.Place).
+	Dir   string
 	Until time.Time // when the rule expires; zero means never
 }
 

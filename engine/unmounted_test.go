@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,6 +49,41 @@ func TestTransfer_WaitsForTheDiskAfterARestart(t *testing.T) {
 			t.Error(end.State, err)
 		}
 		if end, err := a.Wait(t.Context(), tr.ID); err != nil || end.State != engine.Delivered {
+			t.Error(end.State, err)
+		}
+	})
+}
+
+// TestTransfer_WaitsForThePlaceOfItsFolder: an offer that is accepted while the chosen folder is elsewhere waits, tells both
+// sides, and arrives once the folder is back.
+func TestTransfer_WaitsForThePlaceOfItsFolder(t *testing.T) {
+	file := bytesIn(t, 1000)
+	dir := t.TempDir()
+	inbox, private := filepath.Join(dir, "inbox"), filepath.Join(dir, "private")
+	must(t, os.Mkdir(inbox, 0o700))
+	must(t, os.Mkdir(private, 0o700))
+	place, err := transfer.PlaceOf(inbox)
+	must(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{Offers: engine.Everyone})
+		acceptAll(t, b, engine.AcceptOptions{Dir: inbox, Place: place})
+		meet(t, a, b)
+		must(t, os.Rename(inbox, inbox+" (old)"))
+		must(t, os.Symlink(private, inbox))
+		tr, err := a.Offer(t.Context(), b.Self().ID, file)
+		must(t, err)
+		waits := func(tr engine.Transfer) bool {
+			return tr.State == engine.Stalled && errors.Is(tr.Err, transfer.ErrUnmounted)
+		}
+		until(t, b, tr.ID, time.Minute, "the reason", waits)
+		until(t, a, tr.ID, time.Minute, "the reason", waits)
+		if left, err := os.ReadDir(private); err != nil || len(left) > 0 {
+			t.Errorf("behind the link: %v, %v", left, err)
+		}
+		must(t, os.Remove(inbox))
+		must(t, os.Rename(inbox+" (old)", inbox))
+		if end, err := a.Wait(t.Context(), tr.ID); err != nil || !end.Complete() {
 			t.Error(end.State, err)
 		}
 	})

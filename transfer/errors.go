@@ -48,9 +48,10 @@ var (
 	// ErrUnsynced is a failed sync: data since the previous sync may be lost. The next attempt sends it again.
 	ErrUnsynced = errors.New("the written data could not be made durable")
 
-	// ErrUnmounted means that Dir is not the folder in which the transfer began, and that its data is not here: the disk
-	// of the folder is not mounted, or another one is mounted over it. The transfer waits until that changes.
-	ErrUnmounted = errors.New("the receiving folder is another one than when the transfer began; connect its disk, or move away what has replaced it")
+	// ErrUnmounted means that Dir is not the folder in which the transfer began or that was chosen for it, and that its data
+	// is not here: the disk of the folder is not mounted, or something else is in its place. The transfer waits until that
+	// changes.
+	ErrUnmounted = errors.New("the receiving folder is not the one that was chosen; connect its disk, or move away what has replaced it")
 
 	// ErrTimes, ErrExec, ErrGrew and ErrNotDurable appear in notes of entries that were saved.
 	ErrTimes      = errors.New("the modification time was not kept")

@@ -348,7 +348,7 @@ func (r *receiver) place(p part, policy Existing) (final string, whole bool, err
 	switch p.kind {
 	case kindFolder:
 		err = r.stage.mkdirFinal(p.saved)
-		if err == nil && r.stage.holdsRepository(p.saved) { // guard: merge-nested-repository
+		if err == nil && !r.stage.takesMerge(p.saved) { // guard: merge-nested-repository
 			err = fs.ErrExist
 		}
 		if !errors.Is(err, fs.ErrExist) {

@@ -32,6 +32,8 @@ const Unknown = -1
 // IntakeOptions configure an Intake.
 type IntakeOptions struct {
 	Dir string // the folder to publish in; it must exist
+	// Place is where Dir was when it was chosen; see ReceiveOptions.Place.
+	Place Place
 	// Reserve is how many bytes stay free on the disk; see ReceiveOptions.Reserve.
 	Reserve int64
 	// Most returns how many files, folders and bytes may arrive in total, such as what a person has accepted. Nil means
@@ -94,7 +96,7 @@ type intakePart struct {
 
 // OpenIntake opens an Intake.
 func OpenIntake(opts IntakeOptions) (*Intake, error) {
-	s, err := openStage(ReceiveOptions{Dir: opts.Dir, Reserve: opts.Reserve, Known: opts.Known, check: opts.check})
+	s, err := openStage(ReceiveOptions{Dir: opts.Dir, Place: opts.Place, Reserve: opts.Reserve, Known: opts.Known, check: opts.check})
 	if err != nil {
 		return nil, classify(err)
 	}

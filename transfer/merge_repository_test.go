@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -70,6 +71,36 @@ func TestMerge_NotIntoARepository(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestMerge_NotIntoAnotherDisk checks that a folder on another disk, to which nothing can be renamed from the staging
+// folder, is kept as it is, and that everything arrives beside it.
+func TestMerge_NotIntoAnotherDisk(t *testing.T) {
+	for _, policy := range []Existing{SkipIdentical, Replace} {
+		for _, disk := range []string{"photos", "photos/trip"} {
+			src, dst := t.TempDir(), t.TempDir()
+			for _, dir := range []string{src, dst} {
+				write(t, filepath.Join(dir, "photos/trip/a"), "of "+dir)
+			}
+			recv := ReceiveOptions{Dir: dst, ID: "x", Key: "k", Reserve: -1, Existing: policy, check: func(op, name string) error {
+				if op == "merge" && name == disk {
+					return syscall.EXDEV
+				}
+				return nil
+			}}
+			_, got, se, re := attempt(t, SendOptions{Paths: []string{filepath.Join(src, "photos")}}, recv, 1<<40)
+			if se != nil || re != nil || got.LeftOut > 0 {
+				t.Fatalf("%s: %v, %v, %+v", disk, se, re, got)
+			}
+			beside := strings.Replace(filepath.Join(disk+" (2)", "trip/a"), "trip (2)/trip", "trip (2)", 1)
+			if b, err := os.ReadFile(filepath.Join(dst, beside)); err != nil || string(b) != "of "+src {
+				t.Errorf("%s: %q, %v", disk, b, err)
+			}
+			if b, err := os.ReadFile(filepath.Join(dst, "photos/trip/a")); err != nil || string(b) != "of "+dst {
+				t.Errorf("%s: what was there is %q, %v", disk, b, err)
+			}
+		}
 	}
 }
 

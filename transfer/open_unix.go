@@ -4,6 +4,7 @@ package transfer
 
 import (
 	"os"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +33,18 @@ func ours(info os.FileInfo) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(st.Uid) == os.Geteuid() && info.Mode().Perm()&othersWrite == 0
 }
+
+// ownerOf returns the user ID of a file's owner.
+func ownerOf(info os.FileInfo) string {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ""
+	}
+	return strconv.FormatUint(uint64(st.Uid), 10)
+}
+
+// self returns the user ID of this program.
+func self() string { return strconv.Itoa(os.Geteuid()) }
 
 // sameOwner reports whether two files belong to one user.
 func sameOwner(a, b os.FileInfo) bool {

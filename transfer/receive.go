@@ -23,6 +23,9 @@ type ReceiveOptions struct {
 	// not in Dir, and Dir is another folder, such as the mount point of a disk that is not mounted, the error is
 	// ErrUnmounted. It may be empty.
 	Began string
+	// Place is where Dir was when it was chosen: if Dir is elsewhere now and holds no data of this transfer, the error is
+	// ErrUnmounted. Empty means that Dir may be anywhere.
+	Place Place
 	// OnBegin is called if Began is empty or has changed, when Dir is open. It may be nil.
 	OnBegin func(began string)
 	// Expect is how many bytes the offer announced, and Entries how many files and folders, which take another 4 KiB

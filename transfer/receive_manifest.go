@@ -126,7 +126,7 @@ func (r *receiver) mayMerge(saved string, k kind) bool {
 	if err != nil || there.IsDir() != (k == kindFolder) || !there.IsDir() && !there.Mode().IsRegular() || k == kindLink {
 		return false
 	}
-	if r.stage.holdsRepository(".") || there.IsDir() && r.stage.holdsRepository(saved) { // guard: merge-repository
+	if r.stage.holdsRepository(".") || there.IsDir() && !r.stage.takesMerge(saved) { // guard: merge-repository
 		return false
 	}
 	return true
@@ -264,7 +264,7 @@ func (r *receiver) mayCompare(in *incoming) bool {
 }
 
 // mergesInto reports whether received files go into the existing folder of that name: every folder on the way to it is a
-// real one, and none is a repository; see place. The result is remembered.
+// real one on the same disk, and none is a repository; see place. The result is remembered.
 func (r *receiver) mergesInto(folder string) bool {
 	if merges, known := r.merges[folder]; known {
 		return merges
@@ -276,7 +276,7 @@ func (r *receiver) mergesInto(folder string) bool {
 	}
 	if merges { // guard: merge-folders
 		there, err := r.stage.existing(folder)
-		merges = err == nil && there.IsDir() && !r.stage.holdsRepository(folder)
+		merges = err == nil && there.IsDir() && r.stage.takesMerge(folder)
 	}
 	r.merges[folder] = merges
 	return merges

@@ -72,7 +72,7 @@ func openStage(opts ReceiveOptions) (*stage, error) {
 	var err error
 	if s.inbox, err = os.OpenRoot(opts.Dir); err != nil {
 		err = fmt.Errorf("opening %s: %w", opts.Dir, err)
-		if opts.Began != "" && isGone(err) {
+		if (opts.Began != "" || opts.Place != "") && isGone(err) {
 			err = fmt.Errorf("%w: %w", ErrUnmounted, err)
 		}
 		return nil, err
@@ -161,6 +161,10 @@ func (s *stage) start(opts ReceiveOptions, boot string) error {
 	if mark := s.mark(); opts.Began != "" && mark != "" && mark != opts.Began { // guard: disk-unmounted
 		s.remove()
 		return fmt.Errorf("%w: %s", ErrUnmounted, s.dir)
+	}
+	if err := opts.Place.check(opts.Dir, s.inbox); err != nil {
+		s.remove()
+		return err
 	}
 	if opts.Resume {
 		return fmt.Errorf("%w: the data that had arrived is gone", ErrGone)
@@ -413,6 +417,22 @@ func (s *stage) inPlace() error {
 
 // existing returns the entry of that name in the inbox.
 func (s *stage) existing(name string) (fs.FileInfo, error) { return s.inbox.Lstat(name) }
+
+// takesMerge reports whether received files can be moved into a folder of the inbox: it is no repository, and not on another
+// disk, such as one that is mounted there, to which staged files cannot be renamed.
+func (s *stage) takesMerge(name string) bool {
+	if s.holdsRepository(name) || s.check("merge", name) != nil {
+		return false
+	}
+	inbox, inboxErr := s.inbox.Stat(".")
+	folder, err := s.inbox.Lstat(name)
+	if inboxErr != nil || err != nil {
+		return true // whatever moves files there reports the error
+	}
+	here, _ := deviceOf(inbox)
+	there, _ := deviceOf(folder)
+	return here == there
+}
 
 // holdsRepository reports whether a folder of the inbox has a HEAD: then it is a Git repository without the name .git,
 // or becomes one with the folders objects and refs. Nothing may be merged into it, since other names in it also

@@ -52,8 +52,8 @@ func failure(err error, peer string, here bool) string {
 		return either(tr("This device's disk is full. Free some space, then ask the sender to try again."),
 			tr("{{.Name}}'s disk is full. Free some space there, then send again.", name...))
 	case errors.Is(err, transfer.ErrUnmounted):
-		return either(tr("This is not the folder in which the transfer began. Connect its disk, or move away what has replaced it."),
-			tr("{{.Name}} can't find the folder in which the transfer began. Connect its disk there to continue.", name...))
+		return either(tr("The folder for these files is not where it was. Connect its disk, or move away what has replaced it."),
+			tr("{{.Name}} can't find the folder for these files. Connect its disk there to continue.", name...))
 	case errors.Is(err, transfer.ErrReadOnly):
 		return either(tr("This device's disk is read-only. Choose another folder."),
 			tr("{{.Name}}'s disk is read-only. Choose another folder there.", name...))

@@ -155,6 +155,7 @@ func (ts *transfers) accept(s shownOffer, dir string, existing transfer.Existing
 		return transfer.KeepBoth
 	}
 	background(ts.u.bind, func(context.Context) (struct{}, error) {
+		opts.Place = ts.places.of(dir)
 		return struct{}{}, o.Accept(opts)
 	}, func(_ struct{}, err error) {
 		ts.u.fail(err, o.Transfer.PeerName, true)

@@ -13,6 +13,7 @@ import (
 	"multipeer/engine"
 	"multipeer/internal/rawpath"
 	"multipeer/internal/settings"
+	"multipeer/transfer"
 	"multipeer/ui/internal/widgets"
 
 	"fyne.io/fyne/v2"
@@ -155,9 +156,15 @@ func (p *settingsPage) receiving() settingsGroup {
 	p.folder.Tail = 24
 	change := widgets.NewButton(tr("Change…"), widget.MediumImportance, func() {
 		u.dialogs.pick(true, func(paths []string) {
-			s.Downloads, u.o.Downloads = rawpath.Path(paths[0]), ""
+			s.Downloads, s.DownloadsPlace, u.o.Downloads = rawpath.Path(paths[0]), "", ""
 			u.keepSettings()
 			p.folder.SetText(shortPath(paths[0]))
+			background(u.bind, func(context.Context) (transfer.Place, error) { return u.transfers.places.of(paths[0]), nil }, func(place transfer.Place, _ error) {
+				if string(s.Downloads) == paths[0] {
+					s.DownloadsPlace = string(place)
+					u.keepSettings()
+				}
+			})
 		})
 	})
 	show := widgets.NewButton(tr("Show"), widget.LowImportance, func() {

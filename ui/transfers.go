@@ -7,6 +7,7 @@ import (
 	"multipeer/engine"
 	"multipeer/internal/chatlog"
 	"multipeer/internal/history"
+	"multipeer/transfer"
 	"multipeer/ui/internal/widgets"
 )
 
@@ -24,13 +25,16 @@ type transfers struct {
 	counted    map[engine.TransferID][]counted // what offers showed in the last second, oldest first
 	replaced   map[engine.TransferID]time.Time // when an offer last took the place of another one, on its card or below it
 	pictures   *pictures
+	places     folderPlaces
 }
 
 func newTransfers(u *UI) *transfers {
-	return &transfers{
+	ts := &transfers{
 		u: u, all: map[engine.TransferID]engine.Transfer{}, rows: map[engine.TransferID]place{}, progress: map[engine.TransferID]bool{},
 		sources: map[engine.TransferID][]string{}, offers: map[engine.TransferID]*engine.Offer{}, counted: map[engine.TransferID][]counted{}, replaced: map[engine.TransferID]time.Time{}, pictures: newPictures(),
 	}
+	ts.places.keep(string(u.o.Settings.Downloads), transfer.Place(u.o.Settings.DownloadsPlace))
+	return ts
 }
 
 // offered keeps an offer until it is answered, and updates the cards of the peer's offers.

@@ -197,7 +197,7 @@ func (up *upload) ask(ctx context.Context) {
 
 func (up *upload) openIntake() error {
 	in, err := transfer.OpenIntake(transfer.IntakeOptions{
-		Dir: up.u.l.opts.Dir, Reserve: up.u.l.opts.Reserve, Most: up.most, OnProgress: up.progress,
+		Dir: up.u.l.opts.Dir, Place: up.u.l.place, Reserve: up.u.l.opts.Reserve, Most: up.most, OnProgress: up.progress,
 	})
 	if err != nil {
 		return err

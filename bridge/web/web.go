@@ -98,7 +98,8 @@ type Link struct {
 	addrs    []netip.Addr // the addresses that it answers at, most likely first
 	listener net.Listener
 	server   *http.Server
-	share    *share // nil if nothing is shared
+	share    *share         // nil if nothing is shared
+	place    transfer.Place // of Options.Dir
 	visitors visitors
 	uploads  uploads
 	telling  sync.Mutex
@@ -131,8 +132,13 @@ func Open(ctx context.Context, opts Options) (*Link, error) {
 	if opts.stalls == 0 {
 		opts.stalls = bodyIdle
 	}
+	var place transfer.Place
+	var err error
 	if opts.Dir != "" {
-		if err := transfer.CheckFolder(opts.Dir); err != nil {
+		if err = transfer.CheckFolder(opts.Dir); err != nil {
+			return nil, err
+		}
+		if place, err = transfer.PlaceOf(opts.Dir); err != nil {
 			return nil, err
 		}
 	}
@@ -141,7 +147,7 @@ func Open(ctx context.Context, opts Options) (*Link, error) {
 		return nil, err
 	}
 	running, stop := context.WithCancelCause(context.Background())
-	l := &Link{opts: opts, token: newToken(), addrs: addrs, ctx: running, stop: stop, active: make(chan struct{}, 1), ended: make(chan struct{})}
+	l := &Link{opts: opts, place: place, token: newToken(), addrs: addrs, ctx: running, stop: stop, active: make(chan struct{}, 1), ended: make(chan struct{})}
 	l.visitors = newVisitors(opts.PIN, opts.Visitors)
 	l.uploads = newUploads(l)
 	if len(opts.Paths) > 0 {

@@ -82,7 +82,7 @@ func (p *program) changedRule(cmd *cobra.Command, rule engine.AutoAccept, upTo, 
 		return rule, exit(exitUsage, errors.New("--up-to is missing: it says how much may arrive in 24 hours"))
 	}
 	if into != "" {
-		if rule.Dir, err = p.folder(into); err != nil {
+		if rule.Dir, _, err = p.folder(into); err != nil {
 			return rule, exit(exitFailed, err)
 		}
 	}

@@ -71,7 +71,7 @@ without use, or after an hour; Ctrl-C closes it immediately. The page is not enc
 			}
 			if receive {
 				var err error
-				if k.opts.Dir, err = p.folder(into); err != nil {
+				if k.opts.Dir, _, err = p.folder(into); err != nil {
 					return exit(exitFailed, err)
 				}
 			}

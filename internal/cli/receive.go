@@ -43,12 +43,10 @@ commands that use the same profile.`,
 			if opts.Existing, err = parseExisting(existing); err != nil {
 				return err
 			}
-			dir, err := p.folder(into)
-			if err != nil {
+			if opts.Dir, opts.Place, err = p.folder(into); err != nil {
 				return exit(exitFailed, err)
 			}
 			return p.with(cmd.Context(), cfg, func(ctx context.Context, e *engine.Engine) error {
-				opts.Dir = dir
 				r := &receiver{program: p, e: e, accept: accept, once: once, opts: opts, bars: map[engine.TransferID]*progress{}}
 				ctx, end := r.hostCommands(ctx)
 				err := r.run(ctx)
@@ -116,19 +114,21 @@ func parseExisting(s string) (transfer.Existing, error) {
 	return 0, exit(exitUsage, fmt.Errorf("--existing %q: must be keep, skip or replace", s))
 }
 
-// folder creates a receiving folder, and returns its absolute path.
-func (p *program) folder(into string) (string, error) {
-	dir, err := p.path(into)
-	if err != nil {
-		return "", fmt.Errorf("--into: %w", err)
+// folder creates a receiving folder, and returns its absolute path and its place.
+func (p *program) folder(into string) (dir string, place transfer.Place, err error) {
+	if dir, err = p.path(into); err != nil {
+		return "", "", fmt.Errorf("--into: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("--into: %w", err)
+	if err = os.MkdirAll(dir, 0o755); err != nil {
+		return "", "", fmt.Errorf("--into: %w", err)
 	}
-	if err := transfer.CheckFolder(dir); err != nil {
-		return "", fmt.Errorf("--into: %w; choose a folder that you may write to", err)
+	if place, err = transfer.PlaceOf(dir); err != nil {
+		return "", "", fmt.Errorf("--into: %w", err)
 	}
-	return dir, nil
+	if err = transfer.CheckFolder(dir); err != nil {
+		return "", "", fmt.Errorf("--into: %w; choose a folder that you may write to", err)
+	}
+	return dir, place, nil
 }
 
 // receiver accepts offers by policy, or asks about them one by one.

@@ -54,7 +54,7 @@ stops it, and the system no longer starts it at login. Neither needs administrat
 			if opts.Existing, err = parseExisting(existing); err != nil {
 				return err
 			}
-			if opts.Dir, err = p.folder(into); err != nil {
+			if opts.Dir, opts.Place, err = p.folder(into); err != nil {
 				return exit(exitFailed, err)
 			}
 			if atLogin == "on" {

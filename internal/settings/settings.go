@@ -43,24 +43,26 @@ const (
 
 // Settings are the user's choices. The zero value holds the defaults of a new window.
 type Settings struct {
-	Downloads   rawpath.Path `json:"downloads,omitempty"`    // folder for received files; empty means the system's downloads folder
-	Language    string       `json:"language,omitempty"`     // BCP 47; empty means the system's language
-	Appearance  string       `json:"appearance,omitempty"`   // System, Light, Dark or Contrast
-	TextSize    int          `json:"textSize,omitempty"`     // steps of 12.5 % from the normal size, -1 to 4
-	Still       bool         `json:"still,omitempty"`        // no animations
-	NoHistory   bool         `json:"noHistory,omitempty"`    // conversations are not stored on disk
-	Quiet       bool         `json:"quiet,omitempty"`        // no notifications
-	NoticeNames string       `json:"noticeNames,omitempty"`  // whose names notifications show: NamesKnown, NamesHidden or NamesShown
-	CloseQuits  bool         `json:"closeQuits,omitempty"`   // closing the window quits the program, with or without a tray
-	Colour      int          `json:"colour,omitempty"`       // colour of this device, from 1; 0 derives it from the key
-	Visible     string       `json:"visible,omitempty"`      // who can see this device: Everyone, Known or Nobody
-	Accept      string       `json:"accept,omitempty"`       // who connects without asking: Known, Verified or Nobody; empty means Known
-	PIN         string       `json:"localSendPIN,omitempty"` // required of devices with LocalSend; empty means none
-	NoLocalSend bool         `json:"noLocalSend,omitempty"`  // neither searches for devices with LocalSend nor answers them
-	Port        int          `json:"port,omitempty"`         // UDP port; 0 means the default
-	Interfaces  []string     `json:"interfaces,omitempty"`   // empty means all
-	AutoBytes   int64        `json:"autoBytes,omitempty"`    // preset limit for "take files without asking", bytes per day; 0 is a gigabyte
-	Welcomed    bool         `json:"welcomed,omitempty"`     // the user was asked for the name of this device
+	Downloads rawpath.Path `json:"downloads,omitempty"` // folder for received files; empty means the system's downloads folder
+	// DownloadsPlace is where Downloads was when the user chose it; see transfer.Place.
+	DownloadsPlace string   `json:"downloads_place,omitempty"`
+	Language       string   `json:"language,omitempty"`     // BCP 47; empty means the system's language
+	Appearance     string   `json:"appearance,omitempty"`   // System, Light, Dark or Contrast
+	TextSize       int      `json:"textSize,omitempty"`     // steps of 12.5 % from the normal size, -1 to 4
+	Still          bool     `json:"still,omitempty"`        // no animations
+	NoHistory      bool     `json:"noHistory,omitempty"`    // conversations are not stored on disk
+	Quiet          bool     `json:"quiet,omitempty"`        // no notifications
+	NoticeNames    string   `json:"noticeNames,omitempty"`  // whose names notifications show: NamesKnown, NamesHidden or NamesShown
+	CloseQuits     bool     `json:"closeQuits,omitempty"`   // closing the window quits the program, with or without a tray
+	Colour         int      `json:"colour,omitempty"`       // colour of this device, from 1; 0 derives it from the key
+	Visible        string   `json:"visible,omitempty"`      // who can see this device: Everyone, Known or Nobody
+	Accept         string   `json:"accept,omitempty"`       // who connects without asking: Known, Verified or Nobody; empty means Known
+	PIN            string   `json:"localSendPIN,omitempty"` // required of devices with LocalSend; empty means none
+	NoLocalSend    bool     `json:"noLocalSend,omitempty"`  // neither searches for devices with LocalSend nor answers them
+	Port           int      `json:"port,omitempty"`         // UDP port; 0 means the default
+	Interfaces     []string `json:"interfaces,omitempty"`   // empty means all
+	AutoBytes      int64    `json:"autoBytes,omitempty"`    // preset limit for "take files without asking", bytes per day; 0 is a gigabyte
+	Welcomed       bool     `json:"welcomed,omitempty"`     // the user was asked for the name of this device
 	// Names are the names that this user has assigned to peers, by the string form of their ID.
 	Names map[string]string `json:"names,omitempty"`
 	// Favourites are the peers that are listed first, by the string form of their ID.

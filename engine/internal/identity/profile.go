@@ -46,10 +46,11 @@ const (
 
 // Auto is what is accepted from a peer without asking.
 type Auto struct {
-	Bytes int64        `json:"bytes"`          // per day; 0 accepts nothing
-	Dir   rawpath.Path `json:"dir"`            // the receiving folder
-	Until time.Time    `json:"until,omitzero"` // zero means indefinitely
-	Day   time.Time    `json:"day,omitzero"`   // start of the day that Used counts
+	Bytes int64        `json:"bytes"`           // per day; 0 accepts nothing
+	Dir   rawpath.Path `json:"dir"`             // the receiving folder
+	Place string       `json:"place,omitempty"` // where that folder was; see transfer.Place
+	Until time.Time    `json:"until,omitzero"`  // zero means indefinitely
+	Day   time.Time    `json:"day,omitzero"`    // start of the day that Used counts
 	Used  int64        `json:"used,omitempty"`
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"multipeer/engine/internal/identity"
 	"multipeer/engine/internal/wire"
+	"multipeer/transfer"
 )
 
 // cost returns how much of the daily limit an offer uses: its bytes, the possible growth of its source in the meantime,
@@ -86,7 +87,7 @@ func (m *Manager) takenByPolicyLocked(t *item) bool {
 			err = wire.ErrDeclined
 		}
 		if err == nil {
-			err = offer.Accept(AcceptOptions{Dir: string(a.Dir), Policy: true})
+			err = offer.Accept(AcceptOptions{Dir: string(a.Dir), Place: transfer.Place(a.Place), Policy: true})
 		}
 		if err != nil {
 			m.log.Warn("accepting without asking", "peer", t.view.Peer.Short(), "err", err)

@@ -40,7 +40,7 @@ func via(l Link) string {
 func (r *receiver) takeFrom(ctx context.Context, l GatewayLink) (transfer.Result, error) {
 	m, t := r.m, r.t
 	m.mu.Lock()
-	opts := transfer.IntakeOptions{Dir: t.accept.Dir, Reserve: t.accept.Reserve, OnProgress: m.track(t), Known: m.isOpen}
+	opts := transfer.IntakeOptions{Dir: t.accept.Dir, Place: t.accept.Place, Reserve: t.accept.Reserve, OnProgress: m.track(t), Known: m.isOpen}
 	most := t.byteLimitLocked()
 	m.mu.Unlock()
 	opts.Most = func() transfer.Totals { return most }

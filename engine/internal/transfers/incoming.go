@@ -347,7 +347,7 @@ func (r *receiver) receiveOptions() transfer.ReceiveOptions {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	o := transfer.ReceiveOptions{
-		Dir: t.accept.Dir, ID: string(t.view.ID), Key: t.key(), Expect: t.view.Bytes, Entries: t.view.Files + t.view.Folders,
+		Dir: t.accept.Dir, Place: t.accept.Place, ID: string(t.view.ID), Key: t.key(), Expect: t.view.Bytes, Entries: t.view.Files + t.view.Folders,
 		Names: t.names, Items: t.view.Items, Reserve: t.accept.Reserve, Existing: t.accept.Existing,
 		Copies: m.copies, Sender: t.view.Peer.String(), Reread: t.accept.Reread,
 		KeepExec: t.accept.KeepExec, Links: t.accept.Links, Known: m.isOpen, Began: t.began, OnBegin: r.began,

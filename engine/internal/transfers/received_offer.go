@@ -1,6 +1,7 @@
 package transfers
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -46,7 +47,7 @@ func (o *Offer) Accept(opts AcceptOptions) error {
 	if err != nil || opts.Dir == "" {
 		return fmt.Errorf("folder %q: %w: specify a folder to receive into", opts.Dir, wire.ErrInvalid)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := transfer.MakeFolder(dir, opts.Place); err != nil && !errors.Is(err, transfer.ErrUnmounted) { // otherwise it waits for the disk
 		return fmt.Errorf("cannot receive into the folder %s: %w", dir, err)
 	}
 	opts.Dir = dir

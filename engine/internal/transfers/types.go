@@ -106,6 +106,7 @@ type OfferOptions struct {
 // AcceptOptions mirrors engine.AcceptOptions.
 type AcceptOptions struct {
 	Dir      string
+	Place    transfer.Place
 	Existing transfer.Existing
 	Choose   func(name string) transfer.Existing `json:"-"`
 	Asks     bool                                // Choose was set, perhaps before a restart; Offer.Accept sets it
