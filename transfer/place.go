@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,27 +124,4 @@ func (p Place) check(dir string, root *os.Root) error {
 		return fmt.Errorf("%w: %s belongs to another user now", ErrUnmounted, dir)
 	}
 	return nil
-}
-
-// MakeFolder creates a receiving folder, unless it exists. With the place of an earlier folder at dir, it does not create
-// one where the disk of that folder is not mounted; the error is then ErrUnmounted.
-func MakeFolder(dir string, earlier Place) error {
-	if earlier != "" {
-		want, err := earlier.decode()
-		if err != nil {
-			return err
-		}
-		existing := dir
-		for {
-			_, err := os.Lstat(existing)
-			if !errors.Is(err, fs.ErrNotExist) || filepath.Dir(existing) == existing {
-				break
-			}
-			existing = filepath.Dir(existing)
-		}
-		if now, err := findPlace(existing); existing != dir && err == nil && now.mount != want.mount { // guard: place-made
-			return fmt.Errorf("%w: the disk of %s was mounted at %s", ErrUnmounted, dir, want.mount)
-		}
-	}
-	return os.MkdirAll(dir, 0o755)
 }

@@ -75,7 +75,7 @@ func offerable(name string) string {
 // open collects what has to be known about a path before a walk.
 func (t *top) open() error {
 	var err error
-	if t.local, err = filepath.EvalSymlinks(t.local); err != nil {
+	if t.local, err = resolveLinks(t.local); err != nil {
 		return sourceError(err)
 	}
 	if t.info, err = os.Lstat(t.local); err != nil {

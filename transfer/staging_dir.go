@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -468,6 +469,29 @@ func (s *stage) record(kind byte, body ...[]byte) error {
 }
 
 func bigEndian(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
+
+// MakeFolder creates a receiving folder, unless it exists. With the place of an earlier folder at dir, it does not create
+// one where the disk of that folder is not mounted; the error is then ErrUnmounted.
+func MakeFolder(dir string, earlier Place) error {
+	if earlier != "" {
+		want, err := earlier.decode()
+		if err != nil {
+			return err
+		}
+		existing := dir
+		for {
+			_, err := os.Lstat(existing)
+			if !errors.Is(err, fs.ErrNotExist) || filepath.Dir(existing) == existing {
+				break
+			}
+			existing = filepath.Dir(existing)
+		}
+		if now, err := findPlace(existing); existing != dir && err == nil && now.mount != want.mount { // guard: place-made
+			return fmt.Errorf("%w: the disk of %s was mounted at %s", ErrUnmounted, dir, want.mount)
+		}
+	}
+	return os.MkdirAll(dir, 0o755)
+}
 
 // CheckFolder reports whether files can be received into an existing folder, by creating a folder in it and removing
 // that folder again. The error is ErrDenied or ErrReadOnly and names the folder, or is that of the file system.

@@ -19,6 +19,9 @@ import (
 // name.
 const sameName = 3 * time.Second
 
+// secondDevice is how long to look for a second device with a name that no known device has.
+const secondDevice = time.Second
+
 // find waits until the peer that the user means is found. Input that may be a name or a host is tried as both.
 func (p *program) find(ctx context.Context, e *engine.Engine, who string, wait time.Duration) (engine.Peer, error) {
 	if strings.HasPrefix(who, localSendPrefix) {
@@ -190,15 +193,16 @@ func (p *program) findNamed(ctx context.Context, e *engine.Engine, who string, w
 			problem = ev.Err
 		}
 		peer, err := e.FindPeer(who)
-		if err == nil && onlyName(peer, who) && looksLikeID(who) { // guard: name-like-an-id
+		if err == nil {
+			hold := p.secondLook(peer, who)
+			if hold == 0 {
+				return peer, nil
+			}
 			if !held {
 				held = true
-				defer time.AfterFunc(sameName, cancel).Stop()
+				defer time.AfterFunc(hold, cancel).Stop()
 			}
 			continue
-		}
-		if err == nil {
-			return peer, nil
 		}
 		why = err
 		if !errors.Is(err, engine.ErrNoPeer) {
@@ -208,7 +212,7 @@ func (p *program) findNamed(ctx context.Context, e *engine.Engine, who string, w
 	if ctx.Err() != nil {
 		return engine.Peer{}, errInterrupted
 	}
-	if peer, err := e.FindPeer(who); err == nil { // no other device whose ID begins with it has appeared
+	if peer, err := e.FindPeer(who); err == nil { // no other device has appeared
 		return peer, nil
 	}
 	what := fmt.Sprintf("no peer %q was found within %v", engine.CleanLine(who), wait)
@@ -229,6 +233,20 @@ func (p *program) findNamed(ctx context.Context, e *engine.Engine, who string, w
 		why = fmt.Errorf("%s; run 'multipeer-cli doctor' to find out why, or connect with --to HOST:PORT", what)
 	}
 	return engine.Peer{}, exit(exitNotFound, why)
+}
+
+// secondLook returns how long to look for another device that may be the one that is meant. Anyone can take a name, and the
+// first answer is not always that of the right device. A host has seen the network for longer already.
+func (p *program) secondLook(peer engine.Peer, who string) time.Duration {
+	switch {
+	case !onlyName(peer, who):
+		return 0
+	case looksLikeID(who): // guard: name-like-an-id
+		return sameName
+	case p.host == nil: // guard: name-of-two
+		return secondDevice
+	}
+	return 0
 }
 
 // onlyName reports whether a peer was found only by the name that it has chosen for itself.

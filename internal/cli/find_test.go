@@ -172,6 +172,33 @@ func TestFindNamed_NameLikeAnID(t *testing.T) {
 	}
 }
 
+// TestFindNamed_NameOfTwoDevices checks that a device that no one knows does not get files because it was found a moment
+// before another one with its name. The name of a known device means that device at once.
+func TestFindNamed_NameOfTwoDevices(t *testing.T) {
+	for _, second := range []time.Duration{0, 10 * time.Millisecond, 800 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, time.Millisecond)
+			first := net.Start(engine.Config{Name: "Ben"})
+			me := net.Start(engine.Config{Name: "Me"})
+			for len(me.Peers()) == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			time.AfterFunc(second, func() { net.Start(engine.Config{Name: "Ben"}) })
+			p := &program{out: newPrinter(io.Discard, io.Discard)}
+			if peer, err := p.findNamed(t.Context(), me.Engine, "Ben", 20*time.Second); !errors.Is(err, engine.ErrInvalid) {
+				t.Errorf("the second device comes after %v: found %s, %v", second, peer.ID.Short(), err)
+			}
+			if err := me.SetTrust(first.Self().ID, engine.TrustSeen); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			if peer, err := p.findNamed(t.Context(), me.Engine, "Ben", 20*time.Second); err != nil || peer.ID != first.Self().ID || time.Since(began) > 0 {
+				t.Errorf("the known device: %s, %v, after %v", peer.ID.Short(), err, time.Since(began))
+			}
+		})
+	}
+}
+
 // TestPairConfirm_NameLikeAnID: a device that uses the start of another device's ID as its name is not the device that
 // the user meant.
 func TestPairConfirm_NameLikeAnID(t *testing.T) {

@@ -95,7 +95,7 @@ func (p *program) elsewhere(cmd *cobra.Command, args []string) error {
 	}
 	outColumns, errColumns := p.out.columns()
 	command := singleinstance.Command{Args: args, Dir: p.dir, TTY: p.out.tty, OutColumns: outColumns, ErrColumns: errColumns, Typed: p.typed()}
-	code, there, err := singleinstance.Call(cmd.Context(), dir, command, singleinstance.Streams{In: p.in, Out: p.out.out, Err: p.out.err})
+	code, there, err := singleinstance.Call(cmd.Context(), dir, command, singleinstance.Streams{In: p.in, Out: p.out.out, Err: p.out.err, DropTyped: p.dropTyped})
 	switch {
 	case !there:
 		return nil

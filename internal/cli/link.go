@@ -264,6 +264,7 @@ func (k *linking) ask(ctx context.Context, u web.Upload) error {
 		from := "Accept from " + visitorText(u.Visitor)
 		k.out.askYes(from+": "+uploadText(u)+"?", from)
 	}
+	k.dropLines()
 	k.dropTyped()
 	show()
 	defer k.out.ask("")
@@ -294,8 +295,8 @@ func (k *linking) ask(ctx context.Context, u web.Upload) error {
 	}
 }
 
-// dropTyped drops what was typed while no question was open.
-func (k *linking) dropTyped() {
+// dropLines drops the lines that were typed while no question was open.
+func (k *linking) dropLines() {
 	if !k.typed() {
 		return
 	}

@@ -375,6 +375,7 @@ func (r *pairer) askNext() {
 
 // prompt shows a question and records the time.
 func (r *pairer) prompt(format string, args ...any) {
+	r.dropTyped()
 	r.askedAt, r.question = time.Now(), func() { r.out.ask(format, args...) }
 	r.question()
 }

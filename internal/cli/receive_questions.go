@@ -117,6 +117,7 @@ func (r *receiver) askNext() {
 		r.out.ask("")
 		return
 	}
+	r.dropTyped()
 	r.askedAt = time.Now()
 	q := r.questions[0]
 	if !q.peer.ID.IsZero() {

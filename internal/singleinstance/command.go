@@ -48,6 +48,9 @@ var ErrInterrupted = errors.New("the caller has interrupted the command")
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
+	// DropTyped, given to Call, drops what was typed on the terminal and not read. The In of a running command has it as
+	// a method. It may be nil.
+	DropTyped func()
 }
 
 // frame is one step of a command, in either direction.
@@ -59,6 +62,7 @@ type frame struct {
 	Fail      string `json:"fail,omitempty"` // to the command: why standard input cannot be read
 	Interrupt bool   `json:"interrupt,omitempty"`
 	Want      bool   `json:"want,omitempty"` // from the program: it wants input; sent once for each In or EOF
+	Drop      bool   `json:"drop,omitempty"` // from the program: what was typed and not read is to be dropped
 	Out       []byte `json:"out,omitempty"`
 	Err       []byte `json:"err,omitempty"`
 	Code      *int   `json:"code,omitempty"`
@@ -150,6 +154,9 @@ func call(ctx context.Context, profile string, c Command, s Streams) (code int, 
 		if err := dec.Decode(&f); err != nil {
 			return 0, true, fmt.Errorf("the program that ran the command has exited: %w", err)
 		}
+		if f.Drop && s.DropTyped != nil {
+			s.DropTyped()
+		}
 		_, _ = s.Out.Write(f.Out)
 		_, _ = s.Err.Write(f.Err)
 		if f.Want {
@@ -211,7 +218,7 @@ func (l *Commands) Run(ctx context.Context, do func(context.Context, Command, St
 		if send(frame{Begun: true}) != nil {
 			return
 		}
-		in := &input{ctx: ctx, want: func() error { return send(frame{Want: true}) }, came: make(chan frame, 1)}
+		in := &input{ctx: ctx, want: func() error { return send(frame{Want: true}) }, drop: func() { _ = send(frame{Drop: true}) }, came: make(chan frame, 1)}
 		var heard sync.WaitGroup
 		heard.Go(func() {
 			defer cancel(ErrInterrupted) // the caller has disconnected
@@ -230,7 +237,11 @@ func (l *Commands) Run(ctx context.Context, do func(context.Context, Command, St
 				}
 			}
 		})
-		code := do(ctx, c, Streams{in, writer(func(b []byte) error { return send(frame{Out: b}) }), writer(func(b []byte) error { return send(frame{Err: b}) })})
+		code := do(ctx, c, Streams{
+			In:  in,
+			Out: writer(func(b []byte) error { return send(frame{Out: b}) }),
+			Err: writer(func(b []byte) error { return send(frame{Err: b}) }),
+		})
 		_ = send(frame{Code: &code})
 		_ = conn.Close()
 		heard.Wait()
@@ -241,10 +252,14 @@ func (l *Commands) Run(ctx context.Context, do func(context.Context, Command, St
 type input struct {
 	ctx  context.Context
 	want func() error
+	drop func()
 	came chan frame
 	rest []byte
 	end  error // after rest; nil if more may come
 }
+
+// DropTyped drops what was typed on the caller's terminal and not read.
+func (i *input) DropTyped() { i.drop() }
 
 func (i *input) Read(b []byte) (int, error) {
 	for len(i.rest) == 0 {

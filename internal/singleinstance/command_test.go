@@ -40,7 +40,7 @@ func TestCommand_RunsInTheOtherProcess(t *testing.T) {
 	})
 	in := strings.Repeat("line\n", 100_000)
 	var out, errs bytes.Buffer
-	code, there, err := Call(t.Context(), profile, Command{Args: []string{"a b", "ü\n"}, Dir: "/x", TTY: true}, Streams{strings.NewReader(in), &out, &errs})
+	code, there, err := Call(t.Context(), profile, Command{Args: []string{"a b", "ü\n"}, Dir: "/x", TTY: true}, Streams{In: strings.NewReader(in), Out: &out, Err: &errs})
 	if code != 4 || !there || err != nil {
 		t.Fatal(code, there, err)
 	}
@@ -56,7 +56,7 @@ func TestCommand_RunsInTheOtherProcess(t *testing.T) {
 func TestCommand_ReadsNoMoreInputThanItAsksFor(t *testing.T) {
 	profile, _ := program(t, func(context.Context, Command, Streams) int { return 0 })
 	in := strings.NewReader("for the next command")
-	if code, there, err := Call(t.Context(), profile, Command{}, Streams{in, io.Discard, io.Discard}); code != 0 || !there || err != nil {
+	if code, there, err := Call(t.Context(), profile, Command{}, Streams{In: in, Out: io.Discard, Err: io.Discard}); code != 0 || !there || err != nil {
 		t.Fatal(code, there, err)
 	}
 	if in.Len() != len("for the next command") {
@@ -90,7 +90,7 @@ func TestCommand_Interruptions(t *testing.T) {
 		got := make(chan result, 1)
 		call := func() {
 			r, _ := io.Pipe()
-			code, _, err := Call(ctx, profile, Command{Dir: dir}, Streams{r, io.Discard, io.Discard})
+			code, _, err := Call(ctx, profile, Command{Dir: dir}, Streams{In: r, Out: io.Discard, Err: io.Discard})
 			got <- result{code, err}
 		}
 		go call()
@@ -139,14 +139,14 @@ func TestCommand_OneTooManyIsRejected(t *testing.T) {
 	codes := make(chan int, commandsAtOnce)
 	for range commandsAtOnce {
 		go func() {
-			code, _, _ := Call(t.Context(), profile, Command{}, Streams{strings.NewReader(""), io.Discard, io.Discard})
+			code, _, _ := Call(t.Context(), profile, Command{}, Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard})
 			codes <- code
 		}()
 	}
 	for range commandsAtOnce {
 		<-running
 	}
-	if _, there, err := Call(t.Context(), profile, Command{}, Streams{strings.NewReader(""), io.Discard, io.Discard}); !there || err == nil || !strings.Contains(err.Error(), "32 commands") {
+	if _, there, err := Call(t.Context(), profile, Command{}, Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard}); !there || err == nil || !strings.Contains(err.Error(), "32 commands") {
 		t.Error(there, err)
 	}
 	close(release)
@@ -166,7 +166,7 @@ func TestCommand_StoppedProgramGivesAnError(t *testing.T) {
 	}
 	defer l.Close()
 	began := time.Now()
-	_, there, err := Call(t.Context(), profile, Command{}, Streams{strings.NewReader(""), io.Discard, io.Discard})
+	_, there, err := Call(t.Context(), profile, Command{}, Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard})
 	if !there || err == nil || !strings.Contains(err.Error(), "does not answer") {
 		t.Error(there, err)
 	}
@@ -206,7 +206,7 @@ func TestCommand_ProgramThatEndsHasNotBegunIt(t *testing.T) {
 					second.Run(ctx, func(context.Context, Command, Streams) int { return 7 })
 				}
 			}()
-			code, there, err := Call(t.Context(), profile, Command{Args: []string{"id"}}, Streams{strings.NewReader(""), io.Discard, io.Discard})
+			code, there, err := Call(t.Context(), profile, Command{Args: []string{"id"}}, Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard})
 			if err != nil || there != next || next && code != 7 {
 				t.Errorf("%d, there %v, %v", code, there, err)
 			}
@@ -228,7 +228,7 @@ func TestCommand_ReadErrorIsNoEnd(t *testing.T) {
 		return 0
 	})
 	in := io.MultiReader(strings.NewReader("partial"), iotest.ErrReader(errors.New("input/output error")))
-	if _, _, err := Call(t.Context(), profile, Command{}, Streams{in, io.Discard, io.Discard}); err != nil {
+	if _, _, err := Call(t.Context(), profile, Command{}, Streams{In: in, Out: io.Discard, Err: io.Discard}); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-got; err == nil || err.Error() != "input/output error" {

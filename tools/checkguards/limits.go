@@ -152,6 +152,7 @@ var limits = []section{
 		{"input that matches several peers, as a name or as the start of an ID", "means the one that the user trusts most, nearby or not", "name-of-better-known", proof{"./engine", "TestFindPeer_NameLikeAnID", ""}},
 		{"", "is refused if it is the name of one peer and the start of the ID of another peer that the user trusts equally", "name-or-id", proof{"./engine", "TestFindPeer_NameLikeAnID", ""}},
 		{"the name of an unknown peer that looks like the start of an ID", "the program waits 3 s for another peer with such an ID", "name-like-an-id", proof{"./internal/cli", "TestFindNamed_NameLikeAnID", ""}},
+		{"the name of an unknown peer", "the program waits 1 s for another peer with that name", "name-of-two", proof{"./internal/cli", "TestFindNamed_NameOfTwoDevices", ""}},
 		{"the name of an unknown peer that can be a host, such as `nas.lan`", "never matches: the host does", "host-before-name", proof{"./internal/cli", "TestFindEither_NameIsAHost", ""}},
 		{"the name of a known peer that is also a host", "is refused if another device answers there", "name-and-host", proof{"./internal/cli", "TestFindEither_NameIsAHost", ""}},
 		{"", "", "host-of-known", proof{"./internal/cli", "TestFindEither_NameIsAHost", ""}},
@@ -280,6 +281,7 @@ var limits = []section{
 		{"", "", "source-link", proof{"./transfer", "TestSource_OpensTheFileItself", ""}},
 		{"", "a file that has become larger while its offer waited, by more than the receiver accepts, is left out", "replaced-while-waiting", proof{"./transfer", "TestSource_ReplacedWhileItWaitsIsLeftOut", ""}},
 		{"", "an offer that waits, or is retried, still refers to the original path", "source-elsewhere", proof{"./engine", "TestOutbox_SwappedFolderIsNotFollowed", ""}},
+		{"links in the path that a person gives", "followed only if this user or root made them", "source-link-of-others", proof{"./transfer", "TestSource_FollowsNoLinkOfAnotherUser", ""}},
 		{"private files", "a profile and incomplete files are left out, by name", "send-private", proof{"./engine", "TestOffer_ProfileIsNeverSent", ""}},
 	}},
 	{"Discovery", []limit{

@@ -71,7 +71,7 @@ var rules = []struct {
 	{"tools/architecture", nil, "reads source"},
 	{"tools/modulepath", nil, "changes source"},
 	{"internal/rpc", []string{"multipeer/engine", "multipeer/internal/connlimit", "multipeer/transfer"}, "programs in other languages are readers of the same engine; streams of strangers are counted by source"},
-	{"internal/cli", []string{"multipeer/bridge/localsend", "multipeer/bridge/web", "multipeer/engine", "multipeer/engine/gateway", "multipeer/transfer", "multipeer/internal/rpc", "multipeer/internal/doctor", "multipeer/internal/history", "multipeer/internal/singleinstance", "multipeer/internal/chatlog", "multipeer/internal/autostart", "multipeer/internal/invisible", "github.com/spf13/cobra/...", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term", "github.com/boombuler/barcode/qr"}, "the terminal is a reader of the same engine; it knows no window"},
+	{"internal/cli", []string{"multipeer/bridge/localsend", "multipeer/bridge/web", "multipeer/engine", "multipeer/engine/gateway", "multipeer/transfer", "multipeer/internal/rpc", "multipeer/internal/doctor", "multipeer/internal/history", "multipeer/internal/singleinstance", "multipeer/internal/chatlog", "multipeer/internal/autostart", "multipeer/internal/invisible", "github.com/spf13/cobra/...", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term", "github.com/boombuler/barcode/qr", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "golang.org/x/text/width"}, "the terminal is a reader of the same engine; it knows no window"},
 	{"internal/doctor", []string{"multipeer/engine", "multipeer/engine/discovery"}, "looks at the network; programs put into words what it finds"},
 	{"internal/chatlog", []string{"multipeer/engine", "multipeer/internal/history"}, "the one place that knows both the engine's news and the history's rows"},
 	{"bench", []string{"multipeer/engine", "multipeer/engine/discovery", "multipeer/internal/testing/linkemu", "github.com/quic-go/quic-go", "gonum.org/v1/plot/..."}, "measures what programs see, beside bare QUIC and others"},
@@ -266,7 +266,7 @@ func TestTransfer_OpensTheReceiversFolderInOneFile(t *testing.T) {
 				continue
 			}
 			if bytes.Contains(s.text, []byte(call)) {
-				t.Errorf("%s calls %s; only stage.go opens folders", s.path, call)
+				t.Errorf("%s calls %s; only staging_dir.go opens folders", s.path, call)
 			}
 		}
 	}
