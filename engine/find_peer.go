@@ -9,10 +9,14 @@ import (
 	"multipeer/engine/internal/identity"
 )
 
-// FindPeer looks up a nearby peer by what a person types: its name, its ID or at least four characters of its start. Of
-// several it is the one that the user trusts most; a stranger cannot be found under the name or start of a known peer's
-// ID, even if that one is not nearby. Errors are ErrNoPeer, and ErrInvalid with the candidates if they are trusted
-// equally.
+// minStart is how many characters of an ID select an unknown peer. A key whose ID begins with four given characters takes
+// seconds to find.
+const minStart = 8
+
+// FindPeer looks up a nearby peer by what a person types: its name, its ID or the start of that, at least eight characters,
+// or four if the peer is known. Of several it is the one that the user trusts most; a stranger cannot be found under the
+// name or start of a known peer's ID, even if that one is not nearby. Anyone can take any name, and a second peer that
+// matches may appear a moment later. Errors are ErrNoPeer, and ErrInvalid, with the candidates if they are trusted equally.
 func (e *Engine) FindPeer(who string) (Peer, error) {
 	meant := e.acquaintedAs(who)
 	near := map[PeerID]Peer{}
@@ -63,6 +67,8 @@ func (e *Engine) FindPeer(who string) (Peer, error) {
 		return Peer{}, fmt.Errorf("%w: %q is the name of one device and the start of another device's ID; use the full ID: %s", ErrInvalid, who, strings.Join(all, ", "))
 	case len(first) > 1:
 		return Peer{}, ambiguous(who, first)
+	case len(first) == 1 && best == 0 && names == 0 && len(strings.ReplaceAll(who, "-", "")) < minStart: // guard: short-start
+		return Peer{}, fmt.Errorf("%w: %q is too short for the ID of a device that you do not know; type at least %d characters of it: %s", ErrInvalid, who, minStart, first[0].ID)
 	case len(first) == 1:
 		return first[0], nil
 	case len(others) > 0:

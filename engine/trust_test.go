@@ -615,3 +615,28 @@ func TestLooksLike_FollowsTrust(t *testing.T) {
 		}
 	})
 }
+
+// TestFindPeer_ShortStartMeansNoStranger checks that the first characters of an ID, which a key can be made for in seconds,
+// find only a known peer, and that the error says how many it takes.
+func TestFindPeer_ShortStartMeansNoStranger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{Name: "a"}), net.Start(engine.Config{Name: "b"})
+		time.Sleep(time.Second)
+		id := b.Self().ID.String()
+		for n := 4; n < 8; n++ {
+			if p, err := a.FindPeer(id[:n]); !errors.Is(err, engine.ErrInvalid) || !strings.Contains(err.Error(), id) {
+				t.Errorf("%d characters: %v, %v", n, p.ID, err)
+			}
+		}
+		for _, who := range []string{id, id[:8], id[:12], "b"} {
+			if p, err := a.FindPeer(who); err != nil || p.ID != b.Self().ID {
+				t.Errorf("%s: %v, %v", who, p.ID, err)
+			}
+		}
+		must(t, a.SetTrust(b.Self().ID, engine.TrustSeen))
+		if p, err := a.FindPeer(id[:4]); err != nil || p.ID != b.Self().ID {
+			t.Errorf("a known peer by 4 characters: %v, %v", p.ID, err)
+		}
+	})
+}

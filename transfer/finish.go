@@ -232,7 +232,7 @@ func (r *receiver) publishTop(t topEntry, folders map[string]bool) (string, erro
 		return t.saved, nil
 	case merge && begun == "" && t.kind == kindFolder:
 		return t.saved, r.merge(t.saved, policy, folders)
-	case merge && begun == "" && policy == Replace && r.hasOwnName(t.path, t.saved): // guard: replace-numbered-top
+	case merge && begun == "" && policy == Replace && t.path == t.saved: // guard: replace-numbered-top
 		return t.saved, r.stage.replace(t.saved, t.saved)
 	}
 	return r.stage.publish(t.saved, t.saved, t.kind == kindFolder, begun, r.plan.limit, r.announcing(t.saved, t.kind))
@@ -358,29 +358,13 @@ func (r *receiver) place(p part, policy Existing) (final string, whole bool, err
 		return final, true, err
 	case kindFile:
 		there, statErr := r.stage.existing(p.saved)
-		if policy == Replace && statErr == nil && there.Mode().IsRegular() && r.hasOwnName(p.path, p.saved) { // guard: replace-numbered
+		if policy == Replace && statErr == nil && there.Mode().IsRegular() && p.path == p.saved { // guard: replace-numbered
 			return p.saved, false, r.stage.replace(p.saved, p.saved)
 		}
 		final, err = r.stage.publish(p.saved, p.saved, false, "", r.plan.limit, quiet)
 		return final, false, err
 	}
 	return "", false, ErrSpecial // links are never merged into existing folders
-}
-
-// hasOwnName reports whether an entry, and each folder above it, is saved under the name that the sender gave it, as far as
-// that is portable. It is not if another entry of the transfer has that name: the number that it got instead is the
-// receiver's choice, so a file that happens to have the name is not the one that the sender means to replace.
-func (r *receiver) hasOwnName(sent, saved string) bool {
-	theirs, ours := strings.Split(sent, "/"), strings.Split(saved, "/")
-	if len(theirs) != len(ours) {
-		return false
-	}
-	for i, name := range theirs {
-		if ours[i] != portable(name, i == 0, maxName) && ours[i] != portable(name, i == 0, r.plan.limit) {
-			return false
-		}
-	}
-	return true
 }
 
 // renamePart notes, in the journal too, a part that was saved under a different name: a part is published only once.

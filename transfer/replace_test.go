@@ -78,8 +78,18 @@ func TestReplace_NumberedNamesReplaceNothing(t *testing.T) {
 		},
 		"file that is not portable": {
 			sent: map[string]string{"d/a:b": "theirs :", "d/a?b": "theirs ?"},
-			own:  map[string]string{"d/a_b": "old", "d/a_b (2)": "my own"},
-			want: map[string]string{"d/a_b": "theirs :", "d/a_b (2)": "my own", "d/a_b (2) (2)": "theirs ?"},
+			own:  map[string]string{"d/a_b": "my own", "d/a_b (2)": "mine too"},
+			want: map[string]string{"d/a_b": "my own", "d/a_b (2)": "mine too", "d/a_b (2) (2)": "theirs ?", "d/a_b (3)": "theirs :"},
+		},
+		"file at the top that is not portable": {
+			sent: map[string]string{"report:final.txt": "theirs", ".bashrc": "theirs, too"},
+			own:  map[string]string{"report_final.txt": "my own", "_bashrc": "mine too"},
+			want: map[string]string{"report_final.txt": "my own", "report_final (2).txt": "theirs", "_bashrc": "mine too", "_bashrc (2)": "theirs, too"},
+		},
+		"file in a folder that is not portable": {
+			sent: map[string]string{"d:/f": "theirs"},
+			own:  map[string]string{"d_/f": "my own"},
+			want: map[string]string{"d_/f": "my own", "d_/f (2)": "theirs"},
 		},
 		"folder": {
 			sent: map[string]string{"d/S/f": "theirs S", "d/s/f": "theirs s"},

@@ -238,20 +238,23 @@ func (p *program) findNamed(ctx context.Context, e *engine.Engine, who string, w
 // secondLook returns how long to look for another device that may be the one that is meant. Anyone can take a name, and the
 // first answer is not always that of the right device. A host has seen the network for longer already.
 func (p *program) secondLook(peer engine.Peer, who string) time.Duration {
+	_, notWhole := engine.ParsePeerID(who)
 	switch {
-	case !onlyName(peer, who):
-		return 0
-	case looksLikeID(who): // guard: name-like-an-id
+	case onlyName(peer, who) && looksLikeID(who): // guard: name-like-an-id
 		return sameName
-	case p.host == nil: // guard: name-of-two
+	case notWhole != nil && p.host == nil && !isKnown(peer): // guard: name-of-two
 		return secondDevice
 	}
 	return 0
 }
 
+func isKnown(p engine.Peer) bool {
+	return p.Trust == engine.TrustSeen || p.Trust == engine.TrustVerified
+}
+
 // onlyName reports whether a peer was found only by the name that it has chosen for itself.
 func onlyName(p engine.Peer, who string) bool {
-	return p.Trust != engine.TrustSeen && p.Trust != engine.TrustVerified && !p.ID.HasPrefix(who)
+	return !isKnown(p) && !p.ID.HasPrefix(who)
 }
 
 // looksLikeID reports whether a name may be the start of an ID in its displayed form: a device whose ID begins with it
@@ -350,7 +353,14 @@ func isAddress(s string) bool {
 	return colon || strings.Count(host, ".") == 3 && strings.Trim(host, "0123456789.") == ""
 }
 
-func describe(p engine.Peer) string { return fmt.Sprintf("%s (%s)", quoted(p.Name), p.ID.Short()) }
+// describe returns the name of a peer with the start of its ID and, for a device that does not run Multipeer, how it is
+// reached.
+func describe(p engine.Peer) string {
+	if p.Via != "" {
+		return fmt.Sprintf("%s (%s, %s%s)", quoted(p.Name), p.ID.Short(), p.Via, viaText(p))
+	}
+	return fmt.Sprintf("%s (%s)", quoted(p.Name), p.ID.Short())
+}
 
 // quoted returns a name as it is printed: in quotes if it has characters that could pass for the surrounding text, as
 // in "Anna: see you" and "Anna (verified)".

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"multipeer/engine"
 	"multipeer/internal/doctor"
 )
 
@@ -32,5 +33,18 @@ func TestLocalSendAddress_DefaultPort(t *testing.T) {
 	}
 	if _, err := localSendAddress(context.Background(), "127.0.0.1:x y"); err == nil {
 		t.Error("a port of words is accepted")
+	}
+}
+
+// TestDescribe_SaysWhatADeviceHasNotProven checks that a question about a device without Multipeer shows how it is reached.
+func TestDescribe_SaysWhatADeviceHasNotProven(t *testing.T) {
+	phone := engine.Peer{ID: engine.PeerID{1}, Name: "Phone", Via: "LocalSend", Plain: true}
+	id := phone.ID.Short()
+	if got, want := describe(phone), "Phone ("+id+", LocalSend, not encrypted)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	phone.Plain = false
+	if got, want := describe(phone), "Phone ("+id+", LocalSend, not verified)"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

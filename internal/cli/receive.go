@@ -154,6 +154,8 @@ type receiver struct {
 	leave func() bool
 	left  <-chan struct{}
 	bars  map[engine.TransferID]*progress
+	// resumed are the outgoing transfers of earlier commands that serve continues.
+	resumed map[engine.TransferID]bool
 }
 
 func (r *receiver) run(ctx context.Context) error {
@@ -338,8 +340,20 @@ func noteOf(t engine.Transfer) string {
 	return ", with the note \"" + engine.CleanLine(shortName(plain)) + "\""
 }
 
+// sentEarlier prints the outcome of a transfer that serve has continued for an earlier command.
+func (r *receiver) sentEarlier(t engine.Transfer) {
+	if !r.resumed[t.ID] || !t.State.Final() {
+		return
+	}
+	delete(r.resumed, t.ID)
+	if err := (&progress{out: r.out}).end(t); err != nil {
+		r.out.note("sending: %v", err)
+	}
+}
+
 func (r *receiver) transfer(t engine.Transfer) (done bool, err error) {
 	if !t.Incoming {
+		r.sentEarlier(t)
 		return false, nil
 	}
 	if t.State != engine.Offered {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -324,6 +325,11 @@ func (p *program) config(cfg engine.Config) (engine.Config, error) {
 	cfg.Service = p.service
 	cfg.Dial = p.peers
 	cfg.Interfaces = p.ifaces
+	for _, name := range p.ifaces {
+		if _, err := net.InterfaceByName(name); err != nil {
+			p.out.note("this device has no network interface %q; it is used as soon as it appears", name)
+		}
+	}
 	cfg.Port = p.port
 	cfg.Offers = engine.Everyone // the commands that take offers ask, or have a policy of their own
 	switch p.visible {

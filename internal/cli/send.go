@@ -28,7 +28,7 @@ func (p *program) sendCommand() *cobra.Command {
 		Long: `send offers files and folders to a peer, and waits for its answer and then for the receipt, which means that the files
 have been verified and stored under their final names on the receiver's disk.
 
-PEER is a name, an ID, the start of an ID (four characters or more), or HOST:PORT. If --to is repeated, each recipient gets
+PEER is a name, an ID, the start of an ID, or HOST:PORT. If --to is repeated, each recipient gets
 the same files, which are read only once. The path - sends standard input, under the name given with --as. If a transfer of files or
 folders is interrupted (by a lost connection, a crash on either side, or Ctrl-C), the same command resumes where it stopped.`,
 		Args: func(_ *cobra.Command, paths []string) error {
@@ -251,8 +251,13 @@ func (s *sending) follow(ctx context.Context) error {
 			end(id, exit(code, fmt.Errorf("sending: %s; the other device will delete the partial data", why)))
 			return
 		}
+		if t := transferOf(s.e, id); t.Started.IsZero() && code == exitInterrupted { // there is nothing to continue
+			s.e.Cancel(id)
+			end(id, exit(code, fmt.Errorf("sending: %s before %s had accepted; the offer is withdrawn", why, quoted(t.PeerName))))
+			return
+		}
 		_ = s.e.Pause(id)
-		end(id, exit(code, fmt.Errorf("sending: %s; run the same command again to continue", why)))
+		end(id, exit(code, fmt.Errorf("sending: %s; run the same command again to continue, or 'multipeer-cli outbox --drop %s' to give up. 'multipeer-cli serve' continues it, too", why, id)))
 	}
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -309,6 +314,16 @@ func (s *sending) follow(ctx context.Context) error {
 		return errs[0]
 	}
 	return errors.Join(errs...)
+}
+
+// transferOf returns the transfer with an ID; the zero Transfer if there is none.
+func transferOf(e *engine.Engine, id engine.TransferID) engine.Transfer {
+	for _, t := range e.Transfers() {
+		if t.ID == id {
+			return t
+		}
+	}
+	return engine.Transfer{}
 }
 
 func (s *sending) show(t engine.Transfer, end func(engine.TransferID, error)) {

@@ -108,10 +108,14 @@ func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forg
 		p.out.note("the history cannot be saved: %v; it is kept in memory until it can", problem)
 	})
 	r.keeper = &keeper{store: store, trust: e.Trust, like: e.LooksLike, began: time.Now(), rows: map[engine.TransferID]row{}}
+	r.resumed = map[engine.TransferID]bool{}
 	for _, t := range waiting(e) { // paused by an earlier send that has exited
 		if err := e.Resume(t.ID); err != nil {
 			p.out.note("resuming %s: %v", what(t), err)
+			continue
 		}
+		p.out.note("continuing to send %s to %s (%s), as an earlier command began", what(t), quoted(t.PeerName), t.Peer.Short())
+		r.resumed[t.ID] = true
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
