@@ -22,7 +22,7 @@
 // [Engine.Watch] yields typed events: a [Snapshot], then each change. [Engine.Handle] calls one function for each kind of
 // event instead. There may be any number of readers. What no reader takes is refused: its sender gets ErrUnavailable. A
 // slow reader delays no one else: it gets the newest state of each peer and transfer, and messages that do not fit in its
-// queue wait at their senders.
+// queue wait at their senders. Several readers of the same messages all get each of them, at the pace of the slowest.
 //
 // # Peers and sessions
 //

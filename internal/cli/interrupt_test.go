@@ -82,8 +82,9 @@ func TestPing_InterruptedPrintsItsFigures(t *testing.T) {
 	}
 }
 
-// TestSend_InterruptedKeepsWhatHasArrived: an interrupted send keeps what has arrived, and reports that.
-func TestSend_InterruptedKeepsWhatHasArrived(t *testing.T) {
+// TestSend_InterruptedBeforeAnAnswerWithdraws checks that an interrupted send leaves no offer behind that no one has accepted,
+// and reports that.
+func TestSend_InterruptedBeforeAnAnswerWithdraws(t *testing.T) {
 	args := common(t)
 	b := start(t, args("Ben", "receive", "--into", t.TempDir())...) // it answers nothing
 	b.object("self", "")
@@ -92,7 +93,7 @@ func TestSend_InterruptedKeepsWhatHasArrived(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, _, said := interrupted(t, 4*time.Second, args("Anna", "send", "--to", "Ben", file)...)
-	if code != exitInterrupted || !strings.Contains(said, "sending: interrupted; ") {
+	if code != exitInterrupted || !strings.Contains(said, "sending: interrupted before Ben had accepted; the offer is withdrawn") {
 		t.Errorf("exit code %d, %q", code, said)
 	}
 }

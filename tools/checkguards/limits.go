@@ -67,6 +67,7 @@ var limits = []section{
 		{"streams that a program in another language has taken", "1,024 from strangers, 256 from strangers at one address, 32 from each peer", "rpc-streams", proof{"./internal/rpc", "TestStreams_OfStrangersLeaveRoom", ""}},
 		{"offers and invitations that wait for a function of the program", "64 from one peer; 1,024 from known peers and 1,024 from strangers; 256 from strangers at one address", "questions-claimed", proof{"./engine", "TestHandleOffers_WithdrawnOnesClose", ""}},
 		{"ended transfers that a Handler remembers", "4,096, or twice what the engine keeps", "ended-remembered", proof{"./engine", "TestHandler_ForgetsWhatTheEngineForgets", ""}},
+		{"messages that several readers want", "all of them get each message, or it waits at its sender", "message-for-all-readers", proof{"./engine", "TestMessages_ArriveAtEachReader", ""}},
 		{"messages that a closed reader had not read", "4,096 and 32 MiB; the newest are kept", "unread-left", proof{"./engine/internal/events", "TestHub_LeftBehindIsLimited", ""}},
 		{"answers to requests", "only from the peer that got the request, and only once", "reply-from", proof{"./engine", "TestRequest_OnlyTheAskedPeerAnswers", ""}},
 		{"white space around a message", "not stored", "message-padded", proof{"./engine", "TestMessage_BlanksAroundOneAreNotKept", ""}},

@@ -29,11 +29,15 @@ func NewHub[E any](traits func(E) Traits, abandon func(E), drained func()) *Hub[
 	return &Hub[E]{traits: traits, abandon: abandon, drained: drained, readers: map[*Reader[E]]struct{}{}}
 }
 
-// Publish queues ev for every reader. It reports whether any reader takes the event.
+// Publish queues ev for every reader. It reports whether any reader takes the event. A message that must not be lost is
+// queued for all readers that want it, or for none if one of them has no room: then its sender waits.
 func (h *Hub[E]) Publish(ev E) (taken bool) {
 	it := item[E]{ev, h.traits(ev)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if it.Message && !it.Unreliable && !h.haveRoomLocked(it.Traits) { // guard: message-for-all-readers
+		return false
+	}
 	for r := range h.readers {
 		if r.put(it) {
 			taken = true
@@ -47,6 +51,16 @@ func (h *Hub[E]) Publish(ev E) (taken bool) {
 		h.changed = nil
 	}
 	return taken
+}
+
+// haveRoomLocked reports whether each reader that takes events with these traits has room for another.
+func (h *Hub[E]) haveRoomLocked(t Traits) bool {
+	for r := range h.readers {
+		if !r.hasRoom(t) {
+			return false
+		}
+	}
+	return true
 }
 
 // Changed returns a channel that is closed when the next event with Traits.Change is published.

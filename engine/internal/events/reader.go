@@ -159,6 +159,16 @@ func (r *Reader[E]) put(it item[E]) bool {
 	return true
 }
 
+// hasRoom reports whether put would take an event with these traits, or the reader does not want it.
+func (r *Reader[E]) hasRoom(t Traits) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || !r.takes(t) {
+		return true
+	}
+	return len(r.queue) < MaxQueue && (!t.Limited || r.admitsLocked(t))
+}
+
 // admitsLocked reports whether there is room for another event that a peer has caused.
 func (r *Reader[E]) admitsLocked(t Traits) bool {
 	u := r.uses[t.From].plus(useOf(t))
