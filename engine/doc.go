@@ -14,8 +14,8 @@
 //
 // [New] does not touch the network. [Engine.Start] opens the socket, and the engine runs until the context of Start ends
 // or [Engine.Close] is called. Methods may be called from any goroutine, also from a Handler. Those that take a context
-// return when it ends, with an error that is ErrTimeout or ErrCancelled as well as the error of the context. A call that
-// needs the network returns ErrClosed once the engine has ended.
+// return when it ends, with an error that is ErrTimeout or ErrCancelled as well as the error of the context, or with the
+// cause that the program has given it. A call that needs the network returns ErrClosed once the engine has ended.
 //
 // # Events
 //

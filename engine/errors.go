@@ -18,7 +18,7 @@ var (
 	ErrNoPeer          = wire.ErrNoPeer                       // the peer is neither found nor connected
 	ErrNobody          = errors.New("no peer is connected")   // Broadcast without a session
 	ErrNotConnected    = wire.ErrNotConnected                 // there is no session with the peer
-	ErrClosed          = wire.ErrClosed                       // the engine does not run: it has ended, or has not started
+	ErrClosed          = wire.ErrClosed                       // the engine has ended; Dial, Search and links need it started
 	ErrTimeout         = wire.ErrTimeout                      // no answer came in time, or the deadline of the context passed
 	ErrCancelled       = wire.ErrCancelled                    // a side withdrew or ended it, or the context was cancelled
 	ErrDeclined        = wire.ErrDeclined                     // a person or a policy declined

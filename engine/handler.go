@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"multipeer/engine/internal/events"
+	"multipeer/engine/internal/wire"
 )
 
 // Handler has one function for each kind of event, like the class whose methods a program of the Pythonista module
@@ -20,8 +21,10 @@ type Handler struct {
 	PeerFound   func(Peer) // once for each peer, until it is lost
 	PeerChanged func(Peer) // a peer that was found has changed
 	PeerLost    func(Peer)
-	PeerAdded   func(Peer)        // a session has begun; Peer.Context is known (peer_added)
-	PeerRemoved func(Peer, error) // a session has ended; called once for each PeerAdded (peer_removed)
+	PeerAdded   func(Peer) // a session has begun; Peer.Context is known (peer_added)
+	// PeerRemoved reports that a session has ended; it is called once for each PeerAdded (peer_removed). If the context of
+	// Handle ends first, it is called then, with ErrCancelled or ErrTimeout.
+	PeerRemoved func(Peer, error)
 	// Receive gets the messages of either kind (receive). While it does not return, messages wait at their senders. A sender
 	// with 64 messages that this engine has not taken for 30 s ends the session, with ErrBusy on both sides; after the
 	// second time within ten minutes, its policies do not bring the session back.
@@ -118,6 +121,13 @@ func (e *Engine) handleAll(ctx context.Context, news iter.Seq[Event], h Handler)
 		case Problem:
 			h.problem(ev.Err, &seen)
 		}
+	}
+	why := ErrClosed // of the engine
+	if ctx.Err() != nil {
+		why = wire.EndOf(ctx)
+	}
+	for _, p := range slices.Collect(maps.Values(seen.added)) {
+		h.removed(p, why, &seen)
 	}
 }
 

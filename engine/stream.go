@@ -22,8 +22,8 @@ type ResetError = transport.ResetError
 // Methods may be called concurrently. Close it: it counts as open until both sides have closed it.
 //
 // It ends with its connection, even if the session goes on. It fails with ErrNotConnected when the session has ended,
-// with the reason, such as ErrLost, when the connection has, and with ErrCancelled, not net.ErrClosed, when either side
-// closed it.
+// with the reason, such as ErrLost, when the connection has, and with ErrCancelled when either side closed it: that is
+// net.ErrClosed, too, if this side did.
 type Stream struct {
 	Peer PeerID
 	Name string // chosen by the side that opened it

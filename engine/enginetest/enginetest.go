@@ -125,7 +125,7 @@ type Node struct {
 	done chan error
 }
 
-// Start runs an engine with cfg on the network until the test ends or Stop is called.
+// Start runs an engine with cfg on the network until the test ends or Stop is called. It returns when the engine runs.
 func (n *Net) Start(cfg engine.Config) *Node {
 	n.t.Helper()
 	return n.StartAt(n.next(), cfg)
@@ -158,6 +158,11 @@ func (n *Net) StartAt(addr netip.AddrPort, cfg engine.Config) *Node {
 		node.done <- err
 		close(node.done)
 	}()
+	for range e.WatchState(ctx) { // until it runs, or has failed
+		if e.Self().Running {
+			break
+		}
+	}
 	n.mu.Lock()
 	n.running = append(n.running, node)
 	n.mu.Unlock()

@@ -32,6 +32,7 @@ func (m *Manager) Dial(ctx context.Context, target string) (PeerID, error) {
 	if endpoint == nil {
 		return PeerID{}, wire.ErrClosed
 	}
+	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, 2*transport.DialTimeout+transport.HelloTimeout)
 	defer cancel()
 	addrs, err := address.Resolve(ctx, targets)
@@ -45,8 +46,8 @@ func (m *Manager) Dial(ctx context.Context, target string) (PeerID, error) {
 		pin = transport.AnyKey
 	}
 	conn, err := endpoint.DialAny(ctx, addrs, pin, transport.Session, transport.DialTimeout)
-	if errors.Is(err, context.Canceled) {
-		return want, wire.EndOf(ctx)
+	if err != nil && caller.Err() != nil {
+		return want, wire.EndOf(caller)
 	}
 	if err != nil {
 		return want, err

@@ -31,5 +31,9 @@ func (m *Manager) Search(ctx context.Context) ([]PeerID, error) {
 	}
 	m.mu.Unlock()
 	addrs = slices.DeleteFunc(addrs, func(a netip.AddrPort) bool { return known[a.Addr()] })
-	return m.dialer.dialAll(ctx, addrs, "search"), err
+	found := m.dialer.dialAll(ctx, addrs, "search")
+	if ctx.Err() != nil {
+		err = wire.EndOf(ctx)
+	}
+	return found, err
 }

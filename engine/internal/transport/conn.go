@@ -77,6 +77,9 @@ func (c *Conn) Err() error {
 	return Cause(context.Cause(c.q.Context()))
 }
 
+// errClosedHere is the error of a stream that this side has closed or reset.
+var errClosedHere = wire.Reword("the stream is closed", wire.ErrCancelled, net.ErrClosed)
+
 // Cause converts a QUIC error into the error of its code. It omits the reason phrase that the other side may send
 // with the code: the sender of that text may not even have a key, and errors are printed.
 func Cause(err error) error {
@@ -88,11 +91,17 @@ func Cause(err error) error {
 	if errors.As(err, &st) {
 		if st.ErrorCode >= resetBase && st.ErrorCode < 2*resetBase {
 			if !st.Remote {
-				return fmt.Errorf("%w: the stream was reset here", wire.ErrCancelled)
+				return errClosedHere
 			}
 			return &ResetError{uint16(st.ErrorCode - resetBase)}
 		}
+		if !st.Remote && wire.Code(st.ErrorCode) == wire.Cancelled {
+			return errClosedHere
+		}
 		return wire.Code(st.ErrorCode).Err()
+	}
+	if errors.Is(err, quic.ErrStreamClosed) {
+		return errClosedHere
 	}
 	var te *quic.TransportError
 	if errors.As(err, &te) {
@@ -237,8 +246,8 @@ func (s *Stream) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite ends our direction; data already written still arrives.
-// ErrCancelled means that the stream had already ended, or that the other side no longer reads.
+// CloseWrite ends our direction; data already written still arrives. ErrCancelled means that the stream was reset, or that
+// the other side no longer reads.
 func (s *Stream) CloseWrite() error {
 	if s.s.Close() != nil { // the error's text is about stream numbers
 		return fmt.Errorf("%w: the stream has ended", wire.ErrCancelled)
