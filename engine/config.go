@@ -45,7 +45,8 @@ type Config struct {
 	// at a time. Empty means an identity that ends with the engine.
 	Profile string
 	// Share is another engine of this program, with another Service, whose profile and PeerID this one uses too. Profile
-	// must be empty then. Decisions about peers are common; sessions and transfers are not.
+	// must be empty then. Decisions about peers are common; sessions and transfers are not. The engines may end in any order;
+	// the profile is free when the last one has ended.
 	Share *Engine
 	Port  int // the UDP port; 0 means DefaultPort, or any free one if that is taken
 	// Dial lists addresses (HOST or HOST:PORT) and tickets of peers to connect to, for as long as the engine runs.

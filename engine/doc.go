@@ -39,7 +39,7 @@
 //   - [Engine.OpenStream] opens a byte stream with flow control. [Engine.HandleStream] and [Engine.Listen] accept.
 //   - [Engine.Offer] offers files and folders. Nothing is sent before the other program has accepted the [Offer], and
 //     Delivered means durable under the final name on the other disk; see [Transfer.Complete] for what was left out. After
-//     an interruption a transfer resumes by itself.
+//     an interruption a transfer resumes by itself; after a restart of the sender only with OfferOptions.Keep and a profile.
 //
 // # Trust
 //

@@ -331,6 +331,15 @@ func (e *Engine) end(err error) {
 // Done is closed when the engine has ended and the profile is released. Calls of the program's functions may still run.
 func (e *Engine) Done() <-chan struct{} { return e.ended }
 
+func (e *Engine) hasEnded() bool {
+	select {
+	case <-e.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Close ends the engine at once, says goodbye to the peers, and waits for its goroutines, but not for calls of the
 // program's functions. These may call Close, except the functions of Config: they can end the context of Start instead.
 // Messages that wait for an answer fail. Its error is that of Run. It is idempotent.

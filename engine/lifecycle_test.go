@@ -97,7 +97,12 @@ func TestClose_LaterCallsReturnErrClosed(t *testing.T) {
 			"Offer":      func() error { _, err := a.Offer(t.Context(), id, t.TempDir()); return err },
 			"Pair":       func() error { return a.Pair(t.Context(), id) },
 			"Path":       func() error { _, err := a.Path(id); return err },
-			"Ping":       func() error { _, err := a.Ping(t.Context(), id, engine.PingReliable); return err },
+			"SetTrust":   func() error { return a.SetTrust(id, engine.TrustSeen) },
+			"SetName":    func() error { return a.SetName("new") },
+			"SetAutoAccept": func() error {
+				return a.SetAutoAccept(id, engine.AutoAccept{})
+			},
+			"Ping": func() error { _, err := a.Ping(t.Context(), id, engine.PingReliable); return err },
 		} {
 			if err := call(); !errors.Is(err, engine.ErrClosed) {
 				t.Errorf("%s: %v", what, err)

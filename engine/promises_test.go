@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +41,43 @@ func TestContext_EndIsReportedTwice(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestCancel_OfAnUnknownTransferIsAnError checks that no call with a wrong ID succeeds in silence.
+func TestCancel_OfAnUnknownTransferIsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := enginetest.New(t, latency).Start(engine.Config{})
+		if err := a.Cancel("unknown"); !errors.Is(err, engine.ErrUnknownTransfer) {
+			t.Error(err)
+		}
+		if _, err := a.Offer(t.Context(), engine.PeerID{1}); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("an offer of nothing: %v", err)
+		}
+	})
+}
+
+// TestHandleStream_RefusesNamesThatNoPeerCanSend checks that a handler that would never be called is reported at once.
+func TestHandleStream_RefusesNamesThatNoPeerCanSend(t *testing.T) {
+	e, err := engine.New(engine.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for _, name := range []string{strings.Repeat("x", 200), "\xff", "a\nb"} {
+		for what, add := range map[string]func(){
+			"HandleStream": func() { e.HandleStream(name, func(*engine.Stream) {}) },
+			"Listen":       func() { _ = e.Listen(name) },
+		} {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("%s accepts %q", what, name)
+					}
+				}()
+				add()
+			}()
+		}
+	}
 }
 
 // TestSearch_StaysOnTheNetworkOfTheProgram checks that an engine whose network the program supplies probes no other.

@@ -19,7 +19,8 @@ type streamHandlers struct {
 // HandleStream has f take the streams of one name that peers open, each on its own goroutine, until stop is called;
 // stop does not wait for f. An empty name means all that have no handler. The stream is closed when f returns, and
 // reset if it panics. When the engine ends, reads and writes fail; Run waits for f, Close does not. Streams without a
-// handler fail with ErrUnavailable. HandleStream panics if the name is taken, as http.HandleFunc does.
+// handler fail with ErrUnavailable. HandleStream panics if the name is taken or invalid, as http.HandleFunc does. All packages
+// of a program share the names: begin them with the name of the package.
 func (e *Engine) HandleStream(name string, f func(*Stream)) (stop func()) {
 	if f == nil {
 		panic("engine: HandleStream without a function")
@@ -31,6 +32,9 @@ func (e *Engine) HandleStream(name string, f func(*Stream)) (stop func()) {
 }
 
 func (h *streamHandlers) add(name string, f func(*Stream)) (remove func()) {
+	if name != "" && wire.ValidateStreamName(name) != nil {
+		panic(fmt.Sprintf("engine: no peer can open a stream with the name %q", name))
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if _, taken := h.byName[name]; taken {

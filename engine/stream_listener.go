@@ -16,10 +16,10 @@ func (a streamAddr) Network() string { return "multipeer" }
 
 func (a streamAddr) String() string { return a.Peer.String() + "/" + a.Name }
 
-// LocalAddr returns this engine's end, a streamAddr.
+// LocalAddr returns this engine's end; its text is the PeerID, a slash and the name.
 func (s *Stream) LocalAddr() net.Addr { return streamAddr{s.self, s.Name} }
 
-// RemoteAddr returns the peer's end, a streamAddr.
+// RemoteAddr returns the peer's end; its text is the PeerID, a slash and the name.
 func (s *Stream) RemoteAddr() net.Addr { return streamAddr{s.Peer, s.Name} }
 
 // DialStream returns a function that opens streams of one name to a peer, whatever address it is given, for example for
@@ -46,7 +46,8 @@ type listener struct {
 }
 
 // Listen returns a listener for the streams of one name that peers open with OpenStream, for example for http.Serve.
-// Like HandleStream it panics if the name is taken. Accept returns a *Stream, or net.ErrClosed after Close or the end
+// Set http.Server.ConnContext to find out whose stream it is: its net.Conn is a *Stream. Like HandleStream it panics if the
+// name is taken or invalid. Accept returns a *Stream, or net.ErrClosed after Close or the end
 // of the engine. Close frees the name and refuses streams that wait; accepted ones stay open.
 func (e *Engine) Listen(name string) net.Listener {
 	l := &listener{addr: streamAddr{e.Self().ID, name}, e: e, streams: make(chan *Stream), closed: make(chan struct{})}

@@ -34,6 +34,11 @@ func (t *Topic) Post(ctx context.Context, v any, to ...PeerID) (*Delivery, error
 	return postMessage(ctx, t.e, wire.Text{Topic: t.name}, v, to)
 }
 
+// TryPost is Engine.TryPost for this topic.
+func (t *Topic) TryPost(v any, to ...PeerID) (*Delivery, error) {
+	return tryPostMessage(t.e, wire.Text{Topic: t.name}, v, to)
+}
+
 // SendDatagram is Engine.SendDatagram for this topic.
 func (t *Topic) SendDatagram(v any, to ...PeerID) ([]Result, error) {
 	return sendDatagram(t.e, wire.Text{Topic: t.name}, v, to)
@@ -41,7 +46,8 @@ func (t *Topic) SendDatagram(v any, to ...PeerID) ([]Result, error) {
 
 // Messages returns the messages of this topic as a sequence for one range loop, from the moment of the call until ctx
 // or the engine ends. As with Engine.Watch, a loop that is slow slows the senders down, and messages that were
-// acknowledged are still yielded when ctx ends. Requests do not appear in it: see Answer.
+// acknowledged are still yielded when ctx ends. Requests do not appear in it: see Answer. Call it before Start: messages
+// that arrive while nothing reads are refused.
 func (t *Topic) Messages(ctx context.Context) iter.Seq[Message] {
 	news := t.e.events.Read(t.e.events.SubscribeTopic(ctx, t.name), nil)
 	return func(yield func(Message) bool) {

@@ -21,8 +21,10 @@ func (e *Engine) Wait(ctx context.Context, id TransferID) (Transfer, error) {
 }
 
 // Cancel withdraws an offer or ends a transfer, on both sides; received data is removed. Files that are already being
-// published under their final names are still delivered. It is idempotent.
-func (e *Engine) Cancel(id TransferID) { e.transfers.Cancel(id) }
+// published under their final names are still delivered. It is idempotent. The error is ErrUnknownTransfer.
+func (e *Engine) Cancel(id TransferID) error {
+	return withTransfer("cancel", id, e.transfers.Cancel(id))
+}
 
 // Pause pauses a transfer, on both sides and across restarts, until either side calls Resume. Data that has arrived
 // is kept. It is idempotent; ErrState means that the transfer has ended or is not accepted.

@@ -273,7 +273,7 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 		},
 		block: func() { ts.u.block(t.Peer) },
 		cancel: func() {
-			end := func() { call(func() error { ts.u.e.Cancel(id); return nil }) }
+			end := func() { call(func() error { return ts.u.e.Cancel(id) }) }
 			now := ts.all[id]
 			if now.Done == 0 {
 				end()

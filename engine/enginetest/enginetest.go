@@ -191,7 +191,7 @@ func (n *Node) Stop() error {
 	return err
 }
 
-// Kill ends the engine like a crash: it sends nothing more, and no one is notified.
+// Kill ends the engine like a crash as far as its peers can see: it sends nothing more. Its profile is closed properly.
 func (n *Node) Kill() error {
 	n.net.Cut(n.Addr, true)
 	if n.find != nil {
@@ -203,11 +203,11 @@ func (n *Node) Kill() error {
 func (n *Net) socket(addr netip.AddrPort) (net.PacketConn, func()) {
 	link := &simnet.SimulatedLink{
 		UplinkSettings: simnet.LinkSettings{MTU: 1500}, DownlinkSettings: simnet.LinkSettings{MTU: 1500},
-		Latency: n.latency, UploadPacket: n,
+		Latency: n.latency, UploadPacket: router{n},
 	}
 	conn := simnet.NewBlockingSimConn(net.UDPAddrFromAddrPort(addr), link)
 	link.Start()
-	n.AddNode(conn.LocalAddr(), link)
+	router{n}.AddNode(conn.LocalAddr(), link)
 	return conn, func() {
 		n.mu.Lock()
 		delete(n.nodes, addr)
@@ -217,8 +217,12 @@ func (n *Net) socket(addr netip.AddrPort) (net.PacketConn, func()) {
 	}
 }
 
+// router carries the packets of a Net, as a simnet.Router.
+type router struct{ n *Net }
+
 // SendPacket implements simnet.Router.
-func (n *Net) SendPacket(p simnet.Packet) error {
+func (r router) SendPacket(p simnet.Packet) error {
+	n := r.n
 	from, to := p.From.(*net.UDPAddr).AddrPort(), p.To.(*net.UDPAddr).AddrPort()
 	n.mu.Lock()
 	node, lose := n.nodes[to], n.drop
@@ -266,10 +270,11 @@ func (n *Net) waitLocked(to netip.AddrPort, size int) (d time.Duration, lost boo
 }
 
 // AddNode implements simnet.Router.
-func (n *Net) AddNode(addr net.Addr, r simnet.PacketReceiver) {
+func (r router) AddNode(addr net.Addr, receiver simnet.PacketReceiver) {
+	n := r.n
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.nodes[addr.(*net.UDPAddr).AddrPort()] = r
+	n.nodes[addr.(*net.UDPAddr).AddrPort()] = receiver
 }
 
 // finder is the network's discovery: a browsing node learns of advertising nodes at once.

@@ -65,8 +65,7 @@ func unfinished(e *engine.Engine) []engine.Transfer {
 func (p *program) dropFromOutbox(e *engine.Engine, id engine.TransferID) error {
 	for _, t := range unfinished(e) {
 		if t.ID == id {
-			e.Cancel(id)
-			return nil
+			return e.Cancel(id)
 		}
 	}
 	return exit(exitUsage, fmt.Errorf("the outbox has no transfer %q", engine.CleanLine(string(id))))

@@ -143,7 +143,7 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 			case err != nil:
 				return failed(fmt.Errorf("sending: %w", err))
 			case changed && t.Done == 0: // the receiver is asked about what is there now
-				s.e.Cancel(t.ID)
+				_ = s.e.Cancel(t.ID)
 				fresh = append(fresh, id)
 				continue
 			case changed:
@@ -247,12 +247,12 @@ func (s *sending) follow(ctx context.Context) error {
 			return
 		}
 		if s.fromInput() {
-			s.e.Cancel(id)
+			_ = s.e.Cancel(id)
 			end(id, exit(code, fmt.Errorf("sending: %s; the other device will delete the partial data", why)))
 			return
 		}
 		if t := transferOf(s.e, id); t.Started.IsZero() && code == exitInterrupted { // there is nothing to continue
-			s.e.Cancel(id)
+			_ = s.e.Cancel(id)
 			end(id, exit(code, fmt.Errorf("sending: %s before %s had accepted; the offer is withdrawn", why, quoted(t.PeerName))))
 			return
 		}

@@ -94,8 +94,7 @@ func init() { // the functions refer to methods themselves
 		"transfers":     with(transfersNow),
 		"wait":          with(waitTransfer),
 		"cancel": with(func(e *engine.Engine, _ context.Context, p transferParams) (none, error) {
-			e.Cancel(p.Transfer)
-			return none{}, nil
+			return none{}, e.Cancel(p.Transfer)
 		}),
 		"pause": with(func(e *engine.Engine, _ context.Context, p transferParams) (none, error) {
 			return none{}, e.Pause(p.Transfer)

@@ -10,17 +10,19 @@ import (
 
 // Cancel withdraws an offer or ends a transfer, on both sides; received data is removed. Files that are already being
 // published under their final names are still delivered. It is idempotent.
-func (m *Manager) Cancel(id ID) {
+func (m *Manager) Cancel(id ID) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.transfers[id]
 	switch {
 	case t == nil:
+		return wire.ErrUnknownOffer
 	case !t.view.State.Final():
 		m.cancelLocked(t)
 	case t.view.Incoming: // its sender could continue it
 		m.forgetAcceptanceLocked(t)
 	}
+	return nil
 }
 
 func (m *Manager) cancelLocked(t *item) {

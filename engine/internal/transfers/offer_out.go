@@ -63,6 +63,8 @@ func (m *Manager) Release(src Source) {
 // check reports options that contradict each other or the paths.
 func (o OfferOptions) check(paths []string) error {
 	switch {
+	case o.Content == nil && len(paths) == 0:
+		return fmt.Errorf("%w: an offer needs paths or Content", wire.ErrInvalid)
 	case o.Content != nil && len(paths) > 0:
 		return fmt.Errorf("%w: an offer has either Content or paths", wire.ErrInvalid)
 	case o.Content != nil && o.Name == "":

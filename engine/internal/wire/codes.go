@@ -48,7 +48,7 @@ var (
 	ErrTimeout      = errors.New("no answer in time")
 	ErrNotConnected = errors.New("not connected")
 	ErrUnavailable  = errors.New("no program on the other side accepts it")
-	ErrUnknownOffer = errors.New("no such offer")
+	ErrUnknownOffer = errors.New("no such transfer")
 	ErrFailed       = errors.New("failed on the other side")
 	// ErrDelivered reports that an offer was already delivered, and its receipt lost.
 	ErrDelivered = errors.New("already delivered")
