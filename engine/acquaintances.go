@@ -9,12 +9,11 @@ import (
 
 // Acquaintance is the profile's record of a peer that was accepted, verified or blocked, whether nearby or not.
 type Acquaintance struct {
-	ID    PeerID
-	Name  string // the name it last used, safe to display
-	Trust Trust
-	Last  time.Time // when it was last connected; zero if never
-	// AutoAccept selects which of its offers are accepted without asking.
-	AutoAccept AutoAccept
+	ID         PeerID
+	Name       string // the name it last used, safe to display
+	Trust      Trust
+	Last       time.Time  // when it was last connected; zero if never
+	AutoAccept AutoAccept // which of its offers are accepted without asking
 }
 
 // Acquaintances lists the peers that the user has decided about, by name; see SetTrust.

@@ -29,12 +29,9 @@ type Visibility = peers.Visibility
 
 // The visibilities.
 const (
-	// VisibleToAll advertises the name and lets strangers send invitations.
-	VisibleToAll = peers.VisibleToAll
-	// VisibleToKnown advertises only the ID, which means nothing to strangers, and answers known peers only.
-	VisibleToKnown = peers.VisibleToKnown
-	// VisibleToNobody does not advertise. Known peers are still answered, since they may have the address.
-	VisibleToNobody = peers.VisibleToNobody
+	VisibleToAll    = peers.VisibleToAll    // advertises the name and lets strangers send invitations
+	VisibleToKnown  = peers.VisibleToKnown  // advertises only the ID, which means nothing to strangers; answers known peers only
+	VisibleToNobody = peers.VisibleToNobody // does not advertise; answers known peers, which may have the address
 )
 
 // Config configures an engine. The zero value of every field is usable.
@@ -45,18 +42,14 @@ type Config struct {
 	// at a time. Empty means an identity that ends with the engine.
 	Profile string
 	// Share is another engine of this program, with another Service, whose profile and PeerID this one uses too. Profile
-	// must be empty then. Decisions about peers are common; sessions and transfers are not. The engines may end in any order;
-	// the profile is free when the last one has ended.
-	Share *Engine
-	Port  int // the UDP port; 0 means DefaultPort, or any free one if that is taken
-	// Dial lists addresses (HOST or HOST:PORT) and tickets of peers to connect to, for as long as the engine runs.
-	Dial []string
-	// Interfaces names the network interfaces to find peers on; empty means all that support multicast.
-	Interfaces []string
+	// must be empty then. Decisions about peers are common; sessions and transfers are not. The last to end frees the profile.
+	Share      *Engine
+	Port       int      // the UDP port; 0 means DefaultPort, or any free one if that is taken
+	Dial       []string // addresses (HOST or HOST:PORT) and tickets of peers to connect to, for as long as the engine runs
+	Interfaces []string // names of the network interfaces to find peers on; empty means all that support multicast
 	// Visible controls who can see this engine and connect to it: unlike that of Invite and Accept, its zero value is everyone.
-	Visible Visibility
-	// Hidden starts without advertising, Blind without browsing; see SetLooking.
-	Hidden, Blind bool
+	Visible       Visibility
+	Hidden, Blind bool // start without advertising, without browsing; see SetLooking
 	// Invite and Accept select the peers that are invited when they are found, and those whose invitations are accepted.
 	// A session that begins this way does not make a peer known. Others become an Invitation.
 	Invite, Accept Audience
@@ -74,15 +67,13 @@ type Config struct {
 	Info map[string]string
 	// Verify, if set, can refuse a peer by its ID or its certificate (DER), in each handshake, before anything else is
 	// exchanged. It may be called concurrently. This side gets its error, the other side ErrRefused; a panic refuses too.
-	Verify func(id PeerID, certificate []byte) error
-	// MaxPeers limits the sessions; 0 means no limit. More peers get ErrBusy, and are invited when a session has ended.
-	MaxPeers int
+	Verify   func(id PeerID, certificate []byte) error
+	MaxPeers int // limits the sessions; 0 means no limit. More peers get ErrBusy, and are invited when a session has ended
 	// NoTCP sends files over QUIC only: slower on a fast link. MaxLanes limits the QUIC connections of a transfer, 1 to 8;
 	// 0 means 8.
 	NoTCP    bool
 	MaxLanes int
-	// Gateways reach devices that speak other protocols. Each runs while the engine does.
-	Gateways []gateway.Gateway
+	Gateways []gateway.Gateway // reach devices that speak other protocols, while the engine runs
 	// Discovery replaces multicast DNS, PacketConn the UDP socket and, with it, TCP. The engine does not close it.
 	Discovery  discovery.Discovery
 	PacketConn net.PacketConn

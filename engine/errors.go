@@ -11,8 +11,7 @@ import (
 )
 
 // Errors to check with errors.Is. Some have another one in brackets, which they wrap: check for them first. The reasons
-// why a transfer failed or a file was left out are in package transfer; errors.As finds a transfer.Failure. A transfer that
-// a side has cancelled fails with ErrCancelled of this package.
+// why a transfer failed or a file was left out are in package transfer; errors.As finds a transfer.Failure.
 var (
 	ErrInvalid         = wire.ErrInvalid                      // a value breaks a rule, which the text names
 	ErrTooLarge        = wire.ErrTooLarge                     // a message or frame exceeds its limit

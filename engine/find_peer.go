@@ -15,8 +15,8 @@ const minStart = 8
 
 // FindPeer looks up a nearby peer by what a person types: its name, its ID or the start of that, at least eight characters,
 // or four if the peer is known. Of several it is the one that the user trusts most; a stranger cannot be found under the
-// name or start of a known peer's ID, even if that one is not nearby. Anyone can take any name, and a second peer that
-// matches may appear a moment later. Errors are ErrNoPeer, and ErrInvalid, with the candidates if they are trusted equally.
+// name or start of a known peer's ID, even if that one is not nearby. Another match may appear a moment later. Errors are
+// ErrNoPeer, and ErrInvalid, with the candidates if they are trusted equally.
 func (e *Engine) FindPeer(who string) (Peer, error) {
 	meant := e.acquaintedAs(who)
 	near := map[PeerID]Peer{}

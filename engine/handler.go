@@ -21,10 +21,8 @@ type Handler struct {
 	PeerFound   func(Peer) // once for each peer, until it is lost
 	PeerChanged func(Peer) // a peer that was found has changed
 	PeerLost    func(Peer)
-	PeerAdded   func(Peer) // a session has begun; Peer.Context is known (peer_added)
-	// PeerRemoved reports that a session has ended; it is called once for each PeerAdded (peer_removed). If the context of
-	// Handle ends first, it is called then, with ErrCancelled or ErrTimeout.
-	PeerRemoved func(Peer, error)
+	PeerAdded   func(Peer)        // a session has begun; Peer.Context is known (peer_added)
+	PeerRemoved func(Peer, error) // a session, or Handle, has ended; called once for each PeerAdded (peer_removed)
 	// Receive gets the messages of either kind (receive). While it does not return, messages wait at their senders. A sender
 	// with 64 messages that this engine has not taken for 30 s ends the session, with ErrBusy on both sides; after the
 	// second time within ten minutes, its policies do not bring the session back.

@@ -13,8 +13,7 @@ import (
 // OfferOptions configure OfferWith.
 type OfferOptions struct {
 	// Keep waits for an offline peer without end, also across restarts if there is a profile; ctx has no effect then.
-	// Without Keep a transfer whose peer is gone fails within 30 s (see Retry), and one whose sender restarts has ended: a new
-	// offer starts from the beginning.
+	// Without Keep a transfer whose peer is gone fails within 30 s (see Retry), and a restart of the sender ends it.
 	Keep     bool
 	Person   bool   // a person sends, not a rule of the program: a peer that accepts becomes known (TrustSeen)
 	Priority int    // of the transfers that wait for their turn, the highest goes first

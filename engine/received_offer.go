@@ -28,11 +28,8 @@ func (o *Offer) Peer() Peer {
 
 // AcceptOptions configure where and how an offer is received.
 type AcceptOptions struct {
-	Dir string // the folder to receive into, created if it is missing; required
-	// Place, if set, is where the folder was when it was chosen (transfer.PlaceOf). If it is elsewhere now, because its disk is
-	// not connected or another user has replaced it, the transfer waits and reports transfer.ErrUnmounted. Set it in a program
-	// that accepts many offers into one folder.
-	Place transfer.Place
+	Dir   string         // the folder to receive into, created if it is missing; required
+	Place transfer.Place // where Dir was when it was chosen: the transfer waits while Dir is elsewhere (transfer.ErrUnmounted)
 	// Existing selects what to do with entries whose name is taken; the zero value keeps both. Choose, if set, decides that
 	// for each top-level name instead, once, on its own goroutine, and may wait for a person. After a restart of this
 	// program, both entries are kept for names that it has not decided about, and for those after the first 1,000.

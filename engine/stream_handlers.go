@@ -19,8 +19,7 @@ type streamHandlers struct {
 // HandleStream has f take the streams of one name that peers open, each on its own goroutine, until stop is called;
 // stop does not wait for f. An empty name means all that have no handler. The stream is closed when f returns, and
 // reset if it panics. When the engine ends, reads and writes fail; Run waits for f, Close does not. Streams without a
-// handler fail with ErrUnavailable. HandleStream panics if the name is taken or invalid, as http.HandleFunc does. All packages
-// of a program share the names: begin them with the name of the package.
+// handler fail with ErrUnavailable. HandleStream panics if the name, which all packages share, is taken or invalid.
 func (e *Engine) HandleStream(name string, f func(*Stream)) (stop func()) {
 	if f == nil {
 		panic("engine: HandleStream without a function")

@@ -16,10 +16,10 @@ func (a streamAddr) Network() string { return "multipeer" }
 
 func (a streamAddr) String() string { return a.Peer.String() + "/" + a.Name }
 
-// LocalAddr returns this engine's end; its text is the PeerID, a slash and the name.
+// LocalAddr returns this engine's end, as PeerID/name.
 func (s *Stream) LocalAddr() net.Addr { return streamAddr{s.self, s.Name} }
 
-// RemoteAddr returns the peer's end; its text is the PeerID, a slash and the name.
+// RemoteAddr returns the peer's end, as PeerID/name.
 func (s *Stream) RemoteAddr() net.Addr { return streamAddr{s.Peer, s.Name} }
 
 // DialStream returns a function that opens streams of one name to a peer, whatever address it is given, for example for

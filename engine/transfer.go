@@ -21,13 +21,11 @@ const (
 	Queued  = transfers.Queued  // waits for its turn or for its peer; Err is the reason if it was running before
 	Offered = transfers.Offered // waits for the receiver's answer
 	Moving  = transfers.Moving  // data is being transferred
-	// Stalled means that no byte was acknowledged for 5 s, the connection is gone, or the receiver's disk is full;
-	// Err is the reason, if known. The transfer resumes by itself.
+	// Stalled means that nothing was acknowledged for 5 s; Err is the reason, if known. The transfer resumes by itself.
 	Stalled   = transfers.Stalled
 	Paused    = transfers.Paused    // paused by either side
 	Finishing = transfers.Finishing // all bytes have arrived and are being made durable
-	// Delivered means that the files are durable under their final names on the other disk, and that this is confirmed.
-	// Some may have been left out, see Transfer.Complete.
+	// Delivered is confirmed: what was not left out (Transfer.Complete) is durable under its final name on the other disk.
 	Delivered = transfers.Delivered
 	Declined  = transfers.Declined
 	Cancelled = transfers.Cancelled

@@ -58,29 +58,27 @@ const (
 	Found      = peers.Found      // seen on the network, or connected, without a session
 	Connecting = peers.Connecting // our invitation waits for its answer
 	Connected  = peers.Connected  // a session is active
-	// Reconnecting means that a session is active but its connection has broken. Messages wait for at most 3 s. A break
-	// is only noticed after 7.5 to 10 s without an answer, or at once when an interface changes.
+	// Reconnecting: the session waits 3 s for a broken connection. A break is noticed within 10 s without an answer.
 	Reconnecting = peers.Reconnecting
 )
 
 // Peer is the current state of another device. Its slices and maps are shared: do not modify them.
 type Peer struct {
-	ID        PeerID
-	Name      string // safe to display, but not as a file name: it may contain "../"; several peers may have the same
-	LooksLike PeerID // a peer that the user trusts more, with a name that looks the same: warn the user; zero if none
-	State     State
-	Trust     Trust
-	Confirmed bool              // its key was proven on a live connection; otherwise ID and Name are what the network says
-	Addrs     []netip.AddrPort  // where it can be dialled, best first
-	Addr      netip.AddrPort    // of the live connection; zero without one
-	RTT       time.Duration     // of the live connection
-	Err       error             // why it cannot be reached at the moment; nil if it can be or was not tried yet
-	How       string            // "mDNS", "address", "incoming", "remembered", "search" or "peer exchange"
-	Heard     bool              // multicast discovery sees it now, however it was found first
-	Context   json.RawMessage   // from its program, untrusted; nil without a session, or if it sent none
-	Info      map[string]string // its discovery info, untrusted
-	// AutoAccept selects which of its offers are accepted without asking.
-	AutoAccept AutoAccept
+	ID         PeerID
+	Name       string // safe to display, but not as a file name: it may contain "../"; several peers may have the same
+	LooksLike  PeerID // a peer that the user trusts more, with a name that looks the same: warn the user; zero if none
+	State      State
+	Trust      Trust
+	Confirmed  bool              // its key was proven on a live connection; otherwise ID and Name are what the network says
+	Addrs      []netip.AddrPort  // where it can be dialled, best first
+	Addr       netip.AddrPort    // of the live connection; zero without one
+	RTT        time.Duration     // of the live connection
+	Err        error             // why it cannot be reached at the moment; nil if it can be or was not tried yet
+	How        string            // "mDNS", "address", "incoming", "remembered", "search" or "peer exchange"
+	Heard      bool              // multicast discovery sees it now, however it was found first
+	Context    json.RawMessage   // from its program, untrusted; nil without a session, or if it sent none
+	Info       map[string]string // its discovery info, untrusted
+	AutoAccept AutoAccept        // which of its offers are accepted without asking
 
 	Via   string // the Gateway that reaches it, such as "LocalSend": it takes files and text, and has no session
 	Plain bool   // via a Gateway: without encryption
@@ -95,9 +93,7 @@ type AutoAccept struct {
 	// Bytes is how much is accepted in 24 hours; 0 accepts nothing. Each offer is charged its bytes plus a sixteenth,
 	// plus 64 KiB, plus 4 KiB for each file and folder.
 	Bytes int64
-	// Dir is the folder to receive into; absolute. If it exists when the rule is set, the rule applies to its place (see
-	// transfer.Place).
-	Dir   string
+	Dir   string    // the folder to receive into; absolute, and only at its place when the rule is set (transfer.Place)
 	Until time.Time // when the rule expires; zero means never
 }
 
