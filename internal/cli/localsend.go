@@ -14,6 +14,10 @@ import (
 	"multipeer/engine/gateway"
 )
 
+// pinVariable is the environment variable that --localsend-pin can be given by: other users of the machine can read the
+// arguments of a program, but not its environment.
+const pinVariable = "MULTIPEER_LOCALSEND_PIN"
+
 // localSendPrefix begins the address of a device with LocalSend.
 const localSendPrefix = "localsend:"
 

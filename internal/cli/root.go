@@ -228,7 +228,7 @@ Exit codes: 0 done, 1 failed, 2 usage error, 3 peer not found, 4 declined or can
 	f.BoolVar(&p.out.json, "json", false, "print one JSON object per line to standard output, and nothing else")
 	f.StringVar(&p.visible, "visible", "everyone", "who may see this peer: everyone, known or nobody")
 	f.BoolVar(&p.withLocalSend, "localsend", false, "also exchange files and text with devices running LocalSend; they can see this peer")
-	f.StringVar(&p.localSendPIN, "localsend-pin", "", "PIN that devices with LocalSend must enter before sending to this peer; with send, the PIN that the receiving device asks for; implies --localsend")
+	f.StringVar(&p.localSendPIN, "localsend-pin", "", "PIN that devices with LocalSend must enter before sending to this peer; with send, the PIN that the receiving device asks for; implies --localsend. Where other users must not read it, set "+pinVariable+" instead")
 	f.BoolVar(&p.verbose, "verbose", false, "write a log to standard error")
 	root.AddCommand(p.idCommand(), p.peersCommand(), p.receiveCommand(), p.sendCommand(), p.outboxCommand(), p.chatCommand(), p.pingCommand(), p.linkCommand(), p.trustCommand(), p.pairCommand(), p.autoCommand(), p.doctorCommand(), p.serveCommand(), p.historyCommand(), p.apiCommand(), manCommand())
 	root.InitDefaultCompletionCmd()
@@ -348,6 +348,9 @@ func (p *program) config(cfg engine.Config) (engine.Config, error) {
 	}
 	if p.verbose {
 		cfg.Log = newLog(p.out.err)
+	}
+	if p.localSendPIN == "" {
+		p.localSendPIN = os.Getenv(pinVariable)
 	}
 	if p.withLocalSend || p.localSendPIN != "" {
 		err = p.addLocalSend(&cfg)
