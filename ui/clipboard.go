@@ -16,6 +16,23 @@ import (
 	"multipeer/ui/internal/widgets"
 )
 
+// pasteText puts the text in the clipboard into the message field, where the user can look at it before it is sent.
+func (c *composer) pasteText() {
+	t, clipboard := c.u.current, fyne.CurrentApp().Clipboard()
+	text := strings.TrimSpace(clipboard.Content())
+	switch {
+	case t == nil:
+	case text == "":
+		c.u.say(tr("The clipboard has no text."))
+	case len(text) > maxMessageText:
+		c.offerText(text)
+	default:
+		c.entry.Insert(clipboard)
+		c.u.w.Canvas().Focus(c.entry)
+	}
+	c.u.settle()
+}
+
 // sendClipboard sends the text in the clipboard as a message.
 func (c *composer) sendClipboard() {
 	t, text := c.u.current, strings.TrimSpace(fyne.CurrentApp().Clipboard().Content())

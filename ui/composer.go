@@ -182,7 +182,7 @@ func (c *composer) attachMenu() {
 	c.u.showMenu([]widgets.Action{
 		{Label: tr("Files…"), Do: func() { c.attachPicked(false) }},
 		{Label: tr("Folder…"), Do: func() { c.attachPicked(true) }},
-		{Label: tr("Text from the clipboard"), Do: c.sendClipboard},
+		{Label: tr("Text from the clipboard"), Do: c.pasteText},
 		{Label: tr("Picture from the clipboard"), Do: c.sendPicture},
 	}, at) // opens above the button, since there is no room below
 }

@@ -26,12 +26,12 @@ func newFinder(u *UI) *finder { return &finder{u: u, conflicts: map[engine.PeerI
 // newSearch returns a button that probes every nearby address, for networks without multicast.
 func (fi *finder) newSearch() *widget.Button {
 	var b *widget.Button
-	b = widgets.NewButton(tr("Scan network"), widget.MediumImportance, func() {
+	b = widgets.NewButton(tr("Find devices"), widget.MediumImportance, func() {
 		b.Disable()
 		b.SetText(tr("Searching…"))
 		background(fi.u.bind, func(ctx context.Context) ([]engine.PeerID, error) { return fi.u.e.Search(ctx) }, func(found []engine.PeerID, err error) {
 			b.Enable()
-			b.SetText(tr("Scan network"))
+			b.SetText(tr("Find devices"))
 			fi.u.trace("searched %d", len(found))
 			switch {
 			case err != nil:

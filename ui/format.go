@@ -165,7 +165,7 @@ func status(t engine.Transfer) string {
 		if t.ByPeer {
 			return joined(tr("{{.Name}} cancelled", name...), content(t))
 		}
-		return joined(tr("Cancelled"), content(t))
+		return joined(tr("You cancelled"), content(t))
 	}
 	return tr("{{.Done}} of {{.All}}", "Done", size(t.Done), "All", content(t)) // the card shows the reason below
 }

@@ -53,7 +53,7 @@ func (u *UI) talkActions(t *talk) (items []widgets.Action) {
 		}
 		add(tr("Send files…"), func() { u.choose(t); u.composer.attachPicked(false) })
 		add(tr("Send a folder…"), func() { u.choose(t); u.composer.attachPicked(true) })
-		add(tr("Send clipboard text"), func() { u.choose(t); u.composer.sendClipboard() })
+		add(tr("Paste clipboard text"), func() { u.choose(t); u.composer.pasteText() })
 	}
 	if !t.everyone() && trust != engine.TrustBlocked {
 		line()
