@@ -118,6 +118,8 @@ func TestTransferCard_ColourIsForWhatNeedsAttention(t *testing.T) {
 		{engine.Delivered, 0, widgets.ColorSubtle},
 		{engine.Delivered, 1, widgets.ColorBad},
 		{engine.Stalled, 0, widgets.ColorBad},
+		{engine.Declined, 0, widgets.ColorBad}, // by the other side
+		{engine.Cancelled, 0, widgets.ColorSubtle},
 	} {
 		card := newTransferCard(engine.Transfer{State: c.state, LeftOut: c.leftOut, Names: []string{"f"}, Items: 1, Files: 2}, transferActions{})
 		if got := card.status.Color; got != c.want {

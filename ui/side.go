@@ -293,7 +293,7 @@ func (s *side) refresh() {
 	for o, on := range map[fyne.CanvasObject]bool{
 		s.home: s.sought == "" && !u.shell.narrow, s.everyone: s.sought == "", s.transfers: s.sought == "", s.nobody: missing, s.hitsHead: found,
 		s.pair:      lonely,
-		s.tiles.box: len(nearby) > 0, s.nearHead: len(rows) > 0 || missing, s.absentLink: !lonely && (u.shell.narrow || u.page != pageEmpty), s.send: u.shell.narrow && len(u.sending.paths) == 0,
+		s.tiles.box: len(nearby) > 0, s.nearHead: len(rows) > 0 || missing, s.absentLink: !lonely && (u.shell.narrow || u.page != pageEmpty), s.send: u.shell.narrow && len(u.sending.paths) == 0 && !lonely,
 	} {
 		if on != o.Visible() {
 			widgets.Show(o, on)

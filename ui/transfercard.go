@@ -119,6 +119,8 @@ func (c *transferCard) set(t engine.Transfer) bool {
 	}
 	c.status.SetText(said)
 	switch {
+	case isOwnEnd(t):
+		c.status.SetColor(widgets.ColorSubtle)
 	case t.State == engine.Delivered && t.LeftOut > 0, t.State > engine.Delivered:
 		c.status.SetColor(widgets.ColorBad)
 	case t.State == engine.Stalled, t.State == engine.Queued && t.Err != nil:
@@ -138,6 +140,11 @@ func (c *transferCard) set(t engine.Transfer) bool {
 	c.state = t.State
 	c.rebuild()
 	return true
+}
+
+// isOwnEnd reports whether the user has ended a transfer: that is nothing to be alarmed about.
+func isOwnEnd(t engine.Transfer) bool {
+	return t.State == engine.Declined && t.Incoming || t.State == engine.Cancelled && !t.ByPeer
 }
 
 // describe updates the details of an offer. It reports whether they changed.
@@ -212,7 +219,7 @@ func (c *transferCard) rebuild() {
 			icon = widgets.IconPicture
 		}
 	}
-	if t.State > engine.Delivered {
+	if t.State > engine.Delivered && !isOwnEnd(t) {
 		icon = widgets.IconFailed
 	}
 	c.icon.SetResource(icon)
