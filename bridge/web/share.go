@@ -27,10 +27,11 @@ type share struct {
 	files   []sharedFile
 	folders []string
 	archive *storezip.Archive
-	name    string   // of the archive
-	leftOut int      // entries that cannot be read
-	tag     string   // ETag of the archive
-	sent    progress // what visitors have downloaded
+	name    string          // of the archive
+	leftOut int             // entries that cannot be shared
+	notes   []transfer.Note // the first of them
+	tag     string          // ETag of the archive
+	sent    progress        // what visitors have downloaded
 }
 
 // sharedFile is a file as it was when the link was opened.
@@ -63,6 +64,17 @@ func (o *openFile) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// maxNotes limits the entries whose names and reasons are kept.
+const maxNotes = 1000
+
+// leaveOut records an entry that is not shared.
+func (s *share) leaveOut(path string, why error) {
+	s.leftOut++
+	if len(s.notes) < maxNotes {
+		s.notes = append(s.notes, transfer.Note{Path: path, Err: why})
+	}
+}
+
 // maxShared limits the files of a link: the page lists them all.
 const maxShared = 100_000
 
@@ -85,14 +97,14 @@ func newShare(ctx context.Context, paths []string) (*share, error) {
 		case len(entries) >= maxShared:
 			return nil, fmt.Errorf("there are more than %d entries; share fewer, or send them with Multipeer", maxShared)
 		case e.Err != nil:
-			s.leftOut++
+			s.leaveOut(e.Path, e.Err)
 		case e.Folder:
 			s.folders = append(s.folders, e.Path)
 			entries = append(entries, storezip.File{Name: names.of(e.Path, "/"), ModTime: time.Now()})
 		default:
 			f, err := s.add(e.Path)
 			if err != nil {
-				s.leftOut++
+				s.leaveOut(e.Path, err)
 				continue
 			}
 			entries = append(entries, storezip.File{

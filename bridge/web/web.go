@@ -269,12 +269,12 @@ func (l *Link) Done() <-chan struct{} { return l.ended }
 // Err returns why the link has ended: ErrStopped, ErrExpired, ErrGuessed, or the error of the port.
 func (l *Link) Err() error { return context.Cause(l.ctx) }
 
-// LeftOut returns how many entries of Options.Paths cannot be read, and are not shared.
-func (l *Link) LeftOut() int {
+// LeftOut returns how many entries of Options.Paths are not shared, and the first 1,000 of them with the reasons.
+func (l *Link) LeftOut() (count int, notes []transfer.Note) {
 	if l.share == nil {
-		return 0
+		return 0, nil
 	}
-	return l.share.leftOut
+	return l.share.leftOut, l.share.notes
 }
 
 // Port returns the TCP port.

@@ -9,7 +9,7 @@ import (
 	"io/fs"
 	"math/big"
 	"os"
-	"path"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -159,9 +159,13 @@ func (k *linking) run(ctx context.Context) error {
 		return exit(exitFailed, fmt.Errorf("creating the link: %w", err))
 	}
 	k.print(l)
-	k.leftOut = l.LeftOut()
-	if k.leftOut > 0 {
-		k.out.note("%s cannot be read and not shared: check the permissions", plural(int64(k.leftOut), "entry", "entries"))
+	var notes []transfer.Note
+	k.leftOut, notes = l.LeftOut()
+	for _, n := range notes[:min(len(notes), maxListed)] {
+		k.out.note("not shared: %s: %v", n.Path, n.Err)
+	}
+	if more := k.leftOut - maxListed; more > 0 {
+		k.out.note("and %d more not shared", more)
 	}
 	select {
 	case <-l.Done():
@@ -174,13 +178,16 @@ func (k *linking) run(ctx context.Context) error {
 	return k.outcome(ctx, l.Err())
 }
 
+// maxListed is how many entries are listed that are not shared.
+const maxListed = 20
+
 // outcome returns the result of the command.
 func (k *linking) outcome(ctx context.Context, why error) error {
 	switch {
 	case k.partly != nil:
 		return exit(exitPartly, k.partly)
 	case k.done+k.texts > 0 && k.leftOut > 0:
-		return exit(exitPartly, fmt.Errorf("%s could not be read or shared", plural(int64(k.leftOut), "entry", "entries")))
+		return exit(exitPartly, fmt.Errorf("%s could not be shared", plural(int64(k.leftOut), "entry", "entries")))
 	case k.done+k.texts > 0:
 		return nil
 	case ctx.Err() != nil:
@@ -192,12 +199,14 @@ func (k *linking) outcome(ctx context.Context, why error) error {
 // print shows the link.
 func (k *linking) print(l *web.Link) {
 	urls := l.URLs()
+	leftOut, notes := l.LeftOut()
 	k.out.object(struct {
-		Type string   `json:"type"`
-		URLs []string `json:"urls"`
-		PIN  string   `json:"pin,omitempty"`
-		Left int      `json:"left_out,omitempty"`
-	}{"link", urls, k.opts.PIN, l.LeftOut()})
+		Type  string       `json:"type"`
+		URLs  []string     `json:"urls"`
+		PIN   string       `json:"pin,omitempty"`
+		Left  int          `json:"left_out,omitempty"`
+		Notes []noteObject `json:"notes,omitempty"`
+	}{"link", urls, k.opts.PIN, leftOut, noteObjects(notes)})
 	if picture, err := drawQR(urls[0]); err == nil && k.out.tty {
 		k.out.line("%s", verbatim(picture))
 	}
@@ -249,7 +258,7 @@ func shortName(s string) string {
 
 // ask asks on the terminal whether to receive an upload.
 func (k *linking) ask(ctx context.Context, u web.Upload) error {
-	k.object("asked", u, 0, "")
+	k.object("asked", u, transfer.Result{}, "")
 	if k.accept == "all" {
 		k.out.note("receiving %s from %s", uploadText(u), visitorText(u.Visitor))
 		return nil
@@ -314,20 +323,26 @@ func (k *linking) dropLines() {
 }
 
 // object prints an upload as JSON.
-func (k *linking) object(state string, u web.Upload, arrived int64, problem string) {
+func (k *linking) object(state string, u web.Upload, arrived transfer.Result, problem string) {
 	k.out.object(struct {
-		Type    string   `json:"type"`
-		State   string   `json:"state"`
-		Upload  int      `json:"upload"`
-		Visitor int      `json:"visitor"`
-		Addr    string   `json:"addr"`
-		Device  string   `json:"device,omitempty"`
-		Names   []string `json:"names"`
-		Files   int64    `json:"files"`
-		Bytes   int64    `json:"bytes"`
-		Arrived int64    `json:"arrived"`
-		Problem string   `json:"problem,omitempty"`
-	}{"upload", state, u.Number, u.Visitor.Number, u.Visitor.Addr.String(), u.Visitor.Device, u.Names, u.Files, u.Bytes, arrived, problem})
+		Type    string       `json:"type"`
+		State   string       `json:"state"`
+		Upload  int          `json:"upload"`
+		Visitor int          `json:"visitor"`
+		Addr    string       `json:"addr"`
+		Device  string       `json:"device,omitempty"`
+		Names   []string     `json:"names"`
+		Files   int64        `json:"files"`
+		Bytes   int64        `json:"bytes"`
+		Arrived int64        `json:"arrived"`
+		Saved   []string     `json:"saved,omitempty"`
+		LeftOut int64        `json:"left_out,omitempty"`
+		Notes   []noteObject `json:"notes,omitempty"`
+		Problem string       `json:"problem,omitempty"`
+	}{
+		"upload", state, u.Number, u.Visitor.Number, u.Visitor.Addr.String(), u.Visitor.Device, u.Names, u.Files, u.Bytes,
+		arrived.Bytes, k.paths(arrived.Saved), arrived.LeftOut, noteObjects(arrived.Notes), problem,
+	})
 }
 
 // show prints an event of the link.
@@ -371,7 +386,7 @@ func (k *linking) show(ev web.Event) {
 	case web.Progress:
 		if step := ev.Bytes * 10 / max(ev.Upload.Bytes, 1); ev.Upload.Bytes > 0 && step > k.bars[ev.Upload.Number] && step < 10 {
 			k.bars[ev.Upload.Number] = step
-			k.object("moving", ev.Upload, ev.Bytes, "")
+			k.object("moving", ev.Upload, transfer.Result{Totals: transfer.Totals{Bytes: ev.Bytes}}, "")
 			k.out.note("%d %% of %s has arrived", step*10, uploadText(ev.Upload))
 		}
 	case web.Received:
@@ -379,14 +394,22 @@ func (k *linking) show(ev web.Event) {
 	}
 }
 
+// paths returns the paths of names in the receiving folder.
+func (k *linking) paths(names []string) (out []string) {
+	for _, name := range names {
+		out = append(out, filepath.Join(k.opts.Dir, name))
+	}
+	return out
+}
+
 func (k *linking) received(ev web.Received) {
 	problem := ""
 	if ev.Err != nil {
 		problem = ev.Err.Error()
 	}
-	k.object("received", ev.Upload, ev.Result.Bytes, problem)
-	for _, name := range ev.Result.Saved {
-		k.out.line("saved %s", path.Join(k.opts.Dir, name))
+	k.object("received", ev.Upload, ev.Result, problem)
+	for _, saved := range k.paths(ev.Result.Saved) {
+		k.out.line("saved %s", place(saved))
 	}
 	for _, n := range ev.Result.Notes {
 		switch {

@@ -16,6 +16,7 @@ import (
 	"multipeer/engine"
 	"multipeer/internal/chatlog"
 	"multipeer/internal/invisible"
+	"multipeer/transfer"
 
 	"golang.org/x/term"
 )
@@ -365,19 +366,24 @@ type noteObject struct {
 	Remote  bool   `json:"remote,omitempty"` // the other device reported it
 }
 
+func noteObjects(notes []transfer.Note) (out []noteObject) {
+	for _, n := range notes {
+		o := noteObject{Path: n.Path, Saved: n.Saved, Remote: n.Remote}
+		if n.Err != nil {
+			o.Problem = n.Err.Error()
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
 func transferJSON(t engine.Transfer) transferObject {
 	o := transferObject{
 		Type: "transfer", ID: string(t.ID), Peer: t.Peer.String(), Name: t.PeerName, Incoming: t.Incoming, State: t.State.String(), ByPeer: t.ByPeer,
 		Names: t.Names, Note: t.Note, Via: t.Via, Files: t.Files, Folders: t.Folders, Bytes: t.Bytes, Done: t.Done, Rate: t.Rate, Saved: t.Saved,
 		Renamed: t.Renamed, LeftOut: t.LeftOut, Unkept: t.Unkept, Same: t.Unchanged, Attempts: t.Attempts, Moved: t.Moved,
 	}
-	for _, n := range t.Notes {
-		note := noteObject{Path: n.Path, Saved: n.Saved, Remote: n.Remote}
-		if n.Err != nil {
-			note.Problem = n.Err.Error()
-		}
-		o.Notes = append(o.Notes, note)
-	}
+	o.Notes = noteObjects(t.Notes)
 	for _, l := range t.Lanes {
 		o.Lanes = append(o.Lanes, l.Proto)
 	}
