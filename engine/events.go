@@ -32,8 +32,8 @@ type (
 	// PeerChanged reports a peer that was found or has changed, PeerLost one that is gone.
 	PeerChanged struct{ Peer Peer }
 	PeerLost    struct{ Peer Peer }
-	// PeerAdded reports that a session has begun, before its first message; the peer's context is known. A connection that
-	// returns within 3 s continues the session.
+	// PeerAdded reports that a session has begun, before its first message to the same reader; the peer's context is known. A
+	// connection that returns within 3 s continues the session.
 	PeerAdded struct{ Peer Peer }
 	// PeerRemoved reports that the session has ended, after its last message: once for each PeerAdded. Err is ErrBye or
 	// ErrKicked if the other side ended it, ErrCancelled if this program did, ErrBusy if a program did not read (see
