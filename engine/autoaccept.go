@@ -17,7 +17,7 @@ func (e *Engine) SetAutoAccept(id PeerID, a AutoAccept) (err error) {
 	defer withPeer(&err, "auto-accept from", id)
 	bad := func(why string) error { return fmt.Errorf("%w: %s", ErrInvalid, why) }
 	switch {
-	case e.hasEnded():
+	case hasEnded(e):
 		return ErrClosed
 	case a != (AutoAccept{}) && e.profile.Peer(id).Trust != identity.Verified: // guard: auto-verified
 		return bad("the peer is not verified; compare codes first")

@@ -331,7 +331,7 @@ func (e *Engine) end(err error) {
 // Done is closed when the engine has ended and the profile is released. Calls of the program's functions may still run.
 func (e *Engine) Done() <-chan struct{} { return e.ended }
 
-func (e *Engine) hasEnded() bool {
+func hasEnded(e *Engine) bool {
 	select {
 	case <-e.ended:
 		return true

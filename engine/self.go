@@ -14,7 +14,7 @@ func (e *Engine) Self() Self { return e.publicSelf(e.peers.Self()) }
 // SetName changes the display name, in the profile and for all who see us. The error is ErrInvalid, or comes from the
 // profile's disk.
 func (e *Engine) SetName(name string) error {
-	if e.hasEnded() {
+	if hasEnded(e) {
 		return ErrClosed
 	}
 	if err := ValidateName(name); err != nil {

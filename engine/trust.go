@@ -15,7 +15,7 @@ func (e *Engine) Trust(id PeerID) Trust { return e.profile.Peer(id).Trust }
 // it in response to a user's action: TrustVerified means that someone has compared the full ID.
 func (e *Engine) SetTrust(id PeerID, t Trust) (err error) {
 	defer withPeer(&err, "set trust in", id)
-	if e.hasEnded() {
+	if hasEnded(e) {
 		return ErrClosed
 	}
 	switch t {

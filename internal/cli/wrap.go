@@ -51,7 +51,8 @@ func breakLine(line string, most int) (out []string) {
 	for {
 		cut, space, used := len(line), -1, 0
 		for i, r := range line {
-			if used += cells(r); used > limit {
+			used += cells(r)
+			if used > limit {
 				cut = i
 				break
 			}

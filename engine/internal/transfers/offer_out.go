@@ -155,7 +155,7 @@ func (m *Manager) addOutgoing(t *item) (Transfer, bool) {
 	defer m.mu.Unlock()
 	begun := m.tasks.Begun() // if it begins right now, Start resumes the transfer
 	if !m.launchLocked(t, (&sender{m, t}).run) {
-		if !t.opts.Keep || m.closed() || begun {
+		if !t.opts.Keep || isClosed(m.ended) || begun {
 			return Transfer{}, false
 		}
 	}
@@ -204,10 +204,10 @@ func (m *Manager) reviveLocked(t *item) {
 	m.publishLocked(t)
 }
 
-// closed reports whether the engine is closed.
-func (m *Manager) closed() bool {
+// isClosed reports whether a channel is closed, to which nothing is sent.
+func isClosed(ended <-chan struct{}) bool {
 	select {
-	case <-m.ended:
+	case <-ended:
 		return true
 	default:
 		return false
