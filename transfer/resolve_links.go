@@ -45,7 +45,8 @@ func resolveLinks(p string) (string, error) {
 		if owner := ownerOf(info); owner != self() && owner != "0" { // guard: source-link-of-others
 			return "", fmt.Errorf("%w: %s is a link to %s that another user made; to send that, give its own path", ErrSpecial, at, target)
 		}
-		if links++; links > maxLinks {
+		links++
+		if links > maxLinks {
 			return "", fmt.Errorf("%w: too many links in %s", ErrUnreadable, p)
 		}
 		if filepath.IsAbs(target) {
