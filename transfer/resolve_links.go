@@ -43,7 +43,7 @@ func resolveLinks(p string) (string, error) {
 			return "", err
 		}
 		if owner := ownerOf(info); owner != self() && owner != "0" { // guard: source-link-of-others
-			return "", fmt.Errorf("%w: %s is a link to %s that another user made; to send that, give its own path", ErrSpecial, at, target)
+			return "", fmt.Errorf("%w: %s is a link to %s that another user made; to send the target, give its own path", ErrSpecial, at, target)
 		}
 		links++
 		if links > maxLinks {

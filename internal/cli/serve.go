@@ -114,7 +114,7 @@ func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forg
 			p.out.note("resuming %s: %v", what(t), err)
 			continue
 		}
-		p.out.note("continuing to send %s to %s (%s), as an earlier command began", what(t), quoted(t.PeerName), t.Peer.Short())
+		p.out.note("continuing to send %s to %s (%s): an earlier command left it unfinished", what(t), quoted(t.PeerName), t.Peer.Short())
 		r.resumed[t.ID] = true
 	}
 	ctx, stop := context.WithCancel(ctx)
