@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -129,6 +130,7 @@ type linking struct {
 	done    int           // complete downloads and uploads
 	texts   int           // text messages that have arrived
 	partly  error         // why an upload is incomplete, or a file cannot be downloaded
+	lacking []string      // the names of that upload; nil if partly is about a download
 	leftOut int           // entries that are not shared
 	bars    map[int]int64 // the last reported tenth, by upload number
 }
@@ -373,6 +375,7 @@ func (k *linking) show(ev web.Event) {
 			Problem string `json:"problem"`
 		}{"not_downloaded", ev.Visitor.Number, ev.Name, ev.Err.Error()})
 		k.partly = fmt.Errorf("%s cannot download %s: %w", visitorText(ev.Visitor), ev.Name, ev.Err)
+		k.lacking = nil
 		k.out.note("%v; create a new link", k.partly)
 	case web.Said:
 		k.out.object(struct {
@@ -421,8 +424,12 @@ func (k *linking) received(ev web.Received) {
 	}
 	if ev.Err != nil {
 		k.partly = fmt.Errorf("an upload is incomplete (%s arrived): %w", plural(ev.Result.Files, "file", "files"), ev.Err)
+		k.lacking = ev.Upload.Names
 		k.out.note("%v", k.partly)
 		return
+	}
+	if k.lacking != nil && slices.Equal(k.lacking, ev.Upload.Names) { // the visitor has tried again
+		k.partly, k.lacking = nil, nil
 	}
 	k.done++
 }

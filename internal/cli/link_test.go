@@ -3,6 +3,8 @@ package cli
 import (
 	"archive/zip"
 	"context"
+	"errors"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -115,5 +117,35 @@ func TestLink_ScriptOfThePageDownloads(t *testing.T) {
 	defer z.Close()
 	if len(z.File) != 2 {
 		t.Errorf("the archive has %d entries", len(z.File))
+	}
+}
+
+// TestLink_CodeIsThatOfTheLastTry checks that an upload that a visitor repeats until it is complete is no failure, and that
+// another upload does not hide one that is incomplete.
+func TestLink_CodeIsThatOfTheLastTry(t *testing.T) {
+	photo, other := web.Upload{Names: []string{"photo.jpg"}}, web.Upload{Names: []string{"other.jpg"}}
+	broken := errors.New("the connection was lost")
+	for _, c := range []struct {
+		events []web.Event
+		want   int
+	}{
+		{[]web.Event{web.Received{Upload: photo, Err: broken}}, exitPartly},
+		{[]web.Event{web.Received{Upload: photo, Err: broken}, web.Received{Upload: photo}}, exitDone},
+		{[]web.Event{web.Received{Upload: photo, Err: broken}, web.Received{Upload: other}}, exitPartly},
+		{[]web.Event{web.Received{Upload: photo}, web.Received{Upload: photo, Err: broken}}, exitPartly},
+		{[]web.Event{web.NotSent{Name: "photo.jpg", Err: broken}, web.Received{Upload: photo}}, exitPartly},
+		{[]web.Event{web.Received{Upload: photo, Err: broken}, web.NotSent{Name: "x", Err: broken}, web.Received{Upload: photo}}, exitPartly},
+	} {
+		k := &linking{program: &program{out: newPrinter(io.Discard, io.Discard)}, bars: map[int]int64{}}
+		for _, ev := range c.events {
+			k.show(ev)
+		}
+		got := exitDone
+		if e := new(exitError); errors.As(k.outcome(t.Context(), web.ErrStopped), &e) {
+			got = e.code
+		}
+		if got != c.want {
+			t.Errorf("%+v: exit code %d, want %d", c.events, got, c.want)
+		}
 	}
 }
