@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -42,7 +43,7 @@ func resolveLinks(p string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if owner := ownerOf(info); owner != self() && owner != "0" { // guard: source-link-of-others
+		if owner := ownerOf(info); !mayLink(owner, os.ReadFile) { // guard: source-link-of-others
 			return "", fmt.Errorf("%w: %s is a link to %s that another user made; to send the target, give its own path", ErrSpecial, at, target)
 		}
 		links++
@@ -55,4 +56,20 @@ func resolveLinks(p string) (string, error) {
 		rest = append(strings.Split(target, string(filepath.Separator)), rest...)
 	}
 	return resolved, nil
+}
+
+// mayLink reports whether links of a user are followed: those of this user and of root. In a container without privileges,
+// root outside it appears as the overflow user, as all other users do that the container does not map
+// (user_namespaces(7)).
+func mayLink(owner string, readFile func(string) ([]byte, error)) bool {
+	if owner == self() || owner == "0" {
+		return true
+	}
+	overflow, err := readFile("/proc/sys/kernel/overflowuid")
+	if err != nil || strings.TrimSpace(string(overflow)) != owner {
+		return false
+	}
+	mapped, err := readFile("/proc/self/uid_map")
+	all := []string{"0", "0", "4294967295"}
+	return err == nil && !slices.Equal(strings.Fields(string(mapped)), all)
 }

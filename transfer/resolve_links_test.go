@@ -57,3 +57,35 @@ func TestSource_FollowsNoLinkOfAnotherUser(t *testing.T) {
 		}
 	}
 }
+
+// TestMayLink_OverflowUserOnlyInAContainer checks that links of root outside a container are followed in it.
+func TestMayLink_OverflowUserOnlyInAContainer(t *testing.T) {
+	if self() == "" {
+		t.Skip("links have no owner here")
+	}
+	for _, c := range []struct {
+		owner, overflow, mapped string
+		want                    bool
+	}{
+		{self(), "", "", true},
+		{"0", "", "", true},
+		{"65534", "65534\n", "         0          0 4294967295\n", false},
+		{"65534", "65534\n", "         0       1000          1\n", true},
+		{"12345", "65534\n", "         0       1000          1\n", false},
+		{"65534", "", "         0       1000          1\n", false},
+	} {
+		got := mayLink(c.owner, func(name string) ([]byte, error) {
+			text := c.mapped
+			if strings.HasSuffix(name, "overflowuid") {
+				text = c.overflow
+			}
+			if text == "" {
+				return nil, os.ErrNotExist
+			}
+			return []byte(text), nil
+		})
+		if got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
