@@ -43,6 +43,8 @@ var (
 	ErrUnsized = errors.New("the system does not report the size of the file; copy it to a disk first")
 	// ErrPrivate is a folder that is never sent: a profile of Multipeer, or the files of transfers that are not complete.
 	ErrPrivate = errors.New("the private key of Multipeer and incomplete files are never sent")
+	// ErrResources is a limit of the process or the system that other work has used up: open files, or memory.
+	ErrResources = errors.New("too many files are open on the device, or its memory is used up")
 	// ErrTotal is a file that would make the whole transfer larger than 2^62 bytes.
 	ErrTotal = errors.New("the sizes of the files add up to more than a transfer can hold")
 	// ErrUnsynced is a failed sync: data since the previous sync may be lost. The next attempt sends it again.
@@ -96,6 +98,7 @@ var reasons = [...]error{
 	28: ErrTotal,
 	29: ErrUnmounted,
 	30: ErrPrivate,
+	31: ErrResources,
 }
 
 // Reason returns the wire number of err; errors without a number are 0, ErrFailed.
@@ -144,6 +147,9 @@ var systemReasons = []struct{ err, reason error }{
 	{syscall.EIO, ErrDisk},
 	{syscall.ENXIO, ErrDisk},
 	{syscall.ENODEV, ErrDisk},
+	{syscall.EMFILE, ErrResources},
+	{syscall.ENFILE, ErrResources},
+	{syscall.ENOMEM, ErrResources},
 }
 
 func reasonErr(b byte) error {
@@ -220,12 +226,12 @@ func Passing(err error) bool {
 	if errors.Is(err, ErrNoSpace) {
 		return false
 	}
-	for _, e := range []error{ErrInterrupted, ErrStalled, ErrDigest, ErrUnsynced, ErrDiskFull, ErrUnmounted} {
+	for _, e := range []error{ErrInterrupted, ErrStalled, ErrDigest, ErrUnsynced, ErrDiskFull, ErrUnmounted, ErrResources} {
 		if errors.Is(err, e) {
 			return true
 		}
 	}
-	return false
+	return isShortage(err)
 }
 
 // WaitsForDisk reports whether a transfer with this error waits until a person has freed space, or has connected a disk.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/zeebo/xxh3"
 )
@@ -315,6 +316,10 @@ func (l *Listing) visit(ctx context.Context, src *source, rel string, yield func
 		return context.Cause(ctx)
 	}
 	it := src.look(rel, l.links)
+	for wait := firstPause; isShortage(it.err) && wait <= lastPause && ctx.Err() == nil; wait *= 2 {
+		pause(ctx, wait)
+		it = src.look(rel, l.links)
+	}
 	if l.earlier != nil {
 		l.earlier.meet(&it)
 	}
@@ -322,6 +327,10 @@ func (l *Listing) visit(ctx context.Context, src *source, rel string, yield func
 		return yield(it)
 	}
 	dir, err := src.openDir(rel)
+	for wait := firstPause; isShortage(err) && wait <= lastPause && ctx.Err() == nil; wait *= 2 {
+		pause(ctx, wait)
+		dir, err = src.openDir(rel)
+	}
 	if err != nil {
 		it.err = sourceError(err)
 		return yield(it)
@@ -349,6 +358,26 @@ func (l *Listing) visit(ctx context.Context, src *source, rel string, yield func
 			it.err = unreadable(err)
 			return yield(it)
 		}
+	}
+}
+
+// The pauses before an entry is looked at again when too many files are open: 12 s altogether.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 6400 * time.Millisecond
+)
+
+// isShortage reports whether an error may pass when other work ends.
+func isShortage(err error) bool {
+	return err != nil && reasonErr(reasonOf(err)) == ErrResources //nolint:errorlint // the sentinel itself
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 

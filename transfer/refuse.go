@@ -3,7 +3,6 @@ package transfer
 import (
 	"errors"
 	"path"
-	"syscall"
 )
 
 // Entries that this disk cannot store are left out, and both sides note the name and the cause; all other entries
@@ -14,8 +13,6 @@ func (r *receiver) ownFault(err error) bool {
 	reason := reasonErr(reasonOf(err))
 	switch {
 	case r.ctx.Err() != nil, drops(err), Passing(err), reason == ErrReadOnly, errors.Is(err, ErrGone): //nolint:errorlint // the sentinel itself
-		return false
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM): // the limits of this process
 		return false
 	}
 	return r.stage.inPlace() == nil

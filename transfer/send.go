@@ -337,6 +337,9 @@ func (s *sender) count(t Totals) {
 // leftOut notes an entry that is not sent. A dropped file was announced, a skipped entry was not.
 func (s *sender) leftOut(kind byte, it item, why error) error {
 	why = classify(why)
+	if errors.Is(why, ErrResources) { // it can be read later
+		return at(it.path, why)
+	}
 	s.mu.Lock()
 	_, refused := s.refusals[it.index]
 	if refused = refused && kind == recDropped; !refused {

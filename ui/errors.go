@@ -70,6 +70,9 @@ func failure(err error, peer string, here bool) string {
 		return tr("Moved or removed before it was sent. Send it again.")
 	case errors.Is(err, transfer.ErrUnsized):
 		return tr("The system does not report the size of this file. Copy it to a disk, then send the copy.")
+	case errors.Is(err, transfer.ErrResources):
+		return either(tr("Too many files are open on this device. Close some programs."),
+			tr("Too many files are open on {{.Name}}. Close some programs there.", name...))
 	case errors.Is(err, transfer.ErrPrivate):
 		return tr("The private key of Multipeer and incomplete files are never sent.")
 	case errors.Is(err, transfer.ErrTooLong):

@@ -38,7 +38,7 @@ func TestErrors_NameCauseAndRemedy(t *testing.T) {
 		engine.ErrUnavailable, engine.ErrTimeout, engine.ErrLost, engine.ErrNotConnected, engine.ErrInvalid, engine.ErrCancelled, engine.ErrIdentity, engine.ErrVersion,
 		engine.ErrMismatch, engine.ErrRefused, engine.ErrOwnKey, engine.ErrAnswered, engine.ErrKicked, engine.ErrClosed, engine.ErrState, engine.ErrInUse, engine.ErrPermissions,
 		engine.ErrCorrupt, engine.ErrNoNetwork, transfer.ErrGone, transfer.ErrNoSpace, transfer.ErrReadOnly, transfer.ErrFileTooLarge, transfer.ErrNameRefused,
-		transfer.ErrDisk, transfer.ErrVanished, transfer.ErrUnmounted, transfer.ErrNoLinks, transfer.ErrUnsized, transfer.ErrPrivate, transfer.ErrTooLong, transfer.ErrTooMany, transfer.ErrTotal, transfer.ErrUnsynced, transfer.ErrProtocol, fs.ErrPermission, fs.ErrNotExist,
+		transfer.ErrDisk, transfer.ErrVanished, transfer.ErrUnmounted, transfer.ErrNoLinks, transfer.ErrUnsized, transfer.ErrPrivate, transfer.ErrResources, transfer.ErrTooLong, transfer.ErrTooMany, transfer.ErrTotal, transfer.ErrUnsynced, transfer.ErrProtocol, fs.ErrPermission, fs.ErrNotExist,
 		&net.OpError{Op: "write", Err: os.NewSyscallError("sendmsg", syscall.ENETUNREACH)},
 	} {
 		for _, here := range []bool{true, false} {

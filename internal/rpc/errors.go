@@ -84,6 +84,7 @@ var Kinds = []Kind{
 	{67, "not_durable", transfer.ErrUnsynced},
 	{68, "unmounted", transfer.ErrUnmounted},
 	{69, "private", transfer.ErrPrivate},
+	{70, "resources", transfer.ErrResources},
 }
 
 var (
