@@ -72,22 +72,16 @@ func breakLine(line string, most int) (out []string) {
 	}
 }
 
-// cells returns how many cells of a terminal a character takes at most. Terminals do not agree on symbols, emoji and
-// what combines with them.
+// cells returns how many cells of a terminal a character takes at most. Terminals follow different versions of Unicode, and
+// each version makes some characters wider, so only letters of scripts that are narrow in all of them count as one.
 func cells(r rune) int {
-	if r < 0x80 {
+	switch {
+	case r < 0x80:
 		return 1
-	}
-	if r >= 0x1F000 && r <= 0x1FAFF { // emoji and flags, also those of a later version of Unicode
-		return 2
-	}
-	switch width.LookupRune(r).Kind() {
-	case width.EastAsianWide, width.EastAsianFullwidth:
-		return 2
-	case width.EastAsianAmbiguous:
-		if !unicode.IsLetter(r) {
-			return 2
+	case r < 0x1100, r >= 0x1E00 && r <= 0x1FFF: // up to Hangul; additions to Latin and Greek
+		if unicode.IsLetter(r) || width.LookupRune(r).Kind() != width.EastAsianAmbiguous {
+			return 1
 		}
 	}
-	return 1
+	return 2
 }
