@@ -34,6 +34,29 @@ func ours(info os.FileInfo) bool {
 	return ok && int(st.Uid) == os.Geteuid() && info.Mode().Perm()&othersWrite == 0
 }
 
+// trusted reports whether no one but this user can change what is in a folder of the inbox, apart from those who can change
+// what is in the inbox anyway.
+func trusted(inbox, folder os.FileInfo) bool {
+	if ours(folder) {
+		return true
+	}
+	in, ok1 := inbox.Sys().(*syscall.Stat_t)
+	at, ok2 := folder.Sys().(*syscall.Stat_t)
+	if !ok1 || !ok2 {
+		return false
+	}
+	mine := int(at.Uid) == os.Geteuid()
+	group, all := folder.Mode().Perm()&0o020 != 0, folder.Mode().Perm()&0o002 != 0
+	switch {
+	case mine && !all && int(at.Gid) == os.Getegid() && at.Gid == at.Uid: // a group of its own for each user
+		return true
+	case inbox.Mode()&os.ModeSticky != 0: // others cannot rename our folders there
+		return false
+	}
+	known := mine || at.Uid == in.Uid
+	return known && (!group || at.Gid == in.Gid && inbox.Mode().Perm()&0o020 != 0) && (!all || inbox.Mode().Perm()&0o002 != 0)
+}
+
 // ownerOf returns the user ID of a file's owner.
 func ownerOf(info os.FileInfo) string {
 	st, ok := info.Sys().(*syscall.Stat_t)

@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// A receiving folder may not lie behind a link of another user, who could direct what arrives to a private folder of this
+// user.
+
 // Place says where a receiving folder was when it was chosen, so that later files do not go elsewhere: to the mount point
 // of a disk that is not connected, or through a link that another user has put in its path. It is opaque text, and stays
 // valid across restarts of the system and reconnections of the disk. The zero value allows any folder.
@@ -57,7 +60,10 @@ func findPlace(dir string) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	resolved, err := filepath.EvalSymlinks(abs)
+	resolved, err := resolveLinks(abs)
+	if errors.As(err, new(*foreignLink)) {
+		return place{}, fmt.Errorf("%w: %w", ErrDenied, err)
+	}
 	if err != nil {
 		return place{}, err
 	}

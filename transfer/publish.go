@@ -90,7 +90,12 @@ func (s *stage) publishFile(staged, to string) error {
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	f, err := s.inbox.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	folder, done, err := s.finalFolder(to)
+	if err != nil {
+		return err
+	}
+	defer done()
+	f, err := folder.OpenFile(path.Base(to), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
@@ -99,7 +104,7 @@ func (s *stage) publishFile(staged, to string) error {
 	if err == nil {
 		return nil
 	}
-	if removeErr := s.inbox.Remove(to); removeErr != nil {
+	if removeErr := folder.Remove(path.Base(to)); removeErr != nil {
 		return errors.Join(err, removeErr)
 	}
 	return s.try("rename", to, func() error { return s.moveOver(staged, to) }) // for a disk that cannot replace by renaming
@@ -158,10 +163,15 @@ func (s *stage) mkdirFinal(name string) error {
 	if err := s.check("mkdir", name); err != nil {
 		return err
 	}
-	if err := s.inbox.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	folder, done, err := s.finalFolder(name)
+	if err != nil {
 		return err
 	}
-	if info, err := s.inbox.Lstat(name); err != nil || !info.IsDir() {
+	defer done()
+	if err := folder.Mkdir(path.Base(name), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if info, err := folder.Lstat(path.Base(name)); err != nil || !info.IsDir() {
 		return errors.Join(err, fs.ErrExist)
 	}
 	return nil

@@ -36,12 +36,12 @@ func (s *stage) between(op, staged, to string, do func(from int, name string, in
 		return err
 	}
 	defer from.done()
-	into, err := folderOf(s.inbox, s.volume, to)
+	into, done, err := s.finalFolder(to)
 	if err != nil {
 		return err
 	}
-	defer into.done()
-	if err := do(int(from.Fd()), path.Base(staged), int(into.Fd()), path.Base(to)); err != nil {
+	defer done()
+	if err := do(int(from.Fd()), path.Base(staged), int(into.handle.Fd()), path.Base(to)); err != nil {
 		return &fs.PathError{Op: op, Path: to, Err: err}
 	}
 	return nil

@@ -129,6 +129,9 @@ func (r *receiver) mayMerge(saved string, k kind) bool {
 	if r.stage.holdsRepository(".") || there.IsDir() && !r.stage.takesMerge(saved) { // guard: merge-repository
 		return false
 	}
+	if there.IsDir() {
+		r.stage.pin(saved, there)
+	}
 	return true
 }
 

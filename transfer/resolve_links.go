@@ -9,6 +9,13 @@ import (
 	"strings"
 )
 
+// foreignLink is the error for a link of another user.
+type foreignLink struct{ path, target string }
+
+func (l *foreignLink) Error() string {
+	return fmt.Sprintf("%s is a link to %s that another user made; give the path of the target itself", l.path, l.target)
+}
+
 // maxLinks is how many links a path may lead through, as in the Linux kernel (path_resolution(7)).
 const maxLinks = 40
 
@@ -44,7 +51,7 @@ func resolveLinks(p string) (string, error) {
 			return "", err
 		}
 		if owner := ownerOf(info); !mayLink(owner, os.ReadFile) { // guard: source-link-of-others
-			return "", fmt.Errorf("%w: %s is a link to %s that another user made; to send the target, give its own path", ErrSpecial, at, target)
+			return "", &foreignLink{at, target}
 		}
 		links++
 		if links > maxLinks {

@@ -50,6 +50,17 @@ func TestSource_FollowsNoLinkOfAnotherUser(t *testing.T) {
 			}
 		}
 	}
+	for _, p := range []string{"theirs", "theirs/inbox"} {
+		if err := MakeFolder(filepath.Join(dir, p), ""); !errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), "theirs") {
+			t.Errorf("receiving into %s: %v", p, err)
+		}
+		if _, err := PlaceOf(filepath.Join(dir, "theirs")); !errors.Is(err, ErrDenied) {
+			t.Errorf("the place of %s: %v", p, err)
+		}
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "private", "inbox")); err == nil {
+		t.Error("a folder was made behind the link")
+	}
 	for p, follows := range map[string]bool{"theirs.pdf": false, "theirs": false, "theirs/key": false, "ours.pdf": true, "ours": true, "ours/key": true, "private": true} {
 		_, err := NewListing([]string{filepath.Join(dir, p)}, ListOptions{})
 		if (err == nil) != follows || !follows && (!errors.Is(err, ErrSpecial) || !strings.Contains(err.Error(), "theirs")) {

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -75,7 +76,9 @@ func offerable(name string) string {
 // open collects what has to be known about a path before a walk.
 func (t *top) open() error {
 	var err error
-	if t.local, err = resolveLinks(t.local); err != nil {
+	if t.local, err = resolveLinks(t.local); errors.As(err, new(*foreignLink)) {
+		return fmt.Errorf("%w: %w", ErrSpecial, err)
+	} else if err != nil {
 		return sourceError(err)
 	}
 	if t.info, err = os.Lstat(t.local); err != nil {

@@ -41,7 +41,8 @@ type stage struct {
 	data    *os.File         // the same, for operations that a Root lacks
 	folders map[string]entry // by our path
 	journal journal
-	past    *history // nil if nothing is here yet
+	past    *history               // nil if nothing is here yet
+	pinned  map[string]fs.FileInfo // existing top-level folders that files are merged into
 
 	near      nearFolder // in the data folder
 	inboxNear nearFolder // in the inbox
@@ -419,8 +420,8 @@ func (s *stage) inPlace() error {
 // existing returns the entry of that name in the inbox.
 func (s *stage) existing(name string) (fs.FileInfo, error) { return s.inbox.Lstat(name) }
 
-// takesMerge reports whether received files can be moved into a folder of the inbox: it is no repository, and not on another
-// disk, such as one that is mounted there, to which staged files cannot be renamed.
+// takesMerge reports whether received files can be moved into a folder of the inbox: it is no repository, it belongs to this
+// user, and it is not on another disk, such as one that is mounted there, to which staged files cannot be renamed.
 func (s *stage) takesMerge(name string) bool {
 	if s.holdsRepository(name) || s.check("merge", name) != nil {
 		return false
@@ -432,7 +433,13 @@ func (s *stage) takesMerge(name string) bool {
 	}
 	here, _ := deviceOf(inbox)
 	there, _ := deviceOf(folder)
-	return here == there
+	if here != there {
+		return false
+	}
+	if !trusted(inbox, folder) && keepsModes(s.hidden, folder) { // guard: merge-ours
+		return false // its owner could change what arrives
+	}
+	return true
 }
 
 // holdsRepository reports whether a folder of the inbox has a HEAD: then it is a Git repository without the name .git,
@@ -471,22 +478,27 @@ func (s *stage) record(kind byte, body ...[]byte) error {
 func bigEndian(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
 
 // MakeFolder creates a receiving folder, unless it exists. With the place of an earlier folder at dir, it does not create
-// one where the disk of that folder is not mounted; the error is then ErrUnmounted.
+// one where the disk of that folder is not mounted; the error is then ErrUnmounted. ErrDenied means that a link of another
+// user is in the path.
 func MakeFolder(dir string, earlier Place) error {
+	existing := dir
+	for {
+		_, err := os.Lstat(existing)
+		if !errors.Is(err, fs.ErrNotExist) || filepath.Dir(existing) == existing {
+			break
+		}
+		existing = filepath.Dir(existing)
+	}
+	now, err := findPlace(existing)
+	if errors.As(err, new(*foreignLink)) { // guard: receive-link-of-others
+		return err
+	}
 	if earlier != "" {
-		want, err := earlier.decode()
-		if err != nil {
-			return err
+		want, placeErr := earlier.decode()
+		if placeErr != nil {
+			return placeErr
 		}
-		existing := dir
-		for {
-			_, err := os.Lstat(existing)
-			if !errors.Is(err, fs.ErrNotExist) || filepath.Dir(existing) == existing {
-				break
-			}
-			existing = filepath.Dir(existing)
-		}
-		if now, err := findPlace(existing); existing != dir && err == nil && now.mount != want.mount { // guard: place-made
+		if existing != dir && err == nil && now.mount != want.mount { // guard: place-made
 			return fmt.Errorf("%w: the disk of %s was mounted at %s", ErrUnmounted, dir, want.mount)
 		}
 	}

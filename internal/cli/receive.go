@@ -10,6 +10,7 @@ import (
 
 	"multipeer/engine"
 	"multipeer/internal/chatlog"
+	"multipeer/internal/privatefile"
 	"multipeer/transfer"
 
 	"github.com/spf13/cobra"
@@ -115,20 +116,23 @@ func parseExisting(s string) (transfer.Existing, error) {
 }
 
 // folder creates a receiving folder, and returns its absolute path and its place.
-func (p *program) folder(into string) (dir string, place transfer.Place, err error) {
+func (p *program) folder(into string) (dir string, at transfer.Place, err error) {
 	if dir, err = p.path(into); err != nil {
 		return "", "", fmt.Errorf("--into: %w", err)
 	}
-	if err = os.MkdirAll(dir, 0o755); err != nil {
+	if err = transfer.MakeFolder(dir, ""); err != nil {
 		return "", "", fmt.Errorf("--into: %w", err)
 	}
-	if place, err = transfer.PlaceOf(dir); err != nil {
+	if at, err = transfer.PlaceOf(dir); err != nil {
 		return "", "", fmt.Errorf("--into: %w", err)
 	}
 	if err = transfer.CheckFolder(dir); err != nil {
 		return "", "", fmt.Errorf("--into: %w; choose a folder that you may write to", err)
 	}
-	return dir, place, nil
+	if info, statErr := os.Stat(dir); statErr == nil && privatefile.OtherOwner(info) != "" {
+		p.out.note("warning: %s belongs to another user (%s), who can read and change what arrives there", place(dir), privatefile.OtherOwner(info))
+	}
+	return dir, at, nil
 }
 
 // receiver accepts offers by policy, or asks about them one by one.

@@ -25,6 +25,15 @@ func Check(path string, info os.FileInfo) error {
 	return nil
 }
 
+// OtherOwner returns the user that a file or a folder belongs to if that is neither this user nor root; otherwise "".
+func OtherOwner(info os.FileInfo) string {
+	owner, own := ownerOf(info)
+	if own || owner == "root" {
+		return ""
+	}
+	return owner
+}
+
 // IsPrivateFolder reports whether a folder exists and only this user can use it.
 func IsPrivateFolder(path string) bool {
 	info, err := os.Stat(path)
