@@ -3,7 +3,6 @@ package transfer
 import (
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 )
@@ -30,7 +29,7 @@ func (s *stage) finalFolder(name string) (folder *openFolder, done func(), err e
 	}
 	root, release := s.inbox, func() {}
 	for i, part := range strings.Split(dir, "/") {
-		next, err := openReal(root, part)
+		next, err := openReal(root, part, ErrDenied)
 		if err == nil && i == 0 && s.pinned[part] != nil && !isRoot(next, s.pinned[part]) { // guard: merge-pinned
 			_ = next.Close()
 			err = fmt.Errorf("%w: another folder is in the place of %s now", ErrDenied, part)
@@ -50,26 +49,4 @@ func (s *stage) finalFolder(name string) (folder *openFolder, done func(), err e
 		_ = folder.handle.Close()
 		release()
 	}, nil
-}
-
-// openReal opens a folder in another one. It follows no link.
-func openReal(in *os.Root, name string) (*os.Root, error) {
-	root, err := in.OpenRoot(name)
-	if err != nil {
-		return nil, err
-	}
-	entry, err := in.Lstat(name)
-	if err == nil && (!entry.IsDir() || !isRoot(root, entry)) { // guard: merge-no-link
-		err = fmt.Errorf("%w: %s is a link, or was replaced", ErrDenied, name)
-	}
-	if err != nil {
-		_ = root.Close()
-		return nil, err
-	}
-	return root, nil
-}
-
-func isRoot(root *os.Root, info fs.FileInfo) bool {
-	opened, err := root.Stat(".")
-	return err == nil && os.SameFile(opened, info)
 }

@@ -1,8 +1,11 @@
 package transfer
 
 import (
+	"fmt"
+	"io/fs"
 	"os"
 	"path"
+	"strings"
 )
 
 // openFolder is a folder that is held open. The entries in it are used by their names alone, and no link is followed.
@@ -44,7 +47,11 @@ func (n *nearFolder) parent(top *os.Root, name string) (*openFolder, string, err
 	if n.folder != nil && n.dir == dir {
 		return n.folder, base, nil
 	}
-	root, err := top.OpenRoot(path.Clean(dir))
+	from, below := top, dir
+	if n.folder != nil && strings.HasPrefix(dir, n.dir) {
+		from, below = n.folder.Root, dir[len(n.dir):]
+	}
+	root, err := openPath(from, path.Clean(below), ErrVanished)
 	if err != nil {
 		return nil, "", err
 	}
@@ -56,6 +63,42 @@ func (n *nearFolder) parent(top *os.Root, name string) (*openFolder, string, err
 	n.closeFolder()
 	n.folder, n.dir = held, dir
 	return held, base, nil
+}
+
+// openPath opens a folder below another one, one name after the other. It follows no link: reason is the error for one.
+func openPath(from *os.Root, name string, reason error) (*os.Root, error) {
+	root, release := from, func() {}
+	for _, part := range strings.Split(name, "/") {
+		next, err := openReal(root, part, reason)
+		release()
+		if err != nil {
+			return nil, err
+		}
+		root, release = next, func() { _ = next.Close() }
+	}
+	return root, nil
+}
+
+// openReal opens a folder in another one. It follows no link: reason is the error for one.
+func openReal(in *os.Root, name string, reason error) (*os.Root, error) {
+	root, err := in.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	entry, err := in.Lstat(name)
+	if err == nil && (!entry.IsDir() || !isRoot(root, entry)) { // guard: folder-no-link
+		err = fmt.Errorf("%w: %s is a link, or was replaced", reason, name)
+	}
+	if err != nil {
+		_ = root.Close()
+		return nil, err
+	}
+	return root, nil
+}
+
+func isRoot(root *os.Root, info fs.FileInfo) bool {
+	opened, err := root.Stat(".")
+	return err == nil && os.SameFile(opened, info)
 }
 
 func (n *nearFolder) closeFolder() {

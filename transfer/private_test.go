@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -49,6 +50,47 @@ func TestListing_LeavesOutWhatIsPrivate(t *testing.T) {
 		_, err := NewListing([]string{filepath.Join(dir, "home", filepath.FromSlash(name))}, ListOptions{})
 		if errors.Is(err, ErrPrivate) != private || !private && err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestSource_LinkInsideTheFolderIsNotFollowed checks that a link which another user puts in place of a folder, after it was
+// listed, does not lead to what the sender leaves out, such as the private key, and that this is reported.
+func TestSource_LinkInsideTheFolderIsNotFollowed(t *testing.T) {
+	for _, target := range []string{"../cfg", "cfg"} {
+		for _, existing := range []Existing{KeepBoth, SkipIdentical} {
+			home, dst := filepath.Join(t.TempDir(), "home"), t.TempDir()
+			for name, text := range map[string]string{
+				"cfg/identity.key": "SECRET", "cfg/identity.crt": "x", "pub/cfg/identity.key": "SECRET", "pub/cfg/identity.crt": "x",
+				"pub/x/identity.key": "public", "pub/x/more": "public",
+			} {
+				write(t, filepath.Join(home, name), text)
+			}
+			l, err := NewListing([]string{home}, ListOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.Fill(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			x := filepath.Join(home, "pub/x")
+			if err := errors.Join(os.Rename(x, x+" (old)"), os.Symlink(target, x)); err != nil {
+				t.Skip("no links here:", err)
+			}
+			sent, _, _, _ := runWith(t, t.Context(), SendOptions{Listing: l}, ReceiveOptions{Dir: dst, Existing: existing})
+			for name, is := range filesOf(visible(t, dst)) {
+				if strings.Contains(is, "SECRET") {
+					t.Errorf("%s arrived as %q", name, is)
+				}
+			}
+			if sent.LeftOut < 4 {
+				t.Errorf("only %d are left out", sent.LeftOut)
+			}
+			late := newSource(l.tops) // the receiver asks for content long after its folder was announced
+			if f, it := late.openFile("home/pub/x/identity.key"); f != nil || !errors.Is(it.err, ErrVanished) && !errors.Is(it.err, ErrUnreadable) {
+				t.Errorf("%s: opened %v, %v", target, f, it.err)
+			}
+			late.close()
 		}
 	}
 }

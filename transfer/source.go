@@ -279,7 +279,22 @@ func (s *source) openDir(rel string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return root.OpenFile(name, readFlags, 0)
+	dir, err := root.OpenFile(name, readFlags, 0)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := dir.Stat()
+	if err == nil {
+		var entry fs.FileInfo
+		if entry, err = root.Lstat(name); err == nil && !os.SameFile(opened, entry) {
+			err = fmt.Errorf("%w: %s is a link, or was replaced", ErrVanished, rel)
+		}
+	}
+	if err != nil {
+		_ = dir.Close()
+		return nil, err
+	}
+	return dir, nil
 }
 
 // tracks reports whether the time of the last change of a file can be trusted. in is the file, or the folder that holds

@@ -433,13 +433,24 @@ func (s *stage) takesMerge(name string) bool {
 	}
 	here, _ := deviceOf(inbox)
 	there, _ := deviceOf(folder)
-	if here != there {
+	if here != there || s.isMounted(name) {
 		return false
 	}
 	if !trusted(inbox, folder) && keepsModes(s.hidden, folder) { // guard: merge-ours
 		return false // its owner could change what arrives
 	}
 	return true
+}
+
+// isMounted reports whether a folder of the inbox is a mount of its own, such as a bind mount: the system refuses to rename
+// files to it, although it may be on the same disk.
+func (s *stage) isMounted(name string) bool {
+	folder, err := s.inbox.Open(name)
+	if err != nil {
+		return false
+	}
+	defer folder.Close()
+	return mountID(folder) != mountID(s.volume)
 }
 
 // holdsRepository reports whether a folder of the inbox has a HEAD: then it is a Git repository without the name .git,

@@ -18,7 +18,22 @@ func printMessage(out *printer, m engine.Message, from engine.Peer) {
 		Body json.RawMessage `json:"body"`
 	}{"message", m.From.String(), m.Name, m.Body})
 	text, _ := chatlog.Text(m.Body)
+	if from.Trust != engine.TrustVerified { // guard: message-rows
+		text = firstRows(text)
+	}
 	out.line("%s: %s", speaker(m, from), passage(text))
+}
+
+// maxRows is how many lines are printed of a message of a peer that is not verified.
+const maxRows = 200
+
+// firstRows returns the first lines of a text, and how many more there are.
+func firstRows(text string) string {
+	lines := strings.Split(text, "\n")
+	if len(lines) <= maxRows {
+		return text
+	}
+	return strings.Join(lines[:maxRows], "\n") + fmt.Sprintf("\n(%d more lines; --json prints all)", len(lines)-maxRows)
 }
 
 // senderOf describes the sender of a message under the name that it had at that time, which may have changed since.

@@ -129,6 +129,21 @@ func TestPrinter_ResultsOfPeersAreClean(t *testing.T) {
 	}
 }
 
+// TestMessage_OfAStrangerFillsNoLog checks that a message of many short lines is cut, unless its sender is verified.
+func TestMessage_OfAStrangerFillsNoLog(t *testing.T) {
+	body, err := json.Marshal(strings.Repeat("x\n", 100_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for trust, most := range map[engine.Trust]int{engine.TrustUnknown: 202, engine.TrustSeen: 202, engine.TrustVerified: 100_001} {
+		var b strings.Builder
+		printMessage(newPrinter(&b, io.Discard), engine.Message{Name: "Eve", Body: body}, engine.Peer{Name: "Eve", Trust: trust})
+		if n := strings.Count(b.String(), "\n"); n > most || n < most-2 || most == 202 && !strings.Contains(b.String(), "(99801 more lines; --json prints all)") {
+			t.Errorf("%q: %d rows", trust, n)
+		}
+	}
+}
+
 // TestMessage_NamesItsSender: a name that anyone can use is not enough.
 func TestMessage_NamesItsSender(t *testing.T) {
 	anna, other := engine.PeerID{1}, engine.PeerID{2}

@@ -118,6 +118,7 @@ var limits = []section{
 		{"names of an offer that are stored and shown in a question", "3, of 100 characters each, quoted in the terminal", "names-kept", proof{"./internal/cli", "TestQuestion_CannotBeForgedByAFileName", ""}},
 		{"`receive --once`", "ends with a transfer that was accepted, not with an offer that was withdrawn", "once-accepted", proof{"./internal/cli", "TestReceiveOnce_EndsWithWhatWasAccepted", ""}},
 		{"consecutive spaces in printed text", "1; 16 at the start of a later line of a message, 8 in the path of a received file", "blanks-in-a-line", proof{"./internal/cli", "TestBlanks_DoNotMakeALine", ""}},
+		{"lines of a message of a peer that is not verified", "the first 200 are printed", "message-rows", proof{"./internal/cli", "TestMessage_OfAStrangerFillsNoLog", ""}},
 		{"printed lines that are wider than the terminal", "the program breaks them and indents each further row by 4", "rows-of-a-terminal", proof{"./internal/cli", "TestPrinter_TextOfPeersBeginsNoRow", ""}},
 		{"questions that are wider than the terminal", "the row in which the person answers names only who asks", "prompts-name-the-asker", proof{"./internal/cli", "TestPrinter_LongQuestionEndsWithWhoAsks", ""}},
 		{"names that a shell completes", "letters, digits, `-`, `_` and `.`, not beginning with `-`; other devices are completed by their ID", "completed-names", proof{"./internal/cli", "TestCompletion_InsertsPlainWordsOnly", ""}},
@@ -275,7 +276,6 @@ var limits = []section{
 		{"the path of a receiving folder", "leads through no link of another user", "receive-link-of-others", proof{"./transfer", "TestSource_FollowsNoLinkOfAnotherUser", ""}},
 		{"a folder that received files are merged into", "belongs to this user, and only those who can change the receiving folder can change it", "merge-ours", proof{"./transfer", "TestMerge_OnlyIntoOurFolder", ""}},
 		{"", "is the same one until the end", "merge-pinned", proof{"./transfer", "TestMerge_FolderThatIsReplacedMeanwhileGetsNothing", ""}},
-		{"", "no link leads from it", "merge-no-link", proof{"./transfer", "TestMerge_FolderThatIsReplacedMeanwhileGetsNothing", ""}},
 		{"a folder that was chosen for many offers", "each goes only to the place where it was: no link in its path leads elsewhere", "place-path", proof{"./transfer", "TestPlace_FolderThatLeadsElsewhereGetsNothing", ""}},
 		{"", "its disk is mounted", "place-mount", proof{"./transfer", "TestPlace_OfADiskThatIsNotMountedGetsNothing", ""}},
 		{"", "no folder is created where the disk is not mounted", "place-made", proof{"./transfer", "TestPlace_OfADiskThatIsNotMountedGetsNothing", ""}},
@@ -288,6 +288,7 @@ var limits = []section{
 		{"", "a file that has become larger while its offer waited, by more than the receiver accepts, is left out", "replaced-while-waiting", proof{"./transfer", "TestSource_ReplacedWhileItWaitsIsLeftOut", ""}},
 		{"", "an offer that waits, or is retried, still refers to the original path", "source-elsewhere", proof{"./engine", "TestOutbox_SwappedFolderIsNotFollowed", ""}},
 		{"links in the path that a person gives", "followed only if this user or root made them", "source-link-of-others", proof{"./transfer", "TestSource_FollowsNoLinkOfAnotherUser", ""}},
+		{"", "also inside the named folder, while it is sent", "folder-no-link", proof{"./transfer", "TestSource_LinkInsideTheFolderIsNotFollowed", ""}},
 		{"private files", "a profile and incomplete files are left out, by name", "send-private", proof{"./engine", "TestOffer_ProfileIsNeverSent", ""}},
 	}},
 	{"Discovery", []limit{
