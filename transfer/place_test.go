@@ -155,3 +155,28 @@ func TestPlace_OnlyWhatPlaceOfReturns(t *testing.T) {
 		t.Error("a folder that does not exist has a place")
 	}
 }
+
+// TestCheckFolder_StagingFolderOfAnotherUser checks that a program learns at its start that another user is in the way of
+// everything that will arrive.
+func TestCheckFolder_StagingFolderOfAnotherUser(t *testing.T) {
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		t.Skip("only root can give a folder away")
+	}
+	dir := t.TempDir()
+	if err := CheckFolder(dir); err != nil {
+		t.Fatal(err)
+	}
+	hidden := filepath.Join(dir, PartialDir)
+	if err := os.Mkdir(hidden, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckFolder(dir); err != nil {
+		t.Errorf("with a staging folder of this user: %v", err)
+	}
+	if err := os.Chown(hidden, 12345, 12345); err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckFolder(dir); !errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), "another user") {
+		t.Errorf("with one of another user: %v", err)
+	}
+}

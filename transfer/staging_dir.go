@@ -528,7 +528,17 @@ func CheckFolder(dir string) error {
 	if err := root.Mkdir(probe, 0o700); err != nil {
 		return fmt.Errorf("cannot receive into the folder %s: %w", dir, bare(err))
 	}
-	return root.Remove(probe)
+	if err := root.Remove(probe); err != nil {
+		return err
+	}
+	hidden, err := openHidden(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot receive into the folder %s: %w", dir, err)
+	}
+	return hidden.Close()
 }
 
 // bare returns an error without the path that it names.
