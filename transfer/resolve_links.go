@@ -5,7 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -77,6 +77,20 @@ func mayLink(owner string, readFile func(string) ([]byte, error)) bool {
 		return false
 	}
 	mapped, err := readFile("/proc/self/uid_map")
-	all := []string{"0", "0", "4294967295"}
-	return err == nil && !slices.Equal(strings.Fields(string(mapped)), all)
+	return err == nil && !isMapped(owner, string(mapped))
+}
+
+// isMapped reports whether a container maps a user ID, which then is a user of its own.
+func isMapped(id, ranges string) bool {
+	uid, err := strconv.ParseUint(id, 10, 32)
+	if err != nil {
+		return true
+	}
+	for line := range strings.Lines(ranges) {
+		var first, outside, count uint64
+		if _, err := fmt.Sscan(line, &first, &outside, &count); err != nil || uid >= first && uid-first < count {
+			return true
+		}
+	}
+	return false
 }

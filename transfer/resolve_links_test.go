@@ -83,6 +83,8 @@ func TestMayLink_OverflowUserOnlyInAContainer(t *testing.T) {
 		{"65534", "65534\n", "         0          0 4294967295\n", false},
 		{"65534", "65534\n", "         0       1000          1\n", true},
 		{"12345", "65534\n", "         0       1000          1\n", false},
+		{"65534", "65534\n", "         0     100000      65536\n", false},
+		{"65534", "65534\n", "         0       1000          1\n         1     100000      65533\n", true},
 		{"65534", "", "         0       1000          1\n", false},
 	} {
 		got := mayLink(c.owner, func(name string) ([]byte, error) {
