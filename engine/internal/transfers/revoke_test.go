@@ -21,9 +21,10 @@ func TestRevoke_StopsAnAcceptanceInProgress(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				dir := t.TempDir() // removed after the devices have ended
 				a, b := pair(t)
 				a.offerTo(t, b, "1", OfferOptions{Keep: true})
-				o, dir := b.offer(t), t.TempDir()
+				o := b.offer(t)
 				b.Manager.mu.Lock()
 				b.transfers["1"].byPolicy = true
 				b.Manager.mu.Unlock()
