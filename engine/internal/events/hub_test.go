@@ -18,6 +18,7 @@ type event struct {
 	held *Held
 
 	topic string
+	lossy bool // an unreliable message
 }
 
 func traitsOf(ev event) Traits {
@@ -27,7 +28,7 @@ func traitsOf(ev event) Traits {
 	if ev.held == nil {
 		return Traits{}
 	}
-	return Traits{Kind: Messages, Topic: ev.topic, Limited: true, From: ev.from, Bytes: len(ev.text), Message: true, Held: ev.held}
+	return Traits{Kind: Messages, Topic: ev.topic, Limited: true, From: ev.from, Bytes: len(ev.text), Message: true, Unreliable: ev.lossy, Held: ev.held}
 }
 
 func message(text string) event { return event{text: text, held: new(Held)} }
@@ -203,6 +204,17 @@ func TestHub_OnePeerHasPartOfTheQueue(t *testing.T) {
 		if h.Publish(message("noise")) {
 			taken++
 		}
+	}
+	lossy := 0
+	for range 2 * MaxQueue {
+		noise := message("noise")
+		noise.lossy, noise.from[0] = true, 2
+		if h.Publish(noise) {
+			lossy++
+		}
+	}
+	if lossy > maxQueuedUnreliable {
+		t.Errorf("%d unreliable messages of one peer are queued", lossy)
 	}
 	friend := message("hello")
 	friend.from[0] = 1
