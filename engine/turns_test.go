@@ -258,7 +258,7 @@ func TestTurns_SlowReceiversKeepNoOneWaiting(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		within, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		within, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 		defer cancel()
 		if end, err := a.Wait(within, tr.ID); err != nil || end.State != engine.Delivered {
 			t.Errorf("%v, %v", end.State, err)
