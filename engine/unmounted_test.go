@@ -54,8 +54,8 @@ func TestTransfer_WaitsForTheDiskAfterARestart(t *testing.T) {
 	})
 }
 
-// TestTransfer_WaitsForThePlaceOfItsFolder: an offer that is accepted while the chosen folder is elsewhere waits, tells both
-// sides, and arrives once the folder is back.
+// TestTransfer_WaitsForThePlaceOfItsFolder: an offer that is accepted while the chosen folder is elsewhere waits, and
+// arrives once the folder is back.
 func TestTransfer_WaitsForThePlaceOfItsFolder(t *testing.T) {
 	file := bytesIn(t, 1000)
 	dir := t.TempDir()

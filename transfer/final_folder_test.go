@@ -16,7 +16,7 @@ func TestMerge_FolderThatIsReplacedMeanwhileGetsNothing(t *testing.T) {
 	for _, replaced := range []string{"photos", "photos/trip"} {
 		for _, with := range []string{"a link", "a folder"} {
 			if with == "a folder" && replaced != "photos" {
-				continue // whoever can do that can write to the folder above it anyway
+				continue // that takes write access to the folder above it
 			}
 			src, dst := t.TempDir(), t.TempDir()
 			for _, name := range []string{"photos/notes", "photos/trip/notes"} {

@@ -320,6 +320,9 @@ func (l *Listing) visit(ctx context.Context, src *source, rel string, yield func
 		pause(ctx, wait)
 		it = src.look(rel, l.links)
 	}
+	if isShortage(it.err) { // the transfer does not wait for what it could not list
+		it.err = unreadable(it.err)
+	}
 	if l.earlier != nil {
 		l.earlier.meet(&it)
 	}
@@ -330,6 +333,9 @@ func (l *Listing) visit(ctx context.Context, src *source, rel string, yield func
 	for wait := firstPause; isShortage(err) && wait <= lastPause && ctx.Err() == nil; wait *= 2 {
 		pause(ctx, wait)
 		dir, err = src.openDir(rel)
+	}
+	if isShortage(err) {
+		err = unreadable(err)
 	}
 	if err != nil {
 		it.err = sourceError(err)

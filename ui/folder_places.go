@@ -25,6 +25,16 @@ func (f *folderPlaces) keep(dir string, place transfer.Place) {
 	}
 }
 
+// choose records where a folder is that the user has just chosen, whatever was there before.
+func (f *folderPlaces) choose(dir string) transfer.Place {
+	found, err := transfer.PlaceOf(dir)
+	if err != nil {
+		return ""
+	}
+	f.keep(dir, found)
+	return found
+}
+
 // of returns the place of a folder. It reads the disk when it is called for the first time. The place of a folder that
 // does not exist yet is empty.
 func (f *folderPlaces) of(dir string) transfer.Place {
@@ -34,10 +44,5 @@ func (f *folderPlaces) of(dir string) transfer.Place {
 	if place != "" {
 		return place
 	}
-	found, err := transfer.PlaceOf(dir)
-	if err != nil {
-		return ""
-	}
-	f.keep(dir, found)
-	return found
+	return f.choose(dir)
 }

@@ -154,8 +154,13 @@ func (ts *transfers) accept(s shownOffer, dir string, existing transfer.Existing
 		}
 		return transfer.KeepBoth
 	}
+	usual := dir == ts.u.downloads() // otherwise the user has just chosen it
 	background(ts.u.bind, func(context.Context) (struct{}, error) {
-		opts.Place = ts.places.of(dir)
+		if usual {
+			opts.Place = ts.places.of(dir)
+		} else {
+			opts.Place = ts.places.choose(dir)
+		}
 		return struct{}{}, o.Accept(opts)
 	}, func(_ struct{}, err error) {
 		ts.u.fail(err, o.Transfer.PeerName, true)

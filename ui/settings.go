@@ -159,7 +159,7 @@ func (p *settingsPage) receiving() settingsGroup {
 			s.Downloads, s.DownloadsPlace, u.o.Downloads = rawpath.Path(paths[0]), "", ""
 			u.keepSettings()
 			p.folder.SetText(shortPath(paths[0]))
-			background(u.bind, func(context.Context) (transfer.Place, error) { return u.transfers.places.of(paths[0]), nil }, func(place transfer.Place, _ error) {
+			background(u.bind, func(context.Context) (transfer.Place, error) { return u.transfers.places.choose(paths[0]), nil }, func(place transfer.Place, _ error) {
 				if string(s.Downloads) == paths[0] {
 					s.DownloadsPlace = string(place)
 					u.keepSettings()

@@ -45,7 +45,7 @@ const (
 type Settings struct {
 	Downloads rawpath.Path `json:"downloads,omitempty"` // folder for received files; empty means the system's downloads folder
 	// DownloadsPlace is where Downloads was when the user chose it; see transfer.Place.
-	DownloadsPlace string   `json:"downloads_place,omitempty"`
+	DownloadsPlace string   `json:"downloadsPlace,omitempty"`
 	Language       string   `json:"language,omitempty"`     // BCP 47; empty means the system's language
 	Appearance     string   `json:"appearance,omitempty"`   // System, Light, Dark or Contrast
 	TextSize       int      `json:"textSize,omitempty"`     // steps of 12.5 % from the normal size, -1 to 4
