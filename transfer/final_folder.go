@@ -27,26 +27,30 @@ func (s *stage) finalFolder(name string) (folder *openFolder, done func(), err e
 	if dir == "." {
 		return &openFolder{s.inbox, s.volume}, func() {}, nil
 	}
-	root, release := s.inbox, func() {}
-	for i, part := range strings.Split(dir, "/") {
-		next, err := openReal(root, part, ErrDenied)
-		if err == nil && i == 0 && s.pinned[part] != nil && !isRoot(next, s.pinned[part]) { // guard: merge-pinned
-			_ = next.Close()
-			err = fmt.Errorf("%w: another folder is in the place of %s now", ErrDenied, part)
-		}
-		release()
+	top, rest, deep := strings.Cut(dir, "/")
+	root, err := openReal(s.inbox, top, ErrDenied)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.pinned[top] != nil && !isRoot(root, s.pinned[top]) { // guard: merge-pinned
+		_ = root.Close()
+		return nil, nil, fmt.Errorf("%w: another folder is in the place of %s now", ErrDenied, top)
+	}
+	if deep {
+		first := root
+		root, err = openPath(first, rest, ErrDenied)
+		_ = first.Close()
 		if err != nil {
 			return nil, nil, err
 		}
-		root, release = next, func() { _ = next.Close() }
 	}
 	folder, err = holdFolder(root)
 	if err != nil {
-		release()
+		_ = root.Close()
 		return nil, nil, err
 	}
 	return folder, func() {
 		_ = folder.handle.Close()
-		release()
+		_ = root.Close()
 	}, nil
 }

@@ -68,7 +68,7 @@ func cleanOne(a any) any {
 			}
 			lines[i] = indent + squeeze(text, 1)
 		}
-		return strings.Join(lines, "\n    ")
+		return strings.Join(lines, "\n"+indent)
 	case place:
 		return squeeze(engine.CleanLine(string(a)), maxBlanks)
 	case string:
